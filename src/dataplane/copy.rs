@@ -1,0 +1,144 @@
+//! A mirrored copy: outer headers that we own, inner bytes that the source lent.
+
+use super::frame::Frame;
+use super::table::MirrorTable;
+
+/// The longest outer header: Ethernet, IPv6, UDP, VXLAN.
+pub const MAX_OUTER_LEN: usize = 70;
+
+/// Ethernet header of the outer frame; only capture files bear it.
+pub const ETHERNET_LEN: usize = 14;
+
+/// UDP and VXLAN header: the end of every outer header.
+pub const UDP_VXLAN_LEN: usize = 16;
+
+/// One copy, its inner bytes named by frame and length.
+#[derive(Debug, Clone, Copy)]
+pub struct CopyRef {
+    /// Outer Ethernet, IP, UDP and VXLAN headers in the first `outer_len` bytes.
+    pub(crate) outer: [u8; MAX_OUTER_LEN],
+    /// 50 with IPv4 outside, 70 with IPv6.
+    pub(crate) outer_len: u8,
+    /// The low seven bits of the UDP source port: 0 to 127.
+    pub(crate) flow_hash: u8,
+    /// Index of the frame in its burst.
+    pub(crate) frame: u16,
+    /// How many bytes of the frame are copied.
+    pub(crate) inner_len: u32,
+    /// Index of the session in the mirror table.
+    pub(crate) session: u32,
+    /// Index of the rule in the session's filter, or `Taken::BY_AMAZON_DNS`.
+    pub(crate) rule: u32,
+    /// Index of the interface in the mirror table.
+    pub(crate) interface: u32,
+}
+
+/// One copy as a sink sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct MirroredCopy<'a> {
+    copy: &'a CopyRef,
+    frame: &'a Frame<'a>,
+}
+
+impl<'a> MirroredCopy<'a> {
+    /// The outer headers from the Ethernet header on: 50 bytes with IPv4 outside, 70 with IPv6.
+    #[must_use]
+    pub fn outer(&self) -> &'a [u8] {
+        self.copy.outer.get(..usize::from(self.copy.outer_len)).unwrap_or_default()
+    }
+
+    /// The inner frame, cut as the session says, borrowed from the source.
+    #[must_use]
+    pub fn inner(&self) -> &'a [u8] {
+        let bytes = self.frame.bytes;
+        usize::try_from(self.copy.inner_len).ok().and_then(|len| bytes.get(..len)).unwrap_or(bytes)
+    }
+
+    /// The VXLAN header alone: what a UDP socket is given in front of the inner frame.
+    #[must_use]
+    pub fn vxlan_header(&self) -> [u8; 8] {
+        self.outer().last_chunk().copied().unwrap_or_default()
+    }
+
+    /// The low seven bits of the UDP source port, 0 to 127.
+    #[must_use]
+    pub const fn flow_hash(&self) -> u8 {
+        self.copy.flow_hash
+    }
+
+    /// Index of the session in the mirror table.
+    #[must_use]
+    pub const fn session(&self) -> u32 {
+        self.copy.session
+    }
+
+    /// Index of the rule in the session's filter, or
+    /// [`Taken::BY_AMAZON_DNS`](super::Taken::BY_AMAZON_DNS).
+    #[must_use]
+    pub const fn rule(&self) -> u32 {
+        self.copy.rule
+    }
+
+    /// The frame that was copied.
+    #[must_use]
+    pub const fn frame(&self) -> &'a Frame<'a> {
+        self.frame
+    }
+
+    /// Length of the copy in bytes, outer Ethernet header and all.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.outer().len() + self.inner().len()
+    }
+
+    /// Never: a copy has headers at least.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The copies of one burst.
+#[derive(Clone, Copy)]
+pub struct Copies<'a> {
+    pub(crate) table: &'a MirrorTable,
+    pub(crate) frames: &'a [Frame<'a>],
+    pub(crate) copies: &'a [CopyRef],
+}
+
+impl<'a> Copies<'a> {
+    /// How many there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.copies.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.copies.is_empty()
+    }
+
+    /// The table that made them.
+    #[must_use]
+    pub const fn table(&self) -> &'a MirrorTable {
+        self.table
+    }
+
+    /// The copy at `index`.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<MirroredCopy<'a>> {
+        self.copies.get(index).and_then(|copy| self.resolve(copy))
+    }
+
+    /// The copies in order.
+    pub fn iter(&self) -> impl Iterator<Item = MirroredCopy<'a>> + use<'a> {
+        let this = *self;
+        self.copies.iter().filter_map(move |copy| this.resolve(copy))
+    }
+
+    fn resolve(&self, copy: &'a CopyRef) -> Option<MirroredCopy<'a>> {
+        // The worker made `copy` from a frame of this very burst, so there always is one.
+        self.frames.get(usize::from(copy.frame)).map(|frame| MirroredCopy { copy, frame })
+    }
+}

@@ -1,0 +1,117 @@
+//! The two doors of the loop: where frames come from, where copies go.
+
+use std::io;
+
+use super::copy::Copies;
+use super::frame::Burst;
+use super::verdict::Verdict;
+
+/// Lends frames, a burst at a time.
+pub trait Source {
+    /// Puts the next frames into an empty burst; a burst that stays empty is the end.
+    ///
+    /// The frames are lent until the burst is dropped: the memory is the source's own. A source
+    /// that meets trouble behind good frames lends these first and fails at the next call.
+    ///
+    /// # Errors
+    /// Whatever ended the reading, said once; after that the burst stays empty.
+    fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()>;
+}
+
+/// Takes the copies of a burst.
+pub trait Sink {
+    /// Takes all copies of a burst, in order; what it cannot take it names in `drops`.
+    ///
+    /// # Errors
+    /// The door is broken and the run is over. A copy that a target refuses is no error.
+    fn send(&mut self, copies: &Copies<'_>, drops: &mut Drops) -> io::Result<()>;
+
+    /// Hears what became of each frame of the burst, before `send`. Most sinks do not care.
+    ///
+    /// # Errors
+    /// As for `send`.
+    fn witness(&mut self, _burst: &Burst<'_>, _verdicts: &[Verdict]) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Puts out what is still held back. Called once, behind the last burst.
+    ///
+    /// # Errors
+    /// As for `send`.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Why a copy was lost: only what we lost is said to be dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum DropCause {
+    /// The kernel had no room for it (`ENOBUFS`, `EAGAIN`).
+    NoBuffers,
+    /// Longer than the way to the target carries (`EMSGSIZE`).
+    MessageTooLong,
+    /// The target's host refuses UDP on that port (`ECONNREFUSED`).
+    TargetRefused,
+    /// No way leads to the target (`ENETUNREACH`, `EHOSTUNREACH`, ...).
+    TargetUnreachable,
+    /// The kernel refused it for another reason (`EPERM` of a firewall, ...).
+    SendFailed,
+    /// Standard input or a file ended the run before the copy was out.
+    Interrupted,
+}
+
+impl DropCause {
+    /// Every cause, in the order of their numbers.
+    pub const ALL: [Self; 6] = [
+        Self::NoBuffers,
+        Self::MessageTooLong,
+        Self::TargetRefused,
+        Self::TargetUnreachable,
+        Self::SendFailed,
+        Self::Interrupted,
+    ];
+
+    /// The label in reports and metrics.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::NoBuffers => "no_buffers",
+            Self::MessageTooLong => "message_too_long",
+            Self::TargetRefused => "target_refused",
+            Self::TargetUnreachable => "target_unreachable",
+            Self::SendFailed => "send_failed",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// The copies of one burst that a sink could not take.
+#[derive(Debug, Default)]
+pub struct Drops {
+    lost: Vec<(usize, DropCause)>,
+}
+
+impl Drops {
+    /// Says that the copy at `index` is lost; each copy is lost once.
+    pub fn push(&mut self, index: usize, cause: DropCause) {
+        debug_assert!(self.lost.iter().all(|(known, _)| *known != index), "lost twice");
+        self.lost.push((index, cause));
+    }
+
+    /// What was lost: indices into the copies of the burst, and why.
+    #[must_use]
+    pub fn lost(&self) -> &[(usize, DropCause)] {
+        &self.lost
+    }
+
+    /// Forgets all, keeps the memory.
+    pub fn clear(&mut self) {
+        self.lost.clear();
+    }
+
+    /// Makes room for the copies of a burst.
+    pub fn reserve(&mut self, copies: usize) {
+        self.lost.reserve(copies);
+    }
+}

@@ -1,0 +1,64 @@
+//! A frame as a source lends it, and a burst of them.
+
+use arrayvec::ArrayVec;
+
+use crate::model::Direction;
+
+/// How many frames a burst holds at the most. Enough to hide the cost of one virtual call and of
+/// one system call, few enough to stay in the first-level cache.
+pub const BURST_LEN: usize = 64;
+
+/// A borrowed Ethernet frame.
+#[derive(Debug, Clone, Copy)]
+pub struct Frame<'a> {
+    /// What was captured, from the destination MAC address on, without frame check sequence.
+    pub bytes: &'a [u8],
+    /// The time of the frame in nanoseconds since 1970, zero where none is known.
+    pub timestamp_ns: u64,
+    /// How long the frame was on the wire, in bytes; never below `bytes.len()`.
+    pub wire_len: u32,
+    /// What the source knows of the direction, where it knows.
+    pub direction: Option<Direction>,
+    /// Whether `bytes` is an Ethernet frame at all.
+    pub medium: Medium,
+}
+
+impl<'a> Frame<'a> {
+    /// A whole Ethernet frame without a time.
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            timestamp_ns: 0,
+            wire_len: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+            direction: None,
+            medium: Medium::Ethernet,
+        }
+    }
+
+    /// The same frame at another time.
+    #[must_use]
+    pub const fn at(mut self, timestamp_ns: u64) -> Self {
+        self.timestamp_ns = timestamp_ns;
+        self
+    }
+
+    /// The same frame with a direction that the source knows.
+    #[must_use]
+    pub const fn flowing(mut self, direction: Direction) -> Self {
+        self.direction = Some(direction);
+        self
+    }
+}
+
+/// What the bytes of a frame are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Medium {
+    /// An Ethernet frame.
+    Ethernet,
+    /// Of a link type that carries no IP in a way known here; the bytes are never looked at.
+    Unsupported,
+}
+
+/// Some frames, lent together and given back together.
+pub type Burst<'a> = ArrayVec<Frame<'a>, BURST_LEN>;

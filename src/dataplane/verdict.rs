@@ -1,0 +1,93 @@
+//! What became of a frame.
+
+use crate::model::Direction;
+
+/// Why a frame stayed behind. Not a loss: nobody asked for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum NotMirrored {
+    /// No session of the interface accepted it.
+    NoSessionMatched,
+    /// Its EtherType is not that of IP, ARP too.
+    NotIp,
+    /// Its EtherType says IP, but no addresses could be read.
+    Unparsable,
+    /// Traffic that AWS never mirrors: DHCP, instance metadata, time service, Windows activation.
+    AwsExcluded,
+    /// DNS with the VPC resolver, and no session's filter has `amazon-dns`.
+    AmazonDns,
+    /// It bears the address of no interface in the configuration.
+    NoNetworkInterface,
+    /// Its link type carries no IP in a way known here.
+    UnsupportedLinkType,
+}
+
+impl NotMirrored {
+    /// Every reason, in the order of their numbers.
+    pub const ALL: [Self; 7] = [
+        Self::NoSessionMatched,
+        Self::NotIp,
+        Self::Unparsable,
+        Self::AwsExcluded,
+        Self::AmazonDns,
+        Self::NoNetworkInterface,
+        Self::UnsupportedLinkType,
+    ];
+
+    /// The label in reports and metrics.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::NoSessionMatched => "no_session_matched",
+            Self::NotIp => "not_ip",
+            Self::Unparsable => "unparsable",
+            Self::AwsExcluded => "aws_excluded",
+            Self::AmazonDns => "amazon_dns",
+            Self::NoNetworkInterface => "no_network_interface",
+            Self::UnsupportedLinkType => "unsupported_link_type",
+        }
+    }
+}
+
+/// What a session took a frame for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Taken {
+    /// Index of the session in the mirror table.
+    pub session: u32,
+    /// Index of the rule in the session's filter, see
+    /// [`Filter::all_rules`](crate::model::Filter::all_rules); or [`Taken::BY_AMAZON_DNS`].
+    pub rule: u32,
+}
+
+impl Taken {
+    /// In place of a rule: the network service `amazon-dns` took the frame.
+    pub const BY_AMAZON_DNS: u32 = u32::MAX;
+}
+
+/// The end of a frame's way at one interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// A copy was made.
+    Mirrored(Taken),
+    /// No copy was made.
+    NotMirrored(NotMirrored),
+}
+
+/// What became of one frame at one interface. A frame that bears the addresses of two interfaces
+/// has two verdicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    /// Index of the frame in its burst.
+    pub frame: u16,
+    /// Seen from the interface. Of no meaning where there is none.
+    pub direction: Direction,
+    /// Index of the interface in the mirror table; [`Verdict::NO_INTERFACE`] where there is none.
+    pub interface: u32,
+    /// The end.
+    pub outcome: Outcome,
+}
+
+impl Verdict {
+    /// In place of an interface: the frame belongs to none.
+    pub const NO_INTERFACE: u32 = u32::MAX;
+}

@@ -1,0 +1,2 @@
+//! Doors: capture files, memory, UDP sockets, pace. Everything that touches the world for the
+//! data plane, and in `sys` the only `unsafe` of the crate.

@@ -1,0 +1,430 @@
+//! Filters: numbered accept and reject rules for each direction, and network services.
+
+use std::fmt;
+
+use super::{CidrBlock, FilterId, FilterRuleId, Invalid, RuleNumber, Tags};
+
+/// Seen from the mirrored network interface: what comes in, what goes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Direction {
+    /// Inbound to the interface.
+    Ingress,
+    /// Outbound from the interface.
+    Egress,
+}
+
+impl Direction {
+    /// Both, ingress first.
+    pub const BOTH: [Self; 2] = [Self::Ingress, Self::Egress];
+
+    /// `ingress` or `egress`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ingress => "ingress",
+            Self::Egress => "egress",
+        }
+    }
+
+    /// Reads `ingress` or `egress`.
+    ///
+    /// # Errors
+    /// [`Invalid`] for any other text.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "ingress" => Ok(Self::Ingress),
+            "egress" => Ok(Self::Egress),
+            _ => Err(Invalid::new("traffic_direction", text, "ingress or egress")),
+        }
+    }
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a rule does with a packet that matches it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RuleAction {
+    /// The session takes the packet.
+    Accept,
+    /// The session leaves the packet to the next session.
+    Reject,
+}
+
+impl RuleAction {
+    /// `accept` or `reject`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::Reject => "reject",
+        }
+    }
+
+    /// Reads `accept` or `reject`.
+    ///
+    /// # Errors
+    /// [`Invalid`] for any other text.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "accept" => Ok(Self::Accept),
+            "reject" => Ok(Self::Reject),
+            _ => Err(Invalid::new("rule_action", text, "accept or reject")),
+        }
+    }
+}
+
+impl fmt::Display for RuleAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An IP protocol by its IANA number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Protocol(pub u8);
+
+impl Protocol {
+    /// 6.
+    pub const TCP: Self = Self(6);
+    /// 17.
+    pub const UDP: Self = Self(17);
+
+    /// Takes an IANA protocol number.
+    ///
+    /// # Errors
+    /// [`Invalid`] for anything but 0 to 255, -1 too.
+    pub fn new(number: impl Into<i64>) -> Result<Self, Invalid> {
+        let number = number.into();
+        let expected = "an IANA number from 0 to 255, or nothing for all protocols";
+        u8::try_from(number).map(Self).map_err(|_| Invalid::new("protocol", number, expected))
+    }
+
+    /// Whether rules may name ports for it: "apply to the TCP and UDP protocols" (EC2 API).
+    #[must_use]
+    pub const fn has_ports(self) -> bool {
+        matches!(self, Self::TCP | Self::UDP)
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Ports from the first to the last, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PortRange {
+    from_port: u16,
+    to_port: u16,
+}
+
+impl PortRange {
+    /// The ports from `from_port` to `to_port`.
+    ///
+    /// # Errors
+    /// [`Invalid`] with `field` where a port is not 0 to 65535 or the range is reversed.
+    pub fn new(
+        field: &'static str,
+        from_port: impl Into<i64>,
+        to_port: impl Into<i64>,
+    ) -> Result<Self, Invalid> {
+        let (from, to) = (from_port.into(), to_port.into());
+        match (u16::try_from(from), u16::try_from(to)) {
+            (Ok(from_port), Ok(to_port)) if from_port <= to_port => Ok(Self { from_port, to_port }),
+            _ => {
+                let expected = "ports from 0 to 65535, from_port not above to_port";
+                Err(Invalid::new(field, format_args!("{from}-{to}"), expected))
+            }
+        }
+    }
+
+    /// The first port.
+    #[must_use]
+    pub const fn from_port(self) -> u16 {
+        self.from_port
+    }
+
+    /// The last port.
+    #[must_use]
+    pub const fn to_port(self) -> u16 {
+        self.to_port
+    }
+
+    /// Whether `port` is in the range.
+    #[must_use]
+    pub const fn contains(self, port: u16) -> bool {
+        self.from_port <= port && port <= self.to_port
+    }
+}
+
+impl fmt::Display for PortRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.from_port, self.to_port)
+    }
+}
+
+/// One numbered rule. Both blocks are of one family; ports stand only with TCP or UDP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilterRule {
+    direction: Direction,
+    number: RuleNumber,
+    action: RuleAction,
+    source: CidrBlock,
+    destination: CidrBlock,
+    protocol: Option<Protocol>,
+    source_ports: Option<PortRange>,
+    destination_ports: Option<PortRange>,
+    /// The id, where one was given.
+    pub id: Option<FilterRuleId>,
+    /// The description, where one was given.
+    pub description: Option<String>,
+    /// The tags.
+    pub tags: Tags,
+}
+
+impl FilterRule {
+    /// A rule for all protocols and ports between two blocks.
+    ///
+    /// # Errors
+    /// [`Invalid`] where one block is of IPv4 and the other of IPv6.
+    pub fn new(
+        direction: Direction,
+        number: RuleNumber,
+        action: RuleAction,
+        source: CidrBlock,
+        destination: CidrBlock,
+    ) -> Result<Self, Invalid> {
+        if source.is_ipv4() != destination.is_ipv4() {
+            let family = if source.is_ipv4() { "IPv4" } else { "IPv6" };
+            let expected = format!("an {family} block, as source_cidr_block is {source}");
+            return Err(Invalid::new("destination_cidr_block", destination, expected));
+        }
+        Ok(Self {
+            direction,
+            number,
+            action,
+            source,
+            destination,
+            protocol: None,
+            source_ports: None,
+            destination_ports: None,
+            id: None,
+            description: None,
+            tags: Tags::default(),
+        })
+    }
+
+    /// The same rule for one protocol only.
+    ///
+    /// # Errors
+    /// [`Invalid`] where the rule names ports and the protocol is not TCP or UDP.
+    pub fn with_protocol(mut self, protocol: Protocol) -> Result<Self, Invalid> {
+        self.protocol = Some(protocol);
+        self.ports_go_with_protocol()
+    }
+
+    /// The same rule for some source ports only.
+    ///
+    /// # Errors
+    /// [`Invalid`] where the rule's protocol is not TCP or UDP.
+    pub fn with_source_ports(mut self, ports: PortRange) -> Result<Self, Invalid> {
+        self.source_ports = Some(ports);
+        self.ports_go_with_protocol()
+    }
+
+    /// The same rule for some destination ports only.
+    ///
+    /// # Errors
+    /// [`Invalid`] where the rule's protocol is not TCP or UDP.
+    pub fn with_destination_ports(mut self, ports: PortRange) -> Result<Self, Invalid> {
+        self.destination_ports = Some(ports);
+        self.ports_go_with_protocol()
+    }
+
+    fn ports_go_with_protocol(self) -> Result<Self, Invalid> {
+        let (field, ports) = match (self.source_ports, self.destination_ports) {
+            (Some(ports), _) => ("source_port_range", ports),
+            (None, Some(ports)) => ("destination_port_range", ports),
+            (None, None) => return Ok(self),
+        };
+        if self.protocol.is_some_and(Protocol::has_ports) {
+            return Ok(self);
+        }
+        let expected = "no port range, or protocol 6 (TCP) or 17 (UDP) beside it";
+        Err(Invalid::new(field, ports, expected))
+    }
+
+    /// The direction it belongs to.
+    #[must_use]
+    pub const fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// Its number: "processed in ascending order" (EC2 API).
+    #[must_use]
+    pub const fn number(&self) -> RuleNumber {
+        self.number
+    }
+
+    /// What it does.
+    #[must_use]
+    pub const fn action(&self) -> RuleAction {
+        self.action
+    }
+
+    /// The packet's own source must lie in this block.
+    #[must_use]
+    pub const fn source(&self) -> CidrBlock {
+        self.source
+    }
+
+    /// The packet's own destination must lie in this block.
+    #[must_use]
+    pub const fn destination(&self) -> CidrBlock {
+        self.destination
+    }
+
+    /// The protocol; all where there is none.
+    #[must_use]
+    pub const fn protocol(&self) -> Option<Protocol> {
+        self.protocol
+    }
+
+    /// The source ports; any, and none at all, where there are none.
+    #[must_use]
+    pub const fn source_ports(&self) -> Option<PortRange> {
+        self.source_ports
+    }
+
+    /// The destination ports; any, and none at all, where there are none.
+    #[must_use]
+    pub const fn destination_ports(&self) -> Option<PortRange> {
+        self.destination_ports
+    }
+}
+
+/// The rules of both directions and the network services, reusable by many sessions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filter {
+    id: FilterId,
+    rules: Vec<FilterRule>,
+    /// Whether the network service `amazon-dns` is on.
+    pub amazon_dns: bool,
+    /// The description, where one was given.
+    pub description: Option<String>,
+    /// The tags.
+    pub tags: Tags,
+}
+
+impl Filter {
+    /// The one network service there is.
+    pub const AMAZON_DNS: &'static str = "amazon-dns";
+
+    /// A filter without rules, which mirrors nothing.
+    #[must_use]
+    pub fn new(id: FilterId) -> Self {
+        Self { id, rules: Vec::new(), amazon_dns: false, description: None, tags: Tags::default() }
+    }
+
+    /// A filter that accepts all traffic of both families in both directions.
+    #[must_use]
+    pub fn accept_all(id: FilterId) -> Self {
+        let mut filter = Self::new(id);
+        for direction in Direction::BOTH {
+            for (number, any) in [(1, CidrBlock::any_ipv4()), (2, CidrBlock::any_ipv6())] {
+                let rule = RuleNumber::new(number)
+                    .and_then(|n| FilterRule::new(direction, n, RuleAction::Accept, any, any));
+                filter.rules.extend(rule);
+            }
+        }
+        filter
+    }
+
+    /// Adds a rule; the rules stay in the order in which they are asked.
+    ///
+    /// # Errors
+    /// [`Invalid`] where the direction already has a rule of that number.
+    pub fn push_rule(&mut self, rule: FilterRule) -> Result<(), Invalid> {
+        let key = |r: &FilterRule| (r.direction, r.number);
+        match self.rules.binary_search_by_key(&key(&rule), key) {
+            Ok(_) => {
+                let expected = format!("a number that no other {} rule has", rule.direction);
+                Err(Invalid::new("rule_number", rule.number, expected))
+            }
+            Err(place) => {
+                self.rules.insert(place, rule);
+                Ok(())
+            }
+        }
+    }
+
+    /// The id.
+    #[must_use]
+    pub const fn id(&self) -> &FilterId {
+        &self.id
+    }
+
+    /// All rules: those of ingress first, each direction in ascending order of RuleNumber.
+    #[must_use]
+    pub fn all_rules(&self) -> &[FilterRule] {
+        &self.rules
+    }
+
+    /// The rules of one direction, in ascending order of RuleNumber.
+    pub fn rules(&self, direction: Direction) -> impl Iterator<Item = &FilterRule> {
+        self.rules.iter().filter(move |rule| rule.direction == direction)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(direction: Direction, number: i64) -> FilterRule {
+        let any = CidrBlock::any_ipv4();
+        let number = RuleNumber::new(number).unwrap();
+        FilterRule::new(direction, number, RuleAction::Accept, any, any).unwrap()
+    }
+
+    #[test]
+    fn rules_are_kept_in_the_order_in_which_they_are_asked() {
+        let mut filter = Filter::new(FilterId::new("f").unwrap());
+        for number in [30, 10, 20] {
+            filter.push_rule(rule(Direction::Egress, number)).unwrap();
+        }
+        filter.push_rule(rule(Direction::Ingress, 20)).unwrap();
+        let egress: Vec<u16> =
+            filter.rules(Direction::Egress).map(|r| r.number().value()).collect();
+        assert_eq!(egress, [10, 20, 30]);
+        assert!(filter.push_rule(rule(Direction::Ingress, 20)).is_err());
+    }
+
+    #[test]
+    fn ports_need_tcp_or_udp() {
+        let ports = PortRange::new("source_port_range", 1, 2).unwrap();
+        assert!(rule(Direction::Ingress, 1).with_source_ports(ports).is_err());
+        let icmp = rule(Direction::Ingress, 1).with_protocol(Protocol(1)).unwrap();
+        assert!(icmp.with_destination_ports(ports).is_err());
+        let udp = rule(Direction::Ingress, 1).with_protocol(Protocol::UDP).unwrap();
+        assert!(udp.with_source_ports(ports).unwrap().with_protocol(Protocol(1)).is_err());
+    }
+
+    #[test]
+    fn port_ranges_go_upwards() {
+        assert!(PortRange::new("source_port_range", 2, 1).is_err());
+        assert!(PortRange::new("source_port_range", 0, 65_536).is_err());
+        assert!(PortRange::new("source_port_range", 0, 65_535).unwrap().contains(65_535));
+    }
+
+    #[test]
+    fn both_blocks_are_of_one_family() {
+        let number = RuleNumber::new(1).unwrap();
+        let (v4, v6) = (CidrBlock::any_ipv4(), CidrBlock::any_ipv6());
+        assert!(FilterRule::new(Direction::Ingress, number, RuleAction::Accept, v4, v6).is_err());
+    }
+}

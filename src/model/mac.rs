@@ -1,0 +1,70 @@
+//! Ethernet addresses.
+
+use std::fmt;
+
+use pnet::util::MacAddr;
+
+use super::Invalid;
+
+/// A 48-bit Ethernet address.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MacAddress([u8; 6]);
+
+impl MacAddress {
+    /// From its six bytes, as they stand in a frame.
+    #[must_use]
+    pub const fn new(octets: [u8; 6]) -> Self {
+        Self(octets)
+    }
+
+    /// Reads `02:29:23:74:c7:7d`.
+    ///
+    /// # Errors
+    /// [`Invalid`] where the text is anything else, or is a group address, which no interface has.
+    pub fn parse(field: &'static str, text: &str) -> Result<Self, Invalid> {
+        let expected = "six bytes in hexadecimal such as 02:29:23:74:c7:7d";
+        let mac: MacAddr = text.parse().map_err(|_| Invalid::new(field, text, expected))?;
+        if mac.is_multicast() {
+            return Err(Invalid::new(field, text, "an address of one interface, not of a group"));
+        }
+        Ok(Self(mac.octets()))
+    }
+
+    /// The six bytes.
+    #[must_use]
+    pub const fn octets(self) -> [u8; 6] {
+        self.0
+    }
+}
+
+impl fmt::Display for MacAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        MacAddr::new(a, b, c, d, e, g).fmt(f)
+    }
+}
+
+impl fmt::Debug for MacAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_and_prints_the_usual_form() {
+        let mac = MacAddress::parse("mac_address", "02:29:23:74:C7:7d").unwrap();
+        assert_eq!(mac.to_string(), "02:29:23:74:c7:7d");
+    }
+
+    #[test]
+    fn refuses_what_is_no_address_of_an_interface() {
+        for text in ["", "02:29:23:74:c7", "02:29:23:74:c7:7d:00", "0g:00:00:00:00:00"] {
+            assert!(MacAddress::parse("mac_address", text).is_err(), "{text}");
+        }
+        assert!(MacAddress::parse("mac_address", "ff:ff:ff:ff:ff:ff").is_err());
+    }
+}

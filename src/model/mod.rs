@@ -1,0 +1,28 @@
+//! The words of traffic mirroring: sessions, filters, rules, targets, network interfaces.
+//!
+//! What belongs here: values that a user names and that cannot be wrong once they are built
+//! (`new` and `parse` refuse everything else with an [`Invalid`] that names the field, the value
+//! and what would be right). What does not: packets, files, sockets, and the question whether
+//! two values go together (that is `control`). This module imports nothing of ours.
+
+mod cidr;
+mod filter;
+mod ids;
+mod interface;
+mod invalid;
+mod mac;
+mod numbers;
+mod session;
+mod settings;
+mod target;
+
+pub use cidr::CidrBlock;
+pub use filter::{Direction, Filter, FilterRule, PortRange, Protocol, RuleAction};
+pub use ids::{FilterId, FilterRuleId, NetworkInterfaceId, SessionId, TargetId};
+pub use interface::NetworkInterface;
+pub use invalid::Invalid;
+pub use mac::MacAddress;
+pub use numbers::{Mtu, PacketLength, RuleNumber, SessionNumber, VirtualNetworkId};
+pub use session::{Session, Tags};
+pub use settings::Settings;
+pub use target::{Target, TargetKind, VXLAN_PORT, parse_target_address};

@@ -1,0 +1,95 @@
+//! Numbers with a range.
+
+use std::fmt;
+
+use super::Invalid;
+
+macro_rules! ranged {
+    ($(#[$doc:meta])* $name:ident($int:ty), $field:literal, $min:literal ..= $max:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name($int);
+
+        impl $name {
+            /// The smallest value.
+            pub const MIN: Self = Self($min);
+            /// The largest value.
+            pub const MAX: Self = Self($max);
+
+            /// Takes a number in the range.
+            ///
+            /// # Errors
+            /// [`Invalid`] outside of it.
+            pub fn new(number: impl Into<i64>) -> Result<Self, Invalid> {
+                let number = number.into();
+                match <$int>::try_from(number) {
+                    Ok(value) if ($min..=$max).contains(&value) => Ok(Self(value)),
+                    _ => {
+                        let expected = concat!("a number from ", $min, " to ", $max);
+                        Err(Invalid::new($field, number, expected))
+                    }
+                }
+            }
+
+            /// The number.
+            #[must_use]
+            pub const fn value(self) -> $int {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+ranged!(
+    /// The place of a session among those of its network interface, lowest first
+    /// (EC2 API, `SessionNumber`: "Valid values are 1-32766").
+    SessionNumber(u16), "session_number", 1..=32766
+);
+ranged!(
+    /// The place of a rule among those of its direction, lowest first. AWS documents no range;
+    /// here it is that of the session numbers.
+    RuleNumber(u16), "rule_number", 1..=32766
+);
+ranged!(
+    /// How many bytes of a frame are copied, counted from its destination MAC on.
+    PacketLength(u16), "packet_length", 1..=8500
+);
+ranged!(
+    /// The 24 bits that name the virtual network in the VXLAN header (RFC 7348, section 5).
+    VirtualNetworkId(u32), "virtual_network_id", 0..=16_777_215
+);
+ranged!(
+    /// The longest IP packet, in bytes, that the way to a target carries.
+    /// 68 is the least that IPv4 allows (RFC 791, section 3.2).
+    Mtu(u16), "mtu", 68..=65535
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ends_of_each_range_are_in_and_their_neighbours_are_out() {
+        assert!(SessionNumber::new(1).is_ok() && SessionNumber::new(32766).is_ok());
+        assert!(SessionNumber::new(0).is_err() && SessionNumber::new(32767).is_err());
+        assert!(PacketLength::new(1).is_ok() && PacketLength::new(8500).is_ok());
+        assert!(PacketLength::new(0).is_err() && PacketLength::new(8501).is_err());
+        assert!(VirtualNetworkId::new(0).is_ok() && VirtualNetworkId::new(16_777_215).is_ok());
+        assert!(VirtualNetworkId::new(-1).is_err() && VirtualNetworkId::new(16_777_216).is_err());
+    }
+
+    #[test]
+    fn a_refusal_names_field_value_and_range() {
+        let refused = SessionNumber::new(40_000).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "session_number `40000`: expected a number from 1 to 32766"
+        );
+    }
+}

@@ -1,0 +1,19 @@
+//! What holds for all sessions alike.
+
+use std::net::IpAddr;
+
+/// Settings of the whole configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Whether the traffic that AWS never mirrors stays behind. False mirrors a host outside AWS
+    /// in full.
+    pub aws_exclusions: bool,
+    /// Addresses of the VPC's resolver, besides 169.254.169.253 and fd00:ec2::253.
+    pub vpc_resolver_addresses: Vec<IpAddr>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { aws_exclusions: true, vpc_resolver_addresses: Vec::new() }
+    }
+}
