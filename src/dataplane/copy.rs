@@ -29,8 +29,6 @@ pub struct CopyRef {
     pub(crate) session: u32,
     /// Index of the rule in the session's filter, or `Taken::BY_AMAZON_DNS`.
     pub(crate) rule: u32,
-    /// Index of the interface in the mirror table.
-    pub(crate) interface: u32,
 }
 
 /// One copy as a sink sees it.

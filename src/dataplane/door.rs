@@ -57,19 +57,22 @@ pub enum DropCause {
     TargetUnreachable,
     /// The kernel refused it for another reason (`EPERM` of a firewall, ...).
     SendFailed,
-    /// Standard input or a file ended the run before the copy was out.
+    /// The run was stopped while the copy waited for its time.
     Interrupted,
+    /// The output broke (a full disk, a closed pipe) before the copy was out.
+    OutputFailed,
 }
 
 impl DropCause {
     /// Every cause, in the order of their numbers.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::NoBuffers,
         Self::MessageTooLong,
         Self::TargetRefused,
         Self::TargetUnreachable,
         Self::SendFailed,
         Self::Interrupted,
+        Self::OutputFailed,
     ];
 
     /// The label in reports and metrics.
@@ -82,6 +85,7 @@ impl DropCause {
             Self::TargetUnreachable => "target_unreachable",
             Self::SendFailed => "send_failed",
             Self::Interrupted => "interrupted",
+            Self::OutputFailed => "output_failed",
         }
     }
 }
@@ -103,6 +107,15 @@ impl Drops {
     #[must_use]
     pub fn lost(&self) -> &[(usize, DropCause)] {
         &self.lost
+    }
+
+    /// Says that all of `copies` copies are lost but for those that are already.
+    pub fn push_rest(&mut self, copies: usize, cause: DropCause) {
+        for index in 0..copies {
+            if !self.lost.iter().any(|(known, _)| *known == index) {
+                self.lost.push((index, cause));
+            }
+        }
     }
 
     /// Forgets all, keeps the memory.

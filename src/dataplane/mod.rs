@@ -9,13 +9,28 @@
 //! ```
 
 mod copy;
+mod counters;
 mod door;
+mod exclusions;
+mod field_words;
+mod flow_hash;
+mod flow_key;
 mod frame;
+mod membership;
+mod outer;
+mod rule_set;
 mod table;
 mod verdict;
+mod worker;
 
 pub use copy::{Copies, CopyRef, ETHERNET_LEN, MAX_OUTER_LEN, MirroredCopy, UDP_VXLAN_LEN};
+pub use counters::{Counters, SessionCounters};
 pub use door::{DropCause, Drops, Sink, Source};
+pub use flow_hash::{FIRST_SOURCE_PORT, SOURCE_PORTS, flow_hash};
+pub use flow_key::FlowKey;
 pub use frame::{BURST_LEN, Burst, Frame, Medium};
-pub use table::{InterfaceEntry, MirrorTable, SessionEntry, TargetEntry};
+pub use outer::{MAX_INNER_OVER_IPV4, MAX_INNER_OVER_IPV6, OuterTemplate};
+pub use rule_set::Decision;
+pub use table::{MirrorTable, SessionEntry, TableParts, TargetEntry};
 pub use verdict::{NotMirrored, Outcome, Taken, Verdict};
+pub use worker::{StepError, Worker};

@@ -3,8 +3,15 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use super::exclusions::{Exclusions, Service};
+use super::flow_key::FlowKey;
+use super::membership::Membership;
+use super::outer::OuterTemplate;
+use super::rule_set::{Decision, RuleSet, Seat};
+use super::verdict::{NotMirrored, Outcome, Taken};
 use crate::model::{
-    Filter, NetworkInterface, PacketLength, SessionId, SessionNumber, TargetId, VirtualNetworkId,
+    Direction, Filter, NetworkInterface, PacketLength, SessionId, SessionNumber, Settings,
+    TargetId, VirtualNetworkId,
 };
 
 /// A session as it was compiled, with its names for reports.
@@ -28,13 +35,6 @@ pub struct SessionEntry {
     pub source_address: IpAddr,
 }
 
-/// A source interface as it was compiled.
-#[derive(Debug, Clone)]
-pub struct InterfaceEntry {
-    /// The interface as the user named it.
-    pub interface: Arc<NetworkInterface>,
-}
-
 /// A target as it was compiled.
 #[derive(Debug, Clone)]
 pub struct TargetEntry {
@@ -42,33 +42,196 @@ pub struct TargetEntry {
     pub id: TargetId,
     /// Where its copies are sent.
     pub address: SocketAddr,
-    /// The longest outer IP packet it takes.
+    /// The longest outer IP packet it takes, in bytes.
     pub mtu: Option<u16>,
 }
 
+/// What a table is made of. Sessions are grouped by interface, in the order of the interfaces,
+/// and in each group in the order in which they are asked.
+#[derive(Debug, Default)]
+pub struct TableParts {
+    /// What holds for all sessions.
+    pub settings: Settings,
+    /// The sources.
+    pub interfaces: Vec<Arc<NetworkInterface>>,
+    /// Where copies go.
+    pub targets: Vec<TargetEntry>,
+    /// Who takes what, in the order of asking.
+    pub sessions: Vec<SessionEntry>,
+}
+
 /// Everything that decides about a packet.
+#[derive(Debug)]
 pub struct MirrorTable {
-    interfaces: Vec<InterfaceEntry>,
-    sessions: Vec<SessionEntry>,
-    targets: Vec<TargetEntry>,
+    parts: TableParts,
+    membership: Membership,
+    exclusions: Exclusions,
+    /// By interface; ingress and egress.
+    rules: Vec<[DirectionRules; 2]>,
+    /// By session.
+    wraps: Vec<Wrap>,
+}
+
+/// How the copies of a session look.
+#[derive(Debug)]
+pub(super) struct Wrap {
+    pub(super) outer: OuterTemplate,
+    /// PacketLength, MTU and the longest UDP datagram in one number.
+    pub(super) most_inner_len: u32,
+}
+
+#[derive(Debug)]
+struct DirectionRules {
+    ipv4: RuleSet,
+    ipv6: RuleSet,
+    /// The first session whose filter has `amazon-dns`.
+    amazon_dns: Option<Taken>,
 }
 
 impl MirrorTable {
+    /// Compiles the parts. An index that leads nowhere makes a session that takes nothing.
+    #[must_use]
+    pub fn new(parts: TableParts) -> Self {
+        let interfaces = (0..).zip(&parts.interfaces);
+        let rules = interfaces
+            .map(|(index, _)| {
+                let seats = seats(&parts.sessions, index);
+                Direction::BOTH.map(|direction| DirectionRules::new(&seats, direction))
+            })
+            .collect();
+        Self {
+            membership: Membership::new(parts.interfaces.iter().map(AsRef::as_ref)),
+            exclusions: Exclusions::new(&parts.settings),
+            rules,
+            wraps: parts.sessions.iter().map(|session| wrap(session, &parts.targets)).collect(),
+            parts,
+        }
+    }
+
     /// The interfaces, in the order of the configuration.
     #[must_use]
-    pub fn interfaces(&self) -> &[InterfaceEntry] {
-        &self.interfaces
+    pub fn interfaces(&self) -> &[Arc<NetworkInterface>] {
+        &self.parts.interfaces
     }
 
     /// The sessions: interface by interface, each in the order in which they are asked.
     #[must_use]
     pub fn sessions(&self) -> &[SessionEntry] {
-        &self.sessions
+        &self.parts.sessions
     }
 
     /// The targets, in the order of the configuration.
     #[must_use]
     pub fn targets(&self) -> &[TargetEntry] {
-        &self.targets
+        &self.parts.targets
     }
+
+    /// The settings it was compiled with.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.parts.settings
+    }
+
+    /// What becomes of a packet at an interface: at most one session takes it.
+    #[inline]
+    #[must_use]
+    pub fn decide(&self, interface: u32, direction: Direction, key: &FlowKey) -> Outcome {
+        let Some(rules) = self.rules_of(interface, direction) else {
+            return Outcome::NotMirrored(NotMirrored::NoNetworkInterface);
+        };
+        let taken = match self.exclusions.service(key) {
+            Service::Ordinary => rules.first_accept(key),
+            special => match self.decide_special(special, rules, key) {
+                Ok(taken) => taken,
+                Err(reason) => return Outcome::NotMirrored(reason),
+            },
+        };
+        taken.map_or(Outcome::NotMirrored(NotMirrored::NoSessionMatched), Outcome::Mirrored)
+    }
+
+    /// What the rules of each session say of a packet, for explanations: the first match of
+    /// every session that has one. Services of AWS are not looked at.
+    #[must_use]
+    pub fn decisions(&self, interface: u32, direction: Direction, key: &FlowKey) -> Vec<Decision> {
+        let rules = self.rules_of(interface, direction);
+        rules.map(|rules| rules.of_family(key).decisions(key)).unwrap_or_default()
+    }
+
+    /// "When the service is on, DNS to and from the VPC resolver is mirrored whatever the rules
+    /// say; when it is off, it never is." With the exclusions off it is ordinary traffic, which a
+    /// session with the service takes all the same.
+    #[cold]
+    fn decide_special(
+        &self,
+        service: Service,
+        rules: &DirectionRules,
+        key: &FlowKey,
+    ) -> Result<Option<Taken>, NotMirrored> {
+        match (service, self.exclusions.enabled) {
+            (Service::Excluded, true) => Err(NotMirrored::AwsExcluded),
+            (Service::AmazonDns, true) => rules.amazon_dns.map(Some).ok_or(NotMirrored::AmazonDns),
+            (Service::AmazonDns, false) => {
+                let both = [rules.first_accept(key), rules.amazon_dns];
+                Ok(both.into_iter().flatten().min_by_key(|taken| taken.session))
+            }
+            (Service::Ordinary, _) | (Service::Excluded, false) => Ok(rules.first_accept(key)),
+        }
+    }
+
+    fn rules_of(&self, interface: u32, direction: Direction) -> Option<&DirectionRules> {
+        let [ingress, egress] = self.rules.get(usize::try_from(interface).ok()?)?;
+        Some(match direction {
+            Direction::Ingress => ingress,
+            Direction::Egress => egress,
+        })
+    }
+
+    pub(super) fn membership(&self) -> &Membership {
+        &self.membership
+    }
+
+    #[inline]
+    pub(super) fn wrap_of(&self, session: u32) -> Option<&Wrap> {
+        self.wraps.get(usize::try_from(session).ok()?)
+    }
+}
+
+impl DirectionRules {
+    fn new(seats: &[Seat<'_>], direction: Direction) -> Self {
+        let with_dns = seats.iter().find(|seat| seat.filter.amazon_dns);
+        Self {
+            ipv4: RuleSet::new(seats, direction, true),
+            ipv6: RuleSet::new(seats, direction, false),
+            amazon_dns: with_dns
+                .map(|seat| Taken { session: seat.session, rule: Taken::BY_AMAZON_DNS }),
+        }
+    }
+
+    #[inline]
+    fn of_family(&self, key: &FlowKey) -> &RuleSet {
+        if key.is_ipv4 { &self.ipv4 } else { &self.ipv6 }
+    }
+
+    #[inline]
+    fn first_accept(&self, key: &FlowKey) -> Option<Taken> {
+        self.of_family(key).first_accept(key)
+    }
+}
+
+fn seats(sessions: &[SessionEntry], interface: u32) -> Vec<Seat<'_>> {
+    let numbered = (0..).zip(sessions);
+    numbered
+        .filter(|(_, session)| session.interface == interface)
+        .map(|(index, session)| Seat { session: index, filter: &session.filter })
+        .collect()
+}
+
+fn wrap(session: &SessionEntry, targets: &[TargetEntry]) -> Wrap {
+    let target = usize::try_from(session.target).ok().and_then(|index| targets.get(index));
+    let nowhere = SocketAddr::new(session.source_address, 0);
+    let address = target.map_or(nowhere, |target| target.address);
+    let outer = OuterTemplate::new(session.source_address, address, session.virtual_network_id);
+    let by_mtu = outer.max_inner_len(target.and_then(|target| target.mtu));
+    let by_user = session.packet_length.map_or(u32::MAX, |length| u32::from(length.value()));
+    Wrap { most_inner_len: by_mtu.min(by_user), outer }
 }

@@ -1,0 +1,87 @@
+//! Counters: every frame ends in one counted box.
+
+use super::door::DropCause;
+use super::verdict::NotMirrored;
+
+/// What one session did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SessionCounters {
+    /// Copies that left.
+    pub mirrored: u64,
+    /// Inner bytes of these copies, after truncation, without encapsulation.
+    pub mirrored_bytes: u64,
+    /// How many of these copies are shorter than their frame.
+    pub truncated: u64,
+}
+
+/// What a worker did. `received = mirrored + not mirrored + dropped`, always.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Pairs of a frame and an interface that it belongs to; a frame that belongs to none is one.
+    pub received: u64,
+    /// Frames that a source lent.
+    pub frames: u64,
+    /// Bytes of these frames, as captured.
+    pub frame_bytes: u64,
+    /// By index of the session in the mirror table.
+    pub sessions: Vec<SessionCounters>,
+    pub(super) not_mirrored: [u64; NotMirrored::ALL.len()],
+    pub(super) dropped: [u64; DropCause::ALL.len()],
+}
+
+impl Counters {
+    /// All zero, for a table of so many sessions.
+    #[must_use]
+    pub fn new(sessions: usize) -> Self {
+        Self { sessions: vec![SessionCounters::default(); sessions], ..Self::default() }
+    }
+
+    /// Copies that left, of all sessions.
+    #[must_use]
+    pub fn mirrored(&self) -> u64 {
+        self.sessions.iter().map(|session| session.mirrored).sum()
+    }
+
+    /// Inner bytes that left, of all sessions.
+    #[must_use]
+    pub fn mirrored_bytes(&self) -> u64 {
+        self.sessions.iter().map(|session| session.mirrored_bytes).sum()
+    }
+
+    /// How many stayed behind for one reason.
+    #[must_use]
+    pub fn not_mirrored(&self, reason: NotMirrored) -> u64 {
+        NotMirrored::ALL
+            .iter()
+            .zip(self.not_mirrored)
+            .find(|(r, _)| **r == reason)
+            .map_or(0, |b| b.1)
+    }
+
+    /// How many copies were lost for one cause.
+    #[must_use]
+    pub fn dropped(&self, cause: DropCause) -> u64 {
+        DropCause::ALL.iter().zip(self.dropped).find(|(c, _)| **c == cause).map_or(0, |b| b.1)
+    }
+
+    /// Whether the boxes add up to what was received.
+    #[must_use]
+    pub fn add_up(&self) -> bool {
+        let boxes = self.not_mirrored.iter().chain(&self.dropped).sum::<u64>();
+        self.received == self.mirrored() + boxes
+    }
+
+    pub(super) fn stay_behind(&mut self, reason: NotMirrored) {
+        let place = NotMirrored::ALL.iter().position(|known| *known == reason);
+        if let Some(count) = place.and_then(|place| self.not_mirrored.get_mut(place)) {
+            *count += 1;
+        }
+    }
+
+    pub(super) fn drop_copy(&mut self, cause: DropCause) {
+        let place = DropCause::ALL.iter().position(|known| *known == cause);
+        if let Some(count) = place.and_then(|place| self.dropped.get_mut(place)) {
+            *count += 1;
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Traffic that AWS never mirrors, and DNS with the VPC resolver.
+//!
+//! "The following traffic types cannot be mirrored: ARP, DHCP, instance metadata service, NTP,
+//! Windows activation" is AWS's list. ARP is not IP and never gets here. NTP is the link-local
+//! time service alone: real AWS copies hold NTP with public servers.
+
+use std::net::IpAddr;
+
+use super::flow_key::FlowKey;
+use crate::model::Settings;
+
+const DNS: u16 = 53;
+const DHCP: [u16; 2] = [67, 68];
+const DHCPV6: [u16; 2] = [546, 547];
+const WINDOWS_ACTIVATION: u16 = 1688;
+const TCP: u16 = 6;
+const UDP: u16 = 17;
+
+const LINK_LOCAL_SERVICES: [u8; 3] = [169, 254, 169];
+const METADATA: u8 = 254;
+const RESOLVER: u8 = 253;
+const TIME: u8 = 123;
+const ACTIVATION: [u8; 2] = [250, 251];
+
+/// `fd00:ec2::`, the first half of it.
+const SERVICES_V6: [u8; 8] = [0xfd, 0x00, 0x0e, 0xc2, 0, 0, 0, 0];
+const METADATA_V6: [u8; 8] = [0, 0, 0, 0, 0, 0, 0x02, 0x54];
+const RESOLVER_V6: [u8; 8] = [0, 0, 0, 0, 0, 0, 0x02, 0x53];
+const TIME_V6: [u8; 8] = [0, 0, 0, 0, 0, 0, 0x01, 0x23];
+
+/// Which service of AWS a packet talks to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Service {
+    /// None: the rules decide.
+    Ordinary,
+    /// One whose traffic is never mirrored.
+    Excluded,
+    /// The VPC resolver, on port 53.
+    AmazonDns,
+}
+
+/// Tells services by address and port.
+#[derive(Debug)]
+pub(super) struct Exclusions {
+    /// Whether the list holds at all.
+    pub(super) enabled: bool,
+    resolvers: Vec<([u8; 16], bool)>,
+}
+
+impl Exclusions {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let resolvers = settings.vpc_resolver_addresses.iter().map(|address| match address {
+            IpAddr::V4(v4) => {
+                let mut half = [0; 16];
+                if let Some(start) = half.first_chunk_mut() {
+                    *start = v4.octets();
+                }
+                (half, true)
+            }
+            IpAddr::V6(v6) => (v6.octets(), false),
+        });
+        Self { enabled: settings.aws_exclusions, resolvers: resolvers.collect() }
+    }
+
+    /// Nearly every packet is ordinary, and a few comparisons tell.
+    #[inline]
+    pub(super) fn service(&self, key: &FlowKey) -> Service {
+        let (source, destination) = (key.source_half(), key.destination_half());
+        let near = if key.is_ipv4 {
+            source.starts_with(&LINK_LOCAL_SERVICES)
+                || destination.starts_with(&LINK_LOCAL_SERVICES)
+        } else {
+            source.starts_with(&SERVICES_V6) || destination.starts_with(&SERVICES_V6)
+        };
+        let to = key.destination_port;
+        let low_port = to < 548 && (to == DNS || DHCP.contains(&to) || DHCPV6.contains(&to));
+        if near || low_port || key.source_port == DNS {
+            self.look_closer(key)
+        } else {
+            Service::Ordinary
+        }
+    }
+
+    #[cold]
+    fn look_closer(&self, key: &FlowKey) -> Service {
+        if is_dhcp(key) || talks_to_excluded_address(key) {
+            return Service::Excluded;
+        }
+        let (source, destination) = (key.source_half(), key.destination_half());
+        let queries = key.destination_port == DNS && self.is_resolver(destination, key.is_ipv4);
+        let answers = key.source_port == DNS && self.is_resolver(source, key.is_ipv4);
+        // Without ports both numbers are zero.
+        if queries || answers { Service::AmazonDns } else { Service::Ordinary }
+    }
+
+    fn is_resolver(&self, half: [u8; 16], is_ipv4: bool) -> bool {
+        let own = match link_local_service(half, is_ipv4) {
+            Some(Ok(host)) => host == RESOLVER,
+            Some(Err(host)) => host == RESOLVER_V6,
+            None => false,
+        };
+        own || self.resolvers.contains(&(half, is_ipv4))
+    }
+}
+
+/// The host part of one of AWS's service addresses: of IPv4 `Ok`, of IPv6 `Err`.
+fn link_local_service(half: [u8; 16], is_ipv4: bool) -> Option<Result<u8, [u8; 8]>> {
+    if is_ipv4 {
+        let [a, b, c, host, ..] = half;
+        ([a, b, c] == LINK_LOCAL_SERVICES).then_some(Ok(host))
+    } else {
+        let host = half.last_chunk().copied()?;
+        half.starts_with(&SERVICES_V6).then_some(Err(host))
+    }
+}
+
+/// By destination port: RFC 2131, section 4.1, and RFC 8415, section 7.2, name the port that
+/// each side listens on.
+fn is_dhcp(key: &FlowKey) -> bool {
+    let ports = if key.is_ipv4 { DHCP } else { DHCPV6 };
+    key.has_ports && key.protocol == UDP && ports.contains(&key.destination_port)
+}
+
+fn talks_to_excluded_address(key: &FlowKey) -> bool {
+    let ends =
+        [(key.source_half(), key.source_port), (key.destination_half(), key.destination_port)];
+    ends.into_iter().any(|(half, port)| match link_local_service(half, key.is_ipv4) {
+        Some(Ok(METADATA | TIME)) => true,
+        Some(Ok(host)) => {
+            let activation = key.protocol == TCP && port == WINDOWS_ACTIVATION;
+            activation && ACTIVATION.contains(&host)
+        }
+        Some(Err(host)) => host == METADATA_V6 || host == TIME_V6,
+        None => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(source: &str, destination: &str, protocol: u16, ports: (u16, u16)) -> FlowKey {
+        let mut addresses = [0; 32];
+        let mut is_ipv4 = true;
+        for (place, text) in [(0, source), (16, destination)] {
+            match text.parse().unwrap() {
+                IpAddr::V4(v4) => addresses[place..place + 4].copy_from_slice(&v4.octets()),
+                IpAddr::V6(v6) => {
+                    is_ipv4 = false;
+                    addresses[place..place + 16].copy_from_slice(&v6.octets());
+                }
+            }
+        }
+        let (source_port, destination_port) = ports;
+        FlowKey { addresses, source_port, destination_port, protocol, has_ports: true, is_ipv4 }
+    }
+
+    fn service(source: &str, destination: &str, protocol: u16, ports: (u16, u16)) -> Service {
+        let settings = Settings {
+            aws_exclusions: true,
+            vpc_resolver_addresses: vec!["10.0.0.2".parse().unwrap(), "fd00::2".parse().unwrap()],
+        };
+        Exclusions::new(&settings).service(&key(source, destination, protocol, ports))
+    }
+
+    #[test]
+    fn the_list_of_aws() {
+        for (source, destination, protocol, ports) in [
+            ("0.0.0.0", "255.255.255.255", 17, (68, 67)),
+            ("10.0.0.1", "10.0.0.5", 17, (67, 68)),
+            ("fe80::1", "ff02::1:2", 17, (546, 547)),
+            ("10.0.0.5", "169.254.169.254", 6, (40_000, 80)),
+            ("169.254.169.254", "10.0.0.5", 6, (80, 40_000)),
+            ("fd00::5", "fd00:ec2::254", 6, (40_000, 80)),
+            ("10.0.0.5", "169.254.169.123", 17, (123, 123)),
+            ("fd00:ec2::123", "fd00::5", 17, (123, 123)),
+            ("10.0.0.5", "169.254.169.250", 6, (40_000, 1688)),
+            ("169.254.169.251", "10.0.0.5", 6, (1688, 40_000)),
+        ] {
+            let found = service(source, destination, protocol, ports);
+            assert_eq!(found, Service::Excluded, "{source} {destination} {ports:?}");
+        }
+    }
+
+    #[test]
+    fn the_resolver() {
+        for (source, destination, ports) in [
+            ("10.0.0.5", "169.254.169.253", (40_000, 53)),
+            ("10.0.0.5", "10.0.0.2", (40_000, 53)),
+            ("10.0.0.2", "10.0.0.5", (53, 40_000)),
+            ("fd00::5", "fd00:ec2::253", (40_000, 53)),
+            ("fd00::2", "fd00::5", (53, 40_000)),
+        ] {
+            assert_eq!(service(source, destination, 17, ports), Service::AmazonDns);
+            assert_eq!(service(source, destination, 6, ports), Service::AmazonDns);
+        }
+    }
+
+    #[test]
+    fn all_else_is_ordinary() {
+        for (source, destination, protocol, ports) in [
+            ("10.0.0.5", "9.9.9.9", 17, (40_000, 53)),
+            ("10.0.0.5", "10.0.0.2", 17, (53, 40_000)),
+            ("10.0.0.5", "10.0.0.2", 6, (40_000, 443)),
+            ("10.0.0.5", "78.46.93.39", 17, (123, 123)),
+            ("10.0.0.5", "169.254.169.250", 6, (40_000, 80)),
+            ("10.0.0.5", "169.254.169.250", 17, (40_000, 1688)),
+            ("10.0.0.5", "10.0.0.9", 6, (40_000, 67)),
+            ("10.0.0.5", "10.0.0.9", 17, (40_000, 547)),
+            ("fe80::1", "ff02::1:2", 17, (40_000, 67)),
+            ("fd00::5", "fd00:ec2::1", 6, (40_000, 80)),
+            ("fd00::5", "fd00:ec2:0:1::254", 6, (40_000, 80)),
+        ] {
+            let found = service(source, destination, protocol, ports);
+            assert_eq!(found, Service::Ordinary, "{source} {destination} {ports:?}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! For each value of a field, the word of the rules that allow it.
+
+use super::flow_key::FlowKey;
+use crate::model::{CidrBlock, FilterRule, PortRange};
+
+use std::net::IpAddr;
+
+/// One word for each value of a byte.
+type ByteWords = [u64; 256];
+
+/// Words for the address bytes that some rule asks about; the others are never looked at.
+#[derive(Debug)]
+pub(super) struct AddressWords {
+    /// The rules of the word: all of them match where no byte is asked about.
+    all: u64,
+    /// Places in [`FlowKey::addresses`](FlowKey), 0 to 31.
+    places: Vec<u8>,
+    tables: Vec<ByteWords>,
+}
+
+impl AddressWords {
+    pub(super) fn new(all: u64, rules: &[(u64, &FilterRule)]) -> Self {
+        let mut words = Self { all, places: Vec::new(), tables: Vec::new() };
+        for place in 0..32 {
+            let asks = |(_, rule): &(u64, &FilterRule)| byte_range(rule, place).is_some();
+            if rules.iter().any(asks) {
+                words.places.push(place);
+                words.tables.push(byte_words(rules, place));
+            }
+        }
+        words
+    }
+
+    #[inline]
+    pub(super) fn word(&self, key: &FlowKey) -> u64 {
+        self.places.iter().zip(&self.tables).fold(self.all, |matches, (place, table)| {
+            let byte = key.addresses.get(usize::from(place & 31)).copied().unwrap_or_default();
+            matches & at(table, byte)
+        })
+    }
+}
+
+fn byte_words(rules: &[(u64, &FilterRule)], place: u8) -> ByteWords {
+    let mut table = [0; 256];
+    for (bit, rule) in rules {
+        let (low, high) = byte_range(rule, place).unwrap_or((0, 255));
+        for word in table.iter_mut().take(usize::from(high) + 1).skip(usize::from(low)) {
+            *word |= bit;
+        }
+    }
+    table
+}
+
+/// The values that the rule's block allows for the address byte at `place`, unless all.
+fn byte_range(rule: &FilterRule, place: u8) -> Option<(u8, u8)> {
+    let block = if place < 16 { rule.source() } else { rule.destination() };
+    let place = place % 16;
+    let fixed_bits = block.prefix_len().saturating_sub(place * 8).min(8);
+    if fixed_bits == 0 {
+        return None;
+    }
+    let low = octet(block, place);
+    let free = u8::MAX.checked_shr(u32::from(fixed_bits)).unwrap_or(0);
+    Some((low, low | free))
+}
+
+fn octet(block: CidrBlock, place: u8) -> u8 {
+    let place = usize::from(place);
+    let octet = match block.network() {
+        IpAddr::V4(v4) => v4.octets().get(place).copied(),
+        IpAddr::V6(v6) => v6.octets().get(place).copied(),
+    };
+    octet.unwrap_or_default()
+}
+
+/// Words for the protocol, and one for packets whose protocol is not known.
+#[derive(Debug)]
+pub(super) struct ProtocolWords {
+    table: Box<ByteWords>,
+    unknown: u64,
+}
+
+impl ProtocolWords {
+    pub(super) fn new(rules: &[(u64, &FilterRule)]) -> Self {
+        let mut words = Self { table: Box::new([0; 256]), unknown: 0 };
+        for (bit, rule) in rules {
+            if rule.protocol().is_none() {
+                words.unknown |= bit;
+            }
+            for (number, word) in (0..=u8::MAX).zip(words.table.iter_mut()) {
+                if rule.protocol().is_none_or(|wanted| wanted.0 == number) {
+                    *word |= bit;
+                }
+            }
+        }
+        words
+    }
+
+    #[inline]
+    pub(super) fn word(&self, key: &FlowKey) -> u64 {
+        self.table.get(usize::from(key.protocol)).copied().unwrap_or(self.unknown)
+    }
+}
+
+/// Words for ports: a port has a class, found by page, and all ports of a class share a word.
+#[derive(Debug)]
+pub(super) struct PortWords {
+    /// For the high byte of a port, the page of its low byte.
+    pages: Box<[u16; 256]>,
+    /// For the low byte of a port, its class. Equal pages are one.
+    classes: Vec<[u8; 256]>,
+    /// For each class, the rules that allow it.
+    words: Box<ByteWords>,
+    /// The rules that do not name ports.
+    without: u64,
+}
+
+impl PortWords {
+    /// Nothing where no rule names these ports.
+    pub(super) fn new(
+        rules: &[(u64, &FilterRule)],
+        ports: impl Fn(&FilterRule) -> Option<PortRange>,
+    ) -> Option<Self> {
+        let ranges: Vec<(u64, Option<PortRange>)> =
+            rules.iter().map(|(bit, rule)| (*bit, ports(rule))).collect();
+        ranges.iter().any(|(_, range)| range.is_some()).then(|| Self::of_ranges(&ranges))
+    }
+
+    fn of_ranges(ranges: &[(u64, Option<PortRange>)]) -> Self {
+        let without = ranges.iter().filter(|(_, range)| range.is_none()).map(|(bit, _)| bit).sum();
+        let mut these = Self {
+            pages: Box::new([0; 256]),
+            classes: Vec::new(),
+            words: Box::new([0; 256]),
+            without,
+        };
+        // At most 63 rules, so at most 127 stretches of ports and as many classes.
+        let mut known: Vec<u64> = Vec::new();
+        for (high, page_of) in (0..=u8::MAX).zip(these.pages.iter_mut()) {
+            let mut page = [0; 256];
+            for (low, class) in (0..=u8::MAX).zip(page.iter_mut()) {
+                *class = class_of(allowed(ranges, u16::from_be_bytes([high, low])), &mut known);
+            }
+            let place = these.classes.iter().position(|old| *old == page).unwrap_or_else(|| {
+                these.classes.push(page);
+                these.classes.len() - 1
+            });
+            *page_of = u16::try_from(place).unwrap_or_default();
+        }
+        for (word, known) in these.words.iter_mut().zip(known) {
+            *word = known;
+        }
+        these
+    }
+
+    #[inline]
+    pub(super) fn word(&self, has_ports: bool, port: u16) -> u64 {
+        if !has_ports {
+            return self.without;
+        }
+        let [high, low] = port.to_be_bytes();
+        let page = usize::from(self.pages.get(usize::from(high)).copied().unwrap_or_default());
+        let class = self.classes.get(page).map_or(0, |page| byte_at(page, low));
+        at(&self.words, class)
+    }
+}
+
+fn allowed(ranges: &[(u64, Option<PortRange>)], port: u16) -> u64 {
+    let allows = |range: Option<PortRange>| range.is_none_or(|range| range.contains(port));
+    ranges.iter().filter(|(_, range)| allows(*range)).map(|(bit, _)| bit).sum()
+}
+
+fn class_of(word: u64, known: &mut Vec<u64>) -> u8 {
+    // Neighbouring ports mostly share a class: look at the newest first.
+    let place = known.iter().rposition(|old| *old == word).unwrap_or_else(|| {
+        known.push(word);
+        known.len() - 1
+    });
+    u8::try_from(place).unwrap_or(u8::MAX)
+}
+
+#[inline]
+fn at(table: &ByteWords, byte: u8) -> u64 {
+    table.get(usize::from(byte)).copied().unwrap_or_default()
+}
+
+#[inline]
+fn byte_at(page: &[u8; 256], low: u8) -> u8 {
+    page.get(usize::from(low)).copied().unwrap_or_default()
+}

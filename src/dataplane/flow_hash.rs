@@ -1,0 +1,85 @@
+//! The UDP source port of a copy: seven bits of a hash that both directions of a flow share.
+//!
+//! AWS documents a hash "of the inner packet - 5-tuple for ICMP/TCP/UDP, 3-tuple otherwise"; in
+//! real copies only 65408 to 65535 are seen, and the same port for both directions. The hash
+//! itself is not known; this one is stable across runs, machines and versions.
+
+use super::flow_key::FlowKey;
+
+/// The lowest source port of a copy; 65408 = 0xFF80.
+pub const FIRST_SOURCE_PORT: u16 = 65_408;
+
+/// How many source ports copies are spread over.
+pub const SOURCE_PORTS: u8 = 128;
+
+/// Seven bits, 0 to 127, from addresses and protocol, and from the ports where there are any.
+#[inline]
+#[must_use]
+pub fn flow_hash(key: &FlowKey) -> u8 {
+    let source = endpoint(key.source_half(), key.source_port);
+    let destination = endpoint(key.destination_half(), key.destination_port);
+    // A sum does not know which end was first; the two ends are well mixed before.
+    let flow = mix(source.wrapping_add(destination) ^ u64::from(key.protocol));
+    let [top, ..] = flow.to_be_bytes();
+    top >> 1
+}
+
+#[inline]
+fn endpoint(address: [u8; 16], port: u16) -> u64 {
+    let address = u128::from_be_bytes(address);
+    let [a, b, c, d, e, f, g, h, rest @ ..] = address.to_be_bytes();
+    let high = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+    let low = u64::from_be_bytes(rest);
+    mix(high ^ low.rotate_left(29) ^ u64::from(port))
+}
+
+/// Multiply and fold: two rounds of it spread any single bit over the word.
+#[inline]
+const fn mix(mut word: u64) -> u64 {
+    word = word.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    word ^= word >> 32;
+    word = word.wrapping_mul(0xd6e8_feb8_6659_fd93);
+    word ^ (word >> 29)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(source: [u8; 4], destination: [u8; 4], ports: (u16, u16)) -> FlowKey {
+        let mut addresses = [0; 32];
+        addresses[..4].copy_from_slice(&source);
+        addresses[16..20].copy_from_slice(&destination);
+        FlowKey {
+            addresses,
+            source_port: ports.0,
+            destination_port: ports.1,
+            protocol: 6,
+            has_ports: true,
+            is_ipv4: true,
+        }
+    }
+
+    #[test]
+    fn both_directions_share_a_port() {
+        let there = key([10, 0, 0, 5], [192, 0, 2, 1], (40_000, 443));
+        let back = key([192, 0, 2, 1], [10, 0, 0, 5], (443, 40_000));
+        assert_eq!(flow_hash(&there), flow_hash(&back));
+    }
+
+    #[test]
+    fn the_value_is_promised() {
+        // Golden captures hold these; a change is a change of every user's expected bytes.
+        assert_eq!(flow_hash(&key([10, 0, 0, 5], [192, 0, 2, 1], (40_000, 443))), 97);
+    }
+
+    #[test]
+    fn neighbouring_flows_spread_over_all_ports() {
+        let mut seen = [0_u32; 128];
+        for port in 0..12_800 {
+            let hash = flow_hash(&key([10, 0, 0, 5], [192, 0, 2, 1], (port, 443)));
+            seen[usize::from(hash)] += 1;
+        }
+        assert!(seen.iter().all(|&n| (50..160).contains(&n)), "{seen:?}");
+    }
+}

@@ -1,0 +1,151 @@
+//! Whose frame is it: the interfaces whose address a frame bears, and the direction it has there.
+
+use std::net::IpAddr;
+
+use super::flow_key::FlowKey;
+use super::frame::Frame;
+use crate::model::{Direction, NetworkInterface};
+
+/// An interface and the direction of a frame there.
+pub(super) type Owner = (u32, Direction);
+
+/// Finds interfaces by MAC address, then by IP address.
+#[derive(Debug)]
+pub(super) struct Membership {
+    /// The only interface, which names neither MAC nor IP address: every frame is its.
+    takes_all: bool,
+    by_mac: Vec<(u64, u32)>,
+    by_ipv4: Vec<(u128, u32)>,
+    by_ipv6: Vec<(u128, u32)>,
+}
+
+impl Membership {
+    pub(super) fn new<'a>(interfaces: impl Iterator<Item = &'a NetworkInterface>) -> Self {
+        let mut these = Self { takes_all: false, by_mac: vec![], by_ipv4: vec![], by_ipv6: vec![] };
+        let mut count = 0;
+        for (index, interface) in (0..).zip(interfaces) {
+            count = index + 1;
+            these.by_mac.extend(interface.mac_address.map(|mac| {
+                let [a, b, c, d, e, f] = mac.octets();
+                (u64::from_be_bytes([0, 0, a, b, c, d, e, f]), index)
+            }));
+            for address in &interface.private_ip_addresses {
+                match address {
+                    IpAddr::V4(v4) => these.by_ipv4.push((u128::from(v4.to_bits()) << 96, index)),
+                    IpAddr::V6(v6) => these.by_ipv6.push((v6.to_bits(), index)),
+                }
+            }
+        }
+        let nameless =
+            these.by_mac.is_empty() && these.by_ipv4.is_empty() && these.by_ipv6.is_empty();
+        these.takes_all = nameless && count == 1;
+        these.by_mac.sort_unstable();
+        these.by_ipv4.sort_unstable();
+        these.by_ipv6.sort_unstable();
+        these
+    }
+
+    /// How many interfaces may own one frame at the most.
+    pub(super) fn most_owners(&self) -> usize {
+        2 * (widest(&self.by_mac) + widest(&self.by_ipv4).max(widest(&self.by_ipv6))).max(1)
+    }
+
+    /// The interfaces that own the frame, in their order. "MAC, then IP address, then pcapng
+    /// flags decide, and what none of them decides is ingress"; a frame that bears an address of
+    /// the interface as source and as destination leaves it.
+    #[inline]
+    pub(super) fn owners(&self, frame: &Frame<'_>, key: Option<&FlowKey>, owners: &mut Vec<Owner>) {
+        owners.clear();
+        if self.takes_all {
+            owners.push((0, frame.direction.unwrap_or(Direction::Ingress)));
+            return;
+        }
+        if let Some([d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5]) = frame.bytes.first_chunk() {
+            let source = u64::from_be_bytes([0, 0, *s0, *s1, *s2, *s3, *s4, *s5]);
+            let destination = u64::from_be_bytes([0, 0, *d0, *d1, *d2, *d3, *d4, *d5]);
+            add(&self.by_mac, source, Direction::Egress, owners);
+            add(&self.by_mac, destination, Direction::Ingress, owners);
+        }
+        if let Some(key) = key {
+            let by_ip = if key.is_ipv4 { &self.by_ipv4 } else { &self.by_ipv6 };
+            let source = u128::from_be_bytes(key.source_half());
+            let destination = u128::from_be_bytes(key.destination_half());
+            add(by_ip, source, Direction::Egress, owners);
+            add(by_ip, destination, Direction::Ingress, owners);
+        }
+        if owners.len() > 1 {
+            owners.sort_unstable_by_key(|(interface, _)| *interface);
+        }
+    }
+}
+
+/// Adds the interfaces of an address, but for those that are there already.
+#[inline]
+fn add<A: Ord + Copy>(
+    index: &[(A, u32)],
+    address: A,
+    direction: Direction,
+    owners: &mut Vec<Owner>,
+) {
+    let start = index.partition_point(|(known, _)| *known < address);
+    for (known, interface) in index.iter().skip(start) {
+        if *known != address {
+            return;
+        }
+        if !owners.iter().any(|(owner, _)| owner == interface) {
+            owners.push((*interface, direction));
+        }
+    }
+}
+
+fn widest<A: PartialEq>(index: &[(A, u32)]) -> usize {
+    index.chunk_by(|a, b| a.0 == b.0).map(<[_]>::len).max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{MacAddress, NetworkInterfaceId};
+
+    fn interface(mac: Option<u8>, ip: Option<[u8; 4]>) -> NetworkInterface {
+        let mut interface = NetworkInterface::new(NetworkInterfaceId::new("eni-x").unwrap());
+        interface.mac_address = mac.map(|last| MacAddress::new([2, 0, 0, 0, 0, last]));
+        interface.private_ip_addresses = ip.into_iter().map(IpAddr::from).collect();
+        interface
+    }
+
+    /// From MAC 1 and 10.0.0.1 to MAC 2 and 10.0.0.2.
+    fn owners(interfaces: &[NetworkInterface], hint: Option<Direction>) -> Vec<Owner> {
+        let mut bytes = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0, 0x45, 0, 0, 20];
+        bytes.extend([0, 0, 0, 0, 64, 1, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
+        let mut frame = Frame::new(&bytes);
+        frame.direction = hint;
+        let key = FlowKey::parse(&bytes).unwrap();
+        let membership = Membership::new(interfaces.iter());
+        let mut owners = Vec::new();
+        membership.owners(&frame, Some(&key), &mut owners);
+        assert!(owners.len() <= membership.most_owners());
+        owners
+    }
+
+    #[test]
+    fn mac_then_ip_then_flags_then_ingress() {
+        use Direction::{Egress, Ingress};
+        let egress = Some(Egress);
+        assert_eq!(owners(&[interface(Some(1), None)], None), [(0, Egress)]);
+        assert_eq!(owners(&[interface(Some(2), Some([10, 0, 0, 1]))], None), [(0, Ingress)]);
+        assert_eq!(owners(&[interface(Some(9), Some([10, 0, 0, 1]))], None), [(0, Egress)]);
+        assert_eq!(owners(&[interface(None, Some([10, 0, 0, 2]))], egress), [(0, Ingress)]);
+        assert_eq!(owners(&[interface(None, None)], egress), [(0, Egress)]);
+        assert_eq!(owners(&[interface(None, None)], None), [(0, Ingress)]);
+    }
+
+    #[test]
+    fn a_frame_may_belong_to_two_interfaces_or_to_none() {
+        use Direction::{Egress, Ingress};
+        let two = [interface(Some(2), None), interface(None, Some([10, 0, 0, 1]))];
+        assert_eq!(owners(&two, None), [(0, Ingress), (1, Egress)]);
+        assert_eq!(owners(&[interface(Some(9), None)], None), []);
+        assert_eq!(owners(&[interface(None, None), interface(None, None)], None), []);
+    }
+}
