@@ -1,2 +1,11 @@
 //! Who may: the registry of resources, configuration files, compilation of both into a mirror
 //! table. Slow; may lock and allocate.
+//!
+//! What belongs here: whether resources go together, and every way from text to resources and
+//! back. What does not: what a single value may be (that is `model`), what becomes of a packet
+//! (`dataplane`), exit codes and colours (`cli`).
+
+mod nearest;
+mod registry;
+
+pub use registry::Registry;

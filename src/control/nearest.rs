@@ -1,0 +1,93 @@
+//! Suggestions: the known name that a user probably meant.
+
+use std::fmt::Write as _;
+
+/// Names looked at for one suggestion, so that ten thousand wrong names cost no minutes.
+const MOST_CANDIDATES: usize = 256;
+
+/// Longer names, in bytes, are no slip of the finger.
+const LONGEST_NAME: usize = 128;
+
+/// How alike two names must be, from 0 to 1.
+const ALIKE: f64 = 0.8;
+
+/// How many names are listed in full.
+const FEW: usize = 5;
+
+/// The candidate most like `wanted`, if any is like it at all.
+pub(super) fn nearest<'a>(
+    wanted: &str,
+    candidates: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
+    if wanted.len() > LONGEST_NAME {
+        return None;
+    }
+    candidates
+        .take(MOST_CANDIDATES)
+        .filter(|name| name.len() <= LONGEST_NAME)
+        .map(|name| (strsim::normalized_damerau_levenshtein(wanted, name), name))
+        .map(|(likeness, name)| (likeness.max(strsim::jaro_winkler(wanted, name) - 0.1), name))
+        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
+}
+
+/// Says which names a reference may have: all of them where they are few, else the nearest one.
+pub(super) fn one_of<'a>(
+    kind: &str,
+    wanted: &str,
+    names: impl ExactSizeIterator<Item = &'a str> + Clone,
+) -> String {
+    let count = names.len();
+    if count == 0 {
+        return format!("the id of a {kind}, but there is none");
+    }
+    if count > FEW {
+        let mut text = format!("the id of one of the {count} {kind}s");
+        if let Some(name) = nearest(wanted, names) {
+            // Writing to a string never fails.
+            let _ = write!(text, ", perhaps `{name}`");
+        }
+        return text;
+    }
+    let listed: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    format!("the id of a {kind}: {}", listed.join(" or "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_the_finger_is_seen_through() {
+        let known = ["packet_length", "session_number", "description"];
+        for (wanted, found) in [
+            ("packet_lenght", Some("packet_length")),
+            ("packetlength", Some("packet_length")),
+            ("session_nr", Some("session_number")),
+            ("colour", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(wanted, known.into_iter()), found, "{wanted}");
+        }
+    }
+
+    #[test]
+    fn few_names_are_listed_and_of_many_the_nearest_is_named() {
+        let few = ["a", "b"];
+        assert_eq!(one_of("filter", "c", few.iter().copied()), "the id of a filter: `a` or `b`");
+        assert_eq!(
+            one_of("filter", "c", few.iter().copied().take(0)),
+            "the id of a filter, but there is none"
+        );
+        let many = ["web-1", "web-2", "dns-1", "dns-2", "ssh-1", "ssh-2"];
+        assert_eq!(
+            one_of("filter", "dsn-2", many.iter().copied()),
+            "the id of one of the 6 filters, perhaps `dns-2`"
+        );
+        assert_eq!(
+            one_of("filter", "mail", many.iter().copied()),
+            "the id of one of the 6 filters"
+        );
+    }
+}

@@ -1,0 +1,441 @@
+//! The registry: resources that go together.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::nearest::one_of;
+use crate::model::{
+    Filter, FilterId, Invalid, NetworkInterface, NetworkInterfaceId, PacketLength, Session,
+    SessionId, SessionNumber, Settings, Target, TargetId, TargetKind, VXLAN_PORT, VirtualNetworkId,
+};
+
+/// Network interfaces, targets, filters and sessions of which every reference leads somewhere and
+/// every id is given once.
+///
+/// Each kind is kept in the order in which it was added. A resource is added behind those that it
+/// refers to; what does not fit is refused and changes nothing. There are no quotas.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Registry {
+    settings: Settings,
+    network_interfaces: Vec<NetworkInterface>,
+    targets: Vec<Target>,
+    filters: Vec<Arc<Filter>>,
+    sessions: Vec<Session>,
+    names: Names,
+}
+
+/// Where each name is found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Names {
+    network_interfaces: HashMap<NetworkInterfaceId, usize>,
+    targets: HashMap<TargetId, usize>,
+    filters: HashMap<FilterId, usize>,
+    sessions: HashMap<SessionId, usize>,
+    /// The sessions of an interface, by their number.
+    numbers: HashMap<(NetworkInterfaceId, SessionNumber), usize>,
+    /// The first session of an interface that is a source.
+    sources: HashMap<NetworkInterfaceId, usize>,
+    /// The first target that is an interface.
+    target_interfaces: HashMap<NetworkInterfaceId, usize>,
+}
+
+impl Registry {
+    /// A registry without resources.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, ..Self::default() }
+    }
+
+    /// What a command line without a configuration means: one interface of which nothing is
+    /// known, one session with SessionNumber 1, and a filter that accepts everything.
+    #[must_use]
+    pub fn accept_all(
+        target: SocketAddr,
+        virtual_network_id: Option<VirtualNetworkId>,
+        packet_length: Option<PacketLength>,
+    ) -> Self {
+        let build = || -> Result<Self, Invalid> {
+            let mut registry = Self::default();
+            let interface = NetworkInterfaceId::new("eni-cli")?;
+            let target_id = TargetId::new("tmt-cli")?;
+            let filter = FilterId::new("tmf-cli")?;
+            registry.add_network_interface(NetworkInterface::new(interface.clone()))?;
+            registry.add_target(Target::at(target_id.clone(), target))?;
+            registry.add_filter(Filter::accept_all(filter.clone()))?;
+            let mut session = Session::new(interface, SessionNumber::MIN, filter, target_id);
+            session.id = Some(SessionId::new("tms-cli")?);
+            session.virtual_network_id = virtual_network_id;
+            session.packet_length = packet_length;
+            registry.add_session(session)?;
+            Ok(registry)
+        };
+        // None of these names is empty and none is given twice, so this never is the default.
+        build().unwrap_or_default()
+    }
+
+    /// What holds for all sessions.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// What holds for all sessions, to be changed.
+    pub const fn settings_mut(&mut self) -> &mut Settings {
+        &mut self.settings
+    }
+
+    /// Adds a network interface.
+    ///
+    /// # Errors
+    /// [`Invalid`] where its id is taken.
+    pub fn add_network_interface(&mut self, interface: NetworkInterface) -> Result<(), Invalid> {
+        let id = interface.id();
+        unique("network_interface_id", id, &self.names.network_interfaces, "network interface")?;
+        self.names.network_interfaces.insert(id.clone(), self.network_interfaces.len());
+        self.network_interfaces.push(interface);
+        Ok(())
+    }
+
+    /// Adds a target. Its address is its own or the first one of the network interface that it
+    /// names, which is added before.
+    ///
+    /// # Errors
+    /// [`Invalid`] where its id is taken, it has no address (`field` is `address`, `value` is
+    /// empty), or the interface it names is the source of a session: AWS mirrors no interface
+    /// that takes mirrored traffic.
+    pub fn add_target(&mut self, target: Target) -> Result<(), Invalid> {
+        unique("traffic_mirror_target_id", target.id(), &self.names.targets, "target")?;
+        if self.target_address(&target).is_none() {
+            return Err(Invalid::new("address", "", self.where_an_address_comes_from(&target)));
+        }
+        let place = self.targets.len();
+        if let TargetKind::NetworkInterface(id) = &target.kind {
+            if let Some(session) = self.names.sources.get(id).and_then(|i| self.sessions.get(*i)) {
+                let expected = format!(
+                    "an interface that is no source, but it is that of {}",
+                    describe_session(session)
+                );
+                return Err(Invalid::new("network_interface_id", id, expected));
+            }
+            self.names.target_interfaces.entry(id.clone()).or_insert(place);
+        }
+        self.names.targets.insert(target.id().clone(), place);
+        self.targets.push(target);
+        Ok(())
+    }
+
+    /// Adds a filter.
+    ///
+    /// # Errors
+    /// [`Invalid`] where its id is taken.
+    pub fn add_filter(&mut self, filter: Filter) -> Result<(), Invalid> {
+        unique("traffic_mirror_filter_id", filter.id(), &self.names.filters, "filter")?;
+        self.names.filters.insert(filter.id().clone(), self.filters.len());
+        self.filters.push(Arc::new(filter));
+        Ok(())
+    }
+
+    /// Adds a session, whose interface, target and filter are added before.
+    ///
+    /// # Errors
+    /// [`Invalid`] where one of these is not there, the id is taken, the interface has a session
+    /// of the same SessionNumber, or the interface is itself that of a target ("in use by
+    /// target", as AWS says).
+    pub fn add_session(&mut self, session: Session) -> Result<(), Invalid> {
+        self.refers_to_what_is_there(&session)?;
+        if let Some(id) = &session.id {
+            unique("traffic_mirror_session_id", id, &self.names.sessions, "session")?;
+        }
+        self.interface_is_no_target(&session)?;
+        self.number_is_free(&session)?;
+        let place = self.sessions.len();
+        let interface = &session.network_interface_id;
+        self.names.sources.entry(interface.clone()).or_insert(place);
+        self.names.numbers.insert((interface.clone(), session.number), place);
+        if let Some(id) = &session.id {
+            self.names.sessions.insert(id.clone(), place);
+        }
+        self.sessions.push(session);
+        Ok(())
+    }
+
+    /// The network interfaces, in the order in which they were added.
+    #[must_use]
+    pub fn network_interfaces(&self) -> &[NetworkInterface] {
+        &self.network_interfaces
+    }
+
+    /// The targets, in the order in which they were added.
+    #[must_use]
+    pub fn targets(&self) -> &[Target] {
+        &self.targets
+    }
+
+    /// The filters, in the order in which they were added.
+    #[must_use]
+    pub fn filters(&self) -> &[Arc<Filter>] {
+        &self.filters
+    }
+
+    /// The sessions, in the order in which they were added.
+    #[must_use]
+    pub fn sessions(&self) -> &[Session] {
+        &self.sessions
+    }
+
+    /// The network interface of that id.
+    #[must_use]
+    pub fn network_interface(&self, id: &NetworkInterfaceId) -> Option<&NetworkInterface> {
+        self.names.network_interfaces.get(id).and_then(|i| self.network_interfaces.get(*i))
+    }
+
+    /// The target of that id.
+    #[must_use]
+    pub fn target(&self, id: &TargetId) -> Option<&Target> {
+        self.names.targets.get(id).and_then(|i| self.targets.get(*i))
+    }
+
+    /// The filter of that id.
+    #[must_use]
+    pub fn filter(&self, id: &FilterId) -> Option<&Arc<Filter>> {
+        self.names.filters.get(id).and_then(|i| self.filters.get(*i))
+    }
+
+    /// The session of that id.
+    #[must_use]
+    pub fn session(&self, id: &SessionId) -> Option<&Session> {
+        self.names.sessions.get(id).and_then(|i| self.sessions.get(*i))
+    }
+
+    /// Where the copies for `target` go: its own address, or the first one of the network
+    /// interface that it names, at the port of VXLAN. Every target that was added has one.
+    #[must_use]
+    pub fn target_address(&self, target: &Target) -> Option<SocketAddr> {
+        if target.address.is_some() {
+            return target.address;
+        }
+        let TargetKind::NetworkInterface(id) = &target.kind else { return None };
+        let first = self.network_interface(id)?.private_ip_addresses.first()?;
+        Some(SocketAddr::new(*first, VXLAN_PORT))
+    }
+
+    fn where_an_address_comes_from(&self, target: &Target) -> String {
+        match &target.kind {
+            TargetKind::NetworkInterface(id) if self.network_interface(id).is_some() => format!(
+                "an address, or private_ip_addresses of the network interface `{id}` it names"
+            ),
+            TargetKind::NetworkInterface(id) => {
+                format!("an address, or a [[network_interface]] `{id}` with private_ip_addresses")
+            }
+            TargetKind::Address => {
+                String::from("an address such as 192.0.2.10, or the network_interface_id of one")
+            }
+            TargetKind::NetworkLoadBalancer(_) | TargetKind::GatewayLoadBalancerEndpoint(_) => {
+                String::from("an address such as 192.0.2.10 that stands in for the load balancer")
+            }
+        }
+    }
+
+    fn refers_to_what_is_there(&self, session: &Session) -> Result<(), Invalid> {
+        let id = &session.network_interface_id;
+        if self.network_interface(id).is_none() {
+            let names = self.network_interfaces.iter().map(|known| known.id().as_str());
+            let expected = one_of("network interface", id.as_str(), names);
+            return Err(Invalid::new("network_interface_id", id, expected));
+        }
+        let id = &session.target_id;
+        if self.target(id).is_none() {
+            let names = self.targets.iter().map(|known| known.id().as_str());
+            let expected = one_of("target", id.as_str(), names);
+            return Err(Invalid::new("traffic_mirror_target_id", id, expected));
+        }
+        let id = &session.filter_id;
+        if self.filter(id).is_none() {
+            let names = self.filters.iter().map(|known| known.id().as_str());
+            let expected = one_of("filter", id.as_str(), names);
+            return Err(Invalid::new("traffic_mirror_filter_id", id, expected));
+        }
+        Ok(())
+    }
+
+    fn interface_is_no_target(&self, session: &Session) -> Result<(), Invalid> {
+        let id = &session.network_interface_id;
+        let taken_by = self.names.target_interfaces.get(id).and_then(|i| self.targets.get(*i));
+        match taken_by {
+            None => Ok(()),
+            Some(target) => {
+                let expected = format!(
+                    "an interface that is no target, but it is in use by target `{}`",
+                    target.id()
+                );
+                Err(Invalid::new("network_interface_id", id, expected))
+            }
+        }
+    }
+
+    fn number_is_free(&self, session: &Session) -> Result<(), Invalid> {
+        let key = (session.network_interface_id.clone(), session.number);
+        let taken_by = self.names.numbers.get(&key).and_then(|i| self.sessions.get(*i));
+        match taken_by {
+            None => Ok(()),
+            Some(other) => {
+                let expected = format!(
+                    "a number that no other session of `{}` has, but {} has it",
+                    session.network_interface_id,
+                    describe_session(other)
+                );
+                Err(Invalid::new("session_number", session.number, expected))
+            }
+        }
+    }
+}
+
+fn unique<K: Hash + Eq + ToString>(
+    field: &'static str,
+    id: &K,
+    known: &HashMap<K, usize>,
+    kind: &str,
+) -> Result<(), Invalid> {
+    if !known.contains_key(id) {
+        return Ok(());
+    }
+    let expected = format!("an id that no other {kind} has");
+    Err(Invalid::new(field, id.to_string(), expected))
+}
+
+fn describe_session(session: &Session) -> String {
+    match &session.id {
+        Some(id) => format!("session `{id}`"),
+        None => format!("session {} of `{}`", session.number, session.network_interface_id),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn eni(name: &str) -> NetworkInterfaceId {
+        NetworkInterfaceId::new(name).unwrap()
+    }
+
+    fn registry() -> Registry {
+        let mut registry = Registry::default();
+        registry.add_network_interface(NetworkInterface::new(eni("web"))).unwrap();
+        let mut collector = NetworkInterface::new(eni("collector"));
+        collector.private_ip_addresses.push("192.0.2.10".parse().unwrap());
+        registry.add_network_interface(collector).unwrap();
+        let kind = TargetKind::NetworkInterface(eni("collector"));
+        registry.add_target(Target::new(TargetId::new("t").unwrap(), kind)).unwrap();
+        registry.add_filter(Filter::accept_all(FilterId::new("f").unwrap())).unwrap();
+        registry
+    }
+
+    fn session(interface: &str, number: i64, filter: &str, target: &str) -> Session {
+        Session::new(
+            eni(interface),
+            SessionNumber::new(number).unwrap(),
+            FilterId::new(filter).unwrap(),
+            TargetId::new(target).unwrap(),
+        )
+    }
+
+    #[test]
+    fn the_address_of_a_target_may_come_from_its_interface() {
+        let registry = registry();
+        let address = registry.target_address(&registry.targets()[0]).unwrap();
+        assert_eq!(address.to_string(), "192.0.2.10:4789");
+    }
+
+    #[test]
+    fn a_target_without_an_address_says_where_one_may_come_from() {
+        let mut registry = registry();
+        let id = TargetId::new("u").unwrap();
+        for (kind, expected) in [
+            (TargetKind::Address, "the network_interface_id of one"),
+            (TargetKind::NetworkInterface(eni("web")), "of the network interface `web` it names"),
+            (TargetKind::NetworkInterface(eni("x")), "a [[network_interface]] `x` with"),
+            (TargetKind::NetworkLoadBalancer("arn".into()), "stands in for the load balancer"),
+        ] {
+            let refused = registry.add_target(Target::new(id.clone(), kind)).unwrap_err();
+            assert_eq!(refused.field, "address");
+            assert!(refused.expected.contains(expected), "{refused}");
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let mut registry = registry();
+        for (wrong, message) in [
+            (
+                session("wbe", 1, "f", "t"),
+                "network_interface_id `wbe`: expected the id of a network interface: \
+                 `web` or `collector`",
+            ),
+            (
+                session("web", 1, "g", "t"),
+                "traffic_mirror_filter_id `g`: expected the id of a filter: `f`",
+            ),
+            (
+                session("web", 1, "f", "u"),
+                "traffic_mirror_target_id `u`: expected the id of a target: `t`",
+            ),
+        ] {
+            assert_eq!(registry.add_session(wrong).unwrap_err().to_string(), message);
+        }
+        assert!(registry.sessions().is_empty());
+    }
+
+    #[test]
+    fn a_session_number_is_given_once_on_each_interface() {
+        let mut registry = registry();
+        registry.add_network_interface(NetworkInterface::new(eni("db"))).unwrap();
+        registry.add_session(session("web", 1, "f", "t")).unwrap();
+        registry.add_session(session("db", 1, "f", "t")).unwrap();
+        registry.add_session(session("web", 2, "f", "t")).unwrap();
+        assert_eq!(
+            registry.add_session(session("web", 1, "f", "t")).unwrap_err().to_string(),
+            "session_number `1`: expected a number that no other session of `web` has, \
+             but session 1 of `web` has it"
+        );
+    }
+
+    #[test]
+    fn an_interface_is_not_source_and_target_at_once() {
+        let mut registry = registry();
+        let refused = registry.add_session(session("collector", 1, "f", "t")).unwrap_err();
+        assert!(refused.expected.contains("in use by target `t`"), "{refused}");
+        registry.add_session(session("web", 1, "f", "t")).unwrap();
+        let kind = TargetKind::NetworkInterface(eni("web"));
+        let mut target = Target::new(TargetId::new("u").unwrap(), kind);
+        target.address = "192.0.2.11:4789".parse().ok();
+        let refused = registry.add_target(target).unwrap_err();
+        assert!(refused.expected.contains("session 1 of `web`"), "{refused}");
+    }
+
+    #[test]
+    fn ids_are_given_once() {
+        let mut registry = registry();
+        assert!(registry.add_network_interface(NetworkInterface::new(eni("web"))).is_err());
+        assert!(registry.add_filter(Filter::new(FilterId::new("f").unwrap())).is_err());
+        let address = "192.0.2.10:4789".parse().unwrap();
+        assert!(registry.add_target(Target::at(TargetId::new("t").unwrap(), address)).is_err());
+        let named = |number| Session {
+            id: Some(SessionId::new("s").unwrap()),
+            ..session("web", number, "f", "t")
+        };
+        registry.add_session(named(1)).unwrap();
+        assert_eq!(registry.add_session(named(2)).unwrap_err().field, "traffic_mirror_session_id");
+        assert_eq!(registry.session(&SessionId::new("s").unwrap()).unwrap().number.value(), 1);
+    }
+
+    #[test]
+    fn accept_all_is_one_session() {
+        let length = PacketLength::new(100).unwrap();
+        let registry = Registry::accept_all("192.0.2.1:4789".parse().unwrap(), None, Some(length));
+        assert_eq!(registry.sessions().len(), 1);
+        assert_eq!(registry.sessions()[0].packet_length, Some(length));
+        assert_eq!(registry.filters()[0].all_rules().len(), 4);
+    }
+}
