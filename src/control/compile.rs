@@ -1,0 +1,197 @@
+//! Registry in, mirror table out: names become indices, order is decided, defaults are filled in.
+
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use super::Registry;
+use crate::dataplane::{MirrorTable, SessionEntry, TableParts, TargetEntry};
+use crate::model::{
+    NetworkInterfaceId, PacketLength, Session, SessionId, Target, TargetKind, VirtualNetworkId,
+};
+
+/// What compilation needs besides the registry.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CompileOptions {
+    /// Random network identifiers are drawn from this: the same seed draws the same.
+    pub seed: u64,
+    /// Outer source address where the network interface has none of the target's family.
+    /// Without it, 192.0.2.1 (RFC 5737) or 2001:db8::1 (RFC 3849), which are nobody's.
+    pub source_address: Option<IpAddr>,
+}
+
+/// "max MTU 8500" of a Gateway Load Balancer endpoint, in bytes of the outer IP packet.
+const GATEWAY_LOAD_BALANCER_MTU: u16 = 8500;
+
+/// Compiles all sessions into one table.
+#[must_use]
+pub fn compile(registry: &Registry, options: &CompileOptions) -> MirrorTable {
+    let interfaces = index_of(registry.network_interfaces().iter().map(|one| one.id()));
+    let targets = index_of(registry.targets().iter().map(|one| one.id()));
+    let mut network_ids = NetworkIds::new(registry, options.seed);
+    let mut ordered: Vec<&Session> = registry.sessions().iter().collect();
+    ordered.sort_by_key(|one| (interfaces.get(&one.network_interface_id), one.number));
+    let sessions = ordered.into_iter().filter_map(|session| {
+        let target = registry.target(&session.target_id)?;
+        let interface = *interfaces.get(&session.network_interface_id)?;
+        let peer = registry.target_address(target)?.ip();
+        let own = registry
+            .network_interface(&session.network_interface_id)
+            .and_then(|interface| interface.source_address_for(peer));
+        Some(SessionEntry {
+            id: session.id.clone().unwrap_or_else(|| drawn_id(session)),
+            number: session.number,
+            interface,
+            target: *targets.get(&session.target_id)?,
+            filter: Arc::clone(registry.filter(&session.filter_id)?),
+            packet_length: session.packet_length.or_else(|| default_packet_length(target)),
+            virtual_network_id: network_ids.of(session),
+            source_address: own.unwrap_or_else(|| stand_in(peer, options.source_address)),
+        })
+    });
+    MirrorTable::new(TableParts {
+        settings: registry.settings().clone(),
+        sessions: sessions.collect(),
+        interfaces: registry.network_interfaces().iter().cloned().map(Arc::new).collect(),
+        targets: registry.targets().iter().filter_map(|one| target_entry(registry, one)).collect(),
+    })
+}
+
+fn target_entry(registry: &Registry, target: &Target) -> Option<TargetEntry> {
+    let by_kind = match target.kind {
+        TargetKind::GatewayLoadBalancerEndpoint(_) => Some(GATEWAY_LOAD_BALANCER_MTU),
+        _ => None,
+    };
+    Some(TargetEntry {
+        id: target.id().clone(),
+        address: registry.target_address(target)?,
+        mtu: target.mtu.map(|mtu| mtu.value()).or(by_kind),
+    })
+}
+
+/// Of a Network Load Balancer "the default value is 8500, valid values are 1-8500" (EC2 API).
+const fn default_packet_length(target: &Target) -> Option<PacketLength> {
+    match target.kind {
+        TargetKind::NetworkLoadBalancer(_) => Some(PacketLength::MAX),
+        _ => None,
+    }
+}
+
+fn stand_in(peer: IpAddr, wanted: Option<IpAddr>) -> IpAddr {
+    let wanted = wanted.filter(|wanted| wanted.is_ipv4() == peer.is_ipv4());
+    wanted.unwrap_or(match peer {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
+    })
+}
+
+fn index_of<'a, T: Eq + std::hash::Hash + 'a>(
+    ids: impl Iterator<Item = &'a T>,
+) -> HashMap<&'a T, u32> {
+    ids.zip(0..).collect()
+}
+
+/// An id for a session that has none: the same for the same interface and number.
+fn drawn_id(session: &Session) -> SessionId {
+    let high = u128::from(draw(1, &session.network_interface_id, session.number.value()));
+    let low = u128::from(draw(2, &session.network_interface_id, session.number.value()));
+    SessionId::from_seed(high << 64 | low)
+}
+
+/// Draws network identifiers: "random, unique among all sessions of the account".
+struct NetworkIds {
+    seed: u64,
+    taken: HashSet<u32>,
+}
+
+impl NetworkIds {
+    fn new(registry: &Registry, seed: u64) -> Self {
+        let given = registry.sessions().iter().filter_map(|session| session.virtual_network_id);
+        Self { seed, taken: given.map(VirtualNetworkId::value).collect() }
+    }
+
+    /// Depends on the seed and on the session's own names, so that another session in the file
+    /// does not change it.
+    fn of(&mut self, session: &Session) -> VirtualNetworkId {
+        if let Some(given) = session.virtual_network_id {
+            return given;
+        }
+        let mut drawn = draw(self.seed, &session.network_interface_id, session.number.value());
+        // There are far fewer sessions than identifiers, so a free one is always found.
+        for _ in 0..=VirtualNetworkId::MAX.value() {
+            let [.., a, b, c] = drawn.to_be_bytes();
+            let candidate = u32::from_be_bytes([0, a, b, c]);
+            if candidate != 0 && self.taken.insert(candidate) {
+                return VirtualNetworkId::new(candidate).unwrap_or(VirtualNetworkId::MAX);
+            }
+            drawn = drawn.wrapping_add(1);
+        }
+        VirtualNetworkId::MAX
+    }
+}
+
+/// A number that looks random and is promised: FNV-1a over the names, then a finalizer.
+/// Library hashes do not promise their values, and captures hold these.
+fn draw(seed: u64, interface: &NetworkInterfaceId, number: u16) -> u64 {
+    let bytes = interface.as_str().bytes().chain([0]).chain(number.to_be_bytes());
+    let mut word = bytes.chain(seed.to_be_bytes()).fold(0xcbf2_9ce4_8422_2325_u64, |word, byte| {
+        (word ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    word = (word ^ word >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    word = (word ^ word >> 33).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    word ^ word >> 33
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Filter, FilterId, NetworkInterface, SessionNumber, TargetId};
+
+    fn registry(numbers: &[i64], kind: TargetKind) -> Registry {
+        let mut registry = Registry::new(Default::default());
+        let interface = NetworkInterfaceId::new("eni-1").unwrap();
+        registry.add_network_interface(NetworkInterface::new(interface.clone())).unwrap();
+        let mut target = Target::new(TargetId::new("tmt-1").unwrap(), kind);
+        target.address = Some(([192, 0, 2, 10], 4789).into());
+        registry.add_target(target.clone()).unwrap();
+        let filter = Filter::accept_all(FilterId::new("tmf-1").unwrap());
+        registry.add_filter(filter.clone()).unwrap();
+        for number in numbers {
+            let number = SessionNumber::new(*number).unwrap();
+            let (filter, target) = (filter.id().clone(), target.id().clone());
+            registry.add_session(Session::new(interface.clone(), number, filter, target)).unwrap();
+        }
+        registry
+    }
+
+    #[test]
+    fn sessions_are_asked_in_the_order_of_their_numbers() {
+        let table =
+            compile(&registry(&[30, 10, 20], TargetKind::Address), &CompileOptions::default());
+        let numbers: Vec<u16> = table.sessions().iter().map(|one| one.number.value()).collect();
+        assert_eq!(numbers, [10, 20, 30]);
+    }
+
+    #[test]
+    fn drawn_identifiers_depend_on_the_seed_and_are_promised() {
+        let registry = registry(&[1, 2], TargetKind::Address);
+        let drawn = |seed| {
+            let table = compile(&registry, &CompileOptions { seed, source_address: None });
+            table.sessions().iter().map(|one| one.virtual_network_id.value()).collect::<Vec<_>>()
+        };
+        assert_eq!(drawn(0), drawn(0));
+        assert_ne!(drawn(0), drawn(1));
+        assert_eq!(drawn(0), [13_727_677, 14_478_032]);
+    }
+
+    #[test]
+    fn load_balancers_have_limits_of_their_own() {
+        let arn = TargetKind::NetworkLoadBalancer("arn".to_owned());
+        let table = compile(&registry(&[1], arn), &CompileOptions::default());
+        assert_eq!(table.sessions()[0].packet_length, Some(PacketLength::MAX));
+        let endpoint = TargetKind::GatewayLoadBalancerEndpoint("vpce-1".to_owned());
+        let table = compile(&registry(&[1], endpoint), &CompileOptions::default());
+        assert_eq!(table.sessions()[0].packet_length, None);
+        assert_eq!(table.targets()[0].mtu, Some(8500));
+    }
+}

@@ -1,0 +1,287 @@
+//! The plain oracle: what mirroring means, written a second time over the nouns of the model.
+//!
+//! Slow and literal on purpose: a double loop over sessions and rules, addresses as addresses,
+//! headers read at absolute places. It shares nothing with the data plane but the model. The
+//! property tests and the fuzz target of the whole way hold the data plane against it.
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    clippy::as_conversions,
+    clippy::cast_lossless,
+    clippy::cast_possible_truncation,
+    clippy::cognitive_complexity,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::too_many_arguments,
+    clippy::too_many_lines,
+    clippy::unwrap_used,
+    missing_docs,
+    unreachable_pub,
+    reason = "an oracle may be as plain as it likes, and each test uses a part of it"
+)]
+
+pub mod generate;
+pub mod reading;
+
+use std::net::IpAddr;
+
+use reading::{Reading, read};
+use traffic_mirror::control::Registry;
+use traffic_mirror::dataplane::{FIRST_SOURCE_PORT, FlowKey, flow_hash};
+use traffic_mirror::model::{
+    Direction, Filter, FilterRule, NetworkInterface, RuleAction, Session, TargetKind,
+};
+
+/// A frame as a capture gives it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    pub bytes: Vec<u8>,
+    pub direction: Option<Direction>,
+    pub supported: bool,
+}
+
+/// What becomes of a frame at one interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    Copied { session_number: u16, rule_number: Option<u16>, bytes: Vec<u8>, truncated: bool },
+    Stays(&'static str),
+}
+
+/// One line of the expected story: interface (none where the frame has no owner), direction, fate.
+pub type Line = (Option<String>, Direction, Fate);
+
+/// Tells what must become of a frame.
+pub fn tell(registry: &Registry, forced: Option<Direction>, input: &Input) -> Vec<Line> {
+    if !input.supported {
+        return vec![(None, Direction::Ingress, Fate::Stays("unsupported_link_type"))];
+    }
+    let reading = read(&input.bytes);
+    let mut story = Vec::new();
+    for interface in registry.network_interfaces() {
+        let alone = registry.network_interfaces().len() == 1;
+        if let Some(direction) = direction_at(interface, alone, input, &reading) {
+            let direction = forced.unwrap_or(direction);
+            let fate = fate(registry, interface, direction, input, &reading);
+            story.push((Some(interface.id().to_string()), direction, fate));
+        }
+    }
+    if story.is_empty() {
+        story.push((None, Direction::Ingress, Fate::Stays("no_network_interface")));
+    }
+    story
+}
+
+fn direction_at(
+    interface: &NetworkInterface,
+    alone: bool,
+    input: &Input,
+    reading: &Reading,
+) -> Option<Direction> {
+    let names_none = interface.mac_address.is_none() && interface.private_ip_addresses.is_empty();
+    if names_none {
+        return alone.then(|| input.direction.unwrap_or(Direction::Ingress));
+    }
+    if let (Some(mac), true) = (interface.mac_address, input.bytes.len() >= 12) {
+        if input.bytes[6..12] == mac.octets() {
+            return Some(Direction::Egress);
+        }
+        if input.bytes[0..6] == mac.octets() {
+            return Some(Direction::Ingress);
+        }
+    }
+    if let Reading::Ip { source, destination, .. } = reading {
+        if interface.private_ip_addresses.contains(source) {
+            return Some(Direction::Egress);
+        }
+        if interface.private_ip_addresses.contains(destination) {
+            return Some(Direction::Ingress);
+        }
+    }
+    None
+}
+
+fn fate(
+    registry: &Registry,
+    interface: &NetworkInterface,
+    direction: Direction,
+    input: &Input,
+    reading: &Reading,
+) -> Fate {
+    match reading {
+        Reading::NotIp => return Fate::Stays("not_ip"),
+        Reading::Unparsable => return Fate::Stays("unparsable"),
+        Reading::Ip { .. } => {}
+    }
+    let exclusions = registry.settings().aws_exclusions;
+    if exclusions && excluded(reading) {
+        return Fate::Stays("aws_excluded");
+    }
+    let dns = is_resolver_dns(reading, &registry.settings().vpc_resolver_addresses);
+    let mut sessions: Vec<&Session> = registry
+        .sessions()
+        .iter()
+        .filter(|session| session.network_interface_id == *interface.id())
+        .collect();
+    sessions.sort_by_key(|session| session.number);
+    for session in sessions {
+        let filter = registry.filter(&session.filter_id).unwrap();
+        if dns && filter.amazon_dns {
+            return copied(registry, interface, session, None, input);
+        }
+        if dns && exclusions {
+            continue;
+        }
+        if let Some(rule) = first_match(filter, direction, reading) {
+            if rule.action() == RuleAction::Accept {
+                return copied(registry, interface, session, Some(rule), input);
+            }
+        }
+    }
+    Fate::Stays(if dns && exclusions { "amazon_dns" } else { "no_session_matched" })
+}
+
+fn first_match<'a>(
+    filter: &'a Filter,
+    direction: Direction,
+    reading: &Reading,
+) -> Option<&'a FilterRule> {
+    let mut rules: Vec<&FilterRule> = filter.all_rules().iter().collect();
+    rules.sort_by_key(|rule| rule.number());
+    rules.into_iter().find(|rule| rule.direction() == direction && matches(rule, reading))
+}
+
+pub fn matches(rule: &FilterRule, reading: &Reading) -> bool {
+    let Reading::Ip { source, destination, protocol, ports } = reading else { return false };
+    rule.source().contains(*source)
+        && rule.destination().contains(*destination)
+        && rule.protocol().is_none_or(|wanted| *protocol == Some(wanted.0))
+        && rule.source_ports().is_none_or(|range| ports.is_some_and(|p| range.contains(p.0)))
+        && rule.destination_ports().is_none_or(|range| ports.is_some_and(|p| range.contains(p.1)))
+}
+
+fn excluded(reading: &Reading) -> bool {
+    let Reading::Ip { source, destination, protocol, ports } = reading else { return false };
+    if let (Some(17), Some((_, to))) = (protocol, ports) {
+        let dhcp = if source.is_ipv4() { [67, 68] } else { [546, 547] };
+        if dhcp.contains(to) {
+            return true;
+        }
+    }
+    let ends = [(source, ports.map(|p| p.0)), (destination, ports.map(|p| p.1))];
+    ends.iter().any(|(address, port)| match address.to_string().as_str() {
+        "169.254.169.254" | "169.254.169.123" | "fd00:ec2::254" | "fd00:ec2::123" => true,
+        "169.254.169.250" | "169.254.169.251" => *protocol == Some(6) && *port == Some(1688),
+        _ => false,
+    })
+}
+
+fn is_resolver_dns(reading: &Reading, configured: &[IpAddr]) -> bool {
+    let Reading::Ip { source, destination, ports: Some((from, to)), .. } = reading else {
+        return false;
+    };
+    let resolver = |address: &IpAddr| {
+        ["169.254.169.253", "fd00:ec2::253"].contains(&address.to_string().as_str())
+            || configured.contains(address)
+    };
+    (resolver(source) && *from == 53) || (resolver(destination) && *to == 53)
+}
+
+fn copied(
+    registry: &Registry,
+    interface: &NetworkInterface,
+    session: &Session,
+    rule: Option<&FilterRule>,
+    input: &Input,
+) -> Fate {
+    let target = registry.target(&session.target_id).unwrap();
+    let address = registry.target_address(target).unwrap();
+    let overhead = if address.is_ipv4() { 20 + 8 + 8 } else { 40 + 8 + 8 };
+    let gateway = matches!(target.kind, TargetKind::GatewayLoadBalancerEndpoint(_));
+    let balancer = matches!(target.kind, TargetKind::NetworkLoadBalancer(_));
+    let mtu = target.mtu.map_or(if gateway { 8500 } else { 65_535 }, |mtu| mtu.value() as usize);
+    let mut len = input.bytes.len().min(mtu - overhead);
+    if let Some(length) = session.packet_length {
+        len = len.min(length.value() as usize);
+    } else if balancer {
+        len = len.min(8500);
+    }
+    let source = interface
+        .private_ip_addresses
+        .iter()
+        .find(|own| own.is_ipv4() == address.is_ipv4())
+        .copied()
+        .unwrap_or_else(|| {
+            let stand_in = if address.is_ipv4() { "192.0.2.1" } else { "2001:db8::1" };
+            stand_in.parse().unwrap()
+        });
+    // The hash is ours to choose, so it is taken as it is; that it is symmetric has its own test.
+    let port = FIRST_SOURCE_PORT + u16::from(flow_hash(&FlowKey::parse(&input.bytes).unwrap()));
+    let vni = session.virtual_network_id.expect("generated sessions name it").value();
+    let inner = &input.bytes[..len];
+    Fate::Copied {
+        session_number: session.number.value(),
+        rule_number: rule.map(|rule| rule.number().value()),
+        bytes: encapsulate(source, address.ip(), (port, address.port()), vni, inner),
+        truncated: len < input.bytes.len(),
+    }
+}
+
+fn encapsulate(from: IpAddr, to: IpAddr, ports: (u16, u16), vni: u32, inner: &[u8]) -> Vec<u8> {
+    let mut udp = Vec::new();
+    udp.extend(ports.0.to_be_bytes());
+    udp.extend(ports.1.to_be_bytes());
+    udp.extend((inner.len() as u16 + 16).to_be_bytes());
+    udp.extend([0, 0]);
+    udp.extend([8, 0, 0, 0]);
+    udp.extend(&vni.to_be_bytes()[1..]);
+    udp.push(0);
+    udp.extend(inner);
+    let mut out = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1];
+    match (from, to) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => {
+            let mut ip = vec![0x45, 0];
+            ip.extend((udp.len() as u16 + 20).to_be_bytes());
+            ip.extend([0, 0, 0, 0, 255, 17, 0, 0]);
+            ip.extend(from.octets());
+            ip.extend(to.octets());
+            let sum = internet_checksum(&ip);
+            ip[10..12].copy_from_slice(&sum.to_be_bytes());
+            out.extend([8, 0]);
+            out.extend(ip);
+        }
+        (IpAddr::V6(from), IpAddr::V6(to)) => {
+            let mut pseudo = Vec::new();
+            pseudo.extend(from.octets());
+            pseudo.extend(to.octets());
+            pseudo.extend((udp.len() as u32).to_be_bytes());
+            pseudo.extend([0, 0, 0, 17]);
+            pseudo.extend(&udp);
+            let sum = match internet_checksum(&pseudo) {
+                0 => 0xffff,
+                sum => sum,
+            };
+            udp[6..8].copy_from_slice(&sum.to_be_bytes());
+            out.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
+            out.extend((udp.len() as u16).to_be_bytes());
+            out.extend([17, 255]);
+            out.extend(from.octets());
+            out.extend(to.octets());
+        }
+        _ => panic!("families mixed"),
+    }
+    out.extend(udp);
+    out
+}
+
+fn internet_checksum(bytes: &[u8]) -> u16 {
+    let mut sum = 0_u32;
+    for pair in bytes.chunks(2) {
+        sum += (pair[0] as u32) << 8 | pair.get(1).copied().unwrap_or(0) as u32;
+        if sum > 0xffff {
+            sum -= 0xffff;
+        }
+    }
+    !(sum as u16)
+}
