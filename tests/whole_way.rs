@@ -1,5 +1,5 @@
 //! The whole way against the plain oracle: any configuration, any frames, exact bytes.
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::as_conversions, clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
 
 mod oracle;
 

@@ -33,7 +33,7 @@ const TIME_V6: [u8; 8] = [0, 0, 0, 0, 0, 0, 0x01, 0x23];
 pub(super) enum Service {
     /// None: the rules decide.
     Ordinary,
-    /// One whose traffic is never mirrored.
+    /// One whose traffic is never mirrored, unless the exclusions are off.
     Excluded,
     /// The VPC resolver, on port 53.
     AmazonDns,
@@ -83,7 +83,7 @@ impl Exclusions {
 
     #[cold]
     fn look_closer(&self, key: &FlowKey) -> Service {
-        if is_dhcp(key) || talks_to_excluded_address(key) {
+        if self.enabled && (is_dhcp(key) || talks_to_excluded_address(key)) {
             return Service::Excluded;
         }
         let (source, destination) = (key.source_half(), key.destination_half());

@@ -168,13 +168,13 @@ impl MirrorTable {
         key: &FlowKey,
     ) -> Result<Option<Taken>, NotMirrored> {
         match (service, self.exclusions.enabled) {
-            (Service::Excluded, true) => Err(NotMirrored::AwsExcluded),
+            (Service::Excluded, _) => Err(NotMirrored::AwsExcluded),
             (Service::AmazonDns, true) => rules.amazon_dns.map(Some).ok_or(NotMirrored::AmazonDns),
             (Service::AmazonDns, false) => {
                 let both = [rules.first_accept(key), rules.amazon_dns];
                 Ok(both.into_iter().flatten().min_by_key(|taken| taken.session))
             }
-            (Service::Ordinary, _) | (Service::Excluded, false) => Ok(rules.first_accept(key)),
+            (Service::Ordinary, _) => Ok(rules.first_accept(key)),
         }
     }
 

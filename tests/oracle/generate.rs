@@ -86,7 +86,11 @@ impl Entropy<'_> {
     }
 
     fn port(&mut self) -> u16 {
-        if self.one_in(6) { self.word() } else { self.of(&PORTS) }
+        match self.below(6) {
+            0 => self.word(),
+            1..=3 => self.of(&PORTS[..3]),
+            _ => self.of(&PORTS),
+        }
     }
 
     fn protocol(&mut self) -> u8 {
@@ -95,10 +99,10 @@ impl Entropy<'_> {
 
     fn block(&mut self, v4: bool) -> CidrBlock {
         let longest = if v4 { 32 } else { 128 };
-        let prefix = match self.below(6) {
-            0 | 1 => 0,
-            2 => longest,
-            3 => longest / 4 * (1 + self.byte() % 3),
+        let prefix = match self.below(8) {
+            0..=2 => 0,
+            3 => longest,
+            4 => longest / 4 * (1 + self.byte() % 3),
             _ => self.byte() % (longest + 1),
         };
         CidrBlock::new(self.address(v4), prefix).unwrap()
@@ -145,14 +149,15 @@ pub fn registry(e: &mut Entropy<'_>) -> Registry {
         settings.vpc_resolver_addresses.push(e.address(v4));
     }
     let mut registry = Registry::new(settings);
-    let interfaces = [1, 1, 2, 3][e.below(4)];
+    let interfaces = [1, 1, 1, 2, 3][e.below(5)];
     for index in 0..interfaces {
         let name = format!("eni-{index}");
         let mut interface = NetworkInterface::new(NetworkInterfaceId::new(&name).unwrap());
-        if e.one_in(2) {
+        let nameless = interfaces == 1 && e.one_in(2);
+        if !nameless && e.one_in(2) {
             interface.mac_address = Some(MacAddress::new(MACS[e.below(3)]));
         }
-        for _ in 0..e.below(3) {
+        for _ in 0..if nameless { 0 } else { e.below(3) } {
             let v4 = !e.one_in(3);
             interface.private_ip_addresses.push(e.address(v4));
         }
@@ -164,7 +169,7 @@ pub fn registry(e: &mut Entropy<'_>) -> Registry {
     for index in 0..1 + e.below(3) {
         let mut filter = Filter::new(FilterId::new(&format!("tmf-{index}")).unwrap());
         filter.amazon_dns = e.one_in(3);
-        let rules = if e.one_in(8) { e.byte() as i64 } else { e.below(12) as i64 };
+        let rules = if e.one_in(8) { i64::from(e.byte()) } else { i64::from(e.byte() % 12) };
         for number in 0..rules {
             // Numbers that go down and up, so that the order of addition is not that of asking.
             filter.push_rule(rule(e, 1 + (number * 7919) % 32_749)).unwrap();
@@ -194,7 +199,7 @@ fn sessions(e: &mut Entropy<'_>, registry: &mut Registry) {
     let interfaces = registry.network_interfaces().to_vec();
     let (targets, filters) = (registry.targets().to_vec(), registry.filters().to_vec());
     for interface in &interfaces {
-        for _ in 0..e.below(5) {
+        for _ in 0..1 + e.below(4) {
             let filter = &filters[e.below(filters.len())];
             let target = &targets[e.below(targets.len())];
             let number = SessionNumber::new(1 + e.word() as i64 % 32_766).unwrap();
@@ -275,12 +280,12 @@ fn ipv4(e: &mut Entropy<'_>, bytes: &mut Vec<u8>) {
         1 => 0,
         _ => u16::try_from(whole).unwrap_or(0),
     };
-    let fragment = [0, 0, 0, 0, 0x4000, 0x2000, 0x2001, 0x00b9, 0x1fff][e.below(9)];
+    let fragment = [0_u16, 0, 0, 0, 0x4000, 0x2000, 0x2001, 0x00b9, 0x1fff][e.below(9)];
     bytes.extend([0x08, 0x00]);
     bytes.extend([0x45 + options as u8, e.byte()]);
     bytes.extend(total_len.to_be_bytes());
     bytes.extend([0, 1]);
-    bytes.extend((fragment as u16).to_be_bytes());
+    bytes.extend(fragment.to_be_bytes());
     bytes.extend([64, protocol, 0, 0]);
     for _ in 0..2 {
         if let IpAddr::V4(address) = e.address(true) {
@@ -306,7 +311,7 @@ fn ipv6(e: &mut Entropy<'_>, bytes: &mut Vec<u8>) {
         let units = e.below(3);
         match header {
             44 => {
-                let offset = [0, 0, 1, 8, 0x1ff8, 7][e.below(6)] as u16;
+                let offset = [0_u16, 0, 1, 8, 0x1ff8, 7][e.below(6)];
                 body.extend([next, 0]);
                 body.extend(offset.to_be_bytes());
                 body.extend([0, 0, 0, 7]);

@@ -133,10 +133,9 @@ fn fate(
         if dns && exclusions {
             continue;
         }
-        if let Some(rule) = first_match(filter, direction, reading) {
-            if rule.action() == RuleAction::Accept {
-                return copied(registry, interface, session, Some(rule), input);
-            }
+        let rule = first_match(filter, direction, reading);
+        if let Some(rule) = rule.filter(|rule| rule.action() == RuleAction::Accept) {
+            return copied(registry, interface, session, Some(rule), input);
         }
     }
     Fate::Stays(if dns && exclusions { "amazon_dns" } else { "no_session_matched" })
