@@ -171,7 +171,7 @@ impl MirrorTable {
             (Service::Excluded, _) => Err(NotMirrored::AwsExcluded),
             (Service::AmazonDns, true) => rules.amazon_dns.map(Some).ok_or(NotMirrored::AmazonDns),
             (Service::AmazonDns, false) => {
-                let both = [rules.first_accept(key), rules.amazon_dns];
+                let both = [rules.amazon_dns, rules.first_accept(key)];
                 Ok(both.into_iter().flatten().min_by_key(|taken| taken.session))
             }
             (Service::Ordinary, _) => Ok(rules.first_accept(key)),
