@@ -1,6 +1,9 @@
 //! A mirrored copy: outer headers that we own, inner bytes that the source lent.
 
+use std::ops::Deref;
+
 use super::frame::Frame;
+use super::outer::OuterTemplate;
 use super::table::MirrorTable;
 
 /// The longest outer header: Ethernet, IPv6, UDP, VXLAN.
@@ -12,23 +15,45 @@ pub const ETHERNET_LEN: usize = 14;
 /// UDP and VXLAN header: the end of every outer header.
 pub const UDP_VXLAN_LEN: usize = 16;
 
-/// One copy, its inner bytes named by frame and length.
+/// What the worker notes of a copy; headers and bytes are looked up when a sink asks.
 #[derive(Debug, Clone, Copy)]
-pub struct CopyRef {
-    /// Outer Ethernet, IP, UDP and VXLAN headers in the first `outer_len` bytes.
-    pub(crate) outer: [u8; MAX_OUTER_LEN],
-    /// 50 with IPv4 outside, 70 with IPv6.
-    pub(crate) outer_len: u8,
-    /// The low seven bits of the UDP source port: 0 to 127.
-    pub(crate) flow_hash: u8,
-    /// Index of the frame in its burst.
-    pub(crate) frame: u16,
+pub(crate) struct CopyRef {
     /// How many bytes of the frame are copied.
     pub(crate) inner_len: u32,
     /// Index of the session in the mirror table.
     pub(crate) session: u32,
     /// Index of the rule in the session's filter, or `Taken::BY_AMAZON_DNS`.
     pub(crate) rule: u32,
+    /// Index of the frame in its burst.
+    pub(crate) frame: u16,
+    /// The low seven bits of the UDP source port: 0 to 127.
+    pub(crate) flow_hash: u8,
+}
+
+/// The outer headers of one copy: Ethernet, IP, UDP and VXLAN, by value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OuterHeader {
+    pub(crate) bytes: [u8; MAX_OUTER_LEN],
+    pub(crate) len: usize,
+}
+
+impl OuterHeader {
+    /// The longest possible header; the bytes from `len()` on are zero. For a sink that copies a
+    /// number of bytes that is known when it is compiled.
+    #[inline]
+    #[must_use]
+    pub const fn padded(&self) -> &[u8; MAX_OUTER_LEN] {
+        &self.bytes
+    }
+}
+
+impl Deref for OuterHeader {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or(&self.bytes)
+    }
 }
 
 /// One copy as a sink sees it.
@@ -36,16 +61,20 @@ pub struct CopyRef {
 pub struct MirroredCopy<'a> {
     copy: &'a CopyRef,
     frame: &'a Frame<'a>,
+    template: &'a OuterTemplate,
 }
 
 impl<'a> MirroredCopy<'a> {
     /// The outer headers from the Ethernet header on: 50 bytes with IPv4 outside, 70 with IPv6.
+    /// Made when asked for, so that a sink whose kernel makes them pays nothing.
+    #[inline]
     #[must_use]
-    pub fn outer(&self) -> &'a [u8] {
-        self.copy.outer.get(..usize::from(self.copy.outer_len)).unwrap_or_default()
+    pub fn outer(&self) -> OuterHeader {
+        self.template.wrap(self.inner(), self.copy.flow_hash)
     }
 
     /// The inner frame, cut as the session says, borrowed from the source.
+    #[inline]
     #[must_use]
     pub fn inner(&self) -> &'a [u8] {
         let bytes = self.frame.bytes;
@@ -55,7 +84,7 @@ impl<'a> MirroredCopy<'a> {
     /// The VXLAN header alone: what a UDP socket is given in front of the inner frame.
     #[must_use]
     pub fn vxlan_header(&self) -> [u8; 8] {
-        self.outer().last_chunk().copied().unwrap_or_default()
+        self.template.vxlan_header()
     }
 
     /// The low seven bits of the UDP source port, 0 to 127.
@@ -86,7 +115,7 @@ impl<'a> MirroredCopy<'a> {
     /// Length of the copy in bytes, outer Ethernet header and all.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.outer().len() + self.inner().len()
+        self.template.len() + self.inner().len()
     }
 
     /// Never: a copy has headers at least.
@@ -135,8 +164,12 @@ impl<'a> Copies<'a> {
         self.copies.iter().filter_map(move |copy| this.resolve(copy))
     }
 
+    #[inline]
     fn resolve(&self, copy: &'a CopyRef) -> Option<MirroredCopy<'a>> {
-        // The worker made `copy` from a frame of this very burst, so there always is one.
-        self.frames.get(usize::from(copy.frame)).map(|frame| MirroredCopy { copy, frame })
+        // The worker made `copy` from a frame of this very burst and a session of this very table,
+        // so there always is one.
+        let frame = self.frames.get(usize::from(copy.frame))?;
+        let template = &self.table.wrap_of(copy.session)?.outer;
+        Some(MirroredCopy { copy, frame, template })
     }
 }

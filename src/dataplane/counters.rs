@@ -51,17 +51,13 @@ impl Counters {
     /// How many stayed behind for one reason.
     #[must_use]
     pub fn not_mirrored(&self, reason: NotMirrored) -> u64 {
-        NotMirrored::ALL
-            .iter()
-            .zip(self.not_mirrored)
-            .find(|(r, _)| **r == reason)
-            .map_or(0, |b| b.1)
+        self.not_mirrored.get(reason.index()).copied().unwrap_or_default()
     }
 
     /// How many copies were lost for one cause.
     #[must_use]
     pub fn dropped(&self, cause: DropCause) -> u64 {
-        DropCause::ALL.iter().zip(self.dropped).find(|(c, _)| **c == cause).map_or(0, |b| b.1)
+        self.dropped.get(cause.index()).copied().unwrap_or_default()
     }
 
     /// Whether the boxes add up to what was received.
@@ -72,15 +68,13 @@ impl Counters {
     }
 
     pub(super) fn stay_behind(&mut self, reason: NotMirrored) {
-        let place = NotMirrored::ALL.iter().position(|known| *known == reason);
-        if let Some(count) = place.and_then(|place| self.not_mirrored.get_mut(place)) {
+        if let Some(count) = self.not_mirrored.get_mut(reason.index()) {
             *count += 1;
         }
     }
 
     pub(super) fn drop_copy(&mut self, cause: DropCause) {
-        let place = DropCause::ALL.iter().position(|known| *known == cause);
-        if let Some(count) = place.and_then(|place| self.dropped.get_mut(place)) {
+        if let Some(count) = self.dropped.get_mut(cause.index()) {
             *count += 1;
         }
     }

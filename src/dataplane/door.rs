@@ -75,6 +75,21 @@ impl DropCause {
         Self::OutputFailed,
     ];
 
+    /// Its place in [`DropCause::ALL`].
+    #[inline]
+    #[must_use]
+    pub const fn index(self) -> usize {
+        match self {
+            Self::NoBuffers => 0,
+            Self::MessageTooLong => 1,
+            Self::TargetRefused => 2,
+            Self::TargetUnreachable => 3,
+            Self::SendFailed => 4,
+            Self::Interrupted => 5,
+            Self::OutputFailed => 6,
+        }
+    }
+
     /// The label in reports and metrics.
     #[must_use]
     pub const fn label(self) -> &'static str {

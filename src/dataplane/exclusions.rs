@@ -10,8 +10,10 @@ use super::flow_key::FlowKey;
 use crate::model::Settings;
 
 const DNS: u16 = 53;
-const DHCP: [u16; 2] = [67, 68];
-const DHCPV6: [u16; 2] = [546, 547];
+/// 67 and 68.
+const DHCP: u16 = 67;
+/// 546 and 547.
+const DHCPV6: u16 = 546;
 const WINDOWS_ACTIVATION: u16 = 1688;
 const TCP: u16 = 6;
 const UDP: u16 = 17;
@@ -72,13 +74,17 @@ impl Exclusions {
         } else {
             source.starts_with(&SERVICES_V6) || destination.starts_with(&SERVICES_V6)
         };
-        let to = key.destination_port;
-        let low_port = to < 548 && (to == DNS || DHCP.contains(&to) || DHCPV6.contains(&to));
-        if near || low_port || key.source_port == DNS {
+        if near || is_dhcp(key) || self.may_be_dns(key) {
             self.look_closer(key)
         } else {
             Service::Ordinary
         }
+    }
+
+    /// The resolver's link-local addresses are near in any case.
+    #[inline]
+    fn may_be_dns(&self, key: &FlowKey) -> bool {
+        !self.resolvers.is_empty() && (key.source_port == DNS || key.destination_port == DNS)
     }
 
     #[cold]
@@ -116,9 +122,10 @@ fn link_local_service(half: [u8; 16], is_ipv4: bool) -> Option<Result<u8, [u8; 8
 
 /// By destination port: RFC 2131, section 4.1, and RFC 8415, section 7.2, name the port that
 /// each side listens on.
+#[inline]
 fn is_dhcp(key: &FlowKey) -> bool {
-    let ports = if key.is_ipv4 { DHCP } else { DHCPV6 };
-    key.has_ports && key.protocol == UDP && ports.contains(&key.destination_port)
+    let first = if key.is_ipv4 { DHCP } else { DHCPV6 };
+    key.protocol == UDP && key.has_ports && key.destination_port.wrapping_sub(first) < 2
 }
 
 fn talks_to_excluded_address(key: &FlowKey) -> bool {

@@ -50,14 +50,20 @@ impl Membership {
         2 * (widest(&self.by_mac) + widest(&self.by_ipv4).max(widest(&self.by_ipv6))).max(1)
     }
 
+    /// The owner of all frames, where one interface is that.
+    #[inline]
+    pub(super) fn only_owner(&self, frame: &Frame<'_>) -> Option<Owner> {
+        self.takes_all.then(|| (0, frame.direction.unwrap_or(Direction::Ingress)))
+    }
+
     /// The interfaces that own the frame, in their order. "MAC, then IP address, then pcapng
     /// flags decide, and what none of them decides is ingress"; a frame that bears an address of
     /// the interface as source and as destination leaves it.
     #[inline]
     pub(super) fn owners(&self, frame: &Frame<'_>, key: Option<&FlowKey>, owners: &mut Vec<Owner>) {
         owners.clear();
-        if self.takes_all {
-            owners.push((0, frame.direction.unwrap_or(Direction::Ingress)));
+        if let Some(owner) = self.only_owner(frame) {
+            owners.push(owner);
             return;
         }
         if let Some([d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5]) = frame.bytes.first_chunk() {

@@ -23,7 +23,7 @@ mod table;
 mod verdict;
 mod worker;
 
-pub use copy::{Copies, CopyRef, ETHERNET_LEN, MAX_OUTER_LEN, MirroredCopy, UDP_VXLAN_LEN};
+pub use copy::{Copies, ETHERNET_LEN, MAX_OUTER_LEN, MirroredCopy, OuterHeader, UDP_VXLAN_LEN};
 pub use counters::{Counters, SessionCounters};
 pub use door::{DropCause, Drops, Sink, Source};
 pub use flow_hash::{FIRST_SOURCE_PORT, SOURCE_PORTS, flow_hash};

@@ -12,7 +12,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::copy::{ETHERNET_LEN, MAX_OUTER_LEN, UDP_VXLAN_LEN};
+use super::copy::{ETHERNET_LEN, MAX_OUTER_LEN, OuterHeader, UDP_VXLAN_LEN};
 use super::flow_hash::FIRST_SOURCE_PORT;
 use crate::model::VirtualNetworkId;
 
@@ -98,10 +98,9 @@ impl OuterTemplate {
     }
 
     /// The headers in front of `inner`, which is no longer than [`Self::max_inner_len`].
-    /// The bytes behind [`Self::len`] are zero.
     #[inline]
     #[must_use]
-    pub fn wrap(&self, inner: &[u8], flow_hash: u8) -> [u8; MAX_OUTER_LEN] {
+    pub fn wrap(&self, inner: &[u8], flow_hash: u8) -> OuterHeader {
         let mut header = self.header;
         let port = FIRST_SOURCE_PORT + u16::from(flow_hash & 0x7f);
         let udp_len = u16::try_from(inner.len() + UDP_VXLAN_LEN).unwrap_or(u16::MAX);
@@ -128,7 +127,15 @@ impl OuterTemplate {
             header[58..60].copy_from_slice(&udp_len.to_be_bytes());
             header[60..62].copy_from_slice(&checksum.to_be_bytes());
         }
-        header
+        OuterHeader { bytes: header, len: self.len() }
+    }
+
+    /// The VXLAN header alone, which is the same for all copies of a session.
+    #[inline]
+    #[must_use]
+    pub fn vxlan_header(&self) -> [u8; 8] {
+        let header = if self.is_ipv4 { &self.header[..50] } else { &self.header[..] };
+        header.last_chunk().copied().unwrap_or_default()
     }
 }
 

@@ -34,6 +34,21 @@ impl NotMirrored {
         Self::UnsupportedLinkType,
     ];
 
+    /// Its place in [`NotMirrored::ALL`].
+    #[inline]
+    #[must_use]
+    pub const fn index(self) -> usize {
+        match self {
+            Self::NoSessionMatched => 0,
+            Self::NotIp => 1,
+            Self::Unparsable => 2,
+            Self::AwsExcluded => 3,
+            Self::AmazonDns => 4,
+            Self::NoNetworkInterface => 5,
+            Self::UnsupportedLinkType => 6,
+        }
+    }
+
     /// The label in reports and metrics.
     #[must_use]
     pub const fn label(self) -> &'static str {

@@ -138,23 +138,39 @@ impl Worker {
             return self.leave(index, NotMirrored::UnsupportedLinkType);
         }
         let key = FlowKey::parse(frame.bytes);
+        if let Some(owner) = self.table.membership().only_owner(frame) {
+            return self.judge(index, frame, &key, owner);
+        }
         let mut owners = std::mem::take(&mut self.owners);
         self.table.membership().owners(frame, key.as_ref().ok(), &mut owners);
         if owners.is_empty() {
             self.leave(index, NotMirrored::NoNetworkInterface);
         }
-        for (interface, direction) in &owners {
-            let direction = self.forced.unwrap_or(*direction);
-            let outcome = match &key {
-                Ok(key) => self.table.decide(*interface, direction, key),
-                Err(reason) => Outcome::NotMirrored(*reason),
-            };
-            self.verdicts.push(Verdict { frame: index, direction, interface: *interface, outcome });
-            if let (Outcome::Mirrored(taken), Ok(key)) = (outcome, &key) {
-                self.copy(index, frame, key, taken);
-            }
+        for owner in &owners {
+            self.judge(index, frame, &key, *owner);
         }
         self.owners = owners;
+    }
+
+    /// Decides what becomes of a frame at one of its interfaces.
+    #[inline]
+    fn judge(
+        &mut self,
+        index: u16,
+        frame: &Frame<'_>,
+        key: &Result<FlowKey, NotMirrored>,
+        owner: Owner,
+    ) {
+        let (interface, direction) = owner;
+        let direction = self.forced.unwrap_or(direction);
+        let outcome = match key {
+            Ok(key) => self.table.decide(interface, direction, key),
+            Err(reason) => Outcome::NotMirrored(*reason),
+        };
+        self.verdicts.push(Verdict { frame: index, direction, interface, outcome });
+        if let (Outcome::Mirrored(taken), Ok(key)) = (outcome, key) {
+            self.copy(index, frame, key, taken);
+        }
     }
 
     /// The frame belongs to no interface.
@@ -175,17 +191,12 @@ impl Worker {
         };
         let captured_len = u32::try_from(frame.bytes.len()).unwrap_or(u32::MAX);
         let inner_len = captured_len.min(wrap.most_inner_len);
-        let len = usize::try_from(inner_len).unwrap_or(usize::MAX);
-        let inner = frame.bytes.get(..len).unwrap_or(frame.bytes);
-        let flow_hash = flow_hash(key);
         self.copies.push(CopyRef {
-            outer: wrap.outer.wrap(inner, flow_hash),
-            outer_len: u8::try_from(wrap.outer.len()).unwrap_or(u8::MAX),
-            flow_hash,
-            frame: index,
             inner_len,
             session: taken.session,
             rule: taken.rule,
+            frame: index,
+            flow_hash: flow_hash(key),
         });
     }
 

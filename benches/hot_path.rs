@@ -1,0 +1,92 @@
+//! Memory to memory: parse, classify, wrap and copy, hot and cold, against a plain memcpy.
+#![expect(
+    missing_docs,
+    unreachable_pub,
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a bench"
+)]
+
+mod traffic;
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use traffic::{Image, ImageSource, RingSink, Sizes, table};
+use traffic_mirror::dataplane::{FlowKey, Worker};
+use traffic_mirror::model::Direction;
+
+const SIZES: [(&str, Sizes); 4] = [
+    ("64", Sizes::Of(64)),
+    ("512", Sizes::Of(512)),
+    ("1400", Sizes::Of(1400)),
+    ("imix", Sizes::Imix),
+];
+
+/// Hot frames stay in the second-level cache.
+const HOT_LEN: usize = 100_000;
+
+/// Cold frames are several times the last-level cache.
+const COLD_LEN: usize = 256 * 1024 * 1024;
+
+fn parts(c: &mut Criterion) {
+    let image = Image::new(HOT_LEN, Sizes::Of(64));
+    let frames: Vec<&[u8]> = image.iter().collect();
+    let mut group = c.benchmark_group("part");
+    group.throughput(Throughput::Elements(frames.len() as u64));
+    group.bench_function("parse", |b| {
+        b.iter(|| {
+            for frame in &frames {
+                let _ = black_box(FlowKey::parse(black_box(frame)));
+            }
+        });
+    });
+    let table = table(3, 10);
+    let keys: Vec<FlowKey> = frames.iter().map(|frame| FlowKey::parse(frame).unwrap()).collect();
+    group.bench_function("classify", |b| {
+        b.iter(|| {
+            for key in &keys {
+                black_box(table.decide(0, Direction::Ingress, black_box(key)));
+            }
+        });
+    });
+    group.finish();
+}
+
+fn whole(c: &mut Criterion, name: &str, image_len: usize) {
+    let table = table(3, 10);
+    let mut group = c.benchmark_group(name);
+    group.sample_size(10).measurement_time(Duration::from_secs(3));
+    for (label, sizes) in SIZES {
+        let image = Image::new(image_len, sizes);
+        group.throughput(Throughput::Elements(image.frames as u64));
+        let mut destination = vec![1; image.bytes.len()];
+        group.bench_function(format!("memcpy/{label}"), |b| {
+            b.iter(|| black_box(&mut destination).copy_from_slice(black_box(&image.bytes)));
+        });
+        drop(destination);
+        let mut sink = RingSink::new();
+        group.bench_function(format!("mirror/{label}"), |b| {
+            b.iter(|| {
+                let mut worker = Worker::new(table.clone());
+                worker.run(&mut ImageSource { rest: &image.bytes }, &mut sink).unwrap();
+                assert!(worker.counters().mirrored() > 0);
+            });
+        });
+    }
+    group.finish();
+}
+
+fn hot(c: &mut Criterion) {
+    whole(c, "hot", HOT_LEN);
+}
+
+fn cold(c: &mut Criterion) {
+    whole(c, "cold", COLD_LEN);
+}
+
+criterion_group!(benches, parts, hot, cold);
+criterion_main!(benches);
