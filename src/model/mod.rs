@@ -6,6 +6,7 @@
 //! two values go together (that is `control`). This module imports nothing of ours.
 
 mod cidr;
+mod direction;
 mod filter;
 mod ids;
 mod interface;
@@ -17,7 +18,8 @@ mod settings;
 mod target;
 
 pub use cidr::CidrBlock;
-pub use filter::{Direction, Filter, FilterRule, PortRange, Protocol, RuleAction};
+pub use direction::Direction;
+pub use filter::{Filter, FilterRule, PortRange, Protocol, RuleAction};
 pub use ids::{FilterId, FilterRuleId, NetworkInterfaceId, SessionId, TargetId};
 pub use interface::NetworkInterface;
 pub use invalid::Invalid;
