@@ -2,48 +2,9 @@
 
 use std::fmt;
 
-use super::{CidrBlock, FilterId, FilterRuleId, Invalid, RuleNumber, Tags};
-
-/// Seen from the mirrored network interface: what comes in, what goes out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Direction {
-    /// Inbound to the interface.
-    Ingress,
-    /// Outbound from the interface.
-    Egress,
-}
-
-impl Direction {
-    /// Both, ingress first.
-    pub const BOTH: [Self; 2] = [Self::Ingress, Self::Egress];
-
-    /// `ingress` or `egress`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ingress => "ingress",
-            Self::Egress => "egress",
-        }
-    }
-
-    /// Reads `ingress` or `egress`.
-    ///
-    /// # Errors
-    /// [`Invalid`] for any other text.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
-        match text {
-            "ingress" => Ok(Self::Ingress),
-            "egress" => Ok(Self::Egress),
-            _ => Err(Invalid::new("traffic_direction", text, "ingress or egress")),
-        }
-    }
-}
-
-impl fmt::Display for Direction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+use super::{
+    CidrBlock, Direction, FilterId, FilterRuleId, Invalid, PortRange, Protocol, RuleNumber, Tags,
+};
 
 /// What a rule does with a packet that matches it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -80,91 +41,6 @@ impl RuleAction {
 impl fmt::Display for RuleAction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-/// An IP protocol by its IANA number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Protocol(pub u8);
-
-impl Protocol {
-    /// 6.
-    pub const TCP: Self = Self(6);
-    /// 17.
-    pub const UDP: Self = Self(17);
-
-    /// Takes an IANA protocol number.
-    ///
-    /// # Errors
-    /// [`Invalid`] for anything but 0 to 255, -1 too.
-    pub fn new(number: impl Into<i64>) -> Result<Self, Invalid> {
-        let number = number.into();
-        let expected = "an IANA number from 0 to 255, or nothing for all protocols";
-        u8::try_from(number).map(Self).map_err(|_| Invalid::new("protocol", number, expected))
-    }
-
-    /// Whether rules may name ports for it: "apply to the TCP and UDP protocols" (EC2 API).
-    #[must_use]
-    pub const fn has_ports(self) -> bool {
-        matches!(self, Self::TCP | Self::UDP)
-    }
-}
-
-impl fmt::Display for Protocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// Ports from the first to the last, both included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct PortRange {
-    from_port: u16,
-    to_port: u16,
-}
-
-impl PortRange {
-    /// The ports from `from_port` to `to_port`.
-    ///
-    /// # Errors
-    /// [`Invalid`] with `field` where a port is not 0 to 65535 or the range is reversed.
-    pub fn new(
-        field: &'static str,
-        from_port: impl Into<i64>,
-        to_port: impl Into<i64>,
-    ) -> Result<Self, Invalid> {
-        let (from, to) = (from_port.into(), to_port.into());
-        match (u16::try_from(from), u16::try_from(to)) {
-            (Ok(from_port), Ok(to_port)) if from_port <= to_port => Ok(Self { from_port, to_port }),
-            _ => {
-                let expected = "ports from 0 to 65535, from_port not above to_port";
-                Err(Invalid::new(field, format_args!("{from}-{to}"), expected))
-            }
-        }
-    }
-
-    /// The first port.
-    #[must_use]
-    pub const fn from_port(self) -> u16 {
-        self.from_port
-    }
-
-    /// The last port.
-    #[must_use]
-    pub const fn to_port(self) -> u16 {
-        self.to_port
-    }
-
-    /// Whether `port` is in the range.
-    #[must_use]
-    pub const fn contains(self, port: u16) -> bool {
-        self.from_port <= port && port <= self.to_port
-    }
-}
-
-impl fmt::Display for PortRange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.from_port, self.to_port)
     }
 }
 

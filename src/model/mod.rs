@@ -6,23 +6,27 @@
 //! two values go together (that is `control`). This module imports nothing of ours.
 
 mod cidr;
+mod direction;
 mod filter;
 mod ids;
 mod interface;
 mod invalid;
 mod mac;
 mod numbers;
+mod protocol;
 mod session;
 mod settings;
 mod target;
 
 pub use cidr::CidrBlock;
-pub use filter::{Direction, Filter, FilterRule, PortRange, Protocol, RuleAction};
+pub use direction::Direction;
+pub use filter::{Filter, FilterRule, RuleAction};
 pub use ids::{FilterId, FilterRuleId, NetworkInterfaceId, SessionId, TargetId};
 pub use interface::NetworkInterface;
 pub use invalid::Invalid;
 pub use mac::MacAddress;
 pub use numbers::{Mtu, PacketLength, RuleNumber, SessionNumber, VirtualNetworkId};
+pub use protocol::{PortRange, Protocol};
 pub use session::{Session, Tags};
 pub use settings::Settings;
 pub use target::{Target, TargetKind, VXLAN_PORT, parse_target_address};

@@ -1,0 +1,46 @@
+//! Directions: ingress and egress.
+
+use std::fmt;
+
+use super::Invalid;
+
+/// Seen from the mirrored network interface: what comes in, what goes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Direction {
+    /// Inbound to the interface.
+    Ingress,
+    /// Outbound from the interface.
+    Egress,
+}
+
+impl Direction {
+    /// Both, ingress first.
+    pub const BOTH: [Self; 2] = [Self::Ingress, Self::Egress];
+
+    /// `ingress` or `egress`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ingress => "ingress",
+            Self::Egress => "egress",
+        }
+    }
+
+    /// Reads `ingress` or `egress`.
+    ///
+    /// # Errors
+    /// [`Invalid`] for any other text.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "ingress" => Ok(Self::Ingress),
+            "egress" => Ok(Self::Egress),
+            _ => Err(Invalid::new("traffic_direction", text, "ingress or egress")),
+        }
+    }
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

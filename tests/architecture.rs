@@ -1,0 +1,359 @@
+//! Holds the house rules that the compiler does not: which layer may name which, where `unsafe`
+//! may stand, what may be called what, how long a file may be.
+//!
+//! Each rule is a function from a file's text to complaints, so that the tests at the end can
+//! prove it by feeding it text that breaks it.
+
+#![expect(clippy::indexing_slicing, reason = "a test may stop where its input is not as it should")]
+
+#[path = "architecture/rust_text.rs"]
+mod rust_text;
+
+use std::fs;
+use std::path::Path;
+
+use rust_text::{Token, paths, tokens};
+
+/// Each layer with all it may name; "cli -> {ec2, control, io} -> dataplane -> model".
+const LAYERS: &[(&str, &[&str])] = &[
+    ("model", &["model"]),
+    ("dataplane", &["dataplane", "model"]),
+    ("io", &["io", "dataplane", "model"]),
+    ("control", &["control", "dataplane", "model"]),
+    ("ec2", &["ec2", "control", "dataplane", "model"]),
+    ("cli", &["cli", "ec2", "control", "io", "dataplane", "model"]),
+];
+
+/// What no file of `model` and `dataplane` may name: they run in memory and do not wait.
+const WORLD_PATHS: &[&str] =
+    &["std::fs", "std::thread", "std::process", "std::env", "std::os", "pnet::datalink"];
+const WORLD_WORDS: &[&str] = &[
+    "tokio",
+    "libc",
+    "socket2",
+    "memmap2",
+    "tempfile",
+    "crossbeam_channel",
+    "Instant",
+    "SystemTime",
+    "Mutex",
+    "RwLock",
+    "Condvar",
+    "UdpSocket",
+    "TcpStream",
+    "TcpListener",
+    "ToSocketAddrs",
+];
+
+/// Words that say nothing about what a thing is.
+const EMPTY_WORDS: &[&str] =
+    &["data", "info", "manager", "handler", "util", "utils", "helper", "helpers", "common"];
+
+/// Files are under this many lines, tests and all.
+const MAX_LINES: usize = 400;
+
+/// What a rule is not held against, and why: rule, part of the complaint, reason.
+const EXCEPTIONS: &[(&str, &str, &str)] = &[];
+
+/// A source file: its path from the root of the repository, with `/`, and its text.
+struct Source {
+    path: String,
+    text: String,
+}
+
+impl Source {
+    fn new(path: &str, text: &str) -> Self {
+        Self { path: path.to_owned(), text: text.to_owned() }
+    }
+
+    /// `["model", "filter"]` for src/model/filter.rs; nothing for src/lib.rs and src/main.rs.
+    fn module(&self) -> Vec<&str> {
+        let inside = self.path.strip_prefix("src/").unwrap_or(&self.path);
+        let mut names: Vec<&str> = inside.trim_end_matches(".rs").split('/').collect();
+        names.pop_if(|name| matches!(*name, "mod" | "lib" | "main"));
+        names
+    }
+
+    fn complain(&self, line: usize, complaint: &str) -> String {
+        format!("{}:{line}: {complaint}", self.path)
+    }
+}
+
+type Rule = fn(&Source, &[Token]) -> Vec<String>;
+
+/// Rules for the library and the binary.
+const SRC_RULES: &[(&str, Rule)] = &[
+    ("arrows", arrows),
+    ("world", no_world_below),
+    ("unsafe", unsafe_only_in_io_sys),
+    ("allow", no_allow),
+    ("names", no_empty_names),
+    ("doc", first_line_is_doc),
+    ("length", short_files),
+];
+
+/// Rules for tests, benches, examples and fuzz targets.
+const OTHER_RULES: &[(&str, Rule)] = &[
+    ("unsafe", unsafe_only_in_io_sys),
+    ("allow", no_allow),
+    ("names", no_empty_names),
+    ("doc", first_line_is_doc),
+    ("length", short_files),
+];
+
+fn arrows(source: &Source, tokens: &[Token]) -> Vec<String> {
+    let module = source.module();
+    let own = module.first().copied().unwrap_or_default();
+    let allowed: &[&str] =
+        match (source.path.as_str(), LAYERS.iter().find(|(name, _)| *name == own)) {
+            ("src/lib.rs", _) => return Vec::new(), // the map of the crate names all of it
+            ("src/main.rs", _) => &["cli"],
+            (_, Some((_, allowed))) => allowed,
+            (_, None) => return vec![source.complain(1, "lies in no layer; see LAYERS")],
+        };
+    let wrong = |path: &rust_text::Path| {
+        let inside = path.segments.first().is_some_and(|first| first == "crate");
+        inside && !path.segments.get(1).is_some_and(|layer| allowed.contains(&layer.as_str()))
+    };
+    let complaint = |path: rust_text::Path| {
+        let allowed = allowed.join(", ");
+        let named = path.segments.join("::");
+        source.complain(path.line, &format!("names {named}, but may name only {allowed}"))
+    };
+    paths(tokens, &module).into_iter().filter(wrong).map(complaint).collect()
+}
+
+fn no_world_below(source: &Source, tokens: &[Token]) -> Vec<String> {
+    let module = source.module();
+    if !matches!(module.first(), Some(&"model" | &"dataplane")) {
+        return Vec::new();
+    }
+    let words = tokens.iter().filter(|token| WORLD_WORDS.contains(&token.text.as_str()));
+    let named = paths(tokens, &module).into_iter().filter(|path| {
+        WORLD_PATHS.contains(
+            &path.segments.iter().take(2).cloned().collect::<Vec<_>>().join("::").as_str(),
+        )
+    });
+    let lines = words.map(|word| (word.line, word.text.clone()));
+    lines
+        .chain(named.map(|path| (path.line, path.segments.join("::"))))
+        .map(|(line, name)| source.complain(line, &format!("{name} belongs to io, control or cli")))
+        .collect()
+}
+
+fn unsafe_only_in_io_sys(source: &Source, tokens: &[Token]) -> Vec<String> {
+    if source.path.starts_with("src/io/sys/") || source.path == "src/io/sys.rs" {
+        return Vec::new();
+    }
+    let found = tokens.iter().filter(|token| token.text == "unsafe");
+    found.map(|token| source.complain(token.line, "unsafe stands only in src/io/sys")).collect()
+}
+
+fn no_allow(source: &Source, tokens: &[Token]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    let mut depth = 0; // of brackets, counted from an attribute's own on
+    for at in 0..tokens.len() {
+        let opens = matches!(
+            tokens[at.saturating_sub(2)..at].iter().map(|t| t.text.as_str()).collect::<Vec<_>>()[..],
+            [.., "#"] | ["#", "!"]
+        );
+        match tokens[at].text.as_str() {
+            "[" if depth > 0 || opens => depth += 1,
+            "]" if depth > 0 => depth -= 1,
+            "allow" if depth > 0 => complaints
+                .push(source.complain(tokens[at].line, "write #[expect(..., reason = ...)]")),
+            _ => {}
+        }
+    }
+    complaints
+}
+
+fn no_empty_names(source: &Source, tokens: &[Token]) -> Vec<String> {
+    let file = source.path.rsplit('/').next().unwrap_or_default().trim_end_matches(".rs");
+    let kinds = ["mod", "fn", "struct", "enum", "trait", "type", "union"];
+    let named = tokens.windows(2).filter(|pair| kinds.contains(&pair[0].text.as_str()));
+    let empty = |name: &str| {
+        let words = words_of(name);
+        // A name of five words and more is a sentence, as those of tests are.
+        words.len() < 5 && words.iter().any(|word| EMPTY_WORDS.contains(&word.as_str()))
+    };
+    std::iter::once((1, file))
+        .chain(named.map(|pair| (pair[1].line, pair[1].text.as_str())))
+        .filter(|(_, name)| empty(name))
+        .map(|(line, name)| {
+            source.complain(line, &format!("`{name}` says nothing: name the thing"))
+        })
+        .collect()
+}
+
+/// `["frame", "info"]` for both `frame_info` and `FrameInfo`.
+fn words_of(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    for character in name.chars() {
+        if character == '_' || character.is_uppercase() {
+            words.push(String::new());
+        }
+        if let Some(word) = words.last_mut().filter(|_| character != '_') {
+            word.extend(character.to_lowercase());
+        }
+    }
+    words
+}
+
+fn first_line_is_doc(source: &Source, _tokens: &[Token]) -> Vec<String> {
+    let says = source.text.lines().next().is_some_and(|line| line.starts_with("//! "));
+    let complaint = || source.complain(1, "the first line says the file's one job (//! ...)");
+    (!says).then(complaint).into_iter().collect()
+}
+
+fn short_files(source: &Source, _tokens: &[Token]) -> Vec<String> {
+    let lines = source.text.lines().count();
+    let complaint = || source.complain(lines, &format!("stay under {MAX_LINES} lines"));
+    (lines >= MAX_LINES).then(complaint).into_iter().collect()
+}
+
+/// Complaints of all rules about one file, exceptions left out.
+fn judge(rules: &[(&str, Rule)], source: &Source) -> Vec<String> {
+    let tokens = tokens(&source.text);
+    let excepted = |rule: &str, complaint: &str| {
+        EXCEPTIONS.iter().any(|(name, part, _)| *name == rule && complaint.contains(part))
+    };
+    let complaints = rules.iter().flat_map(|(name, rule)| {
+        rule(source, &tokens).into_iter().filter(move |complaint| !excepted(name, complaint))
+    });
+    complaints.collect()
+}
+
+/// Every Rust file under `folder` of the repository.
+fn sources_under(folder: &str) -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let Ok(entries) = fs::read_dir(root.join(folder)) else { return Vec::new() };
+    let mut found = Vec::new();
+    for entry in entries.filter_map(Result::ok) {
+        let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
+        if entry.path().is_dir() && !path.ends_with("/target") {
+            found.extend(sources_under(&path));
+        } else if path.ends_with(".rs") {
+            let text = fs::read_to_string(entry.path()).unwrap_or_default();
+            found.push(Source { path, text });
+        }
+    }
+    found
+}
+
+fn assert_clean(rules: &[(&str, Rule)], folders: &[&str]) -> usize {
+    let sources: Vec<Source> = folders.iter().flat_map(|folder| sources_under(folder)).collect();
+    let complaints: Vec<String> = sources.iter().flat_map(|source| judge(rules, source)).collect();
+    assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
+    sources.len()
+}
+
+#[test]
+fn the_source_keeps_the_rules() {
+    assert!(assert_clean(SRC_RULES, &["src"]) > 10, "the source was not found");
+}
+
+#[test]
+fn tests_benches_examples_and_fuzz_targets_keep_the_rules() {
+    assert!(assert_clean(OTHER_RULES, &["tests", "benches", "examples", "fuzz"]) > 0);
+}
+
+#[test]
+fn every_exception_is_still_needed() {
+    let all = ["src", "tests", "benches", "examples", "fuzz"];
+    let sources: Vec<Source> = all.iter().flat_map(|folder| sources_under(folder)).collect();
+    for (name, part, _) in EXCEPTIONS {
+        let rule = SRC_RULES.iter().find(|(rule, _)| rule == name).map(|(_, rule)| *rule);
+        let hit = |source| {
+            rule.is_some_and(|rule| {
+                rule(source, &tokens(&source.text)).iter().any(|c| c.contains(part))
+            })
+        };
+        assert!(sources.iter().any(hit), "{name} no longer needs an exception for {part}");
+    }
+}
+
+/// What the rules of the source say about `text` at `path`, the first line's rule left out.
+fn complaints_about(path: &str, text: &str) -> Vec<String> {
+    judge(SRC_RULES, &Source::new(path, &format!("//! Job.\n{text}")))
+}
+
+#[test]
+fn an_arrow_that_points_up_is_seen_in_every_spelling() {
+    for (path, text) in [
+        ("src/model/a.rs", "use crate::dataplane::Frame;"),
+        ("src/model/a.rs", "use super::super::io;"),
+        ("src/model/mod.rs", "use super::io;"),
+        ("src/dataplane/a.rs", "fn f() { crate::io::read(); }"),
+        ("src/dataplane/a.rs", "use crate::{model::{Mtu, Filter}, control};"),
+        ("src/dataplane/a.rs", "#[cfg(test)] mod tests { use super::super::super::io; }"),
+        ("src/dataplane/deep/a.rs", "type T = Vec<super::super::super::cli::Plan>;"),
+        ("src/io/a.rs", "pub use crate::control::Registry;"),
+        ("src/control/a.rs", "use crate::io::pcap;"),
+        ("src/control/a.rs", "use crate as all;"),
+        ("src/io/a.rs", "use crate::*;"),
+        ("src/ec2/a.rs", "use crate::io::sys;"),
+        ("src/main.rs", "use traffic_mirror::io;"),
+        ("src/common_ground.rs", ""),
+    ] {
+        assert!(!complaints_about(path, text).is_empty(), "{path}: {text}");
+    }
+}
+
+#[test]
+fn an_arrow_that_points_down_is_left_alone() {
+    for (path, text) in [
+        ("src/dataplane/a.rs", "use crate::model::{Filter, Mtu}; use std::{io, sync::Arc};"),
+        ("src/dataplane/a.rs", "pub(crate) fn f() -> io::Result<()> { super::b::g::<u8>() }"),
+        ("src/dataplane/a.rs", "// use crate::io;\n/* crate::cli::x /* nested */ crate::io */"),
+        ("src/dataplane/a.rs", "const A: &str = \"crate::io::x \\\" crate::cli::y\";"),
+        ("src/dataplane/a.rs", "const A: &str = r#\"\" use crate::io; \"#; const B: char = '\"';"),
+        ("src/dataplane/a.rs", "mod tests { use super::*; mod more { use super::super::b; } }"),
+        ("src/io/sys/a.rs", "use super::super::pcap; use crate::dataplane::Frame;"),
+        ("src/cli/a.rs", "use crate::{control, io::{self, pcap}};"),
+        ("src/main.rs", "fn main() -> ExitCode { traffic_mirror::cli::main() }"),
+    ] {
+        assert_eq!(complaints_about(path, text), [""; 0], "{path}: {text}");
+    }
+}
+
+#[test]
+fn each_other_rule_sees_what_breaks_it() {
+    for (path, text) in [
+        ("src/dataplane/a.rs", "use std::time::Instant;"),
+        ("src/dataplane/a.rs", "use std::{fmt, thread};"),
+        ("src/model/a.rs", "fn f() { std::fs::read(\"x\"); }"),
+        ("src/model/a.rs", "use std::net::{IpAddr, UdpSocket};"),
+        ("src/model/a.rs", "use tokio;"),
+        ("src/io/a.rs", "fn f() { unsafe { g() } }"),
+        ("src/io/a.rs", "#[allow(dead_code)] fn f() {}"),
+        ("src/io/a.rs", "#![allow(dead_code)]"),
+        ("src/io/a.rs", "#[cfg_attr(test, allow(dead_code))] fn f() {}"),
+        ("src/io/a.rs", "struct FrameInfo;"),
+        ("src/io/a.rs", "fn read_data() {}"),
+        ("src/io/a.rs", "mod utils;"),
+        ("src/io/handler.rs", ""),
+        ("src/io/a.rs", &"\n".repeat(MAX_LINES)),
+    ] {
+        assert_eq!(complaints_about(path, text).len(), 1, "{path}: {text}");
+    }
+    assert_eq!(judge(SRC_RULES, &Source::new("src/io/a.rs", "use std::fs;")).len(), 1, "no doc");
+}
+
+#[test]
+fn each_other_rule_leaves_good_code_alone() {
+    for (path, text) in [
+        (
+            "src/dataplane/a.rs",
+            "//! No Mutex here, no std::fs.\nuse std::net::{IpAddr, SocketAddr};",
+        ),
+        ("src/io/sys/a.rs", "fn f() { unsafe { g() } }"),
+        ("src/io/a.rs", "// unsafe\n#[expect(unsafe_code, reason = \"no unsafe\")] fn allow() {}"),
+        (
+            "src/io/a.rs",
+            "struct Metadata; fn informed() {} fn the_data_plane_is_one_loop() {} fn f() { g(allow(), allow()) }",
+        ),
+    ] {
+        assert_eq!(complaints_about(path, text), [""; 0], "{path}: {text}");
+    }
+}

@@ -1,0 +1,81 @@
+//! Makes the input captures of `pcaps/`, and holds that those in the repository are what it makes.
+//! `BLESS=1 cargo test --test cases` writes them.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a case that cannot be built ends the test"
+)]
+
+#[path = "cases/capture.rs"]
+mod capture;
+#[path = "cases/files.rs"]
+mod files;
+#[path = "cases/frames.rs"]
+mod frames;
+#[path = "cases/lengths.rs"]
+mod lengths;
+#[path = "cases/packets.rs"]
+mod packets;
+#[path = "cases/rules.rs"]
+mod rules;
+#[path = "cases/services.rs"]
+mod services;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The input of one golden folder.
+struct Case {
+    name: &'static str,
+    file: &'static str,
+    bytes: Vec<u8>,
+}
+
+impl Case {
+    const fn new(name: &'static str, file: &'static str, bytes: Vec<u8>) -> Self {
+        Self { name, file, bytes }
+    }
+}
+
+/// Folders of `pcaps/` whose input is recorded, not built.
+const RECORDED: &[&str] = &["quickstart"];
+
+fn all_cases() -> Vec<Case> {
+    let parts =
+        [rules::cases(), lengths::cases(), packets::cases(), services::cases(), files::cases()];
+    parts.into_iter().flatten().collect()
+}
+
+fn pcaps() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("pcaps")
+}
+
+#[test]
+fn the_inputs_are_what_is_built_here() {
+    let bless = std::env::var_os("BLESS").is_some();
+    let mut wrong = Vec::new();
+    for case in all_cases() {
+        let path = pcaps().join(case.name).join(case.file);
+        if bless {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, &case.bytes).unwrap();
+        } else if fs::read(&path).ok().as_ref() != Some(&case.bytes) {
+            wrong.push(path);
+        }
+    }
+    assert!(wrong.is_empty(), "not what is built here (BLESS=1 writes them): {wrong:#?}");
+}
+
+#[test]
+fn every_folder_is_built_or_recorded() {
+    let built: BTreeSet<String> = all_cases().iter().map(|case| case.name.to_owned()).collect();
+    assert_eq!(built.len(), all_cases().len(), "two cases of one name");
+    let entries = fs::read_dir(pcaps()).unwrap().map(Result::unwrap);
+    let folders: BTreeSet<String> =
+        entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
+    let recorded = RECORDED.iter().map(|name| (*name).to_owned());
+    let known: BTreeSet<String> = built.into_iter().chain(recorded).collect();
+    assert!(folders == known || std::env::var_os("BLESS").is_some(), "{folders:?} {known:?}");
+}

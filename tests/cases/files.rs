@@ -1,0 +1,180 @@
+//! Cases about files: dialects of pcap and pcapng, link types, compression, damage.
+
+use std::io::Write;
+
+use super::Case;
+use super::capture::{
+    LINKTYPE_ETHERNET, LINKTYPE_IEEE802_11, LINKTYPE_LINUX_SLL, LINKTYPE_LINUX_SLL2, LINKTYPE_NULL,
+    LINKTYPE_RAW, Pcap, Pcapng, START_NS, ethernet_pcap, records, u32_of,
+};
+use super::frames::*;
+
+pub(crate) fn cases() -> Vec<Case> {
+    let pcap = |name, bytes| Case::new(name, "input.pcap", bytes);
+    let pcapng = |name, bytes| Case::new(name, "input.pcapng", bytes);
+    vec![
+        pcap("raw-ip", Pcap::of(LINKTYPE_RAW).file(&records(raw_ip()))),
+        pcap("linux-sll", Pcap::of(LINKTYPE_LINUX_SLL).file(&records(linux_sll()))),
+        pcap("linux-sll2", Pcap::of(LINKTYPE_LINUX_SLL2).file(&records(linux_sll2()))),
+        pcap("bsd-null", Pcap::of(LINKTYPE_NULL).file(&records(bsd_null()))),
+        pcap("unsupported-link-type", Pcap::of(LINKTYPE_IEEE802_11).file(&records(talk()))),
+        pcap("pcap-big-endian-ns", big_endian_nanoseconds()),
+        pcap("pcap-modified-magic", modified_magic()),
+        pcap("pcap-odd-records", odd_records()),
+        pcapng("pcapng-two-sections", two_sections()),
+        pcapng("pcapng-two-interfaces", two_pcapng_interfaces()),
+        pcapng("pcapng-simple-packets", simple_packets()),
+        pcap("pcap-to-pcapng", ethernet_pcap(talk())),
+        Case::new("gzip", "input.pcap.gz", gzip(&ethernet_pcap(talk()))),
+        Case::new("zstd", "input.pcap.zst", zstd(&ethernet_pcap(talk()))),
+        pcap("damaged-last-record", damaged()),
+    ]
+}
+
+fn talk() -> Vec<Vec<u8>> {
+    vec![tcp_in(40_000, 443), tcp_out(443, 40_000), in6(TCP, &tcp(40_000, 443, b"six"))]
+}
+
+fn raw_ip() -> Vec<Vec<u8>> {
+    let four = Ipv4::new(CLIENT, HOST, TCP, &tcp(40_000, 443, b"hello")).bytes();
+    let back = Ipv4::new(HOST, CLIENT, TCP, &tcp(443, 40_000, b"hello")).bytes();
+    vec![four, back, ipv6(CLIENT6, HOST6, TCP, &tcp(40_000, 443, b""))]
+}
+
+/// Packet type, ARPHRD, address length, eight bytes of address, protocol.
+fn linux_sll() -> Vec<Vec<u8>> {
+    let cooked = |kind: u16, address: [u8; 6], protocol: u16, payload: &[u8]| {
+        let start = [kind, 1, 6].map(u16::to_be_bytes).concat();
+        joined(&[&start, &address, &[0, 0], &protocol.to_be_bytes(), payload])
+    };
+    let packets = raw_ip();
+    vec![
+        cooked(0, ROUTER_MAC, ETHER_IPV4, &packets[0]),
+        cooked(4, HOST_MAC, ETHER_IPV4, &packets[1]),
+        cooked(0, ROUTER_MAC, ETHER_IPV6, &packets[2]),
+        cooked(1, ROUTER_MAC, ETHER_ARP, &filler(28)),
+    ]
+}
+
+/// Protocol, reserved, interface index, ARPHRD, packet type, address length, address.
+fn linux_sll2() -> Vec<Vec<u8>> {
+    let cooked = |kind: u8, address: [u8; 6], protocol: u16, payload: &[u8]| {
+        let start = [&protocol.to_be_bytes()[..], &[0, 0, 0, 0, 0, 2, 0, 1, kind, 6]].concat();
+        joined(&[&start, &address, &[0, 0], payload])
+    };
+    let packets = raw_ip();
+    vec![
+        cooked(0, ROUTER_MAC, ETHER_IPV4, &packets[0]),
+        cooked(4, HOST_MAC, ETHER_IPV4, &packets[1]),
+        cooked(0, ROUTER_MAC, ETHER_IPV6, &packets[2]),
+    ]
+}
+
+/// The address family in the byte order of whoever recorded it; IPv6 is 24, 28 or 30.
+fn bsd_null() -> Vec<Vec<u8>> {
+    let packets = raw_ip();
+    let mut frames = vec![
+        joined(&[&2_u32.to_le_bytes(), &packets[0]]),
+        joined(&[&2_u32.to_be_bytes(), &packets[1]]),
+    ];
+    frames.extend([24, 28, 30].map(|family: u32| joined(&[&family.to_le_bytes(), &packets[2]])));
+    frames
+}
+
+fn big_endian_nanoseconds() -> Vec<u8> {
+    let form = Pcap { big_endian: true, nanoseconds: true, ..Pcap::of(LINKTYPE_ETHERNET) };
+    let mut records = records(talk());
+    for (record, odd) in records.iter_mut().zip([1, 123_456_789, 999_999_999]) {
+        record.timestamp_ns += odd;
+    }
+    form.file(&records)
+}
+
+/// The dialect of an old patch: each record header has eight bytes more.
+fn modified_magic() -> Vec<u8> {
+    let form = Pcap::of(LINKTYPE_ETHERNET);
+    let mut file = form.header(0xa1b2_cd34);
+    for frame in talk() {
+        let len = u32_of(frame.len());
+        file.extend(form.record_header([1_700_000_000, 0, len, len]));
+        file.extend([2, 0, 0, 0, 8, 0, 0, 0]); // interface index, protocol, packet type
+        file.extend(frame);
+    }
+    file
+}
+
+/// What real files have: snaplen 0, more captured than on the wire, microseconds above a million.
+fn odd_records() -> Vec<u8> {
+    let form = Pcap { snaplen: 0, ..Pcap::of(LINKTYPE_ETHERNET) };
+    let mut file = form.header(0xa1b2_c3d4);
+    let len_of = |frame: &[u8]| u32_of(frame.len());
+    for (frame, odd) in talk().iter().zip([0, 1, 2]) {
+        let micros = if odd == 2 { 2_500_000 } else { 0 };
+        let wire_len = if odd == 1 { 20 } else { len_of(frame) };
+        file.extend(form.record_header([1_700_000_000, micros, len_of(frame), wire_len]));
+        file.extend(frame);
+    }
+    file
+}
+
+fn two_sections() -> Vec<u8> {
+    let mut file = Vec::new();
+    for (big_endian, frame) in [(false, tcp_in(40_000, 443)), (true, tcp_out(443, 40_000))] {
+        let form = Pcapng { big_endian };
+        file.extend(form.section());
+        file.extend(form.interface(LINKTYPE_ETHERNET, 0, b""));
+        file.extend(form.block(0x0bad_beef, b"a block that nobody knows"));
+        file.extend(form.packet(0, START_NS / 1_000, &frame, &form.option(1, b"a comment")));
+    }
+    file
+}
+
+/// Ethernet with nanoseconds, raw IP with an offset of an hour, in units of 2^-10 seconds.
+fn two_pcapng_interfaces() -> Vec<u8> {
+    let form = Pcapng { big_endian: false };
+    let hour = form.option(14, &[form.u32(3_600), form.u32(0)].concat());
+    let slow = [form.option(9, &[0x80 | 10]), hour].concat();
+    let packets = raw_ip();
+    [
+        form.section(),
+        form.interface(LINKTYPE_ETHERNET, 0, &form.option(9, &[9])),
+        form.interface(LINKTYPE_RAW, 0, &slow),
+        form.packet(0, START_NS + 123_456_789, &tcp_in(40_000, 443), b""),
+        form.packet(1, 1_700_000_000 * 1_024 + 512, &packets[1], b""),
+        form.packet(1, 1_700_000_001 * 1_024, &packets[2], b""),
+    ]
+    .concat()
+}
+
+/// Simple packets have no time and no interface; the snaplen cuts them.
+fn simple_packets() -> Vec<u8> {
+    let form = Pcapng { big_endian: true };
+    let mut file = [form.section(), form.interface(LINKTYPE_ETHERNET, 60, b"")].concat();
+    for frame in talk() {
+        let kept = &frame[..frame.len().min(60)];
+        let body = [&form.u32(u32_of(frame.len()))[..], kept].concat();
+        file.extend(form.block(3, &body));
+    }
+    file
+}
+
+/// Stored, not compressed, so that no library's taste is in the file.
+fn gzip(file: &[u8]) -> Vec<u8> {
+    let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+    writer.write_all(file).unwrap();
+    writer.finish().unwrap()
+}
+
+/// A Zstandard frame of one raw block (RFC 8878, section 3.1.1).
+fn zstd(file: &[u8]) -> Vec<u8> {
+    let block = u32_of(file.len()) << 3 | 1; // raw, the last
+    let size = u32_of(file.len()).to_le_bytes();
+    let header = [0x28, 0xb5, 0x2f, 0xfd, 0xa0]; // one segment, four bytes of size
+    joined(&[&header, &size, &block.to_le_bytes()[..3], file])
+}
+
+fn damaged() -> Vec<u8> {
+    let mut file = ethernet_pcap(talk());
+    file.truncate(file.len() - 10);
+    file
+}

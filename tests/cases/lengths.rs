@@ -1,0 +1,48 @@
+//! Cases about how much is copied, and what is written around it.
+
+use super::Case;
+use super::capture::{LINKTYPE_ETHERNET, Pcap, ethernet_pcap, records};
+use super::frames::*;
+
+pub(crate) fn cases() -> Vec<Case> {
+    let pcap = |name, frames| Case::new(name, "input.pcap", ethernet_pcap(frames));
+    vec![
+        pcap("packet-length", sizes(&[0, 5, 6, 7, 200])),
+        pcap("packet-length-1-shorter-than-headers", sizes(&[0, 200])),
+        pcap("target-mtu", sizes(&[1_405, 1_406, 1_407, 1_446, 8_900])),
+        pcap("target-mtu-ipv6-outer", sizes(&[1_385, 1_386, 1_387, 1_446])),
+        pcap("packet-length-and-mtu", sizes(&[60, 600, 1_446])),
+        pcap("outer-ipv6-checksum", outer_checksum()),
+        Case::new("snaplen-cut", "input.pcap", snaplen_cut()),
+    ]
+}
+
+/// TCP frames with this much behind a header of 54 bytes.
+fn sizes(payload_lens: &[usize]) -> Vec<Vec<u8>> {
+    let frame = |len: &usize| Ipv4::new(CLIENT, HOST, TCP, &tcp(40_000, 443, &filler(*len))).on(IN);
+    payload_lens.iter().map(frame).collect()
+}
+
+/// Even and odd lengths, bytes of all zeros and all ones.
+fn outer_checksum() -> Vec<Vec<u8>> {
+    let payloads = [vec![], vec![1], vec![0; 64], vec![0xff; 64], vec![0xff; 65], filler(1_001)];
+    payloads
+        .iter()
+        .flat_map(|payload| [tcp(40_000, 443, payload), tcp(443, 40_000, payload)])
+        .map(|segment| in6(TCP, &segment))
+        .collect()
+}
+
+/// Recorded with `tcpdump -s 48`: the TCP header is not there to its end, or not at all.
+fn snaplen_cut() -> Vec<u8> {
+    let tagged = tagged(IN, &[(0x8100, 7), (0x8100, 8)], ETHER_IPV4, &plain_packet(300));
+    let mut cut = records(vec![tcp_in(40_000, 443), sizes(&[300]).concat(), tagged]);
+    for (record, len) in cut.iter_mut().zip([48, 38, 33]) {
+        record.bytes.truncate(len);
+    }
+    Pcap { snaplen: 48, ..Pcap::of(LINKTYPE_ETHERNET) }.file(&cut)
+}
+
+fn plain_packet(payload_len: usize) -> Vec<u8> {
+    Ipv4::new(CLIENT, HOST, TCP, &tcp(40_000, 443, &filler(payload_len))).bytes()
+}
