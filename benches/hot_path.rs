@@ -1,9 +1,7 @@
 //! Memory to memory: parse, classify, wrap and copy, hot and cold, against a plain memcpy.
 #![expect(
-    missing_docs,
     unreachable_pub,
     clippy::as_conversions,
-    clippy::cast_possible_truncation,
     clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "a bench"

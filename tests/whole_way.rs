@@ -1,105 +1,12 @@
 //! The whole way against the plain oracle: any configuration, any frames, exact bytes.
-#![expect(clippy::as_conversions, clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
 
 mod oracle;
 
-use std::io;
-use std::sync::Arc;
-
+use oracle::compare::compare;
 use oracle::generate::{Entropy, frame, registry};
-use oracle::{Fate, Input, Line, tell};
+use oracle::{Fate, Input, tell};
 use proptest::prelude::*;
-use traffic_mirror::control::{CompileOptions, Registry, compile};
-use traffic_mirror::dataplane::{
-    BURST_LEN, Burst, Copies, Drops, Frame, Medium, Outcome, Sink, Source, Taken, Verdict, Worker,
-};
 use traffic_mirror::model::Direction;
-
-struct Frames<'f>(&'f [Input]);
-
-impl Source for Frames<'_> {
-    fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
-        let (now, later) = self.0.split_at(self.0.len().min(BURST_LEN));
-        self.0 = later;
-        for input in now {
-            let mut frame = Frame::new(&input.bytes);
-            frame.direction = input.direction;
-            if !input.supported {
-                frame.medium = Medium::Unsupported;
-            }
-            burst.push(frame);
-        }
-        Ok(())
-    }
-}
-
-/// Writes down what the data plane says, in the words of the oracle.
-struct Story {
-    table: Arc<traffic_mirror::dataplane::MirrorTable>,
-    lines: Vec<Line>,
-    copied: Vec<Vec<u8>>,
-}
-
-impl Sink for Story {
-    fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
-        for copy in copies.iter() {
-            self.copied.push([&copy.outer(), copy.inner()].concat());
-        }
-        Ok(())
-    }
-
-    fn witness(&mut self, burst: &Burst<'_>, verdicts: &[Verdict]) -> io::Result<()> {
-        for verdict in verdicts {
-            let interface = self.table.interfaces().get(verdict.interface as usize);
-            let name = interface.map(|one| one.id().to_string());
-            let fate = match verdict.outcome {
-                Outcome::NotMirrored(reason) => Fate::Stays(reason.label()),
-                Outcome::Mirrored(Taken { session, rule }) => {
-                    let entry = &self.table.sessions()[session as usize];
-                    let rule = entry.filter.all_rules().get(rule as usize);
-                    assert!(usize::from(verdict.frame) < burst.len());
-                    Fate::Copied {
-                        session_number: entry.number.value(),
-                        rule_number: rule.map(|rule| rule.number().value()),
-                        bytes: Vec::new(),
-                        truncated: false,
-                    }
-                }
-            };
-            self.lines.push((name, verdict.direction, fate));
-        }
-        Ok(())
-    }
-}
-
-fn compare(registry: &Registry, forced: Option<Direction>, inputs: &[Input]) {
-    let table = Arc::new(compile(registry, &CompileOptions::default()));
-    let mut worker = Worker::new(Arc::clone(&table)).forced_direction(forced);
-    let mut story = Story { table, lines: Vec::new(), copied: Vec::new() };
-    worker.run(&mut Frames(inputs), &mut story).unwrap();
-
-    let expected: Vec<Line> =
-        inputs.iter().flat_map(|input| tell(registry, forced, input)).collect();
-    let mut copied = story.copied.into_iter();
-    let (mut cut, mut mirrored) = (0, 0);
-    assert_eq!(story.lines.len(), expected.len());
-    for (mut line, expected) in story.lines.into_iter().zip(expected) {
-        if let Fate::Copied { bytes, truncated, .. } = &mut line.2 {
-            *bytes = copied.next().unwrap();
-            if let Fate::Copied { truncated: wanted, .. } = &expected.2 {
-                *truncated = *wanted;
-                cut += u64::from(*wanted);
-            }
-            mirrored += 1;
-        }
-        assert_eq!(line, expected);
-    }
-    assert_eq!(copied.next(), None);
-    let counters = worker.counters();
-    assert!(counters.add_up());
-    assert_eq!(counters.mirrored(), mirrored);
-    assert_eq!(counters.sessions.iter().map(|one| one.truncated).sum::<u64>(), cut);
-}
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
@@ -115,6 +22,13 @@ proptest! {
         let registry = registry(&mut Entropy(&choices));
         let inputs: Vec<Input> = flow.iter().map(|bytes| frame(&mut Entropy(bytes))).collect();
         compare(&registry, forced, &inputs);
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read_as_the_oracle_reads_them(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        oracle::compare::compare_reading(&bytes);
     }
 }
 

@@ -1,0 +1,61 @@
+//! Nothing is allocated once a worker runs, however many frames it takes.
+
+use std::io;
+use std::sync::Arc;
+
+use traffic_mirror::control::{CompileOptions, Registry, compile};
+use traffic_mirror::dataplane::{BURST_LEN, Burst, Copies, Drops, Frame, Sink, Source, Worker};
+
+/// Lends the same frames for so many bursts.
+struct Again<'f> {
+    frames: &'f [Vec<u8>],
+    bursts: usize,
+}
+
+impl Source for Again<'_> {
+    fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
+        if self.bursts > 0 {
+            self.bursts -= 1;
+            burst.extend(self.frames.iter().cycle().take(BURST_LEN).map(|frame| Frame::new(frame)));
+        }
+        Ok(())
+    }
+}
+
+/// Looks at every byte, keeps none.
+#[derive(Default)]
+struct Sum(u64);
+
+impl Sink for Sum {
+    fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
+        for copy in copies.iter() {
+            let bytes =
+                copy.outer().iter().chain(copy.inner()).copied().map(u64::from).sum::<u64>();
+            self.0 = self.0.wrapping_add(bytes);
+        }
+        Ok(())
+    }
+}
+
+fn udp_frame(last: u8) -> Vec<u8> {
+    let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 32, 0, 0, 0, 0];
+    frame.extend([64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, last, 0x9c, 0x40, 0, 80, 0, 12, 0, 0]);
+    frame.extend([1, 2, 3, 4]);
+    frame
+}
+
+#[test]
+fn a_million_frames_allocate_no_more_than_none() {
+    let registry = Registry::accept_all(([192, 0, 2, 10], 4789).into(), None, None);
+    let table = Arc::new(compile(&registry, &CompileOptions::default()));
+    let frames: Vec<Vec<u8>> = (0..=u8::MAX).map(udp_frame).collect();
+    let mut worker = Worker::new(table);
+    let mut sink = Sum::default();
+    for bursts in [1, 1_000, 16_000] {
+        let mut source = Again { frames: &frames, bursts };
+        let counted = allocation_counter::measure(|| worker.run(&mut source, &mut sink).unwrap());
+        assert_eq!(counted.count_total, 0, "{bursts} bursts");
+    }
+    assert!(worker.counters().add_up());
+    assert_eq!(worker.counters().mirrored(), 17_001 * u64::try_from(BURST_LEN).unwrap());
+}
