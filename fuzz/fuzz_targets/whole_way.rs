@@ -1,0 +1,25 @@
+//! Any configuration and any frames: the data plane does what the oracle tells, byte for byte.
+#![no_main]
+
+#[path = "../../tests/oracle/mod.rs"]
+mod oracle;
+
+use libfuzzer_sys::fuzz_target;
+use oracle::generate::{Entropy, frame, registry};
+use traffic_mirror::model::Direction;
+
+/// The first byte forces a direction, the second and third say how many bytes make the
+/// configuration; each stretch of 100 bytes behind these makes a frame.
+fuzz_target!(|bytes: &[u8]| {
+    let Some(([forced, high, low], rest)) = bytes.split_first_chunk() else { return };
+    let len = usize::from(u16::from_be_bytes([*high, *low]) % 2_000).min(rest.len());
+    let (choices, frames) = rest.split_at(len);
+    let forced = match forced % 6 {
+        0 => Some(Direction::Ingress),
+        1 => Some(Direction::Egress),
+        _ => None,
+    };
+    let registry = registry(&mut Entropy(choices));
+    let inputs: Vec<_> = frames.chunks(100).map(|bytes| frame(&mut Entropy(bytes))).collect();
+    oracle::compare::compare(&registry, forced, &inputs);
+});
