@@ -5,7 +5,9 @@
 //! back. What does not: what a single value may be (that is `model`), what becomes of a packet
 //! (`dataplane`), exit codes and colours (`cli`).
 
+pub mod config;
 mod nearest;
 mod registry;
+pub mod render;
 
 pub use registry::Registry;
