@@ -6,8 +6,10 @@
 //! (`dataplane`), exit codes and colours (`cli`).
 
 mod compile;
+pub mod config;
 mod nearest;
 mod registry;
+pub mod render;
 
 pub use compile::{CompileOptions, compile};
 pub use registry::Registry;

@@ -1,11 +1,12 @@
 //! The registry: resources that go together.
 
+mod checks;
+
 use std::collections::HashMap;
-use std::hash::Hash;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::nearest::one_of;
+use self::checks::{describe_session, unique};
 use crate::model::{
     Filter, FilterId, Invalid, NetworkInterface, NetworkInterfaceId, PacketLength, Session,
     SessionId, SessionNumber, Settings, Target, TargetId, TargetKind, VXLAN_PORT, VirtualNetworkId,
@@ -144,11 +145,15 @@ impl Registry {
     /// of the same SessionNumber, or the interface is itself that of a target ("in use by
     /// target", as AWS says).
     pub fn add_session(&mut self, session: Session) -> Result<(), Invalid> {
-        self.refers_to_what_is_there(&session)?;
+        let Session { network_interface_id, target_id, filter_id, .. } = &session;
+        let faults =
+            self.reference_faults(Some(network_interface_id), Some(target_id), Some(filter_id));
+        if let Some(fault) = faults.into_iter().next() {
+            return Err(fault);
+        }
         if let Some(id) = &session.id {
             unique("traffic_mirror_session_id", id, &self.names.sessions, "session")?;
         }
-        self.interface_is_no_target(&session)?;
         self.number_is_free(&session)?;
         let place = self.sessions.len();
         let interface = &session.network_interface_id;
@@ -219,96 +224,6 @@ impl Registry {
         let TargetKind::NetworkInterface(id) = &target.kind else { return None };
         let first = self.network_interface(id)?.private_ip_addresses.first()?;
         Some(SocketAddr::new(*first, VXLAN_PORT))
-    }
-
-    fn where_an_address_comes_from(&self, target: &Target) -> String {
-        match &target.kind {
-            TargetKind::NetworkInterface(id) if self.network_interface(id).is_some() => format!(
-                "an address, or private_ip_addresses of the network interface `{id}` it names"
-            ),
-            TargetKind::NetworkInterface(id) => {
-                format!("an address, or a [[network_interface]] `{id}` with private_ip_addresses")
-            }
-            TargetKind::Address => {
-                String::from("an address such as 192.0.2.10, or the network_interface_id of one")
-            }
-            TargetKind::NetworkLoadBalancer(_) | TargetKind::GatewayLoadBalancerEndpoint(_) => {
-                String::from("an address such as 192.0.2.10 that stands in for the load balancer")
-            }
-        }
-    }
-
-    fn refers_to_what_is_there(&self, session: &Session) -> Result<(), Invalid> {
-        let id = &session.network_interface_id;
-        if self.network_interface(id).is_none() {
-            let names = self.network_interfaces.iter().map(|known| known.id().as_str());
-            let expected = one_of("network interface", id.as_str(), names);
-            return Err(Invalid::new("network_interface_id", id, expected));
-        }
-        let id = &session.target_id;
-        if self.target(id).is_none() {
-            let names = self.targets.iter().map(|known| known.id().as_str());
-            let expected = one_of("target", id.as_str(), names);
-            return Err(Invalid::new("traffic_mirror_target_id", id, expected));
-        }
-        let id = &session.filter_id;
-        if self.filter(id).is_none() {
-            let names = self.filters.iter().map(|known| known.id().as_str());
-            let expected = one_of("filter", id.as_str(), names);
-            return Err(Invalid::new("traffic_mirror_filter_id", id, expected));
-        }
-        Ok(())
-    }
-
-    fn interface_is_no_target(&self, session: &Session) -> Result<(), Invalid> {
-        let id = &session.network_interface_id;
-        let taken_by = self.names.target_interfaces.get(id).and_then(|i| self.targets.get(*i));
-        match taken_by {
-            None => Ok(()),
-            Some(target) => {
-                let expected = format!(
-                    "an interface that is no target, but it is in use by target `{}`",
-                    target.id()
-                );
-                Err(Invalid::new("network_interface_id", id, expected))
-            }
-        }
-    }
-
-    fn number_is_free(&self, session: &Session) -> Result<(), Invalid> {
-        let key = (session.network_interface_id.clone(), session.number);
-        let taken_by = self.names.numbers.get(&key).and_then(|i| self.sessions.get(*i));
-        match taken_by {
-            None => Ok(()),
-            Some(other) => {
-                let expected = format!(
-                    "a number that no other session of `{}` has, but {} has it",
-                    session.network_interface_id,
-                    describe_session(other)
-                );
-                Err(Invalid::new("session_number", session.number, expected))
-            }
-        }
-    }
-}
-
-fn unique<K: Hash + Eq + ToString>(
-    field: &'static str,
-    id: &K,
-    known: &HashMap<K, usize>,
-    kind: &str,
-) -> Result<(), Invalid> {
-    if !known.contains_key(id) {
-        return Ok(());
-    }
-    let expected = format!("an id that no other {kind} has");
-    Err(Invalid::new(field, id.to_string(), expected))
-}
-
-fn describe_session(session: &Session) -> String {
-    match &session.id {
-        Some(id) => format!("session `{id}`"),
-        None => format!("session {} of `{}`", session.number, session.network_interface_id),
     }
 }
 

@@ -221,6 +221,24 @@ impl Filter {
         filter
     }
 
+    /// A filter of many rules, given in any order. What does not fit is left out and comes back
+    /// with the place it had among `rules`.
+    #[must_use]
+    pub fn from_rules(id: FilterId, rules: Vec<FilterRule>) -> (Self, Vec<(usize, Invalid)>) {
+        let mut filter = Self::new(id);
+        let mut refused = Vec::new();
+        let mut placed: Vec<(usize, FilterRule)> = rules.into_iter().enumerate().collect();
+        // Stable: of two rules with one number the first stays.
+        placed.sort_by_key(|(_, rule)| (rule.direction, rule.number));
+        filter.rules.reserve(placed.len());
+        for (place, rule) in placed {
+            if let Err(invalid) = filter.push_rule(rule) {
+                refused.push((place, invalid));
+            }
+        }
+        (filter, refused)
+    }
+
     /// Adds a rule; the rules stay in the order in which they are asked.
     ///
     /// # Errors
@@ -278,6 +296,21 @@ mod tests {
             filter.rules(Direction::Egress).map(|r| r.number().value()).collect();
         assert_eq!(egress, [10, 20, 30]);
         assert!(filter.push_rule(rule(Direction::Ingress, 20)).is_err());
+    }
+
+    #[test]
+    fn many_rules_at_once_are_as_one_after_the_other() {
+        let numbers = [3, 1, 3, 2, 1];
+        let id = FilterId::new("f").unwrap();
+        let rules = numbers.map(|number| rule(Direction::Egress, number)).to_vec();
+        let (filter, refused) = Filter::from_rules(id.clone(), rules);
+        let mut one_by_one = Filter::new(id);
+        for number in [1, 2, 3] {
+            one_by_one.push_rule(rule(Direction::Egress, number)).unwrap();
+        }
+        assert_eq!(filter, one_by_one);
+        let places: Vec<usize> = refused.iter().map(|(place, _)| *place).collect();
+        assert_eq!(places, [4, 2]);
     }
 
     #[test]

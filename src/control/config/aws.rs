@@ -1,0 +1,129 @@
+//! What the EC2 API says, put into the shape of a TOML file.
+//!
+//! The describe calls print `TrafficMirrorSessions`, `NetworkInterfaces` and so on; each object
+//! becomes the table that a TOML file would hold, its values where they stand in the JSON. Keys
+//! that mean nothing here are left out, and so is what is null.
+
+use std::borrow::Cow;
+
+use super::aws_parts::{list_to_tags, private_addresses, rules_of_filter};
+use super::collector::{Collector, api_spelling};
+use super::document::{Entry, Node, Place, Table, Value};
+use super::fields::tables_of;
+use super::loose_rules::LooseRule;
+use super::resource::{Kind, Resource, Resources};
+use super::resources::{SESSION, TARGET};
+
+/// Keys of a network interface that are plain values in the API.
+const NETWORK_INTERFACE: [&str; 3] = ["network_interface_id", "mac_address", "description"];
+
+/// Keys of a filter that are plain values in the API.
+const FILTER: [&str; 3] = ["traffic_mirror_filter_id", "network_services", "description"];
+
+const KNOWN: [(&str, Part); 5] = [
+    ("TrafficMirrorSessions", Part::Resource(Kind::Session)),
+    ("TrafficMirrorFilters", Part::Resource(Kind::Filter)),
+    ("TrafficMirrorFilterRules", Part::Rules),
+    ("TrafficMirrorTargets", Part::Resource(Kind::Target)),
+    ("NetworkInterfaces", Part::Resource(Kind::NetworkInterface)),
+];
+
+#[derive(Clone, Copy)]
+enum Part {
+    Resource(Kind),
+    Rules,
+}
+
+/// Takes the resources of one file: an object, or a list of objects as several calls print them.
+pub(super) fn take<'a>(root: Node<'a>, into: &mut Resources<'a>, out: &mut Collector<'_>) {
+    let place = root.place;
+    let objects = match root.value {
+        Value::Array(objects) => objects,
+        value => vec![Node { place, value }],
+    };
+    let mut is_known = false;
+    for node in objects {
+        match node.value {
+            Value::Table(table) => is_known |= take_object(&table, into, out),
+            value => {
+                let kind = value.kind();
+                out.wrong(node.place, format!("expected a JSON object, got {kind}"));
+                is_known = true;
+            }
+        }
+    }
+    if !is_known {
+        let names: Vec<&str> = KNOWN.iter().map(|(name, _)| *name).collect();
+        let message = format!("expected an object with one of the keys {}", names.join(", "));
+        out.wrong(place, message);
+    }
+}
+
+fn take_object<'a>(table: &Table<'a>, into: &mut Resources<'a>, out: &mut Collector<'_>) -> bool {
+    let mut is_known = false;
+    for (name, part) in KNOWN {
+        let Some(entry) = table.entry(name) else { continue };
+        is_known = true;
+        if matches!(entry.value.value, Value::Null) {
+            continue;
+        }
+        for (place, object) in tables_of(entry, out) {
+            match part {
+                Part::Resource(kind) => {
+                    let table = resource(kind, place, object, out);
+                    into.push(kind, Resource { place, table });
+                }
+                Part::Rules => into.loose_rules.extend(LooseRule::read(place, object, out)),
+            }
+        }
+    }
+    is_known
+}
+
+fn resource<'a>(
+    kind: Kind,
+    place: Place,
+    object: &Table<'a>,
+    out: &mut Collector<'_>,
+) -> Table<'a> {
+    match kind {
+        Kind::Session => renamed(object, &SESSION, out),
+        Kind::Target => renamed(object, &TARGET, out),
+        Kind::NetworkInterface => {
+            let mut table = renamed(object, &NETWORK_INTERFACE, out);
+            table.entries.extend(private_addresses(place, object, out));
+            table
+        }
+        Kind::Filter => {
+            let mut table = renamed(object, &FILTER, out);
+            table.entries.push(rules_of_filter(place, object, out));
+            table
+        }
+    }
+}
+
+/// The entries whose keys the API spells after `keys`, and the tags.
+pub(super) fn renamed<'a>(
+    object: &Table<'a>,
+    keys: &[&'static str],
+    out: &mut Collector<'_>,
+) -> Table<'a> {
+    let mut entries: Vec<Entry<'a>> = keys
+        .iter()
+        .filter(|key| **key != "tags")
+        .filter_map(|key| Some((*key, object.entry(&api_spelling(key))?)))
+        .filter(|(key, entry)| says_something(key, &entry.value.value))
+        .map(|(key, entry)| Entry { key: Cow::Borrowed(key), ..entry.clone() })
+        .collect();
+    entries.extend(list_to_tags(object, out));
+    Table { path: object.path.clone(), entries }
+}
+
+/// EC2 prints an empty description where there is none.
+fn says_something(key: &str, value: &Value<'_>) -> bool {
+    match value {
+        Value::Null => false,
+        Value::String(text) => key != "description" || !text.is_empty(),
+        _ => true,
+    }
+}

@@ -1,0 +1,112 @@
+//! A document as a tree in which every value knows where it stands, whatever the file's format.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// Where something begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    /// The text it stands in, by its place among the texts.
+    pub(super) text: usize,
+    /// Bytes before it.
+    pub(super) offset: usize,
+}
+
+/// A value and where it stands.
+#[derive(Debug, Clone)]
+pub(super) struct Node<'a> {
+    pub(super) place: Place,
+    pub(super) value: Value<'a>,
+}
+
+/// A value of TOML or JSON.
+#[derive(Debug, Clone)]
+pub(super) enum Value<'a> {
+    String(Cow<'a, str>),
+    Integer(i64),
+    /// A number that is no whole one or does not fit, as it was written.
+    OtherNumber(Cow<'a, str>),
+    Bool(bool),
+    /// A date or time of TOML, which no field wants.
+    Datetime(String),
+    Null,
+    Array(Vec<Node<'a>>),
+    Table(Table<'a>),
+}
+
+impl Value<'_> {
+    /// What kind of value it is, as one says it to a user.
+    pub(super) const fn kind(&self) -> &'static str {
+        match self {
+            Self::String(_) => "a string",
+            Self::Integer(_) => "a number",
+            Self::OtherNumber(_) => "no whole number that fits",
+            Self::Bool(_) => "true or false",
+            Self::Datetime(_) => "a date or time",
+            Self::Null => "null",
+            Self::Array(_) => "a list",
+            Self::Table(_) => "a table",
+        }
+    }
+
+    /// The value as a user would recognise it.
+    pub(super) fn shown(&self) -> String {
+        match self {
+            Self::String(text) => text.to_string(),
+            Self::Integer(number) => number.to_string(),
+            Self::OtherNumber(text) => text.to_string(),
+            Self::Bool(value) => value.to_string(),
+            Self::Datetime(text) => text.clone(),
+            Self::Null => String::from("null"),
+            Self::Array(_) => String::from("[...]"),
+            Self::Table(_) => String::from("{...}"),
+        }
+    }
+}
+
+/// Keys and values.
+#[derive(Debug, Clone)]
+pub(super) struct Table<'a> {
+    /// The way to the table, such as `traffic_mirror_session[2]`; empty at the root.
+    pub(super) path: Arc<str>,
+    /// In the order of the file.
+    pub(super) entries: Vec<Entry<'a>>,
+}
+
+/// A key and its value.
+#[derive(Debug, Clone)]
+pub(super) struct Entry<'a> {
+    /// The key, spelled as in a TOML file.
+    pub(super) key: Cow<'a, str>,
+    /// The way to the table in which it was written, which is another one than that in which it
+    /// is found where a TOML file completes a JSON file.
+    pub(super) parent: Arc<str>,
+    /// Where the key stands.
+    pub(super) place: Place,
+    pub(super) value: Node<'a>,
+}
+
+impl<'a> Table<'a> {
+    /// The entry of that key; the last one, as every JSON reader takes it, where JSON has several.
+    pub(super) fn entry(&self, key: &str) -> Option<&Entry<'a>> {
+        self.entries.iter().rfind(|entry| entry.key == key)
+    }
+
+    /// Whether there is an entry of that key.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.entry(key).is_some()
+    }
+
+    /// The value of that key, if it is a string.
+    pub(super) fn string(&self, key: &str) -> Option<&str> {
+        match &self.entry(key)?.value.value {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// The way to what `key` names in the table at `parent`.
+pub(super) fn join(parent: &str, key: &str) -> String {
+    if parent.is_empty() { key.to_owned() } else { format!("{parent}.{key}") }
+}

@@ -1,0 +1,205 @@
+//! The fields of one table: takes those that are known, complains about everything else.
+
+use super::collector::Collector;
+use super::document::{Entry, Node, Place, Table, Value};
+use crate::control::nearest::nearest;
+use crate::model::Invalid;
+
+/// A table of which the fields are asked one by one.
+///
+/// Every answer is none where the field is absent, and none with a complaint where it cannot be.
+pub(super) struct Fields<'n, 'a, 'c, 't> {
+    table: &'n Table<'a>,
+    place: Place,
+    pub(super) out: &'c mut Collector<'t>,
+}
+
+impl<'n, 'a, 'c, 't> Fields<'n, 'a, 'c, 't> {
+    /// The fields of `table`, which stands at `place` and may have the keys `known`.
+    pub(super) fn new(
+        table: &'n Table<'a>,
+        place: Place,
+        known: &[&str],
+        out: &'c mut Collector<'t>,
+    ) -> Self {
+        for entry in &table.entries {
+            if !known.contains(&&*entry.key) {
+                let hint = match nearest(&entry.key, known.iter().copied()) {
+                    Some(key) => format!("did you mean `{key}`?"),
+                    None => format!("expected one of {}", known.join(", ")),
+                };
+                out.unknown(entry, hint);
+            }
+        }
+        Self { table, place, out }
+    }
+
+    /// Where the table stands.
+    pub(super) const fn place(&self) -> Place {
+        self.place
+    }
+
+    /// Whether the field was given, be it right or wrong.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.has(key)
+    }
+
+    /// The field as it was given.
+    pub(super) fn entry(&self, key: &str) -> Option<&'n Entry<'a>> {
+        self.table.entry(key)
+    }
+
+    /// Complains where the field is absent, and says what it should have been.
+    pub(super) fn require(&mut self, key: &str, expected: &str) {
+        if !self.has(key) {
+            self.out.missing(key, &self.table.path, self.place, expected);
+        }
+    }
+
+    /// A string that `read` makes something of.
+    pub(super) fn text<T>(
+        &mut self,
+        key: &str,
+        read: impl FnOnce(&str) -> Result<T, Invalid>,
+    ) -> Option<T> {
+        let entry = self.entry(key)?;
+        self.read_text(entry, &entry.value, read)
+    }
+
+    /// A list of strings that `read` makes something of; those that it refuses are left out.
+    pub(super) fn texts<T>(
+        &mut self,
+        key: &str,
+        mut read: impl FnMut(&str) -> Result<T, Invalid>,
+    ) -> Vec<T> {
+        let Some(entry) = self.entry(key) else { return Vec::new() };
+        let Value::Array(items) = &entry.value.value else {
+            self.out.refuse_type(entry, &entry.value, "a list of strings");
+            return Vec::new();
+        };
+        items.iter().filter_map(|item| self.read_text(entry, item, &mut read)).collect()
+    }
+
+    fn read_text<T>(
+        &mut self,
+        entry: &Entry<'_>,
+        node: &Node<'_>,
+        read: impl FnOnce(&str) -> Result<T, Invalid>,
+    ) -> Option<T> {
+        let Value::String(text) = &node.value else {
+            self.out.refuse_type(entry, node, "a string");
+            return None;
+        };
+        match read(text) {
+            Ok(value) => Some(value),
+            Err(invalid) => {
+                self.out.refuse(entry, node, invalid.value, invalid.expected);
+                None
+            }
+        }
+    }
+
+    /// A whole number that `read` makes something of.
+    pub(super) fn number<T>(
+        &mut self,
+        key: &str,
+        read: impl Fn(i64) -> Result<T, Invalid>,
+    ) -> Option<T> {
+        let entry = self.entry(key)?;
+        let node = &entry.value;
+        let refused = match &node.value {
+            Value::Integer(number) => match read(*number) {
+                Ok(value) => return Some(value),
+                Err(invalid) => invalid,
+            },
+            // One that does not fit is refused as the largest would be.
+            Value::OtherNumber(text) if is_whole(text) => read(extreme(text)).err()?,
+            Value::OtherNumber(text) => Invalid::new("", text, "a whole number"),
+            _ => {
+                self.out.refuse_type(entry, node, "a number");
+                return None;
+            }
+        };
+        self.out.refuse(entry, node, node.value.shown(), refused.expected);
+        None
+    }
+
+    /// True or false.
+    pub(super) fn truth(&mut self, key: &str) -> Option<bool> {
+        let entry = self.entry(key)?;
+        if let Value::Bool(value) = entry.value.value {
+            return Some(value);
+        }
+        self.out.refuse_type(entry, &entry.value, "true or false");
+        None
+    }
+
+    /// A table.
+    pub(super) fn table(&mut self, key: &str) -> Option<(&'n Entry<'a>, &'n Table<'a>)> {
+        let entry = self.entry(key)?;
+        if let Value::Table(table) = &entry.value.value {
+            return Some((entry, table));
+        }
+        self.out.refuse_type(entry, &entry.value, "a table");
+        None
+    }
+
+    /// A list of tables, each with its place.
+    pub(super) fn tables(&mut self, key: &str) -> Vec<(Place, &'n Table<'a>)> {
+        let Some(entry) = self.entry(key) else { return Vec::new() };
+        tables_of(entry, self.out)
+    }
+
+    /// Complains about the field that `invalid` names, or the whole table where it is absent.
+    pub(super) fn refuse(&mut self, invalid: Invalid) {
+        match self.table.entry(invalid.field) {
+            Some(entry) => {
+                self.out.refuse(entry, &entry.value, invalid.value, invalid.expected);
+            }
+            None => self.require(invalid.field, &invalid.expected),
+        }
+    }
+}
+
+/// The tables of a list of tables; what is none is complained about.
+pub(super) fn tables_of<'n, 'a>(
+    entry: &'n Entry<'a>,
+    out: &mut Collector<'_>,
+) -> Vec<(Place, &'n Table<'a>)> {
+    let Value::Array(items) = &entry.value.value else {
+        let expected = list_of_tables(entry, out);
+        out.refuse_type(entry, &entry.value, &expected);
+        return Vec::new();
+    };
+    let table = |item: &'n Node<'a>| match &item.value {
+        Value::Table(table) => Some((item.place, table)),
+        _ => {
+            out.refuse_type(entry, item, "a table");
+            None
+        }
+    };
+    items.iter().filter_map(table).collect()
+}
+
+fn list_of_tables(entry: &Entry<'_>, out: &Collector<'_>) -> String {
+    let key = &entry.key;
+    if out.spelled(key, entry.place) == **key && matches!(entry.value.value, Value::Table(_)) {
+        return format!("a list of tables, each headed [[{}]]", entry_header(entry));
+    }
+    String::from("a list of tables")
+}
+
+/// The header of a list of tables in TOML; there are no places in it.
+fn entry_header(entry: &Entry<'_>) -> String {
+    let above = entry.parent.split('[').next().unwrap_or_default();
+    super::document::join(above, &entry.key)
+}
+
+fn is_whole(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    !digits.is_empty() && !digits.contains(['.', 'e', 'E', 'i', 'n']) || digits.starts_with("0x")
+}
+
+fn extreme(text: &str) -> i64 {
+    if text.starts_with('-') { i64::MIN } else { i64::MAX }
+}

@@ -1,0 +1,177 @@
+//! From tables to filters and their rules.
+
+use std::collections::HashMap;
+
+use super::document::{Place, Table};
+use super::fields::Fields;
+use super::resources::{description, tags};
+use crate::model::{
+    CidrBlock, Direction, Filter, FilterId, FilterRule, FilterRuleId, Invalid, PortRange, Protocol,
+    RuleAction, RuleNumber,
+};
+
+pub(super) const FILTER: [&str; 5] =
+    ["traffic_mirror_filter_id", "network_services", "rule", "description", "tags"];
+
+pub(super) const RULE: [&str; 11] = [
+    "traffic_mirror_filter_rule_id",
+    "traffic_direction",
+    "rule_number",
+    "rule_action",
+    "protocol",
+    "source_cidr_block",
+    "destination_cidr_block",
+    "source_port_range",
+    "destination_port_range",
+    "description",
+    "tags",
+];
+
+pub(super) const PORT_RANGE: [&str; 2] = ["from_port", "to_port"];
+
+const A_BLOCK: &str = "a CIDR block such as 0.0.0.0/0";
+
+pub(super) fn filter(fields: &mut Fields<'_, '_, '_, '_>) -> Option<Filter> {
+    fields.require("traffic_mirror_filter_id", "a name such as tmf-web");
+    let id = fields.text("traffic_mirror_filter_id", FilterId::new);
+    let services = fields.texts("network_services", network_service);
+    let (description, tags) = (description(fields), tags(fields));
+    let tables = fields.tables("rule");
+    let mut rules = Vec::with_capacity(tables.len());
+    let mut read = Vec::with_capacity(tables.len());
+    for (place, table) in tables {
+        if let Some(one) = rule(&mut Fields::new(table, place, &RULE, fields.out)) {
+            rules.push(one);
+            read.push((place, table));
+        }
+    }
+    numbers_are_given_once(&rules, &read, fields);
+    // An id that cannot be was complained about; the rules were to be read all the same.
+    let (mut filter, _) = Filter::from_rules(id?, rules);
+    filter.amazon_dns = !services.is_empty();
+    filter.description = description;
+    filter.tags = tags;
+    Some(filter)
+}
+
+fn network_service(text: &str) -> Result<(), Invalid> {
+    if text == Filter::AMAZON_DNS {
+        return Ok(());
+    }
+    Err(Invalid::new("network_services", text, "amazon-dns, the one network service there is"))
+}
+
+fn numbers_are_given_once(
+    rules: &[FilterRule],
+    read: &[(Place, &Table<'_>)],
+    fields: &mut Fields<'_, '_, '_, '_>,
+) {
+    let mut known: HashMap<(Direction, RuleNumber), Place> = HashMap::with_capacity(rules.len());
+    for (rule, (_, table)) in rules.iter().zip(read) {
+        let Some(entry) = table.entry("rule_number") else { continue };
+        let key = (rule.direction(), rule.number());
+        match known.get(&key) {
+            Some(first) => {
+                let expected = format!("a number that no other {} rule has", rule.direction());
+                fields.out.refuse_repeated(entry, expected, *first);
+            }
+            None => {
+                known.insert(key, entry.value.place);
+            }
+        }
+    }
+}
+
+fn rule(fields: &mut Fields<'_, '_, '_, '_>) -> Option<FilterRule> {
+    fields.require("traffic_direction", "ingress or egress");
+    fields.require("rule_number", "a number from 1 to 32766");
+    fields.require("rule_action", "accept or reject");
+    fields.require("source_cidr_block", A_BLOCK);
+    fields.require("destination_cidr_block", A_BLOCK);
+    let id = fields.text("traffic_mirror_filter_rule_id", FilterRuleId::new);
+    let direction = fields.text("traffic_direction", Direction::parse);
+    let number = fields.number("rule_number", RuleNumber::new);
+    let action = fields.text("rule_action", RuleAction::parse);
+    let source = cidr_block("source_cidr_block", fields);
+    let destination = cidr_block("destination_cidr_block", fields);
+    let traits = Traits {
+        protocol: fields.number("protocol", Protocol::new),
+        source_ports: port_range("source_port_range", fields),
+        destination_ports: port_range("destination_port_range", fields),
+    };
+    let (description, tags) = (description(fields), tags(fields));
+    let (source, destination) = (source?, destination?);
+    let whole = direction.zip(number).zip(action);
+    // Blocks of two families are told even where the rule cannot be for another reason.
+    let ((direction, number), action) =
+        whole.unwrap_or(((Direction::Ingress, RuleNumber::MIN), RuleAction::Reject));
+    let mut rule = match FilterRule::new(direction, number, action, source, destination) {
+        Ok(rule) => traits.put_on(rule, fields),
+        Err(invalid) => {
+            fields.refuse(invalid);
+            return None;
+        }
+    };
+    (rule.id, rule.description, rule.tags) = (id, description, tags);
+    whole.and(Some(rule))
+}
+
+fn cidr_block(key: &'static str, fields: &mut Fields<'_, '_, '_, '_>) -> Option<CidrBlock> {
+    let (block, cleared) = fields.text(key, |text| CidrBlock::parse(key, text))?;
+    if let Some(entry) = fields.entry(key).filter(|_| cleared) {
+        fields.out.taken(entry, format!("taken as {block}, host bits cleared as EC2 does"));
+    }
+    Some(block)
+}
+
+fn port_range(key: &'static str, fields: &mut Fields<'_, '_, '_, '_>) -> Option<PortRange> {
+    let (entry, table) = fields.table(key)?;
+    let place = entry.value.place;
+    let mut inner = Fields::new(table, place, &PORT_RANGE, fields.out);
+    inner.require("from_port", "a port from 0 to 65535");
+    inner.require("to_port", "a port from 0 to 65535");
+    let (from, to) = (inner.number("from_port", port), inner.number("to_port", port));
+    match PortRange::new(key, from?, to?) {
+        Ok(range) => Some(range),
+        Err(invalid) => {
+            fields.refuse(invalid);
+            None
+        }
+    }
+}
+
+fn port(number: i64) -> Result<u16, Invalid> {
+    u16::try_from(number).map_err(|_| Invalid::new("port", number, "a port from 0 to 65535"))
+}
+
+/// What narrows a rule down.
+struct Traits {
+    protocol: Option<Protocol>,
+    source_ports: Option<PortRange>,
+    destination_ports: Option<PortRange>,
+}
+
+impl Traits {
+    fn put_on(self, mut rule: FilterRule, fields: &mut Fields<'_, '_, '_, '_>) -> FilterRule {
+        if let Some(protocol) = self.protocol {
+            // A rule that has no ports yet takes every protocol.
+            rule = rule.clone().with_protocol(protocol).unwrap_or(rule);
+        } else if fields.has("protocol") {
+            // It was complained about, and whether ports go with it cannot be said.
+            return rule;
+        }
+        if let Some(ports) = self.source_ports {
+            match rule.clone().with_source_ports(ports) {
+                Ok(narrowed) => rule = narrowed,
+                Err(invalid) => fields.refuse(invalid),
+            }
+        }
+        if let Some(ports) = self.destination_ports {
+            match rule.clone().with_destination_ports(ports) {
+                Ok(narrowed) => rule = narrowed,
+                Err(invalid) => fields.refuse(invalid),
+            }
+        }
+        rule
+    }
+}

@@ -1,0 +1,132 @@
+//! JSON text to a document. The first syntax error ends the reading.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use jsonc_parser::ast::{Object, Value as Json};
+use jsonc_parser::common::Ranged;
+use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
+
+use super::document::{Entry, Node, Place, Table, Value, join};
+
+/// Nothing that is read lies deeper; the rest is left out.
+const DEEPEST: usize = 32;
+
+/// The grammar of RFC 8259, without the liberties that the parser offers.
+const STRICT: ParseOptions = ParseOptions {
+    allow_comments: false,
+    allow_loose_object_property_names: false,
+    allow_trailing_commas: false,
+    allow_missing_commas: false,
+    allow_single_quoted_strings: false,
+    allow_hexadecimal_numbers: false,
+    allow_unary_plus_numbers: false,
+    allow_bare_decimal_point_numbers: false,
+    allow_non_finite_numbers: false,
+    allow_extended_string_escapes: false,
+};
+
+/// Reads `source`, the text of that number.
+///
+/// # Errors
+/// The offset of what is no JSON, and what is wrong with it.
+pub(super) fn read(text: usize, source: &str) -> Result<Node<'_>, (usize, String)> {
+    let parsed = parse_to_ast(source, &CollectOptions::default(), &STRICT)
+        .map_err(|error| (error.range().start, message(&error.kind().to_string())))?;
+    match parsed.value {
+        Some(value) => Ok(Reader { text }.node(value, &String::new, DEEPEST)),
+        None => Err((0, message("The text is empty"))),
+    }
+}
+
+fn message(kind: &str) -> String {
+    let mut letters = kind.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_lowercase());
+    format!("this is not JSON: {}{}", first.unwrap_or_default(), letters.as_str())
+}
+
+struct Reader {
+    text: usize,
+}
+
+impl Reader {
+    /// `path` is asked only where something lies below: most values are leaves.
+    fn node<'a>(&self, json: Json<'a>, path: &dyn Fn() -> String, depth_left: usize) -> Node<'a> {
+        let place = Place { text: self.text, offset: json.start() };
+        let value = match json {
+            _ if depth_left == 0 => Value::Null,
+            Json::StringLit(literal) => Value::String(literal.value),
+            Json::NumberLit(literal) => match literal.value.parse() {
+                Ok(number) => Value::Integer(number),
+                Err(_) => Value::OtherNumber(Cow::Borrowed(literal.value)),
+            },
+            Json::BooleanLit(literal) => Value::Bool(literal.value),
+            Json::NullKeyword(_) => Value::Null,
+            Json::Object(object) => Value::Table(self.table(object, &path(), depth_left - 1)),
+            Json::Array(array) => {
+                let path = path();
+                let items = array.elements.into_iter().enumerate();
+                let read = items.map(|(index, item)| {
+                    self.node(item, &|| format!("{path}[{index}]"), depth_left - 1)
+                });
+                Value::Array(read.collect())
+            }
+        };
+        Node { place, value }
+    }
+
+    fn table<'a>(&self, object: Object<'a>, path: &str, depth_left: usize) -> Table<'a> {
+        let shared: Arc<str> = Arc::from(path);
+        let entries = object.properties.into_iter().map(|property| {
+            let place = Place { text: self.text, offset: property.start() };
+            let key = match property.name {
+                jsonc_parser::ast::ObjectPropName::String(literal) => literal.value,
+                jsonc_parser::ast::ObjectPropName::Word(word) => Cow::Borrowed(word.value),
+            };
+            let value = self.node(property.value, &|| join(path, &key), depth_left);
+            Entry { key, parent: shared.clone(), place, value }
+        });
+        let entries = entries.collect();
+        Table { path: shared, entries }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn python_escapes_are_read() {
+        let node = read(0, r#"{"Value": "caf\u00e9 \ud83d\ude00"}"#).unwrap();
+        let Value::Table(table) = node.value else { panic!() };
+        assert_eq!(table.string("Value"), Some("café 😀"));
+    }
+
+    #[test]
+    fn what_is_no_json_is_told_with_its_place() {
+        for (text, offset, message) in [
+            ("", 0, "this is not JSON: the text is empty"),
+            ("{\"a\": 1,}", 7, "this is not JSON: trailing commas are not allowed"),
+            ("{\"a\" 1}", 5, "this is not JSON: expected colon after"),
+            ("{} // note", 3, "this is not JSON: comments are not allowed"),
+            ("{\"a\": tru}", 6, "this is not JSON: unexpected"),
+        ] {
+            let (at, said) = read(0, text).unwrap_err();
+            assert_eq!(at, offset, "{text}: {said}");
+            assert!(said.starts_with(message), "{text}: {said}");
+        }
+    }
+
+    #[test]
+    fn no_depth_breaks_the_reader() {
+        let work = || {
+            for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+                let deep = |n: usize| format!("{}1{}", open.repeat(n), close.repeat(n));
+                assert!(read(0, &deep(200)).is_ok());
+                assert!(read(0, &deep(100_000)).is_err());
+                assert!(read(0, &open.repeat(100_000)).is_err());
+            }
+        };
+        std::thread::Builder::new().stack_size(2 << 20).spawn(work).unwrap().join().unwrap();
+    }
+}

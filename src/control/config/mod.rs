@@ -1,0 +1,168 @@
+//! Configuration files: several texts, TOML and AWS JSON, read as one.
+//!
+//! What belongs here: the way from text to a [`Registry`], and every complaint about it with file,
+//! line, field, value and what would be right. What does not: what one value may be (`model`) and
+//! whether resources go together (`Registry`).
+//!
+//! ```text
+//! text -> document (toml_text, json_text) -> tables of resources (aws gives JSON the shape of
+//! TOML, resource puts files together) -> values (fields, resources, filters) -> registry (assemble)
+//! ```
+
+mod assemble;
+mod aws;
+mod aws_parts;
+mod collector;
+mod document;
+mod fields;
+mod filters;
+mod json_text;
+mod loose_rules;
+mod problem;
+mod resource;
+mod resources;
+mod texts;
+mod toml_text;
+mod warnings;
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+pub use problem::{Complaint, Location, Problem};
+pub use texts::{Format, Text};
+
+use super::Registry;
+
+/// A larger file is no configuration; a device that never ends is none either.
+const LARGEST_FILE_LEN: u64 = 1 << 28;
+
+/// What came of reading a configuration.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The resources, where nothing is wrong.
+    pub registry: Option<Registry>,
+    /// All that is wrong, in the order of the files.
+    pub problems: Vec<Problem>,
+    /// All that is odd, in the order of the files. Nothing is said to be odd while a file cannot
+    /// be read.
+    pub warnings: Vec<Problem>,
+}
+
+/// Why there is no configuration. Displayed as one line for each problem.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused(
+    /// All that is wrong.
+    pub Vec<Problem>,
+);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, problem) in self.0.iter().enumerate() {
+            let end_of_last = if place == 0 { "" } else { "\n" };
+            write!(f, "{end_of_last}{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl Outcome {
+    /// The resources and what is odd about them.
+    ///
+    /// # Errors
+    /// [`Refused`] with all that is wrong.
+    pub fn into_result(self) -> Result<(Registry, Vec<Problem>), Refused> {
+        match self.registry {
+            Some(registry) if self.problems.is_empty() => Ok((registry, self.warnings)),
+            _ => Err(Refused(self.problems)),
+        }
+    }
+}
+
+/// Reads files as one configuration; `.json` is what AWS prints, everything else TOML.
+///
+/// ```no_run
+/// # use traffic_mirror::control::config;
+/// let outcome = config::read_files(&["mirror.toml", "describe.json"]);
+/// let (registry, warnings) = outcome.into_result()?;
+/// # Ok::<(), config::Refused>(())
+/// ```
+#[must_use]
+pub fn read_files<P: AsRef<Path>>(paths: &[P]) -> Outcome {
+    let mut unreadable = Vec::new();
+    let mut contents = Vec::new();
+    for path in paths {
+        let name = path.as_ref().display().to_string();
+        match read_file(path.as_ref()) {
+            Ok(bytes) => match decode(&name, bytes) {
+                Ok(text) => contents.push((name, text)),
+                Err(problem) => unreadable.push(*problem),
+            },
+            Err(error) => unreadable.push(cannot_read(name, &error)),
+        }
+    }
+    let texts: Vec<Text<'_>> = contents.iter().map(|(name, text)| Text::new(name, text)).collect();
+    let mut outcome = assemble::read(&texts, !unreadable.is_empty());
+    if !unreadable.is_empty() {
+        outcome.registry = None;
+        unreadable.append(&mut outcome.problems);
+        outcome.problems = unreadable;
+    }
+    outcome
+}
+
+/// Reads texts as one configuration, without touching a file.
+///
+/// ```
+/// use traffic_mirror::control::config::{self, Text};
+///
+/// let text = "[[traffic_mirror_target]]\ntraffic_mirror_target_id = 5\naddress = '192.0.2.1'";
+/// let refused = config::read_texts(&[Text::new("mirror.toml", text)]).into_result().unwrap_err();
+/// assert_eq!(
+///     refused.to_string(),
+///     "mirror.toml:2:28: traffic_mirror_target_id `5`: expected a string, got a number"
+/// );
+/// ```
+#[must_use]
+pub fn read_texts(texts: &[Text<'_>]) -> Outcome {
+    assemble::read(texts, false)
+}
+
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    if file.metadata()?.is_dir() {
+        return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory"));
+    }
+    let mut bytes = Vec::new();
+    let read_len = file.take(LARGEST_FILE_LEN + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(read_len).is_ok_and(|len| len > LARGEST_FILE_LEN) {
+        let message = "it is larger than 256 MiB, which no configuration is";
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(bytes)
+}
+
+fn decode(name: &str, bytes: Vec<u8>) -> Result<String, Box<Problem>> {
+    String::from_utf8(bytes).map_err(|error| {
+        let valid_len = error.utf8_error().valid_up_to();
+        let valid = error.as_bytes().get(..valid_len).unwrap_or_default();
+        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let last_line = valid.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+        let column = String::from_utf8_lossy(last_line).chars().count() + 1;
+        let message = "expected UTF-8 text, and this byte is none";
+        Box::new(whole_file(name.to_owned(), Some((line, column)), message.to_owned()))
+    })
+}
+
+fn cannot_read(name: String, error: &io::Error) -> Problem {
+    whole_file(name, None, format!("cannot read the configuration: {error}"))
+}
+
+fn whole_file(file: String, line_and_column: Option<(usize, usize)>, message: String) -> Problem {
+    let location = Location { file, line_and_column };
+    let (path, field) = (String::new(), String::new());
+    Problem { location, path, field, complaint: Complaint::Note(message) }
+}

@@ -1,0 +1,158 @@
+//! Tables of resources as the files hold them, and how files that speak of one resource go
+//! together.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::collector::Collector;
+use super::document::{Place, Table};
+use super::fields::Fields;
+use super::loose_rules::{LooseRule, join_rules};
+use super::resources::TARGET_KINDS;
+
+/// What a table is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    NetworkInterface,
+    Target,
+    Filter,
+    Session,
+}
+
+impl Kind {
+    pub(super) const ALL: [Self; 4] =
+        [Self::NetworkInterface, Self::Target, Self::Filter, Self::Session];
+
+    /// The key of the list of tables in TOML.
+    pub(super) const fn key(self) -> &'static str {
+        match self {
+            Self::NetworkInterface => "network_interface",
+            Self::Target => "traffic_mirror_target",
+            Self::Filter => "traffic_mirror_filter",
+            Self::Session => "traffic_mirror_session",
+        }
+    }
+
+    /// The key of the id.
+    pub(super) const fn id_key(self) -> &'static str {
+        match self {
+            Self::NetworkInterface => "network_interface_id",
+            Self::Target => "traffic_mirror_target_id",
+            Self::Filter => "traffic_mirror_filter_id",
+            Self::Session => "traffic_mirror_session_id",
+        }
+    }
+
+    /// As one says it.
+    pub(super) const fn noun(self) -> &'static str {
+        match self {
+            Self::NetworkInterface => "network interface",
+            Self::Target => "target",
+            Self::Filter => "filter",
+            Self::Session => "session",
+        }
+    }
+}
+
+/// One table of a resource.
+pub(super) struct Resource<'a> {
+    pub(super) place: Place,
+    pub(super) table: Table<'a>,
+}
+
+impl<'a> Resource<'a> {
+    /// Its fields, of which `known` may be there.
+    pub(super) fn fields<'n, 'c, 't>(
+        &'n self,
+        known: &[&str],
+        out: &'c mut Collector<'t>,
+    ) -> Fields<'n, 'a, 'c, 't> {
+        Fields::new(&self.table, self.place, known, out)
+    }
+}
+
+/// All tables of the files of one format.
+#[derive(Default)]
+pub(super) struct Resources<'a> {
+    by_kind: BTreeMap<Kind, Vec<Resource<'a>>>,
+    /// Rules of the API that stand outside their filter.
+    pub(super) loose_rules: Vec<LooseRule<'a>>,
+}
+
+impl<'a> Resources<'a> {
+    pub(super) fn push(&mut self, kind: Kind, resource: Resource<'a>) {
+        self.by_kind.entry(kind).or_default().push(resource);
+    }
+
+    fn take(&mut self, kind: Kind) -> Vec<Resource<'a>> {
+        self.by_kind.remove(&kind).unwrap_or_default()
+    }
+
+    /// Those of one kind that `aws` and `toml` have together, each id once, in the order of the
+    /// files. Where both have one the TOML table completes the other field by field, and wins.
+    pub(super) fn together(
+        kind: Kind,
+        aws: &mut Self,
+        toml: &mut Self,
+        out: &mut Collector<'_>,
+    ) -> Vec<Resource<'a>> {
+        let mut all = each_once(kind, aws.take(kind), out);
+        let toml = each_once(kind, toml.take(kind), out);
+        if kind == Kind::Filter {
+            join_rules(std::mem::take(&mut aws.loose_rules), &mut all, &toml, out);
+        }
+        let places = places_of(kind, &all);
+        for resource in toml {
+            let known = id(kind, &resource).and_then(|id| places.get(id));
+            match known.and_then(|place| all.get_mut(*place)) {
+                Some(completed) => complete(kind, completed, resource.table),
+                None => all.push(resource),
+            }
+        }
+        all.sort_by_key(|resource| resource.place);
+        all
+    }
+}
+
+fn id<'r>(kind: Kind, resource: &'r Resource<'_>) -> Option<&'r str> {
+    resource.table.string(kind.id_key())
+}
+
+/// Where each id is found.
+pub(super) fn places_of(kind: Kind, resources: &[Resource<'_>]) -> HashMap<String, usize> {
+    let ids = resources.iter().map(|resource| id(kind, resource));
+    let placed = ids.enumerate().filter_map(|(place, id)| Some((id?.to_owned(), place)));
+    placed.collect()
+}
+
+/// Leaves out those whose id another one has had before, with a complaint.
+fn each_once<'a>(
+    kind: Kind,
+    resources: Vec<Resource<'a>>,
+    out: &mut Collector<'_>,
+) -> Vec<Resource<'a>> {
+    let mut known: HashMap<String, Place> = HashMap::new();
+    let mut once = Vec::with_capacity(resources.len());
+    for resource in resources {
+        let entry = resource.table.entry(kind.id_key());
+        if let (Some(entry), Some(id)) = (entry, id(kind, &resource)) {
+            if let Some(first) = known.get(id) {
+                let expected = format!("an id that no other {} has", kind.noun());
+                out.refuse_repeated(entry, expected, *first);
+                continue;
+            }
+            known.insert(id.to_owned(), entry.value.place);
+        }
+        once.push(resource);
+    }
+    once
+}
+
+/// The fields of the TOML table win; where it names a kind of target, that is the kind.
+fn complete<'a>(kind: Kind, resource: &mut Resource<'a>, toml: Table<'a>) {
+    let names_kind = kind == Kind::Target && TARGET_KINDS.iter().any(|key| toml.has(key));
+    resource.table.entries.retain(|entry| {
+        let is_other_kind = names_kind && TARGET_KINDS.contains(&&*entry.key);
+        !is_other_kind && !toml.has(&entry.key)
+    });
+    resource.table.entries.extend(toml.entries);
+}

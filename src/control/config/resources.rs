@@ -1,0 +1,212 @@
+//! From tables to interfaces, targets, sessions and settings.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use super::document::Value;
+use super::fields::Fields;
+use crate::model::{
+    FilterId, Invalid, MacAddress, Mtu, NetworkInterface, NetworkInterfaceId, PacketLength,
+    Session, SessionId, SessionNumber, Settings, Tags, Target, TargetId, TargetKind,
+    VirtualNetworkId, parse_target_address,
+};
+
+pub(super) const NETWORK_INTERFACE: [&str; 6] = [
+    "network_interface_id",
+    "device",
+    "mac_address",
+    "private_ip_addresses",
+    "description",
+    "tags",
+];
+
+pub(super) const TARGET: [&str; 8] = [
+    "traffic_mirror_target_id",
+    "address",
+    "mtu",
+    "network_interface_id",
+    "network_load_balancer_arn",
+    "gateway_load_balancer_endpoint_id",
+    "description",
+    "tags",
+];
+
+/// What AWS calls a target: one of them at the most.
+pub(super) const TARGET_KINDS: [&str; 3] =
+    ["network_interface_id", "network_load_balancer_arn", "gateway_load_balancer_endpoint_id"];
+
+pub(super) const SESSION: [&str; 9] = [
+    "traffic_mirror_session_id",
+    "network_interface_id",
+    "traffic_mirror_target_id",
+    "traffic_mirror_filter_id",
+    "session_number",
+    "packet_length",
+    "virtual_network_id",
+    "description",
+    "tags",
+];
+
+pub(super) const SETTINGS: [&str; 2] = ["aws_exclusions", "vpc_resolver_addresses"];
+
+pub(super) fn settings(fields: &mut Fields<'_, '_, '_, '_>) -> Settings {
+    let mut settings = Settings::default();
+    if let Some(aws_exclusions) = fields.truth("aws_exclusions") {
+        settings.aws_exclusions = aws_exclusions;
+    }
+    settings.vpc_resolver_addresses =
+        fields.texts("vpc_resolver_addresses", |text| ip_address("vpc_resolver_addresses", text));
+    settings
+}
+
+pub(super) fn network_interface(fields: &mut Fields<'_, '_, '_, '_>) -> Option<NetworkInterface> {
+    fields.require("network_interface_id", "a name such as eni-web");
+    let id = fields.text("network_interface_id", NetworkInterfaceId::new);
+    let device = fields.text("device", device);
+    let mac_address = fields.text("mac_address", |text| MacAddress::parse("mac_address", text));
+    let private_ip_addresses =
+        fields.texts("private_ip_addresses", |text| ip_address("private_ip_addresses", text));
+    let (description, tags) = (description(fields), tags(fields));
+    let mut interface = NetworkInterface::new(id?);
+    interface.device = device;
+    interface.mac_address = mac_address;
+    interface.private_ip_addresses = private_ip_addresses;
+    interface.description = description;
+    interface.tags = tags;
+    Some(interface)
+}
+
+pub(super) fn target(fields: &mut Fields<'_, '_, '_, '_>) -> Option<Target> {
+    fields.require("traffic_mirror_target_id", "a name such as tmt-collector");
+    let id = fields.text("traffic_mirror_target_id", TargetId::new);
+    let kind = target_kind(fields);
+    let mut address = fields.text("address", |text| parse_target_address("address", text));
+    if address.is_none() && fields.has("address") {
+        // Something was there and has been complained about.
+        address = Some(UNKNOWN_ADDRESS);
+    }
+    let mtu = fields.number("mtu", Mtu::new);
+    let (description, tags) = (description(fields), tags(fields));
+    let mut target = Target::new(id?, kind);
+    (target.address, target.mtu) = (address, mtu);
+    (target.description, target.tags) = (description, tags);
+    Some(target)
+}
+
+/// Stands in for the address of a target that has none, so that only that is complained about and
+/// not every session that goes there.
+pub(super) const UNKNOWN_ADDRESS: SocketAddr =
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), crate::model::VXLAN_PORT);
+
+fn target_kind(fields: &mut Fields<'_, '_, '_, '_>) -> TargetKind {
+    let given: Vec<&str> = TARGET_KINDS.into_iter().filter(|key| fields.has(key)).collect();
+    if let [first, others @ ..] = &*given {
+        for key in others {
+            let Some(entry) = fields.entry(key) else { continue };
+            let first = fields.out.spelled(first, fields.place());
+            let expected = format!("one kind of target only, and {first} is given");
+            fields.out.refuse(entry, &entry.value, entry.value.value.shown(), expected);
+        }
+    }
+    let interface = fields.text("network_interface_id", NetworkInterfaceId::new);
+    let balancer = fields.text("network_load_balancer_arn", |text| {
+        non_empty("network_load_balancer_arn", text, "the ARN of a load balancer")
+    });
+    let endpoint = fields.text("gateway_load_balancer_endpoint_id", |text| {
+        non_empty("gateway_load_balancer_endpoint_id", text, "the id of an endpoint: vpce-...")
+    });
+    match (interface, balancer, endpoint) {
+        (Some(id), _, _) => TargetKind::NetworkInterface(id),
+        (None, Some(arn), _) => TargetKind::NetworkLoadBalancer(arn),
+        (None, None, Some(id)) => TargetKind::GatewayLoadBalancerEndpoint(id),
+        (None, None, None) => TargetKind::Address,
+    }
+}
+
+/// What could be read of a session.
+pub(super) struct SessionDraft {
+    pub(super) network_interface: Option<NetworkInterfaceId>,
+    pub(super) target: Option<TargetId>,
+    pub(super) filter: Option<FilterId>,
+    pub(super) number: Option<SessionNumber>,
+    id: Option<SessionId>,
+    packet_length: Option<PacketLength>,
+    virtual_network_id: Option<VirtualNetworkId>,
+    description: Option<String>,
+    tags: Tags,
+}
+
+impl SessionDraft {
+    /// The session, where all that it needs is there.
+    pub(super) fn whole(&self) -> Option<Session> {
+        let interface = self.network_interface.clone()?;
+        let (filter, target) = (self.filter.clone()?, self.target.clone()?);
+        let mut session = Session::new(interface, self.number?, filter, target);
+        session.id.clone_from(&self.id);
+        session.packet_length = self.packet_length;
+        session.virtual_network_id = self.virtual_network_id;
+        session.description.clone_from(&self.description);
+        session.tags.clone_from(&self.tags);
+        Some(session)
+    }
+}
+
+pub(super) fn session(fields: &mut Fields<'_, '_, '_, '_>) -> SessionDraft {
+    fields.require("network_interface_id", "the id of the network interface to mirror");
+    fields.require("traffic_mirror_target_id", "the id of a target");
+    fields.require("traffic_mirror_filter_id", "the id of a filter");
+    fields.require("session_number", "a number from 1 to 32766");
+    SessionDraft {
+        network_interface: fields.text("network_interface_id", NetworkInterfaceId::new),
+        target: fields.text("traffic_mirror_target_id", TargetId::new),
+        filter: fields.text("traffic_mirror_filter_id", FilterId::new),
+        number: fields.number("session_number", SessionNumber::new),
+        id: fields.text("traffic_mirror_session_id", SessionId::new),
+        packet_length: fields.number("packet_length", PacketLength::new),
+        virtual_network_id: fields.number("virtual_network_id", VirtualNetworkId::new),
+        description: description(fields),
+        tags: tags(fields),
+    }
+}
+
+pub(super) fn description(fields: &mut Fields<'_, '_, '_, '_>) -> Option<String> {
+    fields.text("description", |text| Ok(text.to_owned()))
+}
+
+pub(super) fn tags(fields: &mut Fields<'_, '_, '_, '_>) -> Tags {
+    let Some((_, table)) = fields.table("tags") else { return Tags::default() };
+    let mut tags = Tags::default();
+    for entry in &table.entries {
+        match &entry.value.value {
+            Value::String(text) => {
+                tags.insert(entry.key.to_string(), text.to_string());
+            }
+            _ => fields.out.refuse_type(entry, &entry.value, "a string"),
+        }
+    }
+    tags
+}
+
+fn non_empty(field: &'static str, text: &str, expected: &str) -> Result<String, Invalid> {
+    if text.trim().is_empty() {
+        return Err(Invalid::new(field, text, expected));
+    }
+    Ok(text.to_owned())
+}
+
+fn ip_address(field: &'static str, text: &str) -> Result<IpAddr, Invalid> {
+    let expected = "an address such as 10.0.0.5 or 2001:db8::5";
+    let address: IpAddr = text.parse().map_err(|_| Invalid::new(field, text, expected))?;
+    if address.is_unspecified() || address.is_multicast() {
+        return Err(Invalid::new(field, text, "the address of one interface"));
+    }
+    Ok(address)
+}
+
+/// The kernel takes names of up to 15 bytes without white space and slashes.
+fn device(text: &str) -> Result<String, Invalid> {
+    let fits = (1..=15).contains(&text.len()) && text != "." && text != "..";
+    if fits && !text.contains(|letter: char| letter == '/' || letter.is_whitespace()) {
+        return Ok(text.to_owned());
+    }
+    Err(Invalid::new("device", text, "the name of a Linux interface such as eth0"))
+}

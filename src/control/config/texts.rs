@@ -1,0 +1,157 @@
+//! The texts that make up a configuration, and where in them a byte is.
+
+use super::document::Place;
+
+/// What a text is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// The configuration file of this program.
+    Toml,
+    /// What the AWS command line or an SDK prints of the EC2 API.
+    AwsJson,
+}
+
+impl Format {
+    /// JSON where the name ends in `.json`, in whatever case; else TOML.
+    #[must_use]
+    pub fn of_name(name: &str) -> Self {
+        let ending = name.len().checked_sub(5).and_then(|at| name.get(at..));
+        match ending {
+            Some(ending) if ending.eq_ignore_ascii_case(".json") => Self::AwsJson,
+            _ => Self::Toml,
+        }
+    }
+}
+
+/// A text of a configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct Text<'a> {
+    /// What the text is called in messages; a file's path.
+    pub name: &'a str,
+    /// What it is written in.
+    pub format: Format,
+    /// The text itself. A byte order mark in front of it is passed over.
+    pub text: &'a str,
+}
+
+impl<'a> Text<'a> {
+    /// A text in the format that its name says.
+    #[must_use]
+    pub fn new(name: &'a str, text: &'a str) -> Self {
+        Self { name, format: Format::of_name(name), text }
+    }
+}
+
+/// Texts with the starts of their lines.
+pub(super) struct Texts<'a> {
+    texts: Vec<Text<'a>>,
+    line_starts: Vec<Vec<usize>>,
+}
+
+impl<'a> Texts<'a> {
+    pub(super) fn new(texts: &[Text<'a>]) -> Self {
+        let texts: Vec<Text<'a>> = texts
+            .iter()
+            .map(|text| {
+                let bare = text.text.strip_prefix('\u{feff}').unwrap_or(text.text);
+                Text { text: bare, ..*text }
+            })
+            .collect();
+        let line_starts = texts.iter().map(|text| line_starts(text.text)).collect();
+        Self { texts, line_starts }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Text<'a>> {
+        self.texts.iter()
+    }
+
+    pub(super) fn name(&self, text: usize) -> &'a str {
+        self.texts.get(text).map_or("", |text| text.name)
+    }
+
+    pub(super) fn format(&self, text: usize) -> Format {
+        self.texts.get(text).map_or(Format::Toml, |text| text.format)
+    }
+
+    /// The line of a place, from 1.
+    pub(super) fn line(&self, place: Place) -> usize {
+        let starts = self.line_starts.get(place.text).map_or(&[][..], Vec::as_slice);
+        starts.partition_point(|start| *start <= place.offset).max(1)
+    }
+
+    fn line_start(&self, place: Place) -> usize {
+        let starts = self.line_starts.get(place.text);
+        let index = self.line(place) - 1;
+        starts.and_then(|starts| starts.get(index)).copied().unwrap_or(0)
+    }
+
+    /// Counts columns of places that come in ascending order.
+    pub(super) const fn columns(&self) -> Columns<'_, 'a> {
+        Columns { texts: self, from: Place { text: 0, offset: 0 }, column: 1 }
+    }
+}
+
+fn line_starts(text: &str) -> Vec<usize> {
+    let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+    std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect()
+}
+
+/// Counts on from the place before, so that many problems on one endless line of JSON cost no
+/// more than one walk along it.
+pub(super) struct Columns<'t, 'a> {
+    texts: &'t Texts<'a>,
+    from: Place,
+    column: usize,
+}
+
+impl Columns<'_, '_> {
+    /// The column of `place` in characters, from 1.
+    pub(super) fn next(&mut self, place: Place) -> usize {
+        let start = Place { text: place.text, offset: self.texts.line_start(place) };
+        if self.from < start || self.from > place {
+            (self.from, self.column) = (start, 1);
+        }
+        let text = self.texts.texts.get(place.text).map_or("", |text| text.text);
+        let between = text.as_bytes().get(self.from.offset..place.offset).unwrap_or_default();
+        // Every character has one byte that is no continuation of another.
+        self.column += between.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
+        self.from = place;
+        self.column
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_tells_the_format() {
+        for (name, format) in [
+            ("mirror.toml", Format::Toml),
+            ("a/b.JSON", Format::AwsJson),
+            (".json", Format::AwsJson),
+            ("json", Format::Toml),
+            ("é.json", Format::AwsJson),
+            ("éééé", Format::Toml),
+            ("/dev/stdin", Format::Toml),
+        ] {
+            assert_eq!(Format::of_name(name), format, "{name}");
+        }
+    }
+
+    #[test]
+    fn lines_and_columns_count_from_one_and_in_characters() {
+        let source = "\u{feff}a = 1\r\né = \"ü\" # x\n";
+        let texts = Texts::new(&[Text::new("a", ""), Text::new("b", source)]);
+        let at = |offset| Place { text: 1, offset };
+        let mut columns = texts.columns();
+        for (offset, line, column) in
+            [(0, 1, 1), (4, 1, 5), (7, 2, 1), (9, 2, 2), (12, 2, 5), (21, 3, 1), (21, 3, 1)]
+        {
+            let place = at(offset);
+            assert_eq!((texts.line(place), columns.next(place)), (line, column), "{offset}");
+        }
+        assert_eq!(texts.columns().next(at(12)), 5);
+        assert_eq!(texts.columns().next(Place { text: 0, offset: 0 }), 1);
+    }
+}

@@ -1,0 +1,104 @@
+//! What is checked before a resource comes into the registry.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use super::Registry;
+use crate::control::nearest::one_of;
+use crate::model::{FilterId, Invalid, NetworkInterfaceId, Session, Target, TargetId, TargetKind};
+
+impl Registry {
+    /// What is wrong with references of a session, one for each at the most.
+    pub(in crate::control) fn reference_faults(
+        &self,
+        network_interface: Option<&NetworkInterfaceId>,
+        target: Option<&TargetId>,
+        filter: Option<&FilterId>,
+    ) -> Vec<Invalid> {
+        let faults = [
+            network_interface.and_then(|id| self.source_fault(id)),
+            target.and_then(|id| self.target_fault(id)),
+            filter.and_then(|id| self.filter_fault(id)),
+        ];
+        faults.into_iter().flatten().collect()
+    }
+
+    fn source_fault(&self, id: &NetworkInterfaceId) -> Option<Invalid> {
+        if self.network_interface(id).is_none() {
+            let names = self.network_interfaces.iter().map(|known| known.id().as_str());
+            let expected = one_of("network interface", id.as_str(), names);
+            return Some(Invalid::new("network_interface_id", id, expected));
+        }
+        let target = self.targets.get(*self.names.target_interfaces.get(id)?)?;
+        let expected =
+            format!("an interface that is no target, but it is in use by target `{}`", target.id());
+        Some(Invalid::new("network_interface_id", id, expected))
+    }
+
+    fn target_fault(&self, id: &TargetId) -> Option<Invalid> {
+        if self.target(id).is_some() {
+            return None;
+        }
+        let names = self.targets.iter().map(|known| known.id().as_str());
+        let expected = one_of("target", id.as_str(), names);
+        Some(Invalid::new("traffic_mirror_target_id", id, expected))
+    }
+
+    fn filter_fault(&self, id: &FilterId) -> Option<Invalid> {
+        if self.filter(id).is_some() {
+            return None;
+        }
+        let names = self.filters.iter().map(|known| known.id().as_str());
+        let expected = one_of("filter", id.as_str(), names);
+        Some(Invalid::new("traffic_mirror_filter_id", id, expected))
+    }
+
+    pub(super) fn number_is_free(&self, session: &Session) -> Result<(), Invalid> {
+        let key = (session.network_interface_id.clone(), session.number);
+        let taken_by = self.names.numbers.get(&key).and_then(|i| self.sessions.get(*i));
+        let Some(other) = taken_by else { return Ok(()) };
+        let expected = format!(
+            "a number that no other session of `{}` has, but {} has it",
+            session.network_interface_id,
+            describe_session(other)
+        );
+        Err(Invalid::new("session_number", session.number, expected))
+    }
+
+    pub(super) fn where_an_address_comes_from(&self, target: &Target) -> String {
+        match &target.kind {
+            TargetKind::NetworkInterface(id) if self.network_interface(id).is_some() => format!(
+                "an address, or private_ip_addresses of the network interface `{id}` it names"
+            ),
+            TargetKind::NetworkInterface(id) => {
+                format!("an address, or a [[network_interface]] `{id}` with private_ip_addresses")
+            }
+            TargetKind::Address => {
+                String::from("an address such as 192.0.2.10, or the network_interface_id of one")
+            }
+            TargetKind::NetworkLoadBalancer(_) | TargetKind::GatewayLoadBalancerEndpoint(_) => {
+                String::from("an address such as 192.0.2.10 that stands in for the load balancer")
+            }
+        }
+    }
+}
+
+pub(super) fn unique<K: Hash + Eq + ToString>(
+    field: &'static str,
+    id: &K,
+    known: &HashMap<K, usize>,
+    kind: &str,
+) -> Result<(), Invalid> {
+    if !known.contains_key(id) {
+        return Ok(());
+    }
+    let expected = format!("an id that no other {kind} has");
+    Err(Invalid::new(field, id.to_string(), expected))
+}
+
+pub(super) fn describe_session(session: &Session) -> String {
+    match &session.id {
+        Some(id) => format!("session `{id}`"),
+        None => format!("session {} of `{}`", session.number, session.network_interface_id),
+    }
+}

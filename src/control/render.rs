@@ -1,0 +1,145 @@
+//! Prints a registry as the TOML file that it could have been read from.
+
+use std::fmt::{self, Write as _};
+use std::net::{IpAddr, SocketAddr};
+
+use toml::Value;
+
+use super::Registry;
+use crate::model::{
+    Filter, FilterRule, NetworkInterface, PortRange, Session, Settings, Tags, Target, TargetKind,
+    VXLAN_PORT,
+};
+
+/// The configuration as it was understood, in the TOML of configuration files: reading it gives an
+/// equal registry. What the user left open (VirtualNetworkId, ids) is left open here too.
+#[must_use]
+pub fn to_toml(registry: &Registry) -> String {
+    let mut text = String::new();
+    // Writing to a string never fails.
+    let _ = write(registry, &mut text);
+    text
+}
+
+fn write(registry: &Registry, out: &mut String) -> fmt::Result {
+    settings(registry.settings(), out)?;
+    registry.network_interfaces().iter().try_for_each(|one| network_interface(one, out))?;
+    registry.targets().iter().try_for_each(|one| target(registry, one, out))?;
+    registry.filters().iter().try_for_each(|one| filter(one, out))?;
+    registry.sessions().iter().try_for_each(|one| session(one, out))
+}
+
+fn settings(settings: &Settings, out: &mut String) -> fmt::Result {
+    writeln!(out, "[settings]")?;
+    writeln!(out, "aws_exclusions = {}", settings.aws_exclusions)?;
+    addresses("vpc_resolver_addresses", &settings.vpc_resolver_addresses, out)
+}
+
+fn network_interface(interface: &NetworkInterface, out: &mut String) -> fmt::Result {
+    writeln!(out, "\n[[network_interface]]")?;
+    text("network_interface_id", Some(interface.id().as_str()), out)?;
+    text("device", interface.device.as_deref(), out)?;
+    let mac_address = interface.mac_address.map(|mac| mac.to_string());
+    text("mac_address", mac_address.as_deref(), out)?;
+    addresses("private_ip_addresses", &interface.private_ip_addresses, out)?;
+    description_and_tags(interface.description.as_deref(), &interface.tags, out)
+}
+
+fn target(registry: &Registry, target: &Target, out: &mut String) -> fmt::Result {
+    writeln!(out, "\n[[traffic_mirror_target]]")?;
+    text("traffic_mirror_target_id", Some(target.id().as_str()), out)?;
+    match (target.address, registry.target_address(target)) {
+        (Some(address), _) => text("address", Some(&shortest(address)), out)?,
+        (None, Some(address)) => writeln!(out, "# address = \"{}\"", shortest(address))?,
+        (None, None) => {}
+    }
+    number("mtu", target.mtu.map(|mtu| mtu.value()), out)?;
+    let (key, name) = match &target.kind {
+        TargetKind::Address => ("", None),
+        TargetKind::NetworkInterface(id) => ("network_interface_id", Some(id.as_str())),
+        TargetKind::NetworkLoadBalancer(arn) => ("network_load_balancer_arn", Some(&**arn)),
+        TargetKind::GatewayLoadBalancerEndpoint(id) => {
+            ("gateway_load_balancer_endpoint_id", Some(&**id))
+        }
+    };
+    text(key, name, out)?;
+    description_and_tags(target.description.as_deref(), &target.tags, out)
+}
+
+fn filter(filter: &Filter, out: &mut String) -> fmt::Result {
+    writeln!(out, "\n[[traffic_mirror_filter]]")?;
+    text("traffic_mirror_filter_id", Some(filter.id().as_str()), out)?;
+    if filter.amazon_dns {
+        writeln!(out, "network_services = [\"{}\"]", Filter::AMAZON_DNS)?;
+    }
+    description_and_tags(filter.description.as_deref(), &filter.tags, out)?;
+    filter.all_rules().iter().try_for_each(|one| rule(one, out))
+}
+
+fn rule(rule: &FilterRule, out: &mut String) -> fmt::Result {
+    writeln!(out, "\n[[traffic_mirror_filter.rule]]")?;
+    text("traffic_mirror_filter_rule_id", rule.id.as_ref().map(|id| id.as_str()), out)?;
+    writeln!(out, "traffic_direction = \"{}\"", rule.direction())?;
+    writeln!(out, "rule_number = {}", rule.number())?;
+    writeln!(out, "rule_action = \"{}\"", rule.action())?;
+    number("protocol", rule.protocol(), out)?;
+    writeln!(out, "source_cidr_block = \"{}\"", rule.source())?;
+    writeln!(out, "destination_cidr_block = \"{}\"", rule.destination())?;
+    port_range("source_port_range", rule.source_ports(), out)?;
+    port_range("destination_port_range", rule.destination_ports(), out)?;
+    description_and_tags(rule.description.as_deref(), &rule.tags, out)
+}
+
+fn session(session: &Session, out: &mut String) -> fmt::Result {
+    writeln!(out, "\n[[traffic_mirror_session]]")?;
+    text("traffic_mirror_session_id", session.id.as_ref().map(|id| id.as_str()), out)?;
+    text("network_interface_id", Some(session.network_interface_id.as_str()), out)?;
+    text("traffic_mirror_target_id", Some(session.target_id.as_str()), out)?;
+    text("traffic_mirror_filter_id", Some(session.filter_id.as_str()), out)?;
+    writeln!(out, "session_number = {}", session.number)?;
+    number("packet_length", session.packet_length, out)?;
+    number("virtual_network_id", session.virtual_network_id, out)?;
+    description_and_tags(session.description.as_deref(), &session.tags, out)
+}
+
+fn text(key: &str, value: Option<&str>, out: &mut String) -> fmt::Result {
+    match value {
+        Some(value) => writeln!(out, "{key} = {}", Value::from(value)),
+        None => Ok(()),
+    }
+}
+
+fn number(key: &str, value: Option<impl fmt::Display>, out: &mut String) -> fmt::Result {
+    match value {
+        Some(value) => writeln!(out, "{key} = {value}"),
+        None => Ok(()),
+    }
+}
+
+fn addresses(key: &str, addresses: &[IpAddr], out: &mut String) -> fmt::Result {
+    if addresses.is_empty() {
+        return Ok(());
+    }
+    let listed: Vec<String> = addresses.iter().map(|address| format!("\"{address}\"")).collect();
+    writeln!(out, "{key} = [{}]", listed.join(", "))
+}
+
+fn port_range(key: &str, ports: Option<PortRange>, out: &mut String) -> fmt::Result {
+    let Some(ports) = ports else { return Ok(()) };
+    let (from, to) = (ports.from_port(), ports.to_port());
+    writeln!(out, "{key} = {{ from_port = {from}, to_port = {to} }}")
+}
+
+fn description_and_tags(description: Option<&str>, tags: &Tags, out: &mut String) -> fmt::Result {
+    text("description", description, out)?;
+    if tags.is_empty() {
+        return Ok(());
+    }
+    let table = tags.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str())));
+    writeln!(out, "tags = {}", Value::Table(table.collect()))
+}
+
+/// Without the port that is meant anyway.
+fn shortest(address: SocketAddr) -> String {
+    if address.port() == VXLAN_PORT { address.ip().to_string() } else { address.to_string() }
+}

@@ -1,0 +1,73 @@
+//! Configuration files as users write them, right and wrong.
+
+use traffic_mirror::control::config::{Outcome, Text, read_texts};
+
+/// The example of the contract, whole.
+const CONTRACT: &str = r#"
+[settings]                               # optional
+aws_exclusions = true
+vpc_resolver_addresses = ["10.0.0.2"]
+
+[[network_interface]]
+network_interface_id = "eni-0a1b2c3d4e5f60718"
+device = "eth0"
+mac_address = "02:29:23:74:c7:7d"
+private_ip_addresses = ["10.0.0.5"]
+
+[[traffic_mirror_target]]
+traffic_mirror_target_id = "tmt-0a1b2c3d4e5f60718"
+address = "192.0.2.10"
+mtu = 1500
+network_interface_id = "eni-0f"
+
+[[traffic_mirror_filter]]
+traffic_mirror_filter_id = "tmf-0a1b2c3d4e5f60718"
+network_services = ["amazon-dns"]
+
+[[traffic_mirror_filter.rule]]
+traffic_mirror_filter_rule_id = "tmfr-0a1b2c3d4e5f60718"
+traffic_direction = "ingress"
+rule_number = 100
+rule_action = "accept"
+protocol = 6
+source_cidr_block = "0.0.0.0/0"
+destination_cidr_block = "10.0.0.0/8"
+source_port_range = { from_port = 1024, to_port = 65535 }
+destination_port_range = { from_port = 443, to_port = 443 }
+
+[[traffic_mirror_session]]
+traffic_mirror_session_id = "tms-0a1b2c3d4e5f60718"
+network_interface_id = "eni-0a1b2c3d4e5f60718"
+traffic_mirror_target_id = "tmt-0a1b2c3d4e5f60718"
+traffic_mirror_filter_id = "tmf-0a1b2c3d4e5f60718"
+session_number = 1
+packet_length = 128
+virtual_network_id = 4242
+description = "..."
+tags = { Name = "x" }
+"#;
+
+fn toml(text: &str) -> Outcome {
+    read_texts(&[Text::new("m.toml", text)])
+}
+
+fn said(outcome: &Outcome) -> String {
+    let lines: Vec<String> = outcome.problems.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+fn warned(outcome: &Outcome) -> String {
+    let lines: Vec<String> = outcome.warnings.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+#[test]
+fn the_example_of_the_contract_is_read() {
+    let outcome = toml(CONTRACT);
+    assert_eq!((said(&outcome), warned(&outcome)), (String::new(), String::new()));
+    let registry = outcome.registry.unwrap();
+    let printed = traffic_mirror::control::render::to_toml(&registry);
+    let again = toml(&printed).registry.unwrap();
+    assert_eq!(again, registry, "{printed}");
+    println!("{printed}");
+}
