@@ -158,7 +158,11 @@ fn add_target(registry: &mut Registry, fields: &mut Fields<'_, '_, '_, '_>) -> b
         if fields.out.is_damaged() {
             // The interface that has the address may be in the part that is broken.
             target.address = Some(UNKNOWN_ADDRESS);
-        } else if let Err(invalid) = registry.add_target(target.clone()) {
+        } else if let Err(mut invalid) = registry.add_target(target.clone()) {
+            if fields.out.format(fields.place()) == Format::AwsJson {
+                let where_to = ", in a [[traffic_mirror_target]] of this id in a TOML file";
+                invalid.expected.push_str(where_to);
+            }
             fields.refuse(invalid);
             target.address = Some(UNKNOWN_ADDRESS);
         }

@@ -18,7 +18,7 @@ pub(super) struct Seen {
 
 /// Says what is odd about `registry`.
 pub(super) fn warn(registry: &Registry, seen: &Seen, out: &mut Collector<'_>) {
-    if registry.sessions().is_empty() {
+    if registry.sessions().is_empty() && !out.is_without_text() {
         out.odd(Place { text: 0, offset: 0 }, "there is no session, so nothing is mirrored");
     }
     let used = Used::by(registry.sessions());
