@@ -10,6 +10,7 @@ mod aws;
 mod fields;
 mod files;
 mod properties;
+mod refused;
 mod several;
 mod warnings;
 

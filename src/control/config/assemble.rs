@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::collector::Collector;
-use super::document::{Entry, Place, Table};
-use super::fields::Fields;
+use super::document::{Entry, Node, Place, Table, Value};
+use super::fields::{Fields, tables_of};
 use super::filters::{FILTER, filter};
 use super::resource::{Kind, Resource, Resources};
 use super::resources::{
@@ -70,9 +70,19 @@ impl<'a> Read<'a> {
             self.settings_place.get_or_insert(entry.value.place);
             self.settings.extend(table.entries.iter().cloned());
         }
-        for kind in Kind::ALL {
-            for (place, table) in fields.tables(kind.key()) {
-                self.toml.push(kind, Resource { place, table: table.clone() });
+        for mut entry in root.entries {
+            let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.key() == entry.key) else {
+                continue;
+            };
+            // Complains about what is no table.
+            tables_of(&entry, out);
+            let Value::Array(items) = std::mem::replace(&mut entry.value.value, Value::Null) else {
+                continue;
+            };
+            for Node { place, value } in items {
+                if let Value::Table(table) = value {
+                    self.toml.push(kind, Resource { place, table });
+                }
             }
         }
     }
