@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::collector::Collector;
-use super::document::{Entry, Place, Table};
-use super::fields::Fields;
+use super::document::{Entry, Node, Place, Table, Value};
+use super::fields::{Fields, tables_of};
 use super::filters::{FILTER, filter};
 use super::resource::{Kind, Resource, Resources};
 use super::resources::{
@@ -70,9 +70,19 @@ impl<'a> Read<'a> {
             self.settings_place.get_or_insert(entry.value.place);
             self.settings.extend(table.entries.iter().cloned());
         }
-        for kind in Kind::ALL {
-            for (place, table) in fields.tables(kind.key()) {
-                self.toml.push(kind, Resource { place, table: table.clone() });
+        for mut entry in root.entries {
+            let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.key() == entry.key) else {
+                continue;
+            };
+            // Complains about what is no table.
+            tables_of(&entry, out);
+            let Value::Array(items) = std::mem::replace(&mut entry.value.value, Value::Null) else {
+                continue;
+            };
+            for Node { place, value } in items {
+                if let Value::Table(table) = value {
+                    self.toml.push(kind, Resource { place, table });
+                }
             }
         }
     }
@@ -158,7 +168,11 @@ fn add_target(registry: &mut Registry, fields: &mut Fields<'_, '_, '_, '_>) -> b
         if fields.out.is_damaged() {
             // The interface that has the address may be in the part that is broken.
             target.address = Some(UNKNOWN_ADDRESS);
-        } else if let Err(invalid) = registry.add_target(target.clone()) {
+        } else if let Err(mut invalid) = registry.add_target(target.clone()) {
+            if fields.out.format(fields.place()) == Format::AwsJson {
+                let where_to = ", in a [[traffic_mirror_target]] of this id in a TOML file";
+                invalid.expected.push_str(where_to);
+            }
             fields.refuse(invalid);
             target.address = Some(UNKNOWN_ADDRESS);
         }

@@ -23,10 +23,14 @@ pub(super) fn list_to_tags<'a>(object: &Table<'a>, out: &mut Collector<'_>) -> O
             out.refuse_type(key, &key.value, "a string");
             continue;
         };
-        let value = given(tag, "Value").map_or_else(
-            || Node { place, value: Value::String(Cow::Borrowed("")) },
-            |value| value.value.clone(),
-        );
+        let value = match given(tag, "Value") {
+            None => Node { place, value: Value::String(Cow::Borrowed("")) },
+            Some(value) if matches!(value.value.value, Value::String(_)) => value.value.clone(),
+            Some(value) => {
+                out.refuse_type(value, &value.value, "a string");
+                continue;
+            }
+        };
         entries.push(Entry { key: name.clone(), value, ..key.clone() });
     }
     let table = Table { path: list.parent.clone(), entries };

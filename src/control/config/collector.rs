@@ -6,6 +6,9 @@ use super::document::{Entry, Node, Place, join};
 use super::problem::{Complaint, Location, Problem};
 use super::texts::{Format, Texts};
 
+/// Fields that only a TOML file can have.
+const NOT_IN_API: [&str; 3] = ["address", "mtu", "device"];
+
 /// What was found so far.
 pub(super) struct Collector<'t> {
     texts: &'t Texts<'t>,
@@ -38,9 +41,14 @@ impl<'t> Collector<'t> {
     /// How a key of the TOML schema is spelled in the text of `place`.
     pub(super) fn spelled(&self, key: &str, place: Place) -> String {
         match self.texts.format(place.text) {
-            Format::Toml => key.to_owned(),
-            Format::AwsJson => api_spelling(key),
+            Format::AwsJson if !NOT_IN_API.contains(&key) => api_spelling(key),
+            _ => key.to_owned(),
         }
+    }
+
+    /// What the text of `place` is written in.
+    pub(super) fn format(&self, place: Place) -> Format {
+        self.texts.format(place.text)
     }
 
     /// The text is broken there. What else is found wrong on that line is not told.
@@ -51,6 +59,11 @@ impl<'t> Collector<'t> {
         let mut found = Found::without_field(place, Complaint::Note(message));
         found.is_doubtful = false;
         self.errors.push(found);
+    }
+
+    /// Whether there is no text at all, so that nothing can be said about one.
+    pub(super) fn is_without_text(&self) -> bool {
+        self.texts.iter().next().is_none()
     }
 
     /// Whether a part of the configuration could not be read at all, so that what seems to be

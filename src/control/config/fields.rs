@@ -2,6 +2,7 @@
 
 use super::collector::Collector;
 use super::document::{Entry, Node, Place, Table, Value};
+use super::texts::Format;
 use crate::control::nearest::nearest;
 use crate::model::Invalid;
 
@@ -182,8 +183,8 @@ pub(super) fn tables_of<'n, 'a>(
 }
 
 fn list_of_tables(entry: &Entry<'_>, out: &Collector<'_>) -> String {
-    let key = &entry.key;
-    if out.spelled(key, entry.place) == **key && matches!(entry.value.value, Value::Table(_)) {
+    let is_toml = out.format(entry.place) == Format::Toml;
+    if is_toml && matches!(entry.value.value, Value::Table(_)) {
         return format!("a list of tables, each headed [[{}]]", entry_header(entry));
     }
     String::from("a list of tables")

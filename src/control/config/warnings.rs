@@ -18,7 +18,7 @@ pub(super) struct Seen {
 
 /// Says what is odd about `registry`.
 pub(super) fn warn(registry: &Registry, seen: &Seen, out: &mut Collector<'_>) {
-    if registry.sessions().is_empty() {
+    if registry.sessions().is_empty() && !out.is_without_text() {
         out.odd(Place { text: 0, offset: 0 }, "there is no session, so nothing is mirrored");
     }
     let used = Used::by(registry.sessions());
@@ -35,8 +35,10 @@ pub(super) fn warn(registry: &Registry, seen: &Seen, out: &mut Collector<'_>) {
             out.odd(*place, format!("the filter `{}` has no rule: it takes nothing", filter.id()));
         }
     }
+    let mut told = HashSet::new();
     for (session, place) in registry.sessions().iter().zip(&seen.sessions) {
-        if let Some(message) = no_source_address(registry, session) {
+        let is_news = told.insert((&session.network_interface_id, &session.target_id));
+        if let Some(message) = no_source_address(registry, session).filter(|_| is_news) {
             out.odd(*place, message);
         }
     }

@@ -1,0 +1,41 @@
+//! Configuration on disk.
+
+use std::fs;
+
+use traffic_mirror::control::config::read_files;
+
+use crate::{CONTRACT, toml};
+
+#[test]
+fn files_are_read_by_their_ending() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = (folder.path().join("mirror.toml"), folder.path().join("aws.JSON"));
+    fs::write(&a, CONTRACT).unwrap();
+    fs::write(&b, r#"{"TrafficMirrorSessions": []}"#).unwrap();
+    let (registry, warnings) = read_files(&[a, b]).into_result().unwrap();
+    assert_eq!(Some(registry), toml(CONTRACT).registry);
+    assert!(warnings.is_empty());
+}
+
+#[test]
+fn what_cannot_be_read_is_one_clear_sentence_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("latin1.toml"), b"# gr\xc3\xbcn\n# gr\xfcn\n").unwrap();
+    fs::write(path("wrong.toml"), "colour = 1").unwrap();
+    let paths = [path("none.toml"), path("."), path("latin1.toml"), path("wrong.toml")];
+    let refused = read_files(&paths).into_result().unwrap_err().to_string();
+    let refused = refused.replace(&format!("{}/", folder.path().display()), "");
+    let lines: Vec<&str> = refused.lines().collect();
+    assert_eq!(lines.len(), 4, "{refused}");
+    assert!(lines[0].starts_with("none.toml: cannot read the configuration: No such file"));
+    assert!(lines[1].ends_with(": cannot read the configuration: it is a directory"));
+    assert_eq!(lines[2], "latin1.toml:2:5: expected UTF-8 text, and this byte is none");
+    assert!(lines[3].starts_with("wrong.toml:1:1: unknown key `colour`"));
+}
+
+#[test]
+fn an_endless_device_is_no_configuration() {
+    let refused = read_files(&["/dev/zero"]).into_result().unwrap_err().to_string();
+    assert!(refused.contains("larger than 256 MiB"), "{refused}");
+}

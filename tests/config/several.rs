@@ -1,0 +1,192 @@
+//! Several files read as one, duplicates, and files that are broken.
+
+use traffic_mirror::control::config::{Text, read_texts};
+
+use crate::{CONTRACT, odd, toml, wrong};
+
+#[test]
+fn all_errors_of_all_files_come_at_once() {
+    let first = "\
+[[network_interface]]
+network_interface_id = \"web\"
+mac_address = \"nonsense\"
+
+[[traffic_mirror_session]]
+network_interface_id = \"wbe\"
+traffic_mirror_target_id = \"collector\"
+traffic_mirror_filter_id = \"all\"
+session_number = 40000
+packet_length = 9000
+";
+    let second = "\
+[[traffic_mirror_target]]
+traffic_mirror_target_id = \"collector\"
+mtu = 1
+
+[[traffic_mirror_filter]]
+traffic_mirror_filter_id = \"al\"
+[[traffic_mirror_filter.rule]]
+traffic_direction = \"in\"
+rule_number = 1
+rule_action = \"accept\"
+source_cidr_block = \"::/0\"
+destination_cidr_block = \"0.0.0.0/0\"
+colour = \"red\"
+";
+    let third = r#"{"TrafficMirrorTargets": [{"TrafficMirrorTargetId": 7, "Type": []}]}"#;
+    let outcome = read_texts(&[
+        Text::new("a.toml", first),
+        Text::new("b.toml", second),
+        Text::new("c.json", third),
+    ]);
+    assert_eq!(
+        wrong(&outcome),
+        "\
+a.toml:3:15: mac_address `nonsense`: expected six bytes in hexadecimal such as 02:29:23:74:c7:7d
+a.toml:6:24: network_interface_id `wbe`: expected the id of a network interface: `web`
+a.toml:8:28: traffic_mirror_filter_id `all`: expected the id of a filter: `al`
+a.toml:9:18: session_number `40000`: expected a number from 1 to 32766
+a.toml:10:17: packet_length `9000`: expected a number from 1 to 8500
+b.toml:1:1: address is missing: expected an address such as 192.0.2.10, or the network_interface_id of one
+b.toml:3:7: mtu `1`: expected a number from 68 to 65535
+b.toml:8:21: traffic_direction `in`: expected ingress or egress
+b.toml:12:26: destination_cidr_block `0.0.0.0/0`: expected an IPv6 block, as source_cidr_block is ::/0
+b.toml:13:1: unknown key `colour`: expected one of traffic_mirror_filter_rule_id, traffic_direction, rule_number, rule_action, protocol, source_cidr_block, destination_cidr_block, source_port_range, destination_port_range, description, tags
+c.json:1:53: TrafficMirrorTargetId `7`: expected a string, got a number"
+    );
+}
+
+#[test]
+fn files_are_read_as_one() {
+    let (interfaces, rest) = CONTRACT.split_once("[[traffic_mirror_target]]").unwrap();
+    let rest = format!("[[traffic_mirror_target]]{rest}");
+    let parts = [Text::new("rest.toml", &rest), Text::new("interfaces.toml", interfaces)];
+    let outcome = read_texts(&parts);
+    assert_eq!(odd(&outcome), "");
+    assert_eq!(outcome.registry, toml(CONTRACT).registry);
+}
+
+#[test]
+fn what_is_given_twice_is_told_with_the_first_place() {
+    let twice = [Text::new("a.toml", CONTRACT), Text::new("b.toml", CONTRACT)];
+    let said = wrong(&read_texts(&twice));
+    let before = "but it is given before, in a.toml";
+    assert_eq!(
+        said,
+        format!(
+            "\
+b.toml:2:18: aws_exclusions `true`: expected one value in all files, {before}:2
+b.toml:3:26: vpc_resolver_addresses `[...]`: expected one value in all files, {before}:3
+b.toml:6:24: network_interface_id `eni-0a1b2c3d4e5f60718`: expected an id that no other network interface has, {before}:6
+b.toml:12:28: traffic_mirror_target_id `tmt-0a1b2c3d4e5f60718`: expected an id that no other target has, {before}:12
+b.toml:18:28: traffic_mirror_filter_id `tmf-0a1b2c3d4e5f60718`: expected an id that no other filter has, {before}:18
+b.toml:33:29: traffic_mirror_session_id `tms-0a1b2c3d4e5f60718`: expected an id that no other session has, {before}:33"
+        )
+    );
+}
+
+#[test]
+fn a_session_number_is_given_once_on_an_interface() {
+    let again = "
+[[traffic_mirror_session]]
+network_interface_id = \"eni-0a1b2c3d4e5f60718\"
+traffic_mirror_target_id = \"tmt-0a1b2c3d4e5f60718\"
+traffic_mirror_filter_id = \"tmf-0a1b2c3d4e5f60718\"
+session_number = 1
+";
+    assert_eq!(
+        wrong(&toml(&format!("{CONTRACT}{again}"))),
+        "m.toml:47:18: session_number `1`: expected a number that no other session of \
+         `eni-0a1b2c3d4e5f60718` has, but it is given before, in m.toml:37"
+    );
+}
+
+#[test]
+fn a_rule_number_is_given_once_in_a_direction() {
+    let rule = |direction: &str| {
+        format!(
+            "[[traffic_mirror_filter.rule]]\ntraffic_direction = \"{direction}\"\nrule_number = 7\n\
+             rule_action = \"accept\"\nsource_cidr_block = \"::/0\"\n\
+             destination_cidr_block = \"::/0\"\n"
+        )
+    };
+    let filter = "[[traffic_mirror_filter]]\ntraffic_mirror_filter_id = \"f\"\n";
+    let (ingress, egress) = (rule("ingress"), rule("egress"));
+    assert_eq!(wrong(&toml(&format!("{filter}{ingress}{egress}"))), "");
+    assert_eq!(
+        wrong(&toml(&format!("{filter}{egress}{ingress}{egress}"))),
+        "m.toml:17:15: rule_number `7`: expected a number that no other egress rule has, \
+         but it is given before, in m.toml:5"
+    );
+}
+
+#[test]
+fn an_interface_is_not_source_and_target_at_once() {
+    let text = CONTRACT.replace("eni-0f", "eni-0a1b2c3d4e5f60718");
+    assert_eq!(
+        wrong(&toml(&text)),
+        "m.toml:34:24: network_interface_id `eni-0a1b2c3d4e5f60718`: expected an interface that \
+         is no target, but it is in use by target `tmt-0a1b2c3d4e5f60718`"
+    );
+}
+
+#[test]
+fn damage_is_told_without_its_consequences() {
+    let text = CONTRACT
+        .replace("address = \"192.0.2.10\"", "address = \"192.0.2.10")
+        .replace("packet_length = 128", "packet_length = 9000\ndevice == 1");
+    assert_eq!(
+        wrong(&toml(&text)),
+        "m.toml:13:22: this is not TOML: invalid basic string, expected `\"`\n\
+         m.toml:38:17: packet_length `9000`: expected a number from 1 to 8500\n\
+         m.toml:39:9: this is not TOML: extra `=`, expected nothing"
+    );
+}
+
+#[test]
+fn what_a_broken_file_may_hold_is_not_missed_in_others() {
+    let (interfaces, rest) = CONTRACT.split_once("[[traffic_mirror_target]]").unwrap();
+    let rest = format!("[[traffic_mirror_target]]{rest}");
+    let broken = interfaces.replace("[[network_interface]]", "[[network_interface]");
+    let outcome = read_texts(&[Text::new("a.toml", &broken), Text::new("b.toml", &rest)]);
+    assert_eq!(
+        wrong(&outcome),
+        "a.toml:5:21: this is not TOML: unclosed array table, expected `]`"
+    );
+}
+
+#[test]
+fn byte_order_marks_and_carriage_returns_are_fine() {
+    let text = format!("\u{feff}{}", CONTRACT.replace('\n', "\r\n"));
+    assert_eq!(toml(&text).registry, toml(CONTRACT).registry);
+    let text = text.replace("packet_length = 128", "packet_length = 0");
+    assert_eq!(
+        wrong(&toml(&text)),
+        "m.toml:38:17: packet_length `0`: expected a number from 1 to 8500"
+    );
+}
+
+#[test]
+fn an_unclosed_string_in_one_file_hides_nothing_in_another() {
+    let outcome = read_texts(&[
+        Text::new("a.json", "{\"NetworkInterfaces\": ["),
+        Text::new(
+            "b.toml",
+            "[[traffic_mirror_session]]\nsession_number = 0\nnetwork_interface_id = 'x'",
+        ),
+    ]);
+    assert_eq!(
+        wrong(&outcome),
+        "a.json:1:23: this is not JSON: unterminated array\n\
+         b.toml:1:1: traffic_mirror_target_id is missing: expected the id of a target\n\
+         b.toml:1:1: traffic_mirror_filter_id is missing: expected the id of a filter\n\
+         b.toml:2:18: session_number `0`: expected a number from 1 to 32766"
+    );
+}
+
+#[test]
+fn nothing_at_all_is_a_configuration() {
+    let outcome = read_texts(&[]);
+    assert_eq!(odd(&outcome), "");
+    assert_eq!(odd(&toml("")), "m.toml:1:1: there is no session, so nothing is mirrored");
+}

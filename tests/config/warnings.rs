@@ -1,0 +1,94 @@
+//! What is taken but odd.
+
+use crate::{CONTRACT, odd, toml};
+
+#[test]
+fn host_bits_are_cleared_as_ec2_does() {
+    let text = CONTRACT.replace("10.0.0.0/8", "10.1.2.3/8");
+    let outcome = toml(&text);
+    assert_eq!(
+        odd(&outcome),
+        "m.toml:28:26: destination_cidr_block `10.1.2.3/8`: taken as 10.0.0.0/8, \
+         host bits cleared as EC2 does"
+    );
+    let registry = outcome.registry.unwrap();
+    assert_eq!(registry.filters()[0].all_rules()[0].destination().to_string(), "10.0.0.0/8");
+}
+
+/// Two mirrored interfaces, the second as `more` says.
+fn two_interfaces(more: &str) -> String {
+    format!(
+        "{CONTRACT}
+[[network_interface]]
+network_interface_id = \"db\"
+{more}
+
+[[traffic_mirror_session]]
+network_interface_id = \"db\"
+traffic_mirror_target_id = \"tmt-0a1b2c3d4e5f60718\"
+traffic_mirror_filter_id = \"tmf-0a1b2c3d4e5f60718\"
+session_number = 1
+"
+    )
+}
+
+#[test]
+fn one_of_several_interfaces_needs_an_address_to_own_frames() {
+    assert_eq!(
+        odd(&toml(&two_interfaces(""))),
+        "m.toml:43:1: the network interface `db` has neither mac_address nor \
+         private_ip_addresses: no replayed frame can be told to be its\n\
+         m.toml:47:1: the network interface `db` has no IPv4 address to reach \
+         `tmt-0a1b2c3d4e5f60718` from"
+    );
+    assert_eq!(odd(&toml(&two_interfaces("device = \"eth1\""))), "");
+    assert_eq!(
+        odd(&toml(&two_interfaces("private_ip_addresses = [\"2001:db8::5\"]"))),
+        "m.toml:47:1: the network interface `db` has no IPv4 address to reach \
+         `tmt-0a1b2c3d4e5f60718` from"
+    );
+}
+
+#[test]
+fn two_interfaces_of_one_address_share_frames() {
+    let text = two_interfaces("private_ip_addresses = [\"10.0.0.5\"]");
+    assert_eq!(
+        odd(&toml(&text)),
+        "m.toml:43:1: the network interfaces `eni-0a1b2c3d4e5f60718` and `db` both have 10.0.0.5: \
+         a frame that bears it belongs to both"
+    );
+}
+
+#[test]
+fn what_nothing_uses_is_told() {
+    let text = format!(
+        "{CONTRACT}
+[[network_interface]]
+network_interface_id = \"db\"
+[[traffic_mirror_target]]
+traffic_mirror_target_id = \"spare\"
+address = \"192.0.2.99\"
+[[traffic_mirror_filter]]
+traffic_mirror_filter_id = \"none\"
+"
+    );
+    assert_eq!(
+        odd(&toml(&text)),
+        "m.toml:43:1: no session mirrors the network interface `db`\n\
+         m.toml:45:1: no session uses the target `spare`\n\
+         m.toml:48:1: no session uses the filter `none`"
+    );
+}
+
+#[test]
+fn a_filter_without_rules_takes_nothing() {
+    let (before, rest) = CONTRACT.split_once("[[traffic_mirror_filter.rule]]").unwrap();
+    let (_, after) = rest.split_once("[[traffic_mirror_session]]").unwrap();
+    let text = format!("{before}[[traffic_mirror_session]]{after}");
+    assert_eq!(odd(&toml(&text)), "");
+    let text = text.replace("network_services = [\"amazon-dns\"]", "");
+    assert_eq!(
+        odd(&toml(&text)),
+        "m.toml:17:1: the filter `tmf-0a1b2c3d4e5f60718` has no rule: it takes nothing"
+    );
+}
