@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Runs every fuzz target for SECONDS each: `fuzz/run.sh SECONDS [TARGET...]`.
+#
+# Needs `cargo install cargo-fuzz`. The golden cases of pcaps/ are the seeds; what was found before
+# (fuzz/corpus, not in the repository) is kept. A finding is written to fuzz/artifacts and ends the
+# run: make it a golden case or a unit test.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if [[ ! "${1:-}" =~ ^[0-9]+$ ]]; then
+    echo "usage: fuzz/run.sh SECONDS [TARGET...]" >&2
+    exit 2
+fi
+readonly SECONDS_EACH="$1"
+shift
+# libFuzzer's instrumentation wants unstable flags, which a stable compiler takes so.
+export RUSTC_BOOTSTRAP=1
+
+# seed TARGET FILE...: copies them into its corpus, named after the case that they come from.
+seed() {
+    local corpus="fuzz/corpus/$1"
+    mkdir -p "$corpus"
+    for file in "${@:2}"; do
+        cp "$file" "$corpus/$(basename "$(dirname "$file")")-$(basename "$file")"
+    done
+}
+
+targets=("$@")
+if [ ${#targets[@]} -eq 0 ]; then
+    mapfile -t targets < <(cargo fuzz list)
+fi
+for target in "${targets[@]}"; do
+    case "$target" in
+        configuration) seed "$target" pcaps/*/*.toml pcaps/*/aws.json ;;
+        *) seed "$target" pcaps/*/input.pcap* ;;
+    esac
+    echo "=== $target: $SECONDS_EACH s, $(find "fuzz/corpus/$target" -type f | wc -l) seeds"
+    cargo fuzz run "$target" -- -max_total_time="$SECONDS_EACH" -timeout=10 -rss_limit_mb=1024 \
+        -max_len=65536 -verbosity=0
+done
