@@ -1,2 +1,81 @@
 //! The command line: one file per command, flags (what was typed) apart from plan (what will be
 //! done).
+//!
+//! What belongs here: words for the user, exit codes, printing, and which doors are opened for a
+//! command. What does not: what becomes of a packet, and what a configuration may say.
+
+mod check;
+mod clock;
+mod exit;
+mod explain;
+mod inputs;
+mod manual;
+mod outputs;
+mod progress;
+mod replay;
+mod report;
+mod sessions;
+mod story;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use exit::Exit;
+
+/// AWS VPC Traffic Mirroring outside AWS: captures in, VXLAN copies out.
+///
+/// Sessions join a source network interface, a filter of numbered accept and reject rules, and a
+/// target. The first session (by SessionNumber) whose filter accepts a packet copies it: cut to
+/// PacketLength, wrapped in VXLAN with the session's VirtualNetworkId, for UDP port 4789 of the
+/// target.
+#[derive(Debug, Parser)]
+#[command(name = "traffic-mirror", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Examples:
+  traffic-mirror replay in.pcap --target 192.0.2.10 --write out.pcap
+  traffic-mirror replay in.pcap --config mirror.toml --write out.pcapng
+  traffic-mirror explain in.pcap --config mirror.toml
+  traffic-mirror check --config mirror.toml
+
+Exit codes: 0 done, 1 the run failed, 2 bad usage or configuration.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Replay(replay::ReplayFlags),
+    Explain(explain::ExplainFlags),
+    Check(check::CheckFlags),
+    Completions(manual::CompletionsFlags),
+    Man(manual::ManFlags),
+}
+
+/// Parses the command line, does what it says, and tells how it went.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A pipe that nobody reads is no reason to complain about a help text.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Done }.into();
+        }
+    };
+    let ended = match cli.command {
+        Command::Replay(flags) => replay::run(&flags),
+        Command::Explain(flags) => explain::run(&flags),
+        Command::Check(flags) => check::run(&flags),
+        Command::Completions(flags) => manual::completions(&flags),
+        Command::Man(flags) => manual::man(&flags),
+    };
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            terminal::complain(&failure.to_string());
+            failure.exit.into()
+        }
+    }
+}

@@ -157,6 +157,14 @@ impl MirrorTable {
         rules.map(|rules| rules.of_family(key).decisions(key)).unwrap_or_default()
     }
 
+    /// How many bytes of a frame a session copies at the most: PacketLength, the target's MTU and
+    /// the longest datagram in one number.
+    #[must_use]
+    pub fn most_inner_len(&self, session: u32) -> usize {
+        let wrap = self.wrap_of(session);
+        wrap.and_then(|wrap| usize::try_from(wrap.most_inner_len).ok()).unwrap_or_default()
+    }
+
     /// "When the service is on, DNS to and from the VPC resolver is mirrored whatever the rules
     /// say; when it is off, it never is." With the exclusions off it is ordinary traffic, which a
     /// session with the service takes all the same.

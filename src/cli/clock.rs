@@ -1,0 +1,18 @@
+//! The clock of the command line: how long a run took.
+
+use std::time::{Duration, Instant};
+
+/// Begins with the first call and never goes back.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stopwatch(Instant);
+
+impl Stopwatch {
+    #[expect(clippy::disallowed_methods, reason = "the door through which a run's time comes in")]
+    pub(super) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(super) fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}

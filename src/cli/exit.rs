@@ -1,0 +1,61 @@
+//! Exit codes, and failures that end a command.
+
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// All was done.
+    Done,
+    /// The run failed, in part at least.
+    Failed,
+    /// The command line or the configuration is wrong.
+    Usage,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+        })
+    }
+}
+
+/// Why a command ended early, in sentences for the user, one a line.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) exit: Exit,
+    sentences: String,
+}
+
+impl Failure {
+    /// The user typed something that cannot be.
+    pub(super) fn usage(sentences: impl fmt::Display) -> Self {
+        Self { exit: Exit::Usage, sentences: sentences.to_string() }
+    }
+
+    /// The world did not play along.
+    pub(super) fn failed(sentences: impl fmt::Display) -> Self {
+        Self { exit: Exit::Failed, sentences: sentences.to_string() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sentences)
+    }
+}
+
+/// What happens when nobody reads standard output any more: for a text that is meant to be read,
+/// as by `| head`, that is the end and no failure.
+pub(super) fn reader_left(result: io::Result<()>) -> Result<Exit, Failure> {
+    match result {
+        Ok(()) => Ok(Exit::Done),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Done),
+        Err(error) => Err(Failure::failed(format_args!("standard output: {error}"))),
+    }
+}

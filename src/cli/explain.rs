@@ -1,0 +1,94 @@
+//! `explain`: which session and rule took each frame, or why it stayed behind.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+
+use super::exit::{Exit, Failure, reader_left};
+use super::sessions::SessionFlags;
+use super::story::{Line, StoryForm};
+use super::{inputs, terminal};
+use crate::dataplane::{Burst, Copies, Drops, MirrorTable, Sink, StepError, Verdict, Worker};
+
+/// Say of each frame which session and rule took it, or why it stayed behind.
+///
+/// One line a frame and network interface: number, time, flow, direction, and the end of its way.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  traffic-mirror explain in.pcap --config mirror.toml
+  traffic-mirror explain in.pcap --config mirror.toml --format json | jq 'select(.reason)'
+  traffic-mirror explain in.pcap --target 192.0.2.10 | head")]
+pub(super) struct ExplainFlags {
+    /// Capture: pcap or pcapng, plain, gzip or zstd; `-` is standard input.
+    #[arg(value_name = "INPUT", required = true)]
+    inputs: Vec<PathBuf>,
+
+    #[command(flatten)]
+    sessions: SessionFlags,
+
+    /// Lines for people, or a JSON object a line.
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = Form::Text)]
+    format: Form,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Form {
+    Text,
+    Json,
+}
+
+pub(super) fn run(flags: &ExplainFlags) -> Result<Exit, Failure> {
+    let table = flags.sessions.table()?;
+    let mut sources = inputs::open(&flags.inputs)?;
+    let mut worker = Worker::new(Arc::clone(&table)).forced_direction(flags.sessions.direction());
+    let form = match flags.format {
+        Form::Text => StoryForm::Text,
+        Form::Json => StoryForm::Json,
+    };
+    let mut teller = Teller { table, form, out: terminal::stdout(), frames: 0 };
+    let mut exit = Exit::Done;
+    for source in &mut sources {
+        match worker.run(source, &mut teller) {
+            Ok(()) => {}
+            Err(StepError::Source(error)) => {
+                terminal::complain(&error.to_string());
+                exit = Exit::Failed;
+            }
+            Err(StepError::Sink(error)) => return reader_left(Err(error)),
+        }
+        inputs::warn_of_link_types(source);
+    }
+    Ok(exit)
+}
+
+/// Prints what the worker's verdicts say.
+struct Teller<W> {
+    table: Arc<MirrorTable>,
+    form: StoryForm,
+    out: W,
+    frames: u64,
+}
+
+impl<W: Write> Sink for Teller<W> {
+    fn send(&mut self, _copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn witness(&mut self, burst: &Burst<'_>, verdicts: &[Verdict]) -> io::Result<()> {
+        for verdict in verdicts {
+            if let Some(frame) = burst.get(usize::from(verdict.frame)) {
+                let number = self.frames + u64::from(verdict.frame) + 1;
+                let line = Line::new(&self.table, number, frame, verdict);
+                self.out.write_all(line.print(self.form).as_bytes())?;
+            }
+        }
+        self.frames += u64::try_from(burst.len()).unwrap_or_default();
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}

@@ -1,0 +1,34 @@
+//! The captures of a command line, opened before anything is done with them.
+
+use std::path::PathBuf;
+
+use super::exit::Failure;
+use super::terminal;
+use crate::io::capture::CaptureSource;
+
+/// Opens all captures in the order in which they were named.
+pub(super) fn open(names: &[PathBuf]) -> Result<Vec<CaptureSource>, Failure> {
+    if names.iter().filter(|name| name.as_os_str() == "-").count() > 1 {
+        return Err(Failure::usage("INPUT `-`: standard input can be named once only"));
+    }
+    let mut sources = Vec::new();
+    let mut failures = Vec::new();
+    for name in names {
+        match CaptureSource::open(name) {
+            Ok(source) => sources.push(source),
+            Err(error) => failures.push(error.to_string()),
+        }
+    }
+    if failures.is_empty() { Ok(sources) } else { Err(Failure::failed(failures.join("\n"))) }
+}
+
+/// Says which link types were met that carry no IP in a way known here.
+pub(super) fn warn_of_link_types(source: &CaptureSource) {
+    for link_type in source.unsupported_link_types() {
+        terminal::warn(&format!(
+            "{}: link type {link_type} carries no IP in a way known here; its frames are counted \
+             as unsupported_link_type (read are Ethernet, raw IP, Linux cooked v1 and v2, BSD loopback)",
+            source.name()
+        ));
+    }
+}

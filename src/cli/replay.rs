@@ -1,0 +1,174 @@
+//! `replay`: captures in, encapsulated copies out.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+
+use super::clock::Stopwatch;
+use super::exit::{Exit, Failure};
+use super::inputs;
+use super::outputs::{FileSink, check_name};
+use super::progress::Progress;
+use super::report::Report;
+use super::sessions::SessionFlags;
+use super::terminal;
+use crate::dataplane::{Copies, Drops, MirrorTable, Sink, StepError, Worker};
+use crate::io::capture::CaptureSource;
+use crate::io::record::Precision;
+use crate::model::Direction;
+
+/// Mirror captures: read pcap or pcapng, write or send the encapsulated copies.
+///
+/// The output is byte-identical from run to run. At the end a table on standard error says what
+/// was received, mirrored, left behind (and why) and dropped.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  Everything to one collector, as it would arrive there:
+    traffic-mirror replay in.pcap --target 192.0.2.10 --virtual-network-id 42 --write out.pcap
+  The sessions of a file, with the reason of each copy as a comment in Wireshark:
+    traffic-mirror replay in.pcap --config mirror.toml --write out.pcapng
+  The sessions of a real account:
+    traffic-mirror replay in.pcap --config describe.json --config addresses.toml --write out.pcap
+  Only the numbers, for a program:
+    zcat in.pcap.gz | traffic-mirror replay - --config mirror.toml --report json")]
+pub(super) struct ReplayFlags {
+    /// Captures: pcap or pcapng, plain, gzip or zstd; `-` is standard input.
+    #[arg(value_name = "INPUT", required = true)]
+    inputs: Vec<PathBuf>,
+
+    #[command(flatten)]
+    sessions: SessionFlags,
+
+    /// Write the encapsulated frames: pcapng by the ending .pcapng, else pcap; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    write: Option<PathBuf>,
+
+    /// Replay all inputs N times.
+    #[arg(long = "loop", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    passes: u64,
+
+    /// How the report is printed: a table on standard error, and as JSON on standard output too.
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = ReportForm::Table)]
+    report: ReportForm,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReportForm {
+    Table,
+    Json,
+}
+
+/// What will be done: all names resolved, all files open.
+struct ReplayPlan {
+    table: Arc<MirrorTable>,
+    direction: Option<Direction>,
+    sources: Vec<CaptureSource>,
+    outputs: Outputs,
+    passes: u64,
+}
+
+/// Where the copies go.
+struct Outputs {
+    file: Option<FileSink>,
+}
+
+impl Sink for Outputs {
+    fn send(&mut self, copies: &Copies<'_>, drops: &mut Drops) -> std::io::Result<()> {
+        self.file.as_mut().map_or(Ok(()), |file| file.send(copies, drops))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.as_mut().map_or(Ok(()), Sink::flush)
+    }
+}
+
+pub(super) fn run(flags: &ReplayFlags) -> Result<Exit, Failure> {
+    let mut plan = plan(flags)?;
+    let stopwatch = Stopwatch::start();
+    let mut worker = Worker::new(Arc::clone(&plan.table)).forced_direction(plan.direction);
+    let mut troubles = Vec::new();
+    let driven = drive(&mut plan, &mut worker, &mut troubles);
+    let written = driven.and_then(|()| plan.outputs.file.take().map_or(Ok(()), FileSink::commit));
+    if let Err(error) = written {
+        troubles.push(error.to_string());
+    }
+    for source in &plan.sources {
+        inputs::warn_of_link_types(source);
+    }
+    for trouble in &troubles {
+        terminal::complain(trouble);
+    }
+    let report = Report::new(&plan.table, worker.counters(), stopwatch.elapsed());
+    terminal::say(&report.table());
+    if flags.report == ReportForm::Json {
+        let mut out = terminal::stdout();
+        let printed = out.write_all(report.json().as_bytes()).and_then(|()| out.flush());
+        printed.map_err(|error| Failure::failed(format_args!("standard output: {error}")))?;
+    }
+    Ok(if troubles.is_empty() { Exit::Done } else { Exit::Failed })
+}
+
+fn plan(flags: &ReplayFlags) -> Result<ReplayPlan, Failure> {
+    check(flags)?;
+    let table = flags.sessions.table()?;
+    let sources = inputs::open(&flags.inputs)?;
+    let nanosecond = sources.iter().any(CaptureSource::is_nanosecond);
+    let precision = if nanosecond { Precision::Nano } else { Precision::Micro };
+    let file = flags.write.as_ref().map(|path| FileSink::create(path, precision)).transpose();
+    Ok(ReplayPlan {
+        table,
+        direction: flags.sessions.direction(),
+        sources,
+        outputs: Outputs { file: file.map_err(Failure::failed)? },
+        passes: flags.passes,
+    })
+}
+
+/// What goes together on a command line and what does not.
+fn check(flags: &ReplayFlags) -> Result<(), Failure> {
+    if flags.passes > 1 && flags.inputs.iter().any(|input| input.as_os_str() == "-") {
+        let passes = flags.passes;
+        return Err(Failure::usage(format_args!(
+            "--loop `{passes}`: standard input comes only once"
+        )));
+    }
+    let Some(path) = &flags.write else { return Ok(()) };
+    if path.as_os_str() == "-" && flags.report == ReportForm::Json {
+        return Err(Failure::usage("--write `-`: standard output is taken by --report json"));
+    }
+    check_name(path, &flags.inputs)
+}
+
+/// Takes every capture through the worker, as often as asked for. A damaged capture ends for this
+/// pass, and the next one follows.
+fn drive(
+    plan: &mut ReplayPlan,
+    worker: &mut Worker,
+    troubles: &mut Vec<String>,
+) -> std::io::Result<()> {
+    let mut progress = Progress::new(&plan.sources, plan.passes);
+    for pass in 0..plan.passes {
+        for source in &mut plan.sources {
+            if pass > 0 {
+                source.rewind()?;
+            }
+            let ended = loop {
+                match worker.step(source, &mut plan.outputs) {
+                    Ok(true) => progress.step(source),
+                    Ok(false) => break Ok(()),
+                    Err(StepError::Source(error)) => break Err(error),
+                    Err(StepError::Sink(error)) => return Err(error),
+                }
+            };
+            progress.next(source);
+            match ended {
+                // Said once, however often the capture is read.
+                Err(error) if pass == 0 => troubles.push(error.to_string()),
+                _ => {}
+            }
+        }
+    }
+    plan.outputs.flush()
+}

@@ -1,0 +1,159 @@
+//! The report: what was received, mirrored, left behind and lost, as a table and as JSON.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
+
+use crate::dataplane::{Counters, DropCause, MirrorTable, NotMirrored, SessionCounters};
+
+/// What a run did, ready to be printed.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    received: u64,
+    mirrored: u64,
+    mirrored_bytes: u64,
+    dropped: BTreeMap<&'static str, u64>,
+    not_mirrored: BTreeMap<&'static str, u64>,
+    sessions: Vec<SessionReport>,
+    targets: Vec<TargetReport>,
+    elapsed_ns: u64,
+    #[serde(skip)]
+    frames: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct SessionReport {
+    traffic_mirror_session_id: String,
+    network_interface_id: String,
+    traffic_mirror_target_id: String,
+    session_number: u16,
+    virtual_network_id: u32,
+    mirrored: u64,
+    mirrored_bytes: u64,
+    truncated: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct TargetReport {
+    traffic_mirror_target_id: String,
+    address: String,
+    mirrored: u64,
+    mirrored_bytes: u64,
+}
+
+impl Report {
+    pub(super) fn new(table: &MirrorTable, counters: &Counters, elapsed: Duration) -> Self {
+        let dropped = DropCause::ALL.iter().map(|one| (one.label(), counters.dropped(*one)));
+        let behind = NotMirrored::ALL.iter().map(|one| (one.label(), counters.not_mirrored(*one)));
+        Self {
+            received: counters.received,
+            mirrored: counters.mirrored(),
+            mirrored_bytes: counters.mirrored_bytes(),
+            dropped: dropped.filter(|(_, count)| *count > 0).collect(),
+            not_mirrored: behind.filter(|(_, count)| *count > 0).collect(),
+            sessions: session_reports(table, counters),
+            targets: target_reports(table, counters),
+            elapsed_ns: u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX),
+            frames: counters.frames,
+        }
+    }
+
+    /// One JSON object on one line.
+    pub(super) fn json(&self) -> String {
+        serde_json::to_string(self).map(|text| text + "\n").unwrap_or_default()
+    }
+
+    /// Tables for a reader, 80 columns wide where names are short.
+    pub(super) fn table(&self) -> String {
+        let mut text = String::new();
+        let nanoseconds = u128::from(self.elapsed_ns.max(1));
+        let a_second = u128::from(self.frames) * 1_000_000_000 / nanoseconds;
+        let seconds = Duration::from_nanos(self.elapsed_ns).as_secs_f64();
+        let mut sums = columns(&["", "count", "bytes"]);
+        sums.add_row(["frames received", &self.received.to_string(), ""]);
+        sums.add_row(["mirrored", &self.mirrored.to_string(), &self.mirrored_bytes.to_string()]);
+        for (reason, count) in &self.not_mirrored {
+            sums.add_row([&*format!("not mirrored: {reason}"), &count.to_string(), ""]);
+        }
+        for (cause, count) in &self.dropped {
+            sums.add_row([&*format!("dropped: {cause}"), &count.to_string(), ""]);
+        }
+        let mut sessions = columns(&["session", "number", "VNI", "mirrored", "bytes", "truncated"]);
+        for one in &self.sessions {
+            let numbers = [
+                u64::from(one.session_number),
+                u64::from(one.virtual_network_id),
+                one.mirrored,
+                one.mirrored_bytes,
+                one.truncated,
+            ];
+            let cells = numbers.iter().map(ToString::to_string);
+            sessions.add_row(std::iter::once(one.traffic_mirror_session_id.clone()).chain(cells));
+        }
+        let mut targets = columns(&["target", "mirrored", "bytes"]);
+        for one in &self.targets {
+            let name = format!("{} {}", one.traffic_mirror_target_id, one.address);
+            targets.add_row([name, one.mirrored.to_string(), one.mirrored_bytes.to_string()]);
+        }
+        let tables = [sums, sessions, targets];
+        for table in tables.iter().filter(|table| !table.is_empty()) {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "{}\n", table.trim_fmt());
+        }
+        let _ = writeln!(text, "{seconds:.3} s, {a_second} frames a second");
+        text
+    }
+}
+
+fn columns(names: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(names.iter().copied());
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+fn session_reports(table: &MirrorTable, counters: &Counters) -> Vec<SessionReport> {
+    let pairs = table.sessions().iter().zip(&counters.sessions);
+    pairs
+        .map(|(session, counted)| {
+            let interface = table.interfaces().get(place(session.interface));
+            let target = table.targets().get(place(session.target));
+            SessionReport {
+                traffic_mirror_session_id: session.id.to_string(),
+                network_interface_id: interface.map(|one| one.id().to_string()).unwrap_or_default(),
+                traffic_mirror_target_id: target.map(|one| one.id.to_string()).unwrap_or_default(),
+                session_number: session.number.value(),
+                virtual_network_id: session.virtual_network_id.value(),
+                mirrored: counted.mirrored,
+                mirrored_bytes: counted.mirrored_bytes,
+                truncated: counted.truncated,
+            }
+        })
+        .collect()
+}
+
+fn target_reports(table: &MirrorTable, counters: &Counters) -> Vec<TargetReport> {
+    let pairs: Vec<(u32, &SessionCounters)> =
+        table.sessions().iter().map(|one| one.target).zip(&counters.sessions).collect();
+    let numbered = (0..).zip(table.targets());
+    numbered
+        .map(|(index, target)| {
+            let own = || pairs.iter().filter(|(of, _)| *of == index).map(|(_, counted)| counted);
+            TargetReport {
+                traffic_mirror_target_id: target.id.to_string(),
+                address: target.address.to_string(),
+                mirrored: own().map(|counted| counted.mirrored).sum(),
+                mirrored_bytes: own().map(|counted| counted.mirrored_bytes).sum(),
+            }
+        })
+        .collect()
+}
+
+fn place(index: u32) -> usize {
+    usize::try_from(index).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,109 @@
+//! Which sessions a command works with: from configuration, or one that the command line implies.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+
+use super::exit::Failure;
+use super::terminal;
+use crate::control::{CompileOptions, Registry, compile, config};
+use crate::dataplane::MirrorTable;
+use crate::model::{Direction, PacketLength, VirtualNetworkId, parse_target_address};
+
+/// What was typed about sessions.
+#[derive(Debug, Args)]
+pub(super) struct SessionFlags {
+    /// Configuration, TOML or (by the ending .json) what the AWS CLI prints; several are read as one.
+    #[arg(long, value_name = "FILE", required_unless_present = "target")]
+    config: Vec<PathBuf>,
+
+    /// Without --config: mirror everything to this address (port 4789 if left out).
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "config")]
+    target: Option<String>,
+
+    /// With --target: the VXLAN network identifier, 0 to 16777215 [default: drawn from the seed]
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "target",
+        conflicts_with = "config",
+        allow_negative_numbers = true
+    )]
+    virtual_network_id: Option<i64>,
+
+    /// With --target: copy only the first N bytes of a frame, 1 to 8500.
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "target",
+        conflicts_with = "config",
+        allow_negative_numbers = true
+    )]
+    packet_length: Option<i64>,
+
+    /// Take every frame as inbound or outbound, whatever its addresses say.
+    #[arg(long, value_name = "DIRECTION", value_enum)]
+    direction: Option<DirectionFlag>,
+
+    /// Network identifiers that nobody chose are drawn from this number.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+
+    /// Outer source address where the network interface has none.
+    #[arg(long, value_name = "ADDRESS")]
+    source: Option<IpAddr>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum DirectionFlag {
+    Ingress,
+    Egress,
+}
+
+impl SessionFlags {
+    /// The direction that was forced.
+    pub(super) fn direction(&self) -> Option<Direction> {
+        self.direction.map(|typed| match typed {
+            DirectionFlag::Ingress => Direction::Ingress,
+            DirectionFlag::Egress => Direction::Egress,
+        })
+    }
+
+    /// Reads, checks and compiles what was typed.
+    pub(super) fn table(&self) -> Result<Arc<MirrorTable>, Failure> {
+        let registry = match &self.target {
+            Some(target) => self.implied(target)?,
+            None => read(&self.config)?,
+        };
+        let options = CompileOptions { seed: self.seed, source_address: self.source };
+        Ok(Arc::new(compile(&registry, &options)))
+    }
+
+    /// One session with an accept-all filter in both directions.
+    fn implied(&self, target: &str) -> Result<Registry, Failure> {
+        let target = parse_target_address("--target", target).map_err(Failure::usage)?;
+        let vni = self.virtual_network_id.map(VirtualNetworkId::new).transpose();
+        let length = self.packet_length.map(PacketLength::new).transpose();
+        let vni = vni.map_err(as_option("--virtual-network-id"))?;
+        let length = length.map_err(as_option("--packet-length"))?;
+        Ok(Registry::accept_all(target, vni, length))
+    }
+}
+
+fn as_option(option: &'static str) -> impl Fn(crate::model::Invalid) -> Failure {
+    move |mut invalid| {
+        invalid.field = option;
+        Failure::usage(invalid)
+    }
+}
+
+/// Reads configuration files as one; says what is odd, fails with all that is wrong.
+pub(super) fn read<P: AsRef<Path>>(files: &[P]) -> Result<Registry, Failure> {
+    let (registry, warnings) = config::read_files(files).into_result().map_err(Failure::usage)?;
+    for warning in &warnings {
+        terminal::warn(&warning.to_string());
+    }
+    Ok(registry)
+}

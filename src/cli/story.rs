@@ -1,0 +1,287 @@
+//! One line of `explain`: a frame at an interface, in words and as JSON.
+
+use std::fmt::Write;
+
+use etherparse::IpNumber;
+use serde::Serialize;
+
+use crate::dataplane::{
+    FlowKey, Frame, Medium, MirrorTable, NotMirrored, Outcome, SessionEntry, Taken, Verdict,
+};
+use crate::model::{FilterRule, RuleAction};
+
+/// How lines are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StoryForm {
+    Text,
+    Json,
+}
+
+/// What is told of a frame at an interface.
+#[derive(Debug, Serialize)]
+pub(super) struct Line {
+    number: u64,
+    timestamp_ns: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network_interface_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    direction: Option<&'static str>,
+    #[serde(flatten)]
+    flow: Flow,
+    length: usize,
+    #[serde(flatten)]
+    end: End,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Flow {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destination: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    protocol: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destination_port: Option<u16>,
+    #[serde(skip)]
+    words: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+enum End {
+    Mirrored {
+        traffic_mirror_session_id: String,
+        session_number: u16,
+        #[serde(flatten)]
+        by: By,
+        virtual_network_id: u32,
+        mirrored_length: usize,
+        truncated: bool,
+    },
+    NotMirrored {
+        reason: &'static str,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        sessions: Vec<Passed>,
+    },
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum By {
+    Rule {
+        rule_number: u16,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        traffic_mirror_filter_rule_id: Option<String>,
+    },
+    Service {
+        network_service: &'static str,
+    },
+}
+
+/// A session that did not take the frame.
+#[derive(Debug, Serialize)]
+struct Passed {
+    traffic_mirror_session_id: String,
+    session_number: u16,
+    decision: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule_number: Option<u16>,
+}
+
+impl Line {
+    pub(super) fn new(
+        table: &MirrorTable,
+        number: u64,
+        frame: &Frame<'_>,
+        verdict: &Verdict,
+    ) -> Self {
+        let interface = table.interfaces().get(place(verdict.interface));
+        Self {
+            number,
+            timestamp_ns: frame.timestamp_ns,
+            network_interface_id: interface.map(|one| one.id().to_string()),
+            direction: interface.map(|_| verdict.direction.as_str()),
+            flow: flow(frame),
+            length: frame.bytes.len(),
+            end: end(table, frame, verdict),
+        }
+    }
+
+    pub(super) fn print(&self, form: StoryForm) -> String {
+        match form {
+            StoryForm::Json => {
+                serde_json::to_string(self).map(|line| line + "\n").unwrap_or_default()
+            }
+            StoryForm::Text => self.text(),
+        }
+    }
+
+    fn text(&self) -> String {
+        let (seconds, nanoseconds) =
+            (self.timestamp_ns / 1_000_000_000, self.timestamp_ns % 1_000_000_000);
+        let mut text = format!("{} {seconds}.{nanoseconds:09} {}", self.number, self.flow.words);
+        if let (Some(direction), Some(interface)) = (self.direction, &self.network_interface_id) {
+            let _ = write!(text, " {direction} {interface}");
+        }
+        let _ = match &self.end {
+            End::Mirrored {
+                traffic_mirror_session_id: id,
+                session_number,
+                by,
+                virtual_network_id,
+                mirrored_length,
+                truncated,
+            } => {
+                let by = match by {
+                    By::Rule { rule_number, traffic_mirror_filter_rule_id: None } => {
+                        format!("rule {rule_number}")
+                    }
+                    By::Rule { rule_number, traffic_mirror_filter_rule_id: Some(id) } => {
+                        format!("rule {rule_number} ({id})")
+                    }
+                    By::Service { network_service } => format!("network service {network_service}"),
+                };
+                let of = if *truncated { format!(" of {}", self.length) } else { String::new() };
+                writeln!(
+                    text,
+                    ": mirrored by session {session_number} ({id}), {by}; VNI {virtual_network_id}, {mirrored_length}{of} bytes"
+                )
+            }
+            End::NotMirrored { reason, sessions } => {
+                let passed: Vec<String> = sessions.iter().map(Passed::text).collect();
+                let passed = if passed.is_empty() {
+                    String::new()
+                } else {
+                    format!(" ({})", passed.join("; "))
+                };
+                writeln!(text, ": not mirrored, {reason}{passed}")
+            }
+        };
+        text
+    }
+}
+
+impl Passed {
+    fn text(&self) -> String {
+        let number = self.session_number;
+        match self.rule_number {
+            Some(rule) => format!("session {number}: {} by rule {rule}", self.decision),
+            None => format!("session {number}: {}", self.decision.replace('_', " ")),
+        }
+    }
+}
+
+fn end(table: &MirrorTable, frame: &Frame<'_>, verdict: &Verdict) -> End {
+    match verdict.outcome {
+        Outcome::Mirrored(taken) => mirrored(table, frame, taken)
+            .unwrap_or(End::NotMirrored { reason: "", sessions: Vec::new() }),
+        Outcome::NotMirrored(reason) => End::NotMirrored {
+            reason: reason.label(),
+            sessions: match reason {
+                NotMirrored::NoSessionMatched => passed(table, frame, verdict),
+                _ => Vec::new(),
+            },
+        },
+    }
+}
+
+fn mirrored(table: &MirrorTable, frame: &Frame<'_>, taken: Taken) -> Option<End> {
+    let session = table.sessions().get(place(taken.session))?;
+    let by = match rule(session, taken) {
+        Some(rule) => By::Rule {
+            rule_number: rule.number().value(),
+            traffic_mirror_filter_rule_id: rule.id.as_ref().map(ToString::to_string),
+        },
+        None => By::Service { network_service: crate::model::Filter::AMAZON_DNS },
+    };
+    let mirrored_length = frame.bytes.len().min(table.most_inner_len(taken.session));
+    Some(End::Mirrored {
+        traffic_mirror_session_id: session.id.to_string(),
+        session_number: session.number.value(),
+        by,
+        virtual_network_id: session.virtual_network_id.value(),
+        mirrored_length,
+        truncated: mirrored_length < frame.bytes.len(),
+    })
+}
+
+/// Why each session of the interface left the frame.
+fn passed(table: &MirrorTable, frame: &Frame<'_>, verdict: &Verdict) -> Vec<Passed> {
+    let Ok(key) = FlowKey::parse(frame.bytes) else { return Vec::new() };
+    let decisions = table.decisions(verdict.interface, verdict.direction, &key);
+    let numbered = (0..).zip(table.sessions());
+    numbered
+        .filter(|(_, session)| session.interface == verdict.interface)
+        .map(|(index, session)| {
+            let decision = decisions.iter().find(|decision| decision.taken.session == index);
+            let rejecting = decision.filter(|decision| decision.action == RuleAction::Reject);
+            let rule = rejecting.and_then(|decision| rule(session, decision.taken));
+            Passed {
+                traffic_mirror_session_id: session.id.to_string(),
+                session_number: session.number.value(),
+                decision: if rule.is_some() { "rejected" } else { "no_rule_matched" },
+                rule_number: rule.map(|rule| rule.number().value()),
+            }
+        })
+        .collect()
+}
+
+fn rule(session: &SessionEntry, taken: Taken) -> Option<&FilterRule> {
+    session.filter.all_rules().get(place(taken.rule))
+}
+
+fn flow(frame: &Frame<'_>) -> Flow {
+    if frame.medium == Medium::Unsupported {
+        return Flow {
+            words: format!("{} bytes of another link type", frame.bytes.len()),
+            ..Flow::default()
+        };
+    }
+    let Ok(key) = FlowKey::parse(frame.bytes) else {
+        return Flow { words: ether_words(frame.bytes), ..Flow::default() };
+    };
+    let (source, destination, ports) = (key.source(), key.destination(), key.ports());
+    let name = match key.protocol().map(|number| (number, IpNumber(number).keyword_str())) {
+        Some((_, Some(name))) => name.to_owned(),
+        Some((number, None)) => format!("protocol {number}"),
+        None => "protocol unknown".to_owned(),
+    };
+    let words = match ports {
+        Some((from, to)) => format!(
+            "{} > {} {name}",
+            std::net::SocketAddr::new(source, from),
+            std::net::SocketAddr::new(destination, to)
+        ),
+        None => format!("{source} > {destination} {name}"),
+    };
+    Flow {
+        source: Some(source.to_string()),
+        destination: Some(destination.to_string()),
+        protocol: key.protocol(),
+        source_port: ports.map(|ports| ports.0),
+        destination_port: ports.map(|ports| ports.1),
+        words,
+    }
+}
+
+fn ether_words(bytes: &[u8]) -> String {
+    let Ok((ethernet, _)) = etherparse::Ethernet2Header::from_slice(bytes) else {
+        return format!("{} bytes, too short for Ethernet", bytes.len());
+    };
+    match ethernet.ether_type.0 {
+        0x0806 => "ARP".to_owned(),
+        0x88cc => "LLDP".to_owned(),
+        0x0800 => "IPv4, unsound".to_owned(),
+        0x86dd => "IPv6, unsound".to_owned(),
+        0x8100 | 0x88a8 | 0x9100 => "VLAN-tagged, not IP".to_owned(),
+        length if length < 0x0600 => "802.3 LLC".to_owned(),
+        other => format!("EtherType 0x{other:04x}"),
+    }
+}
+
+fn place(index: u32) -> usize {
+    usize::try_from(index).unwrap_or(usize::MAX)
+}
