@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use traffic_mirror::dataplane::{Burst, Medium, Source};
-use traffic_mirror::io::CaptureSource;
+use traffic_mirror::io::capture::CaptureSource;
 use traffic_mirror::model::Direction;
 
 /// Compressed input may hold far more than it is long; this much is enough to find out.
@@ -53,8 +53,8 @@ fn read_all(mut source: impl Source) -> (Vec<Read>, Option<String>) {
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    let mapped = CaptureSource::from_bytes(bytes.to_vec()).map(read_all);
-    let streamed = CaptureSource::from_reader(std::io::Cursor::new(bytes.to_vec())).map(read_all);
+    let mapped = CaptureSource::from_bytes("fuzz", bytes.to_vec()).map(read_all);
+    let streamed = CaptureSource::from_reader("fuzz", std::io::Cursor::new(bytes.to_vec())).map(read_all);
     match (mapped, streamed) {
         (Ok(mapped), Ok(streamed)) => assert_eq!(mapped, streamed),
         (Err(mapped), Err(streamed)) => assert_eq!(mapped.to_string(), streamed.to_string()),
