@@ -137,9 +137,14 @@ impl PortWords {
         // At most 63 rules, so at most 127 stretches of ports and as many classes.
         let mut known: Vec<u64> = Vec::new();
         for (high, page_of) in (0..=u8::MAX).zip(these.pages.iter_mut()) {
+            let first = u16::from_be_bytes([high, 0]);
             let mut page = [0; 256];
-            for (low, class) in (0..=u8::MAX).zip(page.iter_mut()) {
-                *class = class_of(allowed(ranges, u16::from_be_bytes([high, low])), &mut known);
+            if is_cut(ranges, first) {
+                for (low, class) in (0..=u8::MAX).zip(page.iter_mut()) {
+                    *class = class_of(allowed(ranges, first | u16::from(low)), &mut known);
+                }
+            } else {
+                page.fill(class_of(allowed(ranges, first), &mut known));
             }
             let place = these.classes.iter().position(|old| *old == page).unwrap_or_else(|| {
                 these.classes.push(page);
@@ -163,6 +168,14 @@ impl PortWords {
         let class = self.classes.get(page).map_or(0, |page| byte_at(page, low));
         at(&self.words, class)
     }
+}
+
+/// Whether some range begins or ends between the 256 ports from `first` on.
+fn is_cut(ranges: &[(u64, Option<PortRange>)], first: u16) -> bool {
+    let last = first | 0x00ff;
+    let holds = |port: u16| (first..=last).contains(&port);
+    let mut ranges = ranges.iter().filter_map(|(_, range)| *range);
+    ranges.any(|range| holds(range.from_port()) || holds(range.to_port()))
 }
 
 fn allowed(ranges: &[(u64, Option<PortRange>)], port: u16) -> u64 {

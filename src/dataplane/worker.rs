@@ -138,9 +138,6 @@ impl Worker {
             return self.leave(index, NotMirrored::UnsupportedLinkType);
         }
         let key = FlowKey::parse(frame.bytes);
-        if let Some(owner) = self.table.membership().only_owner(frame) {
-            return self.judge(index, frame, &key, owner);
-        }
         let mut owners = std::mem::take(&mut self.owners);
         self.table.membership().owners(frame, key.as_ref().ok(), &mut owners);
         if owners.is_empty() {
