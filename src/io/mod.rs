@@ -1,2 +1,7 @@
 //! Doors: capture files, memory, UDP sockets, pace. Everything that touches the world for the
 //! data plane, and in `sys` the only `unsafe` of the crate.
+
+pub mod pace;
+pub mod stop;
+
+pub use stop::StopFlag;
