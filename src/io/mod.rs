@@ -3,5 +3,7 @@
 
 pub mod pace;
 pub mod stop;
+mod sys;
+pub mod udp;
 
 pub use stop::StopFlag;

@@ -1,0 +1,14 @@
+//! System calls that no library wraps as we need them: the only `unsafe` of the crate.
+//!
+//! What belongs here: one call or one small group of calls a file, behind a safe function, each
+//! block with the invariant and who keeps it. What does not: any decision about what the numbers
+//! that come back mean.
+
+#![expect(unsafe_code, reason = "the one place for it: system calls on memory that we own")]
+
+pub(crate) mod error_queue;
+pub(crate) mod option;
+pub(crate) mod recvmmsg;
+pub(crate) mod resource;
+pub(crate) mod sendmmsg;
+pub(crate) mod signal;
