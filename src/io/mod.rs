@@ -2,6 +2,7 @@
 //! data plane, and in `sys` the only `unsafe` of the crate.
 
 pub mod pace;
+pub mod receive;
 pub mod stop;
 mod sys;
 pub mod udp;

@@ -44,7 +44,7 @@ pub(super) struct Path {
     pub(super) refused: u64,
     /// Any other ICMP error that came back.
     pub(super) unreachable: u64,
-    /// Length of what was sent, as Ethernet frames.
+    /// Length of the inner frames in them.
     pub(super) sent_bytes: u64,
 }
 
@@ -71,9 +71,8 @@ impl Path {
 
     /// Counts a datagram that the kernel took: a VXLAN header and so many bytes.
     pub(super) fn count(&mut self, inner_len: usize) {
-        let outer_len = if self.way.destination.is_ipv4() { 50 } else { 70 };
         self.sent += 1;
-        self.sent_bytes += u64::try_from(inner_len).unwrap_or(u64::MAX) + outer_len;
+        self.sent_bytes += u64::try_from(inner_len).unwrap_or_default();
     }
 
     /// Sees to it that there is a socket for a hash, from 0 to 127.

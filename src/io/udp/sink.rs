@@ -22,7 +22,7 @@ pub struct TargetReport {
     pub destination: SocketAddr,
     /// Datagrams that the kernel took.
     pub sent: u64,
-    /// Their length as Ethernet frames, outer headers and all.
+    /// The length of the inner frames in them, cut as the sessions say, without encapsulation.
     pub sent_bytes: u64,
     /// How many ICMP port unreachable came back: nobody listens there. Hosts answer so only now
     /// and then, so this is at most the number of datagrams that were refused.

@@ -60,6 +60,10 @@ fn closed_port() -> SocketAddr {
 #[test]
 fn header_and_frame_leave_from_the_port_of_the_flow() {
     for address in ["127.0.0.1", "::1"] {
+        if UdpSocket::bind((address, 0)).is_err() {
+            eprintln!("NOT RUN: this host has no {address}");
+            continue;
+        }
         let listener = listener(address);
         let way = way(listener.local_addr().unwrap(), address);
         let copies = vec![
@@ -76,9 +80,7 @@ fn header_and_frame_leave_from_the_port_of_the_flow() {
         assert_eq!((got[1].0.as_slice(), got[1].1.port()), (&vxlan[..], 65_535));
         assert_eq!(sink.take_warnings(), Vec::<String>::new());
         let report = sink.target_reports()[0];
-        let outer_len = if address == "::1" { 70 } else { 50 };
-        assert_eq!((report.target, report.sent), (3, 2));
-        assert_eq!(report.sent_bytes, 2 * outer_len + 60);
+        assert_eq!((report.target, report.sent, report.sent_bytes), (3, 2, 60));
     }
 }
 
