@@ -15,6 +15,7 @@ mod progress;
 mod replay;
 mod report;
 mod sessions;
+mod signals;
 mod story;
 mod terminal;
 

@@ -4,8 +4,77 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::exit::Failure;
-use crate::dataplane::{Copies, Drops, Sink};
+use crate::dataplane::{Burst, Copies, Drops, Sink, Verdict};
+use crate::io::StopFlag;
+use crate::io::pace::{PacedSink, Speed};
 use crate::io::record::{OutputFile, PcapSink, PcapngSink, Precision};
+use crate::io::udp::{TargetReport, UdpSink};
+
+/// All places that the copies of a replay go to, at the speed that was asked for.
+pub(super) struct Outputs(PacedSink<Places>);
+
+/// The file holds every copy, also one that a target could not be sent.
+struct Places {
+    udp: Option<UdpSink>,
+    file: Option<FileSink>,
+}
+
+impl Outputs {
+    pub(super) fn new(file: Option<FileSink>, send: bool, speed: Speed, stop: StopFlag) -> Self {
+        let places = Places { udp: send.then(UdpSink::new), file };
+        Self(PacedSink::new(places, speed, stop))
+    }
+
+    /// Says that a capture begins.
+    pub(super) fn begin_pass(&mut self) {
+        self.0.begin_pass();
+    }
+
+    /// Gives the file its name.
+    pub(super) fn commit(&mut self) -> io::Result<()> {
+        self.0.inner_mut().file.take().map_or(Ok(()), FileSink::commit)
+    }
+
+    /// What the user should hear of the sockets.
+    pub(super) fn take_warnings(&mut self) -> Vec<String> {
+        self.0.inner_mut().udp.as_mut().map(UdpSink::take_warnings).unwrap_or_default()
+    }
+
+    /// What came back from each target.
+    pub(super) fn target_reports(&self) -> Vec<TargetReport> {
+        self.0.inner().udp.as_ref().map(UdpSink::target_reports).unwrap_or_default()
+    }
+}
+
+impl Sink for Outputs {
+    fn send(&mut self, copies: &Copies<'_>, drops: &mut Drops) -> io::Result<()> {
+        self.0.send(copies, drops)
+    }
+
+    fn witness(&mut self, burst: &Burst<'_>, verdicts: &[Verdict]) -> io::Result<()> {
+        self.0.witness(burst, verdicts)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Sink for Places {
+    fn send(&mut self, copies: &Copies<'_>, drops: &mut Drops) -> io::Result<()> {
+        if let Some(udp) = &mut self.udp {
+            udp.send(copies, drops)?;
+        }
+        self.file.as_mut().map_or(Ok(()), |file| file.send(copies, drops))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if let Some(udp) = &mut self.udp {
+            udp.flush()?;
+        }
+        self.file.as_mut().map_or(Ok(()), Sink::flush)
+    }
+}
 
 /// A capture file that is being written.
 pub(super) enum FileSink {

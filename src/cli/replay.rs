@@ -9,13 +9,16 @@ use clap::{Args, ValueEnum};
 use super::clock::Stopwatch;
 use super::exit::{Exit, Failure};
 use super::inputs;
-use super::outputs::{FileSink, check_name};
+use super::outputs::{FileSink, Outputs, check_name};
 use super::progress::Progress;
 use super::report::Report;
 use super::sessions::SessionFlags;
+use super::signals::stop_on_signal;
 use super::terminal;
-use crate::dataplane::{Copies, Drops, MirrorTable, Sink, StepError, Worker};
+use crate::dataplane::{MirrorTable, Sink, StepError, Worker};
+use crate::io::StopFlag;
 use crate::io::capture::CaptureSource;
+use crate::io::pace::Speed;
 use crate::io::record::Precision;
 use crate::model::Direction;
 
@@ -31,6 +34,9 @@ use crate::model::Direction;
     traffic-mirror replay in.pcap --config mirror.toml --write out.pcapng
   The sessions of a real account:
     traffic-mirror replay in.pcap --config describe.json --config addresses.toml --write out.pcap
+  Send to the collectors, at the pace of the capture or at another:
+    traffic-mirror replay in.pcap --config mirror.toml --send
+    traffic-mirror replay in.pcap --config mirror.toml --send --speed 50kpps --loop 10
   Only the numbers, for a program:
     zcat in.pcap.gz | traffic-mirror replay - --config mirror.toml --report json")]
 pub(super) struct ReplayFlags {
@@ -44,6 +50,15 @@ pub(super) struct ReplayFlags {
     /// Write the encapsulated frames: pcapng by the ending .pcapng, else pcap; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
+
+    /// Send each copy as UDP to its target.
+    #[arg(long)]
+    send: bool,
+
+    /// How fast: max (default without --send), original (default with it), 2x, 50kpps, 1Gbps.
+    /// Packets and bits are those of the copies, as Ethernet frames.
+    #[arg(long, value_name = "SPEED")]
+    speed: Option<Speed>,
 
     /// Replay all inputs N times.
     #[arg(long = "loop", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
@@ -67,21 +82,8 @@ struct ReplayPlan {
     sources: Vec<CaptureSource>,
     outputs: Outputs,
     passes: u64,
-}
-
-/// Where the copies go.
-struct Outputs {
-    file: Option<FileSink>,
-}
-
-impl Sink for Outputs {
-    fn send(&mut self, copies: &Copies<'_>, drops: &mut Drops) -> std::io::Result<()> {
-        self.file.as_mut().map_or(Ok(()), |file| file.send(copies, drops))
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.file.as_mut().map_or(Ok(()), Sink::flush)
-    }
+    /// Set by a signal, where the run may last as long as its capture did.
+    stop: StopFlag,
 }
 
 pub(super) fn run(flags: &ReplayFlags) -> Result<Exit, Failure> {
@@ -90,17 +92,19 @@ pub(super) fn run(flags: &ReplayFlags) -> Result<Exit, Failure> {
     let mut worker = Worker::new(Arc::clone(&plan.table)).forced_direction(plan.direction);
     let mut troubles = Vec::new();
     let driven = drive(&mut plan, &mut worker, &mut troubles);
-    let written = driven.and_then(|()| plan.outputs.file.take().map_or(Ok(()), FileSink::commit));
+    let written = driven.and_then(|()| plan.outputs.commit());
     if let Err(error) = written {
         troubles.push(error.to_string());
     }
     for source in &plan.sources {
         inputs::warn_of_link_types(source);
     }
+    plan.outputs.take_warnings().iter().for_each(|warning| terminal::warn(warning));
     for trouble in &troubles {
         terminal::complain(trouble);
     }
-    let report = Report::new(&plan.table, worker.counters(), stopwatch.elapsed());
+    let mut report = Report::new(&plan.table, worker.counters(), stopwatch.elapsed());
+    report.add_sent(&plan.outputs.target_reports());
     terminal::say(&report.table());
     if flags.report == ReportForm::Json {
         let mut out = terminal::stdout();
@@ -117,12 +121,19 @@ fn plan(flags: &ReplayFlags) -> Result<ReplayPlan, Failure> {
     let nanosecond = sources.iter().any(CaptureSource::is_nanosecond);
     let precision = if nanosecond { Precision::Nano } else { Precision::Micro };
     let file = flags.write.as_ref().map(|path| FileSink::create(path, precision)).transpose();
+    let default_speed = if flags.send { Speed::ORIGINAL } else { Speed::Max };
+    let speed = flags.speed.unwrap_or(default_speed);
+    let stop = StopFlag::new();
+    if flags.send {
+        stop_on_signal(stop.clone()).map_err(Failure::failed)?;
+    }
     Ok(ReplayPlan {
         table,
         direction: flags.sessions.direction(),
         sources,
-        outputs: Outputs { file: file.map_err(Failure::failed)? },
+        outputs: Outputs::new(file.map_err(Failure::failed)?, flags.send, speed, stop.clone()),
         passes: flags.passes,
+        stop,
     })
 }
 
@@ -154,7 +165,11 @@ fn drive(
             if pass > 0 {
                 source.rewind()?;
             }
+            plan.outputs.begin_pass();
             let ended = loop {
+                if plan.stop.is_set() {
+                    return plan.outputs.flush();
+                }
                 match worker.step(source, &mut plan.outputs) {
                     Ok(true) => progress.step(source),
                     Ok(false) => break Ok(()),

@@ -42,9 +42,23 @@ struct TargetReport {
     address: String,
     mirrored: u64,
     mirrored_bytes: u64,
+    /// How many answers said that nobody listens; such a copy did leave.
+    refused: u64,
+    /// How many answers said that the target cannot be reached.
+    unreachable: u64,
 }
 
 impl Report {
+    /// Takes in what came back from the targets that copies were sent to.
+    pub(super) fn add_sent(&mut self, sent: &[crate::io::udp::TargetReport]) {
+        for of_path in sent {
+            if let Some(target) = self.targets.get_mut(place(of_path.target)) {
+                target.refused += of_path.refused;
+                target.unreachable += of_path.unreachable;
+            }
+        }
+    }
+
     pub(super) fn new(table: &MirrorTable, counters: &Counters, elapsed: Duration) -> Self {
         let dropped = DropCause::ALL.iter().map(|one| (one.label(), counters.dropped(*one)));
         let behind = NotMirrored::ALL.iter().map(|one| (one.label(), counters.not_mirrored(*one)));
@@ -93,10 +107,11 @@ impl Report {
             let cells = numbers.iter().map(ToString::to_string);
             sessions.add_row(std::iter::once(one.traffic_mirror_session_id.clone()).chain(cells));
         }
-        let mut targets = columns(&["target", "mirrored", "bytes"]);
+        let mut targets = columns(&["target", "mirrored", "bytes", "refused"]);
         for one in &self.targets {
             let name = format!("{} {}", one.traffic_mirror_target_id, one.address);
-            targets.add_row([name, one.mirrored.to_string(), one.mirrored_bytes.to_string()]);
+            let numbers = [one.mirrored, one.mirrored_bytes, one.refused + one.unreachable];
+            targets.add_row(std::iter::once(name).chain(numbers.iter().map(ToString::to_string)));
         }
         let tables = [sums, sessions, targets];
         for table in tables.iter().filter(|table| !table.is_empty()) {
@@ -149,6 +164,8 @@ fn target_reports(table: &MirrorTable, counters: &Counters) -> Vec<TargetReport>
                 address: target.address.to_string(),
                 mirrored: own().map(|counted| counted.mirrored).sum(),
                 mirrored_bytes: own().map(|counted| counted.mirrored_bytes).sum(),
+                refused: 0,
+                unreachable: 0,
             }
         })
         .collect()

@@ -1,6 +1,7 @@
 //! A mirrored copy: outer headers that we own, inner bytes that the source lent.
 
 use std::ops::Deref;
+use std::ops::Range;
 
 use super::frame::Frame;
 use super::outer::OuterTemplate;
@@ -156,6 +157,13 @@ impl<'a> Copies<'a> {
     #[must_use]
     pub fn get(&self, index: usize) -> Option<MirroredCopy<'a>> {
         self.copies.get(index).and_then(|copy| self.resolve(copy))
+    }
+
+    /// Some of them; none where the range reaches behind the last. What a sink then names in
+    /// [`Drops`](super::Drops) counts from the start of the range.
+    #[must_use]
+    pub fn slice(&self, range: Range<usize>) -> Self {
+        Self { copies: self.copies.get(range).unwrap_or_default(), ..*self }
     }
 
     /// The copies in order.

@@ -5,5 +5,11 @@
 //! packets (`dataplane`), configuration (`control`), words for the user (`cli`).
 
 pub mod capture;
+pub mod pace;
+pub mod receive;
 pub mod record;
+pub mod stop;
 pub(crate) mod sys;
+pub mod udp;
+
+pub use stop::StopFlag;

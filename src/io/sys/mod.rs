@@ -1,7 +1,17 @@
-//! The only `unsafe` of the crate: memory mappings, prefetch, and the system calls that no safe
-//! library offers in the shape we need. Each block names its invariant and who keeps it.
-#![expect(unsafe_code, reason = "this is the one place for it")]
+//! System calls and instructions that no library wraps as we need them: the only `unsafe` of the
+//! crate.
+//!
+//! What belongs here: one call or one small group of calls a file, behind a safe function, each
+//! block with the invariant and who keeps it. What does not: any decision about what the numbers
+//! that come back mean.
+#![expect(unsafe_code, reason = "the one place for it")]
 
+pub(crate) mod error_queue;
 mod map;
+pub(crate) mod option;
+pub(crate) mod recvmmsg;
+pub(crate) mod resource;
+pub(crate) mod sendmmsg;
+pub(crate) mod signal;
 
 pub(crate) use map::{Map, prefetch};

@@ -1,0 +1,111 @@
+//! The arithmetic of due times: exact, without a clock of its own.
+
+use super::speed::{Ratio, Speed};
+
+const SECOND_NS: u64 = 1_000_000_000;
+
+/// How long before its due time a copy may leave at a rate. A sleep overshoots by some 60 us, so
+/// copies leave in small groups; half a millisecond keeps well inside of the promised whole one.
+pub const RATE_AHEAD_NS: u64 = 500_000;
+
+/// The same where the recorded gaps matter: about what a sleep overshoots by.
+pub const RECORDED_AHEAD_NS: u64 = 50_000;
+
+/// At a rate, a delay longer than this is not caught up with: a source that pauses for an hour
+/// is not followed by an hour's worth of copies at full speed.
+const MAX_DEBT_NS: u64 = SECOND_NS;
+
+/// Says when each copy is due. All times are nanoseconds of the caller's clock.
+///
+/// At a rate, copy number k is due when k copies (or the bits of the k copies before it) take
+/// that long; computed from the start with whole numbers, so that nothing drifts. As recorded, a
+/// copy is due as long after the start of the pass as its frame is behind the first frame.
+#[derive(Debug, Clone)]
+pub struct Pacer {
+    speed: Speed,
+    start_ns: Option<u64>,
+    last_due_ns: u64,
+    counted: u64,
+    first_timestamp_ns: Option<u64>,
+}
+
+impl Pacer {
+    /// A pacer that starts with the first copy it is asked about.
+    #[must_use]
+    pub const fn new(speed: Speed) -> Self {
+        Self { speed, start_ns: None, last_due_ns: 0, counted: 0, first_timestamp_ns: None }
+    }
+
+    /// The speed.
+    #[must_use]
+    pub const fn speed(&self) -> Speed {
+        self.speed
+    }
+
+    /// How long before its due time a copy may leave.
+    #[must_use]
+    pub const fn ahead_ns(&self) -> u64 {
+        match self.speed {
+            Speed::Max => u64::MAX,
+            Speed::Recorded(_) => RECORDED_AHEAD_NS,
+            Speed::PacketsPerSecond(_) | Speed::BitsPerSecond(_) => RATE_AHEAD_NS,
+        }
+    }
+
+    /// Says that the capture starts anew, or that another begins: the next frame is due when the
+    /// last one was. Rates go on as they were.
+    pub fn begin_pass(&mut self) {
+        self.first_timestamp_ns = None;
+        if let (Some(start_ns), Speed::Recorded(_)) = (&mut self.start_ns, self.speed) {
+            *start_ns = self.last_due_ns.max(*start_ns);
+        }
+    }
+
+    /// Hears of a frame, mirrored or not: recorded time runs from the first frame to the last.
+    pub fn observe(&mut self, now_ns: u64, timestamp_ns: u64) {
+        if let Speed::Recorded(times) = self.speed {
+            let due_ns = self.recorded_due(times, now_ns, timestamp_ns);
+            self.last_due_ns = self.last_due_ns.max(due_ns);
+        }
+    }
+
+    /// When the next copy is due; asking twice changes nothing. `timestamp_ns` is that of its
+    /// frame, zero where it has none.
+    pub fn due_ns(&mut self, now_ns: u64, timestamp_ns: u64) -> u64 {
+        match self.speed {
+            Speed::Max => now_ns,
+            Speed::Recorded(times) => self.recorded_due(times, now_ns, timestamp_ns),
+            Speed::PacketsPerSecond(rate) | Speed::BitsPerSecond(rate) => {
+                self.rate_due(rate, now_ns)
+            }
+        }
+    }
+
+    /// Counts the copy that was asked about as gone; `len` is its length in bytes.
+    pub fn count(&mut self, len: usize) {
+        let units = match self.speed {
+            Speed::BitsPerSecond(_) => u64::try_from(len).unwrap_or(u64::MAX).saturating_mul(8),
+            _ => 1,
+        };
+        self.counted = self.counted.saturating_add(units);
+    }
+
+    fn rate_due(&mut self, rate: Ratio, now_ns: u64) -> u64 {
+        let taken_ns = rate.divide(u128::from(self.counted) * u128::from(SECOND_NS));
+        let start_ns = self.start_ns.get_or_insert(now_ns);
+        let debt_ns = now_ns.saturating_sub(start_ns.saturating_add(taken_ns));
+        *start_ns = start_ns.saturating_add(debt_ns.saturating_sub(MAX_DEBT_NS));
+        start_ns.saturating_add(taken_ns)
+    }
+
+    /// A frame without a time, or with one before the first, is due at once.
+    fn recorded_due(&mut self, times: Ratio, now_ns: u64, timestamp_ns: u64) -> u64 {
+        let start_ns = *self.start_ns.get_or_insert(now_ns);
+        if timestamp_ns == 0 {
+            return start_ns;
+        }
+        let first_ns = *self.first_timestamp_ns.get_or_insert(timestamp_ns);
+        let gap_ns = timestamp_ns.saturating_sub(first_ns);
+        start_ns.saturating_add(times.divide(u128::from(gap_ns)))
+    }
+}

@@ -1,0 +1,110 @@
+//! A sink that holds copies back until they are due.
+
+use std::io;
+use std::ops::Range;
+
+use super::gate::{Gate, Queued};
+use super::{Clock, MonotonicClock, Pacer, Speed};
+use crate::dataplane::{Burst, Copies, DropCause, Drops, MirroredCopy, Sink, Verdict};
+use crate::io::StopFlag;
+
+/// Cuts each burst into groups and gives each group to the sink behind it when it is due.
+///
+/// Once the flag is set nothing is waited for any more: what has not left by then is dropped as
+/// [`DropCause::Interrupted`]. At [`Speed::Max`] bursts pass whole.
+#[derive(Debug)]
+pub struct PacedSink<S, C = MonotonicClock> {
+    inner: S,
+    gate: Gate<C>,
+    group_drops: Drops,
+}
+
+impl<S> PacedSink<S> {
+    /// Paces `inner` by the real clock.
+    #[must_use]
+    pub fn new(inner: S, speed: Speed, stop: StopFlag) -> Self {
+        Self::with_clock(inner, MonotonicClock::start(), speed, stop)
+    }
+}
+
+impl<S, C> PacedSink<S, C> {
+    /// Paces `inner` by any clock.
+    pub fn with_clock(inner: S, clock: C, speed: Speed, stop: StopFlag) -> Self {
+        let gate = Gate { clock, pacer: Pacer::new(speed), stop };
+        Self { inner, gate, group_drops: Drops::default() }
+    }
+
+    /// Says that the capture starts anew, or that another begins. See [`Pacer::begin_pass`].
+    pub fn begin_pass(&mut self) {
+        self.gate.pacer.begin_pass();
+    }
+
+    /// The sink behind.
+    #[must_use]
+    pub const fn inner(&self) -> &S {
+        &self.inner
+    }
+
+    /// The sink behind, to be changed.
+    #[must_use]
+    pub const fn inner_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+}
+
+impl<S: Sink, C> PacedSink<S, C> {
+    fn send_group(
+        &mut self,
+        copies: &Copies<'_>,
+        range: Range<usize>,
+        drops: &mut Drops,
+    ) -> io::Result<()> {
+        self.group_drops.clear();
+        let offset = range.start;
+        let sent = self.inner.send(&copies.slice(range), &mut self.group_drops);
+        for (index, cause) in self.group_drops.lost() {
+            drops.push(offset + index, *cause);
+        }
+        sent
+    }
+}
+
+impl<S: Sink, C: Clock> Sink for PacedSink<S, C> {
+    fn send(&mut self, copies: &Copies<'_>, drops: &mut Drops) -> io::Result<()> {
+        if self.gate.pacer.speed() == Speed::Max {
+            return self.inner.send(copies, drops);
+        }
+        let mut first = 0;
+        while first < copies.len() {
+            let rest = copies.slice(first..copies.len());
+            let Some(group_len) = self.gate.await_group((0..rest.len()).map(|i| queued(&rest, i)))
+            else {
+                (first..copies.len()).for_each(|index| drops.push(index, DropCause::Interrupted));
+                return Ok(());
+            };
+            self.send_group(copies, first..first + group_len, drops)?;
+            first += group_len;
+        }
+        Ok(())
+    }
+
+    fn witness(&mut self, burst: &Burst<'_>, verdicts: &[Verdict]) -> io::Result<()> {
+        if matches!(self.gate.pacer.speed(), Speed::Recorded(_)) {
+            let now_ns = self.gate.clock.now_ns();
+            burst.iter().for_each(|frame| self.gate.pacer.observe(now_ns, frame.timestamp_ns));
+        }
+        self.inner.witness(burst, verdicts)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+fn queued(copies: &Copies<'_>, index: usize) -> Queued {
+    let copy = copies.get(index);
+    Queued {
+        timestamp_ns: copy.map_or(0, |copy| copy.frame().timestamp_ns),
+        len: copy.as_ref().map_or(0, MirroredCopy::len),
+    }
+}

@@ -1,0 +1,51 @@
+//! What a socket with `IP_RECVERR` was told of its earlier datagrams (`MSG_ERRQUEUE`).
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use libc::{c_int, c_void, cmsghdr, msghdr, sock_extended_err};
+
+/// Room for the extended error, the offender's address and the time, aligned for a header.
+type Control = [u64; 32];
+
+/// Takes the next message out of the queue: its errno where a host or router sent it, zero where
+/// this host itself did. Nothing where the queue is empty. Never waits.
+pub(crate) fn next_error(socket: BorrowedFd<'_>) -> Option<c_int> {
+    let mut control: Control = [0; 32];
+    // SAFETY: `msghdr` is numbers and raw pointers, for which all bits zero are a value: a
+    // message of no address and no bytes.
+    let mut message: msghdr = unsafe { std::mem::zeroed() };
+    message.msg_control = control.as_mut_ptr().cast::<c_void>();
+    message.msg_controllen = size_of::<Control>();
+    let flags = libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT;
+    // SAFETY: `message` names `control` alone, with its own length, and both live across the
+    // call; the kernel writes no more than that length.
+    let taken = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) };
+    (taken >= 0).then(|| errno_from_afar(&message))
+}
+
+fn errno_from_afar(message: &msghdr) -> c_int {
+    // SAFETY: `message` was filled by `recvmsg` just now and its control buffer still lives.
+    let mut header = unsafe { libc::CMSG_FIRSTHDR(message) };
+    // SAFETY: where it is not null, `header` points at a whole header within the control buffer,
+    // which the two CMSG macros see to.
+    while let Some(current) = unsafe { header.as_ref() } {
+        if is_extended_error(current) {
+            // SAFETY: such a message begins with a whole extended error (linux/errqueue.h);
+            // it is read without asking for alignment.
+            let error: sock_extended_err =
+                unsafe { libc::CMSG_DATA(current).cast::<sock_extended_err>().read_unaligned() };
+            let from_afar = error.ee_origin != libc::SO_EE_ORIGIN_LOCAL;
+            return if from_afar { c_int::try_from(error.ee_errno).unwrap_or(0) } else { 0 };
+        }
+        // SAFETY: as for the first header.
+        header = unsafe { libc::CMSG_NXTHDR(message, current) };
+    }
+    0
+}
+
+const fn is_extended_error(header: &cmsghdr) -> bool {
+    matches!(
+        (header.cmsg_level, header.cmsg_type),
+        (libc::SOL_IP, libc::IP_RECVERR) | (libc::SOL_IPV6, libc::IPV6_RECVERR)
+    )
+}

@@ -1,0 +1,50 @@
+//! Socket options that are one number, where no library names them.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use libc::{c_int, socklen_t};
+
+/// Sets option `name` of `level` to a number.
+pub(crate) fn set_number(
+    socket: BorrowedFd<'_>,
+    level: c_int,
+    name: c_int,
+    value: c_int,
+) -> io::Result<()> {
+    let len = len_of::<c_int>();
+    let place = (&raw const value).cast();
+    // SAFETY: `place` points at `len` bytes of `value`, which lives across the call and is only
+    // read; the descriptor is open as long as it is borrowed.
+    let failed = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, place, len) };
+    if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// How many datagrams the kernel took for the socket and had to throw away, for want of room or
+/// for a wrong checksum, since it was opened.
+pub(crate) fn receive_drops(socket: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut counters = [0_u32; 16];
+    let mut len = len_of::<[u32; 16]>();
+    let place = counters.as_mut_ptr().cast();
+    // SAFETY: `place` points at `len` bytes of `counters`, which lives across the call and any
+    // bytes of which are good numbers; the kernel writes no more than `len`.
+    let failed = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            place,
+            &raw mut len,
+        )
+    };
+    if failed != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let index = usize::try_from(libc::SK_MEMINFO_DROPS).unwrap_or(usize::MAX);
+    Ok(counters.get(index).copied().unwrap_or(0))
+}
+
+/// The size of a `T` as the socket calls want it.
+pub(super) fn len_of<T>() -> socklen_t {
+    socklen_t::try_from(size_of::<T>()).unwrap_or(socklen_t::MAX)
+}

@@ -1,0 +1,157 @@
+//! Many datagrams from one socket in one system call (`recvmmsg`).
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use libc::{c_uint, iovec, mmsghdr, msghdr, sockaddr_storage, timespec};
+use socket2::SockAddr;
+
+use super::option::len_of;
+
+/// How many datagrams one call gives at the most.
+pub(crate) const RECEIVE_LEN: usize = 64;
+
+/// More than any UDP datagram can be, so that none is cut.
+const BUFFER_LEN: usize = 65_536;
+
+/// Room for the time of arrival, aligned for a header.
+type Control = [u64; 8];
+
+/// One datagram as it came.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Received<'a> {
+    /// Its payload.
+    pub(crate) bytes: &'a [u8],
+    /// Who sent it.
+    pub(crate) peer: Option<SocketAddr>,
+    /// When the kernel took it, in nanoseconds since 1970; zero where it does not say.
+    pub(crate) timestamp_ns: u64,
+}
+
+/// The arrays that the call writes, made once.
+pub(crate) struct ReceiveBatch {
+    messages: Box<[mmsghdr]>,
+    pieces: Box<[iovec]>,
+    names: Box<[sockaddr_storage]>,
+    controls: Box<[Control]>,
+    buffers: Vec<u8>,
+    count: usize,
+}
+
+// SAFETY: the pointers in the arrays point at memory that the batch itself owns and that moves
+// with it; they are written by `receive` and followed by nobody but the kernel within that call.
+unsafe impl Send for ReceiveBatch {}
+
+impl ReceiveBatch {
+    /// Room for [`RECEIVE_LEN`] datagrams of any length.
+    pub(crate) fn new() -> Self {
+        // SAFETY: all three are numbers and raw pointers, for which all bits zero are a value.
+        let (message, piece, name): (mmsghdr, iovec, sockaddr_storage) =
+            unsafe { (std::mem::zeroed(), std::mem::zeroed(), std::mem::zeroed()) };
+        Self {
+            messages: vec![message; RECEIVE_LEN].into_boxed_slice(),
+            pieces: vec![piece; RECEIVE_LEN].into_boxed_slice(),
+            names: vec![name; RECEIVE_LEN].into_boxed_slice(),
+            controls: vec![[0; 8]; RECEIVE_LEN].into_boxed_slice(),
+            buffers: vec![0; RECEIVE_LEN * BUFFER_LEN],
+            count: 0,
+        }
+    }
+
+    /// Waits for a datagram, as long as the socket's timeout says, and takes it and those that
+    /// wait behind it, at most `limit`: how many. None where the time is over or a signal came.
+    pub(crate) fn receive(&mut self, socket: BorrowedFd<'_>, limit: usize) -> io::Result<usize> {
+        self.count = 0;
+        let len = self.point_at_buffers(limit);
+        // SAFETY: the first `len` messages point at buffers, names and controls of ours, each
+        // with its own length, which live and are held exclusively across the call; no two
+        // messages share any; no timeout is passed.
+        let taken = unsafe {
+            libc::recvmmsg(
+                socket.as_raw_fd(),
+                self.messages.as_mut_ptr(),
+                len,
+                libc::MSG_WAITFORONE,
+                std::ptr::null_mut(),
+            )
+        };
+        match usize::try_from(taken) {
+            Ok(count) => self.count = count,
+            Err(_) => nothing_yet(io::Error::last_os_error())?,
+        }
+        Ok(self.count)
+    }
+
+    /// What the last call gave.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Received<'_>> {
+        self.messages
+            .iter()
+            .zip(&self.names)
+            .zip(self.buffers.chunks_exact(BUFFER_LEN))
+            .take(self.count)
+            .map(|((message, name), buffer)| Received {
+                bytes: filled(message, buffer),
+                peer: peer(&message.msg_hdr, name),
+                timestamp_ns: timestamp_ns(&message.msg_hdr),
+            })
+    }
+
+    fn point_at_buffers(&mut self, limit: usize) -> c_uint {
+        let mut len = 0;
+        let buffers = self.buffers.chunks_exact_mut(BUFFER_LEN);
+        let places = self.pieces.iter_mut().zip(&mut self.names).zip(&mut self.controls);
+        for ((message, ((piece, name), control)), buffer) in
+            self.messages.iter_mut().zip(places).zip(buffers).take(limit)
+        {
+            *piece = iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+            let header = &mut message.msg_hdr;
+            header.msg_iov = piece;
+            header.msg_iovlen = 1;
+            header.msg_name = (&raw mut *name).cast();
+            header.msg_namelen = len_of::<sockaddr_storage>();
+            header.msg_control = control.as_mut_ptr().cast();
+            header.msg_controllen = size_of::<Control>();
+            len += 1;
+        }
+        len
+    }
+}
+
+/// The end of a wait is no error; nor is word of an earlier send, which this socket never made.
+fn nothing_yet(error: io::Error) -> io::Result<()> {
+    match error.raw_os_error() {
+        Some(libc::EAGAIN | libc::EINTR | libc::ECONNREFUSED) => Ok(()),
+        _ => Err(error),
+    }
+}
+
+fn filled<'a>(message: &mmsghdr, buffer: &'a [u8]) -> &'a [u8] {
+    usize::try_from(message.msg_len).ok().and_then(|len| buffer.get(..len)).unwrap_or(buffer)
+}
+
+fn peer(header: &msghdr, name: &sockaddr_storage) -> Option<SocketAddr> {
+    let len = header.msg_namelen;
+    // SAFETY: the kernel wrote an address of `len` bytes into `name`, and the rest of it is
+    // whatever was there before, all of it initialised.
+    let address = unsafe {
+        SockAddr::new(std::ptr::from_ref(name).cast::<socket2::SockAddrStorage>().read(), len)
+    };
+    address.as_socket()
+}
+
+fn timestamp_ns(header: &msghdr) -> u64 {
+    // SAFETY: `header` was filled by `recvmmsg` in `receive`, and its control buffer belongs to
+    // the batch that it is borrowed from.
+    let control = unsafe { libc::CMSG_FIRSTHDR(header).as_ref() };
+    let Some(control) = control else { return 0 };
+    if (control.cmsg_level, control.cmsg_type) != (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) {
+        return 0;
+    }
+    // SAFETY: such a message holds a whole `timespec` (socket(7)); it is read without asking for
+    // alignment.
+    let time: timespec = unsafe { libc::CMSG_DATA(control).cast::<timespec>().read_unaligned() };
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    let rest_ns = u64::try_from(time.tv_nsec).unwrap_or(0);
+    seconds.saturating_mul(1_000_000_000).saturating_add(rest_ns)
+}

@@ -1,0 +1,15 @@
+//! Copies out through UDP sockets, as a real mirror sends them.
+//!
+//! What belongs here: which socket a copy leaves by, sending bursts through it, and what is made
+//! of the kernel's refusals. What does not: when a copy leaves (that is `pace`), and the outer
+//! headers, of which only the VXLAN header is ours here: the rest is the kernel's.
+
+mod delivery;
+mod outbox;
+mod path;
+mod sink;
+#[cfg(test)]
+mod tests;
+mod warnings;
+
+pub use sink::{TargetReport, UdpSink};

@@ -1,0 +1,222 @@
+//! The sink against sockets of the standard library on this host.
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use super::outbox::{Outbox, Outgoing, Way};
+use super::sink::UdpSink;
+use crate::dataplane::{DropCause, Drops};
+
+struct Copy {
+    way: Way,
+    flow_hash: u8,
+    inner: Vec<u8>,
+}
+
+impl Outbox for Vec<Copy> {
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn get(&self, index: usize) -> Option<Outgoing<'_>> {
+        let Copy { way, flow_hash, inner } = <[Copy]>::get(self, index)?;
+        let vxlan = [8, 0, 0, 0, 0, 0x10, 0x92, 0];
+        Some(Outgoing { way: *way, session: 0, flow_hash: *flow_hash, vxlan, inner })
+    }
+}
+
+fn way(destination: SocketAddr, source: &str) -> Way {
+    Way { target: 3, destination, source: source.parse().unwrap() }
+}
+
+fn listener(address: &str) -> UdpSocket {
+    let socket = UdpSocket::bind((address.parse::<IpAddr>().unwrap(), 0)).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    socket
+}
+
+fn next(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
+    let mut buffer = vec![0; 70_000];
+    let (len, peer) = socket.recv_from(&mut buffer).unwrap();
+    buffer.truncate(len);
+    (buffer, peer)
+}
+
+fn send(sink: &mut UdpSink, copies: &Vec<Copy>) -> Vec<(usize, DropCause)> {
+    let mut drops = Drops::default();
+    sink.send_all(copies, &mut drops);
+    drops.lost().to_vec()
+}
+
+fn one(destination: SocketAddr, inner: Vec<u8>) -> Vec<Copy> {
+    vec![Copy { way: way(destination, "127.0.0.1"), flow_hash: 5, inner }]
+}
+
+/// A port of this host that nobody listens on.
+fn closed_port() -> SocketAddr {
+    listener("127.0.0.1").local_addr().unwrap()
+}
+
+#[test]
+fn header_and_frame_leave_from_the_port_of_the_flow() {
+    for address in ["127.0.0.1", "::1"] {
+        if UdpSocket::bind((address, 0)).is_err() {
+            eprintln!("NOT RUN: this host has no {address}");
+            continue;
+        }
+        let listener = listener(address);
+        let way = way(listener.local_addr().unwrap(), address);
+        let copies = vec![
+            Copy { way, flow_hash: 17, inner: vec![0xab; 60] },
+            Copy { way, flow_hash: 127, inner: Vec::new() },
+        ];
+        let mut sink = UdpSink::new();
+        assert_eq!(send(&mut sink, &copies), []);
+        let mut got = [next(&listener), next(&listener)];
+        got.sort_by_key(|(_, peer)| peer.port());
+        let vxlan = [8, 0, 0, 0, 0, 0x10, 0x92, 0];
+        assert_eq!(got[0].0, [&vxlan[..], &[0xab; 60]].concat());
+        assert_eq!(got[0].1, SocketAddr::new(address.parse().unwrap(), 65_408 + 17));
+        assert_eq!((got[1].0.as_slice(), got[1].1.port()), (&vxlan[..], 65_535));
+        assert_eq!(sink.take_warnings(), Vec::<String>::new());
+        let report = sink.target_reports()[0];
+        assert_eq!((report.target, report.sent, report.sent_bytes), (3, 2, 60));
+    }
+}
+
+#[test]
+fn order_is_kept_within_each_flow_and_nothing_is_lost() {
+    let listener = listener("127.0.0.1");
+    let way = way(listener.local_addr().unwrap(), "127.0.0.1");
+    let mut sink = UdpSink::new();
+    let mut last_of_flow = [None; 128];
+    for burst in 0..20_u32 {
+        let copies: Vec<Copy> = (0..150)
+            .map(|index| {
+                let serial = burst * 150 + index;
+                let flow_hash = u8::try_from(serial * 7 % 5).unwrap();
+                Copy { way, flow_hash, inner: serial.to_be_bytes().to_vec() }
+            })
+            .collect();
+        assert_eq!(send(&mut sink, &copies), []);
+        for _ in 0..150 {
+            let (bytes, peer) = next(&listener);
+            let serial = u32::from_be_bytes(*bytes.last_chunk().unwrap());
+            let last = &mut last_of_flow[usize::from(peer.port() - 65_408)];
+            assert!(last.replace(serial).is_none_or(|last| last < serial));
+        }
+    }
+    assert_eq!(last_of_flow.iter().flatten().count(), 5);
+    assert_eq!(sink.target_reports()[0].sent, 3_000);
+}
+
+#[test]
+fn several_targets_share_a_source_port() {
+    let listeners = [listener("127.0.0.1"), listener("127.0.0.1")];
+    let to = |listener: &UdpSocket, target| Copy {
+        way: Way { target, ..way(listener.local_addr().unwrap(), "127.0.0.1") },
+        flow_hash: 99,
+        inner: vec![1],
+    };
+    let copies = vec![to(&listeners[0], 0), to(&listeners[1], 1), to(&listeners[0], 0)];
+    let mut sink = UdpSink::new();
+    assert_eq!(send(&mut sink, &copies), []);
+    assert_eq!(next(&listeners[0]).1.port(), 65_507);
+    assert_eq!(next(&listeners[1]).1.port(), 65_507);
+    let sent: Vec<_> = sink.target_reports().iter().map(|report| report.sent).collect();
+    assert_eq!(sent, [2, 1]);
+    assert_eq!(sink.take_warnings(), Vec::<String>::new());
+}
+
+#[test]
+fn a_closed_port_is_counted_and_ends_nothing() {
+    let mut sink = UdpSink::new();
+    let closed = closed_port();
+    let mut lost = 0;
+    for _ in 0..50 {
+        let copies: Vec<Copy> = (0..64)
+            .map(|_| Copy { way: way(closed, "127.0.0.1"), flow_hash: 1, inner: vec![7; 100] })
+            .collect();
+        let drops = send(&mut sink, &copies);
+        assert!(drops.iter().all(|(_, cause)| *cause == DropCause::TargetRefused));
+        lost += u64::try_from(drops.len()).unwrap();
+    }
+    crate::dataplane::Sink::flush(&mut sink).unwrap();
+    let report = sink.target_reports()[0];
+    assert_eq!(report.sent + lost, 50 * 64);
+    assert!(report.refused > 0 && report.refused <= report.sent, "{report:?}");
+    let open = listener("127.0.0.1");
+    assert_eq!(send(&mut sink, &one(open.local_addr().unwrap(), vec![9])), []);
+    assert_eq!(next(&open).0.last(), Some(&9));
+}
+
+#[test]
+fn a_frame_that_no_datagram_carries_is_dropped_and_the_rest_goes() {
+    let listener = listener("127.0.0.1");
+    let way = way(listener.local_addr().unwrap(), "127.0.0.1");
+    let copies: Vec<Copy> = [100, 65_499, 65_500, 70_000, 101]
+        .into_iter()
+        .map(|len| Copy { way, flow_hash: 0, inner: vec![0; len] })
+        .collect();
+    let mut sink = UdpSink::new();
+    let drops = send(&mut sink, &copies);
+    assert_eq!(drops, [(2, DropCause::MessageTooLong), (3, DropCause::MessageTooLong)]);
+    let lens: Vec<_> = (0..3).map(|_| next(&listener).0.len()).collect();
+    assert_eq!(lens, [108, 65_507, 109]);
+    assert_eq!(sink.take_warnings().len(), 1);
+}
+
+#[test]
+fn a_foreign_source_address_is_told_once_and_sent_from_another() {
+    let listener = listener("127.0.0.1");
+    let way = way(listener.local_addr().unwrap(), "203.0.113.77");
+    let copies: Vec<Copy> =
+        (0..3).map(|flow_hash| Copy { way, flow_hash, inner: vec![flow_hash] }).collect();
+    let mut sink = UdpSink::new();
+    assert_eq!(send(&mut sink, &copies), []);
+    assert_eq!(next(&listener).1, "127.0.0.1:65408".parse().unwrap());
+    let warnings = sink.take_warnings();
+    assert!(warnings.len() == 1 && warnings[0].contains("203.0.113.77"), "{warnings:?}");
+    assert_eq!(sink.take_warnings(), Vec::<String>::new());
+}
+
+#[test]
+fn a_port_of_somebody_else_is_told_once_and_another_is_used() {
+    // Without SO_REUSEADDR it is this socket's alone.
+    let taken: Vec<_> = (80..120).map(|x| UdpSocket::bind(("127.0.0.3", 65_408 + x))).collect();
+    assert!(taken.iter().any(Result::is_ok));
+    let listener = listener("127.0.0.1");
+    let way = way(listener.local_addr().unwrap(), "127.0.0.3");
+    let copies: Vec<Copy> =
+        (80..120).map(|flow_hash| Copy { way, flow_hash, inner: vec![flow_hash] }).collect();
+    let mut sink = UdpSink::new();
+    assert_eq!(send(&mut sink, &copies), []);
+    assert_eq!(next(&listener).1.ip(), "127.0.0.3".parse::<IpAddr>().unwrap());
+    let warnings = sink.take_warnings();
+    assert!(warnings.len() == 1 && warnings[0].contains("source port"), "{warnings:?}");
+}
+
+#[test]
+fn a_target_without_a_way_is_dropped_as_unreachable_or_failed() {
+    // Bound to the loopback, no datagram leaves this host.
+    let nowhere = "203.0.113.9:4789".parse().unwrap();
+    let mut sink = UdpSink::new();
+    let mut copies = one(nowhere, vec![1]);
+    copies.extend(one(nowhere, vec![2]));
+    let drops = send(&mut sink, &copies);
+    assert_eq!(drops.len(), 2);
+    assert!(drops.iter().all(|(_, cause)| {
+        matches!(cause, DropCause::TargetUnreachable | DropCause::SendFailed)
+    }));
+    assert_eq!(sink.take_warnings().len(), 1);
+}
+
+#[test]
+fn the_sockets_are_set_as_aws_sends() {
+    let listener = listener("127.0.0.1");
+    let mut sink = UdpSink::new();
+    assert_eq!(send(&mut sink, &one(listener.local_addr().unwrap(), vec![1])), []);
+    let socket = sink.first_socket(5).unwrap();
+    assert_eq!(socket.ttl_v4().unwrap(), 255);
+    assert!(socket.reuse_address().unwrap());
+}
