@@ -1,0 +1,19 @@
+//! Capture files: pcap and pcapng, mapped or streamed, plain or compressed.
+//!
+//! What belongs here: everything from a file's name to frames. What does not: what the frames
+//! mean. One parser for each format works on a window of bytes, whether that window is the whole
+//! mapped file or the part of a stream that has come so far.
+
+mod link;
+mod open;
+mod pcap;
+mod pcapng;
+mod source;
+mod window;
+
+pub use open::OpenError;
+pub use source::{CaptureSource, Damaged};
+
+/// The longest record that is believed, in bytes. The longest frames that are seen come from
+/// offloads with "big TCP", 512 KiB at most; a length above this is damage, not data.
+pub const MAX_RECORD_LEN: usize = 16 * 1024 * 1024;

@@ -1,0 +1,202 @@
+//! From a name to a capture: files, pipes, standard input, memory; gzip and zstd by content.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use flate2::bufread::MultiGzDecoder;
+use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
+
+use super::source::CaptureSource;
+use super::window::Window;
+use crate::io::sys::Map;
+
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// Why a capture could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file could not be opened or its beginning not be read.
+    #[error("{name}: {error}")]
+    World {
+        /// The capture.
+        name: String,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The name is that of a directory.
+    #[error("{0}: it is a directory; name the captures in it")]
+    Directory(String),
+    /// The file has no bytes.
+    #[error("{0}: it is empty; a capture begins with a file header")]
+    Empty(String),
+    /// The file is something else.
+    #[error(
+        "{name}: not a capture that can be read: {what} (read are pcap and pcapng, plain, gzip or zstd)"
+    )]
+    NoCapture {
+        /// The capture.
+        name: String,
+        /// What is wrong with its beginning.
+        what: String,
+    },
+}
+
+impl CaptureSource {
+    /// Opens a file; `-` is standard input. Regular files are mapped.
+    ///
+    /// # Errors
+    /// [`OpenError`], one sentence for each way in which it fails.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let name = path.display().to_string();
+        if name == "-" {
+            return Self::from_reader("standard input", io::stdin());
+        }
+        let world = |error| OpenError::World { name: name.clone(), error };
+        let file = File::open(path).map_err(world)?;
+        let metadata = file.metadata().map_err(world)?;
+        if metadata.is_dir() {
+            return Err(OpenError::Directory(name));
+        }
+        if !metadata.is_file() {
+            return Self::from_reader(&name, file);
+        }
+        if metadata.len() == 0 {
+            return Err(OpenError::Empty(name));
+        }
+        let map = Map::new(&file).map_err(world)?;
+        if Packing::of(map.bytes()).is_some() {
+            let mut source = Self::from_reader(&name, file)?;
+            source.path = Some(PathBuf::from(path));
+            return Ok(source);
+        }
+        Self::from_window(&name, Window::mapped(map))
+    }
+
+    /// Reads a stream, which is decompressed if its content asks for it.
+    ///
+    /// # Errors
+    /// [`OpenError`], as for a file.
+    pub fn from_reader(name: &str, reader: impl Read + Send + 'static) -> Result<Self, OpenError> {
+        let mut reader = BufReader::with_capacity(64 * 1024, reader);
+        let start = beginning(&mut reader);
+        let start = start.map_err(|error| OpenError::World { name: name.to_owned(), error })?;
+        if start.is_empty() {
+            return Err(OpenError::Empty(name.to_owned()));
+        }
+        let whole = io::Cursor::new(start.clone()).chain(reader);
+        let plain: Box<dyn Read + Send> = match Packing::of(&start) {
+            None => Box::new(whole),
+            Some(Packing::Gzip) => Box::new(MultiGzDecoder::new(BufReader::new(whole))),
+            Some(Packing::Zstd) => Box::new(ZstdFrames::new(BufReader::new(whole))),
+        };
+        Self::from_window(name, Window::stream(plain))
+    }
+
+    /// Reads a capture in memory.
+    ///
+    /// # Errors
+    /// [`OpenError`], as for a file.
+    pub fn from_bytes(name: &str, bytes: impl Into<Bytes>) -> Result<Self, OpenError> {
+        let bytes = bytes.into();
+        if bytes.is_empty() {
+            return Err(OpenError::Empty(name.to_owned()));
+        }
+        if Packing::of(&bytes).is_some() {
+            return Self::from_reader(name, io::Cursor::new(bytes));
+        }
+        Self::from_window(name, Window::memory(bytes))
+    }
+
+    fn from_window(name: &str, window: Window) -> Result<Self, OpenError> {
+        let name = name.to_owned();
+        match Self::new(name.clone(), window) {
+            Ok(Ok(source)) => Ok(source),
+            Ok(Err(what)) => Err(OpenError::NoCapture { name, what }),
+            Err(error) => Err(OpenError::World { name, error }),
+        }
+    }
+}
+
+/// How a file is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Packing {
+    Gzip,
+    Zstd,
+}
+
+impl Packing {
+    fn of(start: &[u8]) -> Option<Self> {
+        if start.starts_with(&GZIP) {
+            Some(Self::Gzip)
+        } else if start.starts_with(&ZSTD) || is_skippable(start) {
+            Some(Self::Zstd)
+        } else {
+            None
+        }
+    }
+}
+
+/// A frame of zstd that holds no content (RFC 8878, section 3.1.2).
+fn is_skippable(start: &[u8]) -> bool {
+    matches!(start, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
+}
+
+/// The first bytes of a stream, as many as tell what it is.
+fn beginning(reader: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut start = Vec::new();
+    reader.take(4).read_to_end(&mut start)?;
+    Ok(start)
+}
+
+/// One frame of zstd behind the other, those without content skipped.
+struct ZstdFrames<R> {
+    reader: R,
+    decoder: FrameDecoder,
+    inside: bool,
+}
+
+impl<R: BufRead> ZstdFrames<R> {
+    fn new(reader: R) -> Self {
+        Self { reader, decoder: FrameDecoder::new(), inside: false }
+    }
+
+    /// Begins the next frame; false where there is none.
+    fn begin(&mut self) -> io::Result<bool> {
+        use FrameDecoderError::ReadFrameHeaderError as Header;
+        while !self.reader.fill_buf()?.is_empty() {
+            match self.decoder.reset(&mut self.reader) {
+                Ok(()) => {
+                    self.inside = true;
+                    return Ok(true);
+                }
+                Err(Header(ReadFrameHeaderError::SkipFrame { length, .. })) => {
+                    let skipped = &mut self.reader.by_ref().take(u64::from(length));
+                    io::copy(skipped, &mut io::sink())?;
+                }
+                Err(error) => return Err(io::Error::other(error)),
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl<R: BufRead> Read for ZstdFrames<R> {
+    fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
+        while self.inside || self.begin()? {
+            if self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
+                let some = BlockDecodingStrategy::UptoBytes(place.len());
+                self.decoder.decode_blocks(&mut self.reader, some).map_err(io::Error::other)?;
+            }
+            let got = self.decoder.read(place)?;
+            if got > 0 || place.is_empty() {
+                return Ok(got);
+            }
+            self.inside = !self.decoder.is_finished();
+        }
+        Ok(0)
+    }
+}

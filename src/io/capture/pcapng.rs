@@ -1,0 +1,318 @@
+//! The newer format: blocks, of which sections, interfaces and packets are read.
+//!
+//! ```text
+//!  0 type   4 total length   8 body ...   total length again
+//! section: byte-order magic, version, length, options     interface: link type, snaplen, options
+//! enhanced packet: interface, time (high, low), captured length, wire length, bytes, options
+//! ```
+
+use super::MAX_RECORD_LEN;
+use crate::model::Direction;
+
+pub(super) const SECTION: u32 = 0x0a0d_0d0a;
+const INTERFACE: u32 = 1;
+const OLD_PACKET: u32 = 2;
+const SIMPLE_PACKET: u32 = 3;
+const ENHANCED_PACKET: u32 = 6;
+
+const IF_TSRESOL: u16 = 9;
+const IF_TSOFFSET: u16 = 14;
+const EPB_FLAGS: u16 = 2;
+
+/// The most interfaces that a section may describe.
+const MAX_INTERFACES: usize = 65_536;
+
+/// What a section has said so far.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Section {
+    big_endian: bool,
+    interfaces: Vec<Interface>,
+}
+
+/// What a packet needs to know of its interface.
+#[derive(Debug, Clone, Copy)]
+struct Interface {
+    link_type: u16,
+    snaplen: u32,
+    resolution: Resolution,
+    offset_s: i64,
+}
+
+/// How long one tick of an interface's clock is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Resolution {
+    /// So many powers of ten to the second.
+    Decimal(u8),
+    /// So many powers of two to the second.
+    Binary(u8),
+}
+
+/// The head of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BlockHead {
+    pub(super) kind: u32,
+    /// All of the block, in bytes.
+    pub(super) len: usize,
+}
+
+impl BlockHead {
+    pub(super) const LEN: usize = 12;
+
+    pub(super) const fn is_packet(self) -> bool {
+        matches!(self.kind, OLD_PACKET | SIMPLE_PACKET | ENHANCED_PACKET)
+    }
+
+    /// Whether the block means anything to us; others are skipped, however long they are.
+    pub(super) const fn is_known(self) -> bool {
+        self.is_packet() || matches!(self.kind, SECTION | INTERFACE)
+    }
+}
+
+/// One packet block.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Packet<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) wire_len: u32,
+    pub(super) timestamp_ns: u64,
+    pub(super) link_type: u16,
+    pub(super) direction: Option<Direction>,
+}
+
+impl Section {
+    /// Reads the head of the block that `bytes` begin with: at least 12 bytes.
+    pub(super) fn head(&self, bytes: &[u8; BlockHead::LEN]) -> Result<BlockHead, String> {
+        let [k0, k1, k2, k3, l0, l1, l2, l3, m0, m1, m2, m3] = *bytes;
+        let mut big_endian = self.big_endian;
+        // A section's type reads the same both ways; its own magic tells the order.
+        if u32::from_be_bytes([k0, k1, k2, k3]) == SECTION {
+            big_endian = match u32::from_be_bytes([m0, m1, m2, m3]) {
+                0x1a2b_3c4d => true,
+                0x4d3c_2b1a => false,
+                other => return Err(format!("byte-order magic {other:#010x} of a section")),
+            };
+        }
+        let number = |bytes| order(big_endian, bytes);
+        let (kind, len) = (number([k0, k1, k2, k3]), number([l0, l1, l2, l3]));
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        if len < BlockHead::LEN || !len.is_multiple_of(4) {
+            return Err(format!("a block length of {len} bytes"));
+        }
+        let head = BlockHead { kind, len };
+        if head.is_known() && len > MAX_RECORD_LEN + 4096 {
+            return Err(format!("a block of {len} bytes, of which {MAX_RECORD_LEN} are believed"));
+        }
+        Ok(head)
+    }
+
+    /// Takes in a section or interface block.
+    pub(super) fn learn(&mut self, head: BlockHead, block: &[u8]) -> Result<(), String> {
+        match head.kind {
+            SECTION => {
+                let big_endian = block.get(8..12) == Some(&[0x1a, 0x2b, 0x3c, 0x4d]);
+                *self = Self { big_endian, interfaces: Vec::new() };
+                let body = self.body(block)?;
+                let major = body.get(4..6).and_then(|pair| self.word(pair)).unwrap_or_default();
+                if major != 1 {
+                    return Err(format!("version {major} of pcapng, of which only 1 is read"));
+                }
+                self.options(body.get(16..).ok_or("a section block without its length")?).map(drop)
+            }
+            INTERFACE => {
+                let body = self.body(block)?;
+                let interface = self.interface(body)?;
+                if self.interfaces.len() >= MAX_INTERFACES {
+                    return Err(format!("more than {MAX_INTERFACES} interfaces"));
+                }
+                self.interfaces.push(interface);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether some interface so far has a clock finer than a microsecond.
+    pub(super) fn is_nanosecond(&self) -> bool {
+        self.interfaces.iter().any(|interface| match interface.resolution {
+            Resolution::Decimal(power) => power > 6,
+            Resolution::Binary(power) => power > 19,
+        })
+    }
+
+    /// Reads a packet block that is there in full.
+    pub(super) fn packet<'a>(
+        &self,
+        head: BlockHead,
+        block: &'a [u8],
+    ) -> Result<Packet<'a>, String> {
+        let body = self.body(block)?;
+        match head.kind {
+            SIMPLE_PACKET => self.simple(body),
+            ENHANCED_PACKET => {
+                let (fixed, rest) =
+                    body.split_first_chunk::<20>().ok_or("a packet block cut short")?;
+                let [i0, i1, i2, i3, time @ .., c0, c1, c2, c3, w0, w1, w2, w3] = *fixed;
+                let interface = self.number([i0, i1, i2, i3]);
+                let lens = (self.number([c0, c1, c2, c3]), self.number([w0, w1, w2, w3]));
+                self.timed(interface, time, lens, rest)
+            }
+            _ => {
+                // The old block counts drops in the upper half of the interface's word.
+                let (fixed, rest) =
+                    body.split_first_chunk::<20>().ok_or("a packet block cut short")?;
+                let [i0, i1, _, _, time @ .., c0, c1, c2, c3, w0, w1, w2, w3] = *fixed;
+                let interface = u32::from(self.word(&[i0, i1]).unwrap_or_default());
+                let lens = (self.number([c0, c1, c2, c3]), self.number([w0, w1, w2, w3]));
+                self.timed(interface, time, lens, rest)
+            }
+        }
+    }
+
+    fn timed<'a>(
+        &self,
+        interface: u32,
+        time: [u8; 8],
+        (captured_len, wire_len): (u32, u32),
+        rest: &'a [u8],
+    ) -> Result<Packet<'a>, String> {
+        let index = usize::try_from(interface).unwrap_or(usize::MAX);
+        let known = self.interfaces.get(index);
+        let known =
+            known.ok_or_else(|| format!("a packet of interface {interface}, never described"))?;
+        let len = usize::try_from(captured_len).unwrap_or(usize::MAX);
+        let too_long = || format!("a captured length of {captured_len} bytes in a shorter block");
+        let (bytes, behind) = rest.split_at_checked(len).ok_or_else(too_long)?;
+        let padding = len.wrapping_neg() % 4;
+        let [h0, h1, h2, h3, l0, l1, l2, l3] = time;
+        let ticks = u64::from(self.number([h0, h1, h2, h3])) << 32
+            | u64::from(self.number([l0, l1, l2, l3]));
+        Ok(Packet {
+            bytes,
+            wire_len: wire_len.max(captured_len),
+            timestamp_ns: known.resolution.nanoseconds(ticks, known.offset_s),
+            link_type: known.link_type,
+            direction: self.direction(behind.get(padding..).unwrap_or_default()),
+        })
+    }
+
+    fn simple<'a>(&self, body: &'a [u8]) -> Result<Packet<'a>, String> {
+        let (wire_len, rest) = body.split_first_chunk::<4>().ok_or("a packet block cut short")?;
+        let known = self.interfaces.first().ok_or("a packet of interface 0, never described")?;
+        let wire_len = self.number(*wire_len);
+        let snaplen = if known.snaplen == 0 { u32::MAX } else { known.snaplen };
+        let len = usize::try_from(wire_len.min(snaplen)).unwrap_or(usize::MAX).min(rest.len());
+        let bytes = rest.get(..len).unwrap_or_default();
+        let (timestamp_ns, link_type) = (0, known.link_type);
+        Ok(Packet { bytes, wire_len, timestamp_ns, link_type, direction: None })
+    }
+
+    fn interface(&self, body: &[u8]) -> Result<Interface, String> {
+        let (fixed, options) =
+            body.split_first_chunk::<8>().ok_or("an interface block cut short")?;
+        let [l0, l1, _, _, s0, s1, s2, s3] = *fixed;
+        let mut interface = Interface {
+            link_type: self.word(&[l0, l1]).unwrap_or_default(),
+            snaplen: self.number([s0, s1, s2, s3]),
+            resolution: Resolution::Decimal(6),
+            offset_s: 0,
+        };
+        for (code, value) in self.options(options)? {
+            match (code, value) {
+                (IF_TSRESOL, [power, ..]) => {
+                    let exponent = power & 0x7f;
+                    let binary = power & 0x80 != 0;
+                    interface.resolution = if binary {
+                        Resolution::Binary(exponent)
+                    } else {
+                        Resolution::Decimal(exponent)
+                    };
+                }
+                (IF_TSOFFSET, [a, b, c, d, e, f, g, h, ..]) => {
+                    let bytes = [*a, *b, *c, *d, *e, *f, *g, *h];
+                    interface.offset_s = if self.big_endian {
+                        i64::from_be_bytes(bytes)
+                    } else {
+                        i64::from_le_bytes(bytes)
+                    };
+                }
+                _ => {}
+            }
+        }
+        Ok(interface)
+    }
+
+    /// The two lowest bits of `epb_flags`: 1 inbound, 2 outbound. Options of a packet that cannot
+    /// be read cost its direction, not the packet.
+    fn direction(&self, options: &[u8]) -> Option<Direction> {
+        if options.is_empty() {
+            return None;
+        }
+        let options = self.options(options).ok()?;
+        let (_, value) = options.into_iter().find(|(code, _)| *code == EPB_FLAGS)?;
+        match self.number(*value.first_chunk()?) & 3 {
+            1 => Some(Direction::Ingress),
+            2 => Some(Direction::Egress),
+            _ => None,
+        }
+    }
+
+    fn options<'a>(
+        &self,
+        mut rest: &'a [u8],
+    ) -> Result<arrayvec::ArrayVec<(u16, &'a [u8]), 32>, String> {
+        let mut options = arrayvec::ArrayVec::new();
+        while let Some((&[c0, c1, l0, l1], behind)) = rest.split_first_chunk::<4>() {
+            let code = self.word(&[c0, c1]).unwrap_or_default();
+            let len = usize::from(self.word(&[l0, l1]).unwrap_or_default());
+            if code == 0 {
+                break;
+            }
+            let padded = len.next_multiple_of(4);
+            let too_long = || format!("option {code} of {len} bytes in a shorter block");
+            let (value, behind) = behind.split_at_checked(padded).ok_or_else(too_long)?;
+            // Options beyond the first few are never ours.
+            let _ = options.try_push((code, value.get(..len).unwrap_or_default()));
+            rest = behind;
+        }
+        Ok(options)
+    }
+
+    /// What stands between head and tail of a block, if both agree on its length.
+    fn body<'a>(&self, block: &'a [u8]) -> Result<&'a [u8], String> {
+        let inside = block.get(8..).and_then(<[u8]>::split_last_chunk::<4>);
+        let (body, tail) = inside.ok_or("a block cut short")?;
+        let tail = self.number(*tail);
+        if usize::try_from(tail) == Ok(block.len()) {
+            return Ok(body);
+        }
+        Err(format!("a block of {} bytes that ends with a length of {tail}", block.len()))
+    }
+
+    fn number(&self, bytes: [u8; 4]) -> u32 {
+        order(self.big_endian, bytes)
+    }
+
+    fn word(&self, bytes: &[u8]) -> Option<u16> {
+        let pair = *bytes.first_chunk()?;
+        Some(if self.big_endian { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) })
+    }
+}
+
+const fn order(big_endian: bool, bytes: [u8; 4]) -> u32 {
+    if big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
+}
+
+impl Resolution {
+    /// Ticks as nanoseconds since 1970; what does not fit is the first or the last instant.
+    fn nanoseconds(self, ticks: u64, offset_s: i64) -> u64 {
+        let ticks = u128::from(ticks) * 1_000_000_000;
+        let since_offset = match self {
+            Self::Decimal(power) => {
+                10_u128.checked_pow(u32::from(power)).map_or(0, |per_second| ticks / per_second)
+            }
+            Self::Binary(power) => ticks.checked_shr(u32::from(power)).unwrap_or(0),
+        };
+        let offset = i128::from(offset_s) * 1_000_000_000;
+        let nanoseconds = i128::try_from(since_offset).unwrap_or(i128::MAX).saturating_add(offset);
+        u64::try_from(nanoseconds.max(0)).unwrap_or(u64::MAX)
+    }
+}

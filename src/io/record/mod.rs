@@ -1,0 +1,28 @@
+//! Capture files out: copies as records of pcap or pcapng.
+//!
+//! What belongs here: the two formats, and files that appear whole or not at all. What does not:
+//! which copies there are.
+
+mod file;
+mod pcap;
+mod pcapng;
+
+pub use file::OutputFile;
+pub use pcap::{PcapSink, PcapWriter};
+pub use pcapng::PcapngSink;
+
+/// How fine the times of a file are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// Microseconds.
+    Micro,
+    /// Nanoseconds.
+    Nano,
+}
+
+/// The link type of all that is written here.
+const ETHERNET: u32 = 1;
+
+/// How much is held back before it is written, in bytes: large enough that a write is rare, small
+/// enough to stay in the second-level cache.
+const BUFFER_LEN: usize = 256 * 1024;

@@ -1,0 +1,188 @@
+//! The classic format: little-endian on every machine, so that the same input gives the same file.
+
+use std::io::{self, Write};
+
+use super::{BUFFER_LEN, ETHERNET, Precision};
+use crate::dataplane::{Copies, Drops, MAX_OUTER_LEN, Sink};
+
+/// What tcpdump writes as well; no record is longer.
+const SNAPLEN: u32 = 262_144;
+
+/// The length of a record header.
+const RECORD_HEADER_LEN: usize = 16;
+
+/// Writes records of any bytes.
+pub struct PcapWriter<W> {
+    out: W,
+    precision: Precision,
+    /// Longer than what is ever held back, so that a record can be put there with copies of
+    /// lengths that are known when this is compiled.
+    buffer: Vec<u8>,
+    held: usize,
+}
+
+impl<W: Write> PcapWriter<W> {
+    /// Begins a file.
+    ///
+    /// # Errors
+    /// Whatever `out` says.
+    pub fn new(mut out: W, precision: Precision) -> io::Result<Self> {
+        let magic: u32 = match precision {
+            Precision::Micro => 0xa1b2_c3d4,
+            Precision::Nano => 0xa1b2_3c4d,
+        };
+        let mut header = Vec::with_capacity(24);
+        header.extend(magic.to_le_bytes());
+        header.extend([2, 0, 4, 0]);
+        header.extend([0; 8]);
+        header.extend(SNAPLEN.to_le_bytes());
+        header.extend(ETHERNET.to_le_bytes());
+        out.write_all(&header)?;
+        Ok(Self { out, precision, buffer: vec![0; BUFFER_LEN], held: 0 })
+    }
+
+    /// Writes one record of two parts, of which the first is padded to the longest outer header.
+    #[inline]
+    fn put(
+        &mut self,
+        timestamp_ns: u64,
+        outer: &[u8; MAX_OUTER_LEN],
+        outer_len: usize,
+        inner: &[u8],
+    ) -> io::Result<()> {
+        const HEAD_LEN: usize = RECORD_HEADER_LEN + MAX_OUTER_LEN;
+        if self.held + HEAD_LEN + inner.len() > self.buffer.len() {
+            self.make_room(HEAD_LEN + inner.len())?;
+        }
+        let len = outer_len + inner.len();
+        let header = record_header(timestamp_ns, len, self.precision);
+        let place = self.buffer.get_mut(self.held..).unwrap_or_default();
+        let Some((head, _)) = place.split_first_chunk_mut::<HEAD_LEN>() else {
+            return Ok(());
+        };
+        head[..RECORD_HEADER_LEN].copy_from_slice(&header);
+        head[RECORD_HEADER_LEN..].copy_from_slice(outer);
+        let body = RECORD_HEADER_LEN + outer_len;
+        if let Some(place) = place.get_mut(body..body + inner.len()) {
+            place.copy_from_slice(inner);
+        }
+        self.held += RECORD_HEADER_LEN + len;
+        Ok(())
+    }
+
+    /// Writes one record.
+    ///
+    /// # Errors
+    /// Whatever `out` says.
+    pub fn record(&mut self, timestamp_ns: u64, bytes: &[u8]) -> io::Result<()> {
+        self.put(timestamp_ns, &[0; MAX_OUTER_LEN], 0, bytes)
+    }
+
+    #[cold]
+    fn make_room(&mut self, len: usize) -> io::Result<()> {
+        self.write_held()?;
+        if self.buffer.len() < len {
+            // Only a frame of a megabyte gets here, and only once.
+            self.buffer.resize(len, 0);
+        }
+        Ok(())
+    }
+
+    fn write_held(&mut self) -> io::Result<()> {
+        let held = std::mem::take(&mut self.held);
+        self.out.write_all(self.buffer.get(..held).unwrap_or_default())
+    }
+
+    /// Writes out what is held back.
+    ///
+    /// # Errors
+    /// Whatever `out` says.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.write_held()?;
+        self.out.flush()
+    }
+
+    /// Gives back what was written to; what is held back is lost.
+    pub fn into_inner(self) -> W {
+        self.out
+    }
+}
+
+/// Seconds, fraction, captured and wire length, which are one. Times after 2106 are the last one
+/// that the format has.
+#[inline]
+fn record_header(timestamp_ns: u64, len: usize, precision: Precision) -> [u8; RECORD_HEADER_LEN] {
+    let seconds = u32::try_from(timestamp_ns / 1_000_000_000).unwrap_or(u32::MAX);
+    let nanoseconds = u32::try_from(timestamp_ns % 1_000_000_000).unwrap_or_default();
+    let fraction = match precision {
+        Precision::Micro => nanoseconds / 1_000,
+        Precision::Nano => nanoseconds,
+    };
+    let len = u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes();
+    let mut header = [0; RECORD_HEADER_LEN];
+    header[0..4].copy_from_slice(&seconds.to_le_bytes());
+    header[4..8].copy_from_slice(&fraction.to_le_bytes());
+    header[8..12].copy_from_slice(&len);
+    header[12..16].copy_from_slice(&len);
+    header
+}
+
+/// Writes the copies that it is sent.
+pub struct PcapSink<W>(PcapWriter<W>);
+
+impl<W: Write> PcapSink<W> {
+    /// Begins a file.
+    ///
+    /// # Errors
+    /// Whatever `out` says.
+    pub fn new(out: W, precision: Precision) -> io::Result<Self> {
+        PcapWriter::new(out, precision).map(Self)
+    }
+
+    /// Gives back what was written to, once all is flushed.
+    pub fn into_inner(self) -> W {
+        self.0.into_inner()
+    }
+}
+
+impl<W: Write> Sink for PcapSink<W> {
+    fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
+        for copy in copies.iter() {
+            let outer = copy.outer();
+            let mut padded = [0; MAX_OUTER_LEN];
+            padded.iter_mut().zip(outer).for_each(|(place, byte)| *place = *byte);
+            self.0.put(copy.frame().timestamp_ns, &padded, outer.len(), copy.inner())?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_written_as_the_format_says() {
+        let mut writer = PcapWriter::new(Vec::new(), Precision::Micro).unwrap();
+        writer.record(1_000_000_002_345, &[7; 3]).unwrap();
+        writer.flush().unwrap();
+        let file = writer.into_inner();
+        assert_eq!(file[..4], [0xd4, 0xc3, 0xb2, 0xa1]);
+        assert_eq!(file[24..40], [232, 3, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 3, 0, 0, 0]);
+        assert_eq!(file[40..], [7; 3]);
+    }
+
+    #[test]
+    fn a_record_longer_than_the_buffer_is_written_whole() {
+        let mut writer = PcapWriter::new(Vec::new(), Precision::Nano).unwrap();
+        writer.record(1, &[1; 10]).unwrap();
+        writer.record(2, &vec![2; 2 * BUFFER_LEN]).unwrap();
+        writer.record(3, &[3; 10]).unwrap();
+        writer.flush().unwrap();
+        assert_eq!(writer.into_inner().len(), 24 + 3 * 16 + 20 + 2 * BUFFER_LEN);
+    }
+}

@@ -1,0 +1,153 @@
+//! The newer format, in which each record bears a comment that says why it is there.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+
+use super::{BUFFER_LEN, ETHERNET, Precision};
+use crate::dataplane::{Copies, Drops, MirrorTable, MirroredCopy, Sink, Taken};
+
+const SECTION: u32 = 0x0a0d_0d0a;
+const INTERFACE: u32 = 1;
+const ENHANCED_PACKET: u32 = 6;
+
+const OPT_COMMENT: u16 = 1;
+const SHB_USERAPPL: u16 = 4;
+const IF_TSRESOL: u16 = 9;
+
+/// Writes the copies that it is sent, each with its session and rule.
+pub struct PcapngSink<W> {
+    out: W,
+    precision: Precision,
+    buffer: Vec<u8>,
+    /// By session and rule: the options of their records, ready to be copied.
+    options: HashMap<(u32, u32), Vec<u8>>,
+}
+
+impl<W: Write> PcapngSink<W> {
+    /// Begins a file.
+    ///
+    /// # Errors
+    /// Whatever `out` says.
+    pub fn new(mut out: W, precision: Precision) -> io::Result<Self> {
+        let mut section = vec![0x4d, 0x3c, 0x2b, 0x1a, 1, 0, 0, 0];
+        section.extend([0xff; 8]);
+        let program = concat!("traffic-mirror ", env!("CARGO_PKG_VERSION"));
+        put_option(&mut section, SHB_USERAPPL, program.as_bytes());
+        put_option(&mut section, 0, &[]);
+
+        // Ethernet, no snaplen, and the power of ten of the clock.
+        let mut interface = ETHERNET.to_le_bytes().to_vec();
+        interface.extend([0; 4]);
+        let power = match precision {
+            Precision::Micro => 6,
+            Precision::Nano => 9,
+        };
+        put_option(&mut interface, IF_TSRESOL, &[power]);
+        put_option(&mut interface, 0, &[]);
+
+        let mut buffer = Vec::with_capacity(BUFFER_LEN);
+        put_block(&mut buffer, SECTION, &section);
+        put_block(&mut buffer, INTERFACE, &interface);
+        out.write_all(&buffer)?;
+        buffer.clear();
+        Ok(Self { out, precision, buffer, options: HashMap::new() })
+    }
+
+    /// Gives back what was written to, once all is flushed.
+    pub fn into_inner(self) -> W {
+        self.out
+    }
+
+    fn write_held(&mut self) -> io::Result<()> {
+        self.out.write_all(&self.buffer)?;
+        self.buffer.clear();
+        Ok(())
+    }
+}
+
+impl<W: Write> Sink for PcapngSink<W> {
+    fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
+        for copy in copies.iter() {
+            let key = (copy.session(), copy.rule());
+            let options = self.options.entry(key).or_insert_with(|| options(copies.table(), key));
+            if self.buffer.len() + copy.len() + options.len() + 40 > BUFFER_LEN {
+                self.out.write_all(&self.buffer)?;
+                self.buffer.clear();
+            }
+            put_packet(&mut self.buffer, &copy, self.precision, options);
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.write_held()?;
+        self.out.flush()
+    }
+}
+
+fn put_packet(out: &mut Vec<u8>, copy: &MirroredCopy<'_>, precision: Precision, options: &[u8]) {
+    let (outer, inner) = (copy.outer(), copy.inner());
+    let len = outer.len() + inner.len();
+    let padding = len.wrapping_neg() % 4;
+    let block_len = number(32 + len + padding + options.len());
+    let timestamp_ns = copy.frame().timestamp_ns;
+    let ticks = match precision {
+        Precision::Micro => timestamp_ns / 1_000,
+        Precision::Nano => timestamp_ns,
+    };
+    let [t0, t1, t2, t3, t4, t5, t6, t7] = ticks.to_le_bytes();
+    out.extend(ENHANCED_PACKET.to_le_bytes());
+    out.extend(block_len);
+    out.extend([0; 4]);
+    out.extend([t4, t5, t6, t7, t0, t1, t2, t3]);
+    out.extend(number(len));
+    out.extend(number(len));
+    out.extend_from_slice(outer);
+    out.extend_from_slice(inner);
+    out.extend([0; 3].iter().take(padding));
+    out.extend_from_slice(options);
+    out.extend(block_len);
+}
+
+fn put_block(out: &mut Vec<u8>, kind: u32, body: &[u8]) {
+    let len = number(12 + body.len());
+    out.extend(kind.to_le_bytes());
+    out.extend(len);
+    out.extend(body);
+    out.extend(len);
+}
+
+fn put_option(out: &mut Vec<u8>, code: u16, value: &[u8]) {
+    // Longer comments than the format has room for are cut.
+    let value = value.get(..usize::from(u16::MAX)).unwrap_or(value);
+    let len = u16::try_from(value.len()).unwrap_or(u16::MAX);
+    out.extend(code.to_le_bytes());
+    out.extend(len.to_le_bytes());
+    out.extend(value);
+    out.extend([0; 3].iter().take(value.len().wrapping_neg() % 4));
+}
+
+fn number(len: usize) -> [u8; 4] {
+    u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes()
+}
+
+fn options(table: &MirrorTable, (session, rule): (u32, u32)) -> Vec<u8> {
+    let mut options = Vec::new();
+    let comment = why(table, session, rule).unwrap_or_default();
+    put_option(&mut options, OPT_COMMENT, comment.as_bytes());
+    put_option(&mut options, 0, &[]);
+    options
+}
+
+/// `session 1 (tms-...) of eni-...: ingress rule 100 accept`
+fn why(table: &MirrorTable, session: u32, rule: u32) -> Option<String> {
+    let session = table.sessions().get(usize::try_from(session).ok()?)?;
+    let interface = table.interfaces().get(usize::try_from(session.interface).ok()?)?.interface.id();
+    let of = format!("session {} ({}) of {interface}", session.number, session.id);
+    if rule == Taken::BY_AMAZON_DNS {
+        return Some(format!("{of}: network service amazon-dns"));
+    }
+    let rule = session.filter.all_rules().get(usize::try_from(rule).ok()?)?;
+    let id = rule.id.as_ref().map(|id| format!(" ({id})")).unwrap_or_default();
+    Some(format!("{of}: {} rule {}{id} {}", rule.direction(), rule.number(), rule.action()))
+}

@@ -1,0 +1,53 @@
+//! Files mapped into memory, for reading from front to back.
+
+use std::fs::File;
+use std::io;
+
+use memmap2::{Advice, Mmap};
+
+/// A whole file in memory.
+#[derive(Debug)]
+pub(crate) struct Map(Mmap);
+
+impl Map {
+    /// Maps a regular file that is not empty.
+    pub(crate) fn new(file: &File) -> io::Result<Self> {
+        // SAFETY: the bytes must not change while they are borrowed. Nobody can hold another
+        // process to that, so no decision about memory rests on a byte being read the same twice:
+        // lengths are checked against the mapping each time they are read (kept by io::capture).
+        // A file that is cut shorter meanwhile ends the process by SIGBUS; the README says so.
+        let map = unsafe { Mmap::map(file)? };
+        // Advice is only that: a kernel that does not take it reads all the same.
+        let _ = map.advise(Advice::Sequential);
+        Ok(Self(map))
+    }
+
+    /// The bytes of the file.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Lets the kernel bring in `len` bytes from `offset` on in one go: a page fault for each
+    /// page is dearer by far.
+    pub(crate) fn populate(&self, offset: usize, len: usize) {
+        let len = len.min(self.0.len().saturating_sub(offset));
+        if len > 0 {
+            let _ = self.0.advise_range(Advice::PopulateRead, offset, len);
+        }
+    }
+}
+
+/// Asks for the cache line that holds `bytes[offset]`, if there is one.
+#[inline]
+pub(crate) fn prefetch(bytes: &[u8], offset: usize) {
+    if let Some(byte) = bytes.get(offset) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a prefetch reads nothing that the program can see, and the address is valid.
+        unsafe {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(byte).cast());
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = byte;
+    }
+}
