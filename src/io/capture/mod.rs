@@ -4,15 +4,20 @@
 //! mean. One parser for each format works on a window of bytes, whether that window is the whole
 //! mapped file or the part of a stream that has come so far.
 
+mod damage;
+mod format;
+mod lend;
 mod link;
 mod open;
+mod options;
 mod pcap;
 mod pcapng;
 mod source;
 mod window;
 
+pub use damage::Damaged;
 pub use open::OpenError;
-pub use source::{CaptureSource, Damaged};
+pub use source::CaptureSource;
 
 /// The longest record that is believed, in bytes. The longest frames that are seen come from
 /// offloads with "big TCP", 512 KiB at most; a length above this is damage, not data.

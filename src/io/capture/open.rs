@@ -2,14 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
-use super::source::CaptureSource;
+use super::source::{CaptureSource, Origin};
 use super::window::Window;
 use crate::io::sys::Map;
 
@@ -70,7 +70,7 @@ impl CaptureSource {
         let map = Map::new(&file).map_err(world)?;
         if Packing::of(map.bytes()).is_some() {
             let mut source = Self::from_reader(&name, file)?;
-            source.path = Some(PathBuf::from(path));
+            source.origin = Origin::File(path.to_path_buf());
             return Ok(source);
         }
         Self::from_window(&name, Window::mapped(map))
@@ -106,7 +106,9 @@ impl CaptureSource {
             return Err(OpenError::Empty(name.to_owned()));
         }
         if Packing::of(&bytes).is_some() {
-            return Self::from_reader(name, io::Cursor::new(bytes));
+            let mut source = Self::from_reader(name, io::Cursor::new(bytes.clone()))?;
+            source.origin = Origin::Memory(bytes);
+            return Ok(source);
         }
         Self::from_window(name, Window::memory(bytes))
     }

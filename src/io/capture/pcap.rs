@@ -9,6 +9,9 @@
 //!                                   16 (modified format: 8 bytes more)
 //! ```
 
+use super::MAX_RECORD_LEN;
+use super::format::Record;
+
 /// How the records of a file are laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Layout {
@@ -78,9 +81,24 @@ impl Layout {
         Ok(Self { big_endian, nanosecond, header_len, lengths, link_type })
     }
 
+    /// The record at the beginning of `bytes`, if it is there in full and to be believed.
+    #[inline]
+    pub(super) fn record<'a>(&self, bytes: &'a [u8]) -> Option<Record<'a>> {
+        let header = self.record_header(bytes)?;
+        let len = usize::try_from(header.captured_len).ok().filter(|len| *len <= MAX_RECORD_LEN)?;
+        Some(Record {
+            bytes: bytes.get(self.header_len..)?.get(..len)?,
+            wire_len: header.wire_len,
+            timestamp_ns: header.timestamp_ns,
+            link_type: self.link_type,
+            direction: None,
+            taken_len: self.header_len + len,
+        })
+    }
+
     /// Reads the record header at the beginning of `bytes`; nothing where it is cut.
     #[inline]
-    pub(super) fn record(&self, bytes: &[u8]) -> Option<RecordHeader> {
+    pub(super) fn record_header(&self, bytes: &[u8]) -> Option<RecordHeader> {
         let [s0, s1, s2, s3, f0, f1, f2, f3, a0, a1, a2, a3, b0, b1, b2, b3] =
             *bytes.first_chunk()?;
         if bytes.len() < self.header_len {

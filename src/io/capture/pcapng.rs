@@ -7,6 +7,8 @@
 //! ```
 
 use super::MAX_RECORD_LEN;
+use super::format::Record;
+use super::options::Options;
 use crate::model::Direction;
 
 pub(super) const SECTION: u32 = 0x0a0d_0d0a;
@@ -68,16 +70,6 @@ impl BlockHead {
     }
 }
 
-/// One packet block.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Packet<'a> {
-    pub(super) bytes: &'a [u8],
-    pub(super) wire_len: u32,
-    pub(super) timestamp_ns: u64,
-    pub(super) link_type: u16,
-    pub(super) direction: Option<Direction>,
-}
-
 impl Section {
     /// Reads the head of the block that `bytes` begin with: at least 12 bytes.
     pub(super) fn head(&self, bytes: &[u8; BlockHead::LEN]) -> Result<BlockHead, String> {
@@ -115,7 +107,8 @@ impl Section {
                 if major != 1 {
                     return Err(format!("version {major} of pcapng, of which only 1 is read"));
                 }
-                self.options(body.get(16..).ok_or("a section block without its length")?).map(drop)
+                let options = body.get(16..).ok_or("a section block without its length")?;
+                self.options(options).try_for_each(|option| option.map(drop))
             }
             INTERFACE => {
                 let body = self.body(block)?;
@@ -138,13 +131,25 @@ impl Section {
         })
     }
 
-    /// Reads a packet block that is there in full.
+    /// The packet block at the beginning of `bytes`, if it is there in full and sound.
+    #[inline]
+    pub(super) fn record<'a>(&self, bytes: &'a [u8]) -> Option<Record<'a>> {
+        let head = self.head(bytes.first_chunk()?).ok().filter(|head| head.is_packet())?;
+        self.packet(head, bytes.get(..head.len)?).ok()
+    }
+
+    /// Reads a packet block that is there in full, or says what is wrong with it.
     pub(super) fn packet<'a>(
         &self,
         head: BlockHead,
         block: &'a [u8],
-    ) -> Result<Packet<'a>, String> {
+    ) -> Result<Record<'a>, String> {
         let body = self.body(block)?;
+        let record = self.packet_of(head, body)?;
+        Ok(Record { taken_len: block.len(), ..record })
+    }
+
+    fn packet_of<'a>(&self, head: BlockHead, body: &'a [u8]) -> Result<Record<'a>, String> {
         match head.kind {
             SIMPLE_PACKET => self.simple(body),
             ENHANCED_PACKET => {
@@ -173,7 +178,7 @@ impl Section {
         time: [u8; 8],
         (captured_len, wire_len): (u32, u32),
         rest: &'a [u8],
-    ) -> Result<Packet<'a>, String> {
+    ) -> Result<Record<'a>, String> {
         let index = usize::try_from(interface).unwrap_or(usize::MAX);
         let known = self.interfaces.get(index);
         let known =
@@ -185,16 +190,17 @@ impl Section {
         let [h0, h1, h2, h3, l0, l1, l2, l3] = time;
         let ticks = u64::from(self.number([h0, h1, h2, h3])) << 32
             | u64::from(self.number([l0, l1, l2, l3]));
-        Ok(Packet {
+        Ok(Record {
             bytes,
             wire_len: wire_len.max(captured_len),
             timestamp_ns: known.resolution.nanoseconds(ticks, known.offset_s),
             link_type: known.link_type,
             direction: self.direction(behind.get(padding..).unwrap_or_default()),
+            taken_len: 0,
         })
     }
 
-    fn simple<'a>(&self, body: &'a [u8]) -> Result<Packet<'a>, String> {
+    fn simple<'a>(&self, body: &'a [u8]) -> Result<Record<'a>, String> {
         let (wire_len, rest) = body.split_first_chunk::<4>().ok_or("a packet block cut short")?;
         let known = self.interfaces.first().ok_or("a packet of interface 0, never described")?;
         let wire_len = self.number(*wire_len);
@@ -202,7 +208,7 @@ impl Section {
         let len = usize::try_from(wire_len.min(snaplen)).unwrap_or(usize::MAX).min(rest.len());
         let bytes = rest.get(..len).unwrap_or_default();
         let (timestamp_ns, link_type) = (0, known.link_type);
-        Ok(Packet { bytes, wire_len, timestamp_ns, link_type, direction: None })
+        Ok(Record { bytes, wire_len, timestamp_ns, link_type, direction: None, taken_len: 0 })
     }
 
     fn interface(&self, body: &[u8]) -> Result<Interface, String> {
@@ -215,8 +221,8 @@ impl Section {
             resolution: Resolution::Decimal(6),
             offset_s: 0,
         };
-        for (code, value) in self.options(options)? {
-            match (code, value) {
+        for option in self.options(options) {
+            match option? {
                 (IF_TSRESOL, [power, ..]) => {
                     let exponent = power & 0x7f;
                     let binary = power & 0x80 != 0;
@@ -243,11 +249,7 @@ impl Section {
     /// The two lowest bits of `epb_flags`: 1 inbound, 2 outbound. Options of a packet that cannot
     /// be read cost its direction, not the packet.
     fn direction(&self, options: &[u8]) -> Option<Direction> {
-        if options.is_empty() {
-            return None;
-        }
-        let options = self.options(options).ok()?;
-        let (_, value) = options.into_iter().find(|(code, _)| *code == EPB_FLAGS)?;
+        let (_, value) = self.options(options).flatten().find(|(code, _)| *code == EPB_FLAGS)?;
         match self.number(*value.first_chunk()?) & 3 {
             1 => Some(Direction::Ingress),
             2 => Some(Direction::Egress),
@@ -255,36 +257,25 @@ impl Section {
         }
     }
 
-    fn options<'a>(
-        &self,
-        mut rest: &'a [u8],
-    ) -> Result<arrayvec::ArrayVec<(u16, &'a [u8]), 32>, String> {
-        let mut options = arrayvec::ArrayVec::new();
-        while let Some((&[c0, c1, l0, l1], behind)) = rest.split_first_chunk::<4>() {
-            let code = self.word(&[c0, c1]).unwrap_or_default();
-            let len = usize::from(self.word(&[l0, l1]).unwrap_or_default());
-            if code == 0 {
-                break;
-            }
-            let padded = len.next_multiple_of(4);
-            let too_long = || format!("option {code} of {len} bytes in a shorter block");
-            let (value, behind) = behind.split_at_checked(padded).ok_or_else(too_long)?;
-            // Options beyond the first few are never ours.
-            let _ = options.try_push((code, value.get(..len).unwrap_or_default()));
-            rest = behind;
+    fn options<'a>(&self, bytes: &'a [u8]) -> Options<'a> {
+        Options::new(bytes, self.big_endian)
+    }
+
+    /// Whether the length behind a block agrees with the one in its head.
+    pub(super) fn check_tail(&self, len: usize, tail: [u8; 4]) -> Result<(), String> {
+        let tail = self.number(tail);
+        if usize::try_from(tail) == Ok(len) {
+            return Ok(());
         }
-        Ok(options)
+        Err(format!("a block of {len} bytes that ends with a length of {tail}"))
     }
 
     /// What stands between head and tail of a block, if both agree on its length.
     fn body<'a>(&self, block: &'a [u8]) -> Result<&'a [u8], String> {
         let inside = block.get(8..).and_then(<[u8]>::split_last_chunk::<4>);
         let (body, tail) = inside.ok_or("a block cut short")?;
-        let tail = self.number(*tail);
-        if usize::try_from(tail) == Ok(block.len()) {
-            return Ok(body);
-        }
-        Err(format!("a block of {} bytes that ends with a length of {tail}", block.len()))
+        self.check_tail(block.len(), *tail)?;
+        Ok(body)
     }
 
     fn number(&self, bytes: [u8; 4]) -> u32 {

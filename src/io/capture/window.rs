@@ -24,7 +24,16 @@ pub(super) struct Window {
 enum Held {
     Mapped { map: Map, populated: usize },
     Memory(Bytes),
-    Stream { reader: Box<dyn Read + Send>, buffer: Vec<u8>, ended: bool },
+    Stream(Stream),
+}
+
+/// A buffer that is used again and again. It is as long as it is (filling it with zeros for each
+/// read of a slow pipe would cost more than the reading) and `filled` says how much of it counts.
+struct Stream {
+    reader: Box<dyn Read + Send>,
+    buffer: Vec<u8>,
+    filled: usize,
+    ended: bool,
 }
 
 impl Window {
@@ -37,7 +46,7 @@ impl Window {
     }
 
     pub(super) fn stream(reader: Box<dyn Read + Send>) -> Self {
-        Self::new(Held::Stream { reader, buffer: Vec::new(), ended: false })
+        Self::new(Held::Stream(Stream { reader, buffer: Vec::new(), filled: 0, ended: false }))
     }
 
     const fn new(bytes: Held) -> Self {
@@ -49,7 +58,7 @@ impl Window {
         let held = match &self.bytes {
             Held::Mapped { map, .. } => map.bytes(),
             Held::Memory(bytes) => bytes,
-            Held::Stream { buffer, .. } => buffer,
+            Held::Stream(stream) => stream.buffer.get(..stream.filled).unwrap_or_default(),
         };
         held.get(self.at..).unwrap_or_default()
     }
@@ -64,17 +73,19 @@ impl Window {
         match &self.bytes {
             Held::Mapped { map, .. } => u64::try_from(map.bytes().len()).ok(),
             Held::Memory(bytes) => u64::try_from(bytes.len()).ok(),
-            Held::Stream { .. } => None,
+            Held::Stream(_) => None,
         }
     }
 
     /// Whether the capture can be read again from its beginning.
     pub(super) fn rewind(&mut self) -> bool {
-        let can = !matches!(self.bytes, Held::Stream { .. });
-        if can {
-            self.at = 0;
+        match &mut self.bytes {
+            Held::Stream(_) => return false,
+            Held::Mapped { populated, .. } => *populated = 0,
+            Held::Memory(_) => {}
         }
-        can
+        self.at = 0;
+        true
     }
 
     /// Moves the cursor over bytes that are held.
@@ -83,53 +94,73 @@ impl Window {
         if let Held::Mapped { map, populated } = &mut self.bytes
             && self.at + POPULATE_LEN / 2 > *populated
         {
-            map.populate(*populated, POPULATE_LEN);
-            *populated += POPULATE_LEN;
+            let from = self.at.max(*populated);
+            map.populate(from, POPULATE_LEN);
+            *populated = from + POPULATE_LEN;
         }
     }
 
     /// Holds at least `len` bytes from the cursor on, or all that there are; says whether it does.
     /// A stream's buffer grows with what has come, never with what `len` promises.
     pub(super) fn hold(&mut self, len: usize) -> io::Result<bool> {
-        let Held::Stream { reader, buffer, ended } = &mut self.bytes else {
-            return Ok(self.rest().len() >= len);
-        };
-        while !*ended && buffer.len().saturating_sub(self.at) < len {
-            if self.at > 0 {
-                buffer.drain(..self.at);
-                self.held_from += u64::try_from(self.at).unwrap_or_default();
-                self.at = 0;
+        if let Held::Stream(stream) = &mut self.bytes {
+            while !stream.ended && stream.filled.saturating_sub(self.at) < len {
+                let moved = stream.make_room(self.at);
+                self.held_from += u64::try_from(moved).unwrap_or_default();
+                self.at -= moved;
+                stream.read_some()?;
             }
-            let old_len = buffer.len();
-            buffer.resize(old_len + CHUNK_LEN, 0);
-            let got = read_some(reader, buffer.get_mut(old_len..).unwrap_or_default());
-            buffer.truncate(old_len + got.as_ref().map_or(0, |got| *got));
-            *ended = got? == 0;
         }
-        Ok(buffer.len().saturating_sub(self.at) >= len)
+        Ok(self.rest().len() >= len)
     }
 
-    /// Moves the cursor over bytes that need not be held; less where the capture ends before.
-    pub(super) fn skip(&mut self, mut len: u64) -> io::Result<()> {
+    /// Moves the cursor over bytes that need not be held; false where the capture ends before.
+    pub(super) fn skip(&mut self, mut len: u64) -> io::Result<bool> {
         while len > 0 {
-            let step = usize::try_from(len).unwrap_or(usize::MAX).min(CHUNK_LEN);
-            self.hold(step)?;
-            let step = step.min(self.rest().len());
-            if step == 0 {
-                return Ok(());
+            if self.rest().is_empty() {
+                self.hold(1)?;
             }
+            let held = self.rest().len();
+            if held == 0 {
+                return Ok(false);
+            }
+            let step = usize::try_from(len).map_or(held, |len| len.min(held));
             self.advance(step);
             len -= u64::try_from(step).unwrap_or_default();
         }
-        Ok(())
+        Ok(true)
     }
 }
 
-fn read_some(reader: &mut dyn Read, place: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match reader.read(place) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            other => return other,
+impl Stream {
+    /// Makes room behind what is filled, by moving what counts (from `at` on: less than a record)
+    /// to the front, or by growing. Says how far it was moved.
+    fn make_room(&mut self, at: usize) -> usize {
+        let mut moved = 0;
+        if at > 0 && self.buffer.len() - self.filled < CHUNK_LEN / 2 {
+            self.buffer.copy_within(at..self.filled, 0);
+            self.filled -= at;
+            moved = at;
+        }
+        if self.filled == self.buffer.len() {
+            self.buffer.resize((2 * self.filled).max(CHUNK_LEN), 0);
+        }
+        moved
+    }
+
+    fn read_some(&mut self) -> io::Result<()> {
+        let place = self.buffer.get_mut(self.filled..).unwrap_or_default();
+        loop {
+            match self.reader.read(place) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+                Ok(len) => {
+                    // A reader that claims more than there is room for would be wrong about it.
+                    self.filled += len.min(place.len());
+                    self.ended = len == 0;
+                    return Ok(());
+                }
+            }
         }
     }
 }
