@@ -149,9 +149,7 @@ impl<W: Write> Sink for PcapSink<W> {
     fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
         for copy in copies.iter() {
             let outer = copy.outer();
-            let mut padded = [0; MAX_OUTER_LEN];
-            padded.iter_mut().zip(outer).for_each(|(place, byte)| *place = *byte);
-            self.0.put(copy.frame().timestamp_ns, &padded, outer.len(), copy.inner())?;
+            self.0.put(copy.frame().timestamp_ns, outer.padded(), outer.len(), copy.inner())?;
         }
         Ok(())
     }

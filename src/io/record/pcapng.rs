@@ -102,7 +102,7 @@ fn put_packet(out: &mut Vec<u8>, copy: &MirroredCopy<'_>, precision: Precision, 
     out.extend([t4, t5, t6, t7, t0, t1, t2, t3]);
     out.extend(number(len));
     out.extend(number(len));
-    out.extend_from_slice(outer);
+    out.extend_from_slice(&outer);
     out.extend_from_slice(inner);
     out.extend([0; 3].iter().take(padding));
     out.extend_from_slice(options);
@@ -142,8 +142,7 @@ fn options(table: &MirrorTable, (session, rule): (u32, u32)) -> Vec<u8> {
 /// `session 1 (tms-...) of eni-...: ingress rule 100 accept`
 fn why(table: &MirrorTable, session: u32, rule: u32) -> Option<String> {
     let session = table.sessions().get(usize::try_from(session).ok()?)?;
-    let interface =
-        table.interfaces().get(usize::try_from(session.interface).ok()?)?.interface.id();
+    let interface = table.interfaces().get(usize::try_from(session.interface).ok()?)?.id();
     let of = format!("session {} ({}) of {interface}", session.number, session.id);
     if rule == Taken::BY_AMAZON_DNS {
         return Some(format!("{of}: network service amazon-dns"));
