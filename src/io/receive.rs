@@ -134,6 +134,14 @@ pub trait TakeFrame {
     /// # Errors
     /// It cannot, and the receiving is over.
     fn take(&mut self, frame: &InnerFrame<'_>) -> io::Result<()>;
+
+    /// Hears that nothing more waits in the socket: the moment to put out what is held back.
+    ///
+    /// # Errors
+    /// As for `take`.
+    fn rest(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl<F: FnMut(&InnerFrame<'_>) -> io::Result<()>> TakeFrame for F {
@@ -201,9 +209,12 @@ impl Collector {
             let stopping = stop.is_set();
             let left = end.saturating_sub(self.tally.received.frames);
             let limit = usize::try_from(left).unwrap_or(usize::MAX).min(RECEIVE_LEN);
-            let taken = self.take_batch(limit, sink)?;
+            let more_may_wait = self.take_batch(limit, sink)? == limit;
+            if !more_may_wait {
+                sink.rest()?;
+            }
             if stopping {
-                last_batches = if taken == limit { last_batches - 1 } else { 0 };
+                last_batches = if more_may_wait { last_batches - 1 } else { 0 };
             }
         }
         self.tally.dropped = option::receive_drops(self.socket.as_fd())?.into();

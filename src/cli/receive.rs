@@ -1,0 +1,267 @@
+//! `receive`: VXLAN in, the inner frames out, with a count for each virtual network.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::clock::Stopwatch;
+use super::exit::{Exit, Failure};
+use super::outputs::{check_name, is_pcapng};
+use super::replay::ReportForm;
+use super::report::columns;
+use super::{signals, terminal};
+use crate::io::StopFlag;
+use crate::io::receive::{Amount, Collector, InnerFrame, NotVxlan, TakeFrame, Tally};
+use crate::io::record::{OutputFile, PcapWriter, Precision};
+use crate::model::{Invalid, VXLAN_PORT};
+
+/// Receive mirrored traffic: take VXLAN on UDP, count it, and write the frames inside of it.
+///
+/// Every VXLAN datagram is taken, from whomever it comes and for whatever virtual network; what is
+/// no VXLAN is counted by reason. It ends with SIGINT (Ctrl-C), SIGTERM or --count. The file gets
+/// its name then, with all frames that came.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  Be the target of a mirror, and say at the end what came for each virtual network:
+    traffic-mirror receive
+  Keep the first thousand frames:
+    traffic-mirror receive --listen 192.0.2.10 --count 1000 --write frames.pcap
+  Look at them as they come:
+    traffic-mirror receive --write - | tcpdump -n -r -
+  IPv4 and IPv6, another port, and the numbers for a program:
+    traffic-mirror receive --listen [::]:14789 --report json")]
+pub(super) struct ReceiveFlags {
+    /// Address and port to listen on; port 4789 if left out, `[::]` is IPv6 and IPv4.
+    #[arg(long, value_name = "ADDRESS[:PORT]", default_value = "0.0.0.0:4789")]
+    listen: String,
+
+    /// Write the inner frames as pcap with times in nanoseconds; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    write: Option<PathBuf>,
+
+    /// End after N frames.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+
+    /// How the report is printed: a table on standard error, and as JSON on standard output too.
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = ReportForm::Table)]
+    report: ReportForm,
+}
+
+pub(super) fn run(flags: &ReceiveFlags) -> Result<Exit, Failure> {
+    let address = listen_address(&flags.listen).map_err(Failure::usage)?;
+    check(flags)?;
+    let stop = StopFlag::new();
+    let unheard = |error| Failure::failed(format_args!("waiting for signals: {error}"));
+    signals::stop_on_signal(stop.clone()).map_err(unheard)?;
+    let mut collector = Collector::bind(address).map_err(|error| taken(address, &error))?;
+    let mut sink = FrameSink::create(flags.write.as_deref()).map_err(Failure::failed)?;
+    let bound = collector.local_address().unwrap_or(address);
+    terminal::say(&format!("traffic-mirror: listening on {bound}\n"));
+
+    let stopwatch = Stopwatch::start();
+    let ended = collector.run(flags.count, &stop, &mut sink);
+    let written = sink.commit();
+    let report = Report::new(collector.tally(), stopwatch.elapsed());
+    let mut exit = Exit::Done;
+    for error in ended.err().into_iter().chain(written.err()) {
+        terminal::complain(&error.to_string());
+        exit = Exit::Failed;
+    }
+    terminal::say(&report.table());
+    if flags.report == ReportForm::Json {
+        let mut out = terminal::stdout();
+        let printed = out.write_all(report.json().as_bytes()).and_then(|()| out.flush());
+        printed.map_err(|error| Failure::failed(format_args!("standard output: {error}")))?;
+    }
+    Ok(exit)
+}
+
+/// What goes together on a command line and what does not.
+fn check(flags: &ReceiveFlags) -> Result<(), Failure> {
+    let Some(path) = &flags.write else { return Ok(()) };
+    if path.as_os_str() == "-" && flags.report == ReportForm::Json {
+        return Err(Failure::usage("--write `-`: standard output is taken by --report json"));
+    }
+    if is_pcapng(path) {
+        return Err(Failure::usage(format_args!(
+            "--write `{}`: expected another ending; received frames are written as pcap",
+            path.display()
+        )));
+    }
+    check_name(path, &[])
+}
+
+/// Reads `0.0.0.0`, `0.0.0.0:4789`, `::` or `[::]:4789`; port 0 is any free one.
+fn listen_address(text: &str) -> Result<SocketAddr, Invalid> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    match bare.parse::<IpAddr>() {
+        Ok(ip) => Ok(SocketAddr::new(ip, VXLAN_PORT)),
+        Err(_) => text.parse().map_err(|_| {
+            let expected = "an address of this host such as 0.0.0.0, 192.0.2.10:4789 or [::]:4789";
+            Invalid::new("--listen", text, expected)
+        }),
+    }
+}
+
+fn taken(address: SocketAddr, error: &io::Error) -> Failure {
+    let why = match error.kind() {
+        io::ErrorKind::AddrInUse => "; another collector or a vxlan device has the port",
+        io::ErrorKind::AddrNotAvailable => "; it is none of this host's addresses",
+        _ => "",
+    };
+    Failure::failed(format_args!("listening on {address}: {error}{why}"))
+}
+
+/// The file that the frames are written to, if any.
+struct FrameSink {
+    file: Option<PcapWriter<OutputFile>>,
+}
+
+impl FrameSink {
+    fn create(path: Option<&Path>) -> io::Result<Self> {
+        let begin = |path| PcapWriter::new(OutputFile::create(path)?, Precision::Nano);
+        let mut file = path.map(begin).transpose()?;
+        // A reader of a pipe waits for the header.
+        file.as_mut().map_or(Ok(()), PcapWriter::flush)?;
+        Ok(Self { file })
+    }
+
+    /// Does something with the file, and gives it up where that fails: half of it stays nowhere.
+    fn attempt(
+        &mut self,
+        act: impl FnOnce(&mut PcapWriter<OutputFile>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let done = self.file.as_mut().map_or(Ok(()), act);
+        if done.is_err() {
+            self.file = None;
+        }
+        done
+    }
+
+    /// Gives the file its name, unless it was given up.
+    fn commit(mut self) -> io::Result<()> {
+        self.attempt(PcapWriter::flush)?;
+        self.file.map_or(Ok(()), |file| file.into_inner().commit())
+    }
+}
+
+impl TakeFrame for FrameSink {
+    fn take(&mut self, frame: &InnerFrame<'_>) -> io::Result<()> {
+        self.attempt(|file| file.record(frame.timestamp_ns, frame.bytes))
+    }
+
+    fn rest(&mut self) -> io::Result<()> {
+        self.attempt(PcapWriter::flush)
+    }
+}
+
+/// What came, ready to be printed.
+#[derive(Debug, Serialize)]
+struct Report {
+    received: u64,
+    received_bytes: u64,
+    dropped: BTreeMap<&'static str, u64>,
+    not_vxlan: BTreeMap<&'static str, u64>,
+    virtual_networks: Vec<NetworkReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    further_virtual_networks: Option<AmountReport>,
+    elapsed_ns: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct NetworkReport {
+    virtual_network_id: u32,
+    #[serde(flatten)]
+    amount: AmountReport,
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+struct AmountReport {
+    received: u64,
+    received_bytes: u64,
+}
+
+impl From<Amount> for AmountReport {
+    fn from(amount: Amount) -> Self {
+        Self { received: amount.frames, received_bytes: amount.bytes }
+    }
+}
+
+impl Report {
+    fn new(tally: &Tally, elapsed: Duration) -> Self {
+        let dropped = [("socket_buffer", tally.dropped)];
+        let other = |reason: &NotVxlan, count: &u64| (reason.label(), *count);
+        let network = |(id, amount): (&crate::model::VirtualNetworkId, &Amount)| NetworkReport {
+            virtual_network_id: id.value(),
+            amount: (*amount).into(),
+        };
+        let further = Some(tally.further_networks).filter(|amount| amount.frames > 0);
+        Self {
+            received: tally.received.frames,
+            received_bytes: tally.received.bytes,
+            dropped: dropped.into_iter().filter(|(_, count)| *count > 0).collect(),
+            not_vxlan: tally.not_vxlan.iter().map(|(reason, count)| other(reason, count)).collect(),
+            virtual_networks: tally.networks.iter().map(network).collect(),
+            further_virtual_networks: further.map(Into::into),
+            elapsed_ns: u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX),
+        }
+    }
+
+    fn json(&self) -> String {
+        serde_json::to_string(self).map(|text| text + "\n").unwrap_or_default()
+    }
+
+    fn table(&self) -> String {
+        let mut table = columns(&["virtual network", "received", "bytes"]);
+        let mut row = |name: String, received: u64, bytes: String| {
+            table.add_row([name, received.to_string(), bytes]);
+        };
+        for one in &self.virtual_networks {
+            let amount = one.amount;
+            let name = one.virtual_network_id.to_string();
+            row(name, amount.received, amount.received_bytes.to_string());
+        }
+        if let Some(amount) = self.further_virtual_networks {
+            row("all others".to_owned(), amount.received, amount.received_bytes.to_string());
+        }
+        row("all".to_owned(), self.received, self.received_bytes.to_string());
+        for (reason, count) in &self.not_vxlan {
+            row(format!("no VXLAN: {reason}"), *count, String::new());
+        }
+        for (cause, count) in &self.dropped {
+            row(format!("dropped: {cause}"), *count, String::new());
+        }
+        let seconds = Duration::from_nanos(self.elapsed_ns).as_secs_f64();
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{}\n\n{seconds:.3} s", table.trim_fmt());
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_port_may_be_left_out() {
+        for (text, address) in [
+            ("0.0.0.0", "0.0.0.0:4789"),
+            ("127.0.0.1:0", "127.0.0.1:0"),
+            ("::", "[::]:4789"),
+            ("[::1]", "[::1]:4789"),
+            ("[::]:1", "[::]:1"),
+        ] {
+            assert_eq!(listen_address(text).unwrap().to_string(), address);
+        }
+        let refused = listen_address("localhost").unwrap_err().to_string();
+        assert!(refused.starts_with("--listen `localhost`: expected an address"), "{refused}");
+    }
+}
