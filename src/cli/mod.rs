@@ -12,6 +12,7 @@ mod inputs;
 mod manual;
 mod outputs;
 mod progress;
+mod receive;
 mod replay;
 mod report;
 mod sessions;
@@ -38,6 +39,7 @@ use exit::Exit;
   traffic-mirror replay in.pcap --config mirror.toml --write out.pcapng
   traffic-mirror explain in.pcap --config mirror.toml
   traffic-mirror check --config mirror.toml
+  traffic-mirror receive --count 1000 --write frames.pcap
 
 Exit codes: 0 done, 1 the run failed, 2 bad usage or configuration.")]
 struct Cli {
@@ -50,6 +52,7 @@ enum Command {
     Replay(replay::ReplayFlags),
     Explain(explain::ExplainFlags),
     Check(check::CheckFlags),
+    Receive(receive::ReceiveFlags),
     Completions(manual::CompletionsFlags),
     Man(manual::ManFlags),
 }
@@ -69,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Replay(flags) => replay::run(&flags),
         Command::Explain(flags) => explain::run(&flags),
         Command::Check(flags) => check::run(&flags),
+        Command::Receive(flags) => receive::run(&flags),
         Command::Completions(flags) => manual::completions(&flags),
         Command::Man(flags) => manual::man(&flags),
     };

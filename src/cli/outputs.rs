@@ -122,7 +122,7 @@ fn ending(path: &Path) -> String {
     path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase()).unwrap_or_default()
 }
 
-fn is_pcapng(path: &Path) -> bool {
+pub(super) fn is_pcapng(path: &Path) -> bool {
     ["pcapng", "ntar"].contains(&ending(path).as_str())
 }
 

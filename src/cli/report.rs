@@ -123,7 +123,7 @@ impl Report {
     }
 }
 
-fn columns(names: &[&str]) -> Table {
+pub(super) fn columns(names: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(names.iter().copied());
     for column in table.column_iter_mut().skip(1) {
