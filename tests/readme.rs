@@ -1,5 +1,4 @@
 //! Every example of the README that calls `traffic-mirror` works as it stands there.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::path::Path;
 use std::process::Command;

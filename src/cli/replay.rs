@@ -1,6 +1,6 @@
 //! `replay`: captures in, encapsulated copies out.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -82,7 +82,7 @@ struct ReplayPlan {
     sources: Vec<CaptureSource>,
     outputs: Outputs,
     passes: u64,
-    /// Set by a signal, where the run may last as long as its capture did.
+    /// Set by a signal.
     stop: StopFlag,
 }
 
@@ -124,9 +124,7 @@ fn plan(flags: &ReplayFlags) -> Result<ReplayPlan, Failure> {
     let default_speed = if flags.send { Speed::ORIGINAL } else { Speed::Max };
     let speed = flags.speed.unwrap_or(default_speed);
     let stop = StopFlag::new();
-    if flags.send {
-        stop_on_signal(stop.clone()).map_err(Failure::failed)?;
-    }
+    stop_on_signal(stop.clone()).map_err(Failure::failed)?;
     Ok(ReplayPlan {
         table,
         direction: flags.sessions.direction(),
@@ -154,11 +152,7 @@ fn check(flags: &ReplayFlags) -> Result<(), Failure> {
 
 /// Takes every capture through the worker, as often as asked for. A damaged capture ends for this
 /// pass, and the next one follows.
-fn drive(
-    plan: &mut ReplayPlan,
-    worker: &mut Worker,
-    troubles: &mut Vec<String>,
-) -> std::io::Result<()> {
+fn drive(plan: &mut ReplayPlan, worker: &mut Worker, troubles: &mut Vec<String>) -> io::Result<()> {
     let mut progress = Progress::new(&plan.sources, plan.passes);
     for pass in 0..plan.passes {
         for source in &mut plan.sources {
@@ -168,7 +162,7 @@ fn drive(
             plan.outputs.begin_pass();
             let ended = loop {
                 if plan.stop.is_set() {
-                    return plan.outputs.flush();
+                    return Err(interrupted());
                 }
                 match worker.step(source, &mut plan.outputs) {
                     Ok(true) => progress.step(source),
@@ -185,5 +179,13 @@ fn drive(
             }
         }
     }
-    plan.outputs.flush()
+    if plan.stop.is_set() { Err(interrupted()) } else { plan.outputs.flush() }
+}
+
+/// A file that is not whole does not get its name.
+fn interrupted() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::Interrupted,
+        "interrupted by a signal; the report says how far it came, and no file was written",
+    )
 }

@@ -1,0 +1,206 @@
+//! The whole way out: frames through the worker, the pace and the sockets to a collector.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may stop where its input is not as it should"
+)]
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use etherparse::PacketBuilder;
+use traffic_mirror::control::{CompileOptions, Registry, compile};
+use traffic_mirror::dataplane::{
+    Burst, Copies, DropCause, Drops, Frame, MirrorTable, Sink, Source, Worker,
+};
+use traffic_mirror::io::StopFlag;
+use traffic_mirror::io::pace::{Clock, PacedSink, Speed};
+use traffic_mirror::io::receive::{Collector, InnerFrame};
+use traffic_mirror::io::udp::UdpSink;
+use traffic_mirror::model::VirtualNetworkId;
+
+/// Frames in memory, a millisecond apart.
+struct Memory {
+    frames: Vec<Vec<u8>>,
+    next: usize,
+}
+
+impl Source for Memory {
+    fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
+        for frame in self.frames.iter().skip(self.next) {
+            let time_ns = 1_000_000_000 + 1_000_000 * u64::try_from(self.next).unwrap();
+            if burst.try_push(Frame::new(frame).at(time_ns)).is_err() {
+                break;
+            }
+            self.next += 1;
+        }
+        Ok(())
+    }
+}
+
+/// UDP packets of eleven flows, each with its number at the end.
+fn memory(count: u32) -> Memory {
+    let frame = |number: u32| {
+        let port = 1_000 + u16::try_from(number % 11).unwrap();
+        let builder = PacketBuilder::ethernet2([2; 6], [4; 6])
+            .ipv4([10, 0, 0, 1], [10, 0, 0, 2], 64)
+            .udp(port, 5_000);
+        let payload = number.to_be_bytes();
+        let mut frame = Vec::with_capacity(builder.size(payload.len()));
+        builder.write(&mut frame, &payload).unwrap();
+        frame
+    };
+    Memory { frames: (0..count).map(frame).collect(), next: 0 }
+}
+
+fn table(target: SocketAddr) -> Arc<MirrorTable> {
+    let vni = VirtualNetworkId::new(4_242).unwrap();
+    let registry = Registry::accept_all(target, Some(vni), None);
+    let options = CompileOptions { seed: 0, source_address: Some("127.0.0.1".parse().unwrap()) };
+    Arc::new(compile(&registry, &options))
+}
+
+#[test]
+fn every_copy_arrives_in_the_order_of_its_flow() {
+    let mut collector = Collector::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let mut worker = Worker::new(table(collector.local_address().unwrap()));
+    let speed: Speed = "100kpps".parse().unwrap();
+    let mut sink = PacedSink::new(UdpSink::new(), speed, StopFlag::new());
+    let mut last_of_flow = [None; 11];
+    let mut came = 0;
+    let mut source = memory(5_000);
+    while worker.step(&mut source, &mut sink).unwrap() {
+        let mut take = |frame: &InnerFrame<'_>| {
+            assert_eq!(frame.virtual_network_id.value(), 4_242);
+            let number = u32::from_be_bytes(*frame.bytes.last_chunk().unwrap());
+            let last = &mut last_of_flow[usize::try_from(number % 11).unwrap()];
+            assert!(last.replace(number).is_none_or(|last| last < number));
+            Ok(())
+        };
+        let sent = worker.counters().mirrored();
+        collector.run(Some(sent - came), &StopFlag::new(), &mut take).unwrap();
+        came = sent;
+    }
+    sink.flush().unwrap();
+    assert_eq!((came, worker.counters().received), (5_000, 5_000));
+    assert_eq!(last_of_flow.iter().flatten().count(), 11);
+    let report = sink.inner().target_reports()[0];
+    assert_eq!((report.sent, report.refused), (5_000, 0));
+    assert_eq!(report.sent_bytes, worker.counters().mirrored_bytes());
+    assert_eq!(sink.inner_mut().take_warnings(), Vec::<String>::new());
+}
+
+#[test]
+fn the_datagram_is_what_a_written_capture_shows_behind_its_udp_header() {
+    let listener = UdpSocket::bind("127.0.0.1:0").unwrap();
+    listener.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let table = table(listener.local_addr().unwrap());
+    let mut outers = Outers::default();
+    Worker::new(Arc::clone(&table)).run(&mut memory(64), &mut outers).unwrap();
+    let mut worker = Worker::new(table);
+    worker.run(&mut memory(64), &mut UdpSink::new()).unwrap();
+    let mut got = Vec::new();
+    let mut buffer = [0; 2_000];
+    for _ in 0..64 {
+        let (len, peer) = listener.recv_from(&mut buffer).unwrap();
+        got.push((peer.port(), buffer[..len].to_vec()));
+    }
+    got.sort();
+    outers.0.sort();
+    assert_eq!(got, outers.0);
+}
+
+/// Source port and what is behind the UDP header, of each copy.
+#[derive(Default)]
+struct Outers(Vec<(u16, Vec<u8>)>);
+
+impl Sink for Outers {
+    fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
+        for copy in copies.iter() {
+            let outer = copy.outer();
+            let port = u16::from_be_bytes([outer[34], outer[35]]);
+            self.0.push((port, [&outer[42..], copy.inner()].concat()));
+        }
+        Ok(())
+    }
+}
+
+/// A clock that sets the flag when it is asked to wait past a moment.
+struct Stopper {
+    now_ns: std::cell::Cell<u64>,
+    stop: StopFlag,
+}
+
+impl Clock for Stopper {
+    fn now_ns(&self) -> u64 {
+        self.now_ns.get()
+    }
+
+    fn sleep_ns(&self, duration_ns: u64) {
+        self.now_ns.set(self.now_ns.get() + duration_ns);
+        if self.now_ns.get() > 20_000_000 {
+            self.stop.set();
+        }
+    }
+}
+
+/// Loses every third copy of what it is given.
+struct Lossy;
+
+impl Sink for Lossy {
+    fn send(&mut self, copies: &Copies<'_>, drops: &mut Drops) -> io::Result<()> {
+        for (index, copy) in copies.iter().enumerate() {
+            let number = u32::from_be_bytes(*copy.inner().last_chunk().unwrap());
+            if number % 3 == 0 {
+                drops.push(index, DropCause::NoBuffers);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn what_waits_when_a_stop_comes_is_counted_as_interrupted_and_losses_keep_their_place() {
+    let table = table("127.0.0.1:4789".parse().unwrap());
+    let stop = StopFlag::new();
+    let clock = Stopper { now_ns: std::cell::Cell::new(0), stop: stop.clone() };
+    let mut sink = PacedSink::with_clock(Lossy, clock, Speed::ORIGINAL, stop);
+    let mut worker = Worker::new(table);
+    worker.step(&mut memory(60), &mut sink).unwrap();
+    let counters = worker.counters();
+    // Frames 0 to 20 were due within the first 20 ms.
+    assert_eq!(counters.dropped(DropCause::NoBuffers), 7);
+    assert_eq!(counters.dropped(DropCause::Interrupted), 39);
+    assert_eq!(counters.mirrored(), 14);
+}
+
+#[test]
+fn a_closed_port_ends_nothing_and_all_is_counted() {
+    let closed = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut worker = Worker::new(table(closed));
+    let mut sink = UdpSink::new();
+    worker.run(&mut memory(3_000), &mut sink).unwrap();
+    let counters = worker.counters();
+    let lost = counters.dropped(DropCause::TargetRefused);
+    assert_eq!(counters.mirrored() + lost, 3_000);
+    let report = sink.target_reports()[0];
+    assert_eq!(report.sent, counters.mirrored());
+    assert!(report.refused > 0);
+}
+
+#[test]
+fn nothing_is_allocated_once_the_sockets_are_open() {
+    let listener = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut worker = Worker::new(table(listener.local_addr().unwrap()));
+    let speed: Speed = "10Gbps".parse().unwrap();
+    let mut sink = PacedSink::new(UdpSink::new(), speed, StopFlag::new());
+    let mut source = memory(640);
+    worker.step(&mut source, &mut sink).unwrap();
+    let counted =
+        allocation_counter::measure(|| while worker.step(&mut source, &mut sink).unwrap() {});
+    assert_eq!(counted.count_total, 0);
+    assert_eq!(worker.counters().mirrored(), 640);
+}
