@@ -112,6 +112,12 @@ impl<'a> MirroredCopy<'a> {
         self.frame
     }
 
+    /// Index of that frame in its burst.
+    #[must_use]
+    pub const fn frame_index(&self) -> u16 {
+        self.copy.frame
+    }
+
     /// Length of the copy in bytes, outer Ethernet header and all.
     #[must_use]
     pub fn len(&self) -> usize {
