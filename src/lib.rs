@@ -1,4 +1,106 @@
 //! AWS VPC Traffic Mirroring outside AWS.
+//!
+//! Frames come from memory, a capture or a door of your own. Sessions are asked in the order of
+//! their SessionNumber, the rules of their filters decide, and the copy is cut to PacketLength
+//! and wrapped in VXLAN, as AWS does it. Every frame ends as a copy, with a reason for which it
+//! stayed behind, or as a counted loss.
+//!
+//! # First steps
+//!
+//! A registry is read from text (or from files with [`control::config::read_files`]), compiled
+//! into a table, and frames are taken through it:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use traffic_mirror::control::config::{self, Text};
+//! use traffic_mirror::control::{CompileOptions, compile};
+//! use traffic_mirror::io::memory::{FrameSource, mirror};
+//!
+//! let text = r#"
+//! network_interface = [{ network_interface_id = "eni-web", private_ip_addresses = ["10.0.0.5"] }]
+//! traffic_mirror_target = [{ traffic_mirror_target_id = "tmt-1", address = "192.0.2.10" }]
+//!
+//! [[traffic_mirror_filter]]
+//! traffic_mirror_filter_id = "tmf-web"
+//! rule = [{ traffic_direction = "ingress", rule_number = 100, rule_action = "accept",
+//!     protocol = 17, destination_port_range = { from_port = 8080, to_port = 8080 },
+//!     source_cidr_block = "0.0.0.0/0", destination_cidr_block = "0.0.0.0/0" }]
+//!
+//! [[traffic_mirror_session]]
+//! network_interface_id = "eni-web"
+//! traffic_mirror_target_id = "tmt-1"
+//! traffic_mirror_filter_id = "tmf-web"
+//! session_number = 1
+//! virtual_network_id = 42
+//! "#;
+//! let (registry, _warnings) = config::read_texts(&[Text::new("mirror.toml", text)]).into_result()?;
+//! let table = Arc::new(compile(&registry, &CompileOptions::default()));
+//!
+//! // A UDP datagram from 10.0.0.6 to 10.0.0.5, port 8080.
+//! let mut frame = vec![2; 12];
+//! frame.extend([0x08, 0x00]);
+//! frame.extend([0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 6, 10, 0, 0, 5]);
+//! frame.extend([0x30, 0x39, 0x1f, 0x90, 0, 8, 0, 0]);
+//!
+//! let collected = mirror(&table, FrameSource::new([&frame]))?;
+//! let copy = &collected.mirrored[0];
+//! assert_eq!(copy.inner, frame);
+//! assert_eq!(copy.outer[46..49], [0, 0, 42]); // the VXLAN network identifier
+//! assert!(collected.left_behind.is_empty());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Why a frame stayed behind
+//!
+//! ```
+//! # use std::sync::Arc;
+//! use traffic_mirror::control::{CompileOptions, Registry, compile};
+//! use traffic_mirror::dataplane::NotMirrored;
+//! use traffic_mirror::io::memory::{FrameSource, mirror};
+//!
+//! // One session that takes everything.
+//! let registry = Registry::accept_all("192.0.2.10:4789".parse()?, None, None);
+//! let table = Arc::new(compile(&registry, &CompileOptions::default()));
+//!
+//! let mut arp = vec![2; 60];
+//! arp.splice(12..14, [0x08, 0x06]);
+//! // To 169.254.169.254, port 80: instance metadata, which AWS never mirrors.
+//! let mut metadata = vec![2; 12];
+//! metadata.extend([0x08, 0x00]);
+//! metadata.extend([0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, 5, 169, 254, 169, 254]);
+//! metadata.extend([0x30, 0x39, 0, 80, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, 2, 0, 0, 0, 0, 0, 0]);
+//!
+//! let collected = mirror(&table, FrameSource::new([arp, metadata]))?;
+//! let reasons: Vec<_> = collected.left_behind.iter().map(|left| left.reason).collect();
+//! assert_eq!(reasons, [NotMirrored::NotIp, NotMirrored::AwsExcluded]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The map
+//!
+//! ```text
+//! cli -> {ec2, control, io} -> dataplane -> model
+//! ```
+//!
+//! - [`model`]: the words a user says (session, filter, rule, target), values that cannot be wrong.
+//! - [`dataplane`]: the way of one packet, the [`Worker`](dataplane::Worker) that drives it, and
+//!   its two doors [`Source`](dataplane::Source) and [`Sink`](dataplane::Sink). A sink of your own
+//!   sees each copy as a borrowed pair, outer header and inner bytes; nothing is allocated.
+//! - [`control`]: the [`Registry`](control::Registry) of resources, configuration files, and
+//!   [`compile`](control::compile()), which makes a table of both.
+//! - [`io`]: the doors we bring: [captures](io::capture), [memory](io::memory),
+//!   [queues](io::queue) between threads, [capture files out](io::record).
+//! - [`cli`]: the commands of the binary.
+//!
+//! Nothing points up: what is on the right of an arrow knows nothing of what is on its left. `ec2`
+//! will speak EC2's own protocol; it is not there yet.
+//!
+//! # The same in, the same out
+//!
+//! `model`, `dataplane` and `control` have no clock and no randomness inside. Times come with the
+//! frames. Where a session names no VirtualNetworkId, one is drawn from
+//! [`CompileOptions::seed`](control::CompileOptions), which the caller may give: the same
+//! configuration and seed draw the same, from run to run and version to version.
 
 pub mod cli;
 pub mod control;

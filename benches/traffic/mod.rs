@@ -170,14 +170,14 @@ impl RingSink {
 impl Sink for RingSink {
     fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
         for copy in copies.iter() {
-            let (outer, inner) = (copy.outer(), copy.inner());
-            let len = outer.len() + inner.len();
+            let inner = copy.inner();
             if self.at + MAX_OUTER_LEN + inner.len() > Self::LEN {
                 self.at = 0;
             }
             let place = &mut self.ring[self.at..];
-            place[..MAX_OUTER_LEN].copy_from_slice(outer.padded());
-            place[outer.len()..len].copy_from_slice(inner);
+            let outer_len = copy.put_outer(place.first_chunk_mut().unwrap());
+            let len = outer_len + inner.len();
+            place[outer_len..len].copy_from_slice(inner);
             self.at += len;
             self.bytes += len as u64;
         }

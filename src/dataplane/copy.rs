@@ -38,16 +38,6 @@ pub struct OuterHeader {
     pub(crate) len: usize,
 }
 
-impl OuterHeader {
-    /// The longest possible header; the bytes from `len()` on are zero. For a sink that copies a
-    /// number of bytes that is known when it is compiled.
-    #[inline]
-    #[must_use]
-    pub const fn padded(&self) -> &[u8; MAX_OUTER_LEN] {
-        &self.bytes
-    }
-}
-
 impl Deref for OuterHeader {
     type Target = [u8];
 
@@ -72,6 +62,13 @@ impl<'a> MirroredCopy<'a> {
     #[must_use]
     pub fn outer(&self) -> OuterHeader {
         self.template.wrap(self.inner(), self.copy.flow_hash)
+    }
+
+    /// Puts the outer headers at the beginning of `place` and says how long they are; what is
+    /// behind them in `place` is zero. For a sink that puts copies into a buffer of its own.
+    #[inline]
+    pub fn put_outer(&self, place: &mut [u8; MAX_OUTER_LEN]) -> usize {
+        self.template.wrap_into(self.inner(), self.copy.flow_hash, place)
     }
 
     /// The inner frame, cut as the session says, borrowed from the source.
@@ -111,6 +108,12 @@ impl<'a> MirroredCopy<'a> {
     #[must_use]
     pub const fn frame(&self) -> &'a Frame<'a> {
         self.frame
+    }
+
+    /// Index of that frame in its burst.
+    #[must_use]
+    pub const fn frame_index(&self) -> u16 {
+        self.copy.frame
     }
 
     /// Length of the copy in bytes, outer Ethernet header and all.

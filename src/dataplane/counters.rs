@@ -21,8 +21,6 @@ pub struct Counters {
     pub received: u64,
     /// Frames that a source lent.
     pub frames: u64,
-    /// Bytes of these frames, as captured.
-    pub frame_bytes: u64,
     /// By index of the session in the mirror table.
     pub sessions: Vec<SessionCounters>,
     pub(super) not_mirrored: [u64; NotMirrored::ALL.len()],

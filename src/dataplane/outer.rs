@@ -101,7 +101,20 @@ impl OuterTemplate {
     #[inline]
     #[must_use]
     pub fn wrap(&self, inner: &[u8], flow_hash: u8) -> OuterHeader {
-        let mut header = self.header;
+        let mut bytes = [0; MAX_OUTER_LEN];
+        let len = self.wrap_into(inner, flow_hash, &mut bytes);
+        OuterHeader { bytes, len }
+    }
+
+    /// The same, put where it is wanted; says how long it is.
+    #[inline]
+    pub fn wrap_into(
+        &self,
+        inner: &[u8],
+        flow_hash: u8,
+        header: &mut [u8; MAX_OUTER_LEN],
+    ) -> usize {
+        *header = self.header;
         let port = FIRST_SOURCE_PORT + u16::from(flow_hash & 0x7f);
         let udp_len = u16::try_from(inner.len() + UDP_VXLAN_LEN).unwrap_or(u16::MAX);
         if self.is_ipv4 {
@@ -127,7 +140,7 @@ impl OuterTemplate {
             header[58..60].copy_from_slice(&udp_len.to_be_bytes());
             header[60..62].copy_from_slice(&checksum.to_be_bytes());
         }
-        OuterHeader { bytes: header, len: self.len() }
+        self.len()
     }
 
     /// The VXLAN header alone, which is the same for all copies of a session.

@@ -201,9 +201,6 @@ impl Worker {
         let counters = &mut self.counters;
         counters.frames += u64::try_from(burst.len()).unwrap_or_default();
         counters.received += u64::try_from(self.verdicts.len()).unwrap_or_default();
-        for frame in burst {
-            counters.frame_bytes += u64::try_from(frame.bytes.len()).unwrap_or_default();
-        }
         for verdict in &self.verdicts {
             if let Outcome::NotMirrored(reason) = verdict.outcome {
                 counters.stay_behind(reason);

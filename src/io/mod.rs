@@ -1,11 +1,13 @@
-//! Doors: capture files, memory, UDP sockets, pace.
+//! Doors: capture files, memory, queues, UDP sockets, pace.
 //!
 //! What belongs here: everything that touches the world for the data plane, each door a `Source`
 //! or a `Sink`, and in `sys` the only `unsafe` of the crate. What does not: decisions about
 //! packets (`dataplane`), configuration (`control`), words for the user (`cli`).
 
 pub mod capture;
+pub mod memory;
 pub mod pace;
+pub mod queue;
 pub mod receive;
 pub mod record;
 pub mod stop;

@@ -41,31 +41,28 @@ impl<W: Write> PcapWriter<W> {
         Ok(Self { out, precision, buffer: vec![0; BUFFER_LEN], held: 0 })
     }
 
-    /// Writes one record of two parts, of which the first is padded to the longest outer header.
+    /// Writes one record: `head` puts its first bytes in place and says how many they are.
     #[inline]
     fn put(
         &mut self,
         timestamp_ns: u64,
-        outer: &[u8; MAX_OUTER_LEN],
-        outer_len: usize,
-        inner: &[u8],
+        body: &[u8],
+        head: impl FnOnce(&mut [u8; MAX_OUTER_LEN]) -> usize,
     ) -> io::Result<()> {
-        const HEAD_LEN: usize = RECORD_HEADER_LEN + MAX_OUTER_LEN;
-        if self.held + HEAD_LEN + inner.len() > self.buffer.len() {
-            self.make_room(HEAD_LEN + inner.len())?;
+        let most = RECORD_HEADER_LEN + MAX_OUTER_LEN + body.len();
+        if self.held + most > self.buffer.len() {
+            self.make_room(most)?;
         }
-        let len = outer_len + inner.len();
-        let header = record_header(timestamp_ns, len, self.precision);
         let place = self.buffer.get_mut(self.held..).unwrap_or_default();
-        let Some((head, _)) = place.split_first_chunk_mut::<HEAD_LEN>() else {
+        let Some((header, place)) = place.split_first_chunk_mut::<RECORD_HEADER_LEN>() else {
             return Ok(());
         };
-        head[..RECORD_HEADER_LEN].copy_from_slice(&header);
-        head[RECORD_HEADER_LEN..].copy_from_slice(outer);
-        let body = RECORD_HEADER_LEN + outer_len;
-        if let Some(place) = place.get_mut(body..body + inner.len()) {
-            place.copy_from_slice(inner);
+        let head_len = place.first_chunk_mut().map_or(0, head);
+        let len = head_len + body.len();
+        if let Some(place) = place.get_mut(head_len..len) {
+            place.copy_from_slice(body);
         }
+        *header = record_header(timestamp_ns, len, self.precision);
         self.held += RECORD_HEADER_LEN + len;
         Ok(())
     }
@@ -75,7 +72,7 @@ impl<W: Write> PcapWriter<W> {
     /// # Errors
     /// Whatever `out` says.
     pub fn record(&mut self, timestamp_ns: u64, bytes: &[u8]) -> io::Result<()> {
-        self.put(timestamp_ns, &[0; MAX_OUTER_LEN], 0, bytes)
+        self.put(timestamp_ns, bytes, |_| 0)
     }
 
     #[cold]
@@ -148,8 +145,8 @@ impl<W: Write> PcapSink<W> {
 impl<W: Write> Sink for PcapSink<W> {
     fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
         for copy in copies.iter() {
-            let outer = copy.outer();
-            self.0.put(copy.frame().timestamp_ns, outer.padded(), outer.len(), copy.inner())?;
+            let timestamp_ns = copy.frame().timestamp_ns;
+            self.0.put(timestamp_ns, copy.inner(), |place| copy.put_outer(place))?;
         }
         Ok(())
     }

@@ -1,0 +1,333 @@
+//! Memory as a door: frames from a vector, copies and reasons into vectors.
+//!
+//! For tests and programs that bring their own frames. Nothing here touches the world.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::dataplane::{
+    Burst, Copies, Drops, Frame, MirrorTable, MirroredCopy, NotMirrored, Outcome, Sink, Source,
+    StepError, Verdict, Worker,
+};
+use crate::model::Direction;
+
+/// A frame that waits in memory; `B` is what holds its bytes, owned or borrowed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemoryFrame<B> {
+    /// The Ethernet frame from the destination MAC address on, without frame check sequence.
+    pub bytes: B,
+    /// Nanoseconds since 1970, zero where the time does not matter.
+    pub timestamp_ns: u64,
+    /// What is known of the direction; without it addresses tell.
+    pub direction: Option<Direction>,
+}
+
+impl<B> MemoryFrame<B> {
+    /// A frame without time and direction.
+    #[must_use]
+    pub const fn new(bytes: B) -> Self {
+        Self { bytes, timestamp_ns: 0, direction: None }
+    }
+
+    /// The same frame at another time.
+    #[must_use]
+    pub fn at(mut self, timestamp_ns: u64) -> Self {
+        self.timestamp_ns = timestamp_ns;
+        self
+    }
+
+    /// The same frame with a known direction.
+    #[must_use]
+    pub fn flowing(mut self, direction: Direction) -> Self {
+        self.direction = Some(direction);
+        self
+    }
+}
+
+/// Lends frames that lie in memory, in order and once.
+///
+/// ```
+/// use traffic_mirror::io::memory::{FrameSource, MemoryFrame};
+///
+/// let bytes_alone = FrameSource::new([vec![0; 60], vec![1; 60]]);
+/// let with_time = FrameSource::from_frames([MemoryFrame::new(&[0; 60]).at(1_000)]);
+/// assert_eq!((bytes_alone.left(), with_time.left()), (2, 1));
+/// ```
+#[derive(Debug, Clone)]
+pub struct FrameSource<B> {
+    frames: Vec<MemoryFrame<B>>,
+    next: usize,
+}
+
+impl<B: AsRef<[u8]>> FrameSource<B> {
+    /// From bytes alone, a frame each, such as vectors or slices.
+    pub fn new(frames: impl IntoIterator<Item = B>) -> Self {
+        Self::from_frames(frames.into_iter().map(MemoryFrame::new))
+    }
+
+    /// From frames with a time and perhaps a direction.
+    pub fn from_frames(frames: impl IntoIterator<Item = MemoryFrame<B>>) -> Self {
+        Self { frames: frames.into_iter().collect(), next: 0 }
+    }
+
+    /// How many frames were not lent yet.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        self.frames.len().saturating_sub(self.next)
+    }
+
+    /// Begins again with the first frame.
+    pub const fn rewind(&mut self) {
+        self.next = 0;
+    }
+}
+
+impl<B: AsRef<[u8]>> FromIterator<B> for FrameSource<B> {
+    fn from_iter<I: IntoIterator<Item = B>>(frames: I) -> Self {
+        Self::new(frames)
+    }
+}
+
+impl<B: AsRef<[u8]>> Source for FrameSource<B> {
+    fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
+        let waiting = self.frames.get(self.next..).unwrap_or_default();
+        for frame in waiting.iter().take(burst.remaining_capacity()) {
+            let direction = frame.direction;
+            let lent = Frame::new(frame.bytes.as_ref()).at(frame.timestamp_ns);
+            burst.push(Frame { direction, ..lent });
+            self.next += 1;
+        }
+        Ok(())
+    }
+}
+
+/// A copy that outlives its burst.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnedCopy {
+    /// Which frame of the source was copied, from zero, over all bursts.
+    pub frame: u64,
+    /// Index of the session in the mirror table.
+    pub session: u32,
+    /// Index of the rule in the session's filter, or
+    /// [`Taken::BY_AMAZON_DNS`](crate::dataplane::Taken::BY_AMAZON_DNS).
+    pub rule: u32,
+    /// The time of the frame in nanoseconds since 1970.
+    pub timestamp_ns: u64,
+    /// Outer Ethernet, IP, UDP and VXLAN header: 50 bytes with IPv4 outside, 70 with IPv6.
+    pub outer: Bytes,
+    /// The inner frame, cut as the session says.
+    pub inner: Bytes,
+}
+
+impl OwnedCopy {
+    /// Copies out of a burst whose first frame is number `first_frame` of its source.
+    #[must_use]
+    pub fn new(copy: &MirroredCopy<'_>, first_frame: u64) -> Self {
+        Self {
+            frame: first_frame + u64::from(copy.frame_index()),
+            session: copy.session(),
+            rule: copy.rule(),
+            timestamp_ns: copy.frame().timestamp_ns,
+            outer: Bytes::copy_from_slice(&copy.outer()),
+            inner: Bytes::copy_from_slice(copy.inner()),
+        }
+    }
+}
+
+/// A frame that stayed behind at one interface, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeftBehind {
+    /// Which frame of the source, from zero, over all bursts.
+    pub frame: u64,
+    /// Index of the interface in the mirror table; nothing where the frame belongs to none.
+    pub interface: Option<u32>,
+    /// Seen from the interface; nothing where there is none.
+    pub direction: Option<Direction>,
+    /// Why.
+    pub reason: NotMirrored,
+}
+
+/// What became of all frames: each frame is, for each of its interfaces, in one of the two.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// The copies, in the order in which they were made.
+    pub mirrored: Vec<OwnedCopy>,
+    /// What was not copied, in the order of the frames.
+    pub left_behind: Vec<LeftBehind>,
+}
+
+impl Collected {
+    /// The copies of one frame: one for each interface that mirrored it.
+    pub fn copies_of(&self, frame: u64) -> impl Iterator<Item = &OwnedCopy> {
+        self.mirrored.iter().filter(move |copy| copy.frame == frame)
+    }
+
+    /// The reasons for which one frame stayed behind: one for each interface that left it.
+    pub fn reasons_for(&self, frame: u64) -> impl Iterator<Item = NotMirrored> {
+        self.left_behind.iter().filter(move |left| left.frame == frame).map(|left| left.reason)
+    }
+}
+
+/// Keeps every copy, and the reason for each frame that stayed behind.
+#[derive(Debug, Default)]
+pub struct CollectSink {
+    collected: Collected,
+    counted: FrameCount,
+}
+
+impl CollectSink {
+    /// What came so far.
+    #[must_use]
+    pub const fn collected(&self) -> &Collected {
+        &self.collected
+    }
+
+    /// All that came.
+    #[must_use]
+    pub fn into_collected(self) -> Collected {
+        self.collected
+    }
+}
+
+impl Sink for CollectSink {
+    fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
+        let first_frame = self.counted.first_of_burst;
+        self.collected
+            .mirrored
+            .extend(copies.iter().map(|copy| OwnedCopy::new(&copy, first_frame)));
+        Ok(())
+    }
+
+    fn witness(&mut self, burst: &Burst<'_>, verdicts: &[Verdict]) -> io::Result<()> {
+        self.counted.advance(burst);
+        let first_frame = self.counted.first_of_burst;
+        let left = verdicts.iter().filter_map(|verdict| left_behind(verdict, first_frame));
+        self.collected.left_behind.extend(left);
+        Ok(())
+    }
+}
+
+fn left_behind(verdict: &Verdict, first_frame: u64) -> Option<LeftBehind> {
+    let Outcome::NotMirrored(reason) = verdict.outcome else { return None };
+    let known = verdict.interface != Verdict::NO_INTERFACE;
+    Some(LeftBehind {
+        frame: first_frame + u64::from(verdict.frame),
+        interface: known.then_some(verdict.interface),
+        direction: known.then_some(verdict.direction),
+        reason,
+    })
+}
+
+/// The numbers of frames over all bursts, for sinks that name frames.
+#[derive(Debug, Default)]
+pub(super) struct FrameCount {
+    pub(super) first_of_burst: u64,
+    next: u64,
+}
+
+impl FrameCount {
+    /// Called for every burst, from `witness`.
+    pub(super) fn advance(&mut self, burst: &Burst<'_>) {
+        self.first_of_burst = self.next;
+        self.next += u64::try_from(burst.len()).unwrap_or_default();
+    }
+}
+
+/// Takes all of a source through a table into memory: what most tests need.
+///
+/// The source is a [`FrameSource`], a [`CaptureSource`](super::capture::CaptureSource) or your
+/// own. Drive a [`Worker`] yourself for its counters, to force a direction, or to keep what came
+/// before a source failed.
+///
+/// # Errors
+/// What the source fails with; a [`FrameSource`] never does.
+pub fn mirror(table: &Arc<MirrorTable>, mut source: impl Source) -> io::Result<Collected> {
+    let mut sink = CollectSink::default();
+    match Worker::new(Arc::clone(table)).run(&mut source, &mut sink) {
+        Ok(()) => Ok(sink.into_collected()),
+        Err(StepError::Source(error) | StepError::Sink(error)) => Err(error),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::dataplane::{BURST_LEN, SessionEntry, TableParts, TargetEntry};
+    use crate::model::{
+        Filter, FilterId, NetworkInterface, NetworkInterfaceId, SessionId, SessionNumber, TargetId,
+        VirtualNetworkId,
+    };
+
+    /// One session that takes everything; nothing is known of its interface.
+    pub(in crate::io) fn table() -> Arc<MirrorTable> {
+        let interface = NetworkInterface::new(NetworkInterfaceId::new("eni-1").unwrap());
+        let id = TargetId::new("tmt-1").unwrap();
+        let address = ([192, 0, 2, 10], 4789).into();
+        let session = SessionEntry {
+            id: SessionId::new("tms-1").unwrap(),
+            number: SessionNumber::MIN,
+            interface: 0,
+            target: 0,
+            filter: Arc::new(Filter::accept_all(FilterId::new("tmf-1").unwrap())),
+            packet_length: None,
+            virtual_network_id: VirtualNetworkId::new(42).unwrap(),
+            source_address: [192, 0, 2, 1].into(),
+        };
+        Arc::new(MirrorTable::new(TableParts {
+            interfaces: vec![Arc::new(interface)],
+            targets: vec![TargetEntry { id, address, mtu: None }],
+            sessions: vec![session],
+            ..TableParts::default()
+        }))
+    }
+
+    /// A UDP datagram from 10.0.0.5 to 10.0.0.6, or an ARP frame.
+    pub(in crate::io) fn frame(is_ip: bool) -> Vec<u8> {
+        let mut bytes = vec![2; 12];
+        bytes.extend(if is_ip { [8, 0] } else { [8, 6] });
+        bytes.extend([0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 5, 10, 0, 0, 6]);
+        bytes.extend([0x30, 0x39, 0x1f, 0x90, 0, 8, 0, 0]);
+        bytes
+    }
+
+    #[test]
+    fn every_frame_is_copied_or_has_a_reason_over_many_bursts() {
+        let kinds: Vec<bool> = (0..3 * BURST_LEN + 5).map(|number| number % 3 == 0).collect();
+        let collected =
+            mirror(&table(), kinds.iter().copied().map(frame).collect::<FrameSource<_>>());
+        let collected = collected.unwrap();
+        for (number, is_ip) in (0..).zip(kinds) {
+            let copies: Vec<_> = collected.copies_of(number).collect();
+            let reasons: Vec<_> = collected.reasons_for(number).collect();
+            if is_ip {
+                assert_eq!((copies[0].inner.as_ref(), copies[0].outer.len()), (&*frame(true), 50));
+            }
+            assert_eq!(copies.len(), usize::from(is_ip));
+            assert_eq!(reasons, vec![NotMirrored::NotIp; usize::from(!is_ip)]);
+        }
+    }
+
+    #[test]
+    fn time_and_direction_come_along() {
+        let sent = [MemoryFrame::new(frame(true)).at(7), MemoryFrame::new(frame(false)).at(8)];
+        let sent = sent.map(|frame| frame.flowing(Direction::Egress));
+        let collected = mirror(&table(), FrameSource::from_frames(sent)).unwrap();
+        assert_eq!(collected.mirrored[0].timestamp_ns, 7);
+        assert_eq!(collected.left_behind[0].direction, Some(Direction::Egress));
+        assert_eq!(collected.left_behind[0].interface, Some(0));
+    }
+
+    #[test]
+    fn a_source_ends_and_begins_again() {
+        let mut source = FrameSource::new([frame(true), frame(true)]);
+        for lent in [2, 0] {
+            let mut burst = Burst::new();
+            source.fill(&mut burst).unwrap();
+            assert_eq!(burst.len(), lent);
+        }
+        source.rewind();
+        assert_eq!(source.left(), 2);
+    }
+}

@@ -1,0 +1,88 @@
+//! A bounded queue between threads: copies go in at a sink and come out at an iterator.
+
+use std::io;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::memory::{FrameCount, OwnedCopy};
+use crate::dataplane::{Burst, Copies, Drops, Sink, Verdict};
+
+/// A queue that holds at most `capacity` copies. With none, each copy is handed from thread to
+/// thread.
+///
+/// The queue ends when the sink is dropped: the receiver then yields what is left and stops.
+///
+/// ```
+/// use std::thread;
+/// use traffic_mirror::io::queue::queue;
+///
+/// let (sink, copies) = queue(1024);
+/// let collector = thread::spawn(move || copies.iter().map(|copy| copy.inner.len()).sum::<usize>());
+/// drop(sink); // after Worker::run(&mut source, &mut sink)
+/// assert_eq!(collector.join().unwrap(), 0);
+/// ```
+#[must_use]
+pub fn queue(capacity: usize) -> (QueueSink, Receiver<OwnedCopy>) {
+    let (sender, receiver) = bounded(capacity);
+    (QueueSink { sender, counted: FrameCount::default() }, receiver)
+}
+
+/// Puts copies into a queue, and waits where the queue is full: nothing is lost.
+#[derive(Debug)]
+pub struct QueueSink {
+    sender: Sender<OwnedCopy>,
+    counted: FrameCount,
+}
+
+impl Sink for QueueSink {
+    /// Fails with [`io::ErrorKind::BrokenPipe`] where the receiver is gone.
+    fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
+        for copy in copies.iter() {
+            let owned = OwnedCopy::new(&copy, self.counted.first_of_burst);
+            self.sender.send(owned).map_err(|_| {
+                let message = "the receiver of the queue is gone, so copies have no place to go";
+                io::Error::new(io::ErrorKind::BrokenPipe, message)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn witness(&mut self, burst: &Burst<'_>, _verdicts: &[Verdict]) -> io::Result<()> {
+        self.counted.advance(burst);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::thread;
+
+    use super::*;
+    use crate::dataplane::{MirrorTable, Worker};
+    use crate::io::memory::tests::{frame, table};
+    use crate::io::memory::{FrameSource, mirror};
+
+    fn drive(table: &Arc<MirrorTable>, sink: &mut QueueSink) -> io::Result<()> {
+        let mut source = FrameSource::new(vec![frame(true); 200]);
+        Worker::new(Arc::clone(table)).run(&mut source, sink).map_err(io::Error::other)
+    }
+
+    #[test]
+    fn copies_come_out_in_another_thread_as_they_went_in() {
+        let (mut sink, copies) = queue(3);
+        let collector = thread::spawn(move || copies.iter().collect::<Vec<_>>());
+        drive(&table(), &mut sink).unwrap();
+        drop(sink);
+        let direct = mirror(&table(), FrameSource::new(vec![frame(true); 200])).unwrap();
+        assert_eq!(collector.join().unwrap(), direct.mirrored);
+        assert_eq!(direct.mirrored.len(), 200);
+    }
+
+    #[test]
+    fn a_receiver_that_left_ends_the_run() {
+        let (mut sink, copies) = queue(1000);
+        drop(copies);
+        assert!(drive(&table(), &mut sink).unwrap_err().to_string().contains("receiver"));
+    }
+}
