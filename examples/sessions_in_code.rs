@@ -76,6 +76,10 @@ impl Sink for PrintSink {
         Ok(())
     }
 
+    fn is_witness(&self) -> bool {
+        true
+    }
+
     fn witness(&mut self, _burst: &Burst<'_>, verdicts: &[Verdict]) -> io::Result<()> {
         for verdict in verdicts {
             if let Outcome::NotMirrored(reason) = verdict.outcome {

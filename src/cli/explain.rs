@@ -76,6 +76,10 @@ impl<W: Write> Sink for Teller<W> {
         Ok(())
     }
 
+    fn is_witness(&self) -> bool {
+        true
+    }
+
     fn witness(&mut self, burst: &Burst<'_>, verdicts: &[Verdict]) -> io::Result<()> {
         for verdict in verdicts {
             if let Some(frame) = burst.get(usize::from(verdict.frame)) {

@@ -51,6 +51,10 @@ impl Sink for Outputs {
         self.0.send(copies, drops)
     }
 
+    fn is_witness(&self) -> bool {
+        self.0.is_witness()
+    }
+
     fn witness(&mut self, burst: &Burst<'_>, verdicts: &[Verdict]) -> io::Result<()> {
         self.0.witness(burst, verdicts)
     }

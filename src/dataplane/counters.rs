@@ -1,5 +1,6 @@
 //! Counters: every frame ends in one counted box.
 
+use super::copy::CopyRef;
 use super::door::DropCause;
 use super::verdict::NotMirrored;
 
@@ -65,15 +66,37 @@ impl Counters {
         self.received == self.mirrored() + boxes
     }
 
+    #[inline]
     pub(super) fn stay_behind(&mut self, reason: NotMirrored) {
         if let Some(count) = self.not_mirrored.get_mut(reason.index()) {
             *count += 1;
         }
     }
 
-    pub(super) fn drop_copy(&mut self, cause: DropCause) {
+    /// A copy leaves its session.
+    #[inline]
+    pub(super) fn add_copy(&mut self, copy: &CopyRef, captured_len: u32) {
+        if let Some(session) = self.session_of(copy) {
+            session.mirrored += 1;
+            session.mirrored_bytes += u64::from(copy.inner_len);
+            session.truncated += u64::from(copy.inner_len < captured_len);
+        }
+    }
+
+    /// A copy that was counted as mirrored was lost.
+    pub(super) fn drop_copy(&mut self, copy: &CopyRef, captured_len: u32, cause: DropCause) {
+        if let Some(session) = self.session_of(copy) {
+            session.mirrored -= 1;
+            session.mirrored_bytes -= u64::from(copy.inner_len);
+            session.truncated -= u64::from(copy.inner_len < captured_len);
+        }
         if let Some(count) = self.dropped.get_mut(cause.index()) {
             *count += 1;
         }
+    }
+
+    #[inline]
+    fn session_of(&mut self, copy: &CopyRef) -> Option<&mut SessionCounters> {
+        usize::try_from(copy.session).ok().and_then(|index| self.sessions.get_mut(index))
     }
 }

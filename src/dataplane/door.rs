@@ -26,7 +26,12 @@ pub trait Sink {
     /// The door is broken and the run is over. A copy that a target refuses is no error.
     fn send(&mut self, copies: &Copies<'_>, drops: &mut Drops) -> io::Result<()>;
 
-    /// Hears what became of each frame of the burst, before `send`. Most sinks do not care.
+    /// Whether it wants to hear what became of each frame. Most do not, and verdicts cost time.
+    fn is_witness(&self) -> bool {
+        false
+    }
+
+    /// Hears what became of each frame of the burst, before `send`, where it wants to.
     ///
     /// # Errors
     /// As for `send`.

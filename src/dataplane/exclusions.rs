@@ -67,13 +67,8 @@ impl Exclusions {
     /// Nearly every packet is ordinary, and a few comparisons tell.
     #[inline]
     pub(super) fn service(&self, key: &FlowKey) -> Service {
-        let (source, destination) = (key.source_half(), key.destination_half());
-        let near = if key.is_ipv4 {
-            source.starts_with(&LINK_LOCAL_SERVICES)
-                || destination.starts_with(&LINK_LOCAL_SERVICES)
-        } else {
-            source.starts_with(&SERVICES_V6) || destination.starts_with(&SERVICES_V6)
-        };
+        let near =
+            is_near(key.source_half(), key.is_ipv4) | is_near(key.destination_half(), key.is_ipv4);
         if near || is_dhcp(key) || self.may_be_dns(key) {
             self.look_closer(key)
         } else {
@@ -106,6 +101,17 @@ impl Exclusions {
             None => false,
         };
         own || self.resolvers.contains(&(half, is_ipv4))
+    }
+}
+
+/// Whether an address is among those that AWS's services have.
+#[inline]
+fn is_near(half: [u8; 16], is_ipv4: bool) -> bool {
+    let [a, b, c, _, ..] = half;
+    if is_ipv4 {
+        [a, b, c] == LINK_LOCAL_SERVICES
+    } else {
+        half.first_chunk() == Some(&SERVICES_V6)
     }
 }
 

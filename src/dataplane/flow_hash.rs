@@ -26,10 +26,9 @@ pub fn flow_hash(key: &FlowKey) -> u8 {
 
 #[inline]
 fn endpoint(address: [u8; 16], port: u16) -> u64 {
-    let address = u128::from_be_bytes(address);
-    let [a, b, c, d, e, f, g, h, rest @ ..] = address.to_be_bytes();
+    let [a, b, c, d, e, f, g, h, low @ ..] = address;
     let high = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
-    let low = u64::from_be_bytes(rest);
+    let low = u64::from_be_bytes(low);
     mix(high ^ low.rotate_left(29) ^ u64::from(port))
 }
 

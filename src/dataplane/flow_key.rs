@@ -107,9 +107,9 @@ impl FlowKey {
     }
 
     #[inline]
-    fn with_ports(mut self, transport: Option<&[u8]>) -> Self {
+    fn read_ports(&mut self, transport: Option<&[u8]>) {
         if self.protocol != u16::from(TCP) && self.protocol != u16::from(UDP) {
-            return self;
+            return;
         }
         // "A TCP or UDP header of which at least the four port bytes are there has ports."
         if let Some([a, b, c, d]) = transport.and_then(<[u8]>::first_chunk) {
@@ -117,7 +117,6 @@ impl FlowKey {
             self.destination_port = be16(*c, *d);
             self.has_ports = true;
         }
-        self
     }
 }
 
@@ -150,7 +149,7 @@ fn ipv4(packet: &[u8]) -> Result<FlowKey, NotMirrored> {
     let mut addresses = [0; 32];
     addresses[0..4].copy_from_slice(&header[12..16]);
     addresses[16..20].copy_from_slice(&header[16..20]);
-    let key = FlowKey {
+    let mut key = FlowKey {
         addresses,
         source_port: 0,
         destination_port: 0,
@@ -165,7 +164,8 @@ fn ipv4(packet: &[u8]) -> Result<FlowKey, NotMirrored> {
     // A total length of zero (offload) or below the header counts to the end of what there is.
     let total_len = usize::from(be16(header[2], header[3]));
     let end = if total_len < header_len { packet.len() } else { total_len.min(packet.len()) };
-    Ok(key.with_ports(packet.get(header_len..end)))
+    key.read_ports(packet.get(header_len..end));
+    Ok(key)
 }
 
 #[inline]
@@ -190,11 +190,13 @@ fn ipv6(packet: &[u8]) -> Result<FlowKey, NotMirrored> {
     let payload_len = usize::from(be16(header[4], header[5]));
     let payload = if payload_len == 0 { payload } else { cut(payload, payload_len) };
     if !is_extension(header[6]) {
-        return Ok(key.with_ports(Some(payload)));
+        key.read_ports(Some(payload));
+        return Ok(key);
     }
     let (protocol, transport) = behind_extensions(header[6], payload);
     key.protocol = protocol;
-    Ok(key.with_ports(transport))
+    key.read_ports(transport);
+    Ok(key)
 }
 
 /// Walks the extension headers to the first upper-layer header: its number, and where it begins

@@ -38,6 +38,8 @@ pub struct Worker {
     verdicts: Vec<Verdict>,
     copies: Vec<CopyRef>,
     drops: Drops,
+    /// Whether the sink of this step wants verdicts.
+    is_witnessed: bool,
 }
 
 impl Worker {
@@ -55,6 +57,7 @@ impl Worker {
             verdicts: Vec::with_capacity(pairs),
             copies: Vec::with_capacity(pairs),
             drops,
+            is_witnessed: false,
             table,
         }
     }
@@ -95,6 +98,7 @@ impl Worker {
         self.verdicts.clear();
         self.copies.clear();
         self.drops.clear();
+        self.is_witnessed = sink.is_witness();
         for (index, frame) in (0..).zip(&burst) {
             self.take(index, frame);
         }
@@ -102,7 +106,7 @@ impl Worker {
         if sent.is_err() {
             self.drops.push_rest(self.copies.len(), DropCause::OutputFailed);
         }
-        self.count(&burst);
+        self.settle(&burst);
         sent.map_err(StepError::Sink).map(|()| true)
     }
 
@@ -124,7 +128,9 @@ impl Worker {
     }
 
     fn hand_over(&mut self, burst: &Burst<'_>, sink: &mut dyn Sink) -> io::Result<()> {
-        sink.witness(burst, &self.verdicts)?;
+        if self.is_witnessed {
+            sink.witness(burst, &self.verdicts)?;
+        }
         if self.copies.is_empty() {
             return Ok(());
         }
@@ -138,13 +144,22 @@ impl Worker {
             return self.leave(index, NotMirrored::UnsupportedLinkType);
         }
         let key = FlowKey::parse(frame.bytes);
+        if let Some(owner) = self.table.membership().only_owner(frame) {
+            return self.judge(index, frame, &key, owner);
+        }
+        self.take_as_owned(index, frame, &key);
+    }
+
+    /// A frame that belongs to the interfaces whose addresses it bears.
+    #[inline]
+    fn take_as_owned(&mut self, index: u16, frame: &Frame<'_>, key: &Result<FlowKey, NotMirrored>) {
         let mut owners = std::mem::take(&mut self.owners);
         self.table.membership().owners(frame, key.as_ref().ok(), &mut owners);
         if owners.is_empty() {
             self.leave(index, NotMirrored::NoNetworkInterface);
         }
         for owner in &owners {
-            self.judge(index, frame, &key, *owner);
+            self.judge(index, frame, key, *owner);
         }
         self.owners = owners;
     }
@@ -164,21 +179,31 @@ impl Worker {
             Ok(key) => self.table.decide(interface, direction, key),
             Err(reason) => Outcome::NotMirrored(*reason),
         };
-        self.verdicts.push(Verdict { frame: index, direction, interface, outcome });
-        if let (Outcome::Mirrored(taken), Ok(key)) = (outcome, key) {
-            self.copy(index, frame, key, taken);
+        self.counters.received += 1;
+        if self.is_witnessed {
+            self.verdicts.push(Verdict { frame: index, direction, interface, outcome });
+        }
+        match (outcome, key) {
+            (Outcome::Mirrored(taken), Ok(key)) => self.copy(index, frame, key, taken),
+            (Outcome::NotMirrored(reason), _) => self.counters.stay_behind(reason),
+            // Without a key nothing was decided by a session.
+            (Outcome::Mirrored(_), Err(reason)) => self.counters.stay_behind(*reason),
         }
     }
 
     /// The frame belongs to no interface.
     #[cold]
     fn leave(&mut self, frame: u16, reason: NotMirrored) {
-        self.verdicts.push(Verdict {
-            frame,
-            direction: Direction::Ingress,
-            interface: Verdict::NO_INTERFACE,
-            outcome: Outcome::NotMirrored(reason),
-        });
+        self.counters.received += 1;
+        self.counters.stay_behind(reason);
+        if self.is_witnessed {
+            self.verdicts.push(Verdict {
+                frame,
+                direction: Direction::Ingress,
+                interface: Verdict::NO_INTERFACE,
+                outcome: Outcome::NotMirrored(reason),
+            });
+        }
     }
 
     #[inline]
@@ -188,53 +213,26 @@ impl Worker {
         };
         let captured_len = u32::try_from(frame.bytes.len()).unwrap_or(u32::MAX);
         let inner_len = captured_len.min(wrap.most_inner_len);
-        self.copies.push(CopyRef {
+        let copy = CopyRef {
             inner_len,
             session: taken.session,
             rule: taken.rule,
             frame: index,
             flow_hash: flow_hash(key),
-        });
+        };
+        self.counters.add_copy(&copy, captured_len);
+        self.copies.push(copy);
     }
 
-    fn count(&mut self, burst: &Burst<'_>) {
-        let counters = &mut self.counters;
-        counters.frames += u64::try_from(burst.len()).unwrap_or_default();
-        counters.received += u64::try_from(self.verdicts.len()).unwrap_or_default();
-        for verdict in &self.verdicts {
-            if let Outcome::NotMirrored(reason) = verdict.outcome {
-                counters.stay_behind(reason);
-            }
-        }
-        for copy in &self.copies {
-            tally(counters, burst, copy, u64::wrapping_add);
-        }
+    /// Counts the frames of the burst, and takes back what its sink lost.
+    fn settle(&mut self, burst: &Burst<'_>) {
+        self.counters.frames += u64::try_from(burst.len()).unwrap_or_default();
         for (index, cause) in self.drops.lost() {
             if let Some(copy) = self.copies.get(*index) {
-                tally(counters, burst, copy, u64::wrapping_sub);
-                counters.drop_copy(*cause);
+                let frame = burst.get(usize::from(copy.frame));
+                let captured_len = frame.and_then(|frame| u32::try_from(frame.bytes.len()).ok());
+                self.counters.drop_copy(copy, captured_len.unwrap_or(u32::MAX), *cause);
             }
         }
     }
-}
-
-/// Adds a copy to the counters of its session, or takes it away again.
-#[inline]
-fn tally(
-    counters: &mut Counters,
-    burst: &Burst<'_>,
-    copy: &CopyRef,
-    change: impl Fn(u64, u64) -> u64,
-) {
-    let Some(session) =
-        usize::try_from(copy.session).ok().and_then(|index| counters.sessions.get_mut(index))
-    else {
-        return;
-    };
-    let captured = burst.get(usize::from(copy.frame)).map_or(0, |frame| frame.bytes.len());
-    let inner_len = u64::from(copy.inner_len);
-    let truncated = u64::try_from(captured).is_ok_and(|captured| inner_len < captured);
-    session.mirrored = change(session.mirrored, 1);
-    session.mirrored_bytes = change(session.mirrored_bytes, inner_len);
-    session.truncated = change(session.truncated, u64::from(truncated));
 }

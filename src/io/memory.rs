@@ -200,6 +200,10 @@ impl Sink for CollectSink {
         Ok(())
     }
 
+    fn is_witness(&self) -> bool {
+        true
+    }
+
     fn witness(&mut self, burst: &Burst<'_>, verdicts: &[Verdict]) -> io::Result<()> {
         self.counted.advance(burst);
         let first_frame = self.counted.first_of_burst;

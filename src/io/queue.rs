@@ -47,6 +47,10 @@ impl Sink for QueueSink {
         Ok(())
     }
 
+    fn is_witness(&self) -> bool {
+        true
+    }
+
     fn witness(&mut self, burst: &Burst<'_>, _verdicts: &[Verdict]) -> io::Result<()> {
         self.counted.advance(burst);
         Ok(())

@@ -45,6 +45,10 @@ impl Sink for Story {
         Ok(())
     }
 
+    fn is_witness(&self) -> bool {
+        true
+    }
+
     fn witness(&mut self, burst: &Burst<'_>, verdicts: &[Verdict]) -> io::Result<()> {
         for verdict in verdicts {
             let interface = self.table.interfaces().get(verdict.interface as usize);

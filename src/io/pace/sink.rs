@@ -88,6 +88,10 @@ impl<S: Sink, C: Clock> Sink for PacedSink<S, C> {
         Ok(())
     }
 
+    fn is_witness(&self) -> bool {
+        matches!(self.gate.pacer.speed(), Speed::Recorded(_)) || self.inner.is_witness()
+    }
+
     fn witness(&mut self, burst: &Burst<'_>, verdicts: &[Verdict]) -> io::Result<()> {
         if matches!(self.gate.pacer.speed(), Speed::Recorded(_)) {
             let now_ns = self.gate.clock.now_ns();
