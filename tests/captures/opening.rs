@@ -1,12 +1,12 @@
 //! What cannot be opened, and the one sentence for each; pipes.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use traffic_mirror::io::capture::{CaptureSource, OpenError};
 
-use crate::build::{MICRO, NANO, Order, Pcap};
+use crate::build::{MICRO, NANO, Order, Pcap, Pcapng};
 use crate::reading::{read, try_all_ways};
 
 fn refusal(path: &Path) -> OpenError {
@@ -123,6 +123,35 @@ fn a_stream_that_breaks_says_where() {
     }
     let error = CaptureSource::from_reader("capture", Breaks(&capture[..10])).err().unwrap();
     assert_eq!(error.to_string(), "capture: the wire broke");
+}
+
+/// Two blocks that nobody knows, with holes for bodies, and packets behind them.
+#[test]
+fn a_capture_beyond_four_gigabytes_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large.pcapng");
+    let mut file = std::fs::File::create(&path).unwrap();
+    let start = Pcapng::ethernet(Order::Little).packet(0, 0, &[1]).bytes();
+    let packet_at = Pcapng::ethernet(Order::Little).bytes().len();
+    let packet = &start[packet_at..];
+    file.write_all(&start).unwrap();
+    let len = 3_000_000_000_u32;
+    for _ in 0..2 {
+        file.write_all(&[77_u32.to_le_bytes(), len.to_le_bytes()].concat()).unwrap();
+        file.seek(SeekFrom::Current(i64::from(len) - 12)).unwrap();
+        file.write_all(&len.to_le_bytes()).unwrap();
+        file.write_all(packet).unwrap();
+    }
+    let sound = file.stream_position().unwrap();
+    file.write_all(&packet[..packet.len() - 1]).unwrap();
+    drop(file);
+
+    let mut source = CaptureSource::open(&path).unwrap();
+    let reading = read(&mut source);
+    assert_eq!(reading.frames.len(), 3);
+    let end = reading.end.unwrap();
+    assert!(end.contains(&format!("record 4 at byte {sound} is damaged")), "{end}");
+    assert_eq!(source.position_bytes(), sound);
 }
 
 #[test]
