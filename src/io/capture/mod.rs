@@ -14,6 +14,7 @@ mod pcap;
 mod pcapng;
 mod source;
 mod window;
+mod zstd;
 
 pub use damage::Damaged;
 pub use open::OpenError;

@@ -1,16 +1,15 @@
 //! From a name to a capture: files, pipes, standard input, memory; gzip and zstd by content.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
-use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
-use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 use super::source::{CaptureSource, Origin};
 use super::window::Window;
+use super::zstd::ZstdFrames;
 use crate::io::sys::Map;
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -152,53 +151,4 @@ fn beginning(reader: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut start = Vec::new();
     reader.take(4).read_to_end(&mut start)?;
     Ok(start)
-}
-
-/// One frame of zstd behind the other, those without content skipped.
-struct ZstdFrames<R> {
-    reader: R,
-    decoder: FrameDecoder,
-    inside: bool,
-}
-
-impl<R: BufRead> ZstdFrames<R> {
-    fn new(reader: R) -> Self {
-        Self { reader, decoder: FrameDecoder::new(), inside: false }
-    }
-
-    /// Begins the next frame; false where there is none.
-    fn begin(&mut self) -> io::Result<bool> {
-        use FrameDecoderError::ReadFrameHeaderError as Header;
-        while !self.reader.fill_buf()?.is_empty() {
-            match self.decoder.reset(&mut self.reader) {
-                Ok(()) => {
-                    self.inside = true;
-                    return Ok(true);
-                }
-                Err(Header(ReadFrameHeaderError::SkipFrame { length, .. })) => {
-                    let skipped = &mut self.reader.by_ref().take(u64::from(length));
-                    io::copy(skipped, &mut io::sink())?;
-                }
-                Err(error) => return Err(io::Error::other(error)),
-            }
-        }
-        Ok(false)
-    }
-}
-
-impl<R: BufRead> Read for ZstdFrames<R> {
-    fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
-        while self.inside || self.begin()? {
-            if self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
-                let some = BlockDecodingStrategy::UptoBytes(place.len());
-                self.decoder.decode_blocks(&mut self.reader, some).map_err(io::Error::other)?;
-            }
-            let got = self.decoder.read(place)?;
-            if got > 0 || place.is_empty() {
-                return Ok(got);
-            }
-            self.inside = !self.decoder.is_finished();
-        }
-        Ok(0)
-    }
 }

@@ -103,11 +103,11 @@ impl Section {
                 let big_endian = block.get(8..12) == Some(&[0x1a, 0x2b, 0x3c, 0x4d]);
                 *self = Self { big_endian, interfaces: Vec::new() };
                 let body = self.body(block)?;
+                let options = body.get(16..).ok_or("a section block without its length")?;
                 let major = body.get(4..6).and_then(|pair| self.word(pair)).unwrap_or_default();
                 if major != 1 {
                     return Err(format!("version {major} of pcapng, of which only 1 is read"));
                 }
-                let options = body.get(16..).ok_or("a section block without its length")?;
                 self.options(options).try_for_each(|option| option.map(drop))
             }
             INTERFACE => {

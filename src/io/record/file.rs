@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -18,7 +19,6 @@ enum Place {
     Temporary(NamedTempFile, PathBuf),
     /// A device or pipe, which has no name to take at the end.
     Direct(File),
-    Stdout(io::Stdout),
 }
 
 impl OutputFile {
@@ -30,13 +30,18 @@ impl OutputFile {
     pub fn create(path: &Path) -> io::Result<Self> {
         let name = path.display().to_string();
         if name == "-" {
-            return Ok(Self {
-                name: "standard output".to_owned(),
-                place: Place::Stdout(io::stdout()),
-            });
+            return Self::stdout();
         }
         let place = Self::place(path).map_err(|error| said_of(&name, &error))?;
         Ok(Self { name, place })
+    }
+
+    /// Not through `io::Stdout`, which looks for the ends of lines in all that it is given.
+    fn stdout() -> io::Result<Self> {
+        let name = "standard output".to_owned();
+        let owned = io::stdout().as_fd().try_clone_to_owned();
+        let owned = owned.map_err(|error| said_of(&name, &error))?;
+        Ok(Self { name, place: Place::Direct(File::from(owned)) })
     }
 
     fn place(path: &Path) -> io::Result<Place> {
@@ -80,7 +85,7 @@ impl OutputFile {
             Place::Temporary(file, path) => {
                 file.persist(path).map(drop).map_err(|error| said_of(&self.name, &error.error))
             }
-            Place::Direct(_) | Place::Stdout(_) => Ok(()),
+            Place::Direct(_) => Ok(()),
         }
     }
 }
@@ -90,7 +95,6 @@ impl Write for OutputFile {
         let written = match &mut self.place {
             Place::Temporary(file, _) => file.as_file_mut().write(bytes),
             Place::Direct(file) => file.write(bytes),
-            Place::Stdout(stdout) => stdout.write(bytes),
         };
         written.map_err(|error| said_of(&self.name, &error))
     }
@@ -99,7 +103,6 @@ impl Write for OutputFile {
         let flushed = match &mut self.place {
             Place::Temporary(file, _) => file.as_file_mut().flush(),
             Place::Direct(file) => file.flush(),
-            Place::Stdout(stdout) => stdout.flush(),
         };
         flushed.map_err(|error| said_of(&self.name, &error))
     }
@@ -107,4 +110,80 @@ impl Write for OutputFile {
 
 fn said_of(name: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{name}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn names_in(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_file_takes_its_name_when_it_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.pcap");
+        let mut out = OutputFile::create(&path).unwrap();
+        out.write_all(b"whole").unwrap();
+        assert!(!path.exists());
+        out.commit().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
+        assert_eq!(names_in(folder.path()), ["out.pcap"]);
+        // As open enough as a file that any other program made.
+        let other = folder.path().join("other");
+        fs::write(&other, b"").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&path), mode(&other));
+    }
+
+    #[test]
+    fn a_file_that_is_not_whole_leaves_nothing_and_spoils_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.pcap");
+        fs::write(&path, b"older").unwrap();
+        let mut out = OutputFile::create(&path).unwrap();
+        out.write_all(b"half").unwrap();
+        drop(out);
+        assert_eq!(fs::read(&path).unwrap(), b"older");
+        assert_eq!(names_in(folder.path()), ["out.pcap"]);
+    }
+
+    #[test]
+    fn through_a_link_the_file_behind_it_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&path, b"older").unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        let mut out = OutputFile::create(&link).unwrap();
+        out.write_all(b"newer").unwrap();
+        out.commit().unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read(&path).unwrap(), b"newer");
+    }
+
+    #[test]
+    fn devices_are_written_to_as_they_are() {
+        let mut out = OutputFile::create(Path::new("/dev/null")).unwrap();
+        out.write_all(b"gone").unwrap();
+        out.commit().unwrap();
+        let mut out = OutputFile::create(Path::new("/dev/full")).unwrap();
+        let error = out.write_all(b"too much").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert!(error.to_string().starts_with("/dev/full: "), "{error}");
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = OutputFile::create(folder.path()).err().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
+        let path = folder.path().join("none/out.pcap");
+        let error = OutputFile::create(&path).err().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(error.to_string().starts_with(&path.display().to_string()), "{error}");
+    }
 }

@@ -1,0 +1,89 @@
+//! A stream of zstd frames as a reader of what is inside them.
+
+use std::io::{self, BufRead, Read};
+
+use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
+
+/// An empty raw block that is the last of its frame (RFC 8878, section 3.1.1.2), and room for
+/// the checksum that may follow.
+const LAST_BLOCK: [u8; 7] = [1, 0, 0, 0, 0, 0, 0];
+
+/// One frame behind the other, those without content skipped.
+pub(super) struct ZstdFrames<R> {
+    reader: R,
+    decoder: FrameDecoder,
+    /// Whether the decoder holds a frame that is not yet read to its end.
+    inside: bool,
+    /// What ends the stream, once all that was decoded before it is read.
+    broken: Option<io::Error>,
+}
+
+impl<R: BufRead> ZstdFrames<R> {
+    pub(super) fn new(reader: R) -> Self {
+        Self { reader, decoder: FrameDecoder::new(), inside: false, broken: None }
+    }
+
+    /// Begins the next frame; false where there is none.
+    fn begin(&mut self) -> io::Result<bool> {
+        use FrameDecoderError::ReadFrameHeaderError as Header;
+        while !self.reader.fill_buf()?.is_empty() {
+            match self.decoder.reset(&mut self.reader) {
+                Ok(()) => {
+                    self.inside = true;
+                    return Ok(true);
+                }
+                Err(Header(ReadFrameHeaderError::SkipFrame { length, .. })) => {
+                    let skipped = &mut self.reader.by_ref().take(u64::from(length));
+                    io::copy(skipped, &mut io::sink())?;
+                }
+                Err(error) => return Err(io::Error::other(error)),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Decodes some blocks. Where that fails, what was decoded so far is not lost: the decoder
+    /// holds it back for blocks to come, until an empty last block says that there are none.
+    fn decode(&mut self, len: usize) {
+        let some = BlockDecodingStrategy::UptoBytes(len);
+        if let Err(error) = self.decoder.decode_blocks(&mut self.reader, some) {
+            self.broken = Some(io::Error::other(error));
+            let _ = self.decoder.decode_blocks(&LAST_BLOCK[..], BlockDecodingStrategy::All);
+        }
+    }
+
+    /// Ends a frame of which all is read.
+    fn end(&mut self) -> io::Result<()> {
+        self.inside = false;
+        if let Some(error) = self.broken.take() {
+            return Err(error);
+        }
+        let (told, found) =
+            (self.decoder.get_checksum_from_data(), self.decoder.get_calculated_checksum());
+        if told.is_some() && told != found {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the zstd checksum is wrong"));
+        }
+        Ok(())
+    }
+}
+
+impl<R: BufRead> Read for ZstdFrames<R> {
+    fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
+        while self.inside || self.begin()? {
+            let got = self.decoder.read(place)?;
+            if got > 0 || place.is_empty() {
+                return Ok(got);
+            }
+            if self.decoder.is_finished() {
+                self.end()?;
+            } else {
+                self.decode(place.len());
+                if self.broken.is_some() && !self.decoder.is_finished() {
+                    self.end()?;
+                }
+            }
+        }
+        Ok(0)
+    }
+}

@@ -1,0 +1,153 @@
+//! Captures that break off or make no sense: what is before is lent, and the place is named.
+
+use crate::build::{MICRO, MODIFIED, Order, Pcap, Pcapng, padded};
+use crate::reading::{all_ways, try_all_ways};
+
+/// Reads one-byte frames 1, 2, ... and then trouble that names the record behind them, where it
+/// begins, and what is wrong.
+fn breaks_off(bytes: &[u8], frames: u8, offset: usize, what: &str) {
+    let reading = all_ways(bytes);
+    let lent: Vec<_> = reading.frames.iter().map(|frame| frame.bytes.clone()).collect();
+    let expected: Vec<_> = (1..=frames).map(|n| vec![n]).collect();
+    assert_eq!(lent, expected, "{:?}", reading.end);
+    let end = reading.end.unwrap();
+    let place = format!("capture: record {} at byte {offset} ", frames + 1);
+    assert!(end.starts_with(&place), "{end}\n{place}");
+    assert!(end.contains(what), "{end}\n{what}");
+}
+
+#[test]
+fn a_cut_record_is_named_wherever_it_is_cut() {
+    for (magic, header_len) in [(MICRO, 16), (MODIFIED, 24)] {
+        let capture = Pcap::new(Order::Little, magic).whole(&[1]).whole(&[2]);
+        let sound = capture.bytes().len();
+        let whole = capture.whole(&[3; 9]).bytes();
+        for cut in sound + 1..whole.len() {
+            let held = cut - sound;
+            let what = if held < header_len {
+                format!("its header is cut to {held} bytes")
+            } else {
+                format!("it is {} bytes long and {held} are there", header_len + 9)
+            };
+            breaks_off(&whole[..cut], 2, sound, &what);
+        }
+    }
+}
+
+#[test]
+fn an_absurd_length_is_named_and_not_believed() {
+    for order in Order::BOTH {
+        let capture = Pcap::new(order, MICRO).whole(&[1]);
+        let sound = capture.bytes().len();
+        let absurd = capture.record([1, 0, 1_409_179_648, 60], &[0; 60]).bytes();
+        breaks_off(&absurd, 1, sound, "a captured length of 1409179648 bytes");
+    }
+}
+
+/// Not even where the capture has so many bytes.
+#[test]
+fn a_length_is_not_believed_in_the_middle_of_a_burst_either() {
+    let len = 17 * 1024 * 1024;
+    let capture = Pcap::new(Order::Little, MICRO).whole(&[1]).whole(&[2]);
+    let sound = capture.bytes().len();
+    let capture = capture.whole(&vec![0; len]).whole(&[4]).bytes();
+    breaks_off(&capture, 2, sound, "a captured length of 17825792 bytes");
+}
+
+#[test]
+fn a_damaged_first_record_is_damage_not_a_wrong_file() {
+    let capture = Pcap::new(Order::Big, MICRO).whole(&[1]).bytes();
+    breaks_off(&capture[..40], 0, 24, "it is 17 bytes long and 16 are there");
+    let capture = Pcapng::ethernet(Order::Big);
+    let sound = capture.bytes().len();
+    breaks_off(&capture.packet(3, 0, &[1]).bytes(), 0, sound, "interface 3");
+}
+
+#[test]
+fn a_cut_block_is_named_wherever_it_is_cut() {
+    // A packet, an interface, and a block that nobody knows.
+    let blocks: [fn(Pcapng) -> Pcapng; 3] =
+        [|c| c.packet(0, 0, &[9; 9]), |c| c.interface(1, 0, &[]), |c| c.block(77, &[7; 16])];
+    for add in blocks {
+        let capture = Pcapng::ethernet(Order::Little).packet(0, 0, &[1]).packet(0, 0, &[2]);
+        let sound = capture.bytes().len();
+        let whole = add(capture).bytes();
+        for cut in sound + 1..whole.len() {
+            let held = cut - sound;
+            let what = if held < 12 {
+                format!("its header is cut to {held} bytes")
+            } else {
+                format!("it is {} bytes long and {held} are there", whole.len() - sound)
+            };
+            breaks_off(&whole[..cut], 2, sound, &what);
+        }
+    }
+}
+
+#[test]
+fn head_and_tail_of_a_block_agree() {
+    for kind in [1, 2, 3, 6, 77] {
+        let capture = Pcapng::ethernet(Order::Little).packet(0, 0, &[1]);
+        let sound = capture.bytes().len();
+        let capture = capture.block_of(kind, [44, 40], &[0; 32]);
+        breaks_off(&capture.bytes(), 1, sound, "a block of 44 bytes that ends with a length of 40");
+    }
+}
+
+#[test]
+fn lengths_of_blocks_that_cannot_be() {
+    let capture = Pcapng::ethernet(Order::Big).packet(0, 0, &[1]);
+    let sound = capture.bytes().len();
+    for len in [0, 1, 8, 11, 13, 45] {
+        let damaged = capture.clone().block_of(6, [len, len], &[0; 32]).bytes();
+        breaks_off(&damaged, 1, sound, &format!("a block length of {len} bytes"));
+    }
+    let damaged = capture.clone().block_of(6, [u32::MAX - 3; 2], &[0; 32]).bytes();
+    breaks_off(&damaged, 1, sound, "a block of 4294967292 bytes");
+    // Of a block that nobody knows any length is believed, and nothing is held for it.
+    let damaged = capture.block_of(77, [u32::MAX - 3; 2], &[0; 32]).bytes();
+    breaks_off(&damaged, 1, sound, "it is 4294967292 bytes long and 44 are there");
+}
+
+#[test]
+fn packets_that_do_not_fit_their_block_or_section() {
+    let capture = Pcapng::ethernet(Order::Little).packet(0, 0, &[1]);
+    let sound = capture.bytes().len();
+    let damaged = |capture: Pcapng, what| breaks_off(&capture.bytes(), 1, sound, what);
+    damaged(capture.clone().packet(1, 0, &[2]), "interface 1, never described");
+    let longer = capture.clone().packet_of(6, [0, 9, 9], 0, &padded(&[2; 5]));
+    damaged(longer, "a captured length of 9 bytes in a shorter block");
+    damaged(capture.clone().block(6, &[0; 16]), "a packet block cut short");
+    damaged(capture.clone().block(3, &[]), "a packet block cut short");
+    damaged(capture.clone().block(1, &[0; 4]), "an interface block cut short");
+    let option = capture.option(9, &[0; 4])[..4].to_vec();
+    damaged(capture.clone().interface(1, 0, &option), "option 9 of 4 bytes in a shorter block");
+    // A section forgets the interfaces of the one before.
+    let other = capture.section(Order::Big);
+    let sound = other.bytes().len();
+    breaks_off(&other.simple(1, &[2]).bytes(), 1, sound, "interface 0, never described");
+}
+
+#[test]
+fn sections_that_make_no_sense() {
+    let capture = Pcapng::ethernet(Order::Little).packet(0, 0, &[1]);
+    let sound = capture.bytes().len();
+    let head = crate::build::SECTION;
+    let section = |magic: u32, major: u16| {
+        let body = [&magic.to_le_bytes()[..], &major.to_le_bytes(), &[0; 10]].concat();
+        capture.clone().block(head, &body).bytes()
+    };
+    breaks_off(&section(0x1a2b_3c4d, 2), 1, sound, "version 2 of pcapng");
+    breaks_off(&section(0x1234_5678, 1), 1, sound, "byte-order magic");
+    let short = capture.clone().block(head, &0x1a2b_3c4d_u32.to_le_bytes()).bytes();
+    breaks_off(&short, 1, sound, "a section block without its length");
+    // As the beginning of a file they are no capture at all.
+    for (bytes, what) in [
+        (section(0x1a2b_3c4d, 2), "version 2 of pcapng"),
+        (section(0x1234_5678, 1), "byte-order magic"),
+        (short, "a section block without its length"),
+    ] {
+        let error = try_all_ways(&bytes[sound..], &[1]).unwrap_err();
+        assert!(error.contains(what), "{error}");
+    }
+}

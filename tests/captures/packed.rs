@@ -1,0 +1,154 @@
+//! gzip and zstd, told by content.
+
+use std::io::{Cursor, Read, Write};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+use traffic_mirror::io::capture::CaptureSource;
+
+use crate::build::{MICRO, Order, Pcap, Pcapng};
+use crate::reading::{all_ways, read, try_all_ways};
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    compress_to_vec(bytes, CompressionLevel::Fastest)
+}
+
+/// A frame of zstd without content: RFC 8878, section 3.1.2.
+fn skippable(number: u8, content: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(content.len()).unwrap().to_le_bytes();
+    [&[0x50 + number, 0x2a, 0x4d, 0x18], &len[..], content].concat()
+}
+
+/// Frames that do not become shorter when they are packed.
+fn capture() -> (Vec<Vec<u8>>, Vec<u8>) {
+    let mut number = 1_u32;
+    let mut any = || {
+        number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        number.to_be_bytes()[0]
+    };
+    let frames: Vec<Vec<u8>> = (0..300).map(|n| (0..5 * n).map(|_| any()).collect()).collect();
+    let start = Pcap::new(Order::Little, MICRO);
+    let capture = frames.iter().fold(start, |capture, frame| capture.whole(frame));
+    (frames, capture.bytes())
+}
+
+#[test]
+fn both_are_read_in_one_piece_and_in_several() {
+    let (frames, bytes) = capture();
+    let (front, back) = bytes.split_at(100_000);
+    for packed in [
+        gzip(&bytes),
+        [gzip(front), gzip(back)].concat(),
+        zstd(&bytes),
+        [zstd(front), zstd(back)].concat(),
+        [skippable(0, b"hello"), zstd(front), skippable(15, &[0; 9]), zstd(&[]), zstd(back)]
+            .concat(),
+        [zstd(&bytes), skippable(7, &[])].concat(),
+    ] {
+        assert_eq!(all_ways(&packed).sound(), frames);
+    }
+    let capture = Pcapng::ethernet(Order::Big).packet(0, 0, &[1]).bytes();
+    assert_eq!(all_ways(&zstd(&capture)).sound(), [[1]]);
+}
+
+#[test]
+fn one_level_is_unpacked() {
+    let (_, bytes) = capture();
+    for twice in [gzip(&gzip(&bytes)), zstd(&gzip(&bytes)), gzip(&zstd(&bytes))] {
+        let error = try_all_ways(&twice, &[5]).unwrap_err();
+        assert!(error.contains("not a capture"), "{error}");
+    }
+    for nothing in [gzip(&[]), zstd(&[]), skippable(1, &[])] {
+        let error = try_all_ways(&nothing, &[5]).unwrap_err();
+        assert!(error.contains("there is nothing in it"), "{error}");
+    }
+}
+
+/// Two thirds of a file are two thirds of its frames, but for what one block of the packing holds.
+#[test]
+fn a_cut_file_is_read_as_far_as_it_goes() {
+    let (frames, bytes) = capture();
+    for packed in [gzip(&bytes), zstd(&bytes)] {
+        for (cut, at_most) in [(1, 0), (5, 130_000), (packed.len() / 3, 100_000)] {
+            let stream = Cursor::new(packed[..packed.len() - cut].to_vec());
+            let mut source = CaptureSource::from_reader("capture", stream).unwrap();
+            let reading = read(&mut source);
+            let read = reading.frames.len();
+            assert!(reading.frames.iter().map(|frame| &frame.bytes).eq(&frames[..read]));
+            let missing = bytes.len() - usize::try_from(source.position_bytes()).unwrap();
+            assert!(missing <= at_most, "{missing} missing of {}, cut by {cut}", bytes.len());
+            let end = reading.end.unwrap();
+            let place = format!("capture: record {} at byte ", read + 1);
+            assert!(end.starts_with(&place) && end.contains("cannot be read"), "{end}");
+        }
+    }
+}
+
+/// Checksums are looked at, behind what they are about.
+#[test]
+fn a_wrong_checksum_is_told() {
+    let (frames, bytes) = capture();
+    let mut packed = gzip(&bytes);
+    let at = packed.len() - 8;
+    packed[at] ^= 1;
+    let reading = all_ways(&packed);
+    assert_eq!((reading.frames.len(), reading.end.is_some()), (frames.len(), true));
+    let mut packed = zstd(&bytes);
+    let at = packed.len() - 1;
+    packed[at] ^= 1;
+    let reading = all_ways(&packed);
+    assert_eq!(reading.frames.len(), frames.len());
+    assert!(reading.end.unwrap().contains("the zstd checksum is wrong"));
+}
+
+#[test]
+fn what_can_come_again_can_be_rewound() {
+    let (frames, bytes) = capture();
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in [("plain", bytes.clone()), ("gzip", gzip(&bytes)), ("zstd", zstd(&bytes))]
+    {
+        let path = folder.path().join(name);
+        std::fs::write(&path, &bytes).unwrap();
+        let sources = [
+            CaptureSource::open(&path).unwrap(),
+            CaptureSource::from_bytes("capture", bytes).unwrap(),
+        ];
+        for mut source in sources {
+            assert_eq!(read(&mut source).sound(), frames, "{name}");
+            for _ in 0..2 {
+                source.rewind().unwrap();
+                assert_eq!(read(&mut source).sound(), frames, "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_damaged_capture_says_so_each_time_it_is_read() {
+    let (_, bytes) = capture();
+    let mut source =
+        CaptureSource::from_bytes("capture", bytes[..bytes.len() - 1].to_vec()).unwrap();
+    let first = read(&mut source);
+    assert!(first.end.is_some());
+    source.rewind().unwrap();
+    assert_eq!(read(&mut source), first);
+}
+
+#[test]
+fn a_stream_cannot_be_rewound() {
+    let (frames, bytes) = capture();
+    let stream: Box<dyn Read + Send> = Box::new(Cursor::new(bytes));
+    let mut source = CaptureSource::from_reader("capture", stream).unwrap();
+    let error = source.rewind().unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::Unsupported);
+    assert_eq!(error.to_string(), "capture comes only once");
+    // And nothing of it is lost by asking.
+    assert_eq!(read(&mut source).sound(), frames);
+}

@@ -1,0 +1,95 @@
+//! The classic format.
+
+use traffic_mirror::io::capture::CaptureSource;
+
+use crate::build::{MICRO, MODIFIED, NANO, Order, Pcap};
+use crate::reading::{all_ways, try_all_ways};
+
+#[test]
+fn each_magic_in_both_orders() {
+    for order in Order::BOTH {
+        for (magic, unit) in [(MICRO, 1_000), (NANO, 1), (MODIFIED, 1_000)] {
+            let capture = Pcap::new(order, magic)
+                .record([1, 23, 3, 60], &[1, 2, 3])
+                .record([4_294_967_295, 5, 0, 0], &[])
+                .record([2, 0, 5, 5], &[9; 5])
+                .bytes();
+            let reading = all_ways(&capture);
+            let seconds = [1_000_000_000, 4_294_967_295_000_000_000, 2_000_000_000];
+            let expected = [seconds[0] + 23 * unit, seconds[1] + 5 * unit, seconds[2]];
+            assert_eq!(reading.timestamps(), expected, "{order:?} {magic:x}");
+            assert_eq!(reading.frames[0].wire_len, 60);
+            assert_eq!(reading.sound(), [vec![1, 2, 3], vec![], vec![9; 5]]);
+            let source = CaptureSource::from_bytes("capture", capture).unwrap();
+            assert_eq!(source.is_nanosecond(), magic == NANO);
+        }
+    }
+}
+
+#[test]
+fn odd_headers_of_real_files_are_read() {
+    let unbelievable_snaplens = [0, 1, u32::MAX];
+    for snaplen in unbelievable_snaplens {
+        let capture = Pcap { snaplen, ..Pcap::new(Order::Little, MICRO) };
+        assert_eq!(all_ways(&capture.whole(&[7; 100]).bytes()).sound(), [[7; 100]]);
+    }
+    // A wire length below the captured one; microseconds of two and a half seconds.
+    let capture = Pcap::new(Order::Big, MICRO).record([1, 2_500_000, 4, 2], &[1; 4]);
+    let reading = all_ways(&capture.bytes());
+    assert_eq!(reading.frames[0].wire_len, 4);
+    assert_eq!(reading.timestamps(), [3_500_000_000]);
+    // The upper half of the link type tells of frame check sequences.
+    for order in Order::BOTH {
+        let capture = Pcap { network: 0x4400_0001, ..Pcap::new(order, MICRO) };
+        assert_eq!(all_ways(&capture.whole(&[1]).bytes()).sound(), [[1]]);
+    }
+}
+
+#[test]
+fn early_versions_have_their_lengths_the_other_way_round() {
+    for (minor, header) in [(0, [1, 0, 60, 2]), (2, [1, 0, 60, 2]), (4, [1, 0, 2, 60])] {
+        let capture = Pcap::new(Order::Little, MICRO).versioned(2, minor);
+        let reading = all_ways(&capture.record(header, &[1, 2]).bytes());
+        assert_eq!(reading.frames[0].wire_len, 60, "2.{minor}");
+        assert_eq!(reading.sound(), [[1, 2]]);
+    }
+    for (major, minor) in [(2, 3), (543, 0)] {
+        for header in [[1, 0, 60, 2], [1, 0, 2, 60]] {
+            let capture = Pcap::new(Order::Big, MICRO).versioned(major, minor);
+            assert_eq!(all_ways(&capture.record(header, &[1, 2]).bytes()).sound(), [[1, 2]]);
+        }
+    }
+}
+
+#[test]
+fn other_versions_are_refused() {
+    for (major, minor) in [(1, 4), (0, 0), (3, 0), (543, 1)] {
+        let capture = Pcap::new(Order::Little, MICRO).versioned(major, minor).bytes();
+        let error = try_all_ways(&capture, &[1]).unwrap_err();
+        assert!(error.contains(&format!("version {major}.{minor} of pcap")), "{error}");
+    }
+}
+
+#[test]
+fn a_capture_without_records_is_sound() {
+    assert_eq!(all_ways(&Pcap::new(Order::Big, NANO).bytes()).sound(), Vec::<Vec<u8>>::new());
+}
+
+#[test]
+fn bursts_and_buffers_end_anywhere() {
+    // More than a burst, and more than a buffer of a stream, in records of many lengths.
+    let lens = (0..400).map(|n: usize| (n * 7919) % 3000);
+    let frames: Vec<_> = lens.map(|len| vec![u8::try_from(len % 251).unwrap(); len]).collect();
+    let mut capture = Pcap::new(Order::Little, MICRO);
+    for frame in &frames {
+        capture = capture.whole(frame);
+    }
+    assert_eq!(all_ways(&capture.bytes()).sound(), frames);
+}
+
+#[test]
+fn a_frame_longer_than_any_buffer_is_read() {
+    let long = vec![3; 1_500_000];
+    let capture = Pcap::new(Order::Little, MICRO).whole(&[1]).whole(&long).whole(&[2]);
+    assert_eq!(all_ways(&capture.bytes()).sound(), [vec![1], long, vec![2]]);
+}

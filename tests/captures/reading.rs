@@ -1,0 +1,139 @@
+//! Reads a capture in every way there is and holds that the ways agree.
+
+use std::io::{self, Read};
+
+use traffic_mirror::dataplane::{Burst, Medium, Source};
+use traffic_mirror::io::capture::{CaptureSource, OpenError};
+use traffic_mirror::model::Direction;
+
+/// A frame, kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) timestamp_ns: u64,
+    pub(crate) wire_len: u32,
+    pub(crate) direction: Option<Direction>,
+    pub(crate) medium: Medium,
+}
+
+/// All that a capture holds, and what ended it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reading {
+    pub(crate) frames: Vec<Kept>,
+    pub(crate) end: Option<String>,
+}
+
+impl Reading {
+    /// The bytes of each frame of a capture that must be sound.
+    pub(crate) fn sound(self) -> Vec<Vec<u8>> {
+        assert_eq!(self.end, None);
+        self.frames.into_iter().map(|frame| frame.bytes).collect()
+    }
+
+    pub(crate) fn timestamps(&self) -> Vec<u64> {
+        self.frames.iter().map(|frame| frame.timestamp_ns).collect()
+    }
+}
+
+/// Reads to the end, and then some.
+pub(crate) fn read(source: &mut CaptureSource) -> Reading {
+    let mut frames = Vec::new();
+    let mut last_position = source.position_bytes();
+    let end = loop {
+        let mut burst = Burst::new();
+        let filled = source.fill(&mut burst);
+        frames.extend(burst.iter().map(|frame| Kept {
+            bytes: frame.bytes.to_vec(),
+            timestamp_ns: frame.timestamp_ns,
+            wire_len: frame.wire_len,
+            direction: frame.direction,
+            medium: frame.medium,
+        }));
+        let lent = burst.len();
+        drop(burst);
+        match filled {
+            Err(error) => break Some(error.to_string()),
+            Ok(()) if lent == 0 => break None,
+            Ok(()) => {}
+        }
+        assert!(source.position_bytes() >= last_position, "the cursor goes forwards");
+        last_position = source.position_bytes();
+    };
+    for _ in 0..3 {
+        let mut burst = Burst::new();
+        assert!(source.fill(&mut burst).is_ok(), "what ends the reading is said once");
+        assert!(burst.is_empty(), "behind the end there is nothing");
+    }
+    for frame in &frames {
+        assert!(frame.bytes.len() <= usize::try_from(frame.wire_len).unwrap());
+    }
+    Reading { frames, end }
+}
+
+/// A reader that gives a few bytes at a time: one of `lens` after the other, over and over.
+pub(crate) struct Sips {
+    bytes: Vec<u8>,
+    at: usize,
+    lens: std::iter::Cycle<std::vec::IntoIter<usize>>,
+}
+
+impl Sips {
+    pub(crate) fn new(bytes: &[u8], lens: Vec<usize>) -> Self {
+        Self { bytes: bytes.to_vec(), at: 0, lens: lens.into_iter().cycle() }
+    }
+}
+
+impl Read for Sips {
+    fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
+        let len = self.lens.next().unwrap_or(1).max(1);
+        let len = len.min(place.len()).min(self.bytes.len() - self.at);
+        place[..len].copy_from_slice(&self.bytes[self.at..self.at + len]);
+        self.at += len;
+        Ok(len)
+    }
+}
+
+type Opened = Result<CaptureSource, OpenError>;
+
+fn mapped(bytes: &[u8]) -> Opened {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("capture");
+    std::fs::write(&path, bytes).unwrap();
+    CaptureSource::open(&path)
+}
+
+/// Reads `bytes` from memory, mapped, and as streams that come in one piece, in single bytes and
+/// in `lens`; or says why none of these ways opens them.
+pub(crate) fn try_all_ways(bytes: &[u8], lens: &[usize]) -> Result<Reading, String> {
+    let sips = |lens: Vec<usize>| CaptureSource::from_reader("capture", Sips::new(bytes, lens));
+    let ways: [(&str, Opened); 5] = [
+        ("memory", CaptureSource::from_bytes("capture", bytes.to_vec())),
+        ("mapped", mapped(bytes)),
+        ("stream", CaptureSource::from_reader("capture", io::Cursor::new(bytes.to_vec()))),
+        ("single bytes", sips(vec![1])),
+        ("pieces", sips(lens.to_vec())),
+    ];
+    let mut first = None;
+    for (way, opened) in ways {
+        let outcome = opened.map(|mut source| read(&mut source));
+        let outcome = outcome.map_err(|error| without_folder(&error.to_string()));
+        let outcome = outcome
+            .map(|reading| Reading { end: reading.end.as_deref().map(without_folder), ..reading });
+        let first = first.get_or_insert_with(|| outcome.clone());
+        assert_eq!(&outcome, first, "{way}");
+    }
+    first.unwrap()
+}
+
+/// Reads in all ways what must open.
+pub(crate) fn all_ways(bytes: &[u8]) -> Reading {
+    try_all_ways(bytes, &[7, 1, 300]).unwrap()
+}
+
+/// A message as it is for a capture that lies nowhere.
+fn without_folder(message: &str) -> String {
+    match message.split_once("/capture: ") {
+        Some((folder, rest)) if !folder.contains(' ') => format!("capture: {rest}"),
+        _ => message.to_owned(),
+    }
+}

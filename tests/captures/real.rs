@@ -1,0 +1,110 @@
+//! Captures that other projects keep because something about them is odd.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use traffic_mirror::io::capture::CaptureSource;
+
+use crate::reading::{Reading, read};
+
+/// What the list beside the captures says of one of them.
+struct Entry {
+    name: String,
+    packets: Option<usize>,
+    link_types: String,
+    trouble: Option<String>,
+}
+
+fn folder() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/captures");
+    if folder.join("MANIFEST.tsv").exists() {
+        return Some(folder);
+    }
+    eprintln!("NOT RUN: the tests over real captures: {} is absent", folder.display());
+    None
+}
+
+fn entries(folder: &Path) -> Vec<Entry> {
+    let list = std::fs::read_to_string(folder.join("MANIFEST.tsv")).unwrap();
+    let mut lines = list.lines().map(|line| line.split('\t'));
+    let columns: Vec<_> = lines.next().unwrap().collect();
+    let entry = |fields: std::str::Split<'_, char>| {
+        let row: BTreeMap<_, _> = columns.iter().copied().zip(fields).collect();
+        let trouble = row["reader_error_after_packets"];
+        Entry {
+            name: row["file"].to_owned(),
+            packets: row["packets"].parse().ok(),
+            link_types: row["link_type"].to_owned(),
+            trouble: (trouble != "-").then(|| trouble.to_owned()),
+        }
+    };
+    lines.map(entry).collect()
+}
+
+/// Reads a file in the way of files and in the way of streams.
+fn read_both_ways(path: &Path) -> Result<(Reading, bool), String> {
+    let open = CaptureSource::open(path).map_err(|error| error.to_string());
+    let file = std::fs::File::open(path).unwrap();
+    let name = path.display().to_string();
+    let stream = CaptureSource::from_reader(&name, file).map_err(|error| error.to_string());
+    let readings = [open, stream].map(|source| {
+        let mut source = source?;
+        let reading = read(&mut source);
+        Ok((reading, source.unsupported_link_types().is_empty()))
+    });
+    assert_eq!(readings[0], readings[1], "{name}");
+    let [reading, _] = readings;
+    reading
+}
+
+#[test]
+fn real_captures_hold_as_many_packets_as_their_list_says() {
+    let Some(folder) = folder() else { return };
+    let entries = entries(&folder);
+    assert!(!entries.is_empty());
+    for Entry { name, packets, link_types, trouble } in entries {
+        let path = folder.join(&name);
+        match (read_both_ways(&path), &trouble) {
+            (Ok((reading, all_supported)), _) => {
+                let packets = packets.unwrap_or(reading.frames.len());
+                assert_eq!(reading.frames.len(), packets, "{name}");
+                assert_eq!(reading.end.is_some(), trouble.is_some(), "{name}: {:?}", reading.end);
+                assert_eq!(all_supported, link_types != "RADIOTAP", "{name}");
+            }
+            (Err(error), Some(_)) => assert_eq!(packets, Some(0), "{name}: {error}"),
+            (Err(error), None) => panic!("{name}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_with_real_captures_is_said() {
+    let Some(folder) = folder() else { return };
+    let said = |name: &str| match read_both_ways(&folder.join(name)) {
+        Ok((reading, _)) => reading.end.unwrap(),
+        Err(error) => error,
+    };
+    for (name, what) in [
+        ("libpcap__pcap-invalid-version-1.pcap", "version 1.4 of pcap"),
+        ("libpcap__shb-option-too-long.pcapng", "that ends with a length of"),
+        ("suricata__bug-6875-01-fuzz.pcap", "record 2 at byte 228 is damaged: a captured length"),
+    ] {
+        let said = said(name);
+        assert!(said.contains(name) && said.contains(what), "{said}");
+    }
+}
+
+#[test]
+fn each_real_capture_may_be_cut_anywhere() {
+    let Some(folder) = folder() else { return };
+    for Entry { name, .. } in entries(&folder) {
+        let bytes = std::fs::read(folder.join(&name)).unwrap();
+        let bytes = &bytes[..bytes.len().min(3_000)];
+        for len in 1..bytes.len() {
+            // Whether it opens is not asked; that it ends and panics not is held by `read`.
+            if let Ok(mut source) = CaptureSource::from_bytes("cut", bytes[..len].to_vec()) {
+                read(&mut source);
+            }
+        }
+    }
+}
