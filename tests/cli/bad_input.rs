@@ -1,0 +1,262 @@
+//! Bad input: one clear sentence each, the right exit code, nothing lost that could be kept.
+
+use std::io::Read;
+use std::process::{Command, Stdio};
+
+use crate::records;
+use crate::run::{MIRROR, Scratch, binary, capture, capture_of_type};
+
+/// Runs a replay that must fail with one sentence that holds these words, and leave nothing.
+fn fails(scratch: &Scratch, words: &str, code: i32, sentence: &[&str]) {
+    let before = scratch.names();
+    let ran = scratch.run(words);
+    assert_eq!(ran.code, code, "{words}: {}", ran.stderr);
+    let said = ran.said();
+    assert_eq!(said.len(), 1, "{words}: {}", ran.stderr);
+    for part in sentence {
+        assert!(said[0].contains(part), "{words}: `{part}` is missing in: {}", said[0]);
+    }
+    assert_eq!(scratch.names(), before, "{words}: something was left behind");
+    assert!(ran.stdout.is_empty(), "{words}");
+}
+
+/// Runs words that the command line itself refuses.
+fn refused(scratch: &Scratch, words: &str, part: &str) {
+    let ran = scratch.run(words);
+    assert_eq!(ran.code, 2, "{words}: {}", ran.stderr);
+    assert!(ran.stderr.contains(part), "{words}: {}", ran.stderr);
+    assert!(ran.stdout.is_empty(), "{words}");
+}
+
+fn scratch() -> Scratch {
+    let scratch = Scratch::new();
+    scratch.put("in.pcap", capture(3));
+    scratch
+}
+
+#[test]
+fn wrong_options() {
+    let scratch = scratch();
+    refused(&scratch, "", "Usage");
+    refused(&scratch, "repaly in.pcap", "replay");
+    refused(&scratch, "replay --target 192.0.2.1", "INPUT");
+    refused(&scratch, "replay in.pcap", "--config");
+    refused(&scratch, "replay in.pcap --target 192.0.2.1 --wirte out.pcap", "--write");
+    refused(&scratch, "replay in.pcap --target 192.0.2.1 --loop 0", "--loop");
+    refused(&scratch, "replay in.pcap --target 192.0.2.1 --direction up", "ingress, egress");
+    refused(&scratch, "replay in.pcap --target 192.0.2.1 --config a.toml", "cannot be used with");
+    refused(&scratch, "replay in.pcap --config a.toml --packet-length 9", "cannot be used with");
+    refused(&scratch, "explain in.pcap --target 192.0.2.1 --format xml", "json");
+    assert_eq!(scratch.names(), ["in.pcap"]);
+}
+
+#[test]
+fn wrong_values() {
+    let scratch = scratch();
+    let all = "replay in.pcap --write out.pcap --target";
+    fails(&scratch, &format!("{all} nowhere"), 2, &["--target", "nowhere"]);
+    let wrong = "192.0.2.1 --virtual-network-id 16777216";
+    fails(&scratch, &format!("{all} {wrong}"), 2, &["--virtual-network-id", "16777216"]);
+    let wrong = "192.0.2.1 --virtual-network-id -1";
+    fails(&scratch, &format!("{all} {wrong}"), 2, &["--virtual-network-id", "-1"]);
+    for wrong in ["0", "8501", "-5"] {
+        let words = format!("{all} 192.0.2.1 --packet-length {wrong}");
+        fails(&scratch, &words, 2, &["--packet-length", wrong, "8500"]);
+    }
+}
+
+#[test]
+fn words_that_do_not_go_together() {
+    let scratch = scratch();
+    let both = "--target 192.0.2.1 --write";
+    for name in ["out.pcap.gz", "out.pcap.zst"] {
+        fails(&scratch, &format!("replay in.pcap {both} {name}"), 2, &["--write", name]);
+    }
+    fails(&scratch, &format!("replay in.pcap {both} in.pcap"), 2, &["--write", "INPUT"]);
+    fails(&scratch, &format!("replay in.pcap {both} - --report json"), 2, &["--report json"]);
+    fails(&scratch, "replay - --loop 2 --target 192.0.2.1", 2, &["--loop", "standard input"]);
+    fails(&scratch, "replay - - --target 192.0.2.1", 2, &["standard input"]);
+}
+
+#[test]
+fn configuration_that_is_wrong() {
+    let scratch = scratch();
+    scratch.put("unknown.toml", MIRROR.replace("session_number", "session_numbre"));
+    scratch.put("not.toml", "this is = no [configuration");
+    let all = "replay in.pcap --write out.pcap --config";
+    let ran = scratch.run(&format!("{all} unknown.toml"));
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.said().iter().any(|one| one.contains("session_numbre")), "{}", ran.stderr);
+    assert!(ran.said().iter().all(|one| one.contains("unknown.toml")), "{}", ran.stderr);
+    for command in [all, "check --config", "explain in.pcap --config"] {
+        fails(&scratch, &format!("{command} not.toml"), 2, &["not.toml"]);
+        fails(&scratch, &format!("{command} absent.toml"), 2, &["absent.toml", "No such file"]);
+        fails(&scratch, &format!("{command} ."), 2, &["directory"]);
+    }
+}
+
+/// All errors of all files at once.
+#[test]
+fn every_error_of_a_configuration_is_said() {
+    let scratch = scratch();
+    let one =
+        MIRROR.replace("192.0.2.10", "nowhere").replace("rule_number = 100", "rule_number = 0");
+    scratch.put("one.toml", one);
+    scratch.put("two.toml", "colour = 1\n");
+    let ran = scratch.run("check --config one.toml --config two.toml");
+    assert_eq!(ran.code, 2);
+    for part in ["nowhere", "rule_number", "colour"] {
+        assert!(ran.stderr.contains(part), "{part}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn inputs_that_are_no_capture() {
+    let scratch = scratch();
+    scratch.put("empty.pcap", "");
+    scratch.put("letter.txt", "Dear reader,\nthis is a letter and no capture.\n");
+    scratch.put("short", "a");
+    scratch.put("mirror.toml", MIRROR);
+    for command in ["replay --write out.pcap --target 192.0.2.1", "explain --config mirror.toml"] {
+        fails(&scratch, &format!("{command} absent.pcap"), 1, &["absent.pcap", "No such file"]);
+        fails(&scratch, &format!("{command} ."), 1, &["directory"]);
+        fails(&scratch, &format!("{command} empty.pcap"), 1, &["empty.pcap", "it is empty"]);
+        fails(&scratch, &format!("{command} letter.txt"), 1, &["letter.txt", "not a capture"]);
+        fails(&scratch, &format!("{command} short"), 1, &["short", "not a capture"]);
+        fails(&scratch, &format!("{command} -"), 1, &["standard input", "it is empty"]);
+    }
+    // Each wrong one of several is said.
+    let ran = scratch.run("replay in.pcap absent.pcap empty.pcap --target 192.0.2.1");
+    assert_eq!((ran.code, ran.said().len()), (1, 2), "{}", ran.stderr);
+}
+
+/// "A cut last record ends the reading with one warning that says the record and the offset, what
+/// came before is mirrored and counted, exit code 1."
+#[test]
+fn a_truncated_capture_gives_what_came_before() {
+    let scratch = Scratch::new();
+    let whole = capture(100);
+    scratch.put("cut.pcap", &whole[..whole.len() - 5]);
+    scratch.put("sound.pcap", capture(10));
+    for write in ["out.pcap", "out.pcapng"] {
+        let words = format!(
+            "replay cut.pcap sound.pcap --loop 2 --target 192.0.2.1 --report json --write {write}"
+        );
+        let ran = scratch.run(&words);
+        assert_eq!(ran.code, 1, "{}", ran.stderr);
+        let offset = 24 + 99 * (whole.len() - 24) / 100;
+        let expected = format!("cut.pcap: record 100 at byte {offset} is damaged");
+        assert_eq!(ran.said().len(), 1, "{}", ran.stderr);
+        assert!(ran.said()[0].starts_with(&expected), "{}", ran.stderr);
+        let report = ran.json();
+        assert_eq!((&report["received"], &report["mirrored"]), (&218.into(), &218.into()));
+        assert!(scratch.path(write).is_file());
+    }
+    assert_eq!(records::read(&std::fs::read(scratch.path("out.pcap")).unwrap()).len(), 218);
+    let ran = scratch.run("explain cut.pcap --target 192.0.2.1");
+    assert_eq!((ran.code, ran.text().lines().count()), (1, 99));
+    assert!(ran.said()[0].contains("record 100"), "{}", ran.stderr);
+}
+
+#[test]
+fn an_unsupported_link_type_is_counted() {
+    let scratch = Scratch::new();
+    scratch.put("radio.pcap", capture_of_type(127, 5));
+    let ran = scratch.run("replay radio.pcap --target 192.0.2.1 --report json --write out.pcap");
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(ran.said().len(), 1, "{}", ran.stderr);
+    assert!(ran.said()[0].starts_with("warning: radio.pcap: link type 127"), "{}", ran.stderr);
+    assert_eq!(ran.json()["not_mirrored"]["unsupported_link_type"], 5);
+    assert_eq!(std::fs::read(scratch.path("out.pcap")).unwrap().len(), 24);
+    let ran = scratch.run("explain radio.pcap --target 192.0.2.1");
+    assert_eq!(ran.code, 0);
+    assert_eq!(ran.text().matches("unsupported_link_type").count(), 5);
+}
+
+#[test]
+fn a_full_disk() {
+    let scratch = Scratch::new();
+    scratch.put("in.pcap", capture(20_000));
+    let words = "replay in.pcap --target 192.0.2.1 --write /dev/full";
+    fails(&scratch, words, 1, &["/dev/full: No space left"]);
+}
+
+/// A disk that is full after some 100 KiB: a limit on the size of files stands in for it. What
+/// was not written is counted as dropped.
+#[test]
+fn a_disk_that_fills_up() {
+    for name in ["out.pcap", "out.pcapng"] {
+        let scratch = Scratch::new();
+        scratch.put("in.pcap", capture(20_000));
+        scratch.put(name, "precious");
+        let limited = format!(
+            "trap '' XFSZ; ulimit -f 200; exec {} replay in.pcap --target 192.0.2.1 --report json --write {name}",
+            binary().display()
+        );
+        let output = Command::new("sh")
+            .args(["-c", &limited])
+            .current_dir(scratch.path("."))
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        let sentence = format!("traffic-mirror: {name}: File too large");
+        assert!(stderr.starts_with(&sentence), "{stderr}");
+        assert_eq!(scratch.names(), ["in.pcap", name], "a half file was left behind");
+        assert_eq!(std::fs::read(scratch.path(name)).unwrap(), b"precious");
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let sum = |name: &str| -> u64 {
+            report[name].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum()
+        };
+        let mirrored = report["mirrored"].as_u64().unwrap();
+        let ends = mirrored + sum("not_mirrored") + sum("dropped");
+        assert_eq!(report["received"], ends);
+        assert!(report["dropped"]["output_failed"].as_u64().unwrap() > 0, "{report}");
+    }
+}
+
+#[test]
+fn places_that_cannot_be_written() {
+    let scratch = scratch();
+    let all = "replay in.pcap --target 192.0.2.1 --write";
+    fails(&scratch, &format!("{all} ."), 1, &["directory"]);
+    fails(&scratch, &format!("{all} absent/out.pcap"), 1, &["absent/out.pcap", "No such file"]);
+    fails(&scratch, &format!("{all} in.pcap/out.pcap"), 1, &["in.pcap/out.pcap"]);
+}
+
+/// A file that was there stays as it was when the run fails before its end.
+#[test]
+fn a_failed_run_leaves_the_old_file() {
+    let scratch = scratch();
+    scratch.put("out.pcap", "precious");
+    fails(&scratch, "replay absent.pcap --target 192.0.2.1 --write out.pcap", 1, &["absent"]);
+    assert_eq!(std::fs::read(scratch.path("out.pcap")).unwrap(), b"precious");
+}
+
+/// Runs the words and reads only the first bytes of standard output.
+fn read_a_little(scratch: &Scratch, words: &str) -> (Option<i32>, String) {
+    let mut child = Command::new(binary())
+        .current_dir(scratch.path("."))
+        .args(words.split_whitespace())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = [0; 10];
+    child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+    let output = child.wait_with_output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn a_closed_pipe() {
+    let scratch = Scratch::new();
+    scratch.put("in.pcap", capture(20_000));
+    let (code, stderr) = read_a_little(&scratch, "replay in.pcap --target 192.0.2.1 --write -");
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.starts_with("traffic-mirror: standard output: Broken pipe"), "{stderr}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    // A text that is meant to be read: `| head` is no failure.
+    let (code, stderr) = read_a_little(&scratch, "explain in.pcap --target 192.0.2.1");
+    assert_eq!((code, &*stderr), (Some(0), ""));
+}

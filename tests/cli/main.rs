@@ -1,0 +1,11 @@
+//! The command line as a user runs it.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod bad_input;
+mod outputs;
+mod run;
+mod words;
+
+#[path = "../records/mod.rs"]
+mod records;

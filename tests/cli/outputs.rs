@@ -1,0 +1,140 @@
+//! What the options of a replay do to its output.
+
+use std::fs;
+
+use crate::records;
+use crate::run::{MIRROR, Scratch, capture};
+
+fn scratch() -> Scratch {
+    let scratch = Scratch::new();
+    scratch.put("in.pcap", capture(7));
+    scratch.put("more.pcap", capture(5));
+    scratch.put("mirror.toml", MIRROR);
+    scratch
+}
+
+#[test]
+fn standard_input_and_output() {
+    let scratch = scratch();
+    let all = "--target 192.0.2.1 --virtual-network-id 42 --write";
+    assert_eq!(scratch.run(&format!("replay in.pcap {all} out.pcap")).code, 0);
+    let ran = scratch.run_with(&format!("replay - {all} -"), capture(7));
+    assert_eq!((ran.code, ran.said().len()), (0, 0), "{}", ran.stderr);
+    assert_eq!(ran.stdout, fs::read(scratch.path("out.pcap")).unwrap());
+    assert_eq!(records::read(&ran.stdout).len(), 7);
+    let told = scratch.run_with("explain - --target 192.0.2.1", capture(7));
+    assert_eq!((told.code, told.text().lines().count()), (0, 7));
+}
+
+#[test]
+fn two_inputs_are_read_as_one() {
+    let scratch = scratch();
+    let words = "replay in.pcap more.pcap --config mirror.toml --write out.pcap --report json";
+    let ran = scratch.run(words);
+    assert_eq!((ran.code, &ran.json()["received"]), (0, &12.into()), "{}", ran.stderr);
+    let numbers: Vec<u64> = records::read(&fs::read(scratch.path("out.pcap")).unwrap())
+        .iter()
+        .map(|record| record.timestamp_ns / 1_000_000_000)
+        .collect();
+    assert_eq!(numbers, (0..7).chain(0..5).collect::<Vec<u64>>());
+    let mixed = scratch.run_with("replay in.pcap - --config mirror.toml --report json", capture(2));
+    assert_eq!(mixed.json()["received"], 9);
+}
+
+#[test]
+fn a_loop_multiplies_the_counts() {
+    let scratch = scratch();
+    let packed = {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        std::io::Write::write_all(&mut encoder, &capture(7)).unwrap();
+        encoder.finish().unwrap()
+    };
+    scratch.put("in.pcap.gz", packed);
+    for input in ["in.pcap", "in.pcap.gz"] {
+        let once =
+            scratch.run(&format!("replay {input} --config mirror.toml --report json")).json();
+        let words =
+            format!("replay {input} --config mirror.toml --report json --loop 3 --write o.pcap");
+        let thrice = scratch.run(&words).json();
+        for name in ["received", "mirrored", "mirrored_bytes"] {
+            let (once, thrice) = (once[name].as_u64().unwrap(), thrice[name].as_u64().unwrap());
+            assert!(once > 0);
+            assert_eq!(3 * once, thrice, "{name} of {input}");
+        }
+        assert_eq!(records::read(&fs::read(scratch.path("o.pcap")).unwrap()).len(), 21);
+    }
+}
+
+#[test]
+fn the_report_is_one_object_on_standard_output() {
+    let scratch = scratch();
+    let ran = scratch.run("replay in.pcap --config mirror.toml --report json");
+    assert_eq!(ran.text().lines().count(), 1);
+    let report = ran.json();
+    for name in ["received", "mirrored", "mirrored_bytes", "elapsed_ns"] {
+        assert!(report[name].is_u64(), "{name}: {report}");
+    }
+    for name in ["dropped", "not_mirrored"] {
+        assert!(report[name].is_object(), "{name}: {report}");
+    }
+    let session = &report["sessions"][0];
+    assert!(session["traffic_mirror_session_id"].is_string(), "{report}");
+    assert_eq!(session["session_number"], 1);
+    assert_eq!((&session["mirrored"], &session["truncated"]), (&7.into(), &0.into()));
+    assert!(session["virtual_network_id"].is_u64(), "{report}");
+    let bytes = 7 * u64::from(records::read(&capture(1))[0].wire_len);
+    assert_eq!(session["mirrored_bytes"], bytes);
+    // The table is for people: on standard error, and standard output stays empty.
+    let ran = scratch.run("replay in.pcap --config mirror.toml");
+    assert_eq!(ran.text(), "");
+    assert!(ran.stderr.contains("frames received"), "{}", ran.stderr);
+}
+
+#[test]
+fn the_direction_can_be_forced() {
+    let scratch = scratch();
+    let ran = |more: &str| {
+        scratch.run(&format!("replay in.pcap --config mirror.toml --report json {more}")).json()
+    };
+    assert_eq!(ran("")["mirrored"], 7);
+    assert_eq!(ran("--direction ingress")["mirrored"], 7);
+    let egress = ran("--direction egress");
+    assert_eq!((&egress["mirrored"], &egress["received"]), (&0.into(), &7.into()));
+    assert_eq!(egress["not_mirrored"]["no_session_matched"], 7);
+}
+
+#[test]
+fn the_seed_draws_the_network_identifiers() {
+    let scratch = scratch();
+    let drawn = |more: &str| {
+        let words = format!("replay in.pcap --config mirror.toml --report json {more}");
+        scratch.run(&words).json()["sessions"][0]["virtual_network_id"].as_u64().unwrap()
+    };
+    assert_eq!(drawn(""), drawn("--seed 0"));
+    assert_eq!(drawn("--seed 7"), drawn("--seed 7"));
+    assert_ne!(drawn("--seed 7"), drawn("--seed 8"));
+    let words = "replay in.pcap --target 192.0.2.1 --virtual-network-id 42 --seed 7 --report json";
+    assert_eq!(scratch.run(words).json()["sessions"][0]["virtual_network_id"], 42);
+}
+
+#[test]
+fn explain_is_a_line_a_frame() {
+    let scratch = scratch();
+    let ran = scratch.run("explain in.pcap --config mirror.toml --format json");
+    assert_eq!(ran.code, 0);
+    for (number, line) in (1..).zip(ran.text().lines()) {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!((&line["number"], &line["verdict"]), (&number.into(), &"mirrored".into()));
+        assert_eq!((&line["direction"], &line["rule_number"]), (&"ingress".into(), &100.into()));
+    }
+    assert_eq!(ran.text().lines().count(), 7);
+}
+
+#[test]
+fn check_prints_what_reads_back_the_same() {
+    let scratch = scratch();
+    let first = scratch.run("check --config mirror.toml");
+    assert_eq!(first.code, 0, "{}", first.stderr);
+    scratch.put("again.toml", &first.stdout);
+    assert_eq!(scratch.run("check --config again.toml").text(), first.text());
+}

@@ -1,0 +1,138 @@
+//! Runs the binary in a scratch folder, and captures to feed it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use tempfile::TempDir;
+
+/// A folder that goes away with the test.
+pub(crate) struct Scratch(TempDir);
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
+}
+
+impl Scratch {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Puts a file there.
+    pub(crate) fn put(&self, name: &str, content: impl AsRef<[u8]>) {
+        fs::write(self.path(name), content).unwrap();
+    }
+
+    /// The names in the folder, sorted.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.0.path()).unwrap();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    pub(crate) fn run(&self, words: &str) -> Ran {
+        self.run_with(words, Vec::new())
+    }
+
+    /// Runs the words in the folder, this on standard input.
+    pub(crate) fn run_with(&self, words: &str, stdin: Vec<u8>) -> Ran {
+        let output = Command::new(binary())
+            .current_dir(self.0.path())
+            .args(words.split_whitespace())
+            .write_stdin(stdin)
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(!stderr.contains("panicked"), "{words}: {stderr}");
+        Ran { code: output.status.code().unwrap(), stdout: output.stdout, stderr }
+    }
+}
+
+impl Ran {
+    /// What was said, each sentence without the name of the program.
+    pub(crate) fn said(&self) -> Vec<&str> {
+        let lines = self.stderr.lines();
+        lines.filter_map(|line| line.strip_prefix("traffic-mirror: ")).collect()
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.stdout).unwrap()
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.stdout).unwrap()
+    }
+}
+
+pub(crate) fn binary() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_traffic-mirror"))
+}
+
+/// A pcap file of so many UDP packets.
+pub(crate) fn capture(frames: u32) -> Vec<u8> {
+    capture_of_type(1, frames)
+}
+
+pub(crate) fn capture_of_type(link_type: u32, frames: u32) -> Vec<u8> {
+    let mut file = [0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0].to_vec();
+    file.extend([0; 8]);
+    file.extend([0, 0, 4, 0]);
+    file.extend(link_type.to_le_bytes());
+    for number in 0..frames {
+        let frame = packet(number);
+        let len = u32::try_from(frame.len()).unwrap();
+        for word in [number, 0, len, len] {
+            file.extend(word.to_le_bytes());
+        }
+        file.extend(frame);
+    }
+    file
+}
+
+fn packet(number: u32) -> Vec<u8> {
+    let payload = number.to_be_bytes().repeat(8);
+    let builder = etherparse::PacketBuilder::ethernet2([2, 0, 0, 0, 0, 8], [2, 0, 0, 0, 0, 9])
+        .ipv4([10, 0, 0, 8], [10, 0, 0, 9], 64)
+        .udp(1_234, 5_678);
+    let mut frame = Vec::new();
+    builder.write(&mut frame, &payload).unwrap();
+    frame
+}
+
+/// A session of one interface, 10.0.0.9, with both rules.
+pub(crate) const MIRROR: &str = r#"
+[[network_interface]]
+network_interface_id = "eni-1"
+mac_address = "02:00:00:00:00:09"
+private_ip_addresses = ["10.0.0.9"]
+
+[[traffic_mirror_target]]
+traffic_mirror_target_id = "tmt-1"
+address = "192.0.2.10"
+
+[[traffic_mirror_filter]]
+traffic_mirror_filter_id = "tmf-1"
+
+[[traffic_mirror_filter.rule]]
+traffic_direction = "ingress"
+rule_number = 100
+rule_action = "accept"
+source_cidr_block = "0.0.0.0/0"
+destination_cidr_block = "0.0.0.0/0"
+
+[[traffic_mirror_session]]
+network_interface_id = "eni-1"
+traffic_mirror_target_id = "tmt-1"
+traffic_mirror_filter_id = "tmf-1"
+session_number = 1
+"#;
