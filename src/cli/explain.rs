@@ -56,7 +56,7 @@ pub(super) fn run(flags: &ExplainFlags) -> Result<Exit, Failure> {
                 terminal::complain(&error.to_string());
                 exit = Exit::Failed;
             }
-            Err(StepError::Sink(error)) => return reader_left(Err(error)),
+            Err(StepError::Sink(error)) => return reader_left(Err(error)).map(|_| exit),
         }
         inputs::warn_of_link_types(source);
     }
@@ -89,7 +89,8 @@ impl<W: Write> Sink for Teller<W> {
             }
         }
         self.frames += u64::try_from(burst.len()).unwrap_or_default();
-        Ok(())
+        // What comes through a pipe as it happens is told as it happens.
+        self.out.flush()
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -37,7 +37,9 @@ pub(super) fn man(_flags: &ManFlags) -> Result<Exit, Failure> {
     for page in pages.filter(|page| page.get_name() != "help") {
         clap_mangen::Man::new(page).render(&mut text).map_err(Failure::failed)?;
     }
-    print(&text)
+    // The renderer knows no name for what stands behind the options; here it is always examples.
+    let text = String::from_utf8_lossy(&text).replace("\n.SH EXTRA\n", "\n.SH EXAMPLES\n");
+    print(text.as_bytes())
 }
 
 fn print(text: &[u8]) -> Result<Exit, Failure> {

@@ -8,6 +8,7 @@ mod check;
 mod clock;
 mod exit;
 mod explain;
+mod flow;
 mod inputs;
 mod manual;
 mod outputs;

@@ -130,6 +130,12 @@ pub(super) fn is_pcapng(path: &Path) -> bool {
     ["pcapng", "ntar"].contains(&ending(path).as_str())
 }
 
+/// Whether a file of that name appears whole or not at all; standard output, pipes and devices
+/// keep what they got.
+pub(super) fn is_all_or_nothing(path: &Path) -> bool {
+    path.as_os_str() != "-" && (path.is_file() || !path.exists())
+}
+
 /// Refuses names that promise what is not done.
 pub(super) fn check_name(path: &Path, inputs: &[PathBuf]) -> Result<(), Failure> {
     let name = path.display();

@@ -6,13 +6,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::io::capture::CaptureSource;
 
-/// How many bursts pass between two looks at the bar.
-const BURSTS: u32 = 256;
-
 /// Shows how much of all captures was read.
 pub(super) struct Progress {
     bar: Option<ProgressBar>,
-    bursts: u32,
     done: u64,
 }
 
@@ -20,24 +16,26 @@ impl Progress {
     /// A bar over all captures; none where standard error is no terminal.
     pub(super) fn new(sources: &[CaptureSource], passes: u64) -> Self {
         if !std::io::stderr().is_terminal() {
-            return Self { bar: None, bursts: 0, done: 0 };
+            return Self { bar: None, done: 0 };
         }
         let total: Option<u64> = sources.iter().map(CaptureSource::total_bytes).sum();
         let total = total.and_then(|total| total.checked_mul(passes));
         let target = ProgressDrawTarget::stderr();
         let bar = ProgressBar::with_draw_target(total, target);
-        let form = "{bytes:>10} of {total_bytes} [{bar:40}] {bytes_per_sec} {eta}";
-        if let (Some(_), Ok(style)) = (total, ProgressStyle::with_template(form)) {
+        // Of a stream nobody knows how long it is.
+        let form = match total {
+            Some(_) => "{bytes:>10} of {total_bytes} [{bar:30}] {bytes_per_sec} {eta}",
+            None => "{bytes:>10} in {elapsed} {bytes_per_sec}",
+        };
+        if let Ok(style) = ProgressStyle::with_template(form) {
             bar.set_style(style.progress_chars("=> "));
         }
-        Self { bar: Some(bar), bursts: 0, done: 0 }
+        Self { bar: Some(bar), done: 0 }
     }
 
-    /// Called once a burst.
-    pub(super) fn step(&mut self, source: &CaptureSource) {
-        let Some(bar) = &self.bar else { return };
-        self.bursts += 1;
-        if self.bursts.is_multiple_of(BURSTS) {
+    /// Called once a burst; the bar itself sees to it that it is not drawn as often.
+    pub(super) fn step(&self, source: &CaptureSource) {
+        if let Some(bar) = &self.bar {
             bar.set_position(self.done + source.position_bytes());
         }
     }

@@ -9,13 +9,13 @@ use clap::{Args, ValueEnum};
 use super::clock::Stopwatch;
 use super::exit::{Exit, Failure};
 use super::inputs;
-use super::outputs::{FileSink, Outputs, check_name};
+use super::outputs::{FileSink, Outputs, check_name, is_all_or_nothing};
 use super::progress::Progress;
 use super::report::Report;
 use super::sessions::SessionFlags;
 use super::signals::stop_on_signal;
 use super::terminal;
-use crate::dataplane::{MirrorTable, Sink, StepError, Worker};
+use crate::dataplane::{DropCause, MirrorTable, Sink, StepError, Worker};
 use crate::io::StopFlag;
 use crate::io::capture::CaptureSource;
 use crate::io::pace::Speed;
@@ -93,38 +93,61 @@ pub(super) fn run(flags: &ReplayFlags) -> Result<Exit, Failure> {
     let mut troubles = Vec::new();
     let driven = drive(&mut plan, &mut worker, &mut troubles);
     let written = driven.and_then(|()| plan.outputs.commit());
-    if let Err(error) = written {
+    let lost = written.err().map(|error| {
         troubles.push(error.to_string());
+        cause_of(&error)
+    });
+    complain(&mut plan, &troubles);
+    let mut report = Report::new(&plan.table, worker.counters(), stopwatch.elapsed());
+    report.add_sent(&plan.outputs.target_reports());
+    let only_to_file = !flags.send && flags.write.as_deref().is_some_and(is_all_or_nothing);
+    if let (Some(cause), true) = (lost, only_to_file) {
+        report.lose_all(cause);
     }
+    print(&report, flags.report)?;
+    Ok(if troubles.is_empty() { Exit::Done } else { Exit::Failed })
+}
+
+/// Why nothing of an output stays.
+fn cause_of(error: &io::Error) -> DropCause {
+    match error.kind() {
+        io::ErrorKind::Interrupted => DropCause::Interrupted,
+        _ => DropCause::OutputFailed,
+    }
+}
+
+fn complain(plan: &mut ReplayPlan, troubles: &[String]) {
     for source in &plan.sources {
         inputs::warn_of_link_types(source);
     }
     plan.outputs.take_warnings().iter().for_each(|warning| terminal::warn(warning));
-    for trouble in &troubles {
+    for trouble in troubles {
         terminal::complain(trouble);
     }
-    let mut report = Report::new(&plan.table, worker.counters(), stopwatch.elapsed());
-    report.add_sent(&plan.outputs.target_reports());
+}
+
+fn print(report: &Report, form: ReportForm) -> Result<(), Failure> {
     terminal::say(&report.table());
-    if flags.report == ReportForm::Json {
-        let mut out = terminal::stdout();
-        let printed = out.write_all(report.json().as_bytes()).and_then(|()| out.flush());
-        printed.map_err(|error| Failure::failed(format_args!("standard output: {error}")))?;
+    if form == ReportForm::Table {
+        return Ok(());
     }
-    Ok(if troubles.is_empty() { Exit::Done } else { Exit::Failed })
+    let mut out = terminal::stdout();
+    let printed = out.write_all(report.json().as_bytes()).and_then(|()| out.flush());
+    printed.map_err(|error| Failure::failed(format_args!("standard output: {error}")))
 }
 
 fn plan(flags: &ReplayFlags) -> Result<ReplayPlan, Failure> {
     check(flags)?;
     let table = flags.sessions.table()?;
     let sources = inputs::open(&flags.inputs)?;
+    let stop = StopFlag::new();
+    let unheard = |error| Failure::failed(format_args!("waiting for signals: {error}"));
+    stop_on_signal(stop.clone()).map_err(unheard)?;
     let nanosecond = sources.iter().any(CaptureSource::is_nanosecond);
     let precision = if nanosecond { Precision::Nano } else { Precision::Micro };
     let file = flags.write.as_ref().map(|path| FileSink::create(path, precision)).transpose();
     let default_speed = if flags.send { Speed::ORIGINAL } else { Speed::Max };
     let speed = flags.speed.unwrap_or(default_speed);
-    let stop = StopFlag::new();
-    stop_on_signal(stop.clone()).map_err(Failure::failed)?;
     Ok(ReplayPlan {
         table,
         direction: flags.sessions.direction(),
@@ -184,8 +207,6 @@ fn drive(plan: &mut ReplayPlan, worker: &mut Worker, troubles: &mut Vec<String>)
 
 /// A file that is not whole does not get its name.
 fn interrupted() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::Interrupted,
-        "interrupted by a signal; the report says how far it came, and no file was written",
-    )
+    let what = "interrupted by a signal before the end; a file that is not whole is not kept";
+    io::Error::new(io::ErrorKind::Interrupted, what)
 }

@@ -59,6 +59,21 @@ impl Report {
         }
     }
 
+    /// Takes all copies for lost: the file that they were written to did not get its name.
+    pub(super) fn lose_all(&mut self, cause: DropCause) {
+        let lost = std::mem::take(&mut self.mirrored);
+        self.mirrored_bytes = 0;
+        if lost > 0 {
+            *self.dropped.entry(cause.label()).or_default() += lost;
+        }
+        for session in &mut self.sessions {
+            (session.mirrored, session.mirrored_bytes, session.truncated) = (0, 0, 0);
+        }
+        for target in &mut self.targets {
+            (target.mirrored, target.mirrored_bytes) = (0, 0);
+        }
+    }
+
     pub(super) fn new(table: &MirrorTable, counters: &Counters, elapsed: Duration) -> Self {
         let dropped = DropCause::ALL.iter().map(|one| (one.label(), counters.dropped(*one)));
         let behind = NotMirrored::ALL.iter().map(|one| (one.label(), counters.not_mirrored(*one)));

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 
 use super::exit::Failure;
 use super::terminal;
@@ -14,9 +14,11 @@ use crate::model::{Direction, PacketLength, VirtualNetworkId, parse_target_addre
 
 /// What was typed about sessions.
 #[derive(Debug, Args)]
+#[group(skip)]
+#[command(group = ArgGroup::new("sessions").args(["config", "target"]).required(true))]
 pub(super) struct SessionFlags {
     /// Configuration, TOML or (by the ending .json) what the AWS CLI prints; several are read as one.
-    #[arg(long, value_name = "FILE", required_unless_present = "target")]
+    #[arg(long, value_name = "FILE")]
     config: Vec<PathBuf>,
 
     /// Without --config: mirror everything to this address (port 4789 if left out).
@@ -88,6 +90,12 @@ impl SessionFlags {
         let length = self.packet_length.map(PacketLength::new).transpose();
         let vni = vni.map_err(as_option("--virtual-network-id"))?;
         let length = length.map_err(as_option("--packet-length"))?;
+        if let Some(source) = self.source.filter(|source| source.is_ipv4() != target.is_ipv4()) {
+            let family = if target.is_ipv4() { "an IPv4" } else { "an IPv6" };
+            return Err(Failure::usage(format_args!(
+                "--source `{source}`: expected {family} address, as --target is one"
+            )));
+        }
         Ok(Registry::accept_all(target, vni, length))
     }
 }

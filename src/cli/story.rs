@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-use etherparse::IpNumber;
 use serde::Serialize;
 
+use super::flow::Flow;
 use crate::dataplane::{
-    FlowKey, Frame, Medium, MirrorTable, NotMirrored, Outcome, SessionEntry, Taken, Verdict,
+    FlowKey, Frame, MirrorTable, NotMirrored, Outcome, SessionEntry, Taken, Verdict,
 };
 use crate::model::{FilterRule, RuleAction};
 
@@ -31,22 +31,6 @@ pub(super) struct Line {
     length: usize,
     #[serde(flatten)]
     end: End,
-}
-
-#[derive(Debug, Default, Serialize)]
-struct Flow {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    source: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    destination: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    protocol: Option<u8>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    source_port: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    destination_port: Option<u16>,
-    #[serde(skip)]
-    words: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -104,7 +88,7 @@ impl Line {
             timestamp_ns: frame.timestamp_ns,
             network_interface_id: interface.map(|one| one.id().to_string()),
             direction: interface.map(|_| verdict.direction.as_str()),
-            flow: flow(frame),
+            flow: Flow::of(frame),
             length: frame.bytes.len(),
             end: end(table, frame, verdict),
         }
@@ -231,55 +215,6 @@ fn passed(table: &MirrorTable, frame: &Frame<'_>, verdict: &Verdict) -> Vec<Pass
 
 fn rule(session: &SessionEntry, taken: Taken) -> Option<&FilterRule> {
     session.filter.all_rules().get(place(taken.rule))
-}
-
-fn flow(frame: &Frame<'_>) -> Flow {
-    if frame.medium == Medium::Unsupported {
-        return Flow {
-            words: format!("{} bytes of another link type", frame.bytes.len()),
-            ..Flow::default()
-        };
-    }
-    let Ok(key) = FlowKey::parse(frame.bytes) else {
-        return Flow { words: ether_words(frame.bytes), ..Flow::default() };
-    };
-    let (source, destination, ports) = (key.source(), key.destination(), key.ports());
-    let name = match key.protocol().map(|number| (number, IpNumber(number).keyword_str())) {
-        Some((_, Some(name))) => name.to_owned(),
-        Some((number, None)) => format!("protocol {number}"),
-        None => "protocol unknown".to_owned(),
-    };
-    let words = match ports {
-        Some((from, to)) => format!(
-            "{} > {} {name}",
-            std::net::SocketAddr::new(source, from),
-            std::net::SocketAddr::new(destination, to)
-        ),
-        None => format!("{source} > {destination} {name}"),
-    };
-    Flow {
-        source: Some(source.to_string()),
-        destination: Some(destination.to_string()),
-        protocol: key.protocol(),
-        source_port: ports.map(|ports| ports.0),
-        destination_port: ports.map(|ports| ports.1),
-        words,
-    }
-}
-
-fn ether_words(bytes: &[u8]) -> String {
-    let Ok((ethernet, _)) = etherparse::Ethernet2Header::from_slice(bytes) else {
-        return format!("{} bytes, too short for Ethernet", bytes.len());
-    };
-    match ethernet.ether_type.0 {
-        0x0806 => "ARP".to_owned(),
-        0x88cc => "LLDP".to_owned(),
-        0x0800 => "IPv4, unsound".to_owned(),
-        0x86dd => "IPv6, unsound".to_owned(),
-        0x8100 | 0x88a8 | 0x9100 => "VLAN-tagged, not IP".to_owned(),
-        length if length < 0x0600 => "802.3 LLC".to_owned(),
-        other => format!("EtherType 0x{other:04x}"),
-    }
 }
 
 fn place(index: u32) -> usize {

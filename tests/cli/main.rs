@@ -5,6 +5,7 @@
 mod bad_input;
 mod outputs;
 mod run;
+mod signals;
 mod words;
 
 #[path = "../records/mod.rs"]

@@ -34,7 +34,7 @@ fn the_manual_page_has_every_command() {
     let ran = Scratch::new().run("man");
     assert_eq!((ran.code, &*ran.stderr), (0, ""));
     assert!(ran.text().contains(".TH"), "{}", ran.text());
-    for word in ["replay", "explain", "check", "packet\\-length"] {
+    for word in ["replay", "explain", "check", "packet\\-length", ".SH EXAMPLES"] {
         assert!(ran.text().contains(word), "{word}");
     }
 }

@@ -1,0 +1,143 @@
+//! Who speaks with whom in a frame, in words and as JSON.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use etherparse::{ArpOperation, ArpPacketSlice, Ethernet2Slice, IpNumber};
+use serde::Serialize;
+
+use crate::dataplane::{FlowKey, Frame, Medium};
+
+/// The flow of a frame; all fields but the words are empty where it is not IP.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Flow {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destination: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    protocol: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destination_port: Option<u16>,
+    /// For people.
+    #[serde(skip)]
+    pub(super) words: String,
+}
+
+impl Flow {
+    /// Reads it as the data plane does.
+    pub(super) fn of(frame: &Frame<'_>) -> Self {
+        if frame.medium == Medium::Unsupported {
+            return Self::in_words(format!("{} bytes of another link type", frame.bytes.len()));
+        }
+        match FlowKey::parse(frame.bytes) {
+            Ok(key) => Self::of_key(&key),
+            Err(_) => Self::in_words(ether_words(frame.bytes)),
+        }
+    }
+
+    fn in_words(words: String) -> Self {
+        Self { words, ..Self::default() }
+    }
+
+    fn of_key(key: &FlowKey) -> Self {
+        let (source, destination, ports) = (key.source(), key.destination(), key.ports());
+        let name = protocol_name(key.protocol());
+        let words = match (ports, key.protocol()) {
+            (Some((from, to)), _) => {
+                let (from, to) = (SocketAddr::new(source, from), SocketAddr::new(destination, to));
+                format!("{from} > {to} {name}")
+            }
+            // Of a later fragment, or cut by the capture: no rule with a port range matches.
+            (None, Some(6 | 17)) => format!("{source} > {destination} {name} without ports"),
+            (None, _) => format!("{source} > {destination} {name}"),
+        };
+        Self {
+            source: Some(source.to_string()),
+            destination: Some(destination.to_string()),
+            protocol: key.protocol(),
+            source_port: ports.map(|ports| ports.0),
+            destination_port: ports.map(|ports| ports.1),
+            words,
+        }
+    }
+}
+
+fn protocol_name(protocol: Option<u8>) -> String {
+    let Some(number) = protocol else { return "protocol unknown".to_owned() };
+    IpNumber(number).keyword_str().map_or_else(|| format!("protocol {number}"), str::to_owned)
+}
+
+/// What is said of a frame that is not IP, or not sound.
+fn ether_words(bytes: &[u8]) -> String {
+    let Ok(ethernet) = Ethernet2Slice::from_slice_without_fcs(bytes) else {
+        return format!("{} bytes, too short for Ethernet", bytes.len());
+    };
+    match ethernet.ether_type().0 {
+        0x0806 => arp_words(ethernet.payload_slice()).unwrap_or_else(|| "ARP".to_owned()),
+        0x88cc => "LLDP".to_owned(),
+        0x0800 => "IPv4, unsound".to_owned(),
+        0x86dd => "IPv6, unsound".to_owned(),
+        0x8100 | 0x88a8 | 0x9100 => "VLAN-tagged, not IP".to_owned(),
+        length if length < 0x0600 => "802.3 LLC".to_owned(),
+        other => format!("EtherType 0x{other:04x}"),
+    }
+}
+
+/// `ARP 10.0.0.20 asks for 10.0.0.5`
+fn arp_words(payload: &[u8]) -> Option<String> {
+    let arp = ArpPacketSlice::from_slice(payload).ok()?;
+    let verb = match arp.operation() {
+        ArpOperation::REQUEST => "asks for",
+        ArpOperation::REPLY => "answers",
+        _ => return None,
+    };
+    let sender: [u8; 4] = arp.sender_protocol_addr().try_into().ok()?;
+    let target: [u8; 4] = arp.target_protocol_addr().try_into().ok()?;
+    Some(format!("ARP {} {verb} {}", Ipv4Addr::from(sender), Ipv4Addr::from(target)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(bytes: &[u8]) -> String {
+        Flow::of(&Frame::new(bytes)).words
+    }
+
+    fn ethernet(ether_type: u16, payload: &[u8]) -> Vec<u8> {
+        [&[2; 12], &ether_type.to_be_bytes()[..], payload].concat()
+    }
+
+    #[test]
+    fn packets_have_a_flow_and_later_fragments_no_ports() {
+        let mut packet = vec![0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+        packet.extend([0, 99, 0, 53, 0, 8, 0, 0]);
+        assert_eq!(words(&ethernet(0x0800, &packet)), "10.0.0.1:99 > 10.0.0.2:53 UDP");
+        packet[7] = 1;
+        assert_eq!(words(&ethernet(0x0800, &packet)), "10.0.0.1 > 10.0.0.2 UDP without ports");
+        packet[9] = 1;
+        assert_eq!(words(&ethernet(0x0800, &packet)), "10.0.0.1 > 10.0.0.2 ICMP");
+        packet[9] = 253;
+        assert_eq!(words(&ethernet(0x0800, &packet)), "10.0.0.1 > 10.0.0.2 protocol 253");
+    }
+
+    #[test]
+    fn the_rest_is_named() {
+        let mut arp = vec![0, 1, 8, 0, 6, 4, 0, 1, 2, 2, 2, 2, 2, 2, 10, 0, 0, 1];
+        arp.extend([0, 0, 0, 0, 0, 0, 10, 0, 0, 2]);
+        assert_eq!(words(&ethernet(0x0806, &arp)), "ARP 10.0.0.1 asks for 10.0.0.2");
+        arp[7] = 2;
+        assert_eq!(words(&ethernet(0x0806, &arp)), "ARP 10.0.0.1 answers 10.0.0.2");
+        assert_eq!(words(&ethernet(0x0806, &arp[..20])), "ARP");
+        assert_eq!(words(&ethernet(0x88cc, &[])), "LLDP");
+        assert_eq!(words(&ethernet(0x0026, &[])), "802.3 LLC");
+        assert_eq!(words(&ethernet(0x1234, &[])), "EtherType 0x1234");
+        assert_eq!(words(&ethernet(0x8100, &[0, 5, 8, 6])), "VLAN-tagged, not IP");
+        assert_eq!(words(&ethernet(0x0800, &[0x45])), "IPv4, unsound");
+        assert_eq!(words(&[1; 5]), "5 bytes, too short for Ethernet");
+        let foreign = Frame { medium: Medium::Unsupported, ..Frame::new(&[1; 5]) };
+        assert_eq!(Flow::of(&foreign).words, "5 bytes of another link type");
+    }
+}

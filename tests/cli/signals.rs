@@ -1,0 +1,78 @@
+//! A signal ends a replay in good order, and its report still adds up.
+
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use crate::run::{Scratch, binary, capture};
+
+/// Starts a replay that takes longer than anybody waits, and returns once it writes.
+#[expect(clippy::disallowed_methods, reason = "a test waits for another process")]
+fn start(scratch: &Scratch, words: &str) -> Child {
+    scratch.put("in.pcap", capture(20_000));
+    scratch.put("out.pcap", "precious");
+    let mut child = Command::new(binary())
+        .current_dir(scratch.path("."))
+        .args("replay in.pcap --target 127.0.0.1 --speed 1kpps --report json".split(' '))
+        .args(words.split_whitespace())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while scratch.names().len() < 3 {
+        assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+        thread::sleep(Duration::from_millis(10));
+    }
+    child
+}
+
+fn end(child: Child, signal: &str) -> (i32, serde_json::Value, String) {
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+    let report = serde_json::from_slice(&stdout).unwrap();
+    (status.code().unwrap(), report, String::from_utf8(stderr).unwrap())
+}
+
+#[test]
+fn each_signal_leaves_the_old_file_and_a_report() {
+    for signal in ["-INT", "-TERM"] {
+        let scratch = Scratch::new();
+        let (code, report, stderr) = end(start(&scratch, "--write out.pcap"), signal);
+        assert_eq!(code, 1, "{stderr}");
+        assert!(stderr.starts_with("traffic-mirror: interrupted by a signal"), "{stderr}");
+        assert_eq!(scratch.names(), ["in.pcap", "out.pcap"]);
+        assert_eq!(std::fs::read(scratch.path("out.pcap")).unwrap(), b"precious");
+        // Nothing stays of a file that is not whole.
+        assert_eq!((&report["mirrored"], &report["mirrored_bytes"]), (&0.into(), &0.into()));
+        assert_eq!(report["received"], report["dropped"].get("interrupted").map_or(0, u64_of));
+        assert_eq!(report["sessions"][0]["mirrored"], 0);
+    }
+}
+
+/// What was sent has left, whatever becomes of the file.
+#[test]
+fn what_was_sent_stays_counted() {
+    let scratch = Scratch::new();
+    let collector = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let target = collector.local_addr().unwrap().to_string();
+    scratch.put("in.pcap", capture(20_000));
+    let child = Command::new(binary())
+        .current_dir(scratch.path("."))
+        .args(["replay", "in.pcap", "--send", "--report", "json", "--speed", "1kpps"])
+        .args(["--target", &target])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    collector.recv_from(&mut [0; 200]).unwrap();
+    let (code, report, stderr) = end(child, "-INT");
+    assert_eq!(code, 1, "{stderr}");
+    let (mirrored, dropped) = (u64_of(&report["mirrored"]), &report["dropped"]["interrupted"]);
+    assert!(mirrored > 0, "{report}");
+    assert_eq!(u64_of(&report["received"]), mirrored + dropped.as_u64().unwrap_or(0));
+}
+
+fn u64_of(value: &serde_json::Value) -> u64 {
+    value.as_u64().unwrap()
+}
