@@ -13,8 +13,9 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use traffic::{Image, ImageSource, RingSink, Sizes, table};
+use traffic::{Image, RingSink, Sizes, table};
 use traffic_mirror::dataplane::{FlowKey, Worker};
+use traffic_mirror::io::capture::CaptureSource;
 use traffic_mirror::model::Direction;
 
 const SIZES: [(&str, Sizes); 4] = [
@@ -66,11 +67,13 @@ fn whole(c: &mut Criterion, name: &str, image_len: usize) {
             b.iter(|| black_box(&mut destination).copy_from_slice(black_box(&image.bytes)));
         });
         drop(destination);
+        let mut source = CaptureSource::from_bytes("image", image.bytes).unwrap();
         let mut sink = RingSink::new();
         group.bench_function(format!("mirror/{label}"), |b| {
             b.iter(|| {
                 let mut worker = Worker::new(table.clone());
-                worker.run(&mut ImageSource { rest: &image.bytes }, &mut sink).unwrap();
+                source.rewind().unwrap();
+                worker.run(&mut source, &mut sink).unwrap();
                 assert!(worker.counters().mirrored() > 0);
             });
         });

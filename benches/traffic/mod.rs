@@ -4,9 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use traffic_mirror::control::{CompileOptions, Registry, compile};
-use traffic_mirror::dataplane::{
-    BURST_LEN, Burst, Copies, Drops, Frame, MAX_OUTER_LEN, MirrorTable, Sink, Source,
-};
+use traffic_mirror::dataplane::{Copies, Drops, MAX_OUTER_LEN, MirrorTable, Sink};
 use traffic_mirror::model::{
     CidrBlock, Direction, Filter, FilterId, FilterRule, NetworkInterface, NetworkInterfaceId,
     PortRange, Protocol, RuleAction, RuleNumber, Session, SessionNumber, Settings, Target,
@@ -34,7 +32,7 @@ impl Sizes {
     }
 }
 
-/// A pcap image without its file header: record headers of 16 bytes and frames, back to back.
+/// A pcap file in memory.
 pub struct Image {
     /// The bytes.
     pub bytes: Vec<u8>,
@@ -46,6 +44,8 @@ impl Image {
     /// Frames until the image is `image_len` bytes long.
     pub fn new(image_len: usize, sizes: Sizes) -> Self {
         let mut bytes = Vec::with_capacity(image_len + 2048);
+        bytes.extend([0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        bytes.extend([0, 0, 4, 0, 1, 0, 0, 0]);
         let mut frames = 0;
         while bytes.len() < image_len {
             let len = sizes.of(frames);
@@ -62,7 +62,7 @@ impl Image {
 
     /// The frames themselves.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let mut rest = self.bytes.as_slice();
+        let mut rest = &self.bytes[24..];
         std::iter::from_fn(move || {
             let len = u32::from_le_bytes(*rest.get(8..12)?.first_chunk()?) as usize;
             let (record, behind) = rest.split_at(16 + len);
@@ -127,26 +127,6 @@ fn rule(session: i64, number: i64, last: bool) -> FilterRule {
     }
     let ports = PortRange::new("destination_port_range", port, port + 3).unwrap();
     rule.with_protocol(Protocol::TCP).unwrap().with_destination_ports(ports).unwrap()
-}
-
-/// Lends the frames of an image.
-pub struct ImageSource<'i> {
-    /// What is left of it.
-    pub rest: &'i [u8],
-}
-
-impl Source for ImageSource<'_> {
-    fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
-        while burst.len() < BURST_LEN {
-            let Some((header, behind)) = self.rest.split_first_chunk::<16>() else { break };
-            let [_, _, _, _, _, _, _, _, a, b, c, d, ..] = *header;
-            let len = u32::from_le_bytes([a, b, c, d]) as usize;
-            let (bytes, rest) = behind.split_at(len);
-            self.rest = rest;
-            burst.push(Frame::new(bytes));
-        }
-        Ok(())
-    }
 }
 
 /// Copies headers and payload into a ring of 256 KiB that is used again and again.

@@ -51,7 +51,7 @@ impl FlowKey {
     /// # Errors
     /// [`NotMirrored::NotIp`] where the EtherType behind all VLAN tags is not that of IP,
     /// [`NotMirrored::Unparsable`] where it is (or is cut off) and no addresses can be read.
-    #[inline]
+    #[inline(always)]
     pub fn parse(frame: &[u8]) -> Result<Self, NotMirrored> {
         let Some((ethernet, packet)) = frame.split_first_chunk::<14>() else {
             return Err(NotMirrored::Unparsable);
@@ -137,7 +137,7 @@ fn behind_tags(mut ether_type: u16, mut packet: &[u8]) -> Result<FlowKey, NotMir
     }
 }
 
-#[inline]
+#[inline(always)]
 fn ipv4(packet: &[u8]) -> Result<FlowKey, NotMirrored> {
     let Some(header) = packet.first_chunk::<20>() else {
         return Err(NotMirrored::Unparsable);

@@ -107,7 +107,7 @@ impl OuterTemplate {
     }
 
     /// The same, put where it is wanted; says how long it is.
-    #[inline]
+    #[inline(always)]
     pub fn wrap_into(
         &self,
         inner: &[u8],

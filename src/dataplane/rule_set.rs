@@ -77,7 +77,7 @@ impl RuleSet {
     }
 
     /// The first session that accepts, and its rule.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn first_accept(&self, key: &FlowKey) -> Option<Taken> {
         let mut carry = false;
         for word in &self.words {
@@ -201,7 +201,7 @@ impl Word {
 
     /// The first match of each session. `carry` says that the session which the word begins with
     /// had its first match in a word before.
-    #[inline]
+    #[inline(always)]
     fn first_matches(&self, key: &FlowKey, carry: bool) -> u64 {
         let mut matches = self.protocols.word(key) & self.addresses.word(key);
         if let Some(ports) = &self.source_ports {

@@ -165,7 +165,7 @@ impl Worker {
     }
 
     /// Decides what becomes of a frame at one of its interfaces.
-    #[inline]
+    #[inline(always)]
     fn judge(
         &mut self,
         index: u16,

@@ -14,6 +14,9 @@ use crate::model::Direction;
 /// How far ahead of the cursor cache lines are asked for, in bytes: a few frames of full size.
 const PREFETCH_LEN: usize = 4096;
 
+/// Shorter records lie so close that the processor sees by itself where the reading goes.
+const PREFETCHED_LEN: usize = 256;
+
 /// Frames behind an Ethernet header of ours are copied; a burst of them ends at this length.
 const MAX_COPIED_LEN: usize = 1024 * 1024;
 
@@ -93,7 +96,9 @@ fn lend<'a>(
             }
             Link::Other(_) => break,
         };
-        prefetch_ahead(window, lent.bytes, record.taken_len);
+        if record.taken_len >= PREFETCHED_LEN {
+            prefetch_ahead(window, lent.bytes, record.taken_len);
+        }
         lent.bytes += record.taken_len;
         lent.records += 1;
         burst.push(Frame {

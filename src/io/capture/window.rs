@@ -94,6 +94,9 @@ impl Window {
         if let Held::Mapped { map, populated } = &mut self.bytes
             && self.at + POPULATE_LEN / 2 > *populated
         {
+            // Nobody borrows what is behind the cursor; the cursor itself may be within a page.
+            let behind = populated.saturating_sub(2 * POPULATE_LEN);
+            map.release(behind, (self.at & !0xffff).saturating_sub(behind));
             let from = self.at.max(*populated);
             map.populate(from, POPULATE_LEN);
             *populated = from + POPULATE_LEN;

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 
-use memmap2::{Advice, Mmap};
+use memmap2::{Advice, Mmap, UncheckedAdvice};
 
 /// A whole file in memory.
 #[derive(Debug)]
@@ -33,6 +33,18 @@ impl Map {
         let len = len.min(self.0.len().saturating_sub(offset));
         if len > 0 {
             let _ = self.0.advise_range(Advice::PopulateRead, offset, len);
+        }
+    }
+
+    /// Says that the `len` bytes from `offset` on are not read again soon, so that a file of any
+    /// length takes the same memory.
+    pub(crate) fn release(&self, offset: usize, len: usize) {
+        let len = len.min(self.0.len().saturating_sub(offset));
+        if len > 0 {
+            // SAFETY: the mapping is of a file, shared and never written to (kept by `new`), so a
+            // page that is given up comes back with the same bytes when it is touched again.
+            let _ =
+                unsafe { self.0.unchecked_advise_range(UncheckedAdvice::DontNeed, offset, len) };
         }
     }
 }
