@@ -28,14 +28,14 @@ fn run(program: &str, arguments: &[&str]) {
     assert!(output.status.success(), "{program} {arguments:?}: {complaint}");
 }
 
-fn can_run() -> bool {
+fn can_run(test: &str) -> bool {
     let has = |program: &str, argument: &str| {
         Command::new(program).arg(argument).output().is_ok_and(|output| output.status.success())
     };
     let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
     let tools = has("ip", "-V") && has("tcpdump", "--version") && has("tcpreplay", "--version");
     let able = root && tools && {
-        let name = format!("tm-probe-{}", std::process::id());
+        let name = format!("tm-{test}-probe-{}", std::process::id());
         let made = has_namespace(&name);
         let _ = Command::new("ip").args(["netns", "del", &name]).output();
         made
@@ -184,7 +184,7 @@ fn sorted(mut frames: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
 }
 
 fn kernel_unwraps(name: &str, ipv6: bool) {
-    if !can_run() {
+    if !can_run(name) {
         return;
     }
     let lab = Lab::new(name, ipv6);
