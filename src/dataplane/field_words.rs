@@ -13,19 +13,25 @@ type ByteWords = [u64; 256];
 pub(super) struct AddressWords {
     /// The rules of the word: all of them match where no byte is asked about.
     all: u64,
-    /// Places in [`FlowKey::addresses`](FlowKey), 0 to 31.
-    places: Vec<u8>,
-    tables: Vec<ByteWords>,
+    tables: Vec<PlaceWords>,
+}
+
+/// The words for one byte of the addresses.
+#[derive(Debug)]
+struct PlaceWords {
+    /// Its place in [`FlowKey::addresses`](FlowKey), 0 to 31.
+    place: usize,
+    words: ByteWords,
 }
 
 impl AddressWords {
     pub(super) fn new(all: u64, rules: &[(u64, &FilterRule)]) -> Self {
-        let mut words = Self { all, places: Vec::new(), tables: Vec::new() };
+        let mut words = Self { all, tables: Vec::new() };
         for place in 0..32 {
             let asks = |(_, rule): &(u64, &FilterRule)| byte_range(rule, place).is_some();
             if rules.iter().any(asks) {
-                words.places.push(place);
-                words.tables.push(byte_words(rules, place));
+                let table = byte_words(rules, place);
+                words.tables.push(PlaceWords { place: usize::from(place), words: table });
             }
         }
         words
@@ -33,10 +39,13 @@ impl AddressWords {
 
     #[inline]
     pub(super) fn word(&self, key: &FlowKey) -> u64 {
-        self.places.iter().zip(&self.tables).fold(self.all, |matches, (place, table)| {
-            let byte = key.addresses.get(usize::from(place & 31)).copied().unwrap_or_default();
-            matches & at(table, byte)
-        })
+        let mut matches = self.all;
+        for table in &self.tables {
+            // The place is below 32; the mask lets the compiler know.
+            let byte = key.addresses.get(table.place & 31).copied().unwrap_or_default();
+            matches &= at(&table.words, byte);
+        }
+        matches
     }
 }
 
