@@ -59,7 +59,10 @@ fn memory(count: u32) -> Memory {
 fn table(target: SocketAddr) -> Arc<MirrorTable> {
     let vni = VirtualNetworkId::new(4_242).unwrap();
     let registry = Registry::accept_all(target, Some(vni), None);
-    let options = CompileOptions { seed: 0, source_address: Some("127.0.0.1".parse().unwrap()) };
+    let options = CompileOptions {
+        source_address: Some("127.0.0.1".parse().unwrap()),
+        ..CompileOptions::default()
+    };
     Arc::new(compile(&registry, &options))
 }
 
@@ -122,7 +125,7 @@ impl Sink for Outers {
         for copy in copies.iter() {
             let outer = copy.outer();
             let port = u16::from_be_bytes([outer[34], outer[35]]);
-            self.0.push((port, [&outer[42..], copy.inner()].concat()));
+            self.0.push((port, [&outer[42..], &copy.inner().to_vec()].concat()));
         }
         Ok(())
     }
@@ -153,7 +156,7 @@ struct Lossy;
 impl Sink for Lossy {
     fn send(&mut self, copies: &Copies<'_>, drops: &mut Drops) -> io::Result<()> {
         for (index, copy) in copies.iter().enumerate() {
-            let number = u32::from_be_bytes(*copy.inner().last_chunk().unwrap());
+            let number = u32::from_be_bytes(*copy.inner().head.last_chunk().unwrap());
             if number % 3 == 0 {
                 drops.push(index, DropCause::NoBuffers);
             }

@@ -30,7 +30,7 @@ impl Sink for Sum {
     fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
         for copy in copies.iter() {
             let bytes =
-                copy.outer().iter().chain(copy.inner()).copied().map(u64::from).sum::<u64>();
+                copy.outer().iter().chain(copy.inner().head).copied().map(u64::from).sum::<u64>();
             self.0 = self.0.wrapping_add(bytes);
         }
         Ok(())

@@ -150,7 +150,7 @@ impl RingSink {
 impl Sink for RingSink {
     fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
         for copy in copies.iter() {
-            let inner = copy.inner();
+            let inner = copy.inner().head;
             if self.at + MAX_OUTER_LEN + inner.len() > Self::LEN {
                 self.at = 0;
             }

@@ -29,7 +29,7 @@ impl Flow {
     /// Reads it as the data plane does.
     pub(super) fn of(frame: &Frame<'_>) -> Self {
         if frame.medium == Medium::Unsupported {
-            return Self::in_words(format!("{} bytes of another link type", frame.bytes.len()));
+            return Self::in_words(format!("{} bytes of another link type", frame.captured_len()));
         }
         match FlowKey::parse(frame.bytes) {
             Ok(key) => Self::of_key(&key),

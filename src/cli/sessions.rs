@@ -79,7 +79,11 @@ impl SessionFlags {
             Some(target) => self.implied(target)?,
             None => read(&self.config)?,
         };
-        let options = CompileOptions { seed: self.seed, source_address: self.source };
+        let options = CompileOptions {
+            seed: self.seed,
+            source_address: self.source,
+            ..CompileOptions::default()
+        };
         Ok(Arc::new(compile(&registry, &options)))
     }
 

@@ -89,7 +89,7 @@ impl Line {
             network_interface_id: interface.map(|one| one.id().to_string()),
             direction: interface.map(|_| verdict.direction.as_str()),
             flow: Flow::of(frame),
-            length: frame.bytes.len(),
+            length: frame.captured_len(),
             end: end(table, frame, verdict),
         }
     }
@@ -181,14 +181,14 @@ fn mirrored(table: &MirrorTable, frame: &Frame<'_>, taken: Taken) -> Option<End>
         },
         None => By::Service { network_service: crate::model::Filter::AMAZON_DNS },
     };
-    let mirrored_length = frame.bytes.len().min(table.most_inner_len(taken.session));
+    let mirrored_length = frame.captured_len().min(table.most_inner_len(taken.session));
     Some(End::Mirrored {
         traffic_mirror_session_id: session.id.to_string(),
         session_number: session.number.value(),
         by,
         virtual_network_id: session.virtual_network_id.value(),
         mirrored_length,
-        truncated: mirrored_length < frame.bytes.len(),
+        truncated: mirrored_length < frame.captured_len(),
     })
 }
 

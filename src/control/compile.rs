@@ -18,6 +18,8 @@ pub struct CompileOptions {
     /// Outer source address where the network interface has none of the target's family.
     /// Without it, 192.0.2.1 (RFC 5737) or 2001:db8::1 (RFC 3849), which are nobody's.
     pub source_address: Option<IpAddr>,
+    /// Whether frames on their way to a target are told apart as our own, as a live mirror must.
+    pub is_loop_guarded: bool,
 }
 
 /// "max MTU 8500" of a Gateway Load Balancer endpoint, in bytes of the outer IP packet.
@@ -45,12 +47,14 @@ pub fn compile(registry: &Registry, options: &CompileOptions) -> MirrorTable {
             target: *targets.get(&session.target_id)?,
             filter: Arc::clone(registry.filter(&session.filter_id)?),
             packet_length: session.packet_length.or_else(|| default_packet_length(target)),
+            rate_limit: session.rate_limit,
             virtual_network_id: network_ids.of(session),
             source_address: own.unwrap_or_else(|| stand_in(peer, options.source_address)),
         })
     });
     MirrorTable::new(TableParts {
         settings: registry.settings().clone(),
+        is_loop_guarded: options.is_loop_guarded,
         sessions: sessions.collect(),
         interfaces: registry.network_interfaces().iter().cloned().map(Arc::new).collect(),
         targets: registry.targets().iter().filter_map(|one| target_entry(registry, one)).collect(),
@@ -66,6 +70,7 @@ fn target_entry(registry: &Registry, target: &Target) -> Option<TargetEntry> {
         id: target.id().clone(),
         address: registry.target_address(target)?,
         mtu: target.mtu.map(|mtu| mtu.value()).or(by_kind),
+        rate_limit: target.rate_limit,
     })
 }
 
@@ -176,7 +181,7 @@ mod tests {
     fn drawn_identifiers_depend_on_the_seed_and_are_promised() {
         let registry = registry(&[1, 2], TargetKind::Address);
         let drawn = |seed| {
-            let table = compile(&registry, &CompileOptions { seed, source_address: None });
+            let table = compile(&registry, &CompileOptions { seed, ..Default::default() });
             table.sessions().iter().map(|one| one.virtual_network_id.value()).collect::<Vec<_>>()
         };
         assert_eq!(drawn(0), drawn(0));

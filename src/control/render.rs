@@ -54,6 +54,7 @@ fn target(registry: &Registry, target: &Target, out: &mut String) -> fmt::Result
         (None, None) => {}
     }
     number("mtu", target.mtu.map(|mtu| mtu.value()), out)?;
+    text("rate_limit", target.rate_limit.map(|rate| rate.to_string()).as_deref(), out)?;
     let (key, name) = match &target.kind {
         TargetKind::Address => ("", None),
         TargetKind::NetworkInterface(id) => ("network_interface_id", Some(id.as_str())),
@@ -98,6 +99,7 @@ fn session(session: &Session, out: &mut String) -> fmt::Result {
     text("traffic_mirror_filter_id", Some(session.filter_id.as_str()), out)?;
     writeln!(out, "session_number = {}", session.number)?;
     number("packet_length", session.packet_length, out)?;
+    text("rate_limit", session.rate_limit.map(|rate| rate.to_string()).as_deref(), out)?;
     number("virtual_network_id", session.virtual_network_id, out)?;
     description_and_tags(session.description.as_deref(), &session.tags, out)
 }

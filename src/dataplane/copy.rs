@@ -29,6 +29,10 @@ pub(crate) struct CopyRef {
     pub(crate) frame: u16,
     /// The low seven bits of the UDP source port: 0 to 127.
     pub(crate) flow_hash: u8,
+    /// More bits of the same hash: copies that differ here are not of one flow.
+    pub(crate) flow_tag: u32,
+    /// Whether PacketLength would have let more of the frame through.
+    pub(crate) is_cut_to_mtu: bool,
 }
 
 /// The outer headers of one copy: Ethernet, IP, UDP and VXLAN, by value.
@@ -44,6 +48,56 @@ impl Deref for OuterHeader {
     #[inline]
     fn deref(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or(&self.bytes)
+    }
+}
+
+/// The inner frame of a copy, in the two pieces that the source lent it in; the second one is
+/// nearly always empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inner<'a> {
+    /// From the destination MAC address on.
+    pub head: &'a [u8],
+    /// What follows it.
+    pub tail: &'a [u8],
+}
+
+impl<'a> Inner<'a> {
+    /// How many bytes it has.
+    #[inline]
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.head.len() + self.tail.len()
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// No more than its first `len` bytes.
+    #[inline]
+    #[must_use]
+    pub fn cut(self, len: usize) -> Self {
+        match self.head.get(..len) {
+            Some(head) => Self { head, tail: &[] },
+            None => {
+                let left = len.saturating_sub(self.head.len());
+                Self { tail: self.tail.get(..left).unwrap_or(self.tail), ..self }
+            }
+        }
+    }
+
+    /// Both pieces in one.
+    #[must_use]
+    pub fn to_vec(self) -> Vec<u8> {
+        [self.head, self.tail].concat()
+    }
+}
+
+impl<'a> From<&'a [u8]> for Inner<'a> {
+    fn from(head: &'a [u8]) -> Self {
+        Self { head, tail: &[] }
     }
 }
 
@@ -74,9 +128,9 @@ impl<'a> MirroredCopy<'a> {
     /// The inner frame, cut as the session says, borrowed from the source.
     #[inline]
     #[must_use]
-    pub fn inner(&self) -> &'a [u8] {
-        let bytes = self.frame.bytes;
-        usize::try_from(self.copy.inner_len).ok().and_then(|len| bytes.get(..len)).unwrap_or(bytes)
+    pub fn inner(&self) -> Inner<'a> {
+        let inner = Inner { head: self.frame.bytes, tail: self.frame.tail };
+        usize::try_from(self.copy.inner_len).map_or(inner, |len| inner.cut(len))
     }
 
     /// The VXLAN header alone: what a UDP socket is given in front of the inner frame.
@@ -89,6 +143,12 @@ impl<'a> MirroredCopy<'a> {
     #[must_use]
     pub const fn flow_hash(&self) -> u8 {
         self.copy.flow_hash
+    }
+
+    /// Copies of one flow have the same number here; nearly all others another one.
+    #[must_use]
+    pub const fn flow_tag(&self) -> u32 {
+        self.copy.flow_tag
     }
 
     /// Index of the session in the mirror table.

@@ -8,7 +8,8 @@ use super::verdict::Verdict;
 
 /// Lends frames, a burst at a time.
 pub trait Source {
-    /// Puts the next frames into an empty burst; a burst that stays empty is the end.
+    /// Puts the next frames into an empty burst. A burst that stays empty is the end of a
+    /// capture; of a live interface it says that nothing is there now.
     ///
     /// The frames are lent until the burst is dropped: the memory is the source's own. A source
     /// that meets trouble behind good frames lends these first and fails at the next call.
@@ -66,11 +67,16 @@ pub enum DropCause {
     Interrupted,
     /// The output broke (a full disk, a closed pipe) before the copy was out.
     OutputFailed,
+    /// The kernel had no room in the ring, so the frame was never seen here.
+    Ring,
+    /// Shed so that production traffic does not wait: a rate limit, or an egress queue that
+    /// refused just now.
+    Congestion,
 }
 
 impl DropCause {
     /// Every cause, in the order of their numbers.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::NoBuffers,
         Self::MessageTooLong,
         Self::TargetRefused,
@@ -78,6 +84,8 @@ impl DropCause {
         Self::SendFailed,
         Self::Interrupted,
         Self::OutputFailed,
+        Self::Ring,
+        Self::Congestion,
     ];
 
     /// Its place in [`DropCause::ALL`].
@@ -92,6 +100,8 @@ impl DropCause {
             Self::SendFailed => 4,
             Self::Interrupted => 5,
             Self::OutputFailed => 6,
+            Self::Ring => 7,
+            Self::Congestion => 8,
         }
     }
 
@@ -106,14 +116,17 @@ impl DropCause {
             Self::SendFailed => "send_failed",
             Self::Interrupted => "interrupted",
             Self::OutputFailed => "output_failed",
+            Self::Ring => "ring",
+            Self::Congestion => "congestion",
         }
     }
 }
 
-/// The copies of one burst that a sink could not take.
+/// The copies of one burst that a sink could not take, or not as long as they were.
 #[derive(Debug, Default)]
 pub struct Drops {
     lost: Vec<(usize, DropCause)>,
+    cut: Vec<(usize, usize)>,
 }
 
 impl Drops {
@@ -121,6 +134,18 @@ impl Drops {
     pub fn push(&mut self, index: usize, cause: DropCause) {
         debug_assert!(self.lost.iter().all(|(known, _)| *known != index), "lost twice");
         self.lost.push((index, cause));
+    }
+
+    /// Says that the copy at `index` left with only the first `inner_len` bytes of its frame,
+    /// because the way to the target carries no more. It may be said again with fewer.
+    pub fn cut(&mut self, index: usize, inner_len: usize) {
+        self.cut.push((index, inner_len));
+    }
+
+    /// What was cut: indices into the copies of the burst, and how long the inner frame still is.
+    #[must_use]
+    pub fn cuts(&self) -> &[(usize, usize)] {
+        &self.cut
     }
 
     /// What was lost: indices into the copies of the burst, and why.
@@ -141,10 +166,12 @@ impl Drops {
     /// Forgets all, keeps the memory.
     pub fn clear(&mut self) {
         self.lost.clear();
+        self.cut.clear();
     }
 
     /// Makes room for the copies of a burst.
     pub fn reserve(&mut self, copies: usize) {
         self.lost.reserve(copies);
+        self.cut.reserve(copies);
     }
 }

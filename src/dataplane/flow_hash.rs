@@ -16,10 +16,21 @@ pub const SOURCE_PORTS: u8 = 128;
 #[inline]
 #[must_use]
 pub fn flow_hash(key: &FlowKey) -> u8 {
+    seven_bits(flow_word(key))
+}
+
+/// The whole hash of a flow. Both directions have the same.
+#[inline]
+pub(super) fn flow_word(key: &FlowKey) -> u64 {
     let source = endpoint(key.source_half(), key.source_port);
     let destination = endpoint(key.destination_half(), key.destination_port);
     // A sum does not know which end was first; the two ends are well mixed before.
-    let flow = mix(source.wrapping_add(destination) ^ u64::from(key.protocol));
+    mix(source.wrapping_add(destination) ^ u64::from(key.protocol))
+}
+
+/// The part of the hash of a flow that its source port shows.
+#[inline]
+pub(super) const fn seven_bits(flow: u64) -> u8 {
     let [top, ..] = flow.to_be_bytes();
     top >> 1
 }

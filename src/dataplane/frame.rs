@@ -4,23 +4,34 @@ use arrayvec::ArrayVec;
 
 use crate::model::Direction;
 
-/// How many frames a burst holds at the most. Enough to hide the cost of one virtual call and of
-/// one system call, few enough to stay in the first-level cache.
+/// How many frames a source lends at once where nothing speaks for more. Enough to hide the cost
+/// of one virtual call, few enough to stay in the first-level cache.
 pub const BURST_LEN: usize = 64;
+
+/// How many frames a burst holds at the most. A live source lends as many as lie ready, because
+/// what leaves by one socket is worth the more the more of it there is.
+pub const MAX_BURST_LEN: usize = 1024;
 
 /// A borrowed Ethernet frame.
 #[derive(Debug, Clone, Copy)]
 pub struct Frame<'a> {
     /// What was captured, from the destination MAC address on, without frame check sequence.
+    /// All headers that rules ask about stand in here.
     pub bytes: &'a [u8],
+    /// What follows `bytes`, where a source lends a frame in two pieces: a segment of a
+    /// super-frame is headers of the source's own and payload as it lies.
+    pub tail: &'a [u8],
     /// The time of the frame in nanoseconds since 1970, zero where none is known.
     pub timestamp_ns: u64,
-    /// How long the frame was on the wire, in bytes; never below `bytes.len()`.
+    /// How long the frame was on the wire, in bytes; never below [`Frame::captured_len`].
     pub wire_len: u32,
     /// What the source knows of the direction, where it knows.
     pub direction: Option<Direction>,
     /// Whether `bytes` is an Ethernet frame at all.
     pub medium: Medium,
+    /// Whether this is a further segment of the super-frame that the frame in front was cut from:
+    /// same addresses, ports and direction, so what was decided there holds here.
+    pub is_next_segment: bool,
 }
 
 impl<'a> Frame<'a> {
@@ -29,11 +40,20 @@ impl<'a> Frame<'a> {
     pub fn new(bytes: &'a [u8]) -> Self {
         Self {
             bytes,
+            tail: &[],
             timestamp_ns: 0,
             wire_len: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
             direction: None,
             medium: Medium::Ethernet,
+            is_next_segment: false,
         }
+    }
+
+    /// How many bytes of the frame were captured, in both pieces.
+    #[inline]
+    #[must_use]
+    pub const fn captured_len(&self) -> usize {
+        self.bytes.len() + self.tail.len()
     }
 
     /// The same frame at another time.
@@ -61,4 +81,4 @@ pub enum Medium {
 }
 
 /// Some frames, lent together and given back together.
-pub type Burst<'a> = ArrayVec<Frame<'a>, BURST_LEN>;
+pub type Burst<'a> = ArrayVec<Frame<'a>, MAX_BURST_LEN>;

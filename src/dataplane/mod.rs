@@ -16,6 +16,7 @@ mod field_words;
 mod flow_hash;
 mod flow_key;
 mod frame;
+mod loop_guard;
 mod membership;
 mod outer;
 mod rule_set;
@@ -23,12 +24,14 @@ mod table;
 mod verdict;
 mod worker;
 
-pub use copy::{Copies, ETHERNET_LEN, MAX_OUTER_LEN, MirroredCopy, OuterHeader, UDP_VXLAN_LEN};
+pub use copy::{
+    Copies, ETHERNET_LEN, Inner, MAX_OUTER_LEN, MirroredCopy, OuterHeader, UDP_VXLAN_LEN,
+};
 pub use counters::{Counters, SessionCounters};
 pub use door::{DropCause, Drops, Sink, Source};
 pub use flow_hash::{FIRST_SOURCE_PORT, SOURCE_PORTS, flow_hash};
 pub use flow_key::FlowKey;
-pub use frame::{BURST_LEN, Burst, Frame, Medium};
+pub use frame::{BURST_LEN, Burst, Frame, MAX_BURST_LEN, Medium};
 pub use outer::{MAX_INNER_OVER_IPV4, MAX_INNER_OVER_IPV6, OuterTemplate};
 pub use rule_set::Decision;
 pub use table::{MirrorTable, SessionEntry, TableParts, TargetEntry};

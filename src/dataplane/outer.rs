@@ -12,7 +12,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::copy::{ETHERNET_LEN, MAX_OUTER_LEN, OuterHeader, UDP_VXLAN_LEN};
+use super::copy::{ETHERNET_LEN, Inner, MAX_OUTER_LEN, OuterHeader, UDP_VXLAN_LEN};
 use super::flow_hash::FIRST_SOURCE_PORT;
 use crate::model::VirtualNetworkId;
 
@@ -100,7 +100,7 @@ impl OuterTemplate {
     /// The headers in front of `inner`, which is no longer than [`Self::max_inner_len`].
     #[inline]
     #[must_use]
-    pub fn wrap(&self, inner: &[u8], flow_hash: u8) -> OuterHeader {
+    pub fn wrap(&self, inner: Inner<'_>, flow_hash: u8) -> OuterHeader {
         let mut bytes = [0; MAX_OUTER_LEN];
         let len = self.wrap_into(inner, flow_hash, &mut bytes);
         OuterHeader { bytes, len }
@@ -110,7 +110,7 @@ impl OuterTemplate {
     #[inline(always)]
     pub fn wrap_into(
         &self,
-        inner: &[u8],
+        inner: Inner<'_>,
         flow_hash: u8,
         header: &mut [u8; MAX_OUTER_LEN],
     ) -> usize {
@@ -129,7 +129,7 @@ impl OuterTemplate {
             let sum = u64::from(self.fixed_sum)
                 + u64::from(port)
                 + 2 * u64::from(udp_len)
-                + sum_of_words(inner);
+                + sum_of_pieces(inner);
             // "If the computed checksum is zero, it is transmitted as all ones" (RFC 768).
             let checksum = match !fold(sum) {
                 0 => u16::MAX,
@@ -160,6 +160,19 @@ fn fixed_sum(header: &[u8; MAX_OUTER_LEN], is_ipv4: bool) -> u32 {
         sum_of_words(&header[22..70]) + u64::from(UDP)
     };
     u32::from(fold(fixed))
+}
+
+/// A second piece that begins at an odd place has its words the other way round (RFC 1071,
+/// section 2 (B)).
+#[inline]
+fn sum_of_pieces(inner: Inner<'_>) -> u64 {
+    let head = sum_of_words(inner.head);
+    if inner.tail.is_empty() {
+        return head;
+    }
+    let tail = fold(sum_of_words(inner.tail));
+    let is_odd = inner.head.len() % 2 == 1;
+    head + u64::from(if is_odd { tail.swap_bytes() } else { tail })
 }
 
 /// Sum of big-endian 16-bit words, the last one filled up with a zero byte (RFC 1071), folded
@@ -203,7 +216,7 @@ mod tests {
             "172.31.17.188:4789".parse().unwrap(),
             VirtualNetworkId::new(5_569_041).unwrap(),
         );
-        let header = template.wrap(&[0; 90], 0x25);
+        let header = template.wrap(Inner::from(&[0; 90][..]), 0x25);
         let hex: String = header[14..50].iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, golden);
         assert_eq!(header[..14], [2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0]);
@@ -217,7 +230,9 @@ mod tests {
         let payload: Vec<u8> = (0..=255).cycle().take(700).collect();
         for len in 0..payload.len() {
             let inner = &payload[..len];
-            let header = template.wrap(inner, 3);
+            let header = template.wrap(Inner::from(inner), 3);
+            let (head, tail) = inner.split_at(len / 3);
+            assert_eq!(template.wrap(Inner { head, tail }, 3), header);
             // Pseudo-header: addresses, length, next header; then all of UDP.
             let mut summed = header[22..70].to_vec();
             summed.extend(inner);

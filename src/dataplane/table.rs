@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use super::exclusions::{Exclusions, Service};
 use super::flow_key::FlowKey;
+use super::loop_guard::LoopGuard;
 use super::membership::Membership;
 use super::outer::OuterTemplate;
 use super::rule_set::{Decision, RuleSet, Seat};
 use super::verdict::{NotMirrored, Outcome, Taken};
 use crate::model::{
-    Direction, Filter, NetworkInterface, PacketLength, SessionId, SessionNumber, Settings,
+    Direction, Filter, NetworkInterface, PacketLength, Rate, SessionId, SessionNumber, Settings,
     TargetId, VirtualNetworkId,
 };
 
@@ -33,6 +34,8 @@ pub struct SessionEntry {
     pub virtual_network_id: VirtualNetworkId,
     /// The outer source address.
     pub source_address: IpAddr,
+    /// How much of it leaves at the most; a live mirror sheds the rest.
+    pub rate_limit: Option<Rate>,
 }
 
 /// A target as it was compiled.
@@ -44,6 +47,8 @@ pub struct TargetEntry {
     pub address: SocketAddr,
     /// The longest outer IP packet it takes, in bytes.
     pub mtu: Option<u16>,
+    /// How much it takes at the most; a live mirror sheds the rest.
+    pub rate_limit: Option<Rate>,
 }
 
 /// What a table is made of. Sessions are grouped by interface, in the order of the interfaces,
@@ -58,6 +63,9 @@ pub struct TableParts {
     pub targets: Vec<TargetEntry>,
     /// Who takes what, in the order of asking.
     pub sessions: Vec<SessionEntry>,
+    /// Whether frames on their way to a target are told apart as our own, as a live mirror must:
+    /// else each copy that it sees is mirrored again.
+    pub is_loop_guarded: bool,
 }
 
 /// Everything that decides about a packet.
@@ -66,6 +74,7 @@ pub struct MirrorTable {
     parts: TableParts,
     membership: Membership,
     exclusions: Exclusions,
+    guard: LoopGuard,
     /// By interface; ingress and egress.
     rules: Vec<[DirectionRules; 2]>,
     /// By session.
@@ -78,6 +87,8 @@ pub(super) struct Wrap {
     pub(super) outer: OuterTemplate,
     /// PacketLength, MTU and the longest UDP datagram in one number.
     pub(super) most_inner_len: u32,
+    /// PacketLength alone.
+    pub(super) packet_length: u32,
 }
 
 #[derive(Debug)]
@@ -102,6 +113,7 @@ impl MirrorTable {
         Self {
             membership: Membership::new(parts.interfaces.iter().map(AsRef::as_ref)),
             exclusions: Exclusions::new(&parts.settings),
+            guard: LoopGuard::new(&parts),
             rules,
             wraps: parts.sessions.iter().map(|session| wrap(session, &parts.targets)).collect(),
             parts,
@@ -139,6 +151,9 @@ impl MirrorTable {
         let Some(rules) = self.rules_of(interface, direction) else {
             return Outcome::NotMirrored(NotMirrored::NoNetworkInterface);
         };
+        if self.guard.is_own(key) {
+            return Outcome::NotMirrored(NotMirrored::OwnTraffic);
+        }
         let taken = match self.exclusions.service(key) {
             Service::Ordinary => rules.first_accept(key),
             special => match self.decide_special(special, rules, key) {
@@ -241,5 +256,5 @@ fn wrap(session: &SessionEntry, targets: &[TargetEntry]) -> Wrap {
     let outer = OuterTemplate::new(session.source_address, address, session.virtual_network_id);
     let by_mtu = outer.max_inner_len(target.and_then(|target| target.mtu));
     let by_user = session.packet_length.map_or(u32::MAX, |length| u32::from(length.value()));
-    Wrap { most_inner_len: by_mtu.min(by_user), outer }
+    Wrap { most_inner_len: by_mtu.min(by_user), packet_length: by_user, outer }
 }

@@ -20,11 +20,13 @@ pub enum NotMirrored {
     NoNetworkInterface,
     /// Its link type carries no IP in a way known here.
     UnsupportedLinkType,
+    /// It is a copy that we sent: a mirror never mirrors itself.
+    OwnTraffic,
 }
 
 impl NotMirrored {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::NoSessionMatched,
         Self::NotIp,
         Self::Unparsable,
@@ -32,6 +34,7 @@ impl NotMirrored {
         Self::AmazonDns,
         Self::NoNetworkInterface,
         Self::UnsupportedLinkType,
+        Self::OwnTraffic,
     ];
 
     /// Its place in [`NotMirrored::ALL`].
@@ -46,6 +49,7 @@ impl NotMirrored {
             Self::AmazonDns => 4,
             Self::NoNetworkInterface => 5,
             Self::UnsupportedLinkType => 6,
+            Self::OwnTraffic => 7,
         }
     }
 
@@ -60,6 +64,7 @@ impl NotMirrored {
             Self::AmazonDns => "amazon_dns",
             Self::NoNetworkInterface => "no_network_interface",
             Self::UnsupportedLinkType => "unsupported_link_type",
+            Self::OwnTraffic => "own_traffic",
         }
     }
 }

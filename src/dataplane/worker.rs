@@ -3,15 +3,16 @@
 //! A step takes one burst from the source through parsing, decision and encapsulation to the
 //! sink. All it needs is allocated when the worker is made.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
 use super::copy::{Copies, CopyRef};
 use super::counters::Counters;
 use super::door::{DropCause, Drops, Sink, Source};
-use super::flow_hash::flow_hash;
+use super::flow_hash::{flow_word, seven_bits};
 use super::flow_key::FlowKey;
-use super::frame::{BURST_LEN, Burst, Frame, Medium};
+use super::frame::{Burst, Frame, MAX_BURST_LEN, Medium};
 use super::membership::Owner;
 use super::table::MirrorTable;
 use super::verdict::{NotMirrored, Outcome, Taken, Verdict};
@@ -34,6 +35,10 @@ pub struct Worker {
     table: Arc<MirrorTable>,
     counters: Counters,
     forced: Option<Direction>,
+    /// The interface whose frames these are, whatever addresses they bear.
+    interface: Option<u32>,
+    /// What was decided of the frame in front, for the segments that follow it.
+    last: Option<(FlowKey, Outcome)>,
     owners: Vec<Owner>,
     verdicts: Vec<Verdict>,
     copies: Vec<CopyRef>,
@@ -47,12 +52,14 @@ impl Worker {
     #[must_use]
     pub fn new(table: Arc<MirrorTable>) -> Self {
         let most_owners = table.membership().most_owners();
-        let pairs = BURST_LEN * most_owners;
+        let pairs = MAX_BURST_LEN * most_owners;
         let mut drops = Drops::default();
         drops.reserve(pairs);
         Self {
             counters: Counters::new(table.sessions().len()),
             forced: None,
+            interface: None,
+            last: None,
             owners: Vec::with_capacity(most_owners),
             verdicts: Vec::with_capacity(pairs),
             copies: Vec::with_capacity(pairs),
@@ -67,6 +74,37 @@ impl Worker {
     pub const fn forced_direction(mut self, direction: Option<Direction>) -> Self {
         self.forced = direction;
         self
+    }
+
+    /// The same worker, with every frame one of the interface at that index of the table, whatever
+    /// addresses it bears, as on a live interface. With [`Verdict::NO_INTERFACE`] every frame is
+    /// nobody's.
+    #[must_use]
+    pub const fn of_interface(mut self, interface: u32) -> Self {
+        self.interface = Some(interface);
+        self
+    }
+
+    /// Goes on with another table, between two bursts. What sessions counted goes with their ids;
+    /// `interface` is the index of the worker's interface there, where it has one.
+    pub fn change_table(&mut self, table: Arc<MirrorTable>, interface: Option<u32>) {
+        let old = self.table.sessions();
+        let places: HashMap<_, _> = old.iter().map(|one| &one.id).zip(0..).collect();
+        let came_from = table.sessions().iter().map(|one| places.get(&one.id).copied());
+        self.counters.carry(&came_from.collect::<Vec<_>>());
+        self.interface = interface;
+        self.last = None;
+        self.table = table;
+    }
+
+    /// Counts frames that were lost before they could be lent.
+    pub fn count_lost(&mut self, cause: DropCause, frames: u64) {
+        self.counters.lose(cause, frames);
+    }
+
+    /// Counts frames that were kept back before they could be lent.
+    pub fn count_behind(&mut self, reason: NotMirrored, frames: u64) {
+        self.counters.leave(reason, frames);
     }
 
     /// What was counted so far.
@@ -143,11 +181,29 @@ impl Worker {
         if frame.medium == Medium::Unsupported {
             return self.leave(index, NotMirrored::UnsupportedLinkType);
         }
+        if let Some(interface) = self.interface {
+            return self.take_of(interface, index, frame);
+        }
         let key = FlowKey::parse(frame.bytes);
         if let Some(owner) = self.table.membership().only_owner(frame) {
             return self.judge(index, frame, &key, owner);
         }
         self.take_as_owned(index, frame, &key);
+    }
+
+    /// A frame of the worker's own interface; what is decided holds for the segments behind it.
+    fn take_of(&mut self, interface: u32, index: u16, frame: &Frame<'_>) {
+        if interface == Verdict::NO_INTERFACE {
+            return self.leave(index, NotMirrored::NoNetworkInterface);
+        }
+        let direction = self.forced.or(frame.direction).unwrap_or(Direction::Ingress);
+        if let Some((key, outcome)) = self.last.filter(|_| frame.is_next_segment) {
+            return self.settle_one(index, frame, (interface, direction), &Ok(key), outcome);
+        }
+        let key = FlowKey::parse(frame.bytes);
+        let outcome = self.decide(&key, interface, direction);
+        self.last = key.ok().map(|key| (key, outcome));
+        self.settle_one(index, frame, (interface, direction), &key, outcome);
     }
 
     /// A frame that belongs to the interfaces whose addresses it bears.
@@ -175,10 +231,34 @@ impl Worker {
     ) {
         let (interface, direction) = owner;
         let direction = self.forced.unwrap_or(direction);
-        let outcome = match key {
+        let outcome = self.decide(key, interface, direction);
+        self.settle_one(index, frame, (interface, direction), key, outcome);
+    }
+
+    #[inline(always)]
+    fn decide(
+        &self,
+        key: &Result<FlowKey, NotMirrored>,
+        interface: u32,
+        direction: Direction,
+    ) -> Outcome {
+        match key {
             Ok(key) => self.table.decide(interface, direction, key),
             Err(reason) => Outcome::NotMirrored(*reason),
-        };
+        }
+    }
+
+    /// Counts what was decided, and notes the copy.
+    #[inline(always)]
+    fn settle_one(
+        &mut self,
+        index: u16,
+        frame: &Frame<'_>,
+        owner: Owner,
+        key: &Result<FlowKey, NotMirrored>,
+        outcome: Outcome,
+    ) {
+        let (interface, direction) = owner;
         self.counters.received += 1;
         if self.is_witnessed {
             self.verdicts.push(Verdict { frame: index, direction, interface, outcome });
@@ -211,14 +291,18 @@ impl Worker {
         let Some(wrap) = self.table.wrap_of(taken.session) else {
             return;
         };
-        let captured_len = u32::try_from(frame.bytes.len()).unwrap_or(u32::MAX);
+        let captured_len = u32::try_from(frame.captured_len()).unwrap_or(u32::MAX);
         let inner_len = captured_len.min(wrap.most_inner_len);
+        let flow = flow_word(key);
+        let [_, _, _, _, tag @ ..] = flow.to_be_bytes();
         let copy = CopyRef {
             inner_len,
             session: taken.session,
             rule: taken.rule,
             frame: index,
-            flow_hash: flow_hash(key),
+            flow_hash: seven_bits(flow),
+            flow_tag: u32::from_be_bytes(tag),
+            is_cut_to_mtu: inner_len < captured_len.min(wrap.packet_length),
         };
         self.counters.add_copy(&copy, captured_len);
         self.copies.push(copy);
@@ -227,12 +311,24 @@ impl Worker {
     /// Counts the frames of the burst, and takes back what its sink lost.
     fn settle(&mut self, burst: &Burst<'_>) {
         self.counters.frames += u64::try_from(burst.len()).unwrap_or_default();
+        // Cuts first: a copy that was cut may be lost afterwards.
+        for (index, inner_len) in self.drops.cuts() {
+            if let Some(copy) = self.copies.get_mut(*index) {
+                let inner_len = u32::try_from(*inner_len).unwrap_or(u32::MAX);
+                self.counters.cut_copy(copy, captured_len(burst, copy), inner_len);
+                copy.inner_len = copy.inner_len.min(inner_len);
+                copy.is_cut_to_mtu = true;
+            }
+        }
         for (index, cause) in self.drops.lost() {
             if let Some(copy) = self.copies.get(*index) {
-                let frame = burst.get(usize::from(copy.frame));
-                let captured_len = frame.and_then(|frame| u32::try_from(frame.bytes.len()).ok());
-                self.counters.drop_copy(copy, captured_len.unwrap_or(u32::MAX), *cause);
+                self.counters.drop_copy(copy, captured_len(burst, copy), *cause);
             }
         }
     }
+}
+
+fn captured_len(burst: &Burst<'_>, copy: &CopyRef) -> u32 {
+    let frame = burst.get(usize::from(copy.frame));
+    frame.and_then(|frame| u32::try_from(frame.captured_len()).ok()).unwrap_or(u32::MAX)
 }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::dataplane::{
-    Burst, Copies, Drops, Frame, MirrorTable, MirroredCopy, NotMirrored, Outcome, Sink, Source,
-    StepError, Verdict, Worker,
+    BURST_LEN, Burst, Copies, Drops, Frame, MirrorTable, MirroredCopy, NotMirrored, Outcome, Sink,
+    Source, StepError, Verdict, Worker,
 };
 use crate::model::Direction;
 
@@ -93,7 +93,7 @@ impl<B: AsRef<[u8]>> FromIterator<B> for FrameSource<B> {
 impl<B: AsRef<[u8]>> Source for FrameSource<B> {
     fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
         let waiting = self.frames.get(self.next..).unwrap_or_default();
-        for frame in waiting.iter().take(burst.remaining_capacity()) {
+        for frame in waiting.iter().take(BURST_LEN) {
             let direction = frame.direction;
             let lent = Frame::new(frame.bytes.as_ref()).at(frame.timestamp_ns);
             burst.push(Frame { direction, ..lent });
@@ -131,7 +131,7 @@ impl OwnedCopy {
             rule: copy.rule(),
             timestamp_ns: copy.frame().timestamp_ns,
             outer: Bytes::copy_from_slice(&copy.outer()),
-            inner: Bytes::copy_from_slice(copy.inner()),
+            inner: copy.inner().to_vec().into(),
         }
     }
 }
@@ -258,7 +258,7 @@ pub fn mirror(table: &Arc<MirrorTable>, mut source: impl Source) -> io::Result<C
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::dataplane::{BURST_LEN, SessionEntry, TableParts, TargetEntry};
+    use crate::dataplane::{SessionEntry, TableParts, TargetEntry};
     use crate::model::{
         Filter, FilterId, NetworkInterface, NetworkInterfaceId, SessionId, SessionNumber, TargetId,
         VirtualNetworkId,
@@ -276,12 +276,13 @@ pub(super) mod tests {
             target: 0,
             filter: Arc::new(Filter::accept_all(FilterId::new("tmf-1").unwrap())),
             packet_length: None,
+            rate_limit: None,
             virtual_network_id: VirtualNetworkId::new(42).unwrap(),
             source_address: [192, 0, 2, 1].into(),
         };
         Arc::new(MirrorTable::new(TableParts {
             interfaces: vec![Arc::new(interface)],
-            targets: vec![TargetEntry { id, address, mtu: None }],
+            targets: vec![TargetEntry { id, address, mtu: None, rate_limit: None }],
             sessions: vec![session],
             ..TableParts::default()
         }))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    FilterId, NetworkInterfaceId, PacketLength, SessionId, SessionNumber, TargetId,
+    FilterId, NetworkInterfaceId, PacketLength, Rate, SessionId, SessionNumber, TargetId,
     VirtualNetworkId,
 };
 
@@ -25,6 +25,8 @@ pub struct Session {
     pub number: SessionNumber,
     /// How much of a frame is copied; the whole frame where it is absent.
     pub packet_length: Option<PacketLength>,
+    /// How much of it leaves at the most, live; what is more is shed.
+    pub rate_limit: Option<Rate>,
     /// The VXLAN network identifier; drawn from a seed where it is absent.
     pub virtual_network_id: Option<VirtualNetworkId>,
     /// The description, where one was given.
@@ -49,6 +51,7 @@ impl Session {
             filter_id,
             number,
             packet_length: None,
+            rate_limit: None,
             virtual_network_id: None,
             description: None,
             tags: Tags::default(),

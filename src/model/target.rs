@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Invalid, Mtu, NetworkInterfaceId, Tags, TargetId};
+use super::{Invalid, Mtu, NetworkInterfaceId, Rate, Tags, TargetId};
 
 /// The UDP port of VXLAN (RFC 7348, section 5: "4789").
 pub const VXLAN_PORT: u16 = 4789;
@@ -31,6 +31,8 @@ pub struct Target {
     pub address: Option<SocketAddr>,
     /// The longest outer IP packet that the target takes.
     pub mtu: Option<Mtu>,
+    /// How much it takes at the most, live; what is more is shed.
+    pub rate_limit: Option<Rate>,
     /// The description, where one was given.
     pub description: Option<String>,
     /// The tags.
@@ -49,7 +51,15 @@ impl Target {
     /// A target of some kind, its address still to come.
     #[must_use]
     pub fn new(id: TargetId, kind: TargetKind) -> Self {
-        Self { id, kind, address: None, mtu: None, description: None, tags: Tags::default() }
+        Self {
+            id,
+            kind,
+            address: None,
+            mtu: None,
+            rate_limit: None,
+            description: None,
+            tags: Tags::default(),
+        }
     }
 
     /// The id.

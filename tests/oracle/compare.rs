@@ -40,7 +40,7 @@ struct Story {
 impl Sink for Story {
     fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
         for copy in copies.iter() {
-            self.copied.push([&copy.outer(), copy.inner()].concat());
+            self.copied.push([&copy.outer()[..], &copy.inner().to_vec()].concat());
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use super::problem::{Complaint, Location, Problem};
 use super::texts::{Format, Texts};
 
 /// Fields that only a TOML file can have.
-const NOT_IN_API: [&str; 3] = ["address", "mtu", "device"];
+const NOT_IN_API: [&str; 4] = ["address", "mtu", "device", "rate_limit"];
 
 /// What was found so far.
 pub(super) struct Collector<'t> {

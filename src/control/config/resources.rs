@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use super::document::Value;
 use super::fields::Fields;
 use crate::model::{
-    FilterId, Invalid, MacAddress, Mtu, NetworkInterface, NetworkInterfaceId, PacketLength,
+    FilterId, Invalid, MacAddress, Mtu, NetworkInterface, NetworkInterfaceId, PacketLength, Rate,
     Session, SessionId, SessionNumber, Settings, Tags, Target, TargetId, TargetKind,
     VirtualNetworkId, parse_target_address,
 };
@@ -19,10 +19,11 @@ pub(super) const NETWORK_INTERFACE: [&str; 6] = [
     "tags",
 ];
 
-pub(super) const TARGET: [&str; 8] = [
+pub(super) const TARGET: [&str; 9] = [
     "traffic_mirror_target_id",
     "address",
     "mtu",
+    "rate_limit",
     "network_interface_id",
     "network_load_balancer_arn",
     "gateway_load_balancer_endpoint_id",
@@ -34,13 +35,14 @@ pub(super) const TARGET: [&str; 8] = [
 pub(super) const TARGET_KINDS: [&str; 3] =
     ["network_interface_id", "network_load_balancer_arn", "gateway_load_balancer_endpoint_id"];
 
-pub(super) const SESSION: [&str; 9] = [
+pub(super) const SESSION: [&str; 10] = [
     "traffic_mirror_session_id",
     "network_interface_id",
     "traffic_mirror_target_id",
     "traffic_mirror_filter_id",
     "session_number",
     "packet_length",
+    "rate_limit",
     "virtual_network_id",
     "description",
     "tags",
@@ -85,9 +87,10 @@ pub(super) fn target(fields: &mut Fields<'_, '_, '_, '_>) -> Option<Target> {
         address = Some(UNKNOWN_ADDRESS);
     }
     let mtu = fields.number("mtu", Mtu::new);
+    let rate_limit = fields.text("rate_limit", str::parse);
     let (description, tags) = (description(fields), tags(fields));
     let mut target = Target::new(id?, kind);
-    (target.address, target.mtu) = (address, mtu);
+    (target.address, target.mtu, target.rate_limit) = (address, mtu, rate_limit);
     (target.description, target.tags) = (description, tags);
     Some(target)
 }
@@ -130,6 +133,7 @@ pub(super) struct SessionDraft {
     pub(super) number: Option<SessionNumber>,
     id: Option<SessionId>,
     packet_length: Option<PacketLength>,
+    rate_limit: Option<Rate>,
     virtual_network_id: Option<VirtualNetworkId>,
     description: Option<String>,
     tags: Tags,
@@ -143,6 +147,7 @@ impl SessionDraft {
         let mut session = Session::new(interface, self.number?, filter, target);
         session.id.clone_from(&self.id);
         session.packet_length = self.packet_length;
+        session.rate_limit = self.rate_limit;
         session.virtual_network_id = self.virtual_network_id;
         session.description.clone_from(&self.description);
         session.tags.clone_from(&self.tags);
@@ -162,6 +167,7 @@ pub(super) fn session(fields: &mut Fields<'_, '_, '_, '_>) -> SessionDraft {
         number: fields.number("session_number", SessionNumber::new),
         id: fields.text("traffic_mirror_session_id", SessionId::new),
         packet_length: fields.number("packet_length", PacketLength::new),
+        rate_limit: fields.text("rate_limit", str::parse),
         virtual_network_id: fields.number("virtual_network_id", VirtualNetworkId::new),
         description: description(fields),
         tags: tags(fields),

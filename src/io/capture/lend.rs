@@ -53,7 +53,7 @@ impl CaptureSource {
         let window = self.window.rest();
         let mut at = 0;
         let mut frames = ArrayVec::<MadeFrame, BURST_LEN>::new();
-        while frames.len() < burst.remaining_capacity() && self.made.len() < MAX_COPIED_LEN {
+        while frames.len() < BURST_LEN && self.made.len() < MAX_COPIED_LEN {
             let Some(record) = window.get(at..).and_then(|rest| self.format.record(rest)) else {
                 break;
             };
@@ -67,10 +67,12 @@ impl CaptureSource {
         let ends = frames.iter().skip(1).map(|next| next.start).chain([self.made.len()]);
         burst.extend(frames.iter().zip(ends).map(|(frame, end)| Frame {
             bytes: self.made.get(frame.start..end).unwrap_or_default(),
+            tail: &[],
             timestamp_ns: frame.timestamp_ns,
             wire_len: frame.wire_len,
             direction: frame.direction,
             medium: Medium::Ethernet,
+            is_next_segment: false,
         }));
     }
 }
@@ -83,7 +85,7 @@ fn lend<'a>(
 ) -> Lent {
     let mut lent = Lent::default();
     let mut link = (None, Link::Ethernet);
-    while !burst.is_full() {
+    while burst.len() < BURST_LEN {
         let Some(record) = window.get(lent.bytes..).and_then(&read) else { break };
         if link.0 != Some(record.link_type) {
             link = (Some(record.link_type), Link::of(record.link_type));
@@ -103,10 +105,12 @@ fn lend<'a>(
         lent.records += 1;
         burst.push(Frame {
             bytes: record.bytes,
+            tail: &[],
             timestamp_ns: record.timestamp_ns,
             wire_len: record.wire_len,
             direction: record.direction,
             medium,
+            is_next_segment: false,
         });
     }
     lent

@@ -13,4 +13,4 @@ mod speed;
 pub use clock::{Clock, MonotonicClock};
 pub use pacer::{Pacer, RATE_AHEAD_NS, RECORDED_AHEAD_NS};
 pub use sink::PacedSink;
-pub use speed::{Ratio, Speed};
+pub use speed::Speed;

@@ -1,6 +1,7 @@
 //! The arithmetic of due times: exact, without a clock of its own.
 
-use super::speed::{Ratio, Speed};
+use super::speed::Speed;
+use crate::model::Ratio;
 
 const SECOND_NS: u64 = 1_000_000_000;
 

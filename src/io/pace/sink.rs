@@ -65,6 +65,9 @@ impl<S: Sink, C> PacedSink<S, C> {
         for (index, cause) in self.group_drops.lost() {
             drops.push(offset + index, *cause);
         }
+        for (index, inner_len) in self.group_drops.cuts() {
+            drops.cut(offset + index, *inner_len);
+        }
         sent
     }
 }

@@ -3,62 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::model::Invalid;
-
-/// A positive number, exact: a numerator over a power of ten.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ratio {
-    numerator: u128,
-    denominator: u64,
-}
-
-/// Digits before and behind the point: what keeps all arithmetic of due times within 128 bits.
-const MAX_DIGITS: usize = 18;
-const MAX_FRACTION_DIGITS: usize = 9;
-
-impl Ratio {
-    /// `numerator / denominator`; nothing where one of them is zero.
-    #[must_use]
-    pub fn new(numerator: u64, denominator: u64) -> Option<Self> {
-        let sound = numerator > 0 && denominator > 0;
-        sound.then(|| Self { numerator: numerator.into(), denominator })
-    }
-
-    /// `count / self`, rounded down: how many units of time `count` things take.
-    pub(super) fn divide(self, count: u128) -> u64 {
-        let product = count.saturating_mul(u128::from(self.denominator));
-        u64::try_from(product / self.numerator.max(1)).unwrap_or(u64::MAX)
-    }
-
-    /// Reads a decimal number such as `50` or `0.5`, times ten to the power of `exponent`.
-    fn parse(digits: &str, exponent: u32) -> Option<Self> {
-        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
-        let plain = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-        let fits = whole.len() + fraction.len() <= MAX_DIGITS;
-        if !(plain(whole) && plain(fraction) && fits && fraction.len() <= MAX_FRACTION_DIGITS) {
-            return None;
-        }
-        let power = u32::try_from(fraction.len()).ok()?;
-        let denominator = 10_u64.checked_pow(power)?;
-        let whole: u64 = whole.parse().ok()?;
-        let fraction: u64 = fraction.parse().ok()?;
-        let mantissa = u128::from(whole) * u128::from(denominator) + u128::from(fraction);
-        let numerator = mantissa.checked_mul(10_u128.checked_pow(exponent)?)?;
-        (numerator > 0).then_some(Self { numerator, denominator })
-    }
-}
-
-impl fmt::Display for Ratio {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let denominator = u128::from(self.denominator.max(1));
-        let (whole, rest) = (self.numerator / denominator, self.numerator % denominator);
-        if rest == 0 {
-            return whole.fmt(f);
-        }
-        let digits = format!("{:09}", rest.saturating_mul(1_000_000_000) / denominator);
-        write!(f, "{whole}.{}", digits.trim_end_matches('0'))
-    }
-}
+use crate::model::{Invalid, Rate, Ratio};
 
 /// How fast copies leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,28 +21,17 @@ pub enum Speed {
 
 impl Speed {
     /// As the frames were recorded: what users call `original`.
-    pub const ORIGINAL: Self = Self::Recorded(Ratio { numerator: 1, denominator: 1 });
+    pub const ORIGINAL: Self = Self::Recorded(Ratio::ONE);
 
     fn read(text: &str) -> Option<Self> {
         if let Some(digits) = text.strip_suffix(['x', 'X']) {
             return Ratio::parse(digits, 0).map(Self::Recorded);
         }
-        if let Some(amount) = text.strip_suffix("pps") {
-            return with_prefix(amount).map(Self::PacketsPerSecond);
-        }
-        with_prefix(text.strip_suffix("bps")?).map(Self::BitsPerSecond)
+        Rate::read(text).map(|rate| match rate {
+            Rate::Packets(ratio) => Self::PacketsPerSecond(ratio),
+            Rate::Bits(ratio) => Self::BitsPerSecond(ratio),
+        })
     }
-}
-
-/// `50k`, `1.5M`, `1G`, in either case, with or without a space before the letter.
-fn with_prefix(amount: &str) -> Option<Ratio> {
-    let (digits, exponent) = match amount.chars().next_back()? {
-        'k' | 'K' => (amount.strip_suffix(['k', 'K'])?, 3),
-        'm' | 'M' => (amount.strip_suffix(['m', 'M'])?, 6),
-        'g' | 'G' => (amount.strip_suffix(['g', 'G'])?, 9),
-        _ => (amount, 0),
-    };
-    Ratio::parse(digits.trim_end(), exponent)
 }
 
 impl FromStr for Speed {

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::{BUFFER_LEN, ETHERNET, Precision};
-use crate::dataplane::{Copies, Drops, MAX_OUTER_LEN, Sink};
+use crate::dataplane::{Copies, Drops, Inner, MAX_OUTER_LEN, Sink};
 
 /// What tcpdump writes as well; no record is longer.
 const SNAPLEN: u32 = 262_144;
@@ -46,7 +46,7 @@ impl<W: Write> PcapWriter<W> {
     fn put(
         &mut self,
         timestamp_ns: u64,
-        body: &[u8],
+        body: Inner<'_>,
         head: impl FnOnce(&mut [u8; MAX_OUTER_LEN]) -> usize,
     ) -> io::Result<()> {
         let most = RECORD_HEADER_LEN + MAX_OUTER_LEN + body.len();
@@ -59,8 +59,12 @@ impl<W: Write> PcapWriter<W> {
         };
         let head_len = place.first_chunk_mut().map_or(0, head);
         let len = head_len + body.len();
-        if let Some(place) = place.get_mut(head_len..len) {
-            place.copy_from_slice(body);
+        let (first, second) = (body.head.len(), body.tail.len());
+        if let Some(place) = place.get_mut(head_len..head_len + first) {
+            place.copy_from_slice(body.head);
+        }
+        if let (Some(place), true) = (place.get_mut(len - second..len), second > 0) {
+            place.copy_from_slice(body.tail);
         }
         *header = record_header(timestamp_ns, len, self.precision);
         self.held += RECORD_HEADER_LEN + len;
@@ -72,7 +76,7 @@ impl<W: Write> PcapWriter<W> {
     /// # Errors
     /// Whatever `out` says.
     pub fn record(&mut self, timestamp_ns: u64, bytes: &[u8]) -> io::Result<()> {
-        self.put(timestamp_ns, bytes, |_| 0)
+        self.put(timestamp_ns, bytes.into(), |_| 0)
     }
 
     #[cold]

@@ -103,7 +103,8 @@ fn put_packet(out: &mut Vec<u8>, copy: &MirroredCopy<'_>, precision: Precision, 
     out.extend(number(len));
     out.extend(number(len));
     out.extend_from_slice(&outer);
-    out.extend_from_slice(inner);
+    out.extend_from_slice(inner.head);
+    out.extend_from_slice(inner.tail);
     out.extend([0; 3].iter().take(padding));
     out.extend_from_slice(options);
     out.extend(block_len);

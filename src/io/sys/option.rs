@@ -20,6 +20,25 @@ pub(crate) fn set_number(
     if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// The longest IP packet that the route of a connected socket carries, in bytes.
+pub(crate) fn path_mtu(socket: BorrowedFd<'_>, is_ipv4: bool) -> io::Result<usize> {
+    let (level, name) = if is_ipv4 {
+        (libc::IPPROTO_IP, libc::IP_MTU)
+    } else {
+        (libc::IPPROTO_IPV6, libc::IPV6_MTU)
+    };
+    let mut mtu: c_int = 0;
+    let mut len = len_of::<c_int>();
+    let place = (&raw mut mtu).cast();
+    // SAFETY: `place` points at `len` bytes of `mtu`, which lives across the call and any bytes
+    // of which are a good number; the kernel writes no more than `len`.
+    let failed = unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, place, &raw mut len) };
+    if failed != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    usize::try_from(mtu).map_err(io::Error::other)
+}
+
 /// How many datagrams the kernel took for the socket and had to throw away, for want of room or
 /// for a wrong checksum, since it was opened.
 pub(crate) fn receive_drops(socket: BorrowedFd<'_>) -> io::Result<u32> {

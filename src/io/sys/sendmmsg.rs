@@ -1,36 +1,64 @@
-//! Many datagrams through one connected socket in one system call (`sendmmsg`).
+//! Many datagrams through one connected socket in one system call (`sendmmsg`), runs of equally
+//! long ones as one message that the kernel or the network card cuts (`UDP_SEGMENT`).
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use libc::{c_int, c_uint, iovec, mmsghdr};
+use libc::{c_int, c_uint, cmsghdr, iovec, mmsghdr};
 
-/// How many datagrams one call takes at the most.
+use crate::dataplane::Inner;
+
+/// How many messages one call takes at the most.
 pub(crate) const SEND_LEN: usize = 64;
 
-/// One datagram in two pieces, so that the frame is not copied on its way to the kernel.
+/// How many datagrams one message takes at the most: `UDP_MAX_SEGMENTS` of kernels before 6.9.
+pub(crate) const MAX_SEGMENTS: usize = 64;
+
+/// How many datagrams one call takes at the most, so that the arrays stay small.
+const MAX_DATAGRAMS: usize = 1024;
+
+/// Pieces of a datagram: VXLAN header, and the two of the inner frame.
+const PIECES: usize = 3;
+
+/// One datagram in pieces, so that the frame is not copied on its way to the kernel.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Datagram<'a> {
     /// VXLAN header.
     pub(crate) vxlan: [u8; 8],
     /// The frame behind it.
-    pub(crate) inner: &'a [u8],
+    pub(crate) inner: Inner<'a>,
+}
+
+impl Datagram<'_> {
+    /// How long the datagram is, in bytes.
+    pub(crate) const fn len(&self) -> usize {
+        self.vxlan.len() + self.inner.len()
+    }
 }
 
 /// How far a call came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sent {
-    /// So many datagrams, from the first on, are with the kernel.
+    /// So many runs, from the first on, are with the kernel.
     pub(crate) count: usize,
     /// What the kernel said of the one behind them, where it said anything (`errno`). Where it
     /// stopped in the middle it says nothing. Never absent where `count` is zero.
     pub(crate) error: Option<c_int>,
 }
 
+/// A control message that holds one 16-bit number, laid out as `cmsg(3)` has it on 64 bits.
+#[repr(C)]
+struct SegmentLen {
+    header: cmsghdr,
+    len: u16,
+    padding: [u8; 6],
+}
+
 /// The arrays that the call reads, made once.
 pub(crate) struct SendBatch {
     messages: Box<[mmsghdr; SEND_LEN]>,
-    pieces: Box<[[iovec; 2]; SEND_LEN]>,
+    controls: Vec<SegmentLen>,
+    pieces: Vec<iovec>,
 }
 
 // SAFETY: the pointers in the arrays are written by `send` and read only within the same call of
@@ -42,25 +70,32 @@ impl SendBatch {
     pub(crate) fn new() -> Self {
         // SAFETY: `mmsghdr` is numbers and raw pointers, for which all bits zero are a value.
         let messages = unsafe { std::mem::zeroed() };
-        let nothing = iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
-        Self { messages: Box::new(messages), pieces: Box::new([[nothing; 2]; SEND_LEN]) }
+        let controls = (0..SEND_LEN).map(|_| SegmentLen::new()).collect();
+        Self {
+            messages: Box::new(messages),
+            controls,
+            pieces: Vec::with_capacity(MAX_DATAGRAMS * PIECES),
+        }
     }
 
-    /// Sends the datagrams in order, at least one and at most
-    /// [`SEND_LEN`] of them. With `wait` false a full socket
-    /// is `EAGAIN` at once, else after the timeout of the socket. A signal is no end.
+    /// Sends runs of datagrams in order, as many as one call takes: `runs` says how many
+    /// datagrams each has, from 1 to [`MAX_SEGMENTS`], all but the last of a run of one length.
+    /// With `wait` false a full socket is `EAGAIN` at once, else after the timeout of the socket.
+    /// A signal is no end.
     pub(crate) fn send(
         &mut self,
         socket: BorrowedFd<'_>,
         datagrams: &[Datagram<'_>],
+        runs: &[usize],
         wait: bool,
     ) -> Sent {
-        let len = self.point_at(datagrams);
+        let len = self.point_at(datagrams, runs);
         let flags = if wait { 0 } else { libc::MSG_DONTWAIT };
         loop {
-            // SAFETY: the first `len` messages point at `pieces` of ours, and these at headers
-            // and frames in `datagrams`, which is borrowed until this function returns; all of it
-            // is only read, but for `msg_len` in `messages`, which we hold exclusively.
+            // SAFETY: the first `len` messages point at `pieces` and `controls` of ours, and the
+            // pieces at headers and frames in `datagrams`, which is borrowed until this function
+            // returns; all of it is only read, but for `msg_len` in `messages`, which we hold
+            // exclusively. `point_at` reserved all pieces before it took their addresses.
             let sent = unsafe {
                 libc::sendmmsg(socket.as_raw_fd(), self.messages.as_mut_ptr(), len, flags)
             };
@@ -76,17 +111,53 @@ impl SendBatch {
     }
 
     /// Fills the arrays: how many messages there are.
-    fn point_at(&mut self, datagrams: &[Datagram<'_>]) -> c_uint {
+    fn point_at(&mut self, datagrams: &[Datagram<'_>], runs: &[usize]) -> c_uint {
+        self.pieces.clear();
+        let mut rest = datagrams;
         let mut len = 0;
-        for ((message, pieces), datagram) in
-            self.messages.iter_mut().zip(self.pieces.iter_mut()).zip(datagrams)
+        // Where the pieces lie is known from the start: they never grow beyond what is reserved.
+        let base = self.pieces.as_mut_ptr();
+        for ((message, control), run) in
+            self.messages.iter_mut().zip(self.controls.iter_mut()).zip(runs)
         {
-            *pieces = [readable(&datagram.vxlan), readable(datagram.inner)];
-            message.msg_hdr.msg_iov = pieces.as_mut_ptr();
-            message.msg_hdr.msg_iovlen = 2;
+            let Some((run, behind)) = rest.split_at_checked(*run) else { break };
+            if self.pieces.len() + run.len() * PIECES > self.pieces.capacity() {
+                break;
+            }
+            let first = self.pieces.len();
+            run.iter().for_each(|datagram| put_pieces(&mut self.pieces, datagram));
+            message.msg_hdr.msg_iovlen = self.pieces.len() - first;
+            message.msg_hdr.msg_iov = base.wrapping_add(first);
+            (message.msg_hdr.msg_control, message.msg_hdr.msg_controllen) = match run {
+                [first, _, ..] => {
+                    control.len = u16::try_from(first.len()).unwrap_or(u16::MAX);
+                    ((&raw mut *control).cast(), size_of::<SegmentLen>())
+                }
+                _ => (std::ptr::null_mut(), 0),
+            };
+            rest = behind;
             len += 1;
         }
         len
+    }
+}
+
+impl SegmentLen {
+    fn new() -> Self {
+        // SAFETY: a `cmsghdr` is numbers, for which all bits zero are a value.
+        let mut header: cmsghdr = unsafe { std::mem::zeroed() };
+        header.cmsg_len = size_of::<cmsghdr>() + size_of::<u16>();
+        header.cmsg_level = libc::SOL_UDP;
+        header.cmsg_type = libc::UDP_SEGMENT;
+        Self { header, len: 0, padding: [0; 6] }
+    }
+}
+
+fn put_pieces(pieces: &mut Vec<iovec>, datagram: &Datagram<'_>) {
+    pieces.push(readable(&datagram.vxlan));
+    pieces.push(readable(datagram.inner.head));
+    if !datagram.inner.tail.is_empty() {
+        pieces.push(readable(datagram.inner.tail));
     }
 }
 

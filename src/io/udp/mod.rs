@@ -5,11 +5,16 @@
 //! headers, of which only the VXLAN header is ours here: the rest is the kernel's.
 
 mod delivery;
+mod fuse;
+mod limits;
+mod options;
 mod outbox;
 mod path;
+mod runs;
 mod sink;
 #[cfg(test)]
 mod tests;
 mod warnings;
 
+pub use options::{Segmentation, UdpOptions};
 pub use sink::{TargetReport, UdpSink};

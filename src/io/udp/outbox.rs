@@ -2,7 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::dataplane::Copies;
+use crate::dataplane::{Copies, Inner};
+use crate::model::Rate;
 
 /// From where to where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,8 +24,12 @@ pub(super) struct Outgoing<'a> {
     pub(super) session: u32,
     /// The low seven bits of the UDP source port.
     pub(super) flow_hash: u8,
+    /// Copies of one flow have the same.
+    pub(super) flow_tag: u32,
+    /// What the session and the target may take.
+    pub(super) limits: [Option<Rate>; 2],
     pub(super) vxlan: [u8; 8],
-    pub(super) inner: &'a [u8],
+    pub(super) inner: Inner<'a>,
 }
 
 /// The copies of a burst.
@@ -53,6 +58,8 @@ impl Outbox for Copies<'_> {
             },
             session: copy.session(),
             flow_hash: copy.flow_hash(),
+            flow_tag: copy.flow_tag(),
+            limits: [session.rate_limit, target.rate_limit],
             vxlan: copy.vxlan_header(),
             inner: copy.inner(),
         })

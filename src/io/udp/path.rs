@@ -3,11 +3,14 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::delivery::cause_of;
+use super::fuse::Fuse;
+use super::options::UdpOptions;
 use super::outbox::Way;
 use super::warnings::Warnings;
 use crate::dataplane::DropCause;
@@ -22,6 +25,12 @@ pub(super) const SOURCE_PORTS: usize = 128;
 /// A send that finds no room for so long gives up.
 const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How long after one socket could not be opened the next try is made.
+const OPEN_AGAIN_NS: u64 = 1_000_000;
+
+/// How often the MTU of a route is looked up.
+const MTU_READ_AGAIN_NS: u64 = 1_000_000_000;
+
 /// As much as an unprivileged process may ask for on most systems is less; the kernel cuts it.
 const SEND_BUFFER_LEN: usize = 1 << 20;
 
@@ -35,7 +44,14 @@ pub(super) struct Path {
     /// The address to bind to; the unspecified one where the session's is none of this host's.
     source: IpAddr,
     sockets: Vec<Option<Socket>>,
-    /// The burst in which a socket could not be opened, and why: one try a burst is enough.
+    options: Arc<UdpOptions>,
+    /// The longest inner frame that the route carries, in bytes; the kernel follows the route.
+    pub(super) most_inner_len: usize,
+    mtu_read_ns: u64,
+    /// Whether runs leave as one message.
+    pub(super) segments: bool,
+    fuse: Fuse,
+    /// Until when no socket is opened after one could not be, and why.
     closed: Option<(u64, DropCause)>,
     error_told: bool,
     /// Datagrams that the kernel took.
@@ -49,7 +65,7 @@ pub(super) struct Path {
 }
 
 impl Path {
-    pub(super) fn new(way: Way, warnings: &mut Warnings) -> Self {
+    pub(super) fn new(way: Way, options: Arc<UdpOptions>, warnings: &mut Warnings) -> Self {
         let destination = way.destination.ip();
         let same_family = way.source.is_ipv4() == destination.is_ipv4();
         if !same_family {
@@ -60,6 +76,11 @@ impl Path {
             way,
             source,
             sockets: (0..SOURCE_PORTS).map(|_| None).collect(),
+            segments: options.segments_to(way.destination.ip(), source),
+            options,
+            most_inner_len: usize::MAX,
+            mtu_read_ns: 0,
+            fuse: Fuse::default(),
             closed: None,
             error_told: false,
             sent: 0,
@@ -69,35 +90,82 @@ impl Path {
         }
     }
 
-    /// Counts a datagram that the kernel took: a VXLAN header and so many bytes.
-    pub(super) fn count(&mut self, inner_len: usize) {
-        self.sent += 1;
-        self.sent_bytes += u64::try_from(inner_len).unwrap_or_default();
+    /// Counts datagrams that the kernel took, with so many bytes of inner frames in them.
+    pub(super) fn count(&mut self, datagrams: usize, inner_bytes: usize) {
+        self.sent += u64::try_from(datagrams).unwrap_or_default();
+        self.sent_bytes += u64::try_from(inner_bytes).unwrap_or_default();
+    }
+
+    /// Whether copies are shed now, because the egress queue refused just now.
+    pub(super) const fn sheds(&self, now_ns: u64) -> bool {
+        self.fuse.is_blown(now_ns)
+    }
+
+    /// The egress queue refused; says whether copies are shed from now on.
+    pub(super) fn blow(&mut self, now_ns: u64) -> bool {
+        if self.options.sheds {
+            self.fuse.blow(now_ns);
+        }
+        self.options.sheds
+    }
+
+    /// The kernel refused to cut messages: from now on each datagram is one.
+    pub(super) fn segment_no_more(&mut self, error: &io::Error, warnings: &mut Warnings) {
+        if std::mem::replace(&mut self.segments, false) {
+            warnings.cannot_segment(self.way.destination, error);
+            self.sockets.iter().flatten().for_each(|socket| leave_checksum_out(socket));
+        }
+    }
+
+    /// Follows the MTU of the route, now and then.
+    pub(super) fn follow_mtu(&mut self, flow_hash: u8, now_ns: u64) {
+        if now_ns.saturating_sub(self.mtu_read_ns) >= MTU_READ_AGAIN_NS {
+            self.read_mtu(flow_hash, now_ns);
+        }
+    }
+
+    /// Reads the MTU of the route; says whether it shrank.
+    pub(super) fn read_mtu(&mut self, flow_hash: u8, now_ns: u64) -> bool {
+        let is_ipv4 = self.way.destination.is_ipv4();
+        let mtu = self
+            .socket(flow_hash)
+            .and_then(|socket| option::path_mtu(socket.as_fd(), is_ipv4).ok());
+        let headers_len = if is_ipv4 { 36 } else { 56 };
+        // Loopback devices have room for more than an IP packet can be long.
+        let longest = usize::from(u16::MAX);
+        let known = self.most_inner_len;
+        if let Some(mtu) = mtu {
+            self.mtu_read_ns = now_ns;
+            self.most_inner_len = mtu.min(longest).saturating_sub(headers_len);
+        }
+        self.most_inner_len < known
     }
 
     /// Sees to it that there is a socket for a hash, from 0 to 127.
     pub(super) fn open(
         &mut self,
         flow_hash: u8,
-        burst: u64,
+        now_ns: u64,
         warnings: &mut Warnings,
     ) -> Result<(), DropCause> {
         if self.socket(flow_hash).is_some() {
+            self.follow_mtu(flow_hash, now_ns);
             return Ok(());
         }
         match self.closed {
-            Some((in_burst, cause)) if in_burst == burst => return Err(cause),
+            Some((until_ns, cause)) if now_ns < until_ns => return Err(cause),
             _ => {}
         }
         let opened = self.connected(flow_hash, warnings).map_err(|error| {
             self.tell(&error, warnings);
             let cause = cause_of(error.raw_os_error().unwrap_or(libc::EIO));
-            self.closed = Some((burst, cause));
+            self.closed = Some((now_ns.saturating_add(OPEN_AGAIN_NS), cause));
             cause
         })?;
         if let Some(place) = self.sockets.get_mut(usize::from(flow_hash)) {
             *place = Some(opened);
         }
+        self.read_mtu(flow_hash, now_ns);
         Ok(())
     }
 
@@ -133,6 +201,10 @@ impl Path {
 
     fn connected(&mut self, flow_hash: u8, warnings: &mut Warnings) -> io::Result<Socket> {
         let socket = prepared(self.way.destination)?;
+        if !self.segments {
+            leave_checksum_out(&socket);
+        }
+        self.options.apply(&socket, warnings);
         self.bind(&socket, FIRST_SOURCE_PORT + u16::from(flow_hash), warnings)?;
         socket.connect(&self.way.destination.into())?;
         Ok(socket)
@@ -173,6 +245,12 @@ fn is_taken(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EADDRINUSE | libc::EACCES))
 }
 
+/// UDP over IPv4 needs no checksum, and AWS sends none; the kernel cuts no message without one.
+fn leave_checksum_out(socket: &Socket) {
+    // Where it is refused the checksum is right, which is as good.
+    let _ = option::set_number(socket.as_fd(), libc::SOL_SOCKET, libc::SO_NO_CHECK, 1);
+}
+
 /// A socket that never fragments, says what goes wrong, and lets others have its port too.
 fn prepared(destination: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(destination), Type::DGRAM, Some(Protocol::UDP))?;
@@ -184,7 +262,6 @@ fn prepared(destination: SocketAddr) -> io::Result<Socket> {
         socket.set_ttl_v4(255)?;
         set(libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DO)?;
         set(libc::IPPROTO_IP, libc::IP_RECVERR, 1)?;
-        set(libc::SOL_SOCKET, libc::SO_NO_CHECK, 1)?;
     } else {
         socket.set_unicast_hops_v6(255)?;
         set(libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_DO)?;

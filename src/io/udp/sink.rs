@@ -2,16 +2,21 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
-use super::delivery::Delivery;
+use super::delivery::{Delivery, Told};
+use super::limits::Limits;
+use super::options::UdpOptions;
 use super::outbox::{Outbox, Outgoing, Way};
 use super::path::{Path, SOURCE_PORTS};
+use super::runs::{Runs, Waiting};
 use super::warnings::Warnings;
-use crate::dataplane::{Copies, DropCause, Drops, Sink};
+use crate::dataplane::{Copies, DropCause, Drops, MAX_BURST_LEN, Sink};
+use crate::io::pace::{Clock, MonotonicClock};
 use crate::io::sys::resource;
-use crate::io::sys::sendmmsg::{Datagram, SEND_LEN, SendBatch};
+use crate::io::sys::sendmmsg::{Datagram, SendBatch};
 
 /// What became of the datagrams to one target from one source address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,18 +39,25 @@ pub struct TargetReport {
 /// Sends copies to their targets over UDP.
 ///
 /// A target has a connected socket for each UDP source port, opened when it is first needed. The
-/// copies of a burst are binned by socket: within a flow their order is kept, among flows it may
-/// change. What a target refuses is dropped and counted and ends nothing.
+/// copies of a burst are binned by socket, and runs of one length leave as one message: within a
+/// flow their order is kept, among flows it may change. A copy that is longer than the route
+/// carries is cut to it. What a target refuses is dropped and counted and ends nothing.
 pub struct UdpSink {
     paths: Vec<Path>,
+    options: Arc<UdpOptions>,
     /// Index in `paths` by session; what stands there is checked before it is believed.
     by_session: Vec<usize>,
     /// Bin in the high half, index in the burst in the low half.
     order: Vec<u64>,
+    waiting: Vec<Waiting>,
+    runs: Runs,
+    limits: Limits,
     batch: SendBatch,
     warnings: Warnings,
-    bursts: u64,
-    /// Whether a full socket is waited for: once a burst.
+    clock: MonotonicClock,
+    /// The time of this burst.
+    now_ns: u64,
+    /// Whether a full socket is waited for: once a burst, and never where copies are shed.
     may_wait: bool,
 }
 
@@ -56,17 +68,28 @@ impl Default for UdpSink {
 }
 
 impl UdpSink {
-    /// A sink without a socket.
+    /// A sink without a socket, which waits with what finds no room.
     #[must_use]
     pub fn new() -> Self {
+        Self::with_options(UdpOptions::default())
+    }
+
+    /// A sink without a socket.
+    #[must_use]
+    pub fn with_options(options: UdpOptions) -> Self {
         Self {
             paths: Vec::new(),
             by_session: Vec::new(),
             order: Vec::new(),
+            waiting: Vec::new(),
+            runs: Runs::new(),
+            limits: Limits::default(),
             batch: SendBatch::new(),
             warnings: Warnings::default(),
-            bursts: 0,
-            may_wait: true,
+            clock: MonotonicClock::start(),
+            now_ns: 0,
+            may_wait: !options.sheds,
+            options: Arc::new(options),
         }
     }
 
@@ -98,29 +121,36 @@ impl UdpSink {
     }
 
     pub(super) fn send_all(&mut self, outbox: &impl Outbox, drops: &mut Drops) {
-        self.bursts += 1;
-        self.may_wait = true;
+        self.now_ns = self.clock.now_ns();
+        self.may_wait = !self.options.sheds;
         let mut order = std::mem::take(&mut self.order);
         order.clear();
         for index in 0..outbox.len() {
-            match outbox.get(index) {
-                Some(outgoing) => order.push(self.bin_of(&outgoing) << 32 | low_half(index)),
-                None => drops.push(index, DropCause::SendFailed),
+            match self.bin_of(outbox.get(index)) {
+                Ok(bin) => order.push(bin << 32 | low_half(index)),
+                Err(cause) => drops.push(index, cause),
             }
         }
         // The index breaks ties, so the order within a bin is that of the burst.
         order.sort_unstable();
         for bin in order.chunk_by(|a, b| a >> 32 == b >> 32) {
-            bin.chunks(SEND_LEN).for_each(|part| self.send_part(part, outbox, drops));
+            bin.chunks(MAX_BURST_LEN).for_each(|part| self.send_bin(part, outbox, drops));
         }
         self.order = order;
     }
 
-    fn bin_of(&mut self, outgoing: &Outgoing<'_>) -> u64 {
+    /// The socket that a copy leaves by, if it may leave.
+    fn bin_of(&mut self, outgoing: Option<Outgoing<'_>>) -> Result<u64, DropCause> {
+        let outgoing = outgoing.ok_or(DropCause::SendFailed)?;
         let path = self.path_of(outgoing.session, outgoing.way);
-        low_half(path * SOURCE_PORTS + usize::from(outgoing.flow_hash & 0x7f))
+        let sheds = self.paths.get(path).is_some_and(|path| path.sheds(self.now_ns));
+        if sheds || !self.limits.admit(&outgoing, self.now_ns) {
+            return Err(DropCause::Congestion);
+        }
+        Ok(low_half(path * SOURCE_PORTS + usize::from(outgoing.flow_hash & 0x7f)))
     }
 
+    #[inline]
     fn path_of(&mut self, session: u32, way: Way) -> usize {
         let session = usize::try_from(session).unwrap_or(usize::MAX);
         match self.by_session.get(session) {
@@ -147,33 +177,61 @@ impl UdpSink {
             // Where the limit stays low, opening a socket says so.
             let _ = resource::raise_open_files();
         }
-        self.paths.push(Path::new(way, &mut self.warnings));
+        self.paths.push(Path::new(way, Arc::clone(&self.options), &mut self.warnings));
         self.paths.len() - 1
     }
 
-    fn send_part(&mut self, part: &[u64], outbox: &impl Outbox, drops: &mut Drops) {
-        let Some((path, flow_hash)) = part.first().map(|key| socket_of(*key)) else { return };
+    fn send_bin(&mut self, bin: &[u64], outbox: &impl Outbox, drops: &mut Drops) {
+        let Some((path, flow_hash)) = bin.first().map(|key| socket_of(*key)) else { return };
         let Some(path) = self.paths.get_mut(path) else { return };
-        let indices = part.iter().map(|key| index_of(*key));
-        if let Err(cause) = path.open(flow_hash, self.bursts, &mut self.warnings) {
-            return indices.for_each(|index| drops.push(index, cause));
+        if let Err(cause) = path.open(flow_hash, self.now_ns, &mut self.warnings) {
+            return bin.iter().for_each(|key| drops.push(index_of(*key), cause));
         }
-        let datagrams: ArrayVec<Datagram<'_>, SEND_LEN> = indices
-            .filter_map(|index| outbox.get(index))
-            .map(|Outgoing { vxlan, inner, .. }| Datagram { vxlan, inner })
-            .collect();
+        self.waiting.clear();
+        self.waiting.extend(bin.iter().filter_map(|key| waiting(*key, path, outbox)));
+        if path.segments {
+            self.runs.gather(&self.waiting);
+        } else {
+            self.runs.keep_apart(&self.waiting);
+        }
+        let order = self.runs.indices();
+        let mut datagrams = ArrayVec::<Datagram<'_>, MAX_BURST_LEN>::new();
+        for index in order {
+            let Some(Outgoing { vxlan, inner, .. }) = outbox.get(place(*index)) else { continue };
+            if inner.len() > path.most_inner_len {
+                drops.cut(place(*index), path.most_inner_len);
+            }
+            datagrams.push(Datagram { vxlan, inner: inner.cut(path.most_inner_len) });
+        }
         let delivery = Delivery {
             path,
             flow_hash,
             batch: &mut self.batch,
             warnings: &mut self.warnings,
             may_wait: &mut self.may_wait,
+            now_ns: self.now_ns,
         };
-        delivery.run(&datagrams, |position, cause| {
-            if let Some(key) = part.get(position) {
-                drops.push(index_of(*key), cause);
-            }
-        });
+        delivery.run(&mut datagrams, self.runs.counts(), &mut Fates { order, drops });
+    }
+}
+
+/// Tells what becomes of datagrams by their index in the burst.
+struct Fates<'f> {
+    order: &'f [u32],
+    drops: &'f mut Drops,
+}
+
+impl Told for Fates<'_> {
+    fn lose(&mut self, position: usize, cause: DropCause) {
+        if let Some(index) = self.order.get(position) {
+            self.drops.push(place(*index), cause);
+        }
+    }
+
+    fn cut(&mut self, position: usize, inner_len: usize) {
+        if let Some(index) = self.order.get(position) {
+            self.drops.cut(place(*index), inner_len);
+        }
     }
 }
 
@@ -187,6 +245,21 @@ impl Sink for UdpSink {
         self.paths.iter_mut().for_each(Path::hear_all);
         Ok(())
     }
+}
+
+/// What gathering needs to know of the copy that a key of `order` names.
+fn waiting(key: u64, path: &Path, outbox: &impl Outbox) -> Option<Waiting> {
+    let outgoing = outbox.get(index_of(key))?;
+    let len = outgoing.inner.len().min(path.most_inner_len) + outgoing.vxlan.len();
+    Some(Waiting {
+        index: u32::try_from(index_of(key)).ok()?,
+        len: u32::try_from(len).ok()?,
+        flow_tag: outgoing.flow_tag,
+    })
+}
+
+fn place(index: u32) -> usize {
+    usize::try_from(index).unwrap_or(usize::MAX)
 }
 
 fn low_half(number: usize) -> u64 {

@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 pub(super) struct Warnings {
     untold: Vec<String>,
     sources: Vec<IpAddr>,
+    options: Vec<String>,
     port_told: bool,
 }
 
@@ -30,6 +31,23 @@ impl Warnings {
                 "UDP source port {port} cannot be used ({error}): flows that belong to it leave \
                  from any free port"
             ));
+        }
+    }
+
+    /// The kernel cuts no messages on the way to a target.
+    pub(super) fn cannot_segment(&mut self, destination: SocketAddr, error: &io::Error) {
+        self.untold.push(format!(
+            "copies to {destination} leave one by one: the kernel cuts no longer messages there \
+             ({error})"
+        ));
+    }
+
+    /// An option of the sending sockets is refused.
+    pub(super) fn refused_option(&mut self, option: &str, error: &io::Error) {
+        let said = format!("{option} is refused for the sending sockets: {error}");
+        if !self.options.contains(&said) {
+            self.options.push(said.clone());
+            self.untold.push(said);
         }
     }
 

@@ -1,0 +1,125 @@
+//! What gives way: rate limits of sessions and targets, as token buckets.
+
+use super::outbox::Outgoing;
+use crate::model::Rate;
+
+/// How far a burst may run ahead of its rate: what a bucket holds, in time.
+const DEPTH_NS: u64 = 10_000_000;
+
+/// Ethernet, IP, UDP and VXLAN header of a copy, over IPv4 and over IPv6.
+const OUTER_LEN: [usize; 2] = [50, 70];
+
+/// A token bucket, kept as the time at which it will be full again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Bucket {
+    rate: Rate,
+    full_ns: u64,
+}
+
+/// The buckets, by index of the session and of the target in the mirror table.
+#[derive(Debug, Default)]
+pub(super) struct Limits {
+    sessions: Vec<Option<Bucket>>,
+    targets: Vec<Option<Bucket>>,
+}
+
+impl Limits {
+    /// Whether a copy may leave now; if so it is paid for.
+    #[inline]
+    pub(super) fn admit(&mut self, outgoing: &Outgoing<'_>, now_ns: u64) -> bool {
+        outgoing.limits == [None, None] || self.weigh(outgoing, now_ns)
+    }
+
+    #[cold]
+    fn weigh(&mut self, outgoing: &Outgoing<'_>, now_ns: u64) -> bool {
+        let [v4, v6] = OUTER_LEN;
+        let outer_len = if outgoing.way.destination.is_ipv4() { v4 } else { v6 };
+        let bits = u64::try_from((outer_len + outgoing.inner.len()) * 8).unwrap_or(u64::MAX);
+        let [of_session, of_target] = outgoing.limits;
+        let session = bucket(&mut self.sessions, outgoing.session, of_session);
+        let target = bucket(&mut self.targets, outgoing.way.target, of_target);
+        let mut both = [session, target];
+        let admitted = both.iter().flatten().all(|bucket| bucket.has_room(now_ns));
+        if admitted {
+            both.iter_mut().flatten().for_each(|bucket| bucket.pay(bits, now_ns));
+        }
+        admitted
+    }
+}
+
+impl Bucket {
+    const fn has_room(&self, now_ns: u64) -> bool {
+        self.full_ns <= now_ns.saturating_add(DEPTH_NS)
+    }
+
+    fn pay(&mut self, bits: u64, now_ns: u64) {
+        let cost_ns = self.rate.duration_ns(1, bits);
+        self.full_ns = self.full_ns.max(now_ns).saturating_add(cost_ns);
+    }
+}
+
+/// The bucket at `index`; a new one where the rate is not what it was.
+fn bucket(
+    buckets: &mut Vec<Option<Bucket>>,
+    index: u32,
+    rate: Option<Rate>,
+) -> Option<&mut Bucket> {
+    let rate = rate?;
+    let index = usize::try_from(index).ok()?;
+    if buckets.len() <= index {
+        buckets.resize(index.checked_add(1)?, None);
+    }
+    let place = buckets.get_mut(index)?;
+    if place.is_none_or(|bucket| bucket.rate != rate) {
+        *place = Some(Bucket { rate, full_ns: 0 });
+    }
+    place.as_mut()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::udp::outbox::Way;
+
+    fn copy(limits: [Option<Rate>; 2]) -> Outgoing<'static> {
+        let destination = "192.0.2.1:4789".parse().unwrap();
+        Outgoing {
+            way: Way { target: 2, destination, source: "192.0.2.2".parse().unwrap() },
+            session: 1,
+            flow_hash: 0,
+            flow_tag: 0,
+            limits,
+            vxlan: [0; 8],
+            inner: (&[0; 75][..]).into(),
+        }
+    }
+
+    #[test]
+    fn no_more_leaves_than_the_rate_and_the_depth_of_the_bucket() {
+        for (limits, a_second) in [
+            ([Some("1000pps"), None], 1_000),
+            ([None, Some("1Mbps")], 1_000),
+            ([Some("1000pps"), Some("500kbps")], 500),
+            ([None, None], 100_000),
+        ] {
+            let copy = copy(limits.map(|limit| limit.map(|text| text.parse().unwrap())));
+            let mut admitted = 0;
+            let mut buckets = Limits::default();
+            // A copy each ten microseconds, for one second.
+            for now in 0..100_000 {
+                admitted += u64::from(buckets.admit(&copy, 7_000_000_000 + now * 10_000));
+            }
+            let most = a_second + a_second / 100 + 1;
+            assert!((a_second..=most).contains(&admitted), "{limits:?}: {admitted}");
+        }
+    }
+
+    #[test]
+    fn a_rate_below_one_lets_the_first_through() {
+        let copy = copy([Some("0.5pps".parse().unwrap()), None]);
+        let mut limits = Limits::default();
+        assert!(limits.admit(&copy, 1));
+        assert!(!limits.admit(&copy, 1_900_000_000));
+        assert!(limits.admit(&copy, 1_999_999_999));
+    }
+}

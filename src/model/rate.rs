@@ -1,0 +1,146 @@
+//! Rates: so many packets or bits a second.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::Invalid;
+
+/// A positive number, exact: a numerator over a power of ten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ratio {
+    numerator: u128,
+    denominator: u64,
+}
+
+/// Digits before and behind the point: what keeps all arithmetic of due times within 128 bits.
+const MAX_DIGITS: usize = 18;
+const MAX_FRACTION_DIGITS: usize = 9;
+
+impl Ratio {
+    /// One.
+    pub const ONE: Self = Self { numerator: 1, denominator: 1 };
+
+    /// `numerator / denominator`; nothing where one of them is zero.
+    #[must_use]
+    pub fn new(numerator: u64, denominator: u64) -> Option<Self> {
+        let sound = numerator > 0 && denominator > 0;
+        sound.then(|| Self { numerator: numerator.into(), denominator })
+    }
+
+    /// `count / self`, rounded down: how many units of time `count` things take.
+    #[must_use]
+    pub fn divide(self, count: u128) -> u64 {
+        let product = count.saturating_mul(u128::from(self.denominator));
+        u64::try_from(product / self.numerator.max(1)).unwrap_or(u64::MAX)
+    }
+
+    /// Reads a decimal number such as `50` or `0.5`, times ten to the power of `exponent`.
+    pub(crate) fn parse(digits: &str, exponent: u32) -> Option<Self> {
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+        let plain = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        let fits = whole.len() + fraction.len() <= MAX_DIGITS;
+        if !(plain(whole) && plain(fraction) && fits && fraction.len() <= MAX_FRACTION_DIGITS) {
+            return None;
+        }
+        let power = u32::try_from(fraction.len()).ok()?;
+        let denominator = 10_u64.checked_pow(power)?;
+        let whole: u64 = whole.parse().ok()?;
+        let fraction: u64 = fraction.parse().ok()?;
+        let mantissa = u128::from(whole) * u128::from(denominator) + u128::from(fraction);
+        let numerator = mantissa.checked_mul(10_u128.checked_pow(exponent)?)?;
+        (numerator > 0).then_some(Self { numerator, denominator })
+    }
+}
+
+impl fmt::Display for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let denominator = u128::from(self.denominator.max(1));
+        let (whole, rest) = (self.numerator / denominator, self.numerator % denominator);
+        if rest == 0 {
+            return whole.fmt(f);
+        }
+        let digits = format!("{:09}", rest.saturating_mul(1_000_000_000) / denominator);
+        write!(f, "{whole}.{}", digits.trim_end_matches('0'))
+    }
+}
+
+/// So much a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rate {
+    /// So many copies a second.
+    Packets(Ratio),
+    /// So many bits a second, counted over the copies as Ethernet frames, without preamble and
+    /// frame check sequence.
+    Bits(Ratio),
+}
+
+impl Rate {
+    /// Reads `50kpps` or `1.5Gbps`.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        if let Some(amount) = text.strip_suffix("pps") {
+            return with_prefix(amount).map(Self::Packets);
+        }
+        with_prefix(text.strip_suffix("bps")?).map(Self::Bits)
+    }
+
+    /// How many nanoseconds `packets` of `bits` in all take at this rate.
+    #[must_use]
+    pub fn duration_ns(self, packets: u64, bits: u64) -> u64 {
+        let (ratio, units) = match self {
+            Self::Packets(ratio) => (ratio, packets),
+            Self::Bits(ratio) => (ratio, bits),
+        };
+        ratio.divide(u128::from(units) * 1_000_000_000)
+    }
+}
+
+impl FromStr for Rate {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Self::read(text.trim()).ok_or_else(|| {
+            let expected = "packets a second such as 1000pps or 50kpps, or bits a second such as \
+                            500kbps, 100Mbps or 1Gbps; more than zero, at most 9 decimals";
+            Invalid::new("rate_limit", text, expected)
+        })
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Packets(ratio) => write!(f, "{ratio}pps"),
+            Self::Bits(ratio) => write!(f, "{ratio}bps"),
+        }
+    }
+}
+
+/// `50k`, `1.5M`, `1G`, in either case, with or without a space before the letter.
+fn with_prefix(amount: &str) -> Option<Ratio> {
+    let (digits, exponent) = match amount.chars().next_back()? {
+        'k' | 'K' => (amount.strip_suffix(['k', 'K'])?, 3),
+        'm' | 'M' => (amount.strip_suffix(['m', 'M'])?, 6),
+        'g' | 'G' => (amount.strip_suffix(['g', 'G'])?, 9),
+        _ => (amount, 0),
+    };
+    Ratio::parse(digits.trim_end(), exponent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_exact() {
+        let rate: Rate = "1.5Mbps".parse().unwrap();
+        assert_eq!(
+            (rate.duration_ns(9, 1_500_000), rate.to_string()),
+            (1_000_000_000, "1500000bps".into())
+        );
+        let rate: Rate = "0.5pps".parse().unwrap();
+        assert_eq!(rate.duration_ns(1, 9), 2_000_000_000);
+        for wrong in ["", "5", "2x", "max", "0pps", "1GB"] {
+            assert_eq!(wrong.parse::<Rate>().unwrap_err().field, "rate_limit");
+        }
+    }
+}
