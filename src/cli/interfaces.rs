@@ -1,6 +1,6 @@
 //! `interfaces`: the network interfaces of this host, and which of them can be mirrored.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::net::IpAddr;
 
 use clap::{Args, ValueEnum};
@@ -41,7 +41,10 @@ enum Format {
 
 pub(super) fn run(flags: &InterfacesFlags) -> Result<Exit, Failure> {
     if let Some(name) = &flags.netns {
-        links::enter_network_namespace(name).map_err(Failure::failed)?;
+        links::enter_network_namespace(name).map_err(|error| match error.kind() {
+            ErrorKind::InvalidInput => Failure::usage(error),
+            _ => Failure::failed(error),
+        })?;
     }
     let may_capture = capability::has_net_raw();
     if !may_capture {
@@ -58,7 +61,13 @@ pub(super) fn run(flags: &InterfacesFlags) -> Result<Exit, Failure> {
 }
 
 fn needs_capability(effective: &[String]) -> String {
-    let has = if effective.is_empty() { "none".to_owned() } else { effective.join(", ") };
+    let has = if effective.iter().any(|name| name == "CAP_NET_RAW") {
+        "it in another user namespace than that of the network".to_owned()
+    } else if effective.is_empty() {
+        "none".to_owned()
+    } else {
+        effective.join(", ")
+    };
     format!("mirroring needs the capability CAP_NET_RAW, as root has it; this process has {has}")
 }
 
@@ -192,6 +201,17 @@ mod tests {
         assert_eq!(mirror(&tunnel, false), "no: not Ethernet (link/ipip)");
         assert_eq!(mirror(&down, true), "no: down (mirrored once up)");
         assert_eq!((state(&unplugged), mirror(&unplugged, true)), ("no carrier", "yes".to_owned()));
+    }
+
+    #[test]
+    fn says_which_capabilities_there_are() {
+        let end = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+            needs_capability(&names).rsplit_once("has ").unwrap().1.to_owned()
+        };
+        assert_eq!(end(&[]), "none");
+        assert_eq!(end(&["CAP_KILL", "CAP_NET_ADMIN"]), "CAP_KILL, CAP_NET_ADMIN");
+        assert!(end(&["CAP_KILL", "CAP_NET_RAW"]).starts_with("it in another user namespace"));
     }
 
     #[test]

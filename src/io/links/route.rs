@@ -31,8 +31,10 @@ pub struct Route {
 /// source address. Of several next hops it names the one it would take.
 ///
 /// # Errors
-/// There is no such route (`NetworkUnreachable`, `HostUnreachable` or `PermissionDenied`, as the
-/// routing table has it), or the source is no address of the host (`InvalidInput`).
+/// There is no such route (`NetworkUnreachable`, `HostUnreachable`, `PermissionDenied`, or
+/// `InvalidInput` for a black hole, as the routing table has it), or source and target are of two
+/// IP versions (`InvalidInput`). From an IPv4 source that is no address of the host the kernel
+/// knows no route either (`NetworkUnreachable`).
 pub fn route_to(target: IpAddr, mark: Option<u32>, source: Option<IpAddr>) -> io::Result<Route> {
     let ask = || {
         let request = request(target.to_canonical(), mark, source.map(|one| one.to_canonical()))?;
