@@ -2,7 +2,7 @@
 //! order, routes, offloads, and the list that the command prints.
 //!
 //! Needs root and `ip`; says aloud when it cannot run.
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::io::{ErrorKind, Write};
 use std::net::IpAddr;
