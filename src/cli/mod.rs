@@ -10,6 +10,7 @@ mod exit;
 mod explain;
 mod flow;
 mod inputs;
+mod interfaces;
 mod manual;
 mod outputs;
 mod progress;
@@ -41,6 +42,7 @@ use exit::Exit;
   traffic-mirror explain in.pcap --config mirror.toml
   traffic-mirror check --config mirror.toml
   traffic-mirror receive --count 1000 --write frames.pcap
+  traffic-mirror interfaces
 
 Exit codes: 0 done, 1 the run failed, 2 bad usage or configuration.")]
 struct Cli {
@@ -54,6 +56,7 @@ enum Command {
     Explain(explain::ExplainFlags),
     Check(check::CheckFlags),
     Receive(receive::ReceiveFlags),
+    Interfaces(interfaces::InterfacesFlags),
     Completions(manual::CompletionsFlags),
     Man(manual::ManFlags),
 }
@@ -74,6 +77,7 @@ pub fn main() -> ExitCode {
         Command::Explain(flags) => explain::run(&flags),
         Command::Check(flags) => check::run(&flags),
         Command::Receive(flags) => receive::run(&flags),
+        Command::Interfaces(flags) => interfaces::run(&flags),
         Command::Completions(flags) => manual::completions(&flags),
         Command::Man(flags) => manual::man(&flags),
     };

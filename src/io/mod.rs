@@ -1,10 +1,11 @@
-//! Doors: capture files, memory, queues, UDP sockets, pace.
+//! Doors: capture files, memory, queues, UDP sockets, pace, interfaces.
 //!
 //! What belongs here: everything that touches the world for the data plane, each door a `Source`
 //! or a `Sink`, and in `sys` the only `unsafe` of the crate. What does not: decisions about
 //! packets (`dataplane`), configuration (`control`), words for the user (`cli`).
 
 pub mod capture;
+pub mod links;
 pub mod memory;
 pub mod pace;
 pub mod queue;

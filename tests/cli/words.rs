@@ -5,7 +5,7 @@ use crate::run::Scratch;
 #[test]
 fn help_teaches_by_example() {
     let scratch = Scratch::new();
-    for command in ["", "replay", "explain", "check", "completions", "man"] {
+    for command in ["", "replay", "explain", "check", "interfaces", "completions", "man"] {
         let ran = scratch.run(&format!("{command} --help"));
         assert_eq!((ran.code, &*ran.stderr), (0, ""));
         assert!(ran.text().contains("Example"), "{command}: {}", ran.text());
@@ -22,7 +22,7 @@ fn completions_know_the_commands() {
     for shell in ["bash", "zsh", "fish"] {
         let ran = scratch.run(&format!("completions {shell}"));
         assert_eq!((ran.code, &*ran.stderr), (0, ""));
-        for word in ["replay", "explain", "check", "packet-length"] {
+        for word in ["replay", "explain", "check", "interfaces", "packet-length"] {
             assert!(ran.text().contains(word), "{shell}: {word}");
         }
     }
@@ -34,7 +34,7 @@ fn the_manual_page_has_every_command() {
     let ran = Scratch::new().run("man");
     assert_eq!((ran.code, &*ran.stderr), (0, ""));
     assert!(ran.text().contains(".TH"), "{}", ran.text());
-    for word in ["replay", "explain", "check", "packet\\-length", ".SH EXAMPLES"] {
+    for word in ["replay", "explain", "check", "interfaces", "packet\\-length", ".SH EXAMPLES"] {
         assert!(ran.text().contains(word), "{word}");
     }
 }

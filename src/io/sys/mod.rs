@@ -6,8 +6,11 @@
 //! that come back mean.
 #![expect(unsafe_code, reason = "the one place for it")]
 
+pub(crate) mod capability;
 pub(crate) mod error_queue;
+pub(crate) mod ethtool;
 mod map;
+pub(crate) mod namespace;
 pub(crate) mod option;
 pub(crate) mod recvmmsg;
 pub(crate) mod resource;

@@ -1,0 +1,50 @@
+//! An IP address of an interface, read from an `RTM_NEWADDR` or `RTM_DELADDR` message.
+
+use std::net::IpAddr;
+
+use netlink_packet_core::{NlasIterator, parse_ip};
+
+/// The index of the interface, and what stands behind the fixed part.
+///
+/// ```text
+/// | family, 1 | prefix, 1 | flags, 1 | scope, 1 | index, 4 | attributes ...
+/// ```
+pub(super) fn split(payload: &[u8]) -> Option<(u32, &[u8])> {
+    let (&[_, _, _, _, i0, i1, i2, i3], attributes) = payload.split_first_chunk::<8>()?;
+    Some((u32::from_ne_bytes([i0, i1, i2, i3]), attributes))
+}
+
+/// The index of the interface, and its address. Where the link has but two ends, `IFA_ADDRESS` is
+/// that of the other, and `IFA_LOCAL` is ours (linux/if_addr.h).
+pub(super) fn read(payload: &[u8]) -> Option<(u32, IpAddr)> {
+    let (index, attributes) = split(payload)?;
+    let (mut local, mut address) = (None, None);
+    for attribute in NlasIterator::new(attributes).map_while(Result::ok) {
+        match attribute.kind() {
+            libc::IFA_LOCAL => local = parse_ip(attribute.value()).ok(),
+            libc::IFA_ADDRESS => address = parse_ip(attribute.value()).ok(),
+            _ => {}
+        }
+    }
+    local.or(address).map(|address| (index, address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::netlink::{Request, messages};
+    use super::*;
+
+    #[test]
+    fn the_local_end_of_a_link_of_two_ends_wins() {
+        let bytes = Request::new(libc::RTM_NEWADDR, 0, &[2, 32, 0, 0, 5, 0, 0, 0])
+            .with(libc::IFA_ADDRESS, &[10, 0, 0, 2])
+            .with(libc::IFA_LOCAL, &[10, 0, 0, 1])
+            .bytes(1);
+        let payload = messages(&bytes).next().unwrap().payload;
+        let index = u32::from_ne_bytes([5, 0, 0, 0]);
+        assert_eq!(read(payload), Some((index, IpAddr::from([10, 0, 0, 1]))));
+        for len in 0..payload.len() {
+            let _ = read(&payload[..len]);
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! One network interface of the kernel, read from an `RTM_NEWLINK` message.
+
+use std::net::IpAddr;
+
+use netlink_packet_core::{NlasIterator, parse_mac, parse_u32};
+
+use super::layer;
+use crate::model::MacAddress;
+
+/// `IFF_UP`, `IFF_LOOPBACK` and `IFF_RUNNING` of linux/if.h.
+const UP: u32 = 1;
+const LOOPBACK: u32 = 1 << 3;
+const RUNNING: u32 = 1 << 6;
+
+/// A network interface, as `ip link` has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// The number that stays the same through renames.
+    pub index: u32,
+    /// Its name; bytes that are no UTF-8 are replaced.
+    pub name: String,
+    /// Its Ethernet address; none where it is all zeros, as that of loopback.
+    pub mac: Option<MacAddress>,
+    /// The longest packet behind the Ethernet header.
+    pub mtu: u32,
+    /// Somebody has set it up (`IFF_UP`).
+    pub is_up: bool,
+    /// It is up and has a carrier (`IFF_RUNNING`): frames can come and go.
+    pub is_running: bool,
+    /// It leads back to the host itself.
+    pub is_loopback: bool,
+    /// Its frames begin with an Ethernet header; those of loopback do too.
+    pub is_ethernet: bool,
+    /// What its frames are, in the words of `ip link`: `ether`, `ipip`, `none`.
+    pub link_layer: String,
+    /// What kind of virtual device it is: `veth`, `vxlan`; none where it stands for hardware.
+    pub kind: Option<String>,
+    /// Its IP addresses, in the kernel's order.
+    pub addresses: Vec<IpAddr>,
+}
+
+impl Link {
+    /// Reads what stands behind the netlink header of an `RTM_NEWLINK` or `RTM_DELLINK`: nothing
+    /// where the message is of a bridge about its port, or describes no interface in full, as
+    /// those about wireless events.
+    ///
+    /// ```text
+    /// | family, 1 | padding, 1 | type, 2 | index, 4 | flags, 4 | change, 4 | attributes ...
+    /// ```
+    pub(super) fn read(payload: &[u8]) -> Option<Self> {
+        let (&[family, _, l0, l1, i0, i1, i2, i3, f0, f1, f2, f3, ..], attributes) =
+            payload.split_first_chunk::<16>()?;
+        if i32::from(family) != libc::AF_UNSPEC {
+            return None;
+        }
+        let layer = u16::from_ne_bytes([l0, l1]);
+        let flags = u32::from_ne_bytes([f0, f1, f2, f3]);
+        let mut link = Self {
+            index: u32::from_ne_bytes([i0, i1, i2, i3]),
+            name: String::new(),
+            mac: None,
+            mtu: 0,
+            is_up: flags & UP != 0,
+            is_running: flags & UP != 0 && flags & RUNNING != 0,
+            is_loopback: flags & LOOPBACK != 0,
+            is_ethernet: layer::is_ethernet(layer),
+            link_layer: layer::name(layer),
+            kind: None,
+            addresses: Vec::new(),
+        };
+        let has_mtu = link.read_attributes(attributes);
+        (has_mtu && !link.name.is_empty()).then_some(link)
+    }
+
+    /// Whether the MTU, which every full description has, was among them.
+    fn read_attributes(&mut self, attributes: &[u8]) -> bool {
+        let mut has_mtu = false;
+        for attribute in NlasIterator::new(attributes).map_while(Result::ok) {
+            let value = attribute.value();
+            match attribute.kind() {
+                libc::IFLA_IFNAME => self.name = text(value),
+                libc::IFLA_ADDRESS => self.mac = mac(value),
+                libc::IFLA_LINKINFO => self.kind = kind(value),
+                libc::IFLA_MTU => {
+                    self.mtu = parse_u32(value).unwrap_or_default();
+                    has_mtu = true;
+                }
+                _ => {}
+            }
+        }
+        has_mtu
+    }
+}
+
+fn mac(value: &[u8]) -> Option<MacAddress> {
+    parse_mac(value).ok().filter(|octets| *octets != [0; 6]).map(MacAddress::new)
+}
+
+fn kind(nested: &[u8]) -> Option<String> {
+    let mut attributes = NlasIterator::new(nested).map_while(Result::ok);
+    attributes.find(|one| one.kind() == libc::IFLA_INFO_KIND).map(|one| text(one.value()))
+}
+
+/// Text up to the first zero byte.
+fn text(value: &[u8]) -> String {
+    let bytes = value.split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::netlink::{Request, messages};
+    use super::*;
+
+    fn fixed(family: u8, layer: u16, flags: u32) -> Vec<u8> {
+        let mut fixed = vec![family, 0];
+        fixed.extend(layer.to_ne_bytes());
+        fixed.extend(7_u32.to_ne_bytes());
+        fixed.extend(flags.to_ne_bytes());
+        fixed.extend([0; 4]);
+        fixed
+    }
+
+    fn read(request: &Request) -> Option<Link> {
+        let bytes = request.bytes(1);
+        let message = messages(&bytes).next().unwrap();
+        Link::read(message.payload)
+    }
+
+    fn veth() -> Request {
+        Request::new(libc::RTM_NEWLINK, 0, &fixed(0, libc::ARPHRD_ETHER, UP | RUNNING))
+            .with(libc::IFLA_IFNAME, b"va\0")
+            .with(libc::IFLA_MTU, &1_400_u32.to_ne_bytes())
+            .with(libc::IFLA_ADDRESS, &[2, 0, 0, 0, 0, 1])
+            .with(libc::IFLA_LINKINFO, &[9, 0, 1, 0, b'v', b'e', b't', b'h', 0])
+    }
+
+    #[test]
+    fn reads_what_the_kernel_says_of_a_veth() {
+        let link = read(&veth()).unwrap();
+        assert_eq!((link.index, &*link.name, link.mtu), (7, "va", 1_400));
+        assert_eq!(link.mac, Some(MacAddress::new([2, 0, 0, 0, 0, 1])));
+        assert_eq!(link.kind.as_deref(), Some("veth"));
+        assert!(link.is_up && link.is_running && link.is_ethernet && !link.is_loopback);
+    }
+
+    #[test]
+    fn passes_over_attributes_that_are_odd() {
+        let odd = veth().with(libc::IFLA_ADDRESS, &[2; 20]).with(libc::IFLA_IFNAME, b"v\xff");
+        let link = read(&odd).unwrap();
+        assert_eq!((link.mac, &*link.name), (None, "v\u{fffd}"));
+    }
+
+    #[test]
+    fn a_bridge_that_speaks_of_its_port_is_not_the_port() {
+        let family = u8::try_from(libc::AF_BRIDGE).unwrap();
+        let of_bridge = Request::new(libc::RTM_DELLINK, 0, &fixed(family, 1, UP))
+            .with(libc::IFLA_IFNAME, b"va\0")
+            .with(libc::IFLA_MTU, &1_400_u32.to_ne_bytes());
+        assert_eq!(read(&of_bridge), None);
+    }
+
+    #[test]
+    fn a_wireless_event_is_no_description() {
+        let event = Request::new(libc::RTM_NEWLINK, 0, &fixed(0, 1, UP))
+            .with(libc::IFLA_IFNAME, b"wlan0\0")
+            .with(libc::IFLA_WIRELESS, &[0; 16]);
+        assert_eq!(read(&event), None);
+    }
+
+    #[test]
+    fn no_cut_of_a_message_panics() {
+        let bytes = veth().bytes(1);
+        for len in 0..bytes.len() - 16 {
+            let _ = Link::read(&bytes[16..16 + len]);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The list of network interfaces with their addresses, and one of them by its name.
+
+use std::io;
+
+use netlink_packet_core::NLM_F_DUMP;
+
+use super::address;
+use super::link::Link;
+use super::netlink::{Netlink, Request};
+
+/// So often a list is asked for anew that changed while it was made; then it is taken as it is.
+const TRIES: usize = 10;
+
+/// Room for a name and the zero behind it (`IFNAMSIZ`).
+const NAME_ROOM: usize = 16;
+
+/// All network interfaces, by index.
+///
+/// # Errors
+/// The kernel does not answer.
+pub fn links() -> io::Result<Vec<Link>> {
+    let list = || {
+        let mut netlink = Netlink::open()?;
+        let mut links = dump(&mut netlink, &link_request(NLM_F_DUMP), Link::read)?;
+        add_addresses(&mut netlink, &mut links)?;
+        links.sort_by_key(|link| link.index);
+        Ok(links)
+    };
+    list().map_err(|error: io::Error| context("cannot list the network interfaces", &error))
+}
+
+/// The network interface of a name, or of another name that somebody gave it; none where there is
+/// no such.
+///
+/// # Errors
+/// The kernel does not answer.
+pub fn link_by_name(name: &str) -> io::Result<Option<Link>> {
+    if name.is_empty() || name.len() >= NAME_ROOM || name.contains('\0') {
+        return Ok(None);
+    }
+    let find = || {
+        let mut netlink = Netlink::open()?;
+        let request = link_request(0).with(libc::IFLA_IFNAME, format!("{name}\0").as_bytes());
+        let mut found = Vec::new();
+        netlink.ask(&request, |message| found.extend(Link::read(message.payload)))?;
+        add_addresses(&mut netlink, &mut found)?;
+        Ok(found.pop())
+    };
+    find().or_else(|error: io::Error| match error.raw_os_error() {
+        Some(libc::ENODEV) => Ok(None),
+        _ => Err(context(&format!("cannot ask for the network interface `{name}`"), &error)),
+    })
+}
+
+/// Says what could not be done; the kind of the error stays.
+pub(super) fn context(what: &str, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{what}: {error}"))
+}
+
+/// Counters are the greater part of an answer, and nobody here reads them.
+fn link_request(flags: u16) -> Request {
+    let skip_counters = libc::RTEXT_FILTER_SKIP_STATS.to_ne_bytes();
+    Request::new(libc::RTM_GETLINK, flags, &[0; 16]).with(libc::IFLA_EXT_MASK, &skip_counters)
+}
+
+fn add_addresses(netlink: &mut Netlink, links: &mut [Link]) -> io::Result<()> {
+    let request = Request::new(libc::RTM_GETADDR, NLM_F_DUMP, &[0; 8]);
+    for (index, address) in dump(netlink, &request, address::read)? {
+        if let Some(link) = links.iter_mut().find(|link| link.index == index) {
+            link.addresses.push(address);
+        }
+    }
+    Ok(())
+}
+
+fn dump<T>(
+    netlink: &mut Netlink,
+    request: &Request,
+    read: impl Fn(&[u8]) -> Option<T>,
+) -> io::Result<Vec<T>> {
+    let mut found = Vec::new();
+    for _ in 0..TRIES {
+        found.clear();
+        if !netlink.ask(request, |message| found.extend(read(message.payload)))? {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_host_has_a_loopback() {
+        let links = links().unwrap();
+        let loopback = links.iter().find(|link| link.is_loopback).unwrap();
+        assert!(loopback.is_ethernet && loopback.mac.is_none() && loopback.mtu > 0);
+        let by_name = link_by_name(&loopback.name).unwrap().unwrap();
+        assert_eq!(by_name.index, loopback.index);
+    }
+
+    #[test]
+    fn a_name_that_is_none_is_no_error() {
+        for name in ["", "no-such-link", "longer-than-any-name-may-be", "a\0b", "a b/c"] {
+            assert_eq!(link_by_name(name).unwrap(), None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Requests to the kernel over rtnetlink, and the messages that come back.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use netlink_packet_core::{
+    DefaultNla, Emitable, NLM_F_DUMP_INTR, NLM_F_MULTIPART, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR,
+    NetlinkBuffer, NetlinkHeader, parse_i32,
+};
+use rustix::io::Errno;
+use rustix::net::netlink::SocketAddrNetlink;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recvfrom, sendto,
+    socket_with,
+};
+
+/// The kernel puts no more than 32 KiB into a datagram of a dump (`netlink_dump`).
+const BUFFER_LEN: usize = 65_536;
+
+/// The kernel answers at once, but for a lock that somebody may hold.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A netlink header takes so many bytes, and messages begin at multiples of four.
+const HEADER_LEN: usize = 16;
+
+/// One message of a datagram.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Message<'a> {
+    /// What it is, one of `RTM_*` or `NLMSG_*`.
+    pub(super) kind: u16,
+    flags: u16,
+    sequence: u32,
+    /// What stands behind its netlink header.
+    pub(super) payload: &'a [u8],
+}
+
+/// The messages of a datagram, as far as they are whole.
+pub(super) fn messages(datagram: &[u8]) -> impl Iterator<Item = Message<'_>> {
+    let mut rest = datagram;
+    std::iter::from_fn(move || {
+        let buffer = NetlinkBuffer::new_checked(rest).ok()?;
+        let len = usize::try_from(buffer.length()).ok()?.next_multiple_of(4);
+        rest = rest.get(len..).unwrap_or_default();
+        Some(Message {
+            kind: buffer.message_type(),
+            flags: buffer.flags(),
+            sequence: buffer.sequence_number(),
+            payload: buffer.payload(),
+        })
+    })
+}
+
+/// A question: the fixed part that its kind has, and attributes.
+#[derive(Debug, Clone)]
+pub(super) struct Request {
+    kind: u16,
+    flags: u16,
+    body: Vec<u8>,
+}
+
+impl Request {
+    /// A question of a kind, one of `RTM_GET*`.
+    pub(super) fn new(kind: u16, flags: u16, fixed: &[u8]) -> Self {
+        Self { kind, flags: flags | NLM_F_REQUEST, body: fixed.to_vec() }
+    }
+
+    /// The same with an attribute more.
+    pub(super) fn with(mut self, attribute: u16, value: &[u8]) -> Self {
+        let attribute = DefaultNla::new(attribute, value.to_vec());
+        let mut bytes = vec![0; attribute.buffer_len()];
+        attribute.emit(&mut bytes);
+        self.body.extend(bytes);
+        self
+    }
+
+    /// The message, its number in the header.
+    pub(super) fn bytes(&self, sequence_number: u32) -> Vec<u8> {
+        let mut bytes = vec![0; HEADER_LEN];
+        let mut header = NetlinkHeader::default();
+        header.length = u32::try_from(HEADER_LEN + self.body.len()).unwrap_or(u32::MAX);
+        header.message_type = self.kind;
+        header.flags = self.flags;
+        header.sequence_number = sequence_number;
+        header.emit(&mut bytes);
+        bytes.extend(&self.body);
+        bytes
+    }
+}
+
+/// A socket that questions go out by.
+#[derive(Debug)]
+pub(super) struct Netlink {
+    inbox: Inbox,
+    sequence: u32,
+}
+
+impl Netlink {
+    pub(super) fn open() -> io::Result<Self> {
+        let inbox = Inbox::open(SocketFlags::empty(), 0)?;
+        set_socket_timeout(&inbox.socket, Timeout::Recv, Some(ANSWER_TIMEOUT))?;
+        Ok(Self { inbox, sequence: 0 })
+    }
+
+    /// Asks, and hands over each message of the answer: whether things changed meanwhile, so that
+    /// the answer may lack something.
+    pub(super) fn ask(
+        &mut self,
+        request: &Request,
+        mut take: impl FnMut(Message<'_>),
+    ) -> io::Result<bool> {
+        self.sequence += 1;
+        let kernel = SocketAddrNetlink::new(0, 0);
+        let bytes = request.bytes(self.sequence);
+        sendto(&self.inbox.socket, &bytes, SendFlags::empty(), &kernel)?;
+        let mut changed = false;
+        loop {
+            let datagram = self.inbox.receive()?;
+            for message in messages(datagram).filter(|one| one.sequence == self.sequence) {
+                changed |= message.flags & NLM_F_DUMP_INTR != 0;
+                if matches!(message.kind, NLMSG_ERROR | NLMSG_DONE) {
+                    return ended(message).map(|()| changed);
+                }
+                take(message);
+                if message.flags & NLM_F_MULTIPART == 0 {
+                    return Ok(changed);
+                }
+            }
+        }
+    }
+}
+
+/// The end of an answer holds zero or the negative of an errno.
+fn ended(message: Message<'_>) -> io::Result<()> {
+    match message.payload.get(..4).and_then(|code| parse_i32(code).ok()) {
+        None | Some(0) => Ok(()),
+        Some(code) => Err(io::Error::from_raw_os_error(code.saturating_neg())),
+    }
+}
+
+/// A netlink socket, and room for one datagram.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    socket: OwnedFd,
+    buffer: Box<[u8]>,
+}
+
+impl Inbox {
+    /// A socket of rtnetlink that hears these multicast groups, one bit each.
+    pub(super) fn open(flags: SocketFlags, groups: u32) -> io::Result<Self> {
+        let flags = flags | SocketFlags::CLOEXEC;
+        // No protocol is NETLINK_ROUTE.
+        let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
+        bind(&socket, &SocketAddrNetlink::new(0, groups))?;
+        Ok(Self { socket, buffer: vec![0; BUFFER_LEN].into_boxed_slice() })
+    }
+
+    /// The next datagram of the kernel's; what other processes send is passed over.
+    pub(super) fn receive(&mut self) -> io::Result<&[u8]> {
+        let len = loop {
+            match recvfrom(&self.socket, &mut *self.buffer, RecvFlags::TRUNC) {
+                Ok((_, len, sender)) => {
+                    let sender = sender.and_then(|one| SocketAddrNetlink::try_from(one).ok());
+                    if sender.is_some_and(|sender| sender.pid() == 0) {
+                        break len;
+                    }
+                }
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        };
+        let too_long = || io::Error::new(io::ErrorKind::InvalidData, "a message of too many bytes");
+        self.buffer.get(..len).ok_or_else(too_long)
+    }
+}
+
+impl AsFd for Inbox {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_reads_back() {
+        let request = Request::new(18, NLM_F_MULTIPART, &[7; 16]).with(3, b"eth0\0").with(29, &[8]);
+        let bytes = request.bytes(9);
+        assert_eq!(bytes.len(), 16 + 16 + 12 + 8);
+        let read: Vec<Message<'_>> = messages(&bytes).collect();
+        assert_eq!(read.len(), 1);
+        assert_eq!((read[0].kind, read[0].flags, read[0].sequence), (18, 3, 9));
+        assert_eq!(read[0].payload, &bytes[16..]);
+    }
+
+    #[test]
+    fn a_datagram_that_is_cut_ends_where_its_last_whole_message_does() {
+        let mut bytes = Request::new(18, 0, &[7; 16]).bytes(1);
+        bytes.extend(Request::new(19, 0, &[7; 5]).bytes(1));
+        for len in 0..=bytes.len() {
+            let whole = usize::from(len >= 32) + usize::from(len >= 53);
+            assert_eq!(messages(&bytes[..len]).count(), whole, "{len}");
+        }
+    }
+
+    #[test]
+    fn a_length_of_nothing_ends_the_reading() {
+        assert_eq!(messages(&[0; 64]).count(), 0);
+    }
+}

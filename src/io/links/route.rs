@@ -1,0 +1,117 @@
+//! By which device packets to a target leave the host (`RTM_GETROUTE`).
+
+use std::io;
+use std::net::{IpAddr, Ipv6Addr};
+
+use netlink_packet_core::{NlasIterator, parse_ip, parse_u32};
+
+use super::list::context;
+use super::netlink::{Netlink, Request};
+
+/// The attribute of `RTA_METRICS` that is an MTU (`RTAX_MTU` of linux/rtnetlink.h).
+const METRIC_MTU: u16 = 2;
+
+/// The way that the kernel has for packets to a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The interface that they leave by.
+    pub device_index: u32,
+    /// The longest packet, where the route or an earlier answer from the path says less than the
+    /// interface.
+    pub mtu: Option<u32>,
+    /// The source address that they get where the sender names none.
+    pub source: Option<IpAddr>,
+    /// The next router; none where the target is a neighbour.
+    pub gateway: Option<IpAddr>,
+    /// The target is the host itself.
+    pub is_local: bool,
+}
+
+/// Asks the kernel where it would send a packet to `target` that bears a mark (`SO_MARK`) and a
+/// source address. Of several next hops it names the one it would take.
+///
+/// # Errors
+/// There is no such route (`NetworkUnreachable`, `HostUnreachable`, `PermissionDenied`, or
+/// `InvalidInput` for a black hole, as the routing table has it), or source and target are of two
+/// IP versions (`InvalidInput`). From an IPv4 source that is no address of the host the kernel
+/// knows no route either (`NetworkUnreachable`).
+pub fn route_to(target: IpAddr, mark: Option<u32>, source: Option<IpAddr>) -> io::Result<Route> {
+    let ask = || {
+        let request = request(target.to_canonical(), mark, source.map(|one| one.to_canonical()))?;
+        let mut answer = None;
+        Netlink::open()?.ask(&request, |message| answer = Some(read(message.payload)))?;
+        answer.unwrap_or_else(|| Err(io::ErrorKind::NetworkUnreachable.into()))
+    };
+    ask().map_err(|error| context(&format!("no route to {target}"), &error))
+}
+
+/// ```text
+/// | family, 1 | length of dst, 1 | of src, 1 | tos, 1 | table, protocol, scope, type | flags, 4 |
+/// ```
+fn request(target: IpAddr, mark: Option<u32>, source: Option<IpAddr>) -> io::Result<Request> {
+    if source.is_some_and(|source| source.is_ipv4() != target.is_ipv4()) {
+        let mixed = "the source address is of the other IP version";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, mixed));
+    }
+    let (family, bits) = match target {
+        IpAddr::V4(_) => (libc::AF_INET, 32),
+        IpAddr::V6(_) => (libc::AF_INET6, 128),
+    };
+    let family = u8::try_from(family).unwrap_or_default();
+    let source_bits = if source.is_some() { bits } else { 0 };
+    let fixed = [family, bits, source_bits, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let mut request =
+        Request::new(libc::RTM_GETROUTE, 0, &fixed).with(libc::RTA_DST, &octets(target));
+    if let Some(source) = source {
+        request = request.with(libc::RTA_SRC, &octets(source));
+    }
+    if let Some(mark) = mark {
+        request = request.with(libc::RTA_MARK, &mark.to_ne_bytes());
+    }
+    Ok(request)
+}
+
+fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
+}
+
+fn read(payload: &[u8]) -> io::Result<Route> {
+    let cut = || io::Error::new(io::ErrorKind::InvalidData, "the kernel's answer is cut short");
+    let (fixed, attributes) = payload.split_first_chunk::<12>().ok_or_else(cut)?;
+    let [_, _, _, _, _, _, _, kind, ..] = *fixed;
+    match kind {
+        libc::RTN_BLACKHOLE => return Err(io::ErrorKind::InvalidInput.into()),
+        libc::RTN_UNREACHABLE => return Err(io::ErrorKind::HostUnreachable.into()),
+        libc::RTN_PROHIBIT => return Err(io::ErrorKind::PermissionDenied.into()),
+        _ => {}
+    }
+    let is_local = kind == libc::RTN_LOCAL;
+    let mut route = Route { device_index: 0, mtu: None, source: None, gateway: None, is_local };
+    for attribute in NlasIterator::new(attributes).map_while(Result::ok) {
+        let value = attribute.value();
+        match attribute.kind() {
+            libc::RTA_OIF => route.device_index = parse_u32(value).unwrap_or_default(),
+            libc::RTA_PREFSRC => route.source = parse_ip(value).ok(),
+            libc::RTA_GATEWAY => route.gateway = parse_ip(value).ok(),
+            libc::RTA_VIA => route.gateway = via(value),
+            libc::RTA_METRICS => route.mtu = mtu(value),
+            _ => {}
+        }
+    }
+    Ok(route)
+}
+
+/// A router of the other IP version: two bytes for the version, then the address.
+fn via(value: &[u8]) -> Option<IpAddr> {
+    let address = value.get(2..)?;
+    let octets: Option<[u8; 16]> = address.try_into().ok();
+    octets.map(|octets| Ipv6Addr::from(octets).into()).or_else(|| parse_ip(address).ok())
+}
+
+fn mtu(nested: &[u8]) -> Option<u32> {
+    let mut metrics = NlasIterator::new(nested).map_while(Result::ok);
+    metrics.find(|one| one.kind() == METRIC_MTU).and_then(|one| parse_u32(one.value()).ok())
+}

@@ -1,0 +1,38 @@
+//! What the process may do: capabilities (capabilities(7)).
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+use rustix::thread::{CapabilitySet, capabilities};
+
+/// Whether the calling thread may capture frames in its network namespace. The kernel itself is
+/// asked for a socket that hears nothing, since CAP_NET_RAW counts in the user namespace that
+/// owns the network namespace, which may be another than ours.
+pub(crate) fn has_net_raw() -> bool {
+    let flags = SocketFlags::CLOEXEC;
+    match socket_with(AddressFamily::PACKET, SocketType::RAW, flags, None) {
+        Ok(_) => true,
+        Err(Errno::PERM | Errno::ACCESS) => false,
+        Err(_) => effective().contains(CapabilitySet::NET_RAW),
+    }
+}
+
+/// The names of the effective capabilities of the calling thread, as `CAP_NET_RAW`.
+pub(crate) fn effective_names() -> Vec<String> {
+    effective().iter_names().map(|(name, _)| format!("CAP_{name}")).collect()
+}
+
+fn effective() -> CapabilitySet {
+    capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.effective)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_agree_with_the_set() {
+        let names = effective_names();
+        let named = names.iter().any(|name| name == "CAP_NET_RAW");
+        assert_eq!(named, effective().contains(CapabilitySet::NET_RAW));
+    }
+}

@@ -1,0 +1,115 @@
+//! Which features of a network interface are switched on (`SIOCETHTOOL`).
+
+use std::ffi::c_char;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use libc::ifreq;
+
+/// Commands of linux/ethtool.h.
+const GET_STRINGS: u32 = 0x1b;
+const GET_STRING_SET_LEN: u32 = 0x37;
+const GET_FEATURES: u32 = 0x3a;
+
+/// The set of strings that are the names of features (`ETH_SS_FEATURES`).
+const FEATURE_NAMES: u32 = 4;
+
+/// A name takes 32 bytes (`ETH_GSTRING_LEN`), that is so many words.
+const NAME_WORDS: usize = 8;
+
+/// No kernel has so many features by far.
+const MAX_FEATURES: usize = 1_024;
+
+/// The names of all features, each with whether it is active.
+pub(crate) fn features(socket: BorrowedFd<'_>, device: &str) -> io::Result<Vec<(String, bool)>> {
+    let mut request = Request { socket, device: request_of(device)? };
+    let count = request.feature_count()?;
+    let names = request.feature_names(count)?;
+    let active = request.active_words(count)?;
+    let is_on =
+        (0..count).map(|bit| active.get(bit / 32).is_some_and(|word| word >> (bit % 32) & 1 == 1));
+    Ok(names.into_iter().zip(is_on).filter(|(name, _)| !name.is_empty()).collect())
+}
+
+fn request_of(device: &str) -> io::Result<ifreq> {
+    // SAFETY: `ifreq` is numbers and a union of numbers and pointers, for which all bits zero are
+    // a value.
+    let mut request: ifreq = unsafe { std::mem::zeroed() };
+    if device.len() >= request.ifr_name.len() {
+        return Err(io::Error::from_raw_os_error(libc::ENODEV));
+    }
+    for (place, byte) in request.ifr_name.iter_mut().zip(device.bytes()) {
+        *place = c_char::from_ne_bytes([byte]);
+    }
+    Ok(request)
+}
+
+struct Request<'a> {
+    socket: BorrowedFd<'a>,
+    device: ifreq,
+}
+
+impl Request<'_> {
+    /// ```text
+    /// | command | reserved | mask of sets, 2 words | length of the first set |
+    /// ```
+    fn feature_count(&mut self) -> io::Result<usize> {
+        let [m0, m1, m2, m3, m4, m5, m6, m7] = (1_u64 << FEATURE_NAMES).to_ne_bytes();
+        let mask = [[m0, m1, m2, m3], [m4, m5, m6, m7]].map(u32::from_ne_bytes);
+        let [first, second] = mask;
+        let mut words = [GET_STRING_SET_LEN, 0, first, second, 0];
+        // SAFETY: the kernel writes the mask and one length for each bit of it, that is one.
+        unsafe { self.call(&mut words)? };
+        let [_, _, _, _, count] = words;
+        Ok(usize::try_from(count).unwrap_or(MAX_FEATURES).min(MAX_FEATURES))
+    }
+
+    /// ```text
+    /// | command | set | count | name, 8 words | name ...
+    /// ```
+    fn feature_names(&mut self, count: usize) -> io::Result<Vec<String>> {
+        let mut words = vec![0; 3 + MAX_FEATURES * NAME_WORDS];
+        if let [command, set, ..] = &mut *words {
+            (*command, *set) = (GET_STRINGS, FEATURE_NAMES);
+        }
+        // SAFETY: the kernel writes as many names as it has features, whatever count we say. It
+        // has less than `MAX_FEATURES`: they are the bits of `netdev_features_t`, one word of 64
+        // bits at the time of writing.
+        unsafe { self.call(&mut words)? };
+        let names = words.get(3..).unwrap_or_default().chunks_exact(NAME_WORDS);
+        Ok(names.take(count).map(text).collect())
+    }
+
+    /// ```text
+    /// | command | count of blocks | available, requested, active, never changed | ...
+    /// ```
+    fn active_words(&mut self, count: usize) -> io::Result<Vec<u32>> {
+        let blocks = count.div_ceil(32);
+        let mut words = vec![0; 2 + blocks * 4];
+        if let [command, len, ..] = &mut *words {
+            (*command, *len) = (GET_FEATURES, u32::try_from(blocks).unwrap_or_default());
+        }
+        // SAFETY: the kernel writes no more blocks than the count says, for which there is room.
+        unsafe { self.call(&mut words)? };
+        let blocks = words.get(2..).unwrap_or_default().chunks_exact(4);
+        Ok(blocks.filter_map(|block| block.get(2).copied()).collect())
+    }
+
+    /// # Safety
+    /// What the kernel writes in answer to the command fits into `words`.
+    unsafe fn call(&mut self, words: &mut [u32]) -> io::Result<()> {
+        self.device.ifr_ifru.ifru_data = words.as_mut_ptr().cast();
+        let device = &raw mut self.device;
+        // SAFETY: `device` is a whole `ifreq` whose name ends within it and whose pointer leads to
+        // `words`; both live and are held exclusively across the call, and the caller knows that
+        // the answer fits.
+        let failed = unsafe { libc::ioctl(self.socket.as_raw_fd(), libc::SIOCETHTOOL, device) };
+        if failed < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+}
+
+fn text(words: &[u32]) -> String {
+    let bytes = words.iter().flat_map(|word| word.to_ne_bytes());
+    let name: Vec<u8> = bytes.take_while(|byte| *byte != 0).collect();
+    String::from_utf8_lossy(&name).into_owned()
+}

@@ -1,0 +1,78 @@
+//! Moves the calling thread into a network namespace.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+/// Where `ip netns add` keeps namespaces by name.
+const NAMED: &str = "/run/netns";
+
+/// Moves the calling thread, and no other, into a network namespace: one that `ip netns` knows by
+/// this name, or, where there is a `/` in it, the one at this path, as `/proc/4711/ns/net`.
+/// Threads that it starts from then on are in it too. Sockets stay where they were opened.
+///
+/// # Errors
+/// There is no such namespace, or the process may not enter it.
+pub fn enter_network_namespace(name: &str) -> io::Result<()> {
+    let path = path_of(name)?;
+    let file = File::open(&path).map_err(|error| no_namespace(name, &path, &error))?;
+    let network = Some(LinkNameSpaceType::Network);
+    move_into_link_name_space(file.as_fd(), network)
+        .map_err(|error| no_entry(name, &path, error.into()))
+}
+
+fn path_of(name: &str) -> io::Result<PathBuf> {
+    if name.contains('/') {
+        return Ok(PathBuf::from(name));
+    }
+    if matches!(name, "" | "." | "..") {
+        let expected = "a name of `ip netns list`, or a path such as /proc/4711/ns/net";
+        let sentence = format!("`{name}` is no network namespace; expected {expected}");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, sentence));
+    }
+    Ok(Path::new(NAMED).join(name))
+}
+
+fn no_namespace(name: &str, path: &Path, error: &io::Error) -> io::Error {
+    let sentence = if name.contains('/') {
+        format!("no network namespace at {}: {error}", path.display())
+    } else {
+        format!(
+            "no network namespace `{name}` in {NAMED}: {error}; `ip netns list` shows those that are"
+        )
+    };
+    io::Error::new(error.kind(), sentence)
+}
+
+fn no_entry(name: &str, path: &Path, error: io::Error) -> io::Error {
+    let why = match error.raw_os_error() {
+        Some(libc::EINVAL) => format!("{} is something else", path.display()),
+        Some(libc::EPERM) => "this needs CAP_SYS_ADMIN (root, or sudo)".to_owned(),
+        _ => error.to_string(),
+    };
+    io::Error::new(error.kind(), format!("cannot enter the network namespace `{name}`: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(name: &str) -> String {
+        enter_network_namespace(name).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn says_what_is_wrong_and_what_would_be_right() {
+        let missing = refusal("tm-no-such-namespace");
+        assert!(missing.starts_with("no network namespace `tm-no-such-namespace` in /run/netns: "));
+        assert!(missing.contains("ip netns list"), "{missing}");
+        assert!(
+            refusal("/proc/no/ns/net").starts_with("no network namespace at /proc/no/ns/net: ")
+        );
+        assert!(refusal("/dev/null").ends_with(": /dev/null is something else"));
+        assert!(refusal("..").contains("expected a name of"));
+    }
+}
