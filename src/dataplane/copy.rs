@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::frame::Frame;
 use super::outer::OuterTemplate;
 use super::table::MirrorTable;
+use crate::model::Direction;
 
 /// The longest outer header: Ethernet, IPv6, UDP, VXLAN.
 pub const MAX_OUTER_LEN: usize = 70;
@@ -29,8 +30,10 @@ pub(crate) struct CopyRef {
     pub(crate) frame: u16,
     /// The low seven bits of the UDP source port: 0 to 127.
     pub(crate) flow_hash: u8,
+    /// Which way the frame goes, seen from the session's interface.
+    pub(crate) direction: Direction,
     /// More bits of the same hash: copies that differ here are not of one flow.
-    pub(crate) flow_tag: u32,
+    pub(crate) flow_tag: u16,
     /// Whether PacketLength would have let more of the frame through.
     pub(crate) is_cut_to_mtu: bool,
 }
@@ -147,7 +150,7 @@ impl<'a> MirroredCopy<'a> {
 
     /// Copies of one flow have the same number here; nearly all others another one.
     #[must_use]
-    pub const fn flow_tag(&self) -> u32 {
+    pub const fn flow_tag(&self) -> u16 {
         self.copy.flow_tag
     }
 

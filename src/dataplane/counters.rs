@@ -1,8 +1,12 @@
 //! Counters: every frame ends in one counted box.
 
+use std::collections::HashMap;
+
 use super::copy::CopyRef;
 use super::door::DropCause;
-use super::verdict::NotMirrored;
+use super::table::MirrorTable;
+use super::verdict::{NotMirrored, Taken};
+use crate::model::Direction;
 
 /// What one session did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -18,6 +22,15 @@ pub struct SessionCounters {
     pub truncated_to_mtu: u64,
 }
 
+impl DirectionCounters {
+    const fn add(&mut self, other: &Self) {
+        self.mirrored += other.mirrored;
+        self.mirrored_bytes += other.mirrored_bytes;
+        self.skipped += other.skipped;
+        self.skipped_bytes += other.skipped_bytes;
+    }
+}
+
 impl SessionCounters {
     fn add(&mut self, other: &Self) {
         self.mirrored += other.mirrored;
@@ -25,6 +38,19 @@ impl SessionCounters {
         self.truncated += other.truncated;
         self.truncated_to_mtu += other.truncated_to_mtu;
     }
+}
+
+/// What was mirrored in one direction, and what would have been.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DirectionCounters {
+    /// Copies that left.
+    pub mirrored: u64,
+    /// Inner bytes of these copies, after truncation, without encapsulation.
+    pub mirrored_bytes: u64,
+    /// Copies that a session took and that were lost.
+    pub skipped: u64,
+    /// Inner bytes of these.
+    pub skipped_bytes: u64,
 }
 
 /// What a worker did. `received = mirrored + not mirrored + dropped`, always.
@@ -40,13 +66,49 @@ pub struct Counters {
     pub(super) dropped: [u64; DropCause::ALL.len()],
     /// What sessions did that are no longer in the table.
     retired: SessionCounters,
+    /// Ingress and egress.
+    directions: [DirectionCounters; 2],
+    /// Copies that left by rule: for each session as many places as its filter has rules, and
+    /// one for the network service `amazon-dns`.
+    rules: Vec<u64>,
+    /// Where the places of each session begin.
+    rule_starts: Vec<usize>,
 }
 
 impl Counters {
-    /// All zero, for a table of so many sessions.
+    /// All zero, for the sessions of a table.
     #[must_use]
-    pub fn new(sessions: usize) -> Self {
-        Self { sessions: vec![SessionCounters::default(); sessions], ..Self::default() }
+    pub fn new(table: &MirrorTable) -> Self {
+        let sessions = table.sessions();
+        let mut counters = Self::default();
+        counters.sessions.resize(sessions.len(), SessionCounters::default());
+        let mut end = 0;
+        for session in sessions {
+            counters.rule_starts.push(end);
+            end += session.filter.all_rules().len() + 1;
+        }
+        counters.rules.resize(end, 0);
+        counters
+    }
+
+    /// What was mirrored in one direction.
+    #[must_use]
+    pub fn direction(&self, direction: Direction) -> DirectionCounters {
+        let [ingress, egress] = self.directions;
+        match direction {
+            Direction::Ingress => ingress,
+            Direction::Egress => egress,
+        }
+    }
+
+    /// How many copies of a session left by each rule of its filter, in the order of
+    /// [`Filter::all_rules`](crate::model::Filter::all_rules), and behind them by the network
+    /// service `amazon-dns`. A changed filter begins anew.
+    #[must_use]
+    pub fn rules(&self, session: usize) -> &[u64] {
+        let Some(start) = self.rule_starts.get(session) else { return &[] };
+        let end = self.rule_starts.get(session + 1).copied().unwrap_or(self.rules.len());
+        self.rules.get(*start..end).unwrap_or_default()
     }
 
     /// Copies that left, of all sessions.
@@ -99,19 +161,37 @@ impl Counters {
             *own += others;
         }
         self.retired.add(&other.retired);
+        for (own, others) in self.rules.iter_mut().zip(&other.rules) {
+            *own += others;
+        }
+        for (own, others) in self.directions.iter_mut().zip(&other.directions) {
+            own.add(others);
+        }
     }
 
-    /// Carries the counts of sessions over to a new table: the session at each place was at the
-    /// place in the old one that `came_from` says, or nowhere.
-    pub(super) fn carry(&mut self, came_from: &[Option<usize>]) {
-        let mut old = std::mem::take(&mut self.sessions);
-        self.sessions = came_from
-            .iter()
-            .map(|place| place.and_then(|place| old.get_mut(place)).map(std::mem::take))
-            .map(Option::unwrap_or_default)
-            .collect();
+    /// Carries the counts over to a new table: those of a session go with its id.
+    pub(super) fn carry(&mut self, from: &MirrorTable, to: &MirrorTable) {
+        let ids = from.sessions().iter().map(|session| &session.id);
+        let places: HashMap<_, _> = ids.zip(0..).collect();
+        let mut old = std::mem::replace(self, Self::new(to));
+        for (place, session) in to.sessions().iter().enumerate() {
+            let known = places.get(&session.id).copied();
+            let Some(known) = known.filter(|known| *known < old.sessions.len()) else { continue };
+            let same = from.sessions().get(known).is_some_and(|one| one.filter == session.filter);
+            if let Some(counted) = self.sessions.get_mut(place) {
+                *counted = old.sessions.get_mut(known).map(std::mem::take).unwrap_or_default();
+            }
+            let start = self.rule_starts.get(place).copied().unwrap_or_default();
+            for (own, olds) in self.rules.iter_mut().skip(start).zip(old.rules(known)) {
+                *own = if same { *olds } else { 0 };
+            }
+        }
         // What was taken is zero now.
-        old.iter().for_each(|gone| self.retired.add(gone));
+        old.sessions.iter().for_each(|gone| old.retired.add(gone));
+        self.received = old.received;
+        self.frames = old.frames;
+        (self.not_mirrored, self.dropped) = (old.not_mirrored, old.dropped);
+        (self.retired, self.directions) = (old.retired, old.directions);
     }
 
     /// So many frames were lost before they could be looked at.
@@ -132,8 +212,10 @@ impl Counters {
 
     /// A copy left shorter than it was counted; how long its frame is.
     pub(super) fn cut_copy(&mut self, copy: &CopyRef, captured_len: u32, inner_len: u32) {
+        let less = u64::from(copy.inner_len.saturating_sub(inner_len));
+        self.direction_mut(copy.direction).mirrored_bytes -= less;
         if let Some(session) = self.session_of(copy) {
-            session.mirrored_bytes -= u64::from(copy.inner_len - inner_len.min(copy.inner_len));
+            session.mirrored_bytes -= less;
             session.truncated += u64::from(copy.inner_len == captured_len);
             session.truncated_to_mtu += u64::from(!copy.is_cut_to_mtu);
         }
@@ -155,6 +237,12 @@ impl Counters {
             session.truncated += u64::from(copy.inner_len < captured_len);
             session.truncated_to_mtu += u64::from(copy.is_cut_to_mtu);
         }
+        let direction = self.direction_mut(copy.direction);
+        direction.mirrored += 1;
+        direction.mirrored_bytes += u64::from(copy.inner_len);
+        if let Some(rule) = self.rule_of(copy) {
+            *rule += 1;
+        }
     }
 
     /// A copy that was counted as mirrored was lost.
@@ -165,9 +253,37 @@ impl Counters {
             session.truncated -= u64::from(copy.inner_len < captured_len);
             session.truncated_to_mtu -= u64::from(copy.is_cut_to_mtu);
         }
+        let direction = self.direction_mut(copy.direction);
+        direction.mirrored -= 1;
+        direction.mirrored_bytes -= u64::from(copy.inner_len);
+        direction.skipped += 1;
+        direction.skipped_bytes += u64::from(copy.inner_len);
+        if let Some(rule) = self.rule_of(copy) {
+            *rule -= 1;
+        }
         if let Some(count) = self.dropped.get_mut(cause.index()) {
             *count += 1;
         }
+    }
+
+    #[inline]
+    const fn direction_mut(&mut self, direction: Direction) -> &mut DirectionCounters {
+        let [ingress, egress] = &mut self.directions;
+        match direction {
+            Direction::Ingress => ingress,
+            Direction::Egress => egress,
+        }
+    }
+
+    #[inline]
+    fn rule_of(&mut self, copy: &CopyRef) -> Option<&mut u64> {
+        let session = usize::try_from(copy.session).ok()?;
+        let start = self.rule_starts.get(session)?;
+        if copy.rule == Taken::BY_AMAZON_DNS {
+            let end = self.rule_starts.get(session + 1).copied().unwrap_or(self.rules.len());
+            return self.rules.get_mut(end.checked_sub(1)?);
+        }
+        self.rules.get_mut(start + usize::try_from(copy.rule).ok()?)
     }
 
     #[inline]

@@ -27,7 +27,7 @@ mod worker;
 pub use copy::{
     Copies, ETHERNET_LEN, Inner, MAX_OUTER_LEN, MirroredCopy, OuterHeader, UDP_VXLAN_LEN,
 };
-pub use counters::{Counters, SessionCounters};
+pub use counters::{Counters, DirectionCounters, SessionCounters};
 pub use door::{DropCause, Drops, Sink, Source};
 pub use flow_hash::{FIRST_SOURCE_PORT, SOURCE_PORTS, flow_hash};
 pub use flow_key::FlowKey;

@@ -3,7 +3,6 @@
 //! A step takes one burst from the source through parsing, decision and encapsulation to the
 //! sink. All it needs is allocated when the worker is made.
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
@@ -56,7 +55,7 @@ impl Worker {
         let mut drops = Drops::default();
         drops.reserve(pairs);
         Self {
-            counters: Counters::new(table.sessions().len()),
+            counters: Counters::new(&table),
             forced: None,
             interface: None,
             last: None,
@@ -88,10 +87,7 @@ impl Worker {
     /// Goes on with another table, between two bursts. What sessions counted goes with their ids;
     /// `interface` is the index of the worker's interface there, where it has one.
     pub fn change_table(&mut self, table: Arc<MirrorTable>, interface: Option<u32>) {
-        let old = self.table.sessions();
-        let places: HashMap<_, _> = old.iter().map(|one| &one.id).zip(0..).collect();
-        let came_from = table.sessions().iter().map(|one| places.get(&one.id).copied());
-        self.counters.carry(&came_from.collect::<Vec<_>>());
+        self.counters.carry(&self.table, &table);
         self.interface = interface;
         self.last = None;
         self.table = table;
@@ -264,7 +260,7 @@ impl Worker {
             self.verdicts.push(Verdict { frame: index, direction, interface, outcome });
         }
         match (outcome, key) {
-            (Outcome::Mirrored(taken), Ok(key)) => self.copy(index, frame, key, taken),
+            (Outcome::Mirrored(taken), Ok(key)) => self.copy(index, frame, direction, (key, taken)),
             (Outcome::NotMirrored(reason), _) => self.counters.stay_behind(reason),
             // Without a key nothing was decided by a session.
             (Outcome::Mirrored(_), Err(reason)) => self.counters.stay_behind(*reason),
@@ -287,21 +283,28 @@ impl Worker {
     }
 
     #[inline]
-    fn copy(&mut self, index: u16, frame: &Frame<'_>, key: &FlowKey, taken: Taken) {
+    fn copy(
+        &mut self,
+        index: u16,
+        frame: &Frame<'_>,
+        direction: Direction,
+        (key, taken): (&FlowKey, Taken),
+    ) {
         let Some(wrap) = self.table.wrap_of(taken.session) else {
             return;
         };
         let captured_len = u32::try_from(frame.captured_len()).unwrap_or(u32::MAX);
         let inner_len = captured_len.min(wrap.most_inner_len);
         let flow = flow_word(key);
-        let [_, _, _, _, tag @ ..] = flow.to_be_bytes();
+        let [.., tag_high, tag_low] = flow.to_be_bytes();
         let copy = CopyRef {
             inner_len,
             session: taken.session,
             rule: taken.rule,
             frame: index,
             flow_hash: seven_bits(flow),
-            flow_tag: u32::from_be_bytes(tag),
+            flow_tag: u16::from_be_bytes([tag_high, tag_low]),
+            direction,
             is_cut_to_mtu: inner_len < captured_len.min(wrap.packet_length),
         };
         self.counters.add_copy(&copy, captured_len);

@@ -14,6 +14,7 @@ pub(crate) mod namespace;
 pub(crate) mod option;
 pub(crate) mod recvmmsg;
 pub(crate) mod resource;
+pub(crate) mod ring;
 pub(crate) mod sendmmsg;
 pub(crate) mod signal;
 

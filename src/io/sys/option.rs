@@ -20,6 +20,53 @@ pub(crate) fn set_number(
     if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Types for which any `setsockopt` may read all bytes: no padding, no pointers of ours.
+///
+/// # Safety
+/// Every byte of a value is initialised.
+pub(crate) unsafe trait Plain {}
+
+// SAFETY: seven 32-bit numbers in a row.
+unsafe impl Plain for libc::tpacket_req3 {}
+// SAFETY: numbers without a gap between them: 2 + 2 + 4 + 2 + 1 + 1 + 8 bytes.
+unsafe impl Plain for libc::sockaddr_ll {}
+
+/// Sets option `name` of `level` to a structure of the kernel's.
+pub(crate) fn set_struct<T: Plain>(
+    socket: BorrowedFd<'_>,
+    level: c_int,
+    name: c_int,
+    value: &T,
+) -> io::Result<()> {
+    let place = std::ptr::from_ref(value).cast();
+    // SAFETY: `place` points at a whole `T`, all bytes of which are initialised (`Plain`), which
+    // is borrowed across the call and only read.
+    let failed = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, place, len_of::<T>()) };
+    if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Binds a packet socket to an interface, for frames of `protocol` (zero: none yet).
+pub(crate) fn bind_packet(
+    socket: BorrowedFd<'_>,
+    interface: c_int,
+    protocol: u16,
+) -> io::Result<()> {
+    let address = libc::sockaddr_ll {
+        sll_family: u16::try_from(libc::AF_PACKET).unwrap_or_default(),
+        sll_protocol: protocol.to_be(),
+        sll_ifindex: interface,
+        sll_hatype: 0,
+        sll_pkttype: 0,
+        sll_halen: 0,
+        sll_addr: [0; 8],
+    };
+    let place = (&raw const address).cast();
+    let len = len_of::<libc::sockaddr_ll>();
+    // SAFETY: `place` points at a whole address, which lives across the call and is only read.
+    let failed = unsafe { libc::bind(socket.as_raw_fd(), place, len) };
+    if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// The longest IP packet that the route of a connected socket carries, in bytes.
 pub(crate) fn path_mtu(socket: BorrowedFd<'_>, is_ipv4: bool) -> io::Result<usize> {
     let (level, name) = if is_ipv4 {

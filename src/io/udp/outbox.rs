@@ -25,7 +25,7 @@ pub(super) struct Outgoing<'a> {
     /// The low seven bits of the UDP source port.
     pub(super) flow_hash: u8,
     /// Copies of one flow have the same.
-    pub(super) flow_tag: u32,
+    pub(super) flow_tag: u16,
     /// What the session and the target may take.
     pub(super) limits: [Option<Rate>; 2],
     pub(super) vxlan: [u8; 8],

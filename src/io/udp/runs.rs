@@ -26,7 +26,7 @@ pub(super) struct Waiting {
     /// Length of the datagram.
     pub(super) len: u32,
     /// Copies of one flow have the same.
-    pub(super) flow_tag: u32,
+    pub(super) flow_tag: u16,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +91,7 @@ impl Runs {
     }
 
     fn run_for(&mut self, copy: &Waiting) -> usize {
-        let note = usize::try_from(copy.flow_tag).unwrap_or(0) % NOTES;
+        let note = usize::from(copy.flow_tag) % NOTES;
         let floor = self.last_of_flow.get(note).map_or(0, |run| to_index(*run));
         let first = floor.max(self.runs.len().saturating_sub(LOOKED_AT));
         let open = self.runs.iter_mut().enumerate().skip(first).find(|(_, run)| run.takes(copy));
@@ -170,7 +170,7 @@ mod tests {
 
     use super::*;
 
-    fn waiting(copies: &[(u32, u32)]) -> Vec<Waiting> {
+    fn waiting(copies: &[(u32, u16)]) -> Vec<Waiting> {
         let numbered = (0..).zip(copies);
         numbered.map(|(index, &(len, flow_tag))| Waiting { index, len, flow_tag }).collect()
     }
@@ -202,7 +202,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn every_flow_keeps_its_order(
-            copies in proptest::collection::vec((1..5_u32, 0..6_u32), 0..300),
+            copies in proptest::collection::vec((1..5_u32, 0..6_u16), 0..300),
         ) {
             let waiting = waiting(&copies);
             let mut runs = Runs::new();
