@@ -1,0 +1,1 @@
+//! Segments and finished checksums against a plain segmenter, and against etherparse.
