@@ -39,17 +39,8 @@ pub(super) fn without(word: u16) -> u64 {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::tests::plain_sum as plain;
     use super::*;
-
-    /// Two bytes at a time, as RFC 1071 says it first.
-    pub(crate) fn plain(bytes: &[u8]) -> u16 {
-        let mut sum = 0_u32;
-        for pair in bytes.chunks(2) {
-            sum += u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0));
-            sum = (sum & 0xffff) + (sum >> 16);
-        }
-        u16::try_from(sum).unwrap()
-    }
 
     #[test]
     fn the_example_of_the_rfc() {
