@@ -28,7 +28,7 @@ pub(super) struct IpPacket {
     /// The hop-by-hop header that holds nothing but the length of a jumbogram and is never sent:
     /// local stacks put it into super-frames above 64 KiB (`hop_jumbo_hdr` in net/ipv6.h).
     pub(super) jumbo: Option<Range<usize>>,
-    /// Routing takes place still, so that the destination is not the last one.
+    /// There is a routing header, so that the destination may not be the last one.
     pub(super) is_routed: bool,
 }
 
@@ -48,7 +48,7 @@ impl IpPacket {
         }
     }
 
-    /// The sum of this packet's addresses and protocol, as they stand in a pseudo-header.
+    /// Where both addresses stand.
     pub(super) fn addresses(&self) -> Range<usize> {
         if self.is_ipv4 {
             self.start + 12..self.start + 20
@@ -124,8 +124,8 @@ fn ipv6(frame: &[u8], start: usize) -> Option<IpPacket> {
 impl IpPacket {
     fn walk(&mut self, frame: &[u8]) -> Option<()> {
         while matches!(self.protocol, HOP_BY_HOP | ROUTING | DESTINATION_OPTIONS) {
-            let &[next, units, _, segments_left] = frame.get(self.transport..)?.first_chunk()?;
-            self.is_routed |= self.protocol == ROUTING && segments_left != 0;
+            let &[next, units] = frame.get(self.transport..)?.first_chunk()?;
+            self.is_routed |= self.protocol == ROUTING;
             self.protocol = next;
             // RFC 8200, section 4.3: in units of eight bytes, the first eight not counted.
             self.transport += (usize::from(units) + 1) * 8;

@@ -82,7 +82,7 @@ impl<'a> Segments<'a> {
             _ => Transport::Tcp { cwr_once: offload.reduces_window_once() },
         };
         let pseudo = match unfinished {
-            // A router will change the destination: only the seed knows the last one.
+            // The last destination counts (RFC 8200, section 8.1), and the kernel has put it in.
             Some(_) if ip.is_routed => u64::from(seed) + without(fold(wide(ip.transport_len()))),
             _ => sum(frame.get(ip.addresses())?) + u64::from(protocol),
         };

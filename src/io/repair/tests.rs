@@ -111,6 +111,18 @@ fn udp_without_checksum_stays_so_over_ipv4_alone() {
 }
 
 #[test]
+fn a_udp_checksum_of_zero_becomes_all_ones() {
+    let mut shape = Shape { protocol: UDP, ..Shape::plain(20, 10) };
+    shape.payload[0..2].fill(0);
+    let first = cut(&shape.frame(), &shape.offload()).unwrap().remove(0);
+    // Added to what it was taken from, a checksum leaves nothing to complement.
+    shape.payload[0..2].copy_from_slice(&first[40..42]);
+    let segments = cut(&shape.frame(), &shape.offload()).unwrap();
+    assert_eq!(segments[0][40..42], [0xff, 0xff]);
+    assert_eq!(segments, shape.segments());
+}
+
+#[test]
 fn segments_that_no_header_can_name_are_left_whole() {
     let offload = |size: u16| {
         let [a, b] = size.to_ne_bytes();
