@@ -11,6 +11,7 @@ pub mod pace;
 pub mod queue;
 pub mod receive;
 pub mod record;
+pub mod repair;
 pub mod stop;
 pub(crate) mod sys;
 pub mod udp;

@@ -1,0 +1,141 @@
+//! The `virtio_net_hdr` in front of a frame: what was left for the network card to do.
+//!
+//! ```text
+//!  0  flags        1  gso_type     2  hdr_len
+//!  4  gso_size     6  csum_start   8  csum_offset      (linux/virtio_net.h; native byte order)
+//! ```
+
+const NEEDS_CSUM: u8 = 1;
+
+const GSO_NONE: u8 = 0;
+const GSO_TCPV4: u8 = 1;
+const GSO_TCPV6: u8 = 4;
+const GSO_UDP_L4: u8 = 5;
+const GSO_ACCECN: u8 = 0x10;
+const GSO_ECN: u8 = 0x80;
+
+/// What was left for the network card to do with a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offload {
+    flags: u8,
+    gso_type: u8,
+    gso_size: u16,
+    csum_start: u16,
+    csum_offset: u16,
+}
+
+/// What a super-frame is cut into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    TcpV4,
+    TcpV6,
+    Udp,
+}
+
+impl Offload {
+    /// Reads the header. `hdr_len` says how much lay in one piece of the kernel's memory and
+    /// nothing of the packet, so it is passed over.
+    #[must_use]
+    pub fn parse(header: &[u8; 10]) -> Self {
+        let [flags, gso_type, _, _, size @ .., a, b, c, d] = *header;
+        Self {
+            flags,
+            gso_type,
+            gso_size: u16::from_ne_bytes(size),
+            csum_start: u16::from_ne_bytes([a, b]),
+            csum_offset: u16::from_ne_bytes([c, d]),
+        }
+    }
+
+    /// Nothing is left to do: the frame is as it was on the wire, or would have been.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        !self.is_super_frame() && self.unfinished_checksum().is_none()
+    }
+
+    /// Several frames of the wire in one, of a kind that we know or not.
+    #[must_use]
+    pub fn is_super_frame(&self) -> bool {
+        self.gso_type & !(GSO_ECN | GSO_ACCECN) != GSO_NONE
+    }
+
+    /// The kind of a super-frame that can be cut. Others do not reach a packet socket, or not yet:
+    /// UFO (3) is gone since Linux 4.14, tunnels (0x20, 0x40) are for devices.
+    pub(super) fn kind(&self) -> Option<Kind> {
+        match self.gso_type & !(GSO_ECN | GSO_ACCECN) {
+            GSO_TCPV4 => Some(Kind::TcpV4),
+            GSO_TCPV6 => Some(Kind::TcpV6),
+            GSO_UDP_L4 => Some(Kind::Udp),
+            _ => None,
+        }
+    }
+
+    /// How much payload each segment takes, zero where nobody said.
+    pub(super) fn segment_len(&self) -> usize {
+        usize::from(self.gso_size)
+    }
+
+    /// Where the sum of an unfinished checksum begins, and how far behind that it is kept.
+    pub(super) fn unfinished_checksum(&self) -> Option<(usize, usize)> {
+        (self.flags & NEEDS_CSUM != 0)
+            .then_some((usize::from(self.csum_start), usize::from(self.csum_offset)))
+    }
+
+    /// TCP's CWR flag belongs to the first segment alone (RFC 3168, section 6.1.2). The kernel
+    /// marks these super-frames; a flag without the mark was on every segment, as accurate ECN
+    /// has it (`SKB_GSO_TCP_ACCECN` in linux/skbuff.h).
+    pub(super) fn reduces_window_once(&self) -> bool {
+        self.gso_type & (GSO_ECN | GSO_ACCECN) == GSO_ECN
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(flags: u8, gso_type: u8, numbers: [u16; 4]) -> [u8; 10] {
+        let mut header = [flags, gso_type, 0, 0, 0, 0, 0, 0, 0, 0];
+        for (place, number) in header[2..].chunks_mut(2).zip(numbers) {
+            place.copy_from_slice(&number.to_ne_bytes());
+        }
+        header
+    }
+
+    #[test]
+    fn every_field_is_read_from_its_place() {
+        let offload = Offload::parse(&header(1, 0x81, [66, 1448, 34, 16]));
+        assert_eq!(offload.kind(), Some(Kind::TcpV4));
+        assert_eq!(offload.segment_len(), 1448);
+        assert_eq!(offload.unfinished_checksum(), Some((34, 16)));
+        assert!(offload.is_super_frame() && !offload.is_finished());
+        assert!(offload.reduces_window_once());
+    }
+
+    #[test]
+    fn nothing_and_a_checksum_found_right_are_finished() {
+        for flags in [0, 2] {
+            let offload = Offload::parse(&header(flags, 0, [0; 4]));
+            assert!(offload.is_finished() && !offload.is_super_frame());
+            assert_eq!((offload.unfinished_checksum(), offload.kind()), (None, None));
+        }
+    }
+
+    #[test]
+    fn kinds_that_cannot_be_cut_are_super_frames_still() {
+        for gso_type in [2, 3, 6, 0x21, 0x41] {
+            let offload = Offload::parse(&header(0, gso_type, [0; 4]));
+            assert!(offload.is_super_frame() && !offload.is_finished());
+            assert_eq!(offload.kind(), None, "{gso_type}");
+        }
+    }
+
+    #[test]
+    fn accurate_ecn_reduces_the_window_on_every_segment() {
+        for (gso_type, once) in
+            [(0x81, true), (0x84, true), (0x11, false), (1, false), (0x91, false)]
+        {
+            let offload = Offload::parse(&header(1, gso_type, [0; 4]));
+            assert_eq!(offload.reduces_window_once(), once, "{gso_type:#x}");
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Cuts a super-frame into the frames of the wire: owned headers, borrowed payloads.
+
+use std::ops::Range;
+
+use super::offload::{Kind, Offload};
+use super::packet::{IpPacket, TCP, UDP, be16};
+use super::sum::{fold, sum, without};
+
+const FIN: u8 = 0x01;
+const PSH: u8 = 0x08;
+const CWR: u8 = 0x80;
+
+/// A super-frame, ready to be cut. Each segment is the bytes of [`Self::put_header`], followed by
+/// [`Self::payload`].
+///
+/// Of a super-frame that was captured in part there are as many segments as have captured payload.
+/// The last of them may be cut itself: its headers say how long it was, which
+/// [`Self::wire_len`] says too, and its checksum is that of the bytes that are there.
+#[derive(Debug, Clone)]
+pub struct Segments<'a> {
+    /// The super-frame to its captured end, without Ethernet padding.
+    frame: &'a [u8],
+    ip: IpPacket,
+    /// Where the payload begins in the super-frame.
+    payload: usize,
+    segment_len: usize,
+    transport: Transport,
+    /// What all segments have in common of the sum of an IPv4 header.
+    ip_sum: u64,
+    /// The same of the transport checksum: pseudo-header and transport header.
+    transport_sum: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Transport {
+    Tcp {
+        /// CWR is for the first segment alone.
+        cwr_once: bool,
+    },
+    Udp {
+        /// The sender wanted no checksum.
+        is_bare: bool,
+    },
+}
+
+/// The place of a segment in its super-frame.
+struct Place {
+    index: usize,
+    /// In the payload.
+    offset: usize,
+    /// Of its payload, captured or not.
+    len: usize,
+    is_last: bool,
+}
+
+impl<'a> Segments<'a> {
+    /// `None` where the frame is no super-frame, or none that we can cut: of an unknown kind, with
+    /// headers that are unsound or not all there, or inside of a tunnel, where the outer headers
+    /// would have to be repaired as well.
+    #[must_use]
+    pub fn of(frame: &'a [u8], offload: &Offload) -> Option<Self> {
+        let kind = offload.kind()?;
+        let segment_len = offload.segment_len();
+        let ip = IpPacket::find(frame)?;
+        let frame = frame.get(..ip.end).unwrap_or(frame);
+        let (protocol, payload, checksum_at) = match kind {
+            Kind::TcpV4 | Kind::TcpV6 => (TCP, ip.transport + tcp_header_len(frame, &ip)?, 16),
+            Kind::Udp => (UDP, ip.transport + 8, 6),
+        };
+        let other_family = matches!((kind, ip.is_ipv4), (Kind::TcpV4, false) | (Kind::TcpV6, true));
+        // The checksum that is to be finished is the innermost one.
+        let unfinished = offload.unfinished_checksum();
+        let is_inner = unfinished.is_some_and(|found| found != (ip.transport, checksum_at));
+        if ip.protocol != protocol || other_family || is_inner || payload >= frame.len() {
+            return None;
+        }
+        let seed = be16(frame, ip.transport + checksum_at)?;
+        let transport = match kind {
+            Kind::Udp => {
+                Transport::Udp { is_bare: seed == 0 && ip.is_ipv4 && unfinished.is_none() }
+            }
+            _ => Transport::Tcp { cwr_once: offload.reduces_window_once() },
+        };
+        let pseudo = match unfinished {
+            // The last destination counts (RFC 8200, section 8.1), and the kernel has put it in.
+            Some(_) if ip.is_routed => u64::from(seed) + without(fold(wide(ip.transport_len()))),
+            _ => sum(frame.get(ip.addresses())?) + u64::from(protocol),
+        };
+        let mut segments =
+            Self { frame, ip, payload, segment_len, transport, ip_sum: 0, transport_sum: 0 };
+        segments.ip_sum = segments.fixed_ip_sum()?;
+        segments.transport_sum = pseudo + segments.fixed_transport_sum()?;
+        segments.fits().then_some(segments)
+    }
+
+    /// How many segments there are; never zero.
+    #[expect(clippy::len_without_is_empty, reason = "there is always one")]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        (self.frame.len() - self.payload).div_ceil(self.segment_len)
+    }
+
+    /// How long the headers of each segment are.
+    #[must_use]
+    pub fn header_len(&self) -> usize {
+        self.payload - self.dropped().len()
+    }
+
+    /// How long a segment was on the wire, headers and all; zero for one that is not there.
+    #[must_use]
+    pub fn wire_len(&self, index: usize) -> usize {
+        self.place(index).map_or(0, |place| self.header_len() + place.len)
+    }
+
+    /// The captured payload of a segment, empty for one that is not there.
+    #[must_use]
+    pub fn payload(&self, index: usize) -> &'a [u8] {
+        self.place(index).map_or(&[], |place| self.payload_at(&place))
+    }
+
+    /// Writes the headers of a segment, lengths, numbers and checksums right, and says how long
+    /// they are. `None` where there is no such segment, or no room.
+    ///
+    /// The identification of IPv4 goes up by one with each segment, as TSO counts: whether the
+    /// frames that the kernel joined all had the same one (`SKB_GSO_TCP_FIXEDID`) is not told.
+    pub fn put_header(&self, index: usize, room: &mut [u8]) -> Option<usize> {
+        let place = self.place(index)?;
+        let dropped = self.dropped();
+        let header = room.get_mut(..self.header_len())?;
+        let (front, back) = header.split_at_mut_checked(dropped.start)?;
+        front.copy_from_slice(self.frame.get(..dropped.start)?);
+        back.copy_from_slice(self.frame.get(dropped.end..self.payload)?);
+        let (front, transport) = header.split_at_mut_checked(self.ip.transport - dropped.len())?;
+        self.finish_ip(front.get_mut(self.ip.start..)?, &place)?;
+        match self.transport {
+            Transport::Tcp { cwr_once } => self.finish_tcp(transport, &place, cwr_once)?,
+            Transport::Udp { is_bare } => self.finish_udp(transport, &place, is_bare)?,
+        }
+        Some(header.len())
+    }
+
+    fn place(&self, index: usize) -> Option<Place> {
+        let offset = index.checked_mul(self.segment_len)?;
+        if offset >= self.frame.len() - self.payload {
+            return None;
+        }
+        let left = self.ip.end - self.payload - offset;
+        let len = left.min(self.segment_len);
+        Some(Place { index, offset, len, is_last: len == left })
+    }
+
+    fn payload_at(&self, place: &Place) -> &'a [u8] {
+        let rest = self.frame.get(self.payload + place.offset..).unwrap_or_default();
+        rest.get(..place.len).unwrap_or(rest)
+    }
+
+    /// What stands in the super-frame's headers and in none of the segments.
+    fn dropped(&self) -> Range<usize> {
+        self.ip.jumbo.clone().unwrap_or(self.ip.transport..self.ip.transport)
+    }
+
+    /// There is a length, and every segment's own can be said in 16 bits.
+    fn fits(&self) -> bool {
+        let uncounted = if self.ip.is_ipv4 { 0 } else { 40 };
+        let longest = self.segment_len.min(self.ip.end - self.payload);
+        let packet_len = self.header_len() - self.ip.start + longest - uncounted;
+        self.segment_len > 0 && packet_len <= usize::from(u16::MAX)
+    }
+
+    fn fixed_ip_sum(&self) -> Option<u64> {
+        if !self.ip.is_ipv4 {
+            return Some(0);
+        }
+        let header = self.frame.get(self.ip.start..self.ip.transport)?;
+        let [total_len, identification, checksum] = [2, 4, 10].map(|at| be16(header, at));
+        let changing = without(total_len?) + without(identification?) + without(checksum?);
+        Some(sum(header) + changing)
+    }
+
+    fn fixed_transport_sum(&self) -> Option<u64> {
+        let header = self.frame.get(self.ip.transport..self.payload)?;
+        let changing: &[usize] = match self.transport {
+            Transport::Tcp { .. } => &[4, 6, 12, 16],
+            Transport::Udp { .. } => &[4, 6],
+        };
+        let mut total = sum(header);
+        for at in changing {
+            total += without(be16(header, *at)?);
+        }
+        Some(total)
+    }
+
+    fn finish_ip(&self, header: &mut [u8], place: &Place) -> Option<()> {
+        let len = header.len() + self.payload - self.ip.transport + place.len;
+        if !self.ip.is_ipv4 {
+            let fixed = header.first_chunk_mut::<40>()?;
+            [fixed[4], fixed[5]] = u16::try_from(len - 40).ok()?.to_be_bytes();
+            if let Some(jumbo) = &self.ip.jumbo {
+                fixed[6] = *self.frame.get(jumbo.start)?;
+            }
+            return Some(());
+        }
+        let fixed = header.first_chunk_mut::<20>()?;
+        let total_len = u16::try_from(len).ok()?;
+        let count = u16::try_from(place.index & 0xffff).ok()?;
+        let identification = u16::from_be_bytes([fixed[4], fixed[5]]).wrapping_add(count);
+        let checksum = !fold(self.ip_sum + u64::from(total_len) + u64::from(identification));
+        [fixed[2], fixed[3]] = total_len.to_be_bytes();
+        [fixed[4], fixed[5]] = identification.to_be_bytes();
+        [fixed[10], fixed[11]] = checksum.to_be_bytes();
+        Some(())
+    }
+
+    fn finish_tcp(&self, header: &mut [u8], place: &Place, cwr_once: bool) -> Option<()> {
+        let len = wide(header.len() + place.len);
+        let fixed = header.first_chunk_mut::<20>()?;
+        let first = u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]);
+        let sequence = first.wrapping_add(u32::try_from(place.offset).ok()?);
+        if !place.is_last {
+            fixed[13] &= !(FIN | PSH);
+        }
+        if place.index > 0 && cwr_once {
+            fixed[13] &= !CWR;
+        }
+        let flags = u16::from_be_bytes([fixed[12], fixed[13]]);
+        let total = self.transport_sum + len + u64::from(sequence) + u64::from(flags);
+        let checksum = !fold(total + sum(self.payload_at(place)));
+        [fixed[4], fixed[5], fixed[6], fixed[7]] = sequence.to_be_bytes();
+        [fixed[16], fixed[17]] = checksum.to_be_bytes();
+        Some(())
+    }
+
+    fn finish_udp(&self, header: &mut [u8], place: &Place, is_bare: bool) -> Option<()> {
+        let fixed = header.first_chunk_mut::<8>()?;
+        let len = u16::try_from(8 + place.len).ok()?;
+        [fixed[4], fixed[5]] = len.to_be_bytes();
+        if is_bare {
+            return Some(());
+        }
+        // The length stands in the pseudo-header and in the header.
+        let total = self.transport_sum + 2 * u64::from(len) + sum(self.payload_at(place));
+        let checksum = match !fold(total) {
+            0 => u16::MAX,
+            checksum => checksum,
+        };
+        [fixed[6], fixed[7]] = checksum.to_be_bytes();
+        Some(())
+    }
+}
+
+/// A length as a part of a sum; lengths above 32 bits are not seen in memory.
+fn wide(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or_default()
+}
+
+fn tcp_header_len(frame: &[u8], ip: &IpPacket) -> Option<usize> {
+    let len = usize::from(*frame.get(ip.transport + 12)? >> 4) * 4;
+    (len >= 20).then_some(len)
+}

@@ -1,0 +1,73 @@
+//! The Internet checksum's sum (RFC 1071), many bytes at a time.
+
+/// The ones' complement sum of the 16-bit words of `bytes`, folded to 16 bits. An odd last byte is
+/// the high half of a word. Sums of parts may be added where each part but the last is even.
+pub(super) fn sum(bytes: &[u8]) -> u64 {
+    // Words of any width and either byte order give the same sum, swapped (RFC 1071, section 2):
+    // eight lanes of four bytes are what a compiler makes vectors of.
+    let (blocks, rest) = bytes.as_chunks::<32>();
+    let mut lanes = [0_u64; 8];
+    for block in blocks {
+        for (lane, word) in lanes.iter_mut().zip(block.as_chunks().0) {
+            *lane += u64::from(u32::from_ne_bytes(*word));
+        }
+    }
+    let (words, last) = rest.as_chunks();
+    let mut padded = [0; 4];
+    for (place, byte) in padded.iter_mut().zip(last) {
+        *place = *byte;
+    }
+    let words = words.iter().chain([&padded]);
+    let total = words.map(|word| u64::from(u32::from_ne_bytes(*word))).chain(lanes).sum();
+    u64::from(u16::from_be(fold(total)))
+}
+
+/// Brings a sum down to 16 bits. Only a sum of zero becomes zero.
+pub(super) fn fold(mut sum: u64) -> u16 {
+    while sum >> 16 != 0 {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    u16::try_from(sum).unwrap_or(u16::MAX)
+}
+
+/// What to add to a sum so that `word` is no longer in it (RFC 1624, section 3).
+pub(super) fn without(word: u16) -> u64 {
+    u64::from(!word)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::tests::plain_sum as plain;
+    use super::*;
+
+    #[test]
+    fn the_example_of_the_rfc() {
+        assert_eq!(sum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), 0xddf2);
+    }
+
+    #[test]
+    fn no_byte_is_left_out_at_any_length() {
+        for len in 0..200 {
+            for set in 0..len {
+                let mut bytes = vec![0; len];
+                bytes[set] = 1;
+                assert_eq!(sum(&bytes), if set % 2 == 0 { 0x100 } else { 1 });
+            }
+        }
+        assert_eq!(sum(&vec![0xff; 600_001]), u64::from(plain(&vec![0xff; 600_001])));
+    }
+
+    proptest! {
+        #[test]
+        fn is_the_sum_of_pairs(bytes in proptest::collection::vec(any::<u8>(), 0..3000)) {
+            prop_assert_eq!(sum(&bytes), u64::from(plain(&bytes)));
+        }
+
+        #[test]
+        fn what_is_taken_out_is_gone(word in any::<u16>(), others in 1_u64..1 << 40) {
+            prop_assert_eq!(fold(others + u64::from(word) + without(word)), fold(others));
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! Segments and finished checksums against a plain segmenter, and against etherparse.
+
+mod shape;
+
+use etherparse::{NetHeaders, PacketHeaders, TransportHeader};
+use proptest::prelude::*;
+pub(super) use shape::plain_sum;
+use shape::{Shape, shapes};
+
+use super::packet::{TCP, UDP};
+use super::{Offload, Segments, finish_checksum};
+
+/// The segments as whole frames.
+fn cut(frame: &[u8], offload: &Offload) -> Option<Vec<Vec<u8>>> {
+    let segments = Segments::of(frame, offload)?;
+    let whole = |index| {
+        let mut room = [0xee; 2048];
+        let len = segments.put_header(index, &mut room).unwrap();
+        assert_eq!(len, segments.header_len());
+        assert!(segments.put_header(index, &mut room[..len - 1]).is_none());
+        [&room[..len], segments.payload(index)].concat()
+    };
+    assert_eq!(segments.put_header(segments.len(), &mut [0; 2048]), None);
+    assert_eq!((segments.payload(segments.len()).len(), segments.wire_len(segments.len())), (0, 0));
+    Some((0..segments.len()).map(whole).collect())
+}
+
+/// What etherparse thinks of a frame's checksums.
+fn assert_judged_right(frame: &[u8]) {
+    let packet = PacketHeaders::from_ethernet_slice(frame).unwrap();
+    let payload = packet.payload.slice();
+    let (right, stated) = match (packet.net.unwrap(), packet.transport.unwrap()) {
+        (NetHeaders::Ipv4(ip, _), transport) => {
+            assert_eq!(ip.calc_header_checksum(), ip.header_checksum);
+            match transport {
+                TransportHeader::Tcp(tcp) => (tcp.calc_checksum_ipv4(&ip, payload), tcp.checksum),
+                TransportHeader::Udp(udp) => (udp.calc_checksum_ipv4(&ip, payload), udp.checksum),
+                other => panic!("{other:?}"),
+            }
+        }
+        (NetHeaders::Ipv6(ip, _), TransportHeader::Tcp(tcp)) => {
+            (tcp.calc_checksum_ipv6(&ip, payload), tcp.checksum)
+        }
+        (NetHeaders::Ipv6(ip, _), TransportHeader::Udp(udp)) => {
+            (udp.calc_checksum_ipv6(&ip, payload), udp.checksum)
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(right.unwrap(), stated);
+}
+
+/// Cuts at a length that does not fit 16 bits, where only some headers have a place for it.
+fn assert_big_is_cut(shape: &Shape) {
+    let segments = cut(&shape.frame(), &shape.offload()).unwrap();
+    assert!(segments == shape.segments());
+    segments.iter().for_each(|segment| assert_judged_right(segment));
+}
+
+#[test]
+fn big_tcp_of_both_families_is_cut_and_loses_its_jumbo_header() {
+    let mut shape = Shape::plain(200_001, 1448);
+    assert_big_is_cut(&shape);
+    shape.is_ipv4 = false;
+    assert_big_is_cut(&shape);
+    shape.has_jumbo = true;
+    let offload = shape.offload();
+    let frame = shape.frame();
+    assert_eq!(frame[18..22], [0, 0, 0, 64]); // no length, hop-by-hop
+    assert_eq!(Segments::of(&frame, &offload).unwrap().header_len(), shape.header_len());
+    assert_big_is_cut(&shape);
+    shape.extensions = vec![(60, 1, 0)];
+    shape.tags = vec![0x8100];
+    assert!(cut(&shape.frame(), &shape.offload()).unwrap() == shape.segments());
+}
+
+#[test]
+fn flags_stand_where_tso_leaves_them() {
+    let mut shape = Shape::plain(30, 10);
+    shape.flags = 0xff;
+    shape.is_ecn = true;
+    let flags = |shape: &Shape| -> Vec<u8> {
+        cut(&shape.frame(), &shape.offload()).unwrap().iter().map(|frame| frame[47]).collect()
+    };
+    assert_eq!(flags(&shape), [0xf6, 0x76, 0x7f]);
+    shape.is_ecn = false; // accurate ECN
+    assert_eq!(flags(&shape), [0xf6, 0xf6, 0xff]);
+}
+
+#[test]
+fn numbers_wrap() {
+    let mut shape = Shape::plain(25, 10);
+    shape.identification = u16::MAX;
+    shape.sequence = u32::MAX - 12;
+    let segments = cut(&shape.frame(), &shape.offload()).unwrap();
+    let numbers = segments.iter().map(|frame| (frame[18..20].to_vec(), frame[38..42].to_vec()));
+    let wanted = [[0xff, 0xff], [0, 0], [0, 1]].map(|number| number.to_vec());
+    let sequences = [u32::MAX - 12, u32::MAX - 2, 7].map(|number| number.to_be_bytes().to_vec());
+    assert!(numbers.eq(wanted.into_iter().zip(sequences)));
+}
+
+#[test]
+fn udp_without_checksum_stays_so_over_ipv4_alone() {
+    let mut shape = Shape { protocol: UDP, needs_checksum: false, ..Shape::plain(25, 10) };
+    for segment in cut(&shape.frame(), &shape.offload()).unwrap() {
+        assert_eq!(segment[40..42], [0, 0]);
+    }
+    shape.is_ipv4 = false;
+    for segment in cut(&shape.frame(), &shape.offload()).unwrap() {
+        assert_judged_right(&segment);
+    }
+}
+
+#[test]
+fn a_udp_checksum_of_zero_becomes_all_ones() {
+    let mut shape = Shape { protocol: UDP, ..Shape::plain(20, 10) };
+    shape.payload[0..2].fill(0);
+    let first = cut(&shape.frame(), &shape.offload()).unwrap().remove(0);
+    // Added to what it was taken from, a checksum leaves nothing to complement.
+    shape.payload[0..2].copy_from_slice(&first[40..42]);
+    let segments = cut(&shape.frame(), &shape.offload()).unwrap();
+    assert_eq!(segments[0][40..42], [0xff, 0xff]);
+    assert_eq!(segments, shape.segments());
+}
+
+#[test]
+fn segments_that_no_header_can_name_are_left_whole() {
+    let offload = |size: u16| {
+        let [a, b] = size.to_ne_bytes();
+        Offload::parse(&[0, 1, 0, 0, a, b, 0, 0, 0, 0])
+    };
+    let big = Shape::plain(70_000, 1448).frame();
+    assert!(Segments::of(&big, &offload(0)).is_none());
+    assert!(Segments::of(&big, &offload(65_484)).is_none());
+    assert_eq!(Segments::of(&big, &offload(65_483)).unwrap().len(), 2);
+    // Longer than the payload: it is one segment, and its checksum is finished.
+    let small = Shape::plain(100, 100);
+    assert_eq!(cut(&small.frame(), &offload(u16::MAX)).unwrap(), small.segments());
+}
+
+#[test]
+fn what_is_no_super_frame_of_its_kind_is_left_whole() {
+    let shape = Shape::plain(28, 10);
+    let frame = shape.frame();
+    let offload = |gso_type: u8, start: u16, offset: u16| {
+        let mut header = [1, gso_type, 0, 0, 10, 10, 0, 0, 0, 0];
+        header[6..8].copy_from_slice(&start.to_ne_bytes());
+        header[8..].copy_from_slice(&offset.to_ne_bytes());
+        Offload::parse(&header)
+    };
+    assert!(Segments::of(&frame, &offload(1, 34, 16)).is_some());
+    // Of the other family, of another protocol, UFO, a device's tunnel, none; inside of a tunnel.
+    for (gso_type, start, offset) in
+        [(4, 34, 16), (5, 34, 6), (3, 34, 6), (0x21, 34, 16), (0, 34, 16), (1, 84, 16), (1, 34, 6)]
+    {
+        assert!(Segments::of(&frame, &offload(gso_type, start, offset)).is_none(), "{gso_type}");
+    }
+    let change = |at: usize, byte: u8| {
+        let mut frame = frame.clone();
+        frame[at] = byte;
+        Segments::of(&frame, &offload(1, 34, 16)).is_some()
+    };
+    assert!(change(20, 0x40)); // do not fragment
+    for (at, byte) in
+        [(20, 0x20), (21, 1), (14, 0x44), (14, 0x55), (46, 0x40), (46, 0xf0), (17, 39)]
+    {
+        assert!(!change(at, byte), "{byte:#x} at {at}");
+    }
+}
+
+#[test]
+fn an_ipv6_fragment_and_an_authenticated_packet_are_left_whole() {
+    for kind in [44, 51] {
+        let mut shape = Shape { is_ipv4: false, ..Shape::plain(30, 10) };
+        shape.extensions = vec![(kind, 0, 0)];
+        assert!(Segments::of(&shape.frame(), &shape.offload()).is_none());
+    }
+}
+
+#[test]
+fn a_checksum_is_finished_in_its_place() {
+    // As a whole, the super-frame is one segment.
+    for (is_ipv4, protocol) in [(true, TCP), (true, UDP), (false, TCP), (false, UDP)] {
+        let mut shape = Shape { is_ipv4, protocol, tags: vec![0x8100], ..Shape::plain(301, 301) };
+        let mut frame = shape.frame();
+        assert!(finish_checksum(&mut frame, &shape.offload()));
+        assert_eq!(frame, shape.segments()[0]);
+        assert_judged_right(&frame);
+        shape.needs_checksum = false;
+        let frame = shape.frame();
+        let mut same = frame.clone();
+        assert!(finish_checksum(&mut same, &shape.offload()));
+        assert_eq!(same, frame);
+    }
+}
+
+#[test]
+fn a_checksum_of_zero_becomes_all_ones() {
+    let offload = Offload::parse(&needs_checksum(2, 2));
+    let mut frame = vec![9, 9, 0xff, 0, 0, 0xff];
+    assert!(finish_checksum(&mut frame, &offload));
+    assert_eq!(frame, [9, 9, 0xff, 0, 0xff, 0xff]);
+}
+
+#[test]
+fn a_checksum_outside_of_the_frame_is_left_alone() {
+    for (start, offset, inside) in [(0, 6, true), (0, 7, false), (8, 0, false), (9, 0, false)] {
+        let mut frame = [1; 8];
+        assert_eq!(
+            finish_checksum(&mut frame, &Offload::parse(&needs_checksum(start, offset))),
+            inside
+        );
+        assert_eq!(frame == [1; 8], !inside);
+    }
+    let mut empty = [];
+    assert!(!finish_checksum(&mut empty, &Offload::parse(&needs_checksum(u16::MAX, u16::MAX))));
+}
+
+#[test]
+fn sctp_gets_its_own_checksum() {
+    for is_ipv4 in [true, false] {
+        let shape = Shape { is_ipv4, protocol: 132, ..Shape::plain(0, 1) };
+        let mut frame = shape.frame();
+        let start = frame.len() - 32;
+        frame[start..].fill(0);
+        let offload = Offload::parse(&needs_checksum(u16::try_from(start).unwrap(), 8));
+        assert!(finish_checksum(&mut frame, &offload));
+        // Of 32 zeros: RFC 3720, appendix B.4.
+        assert_eq!(frame[start + 8..start + 12], [0xaa, 0x36, 0x91, 0x8a]);
+        // Again, with the field no longer zero.
+        assert!(finish_checksum(&mut frame, &offload));
+        assert_eq!(frame[start + 8..start + 12], [0xaa, 0x36, 0x91, 0x8a]);
+        frame.truncate(start + 11);
+        assert!(!finish_checksum(&mut frame, &offload));
+    }
+}
+
+fn needs_checksum(start: u16, offset: u16) -> [u8; 10] {
+    let [a, b] = start.to_ne_bytes();
+    let [c, d] = offset.to_ne_bytes();
+    [1, 0, 0, 0, 0, 0, a, b, c, d]
+}
+
+proptest! {
+    #[test]
+    fn segments_are_those_of_the_plain_segmenter(shape in shapes()) {
+        let segments = cut(&shape.frame(), &shape.offload()).unwrap();
+        prop_assert!(segments == shape.segments());
+        let is_bare = shape.protocol == UDP && shape.is_ipv4 && !shape.needs_checksum;
+        if !is_bare && !shape.is_routed() && shape.tags.len() < 4 && is_in_order(&shape) {
+            segments.iter().for_each(|segment| assert_judged_right(segment));
+        }
+    }
+
+    #[test]
+    fn of_a_cut_super_frame_the_captured_part_is_right(shape in shapes(), end: prop::sample::Index) {
+        let mut frame = shape.frame();
+        frame.truncate(end.index(frame.len()));
+        let header_len = shape.header_len();
+        let wanted = shape.segments();
+        let Some(found) = cut(&frame, &shape.offload()) else {
+            prop_assert!(frame.len() <= header_len);
+            return Ok(());
+        };
+        let segments = Segments::of(&frame, &shape.offload()).unwrap();
+        for (index, (found, wanted)) in found.iter().zip(&wanted).enumerate() {
+            prop_assert_eq!(segments.wire_len(index), wanted.len());
+            if found.len() == wanted.len() {
+                prop_assert!(found == wanted);
+                continue;
+            }
+            prop_assert_eq!(index, segments.len() - 1);
+            let at = header_len - if shape.protocol == TCP { 4 + shape.tcp_options * 4 } else { 2 };
+            prop_assert_eq!(&found[..at], &wanted[..at]);
+            prop_assert_eq!(&found[at + 2..], &wanted[at + 2..found.len()]);
+        }
+        let payload: usize = (0..segments.len()).map(|index| segments.payload(index).len()).sum();
+        prop_assert_eq!(payload, shape.payload.len().min(frame.len() - header_len));
+    }
+
+    #[test]
+    fn nothing_panics_on_what_was_a_super_frame(
+        shape in shapes(),
+        changes in proptest::collection::vec((0_usize..120, any::<u8>()), 1..6),
+        header in any::<[u8; 10]>(),
+        keeps_offload in any::<bool>(),
+    ) {
+        let mut frame = shape.frame();
+        for (at, byte) in changes {
+            if let Some(place) = frame.get_mut(at) {
+                *place = byte;
+            }
+        }
+        let offload = if keeps_offload { shape.offload() } else { Offload::parse(&header) };
+        let _ = cut(&frame, &offload);
+        finish_checksum(&mut frame, &offload);
+    }
+
+    #[test]
+    fn garbage_neither_panics_nor_is_changed_beyond_its_checksum(
+        frame in proptest::collection::vec(any::<u8>(), 0..300),
+        start in 0_u16..320,
+        offset in 0_u16..40,
+    ) {
+        let offload = Offload::parse(&needs_checksum(start, offset));
+        let mut finished = frame.clone();
+        let at = usize::from(start) + usize::from(offset);
+        if finish_checksum(&mut finished, &offload) {
+            let covered = &frame[usize::from(start)..];
+            let checksum = match !plain_sum(covered) { 0 => 0xffff, other => other };
+            prop_assert_eq!(&finished[at..at + 2], &checksum.to_be_bytes());
+            finished[at..at + 2].copy_from_slice(&frame[at..at + 2]);
+        } else {
+            prop_assert!(at + 2 > frame.len());
+        }
+        prop_assert_eq!(finished, frame);
+    }
+}
+
+/// Etherparse walks extension headers in the order of RFC 8200, section 4.1, and no others.
+fn is_in_order(shape: &Shape) -> bool {
+    shape.extensions.is_sorted_by(|a, b| rank(a.0) < rank(b.0))
+}
+
+fn rank(extension: u8) -> Option<usize> {
+    [0, 60, 43].iter().position(|kind| *kind == extension)
+}
