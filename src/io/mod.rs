@@ -6,6 +6,7 @@
 
 pub mod capture;
 pub mod links;
+pub mod live;
 pub mod memory;
 pub mod pace;
 pub mod queue;

@@ -15,7 +15,7 @@ const GSO_ACCECN: u8 = 0x10;
 const GSO_ECN: u8 = 0x80;
 
 /// What was left for the network card to do with a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Offload {
     flags: u8,
     gso_type: u8,
@@ -45,6 +45,14 @@ impl Offload {
             csum_start: u16::from_ne_bytes([a, b]),
             csum_offset: u16::from_ne_bytes([c, d]),
         }
+    }
+
+    /// What is left to do once so many bytes were put in front of what a sum begins with, such as
+    /// a VLAN tag.
+    #[must_use]
+    pub const fn moved_by(mut self, len: u16) -> Self {
+        self.csum_start = self.csum_start.wrapping_add(len);
+        self
     }
 
     /// Nothing is left to do: the frame is as it was on the wire, or would have been.

@@ -118,6 +118,12 @@ impl<'a> Segments<'a> {
         self.place(index).map_or(&[], |place| self.payload_at(&place))
     }
 
+    /// Where in the super-frame the payload of a segment begins.
+    #[must_use]
+    pub const fn payload_start(&self, index: usize) -> usize {
+        self.payload.saturating_add(index.saturating_mul(self.segment_len))
+    }
+
     /// Writes the headers of a segment, lengths, numbers and checksums right, and says how long
     /// they are. `None` where there is no such segment, or no room.
     ///

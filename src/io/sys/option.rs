@@ -67,6 +67,36 @@ pub(crate) fn bind_packet(
     if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Frames that leave by the interface are not heard (`PACKET_IGNORE_OUTGOING` of
+/// `linux/if_packet.h`).
+pub(crate) fn ignore_outgoing(socket: BorrowedFd<'_>) -> io::Result<()> {
+    set_number(socket, libc::SOL_PACKET, 23, 1)
+}
+
+/// Shares the frames of an interface among packet sockets, by the hash of their flow: joins the
+/// group, or makes a new one of which it says the number.
+pub(crate) fn join_fanout(socket: BorrowedFd<'_>, group: Option<u16>) -> io::Result<u16> {
+    let way = i64::from(libc::PACKET_FANOUT_HASH) << 16;
+    let unique = i64::from(libc::PACKET_FANOUT_FLAG_UNIQUEID) << 16;
+    let value = group.map_or(unique | way, |group| i64::from(group) | way);
+    let value = c_int::try_from(value).map_err(io::Error::other)?;
+    set_number(socket, libc::SOL_PACKET, libc::PACKET_FANOUT, value)?;
+    let joined = number(socket, libc::SOL_PACKET, libc::PACKET_FANOUT)?;
+    let [low, high, ..] = joined.to_le_bytes();
+    Ok(u16::from_le_bytes([low, high]))
+}
+
+/// Option `name` of `level`, which is a number.
+pub(crate) fn number(socket: BorrowedFd<'_>, level: c_int, name: c_int) -> io::Result<c_int> {
+    let mut value: c_int = 0;
+    let mut len = len_of::<c_int>();
+    let place = (&raw mut value).cast();
+    // SAFETY: `place` points at `len` bytes of `value`, which lives across the call and any bytes
+    // of which are a good number; the kernel writes no more than `len`.
+    let failed = unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, place, &raw mut len) };
+    if failed == 0 { Ok(value) } else { Err(io::Error::last_os_error()) }
+}
+
 /// The longest IP packet that the route of a connected socket carries, in bytes.
 pub(crate) fn path_mtu(socket: BorrowedFd<'_>, is_ipv4: bool) -> io::Result<usize> {
     let (level, name) = if is_ipv4 {
@@ -74,16 +104,7 @@ pub(crate) fn path_mtu(socket: BorrowedFd<'_>, is_ipv4: bool) -> io::Result<usiz
     } else {
         (libc::IPPROTO_IPV6, libc::IPV6_MTU)
     };
-    let mut mtu: c_int = 0;
-    let mut len = len_of::<c_int>();
-    let place = (&raw mut mtu).cast();
-    // SAFETY: `place` points at `len` bytes of `mtu`, which lives across the call and any bytes
-    // of which are a good number; the kernel writes no more than `len`.
-    let failed = unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, place, &raw mut len) };
-    if failed != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    usize::try_from(mtu).map_err(io::Error::other)
+    usize::try_from(number(socket, level, name)?).map_err(io::Error::other)
 }
 
 /// How many datagrams the kernel took for the socket and had to throw away, for want of room or

@@ -1,0 +1,90 @@
+//! Opening an interface: one ring for each worker, all of them a fanout group.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use socket2::{Domain, Socket, Type};
+
+use super::bell::Bell;
+use super::filter;
+use super::ring_source::RingSource;
+use super::wake::Waker;
+use crate::io::sys::option;
+use crate::io::sys::ring::{Ring, Shape};
+
+const ALL_PROTOCOLS: u16 = 3;
+
+/// Length of a block in bytes: four super-frames, or some thousand small frames. Smaller blocks
+/// cost more each, larger ones are lost in bursts.
+const BLOCK_LEN: usize = 256 * 1024;
+
+/// Frames can be read while their block is still open, where stores become visible in the order
+/// in which they are made.
+pub(super) const READS_OPEN_BLOCKS: bool = cfg!(target_arch = "x86_64");
+
+/// Where a block must be closed before it is read, it is closed soon.
+const BLOCK_TIMEOUT_MS: u32 = if READS_OPEN_BLOCKS { 2 } else { 1 };
+
+/// How an interface is captured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RingOptions {
+    /// Bytes of the ring of each worker; made a multiple of 256 KiB, two of them at least.
+    pub ring_len: usize,
+    /// Never sleep: look for frames all the time.
+    pub is_busy: bool,
+    /// Frames with this mark are our own, and are kept out.
+    pub mark: Option<u32>,
+    /// Whether it is a loopback device, on which each frame passes twice: out and in. It is taken
+    /// once, coming in.
+    pub is_loopback: bool,
+}
+
+impl RingOptions {
+    /// The default length of a ring in bytes.
+    pub const RING_LEN: usize = 128 * BLOCK_LEN;
+
+    const fn shape(&self) -> Shape {
+        let blocks = self.ring_len / BLOCK_LEN;
+        let blocks = if blocks < 2 { 2 } else { blocks };
+        Shape { block_len: BLOCK_LEN, blocks, timeout_ms: BLOCK_TIMEOUT_MS }
+    }
+}
+
+impl Default for RingOptions {
+    fn default() -> Self {
+        Self { ring_len: Self::RING_LEN, is_busy: false, mark: None, is_loopback: false }
+    }
+}
+
+/// Opens the interface at `index` for as many workers as there are wakers. Frames of one flow all
+/// go to one of them.
+///
+/// # Errors
+/// No right to (`CAP_NET_RAW`), no such interface, no memory.
+pub fn open(index: u32, options: &RingOptions, wakers: &[Waker]) -> io::Result<Vec<RingSource>> {
+    let index = i32::try_from(index).map_err(io::Error::other)?;
+    let mut group = None;
+    let mut sources = Vec::with_capacity(wakers.len());
+    for waker in wakers {
+        // The bell first: the tap that was added last hears of a frame first, so that the frame
+        // is in the ring when the bell rings.
+        let bell = Bell::hang(index, options.mark, options.is_loopback)?;
+        let ring = ring(index, options)?;
+        if wakers.len() > 1 {
+            group = Some(option::join_fanout(ring.as_fd(), group)?);
+        }
+        sources.push(RingSource::new(ring, bell, waker.clone(), options));
+    }
+    Ok(sources)
+}
+
+fn ring(index: i32, options: &RingOptions) -> io::Result<Ring> {
+    let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
+    filter::attach(&socket, &filter::without_own(options.mark, filter::WHOLE))?;
+    if options.is_loopback {
+        option::ignore_outgoing(socket.as_fd())?;
+    }
+    let ring = Ring::new(socket, options.shape())?;
+    option::bind_packet(ring.as_fd(), index, ALL_PROTOCOLS)?;
+    Ok(ring)
+}

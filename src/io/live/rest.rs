@@ -1,0 +1,118 @@
+//! How a worker waits for frames: long enough to be gentle, short enough not to keep them
+//! waiting.
+//!
+//! On a quiet wire it sleeps until the bell rings, and each frame wakes it. Where frames come so
+//! fast that waking for each of them is dearer than looking now and then, it naps. Where there is
+//! always something to do it never gets here.
+
+use std::io;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::bell::Bell;
+use super::reader::Reader;
+use super::wake::Waker;
+
+/// How long it sleeps at the most.
+const SLEEP_NS: i64 = 100_000_000;
+
+/// How long a nap is. What comes in meanwhile waits half of it on the average.
+const NAP_NS: i64 = 40_000;
+
+/// Frames that come faster than this, on the average, are not worth a wake-up each.
+const NAP_GAP_NS: u64 = 40_000;
+
+/// After so many naps without a frame it sleeps.
+const IDLE_NAPS: u32 = 3;
+
+/// How often it looks for a frame that rang the bell, or at all where it never sleeps.
+const LOOKS: u32 = 2_000;
+
+/// The part of a source that waits.
+#[derive(Debug)]
+pub(super) struct Rest {
+    bell: Bell,
+    waker: Waker,
+    is_busy: bool,
+    /// The average gap between frames.
+    gap_ns: u64,
+    last_ns: u64,
+    naps: u32,
+}
+
+impl Rest {
+    pub(super) const fn new(bell: Bell, waker: Waker, is_busy: bool) -> Self {
+        Self { bell, waker, is_busy, gap_ns: u64::MAX / 2, last_ns: 0, naps: 0 }
+    }
+
+    /// Hears of a burst: the time of its first frame, and how many there were.
+    pub(super) fn learn(&mut self, first_ns: Option<u64>, frames: usize) {
+        let Some(first_ns) = first_ns else { return };
+        let count = u64::try_from(frames).unwrap_or(1).max(1);
+        let gap_ns = first_ns.saturating_sub(self.last_ns) / count;
+        self.gap_ns = (self.gap_ns / 4 * 3).saturating_add(gap_ns.min(u64::MAX / 8) / 4);
+        self.last_ns = first_ns;
+        self.naps = 0;
+    }
+
+    /// Returns when there is something to read, when it was woken, or when its time is over.
+    pub(super) fn wait(&mut self, reader: &Reader) -> io::Result<()> {
+        if self.is_busy {
+            look(reader);
+        } else if self.gap_ns < NAP_GAP_NS && self.naps < IDLE_NAPS {
+            self.naps += 1;
+            self.poll(&[], NAP_NS)?;
+        } else {
+            self.sleep(reader)?;
+        }
+        self.waker.heard();
+        Ok(())
+    }
+
+    fn sleep(&mut self, reader: &Reader) -> io::Result<()> {
+        self.bell.silence();
+        if reader.peek().is_some() || reader.is_closed() {
+            return Ok(());
+        }
+        if self.poll(&[reader], SLEEP_NS)? {
+            look(reader);
+        }
+        Ok(())
+    }
+
+    /// Waits for the waker and, where there is a reader, for its ring and for the bell; says
+    /// whether anything happened.
+    fn poll(&self, readers: &[&Reader], timeout_ns: i64) -> io::Result<bool> {
+        let timeout = Timespec { tv_sec: 0, tv_nsec: timeout_ns };
+        let happened = match readers {
+            [reader, ..] => {
+                let mut waited = [
+                    PollFd::new(&self.waker, PollFlags::IN),
+                    PollFd::new(&self.bell, PollFlags::IN),
+                    PollFd::new(&reader.ring, PollFlags::IN),
+                ];
+                let happened = poll(&mut waited, Some(&timeout));
+                // A network that went down is told once, and is no reason to stop.
+                let _ = reader.ring.socket().take_error();
+                let _ = self.bell.take_error();
+                happened
+            }
+            [] => poll(&mut [PollFd::new(&self.waker, PollFlags::IN)], Some(&timeout)),
+        };
+        match happened {
+            Ok(count) => Ok(count > 0),
+            Err(rustix::io::Errno::INTR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Looks for a frame for some microseconds.
+fn look(reader: &Reader) {
+    for _ in 0..LOOKS {
+        if reader.peek().is_some() || reader.is_closed() {
+            return;
+        }
+        std::hint::spin_loop();
+    }
+}

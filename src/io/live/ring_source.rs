@@ -1,0 +1,106 @@
+//! The source that lends frames out of a packet ring, as they were on the wire.
+
+use std::io;
+
+use super::LiveSource;
+use super::bell::Bell;
+use super::filter;
+use super::mend::{Mender, SuperFrame};
+use super::open::RingOptions;
+use super::reader::Reader;
+use super::rest::Rest;
+use super::wake::Waker;
+use crate::dataplane::{Burst, Frame, MAX_BURST_LEN, Medium, Source};
+use crate::io::sys::ring::Ring;
+use crate::model::Direction;
+
+/// Lends the frames of one ring.
+#[derive(Debug)]
+pub struct RingSource {
+    reader: Reader,
+    rest: Rest,
+    mender: Mender,
+    /// The super-frame of which not all segments fitted into the last burst.
+    unfinished: Option<SuperFrame>,
+    /// Whether all of the block is lent, so that it goes back when the burst does.
+    is_spent: bool,
+}
+
+impl RingSource {
+    pub(super) fn new(ring: Ring, bell: Bell, waker: Waker, options: &RingOptions) -> Self {
+        Self {
+            reader: Reader::new(ring),
+            rest: Rest::new(bell, waker, options.is_busy),
+            mender: Mender::default(),
+            unfinished: None,
+            is_spent: false,
+        }
+    }
+
+    /// Notes what is lent next: as many frames of the block as are there and fit.
+    fn collect(&mut self) {
+        if std::mem::take(&mut self.is_spent) {
+            self.reader.release();
+        }
+        self.mender.clear();
+        let Reader { ring, block, .. } = &self.reader;
+        self.unfinished =
+            self.unfinished.take().and_then(|frame| self.mender.cut(ring, *block, frame));
+        while self.unfinished.is_none() && self.mender.len() < MAX_BURST_LEN {
+            let Some(slot) = self.reader.peek() else { break };
+            let Reader { ring, block, .. } = &mut self.reader;
+            self.unfinished = self.mender.mend(ring, *block, slot);
+            self.reader.pass(&slot);
+        }
+        self.is_spent = self.unfinished.is_none() && self.reader.is_spent();
+    }
+
+    fn lend<'a>(&'a self, burst: &mut Burst<'a>) {
+        let Reader { ring, block, .. } = &self.reader;
+        for piece in self.mender.pieces() {
+            let in_block = ring.bytes(*block, piece.start, piece.len);
+            let head = self.mender.headers(piece);
+            let (bytes, tail): (_, &[u8]) =
+                if head.is_empty() { (in_block, &[]) } else { (head, in_block) };
+            burst.push(Frame {
+                bytes,
+                tail,
+                timestamp_ns: piece.timestamp_ns,
+                wire_len: piece.wire_len,
+                direction: Some(if piece.is_egress {
+                    Direction::Egress
+                } else {
+                    Direction::Ingress
+                }),
+                medium: Medium::Ethernet,
+                is_next_segment: piece.is_next_segment,
+            });
+        }
+    }
+}
+
+impl Source for RingSource {
+    /// Waits for frames for a tenth of a second at the most, and not at all once it was woken.
+    fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
+        self.collect();
+        if self.mender.len() == 0 && !self.is_spent {
+            self.rest.wait(&self.reader)?;
+            self.collect();
+        }
+        let first = self.mender.pieces().first();
+        self.rest.learn(first.map(|first| first.timestamp_ns), self.mender.len());
+        self.lend(burst);
+        Ok(())
+    }
+}
+
+impl LiveSource for RingSource {
+    fn take_counts(&mut self) -> (u64, u64) {
+        let (came, lost) = self.reader.ring.statistics().unwrap_or_default();
+        (u64::from(came), u64::from(lost))
+    }
+
+    fn close(&mut self) -> io::Result<()> {
+        filter::attach(self.reader.ring.socket(), &filter::nothing())
+    }
+}

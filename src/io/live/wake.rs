@@ -1,0 +1,39 @@
+//! Waking a worker that waits for frames.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use rustix::event::{EventfdFlags, eventfd};
+
+/// Wakes the worker that waits with it, now or when it next waits.
+#[derive(Debug, Clone)]
+pub struct Waker(Arc<OwnedFd>);
+
+/// A waker that nobody waits with yet.
+///
+/// # Errors
+/// The process has no descriptor left.
+pub fn waker() -> io::Result<Waker> {
+    Ok(Waker(Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?)))
+}
+
+impl Waker {
+    /// Wakes the worker.
+    pub fn wake(&self) {
+        // It fails only where the counter is full, and then the worker is woken all the same.
+        let _ = rustix::io::write(&*self.0, &1_u64.to_ne_bytes());
+    }
+
+    /// Takes note of having been woken.
+    pub(crate) fn heard(&self) {
+        // An empty counter says no more than that nobody called.
+        let _ = rustix::io::read(&*self.0, &mut [0; 8]);
+    }
+}
+
+impl AsFd for Waker {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
