@@ -17,6 +17,7 @@ mod progress;
 mod receive;
 mod replay;
 mod report;
+mod run;
 mod sessions;
 mod signals;
 mod story;
@@ -41,6 +42,7 @@ use exit::Exit;
   traffic-mirror replay in.pcap --config mirror.toml --write out.pcapng
   traffic-mirror explain in.pcap --config mirror.toml
   traffic-mirror check --config mirror.toml
+  sudo traffic-mirror run --interface eth0 --target 192.0.2.10
   traffic-mirror receive --count 1000 --write frames.pcap
   traffic-mirror interfaces
 
@@ -55,6 +57,7 @@ enum Command {
     Replay(replay::ReplayFlags),
     Explain(explain::ExplainFlags),
     Check(check::CheckFlags),
+    Run(Box<run::RunFlags>),
     Receive(receive::ReceiveFlags),
     Interfaces(interfaces::InterfacesFlags),
     Completions(manual::CompletionsFlags),
@@ -76,6 +79,7 @@ pub fn main() -> ExitCode {
         Command::Replay(flags) => replay::run(&flags),
         Command::Explain(flags) => explain::run(&flags),
         Command::Check(flags) => check::run(&flags),
+        Command::Run(flags) => run::run(&flags),
         Command::Receive(flags) => receive::run(&flags),
         Command::Interfaces(flags) => interfaces::run(&flags),
         Command::Completions(flags) => manual::completions(&flags),

@@ -104,7 +104,7 @@ pub(super) fn run(flags: &ReplayFlags) -> Result<Exit, Failure> {
     if let (Some(cause), true) = (lost, only_to_file) {
         report.lose_all(cause);
     }
-    print(&report, flags.report)?;
+    print_report(&report, flags.report)?;
     Ok(if troubles.is_empty() { Exit::Done } else { Exit::Failed })
 }
 
@@ -126,7 +126,7 @@ fn complain(plan: &mut ReplayPlan, troubles: &[String]) {
     }
 }
 
-fn print(report: &Report, form: ReportForm) -> Result<(), Failure> {
+pub(super) fn print_report(report: &Report, form: ReportForm) -> Result<(), Failure> {
     terminal::say(&report.table());
     if form == ReportForm::Table {
         return Ok(());

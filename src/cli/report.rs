@@ -34,6 +34,8 @@ struct SessionReport {
     mirrored: u64,
     mirrored_bytes: u64,
     truncated: u64,
+    /// Of the truncated ones those that PacketLength alone would not have cut, or not so far.
+    truncated_to_mtu: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -162,6 +164,7 @@ fn session_reports(table: &MirrorTable, counters: &Counters) -> Vec<SessionRepor
                 mirrored: counted.mirrored,
                 mirrored_bytes: counted.mirrored_bytes,
                 truncated: counted.truncated,
+                truncated_to_mtu: counted.truncated_to_mtu,
             }
         })
         .collect()

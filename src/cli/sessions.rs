@@ -75,16 +75,25 @@ impl SessionFlags {
 
     /// Reads, checks and compiles what was typed.
     pub(super) fn table(&self) -> Result<Arc<MirrorTable>, Failure> {
-        let registry = match &self.target {
-            Some(target) => self.implied(target)?,
-            None => read(&self.config)?,
-        };
-        let options = CompileOptions {
-            seed: self.seed,
-            source_address: self.source,
-            ..CompileOptions::default()
-        };
-        Ok(Arc::new(compile(&registry, &options)))
+        Ok(Arc::new(compile(&self.registry()?, &self.options())))
+    }
+
+    /// Reads and checks what was typed.
+    pub(super) fn registry(&self) -> Result<Registry, Failure> {
+        match &self.target {
+            Some(target) => self.implied(target),
+            None => read(&self.config),
+        }
+    }
+
+    /// How it is compiled.
+    pub(super) fn options(&self) -> CompileOptions {
+        CompileOptions { seed: self.seed, source_address: self.source, ..CompileOptions::default() }
+    }
+
+    /// Whether the sessions are those of files, which can be read again.
+    pub(super) const fn are_of_files(&self) -> bool {
+        !self.config.is_empty()
     }
 
     /// One session with an accept-all filter in both directions.

@@ -9,6 +9,11 @@ pub(super) fn complain(sentences: &str) {
     }
 }
 
+/// Says what happened, on a line of its own.
+pub(super) fn note(sentence: &str) {
+    complain(sentence);
+}
+
 /// Says what is odd.
 pub(super) fn warn(sentence: &str) {
     complain(&format!("warning: {sentence}"));

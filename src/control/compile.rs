@@ -18,8 +18,10 @@ pub struct CompileOptions {
     /// Outer source address where the network interface has none of the target's family.
     /// Without it, 192.0.2.1 (RFC 5737) or 2001:db8::1 (RFC 3849), which are nobody's.
     pub source_address: Option<IpAddr>,
-    /// Whether frames on their way to a target are told apart as our own, as a live mirror must.
-    pub is_loop_guarded: bool,
+    /// Whether the table is for live interfaces: frames on their way to a target are told apart as
+    /// our own, and without an address of the network interface the outer source is left to the
+    /// routes.
+    pub is_live: bool,
 }
 
 /// "max MTU 8500" of a Gateway Load Balancer endpoint, in bytes of the outer IP packet.
@@ -49,12 +51,12 @@ pub fn compile(registry: &Registry, options: &CompileOptions) -> MirrorTable {
             packet_length: session.packet_length.or_else(|| default_packet_length(target)),
             rate_limit: session.rate_limit,
             virtual_network_id: network_ids.of(session),
-            source_address: own.unwrap_or_else(|| stand_in(peer, options.source_address)),
+            source_address: own.unwrap_or_else(|| stand_in(peer, options)),
         })
     });
     MirrorTable::new(TableParts {
         settings: registry.settings().clone(),
-        is_loop_guarded: options.is_loop_guarded,
+        is_loop_guarded: options.is_live,
         sessions: sessions.collect(),
         interfaces: registry.network_interfaces().iter().cloned().map(Arc::new).collect(),
         targets: registry.targets().iter().filter_map(|one| target_entry(registry, one)).collect(),
@@ -82,9 +84,11 @@ const fn default_packet_length(target: &Target) -> Option<PacketLength> {
     }
 }
 
-fn stand_in(peer: IpAddr, wanted: Option<IpAddr>) -> IpAddr {
-    let wanted = wanted.filter(|wanted| wanted.is_ipv4() == peer.is_ipv4());
+fn stand_in(peer: IpAddr, options: &CompileOptions) -> IpAddr {
+    let wanted = options.source_address.filter(|wanted| wanted.is_ipv4() == peer.is_ipv4());
     wanted.unwrap_or(match peer {
+        IpAddr::V4(_) if options.is_live => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) if options.is_live => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
         IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
     })

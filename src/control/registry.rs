@@ -196,6 +196,14 @@ impl Registry {
         self.names.network_interfaces.get(id).and_then(|i| self.network_interfaces.get(*i))
     }
 
+    /// The network interface of that id, to be changed in all but its id.
+    pub fn network_interface_mut(
+        &mut self,
+        id: &NetworkInterfaceId,
+    ) -> Option<&mut NetworkInterface> {
+        self.names.network_interfaces.get(id).and_then(|i| self.network_interfaces.get_mut(*i))
+    }
+
     /// The target of that id.
     #[must_use]
     pub fn target(&self, id: &TargetId) -> Option<&Target> {

@@ -1,0 +1,226 @@
+//! The worker threads of all interfaces, and which of them have frames to take.
+
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use super::flags::RunFlags;
+use super::hand::{Done, Hand};
+use super::plan::{Mirrored, Plan, in_namespace};
+use super::post::{Letter, Post};
+use crate::cli::exit::Failure;
+use crate::cli::terminal;
+use crate::dataplane::{Counters, MirrorTable, Verdict};
+use crate::io::links::Link;
+use crate::io::live;
+use crate::io::udp::{TargetReport, UdpOptions};
+
+/// The threads of one interface.
+struct Station {
+    mirrored: Mirrored,
+    hands: Vec<(Post, JoinHandle<Done>)>,
+    /// The index of the device whose frames they take.
+    attached: Option<u32>,
+    is_up: bool,
+}
+
+/// All of them.
+pub(super) struct Crew {
+    stations: Vec<Station>,
+    plan: Plan,
+    options: CrewOptions,
+    /// What stations did that are no longer there.
+    gone: Vec<Done>,
+}
+
+/// What all threads have in common.
+struct CrewOptions {
+    udp: UdpOptions,
+    workers: u16,
+    cpus: Vec<u16>,
+}
+
+/// What all of them did.
+pub(super) struct AllDone {
+    pub(super) table: Arc<MirrorTable>,
+    pub(super) counters: Counters,
+    pub(super) targets: Vec<TargetReport>,
+    /// Whether each ended because it was asked to.
+    pub(super) is_whole: bool,
+}
+
+impl Crew {
+    /// Starts the threads; frames come when the links are looked at.
+    pub(super) fn muster(flags: &RunFlags, plan: Plan) -> Result<Self, Failure> {
+        let options = CrewOptions {
+            udp: flags.udp_options(),
+            workers: flags.workers,
+            cpus: flags.cpus.clone(),
+        };
+        let mut crew = Self { stations: Vec::new(), plan, options, gone: Vec::new() };
+        for one in crew.plan.mirrored.clone() {
+            crew.add_station(one)?;
+        }
+        Ok(crew)
+    }
+
+    /// Sees to it that each interface is captured as long as it is there.
+    pub(super) fn follow(&mut self, flags: &RunFlags, links: &[Link]) {
+        for station in &mut self.stations {
+            let link = links.iter().find(|link| link.name == station.mirrored.device);
+            station.follow(flags, link);
+        }
+    }
+
+    /// Goes on with another plan: every worker changes its table between two bursts.
+    pub(super) fn change(&mut self, plan: Plan) -> Result<(), Failure> {
+        self.plan = plan;
+        let (stay, leave): (Vec<_>, Vec<_>) = std::mem::take(&mut self.stations)
+            .into_iter()
+            .partition(|station| self.plan.mirrored.contains(&station.mirrored));
+        self.stations = stay;
+        for station in leave {
+            // Their sessions are no longer in the table: their copies count as retired.
+            station.send_table(&self.plan);
+            self.gone.extend(station.dismiss());
+        }
+        for station in &self.stations {
+            station.send_table(&self.plan);
+        }
+        let known = |one: &Mirrored, crew: &Self| {
+            crew.stations.iter().any(|station| station.mirrored == *one)
+        };
+        for one in self.plan.mirrored.clone() {
+            if !known(&one, self) {
+                self.add_station(one)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All workers' boards.
+    pub(super) fn posts(&self) -> impl Iterator<Item = (&Mirrored, &Post)> {
+        self.stations
+            .iter()
+            .flat_map(|station| station.hands.iter().map(|(post, _)| (&station.mirrored, post)))
+    }
+
+    /// The table in force.
+    pub(super) const fn table(&self) -> &Arc<MirrorTable> {
+        &self.plan.table
+    }
+
+    /// Ends all threads and adds up what they did.
+    pub(super) fn dismiss(self) -> AllDone {
+        let mut counters = Counters::new(&self.plan.table);
+        let mut targets = Vec::new();
+        let mut is_whole = true;
+        for station in &self.stations {
+            station.end();
+        }
+        let done =
+            self.gone.into_iter().chain(self.stations.into_iter().flat_map(Station::dismiss));
+        for one in done {
+            counters.add(&one.counters);
+            targets.extend(one.targets);
+            is_whole &= one.is_whole;
+            one.warnings.iter().for_each(|warning| terminal::warn(warning));
+        }
+        AllDone { table: self.plan.table, counters, targets, is_whole }
+    }
+
+    fn add_station(&mut self, mirrored: Mirrored) -> Result<(), Failure> {
+        let no_thread = |error| Failure::failed(format_args!("starting a thread: {error}"));
+        let index = self.plan.index_of(&mirrored.id).unwrap_or(Verdict::NO_INTERFACE);
+        let mut hands = Vec::new();
+        for _ in 0..self.options.workers {
+            let post = Post::new(live::waker().map_err(no_thread)?);
+            let table = Arc::clone(&self.plan.table);
+            let hand = Hand::new(table, index, self.options.udp.clone(), post.clone());
+            let number =
+                self.stations.iter().map(|one| one.hands.len()).sum::<usize>() + hands.len();
+            let cpu = self.options.cpus.iter().cycle().nth(number).copied();
+            let name = format!("{}-{}", mirrored.device, hands.len());
+            let work = move || {
+                pin(cpu);
+                hand.work()
+            };
+            let thread = thread::Builder::new().name(name).spawn(work).map_err(no_thread)?;
+            hands.push((post, thread));
+        }
+        self.stations.push(Station { mirrored, hands, attached: None, is_up: true });
+        Ok(())
+    }
+}
+
+impl Station {
+    fn follow(&mut self, flags: &RunFlags, link: Option<&Link>) {
+        let device = &self.mirrored.device;
+        match link {
+            None if self.attached.is_some() => {
+                terminal::note(&format!("{device} is gone: waiting for it to come back"));
+                self.attached = None;
+                self.send(|| Letter::NoSource);
+            }
+            None => {}
+            Some(link) if self.attached == Some(link.index) => {
+                if self.is_up != link.is_up {
+                    let state = if link.is_up { "up: going on" } else { "down: waiting" };
+                    terminal::note(&format!("{device} is {state}"));
+                }
+                self.is_up = link.is_up;
+            }
+            Some(link) => self.attach(flags, link),
+        }
+    }
+
+    fn attach(&mut self, flags: &RunFlags, link: &Link) {
+        let device = &self.mirrored.device;
+        let wakers: Vec<_> = self.hands.iter().map(|(post, _)| post.waker().clone()).collect();
+        let options = flags.ring_options(link.is_loopback);
+        let open = || live::open(link.index, &options, &wakers);
+        match in_namespace(flags.netns.as_deref(), open) {
+            Ok(sources) => {
+                let state = if link.is_up { "" } else { ", which is down" };
+                terminal::note(&format!("mirroring {device} (index {}){state}", link.index));
+                self.attached = Some(link.index);
+                self.is_up = link.is_up;
+                for ((post, thread), source) in self.hands.iter().zip(sources) {
+                    post.send(Letter::Source(Box::new(source)));
+                    thread.thread().unpark();
+                }
+            }
+            Err(error) => terminal::warn(&format!("cannot capture {device}: {error}")),
+        }
+    }
+
+    fn send_table(&self, plan: &Plan) {
+        let index = plan.index_of(&self.mirrored.id).unwrap_or(Verdict::NO_INTERFACE);
+        self.send(|| Letter::Table(Arc::clone(&plan.table), index));
+    }
+
+    fn send(&self, letter: impl Fn() -> Letter) {
+        for (post, thread) in &self.hands {
+            post.send(letter());
+            thread.thread().unpark();
+        }
+    }
+
+    fn end(&self) {
+        self.send(|| Letter::End);
+    }
+
+    fn dismiss(self) -> Vec<Done> {
+        self.end();
+        self.hands.into_iter().map(|(_, thread)| thread.join().unwrap_or_default()).collect()
+    }
+}
+
+/// Pins the calling thread to a processor, where one was chosen.
+fn pin(cpu: Option<u16>) {
+    let Some(cpu) = cpu else { return };
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(usize::from(cpu));
+    if let Err(error) = rustix::thread::sched_setaffinity(None, &set) {
+        terminal::warn(&format!("--cpus `{cpu}`: {error}"));
+    }
+}

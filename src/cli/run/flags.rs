@@ -1,0 +1,136 @@
+//! What is typed after `run`.
+
+use clap::{Args, ValueEnum};
+
+use crate::cli::replay::ReportForm;
+use crate::cli::sessions::SessionFlags;
+use crate::io::live::RingOptions;
+use crate::io::udp::{Segmentation, UdpOptions};
+
+/// The mark that our own packets bear where nobody chose one.
+const OWN_MARK: u32 = 109;
+
+/// Mirror live interfaces until SIGINT or SIGTERM.
+///
+/// The frames of each network interface (its `device`) go through its sessions, and the copies
+/// leave as UDP. Offloads may stay on: super-frames are cut and checksums finished as a network
+/// card would. Copies are never mirrored again and never fragmented. SIGHUP reads the
+/// configuration again; an interface that goes away is waited for.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  All of one interface to one collector:
+    sudo traffic-mirror run --interface eth0 --target 192.0.2.10 --virtual-network-id 42
+  The sessions of a file, whose network interfaces name their device:
+    sudo traffic-mirror run --config mirror.toml
+  Read the file again, and end with a report:
+    sudo kill -HUP PID
+    sudo kill -TERM PID
+  As little latency as there can be, for a core:
+    sudo traffic-mirror run --config mirror.toml --busy-poll --cpus 3")]
+pub(in crate::cli) struct RunFlags {
+    #[command(flatten)]
+    pub(super) sessions: SessionFlags,
+
+    /// The device to mirror: with --target, or of the only network interface of a configuration.
+    #[arg(long, short, value_name = "DEVICE")]
+    pub(super) interface: Option<String>,
+
+    /// Threads for each interface; a flow always goes to the same one.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(super) workers: u16,
+
+    /// Processors that the threads are pinned to, in turn, as in 0,2,3.
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub(super) cpus: Vec<u16>,
+
+    /// Memory for frames that wait, for each thread: KiB, MiB or GiB.
+    #[arg(long, value_name = "SIZE", default_value = "32MiB", value_parser = size)]
+    pub(super) ring_size: usize,
+
+    /// Never sleep: a core for each thread, for the least latency.
+    #[arg(long)]
+    pub(super) busy_poll: bool,
+
+    /// Whether copies leave as long messages that the kernel or the card cuts (UDP_SEGMENT).
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Gso::Auto)]
+    gso: Gso,
+
+    /// The device that copies leave by, whatever the routes say.
+    #[arg(long, value_name = "DEVICE")]
+    bind_device: Option<String>,
+
+    /// The mark (SO_MARK) of what is sent, by which it is known and not mirrored again.
+    #[arg(long, value_name = "N", default_value_t = OWN_MARK, value_parser = clap::value_parser!(u32).range(1..))]
+    mark: u32,
+
+    /// The network namespace of the interfaces: a name of `ip netns`, or a path. Copies are sent
+    /// from where the program was started.
+    #[arg(long, value_name = "NAME")]
+    pub(super) netns: Option<String>,
+
+    /// How the report is printed at the end: a table on standard error, and as JSON on standard
+    /// output too.
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = ReportForm::Table)]
+    pub(super) report: ReportForm,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Gso {
+    /// Where they are cut before anybody sees them: not over virtual devices that hand them on.
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
+}
+
+impl RunFlags {
+    pub(super) const fn ring_options(&self, is_loopback: bool) -> RingOptions {
+        RingOptions {
+            ring_len: self.ring_size,
+            is_busy: self.busy_poll,
+            mark: Some(self.mark),
+            is_loopback,
+        }
+    }
+
+    pub(super) fn udp_options(&self) -> UdpOptions {
+        UdpOptions {
+            segmentation: match self.gso {
+                Gso::Auto => Segmentation::Auto,
+                Gso::On => Segmentation::Always,
+                Gso::Off => Segmentation::Never,
+            },
+            sheds: true,
+            mark: Some(self.mark),
+            device: self.bind_device.clone(),
+        }
+    }
+}
+
+/// `64MiB`, `1GiB`, `512KiB` or bytes.
+fn size(text: &str) -> Result<usize, String> {
+    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("", 0)];
+    let read = units.iter().find_map(|(unit, shift)| {
+        let number = text.strip_suffix(unit)?.trim_end().parse::<usize>().ok()?;
+        number.checked_mul(1 << shift)
+    });
+    let sound = read.filter(|len| (512 * 1024..=4 << 30).contains(len));
+    sound.ok_or_else(|| "expected 512KiB to 4GiB, as in 64MiB".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(size("32MiB"), Ok(32 << 20));
+        assert_eq!(size("1 GiB"), Ok(1 << 30));
+        assert_eq!(size("1048576"), Ok(1 << 20));
+        for wrong in ["", "MiB", "1KiB", "5GiB", "x", "-1MiB", "1.5MiB", "99999999999999999999GiB"]
+        {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! One worker thread: drives the loop, opens its letters between bursts, keeps its board.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use super::post::{Letter, Post};
+use crate::cli::clock::Stopwatch;
+use crate::dataplane::{Counters, DropCause, MirrorTable, Sink, StepError, Worker};
+use crate::io::live::LiveSource;
+use crate::io::udp::{TargetReport, UdpOptions, UdpSink};
+
+/// After so many bursts the board is written even where nobody asked.
+const BURSTS_A_BOARD: u32 = 4_096;
+
+/// How long after the end was asked for frames may still come out of the kernel.
+const DRAINED_AFTER: Duration = Duration::from_millis(10);
+
+/// What is left of a worker at its end.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    pub(super) counters: Counters,
+    pub(super) targets: Vec<TargetReport>,
+    pub(super) warnings: Vec<String>,
+    /// Whether it ended because it was asked to.
+    pub(super) is_whole: bool,
+}
+
+/// A worker thread's own things.
+pub(super) struct Hand {
+    worker: Worker,
+    sink: UdpSink,
+    source: Option<Box<dyn LiveSource>>,
+    post: Post,
+    ring_frames: u64,
+    ring_lost: u64,
+    tables: u64,
+    is_ending: bool,
+    bursts: u32,
+}
+
+impl Hand {
+    pub(super) fn new(
+        table: Arc<MirrorTable>,
+        interface: u32,
+        options: UdpOptions,
+        post: Post,
+    ) -> Self {
+        Self {
+            worker: Worker::new(table).of_interface(interface),
+            sink: UdpSink::with_options(options),
+            source: None,
+            post,
+            ring_frames: 0,
+            ring_lost: 0,
+            tables: 1,
+            is_ending: false,
+            bursts: 0,
+        }
+    }
+
+    /// Works until it is told to end.
+    pub(super) fn work(mut self) -> Done {
+        // Naps are short; a clock that rounds them up would make them long.
+        let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1_000));
+        while !self.is_ending {
+            let letters = self.post.open();
+            letters.into_iter().for_each(|letter| self.obey(letter));
+            let came = self.step();
+            self.bursts += 1;
+            if !came || self.bursts >= BURSTS_A_BOARD || self.post.is_asked() {
+                self.write_board();
+            }
+        }
+        self.drain();
+        // Where nobody answers any more there is nothing to hear.
+        let _ = self.sink.flush();
+        self.write_board();
+        Done {
+            counters: self.worker.counters().clone(),
+            targets: self.sink.target_reports(),
+            warnings: self.sink.take_warnings(),
+            is_whole: true,
+        }
+    }
+
+    fn obey(&mut self, letter: Letter) {
+        match letter {
+            Letter::Table(table, interface) => {
+                self.worker.change_table(table, Some(interface));
+                self.tables += 1;
+            }
+            Letter::Source(source) => {
+                self.leave_source();
+                self.source = Some(source);
+            }
+            Letter::NoSource => self.leave_source(),
+            Letter::End => self.is_ending = true,
+        }
+    }
+
+    /// One burst; says whether there was one.
+    fn step(&mut self) -> bool {
+        let Some(source) = &mut self.source else {
+            thread::park_timeout(Duration::from_millis(20));
+            return false;
+        };
+        match self.worker.step(&mut **source, &mut self.sink) {
+            Ok(came) => came,
+            Err(StepError::Source(_) | StepError::Sink(_)) => {
+                self.leave_source();
+                false
+            }
+        }
+    }
+
+    /// Takes what is still in the ring.
+    fn drain(&mut self) {
+        if let Some(source) = &mut self.source {
+            // Where that fails, what comes is taken for a moment longer.
+            let _ = source.close();
+        }
+        let mut quiet = Stopwatch::start();
+        while self.source.is_some() && quiet.elapsed() < DRAINED_AFTER {
+            self.post.waker().wake();
+            if self.step() {
+                quiet = Stopwatch::start();
+            } else {
+                thread::yield_now();
+            }
+        }
+        self.leave_source();
+    }
+
+    fn leave_source(&mut self) {
+        self.count_lost();
+        self.source = None;
+    }
+
+    /// Frames that the kernel had no room for were lost by us.
+    fn count_lost(&mut self) {
+        let Some(source) = &mut self.source else { return };
+        let (came, lost) = source.take_counts();
+        self.ring_frames += came;
+        self.ring_lost += lost;
+        if lost > 0 {
+            self.worker.count_lost(DropCause::Ring, lost);
+        }
+    }
+
+    fn write_board(&mut self) {
+        self.bursts = 0;
+        self.count_lost();
+        let Self { worker, sink, post, .. } = self;
+        post.show(|shown| {
+            shown.counters.clone_from(worker.counters());
+            shown.targets = sink.target_reports();
+            shown.ring_frames = self.ring_frames;
+            shown.ring_lost = self.ring_lost;
+            shown.has_source = self.source.is_some();
+            shown.tables = self.tables;
+            shown.warnings.append(&mut sink.take_warnings());
+        });
+    }
+}

@@ -1,0 +1,154 @@
+//! From what was typed to which devices are mirrored by which table.
+
+use std::io;
+use std::sync::Arc;
+
+use super::flags::RunFlags;
+use crate::cli::exit::Failure;
+use crate::control::{CompileOptions, Registry, compile};
+use crate::dataplane::MirrorTable;
+use crate::io::links::{self, Link};
+use crate::model::NetworkInterfaceId;
+
+/// One interface that is mirrored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mirrored {
+    /// What the configuration calls it.
+    pub(super) id: NetworkInterfaceId,
+    /// What Linux calls it.
+    pub(super) device: String,
+}
+
+/// Everything that a run needs to know.
+pub(super) struct Plan {
+    pub(super) table: Arc<MirrorTable>,
+    pub(super) mirrored: Vec<Mirrored>,
+}
+
+impl Plan {
+    /// The index in the table of the interface with that id.
+    pub(super) fn index_of(&self, id: &NetworkInterfaceId) -> Option<u32> {
+        let mut numbered = (0..).zip(self.table.interfaces());
+        numbered.find(|(_, interface)| interface.id() == id).map(|(index, _)| index)
+    }
+}
+
+/// Reads the configuration and looks at the devices that it names.
+pub(super) fn plan(flags: &RunFlags) -> Result<Plan, Failure> {
+    let mut registry = flags.sessions.registry()?;
+    name_device(flags, &mut registry)?;
+    let mirrored = mirrored(&registry)?;
+    let links = in_namespace(flags.netns.as_deref(), links::links).map_err(Failure::failed)?;
+    for one in &mirrored {
+        let Some(link) = links.iter().find(|link| link.name == one.device) else {
+            return Err(no_device(one, &links));
+        };
+        refuse_own_address(&registry, one, link)?;
+        if !link.is_ethernet && !link.is_loopback {
+            return Err(Failure::usage(format_args!(
+                "device `{}`: expected an Ethernet device, but it is {}",
+                one.device, link.link_layer
+            )));
+        }
+        if let Some(interface) = registry.network_interface_mut(&one.id) {
+            interface.mac_address = link.mac;
+        }
+    }
+    let options = CompileOptions { is_live: true, ..flags.sessions.options() };
+    Ok(Plan { table: Arc::new(compile(&registry, &options)), mirrored })
+}
+
+/// Does something in the network namespace of the interfaces, in a thread of its own: it is the
+/// thread that enters a namespace.
+pub(super) fn in_namespace<T: Send>(
+    name: Option<&str>,
+    act: impl FnOnce() -> io::Result<T> + Send,
+) -> io::Result<T> {
+    let Some(name) = name else { return act() };
+    std::thread::scope(|scope| {
+        let entered = scope.spawn(|| {
+            links::enter_network_namespace(name)?;
+            act()
+        });
+        entered.join().unwrap_or_else(|_| Err(io::Error::other("a thread ended too early")))
+    })
+}
+
+/// `--interface` names the device of the only network interface.
+fn name_device(flags: &RunFlags, registry: &mut Registry) -> Result<(), Failure> {
+    let Some(device) = &flags.interface else { return Ok(()) };
+    let ids: Vec<_> = sources(registry);
+    let [only] = &*ids else {
+        return Err(Failure::usage(format_args!(
+            "--interface `{device}`: expected a configuration with sessions of one network \
+             interface, but it has those of {}",
+            ids.len()
+        )));
+    };
+    if let Some(interface) = registry.network_interface_mut(only) {
+        interface.device = Some(device.clone());
+    }
+    Ok(())
+}
+
+/// The interfaces that have a session, in their order.
+fn sources(registry: &Registry) -> Vec<NetworkInterfaceId> {
+    let has_session = |id: &NetworkInterfaceId| {
+        registry.sessions().iter().any(|session| session.network_interface_id == *id)
+    };
+    let ids = registry.network_interfaces().iter().map(|interface| interface.id());
+    ids.filter(|id| has_session(id)).cloned().collect()
+}
+
+fn mirrored(registry: &Registry) -> Result<Vec<Mirrored>, Failure> {
+    let mut mirrored: Vec<Mirrored> = Vec::new();
+    for id in sources(registry) {
+        let device = registry.network_interface(&id).and_then(|one| one.device.clone());
+        let Some(device) = device else {
+            return Err(Failure::usage(format_args!(
+                "network_interface `{id}`: expected a device, the Linux interface to mirror; \
+                 `traffic-mirror interfaces` lists them, --interface names one"
+            )));
+        };
+        if let Some(other) = mirrored.iter().find(|other| other.device == device) {
+            return Err(Failure::usage(format_args!(
+                "device `{device}`: expected one network interface for it, but `{}` and `{id}` \
+                 both name it",
+                other.id
+            )));
+        }
+        mirrored.push(Mirrored { id, device });
+    }
+    if mirrored.is_empty() {
+        return Err(Failure::usage("the configuration has no session, so there is nothing to do"));
+    }
+    Ok(mirrored)
+}
+
+fn no_device(one: &Mirrored, links: &[Link]) -> Failure {
+    let names: Vec<&str> = links.iter().map(|link| &*link.name).collect();
+    Failure::usage(format_args!(
+        "device `{}` of network interface `{}`: expected one of {}",
+        one.device,
+        one.id,
+        names.join(", ")
+    ))
+}
+
+/// A copy for an address of the mirrored interface itself would come in there and go nowhere.
+fn refuse_own_address(registry: &Registry, one: &Mirrored, link: &Link) -> Result<(), Failure> {
+    let sessions = registry.sessions().iter().filter(|each| each.network_interface_id == one.id);
+    let targets = sessions.filter_map(|session| registry.target(&session.target_id));
+    for target in targets {
+        let address = registry.target_address(target).map(|address| address.ip());
+        if let Some(address) = address.filter(|address| link.addresses.contains(address)) {
+            return Err(Failure::usage(format_args!(
+                "address `{address}` of target `{}`: expected that of another host, but it is an \
+                 address of `{}`, which is mirrored to it: its copies would never leave",
+                target.id(),
+                one.device
+            )));
+        }
+    }
+    Ok(())
+}
