@@ -104,11 +104,6 @@ impl Crew {
             .flat_map(|station| station.hands.iter().map(|(post, _)| (&station.mirrored, post)))
     }
 
-    /// The table in force.
-    pub(super) const fn table(&self) -> &Arc<MirrorTable> {
-        &self.plan.table
-    }
-
     /// Ends all threads and adds up what they did.
     pub(super) fn dismiss(self) -> AllDone {
         let mut counters = Counters::new(&self.plan.table);

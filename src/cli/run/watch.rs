@@ -1,12 +1,14 @@
 //! The main thread of a run: waits for signals and for changes of the links.
 
 use std::io;
+use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::crew::Crew;
@@ -16,6 +18,9 @@ use crate::cli::exit::Failure;
 use crate::cli::terminal;
 use crate::io::links::{LinkEvent, LinkWatch, links};
 use crate::io::stop;
+
+/// How long the thread that hears of links listens before it looks whether anybody wants to know.
+const LISTEN: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
 /// Returns at the first SIGINT or SIGTERM; the second one ends the program at once.
 pub(super) fn watch(flags: &RunFlags, crew: &mut Crew) -> Result<(), Failure> {
@@ -28,9 +33,7 @@ async fn until_signal(flags: &RunFlags, crew: &mut Crew) -> io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
-    // The watch first: no change between it and the list is missed.
-    let watch = in_namespace(flags.netns.as_deref(), LinkWatch::open)?;
-    let mut watch = AsyncFd::register_with_interest(watch, Interest::READABLE).map_err(io::Error::from)?;
+    let news = hear_links(flags)?;
     let mut second = interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
     follow(flags, crew);
@@ -39,19 +42,35 @@ async fn until_signal(flags: &RunFlags, crew: &mut Crew) -> io::Result<()> {
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
             _ = hang_up.recv() => reload(flags, crew),
-            ready = watch.readable_mut() => {
-                let mut ready = ready?;
-                if has_news(ready.get_inner_mut())? {
-                    follow(flags, crew);
-                }
-                ready.clear_ready();
-            }
+            () = news.notified() => follow(flags, crew),
             _ = second.tick() => {
                 tell(crew);
             }
         }
     }
     stop::restore_default_signals()
+}
+
+/// A thread that hears of links that come, go or change, and says that there is news.
+fn hear_links(flags: &RunFlags) -> io::Result<Arc<Notify>> {
+    // The watch first, and the list of links then: no change between them is missed.
+    let mut watch = in_namespace(flags.netns.as_deref(), LinkWatch::open)?;
+    let news = Arc::new(Notify::new());
+    let told = Arc::downgrade(&news);
+    let hear = move || {
+        while let Some(news) = told.upgrade() {
+            match has_news(&mut watch) {
+                Ok(true) => news.notify_one(),
+                Ok(false) => {}
+                Err(error) => return terminal::warn(&error.to_string()),
+            }
+            drop(news);
+            // Whatever woke it, the watch says what happened.
+            let _ = poll(&mut [PollFd::new(&watch, PollFlags::IN)], Some(&LISTEN));
+        }
+    };
+    thread::Builder::new().name("links".to_owned()).spawn(hear)?;
+    Ok(news)
 }
 
 /// Whether anything happened; reads all that was said.

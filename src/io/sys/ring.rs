@@ -65,7 +65,8 @@ pub(crate) struct Slot {
     pub(crate) tag: Option<(u16, u16)>,
     /// `sll_pkttype`.
     pub(crate) packet_type: u8,
-    /// Where the next frame's header is, behind this one's.
+    /// Where the next frame's header is, or, behind the last frame of a closed block, where what
+    /// was written ends.
     pub(crate) next: usize,
 }
 
@@ -196,7 +197,7 @@ impl Ring {
             timestamp_ns: seconds * 1_000_000_000 + u64::from(word(8)?),
             tag: has_tag.then_some((u16::from_ne_bytes([low, high]), ether_type)),
             packet_type: self.byte(block, at + PACKET_LINK_TYPE)?,
-            next: at + to_index(word(0)?),
+            next: (at + to_index(word(0)?)).max(start + captured_len),
         })
     }
 

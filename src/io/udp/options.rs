@@ -5,6 +5,10 @@ use std::net::IpAddr;
 use socket2::Socket;
 
 use super::warnings::Warnings;
+use crate::io::links;
+
+/// Kinds of virtual devices that are mostly a network card by another name.
+const ON_TOP_OF_CARDS: [&str; 3] = ["vlan", "bond", "team"];
 
 /// How copies leave.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -36,8 +40,35 @@ pub enum Segmentation {
 
 impl UdpOptions {
     /// Whether messages of several datagrams are good on the way to `destination`.
-    pub(super) fn segments_to(&self, _destination: IpAddr, _source: IpAddr) -> bool {
-        self.segmentation != Segmentation::Never
+    pub(super) fn segments_to(&self, destination: IpAddr, source: IpAddr) -> bool {
+        match self.segmentation {
+            Segmentation::Never => false,
+            Segmentation::Always => true,
+            Segmentation::Auto => self.is_cut_before_the_wire(destination, source).unwrap_or(false),
+        }
+    }
+
+    /// Whether nobody but a network card sees a message whole; `None` where nothing is known.
+    fn is_cut_before_the_wire(&self, destination: IpAddr, source: IpAddr) -> Option<bool> {
+        let links = links::links().ok()?;
+        let by_route = || {
+            let source = Some(source).filter(|source| !source.is_unspecified());
+            let route = links::route_to(destination, self.mark, source)
+                .or_else(|_| links::route_to(destination, self.mark, None));
+            let route = route.ok().filter(|route| !route.is_local)?;
+            links.iter().find(|link| link.index == route.device_index)
+        };
+        let link = match &self.device {
+            Some(device) => links.iter().find(|link| link.name == *device),
+            None => by_route(),
+        }?;
+        let is_card = match link.kind.as_deref() {
+            None => !link.is_loopback,
+            Some(kind) => ON_TOP_OF_CARDS.contains(&kind),
+        };
+        // A device without the offload has the kernel cut each message in front of it.
+        let hands_on_whole = links::offloads(&link.name).ok()?.udp_segmentation?;
+        Some(is_card || !hands_on_whole)
     }
 
     /// Sets what was asked for; what is refused is said once.
