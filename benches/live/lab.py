@@ -59,7 +59,7 @@ class Lab:
             # before any device is up: no neighbour discovery, no router solicitation
             self.write(name, "net/ipv6/conf/default/disable_ipv6", "1", may_lack=True)
             self.write(name, "net/ipv6/conf/all/disable_ipv6", "1", may_lack=True)
-            self.sitters[name] = self.start(name, ["sleep", "infinity"])
+            self.sit(name)
         self.cable(self.gen, "g0", G0_MAC, self.host, "h0", H0_MAC)
         self.cable(self.host, "m0", M0_MAC, self.mon, "v0", V0_MAC)
         self.ip(self.host, "addr", "add", f"{H0_ADDRESS}/24", "dev", "h0")
@@ -71,6 +71,16 @@ class Lab:
         self.write(self.host, "net/ipv4/conf/all/rp_filter", "1")
         self.write(self.host, "net/ipv4/conf/h0/rp_filter", "1")
         self.set_offloads()
+
+    def sit(self, name):
+        """Keeps a process in a namespace, through whose /proc its counters can be read cheaply."""
+        sitter = self.sitters[name] = self.start(name, ["sleep", "infinity"])
+        while sitter.poll() is None:
+            with open(f"/proc/{sitter.pid}/comm", encoding="ascii") as comm:
+                if comm.read() == "sleep\n":
+                    return  # until then it is `ip`, perhaps not yet inside
+            time.sleep(0.002)
+        raise RuntimeError(f"nothing runs in {name}")
 
     def cable(self, left, left_device, left_mac, right, right_device, right_mac):
         run("ip", "link", "add", left_device, "netns", left, "address", left_mac, "type", "veth",
