@@ -92,6 +92,8 @@ class Lab:
         """What a card without segmentation offload for UDP does: GSO is cut before the wire."""
         uso = "on" if self.uso else "off"
         self.inside(self.host, "ethtool", "-K", "m0", "tx-udp-segmentation", uso)
+        # The load comes as super-frames, cut and with finished checksums on the wire to the host.
+        self.inside(self.gen, "ethtool", "-K", "g0", "tx-udp-segmentation", "off", "tx", "off")
         # GRO would make the veth poll by NAPI on another core and join what was cut.
         self.inside(self.host, "ethtool", "-K", "h0", "gro", "off")
         self.inside(self.mon, "ethtool", "-K", "v0", "gro", "off")

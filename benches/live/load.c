@@ -5,17 +5,18 @@
  * SIZE is the frame without FCS, from the destination MAC on, or `mix` for 64, 570 and 1,400 bytes
  * at 7:4:1. RATE is packets a second; 0 is as fast as it goes. With `stamp`, each frame carries a
  * magic, a number and the time just before it was sent (struct stamp of stamp.h).
+ * One flow of one size goes out as super-frames that the device cuts into frames (GSO): three times
+ * as fast as frame by frame, and the host gets them in batches, as from a card. The device has to
+ * have tx-udp-segmentation and tx off, or they arrive uncut or with unfinished checksums.
  * Prints one line of JSON: packets asked for, sent and refused, and how long it took.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_packet.h>
-#include <net/ethernet.h>
+#include <linux/virtio_net.h>
 #include <net/if.h>
 #include <netinet/ether.h>
-#include <netinet/ip.h>
-#include <netinet/udp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,12 +24,17 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "frame.h"
 #include "stamp.h"
+
+#ifndef VIRTIO_NET_HDR_GSO_UDP_L4 /* linux/virtio_net.h has it since 6.2 */
+#define VIRTIO_NET_HDR_GSO_UDP_L4 5
+#endif
 
 enum {
     BATCH = 64,         /* frames per sendmmsg; more gains nothing */
     MIX_FRAMES = 3000,  /* divisible by 12, so that 7:4:1 is exact */
-    HEADERS = sizeof(struct ether_header) + sizeof(struct iphdr) + sizeof(struct udphdr),
+    SUPER_FRAME = 65000, /* IPv4 ends at 65,535 */
     MAX_FRAME = 1500,
 };
 
@@ -42,11 +48,17 @@ struct plan {
     int stamped;
 };
 
-/* All frames there are, sent round and round. */
+/* All frames there are, sent round and round from `at` on. */
 struct frames {
-    size_t count;
+    size_t count, at;
     struct mmsghdr *messages;
     struct iovec *pieces;
+};
+
+/* One frame with room for the payload of many, behind the header that says how to cut it. */
+struct super_frame {
+    struct virtio_net_hdr cut;
+    unsigned char frame[SUPER_FRAME];
 };
 
 struct tally {
@@ -69,36 +81,6 @@ static unsigned long long now_ns(clockid_t clock) {
     struct timespec time;
     clock_gettime(clock, &time);
     return time.tv_sec * 1000000000ULL + time.tv_nsec;
-}
-
-/* RFC 1071 over an IPv4 header without options. */
-static unsigned short internet_checksum(const void *header) {
-    unsigned short words[10];
-    unsigned sum = 0;
-    memcpy(words, header, sizeof words);
-    for (int i = 0; i < 10; i++)
-        sum += words[i];
-    while (sum >> 16)
-        sum = (sum & 0xffff) + (sum >> 16);
-    return ~sum;
-}
-
-/* Flows differ in address and source port. 198.18.0.0/15 is for benchmarks (RFC 2544). */
-static void write_frame(unsigned char *frame, const struct plan *plan, unsigned size, unsigned flow) {
-    struct iphdr ip = {
-        .version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_UDP,
-        .tot_len = htons(size - sizeof(struct ether_header)),
-        .saddr = htonl(0xc6120001 + flow),
-        .daddr = plan->destination.s_addr,
-    };
-    struct udphdr udp = {
-        .source = htons(10000 + flow % 50000), .dest = htons(9),
-        .len = htons(size - sizeof(struct ether_header) - sizeof ip),
-    }; /* a checksum of 0 is "none" (RFC 768) */
-    ip.check = internet_checksum(&ip);
-    memcpy(frame, &plan->ethernet, sizeof plan->ethernet);
-    memcpy(frame + sizeof plan->ethernet, &ip, sizeof ip);
-    memcpy(frame + sizeof plan->ethernet + sizeof ip, &udp, sizeof udp);
 }
 
 static size_t frames_needed(const struct plan *plan) {
@@ -140,7 +122,8 @@ static struct frames make_frames(const struct plan *plan) {
     for (size_t i = 0; i < frames.count; i++) {
         frames.pieces[i].iov_base = zeroed(1, sizes[i]);
         frames.pieces[i].iov_len = sizes[i];
-        write_frame(frames.pieces[i].iov_base, plan, sizes[i], i % plan->flows);
+        write_headers(frames.pieces[i].iov_base, &plan->ethernet, plan->destination, sizes[i],
+                      i % plan->flows);
         frames.messages[i].msg_hdr.msg_iov = &frames.pieces[i];
         frames.messages[i].msg_hdr.msg_iovlen = 1;
     }
@@ -148,19 +131,20 @@ static struct frames make_frames(const struct plan *plan) {
     return frames;
 }
 
-static int open_device(const char *device) {
+static int open_device(const char *device, int option) {
     struct sockaddr_ll address = {
-        .sll_family = AF_PACKET, .sll_ifindex = if_nametoindex(device),
+        .sll_family = AF_PACKET, .sll_protocol = htons(ETHERTYPE_IP),
+        .sll_ifindex = if_nametoindex(device),
     };
     int one = 1, space = 8 << 20;
-    /* protocol 0: this socket receives nothing */
     int sock = socket(AF_PACKET, SOCK_RAW, 0);
     if (sock < 0)
         die("socket");
+    /* nothing comes back to this device, so nothing has to be read */
     if (!address.sll_ifindex || bind(sock, (struct sockaddr *)&address, sizeof address))
         die(device);
-    if (setsockopt(sock, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof one))
-        die("PACKET_QDISC_BYPASS");
+    if (setsockopt(sock, SOL_PACKET, option, &one, sizeof one))
+        die("SOL_PACKET");
     setsockopt(sock, SOL_SOCKET, SO_SNDBUFFORCE, &space, sizeof space);
     return sock;
 }
@@ -176,33 +160,54 @@ static unsigned long long due(const struct plan *plan, unsigned long long elapse
     return plan->rate > 0 ? (unsigned long long)(elapsed_ns * 1e-9 * plan->rate) : ~0ULL;
 }
 
-static size_t next_batch(const struct plan *plan, const struct frames *frames, size_t at,
-                         unsigned long long waiting) {
-    size_t most = plan->stamped ? 1 : BATCH;
-    if (most > frames->count - at)
-        most = frames->count - at;
-    return waiting < most ? waiting : most;
+/* Sends up to `most` frames one by one in a system call; how many went, or -1. */
+static int send_frames(int sock, const struct plan *plan, struct frames *frames, size_t most,
+                       unsigned long long number) {
+    if (most > (plan->stamped ? 1 : BATCH))
+        most = plan->stamped ? 1 : BATCH;
+    if (most > frames->count - frames->at)
+        most = frames->count - frames->at;
+    if (plan->stamped)
+        write_stamp(frames, frames->at, number);
+    int sent = sendmmsg(sock, frames->messages + frames->at, most, 0);
+    frames->at = (frames->at + (sent > 0 ? sent : 1)) % frames->count;
+    return sent;
+}
+
+/* Sends up to `most` equal frames as one; how many went, or -1. */
+static int send_super_frame(int sock, const struct plan *plan, struct super_frame *one, size_t most) {
+    size_t payload = plan->size - HEADERS, fit = (SUPER_FRAME - HEADERS) / payload;
+    size_t count = most < BATCH ? most : BATCH;
+    count = count < fit ? count : fit;
+    size_t length = HEADERS + count * payload;
+    write_headers(one->frame, &plan->ethernet, plan->destination, length, 0);
+    start_udp_checksum(one->frame);
+    one->cut = (struct virtio_net_hdr){
+        .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+        .gso_type = count > 1 ? VIRTIO_NET_HDR_GSO_UDP_L4 : VIRTIO_NET_HDR_GSO_NONE,
+        .gso_size = count > 1 ? payload : 0, .hdr_len = HEADERS,
+        .csum_start = UDP_AT, .csum_offset = offsetof(struct udphdr, check),
+    };
+    ssize_t sent = send(sock, one, sizeof one->cut + length, 0);
+    return sent < 0 ? -1 : (int)count;
 }
 
 /* Pacing spins: sleeping would wake up late and then send in bursts. */
-static struct tally send_all(int sock, const struct plan *plan, struct frames *frames) {
+static struct tally send_all(int sock, const struct plan *plan, struct frames *frames,
+                             struct super_frame *super_frame) {
     struct tally tally = {0};
     unsigned long long begin = now_ns(CLOCK_MONOTONIC), length = plan->seconds * 1e9;
-    size_t at = 0;
     while ((tally.nanoseconds = now_ns(CLOCK_MONOTONIC) - begin) < length) {
         unsigned long long tried = tally.sent + tally.refused;
         unsigned long long target = due(plan, tally.nanoseconds);
-        size_t batch = next_batch(plan, frames, at, target > tried ? target - tried : 0);
-        if (!batch)
+        if (target <= tried)
             continue;
-        if (plan->stamped)
-            write_stamp(frames, at, tried);
-        int sent = sendmmsg(sock, frames->messages + at, batch, 0);
+        int sent = super_frame ? send_super_frame(sock, plan, super_frame, target - tried)
+                               : send_frames(sock, plan, frames, target - tried, tried);
         if (sent < 0 && errno != ENOBUFS && errno != EAGAIN && errno != EINTR)
-            die("sendmmsg");
+            die("send");
         tally.sent += sent > 0 ? sent : 0;
         tally.refused += sent < 0; /* the wire took no more: this one is lost */
-        at = (at + (sent > 0 ? sent : 1)) % frames->count;
     }
     return tally;
 }
@@ -234,9 +239,12 @@ static struct plan read_plan(int count, char **words) {
 int main(int count, char **words) {
     struct plan plan = read_plan(count, words);
     struct frames frames = make_frames(&plan);
-    int sock = open_device(words[1]);
+    int whole = plan.size && plan.flows == 1 && !plan.stamped;
+    struct super_frame *super_frame = whole ? zeroed(1, sizeof *super_frame) : NULL;
+    /* a super-frame has to pass where it is cut; single frames take the short way */
+    int sock = open_device(words[1], whole ? PACKET_VNET_HDR : PACKET_QDISC_BYPASS);
     alarm(plan.seconds + 10); /* whatever happens, the load ends */
-    struct tally tally = send_all(sock, &plan, &frames);
+    struct tally tally = send_all(sock, &plan, &frames, super_frame);
     double asked = plan.rate > 0 ? plan.rate * plan.seconds : tally.sent + tally.refused;
     printf("{\"asked\": %.0f, \"sent\": %llu, \"refused\": %llu, \"nanoseconds\": %llu}\n", asked,
            tally.sent, tally.refused, tally.nanoseconds);
