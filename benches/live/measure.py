@@ -59,6 +59,7 @@ def process_ns(pid):
 
 
 def children_ns():
+    """Time of this program, and of the loads that it has waited for."""
     times = os.times()
     return int((times.children_user + times.children_system + times.user + times.system) * 1e9)
 
@@ -73,11 +74,11 @@ class Meter:
     def read(self):
         arrived, _ = self.lab.received(self.lab.host, "h0")
         copies, copy_bytes = self.lab.received(self.lab.mon, "v0")
-        ours = children_ns()
+        known = children_ns()
         if self.mirror.process:
-            ours += process_ns(self.mirror.process.pid)
+            known += process_ns(self.mirror.process.pid)
         return {"arrived": arrived, "copies": copies, "copy_bytes": copy_bytes,
-                "busy_ns": busy_ns(), "known_ns": ours}
+                "busy_ns": busy_ns(), "known_ns": known}
 
     def moved(self):
         return {name: value - self.begin[name] for name, value in self.read().items()}
@@ -126,8 +127,9 @@ def throughput(lab, programs, technique, case, seconds, rate=0, cut=False):
         load = offer(lab, programs, case, rate, seconds)
         at_end = meter.moved()
         after = meter.drained()
-        if mirror.process and mirror.process.poll() is not None:
-            raise RuntimeError(f"the mirror ended by itself with {mirror.process.returncode}")
+        died = mirror.process and mirror.process.poll() is not None
+    if died:
+        raise RuntimeError(f"the mirror ended by itself with {mirror.process.returncode}: {mirror.said}")
     copy_len = case.copy_len(cut)
     delivered = copies_in(after, case, lab.uso, copy_len)
     return {
@@ -137,7 +139,8 @@ def throughput(lab, programs, technique, case, seconds, rate=0, cut=False):
         "delivered_by_end": copies_in(at_end, case, lab.uso, copy_len),
         "mean_copy_len": after["copy_bytes"] / after["copies"] if after["copies"] else None,
         "expected_copy_len": copy_len,
-        "busy_ns": after["busy_ns"], "stray_ns": after["busy_ns"] - after["known_ns"],
+        "busy_ns": after["busy_ns"], "known_ns": after["known_ns"],
+        "stray_ns": after["busy_ns"] - after["known_ns"],
         "report": mirror.said,
     }
 

@@ -8,6 +8,7 @@ See README.md beside this file for what is measured and what to beware of.
 import argparse
 import json
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -20,7 +21,7 @@ from fingerprint import fingerprint
 from lab import Lab
 from lossless import search
 
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
+ROOT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 
 
 def read_arguments():
@@ -41,6 +42,13 @@ def read_arguments():
     add("--lossless", action="store_true", help="search for the largest rate without loss instead")
     add("--json", metavar="FILE", help="write every number of every run")
     return parser.parse_args()
+
+
+def need_tools():
+    """Says all that is missing at once, before anything is built."""
+    lacking = [name for name in ("ip", "tc", "ethtool", os.environ.get("CC", "cc")) if not shutil.which(name)]
+    if lacking:
+        sys.exit(f"run.py: not installed: {', '.join(lacking)} (Debian: iproute2 ethtool gcc libc6-dev)")
 
 
 def plan_of(options, found):
@@ -87,7 +95,7 @@ def attempt(measurement, *arguments, **more):
     """A technique that fails is said to fail; the others go on."""
     try:
         return measurement(*arguments, **more)
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, OSError) as error:
         tell(f"FAILED: {error}", end="\n")
         return {"failed": str(error)}
 
@@ -98,6 +106,9 @@ def tell(text, end=""):
 
 
 def end_by_signal(number, _frame):
+    """Leaves by way of every `finally`; a second signal does not interrupt the tearing down."""
+    for other in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(other, signal.SIG_IGN)
     raise SystemExit(128 + number)
 
 
@@ -105,8 +116,9 @@ def main():
     options = read_arguments()
     if os.geteuid():
         sys.exit("run.py: needs root, for namespaces and packet sockets")
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, end_by_signal)
+    need_tools()
     found, missing = techniques.available(options.binary, options.packet_agent, options.packet_agent_arguments)
     result = {"fingerprint": fingerprint(options), "missing": missing}
     print(tables.heading(result))
