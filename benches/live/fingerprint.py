@@ -1,0 +1,51 @@
+"""What machine this is: without it no number can be compared."""
+import os
+import platform
+import subprocess
+
+
+def first_line(*words):
+    """The first line a program prints; a program that is not there has none."""
+    try:
+        done = subprocess.run(words, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    except OSError:
+        return "not there"
+    return done.stdout.strip().partition("\n")[0]
+
+
+def cpu_fields():
+    with open("/proc/cpuinfo", encoding="utf-8") as lines:
+        pairs = (line.partition(":") for line in lines)
+        return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def read(path):
+    try:
+        with open(path, encoding="utf-8") as text:
+            return text.read().strip()
+    except OSError:
+        return "not told"
+
+
+def memory_gib():
+    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+
+
+def fingerprint(options):
+    """Machine, kernel, tools and what was asked, by name."""
+    cpu = cpu_fields()
+    here = os.path.dirname(os.path.abspath(__file__))
+    return {
+        "processor": cpu.get("model name", platform.machine()),
+        "cores": os.cpu_count(),
+        "virtual": "hypervisor" in cpu.get("flags", "").split(),
+        "memory_gib": memory_gib(),
+        "governor": read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "kernel": f"{platform.release()} {platform.version()}",
+        "load_before": os.getloadavg()[0],
+        "iproute2": first_line("ip", "-V"),
+        "compiler": first_line(os.environ.get("CC", "cc"), "--version"),
+        "traffic_mirror": first_line(options.binary, "--version"),
+        "commit": first_line("git", "-C", here, "describe", "--always", "--dirty"),
+        "options": vars(options),
+    }
