@@ -11,6 +11,9 @@ import subprocess
 import time
 
 G0_MAC, H0_MAC = "02:00:00:00:01:01", "02:00:00:00:01:02"
+# The load is for another host, so that receiving it costs the mirrored host next to nothing and
+# what is measured is the mirror.
+OTHER_MAC = "02:00:00:00:01:0a"
 M0_MAC, V0_MAC = "02:00:00:00:02:01", "02:00:00:00:02:02"
 # The neighbour entry of the target names a MAC that nobody has, so that the far kernel counts a
 # copy and drops it at once: nothing answers with ICMP, and little is spent on the far side.

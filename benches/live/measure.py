@@ -6,7 +6,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 
-from lab import G0_MAC, H0_ADDRESS, H0_MAC, stop
+from lab import G0_MAC, H0_ADDRESS, OTHER_MAC, stop
 
 OUTER_LEN = 50        # Ethernet 14, IPv4 20, UDP 8, VXLAN 8 (RFC 7348)
 VXLAN_LEN = 8
@@ -97,7 +97,7 @@ class Meter:
 
 
 def load_words(programs, case, rate, seconds):
-    return [programs["load"], "g0", G0_MAC, H0_MAC, H0_ADDRESS, case.size, str(case.flows),
+    return [programs["load"], "g0", G0_MAC, OTHER_MAC, H0_ADDRESS, case.size, str(case.flows),
             str(rate), str(seconds)]
 
 

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::exclusions::{Exclusions, Service};
 use super::flow_key::FlowKey;
@@ -68,9 +69,14 @@ pub struct TableParts {
     pub is_loop_guarded: bool,
 }
 
+/// How many tables were made.
+static TABLES: AtomicU64 = AtomicU64::new(1);
+
 /// Everything that decides about a packet.
 #[derive(Debug)]
 pub struct MirrorTable {
+    /// Each table of the process has another one.
+    number: u64,
     parts: TableParts,
     membership: Membership,
     exclusions: Exclusions,
@@ -111,6 +117,7 @@ impl MirrorTable {
             })
             .collect();
         Self {
+            number: TABLES.fetch_add(1, Ordering::Relaxed),
             membership: Membership::new(parts.interfaces.iter().map(AsRef::as_ref)),
             exclusions: Exclusions::new(&parts.settings),
             guard: LoopGuard::new(&parts),
@@ -118,6 +125,14 @@ impl MirrorTable {
             wraps: parts.sessions.iter().map(|session| wrap(session, &parts.targets)).collect(),
             parts,
         }
+    }
+
+    /// A number that no other table of the process has: what a sink keeps of a table it can know
+    /// again.
+    #[inline]
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.number
     }
 
     /// The interfaces, in the order of the configuration.

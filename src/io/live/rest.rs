@@ -22,6 +22,18 @@ const NAP_NS: i64 = 40_000;
 /// Frames that come faster than this, on the average, are not worth a wake-up each.
 const NAP_GAP_NS: u64 = 40_000;
 
+/// After so many bursts without sleep nobody needs the bell.
+const SLEEPLESS_BURSTS: u32 = 256;
+
+/// Frames that come faster than this, on the average, are gathered.
+const GATHER_GAP_NS: u64 = 4_000;
+
+/// So many of them.
+const GATHERED: u64 = 512;
+
+/// The longest nap, for frames that are gathered.
+const LONG_NAP_NS: i64 = 1_000_000;
+
 /// After so many naps without a frame it sleeps.
 const IDLE_NAPS: u32 = 3;
 
@@ -38,16 +50,22 @@ pub(super) struct Rest {
     gap_ns: u64,
     last_ns: u64,
     naps: u32,
+    /// How many bursts came since it last slept.
+    sleepless: u32,
 }
 
 impl Rest {
     pub(super) const fn new(bell: Bell, waker: Waker, is_busy: bool) -> Self {
-        Self { bell, waker, is_busy, gap_ns: u64::MAX / 2, last_ns: 0, naps: 0 }
+        Self { bell, waker, is_busy, gap_ns: u64::MAX / 2, last_ns: 0, naps: 0, sleepless: 0 }
     }
 
     /// Hears of a burst: the time of its first frame, and how many there were.
     pub(super) fn learn(&mut self, first_ns: Option<u64>, frames: usize) {
         let Some(first_ns) = first_ns else { return };
+        self.sleepless = self.sleepless.saturating_add(1);
+        if self.sleepless == SLEEPLESS_BURSTS {
+            self.bell.take_down();
+        }
         let count = u64::try_from(frames).unwrap_or(1).max(1);
         let gap_ns = first_ns.saturating_sub(self.last_ns) / count;
         self.gap_ns = (self.gap_ns / 4 * 3).saturating_add(gap_ns.min(u64::MAX / 8) / 4);
@@ -59,9 +77,9 @@ impl Rest {
     pub(super) fn wait(&mut self, reader: &Reader) -> io::Result<()> {
         if self.is_busy {
             look(reader);
-        } else if self.gap_ns < NAP_GAP_NS && self.naps < IDLE_NAPS {
+        } else if self.gap_ns < NAP_GAP_NS && self.naps < IDLE_NAPS || !self.bell.hangs() {
             self.naps += 1;
-            self.poll(&[], NAP_NS)?;
+            self.poll(&[], nap_ns(self.gap_ns))?;
         } else {
             self.sleep(reader)?;
         }
@@ -70,6 +88,7 @@ impl Rest {
     }
 
     fn sleep(&mut self, reader: &Reader) -> io::Result<()> {
+        self.sleepless = 0;
         self.bell.silence();
         if reader.peek().is_some() || reader.is_closed() {
             return Ok(());
@@ -105,6 +124,14 @@ impl Rest {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Few frames at a time are dear: where they come fast, it naps until a good many are there.
+fn nap_ns(gap_ns: u64) -> i64 {
+    if gap_ns > GATHER_GAP_NS {
+        return NAP_NS;
+    }
+    i64::try_from(gap_ns.saturating_mul(GATHERED)).unwrap_or(NAP_NS).clamp(NAP_NS, LONG_NAP_NS)
 }
 
 /// Looks for a frame for some microseconds.

@@ -20,6 +20,10 @@ const MAX_DATAGRAMS: usize = 1024;
 /// Pieces of a datagram: VXLAN header, and the two of the inner frame.
 const PIECES: usize = 3;
 
+/// Datagrams of a run that are no longer than this are put side by side first: to tell the kernel
+/// of each piece is dearer than to copy them.
+const GATHERED_LEN: usize = 256;
+
 /// One datagram in pieces, so that the frame is not copied on its way to the kernel.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Datagram<'a> {
@@ -59,6 +63,7 @@ pub(crate) struct SendBatch {
     messages: Box<[mmsghdr; SEND_LEN]>,
     controls: Vec<SegmentLen>,
     pieces: Vec<iovec>,
+    gathered: Vec<u8>,
 }
 
 // SAFETY: the pointers in the arrays are written by `send` and read only within the same call of
@@ -75,6 +80,7 @@ impl SendBatch {
             messages: Box::new(messages),
             controls,
             pieces: Vec::with_capacity(MAX_DATAGRAMS * PIECES),
+            gathered: Vec::with_capacity(MAX_DATAGRAMS * GATHERED_LEN),
         }
     }
 
@@ -95,7 +101,8 @@ impl SendBatch {
             // SAFETY: the first `len` messages point at `pieces` and `controls` of ours, and the
             // pieces at headers and frames in `datagrams`, which is borrowed until this function
             // returns; all of it is only read, but for `msg_len` in `messages`, which we hold
-            // exclusively. `point_at` reserved all pieces before it took their addresses.
+            // exclusively. `pieces` and `gathered` never grow beyond what was reserved for them
+            // in `new`, so nothing in them moves.
             let sent = unsafe {
                 libc::sendmmsg(socket.as_raw_fd(), self.messages.as_mut_ptr(), len, flags)
             };
@@ -113,19 +120,27 @@ impl SendBatch {
     /// Fills the arrays: how many messages there are.
     fn point_at(&mut self, datagrams: &[Datagram<'_>], runs: &[usize]) -> c_uint {
         self.pieces.clear();
+        self.gathered.clear();
         let mut rest = datagrams;
-        let mut len = 0;
+        let (mut len, mut taken) = (0, 0);
         // Where the pieces lie is known from the start: they never grow beyond what is reserved.
         let base = self.pieces.as_mut_ptr();
         for ((message, control), run) in
             self.messages.iter_mut().zip(self.controls.iter_mut()).zip(runs)
         {
             let Some((run, behind)) = rest.split_at_checked(*run) else { break };
-            if self.pieces.len() + run.len() * PIECES > self.pieces.capacity() {
+            // So many pieces, and so many bytes side by side, are reserved.
+            if taken + run.len() > MAX_DATAGRAMS {
                 break;
             }
+            taken += run.len();
             let first = self.pieces.len();
-            run.iter().for_each(|datagram| put_pieces(&mut self.pieces, datagram));
+            match run {
+                [longest, _, ..] if longest.len() <= GATHERED_LEN => {
+                    self.pieces.push(gather(&mut self.gathered, run));
+                }
+                _ => run.iter().for_each(|datagram| put_pieces(&mut self.pieces, datagram)),
+            }
             message.msg_hdr.msg_iovlen = self.pieces.len() - first;
             message.msg_hdr.msg_iov = base.wrapping_add(first);
             (message.msg_hdr.msg_control, message.msg_hdr.msg_controllen) = match run {
@@ -151,6 +166,17 @@ impl SegmentLen {
         header.cmsg_type = libc::UDP_SEGMENT;
         Self { header, len: 0, padding: [0; 6] }
     }
+}
+
+/// Puts datagrams side by side, where there is room reserved for as many as one call takes.
+fn gather(gathered: &mut Vec<u8>, run: &[Datagram<'_>]) -> iovec {
+    let start = gathered.len();
+    for datagram in run {
+        gathered.extend_from_slice(&datagram.vxlan);
+        gathered.extend_from_slice(datagram.inner.head);
+        gathered.extend_from_slice(datagram.inner.tail);
+    }
+    readable(gathered.get(start..).unwrap_or_default())
 }
 
 fn put_pieces(pieces: &mut Vec<iovec>, datagram: &Datagram<'_>) {

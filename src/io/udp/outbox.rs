@@ -1,4 +1,4 @@
-//! What of a copy the sockets need to know.
+//! What of a burst's copies the sockets need to know: little of each copy, more of each session.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -16,19 +16,23 @@ pub(super) struct Way {
     pub(super) source: IpAddr,
 }
 
+/// What all copies of a session have in common.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Outlet {
+    pub(super) way: Way,
+    /// What the session and the target may take.
+    pub(super) limits: [Option<Rate>; 2],
+}
+
 /// One copy on its way out.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Outgoing<'a> {
-    pub(super) way: Way,
     /// Index of the session in the mirror table.
     pub(super) session: u32,
     /// The low seven bits of the UDP source port.
     pub(super) flow_hash: u8,
     /// Copies of one flow have the same.
     pub(super) flow_tag: u16,
-    /// What the session and the target may take.
-    pub(super) limits: [Option<Rate>; 2],
-    pub(super) vxlan: [u8; 8],
     pub(super) inner: Inner<'a>,
 }
 
@@ -37,8 +41,20 @@ pub(super) trait Outbox {
     /// How many there are.
     fn len(&self) -> usize;
 
-    /// One of them; nothing where it leads nowhere.
+    /// The number of the mirror table that made them.
+    fn table_number(&self) -> u64;
+
+    /// How many sessions that table has.
+    fn sessions(&self) -> usize;
+
+    /// What a session's copies have in common; nothing where it leads nowhere.
+    fn outlet(&self, session: usize) -> Option<Outlet>;
+
+    /// One copy; nothing where there is none.
     fn get(&self, index: usize) -> Option<Outgoing<'_>>;
+
+    /// The VXLAN header of one copy.
+    fn vxlan(&self, index: usize) -> [u8; 8];
 }
 
 impl Outbox for Copies<'_> {
@@ -46,22 +62,40 @@ impl Outbox for Copies<'_> {
         Copies::len(self)
     }
 
-    fn get(&self, index: usize) -> Option<Outgoing<'_>> {
-        let copy = Copies::get(self, index)?;
-        let session = self.table().sessions().get(usize::try_from(copy.session()).ok()?)?;
+    fn table_number(&self) -> u64 {
+        self.table().number()
+    }
+
+    fn sessions(&self) -> usize {
+        self.table().sessions().len()
+    }
+
+    fn outlet(&self, session: usize) -> Option<Outlet> {
+        let session = self.table().sessions().get(session)?;
         let target = self.table().targets().get(usize::try_from(session.target).ok()?)?;
-        Some(Outgoing {
+        Some(Outlet {
             way: Way {
                 target: session.target,
                 destination: target.address,
                 source: session.source_address,
             },
+            limits: [session.rate_limit, target.rate_limit],
+        })
+    }
+
+    #[inline]
+    fn get(&self, index: usize) -> Option<Outgoing<'_>> {
+        let copy = Copies::get(self, index)?;
+        Some(Outgoing {
             session: copy.session(),
             flow_hash: copy.flow_hash(),
             flow_tag: copy.flow_tag(),
-            limits: [session.rate_limit, target.rate_limit],
-            vxlan: copy.vxlan_header(),
             inner: copy.inner(),
         })
+    }
+
+    #[inline]
+    fn vxlan(&self, index: usize) -> [u8; 8] {
+        Copies::get(self, index).map_or([0; 8], |copy| copy.vxlan_header())
     }
 }

@@ -9,7 +9,7 @@ use arrayvec::ArrayVec;
 use super::delivery::{Delivery, Told};
 use super::limits::Limits;
 use super::options::UdpOptions;
-use super::outbox::{Outbox, Outgoing, Way};
+use super::outbox::{Outbox, Outgoing, Outlet, Way};
 use super::path::{Path, SOURCE_PORTS};
 use super::runs::{Runs, Waiting};
 use super::warnings::Warnings;
@@ -36,6 +36,9 @@ pub struct TargetReport {
     pub unreachable: u64,
 }
 
+/// Length of the header in front of each inner frame.
+const VXLAN_LEN: usize = 8;
+
 /// Sends copies to their targets over UDP.
 ///
 /// A target has a connected socket for each UDP source port, opened when it is first needed. The
@@ -45,8 +48,10 @@ pub struct TargetReport {
 pub struct UdpSink {
     paths: Vec<Path>,
     options: Arc<UdpOptions>,
-    /// Index in `paths` by session; what stands there is checked before it is believed.
-    by_session: Vec<usize>,
+    /// The number of the mirror table that the doors are of.
+    table: u64,
+    /// By session; none for one that leads nowhere.
+    doors: Vec<Option<Door>>,
     /// Bin in the high half, index in the burst in the low half.
     order: Vec<u64>,
     waiting: Vec<Waiting>,
@@ -59,6 +64,17 @@ pub struct UdpSink {
     now_ns: u64,
     /// Whether a full socket is waited for: once a burst, and never where copies are shed.
     may_wait: bool,
+}
+
+/// Where the copies of a session leave.
+#[derive(Debug, Clone, Copy)]
+struct Door {
+    /// Index of the path.
+    path: usize,
+    /// What is needed to weigh copies, where there are limits.
+    outlet: Option<Outlet>,
+    /// Whether copies are shed there for the time of this burst.
+    is_shut: bool,
 }
 
 impl Default for UdpSink {
@@ -79,7 +95,8 @@ impl UdpSink {
     pub fn with_options(options: UdpOptions) -> Self {
         Self {
             paths: Vec::new(),
-            by_session: Vec::new(),
+            table: 0,
+            doors: Vec::new(),
             order: Vec::new(),
             waiting: Vec::new(),
             runs: Runs::new(),
@@ -123,6 +140,7 @@ impl UdpSink {
     pub(super) fn send_all(&mut self, outbox: &impl Outbox, drops: &mut Drops) {
         self.now_ns = self.clock.now_ns();
         self.may_wait = !self.options.sheds;
+        self.look_at_doors(outbox);
         let mut order = std::mem::take(&mut self.order);
         order.clear();
         for index in 0..outbox.len() {
@@ -140,36 +158,40 @@ impl UdpSink {
     }
 
     /// The socket that a copy leaves by, if it may leave.
+    #[inline]
     fn bin_of(&mut self, outgoing: Option<Outgoing<'_>>) -> Result<u64, DropCause> {
         let outgoing = outgoing.ok_or(DropCause::SendFailed)?;
-        let path = self.path_of(outgoing.session, outgoing.way);
-        let sheds = self.paths.get(path).is_some_and(|path| path.sheds(self.now_ns));
-        if sheds || !self.limits.admit(&outgoing, self.now_ns) {
+        let session = place(outgoing.session);
+        let door = self.doors.get(session).copied().flatten().ok_or(DropCause::SendFailed)?;
+        if door.is_shut || door.outlet.is_some_and(|outlet| !self.admit(outlet, &outgoing)) {
             return Err(DropCause::Congestion);
         }
-        Ok(low_half(path * SOURCE_PORTS + usize::from(outgoing.flow_hash & 0x7f)))
-    }
-
-    #[inline]
-    fn path_of(&mut self, session: u32, way: Way) -> usize {
-        let session = usize::try_from(session).unwrap_or(usize::MAX);
-        match self.by_session.get(session) {
-            Some(known) if self.paths.get(*known).is_some_and(|path| path.way == way) => *known,
-            _ => self.find_path(session, way),
-        }
+        Ok(low_half(door.path * SOURCE_PORTS + usize::from(outgoing.flow_hash & 0x7f)))
     }
 
     #[cold]
-    fn find_path(&mut self, session: usize, way: Way) -> usize {
-        let known = self.paths.iter().position(|path| path.way == way);
-        let index = known.unwrap_or_else(|| self.add_path(way));
-        if self.by_session.len() <= session {
-            self.by_session.resize(session.saturating_add(1), usize::MAX);
+    fn admit(&mut self, outlet: Outlet, outgoing: &Outgoing<'_>) -> bool {
+        self.limits.admit(&outlet, outgoing, self.now_ns)
+    }
+
+    /// Looks which of the doors are open now; all are new where the table is.
+    fn look_at_doors(&mut self, outbox: &impl Outbox) {
+        let table = outbox.table_number();
+        if std::mem::replace(&mut self.table, table) != table {
+            let outlets = (0..outbox.sessions()).map(|session| outbox.outlet(session));
+            self.doors = outlets.map(|outlet| outlet.map(|outlet| self.door(outlet))).collect();
         }
-        if let Some(place) = self.by_session.get_mut(session) {
-            *place = index;
+        for door in self.doors.iter_mut().flatten() {
+            let path = self.paths.get(door.path);
+            door.is_shut = path.is_some_and(|path| path.sheds(self.now_ns));
         }
-        index
+    }
+
+    fn door(&mut self, outlet: Outlet) -> Door {
+        let known = self.paths.iter().position(|path| path.way == outlet.way);
+        let path = known.unwrap_or_else(|| self.add_path(outlet.way));
+        let is_limited = outlet.limits != [None, None];
+        Door { path, outlet: is_limited.then_some(outlet), is_shut: false }
     }
 
     fn add_path(&mut self, way: Way) -> usize {
@@ -197,7 +219,8 @@ impl UdpSink {
         let order = self.runs.indices();
         let mut datagrams = ArrayVec::<Datagram<'_>, MAX_BURST_LEN>::new();
         for index in order {
-            let Some(Outgoing { vxlan, inner, .. }) = outbox.get(place(*index)) else { continue };
+            let Some(Outgoing { inner, .. }) = outbox.get(place(*index)) else { continue };
+            let vxlan = outbox.vxlan(place(*index));
             if inner.len() > path.most_inner_len {
                 drops.cut(place(*index), path.most_inner_len);
             }
@@ -250,7 +273,7 @@ impl Sink for UdpSink {
 /// What gathering needs to know of the copy that a key of `order` names.
 fn waiting(key: u64, path: &Path, outbox: &impl Outbox) -> Option<Waiting> {
     let outgoing = outbox.get(index_of(key))?;
-    let len = outgoing.inner.len().min(path.most_inner_len) + outgoing.vxlan.len();
+    let len = outgoing.inner.len().min(path.most_inner_len) + VXLAN_LEN;
     Some(Waiting {
         index: u32::try_from(index_of(key)).ok()?,
         len: u32::try_from(len).ok()?,

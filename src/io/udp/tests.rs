@@ -1,9 +1,10 @@
 //! The sink against sockets of the standard library on this host.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::outbox::{Outbox, Outgoing, Way};
+use super::outbox::{Outbox, Outgoing, Outlet, Way};
 use super::sink::UdpSink;
 use crate::dataplane::{DropCause, Drops};
 
@@ -19,11 +20,27 @@ impl Outbox for Vec<Copy> {
     }
 
     fn get(&self, index: usize) -> Option<Outgoing<'_>> {
-        let Copy { way, flow_hash, inner } = <[Copy]>::get(self, index)?;
-        let vxlan = [8, 0, 0, 0, 0, 0x10, 0x92, 0];
-        let inner = inner[..].into();
-        let (flow_hash, limits) = (*flow_hash, [None, None]);
-        Some(Outgoing { way: *way, session: 0, flow_hash, flow_tag: 0, limits, vxlan, inner })
+        let Copy { flow_hash, inner, .. } = <[Copy]>::get(self, index)?;
+        let session = u32::try_from(index).unwrap();
+        Some(Outgoing { session, flow_hash: *flow_hash, flow_tag: 0, inner: inner[..].into() })
+    }
+
+    /// Each burst is of another table, and each copy of another session.
+    fn table_number(&self) -> u64 {
+        static BURSTS: AtomicU64 = AtomicU64::new(1);
+        BURSTS.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn sessions(&self) -> usize {
+        self.len()
+    }
+
+    fn outlet(&self, session: usize) -> Option<Outlet> {
+        Some(Outlet { way: self[session].way, limits: [None, None] })
+    }
+
+    fn vxlan(&self, _index: usize) -> [u8; 8] {
+        [8, 0, 0, 0, 0, 0x10, 0x92, 0]
     }
 }
 
