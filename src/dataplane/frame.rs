@@ -10,7 +10,7 @@ pub const BURST_LEN: usize = 64;
 
 /// How many frames a burst holds at the most. A live source lends as many as lie ready, because
 /// what leaves by one socket is worth the more the more of it there is.
-pub const MAX_BURST_LEN: usize = 1024;
+pub const MAX_BURST_LEN: usize = 2048;
 
 /// A borrowed Ethernet frame.
 #[derive(Debug, Clone, Copy)]

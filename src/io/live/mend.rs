@@ -17,7 +17,9 @@ const OUTGOING: u8 = 4;
 /// One frame as it will be lent.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Piece {
-    /// Where its bytes, or its payload, begin in the block.
+    /// The block that it lies in.
+    pub(super) block: usize,
+    /// Where its bytes, or its payload, begin there.
     pub(super) start: usize,
     /// How many of them there are.
     pub(super) len: usize,
@@ -71,7 +73,7 @@ impl Mender {
     pub(super) fn mend(&mut self, ring: &mut Ring, block: usize, slot: Slot) -> Option<SuperFrame> {
         let offload = offload_of(ring, block, &slot);
         if slot.tag.is_none() && offload.is_none_or(|offload| offload.is_finished()) {
-            self.push_whole(&slot);
+            self.push_whole(block, &slot);
             return None;
         }
         self.mend_slowly(ring, block, slot, offload)
@@ -87,14 +89,14 @@ impl Mender {
         let SuperFrame { slot, offload, next } = frame;
         let bytes = ring.bytes(block, slot.start, slot.captured_len);
         let Some(segments) = Segments::of(bytes, &offload) else {
-            self.push_whole(&slot);
+            self.push_whole(block, &slot);
             return None;
         };
         for index in next..segments.len() {
             if self.pieces.len() >= MAX_BURST_LEN {
                 return Some(SuperFrame { next: index, ..frame });
             }
-            self.push_segment(&slot, &segments, index, index > next);
+            self.push_segment((block, &slot), &segments, index, index > next);
         }
         None
     }
@@ -119,13 +121,14 @@ impl Mender {
             // What cannot be finished is left as it is.
             finish_checksum(ring.bytes_mut(block, slot.start, slot.captured_len), &offload);
         }
-        self.push_whole(&slot);
+        self.push_whole(block, &slot);
         None
     }
 
     #[inline]
-    fn push_whole(&mut self, slot: &Slot) {
+    fn push_whole(&mut self, block: usize, slot: &Slot) {
         self.pieces.push(Piece {
+            block,
             start: slot.start,
             len: slot.captured_len,
             head: (0, 0),
@@ -136,13 +139,20 @@ impl Mender {
         });
     }
 
-    fn push_segment(&mut self, slot: &Slot, segments: &Segments<'_>, index: usize, is_next: bool) {
+    fn push_segment(
+        &mut self,
+        (block, slot): (usize, &Slot),
+        segments: &Segments<'_>,
+        index: usize,
+        is_next: bool,
+    ) {
         let start = self.headers.len();
         self.headers.resize(start + segments.header_len(), 0);
         let room = self.headers.get_mut(start..).unwrap_or_default();
         let Some(header_len) = segments.put_header(index, room) else { return };
         let payload = segments.payload(index);
         self.pieces.push(Piece {
+            block,
             start: slot.start + segments.payload_start(index),
             len: payload.len(),
             head: (start, header_len),

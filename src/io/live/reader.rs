@@ -7,6 +7,9 @@ use crate::io::sys::ring::{Ring, Slot};
 /// wiped, so that no time goes into that under load.
 const WIPED_LEN: usize = 64 * 1024;
 
+/// So many blocks are lent at once at the most.
+const MAX_HELD: usize = 8;
+
 /// Where in a ring the reading is.
 #[derive(Debug)]
 pub(super) struct Reader {
@@ -17,14 +20,19 @@ pub(super) struct Reader {
     at: usize,
     /// How many frames of it were taken.
     taken: u32,
+    /// How many blocks in front of it are all taken and still lent.
+    spent: usize,
+    /// How much of each block was used when it was last read.
+    used: Vec<usize>,
     /// How far each block may hold what was written there in an earlier round.
     stale_to: Vec<usize>,
 }
 
 impl Reader {
     pub(super) fn new(ring: Ring) -> Self {
-        let stale_to = vec![0; ring.shape().blocks];
-        Self { ring, block: 0, at: 0, taken: 0, stale_to }
+        let blocks = ring.shape().blocks;
+        let (used, stale_to) = (vec![0; blocks], vec![0; blocks]);
+        Self { ring, block: 0, at: 0, taken: 0, spent: 0, used, stale_to }
     }
 
     /// The next frame of the block, if it is there. A block that the kernel still writes is read
@@ -51,25 +59,43 @@ impl Reader {
         self.ring.is_closed(self.block)
     }
 
-    /// Whether all of the block was taken and nothing more comes into it. (Or nothing in it can
-    /// be read, which the kernel does not do.)
-    pub(super) fn is_spent(&self) -> bool {
-        self.is_closed() && self.peek().is_none()
+    /// Goes on to the next block, where all of this one was taken and nothing more comes into it.
+    /// What was taken stays lent until the blocks are released.
+    pub(super) fn advance(&mut self) -> bool {
+        let blocks = self.ring.shape().blocks;
+        let may_hold = self.spent < MAX_HELD.min(blocks - 1);
+        if !(may_hold && self.is_closed() && self.peek().is_none()) {
+            return false;
+        }
+        if let Some(used) = self.used.get_mut(self.block) {
+            *used = self.at;
+        }
+        self.block = (self.block + 1) % blocks;
+        (self.at, self.taken) = (0, 0);
+        self.spent += 1;
+        true
     }
 
-    /// Gives the block back and goes on with the next one.
+    /// Gives back the blocks of which all was taken; nothing of them is lent any more.
     pub(super) fn release(&mut self) {
-        if let Some(stale_to) = self.stale_to.get_mut(self.block) {
-            *stale_to = self.at.max(*stale_to);
-            if READS_OPEN_BLOCKS && self.at <= WIPED_LEN {
-                let first = self.ring.first(self.block);
-                self.ring.wipe(self.block, first, *stale_to);
+        let blocks = self.ring.shape().blocks;
+        while self.spent > 0 {
+            self.release_one((self.block + blocks - self.spent) % blocks);
+            self.spent -= 1;
+        }
+    }
+
+    fn release_one(&mut self, block: usize) {
+        let used = self.used.get(block).copied().unwrap_or_default();
+        if let Some(stale_to) = self.stale_to.get_mut(block) {
+            *stale_to = used.max(*stale_to);
+            if READS_OPEN_BLOCKS && used <= WIPED_LEN {
+                let first = self.ring.first(block);
+                self.ring.wipe(block, first, *stale_to);
                 *stale_to = 0;
             }
         }
-        self.ring.release(self.block);
-        self.block = (self.block + 1) % self.ring.shape().blocks;
-        (self.at, self.taken) = (0, 0);
+        self.ring.release(block);
     }
 
     #[inline]

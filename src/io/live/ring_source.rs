@@ -22,8 +22,6 @@ pub struct RingSource {
     mender: Mender,
     /// The super-frame of which not all segments fitted into the last burst.
     unfinished: Option<SuperFrame>,
-    /// Whether all of the block is lent, so that it goes back when the burst does.
-    is_spent: bool,
 }
 
 impl RingSource {
@@ -33,32 +31,35 @@ impl RingSource {
             rest: Rest::new(bell, waker, options.is_busy),
             mender: Mender::default(),
             unfinished: None,
-            is_spent: false,
         }
     }
 
-    /// Notes what is lent next: as many frames of the block as are there and fit.
+    /// Notes what is lent next: as many frames as are there and fit.
     fn collect(&mut self) {
-        if std::mem::take(&mut self.is_spent) {
-            self.reader.release();
-        }
         self.mender.clear();
+        if self.unfinished.is_none() {
+            self.reader.advance();
+        }
+        self.reader.release();
         let Reader { ring, block, .. } = &self.reader;
         self.unfinished =
             self.unfinished.take().and_then(|frame| self.mender.cut(ring, *block, frame));
         while self.unfinished.is_none() && self.mender.len() < MAX_BURST_LEN {
-            let Some(slot) = self.reader.peek() else { break };
+            let Some(slot) = self.reader.peek() else {
+                if self.reader.advance() {
+                    continue;
+                }
+                break;
+            };
             let Reader { ring, block, .. } = &mut self.reader;
             self.unfinished = self.mender.mend(ring, *block, slot);
             self.reader.pass(&slot);
         }
-        self.is_spent = self.unfinished.is_none() && self.reader.is_spent();
     }
 
     fn lend<'a>(&'a self, burst: &mut Burst<'a>) {
-        let Reader { ring, block, .. } = &self.reader;
         for piece in self.mender.pieces() {
-            let in_block = ring.bytes(*block, piece.start, piece.len);
+            let in_block = self.reader.ring.bytes(piece.block, piece.start, piece.len);
             let head = self.mender.headers(piece);
             let (bytes, tail): (_, &[u8]) =
                 if head.is_empty() { (in_block, &[]) } else { (head, in_block) };
@@ -83,7 +84,7 @@ impl Source for RingSource {
     /// Waits for frames for a tenth of a second at the most, and not at all once it was woken.
     fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
         self.collect();
-        if self.mender.len() == 0 && !self.is_spent {
+        if self.mender.len() == 0 {
             self.rest.wait(&self.reader)?;
             self.collect();
         }

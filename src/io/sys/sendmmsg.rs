@@ -15,7 +15,7 @@ pub(crate) const SEND_LEN: usize = 64;
 pub(crate) const MAX_SEGMENTS: usize = 64;
 
 /// How many datagrams one call takes at the most, so that the arrays stay small.
-const MAX_DATAGRAMS: usize = 1024;
+const MAX_DATAGRAMS: usize = 2048;
 
 /// Pieces of a datagram: VXLAN header, and the two of the inner frame.
 const PIECES: usize = 3;
