@@ -33,6 +33,7 @@ def read_arguments():
         help="traffic-mirror (target/release/traffic-mirror)")
     add("--packet-agent", metavar="PATH", help="also measure packet-agent's pktminerg")
     add("--packet-agent-arguments", metavar="WORDS", help="what to call it with, instead of our guess")
+    add("--options", metavar="WORDS", default="", help="more options of ours, as '--busy-poll'")
     add("--only", metavar="NAMES", help="techniques, by comma: nothing,tc,pnet,packet-agent,ours")
     add("--cases", metavar="NAMES", help="cases, by comma: 64,512,1400,mix,1400/128")
     add("--uso", choices=["on", "off"], default="off",
@@ -119,6 +120,7 @@ def main():
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, end_by_signal)
     need_tools()
+    techniques.OWN_OPTIONS[:] = options.options.split()
     found, missing = techniques.available(options.binary, options.packet_agent, options.packet_agent_arguments)
     result = {"fingerprint": fingerprint(options), "missing": missing}
     print(tables.heading(result))

@@ -74,9 +74,13 @@ def report(text):
     return text[-2000:]
 
 
+# More options of ours, as --busy-poll; set by --options.
+OWN_OPTIONS = []
+
+
 def own_words(binary, *more):
     return [binary, "run", "--interface", "h0", "--target", TARGET, "--virtual-network-id", NETWORK_ID,
-            "--report", "json", *more]
+            "--report", "json", *OWN_OPTIONS, *more]
 
 
 def own_help(binary):
