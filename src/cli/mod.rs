@@ -12,6 +12,8 @@ mod flow;
 mod inputs;
 mod interfaces;
 mod manual;
+#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "the live mirror will serve it"))]
+mod metrics;
 mod outputs;
 mod progress;
 mod receive;
