@@ -34,9 +34,10 @@ pub(super) fn targets(snapshot: &Snapshot) -> [Family; 4] {
     families
 }
 
-/// By device and worker.
+/// By device and worker. A worker whose interface is no longer configured keeps its counts; where
+/// it is and how large is asked no more.
 pub(super) fn rings(snapshot: &Snapshot) -> [Family; 4] {
-    let mut families = [
+    let [mut frames, mut drops, mut size, mut attached] = [
         Family::counter("traffic_mirror_ring_frames", "Frames that the kernel had for the ring."),
         Family::counter(
             "traffic_mirror_ring_drops",
@@ -49,13 +50,14 @@ pub(super) fn rings(snapshot: &Snapshot) -> [Family; 4] {
         ),
     ];
     for worker in &snapshot.workers {
-        let ring = worker.ring;
-        let counts = [ring.frames, ring.drops, ring.bytes_len, u64::from(worker.is_attached)];
-        for (family, count) in families.iter_mut().zip(counts) {
-            family.add(ring_labels(worker), count);
-        }
+        frames.add(ring_labels(worker), worker.ring.frames);
+        drops.add(ring_labels(worker), worker.ring.drops);
     }
-    families
+    for worker in snapshot.wanted() {
+        size.add(ring_labels(worker), worker.ring.bytes_len);
+        attached.add(ring_labels(worker), u64::from(worker.is_attached));
+    }
+    [frames, drops, size, attached]
 }
 
 fn target_labels(target: &TargetEntry) -> Labels {

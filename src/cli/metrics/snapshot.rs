@@ -1,5 +1,6 @@
 //! The picture of a run at one moment, in plain values.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::dataplane::{Counters, MirrorTable};
@@ -10,7 +11,8 @@ use crate::io::udp::TargetReport;
 pub(crate) struct Snapshot {
     /// The table that the counters of the workers are ordered by.
     pub(crate) table: Arc<MirrorTable>,
-    /// Every worker there is and was: the counts of one that is left out go backwards.
+    /// Every worker there is and was: where one is left out, counters go back. One whose interface
+    /// the table no longer has is not expected to be attached.
     pub(crate) workers: Vec<WorkerSnapshot>,
     /// How long the run has lasted.
     pub(crate) uptime_s: f64,
@@ -23,7 +25,7 @@ pub(crate) struct Snapshot {
 /// One worker: a ring of a network interface and what became of its frames.
 #[derive(Debug, Clone)]
 pub(crate) struct WorkerSnapshot {
-    /// The mirrored network interface.
+    /// The mirrored network interface, by its id in the table.
     pub(crate) network_interface_id: String,
     /// The name of its device on this host.
     pub(crate) device: String,
@@ -58,20 +60,26 @@ impl Snapshot {
         total
     }
 
+    /// The workers of interfaces that the table still has.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = &WorkerSnapshot> {
+        let ids: HashSet<&str> =
+            self.table.interfaces().iter().map(|interface| interface.id().as_str()).collect();
+        self.workers.iter().filter(move |worker| ids.contains(&*worker.network_interface_id))
+    }
+
     /// Whether frames come in, or none are wanted.
     pub(super) fn is_healthy(&self) -> bool {
-        self.workers.is_empty() || self.workers.iter().any(|worker| worker.is_attached)
+        let mut wanted = self.wanted().peekable();
+        wanted.peek().is_none() || wanted.any(|worker| worker.is_attached)
     }
 
     /// The devices that no worker is attached to, with the interface that each of them is.
     pub(super) fn missing(&self) -> Vec<(&str, &str)> {
-        let name = |worker: &'_ WorkerSnapshot| worker.device.clone();
         let attached = self.workers.iter().filter(|worker| worker.is_attached);
-        let there: Vec<String> = attached.map(name).collect();
-        let absent = self.workers.iter().filter(|worker| !there.contains(&worker.device));
-        let mut missing: Vec<_> = absent
-            .map(|worker| (worker.device.as_str(), worker.network_interface_id.as_str()))
-            .collect();
+        let there: HashSet<&str> = attached.map(|worker| &*worker.device).collect();
+        let absent = self.wanted().filter(|worker| !there.contains(&*worker.device));
+        let mut missing: Vec<_> =
+            absent.map(|worker| (&*worker.device, &*worker.network_interface_id)).collect();
         missing.sort_unstable();
         missing.dedup();
         missing

@@ -126,3 +126,41 @@ fn both_forms_say_the_same_and_each_follows_its_rules() {
     assert_eq!(names, told("# TYPE "));
     assert_eq!(names, told("# HELP "));
 }
+
+#[test]
+fn a_worker_of_a_retired_interface_keeps_its_counts_and_is_missed_by_nobody() {
+    let mut snapshot = busy();
+    snapshot.workers[2].network_interface_id = "eni-gone".to_owned();
+    snapshot.workers[2].is_attached = false;
+    let samples = Samples::read(&text(&snapshot));
+    let gone = [("network_interface_id", "eni-gone")];
+    assert_eq!(samples.sum_where("traffic_mirror_ring_drops_total", &gone), 11.0);
+    assert!(samples.sum_where("NetworkMirrorIn", &gone) > 0.0);
+    assert_eq!(samples.sum("traffic_mirror_ring_attached"), 2.0);
+    let attached = samples.all().iter().filter(|one| one.name == "traffic_mirror_ring_attached");
+    assert_eq!(attached.count(), 2);
+    assert_eq!(snapshot.missing(), []);
+    snapshot.workers.drain(..2);
+    assert!(snapshot.is_healthy(), "none is wanted");
+}
+
+#[test]
+fn of_a_long_filter_only_the_rules_that_took_something_are_told() {
+    let rule = "{ traffic_direction = \"ingress\", rule_number = NUMBER, rule_action = \"accept\", \
+        source_cidr_block = \"0.0.0.0/0\", destination_cidr_block = \"0.0.0.0/0\" },";
+    let rules: String = (2..=1_001).map(|n| rule.replace("NUMBER", &n.to_string())).collect();
+    let first = "tmf-middle\"\nrule = [";
+    let long = include_str!("before.toml").replace(first, &format!("{first}{rules}"));
+    let mut mirror = Mirror::new(&super::table(&long), &[0]);
+    let told = |mirror: &Mirror| {
+        let samples = Samples::read(&text(&mirror.snapshot()));
+        let name = "traffic_mirror_rule_mirrored_packets_total";
+        let numbers = samples.all().iter().filter(|sample| sample.name == name);
+        let of_middle =
+            numbers.filter(|one| one.labels["traffic_mirror_session_id"] == "tms-middle");
+        of_middle.map(|one| one.labels["rule_number"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&mirror), [""; 0]);
+    mirror.run();
+    assert_eq!(told(&mirror), ["1", "2"]);
+}

@@ -5,8 +5,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::server::{Grants, serve, serve_with};
-use super::super::{Server, Snapshot};
+use super::super::server::{Grants, serve_with};
+use super::super::{Server, Snapshot, serve};
 use super::reading::Samples;
 use super::{busy, idle};
 
@@ -104,8 +104,8 @@ fn it_ends_when_it_is_dropped_even_with_a_client_inside() {
 
 #[test]
 fn slow_clients_lose_their_places_and_stop_nobody() {
-    let moment = Duration::from_millis(300);
-    let grants = Grants { connections: 2, head: moment, connection: 2 * moment, head_len: 8192 };
+    let head = Duration::from_millis(300);
+    let grants = Grants { connections: 2, head, connection: 30 * head, head_len: 8192 };
     let snapshot = busy();
     let server = serve_with(ANY, Arc::new(move || snapshot.clone()), grants).unwrap();
     // All places are taken by clients that say nothing, or half a thing.
@@ -132,4 +132,15 @@ fn a_head_without_end_is_refused() {
     let _ = stream.read_to_end(&mut answer);
     assert!(!answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
     assert_eq!(get(&server, "/healthz").0.lines().next(), Some("http/1.1 503 service unavailable"));
+}
+
+#[test]
+fn a_connection_ends_whatever_its_client_does() {
+    let connection = Duration::from_millis(300);
+    let grants = Grants { connections: 1, head: 400 * connection, connection, head_len: 8192 };
+    let server = serve_with(ANY, Arc::new(idle), grants).unwrap();
+    let mut silent = connected(&server);
+    // Closed or reset, long before the head of a request is missed.
+    let ended = silent.read(&mut [0; 16]);
+    assert!(!ended.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock));
 }
