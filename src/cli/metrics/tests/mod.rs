@@ -106,7 +106,7 @@ impl Mirror {
         let worker = |(number, (interface, worker, _)): (u16, &(u32, Worker, Lossy))| {
             let counters = worker.counters().clone();
             WorkerSnapshot {
-                network_interface_id: ["eni-web", "eni-db"][*interface as usize].to_owned(),
+                network_interface_id: if *interface == 0 { "eni-web" } else { "eni-db" }.to_owned(),
                 device: format!("eth{interface}"),
                 worker: number,
                 is_attached: true,

@@ -74,7 +74,7 @@ fn read_labels(mut text: &str) -> BTreeMap<String, String> {
             }
         };
         assert!(labels.insert(key.trim_start_matches(',').to_owned(), value).is_none());
-        text = &rest[end + 1..];
+        text = rest.split_at(end + 1).1;
     }
     assert_eq!(text, "");
     labels
