@@ -12,6 +12,7 @@ mod flow;
 mod inputs;
 mod interfaces;
 mod manual;
+mod metrics;
 mod outputs;
 mod progress;
 mod receive;

@@ -1,0 +1,91 @@
+//! Families by target and by ring: what became of datagrams, and of frames before we saw them.
+
+use super::family::{Family, Labels};
+use super::snapshot::{Snapshot, WorkerSnapshot};
+use crate::dataplane::{MirrorTable, TargetEntry};
+use crate::io::udp::TargetReport;
+
+/// By target. These come from the sockets and not from the sessions: a session that is given
+/// another target would take its past along, and a counter would jump.
+pub(super) fn targets(snapshot: &Snapshot) -> [Family; 4] {
+    let mut families = [
+        Family::counter("traffic_mirror_target_sent_packets", "Copies that left, by target."),
+        Family::counter(
+            "traffic_mirror_target_sent_bytes",
+            "Bytes of the copies that left, after truncation and without encapsulation, by target.",
+        ),
+        Family::counter(
+            "traffic_mirror_target_refused",
+            "Answers that nobody listens there (ICMP port unreachable), by target.",
+        ),
+        Family::counter("traffic_mirror_target_unreachable", "Other ICMP errors, by target."),
+    ];
+    let known = snapshot.table.targets().iter().map(|target| (target_labels(target), [0; 4]));
+    let reports = snapshot.workers.iter().flat_map(|worker| &worker.targets);
+    let reported = reports.map(|one| {
+        let counts = [one.sent, one.sent_bytes, one.refused, one.unreachable];
+        (reported_labels(&snapshot.table, one), counts)
+    });
+    for (labels, counts) in known.chain(reported) {
+        for (family, count) in families.iter_mut().zip(counts) {
+            family.add(labels.clone(), count);
+        }
+    }
+    families
+}
+
+/// By device and worker. A worker whose interface is no longer configured keeps its counts; where
+/// it is and how large is asked no more.
+pub(super) fn rings(snapshot: &Snapshot) -> [Family; 4] {
+    let [mut frames, mut drops, mut size, mut attached] = [
+        Family::counter("traffic_mirror_ring_frames", "Frames that the kernel had for the ring."),
+        Family::counter(
+            "traffic_mirror_ring_drops",
+            "Frames that the kernel found no room for in the ring.",
+        ),
+        Family::gauge("traffic_mirror_ring_size_bytes", "How much memory the ring takes."),
+        Family::gauge(
+            "traffic_mirror_ring_attached",
+            "Whether the worker is attached to the device (1) or the device is missing (0).",
+        ),
+    ];
+    for worker in &snapshot.workers {
+        frames.add(ring_labels(worker), worker.ring.frames);
+        drops.add(ring_labels(worker), worker.ring.drops);
+    }
+    for worker in snapshot.wanted() {
+        size.add(ring_labels(worker), worker.ring.bytes_len);
+        attached.add(ring_labels(worker), u64::from(worker.is_attached));
+    }
+    [frames, drops, size, attached]
+}
+
+fn target_labels(target: &TargetEntry) -> Labels {
+    vec![
+        ("traffic_mirror_target_id", target.id.to_string()),
+        ("address", target.address.to_string()),
+    ]
+}
+
+/// The index of a report may be that of an earlier table; the address always holds. A target that
+/// the table no longer has is told by its address alone.
+fn reported_labels(table: &MirrorTable, report: &TargetReport) -> Labels {
+    let index = usize::try_from(report.target).unwrap_or(usize::MAX);
+    let is_there = |target: &&TargetEntry| target.address == report.destination;
+    let target = table.targets().get(index).filter(is_there);
+    match target.or_else(|| table.targets().iter().find(is_there)) {
+        Some(target) => target_labels(target),
+        None => vec![
+            ("traffic_mirror_target_id", String::new()),
+            ("address", report.destination.to_string()),
+        ],
+    }
+}
+
+fn ring_labels(worker: &WorkerSnapshot) -> Labels {
+    vec![
+        ("network_interface_id", worker.network_interface_id.clone()),
+        ("device", worker.device.clone()),
+        ("worker", worker.worker.to_string()),
+    ]
+}

@@ -1,0 +1,19 @@
+//! `--metrics`: what a live mirror counts, for Prometheus, and whether it is alive.
+//!
+//! What belongs here: the picture of a run at one moment, its text, and the thread that serves it.
+//! What does not: counting itself, and the threads that count; they know nothing of this.
+
+mod aws;
+mod doors;
+mod family;
+mod pages;
+mod server;
+mod sessions;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+mod text;
+mod totals;
+
+pub(super) use server::{Server, serve};
+pub(super) use snapshot::{RingFigures, Snapshot, WorkerSnapshot};

@@ -1,0 +1,88 @@
+//! The law of the counters, checked from the text alone.
+
+use super::super::text::{Form, exposition};
+use super::reading::Samples;
+use super::{Mirror, after, before, busy};
+
+fn read(mirror: &Mirror) -> Samples {
+    Samples::read(&exposition(&mirror.snapshot(), Form::OpenMetrics).unwrap())
+}
+
+/// `received = mirrored, of retired sessions too + not mirrored + dropped`
+fn assert_law(samples: &Samples) {
+    let boxes = [
+        "traffic_mirror_mirrored_packets_total",
+        "traffic_mirror_retired_mirrored_packets_total",
+        "traffic_mirror_not_mirrored_total",
+        "traffic_mirror_dropped_total",
+    ];
+    let sum: f64 = boxes.iter().map(|name| samples.sum(name)).sum();
+    assert_eq!(samples.sum("traffic_mirror_received_total"), sum);
+}
+
+#[test]
+fn what_was_received_is_in_the_boxes_for_one_worker_and_for_several() {
+    for interfaces in [&[0][..], &[0, 0, 1]] {
+        let mut mirror = Mirror::new(&before(), interfaces);
+        assert_law(&read(&mirror));
+        mirror.run();
+        let samples = read(&mirror);
+        assert_law(&samples);
+        assert!(samples.sum("traffic_mirror_mirrored_packets_total") > 0.0);
+        assert!(samples.sum("traffic_mirror_dropped_total") > 0.0);
+        assert!(samples.sum("traffic_mirror_not_mirrored_total") > 0.0);
+    }
+}
+
+#[test]
+fn it_holds_after_another_table_too_and_no_sum_goes_back() {
+    let mut mirror = Mirror::new(&before(), &[0, 0, 1]);
+    mirror.run();
+    let old = read(&mirror);
+    mirror.change(&after());
+    let new = read(&mirror);
+    assert_law(&new);
+    let low = [("traffic_mirror_session_id", "tms-low")];
+    for what in ["mirrored_packets", "mirrored_bytes", "truncated_packets"] {
+        let retired = new.sum(&format!("traffic_mirror_retired_{what}_total"));
+        let session = format!("traffic_mirror_{what}_total");
+        assert!(retired > 0.0, "{what}");
+        assert_eq!(retired, old.sum_where(&session, &low), "{what}");
+        assert_eq!(old.sum(&session), new.sum(&session) + retired, "{what}");
+    }
+    mirror.run();
+    let later = read(&mirror);
+    assert_law(&later);
+    for name in ["received", "frames", "not_mirrored", "dropped", "retired_mirrored_packets"] {
+        let name = format!("traffic_mirror_{name}_total");
+        assert!(later.sum(&name) >= old.sum(&name), "{name}");
+    }
+}
+
+#[test]
+fn rules_and_directions_add_up_to_what_was_mirrored() {
+    let samples = Samples::read(&exposition(&busy(), Form::OpenMetrics).unwrap());
+    let packets = samples.sum("traffic_mirror_mirrored_packets_total");
+    assert_eq!(samples.sum("traffic_mirror_rule_mirrored_packets_total"), packets);
+    let both = ["NetworkPacketsMirrorIn", "NetworkPacketsMirrorOut"];
+    assert_eq!(both.iter().map(|name| samples.sum(name)).sum::<f64>(), packets);
+    let bytes: f64 =
+        ["NetworkMirrorIn", "NetworkMirrorOut"].map(|name| samples.sum(name)).iter().sum();
+    assert_eq!(bytes, samples.sum("traffic_mirror_mirrored_bytes_total"));
+    // What was lost in a ring was never met by a filter.
+    let skipped = ["NetworkPacketsSkipMirrorIn", "NetworkPacketsSkipMirrorOut"];
+    let by_ring = samples.sum("traffic_mirror_ring_drops_total");
+    let lost = samples.sum("traffic_mirror_dropped_total") - by_ring;
+    assert_eq!(skipped.iter().map(|name| samples.sum(name)).sum::<f64>(), lost);
+}
+
+#[test]
+fn counters_of_another_table_lead_nowhere_but_stop_nothing() {
+    let mut mirror = Mirror::new(&before(), &[0, 1]);
+    mirror.run();
+    let empty = super::table("");
+    for table in [empty, after()] {
+        let snapshot = super::Snapshot { table, ..mirror.snapshot() };
+        Samples::read(&exposition(&snapshot, Form::OpenMetrics).unwrap());
+    }
+}
