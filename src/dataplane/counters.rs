@@ -211,12 +211,12 @@ impl Counters {
     }
 
     /// A copy left shorter than it was counted; how long its frame is.
-    pub(super) fn cut_copy(&mut self, copy: &CopyRef, captured_len: u32, inner_len: u32) {
+    pub(super) fn cut_copy(&mut self, copy: &CopyRef, frame_len: u32, inner_len: u32) {
         let less = u64::from(copy.inner_len.saturating_sub(inner_len));
         self.direction_mut(copy.direction).mirrored_bytes -= less;
         if let Some(session) = self.session_of(copy) {
             session.mirrored_bytes -= less;
-            session.truncated += u64::from(copy.inner_len == captured_len);
+            session.truncated += u64::from(copy.inner_len == frame_len);
             session.truncated_to_mtu += u64::from(!copy.is_cut_to_mtu);
         }
     }
@@ -230,11 +230,11 @@ impl Counters {
 
     /// A copy leaves its session.
     #[inline]
-    pub(super) fn add_copy(&mut self, copy: &CopyRef, captured_len: u32) {
+    pub(super) fn add_copy(&mut self, copy: &CopyRef, frame_len: u32) {
         if let Some(session) = self.session_of(copy) {
             session.mirrored += 1;
             session.mirrored_bytes += u64::from(copy.inner_len);
-            session.truncated += u64::from(copy.inner_len < captured_len);
+            session.truncated += u64::from(copy.inner_len < frame_len);
             session.truncated_to_mtu += u64::from(copy.is_cut_to_mtu);
         }
         let direction = self.direction_mut(copy.direction);
@@ -246,11 +246,11 @@ impl Counters {
     }
 
     /// A copy that was counted as mirrored was lost.
-    pub(super) fn drop_copy(&mut self, copy: &CopyRef, captured_len: u32, cause: DropCause) {
+    pub(super) fn drop_copy(&mut self, copy: &CopyRef, frame_len: u32, cause: DropCause) {
         if let Some(session) = self.session_of(copy) {
             session.mirrored -= 1;
             session.mirrored_bytes -= u64::from(copy.inner_len);
-            session.truncated -= u64::from(copy.inner_len < captured_len);
+            session.truncated -= u64::from(copy.inner_len < frame_len);
             session.truncated_to_mtu -= u64::from(copy.is_cut_to_mtu);
         }
         let direction = self.direction_mut(copy.direction);

@@ -32,6 +32,9 @@ pub struct Frame<'a> {
     /// Whether this is a further segment of the super-frame that the frame in front was cut from:
     /// same addresses, ports and direction, so what was decided there holds here.
     pub is_next_segment: bool,
+    /// Whether a live source left off the end of the frame, as no session wants it: copies are
+    /// shorter than their frame then, though all that was captured is in them.
+    pub is_cut: bool,
 }
 
 impl<'a> Frame<'a> {
@@ -46,6 +49,7 @@ impl<'a> Frame<'a> {
             direction: None,
             medium: Medium::Ethernet,
             is_next_segment: false,
+            is_cut: false,
         }
     }
 
@@ -54,6 +58,17 @@ impl<'a> Frame<'a> {
     #[must_use]
     pub const fn captured_len(&self) -> usize {
         self.bytes.len() + self.tail.len()
+    }
+
+    /// How long the frame is that copies are measured by: what was captured, or, where a live
+    /// source cut it, what was on the wire.
+    #[inline]
+    #[must_use]
+    pub fn copied_from_len(&self) -> u32 {
+        if self.is_cut {
+            return self.wire_len;
+        }
+        u32::try_from(self.captured_len()).unwrap_or(u32::MAX)
     }
 
     /// The same frame at another time.

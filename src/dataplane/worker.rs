@@ -307,7 +307,7 @@ impl Worker {
             direction,
             is_cut_to_mtu: inner_len < captured_len.min(wrap.packet_length),
         };
-        self.counters.add_copy(&copy, captured_len);
+        self.counters.add_copy(&copy, frame.copied_from_len());
         self.copies.push(copy);
     }
 
@@ -318,20 +318,21 @@ impl Worker {
         for (index, inner_len) in self.drops.cuts() {
             if let Some(copy) = self.copies.get_mut(*index) {
                 let inner_len = u32::try_from(*inner_len).unwrap_or(u32::MAX);
-                self.counters.cut_copy(copy, captured_len(burst, copy), inner_len);
+                self.counters.cut_copy(copy, frame_len(burst, copy), inner_len);
                 copy.inner_len = copy.inner_len.min(inner_len);
                 copy.is_cut_to_mtu = true;
             }
         }
         for (index, cause) in self.drops.lost() {
             if let Some(copy) = self.copies.get(*index) {
-                self.counters.drop_copy(copy, captured_len(burst, copy), *cause);
+                self.counters.drop_copy(copy, frame_len(burst, copy), *cause);
             }
         }
     }
 }
 
-fn captured_len(burst: &Burst<'_>, copy: &CopyRef) -> u32 {
+/// How long the frame is that a copy was made from.
+fn frame_len(burst: &Burst<'_>, copy: &CopyRef) -> u32 {
     let frame = burst.get(usize::from(copy.frame));
-    frame.and_then(|frame| u32::try_from(frame.captured_len()).ok()).unwrap_or(u32::MAX)
+    frame.map_or(u32::MAX, Frame::copied_from_len)
 }

@@ -171,7 +171,7 @@ impl Station {
     fn attach(&mut self, flags: &RunFlags, link: &Link) {
         let device = &self.mirrored.device;
         let wakers: Vec<_> = self.hands.iter().map(|(post, _)| post.waker().clone()).collect();
-        let options = flags.ring_options(link.is_loopback);
+        let options = flags.ring_options(link);
         let open = || live::open(link.index, &options, &wakers);
         match in_namespace(flags.netns.as_deref(), open) {
             Ok(sources) => {

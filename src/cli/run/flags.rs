@@ -4,7 +4,8 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::replay::ReportForm;
 use crate::cli::sessions::SessionFlags;
-use crate::io::live::RingOptions;
+use crate::io::links::Link;
+use crate::io::live::{KernelFilter, RingOptions};
 use crate::io::udp::{Segmentation, UdpOptions};
 
 /// The mark that our own packets bear where nobody chose one.
@@ -51,6 +52,12 @@ pub(in crate::cli) struct RunFlags {
     #[arg(long)]
     pub(super) busy_poll: bool,
 
+    /// When the kernel drops frames that no session can want, before they are counted: auto does
+    /// so while many more come than are mirrored. With never, they are not cut to PacketLength
+    /// there either.
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = FilterUse::Auto)]
+    kernel_filter: FilterUse,
+
     /// Whether copies leave as long messages that the kernel or the card cuts (UDP_SEGMENT).
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = Gso::Auto)]
     gso: Gso,
@@ -84,13 +91,29 @@ enum Gso {
     Off,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum FilterUse {
+    /// While more than 50,000 frames a second come and less than half of them are mirrored.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
 impl RunFlags {
-    pub(super) const fn ring_options(&self, is_loopback: bool) -> RingOptions {
+    pub(super) const fn ring_options(&self, link: &Link) -> RingOptions {
         RingOptions {
             ring_len: self.ring_size,
             is_busy: self.busy_poll,
             mark: Some(self.mark),
-            is_loopback,
+            is_loopback: link.is_loopback,
+            mtu: link.mtu,
+            kernel_filter: match self.kernel_filter {
+                FilterUse::Auto => KernelFilter::Auto,
+                FilterUse::Always => KernelFilter::Always,
+                FilterUse::Never => KernelFilter::Never,
+            },
         }
     }
 

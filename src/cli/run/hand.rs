@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use super::gauge::Gauge;
 use super::post::{Letter, Post};
 use crate::cli::clock::Stopwatch;
 use crate::dataplane::{Counters, DropCause, MirrorTable, Sink, StepError, Worker};
@@ -29,6 +30,9 @@ pub(super) struct Done {
 /// A worker thread's own things.
 pub(super) struct Hand {
     worker: Worker,
+    /// The index of its interface in the worker's table.
+    interface: u32,
+    gauge: Gauge,
     sink: UdpSink,
     source: Option<Box<dyn LiveSource>>,
     post: Post,
@@ -48,6 +52,8 @@ impl Hand {
     ) -> Self {
         Self {
             worker: Worker::new(table).of_interface(interface),
+            interface,
+            gauge: Gauge::start(),
             sink: UdpSink::with_options(options),
             source: None,
             post,
@@ -67,6 +73,7 @@ impl Hand {
             let letters = self.post.open();
             letters.into_iter().for_each(|letter| self.obey(letter));
             let came = self.step();
+            self.weigh();
             self.bursts += 1;
             if !came || self.bursts >= BURSTS_A_BOARD || self.post.is_asked() {
                 self.write_board();
@@ -87,15 +94,36 @@ impl Hand {
     fn obey(&mut self, letter: Letter) {
         match letter {
             Letter::Table(table, interface) => {
+                self.interface = interface;
+                // The filter first: it must not keep back what the new table wants.
+                self.filter_for(&table);
                 self.worker.change_table(table, Some(interface));
                 self.tables += 1;
             }
             Letter::Source(source) => {
                 self.leave_source();
                 self.source = Some(source);
+                self.filter_for(&Arc::clone(self.worker.table()));
             }
             Letter::NoSource => self.leave_source(),
             Letter::End => self.is_ending = true,
+        }
+    }
+
+    /// Has the kernel let through what the table wants. A source of which that cannot be said is
+    /// none.
+    fn filter_for(&mut self, table: &MirrorTable) {
+        let Some(source) = &mut self.source else { return };
+        if source.follow_table(table, self.interface).is_err() {
+            self.leave_source();
+        }
+    }
+
+    /// Tells the source now and then what came of its frames.
+    fn weigh(&mut self) {
+        let Some(load) = self.gauge.read(self.worker.counters()) else { return };
+        if self.source.as_mut().is_some_and(|source| source.weigh(&load).is_err()) {
+            self.leave_source();
         }
     }
 
@@ -151,6 +179,8 @@ impl Hand {
     fn write_board(&mut self) {
         self.bursts = 0;
         self.count_lost();
+        let warnings = self.source.as_mut().map(|source| source.take_warnings());
+        let filter = self.source.as_ref().map(|source| source.filter_state());
         let Self { worker, sink, post, .. } = self;
         post.show(|shown| {
             shown.counters.clone_from(worker.counters());
@@ -160,6 +190,8 @@ impl Hand {
             shown.has_source = self.source.is_some();
             shown.tables = self.tables;
             shown.warnings.append(&mut sink.take_warnings());
+            shown.source_warnings.extend(warnings.unwrap_or_default());
+            shown.filter = filter.unwrap_or_default();
         });
     }
 }

@@ -12,6 +12,7 @@
 
 mod crew;
 mod flags;
+mod gauge;
 mod hand;
 mod plan;
 mod post;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::dataplane::{Counters, MirrorTable};
-use crate::io::live::{LiveSource, Waker};
+use crate::io::live::{FilterState, LiveSource, Waker};
 use crate::io::udp::TargetReport;
 
 /// What a worker is told.
@@ -30,6 +30,10 @@ pub(super) struct Shown {
     pub(super) has_source: bool,
     /// What the user should hear.
     pub(super) warnings: Vec<String>,
+    /// The same of the source.
+    pub(super) source_warnings: Vec<String>,
+    /// How the kernel's filter stands.
+    pub(super) filter: FilterState,
     /// The number of the table in force.
     pub(super) tables: u64,
 }

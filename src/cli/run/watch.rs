@@ -109,9 +109,15 @@ fn reload(flags: &RunFlags, crew: &mut Crew) {
 
 /// What the workers want to be heard.
 fn tell(crew: &Crew) {
-    for (_, post) in crew.posts() {
-        let warnings = std::mem::take(&mut post.shown().warnings);
+    for (mirrored, post) in crew.posts() {
+        let mut shown = post.shown();
+        let warnings = std::mem::take(&mut shown.warnings);
+        let of_source = std::mem::take(&mut shown.source_warnings);
+        drop(shown);
         warnings.iter().for_each(|warning| terminal::warn(warning));
+        of_source.iter().for_each(|warning| {
+            terminal::warn(&format!("{}: {warning}", mirrored.device));
+        });
         post.ask();
     }
 }

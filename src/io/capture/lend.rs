@@ -73,6 +73,7 @@ impl CaptureSource {
             direction: frame.direction,
             medium: Medium::Ethernet,
             is_next_segment: false,
+            is_cut: false,
         }));
     }
 }
@@ -111,6 +112,7 @@ fn lend<'a>(
             direction: record.direction,
             medium,
             is_next_segment: false,
+            is_cut: false,
         });
     }
     lent

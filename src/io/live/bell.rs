@@ -15,7 +15,7 @@ use std::thread;
 
 use socket2::{Domain, Socket, Type};
 
-use super::filter;
+use super::filter::{self, Instruction};
 use crate::io::sys::option;
 
 const ALL_PROTOCOLS: u16 = 3;
@@ -48,7 +48,7 @@ impl Bell {
     /// A bell for the frames of the interface at `index`.
     pub(super) fn hang(index: i32, mark: Option<u32>, is_loopback: bool) -> io::Result<Self> {
         let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
-        filter::attach(&socket, &filter::without_own(mark, 1))?;
+        filter::attach(&socket, &filter::own_only(mark, 1))?;
         socket.set_recv_buffer_size(ROOM)?;
         socket.set_nonblocking(true)?;
         if is_loopback {
@@ -89,6 +89,11 @@ impl Bell {
                 true
             }
         }
+    }
+
+    /// Rings for what the filter lets through.
+    pub(super) fn heed(&self, filter: &[Instruction]) -> io::Result<()> {
+        filter::attach(&self.0, filter)
     }
 
     /// What went wrong with the interface, which is told once.

@@ -29,6 +29,8 @@ pub(super) struct Piece {
     pub(super) wire_len: u32,
     pub(super) is_egress: bool,
     pub(super) is_next_segment: bool,
+    /// The kernel left off what was behind.
+    pub(super) is_cut: bool,
 }
 
 /// A super-frame that is being cut.
@@ -45,12 +47,27 @@ pub(super) struct SuperFrame {
 pub(super) struct Mender {
     pieces: Vec<Piece>,
     headers: Vec<u8>,
+    /// The kernel may have cut frames to so many bytes, or fewer.
+    cut_len: usize,
+    /// How many of these would have needed what was cut off.
+    spoiled: u64,
 }
 
 impl Mender {
     pub(super) fn clear(&mut self) {
         self.pieces.clear();
         self.headers.clear();
+    }
+
+    /// From now on frames may be cut to so many bytes.
+    pub(super) fn expect_cuts_to(&mut self, len: Option<u32>) {
+        let len = len.and_then(|len| usize::try_from(len).ok());
+        self.cut_len = self.cut_len.max(len.unwrap_or_default());
+    }
+
+    /// How many frames were cut that should not have been, since it was last asked.
+    pub(super) const fn take_spoiled(&mut self) -> u64 {
+        std::mem::replace(&mut self.spoiled, 0)
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -110,14 +127,17 @@ impl Mender {
         offload: Option<Offload>,
     ) -> Option<SuperFrame> {
         let mut offload = offload.unwrap_or_default();
+        let is_cut = usize::try_from(slot.wire_len) != Ok(slot.captured_len);
+        let is_spoiled = is_cut && slot.captured_len <= self.cut_len && !offload.is_finished();
+        self.spoiled += u64::from(is_spoiled);
         if let Some(tag) = slot.tag {
             put_tag_back(ring, block, &mut slot, tag);
             offload = offload.moved_by(4);
         }
-        if offload.is_super_frame() {
+        if offload.is_super_frame() && !is_spoiled {
             return self.cut(ring, block, SuperFrame { slot, offload, next: 0 });
         }
-        if usize::try_from(slot.wire_len) == Ok(slot.captured_len) {
+        if !is_cut {
             // What cannot be finished is left as it is.
             finish_checksum(ring.bytes_mut(block, slot.start, slot.captured_len), &offload);
         }
@@ -136,6 +156,7 @@ impl Mender {
             wire_len: slot.wire_len,
             is_egress: slot.packet_type == OUTGOING,
             is_next_segment: false,
+            is_cut: usize::try_from(slot.wire_len) != Ok(slot.captured_len),
         });
     }
 
@@ -160,6 +181,7 @@ impl Mender {
             wire_len: u32::try_from(segments.wire_len(index)).unwrap_or(u32::MAX),
             is_egress: slot.packet_type == OUTGOING,
             is_next_segment: is_next,
+            is_cut: false,
         });
     }
 }

@@ -20,17 +20,38 @@ mod wake;
 
 use std::io;
 
+pub use filter::{FilterState, KernelFilter, Load};
 pub use open::{RingOptions, open};
 pub use ring_source::RingSource;
 pub use wake::{Waker, waker};
 
-use crate::dataplane::Source;
+use crate::dataplane::{MirrorTable, Source};
 
 /// A source that frames come to by themselves.
 pub trait LiveSource: Source + Send {
     /// How many frames came, and how many of them were lost because nobody took them in time,
     /// since it was last asked.
     fn take_counts(&mut self) -> (u64, u64);
+
+    /// From now on the sessions of the interface at that index of this table are asked. Called
+    /// before the table is in force, so that nothing is kept back which it wants. What came in
+    /// earlier came in by the filter of the table before.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    fn follow_table(&mut self, table: &MirrorTable, interface: u32) -> io::Result<()>;
+
+    /// Hears what came of late and what became of it, about ten times a second.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    fn weigh(&mut self, load: &Load) -> io::Result<()>;
+
+    /// How the kernel's filter stands.
+    fn filter_state(&self) -> FilterState;
+
+    /// What the user should hear, once.
+    fn take_warnings(&mut self) -> Vec<String>;
 
     /// From now on nothing new comes in; what is there already is still lent.
     ///

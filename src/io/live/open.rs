@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use socket2::{Domain, Socket, Type};
 
 use super::bell::Bell;
-use super::filter;
+use super::filter::{self, KernelFilter};
 use super::ring_source::RingSource;
 use super::wake::Waker;
 use crate::io::sys::option;
@@ -37,6 +37,11 @@ pub struct RingOptions {
     /// Whether it is a loopback device, on which each frame passes twice: out and in. It is taken
     /// once, coming in.
     pub is_loopback: bool,
+    /// The longest packet behind the Ethernet header; zero where it is not known, and then frames
+    /// are never cut before they are here.
+    pub mtu: u32,
+    /// When the kernel drops what no session can want.
+    pub kernel_filter: KernelFilter,
 }
 
 impl RingOptions {
@@ -52,7 +57,14 @@ impl RingOptions {
 
 impl Default for RingOptions {
     fn default() -> Self {
-        Self { ring_len: Self::RING_LEN, is_busy: false, mark: None, is_loopback: false }
+        Self {
+            ring_len: Self::RING_LEN,
+            is_busy: false,
+            mark: None,
+            is_loopback: false,
+            mtu: 0,
+            kernel_filter: KernelFilter::Auto,
+        }
     }
 }
 
@@ -80,7 +92,7 @@ pub fn open(index: u32, options: &RingOptions, wakers: &[Waker]) -> io::Result<V
 
 fn ring(index: i32, options: &RingOptions) -> io::Result<Ring> {
     let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
-    filter::attach(&socket, &filter::without_own(options.mark, filter::WHOLE))?;
+    filter::attach(&socket, &filter::own_only(options.mark, filter::WHOLE))?;
     if options.is_loopback {
         option::ignore_outgoing(socket.as_fd())?;
     }

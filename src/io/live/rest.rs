@@ -59,6 +59,10 @@ impl Rest {
         Self { bell, waker, is_busy, gap_ns: u64::MAX / 2, last_ns: 0, naps: 0, sleepless: 0 }
     }
 
+    pub(super) const fn bell(&self) -> &Bell {
+        &self.bell
+    }
+
     /// Hears of a burst: the time of its first frame, and how many there were.
     pub(super) fn learn(&mut self, first_ns: Option<u64>, frames: usize) {
         let Some(first_ns) = first_ns else { return };

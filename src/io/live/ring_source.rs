@@ -4,13 +4,13 @@ use std::io;
 
 use super::LiveSource;
 use super::bell::Bell;
-use super::filter;
+use super::filter::{FilterState, Keeper, Load, Outlets};
 use super::mend::{Mender, SuperFrame};
 use super::open::RingOptions;
 use super::reader::Reader;
 use super::rest::Rest;
 use super::wake::Waker;
-use crate::dataplane::{Burst, Frame, MAX_BURST_LEN, Medium, Source};
+use crate::dataplane::{Burst, Frame, MAX_BURST_LEN, Medium, MirrorTable, Source};
 use crate::io::sys::ring::Ring;
 use crate::model::Direction;
 
@@ -20,6 +20,7 @@ pub struct RingSource {
     reader: Reader,
     rest: Rest,
     mender: Mender,
+    keeper: Keeper,
     /// The super-frame of which not all segments fitted into the last burst.
     unfinished: Option<SuperFrame>,
 }
@@ -30,6 +31,7 @@ impl RingSource {
             reader: Reader::new(ring),
             rest: Rest::new(bell, waker, options.is_busy),
             mender: Mender::default(),
+            keeper: Keeper::new(options),
             unfinished: None,
         }
     }
@@ -75,8 +77,28 @@ impl RingSource {
                 }),
                 medium: Medium::Ethernet,
                 is_next_segment: piece.is_next_segment,
+                is_cut: piece.is_cut,
             });
         }
+    }
+
+    /// Ends cutting where it spoiled a frame.
+    #[inline]
+    fn look_for_spoiled(&mut self) -> io::Result<()> {
+        match self.mender.take_spoiled() {
+            0 => Ok(()),
+            frames => self.filter(|keeper, outlets| keeper.spoil(frames, outlets)),
+        }
+    }
+
+    fn filter(
+        &mut self,
+        change: impl FnOnce(&mut Keeper, Outlets<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let outlets = Outlets { ring: self.reader.ring.socket(), bell: self.rest.bell() };
+        change(&mut self.keeper, outlets)?;
+        self.mender.expect_cuts_to(self.keeper.cut_len());
+        Ok(())
     }
 }
 
@@ -90,6 +112,7 @@ impl Source for RingSource {
         }
         let first = self.mender.pieces().first();
         self.rest.learn(first.map(|first| first.timestamp_ns), self.mender.len());
+        self.look_for_spoiled()?;
         self.lend(burst);
         Ok(())
     }
@@ -101,7 +124,23 @@ impl LiveSource for RingSource {
         (u64::from(came), u64::from(lost))
     }
 
+    fn follow_table(&mut self, table: &MirrorTable, interface: u32) -> io::Result<()> {
+        self.filter(|keeper, outlets| keeper.follow((table, interface), outlets))
+    }
+
+    fn weigh(&mut self, load: &Load) -> io::Result<()> {
+        self.filter(|keeper, outlets| keeper.weigh(load, outlets))
+    }
+
+    fn filter_state(&self) -> FilterState {
+        self.keeper.state()
+    }
+
+    fn take_warnings(&mut self) -> Vec<String> {
+        self.keeper.take_warnings()
+    }
+
     fn close(&mut self) -> io::Result<()> {
-        filter::attach(self.reader.ring.socket(), &filter::nothing())
+        self.filter(Keeper::close)
     }
 }

@@ -1,0 +1,116 @@
+//! Writes classic BPF from its end to its beginning, so that every jump knows its way.
+//!
+//! Jumps of this machine only lead forward, and a conditional one no further than 255
+//! instructions. Written backwards, all places that a jump may lead to are there already.
+
+use socket2::SockFilter;
+
+/// How far a conditional jump leads at the most, with room for two unconditional ones.
+const FAR: usize = 250;
+
+/// One instruction, as `struct sock_filter` of `linux/filter.h` has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::io::live) struct Instruction {
+    pub(super) code: u16,
+    pub(super) on_true: u8,
+    pub(super) on_false: u8,
+    pub(super) operand: u32,
+}
+
+/// The codes of `linux/bpf_common.h` that are used. `A` is the accumulator, `X` the other register.
+pub(super) mod codes {
+    pub(in super::super) const LOAD_WORD: u16 = 0x20;
+    pub(in super::super) const LOAD_HALF: u16 = 0x28;
+    pub(in super::super) const LOAD_BYTE: u16 = 0x30;
+    pub(in super::super) const LOAD_LEN: u16 = 0x80;
+    pub(in super::super) const LOAD_SLOT: u16 = 0x60;
+    pub(in super::super) const LOAD_X_SLOT: u16 = 0x61;
+    pub(in super::super) const STORE: u16 = 0x02;
+    pub(in super::super) const COPY_TO_X: u16 = 0x07;
+    pub(in super::super) const ADD_X: u16 = 0x0c;
+    pub(in super::super) const SUBTRACT: u16 = 0x14;
+    pub(in super::super) const AND: u16 = 0x54;
+    pub(in super::super) const SHIFT_RIGHT: u16 = 0x74;
+    pub(in super::super) const JUMP: u16 = 0x05;
+    pub(in super::super) const IF_EQUAL: u16 = 0x15;
+    pub(in super::super) const IF_EQUAL_X: u16 = 0x1d;
+    pub(in super::super) const IF_ABOVE: u16 = 0x25;
+    pub(in super::super) const IF_AT_LEAST: u16 = 0x35;
+    pub(in super::super) const IF_ANY_BIT: u16 = 0x45;
+    pub(in super::super) const RETURN: u16 = 0x06;
+}
+
+impl Instruction {
+    /// An instruction that does not jump.
+    pub(super) const fn new(code: u16, operand: u32) -> Self {
+        Self { code, on_true: 0, on_false: 0, operand }
+    }
+
+    /// The end: so many bytes of the frame are wanted.
+    pub(in crate::io::live) const fn returning(len: u32) -> Self {
+        Self::new(codes::RETURN, len)
+    }
+
+    pub(super) const fn for_kernel(&self) -> SockFilter {
+        SockFilter::new(self.code, self.on_true, self.on_false, self.operand)
+    }
+}
+
+/// A place in a program: how many instructions there are from there to the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place(usize);
+
+/// A program that is being written.
+#[derive(Debug, Default)]
+pub(super) struct Code {
+    /// The last instruction first.
+    reversed: Vec<Instruction>,
+}
+
+impl Code {
+    /// Where what was written last begins.
+    pub(super) const fn here(&self) -> Place {
+        Place(self.reversed.len())
+    }
+
+    /// Puts instructions in front, in their order.
+    pub(super) fn put(&mut self, instructions: &[Instruction]) -> Place {
+        self.reversed.extend(instructions.iter().rev());
+        self.here()
+    }
+
+    /// Puts a test of the accumulator in front, and goes on at one of two places.
+    pub(super) fn branch(
+        &mut self,
+        test: u16,
+        operand: u32,
+        on_true: Place,
+        on_false: Place,
+    ) -> Place {
+        let on_true = self.brought_near(on_true);
+        let on_false = self.brought_near(on_false);
+        let way = |place| u8::try_from(self.way(place)).unwrap_or(u8::MAX);
+        let (on_true, on_false) = (way(on_true), way(on_false));
+        self.put(&[Instruction { code: test, on_true, on_false, operand }])
+    }
+
+    /// The program, the first instruction first.
+    pub(super) fn finished(mut self) -> Vec<Instruction> {
+        self.reversed.reverse();
+        self.reversed
+    }
+
+    /// A place that a conditional jump reaches and from which it goes on to `place`.
+    fn brought_near(&mut self, place: Place) -> Place {
+        if self.way(place) < FAR {
+            return place;
+        }
+        let way = u32::try_from(self.way(place)).unwrap_or(u32::MAX);
+        self.put(&[Instruction::new(codes::JUMP, way)])
+    }
+
+    /// How many instructions lie between the one that is put next and a place.
+    const fn way(&self, place: Place) -> usize {
+        self.reversed.len().saturating_sub(place.0)
+    }
+}

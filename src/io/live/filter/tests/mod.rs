@@ -1,0 +1,209 @@
+//! The filter against what it is to do: in a machine of our own, and in the kernel's.
+
+mod generate;
+mod machine;
+mod reference;
+
+use std::os::unix::net::UnixDatagram;
+
+use proptest::prelude::*;
+use socket2::{Domain, SockRef, Socket, Type};
+
+use super::attach;
+use super::code::Instruction;
+use super::program::{Cut, Task, WHOLE, own_only};
+use super::wants::Wants;
+use crate::dataplane::{FlowKey, MirrorTable, Outcome};
+use crate::io::sys::capability;
+use crate::model::{
+    CidrBlock, Direction, Filter, FilterId, FilterRule, PacketLength, PortRange, Protocol,
+    RuleAction, RuleNumber,
+};
+use generate::{Entropy, session, table};
+use machine::{Seen, run};
+
+const MARK: u32 = 109;
+
+/// What the kernel takes at the most (`BPF_MAXINSNS` of `linux/bpf_common.h`).
+const MOST_INSTRUCTIONS: usize = 4096;
+
+fn seen(bytes: &[u8], direction: Direction) -> Seen<'_> {
+    let packet_type = if direction == Direction::Egress { 4 } else { 0 };
+    Seen { bytes, mark: 0, packet_type }
+}
+
+fn cut_of(wants: &Wants, mtu: u32) -> Option<Cut> {
+    wants.most_len.and_then(|len| Cut::new(len, mtu))
+}
+
+fn program(table: &MirrorTable, mtu: u32, drops: bool) -> (Option<Cut>, Vec<Instruction>) {
+    let wants = Wants::of(table, 0);
+    let cut = cut_of(&wants, mtu);
+    let task = Task { mark: Some(MARK), whole: WHOLE, cut, wanted: drops.then_some(&wants) };
+    (cut, task.program())
+}
+
+/// How many bytes of the frame come through.
+fn taken(program: &[Instruction], seen: Seen<'_>) -> usize {
+    seen.bytes.len().min(run(program, seen) as usize)
+}
+
+fn bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {
+    proptest::collection::vec(any::<u8>(), 0..most)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    /// In one: what the table mirrors comes through, and as much of it as any session copies.
+    #[test]
+    fn what_the_table_mirrors_comes_through(of_table in bytes(200), of_frame in bytes(80)) {
+        let mut entropy = Entropy(&of_frame);
+        let table = Entropy(&of_table).table(6);
+        let direction = Direction::BOTH[entropy.below(2)];
+        let frame = entropy.frame();
+        let (_, program) = program(&table, 1_500, true);
+        let Ok(key) = FlowKey::parse(&frame) else { return Ok(()) };
+        if let Outcome::Mirrored(by) = table.decide(0, direction, &key) {
+            let taken = taken(&program, seen(&frame, direction));
+            let copied = table.most_inner_len(by.session).min(frame.len());
+            prop_assert!(taken >= copied && taken > 0, "{taken} of {copied}");
+            // What the data plane reads is there.
+            prop_assert_eq!(FlowKey::parse(&frame[..taken]), Ok(key));
+        }
+    }
+
+    #[test]
+    fn it_does_as_it_is_said(of_table in bytes(200), of_frame in bytes(80), drops: bool) {
+        let mut entropy = Entropy(&of_frame);
+        let table = Entropy(&of_table).table(6);
+        let direction = Direction::BOTH[entropy.below(2)];
+        let mtu = [1_500, 9_000, 0][entropy.below(3)];
+        let frame = entropy.frame();
+        let (cut, program) = program(&table, mtu, drops);
+        let asked = drops.then_some((&table, 0, direction));
+        let expected = reference::taken(&frame, cut, asked);
+        prop_assert_eq!(taken(&program, seen(&frame, direction)), expected);
+        prop_assert_eq!(run(&program, Seen { mark: MARK, ..seen(&frame, direction) }), 0);
+    }
+
+    /// The kernel's own machine, on a socket that anybody may open, sees frames come in as ours
+    /// does.
+    #[test]
+    fn the_kernel_does_the_same(of_table in bytes(200), of_frames in bytes(400)) {
+        let table = Entropy(&of_table).table(6);
+        let (_, program) = program(&table, 1_500, true);
+        let (out, into) = UnixDatagram::pair().unwrap();
+        into.set_nonblocking(true).unwrap();
+        attach(&SockRef::from(&into), &program).unwrap();
+        for part in of_frames.chunks(80) {
+            let frame = Entropy(part).frame();
+            if frame.is_empty() {
+                continue;
+            }
+            prop_assert_eq!(out.send(&frame).unwrap(), frame.len());
+            let got = into.recv(&mut [0; 4_096]).unwrap_or(0);
+            prop_assert_eq!(got, taken(&program, seen(&frame, Direction::Ingress)));
+        }
+    }
+}
+
+/// The most rules that still have the kernel drop, all of them as long as can be.
+fn longest_table() -> MirrorTable {
+    let mut filter = Filter::new(FilterId::new("tmf-1").unwrap());
+    for direction in Direction::BOTH {
+        for (family, number) in [("10.0.0.1/32", 1), ("fd00::1/128", 101)] {
+            for more in 0..28 {
+                filter.push_rule(single_rule(direction, number + more, family)).unwrap();
+            }
+        }
+    }
+    filter.amazon_dns = true;
+    table(vec![session(0, filter, PacketLength::new(100).ok())], true)
+}
+
+/// A rule of which none covers another.
+fn single_rule(direction: Direction, number: i64, block: &str) -> FilterRule {
+    let (block, _) = CidrBlock::parse("source_cidr_block", block).unwrap();
+    let port = 1_000 + number;
+    let ports = PortRange::new("source_port_range", port, port + 7).unwrap();
+    let number = RuleNumber::new(number).unwrap();
+    FilterRule::new(direction, number, RuleAction::Accept, block, block)
+        .unwrap()
+        .with_protocol(Protocol::TCP)
+        .unwrap()
+        .with_source_ports(ports)
+        .unwrap()
+        .with_destination_ports(ports)
+        .unwrap()
+}
+
+#[test]
+fn the_kernel_takes_the_longest_program() {
+    let (cut, program) = program(&longest_table(), 1_500, true);
+    assert!(cut.is_some() && program.len() > 1_000, "{}", program.len());
+    assert!(program.len() < MOST_INSTRUCTIONS, "{}", program.len());
+    if !capability::has_net_raw() {
+        println!("NOT RUN: the_kernel_takes_the_longest_program: no right to capture");
+        return;
+    }
+    let socket = Socket::new(Domain::PACKET, Type::RAW, None).unwrap();
+    attach(&socket, &program).unwrap();
+    // In the place of itself: both are there for a moment.
+    attach(&socket, &program).unwrap();
+}
+
+#[test]
+fn every_term_of_the_longest_program_is_reached() {
+    let table = longest_table();
+    let (_, program) = program(&table, 1_500, true);
+    let frame = |port: u16| {
+        let mut frame = vec![0; 74];
+        frame[12..15].copy_from_slice(&[0x86, 0xdd, 0x60]);
+        frame[20] = 6;
+        for address in [22, 38] {
+            frame[address..address + 16]
+                .copy_from_slice(&[0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+        }
+        frame[54..56].copy_from_slice(&port.to_be_bytes());
+        frame[56..58].copy_from_slice(&port.to_be_bytes());
+        frame
+    };
+    for direction in Direction::BOTH {
+        for port in 1_090..1_150 {
+            let came = run(&program, seen(&frame(port), direction)) > 0;
+            assert_eq!(came, (1_101..=1_135).contains(&port), "{port}");
+        }
+    }
+}
+
+#[test]
+fn the_longest_packet_length_counts_and_whole_is_longer_than_any() {
+    let filter = Filter::accept_all(FilterId::new("tmf-1").unwrap());
+    let wants = |lengths: &[Option<i64>]| {
+        let length = |len: &Option<i64>| len.map(|len| PacketLength::new(len).unwrap());
+        let sessions = lengths.iter().map(|len| session(0, filter.clone(), length(len)));
+        Wants::of(&table(sessions.collect(), true), 0)
+    };
+    assert!(!wants(&[Some(1)]).can_drop());
+    assert_eq!(wants(&[Some(60), Some(90)]).most_len, Some(90));
+    assert_eq!(wants(&[Some(60), None]).most_len, None);
+    // Headers stay, and where no frame is as long there is nothing to cut.
+    assert_eq!(Cut::new(1, 1_500), Some(Cut { len: 74, most_frame_len: 1_518 }));
+    assert_eq!(Cut::new(1_518, 1_500), None);
+    assert_eq!(Cut::new(100, 0), None);
+    let unmarked = Seen { mark: MARK, ..seen(&[], Direction::Ingress) };
+    assert_eq!(run(&own_only(None, WHOLE), unmarked), WHOLE);
+    assert_eq!(run(&own_only(Some(MARK), WHOLE), unmarked), 0);
+}
+
+#[test]
+fn an_interface_without_sessions_hears_all() {
+    let filter = Filter::new(FilterId::new("tmf-1").unwrap());
+    let table = table(vec![session(0, filter, PacketLength::new(100).ok())], true);
+    assert!(Wants::of(&table, 0).can_drop());
+    for other in [1, u32::MAX] {
+        assert_eq!(Wants::of(&table, other), Wants::ALL);
+    }
+    assert!(!Wants::ALL.can_drop());
+}

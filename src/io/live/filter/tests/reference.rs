@@ -1,0 +1,136 @@
+//! What the filter is to do, said once more in plain Rust.
+
+use std::net::IpAddr;
+
+use super::super::program::Cut;
+use crate::dataplane::MirrorTable;
+use crate::model::{Direction, FilterRule, RuleAction};
+
+/// The fields of a plain packet, read where they stand.
+#[derive(Debug)]
+pub(super) struct Plain {
+    pub(super) is_ipv4: bool,
+    pub(super) ip: usize,
+    pub(super) transport: usize,
+    pub(super) protocol: u8,
+    pub(super) source: IpAddr,
+    pub(super) destination: IpAddr,
+    pub(super) ports: (u16, u16),
+}
+
+impl Plain {
+    pub(super) fn of(frame: &[u8]) -> Option<Self> {
+        let word = |at: usize| Some(u16::from_be_bytes(*frame.get(at..)?.first_chunk()?));
+        let is_ipv4 = match word(12)? {
+            0x0800 => true,
+            0x86dd => false,
+            _ => return None,
+        };
+        let transport = if is_ipv4 { 34 } else { 54 };
+        let ports = (word(transport)?, word(transport + 2)?);
+        let (protocol, source, destination): (u8, IpAddr, IpAddr) = if is_ipv4 {
+            let end = |at: usize| <[u8; 4]>::try_from(&frame[at..at + 4]).unwrap().into();
+            if frame[14] != 0x45 || word(20)? & 0x3fff != 0 {
+                return None;
+            }
+            (frame[23], end(26), end(30))
+        } else {
+            let end = |at: usize| <[u8; 16]>::try_from(&frame[at..at + 16]).unwrap().into();
+            if frame[14] >> 4 != 6 || [0, 43, 44, 51, 60].contains(&frame[20]) {
+                return None;
+            }
+            (frame[20], end(22), end(38))
+        };
+        Some(Self { is_ipv4, ip: 14, transport, protocol, source, destination, ports })
+    }
+
+    pub(super) fn checksum_at(&self) -> Option<usize> {
+        match self.protocol {
+            6 => Some(self.transport + 16),
+            17 => Some(self.transport + 6),
+            _ => None,
+        }
+    }
+
+    fn stated_len(&self, frame: &[u8]) -> i64 {
+        let at = if self.is_ipv4 { 16 } else { 18 };
+        let stated = i64::from(u16::from_be_bytes([frame[at], frame[at + 1]]));
+        if self.is_ipv4 { stated - 20 } else { stated }
+    }
+
+    /// What the checksum holds until it is finished.
+    pub(super) fn unfinished(&self, frame: &[u8]) -> u16 {
+        let addresses = if self.is_ipv4 { &frame[26..34] } else { &frame[22..54] };
+        let len = u16::try_from(self.stated_len(frame).max(0)).unwrap();
+        let rest = [0, self.protocol, len.to_be_bytes()[0], len.to_be_bytes()[1]];
+        fold(&[addresses, &rest].concat())
+    }
+
+    fn may_be_cut(&self, frame: &[u8]) -> bool {
+        let tunnels = [1701, 2152, 4754, 4755, 4789, 4790, 5555, 6080, 6081, 6635, 6636, 8472];
+        let is_tunnel = tunnels.contains(&self.ports.0) || tunnels.contains(&self.ports.1);
+        let Some(at) = self.checksum_at() else { return false };
+        if (self.protocol == 17 && is_tunnel) || self.stated_len(frame) < 8 {
+            return false;
+        }
+        let checksum = u16::from_be_bytes([frame[at], frame[at + 1]]);
+        checksum != 0 && checksum != self.unfinished(frame)
+    }
+
+    fn matches(&self, rule: &FilterRule) -> bool {
+        let in_range = |range: Option<crate::model::PortRange>, port| {
+            range.is_none_or(|range| range.contains(port))
+        };
+        rule.action() == RuleAction::Accept
+            && rule.source().contains(self.source)
+            && rule.destination().contains(self.destination)
+            && rule.protocol().is_none_or(|wanted| wanted.0 == self.protocol)
+            && in_range(rule.source_ports(), self.ports.0)
+            && in_range(rule.destination_ports(), self.ports.1)
+    }
+
+    fn is_dns(&self, table: &MirrorTable) -> bool {
+        let own = ["169.254.169.253", "fd00:ec2::253"].map(|text| text.parse().unwrap());
+        let is_resolver = |address| {
+            own.contains(&address) || table.settings().vpc_resolver_addresses.contains(&address)
+        };
+        (is_resolver(self.source) && self.ports.0 == 53)
+            || (is_resolver(self.destination) && self.ports.1 == 53)
+    }
+
+    fn is_wanted(&self, table: &MirrorTable, interface: u32, direction: Direction) -> bool {
+        let mut sessions = table.sessions().iter().filter(|one| one.interface == interface);
+        sessions.any(|session| {
+            session.filter.rules(direction).any(|rule| self.matches(rule))
+                || (session.filter.amazon_dns && self.is_dns(table))
+        })
+    }
+}
+
+/// The sum of big-endian halves, folded to sixteen bits with end-around carry.
+pub(super) fn fold(bytes: &[u8]) -> u16 {
+    let mut sum: u64 = bytes
+        .chunks(2)
+        .map(|pair| u64::from(pair[0]) << 8 | u64::from(pair.get(1).copied().unwrap_or(0)))
+        .sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    u16::try_from(sum).unwrap()
+}
+
+/// How much of a frame the filter is to take: none where it is dropped.
+pub(super) fn taken(
+    frame: &[u8],
+    cut: Option<Cut>,
+    asked: Option<(&MirrorTable, u32, Direction)>,
+) -> usize {
+    let Some(plain) = Plain::of(frame) else { return frame.len() };
+    if asked.is_some_and(|(table, at, direction)| !plain.is_wanted(table, at, direction)) {
+        return 0;
+    }
+    let Some(cut) = cut else { return frame.len() };
+    let (least, most) = (cut.len as usize, cut.most_frame_len as usize);
+    let fits = frame.len() > least && frame.len() <= most;
+    if fits && plain.may_be_cut(frame) { least } else { frame.len() }
+}

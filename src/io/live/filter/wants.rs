@@ -1,0 +1,193 @@
+//! What the sessions of an interface can want at all: more than they take, never less.
+
+use std::net::IpAddr;
+
+use crate::dataplane::{MirrorTable, SessionEntry};
+use crate::model::{CidrBlock, Direction, FilterRule, PortRange, Protocol, RuleAction};
+
+use super::layout::Family;
+
+/// How many terms one direction and family may have; with more, all is wanted.
+const MOST_TERMS: usize = 32;
+
+const DNS: u16 = 53;
+
+/// The resolver's link-local addresses, which hold for every VPC.
+const RESOLVERS: [IpAddr; 2] = [
+    IpAddr::V4(std::net::Ipv4Addr::new(169, 254, 169, 253)),
+    IpAddr::V6(std::net::Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x253)),
+];
+
+/// What all sessions of one interface want.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wants {
+    /// The longest PacketLength; none where one wants whole frames.
+    pub(super) most_len: Option<u32>,
+    ingress: [Union; 2],
+    egress: [Union; 2],
+}
+
+/// Which plain packets of one direction and family are wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Union {
+    All,
+    Any(Vec<Term>),
+}
+
+/// Packets that are alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Term {
+    pub(super) source: CidrBlock,
+    pub(super) destination: CidrBlock,
+    pub(super) protocol: Option<Protocol>,
+    pub(super) source_ports: Option<PortRange>,
+    pub(super) destination_ports: Option<PortRange>,
+}
+
+impl Wants {
+    /// Everything, whole.
+    pub(super) const ALL: Self = Self {
+        most_len: None,
+        ingress: [Union::All, Union::All],
+        egress: [Union::All, Union::All],
+    };
+
+    /// What the sessions of the interface at that index of the table want. Of an interface that
+    /// has none all is taken in, since it is counted.
+    pub(super) fn of(table: &MirrorTable, interface: u32) -> Self {
+        let sessions: Vec<&SessionEntry> =
+            table.sessions().iter().filter(|one| one.interface == interface).collect();
+        if sessions.is_empty() {
+            return Self::ALL;
+        }
+        let lengths = sessions.iter().map(|one| one.packet_length.map(|len| len.value().into()));
+        let unions = |direction| {
+            [Family::V4, Family::V6].map(|family| union(table, &sessions, direction, family))
+        };
+        Self {
+            most_len: lengths.collect::<Option<Vec<u32>>>().and_then(|all| all.into_iter().max()),
+            ingress: unions(Direction::Ingress),
+            egress: unions(Direction::Egress),
+        }
+    }
+
+    pub(super) const fn union(&self, direction: Direction, family: Family) -> &Union {
+        let [ipv4, ipv6] = match direction {
+            Direction::Ingress => &self.ingress,
+            Direction::Egress => &self.egress,
+        };
+        match family {
+            Family::V4 => ipv4,
+            Family::V6 => ipv6,
+        }
+    }
+
+    /// Whether there is anything that nobody wants.
+    pub(super) fn can_drop(&self) -> bool {
+        self.ingress.iter().chain(&self.egress).any(|union| *union != Union::All)
+    }
+}
+
+/// Rejects are passed over: they only make a session want less.
+fn union(
+    table: &MirrorTable,
+    sessions: &[&SessionEntry],
+    direction: Direction,
+    family: Family,
+) -> Union {
+    let rules = sessions.iter().flat_map(|one| one.filter.rules(direction));
+    let accepts = rules.filter(|rule| rule.action() == RuleAction::Accept).map(Term::of);
+    let mut terms: Vec<Term> = Vec::new();
+    for term in accepts.filter(|term| term.source.is_ipv4() == (family == Family::V4)) {
+        add(&mut terms, term);
+        if terms.len() > MOST_TERMS {
+            return Union::All;
+        }
+    }
+    if sessions.iter().any(|one| one.filter.amazon_dns) {
+        let own = table.settings().vpc_resolver_addresses.iter().chain(&RESOLVERS);
+        for resolver in own.filter(|one| one.is_ipv4() == (family == Family::V4)) {
+            let Some(both) = Term::of_resolver(*resolver) else { return Union::All };
+            both.into_iter().for_each(|term| add(&mut terms, term));
+        }
+    }
+    let is_all = terms.len() > MOST_TERMS || terms.iter().any(Term::is_all);
+    if is_all { Union::All } else { Union::Any(terms) }
+}
+
+/// Adds a term, unless another one covers it.
+fn add(terms: &mut Vec<Term>, term: Term) {
+    if !terms.iter().any(|known| known.covers(&term)) {
+        terms.retain(|known| !term.covers(known));
+        terms.push(term);
+    }
+}
+
+impl Term {
+    fn of(rule: &FilterRule) -> Self {
+        Self {
+            source: rule.source(),
+            destination: rule.destination(),
+            protocol: rule.protocol(),
+            source_ports: rule.source_ports(),
+            destination_ports: rule.destination_ports(),
+        }
+    }
+
+    /// Queries and answers. They are of a protocol with ports; where others have something else in
+    /// the place of ports, it does no harm to let them through.
+    fn of_resolver(resolver: IpAddr) -> Option<[Self; 2]> {
+        let (any, bits) = match resolver {
+            IpAddr::V4(_) => (CidrBlock::any_ipv4(), 32),
+            IpAddr::V6(_) => (CidrBlock::any_ipv6(), 128),
+        };
+        let one = CidrBlock::new(resolver, bits).ok()?;
+        let port = PortRange::new("port", DNS, DNS).ok();
+        let queries = Self {
+            source: any,
+            destination: one,
+            protocol: None,
+            source_ports: None,
+            destination_ports: port,
+        };
+        let answers = Self {
+            source: one,
+            destination: any,
+            source_ports: port,
+            destination_ports: None,
+            ..queries
+        };
+        port.map(|_| [queries, answers])
+    }
+
+    fn covers(&self, other: &Self) -> bool {
+        within(self.source, other.source)
+            && within(self.destination, other.destination)
+            && (self.protocol.is_none() || self.protocol == other.protocol)
+            && ports_within(self.source_ports, other.source_ports)
+            && ports_within(self.destination_ports, other.destination_ports)
+    }
+
+    fn is_all(&self) -> bool {
+        let is_any = |block: CidrBlock| block.prefix_len() == 0;
+        is_any(self.source)
+            && is_any(self.destination)
+            && self.protocol.is_none()
+            && self.source_ports.is_none()
+            && self.destination_ports.is_none()
+    }
+}
+
+fn within(outer: CidrBlock, inner: CidrBlock) -> bool {
+    outer.prefix_len() <= inner.prefix_len() && outer.contains(inner.network())
+}
+
+fn ports_within(outer: Option<PortRange>, inner: Option<PortRange>) -> bool {
+    match (outer, inner) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(outer), Some(inner)) => {
+            outer.contains(inner.from_port()) && outer.contains(inner.to_port())
+        }
+    }
+}
