@@ -54,7 +54,9 @@ impl Report {
     /// Takes in what came back from the targets that copies were sent to.
     pub(super) fn add_sent(&mut self, sent: &[crate::io::udp::TargetReport]) {
         for of_path in sent {
-            if let Some(target) = self.targets.get_mut(place(of_path.target)) {
+            // By address: an index may be that of a table that is no longer in force.
+            let address = of_path.destination.to_string();
+            if let Some(target) = self.targets.iter_mut().find(|one| one.address == address) {
                 target.refused += of_path.refused;
                 target.unreachable += of_path.unreachable;
             }

@@ -194,6 +194,14 @@ impl Counters {
         (self.retired, self.directions) = (old.retired, old.directions);
     }
 
+    /// Counts all that was mirrored as that of sessions that are no longer there.
+    pub fn retire(&mut self) {
+        let old = std::mem::take(&mut self.sessions);
+        old.iter().for_each(|gone| self.retired.add(gone));
+        self.rules.clear();
+        self.rule_starts.clear();
+    }
+
     /// So many frames were lost before they could be looked at.
     pub(super) fn lose(&mut self, cause: DropCause, frames: u64) {
         self.received += frames;
@@ -203,7 +211,7 @@ impl Counters {
     }
 
     /// So many frames stayed behind before they could be looked at.
-    pub(super) fn leave(&mut self, reason: NotMirrored, frames: u64) {
+    pub fn leave(&mut self, reason: NotMirrored, frames: u64) {
         self.received += frames;
         if let Some(count) = self.not_mirrored.get_mut(reason.index()) {
             *count += frames;

@@ -7,9 +7,10 @@ use super::flags::RunFlags;
 use super::hand::{Done, Hand};
 use super::plan::{Mirrored, Plan, in_namespace};
 use super::post::{Letter, Post};
+use super::roster::Roster;
 use crate::cli::exit::Failure;
 use crate::cli::terminal;
-use crate::dataplane::{Counters, MirrorTable, Verdict};
+use crate::dataplane::{Counters, MirrorTable, NotMirrored, Verdict};
 use crate::io::links::Link;
 use crate::io::live;
 use crate::io::udp::{TargetReport, UdpOptions};
@@ -28,6 +29,7 @@ pub(super) struct Crew {
     stations: Vec<Station>,
     plan: Plan,
     options: CrewOptions,
+    roster: Roster,
     /// What stations did that are no longer there.
     gone: Vec<Done>,
 }
@@ -37,6 +39,9 @@ struct CrewOptions {
     udp: UdpOptions,
     workers: u16,
     cpus: Vec<u16>,
+    ring_len: usize,
+    /// Whether copies leave by devices of the same network namespace.
+    is_at_home: bool,
 }
 
 /// What all of them did.
@@ -55,8 +60,11 @@ impl Crew {
             udp: flags.udp_options(),
             workers: flags.workers,
             cpus: flags.cpus.clone(),
+            ring_len: flags.ring_size,
+            is_at_home: flags.netns.is_none(),
         };
-        let mut crew = Self { stations: Vec::new(), plan, options, gone: Vec::new() };
+        let roster = Roster::new(Arc::clone(&plan.table));
+        let mut crew = Self { stations: Vec::new(), plan, options, roster, gone: Vec::new() };
         for one in crew.plan.mirrored.clone() {
             crew.add_station(one)?;
         }
@@ -68,7 +76,20 @@ impl Crew {
         for station in &mut self.stations {
             let link = links.iter().find(|link| link.name == station.mirrored.device);
             station.follow(flags, link);
+            let own = station.attached.filter(|_| self.options.is_at_home);
+            self.roster.attach(&station.mirrored, own);
         }
+    }
+
+    /// Who is at work, for those who want to know.
+    pub(super) const fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// Whether a thread has ended that was not asked to.
+    pub(super) fn has_lost_a_hand(&self) -> bool {
+        let mut threads = self.stations.iter().flat_map(|station| &station.hands);
+        threads.any(|(_, thread)| thread.is_finished())
     }
 
     /// Goes on with another plan: every worker changes its table between two bursts.
@@ -81,8 +102,13 @@ impl Crew {
         for station in leave {
             // Their sessions are no longer in the table: their copies count as retired.
             station.send_table(&self.plan);
-            self.gone.extend(station.dismiss());
+            let mirrored = station.mirrored.clone();
+            let mut done = station.dismiss();
+            done.iter_mut().for_each(|done| done.counters.retire());
+            self.roster.remove(&mirrored, &done);
+            self.gone.extend(done);
         }
+        self.roster.change_table(Arc::clone(&self.plan.table));
         for station in &self.stations {
             station.send_table(&self.plan);
         }
@@ -112,6 +138,8 @@ impl Crew {
         for station in &self.stations {
             station.end();
         }
+        let attached = self.stations.iter().filter_map(|station| station.attached);
+        let own: Vec<u32> = attached.filter(|_| self.options.is_at_home).collect();
         let done =
             self.gone.into_iter().chain(self.stations.into_iter().flat_map(Station::dismiss));
         for one in done {
@@ -120,6 +148,7 @@ impl Crew {
             is_whole &= one.is_whole;
             one.warnings.iter().for_each(|warning| terminal::warn(warning));
         }
+        counters.leave(NotMirrored::OwnTraffic, sent_over(&targets, &own));
         AllDone { table: self.plan.table, counters, targets, is_whole }
     }
 
@@ -127,8 +156,9 @@ impl Crew {
         let no_thread = |error| Failure::failed(format_args!("starting a thread: {error}"));
         let index = self.plan.index_of(&mirrored.id).unwrap_or(Verdict::NO_INTERFACE);
         let mut hands = Vec::new();
-        for _ in 0..self.options.workers {
+        for worker in 0..self.options.workers {
             let post = Post::new(live::waker().map_err(no_thread)?);
+            self.roster.add(&mirrored, worker, self.options.ring_len, &post);
             let table = Arc::clone(&self.plan.table);
             let hand = Hand::new(table, index, self.options.udp.clone(), post.clone());
             let number =
@@ -208,6 +238,15 @@ impl Station {
         self.end();
         self.hands.into_iter().map(|(_, thread)| thread.join().unwrap_or_default()).collect()
     }
+}
+
+/// How many copies were sent over mirrored devices: the kernel's filter keeps them out of the
+/// rings by their mark, so they are known from the sending side alone.
+pub(super) fn sent_over(targets: &[TargetReport], devices: &[u32]) -> u64 {
+    let over = |target: &&TargetReport| {
+        target.device_index.is_some_and(|device| devices.contains(&device))
+    };
+    targets.iter().filter(over).map(|target| target.sent).sum()
 }
 
 /// Pins the calling thread to a processor, where one was chosen.

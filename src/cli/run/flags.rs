@@ -1,5 +1,7 @@
 //! What is typed after `run`.
 
+use std::net::SocketAddr;
+
 use clap::{Args, ValueEnum};
 
 use crate::cli::replay::ReportForm;
@@ -74,6 +76,10 @@ pub(in crate::cli) struct RunFlags {
     /// from where the program was started.
     #[arg(long, value_name = "NAME")]
     pub(super) netns: Option<String>,
+
+    /// Show Prometheus metrics at http://ADDR:PORT/metrics, and /healthz.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(super) metrics: Option<SocketAddr>,
 
     /// How the report is printed at the end: a table on standard error, and as JSON on standard
     /// output too.

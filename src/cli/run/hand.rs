@@ -38,7 +38,6 @@ pub(super) struct Hand {
     post: Post,
     ring_frames: u64,
     ring_lost: u64,
-    tables: u64,
     is_ending: bool,
     bursts: u32,
 }
@@ -59,7 +58,6 @@ impl Hand {
             post,
             ring_frames: 0,
             ring_lost: 0,
-            tables: 1,
             is_ending: false,
             bursts: 0,
         }
@@ -98,7 +96,6 @@ impl Hand {
                 // The filter first: it must not keep back what the new table wants.
                 self.filter_for(&table);
                 self.worker.change_table(table, Some(interface));
-                self.tables += 1;
             }
             Letter::Source(source) => {
                 self.leave_source();
@@ -188,7 +185,7 @@ impl Hand {
             shown.ring_frames = self.ring_frames;
             shown.ring_lost = self.ring_lost;
             shown.has_source = self.source.is_some();
-            shown.tables = self.tables;
+            shown.table = worker.table().number();
             shown.warnings.append(&mut sink.take_warnings());
             shown.source_warnings.extend(warnings.unwrap_or_default());
             shown.filter = filter.unwrap_or_default();

@@ -16,15 +16,31 @@ mod gauge;
 mod hand;
 mod plan;
 mod post;
+mod roster;
 mod watch;
 
 pub(super) use flags::RunFlags;
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+
 use super::clock::Stopwatch;
 use super::exit::{Exit, Failure};
+use super::metrics::{self, Server};
 use super::replay::print_report;
 use super::report::Report;
+use super::terminal;
 use crate::io::sys::capability;
+
+/// Shows what the crew does, from before the first frame on.
+fn serve_metrics(address: SocketAddr, crew: &crew::Crew) -> Result<Server, Failure> {
+    let roster = crew.roster().clone();
+    let server = metrics::serve(address, Arc::new(move || roster.snapshot()));
+    let server =
+        server.map_err(|error| Failure::failed(format_args!("--metrics `{address}`: {error}")))?;
+    terminal::note(&format!("metrics on http://{}/metrics", server.address()));
+    Ok(server)
+}
 
 pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
     if !capability::has_net_raw() {
@@ -36,7 +52,9 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
     let plan = plan::plan(flags)?;
     let stopwatch = Stopwatch::start();
     let mut crew = crew::Crew::muster(flags, plan)?;
+    let metrics = flags.metrics.map(|address| serve_metrics(address, &crew)).transpose()?;
     let watched = watch::watch(flags, &mut crew);
+    drop(metrics);
     let done = crew.dismiss();
     let mut report = Report::new(&done.table, &done.counters, stopwatch.elapsed());
     report.add_sent(&done.targets);

@@ -34,8 +34,8 @@ pub(super) struct Shown {
     pub(super) source_warnings: Vec<String>,
     /// How the kernel's filter stands.
     pub(super) filter: FilterState,
-    /// The number of the table in force.
-    pub(super) tables: u64,
+    /// The number of the table in force, by which the counters are ordered.
+    pub(super) table: u64,
 }
 
 /// Both ways between the main thread and a worker.

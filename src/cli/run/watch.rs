@@ -45,6 +45,9 @@ async fn until_signal(flags: &RunFlags, crew: &mut Crew) -> io::Result<()> {
             () = news.notified() => follow(flags, crew),
             _ = second.tick() => {
                 tell(crew);
+                if crew.has_lost_a_hand() {
+                    return Err(io::Error::other("a worker thread ended early; this is a fault of ours"));
+                }
             }
         }
     }
@@ -101,6 +104,7 @@ fn reload(flags: &RunFlags, crew: &mut Crew) {
             follow(flags, crew);
         }
         Err(failure) => {
+            crew.roster().refuse();
             terminal::complain(&failure.to_string());
             terminal::warn("the configuration is wrong: going on with the one before");
         }

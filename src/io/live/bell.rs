@@ -93,7 +93,7 @@ impl Bell {
 
     /// Rings for what the filter lets through.
     pub(super) fn heed(&self, filter: &[Instruction]) -> io::Result<()> {
-        filter::attach(&self.0, filter)
+        filter::attach(&self.socket, filter)
     }
 
     /// What went wrong with the interface, which is told once.

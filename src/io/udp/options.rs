@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use socket2::Socket;
 
 use super::warnings::Warnings;
-use crate::io::links;
+use crate::io::links::{self, Link};
 
 /// Kinds of virtual devices that are mostly a network card by another name.
 const ON_TOP_OF_CARDS: [&str; 3] = ["vlan", "bond", "team"];
@@ -39,36 +39,34 @@ pub enum Segmentation {
 }
 
 impl UdpOptions {
-    /// Whether messages of several datagrams are good on the way to `destination`.
-    pub(super) fn segments_to(&self, destination: IpAddr, source: IpAddr) -> bool {
+    /// Whether messages of several datagrams are good where copies leave by `device`.
+    pub(super) fn segments_over(&self, device: Option<&Link>) -> bool {
         match self.segmentation {
             Segmentation::Never => false,
             Segmentation::Always => true,
-            Segmentation::Auto => self.is_cut_before_the_wire(destination, source).unwrap_or(false),
+            Segmentation::Auto => device.and_then(is_cut_before_the_wire).unwrap_or(false),
         }
     }
 
-    /// Whether nobody but a network card sees a message whole; `None` where nothing is known.
-    fn is_cut_before_the_wire(&self, destination: IpAddr, source: IpAddr) -> Option<bool> {
-        let links = links::links().ok()?;
+    /// The device that copies for `destination` leave by; none where nobody needs to know, where
+    /// they stay on this host, or where nothing is known.
+    pub(super) fn device_to(&self, destination: IpAddr, source: IpAddr) -> Option<Link> {
+        if self.segmentation != Segmentation::Auto && self.mark.is_none() {
+            return None;
+        }
+        let mut links = links::links().ok()?;
         let by_route = || {
             let source = Some(source).filter(|source| !source.is_unspecified());
             let route = links::route_to(destination, self.mark, source)
                 .or_else(|_| links::route_to(destination, self.mark, None));
             let route = route.ok().filter(|route| !route.is_local)?;
-            links.iter().find(|link| link.index == route.device_index)
+            links.iter().position(|link| link.index == route.device_index)
         };
-        let link = match &self.device {
-            Some(device) => links.iter().find(|link| link.name == *device),
+        let place = match &self.device {
+            Some(device) => links.iter().position(|link| link.name == *device),
             None => by_route(),
         }?;
-        let is_card = match link.kind.as_deref() {
-            None => !link.is_loopback,
-            Some(kind) => ON_TOP_OF_CARDS.contains(&kind),
-        };
-        // A device without the offload has the kernel cut each message in front of it.
-        let hands_on_whole = links::offloads(&link.name).ok()?.udp_segmentation?;
-        Some(is_card || !hands_on_whole)
+        Some(links.swap_remove(place))
     }
 
     /// Sets what was asked for; what is refused is said once.
@@ -84,4 +82,15 @@ impl UdpOptions {
             }
         }
     }
+}
+
+/// Whether nobody but a network card sees a message whole; `None` where nothing is known.
+fn is_cut_before_the_wire(link: &Link) -> Option<bool> {
+    let is_card = match link.kind.as_deref() {
+        None => !link.is_loopback,
+        Some(kind) => ON_TOP_OF_CARDS.contains(&kind),
+    };
+    // A device without the offload has the kernel cut each message in front of it.
+    let hands_on_whole = links::offloads(&link.name).ok()?.udp_segmentation?;
+    Some(is_card || !hands_on_whole)
 }

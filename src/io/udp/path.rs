@@ -48,6 +48,8 @@ pub(super) struct Path {
     /// The longest inner frame that the route carries, in bytes; the kernel follows the route.
     pub(super) most_inner_len: usize,
     mtu_read_ns: u64,
+    /// The device that they leave by, where it is known.
+    pub(super) device_index: Option<u32>,
     /// Whether runs leave as one message.
     pub(super) segments: bool,
     fuse: Fuse,
@@ -71,12 +73,14 @@ impl Path {
         if !same_family {
             warnings.foreign_source(way.source);
         }
+        let device = options.device_to(destination, way.source);
         let source = if same_family { way.source } else { unspecified_like(destination) };
         Self {
             way,
             source,
             sockets: (0..SOURCE_PORTS).map(|_| None).collect(),
-            segments: options.segments_to(way.destination.ip(), source),
+            segments: options.segments_over(device.as_ref()),
+            device_index: device.map(|device| device.index),
             options,
             most_inner_len: usize::MAX,
             mtu_read_ns: 0,

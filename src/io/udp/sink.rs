@@ -34,6 +34,8 @@ pub struct TargetReport {
     pub refused: u64,
     /// How many other ICMP errors came back.
     pub unreachable: u64,
+    /// The index of the device that they leave by, where it was asked for and is known.
+    pub device_index: Option<u32>,
 }
 
 /// Length of the header in front of each inner frame.
@@ -128,6 +130,7 @@ impl UdpSink {
             sent_bytes: path.sent_bytes,
             refused: path.refused,
             unreachable: path.unreachable,
+            device_index: path.device_index,
         };
         self.paths.iter().map(report).collect()
     }
