@@ -194,12 +194,12 @@ impl Worker {
         }
         let direction = self.forced.or(frame.direction).unwrap_or(Direction::Ingress);
         if let Some((key, outcome)) = self.last.filter(|_| frame.is_next_segment) {
-            return self.settle_one(index, frame, (interface, direction), &Ok(key), outcome);
+            return self.settle_one((index, frame), (interface, direction), &Ok(key), outcome);
         }
         let key = FlowKey::parse(frame.bytes);
         let outcome = self.decide(&key, interface, direction);
         self.last = key.ok().map(|key| (key, outcome));
-        self.settle_one(index, frame, (interface, direction), &key, outcome);
+        self.settle_one((index, frame), (interface, direction), &key, outcome);
     }
 
     /// A frame that belongs to the interfaces whose addresses it bears.
@@ -228,7 +228,7 @@ impl Worker {
         let (interface, direction) = owner;
         let direction = self.forced.unwrap_or(direction);
         let outcome = self.decide(key, interface, direction);
-        self.settle_one(index, frame, (interface, direction), key, outcome);
+        self.settle_one((index, frame), (interface, direction), key, outcome);
     }
 
     #[inline(always)]
@@ -248,8 +248,7 @@ impl Worker {
     #[inline(always)]
     fn settle_one(
         &mut self,
-        index: u16,
-        frame: &Frame<'_>,
+        (index, frame): (u16, &Frame<'_>),
         owner: Owner,
         key: &Result<FlowKey, NotMirrored>,
         outcome: Outcome,

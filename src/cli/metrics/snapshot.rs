@@ -54,7 +54,7 @@ pub(crate) struct RingFigures {
 
 impl Snapshot {
     /// What all workers counted together.
-    pub(super) fn total(&self) -> Counters {
+    pub(crate) fn total(&self) -> Counters {
         let mut total = Counters::new(&self.table);
         self.workers.iter().for_each(|worker| total.add(&worker.counters));
         total

@@ -70,7 +70,7 @@ pub(in crate::cli) struct RunFlags {
 
     /// The mark (SO_MARK) of what is sent, by which it is known and not mirrored again.
     #[arg(long, value_name = "N", default_value_t = OWN_MARK, value_parser = clap::value_parser!(u32).range(1..))]
-    mark: u32,
+    pub(super) mark: u32,
 
     /// The network namespace of the interfaces: a name of `ip netns`, or a path. Copies are sent
     /// from where the program was started.

@@ -14,8 +14,11 @@ mod crew;
 mod flags;
 mod gauge;
 mod hand;
+mod herald;
+mod live_line;
 mod plan;
 mod post;
+mod rights;
 mod roster;
 mod watch;
 
@@ -50,6 +53,7 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
         ));
     }
     let plan = plan::plan(flags)?;
+    rights::drop_to_what_is_needed(flags.mark, flags.netns.is_some());
     let stopwatch = Stopwatch::start();
     let mut crew = crew::Crew::muster(flags, plan)?;
     let metrics = flags.metrics.map(|address| serve_metrics(address, &crew)).transpose()?;

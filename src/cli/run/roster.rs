@@ -109,7 +109,7 @@ impl Roster {
         for entry in &mut inner.entries {
             while entry.post.is_asked() && patience.elapsed() < BOARDS_WITHIN {
                 entry.post.waker().wake();
-                thread::sleep(Duration::from_micros(200));
+                thread::park_timeout(Duration::from_micros(200));
             }
             entry.look(table.number());
         }

@@ -13,6 +13,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::crew::Crew;
 use super::flags::RunFlags;
+use super::herald;
+use super::live_line::LiveLine;
 use super::plan::{self, in_namespace};
 use crate::cli::exit::Failure;
 use crate::cli::terminal;
@@ -37,6 +39,8 @@ async fn until_signal(flags: &RunFlags, crew: &mut Crew) -> io::Result<()> {
     let mut second = interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
     follow(flags, crew);
+    herald::ready();
+    let mut line = LiveLine::new();
     loop {
         tokio::select! {
             _ = interrupt.recv() => break,
@@ -45,12 +49,14 @@ async fn until_signal(flags: &RunFlags, crew: &mut Crew) -> io::Result<()> {
             () = news.notified() => follow(flags, crew),
             _ = second.tick() => {
                 tell(crew);
+                herald::alive(&line.show(crew.roster().snapshot().total()));
                 if crew.has_lost_a_hand() {
                     return Err(io::Error::other("a worker thread ended early; this is a fault of ours"));
                 }
             }
         }
     }
+    herald::stopping();
     stop::restore_default_signals()
 }
 
@@ -97,6 +103,7 @@ fn reload(flags: &RunFlags, crew: &mut Crew) {
     if !flags.sessions.are_of_files() {
         return terminal::note("SIGHUP: there is no configuration file to read again");
     }
+    herald::reloading();
     let changed = plan::plan(flags).and_then(|plan| crew.change(plan));
     match changed {
         Ok(()) => {
@@ -109,6 +116,7 @@ fn reload(flags: &RunFlags, crew: &mut Crew) {
             terminal::warn("the configuration is wrong: going on with the one before");
         }
     }
+    herald::ready();
 }
 
 /// What the workers want to be heard.

@@ -71,15 +71,13 @@ impl UdpOptions {
 
     /// Sets what was asked for; what is refused is said once.
     pub(super) fn apply(&self, socket: &Socket, warnings: &mut Warnings) {
-        if let Some(mark) = self.mark {
-            if let Err(error) = socket.set_mark(mark) {
-                warnings.refused_option("the mark of the loop guard", &error);
-            }
+        let marked = self.mark.map_or(Ok(()), |mark| socket.set_mark(mark));
+        if let Err(error) = marked {
+            warnings.refused_option("the mark of the loop guard", &error);
         }
-        if let Some(device) = &self.device {
-            if let Err(error) = socket.bind_device(Some(device.as_bytes())) {
-                warnings.refused_option(&format!("--bind-device `{device}`"), &error);
-            }
+        let Some(device) = &self.device else { return };
+        if let Err(error) = socket.bind_device(Some(device.as_bytes())) {
+            warnings.refused_option(&format!("--bind-device `{device}`"), &error);
         }
     }
 }

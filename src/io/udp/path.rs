@@ -117,7 +117,7 @@ impl Path {
     pub(super) fn segment_no_more(&mut self, error: &io::Error, warnings: &mut Warnings) {
         if std::mem::replace(&mut self.segments, false) {
             warnings.cannot_segment(self.way.destination, error);
-            self.sockets.iter().flatten().for_each(|socket| leave_checksum_out(socket));
+            self.sockets.iter().flatten().for_each(leave_checksum_out);
         }
     }
 

@@ -127,7 +127,15 @@ impl Mirror {
 
 fn report(target: u32, destination: &str) -> TargetReport {
     let destination = destination.parse().unwrap();
-    TargetReport { target, destination, sent: 10, sent_bytes: 600, refused: 2, unreachable: 1 }
+    TargetReport {
+        target,
+        destination,
+        sent: 10,
+        sent_bytes: 600,
+        refused: 2,
+        unreachable: 1,
+        device_index: None,
+    }
 }
 
 /// Three workers, two of them on one interface, that have seen traffic.

@@ -1,0 +1,84 @@
+//! The live line: what happened in the last second, rewritten in place on a terminal.
+
+use std::fmt::Write;
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::cli::clock::Stopwatch;
+use crate::dataplane::{Counters, DropCause};
+
+/// Rates from one look at the counters to the next.
+pub(super) struct LiveLine {
+    bar: Option<ProgressBar>,
+    last: Counters,
+    since: Stopwatch,
+}
+
+impl LiveLine {
+    /// A line where somebody sits at a terminal.
+    pub(super) fn new() -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            bar.with_style(ProgressStyle::with_template("{msg}").unwrap_or_else(|_| {
+                // The template is ours and sound; the default one shows the message as well.
+                ProgressStyle::default_spinner()
+            }))
+        });
+        Self { bar, last: Counters::default(), since: Stopwatch::start() }
+    }
+
+    /// Says what came since it was last called; in words, whether there is a terminal or not.
+    pub(super) fn show(&mut self, now: Counters) -> String {
+        let elapsed = std::mem::replace(&mut self.since, Stopwatch::start()).elapsed();
+        let words = words(&self.last, &now, elapsed);
+        self.last = now;
+        if let Some(bar) = &self.bar {
+            bar.set_message(words.clone());
+            bar.tick();
+        }
+        words
+    }
+}
+
+impl Drop for LiveLine {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn words(before: &Counters, now: &Counters, elapsed: Duration) -> String {
+    let milliseconds = elapsed.as_millis().max(1);
+    let a_second =
+        |before: u64, now: u64| u128::from(now.saturating_sub(before)) * 1_000 / milliseconds;
+    let megabits = a_second(before.mirrored_bytes(), now.mirrored_bytes()) * 8 / 1_000_000;
+    let mut words = format!(
+        "{} frames/s, {} mirrored/s, {megabits} Mbit/s",
+        a_second(before.received, now.received),
+        a_second(before.mirrored(), now.mirrored()),
+    );
+    for cause in DropCause::ALL {
+        let dropped = a_second(before.dropped(cause), now.dropped(cause));
+        if dropped > 0 {
+            // Writing to a string does not fail.
+            let _ = write!(words, ", {dropped} dropped/s ({})", cause.label());
+        }
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_those_of_the_time_between() {
+        let (before, mut now) = (Counters::default(), Counters::default());
+        now.received = 500;
+        let said = words(&before, &now, Duration::from_millis(500));
+        assert_eq!(said, "1000 frames/s, 0 mirrored/s, 0 Mbit/s");
+    }
+}

@@ -1,0 +1,66 @@
+//! Rights: what a run keeps of the capabilities that it was started with.
+//!
+//! They are dropped before any other thread starts, because each thread has its own and inherits
+//! those of the thread that starts it.
+
+use std::net::UdpSocket;
+
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set,
+    remove_capability_from_bounding_set, set_capabilities, set_no_new_privs,
+};
+use socket2::SockRef;
+
+use crate::cli::terminal;
+
+/// Keeps what capturing, marking and entering a namespace need, gives up all else for good, and
+/// says what is left.
+pub(super) fn drop_to_what_is_needed(mark: u32, has_namespace: bool) {
+    let Ok(had) = capabilities(None) else { return };
+    let mut needed = CapabilitySet::NET_RAW;
+    if has_namespace {
+        // setns(2): "CAP_SYS_ADMIN in its own user namespace".
+        needed |= CapabilitySet::SYS_ADMIN;
+    }
+    for capability in CapabilitySet::all().iter().filter(|one| !needed.contains(*one)) {
+        // Only who may change capabilities may do that; others have little to give up.
+        let _ = remove_capability_from_bounding_set(capability);
+    }
+    let _ = clear_ambient_capability_set();
+    let _ = set_no_new_privs(true);
+    keep(needed, had);
+    // SO_MARK wants CAP_NET_ADMIN before Linux 5.17, and CAP_NET_RAW is enough since.
+    if !may_mark(mark) {
+        needed |= CapabilitySet::NET_ADMIN;
+    }
+    // The first step left the permitted set as it was, so that this one can be made.
+    let kept = keep_for_good(needed, had);
+    terminal::note(&format!("rights kept: {}", names(kept)));
+}
+
+/// Uses no more than `needed` from now on.
+fn keep(needed: CapabilitySet, had: CapabilitySets) {
+    let effective = needed & had.permitted;
+    // Where that is refused nothing is worse than before.
+    let _ = set_capabilities(None, CapabilitySets { effective, ..had });
+}
+
+fn keep_for_good(needed: CapabilitySet, had: CapabilitySets) -> CapabilitySet {
+    let kept = needed & had.permitted;
+    let sets =
+        CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() };
+    match set_capabilities(None, sets) {
+        Ok(()) => kept,
+        Err(_) => had.effective,
+    }
+}
+
+fn may_mark(mark: u32) -> bool {
+    let socket = UdpSocket::bind("127.0.0.1:0");
+    socket.is_ok_and(|socket| SockRef::from(&socket).set_mark(mark).is_ok())
+}
+
+fn names(set: CapabilitySet) -> String {
+    let names: Vec<String> = set.iter_names().map(|(name, _)| format!("CAP_{name}")).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
