@@ -9,7 +9,7 @@ use super::generate::{session, table};
 use super::reference::{Plain, fold};
 use crate::dataplane::{Burst, Frame, MirrorTable, Source};
 use crate::io::links::{Link, links};
-use crate::io::live::{KernelFilter, LiveSource, RingOptions, RingSource, open, waker};
+use crate::io::live::{KernelFilter, LiveSource, Load, RingOptions, RingSource, open, waker};
 use crate::io::sys::{capability, option};
 use crate::model::*;
 
@@ -163,4 +163,35 @@ fn what_nobody_wants_is_dropped_until_somebody_does() {
     to.source.follow_table(&udp_table(None, 100), 0).unwrap();
     to.out.send(&frame(40_032, None)).unwrap();
     assert!(to.hear(40_032).is_none());
+}
+
+#[test]
+fn under_load_it_is_dropped_and_that_is_told_once_each_way() {
+    let Some(link) = loopback("under_load_it_is_dropped_and_that_is_told_once_each_way") else {
+        return;
+    };
+    let mut to = Loop::open(&link, KernelFilter::Auto, false);
+    to.source.follow_table(&udp_table(Some(40_041), 8_500), 0).unwrap();
+    let flood = Load { elapsed_ns: 1_000_000_000, frames: 60_000, mirrored: 10 };
+    // On, off to look, on for twice as long; in between the table may change.
+    for (load, comes, is_on) in [
+        (Load::default(), true, false),
+        (flood, false, true),
+        (flood, true, true),
+        (flood, false, true),
+        (flood, false, true),
+        (flood, true, true),
+        (Load { frames: 9_000, ..flood }, true, false),
+    ] {
+        to.source.weigh(&load).unwrap();
+        to.source.follow_table(&udp_table(Some(40_041), 8_000), 0).unwrap();
+        to.out.send(&frame(40_042, None)).unwrap();
+        assert_eq!(to.hear(40_042).is_some(), comes, "{load:?}");
+        assert_eq!(to.source.filter_state().is_filtering, is_on);
+    }
+    assert_eq!(to.source.take_warnings().len(), 2);
+    to.source.weigh(&flood).unwrap();
+    to.source.follow_table(&udp_table(None, 8_000), 0).unwrap();
+    to.source.weigh(&flood).unwrap();
+    assert!(to.source.filter_state().is_filtering, "only UDP over IPv4 is wanted");
 }
