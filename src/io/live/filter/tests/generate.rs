@@ -135,9 +135,9 @@ impl Entropy<'_> {
         let transport = self.transport(protocol, &payload);
         let start = frame.len() + 2;
         if v4 {
-            self.ipv4(&mut frame, protocol, &transport)
+            self.ipv4(&mut frame, protocol, &transport);
         } else {
-            self.ipv6(&mut frame, protocol, &transport)
+            self.ipv6(&mut frame, protocol, &transport);
         }
         let finish = self.below(3);
         put_sum(&mut frame, start, v4, finish);

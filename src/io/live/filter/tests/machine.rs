@@ -27,7 +27,7 @@ pub(super) fn run(program: &[Instruction], seen: Seen<'_>) -> u32 {
         at += 1;
         match one.code {
             RETURN => return one.operand,
-            JUMP => at += one.operand as usize,
+            JUMP => at += place(one.operand),
             IF_EQUAL | IF_EQUAL_X | IF_ABOVE | IF_AT_LEAST | IF_ANY_BIT => {
                 at += usize::from(way(one, &registers));
             }
@@ -59,9 +59,9 @@ fn compute(one: Instruction, registers: &mut Registers, seen: Seen<'_>) -> Optio
         LOAD_HALF => *a = load(seen, k, 2)?,
         LOAD_BYTE => *a = load(seen, k, 1)?,
         LOAD_LEN => *a = u32::try_from(seen.bytes.len()).unwrap(),
-        LOAD_SLOT => *a = slots[k as usize],
-        LOAD_X_SLOT => *x = slots[k as usize],
-        STORE => slots[k as usize] = *a,
+        LOAD_SLOT => *a = slots[place(k)],
+        LOAD_X_SLOT => *x = slots[place(k)],
+        STORE => slots[place(k)] = *a,
         COPY_TO_X => *x = *a,
         ADD_X => *a = a.wrapping_add(*x),
         SUBTRACT => *a = a.wrapping_sub(k),
@@ -78,6 +78,11 @@ fn load(seen: Seen<'_>, at: u32, len: usize) -> Option<u32> {
         PACKET_TYPE => return Some(seen.packet_type),
         _ => {}
     }
-    let bytes = seen.bytes.get(at as usize..)?.get(..len)?;
+    let bytes = seen.bytes.get(place(at)..)?.get(..len)?;
     Some(bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte)))
+}
+
+/// A number of the machine as an index.
+pub(super) fn place(number: u32) -> usize {
+    usize::try_from(number).unwrap()
 }

@@ -2,6 +2,7 @@
 
 mod generate;
 mod machine;
+mod on_loopback;
 mod reference;
 
 use std::os::unix::net::UnixDatagram;
@@ -20,7 +21,7 @@ use crate::model::{
     RuleAction, RuleNumber,
 };
 use generate::{Entropy, session, table};
-use machine::{Seen, run};
+use machine::{Seen, place, run};
 
 const MARK: u32 = 109;
 
@@ -45,7 +46,7 @@ fn program(table: &MirrorTable, mtu: u32, drops: bool) -> (Option<Cut>, Vec<Inst
 
 /// How many bytes of the frame come through.
 fn taken(program: &[Instruction], seen: Seen<'_>) -> usize {
-    seen.bytes.len().min(run(program, seen) as usize)
+    seen.bytes.len().min(place(run(program, seen)))
 }
 
 fn bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {

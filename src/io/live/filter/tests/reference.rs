@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::super::program::Cut;
+use super::machine::place;
 use crate::dataplane::MirrorTable;
 use crate::model::{Direction, FilterRule, RuleAction};
 
@@ -130,7 +131,7 @@ pub(super) fn taken(
         return 0;
     }
     let Some(cut) = cut else { return frame.len() };
-    let (least, most) = (cut.len as usize, cut.most_frame_len as usize);
+    let (least, most) = (place(cut.len), place(cut.most_frame_len));
     let fits = frame.len() > least && frame.len() <= most;
     if fits && plain.may_be_cut(frame) { least } else { frame.len() }
 }

@@ -1,0 +1,197 @@
+//! The filter in front of a real ring: on the loopback device, where checksums stay unfinished.
+
+use std::net::UdpSocket;
+use std::os::fd::AsFd;
+
+use socket2::{Domain, Socket, Type};
+
+use super::generate::{session, table};
+use super::reference::{Plain, fold};
+use crate::dataplane::{Burst, Frame, MirrorTable, Source};
+use crate::io::links::{Link, links};
+use crate::io::live::{KernelFilter, LiveSource, Load, RingOptions, RingSource, open, waker};
+use crate::io::sys::{capability, option};
+use crate::model::*;
+
+const WIRE_LEN: usize = 1_042;
+
+/// `PACKET_VNET_HDR` of `linux/if_packet.h`.
+const PACKET_VNET_HDR: i32 = 15;
+
+/// A sending packet socket, and the source under test.
+struct Loop {
+    out: Socket,
+    source: RingSource,
+}
+
+/// What came: length, length on the wire, whether it was cut, and whether its checksum is right.
+type Came = (usize, u32, bool, bool);
+
+impl Loop {
+    fn open(link: &Link, kernel_filter: KernelFilter, prefixed: bool) -> Self {
+        let out = Socket::new(Domain::PACKET, Type::RAW, None).unwrap();
+        option::set_number(out.as_fd(), libc::SOL_PACKET, PACKET_VNET_HDR, i32::from(prefixed))
+            .unwrap();
+        option::bind_packet(out.as_fd(), i32::try_from(link.index).unwrap(), 0).unwrap();
+        let options = RingOptions {
+            ring_len: 1 << 20,
+            is_loopback: true,
+            mtu: link.mtu,
+            kernel_filter,
+            ..RingOptions::default()
+        };
+        let source = open(link.index, &options, &[waker().unwrap()]).unwrap().pop().unwrap();
+        Self { out, source }
+    }
+
+    /// Waits for the frame to that port.
+    fn hear(&mut self, port: u16) -> Option<Came> {
+        for _ in 0..6 {
+            let mut burst = Burst::new();
+            self.source.fill(&mut burst).unwrap();
+            let found = burst.iter().find(|one| {
+                Plain::of(one.bytes)
+                    .is_some_and(|plain| plain.protocol == 17 && plain.ports.1 == port)
+            });
+            if let Some(found) = found {
+                return Some((found.bytes.len(), found.wire_len, found.is_cut, is_right(found)));
+            }
+        }
+        None
+    }
+}
+
+fn is_right(frame: &Frame<'_>) -> bool {
+    let plain = Plain::of(frame.bytes).unwrap();
+    let rest = [0, 17, frame.bytes[38], frame.bytes[39]];
+    fold(&[&frame.bytes[26..34], &rest, &frame.bytes[plain.transport..]].concat()) == 0xffff
+}
+
+/// From 127.0.0.1 to 127.0.0.1, with a checksum.
+fn frame(port: u16, checksum: Option<u16>) -> Vec<u8> {
+    let [high, low] = port.to_be_bytes();
+    let mut frame = vec![0; 12];
+    frame.extend([8, 0, 0x45, 0, 4, 4, 0, 1, 0x40, 0, 64, 17, 0, 0, 127, 0, 0, 1, 127, 0, 0, 1]);
+    let header_sum = !fold(&frame[14..34]);
+    frame[24..26].copy_from_slice(&header_sum.to_be_bytes());
+    frame.extend([0x9c, 0x40, high, low, 3, 0xf0, 0, 0]);
+    frame.resize(WIRE_LEN, 7);
+    let unfinished = Plain::of(&frame).unwrap().unfinished(&frame);
+    frame[40..42].copy_from_slice(&unfinished.to_be_bytes());
+    let checksum = checksum.unwrap_or(!fold(&frame[34..]));
+    frame[40..42].copy_from_slice(&checksum.to_be_bytes());
+    frame
+}
+
+/// Accepts UDP, to one port or to all, and copies a hundred bytes.
+fn udp_table(port: Option<u16>, len: i64) -> MirrorTable {
+    let any = CidrBlock::any_ipv4();
+    let number = RuleNumber::new(1).unwrap();
+    let rule = FilterRule::new(Direction::Ingress, number, RuleAction::Accept, any, any);
+    let mut rule = rule.unwrap().with_protocol(Protocol::UDP).unwrap();
+    if let Some(port) = port {
+        let port = PortRange::new("destination_port_range", port, port).unwrap();
+        rule = rule.with_destination_ports(port).unwrap();
+    }
+    let mut filter = Filter::new(FilterId::new("tmf-1").unwrap());
+    filter.push_rule(rule).unwrap();
+    table(vec![session(0, filter, PacketLength::new(len).ok())], false)
+}
+
+fn loopback(name: &str) -> Option<Link> {
+    let found =
+        links().ok().and_then(|all| all.into_iter().find(|one| one.is_loopback && one.is_up));
+    if found.is_none() || !capability::has_net_raw() {
+        println!("NOT RUN: {name}: no right to capture, or no loopback device that is up");
+        return None;
+    }
+    found
+}
+
+#[test]
+fn finished_frames_are_cut_and_others_come_whole() {
+    let Some(link) = loopback("finished_frames_are_cut_and_others_come_whole") else { return };
+    let mut to = Loop::open(&link, KernelFilter::Auto, false);
+    to.source.follow_table(&udp_table(None, 100), 0).unwrap();
+    to.out.send(&frame(40_011, None)).unwrap();
+    assert_eq!(to.hear(40_011), Some((100, 1_042, true, false)));
+    let usual = UdpSocket::bind("127.0.0.1:0").unwrap();
+    usual.send_to(&[7; 1_000], "127.0.0.1:40012").unwrap();
+    assert_eq!(to.hear(40_012), Some((WIRE_LEN, 1_042, false, true)));
+    to.source.follow_table(&udp_table(None, 200), 0).unwrap();
+    to.out.send(&frame(40_013, None)).unwrap();
+    assert_eq!(to.hear(40_013), Some((200, 1_042, true, false)));
+    assert_eq!(to.source.filter_state(), Default::default());
+}
+
+#[test]
+fn after_a_frame_that_was_cut_too_early_none_is_cut() {
+    let Some(link) = loopback("after_a_frame_that_was_cut_too_early_none_is_cut") else { return };
+    let mut to = Loop::open(&link, KernelFilter::Auto, true);
+    to.source.follow_table(&udp_table(None, 100), 0).unwrap();
+    // Unfinished, but what it holds is not what it should.
+    let prefix = |flags| {
+        [[flags, 0, 0, 0, 0, 0].as_slice(), &34_u16.to_ne_bytes(), &6_u16.to_ne_bytes()].concat()
+    };
+    to.out.send(&[prefix(1), frame(40_021, Some(0x1234))].concat()).unwrap();
+    assert_eq!(to.hear(40_021), Some((100, 1_042, true, false)));
+    assert_eq!(to.source.filter_state().spoiled, 1);
+    assert_eq!(to.source.take_warnings().len(), 1);
+    for _ in 0..2 {
+        to.out.send(&[prefix(0), frame(40_022, None)].concat()).unwrap();
+        assert_eq!(to.hear(40_022), Some((WIRE_LEN, 1_042, false, true)));
+        to.source.follow_table(&udp_table(None, 90), 0).unwrap();
+    }
+    assert!(to.source.take_warnings().is_empty());
+}
+
+#[test]
+fn what_nobody_wants_is_dropped_until_somebody_does() {
+    let Some(link) = loopback("what_nobody_wants_is_dropped_until_somebody_does") else { return };
+    let mut to = Loop::open(&link, KernelFilter::Always, false);
+    to.source.follow_table(&udp_table(Some(40_031), 8_500), 0).unwrap();
+    assert!(to.source.filter_state().is_filtering);
+    for port in [40_032, 40_031] {
+        to.out.send(&frame(port, None)).unwrap();
+        assert_eq!(to.hear(port).is_some(), port == 40_031, "{port}");
+    }
+    to.source.follow_table(&udp_table(None, 8_500), 0).unwrap();
+    to.out.send(&frame(40_032, None)).unwrap();
+    assert!(to.hear(40_032).is_some());
+    to.source.close().unwrap();
+    // What is closed stays closed, whatever the table says.
+    to.source.follow_table(&udp_table(None, 100), 0).unwrap();
+    to.out.send(&frame(40_032, None)).unwrap();
+    assert!(to.hear(40_032).is_none());
+}
+
+#[test]
+fn under_load_it_is_dropped_and_that_is_told_once_each_way() {
+    let Some(link) = loopback("under_load_it_is_dropped_and_that_is_told_once_each_way") else {
+        return;
+    };
+    let mut to = Loop::open(&link, KernelFilter::Auto, false);
+    to.source.follow_table(&udp_table(Some(40_041), 8_500), 0).unwrap();
+    let flood = Load { elapsed_ns: 1_000_000_000, frames: 60_000, mirrored: 10 };
+    // On, off to look, on for twice as long; in between the table may change.
+    for (load, comes, is_on) in [
+        (Load::default(), true, false),
+        (flood, false, true),
+        (flood, true, true),
+        (flood, false, true),
+        (flood, false, true),
+        (flood, true, true),
+        (Load { frames: 9_000, ..flood }, true, false),
+    ] {
+        to.source.weigh(&load).unwrap();
+        to.source.follow_table(&udp_table(Some(40_041), 8_000), 0).unwrap();
+        to.out.send(&frame(40_042, None)).unwrap();
+        assert_eq!(to.hear(40_042).is_some(), comes, "{load:?}");
+        assert_eq!(to.source.filter_state().is_filtering, is_on);
+    }
+    assert_eq!(to.source.take_warnings().len(), 2);
+    to.source.weigh(&flood).unwrap();
+    to.source.follow_table(&udp_table(None, 8_000), 0).unwrap();
+    to.source.weigh(&flood).unwrap();
+    assert!(to.source.filter_state().is_filtering, "only UDP over IPv4 is wanted");
+}
