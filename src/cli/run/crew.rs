@@ -1,9 +1,10 @@
 //! The worker threads of all interfaces, and which of them have frames to take.
 
+use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use super::flags::RunFlags;
+use super::flags::{Capture, RunFlags};
 use super::hand::{Done, Hand};
 use super::plan::{Mirrored, Plan, in_namespace};
 use super::post::{Letter, Post};
@@ -12,7 +13,7 @@ use crate::cli::exit::Failure;
 use crate::cli::terminal;
 use crate::dataplane::{Counters, MirrorTable, NotMirrored, Verdict};
 use crate::io::links::Link;
-use crate::io::live;
+use crate::io::live::{self, LiveSource, RingOptions, Waker};
 use crate::io::udp::{TargetReport, UdpOptions};
 
 /// The threads of one interface.
@@ -202,7 +203,7 @@ impl Station {
         let device = &self.mirrored.device;
         let wakers: Vec<_> = self.hands.iter().map(|(post, _)| post.waker().clone()).collect();
         let options = flags.ring_options(link);
-        let open = || live::open(link.index, &options, &wakers);
+        let open = || open(flags.capture, link.index, &options, &wakers);
         match in_namespace(flags.netns.as_deref(), open) {
             Ok(sources) => {
                 let state = if link.is_up { "" } else { ", which is down" };
@@ -210,7 +211,7 @@ impl Station {
                 self.attached = Some(link.index);
                 self.is_up = link.is_up;
                 for ((post, thread), source) in self.hands.iter().zip(sources) {
-                    post.send(Letter::Source(Box::new(source)));
+                    post.send(Letter::Source(source));
                     thread.thread().unpark();
                 }
             }
@@ -237,6 +238,21 @@ impl Station {
     fn dismiss(self) -> Vec<Done> {
         self.end();
         self.hands.into_iter().map(|(_, thread)| thread.join().unwrap_or_default()).collect()
+    }
+}
+
+fn open(
+    capture: Capture,
+    index: u32,
+    options: &RingOptions,
+    wakers: &[Waker],
+) -> io::Result<Vec<Box<dyn LiveSource>>> {
+    let boxed = |source| -> Box<dyn LiveSource> { Box::new(source) };
+    match (capture, wakers) {
+        (Capture::Pnet, [waker, ..]) => {
+            Ok(vec![Box::new(live::PnetSource::open(index, waker.clone())?)])
+        }
+        _ => Ok(live::open(index, options, wakers)?.into_iter().map(boxed).collect()),
     }
 }
 

@@ -38,6 +38,10 @@ pub(in crate::cli) struct RunFlags {
     #[arg(long, short, value_name = "DEVICE")]
     pub(super) interface: Option<String>,
 
+    /// How frames are captured.
+    #[arg(long, value_name = "WAY", value_enum, default_value_t = Capture::Ring)]
+    pub(super) capture: Capture,
+
     /// Threads for each interface; a flow always goes to the same one.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(super) workers: u16,
@@ -85,6 +89,15 @@ pub(in crate::cli) struct RunFlags {
     /// output too.
     #[arg(long, value_name = "FORM", value_enum, default_value_t = ReportForm::Table)]
     pub(super) report: ReportForm,
+}
+
+/// How frames are captured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Capture {
+    /// By packet rings, offloads repaired.
+    Ring,
+    /// By pnet, one frame at a time and as they come: portable, slow, one thread, no repair.
+    Pnet,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

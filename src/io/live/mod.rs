@@ -13,6 +13,7 @@ mod bell;
 mod filter;
 mod mend;
 mod open;
+mod pnet;
 mod reader;
 mod rest;
 mod ring_source;
@@ -20,6 +21,7 @@ mod wake;
 
 use std::io;
 
+pub use self::pnet::PnetSource;
 pub use filter::{FilterState, KernelFilter, Load};
 pub use open::{RingOptions, open};
 pub use ring_source::RingSource;
