@@ -1,5 +1,6 @@
 //! Which copies count as truncated: shorter than what was captured, or, where a live source cut
 //! the frame beforehand, than what was on the wire.
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
 
 use std::io;
 use std::sync::Arc;

@@ -191,11 +191,11 @@ mod tests {
         let mut runs = Runs::new();
         runs.gather(&waiting(&vec![(72, 1); 150]));
         assert_eq!(runs.counts(), [64, 64, 22]);
-        runs.gather(&waiting(&vec![(9_000, 1); 15]));
+        runs.gather(&waiting(&[(9_000, 1); 15]));
         assert_eq!(runs.counts(), [7, 7, 1]);
         runs.gather(&waiting(&[(1400, 1), (1400, 1), (500, 1), (200, 1), (200, 1)]));
         assert_eq!(runs.counts(), [3, 2]);
-        runs.gather(&waiting(&vec![(65_000, 1); 2]));
+        runs.gather(&waiting(&[(65_000, 1); 2]));
         assert_eq!(runs.counts(), [1, 1]);
     }
 
