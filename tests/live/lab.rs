@@ -89,6 +89,13 @@ impl Lab {
         );
     }
 
+    /// A file in the folder; its path.
+    pub(crate) fn put(&self, name: &str, text: &str) -> String {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
     /// Addresses of IPv6 on both cables.
     pub(crate) fn with_ipv6(self) -> Self {
         let Self { generator, host, monitor, .. } = &self;

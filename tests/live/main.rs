@@ -10,10 +10,19 @@
 
 mod bytes;
 mod collector;
+mod ending;
+mod flags;
+mod flaps;
 mod frames;
 mod lab;
+mod loops;
 mod mirror;
+mod mtu;
 mod namespace;
 mod recorder;
+mod reload;
+mod sessions;
+mod soak;
+mod targets;
 mod traffic;
 mod waiting;

@@ -83,10 +83,21 @@ impl Mirror {
 
     /// Processor time so far, in hundredths of a second.
     pub(crate) fn processor_time(&self) -> u64 {
+        let columns = self.stat();
+        let time = |column: &String| column.parse::<u64>().unwrap();
+        time(&columns[11]) + time(&columns[12])
+    }
+
+    /// As in ps: `S` where it sleeps, `T` where it is stopped.
+    pub(crate) fn state(&self) -> char {
+        self.stat()[0].chars().next().unwrap()
+    }
+
+    /// /proc/PID/stat from its third column on: state first, utime and stime as the 12th and 13th.
+    fn stat(&self) -> Vec<String> {
         let text = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
-        // The name stands in brackets and may have spaces; utime and stime are columns 14 and 15.
-        let columns: Vec<&str> = text.rsplit(')').next().unwrap().split_whitespace().collect();
-        columns[11].parse::<u64>().unwrap() + columns[12].parse::<u64>().unwrap()
+        // The name before stands in brackets and may have spaces.
+        text.rsplit(')').next().unwrap().split_whitespace().map(str::to_owned).collect()
     }
 
     /// A line of /proc/PID/status in KiB.

@@ -1,7 +1,6 @@
 //! Traffic between the generator and the host, made with plain sockets of their namespaces.
 
 use std::io::{Read, Write};
-use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::thread;
 use std::time::Duration;
@@ -179,12 +178,4 @@ pub(crate) fn inject(namespace: &Namespace, device: &str, frames: &[Vec<u8>]) {
         };
         frames.iter().for_each(|frame| sender.send_to(frame, None).unwrap().unwrap());
     });
-}
-
-/// Takes out all that waits in a socket, without waiting.
-pub(crate) fn empty(socket: &UdpSocket) {
-    let socket = socket2::SockRef::from(socket);
-    socket.set_nonblocking(true).unwrap();
-    while socket.recv(&mut [MaybeUninit::uninit()]).is_ok() {}
-    socket.set_nonblocking(false).unwrap();
 }
