@@ -1,7 +1,8 @@
 //! What tests ask of frames: which of them are a test's own, and whether two heaps are the same.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
+const TCP: u8 = 6;
 const ICMPV6: u8 = 58;
 
 /// Whether a frame is IP and nothing that the kernel says by itself, which passes at any time.
@@ -41,6 +42,29 @@ pub(crate) fn assert_same(mirrored: &[Vec<u8>], wire: &[Vec<u8>]) {
         sample(true),
         sample(false)
     );
+}
+
+/// Where in its stream each segment of TCP with a payload begins, by flow.
+pub(crate) fn sequences(frames: &[Vec<u8>]) -> BTreeMap<Vec<u8>, Vec<u32>> {
+    let mut flows: BTreeMap<Vec<u8>, Vec<u32>> = BTreeMap::new();
+    for frame in frames {
+        let (flow, tcp) = match frame[12..14] {
+            [0x08, 0x00] if frame[23] == TCP => (26..38, 34),
+            [0x86, 0xdd] if frame[20] == TCP => (22..58, 54),
+            _ => continue,
+        };
+        let header_len = usize::from(frame[tcp + 12] >> 4) * 4;
+        if frame.len() > tcp + header_len {
+            let sequence = u32::from_be_bytes(frame[tcp + 4..tcp + 8].try_into().unwrap());
+            flows.entry(frame[flow].to_vec()).or_default().push(sequence);
+        }
+    }
+    flows
+}
+
+/// RFC 9293, section 3.4: sequence numbers wrap around.
+pub(crate) fn is_in_order(sequences: &[u32]) -> bool {
+    sequences.is_sorted_by(|a, b| b.wrapping_sub(*a) < 1 << 31)
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -1,6 +1,7 @@
 //! `run` in network namespaces: a host that is mirrored, a wire, and a monitor that judges.
 //!
-//! Needs root, `ip`, `ethtool` and `setpriv`; says aloud when it cannot run.
+//! Needs `ip`, `ethtool` and `setpriv`, and root or a user namespace in which it is root; says
+//! aloud when it cannot run.
 #![expect(
     clippy::indexing_slicing,
     clippy::panic,
@@ -25,4 +26,5 @@ mod sessions;
 mod soak;
 mod targets;
 mod traffic;
+mod unprivileged;
 mod waiting;
