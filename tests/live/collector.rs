@@ -1,0 +1,126 @@
+//! The monitor's side: takes the copies that arrive at a UDP port, and takes them apart.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
+
+use crate::namespace::Namespace;
+use crate::recorder::{LONGEST, make_room};
+use crate::waiting::{pause, wait_until};
+
+const VXLAN_PORT: u16 = 4789;
+
+/// One copy, unwrapped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Arrived {
+    pub(crate) virtual_network_id: u32,
+    pub(crate) source_port: u16,
+    pub(crate) inner: Vec<u8>,
+}
+
+/// A thread that listens.
+#[derive(Debug)]
+pub(crate) struct Collector {
+    arrived: Arc<Mutex<Vec<Arrived>>>,
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Collector {
+    /// Listens at port 4789 of an address of the namespace.
+    pub(crate) fn listen(namespace: &Namespace, address: &str) -> Self {
+        let address = SocketAddr::new(address.parse::<IpAddr>().unwrap(), VXLAN_PORT);
+        let socket = namespace.inside(|| {
+            let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None).unwrap();
+            make_room(&socket);
+            socket.bind(&address.into()).unwrap();
+            socket
+        });
+        socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        let socket = UdpSocket::from(socket);
+        let (arrived, is_over) = (Arc::default(), Arc::new(AtomicBool::new(false)));
+        let (put, told) = (Arc::clone(&arrived), Arc::clone(&is_over));
+        let thread = thread::spawn(move || listen(&socket, &put, &told));
+        Self { arrived, is_over, thread: Some(thread) }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.arrived.lock().unwrap().len()
+    }
+
+    /// Waits until so many have arrived.
+    pub(crate) fn wait_for(&self, count: usize) {
+        wait_until(&format!("{count} copies"), || self.count() >= count);
+    }
+
+    /// All that arrived since it was last asked.
+    pub(crate) fn take(&self) -> Vec<Arrived> {
+        std::mem::take(&mut *self.arrived.lock().unwrap())
+    }
+
+    /// Waits for so many; gives all that came, a moment later, since it was last asked.
+    pub(crate) fn take_after(&self, count: usize) -> Vec<Arrived> {
+        self.wait_for(count);
+        pause(100);
+        self.take()
+    }
+
+    /// All that arrived since it was last asked; what was sent before is read.
+    pub(crate) fn end(mut self) -> Vec<Arrived> {
+        self.stop();
+        self.take()
+    }
+
+    fn stop(&mut self) {
+        self.is_over.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// The inner frames alone.
+pub(crate) fn inner_frames(arrived: Vec<Arrived>) -> Vec<Vec<u8>> {
+    arrived.into_iter().map(|one| one.inner).collect()
+}
+
+/// How many came with which network identifier.
+pub(crate) fn by_network(arrived: &[Arrived]) -> BTreeMap<u32, usize> {
+    let mut counts = BTreeMap::new();
+    for one in arrived {
+        *counts.entry(one.virtual_network_id).or_default() += 1;
+    }
+    counts
+}
+
+fn listen(socket: &UdpSocket, arrived: &Mutex<Vec<Arrived>>, is_over: &AtomicBool) {
+    let mut room = vec![0; LONGEST];
+    loop {
+        // Asked first: what came before the end is still read.
+        let last = is_over.load(Ordering::Acquire);
+        match socket.recv_from(&mut room) {
+            Ok((len, from)) => arrived.lock().unwrap().push(unwrapped(&room[..len], from.port())),
+            Err(_) if last => return,
+            Err(_) => {}
+        }
+    }
+}
+
+/// RFC 7348, section 5: flags, reserved, 24 bits of network identifier, reserved.
+fn unwrapped(datagram: &[u8], source_port: u16) -> Arrived {
+    let (header, inner) = datagram.split_at(8);
+    assert_eq!((&header[..4], header[7]), (&[8, 0, 0, 0][..], 0), "a VXLAN header");
+    let virtual_network_id = u32::from_be_bytes([0, header[4], header[5], header[6]]);
+    Arrived { virtual_network_id, source_port, inner: inner.to_vec() }
+}

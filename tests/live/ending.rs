@@ -1,0 +1,56 @@
+//! The end: what came in before SIGTERM leaves before the program does.
+
+use crate::collector::Collector;
+use crate::lab::Lab;
+use crate::mirror::Mirror;
+use crate::traffic::{IPV4, Pair, number_of};
+use crate::waiting::{pause, wait_until};
+
+const BURST: u32 = 5_000;
+
+/// The program is stopped while a burst comes in, so that all of it waits when the end is asked
+/// for.
+fn drains(test: &str, signal: &str, words: &str) {
+    let Some(lab) = Lab::new(test) else { return };
+    let collector = Collector::listen(&lab.monitor, "10.99.1.2");
+    let mirror = Mirror::start(
+        &lab.host,
+        &format!("-i h0 --target 10.99.1.2 --virtual-network-id 42 {words}"),
+    );
+    let pair = Pair::new(&lab, IPV4, (4000, 2000));
+    mirror.signal("-STOP");
+    wait_until("it is stopped", || mirror.state() == 'T');
+    (0..BURST).for_each(|number| pair.send(number, 1_000));
+    mirror.signal(signal);
+    mirror.signal("-CONT");
+    let ended = mirror.wait();
+    ended.assert_whole();
+    assert_eq!(ended.count("mirrored"), u64::from(BURST));
+    let arrived = collector.end();
+    let numbers: Vec<u32> = arrived.iter().map(|one| number_of(&one.inner)).collect();
+    assert!(numbers.iter().copied().eq(0..BURST), "{} arrived, of {BURST}", numbers.len());
+}
+
+#[test]
+fn what_came_in_before_sigterm_leaves() {
+    drains("term", "-TERM", "");
+}
+
+#[test]
+fn what_came_in_before_sigint_leaves_from_all_workers() {
+    drains("int", "-INT", "--workers 2 --busy-poll");
+}
+
+#[test]
+fn it_ends_without_a_packet_and_without_its_interface() {
+    let Some(lab) = Lab::new("empty") else { return };
+    let words = "-i h0 --target 10.99.1.2 --virtual-network-id 42";
+    let ended = Mirror::start(&lab.host, words).end();
+    ended.assert_whole();
+    assert_eq!(ended.count("mirrored"), 0);
+    let mirror = Mirror::start(&lab.host, words);
+    lab.wire.ip("link del p0\n");
+    mirror.wait_said("h0 is gone", 1);
+    pause(50);
+    mirror.end().assert_whole();
+}

@@ -1,0 +1,146 @@
+//! What is typed behind `run`: other namespaces, several workers, busy polling, and mistakes.
+
+use std::collections::BTreeMap;
+
+use crate::collector::{Arrived, Collector, inner_frames};
+use crate::frames::{assert_same, of_a_test};
+use crate::lab::Lab;
+use crate::mirror::{BINARY, Mirror, refused};
+use crate::namespace::Namespace;
+use crate::recorder::Recorder;
+use crate::traffic::{IPV4, Pair, number_of};
+
+const RUN: &str = "-i h0 --target 10.99.1.2 --virtual-network-id 42";
+const FLOWS: u16 = 16;
+const PACKETS: u32 = 200;
+
+/// The numbers of each flow, by its source and destination port, in the order of the frames.
+fn numbers_by_flow<'f>(frames: impl Iterator<Item = &'f Vec<u8>>) -> BTreeMap<Vec<u8>, Vec<u32>> {
+    let mut flows: BTreeMap<Vec<u8>, Vec<u32>> = BTreeMap::new();
+    for frame in frames {
+        flows.entry(frame[34..38].to_vec()).or_default().push(number_of(frame));
+    }
+    flows
+}
+
+/// Many flows both ways at once; each arrives whole and in order, from one source port.
+fn flows_keep_their_order(lab: &Lab, mirror: Mirror, collector: Collector) {
+    let pairs: Vec<Pair> =
+        (0..FLOWS).map(|flow| Pair::new(lab, IPV4, (4_000 + flow, 2_000 + flow))).collect();
+    for number in 0..PACKETS {
+        for pair in &pairs {
+            pair.send(number, 100);
+            pair.answer(number, 300);
+        }
+    }
+    mirror.end().assert_whole();
+    let arrived = collector.end();
+    let flows = numbers_by_flow(arrived.iter().map(|one| &one.inner));
+    assert_eq!(flows.len(), 2 * usize::from(FLOWS));
+    for (ports, numbers) in flows {
+        assert!(numbers.into_iter().eq(0..PACKETS), "{ports:?}");
+    }
+    assert_one_port_a_flow(&arrived);
+}
+
+fn assert_one_port_a_flow(arrived: &[Arrived]) {
+    let mut ports = BTreeMap::new();
+    for one in arrived {
+        let flow = &one.inner[26..38];
+        assert_eq!(*ports.entry(flow).or_insert(one.source_port), one.source_port);
+        assert!(one.source_port >= 65_408);
+    }
+}
+
+#[test]
+fn one_worker_keeps_the_order_of_flows() {
+    let Some(lab) = Lab::new("one") else { return };
+    let collector = Collector::listen(&lab.monitor, "10.99.1.2");
+    let mirror = Mirror::start(&lab.host, &format!("{RUN} --cpus 0"));
+    flows_keep_their_order(&lab, mirror, collector);
+}
+
+#[test]
+fn two_workers_keep_the_order_of_flows_and_lose_nothing() {
+    let Some(lab) = Lab::new("two") else { return };
+    let collector = Collector::listen(&lab.monitor, "10.99.1.2");
+    let mirror = Mirror::start(&lab.host, &format!("{RUN} --workers 2 --cpus 0"));
+    flows_keep_their_order(&lab, mirror, collector);
+}
+
+#[test]
+fn a_busy_worker_mirrors_the_same() {
+    let Some(lab) = Lab::new("busy") else { return };
+    let collector = Collector::listen(&lab.monitor, "10.99.1.2");
+    let wire = Recorder::start(&lab.generator, "g0");
+    let mirror = Mirror::start(&lab.host, &format!("{RUN} --busy-poll"));
+    let pair = Pair::new(&lab, IPV4, (4000, 2000));
+    (0..500).for_each(|number| pair.send(number, 200));
+    (0..500).for_each(|number| pair.answer(number, 1_200));
+    mirror.end().assert_whole();
+    assert_same(&inner_frames(collector.end()), &of_a_test(wire.end()));
+}
+
+/// The interface is in one namespace; the program starts, and sends, in another.
+#[test]
+fn the_interface_may_be_in_another_namespace() {
+    let Some(lab) = Lab::new("netns") else { return };
+    let collector = Collector::listen(&lab.host, "10.99.1.1");
+    let pair = Pair::new(&lab, IPV4, (4000, 2000));
+    let path = format!("/run/netns/{}", lab.host.name);
+    for name in [&lab.host.name, &path] {
+        let words = "-i h0 --target 10.99.1.1 --virtual-network-id 42";
+        let mirror = Mirror::start(&lab.monitor, &format!("{words} --netns {name}"));
+        (0..50).for_each(|number| pair.send(number, 200));
+        assert_eq!(collector.take_after(50).len(), 50);
+        mirror.end().assert_whole();
+    }
+    let missing = refused(lab.monitor.command(BINARY), &format!("{RUN} --netns tm-none"));
+    assert_eq!(missing.0, 1, "{}", missing.1);
+    assert!(missing.1.contains("no network namespace `tm-none`"), "{}", missing.1);
+}
+
+#[test]
+fn devices_that_are_not_there_and_targets_that_are_here_are_refused() {
+    let Some(lab) = Lab::new("wrong") else { return };
+    let run = |words: &str| refused(lab.host.command(BINARY), words);
+    let (code, said) = run("-i h7 --target 10.99.1.2");
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("`h7`"), "{said}");
+    for name in ["lo", "h0", "m0"] {
+        assert!(said.contains(name), "{said}");
+    }
+    let (code, said) = run("-i h0 --target 10.98.1.2");
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("10.98.1.2"), "{said}");
+}
+
+#[test]
+fn without_the_right_to_capture_it_says_so() {
+    let Some(lab) = Lab::new("right") else { return };
+    let mut command = lab.host.command("setpriv");
+    command.args(["--bounding-set", "-net_raw", "--inh-caps", "-net_raw", BINARY]);
+    let (code, said) = refused(command, RUN);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("CAP_NET_RAW"), "{said}");
+}
+
+/// What `Namespace` counts is what passed: the judge is judged.
+#[test]
+fn the_lab_counts_what_passes() {
+    let Some(lab) = Lab::new("lab") else { return };
+    let at = |namespace: &Namespace, device: &str| namespace.packets(device);
+    let before = (at(&lab.generator, "g0"), at(&lab.host, "h0"));
+    let wire = Recorder::start(&lab.generator, "g0");
+    let pair = Pair::new(&lab, IPV4, (4000, 2000));
+    (0..100).for_each(|number| pair.send(number, 64));
+    let after = (at(&lab.generator, "g0"), at(&lab.host, "h0"));
+    assert_eq!(after.0 - before.0, after.1 - before.1);
+    let frames = wire.end();
+    assert_eq!(u64::try_from(frames.len()).unwrap(), after.0 - before.0);
+    assert!(
+        numbers_by_flow(of_a_test(frames).iter())
+            .into_values()
+            .all(|all| all.into_iter().eq(0..100))
+    );
+}

@@ -1,0 +1,30 @@
+//! `run` in network namespaces: a host that is mirrored, a wire, and a monitor that judges.
+//!
+//! Needs `ip`, `ethtool` and `setpriv`, and root or a user namespace in which it is root; says
+//! aloud when it cannot run.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test may stop where its input is not as it should"
+)]
+
+mod bytes;
+mod collector;
+mod ending;
+mod flags;
+mod flaps;
+mod frames;
+mod lab;
+mod loops;
+mod mirror;
+mod mtu;
+mod namespace;
+mod recorder;
+mod reload;
+mod sessions;
+mod soak;
+mod targets;
+mod traffic;
+mod unprivileged;
+mod waiting;

@@ -1,0 +1,168 @@
+//! The program under test, running in a namespace.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use serde_json::Value;
+
+use crate::namespace::Namespace;
+use crate::waiting::{wait_for, wait_until};
+
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_traffic-mirror");
+
+/// A `traffic-mirror run` that is killed with the test, if it has not ended.
+#[derive(Debug)]
+pub(crate) struct Mirror {
+    child: Child,
+    stdout: Option<ChildStdout>,
+    said: Arc<Mutex<Vec<String>>>,
+}
+
+/// What it told at its end.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) report: Value,
+    pub(crate) said: Vec<String>,
+}
+
+impl Mirror {
+    /// Starts `run` with these words and returns once it captures.
+    pub(crate) fn start(namespace: &Namespace, words: &str) -> Self {
+        let mut command = namespace.command(BINARY);
+        command.args(["run", "--report", "json"]).args(words.split_whitespace());
+        let mut mirror = Self::spawn(command);
+        mirror.wait_said("mirroring ", 1);
+        mirror.assert_running();
+        mirror
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&said);
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        thread::spawn(move || {
+            let lines = stderr.lines().map_while(Result::ok);
+            lines.for_each(|line| heard.lock().unwrap().push(line));
+        });
+        Self { stdout: child.stdout.take(), child, said }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn said(&self) -> Vec<String> {
+        self.said.lock().unwrap().clone()
+    }
+
+    /// How many lines it said with these words in them.
+    pub(crate) fn times_said(&self, words: &str) -> usize {
+        self.said.lock().unwrap().iter().filter(|line| line.contains(words)).count()
+    }
+
+    /// Waits until it has said these words in so many lines.
+    pub(crate) fn wait_said(&self, words: &str, times: usize) {
+        let what = format!("`{words}` said {times} times");
+        wait_until(&what, || self.times_said(words) >= times);
+    }
+
+    pub(crate) fn assert_running(&mut self) {
+        let ended = self.child.try_wait().unwrap();
+        assert!(ended.is_none(), "it ended: {:#?}", self.said());
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.id().to_string();
+        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+    }
+
+    /// Processor time so far, in hundredths of a second.
+    pub(crate) fn processor_time(&self) -> u64 {
+        let columns = self.stat();
+        let time = |column: &String| column.parse::<u64>().unwrap();
+        time(&columns[11]) + time(&columns[12])
+    }
+
+    /// As in ps: `S` where it sleeps, `T` where it is stopped.
+    pub(crate) fn state(&self) -> char {
+        self.stat()[0].chars().next().unwrap()
+    }
+
+    /// /proc/PID/stat from its third column on: state first, utime and stime as the 12th and 13th.
+    fn stat(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
+        // The name before stands in brackets and may have spaces.
+        text.rsplit(')').next().unwrap().split_whitespace().map(str::to_owned).collect()
+    }
+
+    /// A line of /proc/PID/status in KiB.
+    pub(crate) fn status_kib(&self, name: &str) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let value = text.lines().find_map(|line| line.strip_prefix(&format!("{name}:"))).unwrap();
+        value.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// Ends it by SIGTERM.
+    pub(crate) fn end(self) -> Ended {
+        self.signal("-TERM");
+        self.wait()
+    }
+
+    /// Waits for its end, and holds its report to the law.
+    pub(crate) fn wait(mut self) -> Ended {
+        let status = wait_for("the end of run", || self.child.try_wait().unwrap());
+        let mut text = String::new();
+        self.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+        wait_until("all that it said", || Arc::strong_count(&self.said) == 1);
+        let said = self.said();
+        assert!(!said.iter().any(|line| line.contains("panicked")), "{said:#?}");
+        let report = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text} {said:#?}"));
+        let ended = Ended { code: status.code().unwrap_or(-1), report, said };
+        let boxes = ended.sum_of("not_mirrored") + ended.sum_of("dropped");
+        assert_eq!(ended.count("received"), ended.count("mirrored") + boxes, "{}", ended.report);
+        ended
+    }
+}
+
+impl Drop for Mirror {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Ended {
+    pub(crate) fn count(&self, name: &str) -> u64 {
+        self.report[name].as_u64().unwrap()
+    }
+
+    pub(crate) fn sum_of(&self, boxes: &str) -> u64 {
+        self.report[boxes].as_object().unwrap().values().map(|one| one.as_u64().unwrap()).sum()
+    }
+
+    pub(crate) fn not_mirrored(&self, reason: &str) -> u64 {
+        self.report["not_mirrored"][reason].as_u64().unwrap_or_default()
+    }
+
+    /// It ended well and lost nothing.
+    pub(crate) fn assert_whole(&self) {
+        assert_eq!(self.code, 0, "{:#?}", self.said);
+        assert_eq!(self.sum_of("dropped"), 0, "{} {:#?}", self.report, self.said);
+    }
+}
+
+/// Runs it where it must end by itself: exit code and what it said.
+pub(crate) fn refused(mut command: Command, words: &str) -> (i32, String) {
+    command.arg("run").args(words.split_whitespace());
+    let mut mirror = Mirror::spawn(command);
+    let status = wait_for("a refusal", || mirror.child.try_wait().unwrap());
+    wait_until("all that it said", || Arc::strong_count(&mirror.said) == 1);
+    let said = mirror.said().join("\n");
+    assert!(!said.contains("panicked"), "{said}");
+    (status.code().unwrap_or(-1), said)
+}

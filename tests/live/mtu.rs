@@ -1,0 +1,59 @@
+//! Routes that are too narrow for the copies: these are cut, and nothing is ever fragmented.
+
+use crate::collector::{Arrived, Collector};
+use crate::lab::Lab;
+use crate::mirror::Mirror;
+use crate::traffic::{IPV4, Pair};
+use crate::waiting::{pause, wait_until};
+
+/// A frame of 1514 bytes.
+const FULL: usize = 1_472;
+
+/// What VXLAN, UDP and IPv4 take of an MTU.
+const OUTER: usize = 36;
+
+#[test]
+fn copies_are_cut_to_the_mtu_and_follow_it() {
+    let Some(lab) = Lab::new("mtu") else { return };
+    lab.host.ip("link set m0 mtu 1500\n");
+    let collector = Collector::listen(&lab.monitor, "10.99.1.2");
+    let mirror = Mirror::start(&lab.host, "-i h0 --target 10.99.1.2 --virtual-network-id 42");
+    let pair = Pair::new(&lab, IPV4, (4000, 2000));
+
+    (0..50).for_each(|number| pair.send(number, FULL));
+    (0..50).for_each(|number| pair.answer(number, 100));
+    let arrived = collector.take_after(100);
+    assert_eq!((of_len(&arrived, 1_500 - OUTER), of_len(&arrived, 142)), (50, 50));
+
+    // Narrower: from the next copy on, and that one is not lost either.
+    lab.host.ip("link set m0 mtu 1300\n");
+    (0..50).for_each(|number| pair.send(number, FULL));
+    let arrived = collector.take_after(50);
+    assert_eq!((arrived.len(), of_len(&arrived, 1_300 - OUTER)), (50, 50));
+
+    // Wider: within a second or so. Each copy that arrives has the one length or the other.
+    lab.host.ip("link set m0 mtu 1400\n");
+    let mut sent = 0;
+    wait_until("copies as long as the wider MTU", || {
+        pair.send(sent, FULL);
+        sent += 1;
+        pause(10);
+        let arrived = collector.take();
+        let (old, new) = (of_len(&arrived, 1_300 - OUTER), of_len(&arrived, 1_400 - OUTER));
+        assert_eq!(old + new, arrived.len());
+        new > 0
+    });
+
+    let ended = mirror.end();
+    ended.assert_whole();
+    let session = &ended.report["sessions"][0];
+    let (cut, passed) = (u64::from(100 + sent), u64::from(150 + sent));
+    assert_eq!((&session["mirrored"], &session["truncated_to_mtu"]), (&passed.into(), &cut.into()));
+    assert_eq!(session["truncated"], cut);
+    assert_eq!(lab.host.counter("Ip", "FragCreates"), 0);
+    assert_eq!(lab.monitor.counter("Ip", "ReasmReqds"), 0);
+}
+
+fn of_len(arrived: &[Arrived], len: usize) -> usize {
+    arrived.iter().filter(|one| one.inner.len() == len).count()
+}

@@ -1,0 +1,99 @@
+//! Records the frames that pass a device, by a plain packet socket.
+//!
+//! The socket hears all devices of the namespace, as one that is not bound does; the kernel's
+//! filter leaves those of one device.
+
+use std::io::Read;
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rustix::net::sockopt::set_socket_recv_buffer_size_force;
+use socket2::{Domain, Protocol, SockFilter, Socket, Type};
+
+use crate::namespace::Namespace;
+
+/// `ETH_P_ALL` of `linux/if_ether.h`.
+const ALL_PROTOCOLS: u16 = 3;
+
+/// `SKF_AD_OFF` and `SKF_AD_IFINDEX` of `linux/filter.h`.
+const INTERFACE_INDEX: u32 = 0xffff_f000 + 8;
+
+/// Room for all that waits, so that a busy machine loses nothing.
+pub(crate) const ROOM: usize = 256 << 20;
+
+/// As much as one packet can be.
+pub(crate) const LONGEST: usize = 1 << 17;
+
+/// A thread that records.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Vec<Vec<u8>>>>,
+}
+
+impl Recorder {
+    /// From now on.
+    pub(crate) fn start(namespace: &Namespace, device: &str) -> Self {
+        let index = namespace.index_of(device);
+        let socket = namespace.inside(|| {
+            let protocol = Protocol::from(i32::from(ALL_PROTOCOLS.to_be()));
+            Socket::new(Domain::PACKET, Type::RAW, Some(protocol)).unwrap()
+        });
+        socket.attach_filter(&frames_of(index)).unwrap();
+        make_room(&socket);
+        // What came of other devices before the filter was there.
+        socket.set_nonblocking(true).unwrap();
+        while socket.recv(&mut [MaybeUninit::uninit()]).is_ok() {}
+        socket.set_nonblocking(false).unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&is_over);
+        let thread = thread::spawn(move || record(&socket, &told));
+        Self { is_over, thread: Some(thread) }
+    }
+
+    /// All frames that passed, in their order.
+    pub(crate) fn end(mut self) -> Vec<Vec<u8>> {
+        self.is_over.store(true, Ordering::Release);
+        self.thread.take().unwrap().join().unwrap()
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Release);
+    }
+}
+
+/// The force of root, or as much as there may be without it.
+pub(crate) fn make_room(socket: &Socket) {
+    if set_socket_recv_buffer_size_force(socket, ROOM).is_err() {
+        socket.set_recv_buffer_size(ROOM).unwrap();
+    }
+}
+
+fn record(socket: &Socket, is_over: &AtomicBool) -> Vec<Vec<u8>> {
+    let mut frames = Vec::new();
+    let mut room = vec![0; LONGEST];
+    loop {
+        // Asked first: what passed before the end is still read.
+        let last = is_over.load(Ordering::Acquire);
+        match (&*socket).read(&mut room) {
+            Ok(len) => frames.push(room[..len].to_vec()),
+            Err(_) if last => return frames,
+            Err(_) => {}
+        }
+    }
+}
+
+fn frames_of(index: u32) -> [SockFilter; 4] {
+    [
+        SockFilter::new(0x20, 0, 0, INTERFACE_INDEX),
+        SockFilter::new(0x15, 0, 1, index),
+        SockFilter::new(0x06, 0, 0, 0x0004_0000),
+        SockFilter::new(0x06, 0, 0, 0),
+    ]
+}

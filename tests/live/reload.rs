@@ -1,0 +1,123 @@
+//! Reloads under load: each packet is mirrored by the one configuration or the other, never by
+//! both or none, and a broken configuration changes nothing.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use crate::collector::{Arrived, Collector, by_network};
+use crate::lab::Lab;
+use crate::mirror::Mirror;
+use crate::traffic::{IPV4, Pair, number_of};
+use crate::waiting::pause;
+
+const RELOADS: u32 = 1_000;
+
+fn config(virtual_network_id: u32) -> String {
+    format!(
+        r#"
+[[network_interface]]
+network_interface_id = "eni-1"
+device = "h0"
+
+[[traffic_mirror_target]]
+traffic_mirror_target_id = "tmt-1"
+address = "10.99.1.2"
+
+[[traffic_mirror_session]]
+traffic_mirror_session_id = "tms-{virtual_network_id}"
+network_interface_id = "eni-1"
+traffic_mirror_target_id = "tmt-1"
+traffic_mirror_filter_id = "tmf-1"
+session_number = 1
+virtual_network_id = {virtual_network_id}
+
+[[traffic_mirror_filter]]
+traffic_mirror_filter_id = "tmf-1"
+
+[[traffic_mirror_filter.rule]]
+traffic_direction = "ingress"
+rule_number = 10
+rule_action = "accept"
+source_cidr_block = "0.0.0.0/0"
+destination_cidr_block = "0.0.0.0/0"
+"#
+    )
+}
+
+/// Puts a configuration in the place of the one before, as an editor does.
+fn replace(lab: &Lab, text: &str) -> String {
+    let new = lab.put("mirror.toml.new", text);
+    let path = lab.folder.path().join("mirror.toml");
+    std::fs::rename(new, &path).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn each_packet_is_mirrored_once_whatever_is_reloaded_meanwhile() {
+    let Some(lab) = Lab::new("reload") else { return };
+    let collector = Collector::listen(&lab.monitor, "10.99.1.2");
+    let mirror = Mirror::start(&lab.host, &format!("--config {}", replace(&lab, &config(42))));
+    let pair = Pair::new(&lab, IPV4, (4000, 2000));
+    let is_over = AtomicBool::new(false);
+    let sent = thread::scope(|scope| {
+        let load = scope.spawn(|| send_until(&pair, &is_over));
+        for number in 0..RELOADS {
+            replace(&lab, &config(42 + number % 2));
+            mirror.signal("-HUP");
+        }
+        is_over.store(true, Ordering::Release);
+        load.join().unwrap()
+    });
+    let arrived = collector.take_after(usize::try_from(sent).unwrap());
+    assert_each_once(&arrived, sent);
+    let networks = by_network(&arrived);
+    assert_eq!(networks.keys().copied().collect::<Vec<_>>(), [42, 43]);
+    assert!(mirror.times_said("read again") > 10, "{}", mirror.times_said("read again"));
+
+    // The last one stays in force when the next one is wrong, and the one after it is taken.
+    let in_force = config(42 + (RELOADS - 1) % 2);
+    for wrong in ["traffic", &in_force.replace("10.99.1.2", "10.99.1.2.3"), &no_device(&in_force)] {
+        let times = mirror.times_said("the configuration is wrong");
+        replace(&lab, wrong);
+        mirror.signal("-HUP");
+        mirror.wait_said("the configuration is wrong", times + 1);
+        (0..10).for_each(|number| pair.send(number, 200));
+        assert_eq!(by_network(&collector.take_after(10)), [(43, 10)].into(), "{wrong}");
+    }
+    let times = mirror.times_said("read again");
+    replace(&lab, &config(44));
+    mirror.signal("-HUP");
+    mirror.wait_said("read again", times + 1);
+    // The letter is there; a worker opens it between two bursts.
+    pause(200);
+    (0..10).for_each(|number| pair.send(number, 200));
+    assert_eq!(by_network(&collector.take_after(10)), [(44, 10)].into());
+    let ended = mirror.end();
+    ended.assert_whole();
+    assert_eq!(ended.count("mirrored"), u64::from(sent) + 40);
+}
+
+fn no_device(config: &str) -> String {
+    config.replace("\"h0\"", "\"h1\"")
+}
+
+/// As fast as the other end takes them; how many there were.
+fn send_until(pair: &Pair, is_over: &AtomicBool) -> u32 {
+    let mut number = 0;
+    while !is_over.load(Ordering::Acquire) {
+        pair.send(number, 200);
+        number += 1;
+        if number % 16 == 0 {
+            pause(1);
+        }
+    }
+    number
+}
+
+fn assert_each_once(arrived: &[Arrived], sent: u32) {
+    let numbers: BTreeSet<u32> = arrived.iter().map(|one| number_of(&one.inner)).collect();
+    let lost: Vec<u32> = (0..sent).filter(|number| !numbers.contains(number)).collect();
+    assert_eq!(lost, [0; 0], "of {sent}, {} arrived", arrived.len());
+    assert_eq!(arrived.len(), usize::try_from(sent).unwrap(), "some arrived twice");
+}

@@ -1,0 +1,61 @@
+//! A long run: its memory stays as it is. `TM_SOAK_SECONDS` says how long.
+
+use crate::collector::Collector;
+use crate::lab::Lab;
+use crate::mirror::Mirror;
+use crate::namespace::say;
+use crate::traffic::{IPV4, Pair};
+
+/// What allocators and counters may take beyond what they took at the start, in KiB.
+const SLACK_KIB: u64 = 2_048;
+
+const ROUND: u32 = 200;
+
+#[test]
+fn memory_stays_flat() {
+    let seconds = std::env::var("TM_SOAK_SECONDS").ok().and_then(|text| text.parse().ok());
+    let Some(seconds) = seconds.filter(|seconds| *seconds > 0) else {
+        return say("NOT RUN: the soak test wants TM_SOAK_SECONDS\n");
+    };
+    let Some(lab) = Lab::new("soak") else { return };
+    let collector = Collector::listen(&lab.monitor, "10.99.1.2");
+    let words = "-i h0 --target 10.99.1.2 --virtual-network-id 42 --ring-size 1MiB";
+    let mirror = Mirror::start(&lab.host, words);
+    let pairs: Vec<Pair> =
+        (0..50).map(|flow| Pair::new(&lab, IPV4, (4_000 + flow, 2_000 + flow))).collect();
+    let mut sent = 0;
+    let mut round = || {
+        for (number, pair) in (0..ROUND).zip(pairs.iter().cycle()) {
+            pair.send(number, 400);
+            pair.answer(number, 1_000);
+            sent += 2;
+        }
+        let _ = collector.take();
+        mirror.status_kib("VmRSS")
+    };
+    // Sockets are opened and buffers grow to what they need.
+    let warm = (0..50).map(|_| round()).max().unwrap();
+    let end = after(seconds);
+    let mut most = warm;
+    while !end.is_past() {
+        most = most.max(round());
+    }
+    assert!(most <= warm + SLACK_KIB, "{warm} KiB when it was warm, then {most} KiB");
+    let ended = mirror.end();
+    assert_eq!(ended.code, 0, "{:#?}", ended.said);
+    assert_eq!(ended.count("mirrored") + ended.sum_of("dropped"), sent);
+}
+
+/// A time to come.
+struct Moment(std::time::Instant);
+
+#[expect(clippy::disallowed_methods, reason = "a soak test is as long as it was told to be")]
+fn after(seconds: u64) -> Moment {
+    Moment(std::time::Instant::now() + std::time::Duration::from_secs(seconds))
+}
+
+impl Moment {
+    fn is_past(&self) -> bool {
+        !self.0.elapsed().is_zero()
+    }
+}

@@ -1,0 +1,88 @@
+//! Targets that go away: the mirror goes on, counts, and is heard again when they are back.
+
+use crate::collector::Collector;
+use crate::lab::Lab;
+use crate::mirror::Mirror;
+use crate::traffic::{IPV4, Pair};
+use crate::waiting::{pause, wait_until};
+
+/// A target that comes and goes.
+struct Watched {
+    lab: Lab,
+    mirror: Mirror,
+    pair: Pair,
+    sent: u32,
+}
+
+impl Watched {
+    fn new(test: &str) -> Option<Self> {
+        let lab = Lab::new(test)?;
+        let mirror = Mirror::start(&lab.host, "-i h0 --target 10.99.1.2 --virtual-network-id 42");
+        let pair = Pair::new(&lab, IPV4, (4000, 2000));
+        Some(Self { lab, mirror, pair, sent: 0 })
+    }
+
+    fn send(&mut self, count: u32) {
+        for _ in 0..count {
+            self.pair.send(self.sent, 200);
+            self.sent += 1;
+        }
+    }
+
+    /// Copies arrive again; and once they do, each of them.
+    fn is_heard(&mut self) {
+        let collector = Collector::listen(&self.lab.monitor, "10.99.1.2");
+        wait_until("a copy", || {
+            self.send(1);
+            pause(10);
+            collector.count() > 0
+        });
+        pause(200);
+        let _ = collector.take();
+        self.send(100);
+        assert_eq!(collector.take_after(100).len(), 100);
+    }
+
+    /// While nobody hears it the mirror does not mind.
+    fn is_not_minded(&mut self) {
+        for _ in 0..10 {
+            self.send(20);
+            pause(20);
+        }
+        self.mirror.assert_running();
+    }
+}
+
+#[test]
+fn a_monitor_that_is_down_or_deaf_is_heard_again_when_it_is_back() {
+    let Some(mut watched) = Watched::new("target") else { return };
+    // Nobody listens: ICMP says so.
+    watched.is_not_minded();
+    watched.is_heard();
+
+    watched.lab.monitor.ip("link set v0 down\n");
+    watched.is_not_minded();
+    watched.lab.monitor.ip("link set v0 up\n");
+    watched.is_heard();
+
+    // No neighbour has the address any more.
+    watched.lab.monitor.ip("addr del 10.99.1.2/24 dev v0\n");
+    watched.lab.host.ip("neigh flush dev m0\n");
+    watched.is_not_minded();
+    watched.lab.monitor.ip("addr add 10.99.1.2/24 dev v0\n");
+    watched.is_heard();
+
+    // No route leads there.
+    watched.lab.host.ip("link set m0 down\n");
+    watched.is_not_minded();
+    watched.lab.host.ip("link set m0 up\n");
+    watched.is_heard();
+
+    let Watched { mirror, sent, .. } = watched;
+    let ended = mirror.end();
+    assert_eq!(ended.code, 0, "{:#?}", ended.said);
+    let target = &ended.report["targets"][0];
+    assert!(target["refused"].as_u64().unwrap() > 0, "{}", ended.report);
+    assert!(ended.sum_of("dropped") > 0, "{}", ended.report);
+    assert_eq!(ended.count("mirrored") + ended.sum_of("dropped"), u64::from(sent));
+}

@@ -1,0 +1,181 @@
+//! Traffic between the generator and the host, made with plain sockets of their namespaces.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::thread;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::lab::Lab;
+use crate::namespace::Namespace;
+use crate::recorder::make_room;
+
+/// How long a socket waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// So little is under way at once that no queue of the lab overflows.
+const WINDOW: usize = 64 << 10;
+
+/// The generator's and the host's address.
+pub(crate) const IPV4: (&str, &str) = ("10.98.1.1", "10.98.1.2");
+pub(crate) const IPV6: (&str, &str) = ("fd98::1", "fd98::2");
+
+fn at(address: &str, port: u16) -> SocketAddr {
+    SocketAddr::new(address.parse::<IpAddr>().unwrap(), port)
+}
+
+/// A connection from the generator to the host, and so many bytes each way at the same time.
+pub(crate) fn tcp(lab: &Lab, (_, host): (&str, &str), len: usize) {
+    let address = at(host, 5001);
+    let listener = lab.host.inside(|| {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+        socket.set_recv_buffer_size(WINDOW).unwrap();
+        socket.set_reuse_address(true).unwrap();
+        socket.bind(&address.into()).unwrap();
+        socket.listen(1).unwrap();
+        TcpListener::from(socket)
+    });
+    let near = lab.generator.inside(|| {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+        socket.set_recv_buffer_size(WINDOW).unwrap();
+        socket.connect_timeout(&address.into(), PATIENCE).unwrap();
+        TcpStream::from(socket)
+    });
+    let far = listener.accept().unwrap().0;
+    thread::scope(|scope| {
+        for end in [&near, &far] {
+            end.set_read_timeout(Some(PATIENCE)).unwrap();
+            end.set_write_timeout(Some(PATIENCE)).unwrap();
+            scope.spawn(|| speak(end, len));
+            scope.spawn(|| listen(end, len));
+        }
+    });
+}
+
+/// Bytes that are nowhere the same for long.
+fn speak(mut stream: &TcpStream, len: usize) {
+    let mut word: u32 = 1;
+    let mut chunk = vec![0; 32 << 10];
+    let mut left = len;
+    while left > 0 {
+        for bytes in chunk.chunks_mut(4) {
+            word = word.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            bytes.copy_from_slice(&word.to_be_bytes());
+        }
+        let part = left.min(chunk.len());
+        stream.write_all(&chunk[..part]).unwrap();
+        left -= part;
+    }
+}
+
+fn listen(mut stream: &TcpStream, len: usize) {
+    let mut room = vec![0; 256 << 10];
+    let mut left = len;
+    while left > 0 {
+        left -= stream.read(&mut room).unwrap();
+    }
+}
+
+/// Two UDP sockets, one at each end of the wire.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    pub(crate) generator: UdpSocket,
+    pub(crate) host: UdpSocket,
+}
+
+impl Pair {
+    /// Connected to each other, the generator's at 4000 or above.
+    pub(crate) fn new(lab: &Lab, (near, far): (&str, &str), ports: (u16, u16)) -> Self {
+        let (near, far) = (at(near, ports.0), at(far, ports.1));
+        let open = |namespace: &Namespace, from: SocketAddr, to: SocketAddr| {
+            namespace.inside(|| {
+                let socket = Socket::new(Domain::for_address(from), Type::DGRAM, None).unwrap();
+                make_room(&socket);
+                socket.bind(&from.into()).unwrap();
+                socket.connect(&to.into()).unwrap();
+                socket.set_read_timeout(Some(PATIENCE)).unwrap();
+                UdpSocket::from(socket)
+            })
+        };
+        Self { generator: open(&lab.generator, near, far), host: open(&lab.host, far, near) }
+    }
+
+    /// One datagram with a number in front, from the generator to the host, and there it is.
+    pub(crate) fn send(&self, number: u32, len: usize) {
+        hand_over(&self.generator, &self.host, number, len);
+    }
+
+    /// One datagram, from the host to the generator.
+    pub(crate) fn answer(&self, number: u32, len: usize) {
+        hand_over(&self.host, &self.generator, number, len);
+    }
+}
+
+fn hand_over(from: &UdpSocket, to: &UdpSocket, number: u32, len: usize) {
+    from.send(&numbered(number, len)).unwrap();
+    let mut room = vec![0; 1 << 16];
+    assert_eq!(to.recv(&mut room).unwrap(), len);
+    assert_eq!(room[..4], number.to_be_bytes());
+}
+
+/// A payload that begins with its number.
+pub(crate) fn numbered(number: u32, len: usize) -> Vec<u8> {
+    let mut payload: Vec<u8> = number.to_be_bytes().into_iter().cycle().take(len.max(4)).collect();
+    payload.truncate(len.max(4));
+    payload
+}
+
+/// The number at the start of the payload of a frame of UDP over IPv4 without options or tag.
+pub(crate) fn number_of(frame: &[u8]) -> u32 {
+    u32::from_be_bytes(frame[42..46].try_into().unwrap())
+}
+
+/// An echo request with so many bytes, and its reply.
+pub(crate) fn ping(from: &Namespace, to: &str, number: u16, len: usize) {
+    let address = at(to, 0);
+    let (protocol, kind) =
+        if address.is_ipv4() { (Protocol::ICMPV4, 8) } else { (Protocol::ICMPV6, 128) };
+    let socket = from.inside(|| {
+        let domain = Domain::for_address(address);
+        Socket::new(domain, Type::RAW, Some(protocol)).unwrap()
+    });
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let [a, b] = number.to_be_bytes();
+    let mut request = vec![kind, 0, 0, 0, 0x77, 0x77, a, b];
+    request.extend((0..=255_u8).cycle().take(len));
+    if address.is_ipv4() {
+        let sum = checksum(&request);
+        request[2..4].copy_from_slice(&sum.to_be_bytes());
+    }
+    socket.send_to(&request, &address.into()).unwrap();
+    // What comes has an IP header in IPv4, and none in IPv6; the number and the bytes end it.
+    let end = request[4..].to_vec();
+    let mut room = vec![0; 1 << 16];
+    loop {
+        let len = (&socket).read(&mut room).unwrap();
+        if room[..len].ends_with(&end) && !room[..len].ends_with(&request) {
+            return;
+        }
+    }
+}
+
+/// RFC 1071.
+fn checksum(bytes: &[u8]) -> u16 {
+    let word = |pair: &[u8]| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0));
+    let sum: u32 = bytes.chunks(2).map(word).sum();
+    let folded = (sum & 0xffff) + (sum >> 16);
+    !u16::try_from((folded & 0xffff) + (folded >> 16)).unwrap()
+}
+
+/// Puts frames on a device of the namespace as they are.
+pub(crate) fn inject(namespace: &Namespace, device: &str, frames: &[Vec<u8>]) {
+    use pnet::datalink::{Channel, channel, interfaces};
+    namespace.inside(|| {
+        let device = interfaces().into_iter().find(|one| one.name == device).unwrap();
+        let Channel::Ethernet(mut sender, _) = channel(&device, Default::default()).unwrap() else {
+            panic!("{} is not Ethernet", device.name)
+        };
+        frames.iter().for_each(|frame| sender.send_to(frame, None).unwrap().unwrap());
+    });
+}

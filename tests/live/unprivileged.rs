@@ -1,0 +1,47 @@
+//! Where the tests are not run by root: all of them once more, by the root of a user namespace.
+
+use std::process::{Command, Stdio};
+
+use crate::namespace::{has_tools, is_root, say};
+use crate::waiting::{pause, wait_until};
+
+/// `ip netns` keeps names in /run, which must be one that it may write to.
+const PREPARE: &str = "mount -t tmpfs tmpfs /run && mkdir -p /run/netns";
+
+/// All tests have ten minutes.
+const PAUSES: u32 = 6_000;
+
+/// A command as the root of namespaces of its own.
+fn as_root(script: &str) -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--net", "--mount", "--kill-child", "--fork"]);
+    command.args(["sh", "-c", script]);
+    command
+}
+
+#[test]
+fn all_of_it_in_a_user_namespace() {
+    if is_root() {
+        return;
+    }
+    let probe = as_root(&format!("{PREPARE} && ip netns add tm-probe")).output();
+    if !has_tools() || !probe.is_ok_and(|output| output.status.success()) {
+        return say("NOT RUN: run in network namespaces needs root, or user namespaces, and ip, \
+                    ethtool and setpriv\n");
+    }
+    let binary = std::env::current_exe().unwrap();
+    let mut tests = as_root(&format!("{PREPARE} && exec \"$0\" --test-threads 2"))
+        .arg(&binary)
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    for _ in 0..PAUSES {
+        if let Some(status) = tests.try_wait().unwrap() {
+            return assert!(status.success(), "in the user namespace some failed");
+        }
+        pause(100);
+    }
+    tests.kill().unwrap();
+    wait_until("the end of the tests", || tests.try_wait().unwrap().is_some());
+    panic!("in the user namespace they did not end");
+}

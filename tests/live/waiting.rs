@@ -1,0 +1,31 @@
+//! Waiting for what another process or the kernel does: by asking again and again, with generous
+//! limits, because machines that run tests are slow at the wrong moment.
+
+use std::thread;
+use std::time::Duration;
+
+/// A test that waits longer than this for anything has failed.
+const LIMIT_MS: u64 = 20_000;
+
+const STEP_MS: u64 = 10;
+
+/// Asks until the answer is there.
+pub(crate) fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..LIMIT_MS / STEP_MS {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        pause(STEP_MS);
+    }
+    panic!("waited in vain: {what}")
+}
+
+/// Asks until it is so.
+pub(crate) fn wait_until(what: &str, mut ask: impl FnMut() -> bool) {
+    wait_for(what, || ask().then_some(()));
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test waits for other processes")]
+pub(crate) fn pause(milliseconds: u64) {
+    thread::sleep(Duration::from_millis(milliseconds));
+}
