@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Builds the package, installs it, uses it, and removes it again without a trace. As root, on a
+# machine or in a container that has no traffic-mirror installed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+if dpkg-query --show traffic-mirror >/dev/null 2>&1; then
+    echo "NOT RUN: a package traffic-mirror is installed here" && exit 0
+fi
+PACKAGE="$(contrib/package.sh | tail -1)"
+trap 'dpkg --purge traffic-mirror >/dev/null 2>&1 || true' EXIT
+dpkg --install "$PACKAGE"
+/usr/bin/traffic-mirror --version
+/usr/bin/traffic-mirror check --config /etc/traffic-mirror/mirror.toml >/dev/null
+zcat -f /usr/share/man/man1/traffic-mirror.1* | head -1 | grep -q TH
+test -s /usr/share/bash-completion/completions/traffic-mirror
+UNIT="$(dpkg --listfiles traffic-mirror | grep 'traffic-mirror.service$')"
+# Each option of the unit is one that the program knows.
+for option in $(grep -o -- '--[a-z-]*' < <(grep ^ExecStart "$UNIT")); do
+    /usr/bin/traffic-mirror run --help | grep -q -- "$option"
+done
+if command -v systemd-analyze >/dev/null; then
+    systemd-analyze verify "$UNIT" || echo "systemd-analyze has something to say, see above"
+else
+    echo "NOT RUN: systemd-analyze is not installed, so the unit is not verified"
+fi
+dpkg --purge traffic-mirror
+for left in /usr/bin/traffic-mirror /etc/traffic-mirror "$UNIT"; do
+    test ! -e "$left" || { echo "left behind: $left"; exit 1; }
+done
+trap - EXIT
+echo "the package installs, works and goes away"
