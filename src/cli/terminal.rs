@@ -1,22 +1,43 @@
 //! The two streams a user reads.
 
 use std::io::{self, BufWriter, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::clock;
+
+/// Whether diagnostics are written for programs.
+static IS_JSON: AtomicBool = AtomicBool::new(false);
+
+/// From now on diagnostics are one JSON object a line: `timestamp` (RFC 3339), `level` (`info`,
+/// `warn`, `error`) and `message`.
+pub(super) fn speak_json() {
+    IS_JSON.store(true, Ordering::Relaxed);
+}
 
 /// Says what is wrong, each line behind the name of the program.
 pub(super) fn complain(sentences: &str) {
-    for line in sentences.lines() {
-        say(&format!("traffic-mirror: {line}\n"));
-    }
+    sentences.lines().for_each(|line| log("error", "", line));
 }
 
 /// Says what happened, on a line of its own.
 pub(super) fn note(sentence: &str) {
-    complain(sentence);
+    log("info", "", sentence);
 }
 
 /// Says what is odd.
 pub(super) fn warn(sentence: &str) {
-    complain(&format!("warning: {sentence}"));
+    sentence.lines().for_each(|line| log("warn", "warning: ", line));
+}
+
+fn log(level: &str, prefix: &str, message: &str) {
+    if IS_JSON.load(Ordering::Relaxed) {
+        let timestamp = humantime::format_rfc3339_millis(clock::now());
+        let timestamp = timestamp.to_string();
+        let line = serde_json::json!({"timestamp": timestamp, "level": level, "message": message});
+        say(&format!("{line}\n"));
+    } else {
+        say(&format!("traffic-mirror: {prefix}{message}\n"));
+    }
 }
 
 /// Puts text on standard error as it is.

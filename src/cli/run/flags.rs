@@ -85,10 +85,23 @@ pub(in crate::cli) struct RunFlags {
     #[arg(long, value_name = "ADDR:PORT")]
     pub(super) metrics: Option<SocketAddr>,
 
+    /// How diagnostics are written: for people, or one JSON object a line.
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = Log::Text)]
+    pub(super) log: Log,
+
     /// How the report is printed at the end: a table on standard error, and as JSON on standard
     /// output too.
     #[arg(long, value_name = "FORM", value_enum, default_value_t = ReportForm::Table)]
     pub(super) report: ReportForm,
+}
+
+/// How diagnostics are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Log {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line: timestamp, level, message.
+    Json,
 }
 
 /// How frames are captured.

@@ -22,6 +22,7 @@ mod rights;
 mod roster;
 mod watch;
 
+use flags::Log;
 pub(super) use flags::RunFlags;
 
 use std::net::SocketAddr;
@@ -46,6 +47,9 @@ fn serve_metrics(address: SocketAddr, crew: &crew::Crew) -> Result<Server, Failu
 }
 
 pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
+    if flags.log == Log::Json {
+        terminal::speak_json();
+    }
     if !capability::has_net_raw() {
         return Err(Failure::failed(
             "no right to capture: this needs the capability CAP_NET_RAW, as root has it \
