@@ -11,7 +11,7 @@ trap 'dpkg --purge traffic-mirror >/dev/null 2>&1 || true' EXIT
 dpkg --install "$PACKAGE"
 /usr/bin/traffic-mirror --version
 /usr/bin/traffic-mirror check --config /etc/traffic-mirror/mirror.toml >/dev/null
-zcat -f /usr/share/man/man1/traffic-mirror.1* | head -1 | grep -q TH
+grep -q '^\.TH traffic-mirror' <(zcat -f /usr/share/man/man1/traffic-mirror.1*)
 test -s /usr/share/bash-completion/completions/traffic-mirror
 UNIT="$(dpkg --listfiles traffic-mirror | grep 'traffic-mirror.service$')"
 # Each option of the unit is one that the program knows.
