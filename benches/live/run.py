@@ -15,6 +15,7 @@ import tempfile
 import time
 
 import measure
+import production
 import tables
 import techniques
 from fingerprint import fingerprint
@@ -41,6 +42,7 @@ def read_arguments():
     add("--no-latency", action="store_true", help="leave latency out")
     add("--no-pin", action="store_true", help="do not keep load and mirror on cores of their own")
     add("--lossless", action="store_true", help="search for the largest rate without loss instead")
+    add("--production", action="store_true", help="measure a TCP flow through the mirrored interface instead")
     add("--json", metavar="FILE", help="write every number of every run")
     return parser.parse_args()
 
@@ -129,12 +131,16 @@ def main():
         programs = measure.build(folder)
         if options.lossless:
             result["lossless"] = search(lab, programs, found, options.seconds, tell)
+        elif options.production:
+            result["production"] = production.search(lab, found, options.rounds, options.seconds, tell)
         else:
             result["runs"] = run_rounds(lab, programs, found, options)
     tell("")
     result["took_seconds"] = round(time.monotonic() - begin)
     if options.lossless:
         print(tables.lossless(result["lossless"]))
+    elif options.production:
+        print(production.table(result["production"]))
     else:
         result["summary"] = tables.summarize(result["runs"])
         print(tables.summary(result["summary"], result["runs"]))
