@@ -16,9 +16,14 @@ struct Watched {
 
 impl Watched {
     fn new(test: &str) -> Option<Self> {
+        Self::with_options(test, "")
+    }
+
+    fn with_options(test: &str, options: &str) -> Option<Self> {
         let lab = Lab::new(test)?;
         let collector = Collector::listen(&lab.monitor, "10.99.1.2");
-        let mirror = Mirror::start(&lab.host, "-i h0 --target 10.99.1.2 --virtual-network-id 42");
+        let words = format!("-i h0 --target 10.99.1.2 --virtual-network-id 42 {options}");
+        let mirror = Mirror::start(&lab.host, &words);
         Some(Self { lab, collector, mirror })
     }
 
@@ -66,6 +71,18 @@ fn an_interface_that_goes_down_and_up_is_mirrored_on() {
     }
     watched.says("h0 is down: waiting", |lab| lab.host.ip("link set h0 down\n"));
     watched.rests();
+    watched.ends();
+}
+
+#[test]
+fn the_portable_way_begins_anew() {
+    let Some(watched) = Watched::with_options("portable", "--capture pnet") else { return };
+    watched.mirrors();
+    watched.says("h0 is down: waiting", |lab| lab.host.ip("link set h0 down\n"));
+    watched.rests();
+    watched.lab.host.ip("link set h0 up\n");
+    watched.mirror.wait_said("mirroring h0", 2);
+    watched.mirrors();
     watched.ends();
 }
 

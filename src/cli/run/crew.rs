@@ -82,6 +82,13 @@ impl Crew {
         }
     }
 
+    /// Takes note of interfaces whose capture ended with an error, so that they are captured anew
+    /// when the links are looked at; whether there are any.
+    pub(super) fn forget_failed(&mut self) -> bool {
+        let failed = self.stations.iter_mut().map(Station::forget_failed);
+        failed.fold(false, std::ops::BitOr::bitor)
+    }
+
     /// Who is at work, for those who want to know.
     pub(super) const fn roster(&self) -> &Roster {
         &self.roster
@@ -197,6 +204,20 @@ impl Station {
             }
             Some(link) => self.attach(flags, link),
         }
+    }
+
+    /// While the device is down that is no use: it is waited for.
+    fn forget_failed(&mut self) -> bool {
+        if !self.is_up {
+            return false;
+        }
+        let failures = self.hands.iter().filter_map(|(post, _)| post.shown().failure.take());
+        // All are taken: one beginning is for all hands.
+        let Some(failure) = failures.reduce(|_, later| later) else { return false };
+        let device = &self.mirrored.device;
+        terminal::warn(&format!("capturing {device} ended: {failure}; beginning anew"));
+        self.attached = None;
+        true
     }
 
     fn attach(&mut self, flags: &RunFlags, link: &Link) {

@@ -1,5 +1,6 @@
 //! One worker thread: drives the loop, opens its letters between bursts, keeps its board.
 
+use std::io;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -38,6 +39,8 @@ pub(super) struct Hand {
     post: Post,
     ring_frames: u64,
     ring_lost: u64,
+    /// Why the source was left, until that is on the board.
+    failure: Option<String>,
     is_ending: bool,
     bursts: u32,
 }
@@ -58,6 +61,7 @@ impl Hand {
             post,
             ring_frames: 0,
             ring_lost: 0,
+            failure: None,
             is_ending: false,
             bursts: 0,
         }
@@ -98,11 +102,11 @@ impl Hand {
                 self.worker.change_table(table, Some(interface));
             }
             Letter::Source(source) => {
-                self.leave_source();
+                self.drain();
                 self.source = Some(source);
                 self.filter_for(&Arc::clone(self.worker.table()));
             }
-            Letter::NoSource => self.leave_source(),
+            Letter::NoSource => self.drain(),
             Letter::End => self.is_ending = true,
         }
     }
@@ -111,16 +115,16 @@ impl Hand {
     /// none.
     fn filter_for(&mut self, table: &MirrorTable) {
         let Some(source) = &mut self.source else { return };
-        if source.follow_table(table, self.interface).is_err() {
-            self.leave_source();
+        if let Err(error) = source.follow_table(table, self.interface) {
+            self.fail(&error);
         }
     }
 
     /// Tells the source now and then what came of its frames.
     fn weigh(&mut self) {
         let Some(load) = self.gauge.read(self.worker.counters()) else { return };
-        if self.source.as_mut().is_some_and(|source| source.weigh(&load).is_err()) {
-            self.leave_source();
+        if let Some(Err(error)) = self.source.as_mut().map(|source| source.weigh(&load)) {
+            self.fail(&error);
         }
     }
 
@@ -132,14 +136,20 @@ impl Hand {
         };
         match self.worker.step(&mut **source, &mut self.sink) {
             Ok(came) => came,
-            Err(StepError::Source(_) | StepError::Sink(_)) => {
-                self.leave_source();
+            Err(StepError::Source(error) | StepError::Sink(error)) => {
+                self.fail(&error);
                 false
             }
         }
     }
 
-    /// Takes what is still in the ring.
+    /// Leaves a source that does not go on; whoever reads the board sees to another.
+    fn fail(&mut self, error: &io::Error) {
+        self.leave_source();
+        self.failure = Some(error.to_string());
+    }
+
+    /// Takes what is still in the ring, and leaves it.
     fn drain(&mut self) {
         if let Some(source) = &mut self.source {
             // Where that fails, what comes is taken for a moment longer.
@@ -185,10 +195,87 @@ impl Hand {
             shown.ring_frames = self.ring_frames;
             shown.ring_lost = self.ring_lost;
             shown.has_source = self.source.is_some();
+            shown.failure = self.failure.take().or_else(|| shown.failure.take());
             shown.table = worker.table().number();
             shown.warnings.append(&mut sink.take_warnings());
             shown.source_warnings.extend(warnings.unwrap_or_default());
             shown.filter = filter.unwrap_or_default();
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataplane::{Burst, Frame, Source, TableParts};
+    use crate::io::live::{FilterState, Load, waker};
+
+    /// A ring in which some frames wait when its device is deleted.
+    struct Forsaken {
+        left: usize,
+    }
+
+    impl Source for Forsaken {
+        fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
+            if self.left > 0 {
+                self.left -= 1;
+                burst.push(Frame::new(&[0; 60]));
+            }
+            Ok(())
+        }
+    }
+
+    impl LiveSource for Forsaken {
+        fn take_counts(&mut self) -> (u64, u64) {
+            (0, 0)
+        }
+
+        fn follow_table(&mut self, _: &MirrorTable, _: u32) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn weigh(&mut self, _: &Load) -> io::Result<()> {
+            Err(io::Error::other("no"))
+        }
+
+        fn filter_state(&self) -> FilterState {
+            FilterState::default()
+        }
+
+        fn take_warnings(&mut self) -> Vec<String> {
+            Vec::new()
+        }
+
+        fn close(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn hand() -> Hand {
+        let post = Post::new(waker().unwrap());
+        Hand::new(Arc::new(MirrorTable::new(TableParts::default())), 0, UdpOptions::default(), post)
+    }
+
+    #[test]
+    fn what_waits_in_a_ring_is_taken_before_it_is_left() {
+        let mut hand = hand();
+        hand.obey(Letter::Source(Box::new(Forsaken { left: 3 })));
+        hand.obey(Letter::Source(Box::new(Forsaken { left: 5 })));
+        assert_eq!(hand.worker.counters().received, 3);
+        hand.obey(Letter::NoSource);
+        assert_eq!(hand.worker.counters().received, 8);
+    }
+
+    #[test]
+    fn a_source_that_fails_is_left_and_its_words_stay_on_the_board() {
+        let mut hand = hand();
+        hand.obey(Letter::Source(Box::new(Forsaken { left: 3 })));
+        while hand.source.is_some() {
+            hand.weigh();
+        }
+        hand.write_board();
+        hand.write_board();
+        let shown = hand.post.shown().clone();
+        assert_eq!((shown.has_source, shown.failure.as_deref()), (false, Some("no")));
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct Shown {
     pub(super) ring_frames: u64,
     pub(super) ring_lost: u64,
     pub(super) has_source: bool,
+    /// Why the worker left its source, until somebody takes note.
+    pub(super) failure: Option<String>,
     /// What the user should hear.
     pub(super) warnings: Vec<String>,
     /// The same of the source.

@@ -49,6 +49,9 @@ async fn until_signal(flags: &RunFlags, crew: &mut Crew) -> io::Result<()> {
             () = news.notified() => follow(flags, crew),
             _ = second.tick() => {
                 tell(crew);
+                if crew.forget_failed() {
+                    follow(flags, crew);
+                }
                 herald::alive(&line.show(crew.roster().snapshot().total()));
                 if crew.has_lost_a_hand() {
                     return Err(io::Error::other("a worker thread ended early; this is a fault of ours"));

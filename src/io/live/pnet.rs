@@ -1,8 +1,9 @@
 //! The portable way: frames through pnet's datalink channel, one a system call.
 //!
 //! It knows neither directions nor times nor what was lost, and mends nothing: a super-frame is
-//! one long frame here, and a checksum that was left to the card stays unfinished. It is here for
-//! where rings are not, and to be measured against.
+//! one long frame here, and a checksum that was left to the card stays unfinished. An interface that
+//! goes down ends it, and it has to be opened anew. It is here for where rings are not, and to be
+//! measured against.
 
 use std::io;
 use std::time::Duration;
