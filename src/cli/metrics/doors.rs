@@ -36,8 +36,8 @@ pub(super) fn targets(snapshot: &Snapshot) -> [Family; 4] {
 
 /// By device and worker. A worker whose interface is no longer configured keeps its counts; where
 /// it is and how large is asked no more.
-pub(super) fn rings(snapshot: &Snapshot) -> [Family; 4] {
-    let [mut frames, mut drops, mut size, mut attached] = [
+pub(super) fn rings(snapshot: &Snapshot) -> [Family; 5] {
+    let [mut frames, mut drops, mut size, mut attached, mut filtered] = [
         Family::counter("traffic_mirror_ring_frames", "Frames that the kernel had for the ring."),
         Family::counter(
             "traffic_mirror_ring_drops",
@@ -48,6 +48,10 @@ pub(super) fn rings(snapshot: &Snapshot) -> [Family; 4] {
             "traffic_mirror_ring_attached",
             "Whether the worker is attached to the device (1) or the device is missing (0).",
         ),
+        Family::gauge(
+            "traffic_mirror_ring_filtered",
+            "Whether the kernel drops, uncounted, what no session can want (1), or nothing (0).",
+        ),
     ];
     for worker in &snapshot.workers {
         frames.add(ring_labels(worker), worker.ring.frames);
@@ -56,8 +60,9 @@ pub(super) fn rings(snapshot: &Snapshot) -> [Family; 4] {
     for worker in snapshot.wanted() {
         size.add(ring_labels(worker), worker.ring.bytes_len);
         attached.add(ring_labels(worker), u64::from(worker.is_attached));
+        filtered.add(ring_labels(worker), u64::from(worker.ring.is_filtered));
     }
-    [frames, drops, size, attached]
+    [frames, drops, size, attached, filtered]
 }
 
 fn target_labels(target: &TargetEntry) -> Labels {

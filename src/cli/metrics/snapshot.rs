@@ -50,6 +50,8 @@ pub(crate) struct RingFigures {
     pub(crate) bytes_len: u64,
     /// Frames that found no room in the ring, since the worker began.
     pub(crate) drops: u64,
+    /// Whether the kernel keeps frames out of it that no session can want.
+    pub(crate) is_filtered: bool,
 }
 
 impl Snapshot {

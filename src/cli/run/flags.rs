@@ -70,7 +70,7 @@ pub(in crate::cli) struct RunFlags {
 
     /// The device that copies leave by, whatever the routes say.
     #[arg(long, value_name = "DEVICE")]
-    bind_device: Option<String>,
+    pub(super) bind_device: Option<String>,
 
     /// The mark (SO_MARK) of what is sent, by which it is known and not mirrored again.
     #[arg(long, value_name = "N", default_value_t = OWN_MARK, value_parser = clap::value_parser!(u32).range(1..))]

@@ -16,6 +16,7 @@ mod gauge;
 mod hand;
 mod herald;
 mod live_line;
+mod on_this_host;
 mod plan;
 mod post;
 mod rights;
@@ -56,6 +57,7 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
              (`sudo`, or `setcap cap_net_raw+ep` on the program)",
         ));
     }
+    on_this_host::check(flags)?;
     let plan = plan::plan(flags)?;
     rights::drop_to_what_is_needed(flags.mark, flags.netns.is_some());
     let stopwatch = Stopwatch::start();

@@ -148,6 +148,7 @@ impl Entry {
             frames: shown.ring_frames,
             bytes_len: self.ring_len,
             drops: shown.ring_lost,
+            is_filtered: shown.filter.is_filtering,
         };
         self.last.worker = self.worker;
     }

@@ -110,7 +110,12 @@ impl Mirror {
                 device: format!("eth{interface}"),
                 worker: number,
                 is_attached: true,
-                ring: RingFigures { frames: counters.frames, bytes_len: 1 << 22, drops: 11 },
+                ring: RingFigures {
+                    frames: counters.frames,
+                    bytes_len: 1 << 22,
+                    drops: 11,
+                    is_filtered: true,
+                },
                 targets: vec![report(0, "192.0.2.10:4789"), report(1, "[2001:db8::53]:4789")],
                 counters,
             }

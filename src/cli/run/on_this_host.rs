@@ -1,0 +1,51 @@
+//! Options that name a part of this host: it must be there.
+
+use super::flags::RunFlags;
+use crate::cli::exit::Failure;
+use crate::io::links;
+
+/// Refuses `--cpus` and `--bind-device` that name what is not there.
+pub(super) fn check(flags: &RunFlags) -> Result<(), Failure> {
+    check_processors(&flags.cpus)?;
+    flags.bind_device.as_deref().map_or(Ok(()), check_device)
+}
+
+fn check_processors(wanted: &[u16]) -> Result<(), Failure> {
+    let ours = rustix::thread::sched_getaffinity(None).map_err(Failure::failed)?;
+    let is_there = |cpu: &u16| {
+        usize::from(*cpu) < rustix::thread::CpuSet::MAX_CPU && ours.is_set(usize::from(*cpu))
+    };
+    let Some(absent) = wanted.iter().find(|cpu| !is_there(cpu)) else { return Ok(()) };
+    let known: Vec<String> = (0..=u16::MAX).filter(is_there).map(|cpu| cpu.to_string()).collect();
+    Err(Failure::usage(format_args!(
+        "--cpus `{absent}`: expected processors that this process may use, which are {}",
+        known.join(", ")
+    )))
+}
+
+fn check_device(name: &str) -> Result<(), Failure> {
+    let links = links::links().map_err(Failure::failed)?;
+    if links.iter().any(|link| link.name == name) {
+        return Ok(());
+    }
+    let names: Vec<&str> = links.iter().map(|link| &*link.name).collect();
+    Err(Failure::usage(format_args!(
+        "--bind-device `{name}`: expected one of {}",
+        names.join(", ")
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_there_is_refused_with_what_is() {
+        assert!(check_processors(&[]).is_ok());
+        let refused = check_processors(&[65_535]).unwrap_err().to_string();
+        assert!(refused.starts_with("--cpus `65535`: expected processors"), "{refused}");
+        assert!(check_device("lo").is_ok());
+        let refused = check_device("nosuch").unwrap_err().to_string();
+        assert!(refused.contains("lo"), "{refused}");
+    }
+}
