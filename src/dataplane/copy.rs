@@ -34,8 +34,15 @@ pub(crate) struct CopyRef {
     pub(crate) direction: Direction,
     /// More bits of the same hash: copies that differ here are not of one flow.
     pub(crate) flow_tag: u16,
+    /// Whether it is shorter than its frame.
+    pub(crate) is_truncated: bool,
     /// Whether PacketLength would have let more of the frame through.
     pub(crate) is_cut_to_mtu: bool,
+}
+
+impl CopyRef {
+    /// In place of the session: the copy was lost.
+    pub(crate) const LOST: u32 = u32::MAX;
 }
 
 /// The outer headers of one copy: Ethernet, IP, UDP and VXLAN, by value.

@@ -210,7 +210,8 @@ impl Counters {
         }
     }
 
-    /// So many frames stayed behind before they could be looked at.
+    /// So many frames stayed behind.
+    #[inline]
     pub fn leave(&mut self, reason: NotMirrored, frames: u64) {
         self.received += frames;
         if let Some(count) = self.not_mirrored.get_mut(reason.index()) {
@@ -218,68 +219,42 @@ impl Counters {
         }
     }
 
-    /// A copy left shorter than it was counted; how long its frame is.
-    pub(super) fn cut_copy(&mut self, copy: &CopyRef, frame_len: u32, inner_len: u32) {
-        let less = u64::from(copy.inner_len.saturating_sub(inner_len));
-        self.direction_mut(copy.direction).mirrored_bytes -= less;
-        if let Some(session) = self.session_of(copy) {
-            session.mirrored_bytes -= less;
-            session.truncated += u64::from(copy.inner_len == frame_len);
-            session.truncated_to_mtu += u64::from(!copy.is_cut_to_mtu);
+    /// Counts the copies of a burst, all at once: the sums of the directions stay in registers
+    /// meanwhile.
+    pub(super) fn add_copies(&mut self, copies: &[CopyRef]) {
+        self.received += u64::try_from(copies.len()).unwrap_or_default();
+        let mut sums = [DirectionCounters::default(); 2];
+        for copy in copies.iter().filter(|copy| copy.session != CopyRef::LOST) {
+            let inner_len = u64::from(copy.inner_len);
+            if let Some(session) = self.session_of(copy) {
+                session.mirrored += 1;
+                session.mirrored_bytes += inner_len;
+                // Most copies are whole: nothing is written for these.
+                if copy.is_truncated {
+                    session.truncated += 1;
+                    session.truncated_to_mtu += u64::from(copy.is_cut_to_mtu);
+                }
+            }
+            if let Some(rule) = self.rule_of(copy) {
+                *rule += 1;
+            }
+            let sum = of_direction(&mut sums, copy.direction);
+            sum.mirrored += 1;
+            sum.mirrored_bytes += inner_len;
+        }
+        for (own, sum) in self.directions.iter_mut().zip(&sums) {
+            own.add(sum);
         }
     }
 
-    #[inline]
-    pub(super) fn stay_behind(&mut self, reason: NotMirrored) {
-        if let Some(count) = self.not_mirrored.get_mut(reason.index()) {
-            *count += 1;
-        }
-    }
-
-    /// A copy leaves its session.
-    #[inline]
-    pub(super) fn add_copy(&mut self, copy: &CopyRef, frame_len: u32) {
-        if let Some(session) = self.session_of(copy) {
-            session.mirrored += 1;
-            session.mirrored_bytes += u64::from(copy.inner_len);
-            session.truncated += u64::from(copy.inner_len < frame_len);
-            session.truncated_to_mtu += u64::from(copy.is_cut_to_mtu);
-        }
-        let direction = self.direction_mut(copy.direction);
-        direction.mirrored += 1;
-        direction.mirrored_bytes += u64::from(copy.inner_len);
-        if let Some(rule) = self.rule_of(copy) {
-            *rule += 1;
-        }
-    }
-
-    /// A copy that was counted as mirrored was lost.
-    pub(super) fn drop_copy(&mut self, copy: &CopyRef, frame_len: u32, cause: DropCause) {
-        if let Some(session) = self.session_of(copy) {
-            session.mirrored -= 1;
-            session.mirrored_bytes -= u64::from(copy.inner_len);
-            session.truncated -= u64::from(copy.inner_len < frame_len);
-            session.truncated_to_mtu -= u64::from(copy.is_cut_to_mtu);
-        }
-        let direction = self.direction_mut(copy.direction);
-        direction.mirrored -= 1;
-        direction.mirrored_bytes -= u64::from(copy.inner_len);
+    /// Counts a copy that was lost, and marks it as no longer its session's.
+    pub(super) fn drop_copy(&mut self, copy: &mut CopyRef, cause: DropCause) {
+        copy.session = CopyRef::LOST;
+        let direction = of_direction(&mut self.directions, copy.direction);
         direction.skipped += 1;
         direction.skipped_bytes += u64::from(copy.inner_len);
-        if let Some(rule) = self.rule_of(copy) {
-            *rule -= 1;
-        }
         if let Some(count) = self.dropped.get_mut(cause.index()) {
             *count += 1;
-        }
-    }
-
-    #[inline]
-    const fn direction_mut(&mut self, direction: Direction) -> &mut DirectionCounters {
-        let [ingress, egress] = &mut self.directions;
-        match direction {
-            Direction::Ingress => ingress,
-            Direction::Egress => egress,
         }
     }
 
@@ -297,5 +272,17 @@ impl Counters {
     #[inline]
     fn session_of(&mut self, copy: &CopyRef) -> Option<&mut SessionCounters> {
         usize::try_from(copy.session).ok().and_then(|index| self.sessions.get_mut(index))
+    }
+}
+
+#[inline]
+const fn of_direction(
+    directions: &mut [DirectionCounters; 2],
+    direction: Direction,
+) -> &mut DirectionCounters {
+    let [ingress, egress] = directions;
+    match direction {
+        Direction::Ingress => ingress,
+        Direction::Egress => egress,
     }
 }

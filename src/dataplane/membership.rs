@@ -50,10 +50,16 @@ impl Membership {
         2 * (widest(&self.by_mac) + widest(&self.by_ipv4).max(widest(&self.by_ipv6))).max(1)
     }
 
-    /// The owner of all frames, where one interface is that.
+    /// Whether every frame belongs to the one interface.
     #[inline]
-    pub(super) fn only_owner(&self, frame: &Frame<'_>) -> Option<Owner> {
-        self.takes_all.then(|| (0, frame.direction.unwrap_or(Direction::Ingress)))
+    pub(super) const fn has_one_owner(&self) -> bool {
+        self.takes_all
+    }
+
+    /// The owner of a frame where every frame belongs to the one interface.
+    #[inline]
+    pub(super) fn owner_of_all(frame: &Frame<'_>) -> Owner {
+        (0, frame.direction.unwrap_or(Direction::Ingress))
     }
 
     /// The interfaces that own the frame, in their order. "MAC, then IP address, then pcapng
@@ -62,9 +68,8 @@ impl Membership {
     #[inline]
     pub(super) fn owners(&self, frame: &Frame<'_>, key: Option<&FlowKey>, owners: &mut Vec<Owner>) {
         owners.clear();
-        if let Some(owner) = self.only_owner(frame) {
-            owners.push(owner);
-            return;
+        if self.takes_all {
+            return owners.push(Self::owner_of_all(frame));
         }
         if let Some([d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5]) = frame.bytes.first_chunk() {
             let source = u64::from_be_bytes([0, 0, *s0, *s1, *s2, *s3, *s4, *s5]);

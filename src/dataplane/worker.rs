@@ -12,7 +12,7 @@ use super::door::{DropCause, Drops, Sink, Source};
 use super::flow_hash::{flow_word, seven_bits};
 use super::flow_key::FlowKey;
 use super::frame::{Burst, Frame, MAX_BURST_LEN, Medium};
-use super::membership::Owner;
+use super::membership::{Membership, Owner};
 use super::table::MirrorTable;
 use super::verdict::{NotMirrored, Outcome, Taken, Verdict};
 use crate::model::Direction;
@@ -133,9 +133,7 @@ impl Worker {
         self.copies.clear();
         self.drops.clear();
         self.is_witnessed = sink.is_witness();
-        for (index, frame) in (0..).zip(&burst) {
-            self.take(index, frame);
-        }
+        self.take_all(&burst);
         let sent = self.hand_over(&burst, sink);
         if sent.is_err() {
             self.drops.push_rest(self.copies.len(), DropCause::OutputFailed);
@@ -172,120 +170,134 @@ impl Worker {
         sink.send(&copies, &mut self.drops)
     }
 
+    /// Decides on every frame of a burst. Whose frames they may be is asked once.
     #[inline]
-    fn take(&mut self, index: u16, frame: &Frame<'_>) {
-        if frame.medium == Medium::Unsupported {
-            return self.leave(index, NotMirrored::UnsupportedLinkType);
-        }
+    fn take_all(&mut self, burst: &Burst<'_>) {
+        let frames = (0..).zip(burst);
         if let Some(interface) = self.interface {
-            return self.take_of(interface, index, frame);
+            return frames.for_each(|frame| self.take_of(interface, frame));
         }
-        let key = FlowKey::parse(frame.bytes);
-        if let Some(owner) = self.table.membership().only_owner(frame) {
-            return self.judge(index, frame, &key, owner);
+        if !self.table.membership().has_one_owner() {
+            return frames.for_each(|frame| self.take_as_owned(frame));
         }
-        self.take_as_owned(index, frame, &key);
+        for (index, frame) in frames {
+            let owner = self.forced_to(Membership::owner_of_all(frame));
+            // By reference: a key that is moved as soon as it is made waits for its own stores.
+            match &FlowKey::parse(frame.bytes) {
+                _ if frame.medium == Medium::Unsupported => self.leave_unsupported(index),
+                Ok(key) => self.judge((index, frame), owner, key),
+                Err(reason) => self.stay(index, owner, *reason),
+            }
+        }
     }
 
     /// A frame of the worker's own interface; what is decided holds for the segments behind it.
-    fn take_of(&mut self, interface: u32, index: u16, frame: &Frame<'_>) {
+    fn take_of(&mut self, interface: u32, (index, frame): (u16, &Frame<'_>)) {
+        if frame.medium == Medium::Unsupported {
+            return self.leave_unsupported(index);
+        }
         if interface == Verdict::NO_INTERFACE {
             return self.leave(index, NotMirrored::NoNetworkInterface);
         }
-        let direction = self.forced.or(frame.direction).unwrap_or(Direction::Ingress);
+        let owner = self.forced_to((interface, frame.direction.unwrap_or(Direction::Ingress)));
         if let Some((key, outcome)) = self.last.filter(|_| frame.is_next_segment) {
-            return self.settle_one((index, frame), (interface, direction), &Ok(key), outcome);
+            return self.settle_one((index, frame), owner, (&key, outcome));
         }
-        let key = FlowKey::parse(frame.bytes);
-        let outcome = self.decide(&key, interface, direction);
-        self.last = key.ok().map(|key| (key, outcome));
-        self.settle_one((index, frame), (interface, direction), &key, outcome);
+        match FlowKey::parse(frame.bytes) {
+            Ok(key) => {
+                let outcome = self.table.decide(owner.0, owner.1, &key);
+                self.last = Some((key, outcome));
+                self.settle_one((index, frame), owner, (&key, outcome));
+            }
+            Err(reason) => {
+                self.last = None;
+                self.stay(index, owner, reason);
+            }
+        }
     }
 
     /// A frame that belongs to the interfaces whose addresses it bears.
     #[inline]
-    fn take_as_owned(&mut self, index: u16, frame: &Frame<'_>, key: &Result<FlowKey, NotMirrored>) {
+    fn take_as_owned(&mut self, (index, frame): (u16, &Frame<'_>)) {
+        if frame.medium == Medium::Unsupported {
+            return self.leave_unsupported(index);
+        }
+        let key = FlowKey::parse(frame.bytes);
         let mut owners = std::mem::take(&mut self.owners);
         self.table.membership().owners(frame, key.as_ref().ok(), &mut owners);
         if owners.is_empty() {
             self.leave(index, NotMirrored::NoNetworkInterface);
         }
         for owner in &owners {
-            self.judge(index, frame, key, *owner);
+            let owner = self.forced_to(*owner);
+            match &key {
+                Ok(key) => self.judge((index, frame), owner, key),
+                Err(reason) => self.stay(index, owner, *reason),
+            }
         }
         self.owners = owners;
     }
 
+    #[inline]
+    fn forced_to(&self, (interface, direction): Owner) -> Owner {
+        (interface, self.forced.unwrap_or(direction))
+    }
+
     /// Decides what becomes of a frame at one of its interfaces.
     #[inline(always)]
-    fn judge(
-        &mut self,
-        index: u16,
-        frame: &Frame<'_>,
-        key: &Result<FlowKey, NotMirrored>,
-        owner: Owner,
-    ) {
-        let (interface, direction) = owner;
-        let direction = self.forced.unwrap_or(direction);
-        let outcome = self.decide(key, interface, direction);
-        self.settle_one((index, frame), (interface, direction), key, outcome);
+    fn judge(&mut self, frame: (u16, &Frame<'_>), owner: Owner, key: &FlowKey) {
+        let outcome = self.table.decide(owner.0, owner.1, key);
+        self.settle_one(frame, owner, (key, outcome));
     }
 
-    #[inline(always)]
-    fn decide(
-        &self,
-        key: &Result<FlowKey, NotMirrored>,
-        interface: u32,
-        direction: Direction,
-    ) -> Outcome {
-        match key {
-            Ok(key) => self.table.decide(interface, direction, key),
-            Err(reason) => Outcome::NotMirrored(*reason),
-        }
-    }
-
-    /// Counts what was decided, and notes the copy.
+    /// Counts what stays behind, and notes the copy of what does not.
     #[inline(always)]
     fn settle_one(
         &mut self,
         (index, frame): (u16, &Frame<'_>),
         owner: Owner,
-        key: &Result<FlowKey, NotMirrored>,
-        outcome: Outcome,
+        (key, outcome): (&FlowKey, Outcome),
     ) {
-        let (interface, direction) = owner;
-        self.counters.received += 1;
-        if self.is_witnessed {
-            self.verdicts.push(Verdict { frame: index, direction, interface, outcome });
+        match outcome {
+            Outcome::Mirrored(taken) => {
+                if self.is_witnessed {
+                    self.testify(index, owner, outcome);
+                }
+                self.copy((index, frame), owner.1, (key, taken));
+            }
+            Outcome::NotMirrored(reason) => self.stay(index, owner, reason),
         }
-        match (outcome, key) {
-            (Outcome::Mirrored(taken), Ok(key)) => self.copy(index, frame, direction, (key, taken)),
-            (Outcome::NotMirrored(reason), _) => self.counters.stay_behind(reason),
-            // Without a key nothing was decided by a session.
-            (Outcome::Mirrored(_), Err(reason)) => self.counters.stay_behind(*reason),
+    }
+
+    /// A frame stays behind at one of its interfaces.
+    #[inline]
+    fn stay(&mut self, index: u16, owner: Owner, reason: NotMirrored) {
+        self.counters.leave(reason, 1);
+        if self.is_witnessed {
+            self.testify(index, owner, Outcome::NotMirrored(reason));
         }
     }
 
     /// The frame belongs to no interface.
     #[cold]
-    fn leave(&mut self, frame: u16, reason: NotMirrored) {
-        self.counters.received += 1;
-        self.counters.stay_behind(reason);
-        if self.is_witnessed {
-            self.verdicts.push(Verdict {
-                frame,
-                direction: Direction::Ingress,
-                interface: Verdict::NO_INTERFACE,
-                outcome: Outcome::NotMirrored(reason),
-            });
-        }
+    fn leave(&mut self, index: u16, reason: NotMirrored) {
+        self.stay(index, (Verdict::NO_INTERFACE, Direction::Ingress), reason);
     }
 
-    #[inline]
+    #[cold]
+    fn leave_unsupported(&mut self, index: u16) {
+        self.leave(index, NotMirrored::UnsupportedLinkType);
+    }
+
+    #[cold]
+    fn testify(&mut self, frame: u16, (interface, direction): Owner, outcome: Outcome) {
+        self.verdicts.push(Verdict { frame, direction, interface, outcome });
+    }
+
+    #[inline(always)]
     fn copy(
         &mut self,
-        index: u16,
-        frame: &Frame<'_>,
+        (index, frame): (u16, &Frame<'_>),
         direction: Direction,
         (key, taken): (&FlowKey, Taken),
     ) {
@@ -296,7 +308,7 @@ impl Worker {
         let inner_len = captured_len.min(wrap.most_inner_len);
         let flow = flow_word(key);
         let [.., tag_high, tag_low] = flow.to_be_bytes();
-        let copy = CopyRef {
+        self.copies.push(CopyRef {
             inner_len,
             session: taken.session,
             rule: taken.rule,
@@ -304,34 +316,28 @@ impl Worker {
             flow_hash: seven_bits(flow),
             flow_tag: u16::from_be_bytes([tag_high, tag_low]),
             direction,
+            is_truncated: inner_len < frame.copied_from_len(),
             is_cut_to_mtu: inner_len < captured_len.min(wrap.packet_length),
-        };
-        self.counters.add_copy(&copy, frame.copied_from_len());
-        self.copies.push(copy);
+        });
     }
 
-    /// Counts the frames of the burst, and takes back what its sink lost.
+    /// Counts the frames and the copies of the burst, less what its sink lost.
     fn settle(&mut self, burst: &Burst<'_>) {
         self.counters.frames += u64::try_from(burst.len()).unwrap_or_default();
         // Cuts first: a copy that was cut may be lost afterwards.
         for (index, inner_len) in self.drops.cuts() {
             if let Some(copy) = self.copies.get_mut(*index) {
-                let inner_len = u32::try_from(*inner_len).unwrap_or(u32::MAX);
-                self.counters.cut_copy(copy, frame_len(burst, copy), inner_len);
-                copy.inner_len = copy.inner_len.min(inner_len);
+                copy.inner_len = copy.inner_len.min(u32::try_from(*inner_len).unwrap_or(u32::MAX));
+                let frame = burst.get(usize::from(copy.frame));
+                copy.is_truncated |= frame.is_some_and(|f| copy.inner_len < f.copied_from_len());
                 copy.is_cut_to_mtu = true;
             }
         }
         for (index, cause) in self.drops.lost() {
-            if let Some(copy) = self.copies.get(*index) {
-                self.counters.drop_copy(copy, frame_len(burst, copy), *cause);
+            if let Some(copy) = self.copies.get_mut(*index) {
+                self.counters.drop_copy(copy, *cause);
             }
         }
+        self.counters.add_copies(&self.copies);
     }
-}
-
-/// How long the frame is that a copy was made from.
-fn frame_len(burst: &Burst<'_>, copy: &CopyRef) -> u32 {
-    let frame = burst.get(usize::from(copy.frame));
-    frame.map_or(u32::MAX, Frame::copied_from_len)
 }
