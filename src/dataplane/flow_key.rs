@@ -46,6 +46,33 @@ impl FlowKey {
     /// In place of a protocol: the chain of IPv6 extension headers is cut before its end.
     pub(crate) const UNKNOWN_PROTOCOL: u16 = 256;
 
+    /// A key by its fields; both addresses of one family. Without ports (`None`) no rule that names
+    /// ports matches, as with a later fragment.
+    #[must_use]
+    pub fn new(
+        source: IpAddr,
+        destination: IpAddr,
+        protocol: u8,
+        ports: Option<(u16, u16)>,
+    ) -> Self {
+        let left = |address| match address {
+            IpAddr::V4(v4) => u128::from(v4.to_bits()) << 96,
+            IpAddr::V6(v6) => v6.to_bits(),
+        };
+        let mut addresses = [0; 32];
+        addresses[..16].copy_from_slice(&left(source).to_be_bytes());
+        addresses[16..].copy_from_slice(&left(destination).to_be_bytes());
+        let (source_port, destination_port) = ports.unwrap_or_default();
+        Self {
+            addresses,
+            source_port,
+            destination_port,
+            protocol: u16::from(protocol),
+            has_ports: ports.is_some(),
+            is_ipv4: source.is_ipv4(),
+        }
+    }
+
     /// Reads the headers of an Ethernet frame.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use super::flow_key::FlowKey;
 use super::loop_guard::LoopGuard;
 use super::membership::Membership;
 use super::outer::OuterTemplate;
-use super::rule_set::{Decision, RuleSet, Seat};
+use super::rules::{Decision, RuleSet, Seat, matches};
 use super::verdict::{NotMirrored, Outcome, Taken};
 use crate::model::{
     Direction, Filter, NetworkInterface, PacketLength, Rate, SessionId, SessionNumber, Settings,
@@ -183,8 +183,17 @@ impl MirrorTable {
     /// every session that has one. Services of AWS are not looked at.
     #[must_use]
     pub fn decisions(&self, interface: u32, direction: Direction, key: &FlowKey) -> Vec<Decision> {
-        let rules = self.rules_of(interface, direction);
-        rules.map(|rules| rules.of_family(key).decisions(key)).unwrap_or_default()
+        let sessions = (0..).zip(&self.parts.sessions);
+        let own = sessions.filter(|(_, session)| session.interface == interface);
+        own.filter_map(|(session, entry)| {
+            let mut rules = (0..).zip(entry.filter.all_rules());
+            let first = rules.find(|(_, rule)| rule.direction() == direction && matches(rule, key));
+            first.map(|(rule, found)| Decision {
+                taken: Taken { session, rule },
+                action: found.action(),
+            })
+        })
+        .collect()
     }
 
     /// How many bytes of a frame a session copies at the most: PacketLength, the target's MTU and

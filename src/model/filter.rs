@@ -122,6 +122,13 @@ impl FilterRule {
         self.ports_go_with_protocol()
     }
 
+    /// The same rule by another number.
+    #[must_use]
+    pub const fn numbered(mut self, number: RuleNumber) -> Self {
+        self.number = number;
+        self
+    }
+
     fn ports_go_with_protocol(self) -> Result<Self, Invalid> {
         let (field, ports) = match (self.source_ports, self.destination_ports) {
             (Some(ports), _) => ("source_port_range", ports),

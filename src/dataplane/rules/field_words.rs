@@ -1,6 +1,6 @@
 //! For each value of a field, the word of the rules that allow it.
 
-use super::flow_key::FlowKey;
+use crate::dataplane::flow_key::FlowKey;
 use crate::model::{CidrBlock, FilterRule, PortRange};
 
 use std::net::IpAddr;
@@ -35,6 +35,11 @@ impl AddressWords {
             }
         }
         words
+    }
+
+    /// In bytes, without what is in the word itself.
+    pub(super) const fn memory(&self) -> usize {
+        size_of::<PlaceWords>() * self.tables.len()
     }
 
     #[inline]
@@ -105,6 +110,11 @@ impl ProtocolWords {
         words
     }
 
+    /// In bytes, without what is in the word itself.
+    pub(super) const fn memory(&self) -> usize {
+        size_of::<ByteWords>()
+    }
+
     #[inline]
     pub(super) fn word(&self, key: &FlowKey) -> u64 {
         self.table.get(usize::from(key.protocol)).copied().unwrap_or(self.unknown)
@@ -165,6 +175,11 @@ impl PortWords {
             *word = known;
         }
         these
+    }
+
+    /// In bytes, without what is in the word itself.
+    pub(super) const fn memory(&self) -> usize {
+        512 + 256 * self.classes.len() + size_of::<ByteWords>()
     }
 
     #[inline]

@@ -16,49 +16,29 @@
 //!
 //! A set that does not fit into one word is a row of words, asked in order.
 
+use super::NOBODY;
 use super::field_words::{AddressWords, PortWords, ProtocolWords};
-use super::flow_key::FlowKey;
-use super::verdict::Taken;
-use crate::model::{Direction, Filter, FilterRule, RuleAction};
+use super::list::{Place, RuleList};
+use crate::dataplane::flow_key::FlowKey;
+use crate::model::FilterRule;
 
-/// What one session does with a packet by its rules alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Decision {
-    /// The session and its first rule that matches.
-    pub taken: Taken,
-    /// What the rule says.
-    pub action: RuleAction,
-}
-
-/// Compiled rules that answer: which session takes this packet, and by which rule?
+/// Rules as rows of words.
 #[derive(Debug, Default)]
-pub(crate) struct RuleSet {
+pub(super) struct Words {
     words: Vec<Word>,
 }
 
-/// A filter in the place of its session.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Seat<'a> {
-    /// Index of the session in the mirror table.
-    pub(crate) session: u32,
-    /// Its filter.
-    pub(crate) filter: &'a Filter,
-}
+/// A rule and its place in the list.
+type Entry<'a> = (u32, Place<'a>);
 
-/// A rule with what it stands for.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Entry<'a> {
-    pub(super) rule: &'a FilterRule,
-    taken: Taken,
-}
-
-impl RuleSet {
-    /// Fuses the rules of one direction and family; `seats` are in the order of asking.
-    pub(crate) fn new(seats: &[Seat<'_>], direction: Direction, is_ipv4: bool) -> Self {
-        let sessions = seats.iter().map(|seat| entries_of(*seat, direction, is_ipv4));
+impl Words {
+    pub(super) fn new(list: &RuleList<'_>) -> Self {
         let mut words = Vec::new();
         let mut layout = Layout::default();
-        for entries in sessions {
+        let mut start = 0;
+        for session in list.sessions() {
+            let entries: Vec<Entry<'_>> = (start..).zip(session.iter().copied()).collect();
+            start += u32::try_from(session.len()).unwrap_or(u32::MAX);
             let mut rest = entries.as_slice();
             let mut continues = false;
             while !rest.is_empty() {
@@ -76,45 +56,44 @@ impl RuleSet {
         Self { words }
     }
 
-    /// The first session that accepts, and its rule.
-    #[inline(always)]
-    pub(crate) fn first_accept(&self, key: &FlowKey) -> Option<Taken> {
+    /// Puts the place of the rule that decides on each key into `answers`, or [`NOBODY`].
+    #[inline]
+    pub(super) fn classify(&self, keys: &[FlowKey], answers: &mut [u32]) {
+        if let [word] = self.words.as_slice() {
+            for (key, answer) in keys.iter().zip(answers) {
+                let accepted = word.first_matches(key, false) & word.accepts;
+                *answer =
+                    if accepted == 0 { NOBODY } else { word.place(accepted.trailing_zeros()) };
+            }
+            return;
+        }
+        for (key, answer) in keys.iter().zip(answers) {
+            *answer = self.first_accept(key);
+        }
+    }
+
+    fn first_accept(&self, key: &FlowKey) -> u32 {
         let mut carry = false;
         for word in &self.words {
             let first = word.first_matches(key, carry);
             let accepted = first & word.accepts;
             if accepted != 0 {
-                return word.taken(accepted.trailing_zeros());
+                return word.place(accepted.trailing_zeros());
             }
             carry = word.carries(first, carry);
         }
-        None
+        NOBODY
     }
 
-    /// The first match of every session that has one, in order.
-    pub(crate) fn decisions(&self, key: &FlowKey) -> Vec<Decision> {
-        let mut decisions = Vec::new();
-        let mut carry = false;
-        for word in &self.words {
-            let first = word.first_matches(key, carry);
-            carry = word.carries(first, carry);
-            let bits = (0..u64::BITS).filter(|bit| first >> bit & 1 == 1);
-            decisions.extend(bits.filter_map(|bit| {
-                let accepts = word.accepts >> bit & 1 == 1;
-                let action = if accepts { RuleAction::Accept } else { RuleAction::Reject };
-                word.taken(bit).map(|taken| Decision { taken, action })
-            }));
-        }
-        decisions
+    /// How many words a packet may be asked by.
+    pub(super) const fn depth(&self) -> usize {
+        self.words.len()
     }
-}
 
-fn entries_of<'a>(seat: Seat<'a>, direction: Direction, is_ipv4: bool) -> Vec<Entry<'a>> {
-    let numbered = (0_u32..).zip(seat.filter.all_rules());
-    numbered
-        .filter(|(_, rule)| rule.direction() == direction && rule.source().is_ipv4() == is_ipv4)
-        .map(|(index, rule)| Entry { rule, taken: Taken { session: seat.session, rule: index } })
-        .collect()
+    /// In bytes.
+    pub(super) fn memory(&self) -> usize {
+        self.words.iter().map(Word::memory).sum()
+    }
 }
 
 /// Which rule sits on which bit of a word that is being filled.
@@ -144,6 +123,7 @@ impl<'a> Layout<'a> {
         self.bits.push(None);
     }
 
+    /// The rules with their bits.
     fn entries(&self) -> impl Iterator<Item = (u32, Entry<'a>)> {
         (0..).zip(&self.bits).filter_map(|(bit, entry)| entry.map(|entry| (bit, entry)))
     }
@@ -163,26 +143,26 @@ struct Word {
     continued: u64,
     /// The bits from the lowest of the last session on.
     last_session: u64,
-    taken: [Taken; 64],
+    /// The place of each bit in the list.
+    places: [u32; 64],
 }
 
 impl Word {
     fn new(layout: &Layout<'_>) -> Self {
-        let nobody = Taken { session: u32::MAX, rule: u32::MAX };
-        let mut taken = [nobody; 64];
+        let mut places = [NOBODY; 64];
         let mut accepts = 0;
         let mut all = 0;
-        for (bit, entry) in layout.entries() {
+        for (bit, (at, place)) in layout.entries() {
             all |= 1 << bit;
-            if entry.rule.action() == RuleAction::Accept {
+            if place.accepts() {
                 accepts |= 1 << bit;
             }
-            if let Some(place) = usize::try_from(bit).ok().and_then(|bit| taken.get_mut(bit)) {
-                *place = entry.taken;
+            if let Some(known) = usize::try_from(bit).ok().and_then(|bit| places.get_mut(bit)) {
+                *known = at;
             }
         }
         let rules: Vec<(u64, &FilterRule)> =
-            layout.entries().map(|(bit, entry)| (1 << bit, entry.rule)).collect();
+            layout.entries().map(|(bit, (_, place))| (1 << bit, place.rule)).collect();
         let first_guard = layout.guards & layout.guards.wrapping_neg();
         let highest_low = 1_u64 << (63 - layout.lows.leading_zeros().min(63));
         Self {
@@ -195,7 +175,7 @@ impl Word {
             accepts,
             continued: if layout.continues { first_guard.wrapping_sub(1) } else { 0 },
             last_session: !highest_low.wrapping_sub(1),
-            taken,
+            places,
         }
     }
 
@@ -224,7 +204,19 @@ impl Word {
     }
 
     #[inline]
-    fn taken(&self, bit: u32) -> Option<Taken> {
-        self.taken.get(usize::try_from(bit & 63).unwrap_or_default()).copied()
+    fn place(&self, bit: u32) -> u32 {
+        let bit = usize::try_from(bit & 63).unwrap_or_default();
+        self.places.get(bit).copied().unwrap_or(NOBODY)
+    }
+
+    fn memory(&self) -> usize {
+        size_of::<Self>()
+            + self.addresses.memory()
+            + self.protocols.memory()
+            + [&self.source_ports, &self.destination_ports]
+                .into_iter()
+                .flatten()
+                .map(PortWords::memory)
+                .sum::<usize>()
     }
 }

@@ -1,0 +1,209 @@
+//! Rule sets and traces in the text format of ClassBench (Taylor and Turner, "ClassBench: A Packet
+//! Classification Benchmark", INFOCOM 2005).
+//!
+//! A rule is a line `@source/len destination/len low : high low : high protocol/mask ...`, the
+//! first of highest priority; what follows the protocol (flags) is left alone. A header of a trace
+//! is a line `source destination source_port destination_port protocol ...` of decimal numbers.
+//! IPv6 addresses are taken in their usual text form, in rules and in traces.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::dataplane::FlowKey;
+use crate::model::{
+    CidrBlock, Direction, Filter, FilterId, FilterRule, Invalid, PortRange, Protocol, RuleAction,
+    RuleNumber,
+};
+
+/// A line that cannot be used.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("line {line}: {what}")]
+pub struct BadLine {
+    /// The first line is 1.
+    pub line: usize,
+    /// What is wrong with it, and what would be right.
+    pub what: String,
+}
+
+/// Reads rules; empty lines are left out. All are accept rules of ingress, numbered from 1 on and
+/// again from 1 on where a filter's numbers end.
+///
+/// # Errors
+/// [`BadLine`] at the first line that is no rule.
+pub fn rules(text: &str) -> Result<Vec<FilterRule>, BadLine> {
+    let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
+    lines
+        .zip(0_u32..)
+        .map(|((line, text), index)| rule(text, index).map_err(|what| BadLine { line, what }))
+        .collect()
+}
+
+/// Reads the headers of a trace; empty lines are left out.
+///
+/// # Errors
+/// [`BadLine`] at the first line that is no header.
+pub fn trace(text: &str) -> Result<Vec<FlowKey>, BadLine> {
+    let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
+    lines.map(|(line, text)| header(text).map_err(|what| BadLine { line, what })).collect()
+}
+
+/// Distributes rules in their order over so many filters, as evenly as their order allows; over
+/// more where a filter has not numbers enough. Rules are numbered anew.
+///
+/// # Errors
+/// [`Invalid`] where there are more filters than ids.
+pub fn filters(rules: &[FilterRule], wanted: usize) -> Result<Vec<Filter>, Invalid> {
+    let most = usize::from(RuleNumber::MAX.value());
+    let each = rules.len().div_ceil(wanted.max(1)).clamp(1, most);
+    let groups = (1..).zip(rules.chunks(each));
+    groups.map(|(group, rules)| filter(group, rules)).collect()
+}
+
+fn filter(group: usize, rules: &[FilterRule]) -> Result<Filter, Invalid> {
+    let numbered =
+        (1..).zip(rules).map(|(number, rule)| Ok(rule.clone().numbered(RuleNumber::new(number)?)));
+    let rules: Vec<FilterRule> = numbered.collect::<Result<_, Invalid>>()?;
+    let (filter, _) = Filter::from_rules(FilterId::new(&format!("tmf-{group}"))?, rules);
+    Ok(filter)
+}
+
+fn rule(text: &str, index: u32) -> Result<FilterRule, String> {
+    let text = text.trim().strip_prefix('@').ok_or("a rule begins with @")?;
+    let mut words = text.split_whitespace();
+    let mut next = |name: &str| words.next().ok_or_else(|| format!("{name} is missing"));
+    let source = block("source", next("source/len")?)?;
+    let destination = block("destination", next("destination/len")?)?;
+    let mut range = |name: &'static str| {
+        let low = port(name, next(name)?)?;
+        match next(name)? {
+            ":" => ports(name, low, port(name, next(name)?)?),
+            other => Err(format!("{name}: {other:?} stands where : should be")),
+        }
+    };
+    let source_ports = range("source_ports")?;
+    let destination_ports = range("destination_ports")?;
+    let protocol = protocol(next("protocol/mask")?)?;
+    let numbers = u32::from(RuleNumber::MAX.value());
+    let number = RuleNumber::new(i64::from(index % numbers) + 1).map_err(in_words)?;
+    let mut rule =
+        FilterRule::new(Direction::Ingress, number, RuleAction::Accept, source, destination)
+            .map_err(in_words)?;
+    if let Some(protocol) = protocol {
+        rule = rule.with_protocol(protocol).map_err(in_words)?;
+    }
+    if let Some(ports) = source_ports {
+        rule = rule.with_source_ports(ports).map_err(in_words)?;
+    }
+    if let Some(ports) = destination_ports {
+        rule = rule.with_destination_ports(ports).map_err(in_words)?;
+    }
+    Ok(rule)
+}
+
+fn in_words(invalid: Invalid) -> String {
+    invalid.to_string()
+}
+
+fn block(name: &'static str, text: &str) -> Result<CidrBlock, String> {
+    CidrBlock::parse(name, text).map(|(block, _)| block).map_err(in_words)
+}
+
+fn port(name: &str, text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| format!("{name}: {text:?} is no number from 0 to 65535"))
+}
+
+/// Nothing where all ports are meant.
+fn ports(name: &'static str, low: u16, high: u16) -> Result<Option<PortRange>, String> {
+    if (low, high) == (0, u16::MAX) {
+        return Ok(None);
+    }
+    PortRange::new(name, i64::from(low), i64::from(high)).map(Some).map_err(in_words)
+}
+
+/// Nothing where all protocols are meant.
+fn protocol(text: &str) -> Result<Option<Protocol>, String> {
+    let bad = || format!("protocol: {text:?} is neither 0xNN/0xFF nor 0x00/0x00");
+    let (value, mask) = text.split_once('/').ok_or_else(bad)?;
+    let hex = |digits: &str| {
+        let digits = digits.strip_prefix("0x").unwrap_or(digits);
+        u8::from_str_radix(digits, 16).map_err(|_| bad())
+    };
+    match (hex(value)?, hex(mask)?) {
+        (_, 0) => Ok(None),
+        (value, 0xff) => Ok(Some(Protocol(value))),
+        _ => Err(bad()),
+    }
+}
+
+fn header(text: &str) -> Result<FlowKey, String> {
+    let mut words = text.split_whitespace();
+    let mut next = |name: &str| words.next().ok_or_else(|| format!("{name} is missing"));
+    let source = address("source", next("source")?)?;
+    let destination = address("destination", next("destination")?)?;
+    let source_port = port("source_port", next("source_port")?)?;
+    let destination_port = port("destination_port", next("destination_port")?)?;
+    let protocol = next("protocol")?;
+    let protocol = protocol
+        .parse()
+        .map_err(|_| format!("protocol: {protocol:?} is no number from 0 to 255"))?;
+    if source.is_ipv4() != destination.is_ipv4() {
+        return Err("source and destination are of two families".to_owned());
+    }
+    Ok(FlowKey::new(source, destination, protocol, Some((source_port, destination_port))))
+}
+
+fn address(name: &str, text: &str) -> Result<IpAddr, String> {
+    let number = text.parse().map(|bits: u32| IpAddr::V4(Ipv4Addr::from_bits(bits)));
+    number.or_else(|_| text.parse()).map_err(|_| {
+        format!("{name}: {text:?} is neither an IPv4 address as one number nor an IP address")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULE: &str =
+        "@45.1.46.96/29\t38.240.81.0/24\t0 : 65535\t53 : 1024\t0x11/0xFF\t0x0000/0x0000\t";
+
+    #[test]
+    fn a_rule_is_read() {
+        let rules =
+            rules(&format!("{RULE}\n\n@::/0 2001:db8::/32 0 : 65535 0 : 65535 0/0\n")).unwrap();
+        let [first, second] = &rules[..] else { panic!("two rules") };
+        assert_eq!(first.source().to_string(), "45.1.46.96/29");
+        assert_eq!((first.source_ports(), first.protocol()), (None, Some(Protocol::UDP)));
+        assert_eq!(first.destination_ports().map(PortRange::to_port), Some(1024));
+        assert_eq!((second.number().value(), second.protocol()), (2, None));
+        assert_eq!(second.destination().to_string(), "2001:db8::/32");
+    }
+
+    #[test]
+    fn a_header_is_read() {
+        let keys = trace("3342508625 3434317512 7 22 6 33559040 29\n").unwrap();
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let wanted =
+            FlowKey::new(address("199.58.162.81"), address("204.179.134.200"), 6, Some((7, 22)));
+        assert_eq!(keys, [wanted]);
+    }
+
+    #[test]
+    fn a_bad_line_is_named() {
+        let what = |text: &str| rules(text).unwrap_err().to_string();
+        assert_eq!(what("\n1.2.3.4/8"), "line 2: a rule begins with @");
+        assert!(what("@1.2.3.4/33 0.0.0.0/0 0 : 1 0 : 1 6/ff").contains("1.2.3.4/33"));
+        assert!(what(&RULE.replace("0xFF", "0x0F")).contains("protocol"));
+        assert!(what(&RULE.replace("53 : 1024", "53 - 1024")).contains("destination_ports"));
+        assert!(what(&RULE.replace("0x11", "0x01")).contains("protocol 6 (TCP) or 17 (UDP)"));
+        assert_eq!(trace("1 2 3").unwrap_err().what, "destination_port is missing");
+        assert!(trace("1 2 3 4 256").unwrap_err().what.contains("256"));
+    }
+
+    #[test]
+    fn rules_are_distributed_in_order() {
+        let rules = rules(&format!("{RULE}\n").repeat(10)).unwrap();
+        let filters = filters(&rules, 3).unwrap();
+        let lens: Vec<usize> = filters.iter().map(|one| one.all_rules().len()).collect();
+        assert_eq!(lens, [4, 4, 2]);
+        assert_eq!(super::filters(&[], 3).unwrap(), []);
+    }
+}

@@ -1,0 +1,185 @@
+//! From the value of one field to its class.
+
+use std::collections::HashMap;
+
+use super::interner::ClassSets;
+use crate::dataplane::flow_key::FlowKey;
+use crate::dataplane::rules::list::RuleList;
+use crate::model::{CidrBlock, FilterRule, PortRange};
+
+use std::net::IpAddr;
+
+/// Sixteen bits of a packet that rules ask about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Field {
+    /// A part of the addresses: 0 to 7 of the source, 8 to 15 of the destination.
+    Address(u8),
+    SourcePort,
+    DestinationPort,
+    Protocol,
+}
+
+/// The values that a rule allows in a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Span {
+    low: u16,
+    high: u16,
+    /// Whether a packet without the field is allowed.
+    absent: bool,
+}
+
+const ANY: Span = Span { low: 0, high: u16::MAX, absent: true };
+
+impl Field {
+    /// The fields of a packet, in the order in which their classes are joined.
+    pub(super) fn all(is_ipv4: bool) -> impl Iterator<Item = Self> {
+        let parts = if is_ipv4 { 2 } else { 8 };
+        let source = (0..parts).map(Self::Address);
+        let destination = (8..8 + parts).map(Self::Address);
+        let rest = [Self::SourcePort, Self::DestinationPort, Self::Protocol];
+        source.chain(destination).chain(rest)
+    }
+
+    fn span(self, rule: &FilterRule) -> Span {
+        let of_ports = |ports: Option<PortRange>| {
+            ports.map(|ports| Span { low: ports.from_port(), high: ports.to_port(), absent: false })
+        };
+        let span = match self {
+            Self::Address(part) if part < 8 => part_span(rule.source(), part),
+            Self::Address(part) => part_span(rule.destination(), part - 8),
+            Self::SourcePort => of_ports(rule.source_ports()),
+            Self::DestinationPort => of_ports(rule.destination_ports()),
+            Self::Protocol => rule.protocol().map(|wanted| {
+                let number = u16::from(wanted.0);
+                Span { low: number, high: number, absent: false }
+            }),
+        };
+        span.unwrap_or(ANY)
+    }
+}
+
+/// The values that a block allows for sixteen bits of an address, unless all.
+fn part_span(block: CidrBlock, part: u8) -> Option<Span> {
+    let fixed_bits = block.prefix_len().saturating_sub(part * 16).min(16);
+    if fixed_bits == 0 {
+        return None;
+    }
+    let place = usize::from(part) * 2;
+    let low = match block.network() {
+        IpAddr::V4(v4) => v4.octets().get(place..).and_then(<[u8]>::first_chunk).copied(),
+        IpAddr::V6(v6) => v6.octets().get(place..).and_then(<[u8]>::first_chunk).copied(),
+    };
+    let low = low.map(u16::from_be_bytes)?;
+    let free = u16::MAX.checked_shr(u32::from(fixed_bits)).unwrap_or(0);
+    Some(Span { low, high: low | free, absent: false })
+}
+
+/// The classes of one field: values in 256 pages, equal pages kept once.
+#[derive(Debug)]
+pub(super) struct FieldClasses {
+    field: Field,
+    pages: Box<[u16; 256]>,
+    classes: Vec<[u16; 256]>,
+    absent: u16,
+}
+
+impl FieldClasses {
+    /// The classes of a field with the rules of each.
+    pub(super) fn new(field: Field, list: &RuleList<'_>) -> Option<(Self, ClassSets)> {
+        let spans: Vec<Span> = list.places().iter().map(|place| field.span(place.rule)).collect();
+        let mut sets = ClassSets::new(spans.len());
+        let absent = sets.class_of(&set_of(&spans, sets.words(), |span| span.absent))?;
+        let flat = sweep(&spans, &mut sets)?;
+        let mut these = Self { field, pages: Box::new([0; 256]), classes: Vec::new(), absent };
+        let mut known = HashMap::new();
+        for (number, page) in these.pages.iter_mut().zip(flat.as_chunks::<256>().0) {
+            let place = known.entry(*page).or_insert_with(|| {
+                these.classes.push(*page);
+                these.classes.len() - 1
+            });
+            *number = u16::try_from(*place).ok()?;
+        }
+        Some((these, sets))
+    }
+
+    /// Puts the class of each key into `classes`.
+    #[inline]
+    pub(super) fn look_up(&self, keys: &[FlowKey], classes: &mut [u16]) {
+        let pairs = keys.iter().zip(classes);
+        match self.field {
+            Field::Address(part) => {
+                let place = usize::from(part & 15) * 2;
+                pairs.for_each(|(key, class)| {
+                    let bytes = key.addresses.get(place..).and_then(<[u8]>::first_chunk);
+                    *class = self.class(bytes.copied().unwrap_or_default());
+                });
+            }
+            Field::SourcePort => pairs.for_each(|(key, class)| {
+                *class = self.class_of_port(key.has_ports, key.source_port);
+            }),
+            Field::DestinationPort => pairs.for_each(|(key, class)| {
+                *class = self.class_of_port(key.has_ports, key.destination_port);
+            }),
+            Field::Protocol => {
+                pairs.for_each(|(key, class)| *class = self.class(key.protocol.to_be_bytes()));
+            }
+        }
+    }
+
+    #[inline]
+    fn class_of_port(&self, has_ports: bool, port: u16) -> u16 {
+        let class = self.class(port.to_be_bytes());
+        if has_ports { class } else { self.absent }
+    }
+
+    #[inline]
+    fn class(&self, [high, low]: [u8; 2]) -> u16 {
+        let page = self.pages.get(usize::from(high)).copied().unwrap_or_default();
+        let page = self.classes.get(usize::from(page));
+        page.and_then(|page| page.get(usize::from(low))).copied().unwrap_or_default()
+    }
+
+    /// In bytes.
+    pub(super) fn memory(&self) -> usize {
+        512 * (1 + self.classes.len())
+    }
+}
+
+fn set_of(spans: &[Span], words: usize, is_in: impl Fn(&Span) -> bool) -> Vec<u64> {
+    let mut set = vec![0; words];
+    for (rule, span) in spans.iter().enumerate() {
+        if is_in(span) {
+            flip(&mut set, rule);
+        }
+    }
+    set
+}
+
+fn flip(set: &mut [u64], rule: usize) {
+    if let Some(word) = set.get_mut(rule / 64) {
+        *word ^= 1 << (rule % 64);
+    }
+}
+
+/// The class of each value: from one to the next only the rules change that begin or end there.
+fn sweep(spans: &[Span], sets: &mut ClassSets) -> Option<Vec<u16>> {
+    let mut changes: Vec<(u32, usize)> = Vec::with_capacity(2 * spans.len());
+    for (rule, span) in spans.iter().enumerate() {
+        changes.push((u32::from(span.low), rule));
+        changes.push((u32::from(span.high) + 1, rule));
+    }
+    changes.sort_unstable();
+    let mut flat = Vec::with_capacity(1 << 16);
+    let mut now = vec![0; sets.words()];
+    for changed in changes.chunk_by(|a, b| a.0 == b.0) {
+        let value = changed.first().and_then(|(value, _)| usize::try_from(*value).ok())?;
+        if value > flat.len() {
+            flat.resize(value, sets.class_of(&now)?);
+        }
+        changed.iter().for_each(|(_, rule)| flip(&mut now, *rule));
+    }
+    if flat.len() < 1 << 16 {
+        flat.resize(1 << 16, sets.class_of(&now)?);
+    }
+    Some(flat)
+}

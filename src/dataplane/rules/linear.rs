@@ -1,0 +1,46 @@
+//! Rule after rule, as the sentences of AWS have it: the baseline, and the judge of the others.
+
+use super::NOBODY;
+use super::list::{RuleList, matches};
+use crate::dataplane::flow_key::FlowKey;
+use crate::model::{FilterRule, RuleAction};
+
+/// The rules themselves.
+#[derive(Debug)]
+pub(super) struct Linear {
+    /// Each with the place where the rules of the next session begin.
+    rules: Vec<(FilterRule, u32)>,
+}
+
+impl Linear {
+    pub(super) fn new(list: &RuleList<'_>) -> Self {
+        let places = list.places().iter();
+        Self { rules: places.map(|place| (place.rule.clone(), place.session_end)).collect() }
+    }
+
+    /// Puts the place of the rule that decides on each key into `answers`, or [`NOBODY`].
+    pub(super) fn classify(&self, keys: &[FlowKey], answers: &mut [u32]) {
+        for (key, answer) in keys.iter().zip(answers) {
+            *answer = self.first_accept(key);
+        }
+    }
+
+    /// "The first session with a matching filter is the one that mirrors the packets."
+    fn first_accept(&self, key: &FlowKey) -> u32 {
+        let mut floor = 0;
+        for (place, (rule, session_end)) in (0_u32..).zip(&self.rules) {
+            if place >= floor && matches(rule, key) {
+                match rule.action() {
+                    RuleAction::Accept => return place,
+                    RuleAction::Reject => floor = *session_end,
+                }
+            }
+        }
+        NOBODY
+    }
+
+    /// In bytes.
+    pub(super) const fn memory(&self) -> usize {
+        size_of::<(FilterRule, u32)>() * self.rules.len()
+    }
+}

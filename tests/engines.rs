@@ -1,0 +1,233 @@
+//! Every engine against the plain one: rule after rule.
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use traffic_mirror::control::classbench;
+use traffic_mirror::dataplane::{EngineKind, FlowKey, RuleSet, Seat};
+use traffic_mirror::model::{
+    CidrBlock, Direction, Filter, FilterId, FilterRule, PortRange, Protocol, RuleAction, RuleNumber,
+};
+
+/// A rule as it shrinks well: small numbers, from which the fields are made.
+#[derive(Debug, Clone)]
+struct Plain {
+    source: (u128, u8),
+    destination: (u128, u8),
+    protocol: Option<u8>,
+    source_ports: Option<(u16, u16)>,
+    destination_ports: Option<(u16, u16)>,
+    accepts: bool,
+}
+
+/// Addresses that share beginnings of every length: a few bits are set here and there.
+fn address() -> impl Strategy<Value = u128> {
+    prop_oneof![
+        prop::collection::vec(0_u32..128, 0..4)
+            .prop_map(|bits| bits.into_iter().fold(0, |all, bit| all | 1 << bit)),
+        prop::collection::vec(96_u32..128, 0..6)
+            .prop_map(|bits| bits.into_iter().fold(0, |all, bit| all | 1 << bit)),
+    ]
+}
+
+fn block() -> impl Strategy<Value = (u128, u8)> {
+    (address(), prop_oneof![Just(0), 0_u8..=128, 0_u8..=32, Just(32), Just(128)])
+}
+
+fn port() -> impl Strategy<Value = u16> {
+    prop_oneof![select(vec![0, 1, 22, 80, 255, 256, 1023, 1024, 32_767, 65_535]), any::<u16>()]
+}
+
+fn ports() -> impl Strategy<Value = Option<(u16, u16)>> {
+    prop_oneof![
+        3 => Just(None),
+        2 => port().prop_map(|port| Some((port, port))),
+        2 => (port(), port()).prop_map(|(a, b)| Some((a.min(b), a.max(b)))),
+        1 => Just(Some((0, 65_535))),
+    ]
+}
+
+fn plain() -> impl Strategy<Value = Plain> {
+    (block(), block(), protocol(), ports(), ports(), prop::bool::weighted(0.6)).prop_map(
+        |(source, destination, protocol, source_ports, destination_ports, accepts)| Plain {
+            source,
+            destination,
+            protocol,
+            source_ports,
+            destination_ports,
+            accepts,
+        },
+    )
+}
+
+fn protocol() -> impl Strategy<Value = Option<u8>> {
+    prop_oneof![2 => Just(None), 3 => Just(Some(6)), 2 => Just(Some(17)), 1 => any::<u8>().prop_map(Some)]
+}
+
+fn ip(bits: u128, is_ipv4: bool) -> IpAddr {
+    if is_ipv4 {
+        Ipv4Addr::from_bits(u32::try_from(bits >> 96).unwrap()).into()
+    } else {
+        Ipv6Addr::from_bits(bits).into()
+    }
+}
+
+fn rule(index: usize, plain: &Plain, is_ipv4: bool) -> FilterRule {
+    let cidr = |(bits, len): (u128, u8)| {
+        let len = if is_ipv4 { len.min(32) } else { len };
+        CidrBlock::new(ip(bits, is_ipv4), len).unwrap()
+    };
+    let number = RuleNumber::new(i64::try_from(index + 1).unwrap()).unwrap();
+    let action = if plain.accepts { RuleAction::Accept } else { RuleAction::Reject };
+    let (source, destination) = (cidr(plain.source), cidr(plain.destination));
+    let mut rule =
+        FilterRule::new(Direction::Ingress, number, action, source, destination).unwrap();
+    if let Some(protocol) = plain.protocol {
+        rule = rule.with_protocol(Protocol(protocol)).unwrap();
+    }
+    if !plain.protocol.is_some_and(|number| Protocol(number).has_ports()) {
+        return rule;
+    }
+    let range = |(low, high)| PortRange::new("ports", low, high).unwrap();
+    if let Some(ports) = plain.source_ports {
+        rule = rule.with_source_ports(range(ports)).unwrap();
+    }
+    if let Some(ports) = plain.destination_ports {
+        rule = rule.with_destination_ports(range(ports)).unwrap();
+    }
+    rule
+}
+
+type Header = (u128, u128, u8, Option<(u16, u16)>);
+
+fn header() -> impl Strategy<Value = Header> {
+    let ports = prop_oneof![4 => (port(), port()).prop_map(Some), 1 => Just(None)];
+    (address(), address(), select(vec![6, 17, 1, 255]), ports)
+}
+
+/// Headers at the corners of the rules, beside them, and anywhere.
+fn keys(plains: &[Plain], headers: &[Header], is_ipv4: bool) -> Vec<FlowKey> {
+    let key = |source, destination, protocol, ports| {
+        FlowKey::new(ip(source, is_ipv4), ip(destination, is_ipv4), protocol, ports)
+    };
+    let mut keys: Vec<FlowKey> =
+        headers.iter().map(|(a, b, protocol, ports)| key(*a, *b, *protocol, *ports)).collect();
+    for (index, rule) in plains.iter().enumerate() {
+        let other = &plains[(index * 7 + 3) % plains.len()];
+        let low = (rule.source_ports.map_or(9, |r| r.0), rule.destination_ports.map_or(9, |r| r.0));
+        let high =
+            (rule.source_ports.map_or(9, |r| r.1), rule.destination_ports.map_or(9, |r| r.1));
+        let beside = (low.0.wrapping_sub(1), high.1.wrapping_add(1));
+        let protocol = rule.protocol.unwrap_or(6);
+        let free = |(bits, len): (u128, u8)| {
+            let len = if is_ipv4 { len.min(32) } else { len };
+            bits | u128::MAX.checked_shr(u32::from(len)).unwrap_or(0)
+        };
+        keys.push(key(rule.source.0, rule.destination.0, protocol, Some(low)));
+        keys.push(key(free(rule.source), free(rule.destination), protocol, Some(high)));
+        keys.push(key(rule.source.0, other.destination.0, protocol, Some(beside)));
+        keys.push(key(other.source.0, rule.destination.0, protocol, None));
+    }
+    keys
+}
+
+fn filters(plains: &[Plain], sessions: usize, is_ipv4: bool) -> Vec<Filter> {
+    let each = plains.len().div_ceil(sessions).max(1);
+    (0..)
+        .zip(plains.chunks(each))
+        .map(|(number, plains)| {
+            let rules = plains.iter().enumerate().map(|(i, plain)| rule(i, plain, is_ipv4));
+            Filter::from_rules(FilterId::new(&format!("tmf-{number}")).unwrap(), rules.collect()).0
+        })
+        .collect()
+}
+
+fn all_agree(filters: &[Filter], keys: &[FlowKey], is_ipv4: bool) {
+    let seats: Vec<Seat<'_>> =
+        (0..).zip(filters).map(|(session, filter)| Seat { session, filter }).collect();
+    let set = |kind| RuleSet::with_engine(&seats, Direction::Ingress, is_ipv4, kind);
+    let answers = |set: &RuleSet| {
+        let mut answers = vec![0; keys.len()];
+        for (keys, answers) in keys.chunks(150).zip(answers.chunks_mut(150)) {
+            set.classify(keys, answers);
+        }
+        answers
+    };
+    let linear = answers(&set(EngineKind::Linear).unwrap());
+    for kind in EngineKind::ALL {
+        let Some(set) = set(kind) else { continue };
+        let found = answers(&set);
+        for ((key, found), wanted) in keys.iter().zip(&found).zip(&linear) {
+            let (found, wanted) = (set.taken(*found), set.taken(*wanted));
+            assert_eq!(found, wanted, "{}: {key:?}", kind.label());
+        }
+    }
+    let chosen = RuleSet::new(&seats, Direction::Ingress, is_ipv4);
+    assert_eq!(answers(&chosen), linear, "{:?}", chosen.stats());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn engines_agree(
+        plains in prop::collection::vec(plain(), 0..70),
+        headers in prop::collection::vec(header(), 1..50),
+        sessions in 1_usize..5,
+        is_ipv4 in any::<bool>(),
+    ) {
+        let filters = filters(&plains, sessions, is_ipv4);
+        all_agree(&filters, &keys(&plains, &headers, is_ipv4), is_ipv4);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6, max_shrink_iters: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn engines_agree_on_large_sets(
+        plains in prop::collection::vec(plain(), 300..2000),
+        headers in prop::collection::vec(header(), 1..300),
+        sessions in 1_usize..20,
+        is_ipv4 in any::<bool>(),
+    ) {
+        let filters = filters(&plains, sessions, is_ipv4);
+        all_agree(&filters, &keys(&plains, &headers, is_ipv4), is_ipv4);
+    }
+}
+
+/// Small enough for rule after rule; the larger ones are seen in the benches.
+const CLASSBENCH_LINEAR: usize = 20_000_000;
+
+#[test]
+fn engines_agree_on_classbench() {
+    let folder = std::path::Path::new("../shared/classbench");
+    let Ok(files) = std::fs::read_dir(folder) else {
+        use std::io::Write;
+        let what = "NOT RUN: ../shared/classbench is absent\n";
+        std::io::stderr().write_all(what.as_bytes()).unwrap();
+        return;
+    };
+    let mut names: Vec<String> =
+        files.filter_map(|file| file.unwrap().file_name().into_string().ok()).collect();
+    names.retain(|name| name.ends_with(".xz") && !name.ends_with("_trace.xz"));
+    names.sort();
+    for name in names {
+        let unpack = |name: &str| {
+            let out = std::process::Command::new("xz").arg("-dkc").arg(folder.join(name)).output();
+            String::from_utf8(out.unwrap().stdout).unwrap()
+        };
+        let rules = classbench::rules(&unpack(&name)).unwrap();
+        let trace = unpack(&name.replace(".xz", "_trace.xz"));
+        let mut keys = classbench::trace(&trace).unwrap();
+        let wanted = (CLASSBENCH_LINEAR / rules.len()).clamp(100, keys.len());
+        let step = keys.len() / wanted;
+        keys = keys.into_iter().step_by(step).collect();
+        for sessions in [1, 7] {
+            let filters = classbench::filters(&rules, sessions).unwrap();
+            all_agree(&filters, &keys, true);
+        }
+    }
+}
