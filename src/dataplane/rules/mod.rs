@@ -6,11 +6,13 @@
 
 mod classes;
 mod field_words;
+mod forest;
 mod linear;
 mod list;
 mod words;
 
 use classes::Classes;
+use forest::Forest;
 use linear::Linear;
 use list::RuleList;
 pub use list::Seat;
@@ -42,11 +44,13 @@ pub enum EngineKind {
     Words,
     /// Class tables: recursive flow classification.
     Classes,
+    /// A forest of cut trees.
+    Forest,
 }
 
 impl EngineKind {
     /// Every kind, plainest first.
-    pub const ALL: [Self; 3] = [Self::Linear, Self::Words, Self::Classes];
+    pub const ALL: [Self; 4] = [Self::Linear, Self::Words, Self::Classes, Self::Forest];
 
     /// What reports and options call it.
     #[must_use]
@@ -55,6 +59,7 @@ impl EngineKind {
             Self::Linear => "linear",
             Self::Words => "words",
             Self::Classes => "classes",
+            Self::Forest => "forest",
         }
     }
 }
@@ -85,6 +90,7 @@ enum Engine {
     Linear(Linear),
     Words(Words),
     Classes(Classes),
+    Forest(Forest),
 }
 
 /// How many rules still go into rows of words.
@@ -102,10 +108,13 @@ impl RuleSet {
     #[must_use]
     pub fn new(seats: &[Seat<'_>], direction: Direction, is_ipv4: bool) -> Self {
         let list = RuleList::new(seats, direction, is_ipv4);
-        let classes = (list.len() > MOST_RULES_IN_WORDS)
-            .then(|| Classes::new(&list, is_ipv4, MOST_BYTES_OF_CLASSES))
-            .flatten();
-        let engine = classes.map_or_else(|| Engine::Words(Words::new(&list)), Engine::Classes);
+        if list.len() <= MOST_RULES_IN_WORDS {
+            return Self::of(&list, Engine::Words(Words::new(&list)));
+        }
+        let engine = match Classes::new(&list, is_ipv4, MOST_BYTES_OF_CLASSES) {
+            Some(classes) => Engine::Classes(classes),
+            None => Engine::Forest(Forest::new(&list, is_ipv4)),
+        };
         Self::of(&list, engine)
     }
 
@@ -124,6 +133,7 @@ impl RuleSet {
             EngineKind::Classes => {
                 Engine::Classes(Classes::new(&list, is_ipv4, MOST_BYTES_OF_CLASSES)?)
             }
+            EngineKind::Forest => Engine::Forest(Forest::new(&list, is_ipv4)),
         };
         Some(Self::of(&list, engine))
     }
@@ -140,6 +150,7 @@ impl RuleSet {
             Engine::Linear(linear) => linear.classify(keys, answers),
             Engine::Words(words) => words.classify(keys, answers),
             Engine::Classes(classes) => classes.classify(keys, answers),
+            Engine::Forest(forest) => forest.classify(keys, answers),
         }
     }
 
@@ -167,6 +178,7 @@ impl RuleSet {
             Engine::Linear(linear) => (EngineKind::Linear, linear.memory(), self.taken.len()),
             Engine::Words(words) => (EngineKind::Words, words.memory(), words.depth()),
             Engine::Classes(classes) => (EngineKind::Classes, classes.memory(), classes.depth()),
+            Engine::Forest(forest) => (EngineKind::Forest, forest.memory(), forest.depth()),
         };
         EngineStats { engine, rules: self.taken.len(), bytes, depth }
     }

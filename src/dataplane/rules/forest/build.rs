@@ -1,0 +1,205 @@
+//! Growing the forest.
+
+use std::collections::HashMap;
+
+use super::bits::{Limits, choose, wild_bits};
+use super::block::{Block, LANES};
+use super::ternary::{Rule, Ternary};
+use super::{Branch, NOBODY, Next, Node, Trees};
+
+/// Trees at the most; the last one takes all that is left.
+const MOST_TREES: usize = 6;
+
+/// Bits that a cut asks about at the most.
+const MOST_BITS: usize = 48;
+
+/// Branches of a cut at the most.
+const MOST_BRANCHES: usize = 1 << 20;
+
+/// Cuts one below the other at the most.
+const MOST_CUTS: usize = 8;
+
+/// How many copies of rules all leaves hold at the most, for each rule that there is.
+const MOST_COPIES: usize = 12;
+
+/// Rules on their way into the leaves.
+struct Grower<'a, const A: usize, const N: usize> {
+    trees: &'a mut Trees<A, N>,
+    rules: &'a [Rule<A>],
+    ternaries: Vec<Ternary<N>>,
+    /// Leaves that hold the same rules are one.
+    leaves: HashMap<Vec<u32>, u32>,
+    /// How many more copies of rules the leaves may hold.
+    copies_left: usize,
+}
+
+/// What a part of a tree has: the way into it, and how far down it goes.
+type Grown = (Branch, usize);
+
+impl<const A: usize, const N: usize> Trees<A, N> {
+    pub(super) fn build(&mut self, rules: &[Rule<A>]) {
+        let mut grower = Grower {
+            ternaries: rules.iter().map(Rule::ternary).collect(),
+            rules,
+            leaves: HashMap::new(),
+            copies_left: MOST_COPIES * rules.len() + 4096,
+            trees: self,
+        };
+        grower.grow();
+        self.roots.sort_by_key(|root| root.best);
+    }
+}
+
+impl<const A: usize, const N: usize> Grower<'_, A, N> {
+    fn grow(&mut self) {
+        let count = u32::try_from(self.rules.len()).unwrap_or(u32::MAX);
+        let most_wild = if self.rules.len() <= 2048 { 6 } else { 3 };
+        let mut left: Vec<u32> = (0..count).collect();
+        for tree in 1..=MOST_TREES {
+            if left.is_empty() {
+                return;
+            }
+            let is_last = tree == MOST_TREES || left.len() <= 2 * LANES;
+            let limits = Limits {
+                most_bits: MOST_BITS,
+                most_wild: if is_last { u32::MAX } else { most_wild },
+                most_copies: 4,
+            };
+            left = self.grow_tree(left, limits);
+        }
+    }
+
+    /// One tree; the rules that do not stand in it.
+    fn grow_tree(&mut self, rules: Vec<u32>, limits: Limits) -> Vec<u32> {
+        let masks = choose(&self.ternaries, &rules, limits);
+        let (own, other): (Vec<u32>, Vec<u32>) = rules.iter().partition(|rule| {
+            self.ternary(**rule).is_some_and(|rule| wild_bits(rule, &masks) <= limits.most_wild)
+        });
+        let (root, depth) = self.cut(&own, masks, 0);
+        self.trees.depth += depth;
+        self.trees.roots.push(root);
+        other
+    }
+
+    fn ternary(&self, rule: u32) -> Option<&Ternary<N>> {
+        self.ternaries.get(usize::try_from(rule).ok()?)
+    }
+
+    /// How many rules the cells of a cut hold together.
+    fn copies(&self, rules: &[u32], masks: &[u64; N]) -> usize {
+        let wild = rules.iter().filter_map(|rule| Some(wild_bits(self.ternary(*rule)?, masks)));
+        wild.fold(0, |sum, wild| {
+            sum.saturating_add(1_usize.checked_shl(wild).unwrap_or(usize::MAX))
+        })
+    }
+
+    /// A part of a tree: a leaf where the rules are few or cannot be told apart.
+    fn part(&mut self, rules: &[u32], cuts: usize) -> Grown {
+        if rules.len() <= LANES || cuts >= MOST_CUTS || rules.len() > self.copies_left {
+            return self.leaf(rules);
+        }
+        let limits = Limits { most_bits: MOST_BITS, most_wild: u32::MAX, most_copies: 2 };
+        let masks = choose(&self.ternaries, rules, limits);
+        if self.copies(rules, &masks) > 4 * rules.len() {
+            return self.leaf(rules);
+        }
+        self.cut(rules, masks, cuts)
+    }
+
+    fn cut(&mut self, rules: &[u32], masks: [u64; N], cuts: usize) -> Grown {
+        if masks == [0; N] || rules.is_empty() {
+            return self.leaf(rules);
+        }
+        let node = self.trees.nodes.len();
+        let first = self.trees.branches.len();
+        // About as many branches as rules stand in them.
+        let branches = self.copies(rules, &masks).next_power_of_two().clamp(2, MOST_BRANCHES);
+        let cut = Node { masks, first: narrow(first), shift: 64 - branches.ilog2() };
+        let cells = self.distribute(rules, &cut, branches);
+        self.trees.nodes.push(cut);
+        let empty = Branch { next: Next::leaf(0), best: NOBODY };
+        self.trees.branches.resize(first + cells.len(), empty);
+        let mut deepest = 0;
+        let mut best = NOBODY;
+        for (place, cell) in (first..).zip(cells) {
+            let (branch, depth) = self.part(&cell, cuts + 1);
+            if let Some(place) = self.trees.branches.get_mut(place) {
+                *place = branch;
+            }
+            deepest = depth.max(deepest);
+            best = branch.best.min(best);
+        }
+        (Branch { next: Next::node(narrow(node)), best }, deepest + 1)
+    }
+
+    /// The rules of each branch; a rule that is wild in a bit stands in those of both values.
+    fn distribute(&self, rules: &[u32], cut: &Node<N>, branches: usize) -> Vec<Vec<u32>> {
+        let mut cells: Vec<Vec<u32>> = vec![Vec::new(); branches];
+        for rule in rules {
+            let Some(ternary) = self.ternary(*rule) else { continue };
+            for words in fillings(ternary, &cut.masks) {
+                if let Some(cell) = cells.get_mut(cut.branch(&words))
+                    && cell.last() != Some(rule)
+                {
+                    cell.push(*rule);
+                }
+            }
+        }
+        cells
+    }
+
+    fn leaf(&mut self, rules: &[u32]) -> Grown {
+        let Some(best) = rules.first() else {
+            return (Branch { next: Next::leaf(0), best: NOBODY }, 0);
+        };
+        let blocks = rules.len().div_ceil(LANES);
+        if let Some(known) = self.leaves.get(rules) {
+            return (Branch { next: Next::leaf(*known), best: *best }, blocks);
+        }
+        let first = narrow(self.trees.blocks.len());
+        let mut left = rules.len();
+        for lanes in rules.chunks(LANES) {
+            left -= lanes.len();
+            let own = lanes.iter().filter_map(|rule| self.rules.get(usize::try_from(*rule).ok()?));
+            self.trees.blocks.push(Block::new(own, left > 0));
+        }
+        self.copies_left = self.copies_left.saturating_sub(rules.len());
+        self.leaves.insert(rules.to_vec(), first);
+        (Branch { next: Next::leaf(first), best: *best }, blocks)
+    }
+}
+
+/// All packets that a rule allows, as far as the masks tell them apart: every way to fill in the
+/// bits that it is wild in.
+fn fillings<const N: usize>(rule: &Ternary<N>, masks: &[u64; N]) -> impl Iterator<Item = [u64; N]> {
+    let mut wild = [0; N];
+    let words = wild.iter_mut().zip(rule.cares).zip(masks);
+    words.for_each(|((wild, cares), mask)| *wild = mask & !cares);
+    let mut next = Some(rule.values);
+    let values = rule.values;
+    std::iter::from_fn(move || {
+        let now = next?;
+        next = following(now, &wild, &values);
+        Some(now)
+    })
+}
+
+/// Counts one up in the wild bits alone; nothing behind the last.
+fn following<const N: usize>(
+    mut now: [u64; N],
+    wild: &[u64; N],
+    values: &[u64; N],
+) -> Option<[u64; N]> {
+    for ((word, wild), value) in now.iter_mut().zip(wild).zip(values) {
+        let filled = (*word & wild).wrapping_sub(*wild) & wild;
+        *word = value & !wild | filled;
+        if filled != 0 {
+            return Some(now);
+        }
+    }
+    None
+}
+
+fn narrow(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
+}

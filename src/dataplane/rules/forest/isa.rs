@@ -1,0 +1,107 @@
+//! What differs from processor to processor: comparing eight rules at once.
+//!
+//! The portable way is always there and is what the others are tested against. Which one runs is
+//! found out once, when it is first asked.
+
+use super::Trees;
+use super::block::Block;
+use super::ternary::Packet;
+use crate::dataplane::flow_key::FlowKey;
+
+/// The instructions that a walk is made of.
+pub(super) trait Isa: Copy {
+    /// A bit for each rule of the block that matches.
+    fn matching<const A: usize>(self, block: &Block<A>, packet: &Packet<A>) -> u32;
+}
+
+/// Without anything that not every processor has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Portable;
+
+impl Isa for Portable {
+    #[inline(always)]
+    fn matching<const A: usize>(self, block: &Block<A>, packet: &Packet<A>) -> u32 {
+        block.matching(packet)
+    }
+}
+
+/// Walks by the best instructions that the processor has.
+pub(super) fn dispatch<const A: usize, const N: usize>(
+    trees: &Trees<A, N>,
+    keys: &[FlowKey],
+    answers: &mut [u32],
+) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(v3) = pulp::x86::V3::try_new() {
+        return v3.vectorize(x86::Walk { isa: v3, trees, keys, answers });
+    }
+    trees.classify(Portable, keys, answers);
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::__m256i;
+
+    use pulp::NullaryFnOnce;
+    use pulp::x86::V3;
+
+    use super::{Block, FlowKey, Isa, Packet, Trees};
+    use crate::dataplane::rules::forest::block::{Lanes, Terms};
+
+    pub(super) struct Walk<'a, const A: usize, const N: usize> {
+        pub(super) isa: V3,
+        pub(super) trees: &'a Trees<A, N>,
+        pub(super) keys: &'a [FlowKey],
+        pub(super) answers: &'a mut [u32],
+    }
+
+    impl<const A: usize, const N: usize> NullaryFnOnce for Walk<'_, A, N> {
+        type Output = ();
+
+        #[inline(always)]
+        fn call(self) {
+            self.trees.classify(self.isa, self.keys, self.answers);
+        }
+    }
+
+    /// AVX2.
+    impl Isa for V3 {
+        #[inline(always)]
+        fn matching<const A: usize>(self, block: &Block<A>, packet: &Packet<A>) -> u32 {
+            let load = |lanes: &Lanes| -> __m256i { pulp::cast(*lanes) };
+            let splat = |word: u32| self.avx._mm256_set1_epi32(word.cast_signed());
+            let and = |a, b| self.avx2._mm256_and_si256(a, b);
+            let equal = |a, b| self.avx2._mm256_cmpeq_epi32(a, b);
+            let (zero, byte) = (splat(0), splat(0xff));
+            let terms = load(&block.terms);
+            let source_len = and(terms, byte);
+            let destination_len = and(self.avx2._mm256_srli_epi32::<8>(terms), byte);
+            let mut differs = and(terms, splat(packet.refused));
+            let ends = [32, 64, 96, 128].into_iter().take(A / 2);
+            let ends = ends
+                .clone()
+                .map(|end| (end, source_len))
+                .chain(ends.map(|end| (end, destination_len)));
+            for ((lanes, word), (end, len)) in
+                block.addresses.iter().zip(packet.addresses).zip(ends)
+            {
+                let free =
+                    self.avx2._mm256_max_epi32(self.avx2._mm256_sub_epi32(splat(end), len), zero);
+                let differ = self.avx2._mm256_xor_si256(load(lanes), splat(word));
+                // Moved by more than 31, nothing is left.
+                let asked = self.avx2._mm256_srlv_epi32(differ, free);
+                differs = self.avx2._mm256_or_si256(differs, asked);
+            }
+            let protocol = equal(and(terms, splat(Terms::PROTOCOL)), splat(packet.protocol));
+            let any = splat(Terms::ANY_PROTOCOL);
+            let protocol = self.avx2._mm256_or_si256(protocol, equal(and(terms, any), any));
+            let mut hits = and(equal(differs, zero), protocol);
+            let ports = splat(packet.ports);
+            let above = self.avx2._mm256_max_epu16(ports, load(&block.lowest_ports));
+            let below = self.avx2._mm256_min_epu16(ports, load(&block.highest_ports));
+            // Both are the ports themselves where these lie within the bounds.
+            hits = and(hits, and(equal(above, ports), equal(below, ports)));
+            self.avx._mm256_movemask_ps(self.avx._mm256_castsi256_ps(hits)).cast_unsigned()
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! A forest of cut trees: rules as bits that are zero, one or wild, for sets of any size.
+//!
+//! A tree is cut by those bits of the packet that tell its rules best apart, wherever in the
+//! addresses, ports and protocol they are; their hash is the number of the branch. A rule that is
+//! wild in more than a few of a root's bits would have to stand in many places; it goes to the
+//! next tree. A leaf holds a few rules, eight of which are compared at once. Each branch knows the
+//! first rule below it, so a tree that cannot better what was found is not entered.
+//!
+//! A burst walks together, level by level, so that the misses of different packets overlap. Where
+//! the rule that is found rejects, the packet asks again for rules behind that session.
+
+mod bits;
+mod block;
+mod build;
+mod isa;
+mod ternary;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use block::Block;
+use ternary::Rule;
+
+use super::NOBODY;
+use super::list::RuleList;
+use crate::dataplane::flow_key::FlowKey;
+
+/// A forest for either family.
+#[derive(Debug)]
+pub(super) enum Forest {
+    /// Two address words of 32 bits.
+    V4(Trees<2, 2>),
+    /// Eight of them.
+    V6(Trees<8, 5>),
+}
+
+/// Trees over packets of `A` address words, which are `N` words of 64 bits with all else.
+#[derive(Debug)]
+pub(super) struct Trees<const A: usize, const N: usize> {
+    /// The roots, by the first rule below them.
+    roots: Vec<Branch>,
+    nodes: Vec<Node<N>>,
+    branches: Vec<Branch>,
+    blocks: Vec<Block<A>>,
+    fates: Vec<Fate>,
+    /// Nodes on the longest way down, of all trees together, and blocks at its end.
+    depth: usize,
+}
+
+/// What an accept or reject rule makes of the search.
+#[derive(Debug, Clone, Copy)]
+enum Fate {
+    /// It ends here.
+    Accepts,
+    /// It goes on at the next session, which begins here.
+    Rejects(u32),
+}
+
+/// A cut: the bits that tell the branches apart, and where these begin.
+#[derive(Debug, Clone, Copy)]
+struct Node<const N: usize> {
+    masks: [u64; N],
+    first: u32,
+    /// How far a hash of 64 bits is moved to be the number of a branch.
+    shift: u32,
+}
+
+impl<const N: usize> Node<N> {
+    /// Which branch a packet with these words takes. Bits that are not asked about do not matter.
+    #[inline(always)]
+    fn branch(&self, words: &[u64; N]) -> usize {
+        let mut hash = 0_u64;
+        for (word, mask) in words.iter().zip(self.masks) {
+            hash = (hash.rotate_left(29) ^ (word & mask)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+        hash = (hash ^ hash >> 32).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        usize::try_from(hash >> self.shift).unwrap_or_default()
+    }
+}
+
+/// A way down.
+#[derive(Debug, Clone, Copy)]
+struct Branch {
+    /// A node, or the first block of a leaf.
+    next: Next,
+    /// The first rule below; [`NOBODY`] where there is none.
+    best: u32,
+}
+
+/// A node has its highest bit set; else it is a leaf's first block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Next(u32);
+
+impl Next {
+    const NODE: u32 = 1 << 31;
+
+    const fn node(index: u32) -> Self {
+        Self(index | Self::NODE)
+    }
+
+    const fn leaf(first_block: u32) -> Self {
+        Self(first_block & !Self::NODE)
+    }
+
+    #[inline]
+    const fn is_node(self) -> bool {
+        self.0 & Self::NODE != 0
+    }
+
+    #[inline]
+    fn index(self) -> usize {
+        usize::try_from(self.0 & !Self::NODE).unwrap_or_default()
+    }
+}
+
+impl Forest {
+    pub(super) fn new(list: &RuleList<'_>, is_ipv4: bool) -> Self {
+        if is_ipv4 { Self::V4(Trees::new(list)) } else { Self::V6(Trees::new(list)) }
+    }
+
+    /// Puts the place of the rule that decides on each key into `answers`, or [`NOBODY`].
+    pub(super) fn classify(&self, keys: &[FlowKey], answers: &mut [u32]) {
+        match self {
+            Self::V4(trees) => isa::dispatch(trees, keys, answers),
+            Self::V6(trees) => isa::dispatch(trees, keys, answers),
+        }
+    }
+
+    /// The longest way through all trees: nodes and blocks.
+    pub(super) const fn depth(&self) -> usize {
+        match self {
+            Self::V4(trees) => trees.depth,
+            Self::V6(trees) => trees.depth,
+        }
+    }
+
+    /// In bytes.
+    pub(super) fn memory(&self) -> usize {
+        match self {
+            Self::V4(trees) => trees.memory(),
+            Self::V6(trees) => trees.memory(),
+        }
+    }
+}
+
+impl<const A: usize, const N: usize> Trees<A, N> {
+    fn new(list: &RuleList<'_>) -> Self {
+        let rules: Vec<Rule<A>> =
+            (0..).zip(list.places()).map(|(at, place)| Rule::new(place.rule, at)).collect();
+        let fates = list.places().iter().map(|place| match place.accepts() {
+            true => Fate::Accepts,
+            false => Fate::Rejects(place.session_end),
+        });
+        let mut trees = Self {
+            roots: vec![],
+            nodes: vec![],
+            branches: vec![],
+            blocks: vec![],
+            fates: fates.collect(),
+            depth: 0,
+        };
+        trees.build(&rules);
+        trees
+    }
+
+    fn memory(&self) -> usize {
+        size_of_val(&*self.nodes)
+            + size_of_val(&*self.branches)
+            + size_of_val(&*self.blocks)
+            + size_of_val(&*self.fates)
+    }
+}
