@@ -10,6 +10,7 @@
 
 mod copy;
 mod counters;
+mod docket;
 mod door;
 mod exclusions;
 mod flow_hash;

@@ -81,8 +81,10 @@ pub struct MirrorTable {
     membership: Membership,
     exclusions: Exclusions,
     guard: LoopGuard,
-    /// By interface; ingress and egress.
-    rules: Vec<[DirectionRules; 2]>,
+    /// By interface, direction and family: four for each interface, ingress and IPv4 first.
+    rules: Vec<RuleSet>,
+    /// By interface and direction: the first session whose filter has `amazon-dns`.
+    amazon_dns: Vec<Option<Taken>>,
     /// By session.
     wraps: Vec<Wrap>,
 }
@@ -97,31 +99,38 @@ pub(super) struct Wrap {
     pub(super) packet_length: u32,
 }
 
-#[derive(Debug)]
-struct DirectionRules {
-    ipv4: RuleSet,
-    ipv6: RuleSet,
-    /// The first session whose filter has `amazon-dns`.
-    amazon_dns: Option<Taken>,
+/// What must be asked about a packet at an interface.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Question {
+    /// These rules.
+    Rules(u32),
+    /// Nothing; this is the end.
+    Settled(Outcome),
 }
 
 impl MirrorTable {
     /// Compiles the parts. An index that leads nowhere makes a session that takes nothing.
     #[must_use]
     pub fn new(parts: TableParts) -> Self {
-        let interfaces = (0..).zip(&parts.interfaces);
-        let rules = interfaces
-            .map(|(index, _)| {
-                let seats = seats(&parts.sessions, index);
-                Direction::BOTH.map(|direction| DirectionRules::new(&seats, direction))
-            })
-            .collect();
+        let (mut rules, mut amazon_dns) = (Vec::new(), Vec::new());
+        for (interface, _) in (0..).zip(&parts.interfaces) {
+            let seats = seats(&parts.sessions, interface);
+            let with_dns = seats.iter().find(|seat| seat.filter.amazon_dns);
+            let with_dns =
+                with_dns.map(|seat| Taken { session: seat.session, rule: Taken::BY_AMAZON_DNS });
+            for direction in Direction::BOTH {
+                let families = [true, false].into_iter();
+                rules.extend(families.map(|is_ipv4| RuleSet::new(&seats, direction, is_ipv4)));
+                amazon_dns.push(with_dns);
+            }
+        }
         Self {
             number: TABLES.fetch_add(1, Ordering::Relaxed),
             membership: Membership::new(parts.interfaces.iter().map(AsRef::as_ref)),
             exclusions: Exclusions::new(&parts.settings),
             guard: LoopGuard::new(&parts),
             rules,
+            amazon_dns,
             wraps: parts.sessions.iter().map(|session| wrap(session, &parts.targets)).collect(),
             parts,
         }
@@ -160,23 +169,36 @@ impl MirrorTable {
     }
 
     /// What becomes of a packet at an interface: at most one session takes it.
-    #[inline]
     #[must_use]
     pub fn decide(&self, interface: u32, direction: Direction, key: &FlowKey) -> Outcome {
-        let Some(rules) = self.rules_of(interface, direction) else {
-            return Outcome::NotMirrored(NotMirrored::NoNetworkInterface);
+        match self.question(interface, direction, key) {
+            Question::Settled(outcome) => outcome,
+            Question::Rules(rules) => {
+                let taken = self.rule_set(rules).and_then(|rules| rules.first_accept(key));
+                outcome_of(taken)
+            }
+        }
+    }
+
+    /// Whether rules must be asked, and which.
+    #[inline(always)]
+    pub(super) fn question(&self, interface: u32, direction: Direction, key: &FlowKey) -> Question {
+        let Some(seat) = self.seat_of(interface, direction) else {
+            return Question::Settled(Outcome::NotMirrored(NotMirrored::NoNetworkInterface));
         };
         if self.guard.is_own(key) {
-            return Outcome::NotMirrored(NotMirrored::OwnTraffic);
+            return Question::Settled(Outcome::NotMirrored(NotMirrored::OwnTraffic));
         }
-        let taken = match self.exclusions.service(key) {
-            Service::Ordinary => rules.first_accept(key),
-            special => match self.decide_special(special, rules, key) {
-                Ok(taken) => taken,
-                Err(reason) => return Outcome::NotMirrored(reason),
-            },
-        };
-        taken.map_or(Outcome::NotMirrored(NotMirrored::NoSessionMatched), Outcome::Mirrored)
+        match self.exclusions.service(key) {
+            Service::Ordinary => Question::Rules(2 * seat + u32::from(!key.is_ipv4)),
+            special => Question::Settled(self.decide_special(special, seat, key)),
+        }
+    }
+
+    /// The rules by their number.
+    #[inline]
+    pub(super) fn rule_set(&self, number: u32) -> Option<&RuleSet> {
+        self.rules.get(usize::try_from(number).ok()?)
     }
 
     /// What the rules of each session say of a packet, for explanations: the first match of
@@ -208,29 +230,29 @@ impl MirrorTable {
     /// say; when it is off, it never is." With the exclusions off it is ordinary traffic, which a
     /// session with the service takes all the same.
     #[cold]
-    fn decide_special(
-        &self,
-        service: Service,
-        rules: &DirectionRules,
-        key: &FlowKey,
-    ) -> Result<Option<Taken>, NotMirrored> {
+    fn decide_special(&self, service: Service, seat: u32, key: &FlowKey) -> Outcome {
+        let dns = usize::try_from(seat).ok().and_then(|seat| self.amazon_dns.get(seat).copied()?);
+        let rules = self.rule_set(2 * seat + u32::from(!key.is_ipv4));
+        let by_rules = || rules.and_then(|rules| rules.first_accept(key));
         match (service, self.exclusions.enabled) {
-            (Service::Excluded, _) => Err(NotMirrored::AwsExcluded),
-            (Service::AmazonDns, true) => rules.amazon_dns.map(Some).ok_or(NotMirrored::AmazonDns),
-            (Service::AmazonDns, false) => {
-                let both = [rules.amazon_dns, rules.first_accept(key)];
-                Ok(both.into_iter().flatten().min_by_key(|taken| taken.session))
+            (Service::Excluded, _) => Outcome::NotMirrored(NotMirrored::AwsExcluded),
+            (Service::AmazonDns, true) => {
+                dns.map_or(Outcome::NotMirrored(NotMirrored::AmazonDns), Outcome::Mirrored)
             }
-            (Service::Ordinary, _) => Ok(rules.first_accept(key)),
+            (Service::AmazonDns, false) => {
+                let both = [dns, by_rules()];
+                outcome_of(both.into_iter().flatten().min_by_key(|taken| taken.session))
+            }
+            (Service::Ordinary, _) => outcome_of(by_rules()),
         }
     }
 
-    fn rules_of(&self, interface: u32, direction: Direction) -> Option<&DirectionRules> {
-        let [ingress, egress] = self.rules.get(usize::try_from(interface).ok()?)?;
-        Some(match direction {
-            Direction::Ingress => ingress,
-            Direction::Egress => egress,
-        })
+    /// The number of an interface and direction among all.
+    #[inline]
+    fn seat_of(&self, interface: u32, direction: Direction) -> Option<u32> {
+        let is_there = usize::try_from(interface).is_ok_and(|at| at < self.parts.interfaces.len());
+        let egress = u32::from(direction == Direction::Egress);
+        is_there.then_some(2 * interface + egress)
     }
 
     pub(super) fn membership(&self) -> &Membership {
@@ -243,26 +265,9 @@ impl MirrorTable {
     }
 }
 
-impl DirectionRules {
-    fn new(seats: &[Seat<'_>], direction: Direction) -> Self {
-        let with_dns = seats.iter().find(|seat| seat.filter.amazon_dns);
-        Self {
-            ipv4: RuleSet::new(seats, direction, true),
-            ipv6: RuleSet::new(seats, direction, false),
-            amazon_dns: with_dns
-                .map(|seat| Taken { session: seat.session, rule: Taken::BY_AMAZON_DNS }),
-        }
-    }
-
-    #[inline]
-    fn of_family(&self, key: &FlowKey) -> &RuleSet {
-        if key.is_ipv4 { &self.ipv4 } else { &self.ipv6 }
-    }
-
-    #[inline]
-    fn first_accept(&self, key: &FlowKey) -> Option<Taken> {
-        self.of_family(key).first_accept(key)
-    }
+#[inline]
+fn outcome_of(taken: Option<Taken>) -> Outcome {
+    taken.map_or(Outcome::NotMirrored(NotMirrored::NoSessionMatched), Outcome::Mirrored)
 }
 
 fn seats(sessions: &[SessionEntry], interface: u32) -> Vec<Seat<'_>> {

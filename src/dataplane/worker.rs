@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::copy::{Copies, CopyRef};
 use super::counters::Counters;
+use super::docket::{Case, Docket, PART_LEN};
 use super::door::{DropCause, Drops, Sink, Source};
 use super::flow_hash::{flow_word, seven_bits};
 use super::flow_key::FlowKey;
@@ -39,6 +40,7 @@ pub struct Worker {
     /// What was decided of the frame in front, for the segments that follow it.
     last: Option<(FlowKey, Outcome)>,
     owners: Vec<Owner>,
+    docket: Docket,
     verdicts: Vec<Verdict>,
     copies: Vec<CopyRef>,
     drops: Drops,
@@ -60,6 +62,7 @@ impl Worker {
             interface: None,
             last: None,
             owners: Vec::with_capacity(most_owners),
+            docket: Docket::new(most_owners),
             verdicts: Vec::with_capacity(pairs),
             copies: Vec::with_capacity(pairs),
             drops,
@@ -170,69 +173,94 @@ impl Worker {
         sink.send(&copies, &mut self.drops)
     }
 
-    /// Decides on every frame of a burst. Whose frames they may be is asked once.
-    #[inline]
+    /// Decides on every frame of a burst, a part of it at a time.
     fn take_all(&mut self, burst: &Burst<'_>) {
-        let frames = (0..).zip(burst);
+        let mut docket = std::mem::take(&mut self.docket);
+        for (part, frames) in burst.chunks(PART_LEN).enumerate() {
+            docket.clear();
+            self.file(&mut docket, frames);
+            docket.decide(&self.table);
+            for (case, key) in docket.cases() {
+                if let Some(frame) = frames.get(case.frame) {
+                    self.settle_one(part * PART_LEN, frame, (case, key));
+                }
+            }
+            if self.interface.is_some() {
+                self.last = docket.last();
+            }
+        }
+        self.docket = docket;
+    }
+
+    /// Notes what is to be decided. Whose frames they may be is asked once.
+    #[inline]
+    fn file(&mut self, docket: &mut Docket, frames: &[Frame<'_>]) {
+        let frames = frames.iter().enumerate();
         if let Some(interface) = self.interface {
-            return frames.for_each(|frame| self.take_of(interface, frame));
+            return frames.for_each(|frame| self.file_own(docket, interface, frame));
         }
         if !self.table.membership().has_one_owner() {
-            return frames.for_each(|frame| self.take_as_owned(frame));
+            return frames.for_each(|frame| self.file_owned(docket, frame));
         }
         for (index, frame) in frames {
             let owner = self.forced_to(Membership::owner_of_all(frame));
-            // By reference: a key that is moved as soon as it is made waits for its own stores.
-            match &FlowKey::parse(frame.bytes) {
-                _ if frame.medium == Medium::Unsupported => self.leave_unsupported(index),
-                Ok(key) => self.judge((index, frame), owner, key),
-                Err(reason) => self.stay(index, owner, *reason),
+            match FlowKey::parse(frame.bytes) {
+                _ if frame.medium == Medium::Unsupported => unsupported(docket, index),
+                Ok(key) => {
+                    docket.note(key);
+                    docket.file(&self.table, index, owner);
+                }
+                Err(reason) => {
+                    docket.file_decided(index, owner, Outcome::NotMirrored(reason));
+                }
             }
         }
     }
 
     /// A frame of the worker's own interface; what is decided holds for the segments behind it.
-    fn take_of(&mut self, interface: u32, (index, frame): (u16, &Frame<'_>)) {
+    fn file_own(&self, docket: &mut Docket, interface: u32, (index, frame): (usize, &Frame<'_>)) {
         if frame.medium == Medium::Unsupported {
-            return self.leave_unsupported(index);
+            return unsupported(docket, index);
         }
         if interface == Verdict::NO_INTERFACE {
-            return self.leave(index, NotMirrored::NoNetworkInterface);
+            return nobodys(docket, index, NotMirrored::NoNetworkInterface);
+        }
+        if frame.is_next_segment && docket.file_same(index) {
+            return;
         }
         let owner = self.forced_to((interface, frame.direction.unwrap_or(Direction::Ingress)));
         if let Some((key, outcome)) = self.last.filter(|_| frame.is_next_segment) {
-            return self.settle_one((index, frame), owner, (&key, outcome));
+            docket.note(key);
+            return docket.file_decided(index, owner, outcome);
         }
         match FlowKey::parse(frame.bytes) {
             Ok(key) => {
-                let outcome = self.table.decide(owner.0, owner.1, &key);
-                self.last = Some((key, outcome));
-                self.settle_one((index, frame), owner, (&key, outcome));
+                docket.note(key);
+                docket.file(&self.table, index, owner);
             }
-            Err(reason) => {
-                self.last = None;
-                self.stay(index, owner, reason);
-            }
+            Err(reason) => docket.file_decided(index, owner, Outcome::NotMirrored(reason)),
         }
     }
 
     /// A frame that belongs to the interfaces whose addresses it bears.
     #[inline]
-    fn take_as_owned(&mut self, (index, frame): (u16, &Frame<'_>)) {
+    fn file_owned(&mut self, docket: &mut Docket, (index, frame): (usize, &Frame<'_>)) {
         if frame.medium == Medium::Unsupported {
-            return self.leave_unsupported(index);
+            return unsupported(docket, index);
         }
         let key = FlowKey::parse(frame.bytes);
         let mut owners = std::mem::take(&mut self.owners);
         self.table.membership().owners(frame, key.as_ref().ok(), &mut owners);
         if owners.is_empty() {
-            self.leave(index, NotMirrored::NoNetworkInterface);
+            nobodys(docket, index, NotMirrored::NoNetworkInterface);
+        } else if let Ok(key) = key {
+            docket.note(key);
         }
         for owner in &owners {
             let owner = self.forced_to(*owner);
-            match &key {
-                Ok(key) => self.judge((index, frame), owner, key),
-                Err(reason) => self.stay(index, owner, *reason),
+            match key {
+                Ok(_) => docket.file(&self.table, index, owner),
+                Err(reason) => docket.file_decided(index, owner, Outcome::NotMirrored(reason)),
             }
         }
         self.owners = owners;
@@ -243,55 +271,28 @@ impl Worker {
         (interface, self.forced.unwrap_or(direction))
     }
 
-    /// Decides what becomes of a frame at one of its interfaces.
-    #[inline(always)]
-    fn judge(&mut self, frame: (u16, &Frame<'_>), owner: Owner, key: &FlowKey) {
-        let outcome = self.table.decide(owner.0, owner.1, key);
-        self.settle_one(frame, owner, (key, outcome));
-    }
-
     /// Counts what stays behind, and notes the copy of what does not.
     #[inline(always)]
     fn settle_one(
         &mut self,
-        (index, frame): (u16, &Frame<'_>),
-        owner: Owner,
-        (key, outcome): (&FlowKey, Outcome),
+        start: usize,
+        frame: &Frame<'_>,
+        (case, key): (&Case, Option<&FlowKey>),
     ) {
-        match outcome {
-            Outcome::Mirrored(taken) => {
-                if self.is_witnessed {
-                    self.testify(index, owner, outcome);
-                }
-                self.copy((index, frame), owner.1, (key, taken));
-            }
-            Outcome::NotMirrored(reason) => self.stay(index, owner, reason),
-        }
-    }
-
-    /// A frame stays behind at one of its interfaces.
-    #[inline]
-    fn stay(&mut self, index: u16, owner: Owner, reason: NotMirrored) {
-        self.counters.leave(reason, 1);
+        let index = u16::try_from(start + case.frame).unwrap_or(u16::MAX);
+        let (interface, direction) = case.owner;
         if self.is_witnessed {
-            self.testify(index, owner, Outcome::NotMirrored(reason));
+            let outcome = case.outcome;
+            self.verdicts.push(Verdict { frame: index, direction, interface, outcome });
         }
-    }
-
-    /// The frame belongs to no interface.
-    #[cold]
-    fn leave(&mut self, index: u16, reason: NotMirrored) {
-        self.stay(index, (Verdict::NO_INTERFACE, Direction::Ingress), reason);
-    }
-
-    #[cold]
-    fn leave_unsupported(&mut self, index: u16) {
-        self.leave(index, NotMirrored::UnsupportedLinkType);
-    }
-
-    #[cold]
-    fn testify(&mut self, frame: u16, (interface, direction): Owner, outcome: Outcome) {
-        self.verdicts.push(Verdict { frame, direction, interface, outcome });
+        match (case.outcome, key) {
+            (Outcome::Mirrored(taken), Some(key)) => {
+                self.copy((index, frame), direction, (key, taken));
+            }
+            (Outcome::NotMirrored(reason), _) => self.counters.leave(reason, 1),
+            // Nothing is mirrored that has no key.
+            (Outcome::Mirrored(_), None) => {}
+        }
     }
 
     #[inline(always)]
@@ -340,4 +341,16 @@ impl Worker {
         }
         self.counters.add_copies(&self.copies);
     }
+}
+
+/// The frame belongs to no interface.
+#[cold]
+fn nobodys(docket: &mut Docket, index: usize, reason: NotMirrored) {
+    let nobody = (Verdict::NO_INTERFACE, Direction::Ingress);
+    docket.file_decided(index, nobody, Outcome::NotMirrored(reason));
+}
+
+#[cold]
+fn unsupported(docket: &mut Docket, index: usize) {
+    nobodys(docket, index, NotMirrored::UnsupportedLinkType);
 }
