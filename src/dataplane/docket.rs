@@ -3,9 +3,12 @@
 //! Rules are asked for many packets at once: their look-ups then do not wait for each other.
 
 use super::flow_key::FlowKey;
+use super::headers;
 use super::membership::Owner;
+use super::rules::RuleSet;
 use super::table::{MirrorTable, Question};
 use super::verdict::{NotMirrored, Outcome};
+use crate::model::Direction;
 
 /// How many frames are decided together. Enough to hide the memory's delay, few enough for all
 /// that is noted of them to stay in the first-level cache.
@@ -14,19 +17,33 @@ pub(super) const PART_LEN: usize = 64;
 /// A frame at one of its interfaces.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Case {
-    /// Index of the frame in its part of the burst.
-    pub(super) frame: usize,
-    pub(super) owner: Owner,
-    /// Index of its key.
-    key: usize,
-    /// The rules to be asked, [`NONE`] where there is nothing to ask, or [`SAME`].
+    /// The rules to be asked, [`DECIDED`] or [`SAME`].
     rules: u32,
-    /// The end; of no meaning until the rules were asked.
-    pub(super) outcome: Outcome,
+    /// What the rules answered; of what was decided without them, its place in that list.
+    answer: u32,
+    interface: u32,
+    direction: Direction,
+    /// Index of the frame in its part of the burst.
+    frame: u8,
+    /// Index of its key.
+    key: u8,
+}
+
+impl Case {
+    /// Index of the frame in its part of the burst.
+    #[inline(always)]
+    pub(super) fn frame(&self) -> usize {
+        usize::from(self.frame)
+    }
+
+    #[inline(always)]
+    pub(super) const fn owner(&self) -> Owner {
+        (self.interface, self.direction)
+    }
 }
 
 /// In place of rules: it is decided already.
-const NONE: u32 = u32::MAX;
+const DECIDED: u32 = u32::MAX;
 
 /// In place of rules: what is decided of the case in front holds for this one.
 const SAME: u32 = u32::MAX - 1;
@@ -34,8 +51,12 @@ const SAME: u32 = u32::MAX - 1;
 /// Cases, and what is needed to decide them.
 #[derive(Debug, Default)]
 pub(super) struct Docket {
+    /// Places for keys, of which the first so many are noted.
     keys: Vec<FlowKey>,
+    noted: usize,
     cases: Vec<Case>,
+    /// What was decided without asking rules.
+    decided: Vec<Outcome>,
     /// The keys that go to one set of rules, and what it answers.
     asked: Vec<FlowKey>,
     answers: Vec<u32>,
@@ -46,62 +67,83 @@ impl Docket {
     pub(super) fn new(most_owners: usize) -> Self {
         let cases = PART_LEN * most_owners;
         Self {
-            keys: Vec::with_capacity(PART_LEN),
+            keys: vec![FlowKey::EMPTY; PART_LEN],
+            noted: 0,
             cases: Vec::with_capacity(cases),
+            decided: Vec::with_capacity(cases),
             asked: Vec::with_capacity(cases),
             answers: vec![0; cases],
         }
     }
 
     pub(super) fn clear(&mut self) {
-        self.keys.clear();
+        self.noted = 0;
         self.cases.clear();
+        self.decided.clear();
     }
 
-    /// Notes a key for the cases that follow.
+    /// Notes the key of a frame for the cases that follow.
     #[inline(always)]
-    pub(super) fn note(&mut self, key: FlowKey) {
-        self.keys.push(key);
+    pub(super) fn note(&mut self, frame: &[u8]) -> Result<&FlowKey, NotMirrored> {
+        let Some(key) = self.keys.get_mut(self.noted) else { return Err(NotMirrored::Unparsable) };
+        headers::read(key, frame)?;
+        self.noted += 1;
+        Ok(key)
+    }
+
+    /// Notes a key that is known.
+    pub(super) fn note_known(&mut self, known: FlowKey) {
+        if let Some(key) = self.keys.get_mut(self.noted) {
+            *key = known;
+            self.noted += 1;
+        }
     }
 
     /// A case about the key that was noted last.
     #[inline(always)]
     pub(super) fn file(&mut self, table: &MirrorTable, frame: usize, owner: Owner) {
-        let Some(key) = self.keys.last() else { return };
-        let (rules, outcome) = match table.question(owner.0, owner.1, key) {
-            Question::Rules(rules) => (rules, Outcome::NotMirrored(NotMirrored::NoSessionMatched)),
-            Question::Settled(outcome) => (NONE, outcome),
-        };
-        self.cases.push(Case { frame, owner, key: self.keys.len() - 1, rules, outcome });
+        let Some(key) = self.keys.get(self.noted.wrapping_sub(1)) else { return };
+        match table.question(owner.0, owner.1, key) {
+            Question::Rules(rules) => self.push(frame, owner, rules, 0),
+            Question::Settled(outcome) => self.file_decided(frame, owner, outcome),
+        }
     }
 
-    /// A case about the key that was noted last, which is decided.
+    /// A case about the key that was noted last, if it needs one, which is decided.
     #[inline]
     pub(super) fn file_decided(&mut self, frame: usize, owner: Owner, outcome: Outcome) {
-        let key = self.keys.len().saturating_sub(1);
-        self.cases.push(Case { frame, owner, key, rules: NONE, outcome });
+        let place = u32::try_from(self.decided.len()).unwrap_or(u32::MAX);
+        self.decided.push(outcome);
+        self.push(frame, owner, DECIDED, place);
     }
 
     /// A case of which the same is true as of the one in front; false where there is none.
     #[inline]
     pub(super) fn file_same(&mut self, frame: usize) -> bool {
         let Some(front) = self.cases.last().copied() else { return false };
-        self.cases.push(Case { frame, rules: SAME, ..front });
+        let rules = if front.rules == DECIDED { DECIDED } else { SAME };
+        self.cases.push(Case { frame: narrow(frame), rules, ..front });
         true
+    }
+
+    #[inline(always)]
+    fn push(&mut self, frame: usize, (interface, direction): Owner, rules: u32, answer: u32) {
+        let key = narrow(self.noted.saturating_sub(1));
+        self.cases.push(Case { rules, answer, interface, direction, frame: narrow(frame), key });
     }
 
     /// Asks the rules.
     #[inline]
     pub(super) fn decide(&mut self, table: &MirrorTable) {
         let Some(rules) = self.next_rules() else { return };
-        let is_plain = self.cases.len() == self.keys.len()
-            && self.cases.iter().all(|case| case.rules == rules);
+        let is_plain =
+            self.cases.len() == self.noted && self.cases.iter().all(|case| case.rules == rules);
         if is_plain {
             // Most often: every frame has one owner, and all are of one family and direction.
             let Some(set) = table.rule_set(rules) else { return };
-            set.classify(&self.keys, &mut self.answers);
+            set.classify(self.keys.get(..self.noted).unwrap_or_default(), &mut self.answers);
             for (case, answer) in self.cases.iter_mut().zip(&self.answers) {
-                case.outcome = outcome(set.taken(*answer));
+                case.answer = *answer;
             }
             return;
         }
@@ -113,45 +155,62 @@ impl Docket {
         while let Some(rules) = next {
             self.asked.clear();
             for case in self.cases.iter().filter(|case| case.rules == rules) {
-                self.asked.extend(self.keys.get(case.key));
+                self.asked.extend(self.keys.get(usize::from(case.key)));
             }
             let Some(set) = table.rule_set(rules) else { return };
             set.classify(&self.asked, &mut self.answers);
-            let cases = self.cases.iter_mut().filter(|case| case.rules == rules);
-            for (case, answer) in cases.zip(&self.answers) {
-                case.outcome = outcome(set.taken(*answer));
-                case.rules = NONE;
+            let mut answers = self.answers.iter();
+            // The next rules are those of the first case that has others, behind these.
+            next = None;
+            for case in &mut self.cases {
+                if case.rules == rules {
+                    case.answer = answers.next().copied().unwrap_or(RuleSet::NOBODY);
+                } else if case.rules > rules && case.rules < next.unwrap_or(SAME) {
+                    next = Some(case.rules);
+                }
             }
-            next = self.next_rules();
         }
-        let mut front = None;
+        let mut front = (DECIDED, 0);
         for case in &mut self.cases {
-            if let (SAME, Some(same)) = (case.rules, front) {
-                case.outcome = same;
+            if case.rules == SAME {
+                (case.rules, case.answer) = front;
             }
-            front = Some(case.outcome);
+            front = (case.rules, case.answer);
         }
     }
 
-    /// The rules of the first case that still has some to ask.
+    /// The lowest number of rules that are to be asked.
     fn next_rules(&self) -> Option<u32> {
-        self.cases.iter().map(|case| case.rules).find(|rules| *rules < SAME)
+        self.cases.iter().map(|case| case.rules).min().filter(|rules| *rules < SAME)
     }
 
-    /// All cases with their keys; a case that was not asked may have none.
+    /// All cases.
     #[inline]
-    pub(super) fn cases(&self) -> impl Iterator<Item = (&Case, Option<&FlowKey>)> {
-        self.cases.iter().map(|case| (case, self.keys.get(case.key)))
+    pub(super) fn cases(&self) -> &[Case] {
+        &self.cases
     }
 
-    /// The key and the end of the last case.
-    pub(super) fn last(&self) -> Option<(FlowKey, Outcome)> {
-        let case = self.cases.last()?;
-        Some((self.keys.get(case.key).copied()?, case.outcome))
+    /// The key of a case; one that was decided without may have none.
+    #[inline(always)]
+    pub(super) fn key(&self, case: &Case) -> Option<&FlowKey> {
+        self.keys.get(usize::from(case.key))
+    }
+
+    /// How a case ended.
+    #[inline(always)]
+    pub(super) fn outcome(&self, table: &MirrorTable, case: &Case) -> Outcome {
+        if case.rules == DECIDED {
+            let place = usize::try_from(case.answer).unwrap_or(usize::MAX);
+            let decided = self.decided.get(place).copied();
+            return decided.unwrap_or(Outcome::NotMirrored(NotMirrored::NoSessionMatched));
+        }
+        let taken = table.rule_set(case.rules).and_then(|rules| rules.taken(case.answer));
+        taken.map_or(Outcome::NotMirrored(NotMirrored::NoSessionMatched), Outcome::Mirrored)
     }
 }
 
 #[inline(always)]
-fn outcome(taken: Option<super::Taken>) -> Outcome {
-    taken.map_or(Outcome::NotMirrored(NotMirrored::NoSessionMatched), Outcome::Mirrored)
+fn narrow(index: usize) -> u8 {
+    // A part of a burst has fewer frames.
+    u8::try_from(index).unwrap_or(u8::MAX)
 }

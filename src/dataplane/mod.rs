@@ -16,6 +16,7 @@ mod exclusions;
 mod flow_hash;
 mod flow_key;
 mod frame;
+mod headers;
 mod loop_guard;
 mod membership;
 mod outer;

@@ -180,13 +180,15 @@ impl Worker {
             docket.clear();
             self.file(&mut docket, frames);
             docket.decide(&self.table);
-            for (case, key) in docket.cases() {
-                if let Some(frame) = frames.get(case.frame) {
-                    self.settle_one(part * PART_LEN, frame, (case, key));
+            for case in docket.cases() {
+                if let Some(frame) = frames.get(case.frame()) {
+                    self.settle_one(part * PART_LEN, frame, (&docket, case));
                 }
             }
             if self.interface.is_some() {
-                self.last = docket.last();
+                let last = docket.cases().last();
+                self.last = last
+                    .and_then(|case| Some((*docket.key(case)?, docket.outcome(&self.table, case))));
             }
         }
         self.docket = docket;
@@ -204,15 +206,10 @@ impl Worker {
         }
         for (index, frame) in frames {
             let owner = self.forced_to(Membership::owner_of_all(frame));
-            match FlowKey::parse(frame.bytes) {
+            match docket.note(frame.bytes) {
                 _ if frame.medium == Medium::Unsupported => unsupported(docket, index),
-                Ok(key) => {
-                    docket.note(key);
-                    docket.file(&self.table, index, owner);
-                }
-                Err(reason) => {
-                    docket.file_decided(index, owner, Outcome::NotMirrored(reason));
-                }
+                Ok(_) => docket.file(&self.table, index, owner),
+                Err(reason) => docket.file_decided(index, owner, Outcome::NotMirrored(reason)),
             }
         }
     }
@@ -230,14 +227,11 @@ impl Worker {
         }
         let owner = self.forced_to((interface, frame.direction.unwrap_or(Direction::Ingress)));
         if let Some((key, outcome)) = self.last.filter(|_| frame.is_next_segment) {
-            docket.note(key);
+            docket.note_known(key);
             return docket.file_decided(index, owner, outcome);
         }
-        match FlowKey::parse(frame.bytes) {
-            Ok(key) => {
-                docket.note(key);
-                docket.file(&self.table, index, owner);
-            }
+        match docket.note(frame.bytes) {
+            Ok(_) => docket.file(&self.table, index, owner),
             Err(reason) => docket.file_decided(index, owner, Outcome::NotMirrored(reason)),
         }
     }
@@ -248,18 +242,17 @@ impl Worker {
         if frame.medium == Medium::Unsupported {
             return unsupported(docket, index);
         }
-        let key = FlowKey::parse(frame.bytes);
+        let key = docket.note(frame.bytes);
         let mut owners = std::mem::take(&mut self.owners);
-        self.table.membership().owners(frame, key.as_ref().ok(), &mut owners);
+        self.table.membership().owners(frame, key.ok(), &mut owners);
+        let read = key.map(|_| ());
         if owners.is_empty() {
             nobodys(docket, index, NotMirrored::NoNetworkInterface);
-        } else if let Ok(key) = key {
-            docket.note(key);
         }
         for owner in &owners {
             let owner = self.forced_to(*owner);
-            match key {
-                Ok(_) => docket.file(&self.table, index, owner),
+            match read {
+                Ok(()) => docket.file(&self.table, index, owner),
                 Err(reason) => docket.file_decided(index, owner, Outcome::NotMirrored(reason)),
             }
         }
@@ -273,19 +266,14 @@ impl Worker {
 
     /// Counts what stays behind, and notes the copy of what does not.
     #[inline(always)]
-    fn settle_one(
-        &mut self,
-        start: usize,
-        frame: &Frame<'_>,
-        (case, key): (&Case, Option<&FlowKey>),
-    ) {
-        let index = u16::try_from(start + case.frame).unwrap_or(u16::MAX);
-        let (interface, direction) = case.owner;
+    fn settle_one(&mut self, start: usize, frame: &Frame<'_>, (docket, case): (&Docket, &Case)) {
+        let index = u16::try_from(start + case.frame()).unwrap_or(u16::MAX);
+        let (interface, direction) = case.owner();
+        let outcome = docket.outcome(&self.table, case);
         if self.is_witnessed {
-            let outcome = case.outcome;
             self.verdicts.push(Verdict { frame: index, direction, interface, outcome });
         }
-        match (case.outcome, key) {
+        match (outcome, docket.key(case)) {
             (Outcome::Mirrored(taken), Some(key)) => {
                 self.copy((index, frame), direction, (key, taken));
             }
