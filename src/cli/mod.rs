@@ -4,6 +4,7 @@
 //! What belongs here: words for the user, exit codes, printing, and which doors are opened for a
 //! command. What does not: what becomes of a packet, and what a configuration may say.
 
+mod bench;
 mod check;
 mod clock;
 mod exit;
@@ -58,6 +59,7 @@ enum Command {
     Replay(replay::ReplayFlags),
     Explain(explain::ExplainFlags),
     Check(check::CheckFlags),
+    Bench(Box<bench::BenchFlags>),
     Run(Box<run::RunFlags>),
     Receive(receive::ReceiveFlags),
     Interfaces(interfaces::InterfacesFlags),
@@ -80,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Replay(flags) => replay::run(&flags),
         Command::Explain(flags) => explain::run(&flags),
         Command::Check(flags) => check::run(&flags),
+        Command::Bench(flags) => bench::run(&flags),
         Command::Run(flags) => run::run(&flags),
         Command::Receive(flags) => receive::run(&flags),
         Command::Interfaces(flags) => interfaces::run(&flags),

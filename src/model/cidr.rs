@@ -60,6 +60,12 @@ impl CidrBlock {
         self.0.addr()
     }
 
+    /// The last address of the block.
+    #[must_use]
+    pub fn last(&self) -> IpAddr {
+        self.0.broadcast()
+    }
+
     /// How many leading bits the block fixes: 0 to 32, or 0 to 128.
     #[must_use]
     pub fn prefix_len(&self) -> u8 {

@@ -1,0 +1,114 @@
+//! What was measured, for people and for programs.
+
+use std::fmt::Write as _;
+use std::io::Write;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::super::exit::{Exit, Failure, reader_left};
+use super::super::terminal;
+use super::Format;
+
+/// All that one command measured.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    runs: Vec<Run>,
+}
+
+/// One set of rules under one set of packets.
+#[derive(Debug, Serialize)]
+pub(super) struct Run {
+    pub(super) name: String,
+    pub(super) rules: usize,
+    pub(super) sessions: usize,
+    pub(super) engine: &'static str,
+    /// How many tables the longest way looks into.
+    pub(super) depth: usize,
+    /// The memory of the compiled rules.
+    pub(super) bytes: usize,
+    pub(super) compile_ns: u64,
+    pub(super) packets: usize,
+    /// How many packets some session takes.
+    pub(super) taken: usize,
+    pub(super) rounds: u32,
+    pub(super) stages: Vec<StageFigures>,
+}
+
+/// One stage.
+#[derive(Debug, Serialize)]
+pub(super) struct StageFigures {
+    pub(super) stage: &'static str,
+    pub(super) ns_per_packet: Figures,
+}
+
+/// Of all rounds.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Figures {
+    pub(super) min: f64,
+    pub(super) median: f64,
+    pub(super) p99: f64,
+}
+
+impl Figures {
+    /// From how long each round took for so many packets.
+    pub(super) fn new(mut times: Vec<Duration>, packets: usize) -> Self {
+        times.sort_unstable();
+        let packets = f64::from(u32::try_from(packets).unwrap_or(u32::MAX)).max(1.0);
+        let at = |share: usize| {
+            let place = (times.len().saturating_sub(1)) * share / 100;
+            let time = times.get(place).copied().unwrap_or_default();
+            // Nanoseconds to hundredths are more than a clock can tell.
+            (time.as_secs_f64() * 1e9 / packets * 100.0).round() / 100.0
+        };
+        Self { min: at(0), median: at(50), p99: at(99) }
+    }
+}
+
+impl Report {
+    pub(super) const fn new(runs: Vec<Run>) -> Self {
+        Self { runs }
+    }
+
+    fn to_text(&self) -> String {
+        let mut text = String::new();
+        for run in &self.runs {
+            let Run { name, rules, sessions, engine, depth, bytes, packets, taken, rounds, .. } =
+                run;
+            let compiled_in = Duration::from_nanos(run.compile_ns);
+            let _ = writeln!(
+                text,
+                "{name}: {rules} rules in {sessions} sessions, {engine}, depth {depth}, {} KiB, \
+                 compiled in {compiled_in:.1?}\n{packets} packets, of which {taken} are taken, \
+                 {rounds} rounds; nanoseconds a packet:",
+                bytes.div_ceil(1024)
+            );
+            let _ = writeln!(
+                text,
+                "{:>10} {:>10} {:>10} {:>10} {:>8}",
+                "stage", "min", "median", "p99", "Mpps"
+            );
+            for StageFigures { stage, ns_per_packet: figures } in &run.stages {
+                let Figures { min, median, p99 } = figures;
+                let rate = 1000.0 / min.max(0.01);
+                let _ = writeln!(
+                    text,
+                    "{stage:>10} {min:>10.1} {median:>10.1} {p99:>10.1} {rate:>8.1}"
+                );
+            }
+        }
+        text
+    }
+}
+
+pub(super) fn print(report: &Report, format: Format) -> Result<Exit, Failure> {
+    let text = match format {
+        Format::Text => report.to_text(),
+        Format::Json => {
+            let json = serde_json::to_string_pretty(report).map_err(Failure::failed)?;
+            json + "\n"
+        }
+    };
+    let mut out = terminal::stdout();
+    reader_left(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}

@@ -1,0 +1,157 @@
+//! The stages of a packet's way, each by itself.
+
+use std::fmt;
+use std::hint::black_box;
+use std::io;
+use std::sync::Arc;
+
+use clap::ValueEnum;
+
+use super::workload::Workload;
+use crate::dataplane::{
+    BURST_LEN, Burst, Copies, Drops, FlowKey, Frame, Inner, MAX_INNER_OVER_IPV4, MAX_OUTER_LEN,
+    OuterTemplate, RuleSet, Sink, Source, StepError, Worker,
+};
+
+/// A part of a packet's way, or all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Stage {
+    /// Reading the flow key from the headers.
+    Parse,
+    /// Asking the rules.
+    Classify,
+    /// Making the outer headers.
+    Wrap,
+    /// Outer headers and inner bytes into a buffer: what a socket would be given.
+    Send,
+    /// From frames to the buffer, counters and all.
+    Whole,
+}
+
+impl Stage {
+    pub(super) const ALL: [Self; 5] =
+        [Self::Parse, Self::Classify, Self::Wrap, Self::Send, Self::Whole];
+
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            Self::Parse => "parse",
+            Self::Classify => "classify",
+            Self::Wrap => "wrap",
+            Self::Send => "send",
+            Self::Whole => "whole",
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.label())
+    }
+}
+
+/// All that the stages need, made before the clock runs.
+pub(super) struct Bench<'a> {
+    workload: &'a Workload,
+    rules: &'a RuleSet,
+    template: OuterTemplate,
+    answers: Vec<u32>,
+    worker: Worker,
+    ring: Ring,
+}
+
+impl<'a> Bench<'a> {
+    pub(super) fn new(workload: &'a Workload, rules: &'a RuleSet, template: OuterTemplate) -> Self {
+        let worker = Worker::new(Arc::clone(&workload.table)).of_interface(workload.interface);
+        Self {
+            workload,
+            rules,
+            template,
+            answers: vec![0; workload.keys.len()],
+            worker: worker.forced_direction(Some(workload.direction)),
+            ring: Ring { bytes: vec![0; Ring::LEN], at: 0 },
+        }
+    }
+
+    /// Takes all packets through a stage once.
+    pub(super) fn go(&mut self, stage: Stage) -> Result<(), StepError> {
+        match stage {
+            Stage::Parse => self.workload.frames.iter().for_each(|frame| {
+                let _ = black_box(FlowKey::parse(black_box(frame)));
+            }),
+            Stage::Classify => {
+                let parts = self.workload.keys.chunks(BURST_LEN);
+                for (keys, answers) in parts.zip(self.answers.chunks_mut(BURST_LEN)) {
+                    self.rules.classify(black_box(keys), answers);
+                }
+            }
+            Stage::Wrap => self.workload.frames.iter().for_each(|frame| {
+                let inner = black_box(cut(frame));
+                black_box(self.template.wrap(Inner::from(inner), 5));
+            }),
+            Stage::Send => self.workload.frames.iter().for_each(|frame| {
+                let inner = cut(frame);
+                let template = &self.template;
+                self.ring.put(inner, |place| template.wrap_into(Inner::from(inner), 5, place));
+            }),
+            Stage::Whole => {
+                let mut frames = Frames(&self.workload.frames);
+                self.worker.run(&mut frames, &mut self.ring)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the rules answered last.
+    pub(super) fn answers(&self) -> &[u32] {
+        &self.answers
+    }
+}
+
+/// What a datagram holds of a frame.
+fn cut(frame: &[u8]) -> &[u8] {
+    let most = usize::try_from(MAX_INNER_OVER_IPV4).unwrap_or(usize::MAX);
+    frame.get(..most).unwrap_or(frame)
+}
+
+/// Lends frames from memory.
+struct Frames<'f>(&'f [Vec<u8>]);
+
+impl Source for Frames<'_> {
+    fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
+        let (now, later) = self.0.split_at(self.0.len().min(BURST_LEN));
+        self.0 = later;
+        burst.extend(now.iter().map(|frame| Frame::new(frame)));
+        Ok(())
+    }
+}
+
+/// A buffer that is written round and round.
+struct Ring {
+    bytes: Vec<u8>,
+    at: usize,
+}
+
+impl Ring {
+    const LEN: usize = 256 * 1024;
+
+    fn put(&mut self, inner: &[u8], outer: impl FnOnce(&mut [u8; MAX_OUTER_LEN]) -> usize) {
+        if self.at + MAX_OUTER_LEN + inner.len() > self.bytes.len() {
+            self.at = 0;
+        }
+        let Some(place) = self.bytes.get_mut(self.at..) else { return };
+        let Some(outer_len) = place.first_chunk_mut().map(outer) else { return };
+        if let Some(place) = place.get_mut(outer_len..outer_len + inner.len()) {
+            place.copy_from_slice(inner);
+        }
+        self.at += outer_len + inner.len();
+    }
+}
+
+impl Sink for Ring {
+    fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
+        for copy in copies.iter() {
+            self.put(copy.inner().head, |place| copy.put_outer(place));
+        }
+        Ok(())
+    }
+}
