@@ -1,7 +1,5 @@
 //! From the value of one field to its class.
 
-use std::collections::HashMap;
-
 use super::interner::ClassSets;
 use crate::dataplane::flow_key::FlowKey;
 use crate::dataplane::rules::list::RuleList;
@@ -74,12 +72,14 @@ fn part_span(block: CidrBlock, part: u8) -> Option<Span> {
     Some(Span { low, high: low | free, absent: false })
 }
 
-/// The classes of one field: values in 256 pages, equal pages kept once.
+/// The classes of one field, one for each value: a look-up in pages of equal classes would be two,
+/// and took half as long again.
 #[derive(Debug)]
 pub(super) struct FieldClasses {
     field: Field,
-    pages: Box<[u16; 256]>,
-    classes: Vec<[u16; 256]>,
+    /// By value; what is behind the end has the last class.
+    by_value: Vec<u16>,
+    last: u16,
     absent: u16,
 }
 
@@ -89,16 +89,13 @@ impl FieldClasses {
         let spans: Vec<Span> = list.places().iter().map(|place| field.span(place.rule)).collect();
         let mut sets = ClassSets::new(spans.len());
         let absent = sets.class_of(&set_of(&spans, sets.words(), |span| span.absent))?;
-        let flat = sweep(&spans, &mut sets)?;
-        let mut these = Self { field, pages: Box::new([0; 256]), classes: Vec::new(), absent };
-        let mut known = HashMap::new();
-        for (number, page) in these.pages.iter_mut().zip(flat.as_chunks::<256>().0) {
-            let place = known.entry(*page).or_insert_with(|| {
-                these.classes.push(*page);
-                these.classes.len() - 1
-            });
-            *number = u16::try_from(*place).ok()?;
-        }
+        let mut by_value = sweep(&spans, &mut sets)?;
+        let last = by_value.last().copied()?;
+        // Protocols end early: no value is kept of which all that follow have the same class.
+        let kept = by_value.iter().rposition(|class| *class != last).map_or(0, |place| place + 1);
+        by_value.truncate(kept);
+        by_value.shrink_to_fit();
+        let these = Self { field, by_value, last, absent };
         Some((these, sets))
     }
 
@@ -133,15 +130,14 @@ impl FieldClasses {
     }
 
     #[inline]
-    fn class(&self, [high, low]: [u8; 2]) -> u16 {
-        let page = self.pages.get(usize::from(high)).copied().unwrap_or_default();
-        let page = self.classes.get(usize::from(page));
-        page.and_then(|page| page.get(usize::from(low))).copied().unwrap_or_default()
+    fn class(&self, bytes: [u8; 2]) -> u16 {
+        let value = usize::from(u16::from_be_bytes(bytes));
+        self.by_value.get(value).copied().unwrap_or(self.last)
     }
 
     /// In bytes.
     pub(super) fn memory(&self) -> usize {
-        512 * (1 + self.classes.len())
+        2 * self.by_value.len()
     }
 }
 

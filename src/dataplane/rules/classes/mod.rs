@@ -94,9 +94,9 @@ impl Classes {
         }
     }
 
-    /// How many look-ups a packet takes: two for a field, one for a table.
+    /// How many look-ups a packet takes: one for each field and table.
     pub(super) fn depth(&self) -> usize {
-        2 * self.fields.len() + self.crosses.len() + 1
+        self.fields.len() + self.crosses.len() + 1
     }
 
     /// In bytes.
