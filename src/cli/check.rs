@@ -1,5 +1,6 @@
 //! `check`: validates configuration and prints it as it was understood.
 
+use std::fmt::Write as _;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -7,7 +8,8 @@ use clap::Args;
 
 use super::exit::{Exit, Failure, reader_left};
 use super::{sessions, terminal};
-use crate::control::render;
+use crate::control::{CompileOptions, compile, render};
+use crate::dataplane::{EngineStats, MirrorTable};
 
 /// Validate configuration and print it as it was understood.
 ///
@@ -23,11 +25,36 @@ pub(super) struct CheckFlags {
     /// Configuration, TOML or (by the ending .json) what the AWS CLI prints; several are read as one.
     #[arg(long, value_name = "FILE", required = true)]
     config: Vec<PathBuf>,
+
+    /// Say behind it, as comments, what the compiled rules cost: engine, depth, memory.
+    #[arg(long)]
+    stats: bool,
 }
 
 pub(super) fn run(flags: &CheckFlags) -> Result<Exit, Failure> {
     let registry = sessions::read(&flags.config)?;
     let mut out = terminal::stdout();
-    let text = render::to_toml(&registry);
+    let mut text = render::to_toml(&registry);
+    if flags.stats {
+        text += &stats(&compile(&registry, &CompileOptions::default()));
+    }
     reader_left(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// A line for each interface, direction and family that has rules.
+fn stats(table: &MirrorTable) -> String {
+    let mut text = String::new();
+    for (interface, direction, is_ipv4, stats) in table.engine_stats() {
+        let interface = usize::try_from(interface).ok().and_then(|at| table.interfaces().get(at));
+        let interface = interface.map(|one| one.id().to_string()).unwrap_or_default();
+        let family = if is_ipv4 { "IPv4" } else { "IPv6" };
+        let EngineStats { engine, rules, bytes, depth } = stats;
+        let _ = writeln!(
+            text,
+            "# {interface} {direction} {family}: {rules} rules, {}, at most {depth} look-ups a \
+             packet, {bytes} bytes",
+            engine.label()
+        );
+    }
+    text
 }

@@ -9,7 +9,7 @@ use super::flow_key::FlowKey;
 use super::loop_guard::LoopGuard;
 use super::membership::Membership;
 use super::outer::OuterTemplate;
-use super::rules::{Decision, RuleSet, Seat, matches};
+use super::rules::{Decision, EngineStats, RuleSet, Seat, matches};
 use super::verdict::{NotMirrored, Outcome, Taken};
 use crate::model::{
     Direction, Filter, NetworkInterface, PacketLength, Rate, SessionId, SessionNumber, Settings,
@@ -216,6 +216,19 @@ impl MirrorTable {
             })
         })
         .collect()
+    }
+
+    /// What the compiled rules cost, for each interface, direction and family that has some:
+    /// index of the interface, direction, whether of IPv4, figures.
+    pub fn engine_stats(&self) -> impl Iterator<Item = (u32, Direction, bool, EngineStats)> {
+        let interfaces = (0..).zip(&self.parts.interfaces).map(|(interface, _)| interface);
+        let seats = interfaces.flat_map(|interface| {
+            let directions = Direction::BOTH.into_iter();
+            directions.flat_map(move |way| [(interface, way, true), (interface, way, false)])
+        });
+        let sets = seats.zip(&self.rules);
+        sets.map(|((interface, way, is_ipv4), rules)| (interface, way, is_ipv4, rules.stats()))
+            .filter(|(.., stats)| stats.rules > 0)
     }
 
     /// How many bytes of a frame a session copies at the most: PacketLength, the target's MTU and

@@ -7,7 +7,7 @@ mod workload;
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 
 use super::exit::{Exit, Failure};
 use crate::dataplane::EngineKind;
@@ -19,27 +19,24 @@ use stages::Stage;
 /// ClassBench trace; without packets, each rule gives some at the corners of what it matches. All
 /// but the times is the same in each run. Nothing is sent.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("rules").required(true).args(["classbench", "config"]))]
 #[command(after_help = "Examples:
   traffic-mirror bench --classbench acl1_10k --trace acl1_10k_trace
   traffic-mirror bench --classbench acl1_1k --sessions 10 --engine forest --stages classify
   traffic-mirror bench --config mirror.toml --capture traffic.pcap --format json")]
 pub(super) struct BenchFlags {
     /// Rules in the format of ClassBench, the first of highest priority; all accept.
-    #[arg(
-        long,
-        value_name = "FILE",
-        conflicts_with = "config",
-        required_unless_present = "config"
-    )]
+    #[arg(long, value_name = "FILE")]
     classbench: Option<PathBuf>,
-
-    /// Distribute the rules of --classbench over so many sessions.
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "classbench")]
-    sessions: u32,
 
     /// Configuration; the rules of its first network interface that has sessions.
     #[arg(long, value_name = "FILE")]
     config: Vec<PathBuf>,
+
+    /// Distribute the rules of --classbench over so many sessions.
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "classbench",
+        value_parser = clap::value_parser!(u32).range(1..=32_766))]
+    sessions: u32,
 
     /// Packets: headers in the format of a ClassBench trace.
     #[arg(long, value_name = "FILE", conflicts_with = "capture")]

@@ -56,7 +56,8 @@ pub(super) fn read(flags: &BenchFlags) -> Result<Workload, Failure> {
     };
     let table = Arc::new(compile(&registry, &CompileOptions::default()));
     let interface = table.sessions().first().map(|session| session.interface);
-    let interface = interface.ok_or_else(|| Failure::usage("rules: there is no session"))?;
+    let interface =
+        interface.ok_or_else(|| Failure::usage("rules: there is none, so nothing can be asked"))?;
     let direction = direction(&table, interface);
     let (keys, frames) = packets(flags, &table, interface)?;
     // Rules of one family are asked by packets of that family: the one of the first packet.

@@ -15,13 +15,12 @@ pub(super) struct Limits {
     pub(super) most_wild: u32,
     /// How many rules all cells hold together at the most, for each rule that there is.
     pub(super) most_copies: usize,
+    /// No more than so many rules stand for all.
+    pub(super) most_sampled: usize,
 }
 
 /// A bit: its word and its place there.
 type Bit = (usize, u32);
-
-/// No more than so many rules stand for all.
-const SAMPLE_LEN: usize = 8192;
 
 /// When so few rules are met on average, no more bits are sought.
 const FEW: f64 = 3.0;
@@ -30,7 +29,7 @@ const FEW: f64 = 3.0;
 const ASKING: f64 = 0.02;
 
 /// What it costs that a rule stands in two cells, beside that it leaves.
-const COPYING: f64 = 0.25;
+const COPYING: f64 = 0.5;
 
 /// The bits by which some rules are best told apart.
 pub(super) fn choose<const N: usize>(
@@ -38,7 +37,7 @@ pub(super) fn choose<const N: usize>(
     rules: &[u32],
     limits: Limits,
 ) -> [u64; N] {
-    let step = rules.len().div_ceil(SAMPLE_LEN).max(1);
+    let step = rules.len().div_ceil(limits.most_sampled).max(1);
     let sample = rules.iter().step_by(step);
     let all: Vec<Ternary<N>> = sample.filter_map(|rule| at(ternaries, *rule)).collect();
     let scale = real(wide(step));

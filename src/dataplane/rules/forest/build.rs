@@ -22,6 +22,15 @@ const MOST_CUTS: usize = 8;
 /// How many copies of rules all leaves hold at the most, for each rule that there is.
 const MOST_COPIES: usize = 12;
 
+/// How many bits of a root a rule may be wild in: what is tried for so many rules. The more, the
+/// fewer trees and the more copies; which is better only the forest tells.
+pub(super) const fn wildness(rules: usize) -> &'static [u32] {
+    match rules {
+        0..20_000 => &[3, 4, 6],
+        _ => &[3],
+    }
+}
+
 /// Rules on their way into the leaves.
 struct Grower<'a, const A: usize, const N: usize> {
     trees: &'a mut Trees<A, N>,
@@ -37,7 +46,7 @@ struct Grower<'a, const A: usize, const N: usize> {
 type Grown = (Branch, usize);
 
 impl<const A: usize, const N: usize> Trees<A, N> {
-    pub(super) fn build(&mut self, rules: &[Rule<A>]) {
+    pub(super) fn build(&mut self, rules: &[Rule<A>], most_wild: u32) {
         let mut grower = Grower {
             ternaries: rules.iter().map(Rule::ternary).collect(),
             rules,
@@ -45,15 +54,14 @@ impl<const A: usize, const N: usize> Trees<A, N> {
             copies_left: MOST_COPIES * rules.len() + 4096,
             trees: self,
         };
-        grower.grow();
+        grower.grow(most_wild);
         self.roots.sort_by_key(|root| root.best);
     }
 }
 
 impl<const A: usize, const N: usize> Grower<'_, A, N> {
-    fn grow(&mut self) {
+    fn grow(&mut self, most_wild: u32) {
         let count = u32::try_from(self.rules.len()).unwrap_or(u32::MAX);
-        let most_wild = if self.rules.len() <= 2048 { 6 } else { 3 };
         let mut left: Vec<u32> = (0..count).collect();
         for tree in 1..=MOST_TREES {
             if left.is_empty() {
@@ -64,6 +72,7 @@ impl<const A: usize, const N: usize> Grower<'_, A, N> {
                 most_bits: MOST_BITS,
                 most_wild: if is_last { u32::MAX } else { most_wild },
                 most_copies: 4,
+                most_sampled: 8192,
             };
             left = self.grow_tree(left, limits);
         }
@@ -98,7 +107,8 @@ impl<const A: usize, const N: usize> Grower<'_, A, N> {
         if rules.len() <= LANES || cuts >= MOST_CUTS || rules.len() > self.copies_left {
             return self.leaf(rules);
         }
-        let limits = Limits { most_bits: MOST_BITS, most_wild: u32::MAX, most_copies: 2 };
+        let limits =
+            Limits { most_bits: MOST_BITS, most_wild: u32::MAX, most_copies: 2, most_sampled: 256 };
         let masks = choose(&self.ternaries, rules, limits);
         if self.copies(rules, &masks) > 4 * rules.len() {
             return self.leaf(rules);

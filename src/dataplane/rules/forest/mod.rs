@@ -16,6 +16,7 @@ mod isa;
 mod ternary;
 #[cfg(test)]
 mod tests;
+mod trial;
 mod walk;
 
 use block::Block;
@@ -147,20 +148,36 @@ impl<const A: usize, const N: usize> Trees<A, N> {
     fn new(list: &RuleList<'_>) -> Self {
         let rules: Vec<Rule<A>> =
             (0..).zip(list.places()).map(|(at, place)| Rule::new(place.rule, at)).collect();
-        let fates = list.places().iter().map(|place| match place.accepts() {
-            true => Fate::Accepts,
-            false => Fate::Rejects(place.session_end),
+        let fates: Vec<Fate> = list
+            .places()
+            .iter()
+            .map(|place| match place.accepts() {
+                true => Fate::Accepts,
+                false => Fate::Rejects(place.session_end),
+            })
+            .collect();
+        let grown = build::wildness(rules.len()).iter().map(|most_wild| {
+            let mut trees = Self {
+                roots: vec![],
+                nodes: vec![],
+                branches: vec![],
+                blocks: vec![],
+                fates: fates.clone(),
+                depth: 0,
+            };
+            trees.build(&rules, *most_wild);
+            trees
         });
-        let mut trees = Self {
+        // The one that is least work; the smaller one where that is the same.
+        let best = grown.min_by_key(|trees| (trees.work(&rules), trees.memory()));
+        best.unwrap_or(Self {
             roots: vec![],
             nodes: vec![],
             branches: vec![],
             blocks: vec![],
-            fates: fates.collect(),
+            fates,
             depth: 0,
-        };
-        trees.build(&rules);
-        trees
+        })
     }
 
     fn memory(&self) -> usize {

@@ -1,0 +1,84 @@
+//! How much work a forest is: the choice between forests for the same rules.
+
+use super::block::Terms;
+use super::isa::{Isa, Portable};
+use super::ternary::{Packet, Rule};
+use super::{NOBODY, Trees};
+
+/// How many rules and how many random packets are tried.
+const TRIED: usize = 512;
+
+/// What a cut costs in comparisons of a block.
+const CUT: usize = 2;
+
+impl<const A: usize, const N: usize> Trees<A, N> {
+    /// How many blocks and cuts a sample of packets goes through: half of them match some rule,
+    /// half are random.
+    pub(super) fn work(&self, rules: &[Rule<A>]) -> usize {
+        let step = rules.len().div_ceil(TRIED).max(1);
+        let matching = rules.iter().step_by(step).map(Rule::corner);
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let random = std::iter::repeat_with(|| Packet::random(&mut state)).take(TRIED);
+        matching.chain(random).map(|packet| self.work_of(&packet)).sum()
+    }
+
+    fn work_of(&self, packet: &Packet<A>) -> usize {
+        let words = packet.words();
+        let (mut work, mut best) = (0, NOBODY);
+        for root in &self.roots {
+            let mut way = *root;
+            while way.best < best && way.next.is_node() {
+                work += CUT;
+                let node = self.nodes.get(way.next.index());
+                let branch = node.and_then(|node| {
+                    let first = usize::try_from(node.first).ok()?;
+                    self.branches.get(first + node.branch(&words))
+                });
+                let Some(branch) = branch else { break };
+                way = *branch;
+            }
+            if way.best >= best {
+                continue;
+            }
+            for block in self.blocks.iter().skip(way.next.index()) {
+                work += 1;
+                let lane = Portable.matching(block, packet).trailing_zeros();
+                let place = usize::try_from(lane).ok().and_then(|lane| block.places.get(lane));
+                best = place.copied().unwrap_or(NOBODY).min(best);
+                if place.is_some() || !block.goes_on() {
+                    break;
+                }
+            }
+        }
+        work
+    }
+}
+
+impl<const A: usize> Rule<A> {
+    /// A packet that it matches.
+    fn corner(&self) -> Packet<A> {
+        let protocol = if self.terms & Terms::ANY_PROTOCOL == 0 { self.terms } else { 6 << 16 };
+        Packet {
+            addresses: self.addresses,
+            ports: self.highest_ports,
+            protocol: protocol & Terms::PROTOCOL,
+            refused: Terms::NO_RULE,
+        }
+    }
+}
+
+impl<const A: usize> Packet<A> {
+    /// One of TCP or UDP with addresses and ports that look random.
+    fn random(state: &mut u64) -> Self {
+        let mut draw = || {
+            *state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+            u32::try_from(*state >> 32).unwrap_or_default()
+        };
+        Self {
+            addresses: [(); A].map(|()| draw()),
+            ports: draw(),
+            protocol: if draw() & 1 == 0 { 6 << 16 } else { 17 << 16 },
+            refused: Terms::NO_RULE,
+        }
+    }
+}
