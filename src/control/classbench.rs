@@ -5,6 +5,9 @@
 //! first of highest priority; what follows the protocol (flags) is left alone. A header of a trace
 //! is a line `source destination source_port destination_port protocol ...` of decimal numbers.
 //! IPv6 addresses are taken in their usual text form, in rules and in traces.
+//!
+//! Some of its rules name ports with any protocol, or with one that has none. AWS takes no such
+//! rules, but here they are what they say: each header of a trace has ports.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -90,13 +93,7 @@ fn rule(text: &str, index: u32) -> Result<FilterRule, String> {
     if let Some(protocol) = protocol {
         rule = rule.with_protocol(protocol).map_err(in_words)?;
     }
-    if let Some(ports) = source_ports {
-        rule = rule.with_source_ports(ports).map_err(in_words)?;
-    }
-    if let Some(ports) = destination_ports {
-        rule = rule.with_destination_ports(ports).map_err(in_words)?;
-    }
-    Ok(rule)
+    Ok(rule.with_ports_of_any_protocol(source_ports, destination_ports))
 }
 
 fn in_words(invalid: Invalid) -> String {
@@ -178,6 +175,15 @@ mod tests {
     }
 
     #[test]
+    fn ports_stand_with_any_protocol() {
+        let any = RULE.replace("0x11/0xFF", "0x00/0x00");
+        let rules = rules(&format!("{any}\n{}\n", RULE.replace("0x11", "0x02"))).unwrap();
+        let protocols: Vec<_> = rules.iter().map(|rule| rule.protocol()).collect();
+        assert_eq!(protocols, [None, Some(Protocol(2))]);
+        assert!(rules.iter().all(|rule| rule.destination_ports().is_some()));
+    }
+
+    #[test]
     fn a_header_is_read() {
         let keys = trace("3342508625 3434317512 7 22 6 33559040 29\n").unwrap();
         let address = |text: &str| text.parse::<IpAddr>().unwrap();
@@ -193,7 +199,6 @@ mod tests {
         assert!(what("@1.2.3.4/33 0.0.0.0/0 0 : 1 0 : 1 6/ff").contains("1.2.3.4/33"));
         assert!(what(&RULE.replace("0xFF", "0x0F")).contains("protocol"));
         assert!(what(&RULE.replace("53 : 1024", "53 - 1024")).contains("destination_ports"));
-        assert!(what(&RULE.replace("0x11", "0x01")).contains("protocol 6 (TCP) or 17 (UDP)"));
         assert_eq!(trace("1 2 3").unwrap_err().what, "destination_port is missing");
         assert!(trace("1 2 3 4 256").unwrap_err().what.contains("256"));
     }

@@ -129,6 +129,18 @@ impl FilterRule {
         self
     }
 
+    /// The same rule for some ports, whatever its protocol is. AWS takes no such rule; rule sets
+    /// that classifiers are compared with have them.
+    pub(crate) const fn with_ports_of_any_protocol(
+        mut self,
+        source_ports: Option<PortRange>,
+        destination_ports: Option<PortRange>,
+    ) -> Self {
+        self.source_ports = source_ports;
+        self.destination_ports = destination_ports;
+        self
+    }
+
     fn ports_go_with_protocol(self) -> Result<Self, Invalid> {
         let (field, ports) = match (self.source_ports, self.destination_ports) {
             (Some(ports), _) => ("source_port_range", ports),
