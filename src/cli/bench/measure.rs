@@ -8,7 +8,7 @@ use super::BenchFlags;
 use super::report::{Figures, Run, StageFigures};
 use super::stages::Bench;
 use super::workload::Workload;
-use crate::dataplane::{OuterTemplate, RuleSet, Seat};
+use crate::dataplane::{OuterTemplate, RuleSet};
 use crate::model::VirtualNetworkId;
 
 /// How many packets a round takes at least.
@@ -17,16 +17,12 @@ const SHORTEST_ROUND: usize = 32_768;
 /// Measures all stages in turn, so that what disturbs the machine disturbs all of them.
 pub(super) fn run(workload: &Workload, flags: &BenchFlags) -> Result<Run, Failure> {
     let filters = workload.filters();
-    let seats: Vec<Seat<'_>> = filters
-        .iter()
-        .map(|(session, filter)| Seat { session: *session, filter: filter.as_ref() })
-        .collect();
     let (direction, is_ipv4) = (workload.direction, workload.is_ipv4());
     let watch = Stopwatch::start();
     let rules = match flags.engine.wanted() {
-        None => RuleSet::new(&seats, direction, is_ipv4),
+        None => RuleSet::new(&filters, direction, is_ipv4),
         Some(wanted) => {
-            let rules = RuleSet::with_engine(&seats, direction, is_ipv4, wanted);
+            let rules = RuleSet::with_engine(&filters, direction, is_ipv4, wanted);
             rules.ok_or_else(|| {
                 let what = "these rules need too much memory; take forest or auto";
                 Failure::usage(format!("--engine {}: {what}", wanted.label()))
@@ -56,7 +52,7 @@ pub(super) fn run(workload: &Workload, flags: &BenchFlags) -> Result<Run, Failur
     let stats = rules.stats();
     Ok(Run {
         name: workload.name.clone(),
-        rules: filters.iter().map(|(_, filter)| filter.all_rules().len()).sum(),
+        rules: filters.iter().map(|filter| filter.all_rules().len()).sum(),
         sessions: filters.len(),
         engine: stats.engine.label(),
         depth: stats.depth,

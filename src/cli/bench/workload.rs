@@ -31,10 +31,10 @@ pub(super) struct Workload {
 
 impl Workload {
     /// The filters of the interface's sessions, in the order of asking.
-    pub(super) fn filters(&self) -> Vec<(u32, Arc<Filter>)> {
-        let sessions = (0..).zip(self.table.sessions());
-        let own = sessions.filter(|(_, session)| session.interface == self.interface);
-        own.map(|(index, session)| (index, Arc::clone(&session.filter))).collect()
+    pub(super) fn filters(&self) -> Vec<Arc<Filter>> {
+        let sessions = self.table.sessions().iter();
+        let own = sessions.filter(|session| session.interface == self.interface);
+        own.map(|session| Arc::clone(&session.filter)).collect()
     }
 
     /// Whether the rules of one family are asked: that of the first packet.
