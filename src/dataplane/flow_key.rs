@@ -6,7 +6,9 @@ use super::headers;
 use super::verdict::NotMirrored;
 
 /// Addresses, protocol and ports of a packet.
+// In this order, so that all but the addresses may be read at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C, align(8))]
 pub struct FlowKey {
     /// Source in the first half, destination in the second; an IPv4 address in the first four
     /// bytes of its half, the rest zero. Rule sets look bytes up here by their place.

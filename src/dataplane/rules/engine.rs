@@ -56,7 +56,7 @@ impl Engine {
     /// What the number of the rules and their overlap call for.
     pub(super) fn new(list: &RuleList<'_>, is_ipv4: bool) -> Self {
         if list.len() <= MOST_RULES_IN_WORDS {
-            return Self::Words(Words::new(list));
+            return Self::Words(Words::new(list, is_ipv4));
         }
         let classes = Self::of_kind(EngineKind::Classes, list, is_ipv4);
         classes.unwrap_or_else(|| Self::Forest(Forest::new(list, is_ipv4)))
@@ -66,7 +66,7 @@ impl Engine {
     pub(super) fn of_kind(kind: EngineKind, list: &RuleList<'_>, is_ipv4: bool) -> Option<Self> {
         Some(match kind {
             EngineKind::Linear => Self::Linear(Linear::new(list)),
-            EngineKind::Words => Self::Words(Words::new(list)),
+            EngineKind::Words => Self::Words(Words::new(list, is_ipv4)),
             EngineKind::Classes => {
                 let classes = Classes::new(list, is_ipv4, MOST_BYTES_OF_CLASSES)?;
                 Self::Classes(classes, Forest::quickly(list, is_ipv4))

@@ -6,7 +6,6 @@
 
 mod classes;
 mod engine;
-mod field_words;
 mod forest;
 mod linear;
 mod list;

@@ -219,8 +219,10 @@ impl Changes {
     fn into_patch(self, compiled: &Compiled) -> (Option<Patch>, Arc<[Taken]>) {
         let Self { went, came, taken } = self;
         let gone = went.iter().filter_map(|place| compiled.rule(usize::try_from(*place).ok()?));
-        let changed =
-            Words::new(&RuleList::of_rules(gone.chain(came.iter().map(|(rule, _)| rule))));
+        let changed = {
+            let touched = gone.chain(came.iter().map(|(rule, _)| rule));
+            Words::new(&RuleList::of_rules(touched), compiled.is_ipv4)
+        };
         let mut taken = taken.unwrap_or_else(|| compiled.taken.to_vec());
         taken.extend(came.iter().map(|(_, taken)| *taken));
         let patch = Patch { changed, len: went.len() + came.len(), went, came };

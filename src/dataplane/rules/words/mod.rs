@@ -15,25 +15,47 @@
 //! "the first session with a matching filter is the one that mirrors the packets".
 //!
 //! A set that does not fit into one word is a row of words, asked in order.
+//!
+//! The words of many packets are made together where the processor can (`planes`), those of a few
+//! one after the other; either way answers the same.
+
+mod bytes;
+mod digits;
+mod fields;
+mod planes;
+#[cfg(test)]
+mod tests;
 
 use super::NOBODY;
-use super::field_words::{AddressWords, PortWords, ProtocolWords};
 use super::list::{Place, RuleList};
 use crate::dataplane::flow_key::FlowKey;
 use crate::model::FilterRule;
+use bytes::Bytes;
+use fields::{AddressWords, PortWords, ProtocolWords};
+use planes::{Pairs, Planes, Press, WordTables};
 
 /// Rules as rows of words.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Words {
     words: Vec<Word>,
+    press: Press,
+    tables: Vec<WordTables>,
 }
 
 /// A rule and its place in the list.
 type Entry<'a> = (u32, Place<'a>);
 
 impl Words {
-    pub(super) fn new(list: &RuleList<'_>) -> Self {
-        let mut words = Vec::new();
+    pub(super) fn new(list: &RuleList<'_>, is_ipv4: bool) -> Self {
+        let rules: Vec<&FilterRule> = list.places().iter().map(|place| place.rule).collect();
+        let (press, digits) = Press::new(&rules, is_ipv4);
+        let mut these = Self { words: Vec::new(), press, tables: Vec::new() };
+        let mut add = |layout: &Layout<'_>| {
+            let rules: Vec<(u64, &FilterRule)> =
+                layout.entries().map(|(bit, (_, place))| (1 << bit, place.rule)).collect();
+            these.words.push(Word::new(layout, &rules));
+            these.tables.push(WordTables::new(&rules, &digits));
+        };
         let mut layout = Layout::default();
         let mut start = 0;
         for session in list.sessions() {
@@ -43,7 +65,7 @@ impl Words {
             let mut continues = false;
             while !rest.is_empty() {
                 if layout.room() == 0 {
-                    words.push(Word::new(&std::mem::take(&mut layout)));
+                    add(&std::mem::take(&mut layout));
                 }
                 let (now, later) = rest.split_at(rest.len().min(layout.room()));
                 layout.seat(now, continues);
@@ -51,19 +73,63 @@ impl Words {
             }
         }
         if !layout.is_empty() {
-            words.push(Word::new(&layout));
+            add(&layout);
         }
-        Self { words }
+        these
     }
 
     /// Puts the place of the rule that decides on each key into `answers`, or [`NOBODY`].
     #[inline]
     pub(super) fn classify(&self, keys: &[FlowKey], answers: &mut [u32]) {
+        #[cfg(target_arch = "x86_64")]
+        if keys.len() >= FEWEST_TOGETHER && self.press.can_press() {
+            if let Some(isa) = pulp::x86::V4::try_new() {
+                return isa.vectorize(x86::Together { isa, words: self, keys, answers });
+            }
+            if let Some(isa) = pulp::x86::V3::try_new() {
+                return isa.vectorize(x86::Together { isa, words: self, keys, answers });
+            }
+        }
+        self.one_by_one(keys, answers);
+    }
+
+    /// A party of packets goes through word after word.
+    #[inline(always)]
+    fn together<B: Bytes>(&self, isa: B, keys: &[FlowKey], answers: &mut [u32]) {
+        let mut planes = Planes::new();
+        for (keys, answers) in keys.chunks(16 * B::LANES).zip(answers.chunks_mut(16 * B::LANES)) {
+            if keys.len() < FEWEST_TOGETHER {
+                self.one_by_one(keys, answers);
+                continue;
+            }
+            self.press.press(isa, keys, &mut planes);
+            if let ([word], [tables]) = (self.words.as_slice(), self.tables.as_slice()) {
+                let mut pairs = Pairs::default();
+                for (pair, matches) in pairs.iter_mut().zip(tables.matches(isa, &planes)) {
+                    *pair = isa.lanes(isa.first(matches, word.guards, word.lows, word.accepts));
+                }
+                for (answer, accepted) in answers.iter_mut().zip(planes::in_order(&pairs)) {
+                    *answer = word.place(accepted.trailing_zeros());
+                }
+                continue;
+            }
+            let mut carries = [false; planes::WIDEST];
+            answers.fill(NOBODY);
+            for (word, tables) in self.words.iter().zip(&self.tables) {
+                let mut pairs = Pairs::default();
+                for (pair, matches) in pairs.iter_mut().zip(tables.matches(isa, &planes)) {
+                    *pair = isa.lanes(matches);
+                }
+                word.go_on(&planes::in_order(&pairs), &mut carries, answers);
+            }
+        }
+    }
+
+    fn one_by_one(&self, keys: &[FlowKey], answers: &mut [u32]) {
         if let [word] = self.words.as_slice() {
             for (key, answer) in keys.iter().zip(answers) {
                 let accepted = word.first_matches(key, false) & word.accepts;
-                *answer =
-                    if accepted == 0 { NOBODY } else { word.place(accepted.trailing_zeros()) };
+                *answer = word.place(accepted.trailing_zeros());
             }
             return;
         }
@@ -98,7 +164,32 @@ impl Words {
 
     /// In bytes.
     pub(super) fn memory(&self) -> usize {
-        self.words.iter().map(Word::memory).sum()
+        let tables = self.tables.iter().map(WordTables::memory);
+        self.words.iter().map(Word::memory).chain(tables).sum()
+    }
+}
+
+/// With fewer packets than these, one after the other is as fast.
+const FEWEST_TOGETHER: usize = 24;
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{Bytes, FlowKey, Words};
+
+    pub(super) struct Together<'a, B> {
+        pub(super) isa: B,
+        pub(super) words: &'a Words,
+        pub(super) keys: &'a [FlowKey],
+        pub(super) answers: &'a mut [u32],
+    }
+
+    impl<B: Bytes> pulp::NullaryFnOnce for Together<'_, B> {
+        type Output = ();
+
+        #[inline(always)]
+        fn call(self) {
+            self.words.together(self.isa, self.keys, self.answers);
+        }
     }
 }
 
@@ -149,13 +240,13 @@ struct Word {
     continued: u64,
     /// The bits from the lowest of the last session on.
     last_session: u64,
-    /// The place of each bit in the list.
-    places: [u32; 64],
+    /// The place of each bit in the list; behind the last one nobody's.
+    places: [u32; 128],
 }
 
 impl Word {
-    fn new(layout: &Layout<'_>) -> Self {
-        let mut places = [NOBODY; 64];
+    fn new(layout: &Layout<'_>, rules: &[(u64, &FilterRule)]) -> Self {
+        let mut places = [NOBODY; 128];
         let mut accepts = 0;
         let mut all = 0;
         for (bit, (at, place)) in layout.entries() {
@@ -167,15 +258,13 @@ impl Word {
                 *known = at;
             }
         }
-        let rules: Vec<(u64, &FilterRule)> =
-            layout.entries().map(|(bit, (_, place))| (1 << bit, place.rule)).collect();
         let first_guard = layout.guards & layout.guards.wrapping_neg();
         let highest_low = 1_u64 << (63 - layout.lows.leading_zeros().min(63));
         Self {
-            addresses: AddressWords::new(all, &rules),
-            protocols: ProtocolWords::new(&rules),
-            source_ports: PortWords::new(&rules, FilterRule::source_ports),
-            destination_ports: PortWords::new(&rules, FilterRule::destination_ports),
+            addresses: AddressWords::new(all, rules),
+            protocols: ProtocolWords::new(rules),
+            source_ports: PortWords::new(rules, FilterRule::source_ports),
+            destination_ports: PortWords::new(rules, FilterRule::destination_ports),
             guards: layout.guards,
             lows: layout.lows,
             accepts,
@@ -199,7 +288,25 @@ impl Word {
         if carry {
             matches &= !self.continued;
         }
+        self.first_of(matches)
+    }
+
+    /// Of all matches the first one of each session.
+    #[inline(always)]
+    const fn first_of(&self, matches: u64) -> u64 {
         matches & !(matches | self.guards).wrapping_sub(self.lows)
+    }
+
+    /// The answers of packets that the words before had none for.
+    #[inline(always)]
+    fn go_on(&self, matches: &[u64], carries: &mut [bool], answers: &mut [u32]) {
+        for ((answer, matches), carry) in answers.iter_mut().zip(matches).zip(carries) {
+            let known = if *carry { self.continued } else { 0 };
+            let first = self.first_of(matches & !known);
+            let place = self.place((first & self.accepts).trailing_zeros());
+            *answer = if *answer == NOBODY { place } else { *answer };
+            *carry = self.carries(first, *carry);
+        }
     }
 
     /// Whether the last session of this word has had its first match by now.
@@ -211,7 +318,7 @@ impl Word {
 
     #[inline]
     fn place(&self, bit: u32) -> u32 {
-        let bit = usize::try_from(bit & 63).unwrap_or_default();
+        let bit = usize::try_from(bit & 127).unwrap_or_default();
         self.places.get(bit).copied().unwrap_or(NOBODY)
     }
 

@@ -66,7 +66,7 @@ fn byte_words(rules: &[(u64, &FilterRule)], place: u8) -> ByteWords {
 }
 
 /// The values that the rule's block allows for the address byte at `place`, unless all.
-fn byte_range(rule: &FilterRule, place: u8) -> Option<(u8, u8)> {
+pub(super) fn byte_range(rule: &FilterRule, place: u8) -> Option<(u8, u8)> {
     let block = if place < 16 { rule.source() } else { rule.destination() };
     let place = place % 16;
     let fixed_bits = block.prefix_len().saturating_sub(place * 8).min(8);

@@ -1,0 +1,195 @@
+//! What a processor does with many bytes at once, as far as rows of words need it.
+//!
+//! A vector has lanes of sixteen bytes, and a byte of each lane belongs to one packet.
+
+/// How many lanes a vector has at the most.
+pub(super) const MOST_LANES: usize = 4;
+
+/// Vectors of bytes.
+pub(super) trait Bytes: Copy {
+    type Vector: Copy;
+    /// How many lanes a vector has.
+    const LANES: usize;
+    /// A vector by its lanes.
+    fn of_lanes(self, lanes: [[u64; 2]; MOST_LANES]) -> Self::Vector;
+    /// The lanes of a vector.
+    fn lanes(self, vector: Self::Vector) -> [[u64; 2]; MOST_LANES];
+    /// The same bytes in each lane.
+    fn splat(self, lane: &[u8; 16]) -> Self::Vector;
+    fn and(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    fn or(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// Of words of 64 bits: their bits that `lows` and `guards` tell to be the first of their
+    /// stretch, and that are in `kept`.
+    fn first(self, words: Self::Vector, guards: u64, lows: u64, kept: u64) -> Self::Vector;
+    /// For each byte, of which the upper half is zero, that byte of the lane of the table.
+    fn look_up(self, table: Self::Vector, places: Self::Vector) -> Self::Vector;
+    /// The upper half of each byte.
+    fn upper(self, vector: Self::Vector) -> Self::Vector;
+    /// The bytes of the lower halves of the lanes, in turn.
+    fn zip_low(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// Those of the upper halves.
+    fn zip_high(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// All bits of each pair of bytes that lies within bounds, both included.
+    fn within(self, pairs: Self::Vector, low: u16, high: u16) -> Self::Vector;
+    /// One byte for two, of pairs that have all bits or none; `a` becomes the lower half of lanes.
+    fn narrow(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::{__m256i, __m512i};
+
+    use pulp::x86::{V3, V4};
+
+    use super::{Bytes, MOST_LANES};
+
+    /// AVX2.
+    impl Bytes for V3 {
+        type Vector = __m256i;
+        const LANES: usize = 2;
+
+        #[inline(always)]
+        fn of_lanes(self, [a, b, ..]: [[u64; 2]; MOST_LANES]) -> __m256i {
+            pulp::cast([a, b])
+        }
+
+        #[inline(always)]
+        fn lanes(self, vector: __m256i) -> [[u64; 2]; MOST_LANES] {
+            let [a, b]: [[u64; 2]; 2] = pulp::cast(vector);
+            [a, b, [0; 2], [0; 2]]
+        }
+
+        #[inline(always)]
+        fn splat(self, lane: &[u8; 16]) -> __m256i {
+            self.avx2._mm256_broadcastsi128_si256(pulp::cast(*lane))
+        }
+
+        #[inline(always)]
+        fn and(self, a: __m256i, b: __m256i) -> __m256i {
+            self.avx2._mm256_and_si256(a, b)
+        }
+
+        #[inline(always)]
+        fn or(self, a: __m256i, b: __m256i) -> __m256i {
+            self.avx2._mm256_or_si256(a, b)
+        }
+
+        #[inline(always)]
+        fn first(self, words: __m256i, guards: u64, lows: u64, kept: u64) -> __m256i {
+            let splat = |word: u64| self.avx._mm256_set1_epi64x(word.cast_signed());
+            let guarded = self.avx2._mm256_or_si256(words, splat(guards));
+            let borrowed = self.avx2._mm256_sub_epi64(guarded, splat(lows));
+            let first = self.avx2._mm256_andnot_si256(borrowed, words);
+            self.avx2._mm256_and_si256(first, splat(kept))
+        }
+
+        #[inline(always)]
+        fn look_up(self, table: __m256i, places: __m256i) -> __m256i {
+            self.avx2._mm256_shuffle_epi8(table, places)
+        }
+
+        #[inline(always)]
+        fn upper(self, vector: __m256i) -> __m256i {
+            let moved = self.avx2._mm256_srli_epi16::<4>(vector);
+            self.avx2._mm256_and_si256(moved, self.avx._mm256_set1_epi8(0x0f))
+        }
+
+        #[inline(always)]
+        fn zip_low(self, a: __m256i, b: __m256i) -> __m256i {
+            self.avx2._mm256_unpacklo_epi8(a, b)
+        }
+
+        #[inline(always)]
+        fn zip_high(self, a: __m256i, b: __m256i) -> __m256i {
+            self.avx2._mm256_unpackhi_epi8(a, b)
+        }
+
+        #[inline(always)]
+        fn within(self, pairs: __m256i, low: u16, high: u16) -> __m256i {
+            let splat = |bound: u16| self.avx._mm256_set1_epi16(bound.cast_signed());
+            let bounded = self.avx2._mm256_max_epu16(pairs, splat(low));
+            let bounded = self.avx2._mm256_min_epu16(bounded, splat(high));
+            self.avx2._mm256_cmpeq_epi16(bounded, pairs)
+        }
+
+        #[inline(always)]
+        fn narrow(self, a: __m256i, b: __m256i) -> __m256i {
+            self.avx2._mm256_packs_epi16(a, b)
+        }
+    }
+
+    /// AVX-512.
+    impl Bytes for V4 {
+        type Vector = __m512i;
+        const LANES: usize = 4;
+
+        #[inline(always)]
+        fn of_lanes(self, lanes: [[u64; 2]; MOST_LANES]) -> __m512i {
+            pulp::cast(lanes)
+        }
+
+        #[inline(always)]
+        fn lanes(self, vector: __m512i) -> [[u64; 2]; MOST_LANES] {
+            pulp::cast(vector)
+        }
+
+        #[inline(always)]
+        fn splat(self, lane: &[u8; 16]) -> __m512i {
+            self.avx512f._mm512_broadcast_i32x4(pulp::cast(*lane))
+        }
+
+        #[inline(always)]
+        fn and(self, a: __m512i, b: __m512i) -> __m512i {
+            self.avx512f._mm512_and_si512(a, b)
+        }
+
+        #[inline(always)]
+        fn or(self, a: __m512i, b: __m512i) -> __m512i {
+            self.avx512f._mm512_or_si512(a, b)
+        }
+
+        #[inline(always)]
+        fn first(self, words: __m512i, guards: u64, lows: u64, kept: u64) -> __m512i {
+            let splat = |word: u64| self.avx512f._mm512_set1_epi64(word.cast_signed());
+            let guarded = self.avx512f._mm512_or_si512(words, splat(guards));
+            let borrowed = self.avx512f._mm512_sub_epi64(guarded, splat(lows));
+            let first = self.avx512f._mm512_andnot_si512(borrowed, words);
+            self.avx512f._mm512_and_si512(first, splat(kept))
+        }
+
+        #[inline(always)]
+        fn look_up(self, table: __m512i, places: __m512i) -> __m512i {
+            self.avx512bw._mm512_shuffle_epi8(table, places)
+        }
+
+        #[inline(always)]
+        fn upper(self, vector: __m512i) -> __m512i {
+            let moved = self.avx512bw._mm512_srli_epi16::<4>(vector);
+            self.avx512f._mm512_and_si512(moved, self.avx512f._mm512_set1_epi8(0x0f))
+        }
+
+        #[inline(always)]
+        fn zip_low(self, a: __m512i, b: __m512i) -> __m512i {
+            self.avx512bw._mm512_unpacklo_epi8(a, b)
+        }
+
+        #[inline(always)]
+        fn zip_high(self, a: __m512i, b: __m512i) -> __m512i {
+            self.avx512bw._mm512_unpackhi_epi8(a, b)
+        }
+
+        #[inline(always)]
+        fn within(self, pairs: __m512i, low: u16, high: u16) -> __m512i {
+            let splat = |bound: u16| self.avx512f._mm512_set1_epi16(bound.cast_signed());
+            let bounded = self.avx512bw._mm512_max_epu16(pairs, splat(low));
+            let bounded = self.avx512bw._mm512_min_epu16(bounded, splat(high));
+            let equal = self.avx512bw._mm512_cmpeq_epu16_mask(bounded, pairs);
+            self.avx512bw._mm512_movm_epi16(equal)
+        }
+
+        #[inline(always)]
+        fn narrow(self, a: __m512i, b: __m512i) -> __m512i {
+            self.avx512bw._mm512_packs_epi16(a, b)
+        }
+    }
+}

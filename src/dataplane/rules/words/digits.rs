@@ -1,0 +1,142 @@
+//! Rules taken apart into conditions on digits of four bits, of which a processor looks up many at
+//! once.
+//!
+//! A prefix is a condition on each digit of an address by itself: a rule matches where all of its
+//! digits allow it. So is a protocol, and so are ports that are all those with some beginning. Any
+//! other range of ports is compared as a whole; what four comparisons say makes a digit, too.
+
+use super::fields::byte_range;
+use crate::model::{FilterRule, PortRange};
+
+/// What is known of a packet in four bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Digit {
+    /// Half of a byte of the key.
+    Half(Half),
+    /// Which of up to four ranges the ports lie in.
+    Ranges([Option<Range>; 4]),
+}
+
+/// The four bits of a byte of the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Half {
+    pub(super) place: Place,
+    pub(super) is_upper: bool,
+}
+
+/// A byte of the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Of [`FlowKey::addresses`](crate::dataplane::flow_key::FlowKey).
+    Address(u8),
+    /// Of a port.
+    Port {
+        is_destination: bool,
+        is_upper: bool,
+    },
+    Protocol,
+    /// One where the protocol is not known.
+    Unknown,
+    /// One where the packet has ports.
+    HasPorts,
+}
+
+/// Ports of one end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Range {
+    pub(super) is_destination: bool,
+    pub(super) ports: PortRange,
+}
+
+impl Digit {
+    /// All digits that some rule asks about.
+    pub(super) fn all(rules: &[&FilterRule]) -> Vec<Self> {
+        let addresses = (0..32).map(Place::Address);
+        let ports = [(false, false), (false, true), (true, false), (true, true)];
+        let ports =
+            ports.map(|(is_destination, is_upper)| Place::Port { is_destination, is_upper });
+        let places =
+            addresses.chain(ports).chain([Place::Protocol, Place::Unknown, Place::HasPorts]);
+        let halves = places
+            .flat_map(|place| [false, true].map(|is_upper| Self::Half(Half { place, is_upper })));
+        let asked =
+            |digit: &Self| rules.iter().any(|rule| (0..16).any(|value| !digit.allows(rule, value)));
+        let mut ranges: Vec<Range> = rules.iter().flat_map(|rule| whole_ranges(rule)).collect();
+        ranges.sort_by_key(|range| {
+            (range.is_destination, range.ports.from_port(), range.ports.to_port())
+        });
+        ranges.dedup();
+        let ranges = ranges.chunks(4).map(|group| {
+            let mut four = [None; 4];
+            four.iter_mut().zip(group).for_each(|(slot, range)| *slot = Some(*range));
+            Self::Ranges(four)
+        });
+        halves.filter(asked).chain(ranges).collect()
+    }
+
+    /// Whether a packet that has this value there may match the rule.
+    pub(super) fn allows(&self, rule: &FilterRule, value: u8) -> bool {
+        match self {
+            Self::Half(half) => half.allows(rule, value),
+            Self::Ranges(four) => (0..4).zip(four).all(|(bit, range)| {
+                let asks = range.is_some_and(|range| whole_ranges(rule).any(|own| own == range));
+                !asks || value >> bit & 1 != 0
+            }),
+        }
+    }
+}
+
+impl Half {
+    fn allows(&self, rule: &FilterRule, value: u8) -> bool {
+        match self.place {
+            Place::Address(place) => self.is_within(byte_range(rule, place), value),
+            Place::Port { is_destination, is_upper } => {
+                let ports = ports(rule, is_destination).filter(|ports| is_prefix(*ports));
+                let bytes = ports.map(|ports| {
+                    let ends = (ports.from_port().to_be_bytes(), ports.to_port().to_be_bytes());
+                    let ([low_upper, low], [high_upper, high]) = ends;
+                    if is_upper { (low_upper, high_upper) } else { (low, high) }
+                });
+                self.is_within(bytes, value)
+            }
+            Place::Protocol => {
+                let protocol = rule.protocol().map(|protocol| (protocol.0, protocol.0));
+                self.is_within(protocol, value)
+            }
+            Place::Unknown => self.is_upper || rule.protocol().is_none() || value & 1 == 0,
+            Place::HasPorts => {
+                let ports = [rule.source_ports(), rule.destination_ports()];
+                self.is_upper || ports == [None, None] || value & 1 == 1
+            }
+        }
+    }
+
+    /// Whether these four bits may be those of a byte within the bounds, which are those of all
+    /// bytes with some beginning.
+    fn is_within(&self, bounds: Option<(u8, u8)>, value: u8) -> bool {
+        let Some((low, high)) = bounds else { return true };
+        if self.is_upper {
+            return (low >> 4..=high >> 4).contains(&value);
+        }
+        low >> 4 != high >> 4 || (low & 15..=high & 15).contains(&value)
+    }
+}
+
+fn ports(rule: &FilterRule, is_destination: bool) -> Option<PortRange> {
+    if is_destination { rule.destination_ports() } else { rule.source_ports() }
+}
+
+/// Those ranges of a rule that are no prefix.
+fn whole_ranges(rule: &FilterRule) -> impl Iterator<Item = Range> {
+    let ranges = [false, true].map(|is_destination| {
+        ports(rule, is_destination).map(|ports| Range { is_destination, ports })
+    });
+    ranges.into_iter().flatten().filter(|range| !is_prefix(range.ports))
+}
+
+/// Whether these are all ports with some beginning.
+fn is_prefix(ports: PortRange) -> bool {
+    let (low, high) = (ports.from_port(), ports.to_port());
+    let free = low ^ high;
+    free & free.wrapping_add(1) == 0 && low & free == 0 && high & free == free
+}
