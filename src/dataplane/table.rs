@@ -9,7 +9,7 @@ use super::flow_key::FlowKey;
 use super::loop_guard::LoopGuard;
 use super::membership::Membership;
 use super::outer::OuterTemplate;
-use super::rules::{Decision, EngineStats, RuleSet, Seat, matches};
+use super::rules::{Decision, EngineKind, EngineStats, RuleSet, Seat, matches};
 use super::verdict::{NotMirrored, Outcome, Taken};
 use crate::model::{
     Direction, Filter, NetworkInterface, PacketLength, Rate, SessionId, SessionNumber, Settings,
@@ -134,6 +134,22 @@ impl MirrorTable {
             wraps: parts.sessions.iter().map(|session| wrap(session, &parts.targets)).collect(),
             parts,
         }
+    }
+
+    /// The same, its rules asked in the way that is wanted; nothing where they do not allow it. For
+    /// measurements: how rules are asked else follows from what they are.
+    #[must_use]
+    pub fn asked_by(self, wanted: EngineKind) -> Option<Self> {
+        let mut rules = Vec::with_capacity(self.rules.len());
+        for (interface, _) in (0..).zip(&self.parts.interfaces) {
+            let seats = seats(&self.parts.sessions, interface);
+            for (direction, is_ipv4) in
+                Direction::BOTH.into_iter().flat_map(|one| [(one, true), (one, false)])
+            {
+                rules.push(RuleSet::with_engine(&seats, direction, is_ipv4, wanted)?);
+            }
+        }
+        Some(Self { rules, number: TABLES.fetch_add(1, Ordering::Relaxed), ..self })
     }
 
     /// A number that no other table of the process has: what a sink keeps of a table it can know

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::super::exit::{Exit, Failure, reader_left};
 use super::super::terminal;
 use super::Format;
+use super::workload::Generated;
 
 /// All that one command measured.
 #[derive(Debug, Serialize)]
@@ -20,6 +21,8 @@ pub(super) struct Report {
 #[derive(Debug, Serialize)]
 pub(super) struct Run {
     pub(super) name: String,
+    #[serde(flatten)]
+    pub(super) generated: Generated,
     pub(super) rules: usize,
     pub(super) sessions: usize,
     pub(super) engine: &'static str,
@@ -31,7 +34,12 @@ pub(super) struct Run {
     pub(super) packets: usize,
     /// How many packets some session takes.
     pub(super) taken: usize,
+    /// How many threads shared the packets.
+    pub(super) workers: u32,
     pub(super) rounds: u32,
+    /// Of the whole way, by all workers together, in the best round.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) mpps: Option<f64>,
     pub(super) stages: Vec<StageFigures>,
 }
 
@@ -63,6 +71,11 @@ impl Figures {
         };
         Self { min: at(0), median: at(50), p99: at(99) }
     }
+
+    /// Millions of packets a second in the best round.
+    pub(super) fn mpps(&self) -> f64 {
+        (1e5 / self.min.max(0.01)).round() / 100.0
+    }
 }
 
 impl Report {
@@ -73,14 +86,14 @@ impl Report {
     fn to_text(&self) -> String {
         let mut text = String::new();
         for run in &self.runs {
-            let Run { name, rules, sessions, engine, depth, bytes, packets, taken, rounds, .. } =
-                run;
+            let Run { name, rules, sessions, engine, depth, bytes, packets, taken, .. } = run;
+            let Run { workers, rounds, .. } = run;
             let compiled_in = Duration::from_nanos(run.compile_ns);
             let _ = writeln!(
                 text,
                 "{name}: {rules} rules in {sessions} sessions, {engine}, depth {depth}, {} KiB, \
                  compiled in {compiled_in:.1?}\n{packets} packets, of which {taken} are taken, \
-                 {rounds} rounds; nanoseconds a packet:",
+                 {workers} workers, {rounds} rounds; nanoseconds a packet:",
                 bytes.div_ceil(1024)
             );
             let _ = writeln!(
@@ -90,7 +103,7 @@ impl Report {
             );
             for StageFigures { stage, ns_per_packet: figures } in &run.stages {
                 let Figures { min, median, p99 } = figures;
-                let rate = 1000.0 / min.max(0.01);
+                let rate = figures.mpps();
                 let _ = writeln!(
                     text,
                     "{stage:>10} {min:>10.1} {median:>10.1} {p99:>10.1} {rate:>8.1}"
