@@ -9,6 +9,7 @@ use super::super::clock::Stopwatch;
 use super::super::exit::Failure;
 use super::BenchFlags;
 use super::engine::EngineChoice;
+use super::events::{Counts, Events};
 use super::report::{Figures, Run, StageFigures};
 use super::stages::{Bench, Share, Stage};
 use super::workload::Workload;
@@ -77,9 +78,12 @@ impl<'a> Subject<'a> {
             watch: Stopwatch::start(),
         };
         let times = rounds.take(&mut lanes)?;
-        let stages = flags.stages.iter().zip(times).map(|(stage, times)| StageFigures {
+        let counts = counts(lanes.first_mut(), &flags.stages)?;
+        let stages = flags.stages.iter().zip(times).zip(counts);
+        let stages = stages.map(|((stage, times), counts)| StageFigures {
             stage: stage.label(),
             ns_per_packet: Figures::new(times, packets * rounds.repeats),
+            counts,
         });
         let stages: Vec<StageFigures> = stages.collect();
         let stats = self.rules.stats();
@@ -123,6 +127,15 @@ impl<'a> Subject<'a> {
             _ => usize::MAX,
         }
     }
+}
+
+/// What the processor counts in one round of each stage, which a worker takes alone when the clock
+/// no longer runs.
+fn counts(lane: Option<&mut Bench<'_>>, stages: &[Stage]) -> Result<Vec<Counts>, Failure> {
+    let Some(lane) = lane else { return Ok(Vec::new()) };
+    let mut events = Events::open();
+    let counts = stages.iter().map(|stage| events.of(lane.packets(), || lane.go(*stage)));
+    counts.collect::<Result<_, _>>().map_err(Failure::failed)
 }
 
 fn template() -> OuterTemplate {

@@ -1,8 +1,10 @@
 //! `bench`: what rules and packets cost, stage by stage, on this machine.
 
 mod engine;
+mod events;
 mod frames;
 mod generate;
+mod machine;
 mod measure;
 mod plan;
 mod report;

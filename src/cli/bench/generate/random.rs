@@ -6,6 +6,11 @@
 #[derive(Debug, Clone)]
 pub(super) struct Random(u64);
 
+/// Where a doubling of the rank begins and how many ranks it has, with a weight that grows by the
+/// square root of two.
+const RANKS: [(u64, u32); 9] =
+    [(1, 10), (2, 14), (4, 20), (8, 28), (16, 40), (32, 57), (64, 80), (128, 113), (256, 160)];
+
 impl Random {
     pub(super) const fn new(seed: u64) -> Self {
         Self(seed)
@@ -50,12 +55,11 @@ impl Random {
         u128::from(self.next()) << 64 | u128::from(self.next())
     }
 
-    /// A rank from 0 on, below `2^(doublings + 1) - 1`. Each doubling of the rank is as likely as
-    /// the one before it, so that rank r is met about 1/r times: Zipf's law in whole numbers.
-    pub(super) fn rank(&mut self, doublings: u32) -> u64 {
-        let low =
-            1_u64.checked_shl(u32::try_from(self.below(u64::from(doublings) + 1)).unwrap_or(0));
-        let low = low.unwrap_or(1);
+    /// A rank from 0 on, below `2^(doublings + 1) - 1`; rank r is met about `1/sqrt(r)` times as
+    /// often as the first: Zipf's law in whole numbers, doubling by doubling.
+    pub(super) fn rank(&mut self, doublings: usize) -> u64 {
+        let laws = RANKS.get(..=doublings).unwrap_or(&RANKS);
+        let low = self.pick(laws).unwrap_or(1);
         low - 1 + self.below(low)
     }
 
@@ -101,6 +105,6 @@ mod tests {
         let mut random = Random::new(7);
         let ranks: Vec<u64> = (0..4000).map(|_| random.rank(7)).collect();
         let share = |rank| ranks.iter().filter(|one| **one == rank).count();
-        assert!(share(0) > 400 && share(0) > share(1) && share(1) > share(20));
+        assert!(share(0) > 70 && share(0) > share(30) && share(3) > share(200), "{}", share(0));
     }
 }

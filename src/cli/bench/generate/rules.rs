@@ -17,6 +17,15 @@ const KNOWN: [u16; 32] = [
 /// host to host.
 const MOST_TRIES: u32 = 32;
 
+/// From this prefix length of IPv4 on (and what stands for it in IPv6) a network is narrow.
+const NARROW_FROM: u8 = 16;
+
+/// So many of the rules that the laws make wide on both sides stay so.
+const WIDE_OF_THOUSAND: u64 = 10;
+
+/// What one side of the others becomes.
+const NARROW: [((u8, u8), u32); 3] = [((24, 56), 40), ((28, 64), 20), ((32, 128), 40)];
+
 /// Distinct rules, the narrower first, so that none is hidden behind one that is all around it.
 /// All are accept rules of ingress, numbered as those of ClassBench files are.
 ///
@@ -28,7 +37,7 @@ pub(in super::super) fn rules(
     family: Family,
     seed: u64,
 ) -> Result<Vec<FilterRule>, Invalid> {
-    let mut draw = Draw::new(shape, family, seed);
+    let mut draw = Draw::new(shape, family, seed, count);
     let mut drafts: Vec<Draft> = (0..count).map(|_| draw.another()).collect();
     drafts.sort_by_key(|draft| std::cmp::Reverse(draft.narrowness()));
     let numbers = (1..=RuleNumber::MAX.value()).cycle();
@@ -99,7 +108,7 @@ struct Draw {
 }
 
 impl Draw {
-    fn new(shape: Shape, family: Family, seed: u64) -> Self {
+    fn new(shape: Shape, family: Family, seed: u64, count: usize) -> Self {
         let is_ipv4 = family == Family::Ipv4;
         let mut random = Random::new(seed);
         let [here, there] = [random.next(), random.next()];
@@ -109,8 +118,8 @@ impl Draw {
             law: shape.law(),
             is_ipv4,
             random,
-            sources: Networks::new(is_ipv4, here),
-            destinations: Networks::new(is_ipv4, there),
+            sources: Networks::new(is_ipv4, here, count),
+            destinations: Networks::new(is_ipv4, there, count),
             last: None,
             drawn: HashSet::new(),
         }
@@ -133,11 +142,15 @@ impl Draw {
 
     fn draft(&mut self, is_narrow: bool) -> Draft {
         let law = self.law;
-        let longest = (32, 128);
-        let ends = [law.sources, law.destinations].map(|lens| {
-            let drawn = self.random.pick(lens).filter(|_| !is_narrow).unwrap_or(longest);
-            if self.is_ipv4 { drawn.0 } else { drawn.1 }
-        });
+        let lens = if is_narrow { [(32, 128); 2] } else { self.prefix_lens() };
+        let [source, destination] = lens.map(|(ipv4, ipv6)| if self.is_ipv4 { ipv4 } else { ipv6 });
+        let ends = [
+            self.sources.draw(&mut self.random, source),
+            self.destinations.draw(&mut self.random, destination),
+        ];
+        if are_wide(lens) {
+            return self.service(ends);
+        }
         let [source, destination] = ends;
         let protocol = match self.random.pick(law.protocols).unwrap_or(Transport::Any) {
             Transport::Tcp => Some(6),
@@ -148,12 +161,33 @@ impl Draw {
         let has_ports = protocol.is_some_and(|number| Protocol(number).has_ports());
         let [source_ports, destination_ports] = [law.source_ports, law.destination_ports]
             .map(|law| if has_ports { self.ports(law) } else { None });
+        Draft { source, destination, protocol, source_ports, destination_ports }
+    }
+
+    /// Rules that are wide on both sides are rare in any list: of the few services that everybody
+    /// may ask everybody for.
+    fn prefix_lens(&mut self) -> [(u8, u8); 2] {
+        let random = &mut self.random;
+        let [source, destination] =
+            [self.law.sources, self.law.destinations].map(|lens| random.pick(lens));
+        let [source, destination] = [source.unwrap_or_default(), destination.unwrap_or_default()];
+        if !are_wide([source, destination]) || random.below(1000) < WIDE_OF_THOUSAND {
+            return [source, destination];
+        }
+        let narrow = random.pick(&NARROW).unwrap_or_default();
+        if random.chance(50) { [source, narrow] } else { [narrow, destination] }
+    }
+
+    /// One port between wide networks.
+    fn service(&mut self, [source, destination]: [Block; 2]) -> Draft {
+        let port = self.ports(&[(Ports::Known, 50), (Ports::One, 50)]);
+        let protocol = if self.random.chance(75) { 6 } else { 17 };
         Draft {
-            source: self.sources.draw(&mut self.random, source),
-            destination: self.destinations.draw(&mut self.random, destination),
-            protocol,
-            source_ports,
-            destination_ports,
+            source,
+            destination,
+            protocol: Some(protocol),
+            source_ports: None,
+            destination_ports: port,
         }
     }
 
@@ -175,6 +209,11 @@ impl Draw {
         };
         Some((one, one))
     }
+}
+
+/// Whether both prefix lengths, of which the first stands for both families, are short.
+fn are_wide(lens: [(u8, u8); 2]) -> bool {
+    lens.iter().all(|(ipv4, _)| *ipv4 < NARROW_FROM)
 }
 
 #[cfg(test)]
