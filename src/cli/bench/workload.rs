@@ -93,7 +93,7 @@ pub(super) fn read(flags: &BenchFlags, rules: Option<u32>) -> Result<Workload, F
             };
             let count = usize::try_from(count).unwrap_or(usize::MAX);
             let rules = generate::rules(count, shape, family, seed).map_err(Failure::failed)?;
-            (format!("{shape} {family}"), all_in_one(&rules, flags.sessions)?)
+            (format!("{shape} {family} seed {seed}"), all_in_one(&rules, flags.sessions)?)
         }
         (None, Some(path)) => {
             let rules = classbench::rules(&text(path)?).map_err(|bad| in_file(path, &bad))?;

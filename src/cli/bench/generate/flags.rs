@@ -41,7 +41,7 @@ pub(in super::super) struct GenerateFlags {
     flows: Option<u32>,
 
     /// How much more often the first flows come: flow r has the weight 1/r^S.
-    #[arg(long, value_name = "S", default_value_t = 0.0,
+    #[arg(long, value_name = "S", default_value_t = 0.0, allow_negative_numbers = true,
         conflicts_with_all = ["trace", "capture"], value_parser = exponent)]
     zipf: f64,
 }
