@@ -2,11 +2,12 @@
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use proptest::sample::select;
 use traffic_mirror::control::classbench;
-use traffic_mirror::dataplane::{EngineKind, FlowKey, RuleSet, Seat};
+use traffic_mirror::dataplane::{EngineKind, FlowKey, RuleSet, Taken};
 use traffic_mirror::model::{
     CidrBlock, Direction, Filter, FilterId, FilterRule, PortRange, Protocol, RuleAction, RuleNumber,
 };
@@ -145,9 +146,8 @@ fn filters(plains: &[Plain], sessions: usize, is_ipv4: bool) -> Vec<Filter> {
 }
 
 fn all_agree(filters: &[Filter], keys: &[FlowKey], is_ipv4: bool) {
-    let seats: Vec<Seat<'_>> =
-        (0..).zip(filters).map(|(session, filter)| Seat { session, filter }).collect();
-    let set = |kind| RuleSet::with_engine(&seats, Direction::Ingress, is_ipv4, kind);
+    let filters = arcs(filters);
+    let set = |kind| RuleSet::with_engine(&filters, Direction::Ingress, is_ipv4, kind);
     let answers = |set: &RuleSet| {
         let mut answers = vec![0; keys.len()];
         for (keys, answers) in keys.chunks(150).zip(answers.chunks_mut(150)) {
@@ -164,7 +164,7 @@ fn all_agree(filters: &[Filter], keys: &[FlowKey], is_ipv4: bool) {
             assert_eq!(found, wanted, "{}: {key:?}", kind.label());
         }
     }
-    let chosen = RuleSet::new(&seats, Direction::Ingress, is_ipv4);
+    let chosen = RuleSet::new(&filters, Direction::Ingress, is_ipv4);
     assert_eq!(answers(&chosen), linear, "{:?}", chosen.stats());
 }
 
@@ -195,6 +195,108 @@ proptest! {
     ) {
         let filters = filters(&plains, sessions, is_ipv4);
         all_agree(&filters, &keys(&plains, &headers, is_ipv4), is_ipv4);
+    }
+}
+
+/// A change of one rule, by its place.
+#[derive(Debug, Clone)]
+enum Edit {
+    Add(usize, Plain),
+    Remove(usize),
+    Replace(usize, Plain),
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    let place = 0_usize..1000;
+    prop_oneof![
+        (place.clone(), plain()).prop_map(|(place, plain)| Edit::Add(place, plain)),
+        place.clone().prop_map(Edit::Remove),
+        (place, plain()).prop_map(|(place, plain)| Edit::Replace(place, plain)),
+    ]
+}
+
+/// The filters with one rule more, less or changed; between two rules there is room for three.
+fn edited(filters: &mut [Filter], edit: &Edit, is_ipv4: bool) {
+    let (place, plain) = match edit {
+        Edit::Add(place, plain) | Edit::Replace(place, plain) => (*place, Some(plain)),
+        Edit::Remove(place) => (*place, None),
+    };
+    let session = place % filters.len();
+    let mut rules = filters[session].all_rules().to_vec();
+    let at = (place / filters.len()) % rules.len().max(1);
+    let mut number = rules.get(at).map_or(4, |rule| i64::from(rule.number().value()));
+    match edit {
+        Edit::Add(place, _) => number += i64::try_from(place % 3).unwrap() + 1,
+        Edit::Remove(_) | Edit::Replace(..) if at < rules.len() => drop(rules.remove(at)),
+        Edit::Remove(_) | Edit::Replace(..) => {}
+    }
+    let number = RuleNumber::new(number).unwrap();
+    rules.extend(plain.map(|plain| rule(0, plain, is_ipv4).numbered(number)));
+    let id = filters[session].id().clone();
+    filters[session] = Filter::from_rules(id, rules).0;
+}
+
+/// Rules of every fourth number.
+fn with_room(filter: &Filter) -> Filter {
+    let spread = |rule: &FilterRule| {
+        let number = RuleNumber::new(i64::from(rule.number().value()) * 4).unwrap();
+        rule.clone().numbered(number)
+    };
+    let rules = filter.all_rules().iter().map(spread).collect();
+    Filter::from_rules(filter.id().clone(), rules).0
+}
+
+fn arcs(filters: &[Filter]) -> Vec<Arc<Filter>> {
+    filters.iter().cloned().map(Arc::new).collect()
+}
+
+fn decided(set: &RuleSet, keys: &[FlowKey]) -> Vec<Option<Taken>> {
+    let mut answers = vec![0; keys.len()];
+    set.classify(keys, &mut answers);
+    answers.into_iter().map(|answer| set.taken(answer)).collect()
+}
+
+/// Tables with changed rules beside them, against new ones.
+fn patches_hold(before: &[Filter], edits: &[Edit], keys: &[FlowKey], is_ipv4: bool) {
+    let set = |filters: &[Arc<Filter>], kind| {
+        RuleSet::with_engine(filters, Direction::Ingress, is_ipv4, kind)
+    };
+    let mut after = before.to_vec();
+    edits.iter().for_each(|edit| edited(&mut after, edit, is_ipv4));
+    let (before, after) = (arcs(before), arcs(&after));
+    let wanted = decided(&set(&after, EngineKind::Linear).unwrap(), keys);
+    for kind in [EngineKind::Classes, EngineKind::Forest] {
+        let Some(tables) = set(&before, kind) else { continue };
+        let patched = tables.adapted(&after).unwrap();
+        for ((key, found), wanted) in keys.iter().zip(decided(&patched, keys)).zip(&wanted) {
+            assert_eq!(found, *wanted, "{}, {:?}: {key:?}", kind.label(), patched.stats());
+        }
+        // And back again, rules that are only equal, not the same.
+        let back: Vec<Filter> = before.iter().map(|filter| Filter::clone(filter)).collect();
+        let back = patched.adapted(&arcs(&back)).unwrap();
+        assert!(back.is_settled());
+        assert_eq!(decided(&back, keys), decided(&tables, keys));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn tables_hold_while_rules_come_and_go(
+        plains in prop::collection::vec(plain(), 1..40),
+        edits in prop::collection::vec(edit(), 0..8),
+        headers in prop::collection::vec(header(), 1..20),
+        sessions in 1_usize..5,
+        is_ipv4 in any::<bool>(),
+    ) {
+        let before: Vec<Filter> = filters(&plains, sessions, is_ipv4).iter().map(with_room).collect();
+        let of_edits = edits.iter().filter_map(|edit| match edit {
+            Edit::Add(_, plain) | Edit::Replace(_, plain) => Some(plain.clone()),
+            Edit::Remove(_) => None,
+        });
+        let all: Vec<Plain> = plains.iter().cloned().chain(of_edits).collect();
+        patches_hold(&before, &edits, &keys(&all, &headers, is_ipv4), is_ipv4);
     }
 }
 

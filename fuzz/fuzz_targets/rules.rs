@@ -2,9 +2,10 @@
 #![no_main]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
-use traffic_mirror::dataplane::{EngineKind, FlowKey, RuleSet, Seat};
+use traffic_mirror::dataplane::{EngineKind, FlowKey, RuleSet};
 use traffic_mirror::model::{
     CidrBlock, Direction, Filter, FilterId, FilterRule, PortRange, Protocol, RuleAction, RuleNumber,
 };
@@ -69,12 +70,11 @@ fuzz_target!(|bytes: &[u8]| {
             Some(Filter::from_rules(FilterId::new("tmf-1").ok()?, rules.collect()).0)
         })
         .collect();
-    let seats: Vec<Seat<'_>> =
-        (0..).zip(&filters).map(|(session, filter)| Seat { session, filter }).collect();
+    let filters: Vec<Arc<Filter>> = filters.into_iter().map(Arc::new).collect();
     let keys: Vec<FlowKey> = records.iter().map(|record| key(is_ipv4, *record)).collect();
     let answers = |kind| {
         let mut answers = vec![0; keys.len()];
-        RuleSet::with_engine(&seats, Direction::Ingress, is_ipv4, kind)?
+        RuleSet::with_engine(&filters, Direction::Ingress, is_ipv4, kind)?
             .classify(&keys, &mut answers);
         Some(answers)
     };
@@ -83,4 +83,33 @@ fuzz_target!(|bytes: &[u8]| {
         let found = answers(kind);
         assert!(found.is_none_or(|found| found == linear), "{}", kind.label());
     }
+    patches_hold(&filters, &keys, is_ipv4);
 });
+
+/// One rule less in each filter: beside the tables, and in new ones.
+fn patches_hold(before: &[Arc<Filter>], keys: &[FlowKey], is_ipv4: bool) {
+    let after = before.iter().zip(1..).map(|(filter, salt)| {
+        let mut rules = filter.all_rules().to_vec();
+        if !rules.is_empty() {
+            rules.remove(salt * 31 % rules.len());
+        }
+        Arc::new(Filter::from_rules(filter.id().clone(), rules).0)
+    });
+    let after: Vec<Arc<Filter>> = after.collect();
+    let set = |filters: &[Arc<Filter>], kind| {
+        RuleSet::with_engine(filters, Direction::Ingress, is_ipv4, kind)
+    };
+    let decided = |set: RuleSet| {
+        let mut answers = vec![0; keys.len()];
+        set.classify(keys, &mut answers);
+        answers.into_iter().map(|answer| set.taken(answer)).collect::<Vec<_>>()
+    };
+    let tables = [(before, EngineKind::Forest), (after.as_slice(), EngineKind::Linear)];
+    let [Some(before), Some(wanted)] = tables.map(|(filters, kind)| set(filters, kind)) else {
+        return;
+    };
+    // More changes than can stand beside the tables make none.
+    if let Some(patched) = before.adapted(&after) {
+        assert!(decided(patched) == decided(wanted));
+    }
+}

@@ -48,7 +48,7 @@ fn stats(table: &MirrorTable) -> String {
         let interface = usize::try_from(interface).ok().and_then(|at| table.interfaces().get(at));
         let interface = interface.map(|one| one.id().to_string()).unwrap_or_default();
         let family = if is_ipv4 { "IPv4" } else { "IPv6" };
-        let EngineStats { engine, rules, bytes, depth } = stats;
+        let EngineStats { engine, rules, bytes, depth, changed: _ } = stats;
         let _ = writeln!(
             text,
             "# {interface} {direction} {family}: {rules} rules, {}, at most {depth} look-ups a \

@@ -30,6 +30,22 @@ const GATEWAY_LOAD_BALANCER_MTU: u16 = 8500;
 /// Compiles all sessions into one table.
 #[must_use]
 pub fn compile(registry: &Registry, options: &CompileOptions) -> MirrorTable {
+    MirrorTable::new(parts(registry, options))
+}
+
+/// Compiles all sessions into one table, and takes over from an earlier one what still holds. A
+/// few changed rules are in force at once, however many there are; [`MirrorTable::settled`] makes
+/// the table as fast as a new one, in its own time.
+#[must_use]
+pub fn recompile(
+    registry: &Registry,
+    options: &CompileOptions,
+    earlier: &MirrorTable,
+) -> MirrorTable {
+    MirrorTable::following(parts(registry, options), earlier)
+}
+
+fn parts(registry: &Registry, options: &CompileOptions) -> TableParts {
     let interfaces = index_of(registry.network_interfaces().iter().map(|one| one.id()));
     let targets = index_of(registry.targets().iter().map(|one| one.id()));
     let mut network_ids = NetworkIds::new(registry, options.seed);
@@ -54,13 +70,13 @@ pub fn compile(registry: &Registry, options: &CompileOptions) -> MirrorTable {
             source_address: own.unwrap_or_else(|| stand_in(peer, options)),
         })
     });
-    MirrorTable::new(TableParts {
+    TableParts {
         settings: registry.settings().clone(),
         is_loop_guarded: options.is_live,
         sessions: sessions.collect(),
         interfaces: registry.network_interfaces().iter().cloned().map(Arc::new).collect(),
         targets: registry.targets().iter().filter_map(|one| target_entry(registry, one)).collect(),
-    })
+    }
 }
 
 fn target_entry(registry: &Registry, target: &Target) -> Option<TargetEntry> {

@@ -12,5 +12,5 @@ mod nearest;
 mod registry;
 pub mod render;
 
-pub use compile::{CompileOptions, compile};
+pub use compile::{CompileOptions, compile, recompile};
 pub use registry::Registry;

@@ -138,6 +138,23 @@ impl Registry {
         Ok(())
     }
 
+    /// Puts a filter in the place of the one that has its id; sessions that refer to it go on with
+    /// this one.
+    ///
+    /// # Errors
+    /// [`Invalid`] where no filter has that id.
+    pub fn replace_filter(&mut self, filter: Filter) -> Result<(), Invalid> {
+        let place = self.names.filters.get(filter.id());
+        match place.and_then(|place| self.filters.get_mut(*place)) {
+            Some(known) => *known = Arc::new(filter),
+            None => {
+                let expected = "the id of a filter";
+                return Err(Invalid::new("traffic_mirror_filter_id", filter.id(), expected));
+            }
+        }
+        Ok(())
+    }
+
     /// Adds a session, whose interface, target and filter are added before.
     ///
     /// # Errors

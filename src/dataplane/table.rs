@@ -9,7 +9,8 @@ use super::flow_key::FlowKey;
 use super::loop_guard::LoopGuard;
 use super::membership::Membership;
 use super::outer::OuterTemplate;
-use super::rules::{Decision, EngineKind, EngineStats, RuleSet, Seat, matches};
+use super::rules::{Decision, EngineStats, RuleSet, matches};
+use super::rulings::{Earlier, Ruling, Rulings};
 use super::verdict::{NotMirrored, Outcome, Taken};
 use crate::model::{
     Direction, Filter, NetworkInterface, PacketLength, Rate, SessionId, SessionNumber, Settings,
@@ -54,7 +55,7 @@ pub struct TargetEntry {
 
 /// What a table is made of. Sessions are grouped by interface, in the order of the interfaces,
 /// and in each group in the order in which they are asked.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct TableParts {
     /// What holds for all sessions.
     pub settings: Settings,
@@ -82,7 +83,7 @@ pub struct MirrorTable {
     exclusions: Exclusions,
     guard: LoopGuard,
     /// By interface, direction and family: four for each interface, ingress and IPv4 first.
-    rules: Vec<RuleSet>,
+    rules: Rulings,
     /// By interface and direction: the first session whose filter has `amazon-dns`.
     amazon_dns: Vec<Option<Taken>>,
     /// By session.
@@ -112,16 +113,60 @@ impl MirrorTable {
     /// Compiles the parts. An index that leads nowhere makes a session that takes nothing.
     #[must_use]
     pub fn new(parts: TableParts) -> Self {
-        let (mut rules, mut amazon_dns) = (Vec::new(), Vec::new());
-        for (interface, _) in (0..).zip(&parts.interfaces) {
-            let seats = seats(&parts.sessions, interface);
-            let with_dns = seats.iter().find(|seat| seat.filter.amazon_dns);
-            let with_dns =
-                with_dns.map(|seat| Taken { session: seat.session, rule: Taken::BY_AMAZON_DNS });
-            for direction in Direction::BOTH {
-                let families = [true, false].into_iter();
-                rules.extend(families.map(|is_ipv4| RuleSet::new(&seats, direction, is_ipv4)));
-                amazon_dns.push(with_dns);
+        Self::from_earlier(parts, Earlier::Nothing)
+    }
+
+    /// Compiles the parts, but takes over what an earlier table has compiled: a few rules that came
+    /// or went stand beside its tables, which is quick, and [`MirrorTable::settled`] is due.
+    #[must_use]
+    pub fn following(parts: TableParts, earlier: &Self) -> Self {
+        Self::from_earlier(parts, Earlier::Patched(&earlier.parts, &earlier.rules))
+    }
+
+    /// The same with what another one has compiled.
+    #[must_use]
+    pub fn rebased(&self, compiled: &Self) -> Self {
+        Self::following(self.parts.clone(), compiled)
+    }
+
+    /// Whether all rules are in its tables.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.rules.are_settled()
+    }
+
+    /// The same table with all rules in its tables. Nothing where they are already; takes as long
+    /// as compiling the interfaces whose rules changed.
+    #[must_use]
+    pub fn settled(&self) -> Option<Self> {
+        let earlier = Earlier::Settled(&self.parts, &self.rules);
+        (!self.is_settled()).then(|| Self::from_earlier(self.parts.clone(), earlier))
+    }
+
+    /// The same table, but at an interface the rules of a direction and family are asked by `rules`,
+    /// which were made of its filters. For measurements.
+    pub(crate) fn asked_by(
+        &self,
+        interface: u32,
+        direction: Direction,
+        is_ipv4: bool,
+        rules: Arc<RuleSet>,
+    ) -> Self {
+        let mut table = Self::following(self.parts.clone(), self);
+        if let Some(seat) = table.seat_of(interface, direction) {
+            table.rules.put(2 * seat + u32::from(!is_ipv4), rules);
+        }
+        table
+    }
+
+    fn from_earlier(parts: TableParts, earlier: Earlier<'_>) -> Self {
+        let mut amazon_dns = vec![None; 2 * parts.interfaces.len()];
+        for (index, session) in (0..).zip(&parts.sessions) {
+            let own = usize::try_from(session.interface).map_or(usize::MAX, |own| 2 * own);
+            for first in amazon_dns.iter_mut().skip(own).take(2) {
+                if session.filter.amazon_dns && first.is_none() {
+                    *first = Some(Taken { session: index, rule: Taken::BY_AMAZON_DNS });
+                }
             }
         }
         Self {
@@ -129,27 +174,11 @@ impl MirrorTable {
             membership: Membership::new(parts.interfaces.iter().map(AsRef::as_ref)),
             exclusions: Exclusions::new(&parts.settings),
             guard: LoopGuard::new(&parts),
-            rules,
+            rules: Rulings::new(&parts, earlier),
             amazon_dns,
             wraps: parts.sessions.iter().map(|session| wrap(session, &parts.targets)).collect(),
             parts,
         }
-    }
-
-    /// The same, its rules asked in the way that is wanted; nothing where they do not allow it. For
-    /// measurements: how rules are asked else follows from what they are.
-    #[must_use]
-    pub fn asked_by(self, wanted: EngineKind) -> Option<Self> {
-        let mut rules = Vec::with_capacity(self.rules.len());
-        for (interface, _) in (0..).zip(&self.parts.interfaces) {
-            let seats = seats(&self.parts.sessions, interface);
-            for (direction, is_ipv4) in
-                Direction::BOTH.into_iter().flat_map(|one| [(one, true), (one, false)])
-            {
-                rules.push(RuleSet::with_engine(&seats, direction, is_ipv4, wanted)?);
-            }
-        }
-        Some(Self { rules, number: TABLES.fetch_add(1, Ordering::Relaxed), ..self })
     }
 
     /// A number that no other table of the process has: what a sink keeps of a table it can know
@@ -213,8 +242,8 @@ impl MirrorTable {
 
     /// The rules by their number.
     #[inline]
-    pub(super) fn rule_set(&self, number: u32) -> Option<&RuleSet> {
-        self.rules.get(usize::try_from(number).ok()?)
+    pub(super) fn rule_set(&self, number: u32) -> Option<&Ruling> {
+        self.rules.get(number)
     }
 
     /// What the rules of each session say of a packet, for explanations: the first match of
@@ -242,7 +271,7 @@ impl MirrorTable {
             let directions = Direction::BOTH.into_iter();
             directions.flat_map(move |way| [(interface, way, true), (interface, way, false)])
         });
-        let sets = seats.zip(&self.rules);
+        let sets = seats.zip(self.rules.iter());
         sets.map(|((interface, way, is_ipv4), rules)| (interface, way, is_ipv4, rules.stats()))
             .filter(|(.., stats)| stats.rules > 0)
     }
@@ -297,14 +326,6 @@ impl MirrorTable {
 #[inline]
 fn outcome_of(taken: Option<Taken>) -> Outcome {
     taken.map_or(Outcome::NotMirrored(NotMirrored::NoSessionMatched), Outcome::Mirrored)
-}
-
-fn seats(sessions: &[SessionEntry], interface: u32) -> Vec<Seat<'_>> {
-    let numbered = (0..).zip(sessions);
-    numbered
-        .filter(|(_, session)| session.interface == interface)
-        .map(|(index, session)| Seat { session: index, filter: &session.filter })
-        .collect()
 }
 
 fn wrap(session: &SessionEntry, targets: &[TargetEntry]) -> Wrap {

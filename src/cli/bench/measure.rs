@@ -13,7 +13,7 @@ use super::events::{Counts, Events};
 use super::report::{Figures, Run, StageFigures};
 use super::stages::{Bench, Share, Stage};
 use super::workload::Workload;
-use crate::dataplane::{EngineKind, MirrorTable, OuterTemplate, RuleSet, Seat, StepError, Worker};
+use crate::dataplane::{EngineKind, MirrorTable, OuterTemplate, RuleSet, StepError, Worker};
 use crate::model::VirtualNetworkId;
 
 /// How many packets each worker takes in a round at least.
@@ -27,7 +27,7 @@ const MOST_COMPARISONS: usize = 1 << 26;
 pub(super) struct Subject<'a> {
     workload: &'a Workload,
     table: Arc<MirrorTable>,
-    rules: RuleSet,
+    rules: Arc<RuleSet>,
     count: usize,
     sessions: usize,
     compiled_in: Duration,
@@ -37,22 +37,21 @@ impl<'a> Subject<'a> {
     /// Compiles the rules; nothing where the engine would need too much memory.
     pub(super) fn new(workload: &'a Workload, engine: EngineChoice) -> Option<Self> {
         let filters = workload.filters();
-        let count = filters.iter().map(|(_, filter)| filter.all_rules().len()).sum();
+        let count = filters.iter().map(|filter| filter.all_rules().len()).sum();
         if engine.is_beyond(count) {
             return None;
         }
-        let seats: Vec<Seat<'_>> = filters
-            .iter()
-            .map(|(session, filter)| Seat { session: *session, filter: filter.as_ref() })
-            .collect();
         let (direction, is_ipv4) = (workload.direction, workload.is_ipv4());
         let watch = Stopwatch::start();
         let rules = match engine.wanted() {
-            None => RuleSet::new(&seats, direction, is_ipv4),
-            Some(wanted) => RuleSet::with_engine(&seats, direction, is_ipv4, wanted)?,
+            None => RuleSet::new(&filters, direction, is_ipv4),
+            Some(wanted) => RuleSet::with_engine(&filters, direction, is_ipv4, wanted)?,
         };
         let compiled_in = watch.elapsed();
-        let table = workload.table_of(engine.wanted())?;
+        let rules = Arc::new(rules);
+        let Workload { table, interface, .. } = workload;
+        let table = table.asked_by(*interface, direction, is_ipv4, Arc::clone(&rules));
+        let table = Arc::new(table);
         Some(Self { workload, table, rules, count, sessions: filters.len(), compiled_in })
     }
 
@@ -195,5 +194,68 @@ impl Rounds<'_> {
             spans.push((start, self.watch.elapsed()));
         }
         end.map(|()| spans)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::super::workload;
+    use super::*;
+
+    #[derive(Parser)]
+    struct Typed {
+        #[command(flatten)]
+        flags: BenchFlags,
+    }
+
+    fn flags(words: &str) -> BenchFlags {
+        Typed::parse_from(words.split_whitespace()).flags
+    }
+
+    #[test]
+    fn the_whole_way_asks_the_engine_that_is_measured() {
+        let flags = flags("bench --rules 40 --family ipv6 --sessions 3 --packets 200 --rounds 1");
+        let workload = workload::read(&flags, Some(40)).unwrap();
+        for (engine, wanted) in [
+            (EngineChoice::Auto, EngineKind::Words),
+            (EngineChoice::Linear, EngineKind::Linear),
+            (EngineChoice::Classes, EngineKind::Classes),
+            (EngineChoice::Forest, EngineKind::Forest),
+        ] {
+            let subject = Subject::new(&workload, engine).unwrap();
+            let used: Vec<EngineKind> =
+                subject.table.engine_stats().map(|(.., stats)| stats.engine).collect();
+            assert_eq!(used, [wanted]);
+            let mut answers = vec![RuleSet::NOBODY; workload.keys.len()];
+            subject.rules.classify(&workload.keys, &mut answers);
+            let by_rules = answers.iter().filter(|answer| **answer != RuleSet::NOBODY).count();
+            let mirrored = workload.keys.iter().filter(|key| {
+                let outcome = subject.table.decide(workload.interface, workload.direction, key);
+                matches!(outcome, crate::dataplane::Outcome::Mirrored(_))
+            });
+            assert_eq!(mirrored.count(), by_rules);
+        }
+    }
+
+    #[test]
+    fn workers_share_the_packets() {
+        let flags = flags("bench --rules 10 --packets 50 --rounds 3 --stages classify,whole");
+        let workload = workload::read(&flags, Some(10)).unwrap();
+        let subject = Subject::new(&workload, EngineChoice::Auto).unwrap();
+        let [one, three] = [1, 3].map(|workers| subject.run(&flags, workers).unwrap());
+        assert_eq!((one.packets, one.taken), (three.packets, three.taken));
+        assert_eq!((one.stages.len(), three.stages.len(), three.workers), (2, 2, 3));
+        assert!(subject.run(&flags, 51).is_err());
+    }
+
+    #[test]
+    fn the_baseline_takes_fewer_packets_the_more_rules_there_are() {
+        let flags = flags("bench --rules 20000 --packets 65536");
+        let workload = workload::read(&flags, Some(20_000)).unwrap();
+        let subject = Subject::new(&workload, EngineChoice::Linear).unwrap();
+        assert_eq!(subject.packets(), 3355);
+        assert!(EngineChoice::Words.is_beyond(100_001));
     }
 }

@@ -13,7 +13,7 @@ use super::BenchFlags;
 use super::frames::frame;
 use super::generate::{self, Family, GenerateFlags, Mix, Shape};
 use crate::control::{CompileOptions, Registry, classbench, compile};
-use crate::dataplane::{Burst, EngineKind, FlowKey, MirrorTable, Source};
+use crate::dataplane::{Burst, FlowKey, MirrorTable, Source};
 use crate::io::capture::CaptureSource;
 use crate::model::{
     Direction, Filter, FilterRule, Invalid, NetworkInterface, NetworkInterfaceId, Session,
@@ -25,7 +25,6 @@ pub(super) struct Workload {
     /// What the rules are called in the report.
     pub(super) name: String,
     pub(super) generated: Generated,
-    registry: Registry,
     pub(super) table: Arc<MirrorTable>,
     /// The interface of the table whose rules are asked.
     pub(super) interface: u32,
@@ -54,77 +53,40 @@ pub(super) struct Generated {
 
 impl Workload {
     /// The filters of the interface's sessions, in the order of asking.
-    pub(super) fn filters(&self) -> Vec<(u32, Arc<Filter>)> {
-        let sessions = (0..).zip(self.table.sessions());
-        let own = sessions.filter(|(_, session)| session.interface == self.interface);
-        own.map(|(index, session)| (index, Arc::clone(&session.filter))).collect()
+    pub(super) fn filters(&self) -> Vec<Arc<Filter>> {
+        let sessions = self.table.sessions().iter();
+        let own = sessions.filter(|session| session.interface == self.interface);
+        own.map(|session| Arc::clone(&session.filter)).collect()
     }
 
     /// Whether the rules of one family are asked: that of the first packet.
     pub(super) fn is_ipv4(&self) -> bool {
         self.keys.first().is_none_or(|key| key.source().is_ipv4())
     }
-
-    /// The table with its rules asked in the way that is wanted; nothing where they do not allow
-    /// it.
-    pub(super) fn table_of(&self, wanted: Option<EngineKind>) -> Option<Arc<MirrorTable>> {
-        match wanted {
-            None => Some(Arc::clone(&self.table)),
-            Some(wanted) => {
-                let table = compile(&self.registry, &CompileOptions::default());
-                table.asked_by(wanted).map(Arc::new)
-            }
-        }
-    }
 }
 
 /// Reads or generates rules, of which there shall be so many, and packets for them.
 pub(super) fn read(flags: &BenchFlags, rules: Option<u32>) -> Result<Workload, Failure> {
     let mut generated = Generated::default();
-    let (name, registry) = match (rules, &flags.classbench) {
-        (Some(count), _) => {
-            let (shape, family) = (flags.generate.shape(), flags.generate.family());
-            let seed = flags.generate.seed;
-            generated = Generated {
-                shape: Some(shape),
-                family: Some(family),
-                seed: Some(seed),
-                ..generated
-            };
-            let count = usize::try_from(count).unwrap_or(usize::MAX);
-            let rules = generate::rules(count, shape, family, seed).map_err(Failure::failed)?;
-            (format!("{shape} {family} seed {seed}"), all_in_one(&rules, flags.sessions)?)
-        }
-        (None, Some(path)) => {
-            let rules = classbench::rules(&text(path)?).map_err(|bad| in_file(path, &bad))?;
-            (path.display().to_string(), all_in_one(&rules, flags.sessions)?)
-        }
-        (None, None) => {
-            let names = flags.config.iter().map(|path| path.display().to_string());
-            (names.collect::<Vec<_>>().join(" "), sessions::read(&flags.config)?)
-        }
+    let (name, registry) = match rules {
+        Some(count) => generated_rules(flags, count, &mut generated)?,
+        None => given_rules(flags)?,
     };
     let table = Arc::new(compile(&registry, &CompileOptions::default()));
     let interface = table.sessions().first().map(|session| session.interface);
     let interface =
         interface.ok_or_else(|| Failure::usage("rules: there is none, so nothing can be asked"))?;
-    let (direction, keys, frames) = {
-        let rules = rules_of(&table, interface);
-        // That of the first rule.
-        let direction = rules.first().map_or(Direction::Ingress, |rule| rule.direction());
-        let (keys, frames) = match (&flags.capture, &flags.trace) {
-            (Some(path), _) => captured(path)?,
-            (None, Some(path)) => {
-                let keys = classbench::trace(&text(path)?).map_err(|bad| in_file(path, &bad))?;
-                with_frames(keys)
-            }
-            (None, None) => {
-                generated.note(&flags.generate);
-                with_frames(drawn(&rules, direction, &flags.generate))
-            }
-        };
-        (direction, keys, frames)
+    let rules = rules_of(&table, interface);
+    // That of the first rule.
+    let direction = rules.first().map_or(Direction::Ingress, |rule| rule.direction());
+    let (keys, frames) = match given_packets(flags)? {
+        Some(packets) => packets,
+        None => {
+            generated.note(&flags.generate);
+            with_frames(drawn(&rules, direction, &flags.generate))
+        }
     };
+    drop(rules);
     // Rules of one family are asked by packets of that family: the one of the first packet.
     let is_ipv4 = keys.first().is_none_or(|key| key.source().is_ipv4());
     let pairs = keys.into_iter().zip(frames).filter(|(key, _)| key.source().is_ipv4() == is_ipv4);
@@ -132,7 +94,41 @@ pub(super) fn read(flags: &BenchFlags, rules: Option<u32>) -> Result<Workload, F
     if keys.is_empty() {
         return Err(Failure::usage("packets: there is none that is IP"));
     }
-    Ok(Workload { name, generated, registry, table, interface, direction, keys, frames })
+    Ok(Workload { name, generated, table, interface, direction, keys, frames })
+}
+
+/// Rules by shape, family and seed, and what they are called.
+fn generated_rules(
+    flags: &BenchFlags,
+    count: u32,
+    generated: &mut Generated,
+) -> Result<(String, Registry), Failure> {
+    let (shape, family) = (flags.generate.shape(), flags.generate.family());
+    let seed = flags.generate.seed;
+    (generated.shape, generated.family, generated.seed) = (Some(shape), Some(family), Some(seed));
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    let rules = generate::rules(count, shape, family, seed).map_err(Failure::failed)?;
+    Ok((format!("{shape} {family} seed {seed}"), all_in_one(&rules, flags.sessions)?))
+}
+
+/// Rules out of files, and what these are called.
+fn given_rules(flags: &BenchFlags) -> Result<(String, Registry), Failure> {
+    if let Some(path) = &flags.classbench {
+        let rules = classbench::rules(&text(path)?).map_err(|bad| in_file(path, &bad))?;
+        return Ok((path.display().to_string(), all_in_one(&rules, flags.sessions)?));
+    }
+    let names = flags.config.iter().map(|path| path.display().to_string());
+    Ok((names.collect::<Vec<_>>().join(" "), sessions::read(&flags.config)?))
+}
+
+/// Packets out of a file, where one is named.
+fn given_packets(flags: &BenchFlags) -> Result<Option<Packets>, Failure> {
+    if let Some(path) = &flags.capture {
+        return captured(path).map(Some);
+    }
+    let Some(path) = &flags.trace else { return Ok(None) };
+    let keys = classbench::trace(&text(path)?).map_err(|bad| in_file(path, &bad))?;
+    Ok(Some(with_frames(keys)))
 }
 
 impl Generated {

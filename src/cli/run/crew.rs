@@ -116,10 +116,7 @@ impl Crew {
             self.roster.remove(&mirrored, &done);
             self.gone.extend(done);
         }
-        self.roster.change_table(Arc::clone(&self.plan.table));
-        for station in &self.stations {
-            station.send_table(&self.plan);
-        }
+        self.publish();
         let known = |one: &Mirrored, crew: &Self| {
             crew.stations.iter().any(|station| station.mirrored == *one)
         };
@@ -129,6 +126,24 @@ impl Crew {
             }
         }
         Ok(())
+    }
+
+    /// Goes on with a table of which only the making differs.
+    pub(super) fn change_table(&mut self, table: Arc<MirrorTable>) {
+        self.plan.table = table;
+        self.publish();
+    }
+
+    fn publish(&self) {
+        self.roster.change_table(Arc::clone(&self.plan.table));
+        for station in &self.stations {
+            station.send_table(&self.plan);
+        }
+    }
+
+    /// The table in force.
+    pub(super) const fn table(&self) -> &Arc<MirrorTable> {
+        &self.plan.table
     }
 
     /// All workers' boards.

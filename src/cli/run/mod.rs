@@ -58,7 +58,7 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
         ));
     }
     on_this_host::check(flags)?;
-    let plan = plan::plan(flags)?;
+    let plan = plan::plan(flags, None)?;
     rights::drop_to_what_is_needed(flags.mark, flags.netns.is_some());
     let stopwatch = Stopwatch::start();
     let mut crew = crew::Crew::muster(flags, plan)?;

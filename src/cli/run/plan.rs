@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::flags::RunFlags;
 use crate::cli::exit::Failure;
-use crate::control::{CompileOptions, Registry, compile};
+use crate::control::{CompileOptions, Registry, compile, recompile};
 use crate::dataplane::MirrorTable;
 use crate::io::links::{self, Link};
 use crate::model::NetworkInterfaceId;
@@ -33,8 +33,9 @@ impl Plan {
     }
 }
 
-/// Reads the configuration and looks at the devices that it names.
-pub(super) fn plan(flags: &RunFlags) -> Result<Plan, Failure> {
+/// Reads the configuration and looks at the devices that it names. What a table that is in force
+/// has compiled is taken over.
+pub(super) fn plan(flags: &RunFlags, earlier: Option<&MirrorTable>) -> Result<Plan, Failure> {
     let mut registry = flags.sessions.registry()?;
     name_device(flags, &mut registry)?;
     let mirrored = mirrored(&registry)?;
@@ -55,7 +56,11 @@ pub(super) fn plan(flags: &RunFlags) -> Result<Plan, Failure> {
         }
     }
     let options = CompileOptions { is_live: true, ..flags.sessions.options() };
-    Ok(Plan { table: Arc::new(compile(&registry, &options)), mirrored })
+    let table = match earlier {
+        None => compile(&registry, &options),
+        Some(earlier) => recompile(&registry, &options, earlier),
+    };
+    Ok(Plan { table: Arc::new(table), mirrored })
 }
 
 /// Does something in the network namespace of the interfaces, in a thread of its own: it is the

@@ -88,9 +88,12 @@ impl Roster {
 
     /// Another table is in force.
     pub(super) fn change_table(&self, table: Arc<MirrorTable>) {
-        let mut inner = self.locked();
-        inner.table = table;
-        inner.reloads += 1;
+        self.locked().table = table;
+    }
+
+    /// Another configuration was taken.
+    pub(super) fn accept(&self) {
+        self.locked().reloads += 1;
     }
 
     /// Another table was refused.

@@ -1,5 +1,6 @@
 //! The main thread of a run: waits for signals and for changes of the links.
 
+use std::future::pending;
 use std::io;
 use std::sync::Arc;
 use std::thread;
@@ -9,6 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::crew::Crew;
@@ -18,6 +20,7 @@ use super::live_line::LiveLine;
 use super::plan::{self, in_namespace};
 use crate::cli::exit::Failure;
 use crate::cli::terminal;
+use crate::dataplane::MirrorTable;
 use crate::io::links::{LinkEvent, LinkWatch, links};
 use crate::io::stop;
 
@@ -28,7 +31,10 @@ const LISTEN: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 pub(super) fn watch(flags: &RunFlags, crew: &mut Crew) -> Result<(), Failure> {
     let runtime = Builder::new_current_thread().enable_io().enable_time().build();
     let runtime = runtime.map_err(Failure::failed)?;
-    runtime.block_on(until_signal(flags, crew)).map_err(Failure::failed)
+    let ended = runtime.block_on(until_signal(flags, crew)).map_err(Failure::failed);
+    // Tables that are being made are not waited for.
+    runtime.shutdown_background();
+    ended
 }
 
 async fn until_signal(flags: &RunFlags, crew: &mut Crew) -> io::Result<()> {
@@ -41,11 +47,16 @@ async fn until_signal(flags: &RunFlags, crew: &mut Crew) -> io::Result<()> {
     follow(flags, crew);
     herald::ready();
     let mut line = LiveLine::new();
+    let mut settling = Settling::default();
     loop {
         tokio::select! {
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
-            _ = hang_up.recv() => reload(flags, crew),
+            _ = hang_up.recv() => {
+                reload(flags, crew);
+                settling.begin(crew.table());
+            }
+            table = settling.done() => settling.end(crew, table),
             () = news.notified() => follow(flags, crew),
             _ = second.tick() => {
                 tell(crew);
@@ -61,6 +72,41 @@ async fn until_signal(flags: &RunFlags, crew: &mut Crew) -> io::Result<()> {
     }
     herald::stopping();
     stop::restore_default_signals()
+}
+
+/// New tables in the making, for rules that stand beside the tables in force.
+#[derive(Default)]
+struct Settling {
+    /// The number of the table that is settled, and the one that comes of it.
+    making: Option<(u64, JoinHandle<Option<MirrorTable>>)>,
+}
+
+impl Settling {
+    /// One at a time; the next begins where one ends too late.
+    fn begin(&mut self, table: &Arc<MirrorTable>) {
+        if self.making.is_some() || table.is_settled() {
+            return;
+        }
+        let (number, table) = (table.number(), Arc::clone(table));
+        self.making = Some((number, spawn_blocking(move || table.settled())));
+    }
+
+    /// Waits for it; for ever where there is none.
+    async fn done(&mut self) -> Option<MirrorTable> {
+        match &mut self.making {
+            Some((_, making)) => making.await.unwrap_or_default(),
+            None => pending().await,
+        }
+    }
+
+    /// Puts it in force; what changed meanwhile stands beside it, and the next is begun.
+    fn end(&mut self, crew: &mut Crew, table: Option<MirrorTable>) {
+        let (Some((number, _)), Some(table)) = (self.making.take(), table) else { return };
+        let is_last = crew.table().number() == number;
+        let table = if is_last { table } else { crew.table().rebased(&table) };
+        crew.change_table(Arc::new(table));
+        self.begin(crew.table());
+    }
 }
 
 /// A thread that hears of links that come, go or change, and says that there is news.
@@ -107,9 +153,10 @@ fn reload(flags: &RunFlags, crew: &mut Crew) {
         return terminal::note("SIGHUP: there is no configuration file to read again");
     }
     herald::reloading();
-    let changed = plan::plan(flags).and_then(|plan| crew.change(plan));
+    let changed = plan::plan(flags, Some(crew.table())).and_then(|plan| crew.change(plan));
     match changed {
         Ok(()) => {
+            crew.roster().accept();
             terminal::note("the configuration was read again");
             follow(flags, crew);
         }

@@ -39,6 +39,11 @@ impl Linear {
         NOBODY
     }
 
+    /// How many rules a packet may be asked by.
+    pub(super) const fn depth(&self) -> usize {
+        self.rules.len()
+    }
+
     /// In bytes.
     pub(super) const fn memory(&self) -> usize {
         size_of::<(FilterRule, u32)>() * self.rules.len()

@@ -7,14 +7,7 @@ use crate::dataplane::flow_key::FlowKey;
 use crate::dataplane::verdict::Taken;
 use crate::model::{Direction, Filter, FilterRule, RuleAction};
 
-/// A filter in the place of its session.
-#[derive(Debug, Clone, Copy)]
-pub struct Seat<'a> {
-    /// Index of the session in the mirror table.
-    pub session: u32,
-    /// Its filter.
-    pub filter: &'a Filter,
-}
+use std::sync::Arc;
 
 /// A rule with what it stands for.
 #[derive(Debug, Clone, Copy)]
@@ -38,34 +31,45 @@ pub(super) struct RuleList<'a> {
 }
 
 impl<'a> RuleList<'a> {
-    /// The rules of one direction and family; `seats` are in the order of asking.
+    /// The rules of one direction and family of each session's filter, in the order of asking.
     ///
     /// Rejecting rules behind the last accepting one of their session are left out: a packet that
     /// gets there goes to the next session whether they match or not.
-    pub(super) fn new(seats: &[Seat<'a>], direction: Direction, is_ipv4: bool) -> Self {
+    pub(super) fn new(filters: &'a [Arc<Filter>], direction: Direction, is_ipv4: bool) -> Self {
         let mut list = Self::default();
-        for seat in seats {
-            list.seat(*seat, direction, is_ipv4);
+        for (session, filter) in (0..).zip(filters) {
+            list.seat(session, rules_of(filter, direction, is_ipv4));
         }
         list
     }
 
-    fn seat(&mut self, seat: Seat<'a>, direction: Direction, is_ipv4: bool) {
+    /// All of these rules, as those of one session.
+    pub(super) fn of_rules(rules: impl Iterator<Item = &'a FilterRule>) -> Self {
+        let mut list = Self::default();
+        list.add(0, (0..).zip(rules));
+        list.close(0);
+        list
+    }
+
+    fn seat(&mut self, session: u32, rules: impl Iterator<Item = (u32, &'a FilterRule)>) {
         let start = self.places.len();
-        let numbered = (0_u32..).zip(seat.filter.all_rules());
-        self.places.extend(
-            numbered
-                .filter(|(_, rule)| rule.direction() == direction)
-                .filter(|(_, rule)| rule.source().is_ipv4() == is_ipv4)
-                .map(|(index, rule)| Place {
-                    rule,
-                    taken: Taken { session: seat.session, rule: index },
-                    session_end: 0,
-                }),
-        );
+        self.add(session, rules);
         let own = self.places.get(start..).unwrap_or_default();
         let kept = own.iter().rposition(Place::accepts).map_or(0, |last| last + 1);
         self.places.truncate(start + kept);
+        self.close(start);
+    }
+
+    fn add(&mut self, session: u32, rules: impl Iterator<Item = (u32, &'a FilterRule)>) {
+        self.places.extend(rules.map(|(index, rule)| Place {
+            rule,
+            taken: Taken { session, rule: index },
+            session_end: 0,
+        }));
+    }
+
+    /// The session whose rules begin at `start` ends here.
+    fn close(&mut self, start: usize) {
         let end = u32::try_from(self.places.len()).unwrap_or(u32::MAX);
         for place in self.places.iter_mut().skip(start) {
             place.session_end = end;
@@ -101,6 +105,18 @@ impl<'a> RuleList<'a> {
         }
         None
     }
+}
+
+/// The rules of one direction and family with their index among all rules of the filter.
+pub(super) fn rules_of(
+    filter: &Filter,
+    direction: Direction,
+    is_ipv4: bool,
+) -> impl Iterator<Item = (u32, &FilterRule)> {
+    let numbered = (0_u32..).zip(filter.all_rules());
+    numbered
+        .filter(move |(_, rule)| rule.direction() == direction)
+        .filter(move |(_, rule)| rule.source().is_ipv4() == is_ipv4)
 }
 
 /// Whether a rule matches, by plain comparison of each of its fields.

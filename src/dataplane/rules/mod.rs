@@ -1,27 +1,29 @@
 //! The rules of all sessions of one interface, direction and address family, fused: one walk says
 //! which session takes a packet, and by which rule.
 //!
-//! What belongs here: the engines and the choice between them. What does not: which packets come
-//! here at all, and what becomes of them.
+//! What belongs here: the engines, the choice between them, and what becomes of compiled rules
+//! when some change. What does not: which packets come here at all, and what becomes of them.
 
 mod classes;
+mod engine;
 mod field_words;
 mod forest;
 mod linear;
 mod list;
+mod patch;
 mod words;
 
-use classes::Classes;
-use forest::Forest;
-use linear::Linear;
+use std::sync::Arc;
+
+use engine::Engine;
+pub use engine::EngineKind;
 use list::RuleList;
-pub use list::Seat;
 pub(crate) use list::matches;
-use words::Words;
+use patch::Patch;
 
 use super::flow_key::FlowKey;
 use super::verdict::Taken;
-use crate::model::{Direction, RuleAction};
+use crate::model::{Direction, Filter, RuleAction};
 
 /// In place of an answer: no session takes the packet.
 const NOBODY: u32 = u32::MAX;
@@ -35,35 +37,6 @@ pub struct Decision {
     pub action: RuleAction,
 }
 
-/// The ways in which rules are asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum EngineKind {
-    /// Rule after rule: the baseline, and what the others are held against.
-    Linear,
-    /// Rows of words with a bit for each rule.
-    Words,
-    /// Class tables: recursive flow classification.
-    Classes,
-    /// A forest of cut trees.
-    Forest,
-}
-
-impl EngineKind {
-    /// Every kind, plainest first.
-    pub const ALL: [Self; 4] = [Self::Linear, Self::Words, Self::Classes, Self::Forest];
-
-    /// What reports and options call it.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Linear => "linear",
-            Self::Words => "words",
-            Self::Classes => "classes",
-            Self::Forest => "forest",
-        }
-    }
-}
-
 /// What compiled rules cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EngineStats {
@@ -75,82 +48,91 @@ pub struct EngineStats {
     pub bytes: usize,
     /// How many tables the longest way through them looks into.
     pub depth: usize,
+    /// How many rules have come or gone since the tables were made: they stand beside them.
+    pub changed: usize,
 }
 
 /// Compiled rules that answer: which session takes this packet, and by which rule?
 #[derive(Debug)]
 pub struct RuleSet {
-    engine: Engine,
+    compiled: Arc<Compiled>,
+    patch: Option<Patch>,
     /// By answer.
-    taken: Vec<Taken>,
+    taken: Arc<[Taken]>,
 }
 
+/// Tables, and the rules that they were made of.
 #[derive(Debug)]
-enum Engine {
-    Linear(Linear),
-    Words(Words),
-    Classes(Classes),
-    Forest(Forest),
+struct Compiled {
+    engine: Engine,
+    filters: Vec<Arc<Filter>>,
+    direction: Direction,
+    is_ipv4: bool,
+    /// By answer; sessions and rules as they were then.
+    taken: Arc<[Taken]>,
 }
-
-/// How many rules still go into rows of words.
-const MOST_RULES_IN_WORDS: usize = 126;
-
-/// How large class tables may become, in bytes.
-const MOST_BYTES_OF_CLASSES: usize = 24 << 20;
 
 impl RuleSet {
     /// In place of an answer: no session takes the packet.
     pub const NOBODY: u32 = NOBODY;
 
-    /// Fuses the rules of one direction and family; `seats` are in the order of asking. How they
-    /// are asked follows from how many they are and how they overlap.
+    /// Fuses the rules of one direction and family; `filters` are those of the sessions in the
+    /// order of asking. How they are asked follows from how many they are and how they overlap.
     #[must_use]
-    pub fn new(seats: &[Seat<'_>], direction: Direction, is_ipv4: bool) -> Self {
-        let list = RuleList::new(seats, direction, is_ipv4);
-        if list.len() <= MOST_RULES_IN_WORDS {
-            return Self::of(&list, Engine::Words(Words::new(&list)));
-        }
-        let engine = match Classes::new(&list, is_ipv4, MOST_BYTES_OF_CLASSES) {
-            Some(classes) => Engine::Classes(classes),
-            None => Engine::Forest(Forest::new(&list, is_ipv4)),
-        };
-        Self::of(&list, engine)
+    pub fn new(filters: &[Arc<Filter>], direction: Direction, is_ipv4: bool) -> Self {
+        let list = RuleList::new(filters, direction, is_ipv4);
+        let engine = Engine::new(&list, is_ipv4);
+        Self::of(filters, direction, is_ipv4, &list, engine)
     }
 
     /// The same, asked in the way that is wanted; nothing where the rules do not allow it.
     #[must_use]
     pub fn with_engine(
-        seats: &[Seat<'_>],
+        filters: &[Arc<Filter>],
         direction: Direction,
         is_ipv4: bool,
         wanted: EngineKind,
     ) -> Option<Self> {
-        let list = RuleList::new(seats, direction, is_ipv4);
-        let engine = match wanted {
-            EngineKind::Linear => Engine::Linear(Linear::new(&list)),
-            EngineKind::Words => Engine::Words(Words::new(&list)),
-            EngineKind::Classes => {
-                Engine::Classes(Classes::new(&list, is_ipv4, MOST_BYTES_OF_CLASSES)?)
-            }
-            EngineKind::Forest => Engine::Forest(Forest::new(&list, is_ipv4)),
-        };
-        Some(Self::of(&list, engine))
+        let list = RuleList::new(filters, direction, is_ipv4);
+        let engine = Engine::of_kind(wanted, &list, is_ipv4)?;
+        Some(Self::of(filters, direction, is_ipv4, &list, engine))
     }
 
-    fn of(list: &RuleList<'_>, engine: Engine) -> Self {
-        Self { engine, taken: list.places().iter().map(|place| place.taken).collect() }
+    fn of(
+        filters: &[Arc<Filter>],
+        direction: Direction,
+        is_ipv4: bool,
+        list: &RuleList<'_>,
+        engine: Engine,
+    ) -> Self {
+        let taken: Arc<[Taken]> = list.places().iter().map(|place| place.taken).collect();
+        let filters = filters.to_vec();
+        let compiled = Compiled { engine, filters, direction, is_ipv4, taken: Arc::clone(&taken) };
+        Self { compiled: Arc::new(compiled), patch: None, taken }
+    }
+
+    /// The same for filters of which a few rules differ, made of the same tables: rules that came
+    /// or went stand beside them. Nothing where too much differs, or where new tables are made as
+    /// fast.
+    #[must_use]
+    pub fn adapted(&self, filters: &[Arc<Filter>]) -> Option<Self> {
+        let (patch, taken) = Patch::between(&self.compiled, filters)?;
+        Some(Self { compiled: Arc::clone(&self.compiled), patch, taken })
+    }
+
+    /// Whether all rules are in the tables.
+    #[must_use]
+    pub const fn is_settled(&self) -> bool {
+        self.patch.is_none()
     }
 
     /// Puts the answer for each key into `answers`: what [`RuleSet::taken`] makes a session of, or
     /// [`RuleSet::NOBODY`]. The keys must be of the family that the rules are of.
     #[inline]
     pub fn classify(&self, keys: &[FlowKey], answers: &mut [u32]) {
-        match &self.engine {
-            Engine::Linear(linear) => linear.classify(keys, answers),
-            Engine::Words(words) => words.classify(keys, answers),
-            Engine::Classes(classes) => classes.classify(keys, answers),
-            Engine::Forest(forest) => forest.classify(keys, answers),
+        self.compiled.engine.classify(keys, answers);
+        if let Some(patch) = &self.patch {
+            patch.correct(&self.compiled, &self.taken, keys, answers);
         }
     }
 
@@ -164,7 +146,8 @@ impl RuleSet {
         self.taken(answer)
     }
 
-    /// Which session and rule an answer stands for.
+    /// Which session and rule an answer stands for: the session by its place among the filters,
+    /// the rule by its place among all rules of the filter.
     #[inline]
     #[must_use]
     pub fn taken(&self, answer: u32) -> Option<Taken> {
@@ -174,12 +157,8 @@ impl RuleSet {
     /// What it costs.
     #[must_use]
     pub fn stats(&self) -> EngineStats {
-        let (engine, bytes, depth) = match &self.engine {
-            Engine::Linear(linear) => (EngineKind::Linear, linear.memory(), self.taken.len()),
-            Engine::Words(words) => (EngineKind::Words, words.memory(), words.depth()),
-            Engine::Classes(classes) => (EngineKind::Classes, classes.memory(), classes.depth()),
-            Engine::Forest(forest) => (EngineKind::Forest, forest.memory(), forest.depth()),
-        };
-        EngineStats { engine, rules: self.taken.len(), bytes, depth }
+        let (engine, bytes, depth) = self.compiled.engine.stats();
+        let changed = self.patch.as_ref().map_or(0, Patch::len);
+        EngineStats { engine, rules: self.compiled.taken.len(), bytes, depth, changed }
     }
 }

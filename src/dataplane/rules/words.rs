@@ -72,6 +72,12 @@ impl Words {
         }
     }
 
+    /// Whether any rule matches, whatever it does.
+    #[inline]
+    pub(super) fn has_match(&self, key: &FlowKey) -> bool {
+        self.words.iter().any(|word| word.first_matches(key, false) != 0)
+    }
+
     fn first_accept(&self, key: &FlowKey) -> u32 {
         let mut carry = false;
         for word in &self.words {

@@ -122,20 +122,22 @@ impl Ranks {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::super::rules::rules;
     use super::super::shape::{Family, Shape};
     use super::*;
     use crate::control::classbench;
-    use crate::dataplane::{EngineKind, RuleSet, Seat};
+    use crate::dataplane::{EngineKind, RuleSet};
     use crate::model::Direction;
 
     /// How many of the packets some rule matches.
     fn met(rules: &[&FilterRule], keys: &[FlowKey], is_ipv4: bool) -> usize {
         let rules: Vec<FilterRule> = rules.iter().copied().cloned().collect();
-        let filters = classbench::filters(&rules, 1).unwrap();
-        let seats = [Seat { session: 0, filter: &filters[0] }];
+        let filters: Vec<_> =
+            classbench::filters(&rules, 1).unwrap().into_iter().map(Arc::new).collect();
         let linear = EngineKind::Linear;
-        let set = RuleSet::with_engine(&seats, Direction::Ingress, is_ipv4, linear).unwrap();
+        let set = RuleSet::with_engine(&filters, Direction::Ingress, is_ipv4, linear).unwrap();
         keys.iter().filter(|key| set.first_accept(key).is_some()).count()
     }
 

@@ -3,9 +3,9 @@
 //! The portable way is always there and is what the others are tested against. Which one runs is
 //! found out once, when it is first asked.
 
-use super::Trees;
 use super::block::Block;
 use super::ternary::Packet;
+use super::{Search, Trees};
 use crate::dataplane::flow_key::FlowKey;
 
 /// The instructions that a walk is made of.
@@ -28,14 +28,15 @@ impl Isa for Portable {
 /// Walks by the best instructions that the processor has.
 pub(super) fn dispatch<const A: usize, const N: usize>(
     trees: &Trees<A, N>,
+    search: Search<'_>,
     keys: &[FlowKey],
     answers: &mut [u32],
 ) {
     #[cfg(target_arch = "x86_64")]
     if let Some(v3) = pulp::x86::V3::try_new() {
-        return v3.vectorize(x86::Walk { isa: v3, trees, keys, answers });
+        return v3.vectorize(x86::Walk { isa: v3, trees, search, keys, answers });
     }
-    trees.classify(Portable, keys, answers);
+    trees.classify(Portable, search, keys, answers);
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -45,12 +46,13 @@ mod x86 {
     use pulp::NullaryFnOnce;
     use pulp::x86::V3;
 
-    use super::{Block, FlowKey, Isa, Packet, Trees};
+    use super::{Block, FlowKey, Isa, Packet, Search, Trees};
     use crate::dataplane::rules::forest::block::{Lanes, Terms};
 
     pub(super) struct Walk<'a, const A: usize, const N: usize> {
         pub(super) isa: V3,
         pub(super) trees: &'a Trees<A, N>,
+        pub(super) search: Search<'a>,
         pub(super) keys: &'a [FlowKey],
         pub(super) answers: &'a mut [u32],
     }
@@ -60,7 +62,7 @@ mod x86 {
 
         #[inline(always)]
         fn call(self) {
-            self.trees.classify(self.isa, self.keys, self.answers);
+            self.trees.classify(self.isa, self.search, self.keys, self.answers);
         }
     }
 

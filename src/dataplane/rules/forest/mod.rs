@@ -48,6 +48,15 @@ pub(super) struct Trees<const A: usize, const N: usize> {
     depth: usize,
 }
 
+/// What is searched for.
+#[derive(Debug, Clone, Copy)]
+enum Search<'a> {
+    /// The rule that decides.
+    Decides,
+    /// The first rule that matches at or behind a place, which is one for each packet.
+    Matches(&'a [u32]),
+}
+
 /// What an accept or reject rule makes of the search.
 #[derive(Debug, Clone, Copy)]
 enum Fate {
@@ -115,15 +124,32 @@ impl Next {
 }
 
 impl Forest {
+    /// The best of some forests.
     pub(super) fn new(list: &RuleList<'_>, is_ipv4: bool) -> Self {
-        if is_ipv4 { Self::V4(Trees::new(list)) } else { Self::V6(Trees::new(list)) }
+        let tried = build::wildness(list.len());
+        if is_ipv4 { Self::V4(Trees::new(list, tried)) } else { Self::V6(Trees::new(list, tried)) }
+    }
+
+    /// The first that is grown.
+    pub(super) fn quickly(list: &RuleList<'_>, is_ipv4: bool) -> Self {
+        let tried = build::wildness(list.len()).get(..1).unwrap_or_default();
+        if is_ipv4 { Self::V4(Trees::new(list, tried)) } else { Self::V6(Trees::new(list, tried)) }
     }
 
     /// Puts the place of the rule that decides on each key into `answers`, or [`NOBODY`].
     pub(super) fn classify(&self, keys: &[FlowKey], answers: &mut [u32]) {
         match self {
-            Self::V4(trees) => isa::dispatch(trees, keys, answers),
-            Self::V6(trees) => isa::dispatch(trees, keys, answers),
+            Self::V4(trees) => isa::dispatch(trees, Search::Decides, keys, answers),
+            Self::V6(trees) => isa::dispatch(trees, Search::Decides, keys, answers),
+        }
+    }
+
+    /// Puts the place of the first rule that matches each key, at or behind its place in `from`,
+    /// into `answers`, or [`NOBODY`].
+    pub(super) fn first_matches(&self, keys: &[FlowKey], from: &[u32], answers: &mut [u32]) {
+        match self {
+            Self::V4(trees) => isa::dispatch(trees, Search::Matches(from), keys, answers),
+            Self::V6(trees) => isa::dispatch(trees, Search::Matches(from), keys, answers),
         }
     }
 
@@ -145,7 +171,7 @@ impl Forest {
 }
 
 impl<const A: usize, const N: usize> Trees<A, N> {
-    fn new(list: &RuleList<'_>) -> Self {
+    fn new(list: &RuleList<'_>, tried: &[u32]) -> Self {
         let rules: Vec<Rule<A>> =
             (0..).zip(list.places()).map(|(at, place)| Rule::new(place.rule, at)).collect();
         let fates: Vec<Fate> = list
@@ -156,7 +182,7 @@ impl<const A: usize, const N: usize> Trees<A, N> {
                 false => Fate::Rejects(place.session_end),
             })
             .collect();
-        let grown = build::wildness(rules.len()).iter().map(|most_wild| {
+        let grown = tried.iter().map(|most_wild| {
             let mut trees = Self {
                 roots: vec![],
                 nodes: vec![],

@@ -3,14 +3,15 @@
 use super::block::{Block, LANES};
 use super::isa::{self, Isa, Portable};
 use super::ternary::{Packet, Rule};
-use super::{Forest, NOBODY, Trees};
+use super::{Forest, NOBODY, Search, Trees};
 use crate::dataplane::flow_key::FlowKey;
-use crate::dataplane::rules::list::{RuleList, Seat};
+use crate::dataplane::rules::list::RuleList;
 use crate::model::{
     CidrBlock, Direction, Filter, FilterId, FilterRule, PortRange, Protocol, RuleAction, RuleNumber,
 };
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 /// Numbers that look random, the same in each run.
 struct Draws(u64);
@@ -99,8 +100,8 @@ fn eight_rules_are_compared_alike() {
 
 fn walk_alike<const A: usize, const N: usize>(trees: &Trees<A, N>, keys: &[FlowKey]) {
     let (mut portable, mut native) = (vec![0; keys.len()], vec![0; keys.len()]);
-    trees.classify(Portable, keys, &mut portable);
-    isa::dispatch(trees, keys, &mut native);
+    trees.classify(Portable, Search::Decides, keys, &mut portable);
+    isa::dispatch(trees, Search::Decides, keys, &mut native);
     assert_eq!(portable, native);
     assert!(portable.iter().any(|answer| *answer != NOBODY), "some are taken");
 }
@@ -111,8 +112,8 @@ fn whole_walks_are_alike() {
         let mut draws = Draws(11);
         let rules = (1..=900).map(|number| draws.rule(number, is_ipv4)).collect();
         let (filter, _) = Filter::from_rules(FilterId::new("tmf-1").unwrap(), rules);
-        let seats = [Seat { session: 0, filter: &filter }];
-        let list = RuleList::new(&seats, Direction::Egress, is_ipv4);
+        let filters = [Arc::new(filter)];
+        let list = RuleList::new(&filters, Direction::Egress, is_ipv4);
         let keys: Vec<FlowKey> = (0..3000).map(|_| draws.key(is_ipv4)).collect();
         match Forest::new(&list, is_ipv4) {
             Forest::V4(trees) => walk_alike(&trees, &keys),

@@ -5,7 +5,7 @@ use prefetch_index::prefetch_index;
 
 use super::isa::Isa;
 use super::ternary::Packet;
-use super::{Branch, Fate, NOBODY, Next, Trees};
+use super::{Branch, Fate, NOBODY, Next, Search, Trees};
 use crate::dataplane::flow_key::FlowKey;
 
 /// How many packets walk together.
@@ -35,21 +35,41 @@ impl<const A: usize> Party<A> {
 }
 
 impl<const A: usize, const N: usize> Trees<A, N> {
-    /// Puts the place of the rule that decides on each key into `answers`, or [`NOBODY`].
+    /// Puts the place of the rule that is searched for into the answer for each key, or
+    /// [`NOBODY`].
     #[inline(always)]
-    pub(super) fn classify<I: Isa>(&self, isa: I, keys: &[FlowKey], answers: &mut [u32]) {
+    pub(super) fn classify<I: Isa>(
+        &self,
+        isa: I,
+        search: Search<'_>,
+        keys: &[FlowKey],
+        answers: &mut [u32],
+    ) {
+        let mut floors = match search {
+            Search::Decides => [].as_slice(),
+            Search::Matches(from) => from,
+        }
+        .chunks(WIDTH);
         for (keys, answers) in keys.chunks(WIDTH).zip(answers.chunks_mut(WIDTH)) {
             let mut party =
                 Party { packets: [Packet::NONE; WIDTH], best: [NOBODY; WIDTH], floor: [0; WIDTH] };
             for (packet, key) in party.packets.iter_mut().zip(keys) {
                 *packet = Packet::new(key);
             }
+            for (floor, from) in party.floor.iter_mut().zip(floors.next().unwrap_or_default()) {
+                *floor = *from;
+            }
             let mut asking: ArrayVec<Walker, WIDTH> = (0..keys.len().min(WIDTH)).collect();
             while !asking.is_empty() {
                 for root in &self.roots {
                     self.walk_tree(isa, *root, &mut party, &asking);
                 }
-                asking.retain(|walker| self.must_ask_again(&mut party, *walker));
+                match search {
+                    Search::Decides => {
+                        asking.retain(|walker| self.must_ask_again(&mut party, *walker));
+                    }
+                    Search::Matches(_) => asking.clear(),
+                }
             }
             for (answer, best) in answers.iter_mut().zip(party.best) {
                 *answer = best;

@@ -1,0 +1,255 @@
+//! Tables that follow one another: what changed is in force at once, the rest is taken over, and
+//! no packet falls between two tables.
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+use traffic_mirror::control::{CompileOptions, Registry, compile, recompile};
+use traffic_mirror::dataplane::{
+    Burst, Copies, Drops, FlowKey, Frame, MirrorTable, Outcome, Sink, Source, Worker,
+};
+use traffic_mirror::model::{
+    CidrBlock, Direction, Filter, FilterId, FilterRule, NetworkInterface, NetworkInterfaceId,
+    RuleAction, RuleNumber, Session, SessionNumber, Settings, Target, TargetId,
+};
+
+/// Numbers that look random, the same in each run.
+struct Draws(u64);
+
+impl Draws {
+    fn below(&mut self, end: u32) -> u32 {
+        self.0 = self.0.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        u32::try_from(self.0 >> 33).unwrap() % end
+    }
+
+    fn address(&mut self) -> Ipv4Addr {
+        Ipv4Addr::from_bits(0x0a00_0000 | self.below(64) << 18 | self.below(4))
+    }
+
+    fn rule(&mut self, number: i64) -> FilterRule {
+        let lens = [0, 8, 12, 14, 32];
+        let mut block = |len: u32| {
+            CidrBlock::new(self.address().into(), lens[usize::try_from(len).unwrap()]).unwrap()
+        };
+        let blocks = [block(1 + u32::try_from(number % 4).unwrap()), block(0), block(3)];
+        let action = if self.below(3) == 0 { RuleAction::Reject } else { RuleAction::Accept };
+        let number = RuleNumber::new(number).unwrap();
+        let destination = blocks[1 + usize::try_from(self.below(2)).unwrap()];
+        FilterRule::new(Direction::Ingress, number, action, blocks[0], destination).unwrap()
+    }
+
+    fn filter(&mut self, id: &str, rules: i64) -> Filter {
+        let rules = (1..=rules).map(|number| self.rule(number * 2)).collect();
+        Filter::from_rules(FilterId::new(id).unwrap(), rules).0
+    }
+
+    fn keys(&mut self, len: usize) -> Vec<FlowKey> {
+        let key = |draws: &mut Self| {
+            let ends: [IpAddr; 2] = [draws.address().into(), draws.address().into()];
+            FlowKey::new(ends[0], ends[1], 6, Some((1, 2)))
+        };
+        (0..len).map(|_| key(self)).collect()
+    }
+}
+
+fn empty() -> Registry {
+    let mut registry = Registry::new(Settings { aws_exclusions: false, ..Settings::default() });
+    let target = TargetId::new("tmt-1").unwrap();
+    registry.add_target(Target::at(target, ([192, 0, 2, 10], 4789).into())).unwrap();
+    registry
+}
+
+fn add_interface(registry: &mut Registry, id: &str, filters: &[&str]) {
+    let id = NetworkInterfaceId::new(id).unwrap();
+    registry.add_network_interface(NetworkInterface::new(id.clone())).unwrap();
+    for (number, filter) in (1..).zip(filters) {
+        let number = SessionNumber::new(number).unwrap();
+        let (filter, target) = (FilterId::new(filter).unwrap(), TargetId::new("tmt-1").unwrap());
+        registry.add_session(Session::new(id.clone(), number, filter, target)).unwrap();
+    }
+}
+
+fn of_interfaces(filters: &[Filter], interfaces: &[(&str, &[&str])]) -> Registry {
+    let mut registry = empty();
+    for filter in filters {
+        registry.add_filter(filter.clone()).unwrap();
+    }
+    for (id, filters) in interfaces {
+        add_interface(&mut registry, id, filters);
+    }
+    registry
+}
+
+fn outcomes(table: &MirrorTable, keys: &[FlowKey]) -> Vec<Outcome> {
+    let interfaces = (0..).zip(table.interfaces());
+    interfaces
+        .flat_map(|(interface, _)| {
+            keys.iter().map(move |key| table.decide(interface, Direction::Ingress, key))
+        })
+        .collect()
+}
+
+/// One rule more, less or changed.
+fn change(draws: &mut Draws, registry: &mut Registry) {
+    let at = usize::try_from(draws.below(u32::try_from(registry.filters().len()).unwrap()));
+    let old = Arc::clone(&registry.filters()[at.unwrap()]);
+    let mut rules = old.all_rules().to_vec();
+    let at = usize::try_from(draws.below(u32::try_from(rules.len()).unwrap())).unwrap();
+    let number = i64::from(rules[at].number().value());
+    match draws.below(3) {
+        0 => drop(rules.remove(at)),
+        1 => rules[at] = draws.rule(number),
+        // Where there is a rule of that number already, this one stays behind.
+        _ => rules.push(draws.rule(number + 1)),
+    }
+    registry.replace_filter(Filter::from_rules(old.id().clone(), rules).0).unwrap();
+}
+
+#[test]
+fn a_table_that_follows_another_decides_as_a_new_one() {
+    let mut draws = Draws(1);
+    let options = CompileOptions::default();
+    for rules in [20, 400] {
+        let filters =
+            [draws.filter("a", rules), draws.filter("b", rules), draws.filter("c", rules / 2)];
+        let mut registry = of_interfaces(
+            &filters,
+            &[("eni-1", &["a", "b"]), ("eni-2", &["c"]), ("eni-3", &["a", "b"]), ("eni-4", &[])],
+        );
+        let mut table = compile(&registry, &options);
+        let keys = draws.keys(500);
+        for round in 0..30 {
+            change(&mut draws, &mut registry);
+            table = recompile(&registry, &options, &table);
+            let wanted = outcomes(&compile(&registry, &options), &keys);
+            assert!(outcomes(&table, &keys) == wanted, "round {round}");
+            assert_eq!(table.is_settled(), rules == 20, "few rules need no patch");
+            if round % 7 == 6 {
+                table = table.settled().unwrap_or(table);
+                assert!(table.is_settled());
+                assert!(outcomes(&table, &keys) == wanted, "settled in round {round}");
+            }
+        }
+    }
+}
+
+#[test]
+fn interfaces_and_sessions_come_and_go() {
+    let mut draws = Draws(2);
+    let filters = [draws.filter("a", 300), draws.filter("b", 200), draws.filter("c", 10)];
+    let shapes: [&[(&str, &[&str])]; 5] = [
+        &[("eni-1", &["a"]), ("eni-2", &["b", "c"])],
+        &[("eni-2", &["b", "c"])],
+        &[("eni-2", &["c", "b"]), ("eni-3", &["a", "b", "c"]), ("eni-1", &["a"])],
+        &[("eni-1", &[])],
+        &[("eni-1", &["c"]), ("eni-2", &["b"])],
+    ];
+    let options = CompileOptions::default();
+    let keys = draws.keys(500);
+    let mut table = compile(&empty(), &options);
+    for shape in shapes {
+        let registry = of_interfaces(&filters, shape);
+        table = recompile(&registry, &options, &table);
+        assert!(outcomes(&table, &keys) == outcomes(&compile(&registry, &options), &keys));
+        assert!(table.is_settled(), "no rule changed");
+    }
+}
+
+/// Frames from memory, again and again.
+struct Load<'f> {
+    frames: &'f [Vec<u8>],
+    bursts: usize,
+}
+
+impl Source for Load<'_> {
+    fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
+        if self.bursts > 0 {
+            burst.extend(self.frames.iter().map(|frame| Frame::new(frame)));
+            self.bursts -= 1;
+        }
+        Ok(())
+    }
+}
+
+struct Nowhere;
+
+impl Sink for Nowhere {
+    fn send(&mut self, _copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn frame(draws: &mut Draws) -> Vec<u8> {
+    let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x08, 0];
+    frame.extend([0x45, 0, 0, 46, 0, 0, 0, 0, 64, 17, 0, 0]);
+    frame.extend(draws.address().octets());
+    frame.extend(draws.address().octets());
+    frame.resize(60, 0);
+    frame
+}
+
+/// Bursts until no more tables come; how many frames were taken, and by how many tables.
+fn work(first: Arc<MirrorTable>, tables: &Receiver<Arc<MirrorTable>>) -> (u64, u64, u64) {
+    let mut draws = Draws(4);
+    let frames: Vec<Vec<u8>> = (0..64).map(|_| frame(&mut draws)).collect();
+    let mut worker = Worker::new(first).of_interface(0);
+    worker = worker.forced_direction(Some(Direction::Ingress));
+    let (mut taken, mut changes) = (0, 0);
+    loop {
+        match tables.try_recv() {
+            Ok(table) => {
+                worker.change_table(table, Some(0));
+                changes += 1;
+            }
+            Err(std::sync::mpsc::TryRecvError::Disconnected) => break,
+            Err(std::sync::mpsc::TryRecvError::Empty) => {}
+        }
+        let mut load = Load { frames: &frames, bursts: 10 };
+        worker.run(&mut load, &mut Nowhere).unwrap();
+        taken += 640;
+    }
+    assert!(worker.counters().add_up());
+    (taken, worker.counters().mirrored(), changes)
+}
+
+#[test]
+fn no_packet_falls_between_two_tables() {
+    let mut draws = Draws(3);
+    // Whatever the first session leaves, the last one takes.
+    let all = Filter::accept_all(FilterId::new("all").unwrap());
+    let mut registry = of_interfaces(&[draws.filter("a", 500), all], &[("eni-1", &["a", "all"])]);
+    let options = CompileOptions::default();
+    let mut table = Arc::new(compile(&registry, &options));
+    let (send, receive) = channel();
+    let first = Arc::clone(&table);
+    let worker = thread::spawn(move || work(first, &receive));
+    let mut published = 0;
+    for round in 0..300 {
+        let old = Arc::clone(&registry.filters()[0]);
+        let mut rules = old.all_rules().to_vec();
+        let number = draws.below(250) * 4 + 1;
+        let rule = draws.rule(number.into());
+        rules.retain(|old| old.number() != rule.number());
+        if round % 2 == 0 {
+            rules.push(rule);
+        }
+        registry.replace_filter(Filter::from_rules(old.id().clone(), rules).0).unwrap();
+        table = Arc::new(recompile(&registry, &options, &table));
+        send.send(Arc::clone(&table)).unwrap();
+        published += 1;
+        if round % 30 == 29
+            && let Some(settled) = table.settled()
+        {
+            table = Arc::new(settled);
+            send.send(Arc::clone(&table)).unwrap();
+            published += 1;
+        }
+    }
+    drop(send);
+    let (taken, mirrored, changes) = worker.join().unwrap();
+    assert_eq!((mirrored, changes), (taken, published));
+}
