@@ -88,6 +88,14 @@ impl Rulings {
         self.all.get(usize::try_from(number).ok()?)
     }
 
+    /// From now on these are those of that number.
+    pub(super) fn put(&mut self, number: u32, set: Arc<RuleSet>) {
+        let place = usize::try_from(number).ok().and_then(|number| self.all.get_mut(number));
+        if let Some(ruling) = place {
+            ruling.set = set;
+        }
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Ruling> {
         self.all.iter()
     }

@@ -9,7 +9,7 @@ use super::flow_key::FlowKey;
 use super::loop_guard::LoopGuard;
 use super::membership::Membership;
 use super::outer::OuterTemplate;
-use super::rules::{Decision, EngineStats, matches};
+use super::rules::{Decision, EngineStats, RuleSet, matches};
 use super::rulings::{Earlier, Ruling, Rulings};
 use super::verdict::{NotMirrored, Outcome, Taken};
 use crate::model::{
@@ -141,6 +141,22 @@ impl MirrorTable {
     pub fn settled(&self) -> Option<Self> {
         let earlier = Earlier::Settled(&self.parts, &self.rules);
         (!self.is_settled()).then(|| Self::from_earlier(self.parts.clone(), earlier))
+    }
+
+    /// The same table, but at an interface the rules of a direction and family are asked by `rules`,
+    /// which were made of its filters. For measurements.
+    pub(crate) fn asked_by(
+        &self,
+        interface: u32,
+        direction: Direction,
+        is_ipv4: bool,
+        rules: Arc<RuleSet>,
+    ) -> Self {
+        let mut table = Self::following(self.parts.clone(), self);
+        if let Some(seat) = table.seat_of(interface, direction) {
+            table.rules.put(2 * seat + u32::from(!is_ipv4), rules);
+        }
+        table
     }
 
     fn from_earlier(parts: TableParts, earlier: Earlier<'_>) -> Self {

@@ -1,6 +1,12 @@
 //! `bench`: what rules and packets cost, stage by stage, on this machine.
 
+mod engine;
+mod events;
+mod frames;
+mod generate;
+mod machine;
 mod measure;
+mod plan;
 mod report;
 mod stages;
 mod workload;
@@ -10,19 +16,26 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, ValueEnum};
 
 use super::exit::{Exit, Failure};
-use crate::dataplane::EngineKind;
+use super::terminal;
+use engine::EngineChoice;
+use generate::GenerateFlags;
+use plan::{Plan, Sweep};
 use stages::Stage;
 
 /// Measure what rules and packets cost, stage by stage.
 ///
-/// Rules come from a configuration or from a ClassBench file, packets from a capture or a
-/// ClassBench trace; without packets, each rule gives some at the corners of what it matches. All
-/// but the times is the same in each run. Nothing is sent.
+/// Rules come from a configuration or from a ClassBench file, or are generated; packets from a
+/// capture or a ClassBench trace, or are generated. All but the times is the same in each run.
+/// Nothing is sent.
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("rules").required(true).args(["classbench", "config"]))]
+#[command(group = ArgGroup::new("origin").args(["classbench", "config", "count_of_rules"]))]
+#[command(group = ArgGroup::new("rules").required(true).multiple(true)
+    .args(["classbench", "config", "count_of_rules", "sweep"]))]
 #[command(after_help = "Examples:
   traffic-mirror bench --classbench acl1_10k --trace acl1_10k_trace
   traffic-mirror bench --classbench acl1_1k --sessions 10 --engine forest --stages classify
+  traffic-mirror bench --rules 10000 --shape fw --family ipv6 --mix hit=50,miss=50
+  traffic-mirror bench --sweep rules=1,10,100,1000,10000 --sweep workers=1,2 --format json
   traffic-mirror bench --config mirror.toml --capture traffic.pcap --format json")]
 pub(super) struct BenchFlags {
     /// Rules in the format of ClassBench, the first of highest priority; all accept.
@@ -33,8 +46,11 @@ pub(super) struct BenchFlags {
     #[arg(long, value_name = "FILE")]
     config: Vec<PathBuf>,
 
-    /// Distribute the rules of --classbench over so many sessions.
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "classbench",
+    #[command(flatten)]
+    generate: GenerateFlags,
+
+    /// Distribute the rules of --classbench or --rules over so many sessions.
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "config",
         value_parser = clap::value_parser!(u32).range(1..=32_766))]
     sessions: u32,
 
@@ -46,9 +62,20 @@ pub(super) struct BenchFlags {
     #[arg(long, value_name = "FILE")]
     capture: Option<PathBuf>,
 
-    /// How the rules are asked; by default what their number and overlap call for.
-    #[arg(long, value_name = "ENGINE", default_value = "auto")]
-    engine: EngineChoice,
+    /// How the rules are asked, each way in turn; by default what their number and overlap call
+    /// for, in a sweep over rules beside one by one.
+    #[arg(long, value_name = "ENGINE", value_delimiter = ',')]
+    engine: Vec<EngineChoice>,
+
+    /// Measure once for each value: rules=N,N,... generates so many rules, workers=N,N,... is as
+    /// --workers; both together give their product.
+    #[arg(long, value_name = "WHAT=LIST", value_parser = Sweep::parse)]
+    sweep: Vec<Sweep>,
+
+    /// So many threads share the packets, each with a worker and a buffer of its own.
+    #[arg(long, value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(plan::MOST_WORKERS)))]
+    workers: Option<u32>,
 
     /// What is measured.
     #[arg(long, value_name = "STAGE", value_delimiter = ',', default_values_t = Stage::ALL)]
@@ -63,33 +90,6 @@ pub(super) struct BenchFlags {
     format: Format,
 }
 
-/// An engine by its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum EngineChoice {
-    /// What the rules call for.
-    Auto,
-    /// Rule after rule: the baseline.
-    Linear,
-    /// Rows of words with a bit for each rule.
-    Words,
-    /// Class tables.
-    Classes,
-    /// Cut trees.
-    Forest,
-}
-
-impl EngineChoice {
-    const fn wanted(self) -> Option<EngineKind> {
-        match self {
-            Self::Auto => None,
-            Self::Linear => Some(EngineKind::Linear),
-            Self::Words => Some(EngineKind::Words),
-            Self::Classes => Some(EngineKind::Classes),
-            Self::Forest => Some(EngineKind::Forest),
-        }
-    }
-}
-
 /// For whom the result is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
@@ -100,7 +100,31 @@ enum Format {
 }
 
 pub(super) fn run(flags: &BenchFlags) -> Result<Exit, Failure> {
-    let workload = workload::read(flags)?;
-    let run = measure::run(&workload, flags)?;
-    report::print(&report::Report::new(vec![run]), flags.format)
+    let plan = Plan::new(flags)?;
+    let mut runs = Vec::new();
+    for size in &plan.sizes {
+        let workload = workload::read(flags, *size)?;
+        for engine in plan.engines(*size) {
+            let Some(subject) = measure::Subject::new(&workload, engine) else {
+                left_out(&plan, *size, engine)?;
+                continue;
+            };
+            for workers in &plan.workers {
+                runs.push(subject.run(flags, *workers)?);
+            }
+        }
+    }
+    report::print(&report::Report::new(runs), flags.format)
+}
+
+/// Says that an engine cannot take the rules, or that it is the only one and so this is the end.
+fn left_out(plan: &Plan, rules: Option<u32>, engine: EngineChoice) -> Result<(), Failure> {
+    let what = "these rules need too much memory";
+    let engine = engine.label();
+    if !plan.leaves_out() {
+        return Err(Failure::usage(format!("--engine {engine}: {what}; take forest or auto")));
+    }
+    let which = rules.map(|rules| format!(", --sweep rules={rules}")).unwrap_or_default();
+    terminal::warn(&format!("--engine {engine}{which}: {what}; left out"));
+    Ok(())
 }

@@ -9,10 +9,14 @@ use serde::Serialize;
 use super::super::exit::{Exit, Failure, reader_left};
 use super::super::terminal;
 use super::Format;
+use super::events::Counts;
+use super::machine::Machine;
+use super::workload::Generated;
 
 /// All that one command measured.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
+    machine: Machine,
     runs: Vec<Run>,
 }
 
@@ -20,6 +24,8 @@ pub(super) struct Report {
 #[derive(Debug, Serialize)]
 pub(super) struct Run {
     pub(super) name: String,
+    #[serde(flatten)]
+    pub(super) generated: Generated,
     pub(super) rules: usize,
     pub(super) sessions: usize,
     pub(super) engine: &'static str,
@@ -31,7 +37,12 @@ pub(super) struct Run {
     pub(super) packets: usize,
     /// How many packets some session takes.
     pub(super) taken: usize,
+    /// How many threads shared the packets.
+    pub(super) workers: u32,
     pub(super) rounds: u32,
+    /// Of the whole way, by all workers together, in the best round.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) mpps: Option<f64>,
     pub(super) stages: Vec<StageFigures>,
 }
 
@@ -40,6 +51,9 @@ pub(super) struct Run {
 pub(super) struct StageFigures {
     pub(super) stage: &'static str,
     pub(super) ns_per_packet: Figures,
+    /// What the processor counted for each packet, in rounds of their own.
+    #[serde(flatten)]
+    pub(super) counts: Counts,
 }
 
 /// Of all rounds.
@@ -63,42 +77,59 @@ impl Figures {
         };
         Self { min: at(0), median: at(50), p99: at(99) }
     }
+
+    /// Millions of packets a second in the best round.
+    pub(super) fn mpps(&self) -> f64 {
+        (1e5 / self.min.max(0.01)).round() / 100.0
+    }
 }
 
 impl Report {
-    pub(super) const fn new(runs: Vec<Run>) -> Self {
-        Self { runs }
+    pub(super) fn new(runs: Vec<Run>) -> Self {
+        Self { machine: Machine::read(), runs }
     }
 
     fn to_text(&self) -> String {
-        let mut text = String::new();
+        let mut text = format!("{}\n", self.machine);
         for run in &self.runs {
-            let Run { name, rules, sessions, engine, depth, bytes, packets, taken, rounds, .. } =
-                run;
+            let Run { name, rules, sessions, engine, depth, bytes, packets, taken, .. } = run;
+            let Run { workers, rounds, .. } = run;
             let compiled_in = Duration::from_nanos(run.compile_ns);
             let _ = writeln!(
                 text,
                 "{name}: {rules} rules in {sessions} sessions, {engine}, depth {depth}, {} KiB, \
                  compiled in {compiled_in:.1?}\n{packets} packets, of which {taken} are taken, \
-                 {rounds} rounds; nanoseconds a packet:",
+                 {workers} workers, {rounds} rounds; nanoseconds a packet:",
                 bytes.div_ceil(1024)
             );
-            let _ = writeln!(
-                text,
-                "{:>10} {:>10} {:>10} {:>10} {:>8}",
-                "stage", "min", "median", "p99", "Mpps"
-            );
-            for StageFigures { stage, ns_per_packet: figures } in &run.stages {
-                let Figures { min, median, p99 } = figures;
-                let rate = 1000.0 / min.max(0.01);
-                let _ = writeln!(
-                    text,
-                    "{stage:>10} {min:>10.1} {median:>10.1} {p99:>10.1} {rate:>8.1}"
-                );
-            }
+            text += &stages_to_text(&run.stages);
         }
         text
     }
+}
+
+/// A line for each stage; columns for counts only where something was counted.
+fn stages_to_text(stages: &[StageFigures]) -> String {
+    let counted = [
+        ("instructions", stages.iter().any(|one| one.counts.instructions.is_some())),
+        ("cache misses", stages.iter().any(|one| one.counts.cache_misses.is_some())),
+    ];
+    let (min, median, p99) = ("min", "median", "p99");
+    let mut text = format!("{:>10} {min:>10} {median:>10} {p99:>10} {:>8}", "stage", "Mpps");
+    for (name, _) in counted.iter().filter(|(_, is_there)| *is_there) {
+        let _ = write!(text, " {name:>12}");
+    }
+    for StageFigures { stage, ns_per_packet: figures, counts } in stages {
+        let Figures { min, median, p99 } = figures;
+        let rate = figures.mpps();
+        let _ = write!(text, "\n{stage:>10} {min:>10.1} {median:>10.1} {p99:>10.1} {rate:>8.1}");
+        let columns = counted.iter().zip([counts.instructions, counts.cache_misses]);
+        for (_, count) in columns.filter(|((_, is_there), _)| *is_there) {
+            let count = count.map(|count| format!("{count:.2}")).unwrap_or_default();
+            let _ = write!(text, " {count:>12}");
+        }
+    }
+    text + "\n"
 }
 
 pub(super) fn print(report: &Report, format: Format) -> Result<Exit, Failure> {
@@ -111,4 +142,32 @@ pub(super) fn print(report: &Report, format: Format) -> Result<Exit, Failure> {
     };
     let mut out = terminal::stdout();
     reader_left(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stage(counts: Counts) -> StageFigures {
+        let ns_per_packet = Figures::new(vec![Duration::from_micros(40)], 1000);
+        StageFigures { stage: "classify", ns_per_packet, counts }
+    }
+
+    #[test]
+    fn counts_have_columns_where_there_are_some() {
+        let counts = Counts { instructions: Some(123.456), cache_misses: None };
+        let text = stages_to_text(&[stage(Counts::default()), stage(counts)]);
+        let lines: Vec<Vec<&str>> =
+            text.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(lines[0], ["stage", "min", "median", "p99", "Mpps", "instructions"]);
+        assert_eq!(lines[1], ["classify", "40.0", "40.0", "40.0", "25.0"]);
+        assert_eq!(lines[2], ["classify", "40.0", "40.0", "40.0", "25.0", "123.46"]);
+    }
+
+    #[test]
+    fn what_was_not_counted_is_absent() {
+        let json = serde_json::to_value(stage(Counts::default())).unwrap();
+        let names: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(names, ["ns_per_packet", "stage"]);
+    }
 }

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::hint::black_box;
 use std::io;
-use std::sync::Arc;
 
 use clap::ValueEnum;
 
@@ -49,9 +48,26 @@ impl fmt::Display for Stage {
     }
 }
 
+/// Packets: their headers, and the same as frames.
+#[derive(Clone, Copy)]
+pub(super) struct Share<'a> {
+    pub(super) keys: &'a [FlowKey],
+    pub(super) frames: &'a [Vec<u8>],
+}
+
+impl<'a> Share<'a> {
+    /// The first packets of a workload, in so many parts of one length, but for the last.
+    pub(super) fn of(workload: &'a Workload, packets: usize, parts: usize) -> Vec<Self> {
+        let each = packets.div_ceil(parts.max(1)).max(1);
+        let keys = workload.keys.get(..packets).unwrap_or(&workload.keys).chunks(each);
+        let frames = workload.frames.get(..packets).unwrap_or(&workload.frames).chunks(each);
+        keys.zip(frames).map(|(keys, frames)| Share { keys, frames }).collect()
+    }
+}
+
 /// All that the stages need, made before the clock runs.
 pub(super) struct Bench<'a> {
-    workload: &'a Workload,
+    packets: Share<'a>,
     rules: &'a RuleSet,
     template: OuterTemplate,
     answers: Vec<u32>,
@@ -60,50 +76,55 @@ pub(super) struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    pub(super) fn new(workload: &'a Workload, rules: &'a RuleSet, template: OuterTemplate) -> Self {
-        let worker = Worker::new(Arc::clone(&workload.table)).of_interface(workload.interface);
-        Self {
-            workload,
-            rules,
-            template,
-            answers: vec![0; workload.keys.len()],
-            worker: worker.forced_direction(Some(workload.direction)),
-            ring: Ring { bytes: vec![0; Ring::LEN], at: 0 },
-        }
+    pub(super) fn new(
+        packets: Share<'a>,
+        rules: &'a RuleSet,
+        worker: Worker,
+        template: OuterTemplate,
+    ) -> Self {
+        let answers = vec![RuleSet::NOBODY; packets.keys.len()];
+        let ring = Ring { bytes: vec![0; Ring::LEN], at: 0 };
+        Self { packets, rules, template, answers, worker, ring }
     }
 
     /// Takes all packets through a stage once.
     pub(super) fn go(&mut self, stage: Stage) -> Result<(), StepError> {
         match stage {
-            Stage::Parse => self.workload.frames.iter().for_each(|frame| {
+            Stage::Parse => self.packets.frames.iter().for_each(|frame| {
                 let _ = black_box(FlowKey::parse(black_box(frame)));
             }),
             Stage::Classify => {
-                let parts = self.workload.keys.chunks(BURST_LEN);
+                let parts = self.packets.keys.chunks(BURST_LEN);
                 for (keys, answers) in parts.zip(self.answers.chunks_mut(BURST_LEN)) {
                     self.rules.classify(black_box(keys), answers);
                 }
             }
-            Stage::Wrap => self.workload.frames.iter().for_each(|frame| {
+            Stage::Wrap => self.packets.frames.iter().for_each(|frame| {
                 let inner = black_box(cut(frame));
                 black_box(self.template.wrap(Inner::from(inner), 5));
             }),
-            Stage::Send => self.workload.frames.iter().for_each(|frame| {
+            Stage::Send => self.packets.frames.iter().for_each(|frame| {
                 let inner = cut(frame);
                 let template = &self.template;
                 self.ring.put(inner, |place| template.wrap_into(Inner::from(inner), 5, place));
             }),
             Stage::Whole => {
-                let mut frames = Frames(&self.workload.frames);
+                let mut frames = Frames(self.packets.frames);
                 self.worker.run(&mut frames, &mut self.ring)?;
             }
         }
         Ok(())
     }
 
-    /// What the rules answered last.
-    pub(super) fn answers(&self) -> &[u32] {
-        &self.answers
+    /// How many packets there are.
+    pub(super) const fn packets(&self) -> usize {
+        self.packets.keys.len()
+    }
+
+    /// How many packets some session takes.
+    pub(super) fn taken(&mut self) -> usize {
+        self.rules.classify(self.packets.keys, &mut self.answers);
+        self.answers.iter().filter(|answer| **answer != RuleSet::NOBODY).count()
     }
 }
 

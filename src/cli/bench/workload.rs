@@ -1,25 +1,30 @@
 //! What is measured: rules in sessions, and packets that meet them.
 
 use std::fs;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+
+use serde::Serialize;
 
 use super::super::exit::Failure;
 use super::super::sessions;
 use super::BenchFlags;
+use super::frames::frame;
+use super::generate::{self, Family, GenerateFlags, Mix, Shape};
 use crate::control::{CompileOptions, Registry, classbench, compile};
-use crate::dataplane::{BURST_LEN, Burst, FlowKey, MirrorTable, Source};
+use crate::dataplane::{Burst, FlowKey, MirrorTable, Source};
 use crate::io::capture::CaptureSource;
 use crate::model::{
-    CidrBlock, Direction, Filter, FilterRule, Invalid, NetworkInterface, NetworkInterfaceId,
-    PortRange, Session, SessionNumber, Settings, Target, TargetId,
+    Direction, Filter, FilterRule, Invalid, NetworkInterface, NetworkInterfaceId, Session,
+    SessionNumber, Settings, Target, TargetId,
 };
 
 /// Rules and packets.
 pub(super) struct Workload {
     /// What the rules are called in the report.
     pub(super) name: String,
+    pub(super) generated: Generated,
     pub(super) table: Arc<MirrorTable>,
     /// The interface of the table whose rules are asked.
     pub(super) interface: u32,
@@ -27,6 +32,23 @@ pub(super) struct Workload {
     pub(super) keys: Vec<FlowKey>,
     /// The same packets as Ethernet frames.
     pub(super) frames: Vec<Vec<u8>>,
+}
+
+/// By what generated rules and packets were drawn; nothing where they were not.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub(super) struct Generated {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) shape: Option<Shape>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) family: Option<Family>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) seed: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) mix: Option<Mix>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) flows: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) zipf: Option<f64>,
 }
 
 impl Workload {
@@ -43,23 +65,28 @@ impl Workload {
     }
 }
 
-pub(super) fn read(flags: &BenchFlags) -> Result<Workload, Failure> {
-    let (name, registry) = match &flags.classbench {
-        Some(path) => {
-            let rules = classbench::rules(&text(path)?).map_err(|bad| in_file(path, &bad))?;
-            (path.display().to_string(), classbench_registry(&rules, flags.sessions)?)
-        }
-        None => {
-            let names = flags.config.iter().map(|path| path.display().to_string());
-            (names.collect::<Vec<_>>().join(" "), sessions::read(&flags.config)?)
-        }
+/// Reads or generates rules, of which there shall be so many, and packets for them.
+pub(super) fn read(flags: &BenchFlags, rules: Option<u32>) -> Result<Workload, Failure> {
+    let mut generated = Generated::default();
+    let (name, registry) = match rules {
+        Some(count) => generated_rules(flags, count, &mut generated)?,
+        None => given_rules(flags)?,
     };
     let table = Arc::new(compile(&registry, &CompileOptions::default()));
     let interface = table.sessions().first().map(|session| session.interface);
     let interface =
         interface.ok_or_else(|| Failure::usage("rules: there is none, so nothing can be asked"))?;
-    let direction = direction(&table, interface);
-    let (keys, frames) = packets(flags, &table, interface)?;
+    let rules = rules_of(&table, interface);
+    // That of the first rule.
+    let direction = rules.first().map_or(Direction::Ingress, |rule| rule.direction());
+    let (keys, frames) = match given_packets(flags)? {
+        Some(packets) => packets,
+        None => {
+            generated.note(&flags.generate);
+            with_frames(drawn(&rules, direction, &flags.generate))
+        }
+    };
+    drop(rules);
     // Rules of one family are asked by packets of that family: the one of the first packet.
     let is_ipv4 = keys.first().is_none_or(|key| key.source().is_ipv4());
     let pairs = keys.into_iter().zip(frames).filter(|(key, _)| key.source().is_ipv4() == is_ipv4);
@@ -67,14 +94,72 @@ pub(super) fn read(flags: &BenchFlags) -> Result<Workload, Failure> {
     if keys.is_empty() {
         return Err(Failure::usage("packets: there is none that is IP"));
     }
-    Ok(Workload { name, table, interface, direction, keys, frames })
+    Ok(Workload { name, generated, table, interface, direction, keys, frames })
 }
 
-/// That of the first rule.
-fn direction(table: &MirrorTable, interface: u32) -> Direction {
+/// Rules by shape, family and seed, and what they are called.
+fn generated_rules(
+    flags: &BenchFlags,
+    count: u32,
+    generated: &mut Generated,
+) -> Result<(String, Registry), Failure> {
+    let (shape, family) = (flags.generate.shape(), flags.generate.family());
+    let seed = flags.generate.seed;
+    (generated.shape, generated.family, generated.seed) = (Some(shape), Some(family), Some(seed));
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    let rules = generate::rules(count, shape, family, seed).map_err(Failure::failed)?;
+    Ok((format!("{shape} {family} seed {seed}"), all_in_one(&rules, flags.sessions)?))
+}
+
+/// Rules out of files, and what these are called.
+fn given_rules(flags: &BenchFlags) -> Result<(String, Registry), Failure> {
+    if let Some(path) = &flags.classbench {
+        let rules = classbench::rules(&text(path)?).map_err(|bad| in_file(path, &bad))?;
+        return Ok((path.display().to_string(), all_in_one(&rules, flags.sessions)?));
+    }
+    let names = flags.config.iter().map(|path| path.display().to_string());
+    Ok((names.collect::<Vec<_>>().join(" "), sessions::read(&flags.config)?))
+}
+
+/// Packets out of a file, where one is named.
+fn given_packets(flags: &BenchFlags) -> Result<Option<Packets>, Failure> {
+    if let Some(path) = &flags.capture {
+        return captured(path).map(Some);
+    }
+    let Some(path) = &flags.trace else { return Ok(None) };
+    let keys = classbench::trace(&text(path)?).map_err(|bad| in_file(path, &bad))?;
+    Ok(Some(with_frames(keys)))
+}
+
+impl Generated {
+    /// Packets were drawn too.
+    fn note(&mut self, flags: &GenerateFlags) {
+        let law = flags.packet_law();
+        self.seed = Some(law.seed);
+        self.mix = Some(law.mix);
+        self.flows = Some(law.flows);
+        self.zipf = Some(law.zipf);
+    }
+}
+
+/// Of all sessions of an interface, in the order of asking.
+fn rules_of(table: &MirrorTable, interface: u32) -> Vec<&FilterRule> {
     let own = table.sessions().iter().filter(|session| session.interface == interface);
-    let mut rules = own.flat_map(|session| session.filter.all_rules());
-    rules.next().map_or(Direction::Ingress, FilterRule::direction)
+    own.flat_map(|session| session.filter.all_rules()).collect()
+}
+
+/// Headers for the rules of a direction, of the family of the first.
+fn drawn(rules: &[&FilterRule], direction: Direction, flags: &GenerateFlags) -> Vec<FlowKey> {
+    let is_ipv4 = rules.first().is_none_or(|rule| rule.source().is_ipv4());
+    let asked = rules.iter().filter(|rule| rule.direction() == direction);
+    let asked: Vec<&FilterRule> =
+        asked.filter(|rule| rule.source().is_ipv4() == is_ipv4).copied().collect();
+    generate::headers(&asked, is_ipv4, &flags.packet_law())
+}
+
+fn with_frames(keys: Vec<FlowKey>) -> Packets {
+    let frames = keys.iter().map(frame).collect();
+    (keys, frames)
 }
 
 fn text(path: &Path) -> Result<String, Failure> {
@@ -86,7 +171,7 @@ fn in_file(path: &Path, what: &dyn std::fmt::Display) -> Failure {
 }
 
 /// Each filter in a session of its own, all on one interface that owns every packet.
-fn classbench_registry(rules: &[FilterRule], sessions: u32) -> Result<Registry, Failure> {
+fn all_in_one(rules: &[FilterRule], sessions: u32) -> Result<Registry, Failure> {
     let refused = |invalid: Invalid| Failure::usage(invalid);
     let sessions = usize::try_from(sessions).unwrap_or(usize::MAX);
     let mut registry = Registry::new(Settings { aws_exclusions: false, ..Settings::default() });
@@ -107,18 +192,6 @@ fn classbench_registry(rules: &[FilterRule], sessions: u32) -> Result<Registry, 
 
 type Packets = (Vec<FlowKey>, Vec<Vec<u8>>);
 
-fn packets(flags: &BenchFlags, table: &MirrorTable, interface: u32) -> Result<Packets, Failure> {
-    if let Some(path) = &flags.capture {
-        return captured(path);
-    }
-    let keys = match &flags.trace {
-        Some(path) => classbench::trace(&text(path)?).map_err(|bad| in_file(path, &bad))?,
-        None => corners(table, interface),
-    };
-    let frames = keys.iter().map(frame).collect();
-    Ok((keys, frames))
-}
-
 fn captured(path: &Path) -> Result<Packets, Failure> {
     let mut source = CaptureSource::open(path).map_err(Failure::failed)?;
     let (mut keys, mut frames) = (Vec::new(), Vec::new());
@@ -135,55 +208,4 @@ fn captured(path: &Path) -> Result<Packets, Failure> {
             }
         }
     }
-}
-
-/// Packets at the lowest and highest corner of what each rule matches, in an order that jumps.
-fn corners(table: &MirrorTable, interface: u32) -> Vec<FlowKey> {
-    let own = table.sessions().iter().filter(|session| session.interface == interface);
-    let rules: Vec<&FilterRule> = own.flat_map(|session| session.filter.all_rules()).collect();
-    let len = rules.len().max(1);
-    let places = (0..len.max(BURST_LEN)).map(|place| place * 7919 % len);
-    let two = places.filter_map(|place| rules.get(place)).flat_map(|rule| {
-        let protocol = rule.protocol().map_or(6, |protocol| protocol.0);
-        [false, true].map(|is_high| {
-            let port = |ports: Option<PortRange>| match ports {
-                None => 1024,
-                Some(ports) if is_high => ports.to_port(),
-                Some(ports) => ports.from_port(),
-            };
-            let end = |block: CidrBlock| if is_high { block.last() } else { block.network() };
-            let ports = (port(rule.source_ports()), port(rule.destination_ports()));
-            FlowKey::new(end(rule.source()), end(rule.destination()), protocol, Some(ports))
-        })
-    });
-    two.collect()
-}
-
-/// A frame of 64 bytes and more that has these headers.
-fn frame(key: &FlowKey) -> Vec<u8> {
-    let (source_port, destination_port) = key.ports().unwrap_or_default();
-    let mut transport = Vec::with_capacity(24);
-    transport.extend(source_port.to_be_bytes());
-    transport.extend(destination_port.to_be_bytes());
-    transport.resize(26, 0);
-    let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
-    match (key.source(), key.destination()) {
-        (IpAddr::V4(source), IpAddr::V4(destination)) => {
-            frame.extend([0x08, 0, 0x45, 0, 0, 46, 0, 0, 0, 0, 64]);
-            frame.extend([key.protocol().unwrap_or_default(), 0, 0]);
-            frame.extend(source.octets());
-            frame.extend(destination.octets());
-        }
-        (source, destination) => {
-            frame.extend([0x86, 0xdd, 0x60, 0, 0, 0, 0, 26]);
-            frame.extend([key.protocol().unwrap_or_default(), 64]);
-            for address in [source, destination] {
-                if let IpAddr::V6(v6) = address {
-                    frame.extend(v6.octets());
-                }
-            }
-        }
-    }
-    frame.extend(transport);
-    frame
 }

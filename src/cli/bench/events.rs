@@ -1,0 +1,105 @@
+//! Instructions and cache misses, where kernel and processor count them for us (perf_event_open(2)).
+//!
+//! In many virtual machines and containers there are no such counters: that is no error.
+
+use perf_event::events::{Event, Hardware};
+use perf_event::{Builder, Counter};
+use serde::Serialize;
+
+/// Counters of this thread in user mode, which need no rights where `perf_event_paranoid` is 2 or
+/// less.
+pub(super) struct Events {
+    instructions: Option<Counter>,
+    cache_misses: Option<Counter>,
+}
+
+/// How much one packet took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub(super) struct Counts {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) instructions: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cache_misses: Option<f64>,
+}
+
+impl Events {
+    /// Asks for the counters.
+    pub(super) fn open() -> Self {
+        Self {
+            instructions: counter(Hardware::INSTRUCTIONS),
+            cache_misses: counter(Hardware::CACHE_MISSES),
+        }
+    }
+
+    /// What some work takes for each of so many packets; without counters nothing is done.
+    pub(super) fn of<E>(
+        &mut self,
+        packets: usize,
+        work: impl FnOnce() -> Result<(), E>,
+    ) -> Result<Counts, E> {
+        if self.instructions.is_none() && self.cache_misses.is_none() {
+            return Ok(Counts::default());
+        }
+        let mut counters = [self.instructions.as_mut(), self.cache_misses.as_mut()];
+        // A counter that does not start counts nothing, which reading it then shows.
+        for counter in counters.iter_mut().flatten() {
+            let _ = counter.reset().and_then(|()| counter.enable());
+        }
+        let done = work();
+        for counter in counters.iter_mut().flatten() {
+            let _ = counter.disable();
+        }
+        done?;
+        let [instructions, cache_misses] = counters.map(|counter| {
+            let count = counter?.read().ok().filter(|count| *count > 0)?;
+            Some(per_packet(count, packets))
+        });
+        Ok(Counts { instructions, cache_misses })
+    }
+}
+
+fn counter<E: Event>(event: E) -> Option<Counter> {
+    Builder::new(event).build().ok()
+}
+
+/// To thousandths.
+fn per_packet(count: u64, packets: usize) -> f64 {
+    let thousandths = count.saturating_mul(1000) / u64::try_from(packets).unwrap_or(1).max(1);
+    f64::from(u32::try_from(thousandths).unwrap_or(u32::MAX)) / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use perf_event::events::Software;
+
+    use super::*;
+
+    fn spin() -> Result<(), ()> {
+        std::hint::black_box((0..100_000_u64).map(std::hint::black_box).sum::<u64>());
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_counted_is_told_a_packet() {
+        let Some(clock) = counter(Software::TASK_CLOCK) else {
+            println!("NOT RUN: this kernel gives no counters");
+            return;
+        };
+        let mut events = Events { instructions: Some(clock), cache_misses: None };
+        let counts = events.of(10, spin).unwrap();
+        assert!(counts.instructions.unwrap() > 0.0 && counts.cache_misses.is_none());
+        assert!(events.of(10, || Err(())).is_err());
+    }
+
+    #[test]
+    fn without_counters_nothing_is_counted() {
+        let mut none = Events { instructions: None, cache_misses: None };
+        assert_eq!(none.of(10, || Err(())), Ok(Counts::default()));
+        assert!(Events::open().of(1, spin).is_ok());
+    }
+
+    #[test]
+    fn counts_are_shared_among_packets() {
+        assert_eq!((per_packet(1500, 1000), per_packet(7, 0)), (1.5, 7.0));
+    }
+}

@@ -1,0 +1,189 @@
+//! Headers that meet given rules, or do not, by a mix and a seed.
+
+use std::net::IpAddr;
+
+use super::mix::Mix;
+use super::networks::address;
+use super::random::Random;
+use crate::dataplane::FlowKey;
+use crate::model::{CidrBlock, FilterRule, PortRange, Protocol};
+
+/// How packets are drawn.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct PacketLaw {
+    pub(in super::super) packets: usize,
+    /// How many headers there are.
+    pub(in super::super) flows: usize,
+    /// Flow r of 1, 2, 3 ... has the weight `1 / r^zipf`.
+    pub(in super::super) zipf: f64,
+    pub(in super::super) mix: Mix,
+    pub(in super::super) seed: u64,
+}
+
+/// The headers of packets, one after the other; `rules` are of one family.
+pub(in super::super) fn headers(
+    rules: &[&FilterRule],
+    is_ipv4: bool,
+    law: &PacketLaw,
+) -> Vec<FlowKey> {
+    // Another sequence than that of the rules, which are drawn by the same seed.
+    let mut random = Random::new(Random::new(!law.seed).next());
+    let flows: Vec<FlowKey> =
+        (0..law.flows).map(|_| flow(&mut random, rules, is_ipv4, law.mix)).collect();
+    if law.flows == law.packets && law.zipf == 0.0 {
+        return flows;
+    }
+    let ranks = Ranks::new(flows.len(), law.zipf);
+    (0..law.packets).filter_map(|_| flows.get(ranks.draw(&mut random)).copied()).collect()
+}
+
+fn flow(random: &mut Random, rules: &[&FilterRule], is_ipv4: bool, mix: Mix) -> FlowKey {
+    let drawn = random.below(100);
+    let rule = if drawn < u64::from(mix.hit) {
+        rules.get(random.place(rules.len()))
+    } else if drawn < u64::from(mix.hit) + u64::from(mix.last) {
+        rules.last()
+    } else {
+        None
+    };
+    match rule {
+        Some(rule) => inside(random, rule),
+        None => anywhere(random, is_ipv4),
+    }
+}
+
+fn inside(random: &mut Random, rule: &FilterRule) -> FlowKey {
+    let source = host(random, rule.source());
+    let destination = host(random, rule.destination());
+    let protocol = rule.protocol().unwrap_or_else(|| transport(random));
+    let ports = [rule.source_ports(), rule.destination_ports()].map(|ports| port(random, ports));
+    key(source, destination, protocol, ports)
+}
+
+fn anywhere(random: &mut Random, is_ipv4: bool) -> FlowKey {
+    let ends = [random.word128(), random.word128()].map(|bits| {
+        // Of IPv6 what is given out: 2000::/3 (RFC 4291, section 2.4).
+        let bits = if is_ipv4 { bits } else { bits >> 3 | 1 << 125 };
+        address(bits, is_ipv4)
+    });
+    let [source, destination] = ends;
+    let protocol = transport(random);
+    let ports = [port(random, None), port(random, None)];
+    key(source, destination, protocol, ports)
+}
+
+fn key(source: IpAddr, destination: IpAddr, protocol: Protocol, ports: [u16; 2]) -> FlowKey {
+    let ports = protocol.has_ports().then_some(ports.into());
+    FlowKey::new(source, destination, protocol.0, ports)
+}
+
+/// Of all protocols, those that have ports.
+fn transport(random: &mut Random) -> Protocol {
+    if random.chance(75) { Protocol::TCP } else { Protocol::UDP }
+}
+
+fn port(random: &mut Random, ports: Option<PortRange>) -> u16 {
+    let (low, high) = ports.map_or((0, u16::MAX), |ports| (ports.from_port(), ports.to_port()));
+    random.port(low, high)
+}
+
+fn host(random: &mut Random, block: CidrBlock) -> IpAddr {
+    let network = match block.network() {
+        IpAddr::V4(v4) => u128::from(v4.to_bits()) << 96,
+        IpAddr::V6(v6) => v6.to_bits(),
+    };
+    let free = u128::MAX.checked_shr(u32::from(block.prefix_len())).unwrap_or(0);
+    address(network | random.word128() & free, block.is_ipv4())
+}
+
+/// Draws ranks by Zipf's law.
+struct Ranks {
+    /// Of each rank, the weights up to and with it.
+    sums: Vec<f64>,
+}
+
+impl Ranks {
+    fn new(len: usize, zipf: f64) -> Self {
+        let mut sum = 0.0;
+        let ranks = (1..=u32::try_from(len).unwrap_or(u32::MAX)).map(f64::from);
+        let sums = ranks.map(|rank| {
+            sum += rank.powf(-zipf);
+            sum
+        });
+        Self { sums: sums.collect() }
+    }
+
+    fn draw(&self, random: &mut Random) -> usize {
+        let drawn = random.share() * self.sums.last().copied().unwrap_or(0.0);
+        let place = self.sums.partition_point(|sum| *sum <= drawn);
+        place.min(self.sums.len().saturating_sub(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::rules::rules;
+    use super::super::shape::{Family, Shape};
+    use super::*;
+    use crate::control::classbench;
+    use crate::dataplane::{EngineKind, RuleSet};
+    use crate::model::Direction;
+
+    /// How many of the packets some rule matches.
+    fn met(rules: &[&FilterRule], keys: &[FlowKey], is_ipv4: bool) -> usize {
+        let rules: Vec<FilterRule> = rules.iter().copied().cloned().collect();
+        let filters: Vec<_> =
+            classbench::filters(&rules, 1).unwrap().into_iter().map(Arc::new).collect();
+        let linear = EngineKind::Linear;
+        let set = RuleSet::with_engine(&filters, Direction::Ingress, is_ipv4, linear).unwrap();
+        keys.iter().filter(|key| set.first_accept(key).is_some()).count()
+    }
+
+    fn law(mix: &str) -> PacketLaw {
+        let mix = Mix::parse(mix).unwrap();
+        PacketLaw { packets: 1000, flows: 1000, zipf: 0.0, mix, seed: 1 }
+    }
+
+    fn distinct(keys: &[FlowKey]) -> Vec<usize> {
+        let mut names: Vec<String> = keys.iter().map(|key| format!("{key:?}")).collect();
+        names.sort();
+        let mut counts: Vec<usize> = names.chunk_by(|a, b| a == b).map(<[_]>::len).collect();
+        counts.sort_by_key(|count| std::cmp::Reverse(*count));
+        counts
+    }
+
+    #[test]
+    fn hits_hit_and_last_hits_the_last() {
+        for family in [Family::Ipv4, Family::Ipv6] {
+            let is_ipv4 = family == Family::Ipv4;
+            let rules = rules(300, Shape::Ipc, family, 1).unwrap();
+            let rules: Vec<&FilterRule> = rules.iter().collect();
+            let hits = headers(&rules, is_ipv4, &law("hit=100"));
+            assert_eq!(met(&rules, &hits, is_ipv4), 1000);
+            let last = headers(&rules, is_ipv4, &law("last=100"));
+            assert_eq!(met(&rules[299..], &last, is_ipv4), 1000);
+            let misses = headers(&rules[..100], is_ipv4, &law("miss=100"));
+            assert!(misses.iter().all(|key| key.source().is_ipv4() == is_ipv4));
+            assert!(met(&rules[..100], &misses, is_ipv4) < 10);
+        }
+    }
+
+    #[test]
+    fn without_rules_all_are_misses() {
+        assert_eq!(headers(&[], true, &law("hit=50,last=50")).len(), 1000);
+    }
+
+    #[test]
+    fn flows_come_as_often_as_their_rank_says() {
+        let law = PacketLaw { flows: 10, ..law("miss=100") };
+        let even = distinct(&headers(&[], true, &law));
+        assert!(even.len() == 10 && even[0] < 150, "{even:?}");
+        let skewed = distinct(&headers(&[], true, &PacketLaw { zipf: 1.0, ..law }));
+        // One in 2.93, since 1 + 1/2 + ... + 1/10 = 2.93.
+        assert!((300..380).contains(&skewed[0]), "{skewed:?}");
+        let each = distinct(&headers(&[], false, &PacketLaw { flows: 1000, ..law }));
+        assert_eq!(each.len(), 1000);
+    }
+}

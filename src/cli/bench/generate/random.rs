@@ -1,0 +1,110 @@
+//! Numbers that look random and are promised: the same seed gives the same everywhere.
+
+/// SplitMix64 (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA
+/// 2014). Written here because generators of libraries do not promise their values from one
+/// version to the next, and figures of two versions are compared.
+#[derive(Debug, Clone)]
+pub(super) struct Random(u64);
+
+/// Where a doubling of the rank begins and how many ranks it has, with a weight that grows by the
+/// square root of two.
+const RANKS: [(u64, u32); 9] =
+    [(1, 10), (2, 14), (4, 20), (8, 28), (16, 40), (32, 57), (64, 80), (128, 113), (256, 160)];
+
+impl Random {
+    pub(super) const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(super) const fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = self.0;
+        word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        word ^ word >> 31
+    }
+
+    /// 0 up to, but without, `end`; 0 where there is nothing below it.
+    pub(super) fn below(&mut self, end: u64) -> u64 {
+        let wide = u128::from(self.next()) * u128::from(end);
+        u64::try_from(wide >> 64).unwrap_or(0)
+    }
+
+    /// A place in a list of so many.
+    pub(super) fn place(&mut self, len: usize) -> usize {
+        let end = u64::try_from(len).unwrap_or(u64::MAX);
+        usize::try_from(self.below(end)).unwrap_or(0)
+    }
+
+    /// True so often among a hundred.
+    pub(super) fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+
+    /// From 0 up to 1, in steps that are exact in any arithmetic.
+    pub(super) fn share(&mut self) -> f64 {
+        f64::from(u32::try_from(self.next() >> 32).unwrap_or(0)) / 4_294_967_296.0
+    }
+
+    pub(super) fn port(&mut self, low: u16, high: u16) -> u16 {
+        let span = u64::from(high.saturating_sub(low)) + 1;
+        low.saturating_add(u16::try_from(self.below(span)).unwrap_or(0))
+    }
+
+    pub(super) fn word128(&mut self) -> u128 {
+        u128::from(self.next()) << 64 | u128::from(self.next())
+    }
+
+    /// A rank from 0 on, below `2^(doublings + 1) - 1`; rank r is met about `1/sqrt(r)` times as
+    /// often as the first: Zipf's law in whole numbers, doubling by doubling.
+    pub(super) fn rank(&mut self, doublings: usize) -> u64 {
+        let laws = RANKS.get(..=doublings).unwrap_or(&RANKS);
+        let low = self.pick(laws).unwrap_or(1);
+        low - 1 + self.below(low)
+    }
+
+    /// One of a list by its weight.
+    pub(super) fn pick<T: Copy>(&mut self, list: &[(T, u32)]) -> Option<T> {
+        let total = list.iter().map(|(_, weight)| u64::from(*weight)).sum();
+        let mut left = self.below(total);
+        for (one, weight) in list {
+            match left.checked_sub(u64::from(*weight)) {
+                None => return Some(*one),
+                Some(less) => left = less,
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_values_are_the_published_ones() {
+        // The first outputs of SplitMix64 for the seed 0, as its authors' C code gives them.
+        let mut random = Random::new(0);
+        assert_eq!(random.next(), 0xe220_a839_7b1d_cdaf);
+        assert_eq!(random.next(), 0x6e78_9e6a_a1b9_65f4);
+        assert_eq!(random.next(), 0x06c4_5d18_8009_454f);
+    }
+
+    #[test]
+    fn numbers_stay_below_their_end() {
+        let mut random = Random::new(7);
+        for _ in 0..1000 {
+            assert!(random.below(3) < 3 && random.rank(4) < 31 && random.share() < 1.0);
+            assert!((1000..=1001).contains(&random.port(1000, 1001)));
+        }
+        assert_eq!((random.below(0), random.pick::<u8>(&[])), (0, None));
+    }
+
+    #[test]
+    fn low_ranks_come_often() {
+        let mut random = Random::new(7);
+        let ranks: Vec<u64> = (0..4000).map(|_| random.rank(7)).collect();
+        let share = |rank| ranks.iter().filter(|one| **one == rank).count();
+        assert!(share(0) > 70 && share(0) > share(30) && share(3) > share(200), "{}", share(0));
+    }
+}

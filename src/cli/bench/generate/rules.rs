@@ -1,0 +1,307 @@
+//! Rules by a shape and a seed.
+
+use std::collections::HashSet;
+
+use super::networks::{Block, Networks};
+use super::random::Random;
+use super::shape::{Family, Law, Ports, Shape, Transport};
+use crate::model::{Direction, FilterRule, Invalid, PortRange, Protocol, RuleAction, RuleNumber};
+
+/// Ports that services are known by, the most usual first.
+const KNOWN: [u16; 32] = [
+    443, 80, 22, 53, 25, 3306, 5432, 8080, 123, 389, 445, 161, 3389, 21, 110, 143, 514, 993, 995,
+    1433, 1521, 6379, 8443, 9092, 27017, 636, 88, 179, 500, 1812, 2049, 5060,
+];
+
+/// So often a rule is drawn by the shape's law; one that is there already then becomes one from
+/// host to host.
+const MOST_TRIES: u32 = 32;
+
+/// From this prefix length of IPv4 on (and what stands for it in IPv6) a network is narrow.
+const NARROW_FROM: u8 = 16;
+
+/// So many of the rules that the laws make wide on both sides stay so.
+const WIDE_OF_THOUSAND: u64 = 10;
+
+/// What one side of the others becomes.
+const NARROW: [((u8, u8), u32); 3] = [((24, 56), 40), ((28, 64), 20), ((32, 128), 40)];
+
+/// Distinct rules, the narrower first, so that none is hidden behind one that is all around it.
+/// All are accept rules of ingress, numbered as those of ClassBench files are.
+///
+/// # Errors
+/// [`Invalid`] never, unless the laws of the shapes were wrong.
+pub(in super::super) fn rules(
+    count: usize,
+    shape: Shape,
+    family: Family,
+    seed: u64,
+) -> Result<Vec<FilterRule>, Invalid> {
+    let mut draw = Draw::new(shape, family, seed, count);
+    let mut drafts: Vec<Draft> = (0..count).map(|_| draw.another()).collect();
+    drafts.sort_by_key(|draft| std::cmp::Reverse(draft.narrowness()));
+    let numbers = (1..=RuleNumber::MAX.value()).cycle();
+    let rules = drafts.iter().zip(numbers);
+    rules.map(|(draft, number)| draft.rule(RuleNumber::new(number)?, draw.is_ipv4)).collect()
+}
+
+/// A rule before it is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Draft {
+    source: Block,
+    destination: Block,
+    protocol: Option<u8>,
+    source_ports: Option<(u16, u16)>,
+    destination_ports: Option<(u16, u16)>,
+}
+
+impl Draft {
+    /// More than that of any rule all around this one, since each of its parts is.
+    fn narrowness(&self) -> u32 {
+        let span = |ports: Option<(u16, u16)>| {
+            ports.map_or(65_535, |(low, high)| u32::from(high.saturating_sub(low)))
+        };
+        let bits = u32::from(self.source.len) + u32::from(self.destination.len);
+        let protocol = if self.protocol.is_some() { 4 } else { 0 };
+        let wide = span(self.source_ports) + span(self.destination_ports);
+        // A port that is fixed weighs as much as eight bits of an address.
+        ((bits + protocol) << 13) + (2 * 65_535 - wide)
+    }
+
+    const fn back(self) -> Self {
+        Self {
+            source: self.destination,
+            destination: self.source,
+            protocol: self.protocol,
+            source_ports: self.destination_ports,
+            destination_ports: self.source_ports,
+        }
+    }
+
+    fn rule(&self, number: RuleNumber, is_ipv4: bool) -> Result<FilterRule, Invalid> {
+        let (source, destination) = (self.source.cidr(is_ipv4)?, self.destination.cidr(is_ipv4)?);
+        let (direction, action) = (Direction::Ingress, RuleAction::Accept);
+        let mut rule = FilterRule::new(direction, number, action, source, destination)?;
+        if let Some(protocol) = self.protocol {
+            rule = rule.with_protocol(Protocol(protocol))?;
+        }
+        let range = |(low, high)| PortRange::new("port_range", i64::from(low), i64::from(high));
+        if let Some(ports) = self.source_ports {
+            rule = rule.with_source_ports(range(ports)?)?;
+        }
+        if let Some(ports) = self.destination_ports {
+            rule = rule.with_destination_ports(range(ports)?)?;
+        }
+        Ok(rule)
+    }
+}
+
+/// Draws rules, none of them twice.
+struct Draw {
+    law: &'static Law,
+    is_ipv4: bool,
+    random: Random,
+    sources: Networks,
+    destinations: Networks,
+    last: Option<Draft>,
+    drawn: HashSet<Draft>,
+}
+
+impl Draw {
+    fn new(shape: Shape, family: Family, seed: u64, count: usize) -> Self {
+        let is_ipv4 = family == Family::Ipv4;
+        let mut random = Random::new(seed);
+        let [here, there] = [random.next(), random.next()];
+        // What is said of both ways is said of the same networks.
+        let there = if shape == Shape::Ipc { here } else { there };
+        Self {
+            law: shape.law(),
+            is_ipv4,
+            random,
+            sources: Networks::new(is_ipv4, here, count),
+            destinations: Networks::new(is_ipv4, there, count),
+            last: None,
+            drawn: HashSet::new(),
+        }
+    }
+
+    fn another(&mut self) -> Draft {
+        let mut tries = 0;
+        loop {
+            let draft = match self.last {
+                Some(last) if self.random.chance(self.law.back) => last.back(),
+                _ => self.draft(tries > MOST_TRIES),
+            };
+            tries += 1;
+            if self.drawn.insert(draft) {
+                self.last = Some(draft);
+                return draft;
+            }
+        }
+    }
+
+    fn draft(&mut self, is_narrow: bool) -> Draft {
+        let law = self.law;
+        let lens = if is_narrow { [(32, 128); 2] } else { self.prefix_lens() };
+        let [source, destination] = lens.map(|(ipv4, ipv6)| if self.is_ipv4 { ipv4 } else { ipv6 });
+        let ends = [
+            self.sources.draw(&mut self.random, source),
+            self.destinations.draw(&mut self.random, destination),
+        ];
+        if are_wide(lens) {
+            return self.service(ends);
+        }
+        let [source, destination] = ends;
+        let protocol = match self.random.pick(law.protocols).unwrap_or(Transport::Any) {
+            Transport::Tcp => Some(6),
+            Transport::Udp => Some(17),
+            Transport::Icmp => Some(if self.is_ipv4 { 1 } else { 58 }),
+            Transport::Any => None,
+        };
+        let has_ports = protocol.is_some_and(|number| Protocol(number).has_ports());
+        let [source_ports, destination_ports] = [law.source_ports, law.destination_ports]
+            .map(|law| if has_ports { self.ports(law) } else { None });
+        Draft { source, destination, protocol, source_ports, destination_ports }
+    }
+
+    /// Rules that are wide on both sides are rare in any list: of the few services that everybody
+    /// may ask everybody for.
+    fn prefix_lens(&mut self) -> [(u8, u8); 2] {
+        let random = &mut self.random;
+        let [source, destination] =
+            [self.law.sources, self.law.destinations].map(|lens| random.pick(lens));
+        let [source, destination] = [source.unwrap_or_default(), destination.unwrap_or_default()];
+        if !are_wide([source, destination]) || random.below(1000) < WIDE_OF_THOUSAND {
+            return [source, destination];
+        }
+        let narrow = random.pick(&NARROW).unwrap_or_default();
+        if random.chance(50) { [source, narrow] } else { [narrow, destination] }
+    }
+
+    /// One port between wide networks.
+    fn service(&mut self, [source, destination]: [Block; 2]) -> Draft {
+        let port = self.ports(&[(Ports::Known, 50), (Ports::One, 50)]);
+        let protocol = if self.random.chance(75) { 6 } else { 17 };
+        Draft {
+            source,
+            destination,
+            protocol: Some(protocol),
+            source_ports: None,
+            destination_ports: port,
+        }
+    }
+
+    fn ports(&mut self, law: &[(Ports, u32)]) -> Option<(u16, u16)> {
+        let random = &mut self.random;
+        let one = match random.pick(law)? {
+            Ports::Any => return None,
+            Ports::Low => return Some((0, 1023)),
+            Ports::High => return Some((1024, u16::MAX)),
+            Ports::Few => {
+                let low = random.port(1, 60_000);
+                return Some((low, low + random.port(1, 1000)));
+            }
+            Ports::Known => {
+                let rank = usize::try_from(random.rank(4)).unwrap_or(0);
+                KNOWN.get(rank).copied().unwrap_or(443)
+            }
+            Ports::One => random.port(1, u16::MAX),
+        };
+        Some((one, one))
+    }
+}
+
+/// Whether both prefix lengths, of which the first stands for both families, are short.
+fn are_wide(lens: [(u8, u8); 2]) -> bool {
+    lens.iter().all(|(ipv4, _)| *ipv4 < NARROW_FROM)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHAPES: [Shape; 3] = [Shape::Acl, Shape::Fw, Shape::Ipc];
+    const FAMILIES: [Family; 2] = [Family::Ipv4, Family::Ipv6];
+
+    /// All that tells a rule from others, but its number.
+    fn words(rule: &FilterRule) -> String {
+        let ports = [rule.source_ports(), rule.destination_ports()];
+        format!("{} {} {:?} {ports:?}", rule.source(), rule.destination(), rule.protocol())
+    }
+
+    #[test]
+    fn as_many_as_wanted_and_none_twice() {
+        for (shape, family) in SHAPES.into_iter().flat_map(|one| FAMILIES.map(|two| (one, two))) {
+            for count in [0, 1, 2, 3000] {
+                let rules = rules(count, shape, family, 1).unwrap();
+                let distinct: HashSet<String> = rules.iter().map(words).collect();
+                assert_eq!((rules.len(), distinct.len()), (count, count), "{shape} {family}");
+                let is_ipv4 = family == Family::Ipv4;
+                assert!(rules.iter().all(|rule| rule.source().is_ipv4() == is_ipv4));
+            }
+        }
+    }
+
+    #[test]
+    fn the_seed_decides() {
+        let [one, again, other] =
+            [1, 1, 2].map(|seed| rules(200, Shape::Fw, Family::Ipv6, seed).unwrap());
+        assert_eq!(one, again);
+        assert_ne!(one, other);
+    }
+
+    #[test]
+    fn the_values_are_promised() {
+        // Figures of two versions can be compared while this holds; where it must change, say so
+        // in the changelog.
+        let digest = |shape, family| {
+            let bytes = rules(500, shape, family, 1).unwrap();
+            let bytes = bytes.iter().flat_map(|rule| words(rule).into_bytes());
+            bytes.fold(7_u32, |word, byte| word.wrapping_mul(31).wrapping_add(u32::from(byte)))
+        };
+        let digests = SHAPES.map(|shape| FAMILIES.map(|family| digest(shape, family)));
+        assert_eq!(
+            digests,
+            [
+                [1_029_859_753, 2_229_973_332],
+                [2_458_345_123, 3_408_020_687],
+                [3_833_287_052, 1_606_693_459]
+            ]
+        );
+    }
+
+    #[test]
+    fn numbers_begin_anew_where_they_end() {
+        let rules = rules(32_768, Shape::Acl, Family::Ipv4, 1).unwrap();
+        let numbers = [32_765, 32_766, 32_767].map(|place| rules[place].number().value());
+        assert_eq!(numbers, [32_766, 1, 2]);
+    }
+
+    #[test]
+    fn shapes_differ_in_what_is_wild() {
+        let wild = |shape| {
+            let rules = rules(2000, shape, Family::Ipv4, 3).unwrap();
+            let any = |rule: &&FilterRule| rule.source().prefix_len() == 0;
+            rules.iter().filter(any).count()
+        };
+        let [acl, fw, ipc] = SHAPES.map(wild);
+        assert!(acl * 3 < ipc && ipc * 3 < fw * 2, "{acl} {ipc} {fw}");
+    }
+
+    #[test]
+    fn a_rule_stands_before_those_around_it() {
+        let rules = rules(400, Shape::Fw, Family::Ipv4, 5).unwrap();
+        for (place, rule) in rules.iter().enumerate() {
+            let hides = |before: &&FilterRule| {
+                before.source().contains(rule.source().network())
+                    && before.source().prefix_len() <= rule.source().prefix_len()
+                    && before.destination().contains(rule.destination().network())
+                    && before.destination().prefix_len() <= rule.destination().prefix_len()
+                    && before.protocol().is_none_or(|one| rule.protocol() == Some(one))
+                    && (before.source_ports().is_none() && before.destination_ports().is_none())
+            };
+            let before = rules[..place].iter().find(hides);
+            assert!(before.is_none(), "{} before {}", words(before.unwrap()), words(rule));
+        }
+    }
+}
