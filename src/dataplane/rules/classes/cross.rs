@@ -27,9 +27,25 @@ impl Cross {
             return;
         };
         for ((cell, row), column) in out.iter_mut().zip(left).zip(right) {
-            let place = usize::from(*row) * self.columns + usize::from(*column);
-            *cell = self.cells.get(place).copied().unwrap_or(NO_RULE);
+            *cell = self.cell(*row, *column);
         }
+    }
+
+    /// The class in which two cross.
+    #[inline(always)]
+    pub(super) fn cell(&self, row: u16, column: u16) -> u16 {
+        let place = usize::from(row) * self.columns + usize::from(column);
+        self.cells.get(place).copied().unwrap_or(NO_RULE)
+    }
+
+    /// Whose classes are the rows: the place of that field or table among all.
+    pub(super) const fn left(&self) -> usize {
+        self.left
+    }
+
+    /// Whose the columns are.
+    pub(super) const fn right(&self) -> usize {
+        self.right
     }
 
     /// In bytes.
@@ -72,8 +88,9 @@ impl Plan {
                 Field::Address(_) => destination,
                 _ => service,
             };
-            // Two fields at least are crossed, however little they tell.
-            let is_needed = matches!(field, Field::Address(0) | Field::Protocol);
+            // All seven of IPv4, so that their tables always stand in the same order; of IPv6 two
+            // at least, however little they tell.
+            let is_needed = is_ipv4 || matches!(field, Field::Address(0) | Field::Protocol);
             if sets.len() > 1 || is_needed {
                 plan.bytes_left = plan.bytes_left.checked_sub(classes.memory())?;
                 group.push(Known { slot: plan.fields.len(), sets });

@@ -38,6 +38,29 @@ impl Field {
         source.chain(destination).chain(rest)
     }
 
+    /// What a key has in this field; parts of addresses as they lie in memory.
+    #[inline(always)]
+    pub(super) fn value(self, key: &FlowKey) -> u16 {
+        match self {
+            Self::Address(part) => {
+                let place = usize::from(part & 15) * 2;
+                let bytes = key.addresses.get(place..).and_then(<[u8]>::first_chunk);
+                u16::from_ne_bytes(bytes.copied().unwrap_or_default())
+            }
+            Self::SourcePort => key.source_port,
+            Self::DestinationPort => key.destination_port,
+            Self::Protocol => key.protocol,
+        }
+    }
+
+    const fn is_address(self) -> bool {
+        matches!(self, Self::Address(_))
+    }
+
+    const fn is_port(self) -> bool {
+        matches!(self, Self::SourcePort | Self::DestinationPort)
+    }
+
     fn span(self, rule: &FilterRule) -> Span {
         let of_ports = |ports: Option<PortRange>| {
             ports.map(|ports| Span { low: ports.from_port(), high: ports.to_port(), absent: false })
@@ -72,14 +95,16 @@ fn part_span(block: CidrBlock, part: u8) -> Option<Span> {
     Some(Span { low, high: low | free, absent: false })
 }
 
+/// Classes by the value of a field.
+pub(super) type ByValue = [u16; 1 << 16];
+
 /// The classes of one field, one for each value: a look-up in pages of equal classes would be two,
 /// and took half as long again.
 #[derive(Debug)]
 pub(super) struct FieldClasses {
     field: Field,
-    /// By value; what is behind the end has the last class.
-    by_value: Vec<u16>,
-    last: u16,
+    /// By [`Field::value`]; nothing where all values have one class.
+    by_value: Option<Box<ByValue>>,
     absent: u16,
 }
 
@@ -90,55 +115,50 @@ impl FieldClasses {
         let mut sets = ClassSets::new(spans.len());
         let absent = sets.class_of(&set_of(&spans, sets.words(), |span| span.absent))?;
         let mut by_value = sweep(&spans, &mut sets)?;
-        let last = by_value.last().copied()?;
-        // Protocols end early: no value is kept of which all that follow have the same class.
-        let kept = by_value.iter().rposition(|class| *class != last).map_or(0, |place| place + 1);
-        by_value.truncate(kept);
-        by_value.shrink_to_fit();
-        let these = Self { field, by_value, last, absent };
-        Some((these, sets))
+        if field.is_address() {
+            // A byte for a byte: this is its own inverse.
+            let swapped = (0..=u16::MAX).map(|value| {
+                let value = u16::from_ne_bytes(value.to_be_bytes());
+                by_value.get(usize::from(value)).copied().unwrap_or_default()
+            });
+            by_value = swapped.collect();
+        }
+        let by_value =
+            if sets.len() > 1 { by_value.into_boxed_slice().try_into().ok() } else { None };
+        Some((Self { field, by_value, absent }, sets))
     }
 
     /// Puts the class of each key into `classes`.
     #[inline]
     pub(super) fn look_up(&self, keys: &[FlowKey], classes: &mut [u16]) {
-        let pairs = keys.iter().zip(classes);
-        match self.field {
-            Field::Address(part) => {
-                let place = usize::from(part & 15) * 2;
-                pairs.for_each(|(key, class)| {
-                    let bytes = key.addresses.get(place..).and_then(<[u8]>::first_chunk);
-                    *class = self.class(bytes.copied().unwrap_or_default());
-                });
-            }
-            Field::SourcePort => pairs.for_each(|(key, class)| {
-                *class = self.class_of_port(key.has_ports, key.source_port);
-            }),
-            Field::DestinationPort => pairs.for_each(|(key, class)| {
-                *class = self.class_of_port(key.has_ports, key.destination_port);
-            }),
-            Field::Protocol => {
-                pairs.for_each(|(key, class)| *class = self.class(key.protocol.to_be_bytes()));
-            }
+        let Some(by_value) = self.by_value() else { return classes.fill(0) };
+        for (key, class) in keys.iter().zip(classes) {
+            let known = class_of(by_value, self.field.value(key));
+            let is_there = key.has_ports || !self.field.is_port();
+            *class = if is_there { known } else { self.absent };
         }
     }
 
     #[inline]
-    fn class_of_port(&self, has_ports: bool, port: u16) -> u16 {
-        let class = self.class(port.to_be_bytes());
-        if has_ports { class } else { self.absent }
+    pub(super) fn by_value(&self) -> Option<&ByValue> {
+        self.by_value.as_deref()
     }
 
-    #[inline]
-    fn class(&self, bytes: [u8; 2]) -> u16 {
-        let value = usize::from(u16::from_be_bytes(bytes));
-        self.by_value.get(value).copied().unwrap_or(self.last)
+    /// The class of a key that has nothing in this field.
+    pub(super) const fn absent(&self) -> u16 {
+        self.absent
     }
 
     /// In bytes.
     pub(super) fn memory(&self) -> usize {
-        2 * self.by_value.len()
+        self.by_value.as_deref().map_or(0, size_of_val)
     }
+}
+
+/// The class of a value.
+#[inline(always)]
+pub(super) fn class_of(by_value: &ByValue, value: u16) -> u16 {
+    by_value.get(usize::from(value)).copied().unwrap_or_default()
 }
 
 fn set_of(spans: &[Span], words: usize, is_in: impl Fn(&Span) -> bool) -> Vec<u64> {
