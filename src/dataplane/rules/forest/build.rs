@@ -19,8 +19,14 @@ const MOST_BRANCHES: usize = 1 << 20;
 /// Cuts one below the other at the most.
 const MOST_CUTS: usize = 8;
 
-/// How many copies of rules all leaves hold at the most, for each rule that there is.
-const MOST_COPIES: usize = 12;
+/// How much memory nodes, branches and blocks take for each rule that there is, in bytes; about
+/// twelve copies of it, or less with what stands between them. Beyond that leaves grow longer.
+const fn most_bytes<const A: usize>() -> usize {
+    if A == 2 { 320 } else { 400 }
+}
+
+/// What even few rules may take, in bytes.
+const FEWEST_BYTES: usize = 128 << 10;
 
 /// How many bits of a root a rule may be wild in: what is tried for so many rules. The more, the
 /// fewer trees and the more copies; which is better only the forest tells.
@@ -38,8 +44,8 @@ struct Grower<'a, const A: usize, const N: usize> {
     ternaries: Vec<Ternary<N>>,
     /// Leaves that hold the same rules are one.
     leaves: HashMap<Vec<u32>, u32>,
-    /// How many more copies of rules the leaves may hold.
-    copies_left: usize,
+    /// How much more memory may be taken.
+    bytes_left: usize,
 }
 
 /// What a part of a tree has: the way into it, and how far down it goes.
@@ -51,7 +57,7 @@ impl<const A: usize, const N: usize> Trees<A, N> {
             ternaries: rules.iter().map(Rule::ternary).collect(),
             rules,
             leaves: HashMap::new(),
-            copies_left: MOST_COPIES * rules.len() + 4096,
+            bytes_left: most_bytes::<A>() * rules.len() + FEWEST_BYTES,
             trees: self,
         };
         grower.grow(most_wild);
@@ -84,7 +90,9 @@ impl<const A: usize, const N: usize> Grower<'_, A, N> {
         let (own, other): (Vec<u32>, Vec<u32>) = rules.iter().partition(|rule| {
             self.ternary(**rule).is_some_and(|rule| wild_bits(rule, &masks) <= limits.most_wild)
         });
-        let (root, depth) = self.cut(&own, masks, 0);
+        // What the other trees need of what is there, by their rules.
+        let kept = share(self.bytes_left, other.len(), rules.len());
+        let (root, depth) = self.cut(&own, masks, 0, kept);
         self.trees.depth += depth;
         self.trees.roots.push(root);
         other
@@ -102,9 +110,10 @@ impl<const A: usize, const N: usize> Grower<'_, A, N> {
         })
     }
 
-    /// A part of a tree: a leaf where the rules are few or cannot be told apart.
-    fn part(&mut self, rules: &[u32], cuts: usize) -> Grown {
-        if rules.len() <= LANES || cuts >= MOST_CUTS || rules.len() > self.copies_left {
+    /// A part of a tree: a leaf where the rules are few or cannot be told apart. Of the memory,
+    /// `kept` is for others.
+    fn part(&mut self, rules: &[u32], cuts: usize, kept: usize) -> Grown {
+        if rules.len() <= LANES || cuts >= MOST_CUTS || self.bytes_left <= kept {
             return self.leaf(rules);
         }
         let limits =
@@ -113,26 +122,37 @@ impl<const A: usize, const N: usize> Grower<'_, A, N> {
         if self.copies(rules, &masks) > 4 * rules.len() {
             return self.leaf(rules);
         }
-        self.cut(rules, masks, cuts)
+        self.cut(rules, masks, cuts, kept)
     }
 
-    fn cut(&mut self, rules: &[u32], masks: [u64; N], cuts: usize) -> Grown {
+    fn cut(&mut self, rules: &[u32], masks: [u64; N], cuts: usize, kept: usize) -> Grown {
         if masks == [0; N] || rules.is_empty() {
             return self.leaf(rules);
         }
+        // About as many branches as rules stand in them.
+        let copies = self.copies(rules, &masks);
+        let branches = copies.next_power_of_two().clamp(2, MOST_BRANCHES);
+        let bytes = size_of::<Node<N>>() + branches * size_of::<Branch>();
+        let of_leaves = copies.saturating_mul(size_of::<Block<A>>() / LANES);
+        if bytes.saturating_add(of_leaves) > self.bytes_left.saturating_sub(kept) {
+            return self.leaf(rules);
+        }
+        self.bytes_left -= bytes;
         let node = self.trees.nodes.len();
         let first = self.trees.branches.len();
-        // About as many branches as rules stand in them.
-        let branches = self.copies(rules, &masks).next_power_of_two().clamp(2, MOST_BRANCHES);
         let cut = Node { masks, first: narrow(first), shift: 64 - branches.ilog2() };
         let cells = self.distribute(rules, &cut, branches);
         self.trees.nodes.push(cut);
         let empty = Branch { next: Next::leaf(0), best: NOBODY };
         self.trees.branches.resize(first + cells.len(), empty);
-        let mut deepest = 0;
-        let mut best = NOBODY;
+        let (mut deepest, mut best) = (0, NOBODY);
+        let mut later: usize = cells.iter().map(Vec::len).sum();
         for (place, cell) in (first..).zip(cells) {
-            let (branch, depth) = self.part(&cell, cuts + 1);
+            let all = later;
+            later -= cell.len();
+            // What one part leaves is for those behind it, each by its rules.
+            let here = self.bytes_left.saturating_sub(kept);
+            let (branch, depth) = self.part(&cell, cuts + 1, kept + share(here, later, all));
             if let Some(place) = self.trees.branches.get_mut(place) {
                 *place = branch;
             }
@@ -173,7 +193,7 @@ impl<const A: usize, const N: usize> Grower<'_, A, N> {
             let own = lanes.iter().filter_map(|rule| self.rules.get(usize::try_from(*rule).ok()?));
             self.trees.blocks.push(Block::new(own, left > 0));
         }
-        self.copies_left = self.copies_left.saturating_sub(rules.len());
+        self.bytes_left = self.bytes_left.saturating_sub(blocks * size_of::<Block<A>>());
         self.leaves.insert(rules.to_vec(), first);
         (Branch { next: Next::leaf(first), best: *best }, blocks)
     }
@@ -208,6 +228,12 @@ fn following<const N: usize>(
         }
     }
     None
+}
+
+/// Of so much, what so many of all have.
+fn share(bytes: usize, some: usize, all: usize) -> usize {
+    let most = bytes.saturating_mul(some);
+    most.checked_div(all).unwrap_or(0)
 }
 
 fn narrow(index: usize) -> u32 {
