@@ -32,8 +32,8 @@ const FEWEST_BYTES: usize = 128 << 10;
 /// fewer trees and the more copies; which is better only the forest tells.
 pub(super) const fn wildness(rules: usize) -> &'static [u32] {
     match rules {
-        0..20_000 => &[3, 4, 6],
-        _ => &[3],
+        0..20_000 => &[2, 3, 5, 8],
+        _ => &[2, 4],
     }
 }
 
