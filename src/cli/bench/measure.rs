@@ -1,5 +1,6 @@
 //! Rounds of measurements.
 
+use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -14,7 +15,7 @@ use super::report::{Figures, Run, StageFigures};
 use super::stages::{Bench, Share, Stage};
 use super::workload::Workload;
 use crate::dataplane::{EngineKind, MirrorTable, OuterTemplate, RuleSet, StepError, Worker};
-use crate::model::VirtualNetworkId;
+use crate::model::{Filter, VirtualNetworkId};
 
 /// How many packets each worker takes in a round at least.
 const SHORTEST_ROUND: usize = 32_768;
@@ -30,7 +31,9 @@ pub(super) struct Subject<'a> {
     rules: Arc<RuleSet>,
     count: usize,
     sessions: usize,
+    asked: EngineChoice,
     compiled_in: Duration,
+    changed_in: Duration,
 }
 
 impl<'a> Subject<'a> {
@@ -48,11 +51,32 @@ impl<'a> Subject<'a> {
             Some(wanted) => RuleSet::with_engine(&filters, direction, is_ipv4, wanted)?,
         };
         let compiled_in = watch.elapsed();
+        let changed = without_one(&filters);
+        let watch = Stopwatch::start();
+        let adapted = rules.adapted(&changed);
+        let new = || RuleSet::new(&changed, direction, is_ipv4);
+        black_box(adapted.or_else(|| {
+            let wanted = engine.wanted();
+            wanted.map_or_else(
+                || Some(new()),
+                |wanted| RuleSet::with_engine(&changed, direction, is_ipv4, wanted),
+            )
+        }));
+        let changed_in = watch.elapsed();
         let rules = Arc::new(rules);
         let Workload { table, interface, .. } = workload;
         let table = table.asked_by(*interface, direction, is_ipv4, Arc::clone(&rules));
         let table = Arc::new(table);
-        Some(Self { workload, table, rules, count, sessions: filters.len(), compiled_in })
+        Some(Self {
+            workload,
+            table,
+            rules,
+            count,
+            sessions: filters.len(),
+            asked: engine,
+            compiled_in,
+            changed_in,
+        })
     }
 
     /// Measures all stages in turn, so that what disturbs the machine disturbs all of them.
@@ -92,10 +116,12 @@ impl<'a> Subject<'a> {
             generated: self.workload.generated,
             rules: self.count,
             sessions: self.sessions,
+            asked: self.asked.label(),
             engine: stats.engine.label(),
             depth: stats.depth,
             bytes: stats.bytes,
-            compile_ns: u64::try_from(self.compiled_in.as_nanos()).unwrap_or(u64::MAX),
+            compile_ns: nanoseconds(self.compiled_in),
+            change_ns: nanoseconds(self.changed_in),
             packets,
             taken: lanes.iter_mut().map(Bench::taken).sum(),
             workers,
@@ -135,6 +161,24 @@ fn counts(lane: Option<&mut Bench<'_>>, stages: &[Stage]) -> Result<Vec<Counts>,
     let mut events = Events::open();
     let counts = stages.iter().map(|stage| events.of(lane.packets(), || lane.go(*stage)));
     counts.collect::<Result<_, _>>().map_err(Failure::failed)
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The same filters, but one has a rule less.
+fn without_one(filters: &[Arc<Filter>]) -> Vec<Arc<Filter>> {
+    let mut filters = filters.to_vec();
+    let middle = filters.len() / 2;
+    if let Some(filter) = filters.get_mut(middle) {
+        let mut rules = filter.all_rules().to_vec();
+        if !rules.is_empty() {
+            rules.remove(rules.len() / 2);
+        }
+        *filter = Arc::new(Filter::from_rules(filter.id().clone(), rules).0);
+    }
+    filters
 }
 
 fn template() -> OuterTemplate {

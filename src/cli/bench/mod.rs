@@ -4,9 +4,11 @@ mod engine;
 mod events;
 mod frames;
 mod generate;
+mod html;
 mod machine;
 mod measure;
 mod plan;
+mod plot;
 mod report;
 mod stages;
 mod workload;
@@ -88,6 +90,14 @@ pub(super) struct BenchFlags {
     /// How the result is printed.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
+
+    /// Draw nanoseconds a packet against rules, a line for each engine, as SVG.
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+
+    /// Write all of it as one HTML page, the picture too.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
 /// For whom the result is.
@@ -114,7 +124,9 @@ pub(super) fn run(flags: &BenchFlags) -> Result<Exit, Failure> {
             }
         }
     }
-    report::print(&report::Report::new(runs), flags.format)
+    let report = report::Report::new(runs);
+    report.illustrate(flags)?;
+    report::print(&report, flags.format)
 }
 
 /// Says that an engine cannot take the rules, or that it is the only one and so this is the end.

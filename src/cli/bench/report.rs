@@ -1,17 +1,21 @@
 //! What was measured, for people and for programs.
 
 use std::fmt::Write as _;
-use std::io::Write;
+use std::fs::Permissions;
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
+use tempfile::NamedTempFile;
 
 use super::super::exit::{Exit, Failure, reader_left};
 use super::super::terminal;
-use super::Format;
 use super::events::Counts;
 use super::machine::Machine;
 use super::workload::Generated;
+use super::{BenchFlags, Format, html, plot};
 
 /// All that one command measured.
 #[derive(Debug, Serialize)]
@@ -21,19 +25,24 @@ pub(super) struct Report {
 }
 
 /// One set of rules under one set of packets.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(super) struct Run {
     pub(super) name: String,
     #[serde(flatten)]
     pub(super) generated: Generated,
     pub(super) rules: usize,
     pub(super) sessions: usize,
+    /// The engine that was asked for.
+    pub(super) asked: &'static str,
+    /// The engine that it is.
     pub(super) engine: &'static str,
     /// How many tables the longest way looks into.
     pub(super) depth: usize,
     /// The memory of the compiled rules.
     pub(super) bytes: usize,
     pub(super) compile_ns: u64,
+    /// How long it takes until a rule less is in force.
+    pub(super) change_ns: u64,
     pub(super) packets: usize,
     /// How many packets some session takes.
     pub(super) taken: usize,
@@ -47,7 +56,7 @@ pub(super) struct Run {
 }
 
 /// One stage.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(super) struct StageFigures {
     pub(super) stage: &'static str,
     pub(super) ns_per_packet: Figures,
@@ -57,7 +66,7 @@ pub(super) struct StageFigures {
 }
 
 /// Of all rounds.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize)]
 pub(super) struct Figures {
     pub(super) min: f64,
     pub(super) median: f64,
@@ -89,16 +98,32 @@ impl Report {
         Self { machine: Machine::read(), runs }
     }
 
+    /// Writes the picture and the page where they are wanted; each whole or not at all.
+    pub(super) fn illustrate(&self, flags: &BenchFlags) -> Result<(), Failure> {
+        if flags.plot.is_none() && flags.html.is_none() {
+            return Ok(());
+        }
+        let svg = plot::svg(&self.runs).map_err(Failure::failed)?;
+        if let Some(path) = &flags.plot {
+            write_whole(path, &svg)?;
+        }
+        let Some(path) = &flags.html else { return Ok(()) };
+        let words: Vec<String> =
+            std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+        write_whole(path, &html::page(&self.machine, &self.runs, &svg, &words.join(" ")))
+    }
+
     fn to_text(&self) -> String {
         let mut text = format!("{}\n", self.machine);
         for run in &self.runs {
             let Run { name, rules, sessions, engine, depth, bytes, packets, taken, .. } = run;
             let Run { workers, rounds, .. } = run;
             let compiled_in = Duration::from_nanos(run.compile_ns);
+            let changed_in = Duration::from_nanos(run.change_ns);
             let _ = writeln!(
                 text,
                 "{name}: {rules} rules in {sessions} sessions, {engine}, depth {depth}, {} KiB, \
-                 compiled in {compiled_in:.1?}\n{packets} packets, of which {taken} are taken, \
+                 compiled in {compiled_in:.1?}, a rule less in {changed_in:.1?}\n{packets} packets, of which {taken} are taken, \
                  {workers} workers, {rounds} rounds; nanoseconds a packet:",
                 bytes.div_ceil(1024)
             );
@@ -106,6 +131,17 @@ impl Report {
         }
         text
     }
+}
+
+fn write_whole(path: &Path, text: &str) -> Result<(), Failure> {
+    let written = || {
+        let folder = path.parent().filter(|folder| *folder != Path::new(""));
+        let mut file = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+        file.write_all(text.as_bytes())?;
+        file.as_file().set_permissions(Permissions::from_mode(0o644))?;
+        file.persist(path).map(drop).map_err(|refused| refused.error)
+    };
+    written().map_err(|error: io::Error| Failure::failed(format!("{}: {error}", path.display())))
 }
 
 /// A line for each stage; columns for counts only where something was counted.

@@ -49,12 +49,15 @@ impl Words {
     pub(super) fn new(list: &RuleList<'_>, is_ipv4: bool) -> Self {
         let rules: Vec<&FilterRule> = list.places().iter().map(|place| place.rule).collect();
         let (press, digits) = Press::new(&rules, is_ipv4);
+        let is_pressed = press.can_press();
         let mut these = Self { words: Vec::new(), press, tables: Vec::new() };
         let mut add = |layout: &Layout<'_>| {
             let rules: Vec<(u64, &FilterRule)> =
                 layout.entries().map(|(bit, (_, place))| (1 << bit, place.rule)).collect();
             these.words.push(Word::new(layout, &rules));
-            these.tables.push(WordTables::new(&rules, &digits));
+            if is_pressed {
+                these.tables.push(WordTables::new(&rules, &digits));
+            }
         };
         let mut layout = Layout::default();
         let mut start = 0;
