@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod bench;
+mod bench_compare;
 mod interfaces;
 mod outputs;
 mod run;

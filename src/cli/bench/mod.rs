@@ -1,5 +1,6 @@
 //! `bench`: what rules and packets cost, stage by stage, on this machine.
 
+mod compare;
 mod engine;
 mod events;
 mod frames;
@@ -15,7 +16,7 @@ mod workload;
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
 use super::exit::{Exit, Failure};
 use super::terminal;
@@ -30,6 +31,7 @@ use stages::Stage;
 /// capture or a ClassBench trace, or are generated. All but the times is the same in each run.
 /// Nothing is sent.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 #[command(group = ArgGroup::new("origin").args(["classbench", "config", "count_of_rules"]))]
 #[command(group = ArgGroup::new("rules").required(true).multiple(true)
     .args(["classbench", "config", "count_of_rules", "sweep"]))]
@@ -38,8 +40,13 @@ use stages::Stage;
   traffic-mirror bench --classbench acl1_1k --sessions 10 --engine forest --stages classify
   traffic-mirror bench --rules 10000 --shape fw --family ipv6 --mix hit=50,miss=50
   traffic-mirror bench --sweep rules=1,10,100,1000,10000 --sweep workers=1,2 --format json
+  traffic-mirror bench --sweep rules=1,10,100,1000 --engine linear,auto --plot bench.svg
+  traffic-mirror bench compare before.json after.json
   traffic-mirror bench --config mirror.toml --capture traffic.pcap --format json")]
 pub(super) struct BenchFlags {
+    #[command(subcommand)]
+    instead: Option<Instead>,
+
     /// Rules in the format of ClassBench, the first of highest priority; all accept.
     #[arg(long, value_name = "FILE")]
     classbench: Option<PathBuf>,
@@ -100,6 +107,12 @@ pub(super) struct BenchFlags {
     html: Option<PathBuf>,
 }
 
+/// What else there is to do.
+#[derive(Debug, Subcommand)]
+enum Instead {
+    Compare(compare::CompareFlags),
+}
+
 /// For whom the result is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
@@ -110,6 +123,9 @@ enum Format {
 }
 
 pub(super) fn run(flags: &BenchFlags) -> Result<Exit, Failure> {
+    if let Some(Instead::Compare(flags)) = &flags.instead {
+        return compare::run(flags);
+    }
     let plan = Plan::new(flags)?;
     let mut runs = Vec::new();
     for size in &plan.sizes {

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use super::super::exit::{Exit, Failure, reader_left};
@@ -66,10 +66,11 @@ pub(super) struct StageFigures {
 }
 
 /// Of all rounds.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Figures {
     pub(super) min: f64,
     pub(super) median: f64,
+    #[serde(default)]
     pub(super) p99: f64,
 }
 
@@ -176,6 +177,10 @@ pub(super) fn print(report: &Report, format: Format) -> Result<Exit, Failure> {
             json + "\n"
         }
     };
+    print_text(&text)
+}
+
+pub(super) fn print_text(text: &str) -> Result<Exit, Failure> {
     let mut out = terminal::stdout();
     reader_left(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }

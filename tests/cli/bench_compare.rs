@@ -1,0 +1,76 @@
+//! Two reports of `bench` side by side, and what it draws.
+
+use crate::run::Scratch;
+
+fn report(engine: &str, rules: u32, min: f64, median: f64) -> String {
+    format!(
+        r#"{{"name": "some <rules>", "rules": {rules}, "sessions": 1, "asked": "{engine}",
+        "depth": 1, "workers": 1, "stages": [{{"stage": "classify",
+        "ns_per_packet": {{"min": {min}, "median": {median}, "p99": 9}}}}]}}"#
+    )
+}
+
+fn reports(machine: &str, runs: &[String]) -> String {
+    format!(r#"{{"machine": {{"cpu": "{machine}"}}, "runs": [{}]}}"#, runs.join(","))
+}
+
+#[test]
+fn ratios_of_runs_that_both_have() {
+    let scratch = Scratch::new();
+    let a = [report("auto", 10, 4.0, 5.0), report("auto", 100, 10.0, 10.5)];
+    let b = [report("auto", 10, 2.0, 3.0), report("auto", 100, 10.25, 10.5)];
+    let alone = report("linear", 10, 50.0, 51.0);
+    scratch.put("a.json", reports("one", &[a[0].clone(), a[1].clone(), alone]));
+    scratch.put("b.json", reports("one", &b));
+    let ran = scratch.run("bench compare a.json b.json --format json");
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let json = ran.json();
+    assert_eq!((&json["stages"][0]["ratio"], &json["same_machine"]), (&0.5.into(), &true.into()));
+    assert_eq!(json["stages"][0]["ratio_of_medians"], 0.6);
+    assert_eq!(json["stages"][0]["within_noise"], false);
+    assert_eq!(json["stages"][1]["within_noise"], true);
+    assert_eq!(json["means"][0]["ratio"], 0.716);
+    assert_eq!(json["only_in_first"][0]["engine"], "linear");
+    let text = scratch.run("bench compare a.json b.json").text().to_owned();
+    assert!(text.contains("within the noise") && text.contains("geometric mean"), "{text}");
+    assert!(text.contains("only in A: some <rules>, 10 rules in 1, linear"), "{text}");
+    scratch.put("b.json", reports("two", &b));
+    let text = scratch.run("bench compare a.json b.json").text().to_owned();
+    assert!(text.starts_with("The machines differ"), "{text}");
+}
+
+#[test]
+fn what_is_no_report_is_refused() {
+    let scratch = Scratch::new();
+    scratch.put("a.json", reports("one", &[report("auto", 10, 4.0, 5.0)]));
+    scratch.put("other.json", reports("one", &[report("auto", 11, 4.0, 5.0)]));
+    scratch.put("bad.json", r#"{"runs": [{"name": 1}]}"#);
+    for (files, what) in [
+        ("a.json bad.json", "bad.json: "),
+        ("a.json none.json", "none.json: No such file"),
+        ("a.json other.json", "no run in common"),
+        ("- -", "name a file"),
+    ] {
+        let ran = scratch.run(&format!("bench compare {files}"));
+        assert_eq!(ran.code, 2, "{files}: {}", ran.stderr);
+        assert!(ran.stderr.contains(what), "{files}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_picture_and_a_page() {
+    let scratch = Scratch::new();
+    let flags = "bench --sweep rules=1,50 --engine linear,auto --packets 64 --rounds 2";
+    let ran = scratch.run(&format!("{flags} --stages classify --plot bench.svg --html bench.html"));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let svg = std::fs::read_to_string(scratch.path("bench.svg")).unwrap();
+    assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
+    for label in ["linear", "auto", "rules"] {
+        assert!(svg.contains(label), "{label}");
+    }
+    let html = std::fs::read_to_string(scratch.path("bench.html")).unwrap();
+    assert!(html.contains(svg.trim()) && html.contains("--sweep rules=1,50"));
+    let ran = scratch.run(&format!("{flags} --plot no/such/folder/bench.svg"));
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains("no/such/folder/bench.svg"), "{}", ran.stderr);
+}
