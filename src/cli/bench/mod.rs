@@ -147,7 +147,10 @@ pub(super) fn run(flags: &BenchFlags) -> Result<Exit, Failure> {
 
 /// Says that an engine cannot take the rules, or that it is the only one and so this is the end.
 fn left_out(plan: &Plan, rules: Option<u32>, engine: EngineChoice) -> Result<(), Failure> {
-    let what = "these rules need too much memory";
+    let what = match engine {
+        EngineChoice::Classes => "these rules need too much memory, or are of IPv6",
+        _ => "these rules need too much memory",
+    };
     let engine = engine.label();
     if !plan.leaves_out() {
         return Err(Failure::usage(format!("--engine {engine}: {what}; take forest or auto")));

@@ -42,7 +42,7 @@ pub(super) enum Engine {
     Linear(Linear),
     Words(Words),
     /// The trees are asked while rules that have changed wait for new tables.
-    Classes(Classes, Forest),
+    Classes(Box<Classes>, Forest),
     Forest(Forest),
 }
 
@@ -68,8 +68,11 @@ impl Engine {
             EngineKind::Linear => Self::Linear(Linear::new(list)),
             EngineKind::Words => Self::Words(Words::new(list, is_ipv4)),
             EngineKind::Classes => {
-                let classes = Classes::new(list, is_ipv4, MOST_BYTES_OF_CLASSES)?;
-                Self::Classes(classes, Forest::quickly(list, is_ipv4))
+                if !is_ipv4 {
+                    return None;
+                }
+                let classes = Classes::new(list, MOST_BYTES_OF_CLASSES)?;
+                Self::Classes(Box::new(classes), Forest::quickly(list, is_ipv4))
             }
             EngineKind::Forest => Self::Forest(Forest::new(list, is_ipv4)),
         })

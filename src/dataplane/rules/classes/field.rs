@@ -10,7 +10,7 @@ use std::net::IpAddr;
 /// Sixteen bits of a packet that rules ask about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Field {
-    /// A part of the addresses: 0 to 7 of the source, 8 to 15 of the destination.
+    /// A part of the addresses of IPv4: 0 and 1 of the source, 8 and 9 of the destination.
     Address(u8),
     SourcePort,
     DestinationPort,
@@ -29,15 +29,6 @@ struct Span {
 const ANY: Span = Span { low: 0, high: u16::MAX, absent: true };
 
 impl Field {
-    /// The fields of a packet, in the order in which their classes are joined.
-    pub(super) fn all(is_ipv4: bool) -> impl Iterator<Item = Self> {
-        let parts = if is_ipv4 { 2 } else { 8 };
-        let source = (0..parts).map(Self::Address);
-        let destination = (8..8 + parts).map(Self::Address);
-        let rest = [Self::SourcePort, Self::DestinationPort, Self::Protocol];
-        source.chain(destination).chain(rest)
-    }
-
     /// What a key has in this field; parts of addresses as they lie in memory.
     #[inline(always)]
     pub(super) fn value(self, key: &FlowKey) -> u16 {
@@ -55,10 +46,6 @@ impl Field {
 
     const fn is_address(self) -> bool {
         matches!(self, Self::Address(_))
-    }
-
-    const fn is_port(self) -> bool {
-        matches!(self, Self::SourcePort | Self::DestinationPort)
     }
 
     fn span(self, rule: &FilterRule) -> Span {
@@ -102,7 +89,6 @@ pub(super) type ByValue = [u16; 1 << 16];
 /// and took half as long again.
 #[derive(Debug)]
 pub(super) struct FieldClasses {
-    field: Field,
     /// By [`Field::value`]; nothing where all values have one class.
     by_value: Option<Box<ByValue>>,
     absent: u16,
@@ -125,18 +111,7 @@ impl FieldClasses {
         }
         let by_value =
             if sets.len() > 1 { by_value.into_boxed_slice().try_into().ok() } else { None };
-        Some((Self { field, by_value, absent }, sets))
-    }
-
-    /// Puts the class of each key into `classes`.
-    #[inline]
-    pub(super) fn look_up(&self, keys: &[FlowKey], classes: &mut [u16]) {
-        let Some(by_value) = self.by_value() else { return classes.fill(0) };
-        for (key, class) in keys.iter().zip(classes) {
-            let known = class_of(by_value, self.field.value(key));
-            let is_there = key.has_ports || !self.field.is_port();
-            *class = if is_there { known } else { self.absent };
-        }
+        Some((Self { by_value, absent }, sets))
     }
 
     #[inline]

@@ -22,18 +22,21 @@
 //! ```
 //!
 //! A burst goes through table after table, not packet after packet: the look-ups of one table do
-//! not wait for each other. (All tables for one packet, then the next, took half as long again.) The
-//! tables of IPv4 are few and always in the same order, so that fields are looked up where they
-//! cross (`straight`).
+//! not wait for each other. (All tables for one packet, then the next, took half as long again.)
+//! Fields are looked up where they cross, so that little is put down and taken up again.
+//!
+//! Only for IPv4: eight parts of an IPv6 address are eight fields, and the 36 look-ups that they
+//! make take twice as long as a forest does.
 
 mod cross;
+mod end;
 mod field;
 mod interner;
-mod straight;
+mod service;
 
 use cross::{Cross, NO_RULE, Plan};
-use field::FieldClasses;
-use straight::Straight;
+use end::End;
+use service::Service;
 
 use super::NOBODY;
 use super::list::RuleList;
@@ -42,70 +45,64 @@ use crate::dataplane::flow_key::FlowKey;
 /// How many packets go through together.
 const WIDTH: usize = 64;
 
-/// Places for the classes of a burst: one row a field and a table.
-type Slots = [[u16; WIDTH]; MOST_SLOTS];
-
-/// Rows that IPv6 needs at the most: 19 fields, 17 tables.
-const MOST_SLOTS: usize = 36;
+/// A class for each of them.
+type Row = [u16; WIDTH];
 
 /// Rules as class tables.
 #[derive(Debug)]
 pub(super) struct Classes {
-    fields: Vec<FieldClasses>,
-    crosses: Vec<Cross>,
+    source: End,
+    destination: End,
+    service: Service,
+    first: First,
+    both: Cross,
     answers: Cross,
 }
 
+/// Which two of source, destination and service cross first; the third crosses last.
+#[derive(Debug, Clone, Copy)]
+enum First {
+    Ends,
+    SourceAndService,
+    DestinationAndService,
+}
+
 impl Classes {
-    /// Nothing where the tables would be too large, or take too long to build.
-    pub(super) fn new(list: &RuleList<'_>, is_ipv4: bool, most_bytes: usize) -> Option<Self> {
-        let (fields, crosses, answers) = Plan::carry_out(list, is_ipv4, most_bytes)?;
-        let these = Self { fields, crosses, answers };
-        (these.fields.len() + these.crosses.len() <= MOST_SLOTS).then_some(these)
+    /// For rules of IPv4. Nothing where the tables would be too large, or take too long to build.
+    pub(super) fn new(list: &RuleList<'_>, most_bytes: usize) -> Option<Self> {
+        Plan::carry_out(list, most_bytes)
     }
 
-    /// Puts the place of the rule that decides on each key into `answers`, or `u32::MAX`.
+    /// Puts the place of the rule that decides on each key into `answers`, or [`NOBODY`].
     pub(super) fn classify(&self, keys: &[FlowKey], answers: &mut [u32]) {
-        if let (Ok(fields), Ok(crosses)) =
-            (self.fields.as_slice().try_into(), self.crosses.as_slice().try_into())
-        {
-            let straight = Straight { fields, crosses, answers: &self.answers };
-            return straight.classify(keys, answers);
-        }
+        let [mut source, mut destination, mut service, mut joined] = [[0; WIDTH]; 4];
         for (keys, answers) in keys.chunks(WIDTH).zip(answers.chunks_mut(WIDTH)) {
-            self.walk(keys, answers);
-        }
-    }
-
-    /// A burst through table after table.
-    #[inline]
-    fn walk(&self, keys: &[FlowKey], answers: &mut [u32]) {
-        let mut slots: Slots = [[0; WIDTH]; MOST_SLOTS];
-        for (field, row) in self.fields.iter().zip(&mut slots) {
-            field.look_up(keys, row);
-        }
-        for (at, cross) in (self.fields.len()..).zip(&self.crosses) {
-            let Some((known, [row, ..])) = slots.split_at_mut_checked(at) else { return };
-            if let Some(row) = row.get_mut(..keys.len()) {
-                cross.look_up(known, row);
+            self.source.look_up(keys, &mut source);
+            self.destination.look_up(keys, &mut destination);
+            self.service.look_up(keys, &mut service);
+            let (left, right, last) = match self.first {
+                First::Ends => (&source, &destination, &service),
+                First::SourceAndService => (&source, &service, &destination),
+                First::DestinationAndService => (&destination, &service, &source),
+            };
+            for ((class, left), right) in joined.iter_mut().zip(left).zip(right) {
+                *class = self.both.cell(*left, *right);
+            }
+            for ((answer, left), right) in answers.iter_mut().zip(&joined).zip(last) {
+                let place = self.answers.cell(*left, *right);
+                *answer = if place == NO_RULE { NOBODY } else { u32::from(place) };
             }
         }
-        let mut places = [NO_RULE; WIDTH];
-        self.answers.look_up(&slots, &mut places);
-        for (answer, place) in answers.iter_mut().zip(places) {
-            *answer = if place == NO_RULE { NOBODY } else { u32::from(place) };
-        }
     }
 
-    /// How many look-ups a packet takes: one for each field and table.
-    pub(super) fn depth(&self) -> usize {
-        self.fields.len() + self.crosses.len() + 1
+    /// How many look-ups a packet takes.
+    pub(super) const fn depth(&self) -> usize {
+        2 * End::DEPTH + Service::DEPTH + 2
     }
 
     /// In bytes.
     pub(super) fn memory(&self) -> usize {
-        self.fields.iter().map(FieldClasses::memory).sum::<usize>()
-            + self.crosses.iter().map(Cross::memory).sum::<usize>()
-            + self.answers.memory()
+        let crosses = self.both.memory() + self.answers.memory();
+        self.source.memory() + self.destination.memory() + self.service.memory() + crosses
     }
 }

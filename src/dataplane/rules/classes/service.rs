@@ -1,0 +1,63 @@
+//! From ports and protocol to their class.
+
+use super::Row;
+use super::cross::{Cross, Plan};
+use super::end::pair;
+use super::field::{Field, FieldClasses, class_of};
+use super::interner::ClassSets;
+use crate::dataplane::flow_key::FlowKey;
+
+/// The classes of services.
+#[derive(Debug)]
+pub(super) struct Service {
+    source: FieldClasses,
+    destination: FieldClasses,
+    ports: Cross,
+    /// The class of the ports of a packet that has none.
+    without_ports: u16,
+    protocol: FieldClasses,
+    services: Cross,
+}
+
+impl Service {
+    pub(super) fn new(plan: &mut Plan<'_>) -> Option<(Self, ClassSets)> {
+        let (source, sources) = plan.field(Field::SourcePort)?;
+        let (destination, destinations) = plan.field(Field::DestinationPort)?;
+        let (ports, of_ports) = plan.cross(&sources, &destinations)?;
+        let (protocol, protocols) = plan.field(Field::Protocol)?;
+        let (services, sets) = plan.cross(&of_ports, &protocols)?;
+        let without_ports = ports.cell(source.absent(), destination.absent());
+        Some((Self { source, destination, ports, without_ports, protocol, services }, sets))
+    }
+
+    /// Puts the class of each key into `row`.
+    #[inline]
+    pub(super) fn look_up(&self, keys: &[FlowKey], row: &mut Row) {
+        let fields = [Field::SourcePort, Field::DestinationPort];
+        pair(keys, fields, [&self.source, &self.destination], &self.ports, row);
+        let of_ports = |key: &FlowKey, known: u16| {
+            if key.has_ports { known } else { self.without_ports }
+        };
+        let pairs = keys.iter().zip(row);
+        match self.protocol.by_value() {
+            None => pairs.for_each(|(key, class)| {
+                *class = self.services.cell(of_ports(key, *class), 0);
+            }),
+            Some(by_value) => pairs.for_each(|(key, class)| {
+                let protocol = class_of(by_value, key.protocol);
+                *class = self.services.cell(of_ports(key, *class), protocol);
+            }),
+        }
+    }
+
+    /// How many look-ups a packet takes.
+    pub(super) const DEPTH: usize = 5;
+
+    /// In bytes.
+    pub(super) fn memory(&self) -> usize {
+        let fields = [&self.source, &self.destination, &self.protocol];
+        let crosses = [&self.ports, &self.services];
+        fields.into_iter().map(FieldClasses::memory).sum::<usize>()
+            + crosses.into_iter().map(Cross::memory).sum::<usize>()
+    }
+}
