@@ -300,6 +300,42 @@ proptest! {
     }
 }
 
+/// Rules that overlap as much as rules can: wild ends, long ranges of ports, no order in it.
+fn entangled(count: u32, is_ipv4: bool) -> Vec<Plain> {
+    let mut state = 7_u32;
+    let mut below = |end: u32| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) % end
+    };
+    let mut plain = |_| {
+        let mut block = || {
+            let len = [0, 0, 1, 3, 7, 16][usize::try_from(below(6)).unwrap()];
+            (u128::from(below(u32::MAX)) << 96, len)
+        };
+        let (source, destination) = (block(), block());
+        let mut ports = || {
+            let low = u16::try_from(below(30_000)).unwrap();
+            Some((low, low + u16::try_from(below(30_000)).unwrap()))
+        };
+        let (source_ports, destination_ports) = (ports(), ports());
+        let protocol = Some(if is_ipv4 { 6 } else { 17 });
+        Plain { source, destination, protocol, source_ports, destination_ports, accepts: true }
+    };
+    (0..count).map(&mut plain).collect()
+}
+
+#[test]
+fn memory_stays_bounded_however_rules_overlap() {
+    for (count, is_ipv4) in [(3_000, true), (20_000, true), (3_000, false)] {
+        let plains = entangled(count, is_ipv4);
+        let filters = arcs(&filters(&plains, 1, is_ipv4));
+        let stats = RuleSet::new(&filters, Direction::Ingress, is_ipv4).stats();
+        let rules = usize::try_from(count).unwrap();
+        // 320 or 400 bytes a rule, 8 for what it does, blocks that are not full, and a floor.
+        assert!(stats.bytes <= 900 * rules + (512 << 10), "{stats:?}");
+    }
+}
+
 /// Small enough for rule after rule; the larger ones are seen in the benches.
 const CLASSBENCH_LINEAR: usize = 20_000_000;
 

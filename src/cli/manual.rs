@@ -1,8 +1,8 @@
 //! Shell completions and manual page, made from the same words as `--help`.
 
-use std::io::Write;
+use std::io::{self, Write};
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command, CommandFactory};
 use clap_complete::Shell;
 
 use super::exit::{Exit, Failure, reader_left};
@@ -33,13 +33,17 @@ pub(super) fn man(_flags: &ManFlags) -> Result<Exit, Failure> {
     let mut text = Vec::new();
     let mut command = Cli::command();
     command.build();
-    let pages = std::iter::once(command.clone()).chain(command.get_subcommands().cloned());
-    for page in pages.filter(|page| page.get_name() != "help") {
-        clap_mangen::Man::new(page).render(&mut text).map_err(Failure::failed)?;
-    }
+    render(&command, &mut text).map_err(Failure::failed)?;
     // The renderer knows no name for what stands behind the options; here it is always examples.
     let text = String::from_utf8_lossy(&text).replace("\n.SH EXTRA\n", "\n.SH EXAMPLES\n");
     print(text.as_bytes())
+}
+
+/// The page of a command, and behind it those of its subcommands.
+fn render(command: &Command, text: &mut Vec<u8>) -> io::Result<()> {
+    clap_mangen::Man::new(command.clone()).render(text)?;
+    let mut below = command.get_subcommands().filter(|one| one.get_name() != "help");
+    below.try_for_each(|one| render(one, text))
 }
 
 fn print(text: &[u8]) -> Result<Exit, Failure> {

@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn the_whole_way_asks_the_engine_that_is_measured() {
-        let flags = flags("bench --rules 40 --family ipv6 --sessions 3 --packets 200 --rounds 1");
+        let flags = flags("bench --rules 40 --sessions 3 --packets 200 --rounds 1");
         let workload = workload::read(&flags, Some(40)).unwrap();
         for (engine, wanted) in [
             (EngineChoice::Auto, EngineKind::Words),
