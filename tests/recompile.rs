@@ -10,7 +10,7 @@ use std::thread;
 
 use traffic_mirror::control::{CompileOptions, Registry, compile, recompile};
 use traffic_mirror::dataplane::{
-    Burst, Copies, Drops, FlowKey, Frame, MirrorTable, Outcome, Sink, Source, Worker,
+    Burst, Copies, Drops, FlowKey, Frame, MirrorTable, Outcome, Sink, Source, Verdict, Worker,
 };
 use traffic_mirror::model::{
     CidrBlock, Direction, Filter, FilterId, FilterRule, NetworkInterface, NetworkInterfaceId,
@@ -252,4 +252,64 @@ fn no_packet_falls_between_two_tables() {
     drop(send);
     let (taken, mirrored, changes) = worker.join().unwrap();
     assert_eq!((mirrored, changes), (taken, published));
+}
+
+/// Holds each verdict against what the table decides by itself.
+struct Judge {
+    table: Arc<MirrorTable>,
+    judged: u64,
+}
+
+impl Sink for Judge {
+    fn send(&mut self, _copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn is_witness(&self) -> bool {
+        true
+    }
+
+    fn witness(&mut self, burst: &Burst<'_>, verdicts: &[Verdict]) -> io::Result<()> {
+        for verdict in verdicts {
+            let frame = &burst[usize::try_from(verdict.frame).unwrap()];
+            let key = FlowKey::parse(frame.bytes).unwrap();
+            assert_eq!(verdict.outcome, self.table.decide(0, Direction::Ingress, &key));
+            self.judged += 1;
+        }
+        Ok(())
+    }
+}
+
+/// So many rules that answers are kept for flows that come again.
+#[test]
+fn answers_that_are_kept_are_those_of_the_table_in_force() {
+    let mut draws = Draws(5);
+    let mut registry = of_interfaces(
+        &[draws.filter("a", 6_000), draws.filter("b", 3_000)],
+        &[("eni-1", &["a", "b"])],
+    );
+    let options = CompileOptions::default();
+    let mut table = Arc::new(compile(&registry, &options));
+    let mut worker = Worker::new(Arc::clone(&table)).of_interface(0);
+    worker = worker.forced_direction(Some(Direction::Ingress));
+    let known: Vec<Vec<u8>> = (0..40).map(|_| frame(&mut draws)).collect();
+    let mut judged = 0;
+    for round in 0..60 {
+        let frames: Vec<Vec<u8>> =
+            known.iter().cloned().chain((0..24).map(|_| frame(&mut draws))).collect();
+        let mut judge = Judge { table: Arc::clone(&table), judged: 0 };
+        // Long enough for the cache to rest, to be asked again, and to rest longer.
+        let bursts = if round % 20 == 0 { 1_500 } else { 3 };
+        worker.run(&mut Load { frames: &frames, bursts }, &mut judge).unwrap();
+        judged += judge.judged;
+        change(&mut draws, &mut registry);
+        table = Arc::new(recompile(&registry, &options, &table));
+        if round % 25 == 24
+            && let Some(settled) = table.settled()
+        {
+            table = Arc::new(settled);
+        }
+        worker.change_table(Arc::clone(&table), Some(0));
+    }
+    assert_eq!(judged, (3 * 1_500 + 57 * 3) * 64);
 }

@@ -2,6 +2,7 @@
 //!
 //! Rules are asked for many packets at once: their look-ups then do not wait for each other.
 
+use super::flow_cache::FlowCache;
 use super::flow_key::FlowKey;
 use super::headers;
 use super::membership::Owner;
@@ -60,6 +61,8 @@ pub(super) struct Docket {
     /// The keys that go to one set of rules, and what it answers.
     asked: Vec<FlowKey>,
     answers: Vec<u32>,
+    /// Where some rules are dear.
+    cache: Option<FlowCache>,
 }
 
 impl Docket {
@@ -73,6 +76,16 @@ impl Docket {
             decided: Vec::with_capacity(cases),
             asked: Vec::with_capacity(cases),
             answers: vec![0; cases],
+            cache: None,
+        }
+    }
+
+    /// Keeps answers where the table has rules that are worth it.
+    pub(super) fn prepare(&mut self, table: &MirrorTable) {
+        if table.is_dear() {
+            self.cache.get_or_insert_with(FlowCache::new);
+        } else {
+            self.cache = None;
         }
     }
 
@@ -141,7 +154,13 @@ impl Docket {
         if is_plain {
             // Most often: every frame has one owner, and all are of one family and direction.
             let Some(set) = table.rule_set(rules) else { return };
-            set.classify(self.keys.get(..self.noted).unwrap_or_default(), &mut self.answers);
+            let keys = self.keys.get(..self.noted).unwrap_or_default();
+            match &mut self.cache {
+                Some(cache) if set.is_dear() => {
+                    cache.classify(stamp(table, rules), set, keys, &mut self.answers);
+                }
+                _ => set.classify(keys, &mut self.answers),
+            }
             for (case, answer) in self.cases.iter_mut().zip(&self.answers) {
                 case.answer = *answer;
             }
@@ -158,7 +177,12 @@ impl Docket {
                 self.asked.extend(self.keys.get(usize::from(case.key)));
             }
             let Some(set) = table.rule_set(rules) else { return };
-            set.classify(&self.asked, &mut self.answers);
+            match &mut self.cache {
+                Some(cache) if set.is_dear() => {
+                    cache.classify(stamp(table, rules), set, &self.asked, &mut self.answers);
+                }
+                _ => set.classify(&self.asked, &mut self.answers),
+            }
             let mut answers = self.answers.iter();
             // The next rules are those of the first case that has others, behind these.
             next = None;
@@ -207,6 +231,12 @@ impl Docket {
         let taken = table.rule_set(case.rules).and_then(|rules| rules.taken(case.answer));
         taken.map_or(Outcome::NotMirrored(NotMirrored::NoSessionMatched), Outcome::Mirrored)
     }
+}
+
+/// Which rules of which table.
+#[inline]
+fn stamp(table: &MirrorTable, rules: u32) -> u64 {
+    table.number() << 28 | u64::from(rules)
 }
 
 #[inline(always)]

@@ -13,6 +13,7 @@ mod counters;
 mod docket;
 mod door;
 mod exclusions;
+mod flow_cache;
 mod flow_hash;
 mod flow_key;
 mod frame;

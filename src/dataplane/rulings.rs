@@ -47,6 +47,12 @@ impl Ruling {
         self.set.classify(keys, answers);
     }
 
+    /// Whether what they answered is worth being kept.
+    #[inline]
+    pub(super) fn is_dear(&self) -> bool {
+        self.set.is_dear()
+    }
+
     /// Which session of the table and which of its rules an answer stands for.
     #[inline]
     pub(super) fn taken(&self, answer: u32) -> Option<Taken> {

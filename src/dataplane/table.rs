@@ -129,6 +129,11 @@ impl MirrorTable {
         Self::following(self.parts.clone(), compiled)
     }
 
+    /// Whether some of its rules are so dear that answers are worth being kept.
+    pub(super) fn is_dear(&self) -> bool {
+        self.rules.iter().any(Ruling::is_dear)
+    }
+
     /// Whether all rules are in its tables.
     #[must_use]
     pub fn is_settled(&self) -> bool {

@@ -56,13 +56,15 @@ impl Worker {
         let pairs = MAX_BURST_LEN * most_owners;
         let mut drops = Drops::default();
         drops.reserve(pairs);
+        let mut docket = Docket::new(most_owners);
+        docket.prepare(&table);
         Self {
             counters: Counters::new(&table),
             forced: None,
             interface: None,
             last: None,
             owners: Vec::with_capacity(most_owners),
-            docket: Docket::new(most_owners),
+            docket,
             verdicts: Vec::with_capacity(pairs),
             copies: Vec::with_capacity(pairs),
             drops,
@@ -93,6 +95,7 @@ impl Worker {
         self.counters.carry(&self.table, &table);
         self.interface = interface;
         self.last = None;
+        self.docket.prepare(&table);
         self.table = table;
     }
 

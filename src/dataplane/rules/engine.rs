@@ -49,6 +49,9 @@ pub(super) enum Engine {
 /// How many rules still go into rows of words.
 const MOST_RULES_IN_WORDS: usize = 126;
 
+/// From so many rules on a forest is dear.
+const FEWEST_DEAR: usize = 4096;
+
 /// How large class tables may become, in bytes.
 const MOST_BYTES_OF_CLASSES: usize = 24 << 20;
 
@@ -88,6 +91,12 @@ impl Engine {
             Self::Classes(classes, _) => classes.classify(keys, answers),
             Self::Forest(forest) => forest.classify(keys, answers),
         }
+    }
+
+    /// Whether so many rules take longer to be asked than an answer to be found in memory.
+    #[inline]
+    pub(super) const fn is_dear(&self, rules: usize) -> bool {
+        matches!(self, Self::Forest(_)) && rules >= FEWEST_DEAR
     }
 
     /// The trees, which tell first matches from any place on.

@@ -119,6 +119,12 @@ impl RuleSet {
         Some(Self { compiled: Arc::clone(&self.compiled), patch, taken })
     }
 
+    /// Whether asking is dearer than memory, so that answers are worth being kept.
+    #[inline]
+    pub(super) fn is_dear(&self) -> bool {
+        self.compiled.engine.is_dear(self.compiled.taken.len())
+    }
+
     /// Whether all rules are in the tables.
     #[must_use]
     pub const fn is_settled(&self) -> bool {
