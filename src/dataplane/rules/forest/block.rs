@@ -79,9 +79,9 @@ impl<const A: usize> Block<A> {
         first & Terms::GOES_ON != 0
     }
 
-    /// A bit for each lane whose rule matches: the portable way.
+    /// A bit for each lane whose rule matches and stands at `floor` or behind it: the portable way.
     #[inline(always)]
-    pub(super) fn matching(&self, packet: &Packet<A>) -> u32 {
+    pub(super) fn matching(&self, packet: &Packet<A>, floor: u32) -> u32 {
         let mut differs = [0; LANES];
         for ((part, lanes), word) in (0..).zip(&self.addresses).zip(packet.addresses) {
             for ((differs, value), terms) in differs.iter_mut().zip(lanes).zip(self.terms) {
@@ -91,8 +91,9 @@ impl<const A: usize> Block<A> {
         }
         let ports = self.lowest_ports.iter().zip(&self.highest_ports);
         let lanes = (0..).zip(differs.iter().zip(self.terms)).zip(ports);
-        lanes.fold(0, |bits, ((lane, (differs, terms)), (low, high))| {
+        lanes.zip(self.places).fold(0, |bits, (((lane, (differs, terms)), (low, high)), place)| {
             let matches = *differs == 0
+                && place >= floor
                 && terms & packet.refused == 0
                 && (terms & Terms::ANY_PROTOCOL != 0 || terms & Terms::PROTOCOL == packet.protocol)
                 && is_within(packet.ports, *low, *high);

@@ -8,7 +8,7 @@ use super::ternary::{Rule, Ternary};
 use super::{Branch, NOBODY, Next, Node, Trees};
 
 /// Trees at the most; the last one takes all that is left.
-const MOST_TREES: usize = 6;
+const MOST_TREES: usize = 10;
 
 /// Bits that a cut asks about at the most.
 const MOST_BITS: usize = 48;
@@ -32,7 +32,7 @@ const FEWEST_BYTES: usize = 128 << 10;
 /// fewer trees and the more copies; which is better only the forest tells.
 pub(super) const fn wildness(rules: usize) -> &'static [u32] {
     match rules {
-        0..20_000 => &[2, 3, 5, 8],
+        0..20_000 => &[2, 3, 4, 6],
         _ => &[2, 4],
     }
 }
@@ -50,6 +50,9 @@ struct Grower<'a, const A: usize, const N: usize> {
 
 /// What a part of a tree has: the way into it, and how far down it goes.
 type Grown = (Branch, usize);
+
+/// The rules of a branch, and its marks.
+type Cell = (Vec<u32>, u64);
 
 impl<const A: usize, const N: usize> Trees<A, N> {
     pub(super) fn build(&mut self, rules: &[Rule<A>], most_wild: u32) {
@@ -140,37 +143,65 @@ impl<const A: usize, const N: usize> Grower<'_, A, N> {
         self.bytes_left -= bytes;
         let node = self.trees.nodes.len();
         let first = self.trees.branches.len();
-        let cut = Node { masks, first: narrow(first), shift: 64 - branches.ilog2() };
+        let marking = self.marking(rules, &masks);
+        let cut = Node { masks, marking, first: narrow(first), shift: 64 - branches.ilog2() };
         let cells = self.distribute(rules, &cut, branches);
         self.trees.nodes.push(cut);
-        let empty = Branch { next: Next::leaf(0), best: NOBODY };
+        let empty = Branch { next: Next::leaf(0), best: NOBODY, marks: 0 };
         self.trees.branches.resize(first + cells.len(), empty);
         let (mut deepest, mut best) = (0, NOBODY);
-        let mut later: usize = cells.iter().map(Vec::len).sum();
-        for (place, cell) in (first..).zip(cells) {
+        let mut later: usize = cells.iter().map(|(cell, _)| cell.len()).sum();
+        for (place, (cell, marks)) in (first..).zip(cells) {
             let all = later;
             later -= cell.len();
             // What one part leaves is for those behind it, each by its rules.
             let here = self.bytes_left.saturating_sub(kept);
             let (branch, depth) = self.part(&cell, cuts + 1, kept + share(here, later, all));
             if let Some(place) = self.trees.branches.get_mut(place) {
-                *place = branch;
+                *place = Branch { marks, ..branch };
             }
             deepest = depth.max(deepest);
             best = branch.best.min(best);
         }
-        (Branch { next: Next::node(narrow(node)), best }, deepest + 1)
+        (Branch { next: Next::node(narrow(node)), best, marks: u64::MAX }, deepest + 1)
     }
 
-    /// The rules of each branch; a rule that is wild in a bit stands in those of both values.
-    fn distribute(&self, rules: &[u32], cut: &Node<N>, branches: usize) -> Vec<Vec<u32>> {
-        let mut cells: Vec<Vec<u32>> = vec![Vec::new(); branches];
+    /// The bits that nearly all rules care about, but for those that the cut asks about.
+    fn marking(&self, rules: &[u32], masks: &[u64; N]) -> [u64; N] {
+        let mut cares = [[0_usize; 64]; N];
         for rule in rules {
             let Some(ternary) = self.ternary(*rule) else { continue };
+            for (cares, word) in cares.iter_mut().zip(ternary.cares) {
+                for (bit, count) in (0..).zip(cares) {
+                    *count += usize::from(word >> bit & 1 == 1);
+                }
+            }
+        }
+        let nearly_all = rules.len() - rules.len() / 10;
+        let mut marking = [0; N];
+        for ((marking, cares), mask) in marking.iter_mut().zip(cares).zip(masks) {
+            for (bit, count) in (0..).zip(cares) {
+                if count >= nearly_all && mask >> bit & 1 == 0 {
+                    *marking |= 1 << bit;
+                }
+            }
+        }
+        marking
+    }
+
+    /// The rules of each branch and their marks; a rule that is wild in a bit stands in those of
+    /// both values, and has all marks where these need that bit.
+    fn distribute(&self, rules: &[u32], cut: &Node<N>, branches: usize) -> Vec<Cell> {
+        let mut cells: Vec<Cell> = vec![(Vec::new(), 0); branches];
+        for rule in rules {
+            let Some(ternary) = self.ternary(*rule) else { continue };
+            // The bits of a mark that it does not care about could be anything.
+            let other_marks = if wild_bits(ternary, &cut.marking) == 0 { 0 } else { u64::MAX };
             for words in fillings(ternary, &cut.masks) {
-                if let Some(cell) = cells.get_mut(cut.branch(&words))
-                    && cell.last() != Some(rule)
-                {
+                let (branch, mark) = cut.branch(&words);
+                let Some((cell, marks)) = cells.get_mut(branch) else { continue };
+                *marks |= mark | other_marks;
+                if cell.last() != Some(rule) {
                     cell.push(*rule);
                 }
             }
@@ -180,11 +211,11 @@ impl<const A: usize, const N: usize> Grower<'_, A, N> {
 
     fn leaf(&mut self, rules: &[u32]) -> Grown {
         let Some(best) = rules.first() else {
-            return (Branch { next: Next::leaf(0), best: NOBODY }, 0);
+            return (Branch { next: Next::leaf(0), best: NOBODY, marks: u64::MAX }, 0);
         };
         let blocks = rules.len().div_ceil(LANES);
         if let Some(known) = self.leaves.get(rules) {
-            return (Branch { next: Next::leaf(*known), best: *best }, blocks);
+            return (Branch { next: Next::leaf(*known), best: *best, marks: u64::MAX }, blocks);
         }
         let first = narrow(self.trees.blocks.len());
         let mut left = rules.len();
@@ -195,7 +226,7 @@ impl<const A: usize, const N: usize> Grower<'_, A, N> {
         }
         self.bytes_left = self.bytes_left.saturating_sub(blocks * size_of::<Block<A>>());
         self.leaves.insert(rules.to_vec(), first);
-        (Branch { next: Next::leaf(first), best: *best }, blocks)
+        (Branch { next: Next::leaf(first), best: *best, marks: u64::MAX }, blocks)
     }
 }
 

@@ -5,13 +5,17 @@
 
 use super::block::Block;
 use super::ternary::Packet;
+use super::walk::WIDTH;
 use super::{Search, Trees};
 use crate::dataplane::flow_key::FlowKey;
 
 /// The instructions that a walk is made of.
 pub(super) trait Isa: Copy {
-    /// A bit for each rule of the block that matches.
-    fn matching<const A: usize>(self, block: &Block<A>, packet: &Packet<A>) -> u32;
+    /// A bit for each rule of the block that matches and stands at `floor` or behind it.
+    fn matching<const A: usize>(self, block: &Block<A>, packet: &Packet<A>, floor: u32) -> u32;
+
+    /// A bit for each of the places that is behind this one.
+    fn later(self, places: &[u32; WIDTH], than: u32) -> u64;
 }
 
 /// Without anything that not every processor has.
@@ -20,8 +24,14 @@ pub(super) struct Portable;
 
 impl Isa for Portable {
     #[inline(always)]
-    fn matching<const A: usize>(self, block: &Block<A>, packet: &Packet<A>) -> u32 {
-        block.matching(packet)
+    fn matching<const A: usize>(self, block: &Block<A>, packet: &Packet<A>, floor: u32) -> u32 {
+        block.matching(packet, floor)
+    }
+
+    #[inline(always)]
+    fn later(self, places: &[u32; WIDTH], than: u32) -> u64 {
+        let lanes = (0..).zip(places);
+        lanes.fold(0, |set, (lane, place)| set | u64::from(*place > than) << lane)
     }
 }
 
@@ -46,8 +56,8 @@ mod x86 {
     use pulp::NullaryFnOnce;
     use pulp::x86::V3;
 
-    use super::{Block, FlowKey, Isa, Packet, Search, Trees};
-    use crate::dataplane::rules::forest::block::{Lanes, Terms};
+    use super::{Block, FlowKey, Isa, Packet, Search, Trees, WIDTH};
+    use crate::dataplane::rules::forest::block::{LANES, Lanes, Terms};
 
     pub(super) struct Walk<'a, const A: usize, const N: usize> {
         pub(super) isa: V3,
@@ -69,7 +79,7 @@ mod x86 {
     /// AVX2.
     impl Isa for V3 {
         #[inline(always)]
-        fn matching<const A: usize>(self, block: &Block<A>, packet: &Packet<A>) -> u32 {
+        fn matching<const A: usize>(self, block: &Block<A>, packet: &Packet<A>, floor: u32) -> u32 {
             let load = |lanes: &Lanes| -> __m256i { pulp::cast(*lanes) };
             let splat = |word: u32| self.avx._mm256_set1_epi32(word.cast_signed());
             let and = |a, b| self.avx2._mm256_and_si256(a, b);
@@ -103,7 +113,24 @@ mod x86 {
             let below = self.avx2._mm256_min_epu16(ports, load(&block.highest_ports));
             // Both are the ports themselves where these lie within the bounds.
             hits = and(hits, and(equal(above, ports), equal(below, ports)));
+            let places = load(&block.places);
+            let behind = self.avx2._mm256_max_epu32(places, splat(floor));
+            hits = and(hits, equal(behind, places));
             self.avx._mm256_movemask_ps(self.avx._mm256_castsi256_ps(hits)).cast_unsigned()
+        }
+
+        #[inline(always)]
+        fn later(self, places: &[u32; WIDTH], than: u32) -> u64 {
+            let than = self.avx._mm256_set1_epi32(than.cast_signed());
+            let mut set = 0;
+            for lanes in places.as_chunks::<LANES>().0.iter().rev() {
+                let lanes: __m256i = pulp::cast(*lanes);
+                let higher = self.avx2._mm256_max_epu32(lanes, than);
+                let not_later = self.avx2._mm256_cmpeq_epi32(higher, than);
+                let bits = self.avx._mm256_movemask_ps(self.avx._mm256_castsi256_ps(not_later));
+                set = set << LANES | u64::from(!bits.cast_unsigned() & 0xff);
+            }
+            set
         }
     }
 }

@@ -4,7 +4,8 @@
 //! addresses, ports and protocol they are; their hash is the number of the branch. A rule that is
 //! wild in more than a few of a root's bits would have to stand in many places; it goes to the
 //! next tree. A leaf holds a few rules, eight of which are compared at once. Each branch knows the
-//! first rule below it, so a tree that cannot better what was found is not entered.
+//! first rule below it, so a tree that cannot better what was found is not entered, and what the
+//! rules below it say of further bits, so most packets that match none of them go no further.
 //!
 //! A burst walks together, level by level, so that the misses of different packets overlap. Where
 //! the rule that is found rejects, the packet asks again for rules behind that session.
@@ -67,26 +68,45 @@ enum Fate {
 }
 
 /// A cut: the bits that tell the branches apart, and where these begin.
+///
+/// What shares a branch is told apart once more by a *mark*, one of 64.
 #[derive(Debug, Clone, Copy)]
 struct Node<const N: usize> {
     masks: [u64; N],
+    /// Other bits that nearly all rules below care about; they make the mark.
+    marking: [u64; N],
     first: u32,
     /// How far a hash of 64 bits is moved to be the number of a branch.
     shift: u32,
 }
 
 impl<const N: usize> Node<N> {
-    /// Which branch a packet with these words takes. Bits that are not asked about do not matter.
+    /// Which branch a packet with these words takes, and its mark, a bit. Bits that are not asked
+    /// about do not matter.
     #[inline(always)]
-    fn branch(&self, words: &[u64; N]) -> usize {
-        let mut hash = 0_u64;
-        for (word, mask) in words.iter().zip(self.masks) {
-            hash = (hash.rotate_left(29) ^ (word & mask)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        }
-        hash = (hash ^ hash >> 32).wrapping_mul(0xff51_afd7_ed55_8ccd);
-        usize::try_from(hash >> self.shift).unwrap_or_default()
+    fn branch(&self, words: &[u64; N]) -> (usize, u64) {
+        let index = usize::try_from(hash(words, &self.masks) >> self.shift).unwrap_or_default();
+        (index, 1 << (hash(words, &self.marking) >> 58))
     }
 }
+
+/// Of the bits of the masks; its highest bits depend on all of them.
+#[inline(always)]
+fn hash<const N: usize>(words: &[u64; N], masks: &[u64; N]) -> u64 {
+    let parts = words.iter().zip(masks).zip(FACTORS);
+    parts.fold(0, |hash, ((word, mask), factor)| {
+        (word & mask).wrapping_mul(factor).wrapping_add(hash)
+    })
+}
+
+/// Odd, and otherwise random.
+const FACTORS: [u64; 5] = [
+    0x9e37_79b9_7f4a_7c15,
+    0xff51_afd7_ed55_8ccd,
+    0xc4ce_b9fe_1a85_ec53,
+    0xd6e8_feb8_6659_fd93,
+    0xa076_1d64_78bd_642f,
+];
 
 /// A way down.
 #[derive(Debug, Clone, Copy)]
@@ -95,6 +115,8 @@ struct Branch {
     next: Next,
     /// The first rule below; [`NOBODY`] where there is none.
     best: u32,
+    /// The marks of all packets that may match some rule below.
+    marks: u64,
 }
 
 /// A node has its highest bit set; else it is a leaf's first block.
@@ -115,6 +137,12 @@ impl Next {
     #[inline]
     const fn is_node(self) -> bool {
         self.0 & Self::NODE != 0
+    }
+
+    /// The next block of the same leaf.
+    #[inline]
+    const fn following(self) -> Self {
+        Self(self.0 + 1)
     }
 
     #[inline]

@@ -3,6 +3,7 @@
 use super::block::{Block, LANES};
 use super::isa::{self, Isa, Portable};
 use super::ternary::{Packet, Rule};
+use super::walk::WIDTH;
 use super::{Forest, NOBODY, Search, Trees};
 use crate::dataplane::flow_key::FlowKey;
 use crate::dataplane::rules::list::RuleList;
@@ -76,16 +77,17 @@ fn blocks_agree<const A: usize>(is_ipv4: bool) {
     let mut draws = Draws(7);
     for _ in 0..200 {
         let rules: Vec<Rule<A>> =
-            (1..=8).map(|number| Rule::new(&draws.rule(number, is_ipv4), 5)).collect();
+            (1..=8).map(|place| Rule::new(&draws.rule(1, is_ipv4), place)).collect();
         let held = draws.one_of(&[0, 1, 4, 7, 8]);
         let block = Block::new(rules.iter().take(held), false);
         for _ in 0..50 {
             let packet = Packet::new(&draws.key(is_ipv4));
-            let portable = Portable.matching(&block, &packet);
+            let floor = draws.one_of(&[0, 0, 3, 6]);
+            let portable = Portable.matching(&block, &packet, floor);
             assert!(portable < 1 << held, "of {LANES} lanes only those with rules match");
             #[cfg(target_arch = "x86_64")]
             if let Some(v3) = pulp::x86::V3::try_new() {
-                let other = v3.vectorize(|| v3.matching(&block, &packet));
+                let other = v3.vectorize(|| v3.matching(&block, &packet, floor));
                 assert_eq!(other, portable, "{block:?} {packet:?}");
             }
         }
@@ -96,6 +98,25 @@ fn blocks_agree<const A: usize>(is_ipv4: bool) {
 fn eight_rules_are_compared_alike() {
     blocks_agree::<2>(true);
     blocks_agree::<8>(false);
+}
+
+#[test]
+fn later_places_are_found_alike() {
+    let mut draws = Draws(3);
+    for _ in 0..200 {
+        let mut places = [0; WIDTH];
+        for place in &mut places {
+            *place = draws.one_of(&[0, 1, 5, 1 << 31, NOBODY]);
+        }
+        let than = draws.one_of(&[0, 1, 4, 5, 1 << 31, NOBODY]);
+        let portable = Portable.later(&places, than);
+        let all = places.iter().filter(|place| **place > than).count();
+        assert_eq!(usize::try_from(portable.count_ones()).unwrap(), all);
+        #[cfg(target_arch = "x86_64")]
+        if let Some(v3) = pulp::x86::V3::try_new() {
+            assert_eq!(v3.vectorize(|| v3.later(&places, than)), portable, "{places:?} {than}");
+        }
+    }
 }
 
 fn walk_alike<const A: usize, const N: usize>(trees: &Trees<A, N>, keys: &[FlowKey]) {

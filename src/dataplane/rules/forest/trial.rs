@@ -3,13 +3,13 @@
 use super::block::Terms;
 use super::isa::{Isa, Portable};
 use super::ternary::{Packet, Rule};
-use super::{NOBODY, Trees};
+use super::{Branch, NOBODY, Trees};
 
 /// How many rules and how many random packets are tried.
 const TRIED: usize = 512;
 
 /// What a cut costs in comparisons of a block.
-const CUT: usize = 2;
+const CUT: usize = 1;
 
 impl<const A: usize, const N: usize> Trees<A, N> {
     /// How many blocks and cuts a sample of packets goes through: half of them match some rule,
@@ -29,20 +29,19 @@ impl<const A: usize, const N: usize> Trees<A, N> {
             let mut way = *root;
             while way.best < best && way.next.is_node() {
                 work += CUT;
-                let node = self.nodes.get(way.next.index());
-                let branch = node.and_then(|node| {
-                    let first = usize::try_from(node.first).ok()?;
-                    self.branches.get(first + node.branch(&words))
+                let branch = self.nodes.get(way.next.index()).and_then(|node| {
+                    let (place, mark) = node.branch(&words);
+                    let branch = self.branches.get(usize::try_from(node.first).ok()? + place)?;
+                    (branch.marks & mark != 0).then_some(*branch)
                 });
-                let Some(branch) = branch else { break };
-                way = *branch;
+                way = branch.unwrap_or(Branch { best: NOBODY, ..way });
             }
             if way.best >= best {
                 continue;
             }
             for block in self.blocks.iter().skip(way.next.index()) {
                 work += 1;
-                let lane = Portable.matching(block, packet).trailing_zeros();
+                let lane = Portable.matching(block, packet, 0).trailing_zeros();
                 let place = usize::try_from(lane).ok().and_then(|lane| block.places.get(lane));
                 best = place.copied().unwrap_or(NOBODY).min(best);
                 if place.is_some() || !block.goes_on() {
