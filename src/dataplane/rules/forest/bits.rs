@@ -23,7 +23,7 @@ pub(super) struct Limits {
 type Bit = (usize, u32);
 
 /// When so few rules are met on average, no more bits are sought.
-const FEW: f64 = 3.0;
+const FEW: f64 = 5.0;
 
 /// What a bit costs that no rule is wild in, beside the rules that leave the tree for another.
 const ASKING: f64 = 0.02;

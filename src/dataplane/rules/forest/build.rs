@@ -80,7 +80,7 @@ impl<const A: usize, const N: usize> Grower<'_, A, N> {
             let limits = Limits {
                 most_bits: MOST_BITS,
                 most_wild: if is_last { u32::MAX } else { most_wild },
-                most_copies: 4,
+                most_copies: 5,
                 most_sampled: 8192,
             };
             left = self.grow_tree(left, limits);
@@ -120,7 +120,7 @@ impl<const A: usize, const N: usize> Grower<'_, A, N> {
             return self.leaf(rules);
         }
         let limits =
-            Limits { most_bits: MOST_BITS, most_wild: u32::MAX, most_copies: 2, most_sampled: 256 };
+            Limits { most_bits: MOST_BITS, most_wild: u32::MAX, most_copies: 4, most_sampled: 256 };
         let masks = choose(&self.ternaries, rules, limits);
         if self.copies(rules, &masks) > 4 * rules.len() {
             return self.leaf(rules);
