@@ -1,12 +1,14 @@
 //! The registry: resources that go together.
 
 mod checks;
+mod names;
+mod remove;
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use self::checks::{describe_session, unique};
+use self::names::Names;
 use crate::model::{
     Filter, FilterId, Invalid, NetworkInterface, NetworkInterfaceId, PacketLength, Session,
     SessionId, SessionNumber, Settings, Target, TargetId, TargetKind, VXLAN_PORT, VirtualNetworkId,
@@ -25,21 +27,6 @@ pub struct Registry {
     filters: Vec<Arc<Filter>>,
     sessions: Vec<Session>,
     names: Names,
-}
-
-/// Where each name is found.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Names {
-    network_interfaces: HashMap<NetworkInterfaceId, usize>,
-    targets: HashMap<TargetId, usize>,
-    filters: HashMap<FilterId, usize>,
-    sessions: HashMap<SessionId, usize>,
-    /// The sessions of an interface, by their number.
-    numbers: HashMap<(NetworkInterfaceId, SessionNumber), usize>,
-    /// The first session of an interface that is a source.
-    sources: HashMap<NetworkInterfaceId, usize>,
-    /// The first target that is an interface.
-    target_interfaces: HashMap<NetworkInterfaceId, usize>,
 }
 
 impl Registry {
@@ -112,17 +99,16 @@ impl Registry {
             return Err(Invalid::new("address", "", self.where_an_address_comes_from(&target)));
         }
         let place = self.targets.len();
-        if let TargetKind::NetworkInterface(id) = &target.kind {
-            if let Some(session) = self.names.sources.get(id).and_then(|i| self.sessions.get(*i)) {
-                let expected = format!(
-                    "an interface that is no source, but it is that of {}",
-                    describe_session(session)
-                );
-                return Err(Invalid::new("network_interface_id", id, expected));
-            }
-            self.names.target_interfaces.entry(id.clone()).or_insert(place);
+        if let TargetKind::NetworkInterface(id) = &target.kind
+            && let Some(session) = self.sessions_of(id).next()
+        {
+            let expected = format!(
+                "an interface that is no source, but it is that of {}",
+                describe_session(session)
+            );
+            return Err(Invalid::new("network_interface_id", id, expected));
         }
-        self.names.targets.insert(target.id().clone(), place);
+        self.names.add_target(&target, place);
         self.targets.push(target);
         Ok(())
     }
@@ -172,13 +158,7 @@ impl Registry {
             unique("traffic_mirror_session_id", id, &self.names.sessions, "session")?;
         }
         self.number_is_free(&session)?;
-        let place = self.sessions.len();
-        let interface = &session.network_interface_id;
-        self.names.sources.entry(interface.clone()).or_insert(place);
-        self.names.numbers.insert((interface.clone(), session.number), place);
-        if let Some(id) = &session.id {
-            self.names.sessions.insert(id.clone(), place);
-        }
+        self.names.add_session(&session, self.sessions.len());
         self.sessions.push(session);
         Ok(())
     }
@@ -237,6 +217,24 @@ impl Registry {
     #[must_use]
     pub fn session(&self, id: &SessionId) -> Option<&Session> {
         self.names.sessions.get(id).and_then(|i| self.sessions.get(*i))
+    }
+
+    /// The sessions whose source is that network interface, in no order.
+    pub fn sessions_of(&self, id: &NetworkInterfaceId) -> impl Iterator<Item = &Session> {
+        let places = self.names.sources.get(id).into_iter().flatten();
+        places.filter_map(|place| self.sessions.get(*place))
+    }
+
+    /// The sessions that send their copies to that target, in no order.
+    pub fn sessions_to(&self, id: &TargetId) -> impl Iterator<Item = &Session> {
+        let places = self.names.target_users.get(id).into_iter().flatten();
+        places.filter_map(|place| self.sessions.get(*place))
+    }
+
+    /// The sessions that ask that filter, in no order.
+    pub fn sessions_by(&self, id: &FilterId) -> impl Iterator<Item = &Session> {
+        let places = self.names.filter_users.get(id).into_iter().flatten();
+        places.filter_map(|place| self.sessions.get(*place))
     }
 
     /// Where the copies for `target` go: its own address, or the first one of the network

@@ -29,7 +29,8 @@ impl Registry {
             let expected = one_of("network interface", id.as_str(), names);
             return Some(Invalid::new("network_interface_id", id, expected));
         }
-        let target = self.targets.get(*self.names.target_interfaces.get(id)?)?;
+        let targets = self.names.target_interfaces.get(id)?;
+        let target = self.targets.get(*targets.first()?)?;
         let expected =
             format!("an interface that is no target, but it is in use by target `{}`", target.id());
         Some(Invalid::new("network_interface_id", id, expected))

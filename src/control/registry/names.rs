@@ -1,0 +1,79 @@
+//! Where each name is found.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
+
+use crate::model::{
+    FilterId, NetworkInterfaceId, Session, SessionId, SessionNumber, Target, TargetId, TargetKind,
+};
+
+/// The places of all resources, by their names and by what refers to what.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Names {
+    pub(super) network_interfaces: HashMap<NetworkInterfaceId, usize>,
+    pub(super) targets: HashMap<TargetId, usize>,
+    pub(super) filters: HashMap<FilterId, usize>,
+    pub(super) sessions: HashMap<SessionId, usize>,
+    /// The sessions of an interface, by their number.
+    pub(super) numbers: HashMap<(NetworkInterfaceId, SessionNumber), usize>,
+    /// The sessions of an interface.
+    pub(super) sources: Users<NetworkInterfaceId>,
+    /// The targets that are an interface.
+    pub(super) target_interfaces: Users<NetworkInterfaceId>,
+    /// The sessions of a target, and of a filter.
+    pub(super) target_users: Users<TargetId>,
+    pub(super) filter_users: Users<FilterId>,
+}
+
+/// The places of those that refer to a resource; none where nobody does.
+type Users<K> = HashMap<K, BTreeSet<usize>>;
+
+impl Names {
+    pub(super) fn add_target(&mut self, target: &Target, place: usize) {
+        self.targets.insert(target.id().clone(), place);
+        if let TargetKind::NetworkInterface(id) = &target.kind {
+            add(&mut self.target_interfaces, id, place);
+        }
+    }
+
+    pub(super) fn remove_target(&mut self, target: &Target, place: usize) {
+        self.targets.remove(target.id());
+        if let TargetKind::NetworkInterface(id) = &target.kind {
+            remove(&mut self.target_interfaces, id, place);
+        }
+    }
+
+    pub(super) fn add_session(&mut self, session: &Session, place: usize) {
+        if let Some(id) = &session.id {
+            self.sessions.insert(id.clone(), place);
+        }
+        let interface = &session.network_interface_id;
+        self.numbers.insert((interface.clone(), session.number), place);
+        add(&mut self.sources, interface, place);
+        add(&mut self.target_users, &session.target_id, place);
+        add(&mut self.filter_users, &session.filter_id, place);
+    }
+
+    pub(super) fn remove_session(&mut self, session: &Session, place: usize) {
+        if let Some(id) = &session.id {
+            self.sessions.remove(id);
+        }
+        let interface = &session.network_interface_id;
+        self.numbers.remove(&(interface.clone(), session.number));
+        remove(&mut self.sources, interface, place);
+        remove(&mut self.target_users, &session.target_id, place);
+        remove(&mut self.filter_users, &session.filter_id, place);
+    }
+}
+
+fn add<K: Hash + Eq + Clone>(users: &mut Users<K>, key: &K, place: usize) {
+    users.entry(key.clone()).or_default().insert(place);
+}
+
+fn remove<K: Hash + Eq>(users: &mut Users<K>, key: &K, place: usize) {
+    let Some(places) = users.get_mut(key) else { return };
+    places.remove(&place);
+    if places.is_empty() {
+        users.remove(key);
+    }
+}

@@ -1,0 +1,204 @@
+//! Taking resources out of the registry again, and changing those that are there.
+//!
+//! What still is referred to stays. The last one of its kind takes the place of the one that went,
+//! so that it costs the same however many there are.
+
+use super::Registry;
+use super::checks::describe_session;
+use crate::model::{
+    FilterId, Invalid, NetworkInterface, NetworkInterfaceId, Session, SessionId, Target, TargetId,
+};
+
+impl Registry {
+    /// Takes a session out; what it was, or nothing where none has that id.
+    pub fn remove_session(&mut self, id: &SessionId) -> Option<Session> {
+        let place = *self.names.sessions.get(id)?;
+        let last = self.sessions.len().checked_sub(1)?;
+        self.names.remove_session(self.sessions.get(place)?, place);
+        if place != last {
+            self.names.remove_session(self.sessions.get(last)?, last);
+        }
+        let removed = self.sessions.swap_remove(place);
+        if let Some(moved) = self.sessions.get(place) {
+            self.names.add_session(moved, place);
+        }
+        Some(removed)
+    }
+
+    /// Puts a session in the place of the one that has its id.
+    ///
+    /// # Errors
+    /// [`Invalid`] where none has it, or as of [`Registry::add_session`]; nothing is changed then.
+    pub fn replace_session(&mut self, session: Session) -> Result<(), Invalid> {
+        let known = session.id.as_ref().and_then(|id| self.remove_session(id));
+        let Some(known) = known else {
+            let id = session.id.map(|id| id.to_string()).unwrap_or_default();
+            return Err(Invalid::new("traffic_mirror_session_id", id, "the id of a session"));
+        };
+        self.add_session(session).inspect_err(|_| {
+            // It was there a moment ago, so it fits.
+            let _ = self.add_session(known);
+        })
+    }
+
+    /// Takes a target out.
+    ///
+    /// # Errors
+    /// [`Invalid`] where no target has that id, or a session still sends to it.
+    pub fn remove_target(&mut self, id: &TargetId) -> Result<Target, Invalid> {
+        let field = "traffic_mirror_target_id";
+        let no_such = || Invalid::new(field, id, "the id of a target");
+        if let Some(session) = self.sessions_to(id).next() {
+            return Err(Invalid::new(field, id, unused(session)));
+        }
+        let place = *self.names.targets.get(id).ok_or_else(no_such)?;
+        let last = self.targets.len().saturating_sub(1);
+        self.names.remove_target(self.targets.get(place).ok_or_else(no_such)?, place);
+        if place != last {
+            self.names.remove_target(self.targets.get(last).ok_or_else(no_such)?, last);
+        }
+        let removed = self.targets.swap_remove(place);
+        if let Some(moved) = self.targets.get(place) {
+            self.names.add_target(moved, place);
+        }
+        Ok(removed)
+    }
+
+    /// The target of that id, to have its tags, description or address changed.
+    pub fn target_mut(&mut self, id: &TargetId) -> Option<&mut Target> {
+        self.names.targets.get(id).and_then(|place| self.targets.get_mut(*place))
+    }
+
+    /// Takes a filter out, with its rules.
+    ///
+    /// # Errors
+    /// [`Invalid`] where no filter has that id, or a session still asks it.
+    pub fn remove_filter(&mut self, id: &FilterId) -> Result<(), Invalid> {
+        let field = "traffic_mirror_filter_id";
+        if let Some(session) = self.sessions_by(id).next() {
+            return Err(Invalid::new(field, id, unused(session)));
+        }
+        let Some(place) = self.names.filters.remove(id) else {
+            return Err(Invalid::new(field, id, "the id of a filter"));
+        };
+        self.filters.swap_remove(place);
+        if let Some(moved) = self.filters.get(place) {
+            self.names.filters.insert(moved.id().clone(), place);
+        }
+        Ok(())
+    }
+
+    /// Takes a network interface out.
+    ///
+    /// # Errors
+    /// [`Invalid`] where none has that id, or a session or a target still names it.
+    pub fn remove_network_interface(
+        &mut self,
+        id: &NetworkInterfaceId,
+    ) -> Result<NetworkInterface, Invalid> {
+        let field = "network_interface_id";
+        if let Some(session) = self.sessions_of(id).next() {
+            return Err(Invalid::new(field, id, unused(session)));
+        }
+        if self.names.target_interfaces.contains_key(id) {
+            return Err(Invalid::new(field, id, "an interface that no target names"));
+        }
+        let Some(place) = self.names.network_interfaces.remove(id) else {
+            return Err(Invalid::new(field, id, "the id of a network interface"));
+        };
+        let removed = self.network_interfaces.swap_remove(place);
+        if let Some(moved) = self.network_interfaces.get(place) {
+            self.names.network_interfaces.insert(moved.id().clone(), place);
+        }
+        Ok(removed)
+    }
+}
+
+fn unused(session: &Session) -> String {
+    format!("one that is not in use, but {} uses it", describe_session(session))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Filter, SessionNumber};
+
+    fn eni(name: &str) -> NetworkInterfaceId {
+        NetworkInterfaceId::new(name).unwrap()
+    }
+
+    fn session(name: &str, interface: &str, number: i64, of: &str) -> Session {
+        let number = SessionNumber::new(number).unwrap();
+        let (filter, target) = (FilterId::new(of).unwrap(), TargetId::new(of).unwrap());
+        let mut session = Session::new(eni(interface), number, filter, target);
+        session.id = Some(SessionId::new(name).unwrap());
+        session
+    }
+
+    /// Interfaces, targets and filters a, b and c, and a session of each.
+    fn registry() -> Registry {
+        let mut registry = Registry::default();
+        for name in ["a", "b", "c"] {
+            registry.add_network_interface(NetworkInterface::new(eni(name))).unwrap();
+            let address = "192.0.2.1:4789".parse().unwrap();
+            registry.add_target(Target::at(TargetId::new(name).unwrap(), address)).unwrap();
+            registry.add_filter(Filter::accept_all(FilterId::new(name).unwrap())).unwrap();
+            registry.add_session(session(name, name, 1, name)).unwrap();
+        }
+        registry
+    }
+
+    /// Every index leads where a registry that is made anew would lead.
+    fn is_sound(registry: &Registry) {
+        let mut anew = Registry::new(registry.settings().clone());
+        let interfaces = registry.network_interfaces().iter().cloned();
+        interfaces.for_each(|one| anew.add_network_interface(one).unwrap());
+        registry.targets().iter().cloned().for_each(|one| anew.add_target(one).unwrap());
+        let filters = registry.filters().iter().map(|one| Filter::clone(one));
+        filters.for_each(|one| anew.add_filter(one).unwrap());
+        registry.sessions().iter().cloned().for_each(|one| anew.add_session(one).unwrap());
+        assert_eq!(*registry, anew);
+    }
+
+    #[test]
+    fn what_is_in_use_stays() {
+        let mut registry = registry();
+        let refused = registry.remove_target(&TargetId::new("a").unwrap()).unwrap_err();
+        assert!(refused.to_string().contains("session `a` uses it"), "{refused}");
+        assert!(registry.remove_filter(&FilterId::new("a").unwrap()).is_err());
+        assert!(registry.remove_network_interface(&eni("a")).is_err());
+        is_sound(&registry);
+    }
+
+    #[test]
+    fn what_is_not_in_use_goes_and_the_rest_is_still_found() {
+        for gone in ["a", "b", "c"] {
+            let mut registry = registry();
+            registry.remove_session(&SessionId::new(gone).unwrap()).unwrap();
+            is_sound(&registry);
+            registry.remove_target(&TargetId::new(gone).unwrap()).unwrap();
+            is_sound(&registry);
+            registry.remove_filter(&FilterId::new(gone).unwrap()).unwrap();
+            is_sound(&registry);
+            registry.remove_network_interface(&eni(gone)).unwrap();
+            is_sound(&registry);
+            assert!(registry.remove_session(&SessionId::new(gone).unwrap()).is_none());
+            assert!(registry.remove_target(&TargetId::new(gone).unwrap()).is_err());
+            assert!(registry.remove_filter(&FilterId::new(gone).unwrap()).is_err());
+        }
+    }
+
+    #[test]
+    fn a_session_is_replaced_or_stays_as_it_was() {
+        let mut registry = registry();
+        registry.replace_session(session("b", "a", 2, "c")).unwrap();
+        is_sound(&registry);
+        assert_eq!(registry.sessions_of(&eni("a")).count(), 2);
+        let before = registry.clone();
+        registry.replace_session(session("b", "a", 1, "c")).unwrap_err();
+        assert_eq!(registry.session(&SessionId::new("b").unwrap()).unwrap().number.value(), 2);
+        is_sound(&registry);
+        assert_eq!(registry.sessions().len(), before.sessions().len());
+        assert!(registry.replace_session(session("x", "a", 9, "c")).is_err());
+    }
+}
