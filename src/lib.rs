@@ -105,5 +105,6 @@
 pub mod cli;
 pub mod control;
 pub mod dataplane;
+pub mod ec2;
 pub mod io;
 pub mod model;

@@ -5,6 +5,7 @@
 //! back. What does not: what a single value may be (that is `model`), what becomes of a packet
 //! (`dataplane`), exit codes and colours (`cli`).
 
+pub mod account;
 pub mod classbench;
 mod compile;
 pub mod config;

@@ -5,6 +5,7 @@ use std::hash::Hash;
 
 use crate::model::{
     FilterId, NetworkInterfaceId, Session, SessionId, SessionNumber, Target, TargetId, TargetKind,
+    VirtualNetworkId,
 };
 
 /// The places of all resources, by their names and by what refers to what.
@@ -23,6 +24,8 @@ pub(super) struct Names {
     /// The sessions of a target, and of a filter.
     pub(super) target_users: Users<TargetId>,
     pub(super) filter_users: Users<FilterId>,
+    /// How many sessions have a network identifier.
+    pub(super) network_ids: HashMap<VirtualNetworkId, usize>,
 }
 
 /// The places of those that refer to a resource; none where nobody does.
@@ -52,6 +55,9 @@ impl Names {
         add(&mut self.sources, interface, place);
         add(&mut self.target_users, &session.target_id, place);
         add(&mut self.filter_users, &session.filter_id, place);
+        if let Some(id) = session.virtual_network_id {
+            *self.network_ids.entry(id).or_default() += 1;
+        }
     }
 
     pub(super) fn remove_session(&mut self, session: &Session, place: usize) {
@@ -63,6 +69,11 @@ impl Names {
         remove(&mut self.sources, interface, place);
         remove(&mut self.target_users, &session.target_id, place);
         remove(&mut self.filter_users, &session.filter_id, place);
+        let Some(id) = session.virtual_network_id else { return };
+        let left = self.network_ids.remove(&id).and_then(|count| count.checked_sub(1));
+        if let Some(left) = left.filter(|left| *left > 0) {
+            self.network_ids.insert(id, left);
+        }
     }
 }
 

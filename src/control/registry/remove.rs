@@ -7,6 +7,7 @@ use super::Registry;
 use super::checks::describe_session;
 use crate::model::{
     FilterId, Invalid, NetworkInterface, NetworkInterfaceId, Session, SessionId, Target, TargetId,
+    VirtualNetworkId,
 };
 
 impl Registry {
@@ -62,6 +63,18 @@ impl Registry {
             self.names.add_target(moved, place);
         }
         Ok(removed)
+    }
+
+    /// The targets that are that network interface, in no order.
+    pub fn targets_at(&self, id: &NetworkInterfaceId) -> impl Iterator<Item = &Target> {
+        let places = self.names.target_interfaces.get(id).into_iter().flatten();
+        places.filter_map(|place| self.targets.get(*place))
+    }
+
+    /// Whether a session bears that network identifier.
+    #[must_use]
+    pub fn has_network_id(&self, id: VirtualNetworkId) -> bool {
+        self.names.network_ids.contains_key(&id)
     }
 
     /// The target of that id, to have its tags, description or address changed.

@@ -1,0 +1,80 @@
+//! Why an account does not do what was asked, in AWS's codes.
+
+use std::fmt::Display;
+
+use crate::model::Invalid;
+
+/// A refusal: AWS's code for it, and a sentence with the value that was given.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct Refused {
+    /// As in AWS's "Error codes for the Amazon EC2 API".
+    pub code: &'static str,
+    /// For people.
+    pub message: String,
+}
+
+impl Refused {
+    /// A refusal of that code.
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// "Request would have succeeded, but DryRun flag is set."
+    #[must_use]
+    pub fn dry_run() -> Self {
+        let message = "Request would have succeeded, but DryRun flag is set.";
+        Self::new("DryRunOperation", message)
+    }
+
+    /// A parameter that has a value which it cannot have.
+    pub fn value(parameter: &str, value: impl Display, expected: impl Display) -> Self {
+        let message =
+            format!("Value ({value}) for parameter {parameter} is invalid. Expected {expected}.");
+        Self::new("InvalidParameterValue", message)
+    }
+
+    /// Parameters that do not go together.
+    pub fn combination(message: impl Into<String>) -> Self {
+        Self::new("InvalidParameterCombination", message)
+    }
+
+    /// A parameter that has to be there.
+    pub fn missing(parameter: &str) -> Self {
+        let message = format!("The request must contain the parameter {parameter}.");
+        Self::new("MissingParameter", message)
+    }
+
+    /// What is so, but should not be: a fault of ours.
+    pub fn internal(message: impl Display) -> Self {
+        Self::new("InternalError", format!("An internal error has occurred: {message}"))
+    }
+}
+
+impl From<Invalid> for Refused {
+    fn from(invalid: Invalid) -> Self {
+        Self::value(&parameter(invalid.field), invalid.value, invalid.expected)
+    }
+}
+
+/// `session_number` as EC2 spells it: `SessionNumber`.
+fn parameter(field: &str) -> String {
+    let words = field.split('_').map(|word| {
+        let mut letters = word.chars();
+        letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters)
+    });
+    words.flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_spelled_as_parameters() {
+        let refused = Refused::from(Invalid::new("session_number", 0, "1 to 32766"));
+        assert_eq!(refused.code, "InvalidParameterValue");
+        let sentence = "Value (0) for parameter SessionNumber is invalid. Expected 1 to 32766.";
+        assert_eq!(refused.message, sentence);
+    }
+}

@@ -1,0 +1,295 @@
+//! Sessions of an account.
+
+use std::collections::HashSet;
+
+use super::filters::{named, no_such};
+use super::refused::Refused;
+use super::targets::is_hex_id;
+use super::tokens::Once;
+use super::{Account, Caller};
+use crate::model::{
+    NetworkInterfaceId, PacketLength, Session, SessionId, SessionNumber, Tags, TargetId,
+    TargetKind, VirtualNetworkId,
+};
+
+/// CreateTrafficMirrorSession.
+#[derive(Debug, Clone)]
+pub struct CreateSession {
+    /// The source.
+    pub network_interface_id: String,
+    /// Where the copies go.
+    pub target_id: String,
+    /// What is copied.
+    pub filter_id: String,
+    /// Its place among the sessions of the source.
+    pub number: SessionNumber,
+    /// How much of a packet is copied.
+    pub packet_length: Option<PacketLength>,
+    /// The network identifier; a random one where there is none.
+    pub virtual_network_id: Option<VirtualNetworkId>,
+    /// The description.
+    pub description: Option<String>,
+    /// The tags.
+    pub tags: Tags,
+    /// The ClientToken.
+    pub once: Option<Once>,
+}
+
+/// ModifyTrafficMirrorSession: what is given is changed.
+#[derive(Debug, Clone, Default)]
+pub struct ModifySession {
+    /// TrafficMirrorTargetId.
+    pub target_id: Option<String>,
+    /// TrafficMirrorFilterId.
+    pub filter_id: Option<String>,
+    /// SessionNumber.
+    pub number: Option<SessionNumber>,
+    /// PacketLength.
+    pub packet_length: Option<PacketLength>,
+    /// VirtualNetworkId.
+    pub virtual_network_id: Option<VirtualNetworkId>,
+    /// Description.
+    pub description: Option<String>,
+    /// RemoveField.
+    pub remove: Vec<SessionField>,
+}
+
+/// What ModifyTrafficMirrorSession can remove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionField {
+    /// `packet-length`
+    PacketLength,
+    /// `description`
+    Description,
+    /// `virtual-network-id`
+    VirtualNetworkId,
+}
+
+impl SessionField {
+    /// # Errors
+    /// [`Refused`] for any other word.
+    pub fn parse(text: &str) -> Result<Self, Refused> {
+        match text {
+            "packet-length" => Ok(Self::PacketLength),
+            "description" => Ok(Self::Description),
+            "virtual-network-id" => Ok(Self::VirtualNetworkId),
+            other => {
+                let expected = "packet-length, description or virtual-network-id";
+                Err(Refused::value("RemoveField", other, expected))
+            }
+        }
+    }
+}
+
+impl Account {
+    /// Makes a session.
+    ///
+    /// # Errors
+    /// [`Refused`] where what it refers to is not there, its number is taken, its source is a
+    /// target, or beyond a quota.
+    pub fn create_session(
+        &mut self,
+        caller: &Caller<'_>,
+        request: CreateSession,
+    ) -> Result<SessionId, Refused> {
+        if let Some(id) = self.tokens.known(caller.owner, request.once.as_ref())? {
+            return Ok(SessionId::new(id)?);
+        }
+        let interface = self.known_interface(&request.network_interface_id)?;
+        let target = self.known_target(caller, &request.target_id)?;
+        let filter = self.known_filter(caller, &request.filter_id)?;
+        let mut session = Session::new(interface, request.number, filter, target);
+        session.packet_length = request.packet_length;
+        session.virtual_network_id = request.virtual_network_id;
+        session.description = request.description;
+        session.tags = request.tags;
+        self.is_possible(&session)?;
+        self.is_within_quotas(caller, &session)?;
+        caller.may_change()?;
+        let id = SessionId::from_seed((self.draw)());
+        session.id = Some(id.clone());
+        if session.virtual_network_id.is_none() {
+            session.virtual_network_id = Some(self.random_network_id()?);
+        }
+        self.registry.add_session(session)?;
+        let entry = self.entry(caller.owner, false);
+        self.tokens.remember(&entry.owner, request.once, id.as_str(), caller.now_s);
+        self.sessions.put(id.clone(), entry);
+        Ok(id)
+    }
+
+    /// Changes a session.
+    ///
+    /// # Errors
+    /// [`Refused`] as of [`Account::create_session`], and where a field is both set and removed.
+    pub fn modify_session(
+        &mut self,
+        caller: &Caller<'_>,
+        id: &str,
+        request: ModifySession,
+    ) -> Result<SessionId, Refused> {
+        request.is_consistent()?;
+        let id = self.own_session(caller, id)?;
+        let Some(known) = self.registry.session(&id) else {
+            return Err(no_such("Session", SessionId::PREFIX, id.as_str()));
+        };
+        let mut session = known.clone();
+        if let Some(target) = &request.target_id {
+            session.target_id = self.known_target(caller, target)?;
+        }
+        if let Some(filter) = &request.filter_id {
+            session.filter_id = self.known_filter(caller, filter)?;
+        }
+        let has_other_target = session.target_id != known.target_id;
+        request.apply(&mut session);
+        self.is_possible(&session)?;
+        if has_other_target {
+            self.target_takes_another(&session)?;
+        }
+        caller.may_change()?;
+        if session.virtual_network_id.is_none() {
+            session.virtual_network_id = Some(self.random_network_id()?);
+        }
+        self.registry.replace_session(session)?;
+        Ok(id)
+    }
+
+    /// Deletes a session.
+    ///
+    /// # Errors
+    /// [`Refused`] where there is none.
+    pub fn delete_session(&mut self, caller: &Caller<'_>, id: &str) -> Result<SessionId, Refused> {
+        let id = self.own_session(caller, id)?;
+        caller.may_change()?;
+        self.registry.remove_session(&id);
+        self.sessions.take(&id);
+        self.tokens.is_gone(id.as_str(), caller.now_s);
+        Ok(id)
+    }
+
+    pub(super) fn own_session(&self, caller: &Caller<'_>, id: &str) -> Result<SessionId, Refused> {
+        let known = SessionId::new(id)
+            .ok()
+            .filter(|id| self.sessions.get(id).is_some_and(|entry| *entry.owner == *caller.owner));
+        let Some(known) = known else { return Err(no_such("Session", SessionId::PREFIX, id)) };
+        self.is_no_file(self.sessions.get(&known), id)?;
+        Ok(known)
+    }
+
+    fn known_interface(&self, id: &str) -> Result<NetworkInterfaceId, Refused> {
+        let known = NetworkInterfaceId::new(id).ok();
+        if let Some(known) = known.filter(|id| self.registry.network_interface(id).is_some()) {
+            return Ok(known);
+        }
+        if !is_hex_id(id, NetworkInterfaceId::PREFIX) {
+            let message = format!("Invalid id: \"{id}\" (expecting \"eni-...\")");
+            return Err(Refused::new("InvalidNetworkInterfaceId.Malformed", message));
+        }
+        let message = format!("The networkInterface ID '{id}' does not exist");
+        Err(Refused::new("InvalidNetworkInterfaceID.NotFound", message))
+    }
+
+    /// Whether its source can be one, and its number is free.
+    fn is_possible(&self, session: &Session) -> Result<(), Refused> {
+        let source = &session.network_interface_id;
+        let is_target = |one: &&crate::model::Target| matches!(&one.kind, TargetKind::NetworkInterface(id) if id == source);
+        if let Some(target) = self.registry.targets_at(source).find(is_target) {
+            let message = format!("{source} is in use by target {}", target.id());
+            return Err(Refused::new("InvalidParameterValue", message));
+        }
+        let same = |one: &&Session| one.number == session.number && one.id != session.id;
+        match self.registry.sessions_of(source).find(same) {
+            None => Ok(()),
+            Some(other) => {
+                let expected = format!(
+                    "a number that no other session of {source} has, but {} has it",
+                    named(other)
+                );
+                Err(Refused::value("SessionNumber", session.number, expected))
+            }
+        }
+    }
+
+    fn is_within_quotas(&self, caller: &Caller<'_>, session: &Session) -> Result<(), Refused> {
+        let most = self.quotas.sessions_per_interface;
+        let source = &session.network_interface_id;
+        if self.registry.sessions_of(source).count() >= most {
+            let message = format!("Sessions per interface limit reached ({most}) for {source}");
+            return Err(Refused::new("TrafficMirrorSessionsPerInterfaceLimitExceeded", message));
+        }
+        self.target_takes_another(session)?;
+        if self.sessions.owned_by(caller.owner) >= self.quotas.sessions {
+            let most = self.quotas.sessions;
+            let message = format!("The maximum number of traffic mirror sessions is {most}.");
+            return Err(Refused::new("TrafficMirrorSessionLimitExceeded", message));
+        }
+        Ok(())
+    }
+
+    /// "Sources per target: 10", of interface targets; distinct sources are counted.
+    fn target_takes_another(&self, session: &Session) -> Result<(), Refused> {
+        let id: &TargetId = &session.target_id;
+        let kind = self.registry.target(id).map(|target| &target.kind);
+        if !matches!(kind, Some(TargetKind::NetworkInterface(_))) {
+            return Ok(());
+        }
+        let mut sources: HashSet<&NetworkInterfaceId> =
+            self.registry.sessions_to(id).map(|one| &one.network_interface_id).collect();
+        sources.insert(&session.network_interface_id);
+        if sources.len() <= self.quotas.sources_per_target {
+            return Ok(());
+        }
+        let message = format!("Sources per interface-target limit reached ({})", sources.len());
+        Err(Refused::new("TrafficMirrorSourcesPerTargetLimitExceeded", message))
+    }
+
+    /// "Random, unique among all sessions of the account".
+    fn random_network_id(&mut self) -> Result<VirtualNetworkId, Refused> {
+        for _ in 0..1000 {
+            let [.., a, b, c] = (self.draw)().to_be_bytes();
+            let candidate = VirtualNetworkId::new(u32::from_be_bytes([0, a, b, c]))?;
+            let is_taken = self.registry.has_network_id(candidate);
+            if candidate.value() != 0 && !is_taken {
+                return Ok(candidate);
+            }
+        }
+        Err(Refused::internal("no virtual network id is free"))
+    }
+}
+
+impl ModifySession {
+    fn removes(&self, field: SessionField) -> bool {
+        self.remove.contains(&field)
+    }
+
+    /// No field is both set and removed.
+    fn is_consistent(&self) -> Result<(), Refused> {
+        let both = [
+            (SessionField::PacketLength, self.packet_length.is_some(), "PacketLength"),
+            (SessionField::Description, self.description.is_some(), "Description"),
+            (SessionField::VirtualNetworkId, self.virtual_network_id.is_some(), "VirtualNetworkId"),
+        ];
+        match both.into_iter().find(|(field, is_set, _)| *is_set && self.removes(*field)) {
+            None => Ok(()),
+            Some((_, _, name)) => {
+                Err(Refused::combination(format!("{name} cannot be both set and removed.")))
+            }
+        }
+    }
+
+    fn apply(self, session: &mut Session) {
+        if self.removes(SessionField::PacketLength) {
+            session.packet_length = None;
+        }
+        if self.removes(SessionField::Description) {
+            session.description = None;
+        }
+        if self.removes(SessionField::VirtualNetworkId) {
+            session.virtual_network_id = None;
+        }
+        session.number = self.number.unwrap_or(session.number);
+        session.packet_length = self.packet_length.or(session.packet_length);
+        session.virtual_network_id = self.virtual_network_id.or(session.virtual_network_id);
+        session.description = self.description.or(session.description.take());
+    }
+}

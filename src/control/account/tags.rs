@@ -1,0 +1,178 @@
+//! Tags: what they may be, and changing those of resources that are there.
+
+use super::refused::Refused;
+use super::{Account, Caller, Resource};
+use crate::model::{Filter, FilterRule, Tags};
+
+/// "Maximum number of tags per resource: 50."
+const MOST_TAGS: usize = 50;
+
+/// "Maximum of 127 Unicode characters" for a key, "256" for a value (EC2 API, `Tag`).
+const LONGEST_KEY: usize = 127;
+const LONGEST_VALUE: usize = 256;
+
+/// What `DeleteTags` is to delete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagToDelete {
+    /// The key.
+    pub key: String,
+    /// Only where the tag has this value; without it, whatever its value.
+    pub value: Option<String>,
+}
+
+/// Takes pairs as they were sent.
+///
+/// # Errors
+/// [`Refused`] for a key or a value that is too long, reserved or given twice, and for too many.
+pub fn tags(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Tags, Refused> {
+    let mut tags = Tags::new();
+    for (key, value) in pairs {
+        if key.is_empty() || key.chars().count() > LONGEST_KEY {
+            return Err(Refused::value("Tag.Key", &key, "1 to 127 characters"));
+        }
+        if key.to_ascii_lowercase().starts_with("aws:") {
+            let message = format!("Tag keys starting with 'aws:' are reserved: {key}");
+            return Err(Refused::new("InvalidParameterValue", message));
+        }
+        if value.chars().count() > LONGEST_VALUE {
+            return Err(Refused::value("Tag.Value", &value, "at most 256 characters"));
+        }
+        if let Some(known) = tags.insert(key.clone(), value) {
+            let message = format!("Duplicate tag key '{key}' specified, with '{known}' before.");
+            return Err(Refused::new("InvalidParameterValue", message));
+        }
+    }
+    count_is_allowed(&tags)?;
+    Ok(tags)
+}
+
+fn count_is_allowed(tags: &Tags) -> Result<(), Refused> {
+    if tags.len() <= MOST_TAGS {
+        return Ok(());
+    }
+    let message = format!("The maximum number of tags per resource is {MOST_TAGS}.");
+    Err(Refused::new("TagLimitExceeded", message))
+}
+
+impl Account {
+    /// Adds or overwrites tags of resources; all of them or none.
+    ///
+    /// # Errors
+    /// [`Refused`] where a resource is not there or may not be changed, or has too many tags then.
+    pub fn create_tags(
+        &mut self,
+        caller: &Caller<'_>,
+        ids: &[String],
+        tags: &Tags,
+    ) -> Result<(), Refused> {
+        let overwrite = |known: &mut Tags| known.extend(tags.clone());
+        self.change_tags(caller, ids, &overwrite)
+    }
+
+    /// Deletes tags of resources: those that are named, or all where none is.
+    ///
+    /// # Errors
+    /// [`Refused`] where a resource is not there or may not be changed.
+    pub fn delete_tags(
+        &mut self,
+        caller: &Caller<'_>,
+        ids: &[String],
+        tags: &[TagToDelete],
+    ) -> Result<(), Refused> {
+        let goes = |key: &str, value: &str| {
+            let mut named = tags.iter().filter(|tag| tag.key == key);
+            tags.is_empty() || named.any(|tag| tag.value.as_deref().is_none_or(|own| own == value))
+        };
+        self.change_tags(caller, ids, &|known| known.retain(|key, value| !goes(key, value)))
+    }
+
+    fn change_tags(
+        &mut self,
+        caller: &Caller<'_>,
+        ids: &[String],
+        change: &dyn Fn(&mut Tags),
+    ) -> Result<(), Refused> {
+        let mut changed = Vec::with_capacity(ids.len());
+        for id in ids {
+            let resource = self.resource(caller, id)?;
+            let mut tags = self.tags_of(&resource).cloned().unwrap_or_default();
+            change(&mut tags);
+            count_is_allowed(&tags)?;
+            if let Resource::Target(id) = &resource {
+                self.address_by_tags(id, &tags)?;
+            }
+            changed.push((resource, tags));
+        }
+        caller.may_change()?;
+        changed.into_iter().try_for_each(|(resource, tags)| self.set_tags(resource, tags))
+    }
+
+    /// The tags of a resource; none where it is gone.
+    #[must_use]
+    pub fn tags_of(&self, resource: &Resource) -> Option<&Tags> {
+        match resource {
+            Resource::Session(id) => self.registry.session(id).map(|one| &one.tags),
+            Resource::Target(id) => self.registry.target(id).map(|one| &one.tags),
+            Resource::Filter(id) => self.registry.filter(id).map(|one| &one.tags),
+            Resource::Rule(id) => self.rule(id).map(|(_, one)| &one.tags),
+        }
+    }
+
+    fn set_tags(&mut self, resource: Resource, tags: Tags) -> Result<(), Refused> {
+        match resource {
+            Resource::Session(id) => {
+                let Some(mut session) = self.registry.session(&id).cloned() else { return Ok(()) };
+                session.tags = tags;
+                self.registry.replace_session(session)?;
+            }
+            Resource::Target(id) => {
+                let address = self.address_by_tags(&id, &tags)?;
+                let Some(target) = self.registry.target_mut(&id) else { return Ok(()) };
+                target.address = address;
+                target.tags = tags;
+            }
+            Resource::Filter(id) => {
+                let Some(filter) = self.registry.filter(&id) else { return Ok(()) };
+                let mut filter = Filter::clone(filter);
+                filter.tags = tags;
+                self.registry.replace_filter(filter)?;
+            }
+            Resource::Rule(id) => {
+                let Some((filter, _)) = self.rule(&id) else { return Ok(()) };
+                let retag = |mut rule: FilterRule| {
+                    if rule.id.as_ref() == Some(&id) {
+                        rule.tags.clone_from(&tags);
+                    }
+                    rule
+                };
+                let changed = filter.all_rules().iter().cloned().map(retag).collect();
+                let changed = self.with_rules(&filter.clone(), changed)?;
+                self.registry.replace_filter(changed)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(pairs: &[(&str, &str)]) -> Result<Tags, Refused> {
+        tags(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())))
+    }
+
+    #[test]
+    fn limits_of_tags_are_those_of_aws() {
+        assert!(of(&[(&"k".repeat(127), &"v".repeat(256)), ("", "")]).is_err());
+        assert!(of(&[(&"k".repeat(127), &"v".repeat(256))]).is_ok());
+        assert!(of(&[(&"k".repeat(128), "")]).is_err());
+        assert!(of(&[("k", &"v".repeat(257))]).is_err());
+        assert!(of(&[("k", "1"), ("k", "2")]).is_err());
+        assert_eq!(of(&[("AWS:k", "")]).unwrap_err().code, "InvalidParameterValue");
+        let many: Vec<String> = (0..51).map(|number| number.to_string()).collect();
+        let pairs: Vec<(&str, &str)> = many.iter().map(|key| (&**key, "")).collect();
+        assert_eq!(of(&pairs).unwrap_err().code, "TagLimitExceeded");
+        assert_eq!(of(&pairs[1..]).unwrap().len(), 50);
+    }
+}

@@ -1,0 +1,203 @@
+//! Targets of an account, and what real address each stands for.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use super::filters::{named, no_such};
+use super::refused::Refused;
+use super::tokens::Once;
+use super::{Account, Caller};
+use crate::model::{NetworkInterfaceId, Tags, Target, TargetId, TargetKind, parse_target_address};
+
+/// The tag by which any client can say where the copies for a target go: IP[:port].
+const ADDRESS_TAG: &str = "mirror:address";
+
+/// Addresses of load balancers (by ARN) and endpoints (by id), as the user pinned them.
+pub type Pins = HashMap<String, SocketAddr>;
+
+/// CreateTrafficMirrorTarget.
+#[derive(Debug, Clone)]
+pub struct CreateTarget {
+    /// What takes the copies.
+    pub kind: TargetKind,
+    /// The description.
+    pub description: Option<String>,
+    /// The tags.
+    pub tags: Tags,
+    /// The ClientToken.
+    pub once: Option<Once>,
+}
+
+impl Account {
+    /// Makes a target.
+    ///
+    /// # Errors
+    /// [`Refused`] where what it names is not there, is a source, or has no address.
+    pub fn create_target(
+        &mut self,
+        caller: &Caller<'_>,
+        request: CreateTarget,
+    ) -> Result<TargetId, Refused> {
+        if let Some(id) = self.tokens.known(caller.owner, request.once.as_ref())? {
+            return Ok(TargetId::new(id)?);
+        }
+        self.exists(&request.kind)?;
+        let address = self.address_of(&request.kind, &request.tags)?;
+        if let TargetKind::NetworkInterface(id) = &request.kind
+            && let Some(session) = self.registry.sessions_of(id).next()
+        {
+            let message = format!("{id} is in use by session {} as a source", named(session));
+            return Err(Refused::new("InvalidTrafficMirrorTarget", message));
+        }
+        if self.targets.owned_by(caller.owner) >= self.quotas.targets {
+            let most = self.quotas.targets;
+            let message = format!("The maximum number of traffic mirror targets is {most}.");
+            return Err(Refused::new("TrafficMirrorTargetLimitExceeded", message));
+        }
+        caller.may_change()?;
+        let id = TargetId::from_seed((self.draw)());
+        let mut target = Target::new(id.clone(), request.kind);
+        target.address = address;
+        target.description = request.description;
+        target.tags = request.tags;
+        self.registry.add_target(target)?;
+        let entry = self.entry(caller.owner, false);
+        self.tokens.remember(&entry.owner, request.once, id.as_str(), caller.now_s);
+        self.targets.put(id.clone(), entry);
+        Ok(id)
+    }
+
+    /// Deletes a target.
+    ///
+    /// # Errors
+    /// [`Refused`] where there is none, or a session sends to it.
+    pub fn delete_target(&mut self, caller: &Caller<'_>, id: &str) -> Result<TargetId, Refused> {
+        let id = self.own_target(caller, id)?;
+        if let Some(session) = self.registry.sessions_to(&id).next() {
+            let user = named(session);
+            let message = format!("Cannot delete {id}. Target is in use by {user}");
+            return Err(Refused::new("TrafficMirrorTargetInUse", message));
+        }
+        caller.may_change()?;
+        self.registry.remove_target(&id)?;
+        self.targets.take(&id);
+        self.tokens.is_gone(id.as_str(), caller.now_s);
+        Ok(id)
+    }
+
+    /// The address that a target would have with these tags.
+    pub(super) fn address_by_tags(
+        &self,
+        id: &TargetId,
+        tags: &Tags,
+    ) -> Result<Option<SocketAddr>, Refused> {
+        let Some(target) = self.registry.target(id) else { return Ok(None) };
+        self.address_of(&target.kind, tags)
+    }
+
+    /// What the tag says, or the user pinned; nothing where the interface has an address.
+    fn address_of(&self, kind: &TargetKind, tags: &Tags) -> Result<Option<SocketAddr>, Refused> {
+        if let Some(text) = tags.get(ADDRESS_TAG) {
+            return Ok(Some(parse_target_address(ADDRESS_TAG, text)?));
+        }
+        match kind {
+            TargetKind::Address => Err(Refused::missing(ADDRESS_TAG)),
+            TargetKind::NetworkInterface(id) => {
+                if let Some(address) = self.pins.get(id.as_str()) {
+                    return Ok(Some(*address));
+                }
+                let interface = self.registry.network_interface(id);
+                let has_one = interface.is_some_and(|one| !one.private_ip_addresses.is_empty());
+                if has_one {
+                    Ok(None)
+                } else {
+                    Err(no_address("network interface", id.as_str(), ""))
+                }
+            }
+            TargetKind::NetworkLoadBalancer(name) => {
+                let pin = self.pins.get(name).copied();
+                let option = "--load-balancer";
+                pin.map(Some).ok_or_else(|| no_address("load balancer", name, option))
+            }
+            TargetKind::GatewayLoadBalancerEndpoint(name) => {
+                let pin = self.pins.get(name).copied();
+                let option = "--gwlb-endpoint";
+                pin.map(Some).ok_or_else(|| no_address("endpoint", name, option))
+            }
+        }
+    }
+
+    /// Whether what a target names can be there.
+    fn exists(&self, kind: &TargetKind) -> Result<(), Refused> {
+        match kind {
+            TargetKind::NetworkInterface(id) => self.interface_is_there(id),
+            TargetKind::NetworkLoadBalancer(arn) if !is_load_balancer(arn) => {
+                let message = format!("The load balancer ARN '{arn}' is malformed");
+                Err(Refused::new("InvalidNetworkLoadBalancerArn.Malformed", message))
+            }
+            TargetKind::GatewayLoadBalancerEndpoint(id) if !is_hex_id(id, "vpce-") => {
+                let message = format!("The VPC endpoint ID '{id}' is malformed");
+                Err(Refused::new("InvalidVpcEndpointId.Malformed", message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn interface_is_there(&self, id: &NetworkInterfaceId) -> Result<(), Refused> {
+        if self.registry.network_interface(id).is_some() {
+            return Ok(());
+        }
+        let message = format!("The interface ID '{id}' does not exist");
+        Err(Refused::new("InvalidTrafficMirrorTarget", message))
+    }
+
+    pub(super) fn own_target(&self, caller: &Caller<'_>, id: &str) -> Result<TargetId, Refused> {
+        let known = TargetId::new(id)
+            .ok()
+            .filter(|id| self.targets.get(id).is_some_and(|entry| *entry.owner == *caller.owner));
+        let Some(known) = known else { return Err(no_such("Target", TargetId::PREFIX, id)) };
+        self.is_no_file(self.targets.get(&known), id)?;
+        Ok(known)
+    }
+
+    /// A target that the caller may refer to: own ones, and those of files.
+    pub(super) fn known_target(&self, caller: &Caller<'_>, id: &str) -> Result<TargetId, Refused> {
+        let is_visible = |id: &TargetId| {
+            self.targets.get(id).is_some_and(|one| one.is_of_file || *one.owner == *caller.owner)
+        };
+        let known = TargetId::new(id).ok().filter(is_visible);
+        known.ok_or_else(|| no_such("Target", TargetId::PREFIX, id))
+    }
+}
+
+/// No session silently goes nowhere.
+fn no_address(kind: &str, name: &str, option: &str) -> Refused {
+    let pin = match option {
+        "" => String::new(),
+        option => format!(", or start the program with {option} {name}=ADDRESS"),
+    };
+    let message = format!(
+        "No address is known for the {kind} '{name}'. Say where its copies go by the tag \
+         {ADDRESS_TAG} (IP or IP:PORT){pin}."
+    );
+    Refused::new("InvalidTrafficMirrorTarget", message)
+}
+
+/// `arn:PARTITION:elasticloadbalancing:REGION:ACCOUNT:loadbalancer/net/NAME/ID`
+fn is_load_balancer(arn: &str) -> bool {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    match &*parts {
+        ["arn", partition, "elasticloadbalancing", region, account, resource] => {
+            !partition.is_empty()
+                && !region.is_empty()
+                && account.bytes().all(|byte| byte.is_ascii_digit())
+                && resource.starts_with("loadbalancer/net/")
+        }
+        _ => false,
+    }
+}
+
+pub(super) fn is_hex_id(id: &str, prefix: &str) -> bool {
+    let hex = id.strip_prefix(prefix).unwrap_or_default();
+    matches!(hex.len(), 8 | 17) && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}

@@ -1,0 +1,90 @@
+//! DescribeNetworkInterfaces: what can be a source or a target on this host.
+
+use super::super::describe::{Described, Query};
+use super::super::xml::Xml;
+use super::{Call, shapes};
+use crate::control::account::{Account, DEFAULT_OWNER, Refused};
+use crate::model::{NetworkInterface, NetworkInterfaceId, Tags};
+
+struct InterfaceView<'a> {
+    interface: &'a NetworkInterface,
+    tags: Tags,
+}
+
+impl Described for InterfaceView<'_> {
+    fn field(&self, name: &str) -> Option<Vec<String>> {
+        let addresses = |is_ipv4: bool| {
+            let own = self.interface.private_ip_addresses.iter();
+            own.filter(|one| one.is_ipv4() == is_ipv4).map(ToString::to_string).collect()
+        };
+        Some(match name {
+            "network-interface-id" => vec![self.interface.id().to_string()],
+            "mac-address" => self.interface.mac_address.iter().map(ToString::to_string).collect(),
+            "private-ip-address" | "addresses.private-ip-address" => addresses(true),
+            "ipv6-addresses.ipv6-address" => addresses(false),
+            "description" => self.interface.description.iter().cloned().collect(),
+            "owner-id" => vec![DEFAULT_OWNER.to_owned()],
+            "status" => vec!["in-use".to_owned()],
+            "interface-type" => vec!["interface".to_owned()],
+            _ => return None,
+        })
+    }
+
+    fn tags(&self) -> &Tags {
+        &self.tags
+    }
+}
+
+pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Refused> {
+    let query = Query::read(call.form, call.action, "NetworkInterfaceId")?;
+    call.is_read()?;
+    let registry = account.registry();
+    for id in query.ids() {
+        let known = NetworkInterfaceId::new(id).ok();
+        if known.is_none_or(|id| registry.network_interface(&id).is_none()) {
+            let message = format!("The networkInterface ID '{id}' does not exist");
+            return Err(Refused::new("InvalidNetworkInterfaceID.NotFound", message));
+        }
+    }
+    let behind = usize::try_from(query.behind()).unwrap_or(usize::MAX);
+    let counted = (1_u64..).zip(registry.network_interfaces()).skip(behind);
+    let interfaces = counted.map(|(place, interface)| {
+        let mut tags = interface.tags.clone();
+        if let Some(device) = &interface.device {
+            tags.entry("Name".to_owned()).or_insert_with(|| device.clone());
+        }
+        let view = InterfaceView { interface, tags };
+        let taken = query.takes(interface.id().as_str(), &view);
+        (place, taken.map(|taken| taken.then_some(view)))
+    });
+    let (page, token) = query.page(interfaces)?;
+    Ok(call.answer(|xml| {
+        xml.list("networkInterfaceSet", page, |xml, view| write(xml, &view, call));
+        Call::next_token(xml, token);
+    }))
+}
+
+fn write(xml: &mut Xml, view: &InterfaceView<'_>, call: &Call<'_>) {
+    let InterfaceView { interface, tags } = view;
+    let addresses = &interface.private_ip_addresses;
+    let private = addresses.iter().find(|address| address.is_ipv4());
+    xml.text("networkInterfaceId", interface.id());
+    xml.text("availabilityZone", format_args!("{}a", call.region));
+    xml.text("description", interface.description.as_deref().unwrap_or_default());
+    xml.text("ownerId", DEFAULT_OWNER);
+    xml.text("requesterManaged", false);
+    xml.text("status", "in-use");
+    xml.optional("macAddress", interface.mac_address);
+    xml.optional("privateIpAddress", private);
+    xml.text("sourceDestCheck", true);
+    xml.element("groupSet", |_| {});
+    shapes::tag_set(xml, tags);
+    let private = addresses.iter().filter(|address| address.is_ipv4()).enumerate();
+    xml.list("privateIpAddressesSet", private, |xml, (place, address)| {
+        xml.text("privateIpAddress", address);
+        xml.text("primary", place == 0);
+    });
+    let six = addresses.iter().filter(|address| address.is_ipv6());
+    xml.list("ipv6AddressesSet", six, |xml, address| xml.text("ipv6Address", address));
+    xml.text("interfaceType", "interface");
+}

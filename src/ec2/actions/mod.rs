@@ -1,0 +1,146 @@
+//! The actions: parameters in, what an account does or tells, elements out.
+//!
+//! One file for each kind of resource. Each action reads all its parameters first, then makes sure
+//! that there were no others, and only then asks the account.
+
+mod filters;
+mod interfaces;
+mod rules;
+mod sessions;
+mod shapes;
+mod tags;
+mod targets;
+
+use super::form::Form;
+use super::xml::Xml;
+use crate::control::account::{Account, Caller, Once, Refused};
+use crate::model::Tags;
+
+/// "2016-11-15", the one version that EC2 has today.
+pub(super) const VERSION: &str = "2016-11-15";
+
+/// With the slash at its end, as in AWS's documented examples.
+pub(super) const NAMESPACE: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";
+
+/// A call of an action.
+pub(super) struct Call<'a> {
+    pub(super) action: &'a str,
+    pub(super) form: &'a Form,
+    pub(super) caller: Caller<'a>,
+    pub(super) region: &'a str,
+    pub(super) request_id: &'a str,
+}
+
+/// Whether an action changes anything.
+pub(super) fn is_change(action: &str) -> bool {
+    !action.starts_with("Describe")
+}
+
+/// Does what the action says, or tells why not.
+pub(super) fn act(account: &mut Account, call: &Call<'_>) -> Result<String, Refused> {
+    match call.action {
+        "CreateTrafficMirrorSession" => sessions::create(account, call),
+        "ModifyTrafficMirrorSession" => sessions::modify(account, call),
+        "DeleteTrafficMirrorSession" => sessions::delete(account, call),
+        "CreateTrafficMirrorTarget" => targets::create(account, call),
+        "DeleteTrafficMirrorTarget" => targets::delete(account, call),
+        "CreateTrafficMirrorFilter" => filters::create(account, call),
+        "DeleteTrafficMirrorFilter" => filters::delete(account, call),
+        "ModifyTrafficMirrorFilterNetworkServices" => filters::modify_services(account, call),
+        "CreateTrafficMirrorFilterRule" => rules::create(account, call),
+        "ModifyTrafficMirrorFilterRule" => rules::modify(account, call),
+        "DeleteTrafficMirrorFilterRule" => rules::delete(account, call),
+        "CreateTags" => tags::create(account, call),
+        "DeleteTags" => tags::delete(account, call),
+        _ => tell(account, call),
+    }
+}
+
+/// Answers what changes nothing.
+pub(super) fn tell(account: &Account, call: &Call<'_>) -> Result<String, Refused> {
+    match call.action {
+        "DescribeTrafficMirrorSessions" => sessions::describe(account, call),
+        "DescribeTrafficMirrorTargets" => targets::describe(account, call),
+        "DescribeTrafficMirrorFilters" => filters::describe(account, call),
+        "DescribeTrafficMirrorFilterRules" => rules::describe(account, call),
+        "DescribeTags" => tags::describe(account, call),
+        "DescribeNetworkInterfaces" => interfaces::describe(account, call),
+        other => {
+            let message = format!("The action {other} is not valid for this web service.");
+            Err(Refused::new("InvalidAction", message))
+        }
+    }
+}
+
+impl Call<'_> {
+    /// The document of the answer.
+    fn answer(&self, content: impl FnOnce(&mut Xml)) -> String {
+        let root = format!("{}Response", self.action);
+        let mut xml = Xml::document(&root, Some(NAMESPACE));
+        xml.text("requestId", self.request_id);
+        content(&mut xml);
+        xml.end(&root)
+    }
+
+    /// The tags of a TagSpecification, of which the one for this type is the only one allowed.
+    fn tags(&self, resource_type: &str) -> Result<Tags, Refused> {
+        let mut pairs = Vec::new();
+        for member in self.form.members("TagSpecification") {
+            let parameter = format!("{member}.ResourceType");
+            let given = self.form.required(&parameter)?;
+            if given != resource_type {
+                let message = format!(
+                    "'{given}' is not a valid taggable resource type for this operation: expected {resource_type}."
+                );
+                return Err(Refused::new("InvalidParameterValue", message));
+            }
+            pairs.extend(self.pairs(&format!("{member}.Tag"))?);
+        }
+        crate::control::account::tags(pairs)
+    }
+
+    /// Tags as they were sent.
+    fn pairs(&self, list: &str) -> Result<Vec<(String, String)>, Refused> {
+        let pairs = self.form.members(list).into_iter().map(|member| {
+            let key = self.form.required(&format!("{member}.Key"))?.to_owned();
+            Ok((key, self.form.owned(&format!("{member}.Value")).unwrap_or_default()))
+        });
+        pairs.collect()
+    }
+
+    /// The ClientToken, where there is one.
+    fn once(&self) -> Result<Option<Once>, Refused> {
+        let token = self.form.text("ClientToken");
+        token.map(|token| Once::new(token, self.form.signature())).transpose()
+    }
+
+    /// "Description": at most 255 characters, as of security groups; AWS gives no length here.
+    fn description(&self) -> Result<Option<String>, Refused> {
+        let text = self.form.owned("Description");
+        match text {
+            Some(text) if text.chars().count() > 255 => {
+                Err(Refused::value("Description", text, "at most 255 characters"))
+            }
+            text => Ok(text.filter(|text| !text.is_empty())),
+        }
+    }
+
+    /// Every parameter is known; a Describe call with DryRun ends here.
+    fn is_read(&self) -> Result<(), Refused> {
+        self.form.is_known()?;
+        if self.caller.is_dry_run && !is_change(self.action) {
+            return Err(Refused::dry_run());
+        }
+        Ok(())
+    }
+
+    /// An answer that only names what went.
+    fn answer_id(&self, name: &str, id: impl std::fmt::Display) -> String {
+        self.answer(|xml| xml.text(name, id))
+    }
+
+    /// The end of a page.
+    fn next_token(xml: &mut Xml, token: Option<String>) {
+        xml.optional("nextToken", token);
+    }
+}

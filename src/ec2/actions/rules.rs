@@ -1,0 +1,148 @@
+//! Actions on rules.
+
+use super::super::describe::Query;
+use super::super::form::Form;
+use super::shapes::RuleView;
+use super::{Call, shapes};
+use crate::control::account::{Account, CreateRule, ModifyRule, Ports, Refused, RuleField};
+use crate::model::{
+    CidrBlock, Direction, FilterId, FilterRule, FilterRuleId, PortRange, Protocol, RuleAction,
+    RuleNumber,
+};
+
+pub(super) fn create(account: &mut Account, call: &Call<'_>) -> Result<String, Refused> {
+    let form = call.form;
+    let filter_id = form.required("TrafficMirrorFilterId")?.to_owned();
+    let direction = Direction::parse(form.required("TrafficDirection")?)?;
+    let number = form.integer("RuleNumber")?.ok_or_else(|| Refused::missing("RuleNumber"))?;
+    let action = RuleAction::parse(form.required("RuleAction")?)?;
+    let block = |name, field| -> Result<CidrBlock, Refused> {
+        Ok(CidrBlock::parse(field, form.required(name)?)?.0)
+    };
+    let source = block("SourceCidrBlock", "source_cidr_block")?;
+    let destination = block("DestinationCidrBlock", "destination_cidr_block")?;
+    let mut rule =
+        FilterRule::new(direction, RuleNumber::new(number)?, action, source, destination)?;
+    if let Some(protocol) = protocol(form)? {
+        rule = rule.with_protocol(protocol)?;
+    }
+    let ports = ports(form)?;
+    if let Some(ports) = ports.source {
+        rule = rule.with_source_ports(ports)?;
+    }
+    if let Some(ports) = ports.destination {
+        rule = rule.with_destination_ports(ports)?;
+    }
+    rule.description = call.description()?;
+    rule.tags = call.tags("traffic-mirror-filter-rule")?;
+    let request = CreateRule { filter_id, rule, once: call.once()? };
+    call.is_read()?;
+    let id = account.create_rule(&call.caller, request)?;
+    rule_answer(account, call, &id, true)
+}
+
+pub(super) fn modify(account: &mut Account, call: &Call<'_>) -> Result<String, Refused> {
+    let form = call.form;
+    let id = form.required("TrafficMirrorFilterRuleId")?;
+    let block = |name, field| -> Result<Option<CidrBlock>, Refused> {
+        let text = form.text(name);
+        Ok(text.map(|text| CidrBlock::parse(field, text)).transpose()?.map(|(block, _)| block))
+    };
+    let request = ModifyRule {
+        direction: form.text("TrafficDirection").map(Direction::parse).transpose()?,
+        number: form.integer("RuleNumber")?.map(RuleNumber::new).transpose()?,
+        action: form.text("RuleAction").map(RuleAction::parse).transpose()?,
+        source: block("SourceCidrBlock", "source_cidr_block")?,
+        destination: block("DestinationCidrBlock", "destination_cidr_block")?,
+        protocol: protocol(form)?,
+        ports: ports(form)?,
+        description: call.description()?,
+        remove: form
+            .texts("RemoveField")
+            .iter()
+            .map(|field| RuleField::parse(field))
+            .collect::<Result<_, _>>()?,
+    };
+    call.is_read()?;
+    let id = account.modify_rule(&call.caller, id, &request)?;
+    rule_answer(account, call, &id, false)
+}
+
+pub(super) fn delete(account: &mut Account, call: &Call<'_>) -> Result<String, Refused> {
+    let id = call.form.required("TrafficMirrorFilterRuleId")?;
+    call.is_read()?;
+    let id = account.delete_rule(&call.caller, id)?;
+    Ok(call.answer_id("trafficMirrorFilterRuleId", id))
+}
+
+pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Refused> {
+    let mut query = Query::read(call.form, call.action, "TrafficMirrorFilterRuleId")?;
+    if let Some(of) = call.form.owned("TrafficMirrorFilterId") {
+        query.of = Some(of);
+    }
+    call.is_read()?;
+    if let Some(of) = &query.of {
+        let entry = FilterId::new(of).ok().and_then(|id| account.filters().get(&id));
+        call.may_see(entry, "Filter", FilterId::PREFIX, of)?;
+    }
+    for id in query.ids() {
+        let entry = FilterRuleId::new(id).ok().and_then(|id| account.rules().get(&id));
+        call.may_see(entry, "FilterRule", FilterRuleId::PREFIX, id)?;
+    }
+    let is_of =
+        |view: &RuleView<'_>| query.of.as_deref().is_none_or(|of| view.filter.id().as_str() == of);
+    let rules = account.rules().behind(query.behind()).map(|(sequence, id, entry)| {
+        let known = account.rule(id).filter(|_| call.sees(entry));
+        let view = known.map(|(filter, rule)| RuleView { filter, rule }).filter(is_of);
+        (
+            sequence,
+            view.map_or(Ok(None), |view| Ok(query.takes(id.as_str(), &view)?.then_some(view))),
+        )
+    });
+    let (page, token) = query.page(rules)?;
+    Ok(call.answer(|xml| {
+        xml.list("trafficMirrorFilterRuleSet", page, |xml, view| {
+            shapes::rule(xml, view.filter, view.rule, true);
+        });
+        Call::next_token(xml, token);
+    }))
+}
+
+fn protocol(form: &Form) -> Result<Option<Protocol>, Refused> {
+    Ok(form.integer("Protocol")?.map(Protocol::new).transpose()?)
+}
+
+fn ports(form: &Form) -> Result<Ports, Refused> {
+    Ok(Ports {
+        source: port_range(form, "SourcePortRange", "source_port_range")?,
+        destination: port_range(form, "DestinationPortRange", "destination_port_range")?,
+    })
+}
+
+/// Both ends or none.
+fn port_range(form: &Form, name: &str, field: &'static str) -> Result<Option<PortRange>, Refused> {
+    let from = form.integer(&format!("{name}.FromPort"))?;
+    let to = form.integer(&format!("{name}.ToPort"))?;
+    match (from, to) {
+        (None, None) => Ok(None),
+        (Some(from), Some(to)) => Ok(Some(PortRange::new(field, from, to)?)),
+        (Some(from), None) => Err(Refused::value(name, from, "both FromPort and ToPort")),
+        (None, Some(to)) => Err(Refused::value(name, to, "both FromPort and ToPort")),
+    }
+}
+
+fn rule_answer(
+    account: &Account,
+    call: &Call<'_>,
+    id: &FilterRuleId,
+    is_new: bool,
+) -> Result<String, Refused> {
+    let known = account.rule(id);
+    let (filter, rule) = known.ok_or_else(|| Refused::internal("a rule is not there"))?;
+    Ok(call.answer(|xml| {
+        xml.element("trafficMirrorFilterRule", |xml| shapes::rule(xml, filter, rule, is_new));
+        if is_new {
+            xml.optional("clientToken", call.form.text("ClientToken"));
+        }
+    }))
+}

@@ -1,0 +1,227 @@
+//! Resources as elements.
+
+use super::super::describe::Described;
+use super::super::xml::Xml;
+use crate::control::account::{Account, DEFAULT_OWNER, Entry};
+use crate::model::{
+    Direction, Filter, FilterRule, PacketLength, PortRange, Session, Tags, Target, TargetKind,
+};
+
+pub(super) fn tag_set(xml: &mut Xml, tags: &Tags) {
+    xml.list("tagSet", tags, |xml, (key, value)| {
+        xml.text("key", key);
+        xml.text("value", value);
+    });
+}
+
+pub(super) fn owner(entry: Option<&Entry>) -> &str {
+    entry.map_or(DEFAULT_OWNER, |entry| &entry.owner)
+}
+
+/// A session with what the account knows of it.
+pub(super) struct SessionView<'a> {
+    pub(super) session: &'a Session,
+    pub(super) owner: &'a str,
+    pub(super) packet_length: Option<PacketLength>,
+}
+
+impl<'a> SessionView<'a> {
+    pub(super) fn new(account: &'a Account, session: &'a Session) -> Self {
+        let entry = session.id.as_ref().and_then(|id| account.sessions().get(id));
+        let target = account.registry().target(&session.target_id);
+        // "For load balancer targets the default value is 8500" (EC2 API).
+        let default = match target.map(|target| &target.kind) {
+            Some(TargetKind::NetworkLoadBalancer(_)) => Some(PacketLength::MAX),
+            _ => None,
+        };
+        Self { session, owner: owner(entry), packet_length: session.packet_length.or(default) }
+    }
+
+    pub(super) fn write(&self, xml: &mut Xml) {
+        let Session { description, tags, .. } = self.session;
+        xml.optional("trafficMirrorSessionId", self.session.id.as_ref());
+        xml.text("trafficMirrorTargetId", &self.session.target_id);
+        xml.text("trafficMirrorFilterId", &self.session.filter_id);
+        xml.text("networkInterfaceId", &self.session.network_interface_id);
+        xml.text("ownerId", self.owner);
+        xml.optional("packetLength", self.packet_length);
+        xml.text("sessionNumber", self.session.number);
+        xml.optional("virtualNetworkId", self.session.virtual_network_id);
+        xml.optional("description", description.as_ref());
+        tag_set(xml, tags);
+    }
+}
+
+fn one(value: impl ToString) -> Vec<String> {
+    vec![value.to_string()]
+}
+
+fn maybe(value: Option<impl ToString>) -> Vec<String> {
+    value.map(|value| value.to_string()).into_iter().collect()
+}
+
+impl Described for SessionView<'_> {
+    fn field(&self, name: &str) -> Option<Vec<String>> {
+        Some(match name {
+            "description" => maybe(self.session.description.as_ref()),
+            "network-interface-id" => one(&self.session.network_interface_id),
+            "owner-id" => one(self.owner),
+            "packet-length" => maybe(self.packet_length),
+            "session-number" => one(self.session.number),
+            "traffic-mirror-filter-id" => one(&self.session.filter_id),
+            "traffic-mirror-session-id" => maybe(self.session.id.as_ref()),
+            "traffic-mirror-target-id" => one(&self.session.target_id),
+            "virtual-network-id" => maybe(self.session.virtual_network_id),
+            _ => return None,
+        })
+    }
+
+    fn tags(&self) -> &Tags {
+        &self.session.tags
+    }
+}
+
+/// A target with its owner.
+pub(super) struct TargetView<'a> {
+    pub(super) target: &'a Target,
+    pub(super) owner: &'a str,
+}
+
+impl<'a> TargetView<'a> {
+    pub(super) fn new(account: &'a Account, target: &'a Target) -> Self {
+        Self { target, owner: owner(account.targets().get(target.id())) }
+    }
+
+    fn interface(&self) -> Option<&str> {
+        match &self.target.kind {
+            TargetKind::NetworkInterface(id) => Some(id.as_str()),
+            _ => None,
+        }
+    }
+
+    fn load_balancer(&self) -> Option<&str> {
+        match &self.target.kind {
+            TargetKind::NetworkLoadBalancer(arn) => Some(arn),
+            _ => None,
+        }
+    }
+
+    pub(super) fn write(&self, xml: &mut Xml) {
+        xml.text("trafficMirrorTargetId", self.target.id());
+        xml.optional("networkInterfaceId", self.interface());
+        xml.optional("networkLoadBalancerArn", self.load_balancer());
+        let kind = match &self.target.kind {
+            TargetKind::GatewayLoadBalancerEndpoint(id) => {
+                xml.text("gatewayLoadBalancerEndpointId", id);
+                "gateway-load-balancer-endpoint"
+            }
+            TargetKind::NetworkLoadBalancer(_) => "network-load-balancer",
+            // A bare address of a configuration file is nothing that AWS has.
+            TargetKind::NetworkInterface(_) | TargetKind::Address => "network-interface",
+        };
+        xml.text("type", kind);
+        xml.optional("description", self.target.description.as_ref());
+        xml.text("ownerId", self.owner);
+        tag_set(xml, &self.target.tags);
+    }
+}
+
+impl Described for TargetView<'_> {
+    fn field(&self, name: &str) -> Option<Vec<String>> {
+        Some(match name {
+            "description" => maybe(self.target.description.as_ref()),
+            "network-interface-id" => maybe(self.interface()),
+            "network-load-balancer-arn" => maybe(self.load_balancer()),
+            "owner-id" => one(self.owner),
+            "traffic-mirror-target-id" => one(self.target.id()),
+            _ => return None,
+        })
+    }
+
+    fn tags(&self) -> &Tags {
+        &self.target.tags
+    }
+}
+
+pub(super) fn filter(xml: &mut Xml, filter: &Filter) {
+    xml.text("trafficMirrorFilterId", filter.id());
+    for (name, direction) in
+        [("ingressFilterRuleSet", Direction::Ingress), ("egressFilterRuleSet", Direction::Egress)]
+    {
+        xml.list(name, filter.rules(direction), |xml, one| rule(xml, filter, one, true));
+    }
+    xml.element("networkServiceSet", |xml| {
+        if filter.amazon_dns {
+            xml.text("item", Filter::AMAZON_DNS);
+        }
+    });
+    xml.optional("description", filter.description.as_ref());
+    tag_set(xml, &filter.tags);
+}
+
+impl Described for &Filter {
+    fn field(&self, name: &str) -> Option<Vec<String>> {
+        Some(match name {
+            "description" => maybe(self.description.as_ref()),
+            "traffic-mirror-filter-id" => one(self.id()),
+            _ => return None,
+        })
+    }
+
+    fn tags(&self) -> &Tags {
+        &self.tags
+    }
+}
+
+/// A rule. What Modify answers is "without tags" (EC2 API).
+pub(super) fn rule(xml: &mut Xml, filter: &Filter, rule: &FilterRule, has_tags: bool) {
+    xml.optional("trafficMirrorFilterRuleId", rule.id.as_ref());
+    xml.text("trafficMirrorFilterId", filter.id());
+    xml.text("trafficDirection", rule.direction());
+    xml.text("ruleNumber", rule.number());
+    xml.text("ruleAction", rule.action());
+    xml.optional("protocol", rule.protocol());
+    ports(xml, "destinationPortRange", rule.destination_ports());
+    ports(xml, "sourcePortRange", rule.source_ports());
+    xml.text("destinationCidrBlock", rule.destination());
+    xml.text("sourceCidrBlock", rule.source());
+    xml.optional("description", rule.description.as_ref());
+    if has_tags {
+        tag_set(xml, &rule.tags);
+    }
+}
+
+fn ports(xml: &mut Xml, name: &str, ports: Option<PortRange>) {
+    let Some(ports) = ports else { return };
+    xml.element(name, |xml| {
+        xml.text("fromPort", ports.from_port());
+        xml.text("toPort", ports.to_port());
+    });
+}
+
+/// A rule with the filter that it is of.
+pub(super) struct RuleView<'a> {
+    pub(super) filter: &'a Filter,
+    pub(super) rule: &'a FilterRule,
+}
+
+impl Described for RuleView<'_> {
+    fn field(&self, name: &str) -> Option<Vec<String>> {
+        Some(match name {
+            "traffic-mirror-filter-rule-id" => maybe(self.rule.id.as_ref()),
+            "traffic-mirror-filter-id" => one(self.filter.id()),
+            "rule-number" => one(self.rule.number()),
+            "rule-action" => one(self.rule.action()),
+            "traffic-direction" => one(self.rule.direction()),
+            "protocol" => maybe(self.rule.protocol()),
+            "source-cidr-block" => one(self.rule.source()),
+            "destination-cidr-block" => one(self.rule.destination()),
+            "description" => maybe(self.rule.description.as_ref()),
+            _ => return None,
+        })
+    }
+
+    fn tags(&self) -> &Tags {
+        &self.rule.tags
+    }
+}

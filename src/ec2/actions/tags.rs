@@ -1,0 +1,120 @@
+//! CreateTags, DeleteTags, DescribeTags.
+
+use super::super::describe::{Described, Query};
+use super::Call;
+use crate::control::account::{Account, Refused, Resource, TagToDelete};
+use crate::model::Tags;
+
+/// "Up to 1000" (EC2 API, CreateTags).
+const MOST_RESOURCES: usize = 1000;
+
+pub(super) fn create(account: &mut Account, call: &Call<'_>) -> Result<String, Refused> {
+    let ids = resources(call)?;
+    let pairs = call.pairs("Tag")?;
+    if pairs.is_empty() {
+        return Err(Refused::missing("Tag.1.Key"));
+    }
+    let tags = crate::control::account::tags(pairs)?;
+    call.is_read()?;
+    account.create_tags(&call.caller, &ids, &tags)?;
+    Ok(call.answer(|xml| xml.text("return", true)))
+}
+
+pub(super) fn delete(account: &mut Account, call: &Call<'_>) -> Result<String, Refused> {
+    let ids = resources(call)?;
+    let tags = call.form.members("Tag").into_iter().map(|member| {
+        let key = call.form.required(&format!("{member}.Key"))?.to_owned();
+        Ok(TagToDelete { key, value: call.form.owned(&format!("{member}.Value")) })
+    });
+    let tags: Vec<TagToDelete> = tags.collect::<Result<_, Refused>>()?;
+    call.is_read()?;
+    account.delete_tags(&call.caller, &ids, &tags)?;
+    Ok(call.answer(|xml| xml.text("return", true)))
+}
+
+fn resources(call: &Call<'_>) -> Result<Vec<String>, Refused> {
+    let ids = call.form.texts("ResourceId");
+    match ids.len() {
+        0 => Err(Refused::missing("ResourceId.1")),
+        1..=MOST_RESOURCES => Ok(ids),
+        count => Err(Refused::value("ResourceId", count, "at most 1000 ids")),
+    }
+}
+
+/// A tag as filters see it.
+struct TagView<'a> {
+    id: &'a str,
+    kind: &'static str,
+    key: &'a str,
+    value: &'a str,
+    tags: Tags,
+}
+
+impl Described for TagView<'_> {
+    fn field(&self, name: &str) -> Option<Vec<String>> {
+        let value = match name {
+            "key" => self.key,
+            "value" => self.value,
+            "resource-id" => self.id,
+            "resource-type" => self.kind,
+            _ => return None,
+        };
+        Some(vec![value.to_owned()])
+    }
+
+    fn tags(&self) -> &Tags {
+        &self.tags
+    }
+}
+
+pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Refused> {
+    let query = Query::read(call.form, call.action, "NoId")?;
+    call.is_read()?;
+    let resources = resources_of(account, call);
+    let tags = resources.iter().flat_map(|(id, kind, resource)| {
+        let tags = account.tags_of(resource).into_iter().flatten();
+        tags.map(move |(key, value)| TagView {
+            id,
+            kind,
+            key,
+            value,
+            tags: Tags::from([(key.clone(), value.clone())]),
+        })
+    });
+    // Tags have no place of their own in the order of creation: they are counted.
+    let behind = usize::try_from(query.behind()).unwrap_or(usize::MAX);
+    let counted = (1_u64..).zip(tags).skip(behind).map(|(place, view)| {
+        let taken = query.takes(view.id, &view);
+        (place, taken.map(|taken| taken.then_some(view)))
+    });
+    let (page, token) = query.page(counted)?;
+    Ok(call.answer(|xml| {
+        xml.list("tagSet", page, |xml, view| {
+            xml.text("resourceId", view.id);
+            xml.text("resourceType", view.kind);
+            xml.text("key", view.key);
+            xml.text("value", view.value);
+        });
+        Call::next_token(xml, token);
+    }))
+}
+
+/// Everything that has tags and that the caller sees, in the order of creation.
+fn resources_of(account: &Account, call: &Call<'_>) -> Vec<(String, &'static str, Resource)> {
+    let sessions = account.sessions().behind(0).map(|(sequence, id, entry)| {
+        (sequence, entry, id.to_string(), "traffic-mirror-session", Resource::Session(id.clone()))
+    });
+    let targets = account.targets().behind(0).map(|(sequence, id, entry)| {
+        (sequence, entry, id.to_string(), "traffic-mirror-target", Resource::Target(id.clone()))
+    });
+    let filters = account.filters().behind(0).map(|(sequence, id, entry)| {
+        (sequence, entry, id.to_string(), "traffic-mirror-filter", Resource::Filter(id.clone()))
+    });
+    let rules = account.rules().behind(0).map(|(sequence, id, entry)| {
+        (sequence, entry, id.to_string(), "traffic-mirror-filter-rule", Resource::Rule(id.clone()))
+    });
+    let all = sessions.chain(targets).chain(filters).chain(rules);
+    let mut seen: Vec<_> = all.filter(|(_, entry, ..)| call.sees(entry)).collect();
+    seen.sort_by_key(|(sequence, ..)| *sequence);
+    seen.into_iter().map(|(_, _, id, kind, resource)| (id, kind, resource)).collect()
+}

@@ -1,0 +1,246 @@
+//! What all Describe calls have in common: ids, filters, pages.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::form::Form;
+use crate::control::account::Refused;
+use crate::model::Tags;
+
+/// "MaxResults: 5-1000".
+const PAGE: std::ops::RangeInclusive<i64> = 5..=1000;
+
+/// As many filters and values as a request may have: "up to 200 values" in all (EC2 API, Filter).
+const MOST_VALUES: usize = 200;
+
+/// A filter: a name, and patterns of which one has to fit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Wanted {
+    name: String,
+    values: Vec<String>,
+}
+
+/// What is asked for, and from where on. A NextToken holds all of it, so it suffices alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Query {
+    action: String,
+    filters: Vec<Wanted>,
+    /// Resources behind this place in the order of creation.
+    behind: u64,
+    /// How many at the most.
+    most: Option<usize>,
+    /// Another restriction: the filter of the rules that are wanted.
+    pub(super) of: Option<String>,
+    #[serde(skip)]
+    ids: BTreeSet<String>,
+}
+
+/// A resource as filters see it.
+pub(super) trait Described {
+    /// The values of a field, by the filter's name; nothing where there is no such filter.
+    fn field(&self, name: &str) -> Option<Vec<String>>;
+
+    /// The tags.
+    fn tags(&self) -> &Tags;
+}
+
+impl Query {
+    /// Reads what a Describe call asks for. `id_list` is the parameter with ids.
+    pub(super) fn read(form: &Form, action: &str, id_list: &str) -> Result<Self, Refused> {
+        let ids: BTreeSet<String> = form.texts(id_list).into_iter().collect();
+        let mut filters = Vec::new();
+        for member in form.members("Filter") {
+            let name = form.required(&format!("{member}.Name"))?.to_owned();
+            let values = form.texts(&format!("{member}.Value"));
+            if values.is_empty() {
+                return Err(Refused::missing(&format!("{member}.Value.1")));
+            }
+            filters.push(Wanted { name, values });
+        }
+        if filters.iter().map(|one| one.values.len()).sum::<usize>() > MOST_VALUES {
+            let message = format!("A request has at most {MOST_VALUES} filter values.");
+            return Err(Refused::new("FilterLimitExceeded", message));
+        }
+        let most = form.integer("MaxResults")?;
+        let token = form.text("NextToken");
+        if let Some(most) = most.filter(|most| !PAGE.contains(most)) {
+            return Err(Refused::value("MaxResults", most, "5 to 1000"));
+        }
+        if !ids.is_empty() && (most.is_some() || token.is_some()) {
+            let message = format!(
+                "The parameter {id_list} cannot be used with the parameter MaxResults or NextToken."
+            );
+            return Err(Refused::combination(message));
+        }
+        let most = most.and_then(|most| usize::try_from(most).ok());
+        if let Some(token) = token {
+            let known = Self::of_token(action, token)?;
+            // A client may change the length of its pages.
+            return Ok(Self { most: most.or(known.most), ..known });
+        }
+        Ok(Self { action: action.to_owned(), filters, behind: 0, most, of: None, ids })
+    }
+
+    /// Where it begins in the order of creation.
+    pub(super) const fn behind(&self) -> u64 {
+        self.behind
+    }
+
+    /// The ids that are wanted; all where there are none.
+    pub(super) const fn ids(&self) -> &BTreeSet<String> {
+        &self.ids
+    }
+
+    /// Whether a resource is wanted.
+    pub(super) fn takes(&self, id: &str, resource: &dyn Described) -> Result<bool, Refused> {
+        if !self.ids.is_empty() && !self.ids.contains(id) {
+            return Ok(false);
+        }
+        for wanted in &self.filters {
+            let Some(values) = wanted.values_of(resource) else {
+                let message = format!("The filter '{}' is invalid", wanted.name);
+                return Err(Refused::new("InvalidParameterValue", message));
+            };
+            if !values.iter().any(|value| wanted.fits(value)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The first page of what is wanted, and the token of the next.
+    pub(super) fn page<T>(
+        &self,
+        resources: impl Iterator<Item = (u64, Result<Option<T>, Refused>)>,
+    ) -> Result<(Vec<T>, Option<String>), Refused> {
+        let mut page = Vec::new();
+        let mut last = self.behind;
+        for (sequence, resource) in resources {
+            let Some(resource) = resource? else { continue };
+            if self.most.is_some_and(|most| page.len() >= most) {
+                return Ok((page, Some(self.token(last)?)));
+            }
+            page.push(resource);
+            last = sequence;
+        }
+        Ok((page, None))
+    }
+
+    fn token(&self, behind: u64) -> Result<String, Refused> {
+        let next = Self { behind, ..self.clone() };
+        let text = serde_json::to_vec(&next).map_err(Refused::internal)?;
+        Ok(text.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    fn of_token(action: &str, token: &str) -> Result<Self, Refused> {
+        let (pairs, rest) = token.as_bytes().as_chunks::<2>();
+        let bytes: Option<Vec<u8>> = pairs
+            .iter()
+            .map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok())
+            .collect();
+        let query = bytes.filter(|_| rest.is_empty());
+        let query = query.and_then(|bytes| serde_json::from_slice::<Self>(&bytes).ok());
+        query.filter(|query| query.action == action).ok_or_else(|| {
+            Refused::new("InvalidNextToken", format!("The token '{token}' is not valid."))
+        })
+    }
+}
+
+impl Wanted {
+    fn values_of(&self, resource: &dyn Described) -> Option<Vec<String>> {
+        if let Some(key) = self.name.strip_prefix("tag:") {
+            return Some(resource.tags().get(key).cloned().into_iter().collect());
+        }
+        match &*self.name {
+            "tag-key" => Some(resource.tags().keys().cloned().collect()),
+            name => resource.field(name),
+        }
+    }
+
+    fn fits(&self, value: &str) -> bool {
+        self.values.iter().any(|pattern| matches(pattern, value))
+    }
+}
+
+/// Wildcards of EC2: `*` for any letters, `?` for one, `\` before what is meant as it stands.
+fn matches(pattern: &str, value: &str) -> bool {
+    let pattern = tokens(pattern);
+    let value: Vec<char> = value.chars().collect();
+    // Where the last star stands, and how far it reached: the only place to come back to.
+    let (mut at, mut of, mut star) = (0, 0, None);
+    while let Some(letter) = value.get(of) {
+        match pattern.get(at) {
+            Some(Letter::Any) => {
+                star = Some((at, of));
+                at += 1;
+            }
+            Some(Letter::One) => (at, of) = (at + 1, of + 1),
+            Some(Letter::This(own)) if own == letter => (at, of) = (at + 1, of + 1),
+            _ => {
+                let Some((place, reached)) = star else { return false };
+                (at, of) = (place + 1, reached + 1);
+                star = Some((place, reached + 1));
+            }
+        }
+    }
+    pattern.iter().skip(at).all(|letter| matches!(letter, Letter::Any))
+}
+
+enum Letter {
+    Any,
+    One,
+    This(char),
+}
+
+fn tokens(pattern: &str) -> Vec<Letter> {
+    let mut letters = pattern.chars();
+    let mut tokens = Vec::new();
+    while let Some(letter) = letters.next() {
+        tokens.push(match letter {
+            '*' => Letter::Any,
+            '?' => Letter::One,
+            '\\' => Letter::This(letters.next().unwrap_or('\\')),
+            letter => Letter::This(letter),
+        });
+    }
+    tokens
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards_are_those_of_ec2() {
+        for (pattern, value, fits) in [
+            ("s*", "s1", true),
+            ("*", "", true),
+            ("?", "", false),
+            ("a?c", "abc", true),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "a-b-b-d", false),
+            ("\\*", "*", true),
+            ("\\*", "x", false),
+            ("S*", "s1", false),
+            ("", "", true),
+            ("*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false),
+        ] {
+            assert_eq!(matches(pattern, value), fits, "{pattern} {value}");
+        }
+    }
+
+    #[test]
+    fn a_token_suffices_alone() {
+        let form = Form::parse(b"Filter.1.Name=x&Filter.1.Value.1=y&MaxResults=5").unwrap();
+        let query = Query::read(&form, "DescribeX", "Id").unwrap();
+        let (page, token) = query.page((1..=9).map(|n| (n, Ok(Some(n))))).unwrap();
+        assert_eq!(page, [1, 2, 3, 4, 5]);
+        let form = Form::parse(format!("NextToken={}", token.unwrap()).as_bytes()).unwrap();
+        let next = Query::read(&form, "DescribeX", "Id").unwrap();
+        assert_eq!((next.behind, next.most, next.filters.len()), (5, Some(5), 1));
+        assert!(Query::read(&form, "DescribeY", "Id").is_err());
+        let wrong = Form::parse(b"NextToken=zz").unwrap();
+        assert_eq!(Query::read(&wrong, "X", "Id").unwrap_err().code, "InvalidNextToken");
+    }
+}

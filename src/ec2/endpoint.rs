@@ -1,0 +1,197 @@
+//! The account behind a lock, and the one thread that changes it.
+//!
+//! Changes that come together are made together, published once, and answered when the data plane
+//! has them.
+
+use std::io;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::thread;
+
+use tokio::sync::oneshot;
+
+use super::actions::{self, Call};
+use super::door::Request;
+use super::{fault, sts};
+use crate::control::Registry;
+use crate::control::account::{Account, Caller, Refused};
+
+/// Puts a registry in force.
+pub trait Publish: Send {
+    /// Compiles the registry and returns when the data plane has the table.
+    ///
+    /// # Errors
+    /// Why it does not.
+    fn publish(&mut self, registry: &Registry) -> io::Result<()>;
+}
+
+/// So many changes are made together at the most.
+const TOGETHER: usize = 256;
+
+/// A status and a document.
+pub(super) type Answer = (u16, String);
+
+/// A change and whoever waits for its answer.
+struct Job {
+    request: Request,
+    request_id: String,
+    now_s: u64,
+    reply: oneshot::Sender<Answer>,
+}
+
+/// The EC2 endpoint without its sockets.
+pub struct Endpoint {
+    account: Arc<RwLock<Account>>,
+    jobs: Sender<Job>,
+    now_s: Box<dyn Fn() -> u64 + Send + Sync>,
+    draw: Box<dyn Fn() -> u128 + Send + Sync>,
+}
+
+impl Endpoint {
+    /// Begins the thread that makes changes. `now_s` gives the seconds since 1970, `draw` random
+    /// numbers.
+    ///
+    /// # Errors
+    /// The system refuses the thread.
+    pub fn new(
+        account: Arc<RwLock<Account>>,
+        mut publish: impl Publish + 'static,
+        now_s: impl Fn() -> u64 + Send + Sync + 'static,
+        draw: impl Fn() -> u128 + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let (jobs, waiting) = mpsc::channel();
+        let own = Arc::clone(&account);
+        let write = move || {
+            while let Some(batch) = next(&waiting) {
+                make(&own, &mut publish, batch);
+            }
+        };
+        thread::Builder::new().name("ec2-writer".to_owned()).spawn(write)?;
+        Ok(Self { account, jobs, now_s: Box::new(now_s), draw: Box::new(draw) })
+    }
+
+    /// Answers a request.
+    pub(super) async fn answer(&self, request: Result<Request, Refused>) -> Answer {
+        let request_id = uuid((self.draw)());
+        let request = match request {
+            Ok(request) => request,
+            Err(refused) => return refusal(&refused, &request_id, false),
+        };
+        if request.is_sts {
+            return answer_sts(&request, &request_id);
+        }
+        let now_s = (self.now_s)();
+        if !actions::is_change(&request.action) {
+            let account = read(&self.account);
+            return finish(
+                actions::tell(&account, &call(&request, &request_id, now_s)),
+                &request_id,
+            );
+        }
+        let (reply, replied) = oneshot::channel();
+        let job = Job { request, request_id: request_id.clone(), now_s, reply };
+        if self.jobs.send(job).is_err() {
+            return refusal(&Refused::internal("nobody makes changes"), &request_id, false);
+        }
+        let gone = |_| refusal(&Refused::internal("the change was not made"), &request_id, false);
+        replied.await.unwrap_or_else(gone)
+    }
+}
+
+/// What has come since, at least one; nothing when nobody can come any more.
+fn next(waiting: &Receiver<Job>) -> Option<Vec<Job>> {
+    let mut batch = vec![waiting.recv().ok()?];
+    while batch.len() < TOGETHER
+        && let Ok(job) = waiting.try_recv()
+    {
+        batch.push(job);
+    }
+    Some(batch)
+}
+
+/// Makes changes, has them published, and answers.
+fn make(account: &RwLock<Account>, publish: &mut dyn Publish, batch: Vec<Job>) {
+    let mut done = Vec::with_capacity(batch.len());
+    let mut has_changed = false;
+    let mut locked = write(account);
+    for job in batch {
+        let result = actions::act(&mut locked, &call(&job.request, &job.request_id, job.now_s));
+        has_changed |= result.is_ok();
+        done.push((job, result));
+    }
+    drop(locked);
+    let published = if has_changed { publish.publish(read(account).registry()) } else { Ok(()) };
+    for (job, result) in done {
+        let result = match &published {
+            Ok(()) => result,
+            Err(error) => result.and(Err(Refused::internal(error))),
+        };
+        // Whoever does not wait any more does not want it.
+        let _ = job.reply.send(finish(result, &job.request_id));
+    }
+}
+
+fn call<'a>(request: &'a Request, request_id: &'a str, now_s: u64) -> Call<'a> {
+    Call {
+        action: &request.action,
+        form: &request.form,
+        caller: Caller { owner: &request.owner, is_dry_run: request.is_dry_run, now_s },
+        region: &request.region,
+        request_id,
+    }
+}
+
+fn answer_sts(request: &Request, request_id: &str) -> Answer {
+    if request.action != "GetCallerIdentity" {
+        let message = format!("The action {} is not valid for this web service.", request.action);
+        return refusal(&Refused::new("InvalidAction", message), request_id, true);
+    }
+    match request.form.is_known() {
+        Ok(()) => {
+            let (owner, key) = (&request.owner, &request.access_key_id);
+            (200, sts::caller_identity(owner, key, request_id))
+        }
+        Err(refused) => refusal(&refused, request_id, true),
+    }
+}
+
+fn finish(result: Result<String, Refused>, request_id: &str) -> Answer {
+    match result {
+        Ok(document) => (200, document),
+        Err(refused) => refusal(&refused, request_id, false),
+    }
+}
+
+fn refusal(refused: &Refused, request_id: &str, is_sts: bool) -> Answer {
+    let document = if is_sts { fault::sts_document } else { fault::document };
+    (fault::status(refused.code), document(refused, request_id))
+}
+
+/// The form of RFC 9562, version 4.
+fn uuid(random: u128) -> String {
+    let bits = random & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
+    let hex = format!("{bits:032x}");
+    let parts = [0..8, 8..12, 12..16, 16..20, 20..32];
+    let parts: Vec<&str> = parts.into_iter().filter_map(|part| hex.get(part)).collect();
+    parts.join("-")
+}
+
+/// A thread that panicked while it wrote is a fault of ours; what it left is still told.
+fn read(account: &RwLock<Account>) -> RwLockReadGuard<'_, Account> {
+    account.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write(account: &RwLock<Account>) -> RwLockWriteGuard<'_, Account> {
+    account.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn request_ids_are_uuids() {
+        assert_eq!(uuid(0), "00000000-0000-4000-8000-000000000000");
+        assert_eq!(uuid(u128::MAX), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+    }
+}

@@ -1,0 +1,149 @@
+//! A request in the EC2 query protocol: flat keys with dots and numbers, and which were asked for.
+//!
+//! `TagSpecification.1.Tag.2.Key=env` is the key of the second tag of the first specification.
+//! Every key that nobody asks for is an `UnknownParameter`, so no spelling mistake passes.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::control::account::Refused;
+
+/// Parameters by name, and the names that were asked for.
+#[derive(Debug)]
+pub(super) struct Form {
+    parameters: BTreeMap<String, String>,
+    asked: RefCell<BTreeSet<String>>,
+}
+
+impl Form {
+    /// Reads a form or a query string.
+    pub(super) fn parse(text: &[u8]) -> Result<Self, Refused> {
+        let mut parameters = BTreeMap::new();
+        for (name, value) in form_urlencoded::parse(text) {
+            if name.contains('\u{fffd}') || value.contains('\u{fffd}') {
+                let message = format!("The parameter {name} is not UTF-8.");
+                return Err(Refused::new("MalformedQueryString", message));
+            }
+            if let Some(known) = parameters.insert(name.to_string(), value.into_owned()) {
+                let message =
+                    format!("The parameter {name} is given twice, with '{known}' before.");
+                return Err(Refused::new("InvalidParameterCombination", message));
+            }
+        }
+        Ok(Self { parameters, asked: RefCell::default() })
+    }
+
+    /// A text.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        let (name, value) = self.parameters.get_key_value(name)?;
+        self.asked.borrow_mut().insert(name.clone());
+        Some(value)
+    }
+
+    /// A text that has to be there.
+    pub(super) fn required(&self, name: &str) -> Result<&str, Refused> {
+        self.text(name).filter(|text| !text.is_empty()).ok_or_else(|| Refused::missing(name))
+    }
+
+    /// A text of one's own.
+    pub(super) fn owned(&self, name: &str) -> Option<String> {
+        self.text(name).map(str::to_owned)
+    }
+
+    /// An integer.
+    pub(super) fn integer(&self, name: &str) -> Result<Option<i64>, Refused> {
+        let parse = |text: &str| text.parse().map_err(|_| Refused::value(name, text, "an integer"));
+        self.text(name).map(parse).transpose()
+    }
+
+    /// A boolean, false where it is not there.
+    pub(super) fn boolean(&self, name: &str) -> Result<bool, Refused> {
+        match self.text(name) {
+            None | Some("false" | "False" | "0") => Ok(false),
+            Some("true" | "True" | "1") => Ok(true),
+            Some(other) => Err(Refused::value(name, other, "true or false")),
+        }
+    }
+
+    /// The prefixes of the members of a list, in their order: `Filter.1`, `Filter.2`.
+    pub(super) fn members(&self, list: &str) -> Vec<String> {
+        let prefix = format!("{list}.");
+        let behind = self.parameters.range(prefix.clone()..);
+        let of_list = behind.map_while(|(name, _)| name.strip_prefix(&*prefix));
+        let numbers = of_list.filter_map(|rest| rest.split('.').next()?.parse::<u32>().ok());
+        let numbers: BTreeSet<u32> = numbers.filter(|number| *number > 0).collect();
+        numbers.into_iter().map(|number| format!("{list}.{number}")).collect()
+    }
+
+    /// The texts of a list, in their order.
+    pub(super) fn texts(&self, list: &str) -> Vec<String> {
+        self.members(list).iter().filter_map(|member| self.owned(member)).collect()
+    }
+
+    /// Whether every parameter was asked for.
+    pub(super) fn is_known(&self) -> Result<(), Refused> {
+        let asked = self.asked.borrow();
+        match self.parameters.keys().find(|name| !asked.contains(*name)) {
+            None => Ok(()),
+            Some(name) => {
+                let message = format!("The parameter {name} is not recognized.");
+                Err(Refused::new("UnknownParameter", message))
+            }
+        }
+    }
+
+    /// Action and parameters in an order, but for those that do not say what is wanted.
+    pub(super) fn signature(&self) -> String {
+        let says_what =
+            |name: &str| !matches!(name, "ClientToken" | "DryRun") && !name.starts_with("X-Amz-");
+        let mut text = String::new();
+        for (name, value) in self.parameters.iter().filter(|(name, _)| says_what(name)) {
+            // Lengths, so that no two forms read alike.
+            text.push_str(&format!("{}:{name}{}:{value}", name.len(), value.len()));
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form(text: &str) -> Form {
+        Form::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn forms_are_decoded() {
+        let form = form("Action=A&Description=a+b%26c%3D%C3%A9&Empty=");
+        assert_eq!(form.text("Description"), Some("a b&c=\u{e9}"));
+        assert_eq!(form.text("Empty"), Some(""));
+        assert_eq!(form.text("Nothing"), None);
+        assert_eq!(form.required("Empty").unwrap_err().code, "MissingParameter");
+    }
+
+    #[test]
+    fn members_are_in_the_order_of_their_numbers() {
+        let form = form("Id.10=c&Id.2=b&Id.1=a&Idx.1=x&Filter.1.Name=n&Filter.1.Value.2=w");
+        assert_eq!(form.texts("Id"), ["a", "b", "c"]);
+        assert_eq!(form.members("Filter"), ["Filter.1"]);
+        assert_eq!(form.texts("Filter.1.Value"), ["w"]);
+    }
+
+    #[test]
+    fn what_nobody_asked_for_is_unknown() {
+        let form = form("Action=A&Colour=red");
+        form.text("Action");
+        assert_eq!(form.is_known().unwrap_err().message, "The parameter Colour is not recognized.");
+        form.text("Colour");
+        form.is_known().unwrap();
+    }
+
+    #[test]
+    fn wrong_forms_are_refused() {
+        assert!(Form::parse(b"a=%ff").is_err());
+        assert!(Form::parse(b"a=1&a=2").is_err());
+        assert_eq!(form("N=x").integer("N").unwrap_err().code, "InvalidParameterValue");
+        assert!(form("B=yes").boolean("B").is_err());
+    }
+}

@@ -1,0 +1,24 @@
+//! The wire of EC2: query protocol in, XML out, over `control::account`.
+//!
+//! What belongs here: how a request is written, signed and answered, and what a client may not do
+//! to us. What does not: whether resources go together (that is `control`), sockets that carry
+//! packets, the program's own options.
+//!
+//! ```text
+//! a connection -> door (who, what) -> read: Describe, under a shared lock
+//!                                  -> changes: one writer thread takes what came together,
+//!                                     changes the account, has it published, answers all
+//! ```
+
+mod actions;
+mod describe;
+mod door;
+mod endpoint;
+mod fault;
+mod form;
+mod server;
+mod sts;
+mod xml;
+
+pub use endpoint::{Endpoint, Publish};
+pub use server::{Server, serve};

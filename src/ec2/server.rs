@@ -1,0 +1,149 @@
+//! The thread that serves the endpoint, and what it grants a client.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request as HttpRequest, State};
+use axum::http::{Response, StatusCode, header};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Builder;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::{sleep, timeout};
+
+use super::door::Request;
+use super::endpoint::Endpoint;
+use crate::control::account::Refused;
+
+/// So many connections at once; more wait until one has ended.
+const CONNECTIONS: usize = 512;
+
+/// So long may the head of a request take, and a connection lie idle between two.
+const HEAD: Duration = Duration::from_secs(30);
+
+/// So long may a request's body and its answer take.
+const REQUEST: Duration = Duration::from_secs(30);
+
+/// So long may the head and the body of a request be, in bytes. CreateTags for 1,000 resources
+/// with 50 tags of the longest kind is below this.
+const HEAD_LEN: usize = 64 << 10;
+const BODY_LEN: usize = 1 << 20;
+
+/// So many header fields may a request have.
+const MAX_HEADERS: usize = 100;
+
+/// After a connection that could not be taken (too many open files), so that we do not spin.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves until it is dropped.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Where it listens; the port that was found where port 0 was asked for.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // It has nothing more to say where it panicked.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Serves the endpoint on a thread of its own.
+///
+/// # Errors
+/// The address cannot be bound, or the system refuses the thread.
+pub fn serve(address: SocketAddr, endpoint: Endpoint) -> io::Result<Server> {
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
+    let guard = runtime.enter();
+    let listener = TcpListener::from_std(listener)?;
+    drop(guard);
+    let (stop, stopped) = oneshot::channel();
+    let router = Router::new().fallback(answer).with_state(Arc::new(endpoint));
+    let serve = async move {
+        tokio::select! {
+            _ = stopped => {}
+            () = accept(listener, router) => {}
+        }
+    };
+    let thread =
+        thread::Builder::new().name("ec2".to_owned()).spawn(move || runtime.block_on(serve))?;
+    Ok(Server { address, stop: Some(stop), thread: Some(thread) })
+}
+
+async fn accept(listener: TcpListener, router: Router) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    // Nobody closes the semaphore, so there is always another place.
+    while let Ok(place) = Arc::clone(&room).acquire_owned().await {
+        let Ok((stream, _)) = listener.accept().await else {
+            sleep(PAUSE).await;
+            continue;
+        };
+        let router = router.clone();
+        tokio::spawn(async move {
+            converse(stream, router).await;
+            drop(place);
+        });
+    }
+}
+
+/// All requests of a connection. What goes wrong is the client's own trouble.
+async fn converse(stream: TcpStream, router: Router) {
+    // Without it an answer in two writes waits for the client's delayed acknowledgement, 40 ms.
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(HEAD_LEN)
+        .max_headers(MAX_HEADERS)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let _ = connection.await;
+}
+
+async fn answer(State(endpoint): State<Arc<Endpoint>>, request: HttpRequest) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let read = async {
+        let request = match to_bytes(body, BODY_LEN).await {
+            Ok(body) => Request::read(&parts, &body),
+            Err(_) => {
+                let message = format!("The body of a request is at most {BODY_LEN} bytes long.");
+                Err(Refused::new("RequestEntityTooLarge", message))
+            }
+        };
+        endpoint.answer(request).await
+    };
+    let (status, document) = timeout(REQUEST, read).await.unwrap_or_else(|_| {
+        let message = "The request did not end in time.";
+        let refused = Refused::new("RequestTimeout", message);
+        (408, super::fault::document(&refused, "00000000-0000-4000-8000-000000000000"))
+    });
+    let mut response = Response::new(Body::from(document));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+    let xml = header::HeaderValue::from_static("text/xml;charset=UTF-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, xml);
+    response
+}
