@@ -17,6 +17,11 @@ impl Stopwatch {
     }
 }
 
+/// Seconds since 1970.
+pub(super) fn unix_seconds() -> u64 {
+    now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
 /// The time of day.
 #[expect(clippy::disallowed_methods, reason = "the door through which the date comes in")]
 pub(super) fn now() -> SystemTime {

@@ -2,11 +2,11 @@
 
 use std::io::{self, Write};
 
-use clap::{Args, Command, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
 use super::exit::{Exit, Failure, reader_left};
-use super::{Cli, terminal};
+use super::{command, terminal};
 
 /// Print completions for a shell.
 #[derive(Debug, Args)]
@@ -25,13 +25,13 @@ pub(super) struct ManFlags {}
 
 pub(super) fn completions(flags: &CompletionsFlags) -> Result<Exit, Failure> {
     let mut text = Vec::new();
-    clap_complete::generate(flags.shell, &mut Cli::command(), "traffic-mirror", &mut text);
+    clap_complete::generate(flags.shell, &mut command(), "traffic-mirror", &mut text);
     print(&text)
 }
 
 pub(super) fn man(_flags: &ManFlags) -> Result<Exit, Failure> {
     let mut text = Vec::new();
-    let mut command = Cli::command();
+    let mut command = command();
     command.build();
     render(&command, &mut text).map_err(Failure::failed)?;
     // The renderer knows no name for what stands behind the options; here it is always examples.

@@ -27,7 +27,7 @@ mod terminal;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use exit::Exit;
 
@@ -67,10 +67,20 @@ enum Command {
     Man(manual::ManFlags),
 }
 
+/// With an endpoint, `run` needs no sessions from elsewhere.
+fn command() -> clap::Command {
+    Cli::command().mut_subcommand("run", |run| run.mut_group("sessions", |one| one.required(false)))
+}
+
+fn parse() -> Result<Cli, clap::Error> {
+    let mut matches = command().try_get_matches()?;
+    Cli::from_arg_matches_mut(&mut matches)
+}
+
 /// Parses the command line, does what it says, and tells how it went.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match parse() {
         Ok(cli) => cli,
         Err(error) => {
             // A pipe that nobody reads is no reason to complain about a help text.

@@ -91,6 +91,11 @@ impl SessionFlags {
         CompileOptions { seed: self.seed, source_address: self.source, ..CompileOptions::default() }
     }
 
+    /// Whether any were typed.
+    pub(super) const fn are_given(&self) -> bool {
+        self.target.is_some() || self.are_of_files()
+    }
+
     /// Whether the sessions are those of files, which can be read again.
     pub(super) const fn are_of_files(&self) -> bool {
         !self.config.is_empty()

@@ -18,11 +18,17 @@ use crate::control::account::{Account, Caller, Refused};
 
 /// Puts a registry in force.
 pub trait Publish: Send {
-    /// Compiles the registry and returns when the data plane has the table.
+    /// What the data plane goes by.
+    type Compiled;
+
+    /// Compiles the registry, which nobody changes meanwhile.
+    fn compile(&mut self, registry: &Registry) -> Self::Compiled;
+
+    /// Returns when the data plane goes by it.
     ///
     /// # Errors
     /// Why it does not.
-    fn publish(&mut self, registry: &Registry) -> io::Result<()>;
+    fn publish(&mut self, compiled: Self::Compiled) -> io::Result<()>;
 }
 
 /// So many changes are made together at the most.
@@ -110,7 +116,7 @@ fn next(waiting: &Receiver<Job>) -> Option<Vec<Job>> {
 }
 
 /// Makes changes, has them published, and answers.
-fn make(account: &RwLock<Account>, publish: &mut dyn Publish, batch: Vec<Job>) {
+fn make<P: Publish>(account: &RwLock<Account>, publish: &mut P, batch: Vec<Job>) {
     let mut done = Vec::with_capacity(batch.len());
     let mut has_changed = false;
     let mut locked = write(account);
@@ -120,7 +126,13 @@ fn make(account: &RwLock<Account>, publish: &mut dyn Publish, batch: Vec<Job>) {
         done.push((job, result));
     }
     drop(locked);
-    let published = if has_changed { publish.publish(read(account).registry()) } else { Ok(()) };
+    let published = if has_changed {
+        let compiled = publish.compile(read(account).registry());
+        // Without the lock: whoever puts it in force may want to look at the account.
+        publish.publish(compiled)
+    } else {
+        Ok(())
+    };
     for (job, result) in done {
         let result = match &published {
             Ok(()) => result,

@@ -146,6 +146,11 @@ impl Crew {
         &self.plan.table
     }
 
+    /// Which devices have threads, by which one sees whether any came or went.
+    pub(super) fn stations(&self) -> Vec<Mirrored> {
+        self.stations.iter().map(|station| station.mirrored.clone()).collect()
+    }
+
     /// All workers' boards.
     pub(super) fn posts(&self) -> impl Iterator<Item = (&Mirrored, &Post)> {
         self.stations

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use clap::{Args, ValueEnum};
 
+use super::endpoint::EndpointFlags;
+use crate::cli::exit::Failure;
 use crate::cli::replay::ReportForm;
 use crate::cli::sessions::SessionFlags;
 use crate::io::links::Link;
@@ -85,6 +87,9 @@ pub(in crate::cli) struct RunFlags {
     #[arg(long, value_name = "ADDR:PORT")]
     pub(super) metrics: Option<SocketAddr>,
 
+    #[command(flatten)]
+    pub(super) endpoint: EndpointFlags,
+
     /// How diagnostics are written: for people, or one JSON object a line.
     #[arg(long, value_name = "FORM", value_enum, default_value_t = Log::Text)]
     pub(super) log: Log,
@@ -134,6 +139,17 @@ enum FilterUse {
 }
 
 impl RunFlags {
+    /// Sessions from the command line or files, or an endpoint that takes them.
+    pub(super) fn is_complete(&self) -> Result<(), Failure> {
+        if self.sessions.are_given() || self.endpoint.ec2_endpoint.is_some() {
+            return Ok(());
+        }
+        Err(Failure::usage(
+            "expected --config FILE, --target ADDRESS or --ec2-endpoint ADDR:PORT; for more \
+             information, try '--help'",
+        ))
+    }
+
     pub(super) const fn ring_options(&self, link: &Link) -> RingOptions {
         RingOptions {
             ring_len: self.ring_size,

@@ -109,6 +109,7 @@ impl Hand {
             Letter::NoSource => self.drain(),
             Letter::End => self.is_ending = true,
         }
+        self.post.is_obeyed();
     }
 
     /// Has the kernel let through what the table wants. A source of which that cannot be said is

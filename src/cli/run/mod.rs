@@ -11,6 +11,7 @@
 //! ```
 
 mod crew;
+mod endpoint;
 mod flags;
 mod gauge;
 mod hand;
@@ -27,7 +28,9 @@ use flags::Log;
 pub(super) use flags::RunFlags;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+
+use tokio::sync::mpsc::unbounded_channel;
 
 use super::clock::Stopwatch;
 use super::exit::{Exit, Failure};
@@ -35,6 +38,8 @@ use super::metrics::{self, Server};
 use super::replay::print_report;
 use super::report::Report;
 use super::terminal;
+use crate::control::Registry;
+use crate::io::links::links;
 use crate::io::sys::capability;
 
 /// Shows what the crew does, from before the first frame on.
@@ -45,6 +50,24 @@ fn serve_metrics(address: SocketAddr, crew: &crew::Crew) -> Result<Server, Failu
         server.map_err(|error| Failure::failed(format_args!("--metrics `{address}`: {error}")))?;
     terminal::note(&format!("metrics on http://{}/metrics", server.address()));
     Ok(server)
+}
+
+/// What the run begins with: by files or the command line, or by what the endpoint makes of these.
+fn begin(flags: &RunFlags) -> Result<(plan::Plan, Option<endpoint::SharedAccount>), Failure> {
+    if flags.endpoint.ec2_endpoint.is_none() {
+        return Ok((plan::plan(flags, None)?, None));
+    }
+    let registry = match flags.sessions.are_given() {
+        true => plan::registry(flags)?,
+        false => Registry::default(),
+    };
+    let links = plan::in_namespace(flags.netns.as_deref(), links).map_err(Failure::failed)?;
+    let account = endpoint::account(&flags.endpoint, registry, &links)?;
+    let plan = {
+        let account = account.read().unwrap_or_else(PoisonError::into_inner);
+        plan::managed(account.registry(), &flags.sessions.options(), None)
+    };
+    Ok((plan, Some(account)))
 }
 
 pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
@@ -58,12 +81,22 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
         ));
     }
     on_this_host::check(flags)?;
-    let plan = plan::plan(flags, None)?;
+    flags.is_complete()?;
+    let (plan, account) = begin(flags)?;
     rights::drop_to_what_is_needed(flags.mark, flags.netns.is_some());
     let stopwatch = Stopwatch::start();
     let mut crew = crew::Crew::muster(flags, plan)?;
     let metrics = flags.metrics.map(|address| serve_metrics(address, &crew)).transpose()?;
-    let watched = watch::watch(flags, &mut crew);
+    let (changes, changed) = unbounded_channel();
+    let served = match account.zip(flags.endpoint.ec2_endpoint) {
+        Some((account, address)) => {
+            let (options, roster) = (flags.sessions.options(), crew.roster().clone());
+            Some(endpoint::serve(address, account, options, roster, changes)?)
+        }
+        None => None,
+    };
+    let watched = watch::watch(flags, &mut crew, served.as_ref(), changed);
+    drop(served);
     drop(metrics);
     let done = crew.dismiss();
     let mut report = Report::new(&done.table, &done.counters, stopwatch.elapsed());

@@ -36,8 +36,7 @@ impl Plan {
 /// Reads the configuration and looks at the devices that it names. What a table that is in force
 /// has compiled is taken over.
 pub(super) fn plan(flags: &RunFlags, earlier: Option<&MirrorTable>) -> Result<Plan, Failure> {
-    let mut registry = flags.sessions.registry()?;
-    name_device(flags, &mut registry)?;
+    let mut registry = registry(flags)?;
     let mirrored = mirrored(&registry)?;
     let links = in_namespace(flags.netns.as_deref(), links::links).map_err(Failure::failed)?;
     for one in &mirrored {
@@ -61,6 +60,32 @@ pub(super) fn plan(flags: &RunFlags, earlier: Option<&MirrorTable>) -> Result<Pl
         Some(earlier) => recompile(&registry, &options, earlier),
     };
     Ok(Plan { table: Arc::new(table), mirrored })
+}
+
+/// The resources of files or the command line.
+pub(super) fn registry(flags: &RunFlags) -> Result<Registry, Failure> {
+    let mut registry = flags.sessions.registry()?;
+    name_device(flags, &mut registry)?;
+    Ok(registry)
+}
+
+/// The same for resources that come over the API: whatever they say is in force, and a device that
+/// is not there is waited for.
+pub(super) fn managed(
+    registry: &Registry,
+    options: &CompileOptions,
+    earlier: Option<&MirrorTable>,
+) -> Plan {
+    let options = CompileOptions { is_live: true, ..*options };
+    let table = match earlier {
+        None => compile(registry, &options),
+        Some(earlier) => recompile(registry, &options, earlier),
+    };
+    let with_device = sources(registry).into_iter().filter_map(|id| {
+        let device = registry.network_interface(&id)?.device.clone()?;
+        Some(Mirrored { id, device })
+    });
+    Plan { table: Arc::new(table), mirrored: with_device.collect() }
 }
 
 /// Does something in the network namespace of the interfaces, in a thread of its own: it is the
@@ -98,9 +123,7 @@ fn name_device(flags: &RunFlags, registry: &mut Registry) -> Result<(), Failure>
 
 /// The interfaces that have a session, in their order.
 fn sources(registry: &Registry) -> Vec<NetworkInterfaceId> {
-    let has_session = |id: &NetworkInterfaceId| {
-        registry.sessions().iter().any(|session| session.network_interface_id == *id)
-    };
+    let has_session = |id: &NetworkInterfaceId| registry.sessions_of(id).next().is_some();
     let ids = registry.network_interfaces().iter().map(|interface| interface.id());
     ids.filter(|id| has_session(id)).cloned().collect()
 }

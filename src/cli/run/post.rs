@@ -1,6 +1,6 @@
 //! Letters to a worker thread, and the board on which it shows its counters.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::dataplane::{Counters, MirrorTable};
@@ -47,6 +47,9 @@ pub(super) struct Post {
     has_letters: Arc<AtomicBool>,
     board: Arc<Mutex<Shown>>,
     wants_board: Arc<AtomicBool>,
+    /// How many letters were sent, and how many the worker has done as they say.
+    sent: Arc<AtomicU64>,
+    obeyed: Arc<AtomicU64>,
     waker: Waker,
 }
 
@@ -57,6 +60,8 @@ impl Post {
             has_letters: Arc::default(),
             board: Arc::default(),
             wants_board: Arc::default(),
+            sent: Arc::default(),
+            obeyed: Arc::default(),
             waker,
         }
     }
@@ -67,6 +72,7 @@ impl Post {
 
     /// Sends a letter; the worker opens it between two bursts.
     pub(super) fn send(&self, letter: Letter) {
+        self.sent.fetch_add(1, Ordering::Release);
         locked(&self.letters).push(letter);
         self.has_letters.store(true, Ordering::Release);
         self.waker.wake();
@@ -80,6 +86,16 @@ impl Post {
         }
         self.has_letters.store(false, Ordering::Release);
         std::mem::take(&mut *locked(&self.letters))
+    }
+
+    /// The worker has done what a letter says.
+    pub(super) fn is_obeyed(&self) {
+        self.obeyed.fetch_add(1, Ordering::Release);
+    }
+
+    /// Whether the worker has done what all letters say.
+    pub(super) fn is_up_to_date(&self) -> bool {
+        self.obeyed.load(Ordering::Acquire) >= self.sent.load(Ordering::Acquire)
     }
 
     /// Asks for the board to be written anew.

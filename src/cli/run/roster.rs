@@ -91,6 +91,11 @@ impl Roster {
         self.locked().table = table;
     }
 
+    /// The table in force.
+    pub(super) fn table(&self) -> Arc<MirrorTable> {
+        Arc::clone(&self.locked().table)
+    }
+
     /// Another configuration was taken.
     pub(super) fn accept(&self) {
         self.locked().reloads += 1;

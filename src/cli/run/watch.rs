@@ -10,10 +10,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::crew::Crew;
+use super::endpoint::{Change, Served};
 use super::flags::RunFlags;
 use super::herald;
 use super::live_line::LiveLine;
@@ -28,23 +30,34 @@ use crate::io::stop;
 const LISTEN: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
 /// Returns at the first SIGINT or SIGTERM; the second one ends the program at once.
-pub(super) fn watch(flags: &RunFlags, crew: &mut Crew) -> Result<(), Failure> {
+pub(super) fn watch(
+    flags: &RunFlags,
+    crew: &mut Crew,
+    served: Option<&Served>,
+    changes: UnboundedReceiver<Change>,
+) -> Result<(), Failure> {
     let runtime = Builder::new_current_thread().enable_io().enable_time().build();
     let runtime = runtime.map_err(Failure::failed)?;
-    let ended = runtime.block_on(until_signal(flags, crew)).map_err(Failure::failed);
+    let ended =
+        runtime.block_on(until_signal(flags, crew, served, changes)).map_err(Failure::failed);
     // Tables that are being made are not waited for.
     runtime.shutdown_background();
     ended
 }
 
-async fn until_signal(flags: &RunFlags, crew: &mut Crew) -> io::Result<()> {
+async fn until_signal(
+    flags: &RunFlags,
+    crew: &mut Crew,
+    served: Option<&Served>,
+    mut changes: UnboundedReceiver<Change>,
+) -> io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
     let news = hear_links(flags)?;
     let mut second = interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    follow(flags, crew);
+    follow(flags, crew, served);
     herald::ready();
     let mut line = LiveLine::new();
     let mut settling = Settling::default();
@@ -53,15 +66,19 @@ async fn until_signal(flags: &RunFlags, crew: &mut Crew) -> io::Result<()> {
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
             _ = hang_up.recv() => {
-                reload(flags, crew);
+                reload(flags, crew, served);
                 settling.begin(crew.table());
             }
             table = settling.done() => settling.end(crew, table),
-            () = news.notified() => follow(flags, crew),
+            () = news.notified() => follow(flags, crew, served),
+            Some(change) = changes.recv() => {
+                take(flags, crew, served, change);
+                settling.begin(crew.table());
+            }
             _ = second.tick() => {
                 tell(crew);
                 if crew.forget_failed() {
-                    follow(flags, crew);
+                    follow(flags, crew, served);
                 }
                 herald::alive(&line.show(crew.roster().snapshot().total()));
                 if crew.has_lost_a_hand() {
@@ -140,15 +157,35 @@ fn has_news(watch: &mut LinkWatch) -> io::Result<bool> {
     Ok(news)
 }
 
-fn follow(flags: &RunFlags, crew: &mut Crew) {
+fn follow(flags: &RunFlags, crew: &mut Crew, served: Option<&Served>) {
     match in_namespace(flags.netns.as_deref(), links) {
-        Ok(links) => crew.follow(flags, &links),
+        Ok(links) => {
+            served.inspect(|served| served.follow(&links));
+            crew.follow(flags, &links);
+        }
         Err(error) => terminal::warn(&error.to_string()),
     }
 }
 
+/// Puts what came over the API in force, and tells whom to wait for.
+fn take(flags: &RunFlags, crew: &mut Crew, served: Option<&Served>, change: Change) {
+    let before = crew.stations();
+    if let Err(failure) = crew.change(change.plan) {
+        terminal::complain(&failure.to_string());
+    }
+    if crew.stations() != before {
+        follow(flags, crew, served);
+    }
+    let posts = crew.posts().map(|(_, post)| post.clone()).collect();
+    // Whoever does not wait any more does not want to know.
+    let _ = change.on_its_way.send(posts);
+}
+
 /// Reads the configuration again; where it is wrong the old one stays in force.
-fn reload(flags: &RunFlags, crew: &mut Crew) {
+fn reload(flags: &RunFlags, crew: &mut Crew, served: Option<&Served>) {
+    if served.is_some() {
+        return terminal::note("SIGHUP: with --ec2-endpoint files are read at the start only");
+    }
     if !flags.sessions.are_of_files() {
         return terminal::note("SIGHUP: there is no configuration file to read again");
     }
@@ -158,7 +195,7 @@ fn reload(flags: &RunFlags, crew: &mut Crew) {
         Ok(()) => {
             crew.roster().accept();
             terminal::note("the configuration was read again");
-            follow(flags, crew);
+            follow(flags, crew, served);
         }
         Err(failure) => {
             crew.roster().refuse();

@@ -197,6 +197,12 @@ impl Account {
             let message = format!("{source} is in use by target {}", target.id());
             return Err(Refused::new("InvalidParameterValue", message));
         }
+        let interface = self.registry.network_interface(source);
+        if interface.is_none_or(|interface| interface.device.is_none()) {
+            let message =
+                format!("{source} must be attached to a supported instance: it has no device");
+            return Err(Refused::new("NetworkInterfaceNotSupported", message));
+        }
         let same = |one: &&Session| one.number == session.number && one.id != session.id;
         match self.registry.sessions_of(source).find(same) {
             None => Ok(()),
