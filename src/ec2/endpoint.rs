@@ -14,7 +14,7 @@ use super::actions::{self, Call};
 use super::door::Request;
 use super::{fault, sts};
 use crate::control::Registry;
-use crate::control::account::{Account, Caller, Refused};
+use crate::control::account::{Account, Caller, Record, Refused};
 
 /// Puts a registry in force.
 pub trait Publish: Send {
@@ -29,6 +29,21 @@ pub trait Publish: Send {
     /// # Errors
     /// Why it does not.
     fn publish(&mut self, compiled: Self::Compiled) -> io::Result<()>;
+}
+
+/// Where changes are kept.
+pub trait Keep: Send {
+    /// Keeps all of these; with an error, none.
+    ///
+    /// # Errors
+    /// Why they are not kept.
+    fn commit(&mut self, records: &[Record]) -> io::Result<()>;
+
+    /// The account as it was kept at last.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn restore(&mut self) -> io::Result<Account>;
 }
 
 /// So many changes are made together at the most.
@@ -62,6 +77,7 @@ impl Endpoint {
     pub fn new(
         account: Arc<RwLock<Account>>,
         mut publish: impl Publish + 'static,
+        mut keep: impl Keep + 'static,
         now_s: impl Fn() -> u64 + Send + Sync + 'static,
         draw: impl Fn() -> u128 + Send + Sync + 'static,
     ) -> io::Result<Self> {
@@ -69,7 +85,7 @@ impl Endpoint {
         let own = Arc::clone(&account);
         let write = move || {
             while let Some(batch) = next(&waiting) {
-                make(&own, &mut publish, batch);
+                make(&own, &mut publish, &mut keep, batch);
             }
         };
         thread::Builder::new().name("ec2-writer".to_owned()).spawn(write)?;
@@ -115,8 +131,13 @@ fn next(waiting: &Receiver<Job>) -> Option<Vec<Job>> {
     Some(batch)
 }
 
-/// Makes changes, has them published, and answers.
-fn make<P: Publish>(account: &RwLock<Account>, publish: &mut P, batch: Vec<Job>) {
+/// Makes changes, has them kept and published, and answers. Nobody sees a change that is not kept.
+fn make<P: Publish>(
+    account: &RwLock<Account>,
+    publish: &mut P,
+    keep: &mut dyn Keep,
+    batch: Vec<Job>,
+) {
     let mut done = Vec::with_capacity(batch.len());
     let mut has_changed = false;
     let mut locked = write(account);
@@ -125,6 +146,7 @@ fn make<P: Publish>(account: &RwLock<Account>, publish: &mut P, batch: Vec<Job>)
         has_changed |= result.is_ok();
         done.push((job, result));
     }
+    let kept = if has_changed { commit(&mut locked, keep) } else { Ok(()) };
     drop(locked);
     let published = if has_changed {
         let compiled = publish.compile(read(account).registry());
@@ -134,13 +156,21 @@ fn make<P: Publish>(account: &RwLock<Account>, publish: &mut P, batch: Vec<Job>)
         Ok(())
     };
     for (job, result) in done {
-        let result = match &published {
+        let result = match kept.as_ref().and(published.as_ref()) {
             Ok(()) => result,
             Err(error) => result.and(Err(Refused::internal(error))),
         };
         // Whoever does not wait any more does not want it.
         let _ = job.reply.send(finish(result, &job.request_id));
     }
+}
+
+/// What cannot be kept is taken back.
+fn commit(account: &mut Account, keep: &mut dyn Keep) -> io::Result<()> {
+    let records = account.take_changes().map_err(io::Error::other)?;
+    let Err(error) = keep.commit(&records) else { return Ok(()) };
+    *account = keep.restore()?;
+    Err(error)
 }
 
 fn call<'a>(request: &'a Request, request_id: &'a str, now_s: u64) -> Call<'a> {

@@ -20,5 +20,5 @@ mod server;
 mod sts;
 mod xml;
 
-pub use endpoint::{Endpoint, Publish};
+pub use endpoint::{Endpoint, Keep, Publish};
 pub use server::{Server, serve};

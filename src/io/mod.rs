@@ -14,6 +14,7 @@ pub mod receive;
 pub mod record;
 pub mod repair;
 pub mod stop;
+pub mod store;
 pub(crate) mod sys;
 pub mod udp;
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
@@ -16,12 +17,13 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::plan::{self, Plan};
 use super::post::Post;
 use super::roster::Roster;
+use super::state::State;
 use crate::cli::clock::{Stopwatch, unix_seconds};
 use crate::cli::exit::Failure;
 use crate::cli::terminal;
 use crate::control::account::{Account, Pins, Quotas};
 use crate::control::{CompileOptions, Registry};
-use crate::ec2::{self, Endpoint, Publish};
+use crate::ec2::{self, Endpoint, Keep, Publish};
 use crate::io::links::Link;
 use crate::model::{NetworkInterface, NetworkInterfaceId, parse_target_address};
 
@@ -34,6 +36,10 @@ pub(super) struct EndpointFlags {
     /// Serve the EC2 API of traffic mirroring at http://ADDR:PORT, for unmodified clients of AWS.
     #[arg(long, value_name = "ADDR:PORT")]
     pub(super) ec2_endpoint: Option<SocketAddr>,
+
+    /// With --ec2-endpoint: keep what clients made in this file, over restarts; without it, in memory.
+    #[arg(long, value_name = "FILE", requires = "ec2_endpoint")]
+    state: Option<PathBuf>,
 
     /// With --ec2-endpoint: a network interface id, and the device or the address (udp:ADDR) that it
     /// stands for, as in eni-0a1b2c3d4e5f60718=eth0.
@@ -72,12 +78,18 @@ impl Served {
     }
 }
 
-/// Takes everything in that the endpoint begins with: files, options, devices.
-pub(super) fn account(
+/// What the endpoint begins with: the account, and where its changes are kept.
+pub(super) struct Begun {
+    pub(super) account: SharedAccount,
+    state: State,
+}
+
+/// Takes everything in that the endpoint begins with: files, options, devices, state.
+pub(super) fn begin(
     flags: &EndpointFlags,
     mut registry: Registry,
     links: &[Link],
-) -> Result<SharedAccount, Failure> {
+) -> Result<Begun, Failure> {
     for text in &flags.network_interface {
         pin_interface(&mut registry, text)?;
     }
@@ -88,13 +100,19 @@ pub(super) fn account(
     {
         pins.extend(pinned(option, texts)?);
     }
-    Ok(Arc::new(RwLock::new(Account::new(registry, Quotas::default(), pins, random))))
+    // Names that files leave open are drawn once.
+    let named = Account::new(registry, Quotas::default(), pins.clone(), random).registry().clone();
+    let beginning = move || Account::new(named.clone(), Quotas::default(), pins.clone(), random);
+    let mut state = State::open(flags.state.as_ref(), Box::new(beginning))?;
+    let account =
+        state.restore().map_err(|error| Failure::failed(format_args!("--state: {error}")))?;
+    Ok(Begun { account: Arc::new(RwLock::new(account)), state })
 }
 
 /// Serves it; changes go to `changes` and are in force when they are answered.
 pub(super) fn serve(
     address: SocketAddr,
-    account: SharedAccount,
+    begun: Begun,
     options: CompileOptions,
     roster: Roster,
     changes: UnboundedSender<Change>,
@@ -108,10 +126,15 @@ pub(super) fn serve(
     let failed =
         |error: io::Error| Failure::failed(format_args!("--ec2-endpoint `{address}`: {error}"));
     let publisher = Publisher { options, roster, changes };
-    let endpoint = Endpoint::new(Arc::clone(&account), publisher, unix_seconds, random);
+    let Begun { account, state } = begun;
+    let is_lasting = state.is_lasting();
+    let endpoint = Endpoint::new(Arc::clone(&account), publisher, state, unix_seconds, random);
     let server = ec2::serve(address, endpoint.map_err(failed)?).map_err(failed)?;
     terminal::note(&format!("EC2 endpoint on http://{}", server.address()));
-    terminal::warn("any signature is accepted, and changes are kept in memory only");
+    terminal::note("without credentials any signature is accepted");
+    if !is_lasting {
+        terminal::warn("without --state what clients make is kept in memory, and gone at the end");
+    }
     Ok(Served { account, _server: server })
 }
 

@@ -22,6 +22,7 @@ mod plan;
 mod post;
 mod rights;
 mod roster;
+mod state;
 mod watch;
 
 use flags::Log;
@@ -53,7 +54,7 @@ fn serve_metrics(address: SocketAddr, crew: &crew::Crew) -> Result<Server, Failu
 }
 
 /// What the run begins with: by files or the command line, or by what the endpoint makes of these.
-fn begin(flags: &RunFlags) -> Result<(plan::Plan, Option<endpoint::SharedAccount>), Failure> {
+fn begin(flags: &RunFlags) -> Result<(plan::Plan, Option<endpoint::Begun>), Failure> {
     if flags.endpoint.ec2_endpoint.is_none() {
         return Ok((plan::plan(flags, None)?, None));
     }
@@ -62,12 +63,12 @@ fn begin(flags: &RunFlags) -> Result<(plan::Plan, Option<endpoint::SharedAccount
         false => Registry::default(),
     };
     let links = plan::in_namespace(flags.netns.as_deref(), links).map_err(Failure::failed)?;
-    let account = endpoint::account(&flags.endpoint, registry, &links)?;
+    let begun = endpoint::begin(&flags.endpoint, registry, &links)?;
     let plan = {
-        let account = account.read().unwrap_or_else(PoisonError::into_inner);
+        let account = begun.account.read().unwrap_or_else(PoisonError::into_inner);
         plan::managed(account.registry(), &flags.sessions.options(), None)
     };
-    Ok((plan, Some(account)))
+    Ok((plan, Some(begun)))
 }
 
 pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
@@ -82,16 +83,16 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
     }
     on_this_host::check(flags)?;
     flags.is_complete()?;
-    let (plan, account) = begin(flags)?;
+    let (plan, begun) = begin(flags)?;
     rights::drop_to_what_is_needed(flags.mark, flags.netns.is_some());
     let stopwatch = Stopwatch::start();
     let mut crew = crew::Crew::muster(flags, plan)?;
     let metrics = flags.metrics.map(|address| serve_metrics(address, &crew)).transpose()?;
     let (changes, changed) = unbounded_channel();
-    let served = match account.zip(flags.endpoint.ec2_endpoint) {
-        Some((account, address)) => {
+    let served = match begun.zip(flags.endpoint.ec2_endpoint) {
+        Some((begun, address)) => {
             let (options, roster) = (flags.sessions.options(), crew.roster().clone());
-            Some(endpoint::serve(address, account, options, roster, changes)?)
+            Some(endpoint::serve(address, begun, options, roster, changes)?)
         }
         None => None,
     };

@@ -1,5 +1,6 @@
 //! Filters of an account.
 
+use super::records::Key;
 use super::refused::Refused;
 use super::tokens::Once;
 use super::{Account, Caller};
@@ -41,8 +42,9 @@ impl Account {
         filter.tags = request.tags;
         self.registry.add_filter(filter)?;
         let entry = self.entry(caller.owner, false);
-        self.tokens.remember(&entry.owner, request.once, id.as_str(), caller.now_s);
+        self.remember(caller.now_s, &entry.owner, request.once, id.as_str());
         self.filters.put(id.clone(), entry);
+        self.mark(Key::Filter(id.clone()));
         Ok(id)
     }
 
@@ -64,10 +66,12 @@ impl Account {
         for rule in rules {
             self.rules.take(&rule);
             self.filter_of.remove(&rule);
-            self.tokens.is_gone(rule.as_str(), caller.now_s);
+            self.outlive(rule.as_str(), caller.now_s);
+            self.mark(Key::Rule(rule));
         }
         self.filters.take(&id);
-        self.tokens.is_gone(id.as_str(), caller.now_s);
+        self.mark(Key::Filter(id.clone()));
+        self.outlive(id.as_str(), caller.now_s);
         Ok(id)
     }
 
@@ -99,6 +103,7 @@ impl Account {
             filter.amazon_dns = !add.is_empty() || filter.amazon_dns && remove.is_empty();
             self.registry.replace_filter(filter)?;
         }
+        self.mark(Key::Filter(id.clone()));
         Ok(id)
     }
 

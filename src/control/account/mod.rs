@@ -6,6 +6,7 @@
 
 mod filters;
 mod quotas;
+mod records;
 mod refused;
 mod rules;
 mod sessions;
@@ -14,11 +15,12 @@ mod tags;
 mod targets;
 mod tokens;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 pub use filters::{CreateFilter, no_such};
 pub use quotas::Quotas;
+pub use records::Record;
 pub use refused::Refused;
 pub use rules::{CreateRule, ModifyRule, Ports, RuleField};
 pub use sessions::{CreateSession, ModifySession, SessionField};
@@ -27,6 +29,7 @@ pub use tags::{TagToDelete, tags};
 pub use targets::{CreateTarget, Pins};
 pub use tokens::Once;
 
+use self::records::Key;
 use self::tokens::Tokens;
 use super::Registry;
 use crate::model::{Filter, FilterId, FilterRule, FilterRuleId, Invalid, SessionId, TargetId};
@@ -78,6 +81,8 @@ pub struct Account {
     rules: Shelf<FilterRuleId>,
     filter_of: HashMap<FilterRuleId, FilterId>,
     tokens: Tokens,
+    /// What has to be written.
+    changed: BTreeSet<Key>,
     next: u64,
     draw: Box<dyn FnMut() -> u128 + Send + Sync>,
 }
@@ -101,6 +106,7 @@ impl Account {
             rules: Shelf::default(),
             filter_of: HashMap::new(),
             tokens: Tokens::default(),
+            changed: BTreeSet::new(),
             next: 1,
             draw: Box::new(draw),
         };

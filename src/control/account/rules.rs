@@ -1,6 +1,7 @@
 //! Rules of filters of an account.
 
 use super::filters::no_such;
+use super::records::Key;
 use super::refused::Refused;
 use super::tokens::Once;
 use super::{Account, Caller};
@@ -114,8 +115,9 @@ impl Account {
         changed.push_rule(rule)?;
         self.registry.replace_filter(changed)?;
         let entry = self.entry(caller.owner, false);
-        self.tokens.remember(&entry.owner, request.once, id.as_str(), caller.now_s);
+        self.remember(caller.now_s, &entry.owner, request.once, id.as_str());
         self.rules.put(id.clone(), entry);
+        self.mark(Key::Rule(id.clone()));
         self.filter_of.insert(id.clone(), filter_id);
         Ok(id)
     }
@@ -142,6 +144,7 @@ impl Account {
         let changed = self.with_rules(filter, rules)?;
         caller.may_change()?;
         self.registry.replace_filter(changed)?;
+        self.mark(Key::Rule(id.clone()));
         Ok(id)
     }
 
@@ -158,8 +161,9 @@ impl Account {
             self.registry.replace_filter(changed)?;
         }
         self.rules.take(&id);
+        self.mark(Key::Rule(id.clone()));
         self.filter_of.remove(&id);
-        self.tokens.is_gone(id.as_str(), caller.now_s);
+        self.outlive(id.as_str(), caller.now_s);
         Ok(id)
     }
 

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::filters::{named, no_such};
+use super::records::Key;
 use super::refused::Refused;
 use super::targets::is_hex_id;
 use super::tokens::Once;
@@ -113,8 +114,9 @@ impl Account {
         }
         self.registry.add_session(session)?;
         let entry = self.entry(caller.owner, false);
-        self.tokens.remember(&entry.owner, request.once, id.as_str(), caller.now_s);
+        self.remember(caller.now_s, &entry.owner, request.once, id.as_str());
         self.sessions.put(id.clone(), entry);
+        self.mark(Key::Session(id.clone()));
         Ok(id)
     }
 
@@ -151,6 +153,7 @@ impl Account {
             session.virtual_network_id = Some(self.random_network_id()?);
         }
         self.registry.replace_session(session)?;
+        self.mark(Key::Session(id.clone()));
         Ok(id)
     }
 
@@ -163,7 +166,8 @@ impl Account {
         caller.may_change()?;
         self.registry.remove_session(&id);
         self.sessions.take(&id);
-        self.tokens.is_gone(id.as_str(), caller.now_s);
+        self.mark(Key::Session(id.clone()));
+        self.outlive(id.as_str(), caller.now_s);
         Ok(id)
     }
 

@@ -1,5 +1,6 @@
 //! Tags: what they may be, and changing those of resources that are there.
 
+use super::records::Key;
 use super::refused::Refused;
 use super::{Account, Caller, Resource};
 use crate::model::{Filter, FilterRule, Tags};
@@ -119,6 +120,12 @@ impl Account {
     }
 
     fn set_tags(&mut self, resource: Resource, tags: Tags) -> Result<(), Refused> {
+        self.mark(match &resource {
+            Resource::Session(id) => Key::Session(id.clone()),
+            Resource::Target(id) => Key::Target(id.clone()),
+            Resource::Filter(id) => Key::Filter(id.clone()),
+            Resource::Rule(id) => Key::Rule(id.clone()),
+        });
         match resource {
             Resource::Session(id) => {
                 let Some(mut session) = self.registry.session(&id).cloned() else { return Ok(()) };

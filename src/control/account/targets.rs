@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use super::filters::{named, no_such};
+use super::records::Key;
 use super::refused::Refused;
 use super::tokens::Once;
 use super::{Account, Caller};
@@ -62,8 +63,9 @@ impl Account {
         target.tags = request.tags;
         self.registry.add_target(target)?;
         let entry = self.entry(caller.owner, false);
-        self.tokens.remember(&entry.owner, request.once, id.as_str(), caller.now_s);
+        self.remember(caller.now_s, &entry.owner, request.once, id.as_str());
         self.targets.put(id.clone(), entry);
+        self.mark(Key::Target(id.clone()));
         Ok(id)
     }
 
@@ -81,7 +83,8 @@ impl Account {
         caller.may_change()?;
         self.registry.remove_target(&id)?;
         self.targets.take(&id);
-        self.tokens.is_gone(id.as_str(), caller.now_s);
+        self.mark(Key::Target(id.clone()));
+        self.outlive(id.as_str(), caller.now_s);
         Ok(id)
     }
 
@@ -96,7 +99,11 @@ impl Account {
     }
 
     /// What the tag says, or the user pinned; nothing where the interface has an address.
-    fn address_of(&self, kind: &TargetKind, tags: &Tags) -> Result<Option<SocketAddr>, Refused> {
+    pub(super) fn address_of(
+        &self,
+        kind: &TargetKind,
+        tags: &Tags,
+    ) -> Result<Option<SocketAddr>, Refused> {
         if let Some(text) = tags.get(ADDRESS_TAG) {
             return Ok(Some(parse_target_address(ADDRESS_TAG, text)?));
         }

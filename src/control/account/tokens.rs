@@ -3,6 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
+use super::Account;
+use super::records::Key;
 use super::refused::Refused;
 
 /// How long a token is remembered after its resource is gone.
@@ -12,10 +16,10 @@ const REMEMBERED_S: u64 = 24 * 60 * 60;
 const LONGEST: usize = 64;
 
 /// What a token stood for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Token {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Token {
     /// The parameters of the request, but for the token and DryRun.
-    request: Arc<str>,
+    request: String,
     /// The id that came of it.
     id: String,
     /// When its resource went, in seconds since 1970.
@@ -57,7 +61,7 @@ impl Tokens {
         let key = (Arc::from(owner), once.token.clone());
         match self.tokens.get(&key) {
             None => Ok(None),
-            Some(token) if *token.request == *once.request => Ok(Some(&token.id)),
+            Some(token) if token.request == once.request => Ok(Some(&token.id)),
             Some(_) => {
                 let message = format!(
                     "The client token '{}' was used for a request with other parameters.",
@@ -68,25 +72,74 @@ impl Tokens {
         }
     }
 
-    /// Remembers what came of a request, and forgets what is long gone.
-    pub(super) fn remember(&mut self, owner: &Arc<str>, once: Option<Once>, id: &str, now_s: u64) {
-        let Some(Once { token, request }) = once else { return };
-        let is_kept = |one: &Token| one.gone_s.is_none_or(|gone| now_s < gone + REMEMBERED_S);
-        // Only what is gone is looked at, which is little.
-        if self.tokens.len() > 2 * self.of.len() + 1024 {
-            self.tokens.retain(|_, token| is_kept(token));
-        }
+    /// Remembers what came of a request.
+    fn remember(&mut self, owner: &Arc<str>, once: Once, id: &str) -> (Arc<str>, String) {
+        let Once { token, request } = once;
         let key = (Arc::clone(owner), token);
         self.of.insert(id.to_owned(), key.clone());
-        let token = Token { request: Arc::from(request), id: id.to_owned(), gone_s: None };
-        self.tokens.insert(key, token);
+        self.tokens.insert(key.clone(), Token { request, id: id.to_owned(), gone_s: None });
+        key
     }
 
-    /// A resource went.
-    pub(super) fn is_gone(&mut self, id: &str, now_s: u64) {
-        let Some(key) = self.of.remove(id) else { return };
-        if let Some(token) = self.tokens.get_mut(&key) {
-            token.gone_s = Some(now_s);
+    /// Forgets what is long gone, now and then: those that were forgotten.
+    fn forget(&mut self, now_s: u64) -> Vec<(Arc<str>, String)> {
+        if self.tokens.len() < 2 * self.of.len() + 1024 {
+            return Vec::new();
+        }
+        let is_over =
+            |one: &Token| one.gone_s.is_some_and(|gone| now_s >= gone.saturating_add(REMEMBERED_S));
+        let over = self.tokens.iter().filter(|(_, token)| is_over(token));
+        let over: Vec<_> = over.map(|(key, _)| key.clone()).collect();
+        for key in &over {
+            self.tokens.remove(key);
+        }
+        over
+    }
+
+    /// A resource went; the token that made it.
+    fn is_gone(&mut self, id: &str, now_s: u64) -> Option<(Arc<str>, String)> {
+        let key = self.of.remove(id)?;
+        self.tokens.get_mut(&key)?.gone_s = Some(now_s);
+        Some(key)
+    }
+
+    /// What a token stands for, to be written.
+    pub(super) fn record(&self, owner: &Arc<str>, token: &str) -> Option<&Token> {
+        self.tokens.get(&(Arc::clone(owner), token.to_owned()))
+    }
+
+    /// Takes in what was written.
+    pub(super) fn restore(&mut self, owner: &str, token: &str, known: Token) {
+        let key = (Arc::from(owner), token.to_owned());
+        if known.gone_s.is_none() {
+            self.of.insert(known.id.clone(), key.clone());
+        }
+        self.tokens.insert(key, known);
+    }
+}
+
+impl Account {
+    /// Remembers what came of a request that has a token.
+    pub(super) fn remember(
+        &mut self,
+        caller_s: u64,
+        owner: &Arc<str>,
+        once: Option<Once>,
+        id: &str,
+    ) {
+        for (owner, token) in self.tokens.forget(caller_s) {
+            self.mark(Key::Token(owner, token));
+        }
+        if let Some(once) = once {
+            let (owner, token) = self.tokens.remember(owner, once, id);
+            self.mark(Key::Token(owner, token));
+        }
+    }
+
+    /// A resource went; its token is remembered for a day.
+    pub(super) fn outlive(&mut self, id: &str, now_s: u64) {
+        if let Some((owner, token)) = self.tokens.is_gone(id, now_s) {
+            self.mark(Key::Token(owner, token));
         }
     }
 }
@@ -104,7 +157,7 @@ mod tests {
         let mut tokens = Tokens::default();
         let owner: Arc<str> = Arc::from("000000000000");
         assert_eq!(tokens.known(&owner, Some(&once("t", "a"))), Ok(None));
-        tokens.remember(&owner, Some(once("t", "a")), "tmf-1", 5);
+        tokens.remember(&owner, once("t", "a"), "tmf-1");
         assert_eq!(tokens.known(&owner, Some(&once("t", "a"))), Ok(Some("tmf-1")));
         assert_eq!(tokens.known("1", Some(&once("t", "a"))), Ok(None));
         let refused = tokens.known(&owner, Some(&once("t", "b"))).unwrap_err();

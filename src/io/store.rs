@@ -1,0 +1,221 @@
+//! Texts by their keys in a file, written whole or not at all.
+//!
+//! A commit is on the disk when it returns; neither a killed process nor a lost supply of power
+//! leaves half of one. The file says of which version it is: one that is newer, damaged or no such
+//! file is refused and left as it is.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+
+/// What this program writes and reads.
+const VERSION: u64 = 1;
+
+const RECORDS: TableDefinition<'_, &str, &str> = TableDefinition::new("records");
+const FACTS: TableDefinition<'_, &str, u64> = TableDefinition::new("facts");
+
+/// How much of the file may be kept in memory, in bytes.
+const CACHE_LEN: usize = 8 << 20;
+
+/// An open file, which no other process can open.
+#[derive(Debug)]
+pub struct Store {
+    database: Database,
+    path: PathBuf,
+}
+
+/// One text to write, or a key whose text is deleted.
+pub type Write = (String, Option<String>);
+
+impl Store {
+    /// Opens a file, or begins one where there is none.
+    ///
+    /// # Errors
+    /// A file that cannot be opened, is in use, is damaged, of a newer version, or none of ours.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        is_ours(path)?;
+        let mut builder = Builder::new();
+        builder.set_cache_size(CACHE_LEN);
+        let database = builder.create(path).map_err(|error| broken(path, error))?;
+        let store = Self { database, path: path.to_owned() };
+        store.is_of_this_version()?;
+        Ok(store)
+    }
+
+    /// All keys and texts, in the order of the keys.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn load(&self) -> io::Result<Vec<(String, String)>> {
+        self.read().map_err(|error| broken(&self.path, error))
+    }
+
+    /// Writes all of these or, with an error, none.
+    ///
+    /// # Errors
+    /// The file cannot be written, as on a full disk.
+    pub fn commit(&self, writes: &[Write]) -> io::Result<()> {
+        self.write(writes).map_err(|error| broken(&self.path, error))
+    }
+
+    fn read(&self) -> Result<Vec<(String, String)>, redb::Error> {
+        let transaction = self.database.begin_read()?;
+        let table = transaction.open_table(RECORDS)?;
+        let mut records = Vec::new();
+        for record in table.iter()? {
+            let (key, text) = record?;
+            records.push((key.value().to_owned(), text.value().to_owned()));
+        }
+        Ok(records)
+    }
+
+    fn write(&self, writes: &[Write]) -> Result<(), redb::Error> {
+        let mut transaction = self.database.begin_write()?;
+        transaction.set_durability(Durability::Immediate)?;
+        let mut table = transaction.open_table(RECORDS)?;
+        for (key, text) in writes {
+            match text {
+                Some(text) => table.insert(&**key, &**text)?,
+                None => table.remove(&**key)?,
+            };
+        }
+        drop(table);
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Of a new file, writes the version.
+    fn is_of_this_version(&self) -> io::Result<()> {
+        let found = self.version().map_err(|error| broken(&self.path, error))?;
+        if found == VERSION {
+            return Ok(());
+        }
+        Err(wrong(
+            &self.path,
+            format_args!(
+                "its version is {found}, and this program knows version {VERSION}; it was left as it is"
+            ),
+        ))
+    }
+
+    fn version(&self) -> Result<u64, redb::Error> {
+        let transaction = self.database.begin_read()?;
+        match transaction.open_table(FACTS) {
+            Ok(table) => return Ok(table.get("version")?.map_or(0, |found| found.value())),
+            Err(redb::TableError::TableDoesNotExist(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        drop(transaction);
+        let mut transaction = self.database.begin_write()?;
+        transaction.set_durability(Durability::Immediate)?;
+        transaction.open_table(FACTS)?.insert("version", VERSION)?;
+        transaction.open_table(RECORDS)?;
+        transaction.commit()?;
+        Ok(VERSION)
+    }
+}
+
+/// A file that begins as another kind does is never written to; one that is not there is made, for
+/// its owner alone.
+fn is_ours(path: &Path) -> io::Result<()> {
+    let mut beginning = [0; 4];
+    let named =
+        |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let mut options = OpenOptions::new();
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            options.write(true).create_new(true).open(path).map(drop).map_err(named)
+        }
+        Err(error) => Err(named(error)),
+        Ok(mut file) => match file.metadata().map_err(named)?.len() {
+            0 => Ok(()),
+            _ => match file.read_exact(&mut beginning) {
+                Ok(()) if beginning == *b"redb" => Ok(()),
+                _ => Err(wrong(path, "it is no state file of this program; it was left as it is")),
+            },
+        },
+    }
+}
+
+fn wrong(path: &Path, why: impl std::fmt::Display) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, format!("state file {}: {why}", path.display()))
+}
+
+fn broken(path: &Path, error: impl Into<redb::Error>) -> io::Error {
+    let error = error.into();
+    let (kind, why) = match &error {
+        redb::Error::DatabaseAlreadyOpen => {
+            (ErrorKind::ResourceBusy, "another process has it open")
+        }
+        redb::Error::Corrupted(_) => {
+            (ErrorKind::InvalidData, "it is damaged; it was left as it is")
+        }
+        redb::Error::UpgradeRequired(_) => (ErrorKind::InvalidData, "it is of another version"),
+        redb::Error::Io(inner) => (inner.kind(), "it cannot be read or written"),
+        _ => (ErrorKind::Other, "it cannot be used"),
+    };
+    io::Error::new(kind, format!("state file {}: {why}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(key: &str, text: &str) -> Write {
+        (key.to_owned(), Some(text.to_owned()))
+    }
+
+    #[test]
+    fn what_was_written_is_there_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        let store = Store::open(&path).unwrap();
+        assert_eq!(store.load().unwrap(), []);
+        store.commit(&[text("b", "2"), text("a", "1"), text("c", "3")]).unwrap();
+        store.commit(&[("b".to_owned(), None), text("a", "4")]).unwrap();
+        drop(store);
+        let pairs = [("a".to_owned(), "4".to_owned()), ("c".to_owned(), "3".to_owned())];
+        assert_eq!(Store::open(&path).unwrap().load().unwrap(), pairs);
+    }
+
+    #[test]
+    fn a_file_that_is_not_ours_is_refused_and_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        for other in ["x", "some other file that is long enough to be one"] {
+            std::fs::write(&path, other).unwrap();
+            let refused = Store::open(&path).unwrap_err().to_string();
+            assert!(refused.contains("no state file"), "{refused}");
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), other);
+        }
+    }
+
+    #[test]
+    fn a_damaged_or_newer_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        let store = Store::open(&path).unwrap();
+        let mut transaction = store.database.begin_write().unwrap();
+        transaction.set_durability(Durability::Immediate).unwrap();
+        transaction.open_table(FACTS).unwrap().insert("version", 2).unwrap();
+        transaction.commit().unwrap();
+        drop(store);
+        let refused = Store::open(&path).unwrap_err().to_string();
+        assert!(refused.contains("its version is 2"), "{refused}");
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, whole.get(..600).unwrap()).unwrap();
+        assert!(Store::open(&path).is_err());
+    }
+
+    #[test]
+    fn one_process_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        let _store = Store::open(&path).unwrap();
+        let refused = Store::open(&path).unwrap_err().to_string();
+        assert!(refused.contains("another process"), "{refused}");
+    }
+}
