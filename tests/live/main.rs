@@ -12,6 +12,7 @@
 mod bytes;
 mod collector;
 mod ending;
+mod endpoint;
 mod flags;
 mod flaps;
 mod frames;

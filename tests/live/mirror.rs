@@ -31,10 +31,15 @@ pub(crate) struct Ended {
 impl Mirror {
     /// Starts `run` with these words and returns once it captures.
     pub(crate) fn start(namespace: &Namespace, words: &str) -> Self {
+        Self::start_saying(namespace, words, "mirroring ")
+    }
+
+    /// The same, and returns once it says so.
+    pub(crate) fn start_saying(namespace: &Namespace, words: &str, says: &str) -> Self {
         let mut command = namespace.command(BINARY);
         command.args(["run", "--report", "json"]).args(words.split_whitespace());
         let mut mirror = Self::spawn(command);
-        mirror.wait_said("mirroring ", 1);
+        mirror.wait_said(says, 1);
         mirror.assert_running();
         mirror
     }

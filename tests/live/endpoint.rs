@@ -1,0 +1,149 @@
+//! The EC2 endpoint: what is created over HTTP mirrors at once, and until it is deleted.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+
+use crate::collector::{Collector, by_network};
+use crate::lab::Lab;
+use crate::mirror::Mirror;
+use crate::namespace::Namespace;
+use crate::traffic::{IPV4, Pair};
+use crate::waiting::pause;
+
+const ENDPOINT: &str = "127.0.0.1:4566";
+
+/// A client of the endpoint, in the namespace of the host.
+struct Client<'a> {
+    host: &'a Namespace,
+}
+
+impl Client<'_> {
+    /// One call; the status and the document.
+    fn call(&self, parameters: &str) -> (u16, String) {
+        let body = format!("Version=2016-11-15&{parameters}");
+        let credential = "Credential=test/20261123/eu-west-1/ec2/aws4_request";
+        let request = format!(
+            "POST / HTTP/1.1\r\nHost: {ENDPOINT}\r\nConnection: close\r\n\
+             Content-Type: application/x-www-form-urlencoded; charset=utf-8\r\n\
+             Authorization: AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let answer = self.host.inside(|| {
+            let mut stream = TcpStream::connect(ENDPOINT).unwrap();
+            stream.write_all(request.as_bytes()).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            answer
+        });
+        let (head, document) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), document.to_owned())
+    }
+
+    /// A call that is done; what stands in an element of its answer.
+    fn done(&self, parameters: &str, element: &str) -> String {
+        let (status, document) = self.call(parameters);
+        assert_eq!(status, 200, "{document}");
+        text(&document, element)
+    }
+
+    /// The id of the interface of that name.
+    fn interface(&self, device: &str) -> String {
+        let by_name = format!("Filter.1.Name=tag:Name&Filter.1.Value.1={device}");
+        self.done(&format!("Action=DescribeNetworkInterfaces&{by_name}"), "networkInterfaceId")
+    }
+
+    /// A filter that accepts all UDP.
+    fn filter(&self) -> String {
+        let filter = self.done("Action=CreateTrafficMirrorFilter", "trafficMirrorFilterId");
+        for direction in ["ingress", "egress"] {
+            let rule = format!(
+                "Action=CreateTrafficMirrorFilterRule&TrafficMirrorFilterId={filter}\
+                 &TrafficDirection={direction}&RuleNumber=1&RuleAction=accept&Protocol=17\
+                 &SourceCidrBlock=0.0.0.0/0&DestinationCidrBlock=0.0.0.0/0"
+            );
+            self.done(&rule, "trafficMirrorFilterRuleId");
+        }
+        filter
+    }
+
+    /// A target that stands for the monitor.
+    fn target(&self) -> String {
+        let arn = "arn:aws:elasticloadbalancing:eu-west-1:000000000000:loadbalancer/net/m/1";
+        let tag = "TagSpecification.1.ResourceType=traffic-mirror-target\
+                   &TagSpecification.1.Tag.1.Key=mirror:address\
+                   &TagSpecification.1.Tag.1.Value=10.99.1.2";
+        let target = format!("Action=CreateTrafficMirrorTarget&NetworkLoadBalancerArn={arn}&{tag}");
+        self.done(&target, "trafficMirrorTargetId")
+    }
+
+    /// A session of h0 with all of these.
+    fn session(&self, network_id: u32) -> String {
+        let (interface, filter, target) = (self.interface("h0"), self.filter(), self.target());
+        let session = format!(
+            "Action=CreateTrafficMirrorSession&NetworkInterfaceId={interface}\
+             &TrafficMirrorTargetId={target}&TrafficMirrorFilterId={filter}&SessionNumber=1\
+             &VirtualNetworkId={network_id}"
+        );
+        self.done(&session, "trafficMirrorSessionId")
+    }
+}
+
+fn text(document: &str, element: &str) -> String {
+    let (_, behind) = document.split_once(&format!("<{element}>")).unwrap();
+    behind.split_once('<').unwrap().0.to_owned()
+}
+
+fn start(lab: &Lab, state: &Path) -> Mirror {
+    let words = format!("--ec2-endpoint {ENDPOINT} --state {}", state.display());
+    Mirror::start_saying(&lab.host, &words, "EC2 endpoint on")
+}
+
+#[test]
+fn a_session_mirrors_from_its_answer_to_that_of_its_end() {
+    let Some(lab) = Lab::new("ec2") else { return };
+    let mirror = start(&lab, &lab.folder.path().join("state"));
+    let collector = Collector::listen(&lab.monitor, "10.99.1.2");
+    let pair = Pair::new(&lab, IPV4, (4000, 2000));
+    let client = Client { host: &lab.host };
+    pair.send(0, 100);
+    let session = client.session(42);
+    (1..=50).for_each(|number| pair.send(number, 100));
+    for network_id in 43..63 {
+        let change = format!(
+            "Action=ModifyTrafficMirrorSession&TrafficMirrorSessionId={session}\
+             &VirtualNetworkId={network_id}"
+        );
+        client.done(&change, "virtualNetworkId");
+        (0..5).for_each(|number| pair.answer(number, 100));
+    }
+    let delete = format!("Action=DeleteTrafficMirrorSession&TrafficMirrorSessionId={session}");
+    client.done(&delete, "trafficMirrorSessionId");
+    (0..20).for_each(|number| pair.send(number, 100));
+    let arrived = by_network(&collector.take_after(150));
+    let expected = std::iter::once((42, 50)).chain((43..63).map(|network_id| (network_id, 5)));
+    assert_eq!(arrived, expected.collect());
+    mirror.end().assert_whole();
+}
+
+#[test]
+fn after_a_restart_mirroring_is_as_it_was() {
+    let Some(lab) = Lab::new("ec2st") else { return };
+    let state = lab.folder.path().join("state");
+    let mirror = start(&lab, &state);
+    let client = Client { host: &lab.host };
+    let session = client.session(77);
+    mirror.signal("-KILL");
+    pause(200);
+    drop(mirror);
+    let mirror = start(&lab, &state);
+    mirror.wait_said("mirroring h0", 1);
+    let found = client.done("Action=DescribeTrafficMirrorSessions", "trafficMirrorSessionId");
+    assert_eq!(found, session);
+    let collector = Collector::listen(&lab.monitor, "10.99.1.2");
+    let pair = Pair::new(&lab, IPV4, (4000, 2000));
+    (0..10).for_each(|number| pair.send(number, 100));
+    assert_eq!(by_network(&collector.take_after(10)), [(77, 10)].into());
+    mirror.end().assert_whole();
+}
