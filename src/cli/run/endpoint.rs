@@ -1,13 +1,13 @@
 //! The EC2 endpoint of a run: who listens, what stands for real things, and how changes get to the
 //! workers.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use crate::cli::exit::Failure;
 use crate::cli::terminal;
 use crate::control::account::{Account, Pins, Quotas};
 use crate::control::{CompileOptions, Registry};
+use crate::dataplane::MirrorTable;
 use crate::ec2::{self, Endpoint, Keep, Publish};
 use crate::io::links::Link;
 use crate::model::{NetworkInterface, NetworkInterfaceId, parse_target_address};
@@ -41,6 +42,11 @@ pub(super) struct EndpointFlags {
     #[arg(long, value_name = "FILE", requires = "ec2_endpoint")]
     state: Option<PathBuf>,
 
+    /// With --ec2-endpoint: another quota than AWS's: sessions, sessions-per-interface, targets,
+    /// filters, rules-per-filter or sources-per-target, as in rules-per-filter=100.
+    #[arg(long, value_name = "NAME=N", requires = "ec2_endpoint")]
+    quota: Vec<String>,
+
     /// With --ec2-endpoint: a network interface id, and the device or the address (udp:ADDR) that it
     /// stands for, as in eni-0a1b2c3d4e5f60718=eth0.
     #[arg(long, value_name = "ENI=DEVICE", requires = "ec2_endpoint")]
@@ -57,31 +63,64 @@ pub(super) struct EndpointFlags {
 
 /// A plan that came over the API; who is told when it is on its way to the workers.
 pub(super) struct Change {
-    pub(super) plan: Plan,
+    plan: Plan,
+    /// How many devices were known when it was made.
+    devices: usize,
     pub(super) on_its_way: SyncSender<Vec<Post>>,
 }
 
 /// The account of the endpoint, which its writer changes and others look at.
 pub(super) type SharedAccount = Arc<RwLock<Account>>;
 
+/// The devices that were there at some time of the run.
+type Devices = Arc<Mutex<BTreeSet<String>>>;
+
 /// The endpoint, as long as it is served.
 pub(super) struct Served {
     account: SharedAccount,
+    options: CompileOptions,
+    devices: Devices,
     _server: ec2::Server,
 }
 
 impl Served {
-    /// Lists the devices of this host as network interfaces.
-    pub(super) fn follow(&self, links: &[Link]) {
+    /// Lists the devices of this host as network interfaces. Where a new one is the source of a
+    /// session: what is to be done now.
+    pub(super) fn follow(&self, links: &[Link], earlier: &MirrorTable) -> Option<Plan> {
         let mut account = self.account.write().unwrap_or_else(PoisonError::into_inner);
         list_devices(account.registry_mut(), links);
+        drop(account);
+        let mut devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = devices.len();
+        devices.extend(links.iter().map(|link| link.name.clone()));
+        (devices.len() > known).then(|| self.plan(&devices, earlier))
+    }
+
+    /// What a change comes to: its own plan, or a new one where a device came meanwhile.
+    pub(super) fn plan_of(&self, change: Change, earlier: &MirrorTable) -> Plan {
+        let devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
+        if devices.len() == change.devices { change.plan } else { self.plan(&devices, earlier) }
+    }
+
+    fn plan(&self, devices: &BTreeSet<String>, earlier: &MirrorTable) -> Plan {
+        let account = self.account.read().unwrap_or_else(PoisonError::into_inner);
+        plan::managed(account.registry(), &self.options, Some(earlier), devices)
     }
 }
 
 /// What the endpoint begins with: the account, and where its changes are kept.
 pub(super) struct Begun {
-    pub(super) account: SharedAccount,
+    account: SharedAccount,
     state: State,
+    devices: BTreeSet<String>,
+}
+
+impl Begun {
+    /// The first plan.
+    pub(super) fn plan(&self, options: &CompileOptions) -> Plan {
+        let account = self.account.read().unwrap_or_else(PoisonError::into_inner);
+        plan::managed(account.registry(), options, None, &self.devices)
+    }
 }
 
 /// Takes everything in that the endpoint begins with: files, options, devices, state.
@@ -100,13 +139,15 @@ pub(super) fn begin(
     {
         pins.extend(pinned(option, texts)?);
     }
+    let quotas = quotas(&flags.quota)?;
     // Names that files leave open are drawn once.
-    let named = Account::new(registry, Quotas::default(), pins.clone(), random).registry().clone();
-    let beginning = move || Account::new(named.clone(), Quotas::default(), pins.clone(), random);
+    let named = Account::new(registry, quotas, pins.clone(), random).registry().clone();
+    let beginning = move || Account::new(named.clone(), quotas, pins.clone(), random);
     let mut state = State::open(flags.state.as_ref(), Box::new(beginning))?;
     let account =
         state.restore().map_err(|error| Failure::failed(format_args!("--state: {error}")))?;
-    Ok(Begun { account: Arc::new(RwLock::new(account)), state })
+    let devices = links.iter().map(|link| link.name.clone()).collect();
+    Ok(Begun { account: Arc::new(RwLock::new(account)), state, devices })
 }
 
 /// Serves it; changes go to `changes` and are in force when they are answered.
@@ -125,8 +166,9 @@ pub(super) fn serve(
     }
     let failed =
         |error: io::Error| Failure::failed(format_args!("--ec2-endpoint `{address}`: {error}"));
-    let publisher = Publisher { options, roster, changes };
-    let Begun { account, state } = begun;
+    let Begun { account, state, devices } = begun;
+    let devices: Devices = Arc::new(Mutex::new(devices));
+    let publisher = Publisher { options, roster, changes, devices: Arc::clone(&devices) };
     let is_lasting = state.is_lasting();
     let endpoint = Endpoint::new(Arc::clone(&account), publisher, state, unix_seconds, random);
     let server = ec2::serve(address, endpoint.map_err(failed)?).map_err(failed)?;
@@ -135,7 +177,7 @@ pub(super) fn serve(
     if !is_lasting {
         terminal::warn("without --state what clients make is kept in memory, and gone at the end");
     }
-    Ok(Served { account, _server: server })
+    Ok(Served { account, options, devices, _server: server })
 }
 
 /// Compiles on the thread of the API, and waits until the workers go by the table.
@@ -143,19 +185,22 @@ struct Publisher {
     options: CompileOptions,
     roster: Roster,
     changes: UnboundedSender<Change>,
+    devices: Devices,
 }
 
 impl Publish for Publisher {
-    type Compiled = Plan;
+    type Compiled = (Plan, usize);
 
-    fn compile(&mut self, registry: &Registry) -> Plan {
-        plan::managed(registry, &self.options, Some(&self.roster.table()))
+    fn compile(&mut self, registry: &Registry) -> (Plan, usize) {
+        let devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let plan = plan::managed(registry, &self.options, Some(&self.roster.table()), &devices);
+        (plan, devices.len())
     }
 
-    fn publish(&mut self, plan: Plan) -> io::Result<()> {
+    fn publish(&mut self, (plan, devices): (Plan, usize)) -> io::Result<()> {
         let (on_its_way, posts) = sync_channel(1);
         let gone = || io::Error::other("the run is ending");
-        self.changes.send(Change { plan, on_its_way }).map_err(|_| gone())?;
+        self.changes.send(Change { plan, devices, on_its_way }).map_err(|_| gone())?;
         let posts = posts.recv().map_err(|_| gone())?;
         let patience = Stopwatch::start();
         while !posts.iter().all(Post::is_up_to_date) {
@@ -166,6 +211,21 @@ impl Publish for Publisher {
         }
         Ok(())
     }
+}
+
+/// AWS's quotas but for those that were set.
+fn quotas(texts: &[String]) -> Result<Quotas, Failure> {
+    let mut quotas = Quotas::default();
+    for text in texts {
+        let read = text.split_once('=').and_then(|(name, most)| Some((name, most.parse().ok()?)));
+        if !read.is_some_and(|(name, most)| quotas.set(name, most)) {
+            return Err(Failure::usage(format_args!(
+                "--quota `{text}`: expected NAME=N with one of {}",
+                Quotas::NAMES.join(", ")
+            )));
+        }
+    }
+    Ok(quotas)
 }
 
 /// `eni-...=eth0` or `eni-...=udp:192.0.2.10`.

@@ -29,7 +29,7 @@ use flags::Log;
 pub(super) use flags::RunFlags;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -64,10 +64,7 @@ fn begin(flags: &RunFlags) -> Result<(plan::Plan, Option<endpoint::Begun>), Fail
     };
     let links = plan::in_namespace(flags.netns.as_deref(), links).map_err(Failure::failed)?;
     let begun = endpoint::begin(&flags.endpoint, registry, &links)?;
-    let plan = {
-        let account = begun.account.read().unwrap_or_else(PoisonError::into_inner);
-        plan::managed(account.registry(), &flags.sessions.options(), None)
-    };
+    let plan = begun.plan(&flags.sessions.options());
     Ok((plan, Some(begun)))
 }
 

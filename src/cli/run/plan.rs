@@ -1,5 +1,6 @@
 //! From what was typed to which devices are mirrored by which table.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
@@ -70,11 +71,12 @@ pub(super) fn registry(flags: &RunFlags) -> Result<Registry, Failure> {
 }
 
 /// The same for resources that come over the API: whatever they say is in force, and a device that
-/// is not there is waited for.
+/// was not there yet is not waited for: it is news when it comes.
 pub(super) fn managed(
     registry: &Registry,
     options: &CompileOptions,
     earlier: Option<&MirrorTable>,
+    devices: &BTreeSet<String>,
 ) -> Plan {
     let options = CompileOptions { is_live: true, ..*options };
     let table = match earlier {
@@ -83,7 +85,7 @@ pub(super) fn managed(
     };
     let with_device = sources(registry).into_iter().filter_map(|id| {
         let device = registry.network_interface(&id)?.device.clone()?;
-        Some(Mirrored { id, device })
+        devices.contains(&device).then_some(Mirrored { id, device })
     });
     Plan { table: Arc::new(table), mirrored: with_device.collect() }
 }

@@ -160,7 +160,10 @@ fn has_news(watch: &mut LinkWatch) -> io::Result<bool> {
 fn follow(flags: &RunFlags, crew: &mut Crew, served: Option<&Served>) {
     match in_namespace(flags.netns.as_deref(), links) {
         Ok(links) => {
-            served.inspect(|served| served.follow(&links));
+            let plan = served.and_then(|served| served.follow(&links, crew.table()));
+            if let Some(Err(failure)) = plan.map(|plan| crew.change(plan)) {
+                terminal::complain(&failure.to_string());
+            }
             crew.follow(flags, &links);
         }
         Err(error) => terminal::warn(&error.to_string()),
@@ -169,16 +172,19 @@ fn follow(flags: &RunFlags, crew: &mut Crew, served: Option<&Served>) {
 
 /// Puts what came over the API in force, and tells whom to wait for.
 fn take(flags: &RunFlags, crew: &mut Crew, served: Option<&Served>, change: Change) {
+    let Some(served) = served else { return };
     let before = crew.stations();
-    if let Err(failure) = crew.change(change.plan) {
+    let on_its_way = change.on_its_way.clone();
+    let plan = served.plan_of(change, crew.table());
+    if let Err(failure) = crew.change(plan) {
         terminal::complain(&failure.to_string());
     }
     if crew.stations() != before {
-        follow(flags, crew, served);
+        follow(flags, crew, Some(served));
     }
     let posts = crew.posts().map(|(_, post)| post.clone()).collect();
     // Whoever does not wait any more does not want to know.
-    let _ = change.on_its_way.send(posts);
+    let _ = on_its_way.send(posts);
 }
 
 /// Reads the configuration again; where it is wrong the old one stays in force.

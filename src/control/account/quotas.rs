@@ -30,3 +30,45 @@ impl Default for Quotas {
         }
     }
 }
+
+impl Quotas {
+    /// The names by which they are set.
+    pub const NAMES: [&str; 6] = [
+        "sessions",
+        "sessions-per-interface",
+        "targets",
+        "filters",
+        "rules-per-filter",
+        "sources-per-target",
+    ];
+
+    /// Sets one by its name; whether there is one of that name.
+    pub fn set(&mut self, name: &str, most: usize) -> bool {
+        let quota = match name {
+            "sessions" => &mut self.sessions,
+            "sessions-per-interface" => &mut self.sessions_per_interface,
+            "targets" => &mut self.targets,
+            "filters" => &mut self.filters,
+            "rules-per-filter" => &mut self.rules_per_filter,
+            "sources-per-target" => &mut self.sources_per_target,
+            _ => return false,
+        };
+        *quota = most;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_sets_a_quota() {
+        for name in Quotas::NAMES {
+            let mut quotas = Quotas::default();
+            assert!(quotas.set(name, 77));
+            assert_ne!(quotas, Quotas::default());
+        }
+        assert!(!Quotas::default().set("colours", 1));
+    }
+}

@@ -20,11 +20,13 @@ pub struct Entry {
 pub struct Shelf<Id> {
     entries: HashMap<Id, Entry>,
     order: BTreeMap<u64, Id>,
+    /// How many each account owns.
+    counts: HashMap<Arc<str>, usize>,
 }
 
 impl<Id> Default for Shelf<Id> {
     fn default() -> Self {
-        Self { entries: HashMap::new(), order: BTreeMap::new() }
+        Self { entries: HashMap::new(), order: BTreeMap::new(), counts: HashMap::new() }
     }
 }
 
@@ -32,6 +34,7 @@ impl<Id: Clone + Eq + Hash> Shelf<Id> {
     /// Puts a resource behind all others.
     pub(super) fn put(&mut self, id: Id, entry: Entry) {
         self.order.insert(entry.sequence, id.clone());
+        *self.counts.entry(Arc::clone(&entry.owner)).or_default() += 1;
         self.entries.insert(id, entry);
     }
 
@@ -39,6 +42,9 @@ impl<Id: Clone + Eq + Hash> Shelf<Id> {
     pub(super) fn take(&mut self, id: &Id) {
         if let Some(entry) = self.entries.remove(id) {
             self.order.remove(&entry.sequence);
+            if let Some(count) = self.counts.get_mut(&entry.owner) {
+                *count -= 1;
+            }
         }
     }
 
@@ -57,6 +63,6 @@ impl<Id: Clone + Eq + Hash> Shelf<Id> {
     /// How many an account owns.
     #[must_use]
     pub fn owned_by(&self, owner: &str) -> usize {
-        self.entries.values().filter(|entry| *entry.owner == *owner).count()
+        self.counts.get(owner).copied().unwrap_or_default()
     }
 }
