@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::collector::{Collector, by_network};
 use crate::lab::Lab;
 use crate::mirror::Mirror;
-use crate::namespace::Namespace;
+use crate::namespace::{Namespace, say};
 use crate::traffic::{IPV4, Pair};
 use crate::waiting::pause;
 
@@ -145,5 +145,21 @@ fn after_a_restart_mirroring_is_as_it_was() {
     let pair = Pair::new(&lab, IPV4, (4000, 2000));
     (0..10).for_each(|number| pair.send(number, 100));
     assert_eq!(by_network(&collector.take_after(10)), [(77, 10)].into());
+    mirror.end().assert_whole();
+}
+
+#[test]
+fn boto3_finds_every_action() {
+    let Some(lab) = Lab::new("ec2py") else { return };
+    let has_boto3 = std::process::Command::new("python3").args(["-c", "import boto3"]).output();
+    if !has_boto3.is_ok_and(|output| output.status.success()) {
+        return say("boto3 is not installed, so the endpoint was not tried with it");
+    }
+    let mirror = start(&lab, &lab.folder.path().join("state"));
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/boto3_actions.py");
+    let mut command = lab.host.command("python3");
+    command.arg(script).env("EC2_ENDPOINT", format!("http://{ENDPOINT}"));
+    let output = command.env("DEVICE", "h0").env("OTHER_DEVICE", "m0").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     mirror.end().assert_whole();
 }
