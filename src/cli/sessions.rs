@@ -10,7 +10,7 @@ use super::exit::Failure;
 use super::terminal;
 use crate::control::{CompileOptions, Registry, compile, config};
 use crate::dataplane::MirrorTable;
-use crate::model::{Direction, PacketLength, VirtualNetworkId, parse_target_address};
+use crate::model::{Direction, PacketLength, VXLAN_PORT, VirtualNetworkId, parse_target_address};
 
 /// What was typed about sessions.
 #[derive(Debug, Args)]
@@ -103,7 +103,8 @@ impl SessionFlags {
 
     /// One session with an accept-all filter in both directions.
     fn implied(&self, target: &str) -> Result<Registry, Failure> {
-        let target = parse_target_address("--target", target).map_err(Failure::usage)?;
+        let target =
+            parse_target_address("--target", target, VXLAN_PORT).map_err(Failure::usage)?;
         let vni = self.virtual_network_id.map(VirtualNetworkId::new).transpose();
         let length = self.packet_length.map(PacketLength::new).transpose();
         let vni = vni.map_err(as_option("--virtual-network-id"))?;

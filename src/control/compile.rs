@@ -45,6 +45,15 @@ pub fn recompile(
     MirrorTable::following(parts(registry, options), earlier)
 }
 
+/// The same registry, but sessions that name no network identifier have the one that they are
+/// compiled with.
+#[must_use]
+pub fn with_network_ids(mut registry: Registry, seed: u64) -> Registry {
+    let mut network_ids = NetworkIds::new(&registry, seed);
+    registry.name_networks(|session| network_ids.of(session));
+    registry
+}
+
 fn parts(registry: &Registry, options: &CompileOptions) -> TableParts {
     let interfaces = index_of(registry.network_interfaces().iter().map(|one| one.id()));
     let targets = index_of(registry.targets().iter().map(|one| one.id()));

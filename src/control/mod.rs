@@ -13,5 +13,5 @@ mod nearest;
 mod registry;
 pub mod render;
 
-pub use compile::{CompileOptions, compile, recompile};
+pub use compile::{CompileOptions, compile, recompile, with_network_ids};
 pub use registry::Registry;

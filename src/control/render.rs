@@ -8,7 +8,6 @@ use toml::Value;
 use super::Registry;
 use crate::model::{
     Filter, FilterRule, NetworkInterface, PortRange, Session, Settings, Tags, Target, TargetKind,
-    VXLAN_PORT,
 };
 
 /// The configuration as it was understood, in the TOML of configuration files: reading it gives an
@@ -48,7 +47,12 @@ fn network_interface(interface: &NetworkInterface, out: &mut String) -> fmt::Res
 fn target(registry: &Registry, target: &Target, out: &mut String) -> fmt::Result {
     writeln!(out, "\n[[traffic_mirror_target]]")?;
     text("traffic_mirror_target_id", Some(target.id().as_str()), out)?;
+    let shortest = |address| shortest(address, target.kind.default_port());
     match (target.address, registry.target_address(target)) {
+        (Some(first), _) if !target.further_addresses.is_empty() => {
+            let all = [first].into_iter().chain(target.further_addresses.iter().copied());
+            list("addresses", all.map(shortest), out)?;
+        }
         (Some(address), _) => text("address", Some(&shortest(address)), out)?,
         (None, Some(address)) => writeln!(out, "# address = \"{}\"", shortest(address))?,
         (None, None) => {}
@@ -119,10 +123,15 @@ fn number(key: &str, value: Option<impl fmt::Display>, out: &mut String) -> fmt:
 }
 
 fn addresses(key: &str, addresses: &[IpAddr], out: &mut String) -> fmt::Result {
-    if addresses.is_empty() {
-        return Ok(());
-    }
-    let listed: Vec<String> = addresses.iter().map(|address| format!("\"{address}\"")).collect();
+    if addresses.is_empty() { Ok(()) } else { list(key, addresses.iter(), out) }
+}
+
+fn list(
+    key: &str,
+    texts: impl Iterator<Item = impl fmt::Display>,
+    out: &mut String,
+) -> fmt::Result {
+    let listed: Vec<String> = texts.map(|text| format!("\"{text}\"")).collect();
     writeln!(out, "{key} = [{}]", listed.join(", "))
 }
 
@@ -142,6 +151,6 @@ fn description_and_tags(description: Option<&str>, tags: &Tags, out: &mut String
 }
 
 /// Without the port that is meant anyway.
-fn shortest(address: SocketAddr) -> String {
-    if address.port() == VXLAN_PORT { address.ip().to_string() } else { address.to_string() }
+fn shortest(address: SocketAddr, port: u16) -> String {
+    if address.port() == port { address.ip().to_string() } else { address.to_string() }
 }

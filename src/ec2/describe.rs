@@ -232,15 +232,15 @@ mod tests {
 
     #[test]
     fn a_token_suffices_alone() {
-        let form = Form::parse(b"Filter.1.Name=x&Filter.1.Value.1=y&MaxResults=5").unwrap();
+        let form = Form::parse("", b"Filter.1.Name=x&Filter.1.Value.1=y&MaxResults=5").unwrap();
         let query = Query::read(&form, "DescribeX", "Id").unwrap();
         let (page, token) = query.page((1..=9).map(|n| (n, Ok(Some(n))))).unwrap();
         assert_eq!(page, [1, 2, 3, 4, 5]);
-        let form = Form::parse(format!("NextToken={}", token.unwrap()).as_bytes()).unwrap();
+        let form = Form::parse(&format!("NextToken={}", token.unwrap()), b"").unwrap();
         let next = Query::read(&form, "DescribeX", "Id").unwrap();
         assert_eq!((next.behind, next.most, next.filters.len()), (5, Some(5), 1));
         assert!(Query::read(&form, "DescribeY", "Id").is_err());
-        let wrong = Form::parse(b"NextToken=zz").unwrap();
+        let wrong = Form::parse("", b"NextToken=zz").unwrap();
         assert_eq!(Query::read(&wrong, "X", "Id").unwrap_err().code, "InvalidNextToken");
     }
 }

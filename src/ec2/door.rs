@@ -4,7 +4,9 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
 
 use super::actions;
+use super::credentials::Credentials;
 use super::form::Form;
+use super::signature::{Claim, Signed};
 use super::sts;
 use crate::control::account::{DEFAULT_OWNER, Refused};
 
@@ -20,42 +22,79 @@ pub(super) struct Request {
     pub(super) is_sts: bool,
 }
 
+/// Whoever does not get in, and whether the answer is one of STS.
+#[derive(Debug)]
+pub(super) struct TurnedAway {
+    pub(super) refused: Refused,
+    pub(super) is_sts: bool,
+}
+
 impl Request {
-    /// Takes a request apart.
+    /// Takes a request apart. Without credentials any signature is believed.
     ///
     /// # Errors
-    /// [`Refused`] for what no client of AWS would send, and for what may have been sent by a web
-    /// page behind its reader's back.
-    pub(super) fn read(parts: &Parts, body: &[u8]) -> Result<Self, Refused> {
-        is_of_no_web_page(&parts.headers)?;
+    /// [`TurnedAway`] is what no client of AWS would send, whoever signed wrongly, and what may
+    /// have been sent by a web page behind its reader's back.
+    pub(super) fn read(
+        parts: &Parts,
+        body: &[u8],
+        credentials: Option<&Credentials>,
+        now_s: u64,
+    ) -> Result<Self, TurnedAway> {
+        let of_ec2 = |refused| TurnedAway { refused, is_sts: false };
+        is_of_no_web_page(&parts.headers).map_err(of_ec2)?;
         let query = parts.uri.query().unwrap_or_default();
-        let form = match parts.method {
-            Method::POST if !body.is_empty() => Form::parse(body)?,
-            Method::POST | Method::GET => Form::parse(query.as_bytes())?,
-            _ => {
-                let message = format!("The method {} is not one of POST and GET.", parts.method);
-                return Err(Refused::new("InvalidRequest", message));
-            }
+        let claim = Claim::read(&parts.headers, query).map_err(of_ec2)?;
+        let is_sts = claim.service == "sts";
+        let turned = |refused| TurnedAway { refused, is_sts };
+        let signed = Signed {
+            method: parts.method.as_str(),
+            path: parts.uri.path(),
+            query,
+            headers: &parts.headers,
+            body,
         };
-        let (access_key_id, region) = signer(&parts.headers, &form)?;
+        let owner = match credentials {
+            Some(known) => claim.verify(signed, known, now_s).map_err(turned)?,
+            None => DEFAULT_OWNER,
+        };
+        let request = Self::of_claim(parts, body, claim, owner).map_err(turned)?;
+        if credentials.is_some() && request.is_sts != is_sts {
+            let service = if request.is_sts { "sts" } else { "ec2" };
+            return Err(turned(wrong_service(service)));
+        }
+        Ok(request)
+    }
+
+    fn of_claim(parts: &Parts, body: &[u8], claim: Claim, owner: &str) -> Result<Self, Refused> {
+        if !matches!(parts.method, Method::POST | Method::GET) {
+            let message = format!("The method {} is not one of POST and GET.", parts.method);
+            return Err(Refused::new("InvalidRequest", message));
+        }
+        let form = Form::parse(parts.uri.query().unwrap_or_default(), body)?;
         let action = form.required("Action").map_err(|_| missing_action())?.to_owned();
-        let is_sts = form.text("Version") == Some(sts::VERSION);
-        if !is_sts && form.required("Version")? != actions::VERSION {
-            let given = form.text("Version").unwrap_or_default();
+        let version = form.required("Version")?;
+        let is_sts = version == sts::VERSION;
+        if !is_sts && version != actions::VERSION {
             let message =
-                format!("The version {given} is not valid: expected {}.", actions::VERSION);
+                format!("The version {version} is not valid: expected {}.", actions::VERSION);
             return Err(Refused::new("NoSuchVersion", message));
         }
         Ok(Self {
             is_dry_run: form.boolean("DryRun")?,
-            owner: DEFAULT_OWNER.to_owned(),
+            owner: owner.to_owned(),
             action,
             form,
-            access_key_id,
-            region,
+            access_key_id: claim.access_key_id,
+            region: claim.region,
             is_sts,
         })
     }
+}
+
+fn wrong_service(service: &str) -> Refused {
+    let message = format!("Credential should be scoped to correct service: '{service}'.");
+    Refused::new("SignatureDoesNotMatch", message)
 }
 
 fn missing_action() -> Refused {
@@ -78,42 +117,6 @@ fn is_of_no_web_page(headers: &HeaderMap) -> Result<(), Refused> {
     Ok(())
 }
 
-/// Whose key signed it, and for which region. The signature itself is not looked at.
-fn signer(headers: &HeaderMap, form: &Form) -> Result<(String, String), Refused> {
-    let of_header = headers.get("authorization").and_then(|value| value.to_str().ok());
-    let credential = match of_header {
-        Some(text) => text.strip_prefix("AWS4-HMAC-SHA256 ").and_then(|rest| {
-            rest.split(',').find_map(|part| part.trim().strip_prefix("Credential="))
-        }),
-        None => {
-            for name in ["X-Amz-Algorithm", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders"] {
-                form.text(name);
-            }
-            form.text("X-Amz-Security-Token");
-            form.text("X-Amz-Signature").and_then(|_| form.text("X-Amz-Credential"))
-        }
-    };
-    let Some(credential) = credential else {
-        let (code, message) = match of_header {
-            Some(_) => ("IncompleteSignature", "The Authorization header has no Credential."),
-            None => ("MissingAuthenticationToken", "Request is missing Authentication Token"),
-        };
-        return Err(Refused::new(code, message));
-    };
-    let parts: Vec<&str> = credential.split('/').collect();
-    match &*parts {
-        [key, _date, region, _service, "aws4_request"] if !key.is_empty() => {
-            Ok(((*key).to_owned(), (*region).to_owned()))
-        }
-        _ => {
-            let message = format!(
-                "'{credential}' is no Credential: expected KEY/DATE/REGION/ec2/aws4_request."
-            );
-            Err(Refused::new("IncompleteSignature", message))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,7 +130,7 @@ mod tests {
             request = request.header(*name, *value);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        Request::read(&parts, body.as_bytes())
+        Request::read(&parts, body.as_bytes(), None, 0).map_err(|turned| turned.refused)
     }
 
     #[test]

@@ -8,10 +8,12 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread;
 
+use axum::http::request::Parts;
 use tokio::sync::oneshot;
 
 use super::actions::{self, Call};
-use super::door::Request;
+use super::credentials::Credentials;
+use super::door::{Request, TurnedAway};
 use super::{fault, sts};
 use crate::control::Registry;
 use crate::control::account::{Account, Caller, Record, Refused};
@@ -63,6 +65,7 @@ struct Job {
 /// The EC2 endpoint without its sockets.
 pub struct Endpoint {
     account: Arc<RwLock<Account>>,
+    credentials: Option<Credentials>,
     jobs: Sender<Job>,
     now_s: Box<dyn Fn() -> u64 + Send + Sync>,
     draw: Box<dyn Fn() -> u128 + Send + Sync>,
@@ -89,15 +92,27 @@ impl Endpoint {
             }
         };
         thread::Builder::new().name("ec2-writer".to_owned()).spawn(write)?;
-        Ok(Self { account, jobs, now_s: Box::new(now_s), draw: Box::new(draw) })
+        let (now_s, draw) = (Box::new(now_s), Box::new(draw));
+        Ok(Self { account, credentials: None, jobs, now_s, draw })
+    }
+
+    /// Whoever signs with none of these stays outside. Without, any signature is believed.
+    #[must_use]
+    pub fn with_credentials(self, credentials: Credentials) -> Self {
+        Self { credentials: Some(credentials), ..self }
+    }
+
+    /// Takes a request apart, and asks who sent it.
+    pub(super) fn read(&self, parts: &Parts, body: &[u8]) -> Result<Request, TurnedAway> {
+        Request::read(parts, body, self.credentials.as_ref(), (self.now_s)())
     }
 
     /// Answers a request.
-    pub(super) async fn answer(&self, request: Result<Request, Refused>) -> Answer {
+    pub(super) async fn answer(&self, request: Result<Request, TurnedAway>) -> Answer {
         let request_id = uuid((self.draw)());
         let request = match request {
             Ok(request) => request,
-            Err(refused) => return refusal(&refused, &request_id, false),
+            Err(turned) => return refusal(&turned.refused, &request_id, turned.is_sts),
         };
         if request.is_sts {
             return answer_sts(&request, &request_id);

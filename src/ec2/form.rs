@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::signature;
 use crate::control::account::Refused;
 
 /// Parameters by name, and the names that were asked for.
@@ -16,10 +17,12 @@ pub(super) struct Form {
 }
 
 impl Form {
-    /// Reads a form or a query string.
-    pub(super) fn parse(text: &[u8]) -> Result<Self, Refused> {
+    /// Reads a query string and a form, either of which may be empty. What signs them is left out.
+    pub(super) fn parse(query: &str, body: &[u8]) -> Result<Self, Refused> {
         let mut parameters = BTreeMap::new();
-        for (name, value) in form_urlencoded::parse(text) {
+        let of_query = form_urlencoded::parse(query.as_bytes());
+        let of_query = of_query.filter(|(name, _)| !signature::PARAMETERS.contains(&&**name));
+        for (name, value) in of_query.chain(form_urlencoded::parse(body)) {
             if name.contains('\u{fffd}') || value.contains('\u{fffd}') {
                 let message = format!("The parameter {name} is not UTF-8.");
                 return Err(Refused::new("MalformedQueryString", message));
@@ -94,8 +97,7 @@ impl Form {
 
     /// Action and parameters in an order, but for those that do not say what is wanted.
     pub(super) fn signature(&self) -> String {
-        let says_what =
-            |name: &str| !matches!(name, "ClientToken" | "DryRun") && !name.starts_with("X-Amz-");
+        let says_what = |name: &str| !matches!(name, "ClientToken" | "DryRun");
         let mut text = String::new();
         for (name, value) in self.parameters.iter().filter(|(name, _)| says_what(name)) {
             // Lengths, so that no two forms read alike.
@@ -110,7 +112,7 @@ mod tests {
     use super::*;
 
     fn form(text: &str) -> Form {
-        Form::parse(text.as_bytes()).unwrap()
+        Form::parse("", text.as_bytes()).unwrap()
     }
 
     #[test]
@@ -141,8 +143,9 @@ mod tests {
 
     #[test]
     fn wrong_forms_are_refused() {
-        assert!(Form::parse(b"a=%ff").is_err());
-        assert!(Form::parse(b"a=1&a=2").is_err());
+        assert!(Form::parse("", b"a=%ff").is_err());
+        assert!(Form::parse("", b"a=1&a=2").is_err());
+        assert!(Form::parse("a=1", b"a=2").is_err());
         assert_eq!(form("N=x").integer("N").unwrap_err().code, "InvalidParameterValue");
         assert!(form("B=yes").boolean("B").is_err());
     }

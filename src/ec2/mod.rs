@@ -11,14 +11,19 @@
 //! ```
 
 mod actions;
+mod credentials;
 mod describe;
 mod door;
 mod endpoint;
 mod fault;
 mod form;
 mod server;
+mod signature;
 mod sts;
+mod tls;
 mod xml;
 
+pub use credentials::Credentials;
 pub use endpoint::{Endpoint, Keep, Publish};
 pub use server::{Server, serve};
+pub use tls::Certificate;

@@ -13,13 +13,16 @@ use axum::http::{Response, StatusCode, header};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 
-use super::door::Request;
+use super::door::TurnedAway;
 use super::endpoint::Endpoint;
+use super::tls::Certificate;
 use crate::control::account::Refused;
 
 /// So many connections at once; more wait until one has ended.
@@ -68,11 +71,15 @@ impl Drop for Server {
     }
 }
 
-/// Serves the endpoint on a thread of its own.
+/// Serves the endpoint on a thread of its own: over TLS where there is a certificate.
 ///
 /// # Errors
 /// The address cannot be bound, or the system refuses the thread.
-pub fn serve(address: SocketAddr, endpoint: Endpoint) -> io::Result<Server> {
+pub fn serve(
+    address: SocketAddr,
+    endpoint: Endpoint,
+    certificate: Option<Certificate>,
+) -> io::Result<Server> {
     let listener = std::net::TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
@@ -85,7 +92,7 @@ pub fn serve(address: SocketAddr, endpoint: Endpoint) -> io::Result<Server> {
     let serve = async move {
         tokio::select! {
             _ = stopped => {}
-            () = accept(listener, router) => {}
+            () = accept(listener, router, certificate.map(Certificate::acceptor)) => {}
         }
     };
     let thread =
@@ -93,7 +100,7 @@ pub fn serve(address: SocketAddr, endpoint: Endpoint) -> io::Result<Server> {
     Ok(Server { address, stop: Some(stop), thread: Some(thread) })
 }
 
-async fn accept(listener: TcpListener, router: Router) {
+async fn accept(listener: TcpListener, router: Router, acceptor: Option<TlsAcceptor>) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     // Nobody closes the semaphore, so there is always another place.
     while let Ok(place) = Arc::clone(&room).acquire_owned().await {
@@ -101,20 +108,28 @@ async fn accept(listener: TcpListener, router: Router) {
             sleep(PAUSE).await;
             continue;
         };
-        let router = router.clone();
+        let (router, acceptor) = (router.clone(), acceptor.clone());
         tokio::spawn(async move {
-            converse(stream, router).await;
+            receive(stream, router, acceptor).await;
             drop(place);
         });
     }
 }
 
-/// All requests of a connection. What goes wrong is the client's own trouble.
-async fn converse(stream: TcpStream, router: Router) {
+/// Greets a client. What goes wrong is the client's own trouble.
+async fn receive(stream: TcpStream, router: Router, acceptor: Option<TlsAcceptor>) {
     // Without it an answer in two writes waits for the client's delayed acknowledgement, 40 ms.
     if stream.set_nodelay(true).is_err() {
         return;
     }
+    let Some(acceptor) = acceptor else { return converse(stream, router).await };
+    if let Ok(Ok(stream)) = timeout(HEAD, acceptor.accept(stream)).await {
+        converse(stream, router).await;
+    }
+}
+
+/// All requests of a connection.
+async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
@@ -128,10 +143,11 @@ async fn answer(State(endpoint): State<Arc<Endpoint>>, request: HttpRequest) -> 
     let (parts, body) = request.into_parts();
     let read = async {
         let request = match to_bytes(body, BODY_LEN).await {
-            Ok(body) => Request::read(&parts, &body),
+            Ok(body) => endpoint.read(&parts, &body),
             Err(_) => {
                 let message = format!("The body of a request is at most {BODY_LEN} bytes long.");
-                Err(Refused::new("RequestEntityTooLarge", message))
+                let refused = Refused::new("RequestEntityTooLarge", message);
+                Err(TurnedAway { refused, is_sts: false })
             }
         };
         endpoint.answer(request).await

@@ -31,4 +31,7 @@ pub use protocol::{PortRange, Protocol};
 pub use rate::{Rate, Ratio};
 pub use session::{Session, Tags};
 pub use settings::Settings;
-pub use target::{Target, TargetKind, VXLAN_PORT, parse_target_address};
+pub use target::{
+    GENEVE_PORT, MAX_ADDRESSES, Target, TargetKind, VXLAN_PORT, check_together,
+    parse_target_address, parse_target_addresses,
+};

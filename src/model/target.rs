@@ -7,6 +7,12 @@ use super::{Invalid, Mtu, NetworkInterfaceId, Rate, Tags, TargetId};
 /// The UDP port of VXLAN (RFC 7348, section 5: "4789").
 pub const VXLAN_PORT: u16 = 4789;
 
+/// The UDP port of GENEVE (RFC 8926, section 3.3: "6081").
+pub const GENEVE_PORT: u16 = 6081;
+
+/// So many addresses has a load balancer at the most.
+pub const MAX_ADDRESSES: usize = 64;
+
 /// AWS's own word for a target: exactly one of three, or an address alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TargetKind {
@@ -20,6 +26,24 @@ pub enum TargetKind {
     GatewayLoadBalancerEndpoint(String),
 }
 
+impl TargetKind {
+    /// The UDP port of an address that names none. Copies for a Gateway Load Balancer endpoint are
+    /// VXLAN in GENEVE, as what is behind the endpoint gets them.
+    #[must_use]
+    pub const fn default_port(&self) -> u16 {
+        match self {
+            Self::GatewayLoadBalancerEndpoint(_) => GENEVE_PORT,
+            _ => VXLAN_PORT,
+        }
+    }
+
+    /// Whether it is one name for several addresses.
+    #[must_use]
+    pub const fn is_load_balancer(&self) -> bool {
+        matches!(self, Self::NetworkLoadBalancer(_) | Self::GatewayLoadBalancerEndpoint(_))
+    }
+}
+
 /// A place that takes VXLAN.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
@@ -29,6 +53,8 @@ pub struct Target {
     /// Where the copies are sent; where it is absent the address comes from the network
     /// interface of the same name.
     pub address: Option<SocketAddr>,
+    /// The other addresses of a load balancer, of the same family. Flows are spread over all.
+    pub further_addresses: Vec<SocketAddr>,
     /// The longest outer IP packet that the target takes.
     pub mtu: Option<Mtu>,
     /// How much it takes at the most, live; what is more is shed.
@@ -55,6 +81,7 @@ impl Target {
             id,
             kind,
             address: None,
+            further_addresses: Vec::new(),
             mtu: None,
             rate_limit: None,
             description: None,
@@ -70,14 +97,18 @@ impl Target {
 }
 
 /// Reads the address of a target: `192.0.2.10`, `192.0.2.10:4789`, `2001:db8::1` or
-/// `[2001:db8::1]:4789`; the port is 4789 where it is left out.
+/// `[2001:db8::1]:4789`; the port is `default_port` where it is left out.
 ///
 /// # Errors
 /// [`Invalid`] for anything else, for port 0, and for an address that nobody can have.
-pub fn parse_target_address(field: &'static str, text: &str) -> Result<SocketAddr, Invalid> {
+pub fn parse_target_address(
+    field: &'static str,
+    text: &str,
+    default_port: u16,
+) -> Result<SocketAddr, Invalid> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     let address = match bare.parse::<IpAddr>() {
-        Ok(ip) => SocketAddr::new(ip, VXLAN_PORT),
+        Ok(ip) => SocketAddr::new(ip, default_port),
         Err(_) => text.parse().map_err(|_| {
             let expected = "an address such as 192.0.2.10, 192.0.2.10:4789 or [2001:db8::1]:4789";
             Invalid::new(field, text, expected)
@@ -96,6 +127,53 @@ pub fn parse_target_address(field: &'static str, text: &str) -> Result<SocketAdd
     Ok(address)
 }
 
+/// Reads the addresses of a target of that kind, with commas or spaces between them: of a load
+/// balancer one or several, of any other one.
+///
+/// # Errors
+/// [`Invalid`] as for one address, where there are too many, and where they do not go together.
+pub fn parse_target_addresses(
+    field: &'static str,
+    text: &str,
+    kind: &TargetKind,
+) -> Result<Vec<SocketAddr>, Invalid> {
+    let texts = text.split([',', ' ']).filter(|one| !one.is_empty());
+    let addresses: Result<Vec<SocketAddr>, Invalid> =
+        texts.map(|one| parse_target_address(field, one, kind.default_port())).collect();
+    let addresses = addresses?;
+    if addresses.len() > 1 && !kind.is_load_balancer() {
+        return Err(Invalid::new(field, text, "one address: only a load balancer has several"));
+    }
+    check_together(field, &addresses)?;
+    if addresses.is_empty() {
+        return Err(Invalid::new(field, text, "an address such as 192.0.2.10"));
+    }
+    Ok(addresses)
+}
+
+/// Whether addresses can be those of one load balancer.
+///
+/// # Errors
+/// [`Invalid`] for one that is there twice, for families that are mixed, and for more than
+/// [`MAX_ADDRESSES`].
+pub fn check_together(field: &'static str, addresses: &[SocketAddr]) -> Result<(), Invalid> {
+    let Some((first, others)) = addresses.split_first() else { return Ok(()) };
+    if let Some(other) = others.iter().find(|other| other.is_ipv4() != first.is_ipv4()) {
+        return Err(Invalid::new(field, other, "addresses of one family"));
+    }
+    let mut sorted = addresses.to_vec();
+    sorted.sort_unstable();
+    let mut pairs = sorted.iter().zip(sorted.iter().skip(1));
+    if let Some((twice, _)) = pairs.find(|(one, next)| one == next) {
+        return Err(Invalid::new(field, twice, "each address once"));
+    }
+    if addresses.len() > MAX_ADDRESSES {
+        let expected = format!("at most {MAX_ADDRESSES} addresses");
+        return Err(Invalid::new(field, addresses.len(), expected));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,7 +187,8 @@ mod tests {
             ("[2001:db8::1]", "[2001:db8::1]:4789"),
             ("[2001:db8::1]:2", "[2001:db8::1]:2"),
         ] {
-            assert_eq!(parse_target_address("address", text).unwrap().to_string(), address);
+            let read = parse_target_address("address", text, VXLAN_PORT).unwrap();
+            assert_eq!(read.to_string(), address);
         }
     }
 
@@ -117,7 +196,21 @@ mod tests {
     fn what_is_no_address_is_refused() {
         for text in ["", "host", "192.0.2", "192.0.2.10:0", "192.0.2.10:x", "0.0.0.0", "[::]:4789"]
         {
-            assert!(parse_target_address("address", text).is_err(), "{text}");
+            assert!(parse_target_address("address", text, VXLAN_PORT).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn only_load_balancers_have_several() {
+        let balancer = TargetKind::NetworkLoadBalancer("arn".to_owned());
+        let read = |text, kind| parse_target_addresses("address", text, kind);
+        let two = read("192.0.2.1, 192.0.2.2:9", &balancer).unwrap();
+        assert_eq!(two, ["192.0.2.1:4789".parse().unwrap(), "192.0.2.2:9".parse().unwrap()]);
+        assert!(read("192.0.2.1 192.0.2.2", &TargetKind::Address).is_err());
+        for wrong in ["", "192.0.2.1,192.0.2.1:4789", "192.0.2.1,2001:db8::1"] {
+            assert!(read(wrong, &balancer).is_err(), "{wrong}");
+        }
+        let endpoint = TargetKind::GatewayLoadBalancerEndpoint("vpce-1".to_owned());
+        assert_eq!(read("192.0.2.1", &endpoint).unwrap()[0].port(), GENEVE_PORT);
     }
 }

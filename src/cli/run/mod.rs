@@ -63,8 +63,9 @@ fn begin(flags: &RunFlags) -> Result<(plan::Plan, Option<endpoint::Begun>), Fail
         false => Registry::default(),
     };
     let links = plan::in_namespace(flags.netns.as_deref(), links).map_err(Failure::failed)?;
-    let begun = endpoint::begin(&flags.endpoint, registry, &links)?;
-    let plan = begun.plan(&flags.sessions.options());
+    let options = flags.sessions.options();
+    let begun = endpoint::begin(&flags.endpoint, registry, &links, options.seed)?;
+    let plan = begun.plan(&options);
     Ok((plan, Some(begun)))
 }
 
@@ -80,16 +81,19 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
     }
     on_this_host::check(flags)?;
     flags.is_complete()?;
+    let endpoint = flags.endpoint.ec2_endpoint;
+    let posture = endpoint.map(|address| endpoint::Posture::read(address, &flags.endpoint));
+    let door = endpoint.zip(posture.transpose()?);
     let (plan, begun) = begin(flags)?;
     rights::drop_to_what_is_needed(flags.mark, flags.netns.is_some());
     let stopwatch = Stopwatch::start();
     let mut crew = crew::Crew::muster(flags, plan)?;
     let metrics = flags.metrics.map(|address| serve_metrics(address, &crew)).transpose()?;
     let (changes, changed) = unbounded_channel();
-    let served = match begun.zip(flags.endpoint.ec2_endpoint) {
-        Some((begun, address)) => {
+    let served = match begun.zip(door) {
+        Some((begun, door)) => {
             let (options, roster) = (flags.sessions.options(), crew.roster().clone());
-            Some(endpoint::serve(address, begun, options, roster, changes)?)
+            Some(endpoint::serve(door, begun, options, roster, changes)?)
         }
         None => None,
     };

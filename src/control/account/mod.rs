@@ -5,6 +5,7 @@
 //! does not: how a request is written and an answer read (that is `ec2`), packets.
 
 mod filters;
+mod places;
 mod quotas;
 mod records;
 mod refused;
@@ -19,6 +20,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 pub use filters::{CreateFilter, no_such};
+pub use places::Places;
 pub use quotas::Quotas;
 pub use records::Record;
 pub use refused::Refused;
@@ -26,7 +28,7 @@ pub use rules::{CreateRule, ModifyRule, Ports, RuleField};
 pub use sessions::{CreateSession, ModifySession, SessionField};
 pub use shelf::{Entry, Shelf};
 pub use tags::{TagToDelete, tags};
-pub use targets::{CreateTarget, Pins};
+pub use targets::CreateTarget;
 pub use tokens::Once;
 
 use self::records::Key;
@@ -73,7 +75,7 @@ pub enum Resource {
 pub struct Account {
     registry: Registry,
     quotas: Quotas,
-    pins: Pins,
+    places: Places,
     sessions: Shelf<SessionId>,
     targets: Shelf<TargetId>,
     filters: Shelf<FilterId>,
@@ -93,13 +95,13 @@ impl Account {
     pub fn new(
         registry: Registry,
         quotas: Quotas,
-        pins: Pins,
+        places: Places,
         draw: impl FnMut() -> u128 + Send + Sync + 'static,
     ) -> Self {
         let mut account = Self {
             registry,
             quotas,
-            pins,
+            places,
             sessions: Shelf::default(),
             targets: Shelf::default(),
             filters: Shelf::default(),

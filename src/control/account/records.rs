@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::refused::Refused;
+use super::targets::put_addresses;
 use super::{Account, Entry};
 use crate::model::{
     CidrBlock, Direction, Filter, FilterId, FilterRule, FilterRuleId, Invalid, NetworkInterface,
@@ -46,6 +47,8 @@ struct TargetRecord {
     /// Where copies went at last, for when nothing else says it any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     address: Option<SocketAddr>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    further_addresses: Vec<SocketAddr>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     description: Option<String>,
     #[serde(default, skip_serializing_if = "Tags::is_empty")]
@@ -176,6 +179,7 @@ impl Account {
             kind: kind.to_owned(),
             name,
             address: self.registry.target_address(target),
+            further_addresses: target.further_addresses.clone(),
             description: target.description.clone(),
             tags: target.tags.clone(),
         })
@@ -276,16 +280,30 @@ impl Account {
             }
             other => return Err(Refused::value("kind", other, "a kind of target")),
         };
-        let last = |why| record.address.map(Some).ok_or(why);
-        let address = self.address_of(&kind, &record.tags).or_else(last)?;
+        let addresses = match self.addresses_of(&kind, &record.tags) {
+            Ok(addresses) => addresses,
+            Err(why) => self.last_addresses(&record.address, &record.further_addresses, why)?,
+        };
         let mut target = Target::new(id.clone(), kind);
-        target.address = address;
+        put_addresses(&mut target, addresses);
         target.description = record.description;
         target.tags = record.tags;
         self.registry.add_target(target)?;
         let entry = self.restored(record.sequence, &record.owner);
         self.targets.put(id, entry);
         Ok(())
+    }
+
+    /// Where copies went when it was written: what has no address now keeps that.
+    fn last_addresses(
+        &self,
+        first: &Option<SocketAddr>,
+        further: &[SocketAddr],
+        why: Refused,
+    ) -> Result<Vec<SocketAddr>, Refused> {
+        let last: Vec<SocketAddr> = first.iter().chain(further).copied().collect();
+        last.iter().try_for_each(|address| self.places.may_take(address.ip()))?;
+        if last.is_empty() { Err(why) } else { Ok(last) }
     }
 
     fn restore_filter(&mut self, id: FilterId, record: FilterRecord) -> Result<(), Refused> {

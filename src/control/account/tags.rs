@@ -2,6 +2,7 @@
 
 use super::records::Key;
 use super::refused::Refused;
+use super::targets::put_addresses;
 use super::{Account, Caller, Resource};
 use crate::model::{Filter, FilterRule, Tags};
 
@@ -100,7 +101,7 @@ impl Account {
             change(&mut tags);
             count_is_allowed(&tags)?;
             if let Resource::Target(id) = &resource {
-                self.address_by_tags(id, &tags)?;
+                self.addresses_by_tags(id, &tags)?;
             }
             changed.push((resource, tags));
         }
@@ -133,9 +134,9 @@ impl Account {
                 self.registry.replace_session(session)?;
             }
             Resource::Target(id) => {
-                let address = self.address_by_tags(&id, &tags)?;
+                let addresses = self.addresses_by_tags(&id, &tags)?;
                 let Some(target) = self.registry.target_mut(&id) else { return Ok(()) };
-                target.address = address;
+                put_addresses(target, addresses);
                 target.tags = tags;
             }
             Resource::Filter(id) => {

@@ -1,6 +1,5 @@
 //! Targets of an account, and what real address each stands for.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use super::filters::{named, no_such};
@@ -8,13 +7,13 @@ use super::records::Key;
 use super::refused::Refused;
 use super::tokens::Once;
 use super::{Account, Caller};
-use crate::model::{NetworkInterfaceId, Tags, Target, TargetId, TargetKind, parse_target_address};
+use crate::model::{
+    NetworkInterfaceId, Tags, Target, TargetId, TargetKind, parse_target_addresses,
+};
 
-/// The tag by which any client can say where the copies for a target go: IP[:port].
+/// The tag by which any client can say where the copies for a target go: IP[:port], of a load
+/// balancer several with spaces between them.
 const ADDRESS_TAG: &str = "mirror:address";
-
-/// Addresses of load balancers (by ARN) and endpoints (by id), as the user pinned them.
-pub type Pins = HashMap<String, SocketAddr>;
 
 /// CreateTrafficMirrorTarget.
 #[derive(Debug, Clone)]
@@ -43,7 +42,7 @@ impl Account {
             return Ok(TargetId::new(id)?);
         }
         self.exists(&request.kind)?;
-        let address = self.address_of(&request.kind, &request.tags)?;
+        let addresses = self.addresses_of(&request.kind, &request.tags)?;
         if let TargetKind::NetworkInterface(id) = &request.kind
             && let Some(session) = self.registry.sessions_of(id).next()
         {
@@ -58,7 +57,7 @@ impl Account {
         caller.may_change()?;
         let id = TargetId::from_seed((self.draw)());
         let mut target = Target::new(id.clone(), request.kind);
-        target.address = address;
+        put_addresses(&mut target, addresses);
         target.description = request.description;
         target.tags = request.tags;
         self.registry.add_target(target)?;
@@ -88,50 +87,48 @@ impl Account {
         Ok(id)
     }
 
-    /// The address that a target would have with these tags.
-    pub(super) fn address_by_tags(
+    /// The addresses that a target would have with these tags.
+    pub(super) fn addresses_by_tags(
         &self,
         id: &TargetId,
         tags: &Tags,
-    ) -> Result<Option<SocketAddr>, Refused> {
-        let Some(target) = self.registry.target(id) else { return Ok(None) };
-        self.address_of(&target.kind, tags)
+    ) -> Result<Vec<SocketAddr>, Refused> {
+        let Some(target) = self.registry.target(id) else { return Ok(Vec::new()) };
+        self.addresses_of(&target.kind, tags)
     }
 
-    /// What the tag says, or the user pinned; nothing where the interface has an address.
-    pub(super) fn address_of(
+    /// What the tag says, or the user pinned; none where the interface has an address.
+    pub(super) fn addresses_of(
         &self,
         kind: &TargetKind,
         tags: &Tags,
-    ) -> Result<Option<SocketAddr>, Refused> {
-        if let Some(text) = tags.get(ADDRESS_TAG) {
-            return Ok(Some(parse_target_address(ADDRESS_TAG, text)?));
+    ) -> Result<Vec<SocketAddr>, Refused> {
+        let known = match tags.get(ADDRESS_TAG) {
+            Some(text) => parse_target_addresses(ADDRESS_TAG, text, kind)?,
+            None => self.pinned_addresses(kind)?,
+        };
+        known.iter().try_for_each(|address| self.places.may_take(address.ip()))?;
+        Ok(known)
+    }
+
+    fn pinned_addresses(&self, kind: &TargetKind) -> Result<Vec<SocketAddr>, Refused> {
+        let (name, what, option) = match kind {
+            TargetKind::Address => return Err(Refused::missing(ADDRESS_TAG)),
+            TargetKind::NetworkInterface(id) => (id.as_str(), "network interface", ""),
+            TargetKind::NetworkLoadBalancer(arn) => (&**arn, "load balancer", "--load-balancer"),
+            TargetKind::GatewayLoadBalancerEndpoint(id) => (&**id, "endpoint", "--gwlb-endpoint"),
+        };
+        if let Some(pinned) = self.places.of(name) {
+            return Ok(pinned);
         }
-        match kind {
-            TargetKind::Address => Err(Refused::missing(ADDRESS_TAG)),
-            TargetKind::NetworkInterface(id) => {
-                if let Some(address) = self.pins.get(id.as_str()) {
-                    return Ok(Some(*address));
-                }
-                let interface = self.registry.network_interface(id);
-                let has_one = interface.is_some_and(|one| !one.private_ip_addresses.is_empty());
-                if has_one {
-                    Ok(None)
-                } else {
-                    Err(no_address("network interface", id.as_str(), ""))
-                }
-            }
-            TargetKind::NetworkLoadBalancer(name) => {
-                let pin = self.pins.get(name).copied();
-                let option = "--load-balancer";
-                pin.map(Some).ok_or_else(|| no_address("load balancer", name, option))
-            }
-            TargetKind::GatewayLoadBalancerEndpoint(name) => {
-                let pin = self.pins.get(name).copied();
-                let option = "--gwlb-endpoint";
-                pin.map(Some).ok_or_else(|| no_address("endpoint", name, option))
-            }
-        }
+        let TargetKind::NetworkInterface(id) = kind else {
+            return Err(no_address(what, name, option));
+        };
+        let interface = self.registry.network_interface(id);
+        let own = interface.and_then(|one| one.private_ip_addresses.first());
+        let own = own.ok_or_else(|| no_address(what, name, option))?;
+        self.places.may_take(*own)?;
+        Ok(Vec::new())
     }
 
     /// Whether what a target names can be there.
@@ -175,6 +172,13 @@ impl Account {
         let known = TargetId::new(id).ok().filter(is_visible);
         known.ok_or_else(|| no_such("Target", TargetId::PREFIX, id))
     }
+}
+
+/// The first one, and the others of a load balancer.
+pub(super) fn put_addresses(target: &mut Target, addresses: Vec<SocketAddr>) {
+    let mut addresses = addresses.into_iter();
+    target.address = addresses.next();
+    target.further_addresses = addresses.collect();
 }
 
 /// No session silently goes nowhere.

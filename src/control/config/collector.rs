@@ -7,7 +7,7 @@ use super::problem::{Complaint, Location, Problem};
 use super::texts::{Format, Texts};
 
 /// Fields that only a TOML file can have.
-const NOT_IN_API: [&str; 4] = ["address", "mtu", "device", "rate_limit"];
+const NOT_IN_API: [&str; 5] = ["address", "addresses", "mtu", "device", "rate_limit"];
 
 /// What was found so far.
 pub(super) struct Collector<'t> {

@@ -7,7 +7,7 @@ use super::fields::Fields;
 use crate::model::{
     FilterId, Invalid, MacAddress, Mtu, NetworkInterface, NetworkInterfaceId, PacketLength, Rate,
     Session, SessionId, SessionNumber, Settings, Tags, Target, TargetId, TargetKind,
-    VirtualNetworkId, parse_target_address,
+    VirtualNetworkId, check_together, parse_target_address,
 };
 
 pub(super) const NETWORK_INTERFACE: [&str; 6] = [
@@ -19,9 +19,10 @@ pub(super) const NETWORK_INTERFACE: [&str; 6] = [
     "tags",
 ];
 
-pub(super) const TARGET: [&str; 9] = [
+pub(super) const TARGET: [&str; 10] = [
     "traffic_mirror_target_id",
     "address",
+    "addresses",
     "mtu",
     "rate_limit",
     "network_interface_id",
@@ -81,18 +82,55 @@ pub(super) fn target(fields: &mut Fields<'_, '_, '_, '_>) -> Option<Target> {
     fields.require("traffic_mirror_target_id", "a name such as tmt-collector");
     let id = fields.text("traffic_mirror_target_id", TargetId::new);
     let kind = target_kind(fields);
-    let mut address = fields.text("address", |text| parse_target_address("address", text));
-    if address.is_none() && fields.has("address") {
-        // Something was there and has been complained about.
-        address = Some(UNKNOWN_ADDRESS);
-    }
+    let (address, further_addresses) = target_addresses(fields, &kind);
     let mtu = fields.number("mtu", Mtu::new);
     let rate_limit = fields.text("rate_limit", str::parse);
     let (description, tags) = (description(fields), tags(fields));
     let mut target = Target::new(id?, kind);
     (target.address, target.mtu, target.rate_limit) = (address, mtu, rate_limit);
+    target.further_addresses = further_addresses;
     (target.description, target.tags) = (description, tags);
     Some(target)
+}
+
+/// `address`, or the `addresses` of a load balancer.
+fn target_addresses(
+    fields: &mut Fields<'_, '_, '_, '_>,
+    kind: &TargetKind,
+) -> (Option<SocketAddr>, Vec<SocketAddr>) {
+    let port = kind.default_port();
+    let mut address = fields.text("address", |text| parse_target_address("address", text, port));
+    let mut further =
+        fields.texts("addresses", |text| parse_target_address("addresses", text, port));
+    if fields.has("addresses") {
+        let is_alone = !fields.has("address");
+        if let Err(invalid) = check_addresses(&further, is_alone, kind) {
+            fields.refuse(invalid);
+        }
+        let mut all = further.into_iter();
+        address = address.or_else(|| all.next());
+        further = all.collect();
+    }
+    if address.is_none() && (fields.has("address") || fields.has("addresses")) {
+        // Something was there and has been complained about.
+        address = Some(UNKNOWN_ADDRESS);
+    }
+    (address, further)
+}
+
+fn check_addresses(
+    addresses: &[SocketAddr],
+    is_alone: bool,
+    kind: &TargetKind,
+) -> Result<(), Invalid> {
+    let refused = |expected: &str| Invalid::new("addresses", "[...]", expected);
+    if !is_alone {
+        return Err(refused("`address` or `addresses`, not both"));
+    }
+    if !kind.is_load_balancer() {
+        return Err(refused("`address`: only a load balancer has several"));
+    }
+    check_together("addresses", addresses)
 }
 
 /// Stands in for the address of a target that has none, so that only that is complained about and

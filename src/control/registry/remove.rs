@@ -71,6 +71,18 @@ impl Registry {
         places.filter_map(|place| self.targets.get(*place))
     }
 
+    /// Gives a network identifier to each session that names none.
+    pub(in crate::control) fn name_networks(
+        &mut self,
+        mut draw: impl FnMut(&Session) -> VirtualNetworkId,
+    ) {
+        for session in self.sessions.iter_mut().filter(|one| one.virtual_network_id.is_none()) {
+            let id = draw(session);
+            session.virtual_network_id = Some(id);
+            *self.names.network_ids.entry(id).or_default() += 1;
+        }
+    }
+
     /// Whether a session bears that network identifier.
     #[must_use]
     pub fn has_network_id(&self, id: VirtualNetworkId) -> bool {

@@ -1,0 +1,68 @@
+//! Network interfaces that are devices of this host.
+
+use std::collections::HashMap;
+use std::fs;
+
+use crate::cli::exit::Failure;
+use crate::control::Registry;
+use crate::io::links::Link;
+use crate::model::{NetworkInterface, NetworkInterfaceId, VXLAN_PORT, parse_target_address};
+
+/// `eni-...=eth0` or `eni-...=udp:192.0.2.10`.
+pub(super) fn pin_interface(registry: &mut Registry, text: &str) -> Result<(), Failure> {
+    let wrong = |expected: &str| {
+        Failure::usage(format_args!("--network-interface `{text}`: expected {expected}"))
+    };
+    let (id, what) = text
+        .split_once('=')
+        .ok_or_else(|| wrong("an id and a device, as in eni-0a1b2c3d4e5f60718=eth0"))?;
+    let id = NetworkInterfaceId::new(id).map_err(Failure::usage)?;
+    let mut interface = NetworkInterface::new(id);
+    match what.strip_prefix("udp:") {
+        Some(address) => {
+            let address = parse_target_address("--network-interface", address, VXLAN_PORT)
+                .map_err(Failure::usage)?;
+            interface.private_ip_addresses.push(address.ip());
+        }
+        None => interface.device = Some(what.to_owned()),
+    }
+    registry.add_network_interface(interface).map_err(Failure::usage)
+}
+
+/// Every device but loopback is a network interface. What is known of one already stays as it is,
+/// but for its Ethernet address, and its IP addresses where nobody gave any.
+pub(super) fn list_devices(registry: &mut Registry, links: &[Link]) {
+    let machine = fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    let known: HashMap<String, NetworkInterfaceId> = registry
+        .network_interfaces()
+        .iter()
+        .filter_map(|one| Some((one.device.clone()?, one.id().clone())))
+        .collect();
+    for link in links.iter().filter(|link| !link.is_loopback && link.is_ethernet) {
+        let id = known.get(&link.name).cloned().unwrap_or_else(|| {
+            let id = device_id(machine.trim(), link);
+            let mut interface = NetworkInterface::new(id.clone());
+            interface.device = Some(link.name.clone());
+            // It may be there under another name: then it keeps that until it is gone.
+            let _ = registry.add_network_interface(interface);
+            id
+        });
+        let Some(interface) = registry.network_interface_mut(&id) else { continue };
+        interface.mac_address = link.mac;
+        let is_listed = id == device_id(machine.trim(), link);
+        if is_listed || interface.private_ip_addresses.is_empty() {
+            interface.private_ip_addresses.clone_from(&link.addresses);
+        }
+    }
+}
+
+/// `eni-` and 17 hex digits of a hash of machine, name and Ethernet address: the same over restarts.
+fn device_id(machine: &str, link: &Link) -> NetworkInterfaceId {
+    let mac = link.mac.map(|mac| mac.octets()).unwrap_or_default();
+    let bytes = machine.bytes().chain([0]).chain(link.name.bytes()).chain([0]).chain(mac);
+    // FNV-1a with 128 bits (draft-eastlake-fnv), which is promised to stay.
+    let hash = bytes.fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128, |hash, byte| {
+        (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
+    });
+    NetworkInterfaceId::from_seed(hash ^ hash >> 68)
+}

@@ -1,0 +1,55 @@
+//! What is typed about the endpoint.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// What is typed about the endpoint.
+#[derive(Debug, Args)]
+pub(in crate::cli::run) struct EndpointFlags {
+    /// Serve the EC2 API of traffic mirroring at http://ADDR:PORT, for unmodified clients of AWS.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(in crate::cli::run) ec2_endpoint: Option<SocketAddr>,
+
+    /// With --ec2-endpoint: keep what clients made in this file, over restarts; without it, in memory.
+    #[arg(long, value_name = "FILE", requires = "ec2_endpoint")]
+    pub(super) state: Option<PathBuf>,
+
+    /// With --ec2-endpoint: another quota than AWS's: sessions, sessions-per-interface, targets,
+    /// filters, rules-per-filter or sources-per-target, as in rules-per-filter=100.
+    #[arg(long, value_name = "NAME=N", requires = "ec2_endpoint")]
+    pub(super) quota: Vec<String>,
+
+    /// With --ec2-endpoint: a network interface id, and the device or the address (udp:ADDR) that it
+    /// stands for, as in eni-0a1b2c3d4e5f60718=eth0.
+    #[arg(long, value_name = "ENI=DEVICE", requires = "ec2_endpoint")]
+    pub(super) network_interface: Vec<String>,
+
+    /// With --ec2-endpoint: the ARN of a network load balancer, and the addresses that it stands
+    /// for, with commas between them.
+    #[arg(long, value_name = "ARN=ADDR,...", requires = "ec2_endpoint")]
+    pub(super) load_balancer: Vec<String>,
+
+    /// With --ec2-endpoint: the id of a gateway load balancer endpoint, and its addresses.
+    #[arg(long, value_name = "VPCE=ADDR,...", requires = "ec2_endpoint")]
+    pub(super) gwlb_endpoint: Vec<String>,
+
+    /// With --ec2-endpoint: a network that copies may go into; once given, they go into no other.
+    #[arg(long, value_name = "CIDR", requires = "ec2_endpoint")]
+    pub(super) allow_target: Vec<String>,
+
+    /// With --ec2-endpoint: a TOML file of [[credential]] with access_key_id, secret_access_key,
+    /// account_id and perhaps session_token. Requests that none of them signed are refused; without,
+    /// any signature is accepted, and only loopback addresses are served.
+    #[arg(long, value_name = "FILE", requires = "ec2_endpoint")]
+    pub(super) credentials: Option<PathBuf>,
+
+    /// With --ec2-endpoint: serve https, with this certificate (PEM, the chain behind it).
+    #[arg(long, value_name = "FILE", requires_all = ["ec2_endpoint", "tls_key"])]
+    pub(super) tls_certificate: Option<PathBuf>,
+
+    /// With --tls-certificate: its private key (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    pub(super) tls_key: Option<PathBuf>,
+}

@@ -1,0 +1,156 @@
+//! Who may come in: keys, their secrets, and the accounts that they act for.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use serde::Deserialize;
+
+/// Access keys that are known. Whoever shows them in a log shows no secret.
+#[derive(Default)]
+pub struct Credentials {
+    by_id: HashMap<String, Credential>,
+}
+
+/// What belongs to an access key id.
+pub(super) struct Credential {
+    pub(super) secret: String,
+    /// Where the key is a temporary one: requests have to bear this too.
+    pub(super) session_token: Option<String>,
+    /// The account that owns what is made with the key.
+    pub(super) account_id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    credential: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    access_key_id: String,
+    secret_access_key: String,
+    session_token: Option<String>,
+    account_id: String,
+}
+
+impl Credentials {
+    /// Reads them from TOML: `[[credential]]` with `access_key_id`, `secret_access_key`,
+    /// `account_id` (twelve digits) and, for a temporary key, `session_token`.
+    ///
+    /// # Errors
+    /// A sentence for everything that is wrong, one a line. None shows a secret.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        // The message alone: the whole error shows the line, which may be that of a secret.
+        let file: File = toml::from_str(text).map_err(|error| {
+            let line = error.span().map(|span| {
+                let before = text.bytes().take(span.start);
+                1 + before.filter(|byte| *byte == b'\n').count()
+            });
+            let line = line.map(|line| format!("line {line}: ")).unwrap_or_default();
+            format!("{line}{}", error.message())
+        })?;
+        let mut wrong = Vec::new();
+        if file.credential.is_empty() {
+            wrong.push("expected at least one [[credential]]".to_owned());
+        }
+        let mut by_id = HashMap::new();
+        for entry in file.credential {
+            wrong.extend(entry.what_is_wrong());
+            let id = entry.access_key_id.clone();
+            if by_id.insert(id, entry.into_credential()).is_some() {
+                wrong.push("access_key_id: one of them is given twice".to_owned());
+            }
+        }
+        if wrong.is_empty() { Ok(Self { by_id }) } else { Err(wrong.join("\n")) }
+    }
+
+    /// How many keys there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Whether nobody may come in.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    pub(super) fn get(&self, access_key_id: &str) -> Option<&Credential> {
+        self.by_id.get(access_key_id)
+    }
+}
+
+impl Entry {
+    fn what_is_wrong(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let id = &self.access_key_id;
+        let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if id.is_empty() || id.len() > 128 || !id.bytes().all(is_word) {
+            wrong.push(format!(
+                "access_key_id `{id}`: expected 1 to 128 letters, digits and underscores"
+            ));
+        }
+        if self.secret_access_key.is_empty() {
+            wrong.push(format!("secret_access_key of `{id}`: expected a text that is not empty"));
+        }
+        if self.session_token.as_deref() == Some("") {
+            wrong.push(format!("session_token of `{id}`: expected a text that is not empty"));
+        }
+        let account = &self.account_id;
+        if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
+            wrong.push(format!("account_id `{account}` of `{id}`: expected twelve digits"));
+        }
+        wrong
+    }
+
+    fn into_credential(self) -> Credential {
+        let Self { secret_access_key: secret, session_token, account_id, .. } = self;
+        Credential { secret, session_token, account_id }
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.by_id.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = r#"
+        [[credential]]
+        access_key_id = "AKIDEXAMPLE"
+        secret_access_key = "SECRETEXAMPLE"
+        account_id = "111122223333"
+    "#;
+
+    #[test]
+    fn keys_are_read() {
+        let credentials = Credentials::parse(KEY).unwrap();
+        let key = credentials.get("AKIDEXAMPLE").unwrap();
+        assert_eq!((&*key.secret, &*key.account_id), ("SECRETEXAMPLE", "111122223333"));
+        assert!(!format!("{credentials:?}").contains("SECRET"));
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_said_and_no_secret() {
+        for (text, sentence) in [
+            (String::new(), "at least one"),
+            (KEY.replace("111122223333", "1"), "account_id `1`"),
+            (KEY.replace("AKIDEXAMPLE", "a b"), "access_key_id `a b`"),
+            (KEY.replace("SECRETEXAMPLE", ""), "secret_access_key of `AKIDEXAMPLE`"),
+            (KEY.replace("account_id", "owner"), "line 5"),
+            (KEY.replace("SECRETEXAMPLE\"", "SECRETEXAMPLE"), "line 4"),
+            (KEY.repeat(2), "twice"),
+        ] {
+            let error = Credentials::parse(&text).unwrap_err();
+            assert!(error.contains(sentence) && !error.contains("SECRETEX"), "{error}");
+        }
+    }
+}
