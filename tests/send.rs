@@ -20,7 +20,7 @@ use traffic_mirror::io::StopFlag;
 use traffic_mirror::io::pace::{Clock, PacedSink, Speed};
 use traffic_mirror::io::receive::{Collector, InnerFrame};
 use traffic_mirror::io::udp::UdpSink;
-use traffic_mirror::model::VirtualNetworkId;
+use traffic_mirror::model::{TargetKind, VirtualNetworkId};
 
 /// Frames in memory, a millisecond apart.
 struct Memory {
@@ -58,12 +58,15 @@ fn memory(count: u32) -> Memory {
 
 fn table(target: SocketAddr) -> Arc<MirrorTable> {
     let vni = VirtualNetworkId::new(4_242).unwrap();
-    let registry = Registry::accept_all(target, Some(vni), None);
+    compiled(&Registry::accept_all(target, Some(vni), None))
+}
+
+fn compiled(registry: &Registry) -> Arc<MirrorTable> {
     let options = CompileOptions {
         source_address: Some("127.0.0.1".parse().unwrap()),
         ..CompileOptions::default()
     };
-    Arc::new(compile(&registry, &options))
+    Arc::new(compile(registry, &options))
 }
 
 #[test]
@@ -98,22 +101,81 @@ fn every_copy_arrives_in_the_order_of_its_flow() {
 
 #[test]
 fn the_datagram_is_what_a_written_capture_shows_behind_its_udp_header() {
+    let listener = listener();
+    let table = table(listener.local_addr().unwrap());
+    assert_eq!(received(&listener, &table, 64), expected(&table));
+}
+
+#[test]
+fn behind_a_gateway_load_balancer_endpoint_it_is_in_geneve() {
+    let listener = listener();
+    let kind = TargetKind::GatewayLoadBalancerEndpoint("vpce-1".to_owned());
+    let table = balanced(kind, &[listener.local_addr().unwrap()]);
+    let expected = expected(&table);
+    let (_, first) = expected.first().unwrap();
+    assert_eq!(first[..4], [8, 0, 0x08, 0x00]);
+    assert_eq!(first.len(), 40 + 20 + 16 + memory(1).frames[0].len());
+    assert_eq!(received(&listener, &table, 64), expected);
+}
+
+#[test]
+fn a_flow_goes_to_one_of_the_addresses_of_a_load_balancer() {
+    let listeners = [listener(), listener(), listener()];
+    let addresses = listeners.each_ref().map(|one| one.local_addr().unwrap());
+    let table = balanced(TargetKind::NetworkLoadBalancer("arn".to_owned()), &addresses);
+    let mut sink = UdpSink::new();
+    Worker::new(table).run(&mut memory(110), &mut sink).unwrap();
+    let mut flows = Vec::new();
+    for (listener, address) in listeners.iter().zip(addresses) {
+        let mut reports = sink.target_reports();
+        reports.retain(|report| report.destination == address);
+        let mut own = Vec::new();
+        for _ in 0..reports[0].sent {
+            let mut buffer = [0; 2_000];
+            let (len, _) = listener.recv_from(&mut buffer).unwrap();
+            own.push(buffer[8 + 34..8 + 36].to_vec());
+            assert!(len > 8);
+        }
+        own.sort();
+        own.dedup();
+        flows.extend(own);
+    }
+    assert_eq!(flows.len(), 11, "{flows:?}");
+}
+
+fn listener() -> UdpSocket {
     let listener = UdpSocket::bind("127.0.0.1:0").unwrap();
     listener.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    let table = table(listener.local_addr().unwrap());
+    listener
+}
+
+/// All traffic, to a load balancer at these addresses.
+fn balanced(kind: TargetKind, addresses: &[SocketAddr]) -> Arc<MirrorTable> {
+    let mut registry = Registry::accept_all(addresses[0], VirtualNetworkId::new(7).ok(), None);
+    let id = registry.targets()[0].id().clone();
+    let target = registry.target_mut(&id).unwrap();
+    target.kind = kind;
+    target.further_addresses = addresses[1..].to_vec();
+    compiled(&registry)
+}
+
+fn expected(table: &Arc<MirrorTable>) -> Vec<(u16, Vec<u8>)> {
     let mut outers = Outers::default();
-    Worker::new(Arc::clone(&table)).run(&mut memory(64), &mut outers).unwrap();
-    let mut worker = Worker::new(table);
-    worker.run(&mut memory(64), &mut UdpSink::new()).unwrap();
+    Worker::new(Arc::clone(table)).run(&mut memory(64), &mut outers).unwrap();
+    outers.0.sort();
+    outers.0
+}
+
+fn received(listener: &UdpSocket, table: &Arc<MirrorTable>, count: usize) -> Vec<(u16, Vec<u8>)> {
+    Worker::new(Arc::clone(table)).run(&mut memory(64), &mut UdpSink::new()).unwrap();
     let mut got = Vec::new();
     let mut buffer = [0; 2_000];
-    for _ in 0..64 {
+    for _ in 0..count {
         let (len, peer) = listener.recv_from(&mut buffer).unwrap();
         got.push((peer.port(), buffer[..len].to_vec()));
     }
     got.sort();
-    outers.0.sort();
-    assert_eq!(got, outers.0);
+    got
 }
 
 /// Source port and what is behind the UDP header, of each copy.

@@ -1,6 +1,6 @@
 //! Asks tshark, where it is installed, about the outer headers of every golden output.
 
-#![expect(clippy::unwrap_used, reason = "a broken file ends the test")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a broken file ends the test")]
 
 use std::fs;
 use std::io::Write as _;
@@ -25,6 +25,16 @@ const FIELDS: &[&str] = &[
     "vxlan.vni",
 ];
 
+/// What tshark says of every copy in GENEVE.
+const IN_GENEVE: [(&str, &str); 6] = [
+    ("geneve.version", "0"),
+    ("geneve.vni", "0x000000"),
+    ("geneve.option.class", "0x0108,0x0108,0x0108"),
+    ("geneve.option.type", "0x01,0x02,0x03"),
+    ("geneve.option.length", "32,12,12,8"),
+    ("vxlan.flags", "0x0800"),
+];
+
 /// Says it past the test harness, which keeps what a passing test prints.
 fn say(text: &str) {
     std::io::stderr().write_all(format!("{text}\n").as_bytes()).unwrap();
@@ -43,6 +53,37 @@ fn tshark(file: &Path) -> String {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}: {stderr}", file.display());
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// Whether the copies of a file are in GENEVE, by the port of the first one.
+fn is_geneve(lines: &str) -> bool {
+    let port = FIELDS.iter().position(|known| *known == "udp.dstport").unwrap();
+    lines.lines().next().is_some_and(|line| line.split('\t').nth(port) == Some("6081"))
+}
+
+/// Of a file whose copies are in GENEVE: the lines of which something is wrong. The VXLAN packet
+/// ends where the outer one does, and what is in front of it has the right length.
+fn geneve_complaints(file: &Path) -> Vec<String> {
+    let lengths = ["frame.len", "geneve.proto_type", "udp.length", "udp.checksum.status"];
+    let names = lengths.into_iter().chain(IN_GENEVE.iter().map(|(name, _)| *name));
+    let mut command = Command::new("tshark");
+    command.arg("-r").arg(file).args(["-n", "-T", "fields", "-o", "udp.check_checksum:TRUE"]);
+    command.args(names.flat_map(|name| ["-e", name]));
+    let output = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    let is_sound = |line: &&str| {
+        let values: Vec<&str> = line.split('\t').collect();
+        let (first, rest) = values.split_at(lengths.len());
+        let frame_len: u32 = first[0].parse().unwrap();
+        let (headers_len, sum) = if first[1] == "0x86dd" { (54, "1") } else { (34, "3") };
+        let front_len = headers_len - 14 + 8 + 40;
+        let udp_lens = [frame_len - headers_len, frame_len - headers_len - front_len];
+        let told: Vec<u32> = first[2].split(',').map(|len| len.parse().unwrap()).collect();
+        let sums: Vec<&str> = first[3].split(',').take(2).collect();
+        told.starts_with(&udp_lens)
+            && sums == [sum, sum]
+            && rest.iter().zip(IN_GENEVE).all(|(value, (_, right))| *value == right)
+    };
+    output.lines().filter(|line| !is_sound(line)).map(str::to_owned).collect()
 }
 
 /// What is wrong with one line of tshark's, nothing where all is well.
@@ -97,8 +138,11 @@ fn tshark_finds_nothing_wrong_with_the_outer_headers() {
     for file in files {
         let name = file.display().to_string();
         let lines = tshark(&file);
-        let found = lines.lines().filter_map(complaint);
-        complaints.extend(found.map(|found| format!("{name}: {found}")));
+        let found = match is_geneve(&lines) {
+            true => geneve_complaints(&file),
+            false => lines.lines().filter_map(complaint).collect(),
+        };
+        complaints.extend(found.iter().map(|found| format!("{name}: {found}")));
     }
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }

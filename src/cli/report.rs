@@ -42,6 +42,9 @@ struct SessionReport {
 struct TargetReport {
     traffic_mirror_target_id: String,
     address: String,
+    /// The other addresses of a load balancer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    further_addresses: Vec<String>,
     mirrored: u64,
     mirrored_bytes: u64,
     /// How many answers said that nobody listens; such a copy did leave.
@@ -56,7 +59,10 @@ impl Report {
         for of_path in sent {
             // By address: an index may be that of a table that is no longer in force.
             let address = of_path.destination.to_string();
-            if let Some(target) = self.targets.iter_mut().find(|one| one.address == address) {
+            let has = |one: &&mut TargetReport| {
+                one.address == address || one.further_addresses.contains(&address)
+            };
+            if let Some(target) = self.targets.iter_mut().find(has) {
                 target.refused += of_path.refused;
                 target.unreachable += of_path.unreachable;
             }
@@ -128,7 +134,9 @@ impl Report {
         }
         let mut targets = columns(&["target", "mirrored", "bytes", "refused"]);
         for one in &self.targets {
-            let name = format!("{} {}", one.traffic_mirror_target_id, one.address);
+            let further: String =
+                one.further_addresses.iter().map(|address| format!(" {address}")).collect();
+            let name = format!("{} {}{further}", one.traffic_mirror_target_id, one.address);
             let numbers = [one.mirrored, one.mirrored_bytes, one.refused + one.unreachable];
             targets.add_row(std::iter::once(name).chain(numbers.iter().map(ToString::to_string)));
         }
@@ -182,6 +190,11 @@ fn target_reports(table: &MirrorTable, counters: &Counters) -> Vec<TargetReport>
             TargetReport {
                 traffic_mirror_target_id: target.id.to_string(),
                 address: target.address.to_string(),
+                further_addresses: target
+                    .further_addresses
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect(),
                 mirrored: own().map(|counted| counted.mirrored).sum(),
                 mirrored_bytes: own().map(|counted| counted.mirrored_bytes).sum(),
                 refused: 0,

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use super::Registry;
-use crate::dataplane::{MirrorTable, SessionEntry, TableParts, TargetEntry};
+use crate::dataplane::{GENEVE_FRONT_LEN, MirrorTable, SessionEntry, TableParts, TargetEntry};
 use crate::model::{
     NetworkInterfaceId, PacketLength, Session, SessionId, Target, TargetKind, VirtualNetworkId,
 };
@@ -24,7 +24,8 @@ pub struct CompileOptions {
     pub is_live: bool,
 }
 
-/// "max MTU 8500" of a Gateway Load Balancer endpoint, in bytes of the outer IP packet.
+/// "max MTU 8500" of a Gateway Load Balancer endpoint, in bytes of the IP packet that GENEVE
+/// carries.
 const GATEWAY_LOAD_BALANCER_MTU: u16 = 8500;
 
 /// Compiles all sessions into one table.
@@ -89,15 +90,32 @@ fn parts(registry: &Registry, options: &CompileOptions) -> TableParts {
 }
 
 fn target_entry(registry: &Registry, target: &Target) -> Option<TargetEntry> {
-    let by_kind = match target.kind {
-        TargetKind::GatewayLoadBalancerEndpoint(_) => Some(GATEWAY_LOAD_BALANCER_MTU),
+    let address = registry.target_address(target)?;
+    let gateway_endpoint = match &target.kind {
+        TargetKind::GatewayLoadBalancerEndpoint(id) => Some(endpoint_id(id)),
         _ => None,
     };
+    let [v4, v6] = GENEVE_FRONT_LEN;
+    let front_len = if address.is_ipv4() { v4 } else { v6 };
+    let front_len = u16::try_from(front_len).unwrap_or_default();
+    let by_kind = gateway_endpoint.map(|_| GATEWAY_LOAD_BALANCER_MTU + front_len);
     Some(TargetEntry {
         id: target.id().clone(),
-        address: registry.target_address(target)?,
+        address,
+        further_addresses: target.further_addresses.clone(),
+        gateway_endpoint,
         mtu: target.mtu.map(|mtu| mtu.value()).or(by_kind),
         rate_limit: target.rate_limit,
+    })
+}
+
+/// The last sixteen hex digits of `vpce-...`, or a hash of a name without.
+fn endpoint_id(name: &str) -> u64 {
+    let digits = name.strip_prefix("vpce-").unwrap_or_default();
+    let last = digits.get(digits.len().saturating_sub(16)..).unwrap_or_default();
+    u64::from_str_radix(last, 16).unwrap_or_else(|_| {
+        let fold = |word: u64, byte: u8| (word ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        name.bytes().fold(0xcbf2_9ce4_8422_2325, fold)
     })
 }
 
@@ -226,6 +244,8 @@ mod tests {
         let endpoint = TargetKind::GatewayLoadBalancerEndpoint("vpce-1".to_owned());
         let table = compile(&registry(&[1], endpoint), &CompileOptions::default());
         assert_eq!(table.sessions()[0].packet_length, None);
-        assert_eq!(table.targets()[0].mtu, Some(8500));
+        assert_eq!(table.targets()[0].mtu, Some(8568));
+        assert_eq!(table.targets()[0].gateway_endpoint, Some(1));
+        assert_eq!(table.most_inner_len(0), 8464);
     }
 }

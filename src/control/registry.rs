@@ -14,6 +14,9 @@ use crate::model::{
     SessionId, SessionNumber, Settings, Target, TargetId, TargetKind, VXLAN_PORT, VirtualNetworkId,
 };
 
+/// The headers of a copy in GENEVE take up to 144 bytes.
+const GATEWAY_LEAST_MTU: u16 = 256;
+
 /// Network interfaces, targets, filters and sessions of which every reference leads somewhere and
 /// every id is given once.
 ///
@@ -97,6 +100,12 @@ impl Registry {
         unique("traffic_mirror_target_id", target.id(), &self.names.targets, "target")?;
         if self.target_address(&target).is_none() {
             return Err(Invalid::new("address", "", self.where_an_address_comes_from(&target)));
+        }
+        if let (TargetKind::GatewayLoadBalancerEndpoint(_), Some(mtu)) = (&target.kind, target.mtu)
+            && mtu.value() < GATEWAY_LEAST_MTU
+        {
+            let expected = format!("{GATEWAY_LEAST_MTU} to 65535: GENEVE takes its part of it");
+            return Err(Invalid::new("mtu", mtu.value(), expected));
         }
         let place = self.targets.len();
         if let TargetKind::NetworkInterface(id) = &target.kind
@@ -247,6 +256,11 @@ impl Registry {
         let TargetKind::NetworkInterface(id) = &target.kind else { return None };
         let first = self.network_interface(id)?.private_ip_addresses.first()?;
         Some(SocketAddr::new(*first, VXLAN_PORT))
+    }
+
+    /// All addresses that copies for `target` may go to; several of a load balancer.
+    pub fn target_addresses(&self, target: &Target) -> impl Iterator<Item = SocketAddr> {
+        self.target_address(target).into_iter().chain(target.further_addresses.clone())
     }
 }
 

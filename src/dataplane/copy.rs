@@ -4,12 +4,16 @@ use std::ops::Deref;
 use std::ops::Range;
 
 use super::frame::Frame;
+use super::geneve::GENEVE_FRONT_LEN;
 use super::outer::OuterTemplate;
 use super::table::MirrorTable;
 use crate::model::Direction;
 
-/// The longest outer header: Ethernet, IPv6, UDP, VXLAN.
-pub const MAX_OUTER_LEN: usize = 70;
+/// The longest outer header: Ethernet, IPv6, UDP, GENEVE, and again IPv6, UDP, VXLAN.
+pub const MAX_OUTER_LEN: usize = VXLAN_OUTER_LEN + GENEVE_FRONT_LEN[1];
+
+/// The longest one without GENEVE: Ethernet, IPv6, UDP, VXLAN.
+pub(super) const VXLAN_OUTER_LEN: usize = 70;
 
 /// Ethernet header of the outer frame; only capture files bear it.
 pub const ETHERNET_LEN: usize = 14;
@@ -45,7 +49,7 @@ impl CopyRef {
     pub(crate) const LOST: u32 = u32::MAX;
 }
 
-/// The outer headers of one copy: Ethernet, IP, UDP and VXLAN, by value.
+/// The outer headers of one copy, from Ethernet to VXLAN, by value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OuterHeader {
     pub(crate) bytes: [u8; MAX_OUTER_LEN],
@@ -117,22 +121,52 @@ pub struct MirroredCopy<'a> {
     copy: &'a CopyRef,
     frame: &'a Frame<'a>,
     template: &'a OuterTemplate,
+    destination: usize,
 }
 
 impl<'a> MirroredCopy<'a> {
-    /// The outer headers from the Ethernet header on: 50 bytes with IPv4 outside, 70 with IPv6.
-    /// Made when asked for, so that a sink whose kernel makes them pays nothing.
+    /// The outer headers from the Ethernet header on: 50 bytes with IPv4 outside, 70 with IPv6; in
+    /// GENEVE 118 and 158. Made when asked for, so that a sink whose kernel makes them pays nothing.
     #[inline]
     #[must_use]
     pub fn outer(&self) -> OuterHeader {
-        self.template.wrap(self.inner(), self.copy.flow_hash)
+        self.template.wrap(self.inner(), self.copy.flow_hash, self.copy.flow_tag)
     }
 
-    /// Puts the outer headers at the beginning of `place` and says how long they are; what is
-    /// behind them in `place` is zero. For a sink that puts copies into a buffer of its own.
+    /// Puts the outer headers at the beginning of `place` and says how long they are; anything may
+    /// be behind them in `place`. For a sink that puts copies into a buffer of its own.
     #[inline]
     pub fn put_outer(&self, place: &mut [u8; MAX_OUTER_LEN]) -> usize {
-        self.template.wrap_into(self.inner(), self.copy.flow_hash, place)
+        let flow = (self.copy.flow_hash, self.copy.flow_tag);
+        self.template.wrap_into(self.inner(), flow, place)
+    }
+
+    /// Whether GENEVE is around it, as a Gateway Load Balancer endpoint has it.
+    #[inline]
+    #[must_use]
+    pub const fn is_in_geneve(&self) -> bool {
+        self.template.is_in_geneve()
+    }
+
+    /// What a UDP socket is given in front of the VXLAN header, if the copy is cut to `inner`:
+    /// GENEVE, the second IP and the second UDP header, empty without GENEVE.
+    #[must_use]
+    pub fn geneve_front(&self, inner: Inner<'_>) -> Vec<u8> {
+        if !self.is_in_geneve() {
+            return Vec::new();
+        }
+        let header = self.template.wrap(inner, self.copy.flow_hash, self.copy.flow_tag);
+        let is_ipv4 = header.get(12..14) == Some(&[0x08, 0x00]);
+        // Ethernet, IP and UDP, which the socket makes itself.
+        let own_len = if is_ipv4 { 42 } else { 62 };
+        header.get(own_len..header.len.saturating_sub(8)).unwrap_or_default().to_vec()
+    }
+
+    /// Index of the address that it goes to, among those of its target.
+    #[inline]
+    #[must_use]
+    pub fn destination(&self) -> usize {
+        self.destination
     }
 
     /// The inner frame, cut as the session says, borrowed from the source.
@@ -250,7 +284,7 @@ impl<'a> Copies<'a> {
         // The worker made `copy` from a frame of this very burst and a session of this very table,
         // so there always is one.
         let frame = self.frames.get(usize::from(copy.frame))?;
-        let template = &self.table.wrap_of(copy.session)?.outer;
-        Some(MirroredCopy { copy, frame, template })
+        let (template, destination) = self.table.wrap_of(copy.session)?.outer(copy.flow_tag);
+        Some(MirroredCopy { copy, frame, template, destination })
     }
 }

@@ -19,6 +19,13 @@ pub fn flow_hash(key: &FlowKey) -> u8 {
     seven_bits(flow_word(key))
 }
 
+/// Sixteen more bits of the same hash.
+#[inline]
+#[must_use]
+pub fn flow_tag(key: &FlowKey) -> u16 {
+    sixteen_bits(flow_word(key))
+}
+
 /// The whole hash of a flow. Both directions have the same.
 #[inline]
 pub(super) fn flow_word(key: &FlowKey) -> u64 {
@@ -35,6 +42,13 @@ pub(super) const fn seven_bits(flow: u64) -> u8 {
     top >> 1
 }
 
+/// The part of the hash of a flow that spreads it over addresses.
+#[inline]
+pub(super) const fn sixteen_bits(flow: u64) -> u16 {
+    let [.., high, low] = flow.to_be_bytes();
+    u16::from_be_bytes([high, low])
+}
+
 #[inline]
 fn endpoint(address: [u8; 16], port: u16) -> u64 {
     let [a, b, c, d, e, f, g, h, low @ ..] = address;
@@ -45,7 +59,7 @@ fn endpoint(address: [u8; 16], port: u16) -> u64 {
 
 /// Multiply and fold: two rounds of it spread any single bit over the word.
 #[inline]
-const fn mix(mut word: u64) -> u64 {
+pub(super) const fn mix(mut word: u64) -> u64 {
     word = word.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     word ^= word >> 32;
     word = word.wrapping_mul(0xd6e8_feb8_6659_fd93);

@@ -22,7 +22,9 @@ pub(super) struct LoopGuard {
 impl LoopGuard {
     pub(super) fn new(parts: &TableParts) -> Self {
         let guarded = parts.targets.iter().filter(|_| parts.is_loop_guarded);
-        let mut targets: Vec<_> = guarded.map(|target| ends(target.address)).collect();
+        let addresses = guarded
+            .flat_map(|target| [&target.address].into_iter().chain(&target.further_addresses));
+        let mut targets: Vec<_> = addresses.map(|address| ends(*address)).collect();
         targets.sort_unstable();
         targets.dedup();
         Self { targets }

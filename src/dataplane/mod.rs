@@ -17,24 +17,28 @@ mod flow_cache;
 mod flow_hash;
 mod flow_key;
 mod frame;
+mod geneve;
 mod headers;
 mod loop_guard;
 mod membership;
 mod outer;
 mod rules;
 mod rulings;
+mod spread;
 mod table;
 mod verdict;
 mod worker;
+mod wrap;
 
 pub use copy::{
     Copies, ETHERNET_LEN, Inner, MAX_OUTER_LEN, MirroredCopy, OuterHeader, UDP_VXLAN_LEN,
 };
 pub use counters::{Counters, DirectionCounters, SessionCounters};
 pub use door::{DropCause, Drops, Sink, Source};
-pub use flow_hash::{FIRST_SOURCE_PORT, SOURCE_PORTS, flow_hash};
+pub use flow_hash::{FIRST_SOURCE_PORT, SOURCE_PORTS, flow_hash, flow_tag};
 pub use flow_key::FlowKey;
 pub use frame::{BURST_LEN, Burst, Frame, MAX_BURST_LEN, Medium};
+pub use geneve::GENEVE_FRONT_LEN;
 pub use outer::{MAX_INNER_OVER_IPV4, MAX_INNER_OVER_IPV6, OuterTemplate};
 pub use rules::{Decision, EngineKind, EngineStats, RuleSet};
 pub use table::{MirrorTable, SessionEntry, TableParts, TargetEntry};

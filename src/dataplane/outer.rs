@@ -12,8 +12,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::copy::{ETHERNET_LEN, Inner, MAX_OUTER_LEN, OuterHeader, UDP_VXLAN_LEN};
+use super::copy::{
+    ETHERNET_LEN, Inner, MAX_OUTER_LEN, OuterHeader, UDP_VXLAN_LEN, VXLAN_OUTER_LEN,
+};
 use super::flow_hash::FIRST_SOURCE_PORT;
+use super::geneve::{Gateway, Mark};
 use crate::model::VirtualNetworkId;
 
 const IPV4_LEN: usize = 20;
@@ -31,8 +34,10 @@ pub const MAX_INNER_OVER_IPV6: u32 = 65_535 - 40 - 16;
 /// The outer headers of a session.
 #[derive(Debug, Clone)]
 pub struct OuterTemplate {
-    header: [u8; MAX_OUTER_LEN],
+    header: [u8; VXLAN_OUTER_LEN],
     is_ipv4: bool,
+    /// What stands in front of that, for a Gateway Load Balancer endpoint.
+    gateway: Option<Box<Gateway>>,
     /// Sum of the 16-bit words that do not change: of the IPv4 header, or of the IPv6
     /// pseudo-header with UDP and VXLAN header.
     fixed_sum: u32,
@@ -44,7 +49,7 @@ impl OuterTemplate {
     #[must_use]
     pub fn new(source: IpAddr, target: SocketAddr, vni: VirtualNetworkId) -> Self {
         let is_ipv4 = target.is_ipv4();
-        let mut header = [0; MAX_OUTER_LEN];
+        let mut header = [0; VXLAN_OUTER_LEN];
         let mut at = 0;
         let mut put = |bytes: &[u8]| {
             if let Some(place) = header.get_mut(at..at + bytes.len()) {
@@ -73,12 +78,33 @@ impl OuterTemplate {
         put(&vni);
         put(&[0]);
         let fixed_sum = fixed_sum(&header, is_ipv4);
-        Self { header, is_ipv4, fixed_sum }
+        Self { header, is_ipv4, gateway: None, fixed_sum }
     }
 
-    /// 50 bytes over IPv4, 70 over IPv6.
+    /// The same packets inside of GENEVE, which goes from `source` to `gateway`.
     #[must_use]
-    pub const fn len(&self) -> usize {
+    pub(super) fn within(self, gateway: Gateway) -> Self {
+        Self { gateway: Some(Box::new(gateway)), ..self }
+    }
+
+    /// Ethernet, IP and UDP header, lengths and source port still zero.
+    pub(super) fn below_vxlan(&self) -> &[u8] {
+        self.header.get(..self.vxlan_len() - 8).unwrap_or_default()
+    }
+
+    /// Whether copies are in GENEVE.
+    #[must_use]
+    pub(super) const fn is_in_geneve(&self) -> bool {
+        self.gateway.is_some()
+    }
+
+    /// 50 bytes over IPv4, 70 over IPv6; in GENEVE 118 and 158.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.vxlan_len() + self.gateway.as_ref().map_or(0, |gateway| gateway.len())
+    }
+
+    const fn vxlan_len(&self) -> usize {
         let ip_len = if self.is_ipv4 { IPV4_LEN } else { IPV6_LEN };
         ETHERNET_LEN + ip_len + UDP_VXLAN_LEN
     }
@@ -94,15 +120,19 @@ impl OuterTemplate {
     pub fn max_inner_len(&self, mtu: Option<u16>) -> u32 {
         let (most, ip_len) =
             if self.is_ipv4 { (MAX_INNER_OVER_IPV4, 36) } else { (MAX_INNER_OVER_IPV6, 56) };
-        mtu.map_or(most, |mtu| u32::from(mtu).saturating_sub(ip_len).min(most))
+        let front_len = self.gateway.as_ref().map_or(0, |gateway| gateway.len());
+        let front_len = u32::try_from(front_len).unwrap_or(u32::MAX);
+        let most = most.saturating_sub(front_len);
+        mtu.map_or(most, |mtu| u32::from(mtu).saturating_sub(ip_len + front_len).min(most))
     }
 
-    /// The headers in front of `inner`, which is no longer than [`Self::max_inner_len`].
+    /// The headers in front of `inner`, which is no longer than [`Self::max_inner_len`], for a
+    /// flow of which these are 7 and 16 bits.
     #[inline]
     #[must_use]
-    pub fn wrap(&self, inner: Inner<'_>, flow_hash: u8) -> OuterHeader {
+    pub fn wrap(&self, inner: Inner<'_>, flow_hash: u8, flow_tag: u16) -> OuterHeader {
         let mut bytes = [0; MAX_OUTER_LEN];
-        let len = self.wrap_into(inner, flow_hash, &mut bytes);
+        let len = self.wrap_into(inner, (flow_hash, flow_tag), &mut bytes);
         OuterHeader { bytes, len }
     }
 
@@ -111,8 +141,39 @@ impl OuterTemplate {
     pub fn wrap_into(
         &self,
         inner: Inner<'_>,
+        (flow_hash, flow_tag): (u8, u16),
+        place: &mut [u8; MAX_OUTER_LEN],
+    ) -> usize {
+        if let Some(gateway) = &self.gateway {
+            return self.wrap_within(gateway, inner, (flow_hash, flow_tag), place);
+        }
+        place.first_chunk_mut().map_or(0, |place| self.wrap_vxlan(inner, flow_hash, place))
+    }
+
+    #[cold]
+    fn wrap_within(
+        &self,
+        gateway: &Gateway,
+        inner: Inner<'_>,
+        (flow_hash, flow_tag): (u8, u16),
+        place: &mut [u8; MAX_OUTER_LEN],
+    ) -> usize {
+        let mut vxlan = [0; VXLAN_OUTER_LEN];
+        let len = self.wrap_vxlan(inner, flow_hash, &mut vxlan);
+        let packet = vxlan.get(ETHERNET_LEN..len).unwrap_or_default();
+        let flow_hash = flow_hash & 0x7f;
+        let source_port = FIRST_SOURCE_PORT + u16::from(flow_hash);
+        let cookie = u32::from(flow_hash) << 16 | u32::from(flow_tag);
+        gateway.put(packet, inner, Mark { source_port, cookie }, place)
+    }
+
+    /// Ethernet, IP, UDP and VXLAN header.
+    #[inline(always)]
+    fn wrap_vxlan(
+        &self,
+        inner: Inner<'_>,
         flow_hash: u8,
-        header: &mut [u8; MAX_OUTER_LEN],
+        header: &mut [u8; VXLAN_OUTER_LEN],
     ) -> usize {
         *header = self.header;
         let port = FIRST_SOURCE_PORT + u16::from(flow_hash & 0x7f);
@@ -140,7 +201,7 @@ impl OuterTemplate {
             header[58..60].copy_from_slice(&udp_len.to_be_bytes());
             header[60..62].copy_from_slice(&checksum.to_be_bytes());
         }
-        self.len()
+        self.vxlan_len()
     }
 
     /// The VXLAN header alone, which is the same for all copies of a session.
@@ -152,7 +213,7 @@ impl OuterTemplate {
     }
 }
 
-fn fixed_sum(header: &[u8; MAX_OUTER_LEN], is_ipv4: bool) -> u32 {
+fn fixed_sum(header: &[u8; VXLAN_OUTER_LEN], is_ipv4: bool) -> u32 {
     let fixed = if is_ipv4 {
         sum_of_words(&header[14..34])
     } else {
@@ -165,7 +226,7 @@ fn fixed_sum(header: &[u8; MAX_OUTER_LEN], is_ipv4: bool) -> u32 {
 /// A second piece that begins at an odd place has its words the other way round (RFC 1071,
 /// section 2 (B)).
 #[inline]
-fn sum_of_pieces(inner: Inner<'_>) -> u64 {
+pub(super) fn sum_of_pieces(inner: Inner<'_>) -> u64 {
     let head = sum_of_words(inner.head);
     if inner.tail.is_empty() {
         return head;
@@ -178,7 +239,7 @@ fn sum_of_pieces(inner: Inner<'_>) -> u64 {
 /// Sum of big-endian 16-bit words, the last one filled up with a zero byte (RFC 1071), folded
 /// so far that it can be added to others.
 #[inline]
-fn sum_of_words(bytes: &[u8]) -> u64 {
+pub(super) fn sum_of_words(bytes: &[u8]) -> u64 {
     let mut chunks = bytes.chunks_exact(4);
     let mut sum = 0_u64;
     for chunk in &mut chunks {
@@ -194,7 +255,7 @@ fn sum_of_words(bytes: &[u8]) -> u64 {
 }
 
 #[inline]
-fn fold(mut sum: u64) -> u16 {
+pub(super) fn fold(mut sum: u64) -> u16 {
     sum = (sum & 0xffff_ffff) + (sum >> 32);
     sum = (sum & 0xffff_ffff) + (sum >> 32);
     sum = (sum & 0xffff) + (sum >> 16);
@@ -216,7 +277,7 @@ mod tests {
             "172.31.17.188:4789".parse().unwrap(),
             VirtualNetworkId::new(5_569_041).unwrap(),
         );
-        let header = template.wrap(Inner::from(&[0; 90][..]), 0x25);
+        let header = template.wrap(Inner::from(&[0; 90][..]), 0x25, 0);
         let hex: String = header[14..50].iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, golden);
         assert_eq!(header[..14], [2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0]);
@@ -230,9 +291,9 @@ mod tests {
         let payload: Vec<u8> = (0..=255).cycle().take(700).collect();
         for len in 0..payload.len() {
             let inner = &payload[..len];
-            let header = template.wrap(Inner::from(inner), 3);
+            let header = template.wrap(Inner::from(inner), 3, 0);
             let (head, tail) = inner.split_at(len / 3);
-            assert_eq!(template.wrap(Inner { head, tail }, 3), header);
+            assert_eq!(template.wrap(Inner { head, tail }, 3, 0), header);
             // Pseudo-header: addresses, length, next header; then all of UDP.
             let mut summed = header[22..70].to_vec();
             summed.extend(inner);

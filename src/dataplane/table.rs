@@ -8,10 +8,11 @@ use super::exclusions::{Exclusions, Service};
 use super::flow_key::FlowKey;
 use super::loop_guard::LoopGuard;
 use super::membership::Membership;
-use super::outer::OuterTemplate;
 use super::rules::{Decision, EngineStats, RuleSet, matches};
 use super::rulings::{Earlier, Ruling, Rulings};
+use super::spread::Spreads;
 use super::verdict::{NotMirrored, Outcome, Taken};
+use super::wrap::Wrap;
 use crate::model::{
     Direction, Filter, NetworkInterface, PacketLength, Rate, SessionId, SessionNumber, Settings,
     TargetId, VirtualNetworkId,
@@ -47,6 +48,10 @@ pub struct TargetEntry {
     pub id: TargetId,
     /// Where its copies are sent.
     pub address: SocketAddr,
+    /// The other addresses of a load balancer, of the same family; flows are spread over all.
+    pub further_addresses: Vec<SocketAddr>,
+    /// Of a Gateway Load Balancer endpoint: its id in GENEVE, which its copies are wrapped in.
+    pub gateway_endpoint: Option<u64>,
     /// The longest outer IP packet it takes, in bytes.
     pub mtu: Option<u16>,
     /// How much it takes at the most; a live mirror sheds the rest.
@@ -88,16 +93,7 @@ pub struct MirrorTable {
     amazon_dns: Vec<Option<Taken>>,
     /// By session.
     wraps: Vec<Wrap>,
-}
-
-/// How the copies of a session look.
-#[derive(Debug)]
-pub(super) struct Wrap {
-    pub(super) outer: OuterTemplate,
-    /// PacketLength, MTU and the longest UDP datagram in one number.
-    pub(super) most_inner_len: u32,
-    /// PacketLength alone.
-    pub(super) packet_length: u32,
+    spreads: Spreads,
 }
 
 /// What must be asked about a packet at an interface.
@@ -113,14 +109,15 @@ impl MirrorTable {
     /// Compiles the parts. An index that leads nowhere makes a session that takes nothing.
     #[must_use]
     pub fn new(parts: TableParts) -> Self {
-        Self::from_earlier(parts, Earlier::Nothing)
+        Self::from_earlier(parts, Earlier::Nothing, &Spreads::default())
     }
 
     /// Compiles the parts, but takes over what an earlier table has compiled: a few rules that came
     /// or went stand beside its tables, which is quick, and [`MirrorTable::settled`] is due.
     #[must_use]
     pub fn following(parts: TableParts, earlier: &Self) -> Self {
-        Self::from_earlier(parts, Earlier::Patched(&earlier.parts, &earlier.rules))
+        let rules = Earlier::Patched(&earlier.parts, &earlier.rules);
+        Self::from_earlier(parts, rules, &earlier.spreads)
     }
 
     /// The same with what another one has compiled.
@@ -145,7 +142,7 @@ impl MirrorTable {
     #[must_use]
     pub fn settled(&self) -> Option<Self> {
         let earlier = Earlier::Settled(&self.parts, &self.rules);
-        (!self.is_settled()).then(|| Self::from_earlier(self.parts.clone(), earlier))
+        (!self.is_settled()).then(|| Self::from_earlier(self.parts.clone(), earlier, &self.spreads))
     }
 
     /// The same table, but at an interface the rules of a direction and family are asked by `rules`,
@@ -164,7 +161,11 @@ impl MirrorTable {
         table
     }
 
-    fn from_earlier(parts: TableParts, earlier: Earlier<'_>) -> Self {
+    fn from_earlier(parts: TableParts, earlier: Earlier<'_>, earlier_spreads: &Spreads) -> Self {
+        let mut spreads = Spreads::default();
+        let sessions = parts.sessions.iter();
+        let wraps =
+            sessions.map(|one| Wrap::new(&parts, one, (&mut spreads, earlier_spreads))).collect();
         let mut amazon_dns = vec![None; 2 * parts.interfaces.len()];
         for (index, session) in (0..).zip(&parts.sessions) {
             let own = usize::try_from(session.interface).map_or(usize::MAX, |own| 2 * own);
@@ -181,7 +182,8 @@ impl MirrorTable {
             guard: LoopGuard::new(&parts),
             rules: Rulings::new(&parts, earlier),
             amazon_dns,
-            wraps: parts.sessions.iter().map(|session| wrap(session, &parts.targets)).collect(),
+            wraps,
+            spreads,
             parts,
         }
     }
@@ -331,14 +333,4 @@ impl MirrorTable {
 #[inline]
 fn outcome_of(taken: Option<Taken>) -> Outcome {
     taken.map_or(Outcome::NotMirrored(NotMirrored::NoSessionMatched), Outcome::Mirrored)
-}
-
-fn wrap(session: &SessionEntry, targets: &[TargetEntry]) -> Wrap {
-    let target = usize::try_from(session.target).ok().and_then(|index| targets.get(index));
-    let nowhere = SocketAddr::new(session.source_address, 0);
-    let address = target.map_or(nowhere, |target| target.address);
-    let outer = OuterTemplate::new(session.source_address, address, session.virtual_network_id);
-    let by_mtu = outer.max_inner_len(target.and_then(|target| target.mtu));
-    let by_user = session.packet_length.map_or(u32::MAX, |length| u32::from(length.value()));
-    Wrap { most_inner_len: by_mtu.min(by_user), packet_length: by_user, outer }
 }

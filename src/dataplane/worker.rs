@@ -10,7 +10,7 @@ use super::copy::{Copies, CopyRef};
 use super::counters::Counters;
 use super::docket::{Case, Docket, PART_LEN};
 use super::door::{DropCause, Drops, Sink, Source};
-use super::flow_hash::{flow_word, seven_bits};
+use super::flow_hash::{flow_word, seven_bits, sixteen_bits};
 use super::flow_key::FlowKey;
 use super::frame::{Burst, Frame, MAX_BURST_LEN, Medium};
 use super::membership::{Membership, Owner};
@@ -299,14 +299,13 @@ impl Worker {
         let captured_len = u32::try_from(frame.captured_len()).unwrap_or(u32::MAX);
         let inner_len = captured_len.min(wrap.most_inner_len);
         let flow = flow_word(key);
-        let [.., tag_high, tag_low] = flow.to_be_bytes();
         self.copies.push(CopyRef {
             inner_len,
             session: taken.session,
             rule: taken.rule,
             frame: index,
             flow_hash: seven_bits(flow),
-            flow_tag: u16::from_be_bytes([tag_high, tag_low]),
+            flow_tag: sixteen_bits(flow),
             direction,
             is_truncated: inner_len < frame.copied_from_len(),
             is_cut_to_mtu: inner_len < captured_len.min(wrap.packet_length),

@@ -282,7 +282,14 @@ pub(super) mod tests {
         };
         Arc::new(MirrorTable::new(TableParts {
             interfaces: vec![Arc::new(interface)],
-            targets: vec![TargetEntry { id, address, mtu: None, rate_limit: None }],
+            targets: vec![TargetEntry {
+                id,
+                address,
+                further_addresses: Vec::new(),
+                gateway_endpoint: None,
+                mtu: None,
+                rate_limit: None,
+            }],
             sessions: vec![session],
             ..TableParts::default()
         }))

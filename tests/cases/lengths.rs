@@ -13,6 +13,9 @@ pub(crate) fn cases() -> Vec<Case> {
         pcap("target-mtu-ipv6-outer", sizes(&[1_385, 1_386, 1_387, 1_446])),
         pcap("packet-length-and-mtu", sizes(&[60, 600, 1_446])),
         pcap("outer-ipv6-checksum", outer_checksum()),
+        pcap("gateway-load-balancer-endpoint", both_ways()),
+        pcap("gateway-load-balancer-endpoint-ipv6", longer_and_longer()),
+        pcap("load-balancer-addresses", many_flows()),
         Case::new("snaplen-cut", "input.pcap", snaplen_cut()),
     ]
 }
@@ -31,6 +34,19 @@ fn outer_checksum() -> Vec<Vec<u8>> {
         .flat_map(|payload| [tcp(40_000, 443, payload), tcp(443, 40_000, payload)])
         .map(|segment| in6(TCP, &segment))
         .collect()
+}
+
+fn both_ways() -> Vec<Vec<u8>> {
+    let flows = [40_000, 40_001].into_iter();
+    flows.flat_map(|port| [tcp_in(port, 443), tcp_out(443, port)]).chain(sizes(&[9_000])).collect()
+}
+
+fn longer_and_longer() -> Vec<Vec<u8>> {
+    outer_checksum().into_iter().chain(sizes(&[1_136, 1_137])).collect()
+}
+
+fn many_flows() -> Vec<Vec<u8>> {
+    (40_000..40_012).flat_map(|port| [tcp_in(port, 443), tcp_out(443, port)]).collect()
 }
 
 /// Recorded with `tcpdump -s 48`: the TCP header is not there to its end, or not at all.

@@ -190,7 +190,10 @@ fn target(e: &mut Entropy<'_>, index: usize) -> Target {
     let address = if e.one_in(3) { "[2001:db8::99]:4789" } else { "192.0.2.99:4790" };
     target.address = Some(address.parse().unwrap());
     if e.one_in(3) {
-        target.mtu = Some(Mtu::new([68, 100, 576, 1280, 1500, 9001, 65_535][e.below(7)]).unwrap());
+        let is_gateway = matches!(target.kind, TargetKind::GatewayLoadBalancerEndpoint(_));
+        let lowest = if is_gateway { 256 } else { 68 };
+        target.mtu =
+            Some(Mtu::new([lowest, 300, 576, 1280, 1500, 9001, 65_535][e.below(7)]).unwrap());
     }
     target
 }

@@ -23,7 +23,7 @@ use std::net::IpAddr;
 
 use reading::{Reading, read};
 use traffic_mirror::control::Registry;
-use traffic_mirror::dataplane::{FIRST_SOURCE_PORT, FlowKey, flow_hash};
+use traffic_mirror::dataplane::{FIRST_SOURCE_PORT, FlowKey, flow_hash, flow_tag};
 use traffic_mirror::model::{
     Direction, Filter, FilterRule, NetworkInterface, RuleAction, Session, TargetKind,
 };
@@ -190,11 +190,12 @@ fn copied(
 ) -> Fate {
     let target = registry.target(&session.target_id).unwrap();
     let address = registry.target_address(target).unwrap();
-    let overhead = if address.is_ipv4() { 20 + 8 + 8 } else { 40 + 8 + 8 };
+    let ip_len = if address.is_ipv4() { 20 } else { 40 };
     let gateway = matches!(target.kind, TargetKind::GatewayLoadBalancerEndpoint(_));
     let balancer = matches!(target.kind, TargetKind::NetworkLoadBalancer(_));
-    let mtu = target.mtu.map_or(if gateway { 8500 } else { 65_535 }, |mtu| mtu.value() as usize);
-    let mut len = input.bytes.len().min(mtu - overhead);
+    let (front_len, own_mtu) = if gateway { (ip_len + 8 + 40, 8500) } else { (0, 65_535) };
+    let mtu = target.mtu.map_or(own_mtu + front_len, |mtu| mtu.value() as usize);
+    let mut len = input.bytes.len().min(mtu - front_len - ip_len - 8 - 8);
     if let Some(length) = session.packet_length {
         len = len.min(length.value() as usize);
     } else if balancer {
@@ -210,27 +211,58 @@ fn copied(
             stand_in.parse().unwrap()
         });
     // The hash is ours to choose, so it is taken as it is; that it is symmetric has its own test.
-    let port = FIRST_SOURCE_PORT + u16::from(flow_hash(&FlowKey::parse(&input.bytes).unwrap()));
+    let key = FlowKey::parse(&input.bytes).unwrap();
+    let hash = flow_hash(&key);
+    let port = FIRST_SOURCE_PORT + u16::from(hash);
     let vni = session.virtual_network_id.expect("generated sessions name it").value();
     let inner = &input.bytes[..len];
+    let vxlan_port = if gateway { 4789 } else { address.port() };
+    let mut bytes = encapsulate(source, address.ip(), (port, vxlan_port), &vxlan(vni, inner));
+    if let TargetKind::GatewayLoadBalancerEndpoint(endpoint) = &target.kind {
+        let cookie = u32::from(hash) << 16 | u32::from(flow_tag(&key));
+        let ids = (endpoint.as_str(), interface.id().as_str());
+        let geneve = geneve(ids, cookie, address.is_ipv4(), &bytes[14..]);
+        bytes = encapsulate(source, address.ip(), (port, address.port()), &geneve);
+    }
     Fate::Copied {
         session_number: session.number.value(),
         rule_number: rule.map(|rule| rule.number().value()),
-        bytes: encapsulate(source, address.ip(), (port, address.port()), vni, inner),
+        bytes,
         truncated: len < input.bytes.len(),
     }
 }
 
-fn encapsulate(from: IpAddr, to: IpAddr, ports: (u16, u16), vni: u32, inner: &[u8]) -> Vec<u8> {
+fn vxlan(vni: u32, inner: &[u8]) -> Vec<u8> {
+    [&[8, 0, 0, 0], &vni.to_be_bytes()[1..], &[0], inner].concat()
+}
+
+fn geneve((endpoint, interface): (&str, &str), cookie: u32, v4: bool, packet: &[u8]) -> Vec<u8> {
+    let protocol: u16 = if v4 { 0x0800 } else { 0x86dd };
+    let endpoint = u64::from_str_radix(endpoint.trim_start_matches("vpce-"), 16).unwrap();
+    let mut attachment = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in interface.bytes() {
+        attachment = (attachment ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    let mut out = vec![8, 0];
+    out.extend(protocol.to_be_bytes());
+    out.extend([0, 0, 0, 0]);
+    out.extend([1, 8, 1, 2]);
+    out.extend(endpoint.to_be_bytes());
+    out.extend([1, 8, 2, 2]);
+    out.extend(attachment.to_be_bytes());
+    out.extend([1, 8, 3, 1]);
+    out.extend(cookie.to_be_bytes());
+    out.extend(packet);
+    out
+}
+
+fn encapsulate(from: IpAddr, to: IpAddr, ports: (u16, u16), payload: &[u8]) -> Vec<u8> {
     let mut udp = Vec::new();
     udp.extend(ports.0.to_be_bytes());
     udp.extend(ports.1.to_be_bytes());
-    udp.extend((inner.len() as u16 + 16).to_be_bytes());
+    udp.extend((payload.len() as u16 + 8).to_be_bytes());
     udp.extend([0, 0]);
-    udp.extend([8, 0, 0, 0]);
-    udp.extend(&vni.to_be_bytes()[1..]);
-    udp.push(0);
-    udp.extend(inner);
+    udp.extend(payload);
     let mut out = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1];
     match (from, to) {
         (IpAddr::V4(from), IpAddr::V4(to)) => {

@@ -99,14 +99,18 @@ impl<'a> Bench<'a> {
                     self.rules.classify(black_box(keys), answers);
                 }
             }
-            Stage::Wrap => self.packets.frames.iter().for_each(|frame| {
-                let inner = black_box(cut(frame));
-                black_box(self.template.wrap(Inner::from(inner), 5));
-            }),
+            Stage::Wrap => {
+                let mut place = [0; MAX_OUTER_LEN];
+                for frame in self.packets.frames {
+                    let inner = black_box(cut(frame));
+                    self.template.wrap_into(Inner::from(inner), (5, 0), &mut place);
+                    black_box(&place);
+                }
+            }
             Stage::Send => self.packets.frames.iter().for_each(|frame| {
                 let inner = cut(frame);
                 let template = &self.template;
-                self.ring.put(inner, |place| template.wrap_into(Inner::from(inner), 5, place));
+                self.ring.put(inner, |place| template.wrap_into(Inner::from(inner), (5, 0), place));
             }),
             Stage::Whole => {
                 let mut frames = Frames(self.packets.frames);

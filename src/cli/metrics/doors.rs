@@ -1,5 +1,7 @@
 //! Families by target and by ring: what became of datagrams, and of frames before we saw them.
 
+use std::net::SocketAddr;
+
 use super::family::{Family, Labels};
 use super::snapshot::{Snapshot, WorkerSnapshot};
 use crate::dataplane::{MirrorTable, TargetEntry};
@@ -20,7 +22,10 @@ pub(super) fn targets(snapshot: &Snapshot) -> [Family; 4] {
         ),
         Family::counter("traffic_mirror_target_unreachable", "Other ICMP errors, by target."),
     ];
-    let known = snapshot.table.targets().iter().map(|target| (target_labels(target), [0; 4]));
+    let known = snapshot.table.targets().iter().flat_map(|target| {
+        let addresses = addresses(target).map(|address| target_labels(target, address));
+        addresses.map(|labels| (labels, [0; 4])).collect::<Vec<_>>()
+    });
     let reports = snapshot.workers.iter().flat_map(|worker| &worker.targets);
     let reported = reports.map(|one| {
         let counts = [one.sent, one.sent_bytes, one.refused, one.unreachable];
@@ -65,21 +70,22 @@ pub(super) fn rings(snapshot: &Snapshot) -> [Family; 5] {
     [frames, drops, size, attached, filtered]
 }
 
-fn target_labels(target: &TargetEntry) -> Labels {
-    vec![
-        ("traffic_mirror_target_id", target.id.to_string()),
-        ("address", target.address.to_string()),
-    ]
+fn target_labels(target: &TargetEntry, address: SocketAddr) -> Labels {
+    vec![("traffic_mirror_target_id", target.id.to_string()), ("address", address.to_string())]
+}
+
+fn addresses(target: &TargetEntry) -> impl Iterator<Item = SocketAddr> {
+    [target.address].into_iter().chain(target.further_addresses.iter().copied())
 }
 
 /// The index of a report may be that of an earlier table; the address always holds. A target that
 /// the table no longer has is told by its address alone.
 fn reported_labels(table: &MirrorTable, report: &TargetReport) -> Labels {
     let index = usize::try_from(report.target).unwrap_or(usize::MAX);
-    let is_there = |target: &&TargetEntry| target.address == report.destination;
+    let is_there = |target: &&TargetEntry| addresses(target).any(|one| one == report.destination);
     let target = table.targets().get(index).filter(is_there);
     match target.or_else(|| table.targets().iter().find(is_there)) {
-        Some(target) => target_labels(target),
+        Some(target) => target_labels(target, report.destination),
         None => vec![
             ("traffic_mirror_target_id", String::new()),
             ("address", report.destination.to_string()),

@@ -170,8 +170,8 @@ fn refuse_own_address(registry: &Registry, one: &Mirrored, link: &Link) -> Resul
     let sessions = registry.sessions().iter().filter(|each| each.network_interface_id == one.id);
     let targets = sessions.filter_map(|session| registry.target(&session.target_id));
     for target in targets {
-        let address = registry.target_address(target).map(|address| address.ip());
-        if let Some(address) = address.filter(|address| link.addresses.contains(address)) {
+        let mut addresses = registry.target_addresses(target).map(|address| address.ip());
+        if let Some(address) = addresses.find(|address| link.addresses.contains(address)) {
             return Err(Failure::usage(format_args!(
                 "address `{address}` of target `{}`: expected that of another host, but it is an \
                  address of `{}`, which is mirrored to it: its copies would never leave",

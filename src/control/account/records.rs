@@ -3,6 +3,8 @@
 //! A record has a key and a text in JSON. What changed is kept as a set of keys, so that a record is
 //! written once however often its resource was changed since the last commit.
 
+mod restore;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -125,28 +127,6 @@ impl Account {
         self.changed.insert(key);
     }
 
-    /// Takes in what was written before.
-    ///
-    /// # Errors
-    /// [`Refused`] for a record that cannot be read or does not go with the others.
-    pub fn restore(
-        &mut self,
-        records: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<(), Refused> {
-        let mut records: Vec<(u8, String, String)> = records
-            .into_iter()
-            .map(|(key, text)| Ok((rank(&key)?, key, text)))
-            .collect::<Result<_, Refused>>()?;
-        records.sort();
-        for (_, key, text) in &records {
-            let restored = self.restore_one(key, text);
-            restored
-                .map_err(|why| Refused::new("InternalError", format!("record {key}: {why}")))?;
-        }
-        self.changed.clear();
-        Ok(())
-    }
-
     fn record(&self, key: &Key) -> Result<Record, Refused> {
         let (key, text) = match key {
             Key::Target(id) => (format!("target/{id}"), self.target_record(id)?),
@@ -246,123 +226,6 @@ impl Account {
         })
         .map(Some)
     }
-
-    fn restore_one(&mut self, key: &str, text: &str) -> Result<(), Refused> {
-        let (kind, id) = key.split_once('/').unwrap_or_default();
-        match kind {
-            "target" => self.restore_target(TargetId::new(id)?, read(text)?),
-            "filter" => self.restore_filter(FilterId::new(id)?, read(text)?),
-            "rule" => self.restore_rule(FilterRuleId::new(id)?, read(text)?),
-            "session" => self.restore_session(SessionId::new(id)?, read(text)?),
-            _ => {
-                let (owner, token) = id.split_once('/').unwrap_or_default();
-                self.tokens.restore(owner, token, read(text)?);
-                Ok(())
-            }
-        }
-    }
-
-    fn restored(&mut self, sequence: u64, owner: &str) -> Entry {
-        self.next = self.next.max(sequence.saturating_add(1));
-        Entry { sequence, owner: Arc::from(owner), is_of_file: false }
-    }
-
-    fn restore_target(&mut self, id: TargetId, record: TargetRecord) -> Result<(), Refused> {
-        let kind = match &*record.kind {
-            "network-interface" => {
-                let id = NetworkInterfaceId::new(&record.name)?;
-                self.keep_interface(&id, None)?;
-                TargetKind::NetworkInterface(id)
-            }
-            "network-load-balancer" => TargetKind::NetworkLoadBalancer(record.name),
-            "gateway-load-balancer-endpoint" => {
-                TargetKind::GatewayLoadBalancerEndpoint(record.name)
-            }
-            other => return Err(Refused::value("kind", other, "a kind of target")),
-        };
-        let addresses = match self.addresses_of(&kind, &record.tags) {
-            Ok(addresses) => addresses,
-            Err(why) => self.last_addresses(&record.address, &record.further_addresses, why)?,
-        };
-        let mut target = Target::new(id.clone(), kind);
-        put_addresses(&mut target, addresses);
-        target.description = record.description;
-        target.tags = record.tags;
-        self.registry.add_target(target)?;
-        let entry = self.restored(record.sequence, &record.owner);
-        self.targets.put(id, entry);
-        Ok(())
-    }
-
-    /// Where copies went when it was written: what has no address now keeps that.
-    fn last_addresses(
-        &self,
-        first: &Option<SocketAddr>,
-        further: &[SocketAddr],
-        why: Refused,
-    ) -> Result<Vec<SocketAddr>, Refused> {
-        let last: Vec<SocketAddr> = first.iter().chain(further).copied().collect();
-        last.iter().try_for_each(|address| self.places.may_take(address.ip()))?;
-        if last.is_empty() { Err(why) } else { Ok(last) }
-    }
-
-    fn restore_filter(&mut self, id: FilterId, record: FilterRecord) -> Result<(), Refused> {
-        let mut filter = Filter::new(id.clone());
-        filter.amazon_dns = record.amazon_dns;
-        filter.description = record.description;
-        filter.tags = record.tags;
-        self.registry.add_filter(filter)?;
-        let entry = self.restored(record.sequence, &record.owner);
-        self.filters.put(id, entry);
-        Ok(())
-    }
-
-    fn restore_rule(&mut self, id: FilterRuleId, record: RuleRecord) -> Result<(), Refused> {
-        let filter_id = FilterId::new(&record.filter)?;
-        let Some(filter) = self.registry.filter(&filter_id) else {
-            return Err(Refused::value("filter", filter_id, "a filter that is there"));
-        };
-        let mut changed = Filter::clone(filter);
-        let mut rule = record.rule()?;
-        rule.id = Some(id.clone());
-        changed.push_rule(rule)?;
-        self.registry.replace_filter(changed)?;
-        let entry = self.restored(record.sequence, &record.owner);
-        self.rules.put(id.clone(), entry);
-        self.filter_of.insert(id, filter_id);
-        Ok(())
-    }
-
-    fn restore_session(&mut self, id: SessionId, record: SessionRecord) -> Result<(), Refused> {
-        let interface = NetworkInterfaceId::new(&record.network_interface)?;
-        self.keep_interface(&interface, record.device)?;
-        let number = SessionNumber::new(record.number)?;
-        let (filter, target) = (FilterId::new(&record.filter)?, TargetId::new(&record.target)?);
-        let mut session = Session::new(interface, number, filter, target);
-        session.id = Some(id.clone());
-        session.virtual_network_id = Some(VirtualNetworkId::new(record.virtual_network_id)?);
-        session.packet_length = record.packet_length.map(PacketLength::new).transpose()?;
-        session.description = record.description;
-        session.tags = record.tags;
-        self.registry.add_session(session)?;
-        let entry = self.restored(record.sequence, &record.owner);
-        self.sessions.put(id, entry);
-        Ok(())
-    }
-
-    /// "An interface that disappears keeps its sessions", also where it is not there at the start.
-    fn keep_interface(
-        &mut self,
-        id: &NetworkInterfaceId,
-        device: Option<String>,
-    ) -> Result<(), Invalid> {
-        if self.registry.network_interface(id).is_some() {
-            return Ok(());
-        }
-        let mut interface = NetworkInterface::new(id.clone());
-        interface.device = device;
-        self.registry.add_network_interface(interface)
-    }
 }
 
 impl RuleRecord {
@@ -391,19 +254,6 @@ impl RuleRecord {
     }
 }
 
-/// In which order records are read.
-fn rank(key: &str) -> Result<u8, Refused> {
-    let kinds = ["target/", "filter/", "rule/", "session/", "token/"];
-    let known = (0..).zip(kinds).find(|(_, kind)| key.starts_with(kind));
-    known
-        .map(|(rank, _)| rank)
-        .ok_or_else(|| Refused::internal(format!("record {key}: of no kind")))
-}
-
 fn json<T: Serialize>(record: &T) -> Result<String, Refused> {
     serde_json::to_string(record).map_err(Refused::internal)
-}
-
-fn read<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, Refused> {
-    serde_json::from_str(text).map_err(Refused::internal)
 }

@@ -17,8 +17,8 @@ pub(crate) const MAX_SEGMENTS: usize = 64;
 /// How many datagrams one call takes at the most, so that the arrays stay small.
 const MAX_DATAGRAMS: usize = 2048;
 
-/// Pieces of a datagram: VXLAN header, and the two of the inner frame.
-const PIECES: usize = 3;
+/// Pieces of a datagram: GENEVE front, VXLAN header, and the two of the inner frame.
+const PIECES: usize = 4;
 
 /// Datagrams of a run that are no longer than this are put side by side first: to tell the kernel
 /// of each piece is dearer than to copy them.
@@ -27,6 +27,8 @@ const GATHERED_LEN: usize = 256;
 /// One datagram in pieces, so that the frame is not copied on its way to the kernel.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Datagram<'a> {
+    /// What stands in front of that; nearly always empty.
+    pub(crate) front: &'a [u8],
     /// VXLAN header.
     pub(crate) vxlan: [u8; 8],
     /// The frame behind it.
@@ -36,7 +38,7 @@ pub(crate) struct Datagram<'a> {
 impl Datagram<'_> {
     /// How long the datagram is, in bytes.
     pub(crate) const fn len(&self) -> usize {
-        self.vxlan.len() + self.inner.len()
+        self.front.len() + self.vxlan.len() + self.inner.len()
     }
 }
 
@@ -172,6 +174,9 @@ impl SegmentLen {
 fn gather(gathered: &mut Vec<u8>, run: &[Datagram<'_>]) -> iovec {
     let start = gathered.len();
     for datagram in run {
+        if !datagram.front.is_empty() {
+            gathered.extend_from_slice(datagram.front);
+        }
         gathered.extend_from_slice(&datagram.vxlan);
         gathered.extend_from_slice(datagram.inner.head);
         gathered.extend_from_slice(datagram.inner.tail);
@@ -180,6 +185,9 @@ fn gather(gathered: &mut Vec<u8>, run: &[Datagram<'_>]) -> iovec {
 }
 
 fn put_pieces(pieces: &mut Vec<iovec>, datagram: &Datagram<'_>) {
+    if !datagram.front.is_empty() {
+        pieces.push(readable(datagram.front));
+    }
     pieces.push(readable(&datagram.vxlan));
     pieces.push(readable(datagram.inner.head));
     if !datagram.inner.tail.is_empty() {

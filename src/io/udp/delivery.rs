@@ -92,7 +92,9 @@ impl Delivery<'_> {
         let error = io::Error::from_raw_os_error(errno);
         let run = progress.runs.first().copied().unwrap_or(1);
         let may_be_mtu = matches!(errno, libc::EMSGSIZE | libc::EINVAL);
-        if may_be_mtu && self.path.read_mtu(self.flow_hash, self.now_ns) {
+        // What is in GENEVE bears its length in more than one place, and is not cut any more.
+        let may_be_cut = may_be_mtu && !self.path.way.is_in_geneve;
+        if may_be_mtu && self.path.read_mtu(self.flow_hash, self.now_ns) && may_be_cut {
             return progress.cut(self.path.most_inner_len, told);
         }
         if run > 1 && is_no_segmentation(errno) {

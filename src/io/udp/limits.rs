@@ -28,6 +28,7 @@ impl Limits {
     pub(super) fn admit(&mut self, outlet: &Outlet, outgoing: &Outgoing<'_>, now_ns: u64) -> bool {
         let [v4, v6] = OUTER_LEN;
         let outer_len = if outlet.way.destination.is_ipv4() { v4 } else { v6 };
+        let outer_len = outer_len + outlet.way.front_len();
         let bits = u64::try_from((outer_len + outgoing.inner.len()) * 8).unwrap_or(u64::MAX);
         let [of_session, of_target] = outlet.limits;
         let session = bucket(&mut self.sessions, outgoing.session, of_session);
@@ -80,13 +81,14 @@ mod tests {
         session: 1,
         flow_hash: 0,
         flow_tag: 0,
+        destination: 0,
         inner: Inner { head: &[0; 75], tail: &[] },
     };
 
     fn outlet(limits: [Option<Rate>; 2]) -> Outlet {
         let destination = "192.0.2.1:4789".parse().unwrap();
         let source = "192.0.2.2".parse().unwrap();
-        Outlet { way: Way { target: 2, destination, source }, limits }
+        Outlet { way: Way { target: 2, destination, source, is_in_geneve: false }, limits }
     }
 
     #[test]

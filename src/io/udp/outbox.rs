@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::dataplane::{Copies, Inner};
+use crate::dataplane::{Copies, GENEVE_FRONT_LEN, Inner};
 use crate::model::Rate;
 
 /// From where to where.
@@ -14,6 +14,20 @@ pub(super) struct Way {
     pub(super) destination: SocketAddr,
     /// The outer source address that the session asks for.
     pub(super) source: IpAddr,
+    /// Whether copies are in GENEVE.
+    pub(super) is_in_geneve: bool,
+}
+
+impl Way {
+    /// What stands between the UDP header and the VXLAN header, in bytes.
+    pub(super) const fn front_len(&self) -> usize {
+        let [v4, v6] = GENEVE_FRONT_LEN;
+        match (self.is_in_geneve, self.destination) {
+            (false, _) => 0,
+            (true, SocketAddr::V4(_)) => v4,
+            (true, SocketAddr::V6(_)) => v6,
+        }
+    }
 }
 
 /// What all copies of a session have in common.
@@ -31,6 +45,8 @@ pub(super) struct Outgoing<'a> {
     pub(super) session: u32,
     /// The low seven bits of the UDP source port.
     pub(super) flow_hash: u8,
+    /// Index among the addresses of the session's target.
+    pub(super) destination: usize,
     /// Copies of one flow have the same.
     pub(super) flow_tag: u16,
     pub(super) inner: Inner<'a>,
@@ -50,11 +66,17 @@ pub(super) trait Outbox {
     /// What a session's copies have in common; nothing where it leads nowhere.
     fn outlet(&self, session: usize) -> Option<Outlet>;
 
+    /// The ways to the other addresses of the session's target.
+    fn further(&self, session: usize) -> Vec<Way>;
+
     /// One copy; nothing where there is none.
     fn get(&self, index: usize) -> Option<Outgoing<'_>>;
 
     /// The VXLAN header of one copy.
     fn vxlan(&self, index: usize) -> [u8; 8];
+
+    /// What is in front of that, if the frame behind it is cut to `inner`.
+    fn front(&self, index: usize, inner: Inner<'_>) -> Vec<u8>;
 }
 
 impl Outbox for Copies<'_> {
@@ -78,9 +100,18 @@ impl Outbox for Copies<'_> {
                 target: session.target,
                 destination: target.address,
                 source: session.source_address,
+                is_in_geneve: target.gateway_endpoint.is_some(),
             },
             limits: [session.rate_limit, target.rate_limit],
         })
+    }
+
+    fn further(&self, session: usize) -> Vec<Way> {
+        let Some(Outlet { way, .. }) = self.outlet(session) else { return Vec::new() };
+        let place = usize::try_from(way.target).unwrap_or(usize::MAX);
+        let others = self.table().targets().get(place).map(|target| &*target.further_addresses);
+        let others = others.unwrap_or_default().iter();
+        others.map(|destination| Way { destination: *destination, ..way }).collect()
     }
 
     #[inline]
@@ -89,6 +120,7 @@ impl Outbox for Copies<'_> {
         Some(Outgoing {
             session: copy.session(),
             flow_hash: copy.flow_hash(),
+            destination: copy.destination(),
             flow_tag: copy.flow_tag(),
             inner: copy.inner(),
         })
@@ -97,5 +129,9 @@ impl Outbox for Copies<'_> {
     #[inline]
     fn vxlan(&self, index: usize) -> [u8; 8] {
         Copies::get(self, index).map_or([0; 8], |copy| copy.vxlan_header())
+    }
+
+    fn front(&self, index: usize, inner: Inner<'_>) -> Vec<u8> {
+        Copies::get(self, index).map(|copy| copy.geneve_front(inner)).unwrap_or_default()
     }
 }

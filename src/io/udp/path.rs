@@ -134,7 +134,7 @@ impl Path {
         let mtu = self
             .socket(flow_hash)
             .and_then(|socket| option::path_mtu(socket.as_fd(), is_ipv4).ok());
-        let headers_len = if is_ipv4 { 36 } else { 56 };
+        let headers_len = if is_ipv4 { 36 } else { 56 } + self.way.front_len();
         // Loopback devices have room for more than an IP packet can be long.
         let longest = usize::from(u16::MAX);
         let known = self.most_inner_len;

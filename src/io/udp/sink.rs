@@ -54,6 +54,8 @@ pub struct UdpSink {
     table: u64,
     /// By session; none for one that leads nowhere.
     doors: Vec<Option<Door>>,
+    /// The paths to the other addresses of load balancers.
+    further: Vec<usize>,
     /// Bin in the high half, index in the burst in the low half.
     order: Vec<u64>,
     waiting: Vec<Waiting>,
@@ -71,8 +73,10 @@ pub struct UdpSink {
 /// Where the copies of a session leave.
 #[derive(Debug, Clone, Copy)]
 struct Door {
-    /// Index of the path.
+    /// Index of the path, or of that to the first of several addresses.
     path: usize,
+    /// Where in `further` the paths to the others begin.
+    further: usize,
     /// What is needed to weigh copies, where there are limits.
     outlet: Option<Outlet>,
     /// Whether copies are shed there for the time of this burst.
@@ -99,6 +103,7 @@ impl UdpSink {
             paths: Vec::new(),
             table: 0,
             doors: Vec::new(),
+            further: Vec::new(),
             order: Vec::new(),
             waiting: Vec::new(),
             runs: Runs::new(),
@@ -166,10 +171,24 @@ impl UdpSink {
         let outgoing = outgoing.ok_or(DropCause::SendFailed)?;
         let session = place(outgoing.session);
         let door = self.doors.get(session).copied().flatten().ok_or(DropCause::SendFailed)?;
-        if door.is_shut || door.outlet.is_some_and(|outlet| !self.admit(outlet, &outgoing)) {
+        let is_shut = door.is_shut && outgoing.destination == 0;
+        if is_shut || door.outlet.is_some_and(|outlet| !self.admit(outlet, &outgoing)) {
             return Err(DropCause::Congestion);
         }
-        Ok(low_half(door.path * SOURCE_PORTS + usize::from(outgoing.flow_hash & 0x7f)))
+        let path = match outgoing.destination {
+            0 => door.path,
+            behind => self.path_among(door, behind)?,
+        };
+        Ok(low_half(path * SOURCE_PORTS + usize::from(outgoing.flow_hash & 0x7f)))
+    }
+
+    /// The path to one of the other addresses of a load balancer.
+    #[inline(never)]
+    fn path_among(&self, door: Door, destination: usize) -> Result<usize, DropCause> {
+        let path = self.further.get(door.further + destination - 1).copied();
+        let path = path.ok_or(DropCause::SendFailed)?;
+        let is_shut = self.paths.get(path).is_some_and(|path| path.sheds(self.now_ns));
+        if is_shut { Err(DropCause::Congestion) } else { Ok(path) }
     }
 
     #[cold]
@@ -181,8 +200,9 @@ impl UdpSink {
     fn look_at_doors(&mut self, outbox: &impl Outbox) {
         let table = outbox.table_number();
         if std::mem::replace(&mut self.table, table) != table {
-            let outlets = (0..outbox.sessions()).map(|session| outbox.outlet(session));
-            self.doors = outlets.map(|outlet| outlet.map(|outlet| self.door(outlet))).collect();
+            self.further.clear();
+            let sessions = 0..outbox.sessions();
+            self.doors = sessions.map(|session| self.door(session, outbox)).collect();
         }
         for door in self.doors.iter_mut().flatten() {
             let path = self.paths.get(door.path);
@@ -190,11 +210,21 @@ impl UdpSink {
         }
     }
 
-    fn door(&mut self, outlet: Outlet) -> Door {
-        let known = self.paths.iter().position(|path| path.way == outlet.way);
-        let path = known.unwrap_or_else(|| self.add_path(outlet.way));
+    fn door(&mut self, session: usize, outbox: &impl Outbox) -> Option<Door> {
+        let outlet = outbox.outlet(session)?;
+        let path = self.path_of(outlet.way);
+        let further = self.further.len();
+        for way in outbox.further(session) {
+            let path = self.path_of(way);
+            self.further.push(path);
+        }
         let is_limited = outlet.limits != [None, None];
-        Door { path, outlet: is_limited.then_some(outlet), is_shut: false }
+        Some(Door { path, further, outlet: is_limited.then_some(outlet), is_shut: false })
+    }
+
+    fn path_of(&mut self, way: Way) -> usize {
+        let known = self.paths.iter().position(|path| path.way == way);
+        known.unwrap_or_else(|| self.add_path(way))
     }
 
     fn add_path(&mut self, way: Way) -> usize {
@@ -220,14 +250,17 @@ impl UdpSink {
             self.runs.keep_apart(&self.waiting);
         }
         let order = self.runs.indices();
+        let fronts = fronts(order, path, outbox);
+        let mut fronts = fronts.iter();
         let mut datagrams = ArrayVec::<Datagram<'_>, MAX_BURST_LEN>::new();
         for index in order {
             let Some(Outgoing { inner, .. }) = outbox.get(place(*index)) else { continue };
             let vxlan = outbox.vxlan(place(*index));
+            let front = fronts.next().map_or(&[][..], |front| front);
             if inner.len() > path.most_inner_len {
                 drops.cut(place(*index), path.most_inner_len);
             }
-            datagrams.push(Datagram { vxlan, inner: inner.cut(path.most_inner_len) });
+            datagrams.push(Datagram { front, vxlan, inner: inner.cut(path.most_inner_len) });
         }
         let delivery = Delivery {
             path,
@@ -273,10 +306,22 @@ impl Sink for UdpSink {
     }
 }
 
+/// What GENEVE puts in front of each of these; nothing where they are not in GENEVE.
+fn fronts(order: &[u32], path: &Path, outbox: &impl Outbox) -> Vec<Vec<u8>> {
+    if !path.way.is_in_geneve {
+        return Vec::new();
+    }
+    let copies = order.iter().filter_map(|index| Some((*index, outbox.get(place(*index))?.inner)));
+    copies
+        .map(|(index, inner)| outbox.front(place(index), inner.cut(path.most_inner_len)))
+        .collect()
+}
+
 /// What gathering needs to know of the copy that a key of `order` names.
 fn waiting(key: u64, path: &Path, outbox: &impl Outbox) -> Option<Waiting> {
     let outgoing = outbox.get(index_of(key))?;
-    let len = outgoing.inner.len().min(path.most_inner_len) + VXLAN_LEN;
+    let headers_len = path.way.front_len() + VXLAN_LEN;
+    let len = outgoing.inner.len().min(path.most_inner_len) + headers_len;
     Some(Waiting {
         index: u32::try_from(index_of(key)).ok()?,
         len: u32::try_from(len).ok()?,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::outbox::{Outbox, Outgoing, Outlet, Way};
 use super::sink::UdpSink;
-use crate::dataplane::{DropCause, Drops};
+use crate::dataplane::{DropCause, Drops, Inner};
 
 struct Copy {
     way: Way,
@@ -22,7 +22,9 @@ impl Outbox for Vec<Copy> {
     fn get(&self, index: usize) -> Option<Outgoing<'_>> {
         let Copy { flow_hash, inner, .. } = <[Copy]>::get(self, index)?;
         let session = u32::try_from(index).unwrap();
-        Some(Outgoing { session, flow_hash: *flow_hash, flow_tag: 0, inner: inner[..].into() })
+        let inner = inner[..].into();
+        let (flow_hash, flow_tag, destination) = (*flow_hash, 0, 0);
+        Some(Outgoing { session, flow_hash, flow_tag, destination, inner })
     }
 
     /// Each burst is of another table, and each copy of another session.
@@ -39,13 +41,21 @@ impl Outbox for Vec<Copy> {
         Some(Outlet { way: self[session].way, limits: [None, None] })
     }
 
+    fn further(&self, _session: usize) -> Vec<Way> {
+        Vec::new()
+    }
+
     fn vxlan(&self, _index: usize) -> [u8; 8] {
         [8, 0, 0, 0, 0, 0x10, 0x92, 0]
+    }
+
+    fn front(&self, _index: usize, _inner: Inner<'_>) -> Vec<u8> {
+        Vec::new()
     }
 }
 
 fn way(destination: SocketAddr, source: &str) -> Way {
-    Way { target: 3, destination, source: source.parse().unwrap() }
+    Way { target: 3, destination, source: source.parse().unwrap(), is_in_geneve: false }
 }
 
 fn listener(address: &str) -> UdpSocket {

@@ -106,8 +106,7 @@ fn pin(
 /// Targets of files go where targets of clients may go.
 fn are_allowed(registry: &Registry, places: &Places) -> Result<(), Failure> {
     for target in registry.targets() {
-        let first = registry.target_address(target);
-        for address in first.iter().chain(&target.further_addresses) {
+        for address in registry.target_addresses(target) {
             places.may_take(address.ip()).map_err(|refused| {
                 let (id, why) = (target.id(), refused.message);
                 Failure::usage(format_args!("traffic_mirror_target `{id}`: {why}"))

@@ -244,6 +244,8 @@ pub(super) fn table(sessions: Vec<SessionEntry>, aws_exclusions: bool) -> Mirror
     let target = TargetEntry {
         id: TargetId::new("tmt-1").unwrap(),
         address: SocketAddr::from(([192, 0, 2, 10], 4789)),
+        further_addresses: Vec::new(),
+        gateway_endpoint: None,
         mtu: None,
         rate_limit: None,
     };

@@ -1,0 +1,102 @@
+//! Which of several addresses takes a flow: a symmetric consistent hash.
+//!
+//! Each slot of flows goes to the address that weighs most there (rendezvous hashing), so the order
+//! of the addresses does not matter, and when one comes or goes only the flows that it takes or
+//! took change places. Both directions of a flow are in one slot.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use super::flow_hash::mix;
+
+/// Flows share so many slots.
+const SLOTS: u16 = 8192;
+
+/// Where the flows of each slot go.
+#[derive(Debug)]
+pub(super) struct Spread {
+    by_slot: Vec<u8>,
+}
+
+impl Spread {
+    fn new(addresses: &[SocketAddr]) -> Self {
+        let seeds: Vec<u64> = addresses.iter().map(seed).collect();
+        let by_slot = (0..SLOTS).map(|slot| {
+            let weights = (0..=u8::MAX).zip(&seeds).map(|(index, seed)| {
+                let weight = mix(seed ^ mix(u64::from(slot).wrapping_add(1)));
+                // The seed breaks ties, so that the order still does not matter.
+                (weight, *seed, index)
+            });
+            weights.max().map_or(0, |(.., index)| index)
+        });
+        Self { by_slot: by_slot.collect() }
+    }
+
+    /// Index of the address that takes the flow.
+    #[inline]
+    pub(super) fn of(&self, flow_tag: u16) -> usize {
+        self.by_slot.get(usize::from(flow_tag % SLOTS)).map_or(0, |index| usize::from(*index))
+    }
+}
+
+/// A number of an address that is the same on all machines.
+fn seed(address: &SocketAddr) -> u64 {
+    let fold = |word: u64, byte: u8| (word ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let ip = match address.ip() {
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => ip.octets().to_vec(),
+    };
+    let bytes = ip.into_iter().chain(address.port().to_be_bytes());
+    mix(bytes.fold(0xcbf2_9ce4_8422_2325, fold))
+}
+
+/// The spreads of a table, by their addresses: what another table has made is taken over.
+#[derive(Debug, Default)]
+pub(super) struct Spreads(HashMap<Vec<SocketAddr>, Arc<Spread>>);
+
+impl Spreads {
+    /// The one for these addresses.
+    pub(super) fn get(&mut self, addresses: &[SocketAddr], earlier: &Self) -> Arc<Spread> {
+        if let Some(known) = self.0.get(addresses) {
+            return Arc::clone(known);
+        }
+        let known = earlier.0.get(addresses).cloned();
+        let spread = known.unwrap_or_else(|| Arc::new(Spread::new(addresses)));
+        self.0.insert(addresses.to_vec(), Arc::clone(&spread));
+        spread
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(count: u8) -> Vec<SocketAddr> {
+        (1..=count).map(|last| SocketAddr::from(([192, 0, 2, last], 4789))).collect()
+    }
+
+    #[test]
+    fn flows_are_spread_evenly() {
+        for count in 2..=8 {
+            let spread = Spread::new(&addresses(count));
+            let mut taken = vec![0_i64; usize::from(count)];
+            (0..=u16::MAX).for_each(|tag| taken[spread.of(tag)] += 1);
+            let fair = 65_536 / i64::from(count);
+            assert!(taken.iter().all(|one| (one - fair).abs() < fair / 5), "{taken:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_flows_of_an_address_that_goes_change_places() {
+        let all = addresses(5);
+        let mut fewer = all.clone();
+        let gone = fewer.remove(2);
+        fewer.reverse();
+        let (before, after) = (Spread::new(&all), Spread::new(&fewer));
+        for tag in 0..SLOTS {
+            let (old, new) = (all[before.of(tag)], fewer[after.of(tag)]);
+            assert!(old == gone || old == new, "{old} {new}");
+        }
+    }
+}
