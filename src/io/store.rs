@@ -4,11 +4,15 @@
 //! leaves half of one. The file says of which version it is: one that is newer, damaged or no such
 //! file is refused and left as it is.
 
+mod examine;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+
+use self::examine::Condition;
 
 /// What this program writes and reads.
 const VERSION: u64 = 1;
@@ -36,6 +40,7 @@ impl Store {
     /// A file that cannot be opened, is in use, is damaged, of a newer version, or none of ours.
     pub fn open(path: &Path) -> io::Result<Self> {
         is_ours(path)?;
+        is_sound(path)?;
         let mut builder = Builder::new();
         builder.set_cache_size(CACHE_LEN);
         let database = builder.create(path).map_err(|error| broken(path, error))?;
@@ -89,15 +94,7 @@ impl Store {
     /// Of a new file, writes the version.
     fn is_of_this_version(&self) -> io::Result<()> {
         let found = self.version().map_err(|error| broken(&self.path, error))?;
-        if found == VERSION {
-            return Ok(());
-        }
-        Err(wrong(
-            &self.path,
-            format_args!(
-                "its version is {found}, and this program knows version {VERSION}; it was left as it is"
-            ),
-        ))
+        if found == VERSION { Ok(()) } else { Err(of_other_version(&self.path, found)) }
     }
 
     fn version(&self) -> Result<u64, redb::Error> {
@@ -138,6 +135,32 @@ fn is_ours(path: &Path) -> io::Result<()> {
             },
         },
     }
+}
+
+/// Looks at a copy, because whoever opens a damaged file may write to it.
+fn is_sound(path: &Path) -> io::Result<()> {
+    let bytes = std::fs::read(path)
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+    match examine::condition(&bytes) {
+        Condition::Sound => Ok(()),
+        Condition::OfVersion(found) => Err(of_other_version(path, found)),
+        // Somebody wrote to it while it was copied.
+        Condition::Damaged(_) if examine::is_in_use(path) => {
+            Err(broken(path, redb::Error::DatabaseAlreadyOpen))
+        }
+        Condition::Damaged(why) => {
+            Err(wrong(path, format_args!("it is damaged; it was left as it is: {why}")))
+        }
+    }
+}
+
+fn of_other_version(path: &Path, found: u64) -> io::Error {
+    wrong(
+        path,
+        format_args!(
+            "its version is {found}, and this program knows version {VERSION}; it was left as it is"
+        ),
+    )
 }
 
 fn wrong(path: &Path, why: impl std::fmt::Display) -> io::Error {
@@ -205,9 +228,38 @@ mod tests {
         drop(store);
         let refused = Store::open(&path).unwrap_err().to_string();
         assert!(refused.contains("its version is 2"), "{refused}");
+    }
+
+    /// What is told is right: what is there is what was written, or the file is refused as it is.
+    #[test]
+    fn no_damage_goes_unseen() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        let store = Store::open(&path).unwrap();
+        for number in 0..200 {
+            store.commit(&[text(&format!("key{number}"), &"some text ".repeat(20))]).unwrap();
+        }
+        let written = store.load().unwrap();
+        drop(store);
         let whole = std::fs::read(&path).unwrap();
-        std::fs::write(&path, whole.get(..600).unwrap()).unwrap();
-        assert!(Store::open(&path).is_err());
+        let mut refused = 0;
+        let step = whole.len() / 400;
+        for place in (0..whole.len()).step_by(step) {
+            let mut flipped = whole.clone();
+            flipped[place] ^= 1 << (place % 8);
+            let cut = whole[..place].to_vec();
+            for damaged in [flipped, cut] {
+                std::fs::write(&path, &damaged).unwrap();
+                match Store::open(&path).and_then(|store| store.load()) {
+                    Ok(found) => assert!(found == written || damaged.is_empty(), "{place}"),
+                    Err(_) => {
+                        refused += 1;
+                        assert_eq!(std::fs::read(&path).unwrap(), damaged, "{place}");
+                    }
+                }
+            }
+        }
+        assert!(refused > 400, "{refused}");
     }
 
     #[test]

@@ -1,0 +1,106 @@
+//! Looks at a copy of a file in memory: whether every page is as it was written, and of which
+//! version it says to be.
+
+use std::panic;
+use std::path::Path;
+use std::sync::Once;
+use std::thread::{self, Builder};
+
+use redb::backends::InMemoryBackend;
+use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend};
+
+use super::{FACTS, RECORDS, VERSION};
+
+/// What the file is like.
+#[derive(Debug)]
+pub(super) enum Condition {
+    /// As it was written, or empty.
+    Sound,
+    /// As another version of this program wrote it.
+    OfVersion(u64),
+    /// Not as it was written.
+    Damaged(String),
+}
+
+/// Examines the bytes of a file.
+pub(super) fn condition(bytes: &[u8]) -> Condition {
+    if bytes.is_empty() {
+        return Condition::Sound;
+    }
+    match in_quiet(|| examine(bytes)) {
+        Some(Ok(condition)) => condition,
+        Some(Err(error)) => Condition::Damaged(error.to_string()),
+        None => Condition::Damaged("it makes no sense".to_owned()),
+    }
+}
+
+/// Whether a process has the file open.
+pub(super) fn is_in_use(path: &Path) -> bool {
+    let open = || Database::builder().open_read_only(path).map(drop);
+    matches!(in_quiet(open), Some(Err(redb::DatabaseError::DatabaseAlreadyOpen)))
+}
+
+/// The database ends its thread where a page makes no sense, so it has one of its own. Nothing where
+/// it did.
+fn in_quiet<T: Send>(act: impl FnOnce() -> T + Send) -> Option<T> {
+    QUIET.call_once(be_quiet);
+    thread::scope(|scope| {
+        let examiner = Builder::new().name(EXAMINER.to_owned());
+        examiner.spawn_scoped(scope, act).ok()?.join().ok()
+    })
+}
+
+/// The thread that looks at a copy.
+const EXAMINER: &str = "state-examiner";
+
+static QUIET: Once = Once::new();
+
+/// What ends that thread is told as what it means, not as a fault of the program.
+fn be_quiet() {
+    let loud = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if thread::current().name() != Some(EXAMINER) {
+            loud(info);
+        }
+    }));
+}
+
+fn examine(bytes: &[u8]) -> Result<Condition, redb::Error> {
+    let copy = InMemoryBackend::new();
+    let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    let io = |why: String| redb::Error::Corrupted(why);
+    copy.set_len(len).map_err(|error| io(error.to_string()))?;
+    copy.write(0, bytes).map_err(|error| io(error.to_string()))?;
+    let mut database = Database::builder().create_with_backend(copy)?;
+    if !database.check_integrity()? {
+        return Ok(Condition::Damaged("what is written in it does not go together".to_owned()));
+    }
+    let found = version(&database)?;
+    if found.is_some_and(|found| found != VERSION) {
+        return Ok(Condition::OfVersion(found.unwrap_or_default()));
+    }
+    read_all(&database)?;
+    Ok(Condition::Sound)
+}
+
+/// None where the process ended before it was written.
+fn version(database: &Database) -> Result<Option<u64>, redb::Error> {
+    let transaction = database.begin_read()?;
+    match transaction.open_table(FACTS) {
+        Ok(table) => Ok(table.get("version")?.map(|found| found.value())),
+        Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn read_all(database: &Database) -> Result<(), redb::Error> {
+    let transaction = database.begin_read()?;
+    let table = match transaction.open_table(RECORDS) {
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(()),
+        table => table?,
+    };
+    for record in table.iter()? {
+        record?;
+    }
+    Ok(())
+}
