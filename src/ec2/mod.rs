@@ -20,5 +20,7 @@ mod server;
 mod sts;
 mod xml;
 
+/// The types in which a request comes to [`Endpoint::ask`].
+pub use axum::http;
 pub use endpoint::{Endpoint, Keep, Publish};
 pub use server::{Server, serve};
