@@ -107,32 +107,65 @@ impl Endpoint {
         Request::read(parts, body, self.credentials.as_ref(), (self.now_s)())
     }
 
+    /// Answers a request as it came, without any socket: a status and a document. It waits on this
+    /// thread until a change is made and in force, so tasks of an asynchronous runtime do not call
+    /// it.
+    #[must_use]
+    pub fn ask(&self, head: &Parts, body: &[u8]) -> (u16, String) {
+        match self.begin(self.read(head, body)) {
+            Begun::Done(answer) => answer,
+            Begun::Waits(replied, request_id) => {
+                replied.blocking_recv().unwrap_or_else(|_| not_made(&request_id))
+            }
+        }
+    }
+
     /// Answers a request.
     pub(super) async fn answer(&self, request: Result<Request, TurnedAway>) -> Answer {
+        match self.begin(request) {
+            Begun::Done(answer) => answer,
+            Begun::Waits(replied, request_id) => {
+                replied.await.unwrap_or_else(|_| not_made(&request_id))
+            }
+        }
+    }
+
+    fn begin(&self, request: Result<Request, TurnedAway>) -> Begun {
         let request_id = uuid((self.draw)());
         let request = match request {
             Ok(request) => request,
-            Err(turned) => return refusal(&turned.refused, &request_id, turned.is_sts),
+            Err(turned) => {
+                return Begun::Done(refusal(&turned.refused, &request_id, turned.is_sts));
+            }
         };
         if request.is_sts {
-            return answer_sts(&request, &request_id);
+            return Begun::Done(answer_sts(&request, &request_id));
         }
         let now_s = (self.now_s)();
         if !actions::is_change(&request.action) {
             let account = read(&self.account);
-            return finish(
-                actions::tell(&account, &call(&request, &request_id, now_s)),
-                &request_id,
-            );
+            let told = actions::tell(&account, &call(&request, &request_id, now_s));
+            return Begun::Done(finish(told, &request_id));
         }
         let (reply, replied) = oneshot::channel();
         let job = Job { request, request_id: request_id.clone(), now_s, reply };
         if self.jobs.send(job).is_err() {
-            return refusal(&Refused::internal("nobody makes changes"), &request_id, false);
+            return Begun::Done(not_made(&request_id));
         }
-        let gone = |_| refusal(&Refused::internal("the change was not made"), &request_id, false);
-        replied.await.unwrap_or_else(gone)
+        Begun::Waits(replied, request_id)
     }
+}
+
+/// What becomes of a request at once.
+enum Begun {
+    /// It is answered.
+    Done(Answer),
+    /// The thread that makes changes will answer it; the id of the request.
+    Waits(oneshot::Receiver<Answer>, String),
+}
+
+fn not_made(request_id: &str) -> Answer {
+    refusal(&Refused::internal("the change was not made"), request_id, false)
 }
 
 /// What has come since, at least one; nothing when nobody can come any more.

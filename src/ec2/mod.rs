@@ -23,6 +23,8 @@ mod sts;
 mod tls;
 mod xml;
 
+/// The types in which a request comes to [`Endpoint::ask`].
+pub use axum::http;
 pub use credentials::Credentials;
 pub use endpoint::{Endpoint, Keep, Publish};
 pub use server::{Server, serve};

@@ -306,7 +306,7 @@ pub(super) fn sent_over(targets: &[TargetReport], devices: &[u32]) -> u64 {
     targets.iter().filter(over).map(|target| target.sent).sum()
 }
 
-/// Pins the calling thread to a processor, where one was chosen.
+/// Places the calling thread to a processor, where one was chosen.
 fn pin(cpu: Option<u16>) {
     let Some(cpu) = cpu else { return };
     let mut set = rustix::thread::CpuSet::new();

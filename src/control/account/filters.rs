@@ -27,7 +27,8 @@ impl Account {
         caller: &Caller<'_>,
         request: CreateFilter,
     ) -> Result<FilterId, Refused> {
-        if let Some(id) = self.tokens.known(caller.owner, request.once.as_ref())? {
+        let kind = ("Filter", FilterId::PREFIX);
+        if let Some(id) = self.repeated(caller, request.once.as_ref(), kind)? {
             return Ok(FilterId::new(id)?);
         }
         if self.filters.owned_by(caller.owner) >= self.quotas.filters {

@@ -40,6 +40,10 @@ use crate::model::{Filter, FilterId, FilterRule, FilterRuleId, Invalid, SessionI
 /// are configured: the convention of local emulators.
 pub const DEFAULT_OWNER: &str = "000000000000";
 
+/// The place of the first resource that a client makes, behind all that files can hold: files may
+/// say more after a restart, and no two resources have one place.
+const FIRST_OF_CLIENTS: u64 = 1 << 32;
+
 /// Who asks, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct Caller<'a> {
@@ -220,6 +224,7 @@ impl Account {
             self.sessions.put(id, entry);
         }
         self.registry = registry;
+        self.next = self.next.max(FIRST_OF_CLIENTS);
     }
 
     /// What has no id or network identifier in a file gets one here: the API tells everything.

@@ -93,7 +93,8 @@ impl Account {
         caller: &Caller<'_>,
         request: CreateRule,
     ) -> Result<FilterRuleId, Refused> {
-        if let Some(id) = self.tokens.known(caller.owner, request.once.as_ref())? {
+        let kind = ("FilterRule", FilterRuleId::PREFIX);
+        if let Some(id) = self.repeated(caller, request.once.as_ref(), kind)? {
             return Ok(FilterRuleId::new(id)?);
         }
         let filter_id = self.own_filter(caller, &request.filter_id)?;

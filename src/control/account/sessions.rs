@@ -93,7 +93,8 @@ impl Account {
         caller: &Caller<'_>,
         request: CreateSession,
     ) -> Result<SessionId, Refused> {
-        if let Some(id) = self.tokens.known(caller.owner, request.once.as_ref())? {
+        let kind = ("Session", SessionId::PREFIX);
+        if let Some(id) = self.repeated(caller, request.once.as_ref(), kind)? {
             return Ok(SessionId::new(id)?);
         }
         let interface = self.known_interface(&request.network_interface_id)?;

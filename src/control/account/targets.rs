@@ -38,7 +38,8 @@ impl Account {
         caller: &Caller<'_>,
         request: CreateTarget,
     ) -> Result<TargetId, Refused> {
-        if let Some(id) = self.tokens.known(caller.owner, request.once.as_ref())? {
+        let kind = ("Target", TargetId::PREFIX);
+        if let Some(id) = self.repeated(caller, request.once.as_ref(), kind)? {
             return Ok(TargetId::new(id)?);
         }
         self.exists(&request.kind)?;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Account;
+use super::filters::no_such;
 use super::records::Key;
 use super::refused::Refused;
+use super::{Account, Caller};
 
 /// How long a token is remembered after its resource is gone.
 const REMEMBERED_S: u64 = 24 * 60 * 60;
@@ -54,14 +55,24 @@ impl Once {
     }
 }
 
+impl Token {
+    /// Whether it may be used for something else again.
+    const fn is_over(&self, now_s: u64) -> bool {
+        match self.gone_s {
+            Some(gone_s) => now_s >= gone_s.saturating_add(REMEMBERED_S),
+            None => false,
+        }
+    }
+}
+
 impl Tokens {
-    /// The id that came of the same request before.
-    pub(super) fn known(&self, owner: &str, once: Option<&Once>) -> Result<Option<&str>, Refused> {
+    /// What came of the same request before, where that is still remembered.
+    fn known(&self, caller: &Caller<'_>, once: Option<&Once>) -> Result<Option<&Token>, Refused> {
         let Some(once) = once else { return Ok(None) };
-        let key = (Arc::from(owner), once.token.clone());
-        match self.tokens.get(&key) {
+        let key = (Arc::from(caller.owner), once.token.clone());
+        match self.tokens.get(&key).filter(|token| !token.is_over(caller.now_s)) {
             None => Ok(None),
-            Some(token) if token.request == once.request => Ok(Some(&token.id)),
+            Some(token) if token.request == once.request => Ok(Some(token)),
             Some(_) => {
                 let message = format!(
                     "The client token '{}' was used for a request with other parameters.",
@@ -86,9 +97,7 @@ impl Tokens {
         if self.tokens.len() < 2 * self.of.len() + 1024 {
             return Vec::new();
         }
-        let is_over =
-            |one: &Token| one.gone_s.is_some_and(|gone| now_s >= gone.saturating_add(REMEMBERED_S));
-        let over = self.tokens.iter().filter(|(_, token)| is_over(token));
+        let over = self.tokens.iter().filter(|(_, token)| token.is_over(now_s));
         let over: Vec<_> = over.map(|(key, _)| key.clone()).collect();
         for key in &over {
             self.tokens.remove(key);
@@ -119,6 +128,25 @@ impl Tokens {
 }
 
 impl Account {
+    /// The id that came of the same request before; `kind` and `prefix` as of [`no_such`].
+    ///
+    /// # Errors
+    /// [`Refused`] for a token of another request, where what came of it is gone, and for a dry
+    /// run, which this would be as well.
+    pub(super) fn repeated(
+        &self,
+        caller: &Caller<'_>,
+        once: Option<&Once>,
+        (kind, prefix): (&str, &str),
+    ) -> Result<Option<&str>, Refused> {
+        let Some(token) = self.tokens.known(caller, once)? else { return Ok(None) };
+        if token.gone_s.is_some() {
+            return Err(no_such(kind, prefix, &token.id));
+        }
+        caller.may_change()?;
+        Ok(Some(&token.id))
+    }
+
     /// Remembers what came of a request that has a token.
     pub(super) fn remember(
         &mut self,
@@ -147,23 +175,59 @@ impl Account {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::Registry;
+    use crate::control::account::{CreateFilter, Places, Quotas};
 
     fn once(token: &str, request: &str) -> Once {
         Once::new(token, request.to_owned()).unwrap()
     }
 
+    fn account() -> Account {
+        let mut drawn = 0;
+        let draw = move || {
+            drawn += 1;
+            drawn
+        };
+        Account::new(Registry::default(), Quotas::default(), Places::default(), draw)
+    }
+
+    fn create(account: &mut Account, caller: Caller<'_>, request: &str) -> Result<String, Refused> {
+        let once = Some(once("t", request));
+        let id = account.create_filter(&caller, CreateFilter { once, ..Default::default() })?;
+        Ok(id.to_string())
+    }
+
+    const CALLER: Caller<'_> = Caller { owner: "000000000000", is_dry_run: false, now_s: 10 };
+
     #[test]
     fn the_same_request_is_known_again_and_another_is_refused() {
-        let mut tokens = Tokens::default();
-        let owner: Arc<str> = Arc::from("000000000000");
-        assert_eq!(tokens.known(&owner, Some(&once("t", "a"))), Ok(None));
-        tokens.remember(&owner, once("t", "a"), "tmf-1");
-        assert_eq!(tokens.known(&owner, Some(&once("t", "a"))), Ok(Some("tmf-1")));
-        assert_eq!(tokens.known("1", Some(&once("t", "a"))), Ok(None));
-        let refused = tokens.known(&owner, Some(&once("t", "b"))).unwrap_err();
+        let mut account = account();
+        let first = create(&mut account, CALLER, "a").unwrap();
+        assert_eq!(create(&mut account, CALLER, "a").unwrap(), first);
+        let other = Caller { owner: "111111111111", ..CALLER };
+        assert_ne!(create(&mut account, other, "a").unwrap(), first);
+        let refused = create(&mut account, CALLER, "b").unwrap_err();
         assert_eq!(refused.code, "IdempotentParameterMismatch");
-        tokens.is_gone("tmf-1", 10);
-        assert!(tokens.known(&owner, Some(&once("t", "a"))).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_dry_run_of_a_request_that_was_made_is_still_one() {
+        let mut account = account();
+        create(&mut account, CALLER, "a").unwrap();
+        let dry = Caller { is_dry_run: true, ..CALLER };
+        assert_eq!(create(&mut account, dry, "a").unwrap_err().code, "DryRunOperation");
+    }
+
+    #[test]
+    fn a_token_of_what_is_gone_names_it_for_a_day() {
+        let mut account = account();
+        let first = create(&mut account, CALLER, "a").unwrap();
+        account.delete_filter(&CALLER, &first).unwrap();
+        let at = |now_s| Caller { now_s, ..CALLER };
+        let refused = create(&mut account, at(10 + REMEMBERED_S - 1), "a").unwrap_err();
+        assert_eq!(refused.code, "InvalidTrafficMirrorFilterId.NotFound");
+        assert!(refused.message.contains(&first), "{refused}");
+        assert_ne!(create(&mut account, at(10 + REMEMBERED_S), "b").unwrap(), first);
     }
 
     #[test]

@@ -1,0 +1,164 @@
+//! Any bytes as requests of EC2: never a panic, never a fault of ours, every answer is XML as EC2
+//! has it, and what was kept makes the account again.
+#![no_main]
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, RwLock};
+
+use libfuzzer_sys::fuzz_target;
+use roxmltree::{Document, Node};
+use traffic_mirror::control::account::{Account, Places, Quotas, Record};
+use traffic_mirror::control::{CompileOptions, Registry, compile};
+use traffic_mirror::ec2::http::Request;
+use traffic_mirror::ec2::http::request::Parts;
+use traffic_mirror::ec2::{Endpoint, Keep, Publish};
+use traffic_mirror::model::{
+    Filter, FilterId, NetworkInterface, NetworkInterfaceId, Target, TargetId,
+};
+
+const CREDENTIAL: &str = "AK/20261123/eu-west-1/ec2/aws4_request";
+
+/// More requests take longer than they find.
+const MOST_REQUESTS: usize = 16;
+
+/// What was kept, by key.
+type Kept = Arc<Mutex<BTreeMap<String, String>>>;
+
+struct Shelf(Kept);
+
+impl Keep for Shelf {
+    fn commit(&mut self, records: &[Record]) -> io::Result<()> {
+        let mut kept = self.0.lock().unwrap();
+        for record in records.iter().cloned() {
+            match record.text {
+                Some(text) => kept.insert(record.key, text),
+                None => kept.remove(&record.key),
+            };
+        }
+        Ok(())
+    }
+
+    fn restore(&mut self) -> io::Result<Account> {
+        unreachable!("every commit is kept")
+    }
+}
+
+/// Compiling after each change takes longer than it finds.
+struct AtTheEnd;
+
+impl Publish for AtTheEnd {
+    type Compiled = ();
+
+    fn compile(&mut self, _: &Registry) {}
+
+    fn publish(&mut self, (): ()) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Two network interfaces, and a target and a filter of a file. Ids are drawn 1, 2, 3...
+fn beginning() -> Account {
+    let mut registry = Registry::default();
+    for (name, device) in [("eni-00000001", "eth0"), ("eni-00000002", "eth1")] {
+        let mut interface = NetworkInterface::new(NetworkInterfaceId::new(name).unwrap());
+        interface.device = Some(device.to_owned());
+        interface.private_ip_addresses.push("192.0.2.1".parse().unwrap());
+        registry.add_network_interface(interface).unwrap();
+    }
+    let target = Target::at(TargetId::new("tmt-f").unwrap(), "192.0.2.9:4789".parse().unwrap());
+    registry.add_target(target).unwrap();
+    registry.add_filter(Filter::accept_all(FilterId::new("tmf-f").unwrap())).unwrap();
+    let mut drawn = 0;
+    let draw = move || {
+        drawn += 1;
+        drawn
+    };
+    Account::new(registry, Quotas::default(), Places::default(), draw)
+}
+
+/// The head of a request. The bits choose the method, who signed it, and what a web page would add;
+/// `@` is what clients send.
+fn head(bits: u8, form: &[u8]) -> Option<(Parts, Vec<u8>)> {
+    let is_get = bits & 1 != 0;
+    let mut form = form.to_vec();
+    if bits & 2 == 0 {
+        form.splice(0..0, *b"Version=2016-11-15&");
+    }
+    let signed = format!("AWS4-HMAC-SHA256 Credential={CREDENTIAL}, Signature=0");
+    let mut request = Request::builder();
+    match bits >> 2 & 3 {
+        0 => request = request.header("authorization", signed),
+        1 => form.extend(format!("&X-Amz-Signature=0&X-Amz-Credential={CREDENTIAL}").into_bytes()),
+        2 if bits & 16 != 0 => request = request.header("authorization", "AWS4-HMAC-SHA256 x"),
+        2 => {}
+        _ => request = request.header("authorization", form.as_slice()),
+    }
+    match bits >> 5 {
+        0 => request = request.header("origin", "http://evil.example"),
+        1 => request = request.header("sec-fetch-site", "cross-site"),
+        3 => request = request.method("PUT"),
+        _ => {}
+    }
+    if !is_get {
+        return Some((request.method("POST").uri("/").body(()).ok()?.into_parts().0, form));
+    }
+    let query = String::from_utf8(form).ok()?;
+    Some((request.uri(format!("/?{query}")).body(()).ok()?.into_parts().0, Vec::new()))
+}
+
+fn child<'a>(node: Node<'a, 'a>, name: &str) -> Node<'a, 'a> {
+    let found = node.children().find(|one| one.tag_name().name() == name);
+    found.unwrap_or_else(|| panic!("no {name} in {:?}", node.tag_name()))
+}
+
+/// An answer as clients of EC2 and STS read it.
+fn is_answer(status: u16, text: &str) {
+    let document = Document::parse(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    let root = document.root_element();
+    let name = root.tag_name().name();
+    match (status, name) {
+        (200, "GetCallerIdentityResponse") => {
+            child(child(root, "ResponseMetadata"), "RequestId");
+        }
+        (200, _) => {
+            assert!(name.ends_with("Response") && name != "Response", "{text}");
+            assert_eq!(
+                root.tag_name().namespace(),
+                Some("http://ec2.amazonaws.com/doc/2016-11-15/")
+            );
+            assert_eq!(child(root, "requestId").text().map(str::len), Some(36));
+        }
+        (400..=499, "ErrorResponse") => {
+            child(root, "RequestId");
+            assert!(child(child(root, "Error"), "Code").text().is_some(), "{text}");
+        }
+        (400..=499, "Response") => {
+            let error = child(child(root, "Errors"), "Error");
+            assert!(child(error, "Code").text().is_some(), "{text}");
+            assert!(child(error, "Message").text().is_some(), "{text}");
+            assert_eq!(child(root, "RequestID").text().map(str::len), Some(36));
+        }
+        _ => panic!("{status}: {text}"),
+    }
+}
+
+// A line is a request: a byte that chooses its head, and the form.
+fuzz_target!(|bytes: &[u8]| {
+    let kept = Kept::default();
+    let account = Arc::new(RwLock::new(beginning()));
+    let shelf = Shelf(Arc::clone(&kept));
+    let account_too = Arc::clone(&account);
+    let endpoint = Endpoint::new(account_too, AtTheEnd, shelf, || 1_700_000_000, || 7).unwrap();
+    for line in bytes.split(|byte| *byte == b'\n').take(MOST_REQUESTS) {
+        let Some((bits, form)) = line.split_first() else { continue };
+        let Some((head, body)) = head(*bits, form) else { continue };
+        let (status, text) = endpoint.ask(&head, &body);
+        is_answer(status, &text);
+    }
+    let account = account.read().unwrap();
+    let table = compile(account.registry(), &CompileOptions::default());
+    assert_eq!(table.sessions().len(), account.registry().sessions().len(), "a session was lost");
+    let kept = kept.lock().unwrap().clone();
+    beginning().restore(kept).unwrap();
+});

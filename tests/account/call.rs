@@ -1,0 +1,268 @@
+//! Operations with their ids, as the account takes them.
+
+use std::fmt::Debug;
+
+use traffic_mirror::control::account::{
+    Account, Caller, CreateFilter, CreateRule, CreateSession, CreateTarget, ModifyRule,
+    ModifySession, Once, Ports, Refused, TagToDelete,
+};
+use traffic_mirror::model::{
+    CidrBlock, Direction, FilterRule, Invalid, NetworkInterfaceId, PacketLength, PortRange,
+    Protocol, RuleAction, RuleNumber, SessionNumber, Tags, TargetKind, VirtualNetworkId,
+};
+
+use super::operation::{Asked, At, Pick, RuleParts, SessionParts};
+use super::world::{self, ENDPOINTS, LOAD_BALANCERS};
+
+/// A call of the account.
+#[derive(Debug, Clone)]
+pub(crate) enum Call {
+    CreateTarget(CreateTarget),
+    DeleteTarget(String),
+    CreateFilter(CreateFilter),
+    DeleteFilter(String),
+    Services(String, Vec<String>, Vec<String>),
+    CreateRule(CreateRule),
+    ModifyRule(String, ModifyRule),
+    DeleteRule(String),
+    CreateSession(CreateSession),
+    ModifySession(String, ModifySession),
+    DeleteSession(String),
+    CreateTags(Vec<String>, Tags),
+    DeleteTags(Vec<String>, Vec<TagToDelete>),
+}
+
+impl Call {
+    /// Looks ids up; nothing for what the account is not asked.
+    pub(crate) fn new(asked: &Asked, id_of: impl Fn(usize, Pick) -> String) -> Option<Self> {
+        let [session_id, target_id, filter_id, rule_id] =
+            [0, 1, 2, 3].map(|kind| move |pick: &Pick| (kind, *pick));
+        let id = |(kind, pick)| id_of(kind, pick);
+        let ids = |picks: &[(u8, Pick)]| {
+            picks.iter().map(|(kind, pick)| id_of(usize::from(*kind), *pick)).collect()
+        };
+        Some(match asked {
+            Asked::CreateTarget { at, address, text } => Self::CreateTarget(CreateTarget {
+                kind: target_kind(*at),
+                description: description(*text),
+                tags: address.map(|number| tag(3, number)).into_iter().collect(),
+                once: None,
+            }),
+            Asked::DeleteTarget(pick) => Self::DeleteTarget(id(target_id(pick))),
+            Asked::CreateFilter { text } => Self::CreateFilter(CreateFilter {
+                description: description(*text),
+                tags: text.map(|number| tag(0, number)).into_iter().collect(),
+                once: None,
+            }),
+            Asked::DeleteFilter(pick) => Self::DeleteFilter(id(filter_id(pick))),
+            Asked::Services { filter, add, remove } => {
+                Self::Services(id(filter_id(filter)), services(add), services(remove))
+            }
+            Asked::CreateRule { filter, rule } => Self::CreateRule(CreateRule {
+                filter_id: id(filter_id(filter)),
+                rule: whole_rule(rule).ok()?,
+                once: None,
+            }),
+            Asked::ModifyRule { rule, parts, given, remove } => {
+                let request = modify_rule(parts, *given);
+                Self::ModifyRule(
+                    id(rule_id(rule)),
+                    ModifyRule { remove: remove.clone(), ..request },
+                )
+            }
+            Asked::DeleteRule(pick) => Self::DeleteRule(id(rule_id(pick))),
+            Asked::CreateSession { parts } => Self::CreateSession(CreateSession {
+                network_interface_id: world::interface(parts.interface),
+                target_id: id(target_id(&parts.target)),
+                filter_id: id(filter_id(&parts.filter)),
+                number: number(parts),
+                packet_length: packet_length(parts),
+                virtual_network_id: network_id(parts),
+                description: description(parts.text),
+                tags: Tags::new(),
+                once: None,
+            }),
+            Asked::ModifySession { session, parts, given, remove } => {
+                let request = ModifySession {
+                    target_id: given[0].then(|| id(target_id(&parts.target))),
+                    filter_id: given[1].then(|| id(filter_id(&parts.filter))),
+                    number: given[2].then(|| number(parts)),
+                    packet_length: packet_length(parts).filter(|_| given[3]),
+                    virtual_network_id: network_id(parts).filter(|_| given[4]),
+                    description: description(parts.text).filter(|_| given[5]),
+                    remove: remove.clone(),
+                };
+                Self::ModifySession(id(session_id(session)), request)
+            }
+            Asked::DeleteSession(pick) => Self::DeleteSession(id(session_id(pick))),
+            Asked::CreateTags { ids: picks, tags } => {
+                Self::CreateTags(ids(picks), tags.iter().map(|(k, v)| tag(*k, *v)).collect())
+            }
+            Asked::DeleteTags { ids: picks, tags } => {
+                let tags = tags.iter().map(|(key, value)| {
+                    let (key, text) = tag(*key, value.unwrap_or_default());
+                    TagToDelete { key, value: value.map(|_| text) }
+                });
+                Self::DeleteTags(ids(picks), tags.collect())
+            }
+            Asked::Wait { .. } | Asked::Restart { .. } | Asked::Again(_) => return None,
+        })
+    }
+
+    /// The same call by a token, where it can have one.
+    pub(crate) fn once(mut self, token: u8) -> Self {
+        let request = format!("{self:?}");
+        let once = match &mut self {
+            Self::CreateTarget(request) => &mut request.once,
+            Self::CreateFilter(request) => &mut request.once,
+            Self::CreateRule(request) => &mut request.once,
+            Self::CreateSession(request) => &mut request.once,
+            _ => return self,
+        };
+        // A slash, which keys of records have as well.
+        *once = Once::new(&format!("token/{token}"), request).ok();
+        self
+    }
+
+    /// Its token, and the kind of what it makes.
+    pub(crate) fn token(&self) -> Option<(&Once, usize)> {
+        match self {
+            Self::CreateSession(request) => Some((request.once.as_ref()?, 0)),
+            Self::CreateTarget(request) => Some((request.once.as_ref()?, 1)),
+            Self::CreateFilter(request) => Some((request.once.as_ref()?, 2)),
+            Self::CreateRule(request) => Some((request.once.as_ref()?, 3)),
+            _ => None,
+        }
+    }
+
+    /// Asks the account: the id that it answers.
+    pub(crate) fn ask(
+        &self,
+        account: &mut Account,
+        caller: &Caller<'_>,
+    ) -> Result<String, Refused> {
+        match self.clone() {
+            Self::CreateTarget(request) => text(account.create_target(caller, request)),
+            Self::DeleteTarget(id) => text(account.delete_target(caller, &id)),
+            Self::CreateFilter(request) => text(account.create_filter(caller, request)),
+            Self::DeleteFilter(id) => text(account.delete_filter(caller, &id)),
+            Self::Services(id, add, remove) => {
+                text(account.modify_network_services(caller, &id, &add, &remove))
+            }
+            Self::CreateRule(request) => text(account.create_rule(caller, request)),
+            Self::ModifyRule(id, request) => text(account.modify_rule(caller, &id, &request)),
+            Self::DeleteRule(id) => text(account.delete_rule(caller, &id)),
+            Self::CreateSession(request) => text(account.create_session(caller, request)),
+            Self::ModifySession(id, request) => text(account.modify_session(caller, &id, request)),
+            Self::DeleteSession(id) => text(account.delete_session(caller, &id)),
+            Self::CreateTags(ids, tags) => {
+                account.create_tags(caller, &ids, &tags).map(|()| String::new())
+            }
+            Self::DeleteTags(ids, tags) => {
+                account.delete_tags(caller, &ids, &tags).map(|()| String::new())
+            }
+        }
+    }
+}
+
+fn text(id: Result<impl ToString, Refused>) -> Result<String, Refused> {
+    id.map(|id| id.to_string())
+}
+
+fn description(text: Option<u8>) -> Option<String> {
+    text.map(|number| format!("number {number}"))
+}
+
+/// Key 3 is the one by which a target has an address; value 2 or 3 is none.
+fn tag(key: u8, value: u8) -> (String, String) {
+    match (key, value) {
+        (3, 0 | 1) => (String::from("mirror:address"), format!("192.0.2.{value}:5000")),
+        (3, _) => (String::from("mirror:address"), String::from("nowhere")),
+        _ => (format!("key {key}"), format!("value {value}")),
+    }
+}
+
+fn services(which: &[u8]) -> Vec<String> {
+    let name = |number: &u8| if *number == 0 { "amazon-dns" } else { "amazon-ntp" };
+    which.iter().map(|number| name(number).to_owned()).collect()
+}
+
+fn target_kind(at: At) -> TargetKind {
+    match at {
+        At::Interface(number) => TargetKind::NetworkInterface(
+            NetworkInterfaceId::new(&world::interface(number)).unwrap(),
+        ),
+        At::LoadBalancer(number) => {
+            TargetKind::NetworkLoadBalancer(LOAD_BALANCERS[usize::from(number)].to_owned())
+        }
+        At::Endpoint(number) => {
+            TargetKind::GatewayLoadBalancerEndpoint(ENDPOINTS[usize::from(number)].to_owned())
+        }
+    }
+}
+
+fn number(parts: &SessionParts) -> SessionNumber {
+    SessionNumber::new(parts.number).unwrap()
+}
+
+fn packet_length(parts: &SessionParts) -> Option<PacketLength> {
+    parts.packet_length.map(|len| PacketLength::new(len).unwrap())
+}
+
+fn network_id(parts: &SessionParts) -> Option<VirtualNetworkId> {
+    parts.network_id.map(|id| VirtualNetworkId::new(u32::from(id)).unwrap())
+}
+
+fn modify_rule(parts: &RuleParts, given: [bool; 8]) -> ModifyRule {
+    ModifyRule {
+        direction: given[0].then(|| direction(parts)),
+        number: given[1].then(|| RuleNumber::new(parts.number).unwrap()),
+        action: given[2].then(|| action(parts)),
+        source: given[3].then(|| block(parts.source)),
+        destination: given[4].then(|| block(parts.destination)),
+        protocol: parts.protocol.map(Protocol).filter(|_| given[5]),
+        ports: Ports {
+            source: parts.source_ports.map(ports).filter(|_| given[6]),
+            destination: parts.destination_ports.map(ports).filter(|_| given[7]),
+        },
+        description: description(parts.text),
+        remove: Vec::new(),
+    }
+}
+
+fn whole_rule(parts: &RuleParts) -> Result<FilterRule, Invalid> {
+    let number = RuleNumber::new(parts.number)?;
+    let (source, destination) = (block(parts.source), block(parts.destination));
+    let mut rule = FilterRule::new(direction(parts), number, action(parts), source, destination)?;
+    if let Some(protocol) = parts.protocol {
+        rule = rule.with_protocol(Protocol(protocol))?;
+    }
+    if let Some(port) = parts.source_ports {
+        rule = rule.with_source_ports(ports(port))?;
+    }
+    if let Some(port) = parts.destination_ports {
+        rule = rule.with_destination_ports(ports(port))?;
+    }
+    rule.description = description(parts.text);
+    rule.tags = parts.text.map(|number| tag(1, number)).into_iter().collect();
+    Ok(rule)
+}
+
+fn direction(parts: &RuleParts) -> Direction {
+    if parts.is_ingress { Direction::Ingress } else { Direction::Egress }
+}
+
+fn action(parts: &RuleParts) -> RuleAction {
+    if parts.accepts { RuleAction::Accept } else { RuleAction::Reject }
+}
+
+/// 2 is a block of IPv6, which goes with no other.
+fn block(number: u8) -> CidrBlock {
+    let blocks = [("10.0.0.0", 8), ("0.0.0.0", 0), ("2001:db8::", 32)];
+    let (address, len) = blocks[usize::from(number)];
+    CidrBlock::new(address.parse().unwrap(), len).unwrap()
+}
+
+fn ports(from: u16) -> PortRange {
+    PortRange::new("ports", from, from + 1).unwrap()
+}

@@ -1,0 +1,110 @@
+//! What the model does once it is possible.
+
+use traffic_mirror::model::{
+    FilterId, FilterRuleId, NetworkInterfaceId, Session, SessionId, TargetId,
+};
+
+use super::call::Call;
+use super::model::Model;
+use super::rules_of_aws::address;
+use super::snapshot::{PlainFilter, PlainRule, PlainSession, PlainTarget, Snapshot, Whose};
+
+impl Model {
+    pub(crate) fn change(&mut self, owner: &str, call: &Call, id: &str, after: &Snapshot) {
+        let whose = Whose { owner: owner.to_owned(), is_of_file: false };
+        match call {
+            Call::CreateTarget(request) => {
+                let plain = PlainTarget {
+                    whose,
+                    kind: request.kind.clone(),
+                    address: address(&request.kind, &request.tags).unwrap(),
+                    description: request.description.clone(),
+                    tags: request.tags.clone(),
+                };
+                self.is_new(1, id);
+                self.has.targets.insert(id.to_owned(), plain);
+            }
+            Call::CreateFilter(request) => {
+                let plain = PlainFilter {
+                    whose,
+                    amazon_dns: false,
+                    description: request.description.clone(),
+                    tags: request.tags.clone(),
+                };
+                self.is_new(2, id);
+                self.has.filters.insert(id.to_owned(), plain);
+            }
+            Call::CreateRule(request) => {
+                let mut rule = request.rule.clone();
+                rule.id = FilterRuleId::new(id).ok();
+                let plain = PlainRule { whose, filter: request.filter_id.clone(), rule };
+                self.is_new(3, id);
+                self.has.rules.insert(id.to_owned(), plain);
+            }
+            Call::CreateSession(request) => {
+                let mut session = Session::new(
+                    NetworkInterfaceId::new(&request.network_interface_id).unwrap(),
+                    request.number,
+                    FilterId::new(&request.filter_id).unwrap(),
+                    TargetId::new(&request.target_id).unwrap(),
+                );
+                session.id = SessionId::new(id).ok();
+                session.packet_length = request.packet_length;
+                session.virtual_network_id = request.virtual_network_id;
+                session.description = request.description.clone();
+                session.tags = request.tags.clone();
+                self.is_new(0, id);
+                let session = self.drawn(session, after);
+                self.has.sessions.insert(id.to_owned(), PlainSession { whose, session });
+            }
+            Call::DeleteTarget(id) => self.goes(1, id),
+            Call::DeleteFilter(id) => {
+                let rules = self.has.rules.iter().filter(|(_, one)| one.filter == *id);
+                let rules: Vec<String> = rules.map(|(rule, _)| rule.clone()).collect();
+                rules.iter().for_each(|rule| self.goes(3, rule));
+                self.goes(2, id);
+            }
+            Call::DeleteRule(id) => self.goes(3, id),
+            Call::DeleteSession(id) => self.goes(0, id),
+            Call::Services(id, add, remove) => {
+                let filter = self.has.filters.get_mut(id).unwrap();
+                filter.amazon_dns = (filter.amazon_dns || !add.is_empty()) && remove.is_empty();
+            }
+            Call::ModifyRule(id, request) => {
+                let rule = self.modified_rule(owner, id, request).unwrap();
+                self.has.rules.get_mut(id).unwrap().rule = rule;
+            }
+            Call::ModifySession(id, request) => {
+                let session = self.modified_session(owner, id, request).unwrap();
+                let session = self.drawn(session, after);
+                self.has.sessions.get_mut(id).unwrap().session = session;
+            }
+            Call::CreateTags(..) | Call::DeleteTags(..) => self.retag(owner, call),
+        }
+    }
+
+    fn retag(&mut self, owner: &str, call: &Call) {
+        for (kind, id, tags) in self.retagged(owner, call).unwrap() {
+            match kind {
+                0 => self.has.sessions.get_mut(&id).unwrap().session.tags = tags,
+                1 => {
+                    let target = self.has.targets.get_mut(&id).unwrap();
+                    target.address = address(&target.kind, &tags).unwrap();
+                    target.tags = tags;
+                }
+                2 => self.has.filters.get_mut(&id).unwrap().tags = tags,
+                _ => self.has.rules.get_mut(&id).unwrap().rule.tags = tags,
+            }
+        }
+    }
+
+    /// With the network identifier that the account drew, where it had to.
+    fn drawn(&self, mut session: Session, after: &Snapshot) -> Session {
+        if session.virtual_network_id.is_none() {
+            let id = session.id.as_ref().unwrap();
+            session.virtual_network_id = after.sessions[id.as_str()].session.virtual_network_id;
+            self.is_drawn_well(&session);
+        }
+        session
+    }
+}

@@ -1,0 +1,120 @@
+//! What an account has, as plain values that compare: of the account itself, and of the model.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use traffic_mirror::control::account::{Account, Entry};
+use traffic_mirror::control::{CompileOptions, Registry, compile};
+use traffic_mirror::model::{Filter, FilterRule, Session, Tags, TargetKind};
+
+/// Whose a resource is, and whether it is of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Whose {
+    pub(crate) owner: String,
+    pub(crate) is_of_file: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PlainTarget {
+    pub(crate) whose: Whose,
+    pub(crate) kind: TargetKind,
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) description: Option<String>,
+    pub(crate) tags: Tags,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PlainFilter {
+    pub(crate) whose: Whose,
+    pub(crate) amazon_dns: bool,
+    pub(crate) description: Option<String>,
+    pub(crate) tags: Tags,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PlainRule {
+    pub(crate) whose: Whose,
+    pub(crate) filter: String,
+    pub(crate) rule: FilterRule,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PlainSession {
+    pub(crate) whose: Whose,
+    pub(crate) session: Session,
+}
+
+/// Everything that there is, and the order in which it is told: sessions, targets, filters, rules.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    pub(crate) targets: BTreeMap<String, PlainTarget>,
+    pub(crate) filters: BTreeMap<String, PlainFilter>,
+    pub(crate) rules: BTreeMap<String, PlainRule>,
+    pub(crate) sessions: BTreeMap<String, PlainSession>,
+    pub(crate) order: [Vec<String>; 4],
+}
+
+impl Snapshot {
+    pub(crate) fn of(account: &Account) -> Self {
+        let mut snapshot = Self::default();
+        let registry = account.registry();
+        for (_, id, entry) in account.sessions().behind(0) {
+            let session = registry.session(id).unwrap().clone();
+            snapshot.order[0].push(id.to_string());
+            snapshot.sessions.insert(id.to_string(), PlainSession { whose: whose(entry), session });
+        }
+        for (_, id, entry) in account.targets().behind(0) {
+            let target = registry.target(id).unwrap().clone();
+            let plain = PlainTarget {
+                whose: whose(entry),
+                kind: target.kind,
+                address: target.address,
+                description: target.description,
+                tags: target.tags,
+            };
+            snapshot.order[1].push(id.to_string());
+            snapshot.targets.insert(id.to_string(), plain);
+        }
+        for (_, id, entry) in account.filters().behind(0) {
+            let filter = Filter::clone(registry.filter(id).unwrap());
+            let plain = PlainFilter {
+                whose: whose(entry),
+                amazon_dns: filter.amazon_dns,
+                description: filter.description,
+                tags: filter.tags,
+            };
+            snapshot.order[2].push(id.to_string());
+            snapshot.filters.insert(id.to_string(), plain);
+        }
+        for (_, id, entry) in account.rules().behind(0) {
+            let (filter, rule) = account.rule(id).unwrap();
+            let (filter, rule) = (filter.id().to_string(), rule.clone());
+            snapshot.order[3].push(id.to_string());
+            snapshot.rules.insert(id.to_string(), PlainRule { whose: whose(entry), filter, rule });
+        }
+        snapshot
+    }
+}
+
+fn whose(entry: &Entry) -> Whose {
+    Whose { owner: entry.owner.to_string(), is_of_file: entry.is_of_file }
+}
+
+/// A registry that is made anew of the same resources is the same, nothing in it is unknown to the
+/// account, and all of its sessions come into the table.
+pub(crate) fn is_sound(account: &Account, snapshot: &Snapshot) {
+    let registry = account.registry();
+    let mut anew = Registry::new(registry.settings().clone());
+    let interfaces = registry.network_interfaces().iter().cloned();
+    interfaces.for_each(|one| anew.add_network_interface(one).unwrap());
+    registry.targets().iter().cloned().for_each(|one| anew.add_target(one).unwrap());
+    registry.filters().iter().for_each(|one| anew.add_filter(Filter::clone(one)).unwrap());
+    registry.sessions().iter().cloned().for_each(|one| anew.add_session(one).unwrap());
+    assert!(*registry == anew, "an index of the registry leads astray");
+    let rules = registry.filters().iter().map(|one| one.all_rules().len()).sum::<usize>();
+    let counts = [registry.sessions().len(), registry.targets().len(), registry.filters().len()];
+    let known = [snapshot.sessions.len(), snapshot.targets.len(), snapshot.filters.len()];
+    assert_eq!((counts, rules), (known, snapshot.rules.len()));
+    let table = compile(registry, &CompileOptions::default());
+    assert_eq!(table.sessions().len(), registry.sessions().len());
+}
