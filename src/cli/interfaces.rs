@@ -180,6 +180,7 @@ mod tests {
             index: 2,
             name: "va".to_owned(),
             mac: None,
+            permanent_mac: None,
             mtu: 1_500,
             is_up: true,
             is_running: true,

@@ -15,6 +15,8 @@ pub struct NetworkInterface {
     /// The first one of the target's family is the outer source address of the copies; all of
     /// them tell direction where MAC addresses cannot.
     pub private_ip_addresses: Vec<IpAddr>,
+    /// Live: its device is not there, or can neither send nor receive now.
+    pub is_down: bool,
     /// The description, where one was given.
     pub description: Option<String>,
     /// The tags.
@@ -30,6 +32,7 @@ impl NetworkInterface {
             device: None,
             mac_address: None,
             private_ip_addresses: Vec::new(),
+            is_down: false,
             description: None,
             tags: Tags::default(),
         }

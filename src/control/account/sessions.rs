@@ -208,6 +208,7 @@ impl Account {
                 format!("{source} must be attached to a supported instance: it has no device");
             return Err(Refused::new("NetworkInterfaceNotSupported", message));
         }
+        self.leaves_its_source(session)?;
         let same = |one: &&Session| one.number == session.number && one.id != session.id;
         match self.registry.sessions_of(source).find(same) {
             None => Ok(()),
@@ -217,6 +218,26 @@ impl Account {
                     named(other)
                 );
                 Err(Refused::value("SessionNumber", session.number, expected))
+            }
+        }
+    }
+
+    /// What is sent to an address of its own source never leaves.
+    fn leaves_its_source(&self, session: &Session) -> Result<(), Refused> {
+        let source = &session.network_interface_id;
+        let own = self.registry.network_interface(source);
+        let own = own.map(|one| &*one.private_ip_addresses).unwrap_or_default();
+        let target = self.registry.target(&session.target_id);
+        let mut addresses = target.into_iter().flat_map(|one| self.registry.target_addresses(one));
+        match addresses.find(|address| own.contains(&address.ip())) {
+            None => Ok(()),
+            Some(address) => {
+                let message = format!(
+                    "The copies for {} would never leave: {} is an address of the source {source}",
+                    session.target_id,
+                    address.ip()
+                );
+                Err(Refused::new("InvalidTrafficMirrorTarget", message))
             }
         }
     }

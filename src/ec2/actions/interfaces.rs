@@ -24,7 +24,7 @@ impl Described for InterfaceView<'_> {
             "ipv6-addresses.ipv6-address" => addresses(false),
             "description" => self.interface.description.iter().cloned().collect(),
             "owner-id" => vec![DEFAULT_OWNER.to_owned()],
-            "status" => vec!["in-use".to_owned()],
+            "status" => vec![status(self.interface).to_owned()],
             "interface-type" => vec!["interface".to_owned()],
             _ => return None,
         })
@@ -64,6 +64,11 @@ pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Ref
     }))
 }
 
+/// "in-use" is attached to something that runs.
+const fn status(interface: &NetworkInterface) -> &'static str {
+    if interface.is_down { "available" } else { "in-use" }
+}
+
 fn write(xml: &mut Xml, view: &InterfaceView<'_>, call: &Call<'_>) {
     let InterfaceView { interface, tags } = view;
     let addresses = &interface.private_ip_addresses;
@@ -73,7 +78,7 @@ fn write(xml: &mut Xml, view: &InterfaceView<'_>, call: &Call<'_>) {
     xml.text("description", interface.description.as_deref().unwrap_or_default());
     xml.text("ownerId", DEFAULT_OWNER);
     xml.text("requesterManaged", false);
-    xml.text("status", "in-use");
+    xml.text("status", status(interface));
     xml.optional("macAddress", interface.mac_address);
     xml.optional("privateIpAddress", private);
     xml.text("sourceDestCheck", true);

@@ -12,6 +12,9 @@ const UP: u32 = 1;
 const LOOPBACK: u32 = 1 << 3;
 const RUNNING: u32 = 1 << 6;
 
+/// Of linux/if_link.h.
+const IFLA_PERM_ADDRESS: u16 = 54;
+
 /// A network interface, as `ip link` has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
@@ -21,6 +24,8 @@ pub struct Link {
     pub name: String,
     /// Its Ethernet address; none where it is all zeros, as that of loopback.
     pub mac: Option<MacAddress>,
+    /// The one that it was made with, which stays when another is set; virtual devices have none.
+    pub permanent_mac: Option<MacAddress>,
     /// The longest packet behind the Ethernet header.
     pub mtu: u32,
     /// Somebody has set it up (`IFF_UP`).
@@ -59,6 +64,7 @@ impl Link {
             index: u32::from_ne_bytes([i0, i1, i2, i3]),
             name: String::new(),
             mac: None,
+            permanent_mac: None,
             mtu: 0,
             is_up: flags & UP != 0,
             is_running: flags & UP != 0 && flags & RUNNING != 0,
@@ -80,6 +86,7 @@ impl Link {
             match attribute.kind() {
                 libc::IFLA_IFNAME => self.name = text(value),
                 libc::IFLA_ADDRESS => self.mac = mac(value),
+                IFLA_PERM_ADDRESS => self.permanent_mac = mac(value),
                 libc::IFLA_LINKINFO => self.kind = kind(value),
                 libc::IFLA_MTU => {
                     self.mtu = parse_u32(value).unwrap_or_default();

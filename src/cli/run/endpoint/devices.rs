@@ -38,6 +38,11 @@ pub(super) fn list_devices(registry: &mut Registry, links: &[Link]) {
         .iter()
         .filter_map(|one| Some((one.device.clone()?, one.id().clone())))
         .collect();
+    for id in known.values() {
+        if let Some(interface) = registry.network_interface_mut(id) {
+            interface.is_down = true;
+        }
+    }
     for link in links.iter().filter(|link| !link.is_loopback && link.is_ethernet) {
         let id = known.get(&link.name).cloned().unwrap_or_else(|| {
             let id = device_id(machine.trim(), link);
@@ -49,16 +54,22 @@ pub(super) fn list_devices(registry: &mut Registry, links: &[Link]) {
         });
         let Some(interface) = registry.network_interface_mut(&id) else { continue };
         interface.mac_address = link.mac;
+        interface.is_down = !link.is_running;
         let is_listed = id == device_id(machine.trim(), link);
+        if is_listed {
+            let kind = link.kind.as_deref().unwrap_or(&link.link_layer);
+            interface.description = Some(format!("Linux device {} ({kind})", link.name));
+        }
         if is_listed || interface.private_ip_addresses.is_empty() {
             interface.private_ip_addresses.clone_from(&link.addresses);
         }
     }
 }
 
-/// `eni-` and 17 hex digits of a hash of machine, name and Ethernet address: the same over restarts.
+/// `eni-` and 17 hex digits of a hash of machine, name and permanent Ethernet address: the same over
+/// restarts.
 fn device_id(machine: &str, link: &Link) -> NetworkInterfaceId {
-    let mac = link.mac.map(|mac| mac.octets()).unwrap_or_default();
+    let mac = link.permanent_mac.or(link.mac).map(|mac| mac.octets()).unwrap_or_default();
     let bytes = machine.bytes().chain([0]).chain(link.name.bytes()).chain([0]).chain(mac);
     // FNV-1a with 128 bits (draft-eastlake-fnv), which is promised to stay.
     let hash = bytes.fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128, |hash, byte| {
