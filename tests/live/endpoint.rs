@@ -151,15 +151,69 @@ fn after_a_restart_mirroring_is_as_it_was() {
 #[test]
 fn boto3_finds_every_action() {
     let Some(lab) = Lab::new("ec2py") else { return };
+    let mirror = start(&lab, &lab.folder.path().join("state"));
+    let url = format!("http://{ENDPOINT}");
+    run(
+        &lab,
+        "boto3_actions.py",
+        &[("EC2_ENDPOINT", &url), ("DEVICE", "h0"), ("OTHER_DEVICE", "m0")],
+    );
+    mirror.end().assert_whole();
+}
+
+const CREDENTIALS: &str = r#"
+[[credential]]
+access_key_id = "AKIDEXAMPLE"
+secret_access_key = "SECRETEXAMPLE"
+account_id = "111122223333"
+
+[[credential]]
+access_key_id = "ASIAEXAMPLE"
+secret_access_key = "OTHERSECRET"
+session_token = "token+/="
+account_id = "444455556666"
+"#;
+
+#[test]
+fn boto3_gets_in_with_a_key_alone_also_over_tls() {
+    let Some(lab) = Lab::new("ec2sig") else { return };
+    let folder = lab.folder.path();
+    let credentials = folder.join("credentials.toml");
+    std::fs::write(&credentials, CREDENTIALS).unwrap();
+    let words = format!(
+        "--ec2-endpoint {ENDPOINT} --credentials {} --allow-target 127.0.0.0/8",
+        credentials.display()
+    );
+    let mirror = Mirror::start_saying(&lab.host, &words, "EC2 endpoint on");
+    run(&lab, "boto3_signatures.py", &[("EC2_ENDPOINT", &format!("http://{ENDPOINT}"))]);
+    mirror.end().assert_whole();
+    let (chain, key) = (folder.join("chain.pem"), folder.join("key.pem"));
+    let made = std::process::Command::new("openssl")
+        .args("req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost".split(' '))
+        .args(["-addext", "subjectAltName=IP:127.0.0.1", "-out"])
+        .args([&chain, Path::new("-keyout"), &key])
+        .output();
+    if !made.is_ok_and(|output| output.status.success()) {
+        return say("openssl is not installed, so the endpoint was not tried with TLS");
+    }
+    let (chain, key) = (chain.display(), key.display());
+    let words = format!("{words} --tls-certificate {chain} --tls-key {key}");
+    let mirror = Mirror::start_saying(&lab.host, &words, "EC2 endpoint on https");
+    let url = format!("https://{ENDPOINT}");
+    let variables = [("EC2_ENDPOINT", &*url), ("CA_BUNDLE", &chain.to_string())];
+    run(&lab, "boto3_signatures.py", &variables);
+    mirror.end().assert_whole();
+}
+
+/// Runs one of `tests/clients` on the host, where boto3 is installed.
+fn run(lab: &Lab, script: &str, variables: &[(&str, &str)]) {
     let has_boto3 = std::process::Command::new("python3").args(["-c", "import boto3"]).output();
     if !has_boto3.is_ok_and(|output| output.status.success()) {
         return say("boto3 is not installed, so the endpoint was not tried with it");
     }
-    let mirror = start(&lab, &lab.folder.path().join("state"));
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/boto3_actions.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script);
     let mut command = lab.host.command("python3");
-    command.arg(script).env("EC2_ENDPOINT", format!("http://{ENDPOINT}"));
-    let output = command.env("DEVICE", "h0").env("OTHER_DEVICE", "m0").output().unwrap();
+    command.arg(script).envs(variables.iter().copied());
+    let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    mirror.end().assert_whole();
 }
