@@ -26,14 +26,29 @@ struct Wanted {
 pub(super) struct Query {
     action: String,
     filters: Vec<Wanted>,
-    /// Resources behind this place in the order of creation.
-    behind: u64,
+    /// What is behind this place.
+    behind: Place,
     /// How many at the most.
     most: Option<usize>,
     /// Another restriction: the filter of the rules that are wanted.
     pub(super) of: Option<String>,
     #[serde(skip)]
     ids: BTreeSet<String>,
+}
+
+/// Where something stands in a list: a resource in the order of creation, and what a resource has
+/// several of by its key, so that it stands there whatever else comes and goes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct Place {
+    pub(super) sequence: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) key: Option<String>,
+}
+
+impl From<u64> for Place {
+    fn from(sequence: u64) -> Self {
+        Self { sequence, key: None }
+    }
 }
 
 /// A resource as filters see it.
@@ -79,12 +94,24 @@ impl Query {
             // A client may change the length of its pages.
             return Ok(Self { most: most.or(known.most), ..known });
         }
-        Ok(Self { action: action.to_owned(), filters, behind: 0, most, of: None, ids })
+        Ok(Self {
+            action: action.to_owned(),
+            filters,
+            behind: Place::default(),
+            most,
+            of: None,
+            ids,
+        })
     }
 
     /// Where it begins in the order of creation.
     pub(super) const fn behind(&self) -> u64 {
-        self.behind
+        self.behind.sequence
+    }
+
+    /// Whether something is still to be told.
+    pub(super) fn is_behind(&self, place: &Place) -> bool {
+        *place > self.behind
     }
 
     /// The ids that are wanted; all where there are none.
@@ -110,24 +137,24 @@ impl Query {
     }
 
     /// The first page of what is wanted, and the token of the next.
-    pub(super) fn page<T>(
+    pub(super) fn page<T, P: Into<Place>>(
         &self,
-        resources: impl Iterator<Item = (u64, Result<Option<T>, Refused>)>,
+        resources: impl Iterator<Item = (P, Result<Option<T>, Refused>)>,
     ) -> Result<(Vec<T>, Option<String>), Refused> {
         let mut page = Vec::new();
-        let mut last = self.behind;
-        for (sequence, resource) in resources {
+        let mut last = self.behind.clone();
+        for (place, resource) in resources {
             let Some(resource) = resource? else { continue };
             if self.most.is_some_and(|most| page.len() >= most) {
                 return Ok((page, Some(self.token(last)?)));
             }
             page.push(resource);
-            last = sequence;
+            last = place.into();
         }
         Ok((page, None))
     }
 
-    fn token(&self, behind: u64) -> Result<String, Refused> {
+    fn token(&self, behind: Place) -> Result<String, Refused> {
         let next = Self { behind, ..self.clone() };
         let text = serde_json::to_vec(&next).map_err(Refused::internal)?;
         Ok(text.iter().map(|byte| format!("{byte:02x}")).collect())
@@ -234,11 +261,11 @@ mod tests {
     fn a_token_suffices_alone() {
         let form = Form::parse(b"Filter.1.Name=x&Filter.1.Value.1=y&MaxResults=5").unwrap();
         let query = Query::read(&form, "DescribeX", "Id").unwrap();
-        let (page, token) = query.page((1..=9).map(|n| (n, Ok(Some(n))))).unwrap();
+        let (page, token) = query.page((1_u64..=9).map(|n| (n, Ok(Some(n))))).unwrap();
         assert_eq!(page, [1, 2, 3, 4, 5]);
         let form = Form::parse(format!("NextToken={}", token.unwrap()).as_bytes()).unwrap();
         let next = Query::read(&form, "DescribeX", "Id").unwrap();
-        assert_eq!((next.behind, next.most, next.filters.len()), (5, Some(5), 1));
+        assert_eq!((next.behind(), next.most, next.filters.len()), (5, Some(5), 1));
         assert!(Query::read(&form, "DescribeY", "Id").is_err());
         let wrong = Form::parse(b"NextToken=zz").unwrap();
         assert_eq!(Query::read(&wrong, "X", "Id").unwrap_err().code, "InvalidNextToken");

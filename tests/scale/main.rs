@@ -1,6 +1,6 @@
 //! As many filters and sessions as AWS's quotas allow: listed whole, each once and in an order, also
 //! while others come and go.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod wire;
 
@@ -163,4 +163,39 @@ fn many_sessions_are_listed_by_pages_while_others_come_and_go() {
         .cloned()
         .collect();
     assert_eq!(among(&of_shard, &staying), expected);
+}
+
+#[test]
+fn tags_are_listed_by_pages_while_others_come_and_go() {
+    let endpoint = endpoint();
+    let filters: Vec<String> = (0..20).map(|number| create_filter(&endpoint, number)).collect();
+    let tag = |ids: &[String], key: &str| {
+        let ids: Vec<String> =
+            (1..).zip(ids).map(|(n, id)| format!("&ResourceId.{n}={id}")).collect();
+        let form = format!("Action=CreateTags&Tag.1.Key={key}&Tag.1.Value=v{}", ids.concat());
+        answer(&endpoint, &form);
+    };
+    tag(&filters, "team");
+    let mut pages = Vec::new();
+    let mut form = String::from("Action=DescribeTags&MaxResults=5");
+    loop {
+        let document = answer(&endpoint, &form);
+        let keys = texts(&document, "key");
+        pages.extend(texts(&document, "resourceId").into_iter().zip(keys));
+        let Some(token) = texts(&document, "nextToken").pop() else { break };
+        form = format!("Action=DescribeTags&NextToken={token}");
+        // The resource that was listed first goes, and the one listed last has a tag more in front.
+        let id = filters.iter().find(|id| **id == pages.last().unwrap().0).unwrap();
+        tag(std::slice::from_ref(id), "and");
+        let first = filters.get(pages.len() / 5 - 1).unwrap();
+        if first != id {
+            answer(
+                &endpoint,
+                &format!("Action=DeleteTrafficMirrorFilter&TrafficMirrorFilterId={first}"),
+            );
+        }
+    }
+    pages.retain(|(_, key)| key != "and");
+    let both = |id: &String| ["shard", "team"].map(|key| (id.clone(), key.to_owned()));
+    assert_eq!(pages, filters.iter().flat_map(both).collect::<Vec<_>>());
 }

@@ -1,6 +1,6 @@
 //! DescribeNetworkInterfaces: what can be a source or a target on this host.
 
-use super::super::describe::{Described, Query};
+use super::super::describe::{Described, Place, Query};
 use super::super::xml::Xml;
 use super::{Call, shapes};
 use crate::control::account::{Account, DEFAULT_OWNER, Refused};
@@ -46,9 +46,14 @@ pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Ref
             return Err(Refused::new("InvalidNetworkInterfaceID.NotFound", message));
         }
     }
-    let behind = usize::try_from(query.behind()).unwrap_or(usize::MAX);
-    let counted = (1_u64..).zip(registry.network_interfaces()).skip(behind);
-    let interfaces = counted.map(|(place, interface)| {
+    // They have no place in the order of creation: they come and go with the devices of the host.
+    let mut interfaces: Vec<&NetworkInterface> = registry.network_interfaces().iter().collect();
+    interfaces.sort_by_key(|interface| interface.id().as_str());
+    let interfaces = interfaces.into_iter().filter_map(|interface| {
+        let place = Place { sequence: 0, key: Some(interface.id().to_string()) };
+        query.is_behind(&place).then_some((place, interface))
+    });
+    let interfaces = interfaces.map(|(place, interface)| {
         let mut tags = interface.tags.clone();
         if let Some(device) = &interface.device {
             tags.entry("Name".to_owned()).or_insert_with(|| device.clone());
