@@ -61,8 +61,15 @@ pub(super) trait Described {
 }
 
 impl Query {
-    /// Reads what a Describe call asks for. `id_list` is the parameter with ids.
-    pub(super) fn read(form: &Form, action: &str, id_list: &str) -> Result<Self, Refused> {
+    /// Reads what a Describe call asks for. `id_list` is the parameter with ids, `names` are those
+    /// of the filters that there are beside those of tags: others are refused also where there is
+    /// nothing to be filtered.
+    pub(super) fn read(
+        form: &Form,
+        action: &str,
+        id_list: &str,
+        names: &[&str],
+    ) -> Result<Self, Refused> {
         let ids: BTreeSet<String> = form.texts(id_list).into_iter().collect();
         let mut filters = Vec::new();
         for member in form.members("Filter") {
@@ -70,6 +77,9 @@ impl Query {
             let values = form.texts(&format!("{member}.Value"));
             if values.is_empty() {
                 return Err(Refused::missing(&format!("{member}.Value.1")));
+            }
+            if !is_of_tags(&name) && !names.contains(&&*name) {
+                return Err(no_such_filter(&name));
             }
             filters.push(Wanted { name, values });
         }
@@ -126,8 +136,7 @@ impl Query {
         }
         for wanted in &self.filters {
             let Some(values) = wanted.values_of(resource) else {
-                let message = format!("The filter '{}' is invalid", wanted.name);
-                return Err(Refused::new("InvalidParameterValue", message));
+                return Err(no_such_filter(&wanted.name));
             };
             if !values.iter().any(|value| wanted.fits(value)) {
                 return Ok(false);
@@ -188,6 +197,14 @@ impl Wanted {
     fn fits(&self, value: &str) -> bool {
         self.values.iter().any(|pattern| matches(pattern, value))
     }
+}
+
+fn is_of_tags(name: &str) -> bool {
+    name == "tag-key" || name.starts_with("tag:")
+}
+
+fn no_such_filter(name: &str) -> Refused {
+    Refused::new("InvalidParameterValue", format!("The filter '{name}' is invalid"))
 }
 
 /// Wildcards of EC2: `*` for any letters, `?` for one, `\` before what is meant as it stands.
@@ -260,14 +277,14 @@ mod tests {
     #[test]
     fn a_token_suffices_alone() {
         let form = Form::parse(b"Filter.1.Name=x&Filter.1.Value.1=y&MaxResults=5").unwrap();
-        let query = Query::read(&form, "DescribeX", "Id").unwrap();
+        let query = Query::read(&form, "DescribeX", "Id", &["x"]).unwrap();
         let (page, token) = query.page((1_u64..=9).map(|n| (n, Ok(Some(n))))).unwrap();
         assert_eq!(page, [1, 2, 3, 4, 5]);
         let form = Form::parse(format!("NextToken={}", token.unwrap()).as_bytes()).unwrap();
-        let next = Query::read(&form, "DescribeX", "Id").unwrap();
+        let next = Query::read(&form, "DescribeX", "Id", &["x"]).unwrap();
         assert_eq!((next.behind(), next.most, next.filters.len()), (5, Some(5), 1));
-        assert!(Query::read(&form, "DescribeY", "Id").is_err());
+        assert!(Query::read(&form, "DescribeY", "Id", &[]).is_err());
         let wrong = Form::parse(b"NextToken=zz").unwrap();
-        assert_eq!(Query::read(&wrong, "X", "Id").unwrap_err().code, "InvalidNextToken");
+        assert_eq!(Query::read(&wrong, "X", "Id", &[]).unwrap_err().code, "InvalidNextToken");
     }
 }

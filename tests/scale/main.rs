@@ -199,3 +199,14 @@ fn tags_are_listed_by_pages_while_others_come_and_go() {
     let both = |id: &String| ["shard", "team"].map(|key| (id.clone(), key.to_owned()));
     assert_eq!(pages, filters.iter().flat_map(both).collect::<Vec<_>>());
 }
+
+#[test]
+fn a_filter_that_there_is_not_is_refused_also_where_there_is_nothing() {
+    let endpoint = endpoint();
+    for kind in ["TrafficMirrorSessions", "TrafficMirrorFilterRules", "Tags"] {
+        let form = format!("Action=Describe{kind}&Filter.1.Name=colour&Filter.1.Value.1=red");
+        let (status, text) = ask(&endpoint, &form);
+        assert_eq!((status, texts(&text, "Code").concat()), (400, "InvalidParameterValue".into()));
+        answer(&endpoint, &form.replace("colour", "tag:colour"));
+    }
+}

@@ -11,6 +11,19 @@ struct InterfaceView<'a> {
     tags: Tags,
 }
 
+/// The filters of network interfaces.
+const FILTERS: &[&str] = &[
+    "network-interface-id",
+    "mac-address",
+    "private-ip-address",
+    "addresses.private-ip-address",
+    "ipv6-addresses.ipv6-address",
+    "description",
+    "owner-id",
+    "status",
+    "interface-type",
+];
+
 impl Described for InterfaceView<'_> {
     fn field(&self, name: &str) -> Option<Vec<String>> {
         let addresses = |is_ipv4: bool| {
@@ -36,7 +49,7 @@ impl Described for InterfaceView<'_> {
 }
 
 pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Refused> {
-    let query = Query::read(call.form, call.action, "NetworkInterfaceId")?;
+    let query = Query::read(call.form, call.action, "NetworkInterfaceId", FILTERS)?;
     call.is_read()?;
     let registry = account.registry();
     for id in query.ids() {

@@ -50,6 +50,9 @@ struct TagView<'a> {
     tags: Tags,
 }
 
+/// The filters of tags.
+const FILTERS: &[&str] = &["key", "value", "resource-id", "resource-type"];
+
 impl Described for TagView<'_> {
     fn field(&self, name: &str) -> Option<Vec<String>> {
         let value = match name {
@@ -68,7 +71,7 @@ impl Described for TagView<'_> {
 }
 
 pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Refused> {
-    let query = Query::read(call.form, call.action, "NoId")?;
+    let query = Query::read(call.form, call.action, "NoId", FILTERS)?;
     call.is_read()?;
     let resources = resources_of(account, call);
     let unseen = resources.iter().filter(|(sequence, ..)| *sequence >= query.behind());
