@@ -26,14 +26,29 @@ struct Wanted {
 pub(super) struct Query {
     action: String,
     filters: Vec<Wanted>,
-    /// Resources behind this place in the order of creation.
-    behind: u64,
+    /// What is behind this place.
+    behind: Place,
     /// How many at the most.
     most: Option<usize>,
     /// Another restriction: the filter of the rules that are wanted.
     pub(super) of: Option<String>,
     #[serde(skip)]
     ids: BTreeSet<String>,
+}
+
+/// Where something stands in a list: a resource in the order of creation, and what a resource has
+/// several of by its key, so that it stands there whatever else comes and goes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct Place {
+    pub(super) sequence: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) key: Option<String>,
+}
+
+impl From<u64> for Place {
+    fn from(sequence: u64) -> Self {
+        Self { sequence, key: None }
+    }
 }
 
 /// A resource as filters see it.
@@ -46,8 +61,15 @@ pub(super) trait Described {
 }
 
 impl Query {
-    /// Reads what a Describe call asks for. `id_list` is the parameter with ids.
-    pub(super) fn read(form: &Form, action: &str, id_list: &str) -> Result<Self, Refused> {
+    /// Reads what a Describe call asks for. `id_list` is the parameter with ids, `names` are those
+    /// of the filters that there are beside those of tags: others are refused also where there is
+    /// nothing to be filtered.
+    pub(super) fn read(
+        form: &Form,
+        action: &str,
+        id_list: &str,
+        names: &[&str],
+    ) -> Result<Self, Refused> {
         let ids: BTreeSet<String> = form.texts(id_list).into_iter().collect();
         let mut filters = Vec::new();
         for member in form.members("Filter") {
@@ -55,6 +77,9 @@ impl Query {
             let values = form.texts(&format!("{member}.Value"));
             if values.is_empty() {
                 return Err(Refused::missing(&format!("{member}.Value.1")));
+            }
+            if !is_of_tags(&name) && !names.contains(&&*name) {
+                return Err(no_such_filter(&name));
             }
             filters.push(Wanted { name, values });
         }
@@ -79,12 +104,24 @@ impl Query {
             // A client may change the length of its pages.
             return Ok(Self { most: most.or(known.most), ..known });
         }
-        Ok(Self { action: action.to_owned(), filters, behind: 0, most, of: None, ids })
+        Ok(Self {
+            action: action.to_owned(),
+            filters,
+            behind: Place::default(),
+            most,
+            of: None,
+            ids,
+        })
     }
 
     /// Where it begins in the order of creation.
     pub(super) const fn behind(&self) -> u64 {
-        self.behind
+        self.behind.sequence
+    }
+
+    /// Whether something is still to be told.
+    pub(super) fn is_behind(&self, place: &Place) -> bool {
+        *place > self.behind
     }
 
     /// The ids that are wanted; all where there are none.
@@ -99,8 +136,7 @@ impl Query {
         }
         for wanted in &self.filters {
             let Some(values) = wanted.values_of(resource) else {
-                let message = format!("The filter '{}' is invalid", wanted.name);
-                return Err(Refused::new("InvalidParameterValue", message));
+                return Err(no_such_filter(&wanted.name));
             };
             if !values.iter().any(|value| wanted.fits(value)) {
                 return Ok(false);
@@ -110,24 +146,24 @@ impl Query {
     }
 
     /// The first page of what is wanted, and the token of the next.
-    pub(super) fn page<T>(
+    pub(super) fn page<T, P: Into<Place>>(
         &self,
-        resources: impl Iterator<Item = (u64, Result<Option<T>, Refused>)>,
+        resources: impl Iterator<Item = (P, Result<Option<T>, Refused>)>,
     ) -> Result<(Vec<T>, Option<String>), Refused> {
         let mut page = Vec::new();
-        let mut last = self.behind;
-        for (sequence, resource) in resources {
+        let mut last = self.behind.clone();
+        for (place, resource) in resources {
             let Some(resource) = resource? else { continue };
             if self.most.is_some_and(|most| page.len() >= most) {
                 return Ok((page, Some(self.token(last)?)));
             }
             page.push(resource);
-            last = sequence;
+            last = place.into();
         }
         Ok((page, None))
     }
 
-    fn token(&self, behind: u64) -> Result<String, Refused> {
+    fn token(&self, behind: Place) -> Result<String, Refused> {
         let next = Self { behind, ..self.clone() };
         let text = serde_json::to_vec(&next).map_err(Refused::internal)?;
         Ok(text.iter().map(|byte| format!("{byte:02x}")).collect())
@@ -161,6 +197,14 @@ impl Wanted {
     fn fits(&self, value: &str) -> bool {
         self.values.iter().any(|pattern| matches(pattern, value))
     }
+}
+
+fn is_of_tags(name: &str) -> bool {
+    name == "tag-key" || name.starts_with("tag:")
+}
+
+fn no_such_filter(name: &str) -> Refused {
+    Refused::new("InvalidParameterValue", format!("The filter '{name}' is invalid"))
 }
 
 /// Wildcards of EC2: `*` for any letters, `?` for one, `\` before what is meant as it stands.
@@ -233,14 +277,14 @@ mod tests {
     #[test]
     fn a_token_suffices_alone() {
         let form = Form::parse("", b"Filter.1.Name=x&Filter.1.Value.1=y&MaxResults=5").unwrap();
-        let query = Query::read(&form, "DescribeX", "Id").unwrap();
-        let (page, token) = query.page((1..=9).map(|n| (n, Ok(Some(n))))).unwrap();
+        let query = Query::read(&form, "DescribeX", "Id", &["x"]).unwrap();
+        let (page, token) = query.page((1_u64..=9).map(|n| (n, Ok(Some(n))))).unwrap();
         assert_eq!(page, [1, 2, 3, 4, 5]);
         let form = Form::parse(&format!("NextToken={}", token.unwrap()), b"").unwrap();
-        let next = Query::read(&form, "DescribeX", "Id").unwrap();
-        assert_eq!((next.behind, next.most, next.filters.len()), (5, Some(5), 1));
-        assert!(Query::read(&form, "DescribeY", "Id").is_err());
+        let next = Query::read(&form, "DescribeX", "Id", &["x"]).unwrap();
+        assert_eq!((next.behind(), next.most, next.filters.len()), (5, Some(5), 1));
+        assert!(Query::read(&form, "DescribeY", "Id", &[]).is_err());
         let wrong = Form::parse("", b"NextToken=zz").unwrap();
-        assert_eq!(Query::read(&wrong, "X", "Id").unwrap_err().code, "InvalidNextToken");
+        assert_eq!(Query::read(&wrong, "X", "Id", &[]).unwrap_err().code, "InvalidNextToken");
     }
 }

@@ -71,27 +71,14 @@ impl Call {
                 )
             }
             Asked::DeleteRule(pick) => Self::DeleteRule(id(rule_id(pick))),
-            Asked::CreateSession { parts } => Self::CreateSession(CreateSession {
-                network_interface_id: world::interface(parts.interface),
-                target_id: id(target_id(&parts.target)),
-                filter_id: id(filter_id(&parts.filter)),
-                number: number(parts),
-                packet_length: packet_length(parts),
-                virtual_network_id: network_id(parts),
-                description: description(parts.text),
-                tags: Tags::new(),
-                once: None,
-            }),
+            Asked::CreateSession { parts } => {
+                let (target, filter) = (id(target_id(&parts.target)), id(filter_id(&parts.filter)));
+                Self::CreateSession(create_session(parts, target, filter))
+            }
             Asked::ModifySession { session, parts, given, remove } => {
-                let request = ModifySession {
-                    target_id: given[0].then(|| id(target_id(&parts.target))),
-                    filter_id: given[1].then(|| id(filter_id(&parts.filter))),
-                    number: given[2].then(|| number(parts)),
-                    packet_length: packet_length(parts).filter(|_| given[3]),
-                    virtual_network_id: network_id(parts).filter(|_| given[4]),
-                    description: description(parts.text).filter(|_| given[5]),
-                    remove: remove.clone(),
-                };
+                let (target, filter) = (id(target_id(&parts.target)), id(filter_id(&parts.filter)));
+                let request = modify_session(parts, *given, target, filter);
+                let request = ModifySession { remove: remove.clone(), ..request };
                 Self::ModifySession(id(session_id(session)), request)
             }
             Asked::DeleteSession(pick) => Self::DeleteSession(id(session_id(pick))),
@@ -211,6 +198,37 @@ fn packet_length(parts: &SessionParts) -> Option<PacketLength> {
 
 fn network_id(parts: &SessionParts) -> Option<VirtualNetworkId> {
     parts.network_id.map(|id| VirtualNetworkId::new(u32::from(id)).unwrap())
+}
+
+fn create_session(parts: &SessionParts, target_id: String, filter_id: String) -> CreateSession {
+    CreateSession {
+        network_interface_id: world::interface(parts.interface),
+        target_id,
+        filter_id,
+        number: number(parts),
+        packet_length: packet_length(parts),
+        virtual_network_id: network_id(parts),
+        description: description(parts.text),
+        tags: Tags::new(),
+        once: None,
+    }
+}
+
+fn modify_session(
+    parts: &SessionParts,
+    given: [bool; 6],
+    target_id: String,
+    filter_id: String,
+) -> ModifySession {
+    ModifySession {
+        target_id: given[0].then_some(target_id),
+        filter_id: given[1].then_some(filter_id),
+        number: given[2].then(|| number(parts)),
+        packet_length: packet_length(parts).filter(|_| given[3]),
+        virtual_network_id: network_id(parts).filter(|_| given[4]),
+        description: description(parts.text).filter(|_| given[5]),
+        remove: Vec::new(),
+    }
 }
 
 fn modify_rule(parts: &RuleParts, given: [bool; 8]) -> ModifyRule {

@@ -11,6 +11,38 @@ use super::snapshot::{PlainFilter, PlainRule, PlainSession, PlainTarget, Snapsho
 
 impl Model {
     pub(crate) fn change(&mut self, owner: &str, call: &Call, id: &str, after: &Snapshot) {
+        match call {
+            Call::CreateTarget(_)
+            | Call::CreateFilter(_)
+            | Call::CreateRule(_)
+            | Call::CreateSession(_) => self.make(owner, call, id, after),
+            Call::DeleteTarget(id) => self.goes(1, id),
+            Call::DeleteFilter(id) => {
+                let rules = self.has.rules.iter().filter(|(_, one)| one.filter == *id);
+                let rules: Vec<String> = rules.map(|(rule, _)| rule.clone()).collect();
+                rules.iter().for_each(|rule| self.goes(3, rule));
+                self.goes(2, id);
+            }
+            Call::DeleteRule(id) => self.goes(3, id),
+            Call::DeleteSession(id) => self.goes(0, id),
+            Call::Services(id, add, remove) => {
+                let filter = self.has.filters.get_mut(id).unwrap();
+                filter.amazon_dns = (filter.amazon_dns || !add.is_empty()) && remove.is_empty();
+            }
+            Call::ModifyRule(id, request) => {
+                let rule = self.modified_rule(owner, id, request).unwrap();
+                self.has.rules.get_mut(id).unwrap().rule = rule;
+            }
+            Call::ModifySession(id, request) => {
+                let session = self.modified_session(owner, id, request).unwrap();
+                let session = self.drawn(session, after);
+                self.has.sessions.get_mut(id).unwrap().session = session;
+            }
+            Call::CreateTags(..) | Call::DeleteTags(..) => self.retag(owner, call),
+        }
+    }
+
+    fn make(&mut self, owner: &str, call: &Call, id: &str, after: &Snapshot) {
         let whose = Whose { owner: owner.to_owned(), is_of_file: false };
         match call {
             Call::CreateTarget(request) => {
@@ -57,29 +89,7 @@ impl Model {
                 let session = self.drawn(session, after);
                 self.has.sessions.insert(id.to_owned(), PlainSession { whose, session });
             }
-            Call::DeleteTarget(id) => self.goes(1, id),
-            Call::DeleteFilter(id) => {
-                let rules = self.has.rules.iter().filter(|(_, one)| one.filter == *id);
-                let rules: Vec<String> = rules.map(|(rule, _)| rule.clone()).collect();
-                rules.iter().for_each(|rule| self.goes(3, rule));
-                self.goes(2, id);
-            }
-            Call::DeleteRule(id) => self.goes(3, id),
-            Call::DeleteSession(id) => self.goes(0, id),
-            Call::Services(id, add, remove) => {
-                let filter = self.has.filters.get_mut(id).unwrap();
-                filter.amazon_dns = (filter.amazon_dns || !add.is_empty()) && remove.is_empty();
-            }
-            Call::ModifyRule(id, request) => {
-                let rule = self.modified_rule(owner, id, request).unwrap();
-                self.has.rules.get_mut(id).unwrap().rule = rule;
-            }
-            Call::ModifySession(id, request) => {
-                let session = self.modified_session(owner, id, request).unwrap();
-                let session = self.drawn(session, after);
-                self.has.sessions.get_mut(id).unwrap().session = session;
-            }
-            Call::CreateTags(..) | Call::DeleteTags(..) => self.retag(owner, call),
+            _ => {}
         }
     }
 

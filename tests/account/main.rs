@@ -2,6 +2,7 @@
 //! from its records, whatever is asked of it and however often it is restarted.
 #![expect(
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::unwrap_used,
     clippy::unreachable,
     reason = "a test may stop where something is not as it should"

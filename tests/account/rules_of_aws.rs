@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use traffic_mirror::control::account::{
     CreateRule, CreateSession, CreateTarget, ModifyRule, ModifySession, RuleField, SessionField,
 };
-use traffic_mirror::model::{FilterRule, Session, Tags, TargetKind, VirtualNetworkId};
+use traffic_mirror::model::{
+    FilterId, FilterRule, Session, Tags, TargetId, TargetKind, VirtualNetworkId,
+};
 
 use super::call::Call;
 use super::model::{Code, Model, PREFIXES};
@@ -206,8 +208,8 @@ impl Model {
         self.known(owner, 1, target)?;
         self.known(owner, 2, filter)?;
         let mut session = old.clone();
-        session.target_id = self.has.order[1].iter().find(|one| *one == target).map(parse).unwrap();
-        session.filter_id = traffic_mirror::model::FilterId::new(filter).unwrap();
+        session.target_id = TargetId::new(target).unwrap();
+        session.filter_id = FilterId::new(filter).unwrap();
         session.number = request.number.unwrap_or(old.number);
         let source = old.network_interface_id.as_str();
         self.is_possible(source, session.number.value(), id)?;
@@ -263,10 +265,6 @@ impl Model {
             _ => &self.has.rules[id].rule.tags,
         }
     }
-}
-
-fn parse(id: &String) -> traffic_mirror::model::TargetId {
-    traffic_mirror::model::TargetId::new(id).unwrap()
 }
 
 /// Where the copies for a target go: "the tag first, then what the user pinned", and nothing of

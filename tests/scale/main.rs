@@ -164,3 +164,49 @@ fn many_sessions_are_listed_by_pages_while_others_come_and_go() {
         .collect();
     assert_eq!(among(&of_shard, &staying), expected);
 }
+
+#[test]
+fn tags_are_listed_by_pages_while_others_come_and_go() {
+    let endpoint = endpoint();
+    let filters: Vec<String> = (0..20).map(|number| create_filter(&endpoint, number)).collect();
+    let tag = |ids: &[String], key: &str| {
+        let ids: Vec<String> =
+            (1..).zip(ids).map(|(n, id)| format!("&ResourceId.{n}={id}")).collect();
+        let form = format!("Action=CreateTags&Tag.1.Key={key}&Tag.1.Value=v{}", ids.concat());
+        answer(&endpoint, &form);
+    };
+    tag(&filters, "team");
+    let mut pages = Vec::new();
+    let mut form = String::from("Action=DescribeTags&MaxResults=5");
+    loop {
+        let document = answer(&endpoint, &form);
+        let keys = texts(&document, "key");
+        pages.extend(texts(&document, "resourceId").into_iter().zip(keys));
+        let Some(token) = texts(&document, "nextToken").pop() else { break };
+        form = format!("Action=DescribeTags&NextToken={token}");
+        // The resource that was listed first goes, and the one listed last has a tag more in front.
+        let id = filters.iter().find(|id| **id == pages.last().unwrap().0).unwrap();
+        tag(std::slice::from_ref(id), "and");
+        let first = filters.get(pages.len() / 5 - 1).unwrap();
+        if first != id {
+            answer(
+                &endpoint,
+                &format!("Action=DeleteTrafficMirrorFilter&TrafficMirrorFilterId={first}"),
+            );
+        }
+    }
+    pages.retain(|(_, key)| key != "and");
+    let both = |id: &String| ["shard", "team"].map(|key| (id.clone(), key.to_owned()));
+    assert_eq!(pages, filters.iter().flat_map(both).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_filter_that_there_is_not_is_refused_also_where_there_is_nothing() {
+    let endpoint = endpoint();
+    for kind in ["TrafficMirrorSessions", "TrafficMirrorFilterRules", "Tags"] {
+        let form = format!("Action=Describe{kind}&Filter.1.Name=colour&Filter.1.Value.1=red");
+        let (status, text) = ask(&endpoint, &form);
+        assert_eq!((status, texts(&text, "Code").concat()), (400, "InvalidParameterValue".into()));
+        answer(&endpoint, &form.replace("colour", "tag:colour"));
+    }
+}

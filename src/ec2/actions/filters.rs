@@ -33,7 +33,8 @@ pub(super) fn delete(account: &mut Account, call: &Call<'_>) -> Result<String, R
 }
 
 pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Refused> {
-    let query = Query::read(call.form, call.action, "TrafficMirrorFilterId")?;
+    let query =
+        Query::read(call.form, call.action, "TrafficMirrorFilterId", shapes::FILTER_FILTERS)?;
     call.is_read()?;
     for id in query.ids() {
         let entry = FilterId::new(id).ok().and_then(|id| account.filters().get(&id));

@@ -1,6 +1,6 @@
 //! DescribeNetworkInterfaces: what can be a source or a target on this host.
 
-use super::super::describe::{Described, Query};
+use super::super::describe::{Described, Place, Query};
 use super::super::xml::Xml;
 use super::{Call, shapes};
 use crate::control::account::{Account, DEFAULT_OWNER, Refused};
@@ -10,6 +10,19 @@ struct InterfaceView<'a> {
     interface: &'a NetworkInterface,
     tags: Tags,
 }
+
+/// The filters of network interfaces.
+const FILTERS: &[&str] = &[
+    "network-interface-id",
+    "mac-address",
+    "private-ip-address",
+    "addresses.private-ip-address",
+    "ipv6-addresses.ipv6-address",
+    "description",
+    "owner-id",
+    "status",
+    "interface-type",
+];
 
 impl Described for InterfaceView<'_> {
     fn field(&self, name: &str) -> Option<Vec<String>> {
@@ -36,7 +49,7 @@ impl Described for InterfaceView<'_> {
 }
 
 pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Refused> {
-    let query = Query::read(call.form, call.action, "NetworkInterfaceId")?;
+    let query = Query::read(call.form, call.action, "NetworkInterfaceId", FILTERS)?;
     call.is_read()?;
     let registry = account.registry();
     for id in query.ids() {
@@ -46,9 +59,14 @@ pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Ref
             return Err(Refused::new("InvalidNetworkInterfaceID.NotFound", message));
         }
     }
-    let behind = usize::try_from(query.behind()).unwrap_or(usize::MAX);
-    let counted = (1_u64..).zip(registry.network_interfaces()).skip(behind);
-    let interfaces = counted.map(|(place, interface)| {
+    // They have no place in the order of creation: they come and go with the devices of the host.
+    let mut interfaces: Vec<&NetworkInterface> = registry.network_interfaces().iter().collect();
+    interfaces.sort_by_key(|interface| interface.id().as_str());
+    let interfaces = interfaces.into_iter().filter_map(|interface| {
+        let place = Place { sequence: 0, key: Some(interface.id().to_string()) };
+        query.is_behind(&place).then_some((place, interface))
+    });
+    let interfaces = interfaces.map(|(place, interface)| {
         let mut tags = interface.tags.clone();
         if let Some(device) = &interface.device {
             tags.entry("Name".to_owned()).or_insert_with(|| device.clone());

@@ -76,7 +76,8 @@ pub(super) fn delete(account: &mut Account, call: &Call<'_>) -> Result<String, R
 }
 
 pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Refused> {
-    let mut query = Query::read(call.form, call.action, "TrafficMirrorFilterRuleId")?;
+    let mut query =
+        Query::read(call.form, call.action, "TrafficMirrorFilterRuleId", shapes::RULE_FILTERS)?;
     if let Some(of) = call.form.owned("TrafficMirrorFilterId") {
         query.of = Some(of);
     }

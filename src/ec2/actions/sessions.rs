@@ -1,8 +1,8 @@
 //! Actions on sessions.
 
 use super::super::describe::Query;
-use super::Call;
 use super::shapes::SessionView;
+use super::{Call, shapes};
 use crate::control::account::{
     Account, CreateSession, Entry, ModifySession, Refused, SessionField,
 };
@@ -63,7 +63,8 @@ pub(super) fn delete(account: &mut Account, call: &Call<'_>) -> Result<String, R
 }
 
 pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Refused> {
-    let query = Query::read(call.form, call.action, "TrafficMirrorSessionId")?;
+    let query =
+        Query::read(call.form, call.action, "TrafficMirrorSessionId", shapes::SESSION_FILTERS)?;
     call.is_read()?;
     for id in query.ids() {
         let known = SessionId::new(id).ok();

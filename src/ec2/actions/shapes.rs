@@ -60,6 +60,19 @@ fn maybe(value: Option<impl ToString>) -> Vec<String> {
     value.map(|value| value.to_string()).into_iter().collect()
 }
 
+/// The filters of sessions.
+pub(super) const SESSION_FILTERS: &[&str] = &[
+    "description",
+    "network-interface-id",
+    "owner-id",
+    "packet-length",
+    "session-number",
+    "traffic-mirror-filter-id",
+    "traffic-mirror-session-id",
+    "traffic-mirror-target-id",
+    "virtual-network-id",
+];
+
 impl Described for SessionView<'_> {
     fn field(&self, name: &str) -> Option<Vec<String>> {
         Some(match name {
@@ -126,6 +139,15 @@ impl<'a> TargetView<'a> {
     }
 }
 
+/// The filters of targets.
+pub(super) const TARGET_FILTERS: &[&str] = &[
+    "description",
+    "network-interface-id",
+    "network-load-balancer-arn",
+    "owner-id",
+    "traffic-mirror-target-id",
+];
+
 impl Described for TargetView<'_> {
     fn field(&self, name: &str) -> Option<Vec<String>> {
         Some(match name {
@@ -158,6 +180,9 @@ pub(super) fn filter(xml: &mut Xml, filter: &Filter) {
     xml.optional("description", filter.description.as_ref());
     tag_set(xml, &filter.tags);
 }
+
+/// The filters of filters.
+pub(super) const FILTER_FILTERS: &[&str] = &["description", "traffic-mirror-filter-id"];
 
 impl Described for &Filter {
     fn field(&self, name: &str) -> Option<Vec<String>> {
@@ -204,6 +229,19 @@ pub(super) struct RuleView<'a> {
     pub(super) filter: &'a Filter,
     pub(super) rule: &'a FilterRule,
 }
+
+/// The filters of rules.
+pub(super) const RULE_FILTERS: &[&str] = &[
+    "traffic-mirror-filter-rule-id",
+    "traffic-mirror-filter-id",
+    "rule-number",
+    "rule-action",
+    "traffic-direction",
+    "protocol",
+    "source-cidr-block",
+    "destination-cidr-block",
+    "description",
+];
 
 impl Described for RuleView<'_> {
     fn field(&self, name: &str) -> Option<Vec<String>> {

@@ -1,6 +1,6 @@
 //! CreateTags, DeleteTags, DescribeTags.
 
-use super::super::describe::{Described, Query};
+use super::super::describe::{Described, Place, Query};
 use super::Call;
 use crate::control::account::{Account, Refused, Resource, TagToDelete};
 use crate::model::Tags;
@@ -50,6 +50,9 @@ struct TagView<'a> {
     tags: Tags,
 }
 
+/// The filters of tags.
+const FILTERS: &[&str] = &["key", "value", "resource-id", "resource-type"];
+
 impl Described for TagView<'_> {
     fn field(&self, name: &str) -> Option<Vec<String>> {
         let value = match name {
@@ -68,26 +71,23 @@ impl Described for TagView<'_> {
 }
 
 pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Refused> {
-    let query = Query::read(call.form, call.action, "NoId")?;
+    let query = Query::read(call.form, call.action, "NoId", FILTERS)?;
     call.is_read()?;
     let resources = resources_of(account, call);
-    let tags = resources.iter().flat_map(|(id, kind, resource)| {
+    let unseen = resources.iter().filter(|(sequence, ..)| *sequence >= query.behind());
+    let tags = unseen.flat_map(|(sequence, id, kind, resource)| {
         let tags = account.tags_of(resource).into_iter().flatten();
-        tags.map(move |(key, value)| TagView {
-            id,
-            kind,
-            key,
-            value,
-            tags: Tags::from([(key.clone(), value.clone())]),
+        tags.map(move |(key, value)| {
+            let tags = Tags::from([(key.clone(), value.clone())]);
+            let place = Place { sequence: *sequence, key: Some(key.clone()) };
+            (place, TagView { id, kind, key, value, tags })
         })
     });
-    // Tags have no place of their own in the order of creation: they are counted.
-    let behind = usize::try_from(query.behind()).unwrap_or(usize::MAX);
-    let counted = (1_u64..).zip(tags).skip(behind).map(|(place, view)| {
+    let placed = tags.filter(|(place, _)| query.is_behind(place)).map(|(place, view)| {
         let taken = query.takes(view.id, &view);
         (place, taken.map(|taken| taken.then_some(view)))
     });
-    let (page, token) = query.page(counted)?;
+    let (page, token) = query.page(placed)?;
     Ok(call.answer(|xml| {
         xml.list("tagSet", page, |xml, view| {
             xml.text("resourceId", view.id);
@@ -100,7 +100,7 @@ pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Ref
 }
 
 /// Everything that has tags and that the caller sees, in the order of creation.
-fn resources_of(account: &Account, call: &Call<'_>) -> Vec<(String, &'static str, Resource)> {
+fn resources_of(account: &Account, call: &Call<'_>) -> Vec<(u64, String, &'static str, Resource)> {
     let sessions = account.sessions().behind(0).map(|(sequence, id, entry)| {
         (sequence, entry, id.to_string(), "traffic-mirror-session", Resource::Session(id.clone()))
     });
@@ -116,5 +116,7 @@ fn resources_of(account: &Account, call: &Call<'_>) -> Vec<(String, &'static str
     let all = sessions.chain(targets).chain(filters).chain(rules);
     let mut seen: Vec<_> = all.filter(|(_, entry, ..)| call.sees(entry)).collect();
     seen.sort_by_key(|(sequence, ..)| *sequence);
-    seen.into_iter().map(|(_, _, id, kind, resource)| (id, kind, resource)).collect()
+    let told =
+        seen.into_iter().map(|(sequence, _, id, kind, resource)| (sequence, id, kind, resource));
+    told.collect()
 }

@@ -1,8 +1,8 @@
 //! Actions on targets.
 
 use super::super::describe::Query;
-use super::Call;
 use super::shapes::TargetView;
+use super::{Call, shapes};
 use crate::control::account::{Account, CreateTarget, Refused};
 use crate::model::{NetworkInterfaceId, TargetId, TargetKind};
 
@@ -55,7 +55,8 @@ pub(super) fn delete(account: &mut Account, call: &Call<'_>) -> Result<String, R
 }
 
 pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Refused> {
-    let query = Query::read(call.form, call.action, "TrafficMirrorTargetId")?;
+    let query =
+        Query::read(call.form, call.action, "TrafficMirrorTargetId", shapes::TARGET_FILTERS)?;
     call.is_read()?;
     for id in query.ids() {
         let entry = TargetId::new(id).ok().and_then(|id| account.targets().get(&id));
