@@ -32,6 +32,6 @@ pub use rate::{Rate, Ratio};
 pub use session::{Session, Tags};
 pub use settings::Settings;
 pub use target::{
-    GENEVE_PORT, MAX_ADDRESSES, Target, TargetKind, VXLAN_PORT, check_together,
+    ADDRESS_TAG, GENEVE_PORT, MAX_ADDRESSES, Target, TargetKind, VXLAN_PORT, check_together,
     parse_target_address, parse_target_addresses,
 };

@@ -10,6 +10,10 @@ pub const VXLAN_PORT: u16 = 4789;
 /// The UDP port of GENEVE (RFC 8926, section 3.3: "6081").
 pub const GENEVE_PORT: u16 = 6081;
 
+/// The tag that says where the copies for a target go where nothing else does: IP[:port], of a load
+/// balancer several with spaces between them.
+pub const ADDRESS_TAG: &str = "mirror:address";
+
 /// So many addresses has a load balancer at the most.
 pub const MAX_ADDRESSES: usize = 64;
 

@@ -31,6 +31,8 @@ pub(crate) fn cases() -> Vec<Case> {
         pcap("symmetric-source-port", symmetric()),
         pcap("aws-json-config", web_and_ssh()),
         pcap("several-config-files", web_and_ssh()),
+        pcap("cloudformation-template", one_rule()),
+        pcap("terraform-plan", one_rule()),
     ]
 }
 

@@ -304,7 +304,8 @@ a.json:18:88: PrivateIpAddresses `5`: expected a string, got a number"
 #[test]
 fn json_of_something_else_is_told_what_it_should_be() {
     let keys = "TrafficMirrorSessions, TrafficMirrorFilters, TrafficMirrorFilterRules, \
-                TrafficMirrorTargets, NetworkInterfaces";
+                TrafficMirrorTargets, NetworkInterfaces, a CloudFormation template with Resources, \
+                or what `terraform show -json` prints";
     for text in [r#"{"Reservations": []}"#, "{}", "[]", "[{}]"] {
         assert_eq!(
             wrong(&with(&[("a.json", text)])),

@@ -9,6 +9,7 @@
 mod aws;
 mod fields;
 mod files;
+mod infrastructure;
 mod properties;
 mod refused;
 mod several;

@@ -8,12 +8,8 @@ use super::refused::Refused;
 use super::tokens::Once;
 use super::{Account, Caller};
 use crate::model::{
-    NetworkInterfaceId, Tags, Target, TargetId, TargetKind, parse_target_addresses,
+    ADDRESS_TAG, NetworkInterfaceId, Tags, Target, TargetId, TargetKind, parse_target_addresses,
 };
-
-/// The tag by which any client can say where the copies for a target go: IP[:port], of a load
-/// balancer several with spaces between them.
-const ADDRESS_TAG: &str = "mirror:address";
 
 /// CreateTrafficMirrorTarget.
 #[derive(Debug, Clone)]

@@ -14,7 +14,7 @@ use super::resources::{
 };
 use super::texts::{Format, Text, Texts};
 use super::warnings::{Seen, warn};
-use super::{Outcome, aws, json_text, toml_text};
+use super::{Outcome, aws, cloudformation, json_text, terraform, toml_text, yaml_text};
 use crate::control::Registry;
 use crate::model::{Invalid, NetworkInterfaceId, SessionNumber, Settings};
 
@@ -34,7 +34,10 @@ pub(super) fn read(texts: &[Text<'_>], incomplete: bool) -> Outcome {
     for (number, text) in texts.iter().enumerate() {
         match text.format {
             Format::Toml => read.take_toml(number, text.text, &mut out),
-            Format::AwsJson => read.take_json(number, text.text, &mut out),
+            Format::AwsJson => {
+                read.take_tree(number, json_text::read(number, text.text), &mut out);
+            }
+            Format::Yaml => read.take_tree(number, yaml_text::read(number, text.text), &mut out),
         }
     }
     let registry = read.into_registry(&mut out);
@@ -52,8 +55,19 @@ struct Read<'a> {
 }
 
 impl<'a> Read<'a> {
-    fn take_json(&mut self, text: usize, source: &'a str, out: &mut Collector<'_>) {
-        match json_text::read(text, source) {
+    fn take_tree(
+        &mut self,
+        text: usize,
+        root: Result<Node<'a>, (usize, String)>,
+        out: &mut Collector<'_>,
+    ) {
+        match root {
+            Ok(root) if cloudformation::is_template(&root) => {
+                cloudformation::take(&root, &mut self.aws, out);
+            }
+            Ok(root) if terraform::is_state_or_plan(&root) => {
+                terraform::take(&root, &mut self.aws, out);
+            }
             Ok(root) => aws::take(root, &mut self.aws, out),
             Err((offset, message)) => out.damaged(Place { text, offset }, message),
         }
@@ -169,7 +183,7 @@ fn add_target(registry: &mut Registry, fields: &mut Fields<'_, '_, '_, '_>) -> b
             // The interface that has the address may be in the part that is broken.
             target.address = Some(UNKNOWN_ADDRESS);
         } else if let Err(mut invalid) = registry.add_target(target.clone()) {
-            if fields.out.format(fields.place()) == Format::AwsJson {
+            if fields.out.format(fields.place()) != Format::Toml {
                 let where_to = ", in a [[traffic_mirror_target]] of this id in a TOML file";
                 invalid.expected.push_str(where_to);
             }

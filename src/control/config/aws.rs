@@ -54,7 +54,11 @@ pub(super) fn take<'a>(root: Node<'a>, into: &mut Resources<'a>, out: &mut Colle
     }
     if !is_known {
         let names: Vec<&str> = KNOWN.iter().map(|(name, _)| *name).collect();
-        let message = format!("expected an object with one of the keys {}", names.join(", "));
+        let message = format!(
+            "expected an object with one of the keys {}, a CloudFormation template with Resources, \
+             or what `terraform show -json` prints",
+            names.join(", ")
+        );
         out.wrong(place, message);
     }
 }
@@ -80,7 +84,7 @@ fn take_object<'a>(table: &Table<'a>, into: &mut Resources<'a>, out: &mut Collec
     is_known
 }
 
-fn resource<'a>(
+pub(super) fn resource<'a>(
     kind: Kind,
     place: Place,
     object: &Table<'a>,

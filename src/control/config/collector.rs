@@ -18,6 +18,10 @@ pub(super) struct Collector<'t> {
     damage: HashSet<(usize, usize)>,
     /// Whether a whole text is not there.
     incomplete: bool,
+    /// Texts in the shape of the API whose names are those of TOML.
+    of_terraform: HashSet<usize>,
+    /// Fields by text and path that were left out because they cannot be.
+    refused: HashSet<(usize, String)>,
 }
 
 struct Found {
@@ -35,15 +39,23 @@ impl<'t> Collector<'t> {
     /// `incomplete` says that there are more texts, which could not be read.
     pub(super) fn new(texts: &'t Texts<'t>, incomplete: bool) -> Self {
         let (errors, warnings, damage) = (Vec::new(), Vec::new(), HashSet::new());
-        Self { texts, errors, warnings, damage, incomplete }
+        let (of_terraform, refused) = (HashSet::new(), HashSet::new());
+        Self { texts, errors, warnings, damage, incomplete, of_terraform, refused }
     }
 
     /// How a key of the TOML schema is spelled in the text of `place`.
     pub(super) fn spelled(&self, key: &str, place: Place) -> String {
-        match self.texts.format(place.text) {
-            Format::AwsJson if !NOT_IN_API.contains(&key) => api_spelling(key),
-            _ => key.to_owned(),
+        let is_api = self.texts.format(place.text) != Format::Toml;
+        let is_spelled = is_api && !self.of_terraform.contains(&place.text);
+        match is_spelled && !NOT_IN_API.contains(&key) {
+            true => api_spelling(key),
+            false => key.to_owned(),
         }
+    }
+
+    /// The text of `place` is Terraform's, whose names are those of TOML.
+    pub(super) fn spells_as_toml(&mut self, place: Place) {
+        self.of_terraform.insert(place.text);
     }
 
     /// What the text of `place` is written in.
@@ -104,6 +116,19 @@ impl<'t> Collector<'t> {
         self.errors.push(found);
     }
 
+    /// A value cannot be, and will not be found where it is looked for.
+    pub(super) fn refuse_and_leave_out(
+        &mut self,
+        entry: &Entry<'_>,
+        node: &Node<'_>,
+        value: String,
+        expected: String,
+    ) {
+        self.refuse(entry, node, value, expected);
+        let path = join(&entry.parent, &entry.key);
+        self.refused.insert((node.place.text, path));
+    }
+
     /// A value is of the wrong type.
     pub(super) fn refuse_type(&mut self, entry: &Entry<'_>, node: &Node<'_>, expected: &str) {
         let expected = format!("{expected}, got {}", node.value.kind());
@@ -128,6 +153,10 @@ impl<'t> Collector<'t> {
     pub(super) fn missing(&mut self, key: &str, path: &str, place: Place, expected: &str) {
         let field = self.spelled(key, place);
         let path = join(path, &field);
+        if self.refused.contains(&(place.text, path.clone())) {
+            // It was there, and has been complained about.
+            return;
+        }
         let complaint = Complaint::Missing { expected: expected.to_owned() };
         self.errors.push(Found { place, path, field, complaint, first: None, is_doubtful: true });
     }

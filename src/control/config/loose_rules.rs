@@ -23,12 +23,23 @@ impl<'a> LooseRule<'a> {
     /// Reads an object of `TrafficMirrorFilterRules`.
     pub(super) fn read(place: Place, object: &Table<'a>, out: &mut Collector<'_>) -> Option<Self> {
         let table = rule(place, object, None, out);
+        let filter = object.entry("TrafficMirrorFilterId").cloned();
+        Self::of_filter(filter, place, table, out)
+    }
+
+    /// The rule of a table, of the filter that the entry names.
+    pub(super) fn of_filter(
+        filter: Option<Entry<'a>>,
+        place: Place,
+        table: Table<'a>,
+        out: &mut Collector<'_>,
+    ) -> Option<Self> {
         let key = Kind::Filter.id_key();
-        let Some(filter) = object.entry("TrafficMirrorFilterId") else {
-            out.missing(key, &object.path, place, "the id of the filter it belongs to");
+        let Some(filter) = filter else {
+            out.missing(key, &table.path, place, "the id of the filter it belongs to");
             return None;
         };
-        let filter = Entry { key: Cow::Borrowed(key), ..filter.clone() };
+        let filter = Entry { key: Cow::Borrowed(key), ..filter };
         if !matches!(filter.value.value, Value::String(_)) {
             out.refuse_type(&filter, &filter.value, "a string");
             return None;
@@ -93,15 +104,22 @@ fn embedded_ids(filters: &[Resource<'_>]) -> HashMap<usize, HashSet<String>> {
 
 /// A filter of which JSON knows only rules; a TOML file has the rest.
 fn stub<'a>(rule: &LooseRule<'a>) -> Resource<'a> {
-    let parent = rule.table.path.clone();
-    let value = Node { place: rule.place, value: Value::Array(Vec::new()) };
-    let rules = Entry { key: Cow::Borrowed("rule"), parent, place: rule.place, value };
-    let entries = vec![rule.filter.clone(), rules];
+    let entries = vec![rule.filter.clone(), no_rules(rule)];
     Resource { place: rule.place, table: Table { path: rule.table.path.clone(), entries } }
 }
 
+fn no_rules<'a>(rule: &LooseRule<'a>) -> Entry<'a> {
+    let (parent, place) = (rule.table.path.clone(), rule.place);
+    let value = Node { place, value: Value::Array(Vec::new()) };
+    Entry { key: Cow::Borrowed("rule"), parent, place, value }
+}
+
 fn push_rule<'a>(filter: &mut Resource<'a>, rule: LooseRule<'a>) {
-    let entry = filter.table.entries.iter_mut().find(|entry| entry.key == "rule");
+    let entries = &mut filter.table.entries;
+    if !entries.iter().any(|entry| entry.key == "rule") {
+        entries.push(no_rules(&rule));
+    }
+    let entry = entries.iter_mut().find(|entry| entry.key == "rule");
     if let Some(Value::Array(rules)) = entry.map(|entry| &mut entry.value.value) {
         rules.push(Node { place: rule.place, value: Value::Table(rule.table) });
     }

@@ -1,29 +1,34 @@
-//! Configuration files: several texts, TOML and AWS JSON, read as one.
+//! Configuration files: several texts, TOML, AWS JSON and infrastructure code, read as one.
 //!
 //! What belongs here: the way from text to a [`Registry`], and every complaint about it with file,
 //! line, field, value and what would be right. What does not: what one value may be (`model`) and
 //! whether resources go together (`Registry`).
 //!
 //! ```text
-//! text -> document (toml_text, json_text) -> tables of resources (aws gives JSON the shape of
-//! TOML, resource puts files together) -> values (fields, resources, filters) -> registry (assemble)
+//! text -> document (toml_text, json_text, yaml_text) -> tables of resources (cloudformation gives
+//! templates the shape of the EC2 API, aws gives that the shape of TOML, as terraform does; resource
+//! puts files together) -> values (fields, resources, filters) -> registry (assemble)
 //! ```
 
 mod assemble;
 mod aws;
 mod aws_parts;
+mod cloudformation;
 mod collector;
 mod document;
 mod fields;
 mod filters;
+mod functions;
 mod json_text;
 mod loose_rules;
 mod problem;
 mod resource;
 mod resources;
+mod terraform;
 mod texts;
 mod toml_text;
 mod warnings;
+mod yaml_text;
 
 use std::fmt;
 use std::fs::File;
@@ -82,7 +87,9 @@ impl Outcome {
     }
 }
 
-/// Reads files as one configuration; `.json` is what AWS prints, everything else TOML.
+/// Reads files as one configuration; `.json` is what AWS prints, a CloudFormation template or what
+/// `terraform show -json` prints, as its content says; `.yaml`, `.yml` and `.template` are
+/// CloudFormation templates, everything else TOML.
 ///
 /// ```no_run
 /// # use traffic_mirror::control::config;

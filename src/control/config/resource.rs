@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::collector::Collector;
-use super::document::{Place, Table};
+use super::document::{Place, Table, Value};
 use super::fields::Fields;
 use super::loose_rules::{LooseRule, join_rules};
 use super::resources::TARGET_KINDS;
@@ -76,11 +76,44 @@ pub(super) struct Resources<'a> {
     by_kind: BTreeMap<Kind, Vec<Resource<'a>>>,
     /// Rules of the API that stand outside their filter.
     pub(super) loose_rules: Vec<LooseRule<'a>>,
+    /// Network interfaces of infrastructure code: they are taken where sessions or targets name
+    /// them.
+    pub(super) known_interfaces: Vec<Resource<'a>>,
+    /// What infrastructure code names as a network interface: there will be one.
+    implied_interfaces: Vec<Resource<'a>>,
 }
 
 impl<'a> Resources<'a> {
     pub(super) fn push(&mut self, kind: Kind, resource: Resource<'a>) {
         self.by_kind.entry(kind).or_default().push(resource);
+    }
+
+    /// Whoever writes infrastructure code names interfaces that are elsewhere; such a one is known by
+    /// its name alone where no file says more.
+    pub(super) fn imply_interface(&mut self, table: &Table<'a>) {
+        let Some(entry) = table.entry(Kind::NetworkInterface.id_key()) else { return };
+        if matches!(entry.value.value, Value::String(_)) {
+            let (place, entry) = (entry.value.place, entry.clone());
+            let table = Table { path: table.path.clone(), entries: vec![entry] };
+            self.implied_interfaces.push(Resource { place, table });
+        }
+    }
+
+    /// The interfaces that are named, each once, with what is known of it.
+    fn take_implied(&mut self, known: &mut HashMap<String, usize>) -> Vec<Resource<'a>> {
+        let kind = Kind::NetworkInterface;
+        let mut interfaces = std::mem::take(&mut self.known_interfaces);
+        let mut taken = Vec::new();
+        for implied in std::mem::take(&mut self.implied_interfaces) {
+            let Some(name) = id(kind, &implied).map(str::to_owned) else { continue };
+            if known.contains_key(&name) {
+                continue;
+            }
+            let place = interfaces.iter().position(|one| id(kind, one) == Some(&name));
+            taken.push(place.map_or(implied, |place| interfaces.swap_remove(place)));
+            known.insert(name, usize::MAX);
+        }
+        taken
     }
 
     fn take(&mut self, kind: Kind) -> Vec<Resource<'a>> {
@@ -99,6 +132,9 @@ impl<'a> Resources<'a> {
         let toml = each_once(kind, toml.take(kind), out);
         if kind == Kind::Filter {
             join_rules(std::mem::take(&mut aws.loose_rules), &mut all, &toml, out);
+        }
+        if kind == Kind::NetworkInterface {
+            all.extend(aws.take_implied(&mut places_of(kind, &all)));
         }
         let places = places_of(kind, &all);
         for resource in toml {

@@ -5,9 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use super::document::Value;
 use super::fields::Fields;
 use crate::model::{
-    FilterId, Invalid, MacAddress, Mtu, NetworkInterface, NetworkInterfaceId, PacketLength, Rate,
-    Session, SessionId, SessionNumber, Settings, Tags, Target, TargetId, TargetKind,
-    VirtualNetworkId, check_together, parse_target_address,
+    ADDRESS_TAG, FilterId, Invalid, MacAddress, Mtu, NetworkInterface, NetworkInterfaceId,
+    PacketLength, Rate, Session, SessionId, SessionNumber, Settings, Tags, Target, TargetId,
+    TargetKind, VirtualNetworkId, check_together, parse_target_address, parse_target_addresses,
 };
 
 pub(super) const NETWORK_INTERFACE: [&str; 6] = [
@@ -82,10 +82,24 @@ pub(super) fn target(fields: &mut Fields<'_, '_, '_, '_>) -> Option<Target> {
     fields.require("traffic_mirror_target_id", "a name such as tmt-collector");
     let id = fields.text("traffic_mirror_target_id", TargetId::new);
     let kind = target_kind(fields);
-    let (address, further_addresses) = target_addresses(fields, &kind);
+    let (mut address, mut further_addresses) = target_addresses(fields, &kind);
     let mtu = fields.number("mtu", Mtu::new);
     let rate_limit = fields.text("rate_limit", str::parse);
     let (description, tags) = (description(fields), tags(fields));
+    if let (None, Some(text)) = (address, tags.get(ADDRESS_TAG)) {
+        match parse_target_addresses("tags", text, &kind) {
+            Ok(addresses) => {
+                let mut addresses = addresses.into_iter();
+                address = addresses.next();
+                further_addresses = addresses.collect();
+            }
+            Err(invalid) => {
+                let expected = format!("in `{ADDRESS_TAG}` {}", invalid.expected);
+                fields.refuse(Invalid::new("tags", invalid.value, expected));
+                address = Some(UNKNOWN_ADDRESS);
+            }
+        }
+    }
     let mut target = Target::new(id?, kind);
     (target.address, target.mtu, target.rate_limit) = (address, mtu, rate_limit);
     target.further_addresses = further_addresses;

@@ -7,17 +7,22 @@ use super::document::Place;
 pub enum Format {
     /// The configuration file of this program.
     Toml,
-    /// What the AWS command line or an SDK prints of the EC2 API.
+    /// What the AWS command line or an SDK prints of the EC2 API, a CloudFormation template, or what
+    /// `terraform show -json` prints.
     AwsJson,
+    /// A CloudFormation template; as YAML has it, also in JSON.
+    Yaml,
 }
 
 impl Format {
-    /// JSON where the name ends in `.json`, in whatever case; else TOML.
+    /// JSON where the name ends in `.json`, YAML where it ends in `.yaml`, `.yml` or `.template`, in
+    /// whatever case; else TOML.
     #[must_use]
     pub fn of_name(name: &str) -> Self {
-        let ending = name.len().checked_sub(5).and_then(|at| name.get(at..));
-        match ending {
-            Some(ending) if ending.eq_ignore_ascii_case(".json") => Self::AwsJson,
+        let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
+        match ending.as_deref() {
+            Some("json") => Self::AwsJson,
+            Some("yaml" | "yml" | "template") => Self::Yaml,
             _ => Self::Toml,
         }
     }

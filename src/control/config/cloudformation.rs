@@ -1,0 +1,224 @@
+//! CloudFormation templates, put into the shape of what the EC2 API prints. Logical ids stand for
+//! ids.
+
+use std::borrow::Cow;
+
+use super::aws::resource;
+use super::collector::Collector;
+use super::document::{Entry, Node, Place, Table, Value};
+use super::functions::Names;
+use super::loose_rules::LooseRule;
+use super::resource::{Kind, Resource, Resources};
+use crate::control::nearest::nearest;
+
+/// Properties of each type, as of the resource specification.
+const TYPES: [(&str, What, &[&str]); 4] = [
+    (
+        "AWS::EC2::TrafficMirrorFilter",
+        What::One(Kind::Filter, "TrafficMirrorFilterId"),
+        &["Description", "NetworkServices", "Tags"],
+    ),
+    (
+        "AWS::EC2::TrafficMirrorFilterRule",
+        What::Rule,
+        &[
+            "Description",
+            "DestinationCidrBlock",
+            "DestinationPortRange",
+            "Protocol",
+            "RuleAction",
+            "RuleNumber",
+            "SourceCidrBlock",
+            "SourcePortRange",
+            "Tags",
+            "TrafficDirection",
+            "TrafficMirrorFilterId",
+        ],
+    ),
+    (
+        "AWS::EC2::TrafficMirrorTarget",
+        What::One(Kind::Target, "TrafficMirrorTargetId"),
+        &[
+            "Description",
+            "GatewayLoadBalancerEndpointId",
+            "NetworkInterfaceId",
+            "NetworkLoadBalancerArn",
+            "Tags",
+        ],
+    ),
+    (
+        "AWS::EC2::TrafficMirrorSession",
+        What::One(Kind::Session, "TrafficMirrorSessionId"),
+        &[
+            "Description",
+            "NetworkInterfaceId",
+            "OwnerId",
+            "PacketLength",
+            "SessionNumber",
+            "Tags",
+            "TrafficMirrorFilterId",
+            "TrafficMirrorTargetId",
+            "VirtualNetworkId",
+        ],
+    ),
+];
+
+const NETWORK_INTERFACE: &str = "AWS::EC2::NetworkInterface";
+
+/// Numbers, which may be written as texts.
+const NUMBERS: [&str; 7] = [
+    "FromPort",
+    "PacketLength",
+    "Protocol",
+    "RuleNumber",
+    "SessionNumber",
+    "ToPort",
+    "VirtualNetworkId",
+];
+
+#[derive(Clone, Copy)]
+enum What {
+    /// A resource, and the key of its id.
+    One(Kind, &'static str),
+    Rule,
+}
+
+/// Whether a document is a template.
+pub(super) fn is_template(root: &Node<'_>) -> bool {
+    let Value::Table(table) = &root.value else { return false };
+    let has_resources = table.entry("Resources").map(|entry| &entry.value.value);
+    matches!(has_resources, Some(Value::Table(_))) || table.has("AWSTemplateFormatVersion")
+}
+
+/// Takes the resources of a template.
+pub(super) fn take<'a>(root: &Node<'a>, into: &mut Resources<'a>, out: &mut Collector<'_>) {
+    let table_of = |key: &str| match &root.value {
+        Value::Table(table) => match &table.entry(key)?.value.value {
+            Value::Table(table) => Some(table),
+            _ => None,
+        },
+        _ => None,
+    };
+    let Some(resources) = table_of("Resources") else {
+        return out.wrong(root.place, "expected a CloudFormation template with Resources");
+    };
+    let names = Names { resources, parameters: table_of("Parameters") };
+    for entry in &resources.entries {
+        let Value::Table(body) = &entry.value.value else {
+            out.refuse_type(entry, &entry.value, "a resource with Type and Properties");
+            continue;
+        };
+        let kind = body.string("Type").unwrap_or_default();
+        if let Some((name, what, properties)) = TYPES.iter().find(|(name, ..)| *name == kind) {
+            let template = Template { names: &names, name, properties };
+            template.take(entry, body, *what, (into, out));
+        } else if kind == NETWORK_INTERFACE {
+            into.known_interfaces.push(interface(&names, entry, body, out));
+        }
+    }
+}
+
+struct Template<'t, 'n, 'a> {
+    names: &'t Names<'n, 'a>,
+    name: &'static str,
+    properties: &'static [&'static str],
+}
+
+impl<'a> Template<'_, '_, 'a> {
+    fn take(
+        &self,
+        entry: &Entry<'a>,
+        body: &Table<'a>,
+        what: What,
+        (into, out): (&mut Resources<'a>, &mut Collector<'_>),
+    ) {
+        if let Some(condition) = body.entry("Condition") {
+            let name = condition.value.value.shown();
+            let note = "is not looked at: the resource is taken";
+            out.odd(condition.place, format!("the condition `{name}` {note}"));
+        }
+        let mut object = properties(self.names, entry, body, out);
+        for property in &object.entries {
+            if !self.properties.contains(&&*property.key) {
+                let hint = match nearest(&property.key, self.properties.iter().copied()) {
+                    Some(name) => format!("perhaps `{name}`"),
+                    None => format!("{} has {}", self.name, self.properties.join(", ")),
+                };
+                out.unknown(property, hint);
+            }
+        }
+        numbers(&mut object);
+        let place = entry.place;
+        match what {
+            What::Rule => {
+                put_id(&mut object, "TrafficMirrorFilterRuleId", entry);
+                into.loose_rules.extend(LooseRule::read(place, &object, out));
+            }
+            What::One(kind, key) => {
+                put_id(&mut object, key, entry);
+                let table = resource(kind, place, &object, out);
+                into.imply_interface(&table);
+                into.push(kind, Resource { place, table });
+            }
+        }
+    }
+}
+
+/// The properties of a resource, functions answered.
+fn properties<'a>(
+    names: &Names<'_, 'a>,
+    entry: &Entry<'a>,
+    body: &Table<'a>,
+    out: &mut Collector<'_>,
+) -> Table<'a> {
+    let nothing = || Table { path: entry.parent.clone(), entries: Vec::new() };
+    let Some(properties) = body.entry("Properties") else { return nothing() };
+    match &properties.value.value {
+        Value::Table(table) => names.resolved(table, out),
+        _ => {
+            out.refuse_type(properties, &properties.value, "a table");
+            nothing()
+        }
+    }
+}
+
+/// A network interface of the template, as far as it is known before it is there.
+fn interface<'a>(
+    names: &Names<'_, 'a>,
+    entry: &Entry<'a>,
+    body: &Table<'a>,
+    out: &mut Collector<'_>,
+) -> Resource<'a> {
+    let empty = Table { path: entry.parent.clone(), entries: Vec::new() };
+    let mut object = match body.entry("Properties").map(|entry| &entry.value.value) {
+        Some(Value::Table(table)) => names.known(table),
+        _ => empty,
+    };
+    put_id(&mut object, "NetworkInterfaceId", entry);
+    let place: Place = entry.place;
+    Resource { place, table: resource(Kind::NetworkInterface, place, &object, out) }
+}
+
+fn put_id<'a>(object: &mut Table<'a>, key: &'static str, entry: &Entry<'a>) {
+    let value = Node { place: entry.place, value: Value::String(entry.key.clone()) };
+    let (parent, place) = (entry.parent.clone(), entry.place);
+    object.entries.push(Entry { key: Cow::Borrowed(key), parent, place, value });
+}
+
+fn numbers(object: &mut Table<'_>) {
+    for entry in &mut object.entries {
+        match &mut entry.value.value {
+            Value::Table(table) => numbers(table),
+            value if NUMBERS.contains(&&*entry.key) => {
+                let number = match value {
+                    Value::String(text) => text.parse().ok(),
+                    _ => None,
+                };
+                if let Some(number) = number {
+                    *value = Value::Integer(number);
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The functions of CloudFormation that can be answered without an account: `Ref`, `Fn::GetAtt`,
+//! `Fn::Sub` and `Fn::Join` among the resources and parameters of a template.
+
+use std::borrow::Cow;
+
+use super::collector::Collector;
+use super::document::{Entry, Node, Table, Value};
+
+/// What a template defines, for those who refer to it.
+pub(super) struct Names<'n, 'a> {
+    pub(super) resources: &'n Table<'a>,
+    pub(super) parameters: Option<&'n Table<'a>>,
+}
+
+impl<'a> Names<'_, 'a> {
+    /// The same table, every function in it answered. What has no answer is complained about and
+    /// left out.
+    pub(super) fn resolved(&self, table: &Table<'a>, out: &mut Collector<'_>) -> Table<'a> {
+        let entries = table.entries.iter().filter_map(|entry| {
+            let value = self.value(entry, &entry.value, out)?;
+            Some(Entry { value, ..entry.clone() })
+        });
+        Table { path: table.path.clone(), entries: entries.collect() }
+    }
+
+    /// The same, but what has no answer is left out silently.
+    pub(super) fn known(&self, table: &Table<'a>) -> Table<'a> {
+        let is_literal = |node: &Node<'a>| match &node.value {
+            Value::Table(table) => function_of(table).is_none(),
+            _ => true,
+        };
+        let entries = table.entries.iter().filter(|entry| is_literal(&entry.value)).cloned();
+        Table { path: table.path.clone(), entries: entries.collect() }
+    }
+
+    fn value(
+        &self,
+        entry: &Entry<'a>,
+        node: &Node<'a>,
+        out: &mut Collector<'_>,
+    ) -> Option<Node<'a>> {
+        let place = node.place;
+        let value = match &node.value {
+            Value::Array(items) => {
+                Value::Array(items.iter().filter_map(|item| self.value(entry, item, out)).collect())
+            }
+            Value::Table(table) => match function_of(table) {
+                None => Value::Table(self.resolved(table, out)),
+                Some(function) if is_no_value(function) => return None,
+                Some(function) => match self.answer(function) {
+                    Ok(value) => value,
+                    Err(expected) => {
+                        let name = function.key.to_string();
+                        out.refuse_and_leave_out(entry, node, name, expected);
+                        return None;
+                    }
+                },
+            },
+            other => other.clone(),
+        };
+        Some(Node { place, value })
+    }
+
+    /// What a function comes to, or what would be right in its place.
+    fn answer(&self, function: &Entry<'a>) -> Result<Value<'a>, String> {
+        match (&*function.key, &function.value.value) {
+            ("Ref", Value::String(name)) => self.reference(name),
+            ("Fn::GetAtt", Value::Array(parts)) => match &**parts {
+                [name, attribute] => self.attribute(&name.value.shown(), &attribute.value.shown()),
+                _ => Err("a resource and an attribute".to_owned()),
+            },
+            ("Fn::Sub", Value::String(text)) => self.substituted(text),
+            ("Fn::Join", Value::Array(parts)) => match &**parts {
+                [delimiter, Node { value: Value::Array(items), .. }] => {
+                    let texts: Result<Vec<String>, String> =
+                        items.iter().map(|item| self.text(item)).collect();
+                    Ok(Value::String(texts?.join(&delimiter.value.shown()).into()))
+                }
+                _ => Err("a delimiter and a list".to_owned()),
+            },
+            _ => Err("a value, Ref, Fn::GetAtt, Fn::Sub or Fn::Join, whose answers are in the \
+                      template"
+                .to_owned()),
+        }
+    }
+
+    fn reference(&self, name: &str) -> Result<Value<'a>, String> {
+        if self.resources.has(name) {
+            return Ok(Value::String(name.to_owned().into()));
+        }
+        if let Some(pseudo) = name.strip_prefix("AWS::") {
+            return Ok(Value::String(format!("${{AWS::{pseudo}}}").into()));
+        }
+        let parameter = self.parameters.and_then(|all| all.entry(name));
+        let Some(Entry { value: Node { value: Value::Table(parameter), .. }, .. }) = parameter
+        else {
+            return Err(format!(
+                "a resource or a parameter of the template, and it has no `{name}`"
+            ));
+        };
+        match parameter.entry("Default") {
+            Some(default) => Ok(default.value.value.clone()),
+            None => Err(format!("a Default of the parameter `{name}`, which is asked for here")),
+        }
+    }
+
+    /// `Id` of our own resources is what `Ref` is; of others the names are kept, for another file to
+    /// say what is there.
+    fn attribute(&self, name: &str, attribute: &str) -> Result<Value<'a>, String> {
+        if !self.resources.has(name) {
+            return Err(format!("a resource of the template, and it has no `{name}`"));
+        }
+        Ok(Value::String(match attribute {
+            "Id" => name.to_owned().into(),
+            other => format!("{name}.{other}").into(),
+        }))
+    }
+
+    /// `${X}` and `${X.Y}` stand for what `Ref` and `Fn::GetAtt` do, `${!X}` for `${X}`.
+    fn substituted(&self, text: &str) -> Result<Value<'a>, String> {
+        let mut made = String::new();
+        let mut rest = text;
+        while let Some((before, behind)) = rest.split_once("${") {
+            let Some((name, after)) = behind.split_once('}') else { break };
+            made.push_str(before);
+            let value = match (name.strip_prefix('!'), name.split_once('.')) {
+                (Some(literal), _) => format!("${{{literal}}}"),
+                (None, Some((resource, attribute))) => self.attribute(resource, attribute)?.shown(),
+                (None, None) => self.reference(name)?.shown(),
+            };
+            made.push_str(&value);
+            rest = after;
+        }
+        made.push_str(rest);
+        Ok(Value::String(Cow::Owned(made)))
+    }
+
+    fn text(&self, node: &Node<'a>) -> Result<String, String> {
+        match &node.value {
+            Value::Table(table) => match function_of(table) {
+                Some(function) => self.answer(function).map(|value| value.shown()),
+                None => Err("texts to be joined".to_owned()),
+            },
+            value => Ok(value.shown()),
+        }
+    }
+}
+
+/// The function that a table is.
+fn function_of<'n, 'a>(table: &'n Table<'a>) -> Option<&'n Entry<'a>> {
+    let [only] = &*table.entries else { return None };
+    let is_function = matches!(&*only.key, "Ref" | "Condition") || only.key.starts_with("Fn::");
+    is_function.then_some(only)
+}
+
+/// "AWS::NoValue removes the corresponding resource property".
+fn is_no_value(function: &Entry<'_>) -> bool {
+    function.key == "Ref" && function.value.value.shown() == "AWS::NoValue"
+}

@@ -1,0 +1,218 @@
+//! YAML text to a document, as CloudFormation takes it: without aliases, with its short forms of
+//! functions (`!Ref x`).
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
+
+use super::document::{Entry, Node, Place, Table, Value, join};
+
+/// Nothing that is read lies deeper.
+const DEEPEST: usize = 32;
+
+/// Reads `source`, the text of that number.
+///
+/// # Errors
+/// The offset of what is no YAML or beyond what CloudFormation takes, and what is wrong with it.
+pub(super) fn read(text: usize, source: &str) -> Result<Node<'_>, (usize, String)> {
+    let offsets: Vec<usize> = source.char_indices().map(|(offset, _)| offset).collect();
+    let mut reader = Reader { text, offsets, parser: Parser::new_from_str(source) };
+    loop {
+        match reader.next()? {
+            (Event::StreamStart | Event::DocumentStart(_) | Event::Nothing, _) => {}
+            (Event::StreamEnd | Event::DocumentEnd, _) => {
+                return Err((0, "this is not YAML: the text is empty".to_owned()));
+            }
+            (event, span) => return reader.node(event, span, "", DEEPEST),
+        }
+    }
+}
+
+struct Reader<'a> {
+    text: usize,
+    /// The byte at which each character begins.
+    offsets: Vec<usize>,
+    parser: Parser<'a, StrInput<'a>>,
+}
+
+type Read<T> = Result<T, (usize, String)>;
+
+impl<'a> Reader<'a> {
+    fn next(&mut self) -> Read<(Event<'a>, Span)> {
+        match self.parser.next_event() {
+            Some(Ok(event)) => Ok(event),
+            Some(Err(error)) => Err(self.no_yaml(&error)),
+            None => Err((0, "this is not YAML: the text ends too early".to_owned())),
+        }
+    }
+
+    fn no_yaml(&self, error: &ScanError) -> (usize, String) {
+        (self.offset(error.marker().index()), format!("this is not YAML: {}", error.info()))
+    }
+
+    fn offset(&self, index: usize) -> usize {
+        let last = self.offsets.last().copied().unwrap_or_default();
+        self.offsets.get(index).copied().unwrap_or(last)
+    }
+
+    fn node(&mut self, event: Event<'a>, span: Span, path: &str, left: usize) -> Read<Node<'a>> {
+        let offset = self.offset(span.start.index());
+        let place = Place { text: self.text, offset };
+        if left == 0 {
+            return Err((offset, format!("expected no more than {DEEPEST} levels")));
+        }
+        let (value, tag) = match event {
+            Event::Scalar(text, style, _, tag) => {
+                let is_plain = style == ScalarStyle::Plain && tag.as_deref().is_none_or(is_guessed);
+                (if is_plain { plain(text) } else { Value::String(text) }, tag)
+            }
+            Event::SequenceStart(_, tag) => (Value::Array(self.items(path, left - 1)?), tag),
+            Event::MappingStart(_, tag) => (Value::Table(self.table(path, left - 1)?), tag),
+            Event::Alias(_) => {
+                let message = "expected no alias: CloudFormation takes none";
+                return Err((offset, message.to_owned()));
+            }
+            _ => return Err((offset, "this is not YAML: a value is missing".to_owned())),
+        };
+        let node = Node { place, value };
+        Ok(match tag.filter(|tag| tag.handle == "!" && !tag.suffix.is_empty()) {
+            Some(tag) => function(&tag, node, path),
+            None => node,
+        })
+    }
+
+    fn items(&mut self, path: &str, left: usize) -> Read<Vec<Node<'a>>> {
+        let mut items = Vec::new();
+        loop {
+            let (event, span) = self.next()?;
+            if event == Event::SequenceEnd {
+                return Ok(items);
+            }
+            let path = format!("{path}[{}]", items.len());
+            items.push(self.node(event, span, &path, left)?);
+        }
+    }
+
+    fn table(&mut self, path: &str, left: usize) -> Read<Table<'a>> {
+        let shared: Arc<str> = Arc::from(path);
+        let mut entries = Vec::new();
+        loop {
+            let (event, span) = self.next()?;
+            let offset = self.offset(span.start.index());
+            let key = match event {
+                Event::MappingEnd => return Ok(Table { path: shared, entries }),
+                Event::Scalar(key, ..) => key,
+                _ => return Err((offset, "expected a text as the key".to_owned())),
+            };
+            let place = Place { text: self.text, offset };
+            let (event, span) = self.next()?;
+            let value = self.node(event, span, &join(path, &key), left)?;
+            entries.push(Entry { key, parent: shared.clone(), place, value });
+        }
+    }
+}
+
+/// Whether what is tagged so is a number or a word by how it looks.
+fn is_guessed(tag: &Tag) -> bool {
+    tag.is_yaml_core_schema() && tag.suffix != "str"
+}
+
+/// What a scalar without quotes is, in YAML 1.1.
+fn plain(text: Cow<'_, str>) -> Value<'_> {
+    match &*text {
+        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
+        "true" | "True" | "TRUE" | "yes" | "Yes" | "on" | "On" => return Value::Bool(true),
+        "false" | "False" | "FALSE" | "no" | "No" | "off" | "Off" => return Value::Bool(false),
+        _ => {}
+    }
+    match text.parse() {
+        Ok(number) if !text.starts_with('+') => Value::Integer(number),
+        _ if looks_like_number(&text) => Value::OtherNumber(text),
+        _ => Value::String(text),
+    }
+}
+
+fn looks_like_number(text: &str) -> bool {
+    let starts = text.trim_start_matches(['-', '+']).starts_with(|one: char| one.is_ascii_digit());
+    starts && text.parse::<f64>().is_ok()
+}
+
+/// `!Ref x` as `{"Ref": x}`, `!GetAtt a.b` as `{"Fn::GetAtt": [a, b]}`, `!X y` as `{"Fn::X": y}`.
+fn function<'a>(tag: &Tag, node: Node<'a>, path: &str) -> Node<'a> {
+    let place = node.place;
+    let key = match &*tag.suffix {
+        known @ ("Ref" | "Condition") => known.to_owned(),
+        other => format!("Fn::{other}"),
+    };
+    let value = match node.value {
+        Value::String(text) if key == "Fn::GetAtt" => {
+            let (name, attribute) = text.split_once('.').unwrap_or((&text, ""));
+            let part = |text: &str| Node { place, value: Value::String(text.to_owned().into()) };
+            Node { place, value: Value::Array(vec![part(name), part(attribute)]) }
+        }
+        value => Node { place, value },
+    };
+    let path: Arc<str> = Arc::from(path);
+    let entry = Entry { key: Cow::Owned(key), parent: path.clone(), place, value };
+    Node { place, value: Value::Table(Table { path, entries: vec![entry] }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(node: &Node<'_>) -> String {
+        match &node.value {
+            Value::Table(table) => {
+                let pairs = table.entries.iter();
+                let pairs: Vec<String> =
+                    pairs.map(|one| format!("{}: {}", one.key, shown(&one.value))).collect();
+                format!("{{{}}}", pairs.join(", "))
+            }
+            Value::Array(items) => {
+                format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(", "))
+            }
+            Value::String(text) => format!("'{text}'"),
+            other => other.shown(),
+        }
+    }
+
+    #[test]
+    fn values_are_what_cloudformation_takes_them_for() {
+        for (text, value) in [
+            ("a: 6\nb: '6'\nc: !!str 6", "{a: 6, b: '6', c: '6'}"),
+            ("a: !Ref b\nc: !GetAtt d.Id", "{a: {Ref: 'b'}, c: {Fn::GetAtt: ['d', 'Id']}}"),
+            ("- !Sub '${A}'\n- ~\n- yes\n- 1.5", "[{Fn::Sub: '${A}'}, null, true, 1.5]"),
+            ("a: 2010-09-09", "{a: '2010-09-09'}"),
+            ("{\"a\": [1, \"x\"]}", "{a: [1, 'x']}"),
+            ("é: |\n  two\n  lines\n", "{é: 'two\nlines\n'}"),
+        ] {
+            assert_eq!(shown(&read(0, text).unwrap()), value);
+        }
+    }
+
+    #[test]
+    fn what_is_beyond_it_is_told_with_its_place() {
+        let deep = format!("{}1{}", "[".repeat(100), "]".repeat(100));
+        let bomb = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]";
+        for (text, offset, message) in [
+            ("", 0, "empty"),
+            ("a: [1", 5, "not YAML"),
+            (bomb, 20, "no alias"),
+            ("? [x]\n: 1", 2, "a text as the key"),
+            (&deep, 32, "32 levels"),
+        ] {
+            let (at, said) = read(0, text).unwrap_err();
+            assert!(said.contains(message), "{said}");
+            assert_eq!(at.min(offset), at, "{text}: {at}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_breaks_the_reader(text in "[\\-:\\[\\]{}!&*?|>'\"# \na-c0-9,.~%@`]{0,60}") {
+            let _ = read(0, &text);
+        }
+    }
+}

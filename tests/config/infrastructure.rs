@@ -1,0 +1,130 @@
+//! CloudFormation templates, and plans and states of Terraform.
+
+use traffic_mirror::control::Registry;
+use traffic_mirror::control::config::{Outcome, Text, read_texts};
+use traffic_mirror::control::render::to_toml;
+
+use crate::wrong;
+
+const TEMPLATE: &str = include_str!("../../pcaps/cloudformation-template/template.yaml");
+const PLAN: &str = include_str!("../../pcaps/terraform-plan/plan.json");
+
+fn read(name: &str, text: &str) -> Outcome {
+    read_texts(&[Text::new(name, text)])
+}
+
+fn registry(name: &str, text: &str) -> Registry {
+    read(name, text).into_result().unwrap().0
+}
+
+/// The template with something else in it.
+fn changed(from: &str, to: &str) -> String {
+    assert!(TEMPLATE.contains(from), "{from}");
+    wrong(&read("t.yaml", &TEMPLATE.replace(from, to)))
+}
+
+#[test]
+fn a_template_is_read_as_it_is_deployed() {
+    let text = to_toml(&registry("t.template", TEMPLATE));
+    for line in [
+        "network_interface_id = \"Eni\"",
+        "private_ip_addresses = [\"10.0.0.5\"]",
+        "address = \"192.0.2.10\"",
+        "network_load_balancer_arn = \"arn:${AWS::Region}\"",
+        "tags = { Name = \"${AWS::StackName}-web\" }",
+        "rule_number = 100",
+        "destination_port_range = { from_port = 443, to_port = 443 }",
+        "traffic_mirror_target_id = \"Target\"",
+        "virtual_network_id = 7",
+    ] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
+}
+
+#[test]
+fn json_is_the_same() {
+    let json = r#"{"Resources": {
+        "F": {"Type": "AWS::EC2::TrafficMirrorFilter"},
+        "R": {"Type": "AWS::EC2::TrafficMirrorFilterRule", "Properties": {
+            "TrafficMirrorFilterId": {"Fn::GetAtt": ["F", "Id"]}, "TrafficDirection": "egress",
+            "RuleNumber": 1, "RuleAction": "reject", "SourceCidrBlock": "0.0.0.0/0",
+            "DestinationCidrBlock": "0.0.0.0/0", "Protocol": "17",
+            "SourcePortRange": {"FromPort": "53", "ToPort": 53}}},
+        "T": {"Type": "AWS::EC2::TrafficMirrorTarget", "Properties": {
+            "NetworkInterfaceId": "eni-1", "Description": {"Ref": "AWS::NoValue"},
+            "Tags": [{"Key": "mirror:address", "Value": {"Fn::Sub": "192.0.2.${!x}1"}}]}}
+    }}"#;
+    let refused = wrong(&read("t.json", json));
+    assert!(refused.starts_with("t.json:10:"), "{refused}");
+    assert!(refused.contains("`192.0.2.${x}1`: expected in `mirror:address` an address"));
+    let registry = registry("t.json", &json.replace("${!x}", ""));
+    let rule = &registry.filters()[0].all_rules()[0];
+    assert_eq!(rule.source_ports().map(|ports| ports.to_port()), Some(53));
+    assert_eq!(registry.network_interfaces()[0].id().as_str(), "eni-1");
+}
+
+#[test]
+fn what_a_deployment_would_refuse_is_refused() {
+    for (from, to, sentence) in [
+        ("RuleAction: accept", "RuleActoin: accept", "unknown key `RuleActoin`: perhaps `RuleAct"),
+        ("!GetAtt Target.Id", "!Ref Traget", "TrafficMirrorTargetId `Ref`: expected a resource or"),
+        (
+            "SessionNumber: !Ref Number",
+            "SessionNumber: !If [A, 1, 2]",
+            "SessionNumber `Fn::If`: ex",
+        ),
+        ("    Default: 1\n", "", "expected a Default of the parameter `Number`"),
+        ("\"100\"", "\"x\"", "RuleNumber `x`: expected a number, got a string"),
+        ("VirtualNetworkId: 7", "VirtualNetworkId: -1", "VirtualNetworkId `-1`: expected"),
+        ("!Ref Filter\n      TrafficDirection", "&a Filter\n      A: *a\n      B", "no alias"),
+        ("Resources:", "Resourcen:", "expected a CloudFormation template with Resources"),
+    ] {
+        let said = changed(from, to);
+        assert!(said.contains(sentence), "{said}");
+    }
+}
+
+#[test]
+fn conditions_are_not_looked_at_and_that_is_said() {
+    let text = TEMPLATE.replace("    DependsOn: Rule", "    Condition: IsProduction");
+    let (_, warnings) = read("t.yml", &text).into_result().unwrap();
+    let said: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+    assert!(said.iter().any(|one| one.contains("the condition `IsProduction`")), "{said:?}");
+}
+
+#[test]
+fn a_plan_refers_by_addresses_where_ids_are_not_known() {
+    let registry = registry("plan.json", PLAN);
+    let session = &registry.sessions()[0];
+    assert_eq!(session.filter_id.as_str(), "aws_ec2_traffic_mirror_filter.f");
+    assert_eq!(session.network_interface_id.as_str(), "eni-0a1b2c3d4e5f60718");
+    assert_eq!(registry.filters()[0].all_rules().len(), 1);
+    assert_eq!(registry.network_interfaces().len(), 1);
+    let refused =
+        wrong(&read("plan.json", &PLAN.replace("\"rule_number\": 1", "\"rule_number\": 0")));
+    assert!(refused.contains("rule_number `0`: expected a number from 1 to 32766"), "{refused}");
+    let refused = wrong(&read("plan.json", &PLAN.replace("planned_values", "planned")));
+    assert!(refused.contains("what `terraform show -json` prints"), "{refused}");
+}
+
+/// The same resource in a module, counted: its address has an index.
+#[test]
+fn modules_have_addresses_of_their_own() {
+    let plan = r#"{"format_version": "1.2", "terraform_version": "1.11.4", "planned_values": {
+        "root_module": {"child_modules": [{"address": "module.m", "resources": [
+            {"address": "module.m.aws_ec2_traffic_mirror_filter.f", "mode": "managed",
+             "type": "aws_ec2_traffic_mirror_filter", "values": {}},
+            {"address": "module.m.aws_ec2_traffic_mirror_filter_rule.r[0]", "mode": "managed",
+             "type": "aws_ec2_traffic_mirror_filter_rule", "values": {"rule_number": 7,
+             "rule_action": "accept", "traffic_direction": "egress", "protocol": 0,
+             "source_cidr_block": "::/0", "destination_cidr_block": "::/0"}}]}]}},
+        "configuration": {"root_module": {"module_calls": {"m": {"module": {"resources": [
+            {"address": "aws_ec2_traffic_mirror_filter_rule.r", "expressions": {
+             "traffic_mirror_filter_id": {"references": [
+                "aws_ec2_traffic_mirror_filter.f.id", "aws_ec2_traffic_mirror_filter.f"]}}}]}}}}}}"#;
+    let registry = registry("plan.json", plan);
+    let filter = &registry.filters()[0];
+    assert_eq!(filter.id().as_str(), "module.m.aws_ec2_traffic_mirror_filter.f");
+    assert_eq!(filter.all_rules()[0].number().value(), 7);
+    assert_eq!(filter.all_rules()[0].protocol(), None);
+}
