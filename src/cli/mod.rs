@@ -9,6 +9,7 @@ mod check;
 mod clock;
 mod exit;
 mod explain;
+mod export;
 mod flow;
 mod inputs;
 mod interfaces;
@@ -59,6 +60,7 @@ enum Command {
     Replay(replay::ReplayFlags),
     Explain(explain::ExplainFlags),
     Check(check::CheckFlags),
+    Export(export::ExportFlags),
     Bench(Box<bench::BenchFlags>),
     Run(Box<run::RunFlags>),
     Receive(receive::ReceiveFlags),
@@ -92,6 +94,7 @@ pub fn main() -> ExitCode {
         Command::Replay(flags) => replay::run(&flags),
         Command::Explain(flags) => explain::run(&flags),
         Command::Check(flags) => check::run(&flags),
+        Command::Export(flags) => export::run(&flags),
         Command::Bench(flags) => bench::run(&flags),
         Command::Run(flags) => run::run(&flags),
         Command::Receive(flags) => receive::run(&flags),

@@ -1,9 +1,15 @@
-//! Prints a registry as the TOML file that it could have been read from.
+//! Prints a registry as the TOML file that it could have been read from, and in other forms.
+
+mod aws_json;
+mod terraform;
 
 use std::fmt::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
 
 use toml::Value;
+
+pub use aws_json::to_aws_json;
+pub use terraform::to_terraform;
 
 use super::Registry;
 use crate::model::{

@@ -10,7 +10,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Builder, Database, Durability, ReadableDatabase, TableDefinition};
 
 use self::examine::Condition;
 
@@ -19,6 +19,9 @@ const VERSION: u64 = 1;
 
 const RECORDS: TableDefinition<'_, &str, &str> = TableDefinition::new("records");
 const FACTS: TableDefinition<'_, &str, u64> = TableDefinition::new("facts");
+
+/// How often a file is copied that is written to meanwhile.
+const COPIES: u32 = 20;
 
 /// How much of the file may be kept in memory, in bytes.
 const CACHE_LEN: usize = 8 << 20;
@@ -49,12 +52,38 @@ impl Store {
         Ok(store)
     }
 
+    /// All keys and texts of a file as it is now, also where another process writes to it.
+    ///
+    /// # Errors
+    /// A file that cannot be read, is damaged, of a newer version, or none of ours.
+    pub fn read_copy(path: &Path) -> io::Result<Vec<(String, String)>> {
+        if !path.exists() {
+            return Err(wrong(path, "there is no such file"));
+        }
+        is_ours(path)?;
+        let mut tries = 0;
+        loop {
+            let error = match examine::records(&std::fs::read(path)?) {
+                Ok(records) => return Ok(records),
+                Err(Condition::OfVersion(found)) => return Err(of_other_version(path, found)),
+                Err(Condition::Damaged(why)) => {
+                    wrong(path, format_args!("it is damaged; it was left as it is: {why}"))
+                }
+            };
+            tries += 1;
+            // A copy of what was written to just then is no whole one.
+            if tries == COPIES || !examine::is_in_use(path) {
+                return Err(error);
+            }
+        }
+    }
+
     /// All keys and texts, in the order of the keys.
     ///
     /// # Errors
     /// The file cannot be read.
     pub fn load(&self) -> io::Result<Vec<(String, String)>> {
-        self.read().map_err(|error| broken(&self.path, error))
+        examine::read_all(&self.database).map_err(|error| broken(&self.path, error))
     }
 
     /// Writes all of these or, with an error, none.
@@ -63,17 +92,6 @@ impl Store {
     /// The file cannot be written, as on a full disk.
     pub fn commit(&self, writes: &[Write]) -> io::Result<()> {
         self.write(writes).map_err(|error| broken(&self.path, error))
-    }
-
-    fn read(&self) -> Result<Vec<(String, String)>, redb::Error> {
-        let transaction = self.database.begin_read()?;
-        let table = transaction.open_table(RECORDS)?;
-        let mut records = Vec::new();
-        for record in table.iter()? {
-            let (key, text) = record?;
-            records.push((key.value().to_owned(), text.value().to_owned()));
-        }
-        Ok(records)
     }
 
     fn write(&self, writes: &[Write]) -> Result<(), redb::Error> {
@@ -141,14 +159,14 @@ fn is_ours(path: &Path) -> io::Result<()> {
 fn is_sound(path: &Path) -> io::Result<()> {
     let bytes = std::fs::read(path)
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
-    match examine::condition(&bytes) {
-        Condition::Sound => Ok(()),
-        Condition::OfVersion(found) => Err(of_other_version(path, found)),
+    match examine::records(&bytes) {
+        Ok(_) => Ok(()),
+        Err(Condition::OfVersion(found)) => Err(of_other_version(path, found)),
         // Somebody wrote to it while it was copied.
-        Condition::Damaged(_) if examine::is_in_use(path) => {
+        Err(Condition::Damaged(_)) if examine::is_in_use(path) => {
             Err(broken(path, redb::Error::DatabaseAlreadyOpen))
         }
-        Condition::Damaged(why) => {
+        Err(Condition::Damaged(why)) => {
             Err(wrong(path, format_args!("it is damaged; it was left as it is: {why}")))
         }
     }

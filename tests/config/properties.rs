@@ -102,6 +102,7 @@ prop_compose! {
         kind_name in name(),
         ip in address(),
         port in prop_oneof![Just(4789), 1_u16..],
+        more in 0_u16..3,
         mtu in of(68_u16..),
         (description, tags) in extras(),
     ) -> Target {
@@ -113,6 +114,12 @@ prop_compose! {
         };
         let mut target = Target::new(TargetId::new(&id).unwrap(), kind);
         target.address = Some((ip, port).into());
+        if target.kind.is_load_balancer() {
+            let other = |n: u16| (ip, 1 + (port.wrapping_add(n)) % 65_535).into();
+            let others: Vec<std::net::SocketAddr> = (0..more).map(other).collect();
+            let is_other = |one: &&std::net::SocketAddr| one.port() != port;
+            target.further_addresses = others.iter().filter(is_other).copied().collect();
+        }
         target.mtu = mtu.map(|mtu| Mtu::new(mtu).unwrap());
         (target.description, target.tags) = (description, tags);
         target
@@ -182,6 +189,52 @@ prop_compose! {
     }
 }
 
+/// Without devices, MTUs and settings; addresses of targets are tags, those of interfaces are in the
+/// API's order, and an empty description is none.
+fn as_the_api_has_it(registry: &Registry) -> Registry {
+    let mut told = Registry::default();
+    for one in registry.network_interfaces() {
+        let mut interface = one.clone();
+        interface.device = None;
+        interface.private_ip_addresses.sort_by_key(std::net::IpAddr::is_ipv6);
+        let mut seen = std::collections::HashSet::new();
+        interface.private_ip_addresses.retain(|address| seen.insert(*address));
+        interface.description = interface.description.filter(|text| !text.is_empty());
+        told.add_network_interface(interface).unwrap();
+    }
+    for one in registry.targets() {
+        let mut target = one.clone();
+        target.mtu = None;
+        let port = target.kind.default_port();
+        let shortest = |address: &std::net::SocketAddr| match address.port() == port {
+            true => address.ip().to_string(),
+            false => address.to_string(),
+        };
+        let all: Vec<String> =
+            target.address.iter().chain(&target.further_addresses).map(shortest).collect();
+        target.tags.insert("mirror:address".to_owned(), all.join(" "));
+        target.description = target.description.filter(|text| !text.is_empty());
+        told.add_target(target).unwrap();
+    }
+    for one in registry.filters() {
+        let rules = one.all_rules().iter().cloned().map(|mut rule| {
+            rule.description = rule.description.filter(|text| !text.is_empty());
+            rule
+        });
+        let (mut filter, _) = Filter::from_rules(one.id().clone(), rules.collect());
+        filter.amazon_dns = one.amazon_dns;
+        filter.description = one.description.clone().filter(|text| !text.is_empty());
+        filter.tags.clone_from(&one.tags);
+        told.add_filter(filter).unwrap();
+    }
+    for one in registry.sessions() {
+        let mut session = one.clone();
+        session.description = session.description.filter(|text| !text.is_empty());
+        told.add_session(session).unwrap();
+    }
+    told
+}
+
 /// Pieces of configurations, right and wrong, in any order.
 fn rubble() -> impl Strategy<Value = String> {
     let lines: Vec<String> = CONTRACT.lines().map(|line| format!("{line}\n")).collect();
@@ -247,9 +300,17 @@ proptest! {
     }
 
     #[test]
+    fn what_is_printed_as_aws_does_reads_back_as_far_as_it_can_say_it(registry in registry()) {
+        let printed = render::to_aws_json(&registry);
+        let outcome = read_texts(&[Text::new("m.json", &printed)]);
+        prop_assert_eq!(wrong(&outcome), "", "{}", printed);
+        prop_assert_eq!(outcome.registry.unwrap(), as_the_api_has_it(&registry), "{}", printed);
+    }
+
+    #[test]
     fn no_text_breaks_the_reader(a in rubble(), b in rubble()) {
         for (a_format, b_format) in
-            [(Format::Toml, Format::AwsJson), (Format::AwsJson, Format::Toml)]
+            [(Format::Toml, Format::AwsJson), (Format::AwsJson, Format::Yaml), (Format::Yaml, Format::Toml)]
         {
             let outcome = read_texts(&[
                 Text { name: "a", format: a_format, text: &a },

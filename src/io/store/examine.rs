@@ -11,26 +11,26 @@ use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend};
 
 use super::{FACTS, RECORDS, VERSION};
 
-/// What the file is like.
+/// Why a file is not used.
 #[derive(Debug)]
 pub(super) enum Condition {
-    /// As it was written, or empty.
-    Sound,
-    /// As another version of this program wrote it.
+    /// Another version of this program wrote it.
     OfVersion(u64),
-    /// Not as it was written.
+    /// It is not as it was written.
     Damaged(String),
 }
 
-/// Examines the bytes of a file.
-pub(super) fn condition(bytes: &[u8]) -> Condition {
+type Records = Vec<(String, String)>;
+
+/// All keys and texts in the bytes of a file.
+pub(super) fn records(bytes: &[u8]) -> Result<Records, Condition> {
     if bytes.is_empty() {
-        return Condition::Sound;
+        return Ok(Records::new());
     }
     match in_quiet(|| examine(bytes)) {
-        Some(Ok(condition)) => condition,
-        Some(Err(error)) => Condition::Damaged(error.to_string()),
-        None => Condition::Damaged("it makes no sense".to_owned()),
+        Some(Ok(examined)) => examined,
+        Some(Err(error)) => Err(Condition::Damaged(error.to_string())),
+        None => Err(Condition::Damaged("it makes no sense".to_owned())),
     }
 }
 
@@ -65,7 +65,7 @@ fn be_quiet() {
     }));
 }
 
-fn examine(bytes: &[u8]) -> Result<Condition, redb::Error> {
+fn examine(bytes: &[u8]) -> Result<Result<Records, Condition>, redb::Error> {
     let copy = InMemoryBackend::new();
     let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     let io = |why: String| redb::Error::Corrupted(why);
@@ -73,14 +73,14 @@ fn examine(bytes: &[u8]) -> Result<Condition, redb::Error> {
     copy.write(0, bytes).map_err(|error| io(error.to_string()))?;
     let mut database = Database::builder().create_with_backend(copy)?;
     if !database.check_integrity()? {
-        return Ok(Condition::Damaged("what is written in it does not go together".to_owned()));
+        let why = "what is written in it does not go together";
+        return Ok(Err(Condition::Damaged(why.to_owned())));
     }
     let found = version(&database)?;
     if found.is_some_and(|found| found != VERSION) {
-        return Ok(Condition::OfVersion(found.unwrap_or_default()));
+        return Ok(Err(Condition::OfVersion(found.unwrap_or_default())));
     }
-    read_all(&database)?;
-    Ok(Condition::Sound)
+    read_all(&database).map(Ok)
 }
 
 /// None where the process ended before it was written.
@@ -93,14 +93,17 @@ fn version(database: &Database) -> Result<Option<u64>, redb::Error> {
     }
 }
 
-fn read_all(database: &Database) -> Result<(), redb::Error> {
+/// All keys and texts, in the order of the keys.
+pub(super) fn read_all(database: &Database) -> Result<Records, redb::Error> {
     let transaction = database.begin_read()?;
     let table = match transaction.open_table(RECORDS) {
-        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(()),
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Records::new()),
         table => table?,
     };
+    let mut records = Records::new();
     for record in table.iter()? {
-        record?;
+        let (key, text) = record?;
+        records.push((key.value().to_owned(), text.value().to_owned()));
     }
-    Ok(())
+    Ok(records)
 }

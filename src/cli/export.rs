@@ -1,0 +1,69 @@
+//! `export`: prints resources in a form that another tool takes over.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, ValueEnum};
+
+use super::exit::{Exit, Failure, reader_left};
+use super::{sessions, terminal};
+use crate::control::account::{Account, Places, Quotas};
+use crate::control::{Registry, render};
+use crate::io::store::Store;
+
+/// Print the resources of configuration files, or of the state of an EC2 endpoint, as TOML, AWS
+/// JSON or Terraform.
+///
+/// TOML and AWS JSON read back the same with --config, as far as the EC2 API has a word for it. In
+/// forms that have no word for a target's address it stands in the tag mirror:address. The state
+/// is read as it is at that moment, also while a run uses it.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("from").required(true).multiple(true))]
+#[command(after_help = "Examples:
+  traffic-mirror export --state mirror.state > mirror.toml
+  traffic-mirror export --state mirror.state --format terraform > mirror.tf
+  traffic-mirror export --config template.yaml --config addresses.toml --format aws-json")]
+pub(super) struct ExportFlags {
+    /// Configuration, as for check; several are read as one.
+    #[arg(long, value_name = "FILE", group = "from")]
+    config: Vec<PathBuf>,
+
+    /// What `run --state` has kept.
+    #[arg(long, value_name = "FILE", group = "from")]
+    state: Option<PathBuf>,
+
+    /// The form.
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = Form::Toml)]
+    format: Form,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Form {
+    /// The configuration file of this program.
+    Toml,
+    /// What the describe calls of the EC2 API print, in one object.
+    AwsJson,
+    /// Resources of Terraform's AWS provider, and import blocks for those that are there.
+    Terraform,
+}
+
+pub(super) fn run(flags: &ExportFlags) -> Result<Exit, Failure> {
+    let mut registry = match &*flags.config {
+        [] => Registry::default(),
+        files => sessions::read(files)?,
+    };
+    if let Some(path) = &flags.state {
+        let failed = |why: &dyn std::fmt::Display| Failure::failed(format_args!("--state: {why}"));
+        let records = Store::read_copy(path).map_err(|error| failed(&error))?;
+        let mut account = Account::new(registry, Quotas::default(), Places::default(), || 0);
+        account.restore(records).map_err(|refused| failed(&refused))?;
+        registry = account.registry().clone();
+    }
+    let text = match flags.format {
+        Form::Toml => render::to_toml(&registry),
+        Form::AwsJson => render::to_aws_json(&registry),
+        Form::Terraform => render::to_terraform(&registry),
+    };
+    let mut out = terminal::stdout();
+    reader_left(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}

@@ -1,0 +1,299 @@
+//! Prints a registry as Terraform's configuration language has it.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::{self, Display, Write as _};
+
+use super::aws_json::address_tag;
+use crate::control::Registry;
+use crate::model::{Filter, FilterRule, PortRange, Session, Tags, Target, TargetKind};
+
+/// Resources of the AWS provider that refer to each other by name, and an `import` block for each
+/// whose id is one that EC2 gives, so that Terraform takes over what is there.
+///
+/// Settings, rate limits, an MTU and devices have no word there. An address that is a target's own
+/// stands in its tag `mirror:address`.
+#[must_use]
+pub fn to_terraform(registry: &Registry) -> String {
+    let names = Names::new(registry);
+    let mut text = String::new();
+    // Writing to a string never fails.
+    let _ = write(registry, &names, &mut text);
+    text
+}
+
+const TARGET: &str = "aws_ec2_traffic_mirror_target";
+const FILTER: &str = "aws_ec2_traffic_mirror_filter";
+const RULE: &str = "aws_ec2_traffic_mirror_filter_rule";
+const SESSION: &str = "aws_ec2_traffic_mirror_session";
+
+/// What each resource is called: its id, as far as a name may be so.
+#[derive(Default)]
+struct Names {
+    by_id: HashMap<(&'static str, String), String>,
+    taken: HashSet<(&'static str, String)>,
+}
+
+impl Names {
+    fn new(registry: &Registry) -> Self {
+        let mut names = Self::default();
+        for target in registry.targets() {
+            names.put(TARGET, target.id().as_str());
+        }
+        for filter in registry.filters() {
+            names.put(FILTER, filter.id().as_str());
+        }
+        names
+    }
+
+    fn put(&mut self, kind: &'static str, id: &str) {
+        let name = self.fresh(kind, id);
+        self.by_id.insert((kind, id.to_owned()), name);
+    }
+
+    /// "Names must start with a letter or underscore, and may contain only letters, digits,
+    /// underscores, and dashes."
+    fn fresh(&mut self, kind: &'static str, id: &str) -> String {
+        let is_fit = |one: char| one.is_ascii_alphanumeric() || matches!(one, '_' | '-');
+        let fit: String = id.chars().map(|one| if is_fit(one) { one } else { '_' }).collect();
+        let starts_well = fit.starts_with(|one: char| one.is_ascii_alphabetic() || one == '_');
+        let fit = if starts_well { fit } else { format!("_{fit}") };
+        let mut name = fit.clone();
+        for number in 2_u64.. {
+            if self.taken.insert((kind, name.clone())) {
+                break;
+            }
+            name = format!("{fit}_{number}");
+        }
+        name
+    }
+
+    fn of(&self, kind: &'static str, id: &str) -> &str {
+        self.by_id.get(&(kind, id.to_owned())).map_or("", |name| name)
+    }
+}
+
+fn write(registry: &Registry, names: &Names, out: &mut String) -> fmt::Result {
+    registry.targets().iter().try_for_each(|one| target(names, one, out))?;
+    let mut rules = Names::default();
+    for one in registry.filters() {
+        filter(names, one, out)?;
+        for each in one.all_rules() {
+            rule((names, &mut rules), one, each, out)?;
+        }
+    }
+    let mut sessions = Names::default();
+    registry.sessions().iter().try_for_each(|one| session((names, &mut sessions), one, out))
+}
+
+/// A block under construction: its arguments are aligned as `terraform fmt` has them.
+struct Block<'o> {
+    out: &'o mut String,
+    run: Vec<(String, String)>,
+}
+
+impl<'o> Block<'o> {
+    fn open(kind: &str, name: &str, out: &'o mut String) -> Result<Self, fmt::Error> {
+        let gap = if out.is_empty() { "" } else { "\n" };
+        writeln!(out, "{gap}resource \"{kind}\" \"{name}\" {{")?;
+        Ok(Self { out, run: Vec::new() })
+    }
+
+    fn raw(&mut self, key: &str, value: impl Display) {
+        self.run.push((key.to_owned(), value.to_string()));
+    }
+
+    fn text(&mut self, key: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.raw(key, quoted(value));
+        }
+    }
+
+    fn number(&mut self, key: &str, value: Option<impl Display>) {
+        if let Some(value) = value {
+            self.raw(key, value);
+        }
+    }
+
+    fn flush(&mut self, indent: &str) -> fmt::Result {
+        let longest = self.run.iter().map(|(key, _)| key.len()).max().unwrap_or_default();
+        for (key, value) in self.run.drain(..) {
+            writeln!(self.out, "{indent}{key:longest$} = {value}")?;
+        }
+        Ok(())
+    }
+
+    fn ports(&mut self, key: &str, range: Option<PortRange>) -> fmt::Result {
+        let Some(range) = range else { return Ok(()) };
+        self.flush("  ")?;
+        writeln!(self.out, "\n  {key} {{")?;
+        self.raw("from_port", range.from_port());
+        self.raw("to_port", range.to_port());
+        self.flush("    ")?;
+        writeln!(self.out, "  }}")
+    }
+
+    fn tags(&mut self, tags: &Tags) -> fmt::Result {
+        if tags.is_empty() {
+            return Ok(());
+        }
+        self.flush("  ")?;
+        writeln!(self.out, "\n  tags = {{")?;
+        for (key, value) in tags {
+            self.raw(&quoted(key), quoted(value));
+        }
+        self.flush("    ")?;
+        writeln!(self.out, "  }}")
+    }
+
+    fn close(mut self) -> fmt::Result {
+        self.flush("  ")?;
+        writeln!(self.out, "}}")
+    }
+}
+
+fn target(names: &Names, target: &Target, out: &mut String) -> fmt::Result {
+    let name = names.of(TARGET, target.id().as_str());
+    let mut block = Block::open(TARGET, name, out)?;
+    block.text("description", target.description.as_deref());
+    match &target.kind {
+        TargetKind::Address => {}
+        TargetKind::NetworkInterface(id) => {
+            block.text("network_interface_id", Some(id.as_str()));
+        }
+        TargetKind::NetworkLoadBalancer(arn) => block.text("network_load_balancer_arn", Some(arn)),
+        TargetKind::GatewayLoadBalancerEndpoint(id) => {
+            block.text("gateway_load_balancer_endpoint_id", Some(id));
+        }
+    }
+    let mut tags = target.tags.clone();
+    tags.extend(address_tag(target));
+    block.tags(&tags)?;
+    block.close()?;
+    import((TARGET, name), "tmt-", target.id().as_str(), out)
+}
+
+fn filter(names: &Names, filter: &Filter, out: &mut String) -> fmt::Result {
+    let name = names.of(FILTER, filter.id().as_str());
+    let mut block = Block::open(FILTER, name, out)?;
+    block.text("description", filter.description.as_deref());
+    if filter.amazon_dns {
+        block.raw("network_services", format_args!("[{}]", quoted(Filter::AMAZON_DNS)));
+    }
+    block.tags(&filter.tags)?;
+    block.close()?;
+    import((FILTER, name), "tmf-", filter.id().as_str(), out)
+}
+
+fn rule(
+    (names, rules): (&Names, &mut Names),
+    filter: &Filter,
+    rule: &FilterRule,
+    out: &mut String,
+) -> fmt::Result {
+    let of_filter = names.of(FILTER, filter.id().as_str());
+    let (direction, number) = (rule.direction().as_str(), rule.number().value());
+    let name = rules.fresh(RULE, &format!("{of_filter}_{direction}_{number}"));
+    let mut block = Block::open(RULE, &name, out)?;
+    block.text("description", rule.description.as_deref());
+    block.raw("traffic_mirror_filter_id", format_args!("{FILTER}.{of_filter}.id"));
+    block.text("traffic_direction", Some(direction));
+    block.raw("rule_number", number);
+    block.text("rule_action", Some(rule.action().as_str()));
+    block.number("protocol", rule.protocol().map(|protocol| protocol.0));
+    block.text("source_cidr_block", Some(&rule.source().to_string()));
+    block.text("destination_cidr_block", Some(&rule.destination().to_string()));
+    block.ports("source_port_range", rule.source_ports())?;
+    block.ports("destination_port_range", rule.destination_ports())?;
+    block.close()?;
+    let Some(id) = &rule.id else { return Ok(()) };
+    if !is_given_by_ec2("tmf-", filter.id().as_str()) || !is_given_by_ec2("tmfr-", id.as_str()) {
+        return Ok(());
+    }
+    import_as((RULE, &name), &format!("{}:{id}", filter.id()), out)
+}
+
+fn session(
+    (names, sessions): (&Names, &mut Names),
+    session: &Session,
+    out: &mut String,
+) -> fmt::Result {
+    let id = session.id.as_ref().map(|id| id.as_str());
+    let drawn = format!("{}_{}", session.network_interface_id, session.number.value());
+    let name = sessions.fresh(SESSION, id.unwrap_or(&drawn));
+    let mut block = Block::open(SESSION, &name, out)?;
+    block.text("description", session.description.as_deref());
+    block.text("network_interface_id", Some(session.network_interface_id.as_str()));
+    let target = names.of(TARGET, session.target_id.as_str());
+    block.raw("traffic_mirror_target_id", format_args!("{TARGET}.{target}.id"));
+    let filter = names.of(FILTER, session.filter_id.as_str());
+    block.raw("traffic_mirror_filter_id", format_args!("{FILTER}.{filter}.id"));
+    block.raw("session_number", session.number.value());
+    block.number("packet_length", session.packet_length.map(|length| length.value()));
+    block.number("virtual_network_id", session.virtual_network_id.map(|id| id.value()));
+    block.tags(&session.tags)?;
+    block.close()?;
+    import((SESSION, &name), "tms-", id.unwrap_or_default(), out)
+}
+
+fn import(resource: (&str, &str), prefix: &str, id: &str, out: &mut String) -> fmt::Result {
+    if is_given_by_ec2(prefix, id) { import_as(resource, id, out) } else { Ok(()) }
+}
+
+fn import_as((kind, name): (&str, &str), id: &str, out: &mut String) -> fmt::Result {
+    writeln!(out, "\nimport {{\n  to = {kind}.{name}\n  id = {}\n}}", quoted(id))
+}
+
+/// The prefix and 8 or 17 hex digits.
+fn is_given_by_ec2(prefix: &str, id: &str) -> bool {
+    let digits = id.strip_prefix(prefix).unwrap_or_default();
+    let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    matches!(digits.len(), 8 | 17) && digits.bytes().all(is_hex)
+}
+
+/// A text in quotes, in which nothing is a template.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    let mut last = ' ';
+    for one in text.chars() {
+        match one {
+            '"' => quoted.push_str("\\\""),
+            '\\' => quoted.push_str("\\\\"),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            // `${` and `%{` begin templates; doubled they stand for themselves.
+            '{' if matches!(last, '$' | '%') => {
+                quoted.push(last);
+                quoted.push('{');
+            }
+            control if control.is_control() => {
+                // Writing to a string never fails.
+                let _ = write!(quoted, "\\u{:04x}", u32::from(control));
+            }
+            other => quoted.push(other),
+        }
+        last = one;
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_hold_no_templates() {
+        assert_eq!(quoted("a\"b\\c\nd"), r#""a\"b\\c\nd""#);
+        assert_eq!(quoted("${x} %{y} $ {"), r#""$${x} %%{y} $ {""#);
+        assert_eq!(quoted("\u{7}"), "\"\\u0007\"");
+    }
+
+    #[test]
+    fn names_are_fit_and_fresh() {
+        let mut names = Names::default();
+        let fresh: Vec<String> =
+            ["tmf-1", "1 a", "1_a", "\u{e9}"].map(|id| names.fresh(FILTER, id)).into();
+        assert_eq!(fresh, ["tmf-1", "_1_a", "_1_a_2", "_"]);
+    }
+}
