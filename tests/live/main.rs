@@ -16,6 +16,7 @@ mod endpoint;
 mod flags;
 mod flaps;
 mod frames;
+mod kills;
 mod lab;
 mod loops;
 mod mirror;
