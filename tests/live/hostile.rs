@@ -1,11 +1,14 @@
 //! Clients that no endpoint wants: slow, without end, deaf, or talking rubbish.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use crate::connection::{Connection, connect, head, request};
+use crate::endpoint::start;
+use crate::lab::Lab;
 use crate::namespace::Namespace;
 use crate::waiting::pause;
 
@@ -78,7 +81,7 @@ fn hear(mut stream: TcpStream, is_over: &AtomicBool) {
     while !is_over.load(Ordering::Acquire) {
         match stream.read(&mut room) {
             Ok(0) => return,
-            Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => return,
+            Err(error) if error.kind() != ErrorKind::WouldBlock => return,
             _ => {}
         }
     }
@@ -86,13 +89,18 @@ fn hear(mut stream: TcpStream, is_over: &AtomicBool) {
 
 /// Sends this again and again: the endpoint hangs up before it has taken much of it.
 fn flood(mut stream: TcpStream, beginning: &str, part: &str) {
+    stream.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
     let mut taken = 0;
     let mut next = beginning;
-    while stream.write_all(next.as_bytes()).is_ok() {
+    let error = loop {
+        if let Err(error) = stream.write_all(next.as_bytes()) {
+            break error.kind();
+        }
         taken += next.len();
         assert!(taken < MOST_TAKEN, "it takes {taken} bytes and more");
         next = part;
-    }
+    };
+    assert!(matches!(error, ErrorKind::BrokenPipe | ErrorKind::ConnectionReset), "{error}");
 }
 
 fn flood_body(stream: TcpStream, _: &AtomicBool) {
@@ -121,10 +129,12 @@ fn babble(mut stream: TcpStream, is_over: &AtomicBool) {
 
 /// Asks and asks, and never reads an answer.
 fn stay_deaf(mut stream: TcpStream, is_over: &AtomicBool) {
-    let question = request("Action=DescribeNetworkInterfaces").repeat(10);
-    while stream.write_all(question.as_bytes()).is_ok() {}
+    let questions = request("Action=DescribeNetworkInterfaces").repeat(10);
     while !is_over.load(Ordering::Acquire) {
-        pause(50);
+        match stream.write_all(questions.as_bytes()) {
+            Err(error) if error.kind() != ErrorKind::WouldBlock => return,
+            _ => {}
+        }
     }
 }
 
@@ -132,4 +142,46 @@ fn stay_deaf(mut stream: TcpStream, is_over: &AtomicBool) {
 fn vanish(mut stream: TcpStream, _: &AtomicBool) {
     stream.write_all(request("Action=DescribeTrafficMirrorFilters").as_bytes()).unwrap();
     socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+}
+
+/// In steps of a tenth of a second. An endpoint that waits for half a minute has time to do so.
+const STEPS: u32 = 450;
+
+/// Each of these is hung up on by itself, in time.
+fn are_hung_up_on(test: &str, attacks: &[Attack]) {
+    let Some(lab) = Lab::new(test) else { return };
+    let mirror = start(&lab, &lab.folder.path().join("state"));
+    let is_over = AtomicBool::new(false);
+    let left = thread::scope(|scope| {
+        let patient = |attack: Attack| {
+            let stream = connect(&lab.host);
+            stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+            stream.set_write_timeout(Some(Duration::from_millis(100))).unwrap();
+            let is_over = &is_over;
+            scope.spawn(move || attack(stream, is_over))
+        };
+        let clients: Vec<_> = attacks.iter().map(|attack| patient(*attack)).collect();
+        for _ in 0..STEPS {
+            pause(100);
+            if clients.iter().all(|client| client.is_finished()) {
+                break;
+            }
+        }
+        let left = clients.iter().map(|client| !client.is_finished()).collect::<Vec<_>>();
+        is_over.store(true, Ordering::Release);
+        left
+    });
+    assert!(!left.contains(&true), "which are still there: {left:?}");
+    mirror.end().assert_whole();
+}
+
+#[test]
+fn the_slow_and_the_silent_are_hung_up_on() {
+    are_hung_up_on("slow", &[drip_head, drip_body, announce, hear]);
+}
+
+#[test]
+#[ignore = "who never reads an answer keeps its connection for as long as it likes"]
+fn the_deaf_are_hung_up_on() {
+    are_hung_up_on("deaf", &[stay_deaf]);
 }
