@@ -11,11 +11,11 @@ use crate::namespace::{Namespace, say};
 use crate::traffic::{IPV4, Pair};
 use crate::waiting::pause;
 
-const ENDPOINT: &str = "127.0.0.1:4566";
+pub(crate) const ENDPOINT: &str = "127.0.0.1:4566";
 
 /// A client of the endpoint, in the namespace of the host.
-struct Client<'a> {
-    host: &'a Namespace,
+pub(crate) struct Client<'a> {
+    pub(crate) host: &'a Namespace,
 }
 
 impl Client<'_> {
@@ -79,7 +79,7 @@ impl Client<'_> {
     }
 
     /// A session of h0 with all of these.
-    fn session(&self, network_id: u32) -> String {
+    pub(crate) fn session(&self, network_id: u32) -> String {
         let (interface, filter, target) = (self.interface("h0"), self.filter(), self.target());
         let session = format!(
             "Action=CreateTrafficMirrorSession&NetworkInterfaceId={interface}\
@@ -90,12 +90,13 @@ impl Client<'_> {
     }
 }
 
-fn text(document: &str, element: &str) -> String {
+/// What stands in the first element of that name.
+pub(crate) fn text(document: &str, element: &str) -> String {
     let (_, behind) = document.split_once(&format!("<{element}>")).unwrap();
     behind.split_once('<').unwrap().0.to_owned()
 }
 
-fn start(lab: &Lab, state: &Path) -> Mirror {
+pub(crate) fn start(lab: &Lab, state: &Path) -> Mirror {
     let words = format!("--ec2-endpoint {ENDPOINT} --state {}", state.display());
     Mirror::start_saying(&lab.host, &words, "EC2 endpoint on")
 }

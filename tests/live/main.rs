@@ -11,11 +11,15 @@
 
 mod bytes;
 mod collector;
+mod connection;
+mod crowd;
 mod ending;
 mod endpoint;
 mod flags;
 mod flaps;
 mod frames;
+mod hostile;
+mod kills;
 mod lab;
 mod loops;
 mod mirror;

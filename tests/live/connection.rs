@@ -1,0 +1,84 @@
+//! A connection to the EC2 endpoint that is kept from call to call.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use crate::endpoint::ENDPOINT;
+use crate::namespace::Namespace;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A client that never connects a second time.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    stream: BufReader<TcpStream>,
+}
+
+/// A stream to the endpoint, on which nothing was sent yet.
+pub(crate) fn connect(host: &Namespace) -> TcpStream {
+    let stream = host.inside(|| TcpStream::connect(ENDPOINT).unwrap());
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
+/// The head of a request, but for how long its body is and the empty line at its end.
+pub(crate) fn head() -> String {
+    let credential = "Credential=test/20261123/eu-west-1/ec2/aws4_request";
+    format!(
+        "POST / HTTP/1.1\r\nHost: {ENDPOINT}\r\n\
+         Content-Type: application/x-www-form-urlencoded; charset=utf-8\r\n\
+         Authorization: AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0\r\n"
+    )
+}
+
+/// A whole request.
+pub(crate) fn request(parameters: &str) -> String {
+    let body = format!("Version=2016-11-15&{parameters}");
+    format!("{}Content-Length: {}\r\n\r\n{body}", head(), body.len())
+}
+
+impl Connection {
+    pub(crate) fn new(stream: TcpStream) -> Self {
+        Self { stream: BufReader::new(stream) }
+    }
+
+    /// One call; the status and the document.
+    pub(crate) fn call(&mut self, parameters: &str) -> (u16, String) {
+        self.stream.get_mut().write_all(request(parameters).as_bytes()).unwrap();
+        self.answer()
+    }
+
+    /// A call that is done; its document.
+    pub(crate) fn done(&mut self, parameters: &str) -> String {
+        let (status, document) = self.call(parameters);
+        assert_eq!(status, 200, "{parameters}: {document}");
+        document
+    }
+
+    /// The next answer.
+    pub(crate) fn answer(&mut self) -> (u16, String) {
+        let status = self.line().split(' ').nth(1).unwrap().parse().unwrap();
+        let mut len = 0;
+        loop {
+            let line = self.line().to_ascii_lowercase();
+            if line.is_empty() {
+                break;
+            }
+            if let Some(text) = line.strip_prefix("content-length:") {
+                len = text.trim().parse().unwrap();
+            }
+        }
+        let mut document = vec![0; len];
+        self.stream.read_exact(&mut document).unwrap();
+        (status, String::from_utf8(document).unwrap())
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        assert_ne!(self.stream.read_line(&mut line).unwrap(), 0, "the endpoint hung up");
+        line.trim_end().to_owned()
+    }
+}

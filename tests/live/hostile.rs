@@ -1,0 +1,187 @@
+//! Clients that no endpoint wants: slow, without end, deaf, or talking rubbish.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::connection::{Connection, connect, head, request};
+use crate::endpoint::start;
+use crate::lab::Lab;
+use crate::namespace::Namespace;
+use crate::waiting::pause;
+
+/// A hundred million bytes, or as good as.
+const HUGE: usize = 100_000_000;
+
+/// What the endpoint may take of something too long before it hangs up: a request, and what the
+/// kernel keeps at both ends.
+const MOST_TAKEN: usize = 16 << 20;
+
+/// What is done over and over again; it ends when the endpoint hangs up or it is told to.
+pub(crate) type Attack = fn(TcpStream, &AtomicBool);
+
+pub(crate) const ATTACKS: &[Attack] = &[
+    drip_head,
+    drip_body,
+    announce,
+    flood_body,
+    flood_chunks,
+    flood_headers,
+    babble,
+    stay_deaf,
+    vanish,
+];
+
+/// Attacks from new connections until it is over.
+pub(crate) fn repeat(host: &Namespace, attack: &Attack, is_over: &AtomicBool) {
+    while !is_over.load(Ordering::Acquire) {
+        let stream = connect(host);
+        stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        stream.set_write_timeout(Some(Duration::from_millis(100))).unwrap();
+        attack(stream, is_over);
+        pause(20);
+    }
+}
+
+/// One byte a second, until it cannot.
+fn drip(mut stream: TcpStream, text: &str, is_over: &AtomicBool) {
+    for byte in text.bytes() {
+        if stream.write_all(&[byte]).is_err() {
+            return;
+        }
+        for _ in 0..20 {
+            if is_over.load(Ordering::Acquire) {
+                return;
+            }
+            pause(50);
+        }
+    }
+}
+
+fn drip_head(stream: TcpStream, is_over: &AtomicBool) {
+    drip(stream, &request("Action=DescribeTags"), is_over);
+}
+
+fn drip_body(mut stream: TcpStream, is_over: &AtomicBool) {
+    stream.write_all(format!("{}Content-Length: 1000\r\n\r\n", head()).as_bytes()).unwrap();
+    drip(stream, &"a".repeat(1_000), is_over);
+}
+
+/// Says that much will come, and sends nothing.
+fn announce(mut stream: TcpStream, is_over: &AtomicBool) {
+    stream.write_all(format!("{}Content-Length: {HUGE}\r\n\r\n", head()).as_bytes()).unwrap();
+    hear(stream, is_over);
+}
+
+/// Reads until the endpoint hangs up.
+fn hear(mut stream: TcpStream, is_over: &AtomicBool) {
+    let mut room = [0; 4_096];
+    while !is_over.load(Ordering::Acquire) {
+        match stream.read(&mut room) {
+            Ok(0) => return,
+            Err(error) if error.kind() != ErrorKind::WouldBlock => return,
+            _ => {}
+        }
+    }
+}
+
+/// Sends this again and again: the endpoint hangs up before it has taken much of it.
+fn flood(mut stream: TcpStream, beginning: &str, part: &str) {
+    stream.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut taken = 0;
+    let mut next = beginning;
+    let error = loop {
+        if let Err(error) = stream.write_all(next.as_bytes()) {
+            break error.kind();
+        }
+        taken += next.len();
+        assert!(taken < MOST_TAKEN, "it takes {taken} bytes and more");
+        next = part;
+    };
+    assert!(matches!(error, ErrorKind::BrokenPipe | ErrorKind::ConnectionReset), "{error}");
+}
+
+fn flood_body(stream: TcpStream, _: &AtomicBool) {
+    flood(stream, &format!("{}Content-Length: {HUGE}\r\n\r\n", head()), &"a".repeat(64 << 10));
+}
+
+fn flood_chunks(stream: TcpStream, _: &AtomicBool) {
+    let chunk = format!("10000\r\n{}\r\n", "a".repeat(0x10000));
+    flood(stream, &format!("{}Transfer-Encoding: chunked\r\n\r\n", head()), &chunk);
+}
+
+fn flood_headers(stream: TcpStream, _: &AtomicBool) {
+    flood(stream, &head(), &"X-Again: and again\r\n".repeat(100));
+}
+
+/// A request, and bytes that are none in the same breath: the one is answered, then it hangs up.
+fn babble(mut stream: TcpStream, is_over: &AtomicBool) {
+    let mut bytes = request("Action=DescribeTags").into_bytes();
+    bytes.extend([0, 255, 13, 10].into_iter().cycle().take(5_000));
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.write_all(&bytes).unwrap();
+    let mut connection = Connection::new(stream.try_clone().unwrap());
+    assert_eq!(connection.answer().0, 200);
+    hear(stream, is_over);
+}
+
+/// Asks and asks, and never reads an answer.
+fn stay_deaf(mut stream: TcpStream, is_over: &AtomicBool) {
+    let questions = request("Action=DescribeNetworkInterfaces").repeat(10);
+    while !is_over.load(Ordering::Acquire) {
+        match stream.write_all(questions.as_bytes()) {
+            Err(error) if error.kind() != ErrorKind::WouldBlock => return,
+            _ => {}
+        }
+    }
+}
+
+/// Asks and is gone at once.
+fn vanish(mut stream: TcpStream, _: &AtomicBool) {
+    stream.write_all(request("Action=DescribeTrafficMirrorFilters").as_bytes()).unwrap();
+    socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+}
+
+/// In steps of a tenth of a second. An endpoint that waits for half a minute has time to do so.
+const STEPS: u32 = 450;
+
+/// Each of these is hung up on by itself, in time.
+fn are_hung_up_on(test: &str, attacks: &[Attack]) {
+    let Some(lab) = Lab::new(test) else { return };
+    let mirror = start(&lab, &lab.folder.path().join("state"));
+    let is_over = AtomicBool::new(false);
+    let left = thread::scope(|scope| {
+        let patient = |attack: Attack| {
+            let stream = connect(&lab.host);
+            stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+            stream.set_write_timeout(Some(Duration::from_millis(100))).unwrap();
+            let is_over = &is_over;
+            scope.spawn(move || attack(stream, is_over))
+        };
+        let clients: Vec<_> = attacks.iter().map(|attack| patient(*attack)).collect();
+        for _ in 0..STEPS {
+            pause(100);
+            if clients.iter().all(|client| client.is_finished()) {
+                break;
+            }
+        }
+        let left = clients.iter().map(|client| !client.is_finished()).collect::<Vec<_>>();
+        is_over.store(true, Ordering::Release);
+        left
+    });
+    assert!(!left.contains(&true), "which are still there: {left:?}");
+    mirror.end().assert_whole();
+}
+
+#[test]
+fn the_slow_and_the_silent_are_hung_up_on() {
+    are_hung_up_on("slow", &[drip_head, drip_body, announce, hear]);
+}
+
+#[test]
+#[ignore = "who never reads an answer keeps its connection for as long as it likes"]
+fn the_deaf_are_hung_up_on() {
+    are_hung_up_on("deaf", &[stay_deaf]);
+}

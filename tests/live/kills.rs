@@ -1,0 +1,27 @@
+//! Killed amid writes: what was answered is there afterwards, and nothing is there by halves.
+
+use std::path::Path;
+
+use crate::lab::Lab;
+use crate::mirror::BINARY;
+use crate::namespace::say;
+
+/// So many times, where `TM_KILLS` says nothing else.
+const KILLS: &str = "200";
+
+#[test]
+fn killed_amid_writes_it_comes_back_with_all_that_it_answered() {
+    let Some(lab) = Lab::new("kills") else { return };
+    let has_python = std::process::Command::new("python3").arg("--version").output();
+    if !has_python.is_ok_and(|output| output.status.success()) {
+        return say("NOT RUN: the endpoint is killed by a script, and python3 is not installed\n");
+    }
+    let kills = std::env::var("TM_KILLS").unwrap_or_else(|_| KILLS.to_owned());
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/kills.py");
+    let mut command = lab.host.command("python3");
+    command.arg(script).env("TRAFFIC_MIRROR", BINARY).env("EC2_ENDPOINT", "127.0.0.1:4566");
+    command.env("STATE", lab.folder.path().join("state")).env("DEVICE", "h0").env("KILLS", kills);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    say(&String::from_utf8_lossy(&output.stdout));
+}
