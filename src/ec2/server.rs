@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{sleep, timeout};
+use tokio_io_timeout::TimeoutWriter;
 use tokio_rustls::TlsAcceptor;
 
 use super::door::TurnedAway;
@@ -122,6 +123,10 @@ async fn receive(stream: TcpStream, router: Router, acceptor: Option<TlsAcceptor
     if stream.set_nodelay(true).is_err() {
         return;
     }
+    let mut stream = TimeoutWriter::new(stream);
+    // Whoever takes no answers is hung up on; who takes time to ask is so by other limits.
+    stream.set_timeout(Some(REQUEST));
+    let stream = Box::pin(stream);
     let Some(acceptor) = acceptor else { return converse(stream, router).await };
     if let Ok(Ok(stream)) = timeout(HEAD, acceptor.accept(stream)).await {
         converse(stream, router).await;

@@ -5,7 +5,8 @@ use crate::run::Scratch;
 #[test]
 fn help_teaches_by_example() {
     let scratch = Scratch::new();
-    for command in ["", "replay", "explain", "check", "export", "interfaces", "completions", "man"] {
+    for command in ["", "replay", "explain", "check", "export", "interfaces", "completions", "man"]
+    {
         let ran = scratch.run(&format!("{command} --help"));
         assert_eq!((ran.code, &*ran.stderr), (0, ""));
         assert!(ran.text().contains("Example"), "{command}: {}", ran.text());

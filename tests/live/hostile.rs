@@ -181,7 +181,6 @@ fn the_slow_and_the_silent_are_hung_up_on() {
 }
 
 #[test]
-#[ignore = "who never reads an answer keeps its connection for as long as it likes"]
 fn the_deaf_are_hung_up_on() {
     are_hung_up_on("deaf", &[stay_deaf]);
 }
