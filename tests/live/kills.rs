@@ -19,7 +19,11 @@ fn killed_amid_writes_it_comes_back_with_all_that_it_answered() {
     let kills = std::env::var("TM_KILLS").unwrap_or_else(|_| KILLS.to_owned());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/kills.py");
     let mut command = lab.host.command("python3");
-    command.arg(script).env("TRAFFIC_MIRROR", BINARY).env("EC2_ENDPOINT", "127.0.0.1:4566");
+    command
+        .arg("-B")
+        .arg(script)
+        .env("TRAFFIC_MIRROR", BINARY)
+        .env("EC2_ENDPOINT", "127.0.0.1:4566");
     command.env("STATE", lab.folder.path().join("state")).env("DEVICE", "h0").env("KILLS", kills);
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
