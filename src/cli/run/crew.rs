@@ -23,6 +23,8 @@ struct Station {
     /// The index of the device whose frames they take.
     attached: Option<u32>,
     is_up: bool,
+    /// Why the device, which is there, is not captured.
+    trouble: Option<String>,
 }
 
 /// All of them.
@@ -117,6 +119,11 @@ impl Crew {
             self.gone.extend(done);
         }
         self.publish();
+        self.fill_up()
+    }
+
+    /// Begins the threads of interfaces that have none yet.
+    fn fill_up(&mut self) -> Result<(), Failure> {
         let known = |one: &Mirrored, crew: &Self| {
             crew.stations.iter().any(|station| station.mirrored == *one)
         };
@@ -126,6 +133,21 @@ impl Crew {
             }
         }
         Ok(())
+    }
+
+    /// Tries again what could not be begun, such as for want of file descriptors; says whether the
+    /// links have to be looked at for it.
+    pub(super) fn try_again(&mut self) -> bool {
+        let lacks = self.stations.len() < self.plan.mirrored.len();
+        let is_filled = lacks && self.fill_up().is_ok();
+        is_filled || self.stations.iter().any(|station| station.trouble.is_some())
+    }
+
+    /// Why an interface that is there is not captured.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let lacks = self.stations.len() < self.plan.mirrored.len();
+        let of_station = self.stations.iter().find_map(|station| station.trouble.clone());
+        of_station.or_else(|| lacks.then(|| "an interface has no thread yet".to_owned()))
     }
 
     /// Goes on with a table of which only the making differs.
@@ -200,7 +222,8 @@ impl Crew {
             let thread = thread::Builder::new().name(name).spawn(work).map_err(no_thread)?;
             hands.push((post, thread));
         }
-        self.stations.push(Station { mirrored, hands, attached: None, is_up: true });
+        let (attached, trouble) = (None, None);
+        self.stations.push(Station { mirrored, hands, attached, is_up: true, trouble });
         Ok(())
     }
 }
@@ -214,7 +237,7 @@ impl Station {
                 self.attached = None;
                 self.send(|| Letter::NoSource);
             }
-            None => {}
+            None => self.trouble = None,
             Some(link) if self.attached == Some(link.index) => {
                 if self.is_up != link.is_up {
                     let state = if link.is_up { "up: going on" } else { "down: waiting" };
@@ -251,12 +274,18 @@ impl Station {
                 terminal::note(&format!("mirroring {device} (index {}){state}", link.index));
                 self.attached = Some(link.index);
                 self.is_up = link.is_up;
+                self.trouble = None;
                 for ((post, thread), source) in self.hands.iter().zip(sources) {
                     post.send(Letter::Source(source));
                     thread.thread().unpark();
                 }
             }
-            Err(error) => terminal::warn(&format!("cannot capture {device}: {error}")),
+            Err(error) => {
+                let trouble = format!("cannot capture {device}: {error}");
+                if self.trouble.replace(trouble.clone()).as_ref() != Some(&trouble) {
+                    terminal::warn(&format!("{trouble}; trying again"));
+                }
+            }
         }
     }
 

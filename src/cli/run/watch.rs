@@ -77,7 +77,7 @@ async fn until_signal(
             }
             _ = second.tick() => {
                 tell(crew);
-                if crew.forget_failed() {
+                if crew.forget_failed() | crew.try_again() {
                     follow(flags, crew, served);
                 }
                 herald::alive(&line.show(crew.roster().snapshot().total()));
@@ -182,7 +182,10 @@ fn take(flags: &RunFlags, crew: &mut Crew, served: Option<&Served>, change: Chan
     if crew.stations() != before {
         follow(flags, crew, Some(served));
     }
-    let posts = crew.posts().map(|(_, post)| post.clone()).collect();
+    let posts = match crew.trouble() {
+        None => Ok(crew.posts().map(|(_, post)| post.clone()).collect()),
+        Some(trouble) => Err(io::Error::other(trouble)),
+    };
     // Whoever does not wait any more does not want to know.
     let _ = on_its_way.send(posts);
 }

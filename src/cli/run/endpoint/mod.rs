@@ -39,7 +39,7 @@ pub(super) struct Change {
     plan: Plan,
     /// How many devices were known when it was made.
     devices: usize,
-    pub(super) on_its_way: SyncSender<Vec<Post>>,
+    pub(super) on_its_way: SyncSender<io::Result<Vec<Post>>>,
 }
 
 /// The account of the endpoint, which its writer changes and others look at.
@@ -124,7 +124,7 @@ impl Publish for Publisher {
         let (on_its_way, posts) = sync_channel(1);
         let gone = || io::Error::other("the run is ending");
         self.changes.send(Change { plan, devices, on_its_way }).map_err(|_| gone())?;
-        let posts = posts.recv().map_err(|_| gone())?;
+        let posts = posts.recv().map_err(|_| gone())??;
         let patience = Stopwatch::start();
         while !posts.iter().all(Post::is_up_to_date) {
             if patience.elapsed() > IN_FORCE_WITHIN {
