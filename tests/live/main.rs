@@ -11,6 +11,7 @@
 
 mod bytes;
 mod collector;
+mod command_line;
 mod ending;
 mod endpoint;
 mod flags;
