@@ -14,13 +14,13 @@ use crate::waiting::pause;
 const ENDPOINT: &str = "127.0.0.1:4566";
 
 /// A client of the endpoint, in the namespace of the host.
-struct Client<'a> {
-    host: &'a Namespace,
+pub(crate) struct Client<'a> {
+    pub(crate) host: &'a Namespace,
 }
 
 impl Client<'_> {
     /// One call; the status and the document.
-    fn call(&self, parameters: &str) -> (u16, String) {
+    pub(crate) fn call(&self, parameters: &str) -> (u16, String) {
         let body = format!("Version=2016-11-15&{parameters}");
         let credential = "Credential=test/20261123/eu-west-1/ec2/aws4_request";
         let request = format!(

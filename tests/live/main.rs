@@ -27,6 +27,7 @@ mod reload;
 mod sessions;
 mod soak;
 mod targets;
+mod terraform;
 mod traffic;
 mod unprivileged;
 mod waiting;
