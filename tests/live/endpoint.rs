@@ -20,7 +20,7 @@ pub(crate) struct Client<'a> {
 
 impl Client<'_> {
     /// One call; the status and the document.
-    fn call(&self, parameters: &str) -> (u16, String) {
+    pub(crate) fn call(&self, parameters: &str) -> (u16, String) {
         let body = format!("Version=2016-11-15&{parameters}");
         let credential = "Credential=test/20261123/eu-west-1/ec2/aws4_request";
         let request = format!(

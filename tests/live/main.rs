@@ -11,6 +11,7 @@
 
 mod bytes;
 mod collector;
+mod command_line;
 mod connection;
 mod crowd;
 mod ending;
@@ -30,6 +31,7 @@ mod reload;
 mod sessions;
 mod soak;
 mod targets;
+mod terraform;
 mod traffic;
 mod unprivileged;
 mod waiting;

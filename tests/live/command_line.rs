@@ -1,0 +1,31 @@
+//! The EC2 endpoint and the AWS CLI: what a shell script would do with it.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::lab::Lab;
+use crate::mirror::Mirror;
+use crate::namespace::say;
+
+const ENDPOINT: &str = "127.0.0.1:4566";
+
+/// Some forty commands of half a second and more each.
+#[test]
+fn the_aws_cli_goes_the_main_road() {
+    let Some(lab) = Lab::new("ec2cli") else { return };
+    for (program, argument) in [("aws", "--version"), ("python3", "--version")] {
+        let ran = Command::new(program).arg(argument).output();
+        if !ran.is_ok_and(|output| output.status.success()) {
+            return say(&format!("NOT RUN: {program} is needed to try the AWS CLI\n"));
+        }
+    }
+    let state = lab.folder.path().join("state");
+    let words = format!("--ec2-endpoint {ENDPOINT} --state {}", state.display());
+    let mirror = Mirror::start_saying(&lab.host, &words, "EC2 endpoint on");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/aws_cli.py");
+    let mut command = lab.host.command("python3");
+    command.arg(script).env("EC2_ENDPOINT", format!("http://{ENDPOINT}")).env("DEVICE", "h0");
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    mirror.end().assert_whole();
+}

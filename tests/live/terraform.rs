@@ -1,0 +1,145 @@
+//! The EC2 endpoint and Terraform: what is applied mirrors, and no plan sees a difference then.
+//!
+//! Needs `terraform` (1.5 or newer) and a folder with `registry.terraform.io/hashicorp/aws`, as
+//! `terraform providers mirror` makes one: one of `MIRRORS`, or the one that the variable
+//! `TERRAFORM_MIRROR` names. The namespace of the test has no way to a registry.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::collector::{Collector, by_network};
+use crate::endpoint::Client;
+use crate::lab::Lab;
+use crate::mirror::Mirror;
+use crate::namespace::say;
+use crate::traffic::{IPV4, Pair};
+
+const ENDPOINT: &str = "127.0.0.1:4566";
+const MIRRORS: [&str; 3] =
+    ["/opt/tf-plugins", "/usr/local/share/terraform/plugins", "/usr/share/terraform/plugins"];
+/// How many resources `tests/clients/terraform` has.
+const RESOURCES: usize = 6;
+/// The exit code of `plan -detailed-exitcode` where nothing is to be done.
+const CLEAN: i32 = 0;
+const DONE: i32 = 0;
+
+/// A folder with the configuration, and whom `terraform` speaks to from there.
+struct Terraform<'a> {
+    lab: &'a Lab,
+    folder: PathBuf,
+}
+
+impl<'a> Terraform<'a> {
+    /// None, said aloud, where it is not installed.
+    fn new(lab: &'a Lab) -> Option<Self> {
+        let runs = Command::new("terraform").arg("version").output();
+        let mirror = mirror_of_provider();
+        let Some(mirror) = mirror.filter(|_| runs.is_ok_and(|output| output.status.success()))
+        else {
+            say("NOT RUN: terraform and a mirror with its AWS provider are not installed\n");
+            return None;
+        };
+        let folder = lab.folder.path().join("terraform");
+        std::fs::create_dir(&folder).unwrap();
+        let main = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/terraform/main.tf");
+        std::fs::copy(main, folder.join("main.tf")).unwrap();
+        let path = serde_json::to_string(&mirror).unwrap();
+        let rc =
+            format!("provider_installation {{\n filesystem_mirror {{\n path = {path}\n }}\n}}");
+        std::fs::write(folder.join("rc"), rc).unwrap();
+        let terraform = Self { lab, folder };
+        terraform.run(1, "init -input=false", DONE);
+        Some(terraform)
+    }
+
+    /// One command in a stage of the configuration; what it prints.
+    fn run(&self, stage: u32, words: &str, code: i32) -> String {
+        let mut command = self.lab.host.command("terraform");
+        let outer = std::env::vars().map(|(name, _)| name);
+        // Whoever runs the test has profiles and plugins of their own.
+        for name in outer.filter(|name| name.starts_with("AWS_") || name.starts_with("TF_")) {
+            command.env_remove(name);
+        }
+        command
+            .current_dir(&self.folder)
+            .env("TF_CLI_CONFIG_FILE", self.folder.join("rc"))
+            .envs([("CHECKPOINT_DISABLE", "1"), ("TF_IN_AUTOMATION", "1")])
+            .env("TF_VAR_stage", stage.to_string())
+            .envs([("AWS_CONFIG_FILE", "/dev/null"), ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")])
+            .env("AWS_ENDPOINT_URL", format!("http://{ENDPOINT}"))
+            .envs([("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")])
+            .env("AWS_REGION", "eu-west-1");
+        let output = command.args(words.split(' ')).output().unwrap();
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{words}\n{printed}\n{complaint}");
+        printed
+    }
+
+    /// Applies it; then another plan has nothing to do. What is said to have been done.
+    fn apply(&self, stage: u32, did: &str) {
+        let printed = self.run(stage, "apply -input=false -no-color -auto-approve", DONE);
+        assert!(printed.contains(&format!("Resources: {did}.")), "{printed}");
+        self.run(stage, "plan -input=false -no-color -detailed-exitcode", CLEAN);
+    }
+
+    /// Forgets all that it made, and says by which ids it is to be found again.
+    fn forget(&self) {
+        let ids: Value = serde_json::from_str(&self.run(2, "output -json ids", DONE)).unwrap();
+        let ids = ids.as_object().unwrap();
+        assert_eq!(ids.len(), RESOURCES);
+        let import = |(to, id)| format!("import {{\n to = {to}\n id = {id}\n}}\n");
+        let imports: String = ids.iter().map(import).collect();
+        std::fs::write(self.folder.join("imports.tf"), imports).unwrap();
+        std::fs::remove_file(self.folder.join("terraform.tfstate")).unwrap();
+    }
+}
+
+/// The folder that the AWS provider is in.
+fn mirror_of_provider() -> Option<String> {
+    let named = std::env::var("TERRAFORM_MIRROR").ok();
+    let mut folders = named.into_iter().chain(MIRRORS.map(str::to_owned));
+    folders.find(|folder| Path::new(folder).join("registry.terraform.io/hashicorp/aws").is_dir())
+}
+
+/// Nine commands, and nearly all start the provider: half a minute on an idle machine, minutes on a
+/// loaded one or where the provider is not in the page cache.
+#[test]
+fn terraform_applies_changes_imports_and_destroys() {
+    let Some(lab) = Lab::new("ec2tf") else { return };
+    let state = lab.folder.path().join("state");
+    let words = format!("--ec2-endpoint {ENDPOINT} --state {}", state.display());
+    let mirror = Mirror::start_saying(&lab.host, &words, "EC2 endpoint on");
+    let Some(terraform) = Terraform::new(&lab) else { return };
+    let collector = Collector::listen(&lab.monitor, "10.99.1.2");
+    let pair = Pair::new(&lab, IPV4, (4000, 2000));
+
+    terraform.apply(1, "6 added, 0 changed, 0 destroyed");
+    (0..10).for_each(|number| pair.send(number, 100));
+    // What leaves is accepted in the second stage only.
+    (0..10).for_each(|number| pair.answer(number, 100));
+    assert_eq!(by_network(&collector.take_after(10)), [(41, 10)].into());
+
+    terraform.apply(2, "0 added, 4 changed, 0 destroyed");
+    (0..10).for_each(|number| pair.send(number, 100));
+    (0..5).for_each(|number| pair.answer(number, 100));
+    assert_eq!(by_network(&collector.take_after(15)), [(42, 15)].into());
+
+    terraform.forget();
+    terraform.apply(2, "6 imported, 0 added, 0 changed, 0 destroyed");
+
+    let printed = terraform.run(2, "destroy -input=false -no-color -auto-approve", DONE);
+    assert!(printed.contains("Resources: 6 destroyed."), "{printed}");
+    assert_nothing_left(&Client { host: &lab.host });
+    mirror.end().assert_whole();
+}
+
+fn assert_nothing_left(client: &Client<'_>) {
+    for kind in ["Targets", "Filters", "FilterRules", "Sessions"] {
+        let (status, document) = client.call(&format!("Action=DescribeTrafficMirror{kind}"));
+        assert_eq!(status, 200, "{document}");
+        assert!(!document.contains("<item>"), "{document}");
+    }
+}
