@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 
+import changes
 import measure
 import production
 import tables
@@ -43,6 +44,7 @@ def read_arguments():
     add("--no-pin", action="store_true", help="do not keep load and mirror on cores of their own")
     add("--lossless", action="store_true", help="search for the largest rate without loss instead")
     add("--production", action="store_true", help="measure a TCP flow through the mirrored interface instead")
+    add("--changes", action="store_true", help="change sessions over the EC2 API meanwhile instead")
     add("--json", metavar="FILE", help="write every number of every run")
     return parser.parse_args()
 
@@ -133,6 +135,9 @@ def main():
             result["lossless"] = search(lab, programs, found, options.seconds, tell)
         elif options.production:
             result["production"] = production.search(lab, found, options.rounds, options.seconds, tell)
+        elif options.changes:
+            runs = changes.search(lab, programs, options.binary, options.rounds, options.seconds, tell)
+            result["changes"] = runs
         else:
             result["runs"] = run_rounds(lab, programs, found, options)
     tell("")
@@ -141,6 +146,8 @@ def main():
         print(tables.lossless(result["lossless"]))
     elif options.production:
         print(production.table(result["production"]))
+    elif options.changes:
+        print(changes.table(result["changes"]))
     else:
         result["summary"] = tables.summarize(result["runs"])
         print(tables.summary(result["summary"], result["runs"]))
