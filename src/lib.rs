@@ -90,10 +90,11 @@
 //!   [`compile`](control::compile()), which makes a table of both.
 //! - [`io`]: the doors we bring: [captures](io::capture), [memory](io::memory),
 //!   [queues](io::queue) between threads, [capture files out](io::record).
+//! - [`ec2`]: EC2's own protocol over an [account](control::account): an
+//!   [`Endpoint`](ec2::Endpoint) answers requests, with or without sockets.
 //! - [`cli`]: the commands of the binary.
 //!
-//! Nothing points up: what is on the right of an arrow knows nothing of what is on its left. `ec2`
-//! will speak EC2's own protocol; it is not there yet.
+//! Nothing points up: what is on the right of an arrow knows nothing of what is on its left.
 //!
 //! # The same in, the same out
 //!

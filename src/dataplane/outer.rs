@@ -144,13 +144,17 @@ impl OuterTemplate {
         (flow_hash, flow_tag): (u8, u16),
         place: &mut [u8; MAX_OUTER_LEN],
     ) -> usize {
-        if let Some(gateway) = &self.gateway {
-            return self.wrap_within(gateway, inner, (flow_hash, flow_tag), place);
+        let len =
+            place.first_chunk_mut().map_or(0, |place| self.wrap_vxlan(inner, flow_hash, place));
+        match &self.gateway {
+            None => len,
+            Some(gateway) => self.wrap_within(gateway, inner, (flow_hash, flow_tag), place),
         }
-        place.first_chunk_mut().map_or(0, |place| self.wrap_vxlan(inner, flow_hash, place))
     }
 
+    /// GENEVE around what is in place already.
     #[cold]
+    #[inline(never)]
     fn wrap_within(
         &self,
         gateway: &Gateway,
@@ -158,9 +162,8 @@ impl OuterTemplate {
         (flow_hash, flow_tag): (u8, u16),
         place: &mut [u8; MAX_OUTER_LEN],
     ) -> usize {
-        let mut vxlan = [0; VXLAN_OUTER_LEN];
-        let len = self.wrap_vxlan(inner, flow_hash, &mut vxlan);
-        let packet = vxlan.get(ETHERNET_LEN..len).unwrap_or_default();
+        let vxlan = *place;
+        let packet = vxlan.get(ETHERNET_LEN..self.vxlan_len()).unwrap_or_default();
         let flow_hash = flow_hash & 0x7f;
         let source_port = FIRST_SOURCE_PORT + u16::from(flow_hash);
         let cookie = u32::from(flow_hash) << 16 | u32::from(flow_tag);
