@@ -172,13 +172,13 @@ fn a_message_names_resource_property_and_value() {
         (
             "!Ref Eni",
             "!GetAtt Filter.Arn",
-            "t.yaml:45:35: Session.NetworkInterfaceId `Fn::GetAtt`: expected Filter.Id: \
+            "t.yaml:45:27: Session.NetworkInterfaceId `Fn::GetAtt`: expected Filter.Id: \
              AWS::EC2::TrafficMirrorFilter has nothing here by the name of `Arn`",
         ),
         (
             "192.0.2.10}",
             "nowhere}",
-            "t.yaml:40:47: Target.Tags `nowhere`: expected in `mirror:address` an address such as \
+            "t.yaml:40:13: Target.Tags `nowhere`: expected in `mirror:address` an address such as \
              192.0.2.10, 192.0.2.10:4789 or [2001:db8::1]:4789",
         ),
         (
