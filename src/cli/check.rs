@@ -22,7 +22,8 @@ use crate::dataplane::{EngineStats, MirrorTable};
   aws ec2 describe-traffic-mirror-filters > filters.json
   traffic-mirror check --config sessions.json --config filters.json --config addresses.toml")]
 pub(super) struct CheckFlags {
-    /// Configuration, TOML or (by the ending .json) what the AWS CLI prints; several are read as one.
+    /// Configuration: TOML, what the AWS CLI or `terraform show -json` prints (.json), CloudFormation
+    /// templates (.yaml, .yml, .template, .json); several are read as one.
     #[arg(long, value_name = "FILE", required = true)]
     config: Vec<PathBuf>,
 

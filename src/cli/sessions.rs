@@ -17,7 +17,8 @@ use crate::model::{Direction, PacketLength, VXLAN_PORT, VirtualNetworkId, parse_
 #[group(skip)]
 #[command(group = ArgGroup::new("sessions").args(["config", "target"]).required(true))]
 pub(super) struct SessionFlags {
-    /// Configuration, TOML or (by the ending .json) what the AWS CLI prints; several are read as one.
+    /// Configuration: TOML, what the AWS CLI or `terraform show -json` prints (.json), CloudFormation
+    /// templates (.yaml, .yml, .template, .json); several are read as one.
     #[arg(long, value_name = "FILE")]
     config: Vec<PathBuf>,
 

@@ -66,7 +66,11 @@ fn json_is_the_same() {
 #[test]
 fn what_a_deployment_would_refuse_is_refused() {
     for (from, to, sentence) in [
-        ("RuleAction: accept", "RuleActoin: accept", "unknown key `RuleActoin`: perhaps `RuleAct"),
+        (
+            "RuleAction: accept",
+            "RuleActoin: accept",
+            "unknown key `Rule.RuleActoin`: perhaps `RuleAct",
+        ),
         ("!GetAtt Target.Id", "!Ref Traget", "TrafficMirrorTargetId `Ref`: expected a resource or"),
         (
             "SessionNumber: !Ref Number",
@@ -127,4 +131,124 @@ fn modules_have_addresses_of_their_own() {
     assert_eq!(filter.id().as_str(), "module.m.aws_ec2_traffic_mirror_filter.f");
     assert_eq!(filter.all_rules()[0].number().value(), 7);
     assert_eq!(filter.all_rules()[0].protocol(), None);
+}
+
+/// A template in YAML and in JSON, with parameters that are lists and numbers that are texts.
+#[test]
+fn yaml_and_json_are_one_template() {
+    let yaml = include_str!("infrastructure/stack.yaml");
+    let json = include_str!("infrastructure/stack.json");
+    let text = to_toml(&registry("stack.yaml", yaml));
+    for line in [
+        "network_services = [\"amazon-dns\"]",
+        "private_ip_addresses = [\"10.0.0.5\"]",
+        "address = \"192.0.2.10\"",
+        "network_load_balancer_arn = \"Balancer\"",
+        "virtual_network_id = 4242",
+        "traffic_mirror_filter_id = \"Filter\"",
+    ] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
+    for name in ["stack.json", "stack.template", "stack.yml"] {
+        assert_eq!(to_toml(&registry(name, json)), text, "{name}");
+    }
+}
+
+#[test]
+fn a_message_names_resource_property_and_value() {
+    for (from, to, message) in [
+        (
+            "VirtualNetworkId: 7",
+            "VirtualNetworkId: 99999999",
+            "t.yaml:49:25: Session.VirtualNetworkId `99999999`: expected a number from 0 to \
+             16777215",
+        ),
+        (
+            "VirtualNetworkId: 7",
+            "VirtualNetworkId: 007",
+            "t.yaml:49:25: Session.VirtualNetworkId `007`: expected a number without a zero in front, \
+             octal to some readers",
+        ),
+        (
+            "!Ref Eni",
+            "!GetAtt Filter.Arn",
+            "t.yaml:45:27: Session.NetworkInterfaceId `Fn::GetAtt`: expected Filter.Id: \
+             AWS::EC2::TrafficMirrorFilter has nothing here by the name of `Arn`",
+        ),
+        (
+            "192.0.2.10}",
+            "nowhere}",
+            "t.yaml:40:13: Target.Tags `nowhere`: expected in `mirror:address` an address such as \
+             192.0.2.10, 192.0.2.10:4789 or [2001:db8::1]:4789",
+        ),
+        (
+            "      SessionNumber: !Ref Number\n",
+            "",
+            "t.yaml:41:3: Session.SessionNumber is missing: expected a number from 1 to 32766",
+        ),
+    ] {
+        assert_eq!(changed(from, to), message);
+    }
+    let more = TEMPLATE.replace("Value: 192.0.2.10}", "Value: 192.0.2.10}, {Key: n, Value: 5}");
+    assert!(to_toml(&registry("t.yaml", &more)).contains("n = \"5\""));
+}
+
+/// What Terraform 1.11 and its AWS provider 5.100 planned: a module whose variables say which
+/// filter and interface, and rules for each direction.
+const MODULES: &str = include_str!("infrastructure/plan.json");
+
+#[test]
+fn a_plan_refers_through_modules_and_to_one_of_several() {
+    let registry = registry("plan.json", MODULES);
+    let filter = "aws_ec2_traffic_mirror_filter.web";
+    let [web, second] = registry.sessions() else { panic!() };
+    assert_eq!((web.filter_id.as_str(), second.filter_id.as_str()), (filter, filter));
+    assert_eq!(second.network_interface_id.as_str(), "aws_network_interface.web");
+    assert_eq!(second.target_id.as_str(), "module.more.aws_ec2_traffic_mirror_target.second");
+    let addresses: Vec<String> = registry
+        .targets()
+        .iter()
+        .filter_map(|target| Some(registry.target_address(target)?.to_string()))
+        .collect();
+    assert_eq!(addresses, ["10.0.0.9:4789", "192.0.2.11:4790"]);
+    assert_eq!(registry.filters()[0].all_rules().len(), 2);
+}
+
+#[test]
+fn a_plan_that_does_not_tell_is_refused_with_the_address() {
+    let refused = |from: &str, to: &str| {
+        assert!(MODULES.contains(from), "{from}");
+        wrong(&read("plan.json", &MODULES.replace(from, to)))
+    };
+    let said = refused("\"aws_ec2_traffic_mirror_target.collector.id\"", "\"local.target\"");
+    assert_eq!(said, "", "the resource behind it is still named");
+    let said = refused(
+        "\"aws_ec2_traffic_mirror_target.collector.id\",",
+        "\"aws_ec2_traffic_mirror_target.other.id\",",
+    );
+    assert!(
+        said.contains(
+            "aws_ec2_traffic_mirror_session.web.traffic_mirror_target_id \
+             `aws_ec2_traffic_mirror_target.collector or aws_ec2_traffic_mirror_target.other`: \
+             expected one resource that the plan tells"
+        ),
+        "{said}"
+    );
+    let said = refused("\"var.filter_id\"", "\"local.filter\"");
+    assert!(said.contains("second[0].traffic_mirror_filter_id `local.filter`: expected"), "{said}");
+    let said = refused("\"packet_length\": 128", "\"packet_length\": 9000");
+    assert!(
+        said.contains(
+            ": aws_ec2_traffic_mirror_session.web.packet_length `9000`: expected a number from 1 \
+             to 8500"
+        ),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_state_without_resources_is_one() {
+    let outcome = read("state.json", r#"{"format_version": "1.0"}"#);
+    assert_eq!(wrong(&outcome), "");
+    assert_eq!(outcome.registry.unwrap(), Registry::default());
 }

@@ -83,6 +83,11 @@ enum What {
     Rule,
 }
 
+/// Whether that is a type of traffic mirroring.
+pub(super) fn is_of_mirroring(kind: &str) -> bool {
+    TYPES.iter().any(|(name, ..)| *name == kind)
+}
+
 /// Whether a document is a template.
 pub(super) fn is_template(root: &Node<'_>) -> bool {
     let Value::Table(table) = &root.value else { return false };
@@ -147,7 +152,7 @@ impl<'a> Template<'_, '_, 'a> {
                 out.unknown(property, hint);
             }
         }
-        numbers(&mut object);
+        coerce(&mut object);
         let place = entry.place;
         match what {
             What::Rule => {
@@ -205,20 +210,26 @@ fn put_id<'a>(object: &mut Table<'a>, key: &'static str, entry: &Entry<'a>) {
     object.entries.push(Entry { key: Cow::Borrowed(key), parent, place, value });
 }
 
-fn numbers(object: &mut Table<'_>) {
-    for entry in &mut object.entries {
-        match &mut entry.value.value {
-            Value::Table(table) => numbers(table),
-            value if NUMBERS.contains(&&*entry.key) => {
-                let number = match value {
-                    Value::String(text) => text.parse().ok(),
-                    _ => None,
-                };
-                if let Some(number) = number {
-                    *value = Value::Integer(number);
-                }
-            }
-            _ => {}
+/// Texts are numbers and numbers texts where a property wants them so, as CloudFormation has it.
+fn coerce(object: &mut Table<'_>) {
+    object.entries.iter_mut().for_each(|entry| coerce_value(&entry.key, &mut entry.value.value));
+}
+
+fn coerce_value(key: &str, value: &mut Value<'_>) {
+    let is_number = NUMBERS.contains(&key);
+    match value {
+        Value::Table(table) => coerce(table),
+        Value::Array(items) => {
+            items.iter_mut().for_each(|item| coerce_value(key, &mut item.value));
         }
+        Value::String(text) if is_number => {
+            if let Ok(number) = text.parse() {
+                *value = Value::Integer(number);
+            }
+        }
+        Value::Integer(_) | Value::OtherNumber(_) | Value::Bool(_) if !is_number => {
+            *value = Value::String(value.shown().into());
+        }
+        _ => {}
     }
 }

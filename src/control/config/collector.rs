@@ -53,6 +53,18 @@ impl<'t> Collector<'t> {
         }
     }
 
+    /// The field as it is shown: behind the name of its resource in infrastructure code, where that
+    /// is how users know it.
+    fn with_resource(&self, field: String, path: &str, place: Place) -> String {
+        if self.of_terraform.contains(&place.text) {
+            return path.to_owned();
+        }
+        match path.strip_prefix("Resources.") {
+            Some(inside) => inside.replacen(".Properties.", ".", 1),
+            None => field,
+        }
+    }
+
     /// The text of `place` is Terraform's, whose names are those of TOML.
     pub(super) fn spells_as_toml(&mut self, place: Place) {
         self.of_terraform.insert(place.text);
@@ -157,6 +169,7 @@ impl<'t> Collector<'t> {
             // It was there, and has been complained about.
             return;
         }
+        let field = self.with_resource(field, &path, place);
         let complaint = Complaint::Missing { expected: expected.to_owned() };
         self.errors.push(Found { place, path, field, complaint, first: None, is_doubtful: true });
     }
@@ -171,6 +184,7 @@ impl<'t> Collector<'t> {
     fn about(&self, entry: &Entry<'_>, place: Place, complaint: Complaint) -> Found {
         let field = self.spelled(&entry.key, place);
         let path = join(&entry.parent, &field);
+        let field = self.with_resource(field, &path, place);
         Found { place, path, field, complaint, first: None, is_doubtful: true }
     }
 

@@ -113,6 +113,9 @@ impl<'n, 'a, 'c, 't> Fields<'n, 'a, 'c, 't> {
                 Ok(value) => return Some(value),
                 Err(invalid) => invalid,
             },
+            Value::OtherNumber(text) if has_idle_zero(text) => {
+                Invalid::new("", text, "a number without a zero in front, octal to some readers")
+            }
             // One that does not fit is refused as the largest would be.
             Value::OtherNumber(text) if is_whole(text) => read(extreme(text)).err()?,
             Value::OtherNumber(text) => Invalid::new("", text, "a whole number"),
@@ -194,6 +197,12 @@ fn list_of_tables(entry: &Entry<'_>, out: &Collector<'_>) -> String {
 fn entry_header(entry: &Entry<'_>) -> String {
     let above = entry.parent.split('[').next().unwrap_or_default();
     super::document::join(above, &entry.key)
+}
+
+/// Octal in YAML 1.1, decimal in YAML 1.2: no number that everyone reads alike.
+pub(super) fn has_idle_zero(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    digits.len() > 1 && digits.starts_with('0') && digits.bytes().all(|one| one.is_ascii_digit())
 }
 
 fn is_whole(text: &str) -> bool {

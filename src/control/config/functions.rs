@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use super::cloudformation::is_of_mirroring;
 use super::collector::Collector;
 use super::document::{Entry, Node, Table, Value};
 
@@ -69,6 +70,10 @@ impl<'a> Names<'_, 'a> {
                 [name, attribute] => self.attribute(&name.value.shown(), &attribute.value.shown()),
                 _ => Err("a resource and an attribute".to_owned()),
             },
+            ("Fn::GetAtt", Value::String(text)) => {
+                let (name, attribute) = text.split_once('.').unwrap_or((text, ""));
+                self.attribute(name, attribute)
+            }
             ("Fn::Sub", Value::String(text)) => self.substituted(text),
             ("Fn::Join", Value::Array(parts)) => match &**parts {
                 [delimiter, Node { value: Value::Array(items), .. }] => {
@@ -99,6 +104,7 @@ impl<'a> Names<'_, 'a> {
             ));
         };
         match parameter.entry("Default") {
+            Some(default) if is_list(parameter) => Ok(items(&default.value)),
             Some(default) => Ok(default.value.value.clone()),
             None => Err(format!("a Default of the parameter `{name}`, which is asked for here")),
         }
@@ -107,8 +113,14 @@ impl<'a> Names<'_, 'a> {
     /// `Id` of our own resources is what `Ref` is; of others the names are kept, for another file to
     /// say what is there.
     fn attribute(&self, name: &str, attribute: &str) -> Result<Value<'a>, String> {
-        if !self.resources.has(name) {
+        let Some(resource) = self.resources.entry(name) else {
             return Err(format!("a resource of the template, and it has no `{name}`"));
+        };
+        if let Value::Table(body) = &resource.value.value
+            && attribute != "Id"
+            && let Some(kind) = body.string("Type").filter(|kind| is_of_mirroring(kind))
+        {
+            return Err(format!("{name}.Id: {kind} has nothing here by the name of `{attribute}`"));
         }
         Ok(Value::String(match attribute {
             "Id" => name.to_owned().into(),
@@ -144,6 +156,21 @@ impl<'a> Names<'_, 'a> {
             value => Ok(value.shown()),
         }
     }
+}
+
+fn is_list(parameter: &Table<'_>) -> bool {
+    let kind = parameter.string("Type").unwrap_or_default();
+    kind == "CommaDelimitedList" || kind.starts_with("List<")
+}
+
+/// The items of a list of texts, which stand in one text between commas.
+fn items<'a>(list: &Node<'a>) -> Value<'a> {
+    let text = list.value.shown();
+    let item = |text: &str| {
+        let value = Value::String(text.trim().to_owned().into());
+        Node { place: list.place, value }
+    };
+    Value::Array(text.split(',').map(item).collect())
 }
 
 /// The function that a table is.

@@ -22,6 +22,7 @@ mod functions;
 mod json_text;
 mod loose_rules;
 mod problem;
+mod references;
 mod resource;
 mod resources;
 mod terraform;

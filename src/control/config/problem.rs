@@ -33,7 +33,8 @@ pub struct Problem {
     /// The whole way to the field, such as `traffic_mirror_session[2].packet_length`; empty where
     /// no field is meant.
     pub path: String,
-    /// The field, spelled as in the file: the end of `path`.
+    /// The field, spelled as in the file: the end of `path`, behind the name of its resource where
+    /// infrastructure code gives it one.
     pub field: String,
     /// What about it.
     pub complaint: Complaint,

@@ -3,12 +3,13 @@
 //! references of the configuration; there a resource's address stands for its id.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::collector::Collector;
-use super::document::{Entry, Node, Place, Table, Value};
+use super::document::{Entry, Node, Place, Table, Value, join};
 use super::filters::{FILTER, RULE};
 use super::loose_rules::LooseRule;
+use super::references::{References, Referred};
 use super::resource::{Kind, Resource, Resources};
 use super::resources::{NETWORK_INTERFACE, SESSION, TARGET};
 
@@ -32,7 +33,7 @@ enum What {
 /// Whether a document is of Terraform: its state, or a plan.
 pub(super) fn is_state_or_plan(root: &Node<'_>) -> bool {
     let Value::Table(table) = &root.value else { return false };
-    table.has("format_version") && table.has("terraform_version")
+    table.has("format_version")
 }
 
 /// Takes the resources of a state or a plan.
@@ -40,6 +41,10 @@ pub(super) fn take<'a>(root: &Node<'a>, into: &mut Resources<'a>, out: &mut Coll
     let Value::Table(document) = &root.value else { return };
     out.spells_as_toml(root.place);
     let values = table_in(document, "planned_values").or_else(|| table_in(document, "values"));
+    if values.is_none() && !document.has("terraform_version") {
+        // That is all that is printed of a state without resources.
+        return;
+    }
     let Some(module) = values.and_then(|values| table_in(values, "root_module")) else {
         return out.wrong(
             root.place,
@@ -56,27 +61,33 @@ pub(super) fn take<'a>(root: &Node<'a>, into: &mut Resources<'a>, out: &mut Coll
         resources_of(module, &mut earlier, DEEPEST);
         found.extend(earlier.into_iter().filter(|one| one.string("mode") == Some("data")));
     }
-    let configuration =
-        table_in(document, "configuration").and_then(|one| table_in(one, "root_module"));
-    let mut references = HashMap::new();
-    if let Some(configuration) = configuration {
-        references_of(configuration, "", &mut references, DEEPEST);
+    let configuration = table_in(document, "configuration");
+    let mut references =
+        References::new(configuration.and_then(|one| table_in(one, "root_module")));
+    for resource in &found {
+        if let (Some(address), Some(id)) = (resource.string("address"), id_of(resource)) {
+            references.put(address, id);
+        }
     }
-    let ids = found.iter().filter_map(|one| Some((one.string("address")?, id_of(one)?)));
-    let known = Known { ids: ids.collect(), references };
+    let reader = Reader { references };
     for resource in found {
-        known.take(resource, into, out);
+        reader.take(resource, into, out);
     }
 }
 
-fn table_in<'n, 'a>(table: &'n Table<'a>, key: &str) -> Option<&'n Table<'a>> {
+/// The table of that key.
+pub(super) fn table_in<'n, 'a>(table: &'n Table<'a>, key: &str) -> Option<&'n Table<'a>> {
     match &table.entry(key)?.value.value {
         Value::Table(table) => Some(table),
         _ => None,
     }
 }
 
-fn tables_in<'n, 'a>(table: &'n Table<'a>, key: &str) -> impl Iterator<Item = &'n Table<'a>> {
+/// The tables in the list of that key.
+pub(super) fn tables_in<'n, 'a>(
+    table: &'n Table<'a>,
+    key: &str,
+) -> impl Iterator<Item = &'n Table<'a>> {
     let items = match table.entry(key).map(|entry| &entry.value.value) {
         Some(Value::Array(items)) => &**items,
         _ => &[],
@@ -101,54 +112,41 @@ fn id_of<'n>(resource: &'n Table<'_>) -> Option<&'n str> {
     known.or_else(|| resource.string("address"))
 }
 
-/// By resource and argument: the resource that it refers to.
-type References<'n> = HashMap<(String, &'n str), String>;
+/// Arguments that name resources, and so may be known only when a plan is applied.
+const NAMES: [&str; 5] = [
+    "network_interface_id",
+    "traffic_mirror_target_id",
+    "traffic_mirror_filter_id",
+    "network_load_balancer_arn",
+    "gateway_load_balancer_endpoint_id",
+];
 
-fn references_of<'n>(module: &'n Table<'_>, prefix: &str, into: &mut References<'n>, left: usize) {
-    for resource in tables_in(module, "resources") {
-        let Some(address) = resource.string("address") else { continue };
-        let Some(expressions) = table_in(resource, "expressions") else { continue };
-        for argument in &expressions.entries {
-            let Value::Table(expression) = &argument.value.value else { continue };
-            // The last one is the resource without its attribute.
-            let Some(Value::Array(names)) =
-                expression.entry("references").map(|entry| &entry.value.value)
-            else {
-                continue;
-            };
-            let Some(name) = names.last().map(|name| name.value.shown()) else { continue };
-            into.insert((format!("{prefix}{address}"), &argument.key), format!("{prefix}{name}"));
-        }
-    }
-    let Some(calls) = table_in(module, "module_calls").filter(|_| left > 0) else { return };
-    for call in &calls.entries {
-        let Value::Table(body) = &call.value.value else { continue };
-        if let Some(inner) = table_in(body, "module") {
-            let prefix = format!("{prefix}module.{}.", call.key);
-            references_of(inner, &prefix, into, left - 1);
-        }
-    }
+struct Reader<'n, 'a> {
+    references: References<'n, 'a>,
 }
 
-struct Known<'n> {
-    ids: HashMap<&'n str, &'n str>,
-    references: References<'n>,
+/// A resource of the document: its address is how its users know it.
+struct Block<'n, 'a> {
+    address: &'n Entry<'a>,
+    path: Arc<str>,
+    values: &'n Table<'a>,
 }
 
-impl Known<'_> {
-    fn take<'a>(&self, resource: &Table<'a>, into: &mut Resources<'a>, out: &mut Collector<'_>) {
+impl<'n, 'a> Reader<'n, 'a> {
+    fn take(&self, resource: &'n Table<'a>, into: &mut Resources<'a>, out: &mut Collector<'_>) {
         let kind = resource.string("type").unwrap_or_default();
         let Some((_, what)) = TYPES.iter().find(|(name, _)| *name == kind) else { return };
-        let Some(entry) = resource.entry("values") else { return };
+        let entries = resource.entry("values").zip(resource.entry("address"));
+        let Some((entry, address)) = entries else { return };
         let Value::Table(values) = &entry.value.value else {
             return out.refuse_type(entry, &entry.value, "a table");
         };
-        let place = entry.value.place;
-        let of_kind =
-            |kind: Kind, keys: &[&'static str]| self.table(resource, values, (kind.id_key(), keys));
+        let (path, place) = (Arc::from(address.value.value.shown()), entry.value.place);
+        let block = Block { address, path, values };
         match *what {
             What::One(Kind::NetworkInterface) => {
-                let mut table = of_kind(Kind::NetworkInterface, &NETWORK_INTERFACE);
+                let mut table =
+                    self.table(&block, Kind::NetworkInterface.id_key(), &NETWORK_INTERFACE, out);
                 table.entries.extend(addresses(values, place));
                 into.known_interfaces.push(Resource { place, table });
             }
@@ -158,14 +156,13 @@ impl Known<'_> {
                     Kind::Target => &TARGET,
                     _ => &SESSION,
                 };
-                let table = of_kind(kind, keys);
+                let table = self.table(&block, kind.id_key(), keys, out);
                 into.imply_interface(&table);
                 into.push(kind, Resource { place, table });
             }
             What::Rule => {
-                let id = ("traffic_mirror_filter_rule_id", &RULE[..]);
-                let table = self.table(resource, values, id);
-                let filter = self.argument(resource, values, Kind::Filter.id_key());
+                let table = self.table(&block, "traffic_mirror_filter_rule_id", &RULE, out);
+                let filter = self.argument(&block, Kind::Filter.id_key(), out);
                 let rule = LooseRule::of_filter(filter, place, table, out);
                 into.loose_rules.extend(rule);
             }
@@ -173,62 +170,78 @@ impl Known<'_> {
     }
 
     /// The arguments that a TOML file has too, and the id.
-    fn table<'a>(
+    fn table(
         &self,
-        resource: &Table<'a>,
-        values: &Table<'a>,
-        (id_key, keys): (&'static str, &[&'static str]),
+        block: &Block<'n, 'a>,
+        id_key: &'static str,
+        keys: &[&'static str],
+        out: &mut Collector<'_>,
     ) -> Table<'a> {
         let arguments = keys.iter().filter(|key| **key != id_key);
         let mut entries: Vec<Entry<'a>> =
-            arguments.filter_map(|key| self.argument(resource, values, key)).collect();
-        let from = values.entry("id").or_else(|| resource.entry("address"));
-        if let (Some(from), Some(id)) = (from, id_of(resource)) {
-            let value = Value::String(id.to_owned().into());
-            let value = Node { place: from.value.place, value };
-            entries.push(Entry { key: Cow::Borrowed(id_key), value, ..from.clone() });
-        }
-        Table { path: values.path.clone(), entries }
+            arguments.filter_map(|key| self.argument(block, key, out)).collect();
+        let known = block.values.entry("id");
+        let known =
+            known.filter(|id| matches!(&id.value.value, Value::String(id) if !id.is_empty()));
+        entries.push(block.entry(id_key, known.unwrap_or(block.address).value.clone()));
+        Table { path: block.path.clone(), entries }
     }
 
-    /// What stands in the values if it says anything, else what the configuration refers to.
-    fn argument<'a>(
+    /// What stands in the values if it says anything; where it is not known yet, what the
+    /// configuration refers to.
+    fn argument(
         &self,
-        resource: &Table<'a>,
-        values: &Table<'a>,
-        key: &str,
+        block: &Block<'n, 'a>,
+        key: &'static str,
+        out: &mut Collector<'_>,
     ) -> Option<Entry<'a>> {
-        if let Some(entry) = values.entry(key).and_then(|entry| said(key, entry)) {
-            return Some(entry);
+        if let Some(entry) = block.values.entry(key) {
+            return said(key, entry).map(|value| block.entry(key, value));
         }
-        let address = resource.string("address")?;
-        let (bare, _) = address.rsplit_once('[').unwrap_or((address, ""));
-        let name = self.references.get(&(bare.to_owned(), key))?;
-        let id = self.ids.get(&**name).copied().unwrap_or(name);
-        let from = resource.entry("address")?;
-        let value = Node { place: from.value.place, value: Value::String(id.to_owned().into()) };
-        Some(Entry {
-            key: key.to_owned().into(),
-            parent: values.path.clone(),
-            place: from.place,
-            value,
-        })
+        let Value::String(address) = &block.address.value.value else { return None };
+        if !NAMES.contains(&key) {
+            return None;
+        }
+        let place = block.address.value.place;
+        let entry =
+            |text: String| block.entry(key, Node { place, value: Value::String(text.into()) });
+        match self.references.of(address, key) {
+            Referred::Nothing => None,
+            Referred::One(id) => Some(entry(id)),
+            Referred::Unclear(names) => {
+                let entry = entry(names.clone());
+                let expected = "one resource that the plan tells, by its references, variables and \
+                                outputs";
+                out.refuse_and_leave_out(&entry, &entry.value, names, expected.to_owned());
+                None
+            }
+        }
+    }
+}
+
+impl<'a> Block<'_, 'a> {
+    fn entry(&self, key: &'static str, mut value: Node<'a>) -> Entry<'a> {
+        if let Value::Table(table) = &mut value.value {
+            let path: Arc<str> = Arc::from(join(&self.path, key));
+            table.entries.iter_mut().for_each(|entry| entry.parent = path.clone());
+            table.path = path;
+        }
+        Entry { key: Cow::Borrowed(key), parent: self.path.clone(), place: value.place, value }
     }
 }
 
 /// Terraform prints what is not set as null, as an empty text or list, or as zero, where zero means
 /// nothing; a block comes in a list.
-fn said<'a>(key: &str, entry: &Entry<'a>) -> Option<Entry<'a>> {
+fn said<'a>(key: &str, entry: &Entry<'a>) -> Option<Node<'a>> {
     let is_number = matches!(key, "protocol" | "packet_length");
-    let value = match &entry.value.value {
-        Value::Null => return None,
-        Value::String(text) if text.is_empty() => return None,
-        Value::Integer(0) if is_number => return None,
-        Value::Array(items) if items.is_empty() => return None,
-        Value::Array(items) if key.ends_with("port_range") => items.first()?.clone(),
-        _ => entry.value.clone(),
-    };
-    Some(Entry { value, ..entry.clone() })
+    match &entry.value.value {
+        Value::Null => None,
+        Value::String(text) if text.is_empty() => None,
+        Value::Integer(0) if is_number => None,
+        Value::Array(items) if items.is_empty() => None,
+        Value::Array(items) if key.ends_with("port_range") => items.first().cloned(),
+        _ => Some(entry.value.clone()),
+    }
 }
 
 /// The primary address first.

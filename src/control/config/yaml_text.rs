@@ -7,6 +7,7 @@ use std::sync::Arc;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
 use super::document::{Entry, Node, Place, Table, Value, join};
+use super::fields::has_idle_zero;
 
 /// Nothing that is read lies deeper.
 const DEEPEST: usize = 32;
@@ -24,7 +25,10 @@ pub(super) fn read(text: usize, source: &str) -> Result<Node<'_>, (usize, String
             (Event::StreamEnd | Event::DocumentEnd, _) => {
                 return Err((0, "this is not YAML: the text is empty".to_owned()));
             }
-            (event, span) => return reader.node(event, span, "", DEEPEST),
+            (event, span) => {
+                let root = reader.node(event, span, "", DEEPEST)?;
+                return reader.nothing_more().map(|()| root);
+            }
         }
     }
 }
@@ -44,6 +48,20 @@ impl<'a> Reader<'a> {
             Some(Ok(event)) => Ok(event),
             Some(Err(error)) => Err(self.no_yaml(&error)),
             None => Err((0, "this is not YAML: the text ends too early".to_owned())),
+        }
+    }
+
+    /// What stands behind the root is not passed over.
+    fn nothing_more(&mut self) -> Read<()> {
+        loop {
+            match self.next()? {
+                (Event::StreamEnd, _) => return Ok(()),
+                (Event::DocumentStart(_), span) => {
+                    let message = "expected one document, and here a second one begins";
+                    return Err((self.offset(span.start.index()), message.to_owned()));
+                }
+                _ => {}
+            }
         }
     }
 
@@ -127,7 +145,7 @@ fn plain(text: Cow<'_, str>) -> Value<'_> {
         _ => {}
     }
     match text.parse() {
-        Ok(number) if !text.starts_with('+') => Value::Integer(number),
+        Ok(number) if !text.starts_with('+') && !has_idle_zero(&text) => Value::Integer(number),
         _ if looks_like_number(&text) => Value::OtherNumber(text),
         _ => Value::String(text),
     }
@@ -185,6 +203,7 @@ mod tests {
             ("a: !Ref b\nc: !GetAtt d.Id", "{a: {Ref: 'b'}, c: {Fn::GetAtt: ['d', 'Id']}}"),
             ("- !Sub '${A}'\n- ~\n- yes\n- 1.5", "[{Fn::Sub: '${A}'}, null, true, 1.5]"),
             ("a: 2010-09-09", "{a: '2010-09-09'}"),
+            ("a: 010\nb: 0\n...\n", "{a: 010, b: 0}"),
             ("{\"a\": [1, \"x\"]}", "{a: [1, 'x']}"),
             ("é: |\n  two\n  lines\n", "{é: 'two\nlines\n'}"),
         ] {
@@ -202,6 +221,7 @@ mod tests {
             (bomb, 20, "no alias"),
             ("? [x]\n: 1", 2, "a text as the key"),
             (&deep, 32, "32 levels"),
+            ("a: 1\n---\nb: 2\n", 8, "one document"),
         ] {
             let (at, said) = read(0, text).unwrap_err();
             assert!(said.contains(message), "{said}");

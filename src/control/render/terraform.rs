@@ -10,8 +10,10 @@ use crate::model::{Filter, FilterRule, PortRange, Session, Tags, Target, TargetK
 /// Resources of the AWS provider that refer to each other by name, and an `import` block for each
 /// whose id is one that EC2 gives, so that Terraform takes over what is there.
 ///
-/// Settings, rate limits, an MTU and devices have no word there. An address that is a target's own
-/// stands in its tag `mirror:address`.
+/// Settings, rate limits, an MTU, devices and tags of rules have no word there. An address that is a
+/// target's own stands in its tag `mirror:address`; the interface that AWS wants behind it, where
+/// there is an address alone, is a variable. Zero is no value there: a VirtualNetworkId of 0 is
+/// left out, a rule for protocol 0 too, and a comment says so.
 #[must_use]
 pub fn to_terraform(registry: &Registry) -> String {
     let names = Names::new(registry);
@@ -151,12 +153,32 @@ impl<'o> Block<'o> {
     }
 }
 
+/// A target is one of three things there, and an address is none of them.
+fn variable(target: &str, out: &mut String) -> Result<String, fmt::Error> {
+    let gap = if out.is_empty() { "" } else { "\n" };
+    let name = format!("{target}_network_interface_id");
+    writeln!(out, "{gap}variable \"{name}\" {{")?;
+    writeln!(out, "  description = \"The network interface that takes the copies.\"")?;
+    writeln!(out, "  type        = string\n}}")?;
+    Ok(format!("var.{name}"))
+}
+
+/// What the form has no word for.
+fn comment(text: impl Display, out: &mut String) -> fmt::Result {
+    let gap = if out.is_empty() { "" } else { "\n" };
+    writeln!(out, "{gap}# {text}")
+}
+
 fn target(names: &Names, target: &Target, out: &mut String) -> fmt::Result {
     let name = names.of(TARGET, target.id().as_str());
+    let interface = match target.kind {
+        TargetKind::Address => Some(variable(name, out)?),
+        _ => None,
+    };
     let mut block = Block::open(TARGET, name, out)?;
     block.text("description", target.description.as_deref());
     match &target.kind {
-        TargetKind::Address => {}
+        TargetKind::Address => block.number("network_interface_id", interface),
         TargetKind::NetworkInterface(id) => {
             block.text("network_interface_id", Some(id.as_str()));
         }
@@ -192,6 +214,13 @@ fn rule(
 ) -> fmt::Result {
     let of_filter = names.of(FILTER, filter.id().as_str());
     let (direction, number) = (rule.direction().as_str(), rule.number().value());
+    if rule.protocol().is_some_and(|protocol| protocol.0 == 0) {
+        let left_out = format_args!("{direction} rule {number} of {of_filter}");
+        return comment(
+            format_args!("{left_out} is left out: protocol 0 is every protocol in Terraform"),
+            out,
+        );
+    }
     let name = rules.fresh(RULE, &format!("{of_filter}_{direction}_{number}"));
     let mut block = Block::open(RULE, &name, out)?;
     block.text("description", rule.description.as_deref());
@@ -220,6 +249,10 @@ fn session(
     let id = session.id.as_ref().map(|id| id.as_str());
     let drawn = format!("{}_{}", session.network_interface_id, session.number.value());
     let name = sessions.fresh(SESSION, id.unwrap_or(&drawn));
+    let network = session.virtual_network_id.map(|id| id.value());
+    if network == Some(0) {
+        comment(format_args!("{name} has VirtualNetworkId 0, which Terraform cannot say"), out)?;
+    }
     let mut block = Block::open(SESSION, &name, out)?;
     block.text("description", session.description.as_deref());
     block.text("network_interface_id", Some(session.network_interface_id.as_str()));
@@ -229,7 +262,7 @@ fn session(
     block.raw("traffic_mirror_filter_id", format_args!("{FILTER}.{filter}.id"));
     block.raw("session_number", session.number.value());
     block.number("packet_length", session.packet_length.map(|length| length.value()));
-    block.number("virtual_network_id", session.virtual_network_id.map(|id| id.value()));
+    block.number("virtual_network_id", network.filter(|id| *id != 0));
     block.tags(&session.tags)?;
     block.close()?;
     import((SESSION, &name), "tms-", id.unwrap_or_default(), out)

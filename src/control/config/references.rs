@@ -1,0 +1,245 @@
+//! What the expressions of a Terraform plan refer to, where the value itself is known only when it
+//! is applied: through variables and outputs of modules, to one of several instances.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::document::{Table, Value};
+use super::terraform::{table_in, tables_in};
+
+/// Variables and outputs on the way to a resource.
+const LONGEST_WAY: usize = 16;
+
+/// What an argument refers to.
+pub(super) enum Referred {
+    /// The argument has no expression.
+    Nothing,
+    /// The id of one resource, or its address.
+    One(String),
+    /// None that can be told; these are what it might be.
+    Unclear(String),
+}
+
+/// The configuration of a plan and the resources that come of it.
+pub(super) struct References<'n, 'a> {
+    configuration: Option<&'n Table<'a>>,
+    /// Ids by address.
+    ids: HashMap<&'n str, &'n str>,
+    /// The addresses of all that one block makes, by what they have in common.
+    instances: HashMap<String, Vec<&'n str>>,
+}
+
+impl<'n, 'a> References<'n, 'a> {
+    /// Those of a plan with that root module. Of a state there is none.
+    pub(super) fn new(configuration: Option<&'n Table<'a>>) -> Self {
+        Self { configuration, ids: HashMap::new(), instances: HashMap::new() }
+    }
+
+    /// There is a resource at that address.
+    pub(super) fn put(&mut self, address: &'n str, id: &'n str) {
+        if self.ids.insert(address, id).is_none() {
+            let block = Address::of(address).block();
+            self.instances.entry(block).or_default().push(address);
+        }
+    }
+
+    /// What the argument of the resource at `address` refers to.
+    pub(super) fn of(&self, address: &'n str, argument: &str) -> Referred {
+        let address = Address::of(address);
+        let Some(expression) = self.expression(&address, argument) else {
+            return Referred::Nothing;
+        };
+        let mut found = BTreeSet::new();
+        self.follow(
+            &Way { modules: &address.modules, index: address.index },
+            expression,
+            &mut found,
+            LONGEST_WAY,
+        );
+        match found.len() {
+            0 => {
+                Referred::Unclear(texts(expression).next().unwrap_or("(known after apply)").into())
+            }
+            1 => Referred::One(found.pop_first().unwrap_or_default()),
+            _ => Referred::Unclear(found.into_iter().collect::<Vec<_>>().join(" or ")),
+        }
+    }
+
+    fn expression(&self, address: &Address<'n>, argument: &str) -> Option<&'n Table<'a>> {
+        let module = self.module(&address.modules)?;
+        let is_it = |one: &&Table<'_>| one.string("address") == Some(&address.resource);
+        let resource = tables_in(module, "resources").find(is_it)?;
+        table_in(table_in(resource, "expressions")?, argument)
+    }
+
+    fn module(&self, path: &[Part<'_>]) -> Option<&'n Table<'a>> {
+        path.iter().try_fold(self.configuration?, |module, part| {
+            table_in(table_in(table_in(module, "module_calls")?, part.name)?, "module")
+        })
+    }
+
+    fn follow(
+        &self,
+        way: &Way<'_, 'n>,
+        expression: &'n Table<'a>,
+        found: &mut BTreeSet<String>,
+        left: usize,
+    ) {
+        if left == 0 {
+            return;
+        }
+        for text in texts(expression) {
+            let parts = parts(text);
+            match (parts.first().map(|part| part.name), parts.get(1)) {
+                (Some("each" | "count" | "local" | "path" | "self" | "terraform") | None, _)
+                | (_, None) => {}
+                (Some("var"), Some(variable)) => {
+                    if let Some((outer, given)) = self.given(way, variable.name) {
+                        self.follow(&outer, given, found, left - 1);
+                    }
+                }
+                (Some("module"), Some(_)) => self.follow_output(way, &parts, found, left),
+                _ => found.extend(self.resources(way, text)),
+            }
+        }
+    }
+
+    /// What the caller of a module gives for a variable, and where it says so.
+    fn given<'w>(&self, way: &Way<'w, 'n>, variable: &str) -> Option<(Way<'w, 'n>, &'n Table<'a>)> {
+        let (last, modules) = way.modules.split_last()?;
+        let call = table_in(table_in(self.module(modules)?, "module_calls")?, last.name)?;
+        let given = table_in(table_in(call, "expressions")?, variable)?;
+        Some((Way { modules, index: last.index }, given))
+    }
+
+    fn follow_output(
+        &self,
+        way: &Way<'_, 'n>,
+        parts: &[Part<'n>],
+        found: &mut BTreeSet<String>,
+        left: usize,
+    ) {
+        // The module alone is named behind each of its outputs, and says nothing more.
+        let [_, child, output, ..] = parts else { return };
+        let mut modules = way.modules.to_vec();
+        modules.push(*child);
+        let outputs = self.module(&modules).and_then(|module| table_in(module, "outputs"));
+        let output = outputs.and_then(|outputs| table_in(outputs, output.name));
+        if let Some(expression) = output.and_then(|output| table_in(output, "expression")) {
+            self.follow(&Way { modules: &modules, index: "" }, expression, found, left - 1);
+        }
+    }
+
+    /// The one instance that is meant, or all that may be.
+    fn resources(&self, way: &Way<'_, 'n>, text: &'n str) -> Vec<String> {
+        let mut address = Address::of(text);
+        address.modules = way.modules.to_vec();
+        let block = address.block();
+        let id_of = |address: &str| self.ids.get(address).map(|id| (*id).to_owned());
+        let (named, alike) = (address.index, way.index);
+        if let Some(id) = id_of(&format!("{block}{named}")) {
+            return vec![id];
+        }
+        let Some(instances) = self.instances.get(&block) else { return vec![block] };
+        match id_of(&format!("{block}{alike}")) {
+            Some(id) if named.is_empty() => vec![id],
+            _ => instances.iter().filter_map(|address| id_of(address)).collect(),
+        }
+    }
+}
+
+/// Where an expression stands: in which module, and of which instance.
+struct Way<'w, 'n> {
+    modules: &'w [Part<'n>],
+    index: &'n str,
+}
+
+/// The references of an expression.
+fn texts<'n>(expression: &'n Table<'_>) -> impl Iterator<Item = &'n str> {
+    let items = match expression.entry("references").map(|entry| &entry.value.value) {
+        Some(Value::Array(items)) => &**items,
+        _ => &[],
+    };
+    items.iter().filter_map(|item| match &item.value {
+        Value::String(text) => Some(&**text),
+        _ => None,
+    })
+}
+
+/// A name between dots, and the `[0]` or `["x"]` behind it.
+#[derive(Clone, Copy)]
+struct Part<'t> {
+    name: &'t str,
+    index: &'t str,
+}
+
+impl<'t> Part<'t> {
+    fn of(text: &'t str) -> Self {
+        let (name, index) =
+            text.split_at_checked(text.find('[').unwrap_or(text.len())).unwrap_or((text, ""));
+        Self { name, index }
+    }
+}
+
+/// The parts of an address; dots between quotes are a key's own.
+fn parts(text: &str) -> Vec<Part<'_>> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    let between = |one: char| {
+        let is_plain = !is_escaped;
+        is_escaped = is_quoted && is_plain && one == '\\';
+        is_quoted ^= is_plain && one == '"';
+        one == '.' && !is_quoted
+    };
+    text.split(between).map(Part::of).collect()
+}
+
+/// The address of a resource.
+struct Address<'t> {
+    modules: Vec<Part<'t>>,
+    /// The resource in its module, without an index.
+    resource: String,
+    index: &'t str,
+}
+
+impl<'t> Address<'t> {
+    fn of(text: &'t str) -> Self {
+        let all = parts(text);
+        let (mut rest, mut modules) = (&*all, Vec::new());
+        while let [Part { name: "module", .. }, module, behind @ ..] = rest {
+            modules.push(*module);
+            rest = behind;
+        }
+        let len = if rest.first().is_some_and(|part| part.name == "data") { 3 } else { 2 };
+        let own = rest.get(..len).unwrap_or(rest);
+        let names: Vec<&str> = own.iter().map(|part| part.name).collect();
+        let index = own.last().map_or("", |part| part.index);
+        Self { modules, resource: names.join("."), index }
+    }
+
+    /// The whole address, without the index of the resource.
+    fn block(&self) -> String {
+        let mut block = String::new();
+        for Part { name, index } in &self.modules {
+            block.push_str("module.");
+            block.push_str(name);
+            block.push_str(index);
+            block.push('.');
+        }
+        block.push_str(&self.resource);
+        block
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_its_parts() {
+        let text = r#"module.a["x.\"]y"].module.b[0].data.aws_x.name["q.r"].id"#;
+        let address = Address::of(text);
+        assert_eq!(address.block(), r#"module.a["x.\"]y"].module.b[0].data.aws_x.name"#);
+        assert_eq!((&*address.resource, address.index), ("data.aws_x.name", r#"["q.r"]"#));
+        assert_eq!(Address::of("").block(), "");
+        assert_eq!(Address::of("module").block(), "module");
+    }
+}
