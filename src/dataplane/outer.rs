@@ -144,8 +144,9 @@ impl OuterTemplate {
         (flow_hash, flow_tag): (u8, u16),
         place: &mut [u8; MAX_OUTER_LEN],
     ) -> usize {
-        let len =
-            place.first_chunk_mut().map_or(0, |place| self.wrap_vxlan(inner, flow_hash, place));
+        // No closure: it would be called, not inlined, twice as dear.
+        let Some(head) = place.first_chunk_mut() else { return 0 };
+        let len = self.wrap_vxlan(inner, flow_hash, head);
         match &self.gateway {
             None => len,
             Some(gateway) => self.wrap_within(gateway, inner, (flow_hash, flow_tag), place),

@@ -57,7 +57,8 @@ impl<W: Write> PcapWriter<W> {
         let Some((header, place)) = place.split_first_chunk_mut::<RECORD_HEADER_LEN>() else {
             return Ok(());
         };
-        let head_len = place.first_chunk_mut().map_or(0, head);
+        let Some(start) = place.first_chunk_mut() else { return Ok(()) };
+        let head_len = head(start);
         let len = head_len + body.len();
         let (first, second) = (body.head.len(), body.tail.len());
         if let Some(place) = place.get_mut(head_len..head_len + first) {
