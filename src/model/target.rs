@@ -10,7 +10,7 @@ pub const VXLAN_PORT: u16 = 4789;
 /// The UDP port of GENEVE (RFC 8926, section 3.3: "6081").
 pub const GENEVE_PORT: u16 = 6081;
 
-/// The tag that says where the copies for a target go where nothing else does: IP[:port], of a load
+/// The tag that says where the copies for a target go where nothing else does: `IP[:port]`, of a load
 /// balancer several with spaces between them.
 pub const ADDRESS_TAG: &str = "mirror:address";
 
