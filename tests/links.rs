@@ -11,7 +11,8 @@ use std::thread;
 use std::time::Duration;
 
 use traffic_mirror::io::links::{
-    Link, LinkEvent, LinkWatch, enter_network_namespace, link_by_name, links, offloads, route_to,
+    Link, LinkEvent, LinkWatch, RouteKey, enter_network_namespace, link_by_name, links, offloads,
+    route_to,
 };
 use traffic_mirror::model::MacAddress;
 
@@ -277,7 +278,8 @@ fn a_route_says_by_which_device_copies_leave() {
     let ip = |text: &str| -> IpAddr { text.parse().unwrap() };
     let index = |name: &str| namespace.inside(|| link_by_name(name)).unwrap().unwrap().index;
     let route = |target: &str, mark, source: Option<&str>| {
-        namespace.inside(|| route_to(ip(target), mark, source.map(ip)))
+        let key = RouteKey { mark, source: source.map(ip), ..RouteKey::default() };
+        namespace.inside(|| route_to(ip(target), key))
     };
     let refused = |target: &str| route(target, None, None).unwrap_err().kind();
 

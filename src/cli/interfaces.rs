@@ -185,6 +185,7 @@ mod tests {
             is_up: true,
             is_running: true,
             is_loopback: false,
+            resolves_neighbours: true,
             is_ethernet: true,
             link_layer: "ether".to_owned(),
             kind: None,

@@ -3,12 +3,32 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
+
 use super::exit::Failure;
 use crate::dataplane::{Burst, Copies, Drops, Sink, Verdict};
 use crate::io::StopFlag;
 use crate::io::pace::{PacedSink, Speed};
 use crate::io::record::{OutputFile, PcapSink, PcapngSink, Precision};
-use crate::io::udp::{TargetReport, UdpSink};
+use crate::io::udp::{Order, TargetReport, UdpOptions, UdpSink};
+
+/// In which order copies are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum SendOrder {
+    /// In the order of arrival, across all flows.
+    Arrival,
+    /// In the order of arrival within each flow.
+    Flow,
+}
+
+impl From<SendOrder> for Order {
+    fn from(order: SendOrder) -> Self {
+        match order {
+            SendOrder::Arrival => Self::Arrival,
+            SendOrder::Flow => Self::Flow,
+        }
+    }
+}
 
 /// All places that the copies of a replay go to, at the speed that was asked for.
 pub(super) struct Outputs(PacedSink<Places>);
@@ -20,8 +40,16 @@ struct Places {
 }
 
 impl Outputs {
-    pub(super) fn new(file: Option<FileSink>, send: bool, speed: Speed, stop: StopFlag) -> Self {
-        let places = Places { udp: send.then(UdpSink::new), file };
+    pub(super) fn new(
+        file: Option<FileSink>,
+        send: Option<SendOrder>,
+        speed: Speed,
+        stop: StopFlag,
+    ) -> Self {
+        let options =
+            |order: SendOrder| UdpOptions { order: order.into(), ..UdpOptions::default() };
+        let udp = send.map(|order| UdpSink::with_options(options(order)));
+        let places = Places { udp, file };
         Self(PacedSink::new(places, speed, stop))
     }
 

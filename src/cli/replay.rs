@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use super::clock::Stopwatch;
 use super::exit::{Exit, Failure};
 use super::inputs;
-use super::outputs::{FileSink, Outputs, check_name, is_all_or_nothing};
+use super::outputs::{FileSink, Outputs, SendOrder, check_name, is_all_or_nothing};
 use super::progress::Progress;
 use super::report::Report;
 use super::sessions::SessionFlags;
@@ -54,6 +54,11 @@ pub(super) struct ReplayFlags {
     /// Send each copy as UDP to its target.
     #[arg(long)]
     send: bool,
+
+    /// Order of the copies that are sent: `arrival` keeps the order of all frames, `flow` only
+    /// that of the frames of each flow.
+    #[arg(long, value_name = "ORDER", value_enum, default_value_t = SendOrder::Arrival)]
+    order: SendOrder,
 
     /// How fast: max (default without --send), original (default with it), 2x, 50kpps, 1Gbps.
     /// Packets and bits are those of the copies, as Ethernet frames.
@@ -152,7 +157,12 @@ fn plan(flags: &ReplayFlags) -> Result<ReplayPlan, Failure> {
         table,
         direction: flags.sessions.direction(),
         sources,
-        outputs: Outputs::new(file.map_err(Failure::failed)?, flags.send, speed, stop.clone()),
+        outputs: Outputs::new(
+            file.map_err(Failure::failed)?,
+            flags.send.then_some(flags.order),
+            speed,
+            stop.clone(),
+        ),
         passes: flags.passes,
         stop,
     })

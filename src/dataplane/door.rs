@@ -72,11 +72,13 @@ pub enum DropCause {
     /// Shed so that production traffic does not wait: a rate limit, or an egress queue that
     /// refused just now.
     Congestion,
+    /// Not sent because copies to the target come back to the mirrored interface.
+    Loop,
 }
 
 impl DropCause {
     /// Every cause, in the order of their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NoBuffers,
         Self::MessageTooLong,
         Self::TargetRefused,
@@ -86,6 +88,7 @@ impl DropCause {
         Self::OutputFailed,
         Self::Ring,
         Self::Congestion,
+        Self::Loop,
     ];
 
     /// Its place in [`DropCause::ALL`].
@@ -102,6 +105,7 @@ impl DropCause {
             Self::OutputFailed => 6,
             Self::Ring => 7,
             Self::Congestion => 8,
+            Self::Loop => 9,
         }
     }
 
@@ -118,6 +122,7 @@ impl DropCause {
             Self::OutputFailed => "output_failed",
             Self::Ring => "ring",
             Self::Congestion => "congestion",
+            Self::Loop => "loop",
         }
     }
 }

@@ -40,6 +40,7 @@ pub use flow_key::FlowKey;
 pub use frame::{BURST_LEN, Burst, Frame, MAX_BURST_LEN, Medium};
 pub use geneve::GENEVE_FRONT_LEN;
 pub use outer::{MAX_INNER_OVER_IPV4, MAX_INNER_OVER_IPV6, OuterTemplate};
+pub(crate) use outer::{fold, sum_of_pieces, sum_of_words};
 pub use rules::{Decision, EngineKind, EngineStats, RuleSet};
 pub use table::{MirrorTable, SessionEntry, TableParts, TargetEntry};
 pub use verdict::{NotMirrored, Outcome, Taken, Verdict};

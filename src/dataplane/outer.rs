@@ -88,7 +88,7 @@ impl OuterTemplate {
     }
 
     /// Ethernet, IP and UDP header, lengths and source port still zero.
-    pub(super) fn below_vxlan(&self) -> &[u8] {
+    pub(crate) fn below_vxlan(&self) -> &[u8] {
         self.header.get(..self.vxlan_len() - 8).unwrap_or_default()
     }
 
@@ -230,7 +230,7 @@ fn fixed_sum(header: &[u8; VXLAN_OUTER_LEN], is_ipv4: bool) -> u32 {
 /// A second piece that begins at an odd place has its words the other way round (RFC 1071,
 /// section 2 (B)).
 #[inline]
-pub(super) fn sum_of_pieces(inner: Inner<'_>) -> u64 {
+pub(crate) fn sum_of_pieces(inner: Inner<'_>) -> u64 {
     let head = sum_of_words(inner.head);
     if inner.tail.is_empty() {
         return head;
@@ -243,7 +243,7 @@ pub(super) fn sum_of_pieces(inner: Inner<'_>) -> u64 {
 /// Sum of big-endian 16-bit words, the last one filled up with a zero byte (RFC 1071), folded
 /// so far that it can be added to others.
 #[inline]
-pub(super) fn sum_of_words(bytes: &[u8]) -> u64 {
+pub(crate) fn sum_of_words(bytes: &[u8]) -> u64 {
     let mut chunks = bytes.chunks_exact(4);
     let mut sum = 0_u64;
     for chunk in &mut chunks {
@@ -259,7 +259,7 @@ pub(super) fn sum_of_words(bytes: &[u8]) -> u64 {
 }
 
 #[inline]
-pub(super) fn fold(mut sum: u64) -> u16 {
+pub(crate) fn fold(mut sum: u64) -> u16 {
     sum = (sum & 0xffff_ffff) + (sum >> 32);
     sum = (sum & 0xffff_ffff) + (sum >> 32);
     sum = (sum & 0xffff) + (sum >> 16);

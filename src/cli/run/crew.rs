@@ -9,12 +9,13 @@ use super::hand::{Done, Hand};
 use super::plan::{Mirrored, Plan, in_namespace};
 use super::post::{Letter, Post};
 use super::roster::Roster;
+use super::routes;
 use crate::cli::exit::Failure;
 use crate::cli::terminal;
 use crate::dataplane::{Counters, MirrorTable, NotMirrored, Verdict};
 use crate::io::links::Link;
 use crate::io::live::{self, LiveSource, RingOptions, Waker};
-use crate::io::udp::{TargetReport, UdpOptions};
+use crate::io::udp::{Egress, TargetReport};
 
 /// The threads of one interface.
 struct Station {
@@ -39,7 +40,7 @@ pub(super) struct Crew {
 
 /// What all threads have in common.
 struct CrewOptions {
-    udp: UdpOptions,
+    egress: Arc<Egress>,
     workers: u16,
     cpus: Vec<u16>,
     ring_len: usize,
@@ -60,13 +61,15 @@ impl Crew {
     /// Starts the threads; frames come when the links are looked at.
     pub(super) fn muster(flags: &RunFlags, plan: Plan) -> Result<Self, Failure> {
         let options = CrewOptions {
-            udp: flags.udp_options(),
+            egress: Arc::new(Egress::new(flags.udp_options())),
             workers: flags.workers,
             cpus: flags.cpus.clone(),
             ring_len: flags.ring_size,
             is_at_home: flags.netns.is_none(),
         };
-        let roster = Roster::new(Arc::clone(&plan.table));
+        let roster = Roster::new(Arc::clone(&plan.table), Arc::clone(&options.egress));
+        let no_routes = |error| Failure::failed(format_args!("watching the routes: {error}"));
+        routes::keep(&options.egress).map_err(no_routes)?;
         let mut crew = Self { stations: Vec::new(), plan, options, roster, gone: Vec::new() };
         for one in crew.plan.mirrored.clone() {
             crew.add_station(one)?;
@@ -163,6 +166,11 @@ impl Crew {
         }
     }
 
+    /// What all workers send by.
+    pub(super) fn egress(&self) -> &Egress {
+        &self.options.egress
+    }
+
     /// The table in force.
     pub(super) const fn table(&self) -> &Arc<MirrorTable> {
         &self.plan.table
@@ -198,6 +206,8 @@ impl Crew {
             is_whole &= one.is_whole;
             one.warnings.iter().for_each(|warning| terminal::warn(warning));
         }
+        self.options.egress.read_errors();
+        self.options.egress.add_errors(targets.iter_mut());
         counters.leave(NotMirrored::OwnTraffic, sent_over(&targets, &own));
         AllDone { table: self.plan.table, counters, targets, is_whole }
     }
@@ -210,7 +220,7 @@ impl Crew {
             let post = Post::new(live::waker().map_err(no_thread)?);
             self.roster.add(&mirrored, worker, self.options.ring_len, &post);
             let table = Arc::clone(&self.plan.table);
-            let hand = Hand::new(table, index, self.options.udp.clone(), post.clone());
+            let hand = Hand::new(table, index, Arc::clone(&self.options.egress), post.clone());
             let number =
                 self.stations.iter().map(|one| one.hands.len()).sum::<usize>() + hands.len();
             let cpu = self.options.cpus.iter().cycle().nth(number).copied();

@@ -6,11 +6,12 @@ use clap::{Args, ValueEnum};
 
 use super::endpoint::EndpointFlags;
 use crate::cli::exit::Failure;
+use crate::cli::outputs::SendOrder;
 use crate::cli::replay::ReportForm;
 use crate::cli::sessions::SessionFlags;
 use crate::io::links::Link;
 use crate::io::live::{KernelFilter, RingOptions};
-use crate::io::udp::{Segmentation, UdpOptions};
+use crate::io::udp::{EgressMode, Segmentation, UdpOptions};
 
 /// The mark that our own packets bear where nobody chose one.
 const OWN_MARK: u32 = 109;
@@ -66,7 +67,18 @@ pub(in crate::cli) struct RunFlags {
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = FilterUse::Auto)]
     kernel_filter: FilterUse,
 
-    /// Whether copies leave as long messages that the kernel or the card cuts (UDP_SEGMENT).
+    /// Order of the copies to each target: `arrival` keeps the order of all frames. `flow` keeps it
+    /// within each flow only and saves CPU time where frames of many flows alternate.
+    #[arg(long, value_name = "ORDER", value_enum, default_value_t = SendOrder::Arrival)]
+    order: SendOrder,
+
+    /// How copies are given to the kernel: `auto` sends complete Ethernet frames where the next
+    /// hop is known, past the firewall of this host; `ip` sends IP packets, which it filters.
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = SendMode::Auto)]
+    egress: SendMode,
+
+    /// Whether consecutive copies of one flow and length leave as one message that the kernel or
+    /// the network card cuts (UDP segmentation offload).
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = Gso::Auto)]
     gso: Gso,
 
@@ -116,6 +128,14 @@ pub(super) enum Capture {
     Ring,
     /// By pnet, one frame at a time and as they come: portable, slow, one thread, no repair.
     Pnet,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum SendMode {
+    /// Complete frames where the next hop is known, otherwise IP packets.
+    Auto,
+    /// IP packets.
+    Ip,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -171,6 +191,11 @@ impl RunFlags {
                 Gso::Auto => Segmentation::Auto,
                 Gso::On => Segmentation::Always,
                 Gso::Off => Segmentation::Never,
+            },
+            order: self.order.into(),
+            egress: match self.egress {
+                SendMode::Auto => EgressMode::Auto,
+                SendMode::Ip => EgressMode::IpPackets,
             },
             sheds: true,
             mark: Some(self.mark),

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use super::gauge::Gauge;
 use super::post::{Letter, Post};
+use super::storm::{Advice, Seen, StormDetector};
 use crate::cli::clock::Stopwatch;
 use crate::dataplane::{Counters, DropCause, MirrorTable, Sink, StepError, Worker};
 use crate::io::live::LiveSource;
-use crate::io::udp::{TargetReport, UdpOptions, UdpSink};
+use crate::io::udp::{Egress, TargetReport, UdpSink};
+use crate::model::Direction;
 
 /// After so many bursts the board is written even where nobody asked.
 const BURSTS_A_BOARD: u32 = 4_096;
@@ -43,20 +45,23 @@ pub(super) struct Hand {
     failure: Option<String>,
     is_ending: bool,
     bursts: u32,
+    storm: StormDetector,
+    /// What the user should be told about this worker.
+    warnings: Vec<String>,
 }
 
 impl Hand {
     pub(super) fn new(
         table: Arc<MirrorTable>,
         interface: u32,
-        options: UdpOptions,
+        egress: Arc<Egress>,
         post: Post,
     ) -> Self {
         Self {
             worker: Worker::new(table).of_interface(interface),
             interface,
             gauge: Gauge::start(),
-            sink: UdpSink::with_options(options),
+            sink: UdpSink::sharing(egress),
             source: None,
             post,
             ring_frames: 0,
@@ -64,6 +69,8 @@ impl Hand {
             failure: None,
             is_ending: false,
             bursts: 0,
+            storm: StormDetector::new(),
+            warnings: Vec::new(),
         }
     }
 
@@ -76,6 +83,9 @@ impl Hand {
             letters.into_iter().for_each(|letter| self.obey(letter));
             let came = self.step();
             self.weigh();
+            if self.storm.is_due() {
+                self.watch_for_storm();
+            }
             self.bursts += 1;
             if !came || self.bursts >= BURSTS_A_BOARD || self.post.is_asked() {
                 self.write_board();
@@ -126,6 +136,37 @@ impl Hand {
         let Some(load) = self.gauge.read(self.worker.counters()) else { return };
         if let Some(Err(error)) = self.source.as_mut().map(|source| source.weigh(&load)) {
             self.fail(&error);
+        }
+    }
+
+    /// Stops sending where copies come back to the interface without end.
+    fn watch_for_storm(&mut self) {
+        let seen = self.seen();
+        let Advice::Pause(half) = self.storm.observe(seen) else { return };
+        pause(half);
+        let middle = self.seen().frames;
+        pause(half);
+        let seen = self.seen();
+        if let Some(length) = self.storm.end_pause(half, seen.frames.saturating_sub(middle)) {
+            let targets = self.sink.suspend(length).join(", ");
+            self.warnings.push(format!(
+                "copies to {targets} come back to this interface and are mirrored again and again: \
+                 none are sent there for {} s",
+                length.as_secs()
+            ));
+            self.write_board();
+        }
+        self.storm.skip(seen);
+    }
+
+    fn seen(&mut self) -> Seen {
+        self.count_lost();
+        let counters = self.worker.counters();
+        Seen {
+            frames: self.ring_frames,
+            copies: counters.mirrored(),
+            egress_copies: counters.direction(Direction::Egress).mirrored,
+            is_tunnelled: self.sink.is_tunnelled(),
         }
     }
 
@@ -200,8 +241,17 @@ impl Hand {
             shown.table = worker.table().number();
             shown.warnings.append(&mut sink.take_warnings());
             shown.source_warnings.extend(warnings.unwrap_or_default());
+            shown.source_warnings.append(&mut self.warnings);
             shown.filter = filter.unwrap_or_default();
         });
+    }
+}
+
+/// Waits, whatever wakes the thread meanwhile.
+fn pause(length: Duration) {
+    let begun = Stopwatch::start();
+    while let Some(left) = length.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) {
+        thread::park_timeout(left);
     }
 }
 
@@ -210,6 +260,7 @@ mod tests {
     use super::*;
     use crate::dataplane::{Burst, Frame, Source, TableParts};
     use crate::io::live::{FilterState, Load, waker};
+    use crate::io::udp::UdpOptions;
 
     /// A ring in which some frames wait when its device is deleted.
     struct Forsaken {
@@ -254,7 +305,8 @@ mod tests {
 
     fn hand() -> Hand {
         let post = Post::new(waker().unwrap());
-        Hand::new(Arc::new(MirrorTable::new(TableParts::default())), 0, UdpOptions::default(), post)
+        let egress = Arc::new(Egress::new(UdpOptions::default()));
+        Hand::new(Arc::new(MirrorTable::new(TableParts::default())), 0, egress, post)
     }
 
     #[test]

@@ -8,6 +8,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::clock::Stopwatch;
 use crate::dataplane::{Counters, DropCause};
+use crate::io::udp::TargetHealth;
+
+/// How many failing targets there is room for.
+const FAILING_SHOWN: usize = 3;
 
 /// Rates from one look at the counters to the next.
 pub(super) struct LiveLine {
@@ -30,9 +34,13 @@ impl LiveLine {
     }
 
     /// Says what came since it was last called; in words, whether there is a terminal or not.
-    pub(super) fn show(&mut self, now: Counters) -> String {
+    pub(super) fn show(&mut self, now: Counters, health: &TargetHealth) -> String {
         let elapsed = std::mem::replace(&mut self.since, Stopwatch::start()).elapsed();
-        let words = words(&self.last, &now, elapsed);
+        let mut words = words(&self.last, &now, elapsed);
+        for (address, state) in health.failing().take(FAILING_SHOWN) {
+            // Writing to a string does not fail.
+            let _ = write!(words, ", {address} {}", state.label());
+        }
         self.last = now;
         if let Some(bar) = &self.bar {
             bar.set_message(words.clone());

@@ -22,7 +22,9 @@ mod plan;
 mod post;
 mod rights;
 mod roster;
+mod routes;
 mod state;
+mod storm;
 mod watch;
 
 use flags::Log;

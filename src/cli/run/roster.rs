@@ -11,6 +11,7 @@ use super::post::Post;
 use crate::cli::clock::Stopwatch;
 use crate::cli::metrics::{RingFigures, Snapshot, WorkerSnapshot};
 use crate::dataplane::{Counters, MirrorTable, NotMirrored};
+use crate::io::udp::Egress;
 
 /// How long a snapshot waits for workers to write their boards; one that sleeps is woken.
 const BOARDS_WITHIN: Duration = Duration::from_millis(250);
@@ -38,14 +39,15 @@ struct Inner {
 #[derive(Clone)]
 pub(super) struct Roster {
     inner: Arc<Mutex<Inner>>,
+    egress: Arc<Egress>,
     since: Stopwatch,
 }
 
 impl Roster {
-    pub(super) fn new(table: Arc<MirrorTable>) -> Self {
+    pub(super) fn new(table: Arc<MirrorTable>, egress: Arc<Egress>) -> Self {
         let inner =
             Inner { table, entries: Vec::new(), gone: Vec::new(), reloads: 0, reload_failures: 0 };
-        Self { inner: Arc::new(Mutex::new(inner)), since: Stopwatch::start() }
+        Self { inner: Arc::new(Mutex::new(inner)), egress, since: Stopwatch::start() }
     }
 
     /// A worker begins.
@@ -124,6 +126,7 @@ impl Roster {
         let now = inner.entries.iter().map(|entry| entry.last.clone());
         let mut workers: Vec<_> = now.chain(inner.gone.iter().cloned()).collect();
         let devices: Vec<u32> = inner.entries.iter().filter_map(|one| one.device_index).collect();
+        self.egress.add_errors(workers.iter_mut().flat_map(|worker| &mut worker.targets));
         let own = workers.iter().map(|worker| sent_over(&worker.targets, &devices)).sum();
         if let Some(first) = workers.first_mut() {
             first.counters.leave(NotMirrored::OwnTraffic, own);

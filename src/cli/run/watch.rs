@@ -1,7 +1,9 @@
 //! The main thread of a run: waits for signals and for changes of the links.
 
+use std::collections::BTreeSet;
 use std::future::pending;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -20,11 +22,14 @@ use super::flags::RunFlags;
 use super::herald;
 use super::live_line::LiveLine;
 use super::plan::{self, in_namespace};
+use crate::cli::clock::Stopwatch;
 use crate::cli::exit::Failure;
+use crate::cli::metrics::Snapshot;
 use crate::cli::terminal;
 use crate::dataplane::MirrorTable;
 use crate::io::links::{LinkEvent, LinkWatch, links};
 use crate::io::stop;
+use crate::io::udp::TargetHealth;
 
 /// How long the thread that hears of links listens before it looks whether anybody wants to know.
 const LISTEN: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
@@ -60,6 +65,9 @@ async fn until_signal(
     follow(flags, crew, served);
     herald::ready();
     let mut line = LiveLine::new();
+    let mut health = TargetHealth::default();
+    let running = Stopwatch::start();
+    let mut tunnels = BTreeSet::new();
     let mut settling = Settling::default();
     loop {
         tokio::select! {
@@ -80,7 +88,10 @@ async fn until_signal(
                 if crew.forget_failed() | crew.try_again() {
                     follow(flags, crew, served);
                 }
-                herald::alive(&line.show(crew.roster().snapshot().total()));
+                let snapshot = crew.roster().snapshot();
+                report_targets(&mut health, &snapshot, running);
+                report_tunnels(crew, &mut tunnels);
+                herald::alive(&line.show(snapshot.total(), &health));
                 if crew.has_lost_a_hand() {
                     return Err(io::Error::other("a worker thread ended early; this is a fault of ours"));
                 }
@@ -213,6 +224,30 @@ fn reload(flags: &RunFlags, crew: &mut Crew, served: Option<&Served>) {
         }
     }
     herald::ready();
+}
+
+/// Warns where a target has come to be reached through a tunnel, whose packets may leave by an
+/// interface that is mirrored.
+fn report_tunnels(crew: &Crew, known: &mut BTreeSet<(SocketAddr, String)>) {
+    let now: BTreeSet<_> = crew.egress().tunnels().into_iter().collect();
+    for (address, device) in now.difference(known) {
+        let mirrored: Vec<String> = crew.stations().into_iter().map(|one| one.device).collect();
+        terminal::warn(&format!(
+            "copies to {address} leave through the tunnel {device}: if its packets leave by a \
+             mirrored interface ({}), every copy is mirrored again",
+            mirrored.join(", ")
+        ));
+    }
+    *known = now;
+}
+
+/// Says which targets began to refuse copies, and which accept them again.
+fn report_targets(health: &mut TargetHealth, snapshot: &Snapshot, running: Stopwatch) {
+    let reports = snapshot.workers.iter().flat_map(|worker| &worker.targets);
+    let reports: Vec<_> = reports.copied().collect();
+    let now_ns = u64::try_from(running.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    let changes = health.observe(&reports, now_ns);
+    changes.iter().for_each(|change| terminal::warn(&format!("target {change}")));
 }
 
 /// What the workers want to be heard.

@@ -11,6 +11,8 @@ use crate::model::MacAddress;
 const UP: u32 = 1;
 const LOOPBACK: u32 = 1 << 3;
 const RUNNING: u32 = 1 << 6;
+/// `IFF_NOARP`: the device does not resolve neighbours.
+const NO_ARP: u32 = 1 << 7;
 
 /// Of linux/if_link.h.
 const IFLA_PERM_ADDRESS: u16 = 54;
@@ -36,6 +38,8 @@ pub struct Link {
     pub is_loopback: bool,
     /// Its frames begin with an Ethernet header; those of loopback do too.
     pub is_ethernet: bool,
+    /// Its neighbours are found by ARP or neighbour discovery (no `IFF_NOARP`).
+    pub resolves_neighbours: bool,
     /// What its frames are, in the words of `ip link`: `ether`, `ipip`, `none`.
     pub link_layer: String,
     /// What kind of virtual device it is: `veth`, `vxlan`; none where it stands for hardware.
@@ -70,6 +74,7 @@ impl Link {
             is_running: flags & UP != 0 && flags & RUNNING != 0,
             is_loopback: flags & LOOPBACK != 0,
             is_ethernet: layer::is_ethernet(layer),
+            resolves_neighbours: flags & NO_ARP == 0,
             link_layer: layer::name(layer),
             kind: None,
             addresses: Vec::new(),

@@ -52,6 +52,30 @@ pub fn link_by_name(name: &str) -> io::Result<Option<Link>> {
     })
 }
 
+/// The network interface at an index, without its addresses; none where there is no such.
+///
+/// # Errors
+/// The kernel does not answer.
+pub fn link_by_index(index: u32) -> io::Result<Option<Link>> {
+    let find = || {
+        let mut netlink = Netlink::open()?;
+        let mut fixed = [0; 16];
+        if let Some(place) = fixed.get_mut(4..8) {
+            place.copy_from_slice(&index.to_ne_bytes());
+        }
+        let skip_counters = libc::RTEXT_FILTER_SKIP_STATS.to_ne_bytes();
+        let request =
+            Request::new(libc::RTM_GETLINK, 0, &fixed).with(libc::IFLA_EXT_MASK, &skip_counters);
+        let mut found = None;
+        netlink.ask(&request, |message| found = Link::read(message.payload))?;
+        Ok(found)
+    };
+    find().or_else(|error: io::Error| match error.raw_os_error() {
+        Some(libc::ENODEV) => Ok(None),
+        _ => Err(context(&format!("cannot query the network interface {index}"), &error)),
+    })
+}
+
 /// Says what could not be done; the kind of the error stays.
 pub(super) fn context(what: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{what}: {error}"))

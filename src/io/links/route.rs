@@ -27,17 +27,28 @@ pub struct Route {
     pub is_local: bool,
 }
 
-/// Asks the kernel where it would send a packet to `target` that bears a mark (`SO_MARK`) and a
-/// source address. Of several next hops it names the one it would take.
+/// What else decides about a route, besides the target.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RouteKey {
+    /// The mark of the packet (`SO_MARK`), for policy routing.
+    pub mark: Option<u32>,
+    /// Its source address.
+    pub source: Option<IpAddr>,
+    /// The index of the only device that it may leave by (`SO_BINDTODEVICE`).
+    pub device_index: Option<u32>,
+}
+
+/// Looks up where the kernel would send a packet to `target`. Of several next hops the kernel
+/// names the one that it would choose.
 ///
 /// # Errors
 /// There is no such route (`NetworkUnreachable`, `HostUnreachable`, `PermissionDenied`, or
 /// `InvalidInput` for a black hole, as the routing table has it), or source and target are of two
 /// IP versions (`InvalidInput`). From an IPv4 source that is no address of the host the kernel
 /// knows no route either (`NetworkUnreachable`).
-pub fn route_to(target: IpAddr, mark: Option<u32>, source: Option<IpAddr>) -> io::Result<Route> {
+pub fn route_to(target: IpAddr, key: RouteKey) -> io::Result<Route> {
     let ask = || {
-        let request = request(target.to_canonical(), mark, source.map(|one| one.to_canonical()))?;
+        let request = request(target.to_canonical(), key)?;
         let mut answer = None;
         Netlink::open()?.ask(&request, |message| answer = Some(read(message.payload)))?;
         answer.unwrap_or_else(|| Err(io::ErrorKind::NetworkUnreachable.into()))
@@ -48,7 +59,8 @@ pub fn route_to(target: IpAddr, mark: Option<u32>, source: Option<IpAddr>) -> io
 /// ```text
 /// | family, 1 | length of dst, 1 | of src, 1 | tos, 1 | table, protocol, scope, type | flags, 4 |
 /// ```
-fn request(target: IpAddr, mark: Option<u32>, source: Option<IpAddr>) -> io::Result<Request> {
+fn request(target: IpAddr, key: RouteKey) -> io::Result<Request> {
+    let source = key.source.map(|one| one.to_canonical());
     if source.is_some_and(|source| source.is_ipv4() != target.is_ipv4()) {
         let mixed = "the source address is of the other IP version";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, mixed));
@@ -65,13 +77,16 @@ fn request(target: IpAddr, mark: Option<u32>, source: Option<IpAddr>) -> io::Res
     if let Some(source) = source {
         request = request.with(libc::RTA_SRC, &octets(source));
     }
-    if let Some(mark) = mark {
+    if let Some(mark) = key.mark {
         request = request.with(libc::RTA_MARK, &mark.to_ne_bytes());
+    }
+    if let Some(index) = key.device_index {
+        request = request.with(libc::RTA_OIF, &index.to_ne_bytes());
     }
     Ok(request)
 }
 
-fn octets(address: IpAddr) -> Vec<u8> {
+pub(super) fn octets(address: IpAddr) -> Vec<u8> {
     match address {
         IpAddr::V4(address) => address.octets().to_vec(),
         IpAddr::V6(address) => address.octets().to_vec(),

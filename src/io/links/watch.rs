@@ -108,7 +108,7 @@ impl AsFd for LinkWatch {
 }
 
 /// `ENOBUFS` says that there was no room (netlink(7)); a message that does not fit is lost too.
-fn is_overrun(error: &io::Error) -> bool {
+pub(super) fn is_overrun(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ENOBUFS) || error.kind() == io::ErrorKind::InvalidData
 }
 

@@ -1,26 +1,48 @@
 //! What a socket with `IP_RECVERR` was told of its earlier datagrams (`MSG_ERRQUEUE`).
 
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use libc::{c_int, c_void, cmsghdr, msghdr, sock_extended_err};
+use socket2::{SockAddr, SockAddrStorage};
+
+use super::option::len_of;
 
 /// Room for the extended error, the offender's address and the time, aligned for a header.
 type Control = [u64; 32];
 
-/// Takes the next message out of the queue: its errno where a host or router sent it, zero where
-/// this host itself did. Nothing where the queue is empty. Never waits.
-pub(crate) fn next_error(socket: BorrowedFd<'_>) -> Option<c_int> {
+/// What a socket was told about an earlier datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct QueuedError {
+    /// The errno where a host or router sent it; zero where this host itself did.
+    pub(crate) errno: c_int,
+    /// Where the datagram went.
+    pub(crate) destination: Option<SocketAddr>,
+}
+
+/// Takes the next message out of the queue; none where the queue is empty. Never waits.
+pub(crate) fn next_error(socket: BorrowedFd<'_>) -> Option<QueuedError> {
     let mut control: Control = [0; 32];
     // SAFETY: `msghdr` is numbers and raw pointers, for which all bits zero are a value: a
     // message of no address and no bytes.
     let mut message: msghdr = unsafe { std::mem::zeroed() };
+    // SAFETY: an address is numbers, for which all bits zero are a value.
+    let mut name: SockAddrStorage = unsafe { std::mem::zeroed() };
+    message.msg_name = (&raw mut name).cast::<c_void>();
+    message.msg_namelen = len_of::<SockAddrStorage>();
     message.msg_control = control.as_mut_ptr().cast::<c_void>();
     message.msg_controllen = size_of::<Control>();
     let flags = libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT;
-    // SAFETY: `message` names `control` alone, with its own length, and both live across the
-    // call; the kernel writes no more than that length.
+    // SAFETY: `message` points at `name` and `control` alone, each with its own length, and all
+    // three live across the call; the kernel writes no more than these lengths.
     let taken = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) };
-    (taken >= 0).then(|| errno_from_afar(&message))
+    if taken < 0 {
+        return None;
+    }
+    let len = message.msg_namelen.min(len_of::<SockAddrStorage>());
+    // SAFETY: the kernel wrote an address of `len` bytes into `name`, all of which is initialised.
+    let address = unsafe { SockAddr::new(name, len) };
+    Some(QueuedError { errno: errno_from_afar(&message), destination: address.as_socket() })
 }
 
 fn errno_from_afar(message: &msghdr) -> c_int {

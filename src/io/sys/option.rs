@@ -31,6 +31,9 @@ unsafe impl Plain for libc::tpacket_req3 {}
 // SAFETY: numbers without a gap between them: 2 + 2 + 4 + 2 + 1 + 1 + 8 bytes.
 unsafe impl Plain for libc::sockaddr_ll {}
 
+// SAFETY: eight 32-bit numbers in a row.
+unsafe impl Plain for [u32; 8] {}
+
 /// Sets option `name` of `level` to a structure of the kernel's.
 pub(crate) fn set_struct<T: Plain>(
     socket: BorrowedFd<'_>,

@@ -1,112 +1,177 @@
-//! Many datagrams through one connected socket in one system call (`sendmmsg`), runs of equally
-//! long ones as one message that the kernel or the network card cuts (`UDP_SEGMENT`).
+//! Many messages through one unconnected socket in one system call (`sendmmsg`).
+//!
+//! A [`Batch`] is filled message by message and sent once. Headers are written into memory of its
+//! own; the payload stays where it is, unless it is so short that copying it costs less than one
+//! more piece:
+//!
+//! ```text
+//! messages   | address, pieces 0..2 | address, pieces 2..3 | ...
+//! pieces     | headers | payload    | headers and payload  | ...      struct iovec
+//! memory     | headers | headers and payload | ...                    written by us
+//! ```
 
 use std::io;
+use std::marker::PhantomData;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use libc::{c_int, c_uint, cmsghdr, iovec, mmsghdr};
+use libc::{c_int, c_uint, iovec, mmsghdr};
+use socket2::SockAddr;
 
-use crate::dataplane::Inner;
+use super::option::len_of;
 
-/// How many messages one call takes at the most.
-pub(crate) const SEND_LEN: usize = 64;
+/// The most messages that one call sends.
+pub(crate) const MAX_MESSAGES: usize = 128;
 
-/// How many datagrams one message takes at the most: `UDP_MAX_SEGMENTS` of kernels before 6.9.
+/// The most datagrams that one message may hold: `UDP_MAX_SEGMENTS` of kernels before 6.9.
 pub(crate) const MAX_SEGMENTS: usize = 64;
 
-/// How many datagrams one call takes at the most, so that the arrays stay small.
-const MAX_DATAGRAMS: usize = 2048;
+/// Payload up to this length in bytes is copied next to its headers: one more piece costs the
+/// kernel more than that.
+const COPIED_LEN: usize = 256;
 
-/// Pieces of a datagram: GENEVE front, VXLAN header, and the two of the inner frame.
-const PIECES: usize = 4;
+/// Memory for headers and short payload, in bytes. Any one message fits: 64 datagrams of at most
+/// 256 bytes of headers and two short payloads each, and the headers in front of them.
+const MEMORY_LEN: usize = 128 * 1024;
 
-/// Datagrams of a run that are no longer than this are put side by side first: to tell the kernel
-/// of each piece is dearer than to copy them.
-const GATHERED_LEN: usize = 256;
+/// The most pieces in a call. One message has at most 3 for each of its datagrams and one more,
+/// which is less than the kernel's own limit (`UIO_MAXIOV`, 1,024).
+const MAX_PIECES: usize = 1_024;
 
-/// One datagram in pieces, so that the frame is not copied on its way to the kernel.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Datagram<'a> {
-    /// What stands in front of that; nearly always empty.
-    pub(crate) front: &'a [u8],
-    /// VXLAN header.
-    pub(crate) vxlan: [u8; 8],
-    /// The frame behind it.
-    pub(crate) inner: Inner<'a>,
-}
-
-impl Datagram<'_> {
-    /// How long the datagram is, in bytes.
-    pub(crate) const fn len(&self) -> usize {
-        self.front.len() + self.vxlan.len() + self.inner.len()
-    }
-}
-
-/// How far a call came.
+/// The result of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sent {
-    /// So many runs, from the first on, are with the kernel.
+    /// How many messages, from the first, the kernel accepted.
     pub(crate) count: usize,
-    /// What the kernel said of the one behind them, where it said anything (`errno`). Where it
-    /// stopped in the middle it says nothing. Never absent where `count` is zero.
+    /// Why it refused the first message (`errno`). Always present when `count` is zero: the
+    /// kernel reports an error of a later message only when that message is sent first.
     pub(crate) error: Option<c_int>,
 }
 
-/// A control message that holds one 16-bit number, laid out as `cmsg(3)` has it on 64 bits.
-#[repr(C)]
-struct SegmentLen {
-    header: cmsghdr,
-    len: u16,
-    padding: [u8; 6],
-}
-
-/// The arrays that the call reads, made once.
+/// The arrays that the call reads. They are allocated once.
 pub(crate) struct SendBatch {
-    messages: Box<[mmsghdr; SEND_LEN]>,
-    controls: Vec<SegmentLen>,
-    pieces: Vec<iovec>,
-    gathered: Vec<u8>,
+    messages: Box<[mmsghdr]>,
+    pieces: Box<[iovec]>,
+    memory: Box<[u8]>,
 }
 
-// SAFETY: the pointers in the arrays are written by `send` and read only within the same call of
-// it, which borrows what they point at; between two calls nobody reads them.
+// SAFETY: the pointers in the arrays are written by a `Batch` and followed only by its `send`,
+// while it borrows both the arrays and what the pointers lead to. Between two batches nobody
+// follows them, so it does not matter which thread owns the arrays.
 unsafe impl Send for SendBatch {}
+
+/// Messages that are being assembled. All that they refer to is borrowed for `'d`.
+pub(crate) struct Batch<'b, 'd> {
+    arrays: &'b mut SendBatch,
+    /// How many messages are complete.
+    messages: usize,
+    /// How many pieces are in use, those of the message that is being written included.
+    pieces: usize,
+    /// How many bytes of memory are in use.
+    used: usize,
+    /// Where the piece that is being written into memory begins.
+    open: usize,
+    /// Where the pieces of the message that is being written begin.
+    first_piece: usize,
+    borrowed: PhantomData<&'d [u8]>,
+}
 
 impl SendBatch {
     /// Empty arrays.
     pub(crate) fn new() -> Self {
-        // SAFETY: `mmsghdr` is numbers and raw pointers, for which all bits zero are a value.
-        let messages = unsafe { std::mem::zeroed() };
-        let controls = (0..SEND_LEN).map(|_| SegmentLen::new()).collect();
+        // SAFETY: both are numbers and raw pointers, for which all bits zero are a value.
+        let (message, piece): (mmsghdr, iovec) =
+            unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
         Self {
-            messages: Box::new(messages),
-            controls,
-            pieces: Vec::with_capacity(MAX_DATAGRAMS * PIECES),
-            gathered: Vec::with_capacity(MAX_DATAGRAMS * GATHERED_LEN),
+            messages: vec![message; MAX_MESSAGES].into_boxed_slice(),
+            pieces: vec![piece; MAX_PIECES].into_boxed_slice(),
+            memory: vec![0; MEMORY_LEN].into_boxed_slice(),
         }
     }
 
-    /// Sends runs of datagrams in order, as many as one call takes: `runs` says how many
-    /// datagrams each has, from 1 to [`MAX_SEGMENTS`], all but the last of a run of one length.
-    /// With `wait` false a full socket is `EAGAIN` at once, else after the timeout of the socket.
-    /// A signal is no end.
-    pub(crate) fn send(
-        &mut self,
-        socket: BorrowedFd<'_>,
-        datagrams: &[Datagram<'_>],
-        runs: &[usize],
-        wait: bool,
-    ) -> Sent {
-        let len = self.point_at(datagrams, runs);
+    /// A batch without messages.
+    pub(crate) const fn begin<'d>(&mut self) -> Batch<'_, 'd> {
+        Batch {
+            arrays: self,
+            messages: 0,
+            pieces: 0,
+            used: 0,
+            open: 0,
+            first_piece: 0,
+            borrowed: PhantomData,
+        }
+    }
+}
+
+impl<'d> Batch<'_, 'd> {
+    /// How many messages it holds.
+    #[cfg(test)]
+    pub(crate) const fn len(&self) -> usize {
+        self.messages
+    }
+
+    /// Begins a message of at most `datagrams` datagrams, each with at most `header_len` bytes
+    /// of headers and two slices of payload, behind headers of that length for all of them. False where there is no room for it: send what is there first. An empty batch
+    /// has room for [`MAX_SEGMENTS`] datagrams with 256 bytes of headers each.
+    pub(crate) fn begin_message(&mut self, datagrams: usize, header_len: usize) -> bool {
+        let pieces = datagrams * 3 + 1;
+        let memory = (datagrams + 1) * (header_len + 2 * COPIED_LEN);
+        let has_room = self.messages < MAX_MESSAGES
+            && self.pieces + pieces <= MAX_PIECES
+            && self.used + memory <= MEMORY_LEN;
+        self.first_piece = self.pieces;
+        self.open = self.used;
+        has_room
+    }
+
+    /// Appends bytes that are copied: headers.
+    #[inline]
+    pub(crate) fn put(&mut self, bytes: &[u8]) {
+        let end = self.used + bytes.len();
+        if let Some(place) = self.arrays.memory.get_mut(self.used..end) {
+            place.copy_from_slice(bytes);
+            self.used = end;
+        }
+    }
+
+    /// Appends bytes that stay where they are, or a copy of them where they are few.
+    #[inline]
+    pub(crate) fn append(&mut self, bytes: &'d [u8]) {
+        if bytes.len() <= COPIED_LEN {
+            return self.put(bytes);
+        }
+        self.close_piece();
+        self.push_piece(bytes.as_ptr(), bytes.len());
+    }
+
+    /// Ends the message, which goes to `address`.
+    #[inline]
+    pub(crate) fn end_message(&mut self, address: &'d SockAddr) {
+        self.close_piece();
+        let pieces = self.arrays.pieces.get_mut(self.first_piece..self.pieces).unwrap_or_default();
+        let Some(message) = self.arrays.messages.get_mut(self.messages) else { return };
+        message.msg_hdr.msg_iovlen = pieces.len();
+        message.msg_hdr.msg_iov = pieces.as_mut_ptr();
+        // The kernel only reads the address, whatever the type says.
+        message.msg_hdr.msg_name = address.as_ptr().cast_mut().cast();
+        message.msg_hdr.msg_namelen = address.len();
+        self.messages += 1;
+    }
+
+    /// Sends the messages in order, as many as the kernel accepts. With `wait` false a full socket
+    /// is `EAGAIN` at once, otherwise after the time-out of the socket. A signal does not end the
+    /// call.
+    pub(crate) fn send(self, socket: BorrowedFd<'_>, wait: bool) -> Sent {
+        let len = c_uint::try_from(self.messages).unwrap_or(0);
         let flags = if wait { 0 } else { libc::MSG_DONTWAIT };
         loop {
-            // SAFETY: the first `len` messages point at `pieces` and `controls` of ours, and the
-            // pieces at headers and frames in `datagrams`, which is borrowed until this function
-            // returns; all of it is only read, but for `msg_len` in `messages`, which we hold
-            // exclusively. `pieces` and `gathered` never grow beyond what was reserved for them
-            // in `new`, so nothing in them moves.
+            // SAFETY: the first `len` messages were written by `end_message` of this batch. Their
+            // names and foreign pieces are borrowed for `'d`, which outlives `self`; the other
+            // pieces lie in `memory`, and the lists of pieces in `pieces`, which `self` borrows
+            // exclusively and which never move or grow. Their control pointers are null and their
+            // lengths zero since `new`. The kernel only reads all of it, except for `msg_len` in
+            // `messages`.
             let sent = unsafe {
-                libc::sendmmsg(socket.as_raw_fd(), self.messages.as_mut_ptr(), len, flags)
+                libc::sendmmsg(socket.as_raw_fd(), self.arrays.messages.as_mut_ptr(), len, flags)
             };
             let error = match usize::try_from(sent) {
                 Ok(0) => libc::EIO,
@@ -119,83 +184,111 @@ impl SendBatch {
         }
     }
 
-    /// Fills the arrays: how many messages there are.
-    fn point_at(&mut self, datagrams: &[Datagram<'_>], runs: &[usize]) -> c_uint {
-        self.pieces.clear();
-        self.gathered.clear();
-        let mut rest = datagrams;
-        let (mut len, mut taken) = (0, 0);
-        // Where the pieces lie is known from the start: they never grow beyond what is reserved.
-        let base = self.pieces.as_mut_ptr();
-        for ((message, control), run) in
-            self.messages.iter_mut().zip(self.controls.iter_mut()).zip(runs)
-        {
-            let Some((run, behind)) = rest.split_at_checked(*run) else { break };
-            // So many pieces, and so many bytes side by side, are reserved.
-            if taken + run.len() > MAX_DATAGRAMS {
-                break;
-            }
-            taken += run.len();
-            let first = self.pieces.len();
-            match run {
-                [longest, _, ..] if longest.len() <= GATHERED_LEN => {
-                    self.pieces.push(gather(&mut self.gathered, run));
-                }
-                _ => run.iter().for_each(|datagram| put_pieces(&mut self.pieces, datagram)),
-            }
-            message.msg_hdr.msg_iovlen = self.pieces.len() - first;
-            message.msg_hdr.msg_iov = base.wrapping_add(first);
-            (message.msg_hdr.msg_control, message.msg_hdr.msg_controllen) = match run {
-                [first, _, ..] => {
-                    control.len = u16::try_from(first.len()).unwrap_or(u16::MAX);
-                    ((&raw mut *control).cast(), size_of::<SegmentLen>())
-                }
-                _ => (std::ptr::null_mut(), 0),
-            };
-            rest = behind;
-            len += 1;
+    /// Makes a piece of what was put into memory since the last one.
+    #[inline]
+    fn close_piece(&mut self) {
+        let written = self.arrays.memory.get(self.open..self.used).unwrap_or_default();
+        let (start, len) = (written.as_ptr(), written.len());
+        if len > 0 {
+            self.push_piece(start, len);
         }
-        len
+        self.open = self.used;
     }
-}
 
-impl SegmentLen {
-    fn new() -> Self {
-        // SAFETY: a `cmsghdr` is numbers, for which all bits zero are a value.
-        let mut header: cmsghdr = unsafe { std::mem::zeroed() };
-        header.cmsg_len = size_of::<cmsghdr>() + size_of::<u16>();
-        header.cmsg_level = libc::SOL_UDP;
-        header.cmsg_type = libc::UDP_SEGMENT;
-        Self { header, len: 0, padding: [0; 6] }
-    }
-}
-
-/// Puts datagrams side by side, where there is room reserved for as many as one call takes.
-fn gather(gathered: &mut Vec<u8>, run: &[Datagram<'_>]) -> iovec {
-    let start = gathered.len();
-    for datagram in run {
-        if !datagram.front.is_empty() {
-            gathered.extend_from_slice(datagram.front);
+    #[inline]
+    fn push_piece(&mut self, start: *const u8, len: usize) {
+        if let Some(piece) = self.arrays.pieces.get_mut(self.pieces) {
+            // In a send the piece is only read, whatever the type says.
+            *piece = iovec { iov_base: start.cast_mut().cast(), iov_len: len };
+            self.pieces += 1;
         }
-        gathered.extend_from_slice(&datagram.vxlan);
-        gathered.extend_from_slice(datagram.inner.head);
-        gathered.extend_from_slice(datagram.inner.tail);
-    }
-    readable(gathered.get(start..).unwrap_or_default())
-}
-
-fn put_pieces(pieces: &mut Vec<iovec>, datagram: &Datagram<'_>) {
-    if !datagram.front.is_empty() {
-        pieces.push(readable(datagram.front));
-    }
-    pieces.push(readable(&datagram.vxlan));
-    pieces.push(readable(datagram.inner.head));
-    if !datagram.inner.tail.is_empty() {
-        pieces.push(readable(datagram.inner.tail));
     }
 }
 
-/// The kernel's word for a piece of memory; in a send it is only read, whatever the type says.
-fn readable(bytes: &[u8]) -> iovec {
-    iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() }
+/// The address of a frame that leaves by the device at `index` (packet(7)).
+pub(crate) fn link_address(index: u32, protocol: u16) -> SockAddr {
+    let address = libc::sockaddr_ll {
+        sll_family: u16::try_from(libc::AF_PACKET).unwrap_or_default(),
+        sll_protocol: protocol.to_be(),
+        sll_ifindex: c_int::try_from(index).unwrap_or_default(),
+        sll_hatype: 0,
+        sll_pkttype: 0,
+        sll_halen: 6,
+        sll_addr: [0; 8],
+    };
+    // SAFETY: all bits zero are a value of `sockaddr_storage`, which is larger than a
+    // `sockaddr_ll` and aligned for any address, so writing one to its start stays inside of it.
+    let storage = unsafe {
+        let mut storage: socket2::SockAddrStorage = std::mem::zeroed();
+        (&raw mut storage).cast::<libc::sockaddr_ll>().write(address);
+        storage
+    };
+    // SAFETY: `storage` begins with a whole address of that family and length.
+    unsafe { SockAddr::new(storage, len_of::<libc::sockaddr_ll>()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+    use std::os::fd::AsFd;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn receiver() -> (UdpSocket, SockAddr) {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let address = socket.local_addr().unwrap().into();
+        (socket, address)
+    }
+
+    #[test]
+    fn messages_arrive_in_order_whole_whatever_their_pieces() {
+        let (receiver, address) = receiver();
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let payloads: Vec<Vec<u8>> =
+            [0, 1, 255, 256, 257, 1_400].iter().map(|len| vec![0xab; *len]).collect();
+        let mut arrays = SendBatch::new();
+        let mut batch = arrays.begin();
+        for payload in &payloads {
+            assert!(batch.begin_message(1, 2));
+            batch.put(&[1, 2]);
+            batch.append(payload);
+            batch.append(&payload[..1.min(payload.len())]);
+            batch.end_message(&address);
+        }
+        assert_eq!(batch.len(), payloads.len());
+        let sent = batch.send(sender.as_fd(), true);
+        assert_eq!(sent, Sent { count: payloads.len(), error: None });
+        let mut room = [0; 2_000];
+        for payload in &payloads {
+            let len = receiver.recv(&mut room).unwrap();
+            let last = &payload[..1.min(payload.len())];
+            assert_eq!(room[..len], [&[1, 2], &payload[..], last].concat());
+        }
+    }
+
+    #[test]
+    fn a_batch_says_when_it_is_full_and_nothing_is_written_beyond_its_room() {
+        let (_, address) = receiver();
+        let mut arrays = SendBatch::new();
+        let mut batch = arrays.begin();
+        assert!(batch.begin_message(MAX_SEGMENTS, 256), "any one message fits");
+        let mut count = 0;
+        while batch.begin_message(1, 60) {
+            batch.put(&[0; 60]);
+            batch.append(&[7; 256]);
+            batch.end_message(&address);
+            count += 1;
+        }
+        assert!(count > 64 && count <= MAX_MESSAGES, "{count}");
+        // A caller that does not listen loses bytes and harms nobody.
+        for _ in 0..3_000 {
+            batch.put(&[0; 200]);
+            batch.append(&[7; 300]);
+        }
+        batch.end_message(&address);
+        assert!(batch.used <= MEMORY_LEN && batch.pieces <= MAX_PIECES);
+        assert!(batch.len() <= MAX_MESSAGES);
+    }
 }

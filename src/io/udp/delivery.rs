@@ -1,175 +1,253 @@
-//! Some datagrams through one socket, around those that the kernel refuses.
+//! Sends the runs of a burst in order, around those that the kernel refuses.
 
 use std::io;
-use std::os::fd::AsFd;
 
 use libc::c_int;
 
-use super::path::Path;
-use super::warnings::Warnings;
-use crate::dataplane::DropCause;
-use crate::io::sys::sendmmsg::{Datagram, SendBatch, Sent};
+use super::header::{MAX_HEADER_LEN, Payload};
+use super::outbox::Outbox;
+use super::path::{Path, Transport};
+use super::runs::{Runs, Waiting};
+use super::sink::UdpSink;
+use super::sockets::SocketKey;
+use crate::dataplane::{DropCause, Drops, sum_of_pieces, sum_of_words};
+use crate::io::sys::sendmmsg::{Batch, Sent};
 
-/// Datagrams on their way through one socket.
-pub(super) struct Delivery<'s> {
-    pub(super) path: &'s mut Path,
-    pub(super) flow_hash: u8,
-    pub(super) batch: &'s mut SendBatch,
-    pub(super) warnings: &'s mut Warnings,
-    /// Whether a full socket is waited for.
-    pub(super) may_wait: &'s mut bool,
-    pub(super) now_ns: u64,
-}
-
-/// What becomes of a datagram on its way, told by its position.
-pub(super) trait Told {
-    /// It is lost.
-    fn lose(&mut self, position: usize, cause: DropCause);
-
-    /// It leaves with no more than so many bytes of the inner frame.
-    fn cut(&mut self, position: usize, inner_len: usize);
-}
+/// GENEVE and VXLAN header in front of an inner frame, at most.
+const MAX_FRONT_LEN: usize = 96;
 
 /// How far the sending is.
-struct Progress<'d, 'a> {
-    datagrams: &'d mut [Datagram<'a>],
-    /// The datagrams in front of it are sent or lost.
-    position: usize,
-    /// How many datagrams each message has that is still to be sent.
-    runs: &'d [usize],
+#[derive(Debug, Default)]
+struct Progress {
+    /// The next run.
+    run: usize,
+    /// The first copy of that run.
+    copy: usize,
+    /// The run was refused once, for a reason that may be of an earlier datagram or a route that
+    /// has changed.
+    is_second_try: bool,
 }
 
-impl Delivery<'_> {
-    /// Sends them all, in messages of as many as `runs` says, and tells of those that it cannot.
+impl UdpSink {
+    /// Sends all runs and says what is lost.
     ///
-    /// An error may be that of an earlier datagram, of which word came back just now; so the same
-    /// message is sent once more, and what is said then is its own. Each turn of the loop sends,
-    /// loses, cuts, or is such a second try, so there is an end to it.
-    pub(super) fn run(
-        mut self,
-        datagrams: &mut [Datagram<'_>],
-        runs: &[usize],
-        told: &mut dyn Told,
-    ) {
-        const ONES: [usize; 64] = [1; 64];
-        let mut progress = Progress { datagrams, position: 0, runs };
-        let mut second_try = false;
-        while progress.position < progress.datagrams.len() {
-            if progress.runs.is_empty() {
-                let left = progress.datagrams.len() - progress.position;
-                progress.runs = ONES.get(..left).unwrap_or(&ONES);
+    /// Each turn of the loop sends, loses, cuts or splits a run, or is the second try for one, so
+    /// it ends.
+    pub(super) fn deliver(&mut self, outbox: &impl Outbox, drops: &mut Drops) {
+        let mut progress = Progress::default();
+        while progress.run < self.runs.counts().len() {
+            let sent = self.send_some(outbox, &progress);
+            for _ in 0..sent.count {
+                let run = progress.next(&self.runs);
+                self.count(&run);
             }
-            let sent = self.send(&progress);
-            progress.pass(sent.count);
-            second_try &= sent.count == 0;
-            let Some(errno) = sent.error else { continue };
-            if !second_try && may_be_of_earlier(errno) {
-                second_try = true;
-                continue;
+            if let Some(errno) = sent.error {
+                self.handle_refusal(errno, &mut progress, drops);
             }
-            second_try = false;
-            self.refused(errno, &mut progress, told);
         }
     }
 
-    fn send(&mut self, progress: &Progress<'_, '_>) -> Sent {
-        let Some(socket) = self.path.socket(self.flow_hash) else {
-            return Sent { count: 0, error: Some(libc::EBADF) };
-        };
-        let datagrams = progress.datagrams.get(progress.position..).unwrap_or_default();
-        let sent = self.batch.send(socket.as_fd(), datagrams, progress.runs, *self.may_wait);
-        let gone = progress.runs.iter().take(sent.count).sum();
-        let bytes = datagrams.iter().take(gone).map(|datagram| datagram.inner.len()).sum();
-        self.path.count(gone, bytes);
-        if sent.error.is_some() {
-            self.path.hear(self.flow_hash);
+    /// Sends as many runs as one call takes: those that leave by the same socket.
+    fn send_some(&mut self, outbox: &impl Outbox, progress: &Progress) -> Sent {
+        let Self { paths, runs, sockets, batch, warnings, egress, now_ns, may_wait, .. } = self;
+        let mut batch = batch.begin();
+        let mut key = None;
+        let mut first = progress.copy;
+        for count in runs.counts().iter().skip(progress.run) {
+            let run = runs.waiting().get(first..first + count).unwrap_or_default();
+            let path = run.first().and_then(|copy| paths.get(to_index(copy.path)));
+            let (Some(path), Some(copy)) = (path, run.first()) else { break };
+            let transport = path.transport(copy.flow_hash, *now_ns);
+            let is_same = *key.get_or_insert(transport.key) == transport.key;
+            if !is_same || !batch.begin_message(run.len(), MAX_HEADER_LEN + MAX_FRONT_LEN) {
+                break;
+            }
+            write_run(&mut batch, &transport, run, path, outbox);
+            first += count;
+            if path.verifies() {
+                // One packet is enough for the kernel to verify the next hop.
+                break;
+            }
         }
-        sent
+        let Some(key) = key else { return Sent { count: 0, error: Some(libc::EBADF) } };
+        match sockets.get(key, egress.options(), *now_ns, warnings) {
+            Ok(socket) => batch.send(socket, *may_wait),
+            Err(errno) => Sent { count: 0, error: Some(errno) },
+        }
     }
 
-    /// What is done about the message that the kernel refused.
-    fn refused(&mut self, errno: c_int, progress: &mut Progress<'_, '_>, told: &mut dyn Told) {
+    /// Counts a run that the kernel accepted.
+    fn count(&mut self, run: &std::ops::Range<usize>) {
+        let copies = self.runs.waiting().get(run.clone()).unwrap_or_default();
+        let Some(first) = copies.first() else { return };
+        let Some(path) = self.paths.get_mut(to_index(first.path)) else { return };
+        let bytes: usize = copies.iter().map(|copy| to_index(copy.len)).sum();
+        path.count(copies.len(), bytes - copies.len() * path.front_len());
+    }
+
+    /// What is done about the run that the kernel refused.
+    fn handle_refusal(&mut self, errno: c_int, progress: &mut Progress, drops: &mut Drops) {
+        let count = self.runs.counts().get(progress.run).copied().unwrap_or(1);
+        let Some(first) = self.runs.waiting().get(progress.copy).copied() else { return };
+        let Some(path) = self.paths.get_mut(to_index(first.path)) else { return };
         let error = io::Error::from_raw_os_error(errno);
-        let run = progress.runs.first().copied().unwrap_or(1);
         let may_be_mtu = matches!(errno, libc::EMSGSIZE | libc::EINVAL);
-        // What is in GENEVE bears its length in more than one place, and is not cut any more.
-        let may_be_cut = may_be_mtu && !self.path.way.is_in_geneve;
-        if may_be_mtu && self.path.read_mtu(self.flow_hash, self.now_ns) && may_be_cut {
-            return progress.cut(self.path.most_inner_len, told);
+        if may_be_mtu && path.resolve_again(self.now_ns, &mut self.warnings) {
+            let (can_cut, has_frames) = (!path.way.is_in_geneve, path.sends_frames(self.now_ns));
+            if !has_frames {
+                self.runs.split_from(progress.run);
+            }
+            // The payload of GENEVE has its length in more than one place and cannot be cut here.
+            if can_cut {
+                return self.cut(first.path, progress.copy, drops);
+            }
         }
-        if run > 1 && is_no_segmentation(errno) {
-            self.path.segment_no_more(&error, self.warnings);
-            // All that is left goes one by one.
-            progress.runs = &[];
+        let Some(path) = self.paths.get_mut(to_index(first.path)) else { return };
+        if count > 1 && is_no_segmentation(errno) {
+            path.stop_segmentation(&error, &mut self.warnings);
+            return self.runs.split_from(progress.run);
+        }
+        if !progress.is_second_try && path.may_succeed_again(errno, self.now_ns) {
+            progress.is_second_try = true;
+            if matches!(errno, libc::ENETDOWN | libc::ENXIO | libc::ENODEV) {
+                path.leave_frames();
+                self.runs.split_from(progress.run);
+            }
             return;
         }
         let cause = cause_of(errno);
-        let lost = if cause == DropCause::NoBuffers {
-            self.no_room(errno, run, progress, told)
+        if cause == DropCause::NoBuffers {
+            return self.drop_for_want_of_room(errno, progress, drops);
+        }
+        let run = progress.next(&self.runs);
+        if cause == DropCause::TargetUnreachable {
+            path.no_route += u64::try_from(run.len()).unwrap_or_default();
         } else {
-            self.path.tell(&error, self.warnings);
-            run
+            path.report(&error, &mut self.warnings);
+        }
+        self.lose(run, cause, drops);
+    }
+
+    /// The egress queue or the socket is full. A live mirror drops what else would leave by the
+    /// path; where copies may wait, a socket that stayed full takes nothing more of this burst.
+    fn drop_for_want_of_room(&mut self, errno: c_int, progress: &mut Progress, drops: &mut Drops) {
+        let run = progress.next(&self.runs);
+        let Some(first) = self.runs.waiting().get(run.start).copied() else { return };
+        let Some(path) = self.paths.get_mut(to_index(first.path)) else { return };
+        if path.trip(self.now_ns) {
+            self.lose(run, DropCause::NoBuffers, drops);
+            return self.lose_path(first.path, progress, drops);
+        }
+        path.report(&io::Error::from_raw_os_error(errno), &mut self.warnings);
+        let end = if errno == libc::EAGAIN {
+            self.may_wait = false;
+            progress.run = self.runs.counts().len();
+            self.runs.waiting().len()
+        } else {
+            run.end
         };
-        let position = progress.position;
-        (position..position + lost).for_each(|position| told.lose(position, cause));
-        if lost == run {
-            progress.pass(1);
-        } else {
-            progress.position += lost;
-            progress.runs = &[];
+        self.lose(run.start..end, DropCause::NoBuffers, drops);
+    }
+
+    /// Drops what is left of a path, as congestion.
+    fn lose_path(&mut self, path: u32, progress: &Progress, drops: &mut Drops) {
+        let left = self.runs.waiting().get(progress.copy..).unwrap_or_default();
+        for copy in left.iter().filter(|copy| copy.path == path) {
+            drops.push(to_index(copy.index), DropCause::Congestion);
+        }
+        self.runs.remove_path(path, (progress.run, progress.copy));
+    }
+
+    fn lose(&mut self, copies: std::ops::Range<usize>, cause: DropCause, drops: &mut Drops) {
+        for copy in self.runs.waiting().get(copies).unwrap_or_default() {
+            drops.push(to_index(copy.index), cause);
         }
     }
 
-    /// The egress queue is full. How many datagrams are lost by it; a live mirror sheds all that
-    /// is behind the message, and a socket that stayed full takes nothing more of this burst.
-    fn no_room(
-        &mut self,
-        errno: c_int,
-        run: usize,
-        progress: &mut Progress<'_, '_>,
-        told: &mut dyn Told,
-    ) -> usize {
-        let len = progress.datagrams.len();
-        if self.path.blow(self.now_ns) {
-            let behind = progress.position + run;
-            (behind..len).for_each(|position| told.lose(position, DropCause::Congestion));
-            (0..run).for_each(|offset| told.lose(progress.position + offset, DropCause::NoBuffers));
-            progress.position = len;
-            return 0;
-        }
-        self.path.tell(&io::Error::from_raw_os_error(errno), self.warnings);
-        if errno == libc::EAGAIN {
-            *self.may_wait = false;
-            return len - progress.position;
-        }
-        run
-    }
-}
-
-impl Progress<'_, '_> {
-    /// So many messages are done with.
-    fn pass(&mut self, messages: usize) {
-        self.position += self.runs.iter().take(messages).sum::<usize>();
-        self.runs = self.runs.get(messages..).unwrap_or_default();
-    }
-
-    /// Cuts all that is left to what the route carries now. Runs of one length stay such.
-    fn cut(&mut self, most_inner_len: usize, told: &mut dyn Told) {
-        for (position, datagram) in self.datagrams.iter_mut().enumerate().skip(self.position) {
-            if datagram.inner.len() > most_inner_len {
-                datagram.inner = datagram.inner.cut(most_inner_len);
-                told.cut(position, most_inner_len);
-            }
+    /// Cuts what is left of a path to what its route carries now. Runs of one length stay such.
+    fn cut(&mut self, path: u32, from: usize, drops: &mut Drops) {
+        let Some(route) = self.paths.get(to_index(path)) else { return };
+        let (front_len, most) = (route.front_len(), route.most_inner_len);
+        let most_len = u32::try_from(front_len.saturating_add(most)).unwrap_or(u32::MAX);
+        let left = self.runs.waiting_mut().iter_mut().skip(from);
+        for copy in left.filter(|copy| copy.path == path && copy.len > most_len) {
+            copy.len = most_len;
+            drops.cut(to_index(copy.index), most);
         }
     }
 }
 
-/// Want of room is always the datagram's own.
-const fn may_be_of_earlier(errno: c_int) -> bool {
-    !matches!(errno, libc::ENOBUFS | libc::EAGAIN | libc::ENOMEM)
+impl Progress {
+    /// Goes on to the run behind; says which copies the one in front of it has.
+    fn next(&mut self, runs: &Runs) -> std::ops::Range<usize> {
+        let count = runs.counts().get(self.run).copied().unwrap_or_default();
+        let start = self.copy;
+        self.run += 1;
+        self.copy += count;
+        self.is_second_try = false;
+        start..self.copy
+    }
 }
 
-/// What the kernel says where it cannot cut a message on this way.
+impl Path {
+    /// Whether a refusal may be over at a second try: it may be about an earlier datagram of a UDP
+    /// socket, or about a device that the route does not lead by any more.
+    fn may_succeed_again(&self, errno: c_int, now_ns: u64) -> bool {
+        let is_udp = matches!(self.transport(0, now_ns).key, SocketKey::Udp { .. });
+        let is_full = matches!(errno, libc::ENOBUFS | libc::EAGAIN | libc::ENOMEM);
+        let is_gone = matches!(errno, libc::ENETDOWN | libc::ENXIO | libc::ENODEV);
+        is_udp && !is_full || is_gone
+    }
+
+    /// What stands in front of an inner frame behind the UDP header, in bytes.
+    pub(super) const fn front_len(&self) -> usize {
+        self.way.front_len() + 8
+    }
+}
+
+/// Writes the message of a run.
+fn write_run<'d>(
+    batch: &mut Batch<'_, 'd>,
+    transport: &Transport<'d>,
+    run: &[Waiting],
+    path: &Path,
+    outbox: &'d impl Outbox,
+) {
+    if let (Some(header), Some(first)) = (transport.header, run.first()) {
+        let len = run.iter().map(|copy| to_index(copy.len)).sum();
+        let segment_len = u16::try_from(first.len).ok().filter(|_| run.len() > 1);
+        let sum = if header.needs_sum() { sum_of(first, path, outbox) } else { 0 };
+        let payload = Payload { flow_hash: first.flow_hash, len, segment_len, sum };
+        let mut room = [0; MAX_HEADER_LEN];
+        batch.put(header.of(&payload, &mut room));
+    }
+    for copy in run {
+        let index = to_index(copy.index);
+        let Some(outgoing) = outbox.get(index) else { continue };
+        let inner = outgoing.inner.cut(to_index(copy.len) - path.front_len());
+        if path.way.is_in_geneve {
+            batch.put(&outbox.front(index, inner));
+        }
+        batch.put(&outbox.vxlan(index));
+        batch.append(inner.head);
+        if !inner.tail.is_empty() {
+            batch.append(inner.tail);
+        }
+    }
+    batch.end_message(transport.address);
+}
+
+/// The sum of the payload of a single datagram. All pieces but the last have even lengths.
+#[cold]
+fn sum_of(copy: &Waiting, path: &Path, outbox: &impl Outbox) -> u64 {
+    let index = to_index(copy.index);
+    let Some(outgoing) = outbox.get(index) else { return 0 };
+    let inner = outgoing.inner.cut(to_index(copy.len) - path.front_len());
+    let front = if path.way.is_in_geneve { outbox.front(index, inner) } else { Vec::new() };
+    sum_of_words(&front) + sum_of_words(&outbox.vxlan(index)) + sum_of_pieces(inner)
+}
+
+/// What the kernel answers where it cannot cut a message for this device.
 const fn is_no_segmentation(errno: c_int) -> bool {
     matches!(errno, libc::EIO | libc::EINVAL | libc::EOPNOTSUPP | libc::ENOPROTOOPT)
 }
@@ -183,8 +261,14 @@ pub(super) const fn cause_of(errno: c_int) -> DropCause {
         libc::ENETUNREACH
         | libc::EHOSTUNREACH
         | libc::ENETDOWN
+        | libc::ENXIO
+        | libc::ENODEV
         | libc::EHOSTDOWN
         | libc::EADDRNOTAVAIL => DropCause::TargetUnreachable,
         _ => DropCause::SendFailed,
     }
+}
+
+fn to_index(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }

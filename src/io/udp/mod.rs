@@ -1,20 +1,34 @@
-//! Copies out through UDP sockets, as a real mirror sends them.
+//! Copies out over UDP, as a real mirror sends them.
 //!
-//! What belongs here: which socket a copy leaves by, sending bursts through it, and what is made
-//! of the kernel's refusals. What does not: when a copy leaves (that is `pace`), and the outer
-//! headers, of which only the VXLAN header is ours here: the rest is the kernel's.
+//! What belongs here: routes and next hops of targets, the sockets that copies leave by, their order,
+//! and what is made of the kernel's and the network's errors. What does not: when a copy leaves
+//! (that is `pace`), and which bytes are encapsulated (the data plane).
+//!
+//! ```text
+//! Copies -> UdpSink: admit (limits, circuit breaker, MTU) -> Runs: order -> delivery -> Sockets
+//!                       ^ Path: one for each address            |   frames | IP packets | UDP
+//!                       | Egress, shared: routes, ICMP errors   v
+//! ```
 
+mod circuit_breaker;
 mod delivery;
-mod fuse;
+mod egress;
+mod header;
+mod health;
+mod icmp;
 mod limits;
 mod options;
 mod outbox;
 mod path;
+mod route;
 mod runs;
 mod sink;
+mod sockets;
 #[cfg(test)]
 mod tests;
 mod warnings;
 
-pub use options::{Segmentation, UdpOptions};
+pub use egress::Egress;
+pub use health::{TargetHealth, TargetState};
+pub use options::{EgressMode, Order, Segmentation, UdpOptions};
 pub use sink::{TargetReport, UdpSink};

@@ -1,32 +1,36 @@
-//! Which datagrams of one socket leave together: runs of one length, in an order that no flow
-//! notices.
+//! Which copies leave together: runs of one flow and length, which the kernel cuts.
 //!
-//! The kernel cuts a message into datagrams of one length (`UDP_SEGMENT`), so copies of one
-//! length are gathered. Copies of different flows may change places for that; those of one flow
+//! In the order of arrival, a run is made of copies that follow each other: the segments of a
+//! super-frame, or a burst of one flow. In the order of flows, copies of one source port and length
+//! are gathered across the burst. Copies of different flows change places then; those of one flow
 //! never do: a copy joins no run that leaves before the run which holds the last copy of its flow.
 
+use super::options::Order;
 use crate::io::sys::sendmmsg::MAX_SEGMENTS;
 
-/// Flows share so many notes of where their last copy is. A shared note only keeps copies apart
+/// Flows share this many notes of where their last copy is. A shared note only keeps copies apart
 /// that might have left together.
 const NOTES: usize = 256;
 
-/// How far back a run of the right length is looked for.
-const LOOKED_AT: usize = 8;
+/// How many runs back a run of the right length is looked for.
+const LOOKBACK: usize = 8;
 
-/// What a message of several datagrams holds at the most, in bytes: the longest UDP payload over
-/// either family.
+/// The most bytes in a message of several datagrams: the longest UDP payload of either family.
 const MAX_MESSAGE_LEN: usize = 65_487;
 
-/// One copy that waits for its place.
+/// One copy that waits to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Waiting {
     /// Index in the burst.
     pub(super) index: u32,
-    /// Length of the datagram.
+    /// Index of its path.
+    pub(super) path: u32,
+    /// Length of the UDP payload, in bytes.
     pub(super) len: u32,
     /// Copies of one flow have the same.
     pub(super) flow_tag: u16,
+    /// The low seven bits of its source port.
+    pub(super) flow_hash: u8,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -36,64 +40,153 @@ struct Run {
     bytes: u32,
 }
 
-/// Gathers the copies of one socket into runs.
+/// Copies that wait, in the order in which they leave, and the runs that they are in.
 #[derive(Debug)]
 pub(super) struct Runs {
+    waiting: Vec<Waiting>,
+    /// How many copies each run has, in the same order.
+    counts: Vec<usize>,
+    arranged: Vec<Waiting>,
     runs: Vec<Run>,
-    /// The run of each copy, in the order in which the copies came.
+    /// The run of each copy of a source port, in the order in which the copies came.
     run_of: Vec<u32>,
     last_of_flow: Box<[u32; NOTES]>,
-    indices: Vec<u32>,
-    counts: Vec<usize>,
 }
 
 impl Runs {
     pub(super) fn new() -> Self {
         Self {
+            waiting: Vec::new(),
+            counts: Vec::new(),
+            arranged: Vec::new(),
             runs: Vec::new(),
             run_of: Vec::new(),
             last_of_flow: Box::new([0; NOTES]),
-            indices: Vec::new(),
-            counts: Vec::new(),
         }
     }
 
-    /// Puts copies that came in this order into the order in which they leave.
-    pub(super) fn gather(&mut self, waiting: &[Waiting]) {
+    pub(super) fn clear(&mut self) {
+        self.waiting.clear();
+        self.counts.clear();
+    }
+
+    pub(super) fn push(&mut self, waiting: Waiting) {
+        self.waiting.push(waiting);
+    }
+
+    /// The copies in the order in which they leave.
+    pub(super) fn waiting(&self) -> &[Waiting] {
+        &self.waiting
+    }
+
+    /// The same, to be changed.
+    pub(super) fn waiting_mut(&mut self) -> &mut [Waiting] {
+        &mut self.waiting
+    }
+
+    /// How many copies each run has.
+    pub(super) fn counts(&self) -> &[usize] {
+        &self.counts
+    }
+
+    /// From this run on, each copy is a run of its own.
+    pub(super) fn split_from(&mut self, run: usize) {
+        let left = self.counts.iter().skip(run).sum();
+        self.counts.truncate(run);
+        self.counts.resize(run.saturating_add(left), 1);
+    }
+
+    /// Removes the copies of a path that are not sent yet: those from this run and this copy on.
+    pub(super) fn remove_path(&mut self, path: u32, (run, copy): (usize, usize)) {
+        self.arranged.clear();
+        self.arranged.extend_from_slice(self.waiting.get(copy..).unwrap_or_default());
+        self.waiting.truncate(copy);
+        let mut kept = run;
+        let mut start = 0;
+        for place in run..self.counts.len() {
+            let count = self.counts.get(place).copied().unwrap_or_default();
+            let copies = self.arranged.get(start..start + count).unwrap_or_default();
+            start += count;
+            if copies.first().is_some_and(|first| first.path != path) {
+                self.waiting.extend_from_slice(copies);
+                if let Some(slot) = self.counts.get_mut(kept) {
+                    *slot = count;
+                }
+                kept += 1;
+            }
+        }
+        self.counts.truncate(kept);
+    }
+
+    /// Arranges the copies that were pushed; `may_segment` says of a path and a length whether runs
+    /// of it leave as one message. It is asked once for each run, in the order of leaving.
+    pub(super) fn arrange(&mut self, order: Order, may_segment: impl FnMut(u32, u32) -> bool) {
+        match order {
+            Order::Arrival => self.join_adjacent(may_segment),
+            Order::Flow => self.gather_all(may_segment),
+        }
+    }
+
+    fn join_adjacent(&mut self, mut may_segment: impl FnMut(u32, u32) -> bool) {
+        // The run that the next copy may join, and the copy that it began with.
+        let mut open: Option<(Run, Waiting)> = None;
+        for copy in &self.waiting {
+            let joined = open.as_mut().is_some_and(|(run, first)| {
+                let is_same = (first.path, first.flow_hash) == (copy.path, copy.flow_hash);
+                is_same && copy.len <= run.len && run.has_room_for(copy.len)
+            });
+            match (&mut open, self.counts.last_mut()) {
+                (Some((run, _)), Some(count)) if joined => {
+                    *count += 1;
+                    run.count += 1;
+                    run.bytes += copy.len;
+                    // Only the last datagram of a message may be shorter.
+                    if copy.len < run.len {
+                        open = None;
+                    }
+                }
+                _ => {
+                    self.counts.push(1);
+                    let run = Run { len: copy.len, count: 1, bytes: copy.len };
+                    open = may_segment(copy.path, copy.len).then_some((run, *copy));
+                }
+            }
+        }
+    }
+
+    fn gather_all(&mut self, mut may_segment: impl FnMut(u32, u32) -> bool) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        self.arranged.clear();
+        // The index breaks ties, so the order within a source port is that of the burst.
+        waiting.sort_unstable_by_key(|copy| (copy.path, copy.flow_hash, copy.index));
+        for port in waiting.chunk_by(|a, b| (a.path, a.flow_hash) == (b.path, b.flow_hash)) {
+            match port.iter().max_by_key(|copy| copy.len) {
+                Some(longest) if may_segment(longest.path, longest.len) => self.gather(port),
+                _ => {
+                    self.arranged.extend_from_slice(port);
+                    self.counts.resize(self.counts.len() + port.len(), 1);
+                }
+            }
+        }
+        self.waiting = std::mem::replace(&mut self.arranged, waiting);
+    }
+
+    /// Gathers the copies of one source port.
+    fn gather(&mut self, port: &[Waiting]) {
         self.runs.clear();
         self.run_of.clear();
-        if waiting.len() > 1 {
-            self.last_of_flow.fill(0);
-        }
-        for copy in waiting {
+        self.last_of_flow.fill(0);
+        for copy in port {
             let run = self.run_for(copy);
             self.run_of.push(u32::try_from(run).unwrap_or(u32::MAX));
         }
-        self.put_in_order(waiting);
-    }
-
-    /// Leaves each copy alone, in the order in which it came.
-    pub(super) fn keep_apart(&mut self, waiting: &[Waiting]) {
-        self.indices.clear();
-        self.indices.extend(waiting.iter().map(|copy| copy.index));
-        self.counts.clear();
-        self.counts.resize(waiting.len(), 1);
-    }
-
-    /// Indices in the burst, in the order of leaving.
-    pub(super) fn indices(&self) -> &[u32] {
-        &self.indices
-    }
-
-    /// How many copies each run has, in the same order.
-    pub(super) fn counts(&self) -> &[usize] {
-        &self.counts
+        self.put_in_order(port);
     }
 
     fn run_for(&mut self, copy: &Waiting) -> usize {
         let note = usize::from(copy.flow_tag) % NOTES;
         let floor = self.last_of_flow.get(note).map_or(0, |run| to_index(*run));
-        let first = floor.max(self.runs.len().saturating_sub(LOOKED_AT));
+        let first = floor.max(self.runs.len().saturating_sub(LOOKBACK));
         let open = self.runs.iter_mut().enumerate().skip(first).find(|(_, run)| run.takes(copy));
         let index = match open {
             Some((index, run)) => {
@@ -114,7 +207,6 @@ impl Runs {
 
     /// The last datagram of a message may be a shorter one: so ends the run of a long transfer.
     fn count_messages(&mut self) {
-        self.counts.clear();
         let mut may_end: Option<Run> = None;
         for run in &self.runs {
             let ends = may_end.is_some_and(|one| run.count == 1 && one.may_end_with(run));
@@ -127,19 +219,18 @@ impl Runs {
     }
 
     /// A counting sort by run.
-    fn put_in_order(&mut self, waiting: &[Waiting]) {
+    fn put_in_order(&mut self, port: &[Waiting]) {
         self.count_messages();
-        self.indices.clear();
-        self.indices.resize(waiting.len(), 0);
-        let mut start = 0;
+        let mut start = u32::try_from(self.arranged.len()).unwrap_or(u32::MAX);
+        self.arranged.extend_from_slice(port);
         for run in &mut self.runs {
             // From here on it is the place of the next copy of the run.
-            (run.bytes, start) = (start, start + run.count);
+            (run.bytes, start) = (start, start.saturating_add(run.count));
         }
-        for (copy, run) in waiting.iter().zip(&self.run_of) {
+        for (copy, run) in port.iter().zip(&self.run_of) {
             let Some(run) = self.runs.get_mut(to_index(*run)) else { continue };
-            if let Some(place) = self.indices.get_mut(to_index(run.bytes)) {
-                *place = copy.index;
+            if let Some(place) = self.arranged.get_mut(to_index(run.bytes)) {
+                *place = *copy;
             }
             run.bytes += 1;
         }
@@ -170,57 +261,93 @@ mod tests {
 
     use super::*;
 
-    fn waiting(copies: &[(u32, u16)]) -> Vec<Waiting> {
-        let numbered = (0..).zip(copies);
-        numbered.map(|(index, &(len, flow_tag))| Waiting { index, len, flow_tag }).collect()
+    /// Copies of one path, by length and flow; a flow's source port is its number halved.
+    fn arranged(copies: &[(u32, u16)], order: Order) -> Runs {
+        let mut runs = Runs::new();
+        for (index, &(len, flow_tag)) in (0..).zip(copies) {
+            let flow_hash = u8::try_from(flow_tag / 2).unwrap();
+            runs.push(Waiting { index, path: 0, len, flow_tag, flow_hash });
+        }
+        runs.arrange(order, |_, _| true);
+        runs
+    }
+
+    fn indices(runs: &Runs) -> Vec<u32> {
+        runs.waiting().iter().map(|copy| copy.index).collect()
     }
 
     #[test]
-    fn copies_of_one_length_leave_together_where_no_flow_notices() {
-        let mut runs = Runs::new();
-        // Flows 1, 2, 3: the long copy of flow 1 must not be overtaken by its second short one.
-        runs.gather(&waiting(&[(72, 1), (1400, 1), (72, 2), (72, 1), (1400, 3)]));
-        assert_eq!(runs.indices(), [0, 2, 1, 4, 3]);
-        assert_eq!(runs.counts(), [2, 3]);
-        runs.keep_apart(&waiting(&[(72, 1), (72, 2)]));
-        assert_eq!((runs.indices(), runs.counts()), (&[0, 1][..], &[1, 1][..]));
+    fn in_the_order_of_flows_copies_of_one_length_leave_together() {
+        // The long copy of flow 0 must not be overtaken by its second short one.
+        let copies = [(72, 0), (1400, 0), (72, 1), (72, 0), (1400, 1)];
+        let runs = arranged(&copies, Order::Flow);
+        assert_eq!((indices(&runs), runs.counts()), (vec![0, 2, 1, 4, 3], &[2, 3][..]));
+    }
+
+    #[test]
+    fn in_the_order_of_arrival_nothing_changes_places() {
+        let copies = [(72, 0), (72, 0), (1400, 0), (72, 2), (72, 2), (20, 2), (20, 2), (72, 0)];
+        let runs = arranged(&copies, Order::Arrival);
+        assert_eq!(indices(&runs), [0, 1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(runs.counts(), [2, 1, 3, 1, 1]);
     }
 
     #[test]
     fn runs_end_where_a_message_is_full() {
+        for order in [Order::Arrival, Order::Flow] {
+            let counts = |copies: &[(u32, u16)]| arranged(copies, order).counts().to_vec();
+            assert_eq!(counts(&vec![(72, 1); 150]), [64, 64, 22]);
+            assert_eq!(counts(&[(9_000, 1); 15]), [7, 7, 1]);
+            assert_eq!(counts(&[(1400, 1), (1400, 1), (500, 1), (200, 1), (200, 1)]), [3, 2]);
+            assert_eq!(counts(&[(65_000, 1); 2]), [1, 1]);
+        }
+    }
+
+    #[test]
+    fn what_was_not_sent_can_be_split() {
+        let mut runs = arranged(&vec![(72, 1); 130], Order::Arrival);
+        runs.split_from(1);
+        assert_eq!(runs.counts().len(), 67);
+        assert_eq!(runs.counts().iter().sum::<usize>(), 130);
+    }
+
+    #[test]
+    fn the_copies_of_one_path_can_be_removed() {
         let mut runs = Runs::new();
-        runs.gather(&waiting(&vec![(72, 1); 150]));
-        assert_eq!(runs.counts(), [64, 64, 22]);
-        runs.gather(&waiting(&[(9_000, 1); 15]));
-        assert_eq!(runs.counts(), [7, 7, 1]);
-        runs.gather(&waiting(&[(1400, 1), (1400, 1), (500, 1), (200, 1), (200, 1)]));
-        assert_eq!(runs.counts(), [3, 2]);
-        runs.gather(&waiting(&[(65_000, 1); 2]));
-        assert_eq!(runs.counts(), [1, 1]);
+        for index in 0..9 {
+            let copy = Waiting { index, path: index / 2 % 2, len: 9, flow_tag: 0, flow_hash: 0 };
+            runs.push(copy);
+        }
+        runs.arrange(Order::Arrival, |_, _| true);
+        assert_eq!(runs.counts(), [2, 2, 2, 2, 1]);
+        runs.remove_path(0, (1, 2));
+        assert_eq!((indices(&runs), runs.counts()), (vec![0, 1, 2, 3, 6, 7], &[2, 2, 2][..]));
     }
 
     proptest::proptest! {
         #[test]
-        fn every_flow_keeps_its_order(
+        fn every_flow_keeps_its_order_and_every_message_its_form(
             copies in proptest::collection::vec((1..5_u32, 0..6_u16), 0..300),
+            is_by_flow in proptest::bool::ANY,
         ) {
-            let waiting = waiting(&copies);
-            let mut runs = Runs::new();
-            runs.gather(&waiting);
-            let mut sorted = runs.indices().to_vec();
-            sorted.sort_unstable();
-            assert!(sorted.iter().copied().eq(waiting.iter().map(|copy| copy.index)));
+            let order = if is_by_flow { Order::Flow } else { Order::Arrival };
+            let runs = arranged(&copies, order);
+            let mut sorted = indices(&runs);
+            if is_by_flow {
+                sorted.sort_unstable();
+            }
+            assert!(sorted.iter().copied().eq(0..u32::try_from(copies.len()).unwrap()));
             let mut last = HashMap::new();
-            let mut rest = runs.indices();
+            let mut rest = runs.waiting();
             for count in runs.counts() {
                 let (run, behind) = rest.split_at(*count);
                 rest = behind;
-                let first = waiting[to_index(run[0])];
-                for (place, index) in run.iter().enumerate() {
-                    let copy = waiting[to_index(*index)];
+                for (place, copy) in run.iter().enumerate() {
                     let is_last = place + 1 == run.len();
-                    assert!(copy.len == first.len || is_last && copy.len < first.len);
-                    assert!(last.insert(copy.flow_tag, *index).is_none_or(|one| one < *index));
+                    assert!(copy.len == run[0].len || is_last && copy.len < run[0].len);
+                    assert_eq!(copy.flow_hash, run[0].flow_hash);
+                    let before = last.insert(copy.flow_tag, copy.index);
+                    assert!(before.is_none_or(|one| one < copy.index));
                 }
             }
             assert!(rest.is_empty());

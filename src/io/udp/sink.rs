@@ -1,22 +1,27 @@
-//! The sink: bins a burst by socket and sends each bin with as few system calls as there can be.
+//! The sink: decides which copies of a burst may leave and by which path, and sends them in order.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use arrayvec::ArrayVec;
-
-use super::delivery::{Delivery, Told};
+use super::egress::Egress;
+use super::health::TargetHealth;
 use super::limits::Limits;
 use super::options::UdpOptions;
 use super::outbox::{Outbox, Outgoing, Outlet, Way};
-use super::path::{Path, SOURCE_PORTS};
+use super::path::Path;
 use super::runs::{Runs, Waiting};
+use super::sockets::Sockets;
 use super::warnings::Warnings;
-use crate::dataplane::{Copies, DropCause, Drops, MAX_BURST_LEN, Sink};
-use crate::io::pace::{Clock, MonotonicClock};
-use crate::io::sys::resource;
-use crate::io::sys::sendmmsg::{Datagram, SendBatch};
+use crate::dataplane::{Copies, DropCause, Drops, Sink};
+use crate::io::sys::sendmmsg::SendBatch;
+
+/// How often routes are resolved and errors read again, where nobody else does.
+const REFRESH_NS: u64 = 1_000_000_000;
+
+/// The same while a next hop is being resolved.
+const EARLY_REFRESH_NS: u64 = 20_000_000;
 
 /// What became of the datagrams to one target from one source address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,62 +30,63 @@ pub struct TargetReport {
     pub target: u32,
     /// The target's address.
     pub destination: SocketAddr,
-    /// Datagrams that the kernel took.
+    /// Datagrams that the kernel accepted.
     pub sent: u64,
     /// The length of the inner frames in them, cut as the sessions say, without encapsulation.
     pub sent_bytes: u64,
-    /// How many ICMP port unreachable came back: nobody listens there. Hosts answer so only now
-    /// and then, so this is at most the number of datagrams that were refused.
+    /// Datagrams that this host could not send for want of a route or a neighbour.
+    pub no_route: u64,
+    /// How many ICMP port unreachable came back: no program listens there. Hosts limit how often
+    /// they send it, so this is at most the number of datagrams that were refused.
     pub refused: u64,
     /// How many other ICMP errors came back.
     pub unreachable: u64,
-    /// The index of the device that they leave by, where it was asked for and is known.
+    /// The index of the device that they leave by, where it is known.
     pub device_index: Option<u32>,
+    /// That device puts them into other packets: a tunnel.
+    pub is_tunnelled: bool,
 }
-
-/// Length of the header in front of each inner frame.
-const VXLAN_LEN: usize = 8;
 
 /// Sends copies to their targets over UDP.
 ///
-/// A target has a connected socket for each UDP source port, opened when it is first needed. The
-/// copies of a burst are binned by socket, and runs of one length leave as one message: within a
-/// flow their order is kept, among flows it may change. A copy that is longer than the route
-/// carries is cut to it. What a target refuses is dropped and counted and ends nothing.
+/// The copies of a burst leave in the order of arrival, through at most three sockets for any
+/// number of targets: complete frames through a packet socket where the next hop is known, IP
+/// packets through a raw socket otherwise. Without CAP_NET_RAW there is a UDP socket for each source
+/// port in use. Consecutive copies of one flow and length may leave as one message. A copy that is
+/// longer than the route carries is cut to it. What cannot be sent is dropped and counted and ends
+/// nothing.
 pub struct UdpSink {
-    paths: Vec<Path>,
-    options: Arc<UdpOptions>,
-    /// The number of the mirror table that the doors are of.
+    pub(super) paths: Vec<Path>,
+    pub(super) egress: Arc<Egress>,
+    /// The state of the targets, where the sink is alone in its process.
+    health: Option<TargetHealth>,
+    /// The number of the mirror table that `sessions` is of.
     table: u64,
     /// By session; none for one that leads nowhere.
-    doors: Vec<Option<Door>>,
+    sessions: Vec<Option<SessionPath>>,
     /// The paths to the other addresses of load balancers.
     further: Vec<usize>,
-    /// Bin in the high half, index in the burst in the low half.
-    order: Vec<u64>,
-    waiting: Vec<Waiting>,
-    runs: Runs,
+    pub(super) runs: Runs,
     limits: Limits,
-    batch: SendBatch,
-    warnings: Warnings,
-    clock: MonotonicClock,
+    pub(super) sockets: Sockets,
+    pub(super) batch: SendBatch,
+    pub(super) warnings: Warnings,
     /// The time of this burst.
-    now_ns: u64,
+    pub(super) now_ns: u64,
+    refresh_ns: u64,
     /// Whether a full socket is waited for: once a burst, and never where copies are shed.
-    may_wait: bool,
+    pub(super) may_wait: bool,
 }
 
 /// Where the copies of a session leave.
 #[derive(Debug, Clone, Copy)]
-struct Door {
+struct SessionPath {
     /// Index of the path, or of that to the first of several addresses.
     path: usize,
     /// Where in `further` the paths to the others begin.
     further: usize,
-    /// What is needed to weigh copies, where there are limits.
+    /// What rate limits need to know, where there are any.
     outlet: Option<Outlet>,
-    /// Whether copies are shed there for the time of this burst.
-    is_shut: bool,
 }
 
 impl Default for UdpSink {
@@ -96,29 +102,37 @@ impl UdpSink {
         Self::with_options(UdpOptions::default())
     }
 
-    /// A sink without a socket.
+    /// A sink without a socket, alone in its process.
     #[must_use]
     pub fn with_options(options: UdpOptions) -> Self {
+        let health = Some(TargetHealth::default());
+        Self { health, ..Self::sharing(Arc::new(Egress::new(options))) }
+    }
+
+    /// A sink without a socket that shares routes with others. Its reports have no ICMP errors:
+    /// see [`Egress::add_errors`].
+    #[must_use]
+    pub fn sharing(egress: Arc<Egress>) -> Self {
         Self {
             paths: Vec::new(),
+            health: None,
             table: 0,
-            doors: Vec::new(),
+            sessions: Vec::new(),
             further: Vec::new(),
-            order: Vec::new(),
-            waiting: Vec::new(),
             runs: Runs::new(),
             limits: Limits::default(),
+            sockets: Sockets::default(),
             batch: SendBatch::new(),
             warnings: Warnings::default(),
-            clock: MonotonicClock::start(),
             now_ns: 0,
-            may_wait: !options.sheds,
-            options: Arc::new(options),
+            refresh_ns: 0,
+            may_wait: !egress.options().sheds,
+            egress,
         }
     }
 
-    /// What the user should hear and has not been given yet, such as that the outer source
-    /// address is none of this host's. Each thing is said once.
+    /// Warnings that were not taken yet, such as that the outer source address is not an address
+    /// of this host. Each is given once.
     #[must_use]
     pub fn take_warnings(&mut self) -> Vec<String> {
         self.warnings.take()
@@ -133,84 +147,124 @@ impl UdpSink {
             destination: path.way.destination,
             sent: path.sent,
             sent_bytes: path.sent_bytes,
-            refused: path.refused,
-            unreachable: path.unreachable,
-            device_index: path.device_index,
+            no_route: path.no_route,
+            refused: 0,
+            unreachable: 0,
+            device_index: path.device_index(),
+            is_tunnelled: path.is_tunnelled(),
         };
-        self.paths.iter().map(report).collect()
+        let mut reports: Vec<TargetReport> = self.paths.iter().map(report).collect();
+        if self.health.is_some() {
+            self.egress.add_errors(reports.iter_mut());
+        }
+        reports
+    }
+
+    /// Whether some copies leave through a tunnel.
+    #[must_use]
+    pub fn is_tunnelled(&self) -> bool {
+        self.paths.iter().any(|path| path.sent > 0 && path.is_tunnelled())
+    }
+
+    /// Sends no copies for a while, because they come back: none that leave through a tunnel, or
+    /// none at all where no tunnel is known. Returns what is not sent to.
+    pub fn suspend(&mut self, length: Duration) -> Vec<String> {
+        let length_ns = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
+        let until_ns = self.egress.now_ns().saturating_add(length_ns);
+        let is_tunnelled = self.is_tunnelled();
+        let paths = self.paths.iter_mut();
+        let used = paths.filter(|path| path.sent > 0 && (path.is_tunnelled() || !is_tunnelled));
+        used.map(|path| path.suspend(until_ns)).collect()
     }
 
     #[cfg(test)]
-    pub(super) fn first_socket(&self, flow_hash: u8) -> Option<&socket2::Socket> {
-        self.paths.first()?.socket(flow_hash)
+    pub(super) fn sockets_len(&self) -> usize {
+        self.sockets.len()
     }
 
     pub(super) fn send_all(&mut self, outbox: &impl Outbox, drops: &mut Drops) {
-        self.now_ns = self.clock.now_ns();
-        self.may_wait = !self.options.sheds;
-        self.look_at_doors(outbox);
-        let mut order = std::mem::take(&mut self.order);
-        order.clear();
+        self.now_ns = self.egress.now_ns();
+        self.may_wait = !self.egress.options().sheds;
+        self.refresh();
+        self.follow(outbox);
+        self.runs.clear();
         for index in 0..outbox.len() {
-            match self.bin_of(outbox.get(index)) {
-                Ok(bin) => order.push(bin << 32 | low_half(index)),
+            match self.admit(index, outbox.get(index), drops) {
+                Ok(waiting) => self.runs.push(waiting),
                 Err(cause) => drops.push(index, cause),
             }
         }
-        // The index breaks ties, so the order within a bin is that of the burst.
-        order.sort_unstable();
-        for bin in order.chunk_by(|a, b| a >> 32 == b >> 32) {
-            bin.chunks(MAX_BURST_LEN).for_each(|part| self.send_bin(part, outbox, drops));
-        }
-        self.order = order;
+        let Self { paths, runs, egress, now_ns, .. } = self;
+        runs.arrange(egress.options().order, |path, len| {
+            let path = usize::try_from(path).ok().and_then(|path| paths.get_mut(path));
+            path.is_some_and(|path| path.sends_runs(len, *now_ns))
+        });
+        self.deliver(outbox, drops);
     }
 
-    /// The socket that a copy leaves by, if it may leave.
+    /// The path that a copy leaves by, and how much of it, if it may leave.
     #[inline]
-    fn bin_of(&mut self, outgoing: Option<Outgoing<'_>>) -> Result<u64, DropCause> {
+    fn admit(
+        &mut self,
+        index: usize,
+        outgoing: Option<Outgoing<'_>>,
+        drops: &mut Drops,
+    ) -> Result<Waiting, DropCause> {
         let outgoing = outgoing.ok_or(DropCause::SendFailed)?;
-        let session = place(outgoing.session);
-        let door = self.doors.get(session).copied().flatten().ok_or(DropCause::SendFailed)?;
-        let is_shut = door.is_shut && outgoing.destination == 0;
-        if is_shut || door.outlet.is_some_and(|outlet| !self.admit(outlet, &outgoing)) {
+        let session = usize::try_from(outgoing.session).unwrap_or(usize::MAX);
+        let session = self.sessions.get(session).copied().flatten();
+        let session = session.ok_or(DropCause::SendFailed)?;
+        let place = match outgoing.destination {
+            0 => session.path,
+            behind => self.path_among(session, behind)?,
+        };
+        let path = self.paths.get_mut(place).ok_or(DropCause::SendFailed)?;
+        let most_inner_len = path.most_inner_len;
+        let len = path.front_len() + outgoing.inner.len().min(most_inner_len);
+        if let Some(cause) = path.refuses(self.now_ns) {
+            return Err(cause);
+        }
+        if session.outlet.is_some_and(|outlet| !self.is_within_limits(outlet, &outgoing)) {
             return Err(DropCause::Congestion);
         }
-        let path = match outgoing.destination {
-            0 => door.path,
-            behind => self.path_among(door, behind)?,
-        };
-        Ok(low_half(path * SOURCE_PORTS + usize::from(outgoing.flow_hash & 0x7f)))
+        if outgoing.inner.len() > most_inner_len {
+            drops.cut(index, most_inner_len);
+        }
+        Ok(Waiting {
+            index: narrow(index),
+            path: narrow(place),
+            len: narrow(len),
+            flow_tag: outgoing.flow_tag,
+            flow_hash: outgoing.flow_hash & 0x7f,
+        })
     }
 
     /// The path to one of the other addresses of a load balancer.
     #[inline(never)]
-    fn path_among(&self, door: Door, destination: usize) -> Result<usize, DropCause> {
-        let path = self.further.get(door.further + destination - 1).copied();
-        let path = path.ok_or(DropCause::SendFailed)?;
-        let is_shut = self.paths.get(path).is_some_and(|path| path.sheds(self.now_ns));
-        if is_shut { Err(DropCause::Congestion) } else { Ok(path) }
+    fn path_among(&self, session: SessionPath, destination: usize) -> Result<usize, DropCause> {
+        let place = (session.further + destination).checked_sub(1);
+        place.and_then(|place| self.further.get(place)).copied().ok_or(DropCause::SendFailed)
     }
 
     #[cold]
-    fn admit(&mut self, outlet: Outlet, outgoing: &Outgoing<'_>) -> bool {
+    fn is_within_limits(&mut self, outlet: Outlet, outgoing: &Outgoing<'_>) -> bool {
         self.limits.admit(&outlet, outgoing, self.now_ns)
     }
 
-    /// Looks which of the doors are open now; all are new where the table is.
-    fn look_at_doors(&mut self, outbox: &impl Outbox) {
+    /// Takes the newest routes, and another table where there is one.
+    fn follow(&mut self, outbox: &impl Outbox) {
         let table = outbox.table_number();
         if std::mem::replace(&mut self.table, table) != table {
             self.further.clear();
             let sessions = 0..outbox.sessions();
-            self.doors = sessions.map(|session| self.door(session, outbox)).collect();
+            self.sessions = sessions.map(|session| self.path_of_session(session, outbox)).collect();
         }
-        for door in self.doors.iter_mut().flatten() {
-            let path = self.paths.get(door.path);
-            door.is_shut = path.is_some_and(|path| path.sheds(self.now_ns));
+        for path in &mut self.paths {
+            path.follow_route(self.now_ns, &mut self.warnings);
         }
     }
 
-    fn door(&mut self, session: usize, outbox: &impl Outbox) -> Option<Door> {
+    fn path_of_session(&mut self, session: usize, outbox: &impl Outbox) -> Option<SessionPath> {
         let outlet = outbox.outlet(session)?;
         let path = self.path_of(outlet.way);
         let further = self.further.len();
@@ -219,78 +273,38 @@ impl UdpSink {
             self.further.push(path);
         }
         let is_limited = outlet.limits != [None, None];
-        Some(Door { path, further, outlet: is_limited.then_some(outlet), is_shut: false })
+        Some(SessionPath { path, further, outlet: is_limited.then_some(outlet) })
     }
 
     fn path_of(&mut self, way: Way) -> usize {
         let known = self.paths.iter().position(|path| path.way == way);
-        known.unwrap_or_else(|| self.add_path(way))
+        known.unwrap_or_else(|| {
+            let egress = Arc::clone(&self.egress);
+            self.paths.push(Path::new(way, egress, self.now_ns, &mut self.warnings));
+            self.paths.len() - 1
+        })
     }
 
-    fn add_path(&mut self, way: Way) -> usize {
-        if self.paths.is_empty() {
-            // Where the limit stays low, opening a socket says so.
-            let _ = resource::raise_open_files();
+    /// Resolves routes and reads errors now and then, where nobody else does.
+    fn refresh(&mut self) {
+        if self.now_ns < self.refresh_ns || self.egress.is_watched() {
+            return;
         }
-        self.paths.push(Path::new(way, Arc::clone(&self.options), &mut self.warnings));
-        self.paths.len() - 1
+        if self.refresh_ns > 0 {
+            self.read_errors();
+            self.egress.refresh();
+        }
+        let is_early = self.paths.iter().any(Path::awaits_next_hop);
+        self.refresh_ns = self.now_ns + if is_early { EARLY_REFRESH_NS } else { REFRESH_NS };
     }
 
-    fn send_bin(&mut self, bin: &[u64], outbox: &impl Outbox, drops: &mut Drops) {
-        let Some((path, flow_hash)) = bin.first().map(|key| socket_of(*key)) else { return };
-        let Some(path) = self.paths.get_mut(path) else { return };
-        if let Err(cause) = path.open(flow_hash, self.now_ns, &mut self.warnings) {
-            return bin.iter().for_each(|key| drops.push(index_of(*key), cause));
-        }
-        self.waiting.clear();
-        self.waiting.extend(bin.iter().filter_map(|key| waiting(*key, path, outbox)));
-        if path.segments {
-            self.runs.gather(&self.waiting);
-        } else {
-            self.runs.keep_apart(&self.waiting);
-        }
-        let order = self.runs.indices();
-        let fronts = fronts(order, path, outbox);
-        let mut fronts = fronts.iter();
-        let mut datagrams = ArrayVec::<Datagram<'_>, MAX_BURST_LEN>::new();
-        for index in order {
-            let Some(Outgoing { inner, .. }) = outbox.get(place(*index)) else { continue };
-            let vxlan = outbox.vxlan(place(*index));
-            let front = fronts.next().map_or(&[][..], |front| front);
-            if inner.len() > path.most_inner_len {
-                drops.cut(place(*index), path.most_inner_len);
-            }
-            datagrams.push(Datagram { front, vxlan, inner: inner.cut(path.most_inner_len) });
-        }
-        let delivery = Delivery {
-            path,
-            flow_hash,
-            batch: &mut self.batch,
-            warnings: &mut self.warnings,
-            may_wait: &mut self.may_wait,
-            now_ns: self.now_ns,
-        };
-        delivery.run(&mut datagrams, self.runs.counts(), &mut Fates { order, drops });
-    }
-}
-
-/// Tells what becomes of datagrams by their index in the burst.
-struct Fates<'f> {
-    order: &'f [u32],
-    drops: &'f mut Drops,
-}
-
-impl Told for Fates<'_> {
-    fn lose(&mut self, position: usize, cause: DropCause) {
-        if let Some(index) = self.order.get(position) {
-            self.drops.push(place(*index), cause);
-        }
-    }
-
-    fn cut(&mut self, position: usize, inner_len: usize) {
-        if let Some(index) = self.order.get(position) {
-            self.drops.cut(place(*index), inner_len);
-        }
+    fn read_errors(&mut self) {
+        let egress = &self.egress;
+        self.sockets.read_errors(|error| egress.add_error(error));
+        egress.read_errors();
+        let reports = self.target_reports();
+        let changes = self.health.as_mut().map(|health| health.observe(&reports, self.now_ns));
+        changes.into_iter().flatten().for_each(|change| self.warnings.add(change));
     }
 }
 
@@ -301,49 +315,11 @@ impl Sink for UdpSink {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.paths.iter_mut().for_each(Path::hear_all);
+        self.read_errors();
         Ok(())
     }
 }
 
-/// What GENEVE puts in front of each of these; nothing where they are not in GENEVE.
-fn fronts(order: &[u32], path: &Path, outbox: &impl Outbox) -> Vec<Vec<u8>> {
-    if !path.way.is_in_geneve {
-        return Vec::new();
-    }
-    let copies = order.iter().filter_map(|index| Some((*index, outbox.get(place(*index))?.inner)));
-    copies
-        .map(|(index, inner)| outbox.front(place(index), inner.cut(path.most_inner_len)))
-        .collect()
-}
-
-/// What gathering needs to know of the copy that a key of `order` names.
-fn waiting(key: u64, path: &Path, outbox: &impl Outbox) -> Option<Waiting> {
-    let outgoing = outbox.get(index_of(key))?;
-    let headers_len = path.way.front_len() + VXLAN_LEN;
-    let len = outgoing.inner.len().min(path.most_inner_len) + headers_len;
-    Some(Waiting {
-        index: u32::try_from(index_of(key)).ok()?,
-        len: u32::try_from(len).ok()?,
-        flow_tag: outgoing.flow_tag,
-    })
-}
-
-fn place(index: u32) -> usize {
-    usize::try_from(index).unwrap_or(usize::MAX)
-}
-
-fn low_half(number: usize) -> u64 {
-    u64::from(u32::try_from(number).unwrap_or(u32::MAX))
-}
-
-/// The index in the burst that a key of `order` names.
-fn index_of(key: u64) -> usize {
-    usize::try_from(key & u64::from(u32::MAX)).unwrap_or(usize::MAX)
-}
-
-/// The path and the hash that a key of `order` names.
-fn socket_of(key: u64) -> (usize, u8) {
-    let bin = usize::try_from(key >> 32).unwrap_or(usize::MAX);
-    (bin / SOURCE_PORTS, u8::try_from(bin % SOURCE_PORTS).unwrap_or(0))
+fn narrow(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }

@@ -4,9 +4,11 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::options::{EgressMode, Order, UdpOptions};
 use super::outbox::{Outbox, Outgoing, Outlet, Way};
 use super::sink::UdpSink;
 use crate::dataplane::{DropCause, Drops, Inner};
+use crate::io::sys::capability;
 
 struct Copy {
     way: Way,
@@ -77,6 +79,14 @@ fn send(sink: &mut UdpSink, copies: &Vec<Copy>) -> Vec<(usize, DropCause)> {
     drops.lost().to_vec()
 }
 
+/// A sink for each way that copies can leave, one after the other: an ICMP error comes to all that
+/// are there. Without CAP_NET_RAW they are the same.
+fn sinks() -> impl Iterator<Item = UdpSink> {
+    let modes = [EgressMode::Auto, EgressMode::IpPackets, EgressMode::UdpSockets];
+    let sink = |egress| UdpSink::with_options(UdpOptions { egress, ..UdpOptions::default() });
+    modes.into_iter().map(sink)
+}
+
 fn one(destination: SocketAddr, inner: Vec<u8>) -> Vec<Copy> {
     vec![Copy { way: way(destination, "127.0.0.1"), flow_hash: 5, inner }]
 }
@@ -99,44 +109,64 @@ fn header_and_frame_leave_from_the_port_of_the_flow() {
             Copy { way, flow_hash: 17, inner: vec![0xab; 60] },
             Copy { way, flow_hash: 127, inner: Vec::new() },
         ];
-        let mut sink = UdpSink::new();
-        assert_eq!(send(&mut sink, &copies), []);
-        let mut got = [next(&listener), next(&listener)];
-        got.sort_by_key(|(_, peer)| peer.port());
-        let vxlan = [8, 0, 0, 0, 0, 0x10, 0x92, 0];
-        assert_eq!(got[0].0, [&vxlan[..], &[0xab; 60]].concat());
-        assert_eq!(got[0].1, SocketAddr::new(address.parse().unwrap(), 65_408 + 17));
-        assert_eq!((got[1].0.as_slice(), got[1].1.port()), (&vxlan[..], 65_535));
-        assert_eq!(sink.take_warnings(), Vec::<String>::new());
-        let report = sink.target_reports()[0];
-        assert_eq!((report.target, report.sent, report.sent_bytes), (3, 2, 60));
+        for mut sink in sinks() {
+            assert_eq!(send(&mut sink, &copies), []);
+            let got = [next(&listener), next(&listener)];
+            let vxlan = [8, 0, 0, 0, 0, 0x10, 0x92, 0];
+            assert_eq!(got[0].0, [&vxlan[..], &[0xab; 60]].concat());
+            assert_eq!(got[0].1, SocketAddr::new(address.parse().unwrap(), 65_408 + 17));
+            assert_eq!((got[1].0.as_slice(), got[1].1.port()), (&vxlan[..], 65_535));
+            assert_eq!(sink.take_warnings(), Vec::<String>::new());
+            let report = sink.target_reports()[0];
+            assert_eq!((report.target, report.sent, report.sent_bytes), (3, 2, 60));
+        }
     }
 }
 
 #[test]
-fn order_is_kept_within_each_flow_and_nothing_is_lost() {
+fn copies_arrive_in_order_across_flows_and_targets_share_three_descriptors() {
     let listener = listener("127.0.0.1");
     let way = way(listener.local_addr().unwrap(), "127.0.0.1");
-    let mut sink = UdpSink::new();
-    let mut last_of_flow = [None; 128];
-    for burst in 0..20_u32 {
-        let copies: Vec<Copy> = (0..150)
-            .map(|index| {
-                let serial = burst * 150 + index;
-                let flow_hash = u8::try_from(serial * 7 % 5).unwrap();
-                Copy { way, flow_hash, inner: serial.to_be_bytes().to_vec() }
-            })
-            .collect();
-        assert_eq!(send(&mut sink, &copies), []);
-        for _ in 0..150 {
-            let (bytes, peer) = next(&listener);
-            let serial = u32::from_be_bytes(*bytes.last_chunk().unwrap());
-            let last = &mut last_of_flow[usize::from(peer.port() - 65_408)];
-            assert!(last.replace(serial).is_none_or(|last| last < serial));
+    let has_raw = capability::has_net_raw();
+    for mut sink in sinks() {
+        for burst in 0..20_u32 {
+            let copies: Vec<Copy> = (0..150)
+                .map(|index| {
+                    let serial = burst * 150 + index;
+                    let flow_hash = u8::try_from(serial * 7 % 128).unwrap();
+                    Copy { way, flow_hash, inner: serial.to_be_bytes().to_vec() }
+                })
+                .collect();
+            assert_eq!(send(&mut sink, &copies), []);
+            for index in 0..150 {
+                let (bytes, peer) = next(&listener);
+                let serial = u32::from_be_bytes(*bytes.last_chunk().unwrap());
+                assert_eq!(serial, burst * 150 + index);
+                assert_eq!(u32::from(peer.port()), 65_408 + serial * 7 % 128);
+            }
         }
+        assert_eq!(sink.target_reports()[0].sent, 3_000);
+        let is_raw = has_raw && sink.egress.options().egress != EgressMode::UdpSockets;
+        assert_eq!(sink.sockets_len(), if is_raw { 1 } else { 128 });
     }
-    assert_eq!(last_of_flow.iter().flatten().count(), 5);
-    assert_eq!(sink.target_reports()[0].sent, 3_000);
+}
+
+#[test]
+fn in_the_order_of_flows_each_flow_keeps_its_order() {
+    let listener = listener("127.0.0.1");
+    let way = way(listener.local_addr().unwrap(), "127.0.0.1");
+    let options = UdpOptions { order: Order::Flow, ..UdpOptions::default() };
+    let mut sink = UdpSink::with_options(options);
+    let copies: Vec<Copy> = (0..150_u8)
+        .map(|serial| Copy { way, flow_hash: serial % 5, inner: vec![serial] })
+        .collect();
+    assert_eq!(send(&mut sink, &copies), []);
+    let mut last_of_flow = [None; 5];
+    for _ in 0..150 {
+        let (bytes, peer) = next(&listener);
+        let last = &mut last_of_flow[usize::from(peer.port() - 65_408)];
+        assert!(last.replace(bytes[8]).is_none_or(|last| last < bytes[8]));
+    }
 }
 
 #[test]
@@ -159,12 +189,17 @@ fn several_targets_share_a_source_port() {
 
 #[test]
 fn a_closed_port_is_counted_and_ends_nothing() {
-    let mut sink = UdpSink::new();
+    for sink in sinks() {
+        count_refusals(sink);
+    }
+}
+
+fn count_refusals(mut sink: UdpSink) {
     let closed = closed_port();
     let mut lost = 0;
     for _ in 0..50 {
         let copies: Vec<Copy> = (0..64)
-            .map(|_| Copy { way: way(closed, "127.0.0.1"), flow_hash: 1, inner: vec![7; 100] })
+            .map(|_| Copy { way: way(closed, "127.0.0.9"), flow_hash: 1, inner: vec![7; 100] })
             .collect();
         let drops = send(&mut sink, &copies);
         assert!(drops.iter().all(|(_, cause)| *cause == DropCause::TargetRefused));
@@ -174,26 +209,31 @@ fn a_closed_port_is_counted_and_ends_nothing() {
     let report = sink.target_reports()[0];
     assert_eq!(report.sent + lost, 50 * 64);
     assert!(report.refused > 0 && report.refused <= report.sent, "{report:?}");
-    let open = listener("127.0.0.1");
+    let warnings = sink.take_warnings();
+    assert!(warnings.len() == 1 && warnings[0].contains("no program listens"), "{warnings:?}");
+    let open = listener("127.0.0.9");
     assert_eq!(send(&mut sink, &one(open.local_addr().unwrap(), vec![9])), []);
     assert_eq!(next(&open).0.last(), Some(&9));
 }
 
 #[test]
-fn a_frame_that_the_route_does_not_carry_is_cut_to_it_and_told() {
-    let listener = listener("127.0.0.1");
-    let way = way(listener.local_addr().unwrap(), "127.0.0.1");
-    let copies: Vec<Copy> = [100, 65_499, 65_500, 70_000, 101]
-        .into_iter()
-        .map(|len| Copy { way, flow_hash: 0, inner: vec![0; len] })
-        .collect();
-    let mut sink = UdpSink::new();
-    let mut drops = Drops::default();
-    sink.send_all(&copies, &mut drops);
-    assert_eq!((drops.lost(), drops.cuts()), (&[][..], &[(2, 65_499), (3, 65_499)][..]));
-    let lens: Vec<_> = (0..5).map(|_| next(&listener).0.len()).collect();
-    assert_eq!(lens, [108, 65_507, 65_507, 65_507, 109]);
-    assert_eq!(sink.take_warnings(), Vec::<String>::new());
+fn a_frame_that_the_route_does_not_carry_is_cut_to_it_and_reported() {
+    for mut sink in sinks() {
+        let listener = listener("127.0.0.1");
+        let way = way(listener.local_addr().unwrap(), "127.0.0.1");
+        // Few at a time: the receive buffer holds no more of these.
+        for lens in [[100, 65_499], [65_500, 101], [70_000, 0]] {
+            let copies: Vec<Copy> =
+                lens.map(|len| Copy { way, flow_hash: 0, inner: vec![0; len] }).into();
+            let mut drops = Drops::default();
+            sink.send_all(&copies, &mut drops);
+            let cuts: &[_] = if lens[0] > 65_499 { &[(0, 65_499)] } else { &[] };
+            assert_eq!((drops.lost(), drops.cuts()), (&[][..], cuts));
+            let arrived = [next(&listener).0.len(), next(&listener).0.len()];
+            assert_eq!(arrived, lens.map(|len| len.min(65_499) + 8));
+        }
+        assert_eq!(sink.take_warnings(), Vec::<String>::new());
+    }
 }
 
 #[test]
@@ -211,7 +251,7 @@ fn a_foreign_source_address_is_told_once_and_sent_from_another() {
 }
 
 #[test]
-fn a_port_of_somebody_else_is_told_once_and_another_is_used() {
+fn a_port_of_another_program_is_reported_once_and_another_is_used() {
     // Without SO_REUSEADDR it is this socket's alone.
     let taken: Vec<_> = (80..120).map(|x| UdpSocket::bind(("127.0.0.3", 65_408 + x))).collect();
     assert!(taken.iter().any(Result::is_ok));
@@ -219,7 +259,8 @@ fn a_port_of_somebody_else_is_told_once_and_another_is_used() {
     let way = way(listener.local_addr().unwrap(), "127.0.0.3");
     let copies: Vec<Copy> =
         (80..120).map(|flow_hash| Copy { way, flow_hash, inner: vec![flow_hash] }).collect();
-    let mut sink = UdpSink::new();
+    let egress = EgressMode::UdpSockets;
+    let mut sink = UdpSink::with_options(UdpOptions { egress, ..UdpOptions::default() });
     assert_eq!(send(&mut sink, &copies), []);
     assert_eq!(next(&listener).1.ip(), "127.0.0.3".parse::<IpAddr>().unwrap());
     let warnings = sink.take_warnings();
@@ -238,15 +279,6 @@ fn a_target_without_a_way_is_dropped_as_unreachable_or_failed() {
     assert!(drops.iter().all(|(_, cause)| {
         matches!(cause, DropCause::TargetUnreachable | DropCause::SendFailed)
     }));
+    crate::dataplane::Sink::flush(&mut sink).unwrap();
     assert_eq!(sink.take_warnings().len(), 1);
-}
-
-#[test]
-fn the_sockets_are_set_as_aws_sends() {
-    let listener = listener("127.0.0.1");
-    let mut sink = UdpSink::new();
-    assert_eq!(send(&mut sink, &one(listener.local_addr().unwrap(), vec![1])), []);
-    let socket = sink.first_socket(5).unwrap();
-    assert_eq!(socket.ttl_v4().unwrap(), 255);
-    assert!(socket.reuse_address().unwrap());
 }

@@ -1,63 +1,68 @@
-//! What the user should hear of the sockets, each thing once.
+//! Warnings about the way to targets, each given once.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-/// Warnings that nobody has taken yet, and what has been said already.
+/// Warnings that were not taken yet, and those that were given already.
 #[derive(Debug, Default)]
 pub(super) struct Warnings {
-    untold: Vec<String>,
+    pending: Vec<String>,
     sources: Vec<IpAddr>,
     options: Vec<String>,
-    port_told: bool,
+    has_reported_port: bool,
 }
 
 impl Warnings {
-    /// The outer source address is none of this host's.
+    /// The outer source address is not an address of this host.
     pub(super) fn foreign_source(&mut self, source: IpAddr) {
         if !self.sources.contains(&source) {
             self.sources.push(source);
-            self.untold.push(format!(
-                "the outer source address {source} is not an address of this host: the copies \
-                 leave with the one that the kernel chooses"
+            self.pending.push(format!(
+                "outer source address {source}: expected an address of this host; copies are sent \
+                 from the address that the kernel chooses"
             ));
         }
     }
 
-    /// A UDP source port is taken by somebody else.
+    /// A UDP source port is in use.
     pub(super) fn port_taken(&mut self, port: u16, error: &io::Error) {
-        if !std::mem::replace(&mut self.port_told, true) {
-            self.untold.push(format!(
-                "UDP source port {port} cannot be used ({error}): flows that belong to it leave \
+        if !std::mem::replace(&mut self.has_reported_port, true) {
+            self.pending.push(format!(
+                "UDP source port {port} cannot be used ({error}): copies of its flows are sent \
                  from any free port"
             ));
         }
     }
 
-    /// The kernel cuts no messages on the way to a target.
+    /// The kernel does not cut messages on the way to a target.
     pub(super) fn cannot_segment(&mut self, destination: SocketAddr, error: &io::Error) {
-        self.untold.push(format!(
-            "copies to {destination} leave one by one: the kernel cuts no longer messages there \
-             ({error})"
+        self.pending.push(format!(
+            "copies to {destination} are sent one by one: the kernel no longer cuts longer \
+             messages there ({error})"
         ));
     }
 
     /// An option of the sending sockets is refused.
     pub(super) fn refused_option(&mut self, option: &str, error: &io::Error) {
-        let said = format!("{option} is refused for the sending sockets: {error}");
-        if !self.options.contains(&said) {
-            self.options.push(said.clone());
-            self.untold.push(said);
+        let warning = format!("{option} is refused for the sending sockets: {error}");
+        if !self.options.contains(&warning) {
+            self.options.push(warning.clone());
+            self.pending.push(warning);
         }
     }
 
-    /// A target cannot be reached; the caller sees to it that it is said once a target.
+    /// Nothing can be sent to a target. The caller reports it once for each target.
     pub(super) fn cannot_send(&mut self, destination: SocketAddr, error: &io::Error) {
-        self.untold.push(format!("cannot send to {destination}: {error}"));
+        self.pending.push(format!("cannot send to {destination}: {error}"));
     }
 
-    /// What has not been told yet.
+    /// Any other warning.
+    pub(super) fn add(&mut self, warning: String) {
+        self.pending.push(warning);
+    }
+
+    /// The warnings since the last call.
     pub(super) fn take(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.untold)
+        std::mem::take(&mut self.pending)
     }
 }

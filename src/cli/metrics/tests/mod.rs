@@ -137,9 +137,11 @@ fn report(target: u32, destination: &str) -> TargetReport {
         destination,
         sent: 10,
         sent_bytes: 600,
+        no_route: 0,
         refused: 2,
         unreachable: 1,
         device_index: None,
+        is_tunnelled: false,
     }
 }
 

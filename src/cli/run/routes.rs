@@ -1,0 +1,62 @@
+//! A thread that keeps the routes to targets up to date and reads the errors that come back.
+
+use std::io;
+use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::cli::clock::Stopwatch;
+use crate::cli::terminal;
+use crate::io::links::RouteWatch;
+use crate::io::udp::Egress;
+
+/// How long the thread sleeps where nothing changes; errors are read as often.
+const SLEEP: Timespec = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
+
+/// Routes are resolved at least this often, whatever the kernel reports.
+const REFRESH: Duration = Duration::from_secs(1);
+
+/// Time between two refreshes while routes change without end.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Starts the thread. It ends soon after everything else has dropped `egress`.
+pub(super) fn keep(egress: &Arc<Egress>) -> io::Result<()> {
+    // The watch first, and the routes then: no change between them is missed.
+    let mut watch = RouteWatch::open()?;
+    egress.watch();
+    let egress = Arc::downgrade(egress);
+    let work = move || {
+        if let Err(error) = refresh_until_dropped(&mut watch, &egress) {
+            terminal::warn(&format!("{error}; routes are looked up once a second"));
+            refresh_each_second(&egress);
+        }
+    };
+    thread::Builder::new().name("routes".to_owned()).spawn(work).map(drop)
+}
+
+fn refresh_until_dropped(watch: &mut RouteWatch, egress: &Weak<Egress>) -> io::Result<()> {
+    let mut since = Stopwatch::start();
+    while let Some(egress) = egress.upgrade() {
+        if watch.has_changed()? || since.elapsed() >= REFRESH {
+            egress.refresh();
+            since = Stopwatch::start();
+            thread::park_timeout(PAUSE);
+        }
+        egress.read_errors();
+        drop(egress);
+        // Whatever woke it, the watch says what happened.
+        let _ = poll(&mut [PollFd::new(&*watch, PollFlags::IN)], Some(&SLEEP));
+    }
+    Ok(())
+}
+
+fn refresh_each_second(egress: &Weak<Egress>) {
+    while let Some(egress) = egress.upgrade() {
+        egress.refresh();
+        egress.read_errors();
+        drop(egress);
+        thread::park_timeout(REFRESH);
+    }
+}

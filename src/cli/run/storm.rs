@@ -1,0 +1,217 @@
+//! Detects that copies come back: a loop that cannot be recognised in the frames themselves.
+//!
+//! Where copies leave through a VPN whose packets pass the mirrored interface, each copy comes back
+//! encrypted, is mirrored again, and never stops. Such frames look like any others, but there are
+//! only as many of them as copies are made. So where frames arrive without a break, the worker
+//! pauses for a moment, which the ring holds without loss, and looks whether they still arrive:
+//!
+//! ```text
+//! frames in 10 ms   31 30 33 29 | pause: 12 0 | 30 31 32 33 | 11 0 | 31 30 29 32 | 13 0   a loop
+//!                   31 30 33 29 | pause: 30 31 | ...                            other traffic
+//! ```
+//!
+//! Three pauses in a row that silence the frames make a storm. Traffic that comes in bursts does not
+//! count, because it has silent moments without a pause too.
+
+use std::time::Duration;
+
+use crate::cli::clock::Stopwatch;
+
+/// Frames are counted in windows of this length.
+const WINDOW: Duration = Duration::from_millis(10);
+
+/// So many windows without a silent one in front of each pause.
+const WINDOWS: usize = 8;
+
+/// The fewest frames in each window: a thousand a second. What is slower is no storm.
+const MIN_FRAMES: u64 = 10;
+
+/// During a pause, fewer than this part of the frames means silence.
+const SILENCE_PART: u64 = 10;
+
+/// So many pauses that silence the frames make a storm.
+const SILENCED_PAUSES: u32 = 3;
+
+/// The shortest time between two attempts where the first one shows other traffic; it doubles.
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(64);
+
+/// How long copies are not sent after the first storm; it doubles with each storm that follows.
+const FIRST_BREAK: Duration = Duration::from_secs(10);
+const LONGEST_BREAK: Duration = Duration::from_secs(300);
+
+/// What the worker does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Advice {
+    /// Go on.
+    GoOn,
+    /// Take no frames for twice this long; count what arrives in the second half.
+    Pause(Duration),
+}
+
+/// Counts of a worker so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Seen {
+    /// Frames that arrived.
+    pub(super) frames: u64,
+    /// Copies that were made of frames, and of those that leave by the interface.
+    pub(super) copies: u64,
+    pub(super) egress_copies: u64,
+    /// Whether copies leave through a tunnel.
+    pub(super) is_tunnelled: bool,
+}
+
+/// Watches the frames of one worker.
+#[derive(Debug)]
+pub(super) struct StormDetector {
+    window: Stopwatch,
+    seen: Seen,
+    /// The fewest frames of the windows since the last pause, and how many there were.
+    fewest: u64,
+    windows: usize,
+    silenced: u32,
+    attempts: u32,
+    since_attempt: Stopwatch,
+    backoff: Duration,
+    next_break: Duration,
+}
+
+impl StormDetector {
+    pub(super) fn new() -> Self {
+        Self {
+            window: Stopwatch::start(),
+            seen: Seen::default(),
+            fewest: u64::MAX,
+            windows: 0,
+            silenced: 0,
+            attempts: 0,
+            since_attempt: Stopwatch::start(),
+            backoff: Duration::ZERO,
+            next_break: FIRST_BREAK,
+        }
+    }
+
+    /// Whether a window is over, so that it is time to count.
+    #[inline]
+    pub(super) fn is_due(&self) -> bool {
+        self.window.elapsed() >= WINDOW
+    }
+
+    /// Counts a window.
+    pub(super) fn observe(&mut self, now: Seen) -> Advice {
+        let elapsed = self.window.elapsed();
+        let before = std::mem::replace(&mut self.seen, now);
+        self.window = Stopwatch::start();
+        let frames = now.frames.saturating_sub(before.frames);
+        let copies = now.copies.saturating_sub(before.copies);
+        let egress = now.egress_copies.saturating_sub(before.egress_copies);
+        // Copies that come back leave by the interface once more, as packets of the VPN.
+        let is_suspect = now.is_tunnelled || egress * 10 >= copies * 9;
+        // In a window that lasted longer because the worker slept, there was silence.
+        let a_window =
+            |count: u64| u128::from(count) * WINDOW.as_nanos() / elapsed.as_nanos().max(1);
+        let frames = u64::try_from(a_window(frames)).unwrap_or(u64::MAX);
+        let is_continuous = elapsed < 5 * WINDOW && frames >= MIN_FRAMES && copies > 0;
+        if !is_suspect || !is_continuous {
+            self.start_over();
+            return Advice::GoOn;
+        }
+        self.fewest = self.fewest.min(frames);
+        self.windows += 1;
+        let wanted = if self.silenced > 0 { WINDOWS / 2 } else { WINDOWS };
+        if self.windows < wanted || self.since_attempt.elapsed() < self.backoff {
+            return Advice::GoOn;
+        }
+        // A longer way back needs a longer pause; now and then one is tried.
+        Advice::Pause(if self.attempts % 4 == 3 { 4 * WINDOW } else { WINDOW })
+    }
+
+    /// Takes the result of a pause: how many frames arrived in its second half, of this length.
+    /// For how long copies must not be sent, where this is a storm.
+    pub(super) fn end_pause(&mut self, half: Duration, frames: u64) -> Option<Duration> {
+        let windows = u64::try_from(half.as_nanos() / WINDOW.as_nanos()).unwrap_or(1);
+        let expected = self.fewest.saturating_mul(windows.max(1));
+        let is_silent = frames.saturating_mul(SILENCE_PART) < expected;
+        let silenced = if is_silent { self.silenced + 1 } else { 0 };
+        self.start_over();
+        self.window = Stopwatch::start();
+        if !is_silent {
+            self.attempts = self.attempts.wrapping_add(1);
+            self.since_attempt = Stopwatch::start();
+            self.backoff = (self.backoff * 2).clamp(FIRST_BACKOFF, LONGEST_BACKOFF);
+            return None;
+        }
+        if silenced < SILENCED_PAUSES {
+            self.silenced = silenced;
+            return None;
+        }
+        self.backoff = Duration::ZERO;
+        let length = self.next_break;
+        self.next_break = (length * 2).min(LONGEST_BREAK);
+        Some(length)
+    }
+
+    /// What arrived up to now is not of the next window.
+    pub(super) const fn skip(&mut self, now: Seen) {
+        self.seen = now;
+    }
+
+    const fn start_over(&mut self) {
+        self.fewest = u64::MAX;
+        self.windows = 0;
+        self.silenced = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Feeds windows of so many frames, all of them mirrored, until a pause is advised.
+    fn feed(detector: &mut StormDetector, seen: &mut Seen, frames: u64, windows: usize) -> bool {
+        for _ in 0..windows {
+            detector.window = Stopwatch::start();
+            seen.frames += frames;
+            seen.copies += frames;
+            if detector.observe(*seen) != Advice::GoOn {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn tunnelled() -> Seen {
+        Seen { is_tunnelled: true, ..Seen::default() }
+    }
+
+    #[test]
+    fn frames_that_stop_with_the_copies_three_times_are_a_storm() {
+        let (mut detector, mut seen) = (StormDetector::new(), tunnelled());
+        assert!(feed(&mut detector, &mut seen, 30, WINDOWS));
+        assert_eq!(detector.end_pause(WINDOW, 0), None);
+        assert!(feed(&mut detector, &mut seen, 30, WINDOWS / 2));
+        assert_eq!(detector.end_pause(WINDOW, 2), None);
+        assert!(feed(&mut detector, &mut seen, 30, WINDOWS / 2));
+        assert_eq!(detector.end_pause(WINDOW, 0), Some(FIRST_BREAK));
+    }
+
+    #[test]
+    fn frames_that_go_on_are_other_traffic_and_are_left_alone_for_longer_each_time() {
+        let (mut detector, mut seen) = (StormDetector::new(), tunnelled());
+        assert!(feed(&mut detector, &mut seen, 30, WINDOWS));
+        assert_eq!(detector.end_pause(WINDOW, 29), None);
+        assert_eq!(detector.backoff, FIRST_BACKOFF);
+        assert!(!feed(&mut detector, &mut seen, 30, 4 * WINDOWS));
+    }
+
+    #[test]
+    fn bursts_and_traffic_that_comes_in_are_never_paused_for() {
+        let (mut detector, mut seen) = (StormDetector::new(), tunnelled());
+        for _ in 0..50 {
+            assert!(!feed(&mut detector, &mut seen, 500, WINDOWS - 1));
+            assert!(!feed(&mut detector, &mut seen, 0, 1));
+        }
+        let (mut detector, mut seen) = (StormDetector::new(), Seen::default());
+        assert!(!feed(&mut detector, &mut seen, 500, 10 * WINDOWS));
+    }
+}

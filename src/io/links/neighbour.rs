@@ -1,0 +1,104 @@
+//! The Ethernet address of a neighbour (`RTM_GETNEIGH`).
+
+use std::io;
+use std::net::IpAddr;
+
+use netlink_packet_core::{NlasIterator, parse_mac};
+
+use super::list::context;
+use super::netlink::{Netlink, Request};
+use super::route::octets;
+use crate::model::MacAddress;
+
+/// `NUD_*` of linux/neighbour.h.
+const REACHABLE: u16 = 0x02;
+const STALE: u16 = 0x04;
+const DELAY: u16 = 0x08;
+const PROBE: u16 = 0x10;
+const PERMANENT: u16 = 0x80;
+
+/// A neighbour that the kernel has an Ethernet address of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Neighbour {
+    /// Its Ethernet address.
+    pub mac: MacAddress,
+    /// The kernel verifies the address the next time that it sends a packet there itself.
+    pub is_stale: bool,
+}
+
+/// Looks up the Ethernet address of `address` on the device at `device_index`; none where the
+/// kernel has not resolved it. Before Linux 5.0 the kernel has no such query, and there is none.
+///
+/// # Errors
+/// The kernel does not answer.
+pub fn neighbour(device_index: u32, address: IpAddr) -> io::Result<Option<Neighbour>> {
+    let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    let mut fixed = [0; 12];
+    if let Some([first, _, _, _, index @ .., _, _, _, _]) = fixed.first_chunk_mut::<12>() {
+        *first = u8::try_from(family).unwrap_or_default();
+        index.copy_from_slice(&device_index.to_ne_bytes());
+    }
+    let request = Request::new(libc::RTM_GETNEIGH, 0, &fixed).with(libc::NDA_DST, &octets(address));
+    let mut found = None;
+    let answered = Netlink::open()?.ask(&request, |message| found = read(message.payload));
+    match answered {
+        Ok(_) => Ok(found),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENODEV)) => Ok(None),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP)) => {
+            Ok(None)
+        }
+        Err(error) => Err(context(&format!("cannot look up the neighbour {address}"), &error)),
+    }
+}
+
+/// ```text
+/// | family, 1 | padding, 3 | device index, 4 | state, 2 | flags, 1 | type, 1 | attributes ...
+/// ```
+fn read(payload: &[u8]) -> Option<Neighbour> {
+    let (&[_, _, _, _, _, _, _, _, low, high, _, _], attributes) =
+        payload.split_first_chunk::<12>()?;
+    let state = u16::from_ne_bytes([low, high]);
+    if state & (REACHABLE | STALE | DELAY | PROBE | PERMANENT) == 0 {
+        return None;
+    }
+    let mut attributes = NlasIterator::new(attributes).map_while(Result::ok);
+    let address = attributes.find(|one| one.kind() == libc::NDA_LLADDR)?;
+    let octets = parse_mac(address.value()).ok()?;
+    Some(Neighbour { mac: MacAddress::new(octets), is_stale: state & STALE != 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::netlink::messages;
+    use super::*;
+
+    fn message(state: u16) -> Request {
+        let [low, high] = state.to_ne_bytes();
+        Request::new(libc::RTM_NEWNEIGH, 0, &[2, 0, 0, 0, 5, 0, 0, 0, low, high, 0, 1])
+            .with(libc::NDA_DST, &[10, 0, 0, 1])
+            .with(libc::NDA_LLADDR, &[2, 0, 0, 0, 0, 9])
+    }
+
+    #[test]
+    fn an_address_counts_once_it_is_resolved() {
+        let mac = MacAddress::new([2, 0, 0, 0, 0, 9]);
+        for (state, expected) in [
+            (REACHABLE, Some(Neighbour { mac, is_stale: false })),
+            (PERMANENT, Some(Neighbour { mac, is_stale: false })),
+            (STALE, Some(Neighbour { mac, is_stale: true })),
+            (0x01, None),
+            (0x20, None),
+        ] {
+            let bytes = message(state).bytes(1);
+            assert_eq!(read(messages(&bytes).next().unwrap().payload), expected, "{state}");
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_cut_short_does_not_panic() {
+        let bytes = message(REACHABLE).bytes(1);
+        for len in 16..bytes.len() {
+            let _ = read(&bytes[16..len]);
+        }
+    }
+}

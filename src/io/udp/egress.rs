@@ -1,0 +1,219 @@
+//! What all senders of a process share: routes to targets, and the ICMP errors that come back.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::icmp::{IcmpError, IcmpListener};
+use super::options::{EgressMode, UdpOptions};
+use super::route::EgressRoute;
+use super::sink::TargetReport;
+use crate::io::pace::{Clock, MonotonicClock};
+use crate::io::sys::{capability, resource};
+
+/// How long a path MTU that a router reported is respected (`net.ipv4.route.mtu_expires`).
+const PATH_MTU_EXPIRES_NS: u64 = 600_000_000_000;
+
+/// A router cannot report less: 552 as the kernel's `min_pmtu` over IPv4, 1280 over IPv6
+/// (RFC 8200, section 5).
+const MIN_PATH_MTU: [usize; 2] = [552, 1_280];
+
+/// Errors of targets that are not in use any more are forgotten beyond this many addresses.
+const MAX_ADDRESSES: usize = 16_384;
+
+/// The ICMP errors that came back from the way to one address.
+#[derive(Debug, Clone, Copy, Default)]
+struct AddressErrors {
+    refused: u64,
+    unreachable: u64,
+}
+
+/// What identifies a route: the address, and the source address that is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct RouteId {
+    pub(super) destination: SocketAddr,
+    pub(super) source: IpAddr,
+}
+
+#[derive(Debug)]
+struct PathMtu {
+    mtu: usize,
+    until_ns: u64,
+}
+
+/// Shared by all senders of a process.
+#[derive(Debug)]
+pub struct Egress {
+    options: UdpOptions,
+    clock: MonotonicClock,
+    routes: Mutex<HashMap<RouteId, Arc<EgressRoute>>>,
+    /// Goes up whenever a route changes.
+    generation: AtomicU64,
+    /// Routes are resolved again by somebody else, so that senders do not have to.
+    is_watched: AtomicBool,
+    icmp: Option<Mutex<IcmpListener>>,
+    errors: Mutex<HashMap<SocketAddr, AddressErrors>>,
+    path_mtus: Mutex<HashMap<IpAddr, PathMtu>>,
+}
+
+impl Egress {
+    /// For senders with these options. Without the capability CAP_NET_RAW they use UDP sockets,
+    /// whatever the options say.
+    #[must_use]
+    pub fn new(mut options: UdpOptions) -> Self {
+        if !capability::has_net_raw() {
+            options.egress = EgressMode::UdpSockets;
+        }
+        let has_icmp = options.egress != EgressMode::UdpSockets;
+        let icmp = has_icmp.then(IcmpListener::open).map(Mutex::new);
+        // Where the limit stays low, opening a socket says so.
+        let _ = resource::raise_open_files();
+        Self {
+            options,
+            clock: MonotonicClock::start(),
+            routes: Mutex::default(),
+            generation: AtomicU64::new(1),
+            is_watched: AtomicBool::new(false),
+            icmp,
+            errors: Mutex::default(),
+            path_mtus: Mutex::default(),
+        }
+    }
+
+    /// How copies are sent.
+    #[must_use]
+    pub const fn options(&self) -> &UdpOptions {
+        &self.options
+    }
+
+    /// From now on the caller calls [`Egress::refresh`] when routes may have changed and
+    /// [`Egress::read_errors`] now and then, at least once a second; senders no longer do.
+    pub fn watch(&self) {
+        self.is_watched.store(true, Ordering::Relaxed);
+    }
+
+    /// Resolves all routes again.
+    pub fn refresh(&self) {
+        let ids: Vec<RouteId> = locked(&self.routes).keys().copied().collect();
+        for id in ids {
+            let route = Arc::new(self.resolve(id));
+            let mut routes = locked(&self.routes);
+            if routes.get(&id).is_some_and(|known| *known != route) {
+                routes.insert(id, route);
+                self.generation.fetch_add(1, Ordering::Release);
+            }
+        }
+    }
+
+    /// Reads the ICMP errors that came back since.
+    pub fn read_errors(&self) {
+        let Some(icmp) = &self.icmp else { return };
+        for error in locked(icmp).read() {
+            self.add_error(error);
+        }
+    }
+
+    /// Adds the errors that came back to reports of all senders. Errors name the address alone, so
+    /// they are added to the first report about it.
+    pub fn add_errors<'r>(&self, reports: impl Iterator<Item = &'r mut TargetReport>) {
+        let mut errors = locked(&self.errors).clone();
+        for report in reports {
+            if let Some(error) = errors.remove(&report.destination) {
+                report.refused += error.refused;
+                report.unreachable += error.unreachable;
+            }
+        }
+    }
+
+    /// The devices that copies leave by and that put them into other packets, each with the
+    /// address that it leads to.
+    #[must_use]
+    pub fn tunnels(&self) -> Vec<(SocketAddr, String)> {
+        let routes = locked(&self.routes);
+        let tunnels = routes.iter().filter_map(|(id, route)| {
+            let device = route.device.as_ref().filter(|device| device.is_tunnel)?;
+            Some((id.destination, device.name.clone()))
+        });
+        tunnels.collect()
+    }
+
+    /// The time of the clock that all senders share.
+    #[inline]
+    pub(super) fn now_ns(&self) -> u64 {
+        self.clock.now_ns()
+    }
+
+    pub(super) fn is_watched(&self) -> bool {
+        self.is_watched.load(Ordering::Relaxed)
+    }
+
+    /// A number that changes whenever a route does.
+    #[inline]
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// The route as it was last resolved; resolved now where it is new.
+    pub(super) fn route(&self, id: RouteId) -> Arc<EgressRoute> {
+        if let Some(known) = locked(&self.routes).get(&id) {
+            return Arc::clone(known);
+        }
+        let route = Arc::new(self.resolve(id));
+        Arc::clone(locked(&self.routes).entry(id).or_insert(route))
+    }
+
+    /// Resolves one route again, because the kernel refused what was sent by it.
+    pub(super) fn refresh_one(&self, id: RouteId) -> Arc<EgressRoute> {
+        let route = Arc::new(self.resolve(id));
+        let known = locked(&self.routes).insert(id, Arc::clone(&route));
+        if known.as_ref() != Some(&route) {
+            self.generation.fetch_add(1, Ordering::Release);
+        }
+        route
+    }
+
+    /// Counts an error that a UDP socket reported.
+    pub(super) fn add_error(&self, error: IcmpError) {
+        let mut errors = locked(&self.errors);
+        if errors.len() >= MAX_ADDRESSES && !errors.contains_key(&error.destination()) {
+            return;
+        }
+        match error {
+            IcmpError::Refused(address) => errors.entry(address).or_default().refused += 1,
+            IcmpError::Unreachable(address) => errors.entry(address).or_default().unreachable += 1,
+            IcmpError::TooBig(address, mtu) => {
+                drop(errors);
+                self.limit_mtu(address, mtu);
+            }
+        }
+    }
+
+    /// A router on the way to a target of ours carries less than we sent.
+    fn limit_mtu(&self, address: SocketAddr, mtu: usize) {
+        let [v4, v6] = MIN_PATH_MTU;
+        let mtu = mtu.max(if address.is_ipv4() { v4 } else { v6 });
+        let is_ours = locked(&self.routes).keys().any(|id| id.destination == address);
+        if is_ours {
+            let until_ns = self.now_ns().saturating_add(PATH_MTU_EXPIRES_NS);
+            locked(&self.path_mtus).insert(address.ip(), PathMtu { mtu, until_ns });
+            self.refresh();
+        }
+    }
+
+    fn resolve(&self, id: RouteId) -> EgressRoute {
+        let mut route = EgressRoute::resolve(id.destination, id.source, &self.options);
+        let path_mtus = locked(&self.path_mtus);
+        let now_ns = self.now_ns();
+        let limit = path_mtus.get(&id.destination.ip()).filter(|limit| limit.until_ns > now_ns);
+        if let (Ok(mtu), Some(limit)) = (&mut route.mtu, limit) {
+            *mtu = limit.mtu.min(*mtu);
+        }
+        route
+    }
+}
+
+/// A thread that panicked while it held the lock left whole values behind.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

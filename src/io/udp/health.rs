@@ -1,0 +1,185 @@
+//! Whether targets accept copies: what to report when that changes.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use super::sink::TargetReport;
+
+/// How long no error may come back before a target counts as accepting again. Hosts send an ICMP
+/// error for each second at least (`net.ipv4.icmp_ratelimit`).
+const QUIET_NS: u64 = 5_000_000_000;
+
+/// The state of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TargetState {
+    /// Nothing says that copies do not arrive.
+    #[default]
+    Accepting,
+    /// No program listens there: ICMP port unreachable came back.
+    Refusing,
+    /// Another ICMP error came back.
+    Unreachable,
+    /// This host has no route or neighbour to send them to.
+    NoRoute,
+}
+
+impl TargetState {
+    /// The label in the live line.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Accepting => "accepting",
+            Self::Refusing => "refusing",
+            Self::Unreachable => "unreachable",
+            Self::NoRoute => "no route",
+        }
+    }
+
+    fn describe(self, address: SocketAddr) -> String {
+        match self {
+            Self::Accepting => format!("{address} accepts copies again"),
+            Self::Refusing => format!(
+                "{address} refuses copies: no program listens on that port (ICMP port unreachable)"
+            ),
+            Self::Unreachable => format!("{address} cannot be reached: an ICMP error came back"),
+            Self::NoRoute => {
+                format!("{address} cannot be reached: this host has no route or neighbour for it")
+            }
+        }
+    }
+}
+
+/// Counters of one address, of all its reports together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Totals {
+    sent: u64,
+    no_route: u64,
+    refused: u64,
+    unreachable: u64,
+}
+
+#[derive(Debug, Default)]
+struct Watched {
+    seen: Totals,
+    state: TargetState,
+    /// When the last error came back, and how many copies had been sent by then.
+    error_ns: u64,
+    error_sent: u64,
+}
+
+/// The state of every target, as far as its errors tell.
+#[derive(Debug, Default)]
+pub struct TargetHealth {
+    targets: BTreeMap<SocketAddr, Watched>,
+}
+
+impl TargetHealth {
+    /// Compares reports with those of the last call, and returns a sentence for each target whose
+    /// state has changed.
+    pub fn observe(&mut self, reports: &[TargetReport], now_ns: u64) -> Vec<String> {
+        let mut totals: BTreeMap<SocketAddr, Totals> = BTreeMap::new();
+        for report in reports {
+            let total = totals.entry(report.destination).or_default();
+            total.sent += report.sent;
+            total.no_route += report.no_route;
+            total.refused += report.refused;
+            total.unreachable += report.unreachable;
+        }
+        let mut changes = Vec::new();
+        for (address, total) in totals {
+            let watched = self.targets.entry(address).or_default();
+            let before = watched.state;
+            watched.observe(total, now_ns);
+            if watched.state != before {
+                changes.push(watched.state.describe(address));
+            }
+        }
+        changes
+    }
+
+    /// The targets that do not accept copies.
+    pub fn failing(&self) -> impl Iterator<Item = (SocketAddr, TargetState)> {
+        let all = self.targets.iter().map(|(address, watched)| (*address, watched.state));
+        all.filter(|(_, state)| *state != TargetState::Accepting)
+    }
+}
+
+impl Watched {
+    fn observe(&mut self, now: Totals, now_ns: u64) {
+        let seen = std::mem::replace(&mut self.seen, now);
+        let error = if now.refused > seen.refused {
+            Some(TargetState::Refusing)
+        } else if now.no_route > seen.no_route {
+            Some(TargetState::NoRoute)
+        } else if now.unreachable > seen.unreachable {
+            Some(TargetState::Unreachable)
+        } else {
+            None
+        };
+        if let Some(state) = error {
+            self.state = state;
+            (self.error_ns, self.error_sent) = (now_ns, now.sent);
+            return;
+        }
+        let is_quiet = now_ns.saturating_sub(self.error_ns) >= QUIET_NS;
+        // The kernel says at once that there is no route; others answer late.
+        let is_over = is_quiet || self.state == TargetState::NoRoute;
+        if is_over && now.sent > self.error_sent {
+            self.state = TargetState::Accepting;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn report(sent: u64, refused: u64, no_route: u64) -> TargetReport {
+        TargetReport {
+            target: 0,
+            destination: "192.0.2.1:4789".parse().unwrap(),
+            sent,
+            sent_bytes: 0,
+            no_route,
+            refused,
+            unreachable: 0,
+            device_index: None,
+            is_tunnelled: false,
+        }
+    }
+
+    #[test]
+    fn the_first_refusal_and_the_recovery_are_reported_once() {
+        let mut health = TargetHealth::default();
+        assert!(health.observe(&[report(10, 0, 0)], 0).is_empty());
+        let said = health.observe(&[report(20, 1, 0)], SECOND);
+        assert!(said.len() == 1 && said[0].contains("refuses copies"), "{said:?}");
+        assert_eq!(health.failing().count(), 1);
+        assert!(health.observe(&[report(30, 2, 0)], 2 * SECOND).is_empty());
+        // Nothing came back, but it is too early to tell.
+        assert!(health.observe(&[report(40, 2, 0)], 3 * SECOND).is_empty());
+        // Without copies nothing can be told.
+        let said = health.observe(&[report(40, 2, 0)], 8 * SECOND);
+        assert!(said.len() == 1 && said[0].contains("again"), "{said:?}");
+        assert_eq!(health.failing().count(), 0);
+        assert!(health.observe(&[report(50, 2, 0)], 20 * SECOND).is_empty());
+    }
+
+    #[test]
+    fn a_target_that_nothing_is_sent_to_does_not_recover() {
+        let mut health = TargetHealth::default();
+        assert_eq!(health.observe(&[report(20, 1, 0)], SECOND).len(), 1);
+        assert!(health.observe(&[report(20, 1, 0)], 60 * SECOND).is_empty());
+    }
+
+    #[test]
+    fn a_route_that_is_back_is_reported_at_once() {
+        let mut health = TargetHealth::default();
+        let said = health.observe(&[report(0, 0, 7)], SECOND);
+        assert!(said[0].contains("no route"), "{said:?}");
+        let said = health.observe(&[report(1, 0, 7)], SECOND + 1);
+        assert!(said[0].contains("again"), "{said:?}");
+    }
+}
