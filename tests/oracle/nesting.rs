@@ -165,10 +165,11 @@ fn body(frame: &[u8], is_ipv4: bool) -> (Option<Vec<u8>>, bool) {
         let total_len = word(at + 2);
         let is_short = total_len < header_len || at + total_len > frame.len();
         let end = if is_short { frame.len() } else { at + total_len };
-        if word(at + 6) & 0x1fff != 0 || at + header_len > end {
+        if word(at + 6) & 0x1fff != 0 {
             return (None, is_short);
         }
-        return (Some(frame[at + header_len..end].to_vec()), is_short);
+        // Options may be cut.
+        return (Some(frame[end.min(at + header_len)..end].to_vec()), is_short);
     }
     let payload_len = word(at + 4);
     let is_short = payload_len == 0 || at + 40 + payload_len > frame.len();
