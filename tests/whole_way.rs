@@ -4,7 +4,8 @@ mod oracle;
 
 use oracle::compare::compare;
 use oracle::generate::{Entropy, frame, registry};
-use oracle::{Fate, Input, tell};
+use oracle::wrapping::wrapped;
+use oracle::{Fate, Input, Mode, tell};
 use proptest::prelude::*;
 use traffic_mirror::model::Direction;
 
@@ -21,7 +22,18 @@ proptest! {
     ) {
         let registry = registry(&mut Entropy(&choices));
         let inputs: Vec<Input> = flow.iter().map(|bytes| frame(&mut Entropy(bytes))).collect();
-        compare(&registry, forced, &inputs);
+        compare(&registry, Mode::Replay(forced), &inputs);
+    }
+
+    /// Live, what frames carry counts too.
+    #[test]
+    fn a_live_mirror_does_what_the_oracle_tells(
+        choices in prop::collection::vec(any::<u8>(), 0..1_500),
+        flow in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 1..50),
+    ) {
+        let registry = registry(&mut Entropy(&choices));
+        let inputs: Vec<Input> = flow.iter().map(|bytes| wrapped(&mut Entropy(bytes))).collect();
+        compare(&registry, Mode::Live, &inputs);
     }
 }
 
@@ -47,7 +59,9 @@ fn the_generator_reaches_every_fate() {
     for _ in 0..300 {
         let registry = registry(&mut Entropy(&bytes(1_000)));
         for _ in 0..100 {
-            for (_, _, fate) in tell(&registry, None, &frame(&mut Entropy(&bytes(100)))) {
+            let replayed = tell(&registry, Mode::Replay(None), &frame(&mut Entropy(&bytes(100))));
+            let live = tell(&registry, Mode::Live, &wrapped(&mut Entropy(&bytes(200))));
+            for (_, _, fate) in replayed.into_iter().chain(live) {
                 let label = match fate {
                     Fate::Copied { rule_number: None, .. } => "copied by amazon-dns",
                     Fate::Copied { truncated: true, .. } => "copied and cut",
@@ -59,6 +73,6 @@ fn the_generator_reaches_every_fate() {
         }
     }
     println!("{seen:?}");
-    assert_eq!(seen.len(), 10, "{seen:?}");
+    assert_eq!(seen.len(), 12, "{seen:?}");
     assert!(seen.values().all(|&count| count > 10), "{seen:?}");
 }

@@ -4,6 +4,7 @@
 
 use super::flow_cache::FlowCache;
 use super::flow_key::FlowKey;
+use super::frame::Frame;
 use super::headers;
 use super::membership::Owner;
 use super::rules::RuleSet;
@@ -112,13 +113,18 @@ impl Docket {
         }
     }
 
-    /// A case about the key that was noted last.
+    /// A case about the key that was noted last, which is that of the frame.
     #[inline(always)]
-    pub(super) fn file(&mut self, table: &MirrorTable, frame: usize, owner: Owner) {
+    pub(super) fn file(
+        &mut self,
+        table: &MirrorTable,
+        (index, frame): (usize, &Frame<'_>),
+        owner: Owner,
+    ) {
         let Some(key) = self.keys.get(self.noted.wrapping_sub(1)) else { return };
-        match table.question(owner.0, owner.1, key) {
-            Question::Rules(rules) => self.push(frame, owner, rules, 0),
-            Question::Settled(outcome) => self.file_decided(frame, owner, outcome),
+        match table.question(owner, key, frame) {
+            Question::Rules(rules) => self.push(index, owner, rules, 0),
+            Question::Settled(outcome) => self.file_decided(index, owner, outcome),
         }
     }
 
@@ -130,10 +136,14 @@ impl Docket {
         self.push(frame, owner, DECIDED, place);
     }
 
-    /// A case of which the same is true as of the one in front; false where there is none.
+    /// A case of which the same is true as of the one in front; false where there is none, or
+    /// where each segment is decided.
     #[inline]
-    pub(super) fn file_same(&mut self, frame: usize) -> bool {
+    pub(super) fn file_same(&mut self, table: &MirrorTable, frame: usize) -> bool {
         let Some(front) = self.cases.last().copied() else { return false };
+        if self.key(&front).is_some_and(|key| table.decides_each_segment(key)) {
+            return false;
+        }
         let rules = if front.rules == DECIDED { DECIDED } else { SAME };
         self.cases.push(Case { frame: narrow(frame), rules, ..front });
         true

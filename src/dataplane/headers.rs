@@ -27,10 +27,20 @@ const FRAGMENT: u8 = 44;
 const AUTHENTICATION: u8 = 51;
 const DESTINATION_OPTIONS: u8 = 60;
 
+/// What follows the IP header and its extension headers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Upper<'a> {
+    /// From the transport header to the end that the IP header states. `None` in a later fragment,
+    /// and where the chain of extension headers ends early.
+    pub(super) bytes: Option<&'a [u8]>,
+    /// Whether fewer bytes were captured than the IP header states, or it does not state how many.
+    pub(super) is_cut: bool,
+}
+
 /// Reads the headers of an Ethernet frame into a key that stands where it is wanted: a key that is
 /// moved as soon as it is written waits for its own stores.
 #[inline(always)]
-pub(super) fn read(key: &mut FlowKey, frame: &[u8]) -> Result<(), NotMirrored> {
+pub(super) fn read<'a>(key: &mut FlowKey, frame: &'a [u8]) -> Result<Upper<'a>, NotMirrored> {
     let Some((ethernet, packet)) = frame.split_first_chunk::<14>() else {
         return Err(NotMirrored::Unparsable);
     };
@@ -41,13 +51,14 @@ pub(super) fn read(key: &mut FlowKey, frame: &[u8]) -> Result<(), NotMirrored> {
     }
 }
 
-/// VLAN tags of 802.1Q, 802.1ad and the older 0x9100, in any number.
+/// Reads what follows an EtherType: VLAN tags of 802.1Q, 802.1ad and the older 0x9100, in any
+/// number, then the packet.
 #[cold]
-fn read_behind_tags(
+pub(super) fn read_behind_tags<'a>(
     key: &mut FlowKey,
     mut ether_type: u16,
-    mut packet: &[u8],
-) -> Result<(), NotMirrored> {
+    mut packet: &'a [u8],
+) -> Result<Upper<'a>, NotMirrored> {
     while matches!(ether_type, 0x8100 | 0x88a8 | 0x9100) {
         let Some((tag, rest)) = packet.split_first_chunk::<4>() else {
             return Err(NotMirrored::Unparsable);
@@ -63,7 +74,7 @@ fn read_behind_tags(
 }
 
 #[inline(always)]
-fn read_ipv4(key: &mut FlowKey, packet: &[u8]) -> Result<(), NotMirrored> {
+fn read_ipv4<'a>(key: &mut FlowKey, packet: &'a [u8]) -> Result<Upper<'a>, NotMirrored> {
     let Some(header) = packet.first_chunk::<20>() else {
         return Err(NotMirrored::Unparsable);
     };
@@ -82,19 +93,22 @@ fn read_ipv4(key: &mut FlowKey, packet: &[u8]) -> Result<(), NotMirrored> {
         has_ports: false,
         is_ipv4: true,
     };
+    let total_len = usize::from(be16(header[2], header[3]));
+    let is_cut = total_len < header_len || total_len > packet.len();
     // A later fragment (offset above zero, RFC 791, section 3.1) has no transport header.
     if be16(header[6], header[7]) & 0x1fff != 0 {
-        return Ok(());
+        return Ok(Upper { bytes: None, is_cut });
     }
     // A total length of zero (offload) or below the header counts to the end of what there is.
-    let total_len = usize::from(be16(header[2], header[3]));
-    let end = if total_len < header_len { packet.len() } else { total_len.min(packet.len()) };
-    read_ports(key, packet.get(header_len..end));
-    Ok(())
+    let end = if is_cut { packet.len() } else { total_len };
+    // Options that are cut leave nothing.
+    let bytes = Some(packet.get(header_len..end).unwrap_or_default());
+    read_ports(key, bytes);
+    Ok(Upper { bytes, is_cut })
 }
 
 #[inline]
-fn read_ipv6(key: &mut FlowKey, packet: &[u8]) -> Result<(), NotMirrored> {
+fn read_ipv6<'a>(key: &mut FlowKey, packet: &'a [u8]) -> Result<Upper<'a>, NotMirrored> {
     let Some((header, payload)) = packet.split_first_chunk::<40>() else {
         return Err(NotMirrored::Unparsable);
     };
@@ -113,15 +127,16 @@ fn read_ipv6(key: &mut FlowKey, packet: &[u8]) -> Result<(), NotMirrored> {
     };
     // A payload length of zero is a jumbogram's (RFC 2675, section 3) or an offload's.
     let payload_len = usize::from(be16(header[4], header[5]));
+    let is_cut = payload_len == 0 || payload_len > payload.len();
     let payload = if payload_len == 0 { payload } else { cut(payload, payload_len) };
     if !is_extension(header[6]) {
         read_ports(key, Some(payload));
-        return Ok(());
+        return Ok(Upper { bytes: Some(payload), is_cut });
     }
-    let (protocol, transport) = behind_extensions(header[6], payload);
+    let (protocol, bytes) = behind_extensions(header[6], payload);
     key.protocol = protocol;
-    read_ports(key, transport);
-    Ok(())
+    read_ports(key, bytes);
+    Ok(Upper { bytes, is_cut })
 }
 
 /// Walks the extension headers to the first upper-layer header: its number, and where it begins

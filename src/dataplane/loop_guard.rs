@@ -1,47 +1,99 @@
-//! The loop guard: frames that are copies on their way to a target are never mirrored again.
+//! The loop guard: frames that a live mirror does not mirror because they are copies already.
 //!
-//! A mirror of the interface that its copies leave by would otherwise copy each copy, without
-//! end. It is the second guard: the first one is a mark on the sending sockets, which a filter in
-//! the kernel looks for. This one also knows copies that come by on another interface.
+//! Two rules hold. A copy that this process sent, known by its outer headers, is never mirrored:
+//! a mirror of the interface that copies leave by would copy each copy without end. A copy of a
+//! copy is never mirrored, whoever sent it: two hosts that mirror to each other would do the same
+//! together. A copy of another process is mirrored once, as any other VXLAN packet is.
+//!
+//! The second rule needs a look into the packet (`nesting`). It is done only for packets whose
+//! ports make it worth it: one comparison of the source port and one test of a bit.
 
 use std::net::{IpAddr, SocketAddr};
 
 use super::flow_hash::FIRST_SOURCE_PORT;
 use super::flow_key::FlowKey;
+use super::frame::Frame;
+use super::nesting::{self, TunnelPorts};
 use super::table::TableParts;
+use super::verdict::NotMirrored;
 
 const UDP: u16 = 17;
 
-/// Knows copies by their outer headers: UDP from one of the source ports that copies have to the
-/// address and port of a target.
+/// Recognises copies, our own and nested ones.
 #[derive(Debug)]
 pub(super) struct LoopGuard {
+    /// Addresses and ports of all targets, in order.
     targets: Vec<(IpAddr, u16)>,
+    ports: TunnelPorts,
+    /// Packets from this source port on are looked at; above all ports without a guard.
+    first_source_port: u32,
+    /// Packets to these destination ports are looked at: one bit for each value of [`port_bit`].
+    destination_bits: u64,
 }
 
 impl LoopGuard {
+    /// A guard for the targets of a live table; one that finds nothing for another table.
     pub(super) fn new(parts: &TableParts) -> Self {
-        let guarded = parts.targets.iter().filter(|_| parts.is_loop_guarded);
-        let addresses = guarded
-            .flat_map(|target| [&target.address].into_iter().chain(&target.further_addresses));
-        let mut targets: Vec<_> = addresses.map(|address| ends(*address)).collect();
+        if !parts.is_loop_guarded {
+            let ports = TunnelPorts::default();
+            let first_source_port = u32::from(u16::MAX) + 1;
+            return Self { targets: Vec::new(), ports, first_source_port, destination_bits: 0 };
+        }
+        let mut targets = Vec::new();
+        let mut ports = TunnelPorts::known();
+        for target in &parts.targets {
+            for address in [&target.address].into_iter().chain(&target.further_addresses) {
+                targets.push(ends(*address));
+                ports.add(address.port(), target.gateway_endpoint.is_some());
+            }
+        }
         targets.sort_unstable();
         targets.dedup();
-        Self { targets }
+        // Packets without ports have zero in their place: tunnels of other protocols, ICMP errors.
+        let destination_bits =
+            ports.iter().chain([0]).fold(0, |bits, port| bits | 1 << port_bit(port));
+        let first_source_port = u32::from(FIRST_SOURCE_PORT);
+        Self { targets, ports, first_source_port, destination_bits }
     }
 
-    #[inline]
-    pub(super) fn is_own(&self, key: &FlowKey) -> bool {
-        !self.targets.is_empty() && key.source_port >= FIRST_SOURCE_PORT && self.leads_to(key)
+    /// Whether a packet may be a copy, or may carry one. Most packets are not and cannot.
+    #[inline(always)]
+    pub(super) fn suspects(&self, key: &FlowKey) -> bool {
+        u32::from(key.source_port) >= self.first_source_port
+            || self.destination_bits >> port_bit(key.destination_port) & 1 == 1
     }
 
+    /// Why a suspected frame is not mirrored, if it is not.
     #[cold]
-    fn leads_to(&self, key: &FlowKey) -> bool {
+    #[inline(never)]
+    pub(super) fn reason(&self, key: &FlowKey, frame: &Frame<'_>) -> Option<NotMirrored> {
+        if self.is_own(key) {
+            return Some(NotMirrored::OwnTraffic);
+        }
+        if nesting::carries(key.protocol) { nesting::reason(self, frame) } else { None }
+    }
+
+    /// Whether these are the outer headers of a copy to one of our targets.
+    pub(super) fn is_own(&self, key: &FlowKey) -> bool {
+        if key.protocol != UDP || !key.has_ports || key.source_port < FIRST_SOURCE_PORT {
+            return false;
+        }
         let end = (key.destination(), key.destination_port);
-        key.protocol == UDP && key.has_ports && self.targets.binary_search(&end).is_ok()
+        self.targets.binary_search(&end).is_ok()
+    }
+
+    /// The destination ports of tunnels over UDP.
+    pub(super) const fn ports(&self) -> &TunnelPorts {
+        &self.ports
     }
 }
 
 const fn ends(address: SocketAddr) -> (IpAddr, u16) {
     (address.ip(), address.port())
+}
+
+/// Ports share a bit with others. Those of VXLAN and GENEVE share none with DNS, HTTP and SIP.
+#[inline(always)]
+const fn port_bit(port: u16) -> u16 {
+    port >> 2 & 63
 }

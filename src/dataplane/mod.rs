@@ -21,6 +21,7 @@ mod geneve;
 mod headers;
 mod loop_guard;
 mod membership;
+mod nesting;
 mod outer;
 mod rules;
 mod rulings;

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::exclusions::{Exclusions, Service};
 use super::flow_key::FlowKey;
+use super::frame::Frame;
 use super::loop_guard::LoopGuard;
-use super::membership::Membership;
+use super::membership::{Membership, Owner};
 use super::rules::{Decision, EngineStats, RuleSet, matches};
 use super::rulings::{Earlier, Ruling, Rulings};
 use super::spread::Spreads;
@@ -70,8 +71,8 @@ pub struct TableParts {
     pub targets: Vec<TargetEntry>,
     /// Who takes what, in the order of asking.
     pub sessions: Vec<SessionEntry>,
-    /// Whether frames on their way to a target are told apart as our own, as a live mirror must:
-    /// else each copy that it sees is mirrored again.
+    /// Whether our own copies and copies of copies are recognised and not mirrored, as a live
+    /// mirror must: else copies are mirrored again without end.
     pub is_loop_guarded: bool,
 }
 
@@ -220,10 +221,11 @@ impl MirrorTable {
         &self.parts.settings
     }
 
-    /// What becomes of a packet at an interface: at most one session takes it.
+    /// What becomes of a packet at an interface: at most one session takes it. What the packet
+    /// carries is not looked at, so copies of copies are not recognised here.
     #[must_use]
     pub fn decide(&self, interface: u32, direction: Direction, key: &FlowKey) -> Outcome {
-        match self.question(interface, direction, key) {
+        match self.question((interface, direction), key, &Frame::new(&[])) {
             Question::Settled(outcome) => outcome,
             Question::Rules(rules) => {
                 let taken = self.rule_set(rules).and_then(|rules| rules.first_accept(key));
@@ -234,12 +236,19 @@ impl MirrorTable {
 
     /// Whether rules must be asked, and which.
     #[inline(always)]
-    pub(super) fn question(&self, interface: u32, direction: Direction, key: &FlowKey) -> Question {
+    pub(super) fn question(
+        &self,
+        (interface, direction): Owner,
+        key: &FlowKey,
+        frame: &Frame<'_>,
+    ) -> Question {
         let Some(seat) = self.seat_of(interface, direction) else {
             return Question::Settled(Outcome::NotMirrored(NotMirrored::NoNetworkInterface));
         };
-        if self.guard.is_own(key) {
-            return Question::Settled(Outcome::NotMirrored(NotMirrored::OwnTraffic));
+        if self.guard.suspects(key)
+            && let Some(reason) = self.guard.reason(key, frame)
+        {
+            return Question::Settled(Outcome::NotMirrored(reason));
         }
         match self.exclusions.service(key) {
             Service::Ordinary => Question::Rules(2 * seat + u32::from(!key.is_ipv4)),
@@ -318,6 +327,13 @@ impl MirrorTable {
         let is_there = usize::try_from(interface).is_ok_and(|at| at < self.parts.interfaces.len());
         let egress = u32::from(direction == Direction::Egress);
         is_there.then_some(2 * interface + egress)
+    }
+
+    /// Whether what is decided of one segment of a super-frame may not hold for the next: each
+    /// may carry another copy.
+    #[inline]
+    pub(super) fn decides_each_segment(&self, key: &FlowKey) -> bool {
+        self.guard.suspects(key)
     }
 
     pub(super) fn membership(&self) -> &Membership {

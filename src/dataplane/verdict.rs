@@ -20,13 +20,17 @@ pub enum NotMirrored {
     NoNetworkInterface,
     /// Its link type carries no IP in a way known here.
     UnsupportedLinkType,
-    /// It is a copy that we sent: a mirror never mirrors itself.
+    /// It is a copy that we sent, perhaps in a tunnel or quoted in an ICMP error: a mirror never
+    /// mirrors itself.
     OwnTraffic,
+    /// It is a copy of a copy, or an ICMP error about a copy: mirrors that see each other's copies
+    /// would send such frames round and round.
+    NestedCopy,
 }
 
 impl NotMirrored {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::NoSessionMatched,
         Self::NotIp,
         Self::Unparsable,
@@ -35,6 +39,7 @@ impl NotMirrored {
         Self::NoNetworkInterface,
         Self::UnsupportedLinkType,
         Self::OwnTraffic,
+        Self::NestedCopy,
     ];
 
     /// Its place in [`NotMirrored::ALL`].
@@ -50,6 +55,7 @@ impl NotMirrored {
             Self::NoNetworkInterface => 5,
             Self::UnsupportedLinkType => 6,
             Self::OwnTraffic => 7,
+            Self::NestedCopy => 8,
         }
     }
 
@@ -65,6 +71,7 @@ impl NotMirrored {
             Self::NoNetworkInterface => "no_network_interface",
             Self::UnsupportedLinkType => "unsupported_link_type",
             Self::OwnTraffic => "own_traffic",
+            Self::NestedCopy => "nested_copy",
         }
     }
 }

@@ -211,7 +211,7 @@ impl Worker {
             let owner = self.forced_to(Membership::owner_of_all(frame));
             match docket.note(frame.bytes) {
                 _ if frame.medium == Medium::Unsupported => unsupported(docket, index),
-                Ok(_) => docket.file(&self.table, index, owner),
+                Ok(_) => docket.file(&self.table, (index, frame), owner),
                 Err(reason) => docket.file_decided(index, owner, Outcome::NotMirrored(reason)),
             }
         }
@@ -225,16 +225,19 @@ impl Worker {
         if interface == Verdict::NO_INTERFACE {
             return nobodys(docket, index, NotMirrored::NoNetworkInterface);
         }
-        if frame.is_next_segment && docket.file_same(index) {
+        if frame.is_next_segment && docket.file_same(&self.table, index) {
             return;
         }
         let owner = self.forced_to((interface, frame.direction.unwrap_or(Direction::Ingress)));
-        if let Some((key, outcome)) = self.last.filter(|_| frame.is_next_segment) {
+        let holds = |(key, _): &(FlowKey, Outcome)| {
+            frame.is_next_segment && !self.table.decides_each_segment(key)
+        };
+        if let Some((key, outcome)) = self.last.filter(holds) {
             docket.note_known(key);
             return docket.file_decided(index, owner, outcome);
         }
         match docket.note(frame.bytes) {
-            Ok(_) => docket.file(&self.table, index, owner),
+            Ok(_) => docket.file(&self.table, (index, frame), owner),
             Err(reason) => docket.file_decided(index, owner, Outcome::NotMirrored(reason)),
         }
     }
@@ -255,7 +258,7 @@ impl Worker {
         for owner in &owners {
             let owner = self.forced_to(*owner);
             match read {
-                Ok(()) => docket.file(&self.table, index, owner),
+                Ok(()) => docket.file(&self.table, (index, frame), owner),
                 Err(reason) => docket.file_decided(index, owner, Outcome::NotMirrored(reason)),
             }
         }

@@ -1,8 +1,13 @@
 //! Copies are never mirrored again, where the mirrored interface is the one that they leave by.
 
+use std::net::UdpSocket;
+
+use socket2::SockRef;
+
 use crate::collector::Collector;
 use crate::lab::Lab;
 use crate::mirror::Mirror;
+use crate::namespace::{Namespace, say};
 use crate::traffic::ping;
 
 const PINGS: u16 = 20;
@@ -24,7 +29,7 @@ fn copies_that_leave_by_the_mirrored_interface_are_not_mirrored_again() {
     assert_eq!(collector.end().len(), 0);
 }
 
-/// Copies of somebody else, for whom another mark or none was chosen, are known by their headers.
+/// Copies of another process with the same target are known by their headers.
 #[test]
 fn copies_without_our_mark_are_known_by_their_headers() {
     let Some(lab) = Lab::new("guard") else { return };
@@ -41,4 +46,157 @@ fn copies_without_our_mark_are_known_by_their_headers() {
         assert_eq!((ended.count("mirrored"), own), (40, 80), "its own, and those of the other");
     }
     assert_eq!(collector.end().len(), 0);
+}
+
+/// Two processes with other marks and other targets: each mirrors the copies of the other, once.
+#[test]
+fn two_processes_that_see_each_others_copies_come_to_rest() {
+    let Some(lab) = Lab::new("pair") else { return };
+    lab.monitor.ip("addr add 10.99.1.3/24 dev v0\n");
+    let near = Collector::listen(&lab.monitor, "10.99.1.2");
+    let far = Collector::listen(&lab.monitor, "10.99.1.3");
+    let start = |last: u8, more: &str| {
+        let words = format!("-i m0 --target 10.99.1.{last} --virtual-network-id 4{last} {more}");
+        Mirror::start(&lab.host, &words)
+    };
+    for more in [["--mark 7", "--mark 8"], ["", ""]] {
+        let (one, two) = (start(2, more[0]), start(3, more[1]));
+        (0..PINGS).for_each(|number| ping(&lab.host, "10.99.1.2", number, 56));
+        for collector in [&near, &far] {
+            let arrived = collector.take_after(4 * usize::from(PINGS));
+            assert_eq!(
+                arrived.len(),
+                4 * usize::from(PINGS),
+                "pings, replies, and copies of these"
+            );
+        }
+        for ended in [one.end(), two.end()] {
+            ended.assert_whole();
+            let (own, nested) =
+                (ended.not_mirrored("own_traffic"), ended.not_mirrored("nested_copy"));
+            assert_eq!((ended.count("mirrored"), own, nested), (80, 80, 40), "{}", ended.report);
+        }
+        assert_eq!(near.take().len() + far.take().len(), 0);
+    }
+}
+
+/// A vxlan device of the kernel at both ends of the monitor's cable, 10.97.0.1 and 10.97.0.2; false,
+/// said aloud, where the kernel has none.
+fn lay_vxlan(lab: &Lab) -> bool {
+    let add = |namespace: &Namespace, device: &str, local: u8| {
+        let words = format!(
+            "link add vx0 type vxlan id 7 dev {device} local 10.99.1.{local} remote 10.99.1.{} \
+             dstport 8472",
+            3 - local
+        );
+        let mut command = namespace.command("ip");
+        let output = command.args(words.split_whitespace()).output().unwrap();
+        output.status.success().then(|| {
+            namespace.ip(&format!("addr add 10.97.0.{local}/24 dev vx0\nlink set vx0 up\n"));
+        })
+    };
+    let is_there = add(&lab.host, "m0", 1).and_then(|()| add(&lab.monitor, "v0", 2)).is_some();
+    if !is_there {
+        say("NOT RUN: this kernel has no vxlan device\n");
+    }
+    is_there
+}
+
+/// The way to the target leads through a tunnel of the kernel, whose outer packets leave by the
+/// mirrored interface.
+#[test]
+fn copies_in_a_tunnel_over_the_mirrored_interface_are_not_mirrored_again() {
+    let Some(lab) = Lab::new("tunnel") else { return };
+    if !lay_vxlan(&lab) {
+        return;
+    }
+    let collector = Collector::listen(&lab.monitor, "10.97.0.2");
+    // The neighbours of the tunnel get to know each other before.
+    ping(&lab.host, "10.97.0.2", 999, 56);
+    let mirror = Mirror::start(&lab.host, "-i m0 --target 10.97.0.2 --virtual-network-id 42");
+    (0..PINGS).for_each(|number| ping(&lab.host, "10.99.1.2", number, 56));
+    let arrived = collector.take_after(2 * usize::from(PINGS));
+    let ended = mirror.end();
+    ended.assert_whole();
+    let is_ping = |frame: &[u8]| frame[23] == 1;
+    assert_eq!(arrived.iter().filter(|one| is_ping(&one.inner)).count(), 2 * usize::from(PINGS));
+    // The tunnel's neighbours may ask for each other now and then.
+    assert!((40..=60).contains(&ended.count("mirrored")), "{}", ended.report);
+    assert!(collector.end().len() <= 20);
+}
+
+/// An ordinary overlay on the mirrored interface is mirrored, whole.
+#[test]
+fn an_overlay_on_the_mirrored_interface_is_mirrored() {
+    let Some(lab) = Lab::new("overlay") else { return };
+    if !lay_vxlan(&lab) {
+        return;
+    }
+    let collector = Collector::listen(&lab.monitor, "10.99.1.2");
+    ping(&lab.host, "10.97.0.2", 999, 56);
+    let mirror = Mirror::start(&lab.host, "-i m0 --target 10.99.1.2 --virtual-network-id 42");
+    (0..PINGS).for_each(|number| ping(&lab.host, "10.97.0.2", number, 56));
+    let arrived = collector.take_after(2 * usize::from(PINGS));
+    let ended = mirror.end();
+    ended.assert_whole();
+    // Ethernet, IP, UDP to the overlay's port, VXLAN, Ethernet, IP: a ping.
+    let is_ping =
+        |frame: &[u8]| frame.get(36..38) == Some(&[0x21, 0x18]) && frame.get(73) == Some(&1);
+    assert_eq!(arrived.iter().filter(|one| is_ping(&one.inner)).count(), 2 * usize::from(PINGS));
+    assert_eq!(ended.not_mirrored("nested_copy"), 0, "{}", ended.report);
+}
+
+/// The marks that mirrors of the namespace have reserved.
+fn reserved_marks(namespace: &Namespace) -> Vec<u32> {
+    let sockets = namespace.proc_net("unix");
+    let names = sockets.lines().filter_map(|line| line.split("@traffic-mirror/mark/0x").nth(1));
+    names.map(|hex| u32::from_str_radix(hex.trim(), 16).unwrap()).collect()
+}
+
+/// Datagrams of another program with a mark, to a port that is open at the monitor.
+fn send_marked(lab: &Lab, mark: u32) {
+    let far = lab.monitor.inside(|| UdpSocket::bind("10.99.1.2:5000").unwrap());
+    let near = lab.host.inside(|| {
+        let socket = UdpSocket::bind("10.99.1.1:4000").unwrap();
+        SockRef::from(&socket).set_mark(mark).unwrap();
+        socket
+    });
+    far.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+    for _ in 0..PINGS {
+        near.send_to(&[7; 100], "10.99.1.2:5000").unwrap();
+        assert_eq!(far.recv(&mut [0; 200]).unwrap(), 100);
+    }
+}
+
+#[test]
+fn frames_of_other_programs_with_our_mark_are_counted() {
+    let Some(lab) = Lab::new("mark") else { return };
+    let collector = Collector::listen(&lab.monitor, "10.99.1.2");
+    let words = "-i m0 --target 10.99.1.2 --virtual-network-id 42";
+    for more in ["--mark 109", ""] {
+        let mirror = Mirror::start(&lab.host, &format!("{words} {more}"));
+        let own = if more.is_empty() { reserved_marks(&lab.host) } else { vec![109] };
+        assert_eq!(own.len(), 1, "one mirror has one mark");
+        let before = lab.host.packets("m0");
+        send_marked(&lab, 109);
+        send_marked(&lab, own[0]);
+        assert_eq!(collector.take_after(2 * usize::from(PINGS)).len(), 2 * usize::from(PINGS));
+        let ended = mirror.end();
+        ended.assert_whole();
+        assert_eq!((ended.count("mirrored"), ended.not_mirrored("own_traffic")), (40, 40));
+        let passed = lab.host.packets("m0") - before;
+        assert!(ended.count("received") >= passed, "{passed} passed: {}", ended.report);
+    }
+    assert!(reserved_marks(&lab.host).is_empty(), "the mark is free again");
+}
+
+#[test]
+fn mirrors_of_one_namespace_have_different_marks() {
+    let Some(lab) = Lab::new("marks") else { return };
+    let words = "-i m0 --target 10.99.1.2 --virtual-network-id 42";
+    let mirrors = [Mirror::start(&lab.host, words), Mirror::start(&lab.host, words)];
+    let marks = reserved_marks(&lab.host);
+    assert!(matches!(marks[..], [one, two] if one != two), "{marks:?}");
+    assert!(marks.iter().all(|mark| *mark != 0 && mark & !0x30ff == 0), "{marks:?}");
+    mirrors.into_iter().for_each(|mirror| mirror.end().assert_whole());
 }

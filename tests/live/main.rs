@@ -25,6 +25,7 @@ mod lab;
 mod loops;
 mod mirror;
 mod mtu;
+mod mutual;
 mod namespace;
 mod order;
 mod recorder;

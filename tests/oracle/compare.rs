@@ -4,13 +4,12 @@ use std::io;
 use std::sync::Arc;
 
 use super::reading::{Reading, read};
-use super::{Fate, Input, Line, tell};
+use super::{Fate, Input, Line, Mode, tell};
 use traffic_mirror::control::{CompileOptions, Registry, compile};
 use traffic_mirror::dataplane::{
     BURST_LEN, Burst, Copies, Drops, FlowKey, Frame, Medium, MirrorTable, NotMirrored, Outcome,
     Sink, Source, Taken, Verdict, Worker,
 };
-use traffic_mirror::model::Direction;
 
 struct Frames<'f>(&'f [Input]);
 
@@ -74,14 +73,17 @@ impl Sink for Story {
 }
 
 /// Runs the frames through both and wants the same story.
-pub fn compare(registry: &Registry, forced: Option<Direction>, inputs: &[Input]) {
-    let table = Arc::new(compile(registry, &CompileOptions::default()));
-    let mut worker = Worker::new(Arc::clone(&table)).forced_direction(forced);
+pub fn compare(registry: &Registry, mode: Mode, inputs: &[Input]) {
+    let options = CompileOptions { is_live: mode == Mode::Live, ..CompileOptions::default() };
+    let table = Arc::new(compile(registry, &options));
+    let mut worker = Worker::new(Arc::clone(&table));
+    if let Mode::Replay(forced) = mode {
+        worker = worker.forced_direction(forced);
+    }
     let mut story = Story { table, lines: Vec::new(), copied: Vec::new() };
     worker.run(&mut Frames(inputs), &mut story).unwrap();
 
-    let expected: Vec<Line> =
-        inputs.iter().flat_map(|input| tell(registry, forced, input)).collect();
+    let expected: Vec<Line> = inputs.iter().flat_map(|input| tell(registry, mode, input)).collect();
     let mut copied = story.copied.into_iter();
     let (mut cut, mut mirrored) = (0, 0);
     assert_eq!(story.lines.len(), expected.len());

@@ -17,7 +17,9 @@
 
 pub mod compare;
 pub mod generate;
+pub mod nesting;
 pub mod reading;
+pub mod wrapping;
 
 use std::net::IpAddr;
 
@@ -46,8 +48,16 @@ pub enum Fate {
 /// One line of the expected story: interface (none where the frame has no owner), direction, fate.
 pub type Line = (Option<String>, Direction, Fate);
 
+/// Where frames come from: a capture, whose direction may be forced, or live interfaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Replay(Option<Direction>),
+    Live,
+}
+
 /// Tells what must become of a frame.
-pub fn tell(registry: &Registry, forced: Option<Direction>, input: &Input) -> Vec<Line> {
+pub fn tell(registry: &Registry, mode: Mode, input: &Input) -> Vec<Line> {
+    let forced = if let Mode::Replay(forced) = mode { forced } else { None };
     if !input.supported {
         return vec![(None, Direction::Ingress, Fate::Stays("unsupported_link_type"))];
     }
@@ -57,7 +67,7 @@ pub fn tell(registry: &Registry, forced: Option<Direction>, input: &Input) -> Ve
         let alone = registry.network_interfaces().len() == 1;
         if let Some(direction) = direction_at(interface, alone, input, &reading) {
             let direction = forced.unwrap_or(direction);
-            let fate = fate(registry, interface, direction, input, &reading);
+            let fate = fate(registry, (interface, mode), direction, input, &reading);
             story.push((Some(interface.id().to_string()), direction, fate));
         }
     }
@@ -98,7 +108,7 @@ fn direction_at(
 
 fn fate(
     registry: &Registry,
-    interface: &NetworkInterface,
+    (interface, mode): (&NetworkInterface, Mode),
     direction: Direction,
     input: &Input,
     reading: &Reading,
@@ -107,6 +117,11 @@ fn fate(
         Reading::NotIp => return Fate::Stays("not_ip"),
         Reading::Unparsable => return Fate::Stays("unparsable"),
         Reading::Ip { .. } => {}
+    }
+    if mode == Mode::Live
+        && let Some(reason) = nesting::stays(&ends(registry), &input.bytes)
+    {
+        return Fate::Stays(reason);
     }
     let exclusions = registry.settings().aws_exclusions;
     if exclusions && excluded(reading) {
@@ -122,17 +137,27 @@ fn fate(
     for session in sessions {
         let filter = registry.filter(&session.filter_id).unwrap();
         if dns && filter.amazon_dns {
-            return copied(registry, interface, session, None, input);
+            return copied(registry, (interface, mode), session, None, input);
         }
         if dns && exclusions {
             continue;
         }
         let rule = first_match(filter, direction, reading);
         if let Some(rule) = rule.filter(|rule| rule.action() == RuleAction::Accept) {
-            return copied(registry, interface, session, Some(rule), input);
+            return copied(registry, (interface, mode), session, Some(rule), input);
         }
     }
     Fate::Stays(if dns && exclusions { "amazon_dns" } else { "no_session_matched" })
+}
+
+/// Where the copies of all targets go.
+fn ends(registry: &Registry) -> nesting::Ends {
+    let target = |target| {
+        let address = registry.target_address(target)?;
+        let is_gateway = matches!(target.kind, TargetKind::GatewayLoadBalancerEndpoint(_));
+        Some((address.ip(), address.port(), is_gateway))
+    };
+    registry.targets().iter().filter_map(target).collect()
 }
 
 fn first_match<'a>(
@@ -183,7 +208,7 @@ fn is_resolver_dns(reading: &Reading, configured: &[IpAddr]) -> bool {
 
 fn copied(
     registry: &Registry,
-    interface: &NetworkInterface,
+    (interface, mode): (&NetworkInterface, Mode),
     session: &Session,
     rule: Option<&FilterRule>,
     input: &Input,
@@ -207,7 +232,12 @@ fn copied(
         .find(|own| own.is_ipv4() == address.is_ipv4())
         .copied()
         .unwrap_or_else(|| {
-            let stand_in = if address.is_ipv4() { "192.0.2.1" } else { "2001:db8::1" };
+            let stand_in = match (mode, address.is_ipv4()) {
+                (Mode::Replay(_), true) => "192.0.2.1",
+                (Mode::Replay(_), false) => "2001:db8::1",
+                (Mode::Live, true) => "0.0.0.0",
+                (Mode::Live, false) => "::",
+            };
             stand_in.parse().unwrap()
         });
     // The hash is ours to choose, so it is taken as it is; that it is symmetric has its own test.

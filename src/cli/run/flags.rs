@@ -1,6 +1,7 @@
 //! What is typed after `run`.
 
 use std::net::SocketAddr;
+use std::sync::OnceLock;
 
 use clap::{Args, ValueEnum};
 
@@ -10,18 +11,15 @@ use crate::cli::outputs::SendOrder;
 use crate::cli::replay::ReportForm;
 use crate::cli::sessions::SessionFlags;
 use crate::io::links::Link;
-use crate::io::live::{KernelFilter, RingOptions};
+use crate::io::live::{KernelFilter, OwnMark, RingOptions};
 use crate::io::udp::{EgressMode, Segmentation, UdpOptions};
-
-/// The mark that our own packets bear where nobody chose one.
-const OWN_MARK: u32 = 109;
 
 /// Mirror live interfaces until SIGINT or SIGTERM.
 ///
 /// The frames of each network interface (its `device`) go through its sessions, and the copies
 /// leave as UDP. Offloads may stay on: super-frames are cut and checksums finished as a network
-/// card would. Copies are never mirrored again and never fragmented. SIGHUP reads the
-/// configuration again; an interface that goes away is waited for.
+/// card would. Own copies and copies of copies are never mirrored, and no copy is fragmented.
+/// SIGHUP reads the configuration again; an interface that goes away is waited for.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   All of one interface to one collector:
@@ -86,9 +84,14 @@ pub(in crate::cli) struct RunFlags {
     #[arg(long, value_name = "DEVICE")]
     pub(super) bind_device: Option<String>,
 
-    /// The mark (SO_MARK) of what is sent, by which it is known and not mirrored again.
-    #[arg(long, value_name = "N", default_value_t = OWN_MARK, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(super) mark: u32,
+    /// The mark (SO_MARK) of the copies, by which the kernel's filter recognises them. By default
+    /// a number that no other mirror of the network namespace uses, within the bits 0x30ff.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    mark: Option<u32>,
+
+    /// The mark that is chosen where none was given.
+    #[arg(skip)]
+    own_mark: OnceLock<OwnMark>,
 
     /// The network namespace of the interfaces: a name of `ip netns`, or a path. Copies are sent
     /// from where the program was started.
@@ -170,11 +173,16 @@ impl RunFlags {
         ))
     }
 
-    pub(super) const fn ring_options(&self, link: &Link) -> RingOptions {
+    /// The mark of the copies. Without `--mark` it is chosen when it is first wanted, and stays.
+    pub(super) fn mark(&self) -> u32 {
+        self.mark.unwrap_or_else(|| self.own_mark.get_or_init(OwnMark::choose).value())
+    }
+
+    pub(super) fn ring_options(&self, link: &Link) -> RingOptions {
         RingOptions {
             ring_len: self.ring_size,
             is_busy: self.busy_poll,
-            mark: Some(self.mark),
+            mark: Some(self.mark()),
             is_loopback: link.is_loopback,
             mtu: link.mtu,
             kernel_filter: match self.kernel_filter {
@@ -198,7 +206,7 @@ impl RunFlags {
                 SendMode::Ip => EgressMode::IpPackets,
             },
             sheds: true,
-            mark: Some(self.mark),
+            mark: Some(self.mark()),
             device: self.bind_device.clone(),
         }
     }

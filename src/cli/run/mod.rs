@@ -87,7 +87,7 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
     let posture = endpoint.map(|address| endpoint::Posture::read(address, &flags.endpoint));
     let door = endpoint.zip(posture.transpose()?);
     let (plan, begun) = begin(flags)?;
-    rights::drop_to_what_is_needed(flags.mark, flags.netns.is_some());
+    rights::drop_to_what_is_needed(flags.mark(), flags.netns.is_some());
     let stopwatch = Stopwatch::start();
     let mut crew = crew::Crew::muster(flags, plan)?;
     let metrics = flags.metrics.map(|address| serve_metrics(address, &crew)).transpose()?;

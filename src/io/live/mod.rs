@@ -13,6 +13,7 @@ mod bell;
 mod filter;
 mod mend;
 mod open;
+mod own_mark;
 mod pnet;
 mod reader;
 mod rest;
@@ -24,6 +25,7 @@ use std::io;
 pub use self::pnet::PnetSource;
 pub use filter::{FilterState, KernelFilter, Load};
 pub use open::{RingOptions, open};
+pub use own_mark::OwnMark;
 pub use ring_source::RingSource;
 pub use wake::{Waker, waker};
 

@@ -32,7 +32,7 @@ pub struct RingOptions {
     pub ring_len: usize,
     /// Never sleep: look for frames all the time.
     pub is_busy: bool,
-    /// Frames with this mark are our own, and are kept out.
+    /// Copies and tunnels around copies that bear this mark are our own, and are kept out.
     pub mark: Option<u32>,
     /// Whether it is a loopback device, on which each frame passes twice: out and in. It is taken
     /// once, coming in.

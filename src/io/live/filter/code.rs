@@ -23,10 +23,16 @@ pub(super) mod codes {
     pub(in super::super) const LOAD_HALF: u16 = 0x28;
     pub(in super::super) const LOAD_BYTE: u16 = 0x30;
     pub(in super::super) const LOAD_LEN: u16 = 0x80;
+    /// A half word at X and so many bytes.
+    pub(in super::super) const LOAD_HALF_AT_X: u16 = 0x48;
+    /// The length of an IPv4 header to X, four times the low half of a byte.
+    pub(in super::super) const LOAD_X_HEADER_LEN: u16 = 0xb1;
     pub(in super::super) const LOAD_SLOT: u16 = 0x60;
     pub(in super::super) const LOAD_X_SLOT: u16 = 0x61;
     pub(in super::super) const STORE: u16 = 0x02;
     pub(in super::super) const COPY_TO_X: u16 = 0x07;
+    pub(in super::super) const COPY_FROM_X: u16 = 0x87;
+    pub(in super::super) const ADD: u16 = 0x04;
     pub(in super::super) const ADD_X: u16 = 0x0c;
     pub(in super::super) const SUBTRACT: u16 = 0x14;
     pub(in super::super) const AND: u16 = 0x54;
@@ -36,6 +42,7 @@ pub(super) mod codes {
     pub(in super::super) const IF_EQUAL_X: u16 = 0x1d;
     pub(in super::super) const IF_ABOVE: u16 = 0x25;
     pub(in super::super) const IF_AT_LEAST: u16 = 0x35;
+    pub(in super::super) const IF_AT_LEAST_X: u16 = 0x3d;
     pub(in super::super) const IF_ANY_BIT: u16 = 0x45;
     pub(in super::super) const RETURN: u16 = 0x06;
 }
@@ -113,4 +120,37 @@ impl Code {
     const fn way(&self, place: Place) -> usize {
         self.reversed.len().saturating_sub(place.0)
     }
+}
+
+/// Where a part of a program ends: what is dropped, and what goes on or comes whole.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ends {
+    pub(super) nothing: Place,
+    pub(super) whole: Place,
+}
+
+/// A load behind the end of a frame would drop it.
+pub(super) fn put_least_len(code: &mut Code, len: u32, enough: Place, short: Place) -> Place {
+    code.branch(codes::IF_AT_LEAST, len, enough, short);
+    code.put(&[Instruction::new(codes::LOAD_LEN, 0)])
+}
+
+pub(super) const fn load_word(at: u32) -> Instruction {
+    Instruction::new(codes::LOAD_WORD, at)
+}
+
+pub(super) const fn load_half(at: u32) -> Instruction {
+    Instruction::new(codes::LOAD_HALF, at)
+}
+
+pub(super) const fn load_byte(at: u32) -> Instruction {
+    Instruction::new(codes::LOAD_BYTE, at)
+}
+
+pub(super) const fn load_slot(slot: u32) -> Instruction {
+    Instruction::new(codes::LOAD_SLOT, slot)
+}
+
+pub(super) const fn store(slot: u32) -> Instruction {
+    Instruction::new(codes::STORE, slot)
 }

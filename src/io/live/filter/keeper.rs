@@ -147,7 +147,9 @@ impl Keeper {
     /// The ring first: a bell that rings too often does less harm than one that rings too late.
     fn try_attach(&self, outlets: Outlets<'_>) -> io::Result<()> {
         let wanted = self.is_dropping().then_some(&self.wants);
-        let task = Task { mark: self.mark, whole: WHOLE, cut: self.cut(), wanted };
+        let Self { mark, wants, .. } = self;
+        let target_ports = &wants.target_ports;
+        let task = Task { mark: *mark, target_ports, whole: WHOLE, cut: self.cut(), wanted };
         attach(outlets.ring, &task.program())?;
         outlets.bell.heed(&Task { whole: A_BYTE, cut: None, ..task }.program())
     }

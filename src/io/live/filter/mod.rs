@@ -6,16 +6,18 @@
 //! much and never too little.
 //!
 //! ```text
-//! our mark                             -> nothing
+//! our mark, and can be a copy of ours  -> nothing
 //! not plain IP                         -> whole
 //! matches no rule of any session       -> nothing   (only under load: `switch`)
 //! short, unfinished, super, tunnelled  -> whole
+//! from a source port of copies         -> whole     (what it carries is looked at: loop guard)
 //! else                                 -> the longest PacketLength
 //! ```
 
 mod code;
 mod keeper;
 mod layout;
+mod own;
 mod program;
 mod switch;
 #[cfg(test)]

@@ -1,10 +1,16 @@
 //! From what is wanted to the program that says so to the kernel.
 
-use super::code::{Code, Instruction, Place, codes};
-use super::layout::{
-    ETHER_TYPE, FRAGMENT, Family, LONGEST_HEADERS, TCP_CHECKSUM, UDP_CHECKSUM, VERSION,
+use super::code::{
+    Code, Ends, Instruction, Place, codes, load_byte, load_half, load_slot, load_word,
+    put_least_len, store,
 };
+use super::layout::{
+    ETHER_TYPE, FRAGMENT, Family, LONGEST_HEADERS, TCP, TCP_CHECKSUM, TUNNELS, UDP, UDP_CHECKSUM,
+    VERSION,
+};
+use super::own::put_own;
 use super::wants::{Term, Union, Wants};
+use crate::dataplane::FIRST_SOURCE_PORT;
 use crate::model::{Direction, PortRange};
 
 /// `SKF_AD_OFF` with `SKF_AD_PKTTYPE` and `SKF_AD_MARK` of `linux/filter.h`.
@@ -20,14 +26,6 @@ pub(in crate::io::live) const WHOLE: u32 = 0x0004_0000;
 
 /// Ethernet header and a VLAN tag.
 const LINK_HEADER_LEN: u32 = 14 + 4;
-
-const TCP: u32 = 6;
-const UDP: u32 = 17;
-
-/// Ports of tunnels over UDP, by IANA and by Linux's own habit: L2TP, GTP-U, GRE-in-UDP (and with
-/// DTLS), VXLAN, VXLAN-GPE, FOU, GUE, GENEVE, MPLS (and with DTLS), VXLAN of old. What they carry
-/// may have an unfinished checksum while their own is complete (`lco_csum` in `linux/udp.h`).
-const TUNNELS: [u32; 12] = [1701, 2152, 4754, 4755, 4789, 4790, 5555, 6080, 6081, 6635, 6636, 8472];
 
 /// The next headers of IPv6 that another header follows, as the data plane has them.
 const EXTENSIONS: [u32; 5] = [0, 43, 44, 51, 60];
@@ -48,8 +46,10 @@ mod slots {
 /// What a program does.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Task<'a> {
-    /// Frames with it are our own.
+    /// Frames with it are our own, if they can be.
     pub(super) mark: Option<u32>,
+    /// The ports of targets, besides those of known tunnels.
+    pub(super) target_ports: &'a [u16],
     /// How much of a whole frame is taken.
     pub(super) whole: u32,
     pub(super) cut: Option<Cut>,
@@ -76,9 +76,9 @@ impl Cut {
     }
 }
 
-/// Keeps nothing out but what bears our mark.
+/// Keeps nothing out but our own copies, by our mark.
 pub(in crate::io::live) fn own_only(mark: Option<u32>, whole: u32) -> Vec<Instruction> {
-    Task { mark, whole, cut: None, wanted: None }.program()
+    Task { mark, target_ports: &[], whole, cut: None, wanted: None }.program()
 }
 
 impl Task<'_> {
@@ -98,7 +98,8 @@ impl Task<'_> {
         }
         if let Some(mark) = self.mark {
             let other = code.here();
-            code.branch(codes::IF_EQUAL, mark, nothing, other);
+            let own = put_own(&mut code, self.target_ports, Ends { nothing, whole: other });
+            code.branch(codes::IF_EQUAL, mark, own, other);
             code.put(&[load_word(MARK)]);
         }
         code.finished()
@@ -108,7 +109,7 @@ impl Task<'_> {
     fn put_family(&self, code: &mut Code, family: Family, ends: Ends) -> Place {
         let mut plain = ends.whole;
         if let Some(cut) = &self.cut {
-            plain = put_cut(code, family, cut, ends.whole);
+            plain = put_cut(code, family, (cut, self.target_ports), ends.whole);
         }
         if let Some(wants) = self.wanted {
             plain = put_wanted(code, family, wants, Ends { whole: plain, ..ends });
@@ -118,13 +119,6 @@ impl Task<'_> {
             Family::V6 => put_plain_ipv6(code, plain, ends.whole),
         }
     }
-}
-
-/// Where the program ends.
-#[derive(Debug, Clone, Copy)]
-struct Ends {
-    nothing: Place,
-    whole: Place,
 }
 
 fn put_plain_ipv4(code: &mut Code, plain: Place, odd: Place) -> Place {
@@ -144,12 +138,6 @@ fn put_plain_ipv6(code: &mut Code, plain: Place, odd: Place) -> Place {
     code.branch(codes::IF_EQUAL, 0x60, next, odd);
     let version = code.put(&[load_byte(VERSION), Instruction::new(codes::AND, 0xf0)]);
     put_least_len(code, Family::V6.transport() + 4, version, odd)
-}
-
-/// A load behind the end of a frame would drop it.
-fn put_least_len(code: &mut Code, len: u32, enough: Place, short: Place) -> Place {
-    code.branch(codes::IF_AT_LEAST, len, enough, short);
-    code.put(&[Instruction::new(codes::LOAD_LEN, 0)])
 }
 
 /// Plain packets that some term matches go on at `whole`, others end.
@@ -233,16 +221,28 @@ fn block_words(block: crate::model::CidrBlock) -> [(u32, u32); 4] {
     [96, 64, 32, 0].map(|shift| (word(!free, shift), word(octets, shift)))
 }
 
-/// Cuts a plain frame of TCP or UDP where nothing is left to be made of what is cut off.
-fn put_cut(code: &mut Code, family: Family, cut: &Cut, whole: Place) -> Place {
+/// Cuts a plain frame of TCP or UDP where nothing is left to be made of what is cut off. Copies
+/// and tunnels are never cut: the loop guard looks at what they carry.
+fn put_cut(
+    code: &mut Code,
+    family: Family,
+    (cut, target_ports): (&Cut, &[u16]),
+    whole: Place,
+) -> Place {
     let cut_off = code.put(&[Instruction::returning(cut.len)]);
     code.branch(codes::IF_EQUAL_X, 0, whole, cut_off);
     let sum = code.put(&pseudo_header_sum(family));
     let tcp = put_checksum(code, family.transport() + TCP_CHECKSUM, sum, whole);
     let mut udp = put_checksum(code, family.transport() + UDP_CHECKSUM, sum, whole);
+    for port in target_ports {
+        udp = code.branch(codes::IF_EQUAL, u32::from(*port), whole, udp);
+    }
     for port in [2, 0] {
         for tunnel in TUNNELS {
             udp = code.branch(codes::IF_EQUAL, tunnel, whole, udp);
+        }
+        if port == 0 {
+            code.branch(codes::IF_AT_LEAST, FIRST_SOURCE_PORT.into(), whole, udp);
         }
         udp = code.put(&[load_half(family.transport() + port)]);
     }
@@ -290,23 +290,3 @@ fn pseudo_header_sum(family: Family) -> Vec<Instruction> {
 }
 
 const ADD_X: Instruction = Instruction::new(codes::ADD_X, 0);
-
-const fn load_word(at: u32) -> Instruction {
-    Instruction::new(codes::LOAD_WORD, at)
-}
-
-const fn load_half(at: u32) -> Instruction {
-    Instruction::new(codes::LOAD_HALF, at)
-}
-
-const fn load_byte(at: u32) -> Instruction {
-    Instruction::new(codes::LOAD_BYTE, at)
-}
-
-const fn load_slot(slot: u32) -> Instruction {
-    Instruction::new(codes::LOAD_SLOT, slot)
-}
-
-const fn store(slot: u32) -> Instruction {
-    Instruction::new(codes::STORE, slot)
-}

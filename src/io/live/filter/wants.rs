@@ -1,14 +1,17 @@
 //! What the sessions of an interface can want at all: more than they take, never less.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::dataplane::{MirrorTable, SessionEntry};
 use crate::model::{CidrBlock, Direction, FilterRule, PortRange, Protocol, RuleAction};
 
-use super::layout::Family;
+use super::layout::{Family, TUNNELS};
 
 /// How many terms one direction and family may have; with more, all is wanted.
 const MOST_TERMS: usize = 32;
+
+/// How many ports of targets the program may test.
+const MOST_PORTS: usize = 32;
 
 const DNS: u16 = 53;
 
@@ -23,6 +26,8 @@ const RESOLVERS: [IpAddr; 2] = [
 pub(super) struct Wants {
     /// The longest PacketLength; none where one wants whole frames.
     pub(super) most_len: Option<u32>,
+    /// The ports of targets that are not known as ports of tunnels anyway.
+    pub(super) target_ports: Vec<u16>,
     ingress: [Union; 2],
     egress: [Union; 2],
 }
@@ -48,6 +53,7 @@ impl Wants {
     /// Everything, whole.
     pub(super) const ALL: Self = Self {
         most_len: None,
+        target_ports: Vec::new(),
         ingress: [Union::All, Union::All],
         egress: [Union::All, Union::All],
     };
@@ -57,15 +63,21 @@ impl Wants {
     pub(super) fn of(table: &MirrorTable, interface: u32) -> Self {
         let sessions: Vec<&SessionEntry> =
             table.sessions().iter().filter(|one| one.interface == interface).collect();
+        let target_ports = target_ports(table);
+        // With too many ports no frame is cut, so that the program stays short.
+        let may_cut = target_ports.is_some();
+        let target_ports = target_ports.unwrap_or_default();
         if sessions.is_empty() {
-            return Self::ALL;
+            return Self { target_ports, ..Self::ALL };
         }
         let lengths = sessions.iter().map(|one| one.packet_length.map(|len| len.value().into()));
         let unions = |direction| {
             [Family::V4, Family::V6].map(|family| union(table, &sessions, direction, family))
         };
+        let most_len = lengths.collect::<Option<Vec<u32>>>().and_then(|all| all.into_iter().max());
         Self {
-            most_len: lengths.collect::<Option<Vec<u32>>>().and_then(|all| all.into_iter().max()),
+            most_len: most_len.filter(|_| may_cut),
+            target_ports,
             ingress: unions(Direction::Ingress),
             egress: unions(Direction::Egress),
         }
@@ -86,6 +98,18 @@ impl Wants {
     pub(super) fn can_drop(&self) -> bool {
         self.ingress.iter().chain(&self.egress).any(|union| *union != Union::All)
     }
+}
+
+/// The ports of all targets but for those of known tunnels; none where they are too many.
+fn target_ports(table: &MirrorTable) -> Option<Vec<u16>> {
+    let targets = table.targets().iter();
+    let addresses =
+        targets.flat_map(|one| [&one.address].into_iter().chain(&one.further_addresses));
+    let ports = addresses.map(SocketAddr::port);
+    let mut ports: Vec<u16> = ports.filter(|one| !TUNNELS.contains(&u32::from(*one))).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    (ports.len() <= MOST_PORTS).then_some(ports)
 }
 
 /// Rejects are passed over: they only make a session want less.

@@ -9,13 +9,16 @@ use crate::model::*;
 
 pub(super) const RESOLVER: &str = "10.0.0.2";
 
+/// The port of the only target, which is that of no known tunnel.
+pub(super) const TARGET_PORT: u16 = 4_999;
+
 /// A string of bytes that choices are drawn from; all are the first when it is used up.
 pub(super) struct Entropy<'a>(pub(super) &'a [u8]);
 
 const V4: [&str; 6] =
     ["10.0.0.1", RESOLVER, "10.128.0.1", "192.168.7.9", "169.254.169.253", "255.255.255.255"];
 const V6: [&str; 5] = ["fd00::1", "fd00:0:0:1::1", "2001:db8::9", "fd00:ec2::253", "ff02::1"];
-const PORTS: [u16; 9] = [53, 80, 443, 0, 65_535, 4789, 1701, 8472, 40_000];
+const PORTS: [u16; 11] = [53, 80, 443, 0, 65_535, 4789, 1701, 8472, 40_000, 65_407, TARGET_PORT];
 const PROTOCOLS: [u8; 11] = [6, 17, 1, 58, 132, 47, 50, 0, 44, 43, 255];
 
 impl Entropy<'_> {
@@ -240,10 +243,19 @@ pub(super) fn session(
 }
 
 pub(super) fn table(sessions: Vec<SessionEntry>, aws_exclusions: bool) -> MirrorTable {
+    table_of_targets(sessions, aws_exclusions, vec![TARGET_PORT])
+}
+
+/// A table with a target for each of these ports.
+pub(super) fn table_of_targets(
+    sessions: Vec<SessionEntry>,
+    aws_exclusions: bool,
+    ports: Vec<u16>,
+) -> MirrorTable {
     let interface = |name| Arc::new(NetworkInterface::new(NetworkInterfaceId::new(name).unwrap()));
-    let target = TargetEntry {
-        id: TargetId::new("tmt-1").unwrap(),
-        address: SocketAddr::from(([192, 0, 2, 10], 4789)),
+    let target = |port| TargetEntry {
+        id: TargetId::new(&format!("tmt-{port}")).unwrap(),
+        address: SocketAddr::from(([192, 0, 2, 10], port)),
         further_addresses: Vec::new(),
         gateway_endpoint: None,
         mtu: None,
@@ -253,7 +265,7 @@ pub(super) fn table(sessions: Vec<SessionEntry>, aws_exclusions: bool) -> Mirror
     MirrorTable::new(TableParts {
         settings: Settings { aws_exclusions, vpc_resolver_addresses },
         interfaces: vec![interface("eni-0"), interface("eni-1")],
-        targets: vec![target],
+        targets: ports.into_iter().map(target).collect(),
         sessions,
         is_loop_guarded: true,
     })

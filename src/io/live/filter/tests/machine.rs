@@ -28,7 +28,7 @@ pub(super) fn run(program: &[Instruction], seen: Seen<'_>) -> u32 {
         match one.code {
             RETURN => return one.operand,
             JUMP => at += place(one.operand),
-            IF_EQUAL | IF_EQUAL_X | IF_ABOVE | IF_AT_LEAST | IF_ANY_BIT => {
+            IF_EQUAL | IF_EQUAL_X | IF_ABOVE | IF_AT_LEAST | IF_AT_LEAST_X | IF_ANY_BIT => {
                 at += usize::from(way(one, &registers));
             }
             _ => {
@@ -44,6 +44,7 @@ fn way(one: Instruction, Registers { a, x, .. }: &Registers) -> u8 {
     let is_true = match one.code {
         IF_EQUAL => *a == one.operand,
         IF_EQUAL_X => a == x,
+        IF_AT_LEAST_X => a >= x,
         IF_ABOVE => *a > one.operand,
         IF_AT_LEAST => *a >= one.operand,
         _ => a & one.operand != 0,
@@ -58,11 +59,15 @@ fn compute(one: Instruction, registers: &mut Registers, seen: Seen<'_>) -> Optio
         LOAD_WORD => *a = load(seen, k, 4)?,
         LOAD_HALF => *a = load(seen, k, 2)?,
         LOAD_BYTE => *a = load(seen, k, 1)?,
+        LOAD_HALF_AT_X => *a = load(seen, x.wrapping_add(k), 2)?,
+        LOAD_X_HEADER_LEN => *x = 4 * (load(seen, k, 1)? & 0xf),
         LOAD_LEN => *a = u32::try_from(seen.bytes.len()).unwrap(),
         LOAD_SLOT => *a = slots[place(k)],
         LOAD_X_SLOT => *x = slots[place(k)],
         STORE => slots[place(k)] = *a,
         COPY_TO_X => *x = *a,
+        COPY_FROM_X => *a = *x,
+        ADD => *a = a.wrapping_add(k),
         ADD_X => *a = a.wrapping_add(*x),
         SUBTRACT => *a = a.wrapping_sub(k),
         AND => *a &= k,

@@ -20,7 +20,7 @@ use crate::model::{
     CidrBlock, Direction, Filter, FilterId, FilterRule, PacketLength, PortRange, Protocol,
     RuleAction, RuleNumber,
 };
-use generate::{Entropy, session, table};
+use generate::{Entropy, session, table, table_of_targets};
 use machine::{Seen, place, run};
 
 const MARK: u32 = 109;
@@ -40,8 +40,17 @@ fn cut_of(wants: &Wants, mtu: u32) -> Option<Cut> {
 fn program(table: &MirrorTable, mtu: u32, drops: bool) -> (Option<Cut>, Vec<Instruction>) {
     let wants = Wants::of(table, 0);
     let cut = cut_of(&wants, mtu);
-    let task = Task { mark: Some(MARK), whole: WHOLE, cut, wanted: drops.then_some(&wants) };
+    let target_ports = &wants.target_ports;
+    let wanted = drops.then_some(&wants);
+    let task = Task { mark: Some(MARK), target_ports, whole: WHOLE, cut, wanted };
     (cut, task.program())
+}
+
+/// The program of a mirror whose mark all frames bear that have no mark.
+fn program_of_no_mark(table: &MirrorTable) -> Vec<Instruction> {
+    let wants = Wants::of(table, 0);
+    let (target_ports, cut) = (&wants.target_ports, cut_of(&wants, 1_500));
+    Task { mark: Some(0), target_ports, whole: WHOLE, cut, wanted: Some(&wants) }.program()
 }
 
 /// How many bytes of the frame come through.
@@ -85,7 +94,10 @@ proptest! {
         let asked = drops.then_some((&table, 0, direction));
         let expected = reference::taken(&frame, cut, asked);
         prop_assert_eq!(taken(&program, seen(&frame, direction)), expected);
-        prop_assert_eq!(run(&program, Seen { mark: MARK, ..seen(&frame, direction) }), 0);
+        // With our mark, what can be ours is kept out; the rest is as any frame.
+        let marked = Seen { mark: MARK, ..seen(&frame, direction) };
+        let expected = if reference::can_be_own(&frame) { 0 } else { expected };
+        prop_assert_eq!(taken(&program, marked), expected);
     }
 
     /// The kernel's own machine, on a socket that anybody may open, sees frames come in as ours
@@ -93,18 +105,19 @@ proptest! {
     #[test]
     fn the_kernel_does_the_same(of_table in bytes(200), of_frames in bytes(400)) {
         let table = Entropy(&of_table).table(6);
-        let (_, program) = program(&table, 1_500, true);
         let (out, into) = UnixDatagram::pair().unwrap();
         into.set_nonblocking(true).unwrap();
-        attach(&SockRef::from(&into), &program).unwrap();
-        for part in of_frames.chunks(80) {
-            let frame = Entropy(part).frame();
-            if frame.is_empty() {
-                continue;
+        for program in [program(&table, 1_500, true).1, program_of_no_mark(&table)] {
+            attach(&SockRef::from(&into), &program).unwrap();
+            for part in of_frames.chunks(80) {
+                let frame = Entropy(part).frame();
+                if frame.is_empty() {
+                    continue;
+                }
+                prop_assert_eq!(out.send(&frame).unwrap(), frame.len());
+                let got = into.recv(&mut [0; 4_096]).unwrap_or(0);
+                prop_assert_eq!(got, taken(&program, seen(&frame, Direction::Ingress)));
             }
-            prop_assert_eq!(out.send(&frame).unwrap(), frame.len());
-            let got = into.recv(&mut [0; 4_096]).unwrap_or(0);
-            prop_assert_eq!(got, taken(&program, seen(&frame, Direction::Ingress)));
         }
     }
 }
@@ -120,7 +133,8 @@ fn longest_table() -> MirrorTable {
         }
     }
     filter.amazon_dns = true;
-    table(vec![session(0, filter, PacketLength::new(100).ok())], true)
+    let sessions = vec![session(0, filter, PacketLength::new(100).ok())];
+    table_of_targets(sessions, true, (5_000..5_032).collect())
 }
 
 /// A rule of which none covers another.
@@ -193,9 +207,47 @@ fn the_longest_packet_length_counts_and_whole_is_longer_than_any() {
     assert_eq!(Cut::new(1, 1_500), Some(Cut { len: 74, most_frame_len: 1_518 }));
     assert_eq!(Cut::new(1_518, 1_500), None);
     assert_eq!(Cut::new(100, 0), None);
-    let unmarked = Seen { mark: MARK, ..seen(&[], Direction::Ingress) };
-    assert_eq!(run(&own_only(None, WHOLE), unmarked), WHOLE);
-    assert_eq!(run(&own_only(Some(MARK), WHOLE), unmarked), 0);
+}
+
+/// IPv4 and UDP from and to these ports.
+fn udp(source: u16, destination: u16) -> Vec<u8> {
+    let mut frame = vec![2; 12];
+    frame.extend([8, 0, 0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
+    frame.extend([source.to_be_bytes(), destination.to_be_bytes(), [0, 8], [0, 0]].concat());
+    frame
+}
+
+#[test]
+fn with_our_mark_only_what_can_be_ours_is_kept_out() {
+    let of_protocol = |protocol| {
+        let mut frame = udp(5_000, 53);
+        frame[23] = protocol;
+        frame
+    };
+    let program = own_only(Some(MARK), WHOLE);
+    let comes = |frame: &[u8], mark| {
+        run(&program, Seen { mark, ..seen(frame, Direction::Egress) }) == WHOLE
+    };
+    let ours = [udp(65_408, 4_999), udp(65_535, 53), udp(5_000, 4_789), udp(5_000, 6_081)];
+    for frame in ours.into_iter().chain([4, 41, 47, 50, 51, 115].map(of_protocol)) {
+        assert!(!comes(&frame, MARK) && comes(&frame, 0) && comes(&frame, MARK + 1), "{frame:?}");
+    }
+    let others = [udp(65_407, 53), udp(5_000, 51_820), Vec::new(), udp(65_408, 53)[..37].to_vec()];
+    for frame in others.into_iter().chain([1, 6, 58, 132].map(of_protocol)) {
+        assert!(comes(&frame, MARK), "{frame:?}");
+    }
+    assert_eq!(run(&own_only(None, WHOLE), seen(&udp(65_408, 4_789), Direction::Egress)), WHOLE);
+}
+
+#[test]
+fn with_too_many_ports_of_targets_no_frame_is_cut() {
+    let filter = Filter::accept_all(FilterId::new("tmf-1").unwrap());
+    let wants = |ports: u16| {
+        let sessions = vec![session(0, filter.clone(), PacketLength::new(100).ok())];
+        Wants::of(&table_of_targets(sessions, true, (5_000..5_000 + ports).collect()), 0)
+    };
+    assert_eq!((wants(32).most_len, wants(32).target_ports.len()), (Some(100), 32));
+    assert_eq!((wants(33).most_len, wants(33).target_ports.len()), (None, 0));
 }
 
 #[test]
@@ -204,7 +256,9 @@ fn an_interface_without_sessions_hears_all() {
     let table = table(vec![session(0, filter, PacketLength::new(100).ok())], true);
     assert!(Wants::of(&table, 0).can_drop());
     for other in [1, u32::MAX] {
-        assert_eq!(Wants::of(&table, other), Wants::ALL);
+        let wants = Wants::of(&table, other);
+        assert!(!wants.can_drop() && wants.most_len.is_none());
+        assert_eq!(wants.target_ports, [generate::TARGET_PORT]);
     }
     assert!(!Wants::ALL.can_drop());
 }

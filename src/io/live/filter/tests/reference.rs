@@ -3,9 +3,13 @@
 use std::net::IpAddr;
 
 use super::super::program::Cut;
+use super::generate::TARGET_PORT;
 use super::machine::place;
 use crate::dataplane::MirrorTable;
 use crate::model::{Direction, FilterRule, RuleAction};
+
+/// L2TP, GTP-U, GRE, VXLAN, FOU, GUE, GENEVE and MPLS over UDP.
+const TUNNELS: [u16; 12] = [1701, 2152, 4754, 4755, 4789, 4790, 5555, 6080, 6081, 6635, 6636, 8472];
 
 /// The fields of a plain packet, read where they stand.
 #[derive(Debug)]
@@ -68,8 +72,10 @@ impl Plain {
     }
 
     fn may_be_cut(&self, frame: &[u8]) -> bool {
-        let tunnels = [1701, 2152, 4754, 4755, 4789, 4790, 5555, 6080, 6081, 6635, 6636, 8472];
-        let is_tunnel = tunnels.contains(&self.ports.0) || tunnels.contains(&self.ports.1);
+        let is_tunnel = TUNNELS.contains(&self.ports.0)
+            || TUNNELS.contains(&self.ports.1)
+            || self.ports.0 >= 65_408
+            || self.ports.1 == TARGET_PORT;
         let Some(at) = self.checksum_at() else { return false };
         if (self.protocol == 17 && is_tunnel) || self.stated_len(frame) < 8 {
             return false;
@@ -106,6 +112,30 @@ impl Plain {
                 || (session.filter.amazon_dns && self.is_dns(table))
         })
     }
+}
+
+/// Whether a frame with our mark can be a copy of ours, or a tunnel around one.
+pub(super) fn can_be_own(frame: &[u8]) -> bool {
+    let word = |at: usize| Some(u16::from_be_bytes(*frame.get(at..)?.first_chunk()?));
+    let is_tagged = [Some(0x8100), Some(0x88a8)].contains(&word(12)) && word(16).is_some();
+    let ip = if is_tagged { 18 } else { 14 };
+    let (protocol, header_len, is_later) = match word(ip - 2) {
+        Some(0x0800) if frame.len() >= ip + 20 => {
+            let offset = word(ip + 6).unwrap() & 0x1fff;
+            (frame[ip + 9], usize::from(frame[ip] & 0xf) * 4, offset > 0)
+        }
+        Some(0x86dd) if frame.len() >= ip + 40 => (frame[ip + 6], 40, false),
+        _ => return false,
+    };
+    if [4, 41, 47, 50, 51, 115].contains(&protocol) {
+        return true;
+    }
+    let at = ip + header_len;
+    let (Some(source), Some(destination)) = (word(at), word(at + 2)) else {
+        return protocol == 17 && is_later;
+    };
+    let is_tunnel = TUNNELS.contains(&destination) || destination == TARGET_PORT;
+    protocol == 17 && (is_later || source >= 65_408 || is_tunnel)
 }
 
 /// The sum of big-endian halves, folded to sixteen bits with end-around carry.

@@ -1,0 +1,251 @@
+//! Copies within copies: what the frames carry that a live mirror sees.
+//!
+//! A frame is peeled from outside to inside, layer by layer:
+//!
+//! ```text
+//! layer    is                                                          counts as
+//! copy     UDP from port 65408..=65535 to any port, then VXLAN         a copy
+//!          08 00 00 00 VNI 00
+//! tunnel   other VXLAN (4789, 8472, the port of a target), GENEVE      nothing
+//!          (6081, the port of a Gateway Load Balancer endpoint),
+//!          GRE, IPv4 or IPv6 in IP
+//! quote    an ICMP error, which quotes the packet it is about          a copy
+//! ```
+//!
+//! A frame with two copies is nested and is not mirrored: however many hosts mirror to each other,
+//! by whatever ports, a frame is copied, its copies are copied, and that is all. An ICMP error
+//! about a copy is nested too, else a closed port at the target would keep a frame going for ever.
+//!
+//! PacketLength may cut a nested copy so short that the inner copy cannot be recognised. So below a
+//! copy, a packet that ends before it can be decided makes the frame nested. With PacketLength 20:
+//!
+//! ```text
+//! Ethernet, IPv4, UDP 65450 -> 4789, VXLAN | Ethernet, 6 bytes of IPv4      nested
+//! ```
+
+use super::flow_hash::FIRST_SOURCE_PORT;
+use super::flow_key::FlowKey;
+use super::frame::Frame;
+use super::headers::{self, Upper};
+use super::loop_guard::LoopGuard;
+use super::verdict::NotMirrored;
+
+/// A frame with more layers than this is nested.
+const MOST_LAYERS: usize = 8;
+
+/// How much of a frame is looked at that a source lends in two pieces: eight layers of Ethernet
+/// with a tag, IPv6, UDP and VXLAN, twice.
+const MOST_HEADERS_LEN: usize = 1_184;
+
+/// IANA's port of VXLAN, and the one that Linux had before (RFC 7348, section 5).
+const VXLAN_PORTS: [u16; 2] = [4789, 8472];
+/// RFC 8926, section 3.3.
+const GENEVE_PORT: u16 = 6081;
+
+/// Transparent Ethernet bridging: an Ethernet frame follows (RFC 8926, section 3.4).
+const ETHERNET: u16 = 0x6558;
+const IPV4: u16 = 0x0800;
+const IPV6: u16 = 0x86dd;
+
+const ICMP: u16 = 1;
+const IP_IN_IP: u16 = 4;
+const UDP: u16 = 17;
+const IPV6_IN_IP: u16 = 41;
+const GRE: u16 = 47;
+const ICMPV6: u16 = 58;
+
+/// Destination unreachable, source quench, redirect, time exceeded, parameter problem.
+const ICMP_ERRORS: [u8; 5] = [3, 4, 5, 11, 12];
+/// Destination unreachable, packet too big, time exceeded, parameter problem.
+const ICMPV6_ERRORS: [u8; 4] = [1, 2, 3, 4];
+
+const UDP_LEN: usize = 8;
+
+/// The destination ports of tunnels over UDP.
+#[derive(Debug, Clone, Default)]
+pub(super) struct TunnelPorts {
+    vxlan: Vec<u16>,
+    geneve: Vec<u16>,
+}
+
+impl TunnelPorts {
+    /// Those that everybody uses.
+    pub(super) fn known() -> Self {
+        Self { vxlan: VXLAN_PORTS.to_vec(), geneve: vec![GENEVE_PORT] }
+    }
+
+    /// The port of a target, or of a Gateway Load Balancer endpoint.
+    pub(super) fn add(&mut self, port: u16, is_gateway: bool) {
+        let ports = if is_gateway { &mut self.geneve } else { &mut self.vxlan };
+        if !ports.contains(&port) {
+            ports.push(port);
+        }
+    }
+
+    /// All of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = u16> {
+        self.vxlan.iter().chain(&self.geneve).copied()
+    }
+}
+
+/// Whether packets of a protocol may carry others.
+pub(super) const fn carries(protocol: u16) -> bool {
+    matches!(protocol, ICMP | IP_IN_IP | UDP | IPV6_IN_IP | GRE | ICMPV6)
+}
+
+/// Why a frame is not mirrored that may carry copies, if it is not.
+pub(super) fn reason(guard: &LoopGuard, frame: &Frame<'_>) -> Option<NotMirrored> {
+    if frame.tail.is_empty() {
+        return peel(guard, frame.bytes);
+    }
+    // Headers may begin in the one piece and end in the other.
+    let mut joined = [0; MOST_HEADERS_LEN];
+    let len = joined.len().min(frame.captured_len());
+    let bytes = frame.bytes.iter().chain(frame.tail);
+    joined.iter_mut().zip(bytes).for_each(|(place, byte)| *place = *byte);
+    peel(guard, joined.get(..len).unwrap_or_default())
+}
+
+/// A frame or packet, and what it is by its EtherType.
+#[derive(Debug, Clone, Copy)]
+struct Payload<'a> {
+    ether_type: u16,
+    bytes: &'a [u8],
+}
+
+/// What a layer of headers is.
+#[derive(Debug, Clone, Copy)]
+enum Layer<'a> {
+    Copy(Payload<'a>),
+    Tunnel(Payload<'a>),
+    Quote(Payload<'a>),
+    /// Nothing inside that matters.
+    Innermost,
+    /// The captured bytes end before it can be known.
+    Cut,
+}
+
+fn peel(guard: &LoopGuard, frame: &[u8]) -> Option<NotMirrored> {
+    let mut payload = Payload { ether_type: ETHERNET, bytes: frame };
+    let mut key = FlowKey::EMPTY;
+    // Whether it is below a copy, and whether one more copy makes it nested.
+    let (mut is_in_copy, mut is_quoted) = (false, false);
+    for _ in 0..MOST_LAYERS {
+        let nested = is_in_copy.then_some(NotMirrored::NestedCopy);
+        let upper = match payload.read(&mut key) {
+            Ok(upper) => upper,
+            Err(NotMirrored::NotIp) => return None,
+            Err(_) => return nested,
+        };
+        if guard.is_own(&key) {
+            return nested.or(Some(NotMirrored::OwnTraffic));
+        }
+        payload = match layer(guard.ports(), &key, upper) {
+            Layer::Copy(_) if is_in_copy || is_quoted => return Some(NotMirrored::NestedCopy),
+            Layer::Copy(inner) => {
+                is_in_copy = true;
+                inner
+            }
+            Layer::Quote(inner) => {
+                is_quoted = true;
+                inner
+            }
+            Layer::Tunnel(inner) => inner,
+            Layer::Innermost => return None,
+            Layer::Cut => return nested,
+        };
+    }
+    Some(NotMirrored::NestedCopy)
+}
+
+impl<'a> Payload<'a> {
+    fn read(&self, key: &mut FlowKey) -> Result<Upper<'a>, NotMirrored> {
+        match self.ether_type {
+            ETHERNET => headers::read(key, self.bytes),
+            other => headers::read_behind_tags(key, other, self.bytes),
+        }
+    }
+}
+
+fn layer<'a>(ports: &TunnelPorts, key: &FlowKey, upper: Upper<'a>) -> Layer<'a> {
+    let Some(bytes) = upper.bytes else {
+        let is_unknown = key.protocol == FlowKey::UNKNOWN_PROTOCOL && upper.is_cut;
+        return if is_unknown { Layer::Cut } else { Layer::Innermost };
+    };
+    let found = match key.protocol {
+        IP_IN_IP => Some(Layer::Tunnel(Payload { ether_type: IPV4, bytes })),
+        IPV6_IN_IP => Some(Layer::Tunnel(Payload { ether_type: IPV6, bytes })),
+        GRE => in_gre(bytes),
+        UDP if key.has_ports => in_udp(ports, key, bytes, upper.is_cut),
+        UDP => None,
+        ICMP if key.is_ipv4 => in_icmp(bytes, &ICMP_ERRORS, IPV4),
+        ICMPV6 if !key.is_ipv4 => in_icmp(bytes, &ICMPV6_ERRORS, IPV6),
+        _ => Some(Layer::Innermost),
+    };
+    found.unwrap_or(if upper.is_cut { Layer::Cut } else { Layer::Innermost })
+}
+
+/// What UDP carries; `None` where there are too few bytes to know.
+fn in_udp<'a>(
+    ports: &TunnelPorts,
+    key: &FlowKey,
+    bytes: &'a [u8],
+    is_cut: bool,
+) -> Option<Layer<'a>> {
+    let is_from_copy_port = key.source_port >= FIRST_SOURCE_PORT;
+    let is_to_vxlan = ports.vxlan.contains(&key.destination_port);
+    let is_to_geneve = ports.geneve.contains(&key.destination_port);
+    let Some((header, bytes)) = bytes.get(UDP_LEN..).and_then(<[u8]>::split_first_chunk) else {
+        let nothing = Payload { ether_type: ETHERNET, bytes: &[] };
+        return match (is_from_copy_port, is_to_vxlan || is_to_geneve) {
+            (false, false) => Some(Layer::Innermost),
+            (true, true) if is_cut => Some(Layer::Copy(nothing)),
+            _ => None,
+        };
+    };
+    let frame = Payload { ether_type: ETHERNET, bytes };
+    match header {
+        [8, 0, 0, 0, _, _, _, 0] if is_from_copy_port => Some(Layer::Copy(frame)),
+        // Copies for a Gateway Load Balancer endpoint, which may have any port.
+        [8, 0, 0x08, 0x00, 0, 0, 0, 0] | [8, 0, 0x86, 0xdd, 0, 0, 0, 0] if is_from_copy_port => {
+            in_geneve(header, bytes)
+        }
+        _ if is_to_geneve => in_geneve(header, bytes),
+        // "The I flag MUST be set to 1 for a valid VXLAN Network ID" (RFC 7348, section 5).
+        [flags, ..] if is_to_vxlan && flags & 8 != 0 => Some(Layer::Tunnel(frame)),
+        _ => Some(Layer::Innermost),
+    }
+}
+
+/// RFC 8926, section 3.4: version, length of the options in words, flags, EtherType.
+fn in_geneve<'a>(header: &[u8; 8], bytes: &'a [u8]) -> Option<Layer<'a>> {
+    let [first, _, high, low, ..] = *header;
+    if first >> 6 != 0 {
+        return Some(Layer::Innermost);
+    }
+    let bytes = bytes.get(4 * usize::from(first & 0x3f)..)?;
+    Some(Layer::Tunnel(Payload { ether_type: u16::from_be_bytes([high, low]), bytes }))
+}
+
+/// RFC 2784 and RFC 2890: flags and version, EtherType; checksum, key and sequence number, each
+/// of four bytes, where their flags are set.
+fn in_gre(bytes: &[u8]) -> Option<Layer<'_>> {
+    let ([flags, version, high, low], bytes) = bytes.split_first_chunk()?;
+    if version & 7 != 0 || flags & 0x40 != 0 {
+        return Some(Layer::Innermost);
+    }
+    let fields = [0x80, 0x20, 0x10].into_iter().filter(|flag| flags & flag != 0).count();
+    let bytes = bytes.get(4 * fields..)?;
+    Some(Layer::Tunnel(Payload { ether_type: u16::from_be_bytes([*high, *low]), bytes }))
+}
+
+/// RFC 792 and RFC 4443: an error has eight bytes, then the beginning of the packet it is about.
+fn in_icmp<'a>(bytes: &'a [u8], errors: &[u8], ether_type: u16) -> Option<Layer<'a>> {
+    if !errors.contains(bytes.first()?) {
+        return Some(Layer::Innermost);
+    }
+    Some(Layer::Quote(Payload { ether_type, bytes: bytes.get(8..)? }))
+}
+
+#[cfg(test)]
+mod tests;

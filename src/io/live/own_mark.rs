@@ -1,0 +1,97 @@
+//! A mark (`SO_MARK`) that no other mirror of the network namespace has.
+//!
+//! By its mark the kernel's filter knows a copy that this process sent. A mark is reserved by
+//! binding an abstract UNIX socket (unix(7)) whose name holds it: such a name belongs to one
+//! network namespace, as marks do, and is free again when the process ends, however it ends.
+
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+
+/// How many marks there are to choose from: those of [`mark_of`].
+const MARKS: u32 = 0x3ff;
+
+/// How many are tried. Where that many are taken, a mark that may not be unique does.
+const MOST_TRIES: u32 = 64;
+
+/// A mark and, while it lives, the right to it.
+#[derive(Debug)]
+pub struct OwnMark {
+    mark: u32,
+    /// Kept open, as the reservation lasts as long as it is.
+    reservation: Option<UnixDatagram>,
+}
+
+impl OwnMark {
+    /// Chooses a mark for this process and reserves it where it can.
+    #[must_use]
+    pub fn choose() -> Self {
+        Self::choose_from(std::process::id())
+    }
+
+    /// The mark: not zero, and without the bits that kube-proxy (0xc000), Cilium (0x0f00) and
+    /// Calico or Tailscale (0x10000 and above) use.
+    #[must_use]
+    pub const fn value(&self) -> u32 {
+        self.mark
+    }
+
+    /// Whether no other mirror of the network namespace can have the same.
+    #[must_use]
+    pub const fn is_reserved(&self) -> bool {
+        self.reservation.is_some()
+    }
+
+    /// Processes that start one after the other begin at different marks.
+    fn choose_from(start: u32) -> Self {
+        let reserved = (0..MOST_TRIES).find_map(|step| {
+            let mark = mark_of(start.wrapping_add(step));
+            Some(Self { mark, reservation: Some(reserve(mark)?) })
+        });
+        reserved.unwrap_or(Self { mark: mark_of(start), reservation: None })
+    }
+}
+
+/// The mark of a number: ten bits of it are spread over the mask 0x30ff.
+const fn mark_of(number: u32) -> u32 {
+    let number = number % MARKS + 1;
+    number & 0xff | (number & 0x300) << 4
+}
+
+fn reserve(mark: u32) -> Option<UnixDatagram> {
+    let name = format!("traffic-mirror/mark/{mark:#x}");
+    let address = SocketAddr::from_abstract_name(name).ok()?;
+    UnixDatagram::bind_addr(&address).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn marks_are_different_and_keep_to_their_bits() {
+        let marks: BTreeSet<u32> = (0..MARKS).map(mark_of).collect();
+        assert_eq!(marks.len(), 0x3ff);
+        assert!(marks.iter().all(|mark| *mark != 0 && mark & !0x30ff == 0));
+        assert_eq!((mark_of(0), mark_of(MARKS), mark_of(254), mark_of(255)), (1, 1, 0xff, 0x1000));
+    }
+
+    /// In one test, since tests run at the same time and would take each other's marks.
+    #[test]
+    fn a_mark_that_is_taken_is_not_chosen_until_it_is_free() {
+        let start = std::process::id().wrapping_mul(31);
+        let first = OwnMark::choose_from(start);
+        let second = OwnMark::choose_from(start);
+        assert!(first.is_reserved() && second.is_reserved());
+        assert_ne!(first.value(), second.value());
+        let value = first.value();
+        drop(first);
+        assert_eq!(OwnMark::choose_from(start).value(), value);
+        // Where all are taken that are tried, one is chosen all the same.
+        let taken: Vec<_> = (0..MOST_TRIES).map(|_| OwnMark::choose_from(start)).collect();
+        let other = OwnMark::choose_from(start);
+        assert!(!other.is_reserved());
+        assert_eq!(other.value(), mark_of(start));
+        drop(taken);
+    }
+}

@@ -1,0 +1,164 @@
+//! Hosts whose mirrors send to each other: one datagram makes a few copies, and then it is quiet.
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+
+use crate::mirror::Mirror;
+use crate::namespace::{Namespace, can_run, say};
+use crate::waiting::pause;
+
+/// A datagram between two mirrored hosts, and the ICMP error of its closed port, are each copied by
+/// both, and each of these copies by the other: 2 + 4 + 4. Each of the eight copies finds a closed
+/// port. A switch shows a few of them to a third host too. A storm would be thousands.
+const MOST_PACKETS: u64 = 40;
+
+/// It is quiet when nothing passed for this long.
+const QUIET_MS: u64 = 1_200;
+
+/// So often it is waited for; what passes then is a storm.
+const MOST_PAUSES: usize = 6;
+
+/// Hosts on one switch, each with a device `w0`, whose addresses end in 1, 2, 3 and so on.
+struct Hosts {
+    hosts: Vec<Namespace>,
+    _switch: Namespace,
+}
+
+impl Hosts {
+    fn new(test: &str, count: usize) -> Option<Self> {
+        if !can_run() {
+            return None;
+        }
+        let switch = Namespace::new(&format!("{test}-switch"));
+        if !switch.command("tc").arg("-V").output().is_ok_and(|output| output.status.success()) {
+            say("NOT RUN: hosts that mirror to each other need tc, to limit a storm\n");
+            return None;
+        }
+        switch.ip("link add br0 type bridge mcast_snooping 0\nlink set br0 up\n");
+        let hosts = (1..=count).map(|number| {
+            let host = Namespace::new(&format!("{test}-{number}"));
+            host.run(
+                "sysctl -qw net.ipv6.conf.default.accept_dad=0 \
+                 net.ipv6.conf.default.router_solicitations=0",
+            );
+            switch.ip(&format!(
+                "link add s{number} type veth peer name w0 netns {}\n\
+                 link set s{number} master br0 up\n",
+                host.name
+            ));
+            host.ip(&format!(
+                "link set lo up\n\
+                 link set w0 address 02:00:00:00:05:0{number} addrgenmode none up\n\
+                 addr add 10.5.0.{number}/24 dev w0\n\
+                 addr add fd05::{number}/64 dev w0 nodad\n"
+            ));
+            // Neighbours are known, so that none is asked for while packets are counted.
+            for other in (1..=count).filter(|other| *other != number) {
+                let mac = format!("lladdr 02:00:00:00:05:0{other} dev w0 nud permanent");
+                host.ip(&format!(
+                    "neigh add 10.5.0.{other} {mac}\nneigh add fd05::{other} {mac}\n"
+                ));
+            }
+            host.run("tc qdisc add dev w0 root tbf rate 20mbit burst 32k limit 64k");
+            host
+        });
+        Some(Self { hosts: hosts.collect(), _switch: switch })
+    }
+
+    /// What all hosts received and sent so far.
+    fn packets(&self) -> u64 {
+        self.hosts.iter().map(|host| host.packets("w0")).sum()
+    }
+
+    /// What all hosts received and sent when it is quiet, or after a few seconds of a storm.
+    fn packets_when_quiet(&self) -> u64 {
+        let mut before = self.packets();
+        for _ in 0..MOST_PAUSES {
+            pause(QUIET_MS);
+            let now = self.packets();
+            if std::mem::replace(&mut before, now) == now {
+                break;
+            }
+        }
+        before
+    }
+
+    /// Each host mirrors by its words; the first sends one datagram to the second. How many packets
+    /// passed then, and how many copies of copies were seen.
+    fn one_datagram(&self, words: &[String]) -> (u64, u64) {
+        let mirrors: Vec<Mirror> = self
+            .hosts
+            .iter()
+            .zip(words)
+            .map(|(host, words)| {
+                Mirror::start(host, &format!("-i w0 --virtual-network-id 1 {words}"))
+            })
+            .collect();
+        let before = self.packets_when_quiet();
+        let from: SocketAddr = "10.5.0.1:4000".parse().unwrap();
+        let sender = self.hosts[0].inside(|| UdpSocket::bind(from).unwrap());
+        sender.send_to(b"twelve bytes", "10.5.0.2:5000").unwrap();
+        let after = self.packets_when_quiet();
+        let ended = mirrors.into_iter().map(Mirror::end);
+        let nested = ended.map(|ended| ended.not_mirrored("nested_copy")).sum();
+        // Each packet was sent by one host and received by one or, from the switch, by more.
+        ((after - before).div_ceil(2), nested)
+    }
+
+    fn assert_quiet(&self, words: &[String]) {
+        let (packets, nested) = self.one_datagram(words);
+        assert!(packets <= MOST_PACKETS, "{packets} packets of one datagram: {words:?}");
+        // The datagram, its two copies and the copies of these: the mirrors did mirror.
+        assert!(packets >= 4 && nested >= 1, "{packets} packets, {nested} nested: {words:?}");
+    }
+}
+
+fn target(address: &str, port: u16) -> String {
+    let address: IpAddr = address.parse().unwrap();
+    format!("--target {}", SocketAddr::new(address, port))
+}
+
+#[test]
+fn two_hosts_that_mirror_to_each_other_come_to_rest() {
+    let Some(hosts) = Hosts::new("two", 2) else { return };
+    for (to_first, to_second, more) in [
+        (("10.5.0.1", 4_789), ("10.5.0.2", 4_789), ""),
+        (("10.5.0.1", 4_789), ("10.5.0.2", 4_789), "--mark 109"),
+        (("10.5.0.1", 7_000), ("10.5.0.2", 8_000), ""),
+        (("fd05::1", 4_789), ("fd05::2", 4_789), ""),
+        (("fd05::1", 7_000), ("10.5.0.2", 4_789), ""),
+    ] {
+        let words = [to_second, to_first].map(|(ip, port)| format!("{} {more}", target(ip, port)));
+        hosts.assert_quiet(&words);
+    }
+}
+
+/// The inner copy is cut within its Ethernet, IP, UDP or VXLAN header, or behind these.
+#[test]
+fn copies_cut_to_a_few_bytes_come_to_rest() {
+    let Some(hosts) = Hosts::new("short", 2) else { return };
+    for (length, ports) in [
+        (1, [4_789; 2]),
+        (20, [7_000, 8_000]),
+        (34, [4_789; 2]),
+        (38, [7_000, 8_000]),
+        (45, [7_000, 8_000]),
+        (50, [4_789; 2]),
+        (60, [7_000, 8_000]),
+    ] {
+        let words = [("10.5.0.2", ports[0]), ("10.5.0.1", ports[1])]
+            .map(|(ip, port)| format!("{} --packet-length {length}", target(ip, port)));
+        let (packets, nested) = hosts.one_datagram(&words);
+        assert!((4..=MOST_PACKETS).contains(&packets), "{packets} packets with {length} bytes");
+        assert!(nested >= 1, "{length} bytes");
+    }
+}
+
+#[test]
+fn three_hosts_in_a_ring_come_to_rest() {
+    let Some(hosts) = Hosts::new("ring", 3) else { return };
+    for more in ["", "--packet-length 45"] {
+        let ring = [("10.5.0.2", 7_000), ("10.5.0.3", 8_000), ("10.5.0.1", 9_000)];
+        let words = ring.map(|(ip, port)| format!("{} {more}", target(ip, port)));
+        hosts.assert_quiet(&words);
+    }
+}
