@@ -60,7 +60,7 @@ impl RingSource {
     /// Reads the kernel's counters, then looks how far the reader is: what came in between is in
     /// flight.
     fn take_account(&mut self) -> ReaderView {
-        let counted = self.socket.statistics().unwrap_or_default();
+        let counted = self.socket.statistics();
         let slots = self.frames.reader.counts();
         let blocks = self.frames.reader.memory().shape().blocks;
         let view = ReaderView {
@@ -70,7 +70,10 @@ impl RingSource {
             blocks: slots.blocks,
             ring_blocks: u64::try_from(blocks).unwrap_or(u64::MAX),
         };
-        self.account.add(counted, &view);
+        // Without new counters there is nothing to compare.
+        if let Ok(counted) = counted {
+            self.account.add(counted, &view);
+        }
         view
     }
 
