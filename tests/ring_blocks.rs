@@ -50,7 +50,7 @@ fn the_seeds_of_the_fuzz_target_pass() {
     for entry in std::fs::read_dir(folder).unwrap() {
         let bytes = std::fs::read(entry.unwrap().path()).unwrap();
         let (first, rest) = bytes.split_first().unwrap();
-        if first % 2 == 0 {
+        if first.is_multiple_of(2) {
             ring::frames_are_exact(rest);
         } else {
             ring::wrong_numbers_are_survived(rest);

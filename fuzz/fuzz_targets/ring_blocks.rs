@@ -11,7 +11,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Some((first, rest)) = bytes.split_first() else { return };
     // More bytes take longer than they find.
     let rest = rest.get(..4_096).unwrap_or(rest);
-    if first % 2 == 0 {
+    if first.is_multiple_of(2) {
         ring::frames_are_exact(rest);
     } else {
         ring::wrong_numbers_are_survived(rest);

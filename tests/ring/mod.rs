@@ -132,7 +132,7 @@ pub(crate) fn frames_are_exact(bytes: &[u8]) {
     let mut choices = Choices(bytes);
     let mut bench = Bench::new(&mut choices);
     while !choices.0.is_empty() {
-        if choices.next() % 4 == 0 {
+        if choices.next().is_multiple_of(4) {
             bench.read();
         } else {
             bench.write(&mut choices);
@@ -196,6 +196,6 @@ fn spoil(bench: &mut Bench, choices: &mut Choices<'_>) {
     };
     let word = [choices.next(), choices.next(), choices.next(), choices.next()];
     // Small numbers reach further than large ones.
-    let word = if choices.next() % 2 == 0 { word } else { [word[0], 0, 0, 0] };
+    let word = if choices.next().is_multiple_of(2) { word } else { [word[0], 0, 0, 0] };
     bench.ring.store(block, at, &word);
 }

@@ -299,11 +299,14 @@ impl RingMemory {
     #[inline]
     fn block_header(&self, block: usize) -> Option<&BlockHeader> {
         let place = self.place(block, 0, size_of::<BlockHeader>())?.cast::<BlockHeader>();
+        if !place.is_aligned() {
+            return None;
+        }
         // SAFETY: `place` lies within the memory, which lives as long as the borrow of `self`, and
-        // its alignment is checked. All fields are atomics, which may change while they are
-        // shared, and any bytes are values of them. No slice overlaps a block header: extents and
-        // `wipe` begin behind it.
-        place.is_aligned().then(|| unsafe { place.as_ref() })
+        // is aligned. All fields are atomics, which may change while they are shared, and any
+        // bytes are values of them. No slice overlaps a block header: extents and `wipe` begin
+        // behind it.
+        Some(unsafe { place.as_ref() })
     }
 
     #[inline]
@@ -312,9 +315,12 @@ impl RingMemory {
             return None;
         }
         let place = self.place(block, at, size_of::<SlotHeader>())?.cast::<SlotHeader>();
+        if !place.is_aligned() {
+            return None;
+        }
         // SAFETY: as for `block_header`. Where a slot of a corrupt chain overlaps an earlier
         // frame, both are only read, since changing the frame's bytes borrows `self` exclusively.
-        place.is_aligned().then(|| unsafe { place.as_ref() })
+        Some(unsafe { place.as_ref() })
     }
 }
 
