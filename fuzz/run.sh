@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs every fuzz target for SECONDS each: `fuzz/run.sh SECONDS [TARGET...]`.
 #
-# Needs `cargo install cargo-fuzz`. The golden cases of pcaps/ and the requests of fuzz/seeds/ are
+# Needs `cargo install cargo-fuzz`. The golden cases of pcaps/ and what is in fuzz/seeds/ are
 # the seeds; what was found before (fuzz/corpus, not in the repository) is kept. A finding is written
 # to fuzz/artifacts and ends the run: make it a golden case or a unit test.
 set -euo pipefail
@@ -31,7 +31,7 @@ if [ ${#targets[@]} -eq 0 ]; then
 fi
 for target in "${targets[@]}"; do
     case "$target" in
-        ec2_request) seed "$target" fuzz/seeds/ec2_request/* ;;
+        ec2_request | ring_blocks) seed "$target" "fuzz/seeds/$target"/* ;;
         configuration) seed "$target" pcaps/*/*.toml pcaps/*/aws.json ;;
         *) seed "$target" pcaps/*/input.pcap* ;;
     esac

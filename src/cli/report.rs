@@ -20,6 +20,10 @@ pub(super) struct Report {
     sessions: Vec<SessionReport>,
     targets: Vec<TargetReport>,
     elapsed_ns: u64,
+    /// Live only: frames that the kernel delivered and that are not counted above, or are counted
+    /// twice. Anything but zero is a fault of this program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unaccounted: Option<u64>,
     #[serde(skip)]
     frames: u64,
 }
@@ -96,8 +100,14 @@ impl Report {
             sessions: session_reports(table, counters),
             targets: target_reports(table, counters),
             elapsed_ns: u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX),
+            unaccounted: None,
             frames: counters.frames,
         }
+    }
+
+    /// Says how many frames of a live run are not accounted for.
+    pub(super) const fn set_unaccounted(&mut self, frames: u64) {
+        self.unaccounted = Some(frames);
     }
 
     /// One JSON object on one line.
@@ -119,6 +129,9 @@ impl Report {
         }
         for (cause, count) in &self.dropped {
             sums.add_row([&*format!("dropped: {cause}"), &count.to_string(), ""]);
+        }
+        if let Some(frames) = self.unaccounted.filter(|frames| *frames > 0) {
+            sums.add_row(["not accounted for", &frames.to_string(), ""]);
         }
         let mut sessions = columns(&["session", "number", "VNI", "mirrored", "bytes", "truncated"]);
         for one in &self.sessions {

@@ -136,11 +136,18 @@ impl Counters {
         self.dropped.get(cause.index()).copied().unwrap_or_default()
     }
 
-    /// Whether the boxes add up to what was received.
+    /// Whether every received frame was counted as mirrored, not mirrored or dropped.
     #[must_use]
     pub fn add_up(&self) -> bool {
+        self.unaccounted() == 0
+    }
+
+    /// By how many frames `received` differs from what was mirrored, not mirrored and dropped;
+    /// anything but zero is a fault of this program.
+    #[must_use]
+    pub fn unaccounted(&self) -> u64 {
         let boxes = self.not_mirrored.iter().chain(&self.dropped).sum::<u64>();
-        self.received == self.mirrored() + boxes
+        self.received.abs_diff(self.mirrored() + boxes)
     }
 
     /// Copies and bytes of sessions that a later table no longer has.

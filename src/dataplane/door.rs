@@ -67,18 +67,25 @@ pub enum DropCause {
     Interrupted,
     /// The output broke (a full disk, a closed pipe) before the copy was out.
     OutputFailed,
-    /// The kernel had no room in the ring, so the frame was never seen here.
+    /// The kernel had no room in the ring, so the frame was never seen here; or the frame was
+    /// left in the ring when the capture ended with an error.
     Ring,
     /// Shed so that production traffic does not wait: a rate limit, or an egress queue that
     /// refused just now.
     Congestion,
     /// Not sent because copies to the target come back to the mirrored interface.
     Loop,
+    /// The kernel could not describe the frame's segmentation offload to a packet socket (UFO or
+    /// SCTP of a guest), so only its place in the ring was seen; or what the ring held did not fit.
+    UnsupportedOffload,
+    /// A super-frame of more segments than any network stack makes: it was not cut, so that one
+    /// frame does not become tens of thousands of copies.
+    TooManySegments,
 }
 
 impl DropCause {
     /// Every cause, in the order of their numbers.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::NoBuffers,
         Self::MessageTooLong,
         Self::TargetRefused,
@@ -89,6 +96,8 @@ impl DropCause {
         Self::Ring,
         Self::Congestion,
         Self::Loop,
+        Self::UnsupportedOffload,
+        Self::TooManySegments,
     ];
 
     /// Its place in [`DropCause::ALL`].
@@ -106,6 +115,8 @@ impl DropCause {
             Self::Ring => 7,
             Self::Congestion => 8,
             Self::Loop => 9,
+            Self::UnsupportedOffload => 10,
+            Self::TooManySegments => 11,
         }
     }
 
@@ -123,6 +134,8 @@ impl DropCause {
             Self::Ring => "ring",
             Self::Congestion => "congestion",
             Self::Loop => "loop",
+            Self::UnsupportedOffload => "unsupported_offload",
+            Self::TooManySegments => "too_many_segments",
         }
     }
 }

@@ -32,6 +32,7 @@ mod recorder;
 mod reload;
 mod sessions;
 mod soak;
+mod tap;
 mod targets;
 mod terraform;
 mod traffic;

@@ -41,12 +41,17 @@ pub(super) fn targets(snapshot: &Snapshot) -> [Family; 4] {
 
 /// By device and worker. A worker whose interface is no longer configured keeps its counts; where
 /// it is and how large is asked no more.
-pub(super) fn rings(snapshot: &Snapshot) -> [Family; 5] {
-    let [mut frames, mut drops, mut size, mut attached, mut filtered] = [
+pub(super) fn rings(snapshot: &Snapshot) -> [Family; 6] {
+    let [mut frames, mut drops, mut unaccounted, mut size, mut attached, mut filtered] = [
         Family::counter("traffic_mirror_ring_frames", "Frames that the kernel had for the ring."),
         Family::counter(
             "traffic_mirror_ring_drops",
             "Frames that the kernel found no room for in the ring.",
+        ),
+        Family::counter(
+            "traffic_mirror_ring_unaccounted",
+            "Frames that the kernel delivered and that were not counted, or were counted twice: a \
+             fault of traffic-mirror.",
         ),
         Family::gauge("traffic_mirror_ring_size_bytes", "How much memory the ring takes."),
         Family::gauge(
@@ -61,13 +66,14 @@ pub(super) fn rings(snapshot: &Snapshot) -> [Family; 5] {
     for worker in &snapshot.workers {
         frames.add(ring_labels(worker), worker.ring.frames);
         drops.add(ring_labels(worker), worker.ring.drops);
+        unaccounted.add(ring_labels(worker), worker.ring.unaccounted);
     }
     for worker in snapshot.wanted() {
         size.add(ring_labels(worker), worker.ring.bytes_len);
         attached.add(ring_labels(worker), u64::from(worker.is_attached));
         filtered.add(ring_labels(worker), u64::from(worker.ring.is_filtered));
     }
-    [frames, drops, size, attached, filtered]
+    [frames, drops, unaccounted, size, attached, filtered]
 }
 
 fn target_labels(target: &TargetEntry, address: SocketAddr) -> Labels {

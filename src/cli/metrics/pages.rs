@@ -1,5 +1,6 @@
 //! The pages: `/metrics`, `/healthz`, and a line at `/` that says so.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
@@ -37,6 +38,9 @@ async fn metrics(State(snapshot): State<TakeSnapshot>, headers: HeaderMap) -> Re
 struct Unhealthy<'s> {
     status: &'static str,
     missing: Vec<Missing<'s>>,
+    /// Frames that are not accounted for, by device.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    unaccounted: BTreeMap<&'s str, u64>,
 }
 
 #[derive(Serialize)]
@@ -47,15 +51,20 @@ struct Missing<'s> {
 
 async fn health(State(snapshot): State<TakeSnapshot>) -> Response {
     let snapshot = snapshot();
-    if snapshot.is_healthy() {
+    let unaccounted = snapshot.unaccounted();
+    if snapshot.is_attached() && unaccounted.is_empty() {
         return "ok\n".into_response();
     }
     let missing = snapshot.missing().into_iter();
     let missing = missing
         .map(|(device, network_interface_id)| Missing { device, network_interface_id })
         .collect();
-    let status = "no network interface is attached";
-    let body = serde_json::to_string(&Unhealthy { status, missing }).unwrap_or_default() + "\n";
+    let status = match snapshot.is_attached() {
+        false => "no network interface is attached",
+        true => "frames are not accounted for",
+    };
+    let unhealthy = Unhealthy { status, missing, unaccounted };
+    let body = serde_json::to_string(&unhealthy).unwrap_or_default() + "\n";
     let of_json = [(CONTENT_TYPE, "application/json")];
     (StatusCode::SERVICE_UNAVAILABLE, of_json, body).into_response()
 }

@@ -1,6 +1,6 @@
 //! The picture of a run at one moment, in plain values.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use crate::dataplane::{Counters, MirrorTable};
@@ -50,6 +50,8 @@ pub(crate) struct RingFigures {
     pub(crate) bytes_len: u64,
     /// Frames that found no room in the ring, since the worker began.
     pub(crate) drops: u64,
+    /// Frames that the kernel delivered and that were not counted, or were counted twice.
+    pub(crate) unaccounted: u64,
     /// Whether the kernel keeps frames out of it that no session can want.
     pub(crate) is_filtered: bool,
 }
@@ -70,9 +72,18 @@ impl Snapshot {
     }
 
     /// Whether frames come in, or none are wanted.
-    pub(super) fn is_healthy(&self) -> bool {
+    pub(super) fn is_attached(&self) -> bool {
         let mut wanted = self.wanted().peekable();
         wanted.peek().is_none() || wanted.any(|worker| worker.is_attached)
+    }
+
+    /// The devices with frames that are not accounted for, and how many these are.
+    pub(super) fn unaccounted(&self) -> BTreeMap<&str, u64> {
+        let mut devices = BTreeMap::new();
+        for worker in self.workers.iter().filter(|worker| worker.ring.unaccounted > 0) {
+            *devices.entry(&*worker.device).or_default() += worker.ring.unaccounted;
+        }
+        devices
     }
 
     /// The devices that no worker is attached to, with the interface that each of them is.

@@ -53,6 +53,8 @@ pub(super) struct AllDone {
     pub(super) table: Arc<MirrorTable>,
     pub(super) counters: Counters,
     pub(super) targets: Vec<TargetReport>,
+    /// How many frames are not accounted for.
+    pub(super) unaccounted: u64,
     /// Whether each ended because it was asked to.
     pub(super) is_whole: bool,
 }
@@ -192,7 +194,7 @@ impl Crew {
     pub(super) fn dismiss(self) -> AllDone {
         let mut counters = Counters::new(&self.plan.table);
         let mut targets = Vec::new();
-        let mut is_whole = true;
+        let (mut is_whole, mut unaccounted) = (true, 0);
         for station in &self.stations {
             station.end();
         }
@@ -204,12 +206,13 @@ impl Crew {
             counters.add(&one.counters);
             targets.extend(one.targets);
             is_whole &= one.is_whole;
+            unaccounted += one.unaccounted;
             one.warnings.iter().for_each(|warning| terminal::warn(warning));
         }
         self.options.egress.read_errors();
         self.options.egress.add_errors(targets.iter_mut());
         counters.leave(NotMirrored::OwnTraffic, sent_over(&targets, &own));
-        AllDone { table: self.plan.table, counters, targets, is_whole }
+        AllDone { table: self.plan.table, counters, targets, unaccounted, is_whole }
     }
 
     fn add_station(&mut self, mirrored: Mirrored) -> Result<(), Failure> {
@@ -315,10 +318,28 @@ impl Station {
         self.send(|| Letter::End);
     }
 
+    /// Ends the threads, and says what they still had to say.
     fn dismiss(self) -> Vec<Done> {
         self.end();
-        self.hands.into_iter().map(|(_, thread)| thread.join().unwrap_or_default()).collect()
+        let join = |(post, thread): (Post, JoinHandle<Done>)| {
+            let done = thread.join().unwrap_or_default();
+            tell(&self.mirrored.device, &post);
+            done
+        };
+        self.hands.into_iter().map(join).collect()
     }
+}
+
+/// Says what stands on a worker's board and was not said yet.
+pub(super) fn tell(device: &str, post: &Post) {
+    let mut shown = post.shown();
+    let errors = std::mem::take(&mut shown.errors);
+    let warnings = std::mem::take(&mut shown.warnings);
+    let of_source = std::mem::take(&mut shown.source_warnings);
+    drop(shown);
+    errors.iter().for_each(|error| terminal::complain(&format!("{device}: {error}")));
+    warnings.iter().for_each(|warning| terminal::warn(warning));
+    of_source.iter().for_each(|warning| terminal::warn(&format!("{device}: {warning}")));
 }
 
 fn open(

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use super::gauge::Gauge;
 use super::post::{Letter, Post};
+use super::source_ledger::SourceLedger;
 use super::storm::{Advice, Seen, StormDetector};
 use crate::cli::clock::Stopwatch;
-use crate::dataplane::{Counters, DropCause, MirrorTable, Sink, StepError, Worker};
+use crate::dataplane::{Counters, MirrorTable, Sink, StepError, Worker};
 use crate::io::live::LiveSource;
 use crate::io::udp::{Egress, TargetReport, UdpSink};
 use crate::model::Direction;
@@ -20,12 +21,18 @@ const BURSTS_A_BOARD: u32 = 4_096;
 /// How long after the end was asked for frames may still come out of the kernel.
 const DRAINED_AFTER: Duration = Duration::from_millis(10);
 
+/// How long frames that the kernel has announced are waited for at the end, such as those in a
+/// block that it has yet to close.
+const ANNOUNCED_WITHIN: Duration = Duration::from_secs(2);
+
 /// What is left of a worker at its end.
 #[derive(Debug, Default)]
 pub(super) struct Done {
     pub(super) counters: Counters,
     pub(super) targets: Vec<TargetReport>,
     pub(super) warnings: Vec<String>,
+    /// How many frames are not accounted for; see [`SourceLedger::unaccounted`].
+    pub(super) unaccounted: u64,
     /// Whether it ended because it was asked to.
     pub(super) is_whole: bool,
 }
@@ -39,8 +46,9 @@ pub(super) struct Hand {
     sink: UdpSink,
     source: Option<Box<dyn LiveSource>>,
     post: Post,
-    ring_frames: u64,
-    ring_lost: u64,
+    ledger: SourceLedger,
+    /// Whether it was reported that frames are not accounted for.
+    has_reported: bool,
     /// Why the source was left, until that is on the board.
     failure: Option<String>,
     is_ending: bool,
@@ -64,8 +72,8 @@ impl Hand {
             sink: UdpSink::sharing(egress),
             source: None,
             post,
-            ring_frames: 0,
-            ring_lost: 0,
+            ledger: SourceLedger::default(),
+            has_reported: false,
             failure: None,
             is_ending: false,
             bursts: 0,
@@ -99,6 +107,7 @@ impl Hand {
             counters: self.worker.counters().clone(),
             targets: self.sink.target_reports(),
             warnings: self.sink.take_warnings(),
+            unaccounted: self.ledger.unaccounted(self.worker.counters()),
             is_whole: true,
         }
     }
@@ -163,7 +172,7 @@ impl Hand {
         self.count_lost();
         let counters = self.worker.counters();
         Seen {
-            frames: self.ring_frames,
+            frames: self.ledger.total().frames,
             copies: counters.mirrored(),
             egress_copies: counters.direction(Direction::Egress).mirrored,
             is_tunnelled: self.sink.is_tunnelled(),
@@ -198,7 +207,11 @@ impl Hand {
             let _ = source.close();
         }
         let mut quiet = Stopwatch::start();
-        while self.source.is_some() && quiet.elapsed() < DRAINED_AFTER {
+        while let Some(source) = &self.source {
+            let patience = if source.has_frames() { ANNOUNCED_WITHIN } else { DRAINED_AFTER };
+            if quiet.elapsed() >= patience {
+                break;
+            }
             self.post.waker().wake();
             if self.step() {
                 quiet = Stopwatch::start();
@@ -210,19 +223,28 @@ impl Hand {
     }
 
     fn leave_source(&mut self) {
-        self.count_lost();
-        self.source = None;
+        if let Some(mut source) = self.source.take() {
+            self.ledger.update(source.final_counts(), &mut self.worker);
+            self.ledger.close();
+        }
     }
 
-    /// Frames that the kernel had no room for were lost by us.
+    /// Counts what the source lost.
     fn count_lost(&mut self) {
-        let Some(source) = &mut self.source else { return };
-        let (came, lost) = source.take_counts();
-        self.ring_frames += came;
-        self.ring_lost += lost;
-        if lost > 0 {
-            self.worker.count_lost(DropCause::Ring, lost);
+        if let Some(source) = &mut self.source {
+            self.ledger.update(source.counts(), &mut self.worker);
         }
+    }
+
+    /// Says once that frames are not accounted for.
+    fn report_unaccounted(&mut self, unaccounted: u64) -> Option<String> {
+        if unaccounted == 0 || std::mem::replace(&mut self.has_reported, true) {
+            return None;
+        }
+        Some(format!(
+            "{unaccounted} frames that the kernel delivered are not accounted for: they were lost \
+             without a count or mirrored twice; this is a fault of traffic-mirror, please report it"
+        ))
     }
 
     fn write_board(&mut self) {
@@ -230,12 +252,16 @@ impl Hand {
         self.count_lost();
         let warnings = self.source.as_mut().map(|source| source.take_warnings());
         let filter = self.source.as_ref().map(|source| source.filter_state());
+        let unaccounted = self.ledger.unaccounted(self.worker.counters());
+        let error = self.report_unaccounted(unaccounted);
+        let counted = self.ledger.total();
         let Self { worker, sink, post, .. } = self;
         post.show(|shown| {
             shown.counters.clone_from(worker.counters());
             shown.targets = sink.target_reports();
-            shown.ring_frames = self.ring_frames;
-            shown.ring_lost = self.ring_lost;
+            shown.source = counted;
+            shown.unaccounted = unaccounted;
+            shown.errors.extend(error);
             shown.has_source = self.source.is_some();
             shown.failure = self.failure.take().or_else(|| shown.failure.take());
             shown.table = worker.table().number();
@@ -259,18 +285,26 @@ fn pause(length: Duration) {
 mod tests {
     use super::*;
     use crate::dataplane::{Burst, Frame, Source, TableParts};
-    use crate::io::live::{FilterState, Load, waker};
+    use crate::io::live::{FilterState, Load, SourceCounts, waker};
     use crate::io::udp::UdpOptions;
 
     /// A ring in which some frames wait when its device is deleted.
     struct Forsaken {
         left: usize,
+        lent: u64,
+    }
+
+    impl Forsaken {
+        fn with(left: usize) -> Self {
+            Self { left, lent: 0 }
+        }
     }
 
     impl Source for Forsaken {
         fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
             if self.left > 0 {
                 self.left -= 1;
+                self.lent += 1;
                 burst.push(Frame::new(&[0; 60]));
             }
             Ok(())
@@ -278,8 +312,8 @@ mod tests {
     }
 
     impl LiveSource for Forsaken {
-        fn take_counts(&mut self) -> (u64, u64) {
-            (0, 0)
+        fn counts(&mut self) -> SourceCounts {
+            SourceCounts { lent: self.lent, ..SourceCounts::default() }
         }
 
         fn follow_table(&mut self, _: &MirrorTable, _: u32) -> io::Result<()> {
@@ -312,8 +346,8 @@ mod tests {
     #[test]
     fn what_waits_in_a_ring_is_taken_before_it_is_left() {
         let mut hand = hand();
-        hand.obey(Letter::Source(Box::new(Forsaken { left: 3 })));
-        hand.obey(Letter::Source(Box::new(Forsaken { left: 5 })));
+        hand.obey(Letter::Source(Box::new(Forsaken::with(3))));
+        hand.obey(Letter::Source(Box::new(Forsaken::with(5))));
         assert_eq!(hand.worker.counters().received, 3);
         hand.obey(Letter::NoSource);
         assert_eq!(hand.worker.counters().received, 8);
@@ -322,7 +356,7 @@ mod tests {
     #[test]
     fn a_source_that_fails_is_left_and_its_words_stay_on_the_board() {
         let mut hand = hand();
-        hand.obey(Letter::Source(Box::new(Forsaken { left: 3 })));
+        hand.obey(Letter::Source(Box::new(Forsaken::with(3))));
         while hand.source.is_some() {
             hand.weigh();
         }

@@ -23,6 +23,7 @@ mod post;
 mod rights;
 mod roster;
 mod routes;
+mod source_ledger;
 mod state;
 mod storm;
 mod watch;
@@ -104,8 +105,10 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
     drop(metrics);
     let done = crew.dismiss();
     let mut report = Report::new(&done.table, &done.counters, stopwatch.elapsed());
+    report.set_unaccounted(done.unaccounted);
     report.add_sent(&done.targets);
     print_report(&report, flags.report)?;
     watched?;
-    Ok(if done.is_whole { Exit::Done } else { Exit::Failed })
+    let is_sound = done.is_whole && done.unaccounted == 0;
+    Ok(if is_sound { Exit::Done } else { Exit::Failed })
 }

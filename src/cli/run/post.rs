@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::dataplane::{Counters, MirrorTable};
-use crate::io::live::{FilterState, LiveSource, Waker};
+use crate::io::live::{FilterState, LiveSource, SourceCounts, Waker};
 use crate::io::udp::TargetReport;
 
 /// What a worker is told.
@@ -24,12 +24,15 @@ pub(super) enum Letter {
 pub(super) struct Shown {
     pub(super) counters: Counters,
     pub(super) targets: Vec<TargetReport>,
-    /// Frames that came to the ring, and those that found no room there.
-    pub(super) ring_frames: u64,
-    pub(super) ring_lost: u64,
+    /// What the sources of the worker counted.
+    pub(super) source: SourceCounts,
+    /// How many frames are not accounted for.
+    pub(super) unaccounted: u64,
     pub(super) has_source: bool,
     /// Why the worker left its source, until somebody takes note.
     pub(super) failure: Option<String>,
+    /// What went wrong with the interface and is a fault of this program.
+    pub(super) errors: Vec<String>,
     /// What the user should hear.
     pub(super) warnings: Vec<String>,
     /// The same of the source.

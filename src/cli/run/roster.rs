@@ -76,7 +76,8 @@ impl Roster {
         inner.entries = stay;
         for (entry, done) in gone.into_iter().zip(done) {
             let (counters, targets) = (done.counters.clone(), done.targets.clone());
-            let last = WorkerSnapshot { is_attached: false, counters, targets, ..entry.last };
+            let ring = RingFigures { unaccounted: done.unaccounted, ..entry.last.ring };
+            let last = WorkerSnapshot { is_attached: false, counters, ring, targets, ..entry.last };
             inner.gone.push(last);
         }
     }
@@ -156,9 +157,10 @@ impl Entry {
         self.last.counters.clone_from(&shown.counters);
         self.last.targets.clone_from(&shown.targets);
         self.last.ring = RingFigures {
-            frames: shown.ring_frames,
+            frames: shown.source.frames,
             bytes_len: self.ring_len,
-            drops: shown.ring_lost,
+            drops: shown.source.no_room,
+            unaccounted: shown.unaccounted,
             is_filtered: shown.filter.is_filtering,
         };
         self.last.worker = self.worker;

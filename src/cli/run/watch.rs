@@ -16,7 +16,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::crew::Crew;
+use super::crew::{self, Crew};
 use super::endpoint::{Change, Served};
 use super::flags::RunFlags;
 use super::herald;
@@ -253,14 +253,7 @@ fn report_targets(health: &mut TargetHealth, snapshot: &Snapshot, running: Stopw
 /// What the workers want to be heard.
 fn tell(crew: &Crew) {
     for (mirrored, post) in crew.posts() {
-        let mut shown = post.shown();
-        let warnings = std::mem::take(&mut shown.warnings);
-        let of_source = std::mem::take(&mut shown.source_warnings);
-        drop(shown);
-        warnings.iter().for_each(|warning| terminal::warn(warning));
-        of_source.iter().for_each(|warning| {
-            terminal::warn(&format!("{}: {warning}", mirrored.device));
-        });
+        crew::tell(&mirrored.device, post);
         post.ask();
     }
 }

@@ -1,9 +1,11 @@
-//! From slots of a ring to frames of the wire: tags put back, checksums finished, super-frames
-//! cut.
+//! From slots of a ring to frames of the wire: puts VLAN tags back, finishes checksums, cuts
+//! super-frames.
 
 use crate::dataplane::MAX_BURST_LEN;
-use crate::io::repair::{Offload, Segments, finish_checksum};
-use crate::io::sys::ring::{Ring, Slot, VNET_LEN};
+use crate::io::repair::{Cut, Offload, Segments, finish_checksum};
+use crate::io::sys::ring::VNET_LEN;
+use crate::io::sys::ring_memory::RingMemory;
+use crate::io::sys::ring_slot::{Extent, Slot};
 
 /// Destination and source MAC address, which stay in front of a tag.
 const MACS_LEN: usize = 12;
@@ -17,13 +19,9 @@ const OUTGOING: u8 = 4;
 /// One frame as it will be lent.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Piece {
-    /// The block that it lies in.
-    pub(super) block: usize,
-    /// Where its bytes, or its payload, begin there.
-    pub(super) start: usize,
-    /// How many of them there are.
-    pub(super) len: usize,
-    /// Where its headers begin among those that we wrote, and how long they are.
+    /// Its bytes, or its payload where the headers are among those that were written here.
+    pub(super) bytes: Extent,
+    /// Where its headers begin among those that were written here, and how long they are.
     head: (usize, usize),
     pub(super) timestamp_ns: u64,
     pub(super) wire_len: u32,
@@ -40,34 +38,60 @@ pub(super) struct SuperFrame {
     offload: Offload,
     /// The segment that is next.
     next: usize,
+    /// How many segments there are.
+    len: usize,
 }
 
-/// Notes frames, and writes what they lack.
+impl SuperFrame {
+    /// How many segments were not noted yet.
+    pub(super) const fn left(&self) -> usize {
+        self.len - self.next
+    }
+}
+
+/// Frames that came and cannot be lent. Only grows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct RepairLosses {
+    /// Super-frames of more segments than are cut.
+    pub(super) too_many_segments: u64,
+    /// Segments whose headers could not be written.
+    pub(super) unfit: u64,
+    /// Segments of which nothing was captured: the super-frame is longer than a block.
+    pub(super) uncaptured: u64,
+}
+
+/// Notes the frames of a burst, and writes what they lack.
 #[derive(Debug, Default)]
-pub(super) struct Mender {
+pub(super) struct FrameRepair {
     pieces: Vec<Piece>,
     headers: Vec<u8>,
-    /// The kernel may have cut frames to so many bytes, or fewer.
+    /// The kernel may have truncated frames to so many bytes, or fewer.
     cut_len: usize,
-    /// How many of these would have needed what was cut off.
+    /// How many truncated frames would have needed what was cut off.
     spoiled: u64,
+    losses: RepairLosses,
 }
 
-impl Mender {
+impl FrameRepair {
     pub(super) fn clear(&mut self) {
         self.pieces.clear();
         self.headers.clear();
     }
 
-    /// From now on frames may be cut to so many bytes.
+    /// From now on frames may be truncated to so many bytes.
     pub(super) fn expect_cuts_to(&mut self, len: Option<u32>) {
         let len = len.and_then(|len| usize::try_from(len).ok());
         self.cut_len = self.cut_len.max(len.unwrap_or_default());
     }
 
-    /// How many frames were cut that should not have been, since it was last asked.
+    /// How many frames were truncated that should not have been, since the last call.
     pub(super) const fn take_spoiled(&mut self) -> u64 {
         std::mem::replace(&mut self.spoiled, 0)
+    }
+
+    /// What cannot be lent, since the start.
+    pub(super) const fn losses(&self) -> RepairLosses {
+        self.losses
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -78,42 +102,50 @@ impl Mender {
         &self.pieces
     }
 
-    /// The headers that we wrote for a frame; none where they stand in the block.
+    /// The headers that were written for a frame; none where they stand in the block.
     #[inline]
     pub(super) fn headers(&self, piece: &Piece) -> &[u8] {
         let (start, len) = piece.head;
         self.headers.get(start..start + len).unwrap_or_default()
     }
 
-    /// Notes a frame; gives it back where it is a super-frame whose segments do not all fit.
+    /// Notes a frame; returns it where it is a super-frame whose segments do not all fit into the
+    /// burst.
     #[inline]
-    pub(super) fn mend(&mut self, ring: &mut Ring, block: usize, slot: Slot) -> Option<SuperFrame> {
-        let offload = offload_of(ring, block, &slot);
+    pub(super) fn mend(&mut self, memory: &mut RingMemory, slot: Slot) -> Option<SuperFrame> {
+        let offload = offload_of(memory, &slot);
         if slot.tag.is_none() && offload.is_none_or(|offload| offload.is_finished()) {
-            self.push_whole(block, &slot);
+            self.push_whole(&slot);
             return None;
         }
-        self.mend_slowly(ring, block, slot, offload)
+        self.mend_slowly(memory, slot, offload)
     }
 
     /// Notes the segments of a super-frame, from the next one on.
-    pub(super) fn cut(
-        &mut self,
-        ring: &Ring,
-        block: usize,
-        frame: SuperFrame,
-    ) -> Option<SuperFrame> {
-        let SuperFrame { slot, offload, next } = frame;
-        let bytes = ring.bytes(block, slot.start, slot.captured_len);
-        let Some(segments) = Segments::of(bytes, &offload) else {
-            self.push_whole(block, &slot);
-            return None;
-        };
-        for index in next..segments.len() {
-            if self.pieces.len() >= MAX_BURST_LEN {
-                return Some(SuperFrame { next: index, ..frame });
+    pub(super) fn cut(&mut self, memory: &RingMemory, frame: SuperFrame) -> Option<SuperFrame> {
+        let SuperFrame { slot, offload, next, .. } = frame;
+        let segments = match Segments::cut(memory.bytes(slot.frame), &offload) {
+            Cut::Segments(segments) => segments,
+            Cut::Whole => {
+                self.push_whole(&slot);
+                return None;
             }
-            self.push_segment((block, &slot), &segments, index, index > next);
+            Cut::TooMany => {
+                self.losses.too_many_segments += 1;
+                return None;
+            }
+        };
+        let len = segments.len();
+        if next == 0 && is_truncated(&slot) {
+            let wire_len = usize::try_from(slot.wire_len).unwrap_or(usize::MAX);
+            let uncaptured = segments.uncaptured(wire_len);
+            self.losses.uncaptured += u64::try_from(uncaptured).unwrap_or_default();
+        }
+        for index in next..len {
+            if self.pieces.len() >= MAX_BURST_LEN {
+                return Some(SuperFrame { next: index, len, ..frame });
+            }
+            self.push_segment(&slot, &segments, index, index > next);
         }
         None
     }
@@ -121,92 +153,97 @@ impl Mender {
     #[inline(never)]
     fn mend_slowly(
         &mut self,
-        ring: &mut Ring,
-        block: usize,
+        memory: &mut RingMemory,
         mut slot: Slot,
         offload: Option<Offload>,
     ) -> Option<SuperFrame> {
         let mut offload = offload.unwrap_or_default();
-        let is_cut = usize::try_from(slot.wire_len) != Ok(slot.captured_len);
-        let is_spoiled = is_cut && slot.captured_len <= self.cut_len && !offload.is_finished();
+        let is_cut = is_truncated(&slot);
+        let is_spoiled = is_cut && slot.frame.len() <= self.cut_len && !offload.is_finished();
         self.spoiled += u64::from(is_spoiled);
-        if let Some(tag) = slot.tag {
-            put_tag_back(ring, block, &mut slot, tag);
+        if let Some(tag) = slot.tag
+            && put_tag_back(memory, &mut slot, tag)
+        {
             offload = offload.moved_by(4);
         }
         if offload.is_super_frame() && !is_spoiled {
-            return self.cut(ring, block, SuperFrame { slot, offload, next: 0 });
+            return self.cut(memory, SuperFrame { slot, offload, next: 0, len: 0 });
         }
         if !is_cut {
             // What cannot be finished is left as it is.
-            finish_checksum(ring.bytes_mut(block, slot.start, slot.captured_len), &offload);
+            finish_checksum(memory.bytes_mut(slot.frame), &offload);
         }
-        self.push_whole(block, &slot);
+        self.push_whole(&slot);
         None
     }
 
     #[inline]
-    fn push_whole(&mut self, block: usize, slot: &Slot) {
+    fn push_whole(&mut self, slot: &Slot) {
         self.pieces.push(Piece {
-            block,
-            start: slot.start,
-            len: slot.captured_len,
+            bytes: slot.frame,
             head: (0, 0),
             timestamp_ns: slot.timestamp_ns,
             wire_len: slot.wire_len,
             is_egress: slot.packet_type == OUTGOING,
             is_next_segment: false,
-            is_cut: usize::try_from(slot.wire_len) != Ok(slot.captured_len),
+            is_cut: is_truncated(slot),
         });
     }
 
-    fn push_segment(
-        &mut self,
-        (block, slot): (usize, &Slot),
-        segments: &Segments<'_>,
-        index: usize,
-        is_next: bool,
-    ) {
+    fn push_segment(&mut self, slot: &Slot, segments: &Segments<'_>, index: usize, is_next: bool) {
         let start = self.headers.len();
         self.headers.resize(start + segments.header_len(), 0);
         let room = self.headers.get_mut(start..).unwrap_or_default();
-        let Some(header_len) = segments.put_header(index, room) else { return };
-        let payload = segments.payload(index);
+        let Some(header_len) = segments.put_header(index, room) else {
+            self.headers.truncate(start);
+            self.losses.unfit += 1;
+            return;
+        };
+        let len = segments.payload(index).len();
+        let wire_len = segments.wire_len(index);
         self.pieces.push(Piece {
-            block,
-            start: slot.start + segments.payload_start(index),
-            len: payload.len(),
+            bytes: slot.frame.part(segments.payload_start(index), len),
             head: (start, header_len),
             timestamp_ns: slot.timestamp_ns,
-            wire_len: u32::try_from(segments.wire_len(index)).unwrap_or(u32::MAX),
+            wire_len: u32::try_from(wire_len).unwrap_or(u32::MAX),
             is_egress: slot.packet_type == OUTGOING,
             is_next_segment: is_next,
-            is_cut: false,
+            is_cut: header_len + len < wire_len,
         });
     }
+}
+
+#[inline]
+fn is_truncated(slot: &Slot) -> bool {
+    usize::try_from(slot.wire_len) != Ok(slot.frame.len())
 }
 
 /// The `virtio_net_hdr` stands right in front of the frame.
 #[inline]
-fn offload_of(ring: &Ring, block: usize, slot: &Slot) -> Option<Offload> {
-    let header = ring.bytes(block, slot.start.checked_sub(VNET_LEN)?, VNET_LEN);
-    header.first_chunk().map(Offload::parse)
+fn offload_of(memory: &RingMemory, slot: &Slot) -> Option<Offload> {
+    let header = slot.frame.with_front(VNET_LEN)?.part(0, VNET_LEN);
+    memory.bytes(header).first_chunk().map(Offload::parse)
 }
 
-/// Moves the MAC addresses into the room in front of the frame and puts the tag behind them.
-fn put_tag_back(ring: &mut Ring, block: usize, slot: &mut Slot, (control, ether_type): (u16, u16)) {
-    let Some(start) = slot.start.checked_sub(TAG_LEN) else { return };
-    if slot.captured_len < MACS_LEN {
-        return;
+/// Moves the MAC addresses into the room in front of the frame and puts the tag behind them; false
+/// where the frame is too short for that, and is left as it is.
+fn put_tag_back(
+    memory: &mut RingMemory,
+    slot: &mut Slot,
+    (control, ether_type): (u16, u16),
+) -> bool {
+    let Some(frame) = slot.frame.with_front(TAG_LEN) else { return false };
+    if slot.frame.len() < MACS_LEN {
+        return false;
     }
-    let front = ring.bytes_mut(block, start, MACS_LEN + TAG_LEN);
+    let front = memory.bytes_mut(frame.part(0, MACS_LEN + TAG_LEN));
     front.copy_within(TAG_LEN.., 0);
     let [a, b] = ether_type.to_be_bytes();
     let [c, d] = control.to_be_bytes();
     if let Some(tag) = front.last_chunk_mut() {
         *tag = [a, b, c, d];
     }
-    slot.start = start;
-    slot.captured_len += TAG_LEN;
+    slot.frame = frame;
     slot.wire_len = slot.wire_len.saturating_add(4);
+    true
 }

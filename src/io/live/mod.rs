@@ -8,22 +8,30 @@
 //! kernel filter -> ring of blocks -> offload repair -> Burst
 //!               -> bell (wakes a worker that sleeps while the wire is quiet)
 //! ```
+//!
+//! What a ring delivered is compared with what was read from it (`account`).
 
+mod account;
 mod bell;
+mod counts;
 mod filter;
+mod memory_ring;
 mod mend;
 mod open;
 mod own_mark;
 mod pnet;
 mod reader;
 mod rest;
+mod ring_frames;
 mod ring_source;
 mod wake;
 
 use std::io;
 
 pub use self::pnet::PnetSource;
+pub use counts::SourceCounts;
 pub use filter::{FilterState, KernelFilter, Load};
+pub use memory_ring::{MemoryRing, SlotsPassed};
 pub use open::{RingOptions, open};
 pub use own_mark::OwnMark;
 pub use ring_source::RingSource;
@@ -33,9 +41,19 @@ use crate::dataplane::{MirrorTable, Source};
 
 /// A source that frames come to by themselves.
 pub trait LiveSource: Source + Send {
-    /// How many frames came, and how many of them were lost because nobody took them in time,
-    /// since it was last asked.
-    fn take_counts(&mut self) -> (u64, u64);
+    /// What was counted since the source was opened.
+    fn counts(&mut self) -> SourceCounts;
+
+    /// The same at the end: frames that are still in the source count as lost. Nothing is lent
+    /// afterwards.
+    fn final_counts(&mut self) -> SourceCounts {
+        self.counts()
+    }
+
+    /// Whether frames have come that were not lent yet, as far as the kernel says.
+    fn has_frames(&self) -> bool {
+        false
+    }
 
     /// From now on the sessions of the interface at that index of this table are asked. Called
     /// before the table is in force, so that nothing is kept back which it wants. What came in

@@ -11,7 +11,7 @@ use std::time::Duration;
 use pnet::datalink::{self, Channel, Config, DataLinkReceiver, NetworkInterface};
 
 use super::filter::{FilterState, Load};
-use super::{LiveSource, Waker};
+use super::{LiveSource, SourceCounts, Waker};
 use crate::dataplane::{Burst, Frame, MirrorTable, Source};
 use crate::model::{Direction, MacAddress};
 
@@ -27,6 +27,7 @@ pub struct PnetSource {
     mac: Option<MacAddress>,
     waker: Waker,
     frame: Vec<u8>,
+    lent: u64,
     is_closed: bool,
 }
 
@@ -41,7 +42,7 @@ impl PnetSource {
         let interface = interface.ok_or_else(|| io::Error::other("it is gone"))?;
         let mac = interface.mac.map(|mac| MacAddress::new(mac.octets()));
         let receiver = receiver(&interface)?;
-        Ok(Self { receiver, mac, waker, frame: Vec::new(), is_closed: false })
+        Ok(Self { receiver, mac, waker, frame: Vec::new(), lent: 0, is_closed: false })
     }
 
     /// What leaves bears the interface's own address as its source.
@@ -80,14 +81,16 @@ impl Source for PnetSource {
             Err(error) => return Err(error),
         }
         let direction = self.direction();
+        self.lent += 1;
         burst.push(Frame::new(&self.frame).flowing(direction));
         Ok(())
     }
 }
 
 impl LiveSource for PnetSource {
-    fn take_counts(&mut self) -> (u64, u64) {
-        (0, 0)
+    /// The kernel's own counters are not within reach of pnet.
+    fn counts(&mut self) -> SourceCounts {
+        SourceCounts { lent: self.lent, ..SourceCounts::default() }
     }
 
     fn follow_table(&mut self, _table: &MirrorTable, _interface: u32) -> io::Result<()> {

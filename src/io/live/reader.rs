@@ -1,105 +1,199 @@
-//! Walking a ring: which block is read, how far, and when it goes back.
+//! Walks a ring, slot by slot and block by block, and gives blocks back to the kernel.
+//!
+//! The kernel reserves the slots of a block one behind the other and fills them. A slot stays
+//! *empty* where it reserved one and then could not write the `virtio_net_hdr` of the frame: for
+//! UFO, SCTP and other kinds of segmentation offload that the header has no number for. The kernel
+//! counts such a frame as dropped, and the slots behind are filled all the same:
+//!
+//! ```text
+//! block, 5 slots: [frame][frame][empty][frame][frame]
+//! ```
+//!
+//! In a closed block the reader follows the chain of slots as many times as the block has slots,
+//! and counts each of them once: a frame, an empty slot, or a malformed one. In an open block it
+//! stops in front of a slot without a frame, which may still be filled, until the block is closed.
 
 use super::open::READS_OPEN_BLOCKS;
-use crate::io::sys::ring::{Ring, Slot};
+use crate::io::sys::ring_memory::RingMemory;
+use crate::io::sys::ring_slot::Slot;
 
 /// A block of which no more is used was closed because its time was over; only such blocks are
 /// wiped, so that no time goes into that under load.
 const WIPED_LEN: usize = 64 * 1024;
 
-/// So many blocks are lent at once at the most.
+/// How many blocks are lent at once at the most.
 const MAX_HELD: usize = 8;
+
+/// What the slots that the reader passed were. Only grows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct SlotCounts {
+    /// Slots with a frame.
+    pub(super) frames: u64,
+    /// Slots that the kernel left empty. They are among the frames that it counts as dropped.
+    pub(super) empty: u64,
+    /// Slots with a frame that does not fit its block, and all slots behind a broken chain.
+    pub(super) malformed: u64,
+    /// Blocks of which all slots were passed.
+    pub(super) blocks: u64,
+}
 
 /// Where in a ring the reading is.
 #[derive(Debug)]
-pub(super) struct Reader {
-    pub(super) ring: Ring,
+pub(super) struct RingReader {
+    memory: RingMemory,
     /// The block that is read now.
-    pub(super) block: usize,
-    /// Where in it the next frame's header is; zero before the first.
+    block: usize,
+    /// Where in it the next slot begins; of no meaning before the first.
     at: usize,
-    /// How many frames of it were taken.
-    taken: u32,
-    /// How many blocks in front of it are all taken and still lent.
+    /// How many of its slots were passed.
+    passed: u32,
+    /// How many blocks in front of it are passed and still lent.
     spent: usize,
-    /// How much of each block was used when it was last read.
-    used: Vec<usize>,
     /// How far each block may hold what was written there in an earlier round.
     stale_to: Vec<usize>,
+    counts: SlotCounts,
 }
 
-impl Reader {
-    pub(super) fn new(ring: Ring) -> Self {
-        let blocks = ring.shape().blocks;
-        let (used, stale_to) = (vec![0; blocks], vec![0; blocks]);
-        Self { ring, block: 0, at: 0, taken: 0, spent: 0, used, stale_to }
+impl RingReader {
+    pub(super) fn new(memory: RingMemory) -> Self {
+        let stale_to = vec![0; memory.shape().blocks];
+        let counts = SlotCounts::default();
+        Self { memory, block: 0, at: 0, passed: 0, spent: 0, stale_to, counts }
     }
 
-    /// The next frame of the block, if it is there. A block that the kernel still writes is read
-    /// as far as it is written, where nothing old lies in it.
+    pub(super) const fn memory(&self) -> &RingMemory {
+        &self.memory
+    }
+
+    pub(super) const fn memory_mut(&mut self) -> &mut RingMemory {
+        &mut self.memory
+    }
+
+    /// What was passed so far.
+    pub(super) const fn counts(&self) -> SlotCounts {
+        self.counts
+    }
+
+    /// The next frame of the block, which is passed with that. A block that the kernel still
+    /// writes is read as far as it is written, where nothing old lies in it.
     #[inline]
-    pub(super) fn peek(&self) -> Option<Slot> {
-        if self.ring.is_closed(self.block) {
-            let left = self.ring.packets(self.block) > self.taken;
-            return if left { self.ring.slot(self.block, self.place()) } else { None };
+    pub(super) fn next(&mut self) -> Option<Slot> {
+        loop {
+            let is_closed = self.memory.is_closed(self.block);
+            if let Some(slot) = self.peek(is_closed) {
+                self.at = slot.next;
+                self.passed += 1;
+                self.counts.frames += 1;
+                return Some(slot);
+            }
+            if !(is_closed && self.skip()) {
+                return None;
+            }
         }
-        let is_clean = READS_OPEN_BLOCKS && self.stale_to.get(self.block) == Some(&0);
-        if is_clean { self.ring.slot(self.block, self.place()) } else { None }
     }
 
-    /// Goes on behind a frame.
-    #[inline]
-    pub(super) const fn pass(&mut self, slot: &Slot) {
-        self.at = slot.next;
-        self.taken += 1;
+    /// Whether there is a frame, an empty slot or the end of a block to pass.
+    pub(super) fn is_ready(&self) -> bool {
+        self.memory.is_closed(self.block) || self.peek(false).is_some()
     }
 
-    /// Whether the kernel is done with the block.
-    pub(super) fn is_closed(&self) -> bool {
-        self.ring.is_closed(self.block)
+    /// How many slots the kernel has reserved that the reader did not pass: those of closed blocks
+    /// and of the open one behind them.
+    pub(super) fn in_flight(&self) -> u64 {
+        let blocks = self.memory.shape().blocks;
+        let mut slots = 0;
+        for ahead in 0..blocks - self.spent {
+            let block = (self.block + ahead) % blocks;
+            let is_closed = self.memory.is_closed(block);
+            slots += u64::from(self.memory.slots(block));
+            if !is_closed {
+                break;
+            }
+        }
+        slots.saturating_sub(u64::from(self.passed))
     }
 
-    /// Goes on to the next block, where all of this one was taken and nothing more comes into it.
-    /// What was taken stays lent until the blocks are released.
+    /// Goes on to the next block, where all slots of this one were passed and it is closed. Its
+    /// frames stay lent until the blocks are released.
     pub(super) fn advance(&mut self) -> bool {
-        let blocks = self.ring.shape().blocks;
+        let blocks = self.memory.shape().blocks;
         let may_hold = self.spent < MAX_HELD.min(blocks - 1);
-        if !(may_hold && self.is_closed() && self.peek().is_none()) {
+        let is_closed = self.memory.is_closed(self.block);
+        if !may_hold || !is_closed || self.passed < self.memory.slots(self.block) {
             return false;
         }
-        if let Some(used) = self.used.get_mut(self.block) {
-            *used = self.at;
-        }
         self.block = (self.block + 1) % blocks;
-        (self.at, self.taken) = (0, 0);
+        (self.at, self.passed) = (0, 0);
+        self.counts.blocks += 1;
         self.spent += 1;
         true
     }
 
-    /// Gives back the blocks of which all was taken; nothing of them is lent any more.
+    /// Gives back the blocks whose slots were all passed; nothing of them is lent any more.
     pub(super) fn release(&mut self) {
-        let blocks = self.ring.shape().blocks;
+        let blocks = self.memory.shape().blocks;
         while self.spent > 0 {
             self.release_one((self.block + blocks - self.spent) % blocks);
             self.spent -= 1;
         }
     }
 
+    /// All that the kernel wrote must be wiped, slots that were not read included: a slot of an
+    /// earlier round must not look complete in an open block.
     fn release_one(&mut self, block: usize) {
-        let used = self.used.get(block).copied().unwrap_or_default();
+        let used = self.memory.used_len(block);
         if let Some(stale_to) = self.stale_to.get_mut(block) {
             *stale_to = used.max(*stale_to);
             if READS_OPEN_BLOCKS && used <= WIPED_LEN {
-                let first = self.ring.first(block);
-                self.ring.wipe(block, first, *stale_to);
+                self.memory.wipe(block, *stale_to);
                 *stale_to = 0;
             }
         }
-        self.ring.release(block);
+        self.memory.release(block);
+    }
+
+    /// The frame of the next slot, if there is one.
+    #[inline]
+    fn peek(&self, is_closed: bool) -> Option<Slot> {
+        let is_readable = is_closed || (READS_OPEN_BLOCKS && self.is_clean());
+        if is_readable && self.passed < self.memory.slots(self.block) {
+            self.memory.slot(self.block, self.place(), is_closed)
+        } else {
+            None
+        }
+    }
+
+    /// Passes a slot of a closed block that has no frame; false at the end of the block.
+    #[cold]
+    fn skip(&mut self) -> bool {
+        let left = self.memory.slots(self.block).saturating_sub(self.passed);
+        if left == 0 {
+            return false;
+        }
+        let at = self.place();
+        let next = if left > 1 { self.memory.next(self.block, at) } else { Some(0) };
+        match (self.memory.is_empty(self.block, at), next) {
+            (Some(is_empty), Some(next)) => {
+                (self.at, self.passed) = (next, self.passed + 1);
+                self.counts.empty += u64::from(is_empty);
+                self.counts.malformed += u64::from(!is_empty);
+            }
+            _ => {
+                // Where the next slot begins is not known, so neither is what is in it.
+                self.passed += left;
+                self.counts.malformed += u64::from(left);
+            }
+        }
+        true
+    }
+
+    #[inline]
+    fn is_clean(&self) -> bool {
+        self.stale_to.get(self.block) == Some(&0)
     }
 
     #[inline]
     fn place(&self) -> usize {
-        if self.at == 0 { self.ring.first(self.block) } else { self.at }
+        if self.passed == 0 { self.memory.first(self.block) } else { self.at }
     }
 }

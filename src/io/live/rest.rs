@@ -10,8 +10,9 @@ use std::io;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::bell::Bell;
-use super::reader::Reader;
+use super::reader::RingReader;
 use super::wake::Waker;
+use crate::io::sys::ring::RingSocket;
 
 /// How long it sleeps at the most.
 const SLEEP_NS: i64 = 100_000_000;
@@ -78,49 +79,49 @@ impl Rest {
     }
 
     /// Returns when there is something to read, when it was woken, or when its time is over.
-    pub(super) fn wait(&mut self, reader: &Reader) -> io::Result<()> {
+    pub(super) fn wait(&mut self, reader: &RingReader, socket: &RingSocket) -> io::Result<()> {
         if self.is_busy {
             look(reader);
         } else if self.gap_ns < NAP_GAP_NS && self.naps < IDLE_NAPS || !self.bell.hangs() {
             self.naps += 1;
-            self.poll(&[], nap_ns(self.gap_ns))?;
+            self.poll(None, nap_ns(self.gap_ns))?;
         } else {
-            self.sleep(reader)?;
+            self.sleep(reader, socket)?;
         }
         self.waker.heard();
         Ok(())
     }
 
-    fn sleep(&mut self, reader: &Reader) -> io::Result<()> {
+    fn sleep(&mut self, reader: &RingReader, socket: &RingSocket) -> io::Result<()> {
         self.sleepless = 0;
         self.bell.silence();
-        if reader.peek().is_some() || reader.is_closed() {
+        if reader.is_ready() {
             return Ok(());
         }
-        if self.poll(&[reader], SLEEP_NS)? {
+        if self.poll(Some(socket), SLEEP_NS)? {
             look(reader);
         }
         Ok(())
     }
 
-    /// Waits for the waker and, where there is a reader, for its ring and for the bell; says
+    /// Waits for the waker and, where there is a socket, for its ring and for the bell; returns
     /// whether anything happened.
-    fn poll(&self, readers: &[&Reader], timeout_ns: i64) -> io::Result<bool> {
+    fn poll(&self, ring: Option<&RingSocket>, timeout_ns: i64) -> io::Result<bool> {
         let timeout = Timespec { tv_sec: 0, tv_nsec: timeout_ns };
-        let happened = match readers {
-            [reader, ..] => {
+        let happened = match ring {
+            Some(ring) => {
                 let mut waited = [
                     PollFd::new(&self.waker, PollFlags::IN),
                     PollFd::new(&self.bell, PollFlags::IN),
-                    PollFd::new(&reader.ring, PollFlags::IN),
+                    PollFd::new(ring, PollFlags::IN),
                 ];
                 let happened = poll(&mut waited, Some(&timeout));
                 // A network that went down is told once, and is no reason to stop.
-                let _ = reader.ring.socket().take_error();
+                let _ = ring.socket().take_error();
                 let _ = self.bell.take_error();
                 happened
             }
-            [] => poll(&mut [PollFd::new(&self.waker, PollFlags::IN)], Some(&timeout)),
+            None => poll(&mut [PollFd::new(&self.waker, PollFlags::IN)], Some(&timeout)),
         };
         match happened {
             Ok(count) => Ok(count > 0),
@@ -139,9 +140,9 @@ fn nap_ns(gap_ns: u64) -> i64 {
 }
 
 /// Looks for a frame for some microseconds.
-fn look(reader: &Reader) {
+fn look(reader: &RingReader) {
     for _ in 0..LOOKS {
-        if reader.peek().is_some() || reader.is_closed() {
+        if reader.is_ready() {
             return;
         }
         std::hint::spin_loop();

@@ -2,90 +2,46 @@
 
 use std::io;
 
-use super::LiveSource;
+use super::account::{ReaderView, RingAccount};
 use super::bell::Bell;
 use super::filter::{FilterState, Keeper, Load, Outlets};
-use super::mend::{Mender, SuperFrame};
 use super::open::RingOptions;
-use super::reader::Reader;
 use super::rest::Rest;
+use super::ring_frames::RingFrames;
 use super::wake::Waker;
-use crate::dataplane::{Burst, Frame, MAX_BURST_LEN, Medium, MirrorTable, Source};
-use crate::io::sys::ring::Ring;
-use crate::model::Direction;
+use super::{LiveSource, SourceCounts};
+use crate::dataplane::{Burst, MirrorTable, Source};
+use crate::io::sys::ring::{Ring, RingSocket};
 
 /// Lends the frames of one ring.
 #[derive(Debug)]
 pub struct RingSource {
-    reader: Reader,
+    socket: RingSocket,
+    frames: RingFrames,
     rest: Rest,
-    mender: Mender,
     keeper: Keeper,
-    /// The super-frame of which not all segments fitted into the last burst.
-    unfinished: Option<SuperFrame>,
+    account: RingAccount,
+    /// What went wrong behind the frames that were lent last.
+    failure: Option<io::Error>,
 }
 
 impl RingSource {
     pub(super) fn new(ring: Ring, bell: Bell, waker: Waker, options: &RingOptions) -> Self {
+        let (socket, memory) = ring.into_parts();
         Self {
-            reader: Reader::new(ring),
+            socket,
+            frames: RingFrames::new(memory),
             rest: Rest::new(bell, waker, options.is_busy),
-            mender: Mender::default(),
             keeper: Keeper::new(options),
-            unfinished: None,
-        }
-    }
-
-    /// Notes what is lent next: as many frames as are there and fit.
-    fn collect(&mut self) {
-        self.mender.clear();
-        if self.unfinished.is_none() {
-            self.reader.advance();
-        }
-        self.reader.release();
-        let Reader { ring, block, .. } = &self.reader;
-        self.unfinished =
-            self.unfinished.take().and_then(|frame| self.mender.cut(ring, *block, frame));
-        while self.unfinished.is_none() && self.mender.len() < MAX_BURST_LEN {
-            let Some(slot) = self.reader.peek() else {
-                if self.reader.advance() {
-                    continue;
-                }
-                break;
-            };
-            let Reader { ring, block, .. } = &mut self.reader;
-            self.unfinished = self.mender.mend(ring, *block, slot);
-            self.reader.pass(&slot);
-        }
-    }
-
-    fn lend<'a>(&'a self, burst: &mut Burst<'a>) {
-        for piece in self.mender.pieces() {
-            let in_block = self.reader.ring.bytes(piece.block, piece.start, piece.len);
-            let head = self.mender.headers(piece);
-            let (bytes, tail): (_, &[u8]) =
-                if head.is_empty() { (in_block, &[]) } else { (head, in_block) };
-            burst.push(Frame {
-                bytes,
-                tail,
-                timestamp_ns: piece.timestamp_ns,
-                wire_len: piece.wire_len,
-                direction: Some(if piece.is_egress {
-                    Direction::Egress
-                } else {
-                    Direction::Ingress
-                }),
-                medium: Medium::Ethernet,
-                is_next_segment: piece.is_next_segment,
-                is_cut: piece.is_cut,
-            });
+            account: RingAccount::default(),
+            failure: None,
         }
     }
 
     /// Ends cutting where it spoiled a frame.
     #[inline]
     fn look_for_spoiled(&mut self) -> io::Result<()> {
-        match self.mender.take_spoiled() {
+        match self.frames.repair.take_spoiled() {
             0 => Ok(()),
             frames => self.filter(|keeper, outlets| keeper.spoil(frames, outlets)),
         }
@@ -95,33 +51,79 @@ impl RingSource {
         &mut self,
         change: impl FnOnce(&mut Keeper, Outlets<'_>) -> io::Result<()>,
     ) -> io::Result<()> {
-        let outlets = Outlets { ring: self.reader.ring.socket(), bell: self.rest.bell() };
+        let outlets = Outlets { ring: self.socket.socket(), bell: self.rest.bell() };
         change(&mut self.keeper, outlets)?;
-        self.mender.expect_cuts_to(self.keeper.cut_len());
+        self.frames.repair.expect_cuts_to(self.keeper.cut_len());
         Ok(())
+    }
+
+    /// Reads the kernel's counters, then looks how far the reader is: what came in between is in
+    /// flight.
+    fn take_account(&mut self) -> ReaderView {
+        let counted = self.socket.statistics();
+        let slots = self.frames.reader.counts();
+        let blocks = self.frames.reader.memory().shape().blocks;
+        let view = ReaderView {
+            passed: slots.frames + slots.malformed,
+            empty: slots.empty,
+            in_flight: self.frames.reader.in_flight(),
+            blocks: slots.blocks,
+            ring_blocks: u64::try_from(blocks).unwrap_or(u64::MAX),
+        };
+        // Without new counters there is nothing to compare.
+        if let Ok(counted) = counted {
+            self.account.add(counted, &view);
+        }
+        view
+    }
+
+    fn counted(&self, left_behind: u64) -> SourceCounts {
+        let (slots, losses) = (self.frames.reader.counts(), self.frames.repair.losses());
+        SourceCounts {
+            frames: self.account.frames(),
+            no_room: self.account.no_room() + losses.uncaptured + left_behind,
+            unsupported_offload: slots.empty + slots.malformed + losses.unfit,
+            too_many_segments: losses.too_many_segments,
+            lent: self.frames.lent(),
+            unaccounted: self.account.unaccounted(),
+        }
     }
 }
 
 impl Source for RingSource {
     /// Waits for frames for a tenth of a second at the most, and not at all once it was woken.
     fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
-        self.collect();
-        if self.mender.len() == 0 {
-            self.rest.wait(&self.reader)?;
-            self.collect();
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
         }
-        let first = self.mender.pieces().first();
-        self.rest.learn(first.map(|first| first.timestamp_ns), self.mender.len());
-        self.look_for_spoiled()?;
-        self.lend(burst);
+        self.frames.collect();
+        if self.frames.repair.len() == 0 {
+            self.rest.wait(&self.frames.reader, &self.socket)?;
+            self.frames.collect();
+        }
+        let first = self.frames.repair.pieces().first();
+        self.rest.learn(first.map(|first| first.timestamp_ns), self.frames.repair.len());
+        // The frames are lent first: they are read already, and would be lost with an error.
+        self.failure = self.look_for_spoiled().err();
+        self.frames.lend(burst);
         Ok(())
     }
 }
 
 impl LiveSource for RingSource {
-    fn take_counts(&mut self) -> (u64, u64) {
-        let (came, lost) = self.reader.ring.statistics().unwrap_or_default();
-        (u64::from(came), u64::from(lost))
+    fn counts(&mut self) -> SourceCounts {
+        self.take_account();
+        self.counted(0)
+    }
+
+    fn final_counts(&mut self) -> SourceCounts {
+        let view = self.take_account();
+        let left_behind = self.account.end(&view) + self.frames.unlent();
+        self.counted(left_behind)
+    }
+
+    fn has_frames(&self) -> bool {
+        self.frames.unlent() > 0 || self.frames.reader.in_flight() > 0
     }
 
     fn follow_table(&mut self, table: &MirrorTable, interface: u32) -> io::Result<()> {

@@ -9,10 +9,11 @@
 //!                 owned      borrowed       owned      borrowed       owned     borrowed
 //! ```
 //!
-//! A frame is one of three things. [`Offload::is_super_frame`]: cut it with [`Segments::of`], whose
-//! segments need no further repair. Otherwise, or where it cannot be cut, unless
+//! A frame is one of three things. [`Offload::is_super_frame`]: cut it with [`Segments::cut`],
+//! whose segments need no further repair. Otherwise, or where it is left whole, unless
 //! [`Offload::is_finished`]: [`finish_checksum`] in its place. All others are as they were on the
-//! wire.
+//! wire. A super-frame of more segments than any network stack makes is not cut, so that no sender
+//! can have one frame mirrored as tens of thousands ([`MAX_SEGMENTS`]).
 //!
 //! ```
 //! use traffic_mirror::io::repair::{Offload, Segments};
@@ -46,4 +47,4 @@ mod tests;
 
 pub use finish::finish_checksum;
 pub use offload::Offload;
-pub use segments::Segments;
+pub use segments::{Cut, MAX_SEGMENTS, MAX_SMALL_SEGMENTS, MIN_SEGMENT_LEN, Segments};

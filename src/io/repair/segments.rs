@@ -10,6 +10,34 @@ const FIN: u8 = 0x01;
 const PSH: u8 = 0x08;
 const CWR: u8 = 0x80;
 
+/// The most segments that a super-frame is cut into.
+///
+/// The bound is above what network stacks make, and keeps the number of copies of one frame
+/// bounded where a guest or a peer chooses the segment size. A super-frame of 64 KiB stays below
+/// it at any size from 32 bytes on; Linux sends no smaller ones with a maximum segment size of 48
+/// (`TCP_MIN_SND_MSS`) and timestamps, which leave 36 bytes. 512 KiB (BIG TCP) at a segment size
+/// of 536 are 978 segments.
+pub const MAX_SEGMENTS: usize = 2_048;
+
+/// The smallest segment of TCP that Linux makes (`TCP_MIN_GSO_SIZE` of `net/tcp.h`).
+pub const MIN_SEGMENT_LEN: usize = 8;
+
+/// The most segments below [`MIN_SEGMENT_LEN`]: `UDP_SEGMENT` takes any size and at most 128
+/// segments (`UDP_MAX_SEGMENTS` of `linux/udp.h`), and GRO joins fewer.
+pub const MAX_SMALL_SEGMENTS: usize = 128;
+
+/// What becomes of a frame that is to be cut.
+#[derive(Debug, Clone)]
+pub enum Cut<'a> {
+    /// It is these segments.
+    Segments(Segments<'a>),
+    /// It is no super-frame that can be cut, and is left whole.
+    Whole,
+    /// It would be more segments than any network stack makes: see [`MAX_SEGMENTS`] and
+    /// [`MAX_SMALL_SEGMENTS`].
+    TooMany,
+}
+
 /// A super-frame, ready to be cut. Each segment is the bytes of [`Self::put_header`], followed by
 /// [`Self::payload`].
 ///
@@ -54,11 +82,30 @@ struct Place {
 }
 
 impl<'a> Segments<'a> {
-    /// `None` where the frame is no super-frame, or none that we can cut: of an unknown kind, with
-    /// headers that are unsound or not all there, or inside of a tunnel, where the outer headers
-    /// would have to be repaired as well.
+    /// The segments of a frame, or why there are none.
+    ///
+    /// A frame is left whole where it is no super-frame, or none that can be cut here: of an
+    /// unknown kind, with headers that are malformed or not all captured, or inside of a tunnel,
+    /// where the outer headers would have to be repaired as well.
+    #[must_use]
+    pub fn cut(frame: &'a [u8], offload: &Offload) -> Cut<'a> {
+        match Self::find(frame, offload) {
+            Some(segments) if segments.are_too_many() => Cut::TooMany,
+            Some(segments) => Cut::Segments(segments),
+            None => Cut::Whole,
+        }
+    }
+
+    /// The segments of a frame; `None` where [`Self::cut`] gives none.
     #[must_use]
     pub fn of(frame: &'a [u8], offload: &Offload) -> Option<Self> {
+        match Self::cut(frame, offload) {
+            Cut::Segments(segments) => Some(segments),
+            Cut::Whole | Cut::TooMany => None,
+        }
+    }
+
+    fn find(frame: &'a [u8], offload: &Offload) -> Option<Self> {
         let kind = offload.kind()?;
         let segment_len = offload.segment_len();
         let ip = IpPacket::find(frame)?;
@@ -98,6 +145,19 @@ impl<'a> Segments<'a> {
     #[must_use]
     pub fn len(&self) -> usize {
         (self.frame.len() - self.payload).div_ceil(self.segment_len)
+    }
+
+    fn are_too_many(&self) -> bool {
+        let is_small = self.segment_len < MIN_SEGMENT_LEN;
+        self.len() > if is_small { MAX_SMALL_SEGMENTS } else { MAX_SEGMENTS }
+    }
+
+    /// How many segments of a truncated super-frame of that length have no captured payload.
+    pub(crate) fn uncaptured(&self, wire_len: usize) -> usize {
+        // Big TCP does not say how long the packet is, which then ends with what was captured.
+        let end = if self.ip.end == self.frame.len() { wire_len } else { self.ip.end };
+        let all = end.saturating_sub(self.payload).div_ceil(self.segment_len);
+        all.saturating_sub(self.len())
     }
 
     /// How long the headers of each segment are.

@@ -8,7 +8,7 @@ pub(super) use shape::plain_sum;
 use shape::{Shape, shapes};
 
 use super::packet::{TCP, UDP};
-use super::{Offload, Segments, finish_checksum};
+use super::{Cut, Offload, Segments, finish_checksum};
 
 /// The segments as whole frames.
 fn cut(frame: &[u8], offload: &Offload) -> Option<Vec<Vec<u8>>> {
@@ -135,6 +135,43 @@ fn segments_that_no_header_can_name_are_left_whole() {
     // Longer than the payload: it is one segment, and its checksum is finished.
     let small = Shape::plain(100, 100);
     assert_eq!(cut(&small.frame(), &offload(u16::MAX)).unwrap(), small.segments());
+}
+
+#[test]
+fn a_super_frame_of_more_segments_than_any_stack_makes_is_not_cut() {
+    let cut = |payload_len: usize, segment_len: u16| {
+        let shape = Shape::plain(payload_len, segment_len);
+        match Segments::cut(&shape.frame(), &shape.offload()) {
+            Cut::Segments(segments) => Some(segments.len()),
+            Cut::TooMany => None,
+            Cut::Whole => panic!("it is a super-frame"),
+        }
+    };
+    // What stacks make: 64 KiB at the smallest segment size of TCP, 512 KiB at a small one.
+    assert_eq!(cut(65_000, 36), Some(1_806));
+    assert_eq!(cut(524_288, 536), Some(979));
+    assert_eq!((cut(128, 1), cut(129, 1), cut(60_000, 1)), (Some(128), None, None));
+    assert_eq!((cut(1_024, 8), cut(16_384, 8), cut(16_385, 8)), (Some(128), Some(2_048), None));
+    assert_eq!(cut(1_000, 7), None);
+}
+
+#[test]
+fn the_segments_that_were_not_captured_are_known() {
+    let shape = Shape::plain(10_000, 1_000);
+    let frame = shape.frame();
+    let captured = |len: usize| {
+        let segments = Segments::of(&frame[..len], &shape.offload()).unwrap();
+        (segments.len(), segments.uncaptured(frame.len()))
+    };
+    let header_len = frame.len() - 10_000;
+    assert_eq!(captured(frame.len()), (10, 0));
+    assert_eq!(captured(header_len + 3_500), (4, 6));
+    assert_eq!(captured(header_len + 1), (1, 9));
+    // Big TCP does not say its length.
+    let shape = Shape::plain(200_000, 1_000);
+    let frame = shape.frame();
+    let segments = Segments::of(&frame[..100_000], &shape.offload()).unwrap();
+    assert_eq!(segments.len() + segments.uncaptured(frame.len()), 200);
 }
 
 #[test]

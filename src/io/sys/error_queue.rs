@@ -48,12 +48,13 @@ pub(crate) fn next_error(socket: BorrowedFd<'_>) -> Option<QueuedError> {
 fn errno_from_afar(message: &msghdr) -> c_int {
     // SAFETY: `message` was filled by `recvmsg` just now and its control buffer still lives.
     let mut header = unsafe { libc::CMSG_FIRSTHDR(message) };
-    // SAFETY: where it is not null, `header` points at a whole header within the control buffer,
-    // which the two CMSG macros see to.
+    // SAFETY: where it is not null, `header` points at a whole header within the part of the
+    // control buffer that the kernel wrote: `CMSG_FIRSTHDR` and `CMSG_NXTHDR` check that.
     while let Some(current) = unsafe { header.as_ref() } {
         if is_extended_error(current) {
-            // SAFETY: such a message begins with a whole extended error (linux/errqueue.h);
-            // it is read without asking for alignment.
+            // SAFETY: such a message begins with a whole extended error (linux/errqueue.h), and
+            // the control buffer has room for every message that this socket asked for, so that
+            // none is truncated; no alignment is required for the read.
             let error: sock_extended_err =
                 unsafe { libc::CMSG_DATA(current).cast::<sock_extended_err>().read_unaligned() };
             let from_afar = error.ee_origin != libc::SO_EE_ORIGIN_LOCAL;

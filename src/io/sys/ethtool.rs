@@ -58,10 +58,12 @@ impl Request<'_> {
         let mask = [[m0, m1, m2, m3], [m4, m5, m6, m7]].map(u32::from_ne_bytes);
         let [first, second] = mask;
         let mut words = [GET_STRING_SET_LEN, 0, first, second, 0];
-        // SAFETY: the kernel writes the mask and one length for each bit of it, that is one.
+        // SAFETY: the kernel writes the command, the mask, and one length for each bit that is set
+        // in the mask, that is one at most: five words.
         unsafe { self.call(&mut words)? };
         let [_, _, _, _, count] = words;
-        Ok(usize::try_from(count).unwrap_or(MAX_FEATURES).min(MAX_FEATURES))
+        let count = usize::try_from(count).ok().filter(|count| *count <= MAX_FEATURES);
+        count.ok_or_else(|| io::Error::other("the kernel has more features than are known"))
     }
 
     /// ```text
@@ -72,9 +74,9 @@ impl Request<'_> {
         if let [command, set, ..] = &mut *words {
             (*command, *set) = (GET_STRINGS, FEATURE_NAMES);
         }
-        // SAFETY: the kernel writes as many names as it has features, whatever count we say. It
-        // has less than `MAX_FEATURES`: they are the bits of `netdev_features_t`, one word of 64
-        // bits at the time of writing.
+        // SAFETY: the kernel writes three words and as many names as it has features, whatever
+        // count is requested. `feature_count` checked that these are at most `MAX_FEATURES`, and
+        // their number does not change while a kernel runs.
         unsafe { self.call(&mut words)? };
         let names = words.get(3..).unwrap_or_default().chunks_exact(NAME_WORDS);
         Ok(names.take(count).map(text).collect())
@@ -89,7 +91,8 @@ impl Request<'_> {
         if let [command, len, ..] = &mut *words {
             (*command, *len) = (GET_FEATURES, u32::try_from(blocks).unwrap_or_default());
         }
-        // SAFETY: the kernel writes no more blocks than the count says, for which there is room.
+        // SAFETY: the kernel writes two words and no more blocks than the second of them says,
+        // for which there is room.
         unsafe { self.call(&mut words)? };
         let blocks = words.get(2..).unwrap_or_default().chunks_exact(4);
         Ok(blocks.filter_map(|block| block.get(2).copied()).collect())

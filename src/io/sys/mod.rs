@@ -15,6 +15,8 @@ pub(crate) mod option;
 pub(crate) mod recvmmsg;
 pub(crate) mod resource;
 pub(crate) mod ring;
+pub(crate) mod ring_memory;
+pub(crate) mod ring_slot;
 pub(crate) mod sendmmsg;
 pub(crate) mod signal;
 

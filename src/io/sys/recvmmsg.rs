@@ -39,8 +39,9 @@ pub(crate) struct ReceiveBatch {
     count: usize,
 }
 
-// SAFETY: the pointers in the arrays point at memory that the batch itself owns and that moves
-// with it; they are written by `receive` and followed by nobody but the kernel within that call.
+// SAFETY: the pointers in the arrays point at heap memory that the batch owns and that stays where
+// it is when the batch moves. `receive` writes them before each call; they are followed by the
+// kernel within the call, and by `timestamp_ns` for the messages of that call.
 unsafe impl Send for ReceiveBatch {}
 
 impl ReceiveBatch {
@@ -141,15 +142,16 @@ fn peer(header: &msghdr, name: &sockaddr_storage) -> Option<SocketAddr> {
 }
 
 fn timestamp_ns(header: &msghdr) -> u64 {
-    // SAFETY: `header` was filled by `recvmmsg` in `receive`, and its control buffer belongs to
-    // the batch that it is borrowed from.
+    // SAFETY: `header` was filled by `recvmmsg` in `receive`, so it names the control buffer of
+    // the batch that it is borrowed from, and how much of that the kernel wrote.
     let control = unsafe { libc::CMSG_FIRSTHDR(header).as_ref() };
     let Some(control) = control else { return 0 };
     if (control.cmsg_level, control.cmsg_type) != (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) {
         return 0;
     }
-    // SAFETY: such a message holds a whole `timespec` (socket(7)); it is read without asking for
-    // alignment.
+    // SAFETY: the first header stands at the start of a `Control`, in which a `timespec` behind it
+    // fits whatever its own length says, and all bytes of which are initialised; no alignment is
+    // required for the read. Such a message holds a `timespec` (socket(7)).
     let time: timespec = unsafe { libc::CMSG_DATA(control).cast::<timespec>().read_unaligned() };
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let rest_ns = u64::try_from(time.tv_nsec).unwrap_or(0);

@@ -114,6 +114,7 @@ impl Mirror {
                     frames: counters.frames,
                     bytes_len: 1 << 22,
                     drops: 11,
+                    unaccounted: 0,
                     is_filtered: true,
                 },
                 targets: vec![report(0, "192.0.2.10:4789"), report(1, "[2001:db8::53]:4789")],

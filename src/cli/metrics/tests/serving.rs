@@ -74,6 +74,22 @@ fn health_says_which_devices_are_missing() {
 }
 
 #[test]
+fn frames_that_are_not_accounted_for_are_no_health() {
+    let mut snapshot = busy();
+    snapshot.workers[1].ring.unaccounted = 7;
+    let device = snapshot.workers[1].device.clone();
+    let server = served(snapshot);
+    let (head, body) = get(&server, "/healthz");
+    assert!(head.starts_with("http/1.1 503 "), "{head}");
+    let status = "frames are not accounted for";
+    let wanted =
+        format!("{{\"status\":\"{status}\",\"missing\":[],\"unaccounted\":{{\"{device}\":7}}}}\n");
+    assert_eq!(body, wanted);
+    let metrics = Samples::read(&get(&server, "/metrics").1);
+    assert!((metrics.sum("traffic_mirror_ring_unaccounted_total") - 7.0).abs() < 0.1);
+}
+
+#[test]
 fn the_root_points_to_the_pages_and_there_are_no_others() {
     let server = served(idle());
     assert!(get(&server, "/").1.contains("/metrics"));

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::super::Offload;
 use super::super::packet::{TCP, UDP};
+use super::super::{MAX_SMALL_SEGMENTS, MIN_SEGMENT_LEN, Offload};
 
 /// The words of a super-frame. All bytes of which nobody asks are `filler`.
 #[derive(Debug, Clone)]
@@ -268,7 +268,15 @@ pub(super) fn shapes() -> impl Strategy<Value = Shape> {
     let tcp = (0_usize..=10, any::<u8>(), any::<u32>());
     let payload = proptest::collection::vec(any::<u8>(), 1..4000);
     let cut = (prop_oneof![1_u16..20, 1_u16..1500, 500_u16..=9000], any::<bool>(), any::<bool>());
-    (ethernet, ip, tcp, payload, cut).prop_map(|(ethernet, ip, tcp, payload, cut)| Shape {
+    // More segments than these are not cut.
+    let most = |(mut payload, cut): (Vec<u8>, (u16, bool, bool))| {
+        if usize::from(cut.0) < MIN_SEGMENT_LEN {
+            payload.truncate(usize::from(cut.0) * MAX_SMALL_SEGMENTS);
+        }
+        (payload, cut)
+    };
+    let rest = (payload, cut).prop_map(most);
+    (ethernet, ip, tcp, rest).prop_map(|(ethernet, ip, tcp, (payload, cut))| Shape {
         tags: ethernet.0,
         is_ipv4: ip.0,
         ip_options: if ip.0 { ip.1 } else { 0 },

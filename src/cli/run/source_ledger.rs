@@ -1,0 +1,111 @@
+//! Adds up what the sources of a worker counted, and compares it with what the worker counted.
+
+use crate::dataplane::{Counters, DropCause, Worker};
+use crate::io::live::SourceCounts;
+
+/// The counts of all sources that a worker had, one behind the other.
+#[derive(Debug, Default)]
+pub(super) struct SourceLedger {
+    /// Of sources that the worker has left.
+    left: SourceCounts,
+    /// Of the one that it has.
+    current: SourceCounts,
+}
+
+impl SourceLedger {
+    /// Takes in what the worker's source counts now, and counts its new losses as the worker's.
+    pub(super) fn update(&mut self, counts: SourceCounts, worker: &mut Worker) {
+        let new = counts.since(&self.current);
+        worker.count_lost(DropCause::Ring, new.no_room);
+        worker.count_lost(DropCause::UnsupportedOffload, new.unsupported_offload);
+        worker.count_lost(DropCause::TooManySegments, new.too_many_segments);
+        self.current = counts;
+    }
+
+    /// The worker has left its source.
+    pub(super) fn close(&mut self) {
+        self.left.add(&std::mem::take(&mut self.current));
+    }
+
+    /// What all sources counted.
+    pub(super) fn total(&self) -> SourceCounts {
+        let mut total = self.left;
+        total.add(&self.current);
+        total
+    }
+
+    /// How many frames are not accounted for: frames that the kernel delivered and that were
+    /// neither lent nor counted, that were lent and not counted by the worker, or that it counted
+    /// in no box. Anything but zero is a fault of this program.
+    pub(super) fn unaccounted(&self, counters: &Counters) -> u64 {
+        let total = self.total();
+        let uncounted = total.lent.abs_diff(counters.frames);
+        let unreceived = (counters.frames + total.lost()).saturating_sub(counters.received);
+        total.unaccounted + uncounted + unreceived + counters.unaccounted()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::dataplane::{Burst, Copies, Drops, Frame, MirrorTable, Sink, Source, TableParts};
+
+    struct One;
+
+    impl Source for One {
+        fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
+            burst.push(Frame::new(&[0; 60]));
+            Ok(())
+        }
+    }
+
+    struct Nowhere;
+
+    impl Sink for Nowhere {
+        fn send(&mut self, _: &Copies<'_>, _: &mut Drops) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn worker() -> Worker {
+        Worker::new(Arc::new(MirrorTable::new(TableParts::default()))).of_interface(0)
+    }
+
+    #[test]
+    fn losses_are_counted_once_whichever_source_they_come_from() {
+        let (mut worker, mut ledger) = (worker(), SourceLedger::default());
+        let counts = SourceCounts {
+            frames: 9,
+            no_room: 2,
+            unsupported_offload: 3,
+            too_many_segments: 4,
+            ..SourceCounts::default()
+        };
+        ledger.update(counts, &mut worker);
+        ledger.update(counts, &mut worker);
+        ledger.close();
+        ledger.update(SourceCounts { no_room: 1, ..SourceCounts::default() }, &mut worker);
+        let counters = worker.counters();
+        let causes = [DropCause::Ring, DropCause::UnsupportedOffload, DropCause::TooManySegments];
+        assert_eq!(causes.map(|cause| counters.dropped(cause)), [3, 3, 4]);
+        assert_eq!((counters.received, ledger.total().frames), (10, 9));
+        assert_eq!(ledger.unaccounted(counters), 0);
+    }
+
+    #[test]
+    fn a_frame_that_is_lent_and_not_counted_and_the_reverse_are_unaccounted() {
+        let (mut worker, mut ledger) = (worker(), SourceLedger::default());
+        worker.step(&mut One, &mut Nowhere).unwrap();
+        assert_eq!(ledger.unaccounted(worker.counters()), 1);
+        ledger.update(SourceCounts { lent: 1, ..SourceCounts::default() }, &mut worker);
+        assert_eq!(ledger.unaccounted(worker.counters()), 0);
+        ledger.update(SourceCounts { lent: 3, ..SourceCounts::default() }, &mut worker);
+        assert_eq!(ledger.unaccounted(worker.counters()), 2);
+        let counts = SourceCounts { lent: 1, unaccounted: 5, ..SourceCounts::default() };
+        ledger.update(counts, &mut worker);
+        assert_eq!(ledger.unaccounted(worker.counters()), 5);
+    }
+}

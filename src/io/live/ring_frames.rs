@@ -1,0 +1,87 @@
+//! Lends the frames of a ring's memory, repaired, a burst at a time.
+//!
+//! This is all of the live path that reads what the kernel wrote. [`RingSource`](super::RingSource)
+//! runs it over a mapped ring, [`MemoryRing`](super::MemoryRing) over a buffer of the process.
+
+use super::mend::{FrameRepair, SuperFrame};
+use super::reader::RingReader;
+use crate::dataplane::{Burst, Frame, MAX_BURST_LEN, Medium};
+use crate::io::sys::ring_memory::RingMemory;
+use crate::model::Direction;
+
+/// The reader of a ring and the repair of its frames.
+#[derive(Debug)]
+pub(super) struct RingFrames {
+    pub(super) reader: RingReader,
+    pub(super) repair: FrameRepair,
+    /// The super-frame of which not all segments fitted into the last burst.
+    unfinished: Option<SuperFrame>,
+    /// How many frames were lent, each segment of a super-frame one.
+    lent: u64,
+}
+
+impl RingFrames {
+    pub(super) fn new(memory: RingMemory) -> Self {
+        Self {
+            reader: RingReader::new(memory),
+            repair: FrameRepair::default(),
+            unfinished: None,
+            lent: 0,
+        }
+    }
+
+    /// How many frames were lent so far.
+    pub(super) const fn lent(&self) -> u64 {
+        self.lent
+    }
+
+    /// How many segments of a passed super-frame were not lent yet.
+    pub(super) fn unlent(&self) -> u64 {
+        let left = self.unfinished.as_ref().map_or(0, SuperFrame::left);
+        u64::try_from(left).unwrap_or_default()
+    }
+
+    /// Notes what is lent next: as many frames as are there and fit. Gives back the blocks of
+    /// which all was lent.
+    pub(super) fn collect(&mut self) {
+        self.repair.clear();
+        if self.unfinished.is_none() {
+            self.reader.advance();
+        }
+        self.reader.release();
+        self.unfinished =
+            self.unfinished.take().and_then(|frame| self.repair.cut(self.reader.memory(), frame));
+        while self.unfinished.is_none() && self.repair.len() < MAX_BURST_LEN {
+            let Some(slot) = self.reader.next() else {
+                if self.reader.advance() {
+                    continue;
+                }
+                break;
+            };
+            self.unfinished = self.repair.mend(self.reader.memory_mut(), slot);
+        }
+    }
+
+    /// Lends what was noted.
+    pub(super) fn lend<'a>(&'a mut self, burst: &mut Burst<'a>) {
+        self.lent += u64::try_from(self.repair.len()).unwrap_or_default();
+        let Self { reader, repair, .. } = &*self;
+        for piece in repair.pieces() {
+            let in_block = reader.memory().bytes(piece.bytes);
+            let head = repair.headers(piece);
+            let (bytes, tail): (_, &[u8]) =
+                if head.is_empty() { (in_block, &[]) } else { (head, in_block) };
+            let direction = if piece.is_egress { Direction::Egress } else { Direction::Ingress };
+            burst.push(Frame {
+                bytes,
+                tail,
+                timestamp_ns: piece.timestamp_ns,
+                wire_len: piece.wire_len,
+                direction: Some(direction),
+                medium: Medium::Ethernet,
+                is_next_segment: piece.is_next_segment,
+                is_cut: piece.is_cut,
+            });
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! The memory of a TPACKET_V3 ring: blocks of slots, and a frame in each slot but the empty ones.
+//!
+//! ```text
+//! block:  0 version | 4 offset to private | 8 status | 12 slots | 16 first slot | 20 length | ... 48
+//! slot:   0 next | 4 s | 8 ns | 12 captured | 16 wire | 20 status | 24 mac | 26 net
+//!         28 hash | 32 VLAN tag | 36 its EtherType | 48 sockaddr_ll | 68 ... virtio_net_hdr | frame
+//! ```
+//!
+//! The layouts are those of `linux/if_packet.h`. The kernel writes a block while its status lacks
+//! `TP_STATUS_USER`, the block is *open*. It sets the bit when it has finished all slots of the
+//! block (the block is *closed*) and does not touch the block again until we clear the bit.
+//! The memory is the mapping of a packet socket, or a buffer of this process in which a test or a
+//! fuzz target plays the kernel.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering};
+
+use super::ring::{Shape, VNET_LEN};
+use super::ring_slot::{Extent, Slot};
+
+/// Length of a block header (`BLK_HDR_LEN` of `net/packet/af_packet.c`).
+pub(crate) const BLOCK_HEADER_LEN: usize = 48;
+
+/// Where the frame of a slot begins at the earliest: behind both headers and the
+/// `virtio_net_hdr`.
+const MIN_FRAME_OFFSET: usize = size_of::<SlotHeader>() + VNET_LEN;
+
+/// `struct tpacket_block_desc` with `struct tpacket_hdr_v1`, as far as it is read here.
+#[repr(C)]
+struct BlockHeader {
+    version: AtomicU32,
+    offset_to_private: AtomicU32,
+    status: AtomicU32,
+    slots: AtomicU32,
+    first: AtomicU32,
+    len: AtomicU32,
+}
+
+/// `struct tpacket3_hdr`, and `struct sockaddr_ll` behind it.
+#[repr(C)]
+struct SlotHeader {
+    next: AtomicU32,
+    seconds: AtomicU32,
+    nanoseconds: AtomicU32,
+    captured_len: AtomicU32,
+    wire_len: AtomicU32,
+    status: AtomicU32,
+    mac: AtomicU16,
+    net: AtomicU16,
+    hash: AtomicU32,
+    vlan_tag: AtomicU32,
+    vlan_ether_type: AtomicU16,
+    padding: [AtomicU16; 5],
+    family: AtomicU16,
+    protocol: AtomicU16,
+    interface: AtomicU32,
+    hardware: AtomicU16,
+    packet_type: AtomicU8,
+    address_len: AtomicU8,
+    address: [AtomicU16; 4],
+}
+
+const _: () = assert!(size_of::<BlockHeader>() == 24 && size_of::<SlotHeader>() == 68);
+
+/// Where the memory came from, and how it is given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Mapping,
+    /// So many words of 64 bits.
+    Buffer(usize),
+}
+
+/// The blocks of a ring.
+#[derive(Debug)]
+pub(crate) struct RingMemory {
+    memory: NonNull<u8>,
+    origin: Origin,
+    shape: Shape,
+    /// How often each block was released. An [`Extent`] holds for one round of its block.
+    rounds: Vec<u32>,
+}
+
+// SAFETY: the memory belongs to this value alone, and neither the mapping nor the allocation is
+// bound to a thread.
+unsafe impl Send for RingMemory {}
+
+impl RingMemory {
+    /// Maps the ring that the socket was given just now, in this shape.
+    pub(super) fn map(socket: BorrowedFd<'_>, shape: Shape) -> io::Result<Self> {
+        // SAFETY: a new mapping at an address of the kernel's choice overlaps no memory of ours.
+        // The kernel refuses a length that is not that of the ring (`packet_mmap`).
+        let memory = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                shape.block_len * shape.blocks,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED,
+                socket.as_raw_fd(),
+                0,
+            )
+        };
+        if memory == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let memory = NonNull::new(memory.cast()).ok_or_else(io::Error::last_os_error)?;
+        let rounds = vec![0; shape.blocks];
+        Ok(Self { memory, origin: Origin::Mapping, shape, rounds })
+    }
+
+    /// A ring of zeros in a buffer of this process. Blocks must be a multiple of eight bytes long
+    /// and hold a block header.
+    pub(crate) fn buffer(shape: Shape) -> io::Result<Self> {
+        let is_sound = shape.block_len.is_multiple_of(8)
+            && shape.block_len >= BLOCK_HEADER_LEN
+            && shape.blocks > 1;
+        let len = shape.block_len.checked_mul(shape.blocks).filter(|_| is_sound);
+        let len = len.ok_or(io::ErrorKind::InvalidInput)?;
+        let words = vec![0_u64; len / 8].into_boxed_slice();
+        let count = words.len();
+        let memory = NonNull::from(Box::leak(words)).cast();
+        let rounds = vec![0; shape.blocks];
+        Ok(Self { memory, origin: Origin::Buffer(count), shape, rounds })
+    }
+
+    /// The shape.
+    pub(crate) const fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Whether the kernel has finished a block. What it wrote there is visible afterwards.
+    #[inline]
+    pub(crate) fn is_closed(&self, block: usize) -> bool {
+        let header = self.block_header(block);
+        header
+            .is_some_and(|header| header.status.load(Ordering::Acquire) & libc::TP_STATUS_USER != 0)
+    }
+
+    /// How many slots a block has. In an open block some of them may not be complete yet.
+    #[inline]
+    pub(crate) fn slots(&self, block: usize) -> u32 {
+        self.block_header(block).map_or(0, |header| header.slots.load(Ordering::Acquire))
+    }
+
+    /// Where the first slot of a block begins.
+    #[inline]
+    pub(crate) fn first(&self, block: usize) -> usize {
+        let header = self.block_header(block);
+        header.map_or(0, |header| to_index(header.first.load(Ordering::Relaxed)))
+    }
+
+    /// How many bytes of a block were written, by its own length, its header included.
+    pub(crate) fn used_len(&self, block: usize) -> usize {
+        let header = self.block_header(block);
+        let len = header.map_or(0, |header| to_index(header.len.load(Ordering::Relaxed)));
+        len.min(self.shape.block_len)
+    }
+
+    /// Gives a closed block back to the kernel, and voids all extents in it. Its number of slots
+    /// is set to zero, as the kernel does when it opens the block, which may be later.
+    pub(crate) fn release(&mut self, block: usize) {
+        if !self.is_closed(block) {
+            return;
+        }
+        if let Some(round) = self.rounds.get_mut(block) {
+            *round = round.wrapping_add(1);
+        }
+        if let Some(header) = self.block_header(block) {
+            header.slots.store(0, Ordering::Relaxed);
+            header.status.store(libc::TP_STATUS_KERNEL, Ordering::Release);
+        }
+    }
+
+    /// Fills a closed block with zeros from behind its header to `end`, so that a slot that is
+    /// written there later can be distinguished from an earlier one.
+    pub(crate) fn wipe(&mut self, block: usize, end: usize) {
+        let end = end.min(self.shape.block_len);
+        let len = end.saturating_sub(BLOCK_HEADER_LEN);
+        if !self.is_closed(block) {
+            return;
+        }
+        if let Some(place) = self.place(block, BLOCK_HEADER_LEN, len) {
+            // SAFETY: `place` checked that the bytes lie within one block, and the kernel does not
+            // touch a closed block. The memory is borrowed exclusively, so no slice of it exists.
+            unsafe { std::slice::from_raw_parts_mut(place.as_ptr(), len) }.fill(0);
+        }
+    }
+
+    /// The frame of the slot at `at`, which [`Self::first`] or the slot in front named. `None`
+    /// where the slot is empty, does not fit its block, or is not complete yet.
+    ///
+    /// In a closed block every slot is complete, and one without `TP_STATUS_USER` is empty: the
+    /// kernel clears the status when it reserves the slot and sets the bit when it fills it.
+    /// In an open block, which must have been all zeros (see [`Self::wipe`]), the kernel copies
+    /// the frame, then writes the header, and the index of the interface last (`tpacket_rcv` in
+    /// `net/packet/af_packet.c`). No interface promises that order, so all fields that cannot be
+    /// zero are required, whichever order they came in.
+    #[inline]
+    pub(crate) fn slot(&self, block: usize, at: usize, is_closed: bool) -> Option<Slot> {
+        let header = self.slot_header(block, at)?;
+        let word = |word: &AtomicU32| word.load(Ordering::Acquire);
+        let (interface, family) = (word(&header.interface), header.family.load(Ordering::Relaxed));
+        let status = word(&header.status);
+        let (captured, wire_len) = (word(&header.captured_len), word(&header.wire_len));
+        let (seconds, mac) = (word(&header.seconds), header.mac.load(Ordering::Relaxed));
+        let is_filled = interface != 0 && family != 0 && captured != 0 && seconds != 0;
+        let (len, offset) = (to_index(captured), usize::from(mac));
+        let (end, next) = (offset.saturating_add(len), to_index(word(&header.next)));
+        // Behind the last slot of a block, `next` is zero.
+        let limit = if next == 0 { self.shape.block_len - at } else { next };
+        let fits = offset >= MIN_FRAME_OFFSET && end <= limit && captured <= wire_len;
+        if status & libc::TP_STATUS_USER == 0 || !fits || !(is_closed || is_filled) {
+            return None;
+        }
+        let start = at + offset;
+        self.place(block, start, len)?;
+        let round = self.rounds.get(block).copied()?;
+        let frame = Extent { block, start, len, front: VNET_LEN, round };
+        let nanoseconds = u64::from(word(&header.nanoseconds));
+        Some(Slot {
+            frame,
+            wire_len,
+            timestamp_ns: u64::from(seconds) * 1_000_000_000 + nanoseconds,
+            tag: tag(header, status),
+            packet_type: header.packet_type.load(Ordering::Relaxed),
+            next: if next == 0 { 0 } else { at.saturating_add(next) },
+        })
+    }
+
+    /// Whether the kernel left the slot at `at` of a closed block empty; `None` where no slot can
+    /// begin there.
+    pub(crate) fn is_empty(&self, block: usize, at: usize) -> Option<bool> {
+        let status = self.slot_header(block, at)?.status.load(Ordering::Relaxed);
+        Some(status & libc::TP_STATUS_USER == 0)
+    }
+
+    /// Where the slot behind the one at `at` begins; `None` where no slot can begin there.
+    pub(crate) fn next(&self, block: usize, at: usize) -> Option<usize> {
+        let next = to_index(self.slot_header(block, at)?.next.load(Ordering::Relaxed));
+        let behind = at.checked_add(next).filter(|_| next >= size_of::<SlotHeader>())?;
+        self.slot_header(block, behind).map(|_| behind)
+    }
+
+    /// The bytes of an extent; none where its block was released since.
+    #[inline]
+    pub(crate) fn bytes(&self, extent: Extent) -> &[u8] {
+        match self.place_of(extent) {
+            // SAFETY: an extent is made by `slot` alone (its fields are private to `io::sys`), and
+            // its methods give parts of the frame and of the room in front of it, which `slot`
+            // found within one slot of one block. The frame is complete, and the kernel does not write to the bytes of a
+            // complete frame until its block is released: `place_of` checked that this did not
+            // happen. We write to them through `&mut self` only.
+            Some(place) => unsafe { std::slice::from_raw_parts(place.as_ptr(), extent.len) },
+            None => &[],
+        }
+    }
+
+    /// The same, to be changed.
+    #[inline]
+    pub(crate) fn bytes_mut(&mut self, extent: Extent) -> &mut [u8] {
+        match self.place_of(extent) {
+            // SAFETY: as for `bytes`; and the memory is borrowed exclusively, so no other slice
+            // of it exists.
+            Some(place) => unsafe { std::slice::from_raw_parts_mut(place.as_ptr(), extent.len) },
+            None => &mut [],
+        }
+    }
+
+    /// Stores bytes anywhere in a block of a buffer, in the place of the kernel; nothing where
+    /// they do not fit, or where the memory is a mapping.
+    pub(crate) fn store(&mut self, block: usize, at: usize, bytes: &[u8]) {
+        if self.origin == Origin::Mapping {
+            return;
+        }
+        if let Some(place) = self.place(block, at, bytes.len()) {
+            // SAFETY: `place` checked that the bytes lie within one block of our own buffer, which
+            // is borrowed exclusively, so no slice of it exists and `bytes` is other memory.
+            unsafe { place.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        }
+    }
+
+    #[inline]
+    fn place(&self, block: usize, start: usize, len: usize) -> Option<NonNull<u8>> {
+        let end = start.checked_add(len)?;
+        if block >= self.shape.blocks || end > self.shape.block_len {
+            return None;
+        }
+        let place = self.memory.as_ptr().wrapping_add(block * self.shape.block_len + start);
+        NonNull::new(place)
+    }
+
+    #[inline]
+    fn place_of(&self, extent: Extent) -> Option<NonNull<u8>> {
+        let is_current = self.rounds.get(extent.block) == Some(&extent.round);
+        if is_current { self.place(extent.block, extent.start, extent.len) } else { None }
+    }
+
+    #[inline]
+    fn block_header(&self, block: usize) -> Option<&BlockHeader> {
+        let place = self.place(block, 0, size_of::<BlockHeader>())?.cast::<BlockHeader>();
+        if !place.is_aligned() {
+            return None;
+        }
+        // SAFETY: `place` lies within the memory, which lives as long as the borrow of `self`, and
+        // is aligned. All fields are atomics, which may change while they are shared, and any
+        // bytes are values of them. No slice overlaps a block header: extents and `wipe` begin
+        // behind it.
+        Some(unsafe { place.as_ref() })
+    }
+
+    #[inline]
+    fn slot_header(&self, block: usize, at: usize) -> Option<&SlotHeader> {
+        if at < BLOCK_HEADER_LEN {
+            return None;
+        }
+        let place = self.place(block, at, size_of::<SlotHeader>())?.cast::<SlotHeader>();
+        if !place.is_aligned() {
+            return None;
+        }
+        // SAFETY: as for `block_header`. Where a slot of a corrupt chain overlaps an earlier
+        // frame, both are only read, since changing the frame's bytes borrows `self` exclusively.
+        Some(unsafe { place.as_ref() })
+    }
+}
+
+#[inline]
+fn tag(header: &SlotHeader, status: u32) -> Option<(u16, u16)> {
+    if status & libc::TP_STATUS_VLAN_VALID == 0 {
+        return None;
+    }
+    let has_type = status & libc::TP_STATUS_VLAN_TPID_VALID != 0;
+    let stated = header.vlan_ether_type.load(Ordering::Relaxed);
+    let [low, high, ..] = header.vlan_tag.load(Ordering::Relaxed).to_ne_bytes();
+    Some((u16::from_ne_bytes([low, high]), if has_type { stated } else { 0x8100 }))
+}
+
+impl Drop for RingMemory {
+    fn drop(&mut self) {
+        match self.origin {
+            // SAFETY: the mapping was made in `map` with this length, and nothing borrows from it
+            // any more, since such borrows borrow `self`.
+            Origin::Mapping => unsafe {
+                libc::munmap(self.memory.as_ptr().cast(), self.shape.block_len * self.shape.blocks);
+            },
+            Origin::Buffer(words) => {
+                let slice = std::ptr::slice_from_raw_parts_mut(self.memory.as_ptr().cast(), words);
+                // SAFETY: `buffer` leaked a box of this type and length, which is freed once.
+                drop(unsafe { Box::<[u64]>::from_raw(slice) });
+            }
+        }
+    }
+}
+
+fn to_index(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
