@@ -4,17 +4,18 @@ use std::path::PathBuf;
 
 use super::exit::Failure;
 use super::terminal;
+use crate::io::StopFlag;
 use crate::io::capture::CaptureSource;
 
-/// Opens all captures in the order in which they were named.
-pub(super) fn open(names: &[PathBuf]) -> Result<Vec<CaptureSource>, Failure> {
+/// Opens all captures in the order in which they were named. The flag ends a wait for a stream.
+pub(super) fn open(names: &[PathBuf], stop: &StopFlag) -> Result<Vec<CaptureSource>, Failure> {
     if names.iter().filter(|name| name.as_os_str() == "-").count() > 1 {
         return Err(Failure::usage("INPUT `-`: standard input can be named once only"));
     }
     let mut sources = Vec::new();
     let mut failures = Vec::new();
     for name in names {
-        match CaptureSource::open(name) {
+        match CaptureSource::open_until(name, stop) {
             Ok(source) => sources.push(source),
             Err(error) => failures.push(error.to_string()),
         }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::exit::Failure;
+use super::signals;
 use crate::dataplane::{Burst, Copies, Drops, Sink, Verdict};
 use crate::io::StopFlag;
 use crate::io::pace::{PacedSink, Speed};
@@ -90,6 +91,9 @@ impl FileSink {
     /// Begins the file; its ending tells the format.
     pub(super) fn create(path: &Path, precision: Precision) -> io::Result<Self> {
         let file = OutputFile::create(path)?;
+        if let Some(partial) = file.partial_path() {
+            signals::announce_partial_file(partial, "what was written");
+        }
         if is_pcapng(path) {
             PcapngSink::new(file, precision).map(Self::Pcapng)
         } else {
@@ -99,10 +103,13 @@ impl FileSink {
 
     /// Gives the file its name.
     pub(super) fn commit(self) -> io::Result<()> {
-        match self {
-            Self::Pcap(sink) => sink.into_inner().commit(),
-            Self::Pcapng(sink) => sink.into_inner().commit(),
-        }
+        let file = match self {
+            Self::Pcap(sink) => sink.into_inner(),
+            Self::Pcapng(sink) => sink.into_inner(),
+        };
+        let committed = file.commit();
+        signals::forget_partial_file();
+        committed
     }
 }
 
@@ -134,6 +141,27 @@ pub(super) fn is_pcapng(path: &Path) -> bool {
 /// keep what they got.
 pub(super) fn is_all_or_nothing(path: &Path) -> bool {
     path.as_os_str() != "-" && (path.is_file() || !path.exists())
+}
+
+/// Installs the signal handlers and opens the output, if there is one.
+///
+/// Opening a pipe waits for its reader, and a signal must be able to end that wait. So handlers
+/// are installed afterwards for a pipe, and before for a regular file, so that a signal cannot
+/// leave an empty one behind.
+pub(super) fn begin_output<T>(
+    path: Option<&Path>,
+    stop: &StopFlag,
+    create: impl FnOnce(&Path) -> io::Result<T>,
+) -> Result<Option<T>, Failure> {
+    let is_regular = path.is_none_or(is_all_or_nothing);
+    if is_regular {
+        signals::stop_on_signals_and_hang_up(stop)?;
+    }
+    let output = path.map(create).transpose().map_err(Failure::failed)?;
+    if !is_regular {
+        signals::stop_on_signals_and_hang_up(stop)?;
+    }
+    Ok(output)
 }
 
 /// Refuses names that promise what is not done.

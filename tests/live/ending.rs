@@ -54,3 +54,24 @@ fn it_ends_without_a_packet_and_without_its_interface() {
     pause(50);
     mirror.end().assert_whole();
 }
+
+/// `timeout` signals its child and, right after that, its whole process group.
+#[test]
+fn below_timeout_every_run_has_its_report() {
+    let Some(lab) = Lab::new("timeout") else { return };
+    let words = "-i h0 --target 10.99.1.2 --virtual-network-id 42";
+    for _ in 0..20 {
+        Mirror::start_below_timeout(&lab.host, words).end().assert_whole();
+    }
+}
+
+/// All signals wait until the process goes on, so they come at one time.
+#[test]
+fn signals_of_several_kinds_at_once_are_one_request() {
+    let Some(lab) = Lab::new("signals") else { return };
+    let mirror = Mirror::start(&lab.host, "-i h0 --target 10.99.1.2 --virtual-network-id 42");
+    for name in ["-STOP", "-INT", "-TERM", "-CONT"] {
+        mirror.signal(name);
+    }
+    mirror.wait().assert_whole();
+}

@@ -12,6 +12,7 @@ use super::roster::Roster;
 use crate::cli::exit::Failure;
 use crate::cli::terminal;
 use crate::dataplane::{Counters, MirrorTable, NotMirrored, Verdict};
+use crate::io::StopFlag;
 use crate::io::links::Link;
 use crate::io::live::{self, LiveSource, RingOptions, Waker};
 use crate::io::udp::{TargetReport, UdpOptions};
@@ -33,6 +34,8 @@ pub(super) struct Crew {
     plan: Plan,
     options: CrewOptions,
     roster: Roster,
+    /// Set by a signal: no further interface is attached.
+    stop: StopFlag,
     /// What stations did that are no longer there.
     gone: Vec<Done>,
 }
@@ -58,7 +61,7 @@ pub(super) struct AllDone {
 
 impl Crew {
     /// Starts the threads; frames come when the links are looked at.
-    pub(super) fn muster(flags: &RunFlags, plan: Plan) -> Result<Self, Failure> {
+    pub(super) fn muster(flags: &RunFlags, plan: Plan, stop: StopFlag) -> Result<Self, Failure> {
         let options = CrewOptions {
             udp: flags.udp_options(),
             workers: flags.workers,
@@ -67,7 +70,7 @@ impl Crew {
             is_at_home: flags.netns.is_none(),
         };
         let roster = Roster::new(Arc::clone(&plan.table));
-        let mut crew = Self { stations: Vec::new(), plan, options, roster, gone: Vec::new() };
+        let mut crew = Self { stations: Vec::new(), plan, options, roster, stop, gone: Vec::new() };
         for one in crew.plan.mirrored.clone() {
             crew.add_station(one)?;
         }
@@ -77,6 +80,9 @@ impl Crew {
     /// Sees to it that each interface is captured as long as it is there.
     pub(super) fn follow(&mut self, flags: &RunFlags, links: &[Link]) {
         for station in &mut self.stations {
+            if self.stop.is_set() {
+                return;
+            }
             let link = links.iter().find(|link| link.name == station.mirrored.device);
             station.follow(flags, link);
             let own = station.attached.filter(|_| self.options.is_at_home);

@@ -20,7 +20,8 @@ const OWN_MARK: u32 = 109;
 /// The frames of each network interface (its `device`) go through its sessions, and the copies
 /// leave as UDP. Offloads may stay on: super-frames are cut and checksums finished as a network
 /// card would. Copies are never mirrored again and never fragmented. SIGHUP reads the
-/// configuration again; an interface that goes away is waited for.
+/// configuration again; an interface that goes away is waited for. A second SIGINT or SIGTERM more
+/// than a second after the first ends the run at once, without a report.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   All of one interface to one collector:

@@ -13,6 +13,7 @@ mod options;
 mod pcap;
 mod pcapng;
 mod source;
+mod until_stop;
 mod window;
 mod zstd;
 

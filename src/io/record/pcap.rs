@@ -104,6 +104,11 @@ impl<W: Write> PcapWriter<W> {
         self.out.flush()
     }
 
+    /// What is written to.
+    pub const fn inner_mut(&mut self) -> &mut W {
+        &mut self.out
+    }
+
     /// Gives back what was written to; what is held back is lost.
     pub fn into_inner(self) -> W {
         self.out
