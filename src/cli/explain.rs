@@ -59,7 +59,7 @@ pub(super) fn run(flags: &ExplainFlags) -> Result<Exit, Failure> {
             }
             Err(StepError::Sink(error)) => return reader_left(Err(error)).map(|_| exit),
         }
-        inputs::warn_of_link_types(source);
+        inputs::warn(source);
     }
     Ok(exit)
 }

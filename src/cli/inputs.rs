@@ -20,11 +20,25 @@ pub(super) fn open(names: &[PathBuf], stop: &StopFlag) -> Result<Vec<CaptureSour
             Err(error) => failures.push(error.to_string()),
         }
     }
+    sources.iter_mut().for_each(warn_of_format);
     if failures.is_empty() { Ok(sources) } else { Err(Failure::failed(failures.join("\n"))) }
 }
 
+/// Says what is unusual about a capture, as far as it was read and not said before.
+fn warn_of_format(source: &mut CaptureSource) {
+    for warning in source.take_warnings() {
+        terminal::warn(&format!("{}: {warning}", source.name()));
+    }
+}
+
+/// Says what was met behind the head of a capture.
+pub(super) fn warn(source: &mut CaptureSource) {
+    warn_of_format(source);
+    warn_of_link_types(source);
+}
+
 /// Says which link types were met that carry no IP in a way known here.
-pub(super) fn warn_of_link_types(source: &CaptureSource) {
+fn warn_of_link_types(source: &CaptureSource) {
     for link_type in source.unsupported_link_types() {
         terminal::warn(&format!(
             "{}: link type {link_type} carries no IP in a way known here; its frames are counted \

@@ -7,6 +7,7 @@ use super::exit::Failure;
 use super::signals;
 use crate::dataplane::{Burst, Copies, Drops, Sink, Verdict};
 use crate::io::StopFlag;
+use crate::io::capture::CaptureSource;
 use crate::io::pace::{PacedSink, Speed};
 use crate::io::record::{OutputFile, PcapSink, PcapngSink, Precision};
 use crate::io::udp::{TargetReport, UdpSink};
@@ -88,7 +89,8 @@ pub(super) enum FileSink {
 }
 
 impl FileSink {
-    /// Begins the file; its ending tells the format.
+    /// Begins the file; its ending tells the format. With microseconds, a time that does not fit
+    /// them makes the file one with nanoseconds, where it is no pipe.
     pub(super) fn create(path: &Path, precision: Precision) -> io::Result<Self> {
         let file = OutputFile::create(path)?;
         if let Some(partial) = file.partial_path() {
@@ -97,7 +99,11 @@ impl FileSink {
         if is_pcapng(path) {
             PcapngSink::new(file, precision).map(Self::Pcapng)
         } else {
-            PcapSink::new(file, precision).map(Self::Pcap)
+            match precision {
+                Precision::Micro => PcapSink::refining(file),
+                Precision::Nano => PcapSink::new(file, precision),
+            }
+            .map(Self::Pcap)
         }
     }
 
@@ -162,6 +168,18 @@ pub(super) fn begin_output<T>(
         signals::stop_on_signals_and_hang_up(stop)?;
     }
     Ok(output)
+}
+
+/// The precision that a file begins with.
+///
+/// A pcapng capture may describe an interface with a finer clock anywhere. A regular file is
+/// changed then, and pcapng gets a second interface; pcap in a pipe can only begin with nanoseconds.
+pub(super) fn precision_for(path: &Path, sources: &[CaptureSource]) -> Precision {
+    let can_refine = is_all_or_nothing(path) || is_pcapng(path);
+    let is_fine = |source: &CaptureSource| {
+        source.is_nanosecond() || (!can_refine && source.may_change_precision())
+    };
+    if sources.iter().any(is_fine) { Precision::Nano } else { Precision::Micro }
 }
 
 /// Refuses names that promise what is not done.

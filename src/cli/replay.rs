@@ -9,7 +9,9 @@ use clap::{Args, ValueEnum};
 use super::clock::Stopwatch;
 use super::exit::{Exit, Failure};
 use super::inputs;
-use super::outputs::{FileSink, Outputs, begin_output, check_name, is_all_or_nothing};
+use super::outputs::{
+    FileSink, Outputs, begin_output, check_name, is_all_or_nothing, precision_for,
+};
 use super::progress::Progress;
 use super::report::Report;
 use super::sessions::SessionFlags;
@@ -18,7 +20,6 @@ use crate::dataplane::{DropCause, MirrorTable, Sink, StepError, Worker};
 use crate::io::StopFlag;
 use crate::io::capture::CaptureSource;
 use crate::io::pace::Speed;
-use crate::io::record::Precision;
 use crate::model::Direction;
 
 /// Mirror captures: read pcap or pcapng, write or send the encapsulated copies.
@@ -116,9 +117,7 @@ fn cause_of(error: &io::Error) -> DropCause {
 }
 
 fn complain(plan: &mut ReplayPlan, troubles: &[String]) {
-    for source in &plan.sources {
-        inputs::warn_of_link_types(source);
-    }
+    plan.sources.iter_mut().for_each(inputs::warn);
     plan.outputs.take_warnings().iter().for_each(|warning| terminal::warn(warning));
     for trouble in troubles {
         terminal::complain(trouble);
@@ -140,9 +139,7 @@ fn plan(flags: &ReplayFlags) -> Result<ReplayPlan, Failure> {
     let table = flags.sessions.table()?;
     let stop = StopFlag::new();
     let sources = inputs::open(&flags.inputs, &stop)?;
-    let nanosecond = sources.iter().any(CaptureSource::is_nanosecond);
-    let precision = if nanosecond { Precision::Nano } else { Precision::Micro };
-    let create = |path: &Path| FileSink::create(path, precision);
+    let create = |path: &Path| FileSink::create(path, precision_for(path, &sources));
     let file = begin_output(flags.write.as_deref(), &stop, create)?;
     let default_speed = if flags.send { Speed::ORIGINAL } else { Speed::Max };
     let speed = flags.speed.unwrap_or(default_speed);

@@ -12,6 +12,7 @@ mod open;
 mod options;
 mod pcap;
 mod pcapng;
+mod resolution;
 mod source;
 mod until_stop;
 mod window;

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile};
 
+use super::refine::refine;
+
 /// Where a capture is written to.
 pub struct OutputFile {
     name: String,
@@ -80,6 +82,16 @@ impl OutputFile {
         if let Place::Partial(file, _) = &mut self.place {
             file.disable_cleanup(true);
         }
+    }
+
+    /// Turns the times of the pcap file that was written so far into nanoseconds. What is written
+    /// to a device or pipe stays as it is.
+    pub(super) fn refine(&mut self) -> io::Result<()> {
+        match &self.place {
+            Place::Partial(file, _) => refine(file.as_file()),
+            Place::Direct(_) => Ok(()),
+        }
+        .map_err(|error| said_of(&self.name, &error))
     }
 
     /// Gives the file its name. Without this, nothing of it stays, unless
