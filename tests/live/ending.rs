@@ -3,10 +3,14 @@
 use crate::collector::Collector;
 use crate::lab::Lab;
 use crate::mirror::Mirror;
+use crate::recorder::fitting;
 use crate::traffic::{IPV4, Pair, number_of};
 use crate::waiting::{pause, wait_until};
 
-const BURST: u32 = 5_000;
+const BURST: usize = 5_000;
+
+/// In bytes.
+const DATAGRAM_LEN: usize = 1_000;
 
 /// The program is stopped while a burst comes in, so that all of it waits when the end is asked
 /// for.
@@ -20,15 +24,17 @@ fn drains(test: &str, signal: &str, words: &str) {
     let pair = Pair::new(&lab, IPV4, (4000, 2000));
     mirror.signal("-STOP");
     wait_until("it is stopped", || mirror.state() == 'T');
-    (0..BURST).for_each(|number| pair.send(number, 1_000));
+    let burst = fitting(BURST * DATAGRAM_LEN) / DATAGRAM_LEN;
+    let burst = u32::try_from(burst).unwrap();
+    (0..burst).for_each(|number| pair.send(number, DATAGRAM_LEN));
     mirror.signal(signal);
     mirror.signal("-CONT");
     let ended = mirror.wait();
     ended.assert_whole();
-    assert_eq!(ended.count("mirrored"), u64::from(BURST));
+    assert_eq!(ended.count("mirrored"), u64::from(burst));
     let arrived = collector.end();
     let numbers: Vec<u32> = arrived.iter().map(|one| number_of(&one.inner)).collect();
-    assert!(numbers.iter().copied().eq(0..BURST), "{} arrived, of {BURST}", numbers.len());
+    assert!(numbers.iter().copied().eq(0..burst), "{} arrived, of {burst}", numbers.len());
 }
 
 #[test]
