@@ -17,12 +17,14 @@ mod gauge;
 mod hand;
 mod herald;
 mod live_line;
+mod mailbox;
 mod on_this_host;
 mod plan;
 mod post;
 mod rights;
 mod roster;
 mod state;
+mod sync;
 mod watch;
 
 use flags::Log;
