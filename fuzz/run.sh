@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Runs every fuzz target for SECONDS each: `fuzz/run.sh SECONDS [TARGET...]`.
 #
-# Needs `cargo install cargo-fuzz`. The golden cases of pcaps/ and what is in fuzz/seeds/ are
-# the seeds; what was found before (fuzz/corpus, not in the repository) is kept. A finding is written
-# to fuzz/artifacts and ends the run: make it a golden case or a unit test.
+# Needs `cargo install cargo-fuzz`. The files of fuzz/seeds/TARGET are the seeds; readers of whole
+# captures and configurations also start from the golden cases of pcaps/. What was found before
+# (fuzz/corpus, not in the repository) is kept. A finding is written to fuzz/artifacts and ends the
+# run: make it a golden case or a unit test.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,7 +17,7 @@ shift
 # libFuzzer's instrumentation wants unstable flags, which a stable compiler takes so.
 export RUSTC_BOOTSTRAP=1
 
-# seed TARGET FILE...: copies them into its corpus, named after the case that they come from.
+# seed TARGET FILE...: copies them into its corpus, named after the folder that they come from.
 seed() {
     local corpus="fuzz/corpus/$1"
     mkdir -p "$corpus"
@@ -30,10 +31,14 @@ if [ ${#targets[@]} -eq 0 ]; then
     mapfile -t targets < <(cargo fuzz list)
 fi
 for target in "${targets[@]}"; do
+    if [ ! -d "fuzz/seeds/$target" ]; then
+        echo "fuzz/seeds/$target: expected a folder of seeds for the target $target" >&2
+        exit 1
+    fi
+    seed "$target" "fuzz/seeds/$target"/*
     case "$target" in
-        ec2_request | ring_blocks) seed "$target" "fuzz/seeds/$target"/* ;;
         configuration) seed "$target" pcaps/*/*.toml pcaps/*/aws.json ;;
-        *) seed "$target" pcaps/*/input.pcap* ;;
+        capture_reader) seed "$target" pcaps/*/input.pcap* ;;
     esac
     echo "=== $target: $SECONDS_EACH s, $(find "fuzz/corpus/$target" -type f | wc -l) seeds"
     cargo fuzz run "$target" -- -max_total_time="$SECONDS_EACH" -timeout=10 -rss_limit_mb=1024 \

@@ -9,6 +9,8 @@
 
 #[path = "cases/capture.rs"]
 mod capture;
+#[path = "cases/dialects.rs"]
+mod dialects;
 #[path = "cases/files.rs"]
 mod files;
 #[path = "cases/frames.rs"]
@@ -43,8 +45,14 @@ impl Case {
 const RECORDED: &[&str] = &["quickstart"];
 
 fn all_cases() -> Vec<Case> {
-    let parts =
-        [rules::cases(), lengths::cases(), packets::cases(), services::cases(), files::cases()];
+    let parts = [
+        rules::cases(),
+        lengths::cases(),
+        packets::cases(),
+        services::cases(),
+        files::cases(),
+        dialects::cases(),
+    ];
     parts.into_iter().flatten().collect()
 }
 

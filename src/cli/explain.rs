@@ -11,6 +11,7 @@ use super::sessions::SessionFlags;
 use super::story::{Line, StoryForm};
 use super::{inputs, terminal};
 use crate::dataplane::{Burst, Copies, Drops, MirrorTable, Sink, StepError, Verdict, Worker};
+use crate::io::StopFlag;
 
 /// Say of each frame which session and rule took it, or why it stayed behind.
 ///
@@ -41,7 +42,7 @@ enum Form {
 
 pub(super) fn run(flags: &ExplainFlags) -> Result<Exit, Failure> {
     let table = flags.sessions.table()?;
-    let mut sources = inputs::open(&flags.inputs)?;
+    let mut sources = inputs::open(&flags.inputs, &StopFlag::new())?;
     let mut worker = Worker::new(Arc::clone(&table)).forced_direction(flags.sessions.direction());
     let form = match flags.format {
         Form::Text => StoryForm::Text,
@@ -58,7 +59,7 @@ pub(super) fn run(flags: &ExplainFlags) -> Result<Exit, Failure> {
             }
             Err(StepError::Sink(error)) => return reader_left(Err(error)).map(|_| exit),
         }
-        inputs::warn_of_link_types(source);
+        inputs::warn(source);
     }
     Ok(exit)
 }

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 
 use super::exit::Failure;
+use super::signals;
 use crate::dataplane::{Burst, Copies, Drops, Sink, Verdict};
 use crate::io::StopFlag;
+use crate::io::capture::CaptureSource;
 use crate::io::pace::{PacedSink, Speed};
 use crate::io::record::{OutputFile, PcapSink, PcapngSink, Precision};
 use crate::io::udp::{Order, TargetReport, UdpOptions, UdpSink};
@@ -115,22 +117,33 @@ pub(super) enum FileSink {
 }
 
 impl FileSink {
-    /// Begins the file; its ending tells the format.
+    /// Begins the file; its ending tells the format. With microseconds, a time that does not fit
+    /// them makes the file one with nanoseconds, where it is no pipe.
     pub(super) fn create(path: &Path, precision: Precision) -> io::Result<Self> {
         let file = OutputFile::create(path)?;
+        if let Some(partial) = file.partial_path() {
+            signals::announce_partial_file(partial, "what was written");
+        }
         if is_pcapng(path) {
             PcapngSink::new(file, precision).map(Self::Pcapng)
         } else {
-            PcapSink::new(file, precision).map(Self::Pcap)
+            match precision {
+                Precision::Micro => PcapSink::refining(file),
+                Precision::Nano => PcapSink::new(file, precision),
+            }
+            .map(Self::Pcap)
         }
     }
 
     /// Gives the file its name.
     pub(super) fn commit(self) -> io::Result<()> {
-        match self {
-            Self::Pcap(sink) => sink.into_inner().commit(),
-            Self::Pcapng(sink) => sink.into_inner().commit(),
-        }
+        let file = match self {
+            Self::Pcap(sink) => sink.into_inner(),
+            Self::Pcapng(sink) => sink.into_inner(),
+        };
+        let committed = file.commit();
+        signals::forget_partial_file();
+        committed
     }
 }
 
@@ -162,6 +175,39 @@ pub(super) fn is_pcapng(path: &Path) -> bool {
 /// keep what they got.
 pub(super) fn is_all_or_nothing(path: &Path) -> bool {
     path.as_os_str() != "-" && (path.is_file() || !path.exists())
+}
+
+/// Installs the signal handlers and opens the output, if there is one.
+///
+/// Opening a pipe waits for its reader, and a signal must be able to end that wait. So handlers
+/// are installed afterwards for a pipe, and before for a regular file, so that a signal cannot
+/// leave an empty one behind.
+pub(super) fn begin_output<T>(
+    path: Option<&Path>,
+    stop: &StopFlag,
+    create: impl FnOnce(&Path) -> io::Result<T>,
+) -> Result<Option<T>, Failure> {
+    let is_regular = path.is_none_or(is_all_or_nothing);
+    if is_regular {
+        signals::stop_on_signals_and_hang_up(stop)?;
+    }
+    let output = path.map(create).transpose().map_err(Failure::failed)?;
+    if !is_regular {
+        signals::stop_on_signals_and_hang_up(stop)?;
+    }
+    Ok(output)
+}
+
+/// The precision that a file begins with.
+///
+/// A pcapng capture may describe an interface with a finer clock anywhere. A regular file is
+/// changed then, and pcapng gets a second interface; pcap in a pipe can only begin with nanoseconds.
+pub(super) fn precision_for(path: &Path, sources: &[CaptureSource]) -> Precision {
+    let can_refine = is_all_or_nothing(path) || is_pcapng(path);
+    let is_fine = |source: &CaptureSource| {
+        source.is_nanosecond() || (!can_refine && source.may_change_precision())
+    };
+    if sources.iter().any(is_fine) { Precision::Nano } else { Precision::Micro }
 }
 
 /// Refuses names that promise what is not done.

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::clock::Stopwatch;
 use super::exit::{Exit, Failure};
-use super::outputs::{check_name, is_pcapng};
+use super::outputs::{begin_output, check_name, is_pcapng};
 use super::replay::ReportForm;
 use super::report::columns;
 use super::{signals, terminal};
@@ -24,8 +24,10 @@ use crate::model::{Invalid, VXLAN_PORT};
 /// Receive mirrored traffic: take VXLAN on UDP, count it, and write the frames inside of it.
 ///
 /// Every VXLAN datagram is taken, from whomever it comes and for whatever virtual network; what is
-/// no VXLAN is counted by reason. It ends with SIGINT (Ctrl-C), SIGTERM or --count. The file gets
-/// its name then, with all frames that came.
+/// no VXLAN is counted by reason. It ends with SIGINT (Ctrl-C), SIGTERM, SIGHUP or --count. The file
+/// gets its name then, with all frames that came; until then it is called FILE.partial, and it keeps
+/// this name if the process is killed, if a second signal more than a second after the first ends it
+/// at once, or if the disk is full.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   Be the target of a mirror, and say at the end what came for each virtual network:
@@ -58,10 +60,9 @@ pub(super) fn run(flags: &ReceiveFlags) -> Result<Exit, Failure> {
     let address = listen_address(&flags.listen).map_err(Failure::usage)?;
     check(flags)?;
     let stop = StopFlag::new();
-    let unheard = |error| Failure::failed(format_args!("waiting for signals: {error}"));
-    signals::stop_on_signal(stop.clone()).map_err(unheard)?;
     let mut collector = Collector::bind(address).map_err(|error| taken(address, &error))?;
-    let mut sink = FrameSink::create(flags.write.as_deref()).map_err(Failure::failed)?;
+    let file = begin_output(flags.write.as_deref(), &stop, begin_file)?;
+    let mut sink = FrameSink { file };
     let bound = collector.local_address().unwrap_or(address);
     terminal::say(&format!("traffic-mirror: listening on {bound}\n"));
 
@@ -119,37 +120,54 @@ fn taken(address: SocketAddr, error: &io::Error) -> Failure {
     Failure::failed(format_args!("listening on {address}: {error}{why}"))
 }
 
+/// Begins the file of received frames. An incomplete one stays: its frames come only once.
+fn begin_file(path: &Path) -> io::Result<PcapWriter<OutputFile>> {
+    let mut file = PcapWriter::new(OutputFile::create(path)?, Precision::Nano)?;
+    // A reader of a pipe waits for the header.
+    file.flush()?;
+    file.inner_mut().keep_partial();
+    if let Some(partial) = file.inner_mut().partial_path() {
+        signals::announce_partial_file(partial, "what was received");
+    }
+    Ok(file)
+}
+
 /// The file that the frames are written to, if any.
 struct FrameSink {
     file: Option<PcapWriter<OutputFile>>,
 }
 
 impl FrameSink {
-    fn create(path: Option<&Path>) -> io::Result<Self> {
-        let begin = |path| PcapWriter::new(OutputFile::create(path)?, Precision::Nano);
-        let mut file = path.map(begin).transpose()?;
-        // A reader of a pipe waits for the header.
-        file.as_mut().map_or(Ok(()), PcapWriter::flush)?;
-        Ok(Self { file })
-    }
-
-    /// Does something with the file, and gives it up where that fails: half of it stays nowhere.
+    /// Does something with the file. Where that fails, nothing more is written to it, and the
+    /// error says where the frames before are.
     fn attempt(
         &mut self,
         act: impl FnOnce(&mut PcapWriter<OutputFile>) -> io::Result<()>,
     ) -> io::Result<()> {
-        let done = self.file.as_mut().map_or(Ok(()), act);
-        if done.is_err() {
-            self.file = None;
-        }
-        done
+        let Some(file) = &mut self.file else { return Ok(()) };
+        let Err(error) = act(file) else { return Ok(()) };
+        let error = with_partial(error, file.inner_mut().partial_path());
+        self.file = None;
+        Err(error)
     }
 
-    /// Gives the file its name, unless it was given up.
+    /// Gives the file its name, unless writing it has failed.
     fn commit(mut self) -> io::Result<()> {
         self.attempt(PcapWriter::flush)?;
-        self.file.map_or(Ok(()), |file| file.into_inner().commit())
+        let Some(file) = self.file else { return Ok(()) };
+        let file = file.into_inner();
+        let partial = file.partial_path().map(Path::to_path_buf);
+        file.commit().map_err(|error| with_partial(error, partial.as_deref()))?;
+        signals::forget_partial_file();
+        Ok(())
     }
+}
+
+/// Adds the name of the incomplete file to an error of writing it.
+fn with_partial(error: io::Error, partial: Option<&Path>) -> io::Error {
+    let Some(partial) = partial else { return error };
+    let partial = partial.display();
+    io::Error::new(error.kind(), format!("{error}; the frames written before are in {partial}"))
 }
 
 impl TakeFrame for FrameSink {

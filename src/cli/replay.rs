@@ -1,7 +1,7 @@
 //! `replay`: captures in, encapsulated copies out.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
@@ -9,17 +9,17 @@ use clap::{Args, ValueEnum};
 use super::clock::Stopwatch;
 use super::exit::{Exit, Failure};
 use super::inputs;
-use super::outputs::{FileSink, Outputs, SendOrder, check_name, is_all_or_nothing};
+use super::outputs::{
+    FileSink, Outputs, SendOrder, begin_output, check_name, is_all_or_nothing, precision_for,
+};
 use super::progress::Progress;
 use super::report::Report;
 use super::sessions::SessionFlags;
-use super::signals::stop_on_signal;
 use super::terminal;
 use crate::dataplane::{DropCause, MirrorTable, Sink, StepError, Worker};
 use crate::io::StopFlag;
 use crate::io::capture::CaptureSource;
 use crate::io::pace::Speed;
-use crate::io::record::Precision;
 use crate::model::Direction;
 
 /// Mirror captures: read pcap or pcapng, write or send the encapsulated copies.
@@ -122,9 +122,7 @@ fn cause_of(error: &io::Error) -> DropCause {
 }
 
 fn complain(plan: &mut ReplayPlan, troubles: &[String]) {
-    for source in &plan.sources {
-        inputs::warn_of_link_types(source);
-    }
+    plan.sources.iter_mut().for_each(inputs::warn);
     plan.outputs.take_warnings().iter().for_each(|warning| terminal::warn(warning));
     for trouble in troubles {
         terminal::complain(trouble);
@@ -144,25 +142,17 @@ pub(super) fn print_report(report: &Report, form: ReportForm) -> Result<(), Fail
 fn plan(flags: &ReplayFlags) -> Result<ReplayPlan, Failure> {
     check(flags)?;
     let table = flags.sessions.table()?;
-    let sources = inputs::open(&flags.inputs)?;
     let stop = StopFlag::new();
-    let unheard = |error| Failure::failed(format_args!("waiting for signals: {error}"));
-    stop_on_signal(stop.clone()).map_err(unheard)?;
-    let nanosecond = sources.iter().any(CaptureSource::is_nanosecond);
-    let precision = if nanosecond { Precision::Nano } else { Precision::Micro };
-    let file = flags.write.as_ref().map(|path| FileSink::create(path, precision)).transpose();
+    let sources = inputs::open(&flags.inputs, &stop)?;
+    let create = |path: &Path| FileSink::create(path, precision_for(path, &sources));
+    let file = begin_output(flags.write.as_deref(), &stop, create)?;
     let default_speed = if flags.send { Speed::ORIGINAL } else { Speed::Max };
     let speed = flags.speed.unwrap_or(default_speed);
     Ok(ReplayPlan {
         table,
         direction: flags.sessions.direction(),
         sources,
-        outputs: Outputs::new(
-            file.map_err(Failure::failed)?,
-            flags.send.then_some(flags.order),
-            speed,
-            stop.clone(),
-        ),
+        outputs: Outputs::new(file, flags.send.then_some(flags.order), speed, stop.clone()),
         passes: flags.passes,
         stop,
     })
@@ -200,6 +190,8 @@ fn drive(plan: &mut ReplayPlan, worker: &mut Worker, troubles: &mut Vec<String>)
                 match worker.step(source, &mut plan.outputs) {
                     Ok(true) => progress.step(source),
                     Ok(false) => break Ok(()),
+                    // A stream whose writer pauses ends at a signal with an error.
+                    Err(StepError::Source(_)) if plan.stop.is_set() => return Err(interrupted()),
                     Err(StepError::Source(error)) => break Err(error),
                     Err(StepError::Sink(error)) => return Err(error),
                 }

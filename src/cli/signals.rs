@@ -1,36 +1,36 @@
-//! SIGINT and SIGTERM end a run in good order; a second one ends the program at once.
+//! SIGINT, SIGTERM and SIGHUP request an orderly end; a second one, more than a second later, ends
+//! the process at once.
 
 use std::io;
-use std::thread;
+use std::path::Path;
 
-use tokio::runtime::Builder;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-
+use super::exit::Failure;
 use crate::io::{StopFlag, stop};
 
-/// From now on sets the flag at the first SIGINT or SIGTERM, and gives both signals back to the
-/// system then, so that the second one ends the program.
-///
-/// # Errors
-/// The system refuses the thread or the signals.
-pub(super) fn stop_on_signal(flag: StopFlag) -> io::Result<()> {
-    let runtime = Builder::new_current_thread().enable_io().build()?;
-    let guard = runtime.enter();
-    let interrupt = signal(SignalKind::interrupt())?;
-    let terminate = signal(SignalKind::terminate())?;
-    drop(guard);
-    let wait = move || {
-        runtime.block_on(either(interrupt, terminate));
-        flag.set();
-        // Where that fails the flag is set all the same, and the run ends by it.
-        let _ = stop::restore_default_signals();
-    };
-    thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
+/// Sets the flag at the first SIGINT or SIGTERM.
+pub(super) fn stop_on_signals(flag: &StopFlag) -> Result<(), Failure> {
+    stop::stop_on_signals(flag).map_err(not_installed)
 }
 
-async fn either(mut interrupt: Signal, mut terminate: Signal) {
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+/// Sets the flag at the first SIGINT, SIGTERM or SIGHUP: for commands that reload nothing.
+pub(super) fn stop_on_signals_and_hang_up(flag: &StopFlag) -> Result<(), Failure> {
+    stop_on_signals(flag)?;
+    stop::stop_on_hang_up(flag).map_err(not_installed)
+}
+
+fn not_installed(error: io::Error) -> Failure {
+    Failure::failed(format_args!("installing signal handlers: {error}"))
+}
+
+/// Names the file that a process which is ended at once leaves behind.
+pub(super) fn announce_partial_file(partial: &Path, content: &str) {
+    stop::set_last_message(format!(
+        "traffic-mirror: ended at once by a second signal; {content} so far is in {}\n",
+        partial.display()
+    ));
+}
+
+/// Says that the file has its final name, or was removed.
+pub(super) fn forget_partial_file() {
+    stop::clear_last_message();
 }

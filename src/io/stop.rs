@@ -1,4 +1,4 @@
-//! A flag that says: end at the next good moment.
+//! A flag that says: end at the next good moment; and the signals that set it.
 
 use std::io;
 use std::sync::Arc;
@@ -29,11 +29,35 @@ impl StopFlag {
     }
 }
 
-/// Lets SIGINT and SIGTERM end the program again, whoever caught them before.
+/// Sets the flag at the first SIGINT or SIGTERM. Further signals within a second belong to the
+/// same request, because `timeout` and terminals send several; a later one ends the process.
 ///
 /// # Errors
-/// The system refuses.
-pub fn restore_default_signals() -> io::Result<()> {
-    signal::restore_default(libc::SIGINT)?;
-    signal::restore_default(libc::SIGTERM)
+/// The system refuses the handlers.
+pub fn stop_on_signals(flag: &StopFlag) -> io::Result<()> {
+    signal::stop_on(libc::SIGINT, flag.clone())?;
+    signal::stop_on(libc::SIGTERM, flag.clone())
+}
+
+/// Treats SIGHUP, which a closing terminal sends, like SIGTERM, unless the process was started
+/// with SIGHUP ignored (`nohup`).
+///
+/// # Errors
+/// The system refuses the handler.
+pub fn stop_on_hang_up(flag: &StopFlag) -> io::Result<()> {
+    if signal::is_ignored(libc::SIGHUP) {
+        return Ok(());
+    }
+    signal::stop_on(libc::SIGHUP, flag.clone())
+}
+
+/// Sets the text, with its line break, that is written to standard error when a later signal ends
+/// the process at once. Only the first call has an effect.
+pub fn set_last_message(text: String) {
+    signal::set_last_message(text);
+}
+
+/// From now on nothing is written when a later signal ends the process at once.
+pub fn clear_last_message() {
+    signal::clear_last_message();
 }

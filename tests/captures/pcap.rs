@@ -38,11 +38,61 @@ fn odd_headers_of_real_files_are_read() {
     let reading = all_ways(&capture.bytes());
     assert_eq!(reading.frames[0].wire_len, 4);
     assert_eq!(reading.timestamps(), [3_500_000_000]);
-    // The upper half of the link type tells of frame check sequences.
+    // The upper half of the link type tells of frame check sequences; this record has none.
     for order in Order::BOTH {
         let capture = Pcap { network: 0x4400_0001, ..Pcap::new(order, MICRO) };
         assert_eq!(all_ways(&capture.whole(&[1]).bytes()).sound(), [[1]]);
     }
+}
+
+/// What is unusual about a capture with this field and version.
+fn warnings(network: u32, minor: u16) -> Vec<String> {
+    let capture = Pcap { network, ..Pcap::new(Order::Big, MICRO) }.versioned(2, minor);
+    let mut source = CaptureSource::from_bytes("capture", capture.bytes()).unwrap();
+    let said = source.take_warnings();
+    assert!(source.take_warnings().is_empty(), "said once");
+    source.rewind().unwrap();
+    assert!(source.take_warnings().is_empty(), "said once");
+    said
+}
+
+#[test]
+fn what_libpcap_refuses_is_read_with_a_warning() {
+    for (network, minor) in [(1, 4), (1, 0), (0x0400_0001, 4), (0xf000_0001, 3)] {
+        assert_eq!(warnings(network, minor), [""; 0], "{network:#x} {minor}");
+    }
+    let version = warnings(1, 5);
+    assert_eq!(version, ["version 2.5 of pcap: expected 2.0 to 2.4; it is read as 2.4"]);
+    for network in [0x0001_0001, 0x0200_0001, 0x0800_0001] {
+        let reserved = warnings(network, 4).join("\n");
+        let field = format!("link type field {network:#010x}: expected zero in the reserved bits");
+        assert!(reserved.starts_with(&field), "{reserved}");
+    }
+    assert_eq!(warnings(0x2401_0001, 9).len(), 3);
+}
+
+#[test]
+fn a_declared_frame_check_sequence_is_removed() {
+    for order in Order::BOTH {
+        // Two words of two bytes.
+        let capture = Pcap { network: 0x2400_0001, ..Pcap::new(order, NANO) };
+        let capture = capture
+            .whole(&[1; 10])
+            .record([1, 0, 8, 10], &[2; 8])
+            .record([1, 0, 6, 10], &[3; 6])
+            .record([1, 0, 2, 10], &[4; 2])
+            .whole(&[5; 4])
+            .whole(&[6; 3]);
+        let reading = all_ways(&capture.bytes());
+        let lens: Vec<_> =
+            reading.frames.iter().map(|frame| (frame.bytes.len(), frame.wire_len)).collect();
+        assert_eq!(lens, [(6, 6), (6, 6), (6, 6), (2, 6), (0, 0), (3, 3)]);
+    }
+    // Behind a cooked header too: 16 bytes become 14.
+    let cooked =
+        [&[0, 0, 0, 1, 0, 6, 2, 1, 1, 1, 1, 1, 0, 0, 8, 0][..], &[0x45, 9, 9, 9, 9]].concat();
+    let reading = all_ways(&Pcap::of_link(0x2400_0071).whole(&cooked).bytes());
+    assert_eq!((reading.frames[0].bytes.len(), reading.frames[0].wire_len), (15, 15));
 }
 
 #[test]

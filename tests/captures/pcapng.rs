@@ -151,10 +151,55 @@ fn the_interfaces_in_front_of_the_first_packet_tell_the_precision() {
     let is_nanosecond = |capture: Pcapng| {
         CaptureSource::from_bytes("capture", capture.bytes()).unwrap().is_nanosecond()
     };
-    for (resolution, is_fine) in [(6, false), (7, true), (9, true), (0x93, false), (0x94, true)] {
+    for (resolution, is_fine) in
+        [(6, false), (7, true), (9, true), (0x86, false), (0x87, true), (0x88, true)]
+    {
         let capture = Pcapng::ethernet(Order::Little).block(5, &[0; 8]);
         let options = capture.option(TSRESOL, &[resolution]);
         assert_eq!(is_nanosecond(capture.clone().interface(1, 0, &options)), is_fine);
         assert!(!is_nanosecond(capture.packet(0, 0, &[1]).interface(1, 0, &options)));
+    }
+}
+
+#[test]
+fn a_version_that_libpcap_refuses_is_read_with_a_warning() {
+    for (minor, warnings) in [(0, 0), (1, 1), (2, 0), (3, 1)] {
+        let mut capture = Pcapng::ethernet(Order::Little).packet(0, 0, &[1]).bytes();
+        capture[14] = minor;
+        assert_eq!(all_ways(&capture).sound(), [[1]]);
+        let mut source = CaptureSource::from_bytes("capture", capture).unwrap();
+        let said = source.take_warnings();
+        assert_eq!(said.len(), warnings, "1.{minor}: {said:?}");
+        let expected = format!("version 1.{minor} of pcapng: expected 1.0 or 1.2");
+        assert!(said.iter().all(|warning| warning.starts_with(&expected)), "{said:?}");
+        assert!(source.take_warnings().is_empty());
+    }
+}
+
+#[test]
+fn a_frame_check_sequence_is_removed_from_packets_of_its_interface() {
+    const FCSLEN: u16 = 13;
+    for order in Order::BOTH {
+        let capture = Pcapng::new(order);
+        let (bytes, bits) = (capture.option(FCSLEN, &[4]), capture.option(FCSLEN, &[16]));
+        let flags = |len: u32| capture.option(FLAGS, &order.four(len << 5 | 2));
+        let capture = capture.clone().interface(1, 6, &bytes).interface(1, 0, &bits);
+        let capture = capture.interface(1, 0, &[]);
+        let capture = capture
+            .packet(0, 0, &[1; 8])
+            .packet(1, 0, &[2; 8])
+            .packet(2, 0, &[3; 8])
+            .packet_with(2, 0, &[4; 8], &flags(8))
+            .packet_with(0, 0, &[5; 8], &flags(1))
+            .packet_with(0, 0, &[6; 8], &flags(0))
+            .packet(0, 0, &[7; 3])
+            .packet_of(2, [0, 8, 10], 0, &[8; 8])
+            .simple(8, &[9; 6]);
+        let reading = all_ways(&capture.bytes());
+        let lens: Vec<_> = reading.frames.iter().map(|frame| frame.bytes.len()).collect();
+        assert_eq!(lens, [4, 6, 8, 0, 7, 4, 3, 6, 4], "{order:?}");
+        let wire_lens: Vec<_> = reading.frames.iter().map(|frame| frame.wire_len).collect();
+        assert_eq!(wire_lens, [4, 6, 8, 0, 7, 4, 3, 6, 4], "{order:?}");
+        assert_eq!(reading.frames[3].direction, Some(Direction::Egress));
     }
 }

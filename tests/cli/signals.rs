@@ -1,5 +1,7 @@
 //! A signal ends a replay in good order, and its report still adds up.
 
+use std::io::Write;
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -7,11 +9,17 @@ use std::time::Duration;
 use crate::run::{Scratch, binary, capture};
 
 /// Starts a replay that takes longer than anybody waits, and returns once it writes.
-#[expect(clippy::disallowed_methods, reason = "a test waits for another process")]
 fn start(scratch: &Scratch, words: &str) -> Child {
+    start_below(&[], scratch, words)
+}
+
+/// The same, behind the words of a launcher.
+fn start_below(launcher: &[&str], scratch: &Scratch, words: &str) -> Child {
     scratch.put("in.pcap", capture(20_000));
     scratch.put("out.pcap", "precious");
-    let mut child = Command::new(binary())
+    let launched: Vec<&Path> = launcher.iter().map(Path::new).chain([binary()]).collect();
+    let mut child = Command::new(launched[0])
+        .args(&launched[1..])
         .current_dir(scratch.path("."))
         .args("replay in.pcap --target 127.0.0.1 --speed 1kpps --report json".split(' '))
         .args(words.split_whitespace())
@@ -19,11 +27,16 @@ fn start(scratch: &Scratch, words: &str) -> Child {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    while scratch.names().len() < 3 {
+    wait_for(&mut child, || scratch.names().len() >= 3);
+    child
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test waits for another process")]
+fn wait_for(child: &mut Child, is_there: impl Fn() -> bool) {
+    while !is_there() {
         assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
         thread::sleep(Duration::from_millis(10));
     }
-    child
 }
 
 fn end(child: Child, signal: &str) -> (i32, serde_json::Value, String) {
@@ -48,6 +61,55 @@ fn each_signal_leaves_the_old_file_and_a_report() {
         assert_eq!(report["received"], report["dropped"].get("interrupted").map_or(0, u64_of));
         assert_eq!(report["sessions"][0]["mirrored"], 0);
     }
+}
+
+/// `timeout` signals its child and, right after that, its whole process group.
+#[test]
+fn below_timeout_every_run_has_its_report() {
+    if Command::new("timeout").arg("--version").output().is_err() {
+        eprintln!("NOT RUN: this test needs timeout, of coreutils");
+        return;
+    }
+    for round in 0..20 {
+        let scratch = Scratch::new();
+        let child = start_below(&["timeout", "600"], &scratch, "--write out.pcap");
+        let (code, report, stderr) = end(child, "-TERM");
+        assert_eq!(code, 1, "round {round}: {stderr}");
+        assert_eq!(scratch.names(), ["in.pcap", "out.pcap"], "round {round}");
+        assert_eq!(report["mirrored"], 0);
+    }
+}
+
+#[test]
+fn a_closing_terminal_ends_it_in_good_order() {
+    let scratch = Scratch::new();
+    let (code, report, stderr) = end(start(&scratch, "--write out.pcap"), "-HUP");
+    assert_eq!(code, 1, "{stderr}");
+    assert_eq!(scratch.names(), ["in.pcap", "out.pcap"]);
+    assert_eq!(report["mirrored"], 0);
+}
+
+/// A capture that comes through a pipe whose writer pauses.
+#[test]
+fn a_signal_ends_the_wait_for_standard_input() {
+    let scratch = Scratch::new();
+    let mut child = Command::new(binary())
+        .current_dir(scratch.path("."))
+        .args("replay - --target 127.0.0.1 --report json --write out.pcap".split(' '))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(&capture(3)).unwrap();
+    stdin.flush().unwrap();
+    wait_for(&mut child, || scratch.names().len() == 1);
+    let (code, report, stderr) = end(child, "-TERM");
+    assert_eq!(code, 1, "{stderr}");
+    assert!(stderr.starts_with("traffic-mirror: interrupted by a signal"), "{stderr}");
+    assert_eq!((scratch.names().len(), &report["mirrored"]), (0, &0.into()));
+    drop(stdin);
 }
 
 /// What was sent has left, whatever becomes of the file.

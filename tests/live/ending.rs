@@ -3,10 +3,14 @@
 use crate::collector::Collector;
 use crate::lab::Lab;
 use crate::mirror::Mirror;
+use crate::recorder::fitting;
 use crate::traffic::{IPV4, Pair, number_of};
 use crate::waiting::{pause, wait_until};
 
-const BURST: u32 = 5_000;
+const BURST: usize = 5_000;
+
+/// In bytes.
+const DATAGRAM_LEN: usize = 1_000;
 
 /// The program is stopped while a burst comes in, so that all of it waits when the end is asked
 /// for.
@@ -20,15 +24,17 @@ fn drains(test: &str, signal: &str, words: &str) {
     let pair = Pair::new(&lab, IPV4, (4000, 2000));
     mirror.signal("-STOP");
     wait_until("it is stopped", || mirror.state() == 'T');
-    (0..BURST).for_each(|number| pair.send(number, 1_000));
+    let burst = fitting(BURST * DATAGRAM_LEN) / DATAGRAM_LEN;
+    let burst = u32::try_from(burst).unwrap();
+    (0..burst).for_each(|number| pair.send(number, DATAGRAM_LEN));
     mirror.signal(signal);
     mirror.signal("-CONT");
     let ended = mirror.wait();
     ended.assert_whole();
-    assert_eq!(ended.count("mirrored"), u64::from(BURST));
+    assert_eq!(ended.count("mirrored"), u64::from(burst));
     let arrived = collector.end();
     let numbers: Vec<u32> = arrived.iter().map(|one| number_of(&one.inner)).collect();
-    assert!(numbers.iter().copied().eq(0..BURST), "{} arrived, of {BURST}", numbers.len());
+    assert!(numbers.iter().copied().eq(0..burst), "{} arrived, of {burst}", numbers.len());
 }
 
 #[test]
@@ -53,4 +59,25 @@ fn it_ends_without_a_packet_and_without_its_interface() {
     mirror.wait_said("h0 is gone", 1);
     pause(50);
     mirror.end().assert_whole();
+}
+
+/// `timeout` signals its child and, right after that, its whole process group.
+#[test]
+fn below_timeout_every_run_has_its_report() {
+    let Some(lab) = Lab::new("timeout") else { return };
+    let words = "-i h0 --target 10.99.1.2 --virtual-network-id 42";
+    for _ in 0..20 {
+        Mirror::start_below_timeout(&lab.host, words).end().assert_whole();
+    }
+}
+
+/// All signals wait until the process goes on, so they come at one time.
+#[test]
+fn signals_of_several_kinds_at_once_are_one_request() {
+    let Some(lab) = Lab::new("signals") else { return };
+    let mirror = Mirror::start(&lab.host, "-i h0 --target 10.99.1.2 --virtual-network-id 42");
+    for name in ["-STOP", "-INT", "-TERM", "-CONT"] {
+        mirror.signal(name);
+    }
+    mirror.wait().assert_whole();
 }

@@ -44,6 +44,17 @@ impl Mirror {
         mirror
     }
 
+    /// The same below `timeout`, which is what `signal` reaches.
+    pub(crate) fn start_below_timeout(namespace: &Namespace, words: &str) -> Self {
+        let mut command = namespace.command("timeout");
+        command.args(["600", "setpriv", "--pdeathsig", "KILL", BINARY, "run", "--report", "json"]);
+        command.args(words.split_whitespace());
+        let mut mirror = Self::spawn(command);
+        mirror.wait_said("mirroring ", 1);
+        mirror.assert_running();
+        mirror
+    }
+
     fn spawn(mut command: Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();

@@ -5,15 +5,15 @@
 
 use std::io::Read;
 use std::mem::MaybeUninit;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustix::net::sockopt::set_socket_recv_buffer_size_force;
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 
-use crate::namespace::Namespace;
+use crate::namespace::{Namespace, say};
 
 /// `ETH_P_ALL` of `linux/if_ether.h`.
 const ALL_PROTOCOLS: u16 = 3;
@@ -68,11 +68,36 @@ impl Drop for Recorder {
     }
 }
 
-/// The force of root, or as much as there may be without it.
+/// The force of root, or as much as there may be without it: root of a user namespace is bound by
+/// `net.core.rmem_max`.
 pub(crate) fn make_room(socket: &Socket) {
     if set_socket_recv_buffer_size_force(socket, ROOM).is_err() {
         socket.set_recv_buffer_size(ROOM).unwrap();
     }
+}
+
+/// So many bytes, or as many as cannot overflow a buffer that `make_room` makes, even where its
+/// reader does not run at all. The first call says so where they are fewer.
+///
+/// The kernel counts the memory that frames take, up to four times their length, and a test sends
+/// up to four times this amount.
+pub(crate) fn fitting(len: usize) -> usize {
+    static ROOM_BY_16: OnceLock<usize> = OnceLock::new();
+    let fits = *ROOM_BY_16.get_or_init(|| {
+        let socket = Socket::new(Domain::UNIX, Type::DGRAM, None).unwrap();
+        make_room(&socket);
+        let room = socket.recv_buffer_size().unwrap();
+        if room < ROOM {
+            say(&format!(
+                "receive buffers of this user end at {room} bytes (net.core.rmem_max): tests send \
+                 at most {} bytes at a time\n",
+                room / 16
+            ));
+            return room / 16;
+        }
+        usize::MAX
+    });
+    len.min(fits)
 }
 
 fn record(socket: &Socket, is_over: &AtomicBool) -> Vec<Vec<u8>> {

@@ -9,7 +9,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::lab::Lab;
 use crate::namespace::Namespace;
-use crate::recorder::make_room;
+use crate::recorder::{fitting, make_room};
 
 /// How long a socket waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -25,8 +25,10 @@ fn at(address: &str, port: u16) -> SocketAddr {
     SocketAddr::new(address.parse::<IpAddr>().unwrap(), port)
 }
 
-/// A connection from the generator to the host, and so many bytes each way at the same time.
+/// A connection from the generator to the host, and so many bytes each way at the same time, or as
+/// many as those who record them have room for.
 pub(crate) fn tcp(lab: &Lab, (_, host): (&str, &str), len: usize) {
+    let len = fitting(len);
     let address = at(host, 5001);
     let listener = lab.host.inside(|| {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();

@@ -13,6 +13,7 @@ use super::routes;
 use crate::cli::exit::Failure;
 use crate::cli::terminal;
 use crate::dataplane::{Counters, MirrorTable, NotMirrored, Verdict};
+use crate::io::StopFlag;
 use crate::io::links::Link;
 use crate::io::live::{self, LiveSource, RingOptions, Waker};
 use crate::io::udp::{Egress, TargetReport};
@@ -34,6 +35,8 @@ pub(super) struct Crew {
     plan: Plan,
     options: CrewOptions,
     roster: Roster,
+    /// Set by a signal: no further interface is attached.
+    stop: StopFlag,
     /// What stations did that are no longer there.
     gone: Vec<Done>,
 }
@@ -61,7 +64,7 @@ pub(super) struct AllDone {
 
 impl Crew {
     /// Starts the threads; frames come when the links are looked at.
-    pub(super) fn muster(flags: &RunFlags, plan: Plan) -> Result<Self, Failure> {
+    pub(super) fn muster(flags: &RunFlags, plan: Plan, stop: StopFlag) -> Result<Self, Failure> {
         let options = CrewOptions {
             egress: Arc::new(Egress::new(flags.udp_options())),
             workers: flags.workers,
@@ -72,7 +75,7 @@ impl Crew {
         let roster = Roster::new(Arc::clone(&plan.table), Arc::clone(&options.egress));
         let no_routes = |error| Failure::failed(format_args!("watching the routes: {error}"));
         routes::keep(&options.egress).map_err(no_routes)?;
-        let mut crew = Self { stations: Vec::new(), plan, options, roster, gone: Vec::new() };
+        let mut crew = Self { stations: Vec::new(), plan, options, roster, stop, gone: Vec::new() };
         for one in crew.plan.mirrored.clone() {
             crew.add_station(one)?;
         }
@@ -82,6 +85,9 @@ impl Crew {
     /// Sees to it that each interface is captured as long as it is there.
     pub(super) fn follow(&mut self, flags: &RunFlags, links: &[Link]) {
         for station in &mut self.stations {
+            if self.stop.is_set() {
+                return;
+            }
             let link = links.iter().find(|link| link.name == station.mirrored.device);
             station.follow(flags, link);
             let own = station.attached.filter(|_| self.options.is_at_home);

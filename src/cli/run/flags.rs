@@ -19,7 +19,8 @@ use crate::io::udp::{EgressMode, Segmentation, UdpOptions};
 /// The frames of each network interface (its `device`) go through its sessions, and the copies
 /// leave as UDP. Offloads may stay on: super-frames are cut and checksums finished as a network
 /// card would. Own copies and copies of copies are never mirrored, and no copy is fragmented.
-/// SIGHUP reads the configuration again; an interface that goes away is waited for.
+/// SIGHUP reads the configuration again; an interface that goes away is waited for. A second SIGINT
+/// or SIGTERM more than a second after the first ends the run at once, without a report.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   All of one interface to one collector:

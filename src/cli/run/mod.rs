@@ -17,6 +17,7 @@ mod gauge;
 mod hand;
 mod herald;
 mod live_line;
+mod mailbox;
 mod on_this_host;
 mod plan;
 mod post;
@@ -26,6 +27,7 @@ mod routes;
 mod source_ledger;
 mod state;
 mod storm;
+mod sync;
 mod watch;
 
 use flags::Log;
@@ -41,8 +43,9 @@ use super::exit::{Exit, Failure};
 use super::metrics::{self, Server};
 use super::replay::print_report;
 use super::report::Report;
-use super::terminal;
+use super::{signals, terminal};
 use crate::control::Registry;
+use crate::io::StopFlag;
 use crate::io::links::links;
 use crate::io::sys::capability;
 
@@ -90,7 +93,9 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
     let (plan, begun) = begin(flags)?;
     rights::drop_to_what_is_needed(flags.mark(), flags.netns.is_some());
     let stopwatch = Stopwatch::start();
-    let mut crew = crew::Crew::muster(flags, plan)?;
+    let stop = StopFlag::new();
+    signals::stop_on_signals(&stop)?;
+    let mut crew = crew::Crew::muster(flags, plan, stop.clone())?;
     let metrics = flags.metrics.map(|address| serve_metrics(address, &crew)).transpose()?;
     let (changes, changed) = unbounded_channel();
     let served = match begun.zip(door) {
@@ -100,7 +105,7 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
         }
         None => None,
     };
-    let watched = watch::watch(flags, &mut crew, served.as_ref(), changed);
+    let watched = watch::watch(flags, &mut crew, served.as_ref(), changed, &stop);
     drop(served);
     drop(metrics);
     let done = crew.dismiss();

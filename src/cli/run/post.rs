@@ -1,8 +1,7 @@
 //! Letters to a worker thread, and the board on which it shows its counters.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
+use super::mailbox::{Board, Mailbox};
+use super::sync::{Arc, MutexGuard};
 use crate::dataplane::{Counters, MirrorTable};
 use crate::io::live::{FilterState, LiveSource, SourceCounts, Waker};
 use crate::io::udp::TargetReport;
@@ -46,27 +45,14 @@ pub(super) struct Shown {
 /// Both ways between the main thread and a worker.
 #[derive(Clone)]
 pub(super) struct Post {
-    letters: Arc<Mutex<Vec<Letter>>>,
-    has_letters: Arc<AtomicBool>,
-    board: Arc<Mutex<Shown>>,
-    wants_board: Arc<AtomicBool>,
-    /// How many letters were sent, and how many the worker has done as they say.
-    sent: Arc<AtomicU64>,
-    obeyed: Arc<AtomicU64>,
+    letters: Mailbox<Letter>,
+    board: Board<Shown>,
     waker: Waker,
 }
 
 impl Post {
     pub(super) fn new(waker: Waker) -> Self {
-        Self {
-            letters: Arc::default(),
-            has_letters: Arc::default(),
-            board: Arc::default(),
-            wants_board: Arc::default(),
-            sent: Arc::default(),
-            obeyed: Arc::default(),
-            waker,
-        }
+        Self { letters: Mailbox::new(), board: Board::new(), waker }
     }
 
     pub(super) const fn waker(&self) -> &Waker {
@@ -75,56 +61,44 @@ impl Post {
 
     /// Sends a letter; the worker opens it between two bursts.
     pub(super) fn send(&self, letter: Letter) {
-        self.sent.fetch_add(1, Ordering::Release);
-        locked(&self.letters).push(letter);
-        self.has_letters.store(true, Ordering::Release);
+        self.letters.send(letter);
         self.waker.wake();
     }
 
     /// Letters that came since; one load where there are none.
     #[inline]
     pub(super) fn open(&self) -> Vec<Letter> {
-        if !self.has_letters.load(Ordering::Acquire) {
-            return Vec::new();
-        }
-        self.has_letters.store(false, Ordering::Release);
-        std::mem::take(&mut *locked(&self.letters))
+        self.letters.open()
     }
 
     /// The worker has done what a letter says.
     pub(super) fn is_obeyed(&self) {
-        self.obeyed.fetch_add(1, Ordering::Release);
+        self.letters.is_obeyed();
     }
 
     /// Whether the worker has done what all letters say.
     pub(super) fn is_up_to_date(&self) -> bool {
-        self.obeyed.load(Ordering::Acquire) >= self.sent.load(Ordering::Acquire)
+        self.letters.is_up_to_date()
     }
 
     /// Asks for the board to be written anew.
     pub(super) fn ask(&self) {
-        self.wants_board.store(true, Ordering::Release);
+        self.board.ask();
     }
 
     /// Whether the board should be written anew.
     #[inline]
     pub(super) fn is_asked(&self) -> bool {
-        self.wants_board.load(Ordering::Relaxed)
+        self.board.is_asked()
     }
 
     /// Writes the board.
     pub(super) fn show(&self, write: impl FnOnce(&mut Shown)) {
-        self.wants_board.store(false, Ordering::Release);
-        write(&mut locked(&self.board));
+        self.board.show(write);
     }
 
     /// What stands on the board.
     pub(super) fn shown(&self) -> MutexGuard<'_, Shown> {
-        locked(&self.board)
+        self.board.shown()
     }
-}
-
-/// A thread that panicked while it wrote leaves a board that is old, which is no harm.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -27,24 +27,25 @@ use crate::cli::exit::Failure;
 use crate::cli::metrics::Snapshot;
 use crate::cli::terminal;
 use crate::dataplane::MirrorTable;
+use crate::io::StopFlag;
 use crate::io::links::{LinkEvent, LinkWatch, links};
-use crate::io::stop;
 use crate::io::udp::TargetHealth;
 
 /// How long the thread that hears of links listens before it looks whether anybody wants to know.
 const LISTEN: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
-/// Returns at the first SIGINT or SIGTERM; the second one ends the program at once.
+/// Returns at the first SIGINT or SIGTERM, also one that came before: `stop` is set by it.
 pub(super) fn watch(
     flags: &RunFlags,
     crew: &mut Crew,
     served: Option<&Served>,
     changes: UnboundedReceiver<Change>,
+    stop: &StopFlag,
 ) -> Result<(), Failure> {
     let runtime = Builder::new_current_thread().enable_io().enable_time().build();
     let runtime = runtime.map_err(Failure::failed)?;
     let ended =
-        runtime.block_on(until_signal(flags, crew, served, changes)).map_err(Failure::failed);
+        runtime.block_on(until_signal(flags, crew, served, changes, stop)).map_err(Failure::failed);
     // Tables that are being made are not waited for.
     runtime.shutdown_background();
     ended
@@ -55,7 +56,9 @@ async fn until_signal(
     crew: &mut Crew,
     served: Option<&Served>,
     mut changes: UnboundedReceiver<Change>,
+    stop: &StopFlag,
 ) -> io::Result<()> {
+    // These streams wake the loop. What a signal means is decided by the handlers that set `stop`.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -69,7 +72,7 @@ async fn until_signal(
     let running = Stopwatch::start();
     let mut tunnels = BTreeSet::new();
     let mut settling = Settling::default();
-    loop {
+    while !stop.is_set() {
         tokio::select! {
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
@@ -99,7 +102,7 @@ async fn until_signal(
         }
     }
     herald::stopping();
-    stop::restore_default_signals()
+    Ok(())
 }
 
 /// New tables in the making, for rules that stand beside the tables in force.

@@ -22,6 +22,32 @@ pub(super) struct Record<'a> {
     pub(super) taken_len: usize,
 }
 
+impl Record<'_> {
+    /// The record without the frame check sequence of `fcs_len` bytes that the capture declares.
+    ///
+    /// AWS mirrors frames without one, so a copy must not carry it. A record that was cut may have
+    /// a part of it or nothing. One that was shorter on the wire cannot have it and stays as it is.
+    #[inline]
+    pub(super) fn without_fcs(self, fcs_len: u8) -> Self {
+        if fcs_len == 0 {
+            return self;
+        }
+        let Some(wire_len) = self.wire_len.checked_sub(fcs_len.into()) else { return self };
+        let len = usize::try_from(wire_len).unwrap_or(usize::MAX);
+        Self { bytes: self.bytes.get(..len).unwrap_or(self.bytes), wire_len, ..self }
+    }
+}
+
+/// The note that a frame check sequence of that length is removed, if there is one.
+pub(super) fn fcs_warning(fcs_len: u8) -> Option<String> {
+    (fcs_len > 0).then(|| {
+        format!(
+            "its frames end with a frame check sequence of {fcs_len} bytes; it is removed, because \
+             AWS mirrors frames without one"
+        )
+    })
+}
+
 impl Format {
     /// Tells the format by how a capture begins, or says why it is none.
     pub(super) fn of(start: &[u8]) -> Result<Self, String> {
@@ -42,6 +68,15 @@ impl Format {
         }
     }
 
+    /// What is unusual about the capture so far and read all the same. Of a pcapng capture each
+    /// sentence comes once.
+    pub(super) fn take_warnings(&mut self) -> Vec<String> {
+        match self {
+            Self::Pcap(layout) => layout.warnings(),
+            Self::Pcapng(section) => section.take_warnings(),
+        }
+    }
+
     /// Where the first record begins, or the first block.
     pub(super) const fn head_len(&self) -> usize {
         match self {
@@ -50,7 +85,12 @@ impl Format {
         }
     }
 
-    /// Whether times are finer than a microsecond, as far as is known by now.
+    /// Whether interfaces with other clocks may still be described.
+    pub(super) const fn may_change_precision(&self) -> bool {
+        matches!(self, Self::Pcapng(_))
+    }
+
+    /// Whether times do not fit microseconds, as far as is known by now.
     pub(super) fn is_nanosecond(&self) -> bool {
         match self {
             Self::Pcap(layout) => layout.nanosecond,

@@ -12,7 +12,9 @@ mod open;
 mod options;
 mod pcap;
 mod pcapng;
+mod resolution;
 mod source;
+mod until_stop;
 mod window;
 mod zstd;
 

@@ -2,14 +2,17 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
 
 use super::source::{CaptureSource, Origin};
+use super::until_stop::UntilStop;
 use super::window::Window;
 use super::zstd::ZstdFrames;
+use crate::io::StopFlag;
 use crate::io::sys::Map;
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -50,9 +53,22 @@ impl CaptureSource {
     /// # Errors
     /// [`OpenError`], one sentence for each way in which it fails.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
+        Self::open_until(path, &StopFlag::new())
+    }
+
+    /// Opens a file as [`open`](Self::open) does. Once the flag is set, a read that waits for more
+    /// of standard input, a pipe or a device fails.
+    ///
+    /// # Errors
+    /// [`OpenError`], one sentence for each way in which it fails.
+    pub fn open_until(path: &Path, stop: &StopFlag) -> Result<Self, OpenError> {
         let name = path.display().to_string();
         if name == "-" {
-            return Self::from_reader("standard input", io::stdin());
+            let name = "standard input";
+            let world = |error| OpenError::World { name: name.to_owned(), error };
+            // Not through `io::Stdin`, whose buffer `poll` does not see.
+            let owned = io::stdin().as_fd().try_clone_to_owned().map_err(world)?;
+            return Self::from_reader(name, UntilStop::new(File::from(owned), stop));
         }
         let world = |error| OpenError::World { name: name.clone(), error };
         let file = File::open(path).map_err(world)?;
@@ -61,7 +77,7 @@ impl CaptureSource {
             return Err(OpenError::Directory(name));
         }
         if !metadata.is_file() {
-            return Self::from_reader(&name, file);
+            return Self::from_reader(&name, UntilStop::new(file, stop));
         }
         if metadata.len() == 0 {
             return Err(OpenError::Empty(name));

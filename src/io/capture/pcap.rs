@@ -5,12 +5,16 @@
 //!  0 magic: byte order, precision    0 seconds
 //!  4 version 2.4 (4 + 4 unused)      4 micro- or nanoseconds
 //! 16 snaplen, never believed         8 captured length
-//! 20 link type in the low 16 bits   12 length on the wire
+//! 20 link type and more             12 length on the wire
 //!                                   16 (modified format: 8 bytes more)
+//!
+//! link type field, highest bit first
+//!   4 bits FCS length   1 reserved   1 FCS length is valid   10 reserved   16 link type
 //! ```
+//! The FCS (frame check sequence) length is in units of two bytes.
 
 use super::MAX_RECORD_LEN;
-use super::format::Record;
+use super::format::{Record, fcs_warning};
 
 /// How the records of a file are laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +25,18 @@ pub(super) struct Layout {
     pub(super) header_len: usize,
     lengths: Lengths,
     pub(super) link_type: u16,
+    /// The length of the frame check sequence at the end of each frame, in bytes.
+    fcs_len: u8,
+    /// The field that the link type is in.
+    link_type_field: u32,
+    version: (u16, u16),
 }
+
+/// Bits of the link type field that have to be 0; libpcap refuses a capture that has one set.
+const RESERVED_BITS: u32 = 0x0bff_0000;
+
+/// Says that the highest four bits of the link type field are the length of the FCS.
+const HAS_FCS_LEN: u32 = 0x0400_0000;
 
 /// Which of the two lengths of a record comes first: early versions disagreed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +79,7 @@ impl Layout {
     /// Reads the file header, or says what about it is not supported.
     pub(super) fn parse(header: &[u8; FILE_HEADER_LEN]) -> Result<Self, String> {
         let [m0, m1, m2, m3, a0, a1, i0, i1, .., l0, l1, l2, l3] = *header;
+        let field = [l0, l1, l2, l3];
         let Some((big_endian, nanosecond, header_len)) = Self::of_magic([m0, m1, m2, m3]) else {
             return Err("no magic number".to_owned());
         };
@@ -76,9 +92,42 @@ impl Layout {
             (2, _) => Lengths::CapturedFirst,
             _ => return Err(format!("version {major}.{minor} of pcap, of which only 2.x is read")),
         };
-        // The upper half of the field tells of frame check sequences.
         let link_type = if big_endian { word([l2, l3]) } else { word([l0, l1]) };
-        Ok(Self { big_endian, nanosecond, header_len, lengths, link_type })
+        let link_type_field =
+            if big_endian { u32::from_be_bytes(field) } else { u32::from_le_bytes(field) };
+        let has_fcs = link_type_field & HAS_FCS_LEN != 0;
+        let fcs_len = u8::try_from(link_type_field >> 28).ok().filter(|_| has_fcs).map(|n| n * 2);
+        Ok(Self {
+            big_endian,
+            nanosecond,
+            header_len,
+            lengths,
+            link_type,
+            fcs_len: fcs_len.unwrap_or(0),
+            link_type_field,
+            version: (major, minor),
+        })
+    }
+
+    /// What is unusual about the file header, and read all the same.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let (major, minor) = self.version;
+        let mut warnings = Vec::new();
+        if major == 2 && minor > 4 {
+            warnings.push(format!(
+                "version {major}.{minor} of pcap: expected 2.0 to 2.4; it is read as 2.4"
+            ));
+        }
+        let reserved = self.link_type_field & RESERVED_BITS;
+        if reserved != 0 {
+            warnings.push(format!(
+                "link type field {:#010x}: expected zero in the reserved bits, which are \
+                 {reserved:#010x}; they are ignored, and the link type is {}",
+                self.link_type_field, self.link_type
+            ));
+        }
+        warnings.extend(fcs_warning(self.fcs_len));
+        warnings
     }
 
     /// The record at the beginning of `bytes`, if it is there in full and to be believed.
@@ -86,14 +135,15 @@ impl Layout {
     pub(super) fn record<'a>(&self, bytes: &'a [u8]) -> Option<Record<'a>> {
         let header = self.record_header(bytes)?;
         let len = usize::try_from(header.captured_len).ok().filter(|len| *len <= MAX_RECORD_LEN)?;
-        Some(Record {
+        let record = Record {
             bytes: bytes.get(self.header_len..)?.get(..len)?,
             wire_len: header.wire_len,
             timestamp_ns: header.timestamp_ns,
             link_type: self.link_type,
             direction: None,
             taken_len: self.header_len + len,
-        })
+        };
+        Some(record.without_fcs(self.fcs_len))
     }
 
     /// Reads the record header at the beginning of `bytes`; nothing where it is cut.

@@ -7,8 +7,9 @@
 //! ```
 
 use super::MAX_RECORD_LEN;
-use super::format::Record;
+use super::format::{Record, fcs_warning};
 use super::options::Options;
+use super::resolution::Resolution;
 use crate::model::Direction;
 
 pub(super) const SECTION: u32 = 0x0a0d_0d0a;
@@ -18,6 +19,7 @@ const SIMPLE_PACKET: u32 = 3;
 const ENHANCED_PACKET: u32 = 6;
 
 const IF_TSRESOL: u16 = 9;
+const IF_FCSLEN: u16 = 13;
 const IF_TSOFFSET: u16 = 14;
 const EPB_FLAGS: u16 = 2;
 
@@ -29,6 +31,8 @@ const MAX_INTERFACES: usize = 65_536;
 pub(super) struct Section {
     big_endian: bool,
     interfaces: Vec<Interface>,
+    /// What is unusual about its head, until somebody takes note.
+    warnings: Vec<String>,
 }
 
 /// What a packet needs to know of its interface.
@@ -38,15 +42,8 @@ struct Interface {
     snaplen: u32,
     resolution: Resolution,
     offset_s: i64,
-}
-
-/// How long one tick of an interface's clock is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Resolution {
-    /// So many powers of ten to the second.
-    Decimal(u8),
-    /// So many powers of two to the second.
-    Binary(u8),
+    /// The length of the frame check sequence at the end of its packets, in bytes.
+    fcs_len: u8,
 }
 
 /// The head of a block.
@@ -101,18 +98,17 @@ impl Section {
         match head.kind {
             SECTION => {
                 let big_endian = block.get(8..12) == Some(&[0x1a, 0x2b, 0x3c, 0x4d]);
-                *self = Self { big_endian, interfaces: Vec::new() };
+                let warnings = std::mem::take(&mut self.warnings);
+                *self = Self { big_endian, interfaces: Vec::new(), warnings };
                 let body = self.body(block)?;
                 let options = body.get(16..).ok_or("a section block without its length")?;
-                let major = body.get(4..6).and_then(|pair| self.word(pair)).unwrap_or_default();
-                if major != 1 {
-                    return Err(format!("version {major} of pcapng, of which only 1 is read"));
-                }
+                self.check_version(body)?;
                 self.options(options).try_for_each(|option| option.map(drop))
             }
             INTERFACE => {
                 let body = self.body(block)?;
                 let interface = self.interface(body)?;
+                self.warnings.extend(fcs_warning(interface.fcs_len));
                 if self.interfaces.len() >= MAX_INTERFACES {
                     return Err(format!("more than {MAX_INTERFACES} interfaces"));
                 }
@@ -123,12 +119,29 @@ impl Section {
         }
     }
 
-    /// Whether some interface so far has a clock finer than a microsecond.
+    /// Version 1.0. Some writers wrote 1.2, without a change of the format, and libpcap reads it.
+    fn check_version(&mut self, body: &[u8]) -> Result<(), String> {
+        let word = |from| body.get(from..).and_then(|pair| self.word(pair)).unwrap_or_default();
+        let (major, minor) = (word(4), word(6));
+        if major != 1 {
+            return Err(format!("version {major} of pcapng, of which only 1 is read"));
+        }
+        if !matches!(minor, 0 | 2) {
+            self.warnings.push(format!(
+                "version {major}.{minor} of pcapng: expected 1.0 or 1.2; it is read as 1.0"
+            ));
+        }
+        Ok(())
+    }
+
+    /// What is unusual about the section and its interfaces so far; once.
+    pub(super) fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
+    }
+
+    /// Whether some interface so far has times that do not fit microseconds.
     pub(super) fn is_nanosecond(&self) -> bool {
-        self.interfaces.iter().any(|interface| match interface.resolution {
-            Resolution::Decimal(power) => power > 6,
-            Resolution::Binary(power) => power > 19,
-        })
+        self.interfaces.iter().any(|interface| !interface.resolution.fits_microseconds())
     }
 
     /// The packet block at the beginning of `bytes`, if it is there in full and sound.
@@ -190,14 +203,16 @@ impl Section {
         let [h0, h1, h2, h3, l0, l1, l2, l3] = time;
         let ticks = u64::from(self.number([h0, h1, h2, h3])) << 32
             | u64::from(self.number([l0, l1, l2, l3]));
-        Ok(Record {
+        let flags = self.flags(behind.get(padding..).unwrap_or_default());
+        let record = Record {
             bytes,
             wire_len: wire_len.max(captured_len),
             timestamp_ns: known.resolution.nanoseconds(ticks, known.offset_s),
             link_type: known.link_type,
-            direction: self.direction(behind.get(padding..).unwrap_or_default()),
+            direction: direction(flags),
             taken_len: 0,
-        })
+        };
+        Ok(record.without_fcs(fcs_len_of(flags).unwrap_or(known.fcs_len)))
     }
 
     fn simple<'a>(&self, body: &'a [u8]) -> Result<Record<'a>, String> {
@@ -208,7 +223,9 @@ impl Section {
         let len = usize::try_from(wire_len.min(snaplen)).unwrap_or(usize::MAX).min(rest.len());
         let bytes = rest.get(..len).unwrap_or_default();
         let (timestamp_ns, link_type) = (0, known.link_type);
-        Ok(Record { bytes, wire_len, timestamp_ns, link_type, direction: None, taken_len: 0 })
+        let record =
+            Record { bytes, wire_len, timestamp_ns, link_type, direction: None, taken_len: 0 };
+        Ok(record.without_fcs(known.fcs_len))
     }
 
     fn interface(&self, body: &[u8]) -> Result<Interface, String> {
@@ -220,18 +237,12 @@ impl Section {
             snaplen: self.number([s0, s1, s2, s3]),
             resolution: Resolution::Decimal(6),
             offset_s: 0,
+            fcs_len: 0,
         };
         for option in self.options(options) {
             match option? {
-                (IF_TSRESOL, [power, ..]) => {
-                    let exponent = power & 0x7f;
-                    let binary = power & 0x80 != 0;
-                    interface.resolution = if binary {
-                        Resolution::Binary(exponent)
-                    } else {
-                        Resolution::Decimal(exponent)
-                    };
-                }
+                (IF_TSRESOL, [option, ..]) => interface.resolution = Resolution::of(*option),
+                (IF_FCSLEN, [len, ..]) => interface.fcs_len = fcs_len_of_interface(*len),
                 (IF_TSOFFSET, [a, b, c, d, e, f, g, h, ..]) => {
                     let bytes = [*a, *b, *c, *d, *e, *f, *g, *h];
                     interface.offset_s = if self.big_endian {
@@ -246,15 +257,12 @@ impl Section {
         Ok(interface)
     }
 
-    /// The two lowest bits of `epb_flags`: 1 inbound, 2 outbound. Options of a packet that cannot
-    /// be read cost its direction, not the packet.
-    fn direction(&self, options: &[u8]) -> Option<Direction> {
-        let (_, value) = self.options(options).flatten().find(|(code, _)| *code == EPB_FLAGS)?;
-        match self.number(*value.first_chunk()?) & 3 {
-            1 => Some(Direction::Ingress),
-            2 => Some(Direction::Egress),
-            _ => None,
-        }
+    /// `epb_flags`, 0 where there are none. Options of a packet that cannot be read cost what
+    /// they say, not the packet.
+    fn flags(&self, options: &[u8]) -> u32 {
+        let mut options = self.options(options).flatten();
+        let flags = options.find(|(code, _)| *code == EPB_FLAGS);
+        flags.and_then(|(_, value)| value.first_chunk()).map_or(0, |value| self.number(*value))
     }
 
     fn options<'a>(&self, bytes: &'a [u8]) -> Options<'a> {
@@ -292,18 +300,24 @@ const fn order(big_endian: bool, bytes: [u8; 4]) -> u32 {
     if big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
 }
 
-impl Resolution {
-    /// Ticks as nanoseconds since 1970; what does not fit is the first or the last instant.
-    fn nanoseconds(self, ticks: u64, offset_s: i64) -> u64 {
-        let ticks = u128::from(ticks) * 1_000_000_000;
-        let since_offset = match self {
-            Self::Decimal(power) => {
-                10_u128.checked_pow(u32::from(power)).map_or(0, |per_second| ticks / per_second)
-            }
-            Self::Binary(power) => ticks.checked_shr(u32::from(power)).unwrap_or(0),
-        };
-        let offset = i128::from(offset_s) * 1_000_000_000;
-        let nanoseconds = i128::try_from(since_offset).unwrap_or(i128::MAX).saturating_add(offset);
-        u64::try_from(nanoseconds.max(0)).unwrap_or(u64::MAX)
+/// The two lowest bits of `epb_flags`: 1 inbound, 2 outbound.
+const fn direction(flags: u32) -> Option<Direction> {
+    match flags & 3 {
+        1 => Some(Direction::Ingress),
+        2 => Some(Direction::Egress),
+        _ => None,
     }
+}
+
+/// Bits 5 to 8 of `epb_flags`: the length of the frame check sequence in bytes, which "overrides
+/// the if_fcslen option"; 0 where it is not known.
+fn fcs_len_of(flags: u32) -> Option<u8> {
+    u8::try_from((flags >> 5) & 0xf).ok().filter(|len| *len > 0)
+}
+
+/// The option `if_fcslen` in bytes. The specification counts bits; Wireshark and most writers
+/// count bytes. No frame check sequence is shorter than 16 bits or longer than 15 bytes, so the
+/// value shows which it is.
+const fn fcs_len_of_interface(option: u8) -> u8 {
+    if option < 16 { option } else { option / 8 }
 }

@@ -30,6 +30,9 @@ pub struct CaptureSource {
     pending: Option<Trouble>,
     over: bool,
     pub(super) unsupported: BTreeSet<u16>,
+    /// What is unusual about the capture, and the part of it that nobody took note of yet.
+    warnings: BTreeSet<String>,
+    fresh_warnings: Vec<String>,
     /// Frames behind an Ethernet header of ours.
     pub(super) made: Vec<u8>,
     pub(super) lent: Lent,
@@ -64,9 +67,12 @@ impl CaptureSource {
             pending: None,
             over: false,
             unsupported: BTreeSet::new(),
+            warnings: BTreeSet::new(),
+            fresh_warnings: Vec::new(),
             made: Vec::new(),
             lent: Lent::default(),
         };
+        this.note_warnings();
         match this.find_record() {
             // Where not even the head of a capture is sound, there is none.
             Err(Trouble::Damage(what)) if this.window.position() == 0 => return Ok(Err(what)),
@@ -82,11 +88,32 @@ impl CaptureSource {
         &self.name
     }
 
-    /// Whether times are finer than a microsecond. Of pcapng the interfaces in front of the first
+    /// Whether times do not fit microseconds. Of pcapng the interfaces in front of the first
     /// packet tell.
     #[must_use]
     pub fn is_nanosecond(&self) -> bool {
         self.format.is_nanosecond()
+    }
+
+    /// Whether times that do not fit microseconds may still come: a pcapng capture may describe
+    /// interfaces anywhere.
+    #[must_use]
+    pub const fn may_change_precision(&self) -> bool {
+        self.format.may_change_precision()
+    }
+
+    /// What is unusual about the capture as far as it was read, and read all the same; each
+    /// sentence once.
+    pub fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.fresh_warnings)
+    }
+
+    fn note_warnings(&mut self) {
+        for warning in self.format.take_warnings() {
+            if self.warnings.insert(warning.clone()) {
+                self.fresh_warnings.push(warning);
+            }
+        }
     }
 
     /// How much was read, in bytes of what is inside a compressed capture.
@@ -165,6 +192,7 @@ impl CaptureSource {
             }
             section.learn(head, block)?;
             self.window.advance(head.len);
+            self.note_warnings();
         }
     }
 

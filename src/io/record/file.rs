@@ -1,5 +1,6 @@
-//! A file that appears under its name whole, or not at all.
+//! A file that gets its name when it is complete, and is called `FILE.partial` until then.
 
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -8,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile};
 
+use super::refine::refine;
+
 /// Where a capture is written to.
 pub struct OutputFile {
     name: String,
@@ -15,8 +18,8 @@ pub struct OutputFile {
 }
 
 enum Place {
-    /// Beside the final name, until it is whole.
-    Temporary(NamedTempFile, PathBuf),
+    /// Beside the final name, until it is complete.
+    Partial(NamedTempFile, PathBuf),
     /// A device or pipe, which has no name to take at the end.
     Direct(File),
 }
@@ -56,17 +59,7 @@ impl OutputFile {
         }
         // Through a link the file that it names is replaced, not the link.
         let path = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        // The kernel takes the user's mask away from these.
-        let permissions = Permissions::from_mode(0o666);
-        let file = Builder::new()
-            .prefix(".traffic-mirror-")
-            .permissions(permissions)
-            .tempfile_in(folder)?;
-        Ok(Place::Temporary(file, path))
+        Ok(Place::Partial(partial_file(&path)?, path))
     }
 
     /// What messages call it.
@@ -75,14 +68,41 @@ impl OutputFile {
         &self.name
     }
 
-    /// Gives the file its name. Without this, nothing of it stays.
+    /// The name that the file has until it is complete; none for a device or pipe.
+    #[must_use]
+    pub fn partial_path(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Partial(file, _) => Some(file.path()),
+            Place::Direct(_) => None,
+        }
+    }
+
+    /// From now on an incomplete file stays, under its name `FILE.partial`.
+    pub fn keep_partial(&mut self) {
+        if let Place::Partial(file, _) = &mut self.place {
+            file.disable_cleanup(true);
+        }
+    }
+
+    /// Turns the times of the pcap file that was written so far into nanoseconds. What is written
+    /// to a device or pipe stays as it is.
+    pub(super) fn refine(&mut self) -> io::Result<()> {
+        match &self.place {
+            Place::Partial(file, _) => refine(file.as_file()),
+            Place::Direct(_) => Ok(()),
+        }
+        .map_err(|error| said_of(&self.name, &error))
+    }
+
+    /// Gives the file its name. Without this, nothing of it stays, unless
+    /// [`keep_partial`](Self::keep_partial) was called or the process was killed.
     ///
     /// # Errors
     /// Whatever the system says, with the name in front.
     pub fn commit(mut self) -> io::Result<()> {
         self.flush()?;
         match self.place {
-            Place::Temporary(file, path) => {
+            Place::Partial(file, path) => {
                 file.persist(path).map(drop).map_err(|error| said_of(&self.name, &error.error))
             }
             Place::Direct(_) => Ok(()),
@@ -90,10 +110,37 @@ impl OutputFile {
     }
 }
 
+/// Creates `FILE.partial` in the folder of the file. Where that name is taken, by a process that
+/// was killed or one that still writes, six random characters follow. Where a name so long is not
+/// allowed, the file's own name is left out.
+fn partial_file(path: &Path) -> io::Result<NamedTempFile> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let create = |prefix: &OsString, random: usize| {
+        // The kernel takes the user's mask away from these.
+        let permissions = Permissions::from_mode(0o666);
+        let mut builder = Builder::new();
+        builder.prefix(prefix).rand_bytes(random).permissions(permissions).tempfile_in(folder)
+    };
+    let mut prefix = path.file_name().unwrap_or_default().to_os_string();
+    prefix.push(".partial");
+    let first = create(&prefix, 0);
+    match first.as_ref().map_err(io::Error::kind) {
+        Err(io::ErrorKind::AlreadyExists) => {
+            prefix.push("-");
+            create(&prefix, 6)
+        }
+        Err(io::ErrorKind::InvalidFilename) => create(&"traffic-mirror.partial-".into(), 6),
+        _ => first,
+    }
+}
+
 impl Write for OutputFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = match &mut self.place {
-            Place::Temporary(file, _) => file.as_file_mut().write(bytes),
+            Place::Partial(file, _) => file.as_file_mut().write(bytes),
             Place::Direct(file) => file.write(bytes),
         };
         written.map_err(|error| said_of(&self.name, &error))
@@ -101,7 +148,7 @@ impl Write for OutputFile {
 
     fn flush(&mut self) -> io::Result<()> {
         let flushed = match &mut self.place {
-            Place::Temporary(file, _) => file.as_file_mut().flush(),
+            Place::Partial(file, _) => file.as_file_mut().flush(),
             Place::Direct(file) => file.flush(),
         };
         flushed.map_err(|error| said_of(&self.name, &error))
@@ -150,6 +197,36 @@ mod tests {
         drop(out);
         assert_eq!(fs::read(&path).unwrap(), b"older");
         assert_eq!(names_in(folder.path()), ["out.pcap"]);
+    }
+
+    #[test]
+    fn a_file_that_is_not_whole_stays_under_a_name_that_says_so_where_that_is_wanted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.pcap");
+        for name in ["out.pcap.partial", "out.pcap.partial-"] {
+            let mut out = OutputFile::create(&path).unwrap();
+            out.keep_partial();
+            out.write_all(b"half").unwrap();
+            let partial = out.partial_path().unwrap().to_path_buf();
+            drop(out);
+            assert!(partial.to_str().unwrap().contains(name), "{}", partial.display());
+            assert_eq!(fs::read(partial).unwrap(), b"half");
+        }
+        assert_eq!(names_in(folder.path()).len(), 2);
+        let mut out = OutputFile::create(&path).unwrap();
+        out.keep_partial();
+        out.commit().unwrap();
+        assert_eq!(names_in(folder.path()).len(), 3);
+    }
+
+    #[test]
+    fn the_longest_name_that_a_folder_allows_can_be_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x".repeat(255));
+        let out = OutputFile::create(&path).unwrap();
+        assert!(out.partial_path().unwrap().to_str().unwrap().contains(".partial-"));
+        out.commit().unwrap();
+        assert!(path.exists());
     }
 
     #[test]

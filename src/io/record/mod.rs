@@ -6,6 +6,7 @@
 mod file;
 mod pcap;
 mod pcapng;
+mod refine;
 
 pub use file::OutputFile;
 pub use pcap::{PcapSink, PcapWriter};
@@ -18,6 +19,12 @@ pub enum Precision {
     Micro,
     /// Nanoseconds.
     Nano,
+}
+
+/// Whether a time is a whole number of microseconds.
+#[inline]
+const fn is_microsecond(timestamp_ns: u64) -> bool {
+    timestamp_ns.is_multiple_of(1_000)
 }
 
 /// The link type of all that is written here.

@@ -2,19 +2,26 @@
 
 use std::io::{self, Write};
 
-use super::{BUFFER_LEN, ETHERNET, Precision};
+use super::{BUFFER_LEN, ETHERNET, OutputFile, Precision, is_microsecond};
 use crate::dataplane::{Copies, Drops, Inner, MAX_OUTER_LEN, Sink};
 
 /// What tcpdump writes as well; no record is longer.
 const SNAPLEN: u32 = 262_144;
 
-/// The length of a record header.
-const RECORD_HEADER_LEN: usize = 16;
+/// The length of the file header and of a record header, in bytes.
+pub(super) const FILE_HEADER_LEN: usize = 24;
+pub(super) const RECORD_HEADER_LEN: usize = 16;
+
+/// The first bytes of files by the unit of their times.
+const MICROSECOND_MAGIC: u32 = 0xa1b2_c3d4;
+pub(super) const NANOSECOND_MAGIC: u32 = 0xa1b2_3c4d;
 
 /// Writes records of any bytes.
 pub struct PcapWriter<W> {
     out: W,
     precision: Precision,
+    /// Turns what was written in microseconds into nanoseconds, where that is possible.
+    refine: Option<fn(&mut W) -> io::Result<()>>,
     /// Longer than what is ever held back, so that a record can be put there with copies of
     /// lengths that are known when this is compiled.
     buffer: Vec<u8>,
@@ -28,17 +35,17 @@ impl<W: Write> PcapWriter<W> {
     /// Whatever `out` says.
     pub fn new(mut out: W, precision: Precision) -> io::Result<Self> {
         let magic: u32 = match precision {
-            Precision::Micro => 0xa1b2_c3d4,
-            Precision::Nano => 0xa1b2_3c4d,
+            Precision::Micro => MICROSECOND_MAGIC,
+            Precision::Nano => NANOSECOND_MAGIC,
         };
-        let mut header = Vec::with_capacity(24);
+        let mut header = Vec::with_capacity(FILE_HEADER_LEN);
         header.extend(magic.to_le_bytes());
         header.extend([2, 0, 4, 0]);
         header.extend([0; 8]);
         header.extend(SNAPLEN.to_le_bytes());
         header.extend(ETHERNET.to_le_bytes());
         out.write_all(&header)?;
-        Ok(Self { out, precision, buffer: vec![0; BUFFER_LEN], held: 0 })
+        Ok(Self { out, precision, refine: None, buffer: vec![0; BUFFER_LEN], held: 0 })
     }
 
     /// Writes one record: `head` puts its first bytes in place and says how many they are.
@@ -49,6 +56,9 @@ impl<W: Write> PcapWriter<W> {
         body: Inner<'_>,
         head: impl FnOnce(&mut [u8; MAX_OUTER_LEN]) -> usize,
     ) -> io::Result<()> {
+        if self.precision == Precision::Micro && !is_microsecond(timestamp_ns) {
+            self.refine()?;
+        }
         let most = RECORD_HEADER_LEN + MAX_OUTER_LEN + body.len();
         if self.held + most > self.buffer.len() {
             self.make_room(most)?;
@@ -80,6 +90,16 @@ impl<W: Write> PcapWriter<W> {
         self.put(timestamp_ns, bytes.into(), |_| 0)
     }
 
+    /// From now on times are in nanoseconds, those before too; in a pipe they stay as they are.
+    #[cold]
+    fn refine(&mut self) -> io::Result<()> {
+        let Some(refine) = self.refine else { return Ok(()) };
+        self.flush()?;
+        refine(&mut self.out)?;
+        self.precision = Precision::Nano;
+        Ok(())
+    }
+
     #[cold]
     fn make_room(&mut self, len: usize) -> io::Result<()> {
         self.write_held()?;
@@ -102,6 +122,11 @@ impl<W: Write> PcapWriter<W> {
     pub fn flush(&mut self) -> io::Result<()> {
         self.write_held()?;
         self.out.flush()
+    }
+
+    /// What is written to.
+    pub const fn inner_mut(&mut self) -> &mut W {
+        &mut self.out
     }
 
     /// Gives back what was written to; what is held back is lost.
@@ -147,6 +172,22 @@ impl<W: Write> PcapSink<W> {
     }
 }
 
+impl PcapSink<OutputFile> {
+    /// Begins a file with times in microseconds. At the first time that does not fit them, all
+    /// times become nanoseconds. A device or pipe keeps microseconds, and the rest is cut off.
+    ///
+    /// # Errors
+    /// Whatever `out` says.
+    pub fn refining(out: OutputFile) -> io::Result<Self> {
+        let mut writer = PcapWriter::new(out, Precision::Micro)?;
+        writer.refine = writer.out.partial_path().map(|_| {
+            let refine: fn(&mut OutputFile) -> io::Result<()> = OutputFile::refine;
+            refine
+        });
+        Ok(Self(writer))
+    }
+}
+
 impl<W: Write> Sink for PcapSink<W> {
     fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
         for copy in copies.iter() {
@@ -174,6 +215,24 @@ mod tests {
         assert_eq!(file[..4], [0xd4, 0xc3, 0xb2, 0xa1]);
         assert_eq!(file[24..40], [232, 3, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 3, 0, 0, 0]);
         assert_eq!(file[40..], [7; 3]);
+    }
+
+    #[test]
+    fn a_time_that_does_not_fit_microseconds_makes_all_times_nanoseconds() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.pcap");
+        let mut sink = PcapSink::refining(OutputFile::create(&path).unwrap()).unwrap();
+        for timestamp_ns in [1_000_005_000, 2_000_000_500, 3_000_000_000] {
+            sink.0.record(timestamp_ns, &[7; 3]).unwrap();
+        }
+        sink.flush().unwrap();
+        sink.into_inner().commit().unwrap();
+        let mut whole = PcapWriter::new(Vec::new(), Precision::Nano).unwrap();
+        for timestamp_ns in [1_000_005_000, 2_000_000_500, 3_000_000_000] {
+            whole.record(timestamp_ns, &[7; 3]).unwrap();
+        }
+        whole.flush().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), whole.into_inner());
     }
 
     #[test]

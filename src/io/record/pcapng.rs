@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-use super::{BUFFER_LEN, ETHERNET, Precision};
+use super::{BUFFER_LEN, ETHERNET, Precision, is_microsecond};
 use crate::dataplane::{Copies, Drops, MirrorTable, MirroredCopy, Sink, Taken};
 
 const SECTION: u32 = 0x0a0d_0d0a;
@@ -15,9 +15,14 @@ const SHB_USERAPPL: u16 = 4;
 const IF_TSRESOL: u16 = 9;
 
 /// Writes the copies that it is sent, each with its session and rule.
+///
+/// At the first time that does not fit the precision, an interface with nanoseconds is described,
+/// and all further copies are of that one.
 pub struct PcapngSink<W> {
     out: W,
     precision: Precision,
+    /// How many interfaces stand in front of the one that copies are of.
+    interface: u32,
     buffer: Vec<u8>,
     /// By session and rule: the options of their records, ready to be copied.
     options: HashMap<(u32, u32), Vec<u8>>,
@@ -35,27 +40,25 @@ impl<W: Write> PcapngSink<W> {
         put_option(&mut section, SHB_USERAPPL, program.as_bytes());
         put_option(&mut section, 0, &[]);
 
-        // Ethernet, no snaplen, and the power of ten of the clock.
-        let mut interface = ETHERNET.to_le_bytes().to_vec();
-        interface.extend([0; 4]);
-        let power = match precision {
-            Precision::Micro => 6,
-            Precision::Nano => 9,
-        };
-        put_option(&mut interface, IF_TSRESOL, &[power]);
-        put_option(&mut interface, 0, &[]);
-
         let mut buffer = Vec::with_capacity(BUFFER_LEN);
         put_block(&mut buffer, SECTION, &section);
-        put_block(&mut buffer, INTERFACE, &interface);
+        put_interface(&mut buffer, precision);
         out.write_all(&buffer)?;
         buffer.clear();
-        Ok(Self { out, precision, buffer, options: HashMap::new() })
+        Ok(Self { out, precision, interface: 0, buffer, options: HashMap::new() })
     }
 
     /// Gives back what was written to, once all is flushed.
     pub fn into_inner(self) -> W {
         self.out
+    }
+
+    /// From now on times are in nanoseconds.
+    #[cold]
+    fn refine(&mut self) {
+        self.precision = Precision::Nano;
+        self.interface += 1;
+        put_interface(&mut self.buffer, self.precision);
     }
 
     fn write_held(&mut self) -> io::Result<()> {
@@ -68,13 +71,18 @@ impl<W: Write> PcapngSink<W> {
 impl<W: Write> Sink for PcapngSink<W> {
     fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
         for copy in copies.iter() {
+            let timestamp_ns = copy.frame().timestamp_ns;
+            if self.precision == Precision::Micro && !is_microsecond(timestamp_ns) {
+                self.refine();
+            }
             let key = (copy.session(), copy.rule());
             let options = self.options.entry(key).or_insert_with(|| options(copies.table(), key));
             if self.buffer.len() + copy.len() + options.len() + 40 > BUFFER_LEN {
                 self.out.write_all(&self.buffer)?;
                 self.buffer.clear();
             }
-            put_packet(&mut self.buffer, &copy, self.precision, options);
+            let time = time_of(timestamp_ns, self.precision);
+            put_packet(&mut self.buffer, &copy, self.interface, time, options);
         }
         Ok(())
     }
@@ -85,21 +93,44 @@ impl<W: Write> Sink for PcapngSink<W> {
     }
 }
 
-fn put_packet(out: &mut Vec<u8>, copy: &MirroredCopy<'_>, precision: Precision, options: &[u8]) {
-    let (outer, inner) = (copy.outer(), copy.inner());
-    let len = outer.len() + inner.len();
-    let padding = len.wrapping_neg() % 4;
-    let block_len = number(32 + len + padding + options.len());
-    let timestamp_ns = copy.frame().timestamp_ns;
+/// A time in ticks: its upper half, then its lower half.
+fn time_of(timestamp_ns: u64, precision: Precision) -> [u8; 8] {
     let ticks = match precision {
         Precision::Micro => timestamp_ns / 1_000,
         Precision::Nano => timestamp_ns,
     };
     let [t0, t1, t2, t3, t4, t5, t6, t7] = ticks.to_le_bytes();
+    [t4, t5, t6, t7, t0, t1, t2, t3]
+}
+
+/// Ethernet, no snaplen, and the power of ten of the clock.
+fn put_interface(out: &mut Vec<u8>, precision: Precision) {
+    let mut interface = ETHERNET.to_le_bytes().to_vec();
+    interface.extend([0; 4]);
+    let power = match precision {
+        Precision::Micro => 6,
+        Precision::Nano => 9,
+    };
+    put_option(&mut interface, IF_TSRESOL, &[power]);
+    put_option(&mut interface, 0, &[]);
+    put_block(out, INTERFACE, &interface);
+}
+
+fn put_packet(
+    out: &mut Vec<u8>,
+    copy: &MirroredCopy<'_>,
+    interface: u32,
+    time: [u8; 8],
+    options: &[u8],
+) {
+    let (outer, inner) = (copy.outer(), copy.inner());
+    let len = outer.len() + inner.len();
+    let padding = len.wrapping_neg() % 4;
+    let block_len = number(32 + len + padding + options.len());
     out.extend(ENHANCED_PACKET.to_le_bytes());
     out.extend(block_len);
-    out.extend([0; 4]);
-    out.extend([t4, t5, t6, t7, t0, t1, t2, t3]);
+    out.extend(interface.to_le_bytes());
+    out.extend(time);
     out.extend(number(len));
     out.extend(number(len));
     out.extend_from_slice(&outer);

@@ -1,0 +1,59 @@
+//! The resolution of a pcapng interface's clock, and times in nanoseconds.
+
+/// How long one tick of an interface's clock is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Resolution {
+    /// So many powers of ten to the second.
+    Decimal(u8),
+    /// So many powers of two to the second.
+    Binary(u8),
+}
+
+impl Resolution {
+    /// Reads the value of the option `if_tsresol`: the highest bit chooses the base.
+    pub(super) const fn of(option: u8) -> Self {
+        let exponent = option & 0x7f;
+        if option & 0x80 == 0 { Self::Decimal(exponent) } else { Self::Binary(exponent) }
+    }
+
+    /// Whether every time fits microseconds. A second has 10^6 = 2^6 * 5^6 microseconds, so a tick
+    /// of 2^-7 s is no whole number of them.
+    pub(super) const fn fits_microseconds(self) -> bool {
+        match self {
+            Self::Decimal(power) | Self::Binary(power) => power <= 6,
+        }
+    }
+
+    /// Ticks as nanoseconds since 1970; what does not fit is the first or the last instant.
+    pub(super) fn nanoseconds(self, ticks: u64, offset_s: i64) -> u64 {
+        let ticks = u128::from(ticks) * 1_000_000_000;
+        let since_offset = match self {
+            Self::Decimal(power) => {
+                10_u128.checked_pow(u32::from(power)).map_or(0, |per_second| ticks / per_second)
+            }
+            Self::Binary(power) => ticks.checked_shr(u32::from(power)).unwrap_or(0),
+        };
+        let offset = i128::from(offset_s) * 1_000_000_000;
+        let nanoseconds = i128::try_from(since_offset).unwrap_or(i128::MAX).saturating_add(offset);
+        u64::try_from(nanoseconds.max(0)).unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_fit_microseconds_where_each_tick_does() {
+        for option in [0, 3, 6, 0x80, 0x81, 0x86] {
+            let resolution = Resolution::of(option);
+            assert!(resolution.fits_microseconds(), "{resolution:?}");
+            assert_eq!(resolution.nanoseconds(1, 0) % 1_000, 0, "{resolution:?}");
+        }
+        for option in [7, 9, 12, 0x87, 0x88, 0x93, 0x94, 0xff] {
+            assert!(!Resolution::of(option).fits_microseconds(), "{option:#x}");
+        }
+        // 2^-8 s is 3,906.25 microseconds.
+        assert_eq!(Resolution::of(0x88).nanoseconds(1, 0), 3_906_250);
+    }
+}

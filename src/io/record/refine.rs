@@ -1,0 +1,102 @@
+//! Turns a pcap file with times in microseconds into one with times in nanoseconds, in place.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use super::pcap::{FILE_HEADER_LEN, NANOSECOND_MAGIC, RECORD_HEADER_LEN};
+
+/// How much of the file is read and written at once, in bytes.
+const CHUNK_LEN: usize = 1024 * 1024;
+
+/// Writes the other magic number, and a thousand times the fraction of each record. The file is
+/// little-endian and whole records long, as `PcapWriter` writes it. The cursor stays where it is.
+///
+/// # Errors
+/// The file cannot be read or written.
+pub(super) fn refine(file: &File) -> io::Result<()> {
+    file.write_all_at(&NANOSECOND_MAGIC.to_le_bytes(), 0)?;
+    let mut chunk = vec![0; CHUNK_LEN];
+    let mut offset = u64::try_from(FILE_HEADER_LEN).unwrap_or_default();
+    loop {
+        let len = read_at(file, &mut chunk, offset)?;
+        let chunk = chunk.get_mut(..len).unwrap_or_default();
+        let passed = refine_records(chunk);
+        if passed == 0 {
+            return Ok(());
+        }
+        file.write_all_at(chunk, offset)?;
+        offset += u64::try_from(passed).unwrap_or_default();
+    }
+}
+
+/// Reads as much as there is room for, or as the file has.
+fn read_at(file: &File, chunk: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut len = 0;
+    loop {
+        let room = chunk.get_mut(len..).unwrap_or_default();
+        match file.read_at(room, offset + u64::try_from(len).unwrap_or_default()) {
+            Ok(0) => return Ok(len),
+            Ok(read) => len += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Refines the records whose headers are in the chunk, which begins with one; how far the next
+/// header is from the beginning of the chunk.
+fn refine_records(chunk: &mut [u8]) -> usize {
+    let mut at = 0;
+    while let Some(header) = chunk.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
+        let header: &mut [u8; RECORD_HEADER_LEN] = header;
+        let [_, _, _, _, f0, f1, f2, f3, l0, l1, l2, l3, ..] = *header;
+        let microseconds = u32::from_le_bytes([f0, f1, f2, f3]);
+        header[4..8].copy_from_slice(&microseconds.saturating_mul(1_000).to_le_bytes());
+        let len = u32::from_le_bytes([l0, l1, l2, l3]);
+        at += RECORD_HEADER_LEN + usize::try_from(len).unwrap_or_default();
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Seek, Write};
+
+    use super::super::{PcapWriter, Precision};
+    use super::*;
+
+    /// What a writer of that precision makes of records of many lengths, one above a chunk.
+    fn written(precision: Precision) -> Vec<u8> {
+        let mut writer = PcapWriter::new(Vec::new(), precision).unwrap();
+        let lens = (0..3_000).map(|number: usize| number * 7_919 % 1_500);
+        for (number, len) in (0..).zip(lens.chain([CHUNK_LEN + 5, 0, 3])) {
+            writer.record(1_700_000_000_000_000_000 + number * 999_999_000, &vec![7; len]).unwrap();
+        }
+        writer.flush().unwrap();
+        writer.into_inner()
+    }
+
+    #[test]
+    fn a_refined_file_is_the_one_that_is_written_in_nanoseconds() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&written(Precision::Micro)).unwrap();
+        refine(&file).unwrap();
+        file.rewind().unwrap();
+        let mut refined = Vec::new();
+        file.read_to_end(&mut refined).unwrap();
+        assert!(refined == written(Precision::Nano));
+    }
+
+    #[test]
+    fn a_file_without_records_gets_its_magic_number() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&[0; FILE_HEADER_LEN]).unwrap();
+        refine(&file).unwrap();
+        file.rewind().unwrap();
+        let mut refined = Vec::new();
+        file.read_to_end(&mut refined).unwrap();
+        assert_eq!(refined[..4], NANOSECOND_MAGIC.to_le_bytes());
+        assert_eq!(refined.len(), FILE_HEADER_LEN);
+    }
+}
