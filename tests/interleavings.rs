@@ -105,13 +105,10 @@ fn an_up_to_date_mailbox_means_that_the_table_is_in_force() {
         let in_force = Arc::new(AtomicU64::new(0));
         let (sent, seen) = (mailbox.clone(), Arc::clone(&in_force));
         let worker = thread::spawn(move || {
-            loop {
+            while in_force.load(Ordering::Relaxed) < 2 {
                 for number in mailbox.open() {
                     in_force.store(number, Ordering::Relaxed);
                     mailbox.is_obeyed();
-                    if number == 2 {
-                        return;
-                    }
                 }
                 thread::yield_now();
             }
