@@ -145,7 +145,8 @@ fn holes_are_stepped_over(test: &str, feed: Feed) {
     assert_eq!(ended.sum_of("dropped"), holes, "{}", ended.report);
     assert_eq!(ended.count("mirrored"), received - holes, "{}", ended.report);
     assert_eq!((ended.code, ended.count("unaccounted")), (0, 0), "{:#?}", ended.said);
-    let numbers = inner_frames(collector.end()).iter().map(|frame| number_of(frame));
+    let frames = inner_frames(collector.end());
+    let numbers = frames.iter().map(|frame| number_of(frame));
     assert!(numbers.eq(wanted), "frames are missing, repeated or out of order");
 }
 
