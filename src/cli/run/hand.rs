@@ -18,6 +18,9 @@ const BURSTS_A_BOARD: u32 = 4_096;
 /// How long after the end was asked for frames may still come out of the kernel.
 const DRAINED_AFTER: Duration = Duration::from_millis(10);
 
+/// The same where frames wait until the kernel closes their block, which takes two seconds at most.
+const PENDING_AFTER: Duration = Duration::from_millis(2_500);
+
 /// What is left of a worker at its end.
 #[derive(Debug, Default)]
 pub(super) struct Done {
@@ -157,10 +160,16 @@ impl Hand {
             let _ = source.close();
         }
         let mut quiet = Stopwatch::start();
-        while self.source.is_some() && quiet.elapsed() < DRAINED_AFTER {
+        while let Some(source) = &self.source {
+            let is_pending = source.has_pending();
+            if quiet.elapsed() >= if is_pending { PENDING_AFTER } else { DRAINED_AFTER } {
+                break;
+            }
             self.post.waker().wake();
             if self.step() {
                 quiet = Stopwatch::start();
+            } else if is_pending {
+                thread::park_timeout(Duration::from_millis(1));
             } else {
                 thread::yield_now();
             }
@@ -189,12 +198,14 @@ impl Hand {
         self.count_lost();
         let warnings = self.source.as_mut().map(|source| source.take_warnings());
         let filter = self.source.as_ref().map(|source| source.filter_state());
+        let ring_len = self.source.as_ref().map_or(0, |source| source.memory_len());
         let Self { worker, sink, post, .. } = self;
         post.show(|shown| {
             shown.counters.clone_from(worker.counters());
             shown.targets = sink.target_reports();
             shown.ring_frames = self.ring_frames;
             shown.ring_lost = self.ring_lost;
+            shown.ring_len = ring_len.try_into().unwrap_or(u64::MAX);
             shown.has_source = self.source.is_some();
             shown.failure = self.failure.take().or_else(|| shown.failure.take());
             shown.table = worker.table().number();
@@ -229,6 +240,14 @@ mod tests {
     impl LiveSource for Forsaken {
         fn take_counts(&mut self) -> (u64, u64) {
             (0, 0)
+        }
+
+        fn memory_len(&self) -> usize {
+            0
+        }
+
+        fn has_pending(&self) -> bool {
+            false
         }
 
         fn follow_table(&mut self, _: &MirrorTable, _: u32) -> io::Result<()> {

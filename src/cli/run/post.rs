@@ -27,6 +27,8 @@ pub(super) struct Shown {
     /// Frames that came to the ring, and those that found no room there.
     pub(super) ring_frames: u64,
     pub(super) ring_lost: u64,
+    /// Bytes of memory that the ring takes.
+    pub(super) ring_len: u64,
     pub(super) has_source: bool,
     /// Why the worker left its source, until somebody takes note.
     pub(super) failure: Option<String>,

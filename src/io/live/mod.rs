@@ -16,6 +16,7 @@ mod open;
 mod pnet;
 mod reader;
 mod rest;
+mod ring_size;
 mod ring_source;
 mod wake;
 
@@ -24,6 +25,7 @@ use std::io;
 pub use self::pnet::PnetSource;
 pub use filter::{FilterState, KernelFilter, Load};
 pub use open::{RingOptions, open};
+pub use ring_size::memory_of;
 pub use ring_source::RingSource;
 pub use wake::{Waker, waker};
 
@@ -34,6 +36,13 @@ pub trait LiveSource: Source + Send {
     /// How many frames came, and how many of them were lost because nobody took them in time,
     /// since it was last asked.
     fn take_counts(&mut self) -> (u64, u64);
+
+    /// Bytes of memory that the kernel fills with frames for this source; zero where it has none.
+    fn memory_len(&self) -> usize;
+
+    /// Whether the kernel has frames for this source that cannot be read yet, as those behind an
+    /// empty slot of a block that is still open.
+    fn has_pending(&self) -> bool;
 
     /// From now on the sessions of the interface at that index of this table are asked. Called
     /// before the table is in force, so that nothing is kept back which it wants. What came in

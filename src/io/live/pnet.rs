@@ -90,6 +90,14 @@ impl LiveSource for PnetSource {
         (0, 0)
     }
 
+    fn memory_len(&self) -> usize {
+        0
+    }
+
+    fn has_pending(&self) -> bool {
+        false
+    }
+
     fn follow_table(&mut self, _table: &MirrorTable, _interface: u32) -> io::Result<()> {
         Ok(())
     }

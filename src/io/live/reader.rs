@@ -3,9 +3,12 @@
 use super::open::READS_OPEN_BLOCKS;
 use crate::io::sys::ring::{Ring, Slot};
 
-/// A block of which no more is used was closed because its time was over; only such blocks are
-/// wiped, so that no time goes into that under load.
-const WIPED_LEN: usize = 64 * 1024;
+/// Bytes that were taken are filled with zeros in pieces of at least this size: small enough to be
+/// in the cache still, large enough not to cost a call for each frame.
+const WIPED_LEN: usize = 16 * 1024;
+
+/// A ring of which no more than this part is left to the kernel is full.
+const FULL_PART: usize = 16;
 
 /// So many blocks are lent at once at the most.
 const MAX_HELD: usize = 8;
@@ -26,13 +29,15 @@ pub(super) struct Reader {
     used: Vec<usize>,
     /// How far each block may hold what was written there in an earlier round.
     stale_to: Vec<usize>,
+    /// How far each block that is not released yet was filled with zeros.
+    wiped_to: Vec<usize>,
 }
 
 impl Reader {
     pub(super) fn new(ring: Ring) -> Self {
         let blocks = ring.shape().blocks;
-        let (used, stale_to) = (vec![0; blocks], vec![0; blocks]);
-        Self { ring, block: 0, at: 0, taken: 0, spent: 0, used, stale_to }
+        let (used, stale_to, wiped_to) = (vec![0; blocks], vec![0; blocks], vec![0; blocks]);
+        Self { ring, block: 0, at: 0, taken: 0, spent: 0, used, stale_to, wiped_to }
     }
 
     /// The next frame of the block, if it is there. A block that the kernel still writes is read
@@ -57,6 +62,11 @@ impl Reader {
     /// Whether the kernel is done with the block.
     pub(super) fn is_closed(&self) -> bool {
         self.ring.is_closed(self.block)
+    }
+
+    /// Whether the block holds frames that were not taken yet, readable or not.
+    pub(super) fn has_pending(&self) -> bool {
+        self.ring.packets(self.block) > self.taken
     }
 
     /// Goes on to the next block, where all of this one was taken and nothing more comes into it.
@@ -85,13 +95,44 @@ impl Reader {
         }
     }
 
+    /// Fills with zeros what was taken of the block and is no longer lent, so that the next round
+    /// can read the block while it is open. Called while nothing of it is lent.
+    ///
+    /// It takes 2 % of the time of a copy of 64 bytes and 10 % of one of 1,400, so it is left out
+    /// while frames are about to be lost. Then the block is read when it is closed, once.
+    pub(super) fn wipe_taken(&mut self) {
+        let start = self.wiped_to(self.block).max(self.ring.first(self.block));
+        if !READS_OPEN_BLOCKS || self.spent > 0 || self.at < start + WIPED_LEN || self.is_full() {
+            return;
+        }
+        self.ring.bytes_mut(self.block, start, self.at - start).fill(0);
+        if let Some(wiped_to) = self.wiped_to.get_mut(self.block) {
+            *wiped_to = self.at;
+        }
+    }
+
+    /// Whether the kernel has so few blocks left that frames are about to be lost.
+    fn is_full(&self) -> bool {
+        let blocks = self.ring.shape().blocks;
+        let waiting = (blocks - blocks / FULL_PART).saturating_sub(2);
+        self.ring.is_closed((self.block + waiting) % blocks)
+    }
+
+    fn wiped_to(&self, block: usize) -> usize {
+        self.wiped_to.get(block).copied().unwrap_or_default()
+    }
+
     fn release_one(&mut self, block: usize) {
         let used = self.used.get(block).copied().unwrap_or_default();
-        if let Some(stale_to) = self.stale_to.get_mut(block) {
+        let start = self.wiped_to(block).max(self.ring.first(block));
+        let is_wiped = READS_OPEN_BLOCKS && !self.is_full();
+        if let (Some(stale_to), Some(wiped_to)) =
+            (self.stale_to.get_mut(block), self.wiped_to.get_mut(block))
+        {
             *stale_to = used.max(*stale_to);
-            if READS_OPEN_BLOCKS && used <= WIPED_LEN {
-                let first = self.ring.first(block);
-                self.ring.wipe(block, first, *stale_to);
+            *wiped_to = 0;
+            if is_wiped {
+                self.ring.wipe(block, start, *stale_to);
                 *stale_to = 0;
             }
         }

@@ -41,6 +41,7 @@ impl RingSource {
         self.mender.clear();
         if self.unfinished.is_none() {
             self.reader.advance();
+            self.reader.wipe_taken();
         }
         self.reader.release();
         let Reader { ring, block, .. } = &self.reader;
@@ -122,6 +123,15 @@ impl LiveSource for RingSource {
     fn take_counts(&mut self) -> (u64, u64) {
         let (came, lost) = self.reader.ring.statistics().unwrap_or_default();
         (u64::from(came), u64::from(lost))
+    }
+
+    fn memory_len(&self) -> usize {
+        let shape = self.reader.ring.shape();
+        shape.block_len * shape.blocks
+    }
+
+    fn has_pending(&self) -> bool {
+        self.reader.has_pending()
     }
 
     fn follow_table(&mut self, table: &MirrorTable, interface: u32) -> io::Result<()> {
