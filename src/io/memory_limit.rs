@@ -10,6 +10,8 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::io::sys::memory_size;
+
 /// A limit of memory and where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemoryLimit {
@@ -20,25 +22,25 @@ pub struct MemoryLimit {
 }
 
 impl MemoryLimit {
-    /// The limit of this process: the smallest of `MemTotal` and the limits of its memory cgroup
-    /// and of all cgroups above it. `None` where /proc cannot be read.
+    /// The limit of this process: the smallest of the machine's memory and the limits of its
+    /// memory cgroup and of all cgroups above it. `None` where neither is known.
     #[must_use]
     pub fn of_this_process() -> Option<Self> {
-        Self::read(Path::new("/"))
+        // Not from /proc/meminfo: a systemd unit with `ProcSubset=pid` has none.
+        Self::read(Path::new("/"), memory_size::of_machine())
     }
 
-    /// The same below another root directory, for tests.
-    fn read(root: &Path) -> Option<Self> {
+    /// The same for another root directory and another machine, for tests.
+    fn read(root: &Path, machine: Option<u64>) -> Option<Self> {
         let text = |path: &str| fs::read_to_string(root.join(path)).ok();
-        let machine = mem_total(&text("proc/meminfo")?)?;
         let cgroups = text("proc/self/cgroup").unwrap_or_default();
         let mounts = text("proc/self/mountinfo").unwrap_or_default();
         let of_cgroups = Version::ALL.iter().filter_map(|version| {
             let path = version.path_of(&cgroups)?;
             lowest(root, &version.mount_of(&mounts)?, path, version.file())
         });
-        let of_machine = Self { bytes: machine, cgroup_file: None };
-        std::iter::once(of_machine).chain(of_cgroups).min_by_key(|limit| limit.bytes)
+        let of_machine = machine.map(|bytes| Self { bytes, cgroup_file: None });
+        of_machine.into_iter().chain(of_cgroups).min_by_key(|limit| limit.bytes)
     }
 }
 
@@ -138,13 +140,6 @@ fn bytes_of(text: &str) -> Option<u64> {
     text.trim().parse().ok()
 }
 
-/// `MemTotal` of /proc/meminfo in bytes.
-fn mem_total(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
-    kibibytes.checked_mul(1024)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,8 +151,7 @@ mod tests {
     /// A root directory with these files.
     fn root(files: &[(&str, &str)]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
-        let meminfo = ("proc/meminfo", "MemFree: 1 kB\nMemTotal:    4194304 kB\n");
-        for (path, text) in files.iter().chain([&meminfo]) {
+        for (path, text) in files {
             let path = root.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
@@ -166,7 +160,7 @@ mod tests {
     }
 
     fn read(files: &[(&str, &str)]) -> MemoryLimit {
-        MemoryLimit::read(root(files).path()).unwrap()
+        MemoryLimit::read(root(files).path(), Some(4 << 30)).unwrap()
     }
 
     #[test]
@@ -220,12 +214,12 @@ mod tests {
 
     #[test]
     fn files_that_are_odd_are_no_limit() {
-        for (cgroups, mounts) in [("0::/\n", "x"), ("x\n:\n", MOUNTS), ("", ""), ("0::/../x", MOUNTS)]
+        for (cgroups, mounts) in
+            [("0::/\n", "x"), ("x\n:\n", MOUNTS), ("", ""), ("0::/../x", MOUNTS)]
         {
             let files = [("proc/self/cgroup", cgroups), ("proc/self/mountinfo", mounts)];
             assert_eq!(read(&files).bytes, 4 << 30, "{cgroups} {mounts}");
         }
-        assert_eq!(mem_total("MemTotal: x kB"), None);
-        assert_eq!(MemoryLimit::read(tempfile::tempdir().unwrap().path()), None);
+        assert_eq!(MemoryLimit::read(tempfile::tempdir().unwrap().path(), None), None);
     }
 }

@@ -285,7 +285,7 @@ fn rings_stay_below_the_limit_of_the_memory_cgroup() {
     mirror.end().assert_whole();
     let (code, said) = refused(cgroup.command(&lab), &format!("{RUN} --ring-size 256MiB"));
     assert_eq!(code, 2, "{said}");
-    let words = "--ring-size 256MiB: 1 rings of 256 MiB need 256 MiB: more than half of the \
+    let words = "--ring-size 256MiB: 1 ring of 256 MiB needs 256 MiB: more than half of the \
                  memory cgroup's limit of 256 MiB";
     assert!(said.contains(words) && said.contains("--ring-size 128MiB would fit"), "{said}");
 }
@@ -295,7 +295,7 @@ fn rings_stay_below_the_limit_of_the_memory_cgroup() {
 fn a_ring_that_finds_no_memory_is_made_smaller() {
     let Some(lab) = Lab::new("nomem") else { return };
     let mut command = lab.host.command("prlimit");
-    command.args(["--as=400000000", BINARY]);
+    command.args(["--as=600000000", BINARY]);
     let mirror = Mirror::start_command(command, &format!("{RUN} --ring-size 1GiB"), "mirroring ");
     let said = mirror.said().join("\n");
     assert!(said.contains("no memory for a ring of 1024MiB: trying 512MiB"), "{said}");

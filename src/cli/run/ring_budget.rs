@@ -145,8 +145,9 @@ impl RingBudget {
             0 => String::new(),
             taken => format!(" besides the {} of the rings that are open", Bytes(taken)),
         };
+        let (rings_of, need) = if rings == 1 { ("ring of", "needs") } else { ("rings of", "need") };
         Failure::usage(format_args!(
-            "{}: {rings} rings of {} need {needed}{besides}: more than half of {limit}; {advice}",
+            "{}: {rings} {rings_of} {} {need} {needed}{besides}: more than half of {limit}; {advice}",
             self.size,
             Bytes(memory_of(len)),
         ))
@@ -159,7 +160,7 @@ struct Bytes(usize);
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            whole if whole % MIB == 0 => write!(f, "{} MiB", whole / MIB),
+            whole if whole.is_multiple_of(MIB) => write!(f, "{} MiB", whole / MIB),
             part => write!(f, "{}.{} MiB", part / MIB, part % MIB * 10 / MIB),
         }
     }
@@ -171,8 +172,8 @@ pub(super) struct Typed(pub(super) usize);
 impl fmt::Display for Typed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            whole if whole % MIB == 0 => write!(f, "{}MiB", whole / MIB),
-            whole if whole % 1024 == 0 => write!(f, "{}KiB", whole / 1024),
+            whole if whole.is_multiple_of(MIB) => write!(f, "{}MiB", whole / MIB),
+            whole if whole.is_multiple_of(1024) => write!(f, "{}KiB", whole / 1024),
             bytes => write!(f, "{bytes}"),
         }
     }
@@ -264,7 +265,9 @@ mod tests {
              memory; --ring-size sets the size of each"
         );
         many.take(1, 3 * MIB);
-        assert!(many.statement(1, 3 * MIB).starts_with("ring memory: 1 new ring of 3 MiB, 503 MiB"));
+        assert!(
+            many.statement(1, 3 * MIB).starts_with("ring memory: 1 new ring of 3 MiB, 503 MiB")
+        );
         let none = budget(RingSize::Auto, 24_000).statement(0, 0);
         assert_eq!(none, "ring memory: none yet; at most 1024 MiB for all interfaces together");
     }

@@ -1,11 +1,16 @@
 //! Walking a ring: which block is read, how far, and when it goes back.
 
 use super::open::READS_OPEN_BLOCKS;
+use crate::io::sys::prefetch_for_write;
 use crate::io::sys::ring::{Ring, Slot};
 
 /// Bytes that were taken are filled with zeros in pieces of at least this size: small enough to be
 /// in the cache still, large enough not to cost a call for each frame.
 const WIPED_LEN: usize = 16 * 1024;
+
+/// Of a frame at most so many bytes are brought into the cache beforehand: an ordinary frame whole,
+/// and of a super-frame what its headers need.
+const PREFETCHED_LEN: usize = 2048;
 
 /// A ring of which no more than this part is left to the kernel is full.
 const FULL_PART: usize = 16;
@@ -52,9 +57,11 @@ impl Reader {
         if is_clean { self.ring.slot(self.block, self.place()) } else { None }
     }
 
-    /// Goes on behind a frame.
+    /// Goes on behind a frame, which will be read now and overwritten with zeros afterwards.
     #[inline]
-    pub(super) const fn pass(&mut self, slot: &Slot) {
+    pub(super) fn pass(&mut self, slot: &Slot) {
+        let len = slot.captured_len.min(PREFETCHED_LEN);
+        prefetch_for_write(self.ring.bytes(self.block, slot.start, len));
         self.at = slot.next;
         self.taken += 1;
     }
@@ -98,8 +105,8 @@ impl Reader {
     /// Fills with zeros what was taken of the block and is no longer lent, so that the next round
     /// can read the block while it is open. Called while nothing of it is lent.
     ///
-    /// It takes 2 % of the time of a copy of 64 bytes and 10 % of one of 1,400, so it is left out
-    /// while frames are about to be lost. Then the block is read when it is closed, once.
+    /// At 1,400 bytes it takes about 80 ns for a frame, where mirroring it takes 1,000 ns, so it is
+    /// left out while frames are about to be lost. Then the block is read when it is closed, once.
     pub(super) fn wipe_taken(&mut self) {
         let start = self.wiped_to(self.block).max(self.ring.first(self.block));
         if !READS_OPEN_BLOCKS || self.spent > 0 || self.at < start + WIPED_LEN || self.is_full() {

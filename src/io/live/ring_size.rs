@@ -93,7 +93,7 @@ mod tests {
     fn a_block_holds_a_super_frame_and_there_are_enough_blocks() {
         for len in LENS {
             let Shape { block_len, blocks, .. } = shape(len);
-            assert!(block_len > (64 + 1) * KIB && block_len % 4096 == 0, "{len}");
+            assert!(block_len > (64 + 1) * KIB && block_len.is_multiple_of(4096), "{len}");
             assert!(blocks >= 4, "{len}");
         }
     }
