@@ -8,6 +8,7 @@ pub mod capture;
 pub mod links;
 pub mod live;
 pub mod memory;
+pub mod memory_limit;
 pub mod pace;
 pub mod queue;
 pub mod receive;

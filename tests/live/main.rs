@@ -10,6 +10,7 @@
 )]
 
 mod bytes;
+mod capacity;
 mod collector;
 mod command_line;
 mod connection;

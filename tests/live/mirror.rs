@@ -36,7 +36,11 @@ impl Mirror {
 
     /// The same, and returns once it says so.
     pub(crate) fn start_saying(namespace: &Namespace, words: &str, says: &str) -> Self {
-        let mut command = namespace.command(BINARY);
+        Self::start_command(namespace.command(BINARY), words, says)
+    }
+
+    /// The same for a command that starts the program in another way.
+    pub(crate) fn start_command(mut command: Command, words: &str, says: &str) -> Self {
         command.args(["run", "--report", "json"]).args(words.split_whitespace());
         let mut mirror = Self::spawn(command);
         mirror.wait_said(says, 1);

@@ -55,6 +55,25 @@ pub(crate) fn tcp(lab: &Lab, (_, host): (&str, &str), len: usize) {
     });
 }
 
+/// So many connections at once from the generator to the host, each with so many bytes, as fast as
+/// they go.
+pub(crate) fn streams(lab: &Lab, (_, host): (&str, &str), count: usize, len: usize) {
+    let address = at(host, 5002);
+    let listener = lab.host.inside(|| TcpListener::bind(address).unwrap());
+    thread::scope(|scope| {
+        for _ in 0..count {
+            let near = lab.generator.inside(|| TcpStream::connect(address).unwrap());
+            let far = listener.accept().unwrap().0;
+            for end in [&near, &far] {
+                end.set_read_timeout(Some(PATIENCE)).unwrap();
+                end.set_write_timeout(Some(PATIENCE)).unwrap();
+            }
+            scope.spawn(move || speak(&near, len));
+            scope.spawn(move || listen(&far, len));
+        }
+    });
+}
+
 /// Bytes that are nowhere the same for long.
 fn speak(mut stream: &TcpStream, len: usize) {
     let mut word: u32 = 1;

@@ -1,13 +1,14 @@
 //! The worker threads of all interfaces, and which of them have frames to take.
 
-use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+use super::attach;
 use super::flags::{Capture, RunFlags};
 use super::hand::{Done, Hand};
-use super::plan::{Mirrored, Plan, in_namespace};
+use super::plan::{Mirrored, Plan};
 use super::post::{Letter, Post};
+use super::ring_budget::{Opened, RingBudget};
 use super::roster::Roster;
 use super::routes;
 use crate::cli::exit::Failure;
@@ -15,13 +16,16 @@ use crate::cli::terminal;
 use crate::dataplane::{Counters, MirrorTable, NotMirrored, Verdict};
 use crate::io::StopFlag;
 use crate::io::links::Link;
-use crate::io::live::{self, LiveSource, RingOptions, Waker};
+use crate::io::live;
+use crate::io::memory_limit::MemoryLimit;
 use crate::io::udp::{Egress, TargetReport};
 
 /// The threads of one interface.
 struct Station {
     mirrored: Mirrored,
     hands: Vec<(Post, JoinHandle<Done>)>,
+    /// Bytes that were planned for the ring of each.
+    ring_len: usize,
     /// The index of the device whose frames they take.
     attached: Option<u32>,
     is_up: bool,
@@ -37,6 +41,7 @@ pub(super) struct Crew {
     roster: Roster,
     /// Set by a signal: no further interface is attached.
     stop: StopFlag,
+    rings: RingBudget,
     /// What stations did that are no longer there.
     gone: Vec<Done>,
 }
@@ -46,7 +51,7 @@ struct CrewOptions {
     egress: Arc<Egress>,
     workers: u16,
     cpus: Vec<u16>,
-    ring_len: usize,
+    capture: Capture,
     /// Whether copies leave by devices of the same network namespace.
     is_at_home: bool,
 }
@@ -69,27 +74,33 @@ impl Crew {
             egress: Arc::new(Egress::new(flags.udp_options())),
             workers: flags.workers,
             cpus: flags.cpus.clone(),
-            ring_len: flags.ring_size,
+            capture: flags.capture,
             is_at_home: flags.netns.is_none(),
         };
         let roster = Roster::new(Arc::clone(&plan.table), Arc::clone(&options.egress));
         let no_routes = |error| Failure::failed(format_args!("watching the routes: {error}"));
         routes::keep(&options.egress).map_err(no_routes)?;
-        let mut crew = Self { stations: Vec::new(), plan, options, roster, stop, gone: Vec::new() };
-        for one in crew.plan.mirrored.clone() {
-            crew.add_station(one)?;
-        }
+        let rings = RingBudget::new(flags.ring_size, MemoryLimit::of_this_process());
+        let (stations, gone) = (Vec::new(), Vec::new());
+        let mut crew = Self { stations, plan, options, roster, stop, rings, gone };
+        crew.add_stations(crew.plan.mirrored.clone(), Opened::AtStart)?;
         Ok(crew)
     }
 
     /// Sees to it that each interface is captured as long as it is there.
     pub(super) fn follow(&mut self, flags: &RunFlags, links: &[Link]) {
+        let mut unopened = Vec::new();
         for station in &mut self.stations {
             if self.stop.is_set() {
                 return;
             }
             let link = links.iter().find(|link| link.name == station.mirrored.device);
-            station.follow(flags, link);
+            if let Some(link) = station.follow(link) {
+                unopened.push((station, link));
+            }
+        }
+        attach::for_each(unopened, |(station, link)| station.attach(flags, link));
+        for station in &self.stations {
             let own = station.attached.filter(|_| self.options.is_at_home);
             self.roster.attach(&station.mirrored, own);
         }
@@ -124,6 +135,7 @@ impl Crew {
             // Their sessions are no longer in the table: their copies count as retired.
             station.send_table(&self.plan);
             let mirrored = station.mirrored.clone();
+            self.rings.give_back(station.hands.len(), station.ring_len);
             let mut done = station.dismiss();
             done.iter_mut().for_each(|done| done.counters.retire());
             self.roster.remove(&mirrored, &done);
@@ -135,15 +147,9 @@ impl Crew {
 
     /// Begins the threads of interfaces that have none yet.
     fn fill_up(&mut self) -> Result<(), Failure> {
-        let known = |one: &Mirrored, crew: &Self| {
-            crew.stations.iter().any(|station| station.mirrored == *one)
-        };
-        for one in self.plan.mirrored.clone() {
-            if !known(&one, self) {
-                self.add_station(one)?;
-            }
-        }
-        Ok(())
+        let is_known = |one: &&Mirrored| self.stations.iter().any(|its| its.mirrored == **one);
+        let new: Vec<_> = self.plan.mirrored.iter().filter(|one| !is_known(one)).cloned().collect();
+        if new.is_empty() { Ok(()) } else { self.add_stations(new, Opened::Later) }
     }
 
     /// Tries again what could not be begun, such as for want of file descriptors; says whether the
@@ -221,13 +227,32 @@ impl Crew {
         AllDone { table: self.plan.table, counters, targets, unaccounted, is_whole }
     }
 
-    fn add_station(&mut self, mirrored: Mirrored) -> Result<(), Failure> {
+    /// Begins the threads of interfaces, and says how much memory their rings will take.
+    fn add_stations(&mut self, new: Vec<Mirrored>, opened: Opened) -> Result<(), Failure> {
+        if self.options.capture == Capture::Pnet {
+            return new.into_iter().try_for_each(|one| self.add_station(one, 0));
+        }
+        let rings = new.len().saturating_mul(usize::from(self.options.workers));
+        let ring_len = self.rings.plan(rings, opened)?;
+        let added = new.into_iter().try_for_each(|one| self.add_station(one, ring_len));
+        match added {
+            // With few descriptors, some interfaces wait until there are more.
+            Err(failure) if opened == Opened::AtStart => {
+                terminal::warn(&format!("{failure}; trying again each second"));
+            }
+            added => added?,
+        }
+        terminal::note(&self.rings.statement(rings, ring_len));
+        Ok(())
+    }
+
+    fn add_station(&mut self, mirrored: Mirrored, ring_len: usize) -> Result<(), Failure> {
         let no_thread = |error| Failure::failed(format_args!("starting a thread: {error}"));
         let index = self.plan.index_of(&mirrored.id).unwrap_or(Verdict::NO_INTERFACE);
         let mut hands = Vec::new();
         for worker in 0..self.options.workers {
             let post = Post::new(live::waker().map_err(no_thread)?);
-            self.roster.add(&mirrored, worker, self.options.ring_len, &post);
+            self.roster.add(&mirrored, worker, &post);
             let table = Arc::clone(&self.plan.table);
             let hand = Hand::new(table, index, Arc::clone(&self.options.egress), post.clone());
             let number =
@@ -241,14 +266,16 @@ impl Crew {
             let thread = thread::Builder::new().name(name).spawn(work).map_err(no_thread)?;
             hands.push((post, thread));
         }
+        self.rings.take(hands.len(), ring_len);
         let (attached, trouble) = (None, None);
-        self.stations.push(Station { mirrored, hands, attached, is_up: true, trouble });
+        self.stations.push(Station { mirrored, hands, ring_len, attached, is_up: true, trouble });
         Ok(())
     }
 }
 
 impl Station {
-    fn follow(&mut self, flags: &RunFlags, link: Option<&Link>) {
+    /// Follows what happened to the device; returns it where it is there and has to be opened.
+    fn follow<'l>(&mut self, link: Option<&'l Link>) -> Option<&'l Link> {
         let device = &self.mirrored.device;
         match link {
             None if self.attached.is_some() => {
@@ -264,8 +291,9 @@ impl Station {
                 }
                 self.is_up = link.is_up;
             }
-            Some(link) => self.attach(flags, link),
+            Some(link) => return Some(link),
         }
+        None
     }
 
     /// While the device is down that is no use: it is waited for.
@@ -285,9 +313,7 @@ impl Station {
     fn attach(&mut self, flags: &RunFlags, link: &Link) {
         let device = &self.mirrored.device;
         let wakers: Vec<_> = self.hands.iter().map(|(post, _)| post.waker().clone()).collect();
-        let options = flags.ring_options(link);
-        let open = || open(flags.capture, link.index, &options, &wakers);
-        match in_namespace(flags.netns.as_deref(), open) {
+        match attach::open(flags, link, self.ring_len, &wakers) {
             Ok(sources) => {
                 let state = if link.is_up { "" } else { ", which is down" };
                 terminal::note(&format!("mirroring {device} (index {}){state}", link.index));
@@ -346,21 +372,6 @@ pub(super) fn tell(device: &str, post: &Post) {
     errors.iter().for_each(|error| terminal::complain(&format!("{device}: {error}")));
     warnings.iter().for_each(|warning| terminal::warn(warning));
     of_source.iter().for_each(|warning| terminal::warn(&format!("{device}: {warning}")));
-}
-
-fn open(
-    capture: Capture,
-    index: u32,
-    options: &RingOptions,
-    wakers: &[Waker],
-) -> io::Result<Vec<Box<dyn LiveSource>>> {
-    let boxed = |source| -> Box<dyn LiveSource> { Box::new(source) };
-    match (capture, wakers) {
-        (Capture::Pnet, [waker, ..]) => {
-            Ok(vec![Box::new(live::PnetSource::open(index, waker.clone())?)])
-        }
-        _ => Ok(live::open(index, options, wakers)?.into_iter().map(boxed).collect()),
-    }
 }
 
 /// How many copies were sent over mirrored devices: the kernel's filter keeps them out of the

@@ -1,11 +1,13 @@
 //! What is typed after `run`.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 
 use clap::{Args, ValueEnum};
 
 use super::endpoint::EndpointFlags;
+use super::ring_budget::Typed;
 use crate::cli::exit::Failure;
 use crate::cli::outputs::SendOrder;
 use crate::cli::replay::ReportForm;
@@ -52,9 +54,12 @@ pub(in crate::cli) struct RunFlags {
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub(super) cpus: Vec<u16>,
 
-    /// Memory for frames that wait, for each thread: KiB, MiB or GiB.
-    #[arg(long, value_name = "SIZE", default_value = "32MiB", value_parser = size)]
-    pub(super) ring_size: usize,
+    /// Memory for frames that wait, for each thread of each interface: KiB, MiB or GiB. auto shares
+    /// 1/16 of the memory (or of the limit of the memory cgroup), at most 1 GiB, among all threads:
+    /// 2 MiB to 64 MiB each. Larger rings survive longer stalls: the ring overflows when its bytes
+    /// are used up. Rings that need more than half of the memory are refused.
+    #[arg(long, value_name = "SIZE", default_value = "auto", value_parser = ring_size)]
+    pub(super) ring_size: RingSize,
 
     /// Never sleep: a core for each thread, for the least latency.
     #[arg(long)]
@@ -134,6 +139,32 @@ pub(super) enum Capture {
     Pnet,
 }
 
+/// Memory of the ring of each thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RingSize {
+    /// A share of a budget for all rings.
+    Auto,
+    /// So many bytes.
+    Fixed(usize),
+}
+
+impl RingSize {
+    /// The smallest ring in bytes that can be asked for.
+    pub(super) const LEAST: usize = 512 * 1024;
+
+    /// The largest one.
+    const MOST: usize = 4 << 30;
+}
+
+impl fmt::Display for RingSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => write!(f, "--ring-size auto"),
+            Self::Fixed(len) => write!(f, "--ring-size {}", Typed(*len)),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum SendMode {
     /// Complete frames where the next hop is known, otherwise IP packets.
@@ -179,9 +210,9 @@ impl RunFlags {
         self.mark.unwrap_or_else(|| self.own_mark.get_or_init(OwnMark::choose).value())
     }
 
-    pub(super) fn ring_options(&self, link: &Link) -> RingOptions {
+    pub(super) fn ring_options(&self, link: &Link, ring_len: usize) -> RingOptions {
         RingOptions {
-            ring_len: self.ring_size,
+            ring_len,
             is_busy: self.busy_poll,
             mark: Some(self.mark()),
             is_loopback: link.is_loopback,
@@ -213,15 +244,19 @@ impl RunFlags {
     }
 }
 
-/// `64MiB`, `1GiB`, `512KiB` or bytes.
-fn size(text: &str) -> Result<usize, String> {
+/// `auto`, or `64MiB`, `1GiB`, `512KiB`, or bytes.
+fn ring_size(text: &str) -> Result<RingSize, String> {
+    if text == "auto" {
+        return Ok(RingSize::Auto);
+    }
     let units = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("", 0)];
     let read = units.iter().find_map(|(unit, shift)| {
         let number = text.strip_suffix(unit)?.trim_end().parse::<usize>().ok()?;
         number.checked_mul(1 << shift)
     });
-    let sound = read.filter(|len| (512 * 1024..=4 << 30).contains(len));
-    sound.ok_or_else(|| "expected 512KiB to 4GiB, as in 64MiB".to_owned())
+    let sound = read.filter(|len| (RingSize::LEAST..=RingSize::MOST).contains(len));
+    let size = sound.map(RingSize::Fixed);
+    size.ok_or_else(|| "expected auto, or 512KiB to 4GiB, as in 64MiB".to_owned())
 }
 
 #[cfg(test)]
@@ -230,12 +265,14 @@ mod tests {
 
     #[test]
     fn sizes_have_units() {
-        assert_eq!(size("32MiB"), Ok(32 << 20));
-        assert_eq!(size("1 GiB"), Ok(1 << 30));
-        assert_eq!(size("1048576"), Ok(1 << 20));
+        assert_eq!(ring_size("auto"), Ok(RingSize::Auto));
+        assert_eq!(ring_size("32MiB"), Ok(RingSize::Fixed(32 << 20)));
+        assert_eq!(ring_size("1 GiB"), Ok(RingSize::Fixed(1 << 30)));
+        assert_eq!(ring_size("1048576"), Ok(RingSize::Fixed(1 << 20)));
         for wrong in ["", "MiB", "1KiB", "5GiB", "x", "-1MiB", "1.5MiB", "99999999999999999999GiB"]
         {
-            assert!(size(wrong).is_err(), "{wrong}");
+            assert!(ring_size(wrong).is_err(), "{wrong}");
         }
+        assert_eq!(RingSize::Fixed(512 << 10).to_string(), "--ring-size 512KiB");
     }
 }

@@ -21,9 +21,9 @@ const BURSTS_A_BOARD: u32 = 4_096;
 /// How long after the end was asked for frames may still come out of the kernel.
 const DRAINED_AFTER: Duration = Duration::from_millis(10);
 
-/// How long frames that the kernel has announced are waited for at the end, such as those in a
-/// block that it has yet to close.
-const ANNOUNCED_WITHIN: Duration = Duration::from_secs(2);
+/// How long frames that the kernel has announced are waited for at the end: those behind an empty
+/// slot of an open block, which the kernel closes within two of its time-outs of two seconds.
+const ANNOUNCED_WITHIN: Duration = Duration::from_millis(4_500);
 
 /// What is left of a worker at its end.
 #[derive(Debug, Default)]
@@ -208,13 +208,16 @@ impl Hand {
         }
         let mut quiet = Stopwatch::start();
         while let Some(source) = &self.source {
-            let patience = if source.has_frames() { ANNOUNCED_WITHIN } else { DRAINED_AFTER };
+            let is_announced = source.has_frames();
+            let patience = if is_announced { ANNOUNCED_WITHIN } else { DRAINED_AFTER };
             if quiet.elapsed() >= patience {
                 break;
             }
             self.post.waker().wake();
             if self.step() {
                 quiet = Stopwatch::start();
+            } else if is_announced {
+                thread::park_timeout(Duration::from_millis(1));
             } else {
                 thread::yield_now();
             }
@@ -255,6 +258,7 @@ impl Hand {
         let unaccounted = self.ledger.unaccounted(self.worker.counters());
         let error = self.report_unaccounted(unaccounted);
         let counted = self.ledger.total();
+        let ring_len = self.source.as_ref().map_or(0, |source| source.memory_len());
         let Self { worker, sink, post, .. } = self;
         post.show(|shown| {
             shown.counters.clone_from(worker.counters());
@@ -262,6 +266,7 @@ impl Hand {
             shown.source = counted;
             shown.unaccounted = unaccounted;
             shown.errors.extend(error);
+            shown.ring_len = ring_len.try_into().unwrap_or(u64::MAX);
             shown.has_source = self.source.is_some();
             shown.failure = self.failure.take().or_else(|| shown.failure.take());
             shown.table = worker.table().number();
@@ -314,6 +319,10 @@ mod tests {
     impl LiveSource for Forsaken {
         fn counts(&mut self) -> SourceCounts {
             SourceCounts { lent: self.lent, ..SourceCounts::default() }
+        }
+
+        fn memory_len(&self) -> usize {
+            0
         }
 
         fn follow_table(&mut self, _: &MirrorTable, _: u32) -> io::Result<()> {

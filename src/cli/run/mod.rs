@@ -10,6 +10,7 @@
 //! a worker thread for each ring: RingSource -> Worker::step -> UdpSink
 //! ```
 
+mod attach;
 mod crew;
 mod endpoint;
 mod flags;
@@ -22,6 +23,7 @@ mod on_this_host;
 mod plan;
 mod post;
 mod rights;
+mod ring_budget;
 mod roster;
 mod routes;
 mod source_ledger;

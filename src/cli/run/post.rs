@@ -27,6 +27,8 @@ pub(super) struct Shown {
     pub(super) source: SourceCounts,
     /// How many frames are not accounted for.
     pub(super) unaccounted: u64,
+    /// Bytes of memory that the ring takes.
+    pub(super) ring_len: u64,
     pub(super) has_source: bool,
     /// Why the worker left its source, until somebody takes note.
     pub(super) failure: Option<String>,

@@ -20,7 +20,6 @@ const BOARDS_WITHIN: Duration = Duration::from_millis(250);
 struct Entry {
     mirrored: Mirrored,
     worker: u16,
-    ring_len: u64,
     device_index: Option<u32>,
     post: Post,
     /// What it was when it was last asked.
@@ -51,7 +50,7 @@ impl Roster {
     }
 
     /// A worker begins.
-    pub(super) fn add(&self, mirrored: &Mirrored, worker: u16, ring_len: usize, post: &Post) {
+    pub(super) fn add(&self, mirrored: &Mirrored, worker: u16, post: &Post) {
         let mut inner = self.locked();
         let last = WorkerSnapshot {
             network_interface_id: mirrored.id.to_string(),
@@ -63,8 +62,7 @@ impl Roster {
             targets: Vec::new(),
         };
         let (mirrored, post) = (mirrored.clone(), post.clone());
-        let ring_len = u64::try_from(ring_len).unwrap_or(u64::MAX);
-        inner.entries.push(Entry { mirrored, worker, ring_len, device_index: None, post, last });
+        inner.entries.push(Entry { mirrored, worker, device_index: None, post, last });
     }
 
     /// The workers of an interface have ended, with this to show for it.
@@ -158,7 +156,7 @@ impl Entry {
         self.last.targets.clone_from(&shown.targets);
         self.last.ring = RingFigures {
             frames: shown.source.frames,
-            bytes_len: self.ring_len,
+            bytes_len: shown.ring_len,
             drops: shown.source.no_room,
             unaccounted: shown.unaccounted,
             is_filtered: shown.filter.is_filtering,

@@ -16,7 +16,7 @@ use std::thread;
 use socket2::{Domain, Socket, Type};
 
 use super::filter::{self, Instruction};
-use crate::io::sys::option;
+use crate::io::sys::{option, resource};
 
 const ALL_PROTOCOLS: u16 = 3;
 
@@ -48,6 +48,7 @@ impl Bell {
     /// A bell for the frames of the interface at `index`.
     pub(super) fn hang(index: i32, mark: Option<u32>, is_loopback: bool) -> io::Result<Self> {
         let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
+        resource::keep_reserve(&socket)?;
         filter::attach(&socket, &filter::own_only(mark, 1))?;
         socket.set_recv_buffer_size(ROOM)?;
         socket.set_nonblocking(true)?;

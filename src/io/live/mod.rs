@@ -23,6 +23,7 @@ mod pnet;
 mod reader;
 mod rest;
 mod ring_frames;
+mod ring_size;
 mod ring_source;
 mod wake;
 
@@ -34,6 +35,7 @@ pub use filter::{FilterState, KernelFilter, Load};
 pub use memory_ring::{MemoryRing, SlotsPassed};
 pub use open::{RingOptions, open};
 pub use own_mark::OwnMark;
+pub use ring_size::memory_of;
 pub use ring_source::RingSource;
 pub use wake::{Waker, waker};
 
@@ -54,6 +56,9 @@ pub trait LiveSource: Source + Send {
     fn has_frames(&self) -> bool {
         false
     }
+
+    /// Bytes of memory that the kernel fills with frames for this source; zero where it has none.
+    fn memory_len(&self) -> usize;
 
     /// From now on the sessions of the interface at that index of this table are asked. Called
     /// before the table is in force, so that nothing is kept back which it wants. What came in

@@ -7,28 +7,23 @@ use socket2::{Domain, Socket, Type};
 
 use super::bell::Bell;
 use super::filter::{self, KernelFilter};
+use super::ring_size::shape;
 use super::ring_source::RingSource;
 use super::wake::Waker;
-use crate::io::sys::option;
-use crate::io::sys::ring::{Ring, Shape};
+use crate::io::sys::ring::Ring;
+use crate::io::sys::{option, resource};
 
 const ALL_PROTOCOLS: u16 = 3;
-
-/// Length of a block in bytes: four super-frames, or some thousand small frames. Smaller blocks
-/// cost more each, larger ones are lost in bursts.
-const BLOCK_LEN: usize = 256 * 1024;
 
 /// Frames can be read while their block is still open, where stores become visible in the order
 /// in which they are made.
 pub(super) const READS_OPEN_BLOCKS: bool = cfg!(target_arch = "x86_64");
 
-/// Where a block must be closed before it is read, it is closed soon.
-const BLOCK_TIMEOUT_MS: u32 = if READS_OPEN_BLOCKS { 2 } else { 1 };
-
 /// How an interface is captured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RingOptions {
-    /// Bytes of the ring of each worker; made a multiple of 256 KiB, two of them at least.
+    /// Bytes of the ring of each worker; [`memory_of`](super::memory_of) says how many of them are
+    /// taken.
     pub ring_len: usize,
     /// Never sleep: look for frames all the time.
     pub is_busy: bool,
@@ -45,14 +40,12 @@ pub struct RingOptions {
 }
 
 impl RingOptions {
-    /// The default length of a ring in bytes.
-    pub const RING_LEN: usize = 128 * BLOCK_LEN;
+    /// The default length of a ring in bytes, and the most that a ring of `run` takes by default:
+    /// two TCP streams of 20 MB fit, even if the worker does not run meanwhile.
+    pub const RING_LEN: usize = 64 << 20;
 
-    const fn shape(&self) -> Shape {
-        let blocks = self.ring_len / BLOCK_LEN;
-        let blocks = if blocks < 2 { 2 } else { blocks };
-        Shape { block_len: BLOCK_LEN, blocks, timeout_ms: BLOCK_TIMEOUT_MS }
-    }
+    /// The least that a ring takes where memory has to be shared by many.
+    pub const MIN_RING_LEN: usize = 2 << 20;
 }
 
 impl Default for RingOptions {
@@ -92,11 +85,12 @@ pub fn open(index: u32, options: &RingOptions, wakers: &[Waker]) -> io::Result<V
 
 fn ring(index: i32, options: &RingOptions) -> io::Result<Ring> {
     let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
+    resource::keep_reserve(&socket)?;
     filter::attach(&socket, &filter::own_only(options.mark, filter::WHOLE))?;
     if options.is_loopback {
         option::ignore_outgoing(socket.as_fd())?;
     }
-    let ring = Ring::new(socket, options.shape())?;
+    let ring = Ring::new(socket, shape(options.ring_len))?;
     option::bind_packet(ring.as_fd(), index, ALL_PROTOCOLS)?;
     Ok(ring)
 }

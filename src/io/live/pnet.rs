@@ -93,6 +93,10 @@ impl LiveSource for PnetSource {
         SourceCounts { lent: self.lent, ..SourceCounts::default() }
     }
 
+    fn memory_len(&self) -> usize {
+        0
+    }
+
     fn follow_table(&mut self, _table: &MirrorTable, _interface: u32) -> io::Result<()> {
         Ok(())
     }

@@ -14,12 +14,20 @@
 //! stops in front of a slot without a frame, which may still be filled, until the block is closed.
 
 use super::open::READS_OPEN_BLOCKS;
+use crate::io::sys::prefetch_for_write;
 use crate::io::sys::ring_memory::RingMemory;
 use crate::io::sys::ring_slot::Slot;
 
-/// A block of which no more is used was closed because its time was over; only such blocks are
-/// wiped, so that no time goes into that under load.
-const WIPED_LEN: usize = 64 * 1024;
+/// Slots that were passed are filled with zeros in pieces of at least this many bytes: small enough
+/// to be in the cache still, large enough not to cost a call for each frame.
+const WIPED_LEN: usize = 16 * 1024;
+
+/// Of each frame, at most this many bytes are brought into the cache beforehand: an ordinary frame
+/// whole, and of a super-frame what its headers need.
+const PREFETCHED_LEN: usize = 2_048;
+
+/// A ring of which no more than this part is left to the kernel is full.
+const FULL_PART: usize = 16;
 
 /// How many blocks are lent at once at the most.
 const MAX_HELD: usize = 8;
@@ -51,14 +59,17 @@ pub(super) struct RingReader {
     spent: usize,
     /// How far each block may hold what was written there in an earlier round.
     stale_to: Vec<usize>,
+    /// How far each block that is not released yet was filled with zeros.
+    wiped_to: Vec<usize>,
     counts: SlotCounts,
 }
 
 impl RingReader {
     pub(super) fn new(memory: RingMemory) -> Self {
-        let stale_to = vec![0; memory.shape().blocks];
+        let blocks = memory.shape().blocks;
+        let (stale_to, wiped_to) = (vec![0; blocks], vec![0; blocks]);
         let counts = SlotCounts::default();
-        Self { memory, block: 0, at: 0, passed: 0, spent: 0, stale_to, counts }
+        Self { memory, block: 0, at: 0, passed: 0, spent: 0, stale_to, wiped_to, counts }
     }
 
     pub(super) const fn memory(&self) -> &RingMemory {
@@ -81,6 +92,8 @@ impl RingReader {
         loop {
             let is_closed = self.memory.is_closed(self.block);
             if let Some(slot) = self.peek(is_closed) {
+                // It is read now, and overwritten with zeros afterwards.
+                prefetch_for_write(self.memory.bytes(slot.frame.part(0, PREFETCHED_LEN)));
                 self.at = slot.next;
                 self.passed += 1;
                 self.counts.frames += 1;
@@ -138,14 +151,46 @@ impl RingReader {
         }
     }
 
+    /// Fills the slots of the block that were passed with zeros, so that the block can be read while
+    /// it is open in the next round. Called while nothing of it is lent.
+    ///
+    /// For frames of 1,400 bytes this takes about 80 of the 1,000 ns that mirroring takes, so it is
+    /// left out while frames are about to be lost. Such a block is read after it was closed, once.
+    pub(super) fn wipe_passed(&mut self) {
+        let start = self.wiped_to(self.block);
+        let is_worth_it = self.passed > 0 && self.at >= start + WIPED_LEN;
+        if !READS_OPEN_BLOCKS || self.spent > 0 || !is_worth_it || self.is_full() {
+            return;
+        }
+        self.memory.wipe(self.block, start, self.at);
+        if let Some(wiped_to) = self.wiped_to.get_mut(self.block) {
+            *wiped_to = self.at;
+        }
+    }
+
+    /// Whether the kernel has so few blocks left that frames are about to be lost.
+    fn is_full(&self) -> bool {
+        let blocks = self.memory.shape().blocks;
+        let waiting = (blocks - blocks / FULL_PART).saturating_sub(2);
+        self.memory.is_closed((self.block + waiting) % blocks)
+    }
+
+    fn wiped_to(&self, block: usize) -> usize {
+        self.wiped_to.get(block).copied().unwrap_or_default()
+    }
+
     /// All that the kernel wrote must be wiped, slots that were not read included: a slot of an
     /// earlier round must not look complete in an open block.
     fn release_one(&mut self, block: usize) {
         let used = self.memory.used_len(block);
-        if let Some(stale_to) = self.stale_to.get_mut(block) {
+        let is_wiped = READS_OPEN_BLOCKS && !self.is_full();
+        if let (Some(stale_to), Some(wiped_to)) =
+            (self.stale_to.get_mut(block), self.wiped_to.get_mut(block))
+        {
+            let start = std::mem::replace(wiped_to, 0);
             *stale_to = used.max(*stale_to);
-            if READS_OPEN_BLOCKS && used <= WIPED_LEN {
-                self.memory.wipe(block, *stale_to);
+            if is_wiped {
+                self.memory.wipe(block, start, *stale_to);
                 *stale_to = 0;
             }
         }

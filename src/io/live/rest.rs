@@ -17,6 +17,10 @@ use crate::io::sys::ring::RingSocket;
 /// How long it sleeps at the most.
 const SLEEP_NS: i64 = 100_000_000;
 
+/// How long it sleeps where the bell has rung for a frame that is not there yet: a bell that was
+/// hung again hears of a frame before the ring does.
+const ANNOUNCED_NS: i64 = 2_000_000;
+
 /// How long a nap is. What comes in meanwhile waits half of it on the average.
 const NAP_NS: i64 = 40_000;
 
@@ -51,13 +55,24 @@ pub(super) struct Rest {
     gap_ns: u64,
     last_ns: u64,
     naps: u32,
+    /// The bell has rung, and no frame was found.
+    is_announced: bool,
     /// How many bursts came since it last slept.
     sleepless: u32,
 }
 
 impl Rest {
     pub(super) const fn new(bell: Bell, waker: Waker, is_busy: bool) -> Self {
-        Self { bell, waker, is_busy, gap_ns: u64::MAX / 2, last_ns: 0, naps: 0, sleepless: 0 }
+        Self {
+            bell,
+            waker,
+            is_busy,
+            gap_ns: u64::MAX / 2,
+            last_ns: 0,
+            naps: 0,
+            is_announced: false,
+            sleepless: 0,
+        }
     }
 
     pub(super) const fn bell(&self) -> &Bell {
@@ -81,7 +96,7 @@ impl Rest {
     /// Returns when there is something to read, when it was woken, or when its time is over.
     pub(super) fn wait(&mut self, reader: &RingReader, socket: &RingSocket) -> io::Result<()> {
         if self.is_busy {
-            look(reader);
+            let _ = look(reader);
         } else if self.gap_ns < NAP_GAP_NS && self.naps < IDLE_NAPS || !self.bell.hangs() {
             self.naps += 1;
             self.poll(None, nap_ns(self.gap_ns))?;
@@ -98,9 +113,9 @@ impl Rest {
         if reader.is_ready() {
             return Ok(());
         }
-        if self.poll(Some(socket), SLEEP_NS)? {
-            look(reader);
-        }
+        let timeout_ns = if self.is_announced { ANNOUNCED_NS } else { SLEEP_NS };
+        let has_happened = self.poll(Some(socket), timeout_ns)?;
+        self.is_announced = has_happened && !look(reader);
         Ok(())
     }
 
@@ -139,12 +154,13 @@ fn nap_ns(gap_ns: u64) -> i64 {
     i64::try_from(gap_ns.saturating_mul(GATHERED)).unwrap_or(NAP_NS).clamp(NAP_NS, LONG_NAP_NS)
 }
 
-/// Looks for a frame for some microseconds.
-fn look(reader: &RingReader) {
+/// Looks for a frame for some microseconds; whether there is one.
+fn look(reader: &RingReader) -> bool {
     for _ in 0..LOOKS {
         if reader.is_ready() {
-            return;
+            return true;
         }
         std::hint::spin_loop();
     }
+    false
 }

@@ -47,6 +47,7 @@ impl RingFrames {
         self.repair.clear();
         if self.unfinished.is_none() {
             self.reader.advance();
+            self.reader.wipe_passed();
         }
         self.reader.release();
         self.unfinished =

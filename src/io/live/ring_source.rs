@@ -122,6 +122,11 @@ impl LiveSource for RingSource {
         self.counted(left_behind)
     }
 
+    fn memory_len(&self) -> usize {
+        let shape = self.frames.reader.memory().shape();
+        shape.block_len * shape.blocks
+    }
+
     fn has_frames(&self) -> bool {
         self.frames.unlent() > 0 || self.frames.reader.in_flight() > 0
     }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use rustix::event::{EventfdFlags, eventfd};
 
+use crate::io::sys::resource;
+
 /// Wakes the worker that waits with it, now or when it next waits.
 #[derive(Debug, Clone)]
 pub struct Waker(Arc<OwnedFd>);
@@ -15,7 +17,9 @@ pub struct Waker(Arc<OwnedFd>);
 /// # Errors
 /// The process has no descriptor left.
 pub fn waker() -> io::Result<Waker> {
-    Ok(Waker(Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?)))
+    let descriptor = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
+    resource::keep_reserve(&descriptor)?;
+    Ok(Waker(Arc::new(descriptor)))
 }
 
 impl Waker {

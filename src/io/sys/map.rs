@@ -63,3 +63,28 @@ pub(crate) fn prefetch(bytes: &[u8], offset: usize) {
         let _ = byte;
     }
 }
+
+/// Length of a cache line in bytes.
+#[cfg(target_arch = "x86_64")]
+const LINE_LEN: usize = 64;
+
+/// Brings bytes that are about to be read, and overwritten soon after, into the cache of this
+/// processor as its own. The later writes then do not have to take each cache line away from the
+/// processor that wrote it, which would take about as long again as reading it.
+#[inline]
+pub(crate) fn prefetch_for_write(bytes: &[u8]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in bytes.chunks(LINE_LEN) {
+        // SAFETY: PREFETCHW changes no memory, register or flag, and faults at no address; a
+        // processor that does not know it does nothing (Intel SDM, volume 2, "PREFETCHW").
+        unsafe {
+            std::arch::asm!(
+                "prefetchw [{}]",
+                in(reg) line.as_ptr(),
+                options(nostack, preserves_flags, readonly)
+            );
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = bytes;
+}

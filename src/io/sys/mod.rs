@@ -10,6 +10,7 @@ pub(crate) mod capability;
 pub(crate) mod error_queue;
 pub(crate) mod ethtool;
 mod map;
+pub(crate) mod memory_size;
 pub(crate) mod namespace;
 pub(crate) mod option;
 pub(crate) mod recvmmsg;
@@ -20,4 +21,4 @@ pub(crate) mod ring_slot;
 pub(crate) mod sendmmsg;
 pub(crate) mod signal;
 
-pub(crate) use map::{Map, prefetch};
+pub(crate) use map::{Map, prefetch, prefetch_for_write};

@@ -172,17 +172,18 @@ impl RingMemory {
         }
     }
 
-    /// Fills a closed block with zeros from behind its header to `end`, so that a slot that is
-    /// written there later can be distinguished from an earlier one.
-    pub(crate) fn wipe(&mut self, block: usize, end: usize) {
-        let end = end.min(self.shape.block_len);
-        let len = end.saturating_sub(BLOCK_HEADER_LEN);
-        if !self.is_closed(block) {
-            return;
-        }
-        if let Some(place) = self.place(block, BLOCK_HEADER_LEN, len) {
-            // SAFETY: `place` checked that the bytes lie within one block, and the kernel does not
-            // touch a closed block. The memory is borrowed exclusively, so no slice of it exists.
+    /// Fills a block with zeros from `start`, but not its header, to `end`, so that a slot that is
+    /// written there later can be distinguished from an earlier one. In an open block, `end` is
+    /// where the next slot begins that was not found complete yet: in front of it the kernel has
+    /// written everything.
+    pub(crate) fn wipe(&mut self, block: usize, start: usize, end: usize) {
+        let start = start.max(BLOCK_HEADER_LEN);
+        let len = end.min(self.shape.block_len).saturating_sub(start);
+        if let Some(place) = self.place(block, start, len) {
+            // SAFETY: `place` checked that the bytes lie within one block. The kernel touches
+            // neither a closed block nor the complete slots of an open one, except that it sets
+            // the offset in the last slot to zero when it closes the block. The memory is borrowed
+            // exclusively, so no slice of it exists.
             unsafe { std::slice::from_raw_parts_mut(place.as_ptr(), len) }.fill(0);
         }
     }
