@@ -74,17 +74,18 @@ impl IcmpListener {
     /// What came since; never waits.
     pub(super) fn read(&self) -> Vec<IcmpError> {
         let mut errors = Vec::new();
-        let families: [(&Option<Socket>, fn(&[u8]) -> Option<IcmpError>); 2] =
-            [(&self.v4, parse_v4), (&self.v6, parse_v6)];
-        for (socket, parse) in families {
-            let Some(socket) = socket else { continue };
-            let mut room = [0; READ_LEN];
-            for _ in 0..MAX_MESSAGES {
-                let Ok(len) = (&mut &*socket).read(&mut room) else { break };
-                errors.extend(room.get(..len).and_then(parse));
-            }
-        }
+        read_each(self.v4.as_ref(), |bytes| errors.extend(parse_v4(bytes)));
+        read_each(self.v6.as_ref(), |bytes| errors.extend(parse_v6(bytes)));
         errors
+    }
+}
+
+fn read_each(socket: Option<&Socket>, mut take: impl FnMut(&[u8])) {
+    let Some(mut socket) = socket else { return };
+    let mut room = [0; READ_LEN];
+    for _ in 0..MAX_MESSAGES {
+        let Ok(len) = socket.read(&mut room) else { return };
+        take(room.get(..len).unwrap_or_default());
     }
 }
 
