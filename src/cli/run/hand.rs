@@ -54,6 +54,7 @@ pub(super) struct Hand {
     is_ending: bool,
     bursts: u32,
     storm: StormDetector,
+    running: Stopwatch,
     /// What the user should be told about this worker.
     warnings: Vec<String>,
 }
@@ -78,6 +79,7 @@ impl Hand {
             is_ending: false,
             bursts: 0,
             storm: StormDetector::new(),
+            running: Stopwatch::start(),
             warnings: Vec::new(),
         }
     }
@@ -91,7 +93,7 @@ impl Hand {
             letters.into_iter().for_each(|letter| self.obey(letter));
             let came = self.step();
             self.weigh();
-            if self.storm.is_due() {
+            if self.storm.is_due(self.running.elapsed()) {
                 self.watch_for_storm();
             }
             self.bursts += 1;
@@ -153,10 +155,10 @@ impl Hand {
         let seen = self.seen();
         let Advice::Pause(half) = self.storm.observe(seen) else { return };
         pause(half);
-        let middle = self.seen().frames;
+        let middle = self.seen();
         pause(half);
-        let seen = self.seen();
-        if let Some(length) = self.storm.end_pause(half, seen.frames.saturating_sub(middle)) {
+        let end = self.seen();
+        if let Some(length) = self.storm.end_pause(middle, end) {
             let targets = self.sink.suspend(length).join(", ");
             self.warnings.push(format!(
                 "copies to {targets} come back to this interface and are mirrored again and again: \
@@ -165,13 +167,13 @@ impl Hand {
             ));
             self.write_board();
         }
-        self.storm.skip(seen);
     }
 
     fn seen(&mut self) -> Seen {
         self.count_lost();
         let counters = self.worker.counters();
         Seen {
+            at: self.running.elapsed(),
             frames: self.ledger.total().frames,
             copies: counters.mirrored(),
             egress_copies: counters.direction(Direction::Egress).mirrored,

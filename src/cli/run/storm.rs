@@ -15,8 +15,6 @@
 
 use std::time::Duration;
 
-use crate::cli::clock::Stopwatch;
-
 /// Frames are counted in windows of this length.
 const WINDOW: Duration = Duration::from_millis(10);
 
@@ -52,6 +50,8 @@ pub(super) enum Advice {
 /// Counts of a worker so far.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Seen {
+    /// When they were read, since the worker began.
+    pub(super) at: Duration,
     /// Frames that arrived.
     pub(super) frames: u64,
     /// Copies that were made of frames, and of those that leave by the interface.
@@ -64,14 +64,14 @@ pub(super) struct Seen {
 /// Watches the frames of one worker.
 #[derive(Debug)]
 pub(super) struct StormDetector {
-    window: Stopwatch,
     seen: Seen,
     /// The fewest frames of the windows since the last pause, and how many there were.
     fewest: u64,
     windows: usize,
     silenced: u32,
     attempts: u32,
-    since_attempt: Stopwatch,
+    /// When the next attempt may be made.
+    next_attempt: Duration,
     backoff: Duration,
     next_break: Duration,
 }
@@ -79,13 +79,12 @@ pub(super) struct StormDetector {
 impl StormDetector {
     pub(super) fn new() -> Self {
         Self {
-            window: Stopwatch::start(),
             seen: Seen::default(),
             fewest: u64::MAX,
             windows: 0,
             silenced: 0,
             attempts: 0,
-            since_attempt: Stopwatch::start(),
+            next_attempt: Duration::ZERO,
             backoff: Duration::ZERO,
             next_break: FIRST_BREAK,
         }
@@ -93,24 +92,22 @@ impl StormDetector {
 
     /// Whether a window is over, so that it is time to count.
     #[inline]
-    pub(super) fn is_due(&self) -> bool {
-        self.window.elapsed() >= WINDOW
+    pub(super) fn is_due(&self, at: Duration) -> bool {
+        at.saturating_sub(self.seen.at) >= WINDOW
     }
 
     /// Counts a window.
     pub(super) fn observe(&mut self, now: Seen) -> Advice {
-        let elapsed = self.window.elapsed();
         let before = std::mem::replace(&mut self.seen, now);
-        self.window = Stopwatch::start();
+        let elapsed = now.at.saturating_sub(before.at);
         let frames = now.frames.saturating_sub(before.frames);
         let copies = now.copies.saturating_sub(before.copies);
         let egress = now.egress_copies.saturating_sub(before.egress_copies);
         // Copies that come back leave by the interface once more, as packets of the VPN.
         let is_suspect = now.is_tunnelled || egress * 10 >= copies * 9;
-        // In a window that lasted longer because the worker slept, there was silence.
-        let a_window =
-            |count: u64| u128::from(count) * WINDOW.as_nanos() / elapsed.as_nanos().max(1);
-        let frames = u64::try_from(a_window(frames)).unwrap_or(u64::MAX);
+        // Where the worker did not run in time, what it counts is of several windows.
+        let per_window = u128::from(frames) * WINDOW.as_nanos() / elapsed.as_nanos().max(1);
+        let frames = u64::try_from(per_window).unwrap_or(u64::MAX);
         let is_continuous = elapsed < 5 * WINDOW && frames >= MIN_FRAMES && copies > 0;
         if !is_suspect || !is_continuous {
             self.start_over();
@@ -119,26 +116,29 @@ impl StormDetector {
         self.fewest = self.fewest.min(frames);
         self.windows += 1;
         let wanted = if self.silenced > 0 { WINDOWS / 2 } else { WINDOWS };
-        if self.windows < wanted || self.since_attempt.elapsed() < self.backoff {
+        if self.windows < wanted || now.at < self.next_attempt {
             return Advice::GoOn;
         }
         // A longer way back needs a longer pause; now and then one is tried.
         Advice::Pause(if self.attempts % 4 == 3 { 4 * WINDOW } else { WINDOW })
     }
 
-    /// Takes the result of a pause: how many frames arrived in its second half, of this length.
-    /// For how long copies must not be sent, where this is a storm.
-    pub(super) fn end_pause(&mut self, half: Duration, frames: u64) -> Option<Duration> {
+    /// Takes the result of a pause: what was seen in the middle and at its end. For how long copies
+    /// must not be sent, where this is a storm.
+    pub(super) fn end_pause(&mut self, middle: Seen, end: Seen) -> Option<Duration> {
+        let half = end.at.saturating_sub(middle.at);
         let windows = u64::try_from(half.as_nanos() / WINDOW.as_nanos()).unwrap_or(1);
         let expected = self.fewest.saturating_mul(windows.max(1));
+        let frames = end.frames.saturating_sub(middle.frames);
         let is_silent = frames.saturating_mul(SILENCE_PART) < expected;
         let silenced = if is_silent { self.silenced + 1 } else { 0 };
         self.start_over();
-        self.window = Stopwatch::start();
+        // What arrived during the pause is not of the next window.
+        self.seen = end;
         if !is_silent {
             self.attempts = self.attempts.wrapping_add(1);
-            self.since_attempt = Stopwatch::start();
             self.backoff = (self.backoff * 2).clamp(FIRST_BACKOFF, LONGEST_BACKOFF);
+            self.next_attempt = end.at + self.backoff;
             return None;
         }
         if silenced < SILENCED_PAUSES {
@@ -149,11 +149,6 @@ impl StormDetector {
         let length = self.next_break;
         self.next_break = (length * 2).min(LONGEST_BREAK);
         Some(length)
-    }
-
-    /// What arrived up to now is not of the next window.
-    pub(super) const fn skip(&mut self, now: Seen) {
-        self.seen = now;
     }
 
     const fn start_over(&mut self) {
@@ -170,14 +165,25 @@ mod tests {
     /// Feeds windows of so many frames, all of them mirrored, until a pause is advised.
     fn feed(detector: &mut StormDetector, seen: &mut Seen, frames: u64, windows: usize) -> bool {
         for _ in 0..windows {
-            detector.window = Stopwatch::start();
+            seen.at += WINDOW;
             seen.frames += frames;
             seen.copies += frames;
+            assert!(detector.is_due(seen.at));
             if detector.observe(*seen) != Advice::GoOn {
                 return true;
             }
         }
         false
+    }
+
+    /// A pause in whose second half so many frames arrive.
+    fn pause(detector: &mut StormDetector, seen: &mut Seen, frames: u64) -> Option<Duration> {
+        seen.at += WINDOW;
+        seen.frames += 5;
+        let middle = *seen;
+        seen.at += WINDOW;
+        seen.frames += frames;
+        detector.end_pause(middle, *seen)
     }
 
     fn tunnelled() -> Seen {
@@ -188,20 +194,24 @@ mod tests {
     fn frames_that_stop_with_the_copies_three_times_are_a_storm() {
         let (mut detector, mut seen) = (StormDetector::new(), tunnelled());
         assert!(feed(&mut detector, &mut seen, 30, WINDOWS));
-        assert_eq!(detector.end_pause(WINDOW, 0), None);
+        assert_eq!(pause(&mut detector, &mut seen, 0), None);
         assert!(feed(&mut detector, &mut seen, 30, WINDOWS / 2));
-        assert_eq!(detector.end_pause(WINDOW, 2), None);
+        assert_eq!(pause(&mut detector, &mut seen, 2), None);
         assert!(feed(&mut detector, &mut seen, 30, WINDOWS / 2));
-        assert_eq!(detector.end_pause(WINDOW, 0), Some(FIRST_BREAK));
+        assert_eq!(pause(&mut detector, &mut seen, 0), Some(FIRST_BREAK));
+        // All of that takes less than a second.
+        assert!(seen.at < Duration::from_secs(1) / 2);
     }
 
     #[test]
     fn frames_that_go_on_are_other_traffic_and_are_left_alone_for_longer_each_time() {
         let (mut detector, mut seen) = (StormDetector::new(), tunnelled());
-        assert!(feed(&mut detector, &mut seen, 30, WINDOWS));
-        assert_eq!(detector.end_pause(WINDOW, 29), None);
-        assert_eq!(detector.backoff, FIRST_BACKOFF);
-        assert!(!feed(&mut detector, &mut seen, 30, 4 * WINDOWS));
+        for backoff in [1, 2, 4, 8, 16, 32, 64, 64] {
+            assert!(feed(&mut detector, &mut seen, 30, 7_000));
+            assert_eq!(pause(&mut detector, &mut seen, 29), None);
+            assert_eq!(detector.backoff, Duration::from_secs(backoff));
+            assert!(!feed(&mut detector, &mut seen, 30, WINDOWS));
+        }
     }
 
     #[test]
