@@ -70,7 +70,8 @@ async fn until_signal(
     let mut line = LiveLine::new();
     let mut health = TargetHealth::default();
     let running = Stopwatch::start();
-    let mut tunnels = BTreeSet::new();
+    let mut tunnels = Tunnels::default();
+    tunnels.report(crew);
     let mut settling = Settling::default();
     while !stop.is_set() {
         tokio::select! {
@@ -93,7 +94,7 @@ async fn until_signal(
                 }
                 let snapshot = crew.roster().snapshot();
                 report_targets(&mut health, &snapshot, running);
-                report_tunnels(crew, &mut tunnels);
+                tunnels.report(crew);
                 herald::alive(&line.show(snapshot.total(), &health));
                 if crew.has_lost_a_hand() {
                     return Err(io::Error::other("a worker thread ended early; this is a fault of ours"));
@@ -229,19 +230,32 @@ fn reload(flags: &RunFlags, crew: &mut Crew, served: Option<&Served>) {
     herald::ready();
 }
 
-/// Warns where a target has come to be reached through a tunnel, whose packets may leave by an
-/// interface that is mirrored.
-fn report_tunnels(crew: &Crew, known: &mut BTreeSet<(SocketAddr, String)>) {
-    let now: BTreeSet<_> = crew.egress().tunnels().into_iter().collect();
-    for (address, device) in now.difference(known) {
-        let mirrored: Vec<String> = crew.stations().into_iter().map(|one| one.device).collect();
-        terminal::warn(&format!(
-            "copies to {address} leave through the tunnel {device}: if its packets leave by a \
-             mirrored interface ({}), every copy is mirrored again",
-            mirrored.join(", ")
-        ));
+/// The tunnels that copies leave through, as far as they were reported.
+#[derive(Default)]
+struct Tunnels {
+    /// The number of the table whose targets were looked up.
+    table: Option<u64>,
+    known: BTreeSet<(SocketAddr, String)>,
+}
+
+impl Tunnels {
+    /// Warns where a target has come to be reached through a tunnel, whose packets may leave by an
+    /// interface that is mirrored.
+    fn report(&mut self, crew: &Crew) {
+        if self.table.replace(crew.table().number()) != Some(crew.table().number()) {
+            crew.egress().prepare(crew.table());
+        }
+        let now: BTreeSet<_> = crew.egress().tunnels().into_iter().collect();
+        for (address, device) in now.difference(&self.known) {
+            let mirrored: Vec<String> = crew.stations().into_iter().map(|one| one.device).collect();
+            terminal::warn(&format!(
+                "copies to {address} leave through the tunnel {device}: if its packets leave by a \
+                 mirrored interface ({}), every copy is mirrored again",
+                mirrored.join(", ")
+            ));
+        }
+        self.known = now;
     }
-    *known = now;
 }
 
 /// Says which targets began to refuse copies, and which accept them again.

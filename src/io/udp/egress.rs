@@ -1,6 +1,6 @@
 //! What all senders of a process share: routes to targets, and the ICMP errors that come back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,6 +9,7 @@ use super::icmp::{IcmpError, IcmpListener};
 use super::options::{EgressMode, UdpOptions};
 use super::route::EgressRoute;
 use super::sink::TargetReport;
+use crate::dataplane::MirrorTable;
 use crate::io::pace::{Clock, MonotonicClock};
 use crate::io::sys::{capability, resource};
 
@@ -91,6 +92,16 @@ impl Egress {
     /// [`Egress::read_errors`] now and then, at least once a second; senders no longer do.
     pub fn watch(&self) {
         self.is_watched.store(true, Ordering::Relaxed);
+    }
+
+    /// Resolves the routes to all targets of a table, so that they are known before the first copy,
+    /// and forgets those that it does not have.
+    pub fn prepare(&self, table: &MirrorTable) {
+        let ids: HashSet<RouteId> = route_ids(table).collect();
+        locked(&self.routes).retain(|id, _| ids.contains(id));
+        for id in ids {
+            let _ = self.route(id);
+        }
     }
 
     /// Resolves all routes again.
@@ -211,6 +222,18 @@ impl Egress {
         }
         route
     }
+}
+
+/// The routes that the sessions of a table use.
+fn route_ids(table: &MirrorTable) -> impl Iterator<Item = RouteId> {
+    table.sessions().iter().flat_map(|session| {
+        let place = usize::try_from(session.target).unwrap_or(usize::MAX);
+        let target = table.targets().get(place).into_iter();
+        let addresses = target.flat_map(|target| {
+            std::iter::once(target.address).chain(target.further_addresses.iter().copied())
+        });
+        addresses.map(|destination| RouteId { destination, source: session.source_address })
+    })
 }
 
 /// A thread that panicked while it held the lock left whole values behind.
