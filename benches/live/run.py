@@ -23,6 +23,9 @@ from fingerprint import fingerprint
 from lab import Lab
 from lossless import search
 
+# Techniques that cut copies to a PacketLength.
+OURS = ("before", "ours")
+
 ROOT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 
 
@@ -33,10 +36,11 @@ def read_arguments():
     add("--seconds", type=float, default=2, help="seconds of load in each run (2)")
     add("--binary", default=os.path.join(ROOT, "target/release/traffic-mirror"), metavar="PATH",
         help="traffic-mirror (target/release/traffic-mirror)")
+    add("--before", metavar="PATH", help="also measure an earlier traffic-mirror, in the same rounds")
     add("--packet-agent", metavar="PATH", help="also measure packet-agent's pktminerg")
     add("--packet-agent-arguments", metavar="WORDS", help="what to call it with, instead of our guess")
     add("--options", metavar="WORDS", default="", help="more options of ours, as '--busy-poll'")
-    add("--only", metavar="NAMES", help="techniques, by comma: nothing,tc,pnet,packet-agent,ours")
+    add("--only", metavar="NAMES", help="techniques, by comma: nothing,tc,pnet,packet-agent,before,ours")
     add("--cases", metavar="NAMES", help="cases, by comma: 64,512,1400,mix,1400/128")
     add("--uso", choices=["on", "off"], default="off",
         help="UDP segmentation offload of the egress (off, as a card without it)")
@@ -59,17 +63,17 @@ def need_tools():
 def plan_of(options, found):
     """What runs in a round: pairs of case and technique, `nothing` first in each case."""
     cases = options.cases.split(",") if options.cases else [case.name for case in measure.CASES]
-    only = options.only.split(",") if options.only else ["nothing", "tc", "pnet", "packet-agent", "ours"]
+    only = options.only.split(",") if options.only else ["nothing", "tc", "pnet", "packet-agent", "before", "ours"]
     for case in measure.CASES:
         for name in only:
-            if case.name not in cases or (case.packet_len and name not in ("nothing", "tc", "ours")):
+            if case.name not in cases or (case.packet_len and name not in ("nothing", "tc", *OURS)):
                 continue
             if key_of(case, name) in found:
                 yield case, name
 
 
 def key_of(case, name):
-    return "ours/128" if case.packet_len and name == "ours" else name
+    return f"{name}/128" if case.packet_len and name in OURS else name
 
 
 def run_rounds(lab, programs, found, options):
@@ -81,7 +85,7 @@ def run_rounds(lab, programs, found, options):
             tell(f"round {number} of {options.rounds}: {case.name:>8} {name}")
             key = key_of(case, name)
             outcome = attempt(measure.throughput, lab, programs, found[key], case, options.seconds,
-                              cut=key == "ours/128")
+                              cut=key.endswith("/128"))
             runs.append({"round": number, "case": case.name, "technique": name, **outcome})
         if not options.no_latency:
             runs += run_latency(lab, programs, found, number, dict.fromkeys(name for _, name in plan))
@@ -125,7 +129,8 @@ def main():
         signal.signal(number, end_by_signal)
     need_tools()
     techniques.OWN_OPTIONS[:] = options.options.split()
-    found, missing = techniques.available(options.binary, options.packet_agent, options.packet_agent_arguments)
+    found, missing = techniques.available(options.binary, options.packet_agent, options.packet_agent_arguments,
+                                          options.before)
     result = {"fingerprint": fingerprint(options), "missing": missing}
     print(tables.heading(result))
     begin = time.monotonic()

@@ -29,17 +29,20 @@ def nothing(_lab):
 
 @contextlib.contextmanager
 def traffic_control(lab):
-    """The kernel's own way: u32 takes all, mirred copies to a vxlan device that learns nothing."""
+    """The kernel's own way: u32 takes all of both directions, as ours does, and mirred copies to a
+    vxlan device that learns nothing."""
     lab.ip(lab.host, "link", "add", "vx0", "type", "vxlan", "id", NETWORK_ID, "local", M0_ADDRESS,
            "remote", TARGET, "dstport", PORT, "dev", "m0", "nolearning", "noudpcsum")
     try:
         lab.ip(lab.host, "link", "set", "vx0", "up")
-        lab.inside(lab.host, "tc", "qdisc", "add", "dev", "h0", "ingress")
-        lab.inside(lab.host, "tc", "filter", "add", "dev", "h0", "ingress", "protocol", "all", "u32",
-                   "match", "u32", "0", "0", "action", "mirred", "egress", "mirror", "dev", "vx0")
+        lab.inside(lab.host, "tc", "qdisc", "add", "dev", "h0", "clsact")
+        for direction in ("ingress", "egress"):
+            lab.inside(lab.host, "tc", "filter", "add", "dev", "h0", direction, "protocol", "all",
+                       "u32", "match", "u32", "0", "0", "action", "mirred", "egress", "mirror",
+                       "dev", "vx0")
         yield Mirror()
     finally:
-        subprocess.run(["tc", "-n", lab.host, "qdisc", "del", "dev", "h0", "ingress"],
+        subprocess.run(["tc", "-n", lab.host, "qdisc", "del", "dev", "h0", "clsact"],
                        stderr=subprocess.DEVNULL, check=False)
         lab.ip(lab.host, "link", "del", "vx0")
 
@@ -103,7 +106,7 @@ def agent_words(path, arguments):
     return [path, *(shlex.split(arguments) if arguments else own)]
 
 
-def available(binary, agent, agent_arguments):
+def available(binary, agent, agent_arguments, before=None):
     """All techniques that can run here, by name, and a line about each that cannot."""
     found, missing = {"nothing": nothing, "tc": traffic_control}, []
     manual, why_not = own_help(binary)
@@ -113,6 +116,9 @@ def available(binary, agent, agent_arguments):
             missing.append(f"{name}: {why_not or f'{binary} run has no {more[0]}'}")
         else:
             found[name] = program(own_words(binary, *more))
+    if before:
+        found["before"] = program(own_words(before))
+        found["before/128"] = program(own_words(before, "--packet-length", "128"))
     if agent:
         found["packet-agent"] = program(agent_words(agent, agent_arguments))
     return found, missing

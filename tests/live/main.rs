@@ -15,6 +15,7 @@ mod collector;
 mod command_line;
 mod connection;
 mod crowd;
+mod descriptors;
 mod ending;
 mod endpoint;
 mod flags;

@@ -58,7 +58,15 @@ fn a_monitor_that_is_down_or_deaf_is_heard_again_when_it_is_back() {
     let Some(mut watched) = Watched::new("target") else { return };
     // Nobody listens: ICMP says so.
     watched.is_not_minded();
+    watched.mirror.wait_said("refuses copies: no program listens on that port", 1);
     watched.is_heard();
+    // Once nothing came back for some seconds, while copies were sent.
+    let collector = Collector::listen(&watched.lab.monitor, "10.99.1.2");
+    wait_until("the recovery", || {
+        watched.send(1);
+        watched.mirror.times_said("accepts copies again") > 0
+    });
+    drop(collector);
 
     watched.lab.monitor.ip("link set v0 down\n");
     watched.is_not_minded();

@@ -1,11 +1,14 @@
 //! The worker threads of all interfaces, and which of them have frames to take.
 
+use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use super::attach;
+use super::descriptors::most_workers;
 use super::flags::{Capture, RunFlags};
 use super::hand::{Done, Hand};
+use super::on_this_host::pin;
 use super::plan::{Mirrored, Plan};
 use super::post::{Letter, Post};
 use super::ring_budget::{Opened, RingBudget};
@@ -52,6 +55,8 @@ struct CrewOptions {
     workers: u16,
     cpus: Vec<u16>,
     capture: Capture,
+    /// How many workers there are descriptors for.
+    most_workers: usize,
     /// Whether copies leave by devices of the same network namespace.
     is_at_home: bool,
 }
@@ -75,6 +80,7 @@ impl Crew {
             workers: flags.workers,
             cpus: flags.cpus.clone(),
             capture: flags.capture,
+            most_workers: most_workers().map_err(Failure::failed)?,
             is_at_home: flags.netns.is_none(),
         };
         let roster = Roster::new(Arc::clone(&plan.table), Arc::clone(&options.egress));
@@ -248,6 +254,10 @@ impl Crew {
 
     fn add_station(&mut self, mirrored: Mirrored, ring_len: usize) -> Result<(), Failure> {
         let no_thread = |error| Failure::failed(format_args!("starting a thread: {error}"));
+        let workers: usize = self.stations.iter().map(|one| one.hands.len()).sum();
+        if workers + usize::from(self.options.workers) > self.options.most_workers {
+            return Err(no_thread(io::Error::from_raw_os_error(libc::EMFILE)));
+        }
         let index = self.plan.index_of(&mirrored.id).unwrap_or(Verdict::NO_INTERFACE);
         let mut hands = Vec::new();
         for worker in 0..self.options.workers {
@@ -381,14 +391,4 @@ pub(super) fn sent_over(targets: &[TargetReport], devices: &[u32]) -> u64 {
         target.device_index.is_some_and(|device| devices.contains(&device))
     };
     targets.iter().filter(over).map(|target| target.sent).sum()
-}
-
-/// Places the calling thread to a processor, where one was chosen.
-fn pin(cpu: Option<u16>) {
-    let Some(cpu) = cpu else { return };
-    let mut set = rustix::thread::CpuSet::new();
-    set.set(usize::from(cpu));
-    if let Err(error) = rustix::thread::sched_setaffinity(None, &set) {
-        terminal::warn(&format!("--cpus `{cpu}`: {error}"));
-    }
 }

@@ -12,6 +12,7 @@
 
 mod attach;
 mod crew;
+mod descriptors;
 mod endpoint;
 mod flags;
 mod gauge;

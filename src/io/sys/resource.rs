@@ -34,6 +34,18 @@ pub(crate) fn keep_reserve(descriptor: &impl AsFd) -> io::Result<()> {
     Err(io::Error::from_raw_os_error(libc::EMFILE))
 }
 
+/// How many more descriptors there may be before [`keep_reserve`] refuses one, where `lowest` was
+/// opened just now.
+///
+/// # Errors
+/// The system does not say.
+pub(crate) fn spare_descriptors(lowest: &impl AsFd) -> io::Result<usize> {
+    let limit = open_files()?.rlim_cur;
+    let number = rlim_t::try_from(lowest.as_fd().as_raw_fd()).unwrap_or(0);
+    let spare = limit.saturating_sub(RESERVED.min(limit / 4)).saturating_sub(number);
+    Ok(usize::try_from(spare).unwrap_or(usize::MAX))
+}
+
 /// Whether an error says that no descriptor is left, for the process or for the host.
 pub(crate) fn is_exhausted(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
@@ -56,6 +68,7 @@ mod tests {
     fn a_low_number_is_kept_and_a_full_table_is_an_exhausted_one() {
         let file = std::fs::File::open("/dev/null").unwrap();
         keep_reserve(&file).unwrap();
+        assert!(spare_descriptors(&file).unwrap() > 0);
         assert!(is_exhausted(&io::Error::from_raw_os_error(libc::EMFILE)));
         assert!(!is_exhausted(&io::Error::from_raw_os_error(libc::EPERM)));
     }

@@ -1,0 +1,76 @@
+//! With few descriptors, some interfaces wait, and metrics and health still answer.
+
+use std::fmt::Write as _;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use crate::collector::Collector;
+use crate::lab::Lab;
+use crate::mirror::{BINARY, Mirror};
+use crate::traffic::{IPV4, Pair};
+use crate::waiting::wait_until;
+
+/// More interfaces than 64 descriptors are enough for.
+const INTERFACES: usize = 40;
+
+const ADDRESS: &str = "127.0.0.1:9465";
+
+fn get(lab: &Lab, path: &str) -> String {
+    lab.host.inside(|| {
+        let mut stream = TcpStream::connect(ADDRESS).unwrap();
+        write!(stream, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    })
+}
+
+/// A configuration with a session for h0 and for further devices, which are made.
+fn config(lab: &Lab) -> String {
+    let mut lines = String::new();
+    let mut text = String::from(
+        "[[traffic_mirror_target]]\ntraffic_mirror_target_id = \"t\"\naddress = \"10.99.1.2\"\n\
+         [[traffic_mirror_filter]]\ntraffic_mirror_filter_id = \"f\"\n\
+         [[traffic_mirror_filter.rule]]\ntraffic_direction = \"ingress\"\nrule_number = 1\n\
+         rule_action = \"accept\"\nsource_cidr_block = \"0.0.0.0/0\"\n\
+         destination_cidr_block = \"0.0.0.0/0\"\n",
+    );
+    for number in 0..INTERFACES {
+        let device = if number == 0 { "h0".to_owned() } else { format!("d{number}") };
+        if number > 0 {
+            writeln!(lines, "link add {device} up type veth peer name e{number}").unwrap();
+        }
+        write!(
+            text,
+            "[[network_interface]]\nnetwork_interface_id = \"{device}\"\ndevice = \"{device}\"\n\
+             [[traffic_mirror_session]]\nnetwork_interface_id = \"{device}\"\n\
+             traffic_mirror_target_id = \"t\"\ntraffic_mirror_filter_id = \"f\"\n\
+             session_number = 1\n"
+        )
+        .unwrap();
+    }
+    lab.host.ip(&lines);
+    lab.put("forty.toml", &text)
+}
+
+#[test]
+fn with_64_descriptors_metrics_and_health_answer_and_what_fits_is_mirrored() {
+    let Some(lab) = Lab::new("fds") else { return };
+    let collector = Collector::listen(&lab.monitor, "10.99.1.2");
+    let words = format!("--config {} --metrics {ADDRESS}", config(&lab));
+    let mut command = lab.host.command("prlimit");
+    command.args(["--nofile=64:64", BINARY]);
+    let mut mirror = Mirror::start_command(command, &words, "h0");
+    wait_until("metrics", || get(&lab, "/metrics").contains("traffic_mirror_ring_attached"));
+    let health = get(&lab, "/healthz");
+    assert!(health.starts_with("HTTP/1.0 ") && health.len() > 20, "{health}");
+    let pair = Pair::new(&lab, IPV4, (4000, 2000));
+    (0..20).for_each(|number| pair.send(number, 60));
+    assert_eq!(collector.take_after(20).len(), 20);
+    for _ in 0..20 {
+        assert!(get(&lab, "/metrics").contains("200 OK"));
+    }
+    mirror.assert_running();
+    assert!(mirror.times_said("Too many open files") > 0, "{:#?}", mirror.said());
+    assert_eq!(mirror.end().code, 0);
+}
