@@ -188,7 +188,11 @@ fn drive(plan: &mut ReplayPlan, worker: &mut Worker, troubles: &mut Vec<String>)
                     return Err(interrupted());
                 }
                 match worker.step(source, &mut plan.outputs) {
-                    Ok(true) => progress.step(source),
+                    Ok(true) => {
+                        progress.step(source);
+                        // A target that refuses copies is reported at once.
+                        plan.outputs.take_warnings().iter().for_each(|one| terminal::warn(one));
+                    }
                     Ok(false) => break Ok(()),
                     // A stream whose writer pauses ends at a signal with an error.
                     Err(StepError::Source(_)) if plan.stop.is_set() => return Err(interrupted()),
