@@ -264,7 +264,7 @@ fn report_targets(health: &mut TargetHealth, snapshot: &Snapshot, running: Stopw
     let reports: Vec<_> = reports.copied().collect();
     let now_ns = u64::try_from(running.elapsed().as_nanos()).unwrap_or(u64::MAX);
     let changes = health.observe(&reports, now_ns);
-    changes.iter().for_each(|change| terminal::warn(&format!("target {change}")));
+    changes.iter().for_each(|change| terminal::warn(change));
 }
 
 /// What the workers want to be heard.

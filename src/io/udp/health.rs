@@ -37,13 +37,17 @@ impl TargetState {
 
     fn describe(self, address: SocketAddr) -> String {
         match self {
-            Self::Accepting => format!("{address} accepts copies again"),
+            Self::Accepting => format!("target {address} accepts copies again"),
             Self::Refusing => format!(
-                "{address} refuses copies: no program listens on that port (ICMP port unreachable)"
+                "target {address} refuses copies: no program listens on that port (ICMP port unreachable)"
             ),
-            Self::Unreachable => format!("{address} cannot be reached: an ICMP error came back"),
+            Self::Unreachable => {
+                format!("target {address} cannot be reached: an ICMP error came back")
+            }
             Self::NoRoute => {
-                format!("{address} cannot be reached: this host has no route or neighbour for it")
+                format!(
+                    "target {address} cannot be reached: this host has no route or neighbour for it"
+                )
             }
         }
     }

@@ -40,8 +40,6 @@ pub(super) struct Path {
     pub(super) way: Way,
     egress: Arc<Egress>,
     route: Arc<EgressRoute>,
-    /// The generation of routes that `route` is of.
-    generation: u64,
     /// Headers of complete frames, where the next hop is known, and of IP packets.
     frame: Option<(WireHeader, SockAddr)>,
     packet: (WireHeader, SockAddr),
@@ -54,8 +52,9 @@ pub(super) struct Path {
     pub(super) most_inner_len: usize,
     /// Whether runs leave as one message.
     pub(super) segments: bool,
-    /// Datagrams up to this length are not refused for it, as far as this burst has shown.
+    /// Datagrams up to this length are not refused for it, as the burst of that time has shown.
     proven_len: u32,
+    proven_ns: u64,
     breaker: CircuitBreaker,
     /// Until when nothing is sent because copies came back.
     suspended_until_ns: u64,
@@ -70,7 +69,6 @@ pub(super) struct Path {
 
 impl Path {
     pub(super) fn new(way: Way, egress: Arc<Egress>, now_ns: u64, warnings: &mut Warnings) -> Self {
-        let generation = egress.generation();
         let route = egress.route(way.route_id());
         let mut path = Self {
             way,
@@ -78,13 +76,13 @@ impl Path {
             destination: way.destination.into(),
             segments: route.segments,
             route,
-            generation,
             egress,
             frame: None,
             frames_from_ns: 0,
             verifies: false,
             most_inner_len: usize::MAX,
             proven_len: CARRIED_LEN,
+            proven_ns: 0,
             breaker: CircuitBreaker::default(),
             suspended_until_ns: 0,
             sent: 0,
@@ -96,14 +94,11 @@ impl Path {
         path
     }
 
-    /// Takes the newest route; one comparison where none has changed.
-    #[inline]
+    /// Takes the newest route.
     pub(super) fn follow_route(&mut self, now_ns: u64, warnings: &mut Warnings) {
-        self.proven_len = CARRIED_LEN;
-        let generation = self.egress.generation();
-        if generation != self.generation {
-            self.generation = generation;
-            self.route = self.egress.route(self.way.route_id());
+        let route = self.egress.route(self.way.route_id());
+        if !Arc::ptr_eq(&route, &self.route) {
+            self.route = route;
             self.apply_route(now_ns, warnings);
         }
     }
@@ -221,6 +216,9 @@ impl Path {
     /// word, so the first copy of a length in a burst leaves alone.
     pub(super) const fn sends_runs(&mut self, len: u32, now_ns: u64) -> bool {
         let sends_runs = self.segments && self.sends_frames(now_ns) && !self.verifies;
+        if self.proven_ns != now_ns {
+            (self.proven_ns, self.proven_len) = (now_ns, CARRIED_LEN);
+        }
         if sends_runs && len > self.proven_len {
             self.proven_len = len;
             return false;

@@ -60,6 +60,8 @@ pub struct UdpSink {
     pub(super) egress: Arc<Egress>,
     /// The state of the targets, where the sink is alone in its process.
     health: Option<TargetHealth>,
+    /// The generation of routes that the paths follow.
+    generation: u64,
     /// The number of the mirror table that `sessions` is of.
     table: u64,
     /// By session; none for one that leads nowhere.
@@ -116,6 +118,7 @@ impl UdpSink {
         Self {
             paths: Vec::new(),
             health: None,
+            generation: 0,
             table: 0,
             sessions: Vec::new(),
             further: Vec::new(),
@@ -259,8 +262,11 @@ impl UdpSink {
             let sessions = 0..outbox.sessions();
             self.sessions = sessions.map(|session| self.path_of_session(session, outbox)).collect();
         }
-        for path in &mut self.paths {
-            path.follow_route(self.now_ns, &mut self.warnings);
+        let generation = self.egress.generation();
+        if std::mem::replace(&mut self.generation, generation) != generation {
+            for path in &mut self.paths {
+                path.follow_route(self.now_ns, &mut self.warnings);
+            }
         }
     }
 
