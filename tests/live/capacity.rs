@@ -149,11 +149,14 @@ fn assert_nothing_overflowed(mirror: Mirror) {
     assert!(copies > 40_000_000 / 1_460, "{copies} frames of 40 MB");
 }
 
-/// A configuration with a session for each of these devices.
-fn config_of(devices: &[String]) -> String {
+/// A configuration with a session for each of these devices, which takes what comes in.
+pub(crate) fn config_of(devices: &[String]) -> String {
     let mut text = String::from(
         "[[traffic_mirror_target]]\ntraffic_mirror_target_id = \"t\"\naddress = \"10.99.1.2\"\n\
-         [[traffic_mirror_filter]]\ntraffic_mirror_filter_id = \"f\"\n",
+         [[traffic_mirror_filter]]\ntraffic_mirror_filter_id = \"f\"\n\
+         [[traffic_mirror_filter.rule]]\ntraffic_direction = \"ingress\"\nrule_number = 1\n\
+         rule_action = \"accept\"\nsource_cidr_block = \"0.0.0.0/0\"\n\
+         destination_cidr_block = \"0.0.0.0/0\"\n",
     );
     for device in devices {
         write!(

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use crate::capacity::config_of;
 use crate::collector::Collector;
 use crate::lab::Lab;
 use crate::mirror::{BINARY, Mirror};
@@ -28,29 +29,13 @@ fn get(lab: &Lab, path: &str) -> String {
 /// A configuration with a session for h0 and for further devices, which are made.
 fn config(lab: &Lab) -> String {
     let mut lines = String::new();
-    let mut text = String::from(
-        "[[traffic_mirror_target]]\ntraffic_mirror_target_id = \"t\"\naddress = \"10.99.1.2\"\n\
-         [[traffic_mirror_filter]]\ntraffic_mirror_filter_id = \"f\"\n\
-         [[traffic_mirror_filter.rule]]\ntraffic_direction = \"ingress\"\nrule_number = 1\n\
-         rule_action = \"accept\"\nsource_cidr_block = \"0.0.0.0/0\"\n\
-         destination_cidr_block = \"0.0.0.0/0\"\n",
-    );
-    for number in 0..INTERFACES {
-        let device = if number == 0 { "h0".to_owned() } else { format!("d{number}") };
-        if number > 0 {
-            writeln!(lines, "link add {device} up type veth peer name e{number}").unwrap();
-        }
-        write!(
-            text,
-            "[[network_interface]]\nnetwork_interface_id = \"{device}\"\ndevice = \"{device}\"\n\
-             [[traffic_mirror_session]]\nnetwork_interface_id = \"{device}\"\n\
-             traffic_mirror_target_id = \"t\"\ntraffic_mirror_filter_id = \"f\"\n\
-             session_number = 1\n"
-        )
-        .unwrap();
+    let mut devices = vec!["h0".to_owned()];
+    for number in 1..INTERFACES {
+        writeln!(lines, "link add d{number} up type veth peer name e{number}").unwrap();
+        devices.push(format!("d{number}"));
     }
     lab.host.ip(&lines);
-    lab.put("forty.toml", &text)
+    lab.put("forty.toml", &config_of(&devices))
 }
 
 #[test]

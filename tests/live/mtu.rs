@@ -3,6 +3,7 @@
 use crate::collector::{Arrived, Collector};
 use crate::lab::Lab;
 use crate::mirror::Mirror;
+use crate::namespace::Namespace;
 use crate::traffic::{IPV4, Pair};
 use crate::waiting::{pause, wait_until};
 
@@ -56,4 +57,37 @@ fn copies_are_cut_to_the_mtu_and_follow_it() {
 
 fn of_len(arrived: &[Arrived], len: usize) -> usize {
     arrived.iter().filter(|one| one.inner.len() == len).count()
+}
+
+/// The route of the host carries the copies, and a router on the way does not.
+#[test]
+fn copies_are_cut_to_what_a_router_on_the_way_carries() {
+    let Some(lab) = Lab::new("pmtu") else { return };
+    let far = Namespace::new("pmtu-far");
+    lab.monitor.run("sysctl -qw net.ipv4.ip_forward=1");
+    lab.monitor.ip(&format!(
+        "link add x0 mtu 1300 type veth peer name x1 netns {}\n\
+         link set x0 up\naddr add 10.50.0.1/24 dev x0\n",
+        far.name
+    ));
+    far.ip("link set x1 mtu 1300 up\naddr add 10.50.0.2/24 dev x1\n\
+            route add default via 10.50.0.1\n");
+    lab.host.ip("route add 10.50.0.0/24 via 10.99.1.2\n");
+    let collector = Collector::listen(&far, "10.50.0.2");
+    let mirror = Mirror::start(&lab.host, "-i h0 --target 10.50.0.2 --virtual-network-id 42");
+    let pair = Pair::new(&lab, IPV4, (4000, 2000));
+    let mut sent = 0;
+    wait_until("copies that the router carries", || {
+        pair.send(sent, FULL);
+        sent += 1;
+        pause(10);
+        collector.count() > 0
+    });
+    (0..50).for_each(|number| pair.send(number, FULL));
+    let arrived = collector.take_after(50);
+    assert_eq!(of_len(&arrived, 1_300 - OUTER), arrived.len());
+    assert_eq!(far.counter("Ip", "ReasmReqds"), 0, "nothing is fragmented");
+    let ended = mirror.end();
+    assert_eq!(ended.code, 0, "{:#?}", ended.said);
+    assert!(ended.report["targets"][0]["mirrored"].as_u64().unwrap() >= 50);
 }

@@ -121,9 +121,13 @@ fn parse_v4(packet: &[u8]) -> Option<IcmpError> {
     }
     let ports = ours.get(usize::from(fixed[0] & 0x0f) * 4..)?;
     let destination = destination(Ipv4Addr::new(a, b, c, d).into(), ports)?;
+    let mtu = usize::from(u16::from_be_bytes([high, low]));
+    let len = usize::from(u16::from_be_bytes([fixed[2], fixed[3]]));
     Some(match code {
         V4_PORT => IcmpError::Refused(destination),
-        V4_TOO_BIG => IcmpError::TooBig(destination, u16::from_be_bytes([high, low]).into()),
+        // A packet that would have fitted is no reason: the message is forged.
+        V4_TOO_BIG if len <= mtu => return None,
+        V4_TOO_BIG => IcmpError::TooBig(destination, mtu),
         _ => IcmpError::Unreachable(destination),
     })
 }
@@ -143,7 +147,8 @@ fn parse_v6(message: &[u8]) -> Option<IcmpError> {
         (V6_UNREACHABLE, _) => Some(IcmpError::Unreachable(destination)),
         (V6_TOO_BIG, _) => {
             let mtu = usize::try_from(u32::from_be_bytes([a, b, c, d])).ok()?;
-            Some(IcmpError::TooBig(destination, mtu))
+            let len = 40 + usize::from(u16::from_be_bytes([fixed[4], fixed[5]]));
+            (len > mtu).then_some(IcmpError::TooBig(destination, mtu))
         }
         _ => None,
     }
@@ -165,7 +170,7 @@ mod tests {
         let [high, low] = mtu.to_be_bytes();
         let mut packet = vec![0x45; 20];
         packet.extend([3, code, 0, 0, 0, 0, high, low]);
-        packet.extend([0x45, 0, 0, 100, 0, 0, 0x40, 0, 255, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
+        packet.extend([0x45, 0, 5, 220, 0, 0, 0x40, 0, 255, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
         packet.extend([0xff, 0x85, 0x12, 0xb5]);
         packet
     }
@@ -173,7 +178,7 @@ mod tests {
     fn v6(kind: u8, code: u8, mtu: u32) -> Vec<u8> {
         let mut message = vec![kind, code, 0, 0];
         message.extend(mtu.to_be_bytes());
-        message.extend([0x60, 0, 0, 0, 0, 50, 17, 255]);
+        message.extend([0x60, 0, 0, 0, 5, 180, 17, 255]);
         message.extend([0xfd; 16]);
         message.extend("fd99::2".parse::<Ipv6Addr>().unwrap().octets());
         message.extend([0xff, 0x85, 0x12, 0xb5]);
@@ -190,6 +195,12 @@ mod tests {
         assert_eq!(parse_v6(&v6(1, 4, 0)), Some(IcmpError::Refused(to)));
         assert_eq!(parse_v6(&v6(1, 3, 0)), Some(IcmpError::Unreachable(to)));
         assert_eq!(parse_v6(&v6(2, 0, 1_280)), Some(IcmpError::TooBig(to, 1_280)));
+    }
+
+    #[test]
+    fn an_mtu_that_the_packet_did_not_exceed_is_not_believed() {
+        assert_eq!(parse_v4(&v4(4, 1_500)), None);
+        assert_eq!(parse_v6(&v6(2, 0, 1_500)), None);
     }
 
     #[test]
