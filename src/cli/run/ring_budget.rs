@@ -1,7 +1,7 @@
 //! How much memory the rings take, decided and stated before they are opened.
 //!
 //! Every worker of every interface has a ring. By default all rings share a budget: 1/16 of the
-//! memory that the process may use, and at most 1 GiB. Each ring gets the same share of it, from
+//! memory that the process may use, and at most 320 MiB. Each ring gets the same share of it, from
 //! 2 MiB to 64 MiB. With `--ring-size SIZE` each ring has that size. In both cases all rings
 //! together take at most half of the memory; the program refuses to start otherwise.
 
@@ -14,8 +14,9 @@ use crate::io::memory_limit::MemoryLimit;
 
 const MIB: usize = 1 << 20;
 
-/// The budget of all rings together, unless the memory is small.
-const MAX_BUDGET: usize = 1 << 30;
+/// The budget of all rings together, unless the memory is small: ten rings have what each had by
+/// default before rings shared their memory.
+const MAX_BUDGET: usize = 320 * MIB;
 
 /// The part of the memory that all rings together take by default.
 const BUDGET_PART: usize = 16;
@@ -195,8 +196,8 @@ mod tests {
     #[test]
     fn rings_share_the_budget() {
         assert_eq!(at_start(24_000, 1), 64 * MIB);
-        assert_eq!(at_start(24_000, 16), 64 * MIB);
-        assert_eq!(at_start(24_000, 200), 5 * MIB);
+        assert_eq!(at_start(24_000, 5), 64 * MIB);
+        assert_eq!(at_start(24_000, 10), 32 * MIB);
         assert_eq!(at_start(24_000, 2_000), 2 * MIB);
         assert_eq!(at_start(1_024, 1), 64 * MIB);
         assert_eq!(at_start(512, 1), 32 * MIB);
@@ -256,12 +257,12 @@ mod tests {
         let mut few = budget(RingSize::Auto, 24_000);
         few.take(1, 64 * MIB);
         assert_eq!(few.statement(1, 64 * MIB), "ring memory: 1 ring of 64 MiB, 64 MiB in total");
-        let mut many = budget(RingSize::Auto, 8_192);
+        let mut many = budget(RingSize::Auto, 4_096);
         many.take(200, 2 * MIB + MIB / 2);
         assert_eq!(
             many.statement(200, 2 * MIB + MIB / 2),
             "ring memory: 200 rings of 2.5 MiB each, 500 MiB in total; rings of 64 MiB would \
-             exceed the budget of 512 MiB for all rings, 1/16 of this machine's 8192 MiB of \
+             exceed the budget of 256 MiB for all rings, 1/16 of this machine's 4096 MiB of \
              memory; --ring-size sets the size of each"
         );
         many.take(1, 3 * MIB);
@@ -269,6 +270,6 @@ mod tests {
             many.statement(1, 3 * MIB).starts_with("ring memory: 1 new ring of 3 MiB, 503 MiB")
         );
         let none = budget(RingSize::Auto, 24_000).statement(0, 0);
-        assert_eq!(none, "ring memory: none yet; at most 1024 MiB for all interfaces together");
+        assert_eq!(none, "ring memory: none yet; at most 320 MiB for all interfaces together");
     }
 }
