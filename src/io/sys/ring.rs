@@ -16,7 +16,7 @@ pub(crate) const VNET_LEN: usize = 10;
 const RESERVED_LEN: c_int = 16;
 
 /// `PACKET_VNET_HDR` of `linux/if_packet.h`.
-const PACKET_VNET_HDR: c_int = 15;
+pub(crate) const PACKET_VNET_HDR: c_int = 15;
 
 /// How large a ring is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use libc::c_int;
 use super::header::{MAX_HEADER_LEN, Payload};
 use super::outbox::Outbox;
 use super::path::{Path, Transport};
-use super::runs::{Runs, Waiting};
+use super::runs::{Runs, Waiting, to_index};
 use super::sink::UdpSink;
 use super::sockets::SocketKey;
 use crate::dataplane::{DropCause, Drops, sum_of_pieces, sum_of_words};
@@ -267,8 +267,4 @@ pub(super) const fn cause_of(errno: c_int) -> DropCause {
         | libc::EADDRNOTAVAIL => DropCause::TargetUnreachable,
         _ => DropCause::SendFailed,
     }
-}
-
-fn to_index(number: u32) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }

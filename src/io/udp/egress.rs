@@ -20,7 +20,7 @@ const PATH_MTU_EXPIRES_NS: u64 = 600_000_000_000;
 /// (RFC 8200, section 5).
 const MIN_PATH_MTU: [usize; 2] = [552, 1_280];
 
-/// Errors of targets that are not in use any more are forgotten beyond this many addresses.
+/// Errors are counted for at most this many addresses.
 const MAX_ADDRESSES: usize = 16_384;
 
 /// The ICMP errors that came back from the way to one address.
@@ -167,11 +167,16 @@ impl Egress {
 
     /// The route as it was last resolved; resolved now where it is new.
     pub(super) fn route(&self, id: RouteId) -> Arc<EgressRoute> {
-        if let Some(known) = locked(&self.routes).get(&id) {
-            return Arc::clone(known);
+        if let Some(known) = self.known_route(id) {
+            return known;
         }
         let route = Arc::new(self.resolve(id));
         Arc::clone(locked(&self.routes).entry(id).or_insert(route))
+    }
+
+    /// The route as it was last resolved; none where it is not in use.
+    pub(super) fn known_route(&self, id: RouteId) -> Option<Arc<EgressRoute>> {
+        locked(&self.routes).get(&id).map(Arc::clone)
     }
 
     /// Resolves one route again, because the kernel refused what was sent by it.

@@ -11,10 +11,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::dataplane::{FIRST_SOURCE_PORT, OuterTemplate, fold, sum_of_words};
+use crate::io::sys::ring::VNET_LEN;
 use crate::model::{MacAddress, VirtualNetworkId};
-
-/// Length of the `virtio_net_hdr` in front of a frame (`PACKET_VNET_HDR`).
-pub(super) const VNET_LEN: usize = 10;
 
 /// Length of an Ethernet header.
 const ETHERNET_LEN: usize = 14;

@@ -50,8 +50,12 @@ pub(super) struct Path {
     verifies: bool,
     /// The longest inner frame that the route carries, in bytes.
     pub(super) most_inner_len: usize,
+    /// When the route was last resolved because the kernel refused a message.
+    resolved_ns: u64,
     /// Whether runs leave as one message.
-    pub(super) segments: bool,
+    segments: bool,
+    /// The kernel refused to cut messages, whatever the route says.
+    is_segmentation_refused: bool,
     /// Datagrams up to this length are not refused for it, as the burst of that time has shown.
     proven_len: u32,
     proven_ns: u64,
@@ -74,7 +78,9 @@ impl Path {
             way,
             packet: packet_header(&way, &route),
             destination: way.destination.into(),
+            resolved_ns: 0,
             segments: route.segments,
+            is_segmentation_refused: false,
             route,
             egress,
             frame: None,
@@ -94,18 +100,25 @@ impl Path {
         path
     }
 
-    /// Takes the newest route.
+    /// Takes the newest route. A path that no session of the table uses keeps the one that it had.
     pub(super) fn follow_route(&mut self, now_ns: u64, warnings: &mut Warnings) {
-        let route = self.egress.route(self.way.route_id());
-        if !Arc::ptr_eq(&route, &self.route) {
-            self.route = route;
-            self.apply_route(now_ns, warnings);
+        if let Some(route) = self.egress.known_route(self.way.route_id()) {
+            self.take_route(route, now_ns, warnings);
         }
     }
 
-    /// Resolves the route anew, because the kernel refused a message. Says whether it carries less
-    /// than before.
+    /// The same for a path that a session has come to use, whose route may not be known any more.
+    pub(super) fn renew_route(&mut self, now_ns: u64, warnings: &mut Warnings) {
+        let route = self.egress.route(self.way.route_id());
+        self.take_route(route, now_ns, warnings);
+    }
+
+    /// Resolves the route anew, because the kernel refused a message; once in a burst. Says whether
+    /// it carries less than before.
     pub(super) fn resolve_again(&mut self, now_ns: u64, warnings: &mut Warnings) -> bool {
+        if std::mem::replace(&mut self.resolved_ns, now_ns) == now_ns {
+            return false;
+        }
         let before = self.most_inner_len;
         self.route = self.egress.refresh_one(self.way.route_id());
         self.apply_route(now_ns, warnings);
@@ -179,7 +192,8 @@ impl Path {
 
     /// The kernel refused to cut messages: from now on each datagram is one.
     pub(super) fn stop_segmentation(&mut self, error: &io::Error, warnings: &mut Warnings) {
-        if std::mem::replace(&mut self.segments, false) {
+        self.segments = false;
+        if !std::mem::replace(&mut self.is_segmentation_refused, true) {
             warnings.cannot_segment(self.way.destination, error);
         }
     }
@@ -228,7 +242,14 @@ impl Path {
 
     /// Whether the kernel is still to resolve the next hop of frames.
     pub(super) fn awaits_next_hop(&self) -> bool {
-        self.frame.is_none() && self.route.device.is_some()
+        self.route.awaits_next_hop
+    }
+
+    fn take_route(&mut self, route: Arc<EgressRoute>, now_ns: u64, warnings: &mut Warnings) {
+        if !Arc::ptr_eq(&route, &self.route) {
+            self.route = route;
+            self.apply_route(now_ns, warnings);
+        }
     }
 
     fn apply_route(&mut self, now_ns: u64, warnings: &mut Warnings) {
@@ -247,7 +268,7 @@ impl Path {
             self.frames_from_ns = now_ns.saturating_add(SETTLE_NS);
         }
         self.verifies = self.route.is_stale;
-        self.segments = self.route.segments;
+        self.segments = self.route.segments && !self.is_segmentation_refused;
         let headers_len = if self.way.destination.is_ipv4() { 28 } else { 48 };
         let headers_len = headers_len + self.way.front_len() + VXLAN_LEN;
         match self.route.mtu {

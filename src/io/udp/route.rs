@@ -52,6 +52,8 @@ pub(super) struct EgressRoute {
     pub(super) device: Option<EgressDevice>,
     /// Where complete frames can be sent to.
     pub(super) next_hop: Option<NextHop>,
+    /// Frames could be sent once the kernel has resolved the next hop.
+    pub(super) awaits_next_hop: bool,
     /// The kernel should verify the address of the next hop, which it does when it sends there
     /// itself.
     pub(super) is_stale: bool,
@@ -75,6 +77,7 @@ impl EgressRoute {
                 .map_err(|error| error.raw_os_error().unwrap_or(libc::ENETUNREACH)),
             device: None,
             next_hop: None,
+            awaits_next_hop: false,
             is_stale: false,
             segments: options.segments_over(None),
         };
@@ -117,6 +120,7 @@ impl EgressRoute {
 
     fn add_next_hop(&mut self, address: IpAddr, link: &Link) {
         let neighbour = links::neighbour(link.index, address).ok().flatten();
+        self.awaits_next_hop = neighbour.is_none();
         let (Some(neighbour), Some(source)) = (neighbour, link.mac) else { return };
         self.is_stale = neighbour.is_stale;
         self.next_hop =

@@ -251,7 +251,7 @@ impl Run {
     }
 }
 
-fn to_index(number: u32) -> usize {
+pub(super) fn to_index(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 

@@ -283,12 +283,14 @@ impl UdpSink {
     }
 
     fn path_of(&mut self, way: Way) -> usize {
-        let known = self.paths.iter().position(|path| path.way == way);
-        known.unwrap_or_else(|| {
-            let egress = Arc::clone(&self.egress);
-            self.paths.push(Path::new(way, egress, self.now_ns, &mut self.warnings));
-            self.paths.len() - 1
-        })
+        let (now_ns, warnings) = (self.now_ns, &mut self.warnings);
+        let mut known = self.paths.iter_mut().enumerate();
+        if let Some((place, path)) = known.find(|(_, path)| path.way == way) {
+            path.renew_route(now_ns, warnings);
+            return place;
+        }
+        self.paths.push(Path::new(way, Arc::clone(&self.egress), now_ns, warnings));
+        self.paths.len() - 1
     }
 
     /// Resolves routes and reads errors now and then, where nobody else does.

@@ -12,6 +12,7 @@ use super::icmp::IcmpError;
 use super::options::UdpOptions;
 use super::warnings::Warnings;
 use crate::dataplane::FIRST_SOURCE_PORT;
+use crate::io::sys::ring::PACKET_VNET_HDR;
 use crate::io::sys::{error_queue, option, resource};
 
 /// A send that finds no room for so long gives up.
@@ -28,9 +29,6 @@ const MAX_ERRORS: usize = 1_024;
 
 /// How long after a socket could not be opened the next attempt is made.
 const OPEN_AGAIN_NS: u64 = 1_000_000;
-
-/// `PACKET_VNET_HDR` of linux/if_packet.h.
-const PACKET_VNET_HDR: i32 = 15;
 
 /// Which socket a message leaves by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
