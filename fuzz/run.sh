@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs every fuzz target for SECONDS each: `fuzz/run.sh SECONDS [TARGET...]`.
+# Runs every fuzz target for SECONDS each, as many at a time as there are processors:
+# `fuzz/run.sh SECONDS [TARGET...]`.
 #
 # Needs `cargo install cargo-fuzz`. The files of fuzz/seeds/TARGET are the seeds; readers of whole
 # captures and configurations also start from the golden cases of pcaps/. What was found before
@@ -16,7 +17,7 @@ readonly SECONDS_EACH="$1"
 # Without the address sanitizer the targets compile in half the time; unsafe code is left unwatched.
 readonly SANITIZER="${FUZZ_SANITIZER:-address}"
 shift
-# libFuzzer's instrumentation wants unstable flags, which a stable compiler takes so.
+# libFuzzer's instrumentation needs unstable flags, which a stable compiler accepts with this.
 export RUSTC_BOOTSTRAP=1
 
 # seed TARGET FILE...: copies them into its corpus, named after the folder that they come from.
@@ -32,6 +33,22 @@ targets=("$@")
 if [ ${#targets[@]} -eq 0 ]; then
     mapfile -t targets < <(cargo fuzz list)
 fi
+readonly HOST="$(rustc -vV | sed -n 's/^host: //p')"
+
+# fuzz TARGET: runs it alone. The output of targets that run side by side is kept apart.
+fuzz() {
+    local corpus="fuzz/corpus/$1" artifacts="fuzz/artifacts/$1/" output status=0
+    mkdir -p "$artifacts"
+    output="$("fuzz/target/$HOST/release/$1" "$corpus" -artifact_prefix="$artifacts" \
+        -max_total_time="$SECONDS_EACH" -timeout=10 -rss_limit_mb=1024 -max_len=65536 \
+        -verbosity=0 2>&1)" || status=$?
+    echo "=== $1: $SECONDS_EACH s, $(find "$corpus" -type f | wc -l) inputs, exit code $status"
+    [ "$status" -eq 0 ] || echo "$output"
+    return "$status"
+}
+export -f fuzz
+export HOST SECONDS_EACH
+
 for target in "${targets[@]}"; do
     if [ ! -d "fuzz/seeds/$target" ]; then
         echo "fuzz/seeds/$target: expected a folder of seeds for the target $target" >&2
@@ -42,7 +59,6 @@ for target in "${targets[@]}"; do
         configuration) seed "$target" pcaps/*/*.toml pcaps/*/aws.json ;;
         capture_reader) seed "$target" pcaps/*/input.pcap* ;;
     esac
-    echo "=== $target: $SECONDS_EACH s, $(find "fuzz/corpus/$target" -type f | wc -l) seeds"
-    cargo fuzz run --sanitizer "$SANITIZER" "$target" -- -max_total_time="$SECONDS_EACH" -timeout=10 -rss_limit_mb=1024 \
-        -max_len=65536 -verbosity=0
 done
+cargo fuzz build --sanitizer "$SANITIZER"
+printf '%s\n' "${targets[@]}" | xargs -P "$(nproc)" -I TARGET bash -c 'fuzz TARGET'
