@@ -305,3 +305,6 @@ fn packet_header(way: &Way, route: &EgressRoute) -> (WireHeader, SockAddr) {
     address.set_port(0);
     (header, address.into())
 }
+
+#[cfg(test)]
+mod tests;
