@@ -1,6 +1,7 @@
 //! `receive` as a user runs it.
 
 #![expect(clippy::unwrap_used, reason = "a test may stop where its input is not as it should")]
+#![expect(clippy::disallowed_methods, reason = "a test waits for another process")]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
