@@ -1,4 +1,4 @@
-//! Runs mailbox, table swap, board and stop of the live workers through interleavings of their
+//! Runs mailbox, table swap, status, receipt and stop of the live workers through interleavings of their
 //! threads: shuttle lets one thread at a time take one step, in an order that it chooses.
 //!
 //! The source file is the one that the program is made of; only its primitives are shuttle's. Small
@@ -8,19 +8,23 @@
 
 #[path = "../src/cli/run/mailbox.rs"]
 mod mailbox;
+#[path = "../src/cli/run/receipt.rs"]
+mod receipt;
 
 /// What `src/cli/run/sync.rs` takes from the standard library.
 mod sync {
     pub(super) use std::sync::PoisonError;
 
-    pub(super) use shuttle::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    pub(super) use shuttle::sync::atomic::{AtomicBool, Ordering};
     pub(super) use shuttle::sync::{Arc, Mutex, MutexGuard};
 }
 
 use shuttle::{check_dfs, check_random, thread};
 
-use mailbox::{Board, Mailbox};
-use sync::{Arc, AtomicBool, AtomicU64, Ordering};
+use mailbox::{Mailbox, Status};
+use receipt::Receipt;
+use shuttle::sync::atomic::AtomicU64;
+use sync::{Arc, AtomicBool, Ordering};
 
 /// What a worker is sent: the number of a table, or the end.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,23 +46,22 @@ fn many_orders(of: impl Fn() + Send + Sync + 'static) {
     check_random(of, RANDOM_ORDERS);
 }
 
-/// The loop of a worker: it opens its mailbox, follows what is in it, and writes its board when it
-/// is asked to and at its end. Which tables it had.
-fn work(mailbox: &Mailbox<Message>, board: &Board<u64>) -> Vec<u64> {
+/// The loop of a worker: it carries out what is in its mailbox, and publishes its status when that
+/// is requested and at its end. Returns which tables it had.
+fn work(mailbox: &Mailbox<Message>, status: &Status<u64>) -> Vec<u64> {
     let mut tables = vec![0];
     let mut is_ending = false;
     while !is_ending {
-        let messages = mailbox.open();
+        let messages = mailbox.take_all();
         let is_idle = messages.is_empty();
         for message in messages {
             match message {
                 Message::Table(number) => tables.push(number),
                 Message::End => is_ending = true,
             }
-            mailbox.is_obeyed();
         }
-        if is_ending || board.is_asked() {
-            board.show(|shown| *shown = tables.last().copied().unwrap());
+        if is_ending || status.is_requested() {
+            status.publish(|published| *published = tables.last().copied().unwrap());
         } else if is_idle {
             thread::yield_now();
         }
@@ -69,15 +72,14 @@ fn work(mailbox: &Mailbox<Message>, board: &Board<u64>) -> Vec<u64> {
 #[test]
 fn no_message_is_lost_and_none_overtakes_another() {
     many_orders(|| {
-        let (mailbox, board) = (Mailbox::new(), Board::new());
-        let (sent, shown) = (mailbox.clone(), board.clone());
-        let worker = thread::spawn(move || work(&mailbox, &board));
+        let (mailbox, status) = (Mailbox::new(), Status::new());
+        let (sent, published) = (mailbox.clone(), status.clone());
+        let worker = thread::spawn(move || work(&mailbox, &status));
         sent.send(Message::Table(1));
         sent.send(Message::Table(2));
         sent.send(Message::End);
         assert_eq!(worker.join().unwrap(), [0, 1, 2]);
-        assert!(sent.is_up_to_date());
-        assert_eq!(*shown.shown(), 2);
+        assert_eq!(*published.read(), 2);
     });
 }
 
@@ -88,87 +90,105 @@ fn messages_of_two_senders_all_arrive() {
         let (first, second) = (mailbox.clone(), mailbox.clone());
         let senders =
             [thread::spawn(move || first.send(1_u64)), thread::spawn(move || second.send(2))];
-        let mut taken = mailbox.open();
+        let mut taken = mailbox.take_all();
         senders.into_iter().for_each(|sender| sender.join().unwrap());
-        taken.extend(mailbox.open());
+        taken.extend(mailbox.take_all());
         taken.sort_unstable();
         assert_eq!(taken, [1, 2]);
     });
 }
 
-/// A change over the API is answered when the mailbox is up to date: the table is then in force,
-/// and what the worker did before is seen.
+/// A change over the API is answered when its receipt reports: the table is then in force at every
+/// worker that was sent it.
 #[test]
-fn an_up_to_date_mailbox_means_that_the_table_is_in_force() {
+fn a_receipt_reports_once_when_the_table_is_in_force_everywhere() {
     many_orders(|| {
-        let mailbox = Mailbox::new();
         let in_force = Arc::new(AtomicU64::new(0));
-        let (sent, seen) = (mailbox.clone(), Arc::clone(&in_force));
-        let worker = thread::spawn(move || {
-            while in_force.load(Ordering::Relaxed) < 2 {
-                for number in mailbox.open() {
-                    in_force.store(number, Ordering::Relaxed);
-                    mailbox.is_obeyed();
-                }
-                thread::yield_now();
-            }
+        let reports = Arc::new(AtomicU64::new(0));
+        let (seen, reported) = (Arc::clone(&in_force), Arc::clone(&reports));
+        let receipt = Receipt::new(move |result| {
+            assert_eq!((result, seen.load(Ordering::SeqCst)), (Ok(()), 2));
+            reported.fetch_add(1, Ordering::SeqCst);
         });
-        for number in [1, 2] {
-            sent.send(number);
-            while !sent.is_up_to_date() {
-                thread::yield_now();
-            }
-            assert_eq!(seen.load(Ordering::Relaxed), number);
-        }
-        worker.join().unwrap();
+        let workers: Vec<_> = (0..2)
+            .map(|_| {
+                let mailbox = Mailbox::new();
+                mailbox.send(receipt.clone());
+                let in_force = Arc::clone(&in_force);
+                thread::spawn(move || {
+                    for receipt in mailbox.take_all() {
+                        in_force.fetch_add(1, Ordering::SeqCst);
+                        drop(receipt);
+                    }
+                })
+            })
+            .collect();
+        drop(receipt);
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
+        assert_eq!(reports.load(Ordering::SeqCst), 1);
     });
 }
 
-/// Metrics ask for the board, wait until the request is gone, and read: what they read is no older
+#[test]
+fn a_receipt_reports_the_failure_of_any_worker() {
+    many_orders(|| {
+        let (sender, receiver) = shuttle::sync::mpsc::channel();
+        let all = Receipt::all(vec![
+            Receipt::new(move |result| sender.send(result).unwrap()),
+            Receipt::unwanted(),
+        ]);
+        let other = all.clone();
+        let failing = thread::spawn(move || other.fail("no memory"));
+        drop(all);
+        failing.join().unwrap();
+        assert_eq!(receiver.recv().unwrap(), Err("no memory".to_owned()));
+    });
+}
+
+/// Metrics request the status, wait until the request is gone, and read: what they read is no older
 /// than their request.
 #[test]
-fn a_board_that_was_asked_for_is_no_older_than_the_request() {
+fn a_requested_status_is_no_older_than_the_request() {
     all_orders(|| {
-        let board = Board::new();
+        let status = Status::new();
         let counted = Arc::new(AtomicBool::new(false));
-        let (asked, counts) = (board.clone(), Arc::clone(&counted));
+        let (reader, counts) = (status.clone(), Arc::clone(&counted));
         let worker = thread::spawn(move || {
             // The second time answers a request that came while the first one was answered.
             for _ in 0..2 {
-                if board.is_asked() {
-                    board.show(|shown| *shown = counted.load(Ordering::Relaxed));
+                if status.is_requested() {
+                    status.publish(|published| *published = counted.load(Ordering::Relaxed));
                 }
             }
         });
         counts.store(true, Ordering::Relaxed);
-        asked.ask();
-        if !asked.is_asked() {
-            assert!(*asked.shown(), "an old board");
+        reader.request();
+        if !reader.is_requested() {
+            assert!(*reader.read(), "an old status");
         }
         worker.join().unwrap();
-        if !asked.is_asked() {
-            assert!(*asked.shown(), "a board that was never written");
+        if !reader.is_requested() {
+            assert!(*reader.read(), "a status that was never published");
         }
     });
 }
 
-/// A table, a request for the board and the end at the same time.
+/// A table, a request for the status and the end at the same time.
 #[test]
-fn the_end_leaves_the_last_table_on_the_board() {
+fn the_end_leaves_the_last_table_in_the_status() {
     many_orders(|| {
-        let (mailbox, board) = (Mailbox::new(), Board::new());
-        let (sent, shown) = (mailbox.clone(), board.clone());
-        let worker = thread::spawn(move || work(&mailbox, &board));
-        let asking = shown.clone();
+        let (mailbox, status) = (Mailbox::new(), Status::new());
+        let (sent, published) = (mailbox.clone(), status.clone());
+        let worker = thread::spawn(move || work(&mailbox, &status));
+        let asking = published.clone();
         let metrics = thread::spawn(move || {
-            asking.ask();
-            if asking.is_asked() { None } else { Some(*asking.shown()) }
+            asking.request();
+            if asking.is_requested() { None } else { Some(*asking.read()) }
         });
         sent.send(Message::Table(1));
         sent.send(Message::End);
         worker.join().unwrap();
         assert!(metrics.join().unwrap().is_none_or(|table| table <= 1));
-        assert_eq!(*shown.shown(), 1);
-        assert!(sent.is_up_to_date());
+        assert_eq!(*published.read(), 1);
     });
 }

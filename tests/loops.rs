@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use traffic_mirror::dataplane::{
-    Burst, Copies, Drops, Frame, MirrorTable, NotMirrored, SessionEntry, Sink, Source, TableParts,
-    TargetEntry, Worker,
+    Burst, Copies, Drops, Frame, LoopGuard, MirrorTable, NotMirrored, SessionEntry, Sink, Source,
+    TableParts, TargetEntry, Worker,
 };
 use traffic_mirror::model::{
     Direction, Filter, FilterId, NetworkInterface, NetworkInterfaceId, PacketLength, SessionId,
@@ -98,11 +98,12 @@ fn worker(own: usize, plan: &Plan, is_ipv6: bool) -> Worker {
         source_address: address(own, is_ipv6),
         rate_limit: None,
     };
+    let loop_guard = Some(Arc::new(LoopGuard::new([&target].into_iter())));
     let parts = TableParts {
         interfaces: vec![Arc::new(interface)],
         targets: vec![target],
         sessions: vec![session],
-        is_loop_guarded: true,
+        loop_guard,
         ..TableParts::default()
     };
     Worker::new(Arc::new(MirrorTable::new(parts))).of_interface(0)

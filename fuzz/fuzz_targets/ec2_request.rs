@@ -12,7 +12,7 @@ use traffic_mirror::control::account::{Account, Places, Quotas, Record};
 use traffic_mirror::control::{CompileOptions, Registry, compile};
 use traffic_mirror::ec2::http::Request;
 use traffic_mirror::ec2::http::request::Parts;
-use traffic_mirror::ec2::{Endpoint, Keep, Publish};
+use traffic_mirror::ec2::{Endpoint, Keep, Publish, PublishedChange};
 use traffic_mirror::model::{
     Filter, FilterId, NetworkInterface, NetworkInterfaceId, Target, TargetId,
 };
@@ -48,12 +48,8 @@ impl Keep for Shelf {
 struct AtTheEnd;
 
 impl Publish for AtTheEnd {
-    type Compiled = ();
-
-    fn compile(&mut self, _: &Registry) {}
-
-    fn publish(&mut self, (): ()) -> io::Result<()> {
-        Ok(())
+    fn publish(&mut self, _: &Registry, changes: Vec<PublishedChange>) {
+        changes.into_iter().for_each(|change| (change.done)(Ok(())));
     }
 }
 

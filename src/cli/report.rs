@@ -88,7 +88,27 @@ impl Report {
         }
     }
 
+    /// The report of one table.
     pub(super) fn new(table: &MirrorTable, counters: &Counters, elapsed: Duration) -> Self {
+        let mut report = Self::of_counters(counters, elapsed);
+        report.add_table(table, counters);
+        report
+    }
+
+    /// The report of a live run: each interface has its own table, and `other` is what was counted
+    /// besides.
+    pub(super) fn of_interfaces<'a>(
+        interfaces: impl Iterator<Item = (&'a MirrorTable, &'a Counters)> + Clone,
+        other: &'a Counters,
+        elapsed: Duration,
+    ) -> Self {
+        let all = interfaces.clone().map(|(_, counters)| counters);
+        let mut report = Self::of_counters(&Counters::sum(all.chain([other])), elapsed);
+        interfaces.for_each(|(table, counters)| report.add_table(table, counters));
+        report
+    }
+
+    fn of_counters(counters: &Counters, elapsed: Duration) -> Self {
         let dropped = DropCause::ALL.iter().map(|one| (one.label(), counters.dropped(*one)));
         let behind = NotMirrored::ALL.iter().map(|one| (one.label(), counters.not_mirrored(*one)));
         Self {
@@ -97,11 +117,29 @@ impl Report {
             mirrored_bytes: counters.mirrored_bytes(),
             dropped: dropped.filter(|(_, count)| *count > 0).collect(),
             not_mirrored: behind.filter(|(_, count)| *count > 0).collect(),
-            sessions: session_reports(table, counters),
-            targets: target_reports(table, counters),
+            sessions: Vec::new(),
+            targets: Vec::new(),
             elapsed_ns: u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX),
             unaccounted: None,
             frames: counters.frames,
+        }
+    }
+
+    /// Adds the sessions of a table and their targets. Tables may have targets in common.
+    fn add_table(&mut self, table: &MirrorTable, counters: &Counters) {
+        self.sessions.extend(session_reports(table, counters));
+        for target in target_reports(table, counters) {
+            let is_same = |known: &&mut TargetReport| {
+                (&known.traffic_mirror_target_id, &known.address)
+                    == (&target.traffic_mirror_target_id, &target.address)
+            };
+            match self.targets.iter_mut().find(is_same) {
+                Some(known) => {
+                    known.mirrored += target.mirrored;
+                    known.mirrored_bytes += target.mirrored_bytes;
+                }
+                None => self.targets.push(target),
+            }
         }
     }
 

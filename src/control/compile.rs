@@ -5,7 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use super::Registry;
-use crate::dataplane::{GENEVE_FRONT_LEN, MirrorTable, SessionEntry, TableParts, TargetEntry};
+use crate::dataplane::{
+    GENEVE_FRONT_LEN, LoopGuard, MirrorTable, SessionEntry, TableParts, TargetEntry,
+};
 use crate::model::{
     NetworkInterfaceId, PacketLength, Session, SessionId, Target, TargetKind, VirtualNetworkId,
 };
@@ -55,6 +57,37 @@ pub fn with_network_ids(mut registry: Registry, seed: u64) -> Registry {
     registry
 }
 
+/// The parts of a table with one interface, which has index 0: its sessions and their targets. Every
+/// session has a network identifier.
+pub(super) fn parts_of_interface(
+    registry: &Registry,
+    options: &CompileOptions,
+    id: &NetworkInterfaceId,
+) -> Option<TableParts> {
+    let interface = registry.network_interface(id)?;
+    let mut ordered: Vec<&Session> = registry.sessions_of(id).collect();
+    ordered.sort_by_key(|one| one.number);
+    let mut targets: Vec<&Target> = Vec::new();
+    for target in ordered.iter().filter_map(|session| registry.target(&session.target_id)) {
+        if targets.iter().all(|known| known.id() != target.id()) {
+            targets.push(target);
+        }
+    }
+    let indices = index_of(targets.iter().map(|target| target.id()));
+    let sessions = ordered.into_iter().filter_map(|session| {
+        let target = *indices.get(&session.target_id)?;
+        let network_id = session.virtual_network_id.unwrap_or(VirtualNetworkId::MAX);
+        session_entry(registry, options, session, network_id, (0, target))
+    });
+    Some(TableParts {
+        settings: registry.settings().clone(),
+        loop_guard: None,
+        sessions: sessions.collect(),
+        interfaces: vec![Arc::new(interface.clone())],
+        targets: targets.into_iter().filter_map(|one| target_entry(registry, one)).collect(),
+    })
+}
+
 fn parts(registry: &Registry, options: &CompileOptions) -> TableParts {
     let interfaces = index_of(registry.network_interfaces().iter().map(|one| one.id()));
     let targets = index_of(registry.targets().iter().map(|one| one.id()));
@@ -62,31 +95,46 @@ fn parts(registry: &Registry, options: &CompileOptions) -> TableParts {
     let mut ordered: Vec<&Session> = registry.sessions().iter().collect();
     ordered.sort_by_key(|one| (interfaces.get(&one.network_interface_id), one.number));
     let sessions = ordered.into_iter().filter_map(|session| {
-        let target = registry.target(&session.target_id)?;
         let interface = *interfaces.get(&session.network_interface_id)?;
-        let peer = registry.target_address(target)?.ip();
-        let own = registry
-            .network_interface(&session.network_interface_id)
-            .and_then(|interface| interface.source_address_for(peer));
-        Some(SessionEntry {
-            id: session.id.clone().unwrap_or_else(|| drawn_id(session)),
-            number: session.number,
-            interface,
-            target: *targets.get(&session.target_id)?,
-            filter: Arc::clone(registry.filter(&session.filter_id)?),
-            packet_length: session.packet_length.or_else(|| default_packet_length(target)),
-            rate_limit: session.rate_limit,
-            virtual_network_id: network_ids.of(session),
-            source_address: own.unwrap_or_else(|| stand_in(peer, options)),
-        })
+        let target = *targets.get(&session.target_id)?;
+        let network_id = network_ids.of(session);
+        session_entry(registry, options, session, network_id, (interface, target))
     });
+    let sessions = sessions.collect();
+    let targets: Vec<TargetEntry> =
+        registry.targets().iter().filter_map(|one| target_entry(registry, one)).collect();
     TableParts {
         settings: registry.settings().clone(),
-        is_loop_guarded: options.is_live,
-        sessions: sessions.collect(),
+        loop_guard: options.is_live.then(|| Arc::new(LoopGuard::new(targets.iter()))),
+        sessions,
         interfaces: registry.network_interfaces().iter().cloned().map(Arc::new).collect(),
-        targets: registry.targets().iter().filter_map(|one| target_entry(registry, one)).collect(),
+        targets,
     }
+}
+
+fn session_entry(
+    registry: &Registry,
+    options: &CompileOptions,
+    session: &Session,
+    virtual_network_id: VirtualNetworkId,
+    (interface, target): (u32, u32),
+) -> Option<SessionEntry> {
+    let known = registry.target(&session.target_id)?;
+    let peer = registry.target_address(known)?.ip();
+    let own = registry
+        .network_interface(&session.network_interface_id)
+        .and_then(|interface| interface.source_address_for(peer));
+    Some(SessionEntry {
+        id: session.id.clone().unwrap_or_else(|| drawn_id(session)),
+        number: session.number,
+        interface,
+        target,
+        filter: Arc::clone(registry.filter(&session.filter_id)?),
+        packet_length: session.packet_length.or_else(|| default_packet_length(known)),
+        rate_limit: session.rate_limit,
+        virtual_network_id,
+        source_address: own.unwrap_or_else(|| stand_in(peer, options)),
+    })
 }
 
 fn target_entry(registry: &Registry, target: &Target) -> Option<TargetEntry> {

@@ -9,9 +9,11 @@ pub mod account;
 pub mod classbench;
 mod compile;
 pub mod config;
+mod interface_tables;
 mod nearest;
 mod registry;
 pub mod render;
 
 pub use compile::{CompileOptions, compile, recompile, with_network_ids};
+pub use interface_tables::{InterfaceTable, InterfaceTables, SettledTables, TableUpdate};
 pub use registry::Registry;

@@ -3,12 +3,14 @@
 mod checks;
 mod names;
 mod remove;
+mod touched;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use self::checks::{describe_session, unique};
 use self::names::Names;
+use self::touched::Touched;
 use crate::model::{
     Filter, FilterId, Invalid, NetworkInterface, NetworkInterfaceId, PacketLength, Session,
     SessionId, SessionNumber, Settings, Target, TargetId, TargetKind, VXLAN_PORT, VirtualNetworkId,
@@ -30,6 +32,8 @@ pub struct Registry {
     filters: Vec<Arc<Filter>>,
     sessions: Vec<Session>,
     names: Names,
+    /// Interfaces whose sessions, or what these refer to, changed of late.
+    touched: Touched,
 }
 
 impl Registry {
@@ -139,6 +143,7 @@ impl Registry {
     /// # Errors
     /// [`Invalid`] where no filter has that id.
     pub fn replace_filter(&mut self, filter: Filter) -> Result<(), Invalid> {
+        self.touch_sessions_by(filter.id());
         let place = self.names.filters.get(filter.id());
         match place.and_then(|place| self.filters.get_mut(*place)) {
             Some(known) => *known = Arc::new(filter),
@@ -168,6 +173,7 @@ impl Registry {
         }
         self.number_is_free(&session)?;
         self.names.add_session(&session, self.sessions.len());
+        self.touched.insert(&session.network_interface_id);
         self.sessions.push(session);
         Ok(())
     }
@@ -176,6 +182,18 @@ impl Registry {
     #[must_use]
     pub fn network_interfaces(&self) -> &[NetworkInterface] {
         &self.network_interfaces
+    }
+
+    /// The network interfaces that have a session, in the order in which they were added.
+    pub fn sources(&self) -> impl Iterator<Item = &NetworkInterface> {
+        let has_session = |one: &&NetworkInterface| self.names.sources.contains_key(one.id());
+        self.network_interfaces.iter().filter(has_session)
+    }
+
+    /// The place of an interface among all.
+    #[must_use]
+    pub fn position_of_interface(&self, id: &NetworkInterfaceId) -> Option<usize> {
+        self.names.network_interfaces.get(id).copied()
     }
 
     /// The targets, in the order in which they were added.
@@ -202,7 +220,8 @@ impl Registry {
         self.names.network_interfaces.get(id).and_then(|i| self.network_interfaces.get(*i))
     }
 
-    /// The network interface of that id, to be changed in all but its id.
+    /// The network interface of that id, to be changed in all but its id. A change that matters to
+    /// mirroring is told by [`Registry::touch_network_interface`].
     pub fn network_interface_mut(
         &mut self,
         id: &NetworkInterfaceId,
@@ -265,129 +284,4 @@ impl Registry {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn eni(name: &str) -> NetworkInterfaceId {
-        NetworkInterfaceId::new(name).unwrap()
-    }
-
-    fn registry() -> Registry {
-        let mut registry = Registry::default();
-        registry.add_network_interface(NetworkInterface::new(eni("web"))).unwrap();
-        let mut collector = NetworkInterface::new(eni("collector"));
-        collector.private_ip_addresses.push("192.0.2.10".parse().unwrap());
-        registry.add_network_interface(collector).unwrap();
-        let kind = TargetKind::NetworkInterface(eni("collector"));
-        registry.add_target(Target::new(TargetId::new("t").unwrap(), kind)).unwrap();
-        registry.add_filter(Filter::accept_all(FilterId::new("f").unwrap())).unwrap();
-        registry
-    }
-
-    fn session(interface: &str, number: i64, filter: &str, target: &str) -> Session {
-        Session::new(
-            eni(interface),
-            SessionNumber::new(number).unwrap(),
-            FilterId::new(filter).unwrap(),
-            TargetId::new(target).unwrap(),
-        )
-    }
-
-    #[test]
-    fn the_address_of_a_target_may_come_from_its_interface() {
-        let registry = registry();
-        let address = registry.target_address(&registry.targets()[0]).unwrap();
-        assert_eq!(address.to_string(), "192.0.2.10:4789");
-    }
-
-    #[test]
-    fn a_target_without_an_address_says_where_one_may_come_from() {
-        let mut registry = registry();
-        let id = TargetId::new("u").unwrap();
-        for (kind, expected) in [
-            (TargetKind::Address, "the network_interface_id of one"),
-            (TargetKind::NetworkInterface(eni("web")), "of the network interface `web` it names"),
-            (TargetKind::NetworkInterface(eni("x")), "a [[network_interface]] `x` with"),
-            (TargetKind::NetworkLoadBalancer("arn".into()), "stands in for the load balancer"),
-        ] {
-            let refused = registry.add_target(Target::new(id.clone(), kind)).unwrap_err();
-            assert_eq!(refused.field, "address");
-            assert!(refused.expected.contains(expected), "{refused}");
-        }
-    }
-
-    #[test]
-    fn every_reference_leads_somewhere() {
-        let mut registry = registry();
-        for (wrong, message) in [
-            (
-                session("wbe", 1, "f", "t"),
-                "network_interface_id `wbe`: expected the id of a network interface: \
-                 `web` or `collector`",
-            ),
-            (
-                session("web", 1, "g", "t"),
-                "traffic_mirror_filter_id `g`: expected the id of a filter: `f`",
-            ),
-            (
-                session("web", 1, "f", "u"),
-                "traffic_mirror_target_id `u`: expected the id of a target: `t`",
-            ),
-        ] {
-            assert_eq!(registry.add_session(wrong).unwrap_err().to_string(), message);
-        }
-        assert!(registry.sessions().is_empty());
-    }
-
-    #[test]
-    fn a_session_number_is_given_once_on_each_interface() {
-        let mut registry = registry();
-        registry.add_network_interface(NetworkInterface::new(eni("db"))).unwrap();
-        registry.add_session(session("web", 1, "f", "t")).unwrap();
-        registry.add_session(session("db", 1, "f", "t")).unwrap();
-        registry.add_session(session("web", 2, "f", "t")).unwrap();
-        assert_eq!(
-            registry.add_session(session("web", 1, "f", "t")).unwrap_err().to_string(),
-            "session_number `1`: expected a number that no other session of `web` has, \
-             but session 1 of `web` has it"
-        );
-    }
-
-    #[test]
-    fn an_interface_is_not_source_and_target_at_once() {
-        let mut registry = registry();
-        let refused = registry.add_session(session("collector", 1, "f", "t")).unwrap_err();
-        assert!(refused.expected.contains("in use by target `t`"), "{refused}");
-        registry.add_session(session("web", 1, "f", "t")).unwrap();
-        let kind = TargetKind::NetworkInterface(eni("web"));
-        let mut target = Target::new(TargetId::new("u").unwrap(), kind);
-        target.address = "192.0.2.11:4789".parse().ok();
-        let refused = registry.add_target(target).unwrap_err();
-        assert!(refused.expected.contains("session 1 of `web`"), "{refused}");
-    }
-
-    #[test]
-    fn ids_are_given_once() {
-        let mut registry = registry();
-        assert!(registry.add_network_interface(NetworkInterface::new(eni("web"))).is_err());
-        assert!(registry.add_filter(Filter::new(FilterId::new("f").unwrap())).is_err());
-        let address = "192.0.2.10:4789".parse().unwrap();
-        assert!(registry.add_target(Target::at(TargetId::new("t").unwrap(), address)).is_err());
-        let named = |number| Session {
-            id: Some(SessionId::new("s").unwrap()),
-            ..session("web", number, "f", "t")
-        };
-        registry.add_session(named(1)).unwrap();
-        assert_eq!(registry.add_session(named(2)).unwrap_err().field, "traffic_mirror_session_id");
-        assert_eq!(registry.session(&SessionId::new("s").unwrap()).unwrap().number.value(), 1);
-    }
-
-    #[test]
-    fn accept_all_is_one_session() {
-        let length = PacketLength::new(100).unwrap();
-        let registry = Registry::accept_all("192.0.2.1:4789".parse().unwrap(), None, Some(length));
-        assert_eq!(registry.sessions().len(), 1);
-        assert_eq!(registry.sessions()[0].packet_length, Some(length));
-        assert_eq!(registry.filters()[0].all_rules().len(), 4);
-    }
-}
+mod tests;

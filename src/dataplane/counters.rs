@@ -201,6 +201,27 @@ impl Counters {
         (self.retired, self.directions) = (old.retired, old.directions);
     }
 
+    /// The sum of counters of any tables, with one session in the place of all.
+    #[must_use]
+    pub fn sum<'a>(parts: impl Iterator<Item = &'a Self>) -> Self {
+        let mut sum = Self::default();
+        let mut all = SessionCounters::default();
+        for part in parts {
+            sum.add(part);
+            part.sessions.iter().for_each(|session| all.add(session));
+        }
+        sum.sessions.push(all);
+        sum
+    }
+
+    /// The same counts, ordered by the sessions of another table.
+    #[must_use]
+    pub(crate) fn carried(&self, from: &MirrorTable, to: &MirrorTable) -> Self {
+        let mut carried = self.clone();
+        carried.carry(from, to);
+        carried
+    }
+
     /// Counts all that was mirrored as that of sessions that are no longer there.
     pub fn retire(&mut self) {
         let old = std::mem::take(&mut self.sessions);

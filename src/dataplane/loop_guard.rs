@@ -14,14 +14,14 @@ use super::flow_hash::FIRST_SOURCE_PORT;
 use super::flow_key::FlowKey;
 use super::frame::Frame;
 use super::nesting::{self, TunnelPorts};
-use super::table::TableParts;
+use super::table::TargetEntry;
 use super::verdict::NotMirrored;
 
 const UDP: u16 = 17;
 
 /// Recognises copies, our own and nested ones.
-#[derive(Debug)]
-pub(super) struct LoopGuard {
+#[derive(Debug, PartialEq, Eq)]
+pub struct LoopGuard {
     /// Addresses and ports of all targets, in order.
     targets: Vec<(IpAddr, u16)>,
     ports: TunnelPorts,
@@ -32,16 +32,11 @@ pub(super) struct LoopGuard {
 }
 
 impl LoopGuard {
-    /// A guard for the targets of a live table; one that finds nothing for another table.
-    pub(super) fn new(parts: &TableParts) -> Self {
-        if !parts.is_loop_guarded {
-            let ports = TunnelPorts::default();
-            let first_source_port = u32::from(u16::MAX) + 1;
-            return Self { targets: Vec::new(), ports, first_source_port, destination_bits: 0 };
-        }
+    /// A guard that recognises the copies to these targets, and copies of copies to any target.
+    pub fn new<'a>(known: impl Iterator<Item = &'a TargetEntry>) -> Self {
         let mut targets = Vec::new();
         let mut ports = TunnelPorts::known();
-        for target in &parts.targets {
+        for target in known {
             for address in [&target.address].into_iter().chain(&target.further_addresses) {
                 targets.push(ends(*address));
                 ports.add(address.port(), target.gateway_endpoint.is_some());
@@ -54,6 +49,18 @@ impl LoopGuard {
             ports.iter().chain([0]).fold(0, |bits, port| bits | 1 << port_bit(port));
         let first_source_port = u32::from(FIRST_SOURCE_PORT);
         Self { targets, ports, first_source_port, destination_bits }
+    }
+
+    /// The ports of all targets, in order, with repetitions.
+    pub(crate) fn target_ports(&self) -> impl Iterator<Item = u16> {
+        self.targets.iter().map(|(_, port)| *port)
+    }
+
+    /// A guard that finds nothing.
+    pub(super) fn off() -> Self {
+        let ports = TunnelPorts::default();
+        let first_source_port = u32::from(u16::MAX) + 1;
+        Self { targets: Vec::new(), ports, first_source_port, destination_bits: 0 }
     }
 
     /// Whether a packet may be a copy, or may carry one. Most packets are not and cannot.

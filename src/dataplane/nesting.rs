@@ -62,7 +62,7 @@ const ICMPV6_ERRORS: [u8; 4] = [1, 2, 3, 4];
 const UDP_LEN: usize = 8;
 
 /// The destination ports of tunnels over UDP.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct TunnelPorts {
     vxlan: Vec<u16>,
     geneve: Vec<u16>,

@@ -75,11 +75,10 @@ impl Ruling {
 }
 
 impl Rulings {
-    /// Compiles the rules of each interface of the parts.
-    pub(super) fn new(parts: &TableParts, earlier: Earlier<'_>) -> Self {
+    /// Compiles the rules of each interface of the parts, unless the cache has them.
+    pub(super) fn new(parts: &TableParts, earlier: Earlier<'_>, cache: &mut RuleCache) -> Self {
         let seats = Seats::new(&parts.sessions);
-        let mut press =
-            Press { earlier: earlier.by_interface(), earlier_is: earlier, made: HashMap::new() };
+        let mut press = Press { earlier: earlier.by_interface(), earlier_is: earlier, cache };
         let all = (0..).zip(&parts.interfaces).flat_map(|(index, interface)| {
             let (first_session, filters) = seats.of(index);
             let sets = press.sets(interface.id(), filters);
@@ -109,6 +108,12 @@ impl Rulings {
     /// Whether no rules stand beside their tables.
     pub(super) fn are_settled(&self) -> bool {
         self.all.iter().all(|ruling| ruling.set.is_settled())
+    }
+
+    /// Whether all sets are the same in memory.
+    #[cfg(test)]
+    pub(super) fn are_shared_with(&self, other: &Self) -> bool {
+        self.all.iter().zip(&other.all).all(|(own, other)| Arc::ptr_eq(&own.set, &other.set))
     }
 
     /// The sets of an interface.
@@ -149,19 +154,74 @@ impl<'a> Seats<'a> {
     }
 }
 
+/// Compiled rules by the filters that they were compiled from. Interfaces whose sessions have the
+/// same filters share their rules, also where each interface has a table of its own.
+#[derive(Debug, Default)]
+pub struct RuleCache {
+    /// By the addresses of the filters, which the value keeps allocated.
+    sets: HashMap<Vec<usize>, CachedSets>,
+    /// How many entries are looked through for unused ones, at least.
+    prune_len: usize,
+}
+
+#[derive(Debug)]
+struct CachedSets {
+    /// No other filter can be at the addresses of the key while these are allocated.
+    _filters: Vec<Arc<Filter>>,
+    sets: [Arc<RuleSet>; SETS],
+}
+
+/// Up to this number of entries, unused ones are removed whenever rules are compiled.
+const MIN_PRUNE_LEN: usize = 64;
+
+impl RuleCache {
+    /// Adds the rules that another cache has; they take the place of those of the same filters.
+    pub fn merge(&mut self, other: Self) {
+        self.sets.extend(other.sets);
+    }
+
+    fn get(&self, filters: &[Arc<Filter>]) -> Option<[Arc<RuleSet>; SETS]> {
+        self.sets.get(&addresses(filters)).map(|cached| cached.sets.clone())
+    }
+
+    fn put(&mut self, filters: Vec<Arc<Filter>>, sets: [Arc<RuleSet>; SETS]) {
+        if self.sets.len() < MIN_PRUNE_LEN || self.sets.len() >= self.prune_len {
+            self.sets.retain(|_, cached| cached.is_used());
+            self.prune_len = 2 * self.sets.len();
+        }
+        let key = addresses(&filters);
+        self.sets.insert(key, CachedSets { _filters: filters, sets });
+    }
+
+    /// How many combinations of filters it has rules of.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.sets.len()
+    }
+}
+
+impl CachedSets {
+    /// Whether a table has the rules.
+    fn is_used(&self) -> bool {
+        self.sets.iter().any(|set| Arc::strong_count(set) > 1)
+    }
+}
+
+fn addresses(filters: &[Arc<Filter>]) -> Vec<usize> {
+    filters.iter().map(|filter| Arc::as_ptr(filter).addr()).collect()
+}
+
 /// Makes sets.
 struct Press<'a> {
     earlier_is: Earlier<'a>,
     earlier: HashMap<&'a NetworkInterfaceId, &'a [Ruling; SETS]>,
-    /// By filters.
-    made: HashMap<Vec<*const Filter>, [Arc<RuleSet>; SETS]>,
+    cache: &'a mut RuleCache,
 }
 
 impl Press<'_> {
     fn sets(&mut self, id: &NetworkInterfaceId, filters: Vec<Arc<Filter>>) -> [Arc<RuleSet>; SETS] {
-        let same: Vec<*const Filter> = filters.iter().map(Arc::as_ptr).collect();
-        if let Some(sets) = self.made.get(&same) {
-            return sets.clone();
+        if let Some(sets) = self.cache.get(&filters).filter(|sets| self.may_keep(sets)) {
+            return sets;
         }
         let earlier = self.earlier.get(id).copied();
         let earlier: [Option<&Ruling>; SETS] =
@@ -177,8 +237,13 @@ impl Press<'_> {
             let kept = earlier.next().and_then(|ruling| self.kept(&ruling.set, &filters));
             kept.unwrap_or_else(|| Arc::new(RuleSet::new(&filters, direction, is_ipv4)))
         });
-        self.made.insert(same, sets.clone());
+        self.cache.put(filters, sets.clone());
         sets
+    }
+
+    /// Whether rules may stand beside their tables, or none of these do.
+    fn may_keep(&self, sets: &[Arc<RuleSet>; SETS]) -> bool {
+        !matches!(self.earlier_is, Earlier::Settled(..)) || sets.iter().all(|set| set.is_settled())
     }
 
     /// What was compiled earlier, if it may be used.

@@ -10,7 +10,7 @@ use super::frame::Frame;
 use super::loop_guard::LoopGuard;
 use super::membership::{Membership, Owner};
 use super::rules::{Decision, EngineStats, RuleSet, matches};
-use super::rulings::{Earlier, Ruling, Rulings};
+use super::rulings::{Earlier, RuleCache, Ruling, Rulings};
 use super::spread::Spreads;
 use super::verdict::{NotMirrored, Outcome, Taken};
 use super::wrap::Wrap;
@@ -71,9 +71,9 @@ pub struct TableParts {
     pub targets: Vec<TargetEntry>,
     /// Who takes what, in the order of asking.
     pub sessions: Vec<SessionEntry>,
-    /// Whether our own copies and copies of copies are recognised and not mirrored, as a live
-    /// mirror must: else copies are mirrored again without end.
-    pub is_loop_guarded: bool,
+    /// What recognises our own copies and copies of copies, which a live mirror must not mirror:
+    /// it would mirror them without end. Without a guard they are mirrored like other frames.
+    pub loop_guard: Option<Arc<LoopGuard>>,
 }
 
 /// How many tables were made.
@@ -87,7 +87,7 @@ pub struct MirrorTable {
     parts: TableParts,
     membership: Membership,
     exclusions: Exclusions,
-    guard: LoopGuard,
+    guard: Arc<LoopGuard>,
     /// By interface, direction and family: four for each interface, ingress and IPv4 first.
     rules: Rulings,
     /// By interface and direction: the first session whose filter has `amazon-dns`.
@@ -110,21 +110,46 @@ impl MirrorTable {
     /// Compiles the parts. An index that leads nowhere makes a session that takes nothing.
     #[must_use]
     pub fn new(parts: TableParts) -> Self {
-        Self::from_earlier(parts, Earlier::Nothing, &Spreads::default())
+        Self::from_earlier(parts, Earlier::Nothing, &Spreads::default(), &mut RuleCache::default())
     }
 
     /// Compiles the parts, but takes over what an earlier table has compiled: a few rules that came
     /// or went stand beside its tables, which is quick, and [`MirrorTable::settled`] is due.
     #[must_use]
     pub fn following(parts: TableParts, earlier: &Self) -> Self {
-        let rules = Earlier::Patched(&earlier.parts, &earlier.rules);
-        Self::from_earlier(parts, rules, &earlier.spreads)
+        Self::sharing(parts, Some(earlier), &mut RuleCache::default())
+    }
+
+    /// The same, sharing rules with other tables whose sessions have the same filters.
+    #[must_use]
+    pub fn sharing(parts: TableParts, earlier: Option<&Self>, cache: &mut RuleCache) -> Self {
+        match earlier {
+            None => Self::from_earlier(parts, Earlier::Nothing, &Spreads::default(), cache),
+            Some(earlier) => {
+                let rules = Earlier::Patched(&earlier.parts, &earlier.rules);
+                Self::from_earlier(parts, rules, &earlier.spreads, cache)
+            }
+        }
     }
 
     /// The same with what another one has compiled.
     #[must_use]
     pub fn rebased(&self, compiled: &Self) -> Self {
         Self::following(self.parts.clone(), compiled)
+    }
+
+    /// The same table with another loop guard; nothing where it has this one already.
+    #[must_use]
+    pub fn guarded_by(&self, guard: &Arc<LoopGuard>) -> Option<Self> {
+        let loop_guard = Some(Arc::clone(guard));
+        let parts = || TableParts { loop_guard, ..self.parts.clone() };
+        (!Arc::ptr_eq(&self.guard, guard)).then(|| Self::following(parts(), self))
+    }
+
+    /// What recognises copies.
+    #[must_use]
+    pub(crate) fn loop_guard(&self) -> &LoopGuard {
+        &self.guard
     }
 
     /// Whether some of its rules are so dear that answers are worth being kept.
@@ -142,8 +167,15 @@ impl MirrorTable {
     /// as compiling the interfaces whose rules changed.
     #[must_use]
     pub fn settled(&self) -> Option<Self> {
+        self.settled_sharing(&mut RuleCache::default())
+    }
+
+    /// The same, sharing rules with other tables whose sessions have the same filters.
+    #[must_use]
+    pub fn settled_sharing(&self, cache: &mut RuleCache) -> Option<Self> {
         let earlier = Earlier::Settled(&self.parts, &self.rules);
-        (!self.is_settled()).then(|| Self::from_earlier(self.parts.clone(), earlier, &self.spreads))
+        let parts = || self.parts.clone();
+        (!self.is_settled()).then(|| Self::from_earlier(parts(), earlier, &self.spreads, cache))
     }
 
     /// The same table, but at an interface the rules of a direction and family are asked by `rules`,
@@ -162,7 +194,12 @@ impl MirrorTable {
         table
     }
 
-    fn from_earlier(parts: TableParts, earlier: Earlier<'_>, earlier_spreads: &Spreads) -> Self {
+    fn from_earlier(
+        parts: TableParts,
+        earlier: Earlier<'_>,
+        earlier_spreads: &Spreads,
+        cache: &mut RuleCache,
+    ) -> Self {
         let mut spreads = Spreads::default();
         let sessions = parts.sessions.iter();
         let wraps =
@@ -180,8 +217,8 @@ impl MirrorTable {
             number: TABLES.fetch_add(1, Ordering::Relaxed),
             membership: Membership::new(parts.interfaces.iter().map(AsRef::as_ref)),
             exclusions: Exclusions::new(&parts.settings),
-            guard: LoopGuard::new(&parts),
-            rules: Rulings::new(&parts, earlier),
+            guard: parts.loop_guard.clone().unwrap_or_else(|| Arc::new(LoopGuard::off())),
+            rules: Rulings::new(&parts, earlier, cache),
             amazon_dns,
             wraps,
             spreads,
@@ -334,6 +371,11 @@ impl MirrorTable {
     #[inline]
     pub(super) fn decides_each_segment(&self, key: &FlowKey) -> bool {
         self.guard.suspects(key)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn shares_rules_with(&self, other: &Self) -> bool {
+        self.rules.are_shared_with(&other.rules)
     }
 
     pub(super) fn membership(&self) -> &Membership {

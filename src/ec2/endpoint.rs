@@ -1,8 +1,10 @@
 //! The account behind a lock, and the one thread that changes it.
 //!
-//! Changes that come together are made together, published once, and answered when the data plane
-//! has them.
+//! Changes that come together are made and kept together. Each is answered when the data plane goes
+//! by it: at once where it touches no session. The thread waits for none of them, so a change that
+//! takes its time delays no other.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -17,20 +19,23 @@ use super::door::{Request, TurnedAway};
 use super::{fault, sts};
 use crate::control::Registry;
 use crate::control::account::{Account, Caller, Record, Refused};
+use crate::model::{NetworkInterfaceId, SessionId};
 
-/// Puts a registry in force.
+/// Puts changes of a registry in force.
 pub trait Publish: Send {
-    /// What the data plane goes by.
-    type Compiled;
+    /// Has the data plane go by what the registry says now of the interfaces that the changes
+    /// touch. It does not wait for that; whoever makes it so calls [`PublishedChange::done`].
+    fn publish(&mut self, registry: &Registry, changes: Vec<PublishedChange>);
+}
 
-    /// Compiles the registry, which nobody changes meanwhile.
-    fn compile(&mut self, registry: &Registry) -> Self::Compiled;
-
-    /// Returns when the data plane goes by it.
-    ///
-    /// # Errors
-    /// Why it does not.
-    fn publish(&mut self, compiled: Self::Compiled) -> io::Result<()>;
+/// A change that the data plane is to go by.
+pub struct PublishedChange {
+    /// The network interfaces whose sessions it touches, at least one.
+    pub touched: BTreeSet<NetworkInterfaceId>,
+    /// Whether it is in force only where these interfaces are captured: it made a session.
+    pub needs_capture: bool,
+    /// Called once: when the data plane goes by the change, or with the reason why it does not.
+    pub done: Box<dyn FnOnce(io::Result<()>) + Send>,
 }
 
 /// Where changes are kept.
@@ -60,13 +65,38 @@ struct Job {
     request_id: String,
     now_s: u64,
     reply: oneshot::Sender<Answer>,
+    /// Where a session goes that was made and cannot be in force.
+    undo: Sender<Work>,
+}
+
+/// A session that was made and is not in force: it is removed before its maker hears of that.
+struct Undo {
+    session: SessionId,
+    error: String,
+    request_id: String,
+    reply: oneshot::Sender<Answer>,
+}
+
+/// What the thread that makes changes does.
+enum Work {
+    Change(Job),
+    Undo(Undo),
+}
+
+/// A change that was made, but for its answer.
+struct Made {
+    answer: Result<String, Refused>,
+    touched: BTreeSet<NetworkInterfaceId>,
+    /// The session that it made.
+    created: Option<SessionId>,
+    job: Job,
 }
 
 /// The EC2 endpoint without its sockets.
 pub struct Endpoint {
     account: Arc<RwLock<Account>>,
     credentials: Option<Credentials>,
-    jobs: Sender<Job>,
+    jobs: Sender<Work>,
     now_s: Box<dyn Fn() -> u64 + Send + Sync>,
     draw: Box<dyn Fn() -> u128 + Send + Sync>,
 }
@@ -148,8 +178,9 @@ impl Endpoint {
             return Begun::Done(finish(told, &request_id));
         }
         let (reply, replied) = oneshot::channel();
-        let job = Job { request, request_id: request_id.clone(), now_s, reply };
-        if self.jobs.send(job).is_err() {
+        let undo = self.jobs.clone();
+        let job = Job { request, request_id: request_id.clone(), now_s, reply, undo };
+        if self.jobs.send(Work::Change(job)).is_err() {
             return Begun::Done(not_made(&request_id));
         }
         Begun::Waits(replied, request_id)
@@ -169,47 +200,101 @@ fn not_made(request_id: &str) -> Answer {
 }
 
 /// What has come since, at least one; nothing when nobody can come any more.
-fn next(waiting: &Receiver<Job>) -> Option<Vec<Job>> {
+fn next(waiting: &Receiver<Work>) -> Option<Vec<Work>> {
     let mut batch = vec![waiting.recv().ok()?];
     while batch.len() < TOGETHER
-        && let Ok(job) = waiting.try_recv()
+        && let Ok(work) = waiting.try_recv()
     {
-        batch.push(job);
+        batch.push(work);
     }
     Some(batch)
 }
 
 /// Makes changes, has them kept and published, and answers. Nobody sees a change that is not kept.
-fn make<P: Publish>(
+fn make(
     account: &RwLock<Account>,
-    publish: &mut P,
+    publish: &mut dyn Publish,
     keep: &mut dyn Keep,
-    batch: Vec<Job>,
+    batch: Vec<Work>,
 ) {
-    let mut done = Vec::with_capacity(batch.len());
+    let mut made = Vec::with_capacity(batch.len());
+    let mut undone = Vec::new();
     let mut has_changed = false;
     let mut locked = write(account);
-    for job in batch {
-        let result = actions::act(&mut locked, &call(&job.request, &job.request_id, job.now_s));
-        has_changed |= result.is_ok();
-        done.push((job, result));
+    for work in batch {
+        match work {
+            Work::Change(job) => {
+                let call = call(&job.request, &job.request_id, job.now_s);
+                let answer = actions::act(&mut locked, &call);
+                has_changed |= answer.is_ok();
+                let touched = locked.registry_mut().take_touched();
+                let created = locked.take_created_session();
+                made.push(Made { answer, touched, created, job });
+            }
+            Work::Undo(undo) => {
+                locked.undo_create_session(&undo.session);
+                has_changed = true;
+                undone.push((undo, locked.registry_mut().take_touched()));
+            }
+        }
     }
     let kept = if has_changed { commit(&mut locked, keep) } else { Ok(()) };
     drop(locked);
-    let published = if has_changed {
-        let compiled = publish.compile(read(account).registry());
-        // Without the lock: whoever puts it in force may want to look at the account.
-        publish.publish(compiled)
-    } else {
-        Ok(())
-    };
-    for (job, result) in done {
-        let result = match kept.as_ref().and(published.as_ref()) {
-            Ok(()) => result,
-            Err(error) => result.and(Err(Refused::internal(error))),
+    let mut changes = Vec::new();
+    for one in made {
+        changes.extend(one.settle(kept.as_ref().err()));
+    }
+    changes.extend(undone.into_iter().map(|(undo, touched)| PublishedChange {
+        touched,
+        needs_capture: false,
+        done: Box::new(move |_| undo.answer()),
+    }));
+    if !changes.is_empty() {
+        publish.publish(read(account).registry(), changes);
+    }
+}
+
+impl Made {
+    /// Answers now where the data plane has nothing to do; otherwise what it is to go by.
+    fn settle(self, not_kept: Option<&io::Error>) -> Option<PublishedChange> {
+        let Self { answer, touched, created, job } = self;
+        let Job { request_id, reply, undo, .. } = job;
+        let answer = match not_kept {
+            None => answer,
+            Some(error) => answer.and(Err(Refused::internal(error))),
         };
-        // Whoever does not wait any more does not want it.
-        let _ = job.reply.send(finish(result, &job.request_id));
+        if answer.is_err() || touched.is_empty() {
+            // Whoever does not wait any more does not want it.
+            let _ = reply.send(finish(answer, &request_id));
+            return None;
+        }
+        let needs_capture = created.is_some();
+        let done = move |in_force: io::Result<()>| {
+            // Nobody waits for the answer any more: the client was told that the request failed.
+            let in_force = match in_force {
+                Ok(()) if reply.is_closed() => Err(io::Error::from(io::ErrorKind::TimedOut)),
+                in_force => in_force,
+            };
+            match (in_force, created) {
+                (Err(error), Some(session)) => {
+                    let error = error.to_string();
+                    // Where the thread has ended, so has the account.
+                    let _ = undo.send(Work::Undo(Undo { session, error, request_id, reply }));
+                }
+                (in_force, _) => {
+                    let answer = in_force.map_err(Refused::internal).and(answer);
+                    let _ = reply.send(finish(answer, &request_id));
+                }
+            }
+        };
+        Some(PublishedChange { touched, needs_capture, done: Box::new(done) })
+    }
+}
+
+impl Undo {
+    fn answer(self) {
+        let refused = Refused::internal(self.error);
+        let _ = self.reply.send(finish(Err(refused), &self.request_id));
     }
 }
 

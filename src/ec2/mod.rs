@@ -26,6 +26,6 @@ mod xml;
 /// The types in which a request comes to [`Endpoint::ask`].
 pub use axum::http;
 pub use credentials::Credentials;
-pub use endpoint::{Endpoint, Keep, Publish};
+pub use endpoint::{Endpoint, Keep, Publish, PublishedChange};
 pub use server::{Server, serve};
 pub use tls::Certificate;

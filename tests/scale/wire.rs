@@ -7,7 +7,7 @@ use std::sync::{Arc, RwLock};
 use traffic_mirror::control::Registry;
 use traffic_mirror::control::account::{Account, Places, Quotas, Record};
 use traffic_mirror::ec2::http::Request;
-use traffic_mirror::ec2::{Endpoint, Keep, Publish};
+use traffic_mirror::ec2::{Endpoint, Keep, Publish, PublishedChange};
 use traffic_mirror::model::{NetworkInterface, NetworkInterfaceId, Target, TargetId};
 
 const SIGNED: &str =
@@ -26,12 +26,8 @@ impl Keep for Nowhere {
 }
 
 impl Publish for Nowhere {
-    type Compiled = ();
-
-    fn compile(&mut self, _: &Registry) {}
-
-    fn publish(&mut self, (): ()) -> io::Result<()> {
-        Ok(())
+    fn publish(&mut self, _: &Registry, changes: Vec<PublishedChange>) {
+        changes.into_iter().for_each(|change| (change.done)(Ok(())));
     }
 }
 

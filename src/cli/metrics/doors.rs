@@ -1,5 +1,6 @@
 //! Families by target and by ring: what became of datagrams, and of frames before we saw them.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use super::family::{Family, Labels};
@@ -22,14 +23,19 @@ pub(super) fn targets(snapshot: &Snapshot) -> [Family; 4] {
         ),
         Family::counter("traffic_mirror_target_unreachable", "Other ICMP errors, by target."),
     ];
-    let known = snapshot.table.targets().iter().flat_map(|target| {
+    let targets = snapshot.interfaces.iter().flat_map(|one| one.table.targets());
+    let known = targets.flat_map(|target| {
         let addresses = addresses(target).map(|address| target_labels(target, address));
         addresses.map(|labels| (labels, [0; 4])).collect::<Vec<_>>()
     });
-    let reports = snapshot.workers.iter().flat_map(|worker| &worker.targets);
-    let reported = reports.map(|one| {
+    let names = names(snapshot);
+    let reports = snapshot
+        .workers
+        .iter()
+        .flat_map(|worker| worker.targets.iter().map(|report| (worker.table.as_deref(), report)));
+    let reported = reports.map(|(table, one)| {
         let counts = [one.sent, one.sent_bytes, one.refused, one.unreachable];
-        (reported_labels(&snapshot.table, one), counts)
+        (reported_labels(table, &names, one), counts)
     });
     for (labels, counts) in known.chain(reported) {
         for (family, count) in families.iter_mut().zip(counts) {
@@ -84,13 +90,28 @@ fn addresses(target: &TargetEntry) -> impl Iterator<Item = SocketAddr> {
     [target.address].into_iter().chain(target.further_addresses.iter().copied())
 }
 
-/// The index of a report may be that of an earlier table; the address always holds. A target that
-/// the table no longer has is told by its address alone.
-fn reported_labels(table: &MirrorTable, report: &TargetReport) -> Labels {
+/// The targets of all sessions by their addresses; the first where several have one address.
+fn names(snapshot: &Snapshot) -> HashMap<SocketAddr, &TargetEntry> {
+    let mut names = HashMap::new();
+    for target in snapshot.interfaces.iter().flat_map(|one| one.table.targets()) {
+        for address in addresses(target) {
+            names.entry(address).or_insert(target);
+        }
+    }
+    names
+}
+
+/// The index of a report may be that of an earlier table of the worker; the address always holds. A
+/// target that no session has any more is labelled with its address alone.
+fn reported_labels(
+    table: Option<&MirrorTable>,
+    names: &HashMap<SocketAddr, &TargetEntry>,
+    report: &TargetReport,
+) -> Labels {
     let index = usize::try_from(report.target).unwrap_or(usize::MAX);
     let is_there = |target: &&TargetEntry| addresses(target).any(|one| one == report.destination);
-    let target = table.targets().get(index).filter(is_there);
-    match target.or_else(|| table.targets().iter().find(is_there)) {
+    let target = table.and_then(|table| table.targets().get(index)).filter(is_there);
+    match target.or_else(|| names.get(&report.destination).copied()) {
         Some(target) => target_labels(target, report.destination),
         None => vec![
             ("traffic_mirror_target_id", String::new()),

@@ -16,4 +16,4 @@ mod text;
 mod totals;
 
 pub(super) use server::{Server, serve};
-pub(super) use snapshot::{RingFigures, Snapshot, WorkerSnapshot};
+pub(super) use snapshot::{InterfaceSnapshot, RingFigures, Snapshot, WorkerSnapshot};

@@ -59,9 +59,11 @@ async fn health(State(snapshot): State<TakeSnapshot>) -> Response {
     let missing = missing
         .map(|(device, network_interface_id)| Missing { device, network_interface_id })
         .collect();
-    let status = match snapshot.is_attached() {
-        false => "no network interface is attached",
-        true => "frames are not accounted for",
+    let is_anything_attached = snapshot.wanted().any(|worker| worker.is_attached);
+    let status = match (snapshot.is_attached(), is_anything_attached) {
+        (true, _) => "frames are not accounted for",
+        (false, true) => "some network interfaces are not attached",
+        (false, false) => "no network interface is attached",
     };
     let unhealthy = Unhealthy { status, missing, unaccounted };
     let body = serde_json::to_string(&unhealthy).unwrap_or_default() + "\n";

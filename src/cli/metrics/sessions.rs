@@ -9,18 +9,20 @@ use crate::model::{Filter, FilterRule, RuleAction};
 /// readable and short.
 const MAX_IDLE_RULES: usize = 1_000;
 
-pub(super) fn families(snapshot: &Snapshot, total: &Counters) -> Vec<Family> {
-    let table = &snapshot.table;
+pub(super) fn families(snapshot: &Snapshot) -> Vec<Family> {
     let [mut packets, mut bytes, mut truncated, mut to_mtu] = empty();
-    for (session, counted) in table.sessions().iter().zip(&total.sessions) {
-        let SessionCounters { mirrored, mirrored_bytes, .. } = *counted;
-        let labels = labels(table, session);
-        packets.add(labels.clone(), mirrored);
-        bytes.add(labels.clone(), mirrored_bytes);
-        truncated.add(labels.clone(), counted.truncated);
-        to_mtu.add(labels, counted.truncated_to_mtu);
+    let by_session = snapshot.by_session();
+    for (table, counters) in &by_session {
+        for (session, counted) in table.sessions().iter().zip(&counters.sessions) {
+            let SessionCounters { mirrored, mirrored_bytes, .. } = *counted;
+            let labels = labels(table, session);
+            packets.add(labels.clone(), mirrored);
+            bytes.add(labels.clone(), mirrored_bytes);
+            truncated.add(labels.clone(), counted.truncated);
+            to_mtu.add(labels, counted.truncated_to_mtu);
+        }
     }
-    vec![packets, bytes, truncated, to_mtu, rules(table, total)]
+    vec![packets, bytes, truncated, to_mtu, rules(&by_session)]
 }
 
 fn empty() -> [Family; 4] {
@@ -56,14 +58,18 @@ fn labels(table: &MirrorTable, session: &SessionEntry) -> Labels {
     ]
 }
 
-fn rules(table: &MirrorTable, total: &Counters) -> Family {
+fn rules(by_session: &[(&MirrorTable, Counters)]) -> Family {
     let mut family = Family::counter(
         "traffic_mirror_rule_mirrored_packets",
         "Copies that left, by the rule or network service that took them; a changed filter begins \
          anew.",
     );
-    for (index, session) in table.sessions().iter().enumerate() {
-        let Some((by_dns, by_rule)) = total.rules(index).split_last() else { continue };
+    let sessions = by_session.iter().flat_map(|(table, counters)| {
+        let sessions = table.sessions().iter().enumerate();
+        sessions.map(move |(index, session)| (session, counters.rules(index)))
+    });
+    for (session, counted) in sessions {
+        let Some((by_dns, by_rule)) = counted.split_last() else { continue };
         let filter = &*session.filter;
         let counted = filter.all_rules().iter().zip(by_rule);
         for (rule, count) in counted.filter(|(rule, count)| is_shown(filter, rule, **count)) {

@@ -1,6 +1,6 @@
 //! The picture of a run at one moment, in plain values.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::dataplane::{Counters, MirrorTable};
@@ -9,8 +9,8 @@ use crate::io::udp::TargetReport;
 /// What a run is and has done so far.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
-    /// The table that the counters of the workers are ordered by.
-    pub(crate) table: Arc<MirrorTable>,
+    /// Every interface that has a session.
+    pub(crate) interfaces: Vec<InterfaceSnapshot>,
     /// Every worker there is and was: where one is left out, counters go back. One whose interface
     /// the table no longer has is not expected to be attached.
     pub(crate) workers: Vec<WorkerSnapshot>,
@@ -20,6 +20,17 @@ pub(crate) struct Snapshot {
     pub(crate) reloads: u64,
     /// How many times another configuration was refused and the old one stayed.
     pub(crate) reload_failures: u64,
+}
+
+/// A network interface that has a session.
+#[derive(Debug, Clone)]
+pub(crate) struct InterfaceSnapshot {
+    /// Its id.
+    pub(crate) id: String,
+    /// The name of its device on this host, if anybody has said so.
+    pub(crate) device: Option<String>,
+    /// What decides about its packets; interfaces may share one.
+    pub(crate) table: Arc<MirrorTable>,
 }
 
 /// One worker: a ring of a network interface and what became of its frames.
@@ -33,7 +44,9 @@ pub(crate) struct WorkerSnapshot {
     pub(crate) worker: u16,
     /// Whether it has a ring on the device just now.
     pub(crate) is_attached: bool,
-    /// What it counted, by the sessions of [`Snapshot::table`].
+    /// The table that its counters are ordered by; none where they have no sessions.
+    pub(crate) table: Option<Arc<MirrorTable>>,
+    /// What it counted.
     pub(crate) counters: Counters,
     /// What its ring is and did.
     pub(crate) ring: RingFigures,
@@ -57,24 +70,48 @@ pub(crate) struct RingFigures {
 }
 
 impl Snapshot {
-    /// What all workers counted together.
+    /// What all workers counted together, with one session in the place of all.
     pub(crate) fn total(&self) -> Counters {
-        let mut total = Counters::new(&self.table);
-        self.workers.iter().for_each(|worker| total.add(&worker.counters));
-        total
+        let carried: Vec<_> = self.by_session().into_iter().map(|(_, counters)| counters).collect();
+        let interfaces = self.by_id();
+        let ended = self.workers.iter().filter(|worker| worker.interface(&interfaces).is_none());
+        Counters::sum(carried.iter().chain(ended.map(|worker| &worker.counters)))
     }
 
-    /// The workers of interfaces that the table still has.
+    /// The same, but counts of sessions that went away are not told from those that are there.
+    pub(crate) fn sum(&self) -> Counters {
+        Counters::sum(self.workers.iter().map(|worker| &worker.counters))
+    }
+
+    /// The counters of each worker by the sessions of its interface, and zeros for an interface
+    /// without a worker. The table of a worker may be an earlier one of its interface.
+    pub(super) fn by_session(&self) -> Vec<(&MirrorTable, Counters)> {
+        let interfaces = self.by_id();
+        let idle = self.interfaces.iter().map(|one| (&*one.table, Counters::new(&one.table)));
+        let of_workers = self.workers.iter().filter_map(|worker| {
+            let table = &*worker.interface(&interfaces)?.table;
+            let counters = match &worker.table {
+                Some(own) if own.number() != table.number() => worker.counters.carried(own, table),
+                _ => worker.counters.clone(),
+            };
+            Some((table, counters))
+        });
+        idle.chain(of_workers).collect()
+    }
+
+    /// The workers of interfaces that have a session.
     pub(super) fn wanted(&self) -> impl Iterator<Item = &WorkerSnapshot> {
-        let ids: HashSet<&str> =
-            self.table.interfaces().iter().map(|interface| interface.id().as_str()).collect();
-        self.workers.iter().filter(move |worker| ids.contains(&*worker.network_interface_id))
+        let interfaces = self.by_id();
+        self.workers.iter().filter(move |worker| worker.interface(&interfaces).is_some())
     }
 
-    /// Whether frames come in, or none are wanted.
+    fn by_id(&self) -> HashMap<&str, &InterfaceSnapshot> {
+        self.interfaces.iter().map(|one| (&*one.id, one)).collect()
+    }
+
+    /// Whether the frames of every interface with a session come in.
     pub(super) fn is_attached(&self) -> bool {
-        let mut wanted = self.wanted().peekable();
-        wanted.peek().is_none() || wanted.any(|worker| worker.is_attached)
+        self.missing().is_empty()
     }
 
     /// The devices with frames that are not accounted for, and how many these are.
@@ -86,15 +123,41 @@ impl Snapshot {
         devices
     }
 
-    /// The devices that no worker is attached to, with the interface that each of them is.
+    /// The devices of interfaces with a session that no worker is attached to, and the interfaces.
     pub(super) fn missing(&self) -> Vec<(&str, &str)> {
-        let attached = self.workers.iter().filter(|worker| worker.is_attached);
-        let there: HashSet<&str> = attached.map(|worker| &*worker.device).collect();
-        let absent = self.wanted().filter(|worker| !there.contains(&*worker.device));
+        let attached = self.wanted().filter(|worker| worker.is_attached);
+        let there: HashSet<&str> = attached.map(|worker| &*worker.network_interface_id).collect();
+        let absent = self.interfaces.iter().filter(|one| !there.contains(&*one.id));
         let mut missing: Vec<_> =
-            absent.map(|worker| (&*worker.device, &*worker.network_interface_id)).collect();
+            absent.map(|one| (one.device.as_deref().unwrap_or_default(), &*one.id)).collect();
         missing.sort_unstable();
-        missing.dedup();
         missing
+    }
+}
+
+impl WorkerSnapshot {
+    /// The worker's interface, if it has a session and the worker has not ended.
+    fn interface<'s>(
+        &self,
+        interfaces: &HashMap<&str, &'s InterfaceSnapshot>,
+    ) -> Option<&'s InterfaceSnapshot> {
+        self.table.as_ref()?;
+        interfaces.get(&*self.network_interface_id).copied()
+    }
+
+    /// Adds what a later worker of the same name did, which has ended, too.
+    pub(crate) fn add_ended(&mut self, other: Self) {
+        self.counters.add(&other.counters);
+        self.ring.frames += other.ring.frames;
+        self.ring.drops += other.ring.drops;
+        self.ring.unaccounted += other.ring.unaccounted;
+        for report in other.targets {
+            match self.targets.iter_mut().find(|known| {
+                (known.destination, known.device_index) == (report.destination, report.device_index)
+            }) {
+                Some(known) => known.add(&report),
+                None => self.targets.push(report),
+            }
+        }
     }
 }

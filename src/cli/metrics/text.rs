@@ -58,7 +58,7 @@ pub(super) fn exposition(snapshot: &Snapshot, form: Form) -> Result<String, fmt:
 fn families(snapshot: &Snapshot) -> Vec<Family> {
     let total = snapshot.total();
     let mut families = totals::families(snapshot, &total);
-    families.extend(sessions::families(snapshot, &total));
+    families.extend(sessions::families(snapshot));
     families.extend(doors::targets(snapshot));
     families.extend(doors::rings(snapshot));
     families.extend(aws::families(snapshot));

@@ -11,9 +11,73 @@ const DESCRIPTORS_PER_WORKER: usize = 6;
 /// What the process opens besides and after: listeners, signals, watches of links.
 const DESCRIPTORS_BESIDES: usize = 12;
 
-/// How many workers there are descriptors for, at least one.
-pub(super) fn most_workers() -> io::Result<usize> {
-    let _ = resource::raise_open_files();
-    let spare = resource::spare_descriptors(&live::waker()?)?;
-    Ok((spare.saturating_sub(DESCRIPTORS_BESIDES) / DESCRIPTORS_PER_WORKER).max(1))
+/// How many workers there may be, and are.
+#[derive(Debug)]
+pub(super) struct DescriptorBudget {
+    /// At least one.
+    most_workers: usize,
+    workers: usize,
+}
+
+impl DescriptorBudget {
+    /// Raises the limit of the process as far as it may be raised.
+    ///
+    /// # Errors
+    /// There is hardly a descriptor left.
+    pub(super) fn of_this_process() -> io::Result<Self> {
+        let _ = resource::raise_open_files();
+        let spare = resource::spare_descriptors(&live::waker()?)?;
+        let most = spare.saturating_sub(DESCRIPTORS_BESIDES) / DESCRIPTORS_PER_WORKER;
+        Ok(Self { most_workers: most.max(1), workers: 0 })
+    }
+
+    /// Notes that this number of workers is about to be started.
+    ///
+    /// # Errors
+    /// There are not enough descriptors for them.
+    pub(super) fn take(&mut self, workers: usize) -> Result<(), String> {
+        let wanted = self.workers + workers;
+        if wanted > self.most_workers {
+            return Err(format!(
+                "too few file descriptors: {} workers need {}, and there are enough for {}; raise \
+                 the limit (`ulimit -n`)",
+                wanted,
+                Self::needed(wanted),
+                self.most_workers
+            ));
+        }
+        self.workers = wanted;
+        Ok(())
+    }
+
+    /// Notes that workers have ended.
+    pub(super) const fn give_back(&mut self, workers: usize) {
+        self.workers = self.workers.saturating_sub(workers);
+    }
+
+    /// How many descriptors the process needs for that number of workers.
+    pub(super) const fn needed(workers: usize) -> usize {
+        workers.saturating_mul(DESCRIPTORS_PER_WORKER).saturating_add(DESCRIPTORS_BESIDES)
+    }
+
+    /// How many workers there may be.
+    pub(super) const fn most_workers(&self) -> usize {
+        self.most_workers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_beyond_the_limit_are_refused_with_what_they_need() {
+        let mut budget = DescriptorBudget { most_workers: 3, workers: 0 };
+        assert_eq!(budget.take(2), Ok(()));
+        let refused = budget.take(2).unwrap_err();
+        assert!(refused.contains("4 workers need 36, and there are enough for 3"), "{refused}");
+        assert_eq!(budget.take(1), Ok(()));
+        budget.give_back(3);
+        assert_eq!(budget.take(3), Ok(()));
+    }
 }

@@ -12,7 +12,6 @@ use crate::cli::exit::Failure;
 use crate::cli::outputs::SendOrder;
 use crate::cli::replay::ReportForm;
 use crate::cli::sessions::SessionFlags;
-use crate::io::links::Link;
 use crate::io::live::{KernelFilter, OwnMark, RingOptions};
 use crate::io::udp::{EgressMode, Segmentation, UdpOptions};
 
@@ -210,18 +209,17 @@ impl RunFlags {
         self.mark.unwrap_or_else(|| self.own_mark.get_or_init(OwnMark::choose).value())
     }
 
-    pub(super) fn ring_options(&self, link: &Link, ring_len: usize) -> RingOptions {
+    /// What all rings are opened with; their size and what they know of their device is added.
+    pub(super) fn ring_options(&self) -> RingOptions {
         RingOptions {
-            ring_len,
             is_busy: self.busy_poll,
             mark: Some(self.mark()),
-            is_loopback: link.is_loopback,
-            mtu: link.mtu,
             kernel_filter: match self.kernel_filter {
                 FilterUse::Auto => KernelFilter::Auto,
                 FilterUse::Always => KernelFilter::Always,
                 FilterUse::Never => KernelFilter::Never,
             },
+            ..RingOptions::default()
         }
     }
 

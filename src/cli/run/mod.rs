@@ -1,40 +1,55 @@
 //! `run`: live interfaces in, copies out over UDP, until a signal.
 //!
-//! What belongs here: threads, letters between them, reloads, links that come and go. What does
-//! not: what becomes of a frame (`dataplane`), how it is captured and sent (`io`).
+//! What belongs here: threads, commands to them, reloads, devices that come and go. What does not:
+//! the processing of a frame (`dataplane`), and how it is captured and sent (`io`).
 //!
 //! ```text
-//! main thread (tokio): signals, links, reload, live line
-//!   | letters: table, source, end            ^ boards: counters
+//! endpoint's writer, reload, background compilation
+//!   | LiveTables: compiles the tables of the interfaces that a change touches
+//!   v events
+//! main thread (tokio), Supervisor: signals, devices, reload, live line
+//!   | commands: table, source, end           ^ status: counters
 //!   v                                        |
 //! a worker thread for each ring: RingSource -> Worker::step -> UdpSink
 //! ```
 
 mod attach;
-mod crew;
+mod command;
 mod descriptors;
 mod endpoint;
+mod event;
 mod flags;
 mod gauge;
-mod hand;
 mod herald;
+mod interface_workers;
 mod live_line;
+mod live_tables;
 mod mailbox;
 mod on_this_host;
 mod plan;
-mod post;
+mod receipt;
 mod rights;
 mod ring_budget;
-mod roster;
 mod routes;
+mod shared_guard;
 mod source_ledger;
 mod state;
 mod storm;
+mod supervisor;
 mod sync;
+mod task_pool;
+mod totals;
 mod watch;
+mod worker_registry;
+mod worker_starter;
+mod worker_thread;
 
 use flags::Log;
 pub(super) use flags::RunFlags;
+use live_tables::LiveTables;
+use supervisor::Supervisor;
+use watch::Run;
+use worker_registry::WorkerRegistry;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -49,33 +64,36 @@ use super::report::Report;
 use super::{signals, terminal};
 use crate::control::Registry;
 use crate::io::StopFlag;
-use crate::io::links::links;
+use crate::io::links::{Link, links};
 use crate::io::sys::capability;
 
-/// Shows what the crew does, from before the first frame on.
-fn serve_metrics(address: SocketAddr, crew: &crew::Crew) -> Result<Server, Failure> {
-    let roster = crew.roster().clone();
-    let server = metrics::serve(address, Arc::new(move || roster.snapshot()));
+/// Serves the metrics, from before the first frame on.
+fn serve_metrics(address: SocketAddr, registry: WorkerRegistry) -> Result<Server, Failure> {
+    let server = metrics::serve(address, Arc::new(move || registry.snapshot()));
     let server =
         server.map_err(|error| Failure::failed(format_args!("--metrics `{address}`: {error}")))?;
     terminal::note(&format!("metrics on http://{}/metrics", server.address()));
     Ok(server)
 }
 
-/// What the run begins with: by files or the command line, or by what the endpoint makes of these.
-fn begin(flags: &RunFlags) -> Result<(plan::Plan, Option<endpoint::Begun>), Failure> {
+/// What the run begins with.
+enum Begun {
+    /// The resources of files or the command line.
+    Files(Box<Registry>),
+    /// What the endpoint makes of these.
+    Endpoint(endpoint::Begun),
+}
+
+fn begin(flags: &RunFlags, links: &[Link]) -> Result<Begun, Failure> {
     if flags.endpoint.ec2_endpoint.is_none() {
-        return Ok((plan::plan(flags, None)?, None));
+        return plan::read(flags).map(Box::new).map(Begun::Files);
     }
     let registry = match flags.sessions.are_given() {
         true => plan::registry(flags)?,
         false => Registry::default(),
     };
-    let links = plan::in_namespace(flags.netns.as_deref(), links).map_err(Failure::failed)?;
-    let options = flags.sessions.options();
-    let begun = endpoint::begin(&flags.endpoint, registry, &links, options.seed)?;
-    let plan = begun.plan(&options);
-    Ok((plan, Some(begun)))
+    let seed = flags.sessions.options().seed;
+    endpoint::begin(&flags.endpoint, registry, links, seed).map(Begun::Endpoint)
 }
 
 pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
@@ -93,30 +111,37 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
     let endpoint = flags.endpoint.ec2_endpoint;
     let posture = endpoint.map(|address| endpoint::Posture::read(address, &flags.endpoint));
     let door = endpoint.zip(posture.transpose()?);
-    let (plan, begun) = begin(flags)?;
+    let links = plan::in_namespace(flags.netns.as_deref(), links).map_err(Failure::failed)?;
+    let begun = begin(flags, &links)?;
     rights::drop_to_what_is_needed(flags.mark(), flags.netns.is_some());
     let stopwatch = Stopwatch::start();
     let stop = StopFlag::new();
     signals::stop_on_signals(&stop)?;
-    let mut crew = crew::Crew::muster(flags, plan, stop.clone())?;
-    let metrics = flags.metrics.map(|address| serve_metrics(address, &crew)).transpose()?;
-    let (changes, changed) = unbounded_channel();
-    let served = match begun.zip(door) {
-        Some((begun, door)) => {
-            let (options, roster) = (flags.sessions.options(), crew.roster().clone());
-            Some(endpoint::serve(door, begun, options, roster, changes)?)
-        }
-        None => None,
+    let (sender, mut events) = unbounded_channel();
+    let tables = LiveTables::new(flags.sessions.options(), sender.clone());
+    let mut supervisor = Supervisor::new(flags, tables.clone(), sender, stop.clone())?;
+    let registry = supervisor.registry().clone();
+    let metrics = flags.metrics.map(|address| serve_metrics(address, registry)).transpose()?;
+    match &begun {
+        Begun::Files(registry) => tables.replace(registry),
+        Begun::Endpoint(begun) => begun.publish(&tables),
+    }
+    supervisor.start(&links, &mut events)?;
+    let served = match (begun, door) {
+        (Begun::Endpoint(begun), Some(door)) => Some(endpoint::serve(door, begun, tables.clone())?),
+        _ => None,
     };
-    let watched = watch::watch(flags, &mut crew, served.as_ref(), changed, &stop);
+    let run = Run { flags, served: served.as_ref(), tables: &tables, stop: &stop };
+    let watched = watch::watch(&run, &mut supervisor, &mut events);
     drop(served);
     drop(metrics);
-    let done = crew.dismiss();
-    let mut report = Report::new(&done.table, &done.counters, stopwatch.elapsed());
-    report.set_unaccounted(done.unaccounted);
-    report.add_sent(&done.targets);
+    let results = supervisor.shut_down(&mut events);
+    let interfaces = results.interfaces.iter().map(|(table, counters)| (&**table, counters));
+    let mut report = Report::of_interfaces(interfaces, &results.retired, stopwatch.elapsed());
+    report.set_unaccounted(results.unaccounted);
+    report.add_sent(&results.targets);
     print_report(&report, flags.report)?;
     watched?;
-    let is_sound = done.is_whole && done.unaccounted == 0;
+    let is_sound = results.is_whole && results.unaccounted == 0;
     Ok(if is_sound { Exit::Done } else { Exit::Failed })
 }

@@ -1,42 +1,25 @@
-//! From what was typed to which devices are mirrored by which table.
+//! From the command line and files to the interfaces that are mirrored.
 
-use std::collections::BTreeSet;
 use std::io;
-use std::sync::Arc;
 
 use super::flags::RunFlags;
 use crate::cli::exit::Failure;
-use crate::control::{CompileOptions, Registry, compile, recompile};
-use crate::dataplane::MirrorTable;
+use crate::control::{Registry, with_network_ids};
 use crate::io::links::{self, Link};
 use crate::model::NetworkInterfaceId;
 
 /// One interface that is mirrored.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Mirrored {
+struct Mirrored {
     /// What the configuration calls it.
-    pub(super) id: NetworkInterfaceId,
+    id: NetworkInterfaceId,
     /// What Linux calls it.
-    pub(super) device: String,
+    device: String,
 }
 
-/// Everything that a run needs to know.
-pub(super) struct Plan {
-    pub(super) table: Arc<MirrorTable>,
-    pub(super) mirrored: Vec<Mirrored>,
-}
-
-impl Plan {
-    /// The index in the table of the interface with that id.
-    pub(super) fn index_of(&self, id: &NetworkInterfaceId) -> Option<u32> {
-        let mut numbered = (0..).zip(self.table.interfaces());
-        numbered.find(|(_, interface)| interface.id() == id).map(|(index, _)| index)
-    }
-}
-
-/// Reads the configuration and looks at the devices that it names. What a table that is in force
-/// has compiled is taken over.
-pub(super) fn plan(flags: &RunFlags, earlier: Option<&MirrorTable>) -> Result<Plan, Failure> {
+/// Reads the configuration and looks at the devices that it names, which have to be there. Every
+/// session of the registry has a network identifier.
+pub(super) fn read(flags: &RunFlags) -> Result<Registry, Failure> {
     let mut registry = registry(flags)?;
     let mirrored = mirrored(&registry)?;
     let links = in_namespace(flags.netns.as_deref(), links::links).map_err(Failure::failed)?;
@@ -55,12 +38,7 @@ pub(super) fn plan(flags: &RunFlags, earlier: Option<&MirrorTable>) -> Result<Pl
             interface.mac_address = link.mac;
         }
     }
-    let options = CompileOptions { is_live: true, ..flags.sessions.options() };
-    let table = match earlier {
-        None => compile(&registry, &options),
-        Some(earlier) => recompile(&registry, &options, earlier),
-    };
-    Ok(Plan { table: Arc::new(table), mirrored })
+    Ok(with_network_ids(registry, flags.sessions.options().seed))
 }
 
 /// The resources of files or the command line.
@@ -68,26 +46,6 @@ pub(super) fn registry(flags: &RunFlags) -> Result<Registry, Failure> {
     let mut registry = flags.sessions.registry()?;
     name_device(flags, &mut registry)?;
     Ok(registry)
-}
-
-/// The same for resources that come over the API: whatever they say is in force, and a device that
-/// was not there yet is not waited for: it is news when it comes.
-pub(super) fn managed(
-    registry: &Registry,
-    options: &CompileOptions,
-    earlier: Option<&MirrorTable>,
-    devices: &BTreeSet<String>,
-) -> Plan {
-    let options = CompileOptions { is_live: true, ..*options };
-    let table = match earlier {
-        None => compile(registry, &options),
-        Some(earlier) => recompile(registry, &options, earlier),
-    };
-    let with_device = sources(registry).into_iter().filter_map(|id| {
-        let device = registry.network_interface(&id)?.device.clone()?;
-        devices.contains(&device).then_some(Mirrored { id, device })
-    });
-    Plan { table: Arc::new(table), mirrored: with_device.collect() }
 }
 
 /// Does something in the network namespace of the interfaces, in a thread of its own: it is the
@@ -125,9 +83,7 @@ fn name_device(flags: &RunFlags, registry: &mut Registry) -> Result<(), Failure>
 
 /// The interfaces that have a session, in their order.
 fn sources(registry: &Registry) -> Vec<NetworkInterfaceId> {
-    let has_session = |id: &NetworkInterfaceId| registry.sessions_of(id).next().is_some();
-    let ids = registry.network_interfaces().iter().map(|interface| interface.id());
-    ids.filter(|id| has_session(id)).cloned().collect()
+    registry.sources().map(|interface| interface.id().clone()).collect()
 }
 
 fn mirrored(registry: &Registry) -> Result<Vec<Mirrored>, Failure> {

@@ -36,11 +36,13 @@ pub(super) struct RingBudget {
     /// How many rings there are, and the bytes that they take.
     rings: usize,
     taken: usize,
+    /// The size of the rings that are opened at the start, which are counted already.
+    reserved_len: Option<usize>,
 }
 
 /// When rings are opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Opened {
+pub(super) enum OpenedWhen {
     /// All at once, when the program starts: they share the budget.
     AtStart,
     /// While others run: they share a part of what is left of the budget.
@@ -49,14 +51,17 @@ pub(super) enum Opened {
 
 impl RingBudget {
     pub(super) const fn new(size: RingSize, limit: Option<MemoryLimit>) -> Self {
-        Self { size, limit, rings: 0, taken: 0 }
+        Self { size, limit, rings: 0, taken: 0, reserved_len: None }
     }
 
     /// The size in bytes of each of so many new rings.
     ///
     /// # Errors
     /// All rings together would take more than half of the memory.
-    pub(super) fn plan(&self, rings: usize, opened: Opened) -> Result<usize, Failure> {
+    pub(super) fn plan(&self, rings: usize, opened: OpenedWhen) -> Result<usize, Failure> {
+        if let Some(reserved_len) = self.reserved_len {
+            return Ok(reserved_len);
+        }
         let most = (self.memory() / MAX_PART).saturating_sub(self.taken);
         let (wanted, least) = match self.size {
             RingSize::Fixed(len) => (len, len),
@@ -70,10 +75,26 @@ impl RingBudget {
         }
     }
 
-    /// Notes that so many rings of this size are about to be opened.
-    pub(super) const fn take(&mut self, rings: usize, len: usize) {
+    /// Notes that rings of this size are about to be opened at the start: all that are planned from
+    /// now on are among them.
+    pub(super) fn reserve(&mut self, rings: usize, len: usize) {
+        self.take(rings, len);
+        self.reserved_len = Some(len);
+    }
+
+    /// All rings of the start are open.
+    pub(super) const fn end_reservation(&mut self) {
+        self.reserved_len = None;
+    }
+
+    /// Notes that rings of this size are about to be opened; false where they were reserved.
+    pub(super) const fn take(&mut self, rings: usize, len: usize) -> bool {
+        if self.reserved_len.is_some() {
+            return false;
+        }
         self.rings = self.rings.saturating_add(rings);
         self.taken = self.taken.saturating_add(rings.saturating_mul(len));
+        true
     }
 
     /// Notes that rings are gone: others may have their memory.
@@ -113,11 +134,11 @@ impl RingBudget {
     }
 
     /// What each of so many new rings gets by default.
-    fn share(&self, rings: usize, opened: Opened) -> usize {
+    fn share(&self, rings: usize, opened: OpenedWhen) -> usize {
         let left = self.budget().saturating_sub(self.taken);
         let parts = match opened {
-            Opened::AtStart => rings,
-            Opened::Later => rings.max(ADDED_PART),
+            OpenedWhen::AtStart => rings,
+            OpenedWhen::Later => rings.max(ADDED_PART),
         };
         (left / parts.max(1)).clamp(RingOptions::MIN_RING_LEN, RingOptions::RING_LEN)
     }
@@ -190,7 +211,7 @@ mod tests {
     }
 
     fn at_start(memory_mib: u64, rings: usize) -> usize {
-        budget(RingSize::Auto, memory_mib).plan(rings, Opened::AtStart).unwrap()
+        budget(RingSize::Auto, memory_mib).plan(rings, OpenedWhen::AtStart).unwrap()
     }
 
     #[test]
@@ -203,7 +224,7 @@ mod tests {
         assert_eq!(at_start(512, 1), 32 * MIB);
         assert_eq!(at_start(512, 100), 2 * MIB);
         let unlimited = RingBudget::new(RingSize::Auto, None);
-        assert_eq!(unlimited.plan(1, Opened::AtStart).unwrap(), 64 * MIB);
+        assert_eq!(unlimited.plan(1, OpenedWhen::AtStart).unwrap(), 64 * MIB);
     }
 
     #[test]
@@ -211,7 +232,7 @@ mod tests {
         for memory in [512, 4_096, 24_000] {
             for rings in 1..300 {
                 let budget = budget(RingSize::Auto, memory);
-                let Ok(len) = budget.plan(rings, Opened::AtStart) else { continue };
+                let Ok(len) = budget.plan(rings, OpenedWhen::AtStart) else { continue };
                 let least = RingOptions::MIN_RING_LEN;
                 assert!(len == least || len * rings <= budget.budget(), "{memory} {rings}");
                 assert!((least..=RingOptions::RING_LEN).contains(&len));
@@ -224,7 +245,7 @@ mod tests {
         let mut budget = budget(RingSize::Auto, 4_096);
         let mut lens = Vec::new();
         for _ in 0..40 {
-            let len = budget.plan(1, Opened::Later).unwrap();
+            let len = budget.plan(1, OpenedWhen::Later).unwrap();
             budget.take(1, len);
             lens.push(len);
         }
@@ -237,18 +258,18 @@ mod tests {
     #[test]
     fn more_than_half_of_the_memory_is_refused_with_what_would_fit() {
         let fixed = budget(RingSize::Fixed(64 * MIB), 4_096);
-        assert_eq!(fixed.plan(32, Opened::AtStart).unwrap(), 64 * MIB);
-        let refusal = fixed.plan(33, Opened::AtStart).unwrap_err().to_string();
+        assert_eq!(fixed.plan(32, OpenedWhen::AtStart).unwrap(), 64 * MIB);
+        let refusal = fixed.plan(33, OpenedWhen::AtStart).unwrap_err().to_string();
         assert_eq!(
             refusal,
             "--ring-size 64MiB: 33 rings of 64 MiB need 2112 MiB: more than half of this \
              machine's 4096 MiB of memory; --ring-size 62MiB would fit"
         );
-        let refusal = budget(RingSize::Auto, 512).plan(200, Opened::AtStart).unwrap_err();
+        let refusal = budget(RingSize::Auto, 512).plan(200, OpenedWhen::AtStart).unwrap_err();
         let refusal = refusal.to_string();
         assert!(refusal.starts_with("--ring-size auto: 200 rings of 2 MiB need 400 MiB"));
         assert!(refusal.ends_with("; --ring-size 1MiB would fit"), "{refusal}");
-        let refusal = budget(RingSize::Auto, 64).plan(200, Opened::AtStart).unwrap_err();
+        let refusal = budget(RingSize::Auto, 64).plan(200, OpenedWhen::AtStart).unwrap_err();
         assert!(refusal.to_string().ends_with("mirror fewer interfaces, or with fewer --workers"));
     }
 

@@ -1,4 +1,5 @@
-//! The primitives of mailbox and board; `tests/interleavings.rs` puts those of shuttle in their place.
+//! The primitives of mailbox, status and receipt; `tests/interleavings.rs` puts those of shuttle in
+//! their place.
 
-pub(super) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+pub(super) use std::sync::atomic::{AtomicBool, Ordering};
 pub(super) use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

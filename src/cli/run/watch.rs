@@ -1,4 +1,4 @@
-//! The main thread of a run: waits for signals and for changes of the links.
+//! The main thread of a run: waits for signals, events, and changes of the devices.
 
 use std::collections::BTreeSet;
 use std::future::pending;
@@ -16,88 +16,89 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::crew::{self, Crew};
-use super::endpoint::{Change, Served};
+use super::endpoint::Served;
+use super::event::Event;
 use super::flags::RunFlags;
 use super::herald;
 use super::live_line::LiveLine;
+use super::live_tables::LiveTables;
 use super::plan::{self, in_namespace};
+use super::supervisor::Supervisor;
 use crate::cli::clock::Stopwatch;
 use crate::cli::exit::Failure;
 use crate::cli::metrics::Snapshot;
 use crate::cli::terminal;
-use crate::dataplane::MirrorTable;
 use crate::io::StopFlag;
 use crate::io::links::{LinkEvent, LinkWatch, links};
-use crate::io::udp::TargetHealth;
+use crate::io::udp::{Egress, TargetHealth};
 
 /// How long the thread that hears of links listens before it looks whether anybody wants to know.
 const LISTEN: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
-/// Returns at the first SIGINT or SIGTERM, also one that came before: `stop` is set by it.
+/// What the main thread works with besides the supervisor.
+pub(super) struct Run<'a> {
+    pub(super) flags: &'a RunFlags,
+    pub(super) served: Option<&'a Served>,
+    pub(super) tables: &'a LiveTables,
+    pub(super) stop: &'a StopFlag,
+}
+
+/// Returns at the first SIGINT or SIGTERM, also one that came before: the stop flag is set by it.
 pub(super) fn watch(
-    flags: &RunFlags,
-    crew: &mut Crew,
-    served: Option<&Served>,
-    changes: UnboundedReceiver<Change>,
-    stop: &StopFlag,
+    run: &Run<'_>,
+    supervisor: &mut Supervisor,
+    events: &mut UnboundedReceiver<Event>,
 ) -> Result<(), Failure> {
     let runtime = Builder::new_current_thread().enable_io().enable_time().build();
     let runtime = runtime.map_err(Failure::failed)?;
-    let ended =
-        runtime.block_on(until_signal(flags, crew, served, changes, stop)).map_err(Failure::failed);
-    // Tables that are being made are not waited for.
+    let ended = runtime.block_on(until_signal(run, supervisor, events)).map_err(Failure::failed);
+    // Tables that are being compiled are not waited for.
     runtime.shutdown_background();
     ended
 }
 
 async fn until_signal(
-    flags: &RunFlags,
-    crew: &mut Crew,
-    served: Option<&Served>,
-    mut changes: UnboundedReceiver<Change>,
-    stop: &StopFlag,
+    run: &Run<'_>,
+    supervisor: &mut Supervisor,
+    events: &mut UnboundedReceiver<Event>,
 ) -> io::Result<()> {
     // These streams wake the loop. What a signal means is decided by the handlers that set `stop`.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
-    let news = hear_links(flags)?;
+    let news = hear_links(run.flags)?;
     let mut second = interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    follow(flags, crew, served);
+    follow(run, supervisor);
     herald::ready();
-    let mut line = LiveLine::new();
-    let mut health = TargetHealth::default();
-    let running = Stopwatch::start();
-    let mut tunnels = Tunnels::default();
-    tunnels.report(crew);
-    let mut settling = Settling::default();
-    while !stop.is_set() {
+    let mut settling = Background::default();
+    let mut look = Background::default();
+    let mut status = StatusLine::new(supervisor);
+    while !run.stop.is_set() {
         tokio::select! {
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
-            _ = hang_up.recv() => {
-                reload(flags, crew, served);
-                settling.begin(crew.table());
+            _ = hang_up.recv() => reload(run, supervisor),
+            Some(event) = events.recv() => {
+                supervisor.apply(event);
+                settling.begin(|| run.tables.settle());
             }
-            table = settling.done() => settling.end(crew, table),
-            () = news.notified() => follow(flags, crew, served),
-            Some(change) = changes.recv() => {
-                take(flags, crew, served, change);
-                settling.begin(crew.table());
-            }
-            _ = second.tick() => {
-                tell(crew);
-                if crew.forget_failed() | crew.try_again() {
-                    follow(flags, crew, served);
+            settled = settling.done() => {
+                if let Some(settled) = settled {
+                    run.tables.adopt(settled);
                 }
-                let snapshot = crew.roster().snapshot();
-                report_targets(&mut health, &snapshot, running);
-                tunnels.report(crew);
-                herald::alive(&line.show(snapshot.total(), &health));
-                if crew.has_lost_a_hand() {
+            }
+            () = news.notified() => follow(run, supervisor),
+            _ = second.tick() => {
+                supervisor.check();
+                if supervisor.has_lost_a_worker() {
                     return Err(io::Error::other("a worker thread ended early; this is a fault of ours"));
+                }
+                look.begin(|| Some(look_at(supervisor, run.tables)));
+            }
+            seen = look.done() => {
+                if let Some(seen) = seen {
+                    status.show(&seen, supervisor);
                 }
             }
         }
@@ -106,38 +107,102 @@ async fn until_signal(
     Ok(())
 }
 
-/// New tables in the making, for rules that stand beside the tables in force.
-#[derive(Default)]
-struct Settling {
-    /// The number of the table that is settled, and the one that comes of it.
-    making: Option<(u64, JoinHandle<Option<MirrorTable>>)>,
+/// Work on another thread, one at a time.
+struct Background<T> {
+    work: Option<JoinHandle<T>>,
 }
 
-impl Settling {
-    /// One at a time; the next begins where one ends too late.
-    fn begin(&mut self, table: &Arc<MirrorTable>) {
-        if self.making.is_some() || table.is_settled() {
-            return;
+impl<T> Default for Background<T> {
+    fn default() -> Self {
+        Self { work: None }
+    }
+}
+
+impl<T: Send + 'static> Background<T> {
+    /// Begins what `work` returns, unless some is going on.
+    fn begin<F: FnOnce() -> T + Send + 'static>(&mut self, work: impl FnOnce() -> Option<F>) {
+        if self.work.is_none() {
+            self.work = work().map(spawn_blocking);
         }
-        let (number, table) = (table.number(), Arc::clone(table));
-        self.making = Some((number, spawn_blocking(move || table.settled())));
     }
 
     /// Waits for it; for ever where there is none.
-    async fn done(&mut self) -> Option<MirrorTable> {
-        match &mut self.making {
-            Some((_, making)) => making.await.unwrap_or_default(),
-            None => pending().await,
-        }
+    async fn done(&mut self) -> Option<T> {
+        let Some(work) = &mut self.work else { return pending().await };
+        let result = work.await;
+        self.work = None;
+        result.ok()
+    }
+}
+
+/// What is read of the run once a second.
+struct Seen {
+    snapshot: Snapshot,
+    tunnels: BTreeSet<(SocketAddr, String)>,
+}
+
+/// Reads the status of all workers and resolves the routes to new targets.
+fn look_at(supervisor: &Supervisor, tables: &LiveTables) -> impl FnOnce() -> Seen + use<> {
+    let (registry, egress) = (supervisor.registry().clone(), Arc::clone(supervisor.egress()));
+    let tables = tables.clone();
+    move || {
+        egress.prepare(tables.in_order().iter().map(|(_, one)| &*one.table));
+        let tunnels = tunnels(&egress);
+        Seen { snapshot: registry.snapshot(), tunnels }
+    }
+}
+
+fn tunnels(egress: &Egress) -> BTreeSet<(SocketAddr, String)> {
+    egress.tunnels().into_iter().collect()
+}
+
+/// What is shown of the run once a second.
+struct StatusLine {
+    line: LiveLine,
+    health: TargetHealth,
+    running: Stopwatch,
+    /// The tunnels that copies leave through, as far as they were reported.
+    tunnels: BTreeSet<(SocketAddr, String)>,
+}
+
+impl StatusLine {
+    fn new(supervisor: &Supervisor) -> Self {
+        let mut status = Self {
+            line: LiveLine::new(),
+            health: TargetHealth::default(),
+            running: Stopwatch::start(),
+            tunnels: BTreeSet::new(),
+        };
+        status.report_tunnels(tunnels(supervisor.egress()), supervisor);
+        status
     }
 
-    /// Puts it in force; what changed meanwhile stands beside it, and the next is begun.
-    fn end(&mut self, crew: &mut Crew, table: Option<MirrorTable>) {
-        let (Some((number, _)), Some(table)) = (self.making.take(), table) else { return };
-        let is_last = crew.table().number() == number;
-        let table = if is_last { table } else { crew.table().rebased(&table) };
-        crew.change_table(Arc::new(table));
-        self.begin(crew.table());
+    fn show(&mut self, seen: &Seen, supervisor: &Supervisor) {
+        self.report_targets(&seen.snapshot);
+        self.report_tunnels(seen.tunnels.clone(), supervisor);
+        herald::alive(&self.line.show(seen.snapshot.sum(), &self.health));
+    }
+
+    /// Warns where a target has come to be reached through a tunnel, whose packets may leave by an
+    /// interface that is mirrored.
+    fn report_tunnels(&mut self, now: BTreeSet<(SocketAddr, String)>, supervisor: &Supervisor) {
+        for (address, device) in now.difference(&self.tunnels) {
+            terminal::warn(&format!(
+                "copies to {address} leave through the tunnel {device}: if its packets leave by a \
+                 mirrored interface ({}), every copy is mirrored again",
+                supervisor.devices().join(", ")
+            ));
+        }
+        self.tunnels = now;
+    }
+
+    /// Says which targets began to refuse copies, and which accept them again.
+    fn report_targets(&mut self, snapshot: &Snapshot) {
+        let reports = snapshot.workers.iter().flat_map(|worker| &worker.targets);
+        let reports: Vec<_> = reports.copied().collect();
+        let now_ns = u64::try_from(self.running.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let changes = self.health.observe(&reports, now_ns);
+        changes.iter().for_each(|change| terminal::warn(change));
     }
 }
 
@@ -172,105 +237,38 @@ fn has_news(watch: &mut LinkWatch) -> io::Result<bool> {
     Ok(news)
 }
 
-fn follow(flags: &RunFlags, crew: &mut Crew, served: Option<&Served>) {
-    match in_namespace(flags.netns.as_deref(), links) {
+fn follow(run: &Run<'_>, supervisor: &mut Supervisor) {
+    match in_namespace(run.flags.netns.as_deref(), links) {
         Ok(links) => {
-            let plan = served.and_then(|served| served.follow(&links, crew.table()));
-            if let Some(Err(failure)) = plan.map(|plan| crew.change(plan)) {
-                terminal::complain(&failure.to_string());
+            if let Some(served) = run.served {
+                served.follow(&links);
             }
-            crew.follow(flags, &links);
+            supervisor.follow(&links);
         }
         Err(error) => terminal::warn(&error.to_string()),
     }
 }
 
-/// Puts what came over the API in force, and tells whom to wait for.
-fn take(flags: &RunFlags, crew: &mut Crew, served: Option<&Served>, change: Change) {
-    let Some(served) = served else { return };
-    let before = crew.stations();
-    let on_its_way = change.on_its_way.clone();
-    let plan = served.plan_of(change, crew.table());
-    if let Err(failure) = crew.change(plan) {
-        terminal::complain(&failure.to_string());
-    }
-    if crew.stations() != before {
-        follow(flags, crew, Some(served));
-    }
-    let posts = match crew.trouble() {
-        None => Ok(crew.posts().map(|(_, post)| post.clone()).collect()),
-        Some(trouble) => Err(io::Error::other(trouble)),
-    };
-    // Whoever does not wait any more does not want to know.
-    let _ = on_its_way.send(posts);
-}
-
 /// Reads the configuration again; where it is wrong the old one stays in force.
-fn reload(flags: &RunFlags, crew: &mut Crew, served: Option<&Served>) {
-    if served.is_some() {
+fn reload(run: &Run<'_>, supervisor: &Supervisor) {
+    if run.served.is_some() {
         return terminal::note("SIGHUP: with --ec2-endpoint files are read at the start only");
     }
-    if !flags.sessions.are_of_files() {
+    if !run.flags.sessions.are_of_files() {
         return terminal::note("SIGHUP: there is no configuration file to read again");
     }
     herald::reloading();
-    let changed = plan::plan(flags, Some(crew.table())).and_then(|plan| crew.change(plan));
-    match changed {
-        Ok(()) => {
-            crew.roster().accept();
+    match plan::read(run.flags) {
+        Ok(registry) => {
+            run.tables.replace(&registry);
+            supervisor.registry().count_reload();
             terminal::note("the configuration was read again");
-            follow(flags, crew, served);
         }
         Err(failure) => {
-            crew.roster().refuse();
+            supervisor.registry().count_failed_reload();
             terminal::complain(&failure.to_string());
             terminal::warn("the configuration is wrong: going on with the one before");
         }
     }
     herald::ready();
-}
-
-/// The tunnels that copies leave through, as far as they were reported.
-#[derive(Default)]
-struct Tunnels {
-    /// The number of the table whose targets were looked up.
-    table: Option<u64>,
-    known: BTreeSet<(SocketAddr, String)>,
-}
-
-impl Tunnels {
-    /// Warns where a target has come to be reached through a tunnel, whose packets may leave by an
-    /// interface that is mirrored.
-    fn report(&mut self, crew: &Crew) {
-        if self.table.replace(crew.table().number()) != Some(crew.table().number()) {
-            crew.egress().prepare(crew.table());
-        }
-        let now: BTreeSet<_> = crew.egress().tunnels().into_iter().collect();
-        for (address, device) in now.difference(&self.known) {
-            let mirrored: Vec<String> = crew.stations().into_iter().map(|one| one.device).collect();
-            terminal::warn(&format!(
-                "copies to {address} leave through the tunnel {device}: if its packets leave by a \
-                 mirrored interface ({}), every copy is mirrored again",
-                mirrored.join(", ")
-            ));
-        }
-        self.known = now;
-    }
-}
-
-/// Says which targets began to refuse copies, and which accept them again.
-fn report_targets(health: &mut TargetHealth, snapshot: &Snapshot, running: Stopwatch) {
-    let reports = snapshot.workers.iter().flat_map(|worker| &worker.targets);
-    let reports: Vec<_> = reports.copied().collect();
-    let now_ns = u64::try_from(running.elapsed().as_nanos()).unwrap_or(u64::MAX);
-    let changes = health.observe(&reports, now_ns);
-    changes.iter().for_each(|change| terminal::warn(change));
-}
-
-/// What the workers want to be heard.
-fn tell(crew: &Crew) {
-    for (mirrored, post) in crew.posts() {
-        crew::tell(&mirrored.device, post);
-        post.ask();
-    }
 }

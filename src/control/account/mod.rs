@@ -89,6 +89,8 @@ pub struct Account {
     tokens: Tokens,
     /// What has to be written.
     changed: BTreeSet<Key>,
+    /// The session that was made last, until somebody takes note.
+    created_session: Option<SessionId>,
     next: u64,
     draw: Box<dyn FnMut() -> u128 + Send + Sync>,
 }
@@ -113,6 +115,7 @@ impl Account {
             filter_of: HashMap::new(),
             tokens: Tokens::default(),
             changed: BTreeSet::new(),
+            created_session: None,
             next: 1,
             draw: Box::new(draw),
         };

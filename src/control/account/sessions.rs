@@ -118,7 +118,25 @@ impl Account {
         self.remember(caller.now_s, &entry.owner, request.once, id.as_str());
         self.sessions.put(id.clone(), entry);
         self.mark(Key::Session(id.clone()));
+        self.created_session = Some(id.clone());
         Ok(id)
+    }
+
+    /// The session that was made since the last call, if any; a request that is repeated makes
+    /// none.
+    pub const fn take_created_session(&mut self) -> Option<SessionId> {
+        self.created_session.take()
+    }
+
+    /// Removes a session that was made and cannot be in force, and the memory of its request: the
+    /// same request makes it again.
+    pub fn undo_create_session(&mut self, id: &SessionId) {
+        self.registry.remove_session(id);
+        self.sessions.take(id);
+        self.mark(Key::Session(id.clone()));
+        if let Some((owner, token)) = self.tokens.forget_request_of(id.as_str()) {
+            self.mark(Key::Token(owner, token));
+        }
     }
 
     /// Changes a session.

@@ -112,6 +112,13 @@ impl Tokens {
         Some(key)
     }
 
+    /// Forgets the request that made a resource; its token.
+    pub(super) fn forget_request_of(&mut self, id: &str) -> Option<(Arc<str>, String)> {
+        let key = self.of.remove(id)?;
+        self.tokens.remove(&key);
+        Some(key)
+    }
+
     /// What a token stands for, to be written.
     pub(super) fn record(&self, owner: &Arc<str>, token: &str) -> Option<&Token> {
         self.tokens.get(&(Arc::clone(owner), token.to_owned()))

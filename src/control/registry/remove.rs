@@ -23,6 +23,7 @@ impl Registry {
         if let Some(moved) = self.sessions.get(place) {
             self.names.add_session(moved, place);
         }
+        self.touched.insert(&removed.network_interface_id);
         Some(removed)
     }
 
@@ -91,6 +92,7 @@ impl Registry {
 
     /// The target of that id, to have its tags, description or address changed.
     pub fn target_mut(&mut self, id: &TargetId) -> Option<&mut Target> {
+        self.touch_sessions_to(id);
         self.names.targets.get(id).and_then(|place| self.targets.get_mut(*place))
     }
 

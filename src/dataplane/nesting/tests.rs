@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use super::reason;
 use crate::dataplane::loop_guard::LoopGuard;
-use crate::dataplane::table::{TableParts, TargetEntry};
+use crate::dataplane::table::TargetEntry;
 use crate::dataplane::{FlowKey, Frame, NotMirrored};
 use crate::model::TargetId;
 
@@ -15,7 +15,7 @@ const NESTED: Option<NotMirrored> = Some(NotMirrored::NestedCopy);
 const TARGET: ([u8; 4], u16) = ([192, 0, 2, 10], 4_999);
 const GATEWAY: ([u8; 4], u16) = ([192, 0, 2, 11], 7_081);
 
-fn guard(is_loop_guarded: bool) -> LoopGuard {
+fn guard() -> LoopGuard {
     let entry = |end: ([u8; 4], u16), gateway_endpoint| TargetEntry {
         id: TargetId::new("tmt-1").unwrap(),
         address: end.into(),
@@ -24,13 +24,12 @@ fn guard(is_loop_guarded: bool) -> LoopGuard {
         mtu: None,
         rate_limit: None,
     };
-    let targets = vec![entry(TARGET, None), entry(GATEWAY, Some(1))];
-    LoopGuard::new(&TableParts { targets, is_loop_guarded, ..TableParts::default() })
+    LoopGuard::new([entry(TARGET, None), entry(GATEWAY, Some(1))].iter())
 }
 
 /// What the loop guard says of a frame, as the worker asks it.
 fn verdict(frame: &[u8]) -> Option<NotMirrored> {
-    static GUARD: LazyLock<LoopGuard> = LazyLock::new(|| guard(true));
+    static GUARD: LazyLock<LoopGuard> = LazyLock::new(guard);
     let (guard, frame) = (&*GUARD, Frame::new(frame));
     let key = FlowKey::parse(frame.bytes).unwrap();
     guard.suspects(&key).then(|| guard.reason(&key, &frame)).flatten()
@@ -256,7 +255,7 @@ fn what_only_resembles_a_copy_is_mirrored() {
 /// A segment of a super-frame has its headers in one piece and its payload in another.
 #[test]
 fn a_frame_in_two_pieces_is_the_same_frame() {
-    let guard = guard(true);
+    let guard = guard();
     let one = copies(&plain());
     for frame in one.iter().chain(&copies(&one[0])).chain(&copies(&one[0][..45])) {
         let whole = reason(&guard, &Frame::new(frame));
@@ -270,7 +269,7 @@ fn a_frame_in_two_pieces_is_the_same_frame() {
 
 #[test]
 fn without_a_guard_nothing_is_suspected() {
-    let guard = guard(false);
+    let guard = LoopGuard::off();
     for frame in copies(&copy(4_789, &plain())) {
         assert!(!guard.suspects(&FlowKey::parse(&frame).unwrap()));
     }
@@ -279,7 +278,7 @@ fn without_a_guard_nothing_is_suspected() {
 /// Ordinary traffic is not looked into.
 #[test]
 fn the_usual_ports_are_not_suspected() {
-    let guard = guard(true);
+    let guard = guard();
     for port in [20, 21, 22, 53, 67, 68, 80, 123, 443, 500, 4_500, 5_060, 5_353, 8_080, 8_443] {
         let frame = ethernet(0x0800, &ipv4(17, &udp(50_000, port, &[])));
         assert!(!guard.suspects(&FlowKey::parse(&frame).unwrap()), "{port}");

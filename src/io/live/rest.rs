@@ -14,12 +14,13 @@ use super::reader::RingReader;
 use super::wake::Waker;
 use crate::io::sys::ring::RingSocket;
 
-/// How long it sleeps at the most.
-const SLEEP_NS: i64 = 100_000_000;
+/// How long it sleeps at most. Frames and commands end the sleep; the limit bounds how many times a
+/// second the workers of hundreds of idle interfaces wake up.
+const SLEEP: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
 /// How long it sleeps where the bell has rung for a frame that is not there yet: a bell that was
 /// hung again hears of a frame before the ring does.
-const ANNOUNCED_NS: i64 = 2_000_000;
+const ANNOUNCED: Timespec = Timespec { tv_sec: 0, tv_nsec: 2_000_000 };
 
 /// How long a nap is. What comes in meanwhile waits half of it on the average.
 const NAP_NS: i64 = 40_000;
@@ -99,7 +100,7 @@ impl Rest {
             let _ = look(reader);
         } else if self.gap_ns < NAP_GAP_NS && self.naps < IDLE_NAPS || !self.bell.hangs() {
             self.naps += 1;
-            self.poll(None, nap_ns(self.gap_ns))?;
+            self.poll(None, Timespec { tv_sec: 0, tv_nsec: nap_ns(self.gap_ns) })?;
         } else {
             self.sleep(reader, socket)?;
         }
@@ -113,16 +114,15 @@ impl Rest {
         if reader.is_ready() {
             return Ok(());
         }
-        let timeout_ns = if self.is_announced { ANNOUNCED_NS } else { SLEEP_NS };
-        let has_happened = self.poll(Some(socket), timeout_ns)?;
+        let timeout = if self.is_announced { ANNOUNCED } else { SLEEP };
+        let has_happened = self.poll(Some(socket), timeout)?;
         self.is_announced = has_happened && !look(reader);
         Ok(())
     }
 
     /// Waits for the waker and, where there is a socket, for its ring and for the bell; returns
     /// whether anything happened.
-    fn poll(&self, ring: Option<&RingSocket>, timeout_ns: i64) -> io::Result<bool> {
-        let timeout = Timespec { tv_sec: 0, tv_nsec: timeout_ns };
+    fn poll(&self, ring: Option<&RingSocket>, timeout: Timespec) -> io::Result<bool> {
         let happened = match ring {
             Some(ring) => {
                 let mut waited = [

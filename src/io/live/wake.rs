@@ -3,8 +3,9 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
-use rustix::event::{EventfdFlags, eventfd};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use crate::io::sys::resource;
 
@@ -27,6 +28,15 @@ impl Waker {
     pub fn wake(&self) {
         // It fails only where the counter is full, and then the worker is woken all the same.
         let _ = rustix::io::write(&*self.0, &1_u64.to_ne_bytes());
+    }
+
+    /// Waits until it is woken, at most for `timeout`.
+    pub fn wait(&self, timeout: Duration) {
+        // Whatever ends the wait, the caller looks whether there is something to do.
+        if let Ok(timeout) = Timespec::try_from(timeout) {
+            let _ = poll(&mut [PollFd::new(&*self.0, PollFlags::IN)], Some(&timeout));
+        }
+        self.heard();
     }
 
     /// Takes note of having been woken.

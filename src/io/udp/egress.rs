@@ -94,10 +94,10 @@ impl Egress {
         self.is_watched.store(true, Ordering::Relaxed);
     }
 
-    /// Resolves the routes to all targets of a table, so that they are known before the first copy,
-    /// and forgets those that it does not have.
-    pub fn prepare(&self, table: &MirrorTable) {
-        let ids: HashSet<RouteId> = route_ids(table).collect();
+    /// Resolves the routes to all targets of these tables, so that they are known before the first
+    /// copy, and forgets all others.
+    pub fn prepare<'t>(&self, tables: impl Iterator<Item = &'t MirrorTable>) {
+        let ids: HashSet<RouteId> = tables.flat_map(route_ids).collect();
         locked(&self.routes).retain(|id, _| ids.contains(id));
         for id in ids {
             let _ = self.route(id);

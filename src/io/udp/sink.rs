@@ -47,6 +47,17 @@ pub struct TargetReport {
     pub is_tunnelled: bool,
 }
 
+impl TargetReport {
+    /// Adds what became of other datagrams to the same address.
+    pub(crate) const fn add(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.sent_bytes += other.sent_bytes;
+        self.no_route += other.no_route;
+        self.refused += other.refused;
+        self.unreachable += other.unreachable;
+    }
+}
+
 /// Sends copies to their targets over UDP.
 ///
 /// The copies of a burst leave in the order of arrival, through at most three sockets for any

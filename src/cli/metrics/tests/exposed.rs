@@ -132,6 +132,7 @@ fn a_worker_of_a_retired_interface_keeps_its_counts_and_is_missed_by_nobody() {
     let mut snapshot = busy();
     snapshot.workers[2].network_interface_id = "eni-gone".to_owned();
     snapshot.workers[2].is_attached = false;
+    snapshot.interfaces.retain(|one| one.id != "eni-db");
     let samples = Samples::read(&text(&snapshot));
     let gone = [("network_interface_id", "eni-gone")];
     assert_eq!(samples.sum_where("traffic_mirror_ring_drops_total", &gone), 11.0);
@@ -141,6 +142,7 @@ fn a_worker_of_a_retired_interface_keeps_its_counts_and_is_missed_by_nobody() {
     assert_eq!(attached.count(), 2);
     assert_eq!(snapshot.missing(), []);
     snapshot.workers.drain(..2);
+    snapshot.interfaces.clear();
     assert!(snapshot.is_attached(), "none is wanted");
 }
 

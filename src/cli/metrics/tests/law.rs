@@ -82,7 +82,8 @@ fn counters_of_another_table_lead_nowhere_but_stop_nothing() {
     mirror.run();
     let empty = super::table("");
     for table in [empty, after()] {
-        let snapshot = super::Snapshot { table, ..mirror.snapshot() };
+        let interfaces = super::interfaces(&table);
+        let snapshot = super::Snapshot { interfaces, ..mirror.snapshot() };
         Samples::read(&exposition(&snapshot, Form::OpenMetrics).unwrap());
     }
 }

@@ -9,13 +9,13 @@ mod serving;
 use std::io;
 use std::sync::Arc;
 
-use super::{RingFigures, Snapshot, WorkerSnapshot};
+use super::{InterfaceSnapshot, RingFigures, Snapshot, WorkerSnapshot};
 use crate::control::config::{self, Text};
 use crate::control::{CompileOptions, compile};
 use crate::dataplane::{Copies, DropCause, Drops, MirrorTable, NotMirrored, Sink, Worker};
 use crate::io::memory::{FrameSource, MemoryFrame};
 use crate::io::udp::TargetReport;
-use crate::model::Direction;
+use crate::model::{Direction, NetworkInterface};
 
 /// Loses every third copy, and sends every fifth no longer than 30 bytes.
 #[derive(Default)]
@@ -102,11 +102,15 @@ impl Mirror {
         self.table = Arc::clone(table);
     }
 
+    fn id_of(&self, interface: u32) -> String {
+        self.table.interfaces()[usize::try_from(interface).unwrap()].id().to_string()
+    }
+
     fn snapshot(&self) -> Snapshot {
         let worker = |(number, (interface, worker, _)): (u16, &(u32, Worker, Lossy))| {
             let counters = worker.counters().clone();
             WorkerSnapshot {
-                network_interface_id: if *interface == 0 { "eni-web" } else { "eni-db" }.to_owned(),
+                network_interface_id: self.id_of(*interface),
                 device: format!("eth{interface}"),
                 worker: number,
                 is_attached: true,
@@ -118,17 +122,31 @@ impl Mirror {
                     is_filtered: true,
                 },
                 targets: vec![report(0, "192.0.2.10:4789"), report(1, "[2001:db8::53]:4789")],
+                table: Some(Arc::clone(&self.table)),
                 counters,
             }
         };
         Snapshot {
-            table: Arc::clone(&self.table),
+            interfaces: interfaces(&self.table),
             workers: (0..).zip(&self.workers).map(worker).collect(),
             uptime_s: 12.5,
             reloads: 3,
             reload_failures: 1,
         }
     }
+}
+
+/// The interfaces of a table that have a session.
+fn interfaces(table: &Arc<MirrorTable>) -> Vec<InterfaceSnapshot> {
+    let with_session = (0..)
+        .zip(table.interfaces())
+        .filter(|(index, _)| table.sessions().iter().any(|session| session.interface == *index));
+    let snapshot = |(index, interface): (u32, &Arc<NetworkInterface>)| InterfaceSnapshot {
+        id: interface.id().to_string(),
+        device: Some(format!("eth{index}")),
+        table: Arc::clone(table),
+    };
+    with_session.map(snapshot).collect()
 }
 
 fn report(target: u32, destination: &str) -> TargetReport {

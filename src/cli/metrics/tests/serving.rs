@@ -66,10 +66,14 @@ fn health_says_which_devices_are_missing() {
     let mut half = idle();
     half.workers[1].is_attached = true;
     assert_eq!(half.missing(), [("eth0", "eni-web")]);
-    assert_eq!(get(&served(half), "/healthz").1, "ok\n");
+    let status = "some network interfaces are not attached";
+    let missing = r#"[{"device":"eth0","network_interface_id":"eni-web"}]"#;
+    let body = get(&served(half), "/healthz").1;
+    assert_eq!(body, format!("{{\"status\":\"{status}\",\"missing\":{missing}}}\n"));
 
     let mut nothing_wanted = idle();
     nothing_wanted.workers.clear();
+    nothing_wanted.interfaces.clear();
     assert_eq!(get(&served(nothing_wanted), "/healthz").1, "ok\n");
 }
 

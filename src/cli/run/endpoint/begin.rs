@@ -1,16 +1,15 @@
 //! What the endpoint begins with: files, options, devices, state.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::devices::{list_devices, pin_interface};
 use super::flags::EndpointFlags;
 use super::{SharedAccount, random};
 use crate::cli::exit::Failure;
-use crate::cli::run::plan::{self, Plan};
+use crate::cli::run::live_tables::LiveTables;
 use crate::cli::run::state::State;
 use crate::control::account::{Account, Places, Quotas};
-use crate::control::{CompileOptions, Registry, with_network_ids};
+use crate::control::{Registry, with_network_ids};
 use crate::ec2::Keep;
 use crate::io::links::Link;
 use crate::model::{CidrBlock, TargetKind, parse_target_addresses};
@@ -19,14 +18,14 @@ use crate::model::{CidrBlock, TargetKind, parse_target_addresses};
 pub(in crate::cli::run) struct Begun {
     pub(super) account: SharedAccount,
     pub(super) state: State,
-    pub(super) devices: BTreeSet<String>,
 }
 
 impl Begun {
-    /// The first plan.
-    pub(in crate::cli::run) fn plan(&self, options: &CompileOptions) -> Plan {
-        let account = self.account.read().unwrap_or_else(PoisonError::into_inner);
-        plan::managed(account.registry(), options, None, &self.devices)
+    /// Puts what is there at the start in force.
+    pub(in crate::cli::run) fn publish(&self, tables: &LiveTables) {
+        let mut account = self.account.write().unwrap_or_else(PoisonError::into_inner);
+        account.registry_mut().take_touched();
+        tables.replace(account.registry());
     }
 }
 
@@ -51,8 +50,7 @@ pub(in crate::cli::run) fn begin(
     let mut state = State::open(flags.state.as_ref(), Box::new(beginning))?;
     let account =
         state.restore().map_err(|error| Failure::failed(format_args!("--state: {error}")))?;
-    let devices = links.iter().map(|link| link.name.clone()).collect();
-    Ok(Begun { account: Arc::new(RwLock::new(account)), state, devices })
+    Ok(Begun { account: Arc::new(RwLock::new(account)), state })
 }
 
 /// AWS's quotas but for those that were set.

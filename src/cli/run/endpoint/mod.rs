@@ -8,131 +8,80 @@ mod posture;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::thread;
-use std::time::Duration;
-
-use tokio::sync::mpsc::UnboundedSender;
+use std::sync::{Arc, PoisonError, RwLock};
 
 pub(super) use self::begin::{Begun, begin};
 use self::devices::list_devices;
 pub(super) use self::flags::EndpointFlags;
 pub(super) use self::posture::Posture;
-use super::plan::{self, Plan};
-use super::post::Post;
-use super::roster::Roster;
-use crate::cli::clock::{Stopwatch, unix_seconds};
+use super::event::Waiting;
+use super::live_tables::LiveTables;
+use super::receipt::Receipt;
+use crate::cli::clock::unix_seconds;
 use crate::cli::exit::Failure;
 use crate::cli::terminal;
+use crate::control::Registry;
 use crate::control::account::Account;
-use crate::control::{CompileOptions, Registry};
-use crate::dataplane::MirrorTable;
-use crate::ec2::{self, Endpoint, Publish};
+use crate::ec2::{self, Endpoint, Publish, PublishedChange};
 use crate::io::links::Link;
-
-/// How long a change may take to be in force everywhere.
-const IN_FORCE_WITHIN: Duration = Duration::from_secs(5);
-
-/// A plan that came over the API; who is told when it is on its way to the workers.
-pub(super) struct Change {
-    plan: Plan,
-    /// How many devices were known when it was made.
-    devices: usize,
-    pub(super) on_its_way: SyncSender<io::Result<Vec<Post>>>,
-}
 
 /// The account of the endpoint, which its writer changes and others look at.
 pub(super) type SharedAccount = Arc<RwLock<Account>>;
 
-/// The devices that were there at some time of the run.
-type Devices = Arc<Mutex<BTreeSet<String>>>;
-
 /// The endpoint, as long as it is served.
 pub(super) struct Served {
     account: SharedAccount,
-    options: CompileOptions,
-    devices: Devices,
+    tables: LiveTables,
     _server: ec2::Server,
 }
 
 impl Served {
-    /// Lists the devices of this host as network interfaces. Where a new one is the source of a
-    /// session: what is to be done now.
-    pub(super) fn follow(&self, links: &[Link], earlier: &MirrorTable) -> Option<Plan> {
+    /// Lists the devices of this host as network interfaces. Sessions go by what changed.
+    pub(super) fn follow(&self, links: &[Link]) {
         let mut account = self.account.write().unwrap_or_else(PoisonError::into_inner);
         list_devices(account.registry_mut(), links);
-        drop(account);
-        let mut devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = devices.len();
-        devices.extend(links.iter().map(|link| link.name.clone()));
-        (devices.len() > known).then(|| self.plan(&devices, earlier))
-    }
-
-    /// What a change comes to: its own plan, or a new one where a device came meanwhile.
-    pub(super) fn plan_of(&self, change: Change, earlier: &MirrorTable) -> Plan {
-        let devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
-        if devices.len() == change.devices { change.plan } else { self.plan(&devices, earlier) }
-    }
-
-    fn plan(&self, devices: &BTreeSet<String>, earlier: &MirrorTable) -> Plan {
-        let account = self.account.read().unwrap_or_else(PoisonError::into_inner);
-        plan::managed(account.registry(), &self.options, Some(earlier), devices)
+        let touched = account.registry_mut().take_touched();
+        if !touched.is_empty() {
+            self.tables.update(account.registry(), touched, Vec::new());
+        }
     }
 }
 
-/// Serves it; changes go to `changes` and are in force when they are answered.
+/// Serves it; changes are in force when they are answered.
 pub(super) fn serve(
     (address, posture): (SocketAddr, Posture),
     begun: Begun,
-    options: CompileOptions,
-    roster: Roster,
-    changes: UnboundedSender<Change>,
+    tables: LiveTables,
 ) -> Result<Served, Failure> {
     let failed =
         |error: io::Error| Failure::failed(format_args!("--ec2-endpoint `{address}`: {error}"));
-    let Begun { account, state, devices } = begun;
-    let devices: Devices = Arc::new(Mutex::new(devices));
-    let publisher = Publisher { options, roster, changes, devices: Arc::clone(&devices) };
+    let Begun { account, state } = begun;
+    let publisher = Publisher { tables: tables.clone() };
     let is_lasting = state.is_lasting();
     let endpoint = Endpoint::new(Arc::clone(&account), publisher, state, unix_seconds, random);
     let server = posture.serve(address, endpoint.map_err(failed)?).map_err(failed)?;
     if !is_lasting {
         terminal::warn("without --state what clients make is kept in memory, and gone at the end");
     }
-    Ok(Served { account, options, devices, _server: server })
+    Ok(Served { account, tables, _server: server })
 }
 
-/// Compiles on the thread of the API, and waits until the workers go by the table.
+/// Compiles the tables that a change touches, on the thread that makes changes.
 struct Publisher {
-    options: CompileOptions,
-    roster: Roster,
-    changes: UnboundedSender<Change>,
-    devices: Devices,
+    tables: LiveTables,
 }
 
 impl Publish for Publisher {
-    type Compiled = (Plan, usize);
-
-    fn compile(&mut self, registry: &Registry) -> (Plan, usize) {
-        let devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let plan = plan::managed(registry, &self.options, Some(&self.roster.table()), &devices);
-        (plan, devices.len())
-    }
-
-    fn publish(&mut self, (plan, devices): (Plan, usize)) -> io::Result<()> {
-        let (on_its_way, posts) = sync_channel(1);
-        let gone = || io::Error::other("the run is ending");
-        self.changes.send(Change { plan, devices, on_its_way }).map_err(|_| gone())?;
-        let posts = posts.recv().map_err(|_| gone())??;
-        let patience = Stopwatch::start();
-        while !posts.iter().all(Post::is_up_to_date) {
-            if patience.elapsed() > IN_FORCE_WITHIN {
-                return Err(io::Error::other("a worker has not taken the change"));
-            }
-            thread::park_timeout(Duration::from_micros(50));
-        }
-        Ok(())
+    fn publish(&mut self, registry: &Registry, changes: Vec<PublishedChange>) {
+        let mut touched = BTreeSet::new();
+        let waiting = changes.into_iter().map(|change| {
+            touched.extend(change.touched.iter().cloned());
+            let PublishedChange { touched, needs_capture, done } = change;
+            let receipt = Receipt::new(move |result| done(result.map_err(io::Error::other)));
+            Waiting { touched, needs_capture, receipt }
+        });
+        let waiting = waiting.collect();
+        self.tables.update(registry, touched, waiting);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the sessions of an interface can want at all: more than they take, never less.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use crate::dataplane::{MirrorTable, SessionEntry};
 use crate::model::{CidrBlock, Direction, FilterRule, PortRange, Protocol, RuleAction};
@@ -102,10 +102,7 @@ impl Wants {
 
 /// The ports of all targets but for those of known tunnels; none where they are too many.
 fn target_ports(table: &MirrorTable) -> Option<Vec<u16>> {
-    let targets = table.targets().iter();
-    let addresses =
-        targets.flat_map(|one| [&one.address].into_iter().chain(&one.further_addresses));
-    let ports = addresses.map(SocketAddr::port);
+    let ports = table.loop_guard().target_ports();
     let mut ports: Vec<u16> = ports.filter(|one| !TUNNELS.contains(&u32::from(*one))).collect();
     ports.sort_unstable();
     ports.dedup();

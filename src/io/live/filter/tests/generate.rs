@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use crate::dataplane::{MirrorTable, SessionEntry, TableParts, TargetEntry};
+use crate::dataplane::{LoopGuard, MirrorTable, SessionEntry, TableParts, TargetEntry};
 use crate::model::*;
 
 pub(super) const RESOLVER: &str = "10.0.0.2";
@@ -262,11 +262,12 @@ pub(super) fn table_of_targets(
         rate_limit: None,
     };
     let vpc_resolver_addresses = vec![RESOLVER.parse().unwrap()];
+    let targets: Vec<TargetEntry> = ports.into_iter().map(target).collect();
     MirrorTable::new(TableParts {
         settings: Settings { aws_exclusions, vpc_resolver_addresses },
         interfaces: vec![interface("eni-0"), interface("eni-1")],
-        targets: ports.into_iter().map(target).collect(),
+        loop_guard: Some(Arc::new(LoopGuard::new(targets.iter()))),
+        targets,
         sessions,
-        is_loop_guarded: true,
     })
 }

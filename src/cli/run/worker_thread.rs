@@ -1,12 +1,13 @@
-//! One worker thread: drives the loop, opens its letters between bursts, keeps its board.
+//! One worker thread: drives the loop, carries out commands between bursts, publishes its status.
 
 use std::io;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use super::command::{Command, WorkerPort};
 use super::gauge::Gauge;
-use super::post::{Letter, Post};
+use super::shared_guard::SharedGuard;
 use super::source_ledger::SourceLedger;
 use super::storm::{Advice, Seen, StormDetector};
 use crate::cli::clock::Stopwatch;
@@ -15,8 +16,11 @@ use crate::io::live::LiveSource;
 use crate::io::udp::{Egress, TargetReport, UdpSink};
 use crate::model::Direction;
 
-/// After so many bursts the board is written even where nobody asked.
-const BURSTS_A_BOARD: u32 = 4_096;
+/// After this number of bursts the status is published even if nobody asked for it.
+const BURSTS_PER_STATUS: u32 = 4_096;
+
+/// How long a worker without a source waits for a command.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// How long after the end was asked for frames may still come out of the kernel.
 const DRAINED_AFTER: Duration = Duration::from_millis(10);
@@ -27,7 +31,7 @@ const ANNOUNCED_WITHIN: Duration = Duration::from_millis(4_500);
 
 /// What is left of a worker at its end.
 #[derive(Debug, Default)]
-pub(super) struct Done {
+pub(super) struct WorkerResult {
     pub(super) counters: Counters,
     pub(super) targets: Vec<TargetReport>,
     pub(super) warnings: Vec<String>,
@@ -37,19 +41,23 @@ pub(super) struct Done {
     pub(super) is_whole: bool,
 }
 
-/// A worker thread's own things.
-pub(super) struct Hand {
+/// The index of the worker's interface in its table.
+const INTERFACE: u32 = 0;
+
+/// What a worker thread owns.
+pub(super) struct WorkerThread {
     worker: Worker,
-    /// The index of its interface in the worker's table.
-    interface: u32,
+    guard: SharedGuard,
+    /// The generation of the loop guard that the table has.
+    guard_generation: u64,
     gauge: Gauge,
     sink: UdpSink,
     source: Option<Box<dyn LiveSource>>,
-    post: Post,
+    port: WorkerPort,
     ledger: SourceLedger,
     /// Whether it was reported that frames are not accounted for.
     has_reported: bool,
-    /// Why the source was left, until that is on the board.
+    /// Why the source was left, until that is published.
     failure: Option<String>,
     is_ending: bool,
     bursts: u32,
@@ -59,20 +67,22 @@ pub(super) struct Hand {
     warnings: Vec<String>,
 }
 
-impl Hand {
+impl WorkerThread {
+    /// A worker for the only interface of the table.
     pub(super) fn new(
         table: Arc<MirrorTable>,
-        interface: u32,
+        guard: SharedGuard,
         egress: Arc<Egress>,
-        post: Post,
+        port: WorkerPort,
     ) -> Self {
         Self {
-            worker: Worker::new(table).of_interface(interface),
-            interface,
+            worker: Worker::new(table).of_interface(INTERFACE),
+            guard,
+            guard_generation: 0,
             gauge: Gauge::start(),
             sink: UdpSink::sharing(egress),
             source: None,
-            post,
+            port,
             ledger: SourceLedger::default(),
             has_reported: false,
             failure: None,
@@ -85,27 +95,31 @@ impl Hand {
     }
 
     /// Works until it is told to end.
-    pub(super) fn work(mut self) -> Done {
+    pub(super) fn work(mut self) -> WorkerResult {
         // Naps are short; a clock that rounds them up would make them long.
         let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1_000));
         while !self.is_ending {
-            let letters = self.post.open();
-            letters.into_iter().for_each(|letter| self.obey(letter));
+            self.port.commands().into_iter().for_each(|command| self.apply(command));
+            if self.guard_generation != self.guard.generation() {
+                self.renew_guard();
+            }
             let came = self.step();
             self.weigh();
             if self.storm.is_due(self.running.elapsed()) {
                 self.watch_for_storm();
             }
-            self.bursts += 1;
-            if !came || self.bursts >= BURSTS_A_BOARD || self.post.is_asked() {
-                self.write_board();
+            self.bursts += u32::from(came);
+            // An idle worker has published already what came before.
+            let has_news = !came && self.bursts > 0 || self.failure.is_some();
+            if has_news || self.bursts >= BURSTS_PER_STATUS || self.port.is_status_requested() {
+                self.publish_status();
             }
         }
         self.drain();
         // Where nobody answers any more there is nothing to hear.
         let _ = self.sink.flush();
-        self.write_board();
-        Done {
+        self.publish_status();
+        WorkerResult {
             counters: self.worker.counters().clone(),
             targets: self.sink.target_reports(),
             warnings: self.sink.take_warnings(),
@@ -114,30 +128,39 @@ impl Hand {
         }
     }
 
-    fn obey(&mut self, letter: Letter) {
-        match letter {
-            Letter::Table(table, interface) => {
-                self.interface = interface;
-                // The filter first: it must not keep back what the new table wants.
-                self.filter_for(&table);
-                self.worker.change_table(table, Some(interface));
-            }
-            Letter::Source(source) => {
+    /// Carries out a command. A receipt is dropped with it, at the end.
+    fn apply(&mut self, command: Command) {
+        match command {
+            Command::Table(table, _receipt) => self.change_table(table),
+            Command::Source(source, _receipt) => {
                 self.drain();
                 self.source = Some(source);
                 self.filter_for(&Arc::clone(self.worker.table()));
             }
-            Letter::NoSource => self.drain(),
-            Letter::End => self.is_ending = true,
+            Command::NoSource => self.drain(),
+            Command::End => self.is_ending = true,
         }
-        self.post.is_obeyed();
     }
 
-    /// Has the kernel let through what the table wants. A source of which that cannot be said is
-    /// none.
+    /// The filter first: it must not keep back what the new table wants.
+    fn change_table(&mut self, table: Arc<MirrorTable>) {
+        self.filter_for(&table);
+        self.worker.change_table(table, Some(INTERFACE));
+    }
+
+    /// Goes on with the newest loop guard: sessions send to other targets now.
+    #[cold]
+    fn renew_guard(&mut self) {
+        self.guard_generation = self.guard.generation();
+        if let Some(table) = self.worker.table().guarded_by(&self.guard.guard()) {
+            self.change_table(Arc::new(table));
+        }
+    }
+
+    /// Has the kernel let through what the table wants. A source that cannot do so is left.
     fn filter_for(&mut self, table: &MirrorTable) {
         let Some(source) = &mut self.source else { return };
-        if let Err(error) = source.follow_table(table, self.interface) {
+        if let Err(error) = source.follow_table(table, INTERFACE) {
             self.fail(&error);
         }
     }
@@ -165,7 +188,7 @@ impl Hand {
                  none are sent there for {} s",
                 length.as_secs()
             ));
-            self.write_board();
+            self.publish_status();
         }
     }
 
@@ -184,7 +207,7 @@ impl Hand {
     /// One burst; says whether there was one.
     fn step(&mut self) -> bool {
         let Some(source) = &mut self.source else {
-            thread::park_timeout(Duration::from_millis(20));
+            self.port.waker().wait(IDLE);
             return false;
         };
         match self.worker.step(&mut **source, &mut self.sink) {
@@ -196,7 +219,7 @@ impl Hand {
         }
     }
 
-    /// Leaves a source that does not go on; whoever reads the board sees to another.
+    /// Leaves a source that does not go on; the main thread reads that in the status and opens another.
     fn fail(&mut self, error: &io::Error) {
         self.leave_source();
         self.failure = Some(error.to_string());
@@ -215,7 +238,7 @@ impl Hand {
             if quiet.elapsed() >= patience {
                 break;
             }
-            self.post.waker().wake();
+            self.port.waker().wake();
             if self.step() {
                 quiet = Stopwatch::start();
             } else if is_announced {
@@ -252,7 +275,7 @@ impl Hand {
         ))
     }
 
-    fn write_board(&mut self) {
+    fn publish_status(&mut self) {
         self.bursts = 0;
         self.count_lost();
         let warnings = self.source.as_mut().map(|source| source.take_warnings());
@@ -261,21 +284,21 @@ impl Hand {
         let error = self.report_unaccounted(unaccounted);
         let counted = self.ledger.total();
         let ring_len = self.source.as_ref().map_or(0, |source| source.memory_len());
-        let Self { worker, sink, post, .. } = self;
-        post.show(|shown| {
-            shown.counters.clone_from(worker.counters());
-            shown.targets = sink.target_reports();
-            shown.source = counted;
-            shown.unaccounted = unaccounted;
-            shown.errors.extend(error);
-            shown.ring_len = ring_len.try_into().unwrap_or(u64::MAX);
-            shown.has_source = self.source.is_some();
-            shown.failure = self.failure.take().or_else(|| shown.failure.take());
-            shown.table = worker.table().number();
-            shown.warnings.append(&mut sink.take_warnings());
-            shown.source_warnings.extend(warnings.unwrap_or_default());
-            shown.source_warnings.append(&mut self.warnings);
-            shown.filter = filter.unwrap_or_default();
+        let Self { worker, sink, port, .. } = self;
+        port.publish_status(|status| {
+            status.table = Some(Arc::clone(worker.table()));
+            status.counters.clone_from(worker.counters());
+            status.targets = sink.target_reports();
+            status.source = counted;
+            status.unaccounted = unaccounted;
+            status.errors.extend(error);
+            status.ring_len = ring_len.try_into().unwrap_or(u64::MAX);
+            status.has_source = self.source.is_some();
+            status.failure = self.failure.take().or_else(|| status.failure.take());
+            status.warnings.append(&mut sink.take_warnings());
+            status.source_warnings.extend(warnings.unwrap_or_default());
+            status.source_warnings.append(&mut self.warnings);
+            status.filter = filter.unwrap_or_default();
         });
     }
 }
@@ -289,91 +312,4 @@ fn pause(length: Duration) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::dataplane::{Burst, Frame, Source, TableParts};
-    use crate::io::live::{FilterState, Load, SourceCounts, waker};
-    use crate::io::udp::UdpOptions;
-
-    /// A ring in which some frames wait when its device is deleted.
-    struct Forsaken {
-        left: usize,
-        lent: u64,
-    }
-
-    impl Forsaken {
-        fn with(left: usize) -> Self {
-            Self { left, lent: 0 }
-        }
-    }
-
-    impl Source for Forsaken {
-        fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
-            if self.left > 0 {
-                self.left -= 1;
-                self.lent += 1;
-                burst.push(Frame::new(&[0; 60]));
-            }
-            Ok(())
-        }
-    }
-
-    impl LiveSource for Forsaken {
-        fn counts(&mut self) -> SourceCounts {
-            SourceCounts { lent: self.lent, ..SourceCounts::default() }
-        }
-
-        fn memory_len(&self) -> usize {
-            0
-        }
-
-        fn follow_table(&mut self, _: &MirrorTable, _: u32) -> io::Result<()> {
-            Ok(())
-        }
-
-        fn weigh(&mut self, _: &Load) -> io::Result<()> {
-            Err(io::Error::other("no"))
-        }
-
-        fn filter_state(&self) -> FilterState {
-            FilterState::default()
-        }
-
-        fn take_warnings(&mut self) -> Vec<String> {
-            Vec::new()
-        }
-
-        fn close(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    fn hand() -> Hand {
-        let post = Post::new(waker().unwrap());
-        let egress = Arc::new(Egress::new(UdpOptions::default()));
-        Hand::new(Arc::new(MirrorTable::new(TableParts::default())), 0, egress, post)
-    }
-
-    #[test]
-    fn what_waits_in_a_ring_is_taken_before_it_is_left() {
-        let mut hand = hand();
-        hand.obey(Letter::Source(Box::new(Forsaken::with(3))));
-        hand.obey(Letter::Source(Box::new(Forsaken::with(5))));
-        assert_eq!(hand.worker.counters().received, 3);
-        hand.obey(Letter::NoSource);
-        assert_eq!(hand.worker.counters().received, 8);
-    }
-
-    #[test]
-    fn a_source_that_fails_is_left_and_its_words_stay_on_the_board() {
-        let mut hand = hand();
-        hand.obey(Letter::Source(Box::new(Forsaken::with(3))));
-        while hand.source.is_some() {
-            hand.weigh();
-        }
-        hand.write_board();
-        hand.write_board();
-        let shown = hand.post.shown().clone();
-        assert_eq!((shown.has_source, shown.failure.as_deref()), (false, Some("no")));
-    }
-}
+mod tests;

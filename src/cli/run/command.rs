@@ -1,0 +1,99 @@
+//! Commands to a worker thread, and the status that it publishes.
+
+use std::sync::{Arc, MutexGuard};
+
+use super::mailbox::{Mailbox, Status};
+use super::receipt::Receipt;
+use crate::dataplane::{Counters, MirrorTable};
+use crate::io::live::{FilterState, LiveSource, SourceCounts, Waker};
+use crate::io::udp::TargetReport;
+
+/// What a worker is to do between two bursts.
+pub(super) enum Command {
+    /// Go on with this table, in which the worker's interface has index 0. The receipt is dropped
+    /// when the table is in force.
+    Table(Arc<MirrorTable>, Receipt),
+    /// Frames come from here now. The receipt is dropped when they do.
+    Source(Box<dyn LiveSource>, Receipt),
+    /// There are no frames any more.
+    NoSource,
+    /// Mirror what is in the ring, and end.
+    End,
+}
+
+/// What a worker publishes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct WorkerStatus {
+    /// The table that the counters are ordered by; none before the first status.
+    pub(super) table: Option<Arc<MirrorTable>>,
+    pub(super) counters: Counters,
+    pub(super) targets: Vec<TargetReport>,
+    /// What the sources of the worker counted.
+    pub(super) source: SourceCounts,
+    /// How many frames are not accounted for.
+    pub(super) unaccounted: u64,
+    /// Bytes of memory that the ring takes.
+    pub(super) ring_len: u64,
+    pub(super) has_source: bool,
+    /// Why the worker left its source, until somebody takes note.
+    pub(super) failure: Option<String>,
+    /// Faults of this program.
+    pub(super) errors: Vec<String>,
+    /// Warnings for the user.
+    pub(super) warnings: Vec<String>,
+    /// The same of the source.
+    pub(super) source_warnings: Vec<String>,
+    /// The state of the kernel's filter.
+    pub(super) filter: FilterState,
+}
+
+/// Both ways between the main thread and a worker.
+#[derive(Clone)]
+pub(super) struct WorkerPort {
+    commands: Mailbox<Command>,
+    status: Status<WorkerStatus>,
+    waker: Waker,
+}
+
+impl WorkerPort {
+    pub(super) fn new(waker: Waker) -> Self {
+        Self { commands: Mailbox::new(), status: Status::new(), waker }
+    }
+
+    pub(super) const fn waker(&self) -> &Waker {
+        &self.waker
+    }
+
+    /// Sends a command, which the worker carries out between two bursts.
+    pub(super) fn send(&self, command: Command) {
+        self.commands.send(command);
+        self.waker.wake();
+    }
+
+    /// Commands that came since; one load where there are none.
+    #[inline]
+    pub(super) fn commands(&self) -> Vec<Command> {
+        self.commands.take_all()
+    }
+
+    /// Asks for the status to be written anew.
+    pub(super) fn request_status(&self) {
+        self.status.request();
+    }
+
+    /// Whether the status should be written anew.
+    #[inline]
+    pub(super) fn is_status_requested(&self) -> bool {
+        self.status.is_requested()
+    }
+
+    /// Writes the status.
+    pub(super) fn publish_status(&self, write: impl FnOnce(&mut WorkerStatus)) {
+        self.status.publish(write);
+    }
+
+    /// What was published last.
+    pub(super) fn status(&self) -> MutexGuard<'_, WorkerStatus> {
+        self.status.read()
+    }
+}

@@ -1,0 +1,125 @@
+//! A worker without a ring.
+
+use super::super::receipt::Receipt;
+use super::*;
+use crate::dataplane::{Burst, Frame, LoopGuard, Source, TableParts};
+use crate::io::live::{FilterState, Load, SourceCounts, waker};
+use crate::io::udp::UdpOptions;
+
+/// A ring in which some frames wait when its device is deleted.
+struct Forsaken {
+    left: usize,
+    lent: u64,
+}
+
+impl Forsaken {
+    fn with(left: usize) -> Self {
+        Self { left, lent: 0 }
+    }
+}
+
+impl Source for Forsaken {
+    fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
+        if self.left > 0 {
+            self.left -= 1;
+            self.lent += 1;
+            burst.push(Frame::new(&[0; 60]));
+        }
+        Ok(())
+    }
+}
+
+impl LiveSource for Forsaken {
+    fn counts(&mut self) -> SourceCounts {
+        SourceCounts { lent: self.lent, ..SourceCounts::default() }
+    }
+
+    fn memory_len(&self) -> usize {
+        0
+    }
+
+    fn follow_table(&mut self, _: &MirrorTable, _: u32) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn weigh(&mut self, _: &Load) -> io::Result<()> {
+        Err(io::Error::other("no"))
+    }
+
+    fn filter_state(&self) -> FilterState {
+        FilterState::default()
+    }
+
+    fn take_warnings(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn close(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn worker() -> WorkerThread {
+    let port = WorkerPort::new(waker().unwrap());
+    let egress = Arc::new(Egress::new(UdpOptions::default()));
+    let table = Arc::new(MirrorTable::new(TableParts::default()));
+    WorkerThread::new(table, SharedGuard::new(guard()), egress, port)
+}
+
+fn guard() -> Arc<LoopGuard> {
+    Arc::new(LoopGuard::new([].iter()))
+}
+
+fn source(frames: usize) -> Command {
+    Command::Source(Box::new(Forsaken::with(frames)), Receipt::unwanted())
+}
+
+#[test]
+fn what_waits_in_a_ring_is_taken_before_it_is_left() {
+    let mut worker = worker();
+    worker.apply(source(3));
+    worker.apply(source(5));
+    assert_eq!(worker.worker.counters().received, 3);
+    worker.apply(Command::NoSource);
+    assert_eq!(worker.worker.counters().received, 8);
+}
+
+#[test]
+fn a_source_that_fails_is_left_and_its_error_stays_in_the_status() {
+    let mut worker = worker();
+    worker.apply(source(3));
+    while worker.source.is_some() {
+        worker.weigh();
+    }
+    worker.publish_status();
+    worker.publish_status();
+    let status = worker.port.status().clone();
+    assert_eq!((status.has_source, status.failure.as_deref()), (false, Some("no")));
+}
+
+#[test]
+fn a_receipt_is_dropped_when_the_table_is_in_force() {
+    let mut worker = worker();
+    let table = Arc::new(MirrorTable::new(TableParts::default()));
+    let number = table.number();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let receipt = Receipt::new(move |result| sender.send(result).unwrap());
+    worker.apply(Command::Table(table, receipt));
+    assert_eq!(receiver.try_recv(), Ok(Ok(())));
+    assert_eq!(worker.worker.table().number(), number);
+}
+
+#[test]
+fn another_guard_makes_another_table_and_the_same_guard_none() {
+    let mut worker = worker();
+    worker.renew_guard();
+    let number = worker.worker.table().number();
+    worker.guard.replace(&guard());
+    assert_ne!(worker.guard_generation, worker.guard.generation());
+    worker.renew_guard();
+    assert_eq!(worker.guard_generation, worker.guard.generation());
+    assert_ne!(worker.worker.table().number(), number);
+    let number = worker.worker.table().number();
+    worker.renew_guard();
+    assert_eq!(worker.worker.table().number(), number);
+}

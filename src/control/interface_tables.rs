@@ -1,0 +1,196 @@
+//! One mirror table for each network interface that has sessions, and what changes them.
+//!
+//! A live worker mirrors one interface, so its table needs nothing of the others: a change compiles
+//! the tables of the interfaces that it touches and leaves the rest alone. What they share is kept
+//! here: compiled rules of the same filters, and the loop guard, which knows the targets of all.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Registry;
+use super::compile::{CompileOptions, parts_of_interface};
+use crate::dataplane::{LoopGuard, MirrorTable, RuleCache, TableParts, TargetEntry};
+use crate::model::NetworkInterfaceId;
+
+/// The tables of all interfaces that have sessions.
+#[derive(Debug)]
+pub struct InterfaceTables {
+    options: CompileOptions,
+    tables: BTreeMap<NetworkInterfaceId, InterfaceTable>,
+    guard: Arc<LoopGuard>,
+    rules: RuleCache,
+}
+
+/// The table of an interface.
+#[derive(Debug, Clone)]
+pub struct InterfaceTable {
+    /// The place of the interface in the configuration, by which reports are ordered.
+    pub position: usize,
+    /// What Linux calls it, if anybody has said so.
+    pub device: Option<String>,
+    /// What decides about its packets; it has index 0 there.
+    pub table: Arc<MirrorTable>,
+}
+
+/// What an interface goes by from now on.
+#[derive(Debug, Clone)]
+pub struct TableUpdate {
+    /// The interface.
+    pub network_interface_id: NetworkInterfaceId,
+    /// None where it has no session any more.
+    pub table: Option<InterfaceTable>,
+}
+
+/// Tables whose rules are all compiled again, off the path of a change.
+#[derive(Debug)]
+pub struct SettledTables {
+    /// The number of the table that each was made of, and the settled one.
+    tables: Vec<(NetworkInterfaceId, u64, MirrorTable)>,
+    rules: RuleCache,
+}
+
+impl InterfaceTables {
+    /// No tables yet.
+    #[must_use]
+    pub fn new(options: CompileOptions) -> Self {
+        Self {
+            options: CompileOptions { is_live: true, ..options },
+            tables: BTreeMap::new(),
+            guard: Arc::new(LoopGuard::new([].iter())),
+            rules: RuleCache::default(),
+        }
+    }
+
+    /// Compiles the tables of these interfaces anew. Every session of the registry has a network
+    /// identifier; see [`with_network_ids`](super::with_network_ids).
+    pub fn update(
+        &mut self,
+        registry: &Registry,
+        touched: impl IntoIterator<Item = NetworkInterfaceId>,
+    ) -> Vec<TableUpdate> {
+        let new: Vec<_> = touched.into_iter().map(|id| self.parts(registry, id)).collect();
+        if new.iter().any(|(id, parts)| self.has_other_targets(id, parts.as_ref())) {
+            self.renew_guard(&new);
+        }
+        new.into_iter().map(|(id, parts)| self.put(registry, id, parts)).collect()
+    }
+
+    /// Compiles the tables of another registry, in the order of its interfaces. Interfaces that it
+    /// does not have lose theirs.
+    pub fn replace(&mut self, registry: &Registry) -> Vec<TableUpdate> {
+        let has_session = |id: &NetworkInterfaceId| registry.sessions_of(id).next().is_some();
+        let gone = self.tables.keys().filter(|id| !has_session(id)).cloned();
+        let new = registry.sources().map(|interface| interface.id().clone());
+        let touched: Vec<_> = gone.chain(new).collect();
+        self.update(registry, touched)
+    }
+
+    /// All tables, in the order of the configuration.
+    #[must_use]
+    pub fn in_order(&self) -> Vec<(&NetworkInterfaceId, &InterfaceTable)> {
+        let mut tables: Vec<_> = self.tables.iter().collect();
+        tables.sort_by_key(|(_, table)| table.position);
+        tables
+    }
+
+    /// What recognises copies to the targets of all sessions.
+    #[must_use]
+    pub const fn guard(&self) -> &Arc<LoopGuard> {
+        &self.guard
+    }
+
+    /// The tables with rules that stand beside their compiled ones.
+    #[must_use]
+    pub fn unsettled(&self) -> Vec<(NetworkInterfaceId, Arc<MirrorTable>)> {
+        let unsettled = self.tables.iter().filter(|(_, one)| !one.table.is_settled());
+        unsettled.map(|(id, one)| (id.clone(), Arc::clone(&one.table))).collect()
+    }
+
+    /// Puts settled tables in force. What changed meanwhile stands beside them.
+    pub fn adopt(&mut self, settled: SettledTables) -> Vec<TableUpdate> {
+        self.rules.merge(settled.rules);
+        let updates = settled.tables.into_iter().filter_map(|(id, number, table)| {
+            let known = self.tables.get_mut(&id)?;
+            let is_last = known.table.number() == number;
+            let table = if is_last { table } else { known.table.rebased(&table) };
+            known.table = Arc::new(table);
+            Some(TableUpdate { network_interface_id: id, table: Some(known.clone()) })
+        });
+        updates.collect()
+    }
+
+    /// The parts of a table; none where the interface has no session.
+    fn parts(
+        &self,
+        registry: &Registry,
+        id: NetworkInterfaceId,
+    ) -> (NetworkInterfaceId, Option<TableParts>) {
+        let has_session = registry.sessions_of(&id).next().is_some();
+        let parts = has_session.then(|| parts_of_interface(registry, &self.options, &id)).flatten();
+        (id, parts)
+    }
+
+    fn has_other_targets(&self, id: &NetworkInterfaceId, parts: Option<&TableParts>) -> bool {
+        let now = parts.map_or(&[][..], |parts| &parts.targets);
+        let before = self.tables.get(id).map_or(&[][..], |known| known.table.targets());
+        now.len() != before.len()
+            || now.iter().zip(before).any(|(now, before)| !is_same(now, before))
+    }
+
+    /// The guard stays where it knows the same addresses.
+    fn renew_guard(&mut self, new: &[(NetworkInterfaceId, Option<TableParts>)]) {
+        let stay = self.tables.iter().filter(|(id, _)| new.iter().all(|(other, _)| other != *id));
+        let stay = stay.flat_map(|(_, known)| known.table.targets());
+        let new = new.iter().filter_map(|(_, parts)| parts.as_ref());
+        let guard = LoopGuard::new(stay.chain(new.flat_map(|parts| &parts.targets)));
+        if guard != *self.guard {
+            self.guard = Arc::new(guard);
+        }
+    }
+
+    fn put(
+        &mut self,
+        registry: &Registry,
+        id: NetworkInterfaceId,
+        parts: Option<TableParts>,
+    ) -> TableUpdate {
+        let known = self.tables.remove(&id);
+        let table = parts.map(|parts| {
+            let parts = TableParts { loop_guard: Some(Arc::clone(&self.guard)), ..parts };
+            let earlier = known.as_ref().map(|known| &*known.table);
+            InterfaceTable {
+                position: registry.position_of_interface(&id).unwrap_or(usize::MAX),
+                device: registry.network_interface(&id).and_then(|one| one.device.clone()),
+                table: Arc::new(MirrorTable::sharing(parts, earlier, &mut self.rules)),
+            }
+        });
+        if let Some(table) = &table {
+            self.tables.insert(id.clone(), table.clone());
+        }
+        TableUpdate { network_interface_id: id, table }
+    }
+}
+
+impl SettledTables {
+    /// Compiles all rules of these tables, which takes as long as their rules are many.
+    #[must_use]
+    pub fn compile(unsettled: Vec<(NetworkInterfaceId, Arc<MirrorTable>)>) -> Self {
+        let mut rules = RuleCache::default();
+        let tables = unsettled.into_iter().filter_map(|(id, table)| {
+            let settled = table.settled_sharing(&mut rules)?;
+            Some((id, table.number(), settled))
+        });
+        Self { tables: tables.collect(), rules }
+    }
+}
+
+/// Whether copies to both are recognised alike.
+fn is_same(one: &TargetEntry, other: &TargetEntry) -> bool {
+    let is_gateway = |entry: &TargetEntry| entry.gateway_endpoint.is_some();
+    one.address == other.address
+        && one.further_addresses == other.further_addresses
+        && is_gateway(one) == is_gateway(other)
+}
+
+#[cfg(test)]
+mod tests;
