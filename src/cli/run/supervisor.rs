@@ -304,11 +304,15 @@ impl Supervisor {
     /// The device was opened. Meanwhile it may have gone, or its sessions.
     fn attach(&mut self, opened: Opened) {
         let Opened { id, instance, link, result } = opened;
-        let Some(one) = self.interfaces.get_mut(&id) else { return };
-        let is_awaited = matches!(&one.capture, Capture::Opening(index, _) if *index == link.index);
-        if one.instance != instance || !is_awaited {
-            return;
-        }
+        let is_awaited = |one: &&mut InterfaceWorkers| {
+            let is_opening =
+                matches!(one.capture, Capture::Opening(index, _) if index == link.index);
+            one.instance == instance && is_opening
+        };
+        let Some(one) = self.interfaces.get_mut(&id).filter(is_awaited) else {
+            // Closing a ring takes as long as opening it.
+            return self.tasks.run(move || drop(result));
+        };
         match result {
             Ok(sources) => one.attach(&link, sources),
             Err(error) => one.fail(&error),

@@ -7,7 +7,7 @@ use socket2::Socket;
 use super::program::{Cut, Task, WHOLE};
 use super::switch::Switch;
 use super::wants::Wants;
-use super::{FilterState, KernelFilter, Load, attach, nothing};
+use super::{FilterState, Instruction, KernelFilter, Load, attach, nothing};
 use crate::dataplane::MirrorTable;
 use crate::io::live::RingOptions;
 use crate::io::live::bell::Bell;
@@ -29,6 +29,8 @@ pub(in crate::io::live) struct Keeper {
     mtu: u32,
     when: KernelFilter,
     wants: Wants,
+    /// The program that is attached to the ring; the bell's follows from it.
+    attached: Option<Vec<Instruction>>,
     switch: Switch,
     /// Whether a cut was never wrong, and never refused.
     may_cut: bool,
@@ -47,6 +49,7 @@ impl Keeper {
             mtu: options.mtu,
             when: options.kernel_filter,
             wants: Wants::ALL,
+            attached: None,
             switch: Switch::Open,
             may_cut: true,
             may_drop: true,
@@ -145,13 +148,25 @@ impl Keeper {
     }
 
     /// The ring first: a bell that rings too often does less harm than one that rings too late.
-    fn try_attach(&self, outlets: Outlets<'_>) -> io::Result<()> {
+    fn try_attach(&mut self, outlets: Outlets<'_>) -> io::Result<()> {
+        let [program, bell_program] = self.programs();
+        // Most changes of a table change nothing here, and the kernel compiles what is attached.
+        if self.attached.as_ref() == Some(&program) {
+            return Ok(());
+        }
+        self.attached = None;
+        attach(outlets.ring, &program)?;
+        outlets.bell.heed(&bell_program)?;
+        self.attached = Some(program);
+        Ok(())
+    }
+
+    /// Of the ring and of the bell.
+    fn programs(&self) -> [Vec<Instruction>; 2] {
         let wanted = self.is_dropping().then_some(&self.wants);
-        let Self { mark, wants, .. } = self;
-        let target_ports = &wants.target_ports;
-        let task = Task { mark: *mark, target_ports, whole: WHOLE, cut: self.cut(), wanted };
-        attach(outlets.ring, &task.program())?;
-        outlets.bell.heed(&Task { whole: A_BYTE, cut: None, ..task }.program())
+        let (mark, target_ports) = (self.mark, &self.wants.target_ports);
+        let task = Task { mark, target_ports, whole: WHOLE, cut: self.cut(), wanted };
+        [task.program(), Task { whole: A_BYTE, cut: None, ..task }.program()]
     }
 
     fn cut(&self) -> Option<Cut> {
