@@ -57,7 +57,9 @@ pub fn with_network_ids(mut registry: Registry, seed: u64) -> Registry {
 
 fn parts(registry: &Registry, options: &CompileOptions) -> TableParts {
     let interfaces = index_of(registry.network_interfaces().iter().map(|one| one.id()));
-    let targets = index_of(registry.targets().iter().map(|one| one.id()));
+    // Targets without an address have no place in the table, and their sessions neither.
+    let targets = registry.targets().iter().filter(|one| registry.target_address(one).is_some());
+    let targets = index_of(targets.map(|one| one.id()));
     let mut network_ids = NetworkIds::new(registry, options.seed);
     let mut ordered: Vec<&Session> = registry.sessions().iter().collect();
     ordered.sort_by_key(|one| (interfaces.get(&one.network_interface_id), one.number));

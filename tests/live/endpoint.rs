@@ -97,7 +97,8 @@ pub(crate) fn text(document: &str, element: &str) -> String {
 }
 
 pub(crate) fn start(lab: &Lab, state: &Path) -> Mirror {
-    let words = format!("--ec2-endpoint {ENDPOINT} --state {}", state.display());
+    let words =
+        format!("--ec2-endpoint {ENDPOINT} --no-authentication --state {}", state.display());
     Mirror::start_saying(&lab.host, &words, "EC2 endpoint on")
 }
 

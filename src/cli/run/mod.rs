@@ -43,19 +43,24 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use super::clock::Stopwatch;
 use super::exit::{Exit, Failure};
-use super::metrics::{self, Server};
+use super::metrics;
 use super::replay::print_report;
 use super::report::Report;
 use super::{signals, terminal};
 use crate::control::Registry;
+use crate::http::{HostNames, Server};
 use crate::io::StopFlag;
 use crate::io::links::links;
 use crate::io::sys::capability;
 
 /// Shows what the crew does, from before the first frame on.
-fn serve_metrics(address: SocketAddr, crew: &crew::Crew) -> Result<Server, Failure> {
+fn serve_metrics(
+    address: SocketAddr,
+    crew: &crew::Crew,
+    hosts: HostNames,
+) -> Result<Server, Failure> {
     let roster = crew.roster().clone();
-    let server = metrics::serve(address, Arc::new(move || roster.snapshot()));
+    let server = metrics::serve(address, Arc::new(move || roster.snapshot()), hosts);
     let server =
         server.map_err(|error| Failure::failed(format_args!("--metrics `{address}`: {error}")))?;
     terminal::note(&format!("metrics on http://{}/metrics", server.address()));
@@ -91,7 +96,9 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
     on_this_host::check(flags)?;
     flags.is_complete()?;
     let endpoint = flags.endpoint.ec2_endpoint;
-    let posture = endpoint.map(|address| endpoint::Posture::read(address, &flags.endpoint));
+    let hosts = flags.host_names()?;
+    let posture =
+        endpoint.map(|address| endpoint::Posture::read(address, &flags.endpoint, hosts.clone()));
     let door = endpoint.zip(posture.transpose()?);
     let (plan, begun) = begin(flags)?;
     rights::drop_to_what_is_needed(flags.mark(), flags.netns.is_some());
@@ -99,7 +106,7 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
     let stop = StopFlag::new();
     signals::stop_on_signals(&stop)?;
     let mut crew = crew::Crew::muster(flags, plan, stop.clone())?;
-    let metrics = flags.metrics.map(|address| serve_metrics(address, &crew)).transpose()?;
+    let metrics = flags.metrics.map(|address| serve_metrics(address, &crew, hosts)).transpose()?;
     let (changes, changed) = unbounded_channel();
     let served = match begun.zip(door) {
         Some((begun, door)) => {

@@ -1,6 +1,7 @@
 //! The EC2 endpoint of a run: how it is served, and how changes get to the workers.
 
 mod begin;
+mod credentials_file;
 mod devices;
 mod flags;
 mod posture;
@@ -16,19 +17,20 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
 pub(super) use self::begin::{Begun, begin};
-use self::devices::list_devices;
+use self::devices::follow_devices;
 pub(super) use self::flags::EndpointFlags;
 pub(super) use self::posture::Posture;
+use self::posture::Serving;
 use super::plan::{self, Plan};
 use super::post::Post;
 use super::roster::Roster;
 use crate::cli::clock::{Stopwatch, unix_seconds};
 use crate::cli::exit::Failure;
 use crate::cli::terminal;
-use crate::control::account::Account;
+use crate::control::account::{Account, Inactive};
 use crate::control::{CompileOptions, Registry};
 use crate::dataplane::MirrorTable;
-use crate::ec2::{self, Endpoint, Publish};
+use crate::ec2::{Endpoint, Publish};
 use crate::io::links::Link;
 
 /// How long a change may take to be in force everywhere.
@@ -48,25 +50,34 @@ pub(super) type SharedAccount = Arc<RwLock<Account>>;
 /// The devices that were there at some time of the run.
 type Devices = Arc<Mutex<BTreeSet<String>>>;
 
+/// The links of this host when they were looked at last.
+type SharedLinks = Arc<Mutex<Vec<Link>>>;
+
 /// The endpoint, as long as it is served.
 pub(super) struct Served {
     account: SharedAccount,
     options: CompileOptions,
     devices: Devices,
-    _server: ec2::Server,
+    links: SharedLinks,
+    _serving: Serving,
 }
 
 impl Served {
-    /// Lists the devices of this host as network interfaces. Where a new one is the source of a
-    /// session: what is to be done now.
+    /// Lists the devices of this host as network interfaces. Where there is a new one, or one has
+    /// other addresses: the plan that follows. Outer sources, and targets that are network
+    /// interfaces, have the new addresses then.
     pub(super) fn follow(&self, links: &[Link], earlier: &MirrorTable) -> Option<Plan> {
         let mut account = self.account.write().unwrap_or_else(PoisonError::into_inner);
-        list_devices(account.registry_mut(), links);
+        let followed = follow_devices(&mut account, links);
+        *self.links.lock().unwrap_or_else(PoisonError::into_inner) = links.to_vec();
         drop(account);
+        followed.notes.iter().for_each(|note| terminal::note(note));
+        warn_of_inactive(&followed.inactive);
+        let has_changed = !followed.notes.is_empty() || !followed.inactive.is_empty();
         let mut devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
         let known = devices.len();
         devices.extend(links.iter().map(|link| link.name.clone()));
-        (devices.len() > known).then(|| self.plan(&devices, earlier))
+        (devices.len() > known || has_changed).then(|| self.plan(&devices, earlier))
     }
 
     /// What a change comes to: its own plan, or a new one where a device came meanwhile.
@@ -91,16 +102,16 @@ pub(super) fn serve(
 ) -> Result<Served, Failure> {
     let failed =
         |error: io::Error| Failure::failed(format_args!("--ec2-endpoint `{address}`: {error}"));
-    let Begun { account, state, devices } = begun;
+    let Begun { account, state, devices, links } = begun;
     let devices: Devices = Arc::new(Mutex::new(devices));
     let publisher = Publisher { options, roster, changes, devices: Arc::clone(&devices) };
     let is_lasting = state.is_lasting();
     let endpoint = Endpoint::new(Arc::clone(&account), publisher, state, unix_seconds, random);
-    let server = posture.serve(address, endpoint.map_err(failed)?).map_err(failed)?;
+    let serving = posture.serve(address, endpoint.map_err(failed)?).map_err(failed)?;
     if !is_lasting {
         terminal::warn("without --state what clients make is kept in memory, and gone at the end");
     }
-    Ok(Served { account, options, devices, _server: server })
+    Ok(Served { account, options, devices, links, _serving: serving })
 }
 
 /// Compiles on the thread of the API, and waits until the workers go by the table.
@@ -133,6 +144,18 @@ impl Publish for Publisher {
             thread::park_timeout(Duration::from_micros(50));
         }
         Ok(())
+    }
+}
+
+/// Says which sessions are inactive because of their targets.
+fn warn_of_inactive(inactive: &[Inactive]) {
+    for Inactive { target, sessions, why } in inactive {
+        let sessions: Vec<String> = sessions.iter().map(ToString::to_string).collect();
+        let sessions = match &*sessions {
+            [] => "it has no session".to_owned(),
+            some => format!("inactive until it has another address: {}", some.join(", ")),
+        };
+        terminal::warn(&format!("target {target}: {why} {sessions}"));
     }
 }
 
