@@ -1,12 +1,17 @@
 //! Which connections are open, and which one is closed when there are too many.
 //!
 //! A connection waits or is being answered. It waits while it is idle and until a request has come
-//! whole, since this is what a client can draw out at no cost. Those that wait stand in the order
-//! in which they began to. When there is no room for a new connection, the one that has waited
-//! longest is closed: of the same peer where the peer has too many, else of any. So slow clients
-//! close each other's connections and not those of clients that send their request at once.
+//! whole, since this is what a client can draw out at no cost. When there is no room for a new
+//! connection, the one that has waited longest is closed: of the same peer where the peer has too
+//! many, else of any. So slow clients close each other's connections and not those of clients that
+//! send their request at once.
+//!
+//! A connection that never carried a whole request is *fresh*, any other is *proven*. Of the fresh
+//! ones the oldest is closed first while they are more than a quarter of the places, so that slow
+//! clients cannot close idle connections of good ones; else the oldest of the proven ones, so that
+//! idle connections cannot close those of new clients.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -27,16 +32,26 @@ struct Open {
     /// The number of the next event.
     next: u64,
     connections: HashMap<u64, Connection>,
-    /// Those that wait, by the number of the event since which they do.
-    waiting: BTreeMap<u64, u64>,
-    of_peer: HashMap<IpAddr, BTreeSet<u64>>,
+    /// The connection that began to wait with an event.
+    numbers: HashMap<u64, u64>,
+    waiting: Waiting,
+    of_peer: HashMap<IpAddr, Waiting>,
     /// How many were closed for others.
     closed: u64,
+}
+
+/// Connections that wait, by the number of the event since which they do.
+#[derive(Debug, Default)]
+struct Waiting {
+    fresh: BTreeSet<u64>,
+    proven: BTreeSet<u64>,
 }
 
 #[derive(Debug)]
 struct Connection {
     peer: IpAddr,
+    /// Whether it carried a whole request.
+    is_proven: bool,
     /// The number of the event since which it waits; nothing while it is answered.
     since: Option<u64>,
     /// Dropped to close it.
@@ -62,16 +77,16 @@ impl ConnectionTable {
         let peer = network_of(peer);
         let mut open = self.open();
         let of_peer = open.of_peer.get(&peer);
-        if of_peer.map_or(0, BTreeSet::len) >= self.waiting_per_peer {
-            let oldest = of_peer.and_then(BTreeSet::first).copied();
+        if let Some(of_peer) = of_peer.filter(|one| one.len() >= self.waiting_per_peer) {
+            let oldest = of_peer.oldest(self.waiting_per_peer);
             open.close(oldest);
         }
-        if open.connections.len() >= self.connections && !open.close_oldest() {
+        if open.connections.len() >= self.connections && !open.close_oldest(self.connections) {
             return None;
         }
         let (sender, closed) = oneshot::channel();
         let number = open.next;
-        let connection = Connection { peer, since: None, _open: sender };
+        let connection = Connection { peer, is_proven: false, since: None, _open: sender };
         open.connections.insert(number, connection);
         open.wait(number);
         Some((Place { table: Arc::clone(self), number }, closed))
@@ -79,7 +94,7 @@ impl ConnectionTable {
 
     /// Closes the connection that has waited longest; says whether there was one.
     pub(super) fn close_oldest(&self) -> bool {
-        self.open().close_oldest()
+        self.open().close_oldest(self.connections)
     }
 
     /// Returns when a connection has ended or waits again.
@@ -112,12 +127,15 @@ impl Open {
             return;
         }
         connection.since = Some(since);
-        self.of_peer.entry(connection.peer).or_default().insert(since);
-        self.waiting.insert(since, number);
+        let is_proven = connection.is_proven;
+        self.of_peer.entry(connection.peer).or_default().insert(since, is_proven);
+        self.waiting.insert(since, is_proven);
+        self.numbers.insert(since, number);
     }
 
     fn answer(&mut self, number: u64) {
         let Some(connection) = self.connections.get_mut(&number) else { return };
+        connection.is_proven = true;
         let (peer, since) = (connection.peer, connection.since.take());
         self.forget(peer, since);
     }
@@ -128,27 +146,51 @@ impl Open {
     }
 
     fn close(&mut self, since: Option<u64>) -> bool {
-        let number = since.and_then(|since| self.waiting.get(&since).copied());
+        let number = since.and_then(|since| self.numbers.get(&since).copied());
         let Some(number) = number else { return false };
         self.end(number);
         self.closed += 1;
         true
     }
 
-    fn close_oldest(&mut self) -> bool {
-        let oldest = self.waiting.keys().next().copied();
+    fn close_oldest(&mut self, places: usize) -> bool {
+        let oldest = self.waiting.oldest(places);
         self.close(oldest)
     }
 
     fn forget(&mut self, peer: IpAddr, since: Option<u64>) {
         let Some(since) = since else { return };
-        self.waiting.remove(&since);
+        self.numbers.remove(&since);
+        self.waiting.remove(since);
         if let Some(of_peer) = self.of_peer.get_mut(&peer) {
-            of_peer.remove(&since);
-            if of_peer.is_empty() {
+            of_peer.remove(since);
+            if of_peer.len() == 0 {
                 self.of_peer.remove(&peer);
             }
         }
+    }
+}
+
+impl Waiting {
+    fn insert(&mut self, since: u64, is_proven: bool) {
+        let own = if is_proven { &mut self.proven } else { &mut self.fresh };
+        own.insert(since);
+    }
+
+    fn remove(&mut self, since: u64) {
+        self.fresh.remove(&since);
+        self.proven.remove(&since);
+    }
+
+    fn len(&self) -> usize {
+        self.fresh.len() + self.proven.len()
+    }
+
+    /// The one to be closed for another, of so many places.
+    fn oldest(&self, places: usize) -> Option<u64> {
+        let are_many = self.fresh.len() > places / 4;
+        let proven = self.proven.first().filter(|_| !are_many);
+        proven.or_else(|| self.fresh.first()).or_else(|| self.proven.first()).copied()
     }
 }
 
@@ -222,6 +264,26 @@ mod tests {
         let _new = table.admit(peer(7)).unwrap();
         let closed: Vec<bool> = kept.iter_mut().map(|one| is_closed(&mut one.1)).collect();
         assert_eq!(closed, [false, true, false]);
+    }
+
+    #[test]
+    fn slow_clients_do_not_close_idle_connections_nor_idle_ones_those_of_new_clients() {
+        let table = table(100, 8);
+        let prove = |one: &(Place, oneshot::Receiver<()>)| {
+            one.0.answer();
+            one.0.wait();
+        };
+        let mut idle: Vec<_> = (0..4).map(|_| table.admit(ONE).unwrap()).collect();
+        idle.iter().for_each(prove);
+        let _slow: Vec<_> = (0..20).map(|_| table.admit(ONE).unwrap()).collect();
+        assert!(idle.iter_mut().all(|one| !is_closed(&mut one.1)));
+        let more: Vec<_> = (0..20).map(|_| table.admit(ONE).unwrap()).collect();
+        more.iter().for_each(prove);
+        let mut new = table.admit(ONE).unwrap();
+        for _ in 0..20 {
+            prove(&table.admit(ONE).unwrap());
+        }
+        assert!(!is_closed(&mut new.1));
     }
 
     #[test]

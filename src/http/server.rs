@@ -13,6 +13,7 @@ use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::connection::{self, Port};
@@ -161,6 +162,8 @@ async fn accept<S: Service>(
         };
         crowd.look(&table);
         tokio::spawn(connection::serve(Arc::clone(&port), stream, admitted));
+        // Its request may be there already, and is read before another connection may close it.
+        yield_now().await;
     }
 }
 

@@ -20,7 +20,8 @@ fn the_aws_cli_goes_the_main_road() {
         }
     }
     let state = lab.folder.path().join("state");
-    let words = format!("--ec2-endpoint {ENDPOINT} --state {}", state.display());
+    let words =
+        format!("--ec2-endpoint {ENDPOINT} --allow-target 127.0.0.0/8 --state {}", state.display());
     let mirror = Mirror::start_saying(&lab.host, &words, "EC2 endpoint on");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/aws_cli.py");
     let mut command = lab.host.command("python3");

@@ -10,6 +10,7 @@
 )]
 
 mod access;
+mod addresses;
 mod bytes;
 mod capacity;
 mod collector;

@@ -43,7 +43,7 @@ pub(super) fn serve_with(
     hosts: HostNames,
     limits: Limits,
 ) -> io::Result<Server> {
-    let report = Box::new(|event| terminal::warn(&format!("metrics: {event}")));
+    let report = Box::new(|event| terminal::report_listener("metrics", &event));
     let options = Options { name: "metrics", limits, hosts, certificate: None, report };
     http::serve(address, Pages::new(snapshot), options).map_err(|error| taken(address, &error))
 }

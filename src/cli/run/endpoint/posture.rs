@@ -76,7 +76,7 @@ impl Posture {
             }
             (Access::Anyone(_), None) => "requests with any signature are accepted".to_owned(),
         };
-        let report = |event| terminal::warn(&format!("EC2 endpoint: {event}"));
+        let report = |event| terminal::report_listener("EC2 endpoint", &event);
         let endpoint = endpoint.with_access(access);
         let server = ec2::serve(address, endpoint, hosts, certificate, report)?;
         let address = server.address();
