@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ::http::Version;
 use ::http::header::HOST;
 use ::http::request::Parts;
 
@@ -40,12 +41,17 @@ impl HostNames {
 
     /// Checks what a request says about the host that it is for. `local` is the address of our end
     /// of the connection, which a client that was given an IP address has as its Host. No page can
-    /// have such a Host unless its reader opened that address.
+    /// have such a Host unless its reader opened that address. HTTP/1.0 needs no Host; no browser
+    /// sends it.
     ///
     /// # Errors
     /// 400 without exactly one Host header, or where the request's target names another host; 403
     /// for a host that is not allowed.
     pub(super) fn check(&self, head: &Parts, local: IpAddr) -> Result<(), Refusal> {
+        let is_old = head.version < Version::HTTP_11 && head.uri.authority().is_none();
+        if is_old && !head.headers.contains_key(HOST) {
+            return Ok(());
+        }
         let mut values = head.headers.get_all(HOST).iter();
         let (Some(value), None) = (values.next(), values.next()) else {
             return Err(Refusal::invalid("Expected exactly one Host header."));
@@ -203,6 +209,21 @@ mod tests {
         assert_eq!(status("http://evil.example/", &["localhost"], LOCAL), 400);
         assert_eq!(status("http://localhost/", &["evil.example"], LOCAL), 400);
         assert_eq!(status("http://evil.example/", &["evil.example"], LOCAL), 403);
+    }
+
+    #[test]
+    fn the_old_version_needs_no_host() {
+        let status = |target: &str, host: Option<&str>| {
+            let request = ::http::Request::builder().version(Version::HTTP_10).uri(target);
+            let request =
+                host.into_iter().fold(request, |request, host| request.header(HOST, host));
+            let (parts, ()) = request.body(()).unwrap().into_parts();
+            let checked = HostNames::default().check(&parts, LOCAL);
+            checked.err().map_or(200, |refusal| refusal.status.as_u16())
+        };
+        assert_eq!(status("/metrics", None), 200);
+        assert_eq!(status("/metrics", Some("evil.example")), 403);
+        assert_eq!(status("http://evil.example/metrics", None), 400);
     }
 
     #[test]
