@@ -43,7 +43,7 @@ fn of_page(action: &str) -> String {
 fn web_pages_are_refused_on_every_port_and_path() {
     let Some(lab) = Lab::new("pages") else { return };
     let words = "--ec2-endpoint localhost:4566 --no-authentication --metrics localhost:9464 \
-                 --allow-host mirror.example";
+                 --allow-host mirror.example --account-id 111122223333";
     let mirror = Mirror::start_saying(&lab.host, words, "metrics on");
     mirror.wait_said("EC2 endpoint on", 1);
     let describe = of_page("DescribeTrafficMirrorSessions");
@@ -71,6 +71,11 @@ fn web_pages_are_refused_on_every_port_and_path() {
     let (status, answer) = get(&lab, ENDPOINT, &of_page("CreateTrafficMirrorFilter"), "localhost");
     assert_eq!(status, 405, "{answer}");
     assert!(answer.contains("<Code>MethodNotAllowed</Code>"), "{answer}");
+    let (_, answer) = get(&lab, ENDPOINT, &of_page("DescribeNetworkInterfaces"), "localhost");
+    assert!(answer.contains("<ownerId>111122223333</ownerId>"), "{answer}");
+    let other = of_page("DescribeLoadBalancers").replace("/ec2/", "/elasticloadbalancing/");
+    let (status, answer) = get(&lab, ENDPOINT, &other, "localhost");
+    assert!(status == 400 && answer.contains("EC2") && answer.contains("STS"), "{answer}");
     mirror.end().assert_whole();
 }
 

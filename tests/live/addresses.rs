@@ -172,6 +172,30 @@ fn the_outer_source_follows_the_address_of_a_pinned_device() {
     mirror.end().assert_whole();
 }
 
+#[test]
+fn a_target_that_is_a_network_interface_follows_its_address() {
+    let Some(lab) = Lab::new("follow") else { return };
+    let mirror = start(&lab, "");
+    let client = Client { host: &lab.host };
+    let create =
+        format!("Action=CreateTrafficMirrorTarget&NetworkInterfaceId={}", client.interface("m0"));
+    let target = client.done(&create, "trafficMirrorTargetId");
+    let (status, document) = client.mirror(&client.interface("h0"), &target);
+    assert_eq!(status, 200, "{document}");
+    mirror.wait_said("mirroring h0", 1);
+    let pair = Pair::new(&lab, IPV4, (4000, 2000));
+    let before = Collector::listen(&lab.host, "10.99.1.1");
+    (0..5).for_each(|number| pair.send(number, 100));
+    assert_eq!(before.take_after(5).len(), 5);
+    lab.host.ip("addr del 10.99.1.1/24 dev m0\naddr add 10.99.1.9/24 dev m0\n");
+    mirror.wait_said("the addresses of m0", 1);
+    mirror.wait_said("to 10.99.1.9", 1);
+    let after = Collector::listen(&lab.host, "10.99.1.9");
+    (0..5).for_each(|number| pair.send(number, 100));
+    assert_eq!(after.take_after(5).len(), 5);
+    mirror.end().assert_whole();
+}
+
 /// Takes what waits at a socket.
 fn monitor_has(monitor: &UdpSocket) -> bool {
     monitor.set_nonblocking(true).unwrap();

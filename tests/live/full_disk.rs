@@ -7,6 +7,7 @@ use std::process::Command;
 use crate::endpoint::{Client, start, text};
 use crate::lab::Lab;
 use crate::namespace::say;
+use crate::waiting::wait_until;
 
 /// A file system of 3 MiB in memory, unmounted with the test.
 struct Disk(PathBuf);
@@ -48,6 +49,11 @@ fn changes_work_again_once_a_full_disk_has_space() {
         client.call(&format!("Action=CreateTrafficMirrorFilter&Description={description}"))
     };
     assert_eq!(create("before").0, 200);
+    // An interface that came since the start stays known when the account is read again.
+    lab.host.ip("link add x0 type veth peer name x1\n");
+    let by_name = "Action=DescribeNetworkInterfaces&Filter.1.Name=tag:Name&Filter.1.Value.1=x0";
+    let has_new = || client.call(by_name).1.contains("<networkInterfaceId>");
+    wait_until("a new interface", has_new);
     let ballast = disk.fill();
     // The file may have some pages to spare.
     let long = "a".repeat(200);
@@ -62,6 +68,7 @@ fn changes_work_again_once_a_full_disk_has_space() {
     let (status, during) = describe();
     assert_eq!(status, 200, "{during}");
     assert!(during.contains("<description>before<"), "{during}");
+    assert!(has_new(), "the new interface is gone");
     fs::remove_file(ballast).unwrap();
     let (status, made) = create("after");
     assert_eq!(status, 200, "{made}");
