@@ -3,7 +3,7 @@
 //! Any local user can connect to a loopback port, so the address protects nothing. The file does:
 //! who can read it may already act as the user who runs the program.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -14,6 +14,9 @@ use crate::ec2::Credentials;
 
 /// Where root keeps it without a directory from the service manager.
 const RUN_DIRECTORY: &str = "/run/traffic-mirror";
+
+/// The name of the file, but for the process identifier at its end.
+const FILE_NAME: &str = "ec2-credentials.";
 
 /// RFC 4648, sections 6 and 4: one character for five and six random bits.
 const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -27,6 +30,8 @@ const SECRET_LEN: usize = 40;
 #[derive(Debug)]
 pub(super) struct CredentialsFile {
     path: PathBuf,
+    /// Is locked as long as the run lasts, so that a later one knows which files were left.
+    _locked: File,
     /// The directory that was made for it alone.
     _directory: Option<TempDir>,
 }
@@ -50,9 +55,10 @@ impl CredentialsFile {
                 (made.path().to_owned(), Some(made))
             }
         };
-        let path = directory.join(format!("ec2-credentials.{}", std::process::id()));
-        write_new(&path, &text(&id, &secret))?;
-        let file = Self { path, _directory: made };
+        remove_left(&directory);
+        let path = directory.join(format!("{FILE_NAME}{}", std::process::id()));
+        let locked = write_new(&path, &text(&id, &secret))?;
+        let file = Self { path, _locked: locked, _directory: made };
         Ok((file, Credentials::one(&id, &secret, account_id)))
     }
 
@@ -107,7 +113,7 @@ fn is_private(path: &Path, user_id: u32) -> bool {
 
 /// Writes a file that was not there; `O_EXCL` follows no symbolic link. One that an earlier process
 /// with our number left is removed.
-fn write_new(path: &Path, text: &str) -> io::Result<()> {
+fn write_new(path: &Path, text: &str) -> io::Result<File> {
     let open = || {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
@@ -122,7 +128,25 @@ fn write_new(path: &Path, text: &str) -> io::Result<()> {
     });
     let named =
         |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-    file.map_err(named)?.write_all(text.as_bytes()).map_err(named)
+    let mut file = file.map_err(named)?;
+    file.lock().and_then(|()| file.write_all(text.as_bytes())).map_err(named)?;
+    Ok(file)
+}
+
+/// Removes files of runs that were killed: nobody holds their locks.
+fn remove_left(directory: &Path) {
+    let entries = fs::read_dir(directory).into_iter().flatten().filter_map(Result::ok);
+    let is_ours = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with(FILE_NAME);
+    for entry in entries.filter(|entry| is_ours(&entry.file_name())) {
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+        let file = options.open(entry.path());
+        // A file without text is about to be locked.
+        let is_written = |file: &File| file.metadata().is_ok_and(|found| found.len() > 0);
+        if file.is_ok_and(|file| is_written(&file) && file.try_lock().is_ok()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 #[cfg(test)]
@@ -164,6 +188,21 @@ mod tests {
         write_new(&path, "secret").unwrap();
         assert_eq!(fs::read_to_string(&victim).unwrap(), "as it was");
         assert_eq!(fs::read_to_string(&path).unwrap(), "secret");
+    }
+
+    #[test]
+    fn files_of_killed_runs_are_removed_and_no_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let (left, used, new, other) =
+            (at("ec2-credentials.1"), at("ec2-credentials.2"), at("ec2-credentials.3"), at("x"));
+        drop(write_new(&left, "secret").unwrap());
+        let _locked = write_new(&used, "secret").unwrap();
+        fs::write(&new, "").unwrap();
+        fs::write(&other, "x").unwrap();
+        remove_left(folder.path());
+        let are_there = [&left, &used, &new, &other].map(|path| path.exists());
+        assert_eq!(are_there, [false, true, true, true]);
     }
 
     #[test]
