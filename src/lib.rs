@@ -80,6 +80,7 @@
 //!
 //! ```text
 //! cli -> {ec2, control, io} -> dataplane -> model
+//! {cli, ec2} -> http
 //! ```
 //!
 //! - [`model`]: the words a user says (session, filter, rule, target), values that cannot be wrong.
@@ -92,6 +93,7 @@
 //!   [queues](io::queue) between threads, [capture files out](io::record).
 //! - [`ec2`]: EC2's own protocol over an [account](control::account): an
 //!   [`Endpoint`](ec2::Endpoint) answers requests, with or without sockets.
+//! - [`http`]: the listener of every port: bounds, time-outs, TLS, and the check of the Host header.
 //! - [`cli`]: the commands of the binary.
 //!
 //! Nothing points up: what is on the right of an arrow knows nothing of what is on its left.
@@ -107,5 +109,6 @@ pub mod cli;
 pub mod control;
 pub mod dataplane;
 pub mod ec2;
+pub mod http;
 pub mod io;
 pub mod model;

@@ -14,14 +14,16 @@ use std::path::Path;
 
 use rust_text::{Token, paths, tokens};
 
-/// Each layer with all it may name; "cli -> {ec2, control, io} -> dataplane -> model".
+/// Each layer with all it may name; "cli -> {ec2, control, io} -> dataplane -> model", and
+/// "{cli, ec2} -> http".
 const LAYERS: &[(&str, &[&str])] = &[
     ("model", &["model"]),
     ("dataplane", &["dataplane", "model"]),
     ("io", &["io", "dataplane", "model"]),
     ("control", &["control", "dataplane", "model"]),
-    ("ec2", &["ec2", "control", "dataplane", "model"]),
-    ("cli", &["cli", "ec2", "control", "io", "dataplane", "model"]),
+    ("http", &["http"]),
+    ("ec2", &["ec2", "http", "control", "dataplane", "model"]),
+    ("cli", &["cli", "ec2", "http", "control", "io", "dataplane", "model"]),
 ];
 
 /// What no file of `model` and `dataplane` may name: they run in memory and do not wait.
@@ -293,6 +295,7 @@ fn an_arrow_that_points_up_is_seen_in_every_spelling() {
         ("src/control/a.rs", "use crate as all;"),
         ("src/io/a.rs", "use crate::*;"),
         ("src/ec2/a.rs", "use crate::io::sys;"),
+        ("src/http/a.rs", "use crate::ec2::Endpoint;"),
         ("src/main.rs", "use traffic_mirror::io;"),
         ("src/common_ground.rs", ""),
     ] {

@@ -29,7 +29,8 @@ def search(lab, programs, binary, rounds, seconds, tell):
     lab.ip(lab.host, "link", "add", "x0", "type", "veth", "peer", "name", "x1")
     for device in ("lo", "x0", "x1"):
         lab.ip(lab.host, "link", "set", device, "up")
-    words = own_words(binary, "--ec2-endpoint", ENDPOINT, "--load-balancer", f"{BALANCER}={TARGET}")
+    words = own_words(binary, "--ec2-endpoint", ENDPOINT, "--no-authentication",
+                      "--load-balancer", f"{BALANCER}={TARGET}")
     quiet = program(words)
     runs = []
     for number in range(1, rounds + 1):

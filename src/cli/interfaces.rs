@@ -189,6 +189,7 @@ mod tests {
             is_ethernet: true,
             link_layer: "ether".to_owned(),
             kind: None,
+            broadcasts: Vec::new(),
             addresses: Vec::new(),
         }
     }

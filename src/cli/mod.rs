@@ -13,6 +13,7 @@ mod export;
 mod flow;
 mod inputs;
 mod interfaces;
+mod listen_address;
 mod manual;
 mod metrics;
 mod outputs;

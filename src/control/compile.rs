@@ -69,7 +69,9 @@ pub(super) fn parts_of_interface(
     ordered.sort_by_key(|one| one.number);
     let mut targets: Vec<&Target> = Vec::new();
     for target in ordered.iter().filter_map(|session| registry.target(&session.target_id)) {
-        if targets.iter().all(|known| known.id() != target.id()) {
+        // A target without an address has no place in the table, and its sessions neither.
+        let is_new = targets.iter().all(|known| known.id() != target.id());
+        if is_new && registry.target_address(target).is_some() {
             targets.push(target);
         }
     }
@@ -90,7 +92,9 @@ pub(super) fn parts_of_interface(
 
 fn parts(registry: &Registry, options: &CompileOptions) -> TableParts {
     let interfaces = index_of(registry.network_interfaces().iter().map(|one| one.id()));
-    let targets = index_of(registry.targets().iter().map(|one| one.id()));
+    // Targets without an address have no place in the table, and their sessions neither.
+    let targets = registry.targets().iter().filter(|one| registry.target_address(one).is_some());
+    let targets = index_of(targets.map(|one| one.id()));
     let mut network_ids = NetworkIds::new(registry, options.seed);
     let mut ordered: Vec<&Session> = registry.sessions().iter().collect();
     ordered.sort_by_key(|one| (interfaces.get(&one.network_interface_id), one.number));

@@ -102,7 +102,7 @@ impl Registry {
     /// that takes mirrored traffic.
     pub fn add_target(&mut self, target: Target) -> Result<(), Invalid> {
         unique("traffic_mirror_target_id", target.id(), &self.names.targets, "target")?;
-        if self.target_address(&target).is_none() {
+        if !target.is_forbidden && self.target_address(&target).is_none() {
             return Err(Invalid::new("address", "", self.where_an_address_comes_from(&target)));
         }
         if let (TargetKind::GatewayLoadBalancerEndpoint(_), Some(mtu)) = (&target.kind, target.mtu)
@@ -266,9 +266,13 @@ impl Registry {
     }
 
     /// Where the copies for `target` go: its own address, or the first one of the network
-    /// interface that it names, at the port of VXLAN. Every target that was added has one.
+    /// interface that it names, at the port of VXLAN. Every target that was added has one, but for
+    /// those that are forbidden.
     #[must_use]
     pub fn target_address(&self, target: &Target) -> Option<SocketAddr> {
+        if target.is_forbidden {
+            return None;
+        }
         if target.address.is_some() {
             return target.address;
         }
@@ -279,7 +283,9 @@ impl Registry {
 
     /// All addresses that copies for `target` may go to; several of a load balancer.
     pub fn target_addresses(&self, target: &Target) -> impl Iterator<Item = SocketAddr> {
-        self.target_address(target).into_iter().chain(target.further_addresses.clone())
+        let first = self.target_address(target);
+        let further = first.iter().flat_map(|_| target.further_addresses.clone());
+        first.into_iter().chain(further.collect::<Vec<_>>())
     }
 }
 

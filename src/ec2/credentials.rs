@@ -2,8 +2,26 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Deserialize;
+
+use crate::control::account::{DEFAULT_OWNER, is_account_id};
+
+/// Whose requests are accepted.
+#[derive(Debug)]
+pub enum Access {
+    /// Those that one of these keys signed. Each acts for the account of its key.
+    Keys(Credentials),
+    /// Those with any signature. All act for this account.
+    Anyone(Arc<str>),
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self::Anyone(Arc::from(DEFAULT_OWNER))
+    }
+}
 
 /// Access keys that are known. Whoever shows them in a log shows no secret.
 #[derive(Default)]
@@ -67,6 +85,14 @@ impl Credentials {
         if wrong.is_empty() { Ok(Self { by_id }) } else { Err(wrong.join("\n")) }
     }
 
+    /// One key, which acts for an account.
+    #[must_use]
+    pub fn one(access_key_id: &str, secret: &str, account_id: &str) -> Self {
+        let (secret, account_id) = (secret.to_owned(), account_id.to_owned());
+        let key = Credential { secret, session_token: None, account_id };
+        Self { by_id: HashMap::from([(access_key_id.to_owned(), key)]) }
+    }
+
     /// How many keys there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -101,7 +127,7 @@ impl Entry {
             wrong.push(format!("session_token of `{id}`: expected a text that is not empty"));
         }
         let account = &self.account_id;
-        if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
+        if !is_account_id(account) {
             wrong.push(format!("account_id `{account}` of `{id}`: expected twelve digits"));
         }
         wrong

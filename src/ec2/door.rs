@@ -1,14 +1,20 @@
-//! Who may come in, and what they want: from an HTTP request to an action with parameters.
+//! Authentication: from an HTTP request to an action with parameters and an account.
+//!
+//! A request is checked in this order: the format of its signature, the service that it was signed
+//! for, the key, the headers that have to be signed, the signature, its time, the method, the
+//! parameters. The Host and Origin were checked by `crate::http` before.
 
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method};
+use ::http::request::Parts;
+use ::http::{HeaderMap, Method};
 
-use super::actions;
-use super::credentials::Credentials;
+use super::credentials::Access;
 use super::form::Form;
 use super::signature::{Claim, Signed};
-use super::sts;
-use crate::control::account::{DEFAULT_OWNER, Refused};
+use super::{actions, fault, sts};
+use crate::control::account::Refused;
+
+/// What a request says of itself, where no service named another.
+const SERVED: &str = "this endpoint serves EC2 (version 2016-11-15) and STS (version 2011-06-15)";
 
 /// What is wanted, and by whom.
 #[derive(Debug)]
@@ -22,31 +28,61 @@ pub(super) struct Request {
     pub(super) is_sts: bool,
 }
 
-/// Whoever does not get in, and whether the answer is one of STS.
+/// The format of a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Ec2,
+    /// STS and the other services of the query protocol.
+    Query,
+    /// Services whose requests have JSON bodies.
+    Json,
+}
+
+/// A request that is refused.
 #[derive(Debug)]
 pub(super) struct TurnedAway {
     pub(super) refused: Refused,
-    pub(super) is_sts: bool,
+    format: Format,
+}
+
+impl TurnedAway {
+    pub(super) const fn of_ec2(refused: Refused) -> Self {
+        Self { refused, format: Format::Ec2 }
+    }
+
+    /// A status and a document.
+    pub(super) fn answer(&self, request_id: &str) -> (u16, String) {
+        let document = match self.format {
+            Format::Ec2 => fault::document(&self.refused, request_id),
+            Format::Query => fault::sts_document(&self.refused, request_id),
+            Format::Json => fault::json_document(&self.refused),
+        };
+        (fault::status(self.refused.code), document)
+    }
 }
 
 impl Request {
-    /// Takes a request apart. Without credentials any signature is believed.
+    /// Reads a request and checks its signature.
     ///
     /// # Errors
-    /// [`TurnedAway`] is what no client of AWS would send, whoever signed wrongly, and what may
-    /// have been sent by a web page behind its reader's back.
+    /// [`TurnedAway`] for what no client of EC2 or STS sends, and for a wrong signature.
     pub(super) fn read(
         parts: &Parts,
         body: &[u8],
-        credentials: Option<&Credentials>,
+        access: &Access,
         now_s: u64,
     ) -> Result<Self, TurnedAway> {
-        let of_ec2 = |refused| TurnedAway { refused, is_sts: false };
-        is_of_no_web_page(&parts.headers).map_err(of_ec2)?;
         let query = parts.uri.query().unwrap_or_default();
-        let claim = Claim::read(&parts.headers, query).map_err(of_ec2)?;
-        let is_sts = claim.service == "sts";
-        let turned = |refused| TurnedAway { refused, is_sts };
+        is_not_of_json(&parts.headers)?;
+        let claim = Claim::read(&parts.headers, query).map_err(TurnedAway::of_ec2)?;
+        let format = match &*claim.service {
+            "ec2" => Format::Ec2,
+            _ => Format::Query,
+        };
+        let turned = |refused| TurnedAway { refused, format };
+        if !matches!(&*claim.service, "ec2" | "sts") {
+            return Err(turned(not_served(&claim.service)));
+        }
         let signed = Signed {
             method: parts.method.as_str(),
             path: parts.uri.path(),
@@ -54,12 +90,13 @@ impl Request {
             headers: &parts.headers,
             body,
         };
-        let owner = match credentials {
-            Some(known) => claim.verify(signed, known, now_s).map_err(turned)?,
-            None => DEFAULT_OWNER,
+        let owner = match access {
+            Access::Keys(known) => claim.verify(signed, known, now_s).map_err(turned)?,
+            Access::Anyone(account_id) => account_id,
         };
+        let (is_sts, is_checked) = (claim.service == "sts", matches!(access, Access::Keys(_)));
         let request = Self::of_claim(parts, body, claim, owner).map_err(turned)?;
-        if credentials.is_some() && request.is_sts != is_sts {
+        if is_checked && request.is_sts != is_sts {
             let service = if request.is_sts { "sts" } else { "ec2" };
             return Err(turned(wrong_service(service)));
         }
@@ -69,17 +106,20 @@ impl Request {
     fn of_claim(parts: &Parts, body: &[u8], claim: Claim, owner: &str) -> Result<Self, Refused> {
         if !matches!(parts.method, Method::POST | Method::GET) {
             let message = format!("The method {} is not one of POST and GET.", parts.method);
-            return Err(Refused::new("InvalidRequest", message));
+            return Err(Refused::new("MethodNotAllowed", message));
         }
         let form = Form::parse(parts.uri.query().unwrap_or_default(), body)?;
         let action = form.required("Action").map_err(|_| missing_action())?.to_owned();
         let version = form.required("Version")?;
         let is_sts = version == sts::VERSION;
         if !is_sts && version != actions::VERSION {
-            let message =
-                format!("The version {version} is not valid: expected {}.", actions::VERSION);
+            let message = format!(
+                "The version {version} is not valid: expected {}; {SERVED}.",
+                actions::VERSION
+            );
             return Err(Refused::new("NoSuchVersion", message));
         }
+        is_accepted_by(&parts.method, &action, is_sts)?;
         Ok(Self {
             is_dry_run: form.boolean("DryRun")?,
             owner: owner.to_owned(),
@@ -92,6 +132,39 @@ impl Request {
     }
 }
 
+/// A page can make a browser send a GET without any header that tells it from that of a program,
+/// as by an image. A change therefore has to come by POST, as all clients of AWS send it.
+fn is_accepted_by(method: &Method, action: &str, is_sts: bool) -> Result<(), Refused> {
+    let is_change = if is_sts { action != "GetCallerIdentity" } else { actions::is_change(action) };
+    if *method == Method::POST || !is_change {
+        return Ok(());
+    }
+    let message = format!(
+        "The action {action} is accepted by POST only; by GET: Describe actions and \
+         GetCallerIdentity."
+    );
+    Err(Refused::new("MethodNotAllowed", message))
+}
+
+/// Requests of JSON protocols name their service in `X-Amz-Target`.
+fn is_not_of_json(headers: &HeaderMap) -> Result<(), TurnedAway> {
+    let text = |name: &str| {
+        headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    let target = text("x-amz-target");
+    let kind = text("content-type").unwrap_or_default();
+    if target.is_none() && !kind.starts_with("application/x-amz-json") {
+        return Ok(());
+    }
+    let name = target.as_deref().and_then(|target| target.split('.').next());
+    Err(TurnedAway { refused: not_served(name.unwrap_or("JSON")), format: Format::Json })
+}
+
+fn not_served(service: &str) -> Refused {
+    let message = format!("The service '{service}' is not served here: {SERVED}.");
+    Refused::new("UnsupportedOperation", message)
+}
+
 fn wrong_service(service: &str) -> Refused {
     let message = format!("Credential should be scoped to correct service: '{service}'.");
     Refused::new("SignatureDoesNotMatch", message)
@@ -101,22 +174,6 @@ fn missing_action() -> Refused {
     Refused::new("MissingAction", "The request must contain the parameter Action.")
 }
 
-/// A form POST is what any web page may send, to any address that its reader can reach.
-fn is_of_no_web_page(headers: &HeaderMap) -> Result<(), Refused> {
-    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
-    let fetch = text("sec-fetch-site");
-    let is_foreign = fetch.is_some_and(|site| !matches!(site, "same-origin" | "none"));
-    if let Some(origin) = text("origin") {
-        let message = format!("Requests of web pages are not taken: Origin is {origin}.");
-        return Err(Refused::new("Blocked", message));
-    }
-    if is_foreign {
-        let message = "Requests of web pages are not taken: Sec-Fetch-Site is not same-origin.";
-        return Err(Refused::new("Blocked", message));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,13 +181,21 @@ mod tests {
     const SIGNED: &str = "AWS4-HMAC-SHA256 Credential=AK/20261123/eu-west-1/ec2/aws4_request, \
                           SignedHeaders=host, Signature=0";
 
-    fn read(headers: &[(&str, &str)], body: &str) -> Result<Request, Refused> {
-        let mut request = axum::http::Request::builder().method("POST").uri("/");
+    fn ask(
+        (method, target): (&str, &str),
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Result<Request, TurnedAway> {
+        let mut request = ::http::Request::builder().method(method).uri(target);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        Request::read(&parts, body.as_bytes(), None, 0).map_err(|turned| turned.refused)
+        Request::read(&parts, body.as_bytes(), &Access::default(), 0)
+    }
+
+    fn read(headers: &[(&str, &str)], body: &str) -> Result<Request, Refused> {
+        ask(("POST", "/"), headers, body).map_err(|turned| turned.refused)
     }
 
     #[test]
@@ -148,11 +213,51 @@ mod tests {
         assert_eq!(code(&[], body), "MissingAuthenticationToken");
         assert_eq!(code(&[("authorization", "Basic x")], body), "IncompleteSignature");
         let auth = ("authorization", SIGNED);
-        assert_eq!(code(&[auth, ("origin", "http://evil.example")], body), "Blocked");
-        assert_eq!(code(&[auth, ("origin", "null")], body), "Blocked");
-        assert_eq!(code(&[auth, ("sec-fetch-site", "cross-site")], body), "Blocked");
         assert_eq!(code(&[auth], "Version=2016-11-15"), "MissingAction");
         assert_eq!(code(&[auth], "Action=X&Version=2010-01-01"), "NoSuchVersion");
         assert_eq!(code(&[auth], "Action=X"), "MissingParameter");
+    }
+
+    #[test]
+    fn only_what_changes_nothing_is_accepted_by_get() {
+        let auth = [("authorization", SIGNED)];
+        let by = |method: &str, action: &str, version: &str| {
+            let target = format!("/?Action={action}&Version={version}");
+            ask((method, &target), &auth, "").map(|_| ()).map_err(|turned| turned.refused.code)
+        };
+        assert_eq!(by("GET", "DescribeTags", "2016-11-15"), Ok(()));
+        assert_eq!(by("GET", "GetCallerIdentity", "2011-06-15"), Ok(()));
+        assert_eq!(by("POST", "CreateTags", "2016-11-15"), Ok(()));
+        for action in ["CreateTags", "DeleteTags", "CreateTrafficMirrorSession", "x", "describe"] {
+            assert_eq!(by("GET", action, "2016-11-15"), Err("MethodNotAllowed"), "{action}");
+        }
+        assert_eq!(by("GET", "AssumeRole", "2011-06-15"), Err("MethodNotAllowed"));
+        for method in ["HEAD", "PUT", "DELETE", "OPTIONS", "get"] {
+            let refused = by(method, "DescribeTags", "2016-11-15");
+            assert_eq!(refused, Err("MethodNotAllowed"), "{method}");
+        }
+    }
+
+    #[test]
+    fn other_services_are_named_and_those_served_too() {
+        let scope = |service: &str| SIGNED.replace("/ec2/", &format!("/{service}/"));
+        for (service, body) in [
+            ("elasticloadbalancing", "Action=DescribeLoadBalancers&Version=2015-12-01"),
+            ("cloudformation", "Action=DescribeStacks&Version=2010-05-15"),
+            ("iam", "Action=ListUsers&Version=2010-05-08"),
+        ] {
+            let turned = ask(("POST", "/"), &[("authorization", &scope(service))], body);
+            let (status, document) = turned.unwrap_err().answer("id");
+            assert_eq!(status, 400);
+            assert!(document.contains("<Code>UnsupportedOperation<"), "{document}");
+            assert!(document.starts_with("<ErrorResponse") || document.contains("<ErrorResponse"));
+            assert!(document.contains(service) && document.contains("EC2"), "{document}");
+        }
+        let target = [("x-amz-target", "DynamoDB_20120810.ListTables")];
+        let (status, document) = ask(("POST", "/"), &target, "{}").unwrap_err().answer("id");
+        assert!(status == 400 && document.starts_with('{'), "{document}");
+        assert!(document.contains("DynamoDB_20120810") && document.contains("STS"), "{document}");
+        let version = read(&[("authorization", SIGNED)], "Action=X&Version=2015-12-01");
+        assert!(version.unwrap_err().message.contains("STS"));
     }
 }

@@ -10,11 +10,11 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread;
 
-use axum::http::request::Parts;
+use ::http::request::Parts;
 use tokio::sync::oneshot;
 
 use super::actions::{self, Call};
-use super::credentials::Credentials;
+use super::credentials::Access;
 use super::door::{Request, TurnedAway};
 use super::{fault, sts};
 use crate::control::Registry;
@@ -95,7 +95,7 @@ struct Made {
 /// The EC2 endpoint without its sockets.
 pub struct Endpoint {
     account: Arc<RwLock<Account>>,
-    credentials: Option<Credentials>,
+    access: Access,
     jobs: Sender<Work>,
     now_s: Box<dyn Fn() -> u64 + Send + Sync>,
     draw: Box<dyn Fn() -> u128 + Send + Sync>,
@@ -123,18 +123,24 @@ impl Endpoint {
         };
         thread::Builder::new().name("ec2-writer".to_owned()).spawn(write)?;
         let (now_s, draw) = (Box::new(now_s), Box::new(draw));
-        Ok(Self { account, credentials: None, jobs, now_s, draw })
+        Ok(Self { account, access: Access::default(), jobs, now_s, draw })
     }
 
-    /// Whoever signs with none of these stays outside. Without, any signature is believed.
+    /// Sets whose requests are accepted. Without it any signature is, and all act for the default
+    /// account.
     #[must_use]
-    pub fn with_credentials(self, credentials: Credentials) -> Self {
-        Self { credentials: Some(credentials), ..self }
+    pub fn with_access(self, access: Access) -> Self {
+        Self { access, ..self }
+    }
+
+    /// The answer to a request that was refused before it came here.
+    pub(super) fn answer_refused(&self, turned: &TurnedAway) -> Answer {
+        turned.answer(&uuid((self.draw)()))
     }
 
     /// Takes a request apart, and asks who sent it.
     pub(super) fn read(&self, parts: &Parts, body: &[u8]) -> Result<Request, TurnedAway> {
-        Request::read(parts, body, self.credentials.as_ref(), (self.now_s)())
+        Request::read(parts, body, &self.access, (self.now_s)())
     }
 
     /// Answers a request as it came, without any socket: a status and a document. It waits on this
@@ -165,7 +171,7 @@ impl Endpoint {
         let request = match request {
             Ok(request) => request,
             Err(turned) => {
-                return Begun::Done(refusal(&turned.refused, &request_id, turned.is_sts));
+                return Begun::Done(turned.answer(&request_id));
             }
         };
         if request.is_sts {

@@ -15,6 +15,8 @@ pub(super) fn status(code: &str) -> u16 {
         | "UnauthorizedOperation"
         | "OperationNotPermitted"
         | "Blocked" => 403,
+        "MethodNotAllowed" => 405,
+        "RequestTimeout" => 408,
         "RequestEntityTooLarge" => 413,
         "InternalError" => 500,
         "Unavailable" => 503,
@@ -35,7 +37,7 @@ pub(super) fn document(refused: &Refused, request_id: &str) -> String {
     xml.end("Response")
 }
 
-/// The document of STS, which wraps it differently.
+/// The document of STS and of most other services, which wrap it differently.
 pub(super) fn sts_document(refused: &Refused, request_id: &str) -> String {
     let root = "ErrorResponse";
     let mut xml = Xml::document(root, Some("https://sts.amazonaws.com/doc/2011-06-15/"));
@@ -46,4 +48,9 @@ pub(super) fn sts_document(refused: &Refused, request_id: &str) -> String {
     });
     xml.text("RequestId", request_id);
     xml.end(root)
+}
+
+/// The document of services with JSON bodies, which the SDKs read the code from as well.
+pub(super) fn json_document(refused: &Refused) -> String {
+    serde_json::json!({"__type": refused.code, "message": refused.message}).to_string()
 }

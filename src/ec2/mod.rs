@@ -20,12 +20,10 @@ mod form;
 mod server;
 mod signature;
 mod sts;
-mod tls;
 mod xml;
 
 /// The types in which a request comes to [`Endpoint::ask`].
-pub use axum::http;
-pub use credentials::Credentials;
+pub use ::http;
+pub use credentials::{Access, Credentials};
 pub use endpoint::{Endpoint, Keep, Publish, PublishedChange};
-pub use server::{Server, serve};
-pub use tls::Certificate;
+pub use server::serve;

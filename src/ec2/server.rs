@@ -1,170 +1,67 @@
-//! The thread that serves the endpoint, and what it grants a client.
+//! The port of the endpoint: what a client is granted, and requests as the endpoint takes them.
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::{Body, to_bytes};
-use axum::extract::{Request as HttpRequest, State};
-use axum::http::{Response, StatusCode, header};
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Builder;
-use tokio::sync::{Semaphore, oneshot};
-use tokio::time::{sleep, timeout};
-use tokio_io_timeout::TimeoutWriter;
-use tokio_rustls::TlsAcceptor;
+use ::http::{HeaderValue, Request, Response, StatusCode, header};
+use bytes::Bytes;
 
 use super::door::TurnedAway;
-use super::endpoint::Endpoint;
-use super::tls::Certificate;
+use super::endpoint::{Answer, Endpoint};
 use crate::control::account::Refused;
+use crate::http::{self, Certificate, Event, HostNames, Limits, Options, Refusal, Server};
 
-/// So many connections at once; more wait until one has ended.
-const CONNECTIONS: usize = 512;
+/// CreateTags for 1,000 resources with 50 tags of the longest kind is below `body_len`. Terraform
+/// and the AWS SDKs use at most some tens of connections each.
+const LIMITS: Limits = Limits {
+    connections: 512,
+    waiting_per_peer: 128,
+    first_head: Duration::from_secs(5),
+    idle: Duration::from_secs(30),
+    request: Duration::from_secs(30),
+    connection: None,
+    is_kept_alive: true,
+    head_len: 64 << 10,
+    headers: 100,
+    body_len: 1 << 20,
+};
 
-/// So long may the head of a request take, and a connection lie idle between two.
-const HEAD: Duration = Duration::from_secs(30);
-
-/// So long may a request's body and its answer take.
-const REQUEST: Duration = Duration::from_secs(30);
-
-/// So long may the head and the body of a request be, in bytes. CreateTags for 1,000 resources
-/// with 50 tags of the longest kind is below this.
-const HEAD_LEN: usize = 64 << 10;
-const BODY_LEN: usize = 1 << 20;
-
-/// So many header fields may a request have.
-const MAX_HEADERS: usize = 100;
-
-/// After a connection that could not be taken (too many open files), so that we do not spin.
-const PAUSE: Duration = Duration::from_millis(100);
-
-/// Serves until it is dropped.
-#[derive(Debug)]
-pub struct Server {
-    address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Server {
-    /// Where it listens; the port that was found where port 0 was asked for.
-    #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.address
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // It has nothing more to say where it panicked.
-            let _ = thread.join();
-        }
-    }
-}
-
-/// Serves the endpoint on a thread of its own: over TLS where there is a certificate.
+/// Serves the endpoint on a thread of its own: over TLS where there is a certificate. `report` is
+/// called with what happens to the listener.
 ///
 /// # Errors
 /// The address cannot be bound, or the system refuses the thread.
 pub fn serve(
     address: SocketAddr,
     endpoint: Endpoint,
+    hosts: HostNames,
     certificate: Option<Certificate>,
+    report: impl Fn(Event) + Send + Sync + 'static,
 ) -> io::Result<Server> {
-    let listener = std::net::TcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
-    let address = listener.local_addr()?;
-    let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
-    let guard = runtime.enter();
-    let listener = TcpListener::from_std(listener)?;
-    drop(guard);
-    let (stop, stopped) = oneshot::channel();
-    let router = Router::new().fallback(answer).with_state(Arc::new(endpoint));
-    let serve = async move {
-        tokio::select! {
-            _ = stopped => {}
-            () = accept(listener, router, certificate.map(Certificate::acceptor)) => {}
-        }
-    };
-    let thread =
-        thread::Builder::new().name("ec2".to_owned()).spawn(move || runtime.block_on(serve))?;
-    Ok(Server { address, stop: Some(stop), thread: Some(thread) })
+    let report = Box::new(report);
+    let options = Options { name: "ec2", limits: LIMITS, hosts, certificate, report };
+    http::serve(address, endpoint, options)
 }
 
-async fn accept(listener: TcpListener, router: Router, acceptor: Option<TlsAcceptor>) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
-    // Nobody closes the semaphore, so there is always another place.
-    while let Ok(place) = Arc::clone(&room).acquire_owned().await {
-        let Ok((stream, _)) = listener.accept().await else {
-            sleep(PAUSE).await;
-            continue;
-        };
-        let (router, acceptor) = (router.clone(), acceptor.clone());
-        tokio::spawn(async move {
-            receive(stream, router, acceptor).await;
-            drop(place);
-        });
+impl http::Service for Endpoint {
+    async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let (head, body) = request.into_parts();
+        response(self.answer(self.read(&head, &body)).await)
+    }
+
+    fn refuse(&self, refusal: &Refusal) -> Response<Bytes> {
+        let refused = Refused::new(refusal.code, refusal.message.clone());
+        let (_, document) = self.answer_refused(&TurnedAway::of_ec2(refused));
+        response((refusal.status.as_u16(), document))
     }
 }
 
-/// Greets a client. What goes wrong is the client's own trouble.
-async fn receive(stream: TcpStream, router: Router, acceptor: Option<TlsAcceptor>) {
-    // Without it an answer in two writes waits for the client's delayed acknowledgement, 40 ms.
-    if stream.set_nodelay(true).is_err() {
-        return;
-    }
-    let mut stream = TimeoutWriter::new(stream);
-    // Whoever takes no answers is hung up on; who takes time to ask is so by other limits.
-    stream.set_timeout(Some(REQUEST));
-    let stream = Box::pin(stream);
-    let Some(acceptor) = acceptor else { return converse(stream, router).await };
-    if let Ok(Ok(stream)) = timeout(HEAD, acceptor.accept(stream)).await {
-        converse(stream, router).await;
-    }
-}
-
-/// All requests of a connection.
-async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router) {
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
-        .max_buf_size(HEAD_LEN)
-        .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    let _ = connection.await;
-}
-
-async fn answer(State(endpoint): State<Arc<Endpoint>>, request: HttpRequest) -> Response<Body> {
-    let (parts, body) = request.into_parts();
-    let read = async {
-        let request = match to_bytes(body, BODY_LEN).await {
-            Ok(body) => endpoint.read(&parts, &body),
-            Err(_) => {
-                let message = format!("The body of a request is at most {BODY_LEN} bytes long.");
-                let refused = Refused::new("RequestEntityTooLarge", message);
-                Err(TurnedAway { refused, is_sts: false })
-            }
-        };
-        endpoint.answer(request).await
-    };
-    let (status, document) = timeout(REQUEST, read).await.unwrap_or_else(|_| {
-        let message = "The request did not end in time.";
-        let refused = Refused::new("RequestTimeout", message);
-        (408, super::fault::document(&refused, "00000000-0000-4000-8000-000000000000"))
-    });
-    let mut response = Response::new(Body::from(document));
+fn response((status, document): Answer) -> Response<Bytes> {
+    let is_json = document.starts_with('{');
+    let kind = if is_json { "application/x-amz-json-1.0" } else { "text/xml;charset=UTF-8" };
+    let mut response = Response::new(Bytes::from(document));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
-    let xml = header::HeaderValue::from_static("text/xml;charset=UTF-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, xml);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }

@@ -3,6 +3,10 @@
 //! A commit is on the disk when it returns; neither a killed process nor a lost supply of power
 //! leaves half of one. The file says of which version it is: one that is newer, damaged or no such
 //! file is refused and left as it is.
+//!
+//! After a failed write, as on a full disk, the database refuses everything until it is opened
+//! again. [`Store::commit`] does that, so it works again once there is space; until then
+//! [`Store::load`] reads what was committed last from a copy.
 
 mod examine;
 
@@ -29,7 +33,8 @@ const CACHE_LEN: usize = 8 << 20;
 /// An open file, which no other process can open.
 #[derive(Debug)]
 pub struct Store {
-    database: Database,
+    /// None after a failed write, as long as it cannot be opened again.
+    database: Option<Database>,
     path: PathBuf,
 }
 
@@ -42,14 +47,7 @@ impl Store {
     /// # Errors
     /// A file that cannot be opened, is in use, is damaged, of a newer version, or none of ours.
     pub fn open(path: &Path) -> io::Result<Self> {
-        is_ours(path)?;
-        is_sound(path)?;
-        let mut builder = Builder::new();
-        builder.set_cache_size(CACHE_LEN);
-        let database = builder.create(path).map_err(|error| broken(path, error))?;
-        let store = Self { database, path: path.to_owned() };
-        store.is_of_this_version()?;
-        Ok(store)
+        Ok(Self { database: Some(open(path)?), path: path.to_owned() })
     }
 
     /// All keys and texts of a file as it is now, also where another process writes to it.
@@ -83,53 +81,80 @@ impl Store {
     /// # Errors
     /// The file cannot be read.
     pub fn load(&self) -> io::Result<Vec<(String, String)>> {
-        examine::read_all(&self.database).map_err(|error| broken(&self.path, error))
+        match &self.database {
+            Some(database) => {
+                examine::read_all(database).map_err(|error| broken(&self.path, error))
+            }
+            None => Self::read_copy(&self.path),
+        }
     }
 
     /// Writes all of these or, with an error, none.
     ///
     /// # Errors
-    /// The file cannot be written, as on a full disk.
-    pub fn commit(&self, writes: &[Write]) -> io::Result<()> {
-        self.write(writes).map_err(|error| broken(&self.path, error))
-    }
-
-    fn write(&self, writes: &[Write]) -> Result<(), redb::Error> {
-        let mut transaction = self.database.begin_write()?;
-        transaction.set_durability(Durability::Immediate)?;
-        let mut table = transaction.open_table(RECORDS)?;
-        for (key, text) in writes {
-            match text {
-                Some(text) => table.insert(&**key, &**text)?,
-                None => table.remove(&**key)?,
-            };
+    /// The file cannot be written, as on a full disk. A later call tries again.
+    pub fn commit(&mut self, writes: &[Write]) -> io::Result<()> {
+        let database = match self.database.take() {
+            Some(database) => database,
+            None => open(&self.path)?,
+        };
+        let written = write(&database, writes);
+        match written {
+            Ok(()) => {
+                self.database = Some(database);
+                Ok(())
+            }
+            Err(error) => {
+                // It is opened again at once where that is possible, so that no other process
+                // opens the file meanwhile.
+                drop(database);
+                self.database = open(&self.path).ok();
+                Err(broken(&self.path, error))
+            }
         }
-        drop(table);
-        transaction.commit()?;
-        Ok(())
     }
+}
 
-    /// Of a new file, writes the version.
-    fn is_of_this_version(&self) -> io::Result<()> {
-        let found = self.version().map_err(|error| broken(&self.path, error))?;
-        if found == VERSION { Ok(()) } else { Err(of_other_version(&self.path, found)) }
-    }
+fn open(path: &Path) -> io::Result<Database> {
+    is_ours(path)?;
+    is_sound(path)?;
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_LEN);
+    let database = builder.create(path).map_err(|error| broken(path, error))?;
+    let found = version(&database).map_err(|error| broken(path, error))?;
+    if found == VERSION { Ok(database) } else { Err(of_other_version(path, found)) }
+}
 
-    fn version(&self) -> Result<u64, redb::Error> {
-        let transaction = self.database.begin_read()?;
-        match transaction.open_table(FACTS) {
-            Ok(table) => return Ok(table.get("version")?.map_or(0, |found| found.value())),
-            Err(redb::TableError::TableDoesNotExist(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
-        drop(transaction);
-        let mut transaction = self.database.begin_write()?;
-        transaction.set_durability(Durability::Immediate)?;
-        transaction.open_table(FACTS)?.insert("version", VERSION)?;
-        transaction.open_table(RECORDS)?;
-        transaction.commit()?;
-        Ok(VERSION)
+fn write(database: &Database, writes: &[Write]) -> Result<(), redb::Error> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_durability(Durability::Immediate)?;
+    let mut table = transaction.open_table(RECORDS)?;
+    for (key, text) in writes {
+        match text {
+            Some(text) => table.insert(&**key, &**text)?,
+            None => table.remove(&**key)?,
+        };
     }
+    drop(table);
+    transaction.commit()?;
+    Ok(())
+}
+
+/// The version of a file; it is written to a new one.
+fn version(database: &Database) -> Result<u64, redb::Error> {
+    let transaction = database.begin_read()?;
+    match transaction.open_table(FACTS) {
+        Ok(table) => return Ok(table.get("version")?.map_or(0, |found| found.value())),
+        Err(redb::TableError::TableDoesNotExist(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    drop(transaction);
+    let mut transaction = database.begin_write()?;
+    transaction.set_durability(Durability::Immediate)?;
+    transaction.open_table(FACTS)?.insert("version", VERSION)?;
+    transaction.open_table(RECORDS)?;
+    transaction.commit()?;
+    Ok(VERSION)
 }
 
 /// A file that begins as another kind does is never written to; one that is not there is made, for
@@ -213,7 +238,7 @@ mod tests {
     fn what_was_written_is_there_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
-        let store = Store::open(&path).unwrap();
+        let mut store = Store::open(&path).unwrap();
         assert_eq!(store.load().unwrap(), []);
         store.commit(&[text("b", "2"), text("a", "1"), text("c", "3")]).unwrap();
         store.commit(&[("b".to_owned(), None), text("a", "4")]).unwrap();
@@ -239,7 +264,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
         let store = Store::open(&path).unwrap();
-        let mut transaction = store.database.begin_write().unwrap();
+        let mut transaction = store.database.as_ref().unwrap().begin_write().unwrap();
         transaction.set_durability(Durability::Immediate).unwrap();
         transaction.open_table(FACTS).unwrap().insert("version", 2).unwrap();
         transaction.commit().unwrap();
@@ -253,7 +278,7 @@ mod tests {
     fn no_damage_goes_unseen() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
-        let store = Store::open(&path).unwrap();
+        let mut store = Store::open(&path).unwrap();
         for number in 0..200 {
             store.commit(&[text(&format!("key{number}"), &"some text ".repeat(20))]).unwrap();
         }

@@ -48,6 +48,20 @@ impl CidrBlock {
         Self(IpNet::V6(ipnet::Ipv6Net::default()))
     }
 
+    /// The block of IPv4 that a block of IPv4-mapped IPv6 addresses (::ffff:0:0/96) means; any other
+    /// one is as it was.
+    #[must_use]
+    pub fn to_canonical(&self) -> Self {
+        let IpAddr::V4(address) = self.network().to_canonical() else { return *self };
+        let len = if self.is_ipv4() {
+            Some(self.prefix_len())
+        } else {
+            self.prefix_len().checked_sub(96)
+        };
+        let block = len.and_then(|len| Self::new(IpAddr::V4(address), len).ok());
+        block.unwrap_or(*self)
+    }
+
     /// Whether the block is of IPv4; else it is of IPv6.
     #[must_use]
     pub const fn is_ipv4(&self) -> bool {

@@ -15,6 +15,9 @@ pub struct NetworkInterface {
     /// The first one of the target's family is the outer source address of the copies; all of
     /// them tell direction where MAC addresses cannot.
     pub private_ip_addresses: Vec<IpAddr>,
+    /// Whether these addresses are those of its device, because the user gave none: they follow the
+    /// device.
+    pub has_device_addresses: bool,
     /// Live: its device is not there, or can neither send nor receive now.
     pub is_down: bool,
     /// The description, where one was given.
@@ -32,6 +35,7 @@ impl NetworkInterface {
             device: None,
             mac_address: None,
             private_ip_addresses: Vec::new(),
+            has_device_addresses: false,
             is_down: false,
             description: None,
             tags: Tags::default(),

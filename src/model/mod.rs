@@ -33,5 +33,5 @@ pub use session::{Session, Tags};
 pub use settings::Settings;
 pub use target::{
     ADDRESS_TAG, GENEVE_PORT, MAX_ADDRESSES, Target, TargetKind, VXLAN_PORT, check_together,
-    parse_target_address, parse_target_addresses,
+    embedded_ipv4, not_of_one_host, parse_target_address, parse_target_addresses,
 };

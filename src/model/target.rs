@@ -1,6 +1,6 @@
 //! Targets: where the copies go.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::{Invalid, Mtu, NetworkInterfaceId, Rate, Tags, TargetId};
 
@@ -67,6 +67,8 @@ pub struct Target {
     pub description: Option<String>,
     /// The tags.
     pub tags: Tags,
+    /// Whether copies may not go there, although it was accepted before: its sessions are inactive.
+    pub is_forbidden: bool,
 }
 
 impl Target {
@@ -90,6 +92,7 @@ impl Target {
             rate_limit: None,
             description: None,
             tags: Tags::default(),
+            is_forbidden: false,
         }
     }
 
@@ -100,11 +103,40 @@ impl Target {
     }
 }
 
+/// What an address is that is not that of one host; nothing where it may be.
+#[must_use]
+pub fn not_of_one_host(address: IpAddr) -> Option<&'static str> {
+    let address = address.to_canonical();
+    if address.is_unspecified() {
+        return Some("the unspecified address");
+    }
+    if address.is_multicast() {
+        return Some("a multicast address");
+    }
+    (address == IpAddr::V4(Ipv4Addr::BROADCAST)).then_some("the broadcast address")
+}
+
+/// The IPv4 address that a translator or relay makes of an IPv6 address: of NAT64 (64:ff9b::/96, RFC
+/// 6052), 6to4 (2002::/16, RFC 3056) and of the IPv4-compatible form (::/96, RFC 4291, deprecated).
+/// Packets to such an address leave as IPv6, unlike those to an IPv4-mapped one (::ffff:0:0/96).
+#[must_use]
+pub fn embedded_ipv4(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let ipv4 = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
+    match address.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(ipv4(high, low)),
+        [0x2002, high, low, ..] => Some(ipv4(high, low)),
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
+        [0, 0, 0, 0, 0, 0, high, low] => Some(ipv4(high, low)),
+        _ => None,
+    }
+}
+
 /// Reads the address of a target: `192.0.2.10`, `192.0.2.10:4789`, `2001:db8::1` or
-/// `[2001:db8::1]:4789`; the port is `default_port` where it is left out.
+/// `[2001:db8::1]:4789`; the port is `default_port` where it is left out. An IPv4-mapped IPv6
+/// address is the IPv4 address that it means.
 ///
 /// # Errors
-/// [`Invalid`] for anything else, for port 0, and for an address that nobody can have.
+/// [`Invalid`] for anything else, for port 0, and for an address that is not that of one host.
 pub fn parse_target_address(
     field: &'static str,
     text: &str,
@@ -121,14 +153,10 @@ pub fn parse_target_address(
     if address.port() == 0 {
         return Err(Invalid::new(field, text, "a port from 1 to 65535"));
     }
-    if address.ip().is_unspecified() {
-        return Err(Invalid::new(
-            field,
-            text,
-            "the address of a collector, not the unspecified one",
-        ));
+    if let Some(what) = not_of_one_host(address.ip()) {
+        return Err(Invalid::new(field, text, format!("the address of a collector, not {what}")));
     }
-    Ok(address)
+    Ok(SocketAddr::new(address.ip().to_canonical(), address.port()))
 }
 
 /// Reads the addresses of a target of that kind, with commas or spaces between them: of a load
@@ -190,6 +218,8 @@ mod tests {
             ("2001:db8::1", "[2001:db8::1]:4789"),
             ("[2001:db8::1]", "[2001:db8::1]:4789"),
             ("[2001:db8::1]:2", "[2001:db8::1]:2"),
+            ("::ffff:192.0.2.10", "192.0.2.10:4789"),
+            ("[::ffff:c000:20a]:9", "192.0.2.10:9"),
         ] {
             let read = parse_target_address("address", text, VXLAN_PORT).unwrap();
             assert_eq!(read.to_string(), address);
@@ -198,9 +228,34 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused() {
-        for text in ["", "host", "192.0.2", "192.0.2.10:0", "192.0.2.10:x", "0.0.0.0", "[::]:4789"]
-        {
+        for text in [
+            "",
+            "host",
+            "192.0.2",
+            "192.0.2.10:0",
+            "192.0.2.10:x",
+            "0.0.0.0",
+            "[::]:4789",
+            "224.0.0.1",
+            "239.1.2.3:4789",
+            "ff02::1",
+            "255.255.255.255",
+            "::ffff:224.0.0.1",
+            "::ffff:0.0.0.0",
+            "::ffff:255.255.255.255",
+        ] {
             assert!(parse_target_address("address", text, VXLAN_PORT).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn translated_addresses_are_known() {
+        let of = |text: &str| embedded_ipv4(text.parse().unwrap()).map(|ip| ip.to_string());
+        for text in ["64:ff9b::7f00:1", "2002:7f00:1::5", "::127.0.0.1"] {
+            assert_eq!(of(text).as_deref(), Some("127.0.0.1"), "{text}");
+        }
+        for text in ["::", "::1", "2001:db8::7f00:1", "64:ff9b:1::7f00:1"] {
+            assert_eq!(of(text), None, "{text}");
         }
     }
 

@@ -15,10 +15,8 @@ ARN = "arn:aws:elasticloadbalancing:eu-west-1:000000000000:loadbalancer/net/x/01
 VARIABLES = {
     **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
     "AWS_CONFIG_FILE": os.devnull,
-    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.environ["CREDENTIALS"],
     "AWS_ENDPOINT_URL": os.environ["EC2_ENDPOINT"],
-    "AWS_ACCESS_KEY_ID": "test",
-    "AWS_SECRET_ACCESS_KEY": "test",
     "AWS_DEFAULT_REGION": "eu-west-1",
     "AWS_PAGER": "",
 }

@@ -93,7 +93,8 @@ class Program:
 
     def __init__(self):
         command = ["setpriv", "--pdeathsig", "KILL", os.environ["TRAFFIC_MIRROR"], "run"]
-        command += ["--ec2-endpoint", ENDPOINT, "--state", os.environ["STATE"]]
+        command += ["--ec2-endpoint", ENDPOINT, "--no-authentication"]
+        command += ["--state", os.environ["STATE"]]
         command += ["--network-interface", f"{COLLECTOR}=udp:127.0.0.1:4789"]
         command += ["--quota", "sessions-per-interface=100", "--ring-size", "1MiB"]
         self.said = open(os.environ["STATE"] + ".said", "w+", encoding="utf-8")

@@ -9,7 +9,7 @@ use traffic_mirror::model::{
     CidrBlock, Direction, Filter, FilterId, FilterRule, FilterRuleId, MacAddress, Mtu,
     NetworkInterface, NetworkInterfaceId, PacketLength, PortRange, Protocol, RuleAction,
     RuleNumber, Session, SessionId, SessionNumber, Settings, Tags, Target, TargetId, TargetKind,
-    VirtualNetworkId,
+    VirtualNetworkId, not_of_one_host,
 };
 
 use crate::{CONTRACT, wrong};
@@ -32,7 +32,8 @@ fn extras() -> impl Strategy<Value = (Option<String>, Tags)> {
 
 fn address() -> impl Strategy<Value = std::net::IpAddr> {
     any::<std::net::IpAddr>()
-        .prop_filter("of nobody", |ip| !ip.is_unspecified() && !ip.is_multicast())
+        .prop_map(|ip| ip.to_canonical())
+        .prop_filter("not of one host", |ip| not_of_one_host(*ip).is_none())
 }
 
 prop_compose! {

@@ -66,7 +66,7 @@ pub(crate) const REFUSED: &[(&str, &str, &str)] = &[
     (
         "traffic_mirror_target",
         "address = \"0.0.0.0\"",
-        "`0.0.0.0`: expected the address of a collector, not the unspecified one",
+        "`0.0.0.0`: expected the address of a collector, not the unspecified address",
     ),
     ("traffic_mirror_target", "address = 192", "`192`: expected a string, got a number"),
     ("traffic_mirror_target", "mtu = 67", "`67`: expected a number from 68 to 65535"),

@@ -42,20 +42,20 @@ impl Client<'_> {
     }
 
     /// A call that is done; what stands in an element of its answer.
-    fn done(&self, parameters: &str, element: &str) -> String {
+    pub(crate) fn done(&self, parameters: &str, element: &str) -> String {
         let (status, document) = self.call(parameters);
         assert_eq!(status, 200, "{document}");
         text(&document, element)
     }
 
     /// The id of the interface of that name.
-    fn interface(&self, device: &str) -> String {
+    pub(crate) fn interface(&self, device: &str) -> String {
         let by_name = format!("Filter.1.Name=tag:Name&Filter.1.Value.1={device}");
         self.done(&format!("Action=DescribeNetworkInterfaces&{by_name}"), "networkInterfaceId")
     }
 
     /// A filter that accepts all UDP.
-    fn filter(&self) -> String {
+    pub(crate) fn filter(&self) -> String {
         let filter = self.done("Action=CreateTrafficMirrorFilter", "trafficMirrorFilterId");
         for direction in ["ingress", "egress"] {
             let rule = format!(
@@ -69,13 +69,18 @@ impl Client<'_> {
     }
 
     /// A target that stands for the monitor.
-    fn target(&self) -> String {
-        let arn = "arn:aws:elasticloadbalancing:eu-west-1:000000000000:loadbalancer/net/m/1";
-        let tag = "TagSpecification.1.ResourceType=traffic-mirror-target\
-                   &TagSpecification.1.Tag.1.Key=mirror:address\
-                   &TagSpecification.1.Tag.1.Value=10.99.1.2";
-        let target = format!("Action=CreateTrafficMirrorTarget&NetworkLoadBalancerArn={arn}&{tag}");
-        self.done(&target, "trafficMirrorTargetId")
+    pub(crate) fn target(&self) -> String {
+        self.done(&to("10.99.1.2"), "trafficMirrorTargetId")
+    }
+
+    /// A session of an interface with a filter of its own.
+    pub(crate) fn mirror(&self, interface: &str, target: &str) -> (u16, String) {
+        let filter = self.filter();
+        self.call(&format!(
+            "Action=CreateTrafficMirrorSession&NetworkInterfaceId={interface}\
+             &TrafficMirrorTargetId={target}&TrafficMirrorFilterId={filter}&SessionNumber=1\
+             &VirtualNetworkId=42"
+        ))
     }
 
     /// A session of h0 with all of these.
@@ -90,6 +95,16 @@ impl Client<'_> {
     }
 }
 
+/// The call that makes a target which stands for this address.
+pub(crate) fn to(address: &str) -> String {
+    let arn = "arn:aws:elasticloadbalancing:eu-west-1:000000000000:loadbalancer/net/m/1";
+    format!(
+        "Action=CreateTrafficMirrorTarget&NetworkLoadBalancerArn={arn}\
+         &TagSpecification.1.ResourceType=traffic-mirror-target\
+         &TagSpecification.1.Tag.1.Key=mirror:address&TagSpecification.1.Tag.1.Value={address}"
+    )
+}
+
 /// What stands in the first element of that name.
 pub(crate) fn text(document: &str, element: &str) -> String {
     let (_, behind) = document.split_once(&format!("<{element}>")).unwrap();
@@ -97,7 +112,8 @@ pub(crate) fn text(document: &str, element: &str) -> String {
 }
 
 pub(crate) fn start(lab: &Lab, state: &Path) -> Mirror {
-    let words = format!("--ec2-endpoint {ENDPOINT} --state {}", state.display());
+    let words =
+        format!("--ec2-endpoint {ENDPOINT} --no-authentication --state {}", state.display());
     Mirror::start_saying(&lab.host, &words, "EC2 endpoint on")
 }
 
@@ -152,7 +168,11 @@ fn after_a_restart_mirroring_is_as_it_was() {
 #[test]
 fn boto3_finds_every_action() {
     let Some(lab) = Lab::new("ec2py") else { return };
-    let mirror = start(&lab, &lab.folder.path().join("state"));
+    let words = format!(
+        "--ec2-endpoint {ENDPOINT} --no-authentication --allow-target 0.0.0.0/0 --state {}",
+        lab.folder.path().join("state").display()
+    );
+    let mirror = Mirror::start_saying(&lab.host, &words, "EC2 endpoint on");
     let url = format!("http://{ENDPOINT}");
     run(
         &lab,

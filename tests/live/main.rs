@@ -9,6 +9,8 @@
     reason = "a test may stop where its input is not as it should"
 )]
 
+mod access;
+mod addresses;
 mod bytes;
 mod capacity;
 mod collector;
@@ -21,6 +23,7 @@ mod endpoint;
 mod flags;
 mod flaps;
 mod frames;
+mod full_disk;
 mod hostile;
 mod kills;
 mod lab;

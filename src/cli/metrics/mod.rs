@@ -15,5 +15,5 @@ mod tests;
 mod text;
 mod totals;
 
-pub(super) use server::{Server, serve};
+pub(super) use server::serve;
 pub(super) use snapshot::{InterfaceSnapshot, RingFigures, Snapshot, WorkerSnapshot};

@@ -9,9 +9,11 @@ use clap::{Args, ValueEnum};
 use super::endpoint::EndpointFlags;
 use super::ring_budget::Typed;
 use crate::cli::exit::Failure;
+use crate::cli::listen_address;
 use crate::cli::outputs::SendOrder;
 use crate::cli::replay::ReportForm;
 use crate::cli::sessions::SessionFlags;
+use crate::http::HostNames;
 use crate::io::live::{KernelFilter, OwnMark, RingOptions};
 use crate::io::udp::{EgressMode, Segmentation, UdpOptions};
 
@@ -104,8 +106,14 @@ pub(in crate::cli) struct RunFlags {
     pub(super) netns: Option<String>,
 
     /// Show Prometheus metrics at http://ADDR:PORT/metrics, and /healthz.
-    #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = listen_address::parse)]
     pub(super) metrics: Option<SocketAddr>,
+
+    /// With --ec2-endpoint or --metrics: a host name that clients may use for this host, besides
+    /// localhost, loopback addresses and the address that they connect to. Requests with another
+    /// Host header are refused, because a web page may have caused them. May be repeated.
+    #[arg(long, value_name = "NAME")]
+    allow_host: Vec<String>,
 
     #[command(flatten)]
     pub(super) endpoint: EndpointFlags,
@@ -202,6 +210,22 @@ impl RunFlags {
             "expected --config FILE, --target ADDRESS or --ec2-endpoint ADDR:PORT; for more \
              information, try '--help'",
         ))
+    }
+
+    /// The names that clients may use for this host.
+    pub(super) fn host_names(&self) -> Result<HostNames, Failure> {
+        let serves = self.metrics.is_some() || self.endpoint.ec2_endpoint.is_some();
+        if let Some(name) = self.allow_host.first().filter(|_| !serves) {
+            return Err(Failure::usage(format_args!(
+                "--allow-host `{name}`: expected --ec2-endpoint or --metrics with it, which serve \
+                 HTTP"
+            )));
+        }
+        let mut hosts = HostNames::default();
+        for name in &self.allow_host {
+            hosts.allow(name).map_err(|why| Failure::usage(format_args!("--allow-host {why}")))?;
+        }
+        Ok(hosts)
     }
 
     /// The mark of the copies. Without `--mark` it is chosen when it is first wanted, and stays.

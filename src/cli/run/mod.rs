@@ -58,18 +58,23 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use super::clock::Stopwatch;
 use super::exit::{Exit, Failure};
-use super::metrics::{self, Server};
+use super::metrics;
 use super::replay::print_report;
 use super::report::Report;
 use super::{signals, terminal};
 use crate::control::Registry;
+use crate::http::{HostNames, Server};
 use crate::io::StopFlag;
 use crate::io::links::{Link, links};
 use crate::io::sys::capability;
 
 /// Serves the metrics, from before the first frame on.
-fn serve_metrics(address: SocketAddr, registry: WorkerRegistry) -> Result<Server, Failure> {
-    let server = metrics::serve(address, Arc::new(move || registry.snapshot()));
+fn serve_metrics(
+    address: SocketAddr,
+    registry: WorkerRegistry,
+    hosts: HostNames,
+) -> Result<Server, Failure> {
+    let server = metrics::serve(address, Arc::new(move || registry.snapshot()), hosts);
     let server =
         server.map_err(|error| Failure::failed(format_args!("--metrics `{address}`: {error}")))?;
     terminal::note(&format!("metrics on http://{}/metrics", server.address()));
@@ -109,7 +114,9 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
     on_this_host::check(flags)?;
     flags.is_complete()?;
     let endpoint = flags.endpoint.ec2_endpoint;
-    let posture = endpoint.map(|address| endpoint::Posture::read(address, &flags.endpoint));
+    let hosts = flags.host_names()?;
+    let posture =
+        endpoint.map(|address| endpoint::Posture::read(address, &flags.endpoint, hosts.clone()));
     let door = endpoint.zip(posture.transpose()?);
     let links = plan::in_namespace(flags.netns.as_deref(), links).map_err(Failure::failed)?;
     let begun = begin(flags, &links)?;
@@ -121,7 +128,8 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
     let tables = LiveTables::new(flags.sessions.options(), sender.clone());
     let mut supervisor = Supervisor::new(flags, tables.clone(), sender, stop.clone())?;
     let registry = supervisor.registry().clone();
-    let metrics = flags.metrics.map(|address| serve_metrics(address, registry)).transpose()?;
+    let metrics =
+        flags.metrics.map(|address| serve_metrics(address, registry, hosts)).transpose()?;
     match &begun {
         Begun::Files(registry) => tables.replace(registry),
         Begun::Endpoint(begun) => begun.publish(&tables),

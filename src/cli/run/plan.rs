@@ -1,9 +1,11 @@
 //! From the command line and files to the interfaces that are mirrored.
 
 use std::io;
+use std::net::IpAddr;
 
 use super::flags::RunFlags;
 use crate::cli::exit::Failure;
+use crate::control::account::comes_back;
 use crate::control::{Registry, with_network_ids};
 use crate::io::links::{self, Link};
 use crate::model::NetworkInterfaceId;
@@ -127,7 +129,8 @@ fn refuse_own_address(registry: &Registry, one: &Mirrored, link: &Link) -> Resul
     let targets = sessions.filter_map(|session| registry.target(&session.target_id));
     for target in targets {
         let mut addresses = registry.target_addresses(target).map(|address| address.ip());
-        if let Some(address) = addresses.find(|address| link.addresses.contains(address)) {
+        let comes_back = |own: &IpAddr| comes_back(&link.addresses, link.is_loopback, *own);
+        if let Some(address) = addresses.find(comes_back) {
             return Err(Failure::usage(format_args!(
                 "address `{address}` of target `{}`: expected that of another host, but it is an \
                  address of `{}`, which is mirrored to it: its copies would never leave",

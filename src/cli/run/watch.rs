@@ -29,7 +29,7 @@ use crate::cli::exit::Failure;
 use crate::cli::metrics::Snapshot;
 use crate::cli::terminal;
 use crate::io::StopFlag;
-use crate::io::links::{LinkEvent, LinkWatch, links};
+use crate::io::links::{LinkWatch, links};
 use crate::io::udp::{Egress, TargetHealth};
 
 /// How long the thread that hears of links listens before it looks whether anybody wants to know.
@@ -231,8 +231,8 @@ fn hear_links(flags: &RunFlags) -> io::Result<Arc<Notify>> {
 /// Whether anything happened; reads all that was said.
 fn has_news(watch: &mut LinkWatch) -> io::Result<bool> {
     let mut news = false;
-    while let Some(event) = watch.next()? {
-        news |= !matches!(event, LinkEvent::AddressesChanged { .. });
+    while watch.next()?.is_some() {
+        news = true;
     }
     Ok(news)
 }

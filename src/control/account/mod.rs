@@ -4,6 +4,7 @@
 //! requests, and AWS's order of checks: parameters, existence, state, quota, and DryRun last. What
 //! does not: how a request is written and an answer read (that is `ec2`), packets.
 
+mod devices;
 mod filters;
 mod places;
 mod quotas;
@@ -19,8 +20,9 @@ mod tokens;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+pub use devices::{Devices, Inactive, comes_back};
 pub use filters::{CreateFilter, no_such};
-pub use places::Places;
+pub use places::{NamedBy, Places};
 pub use quotas::Quotas;
 pub use records::Record;
 pub use refused::Refused;
@@ -36,9 +38,15 @@ use self::tokens::Tokens;
 use super::Registry;
 use crate::model::{Filter, FilterId, FilterRule, FilterRuleId, Invalid, SessionId, TargetId};
 
-/// The account that owns what comes from configuration files, and everything where no credentials
-/// are configured: the convention of local emulators.
+/// The account that owns what comes from configuration files, where the user names no other: the
+/// convention of local emulators.
 pub const DEFAULT_OWNER: &str = "000000000000";
+
+/// Whether a text is the id of an account: twelve digits.
+#[must_use]
+pub fn is_account_id(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
 
 /// The place of the first resource that a client makes, behind all that files can hold: files may
 /// say more after a restart, and no two resources have one place.
@@ -77,9 +85,12 @@ pub enum Resource {
 
 /// All resources.
 pub struct Account {
+    /// The account that owns the resources of files.
+    owner: Arc<str>,
     registry: Registry,
     quotas: Quotas,
     places: Places,
+    devices: Devices,
     sessions: Shelf<SessionId>,
     targets: Shelf<TargetId>,
     filters: Shelf<FilterId>,
@@ -104,10 +115,23 @@ impl Account {
         places: Places,
         draw: impl FnMut() -> u128 + Send + Sync + 'static,
     ) -> Self {
+        Self::owned_by(DEFAULT_OWNER, registry, quotas, places, draw)
+    }
+
+    /// The same, where the resources of files are of that account.
+    pub fn owned_by(
+        owner: &str,
+        registry: Registry,
+        quotas: Quotas,
+        places: Places,
+        draw: impl FnMut() -> u128 + Send + Sync + 'static,
+    ) -> Self {
         let mut account = Self {
+            owner: Arc::from(owner),
             registry,
             quotas,
             places,
+            devices: Devices::default(),
             sessions: Shelf::default(),
             targets: Shelf::default(),
             filters: Shelf::default(),
@@ -209,21 +233,22 @@ impl Account {
     fn take_in_files(&mut self) {
         self.name_what_has_no_id();
         let registry = std::mem::take(&mut self.registry);
+        let owner = Arc::clone(&self.owner);
         for target in registry.targets() {
-            let entry = self.entry(DEFAULT_OWNER, true);
+            let entry = self.entry(&owner, true);
             self.targets.put(target.id().clone(), entry);
         }
         for filter in registry.filters() {
-            let entry = self.entry(DEFAULT_OWNER, true);
+            let entry = self.entry(&owner, true);
             self.filters.put(filter.id().clone(), entry);
             for id in filter.all_rules().iter().filter_map(|rule| rule.id.clone()) {
-                let entry = self.entry(DEFAULT_OWNER, true);
+                let entry = self.entry(&owner, true);
                 self.filter_of.insert(id.clone(), filter.id().clone());
                 self.rules.put(id, entry);
             }
         }
         for id in registry.sessions().iter().filter_map(|session| session.id.clone()) {
-            let entry = self.entry(DEFAULT_OWNER, true);
+            let entry = self.entry(&owner, true);
             self.sessions.put(id, entry);
         }
         self.registry = registry;

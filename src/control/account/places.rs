@@ -1,10 +1,10 @@
 //! What real addresses the names of targets stand for, and where copies may go at all.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::refused::Refused;
-use crate::model::CidrBlock;
+use crate::model::{CidrBlock, embedded_ipv4, not_of_one_host};
 
 /// Addresses as the user pinned them, and the networks that copies are allowed into.
 #[derive(Debug, Clone, Default)]
@@ -12,6 +12,18 @@ pub struct Places {
     pinned: HashMap<String, Vec<SocketAddr>>,
     /// Everywhere where there is none.
     allowed: Vec<CidrBlock>,
+    /// The directed broadcast addresses of the networks of this host.
+    broadcasts: Vec<Ipv4Addr>,
+}
+
+/// Who named the address of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NamedBy {
+    /// A client of the API, by a tag or by the network interface of a device.
+    Client,
+    /// The user who started the program, on the command line or in a file: who may do that can send
+    /// to loopback without us.
+    User,
 }
 
 impl Places {
@@ -20,44 +32,138 @@ impl Places {
         self.pinned.insert(name, addresses);
     }
 
-    /// Copies may go into that network; once there is one, into no other.
+    /// Copies may go into that network; once there is one, into no other. A block of IPv4-mapped
+    /// IPv6 addresses is the block of IPv4 that it means.
     pub fn allow(&mut self, block: CidrBlock) {
-        self.allowed.push(block);
+        self.allowed.push(block.to_canonical());
+    }
+
+    /// The directed broadcast addresses of the networks that this host is in.
+    pub fn set_broadcasts(&mut self, broadcasts: Vec<Ipv4Addr>) {
+        self.broadcasts = broadcasts;
     }
 
     pub(super) fn of(&self, name: &str) -> Option<Vec<SocketAddr>> {
         self.pinned.get(name).cloned()
     }
 
-    /// Whether copies may go there.
+    /// Checks that copies may go to an address, which is compared as IPv4 where it is IPv4-mapped.
     ///
     /// # Errors
-    /// [`Refused`] with the networks that they may go into.
-    pub fn may_take(&self, address: IpAddr) -> Result<(), Refused> {
-        if self.allowed.is_empty() || self.allowed.iter().any(|block| block.contains(address)) {
+    /// [`Refused`] for an address that is not that of one host, for one outside the allowed
+    /// networks, and, where a client named it, for a loopback address that is in none of them, and
+    /// for an IPv6 address that a translator would make one of these.
+    pub fn check_target(&self, address: IpAddr, named_by: NamedBy) -> Result<(), Refused> {
+        let address = address.to_canonical();
+        if let Some(what) = self.not_of_one_host(address) {
+            return Err(forbidden(address, format_args!("it is {what}")));
+        }
+        let is_allowed = self.allowed.iter().any(|block| block.contains(address));
+        if !is_allowed && !self.allowed.is_empty() {
+            let blocks: Vec<String> = self.allowed.iter().map(ToString::to_string).collect();
+            let blocks = blocks.join(", ");
+            return Err(forbidden(address, format_args!("only addresses in {blocks} are allowed")));
+        }
+        if named_by == NamedBy::User {
             return Ok(());
         }
-        let blocks: Vec<String> = self.allowed.iter().map(ToString::to_string).collect();
-        let message = format!(
-            "Copies may not go to {address}: only addresses in {} are allowed.",
-            blocks.join(", ")
-        );
-        Err(Refused::new("InvalidTrafficMirrorTarget", message))
+        if address.is_loopback() && !is_allowed {
+            let why = "it is a loopback address, and no --allow-target contains it";
+            return Err(forbidden(address, why));
+        }
+        let IpAddr::V6(six) = address else { return Ok(()) };
+        let embedded = embedded_ipv4(six).map(IpAddr::V4);
+        match embedded.filter(|four| four.is_loopback() || self.not_of_one_host(*four).is_some()) {
+            None => Ok(()),
+            Some(four) => {
+                let why = format!("it stands for {four}, which is not the address of another host");
+                Err(forbidden(address, why))
+            }
+        }
     }
+
+    fn not_of_one_host(&self, address: IpAddr) -> Option<&'static str> {
+        let is_broadcast = matches!(address, IpAddr::V4(four) if self.broadcasts.contains(&four));
+        let directed = is_broadcast.then_some("the broadcast address of a network of this host");
+        not_of_one_host(address).or(directed)
+    }
+}
+
+fn forbidden(address: IpAddr, why: impl std::fmt::Display) -> Refused {
+    let message = format!("Copies may not go to {address}: {why}.");
+    Refused::new("InvalidTrafficMirrorTarget", message)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn without_a_list_copies_go_anywhere() {
+    fn places(allowed: &[&str]) -> Places {
         let mut places = Places::default();
-        places.may_take([192, 0, 2, 1].into()).unwrap();
-        places.allow(CidrBlock::parse("--allow-target", "10.0.0.0/8").unwrap().0);
-        places.may_take([10, 1, 2, 3].into()).unwrap();
-        let refused = places.may_take([192, 0, 2, 1].into()).unwrap_err();
-        assert!(refused.message.contains("192.0.2.1: only addresses in 10.0.0.0/8"), "{refused}");
-        assert!(places.may_take([1; 16].into()).is_err());
+        for text in allowed {
+            places.allow(CidrBlock::parse("--allow-target", text).unwrap().0);
+        }
+        places.set_broadcasts(vec![[10, 9, 255, 255].into()]);
+        places
+    }
+
+    fn why(places: &Places, address: &str, named_by: NamedBy) -> String {
+        let checked = places.check_target(address.parse().unwrap(), named_by);
+        checked.map_or_else(|refused| refused.message, |()| String::new())
+    }
+
+    #[test]
+    fn without_a_list_copies_go_to_any_other_host() {
+        let places = places(&[]);
+        for address in ["192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1", "64:ff9b::c000:201"] {
+            assert_eq!(why(&places, address, NamedBy::Client), "", "{address}");
+        }
+        for (address, part) in [
+            ("0.0.0.0", "unspecified"),
+            ("::", "unspecified"),
+            ("::ffff:0.0.0.0", "unspecified"),
+            ("224.0.0.5", "multicast"),
+            ("ff02::1", "multicast"),
+            ("::ffff:239.1.1.1", "multicast"),
+            ("255.255.255.255", "broadcast"),
+            ("10.9.255.255", "the broadcast address of a network"),
+            ("::ffff:10.9.255.255", "the broadcast address of a network"),
+        ] {
+            for named_by in [NamedBy::Client, NamedBy::User] {
+                assert!(why(&places, address, named_by).contains(part), "{address}");
+            }
+        }
+    }
+
+    #[test]
+    fn loopback_is_for_the_user_and_for_lists_that_contain_it() {
+        let loopback = ["127.0.0.1", "127.255.0.9", "::1", "::ffff:127.0.0.1"];
+        let embedded = ["64:ff9b::7f00:1", "2002:7f00:1::", "::127.0.0.1", "2002:e000:1::"];
+        for address in loopback.into_iter().chain(embedded) {
+            assert_ne!(why(&places(&[]), address, NamedBy::Client), "", "{address}");
+            assert_eq!(why(&places(&[]), address, NamedBy::User), "", "{address}");
+        }
+        let local = places(&["127.0.0.0/8", "::1/128"]);
+        for address in loopback {
+            assert_eq!(why(&local, address, NamedBy::Client), "", "{address}");
+        }
+    }
+
+    #[test]
+    fn a_list_holds_for_all_and_mapped_addresses_are_compared_as_ipv4() {
+        for list in ["10.0.0.0/8", "::ffff:10.0.0.0/104"] {
+            let places = places(&[list]);
+            for named_by in [NamedBy::Client, NamedBy::User] {
+                assert_eq!(why(&places, "10.1.2.3", named_by), "");
+                assert_eq!(why(&places, "::ffff:10.1.2.3", named_by), "");
+                for address in ["192.0.2.1", "::ffff:192.0.2.1", "2001:db8::1", "127.0.0.1"] {
+                    let why = why(&places, address, named_by);
+                    assert!(why.contains("only addresses in 10.0.0.0/8"), "{address}: {why}");
+                }
+            }
+        }
+        let six = places(&["2001:db8::/32", "::/0"]);
+        assert_eq!(why(&six, "2001:db8::1", NamedBy::Client), "");
+        assert_ne!(why(&six, "::ffff:192.0.2.1", NamedBy::Client), "", "an IPv4 address");
     }
 }

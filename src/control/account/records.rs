@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::refused::Refused;
 use super::targets::put_addresses;
-use super::{Account, Entry};
+use super::{Account, Entry, NamedBy};
 use crate::model::{
     CidrBlock, Direction, Filter, FilterId, FilterRule, FilterRuleId, Invalid, NetworkInterface,
     NetworkInterfaceId, PacketLength, PortRange, Protocol, RuleAction, RuleNumber, Session,
@@ -158,7 +158,7 @@ impl Account {
             owner: entry.owner.to_string(),
             kind: kind.to_owned(),
             name,
-            address: self.registry.target_address(target),
+            address: target.address.or_else(|| self.registry.target_address(target)),
             further_addresses: target.further_addresses.clone(),
             description: target.description.clone(),
             tags: target.tags.clone(),

@@ -226,7 +226,14 @@ impl Account {
                 format!("{source} must be attached to a supported instance: it has no device");
             return Err(Refused::new("NetworkInterfaceNotSupported", message));
         }
-        self.leaves_its_source(session)?;
+        if let Some(target) = self.registry.target(&session.target_id)
+            && target.is_forbidden
+        {
+            self.addresses_of(&target.kind, &target.tags)?;
+            let message = format!("Copies may not go to the address of {}.", target.id());
+            return Err(Refused::new("InvalidTrafficMirrorTarget", message));
+        }
+        self.copies_leave(session)?;
         let same = |one: &&Session| one.number == session.number && one.id != session.id;
         match self.registry.sessions_of(source).find(same) {
             None => Ok(()),
@@ -240,24 +247,14 @@ impl Account {
         }
     }
 
-    /// What is sent to an address of its own source never leaves.
-    fn leaves_its_source(&self, session: &Session) -> Result<(), Refused> {
-        let source = &session.network_interface_id;
-        let own = self.registry.network_interface(source);
-        let own = own.map(|one| &*one.private_ip_addresses).unwrap_or_default();
-        let target = self.registry.target(&session.target_id);
-        let mut addresses = target.into_iter().flat_map(|one| self.registry.target_addresses(one));
-        match addresses.find(|address| own.contains(&address.ip())) {
-            None => Ok(()),
-            Some(address) => {
-                let message = format!(
-                    "The copies for {} would never leave: {} is an address of the source {source}",
-                    session.target_id,
-                    address.ip()
-                );
-                Err(Refused::new("InvalidTrafficMirrorTarget", message))
-            }
-        }
+    /// Checks that the copies of a session do not come back to its source.
+    ///
+    /// # Errors
+    /// [`Refused`] with the address that is one of the source.
+    pub fn copies_leave(&self, session: &Session) -> Result<(), Refused> {
+        let Some(target) = self.registry.target(&session.target_id) else { return Ok(()) };
+        let addresses = self.registry.target_addresses(target).map(|address| address.ip());
+        self.leave(&session.network_interface_id, target.id(), addresses)
     }
 
     fn is_within_quotas(&self, caller: &Caller<'_>, session: &Session) -> Result<(), Refused> {

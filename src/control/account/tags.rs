@@ -4,7 +4,7 @@ use super::records::Key;
 use super::refused::Refused;
 use super::targets::put_addresses;
 use super::{Account, Caller, Resource};
-use crate::model::{Filter, FilterRule, Tags};
+use crate::model::{ADDRESS_TAG, Filter, FilterRule, Tags, TargetId};
 
 /// "Maximum number of tags per resource: 50."
 const MOST_TAGS: usize = 50;
@@ -100,13 +100,21 @@ impl Account {
             let mut tags = self.tags_of(&resource).cloned().unwrap_or_default();
             change(&mut tags);
             count_is_allowed(&tags)?;
-            if let Resource::Target(id) = &resource {
+            if let Resource::Target(id) = &resource
+                && self.has_other_address(id, &tags)
+            {
                 self.addresses_by_tags(id, &tags)?;
             }
             changed.push((resource, tags));
         }
         caller.may_change()?;
         changed.into_iter().try_for_each(|(resource, tags)| self.set_tags(resource, tags))
+    }
+
+    /// Whether these tags say another address than a target has now.
+    fn has_other_address(&self, id: &TargetId, tags: &Tags) -> bool {
+        let known = self.registry.target(id).map(|target| target.tags.get(ADDRESS_TAG));
+        known != Some(tags.get(ADDRESS_TAG))
     }
 
     /// The tags of a resource; none where it is gone.
@@ -134,10 +142,16 @@ impl Account {
                 self.registry.replace_session(session)?;
             }
             Resource::Target(id) => {
-                let addresses = self.addresses_by_tags(&id, &tags)?;
+                let addresses = match self.has_other_address(&id, &tags) {
+                    true => Some(self.addresses_by_tags(&id, &tags)?),
+                    false => None,
+                };
                 let Some(target) = self.registry.target_mut(&id) else { return Ok(()) };
-                put_addresses(target, addresses);
                 target.tags = tags;
+                if let Some(addresses) = addresses {
+                    put_addresses(target, addresses);
+                    target.is_forbidden = false;
+                }
             }
             Resource::Filter(id) => {
                 let Some(filter) = self.registry.filter(&id) else { return Ok(()) };

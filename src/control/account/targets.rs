@@ -6,7 +6,7 @@ use super::filters::{named, no_such};
 use super::records::Key;
 use super::refused::Refused;
 use super::tokens::Once;
-use super::{Account, Caller};
+use super::{Account, Caller, NamedBy};
 use crate::model::{
     ADDRESS_TAG, NetworkInterfaceId, Tags, Target, TargetId, TargetKind, parse_target_addresses,
 };
@@ -91,7 +91,12 @@ impl Account {
         tags: &Tags,
     ) -> Result<Vec<SocketAddr>, Refused> {
         let Some(target) = self.registry.target(id) else { return Ok(Vec::new()) };
-        self.addresses_of(&target.kind, tags)
+        let addresses = self.addresses_of(&target.kind, tags)?;
+        for session in self.registry.sessions_to(id) {
+            let addresses = addresses.iter().map(|address| address.ip());
+            self.leave(&session.network_interface_id, id, addresses)?;
+        }
+        Ok(addresses)
     }
 
     /// What the tag says, or the user pinned; none where the interface has an address.
@@ -100,11 +105,12 @@ impl Account {
         kind: &TargetKind,
         tags: &Tags,
     ) -> Result<Vec<SocketAddr>, Refused> {
-        let known = match tags.get(ADDRESS_TAG) {
-            Some(text) => parse_target_addresses(ADDRESS_TAG, text, kind)?,
-            None => self.pinned_addresses(kind)?,
+        let (known, named_by) = match tags.get(ADDRESS_TAG) {
+            Some(text) => (parse_target_addresses(ADDRESS_TAG, text, kind)?, NamedBy::Client),
+            None => (self.pinned_addresses(kind)?, NamedBy::User),
         };
-        known.iter().try_for_each(|address| self.places.may_take(address.ip()))?;
+        let mut addresses = known.iter().map(|address| address.ip());
+        addresses.try_for_each(|address| self.places.check_target(address, named_by))?;
         Ok(known)
     }
 
@@ -122,9 +128,11 @@ impl Account {
             return Err(no_address(what, name, option));
         };
         let interface = self.registry.network_interface(id);
-        let own = interface.and_then(|one| one.private_ip_addresses.first());
-        let own = own.ok_or_else(|| no_address(what, name, option))?;
-        self.places.may_take(*own)?;
+        let own = interface.and_then(|one| Some((one, one.private_ip_addresses.first()?)));
+        let (interface, own) = own.ok_or_else(|| no_address(what, name, option))?;
+        let is_of_device = interface.device.is_some();
+        let named_by = if is_of_device { NamedBy::Client } else { NamedBy::User };
+        self.places.check_target(*own, named_by)?;
         Ok(Vec::new())
     }
 

@@ -1,9 +1,14 @@
 //! ClientTokens: the same request twice does its work once.
+//!
+//! The token of a resource is kept as long as the resource. That of a deleted one is kept for a day,
+//! and at most [`MOST_GONE`] of these: tokens of deleted resources stand in a queue by the time of
+//! the deletion, so the one that expires next, or has to go first, is found without a search.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::filters::no_such;
 use super::records::Key;
@@ -13,26 +18,41 @@ use super::{Account, Caller};
 /// How long a token is remembered after its resource is gone.
 const REMEMBERED_S: u64 = 24 * 60 * 60;
 
+/// How many tokens of deleted resources are remembered. A client that repeats a request does so
+/// within minutes; at 10 deletions/s these are those of the last 27 minutes.
+const MOST_GONE: usize = 16_384;
+
 /// "Up to 64 ASCII characters" (EC2 user guide, "Ensuring idempotency").
 const LONGEST: usize = 64;
 
 /// What a token stood for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Token {
-    /// The parameters of the request, but for the token and DryRun.
+    /// A hash of the parameters of the request without token and DryRun. In files of earlier
+    /// versions: the parameters themselves.
     request: String,
-    /// The id that came of it.
+    /// The id of the resource that was made.
     id: String,
-    /// When its resource went, in seconds since 1970.
+    /// When its resource was deleted, in seconds since 1970.
     gone_s: Option<u64>,
+    /// Its place in the queue of those whose resources were deleted in the same second.
+    #[serde(skip)]
+    place: u64,
 }
+
+/// An account and its token.
+type TokenKey = (Arc<str>, String);
 
 /// All tokens, by account and token.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tokens {
-    tokens: HashMap<(Arc<str>, String), Token>,
+    tokens: HashMap<TokenKey, Token>,
     /// The token that made a resource.
-    of: HashMap<String, (Arc<str>, String)>,
+    of: HashMap<String, TokenKey>,
+    /// Tokens of deleted resources, the earliest deletion first.
+    gone: BTreeMap<(u64, u64), TokenKey>,
+    /// The next place in the queue.
+    next: u64,
 }
 
 /// A request that may be one of the past.
@@ -56,6 +76,11 @@ impl Once {
 }
 
 impl Token {
+    /// Whether it is of that request.
+    fn is_of(&self, request: &str) -> bool {
+        self.request == digest(request) || self.request == request
+    }
+
     /// Whether it may be used for something else again.
     const fn is_over(&self, now_s: u64) -> bool {
         match self.gone_s {
@@ -72,7 +97,7 @@ impl Tokens {
         let key = (Arc::from(caller.owner), once.token.clone());
         match self.tokens.get(&key).filter(|token| !token.is_over(caller.now_s)) {
             None => Ok(None),
-            Some(token) if token.request == once.request => Ok(Some(token)),
+            Some(token) if token.is_of(&once.request) => Ok(Some(token)),
             Some(_) => {
                 let message = format!(
                     "The client token '{}' was used for a request with other parameters.",
@@ -84,39 +109,57 @@ impl Tokens {
     }
 
     /// Remembers what came of a request.
-    fn remember(&mut self, owner: &Arc<str>, once: Once, id: &str) -> (Arc<str>, String) {
+    fn remember(&mut self, owner: &Arc<str>, once: Once, id: &str) -> TokenKey {
         let Once { token, request } = once;
         let key = (Arc::clone(owner), token);
+        let request = digest(&request);
+        let token = Token { request, id: id.to_owned(), gone_s: None, place: 0 };
         self.of.insert(id.to_owned(), key.clone());
-        self.tokens.insert(key.clone(), Token { request, id: id.to_owned(), gone_s: None });
+        // The same token may have been used for a resource that was deleted more than a day ago.
+        if let Some(Token { gone_s: Some(gone_s), place, .. }) =
+            self.tokens.insert(key.clone(), token)
+        {
+            self.gone.remove(&(gone_s, place));
+        }
         key
     }
 
-    /// Forgets what is long gone, now and then: those that were forgotten.
-    fn forget(&mut self, now_s: u64) -> Vec<(Arc<str>, String)> {
-        if self.tokens.len() < 2 * self.of.len() + 1024 {
-            return Vec::new();
+    /// Forgets tokens of deleted resources: those that have expired, and the earliest ones beyond
+    /// `most`. Gives those that were forgotten.
+    fn forget(&mut self, now_s: u64, most: usize) -> Vec<TokenKey> {
+        let mut forgotten = Vec::new();
+        while let Some((&(gone_s, _), _)) = self.gone.first_key_value() {
+            let is_over = now_s >= gone_s.saturating_add(REMEMBERED_S);
+            if !is_over && self.gone.len() <= most {
+                break;
+            }
+            if let Some((_, key)) = self.gone.pop_first() {
+                self.tokens.remove(&key);
+                forgotten.push(key);
+            }
         }
-        let over = self.tokens.iter().filter(|(_, token)| token.is_over(now_s));
-        let over: Vec<_> = over.map(|(key, _)| key.clone()).collect();
-        for key in &over {
-            self.tokens.remove(key);
-        }
-        over
+        forgotten
     }
 
-    /// A resource went; the token that made it.
-    fn is_gone(&mut self, id: &str, now_s: u64) -> Option<(Arc<str>, String)> {
+    /// A resource was deleted; the token that made it.
+    fn is_gone(&mut self, id: &str, now_s: u64) -> Option<TokenKey> {
         let key = self.of.remove(id)?;
-        self.tokens.get_mut(&key)?.gone_s = Some(now_s);
+        self.enqueue(&key, now_s);
         Some(key)
     }
 
     /// Forgets the request that made a resource; its token.
-    pub(super) fn forget_request_of(&mut self, id: &str) -> Option<(Arc<str>, String)> {
+    pub(super) fn forget_request_of(&mut self, id: &str) -> Option<TokenKey> {
         let key = self.of.remove(id)?;
         self.tokens.remove(&key);
         Some(key)
+    }
+
+    fn enqueue(&mut self, key: &TokenKey, gone_s: u64) {
+        let Some(token) = self.tokens.get_mut(key) else { return };
+        (token.gone_s, token.place) = (Some(gone_s), self.next);
+        self.gone.insert((gone_s, self.next), key.clone());
+        self.next += 1;
     }
 
     /// What a token stands for, to be written.
@@ -127,11 +170,18 @@ impl Tokens {
     /// Takes in what was written.
     pub(super) fn restore(&mut self, owner: &str, token: &str, known: Token) {
         let key = (Arc::from(owner), token.to_owned());
-        if known.gone_s.is_none() {
-            self.of.insert(known.id.clone(), key.clone());
+        let (id, gone_s) = (known.id.clone(), known.gone_s);
+        self.tokens.insert(key.clone(), known);
+        match gone_s {
+            Some(gone_s) => self.enqueue(&key, gone_s),
+            None => drop(self.of.insert(id, key)),
         }
-        self.tokens.insert(key, known);
     }
+}
+
+/// Parameters of a request are as long as the client likes; their hash is not.
+fn digest(request: &str) -> String {
+    base16ct::lower::encode_string(&Sha256::digest(request))
 }
 
 impl Account {
@@ -162,86 +212,27 @@ impl Account {
         once: Option<Once>,
         id: &str,
     ) {
-        for (owner, token) in self.tokens.forget(caller_s) {
-            self.mark(Key::Token(owner, token));
-        }
         if let Some(once) = once {
             let (owner, token) = self.tokens.remember(owner, once, id);
             self.mark(Key::Token(owner, token));
         }
+        self.forget_tokens(caller_s);
     }
 
-    /// A resource went; its token is remembered for a day.
+    fn forget_tokens(&mut self, now_s: u64) {
+        for (owner, token) in self.tokens.forget(now_s, MOST_GONE) {
+            self.mark(Key::Token(owner, token));
+        }
+    }
+
+    /// A resource was deleted; its token is remembered for a day.
     pub(super) fn outlive(&mut self, id: &str, now_s: u64) {
         if let Some((owner, token)) = self.tokens.is_gone(id, now_s) {
             self.mark(Key::Token(owner, token));
         }
+        self.forget_tokens(now_s);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::control::Registry;
-    use crate::control::account::{CreateFilter, Places, Quotas};
-
-    fn once(token: &str, request: &str) -> Once {
-        Once::new(token, request.to_owned()).unwrap()
-    }
-
-    fn account() -> Account {
-        let mut drawn = 0;
-        let draw = move || {
-            drawn += 1;
-            drawn
-        };
-        Account::new(Registry::default(), Quotas::default(), Places::default(), draw)
-    }
-
-    fn create(account: &mut Account, caller: Caller<'_>, request: &str) -> Result<String, Refused> {
-        let once = Some(once("t", request));
-        let id = account.create_filter(&caller, CreateFilter { once, ..Default::default() })?;
-        Ok(id.to_string())
-    }
-
-    const CALLER: Caller<'_> = Caller { owner: "000000000000", is_dry_run: false, now_s: 10 };
-
-    #[test]
-    fn the_same_request_is_known_again_and_another_is_refused() {
-        let mut account = account();
-        let first = create(&mut account, CALLER, "a").unwrap();
-        assert_eq!(create(&mut account, CALLER, "a").unwrap(), first);
-        let other = Caller { owner: "111111111111", ..CALLER };
-        assert_ne!(create(&mut account, other, "a").unwrap(), first);
-        let refused = create(&mut account, CALLER, "b").unwrap_err();
-        assert_eq!(refused.code, "IdempotentParameterMismatch");
-    }
-
-    #[test]
-    fn a_dry_run_of_a_request_that_was_made_is_still_one() {
-        let mut account = account();
-        create(&mut account, CALLER, "a").unwrap();
-        let dry = Caller { is_dry_run: true, ..CALLER };
-        assert_eq!(create(&mut account, dry, "a").unwrap_err().code, "DryRunOperation");
-    }
-
-    #[test]
-    fn a_token_of_what_is_gone_names_it_for_a_day() {
-        let mut account = account();
-        let first = create(&mut account, CALLER, "a").unwrap();
-        account.delete_filter(&CALLER, &first).unwrap();
-        let at = |now_s| Caller { now_s, ..CALLER };
-        let refused = create(&mut account, at(10 + REMEMBERED_S - 1), "a").unwrap_err();
-        assert_eq!(refused.code, "InvalidTrafficMirrorFilterId.NotFound");
-        assert!(refused.message.contains(&first), "{refused}");
-        assert_ne!(create(&mut account, at(10 + REMEMBERED_S), "b").unwrap(), first);
-    }
-
-    #[test]
-    fn tokens_have_a_length() {
-        assert!(Once::new(&"t".repeat(64), String::new()).is_ok());
-        for wrong in ["", &"t".repeat(65), "\u{e9}"] {
-            assert!(Once::new(wrong, String::new()).is_err(), "{wrong}");
-        }
-    }
-}
+mod tests;

@@ -7,7 +7,8 @@ use super::fields::Fields;
 use crate::model::{
     ADDRESS_TAG, FilterId, Invalid, MacAddress, Mtu, NetworkInterface, NetworkInterfaceId,
     PacketLength, Rate, Session, SessionId, SessionNumber, Settings, Tags, Target, TargetId,
-    TargetKind, VirtualNetworkId, check_together, parse_target_address, parse_target_addresses,
+    TargetKind, VirtualNetworkId, check_together, not_of_one_host, parse_target_address,
+    parse_target_addresses,
 };
 
 pub(super) const NETWORK_INTERFACE: [&str; 6] = [
@@ -254,10 +255,10 @@ fn non_empty(field: &'static str, text: &str, expected: &str) -> Result<String, 
 fn ip_address(field: &'static str, text: &str) -> Result<IpAddr, Invalid> {
     let expected = "an address such as 10.0.0.5 or 2001:db8::5";
     let address: IpAddr = text.parse().map_err(|_| Invalid::new(field, text, expected))?;
-    if address.is_unspecified() || address.is_multicast() {
+    if not_of_one_host(address).is_some() {
         return Err(Invalid::new(field, text, "the address of one interface"));
     }
-    Ok(address)
+    Ok(address.to_canonical())
 }
 
 /// The kernel takes names of up to 15 bytes without white space and slashes.

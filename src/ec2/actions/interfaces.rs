@@ -3,11 +3,13 @@
 use super::super::describe::{Described, Place, Query};
 use super::super::xml::Xml;
 use super::{Call, shapes};
-use crate::control::account::{Account, DEFAULT_OWNER, Refused};
+use crate::control::account::{Account, Refused};
 use crate::model::{NetworkInterface, NetworkInterfaceId, Tags};
 
 struct InterfaceView<'a> {
     interface: &'a NetworkInterface,
+    /// The interfaces of the host are those of whoever may mirror them.
+    owner: &'a str,
     tags: Tags,
 }
 
@@ -36,7 +38,7 @@ impl Described for InterfaceView<'_> {
             "private-ip-address" | "addresses.private-ip-address" => addresses(true),
             "ipv6-addresses.ipv6-address" => addresses(false),
             "description" => self.interface.description.iter().cloned().collect(),
-            "owner-id" => vec![DEFAULT_OWNER.to_owned()],
+            "owner-id" => vec![self.owner.to_owned()],
             "status" => vec![status(self.interface).to_owned()],
             "interface-type" => vec!["interface".to_owned()],
             _ => return None,
@@ -71,7 +73,7 @@ pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Ref
         if let Some(device) = &interface.device {
             tags.entry("Name".to_owned()).or_insert_with(|| device.clone());
         }
-        let view = InterfaceView { interface, tags };
+        let view = InterfaceView { interface, owner: call.caller.owner, tags };
         let taken = query.takes(interface.id().as_str(), &view);
         (place, taken.map(|taken| taken.then_some(view)))
     });
@@ -88,13 +90,13 @@ const fn status(interface: &NetworkInterface) -> &'static str {
 }
 
 fn write(xml: &mut Xml, view: &InterfaceView<'_>, call: &Call<'_>) {
-    let InterfaceView { interface, tags } = view;
+    let InterfaceView { interface, owner, tags } = view;
     let addresses = &interface.private_ip_addresses;
     let private = addresses.iter().find(|address| address.is_ipv4());
     xml.text("networkInterfaceId", interface.id());
     xml.text("availabilityZone", format_args!("{}a", call.region));
     xml.text("description", interface.description.as_deref().unwrap_or_default());
-    xml.text("ownerId", DEFAULT_OWNER);
+    xml.text("ownerId", owner);
     xml.text("requesterManaged", false);
     xml.text("status", status(interface));
     xml.optional("macAddress", interface.mac_address);

@@ -69,7 +69,7 @@ fn endpoint(data_plane: DataPlane) -> Endpoint {
 
 fn ask(endpoint: &Endpoint, form: &str) -> (u16, String) {
     let signed = "AWS4-HMAC-SHA256 Credential=AK/20261123/eu-west-1/ec2/aws4_request, Signature=0";
-    let head = axum::http::Request::post("/").header("authorization", signed).body(()).unwrap();
+    let head = http::Request::post("/").header("authorization", signed).body(()).unwrap();
     endpoint.ask(&head.into_parts().0, format!("Version=2016-11-15&{form}").as_bytes())
 }
 

@@ -3,7 +3,7 @@
 //! By AWS's "Create a signed AWS API request". What is told apart there by service is as EC2 has it:
 //! the path is encoded once more, and the body is always part of what is signed.
 
-use axum::http::HeaderMap;
+use ::http::HeaderMap;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use sha2::{Digest, Sha256};
 
@@ -30,7 +30,7 @@ impl Signed<'_> {
 
     /// "CanonicalRequest", over those headers, which are given as in `SignedHeaders`.
     fn canonical_request(&self, names: &str) -> String {
-        let path = if self.path.is_empty() { "/" } else { self.path };
+        let path = normalized(self.path);
         let path = percent_encode(path.as_bytes(), PATH);
         let headers: String =
             names.split(';').map(|name| format!("{name}:{}\n", self.header(name))).collect();
@@ -64,6 +64,21 @@ impl Signed<'_> {
             .collect();
         values.join(",")
     }
+}
+
+/// "Normalize URI paths according to RFC 3986": without empty segments, `.`, and `..` with the segment
+/// in front of it.
+fn normalized(path: &str) -> String {
+    let mut segments = Vec::new();
+    for segment in path.split('/') {
+        match segment {
+            "" | "." => {}
+            ".." => drop(segments.pop()),
+            other => segments.push(other),
+        }
+    }
+    let end = if path.ends_with('/') && !segments.is_empty() { "/" } else { "" };
+    format!("/{}{end}", segments.join("/"))
 }
 
 /// As SigV4 writes hashes.

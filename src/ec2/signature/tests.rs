@@ -1,6 +1,6 @@
 //! A vector, a signer of our own, and everything that can be wrong.
 
-use axum::http::{HeaderName, HeaderValue};
+use ::http::{HeaderName, HeaderValue};
 use proptest::prelude::*;
 use sha2::Digest;
 

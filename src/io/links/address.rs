@@ -1,6 +1,6 @@
 //! An IP address of an interface, read from an `RTM_NEWADDR` or `RTM_DELADDR` message.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use netlink_packet_core::{NlasIterator, parse_ip};
 
@@ -14,10 +14,11 @@ pub(super) fn split(payload: &[u8]) -> Option<(u32, &[u8])> {
     Some((u32::from_ne_bytes([i0, i1, i2, i3]), attributes))
 }
 
-/// The index of the interface, and its address. Where the link has but two ends, `IFA_ADDRESS` is
+/// The index of the interface, its address, and the length of the network's prefix. Where the link has but two ends, `IFA_ADDRESS` is
 /// that of the other, and `IFA_LOCAL` is ours (linux/if_addr.h).
-pub(super) fn read(payload: &[u8]) -> Option<(u32, IpAddr)> {
+pub(super) fn read(payload: &[u8]) -> Option<(u32, IpAddr, u8)> {
     let (index, attributes) = split(payload)?;
+    let prefix_len = *payload.get(1)?;
     let (mut local, mut address) = (None, None);
     for attribute in NlasIterator::new(attributes).map_while(Result::ok) {
         match attribute.kind() {
@@ -26,7 +27,15 @@ pub(super) fn read(payload: &[u8]) -> Option<(u32, IpAddr)> {
             _ => {}
         }
     }
-    local.or(address).map(|address| (index, address))
+    local.or(address).map(|address| (index, address, prefix_len))
+}
+
+/// The address that the kernel delivers to all hosts of an IPv4 network, which has one if it has more
+/// than two addresses. Loopback has none that matters.
+pub(super) fn broadcast(address: IpAddr, prefix_len: u8) -> Option<Ipv4Addr> {
+    let IpAddr::V4(address) = address else { return None };
+    let is_shared = (1..31).contains(&prefix_len) && !address.is_loopback();
+    is_shared.then(|| Ipv4Addr::from_bits(address.to_bits() | u32::MAX >> prefix_len))
 }
 
 #[cfg(test)]
@@ -42,9 +51,19 @@ mod tests {
             .bytes(1);
         let payload = messages(&bytes).next().unwrap().payload;
         let index = u32::from_ne_bytes([5, 0, 0, 0]);
-        assert_eq!(read(payload), Some((index, IpAddr::from([10, 0, 0, 1]))));
+        assert_eq!(read(payload), Some((index, IpAddr::from([10, 0, 0, 1]), 32)));
         for len in 0..payload.len() {
             let _ = read(&payload[..len]);
+        }
+    }
+
+    #[test]
+    fn networks_of_more_than_two_addresses_have_a_broadcast_address() {
+        let of = |text: &str, len| broadcast(text.parse().unwrap(), len).map(|one| one.to_string());
+        assert_eq!(of("10.1.2.3", 16).as_deref(), Some("10.1.255.255"));
+        assert_eq!(of("192.0.2.9", 30).as_deref(), Some("192.0.2.11"));
+        for (text, len) in [("10.0.0.1", 31), ("10.0.0.1", 32), ("127.0.0.1", 8), ("::1", 24)] {
+            assert_eq!(of(text, len), None, "{text}/{len}");
         }
     }
 }

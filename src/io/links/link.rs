@@ -1,6 +1,6 @@
 //! One network interface of the kernel, read from an `RTM_NEWLINK` message.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use netlink_packet_core::{NlasIterator, parse_mac, parse_u32};
 
@@ -46,6 +46,8 @@ pub struct Link {
     pub kind: Option<String>,
     /// Its IP addresses, in the kernel's order.
     pub addresses: Vec<IpAddr>,
+    /// The broadcast addresses of its IPv4 networks.
+    pub broadcasts: Vec<Ipv4Addr>,
 }
 
 impl Link {
@@ -78,6 +80,7 @@ impl Link {
             link_layer: layer::name(layer),
             kind: None,
             addresses: Vec::new(),
+            broadcasts: Vec::new(),
         };
         let has_mtu = link.read_attributes(attributes);
         (has_mtu && !link.name.is_empty()).then_some(link)

@@ -89,9 +89,10 @@ fn link_request(flags: u16) -> Request {
 
 fn add_addresses(netlink: &mut Netlink, links: &mut [Link]) -> io::Result<()> {
     let request = Request::new(libc::RTM_GETADDR, NLM_F_DUMP, &[0; 8]);
-    for (index, address) in dump(netlink, &request, address::read)? {
+    for (index, address, prefix_len) in dump(netlink, &request, address::read)? {
         if let Some(link) = links.iter_mut().find(|link| link.index == index) {
             link.addresses.push(address);
+            link.broadcasts.extend(address::broadcast(address, prefix_len));
         }
     }
     Ok(())

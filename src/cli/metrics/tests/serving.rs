@@ -5,21 +5,37 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::server::{Grants, serve_with};
-use super::super::{Server, Snapshot, serve};
+use super::super::server::serve_with;
+use super::super::{Snapshot, serve};
 use super::reading::Samples;
 use super::{busy, idle};
+use crate::http::{HostNames, Limits, Server};
 
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
 fn served(snapshot: Snapshot) -> Server {
-    serve(ANY, Arc::new(move || snapshot.clone())).unwrap()
+    serve(ANY, Arc::new(move || snapshot.clone()), HostNames::default()).unwrap()
 }
 
 fn connected(server: &Server) -> TcpStream {
     let stream = TcpStream::connect(server.address()).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     stream
+}
+
+fn limits(connections: usize, head: Duration, connection: Duration) -> Limits {
+    Limits {
+        connections,
+        waiting_per_peer: connections,
+        first_head: head,
+        idle: head,
+        request: connection,
+        connection: Some(connection),
+        is_kept_alive: false,
+        head_len: 8192,
+        headers: 64,
+        body_len: 0,
+    }
 }
 
 /// Head and body of the answer.
@@ -33,7 +49,7 @@ fn fetch(server: &Server, request: &str) -> (String, String) {
 }
 
 fn get(server: &Server, path: &str) -> (String, String) {
-    fetch(server, &format!("GET {path} HTTP/1.1\r\nHost: mirror\r\n\r\n"))
+    fetch(server, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
 }
 
 #[test]
@@ -45,7 +61,7 @@ fn metrics_come_in_the_form_that_is_asked_for() {
     assert!(Samples::read(&body).sum("traffic_mirror_received_total") > 0.0);
     // As Prometheus 2.49 asks.
     let accept = "Accept: application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1";
-    let request = format!("GET /metrics HTTP/1.1\r\nHost: mirror\r\n{accept}\r\n\r\n");
+    let request = format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\n{accept}\r\n\r\n");
     let (head, body) = fetch(&server, &request);
     assert!(head.contains("content-type: application/openmetrics-text; version=1.0.0"), "{head}");
     assert!(body.ends_with("# EOF\n"));
@@ -98,14 +114,14 @@ fn the_root_points_to_the_pages_and_there_are_no_others() {
     let server = served(idle());
     assert!(get(&server, "/").1.contains("/metrics"));
     assert!(get(&server, "/secret").0.starts_with("http/1.1 404 "));
-    let request = "POST /metrics HTTP/1.1\r\nHost: mirror\r\nContent-Length: 0\r\n\r\n";
+    let request = "POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
     assert!(fetch(&server, request).0.starts_with("http/1.1 405 "));
 }
 
 #[test]
 fn a_taken_port_is_an_error_at_once() {
     let server = served(idle());
-    let error = serve(server.address(), Arc::new(idle)).unwrap_err();
+    let error = serve(server.address(), Arc::new(idle), HostNames::default()).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     assert!(error.to_string().contains(&server.address().to_string()), "{error}");
 }
@@ -125,9 +141,10 @@ fn it_ends_when_it_is_dropped_even_with_a_client_inside() {
 #[test]
 fn slow_clients_lose_their_places_and_stop_nobody() {
     let head = Duration::from_millis(300);
-    let grants = Grants { connections: 2, head, connection: 30 * head, head_len: 8192 };
+    let limits = limits(2, head, 30 * head);
     let snapshot = busy();
-    let server = serve_with(ANY, Arc::new(move || snapshot.clone()), grants).unwrap();
+    let take = Arc::new(move || snapshot.clone());
+    let server = serve_with(ANY, take, HostNames::default(), limits).unwrap();
     // All places are taken by clients that say nothing, or half a thing.
     let silent: Vec<TcpStream> = (0..4).map(|_| connected(&server)).collect();
     let mut half = connected(&server);
@@ -145,7 +162,7 @@ fn a_head_without_end_is_refused() {
     let server = served(idle());
     let mut stream = connected(&server);
     let field = format!("X-Long: {}\r\n", "a".repeat(1_000));
-    let head = format!("GET / HTTP/1.1\r\nHost: mirror\r\n{}", field.repeat(40));
+    let head = format!("GET / HTTP/1.1\r\nHost: localhost\r\n{}", field.repeat(40));
     // The answer may come before all of it is sent.
     let _ = stream.write_all(head.as_bytes());
     let mut answer = Vec::new();
@@ -157,8 +174,8 @@ fn a_head_without_end_is_refused() {
 #[test]
 fn a_connection_ends_whatever_its_client_does() {
     let connection = Duration::from_millis(300);
-    let grants = Grants { connections: 1, head: 400 * connection, connection, head_len: 8192 };
-    let server = serve_with(ANY, Arc::new(idle), grants).unwrap();
+    let limits = limits(1, 400 * connection, connection);
+    let server = serve_with(ANY, Arc::new(idle), HostNames::default(), limits).unwrap();
     let mut silent = connected(&server);
     // Closed or reset, long before the head of a request is missed.
     let ended = silent.read(&mut [0; 16]);

@@ -1,14 +1,15 @@
 //! What the endpoint begins with: files, options, devices, state.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use super::devices::{list_devices, pin_interface};
+use super::devices::{follow_devices, list_devices, pin_interface};
 use super::flags::EndpointFlags;
-use super::{SharedAccount, random};
+use super::{SharedAccount, SharedLinks, random, warn_of_inactive};
 use crate::cli::exit::Failure;
 use crate::cli::run::live_tables::LiveTables;
 use crate::cli::run::state::State;
-use crate::control::account::{Account, Places, Quotas};
+use crate::cli::terminal;
+use crate::control::account::{Account, NamedBy, Places, Quotas};
 use crate::control::{Registry, with_network_ids};
 use crate::ec2::Keep;
 use crate::io::links::Link;
@@ -18,6 +19,7 @@ use crate::model::{CidrBlock, TargetKind, parse_target_addresses};
 pub(in crate::cli::run) struct Begun {
     pub(super) account: SharedAccount,
     pub(super) state: State,
+    pub(super) links: SharedLinks,
 }
 
 impl Begun {
@@ -40,17 +42,31 @@ pub(in crate::cli::run) fn begin(
         pin_interface(&mut registry, text)?;
     }
     list_devices(&mut registry, links);
-    let places = places(flags)?;
+    let mut places = places(flags)?;
+    places.set_broadcasts(links.iter().flat_map(|link| link.broadcasts.clone()).collect());
     are_allowed(&registry, &places)?;
     let quotas = quotas(&flags.quota)?;
     // Names that files leave open are drawn once.
     let registry = with_network_ids(registry, seed);
+    let owner = flags.account_id.clone();
     let named = Account::new(registry, quotas, places.clone(), random).registry().clone();
-    let beginning = move || Account::new(named.clone(), quotas, places.clone(), random);
-    let mut state = State::open(flags.state.as_ref(), Box::new(beginning))?;
+    let links: SharedLinks = Arc::new(Mutex::new(links.to_vec()));
+    let latest = Arc::clone(&links);
+    let rebuild = move |records| {
+        let links = latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut account = Account::owned_by(&owner, named.clone(), quotas, places.clone(), random);
+        // Targets of the state may need the addresses of devices.
+        follow_devices(&mut account, &links);
+        account.restore(records)?;
+        follow_devices(&mut account, &links);
+        Ok(account)
+    };
+    let mut state = State::open(flags.state.as_ref(), Box::new(rebuild))?;
     let account =
         state.restore().map_err(|error| Failure::failed(format_args!("--state: {error}")))?;
-    Ok(Begun { account: Arc::new(RwLock::new(account)), state })
+    copies_leave(&account)?;
+    warn_of_inactive(&account.inactive());
+    Ok(Begun { account: Arc::new(RwLock::new(account)), state, links })
 }
 
 /// AWS's quotas but for those that were set.
@@ -101,11 +117,27 @@ fn pin(
     Ok(())
 }
 
+/// Refuses sessions of files whose copies would come back to their source, and warns of those of
+/// the state, which were accepted before.
+fn copies_leave(account: &Account) -> Result<(), Failure> {
+    for session in account.registry().sessions() {
+        let Err(why) = account.copies_leave(session) else { continue };
+        let id = session.id.as_ref().map(ToString::to_string).unwrap_or_default();
+        let sentence = format!("traffic_mirror_session `{id}`: {}", why.message);
+        let entry = session.id.as_ref().and_then(|id| account.sessions().get(id));
+        if entry.is_some_and(|entry| entry.is_of_file) {
+            return Err(Failure::usage(sentence));
+        }
+        terminal::warn(&sentence);
+    }
+    Ok(())
+}
+
 /// Targets of files go where targets of clients may go.
 fn are_allowed(registry: &Registry, places: &Places) -> Result<(), Failure> {
     for target in registry.targets() {
         for address in registry.target_addresses(target) {
-            places.may_take(address.ip()).map_err(|refused| {
+            places.check_target(address.ip(), NamedBy::User).map_err(|refused| {
                 let (id, why) = (target.id(), refused.message);
                 Failure::usage(format_args!("traffic_mirror_target `{id}`: {why}"))
             })?;

@@ -5,11 +5,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::listen_address;
+use crate::control::account::{DEFAULT_OWNER, is_account_id};
+
 /// What is typed about the endpoint.
 #[derive(Debug, Args)]
 pub(in crate::cli::run) struct EndpointFlags {
     /// Serve the EC2 API of traffic mirroring at http://ADDR:PORT, for unmodified clients of AWS.
-    #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = listen_address::parse)]
     pub(in crate::cli::run) ec2_endpoint: Option<SocketAddr>,
 
     /// With --ec2-endpoint: keep what clients made in this file, over restarts; without it, in memory.
@@ -40,10 +43,22 @@ pub(in crate::cli::run) struct EndpointFlags {
     pub(super) allow_target: Vec<String>,
 
     /// With --ec2-endpoint: a TOML file of [[credential]] with access_key_id, secret_access_key,
-    /// account_id and perhaps session_token. Requests that none of them signed are refused; without,
-    /// any signature is accepted, and only loopback addresses are served.
+    /// account_id and optionally session_token. Requests that none of them signed are refused.
+    /// Without it, a key is generated at start and written to a file that only this user can read;
+    /// its name is printed, and AWS_SHARED_CREDENTIALS_FILE may name it.
     #[arg(long, value_name = "FILE", requires = "ec2_endpoint")]
     pub(super) credentials: Option<PathBuf>,
+
+    /// With --ec2-endpoint: accept requests with any signature, as local emulators do, on a
+    /// loopback address only. Every local user can then send the traffic of this host anywhere.
+    #[arg(long, requires = "ec2_endpoint", conflicts_with = "credentials")]
+    pub(super) no_authentication: bool,
+
+    /// With --ec2-endpoint: the account that the generated key acts for and that owns the network
+    /// interfaces and the resources of files, twelve digits.
+    #[arg(long, value_name = "ID", requires = "ec2_endpoint", default_value = DEFAULT_OWNER,
+          value_parser = account_id)]
+    pub(super) account_id: String,
 
     /// With --ec2-endpoint: serve https, with this certificate (PEM, the chain behind it).
     #[arg(long, value_name = "FILE", requires_all = ["ec2_endpoint", "tls_key"])]
@@ -52,4 +67,11 @@ pub(in crate::cli::run) struct EndpointFlags {
     /// With --tls-certificate: its private key (PEM).
     #[arg(long, value_name = "FILE", requires = "tls_certificate")]
     pub(super) tls_key: Option<PathBuf>,
+}
+
+fn account_id(text: &str) -> Result<String, String> {
+    match is_account_id(text) {
+        true => Ok(text.to_owned()),
+        false => Err("expected twelve digits".to_owned()),
+    }
 }

@@ -1,4 +1,4 @@
-//! Who may come in: the address, the credentials and the certificate of the endpoint.
+//! Access to the endpoint: its address, credentials, host names and certificate.
 
 use std::fs;
 use std::io;
@@ -6,57 +6,93 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use super::credentials_file::CredentialsFile;
 use super::flags::EndpointFlags;
 use crate::cli::exit::Failure;
 use crate::cli::terminal;
-use crate::ec2::{self, Certificate, Credentials, Endpoint, Server};
+use crate::ec2::{self, Access, Credentials, Endpoint};
+use crate::http::{Certificate, HostNames, Server};
 
-/// What of the world is let in.
+/// Whose requests the endpoint accepts, and how it is served.
 pub(in crate::cli::run) struct Posture {
-    credentials: Option<Credentials>,
+    access: Access,
+    /// Where the key is that was generated.
+    generated: Option<CredentialsFile>,
+    hosts: HostNames,
     certificate: Option<Certificate>,
 }
 
+/// The endpoint while it is served.
+pub(super) struct Serving {
+    _server: Server,
+    /// Is removed at the end.
+    _generated: Option<CredentialsFile>,
+}
+
 impl Posture {
-    /// Reads the files that the options name.
+    /// Reads the files that the options name, and generates a key where none is given.
     pub(in crate::cli::run) fn read(
         address: SocketAddr,
         flags: &EndpointFlags,
+        hosts: HostNames,
     ) -> Result<Self, Failure> {
-        let credentials = flags.credentials.as_deref().map(credentials).transpose()?;
-        if credentials.is_none() && !address.ip().is_loopback() {
+        if flags.credentials.is_none() && !address.ip().is_loopback() {
             return Err(Failure::usage(format_args!(
                 "--ec2-endpoint `{address}`: expected a loopback address such as 127.0.0.1:4566, \
-                 or --credentials FILE: without, whoever reaches it may mirror this host"
+                 or --credentials FILE with it: a generated key is known on this host only"
             )));
         }
         let files = flags.tls_certificate.as_deref().zip(flags.tls_key.as_deref());
         let certificate = files.map(|(chain, key)| certificate(chain, key)).transpose()?;
-        Ok(Self { credentials, certificate })
+        let (access, generated) = match flags.credentials.as_deref() {
+            Some(path) => (Access::Keys(credentials(path)?), None),
+            None if flags.no_authentication => {
+                (Access::Anyone(flags.account_id.as_str().into()), None)
+            }
+            None => {
+                let generated = CredentialsFile::generate(&flags.account_id).map_err(|error| {
+                    Failure::failed(format_args!("generating credentials: {error}"))
+                });
+                let (file, known) = generated?;
+                (Access::Keys(known), Some(file))
+            }
+        };
+        Ok(Self { access, generated, hosts, certificate })
     }
 
-    /// Serves the endpoint, and says who may come in.
-    pub(super) fn serve(self, address: SocketAddr, endpoint: Endpoint) -> io::Result<Server> {
-        let Self { credentials, certificate } = self;
+    /// Serves the endpoint, and says whose requests are accepted.
+    pub(super) fn serve(self, address: SocketAddr, endpoint: Endpoint) -> io::Result<Serving> {
+        let Self { access, generated, hosts, certificate } = self;
         let scheme = if certificate.is_some() { "https" } else { "http" };
-        let posture = match &credentials {
-            Some(known) => format!("requests have to be signed with one of {} keys", known.len()),
-            None => "without credentials any signature is accepted".to_owned(),
+        let is_open = matches!(access, Access::Anyone(_));
+        let posture = match (&access, &generated) {
+            (_, Some(file)) => format!(
+                "requests have to be signed with the key in {}, which AWS_SHARED_CREDENTIALS_FILE \
+                 may name",
+                file.path().display()
+            ),
+            (Access::Keys(known), None) => {
+                format!("requests have to be signed with one of {} keys", known.len())
+            }
+            (Access::Anyone(_), None) => "requests with any signature are accepted".to_owned(),
         };
-        let endpoint = match credentials {
-            Some(credentials) => endpoint.with_credentials(credentials),
-            None => endpoint,
-        };
-        let server = ec2::serve(address, endpoint, certificate)?;
+        let report = |event| terminal::report_listener("EC2 endpoint", &event);
+        let endpoint = endpoint.with_access(access);
+        let server = ec2::serve(address, endpoint, hosts, certificate, report)?;
         let address = server.address();
-        terminal::note(&format!("EC2 endpoint on {scheme}://{address}"));
+        // Who waits for the second line has seen the first one.
         terminal::note(&posture);
-        if scheme == "http" && !address.ip().is_loopback() {
+        terminal::note(&format!("EC2 endpoint on {scheme}://{address}"));
+        if is_open {
             terminal::warn(
-                "without --tls-certificate whoever is on the way can read what is asked and told",
+                "--no-authentication: every local user can send the traffic of this host to any \
+                 address",
             );
         }
-        Ok(server)
+        if scheme == "http" && !address.ip().is_loopback() {
+            terminal::warn("without --tls-certificate the connections are not encrypted");
+        }
+        Ok(Serving { _server: server, _generated: generated })
     }
 }
 

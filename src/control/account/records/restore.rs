@@ -58,12 +58,14 @@ impl Account {
             }
             other => return Err(Refused::value("kind", other, "a kind of target")),
         };
-        let addresses = match self.addresses_of(&kind, &record.tags) {
-            Ok(addresses) => addresses,
-            Err(why) => self.last_addresses(&record.address, &record.further_addresses, why)?,
-        };
         let mut target = Target::new(id.clone(), kind);
-        put_addresses(&mut target, addresses);
+        match self.addresses_of(&target.kind, &record.tags) {
+            Ok(addresses) => put_addresses(&mut target, addresses),
+            Err(_) => {
+                let last = record.address.iter().chain(&record.further_addresses);
+                self.put_last_addresses(&mut target, last);
+            }
+        }
         target.description = record.description;
         target.tags = record.tags;
         self.registry.add_target(target)?;
@@ -72,16 +74,18 @@ impl Account {
         Ok(())
     }
 
-    /// Where copies went when it was written: what has no address now keeps that.
-    fn last_addresses(
+    /// Where copies went when it was written: what has no address now keeps that, so that it is
+    /// there after a later start that allows it. Until then its sessions are inactive.
+    fn put_last_addresses<'a>(
         &self,
-        first: &Option<SocketAddr>,
-        further: &[SocketAddr],
-        why: Refused,
-    ) -> Result<Vec<SocketAddr>, Refused> {
-        let last: Vec<SocketAddr> = first.iter().chain(further).copied().collect();
-        last.iter().try_for_each(|address| self.places.may_take(address.ip()))?;
-        if last.is_empty() { Err(why) } else { Ok(last) }
+        target: &mut Target,
+        last: impl Iterator<Item = &'a SocketAddr>,
+    ) {
+        let canonical = |one: &SocketAddr| SocketAddr::new(one.ip().to_canonical(), one.port());
+        let last: Vec<SocketAddr> = last.map(canonical).collect();
+        let check = |one: &SocketAddr| self.places.check_target(one.ip(), NamedBy::Client);
+        target.is_forbidden = last.is_empty() || last.iter().any(|one| check(one).is_err());
+        put_addresses(target, last);
     }
 
     fn restore_filter(&mut self, id: FilterId, record: FilterRecord) -> Result<(), Refused> {

@@ -8,7 +8,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// What the endpoint shows to its clients.
+/// A certificate with its private key, as a server presents it.
 #[derive(Debug)]
 pub struct Certificate {
     config: Arc<ServerConfig>,

@@ -1,0 +1,136 @@
+//! AWS's own test suite of Signature Version 4.
+//!
+//! These requests are signed for a service named "service", so the endpoint refuses each of them
+//! before it compares the signature (`door`, `UnsupportedOperation`). The comparison itself is
+//! tested here. Of requests for EC2, three of the suite would be refused earlier as well:
+//!
+//! | request | refused because |
+//! |---|---|
+//! | get-header-value-multiline | RFC 9112, section 5.2: obsolete line folding is invalid (hyper, 400) |
+//! | normalize-path/get-space | RFC 9112, section 3: a request line has no space in its target (hyper, 400) |
+//! | post-sts-header-after | a session token that is not signed is refused (`IncompleteSignature`) |
+
+use ::http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::*;
+
+const SUITE: &str = include_str!("aws4_testsuite.txt");
+
+struct Request {
+    name: String,
+    method: String,
+    path: String,
+    query: String,
+    headers: HeaderMap,
+    body: String,
+    signed_headers: String,
+    signature: String,
+}
+
+fn requests() -> Vec<Request> {
+    SUITE.split("\n== ").skip(1).map(read_request).collect()
+}
+
+fn read_request(text: &str) -> Request {
+    let (request, end) = text.split_once("=> ").unwrap();
+    let (signed_headers, signature) = end.trim().split_once(' ').unwrap();
+    let (head, body) = request.split_once("\n\n").unwrap();
+    let mut lines = head.lines();
+    let name = lines.next().unwrap().to_owned();
+    let (method, target) = lines.next().unwrap().split_once(' ').unwrap();
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let mut headers = HeaderMap::new();
+    let mut last = HeaderName::from_static("host");
+    for line in lines {
+        let value = match line.split_once(':').filter(|_| !line.starts_with(' ')) {
+            Some((name, value)) => {
+                last = name.parse().unwrap();
+                value
+            }
+            // A folded line: the suite joins it like another value of the header.
+            None => line,
+        };
+        headers.append(&last, HeaderValue::from_str(value).unwrap());
+    }
+    Request {
+        name,
+        method: method.to_owned(),
+        path: path.to_owned(),
+        query: query.to_owned(),
+        headers,
+        body: body.trim_end().to_owned(),
+        signed_headers: signed_headers.to_owned(),
+        signature: signature.to_owned(),
+    }
+}
+
+impl Request {
+    fn signed(&self) -> Signed<'_> {
+        Signed {
+            method: &self.method,
+            path: &self.path,
+            query: &self.query,
+            headers: &self.headers,
+            body: self.body.as_bytes(),
+        }
+    }
+
+    fn claim(&self, service: &str) -> Claim {
+        Claim {
+            access_key_id: "AKIDEXAMPLE".to_owned(),
+            region: "us-east-1".to_owned(),
+            service: service.to_owned(),
+            date: "20150830".to_owned(),
+            time: Some("20150830T123600Z".to_owned()),
+            signed_headers: self.signed_headers.clone(),
+            signature: self.signature.clone(),
+            ..Claim::default()
+        }
+    }
+
+    fn check(&self, service: &str) -> Result<(), Refused> {
+        let key = Credential {
+            secret: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY".to_owned(),
+            session_token: None,
+            account_id: "111122223333".to_owned(),
+        };
+        self.claim(service).is_right(self.signed(), &key, "20150830T123600Z")
+    }
+}
+
+#[test]
+fn every_signature_of_the_suite_is_right() {
+    let requests = requests();
+    assert_eq!(requests.len(), 31);
+    for request in &requests {
+        assert_eq!(request.check("service"), Ok(()), "{}", request.name);
+        assert!(request.check("ec2").is_err(), "{}", request.name);
+    }
+}
+
+#[test]
+fn no_signature_of_the_suite_is_that_of_another_request() {
+    let requests = requests();
+    for request in &requests {
+        for other in requests.iter().filter(|other| other.signature != request.signature) {
+            let headers = &request.signed_headers;
+            let claim = Claim { signed_headers: headers.clone(), ..other.claim("service") };
+            let key = Credential {
+                secret: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY".to_owned(),
+                session_token: None,
+                account_id: String::new(),
+            };
+            let right = claim.is_right(request.signed(), &key, "20150830T123600Z");
+            assert!(right.is_err(), "{} as {}", request.name, other.name);
+        }
+    }
+}
+
+#[test]
+fn only_a_token_that_is_not_signed_is_refused_before_the_comparison() {
+    for request in requests() {
+        let covered = request.claim("ec2").covers(&request.headers);
+        let is_refused = request.name == "post-sts-token/post-sts-header-after";
+        assert_eq!(covered.is_err(), is_refused, "{}", request.name);
+    }
+}

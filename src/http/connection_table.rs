@@ -1,0 +1,309 @@
+//! Which connections are open, and which one is closed when there are too many.
+//!
+//! A connection waits or is being answered. It waits while it is idle and until a request has come
+//! whole, since this is what a client can draw out at no cost. When there is no room for a new
+//! connection, the one that has waited longest is closed: of the same peer where the peer has too
+//! many, else of any. So slow clients close each other's connections and not those of clients that
+//! send their request at once.
+//!
+//! A connection that never carried a whole request is *fresh*, any other is *proven*. Of the fresh
+//! ones the oldest is closed first while they are more than a quarter of the places, so that slow
+//! clients cannot close idle connections of good ones; else the oldest of the proven ones, so that
+//! idle connections cannot close those of new clients.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, oneshot};
+
+/// All connections of a listener.
+#[derive(Debug)]
+pub(super) struct ConnectionTable {
+    connections: usize,
+    waiting_per_peer: usize,
+    open: Mutex<Open>,
+    /// A connection ended or waits again.
+    freed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    /// The number of the next event.
+    next: u64,
+    connections: HashMap<u64, Connection>,
+    /// The connection that began to wait with an event.
+    numbers: HashMap<u64, u64>,
+    waiting: Waiting,
+    of_peer: HashMap<IpAddr, Waiting>,
+    /// How many were closed for others.
+    closed: u64,
+}
+
+/// Connections that wait, by the number of the event since which they do.
+#[derive(Debug, Default)]
+struct Waiting {
+    fresh: BTreeSet<u64>,
+    proven: BTreeSet<u64>,
+}
+
+#[derive(Debug)]
+struct Connection {
+    peer: IpAddr,
+    /// Whether it carried a whole request.
+    is_proven: bool,
+    /// The number of the event since which it waits; nothing while it is answered.
+    since: Option<u64>,
+    /// Dropped to close it.
+    _open: oneshot::Sender<()>,
+}
+
+/// A place in the table, given up when it is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    table: Arc<ConnectionTable>,
+    number: u64,
+}
+
+impl ConnectionTable {
+    pub(super) fn new(connections: usize, waiting_per_peer: usize) -> Self {
+        let (open, freed) = (Mutex::default(), Notify::new());
+        Self { connections, waiting_per_peer, open, freed }
+    }
+
+    /// Makes room for a connection, at the cost of one that waits. Nothing where all that are open
+    /// are being answered. The receiver ends when the connection is to be closed.
+    pub(super) fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<(Place, oneshot::Receiver<()>)> {
+        let peer = network_of(peer);
+        let mut open = self.open();
+        let of_peer = open.of_peer.get(&peer);
+        if let Some(of_peer) = of_peer.filter(|one| one.len() >= self.waiting_per_peer) {
+            let oldest = of_peer.oldest(self.waiting_per_peer);
+            open.close(oldest);
+        }
+        if open.connections.len() >= self.connections && !open.close_oldest(self.connections) {
+            return None;
+        }
+        let (sender, closed) = oneshot::channel();
+        let number = open.next;
+        let connection = Connection { peer, is_proven: false, since: None, _open: sender };
+        open.connections.insert(number, connection);
+        open.wait(number);
+        Some((Place { table: Arc::clone(self), number }, closed))
+    }
+
+    /// Closes the connection that has waited longest; says whether there was one.
+    pub(super) fn close_oldest(&self) -> bool {
+        self.open().close_oldest(self.connections)
+    }
+
+    /// Returns when a connection has ended or waits again.
+    pub(super) async fn freed(&self) {
+        self.freed.notified().await;
+    }
+
+    /// How many connections were closed for others so far.
+    pub(super) fn closed(&self) -> u64 {
+        self.open().closed
+    }
+
+    /// How many connections are open.
+    pub(super) fn len(&self) -> usize {
+        self.open().connections.len()
+    }
+
+    /// A thread that panicked meanwhile leaves a table that is whole.
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Open {
+    fn wait(&mut self, number: u64) {
+        let since = self.next;
+        self.next += 1;
+        let Some(connection) = self.connections.get_mut(&number) else { return };
+        if connection.since.is_some() {
+            return;
+        }
+        connection.since = Some(since);
+        let is_proven = connection.is_proven;
+        self.of_peer.entry(connection.peer).or_default().insert(since, is_proven);
+        self.waiting.insert(since, is_proven);
+        self.numbers.insert(since, number);
+    }
+
+    fn answer(&mut self, number: u64) {
+        let Some(connection) = self.connections.get_mut(&number) else { return };
+        connection.is_proven = true;
+        let (peer, since) = (connection.peer, connection.since.take());
+        self.forget(peer, since);
+    }
+
+    fn end(&mut self, number: u64) {
+        let Some(connection) = self.connections.remove(&number) else { return };
+        self.forget(connection.peer, connection.since);
+    }
+
+    fn close(&mut self, since: Option<u64>) -> bool {
+        let number = since.and_then(|since| self.numbers.get(&since).copied());
+        let Some(number) = number else { return false };
+        self.end(number);
+        self.closed += 1;
+        true
+    }
+
+    fn close_oldest(&mut self, places: usize) -> bool {
+        let oldest = self.waiting.oldest(places);
+        self.close(oldest)
+    }
+
+    fn forget(&mut self, peer: IpAddr, since: Option<u64>) {
+        let Some(since) = since else { return };
+        self.numbers.remove(&since);
+        self.waiting.remove(since);
+        if let Some(of_peer) = self.of_peer.get_mut(&peer) {
+            of_peer.remove(since);
+            if of_peer.len() == 0 {
+                self.of_peer.remove(&peer);
+            }
+        }
+    }
+}
+
+impl Waiting {
+    fn insert(&mut self, since: u64, is_proven: bool) {
+        let own = if is_proven { &mut self.proven } else { &mut self.fresh };
+        own.insert(since);
+    }
+
+    fn remove(&mut self, since: u64) {
+        self.fresh.remove(&since);
+        self.proven.remove(&since);
+    }
+
+    fn len(&self) -> usize {
+        self.fresh.len() + self.proven.len()
+    }
+
+    /// The one to be closed for another, of so many places.
+    fn oldest(&self, places: usize) -> Option<u64> {
+        let are_many = self.fresh.len() > places / 4;
+        let proven = self.proven.first().filter(|_| !are_many);
+        proven.or_else(|| self.fresh.first()).or_else(|| self.proven.first()).copied()
+    }
+}
+
+impl Place {
+    /// A request has come whole: the connection is not closed for another.
+    pub(super) fn answer(&self) {
+        self.table.open().answer(self.number);
+    }
+
+    /// The answer is made: the connection waits for the next request.
+    pub(super) fn wait(&self) {
+        self.table.open().wait(self.number);
+        self.table.freed.notify_one();
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.table.open().end(self.number);
+        self.table.freed.notify_one();
+    }
+}
+
+/// The first 64 bits of an IPv6 address: one host may have all addresses behind them.
+fn network_of(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(address) if !address.is_loopback() => {
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64))
+        }
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+
+    fn peer(number: u8) -> IpAddr {
+        [10, 0, 0, number].into()
+    }
+
+    fn table(connections: usize, waiting_per_peer: usize) -> Arc<ConnectionTable> {
+        Arc::new(ConnectionTable::new(connections, waiting_per_peer))
+    }
+
+    fn is_closed(receiver: &mut oneshot::Receiver<()>) -> bool {
+        receiver.try_recv() == Err(oneshot::error::TryRecvError::Closed)
+    }
+
+    #[test]
+    fn a_peer_with_too_many_closes_its_own_oldest() {
+        let table = table(100, 2);
+        let mut other = table.admit(peer(9)).unwrap();
+        let mut first = table.admit(ONE).unwrap();
+        let mut second = table.admit(ONE).unwrap();
+        let _third = table.admit(ONE).unwrap();
+        assert!(is_closed(&mut first.1) && !is_closed(&mut second.1) && !is_closed(&mut other.1));
+        assert_eq!((table.len(), table.closed()), (3, 1));
+        drop(first);
+        assert_eq!(table.len(), 3, "a closed connection is counted once");
+    }
+
+    #[test]
+    fn the_one_that_waited_longest_goes_when_all_places_are_used() {
+        let table = table(3, 100);
+        let mut kept: Vec<_> = (0..3).map(|number| table.admit(peer(number)).unwrap()).collect();
+        kept[0].0.answer();
+        kept[0].0.wait();
+        let _new = table.admit(peer(7)).unwrap();
+        let closed: Vec<bool> = kept.iter_mut().map(|one| is_closed(&mut one.1)).collect();
+        assert_eq!(closed, [false, true, false]);
+    }
+
+    #[test]
+    fn slow_clients_do_not_close_idle_connections_nor_idle_ones_those_of_new_clients() {
+        let table = table(100, 8);
+        let prove = |one: &(Place, oneshot::Receiver<()>)| {
+            one.0.answer();
+            one.0.wait();
+        };
+        let mut idle: Vec<_> = (0..4).map(|_| table.admit(ONE).unwrap()).collect();
+        idle.iter().for_each(prove);
+        let _slow: Vec<_> = (0..20).map(|_| table.admit(ONE).unwrap()).collect();
+        assert!(idle.iter_mut().all(|one| !is_closed(&mut one.1)));
+        let more: Vec<_> = (0..20).map(|_| table.admit(ONE).unwrap()).collect();
+        more.iter().for_each(prove);
+        let mut new = table.admit(ONE).unwrap();
+        for _ in 0..20 {
+            prove(&table.admit(ONE).unwrap());
+        }
+        assert!(!is_closed(&mut new.1));
+    }
+
+    #[test]
+    fn no_connection_is_closed_while_it_is_answered() {
+        let table = table(2, 1);
+        let (mut first, mut second) = (table.admit(ONE).unwrap(), table.admit(peer(1)).unwrap());
+        first.0.answer();
+        second.0.answer();
+        assert!(table.admit(ONE).is_none());
+        assert!(!is_closed(&mut first.1) && !is_closed(&mut second.1));
+        second.0.wait();
+        assert!(table.admit(ONE).is_some());
+        assert!(!is_closed(&mut first.1) && is_closed(&mut second.1));
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_peer() {
+        let of = |text: &str| network_of(text.parse().unwrap());
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_eq!(of("::ffff:10.0.0.1"), peer(1));
+    }
+}

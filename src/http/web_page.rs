@@ -1,0 +1,58 @@
+//! Requests that browsers send for web pages, recognised by the headers that they add.
+
+use ::http::HeaderMap;
+
+use super::refusal::Refusal;
+
+/// Refuses a request with an Origin, which browsers add to requests of pages that change something
+/// or that read across origins, and one that `Sec-Fetch-Site` says another site has caused. A
+/// request that a person typed into the address line (`none`) is accepted.
+pub(super) fn check(headers: &HeaderMap) -> Result<(), Refusal> {
+    if let Some(origin) = headers.get("origin") {
+        let origin = String::from_utf8_lossy(origin.as_bytes());
+        let message = format!("Requests of web pages are not accepted: Origin is {origin}.");
+        return Err(Refusal::blocked(message));
+    }
+    let sites = headers.get_all("sec-fetch-site").iter();
+    let mut foreign = sites.filter(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"));
+    match foreign.next() {
+        None => Ok(()),
+        Some(site) => {
+            let site = String::from_utf8_lossy(site.as_bytes());
+            Err(Refusal::blocked(format!(
+                "Requests of web pages are not accepted: Sec-Fetch-Site is {site}, not same-origin."
+            )))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(headers: &[(&str, &str)]) -> Option<u16> {
+        let mut request = ::http::Request::builder();
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        check(&parts.headers).err().map(|refusal| refusal.status.as_u16())
+    }
+
+    #[test]
+    fn requests_of_web_pages_are_refused() {
+        assert_eq!(status(&[("origin", "http://evil.example")]), Some(403));
+        assert_eq!(status(&[("origin", "null")]), Some(403));
+        assert_eq!(status(&[("origin", "")]), Some(403));
+        assert_eq!(status(&[("sec-fetch-site", "cross-site")]), Some(403));
+        assert_eq!(status(&[("sec-fetch-site", "same-site")]), Some(403));
+        assert_eq!(status(&[("sec-fetch-site", "none"), ("sec-fetch-site", "x")]), Some(403));
+    }
+
+    #[test]
+    fn requests_of_programs_and_of_the_address_line_are_accepted() {
+        assert_eq!(status(&[]), None);
+        assert_eq!(status(&[("sec-fetch-site", "none")]), None);
+        assert_eq!(status(&[("sec-fetch-site", "same-origin")]), None);
+    }
+}

@@ -1,0 +1,162 @@
+//! Who may use the ports of a run: not web pages, not users without the key, not slow clients alone.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
+
+use crate::connection::head;
+use crate::endpoint::ENDPOINT;
+use crate::lab::Lab;
+use crate::mirror::{BINARY, Mirror, refused};
+
+/// Less than a slow connection may take before it is closed for its own slowness.
+const PATIENCE: Duration = Duration::from_millis(4_900);
+
+const METRICS: &str = "127.0.0.1:9464";
+
+/// Sends text to an address of the host; the status of the answer and all of it.
+fn raw(lab: &Lab, address: &str, text: &str) -> (u16, String) {
+    let address: SocketAddr = address.parse().unwrap();
+    let mut stream = lab.host.inside(|| TcpStream::connect(address).unwrap());
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(text.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
+}
+
+fn get(lab: &Lab, address: &str, path: &str, host: &str) -> (u16, String) {
+    raw(lab, address, &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"))
+}
+
+/// A call with a signature in the query, as a page can make a browser send it.
+fn of_page(action: &str) -> String {
+    format!(
+        "/?Action={action}&Version=2016-11-15&X-Amz-Algorithm=AWS4-HMAC-SHA256\
+         &X-Amz-Credential=x/20260101/eu-west-1/ec2/aws4_request&X-Amz-Signature=0"
+    )
+}
+
+#[test]
+fn web_pages_are_refused_on_every_port_and_path() {
+    let Some(lab) = Lab::new("pages") else { return };
+    let words = "--ec2-endpoint localhost:4566 --no-authentication --metrics localhost:9464 \
+                 --allow-host mirror.example --account-id 111122223333";
+    let mirror = Mirror::start_saying(&lab.host, words, "metrics on");
+    mirror.wait_said("EC2 endpoint on", 1);
+    let describe = of_page("DescribeTrafficMirrorSessions");
+    for (address, path) in
+        [(ENDPOINT, &*describe), (ENDPOINT, "/x"), (METRICS, "/metrics"), (METRICS, "/healthz")]
+    {
+        let (status, answer) = get(&lab, address, path, "evil.example:4566");
+        assert_eq!(status, 403, "{path}: {answer}");
+        assert!(answer.contains("--allow-host"), "{answer}");
+        let two = format!(
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nConnection: close\r\n\r\n"
+        );
+        assert_eq!(raw(&lab, address, &two).0, 400, "{path}");
+        let none = format!("GET {path} HTTP/1.1\r\nConnection: close\r\n\r\n");
+        assert_eq!(raw(&lab, address, &none).0, 400, "{path}");
+        let origin = format!(
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nOrigin: http://a.example\r\nConnection: close\r\n\r\n"
+        );
+        assert_eq!(raw(&lab, address, &origin).0, 403, "{path}");
+    }
+    for host in ["localhost", "127.0.0.1:4566", "mirror.example", "Mirror.Example:80"] {
+        assert_eq!(get(&lab, ENDPOINT, &describe, host).0, 200, "{host}");
+        assert_eq!(get(&lab, METRICS, "/metrics", host).0, 200, "{host}");
+    }
+    let (status, answer) = get(&lab, ENDPOINT, &of_page("CreateTrafficMirrorFilter"), "localhost");
+    assert_eq!(status, 405, "{answer}");
+    assert!(answer.contains("<Code>MethodNotAllowed</Code>"), "{answer}");
+    let (_, answer) = get(&lab, ENDPOINT, &of_page("DescribeNetworkInterfaces"), "localhost");
+    assert!(answer.contains("<ownerId>111122223333</ownerId>"), "{answer}");
+    let other = of_page("DescribeLoadBalancers").replace("/ec2/", "/elasticloadbalancing/");
+    let (status, answer) = get(&lab, ENDPOINT, &other, "localhost");
+    assert!(status == 400 && answer.contains("EC2") && answer.contains("STS"), "{answer}");
+    mirror.end().assert_whole();
+}
+
+#[test]
+fn without_options_a_key_is_generated_that_only_its_user_can_read() {
+    let Some(lab) = Lab::new("key") else { return };
+    let words = format!("--ec2-endpoint {ENDPOINT} --account-id 111122223333");
+    let mirror = Mirror::start_saying(&lab.host, &words, "EC2 endpoint on");
+    let said = mirror.said().join("\n");
+    let file = said.split_once("with the key in ").unwrap().1.split(',').next().unwrap();
+    let found = fs::symlink_metadata(file).unwrap();
+    assert!(found.is_file() && found.mode() & 0o777 == 0o600, "{file}: {:o}", found.mode());
+    let text = fs::read_to_string(file).unwrap();
+    let value = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} = ")));
+        line.unwrap().to_owned()
+    };
+    let (id, secret) = (value("aws_access_key_id"), value("aws_secret_access_key"));
+    assert!(!said.contains(&secret), "{said}");
+    let call = |id: &str| {
+        let body = "Action=CreateTrafficMirrorFilter&Version=2016-11-15";
+        let head = head().replace("Credential=test/", &format!("Credential={id}/"));
+        raw(
+            &lab,
+            ENDPOINT,
+            &format!(
+                "{head}X-Amz-Date: 20261123T000000Z\r\nConnection: close\r\n\
+                 Content-Length: {}\r\n\r\n{body}",
+                body.len()
+            ),
+        )
+    };
+    for id in ["test", &id] {
+        let (status, answer) = call(id);
+        assert!(status == 401 || status == 403 || status == 400, "{status} {answer}");
+        assert!(!answer.contains("<trafficMirrorFilterId>"), "{answer}");
+    }
+    let file = file.to_owned();
+    mirror.end().assert_whole();
+    assert!(fs::symlink_metadata(&file).is_err(), "{file} is still there");
+}
+
+#[test]
+fn options_that_open_the_endpoint_are_for_loopback() {
+    let Some(lab) = Lab::new("open") else { return };
+    for (words, part) in [
+        ("--ec2-endpoint 0.0.0.0:4566", "--credentials"),
+        ("--ec2-endpoint 10.98.1.2:4566 --no-authentication", "loopback"),
+        ("--ec2-endpoint localhost.example:4566", "localhost:4566"),
+        ("--ec2-endpoint localhost:4566 --account-id 1", "twelve digits"),
+        ("--ec2-endpoint localhost:4566 --allow-host a:80", "without a port"),
+        ("-i h0 --target 192.0.2.1 --allow-host a", "--metrics"),
+        ("-i h0 --target 224.0.0.1", "multicast"),
+    ] {
+        let (code, said) = refused(lab.host.command(BINARY), words);
+        assert!(code == 2 && said.contains(part), "{words}: {code} {said}");
+    }
+}
+
+#[test]
+fn slow_connections_do_not_keep_others_out() {
+    let Some(lab) = Lab::new("slow") else { return };
+    let words = format!("--ec2-endpoint {ENDPOINT} --no-authentication --metrics {METRICS}");
+    let mirror = Mirror::start_saying(&lab.host, &words, "EC2 endpoint on");
+    let mut slow = Vec::new();
+    lab.host.inside(|| {
+        for number in 0..800 {
+            let address = if number % 4 == 3 { METRICS } else { ENDPOINT };
+            let stream = TcpStream::connect(address);
+            let Ok(mut stream) = stream else { continue };
+            let _ = stream.write_all(b"POST / HTTP/1.1\r\nHost: loc");
+            slow.push(stream);
+        }
+    });
+    let describe = of_page("DescribeTrafficMirrorSessions");
+    for _ in 0..10 {
+        assert_eq!(get(&lab, ENDPOINT, &describe, "localhost").0, 200);
+        assert_eq!(get(&lab, METRICS, "/healthz", "localhost").0, 200);
+    }
+    mirror.wait_said("EC2 endpoint: too many connections", 1);
+    mirror.wait_said("EC2 endpoint: connections are no longer closed", 1);
+    assert_eq!(mirror.times_said("EC2 endpoint: too many connections"), 1);
+    mirror.end().assert_whole();
+}

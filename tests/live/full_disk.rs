@@ -1,0 +1,86 @@
+//! A disk that becomes full under the state of the endpoint, and has space again.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::endpoint::{Client, start, text};
+use crate::lab::Lab;
+use crate::namespace::say;
+use crate::waiting::wait_until;
+
+/// A file system of 3 MiB in memory, unmounted with the test.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn mount(path: &Path) -> Option<Self> {
+        fs::create_dir(path).unwrap();
+        let mut command = Command::new("mount");
+        command.args(["-t", "tmpfs", "-o", "size=3m", "tmpfs"]).arg(path);
+        let is_mounted = command.output().is_ok_and(|output| output.status.success());
+        if !is_mounted {
+            say("NOT RUN: no file system could be mounted to be full\n");
+        }
+        is_mounted.then(|| Self(path.to_owned()))
+    }
+
+    /// Takes all space that is left.
+    fn fill(&self) -> PathBuf {
+        let ballast = self.0.join("ballast");
+        // It ends with "no space left".
+        let _ = fs::write(&ballast, vec![1; 4 << 20]);
+        ballast
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).output();
+    }
+}
+
+#[test]
+fn changes_work_again_once_a_full_disk_has_space() {
+    let Some(lab) = Lab::new("full") else { return };
+    let Some(disk) = Disk::mount(&lab.folder.path().join("disk")) else { return };
+    let mirror = start(&lab, &disk.0.join("state"));
+    let client = Client { host: &lab.host };
+    let create = |description: &str| {
+        client.call(&format!("Action=CreateTrafficMirrorFilter&Description={description}"))
+    };
+    assert_eq!(create("before").0, 200);
+    // An interface that came since the start stays known when the account is read again.
+    lab.host.ip("link add x0 type veth peer name x1\n");
+    let by_name = "Action=DescribeNetworkInterfaces&Filter.1.Name=tag:Name&Filter.1.Value.1=x0";
+    let has_new = || client.call(by_name).1.contains("<networkInterfaceId>");
+    wait_until("a new interface", has_new);
+    let ballast = disk.fill();
+    // The file may have some pages to spare.
+    let long = "a".repeat(200);
+    let refused = (0..400).map(|_| create(&long)).find(|(status, _)| *status != 200);
+    let (status, document) = refused.expect("the disk is full");
+    assert_eq!(status, 500, "{document}");
+    assert!(document.contains("No space left"), "{document}");
+    for _ in 0..3 {
+        assert_eq!(create(&long).0, 500);
+    }
+    let describe = || client.call("Action=DescribeTrafficMirrorFilters&MaxResults=1000");
+    let (status, during) = describe();
+    assert_eq!(status, 200, "{during}");
+    assert!(during.contains("<description>before<"), "{during}");
+    assert!(has_new(), "the new interface is gone");
+    fs::remove_file(ballast).unwrap();
+    let (status, made) = create("after");
+    assert_eq!(status, 200, "{made}");
+    let made = text(&made, "trafficMirrorFilterId");
+    let (_, after) = describe();
+    let count = |document: &str| document.matches("<trafficMirrorFilterId>").count();
+    assert_eq!(count(&after), count(&during) + 1, "what was refused is not there");
+    assert_eq!(mirror.times_said("changes are refused until"), 1, "{:#?}", mirror.said());
+    assert_eq!(mirror.times_said("changes are accepted"), 1, "{:#?}", mirror.said());
+    mirror.end().assert_whole();
+    let mirror = start(&lab, &disk.0.join("state"));
+    let (_, again) = describe();
+    assert!(again.contains(&made) && count(&again) == count(&after));
+    mirror.end().assert_whole();
+}
