@@ -55,9 +55,10 @@ pub(super) struct ReplayFlags {
     #[arg(long)]
     send: bool,
 
-    /// Order of the copies that are sent: `arrival` keeps the order of all frames, `flow` only
-    /// that of the frames of each flow.
-    #[arg(long, value_name = "ORDER", value_enum, default_value_t = SendOrder::Arrival)]
+    /// With --send: order of the copies. `arrival` keeps the order of all frames, `flow` only that
+    /// of the frames of each flow.
+    #[arg(long, value_name = "ORDER", value_enum, default_value_t = SendOrder::Arrival,
+        requires = "send")]
     order: SendOrder,
 
     /// How fast: max (default without --send), original (default with it), 2x, 50kpps, 1Gbps.

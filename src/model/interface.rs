@@ -15,6 +15,8 @@ pub struct NetworkInterface {
     /// The first one of the target's family is the outer source address of the copies; all of
     /// them tell direction where MAC addresses cannot.
     pub private_ip_addresses: Vec<IpAddr>,
+    /// The UDP port of copies whose target is this interface; the port of VXLAN if absent.
+    pub target_port: Option<u16>,
     /// Live: its device is not there, or can neither send nor receive now.
     pub is_down: bool,
     /// The description, where one was given.
@@ -32,6 +34,7 @@ impl NetworkInterface {
             device: None,
             mac_address: None,
             private_ip_addresses: Vec::new(),
+            target_port: None,
             is_down: false,
             description: None,
             tags: Tags::default(),

@@ -104,12 +104,17 @@ impl Target {
 /// `[2001:db8::1]:4789`; the port is `default_port` where it is left out.
 ///
 /// # Errors
-/// [`Invalid`] for anything else, for port 0, and for an address that nobody can have.
+/// [`Invalid`] for anything else, for port 0, for the unspecified address, and for a zone as in
+/// `[fe80::1%2]:4789`: the routes choose the device.
 pub fn parse_target_address(
     field: &'static str,
     text: &str,
     default_port: u16,
 ) -> Result<SocketAddr, Invalid> {
+    if text.contains('%') {
+        let expected = "an address without a zone (`%`): the routes choose the device";
+        return Err(Invalid::new(field, text, expected));
+    }
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     let address = match bare.parse::<IpAddr>() {
         Ok(ip) => SocketAddr::new(ip, default_port),
@@ -201,6 +206,14 @@ mod tests {
         for text in ["", "host", "192.0.2", "192.0.2.10:0", "192.0.2.10:x", "0.0.0.0", "[::]:4789"]
         {
             assert!(parse_target_address("address", text, VXLAN_PORT).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_zone_is_refused_because_the_routes_choose_the_device() {
+        for text in ["[fe80::1%2]:4789", "fe80::1%2"] {
+            let refused = parse_target_address("address", text, VXLAN_PORT).unwrap_err();
+            assert!(refused.expected.contains("without a zone"), "{refused}");
         }
     }
 

@@ -11,5 +11,6 @@ mod run;
 mod signals;
 mod words;
 
+mod unused;
 #[path = "../records/mod.rs"]
 mod records;

@@ -36,6 +36,7 @@ mod sessions;
 mod soak;
 mod tap;
 mod targets;
+mod target_port;
 mod terraform;
 mod traffic;
 mod unprivileged;

@@ -11,6 +11,7 @@
 //! ```
 
 mod attach;
+mod conflicts;
 mod crew;
 mod descriptors;
 mod endpoint;
@@ -61,6 +62,12 @@ fn serve_metrics(address: SocketAddr, crew: &crew::Crew) -> Result<Server, Failu
     terminal::note(&format!("metrics on http://{}/metrics", server.address()));
     Ok(server)
 }
+    if !server.address().ip().to_canonical().is_loopback() {
+        terminal::warn(&format!(
+            "--metrics `{address}`: this is not a loopback address: every host that reaches it can \
+             read the names of interfaces, sessions and targets and their counters"
+        ));
+    }
 
 /// What the run begins with: by files or the command line, or by what the endpoint makes of these.
 fn begin(flags: &RunFlags) -> Result<(plan::Plan, Option<endpoint::Begun>), Failure> {
@@ -106,6 +113,7 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
             let (options, roster) = (flags.sessions.options(), crew.roster().clone());
             Some(endpoint::serve(door, begun, options, roster, changes)?)
         }
+    conflicts::check(flags)?;
         None => None,
     };
     let watched = watch::watch(flags, &mut crew, served.as_ref(), changed, &stop);

@@ -1,7 +1,6 @@
 //! From what was typed to which devices are mirrored by which table.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::sync::Arc;
 
 use super::flags::RunFlags;
@@ -67,6 +66,9 @@ pub(super) fn plan(flags: &RunFlags, earlier: Option<&MirrorTable>) -> Result<Pl
 pub(super) fn registry(flags: &RunFlags) -> Result<Registry, Failure> {
     let mut registry = flags.sessions.registry()?;
     name_device(flags, &mut registry)?;
+    if flags.endpoint.ec2_endpoint.is_none() {
+        flags.sessions.check_source(&registry)?;
+    }
     Ok(registry)
 }
 

@@ -14,15 +14,15 @@ pub(in crate::cli::run) struct EndpointFlags {
 
     /// With --ec2-endpoint: keep what clients made in this file, over restarts; without it, in memory.
     #[arg(long, value_name = "FILE", requires = "ec2_endpoint")]
-    pub(super) state: Option<PathBuf>,
+    pub(in crate::cli::run) state: Option<PathBuf>,
 
     /// With --ec2-endpoint: another quota than AWS's: sessions, sessions-per-interface, targets,
     /// filters, rules-per-filter or sources-per-target, as in rules-per-filter=100.
     #[arg(long, value_name = "NAME=N", requires = "ec2_endpoint")]
     pub(super) quota: Vec<String>,
 
-    /// With --ec2-endpoint: a network interface id, and the device or the address (udp:ADDR) that it
-    /// stands for, as in eni-0a1b2c3d4e5f60718=eth0.
+    /// With --ec2-endpoint: a network interface id, and the device or the address (udp:ADDR:PORT, port
+    /// 4789 if left out) that it stands for, as in eni-0a1b2c3d4e5f60718=eth0.
     #[arg(long, value_name = "ENI=DEVICE", requires = "ec2_endpoint")]
     pub(super) network_interface: Vec<String>,
 
