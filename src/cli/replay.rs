@@ -9,9 +9,7 @@ use clap::{Args, ValueEnum};
 use super::clock::Stopwatch;
 use super::exit::{Exit, Failure};
 use super::inputs;
-use super::outputs::{
-    FileSink, Outputs, SendOrder, begin_output, check_name, is_all_or_nothing, precision_for,
-};
+use super::outputs::{FileSink, Outputs, SendOrder, begin_output, check_name, precision_for};
 use super::progress::Progress;
 use super::report::Report;
 use super::sessions::SessionFlags;
@@ -21,6 +19,7 @@ use crate::io::StopFlag;
 use crate::io::capture::CaptureSource;
 use crate::io::pace::Speed;
 use crate::model::Direction;
+use crate::io::record::OutputFile;
 
 /// Mirror captures: read pcap or pcapng, write or send the encapsulated copies.
 ///
@@ -106,7 +105,8 @@ pub(super) fn run(flags: &ReplayFlags) -> Result<Exit, Failure> {
     complain(&mut plan, &troubles);
     let mut report = Report::new(&plan.table, worker.counters(), stopwatch.elapsed());
     report.add_sent(&plan.outputs.target_reports());
-    let only_to_file = !flags.send && flags.write.as_deref().is_some_and(is_all_or_nothing);
+    let is_to_file = flags.write.as_deref().is_some_and(OutputFile::is_all_or_nothing);
+    let only_to_file = !flags.send && is_to_file;
     if let (Some(cause), true) = (lost, only_to_file) {
         report.lose_all(cause);
     }

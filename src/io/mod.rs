@@ -10,6 +10,7 @@ pub mod live;
 pub mod memory;
 pub mod memory_limit;
 pub mod pace;
+pub mod private_file;
 pub mod queue;
 pub mod receive;
 pub mod record;

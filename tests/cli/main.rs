@@ -5,6 +5,7 @@
 mod bad_input;
 mod bench;
 mod bench_compare;
+mod files;
 mod interfaces;
 mod outputs;
 mod run;

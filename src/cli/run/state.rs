@@ -1,11 +1,12 @@
 //! The state of the endpoint: in a file, or in memory alone.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::cli::exit::Failure;
 use crate::control::account::{Account, Record};
 use crate::ec2::Keep;
+use crate::io::private_file::{PrivateFileError, check_unchangeable};
 use crate::io::store::Store;
 
 /// Makes the account that is there without any change over the API.
@@ -20,6 +21,9 @@ pub(super) struct State {
 impl State {
     /// Opens the file, where one was chosen.
     pub(super) fn open(path: Option<&PathBuf>, beginning: Beginning) -> Result<Self, Failure> {
+        if let Some(path) = path {
+            check_unchangeable(path).map_err(|error| exposed(path, error))?;
+        }
         let store = path.map(|path| Store::open(path)).transpose();
         let store = store.map_err(|error| Failure::failed(format_args!("--state: {error}")))?;
         Ok(Self { store, beginning })
@@ -28,6 +32,14 @@ impl State {
     /// Whether changes outlive the process.
     pub(super) const fn is_lasting(&self) -> bool {
         self.store.is_some()
+    }
+}
+
+fn exposed(path: &Path, error: PrivateFileError) -> Failure {
+    let name = path.display();
+    match error {
+        PrivateFileError::Exposed(why) => Failure::usage(format_args!("--state `{name}`: {why}")),
+        PrivateFileError::Io(error) => Failure::failed(format_args!("--state `{name}`: {error}")),
     }
 }
 

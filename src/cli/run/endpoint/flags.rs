@@ -13,6 +13,7 @@ pub(in crate::cli::run) struct EndpointFlags {
     pub(in crate::cli::run) ec2_endpoint: Option<SocketAddr>,
 
     /// With --ec2-endpoint: keep what clients made in this file, over restarts; without it, in memory.
+    /// A file that other users can change or replace is refused.
     #[arg(long, value_name = "FILE", requires = "ec2_endpoint")]
     pub(in crate::cli::run) state: Option<PathBuf>,
 
@@ -40,7 +41,7 @@ pub(in crate::cli::run) struct EndpointFlags {
     pub(super) allow_target: Vec<String>,
 
     /// With --ec2-endpoint: a TOML file of [[credential]] with access_key_id, secret_access_key,
-    /// account_id and perhaps session_token. Requests that none of them signed are refused; without,
+    /// account_id and perhaps session_token, readable by its owner only. Requests that none of them signed are refused; without,
     /// any signature is accepted, and only loopback addresses are served.
     #[arg(long, value_name = "FILE", requires = "ec2_endpoint")]
     pub(super) credentials: Option<PathBuf>,
@@ -49,7 +50,7 @@ pub(in crate::cli::run) struct EndpointFlags {
     #[arg(long, value_name = "FILE", requires_all = ["ec2_endpoint", "tls_key"])]
     pub(super) tls_certificate: Option<PathBuf>,
 
-    /// With --tls-certificate: its private key (PEM).
+    /// With --tls-certificate: its private key (PEM), readable by its owner only.
     #[arg(long, value_name = "FILE", requires = "tls_certificate")]
     pub(super) tls_key: Option<PathBuf>,
 }
