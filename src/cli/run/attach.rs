@@ -50,7 +50,8 @@ pub(super) fn open(
     let mut ring_len = ring_len;
     loop {
         let options = flags.ring_options(link, ring_len);
-        let open = || open_once(flags.capture, link.index, &options, wakers);
+        let (capture, index, wakers) = (flags.capture, link.index, wakers.to_vec());
+        let open = move || open_once(capture, index, &options, &wakers);
         let opened = in_namespace(flags.netns.as_deref(), open);
         let smaller = ring_len / 2;
         match opened {

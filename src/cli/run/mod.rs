@@ -21,6 +21,7 @@ mod hand;
 mod herald;
 mod live_line;
 mod mailbox;
+mod namespace;
 mod on_this_host;
 mod plan;
 mod post;

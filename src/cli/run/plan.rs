@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::flags::RunFlags;
+pub(super) use super::namespace::in_namespace;
 use crate::cli::exit::Failure;
 use crate::control::{CompileOptions, Registry, compile, recompile};
 use crate::dataplane::MirrorTable;
@@ -90,22 +91,6 @@ pub(super) fn managed(
         devices.contains(&device).then_some(Mirrored { id, device })
     });
     Plan { table: Arc::new(table), mirrored: with_device.collect() }
-}
-
-/// Does something in the network namespace of the interfaces, in a thread of its own: it is the
-/// thread that enters a namespace.
-pub(super) fn in_namespace<T: Send>(
-    name: Option<&str>,
-    act: impl FnOnce() -> io::Result<T> + Send,
-) -> io::Result<T> {
-    let Some(name) = name else { return act() };
-    std::thread::scope(|scope| {
-        let entered = scope.spawn(|| {
-            links::enter_network_namespace(name)?;
-            act()
-        });
-        entered.join().unwrap_or_else(|_| Err(io::Error::other("a thread ended too early")))
-    })
 }
 
 /// `--interface` names the device of the only network interface.
