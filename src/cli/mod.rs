@@ -21,6 +21,7 @@ mod receive;
 mod replay;
 mod report;
 mod run;
+mod sandbox;
 mod sessions;
 mod signals;
 mod story;

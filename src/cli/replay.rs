@@ -12,14 +12,15 @@ use super::inputs;
 use super::outputs::{FileSink, Outputs, SendOrder, begin_output, check_name, precision_for};
 use super::progress::Progress;
 use super::report::Report;
+use super::sandbox::{CaptureFiles, SandboxFlags};
 use super::sessions::SessionFlags;
 use super::terminal;
 use crate::dataplane::{DropCause, MirrorTable, Sink, StepError, Worker};
 use crate::io::StopFlag;
 use crate::io::capture::CaptureSource;
 use crate::io::pace::Speed;
-use crate::model::Direction;
 use crate::io::record::OutputFile;
+use crate::model::Direction;
 
 /// Mirror captures: read pcap or pcapng, write or send the encapsulated copies.
 ///
@@ -68,6 +69,9 @@ pub(super) struct ReplayFlags {
     /// Replay all inputs N times.
     #[arg(long = "loop", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     passes: u64,
+
+    #[command(flatten)]
+    sandbox: SandboxFlags,
 
     /// How the report is printed: a table on standard error, and as JSON on standard output too.
     #[arg(long, value_name = "FORM", value_enum, default_value_t = ReportForm::Table)]
@@ -142,6 +146,12 @@ pub(super) fn print_report(report: &Report, form: ReportForm) -> Result<(), Fail
 
 fn plan(flags: &ReplayFlags) -> Result<ReplayPlan, Failure> {
     check(flags)?;
+    flags.sandbox.enter_for_captures(&CaptureFiles {
+        inputs: &flags.inputs,
+        configs: flags.sessions.files(),
+        output: flags.write.as_deref().filter(|path| path.as_os_str() != "-"),
+        sends: flags.send,
+    });
     let table = flags.sessions.table()?;
     let stop = StopFlag::new();
     let sources = inputs::open(&flags.inputs, &stop)?;

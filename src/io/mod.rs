@@ -15,6 +15,7 @@ pub mod queue;
 pub mod receive;
 pub mod record;
 pub mod repair;
+pub mod sandbox;
 pub mod stop;
 pub mod store;
 pub(crate) mod sys;

@@ -9,9 +9,10 @@ mod files;
 mod interfaces;
 mod outputs;
 mod run;
+mod sandbox;
 mod signals;
+mod unused;
 mod words;
 
-mod unused;
 #[path = "../records/mod.rs"]
 mod records;

@@ -11,6 +11,7 @@ use super::ring_budget::Typed;
 use crate::cli::exit::Failure;
 use crate::cli::outputs::SendOrder;
 use crate::cli::replay::ReportForm;
+use crate::cli::sandbox::SandboxFlags;
 use crate::cli::sessions::SessionFlags;
 use crate::io::links::Link;
 use crate::io::live::{KernelFilter, OwnMark, RingOptions};
@@ -110,6 +111,9 @@ pub(in crate::cli) struct RunFlags {
 
     #[command(flatten)]
     pub(super) endpoint: EndpointFlags,
+
+    #[command(flatten)]
+    pub(super) sandbox: SandboxFlags,
 
     /// How diagnostics are written: for people, or one JSON object a line.
     #[arg(long, value_name = "FORM", value_enum, default_value_t = Log::Text)]

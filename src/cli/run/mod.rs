@@ -48,6 +48,7 @@ use super::exit::{Exit, Failure};
 use super::metrics::{self, Server};
 use super::replay::print_report;
 use super::report::Report;
+use super::sandbox::{RunFiles, report as report_sandbox};
 use super::{signals, terminal};
 use crate::control::Registry;
 use crate::io::StopFlag;
@@ -61,14 +62,28 @@ fn serve_metrics(address: SocketAddr, crew: &crew::Crew) -> Result<Server, Failu
     let server =
         server.map_err(|error| Failure::failed(format_args!("--metrics `{address}`: {error}")))?;
     terminal::note(&format!("metrics on http://{}/metrics", server.address()));
-    Ok(server)
-}
     if !server.address().ip().to_canonical().is_loopback() {
         terminal::warn(&format!(
             "--metrics `{address}`: this is not a loopback address: every host that reaches it can \
              read the names of interfaces, sessions and targets and their counters"
         ));
     }
+    Ok(server)
+}
+
+/// Leaves this thread, and those that start from now on, only what the run needs.
+fn enter_sandbox(flags: &RunFlags) -> Result<(), Failure> {
+    let ports = [flags.metrics, flags.endpoint.ec2_endpoint];
+    let sandbox = flags.sandbox.sandbox_for_run(&RunFiles {
+        configs: flags.sessions.files(),
+        state: flags.endpoint.state.as_deref(),
+        ports: ports.into_iter().flatten().map(|address| address.port()).collect(),
+    });
+    let Some(sandbox) = sandbox else { return Ok(()) };
+    namespace::enter_sandbox(sandbox.clone()).map_err(Failure::failed)?;
+    report_sandbox(&sandbox.enter());
+    Ok(())
+}
 
 /// What the run begins with: by files or the command line, or by what the endpoint makes of these.
 fn begin(flags: &RunFlags) -> Result<(plan::Plan, Option<endpoint::Begun>), Failure> {
@@ -98,11 +113,13 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
     }
     on_this_host::check(flags)?;
     flags.is_complete()?;
+    conflicts::check(flags)?;
     let endpoint = flags.endpoint.ec2_endpoint;
     let posture = endpoint.map(|address| endpoint::Posture::read(address, &flags.endpoint));
     let door = endpoint.zip(posture.transpose()?);
     let (plan, begun) = begin(flags)?;
-    rights::drop_to_what_is_needed(flags.mark(), flags.netns.is_some());
+    rights::drop_to_what_is_needed(flags.mark());
+    enter_sandbox(flags)?;
     let stopwatch = Stopwatch::start();
     let stop = StopFlag::new();
     signals::stop_on_signals(&stop)?;
@@ -114,7 +131,6 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
             let (options, roster) = (flags.sessions.options(), crew.roster().clone());
             Some(endpoint::serve(door, begun, options, roster, changes)?)
         }
-    conflicts::check(flags)?;
         None => None,
     };
     let watched = watch::watch(flags, &mut crew, served.as_ref(), changed, &stop);

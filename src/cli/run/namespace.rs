@@ -5,9 +5,22 @@ use std::sync::OnceLock;
 
 use super::rights;
 use crate::io::links::NamespaceThread;
+use crate::io::sandbox::Sandbox;
 
 /// The thread that lives in the namespace, from the first use on. A process runs one `run`.
 static NAMESPACE: OnceLock<NamespaceThread> = OnceLock::new();
+
+/// Puts the thread in the namespace, and all that it starts, into a sandbox.
+///
+/// # Errors
+/// The thread has ended.
+pub(super) fn enter_sandbox(sandbox: Sandbox) -> io::Result<()> {
+    NAMESPACE.get().map_or(Ok(()), |namespace| {
+        namespace.restrict(move || {
+            let _ = sandbox.enter();
+        })
+    })
+}
 
 /// Does something in the network namespace of the interfaces, in a thread of its own: it is the
 /// thread that is in a namespace. The namespace is entered at the first call.

@@ -66,10 +66,10 @@ pub(super) fn plan(flags: &RunFlags, earlier: Option<&MirrorTable>) -> Result<Pl
 /// The resources of files or the command line.
 pub(super) fn registry(flags: &RunFlags) -> Result<Registry, Failure> {
     let mut registry = flags.sessions.registry()?;
-    name_device(flags, &mut registry)?;
     if flags.endpoint.ec2_endpoint.is_none() {
         flags.sessions.check_source(&registry)?;
     }
+    name_device(flags, &mut registry)?;
     Ok(registry)
 }
 
