@@ -1,6 +1,7 @@
 //! Files of other users, files that others can read, and what killed processes leave.
 
 use std::fs::{self, Permissions};
+use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, lchown, symlink};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -14,7 +15,7 @@ const OTHER: Option<u32> = Some(65_534);
 fn is_root() -> bool {
     let is_root = Command::new("id").arg("-u").output().is_ok_and(|ran| ran.stdout == b"0\n");
     if !is_root {
-        eprintln!("NOT RUN: this test needs root");
+        std::io::stderr().write_all(b"NOT RUN: this test needs root\n").unwrap();
     }
     is_root
 }

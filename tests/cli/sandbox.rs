@@ -74,13 +74,16 @@ fn only_the_named_files_are_read() {
         encoder.write_all(&capture(frames)).unwrap();
         encoder.finish().unwrap()
     };
+    // The folder of an output may be read, so it is another one.
+    fs::create_dir(scratch.path("out")).unwrap();
     for (option, is_refused) in [("", true), ("--no-sandbox", false)] {
-        scratch.put("in.gz", packed(20));
-        scratch.put("other.gz", packed(3));
-        let words = "replay in.gz --target 192.0.2.1 --speed 200pps --loop 100000 --write out.pcap";
+        // Longer than the buffer, so that each pass opens the file.
+        scratch.put("in.gz", packed(20_000));
+        scratch.put("other.gz", packed(20_000));
+        let words = "replay in.gz --target 192.0.2.1 --speed 40kpps --loop 20 --write out/o.pcap";
         let mut child = start(&scratch, &format!("{words} {option}"));
-        let partial = format!(".out.pcap.traffic-mirror-{}.partial", child.id());
-        wait_for(&mut child, |_| scratch.names().contains(&partial));
+        let partial = format!("out/.o.pcap.traffic-mirror-{}.partial", child.id());
+        wait_for(&mut child, |_| scratch.path(&partial).exists());
         if is_refused && status(&child, "Seccomp") == "0" {
             eprintln!("NOT RUN: the kernel does not enforce the sandbox");
             child.kill().unwrap();
