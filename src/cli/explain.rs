@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 
 use super::exit::{Exit, Failure, reader_left};
+use super::sandbox::{CaptureFiles, SandboxFlags};
 use super::sessions::SessionFlags;
 use super::story::{Line, StoryForm};
 use super::{inputs, terminal};
@@ -32,6 +33,9 @@ pub(super) struct ExplainFlags {
     /// Lines for people, or a JSON object a line.
     #[arg(long, value_name = "FORM", value_enum, default_value_t = Form::Text)]
     format: Form,
+
+    #[command(flatten)]
+    sandbox: SandboxFlags,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -41,6 +45,17 @@ enum Form {
 }
 
 pub(super) fn run(flags: &ExplainFlags) -> Result<Exit, Failure> {
+    if let Some(source) = flags.sessions.source() {
+        return Err(Failure::usage(format_args!(
+            "--source `{source}`: expected no --source: explain prints no outer headers"
+        )));
+    }
+    flags.sandbox.enter_for_captures(&CaptureFiles {
+        inputs: &flags.inputs,
+        configs: flags.sessions.files(),
+        output: None,
+        sends: false,
+    });
     let table = flags.sessions.table()?;
     let mut sources = inputs::open(&flags.inputs, &StopFlag::new())?;
     let mut worker = Worker::new(Arc::clone(&table)).forced_direction(flags.sessions.direction());

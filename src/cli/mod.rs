@@ -22,6 +22,7 @@ mod receive;
 mod replay;
 mod report;
 mod run;
+mod sandbox;
 mod sessions;
 mod signals;
 mod story;

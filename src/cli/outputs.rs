@@ -171,12 +171,6 @@ pub(super) fn is_pcapng(path: &Path) -> bool {
     ["pcapng", "ntar"].contains(&ending(path).as_str())
 }
 
-/// Whether a file of that name appears whole or not at all; standard output, pipes and devices
-/// keep what they got.
-pub(super) fn is_all_or_nothing(path: &Path) -> bool {
-    path.as_os_str() != "-" && (path.is_file() || !path.exists())
-}
-
 /// Installs the signal handlers and opens the output, if there is one.
 ///
 /// Opening a pipe waits for its reader, and a signal must be able to end that wait. So handlers
@@ -187,7 +181,7 @@ pub(super) fn begin_output<T>(
     stop: &StopFlag,
     create: impl FnOnce(&Path) -> io::Result<T>,
 ) -> Result<Option<T>, Failure> {
-    let is_regular = path.is_none_or(is_all_or_nothing);
+    let is_regular = path.is_none_or(OutputFile::is_all_or_nothing);
     if is_regular {
         signals::stop_on_signals_and_hang_up(stop)?;
     }
@@ -203,7 +197,7 @@ pub(super) fn begin_output<T>(
 /// A pcapng capture may describe an interface with a finer clock anywhere. A regular file is
 /// changed then, and pcapng gets a second interface; pcap in a pipe can only begin with nanoseconds.
 pub(super) fn precision_for(path: &Path, sources: &[CaptureSource]) -> Precision {
-    let can_refine = is_all_or_nothing(path) || is_pcapng(path);
+    let can_refine = OutputFile::is_all_or_nothing(path) || is_pcapng(path);
     let is_fine = |source: &CaptureSource| {
         source.is_nanosecond() || (!can_refine && source.may_change_precision())
     };

@@ -122,10 +122,9 @@ fn taken(address: SocketAddr, error: &io::Error) -> Failure {
 
 /// Begins the file of received frames. An incomplete one stays: its frames come only once.
 fn begin_file(path: &Path) -> io::Result<PcapWriter<OutputFile>> {
-    let mut file = PcapWriter::new(OutputFile::create(path)?, Precision::Nano)?;
+    let mut file = PcapWriter::new(OutputFile::create_kept(path)?, Precision::Nano)?;
     // A reader of a pipe waits for the header.
     file.flush()?;
-    file.inner_mut().keep_partial();
     if let Some(partial) = file.inner_mut().partial_path() {
         signals::announce_partial_file(partial, "what was received");
     }

@@ -9,17 +9,17 @@ use clap::{Args, ValueEnum};
 use super::clock::Stopwatch;
 use super::exit::{Exit, Failure};
 use super::inputs;
-use super::outputs::{
-    FileSink, Outputs, SendOrder, begin_output, check_name, is_all_or_nothing, precision_for,
-};
+use super::outputs::{FileSink, Outputs, SendOrder, begin_output, check_name, precision_for};
 use super::progress::Progress;
 use super::report::Report;
+use super::sandbox::{CaptureFiles, SandboxFlags};
 use super::sessions::SessionFlags;
 use super::terminal;
 use crate::dataplane::{DropCause, MirrorTable, Sink, StepError, Worker};
 use crate::io::StopFlag;
 use crate::io::capture::CaptureSource;
 use crate::io::pace::Speed;
+use crate::io::record::OutputFile;
 use crate::model::Direction;
 
 /// Mirror captures: read pcap or pcapng, write or send the encapsulated copies.
@@ -55,9 +55,10 @@ pub(super) struct ReplayFlags {
     #[arg(long)]
     send: bool,
 
-    /// Order of the copies that are sent: `arrival` keeps the order of all frames, `flow` only
-    /// that of the frames of each flow.
-    #[arg(long, value_name = "ORDER", value_enum, default_value_t = SendOrder::Arrival)]
+    /// With --send: order of the copies. `arrival` keeps the order of all frames, `flow` only that
+    /// of the frames of each flow.
+    #[arg(long, value_name = "ORDER", value_enum, default_value_t = SendOrder::Arrival,
+        requires = "send")]
     order: SendOrder,
 
     /// How fast: max (default without --send), original (default with it), 2x, 50kpps, 1Gbps.
@@ -68,6 +69,9 @@ pub(super) struct ReplayFlags {
     /// Replay all inputs N times.
     #[arg(long = "loop", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     passes: u64,
+
+    #[command(flatten)]
+    sandbox: SandboxFlags,
 
     /// How the report is printed: a table on standard error, and as JSON on standard output too.
     #[arg(long, value_name = "FORM", value_enum, default_value_t = ReportForm::Table)]
@@ -105,7 +109,8 @@ pub(super) fn run(flags: &ReplayFlags) -> Result<Exit, Failure> {
     complain(&mut plan, &troubles);
     let mut report = Report::new(&plan.table, worker.counters(), stopwatch.elapsed());
     report.add_sent(&plan.outputs.target_reports());
-    let only_to_file = !flags.send && flags.write.as_deref().is_some_and(is_all_or_nothing);
+    let is_to_file = flags.write.as_deref().is_some_and(OutputFile::is_all_or_nothing);
+    let only_to_file = !flags.send && is_to_file;
     if let (Some(cause), true) = (lost, only_to_file) {
         report.lose_all(cause);
     }
@@ -141,6 +146,12 @@ pub(super) fn print_report(report: &Report, form: ReportForm) -> Result<(), Fail
 
 fn plan(flags: &ReplayFlags) -> Result<ReplayPlan, Failure> {
     check(flags)?;
+    flags.sandbox.enter_for_captures(&CaptureFiles {
+        inputs: &flags.inputs,
+        configs: flags.sessions.files(),
+        output: flags.write.as_deref().filter(|path| path.as_os_str() != "-"),
+        sends: flags.send,
+    });
     let table = flags.sessions.table()?;
     let stop = StopFlag::new();
     let sources = inputs::open(&flags.inputs, &stop)?;

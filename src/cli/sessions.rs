@@ -76,7 +76,9 @@ impl SessionFlags {
 
     /// Reads, checks and compiles what was typed.
     pub(super) fn table(&self) -> Result<Arc<MirrorTable>, Failure> {
-        Ok(Arc::new(compile(&self.registry()?, &self.options())))
+        let registry = self.registry()?;
+        self.check_source(&registry)?;
+        Ok(Arc::new(compile(&registry, &self.options())))
     }
 
     /// Reads and checks what was typed.
@@ -87,9 +89,33 @@ impl SessionFlags {
         }
     }
 
+    /// Refuses `--source` if no target has an address of its family, since no copy could use it.
+    pub(super) fn check_source(&self, registry: &Registry) -> Result<(), Failure> {
+        let Some(source) = self.source else { return Ok(()) };
+        let mut addresses =
+            registry.targets().iter().flat_map(|target| registry.target_addresses(target));
+        if addresses.any(|address| address.is_ipv4() == source.is_ipv4()) {
+            return Ok(());
+        }
+        let (own, other) = if source.is_ipv4() { ("IPv4", "IPv6") } else { ("IPv6", "IPv4") };
+        Err(Failure::usage(format_args!(
+            "--source `{source}`: expected an {other} address: no target has an {own} address"
+        )))
+    }
+
+    /// The outer source address that was typed.
+    pub(super) const fn source(&self) -> Option<IpAddr> {
+        self.source
+    }
+
     /// How it is compiled.
     pub(super) fn options(&self) -> CompileOptions {
         CompileOptions { seed: self.seed, source_address: self.source, ..CompileOptions::default() }
+    }
+
+    /// The configuration files.
+    pub(super) fn files(&self) -> &[PathBuf] {
+        &self.config
     }
 
     /// Whether any were typed.
@@ -110,12 +136,6 @@ impl SessionFlags {
         let length = self.packet_length.map(PacketLength::new).transpose();
         let vni = vni.map_err(as_option("--virtual-network-id"))?;
         let length = length.map_err(as_option("--packet-length"))?;
-        if let Some(source) = self.source.filter(|source| source.is_ipv4() != target.is_ipv4()) {
-            let family = if target.is_ipv4() { "an IPv4" } else { "an IPv6" };
-            return Err(Failure::usage(format_args!(
-                "--source `{source}`: expected {family} address, as --target is one"
-            )));
-        }
         Ok(Registry::accept_all(target, vni, length))
     }
 }

@@ -266,8 +266,8 @@ impl Registry {
     }
 
     /// Where the copies for `target` go: its own address, or the first one of the network
-    /// interface that it names, at the port of VXLAN. Every target that was added has one, but for
-    /// those that are forbidden.
+    /// interface that it names, at that interface's `target_port` or the port of VXLAN. Every
+    /// target that was added has one, but for those that are forbidden.
     #[must_use]
     pub fn target_address(&self, target: &Target) -> Option<SocketAddr> {
         if target.is_forbidden {
@@ -277,8 +277,9 @@ impl Registry {
             return target.address;
         }
         let TargetKind::NetworkInterface(id) = &target.kind else { return None };
-        let first = self.network_interface(id)?.private_ip_addresses.first()?;
-        Some(SocketAddr::new(*first, VXLAN_PORT))
+        let interface = self.network_interface(id)?;
+        let first = interface.private_ip_addresses.first()?;
+        Some(SocketAddr::new(*first, interface.target_port.unwrap_or(VXLAN_PORT)))
     }
 
     /// All addresses that copies for `target` may go to; several of a load balancer.

@@ -18,6 +18,8 @@ pub struct NetworkInterface {
     /// Whether these addresses are those of its device, because the user gave none: they follow the
     /// device.
     pub has_device_addresses: bool,
+    /// The UDP port of copies whose target is this interface; the port of VXLAN if absent.
+    pub target_port: Option<u16>,
     /// Live: its device is not there, or can neither send nor receive now.
     pub is_down: bool,
     /// The description, where one was given.
@@ -36,6 +38,7 @@ impl NetworkInterface {
             mac_address: None,
             private_ip_addresses: Vec::new(),
             has_device_addresses: false,
+            target_port: None,
             is_down: false,
             description: None,
             tags: Tags::default(),

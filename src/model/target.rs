@@ -136,12 +136,17 @@ pub fn embedded_ipv4(address: Ipv6Addr) -> Option<Ipv4Addr> {
 /// address is the IPv4 address that it means.
 ///
 /// # Errors
-/// [`Invalid`] for anything else, for port 0, and for an address that is not that of one host.
+/// [`Invalid`] for anything else, for port 0, for an address that is not that of one host, and for a
+/// zone as in `[fe80::1%2]:4789`: the routes choose the device.
 pub fn parse_target_address(
     field: &'static str,
     text: &str,
     default_port: u16,
 ) -> Result<SocketAddr, Invalid> {
+    if text.contains('%') {
+        let expected = "an address without a zone (`%`): the routes choose the device";
+        return Err(Invalid::new(field, text, expected));
+    }
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     let address = match bare.parse::<IpAddr>() {
         Ok(ip) => SocketAddr::new(ip, default_port),
@@ -256,6 +261,14 @@ mod tests {
         }
         for text in ["::", "::1", "2001:db8::7f00:1", "64:ff9b:1::7f00:1"] {
             assert_eq!(of(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_zone_is_refused_because_the_routes_choose_the_device() {
+        for text in ["[fe80::1%2]:4789", "fe80::1%2"] {
+            let refused = parse_target_address("address", text, VXLAN_PORT).unwrap_err();
+            assert!(refused.expected.contains("without a zone"), "{refused}");
         }
     }
 

@@ -5,10 +5,13 @@
 mod bad_input;
 mod bench;
 mod bench_compare;
+mod files;
 mod interfaces;
 mod outputs;
 mod run;
+mod sandbox;
 mod signals;
+mod unused;
 mod words;
 
 #[path = "../records/mod.rs"]

@@ -345,3 +345,16 @@ fn null_is_as_good_as_nothing() {
     let outcome = with(&[("a.json", r#"{"TrafficMirrorSessions": null}"#)]);
     assert_eq!(wrong(&outcome), "");
 }
+
+#[test]
+fn a_rule_that_names_another_filter_than_its_own_is_refused() {
+    let text = FILTERS.replacen(
+        "\"TrafficMirrorFilterId\": \"tmf-04812ff784EXAMPLE\",\n                    \"TrafficDirection\"",
+        "\"TrafficMirrorFilterId\": \"tmf-other\",\n                    \"TrafficDirection\"",
+        1,
+    );
+    assert!(text.contains("tmf-other"));
+    let refused = wrong(&read_texts(&[Text::new("filters.json", &text)]));
+    let part = "`tmf-other`: expected tmf-04812ff784EXAMPLE, the filter that lists the rule";
+    assert!(refused.contains(part), "{refused}");
+}

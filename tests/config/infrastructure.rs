@@ -252,3 +252,52 @@ fn a_state_without_resources_is_one() {
     assert_eq!(wrong(&outcome), "");
     assert_eq!(outcome.registry.unwrap(), Registry::default());
 }
+
+/// Before, a second block was dropped without a word.
+#[test]
+fn a_second_port_range_is_refused() {
+    let rule = |range: &str| {
+        format!(
+            r#"{{"format_version": "1.0", "terraform_version": "1.11.4", "values": {{
+            "root_module": {{"resources": [
+            {{"address": "aws_ec2_traffic_mirror_filter.f", "mode": "managed",
+             "type": "aws_ec2_traffic_mirror_filter", "values": {{"id": "tmf-1"}}}},
+            {{"address": "aws_ec2_traffic_mirror_filter_rule.r", "mode": "managed",
+             "type": "aws_ec2_traffic_mirror_filter_rule", "values": {{"id": "tmfr-1",
+             "traffic_mirror_filter_id": "tmf-1", "rule_number": 7, "protocol": 17,
+             "rule_action": "accept", "traffic_direction": "egress",
+             "destination_port_range": [{range}],
+             "source_cidr_block": "::/0", "destination_cidr_block": "::/0"}}}}]}}}}}}"#
+        )
+    };
+    let one = r#"{"from_port": 1, "to_port": 2}"#;
+    assert_eq!(wrong(&read("state.json", &rule(one))), "");
+    let refused = wrong(&read("state.json", &rule(&format!("{one}, {one}"))));
+    assert!(refused.contains("destination_port_range"), "{refused}");
+    assert!(refused.contains("expected a table, got a list"), "{refused}");
+}
+
+#[test]
+fn modules_that_are_nested_too_deep_are_refused() {
+    let mut module = String::from("{}");
+    for _ in 0..20 {
+        module = format!("{{\"child_modules\": [{module}]}}");
+    }
+    let state = format!(
+        "{{\"format_version\": \"1.0\", \"terraform_version\": \"1.11.4\", \
+         \"values\": {{\"root_module\": {module}}}}}"
+    );
+    let refused = wrong(&read("state.json", &state));
+    assert!(refused.contains("modules at most 12 deep"), "{refused}");
+}
+
+/// The address of an interface may be a parameter, as everything else may.
+#[test]
+fn the_address_of_an_interface_may_be_a_parameter() {
+    let template = TEMPLATE
+        .replace("Parameters:\n", "Parameters:\n  Own:\n    Type: String\n    Default: 10.0.0.77\n")
+        .replace("PrivateIpAddress: 10.0.0.5", "PrivateIpAddress: !Ref Own");
+    assert!(template.contains("!Ref Own") && template.contains("10.0.0.77"));
+    let text = to_toml(&registry("t.yaml", &template));
+    assert!(text.contains("private_ip_addresses = [\"10.0.0.77\"]"), "{text}");
+}

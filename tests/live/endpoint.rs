@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::collector::{Collector, by_network};
@@ -201,6 +202,7 @@ fn boto3_gets_in_with_a_key_alone_also_over_tls() {
     let folder = lab.folder.path();
     let credentials = folder.join("credentials.toml");
     std::fs::write(&credentials, CREDENTIALS).unwrap();
+    std::fs::set_permissions(&credentials, std::fs::Permissions::from_mode(0o600)).unwrap();
     let words = format!(
         "--ec2-endpoint {ENDPOINT} --credentials {} --allow-target 127.0.0.0/8",
         credentials.display()

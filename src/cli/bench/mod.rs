@@ -107,6 +107,13 @@ pub(super) struct BenchFlags {
     html: Option<PathBuf>,
 }
 
+impl BenchFlags {
+    /// Whether packets come from a file.
+    const fn reads_packets(&self) -> bool {
+        self.trace.is_some() || self.capture.is_some()
+    }
+}
+
 /// What else there is to do.
 #[derive(Debug, Subcommand)]
 enum Instead {

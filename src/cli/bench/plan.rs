@@ -68,6 +68,11 @@ impl Plan {
         }
         let rules = flags.generate.rules;
         let are_read = flags.classbench.is_some() || !flags.config.is_empty();
+        if let (true, true, Some(seed)) = (are_read, flags.reads_packets(), flags.generate.seed) {
+            return Err(Failure::usage(format!(
+                "--seed {seed}: expected no --seed: rules and packets are both read from files"
+            )));
+        }
         let sizes = match sizes {
             Some(_) if are_read || rules.is_some() => {
                 let what = "says how many rules are generated; leave out --rules, --classbench and \

@@ -1,14 +1,11 @@
 //! What was measured, for people and for programs.
 
 use std::fmt::Write as _;
-use std::fs::Permissions;
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tempfile::NamedTempFile;
 
 use super::super::exit::{Exit, Failure, reader_left};
 use super::super::terminal;
@@ -16,6 +13,7 @@ use super::events::Counts;
 use super::machine::Machine;
 use super::workload::Generated;
 use super::{BenchFlags, Format, html, plot};
+use crate::io::record::OutputFile;
 
 /// All that one command measured.
 #[derive(Debug, Serialize)]
@@ -136,13 +134,11 @@ impl Report {
 
 fn write_whole(path: &Path, text: &str) -> Result<(), Failure> {
     let written = || {
-        let folder = path.parent().filter(|folder| *folder != Path::new(""));
-        let mut file = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+        let mut file = OutputFile::create(path)?;
         file.write_all(text.as_bytes())?;
-        file.as_file().set_permissions(Permissions::from_mode(0o644))?;
-        file.persist(path).map(drop).map_err(|refused| refused.error)
+        file.commit()
     };
-    written().map_err(|error: io::Error| Failure::failed(format!("{}: {error}", path.display())))
+    written().map_err(|error: io::Error| Failure::failed(error))
 }
 
 /// A line for each stage; columns for counts only where something was counted.

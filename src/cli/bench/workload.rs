@@ -104,7 +104,7 @@ fn generated_rules(
     generated: &mut Generated,
 ) -> Result<(String, Registry), Failure> {
     let (shape, family) = (flags.generate.shape(), flags.generate.family());
-    let seed = flags.generate.seed;
+    let seed = flags.generate.seed();
     (generated.shape, generated.family, generated.seed) = (Some(shape), Some(family), Some(seed));
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     let rules = generate::rules(count, shape, family, seed).map_err(Failure::failed)?;

@@ -38,7 +38,8 @@ impl Opener {
         let (is_loopback, mtu) = (link.is_loopback, link.mtu);
         loop {
             let options = RingOptions { ring_len, is_loopback, mtu, ..self.options };
-            let open = || open_once(self.capture, link.index, &options, wakers);
+            let (capture, index, wakers) = (self.capture, link.index, wakers.to_vec());
+            let open = move || open_once(capture, index, &options, &wakers);
             let opened = in_namespace(self.namespace.as_deref(), open);
             let smaller = ring_len / 2;
             match opened {

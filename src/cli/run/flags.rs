@@ -12,6 +12,7 @@ use crate::cli::exit::Failure;
 use crate::cli::listen_address;
 use crate::cli::outputs::SendOrder;
 use crate::cli::replay::ReportForm;
+use crate::cli::sandbox::SandboxFlags;
 use crate::cli::sessions::SessionFlags;
 use crate::http::HostNames;
 use crate::io::live::{KernelFilter, OwnMark, RingOptions};
@@ -70,7 +71,7 @@ pub(in crate::cli) struct RunFlags {
     /// so while many more come than are mirrored. With never, they are not cut to PacketLength
     /// there either.
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = FilterUse::Auto)]
-    kernel_filter: FilterUse,
+    pub(super) kernel_filter: FilterUse,
 
     /// Order of the copies to each target: `arrival` keeps the order of all frames. `flow` keeps it
     /// within each flow only and saves CPU time where frames of many flows alternate.
@@ -100,8 +101,8 @@ pub(in crate::cli) struct RunFlags {
     #[arg(skip)]
     own_mark: OnceLock<OwnMark>,
 
-    /// The network namespace of the interfaces: a name of `ip netns`, or a path. Copies are sent
-    /// from where the program was started.
+    /// The network namespace of the interfaces: a name of `ip netns`, or a path. It is entered once,
+    /// at start. Copies are sent from where the program was started.
     #[arg(long, value_name = "NAME")]
     pub(super) netns: Option<String>,
 
@@ -117,6 +118,9 @@ pub(in crate::cli) struct RunFlags {
 
     #[command(flatten)]
     pub(super) endpoint: EndpointFlags,
+
+    #[command(flatten)]
+    pub(super) sandbox: SandboxFlags,
 
     /// How diagnostics are written: for people, or one JSON object a line.
     #[arg(long, value_name = "FORM", value_enum, default_value_t = Log::Text)]
@@ -190,8 +194,9 @@ enum Gso {
     Off,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum FilterUse {
+/// When the kernel drops frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum FilterUse {
     /// While more than 50,000 frames a second come and less than half of them are mirrored.
     Auto,
     /// Always.

@@ -15,6 +15,7 @@
 
 mod attach;
 mod command;
+mod conflicts;
 mod descriptors;
 mod endpoint;
 mod event;
@@ -25,6 +26,7 @@ mod interface_workers;
 mod live_line;
 mod live_tables;
 mod mailbox;
+mod namespace;
 mod on_this_host;
 mod plan;
 mod receipt;
@@ -44,6 +46,7 @@ mod worker_registry;
 mod worker_starter;
 mod worker_thread;
 
+use endpoint::Posture;
 use flags::Log;
 pub(super) use flags::RunFlags;
 use live_tables::LiveTables;
@@ -52,6 +55,7 @@ use watch::Run;
 use worker_registry::WorkerRegistry;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::mpsc::unbounded_channel;
@@ -61,6 +65,7 @@ use super::exit::{Exit, Failure};
 use super::metrics;
 use super::replay::print_report;
 use super::report::Report;
+use super::sandbox::{RunFiles, report as report_sandbox};
 use super::{signals, terminal};
 use crate::control::Registry;
 use crate::http::{HostNames, Server};
@@ -78,7 +83,28 @@ fn serve_metrics(
     let server =
         server.map_err(|error| Failure::failed(format_args!("--metrics `{address}`: {error}")))?;
     terminal::note(&format!("metrics on http://{}/metrics", server.address()));
+    if !server.address().ip().to_canonical().is_loopback() {
+        terminal::warn(&format!(
+            "--metrics `{address}`: this is not a loopback address: every host that reaches it can \
+             read the names of interfaces, sessions and targets and their counters"
+        ));
+    }
     Ok(server)
+}
+
+/// Leaves this thread, and those that start from now on, only what the run needs.
+fn enter_sandbox(flags: &RunFlags, credentials_directory: Option<&Path>) -> Result<(), Failure> {
+    let ports = [flags.metrics, flags.endpoint.ec2_endpoint];
+    let sandbox = flags.sandbox.sandbox_for_run(&RunFiles {
+        configs: flags.sessions.files(),
+        state: flags.endpoint.state.as_deref(),
+        credentials_directory,
+        ports: ports.into_iter().flatten().map(|address| address.port()).collect(),
+    });
+    let Some(sandbox) = sandbox else { return Ok(()) };
+    namespace::enter_sandbox(sandbox.clone()).map_err(Failure::failed)?;
+    report_sandbox(&sandbox.enter());
+    Ok(())
 }
 
 /// What the run begins with.
@@ -113,14 +139,16 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
     }
     on_this_host::check(flags)?;
     flags.is_complete()?;
+    conflicts::check(flags)?;
     let endpoint = flags.endpoint.ec2_endpoint;
     let hosts = flags.host_names()?;
-    let posture =
-        endpoint.map(|address| endpoint::Posture::read(address, &flags.endpoint, hosts.clone()));
+    let posture = endpoint.map(|address| Posture::read(address, &flags.endpoint, hosts.clone()));
     let door = endpoint.zip(posture.transpose()?);
     let links = plan::in_namespace(flags.netns.as_deref(), links).map_err(Failure::failed)?;
     let begun = begin(flags, &links)?;
-    rights::drop_to_what_is_needed(flags.mark(), flags.netns.is_some());
+    rights::drop_to_what_is_needed(flags.mark());
+    let posture = door.as_ref().map(|(_, posture)| posture);
+    enter_sandbox(flags, posture.and_then(Posture::credentials_directory))?;
     let stopwatch = Stopwatch::start();
     let stop = StopFlag::new();
     signals::stop_on_signals(&stop)?;

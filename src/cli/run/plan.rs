@@ -1,9 +1,9 @@
 //! From the command line and files to the interfaces that are mirrored.
 
-use std::io;
 use std::net::IpAddr;
 
 use super::flags::RunFlags;
+pub(super) use super::namespace::in_namespace;
 use crate::cli::exit::Failure;
 use crate::control::account::comes_back;
 use crate::control::{Registry, with_network_ids};
@@ -46,24 +46,11 @@ pub(super) fn read(flags: &RunFlags) -> Result<Registry, Failure> {
 /// The resources of files or the command line.
 pub(super) fn registry(flags: &RunFlags) -> Result<Registry, Failure> {
     let mut registry = flags.sessions.registry()?;
+    if flags.endpoint.ec2_endpoint.is_none() {
+        flags.sessions.check_source(&registry)?;
+    }
     name_device(flags, &mut registry)?;
     Ok(registry)
-}
-
-/// Does something in the network namespace of the interfaces, in a thread of its own: it is the
-/// thread that enters a namespace.
-pub(super) fn in_namespace<T: Send>(
-    name: Option<&str>,
-    act: impl FnOnce() -> io::Result<T> + Send,
-) -> io::Result<T> {
-    let Some(name) = name else { return act() };
-    std::thread::scope(|scope| {
-        let entered = scope.spawn(|| {
-            links::enter_network_namespace(name)?;
-            act()
-        });
-        entered.join().unwrap_or_else(|_| Err(io::Error::other("a thread ended too early")))
-    })
 }
 
 /// `--interface` names the device of the only network interface.

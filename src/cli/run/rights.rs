@@ -1,7 +1,8 @@
 //! Rights: what a run keeps of the capabilities that it was started with.
 //!
 //! They are dropped before any other thread starts, because each thread has its own and inherits
-//! those of the thread that starts it.
+//! those of the thread that starts it. The thread that lives in another network namespace starts
+//! before, since entering needs CAP_SYS_ADMIN; it gives up the same right after it has entered.
 
 use std::net::UdpSocket;
 
@@ -13,21 +14,10 @@ use socket2::SockRef;
 
 use crate::cli::terminal;
 
-/// Keeps what capturing, marking and entering a namespace need, gives up all else for good, and
-/// says what is left.
-pub(super) fn drop_to_what_is_needed(mark: u32, has_namespace: bool) {
-    let Ok(had) = capabilities(None) else { return };
+/// Keeps what capturing and marking need, gives up all else for good, and says what is left.
+pub(super) fn drop_to_what_is_needed(mark: u32) {
+    let Some(had) = limit() else { return };
     let mut needed = CapabilitySet::NET_RAW;
-    if has_namespace {
-        // setns(2): "CAP_SYS_ADMIN in its own user namespace".
-        needed |= CapabilitySet::SYS_ADMIN;
-    }
-    for capability in CapabilitySet::all().iter().filter(|one| !needed.contains(*one)) {
-        // Only who may change capabilities may do that; others have little to give up.
-        let _ = remove_capability_from_bounding_set(capability);
-    }
-    let _ = clear_ambient_capability_set();
-    let _ = set_no_new_privs(true);
     keep(needed, had);
     // SO_MARK wants CAP_NET_ADMIN before Linux 5.17, and CAP_NET_RAW is enough since.
     if !may_mark(mark) {
@@ -36,6 +26,27 @@ pub(super) fn drop_to_what_is_needed(mark: u32, has_namespace: bool) {
     // The first step left the permitted set as it was, so that this one can be made.
     let kept = keep_for_good(needed, had);
     terminal::note(&format!("rights kept: {}", names(kept)));
+}
+
+/// The same for the calling thread, which has entered the namespace of the interfaces: it opens
+/// packet sockets there and marks nothing.
+pub(super) fn drop_in_namespace() {
+    if let Some(had) = limit() {
+        keep_for_good(CapabilitySet::NET_RAW, had);
+    }
+}
+
+/// No program that this thread starts can have more than CAP_NET_RAW. Returns what the thread
+/// itself has.
+fn limit() -> Option<CapabilitySets> {
+    let had = capabilities(None).ok()?;
+    for capability in CapabilitySet::all().iter().filter(|one| *one != CapabilitySet::NET_RAW) {
+        // Only who may change capabilities may do that; others have little to give up.
+        let _ = remove_capability_from_bounding_set(capability);
+    }
+    let _ = clear_ambient_capability_set();
+    let _ = set_no_new_privs(true);
+    Some(had)
 }
 
 /// Uses no more than `needed` from now on.

@@ -1,12 +1,13 @@
 //! The state of the endpoint: in a file, or in memory alone.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::cli::exit::Failure;
 use crate::cli::terminal;
 use crate::control::account::{Account, Record, Refused};
 use crate::ec2::Keep;
+use crate::io::private_file::{PrivateFileError, check_unchangeable};
 use crate::io::store::Store;
 
 /// Makes the account of files, devices and these records.
@@ -23,6 +24,9 @@ pub(super) struct State {
 impl State {
     /// Opens the file, where one was chosen.
     pub(super) fn open(path: Option<&PathBuf>, rebuild: Rebuild) -> Result<Self, Failure> {
+        if let Some(path) = path {
+            check_unchangeable(path).map_err(|error| exposed(path, error))?;
+        }
         let store = path.map(|path| Store::open(path)).transpose();
         let store = store.map_err(|error| Failure::failed(format_args!("--state: {error}")))?;
         Ok(Self { store, rebuild, is_failing: false })
@@ -48,6 +52,14 @@ impl State {
             }
             _ => {}
         }
+    }
+}
+
+fn exposed(path: &Path, error: PrivateFileError) -> Failure {
+    let name = path.display();
+    match error {
+        PrivateFileError::Exposed(why) => Failure::usage(format_args!("--state `{name}`: {why}")),
+        PrivateFileError::Io(error) => Failure::failed(format_args!("--state `{name}`: {error}")),
     }
 }
 

@@ -30,7 +30,7 @@ pub use rules::{CreateRule, ModifyRule, Ports, RuleField};
 pub use sessions::{CreateSession, ModifySession, SessionField};
 pub use shelf::{Entry, Shelf};
 pub use tags::{TagToDelete, tags};
-pub use targets::CreateTarget;
+pub use targets::{CreateTarget, check_target_name};
 pub use tokens::Once;
 
 use self::records::Key;

@@ -32,6 +32,12 @@ impl Places {
         self.pinned.insert(name, addresses);
     }
 
+    /// Whether the name stands for addresses.
+    #[must_use]
+    pub fn is_pinned(&self, name: &str) -> bool {
+        self.pinned.contains_key(name)
+    }
+
     /// Copies may go into that network; once there is one, into no other. A block of IPv4-mapped
     /// IPv6 addresses is the block of IPv4 that it means.
     pub fn allow(&mut self, block: CidrBlock) {

@@ -140,15 +140,7 @@ impl Account {
     fn exists(&self, kind: &TargetKind) -> Result<(), Refused> {
         match kind {
             TargetKind::NetworkInterface(id) => self.interface_is_there(id),
-            TargetKind::NetworkLoadBalancer(arn) if !is_load_balancer(arn) => {
-                let message = format!("The load balancer ARN '{arn}' is malformed");
-                Err(Refused::new("InvalidNetworkLoadBalancerArn.Malformed", message))
-            }
-            TargetKind::GatewayLoadBalancerEndpoint(id) if !is_hex_id(id, "vpce-") => {
-                let message = format!("The VPC endpoint ID '{id}' is malformed");
-                Err(Refused::new("InvalidVpcEndpointId.Malformed", message))
-            }
-            _ => Ok(()),
+            other => check_target_name(other),
         }
     }
 
@@ -176,6 +168,24 @@ impl Account {
         };
         let known = TargetId::new(id).ok().filter(is_visible);
         known.ok_or_else(|| no_such("Target", TargetId::PREFIX, id))
+    }
+}
+
+/// Checks the form of the ARN of a load balancer or the id of an endpoint.
+///
+/// # Errors
+/// [`Refused`] for a name that no load balancer or endpoint has.
+pub fn check_target_name(kind: &TargetKind) -> Result<(), Refused> {
+    match kind {
+        TargetKind::NetworkLoadBalancer(arn) if !is_load_balancer(arn) => {
+            let message = format!("The load balancer ARN '{arn}' is malformed");
+            Err(Refused::new("InvalidNetworkLoadBalancerArn.Malformed", message))
+        }
+        TargetKind::GatewayLoadBalancerEndpoint(id) if !is_hex_id(id, "vpce-") => {
+            let message = format!("The VPC endpoint ID '{id}' is malformed");
+            Err(Refused::new("InvalidVpcEndpointId.Malformed", message))
+        }
+        _ => Ok(()),
     }
 }
 

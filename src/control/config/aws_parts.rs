@@ -88,12 +88,23 @@ pub(super) fn rules_of_filter<'a>(
     {
         let Some(entry) = given(object, list) else { continue };
         for (place, table) in tables_of(entry, out) {
+            check_filter(object, table, out);
             let table = rule(place, table, Some(direction), out);
             rules.push(Node { place, value: Value::Table(table) });
         }
     }
     let value = Node { place, value: Value::Array(rules) };
     Entry { key: Cow::Borrowed("rule"), parent: object.path.clone(), place, value }
+}
+
+/// Refuses a rule that names another filter than the one that it is listed in.
+fn check_filter(filter: &Table<'_>, rule: &Table<'_>, out: &mut Collector<'_>) {
+    let key = "TrafficMirrorFilterId";
+    let Some((own, named)) = given(filter, key).zip(given(rule, key)) else { return };
+    let (own, value) = (own.value.value.shown(), named.value.value.shown());
+    if own != value {
+        out.refuse(named, &named.value, value, format!("{own}, the filter that lists the rule"));
+    }
 }
 
 /// A rule, which may stand in the list of one direction.

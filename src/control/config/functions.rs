@@ -26,12 +26,34 @@ impl<'a> Names<'_, 'a> {
 
     /// The same, but what has no answer is left out silently.
     pub(super) fn known(&self, table: &Table<'a>) -> Table<'a> {
-        let is_literal = |node: &Node<'a>| match &node.value {
-            Value::Table(table) => function_of(table).is_none(),
-            _ => true,
-        };
-        let entries = table.entries.iter().filter(|entry| is_literal(&entry.value)).cloned();
+        let entries = table.entries.iter().filter_map(|entry| {
+            let value = self.known_value(&entry.value)?;
+            Some(Entry { value, ..entry.clone() })
+        });
         Table { path: table.path.clone(), entries: entries.collect() }
+    }
+
+    fn known_value(&self, node: &Node<'a>) -> Option<Node<'a>> {
+        let value = match &node.value {
+            Value::Array(items) => {
+                Value::Array(items.iter().filter_map(|item| self.known_value(item)).collect())
+            }
+            Value::Table(table) => match function_of(table) {
+                None => Value::Table(self.known(table)),
+                Some(function) if is_no_value(function) => return None,
+                // Other functions may name a resource, which has no value before it is deployed.
+                Some(function) if !self.is_parameter(function) => return None,
+                Some(function) => self.answer(function).ok()?,
+            },
+            other => other.clone(),
+        };
+        Some(Node { place: node.place, value })
+    }
+
+    /// Whether the answer is the value of a parameter.
+    fn is_parameter(&self, function: &Entry<'_>) -> bool {
+        let name = function.value.value.shown();
+        function.key == "Ref" && self.parameters.is_some_and(|all| all.has(&name))
     }
 
     fn value(

@@ -21,7 +21,7 @@ const TYPES: [(&str, What); 5] = [
     ("aws_network_interface", What::One(Kind::NetworkInterface)),
 ];
 
-/// Deeper modules are not read.
+/// Deeper modules are refused.
 const DEEPEST: usize = 12;
 
 #[derive(Clone, Copy)]
@@ -53,12 +53,14 @@ pub(super) fn take<'a>(root: &Node<'a>, into: &mut Resources<'a>, out: &mut Coll
         );
     };
     let mut found = Vec::new();
-    resources_of(module, &mut found, DEEPEST);
+    if !resources_of(module, &mut found, DEEPEST) {
+        out.wrong(root.place, format!("expected modules at most {DEEPEST} deep"));
+    }
     // What a plan has looked up is not in what it plans.
     let before = table_in(document, "prior_state").and_then(|state| table_in(state, "values"));
     if let Some(module) = before.and_then(|values| table_in(values, "root_module")) {
         let mut earlier = Vec::new();
-        resources_of(module, &mut earlier, DEEPEST);
+        let _ = resources_of(module, &mut earlier, DEEPEST);
         found.extend(earlier.into_iter().filter(|one| one.string("mode") == Some("data")));
     }
     let configuration = table_in(document, "configuration");
@@ -98,10 +100,13 @@ pub(super) fn tables_in<'n, 'a>(
     })
 }
 
-fn resources_of<'n, 'a>(module: &'n Table<'a>, into: &mut Vec<&'n Table<'a>>, left: usize) {
+/// Collects the resources of a module and those below it; whether all modules were read.
+fn resources_of<'n, 'a>(module: &'n Table<'a>, into: &mut Vec<&'n Table<'a>>, left: usize) -> bool {
     into.extend(tables_in(module, "resources"));
-    if left > 0 {
-        tables_in(module, "child_modules").for_each(|child| resources_of(child, into, left - 1));
+    let mut children = tables_in(module, "child_modules");
+    match left.checked_sub(1) {
+        Some(left) => children.fold(true, |all, child| resources_of(child, into, left) & all),
+        None => children.next().is_none(),
     }
 }
 
@@ -239,7 +244,10 @@ fn said<'a>(key: &str, entry: &Entry<'a>) -> Option<Node<'a>> {
         Value::String(text) if text.is_empty() => None,
         Value::Integer(0) if is_number => None,
         Value::Array(items) if items.is_empty() => None,
-        Value::Array(items) if key.ends_with("port_range") => items.first().cloned(),
+        // A second block is not dropped: the list is refused where a table is expected.
+        Value::Array(items) if key.ends_with("port_range") && items.len() == 1 => {
+            items.first().cloned()
+        }
         _ => Some(entry.value.clone()),
     }
 }

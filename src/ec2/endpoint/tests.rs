@@ -27,13 +27,13 @@ type Pending = Arc<Mutex<Vec<PublishedChange>>>;
 /// A data plane that does as it is told: devices that cannot be captured, and changes that are
 /// never in force.
 #[derive(Default)]
-struct DataPlane {
+struct FakePublisher {
     broken: Vec<&'static str>,
     slow: Vec<&'static str>,
     pending: Pending,
 }
 
-impl Publish for DataPlane {
+impl Publish for FakePublisher {
     fn publish(&mut self, _: &Registry, changes: Vec<PublishedChange>) {
         for change in changes {
             let touches = |ids: &[&str]| change.touched.iter().any(|id| ids.contains(&id.as_str()));
@@ -53,7 +53,7 @@ fn draw() -> u128 {
     u128::from(DRAWN.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
-fn endpoint(data_plane: DataPlane) -> Endpoint {
+fn endpoint(publisher: FakePublisher) -> Endpoint {
     let mut registry = Registry::default();
     for name in ["eni-00000001", "eni-00000002"] {
         let mut interface = NetworkInterface::new(NetworkInterfaceId::new(name).unwrap());
@@ -64,7 +64,7 @@ fn endpoint(data_plane: DataPlane) -> Endpoint {
     registry.add_target(Target::at(TargetId::new("tmt-f").unwrap(), address)).unwrap();
     let account = Account::new(registry, Quotas::default(), Places::default(), draw);
     let account = Arc::new(RwLock::new(account));
-    Endpoint::new(account, data_plane, Nothing, || 1_700_000_000, draw).unwrap()
+    Endpoint::new(account, publisher, Nothing, || 1_700_000_000, draw).unwrap()
 }
 
 fn ask(endpoint: &Endpoint, form: &str) -> (u16, String) {
@@ -101,7 +101,8 @@ fn request_ids_are_uuids() {
 
 #[test]
 fn a_session_that_cannot_be_captured_leaves_nothing_behind() {
-    let endpoint = endpoint(DataPlane { broken: vec!["eni-00000001"], ..DataPlane::default() });
+    let endpoint =
+        endpoint(FakePublisher { broken: vec!["eni-00000001"], ..FakePublisher::default() });
     let filter = filter(&endpoint);
     for _ in 0..2 {
         // The same token: the request that failed is forgotten, too.
@@ -116,9 +117,9 @@ fn a_session_that_cannot_be_captured_leaves_nothing_behind() {
 
 #[test]
 fn a_change_that_takes_long_delays_no_other() {
-    let data_plane = DataPlane { slow: vec!["eni-00000001"], ..DataPlane::default() };
-    let pending = Arc::clone(&data_plane.pending);
-    let endpoint = Arc::new(endpoint(data_plane));
+    let publisher = FakePublisher { slow: vec!["eni-00000001"], ..FakePublisher::default() };
+    let pending = Arc::clone(&publisher.pending);
+    let endpoint = Arc::new(endpoint(publisher));
     let filter = filter(&endpoint);
     let slow = {
         let (endpoint, form) = (Arc::clone(&endpoint), session("eni-00000001", &filter, "a"));

@@ -1,14 +1,12 @@
-//! A file that gets its name when it is complete, and is called `FILE.partial` until then.
+//! A file that gets its name when it is complete, and has a name that says so until then.
 
-use std::ffi::OsString;
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use tempfile::{Builder, NamedTempFile};
-
+use super::partial::{Incomplete, PartialFile};
+use super::place::OutputPlace;
 use super::refine::refine;
 
 /// Where a capture is written to.
@@ -19,23 +17,40 @@ pub struct OutputFile {
 
 enum Place {
     /// Beside the final name, until it is complete.
-    Partial(NamedTempFile, PathBuf),
+    Partial(PartialFile),
     /// A device or pipe, which has no name to take at the end.
     Direct(File),
 }
 
 impl OutputFile {
-    /// Opens a place for a file of that name; `-` is standard output. What is there already and
-    /// is no regular file (`/dev/null`, a pipe) is written to directly.
+    /// Opens a place for a file of that name; `-` is standard output. A device or pipe that has the
+    /// name (`/dev/null`) is written to directly. A symbolic link is followed if it belongs to the
+    /// user who runs the program or to root; another user's link is replaced by the file.
+    ///
+    /// An incomplete file is called `.NAME.traffic-mirror-PID.partial` and is removed when it is
+    /// dropped. Those that killed processes left for this output are removed here.
     ///
     /// # Errors
     /// Whatever the system says, with the name in front.
     pub fn create(path: &Path) -> io::Result<Self> {
+        Self::begin(path, Incomplete::Removed)
+    }
+
+    /// The same for a file that cannot be made again: an incomplete one stays, under the name
+    /// `NAME.partial`.
+    ///
+    /// # Errors
+    /// Whatever the system says, with the name in front.
+    pub fn create_kept(path: &Path) -> io::Result<Self> {
+        Self::begin(path, Incomplete::Kept)
+    }
+
+    fn begin(path: &Path, incomplete: Incomplete) -> io::Result<Self> {
         let name = path.display().to_string();
         if name == "-" {
             return Self::stdout();
         }
-        let place = Self::place(path).map_err(|error| said_of(&name, &error))?;
+        let place = Self::place(path, incomplete).map_err(|error| said_of(&name, &error))?;
         Ok(Self { name, place })
     }
 
@@ -47,19 +62,29 @@ impl OutputFile {
         Ok(Self { name, place: Place::Direct(File::from(owned)) })
     }
 
-    fn place(path: &Path) -> io::Result<Place> {
-        match path.metadata() {
-            Ok(known) if known.is_dir() => {
-                return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory"));
-            }
-            Ok(known) if !known.is_file() => {
-                return OpenOptions::new().write(true).open(path).map(Place::Direct);
-            }
-            _ => {}
+    fn place(path: &Path, incomplete: Incomplete) -> io::Result<Place> {
+        let place = OutputPlace::find(path)?;
+        match place.is_replaced {
+            true => PartialFile::create(place, incomplete).map(Place::Partial),
+            false => place.open().map(Place::Direct),
         }
-        // Through a link the file that it names is replaced, not the link.
-        let path = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-        Ok(Place::Partial(partial_file(&path)?, path))
+    }
+
+    /// Whether a file of that name appears whole or not at all. A device, a pipe and standard
+    /// output keep what they got.
+    #[must_use]
+    pub fn is_all_or_nothing(path: &Path) -> bool {
+        let place = OutputPlace::find(path);
+        path.as_os_str() != "-" && place.is_ok_and(|place| place.is_replaced)
+    }
+
+    /// The folder in which a file of that name is created.
+    ///
+    /// # Errors
+    /// As for [`create`](Self::create).
+    pub fn folder(path: &Path) -> io::Result<PathBuf> {
+        let folder = OutputPlace::find(path)?.folder_path;
+        Ok(if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder })
     }
 
     /// What messages call it.
@@ -72,15 +97,8 @@ impl OutputFile {
     #[must_use]
     pub fn partial_path(&self) -> Option<&Path> {
         match &self.place {
-            Place::Partial(file, _) => Some(file.path()),
+            Place::Partial(file) => Some(file.path()),
             Place::Direct(_) => None,
-        }
-    }
-
-    /// From now on an incomplete file stays, under its name `FILE.partial`.
-    pub fn keep_partial(&mut self) {
-        if let Place::Partial(file, _) = &mut self.place {
-            file.disable_cleanup(true);
         }
     }
 
@@ -88,59 +106,30 @@ impl OutputFile {
     /// to a device or pipe stays as it is.
     pub(super) fn refine(&mut self) -> io::Result<()> {
         match &self.place {
-            Place::Partial(file, _) => refine(file.as_file()),
+            Place::Partial(file) => refine(file.file()),
             Place::Direct(_) => Ok(()),
         }
         .map_err(|error| said_of(&self.name, &error))
     }
 
-    /// Gives the file its name. Without this, nothing of it stays, unless
-    /// [`keep_partial`](Self::keep_partial) was called or the process was killed.
+    /// Gives the file its name. Without this, nothing of it stays, unless it was created by
+    /// [`create_kept`](Self::create_kept) or the process was killed.
     ///
     /// # Errors
     /// Whatever the system says, with the name in front.
     pub fn commit(mut self) -> io::Result<()> {
         self.flush()?;
         match self.place {
-            Place::Partial(file, path) => {
-                file.persist(path).map(drop).map_err(|error| said_of(&self.name, &error.error))
-            }
+            Place::Partial(file) => file.persist().map_err(|error| said_of(&self.name, &error)),
             Place::Direct(_) => Ok(()),
         }
-    }
-}
-
-/// Creates `FILE.partial` in the folder of the file. Where that name is taken, by a process that
-/// was killed or one that still writes, six random characters follow. Where a name so long is not
-/// allowed, the file's own name is left out.
-fn partial_file(path: &Path) -> io::Result<NamedTempFile> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let create = |prefix: &OsString, random: usize| {
-        // The kernel takes the user's mask away from these.
-        let permissions = Permissions::from_mode(0o666);
-        let mut builder = Builder::new();
-        builder.prefix(prefix).rand_bytes(random).permissions(permissions).tempfile_in(folder)
-    };
-    let mut prefix = path.file_name().unwrap_or_default().to_os_string();
-    prefix.push(".partial");
-    let first = create(&prefix, 0);
-    match first.as_ref().map_err(io::Error::kind) {
-        Err(io::ErrorKind::AlreadyExists) => {
-            prefix.push("-");
-            create(&prefix, 6)
-        }
-        Err(io::ErrorKind::InvalidFilename) => create(&"traffic-mirror.partial-".into(), 6),
-        _ => first,
     }
 }
 
 impl Write for OutputFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = match &mut self.place {
-            Place::Partial(file, _) => file.as_file_mut().write(bytes),
+            Place::Partial(file) => file.file_mut().write(bytes),
             Place::Direct(file) => file.write(bytes),
         };
         written.map_err(|error| said_of(&self.name, &error))
@@ -148,7 +137,7 @@ impl Write for OutputFile {
 
     fn flush(&mut self) -> io::Result<()> {
         let flushed = match &mut self.place {
-            Place::Partial(file, _) => file.as_file_mut().flush(),
+            Place::Partial(file) => file.file_mut().flush(),
             Place::Direct(file) => file.flush(),
         };
         flushed.map_err(|error| said_of(&self.name, &error))
@@ -162,6 +151,7 @@ fn said_of(name: &str, error: &io::Error) -> io::Error {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 
@@ -204,8 +194,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.pcap");
         for name in ["out.pcap.partial", "out.pcap.partial-"] {
-            let mut out = OutputFile::create(&path).unwrap();
-            out.keep_partial();
+            let mut out = OutputFile::create_kept(&path).unwrap();
             out.write_all(b"half").unwrap();
             let partial = out.partial_path().unwrap().to_path_buf();
             drop(out);
@@ -213,9 +202,7 @@ mod tests {
             assert_eq!(fs::read(partial).unwrap(), b"half");
         }
         assert_eq!(names_in(folder.path()).len(), 2);
-        let mut out = OutputFile::create(&path).unwrap();
-        out.keep_partial();
-        out.commit().unwrap();
+        OutputFile::create_kept(&path).unwrap().commit().unwrap();
         assert_eq!(names_in(folder.path()).len(), 3);
     }
 
@@ -223,7 +210,7 @@ mod tests {
     fn the_longest_name_that_a_folder_allows_can_be_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x".repeat(255));
-        let out = OutputFile::create(&path).unwrap();
+        let out = OutputFile::create_kept(&path).unwrap();
         assert!(out.partial_path().unwrap().to_str().unwrap().contains(".partial-"));
         out.commit().unwrap();
         assert!(path.exists());

@@ -4,8 +4,10 @@
 //! which copies there are.
 
 mod file;
+mod partial;
 mod pcap;
 mod pcapng;
+mod place;
 mod refine;
 
 pub use file::OutputFile;

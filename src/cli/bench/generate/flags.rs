@@ -20,9 +20,9 @@ pub(in super::super) struct GenerateFlags {
     #[arg(long, value_name = "FAMILY", conflicts_with_all = ["classbench", "config"])]
     family: Option<Family>,
 
-    /// What rules and packets are drawn by: the same seed draws the same.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(in super::super) seed: u64,
+    /// What rules and packets are drawn by: the same seed draws the same [default: 1].
+    #[arg(long, value_name = "N")]
+    pub(in super::super) seed: Option<u64>,
 
     /// Generate so many packets.
     #[arg(long, value_name = "N", default_value_t = 65_536,
@@ -55,6 +55,10 @@ impl GenerateFlags {
         self.family.unwrap_or_default()
     }
 
+    pub(in super::super) fn seed(&self) -> u64 {
+        self.seed.unwrap_or(1)
+    }
+
     pub(in super::super) fn packet_law(&self) -> PacketLaw {
         let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
         PacketLaw {
@@ -62,7 +66,7 @@ impl GenerateFlags {
             flows: count(self.flows.unwrap_or(self.packets)),
             zipf: self.zipf,
             mix: self.mix,
-            seed: self.seed,
+            seed: self.seed(),
         }
     }
 }

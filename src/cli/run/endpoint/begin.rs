@@ -1,5 +1,6 @@
 //! What the endpoint begins with: files, options, devices, state.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::devices::{follow_devices, list_devices, pin_interface};
@@ -9,7 +10,7 @@ use crate::cli::exit::Failure;
 use crate::cli::run::live_tables::LiveTables;
 use crate::cli::run::state::State;
 use crate::cli::terminal;
-use crate::control::account::{Account, NamedBy, Places, Quotas};
+use crate::control::account::{Account, NamedBy, Places, Quotas, check_target_name};
 use crate::control::{Registry, with_network_ids};
 use crate::ec2::Keep;
 use crate::io::links::Link;
@@ -72,8 +73,14 @@ pub(in crate::cli::run) fn begin(
 /// AWS's quotas but for those that were set.
 fn quotas(texts: &[String]) -> Result<Quotas, Failure> {
     let mut quotas = Quotas::default();
+    let mut names = BTreeSet::new();
     for text in texts {
         let read = text.split_once('=').and_then(|(name, most)| Some((name, most.parse().ok()?)));
+        if let Some((name, _)) = read
+            && !names.insert(name)
+        {
+            return Err(Failure::usage(format_args!("--quota `{text}`: expected {name} once")));
+        }
         if !read.is_some_and(|(name, most)| quotas.set(name, most)) {
             return Err(Failure::usage(format_args!(
                 "--quota `{text}`: expected NAME=N with one of {}",
@@ -94,7 +101,13 @@ fn places(flags: &EndpointFlags) -> Result<Places, Failure> {
         pin(&mut places, ("--gwlb-endpoint", text), TargetKind::GatewayLoadBalancerEndpoint)?;
     }
     for text in &flags.allow_target {
-        let (block, _) = CidrBlock::parse("--allow-target", text).map_err(Failure::usage)?;
+        let (block, has_host_bits) =
+            CidrBlock::parse("--allow-target", text).map_err(Failure::usage)?;
+        if has_host_bits {
+            return Err(Failure::usage(format_args!(
+                "--allow-target `{text}`: expected a network without host bits, such as {block}"
+            )));
+        }
         places.allow(block);
     }
     Ok(places)
@@ -112,7 +125,15 @@ fn pin(
         )));
     };
     let kind = kind(name.to_owned());
+    check_target_name(&kind).map_err(|refused| {
+        Failure::usage(format_args!("{option} `{text}`: {}", refused.message))
+    })?;
     let addresses = parse_target_addresses(option, addresses, &kind).map_err(Failure::usage)?;
+    if places.is_pinned(name) {
+        return Err(Failure::usage(format_args!(
+            "{option} `{text}`: expected {name} once, with all its addresses behind `=`"
+        )));
+    }
     places.pin(name.to_owned(), addresses);
     Ok(())
 }

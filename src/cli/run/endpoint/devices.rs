@@ -25,6 +25,7 @@ pub(super) fn pin_interface(registry: &mut Registry, text: &str) -> Result<(), F
             let address = parse_target_address("--network-interface", address, VXLAN_PORT)
                 .map_err(Failure::usage)?;
             interface.private_ip_addresses.push(address.ip());
+            interface.target_port = Some(address.port());
         }
         None => interface.device = Some(what.to_owned()),
     }
@@ -127,4 +128,25 @@ fn device_id(machine: &str, link: &Link) -> NetworkInterfaceId {
         (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
     });
     NetworkInterfaceId::from_seed(hash ^ hash >> 68)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Target, TargetId, TargetKind};
+
+    #[test]
+    fn an_interface_that_stands_for_an_address_keeps_its_port() {
+        for (text, address) in [
+            ("eni-1=udp:127.0.0.1:6000", "127.0.0.1:6000"),
+            ("eni-1=udp:127.0.0.1", "127.0.0.1:4789"),
+            ("eni-1=udp:[2001:db8::1]:6000", "[2001:db8::1]:6000"),
+        ] {
+            let mut registry = Registry::default();
+            pin_interface(&mut registry, text).unwrap();
+            let kind = TargetKind::NetworkInterface(NetworkInterfaceId::new("eni-1").unwrap());
+            let target = Target::new(TargetId::new("tmt-1").unwrap(), kind);
+            assert_eq!(registry.target_address(&target).unwrap().to_string(), address);
+        }
+    }
 }

@@ -16,16 +16,17 @@ pub(in crate::cli::run) struct EndpointFlags {
     pub(in crate::cli::run) ec2_endpoint: Option<SocketAddr>,
 
     /// With --ec2-endpoint: keep what clients made in this file, over restarts; without it, in memory.
+    /// A file that other users can change or replace is refused.
     #[arg(long, value_name = "FILE", requires = "ec2_endpoint")]
-    pub(super) state: Option<PathBuf>,
+    pub(in crate::cli::run) state: Option<PathBuf>,
 
     /// With --ec2-endpoint: another quota than AWS's: sessions, sessions-per-interface, targets,
     /// filters, rules-per-filter or sources-per-target, as in rules-per-filter=100.
     #[arg(long, value_name = "NAME=N", requires = "ec2_endpoint")]
     pub(super) quota: Vec<String>,
 
-    /// With --ec2-endpoint: a network interface id, and the device or the address (udp:ADDR) that it
-    /// stands for, as in eni-0a1b2c3d4e5f60718=eth0.
+    /// With --ec2-endpoint: a network interface id, and the device or the address (udp:ADDR:PORT, port
+    /// 4789 if left out) that it stands for, as in eni-0a1b2c3d4e5f60718=eth0.
     #[arg(long, value_name = "ENI=DEVICE", requires = "ec2_endpoint")]
     pub(super) network_interface: Vec<String>,
 
@@ -43,9 +44,9 @@ pub(in crate::cli::run) struct EndpointFlags {
     pub(super) allow_target: Vec<String>,
 
     /// With --ec2-endpoint: a TOML file of [[credential]] with access_key_id, secret_access_key,
-    /// account_id and optionally session_token. Requests that none of them signed are refused.
-    /// Without it, a key is generated at start and written to a file that only this user can read;
-    /// its name is printed, and AWS_SHARED_CREDENTIALS_FILE may name it.
+    /// account_id and optionally session_token, readable by its owner only. Requests that none of
+    /// them signed are refused. Without it, a key is generated at start and written to a file that
+    /// only this user can read; its name is printed, and AWS_SHARED_CREDENTIALS_FILE may name it.
     #[arg(long, value_name = "FILE", requires = "ec2_endpoint")]
     pub(super) credentials: Option<PathBuf>,
 
@@ -64,7 +65,7 @@ pub(in crate::cli::run) struct EndpointFlags {
     #[arg(long, value_name = "FILE", requires_all = ["ec2_endpoint", "tls_key"])]
     pub(super) tls_certificate: Option<PathBuf>,
 
-    /// With --tls-certificate: its private key (PEM).
+    /// With --tls-certificate: its private key (PEM), readable by its owner only.
     #[arg(long, value_name = "FILE", requires = "tls_certificate")]
     pub(super) tls_key: Option<PathBuf>,
 }

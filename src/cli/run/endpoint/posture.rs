@@ -3,7 +3,6 @@
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::credentials_file::CredentialsFile;
@@ -12,6 +11,7 @@ use crate::cli::exit::Failure;
 use crate::cli::terminal;
 use crate::ec2::{self, Access, Credentials, Endpoint};
 use crate::http::{Certificate, HostNames, Server};
+use crate::io::private_file::{self, PrivateFileError};
 
 /// Whose requests the endpoint accepts, and how it is served.
 pub(in crate::cli::run) struct Posture {
@@ -60,6 +60,11 @@ impl Posture {
         Ok(Self { access, generated, hosts, certificate })
     }
 
+    /// The directory of the file with generated credentials, which is removed at the end.
+    pub(in crate::cli::run) fn credentials_directory(&self) -> Option<&Path> {
+        self.generated.as_ref().and_then(|file| file.path().parent())
+    }
+
     /// Serves the endpoint, and says whose requests are accepted.
     pub(super) fn serve(self, address: SocketAddr, endpoint: Endpoint) -> io::Result<Serving> {
         let Self { access, generated, hosts, certificate } = self;
@@ -98,28 +103,29 @@ impl Posture {
 
 fn credentials(path: &Path) -> Result<Credentials, Failure> {
     let name = path.display();
-    let failed =
-        |error: io::Error| Failure::failed(format_args!("--credentials `{name}`: {error}"));
-    let mode = fs::metadata(path).map_err(failed)?.permissions().mode();
-    if mode & 0o077 != 0 {
-        terminal::warn(&format!(
-            "--credentials `{name}`: others may read it too: expected mode 600, not {:o}",
-            mode & 0o777
-        ));
-    }
-    let text = fs::read_to_string(path).map_err(failed)?;
+    let text = String::from_utf8(secret("--credentials", path)?).map_err(|_| {
+        Failure::usage(format_args!("--credentials `{name}`: expected text in UTF-8"))
+    })?;
     Credentials::parse(&text).map_err(|sentences| {
         let lines = sentences.lines().map(|line| format!("--credentials `{name}`: {line}"));
         Failure::usage(lines.collect::<Vec<_>>().join("\n"))
     })
 }
 
+/// Reads a file that nobody else may read.
+fn secret(option: &str, path: &Path) -> Result<Vec<u8>, Failure> {
+    let name = path.display();
+    private_file::read_secret(path).map_err(|error| match error {
+        PrivateFileError::Exposed(why) => Failure::usage(format_args!("{option} `{name}`: {why}")),
+        PrivateFileError::Io(error) => Failure::failed(format_args!("{option} `{name}`: {error}")),
+    })
+}
+
 fn certificate(chain: &Path, key: &Path) -> Result<Certificate, Failure> {
-    let read = |option: &str, path: &Path| {
-        let name = path.display();
-        fs::read(path).map_err(|error| Failure::failed(format_args!("{option} `{name}`: {error}")))
-    };
-    let (pem, secret) = (read("--tls-certificate", chain)?, read("--tls-key", key)?);
+    let pem = fs::read(chain).map_err(|error| {
+        Failure::failed(format_args!("--tls-certificate `{}`: {error}", chain.display()))
+    })?;
+    let secret = secret("--tls-key", key)?;
     Certificate::from_pem(&pem, &secret).map_err(|why| {
         let (chain, key) = (chain.display(), key.display());
         Failure::usage(format_args!("--tls-certificate `{chain}`, --tls-key `{key}`: {why}"))

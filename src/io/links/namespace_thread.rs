@@ -1,0 +1,122 @@
+//! A thread that lives in a network namespace, so that no other thread has to enter it.
+//!
+//! Entering a namespace needs CAP_SYS_ADMIN. A namespace and capabilities belong to a thread, and a
+//! thread that it starts inherits both. So one thread enters once and gives the capability up; the
+//! work is done by threads that it starts, several at a time.
+
+use std::io;
+use std::sync::mpsc::{Sender, channel, sync_channel};
+use std::thread::Builder;
+
+use super::enter_network_namespace;
+
+type Work = Box<dyn FnOnce() + Send>;
+
+enum Job {
+    /// For a thread of its own.
+    Apart(Work),
+    /// For the thread in the namespace, whose restrictions the others inherit.
+    Here(Work),
+}
+
+/// A network namespace that work can be done in, as long as this lives.
+///
+/// It is the namespace that had the name at first. One that is deleted stays alive in the kernel
+/// until this is dropped, and one that is made anew under the same name is another one.
+#[derive(Debug)]
+pub struct NamespaceThread {
+    jobs: Sender<Job>,
+}
+
+impl NamespaceThread {
+    /// Enters the namespace as [`enter_network_namespace`] does; then the thread calls
+    /// `drop_privileges` and keeps what that leaves it.
+    ///
+    /// # Errors
+    /// There is no such namespace, the process may not enter it, or the system refuses the thread.
+    pub fn enter(name: &str, drop_privileges: impl FnOnce() + Send + 'static) -> io::Result<Self> {
+        let (jobs, given) = channel::<Job>();
+        let (entered, has_entered) = sync_channel(1);
+        let name = name.to_owned();
+        let live = move || {
+            let result = enter_network_namespace(&name);
+            let is_there = result.is_ok();
+            drop_privileges();
+            let _ = entered.send(result);
+            while is_there && let Ok(job) = given.recv() {
+                match job {
+                    // If no thread can start, the sender learns it: its answer never comes.
+                    Job::Apart(work) => {
+                        let _ = Builder::new().name("in-namespace".to_owned()).spawn(work);
+                    }
+                    Job::Here(work) => work(),
+                }
+            }
+        };
+        Builder::new().name("namespace".to_owned()).spawn(live)?;
+        has_entered.recv().unwrap_or_else(|_| Err(ended()))?;
+        Ok(Self { jobs })
+    }
+
+    /// Does something in the namespace, in a thread of its own, and waits for its end.
+    ///
+    /// # Errors
+    /// What `act` returns, or that there is no thread for it.
+    pub fn run<T: Send + 'static>(
+        &self,
+        act: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let (answer, answered) = sync_channel(1);
+        let job = move || {
+            // Nobody waits any more if the process is ending.
+            let _ = answer.send(act());
+        };
+        self.jobs.send(Job::Apart(Box::new(job))).map_err(|_| ended())?;
+        answered.recv().unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// Restricts the thread, and with it all that it starts from then on.
+    ///
+    /// # Errors
+    /// The thread has ended.
+    pub fn restrict(&self, act: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let (answer, answered) = sync_channel(1);
+        let job = move || {
+            act();
+            let _ = answer.send(());
+        };
+        self.jobs.send(Job::Here(Box::new(job))).map_err(|_| ended())?;
+        answered.recv().map_err(|_| ended())
+    }
+}
+
+fn ended() -> io::Error {
+    io::Error::other("no thread for work in the network namespace")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_thread_gives_up_what_it_is_told_to_and_works() {
+        let link = std::fs::read_link("/proc/self/ns/net").unwrap();
+        let entered = NamespaceThread::enter("/proc/self/ns/net", || {});
+        let Ok(thread) = entered else {
+            eprintln!("NOT RUN: entering a namespace needs CAP_SYS_ADMIN");
+            return;
+        };
+        let inside = thread.run(|| std::fs::read_link("/proc/thread-self/ns/net")).unwrap();
+        assert_eq!(inside, link);
+        let error = thread.run(|| Err::<(), _>(io::Error::other("no"))).unwrap_err();
+        assert_eq!(error.to_string(), "no");
+        assert!(thread.run(|| -> io::Result<()> { panic!("a test") }).is_err());
+        assert_eq!(thread.run(|| Ok(7)).unwrap(), 7);
+    }
+
+    #[test]
+    fn a_namespace_that_is_not_there_is_named() {
+        let error = NamespaceThread::enter("tm-no-such-namespace", || {}).unwrap_err();
+        assert!(error.to_string().contains("tm-no-such-namespace"), "{error}");
+    }
+}

@@ -1,0 +1,232 @@
+//! Files that other users must not read or change: keys, credentials, state.
+//!
+//! The rules are those of OpenSSH: a secret that its group or others can read is refused
+//! (`sshkey_perm_ok`), and so is a file that another user can replace through a folder
+//! (`StrictModes`). Root is trusted by everybody. Root itself trusts only root: a state file of
+//! another user would let that user decide where the host's packets go.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::process::geteuid;
+
+/// Why a file is not used.
+#[derive(Debug)]
+pub enum PrivateFileError {
+    /// The system does not give it.
+    Io(io::Error),
+    /// Other users may read or change it. The sentence says what would be right.
+    Exposed(String),
+}
+
+impl From<io::Error> for PrivateFileError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Reads a secret. The permissions are those of the open file, so that it cannot be exchanged
+/// between the check and the use.
+///
+/// # Errors
+/// [`PrivateFileError`] if it cannot be read, or if its group or others have any right to it.
+pub fn read_secret(path: &Path) -> Result<Vec<u8>, PrivateFileError> {
+    let mut file = File::open(path)?;
+    let found = file.metadata()?;
+    let mode = found.mode() & 0o777;
+    // A pipe, as of the shell's <(...), has no rights of this kind.
+    if found.is_file() && mode & 0o077 != 0 {
+        return Err(PrivateFileError::Exposed(format!(
+            "other users may read it (mode {mode:03o}): expected mode 600: chmod 600 {}",
+            path.display()
+        )));
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Checks that only this user and root can change a file, or the name that it will have: owner
+/// and mode of the file, of every folder above it, and of every symbolic link on the way. A folder
+/// that others may write to is accepted with the sticky bit (`/tmp`), because only the owner of a
+/// file replaces it there.
+///
+/// # Errors
+/// [`PrivateFileError`] with what would be right.
+pub fn check_unchangeable(path: &Path) -> Result<(), PrivateFileError> {
+    let typed = std::path::absolute(path)?;
+    match std::fs::metadata(&typed) {
+        Ok(found) => check_file(&typed, &found)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error.into()),
+    }
+    check_way(&typed)?;
+    // The same for where links lead, also to a file that is not there yet.
+    let real = end_of_links(typed);
+    let folder = real.parent().unwrap_or(Path::new("/")).canonicalize()?;
+    check_way(&folder.join("file"))
+}
+
+/// The name that a file would have if it were created through links.
+fn end_of_links(mut path: PathBuf) -> PathBuf {
+    /// The kernel follows no more (`MAXSYMLINKS` of `linux/namei.h`).
+    const MOST: usize = 40;
+    for _ in 0..MOST {
+        let Ok(target) = path.read_link() else { break };
+        path = path.parent().unwrap_or(Path::new("/")).join(target);
+    }
+    path
+}
+
+fn check_file(path: &Path, found: &Metadata) -> Result<(), PrivateFileError> {
+    let name = path.display();
+    if !is_trusted(found.uid()) {
+        let own = geteuid().as_raw();
+        return Err(PrivateFileError::Exposed(format!(
+            "it belongs to user {}: expected a file of user {own}: chown {own} {name}",
+            found.uid()
+        )));
+    }
+    let mode = found.mode() & 0o777;
+    if mode & 0o022 != 0 {
+        return Err(PrivateFileError::Exposed(format!(
+            "other users may write to it (mode {mode:03o}): expected mode 600: chmod 600 {name}"
+        )));
+    }
+    Ok(())
+}
+
+/// Checks the folders above a name, and the links among them and the name.
+fn check_way(path: &Path) -> Result<(), PrivateFileError> {
+    for part in path.ancestors() {
+        let found = match part.symlink_metadata() {
+            Ok(found) => found,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error.into()),
+        };
+        if found.is_symlink() && !is_trusted(found.uid()) {
+            return Err(exposed(part, "a symbolic link that belongs to another user"));
+        }
+        if !found.is_dir() {
+            continue;
+        }
+        if !is_trusted(found.uid()) && !is_unmapped(found.uid()) {
+            return Err(exposed(part, "a folder that belongs to another user"));
+        }
+        if found.mode() & 0o022 != 0 && found.mode() & 0o1000 == 0 {
+            return Err(exposed(part, "a folder that other users may write to"));
+        }
+    }
+    Ok(())
+}
+
+fn exposed(part: &Path, what: &str) -> PrivateFileError {
+    PrivateFileError::Exposed(format!(
+        "other users may replace it, because `{}` is {what}: expected a folder that only its owner \
+         and root can change, such as /var/lib/traffic-mirror with mode 700",
+        part.display()
+    ))
+}
+
+fn is_trusted(owner: u32) -> bool {
+    owner == geteuid().as_raw() || owner == 0
+}
+
+/// In a user namespace, whoever is not in it appears as one user (user_namespaces(7)): so does the
+/// root of the host, whose folders are above all others.
+fn is_unmapped(owner: u32) -> bool {
+    let read = |path: &str| std::fs::read_to_string(PathBuf::from(path)).unwrap_or_default();
+    let overflow = read("/proc/sys/kernel/overflowuid").trim().parse().unwrap_or(65_534);
+    let map = read("/proc/self/uid_map");
+    let is_whole = map.split_whitespace().nth(2) == Some("4294967295");
+    owner == overflow && !map.is_empty() && !is_whole
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{Permissions, create_dir, set_permissions, write};
+    use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
+
+    use super::*;
+
+    fn put(path: &Path, mode: u32) {
+        write(path, "secret").unwrap();
+        set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn why<T: std::fmt::Debug>(result: Result<T, PrivateFileError>) -> String {
+        match result.unwrap_err() {
+            PrivateFileError::Exposed(why) => why,
+            PrivateFileError::Io(error) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn a_secret_that_others_can_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        for mode in [0o644, 0o640, 0o602, 0o666, 0o610] {
+            put(&path, mode);
+            let why = why(read_secret(&path));
+            assert!(why.contains(&format!("{mode:03o}")) && why.contains("chmod 600"), "{why}");
+        }
+        for mode in [0o600, 0o400] {
+            put(&path, mode);
+            assert_eq!(read_secret(&path).unwrap(), b"secret");
+        }
+        assert!(matches!(
+            read_secret(folder.path()),
+            Err(PrivateFileError::Exposed(_) | PrivateFileError::Io(_))
+        ));
+        assert!(read_secret(Path::new("/dev/null")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_file_that_others_can_write_to_or_replace_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        check_unchangeable(&path).unwrap();
+        put(&path, 0o644);
+        check_unchangeable(&path).unwrap();
+        for mode in [0o664, 0o646] {
+            put(&path, mode);
+            assert!(why(check_unchangeable(&path)).contains("may write to it"));
+        }
+        put(&path, 0o600);
+        let open = folder.path().join("open");
+        create_dir(&open).unwrap();
+        let inner = open.join("state");
+        for (mode, is_right) in [(0o755, true), (0o1777, true), (0o777, false), (0o775, false)] {
+            set_permissions(&open, Permissions::from_mode(mode)).unwrap();
+            assert_eq!(check_unchangeable(&inner).is_ok(), is_right, "{mode:o}");
+        }
+        // Through a link, too.
+        let link = folder.path().join("link");
+        symlink(&inner, &link).unwrap();
+        assert!(why(check_unchangeable(&link)).contains("open` is a folder that other users"));
+    }
+
+    #[test]
+    fn files_folders_and_links_of_other_users_are_refused() {
+        if !geteuid().is_root() {
+            eprintln!("NOT RUN: only root can give a file to another user");
+            return;
+        }
+        let other = Some(65_534);
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        put(&at("state"), 0o600);
+        symlink(at("state"), at("link")).unwrap();
+        check_unchangeable(&at("link")).unwrap();
+        lchown(at("link"), other, None).unwrap();
+        assert!(why(check_unchangeable(&at("link"))).contains("link` is a symbolic link"));
+        chown(at("state"), other, None).unwrap();
+        assert!(why(check_unchangeable(&at("state"))).contains("it belongs to user 65534"));
+        create_dir(at("theirs")).unwrap();
+        chown(at("theirs"), other, None).unwrap();
+        let why = why(check_unchangeable(&at("theirs").join("state")));
+        assert!(why.contains("theirs` is a folder that belongs to another user"), "{why}");
+    }
+}

@@ -1,0 +1,287 @@
+//! An incomplete file: its name says what it is, and a complete one takes the final name.
+//!
+//! A file that can be made again is called `.NAME.traffic-mirror-PID.partial`. Its writer holds a
+//! lock on it (flock(2)), which the kernel releases when the process ends in whatever way. The next
+//! run with the same output removes the files that nobody has locked. A file that cannot be made
+//! again is called `NAME.partial` and is never removed.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{
+    AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, flock, fstat, openat, renameat, statat,
+    unlinkat,
+};
+use rustix::io::Errno;
+use rustix::process::geteuid;
+
+use super::place::OutputPlace;
+
+/// How many names are tried.
+const ATTEMPTS: u32 = 100;
+
+/// The end of the names of files that can be made again.
+const ENDING: &str = ".partial";
+
+/// What becomes of an incomplete file when its writer ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Incomplete {
+    /// It is removed.
+    Removed,
+    /// It stays.
+    Kept,
+}
+
+/// A file that has not got its final name yet.
+#[derive(Debug)]
+pub(super) struct PartialFile {
+    folder: OwnedFd,
+    name: OsString,
+    partial_name: OsString,
+    partial_path: PathBuf,
+    file: File,
+    incomplete: Incomplete,
+}
+
+impl PartialFile {
+    /// Creates it in the folder of the final name. Of files that can be made again, removes those
+    /// that earlier runs left.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    pub(super) fn create(place: OutputPlace, incomplete: Incomplete) -> io::Result<Self> {
+        if incomplete == Incomplete::Removed {
+            remove_leftovers(&place.folder, &place.name);
+        }
+        let OutputPlace { folder, folder_path, name, .. } = place;
+        let (partial_name, file) = match incomplete {
+            Incomplete::Removed => create_locked(&folder, &name)?,
+            Incomplete::Kept => create_kept(&folder, &name)?,
+        };
+        let partial_path = folder_path.join(&partial_name);
+        Ok(Self { folder, name, partial_name, partial_path, file, incomplete })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.partial_path
+    }
+
+    pub(super) const fn file(&self) -> &File {
+        &self.file
+    }
+
+    pub(super) const fn file_mut(&mut self) -> &mut File {
+        &mut self.file
+    }
+
+    /// Gives the file its final name, in place of whatever has it.
+    ///
+    /// # Errors
+    /// Whatever the system says; the file is still incomplete then.
+    pub(super) fn persist(mut self) -> io::Result<()> {
+        renameat(&self.folder, &self.partial_name, &self.folder, &self.name)?;
+        // The partial name is free now, and may be another process's soon.
+        self.incomplete = Incomplete::Kept;
+        Ok(())
+    }
+}
+
+impl Drop for PartialFile {
+    fn drop(&mut self) {
+        if self.incomplete == Incomplete::Removed {
+            // What cannot be removed is removed by the next run.
+            let _ = unlinkat(&self.folder, &self.partial_name, AtFlags::empty());
+        }
+    }
+}
+
+/// Creates `.NAME.traffic-mirror-PID.partial` and locks it.
+fn create_locked(folder: &OwnedFd, name: &OsStr) -> io::Result<(OsString, File)> {
+    let process = std::process::id();
+    for attempt in 0..ATTEMPTS {
+        let number = if attempt == 0 { String::new() } else { format!("-{attempt}") };
+        let mut partial_name = start_of_names(name);
+        partial_name.push(format!("{process}{number}{ENDING}"));
+        let file = match create_new(folder, &partial_name) {
+            Err(Errno::EXIST) => continue,
+            created => created?,
+        };
+        // Where a file system has no locks, nothing is ever removed.
+        let _ = flock(&file, FlockOperation::LockExclusive);
+        // Before it was locked, another run may have taken it for one that was left.
+        if is_called(folder, &partial_name, &file) {
+            return Ok((partial_name, file));
+        }
+    }
+    Err(Errno::EXIST.into())
+}
+
+/// Creates `NAME.partial`. If that name is taken, by a process that was killed or one that still
+/// writes, six random characters follow. If the folder does not allow a name so long, the file's
+/// own name is left out.
+fn create_kept(folder: &OwnedFd, name: &OsStr) -> io::Result<(OsString, File)> {
+    let mut partial_name = name.to_owned();
+    partial_name.push(ENDING);
+    let mut start = match create_new(folder, &partial_name) {
+        Ok(file) => return Ok((partial_name, file)),
+        Err(Errno::EXIST) => partial_name,
+        Err(Errno::NAMETOOLONG) => "traffic-mirror.partial".into(),
+        Err(errno) => return Err(errno.into()),
+    };
+    start.push("-");
+    for _ in 0..ATTEMPTS {
+        let mut partial_name = start.clone();
+        partial_name.push(random_word());
+        match create_new(folder, &partial_name) {
+            Ok(file) => return Ok((partial_name, file)),
+            Err(Errno::EXIST) => {}
+            Err(Errno::NAMETOOLONG) => start = "traffic-mirror.partial-".into(),
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Err(Errno::EXIST.into())
+}
+
+/// Six random characters.
+fn random_word() -> String {
+    let mut bytes = [0; 3];
+    // Without the kernel's random numbers the name is one that may be taken; then it is refused.
+    let _ = getrandom::fill(&mut bytes);
+    let [a, b, c] = bytes;
+    format!("{a:02x}{b:02x}{c:02x}")
+}
+
+/// The kernel takes the user's mask away from these permissions.
+fn create_new(folder: &OwnedFd, name: &OsStr) -> Result<File, Errno> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    openat(folder, name, flags, Mode::from_raw_mode(0o666)).map(File::from)
+}
+
+/// `.NAME.traffic-mirror-`; a hash stands for a name that is too long for what follows.
+fn start_of_names(name: &OsStr) -> OsString {
+    /// What the longest names of most file systems (255 bytes) leave for a name.
+    const MOST: usize = 200;
+    let mut start = OsString::from(".");
+    if name.len() <= MOST {
+        start.push(name);
+    } else {
+        let bytes = name.as_encoded_bytes().iter();
+        // FNV-1a, which stays the same in all versions of this program.
+        let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        start.push(format!("{hash:016x}"));
+    }
+    start.push(".traffic-mirror-");
+    start
+}
+
+/// Whether the name in the folder is that of the open file.
+fn is_called(folder: &OwnedFd, name: &OsStr, file: &File) -> bool {
+    let named = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW);
+    let (Ok(named), Ok(own)) = (named, fstat(file)) else { return false };
+    (named.st_dev, named.st_ino) == (own.st_dev, own.st_ino)
+}
+
+/// Removes incomplete files of the same output whose writer has ended. What cannot be looked at
+/// stays.
+fn remove_leftovers(folder: &OwnedFd, name: &OsStr) {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let Ok(listed) = openat(folder, ".", flags, Mode::empty()) else { return };
+    let Ok(entries) = Dir::new(listed) else { return };
+    let start = start_of_names(name);
+    for entry in entries.filter_map(Result::ok) {
+        let found = entry.file_name().to_bytes();
+        let middle = found
+            .strip_prefix(start.as_encoded_bytes())
+            .and_then(|rest| rest.strip_suffix(ENDING.as_bytes()));
+        let is_number = |byte: &u8| byte.is_ascii_digit() || *byte == b'-';
+        if middle.is_some_and(|middle| !middle.is_empty() && middle.iter().all(is_number)) {
+            remove_if_left(folder, entry.file_name());
+        }
+    }
+}
+
+fn remove_if_left(folder: &OwnedFd, name: &std::ffi::CStr) {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let Ok(file) = openat(folder, name, flags, Mode::empty()) else { return };
+    let Ok(found) = fstat(&file) else { return };
+    let is_ours = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile
+        && found.st_uid == geteuid().as_raw();
+    if is_ours && flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+        // The lock is held until the name is gone, so that no writer takes the file for its own.
+        let _ = unlinkat(folder, name, AtFlags::empty());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn create(path: &Path) -> PartialFile {
+        PartialFile::create(OutputPlace::find(path).unwrap(), Incomplete::Removed).unwrap()
+    }
+
+    fn names_in(folder: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(folder).unwrap();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_removed_and_what_is_written_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.pcap");
+        let left = ".out.pcap.traffic-mirror-1.partial";
+        let others = [
+            ".out.pcap.traffic-mirror-x.partial",
+            ".other.pcap.traffic-mirror-1.partial",
+            "out.pcap.partial",
+        ];
+        for name in others.iter().chain([&left]) {
+            std::fs::write(folder.path().join(name), "left").unwrap();
+        }
+        let first = create(&path);
+        let second = create(&path);
+        assert!(first.path().exists() && second.path().exists());
+        assert_ne!(first.path(), second.path());
+        let name = first.path().file_name().unwrap().to_str().unwrap();
+        let process = std::process::id();
+        assert_eq!(name, format!(".out.pcap.traffic-mirror-{process}.partial"));
+        let names = names_in(folder.path());
+        assert!(!names.contains(&left.to_owned()), "{names:?}");
+        assert!(others.iter().all(|name| names.contains(&(*name).to_owned())), "{names:?}");
+        drop(first);
+        second.persist().unwrap();
+        assert_eq!(names_in(folder.path()).len(), others.len() + 1);
+    }
+
+    #[test]
+    fn a_link_or_a_pipe_with_such_a_name_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = folder.path().join("kept");
+        std::fs::write(&kept, "kept").unwrap();
+        let name = folder.path().join(".out.pcap.traffic-mirror-1.partial");
+        std::os::unix::fs::symlink(&kept, &name).unwrap();
+        drop(create(&folder.path().join("out.pcap")));
+        assert!(name.is_symlink() && kept.exists());
+    }
+
+    #[test]
+    fn the_names_of_long_names_are_found_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x".repeat(255));
+        let mut left = start_of_names(path.file_name().unwrap());
+        left.push("1.partial");
+        std::fs::write(folder.path().join(&left), "left").unwrap();
+        let file = create(&path);
+        assert!(!folder.path().join(left).exists());
+        file.persist().unwrap();
+        assert!(path.exists());
+    }
+}

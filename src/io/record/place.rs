@@ -1,0 +1,296 @@
+//! Resolves the name of an output file without following symbolic links of other users.
+//!
+//! The path is walked one component at a time with descriptors of the folders, so that nobody can
+//! put a link into a folder between the check and the use. A link is followed if it belongs to the
+//! user who runs the program, to root, or to procfs. Root trusts no other user's link.
+
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, PROC_SUPER_MAGIC, Stat, fstat, fstatfs, openat,
+    readlinkat, statat,
+};
+use rustix::io::Errno;
+use rustix::process::geteuid;
+
+/// The kernel follows as many links in one path (`MAXSYMLINKS` of `linux/namei.h`).
+const MOST_LINKS: u32 = 40;
+
+/// Where an output file goes.
+#[derive(Debug)]
+pub(super) struct OutputPlace {
+    /// The folder that has the name.
+    pub(super) folder: OwnedFd,
+    /// The same for messages.
+    pub(super) folder_path: PathBuf,
+    /// The name in the folder; never a link that may be followed, except in procfs.
+    pub(super) name: OsString,
+    /// Whether a complete file takes the name. A device or a pipe keeps it and is written to.
+    pub(super) is_replaced: bool,
+}
+
+impl OutputPlace {
+    /// Finds the place of that name.
+    ///
+    /// # Errors
+    /// A folder on the way that is absent, or behind another user's link; a name of a folder.
+    pub(super) fn find(path: &Path) -> io::Result<Self> {
+        let is_folder = path.as_os_str().as_encoded_bytes().ends_with(b"/");
+        if is_folder {
+            return Err(is_a_directory());
+        }
+        let mut walk = Walk::new(path)?;
+        while let Some(part) = walk.parts.pop_front() {
+            let is_last = walk.parts.is_empty();
+            if let Some(place) = walk.step(part, is_last)? {
+                return Ok(place);
+            }
+        }
+        Err(is_a_directory())
+    }
+
+    /// Opens the device or pipe.
+    pub(super) fn open(&self) -> io::Result<File> {
+        let mut flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOCTTY;
+        if !is_procfs(&self.folder) {
+            flags |= OFlags::NOFOLLOW;
+        }
+        let file = loop {
+            match openat(&self.folder, &self.name, flags, Mode::empty()) {
+                Err(Errno::INTR) => {}
+                opened => break File::from(opened?),
+            }
+        };
+        match file.metadata()?.is_file() {
+            true => Err(io::Error::other("it became a regular file while it was opened")),
+            false => Ok(file),
+        }
+    }
+}
+
+/// The way through the components of a path.
+struct Walk {
+    folder: OwnedFd,
+    folder_path: PathBuf,
+    parts: VecDeque<OsString>,
+    links: u32,
+}
+
+impl Walk {
+    fn new(path: &Path) -> io::Result<Self> {
+        let mut walk = Self {
+            folder: open_folder(CWD, OsStr::new("."))?,
+            folder_path: PathBuf::new(),
+            parts: VecDeque::new(),
+            links: 0,
+        };
+        walk.put_in_front(&of_standard_streams(path))?;
+        Ok(walk)
+    }
+
+    /// The components of `path` come next.
+    fn put_in_front(&mut self, path: &Path) -> io::Result<()> {
+        for component in path.components().rev() {
+            match component {
+                Component::RootDir => {
+                    self.folder = open_folder(CWD, OsStr::new("/"))?;
+                    self.folder_path = PathBuf::from("/");
+                }
+                Component::CurDir | Component::Prefix(_) => {}
+                Component::ParentDir | Component::Normal(_) => {
+                    self.parts.push_front(component.as_os_str().to_owned());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes into a folder or through a link; the place where the way ends.
+    fn step(&mut self, part: OsString, is_last: bool) -> io::Result<Option<OutputPlace>> {
+        let found = match statat(&self.folder, &part, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) if is_last => return self.end(part, true).map(Some),
+            found => found?,
+        };
+        match FileType::from_raw_mode(found.st_mode) {
+            FileType::Symlink => self.step_through(part, is_last),
+            FileType::Directory if is_last && part != ".." => Err(is_a_directory()),
+            FileType::Directory => {
+                self.folder = open_folder(&self.folder, &part)?;
+                self.folder_path.push(part);
+                Ok(None)
+            }
+            _ if !is_last => Err(Errno::NOTDIR.into()),
+            kind => self.end(part, kind == FileType::RegularFile).map(Some),
+        }
+    }
+
+    fn step_through(&mut self, part: OsString, is_last: bool) -> io::Result<Option<OutputPlace>> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let link = openat(&self.folder, &part, flags, Mode::empty())?;
+        let found = fstat(&link)?;
+        if FileType::from_raw_mode(found.st_mode) != FileType::Symlink {
+            return Err(io::Error::other("a symbolic link was replaced while it was followed"));
+        }
+        let is_of_proc = is_procfs(&self.folder);
+        if !is_of_proc && !is_trusted(&found) {
+            return match is_last {
+                true => self.end(part, true).map(Some),
+                false => Err(self.foreign_link(&part, &found)),
+            };
+        }
+        if is_of_proc && is_last && !self.names_regular_file(&part) {
+            return self.end(part, false).map(Some);
+        }
+        self.links += 1;
+        if self.links > MOST_LINKS {
+            return Err(Errno::LOOP.into());
+        }
+        let target = readlinkat(&link, "", Vec::new())?.into_bytes();
+        self.put_in_front(Path::new(&OsString::from_vec(target)))?;
+        Ok(None)
+    }
+
+    /// Whether a link of procfs leads to a regular file.
+    fn names_regular_file(&self, part: &OsStr) -> bool {
+        let found = statat(&self.folder, part, AtFlags::empty());
+        found.is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::RegularFile)
+    }
+
+    fn end(&mut self, name: OsString, is_replaced: bool) -> io::Result<OutputPlace> {
+        let folder = self.folder.try_clone()?;
+        let folder_path = std::mem::take(&mut self.folder_path);
+        Ok(OutputPlace { folder, folder_path, name, is_replaced })
+    }
+
+    fn foreign_link(&self, part: &OsStr, found: &Stat) -> io::Error {
+        let link = self.folder_path.join(part);
+        let sentence = format!(
+            "expected a path without symbolic links of other users, but `{}` belongs to user {}",
+            link.display(),
+            found.st_uid
+        );
+        io::Error::new(io::ErrorKind::PermissionDenied, sentence)
+    }
+}
+
+/// The links in /dev that stand for open files lead through procfs. They are replaced by what they
+/// say, because their owner is not known in a user namespace.
+fn of_standard_streams(path: &Path) -> PathBuf {
+    let descriptor = match path.to_str() {
+        Some("/dev/stdout") => Some("1"),
+        Some("/dev/stderr") => Some("2"),
+        Some(text) => text.strip_prefix("/dev/fd/"),
+        None => None,
+    };
+    match descriptor {
+        Some(number) => Path::new("/proc/self/fd").join(number),
+        None => path.to_owned(),
+    }
+}
+
+fn is_trusted(found: &Stat) -> bool {
+    found.st_uid == geteuid().as_raw() || found.st_uid == 0
+}
+
+fn is_procfs(folder: &OwnedFd) -> bool {
+    fstatfs(folder).is_ok_and(|found| found.f_type == PROC_SUPER_MAGIC)
+}
+
+fn open_folder(at: impl std::os::fd::AsFd, name: &OsStr) -> io::Result<OwnedFd> {
+    let mut flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    if name != "/" {
+        flags |= OFlags::NOFOLLOW;
+    }
+    Ok(openat(at, name, flags, Mode::empty())?)
+}
+
+fn is_a_directory() -> io::Error {
+    io::Error::new(io::ErrorKind::IsADirectory, "it is a directory")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{lchown, symlink};
+
+    use super::*;
+
+    /// The user `nobody` of every Linux.
+    const OTHER: Option<u32> = Some(65_534);
+
+    fn is_root() -> bool {
+        if !geteuid().is_root() {
+            eprintln!("NOT RUN: only root can give a link to another user");
+        }
+        geteuid().is_root()
+    }
+
+    #[test]
+    fn own_links_are_followed_to_their_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir(at("deep")).unwrap();
+        symlink("deep/../second", at("first")).unwrap();
+        symlink(at("deep"), at("way")).unwrap();
+        symlink("way/file", at("second")).unwrap();
+        let place = OutputPlace::find(&at("first")).unwrap();
+        assert_eq!(place.folder_path.join(&place.name), at("deep/file"));
+        assert!(place.is_replaced);
+    }
+
+    #[test]
+    fn another_users_link_is_the_name_that_is_replaced() {
+        if !is_root() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        for aim in ["/etc/passwd", "/dev/null", "absent"] {
+            let link = folder.path().join("link");
+            symlink(aim, &link).unwrap();
+            lchown(&link, OTHER, None).unwrap();
+            let place = OutputPlace::find(&link).unwrap();
+            assert_eq!(place.folder_path.join(&place.name), link);
+            assert!(place.is_replaced);
+            std::fs::remove_file(&link).unwrap();
+        }
+        // An own link does not lead through another user's.
+        let (own, other) = (folder.path().join("own"), folder.path().join("other"));
+        symlink("/etc/passwd", &other).unwrap();
+        lchown(&other, OTHER, None).unwrap();
+        symlink("other", &own).unwrap();
+        assert_eq!(OutputPlace::find(&own).unwrap().name, "other");
+    }
+
+    #[test]
+    fn a_folder_behind_another_users_link_is_refused() {
+        if !is_root() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("way");
+        symlink("/etc", &link).unwrap();
+        lchown(&link, OTHER, None).unwrap();
+        let error = OutputPlace::find(&link.join("out.pcap")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        assert!(error.to_string().contains("way` belongs to user 65534"), "{error}");
+    }
+
+    #[test]
+    fn links_in_a_circle_and_folders_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        symlink("b", folder.path().join("a")).unwrap();
+        symlink("a", folder.path().join("b")).unwrap();
+        assert!(OutputPlace::find(&folder.path().join("a")).is_err());
+        for path in ["/", ".", "..", "/tmp/", "/tmp/.."] {
+            let error = OutputPlace::find(Path::new(path)).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::IsADirectory, "{path}");
+        }
+        let error = OutputPlace::find(Path::new("/etc/passwd/x")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotADirectory);
+    }
+}

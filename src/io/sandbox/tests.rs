@@ -1,0 +1,224 @@
+//! Enters a sandbox in a thread of the test's own and tries what it must refuse.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::process::Command;
+use std::thread;
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketType, socket};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use super::*;
+
+/// Whether this kernel enforces both; says so if it does not.
+fn is_able() -> bool {
+    let entered = thread::spawn(|| Sandbox::default().enter()).join().unwrap();
+    let is_able = entered.files.is_ok() && entered.calls.is_ok();
+    if !is_able {
+        eprintln!("NOT RUN: the kernel cannot enforce a sandbox: {entered:?}");
+    }
+    is_able
+}
+
+/// Does the work inside, where a panic of it fails the test.
+fn inside(sandbox: Sandbox, work: impl FnOnce() + Send + 'static) {
+    let entered = move || {
+        let entered = sandbox.enter();
+        assert_eq!(entered, Entered { files: Ok(()), calls: Ok(()) });
+        work();
+    };
+    if let Err(panic) = thread::spawn(entered).join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+fn errno<T>(result: io::Result<T>) -> Option<i32> {
+    result.err().and_then(|error| error.raw_os_error())
+}
+
+#[test]
+fn only_what_was_named_is_read_and_written() {
+    if !is_able() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir(at("out")).unwrap();
+    fs::create_dir(at("config")).unwrap();
+    for name in ["named", "other", "out/old", "config/file", "device"] {
+        fs::write(at(name), "text").unwrap();
+    }
+    let mut sandbox = Sandbox::new(Network::None);
+    sandbox.read(at("named"));
+    sandbox.read(at("config"));
+    sandbox.read(at("absent"));
+    sandbox.write(at("device"));
+    sandbox.write_in(at("out"));
+    let base = folder.path().to_owned();
+    inside(sandbox, move || {
+        let at = |name: &str| base.join(name);
+        assert_eq!(fs::read(at("named")).unwrap(), b"text");
+        assert_eq!(fs::read(at("config/file")).unwrap(), b"text");
+        for refused in ["other", "device"] {
+            let error = fs::read(at(refused)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{refused}");
+        }
+        assert_eq!(fs::read(at("absent")).unwrap_err().kind(), ErrorKind::NotFound);
+        for refused in ["named", "other", "config/new", "new"] {
+            let error = fs::write(at(refused), "").unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{refused}");
+        }
+        File::options().write(true).open(at("device")).unwrap().write_all(b"more").unwrap();
+        fs::write(at("out/new"), "new").unwrap();
+        fs::rename(at("out/new"), at("out/old")).unwrap();
+        assert_eq!(fs::read(at("out/old")).unwrap(), b"new");
+        fs::remove_file(at("out/old")).unwrap();
+        assert!(fs::rename(at("named"), at("out/named")).is_err());
+        assert!(fs::remove_file(at("other")).is_err());
+        // Threads that are started inside are inside.
+        let other = at("other");
+        assert!(thread::spawn(move || fs::read(other)).join().unwrap().is_err());
+    });
+    assert_eq!(fs::read(at("other")).unwrap(), b"text");
+}
+
+#[test]
+fn without_a_network_there_is_no_socket() {
+    if !is_able() {
+        return;
+    }
+    inside(Sandbox::new(Network::None), || {
+        let families = [
+            AddressFamily::INET,
+            AddressFamily::INET6,
+            AddressFamily::UNIX,
+            AddressFamily::NETLINK,
+            AddressFamily::PACKET,
+        ];
+        for family in families {
+            let refused = socket(family, SocketType::DGRAM, None);
+            assert_eq!(refused.unwrap_err(), Errno::NOSYS, "{family:?}");
+        }
+        assert!(UdpSocket::bind("127.0.0.1:0").is_err());
+        assert!(TcpStream::connect("127.0.0.1:9").is_err());
+    });
+}
+
+#[test]
+fn sending_needs_sockets_but_no_server() {
+    if !is_able() {
+        return;
+    }
+    inside(Sandbox::new(Network::Send), || {
+        let far = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let near = UdpSocket::bind("127.0.0.1:0").unwrap();
+        near.send_to(b"copy", far.local_addr().unwrap()).unwrap();
+        assert_eq!(far.recv(&mut [0; 8]).unwrap(), 4);
+        assert!(TcpListener::bind("127.0.0.1:0").is_err());
+        for family in [AddressFamily::VSOCK, AddressFamily::BLUETOOTH] {
+            let refused = socket(family, SocketType::DGRAM, None);
+            assert_eq!(refused.unwrap_err(), Errno::NOSYS, "{family:?}");
+        }
+    });
+}
+
+#[test]
+fn a_server_listens_where_it_was_told_to_and_connects_nowhere() {
+    if !is_able() {
+        return;
+    }
+    let reserved = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = reserved.local_addr().unwrap().port();
+    drop(reserved);
+    let mut sandbox = Sandbox::new(Network::Serve);
+    sandbox.listen(port);
+    let outside = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = outside.local_addr().unwrap();
+    inside(sandbox, move || {
+        TcpListener::bind(("127.0.0.1", port)).unwrap();
+        let other = TcpListener::bind(("127.0.0.1", port.wrapping_add(1).max(1024)));
+        assert_eq!(other.unwrap_err().kind(), ErrorKind::PermissionDenied);
+        let refused = TcpStream::connect(address).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
+    });
+}
+
+#[test]
+fn no_program_is_started_and_no_namespace_entered() {
+    if !is_able() {
+        return;
+    }
+    let mut sandbox = Sandbox::new(Network::Serve);
+    sandbox.read("/");
+    inside(sandbox, || {
+        assert!(Command::new("/bin/true").status().is_err());
+        let namespace = File::open("/proc/self/ns/net").unwrap();
+        let entered = move_into_link_name_space(
+            std::os::fd::AsFd::as_fd(&namespace),
+            Some(LinkNameSpaceType::Network),
+        );
+        assert_eq!(entered.unwrap_err(), Errno::NOSYS);
+        let status = fs::read_to_string("/proc/thread-self/status").unwrap();
+        assert!(status.contains("\nSeccomp:\t2\n"), "{status}");
+        assert!(status.contains("\nNoNewPrivs:\t1\n"), "{status}");
+        assert_eq!(errno(File::open("/proc/self/mem").map(drop)), None, "reading is granted");
+        let refused = rustix::process::test_kill_process(rustix::process::getppid().unwrap());
+        assert_eq!(refused.unwrap_err(), Errno::NOSYS);
+    });
+}
+
+/// Prints what a system call of the hot path costs with and without the sandbox; the figures are in
+/// ARCHITECTURE.md.
+#[test]
+#[ignore = "a measurement"]
+#[expect(clippy::disallowed_methods, reason = "a measurement reads the clock")]
+fn the_cost_of_calls() {
+    const CALLS: u32 = 5_000;
+    const ROUNDS: usize = 200;
+    let measure = |is_inside: bool| {
+        let work = move || {
+            let far = UdpSocket::bind("127.0.0.1:0").unwrap();
+            let near = UdpSocket::bind("127.0.0.1:0").unwrap();
+            near.connect(far.local_addr().unwrap()).unwrap();
+            near.set_nonblocking(true).unwrap();
+            if is_inside {
+                assert_eq!(Sandbox::new(Network::Serve).enter().calls, Ok(()));
+            }
+            let mut byte = [0; 1];
+            let timed = |call: &mut dyn FnMut()| {
+                let start = std::time::Instant::now();
+                (0..CALLS).for_each(|_| call());
+                start.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS)
+            };
+            let soon = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+            [
+                timed(&mut || {
+                    let _ = rustix::process::getppid();
+                }),
+                timed(&mut || {
+                    let waited = rustix::event::PollFd::new(&near, rustix::event::PollFlags::IN);
+                    rustix::event::poll(&mut [waited], Some(&soon)).unwrap();
+                }),
+                timed(&mut || drop(near.recv(&mut byte))),
+                timed(&mut || drop(near.send(&byte))),
+            ]
+        };
+        thread::spawn(work).join().unwrap()
+    };
+    let mut lowest = [[f64::MAX; 4]; 2];
+    for _ in 0..ROUNDS {
+        for (is_inside, lowest) in [false, true].into_iter().zip(&mut lowest) {
+            for (known, now) in lowest.iter_mut().zip(measure(is_inside)) {
+                *known = known.min(now);
+            }
+        }
+    }
+    let [without, with] = lowest;
+    for (name, (without, with)) in
+        ["getppid", "ppoll", "recvfrom", "sendto"].iter().zip(without.iter().zip(with))
+    {
+        println!("{name}: {without:.0} ns without, {with:.0} ns with");
+    }
+}

@@ -1,0 +1,104 @@
+//! Options whose value nothing would use are refused, with what is accepted.
+
+use std::process::Command;
+
+use crate::run::{MIRROR, Ran, Scratch, binary, capture};
+
+fn scratch() -> Scratch {
+    let scratch = Scratch::new();
+    scratch.put("in.pcap", capture(3));
+    scratch.put("mirror.toml", MIRROR);
+    scratch
+}
+
+fn assert_refused(ran: &Ran, words: &str, parts: &[&str]) {
+    assert_eq!(ran.code, 2, "{words}: {}", ran.stderr);
+    for part in parts {
+        assert!(ran.stderr.contains(part), "{words}: `{part}` is missing in: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn options_of_captures() {
+    let scratch = scratch();
+    for (words, parts) in [
+        ("replay in.pcap --target 192.0.2.1 --order flow", &["--send"][..]),
+        (
+            "replay in.pcap --config mirror.toml --source 2001:db8::1",
+            &["--source `2001:db8::1`", "an IPv4 address", "no target has an IPv6 address"],
+        ),
+        (
+            "replay in.pcap --target [fe80::1%2]:4789",
+            &["--target `[fe80::1%2]:4789`", "without a zone"],
+        ),
+        (
+            "explain in.pcap --config mirror.toml --source 10.0.0.9",
+            &["--source `10.0.0.9`", "no outer headers"],
+        ),
+    ] {
+        assert_refused(&scratch.run(words), words, parts);
+    }
+    let ran = scratch.run("replay in.pcap --config mirror.toml --source 10.0.0.9");
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+}
+
+#[test]
+fn the_seed_of_a_benchmark_of_files() {
+    let scratch = scratch();
+    let words = "bench --config mirror.toml --capture in.pcap --rounds 1";
+    assert_refused(&scratch.run(&format!("{words} --seed 7")), words, &["--seed 7", "both read"]);
+    assert_eq!(scratch.run(words).code, 0);
+    let words = "bench --config mirror.toml --packets 64 --rounds 1 --seed 7";
+    assert_eq!(scratch.run(words).code, 0);
+}
+
+#[test]
+fn options_of_live_interfaces() {
+    let is_root = Command::new("id").arg("-u").output().is_ok_and(|ran| ran.stdout == b"0\n");
+    if !is_root {
+        eprintln!("NOT RUN: `run` checks its options only if it may capture");
+        return;
+    }
+    let scratch = scratch();
+    let endpoint = "--ec2-endpoint 127.0.0.1:0";
+    let arn = "arn:aws:elasticloadbalancing:eu-west-1:000000000000:loadbalancer/net/m/1";
+    for (words, parts) in [
+        ("--target 192.0.2.1 -i lo --direction egress".to_owned(), &["--direction `egress`"][..]),
+        (format!("{endpoint} --interface lo"), &["--interface `lo`", "--network-interface ENI=lo"]),
+        (
+            "--target 192.0.2.1 -i lo --capture pnet --workers 2".to_owned(),
+            &["--workers `2`", "--capture pnet"],
+        ),
+        (
+            "--target 192.0.2.1 -i lo --capture pnet --ring-size 1MiB".to_owned(),
+            &["--ring-size 1MiB", "--capture pnet"],
+        ),
+        ("--target 192.0.2.1 -i lo --capture pnet --busy-poll".to_owned(), &["--busy-poll"]),
+        (
+            "--target 192.0.2.1 -i lo --capture pnet --kernel-filter never".to_owned(),
+            &["--kernel-filter `never`"],
+        ),
+        (
+            format!("{endpoint} --allow-target 10.0.0.5/8"),
+            &["--allow-target `10.0.0.5/8`", "10.0.0.0/8"],
+        ),
+        (
+            format!("{endpoint} --load-balancer {arn}=10.0.0.1 --load-balancer {arn}=10.0.0.2"),
+            &["--load-balancer", "once"],
+        ),
+        (format!("{endpoint} --load-balancer web=10.0.0.1"), &["--load-balancer `web=", "ARN"]),
+        (format!("{endpoint} --gwlb-endpoint web=10.0.0.1"), &["--gwlb-endpoint `web=", "ID"]),
+        (
+            format!("{endpoint} --quota targets=1 --quota targets=2"),
+            &["--quota `targets=2`", "once"],
+        ),
+        (
+            format!("{endpoint} --network-interface eni-1=udp:[fe80::1%2]:6000"),
+            &["--network-interface", "without a zone"],
+        ),
+    ] {
+        let ran = scratch.run(&format!("run {words}"));
+        assert_refused(&ran, &words, parts);
+    }
+    assert!(binary().exists());
+}

@@ -1,0 +1,122 @@
+//! What a run cannot do: capabilities that it gave up, and the sandbox that it is in.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use crate::collector::Collector;
+use crate::lab::Lab;
+use crate::mirror::Mirror;
+use crate::namespace::say;
+use crate::traffic::{IPV4, Pair};
+
+/// `CAP_NET_RAW` of `linux/capability.h`.
+const NET_RAW: u64 = 1 << 13;
+
+/// A line of /proc/PID/task/TID/status for each thread, by the name of the thread.
+fn of_threads(mirror: &Mirror, key: &str) -> Vec<(String, String)> {
+    let tasks = fs::read_dir(format!("/proc/{}/task", mirror.id())).unwrap();
+    let status = tasks.map(|task| fs::read_to_string(task.unwrap().path().join("status")).unwrap());
+    let line = |status: &str, key: &str| {
+        let found = status.lines().find_map(|line| line.strip_prefix(&format!("{key}:"))).unwrap();
+        found.trim().to_owned()
+    };
+    status.map(|status| (line(&status, "Name"), line(&status, key))).collect()
+}
+
+fn assert_only_net_raw(mirror: &Mirror) {
+    for set in ["CapEff", "CapPrm", "CapBnd"] {
+        let threads = of_threads(mirror, set);
+        assert!(threads.iter().any(|(name, _)| name == "h0-0"), "{threads:?}");
+        for (name, rights) in threads {
+            let rights = u64::from_str_radix(&rights, 16).unwrap();
+            assert_eq!(rights & !NET_RAW, 0, "{name}: {set} {rights:x}");
+        }
+    }
+}
+
+#[test]
+fn with_a_namespace_no_thread_keeps_the_right_to_enter_one() {
+    let Some(lab) = Lab::new("rights") else { return };
+    let collector = Collector::listen(&lab.host, "10.99.1.1");
+    let name = &lab.host.name;
+    let words = "-i h0 --target 10.99.1.1 --virtual-network-id 42 --netns";
+    let mirror = Mirror::start(&lab.monitor, &format!("{words} {name}"));
+    assert_only_net_raw(&mirror);
+    // The device is opened once more after the rights are gone, in the namespace.
+    lab.host.ip("link del h0\n");
+    mirror.wait_said("h0 is gone", 1);
+    lab.plug_host_in();
+    mirror.wait_said("mirroring h0", 2);
+    assert_only_net_raw(&mirror);
+    let pair = Pair::new(&lab, IPV4, (4000, 2000));
+    (0..20).for_each(|number| pair.send(number, 200));
+    assert_eq!(collector.take_after(20).len(), 20);
+    mirror.end().assert_whole();
+}
+
+/// Whether the kernel enforces the sandbox here.
+fn is_enforced(mirror: &Mirror) -> bool {
+    let is_enforced = mirror.times_said("no sandbox") == 0;
+    if !is_enforced {
+        say("NOT RUN: the kernel does not enforce the sandbox\n");
+    }
+    is_enforced
+}
+
+const CONFIG: &str = r#"
+[[network_interface]]
+network_interface_id = "eni-1"
+device = "h0"
+[[traffic_mirror_target]]
+traffic_mirror_target_id = "tmt-1"
+address = "10.99.1.2"
+[[traffic_mirror_session]]
+network_interface_id = "eni-1"
+traffic_mirror_target_id = "tmt-1"
+traffic_mirror_filter_id = "tmf-1"
+session_number = 1
+[[traffic_mirror_filter]]
+traffic_mirror_filter_id = "tmf-1"
+"#;
+
+#[test]
+fn a_configuration_cannot_lead_to_another_file_after_the_start() {
+    let Some(lab) = Lab::new("confined") else { return };
+    fs::create_dir(lab.folder.path().join("conf")).unwrap();
+    let path = lab.put("conf/mirror.toml", CONFIG);
+    let secret = lab.put("secret.toml", CONFIG);
+    for (option, times) in [("", 0), ("--no-sandbox", 1)] {
+        let words = format!("--config {path} --metrics 0.0.0.0:0 {option}");
+        let mirror = Mirror::start(&lab.host, &words);
+        if option.is_empty() && !is_enforced(&mirror) {
+            return;
+        }
+        let state = if option.is_empty() { "2" } else { "0" };
+        for (name, filter) in of_threads(&mirror, "Seccomp") {
+            assert_eq!(filter, state, "{name}");
+        }
+        for (name, flag) in of_threads(&mirror, "NoNewPrivs") {
+            assert_eq!(flag, "1", "{name}");
+        }
+        let warning = "every host that reaches it can read the names";
+        assert_eq!(mirror.times_said(warning), 1, "{:#?}", mirror.said());
+        // A file that takes the place of the old one is read, also through a link in the folder.
+        lab.put("conf/next.toml", CONFIG);
+        fs::remove_file(&path).unwrap();
+        symlink("next.toml", &path).unwrap();
+        mirror.signal("-HUP");
+        mirror.wait_said("the configuration was read again", 1);
+        fs::remove_file(&path).unwrap();
+        symlink(&secret, &path).unwrap();
+        mirror.signal("-HUP");
+        if times == 0 {
+            mirror.wait_said("going on with the one before", 1);
+            assert_eq!(mirror.times_said("Permission denied"), 1, "{:#?}", mirror.said());
+        } else {
+            mirror.wait_said("the configuration was read again", 2);
+        }
+        mirror.end().assert_whole();
+        fs::remove_file(&path).unwrap();
+        lab.put("conf/mirror.toml", CONFIG);
+    }
+}
