@@ -18,7 +18,7 @@ const HOST: &str = "eni-0f000000000000002";
 fn copies_for_an_interface_arrive_at_the_port_it_was_given() {
     let Some(lab) = Lab::new("port") else { return };
     let words = format!(
-        "--ec2-endpoint {ENDPOINT} --network-interface {MONITOR}=udp:10.99.1.2:6000 \
+        "--ec2-endpoint {ENDPOINT} --no-authentication --network-interface {MONITOR}=udp:10.99.1.2:6000 \
          --network-interface {HOST}=h0"
     );
     let mirror = Mirror::start_saying(&lab.host, &words, "EC2 endpoint on");
