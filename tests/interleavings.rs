@@ -145,6 +145,32 @@ fn a_receipt_reports_the_failure_of_any_worker() {
     });
 }
 
+/// An idle worker is not asked for its status. Who was told that a change is in force finds it in the
+/// status, or sees that the status has to be requested.
+#[test]
+fn a_current_status_has_what_was_acknowledged() {
+    many_orders(|| {
+        let (mailbox, status) = (Mailbox::new(), Status::<u64>::new());
+        status.set_current(true);
+        let acknowledged = Arc::new(AtomicBool::new(false));
+        let (told, read) = (Arc::clone(&acknowledged), status.clone());
+        mailbox.send(Receipt::new(move |_| told.store(true, Ordering::Release)));
+        let worker = thread::spawn(move || {
+            for receipt in mailbox.take_all() {
+                status.set_current(false);
+                drop(receipt);
+                status.publish(|published| *published = 1);
+                status.set_current(true);
+            }
+        });
+        if acknowledged.load(Ordering::Acquire) && read.is_current() {
+            assert_eq!(*read.read(), 1);
+        }
+        worker.join().unwrap();
+        assert_eq!((read.is_current(), *read.read()), (true, 1));
+    });
+}
+
 /// Metrics request the status, wait until the request is gone, and read: what they read is no older
 /// than their request.
 #[test]

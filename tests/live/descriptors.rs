@@ -6,6 +6,7 @@ use std::net::TcpStream;
 
 use crate::capacity::config_of;
 use crate::collector::Collector;
+use crate::endpoint::{Client, ENDPOINT, text};
 use crate::lab::Lab;
 use crate::mirror::{BINARY, Mirror};
 use crate::traffic::{IPV4, Pair};
@@ -57,5 +58,52 @@ fn with_64_descriptors_metrics_and_health_answer_and_what_fits_is_mirrored() {
     }
     mirror.assert_running();
     assert!(mirror.times_said("too few file descriptors") > 0, "{:#?}", mirror.said());
+    assert_eq!(mirror.end().code, 0);
+}
+
+/// Sessions over the API, with descriptors for a few of them: those that were refused are not there,
+/// those that were made mirror, and other changes go on.
+#[test]
+fn a_session_without_descriptors_is_refused_and_leaves_nothing_behind() {
+    let Some(lab) = Lab::new("fdapi") else { return };
+    let collector = Collector::listen(&lab.monitor, "10.99.1.2");
+    config(&lab);
+    let mut command = lab.host.command("prlimit");
+    command.args(["--nofile=72:72", BINARY]);
+    let words = format!("--ec2-endpoint {ENDPOINT} --no-authentication --metrics {ADDRESS}");
+    let mirror = Mirror::start_command(command, &words, "EC2 endpoint on");
+    let client = Client { host: &lab.host };
+    let (target, filter) = (client.target(), client.filter());
+    let mut made = Vec::new();
+    let mut refused = 0;
+    let devices = std::iter::once("h0".to_owned()).chain((1..15).map(|n| format!("d{n}")));
+    for device in devices {
+        let interface = client.interface(&device);
+        let (status, document) = client.call(&format!(
+            "Action=CreateTrafficMirrorSession&NetworkInterfaceId={interface}&SessionNumber=1\
+             &TrafficMirrorTargetId={target}&TrafficMirrorFilterId={filter}&ClientToken={device}"
+        ));
+        match status {
+            200 => made.push(text(&document, "trafficMirrorSessionId")),
+            500 => {
+                assert!(document.contains("too few file descriptors"), "{document}");
+                refused += 1;
+            }
+            _ => panic!("{status} {document}"),
+        }
+    }
+    assert!(!made.is_empty() && refused > 0, "{} made, {refused} refused", made.len());
+    let (_, listed) = client.call("Action=DescribeTrafficMirrorSessions");
+    assert_eq!(listed.matches("<trafficMirrorSessionId>").count(), made.len(), "{listed}");
+    assert!(get(&lab, "/healthz").ends_with("ok\n"));
+    // Changes go on, and what was given back can be used again.
+    client.done("Action=CreateTrafficMirrorFilter", "trafficMirrorFilterId");
+    let first = made.remove(0);
+    let gone = format!("Action=DeleteTrafficMirrorSession&TrafficMirrorSessionId={first}");
+    assert_eq!(client.call(&gone).0, 200);
+    let interface = client.interface("h0");
+    assert_eq!(client.mirror(&interface, &target).0, 200);
+    Pair::new(&lab, IPV4, (4000, 2000)).send(0, 60);
+    assert_eq!(collector.take_after(1).len(), 1);
     assert_eq!(mirror.end().code, 0);
 }

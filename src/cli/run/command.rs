@@ -1,5 +1,6 @@
 //! Commands to a worker thread, and the status that it publishes.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard};
 
 use super::mailbox::{Mailbox, Status};
@@ -52,12 +53,15 @@ pub(super) struct WorkerStatus {
 pub(super) struct WorkerPort {
     commands: Mailbox<Command>,
     status: Status<WorkerStatus>,
+    /// Whether the status has something to report.
+    has_report: Arc<AtomicBool>,
     waker: Waker,
 }
 
 impl WorkerPort {
     pub(super) fn new(waker: Waker) -> Self {
-        Self { commands: Mailbox::new(), status: Status::new(), waker }
+        let has_report = Arc::new(AtomicBool::new(false));
+        Self { commands: Mailbox::new(), status: Status::new(), has_report, waker }
     }
 
     pub(super) const fn waker(&self) -> &Waker {
@@ -90,6 +94,32 @@ impl WorkerPort {
     /// Writes the status.
     pub(super) fn publish_status(&self, write: impl FnOnce(&mut WorkerStatus)) {
         self.status.publish(write);
+    }
+
+    /// Notes whether a status that is being written has something to report.
+    pub(super) fn set_has_report(&self, status: &WorkerStatus) {
+        let is_silent = status.failure.is_none()
+            && status.errors.is_empty()
+            && status.warnings.is_empty()
+            && status.source_warnings.is_empty();
+        if !is_silent {
+            self.has_report.store(true, Ordering::Release);
+        }
+    }
+
+    /// Whether there is something to report; false from then on. So most statuses are not read.
+    pub(super) fn take_has_report(&self) -> bool {
+        self.has_report.load(Ordering::Acquire) && self.has_report.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether the worker is idle, and its status says all that it did.
+    pub(super) fn is_status_current(&self) -> bool {
+        self.status.is_current()
+    }
+
+    /// Tells readers whether the worker is idle and has published its status.
+    pub(super) fn set_status_current(&self, is_current: bool) {
+        self.status.set_current(is_current);
     }
 
     /// What was published last.

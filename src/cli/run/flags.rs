@@ -58,7 +58,7 @@ pub(in crate::cli) struct RunFlags {
 
     /// Memory for frames that wait, for each thread of each interface: KiB, MiB or GiB. auto shares
     /// 1/16 of the memory (or of the limit of the memory cgroup), at most 320 MiB, among all threads:
-    /// 2 MiB to 64 MiB each. Larger rings survive longer stalls: the ring overflows when its bytes
+    /// 1 MiB to 64 MiB each. Larger rings survive longer stalls: the ring overflows when its bytes
     /// are used up. Rings that need more than half of the memory are refused.
     #[arg(long, value_name = "SIZE", default_value = "auto", value_parser = ring_size)]
     pub(super) ring_size: RingSize,

@@ -68,6 +68,8 @@ pub(super) struct InterfaceWorkers {
     pub(super) ring_len: usize,
     pub(super) capture: Capture,
     is_up: bool,
+    /// Why a ring ended.
+    failure: Option<String>,
     /// Why it could not be captured, as far as that was said.
     said_failure: Option<String>,
 }
@@ -89,6 +91,7 @@ impl InterfaceWorkers {
             ring_len: 0,
             capture: Capture::Absent,
             is_up: true,
+            failure: None,
             said_failure: None,
         }
     }
@@ -130,15 +133,19 @@ impl InterfaceWorkers {
         None
     }
 
-    /// Takes note of a ring that ended with an error, so that the device is opened again; false
-    /// where there is none. While the device is down that is no use: it is waited for.
-    pub(super) fn forget_failed(&mut self) -> bool {
+    /// Reports what the workers have to say. True where a ring ended with an error, so that the device
+    /// has to be opened again. While the device is down that is no use: it is waited for.
+    pub(super) fn report(&mut self) -> bool {
+        for worker in self.workers.iter().filter(|worker| worker.port.take_has_report()) {
+            worker.report(&self.device);
+            let failure = worker.port.status().failure.take();
+            // The device is opened once for all workers.
+            self.failure = failure.or(self.failure.take());
+        }
         if !self.is_up {
             return false;
         }
-        let failures = self.workers.iter().filter_map(|worker| worker.port.status().failure.take());
-        // All are taken: the device is opened once for all workers.
-        let Some(failure) = failures.reduce(|_, later| later) else { return false };
+        let Some(failure) = self.failure.take() else { return false };
         let device = &self.device;
         terminal::warn(&format!("capturing {device} ended: {failure}; beginning anew"));
         self.capture = Capture::Absent;

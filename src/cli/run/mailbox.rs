@@ -43,6 +43,8 @@ impl<T> Mailbox<T> {
 pub(super) struct Status<T> {
     published: Arc<Mutex<T>>,
     is_requested: Arc<AtomicBool>,
+    /// Nothing has happened since it was published, and the worker waits for something to happen.
+    is_current: Arc<AtomicBool>,
 }
 
 impl<T: Default> Status<T> {
@@ -50,7 +52,18 @@ impl<T: Default> Status<T> {
         Self {
             published: Arc::new(Mutex::new(T::default())),
             is_requested: Arc::new(AtomicBool::new(false)),
+            is_current: Arc::new(AtomicBool::new(false)),
         }
+    }
+
+    /// Whether the status need not be requested: it would be the same.
+    pub(super) fn is_current(&self) -> bool {
+        self.is_current.load(Ordering::Acquire)
+    }
+
+    /// Tells readers whether something may happen that is not published yet.
+    pub(super) fn set_current(&self, is_current: bool) {
+        self.is_current.store(is_current, Ordering::Release);
     }
 
     /// Asks for the status to be written anew.
@@ -90,6 +103,7 @@ impl<T> Clone for Status<T> {
         Self {
             published: Arc::clone(&self.published),
             is_requested: Arc::clone(&self.is_requested),
+            is_current: Arc::clone(&self.is_current),
         }
     }
 }

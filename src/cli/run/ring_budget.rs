@@ -2,7 +2,7 @@
 //!
 //! Every worker of every interface has a ring. By default all rings share a budget: 1/16 of the
 //! memory that the process may use, and at most 320 MiB. Each ring gets the same share of it, from
-//! 2 MiB to 64 MiB. With `--ring-size SIZE` each ring has that size. In both cases all rings
+//! 1 MiB to 64 MiB. With `--ring-size SIZE` each ring has that size. In both cases all rings
 //! together take at most half of the memory; the program refuses to start otherwise.
 
 use std::fmt;
@@ -219,10 +219,10 @@ mod tests {
         assert_eq!(at_start(24_000, 1), 64 * MIB);
         assert_eq!(at_start(24_000, 5), 64 * MIB);
         assert_eq!(at_start(24_000, 10), 32 * MIB);
-        assert_eq!(at_start(24_000, 2_000), 2 * MIB);
+        assert_eq!(at_start(24_000, 2_000), MIB);
         assert_eq!(at_start(1_024, 1), 64 * MIB);
         assert_eq!(at_start(512, 1), 32 * MIB);
-        assert_eq!(at_start(512, 100), 2 * MIB);
+        assert_eq!(at_start(512, 100), MIB);
         let unlimited = RingBudget::new(RingSize::Auto, None);
         assert_eq!(unlimited.plan(1, OpenedWhen::AtStart).unwrap(), 64 * MIB);
     }
@@ -249,7 +249,7 @@ mod tests {
             budget.take(1, len);
             lens.push(len);
         }
-        assert_eq!((lens[0], lens[39]), (64 * MIB, 2 * MIB));
+        assert_eq!((lens[0], lens[39]), (64 * MIB, MIB));
         assert!(lens.is_sorted_by(|a, b| a >= b));
         lens.iter().for_each(|len| budget.give_back(1, *len));
         assert_eq!((budget.rings, budget.taken), (0, 0));
@@ -265,10 +265,10 @@ mod tests {
             "--ring-size 64MiB: 33 rings of 64 MiB need 2112 MiB: more than half of this \
              machine's 4096 MiB of memory; --ring-size 62MiB would fit"
         );
-        let refusal = budget(RingSize::Auto, 512).plan(200, OpenedWhen::AtStart).unwrap_err();
+        let refusal = budget(RingSize::Auto, 512).plan(400, OpenedWhen::AtStart).unwrap_err();
         let refusal = refusal.to_string();
-        assert!(refusal.starts_with("--ring-size auto: 200 rings of 2 MiB need 400 MiB"));
-        assert!(refusal.ends_with("; --ring-size 1MiB would fit"), "{refusal}");
+        assert!(refusal.starts_with("--ring-size auto: 400 rings of 1 MiB need 400 MiB"));
+        assert!(refusal.ends_with("; --ring-size 512KiB would fit"), "{refusal}");
         let refusal = budget(RingSize::Auto, 64).plan(200, OpenedWhen::AtStart).unwrap_err();
         assert!(refusal.to_string().ends_with("mirror fewer interfaces, or with fewer --workers"));
     }

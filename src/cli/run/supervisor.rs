@@ -164,8 +164,7 @@ impl Supervisor {
     pub(super) fn check(&mut self) {
         let mut again = Vec::new();
         for (id, one) in &mut self.interfaces {
-            one.workers.iter().for_each(|worker| worker.report(&one.device));
-            let failed = one.forget_failed();
+            let failed = one.report();
             if failed || matches!(one.capture, Capture::Failed) {
                 again.push(id.clone());
             }

@@ -154,7 +154,9 @@ impl WorkerRegistry {
 }
 
 /// Has the workers publish their status, and waits for it for a while.
+/// Those that are idle have published it already and are not woken.
 fn wait_for_status(mut ports: Vec<WorkerPort>) {
+    ports.retain(|port| !port.is_status_current());
     for port in &ports {
         port.request_status();
         port.waker().wake();

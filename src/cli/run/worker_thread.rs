@@ -20,7 +20,7 @@ use crate::model::Direction;
 const BURSTS_PER_STATUS: u32 = 4_096;
 
 /// How long a worker without a source waits for a command.
-const IDLE: Duration = Duration::from_secs(1);
+const IDLE: Duration = Duration::from_secs(2);
 
 /// How long after the end was asked for frames may still come out of the kernel.
 const DRAINED_AFTER: Duration = Duration::from_millis(10);
@@ -61,6 +61,9 @@ pub(super) struct WorkerThread {
     failure: Option<String>,
     is_ending: bool,
     bursts: u32,
+    /// Whether the status says all that the worker did.
+    is_status_current: bool,
+    published: Stopwatch,
     storm: StormDetector,
     running: Stopwatch,
     /// What the user should be told about this worker.
@@ -88,6 +91,8 @@ impl WorkerThread {
             failure: None,
             is_ending: false,
             bursts: 0,
+            is_status_current: false,
+            published: Stopwatch::start(),
             storm: StormDetector::new(),
             running: Stopwatch::start(),
             warnings: Vec::new(),
@@ -99,7 +104,7 @@ impl WorkerThread {
         // Naps are short; a clock that rounds them up would make them long.
         let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1_000));
         while !self.is_ending {
-            self.port.commands().into_iter().for_each(|command| self.apply(command));
+            self.carry_out_commands();
             if self.guard_generation != self.guard.generation() {
                 self.renew_guard();
             }
@@ -108,12 +113,13 @@ impl WorkerThread {
             if self.storm.is_due(self.running.elapsed()) {
                 self.watch_for_storm();
             }
-            self.bursts += u32::from(came);
-            // An idle worker has published already what came before.
-            let has_news = !came && self.bursts > 0 || self.failure.is_some();
-            if has_news || self.bursts >= BURSTS_PER_STATUS || self.port.is_status_requested() {
+            self.bursts += 1;
+            let is_due = self.bursts >= BURSTS_PER_STATUS || self.port.is_status_requested();
+            if is_due || !came && (!self.is_status_current || self.is_status_old()) {
                 self.publish_status();
             }
+            // What an idle worker has published holds until something happens.
+            self.set_status_current(!came);
         }
         self.drain();
         // Where nobody answers any more there is nothing to hear.
@@ -125,6 +131,30 @@ impl WorkerThread {
             warnings: self.sink.take_warnings(),
             unaccounted: self.ledger.unaccounted(self.worker.counters()),
             is_whole: true,
+        }
+    }
+
+    fn carry_out_commands(&mut self) {
+        for command in self.port.commands() {
+            // Readers order counters by the newest table themselves. All else is published anew, from
+            // before its receipt is dropped on.
+            if !matches!(command, Command::Table(..)) {
+                self.set_status_current(false);
+            }
+            self.apply(command);
+        }
+    }
+
+    /// What the kernel counts may have changed although no frame came.
+    fn is_status_old(&self) -> bool {
+        self.published.elapsed() >= IDLE
+    }
+
+    /// Stores only changes, because other threads read it.
+    #[inline]
+    fn set_status_current(&mut self, is_current: bool) {
+        if std::mem::replace(&mut self.is_status_current, is_current) != is_current {
+            self.port.set_status_current(is_current);
         }
     }
 
@@ -277,6 +307,7 @@ impl WorkerThread {
 
     fn publish_status(&mut self) {
         self.bursts = 0;
+        self.published = Stopwatch::start();
         self.count_lost();
         let warnings = self.source.as_mut().map(|source| source.take_warnings());
         let filter = self.source.as_ref().map(|source| source.filter_state());
@@ -299,6 +330,7 @@ impl WorkerThread {
             status.source_warnings.extend(warnings.unwrap_or_default());
             status.source_warnings.append(&mut self.warnings);
             status.filter = filter.unwrap_or_default();
+            port.set_has_report(status);
         });
     }
 }

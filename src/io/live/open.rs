@@ -45,7 +45,7 @@ impl RingOptions {
     pub const RING_LEN: usize = 64 << 20;
 
     /// The least that a ring takes where memory has to be shared by many.
-    pub const MIN_RING_LEN: usize = 2 << 20;
+    pub const MIN_RING_LEN: usize = 1 << 20;
 }
 
 impl Default for RingOptions {

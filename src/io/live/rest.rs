@@ -16,7 +16,7 @@ use crate::io::sys::ring::RingSocket;
 
 /// How long it sleeps at most. Frames and commands end the sleep; the limit bounds how many times a
 /// second the workers of hundreds of idle interfaces wake up.
-const SLEEP: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+const SLEEP: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 
 /// How long it sleeps where the bell has rung for a frame that is not there yet: a bell that was
 /// hung again hears of a frame before the ring does.

@@ -91,7 +91,7 @@ impl RingSource {
 }
 
 impl Source for RingSource {
-    /// Waits for frames for at most a second, and not at all once it was woken.
+    /// Waits for frames for at most two seconds, and not at all once it was woken.
     fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
         if let Some(failure) = self.failure.take() {
             return Err(failure);
