@@ -121,7 +121,7 @@ impl Rest {
     }
 
     /// Waits for the waker and, where there is a socket, for its ring and for the bell; returns
-    /// whether anything happened.
+    /// whether one of the latter two has news. A command announces no frame.
     fn poll(&self, ring: Option<&RingSocket>, timeout: Timespec) -> io::Result<bool> {
         let happened = match ring {
             Some(ring) => {
@@ -131,15 +131,20 @@ impl Rest {
                     PollFd::new(ring, PollFlags::IN),
                 ];
                 let happened = poll(&mut waited, Some(&timeout));
-                // A network that went down is told once, and is no reason to stop.
-                let _ = ring.socket().take_error();
-                let _ = self.bell.take_error();
-                happened
+                let [_, bell, ring_news] = waited.map(|one| !one.revents().is_empty());
+                if ring_news || bell {
+                    // A network that went down is told once, and is no reason to stop.
+                    let _ = ring.socket().take_error();
+                    let _ = self.bell.take_error();
+                }
+                happened.map(|_| ring_news || bell)
             }
-            None => poll(&mut [PollFd::new(&self.waker, PollFlags::IN)], Some(&timeout)),
+            None => {
+                poll(&mut [PollFd::new(&self.waker, PollFlags::IN)], Some(&timeout)).map(|_| false)
+            }
         };
         match happened {
-            Ok(count) => Ok(count > 0),
+            Ok(has_news) => Ok(has_news),
             Err(rustix::io::Errno::INTR) => Ok(false),
             Err(error) => Err(error.into()),
         }
