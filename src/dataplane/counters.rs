@@ -1,10 +1,11 @@
 //! Counters: every frame ends in one counted box.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::copy::CopyRef;
 use super::door::DropCause;
-use super::table::MirrorTable;
+use super::table::{MirrorTable, SessionEntry};
 use super::verdict::{NotMirrored, Taken};
 use crate::model::Direction;
 
@@ -184,7 +185,7 @@ impl Counters {
         for (place, session) in to.sessions().iter().enumerate() {
             let known = places.get(&session.id).copied();
             let Some(known) = known.filter(|known| *known < old.sessions.len()) else { continue };
-            let same = from.sessions().get(known).is_some_and(|one| one.filter == session.filter);
+            let same = from.sessions().get(known).is_some_and(|one| is_same(one, session));
             if let Some(counted) = self.sessions.get_mut(place) {
                 *counted = old.sessions.get_mut(known).map(std::mem::take).unwrap_or_default();
             }
@@ -301,6 +302,13 @@ impl Counters {
     fn session_of(&mut self, copy: &CopyRef) -> Option<&mut SessionCounters> {
         usize::try_from(copy.session).ok().and_then(|index| self.sessions.get_mut(index))
     }
+}
+
+/// Whether both sessions have the same rules. A file that is read again makes other filters of the
+/// same rules; most changes add or remove a rule.
+fn is_same(one: &SessionEntry, other: &SessionEntry) -> bool {
+    let [own, others] = [one, other].map(|session| session.filter.all_rules().len());
+    Arc::ptr_eq(&one.filter, &other.filter) || own == others && one.filter == other.filter
 }
 
 #[inline]

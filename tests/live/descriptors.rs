@@ -107,3 +107,17 @@ fn a_session_without_descriptors_is_refused_and_leaves_nothing_behind() {
     assert_eq!(collector.take_after(1).len(), 1);
     assert_eq!(mirror.end().code, 0);
 }
+
+#[test]
+fn with_too_few_descriptors_for_one_worker_it_says_so_and_ends() {
+    let Some(lab) = Lab::new("fdfew") else { return };
+    for limit in [16, 24, 28] {
+        let words = "run --ec2-endpoint 127.0.0.1:4566 --metrics 127.0.0.1:9465";
+        let mut command = lab.host.command("prlimit");
+        command.arg(format!("--nofile={limit}:{limit}")).arg(BINARY).args(words.split(' '));
+        let ended = command.output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(1), "{said}");
+        assert!(said.contains("too few file descriptors") && said.contains("ulimit -n"), "{said}");
+    }
+}

@@ -14,7 +14,6 @@ const DESCRIPTORS_BESIDES: usize = 12;
 /// How many workers there may be, and are.
 #[derive(Debug)]
 pub(super) struct DescriptorBudget {
-    /// At least one.
     most_workers: usize,
     workers: usize,
 }
@@ -23,12 +22,22 @@ impl DescriptorBudget {
     /// Raises the limit of the process as far as it may be raised.
     ///
     /// # Errors
-    /// There is hardly a descriptor left.
+    /// There are not enough descriptors for one worker.
     pub(super) fn of_this_process() -> io::Result<Self> {
         let _ = resource::raise_open_files();
-        let spare = resource::spare_descriptors(&live::waker()?)?;
-        let most = spare.saturating_sub(DESCRIPTORS_BESIDES) / DESCRIPTORS_PER_WORKER;
-        Ok(Self { most_workers: most.max(1), workers: 0 })
+        let spare = match live::waker() {
+            Ok(waker) => resource::spare_descriptors(&waker)?,
+            Err(_) => 0,
+        };
+        if spare < Self::needed(1) {
+            return Err(io::Error::other(format!(
+                "too few file descriptors: {spare} are free, expected at least {}; raise the limit \
+                 (`ulimit -n`)",
+                Self::needed(1)
+            )));
+        }
+        let most_workers = (spare - DESCRIPTORS_BESIDES) / DESCRIPTORS_PER_WORKER;
+        Ok(Self { most_workers, workers: 0 })
     }
 
     /// Notes that this number of workers is about to be started.
