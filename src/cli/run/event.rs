@@ -17,6 +17,8 @@ pub(super) enum Event {
     Opened(Opened),
     /// The threads of an interface that has no session any more have ended.
     Ended(Ended),
+    /// What the user should know of a change that is in force now.
+    InForce(Vec<String>),
 }
 
 /// Tables that changed, and who waits for them to be in force.

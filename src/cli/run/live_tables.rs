@@ -11,6 +11,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::mpsc::error::SendError;
 
 use super::event::{Event, TableChange, Waiting};
+use super::receipt::Receipt;
 use super::shared_guard::SharedGuard;
 use crate::control::{
     CompileOptions, InterfaceTable, InterfaceTables, Registry, SettledTables, TableUpdate,
@@ -46,6 +47,22 @@ impl LiveTables {
         waiting: Vec<Waiting>,
     ) {
         self.change(waiting, |tables| tables.update(registry, touched));
+    }
+
+    /// The same, because of the devices of this host: the notes are shown when the tables are in
+    /// force.
+    pub(super) fn follow(
+        &self,
+        registry: &Registry,
+        touched: BTreeSet<NetworkInterfaceId>,
+        notes: Vec<String>,
+    ) {
+        let events = self.events.clone();
+        // Where the run is ending, nobody needs them.
+        let show = move |_| drop(events.send(Event::InForce(notes)));
+        let receipt = Receipt::new(show);
+        let waiting = Waiting { touched: touched.clone(), needs_capture: false, receipt };
+        self.update(registry, touched, vec![waiting]);
     }
 
     /// Goes on with another registry.

@@ -21,6 +21,7 @@ use super::totals::{AllResults, Totals};
 use super::worker_registry::WorkerRegistry;
 use super::worker_starter::WorkerStarter;
 use crate::cli::exit::Failure;
+use crate::cli::terminal;
 use crate::control::{InterfaceTable, TableUpdate};
 use crate::io::StopFlag;
 use crate::io::links::Link;
@@ -141,6 +142,7 @@ impl Supervisor {
             Event::Tables(change) => self.change(change),
             Event::Opened(opened) => self.attach(opened),
             Event::Ended(ended) => self.end(ended),
+            Event::InForce(notes) => notes.iter().for_each(|note| terminal::note(note)),
         }
     }
 
@@ -185,7 +187,7 @@ impl Supervisor {
             match events.blocking_recv() {
                 Some(Event::Ended(ended)) => self.end(ended),
                 Some(Event::Tables(change)) => change.fail("the run is ending"),
-                Some(Event::Opened(_)) => {}
+                Some(Event::Opened(_) | Event::InForce(_)) => {}
                 None => break,
             }
         }

@@ -49,11 +49,10 @@ impl Served {
         let mut account = self.account.write().unwrap_or_else(PoisonError::into_inner);
         let followed = follow_devices(&mut account, links);
         let touched = account.registry_mut().take_touched();
-        if !touched.is_empty() {
-            self.tables.update(account.registry(), touched, Vec::new());
+        if !touched.is_empty() || !followed.notes.is_empty() {
+            self.tables.follow(account.registry(), touched, followed.notes);
         }
         drop(account);
-        followed.notes.iter().for_each(|note| terminal::note(note));
         warn_of_inactive(&followed.inactive);
     }
 }
