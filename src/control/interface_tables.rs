@@ -108,11 +108,12 @@ impl InterfaceTables {
 
     /// Puts settled tables in force. What changed meanwhile stands beside them.
     pub fn adopt(&mut self, settled: SettledTables) -> Vec<TableUpdate> {
-        self.rules.merge(settled.rules);
+        let Self { tables, rules, .. } = self;
+        rules.merge(settled.rules);
         let updates = settled.tables.into_iter().filter_map(|(id, number, table)| {
-            let known = self.tables.get_mut(&id)?;
+            let known = tables.get_mut(&id)?;
             let is_last = known.table.number() == number;
-            let table = if is_last { table } else { known.table.rebased(&table) };
+            let table = if is_last { table } else { known.table.rebased(&table, rules) };
             known.table = Arc::new(table);
             Some(TableUpdate { network_interface_id: id, table: Some(known.clone()) })
         });

@@ -132,10 +132,10 @@ impl MirrorTable {
         }
     }
 
-    /// The same with what another one has compiled.
+    /// The same with what another one has compiled, sharing rules with other tables.
     #[must_use]
-    pub fn rebased(&self, compiled: &Self) -> Self {
-        Self::following(self.parts.clone(), compiled)
+    pub fn rebased(&self, compiled: &Self, cache: &mut RuleCache) -> Self {
+        Self::sharing(self.parts.clone(), Some(compiled), cache)
     }
 
     /// The same table with another loop guard; nothing where it has this one already.

@@ -35,6 +35,10 @@ use crate::io::udp::{Egress, TargetHealth};
 /// How long the thread that hears of links listens before it looks whether anybody wants to know.
 const LISTEN: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
+/// Time between two compilations of all rules in the background. Each of them sends tables to workers
+/// once more, so a series of changes is compiled together.
+const SETTLE_INTERVAL: Duration = Duration::from_millis(250);
+
 /// What the main thread works with besides the supervisor.
 pub(super) struct Run<'a> {
     pub(super) flags: &'a RunFlags,
@@ -72,6 +76,7 @@ async fn until_signal(
     follow(run, supervisor);
     herald::ready();
     let mut settling = Background::default();
+    let mut settled = Stopwatch::start();
     let mut look = Background::default();
     let mut status = StatusLine::new(supervisor);
     while !run.stop.is_set() {
@@ -81,15 +86,19 @@ async fn until_signal(
             _ = hang_up.recv() => reload(run, supervisor),
             Some(event) = events.recv() => {
                 supervisor.apply(event);
-                settling.begin(|| run.tables.settle());
-            }
-            settled = settling.done() => {
-                if let Some(settled) = settled {
-                    run.tables.adopt(settled);
+                if settled.elapsed() >= SETTLE_INTERVAL {
+                    settling.begin(|| run.tables.settle());
                 }
+            }
+            tables = settling.done() => {
+                if let Some(tables) = tables {
+                    run.tables.adopt(tables);
+                }
+                settled = Stopwatch::start();
             }
             () = news.notified() => follow(run, supervisor),
             _ = second.tick() => {
+                settling.begin(|| run.tables.settle());
                 supervisor.check();
                 if supervisor.has_lost_a_worker() {
                     return Err(io::Error::other("a worker thread ended early; this is a fault of ours"));
