@@ -161,7 +161,10 @@ impl WorkerThread {
     /// Carries out a command. A receipt is dropped with it, at the end.
     fn apply(&mut self, command: Command) {
         match command {
-            Command::Table(table, _receipt) => self.change_table(table),
+            Command::Table(table, _receipt) => {
+                let table = self.guarded(&table).unwrap_or(table);
+                self.change_table(table);
+            }
             Command::Source(source, _receipt) => {
                 self.drain();
                 self.source = Some(source);
@@ -181,10 +184,17 @@ impl WorkerThread {
     /// Goes on with the newest loop guard: sessions send to other targets now.
     #[cold]
     fn renew_guard(&mut self) {
-        self.guard_generation = self.guard.generation();
-        if let Some(table) = self.worker.table().guarded_by(&self.guard.guard()) {
-            self.change_table(Arc::new(table));
+        let table = Arc::clone(self.worker.table());
+        if let Some(table) = self.guarded(&table) {
+            self.change_table(table);
         }
+    }
+
+    /// The table with the newest loop guard; nothing where it has that. Rules that were compiled in
+    /// the background come in a table with the guard of the time when that began.
+    fn guarded(&mut self, table: &MirrorTable) -> Option<Arc<MirrorTable>> {
+        self.guard_generation = self.guard.generation();
+        table.guarded_by(&self.guard.guard()).map(Arc::new)
     }
 
     /// Has the kernel let through what the table wants. A source that cannot do so is left.

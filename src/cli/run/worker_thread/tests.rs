@@ -100,13 +100,27 @@ fn a_source_that_fails_is_left_and_its_error_stays_in_the_status() {
 #[test]
 fn a_receipt_is_dropped_when_the_table_is_in_force() {
     let mut worker = worker();
-    let table = Arc::new(MirrorTable::new(TableParts::default()));
+    let loop_guard = Some(worker.guard.guard());
+    let table = Arc::new(MirrorTable::new(TableParts { loop_guard, ..TableParts::default() }));
     let number = table.number();
     let (sender, receiver) = std::sync::mpsc::channel();
     let receipt = Receipt::new(move |result| sender.send(result).unwrap());
     worker.apply(Command::Table(table, receipt));
     assert_eq!(receiver.try_recv(), Ok(Ok(())));
     assert_eq!(worker.worker.table().number(), number);
+}
+
+/// Rules that were compiled in the background come in a table with the guard of that time.
+#[test]
+fn a_table_with_an_earlier_guard_gets_the_newest_one() {
+    let mut worker = worker();
+    let newest = guard();
+    worker.guard.replace(&newest);
+    worker.renew_guard();
+    let loop_guard = Some(guard());
+    let table = MirrorTable::new(TableParts { loop_guard, ..TableParts::default() });
+    worker.apply(Command::Table(Arc::new(table), Receipt::unwanted()));
+    assert!(worker.worker.table().guarded_by(&newest).is_none());
 }
 
 #[test]
