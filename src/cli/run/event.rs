@@ -9,6 +9,9 @@ use crate::io::links::Link;
 use crate::io::live::LiveSource;
 use crate::model::NetworkInterfaceId;
 
+/// Why a change that comes too late is not in force.
+pub(super) const ENDING: &str = "the run is ending";
+
 /// What the main thread is told.
 pub(super) enum Event {
     /// Tables changed.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::mpsc::error::SendError;
 
-use super::event::{Event, TableChange, Waiting};
+use super::event::{ENDING, Event, TableChange, Waiting};
 use super::receipt::Receipt;
 use super::shared_guard::SharedGuard;
 use crate::control::{
@@ -99,7 +99,7 @@ impl LiveTables {
         if let Err(SendError(Event::Tables(unsent))) =
             self.events.send(Event::Tables(TableChange { updates, waiting }))
         {
-            unsent.fail("the run is ending");
+            unsent.fail(ENDING);
         }
     }
 

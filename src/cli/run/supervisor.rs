@@ -10,7 +10,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use super::attach::Opener;
 use super::command::Command;
-use super::event::{Ended, Event, Opened, TableChange, Waiting};
+use super::event::{ENDING, Ended, Event, Opened, TableChange, Waiting};
 use super::flags::RunFlags;
 use super::interface_workers::{Capture, InterfaceWorkers};
 use super::live_tables::LiveTables;
@@ -186,14 +186,14 @@ impl Supervisor {
         while self.ending > 0 {
             match events.blocking_recv() {
                 Some(Event::Ended(ended)) => self.end(ended),
-                Some(Event::Tables(change)) => change.fail("the run is ending"),
+                Some(Event::Tables(change)) => change.fail(ENDING),
                 Some(Event::Opened(_) | Event::InForce(_)) => {}
                 None => break,
             }
         }
         while let Ok(event) = events.try_recv() {
             if let Event::Tables(change) = event {
-                change.fail("the run is ending");
+                change.fail(ENDING);
             }
         }
         for (_, one) in std::mem::take(&mut self.interfaces) {
@@ -281,7 +281,7 @@ impl Supervisor {
 
     fn open(&mut self, id: &NetworkInterfaceId, link: Link, receipts: Vec<Receipt>) {
         if self.stop.is_set() {
-            return;
+            return receipts.into_iter().for_each(|receipt| receipt.fail(ENDING));
         }
         let Some(mut one) = self.interfaces.remove(id) else { return };
         one.capture = Capture::Opening(link.index, receipts);
