@@ -103,8 +103,11 @@ impl WorkerThread {
     pub(super) fn work(mut self) -> WorkerResult {
         // Naps are short; a clock that rounds them up would make them long.
         let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1_000));
-        while !self.is_ending {
+        loop {
             self.carry_out_commands();
+            if self.is_ending {
+                break;
+            }
             if self.guard_generation != self.guard.generation() {
                 self.renew_guard();
             }
@@ -262,6 +265,7 @@ impl WorkerThread {
     /// Leaves a source that does not go on; the main thread reads that in the status and opens another.
     fn fail(&mut self, error: &io::Error) {
         self.leave_source();
+        self.set_status_current(false);
         self.failure = Some(error.to_string());
     }
 

@@ -1,5 +1,7 @@
 //! A worker without a ring.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::super::receipt::Receipt;
 use super::*;
 use crate::dataplane::{Burst, Frame, LoopGuard, Source, TableParts};
@@ -7,19 +9,26 @@ use crate::io::live::{FilterState, Load, SourceCounts, waker};
 use crate::io::udp::UdpOptions;
 
 /// A ring in which some frames wait when its device is deleted.
+#[derive(Default)]
 struct Forsaken {
     left: usize,
     lent: u64,
+    is_closed: bool,
+    /// How many times it was asked for frames before it was closed.
+    fills_while_open: Arc<AtomicUsize>,
 }
 
 impl Forsaken {
     fn with(left: usize) -> Self {
-        Self { left, lent: 0 }
+        Self { left, ..Self::default() }
     }
 }
 
 impl Source for Forsaken {
     fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
+        if !self.is_closed {
+            self.fills_while_open.fetch_add(1, Ordering::Relaxed);
+        }
         if self.left > 0 {
             self.left -= 1;
             self.lent += 1;
@@ -55,6 +64,7 @@ impl LiveSource for Forsaken {
     }
 
     fn close(&mut self) -> io::Result<()> {
+        self.is_closed = true;
         Ok(())
     }
 }
@@ -95,6 +105,27 @@ fn a_source_that_fails_is_left_and_its_error_stays_in_the_status() {
     worker.publish_status();
     let status = worker.port.status().clone();
     assert_eq!((status.has_source, status.failure.as_deref()), (false, Some("no")));
+}
+
+/// A source waits up to two seconds for frames, and one wake-up may bring all commands.
+#[test]
+fn a_worker_that_is_told_to_end_does_not_wait_for_frames() {
+    let worker = worker();
+    let source = Forsaken::default();
+    let fills_while_open = Arc::clone(&source.fills_while_open);
+    worker.port.send(Command::Source(Box::new(source), Receipt::unwanted()));
+    worker.port.send(Command::End);
+    assert!(worker.work().is_whole);
+    assert_eq!(fills_while_open.load(Ordering::Relaxed), 0);
+}
+
+/// Nobody would learn of it before the status is old otherwise.
+#[test]
+fn a_failure_is_published_at_once() {
+    let mut worker = worker();
+    worker.set_status_current(true);
+    worker.fail(&io::Error::other("no"));
+    assert!(!worker.is_status_current);
 }
 
 #[test]
