@@ -29,8 +29,8 @@ pub(in crate::io::live) struct Keeper {
     mtu: u32,
     when: KernelFilter,
     wants: Wants,
-    /// The program that is attached to the ring; the bell's follows from it.
-    attached: Option<Vec<Instruction>>,
+    /// What the programs do that are attached.
+    attached: Option<Purpose>,
     switch: Switch,
     /// Whether a cut was never wrong, and never refused.
     may_cut: bool,
@@ -39,6 +39,15 @@ pub(in crate::io::live) struct Keeper {
     is_closed: bool,
     spoiled: u64,
     warnings: Vec<String>,
+}
+
+/// What the programs of one source depend on, besides what never changes.
+#[derive(Debug, PartialEq, Eq)]
+struct Purpose {
+    target_ports: Vec<u16>,
+    cut: Option<Cut>,
+    /// What is wanted, where the rest is dropped.
+    wanted: Option<Wants>,
 }
 
 impl Keeper {
@@ -149,23 +158,32 @@ impl Keeper {
 
     /// The ring first: a bell that rings too often does less harm than one that rings too late.
     fn try_attach(&mut self, outlets: Outlets<'_>) -> io::Result<()> {
-        let [program, bell_program] = self.programs();
+        let purpose = self.purpose();
         // Most changes of a table change nothing here, and the kernel compiles what is attached.
-        if self.attached.as_ref() == Some(&program) {
+        if self.attached.as_ref() == Some(&purpose) {
             return Ok(());
         }
         self.attached = None;
+        let [program, bell_program] = self.programs(&purpose);
         attach(outlets.ring, &program)?;
         outlets.bell.heed(&bell_program)?;
-        self.attached = Some(program);
+        self.attached = Some(purpose);
         Ok(())
     }
 
+    fn purpose(&self) -> Purpose {
+        Purpose {
+            target_ports: self.wants.target_ports.clone(),
+            cut: self.cut(),
+            wanted: self.is_dropping().then(|| self.wants.clone()),
+        }
+    }
+
     /// Of the ring and of the bell.
-    fn programs(&self) -> [Vec<Instruction>; 2] {
-        let wanted = self.is_dropping().then_some(&self.wants);
-        let (mark, target_ports) = (self.mark, &self.wants.target_ports);
-        let task = Task { mark, target_ports, whole: WHOLE, cut: self.cut(), wanted };
+    fn programs(&self, purpose: &Purpose) -> [Vec<Instruction>; 2] {
+        let Purpose { target_ports, cut, wanted } = purpose;
+        let (mark, wanted) = (self.mark, wanted.as_ref());
+        let task = Task { mark, target_ports, whole: WHOLE, cut: *cut, wanted };
         [task.program(), Task { whole: A_BYTE, cut: None, ..task }.program()]
     }
 

@@ -1,9 +1,10 @@
 //! What the sessions of an interface can want at all: more than they take, never less.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::dataplane::{MirrorTable, SessionEntry};
-use crate::model::{CidrBlock, Direction, FilterRule, PortRange, Protocol, RuleAction};
+use crate::model::{CidrBlock, Direction, Filter, FilterRule, PortRange, Protocol, RuleAction};
 
 use super::layout::{Family, TUNNELS};
 
@@ -116,12 +117,13 @@ fn union(
     direction: Direction,
     family: Family,
 ) -> Union {
-    let rules = sessions.iter().flat_map(|one| one.filter.rules(direction));
+    let rules = filters(sessions).into_iter().flat_map(|one| one.rules(direction));
     let accepts = rules.filter(|rule| rule.action() == RuleAction::Accept).map(Term::of);
     let mut terms: Vec<Term> = Vec::new();
     for term in accepts.filter(|term| term.source.is_ipv4() == (family == Family::V4)) {
+        let is_all = term.is_all();
         add(&mut terms, term);
-        if terms.len() > MOST_TERMS {
+        if is_all || terms.len() > MOST_TERMS {
             return Union::All;
         }
     }
@@ -132,8 +134,18 @@ fn union(
             both.into_iter().for_each(|term| add(&mut terms, term));
         }
     }
-    let is_all = terms.len() > MOST_TERMS || terms.iter().any(Term::is_all);
-    if is_all { Union::All } else { Union::Any(terms) }
+    if terms.len() > MOST_TERMS { Union::All } else { Union::Any(terms) }
+}
+
+/// The filters of the sessions, those that several have once.
+fn filters<'s>(sessions: &[&'s SessionEntry]) -> Vec<&'s Filter> {
+    let mut filters: Vec<&Arc<Filter>> = Vec::new();
+    for session in sessions {
+        if !filters.iter().any(|known| Arc::ptr_eq(known, &session.filter)) {
+            filters.push(&session.filter);
+        }
+    }
+    filters.into_iter().map(|filter| &**filter).collect()
 }
 
 /// Adds a term, unless another one covers it.
