@@ -112,3 +112,4 @@ pub mod ec2;
 pub mod http;
 pub mod io;
 pub mod model;
+pub mod runtime;

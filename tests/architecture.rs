@@ -14,8 +14,8 @@ use std::path::Path;
 
 use rust_text::{Token, paths, tokens};
 
-/// Each layer with all it may name; "cli -> {ec2, control, io} -> dataplane -> model", and
-/// "{cli, ec2} -> http".
+/// Each layer with all it may name: "cli -> runtime -> ec2 -> {http, control}", "runtime -> io" and
+/// "{control, io} -> dataplane -> model".
 const LAYERS: &[(&str, &[&str])] = &[
     ("model", &["model"]),
     ("dataplane", &["dataplane", "model"]),
@@ -23,7 +23,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("control", &["control", "dataplane", "model"]),
     ("http", &["http"]),
     ("ec2", &["ec2", "http", "control", "dataplane", "model"]),
-    ("cli", &["cli", "ec2", "http", "control", "io", "dataplane", "model"]),
+    ("runtime", &["runtime", "ec2", "http", "control", "io", "dataplane", "model"]),
+    ("cli", &["cli", "runtime", "ec2", "http", "control", "io", "dataplane", "model"]),
 ];
 
 /// What no file of `model` and `dataplane` may name: they run in memory and do not wait.

@@ -6,7 +6,6 @@
 
 mod bench;
 mod check;
-mod clock;
 mod exit;
 mod explain;
 mod export;
@@ -15,7 +14,6 @@ mod inputs;
 mod interfaces;
 mod listen_address;
 mod manual;
-mod metrics;
 mod outputs;
 mod progress;
 mod receive;

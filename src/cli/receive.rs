@@ -10,13 +10,13 @@ use std::time::Duration;
 use clap::Args;
 use serde::Serialize;
 
-use super::clock::Stopwatch;
 use super::exit::{Exit, Failure};
 use super::outputs::{begin_output, check_name, is_pcapng};
 use super::replay::ReportForm;
 use super::report::columns;
 use super::{signals, terminal};
 use crate::io::StopFlag;
+use crate::io::clock::Stopwatch;
 use crate::io::receive::{Amount, Collector, InnerFrame, NotVxlan, TakeFrame, Tally};
 use crate::io::record::{OutputFile, PcapWriter, Precision};
 use crate::model::{Invalid, VXLAN_PORT};

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
-use super::clock::Stopwatch;
 use super::exit::{Exit, Failure};
 use super::inputs;
 use super::outputs::{FileSink, Outputs, SendOrder, begin_output, check_name, precision_for};
@@ -18,6 +17,7 @@ use super::terminal;
 use crate::dataplane::{DropCause, MirrorTable, Sink, StepError, Worker};
 use crate::io::StopFlag;
 use crate::io::capture::CaptureSource;
+use crate::io::clock::Stopwatch;
 use crate::io::pace::Speed;
 use crate::io::record::OutputFile;
 use crate::model::Direction;

@@ -3,8 +3,7 @@
 use std::io::{self, BufWriter, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::clock;
-use crate::http::Event;
+use crate::io::clock;
 
 /// Whether diagnostics are written for programs.
 static IS_JSON: AtomicBool = AtomicBool::new(false);
@@ -28,15 +27,6 @@ pub(super) fn note(sentence: &str) {
 /// Says what is odd.
 pub(super) fn warn(sentence: &str) {
     sentence.lines().for_each(|line| log("warn", "warning: ", line));
-}
-
-/// Says what happened to the listener of that name.
-pub(super) fn report_listener(name: &str, event: &Event) {
-    let sentence = format!("{name}: {event}");
-    match event {
-        Event::Crowded(_) => warn(&sentence),
-        Event::NotCrowded(_) => note(&sentence),
-    }
 }
 
 fn log(level: &str, prefix: &str, message: &str) {

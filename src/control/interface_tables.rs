@@ -85,6 +85,12 @@ impl InterfaceTables {
         self.update(registry, touched)
     }
 
+    /// The table of an interface; none where it has no session.
+    #[must_use]
+    pub fn table(&self, id: &NetworkInterfaceId) -> Option<&InterfaceTable> {
+        self.tables.get(id)
+    }
+
     /// All tables, in the order of the configuration.
     #[must_use]
     pub fn in_order(&self) -> Vec<(&NetworkInterfaceId, &InterfaceTable)> {

@@ -5,6 +5,7 @@
 //! packets (`dataplane`), configuration (`control`), words for the user (`cli`).
 
 pub mod capture;
+pub mod clock;
 pub mod links;
 pub mod live;
 pub mod memory;

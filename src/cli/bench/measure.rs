@@ -6,7 +6,6 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use super::super::clock::Stopwatch;
 use super::super::exit::Failure;
 use super::BenchFlags;
 use super::engine::EngineChoice;
@@ -15,6 +14,7 @@ use super::report::{Figures, Run, StageFigures};
 use super::stages::{Bench, Share, Stage};
 use super::workload::Workload;
 use crate::dataplane::{EngineKind, MirrorTable, OuterTemplate, RuleSet, StepError, Worker};
+use crate::io::clock::Stopwatch;
 use crate::model::{Filter, VirtualNetworkId};
 
 /// How many packets each worker takes in a round at least.

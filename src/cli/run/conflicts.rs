@@ -1,7 +1,8 @@
 //! Options of `run` that would have no effect beside others, or at all: they are refused.
 
-use super::flags::{Capture, FilterUse, RingSize, RunFlags};
+use super::flags::{Capture, FilterUse, RunFlags};
 use crate::cli::exit::Failure;
+use crate::runtime::RingSize;
 
 /// Refuses an option whose value nothing would use.
 pub(super) fn check(flags: &RunFlags) -> Result<(), Failure> {
@@ -38,7 +39,7 @@ fn check_pnet(flags: &RunFlags) -> Result<(), Failure> {
         return refused(&format!("--workers `{}`", flags.workers));
     }
     if flags.ring_size != RingSize::Auto {
-        return refused(&flags.ring_size.to_string());
+        return refused(&format!("--ring-size {}", flags.ring_size));
     }
     if flags.busy_poll {
         return refused("--busy-poll");

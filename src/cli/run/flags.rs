@@ -1,13 +1,11 @@
 //! What is typed after `run`.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 
 use clap::{Args, ValueEnum};
 
-use super::endpoint::EndpointFlags;
-use super::ring_budget::Typed;
+use super::endpoint_flags::EndpointFlags;
 use crate::cli::exit::Failure;
 use crate::cli::listen_address;
 use crate::cli::outputs::SendOrder;
@@ -17,6 +15,7 @@ use crate::cli::sessions::SessionFlags;
 use crate::http::HostNames;
 use crate::io::live::{KernelFilter, OwnMark, RingOptions};
 use crate::io::udp::{EgressMode, Segmentation, UdpOptions};
+use crate::runtime::{CaptureMethod, InterfaceNamespace, MetricsOptions, Options, RingSize};
 
 /// Mirror live interfaces until SIGINT or SIGTERM.
 ///
@@ -150,32 +149,6 @@ pub(super) enum Capture {
     Pnet,
 }
 
-/// Memory of the ring of each thread.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum RingSize {
-    /// A share of a budget for all rings.
-    Auto,
-    /// So many bytes.
-    Fixed(usize),
-}
-
-impl RingSize {
-    /// The smallest ring in bytes that can be asked for.
-    pub(super) const LEAST: usize = 512 * 1024;
-
-    /// The largest one.
-    const MOST: usize = 4 << 30;
-}
-
-impl fmt::Display for RingSize {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Auto => write!(f, "--ring-size auto"),
-            Self::Fixed(len) => write!(f, "--ring-size {}", Typed(*len)),
-        }
-    }
-}
-
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum SendMode {
     /// Complete frames where the next hop is known, otherwise IP packets.
@@ -207,7 +180,7 @@ pub(super) enum FilterUse {
 
 impl RunFlags {
     /// Sessions from the command line or files, or an endpoint that takes them.
-    pub(super) fn is_complete(&self) -> Result<(), Failure> {
+    pub(super) fn check_complete(&self) -> Result<(), Failure> {
         if self.sessions.are_given() || self.endpoint.ec2_endpoint.is_some() {
             return Ok(());
         }
@@ -238,8 +211,25 @@ impl RunFlags {
         self.mark.unwrap_or_else(|| self.own_mark.get_or_init(OwnMark::choose).value())
     }
 
-    /// What all rings are opened with; their size and what they know of their device is added.
-    pub(super) fn ring_options(&self) -> RingOptions {
+    /// The options of live mirroring.
+    pub(super) fn options(&self, namespace: InterfaceNamespace, hosts: HostNames) -> Options {
+        Options {
+            capture: match self.capture {
+                Capture::Ring => CaptureMethod::Ring,
+                Capture::Pnet => CaptureMethod::Pnet,
+            },
+            workers: self.workers,
+            cpus: self.cpus.clone(),
+            ring_size: self.ring_size,
+            ring: self.ring_options(),
+            udp: self.udp_options(),
+            namespace,
+            compile: self.sessions.options(),
+            metrics: self.metrics.map(|address| MetricsOptions { address, hosts }),
+        }
+    }
+
+    fn ring_options(&self) -> RingOptions {
         RingOptions {
             is_busy: self.busy_poll,
             mark: Some(self.mark()),
@@ -252,7 +242,7 @@ impl RunFlags {
         }
     }
 
-    pub(super) fn udp_options(&self) -> UdpOptions {
+    fn udp_options(&self) -> UdpOptions {
         UdpOptions {
             segmentation: match self.gso {
                 Gso::Auto => Segmentation::Auto,
@@ -281,7 +271,7 @@ fn ring_size(text: &str) -> Result<RingSize, String> {
         let number = text.strip_suffix(unit)?.trim_end().parse::<usize>().ok()?;
         number.checked_mul(1 << shift)
     });
-    let sound = read.filter(|len| (RingSize::LEAST..=RingSize::MOST).contains(len));
+    let sound = read.filter(|len| (RingSize::MIN..=RingSize::MAX).contains(len));
     let size = sound.map(RingSize::Fixed);
     size.ok_or_else(|| "expected auto, or 512KiB to 4GiB, as in 64MiB".to_owned())
 }
@@ -300,6 +290,6 @@ mod tests {
         {
             assert!(ring_size(wrong).is_err(), "{wrong}");
         }
-        assert_eq!(RingSize::Fixed(512 << 10).to_string(), "--ring-size 512KiB");
+        assert_eq!(RingSize::Fixed(512 << 10).to_string(), "512KiB");
     }
 }

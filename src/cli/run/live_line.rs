@@ -2,13 +2,14 @@
 
 use std::fmt::Write;
 use std::io::IsTerminal;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::cli::clock::Stopwatch;
 use crate::dataplane::{Counters, DropCause};
-use crate::io::udp::TargetHealth;
+use crate::io::clock::Stopwatch;
+use crate::io::udp::TargetState;
 
 /// How many failing targets there is room for.
 const FAILING_SHOWN: usize = 3;
@@ -34,10 +35,10 @@ impl LiveLine {
     }
 
     /// Says what came since it was last called; in words, whether there is a terminal or not.
-    pub(super) fn show(&mut self, now: Counters, health: &TargetHealth) -> String {
+    pub(super) fn show(&mut self, now: Counters, failing: &[(SocketAddr, TargetState)]) -> String {
         let elapsed = std::mem::replace(&mut self.since, Stopwatch::start()).elapsed();
         let mut words = words(&self.last, &now, elapsed);
-        for (address, state) in health.failing().take(FAILING_SHOWN) {
+        for (address, state) in failing.iter().take(FAILING_SHOWN) {
             // Writing to a string does not fail.
             let _ = write!(words, ", {address} {}", state.label());
         }

@@ -1,131 +1,44 @@
 //! `run`: live interfaces in, copies out over UDP, until a signal.
 //!
-//! What belongs here: threads, commands to them, reloads, devices that come and go. What does not:
-//! the processing of a frame (`dataplane`), and how it is captured and sent (`io`).
-//!
-//! ```text
-//! endpoint's writer, reload, background compilation
-//!   | LiveTables: compiles the tables of the interfaces that a change touches
-//!   v events
-//! main thread (tokio), Supervisor: signals, devices, reload, live line
-//!   | commands: table, source, end           ^ status: counters
-//!   v                                        |
-//! a worker thread for each ring: RingSource -> Worker::step -> UdpSink
-//! ```
+//! What belongs here: flags to options, events to lines, signals, privileges, the sandbox. What does
+//! not: live mirroring itself (`runtime`).
 
-mod attach;
-mod command;
+mod access;
 mod conflicts;
-mod descriptors;
-mod endpoint;
-mod event;
+mod endpoint_flags;
+mod endpoint_options;
+mod events;
 mod flags;
-mod gauge;
-mod herald;
-mod interface_workers;
 mod live_line;
-mod live_tables;
-mod mailbox;
-mod namespace;
 mod on_this_host;
 mod plan;
-mod receipt;
-mod rights;
-mod ring_budget;
-mod routes;
-mod shared_guard;
-mod source_ledger;
-mod state;
-mod storm;
-mod supervisor;
-mod sync;
-mod task_pool;
-mod totals;
-mod watch;
-mod worker_registry;
-mod worker_starter;
-mod worker_thread;
+mod privileges;
+mod signal_loop;
+mod systemd;
 
-use endpoint::Posture;
-use flags::Log;
-pub(super) use flags::RunFlags;
-use live_tables::LiveTables;
-use supervisor::Supervisor;
-use watch::Run;
-use worker_registry::WorkerRegistry;
-
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::Notify;
 
-use super::clock::Stopwatch;
+use endpoint_options::{add_network_interfaces, endpoint_options};
+use flags::Log;
+pub(super) use flags::RunFlags;
+use signal_loop::Mirroring;
+
 use super::exit::{Exit, Failure};
-use super::metrics;
 use super::replay::print_report;
 use super::report::Report;
 use super::sandbox::{RunFiles, report as report_sandbox};
 use super::{signals, terminal};
 use crate::control::Registry;
-use crate::http::{HostNames, Server};
+use crate::http::HostNames;
 use crate::io::StopFlag;
-use crate::io::links::{Link, links};
+use crate::io::clock::Stopwatch;
+use crate::io::links::links;
 use crate::io::sys::capability;
-
-/// Serves the metrics, from before the first frame on.
-fn serve_metrics(
-    address: SocketAddr,
-    registry: WorkerRegistry,
-    hosts: HostNames,
-) -> Result<Server, Failure> {
-    let server = metrics::serve(address, Arc::new(move || registry.snapshot()), hosts);
-    let server =
-        server.map_err(|error| Failure::failed(format_args!("--metrics `{address}`: {error}")))?;
-    terminal::note(&format!("metrics on http://{}/metrics", server.address()));
-    if !server.address().ip().to_canonical().is_loopback() {
-        terminal::warn(&format!(
-            "--metrics `{address}`: this is not a loopback address: every host that reaches it can \
-             read the names of interfaces, sessions and targets and their counters"
-        ));
-    }
-    Ok(server)
-}
-
-/// Leaves this thread, and those that start from now on, only what the run needs.
-fn enter_sandbox(flags: &RunFlags, credentials_directory: Option<&Path>) -> Result<(), Failure> {
-    let ports = [flags.metrics, flags.endpoint.ec2_endpoint];
-    let sandbox = flags.sandbox.sandbox_for_run(&RunFiles {
-        configs: flags.sessions.files(),
-        state: flags.endpoint.state.as_deref(),
-        credentials_directory,
-        ports: ports.into_iter().flatten().map(|address| address.port()).collect(),
-    });
-    let Some(sandbox) = sandbox else { return Ok(()) };
-    namespace::enter_sandbox(sandbox.clone()).map_err(Failure::failed)?;
-    report_sandbox(&sandbox.enter());
-    Ok(())
-}
-
-/// What the run begins with.
-enum Begun {
-    /// The resources of files or the command line.
-    Files(Box<Registry>),
-    /// What the endpoint makes of these.
-    Endpoint(endpoint::Begun),
-}
-
-fn begin(flags: &RunFlags, links: &[Link]) -> Result<Begun, Failure> {
-    if flags.endpoint.ec2_endpoint.is_none() {
-        return plan::read(flags).map(Box::new).map(Begun::Files);
-    }
-    let registry = match flags.sessions.are_given() {
-        true => plan::registry(flags)?,
-        false => Registry::default(),
-    };
-    let seed = flags.sessions.options().seed;
-    endpoint::begin(&flags.endpoint, registry, links, seed).map(Begun::Endpoint)
-}
+use crate::runtime::endpoint::PreparedEndpoint;
+use crate::runtime::{Error, EventSink, InterfaceNamespace, LiveMirror, Resources, Summary};
 
 pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
     if flags.log == Log::Json {
@@ -138,46 +51,117 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
         ));
     }
     on_this_host::check(flags)?;
-    flags.is_complete()?;
+    flags.check_complete()?;
     conflicts::check(flags)?;
-    let endpoint = flags.endpoint.ec2_endpoint;
     let hosts = flags.host_names()?;
-    let posture = endpoint.map(|address| Posture::read(address, &flags.endpoint, hosts.clone()));
-    let door = endpoint.zip(posture.transpose()?);
-    let links = plan::in_namespace(flags.netns.as_deref(), links).map_err(Failure::failed)?;
-    let begun = begin(flags, &links)?;
-    rights::drop_to_what_is_needed(flags.mark());
-    let posture = door.as_ref().map(|(_, posture)| posture);
-    enter_sandbox(flags, posture.and_then(Posture::credentials_directory))?;
+    let namespace = match &flags.netns {
+        Some(name) => InterfaceNamespace::enter(name, privileges::drop_in_namespace),
+        None => Ok(InterfaceNamespace::default()),
+    };
+    let namespace = namespace.map_err(Failure::failed)?;
+    let broken = Arc::new(Notify::new());
+    let events = events::printer(Arc::clone(&broken));
+    let resources = resources(flags, &namespace, &hosts, &events)?;
+    privileges::drop_to_what_is_needed(flags.mark());
+    enter_sandbox(flags, &namespace, credentials_directory(&resources))?;
     let stopwatch = Stopwatch::start();
     let stop = StopFlag::new();
     signals::stop_on_signals(&stop)?;
-    let (sender, mut events) = unbounded_channel();
-    let tables = LiveTables::new(flags.sessions.options(), sender.clone());
-    let mut supervisor = Supervisor::new(flags, tables.clone(), sender, stop.clone())?;
-    let registry = supervisor.registry().clone();
-    let metrics =
-        flags.metrics.map(|address| serve_metrics(address, registry, hosts)).transpose()?;
-    match &begun {
-        Begun::Files(registry) => tables.replace(registry),
-        Begun::Endpoint(begun) => begun.publish(&tables),
-    }
-    supervisor.start(&links, &mut events)?;
-    let served = match (begun, door) {
-        (Begun::Endpoint(begun), Some(door)) => Some(endpoint::serve(door, begun, tables.clone())?),
-        _ => None,
-    };
-    let run = Run { flags, served: served.as_ref(), tables: &tables, stop: &stop };
-    let watched = watch::watch(&run, &mut supervisor, &mut events);
-    drop(served);
-    drop(metrics);
-    let results = supervisor.shut_down(&mut events);
-    let interfaces = results.interfaces.iter().map(|(table, counters)| (&**table, counters));
-    let mut report = Report::of_interfaces(interfaces, &results.retired, stopwatch.elapsed());
-    report.set_unaccounted(results.unaccounted);
-    report.add_sent(&results.targets);
-    print_report(&report, flags.report)?;
-    watched?;
-    let is_sound = results.is_whole && results.unaccounted == 0;
+    let options = flags.options(namespace.clone(), hosts);
+    let started = LiveMirror::start(&options, resources, events, stop.clone());
+    let mirror = started.map_err(|error| failure(flags, error))?;
+    let mirroring =
+        Mirroring { flags, mirror: &mirror, namespace: &namespace, stop: &stop, broken };
+    let stopped = signal_loop::until_stopped(&mirroring);
+    let summary = mirror.stop();
+    print_report(&report(&summary, stopwatch), flags.report)?;
+    let is_sound = stopped? && summary.is_complete && summary.unaccounted == 0;
     Ok(if is_sound { Exit::Done } else { Exit::Failed })
+}
+
+/// The resources of files or the command line, or the endpoint that changes them.
+fn resources(
+    flags: &RunFlags,
+    namespace: &InterfaceNamespace,
+    hosts: &HostNames,
+    events: &EventSink,
+) -> Result<Resources, Failure> {
+    let Some(address) = flags.endpoint.ec2_endpoint else {
+        return plan::read(flags, namespace).map(Box::new).map(Resources::Registry);
+    };
+    let options = endpoint_options(address, &flags.endpoint, hosts.clone())?;
+    let links = namespace.run(links).map_err(Failure::failed)?;
+    let mut registry = match flags.sessions.are_given() {
+        true => plan::registry(flags)?,
+        false => Registry::default(),
+    };
+    add_network_interfaces(&mut registry, &flags.endpoint)?;
+    let seed = flags.sessions.options().seed;
+    let prepared = PreparedEndpoint::new(options, registry, &links, seed, events);
+    let prepared = prepared.map_err(|error| failure(flags, error))?;
+    Ok(Resources::Endpoint(Box::new(prepared)))
+}
+
+fn credentials_directory(resources: &Resources) -> Option<&Path> {
+    match resources {
+        Resources::Endpoint(prepared) => prepared.credentials_directory(),
+        Resources::Registry(_) => None,
+    }
+}
+
+/// Leaves this thread, and those that start from now on, only what the run needs.
+fn enter_sandbox(
+    flags: &RunFlags,
+    namespace: &InterfaceNamespace,
+    credentials_directory: Option<&Path>,
+) -> Result<(), Failure> {
+    let ports = [flags.metrics, flags.endpoint.ec2_endpoint];
+    let sandbox = flags.sandbox.sandbox_for_run(&RunFiles {
+        configs: flags.sessions.files(),
+        state: flags.endpoint.state.as_deref(),
+        credentials_directory,
+        ports: ports.into_iter().flatten().map(|address| address.port()).collect(),
+    });
+    let Some(sandbox) = sandbox else { return Ok(()) };
+    namespace.enter_sandbox(sandbox.clone()).map_err(Failure::failed)?;
+    report_sandbox(&sandbox.enter());
+    Ok(())
+}
+
+/// Names the option that an error is about.
+fn failure(flags: &RunFlags, error: Error) -> Failure {
+    match error {
+        Error::Invalid(sentence) => Failure::usage(sentence),
+        Error::RingMemory { sentence, fitting } => {
+            let advice = match fitting {
+                Some(fitting) => format!("--ring-size {fitting} would fit"),
+                None => "mirror fewer interfaces, or with fewer --workers".to_owned(),
+            };
+            Failure::usage(format_args!("--ring-size {}: {sentence}; {advice}", flags.ring_size))
+        }
+        Error::Metrics(sentence) => match flags.metrics {
+            Some(address) => Failure::failed(format_args!("--metrics `{address}`: {sentence}")),
+            None => Failure::failed(sentence),
+        },
+        Error::Endpoint(sentence) => match flags.endpoint.ec2_endpoint {
+            Some(address) => {
+                Failure::failed(format_args!("--ec2-endpoint `{address}`: {sentence}"))
+            }
+            None => Failure::failed(sentence),
+        },
+        Error::State { path, reason, is_invalid } => {
+            let path = path.map(|path| format!(" `{}`", path.display())).unwrap_or_default();
+            let sentence = format!("--state{path}: {reason}");
+            if is_invalid { Failure::usage(sentence) } else { Failure::failed(sentence) }
+        }
+        Error::Failed(sentence) => Failure::failed(sentence),
+    }
+}
+
+fn report(summary: &Summary, stopwatch: Stopwatch) -> Report {
+    let interfaces = summary.interfaces.iter().map(|(table, counters)| (&**table, counters));
+    let mut report = Report::of_interfaces(interfaces, &summary.retired, stopwatch.elapsed());
+    report.set_unaccounted(summary.unaccounted);
+    report.add_sent(&summary.targets);
+    report
 }

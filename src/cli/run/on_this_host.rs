@@ -2,7 +2,6 @@
 
 use super::flags::RunFlags;
 use crate::cli::exit::Failure;
-use crate::cli::terminal;
 use crate::io::links;
 
 /// Refuses `--cpus` and `--bind-device` that name what is not there.
@@ -34,16 +33,6 @@ fn check_device(name: &str) -> Result<(), Failure> {
         "--bind-device `{name}`: expected one of {}",
         names.join(", ")
     )))
-}
-
-/// Places the calling thread to a processor, where one was chosen.
-pub(super) fn pin(cpu: Option<u16>) {
-    let Some(cpu) = cpu else { return };
-    let mut set = rustix::thread::CpuSet::new();
-    set.set(usize::from(cpu));
-    if let Err(error) = rustix::thread::sched_setaffinity(None, &set) {
-        terminal::warn(&format!("--cpus `{cpu}`: {error}"));
-    }
 }
 
 #[cfg(test)]

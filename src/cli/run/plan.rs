@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 
 use super::flags::RunFlags;
-pub(super) use super::namespace::in_namespace;
 use crate::cli::exit::Failure;
 use crate::control::account::comes_back;
 use crate::control::{Registry, with_network_ids};
 use crate::io::links::{self, Link};
 use crate::model::NetworkInterfaceId;
+use crate::runtime::InterfaceNamespace;
 
 /// One interface that is mirrored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,10 +21,10 @@ struct Mirrored {
 
 /// Reads the configuration and looks at the devices that it names, which have to be there. Every
 /// session of the registry has a network identifier.
-pub(super) fn read(flags: &RunFlags) -> Result<Registry, Failure> {
+pub(super) fn read(flags: &RunFlags, namespace: &InterfaceNamespace) -> Result<Registry, Failure> {
     let mut registry = registry(flags)?;
     let mirrored = mirrored(&registry)?;
-    let links = in_namespace(flags.netns.as_deref(), links::links).map_err(Failure::failed)?;
+    let links = namespace.run(links::links).map_err(Failure::failed)?;
     for one in &mirrored {
         let Some(link) = links.iter().find(|link| link.name == one.device) else {
             return Err(no_device(one, &links));

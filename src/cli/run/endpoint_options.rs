@@ -1,0 +1,153 @@
+//! From what is typed about the endpoint to its options.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use super::access;
+use super::endpoint_flags::EndpointFlags;
+use crate::cli::exit::Failure;
+use crate::control::Registry;
+use crate::control::account::{Places, Quotas, check_target_name};
+use crate::http::HostNames;
+use crate::model::{
+    CidrBlock, NetworkInterface, NetworkInterfaceId, TargetKind, VXLAN_PORT, parse_target_address,
+    parse_target_addresses,
+};
+use crate::runtime::endpoint::EndpointOptions;
+
+/// The options of an endpoint at `address`. Reads the files of credentials and certificate.
+pub(super) fn endpoint_options(
+    address: SocketAddr,
+    flags: &EndpointFlags,
+    hosts: HostNames,
+) -> Result<EndpointOptions, Failure> {
+    Ok(EndpointOptions {
+        address,
+        account_id: flags.account_id.clone(),
+        quotas: quotas(&flags.quota)?,
+        targets: places(flags)?,
+        state: flags.state.clone(),
+        access: access::access(address, flags)?,
+        hosts,
+        certificate: access::certificate(flags)?,
+    })
+}
+
+/// Adds the network interfaces of `--network-interface`.
+pub(super) fn add_network_interfaces(
+    registry: &mut Registry,
+    flags: &EndpointFlags,
+) -> Result<(), Failure> {
+    flags.network_interface.iter().try_for_each(|text| pin_interface(registry, text))
+}
+
+/// `eni-...=eth0` or `eni-...=udp:192.0.2.10`.
+fn pin_interface(registry: &mut Registry, text: &str) -> Result<(), Failure> {
+    let wrong = |expected: &str| {
+        Failure::usage(format_args!("--network-interface `{text}`: expected {expected}"))
+    };
+    let (id, what) = text
+        .split_once('=')
+        .ok_or_else(|| wrong("an id and a device, as in eni-0a1b2c3d4e5f60718=eth0"))?;
+    let id = NetworkInterfaceId::new(id).map_err(Failure::usage)?;
+    let mut interface = NetworkInterface::new(id);
+    match what.strip_prefix("udp:") {
+        Some(address) => {
+            let address = parse_target_address("--network-interface", address, VXLAN_PORT)
+                .map_err(Failure::usage)?;
+            interface.private_ip_addresses.push(address.ip());
+            interface.target_port = Some(address.port());
+        }
+        None => interface.device = Some(what.to_owned()),
+    }
+    registry.add_network_interface(interface).map_err(Failure::usage)
+}
+
+/// AWS's quotas but for those that were set.
+fn quotas(texts: &[String]) -> Result<Quotas, Failure> {
+    let mut quotas = Quotas::default();
+    let mut names = BTreeSet::new();
+    for text in texts {
+        let read = text.split_once('=').and_then(|(name, most)| Some((name, most.parse().ok()?)));
+        if let Some((name, _)) = read
+            && !names.insert(name)
+        {
+            return Err(Failure::usage(format_args!("--quota `{text}`: expected {name} once")));
+        }
+        if !read.is_some_and(|(name, most)| quotas.set(name, most)) {
+            return Err(Failure::usage(format_args!(
+                "--quota `{text}`: expected NAME=N with one of {}",
+                Quotas::NAMES.join(", ")
+            )));
+        }
+    }
+    Ok(quotas)
+}
+
+/// What names of targets stand for, and where copies may go.
+fn places(flags: &EndpointFlags) -> Result<Places, Failure> {
+    let mut places = Places::default();
+    for text in &flags.load_balancer {
+        pin(&mut places, ("--load-balancer", text), TargetKind::NetworkLoadBalancer)?;
+    }
+    for text in &flags.gwlb_endpoint {
+        pin(&mut places, ("--gwlb-endpoint", text), TargetKind::GatewayLoadBalancerEndpoint)?;
+    }
+    for text in &flags.allow_target {
+        let (block, has_host_bits) =
+            CidrBlock::parse("--allow-target", text).map_err(Failure::usage)?;
+        if has_host_bits {
+            return Err(Failure::usage(format_args!(
+                "--allow-target `{text}`: expected a network without host bits, such as {block}"
+            )));
+        }
+        places.allow(block);
+    }
+    Ok(places)
+}
+
+/// `NAME=ADDRESS,ADDRESS`, where names may have `=` in them.
+fn pin(
+    places: &mut Places,
+    (option, text): (&'static str, &str),
+    kind: impl FnOnce(String) -> TargetKind,
+) -> Result<(), Failure> {
+    let Some((name, addresses)) = text.rsplit_once('=') else {
+        return Err(Failure::usage(format_args!(
+            "{option} `{text}`: expected NAME=ADDRESS, as in NAME=192.0.2.10"
+        )));
+    };
+    let kind = kind(name.to_owned());
+    check_target_name(&kind).map_err(|refused| {
+        Failure::usage(format_args!("{option} `{text}`: {}", refused.message))
+    })?;
+    let addresses = parse_target_addresses(option, addresses, &kind).map_err(Failure::usage)?;
+    if places.is_pinned(name) {
+        return Err(Failure::usage(format_args!(
+            "{option} `{text}`: expected {name} once, with all its addresses behind `=`"
+        )));
+    }
+    places.pin(name.to_owned(), addresses);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Target, TargetId};
+
+    #[test]
+    fn an_interface_that_stands_for_an_address_keeps_its_port() {
+        for (text, address) in [
+            ("eni-1=udp:127.0.0.1:6000", "127.0.0.1:6000"),
+            ("eni-1=udp:127.0.0.1", "127.0.0.1:4789"),
+            ("eni-1=udp:[2001:db8::1]:6000", "[2001:db8::1]:6000"),
+        ] {
+            let mut registry = Registry::default();
+            pin_interface(&mut registry, text).unwrap();
+            let kind = TargetKind::NetworkInterface(NetworkInterfaceId::new("eni-1").unwrap());
+            let target = Target::new(TargetId::new("tmt-1").unwrap(), kind);
+            assert_eq!(registry.target_address(&target).unwrap().to_string(), address);
+        }
+    }
+}

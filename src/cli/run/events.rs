@@ -1,0 +1,74 @@
+//! From the events of live mirroring to lines on standard error, the live line and systemd.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::live_line::LiveLine;
+use super::systemd;
+use crate::cli::terminal;
+use crate::runtime::{Event, EventSink, Severity};
+
+/// Notified when mirroring cannot go on.
+pub(super) type Broken = Arc<Notify>;
+
+/// Prints every event. Heartbeats become the live line and reach systemd's watchdog.
+pub(super) fn printer(broken: Broken) -> EventSink {
+    let line = Mutex::new(LiveLine::new());
+    EventSink::new(move |event| match event {
+        Event::Heartbeat { counters, failing } => {
+            let mut line = line.lock().unwrap_or_else(PoisonError::into_inner);
+            systemd::alive(&line.show(*counters, &failing));
+        }
+        Event::WorkerLost => {
+            terminal::complain(&event.to_string());
+            broken.notify_one();
+        }
+        other => print(&other),
+    })
+}
+
+fn print(event: &Event) {
+    let sentence = sentence(event);
+    match event.severity() {
+        Severity::Info => terminal::note(&sentence),
+        Severity::Warning => terminal::warn(&sentence),
+        Severity::Error => terminal::complain(&sentence),
+    }
+    if let Event::MetricsServed(address) = event
+        && !address.ip().to_canonical().is_loopback()
+    {
+        terminal::warn(&format!(
+            "--metrics `{address}`: this is not a loopback address: every host that reaches it can \
+             read the names of interfaces, sessions and targets and their counters"
+        ));
+    }
+}
+
+/// The sentence of an event; where an option can change what it says, with the option's name.
+fn sentence(event: &Event) -> String {
+    match event {
+        Event::RingMemory { sentence, is_reduced: true } => {
+            format!("{sentence}; --ring-size sets the size of each")
+        }
+        Event::PinFailed { cpu, error } => format!("--cpus `{cpu}`: {error}"),
+        Event::StateNotWritable(error) => {
+            format!("--state: changes are refused until the file can be written again: {error}")
+        }
+        Event::StateWritable => {
+            "--state: the file can be written again; changes are accepted".to_owned()
+        }
+        Event::StateNotKept => {
+            "state is kept in memory only and lost on exit; use --state FILE to \
+                                persist it"
+                .to_owned()
+        }
+        Event::EndpointIsOpen => "--no-authentication: every local user can send the traffic of \
+                                  this host to any address"
+            .to_owned(),
+        Event::EndpointNotEncrypted => {
+            "without --tls-certificate the connections are not encrypted".to_owned()
+        }
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,104 @@
+//! Access to the endpoint: whose requests it accepts, and how it is served.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use super::credentials_file::CredentialsFile;
+use crate::ec2::{self, Access, Credentials, Endpoint};
+use crate::http::{Certificate, HostNames, Server};
+use crate::runtime::error::Error;
+use crate::runtime::event::{Event, EventSink};
+
+/// Whose requests the endpoint accepts.
+#[derive(Debug)]
+pub enum AccessOptions {
+    /// Requests that one of these keys signed.
+    Keys(Credentials),
+    /// Requests that a key signed which is generated at start and written to a file of the user's.
+    GeneratedKey,
+    /// Requests with any signature, as local emulators accept them.
+    Anyone,
+}
+
+/// Whose requests the endpoint accepts, and how it is served.
+pub(super) struct EndpointAccess {
+    access: Access,
+    /// The file with the generated key.
+    generated: Option<CredentialsFile>,
+    hosts: HostNames,
+    certificate: Option<Certificate>,
+}
+
+/// The endpoint while it is served.
+pub(super) struct Serving {
+    _server: Server,
+    /// The file is removed at the end.
+    _generated: Option<CredentialsFile>,
+}
+
+impl EndpointAccess {
+    /// Generates a key where one is wanted.
+    pub(super) fn new(
+        options: AccessOptions,
+        account_id: &str,
+        hosts: HostNames,
+        certificate: Option<Certificate>,
+    ) -> Result<Self, Error> {
+        let (access, generated) = match options {
+            AccessOptions::Keys(credentials) => (Access::Keys(credentials), None),
+            AccessOptions::Anyone => (Access::Anyone(account_id.into()), None),
+            AccessOptions::GeneratedKey => {
+                let generated = CredentialsFile::generate(account_id)
+                    .map_err(|error| Error::failed("generating credentials", &error));
+                let (file, credentials) = generated?;
+                (Access::Keys(credentials), Some(file))
+            }
+        };
+        Ok(Self { access, generated, hosts, certificate })
+    }
+
+    /// The directory of the file with the generated key, which is removed at the end.
+    pub(super) fn credentials_directory(&self) -> Option<&Path> {
+        self.generated.as_ref().and_then(|file| file.path().parent())
+    }
+
+    /// Serves the endpoint, and reports whose requests are accepted.
+    pub(super) fn serve(
+        self,
+        address: SocketAddr,
+        endpoint: Endpoint,
+        events: &EventSink,
+    ) -> io::Result<Serving> {
+        let Self { access, generated, hosts, certificate } = self;
+        let scheme = if certificate.is_some() { "https" } else { "http" };
+        let is_open = matches!(access, Access::Anyone(_));
+        let sentence = match (&access, &generated) {
+            (_, Some(file)) => format!(
+                "requests have to be signed with the key in {}, which AWS_SHARED_CREDENTIALS_FILE \
+                 may name",
+                file.path().display()
+            ),
+            (Access::Keys(known), None) => {
+                format!("requests have to be signed with one of {} keys", known.len())
+            }
+            (Access::Anyone(_), None) => "requests with any signature are accepted".to_owned(),
+        };
+        let listener_events = events.clone();
+        let report =
+            move |event| listener_events.send(Event::Listener { name: "EC2 endpoint", event });
+        let endpoint = endpoint.with_access(access);
+        let server = ec2::serve(address, endpoint, hosts, certificate, report)?;
+        let address = server.address();
+        // A user who waits for the second line has seen the first one.
+        events.send(Event::EndpointAccess(sentence));
+        events.send(Event::EndpointServed { scheme, address });
+        if is_open {
+            events.send(Event::EndpointIsOpen);
+        }
+        if scheme == "http" && !address.ip().is_loopback() {
+            events.send(Event::EndpointNotEncrypted);
+        }
+        Ok(Serving { _server: server, _generated: generated })
+    }
+}

@@ -1,0 +1,83 @@
+//! The state of the endpoint: in a file, or in memory alone.
+
+use std::io;
+use std::path::Path;
+
+use crate::control::account::{Account, Record, Refused};
+use crate::ec2::Keep;
+use crate::io::private_file::{PrivateFileError, check_unchangeable};
+use crate::io::store::Store;
+use crate::runtime::error::Error;
+use crate::runtime::event::{Event, EventSink};
+
+/// Makes the account of files, devices and these records.
+pub(super) type Rebuild = Box<dyn Fn(Vec<(String, String)>) -> Result<Account, Refused> + Send>;
+
+/// Where changes are kept.
+pub(super) struct State {
+    store: Option<Store>,
+    rebuild: Rebuild,
+    /// Whether the last change could not be written.
+    is_failing: bool,
+    events: EventSink,
+}
+
+impl State {
+    /// Opens the file, where one was chosen.
+    pub(super) fn open(
+        path: Option<&Path>,
+        rebuild: Rebuild,
+        events: EventSink,
+    ) -> Result<Self, Error> {
+        if let Some(path) = path {
+            check_unchangeable(path).map_err(|error| exposed(path, error))?;
+        }
+        let store = path.map(Store::open).transpose();
+        let store = store.map_err(|error| Error::state_failed(None, &error))?;
+        Ok(Self { store, rebuild, is_failing: false, events })
+    }
+
+    /// Whether changes outlive the process.
+    pub(super) const fn is_kept(&self) -> bool {
+        self.store.is_some()
+    }
+
+    /// Says so when the file begins to refuse changes, and when it takes them again.
+    fn report(&mut self, committed: &io::Result<()>) {
+        match committed {
+            Err(error) if !self.is_failing => {
+                self.is_failing = true;
+                self.events.send(Event::StateNotWritable(error.to_string()));
+            }
+            Ok(()) if self.is_failing => {
+                self.is_failing = false;
+                self.events.send(Event::StateWritable);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn exposed(path: &Path, error: PrivateFileError) -> Error {
+    match error {
+        PrivateFileError::Exposed(why) => {
+            Error::State { path: Some(path.to_owned()), reason: why.to_string(), is_invalid: true }
+        }
+        PrivateFileError::Io(error) => Error::state_failed(Some(path), &error),
+    }
+}
+
+impl Keep for State {
+    fn commit(&mut self, records: &[Record]) -> io::Result<()> {
+        let Some(store) = &mut self.store else { return Ok(()) };
+        let writes = records.iter().map(|record| (record.key.clone(), record.text.clone()));
+        let committed = store.commit(&writes.collect::<Vec<_>>());
+        self.report(&committed);
+        committed
+    }
+
+    fn restore(&mut self) -> io::Result<Account> {
+        let records = self.store.as_ref().map_or(Ok(Vec::new()), Store::load)?;
+        (self.rebuild)(records).map_err(io::Error::other)
+    }
+}

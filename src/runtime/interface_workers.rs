@@ -1,0 +1,186 @@
+//! The workers of one interface: its threads, and whether its device is captured.
+
+use std::thread::JoinHandle;
+
+use super::command::{Command, WorkerPort};
+use super::event::{Event, EventSink};
+use super::receipt::Receipt;
+use super::worker_thread::WorkerResult;
+use crate::io::links::Link;
+use crate::io::live::LiveSource;
+use crate::model::NetworkInterfaceId;
+
+/// Whether frames come in.
+pub(super) enum Capture {
+    /// The device is not there.
+    Absent,
+    /// A thread opens the device of this index. The receipts are of changes that wait for it.
+    Opening(u32, Vec<Receipt>),
+    /// The device of this index is captured.
+    Attached(u32),
+    /// The device is there and cannot be captured.
+    Failed,
+}
+
+/// A worker thread of the interface.
+pub(super) struct RunningWorker {
+    pub(super) port: WorkerPort,
+    pub(super) thread: JoinHandle<WorkerResult>,
+}
+
+impl RunningWorker {
+    /// Waits for the end of the worker, and reports what it had not reported yet.
+    pub(super) fn join(self, device: &str, events: &EventSink) -> WorkerResult {
+        let result = self.thread.join().unwrap_or_default();
+        report(&self.port, device, events);
+        result
+    }
+}
+
+/// Reports what is in the status of a worker and was not reported yet.
+fn report(port: &WorkerPort, device: &str, events: &EventSink) {
+    let mut status = port.status();
+    let errors = std::mem::take(&mut status.errors);
+    let warnings = std::mem::take(&mut status.warnings);
+    let of_source = std::mem::take(&mut status.source_warnings);
+    drop(status);
+    let device = || device.to_owned();
+    for message in errors {
+        events.send(Event::WorkerError { device: device(), message });
+    }
+    for message in warnings {
+        events.send(Event::WorkerWarning { device: None, message });
+    }
+    for message in of_source {
+        events.send(Event::WorkerWarning { device: Some(device()), message });
+    }
+}
+
+/// The workers of one interface. There are threads from when its device is first opened.
+pub(super) struct InterfaceWorkers {
+    /// Every interface that is captured anew has another number.
+    pub(super) instance: u64,
+    pub(super) id: NetworkInterfaceId,
+    pub(super) device: String,
+    pub(super) workers: Vec<RunningWorker>,
+    /// Bytes that are planned for the ring of each worker.
+    pub(super) ring_len: usize,
+    pub(super) capture: Capture,
+    events: EventSink,
+    is_up: bool,
+    /// Why a ring ended.
+    failure: Option<String>,
+    /// Why it could not be captured, as reported last.
+    reported_failure: Option<String>,
+}
+
+impl InterfaceWorkers {
+    /// Without a thread.
+    pub(super) const fn new(
+        instance: u64,
+        id: NetworkInterfaceId,
+        device: String,
+        events: EventSink,
+    ) -> Self {
+        Self {
+            instance,
+            id,
+            device,
+            workers: Vec::new(),
+            ring_len: 0,
+            capture: Capture::Absent,
+            events,
+            is_up: true,
+            failure: None,
+            reported_failure: None,
+        }
+    }
+
+    /// The index of the device that is captured.
+    pub(super) const fn attached(&self) -> Option<u32> {
+        match self.capture {
+            Capture::Attached(index) => Some(index),
+            _ => None,
+        }
+    }
+
+    /// What happened to the device; it is returned where it is there and has to be opened.
+    pub(super) fn follow<'l>(&mut self, link: Option<&'l Link>) -> Option<&'l Link> {
+        let device = &self.device;
+        match (link, &self.capture) {
+            (None, Capture::Attached(_) | Capture::Opening(..)) => {
+                self.events.send(Event::InterfaceRemoved { device: device.clone() });
+                self.capture = Capture::Absent;
+                self.send(|| Command::NoSource);
+            }
+            (None, _) => self.capture = Capture::Absent,
+            (Some(link), Capture::Attached(index)) if *index == link.index => {
+                if self.is_up != link.is_up {
+                    let (device, is_up) = (device.clone(), link.is_up);
+                    self.events.send(Event::InterfaceStateChanged { device, is_up });
+                }
+                self.is_up = link.is_up;
+            }
+            (Some(link), Capture::Opening(index, _)) if *index == link.index => {}
+            (Some(link), _) => return Some(link),
+        }
+        None
+    }
+
+    /// Reports what the workers have to say. True where a ring ended with an error, so that the device
+    /// has to be opened again. While the device is down that is no use: it is waited for.
+    pub(super) fn report(&mut self) -> bool {
+        for worker in self.workers.iter().filter(|worker| worker.port.take_has_report()) {
+            report(&worker.port, &self.device, &self.events);
+            let failure = worker.port.status().failure.take();
+            // The device is opened once for all workers.
+            self.failure = failure.or(self.failure.take());
+        }
+        if !self.is_up {
+            return false;
+        }
+        let Some(error) = self.failure.take() else { return false };
+        self.events.send(Event::CaptureEnded { device: self.device.clone(), error });
+        self.capture = Capture::Absent;
+        true
+    }
+
+    /// The device was opened.
+    pub(super) fn attach(&mut self, link: &Link, sources: Vec<Box<dyn LiveSource>>) {
+        let (device, index, is_up) = (self.device.clone(), link.index, link.is_up);
+        self.events.send(Event::InterfaceAttached { device, index, is_up });
+        self.is_up = is_up;
+        self.reported_failure = None;
+        let receipts = match std::mem::replace(&mut self.capture, Capture::Attached(link.index)) {
+            Capture::Opening(_, receipts) => Receipt::all(receipts),
+            _ => Receipt::unwanted(),
+        };
+        for (worker, source) in self.workers.iter().zip(sources) {
+            worker.port.send(Command::Source(source, receipts.clone()));
+        }
+    }
+
+    /// The device cannot be opened. It is said once for each reason.
+    pub(super) fn fail(&mut self, error: &str) {
+        let reason = format!("cannot capture {}: {error}", self.device);
+        let before = std::mem::replace(&mut self.capture, Capture::Failed);
+        if let Capture::Opening(_, receipts) = before {
+            receipts.into_iter().for_each(|receipt| receipt.fail(&reason));
+        }
+        if self.reported_failure.as_ref() != Some(&reason) {
+            let (device, error) = (self.device.clone(), error.to_owned());
+            self.events.send(Event::CaptureFailed { device, error });
+            self.reported_failure = Some(reason);
+        }
+    }
+
+    /// Waits for the end of the threads, which were told to end.
+    pub(super) fn join(self) -> Vec<WorkerResult> {
+        let Self { workers, device, events, .. } = self;
+        workers.into_iter().map(|worker| worker.join(&device, &events)).collect()
+    }
+
+    pub(super) fn send(&self, command: impl Fn() -> Command) {
+        self.workers.iter().for_each(|worker| worker.port.send(command()));
+    }
+}

@@ -1,0 +1,250 @@
+//! The tables of all mirrored interfaces, and the one way by which changes of them reach the
+//! workers.
+//!
+//! A table is compiled on the thread that has the change (the endpoint's writer, a reload, a
+//! background thread) and sent to the workers from there. The supervisor is involved only where
+//! workers have to be started or ended or a change waits for the capture of its interface. All of
+//! it happens while the tables are locked, so every worker receives changes in the order in which
+//! they were made.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crossbeam_channel::Sender;
+
+use super::command::{Command, WorkerPort};
+use super::event::{Event, EventSink};
+use super::message::{ENDING, Message};
+use super::receipt::Receipt;
+use super::shared_guard::SharedGuard;
+use crate::control::{
+    CompileOptions, InterfaceTable, InterfaceTables, Registry, SettledTables, TableUpdate,
+};
+use crate::dataplane::{MirrorTable, TableParts};
+use crate::model::NetworkInterfaceId;
+
+/// The tables in force. Clones share them.
+#[derive(Clone)]
+pub(super) struct LiveTables {
+    inner: Arc<Mutex<Inner>>,
+    guard: SharedGuard,
+    messages: Sender<Message>,
+    events: EventSink,
+}
+
+struct Inner {
+    tables: InterfaceTables,
+    /// The workers of each interface that has some.
+    workers: HashMap<NetworkInterfaceId, Workers>,
+    /// No change is accepted any more.
+    is_ending: bool,
+}
+
+/// The workers of an interface.
+struct Workers {
+    device: String,
+    ports: Vec<WorkerPort>,
+    /// The table that was sent to them last.
+    table: Arc<MirrorTable>,
+}
+
+/// A change that is answered when the tables of the interfaces that it touches are in force.
+pub(super) struct WaitingChange {
+    pub(super) touched: BTreeSet<NetworkInterfaceId>,
+    /// Whether the interfaces have to be captured, too.
+    pub(super) needs_capture: bool,
+    pub(super) receipt: Receipt,
+}
+
+/// Interfaces whose workers or capture may have to change, in the order of the configuration, and
+/// the receipts of changes that wait for their capture.
+#[derive(Default)]
+struct Captures(Vec<(NetworkInterfaceId, Vec<Receipt>)>);
+
+impl Captures {
+    fn add_waiting(&mut self, id: &NetworkInterfaceId, receipt: &Receipt) {
+        match self.0.iter_mut().find(|(known, _)| known == id) {
+            Some((_, receipts)) => receipts.push(receipt.clone()),
+            None => self.0.push((id.clone(), vec![receipt.clone()])),
+        }
+    }
+}
+
+impl Workers {
+    fn send(&mut self, table: Arc<MirrorTable>, receipt: &Receipt) {
+        for port in &self.ports {
+            port.send(Command::Table(Arc::clone(&table), receipt.clone()));
+        }
+        self.table = table;
+    }
+
+    /// A table without sessions, which keeps the counters of the interface.
+    fn table_without_sessions(&self) -> Arc<MirrorTable> {
+        let parts = TableParts {
+            interfaces: self.table.interfaces().to_vec(),
+            settings: self.table.settings().clone(),
+            ..TableParts::default()
+        };
+        Arc::new(MirrorTable::following(parts, &self.table))
+    }
+}
+
+impl LiveTables {
+    /// No tables yet. The supervisor receives `messages`.
+    pub(super) fn new(
+        options: CompileOptions,
+        messages: Sender<Message>,
+        events: EventSink,
+    ) -> Self {
+        let tables = InterfaceTables::new(options);
+        let guard = SharedGuard::new(Arc::clone(tables.guard()));
+        let inner = Inner { tables, workers: HashMap::new(), is_ending: false };
+        Self { inner: Arc::new(Mutex::new(inner)), guard, messages, events }
+    }
+
+    /// The loop guard that all workers share.
+    pub(super) const fn guard(&self) -> &SharedGuard {
+        &self.guard
+    }
+
+    /// Compiles the tables of these interfaces anew.
+    pub(super) fn update(
+        &self,
+        registry: &Registry,
+        touched: BTreeSet<NetworkInterfaceId>,
+        waiting: Vec<WaitingChange>,
+    ) {
+        self.change(waiting, |tables| tables.update(registry, touched));
+    }
+
+    /// The same, because of the devices of this host: the sentences are reported when the tables
+    /// are in force.
+    pub(super) fn follow(
+        &self,
+        registry: &Registry,
+        touched: BTreeSet<NetworkInterfaceId>,
+        sentences: Vec<String>,
+    ) {
+        let events = self.events.clone();
+        let report = move |_| {
+            sentences.into_iter().map(Event::AddressesChanged).for_each(|event| events.send(event));
+        };
+        let receipt = Receipt::new(report);
+        let waiting = WaitingChange { touched: touched.clone(), needs_capture: false, receipt };
+        self.update(registry, touched, vec![waiting]);
+    }
+
+    /// Goes on with another registry.
+    pub(super) fn replace(&self, registry: &Registry) {
+        self.change(Vec::new(), |tables| tables.replace(registry));
+    }
+
+    /// Puts tables in force whose rules were compiled in the background.
+    pub(super) fn adopt(&self, settled: SettledTables) {
+        self.change(Vec::new(), |tables| tables.adopt(settled));
+    }
+
+    /// Compiles rules that stand beside their tables; nothing where there are none.
+    pub(super) fn settle(&self) -> Option<impl FnOnce() -> SettledTables + use<>> {
+        let unsettled = self.locked().tables.unsettled();
+        (!unsettled.is_empty()).then_some(|| SettledTables::compile(unsettled))
+    }
+
+    /// All tables, in the order of the configuration.
+    pub(super) fn in_order(&self) -> Vec<(NetworkInterfaceId, InterfaceTable)> {
+        let inner = self.locked();
+        let tables = inner.tables.in_order().into_iter();
+        tables.map(|(id, table)| (id.clone(), table.clone())).collect()
+    }
+
+    /// The table of an interface; none where it has no session.
+    pub(super) fn table(&self, id: &NetworkInterfaceId) -> Option<InterfaceTable> {
+        self.locked().tables.table(id).cloned()
+    }
+
+    /// Sends the tables of an interface to these workers from now on. They were started with
+    /// `table`; false where the interface has no session any more, or another device.
+    pub(super) fn add_workers(
+        &self,
+        id: &NetworkInterfaceId,
+        device: &str,
+        table: &Arc<MirrorTable>,
+        ports: Vec<WorkerPort>,
+    ) -> bool {
+        let mut inner = self.locked();
+        let Some(current) = inner.tables.table(id).cloned() else { return false };
+        if current.device.as_deref() != Some(device) {
+            return false;
+        }
+        let mut workers = Workers { device: device.to_owned(), ports, table: Arc::clone(table) };
+        if table.number() != current.table.number() {
+            workers.send(current.table, &Receipt::unwanted());
+        }
+        inner.workers.insert(id.clone(), workers);
+        true
+    }
+
+    /// Accepts no further change.
+    pub(super) fn end(&self) {
+        self.locked().is_ending = true;
+    }
+
+    fn change(
+        &self,
+        waiting: Vec<WaitingChange>,
+        change: impl FnOnce(&mut InterfaceTables) -> Vec<TableUpdate>,
+    ) {
+        let mut inner = self.locked();
+        if inner.is_ending {
+            return waiting.into_iter().for_each(|one| one.receipt.fail(ENDING));
+        }
+        let updates = change(&mut inner.tables);
+        // The guard first: copies to a new target are recognised before the first of them leaves.
+        self.guard.replace(inner.tables.guard());
+        let mut captures = Captures::default();
+        for update in updates {
+            let id = update.network_interface_id.clone();
+            let waits = waiting.iter().filter(|one| one.touched.contains(&id));
+            let receipts = waits.map(|one| one.receipt.clone()).collect();
+            if !inner.send(update, &Receipt::all(receipts)) {
+                captures.0.push((id, Vec::new()));
+            }
+        }
+        for one in waiting.iter().filter(|one| one.needs_capture) {
+            for id in &one.touched {
+                captures.add_waiting(id, &one.receipt);
+            }
+        }
+        if !captures.0.is_empty() {
+            let changed = Message::Changed(captures.0);
+            if let Err(unsent) = self.messages.send(changed) {
+                unsent.into_inner().refuse();
+            }
+        }
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Sends an update to the workers of its interface; false where the supervisor has to start or
+    /// end workers.
+    fn send(&mut self, update: TableUpdate, receipt: &Receipt) -> bool {
+        let TableUpdate { network_interface_id: id, table } = update;
+        let device = table.as_ref().and_then(|table| table.device.as_ref());
+        if let Some(workers) = self.workers.get_mut(&id)
+            && device == Some(&workers.device)
+            && let Some(table) = table
+        {
+            workers.send(table.table, receipt);
+            return true;
+        }
+        if let Some(mut workers) = self.workers.remove(&id) {
+            let table = workers.table_without_sessions();
+            workers.send(table, receipt);
+        }
+        false
+    }
+}

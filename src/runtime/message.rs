@@ -1,0 +1,55 @@
+//! Messages to the supervisor's thread.
+
+use super::receipt::Receipt;
+use super::worker_thread::WorkerResult;
+use crate::control::SettledTables;
+use crate::io::links::Link;
+use crate::io::live::LiveSource;
+use crate::model::NetworkInterfaceId;
+
+/// Why a change that comes too late is not in force.
+pub(super) const ENDING: &str = "the run is ending";
+
+/// What the supervisor is to do, or what has happened.
+pub(super) enum Message {
+    /// Interfaces have their first session, none any more, or another device. The receipts are of
+    /// changes that wait until the interface is captured.
+    Changed(Vec<(NetworkInterfaceId, Vec<Receipt>)>),
+    /// A device was opened, or could not be.
+    Opened(Opened),
+    /// The threads of an interface that has no session any more have ended.
+    Ended(Ended),
+    /// Links of the host came, went or changed.
+    LinksChanged,
+    /// Rules were compiled in the background.
+    Settled(SettledTables),
+    /// The status of all workers was read.
+    Seen(super::monitor::Seen),
+    /// End.
+    Stop,
+}
+
+/// A device that was opened, or could not be.
+pub(super) struct Opened {
+    pub(super) id: NetworkInterfaceId,
+    /// The number of the workers that it was opened for: those of the interface may be others now.
+    pub(super) instance: u64,
+    pub(super) link: Link,
+    pub(super) result: Result<Vec<Box<dyn LiveSource>>, String>,
+}
+
+/// Threads that have ended.
+pub(super) struct Ended {
+    pub(super) instance: u64,
+    pub(super) results: Vec<WorkerResult>,
+}
+
+impl Message {
+    /// The message comes too late: changes that wait for it are answered with an error.
+    pub(super) fn refuse(self) {
+        if let Self::Changed(changed) = self {
+            let receipts = changed.into_iter().flat_map(|(_, receipts)| receipts);
+            receipts.for_each(|receipt| receipt.fail(ENDING));
+        }
+    }
+}

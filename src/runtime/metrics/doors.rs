@@ -1,0 +1,129 @@
+//! Families by target and by ring: what became of datagrams, and of frames before we saw them.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use super::family::{Family, Labels};
+use crate::dataplane::{MirrorTable, TargetEntry};
+use crate::io::udp::TargetReport;
+use crate::runtime::snapshot::{Snapshot, WorkerSnapshot};
+
+/// By target. These come from the sockets and not from the sessions: a session that is given
+/// another target would take its past along, and a counter would jump.
+pub(super) fn targets(snapshot: &Snapshot) -> [Family; 4] {
+    let mut families = [
+        Family::counter("traffic_mirror_target_sent_packets", "Copies that left, by target."),
+        Family::counter(
+            "traffic_mirror_target_sent_bytes",
+            "Bytes of the copies that left, after truncation and without encapsulation, by target.",
+        ),
+        Family::counter(
+            "traffic_mirror_target_refused",
+            "Answers that nobody listens there (ICMP port unreachable), by target.",
+        ),
+        Family::counter("traffic_mirror_target_unreachable", "Other ICMP errors, by target."),
+    ];
+    let targets = snapshot.interfaces.iter().flat_map(|one| one.table.targets());
+    let known = targets.flat_map(|target| {
+        let addresses = addresses(target).map(|address| target_labels(target, address));
+        addresses.map(|labels| (labels, [0; 4])).collect::<Vec<_>>()
+    });
+    let names = names(snapshot);
+    let reports = snapshot
+        .workers
+        .iter()
+        .flat_map(|worker| worker.targets.iter().map(|report| (worker.table.as_deref(), report)));
+    let reported = reports.map(|(table, one)| {
+        let counts = [one.sent, one.sent_bytes, one.refused, one.unreachable];
+        (reported_labels(table, &names, one), counts)
+    });
+    for (labels, counts) in known.chain(reported) {
+        for (family, count) in families.iter_mut().zip(counts) {
+            family.add(labels.clone(), count);
+        }
+    }
+    families
+}
+
+/// By device and worker. A worker whose interface is no longer configured keeps its counts; where
+/// it is and how large is asked no more.
+pub(super) fn rings(snapshot: &Snapshot) -> [Family; 6] {
+    let [mut frames, mut drops, mut unaccounted, mut size, mut attached, mut filtered] = [
+        Family::counter("traffic_mirror_ring_frames", "Frames that the kernel had for the ring."),
+        Family::counter(
+            "traffic_mirror_ring_drops",
+            "Frames that the kernel found no room for in the ring.",
+        ),
+        Family::counter(
+            "traffic_mirror_ring_unaccounted",
+            "Frames that the kernel delivered and that were not counted, or were counted twice: a \
+             fault of traffic-mirror.",
+        ),
+        Family::gauge("traffic_mirror_ring_size_bytes", "How much memory the ring takes."),
+        Family::gauge(
+            "traffic_mirror_ring_attached",
+            "Whether the worker is attached to the device (1) or the device is missing (0).",
+        ),
+        Family::gauge(
+            "traffic_mirror_ring_filtered",
+            "Whether the kernel drops, uncounted, what no session can want (1), or nothing (0).",
+        ),
+    ];
+    for worker in &snapshot.workers {
+        frames.add(ring_labels(worker), worker.ring.frames);
+        drops.add(ring_labels(worker), worker.ring.drops);
+        unaccounted.add(ring_labels(worker), worker.ring.unaccounted);
+    }
+    for worker in snapshot.wanted() {
+        size.add(ring_labels(worker), worker.ring.bytes_len);
+        attached.add(ring_labels(worker), u64::from(worker.is_attached));
+        filtered.add(ring_labels(worker), u64::from(worker.ring.is_filtered));
+    }
+    [frames, drops, unaccounted, size, attached, filtered]
+}
+
+fn target_labels(target: &TargetEntry, address: SocketAddr) -> Labels {
+    vec![("traffic_mirror_target_id", target.id.to_string()), ("address", address.to_string())]
+}
+
+fn addresses(target: &TargetEntry) -> impl Iterator<Item = SocketAddr> {
+    [target.address].into_iter().chain(target.further_addresses.iter().copied())
+}
+
+/// The targets of all sessions by their addresses; the first where several have one address.
+fn names(snapshot: &Snapshot) -> HashMap<SocketAddr, &TargetEntry> {
+    let mut names = HashMap::new();
+    for target in snapshot.interfaces.iter().flat_map(|one| one.table.targets()) {
+        for address in addresses(target) {
+            names.entry(address).or_insert(target);
+        }
+    }
+    names
+}
+
+/// The index of a report may be that of an earlier table of the worker; the address always holds. A
+/// target that no session has any more is labelled with its address alone.
+fn reported_labels(
+    table: Option<&MirrorTable>,
+    names: &HashMap<SocketAddr, &TargetEntry>,
+    report: &TargetReport,
+) -> Labels {
+    let index = usize::try_from(report.target).unwrap_or(usize::MAX);
+    let is_there = |target: &&TargetEntry| addresses(target).any(|one| one == report.destination);
+    let target = table.and_then(|table| table.targets().get(index)).filter(is_there);
+    match target.or_else(|| names.get(&report.destination).copied()) {
+        Some(target) => target_labels(target, report.destination),
+        None => vec![
+            ("traffic_mirror_target_id", String::new()),
+            ("address", report.destination.to_string()),
+        ],
+    }
+}
+
+fn ring_labels(worker: &WorkerSnapshot) -> Labels {
+    vec![
+        ("network_interface_id", worker.network_interface_id.clone()),
+        ("device", worker.device.clone()),
+        ("worker", worker.worker.to_string()),
+    ]
+}

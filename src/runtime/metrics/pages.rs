@@ -1,0 +1,105 @@
+//! The pages: `/metrics`, `/healthz`, and a line at `/` that says so.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ::http::header::{ACCEPT, ALLOW, CONTENT_TYPE};
+use ::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::text::{Form, exposition};
+use crate::http::{Refusal, Service};
+use crate::runtime::snapshot::Snapshot;
+
+/// Takes a picture of the run whenever a page is asked for.
+pub(crate) type TakeSnapshot = Arc<dyn Fn() -> Snapshot + Send + Sync>;
+
+/// The pages of a run.
+pub(super) struct Pages {
+    snapshot: TakeSnapshot,
+}
+
+impl Service for Pages {
+    async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let path = request.uri().path();
+        if !matches!(path, "/" | "/metrics" | "/healthz") {
+            return page(StatusCode::NOT_FOUND, PLAIN, "see /metrics and /healthz\n");
+        }
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            let sentence = "expected the method GET\n";
+            let mut answer = page(StatusCode::METHOD_NOT_ALLOWED, PLAIN, sentence);
+            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return answer;
+        }
+        match path {
+            "/metrics" => self.metrics(request.headers()),
+            "/healthz" => self.health(),
+            _ => page(StatusCode::OK, PLAIN, "traffic-mirror: see /metrics and /healthz\n"),
+        }
+    }
+
+    fn refuse(&self, refusal: &Refusal) -> Response<Bytes> {
+        page(refusal.status, PLAIN, format!("{}\n", refusal.message))
+    }
+}
+
+const PLAIN: &str = "text/plain; charset=utf-8";
+
+fn page(status: StatusCode, kind: &'static str, text: impl Into<String>) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(text.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+impl Pages {
+    pub(super) fn new(snapshot: TakeSnapshot) -> Self {
+        Self { snapshot }
+    }
+
+    fn metrics(&self, headers: &HeaderMap) -> Response<Bytes> {
+        let accepted = headers.get_all(ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
+        let form = Form::wanted(&accepted.collect::<Vec<_>>().join(","));
+        match exposition(&(self.snapshot)(), form) {
+            Ok(text) => page(StatusCode::OK, form.content_type(), text),
+            Err(error) => page(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, error.to_string()),
+        }
+    }
+
+    fn health(&self) -> Response<Bytes> {
+        let snapshot = (self.snapshot)();
+        let unaccounted = snapshot.unaccounted();
+        if snapshot.is_attached() && unaccounted.is_empty() {
+            return page(StatusCode::OK, PLAIN, "ok\n");
+        }
+        let missing = snapshot.missing().into_iter();
+        let missing = missing
+            .map(|(device, network_interface_id)| Missing { device, network_interface_id })
+            .collect();
+        let is_anything_attached = snapshot.wanted().any(|worker| worker.is_attached);
+        let status = match (snapshot.is_attached(), is_anything_attached) {
+            (true, _) => "frames are not accounted for",
+            (false, true) => "some network interfaces are not attached",
+            (false, false) => "no network interface is attached",
+        };
+        let unhealthy = Unhealthy { status, missing, unaccounted };
+        let body = serde_json::to_string(&unhealthy).unwrap_or_default() + "\n";
+        page(StatusCode::SERVICE_UNAVAILABLE, "application/json", body)
+    }
+}
+
+#[derive(Serialize)]
+struct Unhealthy<'s> {
+    status: &'static str,
+    missing: Vec<Missing<'s>>,
+    /// Frames that are not accounted for, by device.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    unaccounted: BTreeMap<&'s str, u64>,
+}
+
+#[derive(Serialize)]
+struct Missing<'s> {
+    device: &'s str,
+    network_interface_id: &'s str,
+}

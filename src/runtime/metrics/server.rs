@@ -1,0 +1,67 @@
+//! The port of the metrics: what a client is granted.
+//!
+//! A connection carries one request and ends after some seconds whatever its client does, so that
+//! neither a slow sender nor a slow reader holds more than its own place.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use std::sync::Arc;
+
+use super::pages::{Pages, TakeSnapshot};
+use crate::http::{self, Limits, Options, Server};
+use crate::runtime::error::Error;
+use crate::runtime::event::{Event, EventSink};
+use crate::runtime::options::MetricsOptions;
+use crate::runtime::worker_registry::WorkerRegistry;
+
+/// Prometheus itself gives up after ten seconds.
+pub(super) const LIMITS: Limits = Limits {
+    connections: 64,
+    waiting_per_peer: 32,
+    first_head: Duration::from_secs(3),
+    idle: Duration::from_secs(3),
+    request: Duration::from_secs(10),
+    connection: Some(Duration::from_secs(10)),
+    is_kept_alive: false,
+    head_len: 16 << 10,
+    headers: 64,
+    body_len: 4 << 10,
+};
+
+/// Serves the pages on a thread of its own. A snapshot is taken on that thread for every page.
+pub(in crate::runtime) fn start(
+    options: &MetricsOptions,
+    registry: WorkerRegistry,
+    events: EventSink,
+) -> Result<Server, Error> {
+    let snapshot: TakeSnapshot = Arc::new(move || registry.snapshot());
+    let server = serve(options, snapshot, LIMITS, events.clone());
+    let server = server.map_err(|error| Error::Metrics(error.to_string()))?;
+    events.send(Event::MetricsServed(server.address()));
+    Ok(server)
+}
+
+pub(super) fn serve(
+    options: &MetricsOptions,
+    snapshot: TakeSnapshot,
+    limits: Limits,
+    events: EventSink,
+) -> io::Result<Server> {
+    let address = options.address;
+    let hosts = options.hosts.clone();
+    let report = move |event| events.send(Event::Listener { name: "metrics", event });
+    let report = Box::new(report);
+    let options = Options { name: "metrics", limits, hosts, certificate: None, report };
+    http::serve(address, Pages::new(snapshot), options).map_err(|error| taken(address, &error))
+}
+
+fn taken(address: SocketAddr, error: &io::Error) -> io::Error {
+    let why = match error.kind() {
+        io::ErrorKind::AddrInUse => "; another program has the port",
+        io::ErrorKind::AddrNotAvailable => "; it is none of this host's addresses",
+        _ => "",
+    };
+    io::Error::new(error.kind(), format!("serving metrics on {address}: {error}{why}"))
+}

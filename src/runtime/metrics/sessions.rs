@@ -1,0 +1,111 @@
+//! Families by session and by rule.
+
+use super::family::{Family, Labels};
+use crate::dataplane::{Counters, MirrorTable, SessionCounters, SessionEntry};
+use crate::model::{Filter, FilterRule, RuleAction};
+use crate::runtime::snapshot::Snapshot;
+
+/// A filter with more rules than this shows those only that took something: a scrape is to stay
+/// readable and short.
+const MAX_IDLE_RULES: usize = 1_000;
+
+pub(super) fn families(snapshot: &Snapshot) -> Vec<Family> {
+    let [mut packets, mut bytes, mut truncated, mut to_mtu] = empty();
+    let by_session = snapshot.by_session();
+    for (table, counters) in &by_session {
+        for (session, counted) in table.sessions().iter().zip(&counters.sessions) {
+            let SessionCounters { mirrored, mirrored_bytes, .. } = *counted;
+            let labels = labels(table, session);
+            packets.add(labels.clone(), mirrored);
+            bytes.add(labels.clone(), mirrored_bytes);
+            truncated.add(labels.clone(), counted.truncated);
+            to_mtu.add(labels, counted.truncated_to_mtu);
+        }
+    }
+    vec![packets, bytes, truncated, to_mtu, rules(&by_session)]
+}
+
+fn empty() -> [Family; 4] {
+    [
+        Family::counter("traffic_mirror_mirrored_packets", "Copies that left, by session."),
+        Family::counter(
+            "traffic_mirror_mirrored_bytes",
+            "Bytes of the copies that left, after truncation and without encapsulation, by session.",
+        ),
+        Family::counter(
+            "traffic_mirror_truncated_packets",
+            "Copies that left shorter than their frame, by session.",
+        ),
+        Family::counter(
+            "traffic_mirror_truncated_to_mtu_packets",
+            "Copies cut because the way to the target carries no more, not by PacketLength, by \
+             session.",
+        ),
+    ]
+}
+
+/// The target's address is among them, so that the sum over the sessions of a target has it too.
+fn labels(table: &MirrorTable, session: &SessionEntry) -> Labels {
+    let interface = table.interfaces().get(place(session.interface));
+    let target = table.targets().get(place(session.target));
+    vec![
+        ("traffic_mirror_session_id", session.id.to_string()),
+        ("session_number", session.number.value().to_string()),
+        ("virtual_network_id", session.virtual_network_id.value().to_string()),
+        ("network_interface_id", interface.map(|one| one.id().to_string()).unwrap_or_default()),
+        ("traffic_mirror_target_id", target.map(|one| one.id.to_string()).unwrap_or_default()),
+        ("address", target.map(|one| one.address.to_string()).unwrap_or_default()),
+    ]
+}
+
+fn rules(by_session: &[(&MirrorTable, Counters)]) -> Family {
+    let mut family = Family::counter(
+        "traffic_mirror_rule_mirrored_packets",
+        "Copies that left, by the rule or network service that took them; a changed filter begins \
+         anew.",
+    );
+    let sessions = by_session.iter().flat_map(|(table, counters)| {
+        let sessions = table.sessions().iter().enumerate();
+        sessions.map(move |(index, session)| (session, counters.rules(index)))
+    });
+    for (session, counted) in sessions {
+        let Some((by_dns, by_rule)) = counted.split_last() else { continue };
+        let filter = &*session.filter;
+        let counted = filter.all_rules().iter().zip(by_rule);
+        for (rule, count) in counted.filter(|(rule, count)| is_shown(filter, rule, **count)) {
+            family.add(rule_labels(session, rule), *count);
+        }
+        if filter.amazon_dns || *by_dns > 0 {
+            family.add(service_labels(session), *by_dns);
+        }
+    }
+    family
+}
+
+fn is_shown(filter: &Filter, rule: &FilterRule, count: u64) -> bool {
+    let is_short = filter.all_rules().len() <= MAX_IDLE_RULES;
+    count > 0 || is_short && rule.action() == RuleAction::Accept
+}
+
+fn rule_labels(session: &SessionEntry, rule: &FilterRule) -> Labels {
+    let mut labels = vec![
+        ("traffic_mirror_session_id", session.id.to_string()),
+        ("traffic_mirror_filter_id", session.filter.id().to_string()),
+        ("traffic_direction", rule.direction().to_string()),
+        ("rule_number", rule.number().value().to_string()),
+    ];
+    labels.extend(rule.id.iter().map(|id| ("traffic_mirror_filter_rule_id", id.to_string())));
+    labels
+}
+
+fn service_labels(session: &SessionEntry) -> Labels {
+    vec![
+        ("traffic_mirror_session_id", session.id.to_string()),
+        ("traffic_mirror_filter_id", session.filter.id().to_string()),
+        ("network_service", Filter::AMAZON_DNS.to_owned()),
+    ]
+}
+
+fn place(index: u32) -> usize {
+    usize::try_from(index).unwrap_or(usize::MAX)
+}

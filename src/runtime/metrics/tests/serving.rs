@@ -1,0 +1,189 @@
+//! The pages as a client sees them, and clients that are up to no good.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::pages::TakeSnapshot;
+use super::super::server::{LIMITS, serve};
+use super::reading::Samples;
+use super::{busy, idle};
+use crate::http::{HostNames, Limits, Server};
+use crate::runtime::{EventSink, MetricsOptions, Snapshot};
+
+const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+fn try_serve(address: SocketAddr, take: TakeSnapshot, limits: Limits) -> io::Result<Server> {
+    let options = MetricsOptions { address, hosts: HostNames::default() };
+    serve(&options, take, limits, EventSink::ignore())
+}
+
+fn served(snapshot: Snapshot) -> Server {
+    try_serve(ANY, Arc::new(move || snapshot.clone()), LIMITS).unwrap()
+}
+
+fn connected(server: &Server) -> TcpStream {
+    let stream = TcpStream::connect(server.address()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+}
+
+fn limits(connections: usize, head: Duration, connection: Duration) -> Limits {
+    Limits {
+        connections,
+        waiting_per_peer: connections,
+        first_head: head,
+        idle: head,
+        request: connection,
+        connection: Some(connection),
+        is_kept_alive: false,
+        head_len: 8192,
+        headers: 64,
+        body_len: 0,
+    }
+}
+
+/// Head and body of the answer.
+fn fetch(server: &Server, request: &str) -> (String, String) {
+    let mut stream = connected(server);
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.to_lowercase(), body.to_owned())
+}
+
+fn get(server: &Server, path: &str) -> (String, String) {
+    fetch(server, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+}
+
+#[test]
+fn metrics_come_in_the_form_that_is_asked_for() {
+    let server = served(busy());
+    let (head, body) = get(&server, "/metrics");
+    assert!(head.starts_with("http/1.1 200 ok"), "{head}");
+    assert!(head.contains("content-type: text/plain; version=0.0.4; charset=utf-8"), "{head}");
+    assert!(Samples::read(&body).sum("traffic_mirror_received_total") > 0.0);
+    // As Prometheus 2.49 asks.
+    let accept = "Accept: application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1";
+    let request = format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\n{accept}\r\n\r\n");
+    let (head, body) = fetch(&server, &request);
+    assert!(head.contains("content-type: application/openmetrics-text; version=1.0.0"), "{head}");
+    assert!(body.ends_with("# EOF\n"));
+}
+
+#[test]
+fn health_says_which_devices_are_missing() {
+    let (head, body) = get(&served(busy()), "/healthz");
+    assert!(head.starts_with("http/1.1 200 ok"), "{head}");
+    assert_eq!(body, "ok\n");
+
+    let (head, body) = get(&served(idle()), "/healthz");
+    assert!(head.starts_with("http/1.1 503 "), "{head}");
+    let missing = r#"[{"device":"eth0","network_interface_id":"eni-web"},{"device":"eth1","network_interface_id":"eni-db"}]"#;
+    let status = "no network interface is attached";
+    assert_eq!(body, format!("{{\"status\":\"{status}\",\"missing\":{missing}}}\n"));
+
+    let mut half = idle();
+    half.workers[1].is_attached = true;
+    assert_eq!(half.missing(), [("eth0", "eni-web")]);
+    let status = "some network interfaces are not attached";
+    let missing = r#"[{"device":"eth0","network_interface_id":"eni-web"}]"#;
+    let body = get(&served(half), "/healthz").1;
+    assert_eq!(body, format!("{{\"status\":\"{status}\",\"missing\":{missing}}}\n"));
+
+    let mut nothing_wanted = idle();
+    nothing_wanted.workers.clear();
+    nothing_wanted.interfaces.clear();
+    assert_eq!(get(&served(nothing_wanted), "/healthz").1, "ok\n");
+}
+
+#[test]
+fn frames_that_are_not_accounted_for_are_no_health() {
+    let mut snapshot = busy();
+    snapshot.workers[1].ring.unaccounted = 7;
+    let device = snapshot.workers[1].device.clone();
+    let server = served(snapshot);
+    let (head, body) = get(&server, "/healthz");
+    assert!(head.starts_with("http/1.1 503 "), "{head}");
+    let status = "frames are not accounted for";
+    let wanted =
+        format!("{{\"status\":\"{status}\",\"missing\":[],\"unaccounted\":{{\"{device}\":7}}}}\n");
+    assert_eq!(body, wanted);
+    let metrics = Samples::read(&get(&server, "/metrics").1);
+    assert!((metrics.sum("traffic_mirror_ring_unaccounted_total") - 7.0).abs() < 0.1);
+}
+
+#[test]
+fn the_root_points_to_the_pages_and_there_are_no_others() {
+    let server = served(idle());
+    assert!(get(&server, "/").1.contains("/metrics"));
+    assert!(get(&server, "/secret").0.starts_with("http/1.1 404 "));
+    let request = "POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
+    assert!(fetch(&server, request).0.starts_with("http/1.1 405 "));
+}
+
+#[test]
+fn a_taken_port_is_an_error_at_once() {
+    let server = served(idle());
+    let error = try_serve(server.address(), Arc::new(idle), LIMITS).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    assert!(error.to_string().contains(&server.address().to_string()), "{error}");
+}
+
+#[test]
+fn it_ends_when_it_is_dropped_even_with_a_client_inside() {
+    let server = served(idle());
+    let address = server.address();
+    let mut inside = connected(&server);
+    inside.write_all(b"GET /metrics HT").unwrap();
+    drop(server);
+    assert!(TcpStream::connect(address).is_err());
+    // Closed or reset, but not left waiting.
+    let _ = inside.read(&mut [0; 16]).map(|len| assert_eq!(len, 0));
+}
+
+#[test]
+fn slow_clients_lose_their_places_and_stop_nobody() {
+    let head = Duration::from_millis(300);
+    let limits = limits(2, head, 30 * head);
+    let snapshot = busy();
+    let take = Arc::new(move || snapshot.clone());
+    let server = try_serve(ANY, take, limits).unwrap();
+    // All places are taken by clients that say nothing, or half a thing.
+    let silent: Vec<TcpStream> = (0..4).map(|_| connected(&server)).collect();
+    let mut half = connected(&server);
+    half.write_all(b"GET /metrics HTTP/1.1\r\n").unwrap();
+    assert_eq!(get(&server, "/healthz").1, "ok\n");
+    for mut stream in silent.into_iter().chain([half]) {
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        assert!(!answer.starts_with(b"HTTP/1.1 200"));
+    }
+}
+
+#[test]
+fn a_head_without_end_is_refused() {
+    let server = served(idle());
+    let mut stream = connected(&server);
+    let field = format!("X-Long: {}\r\n", "a".repeat(1_000));
+    let head = format!("GET / HTTP/1.1\r\nHost: localhost\r\n{}", field.repeat(40));
+    // The answer may come before all of it is sent.
+    let _ = stream.write_all(head.as_bytes());
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    assert!(!answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+    assert_eq!(get(&server, "/healthz").0.lines().next(), Some("http/1.1 503 service unavailable"));
+}
+
+#[test]
+fn a_connection_ends_whatever_its_client_does() {
+    let connection = Duration::from_millis(300);
+    let limits = limits(1, 400 * connection, connection);
+    let server = try_serve(ANY, Arc::new(idle), limits).unwrap();
+    let mut silent = connected(&server);
+    // Closed or reset, long before the head of a request is missed.
+    let ended = silent.read(&mut [0; 16]);
+    assert!(!ended.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock));
+}

@@ -1,0 +1,89 @@
+//! Families about the whole run: what came, what stayed behind, what was lost, and the run itself.
+
+use super::family::Family;
+use crate::dataplane::{Counters, DropCause, NotMirrored};
+use crate::runtime::snapshot::Snapshot;
+
+pub(super) fn families(snapshot: &Snapshot, total: &Counters) -> Vec<Family> {
+    let mut families = vec![
+        Family::counter(
+            "traffic_mirror_received",
+            "Pairs of a frame and an interface that it belongs to: mirrored, of retired sessions \
+             too, or not mirrored, or dropped.",
+        )
+        .with(Vec::new(), total.received),
+        Family::counter("traffic_mirror_frames", "Frames that the workers looked at.")
+            .with(Vec::new(), total.frames),
+        not_mirrored(total),
+        dropped(total),
+    ];
+    families.extend(retired(total));
+    families.extend(run(snapshot));
+    families
+}
+
+fn not_mirrored(total: &Counters) -> Family {
+    let mut family = Family::counter(
+        "traffic_mirror_not_mirrored",
+        "Frames that stayed behind because nobody asked for them, by reason.",
+    );
+    for reason in NotMirrored::ALL {
+        let labels = vec![("reason", reason.label().to_owned())];
+        family.add(labels, total.not_mirrored(reason));
+    }
+    family
+}
+
+fn dropped(total: &Counters) -> Family {
+    let mut family =
+        Family::counter("traffic_mirror_dropped", "Copies and frames that were lost, by cause.");
+    for cause in DropCause::ALL {
+        family.add(vec![("cause", cause.label().to_owned())], total.dropped(cause));
+    }
+    family
+}
+
+fn retired(total: &Counters) -> [Family; 4] {
+    let gone = total.retired();
+    [
+        Family::counter(
+            "traffic_mirror_retired_mirrored_packets",
+            "Copies of sessions that are no longer configured.",
+        )
+        .with(Vec::new(), gone.mirrored),
+        Family::counter(
+            "traffic_mirror_retired_mirrored_bytes",
+            "Bytes of the copies of sessions that are no longer configured.",
+        )
+        .with(Vec::new(), gone.mirrored_bytes),
+        Family::counter(
+            "traffic_mirror_retired_truncated_packets",
+            "Copies shorter than their frame, of sessions that are no longer configured.",
+        )
+        .with(Vec::new(), gone.truncated),
+        Family::counter(
+            "traffic_mirror_retired_truncated_to_mtu_packets",
+            "Copies cut to what the way to the target carries, of sessions that are no longer \
+             configured.",
+        )
+        .with(Vec::new(), gone.truncated_to_mtu),
+    ]
+}
+
+fn run(snapshot: &Snapshot) -> [Family; 3] {
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    [
+        Family::gauge("traffic_mirror_build_info", "Which version runs; always 1.")
+            .with(vec![("version", version)], 1),
+        Family::counter(
+            "traffic_mirror_config_reloads",
+            "How many times another configuration took effect.",
+        )
+        .with(Vec::new(), snapshot.reloads),
+        Family::counter(
+            "traffic_mirror_config_reload_failures",
+            "How many times another configuration was refused and the old one stayed.",
+        )
+        .with(Vec::new(), snapshot.reload_failures),
+    ]
+}

@@ -1,0 +1,58 @@
+//! Live mirroring as a library: interfaces in, copies out over UDP, until it is stopped.
+//!
+//! What belongs here: threads, commands to them, changes of the resources, devices that come and
+//! go, the endpoint and the metrics of a run. Options and events are values; nothing is printed and
+//! no command line is known. What does not: the processing of a frame (`dataplane`), and how it is
+//! captured and sent (`io`).
+//!
+//! ```text
+//! endpoint's writer, LiveMirror::replace, background compilation
+//!   | LiveTables: compiles the tables of the interfaces that a change touches
+//!   |                                        | messages: first or last session, links
+//!   | commands: table                        v
+//!   |                        SupervisorLoop, Supervisor: devices, workers, heartbeat
+//!   |                          | commands: source, end       ^ status: counters
+//!   v                          v                             |
+//! a worker thread for each ring: RingSource -> Worker::step -> UdpSink
+//! ```
+
+mod command;
+mod descriptors;
+mod device_opener;
+pub mod endpoint;
+mod error;
+mod event;
+mod interface_workers;
+mod link_watch;
+mod live_mirror;
+mod live_tables;
+mod load_sampler;
+mod message;
+mod metrics;
+mod monitor;
+mod namespace;
+mod options;
+mod receipt;
+mod ring_budget;
+mod routes;
+mod shared_guard;
+mod snapshot;
+mod source_ledger;
+mod status;
+mod storm;
+mod supervisor;
+mod supervisor_loop;
+mod sync;
+mod task_pool;
+mod totals;
+mod worker_registry;
+mod worker_starter;
+mod worker_thread;
+
+pub use error::Error;
+pub use event::{Event, EventSink, Severity};
+pub use live_mirror::{LiveMirror, Resources};
+pub use namespace::InterfaceNamespace;
+pub use options::{ByteSize, CaptureMethod, MetricsOptions, Options, RingSize};
+pub use snapshot::{InterfaceSnapshot, RingFigures, Snapshot, WorkerSnapshot};
+pub use totals::Summary;

@@ -1,0 +1,79 @@
+//! What is read of all workers once a second: counters, the health of targets, tunnels.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::event::{Event, EventSink};
+use super::live_tables::LiveTables;
+use super::snapshot::Snapshot;
+use super::worker_registry::WorkerRegistry;
+use crate::io::clock::Stopwatch;
+use crate::io::udp::{Egress, TargetHealth};
+
+/// Tunnels that copies leave through: the target's address and the name of the device.
+type Tunnels = BTreeSet<(SocketAddr, String)>;
+
+/// What was read of all workers.
+pub(super) struct Seen {
+    snapshot: Snapshot,
+    tunnels: Tunnels,
+}
+
+impl Seen {
+    /// Reads the status of all workers and resolves the routes to new targets, which takes up to
+    /// 250 ms.
+    pub(super) fn read(registry: &WorkerRegistry, egress: &Egress, tables: &LiveTables) -> Self {
+        egress.prepare(tables.in_order().iter().map(|(_, one)| &*one.table));
+        let tunnels = egress.tunnels().into_iter().collect();
+        Self { snapshot: registry.snapshot(), tunnels }
+    }
+}
+
+/// Compares what is read with what was read before, and reports the changes.
+pub(super) struct Monitor {
+    health: TargetHealth,
+    running: Stopwatch,
+    /// The tunnels that were reported.
+    tunnels: Tunnels,
+    events: EventSink,
+}
+
+impl Monitor {
+    pub(super) fn new(events: EventSink) -> Self {
+        let (health, tunnels) = (TargetHealth::default(), Tunnels::new());
+        Self { health, running: Stopwatch::start(), tunnels, events }
+    }
+
+    /// Reports what changed, and the heartbeat. `devices` are those that are mirrored.
+    pub(super) fn observe(&mut self, seen: Seen, devices: impl FnOnce() -> Vec<String>) {
+        let reports = seen.snapshot.workers.iter().flat_map(|worker| &worker.targets);
+        let reports: Vec<_> = reports.copied().collect();
+        let now_ns = u64::try_from(self.running.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        for sentence in self.health.observe(&reports, now_ns) {
+            self.events.send(Event::TargetChanged(sentence));
+        }
+        self.report_tunnels(seen.tunnels, devices);
+        let counters = Box::new(seen.snapshot.sum());
+        let failing = self.health.failing().collect();
+        self.events.send(Event::Heartbeat { counters, failing });
+    }
+
+    /// Warns of the tunnels that copies leave through when mirroring starts.
+    pub(super) fn start(&mut self, egress: &Arc<Egress>, devices: impl FnOnce() -> Vec<String>) {
+        self.report_tunnels(egress.tunnels().into_iter().collect(), devices);
+    }
+
+    /// Warns where a target has come to be reached through a tunnel, whose packets may leave by an
+    /// interface that is mirrored.
+    fn report_tunnels(&mut self, now: Tunnels, devices: impl FnOnce() -> Vec<String>) {
+        if now != self.tunnels {
+            let mirrored = devices();
+            for (target, tunnel) in now.difference(&self.tunnels) {
+                let (target, tunnel, mirrored) = (*target, tunnel.clone(), mirrored.clone());
+                self.events.send(Event::TunnelRoute { target, tunnel, mirrored });
+            }
+            self.tunnels = now;
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! Sees to it that every interface with a session is captured and mirrored, by threads of its own.
+//!
+//! The supervisor receives messages, changes what has changed, and waits for nothing: devices are
+//! opened and threads joined in the background, and a change is acknowledged by its receipt.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender};
+
+use super::command::Command;
+use super::device_opener::DeviceOpener;
+use super::error::Error;
+use super::event::EventSink;
+use super::interface_workers::{Capture, InterfaceWorkers};
+use super::live_tables::LiveTables;
+use super::message::{ENDING, Ended, Message, Opened};
+use super::options::Options;
+use super::receipt::Receipt;
+use super::routes;
+use super::task_pool::{DEVICE_THREADS, TaskPool};
+use super::totals::{Summary, Totals};
+use super::worker_registry::WorkerRegistry;
+use super::worker_starter::WorkerStarter;
+use crate::io::StopFlag;
+use crate::io::links::Link;
+use crate::io::udp::Egress;
+use crate::model::NetworkInterfaceId;
+
+/// What reaches the supervisor, and what it reports.
+#[derive(Clone)]
+pub(super) struct Channels {
+    pub(super) messages: Sender<Message>,
+    pub(super) events: EventSink,
+}
+
+/// The workers of every interface.
+pub(super) struct Supervisor {
+    shared: Shared,
+    interfaces: BTreeMap<NetworkInterfaceId, InterfaceWorkers>,
+    /// The devices that are there, by name.
+    links: HashMap<String, Link>,
+    registry: WorkerRegistry,
+    /// Set by a signal: no further interface is captured.
+    stop: StopFlag,
+    starter: WorkerStarter,
+    tasks: TaskPool,
+    channels: Channels,
+    /// How many interfaces have had workers.
+    instances: u64,
+    /// How many of them end now.
+    ending: usize,
+    /// What those did that have ended.
+    totals: Totals,
+}
+
+/// What all threads have in common.
+struct Shared {
+    tables: LiveTables,
+    egress: Arc<Egress>,
+    opener: DeviceOpener,
+    /// Whether copies leave by devices of the same network namespace.
+    is_at_home: bool,
+}
+
+impl Supervisor {
+    /// Without an interface; changes come as messages and by [`Supervisor::follow`].
+    pub(super) fn new(
+        options: &Options,
+        tables: LiveTables,
+        channels: Channels,
+        stop: StopFlag,
+    ) -> Result<Self, Error> {
+        let events = &channels.events;
+        let egress = Arc::new(Egress::new(options.udp.clone()));
+        let no_routes = |error| Error::failed("watching the routes", &error);
+        routes::keep(&egress, events.clone()).map_err(no_routes)?;
+        let shared = Shared {
+            tables: tables.clone(),
+            egress: Arc::clone(&egress),
+            opener: DeviceOpener::new(options, events.clone()),
+            is_at_home: options.namespace.is_own(),
+        };
+        let registry = WorkerRegistry::new(tables.clone(), Arc::clone(&egress));
+        let starter =
+            WorkerStarter::new(options, tables, (egress, registry.clone()), events.clone())?;
+        let totals = Totals::new(events.clone());
+        Ok(Self {
+            shared,
+            interfaces: BTreeMap::new(),
+            links: HashMap::new(),
+            registry,
+            stop,
+            starter,
+            tasks: TaskPool::new("devices", DEVICE_THREADS),
+            channels,
+            instances: 0,
+            ending: 0,
+            totals,
+        })
+    }
+
+    /// Captures the interfaces that have a session when the run starts, and returns when all of
+    /// their devices are open or cannot be opened. Their rings share the memory.
+    pub(super) fn start(
+        &mut self,
+        links: &[Link],
+        messages: &Receiver<Message>,
+    ) -> Result<(), Error> {
+        self.links = by_name(links);
+        let wanted = self.shared.tables.in_order();
+        self.shared.egress.prepare(wanted.iter().map(|(_, one)| &*one.table));
+        let devices = wanted.iter().filter_map(|(_, table)| table.device.as_ref());
+        let there = devices.filter(|device| self.links.contains_key(*device)).count();
+        self.starter.begin_start(there)?;
+        while let Ok(message) = messages.try_recv() {
+            self.apply(message);
+        }
+        while !self.stop.is_set() && self.is_opening() {
+            let Ok(message) = messages.recv() else { break };
+            self.apply(message);
+        }
+        self.starter.end_start();
+        Ok(())
+    }
+
+    /// The workers that run, for those who read what they do.
+    pub(super) const fn registry(&self) -> &WorkerRegistry {
+        &self.registry
+    }
+
+    /// What all workers send by.
+    pub(super) const fn egress(&self) -> &Arc<Egress> {
+        &self.shared.egress
+    }
+
+    /// Whether a thread has ended that was not told to.
+    pub(super) fn has_lost_a_worker(&self) -> bool {
+        let mut workers = self.interfaces.values().flat_map(|one| &one.workers);
+        workers.any(|worker| worker.thread.is_finished())
+    }
+
+    /// The names of the devices whose interfaces have a session.
+    pub(super) fn devices(&self) -> Vec<String> {
+        self.interfaces.values().map(|one| one.device.clone()).collect()
+    }
+
+    /// Does what a message makes necessary.
+    pub(super) fn apply(&mut self, message: Message) {
+        match message {
+            Message::Changed(changed) => {
+                for (id, receipts) in changed {
+                    self.update(&id, receipts);
+                }
+            }
+            Message::Opened(opened) => self.attach(opened),
+            Message::Ended(ended) => self.end(ended),
+            // These are for the thread that the supervisor runs on.
+            Message::LinksChanged | Message::Settled(_) | Message::Seen(_) | Message::Stop => {}
+        }
+    }
+
+    /// Devices came, went or changed.
+    pub(super) fn follow(&mut self, links: &[Link]) {
+        self.links = by_name(links);
+        let ids: Vec<_> = self.interfaces.keys().cloned().collect();
+        for id in ids {
+            let Some(one) = self.interfaces.get_mut(&id) else { continue };
+            let to_open = one.follow(self.links.get(&one.device)).cloned();
+            if one.attached().is_none() {
+                self.registry.set_device_index(one.instance, None);
+            }
+            if let Some(link) = to_open {
+                self.open(&id, link, Vec::new());
+            }
+        }
+    }
+
+    /// Reports what workers have to say, and opens devices again whose capture failed.
+    pub(super) fn check(&mut self) {
+        let mut again = Vec::new();
+        for (id, one) in &mut self.interfaces {
+            let failed = one.report();
+            if failed || matches!(one.capture, Capture::Failed) {
+                again.push(id.clone());
+            }
+        }
+        for id in again {
+            self.open_if_there(&id, Vec::new());
+        }
+    }
+
+    /// Ends all threads and adds up what they did.
+    pub(super) fn shut_down(mut self, messages: &Receiver<Message>) -> Summary {
+        self.shared.tables.end();
+        let attached = self.interfaces.values().filter_map(InterfaceWorkers::attached);
+        let own: Vec<u32> = attached.filter(|_| self.shared.is_at_home).collect();
+        for one in self.interfaces.values() {
+            one.send(|| Command::End);
+        }
+        while self.ending > 0 {
+            match messages.recv() {
+                Ok(Message::Ended(ended)) => self.end(ended),
+                Ok(other) => other.refuse(),
+                Err(_) => break,
+            }
+        }
+        messages.try_iter().for_each(Message::refuse);
+        let mut interfaces = std::mem::take(&mut self.interfaces);
+        for (id, table) in self.shared.tables.in_order() {
+            if let Some(one) = interfaces.remove(&id) {
+                self.totals.add_interface(table, one.join());
+            }
+        }
+        for one in interfaces.into_values() {
+            self.totals.add_ended(one.join());
+        }
+        self.totals.summary(&self.shared.egress, &own)
+    }
+
+    /// An interface may have its first session, none any more, or another device. The receipts
+    /// wait until it is captured.
+    fn update(&mut self, id: &NetworkInterfaceId, receipts: Vec<Receipt>) {
+        let device = self.shared.tables.table(id).and_then(|table| table.device);
+        if self.interfaces.get(id).is_some_and(|one| Some(&one.device) != device.as_ref()) {
+            self.remove(id);
+        }
+        // An interface that has no device is no source of frames.
+        let Some(device) = device else { return };
+        if !self.interfaces.contains_key(id) {
+            self.instances += 1;
+            let events = self.channels.events.clone();
+            let one = InterfaceWorkers::new(self.instances, id.clone(), device, events);
+            self.interfaces.insert(id.clone(), one);
+        }
+        self.open_if_there(id, receipts);
+    }
+
+    /// Ends the threads of an interface, in the background: what is in the ring is counted as not
+    /// mirrored, because they have a table without sessions already.
+    fn remove(&mut self, id: &NetworkInterfaceId) {
+        let Some(one) = self.interfaces.remove(id) else { return };
+        one.send(|| Command::End);
+        self.starter.give_back(one.workers.len(), one.ring_len);
+        self.ending += 1;
+        let messages = self.channels.messages.clone();
+        self.tasks.run(move || {
+            let instance = one.instance;
+            // Nobody receives it where the run has ended, and then nobody needs it.
+            let _ = messages.send(Message::Ended(Ended { instance, results: one.join() }));
+        });
+    }
+
+    fn end(&mut self, ended: Ended) {
+        self.ending = self.ending.saturating_sub(1);
+        self.registry.remove(ended.instance, &ended.results);
+        self.totals.add_ended(ended.results);
+    }
+
+    /// Opens the device of an interface unless it is open, being opened, or not there. The
+    /// receipts wait for it.
+    fn open_if_there(&mut self, id: &NetworkInterfaceId, receipts: Vec<Receipt>) {
+        let Some(one) = self.interfaces.get_mut(id) else { return };
+        match &mut one.capture {
+            Capture::Attached(_) => {}
+            Capture::Opening(_, waiting) => waiting.extend(receipts),
+            Capture::Absent | Capture::Failed => {
+                if let Some(link) = self.links.get(&one.device).cloned() {
+                    self.open(id, link, receipts);
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, id: &NetworkInterfaceId, link: Link, receipts: Vec<Receipt>) {
+        if self.stop.is_set() {
+            return receipts.into_iter().for_each(|receipt| receipt.fail(ENDING));
+        }
+        let Some(mut one) = self.interfaces.remove(id) else { return };
+        one.capture = Capture::Opening(link.index, receipts);
+        match self.starter.start(&mut one) {
+            Ok(()) => self.open_in_background(&one, link),
+            Err(error) => one.fail(&error),
+        }
+        self.interfaces.insert(id.clone(), one);
+    }
+
+    fn open_in_background(&mut self, one: &InterfaceWorkers, link: Link) {
+        let (id, instance, ring_len) = (one.id.clone(), one.instance, one.ring_len);
+        let wakers: Vec<_> = one.workers.iter().map(|one| one.port.waker().clone()).collect();
+        let (opener, messages) = (self.shared.opener.clone(), self.channels.messages.clone());
+        self.tasks.run(move || {
+            let result = opener.open(&link, ring_len, &wakers).map_err(|error| error.to_string());
+            let _ = messages.send(Message::Opened(Opened { id, instance, link, result }));
+        });
+    }
+
+    /// The device was opened. Meanwhile it may have gone, or its sessions.
+    fn attach(&mut self, opened: Opened) {
+        let Opened { id, instance, link, result } = opened;
+        let is_awaited = |one: &&mut InterfaceWorkers| {
+            let is_opening =
+                matches!(one.capture, Capture::Opening(index, _) if index == link.index);
+            one.instance == instance && is_opening
+        };
+        let Some(one) = self.interfaces.get_mut(&id).filter(is_awaited) else {
+            // Closing a ring takes as long as opening it.
+            return self.tasks.run(move || drop(result));
+        };
+        match result {
+            Ok(sources) => one.attach(&link, sources),
+            Err(error) => one.fail(&error),
+        }
+        let index = one.attached().filter(|_| self.shared.is_at_home);
+        self.registry.set_device_index(instance, index);
+    }
+
+    fn is_opening(&self) -> bool {
+        self.interfaces.values().any(|one| matches!(one.capture, Capture::Opening(..)))
+    }
+}
+
+fn by_name(links: &[Link]) -> HashMap<String, Link> {
+    links.iter().map(|link| (link.name.clone(), link.clone())).collect()
+}

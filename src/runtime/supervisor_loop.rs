@@ -1,0 +1,161 @@
+//! The supervisor's thread: it waits for messages, and looks after everything once a second.
+
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+
+use super::endpoint::ServedEndpoint;
+use super::error::Error;
+use super::event::Event;
+use super::link_watch::LinkListener;
+use super::live_tables::LiveTables;
+use super::message::Message;
+use super::monitor::{Monitor, Seen};
+use super::namespace::InterfaceNamespace;
+use super::supervisor::{Channels, Supervisor};
+use super::task_pool::TaskPool;
+use super::totals::Summary;
+use crate::io::clock::Stopwatch;
+use crate::io::links::{Link, links};
+
+/// Time between two compilations of all rules in the background. Each of them sends tables to
+/// workers once more, so a series of changes is compiled together.
+const SETTLE_INTERVAL: Duration = Duration::from_millis(250);
+
+/// The status of all workers is read in every round of this number of intervals: once a second.
+const INTERVALS_PER_ROUND: u32 = 4;
+
+/// What the thread works with besides the supervisor.
+pub(super) struct SupervisorLoop {
+    namespace: InterfaceNamespace,
+    tables: LiveTables,
+    channels: Channels,
+    monitor: Monitor,
+    endpoint: Option<ServedEndpoint>,
+    background: TaskPool,
+    is_settling: bool,
+    is_reading: bool,
+    has_lost_a_worker: bool,
+    _links: LinkListener,
+}
+
+impl SupervisorLoop {
+    /// Listens for changes of the links from now on.
+    pub(super) fn new(
+        namespace: InterfaceNamespace,
+        tables: LiveTables,
+        channels: Channels,
+    ) -> Result<Self, Error> {
+        let Channels { messages, events } = channels.clone();
+        let listener = LinkListener::start(&namespace, messages, events.clone());
+        let listener = listener.map_err(|error| Error::failed("watching the links", &error))?;
+        Ok(Self {
+            namespace,
+            tables,
+            channels,
+            monitor: Monitor::new(events),
+            endpoint: None,
+            background: TaskPool::new("background", 2),
+            is_settling: false,
+            is_reading: false,
+            has_lost_a_worker: false,
+            _links: listener,
+        })
+    }
+
+    /// The links of the namespace.
+    pub(super) fn links(&self) -> Result<Vec<Link>, Error> {
+        self.namespace.run(links).map_err(|error| Error::Failed(error.to_string()))
+    }
+
+    /// The endpoint lists the links from now on.
+    pub(super) fn set_endpoint(&mut self, endpoint: ServedEndpoint) {
+        self.endpoint = Some(endpoint);
+    }
+
+    /// Works until it is told to stop; then ends the endpoint and all workers.
+    pub(super) fn run(
+        mut self,
+        mut supervisor: Supervisor,
+        messages: &Receiver<Message>,
+    ) -> Summary {
+        self.monitor.start(supervisor.egress(), || supervisor.devices());
+        let mut interval = Stopwatch::start();
+        let mut intervals = 0;
+        loop {
+            match messages.recv_timeout(SETTLE_INTERVAL.saturating_sub(interval.elapsed())) {
+                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(message) => self.receive(message, &mut supervisor),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if interval.elapsed() >= SETTLE_INTERVAL {
+                interval = Stopwatch::start();
+                self.settle();
+                intervals += 1;
+                if intervals % INTERVALS_PER_ROUND == 0 {
+                    self.look_after(&mut supervisor);
+                }
+            }
+        }
+        drop(self.endpoint.take());
+        supervisor.shut_down(messages)
+    }
+
+    fn receive(&mut self, message: Message, supervisor: &mut Supervisor) {
+        match message {
+            Message::LinksChanged => self.follow_links(supervisor),
+            Message::Settled(tables) => {
+                self.is_settling = false;
+                self.tables.adopt(tables);
+            }
+            Message::Seen(seen) => {
+                self.is_reading = false;
+                self.monitor.observe(seen, || supervisor.devices());
+            }
+            other => supervisor.apply(other),
+        }
+    }
+
+    fn follow_links(&self, supervisor: &mut Supervisor) {
+        match self.links() {
+            Ok(links) => {
+                if let Some(endpoint) = &self.endpoint {
+                    endpoint.follow(&links);
+                }
+                supervisor.follow(&links);
+            }
+            Err(error) => self.channels.events.send(Event::WatchFailed(error.to_string())),
+        }
+    }
+
+    /// Begins to compile rules that stand beside their tables, unless that is going on.
+    fn settle(&mut self) {
+        if self.is_settling {
+            return;
+        }
+        if let Some(compile) = self.tables.settle() {
+            self.is_settling = true;
+            let messages = self.channels.messages.clone();
+            self.background.run(move || drop(messages.send(Message::Settled(compile()))));
+        }
+    }
+
+    fn look_after(&mut self, supervisor: &mut Supervisor) {
+        supervisor.check();
+        if supervisor.has_lost_a_worker() {
+            // No heartbeat any more: whoever waits for one sees that something is wrong.
+            if !std::mem::replace(&mut self.has_lost_a_worker, true) {
+                self.channels.events.send(Event::WorkerLost);
+            }
+            return;
+        }
+        if !self.is_reading {
+            self.is_reading = true;
+            let (registry, egress) = (supervisor.registry().clone(), supervisor.egress().clone());
+            let (tables, messages) = (self.tables.clone(), self.channels.messages.clone());
+            self.background.run(move || {
+                drop(messages.send(Message::Seen(Seen::read(&registry, &egress, &tables))));
+            });
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The workers that run and ran: what the metrics and the status line are read from.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use super::command::WorkerPort;
+use super::live_tables::LiveTables;
+use super::snapshot::{InterfaceSnapshot, RingFigures, Snapshot, WorkerSnapshot};
+use super::worker_thread::WorkerResult;
+use crate::dataplane::{Counters, NotMirrored};
+use crate::io::clock::Stopwatch;
+use crate::io::udp::{Egress, TargetReport};
+use crate::model::NetworkInterfaceId;
+
+/// How long a snapshot waits for workers to publish their status; one that sleeps is woken.
+const STATUS_WITHIN: Duration = Duration::from_millis(250);
+
+/// How long a snapshot sleeps between two looks at the workers that have not answered.
+const LOOK_AGAIN: Duration = Duration::from_micros(500);
+
+/// A worker that runs.
+struct Entry {
+    instance: u64,
+    device_index: Option<u32>,
+    port: WorkerPort,
+    /// Its names, and what it was when it last published its status.
+    last: WorkerSnapshot,
+}
+
+/// What a worker is known by when its threads have ended: interface, device, number.
+type Name = (String, String, u16);
+
+struct Inner {
+    entries: Vec<Entry>,
+    /// What workers did whose threads have ended.
+    ended: BTreeMap<Name, WorkerSnapshot>,
+    reloads: u64,
+    reload_failures: u64,
+}
+
+/// Shared by the main thread, which changes it, and by those who read it.
+#[derive(Clone)]
+pub(super) struct WorkerRegistry {
+    inner: Arc<Mutex<Inner>>,
+    tables: LiveTables,
+    egress: Arc<Egress>,
+    since: Stopwatch,
+}
+
+/// The name of a worker that begins.
+pub(super) struct NewWorker<'a> {
+    pub(super) instance: u64,
+    pub(super) id: &'a NetworkInterfaceId,
+    pub(super) device: &'a str,
+    pub(super) number: u16,
+}
+
+impl WorkerRegistry {
+    pub(super) fn new(tables: LiveTables, egress: Arc<Egress>) -> Self {
+        let inner =
+            Inner { entries: Vec::new(), ended: BTreeMap::new(), reloads: 0, reload_failures: 0 };
+        Self { inner: Arc::new(Mutex::new(inner)), tables, egress, since: Stopwatch::start() }
+    }
+
+    /// A worker begins.
+    pub(super) fn add(&self, worker: &NewWorker<'_>, port: &WorkerPort) {
+        let last = WorkerSnapshot {
+            network_interface_id: worker.id.to_string(),
+            device: worker.device.to_owned(),
+            worker: worker.number,
+            is_attached: false,
+            table: None,
+            counters: Counters::default(),
+            ring: RingFigures::default(),
+            targets: Vec::new(),
+        };
+        let (instance, port) = (worker.instance, port.clone());
+        self.locked().entries.push(Entry { instance, device_index: None, port, last });
+    }
+
+    /// Workers have ended with these results, in the order in which they were added.
+    pub(super) fn remove(&self, instance: u64, results: &[WorkerResult]) {
+        let mut inner = self.locked();
+        let entries = std::mem::take(&mut inner.entries);
+        let (ended, stay): (Vec<_>, Vec<_>) =
+            entries.into_iter().partition(|entry| entry.instance == instance);
+        inner.entries = stay;
+        for (entry, result) in ended.into_iter().zip(results) {
+            let Entry { last, .. } = entry;
+            let ring = RingFigures { unaccounted: result.unaccounted, ..last.ring };
+            let name = (last.network_interface_id.clone(), last.device.clone(), last.worker);
+            let mut counters = result.counters.clone();
+            counters.retire();
+            let targets = result.targets.clone();
+            let one =
+                WorkerSnapshot { is_attached: false, table: None, counters, ring, targets, ..last };
+            match inner.ended.get_mut(&name) {
+                Some(known) => known.add_ended(one),
+                None => drop(inner.ended.insert(name, one)),
+            }
+        }
+    }
+
+    /// The workers capture the device of that index of this network namespace, or none.
+    pub(super) fn set_device_index(&self, instance: u64, device_index: Option<u32>) {
+        let mut inner = self.locked();
+        let entries = inner.entries.iter_mut().filter(|entry| entry.instance == instance);
+        entries.for_each(|entry| entry.device_index = device_index);
+    }
+
+    /// Another configuration was loaded.
+    pub(super) fn count_reload(&self) {
+        self.locked().reloads += 1;
+    }
+
+    /// Another configuration was refused.
+    pub(super) fn count_failed_reload(&self) {
+        self.locked().reload_failures += 1;
+    }
+
+    /// The state of this moment. Workers are waited for without the lock, so that they come and go
+    /// meanwhile.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let ports: Vec<_> = self.locked().entries.iter().map(|entry| entry.port.clone()).collect();
+        wait_for_status(ports);
+        let interfaces = self.tables.in_order().into_iter();
+        let interfaces = interfaces.map(|(id, table)| InterfaceSnapshot {
+            id: id.to_string(),
+            device: table.device,
+            table: table.table,
+        });
+        let interfaces = interfaces.collect();
+        let mut inner = self.locked();
+        inner.entries.iter_mut().for_each(Entry::read_status);
+        let now = inner.entries.iter().map(|entry| entry.last.clone());
+        let mut workers: Vec<_> = now.chain(inner.ended.values().cloned()).collect();
+        let devices: Vec<u32> = inner.entries.iter().filter_map(|one| one.device_index).collect();
+        let (reloads, reload_failures) = (inner.reloads, inner.reload_failures);
+        drop(inner);
+        self.egress.add_errors(workers.iter_mut().flat_map(|worker| &mut worker.targets));
+        let own = workers.iter().map(|worker| sent_over(&worker.targets, &devices)).sum();
+        if let Some(first) = workers.first_mut() {
+            first.counters.leave(NotMirrored::OwnTraffic, own);
+        }
+        let uptime_s = self.since.elapsed().as_secs_f64();
+        Snapshot { interfaces, workers, uptime_s, reloads, reload_failures }
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Has the workers publish their status, and waits for it for a while.
+/// Those that are idle have published it already and are not woken.
+fn wait_for_status(mut ports: Vec<WorkerPort>) {
+    ports.retain(|port| !port.is_status_current());
+    for port in &ports {
+        port.request_status();
+        port.waker().wake();
+    }
+    let waited = Stopwatch::start();
+    loop {
+        ports.retain(WorkerPort::is_status_requested);
+        if ports.is_empty() || waited.elapsed() >= STATUS_WITHIN {
+            return;
+        }
+        thread::park_timeout(LOOK_AGAIN);
+    }
+}
+
+impl Entry {
+    fn read_status(&mut self) {
+        let status = self.port.status();
+        self.last.is_attached = status.has_source;
+        self.last.table.clone_from(&status.table);
+        self.last.counters.clone_from(&status.counters);
+        self.last.targets.clone_from(&status.targets);
+        self.last.ring = RingFigures {
+            frames: status.source.frames,
+            bytes_len: status.ring_len,
+            drops: status.source.no_room,
+            unaccounted: status.unaccounted,
+            is_filtered: status.filter.is_filtering,
+        };
+    }
+}
+
+/// How many copies were sent over mirrored devices: the kernel's filter keeps them out of the
+/// rings by their mark, so they are known from the sending side alone.
+pub(super) fn sent_over(targets: &[TargetReport], devices: &[u32]) -> u64 {
+    let over = |target: &&TargetReport| {
+        target.device_index.is_some_and(|device| devices.contains(&device))
+    };
+    targets.iter().filter(over).map(|target| target.sent).sum()
+}

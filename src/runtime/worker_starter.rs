@@ -1,0 +1,172 @@
+//! Starts the worker threads of an interface, within the budgets of memory and descriptors.
+
+use std::io;
+use std::sync::Arc;
+use std::thread;
+
+use super::command::{Command, WorkerPort};
+use super::descriptors::DescriptorBudget;
+use super::error::Error;
+use super::event::{Event, EventSink};
+use super::interface_workers::{InterfaceWorkers, RunningWorker};
+use super::live_tables::LiveTables;
+use super::options::{CaptureMethod, Options};
+use super::ring_budget::{OpenedWhen, RingBudget};
+use super::worker_registry::{NewWorker, WorkerRegistry};
+use super::worker_thread::WorkerThread;
+use crate::dataplane::MirrorTable;
+use crate::io::live;
+use crate::io::memory_limit::MemoryLimit;
+use crate::io::udp::Egress;
+
+/// Starts workers, and knows how many there may be.
+pub(super) struct WorkerStarter {
+    tables: LiveTables,
+    egress: Arc<Egress>,
+    registry: WorkerRegistry,
+    /// For each interface.
+    workers: u16,
+    cpus: Vec<u16>,
+    /// How many workers were started: the next processor is that of this place in the list.
+    started: usize,
+    /// None where nothing is captured by rings.
+    rings: Option<RingBudget>,
+    descriptors: DescriptorBudget,
+    events: EventSink,
+}
+
+impl WorkerStarter {
+    pub(super) fn new(
+        options: &Options,
+        tables: LiveTables,
+        (egress, registry): (Arc<Egress>, WorkerRegistry),
+        events: EventSink,
+    ) -> Result<Self, Error> {
+        let has_rings = options.capture == CaptureMethod::Ring;
+        let limit = MemoryLimit::of_this_process;
+        Ok(Self {
+            tables,
+            egress,
+            registry,
+            workers: options.workers,
+            cpus: options.cpus.clone(),
+            started: 0,
+            rings: has_rings.then(|| RingBudget::new(options.ring_size, limit())),
+            descriptors: DescriptorBudget::of_this_process()
+                .map_err(|error| Error::Failed(error.to_string()))?,
+            events,
+        })
+    }
+
+    /// States what the workers of that number of interfaces need, before they are started. Their
+    /// rings share the memory.
+    pub(super) fn begin_start(&mut self, interfaces: usize) -> Result<(), Error> {
+        let workers = interfaces.saturating_mul(usize::from(self.workers));
+        let (most, needed) = (self.descriptors.most_workers(), DescriptorBudget::needed(workers));
+        if workers > most {
+            self.events.send(Event::DescriptorsShort { workers, needed, most_workers: most });
+        } else if workers > 0 {
+            self.events.send(Event::DescriptorsNeeded { workers, needed });
+        }
+        if let Some(rings) = &mut self.rings {
+            let ring_len = rings.plan(workers, OpenedWhen::AtStart)?;
+            rings.reserve(workers, ring_len);
+            self.events.send(rings.event(workers, ring_len));
+        }
+        Ok(())
+    }
+
+    /// The interfaces that are there at the start have their workers.
+    pub(super) fn end_start(&mut self) {
+        if let Some(rings) = &mut self.rings {
+            rings.end_reservation();
+        }
+    }
+
+    /// Starts the threads of an interface that has none. They wait for a source, and receive the
+    /// changes of its table from now on.
+    pub(super) fn start(&mut self, one: &mut InterfaceWorkers) -> Result<(), String> {
+        if !one.workers.is_empty() {
+            return Ok(());
+        }
+        let table = self.tables.table(&one.id).ok_or_else(|| "it has no session".to_owned())?;
+        self.reserve(one)?;
+        for number in 0..self.workers {
+            match self.start_one(one, &table.table, number) {
+                Ok(worker) => one.workers.push(worker),
+                Err(error) => return Err(self.cancel(one, &format!("starting a thread: {error}"))),
+            }
+        }
+        let ports = one.workers.iter().map(|worker| worker.port.clone()).collect();
+        if self.tables.add_workers(&one.id, &one.device, &table.table, ports) {
+            return Ok(());
+        }
+        Err(self.cancel(one, "it has no session"))
+    }
+
+    /// Workers have ended: others may have their memory and their descriptors.
+    pub(super) fn give_back(&mut self, workers: usize, ring_len: usize) {
+        if let Some(rings) = &mut self.rings {
+            rings.give_back(workers, ring_len);
+        }
+        self.descriptors.give_back(workers);
+    }
+
+    /// Reserves memory and descriptors for the workers of an interface.
+    fn reserve(&mut self, one: &mut InterfaceWorkers) -> Result<(), String> {
+        let count = usize::from(self.workers);
+        if let Some(rings) = &self.rings {
+            let planned = rings.plan(count, OpenedWhen::Later);
+            one.ring_len = planned.map_err(|failure| failure.to_string())?;
+        }
+        self.descriptors.take(count)?;
+        if let Some(rings) = &mut self.rings
+            && rings.take(count, one.ring_len)
+        {
+            self.events.send(rings.event(count, one.ring_len));
+        }
+        Ok(())
+    }
+
+    /// Ends the workers that were started, which have done nothing yet; returns the reason.
+    fn cancel(&mut self, one: &mut InterfaceWorkers, reason: &str) -> String {
+        one.send(|| Command::End);
+        one.workers.clear();
+        self.registry.remove(one.instance, &[]);
+        self.give_back(usize::from(self.workers), one.ring_len);
+        reason.to_owned()
+    }
+
+    fn start_one(
+        &mut self,
+        one: &InterfaceWorkers,
+        table: &Arc<MirrorTable>,
+        number: u16,
+    ) -> io::Result<RunningWorker> {
+        let port = WorkerPort::new(live::waker()?);
+        let (instance, id, device) = (one.instance, &one.id, &*one.device);
+        let (guard, egress) = (self.tables.guard().clone(), Arc::clone(&self.egress));
+        let worker = WorkerThread::new(Arc::clone(table), guard, egress, port.clone());
+        let cpu = self.cpus.iter().cycle().nth(self.started).copied();
+        let events = self.events.clone();
+        let work = move || {
+            pin(cpu, &events);
+            worker.work()
+        };
+        let name = format!("{device}-{number}");
+        let thread = thread::Builder::new().name(name).spawn(work)?;
+        self.started = (self.started + 1) % self.cpus.len().max(1);
+        self.registry.add(&NewWorker { instance, id, device, number }, &port);
+        Ok(RunningWorker { port, thread })
+    }
+}
+
+/// Pins the calling thread to a processor, where one was chosen.
+fn pin(cpu: Option<u16>, events: &EventSink) {
+    let Some(cpu) = cpu else { return };
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(usize::from(cpu));
+    if let Err(error) = rustix::thread::sched_setaffinity(None, &set) {
+        events.send(Event::PinFailed { cpu, error: error.to_string() });
+    }
+}

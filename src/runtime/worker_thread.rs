@@ -1,0 +1,361 @@
+//! One worker thread: drives the loop, carries out commands between bursts, publishes its status.
+
+use std::io;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use super::command::{Command, WorkerPort};
+use super::load_sampler::LoadSampler;
+use super::shared_guard::SharedGuard;
+use super::source_ledger::SourceLedger;
+use super::storm::{Advice, Seen, StormDetector};
+use crate::dataplane::{Counters, MirrorTable, Sink, StepError, Worker};
+use crate::io::clock::Stopwatch;
+use crate::io::live::LiveSource;
+use crate::io::udp::{Egress, TargetReport, UdpSink};
+use crate::model::Direction;
+
+/// After this number of bursts the status is published even if nobody asked for it.
+const BURSTS_PER_STATUS: u32 = 4_096;
+
+/// How long a worker without a source waits for a command.
+const IDLE: Duration = Duration::from_secs(2);
+
+/// How long after the end was asked for frames may still come out of the kernel.
+const DRAINED_AFTER: Duration = Duration::from_millis(10);
+
+/// How long frames that the kernel has announced are waited for at the end: those behind an empty
+/// slot of an open block, which the kernel closes within two of its time-outs of two seconds.
+const ANNOUNCED_WITHIN: Duration = Duration::from_millis(4_500);
+
+/// What is left of a worker at its end.
+#[derive(Debug, Default)]
+pub(super) struct WorkerResult {
+    pub(super) counters: Counters,
+    pub(super) targets: Vec<TargetReport>,
+    pub(super) warnings: Vec<String>,
+    /// How many frames are not accounted for; see [`SourceLedger::unaccounted`].
+    pub(super) unaccounted: u64,
+    /// Whether it ended because it was asked to.
+    pub(super) is_whole: bool,
+}
+
+/// The index of the worker's interface in its table.
+const INTERFACE: u32 = 0;
+
+/// What a worker thread owns.
+pub(super) struct WorkerThread {
+    worker: Worker,
+    guard: SharedGuard,
+    /// The generation of the loop guard that the table has.
+    guard_generation: u64,
+    load: LoadSampler,
+    sink: UdpSink,
+    source: Option<Box<dyn LiveSource>>,
+    port: WorkerPort,
+    ledger: SourceLedger,
+    /// Whether it was reported that frames are not accounted for.
+    has_reported: bool,
+    /// Why the source was left, until that is published.
+    failure: Option<String>,
+    is_ending: bool,
+    bursts: u32,
+    /// Whether the status says all that the worker did.
+    is_status_current: bool,
+    published: Stopwatch,
+    storm: StormDetector,
+    running: Stopwatch,
+    /// What the user should be told about this worker.
+    warnings: Vec<String>,
+}
+
+impl WorkerThread {
+    /// A worker for the only interface of the table.
+    pub(super) fn new(
+        table: Arc<MirrorTable>,
+        guard: SharedGuard,
+        egress: Arc<Egress>,
+        port: WorkerPort,
+    ) -> Self {
+        Self {
+            worker: Worker::new(table).of_interface(INTERFACE),
+            guard,
+            guard_generation: 0,
+            load: LoadSampler::start(),
+            sink: UdpSink::sharing(egress),
+            source: None,
+            port,
+            ledger: SourceLedger::default(),
+            has_reported: false,
+            failure: None,
+            is_ending: false,
+            bursts: 0,
+            is_status_current: false,
+            published: Stopwatch::start(),
+            storm: StormDetector::new(),
+            running: Stopwatch::start(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Works until it is told to end.
+    pub(super) fn work(mut self) -> WorkerResult {
+        // Naps are short; a clock that rounds them up would make them long.
+        let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1_000));
+        loop {
+            self.carry_out_commands();
+            if self.is_ending {
+                break;
+            }
+            if self.guard_generation != self.guard.generation() {
+                self.renew_guard();
+            }
+            let came = self.step();
+            self.weigh();
+            if self.storm.is_due(self.running.elapsed()) {
+                self.watch_for_storm();
+            }
+            self.bursts += 1;
+            let is_due = self.bursts >= BURSTS_PER_STATUS || self.port.is_status_requested();
+            if is_due || !came && (!self.is_status_current || self.is_status_old()) {
+                self.publish_status();
+            }
+            // What an idle worker has published holds until something happens.
+            self.set_status_current(!came);
+        }
+        self.drain();
+        // Where nobody answers any more there is nothing to hear.
+        let _ = self.sink.flush();
+        self.publish_status();
+        WorkerResult {
+            counters: self.worker.counters().clone(),
+            targets: self.sink.target_reports(),
+            warnings: self.sink.take_warnings(),
+            unaccounted: self.ledger.unaccounted(self.worker.counters()),
+            is_whole: true,
+        }
+    }
+
+    fn carry_out_commands(&mut self) {
+        while let Some(command) = self.port.next_command() {
+            // Readers order counters by the newest table themselves. All else is published anew, from
+            // before its receipt is dropped on.
+            if !matches!(command, Command::Table(..)) {
+                self.set_status_current(false);
+            }
+            self.apply(command);
+        }
+    }
+
+    /// What the kernel counts may have changed although no frame came.
+    fn is_status_old(&self) -> bool {
+        self.published.elapsed() >= IDLE
+    }
+
+    /// Stores only changes, because other threads read it.
+    #[inline]
+    fn set_status_current(&mut self, is_current: bool) {
+        if std::mem::replace(&mut self.is_status_current, is_current) != is_current {
+            self.port.set_status_current(is_current);
+        }
+    }
+
+    /// Carries out a command. A receipt is dropped with it, at the end.
+    fn apply(&mut self, command: Command) {
+        match command {
+            Command::Table(table, _receipt) => {
+                let table = self.guarded(&table).unwrap_or(table);
+                self.change_table(table);
+            }
+            Command::Source(source, _receipt) => {
+                self.drain();
+                self.source = Some(source);
+                self.filter_for(&Arc::clone(self.worker.table()));
+            }
+            Command::NoSource => self.drain(),
+            Command::End => self.is_ending = true,
+        }
+    }
+
+    /// The filter first: it must not keep back what the new table wants.
+    fn change_table(&mut self, table: Arc<MirrorTable>) {
+        self.filter_for(&table);
+        self.worker.change_table(table, Some(INTERFACE));
+    }
+
+    /// Goes on with the newest loop guard: sessions send to other targets now.
+    #[cold]
+    fn renew_guard(&mut self) {
+        let table = Arc::clone(self.worker.table());
+        if let Some(table) = self.guarded(&table) {
+            self.change_table(table);
+        }
+    }
+
+    /// The table with the newest loop guard; nothing where it has that. Rules that were compiled in
+    /// the background come in a table with the guard of the time when that began.
+    fn guarded(&mut self, table: &MirrorTable) -> Option<Arc<MirrorTable>> {
+        self.guard_generation = self.guard.generation();
+        table.guarded_by(&self.guard.guard()).map(Arc::new)
+    }
+
+    /// Has the kernel let through what the table wants. A source that cannot do so is left.
+    fn filter_for(&mut self, table: &MirrorTable) {
+        let Some(source) = &mut self.source else { return };
+        if let Err(error) = source.follow_table(table, INTERFACE) {
+            self.fail(&error);
+        }
+    }
+
+    /// Tells the source now and then what came of its frames.
+    fn weigh(&mut self) {
+        let Some(load) = self.load.sample(self.worker.counters()) else { return };
+        if let Some(Err(error)) = self.source.as_mut().map(|source| source.weigh(&load)) {
+            self.fail(&error);
+        }
+    }
+
+    /// Stops sending where copies come back to the interface without end.
+    fn watch_for_storm(&mut self) {
+        let seen = self.seen();
+        let Advice::Pause(half) = self.storm.observe(seen) else { return };
+        pause(half);
+        let middle = self.seen();
+        pause(half);
+        let end = self.seen();
+        if let Some(length) = self.storm.end_pause(middle, end) {
+            let targets = self.sink.suspend(length).join(", ");
+            self.warnings.push(format!(
+                "copies to {targets} come back to this interface and are mirrored again and again: \
+                 none are sent there for {} s",
+                length.as_secs()
+            ));
+            self.publish_status();
+        }
+    }
+
+    fn seen(&mut self) -> Seen {
+        self.count_lost();
+        let counters = self.worker.counters();
+        Seen {
+            at: self.running.elapsed(),
+            frames: self.ledger.total().frames,
+            copies: counters.mirrored(),
+            egress_copies: counters.direction(Direction::Egress).mirrored,
+            is_tunnelled: self.sink.is_tunnelled(),
+        }
+    }
+
+    /// One burst; says whether there was one.
+    fn step(&mut self) -> bool {
+        let Some(source) = &mut self.source else {
+            self.port.waker().wait(IDLE);
+            return false;
+        };
+        match self.worker.step(&mut **source, &mut self.sink) {
+            Ok(came) => came,
+            Err(StepError::Source(error) | StepError::Sink(error)) => {
+                self.fail(&error);
+                false
+            }
+        }
+    }
+
+    /// Leaves a source that does not go on; the main thread reads that in the status and opens another.
+    fn fail(&mut self, error: &io::Error) {
+        self.leave_source();
+        self.set_status_current(false);
+        self.failure = Some(error.to_string());
+    }
+
+    /// Takes what is still in the ring, and leaves it.
+    fn drain(&mut self) {
+        if let Some(source) = &mut self.source {
+            // Where that fails, what comes is taken for a moment longer.
+            let _ = source.close();
+        }
+        let mut quiet = Stopwatch::start();
+        while let Some(source) = &self.source {
+            let is_announced = source.has_frames();
+            let patience = if is_announced { ANNOUNCED_WITHIN } else { DRAINED_AFTER };
+            if quiet.elapsed() >= patience {
+                break;
+            }
+            self.port.waker().wake();
+            if self.step() {
+                quiet = Stopwatch::start();
+            } else if is_announced {
+                thread::park_timeout(Duration::from_millis(1));
+            } else {
+                thread::yield_now();
+            }
+        }
+        self.leave_source();
+    }
+
+    fn leave_source(&mut self) {
+        if let Some(mut source) = self.source.take() {
+            self.ledger.update(source.final_counts(), &mut self.worker);
+            self.ledger.close();
+        }
+    }
+
+    /// Counts what the source lost.
+    fn count_lost(&mut self) {
+        if let Some(source) = &mut self.source {
+            self.ledger.update(source.counts(), &mut self.worker);
+        }
+    }
+
+    /// Says once that frames are not accounted for.
+    fn report_unaccounted(&mut self, unaccounted: u64) -> Option<String> {
+        if unaccounted == 0 || std::mem::replace(&mut self.has_reported, true) {
+            return None;
+        }
+        Some(format!(
+            "{unaccounted} frames that the kernel delivered are not accounted for: they were lost \
+             without a count or mirrored twice; this is a fault of traffic-mirror, please report it"
+        ))
+    }
+
+    fn publish_status(&mut self) {
+        self.bursts = 0;
+        self.published = Stopwatch::start();
+        self.count_lost();
+        let warnings = self.source.as_mut().map(|source| source.take_warnings());
+        let filter = self.source.as_ref().map(|source| source.filter_state());
+        let unaccounted = self.ledger.unaccounted(self.worker.counters());
+        let error = self.report_unaccounted(unaccounted);
+        let counted = self.ledger.total();
+        let ring_len = self.source.as_ref().map_or(0, |source| source.memory_len());
+        let Self { worker, sink, port, .. } = self;
+        port.publish_status(|status| {
+            status.table = Some(Arc::clone(worker.table()));
+            status.counters.clone_from(worker.counters());
+            status.targets = sink.target_reports();
+            status.source = counted;
+            status.unaccounted = unaccounted;
+            status.errors.extend(error);
+            status.ring_len = ring_len.try_into().unwrap_or(u64::MAX);
+            status.has_source = self.source.is_some();
+            status.failure = self.failure.take().or_else(|| status.failure.take());
+            status.warnings.append(&mut sink.take_warnings());
+            status.source_warnings.extend(warnings.unwrap_or_default());
+            status.source_warnings.append(&mut self.warnings);
+            status.filter = filter.unwrap_or_default();
+            port.set_has_report(status);
+        });
+    }
+}
+
+/// Waits, whatever wakes the thread meanwhile.
+fn pause(length: Duration) {
+    let begun = Stopwatch::start();
+    while let Some(left) = length.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) {
+        thread::park_timeout(left);
+    }
+}
+
+#[cfg(test)]
+mod tests;
