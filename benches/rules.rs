@@ -20,9 +20,9 @@ const SIZES: [(usize, usize); 4] = [(3, 10), (10, 100), (1, 1_000), (1, 10_000)]
 const PACKETS: usize = 16 * 1024;
 
 /// Numbers that look random, the same in each run.
-struct Draws(u64);
+struct Random(u64);
 
-impl Draws {
+impl Random {
     fn below(&mut self, end: u32) -> u32 {
         self.0 = self.0.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
         u32::try_from(self.0 >> 33).unwrap() % end
@@ -78,13 +78,13 @@ impl Draws {
 }
 
 fn classify(c: &mut Criterion) {
-    let mut draws = Draws(1);
-    let keys: Vec<FlowKey> = (0..PACKETS).map(|_| draws.key()).collect();
+    let mut random = Random(1);
+    let keys: Vec<FlowKey> = (0..PACKETS).map(|_| random.key()).collect();
     let mut answers = vec![0; BURST_LEN];
     let mut group = c.benchmark_group("classify");
     group.sample_size(20).throughput(Throughput::Elements(PACKETS.try_into().unwrap()));
     for (sessions, rules) in SIZES {
-        let filters = draws.filters(sessions, rules);
+        let filters = random.filters(sessions, rules);
         for kind in EngineKind::ALL {
             let is_slow = matches!(kind, EngineKind::Linear | EngineKind::Words);
             if is_slow && sessions * rules > 1_000 {
@@ -104,11 +104,11 @@ fn classify(c: &mut Criterion) {
 }
 
 fn compile(c: &mut Criterion) {
-    let mut draws = Draws(2);
+    let mut random = Random(2);
     let mut group = c.benchmark_group("compile");
     group.sample_size(10);
     for (sessions, rules) in SIZES {
-        let filters = draws.filters(sessions, rules);
+        let filters = random.filters(sessions, rules);
         let new = || RuleSet::new(&filters, Direction::Ingress, true);
         let label = format!("{sessions}x{rules}");
         group.bench_function(BenchmarkId::new("new", &label), |b| b.iter(new));

@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn http_arrives_cut_to_its_headers_in_the_right_network() {
+    fn http_is_mirrored_truncated_with_the_virtual_network_id() {
         let (table, sent) = (table(), tcp(CLIENT, SERVER, 80));
         let collected = mirror(&table, FrameSource::new([&sent])).unwrap();
 
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_asked_for_stays_behind_with_a_reason() {
+    fn traffic_that_no_rule_accepts_is_not_mirrored_with_a_reason() {
         let stranger = tcp(CLIENT, MONITORING, 80);
         let sent = [tcp(MONITORING, SERVER, 80), tcp(CLIENT, SERVER, 22), stranger];
         let collected = mirror(&table(), FrameSource::new(sent)).unwrap();
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_stay_behind_for_there_is_no_egress_rule() {
+    fn responses_are_not_mirrored_without_an_egress_rule() {
         let collected = mirror(&table(), FrameSource::new([tcp(SERVER, CLIENT, 80)])).unwrap();
         assert_eq!(collected.reasons_for(0).collect::<Vec<_>>(), [NotMirrored::NoSessionMatched]);
     }

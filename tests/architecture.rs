@@ -28,9 +28,9 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// What no file of `model` and `dataplane` may name: they run in memory and do not wait.
-const WORLD_PATHS: &[&str] =
+const SYSTEM_PATHS: &[&str] =
     &["std::fs", "std::thread", "std::process", "std::env", "std::os", "pnet::datalink"];
-const WORLD_WORDS: &[&str] = &[
+const SYSTEM_NAMES: &[&str] = &[
     "tokio",
     "libc",
     "socket2",
@@ -49,7 +49,7 @@ const WORLD_WORDS: &[&str] = &[
 ];
 
 /// Words that say nothing about what a thing is.
-const EMPTY_WORDS: &[&str] =
+const VAGUE_WORDS: &[&str] =
     &["data", "info", "manager", "handler", "util", "utils", "helper", "helpers", "common"];
 
 /// Files are under this many lines, tests and all.
@@ -77,7 +77,7 @@ impl Source {
         names
     }
 
-    fn complain(&self, line: usize, complaint: &str) -> String {
+    fn violation(&self, line: usize, complaint: &str) -> String {
         format!("{}:{line}: {complaint}", self.path)
     }
 }
@@ -86,11 +86,11 @@ type Rule = fn(&Source, &[Token]) -> Vec<String>;
 
 /// Rules for the library and the binary.
 const SRC_RULES: &[(&str, Rule)] = &[
-    ("arrows", arrows),
-    ("world", no_world_below),
+    ("layers", only_lower_layers),
+    ("system", no_system_access),
     ("unsafe", unsafe_only_in_io_sys),
     ("allow", no_allow),
-    ("names", no_empty_names),
+    ("names", no_vague_names),
     ("doc", first_line_is_doc),
     ("length", short_files),
 ];
@@ -99,12 +99,12 @@ const SRC_RULES: &[(&str, Rule)] = &[
 const OTHER_RULES: &[(&str, Rule)] = &[
     ("unsafe", unsafe_only_in_io_sys),
     ("allow", no_allow),
-    ("names", no_empty_names),
+    ("names", no_vague_names),
     ("doc", first_line_is_doc),
     ("length", short_files),
 ];
 
-fn arrows(source: &Source, tokens: &[Token]) -> Vec<String> {
+fn only_lower_layers(source: &Source, tokens: &[Token]) -> Vec<String> {
     let module = source.module();
     let own = module.first().copied().unwrap_or_default();
     let allowed: &[&str] =
@@ -112,7 +112,7 @@ fn arrows(source: &Source, tokens: &[Token]) -> Vec<String> {
             ("src/lib.rs", _) => return Vec::new(), // the map of the crate names all of it
             ("src/main.rs", _) => &["cli"],
             (_, Some((_, allowed))) => allowed,
-            (_, None) => return vec![source.complain(1, "lies in no layer; see LAYERS")],
+            (_, None) => return vec![source.violation(1, "lies in no layer; see LAYERS")],
         };
     let wrong = |path: &rust_text::Path| {
         let inside = path.segments.first().is_some_and(|first| first == "crate");
@@ -121,26 +121,28 @@ fn arrows(source: &Source, tokens: &[Token]) -> Vec<String> {
     let complaint = |path: rust_text::Path| {
         let allowed = allowed.join(", ");
         let named = path.segments.join("::");
-        source.complain(path.line, &format!("names {named}, but may name only {allowed}"))
+        source.violation(path.line, &format!("names {named}, but may name only {allowed}"))
     };
     paths(tokens, &module).into_iter().filter(wrong).map(complaint).collect()
 }
 
-fn no_world_below(source: &Source, tokens: &[Token]) -> Vec<String> {
+fn no_system_access(source: &Source, tokens: &[Token]) -> Vec<String> {
     let module = source.module();
     if !matches!(module.first(), Some(&"model" | &"dataplane")) {
         return Vec::new();
     }
-    let words = tokens.iter().filter(|token| WORLD_WORDS.contains(&token.text.as_str()));
+    let words = tokens.iter().filter(|token| SYSTEM_NAMES.contains(&token.text.as_str()));
     let named = paths(tokens, &module).into_iter().filter(|path| {
-        WORLD_PATHS.contains(
+        SYSTEM_PATHS.contains(
             &path.segments.iter().take(2).cloned().collect::<Vec<_>>().join("::").as_str(),
         )
     });
     let lines = words.map(|word| (word.line, word.text.clone()));
     lines
         .chain(named.map(|path| (path.line, path.segments.join("::"))))
-        .map(|(line, name)| source.complain(line, &format!("{name} belongs to io, control or cli")))
+        .map(|(line, name)| {
+            source.violation(line, &format!("{name} belongs to io, control or cli"))
+        })
         .collect()
 }
 
@@ -149,7 +151,7 @@ fn unsafe_only_in_io_sys(source: &Source, tokens: &[Token]) -> Vec<String> {
         return Vec::new();
     }
     let found = tokens.iter().filter(|token| token.text == "unsafe");
-    found.map(|token| source.complain(token.line, "unsafe stands only in src/io/sys")).collect()
+    found.map(|token| source.violation(token.line, "unsafe stands only in src/io/sys")).collect()
 }
 
 fn no_allow(source: &Source, tokens: &[Token]) -> Vec<String> {
@@ -164,27 +166,27 @@ fn no_allow(source: &Source, tokens: &[Token]) -> Vec<String> {
             "[" if depth > 0 || opens => depth += 1,
             "]" if depth > 0 => depth -= 1,
             "allow" if depth > 0 => complaints
-                .push(source.complain(tokens[at].line, "write #[expect(..., reason = ...)]")),
+                .push(source.violation(tokens[at].line, "write #[expect(..., reason = ...)]")),
             _ => {}
         }
     }
     complaints
 }
 
-fn no_empty_names(source: &Source, tokens: &[Token]) -> Vec<String> {
+fn no_vague_names(source: &Source, tokens: &[Token]) -> Vec<String> {
     let file = source.path.rsplit('/').next().unwrap_or_default().trim_end_matches(".rs");
     let kinds = ["mod", "fn", "struct", "enum", "trait", "type", "union"];
     let named = tokens.windows(2).filter(|pair| kinds.contains(&pair[0].text.as_str()));
     let empty = |name: &str| {
         let words = words_of(name);
         // A name of five words and more is a sentence, as those of tests are.
-        words.len() < 5 && words.iter().any(|word| EMPTY_WORDS.contains(&word.as_str()))
+        words.len() < 5 && words.iter().any(|word| VAGUE_WORDS.contains(&word.as_str()))
     };
     std::iter::once((1, file))
         .chain(named.map(|pair| (pair[1].line, pair[1].text.as_str())))
         .filter(|(_, name)| empty(name))
         .map(|(line, name)| {
-            source.complain(line, &format!("`{name}` says nothing: name the thing"))
+            source.violation(line, &format!("`{name}` says nothing: name the thing"))
         })
         .collect()
 }
@@ -205,18 +207,18 @@ fn words_of(name: &str) -> Vec<String> {
 
 fn first_line_is_doc(source: &Source, _tokens: &[Token]) -> Vec<String> {
     let says = source.text.lines().next().is_some_and(|line| line.starts_with("//! "));
-    let complaint = || source.complain(1, "the first line says the file's one job (//! ...)");
+    let complaint = || source.violation(1, "the first line says the file's one job (//! ...)");
     (!says).then(complaint).into_iter().collect()
 }
 
 fn short_files(source: &Source, _tokens: &[Token]) -> Vec<String> {
     let lines = source.text.lines().count();
-    let complaint = || source.complain(lines, &format!("stay under {MAX_LINES} lines"));
+    let complaint = || source.violation(lines, &format!("stay under {MAX_LINES} lines"));
     (lines >= MAX_LINES).then(complaint).into_iter().collect()
 }
 
 /// Complaints of all rules about one file, exceptions left out.
-fn judge(rules: &[(&str, Rule)], source: &Source) -> Vec<String> {
+fn violations(rules: &[(&str, Rule)], source: &Source) -> Vec<String> {
     let tokens = tokens(&source.text);
     let excepted = |rule: &str, complaint: &str| {
         EXCEPTIONS.iter().any(|(name, part, _)| *name == rule && complaint.contains(part))
@@ -246,7 +248,8 @@ fn sources_under(folder: &str) -> Vec<Source> {
 
 fn assert_clean(rules: &[(&str, Rule)], folders: &[&str]) -> usize {
     let sources: Vec<Source> = folders.iter().flat_map(|folder| sources_under(folder)).collect();
-    let complaints: Vec<String> = sources.iter().flat_map(|source| judge(rules, source)).collect();
+    let complaints: Vec<String> =
+        sources.iter().flat_map(|source| violations(rules, source)).collect();
     assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
     sources.len()
 }
@@ -277,12 +280,12 @@ fn every_exception_is_still_needed() {
 }
 
 /// What the rules of the source say about `text` at `path`, the first line's rule left out.
-fn complaints_about(path: &str, text: &str) -> Vec<String> {
-    judge(SRC_RULES, &Source::new(path, &format!("//! Job.\n{text}")))
+fn violations_in(path: &str, text: &str) -> Vec<String> {
+    violations(SRC_RULES, &Source::new(path, &format!("//! Job.\n{text}")))
 }
 
 #[test]
-fn an_arrow_that_points_up_is_seen_in_every_spelling() {
+fn a_dependency_on_a_higher_layer_is_found_in_every_spelling() {
     for (path, text) in [
         ("src/model/a.rs", "use crate::dataplane::Frame;"),
         ("src/model/a.rs", "use super::super::io;"),
@@ -300,12 +303,12 @@ fn an_arrow_that_points_up_is_seen_in_every_spelling() {
         ("src/main.rs", "use traffic_mirror::io;"),
         ("src/common_ground.rs", ""),
     ] {
-        assert!(!complaints_about(path, text).is_empty(), "{path}: {text}");
+        assert!(!violations_in(path, text).is_empty(), "{path}: {text}");
     }
 }
 
 #[test]
-fn an_arrow_that_points_down_is_left_alone() {
+fn a_dependency_on_a_lower_layer_is_allowed() {
     for (path, text) in [
         ("src/dataplane/a.rs", "use crate::model::{Filter, Mtu}; use std::{io, sync::Arc};"),
         ("src/dataplane/a.rs", "pub(crate) fn f() -> io::Result<()> { super::b::g::<u8>() }"),
@@ -317,12 +320,12 @@ fn an_arrow_that_points_down_is_left_alone() {
         ("src/cli/a.rs", "use crate::{control, io::{self, pcap}};"),
         ("src/main.rs", "fn main() -> ExitCode { traffic_mirror::cli::main() }"),
     ] {
-        assert_eq!(complaints_about(path, text), [""; 0], "{path}: {text}");
+        assert_eq!(violations_in(path, text), [""; 0], "{path}: {text}");
     }
 }
 
 #[test]
-fn each_other_rule_sees_what_breaks_it() {
+fn each_other_rule_finds_a_violation() {
     for (path, text) in [
         ("src/dataplane/a.rs", "use std::time::Instant;"),
         ("src/dataplane/a.rs", "use std::{fmt, thread};"),
@@ -339,13 +342,17 @@ fn each_other_rule_sees_what_breaks_it() {
         ("src/io/handler.rs", ""),
         ("src/io/a.rs", &"\n".repeat(MAX_LINES)),
     ] {
-        assert_eq!(complaints_about(path, text).len(), 1, "{path}: {text}");
+        assert_eq!(violations_in(path, text).len(), 1, "{path}: {text}");
     }
-    assert_eq!(judge(SRC_RULES, &Source::new("src/io/a.rs", "use std::fs;")).len(), 1, "no doc");
+    assert_eq!(
+        violations(SRC_RULES, &Source::new("src/io/a.rs", "use std::fs;")).len(),
+        1,
+        "no doc"
+    );
 }
 
 #[test]
-fn each_other_rule_leaves_good_code_alone() {
+fn each_other_rule_accepts_valid_code() {
     for (path, text) in [
         (
             "src/dataplane/a.rs",
@@ -358,6 +365,6 @@ fn each_other_rule_leaves_good_code_alone() {
             "struct Metadata; fn informed() {} fn the_data_plane_is_one_loop() {} fn f() { g(allow(), allow()) }",
         ),
     ] {
-        assert_eq!(complaints_about(path, text), [""; 0], "{path}: {text}");
+        assert_eq!(violations_in(path, text), [""; 0], "{path}: {text}");
     }
 }

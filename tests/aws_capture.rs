@@ -56,8 +56,8 @@ virtual_network_id = 5569041
 const OUTER_LEN: usize = 50;
 
 #[test]
-fn outer_headers_are_those_of_aws() {
-    let Some(folder) = shared_captures("outer_headers_are_those_of_aws") else { return };
+fn outer_headers_match_aws() {
+    let Some(folder) = shared_captures("outer_headers_match_aws") else { return };
     let scratch = tempfile::tempdir().unwrap();
     let config = scratch.path().join("mirror.toml");
     let written = scratch.path().join("out.pcap");

@@ -29,13 +29,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The input of one golden folder.
-struct Case {
+struct CaptureCase {
     name: &'static str,
     file: &'static str,
     bytes: Vec<u8>,
 }
 
-impl Case {
+impl CaptureCase {
     const fn new(name: &'static str, file: &'static str, bytes: Vec<u8>) -> Self {
         Self { name, file, bytes }
     }
@@ -44,7 +44,7 @@ impl Case {
 /// Folders of `pcaps/` whose input is recorded, not built.
 const RECORDED: &[&str] = &["quickstart"];
 
-fn all_cases() -> Vec<Case> {
+fn all_cases() -> Vec<CaptureCase> {
     let parts = [
         rules::cases(),
         lengths::cases(),
@@ -61,7 +61,7 @@ fn pcaps() -> PathBuf {
 }
 
 #[test]
-fn the_inputs_are_what_is_built_here() {
+fn committed_captures_match_the_generated_ones() {
     let bless = std::env::var_os("BLESS").is_some();
     let mut wrong = Vec::new();
     for case in all_cases() {
@@ -77,7 +77,7 @@ fn the_inputs_are_what_is_built_here() {
 }
 
 #[test]
-fn every_folder_is_built_or_recorded() {
+fn every_folder_has_a_generated_or_recorded_capture() {
     let built: BTreeSet<String> = all_cases().iter().map(|case| case.name.to_owned()).collect();
     assert_eq!(built.len(), all_cases().len(), "two cases of one name");
     let entries = fs::read_dir(pcaps()).unwrap().map(Result::unwrap);

@@ -15,13 +15,13 @@ fn is_sound(configuration: &str) -> bool {
 }
 
 #[test]
-fn the_example_configuration_is_sound() {
+fn the_example_configuration_is_valid() {
     assert!(is_sound(&std::fs::read_to_string("contrib/mirror.toml").unwrap()));
     assert!(!is_sound("sessions = 1"));
 }
 
 #[test]
-fn the_configuration_of_the_daemon_set_is_sound() {
+fn the_configuration_of_the_daemon_set_is_valid() {
     let text = std::fs::read_to_string("contrib/kubernetes/daemonset.yaml").unwrap();
     let (_, behind) = text.split_once("mirror.toml: |\n").unwrap();
     let (block, _) = behind.split_once("---").unwrap();
@@ -30,7 +30,7 @@ fn the_configuration_of_the_daemon_set_is_sound() {
 }
 
 #[test]
-fn the_unit_and_the_images_name_options_that_there_are() {
+fn the_systemd_unit_and_images_use_existing_options() {
     let help = String::from_utf8(program(&["run", "--help"]).stdout).unwrap();
     let unit = std::fs::read_to_string("contrib/systemd/traffic-mirror.service").unwrap();
     let command = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();

@@ -14,7 +14,7 @@ use traffic_mirror::model::{
 
 /// A rule as it shrinks well: small numbers, from which the fields are made.
 #[derive(Debug, Clone)]
-struct Plain {
+struct RuleSpec {
     source: (u128, u8),
     destination: (u128, u8),
     protocol: Option<u8>,
@@ -50,9 +50,9 @@ fn ports() -> impl Strategy<Value = Option<(u16, u16)>> {
     ]
 }
 
-fn plain() -> impl Strategy<Value = Plain> {
+fn spec() -> impl Strategy<Value = RuleSpec> {
     (block(), block(), protocol(), ports(), ports(), prop::bool::weighted(0.6)).prop_map(
-        |(source, destination, protocol, source_ports, destination_ports, accepts)| Plain {
+        |(source, destination, protocol, source_ports, destination_ports, accepts)| RuleSpec {
             source,
             destination,
             protocol,
@@ -75,27 +75,27 @@ fn ip(bits: u128, is_ipv4: bool) -> IpAddr {
     }
 }
 
-fn rule(index: usize, plain: &Plain, is_ipv4: bool) -> FilterRule {
+fn rule(index: usize, spec: &RuleSpec, is_ipv4: bool) -> FilterRule {
     let cidr = |(bits, len): (u128, u8)| {
         let len = if is_ipv4 { len.min(32) } else { len };
         CidrBlock::new(ip(bits, is_ipv4), len).unwrap()
     };
     let number = RuleNumber::new(i64::try_from(index + 1).unwrap()).unwrap();
-    let action = if plain.accepts { RuleAction::Accept } else { RuleAction::Reject };
-    let (source, destination) = (cidr(plain.source), cidr(plain.destination));
+    let action = if spec.accepts { RuleAction::Accept } else { RuleAction::Reject };
+    let (source, destination) = (cidr(spec.source), cidr(spec.destination));
     let mut rule =
         FilterRule::new(Direction::Ingress, number, action, source, destination).unwrap();
-    if let Some(protocol) = plain.protocol {
+    if let Some(protocol) = spec.protocol {
         rule = rule.with_protocol(Protocol(protocol)).unwrap();
     }
-    if !plain.protocol.is_some_and(|number| Protocol(number).has_ports()) {
+    if !spec.protocol.is_some_and(|number| Protocol(number).has_ports()) {
         return rule;
     }
     let range = |(low, high)| PortRange::new("ports", low, high).unwrap();
-    if let Some(ports) = plain.source_ports {
+    if let Some(ports) = spec.source_ports {
         rule = rule.with_source_ports(range(ports)).unwrap();
     }
-    if let Some(ports) = plain.destination_ports {
+    if let Some(ports) = spec.destination_ports {
         rule = rule.with_destination_ports(range(ports)).unwrap();
     }
     rule
@@ -109,14 +109,14 @@ fn header() -> impl Strategy<Value = Header> {
 }
 
 /// Headers at the corners of the rules, beside them, and anywhere.
-fn keys(plains: &[Plain], headers: &[Header], is_ipv4: bool) -> Vec<FlowKey> {
+fn keys(specs: &[RuleSpec], headers: &[Header], is_ipv4: bool) -> Vec<FlowKey> {
     let key = |source, destination, protocol, ports| {
         FlowKey::new(ip(source, is_ipv4), ip(destination, is_ipv4), protocol, ports)
     };
     let mut keys: Vec<FlowKey> =
         headers.iter().map(|(a, b, protocol, ports)| key(*a, *b, *protocol, *ports)).collect();
-    for (index, rule) in plains.iter().enumerate() {
-        let other = &plains[(index * 7 + 3) % plains.len()];
+    for (index, rule) in specs.iter().enumerate() {
+        let other = &specs[(index * 7 + 3) % specs.len()];
         let low = (rule.source_ports.map_or(9, |r| r.0), rule.destination_ports.map_or(9, |r| r.0));
         let high =
             (rule.source_ports.map_or(9, |r| r.1), rule.destination_ports.map_or(9, |r| r.1));
@@ -134,19 +134,19 @@ fn keys(plains: &[Plain], headers: &[Header], is_ipv4: bool) -> Vec<FlowKey> {
     keys
 }
 
-fn filters(plains: &[Plain], sessions: usize, is_ipv4: bool) -> Vec<Filter> {
-    let each = plains.len().div_ceil(sessions).max(1);
+fn filters(specs: &[RuleSpec], sessions: usize, is_ipv4: bool) -> Vec<Filter> {
+    let each = specs.len().div_ceil(sessions).max(1);
     (0..)
-        .zip(plains.chunks(each))
-        .map(|(number, plains)| {
-            let rules = plains.iter().enumerate().map(|(i, plain)| rule(i, plain, is_ipv4));
+        .zip(specs.chunks(each))
+        .map(|(number, specs)| {
+            let rules = specs.iter().enumerate().map(|(i, spec)| rule(i, spec, is_ipv4));
             Filter::from_rules(FilterId::new(&format!("tmf-{number}")).unwrap(), rules.collect()).0
         })
         .collect()
 }
 
-fn all_agree(filters: &[Filter], keys: &[FlowKey], is_ipv4: bool) {
-    let filters = arcs(filters);
+fn assert_engines_agree(filters: &[Filter], keys: &[FlowKey], is_ipv4: bool) {
+    let filters = to_arcs(filters);
     let set = |kind| RuleSet::with_engine(&filters, Direction::Ingress, is_ipv4, kind);
     let answers = |set: &RuleSet| {
         let mut answers = vec![0; keys.len()];
@@ -173,13 +173,13 @@ proptest! {
 
     #[test]
     fn engines_agree(
-        plains in prop::collection::vec(plain(), 0..70),
+        specs in prop::collection::vec(spec(), 0..70),
         headers in prop::collection::vec(header(), 1..50),
         sessions in 1_usize..5,
         is_ipv4 in any::<bool>(),
     ) {
-        let filters = filters(&plains, sessions, is_ipv4);
-        all_agree(&filters, &keys(&plains, &headers, is_ipv4), is_ipv4);
+        let filters = filters(&specs, sessions, is_ipv4);
+        assert_engines_agree(&filters, &keys(&specs, &headers, is_ipv4), is_ipv4);
     }
 }
 
@@ -188,56 +188,58 @@ proptest! {
 
     #[test]
     fn engines_agree_on_large_sets(
-        plains in prop::collection::vec(plain(), 300..2000),
+        specs in prop::collection::vec(spec(), 300..2000),
         headers in prop::collection::vec(header(), 1..300),
         sessions in 1_usize..20,
         is_ipv4 in any::<bool>(),
     ) {
-        let filters = filters(&plains, sessions, is_ipv4);
-        all_agree(&filters, &keys(&plains, &headers, is_ipv4), is_ipv4);
+        let filters = filters(&specs, sessions, is_ipv4);
+        assert_engines_agree(&filters, &keys(&specs, &headers, is_ipv4), is_ipv4);
     }
 }
 
 /// A change of one rule, by its place.
 #[derive(Debug, Clone)]
-enum Edit {
-    Add(usize, Plain),
+enum RuleChange {
+    Add(usize, RuleSpec),
     Remove(usize),
-    Replace(usize, Plain),
+    Replace(usize, RuleSpec),
 }
 
-fn edit() -> impl Strategy<Value = Edit> {
+fn change() -> impl Strategy<Value = RuleChange> {
     let place = 0_usize..1000;
     prop_oneof![
-        (place.clone(), plain()).prop_map(|(place, plain)| Edit::Add(place, plain)),
-        place.clone().prop_map(Edit::Remove),
-        (place, plain()).prop_map(|(place, plain)| Edit::Replace(place, plain)),
+        (place.clone(), spec()).prop_map(|(place, spec)| RuleChange::Add(place, spec)),
+        place.clone().prop_map(RuleChange::Remove),
+        (place, spec()).prop_map(|(place, spec)| RuleChange::Replace(place, spec)),
     ]
 }
 
 /// The filters with one rule more, less or changed; between two rules there is room for three.
-fn edited(filters: &mut [Filter], edit: &Edit, is_ipv4: bool) {
-    let (place, plain) = match edit {
-        Edit::Add(place, plain) | Edit::Replace(place, plain) => (*place, Some(plain)),
-        Edit::Remove(place) => (*place, None),
+fn apply_change(filters: &mut [Filter], change: &RuleChange, is_ipv4: bool) {
+    let (place, spec) = match change {
+        RuleChange::Add(place, spec) | RuleChange::Replace(place, spec) => (*place, Some(spec)),
+        RuleChange::Remove(place) => (*place, None),
     };
     let session = place % filters.len();
     let mut rules = filters[session].all_rules().to_vec();
     let at = (place / filters.len()) % rules.len().max(1);
     let mut number = rules.get(at).map_or(4, |rule| i64::from(rule.number().value()));
-    match edit {
-        Edit::Add(place, _) => number += i64::try_from(place % 3).unwrap() + 1,
-        Edit::Remove(_) | Edit::Replace(..) if at < rules.len() => drop(rules.remove(at)),
-        Edit::Remove(_) | Edit::Replace(..) => {}
+    match change {
+        RuleChange::Add(place, _) => number += i64::try_from(place % 3).unwrap() + 1,
+        RuleChange::Remove(_) | RuleChange::Replace(..) if at < rules.len() => {
+            drop(rules.remove(at))
+        }
+        RuleChange::Remove(_) | RuleChange::Replace(..) => {}
     }
     let number = RuleNumber::new(number).unwrap();
-    rules.extend(plain.map(|plain| rule(0, plain, is_ipv4).numbered(number)));
+    rules.extend(spec.map(|spec| rule(0, spec, is_ipv4).numbered(number)));
     let id = filters[session].id().clone();
     filters[session] = Filter::from_rules(id, rules).0;
 }
 
 /// Rules of every fourth number.
-fn with_room(filter: &Filter) -> Filter {
+fn with_spaced_numbers(filter: &Filter) -> Filter {
     let spread = |rule: &FilterRule| {
         let number = RuleNumber::new(i64::from(rule.number().value()) * 4).unwrap();
         rule.clone().numbered(number)
@@ -246,36 +248,41 @@ fn with_room(filter: &Filter) -> Filter {
     Filter::from_rules(filter.id().clone(), rules).0
 }
 
-fn arcs(filters: &[Filter]) -> Vec<Arc<Filter>> {
+fn to_arcs(filters: &[Filter]) -> Vec<Arc<Filter>> {
     filters.iter().cloned().map(Arc::new).collect()
 }
 
-fn decided(set: &RuleSet, keys: &[FlowKey]) -> Vec<Option<Taken>> {
+fn decisions(set: &RuleSet, keys: &[FlowKey]) -> Vec<Option<Taken>> {
     let mut answers = vec![0; keys.len()];
     set.classify(keys, &mut answers);
     answers.into_iter().map(|answer| set.taken(answer)).collect()
 }
 
 /// Tables with changed rules beside them, against new ones.
-fn patches_hold(before: &[Filter], edits: &[Edit], keys: &[FlowKey], is_ipv4: bool) {
+fn assert_patched_sets_agree(
+    before: &[Filter],
+    changes: &[RuleChange],
+    keys: &[FlowKey],
+    is_ipv4: bool,
+) {
     let set = |filters: &[Arc<Filter>], kind| {
         RuleSet::with_engine(filters, Direction::Ingress, is_ipv4, kind)
     };
     let mut after = before.to_vec();
-    edits.iter().for_each(|edit| edited(&mut after, edit, is_ipv4));
-    let (before, after) = (arcs(before), arcs(&after));
-    let wanted = decided(&set(&after, EngineKind::Linear).unwrap(), keys);
+    changes.iter().for_each(|change| apply_change(&mut after, change, is_ipv4));
+    let (before, after) = (to_arcs(before), to_arcs(&after));
+    let wanted = decisions(&set(&after, EngineKind::Linear).unwrap(), keys);
     for kind in [EngineKind::Classes, EngineKind::Forest] {
         let Some(tables) = set(&before, kind) else { continue };
         let patched = tables.adapted(&after).unwrap();
-        for ((key, found), wanted) in keys.iter().zip(decided(&patched, keys)).zip(&wanted) {
+        for ((key, found), wanted) in keys.iter().zip(decisions(&patched, keys)).zip(&wanted) {
             assert_eq!(found, *wanted, "{}, {:?}: {key:?}", kind.label(), patched.stats());
         }
         // And back again, rules that are only equal, not the same.
         let back: Vec<Filter> = before.iter().map(|filter| Filter::clone(filter)).collect();
-        let back = patched.adapted(&arcs(&back)).unwrap();
+        let back = patched.adapted(&to_arcs(&back)).unwrap();
         assert!(back.is_settled());
-        assert_eq!(decided(&back, keys), decided(&tables, keys));
+        assert_eq!(decisions(&back, keys), decisions(&tables, keys));
     }
 }
 
@@ -283,31 +290,32 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
-    fn tables_hold_while_rules_come_and_go(
-        plains in prop::collection::vec(plain(), 1..40),
-        edits in prop::collection::vec(edit(), 0..8),
+    fn patched_rule_sets_agree_with_newly_compiled_ones(
+        specs in prop::collection::vec(spec(), 1..40),
+        changes in prop::collection::vec(change(), 0..8),
         headers in prop::collection::vec(header(), 1..20),
         sessions in 1_usize..5,
         is_ipv4 in any::<bool>(),
     ) {
-        let before: Vec<Filter> = filters(&plains, sessions, is_ipv4).iter().map(with_room).collect();
-        let of_edits = edits.iter().filter_map(|edit| match edit {
-            Edit::Add(_, plain) | Edit::Replace(_, plain) => Some(plain.clone()),
-            Edit::Remove(_) => None,
+        let before = filters(&specs, sessions, is_ipv4);
+        let before: Vec<Filter> = before.iter().map(with_spaced_numbers).collect();
+        let of_changes = changes.iter().filter_map(|change| match change {
+            RuleChange::Add(_, spec) | RuleChange::Replace(_, spec) => Some(spec.clone()),
+            RuleChange::Remove(_) => None,
         });
-        let all: Vec<Plain> = plains.iter().cloned().chain(of_edits).collect();
-        patches_hold(&before, &edits, &keys(&all, &headers, is_ipv4), is_ipv4);
+        let all: Vec<RuleSpec> = specs.iter().cloned().chain(of_changes).collect();
+        assert_patched_sets_agree(&before, &changes, &keys(&all, &headers, is_ipv4), is_ipv4);
     }
 }
 
 /// Rules that overlap as much as rules can: wild ends, long ranges of ports, no order in it.
-fn entangled(count: u32, is_ipv4: bool) -> Vec<Plain> {
+fn overlapping_rules(count: u32, is_ipv4: bool) -> Vec<RuleSpec> {
     let mut state = 7_u32;
     let mut below = |end: u32| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 8) % end
     };
-    let mut plain = |_| {
+    let mut spec = |_| {
         let mut block = || {
             let len = [0, 0, 1, 3, 7, 16][usize::try_from(below(6)).unwrap()];
             (u128::from(below(u32::MAX)) << 96, len)
@@ -319,16 +327,16 @@ fn entangled(count: u32, is_ipv4: bool) -> Vec<Plain> {
         };
         let (source_ports, destination_ports) = (ports(), ports());
         let protocol = Some(if is_ipv4 { 6 } else { 17 });
-        Plain { source, destination, protocol, source_ports, destination_ports, accepts: true }
+        RuleSpec { source, destination, protocol, source_ports, destination_ports, accepts: true }
     };
-    (0..count).map(&mut plain).collect()
+    (0..count).map(&mut spec).collect()
 }
 
 #[test]
-fn memory_stays_bounded_however_rules_overlap() {
+fn memory_is_bounded_for_overlapping_rules() {
     for (count, is_ipv4) in [(3_000, true), (20_000, true), (3_000, false)] {
-        let plains = entangled(count, is_ipv4);
-        let filters = arcs(&filters(&plains, 1, is_ipv4));
+        let specs = overlapping_rules(count, is_ipv4);
+        let filters = to_arcs(&filters(&specs, 1, is_ipv4));
         let stats = RuleSet::new(&filters, Direction::Ingress, is_ipv4).stats();
         let rules = usize::try_from(count).unwrap();
         // 320 or 400 bytes a rule, 8 for what it does, blocks that are not full, and a floor.
@@ -365,7 +373,7 @@ fn engines_agree_on_classbench() {
         keys = keys.into_iter().step_by(step).collect();
         for sessions in [1, 7] {
             let filters = classbench::filters(&rules, sessions).unwrap();
-            all_agree(&filters, &keys, true);
+            assert_engines_agree(&filters, &keys, true);
         }
     }
 }

@@ -11,7 +11,7 @@ use traffic_mirror::dataplane::FlowKey;
 
 /// Addresses of one family, ports, and what stands in front of and behind the IP header.
 #[derive(Debug, Clone)]
-struct Made {
+struct FrameSpec {
     source: IpAddr,
     destination: IpAddr,
     ports: (u16, u16),
@@ -20,12 +20,12 @@ struct Made {
     payload: Vec<u8>,
 }
 
-fn made() -> impl Strategy<Value = Made> {
+fn spec() -> impl Strategy<Value = FrameSpec> {
     let v4 = any::<([u8; 4], [u8; 4])>().prop_map(|(a, b)| (IpAddr::from(a), IpAddr::from(b)));
     let v6 = any::<([u8; 16], [u8; 16])>().prop_map(|(a, b)| (IpAddr::from(a), IpAddr::from(b)));
     let payload = prop::collection::vec(any::<u8>(), 0..60);
     (prop_oneof![v4, v6], any::<(u16, u16)>(), 0..3_u8, 0..4_u8, payload).prop_map(
-        |((source, destination), ports, tags, transport, payload)| Made {
+        |((source, destination), ports, tags, transport, payload)| FrameSpec {
             source,
             destination,
             ports,
@@ -37,16 +37,16 @@ fn made() -> impl Strategy<Value = Made> {
 }
 
 /// The frame, its protocol, and whether it has ports.
-fn build(made: &Made) -> (Vec<u8>, u8, bool) {
+fn build(spec: &FrameSpec) -> (Vec<u8>, u8, bool) {
     let link = || PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
     let tag = |id| VlanId::try_new(id).unwrap();
-    let ip = |ttl| match (made.source, made.destination) {
-        (IpAddr::V4(a), IpAddr::V4(b)) => match made.tags {
+    let ip = |ttl| match (spec.source, spec.destination) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => match spec.tags {
             0 => link().ipv4(a.octets(), b.octets(), ttl),
             1 => link().single_vlan(tag(7)).ipv4(a.octets(), b.octets(), ttl),
             _ => link().double_vlan(tag(7), tag(8)).ipv4(a.octets(), b.octets(), ttl),
         },
-        (IpAddr::V6(a), IpAddr::V6(b)) => match made.tags {
+        (IpAddr::V6(a), IpAddr::V6(b)) => match spec.tags {
             0 => link().ipv6(a.octets(), b.octets(), ttl),
             1 => link().single_vlan(tag(7)).ipv6(a.octets(), b.octets(), ttl),
             _ => link().double_vlan(tag(7), tag(8)).ipv6(a.octets(), b.octets(), ttl),
@@ -54,22 +54,22 @@ fn build(made: &Made) -> (Vec<u8>, u8, bool) {
         _ => panic!("both are of one family"),
     };
     let mut frame = Vec::new();
-    let (from, to) = made.ports;
-    let (protocol, has_ports) = match made.transport {
+    let (from, to) = spec.ports;
+    let (protocol, has_ports) = match spec.transport {
         0 => {
-            ip(64).tcp(from, to, 1, 1000).write(&mut frame, &made.payload).unwrap();
+            ip(64).tcp(from, to, 1, 1000).write(&mut frame, &spec.payload).unwrap();
             (6, true)
         }
         1 => {
-            ip(64).udp(from, to).write(&mut frame, &made.payload).unwrap();
+            ip(64).udp(from, to).write(&mut frame, &spec.payload).unwrap();
             (17, true)
         }
         2 => {
-            ip(64).icmpv6_echo_request(1, 2).write(&mut frame, &made.payload).unwrap();
+            ip(64).icmpv6_echo_request(1, 2).write(&mut frame, &spec.payload).unwrap();
             (58, false)
         }
         _ => {
-            ip(64).write(&mut frame, IpNumber(47), &made.payload).unwrap();
+            ip(64).write(&mut frame, IpNumber(47), &spec.payload).unwrap();
             (47, false)
         }
     };
@@ -78,13 +78,13 @@ fn build(made: &Made) -> (Vec<u8>, u8, bool) {
 
 proptest! {
     #[test]
-    fn what_was_put_in_is_read(made in made()) {
+    fn frames_built_by_etherparse_are_parsed(spec in spec()) {
         // ICMPv6 has a checksum over IPv6 addresses, so it stands there only.
-        prop_assume!(made.transport != 2 || made.source.is_ipv6());
-        let (frame, protocol, has_ports) = build(&made);
+        prop_assume!(spec.transport != 2 || spec.source.is_ipv6());
+        let (frame, protocol, has_ports) = build(&spec);
         let key = FlowKey::parse(&frame).unwrap();
-        prop_assert_eq!((key.source(), key.destination()), (made.source, made.destination));
+        prop_assert_eq!((key.source(), key.destination()), (spec.source, spec.destination));
         prop_assert_eq!(key.protocol(), Some(protocol));
-        prop_assert_eq!(key.ports(), has_ports.then_some(made.ports));
+        prop_assert_eq!(key.ports(), has_ports.then_some(spec.ports));
     }
 }

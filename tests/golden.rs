@@ -11,7 +11,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// One golden folder.
-struct Folder {
+struct GoldenCase {
     path: PathBuf,
     input: String,
     output: &'static str,
@@ -20,14 +20,14 @@ struct Folder {
 }
 
 /// What one replay left behind.
-struct Replayed {
+struct ReplayResult {
     capture: Vec<u8>,
     report: Value,
     exit_code: Option<i32>,
     stderr: String,
 }
 
-impl Folder {
+impl GoldenCase {
     fn open(path: PathBuf) -> Result<Self, String> {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         for needed in ["README.md", "mirror.toml"] {
@@ -52,7 +52,7 @@ impl Folder {
         self.path.file_name().unwrap().to_string_lossy().into_owned()
     }
 
-    fn replay(&self) -> Result<Replayed, String> {
+    fn replay(&self) -> Result<ReplayResult, String> {
         let scratch = tempfile::tempdir().unwrap();
         let written = scratch.path().join(self.output);
         let output = Command::new(env!("CARGO_BIN_EXE_traffic-mirror"))
@@ -69,39 +69,39 @@ impl Folder {
         let members = report.as_object_mut().ok_or_else(|| said("the report is no object"))?;
         members.remove("elapsed_ns").ok_or_else(|| said("the report has no elapsed_ns"))?;
         let capture = fs::read(&written).map_err(|error| said(&format!("no output: {error}")))?;
-        Ok(Replayed { capture, report, exit_code: output.status.code(), stderr })
+        Ok(ReplayResult { capture, report, exit_code: output.status.code(), stderr })
     }
 
     /// Everything that is wrong with the folder, nothing where all is well.
-    fn complaints(&self, bless: bool) -> Vec<String> {
+    fn problems(&self, bless: bool) -> Vec<String> {
         let (first, second) = match (self.replay(), self.replay()) {
             (Ok(first), Ok(second)) => (first, second),
             (Err(complaint), _) | (_, Err(complaint)) => return vec![complaint],
         };
-        let mut complaints = broken_laws(&first.report, &first.capture);
+        let mut problems = wrong_sums(&first.report, &first.capture);
         if first.capture != second.capture || first.report != second.report {
-            complaints.push("two runs differ".to_owned());
+            problems.push("two runs differ".to_owned());
         }
         if first.exit_code != Some(self.exit_code) {
-            complaints.push(format!("exit code {:?}, not {}", first.exit_code, self.exit_code));
+            problems.push(format!("exit code {:?}, not {}", first.exit_code, self.exit_code));
         }
-        if complaints.is_empty() && bless {
+        if problems.is_empty() && bless {
             self.bless(&first);
         }
-        complaints.extend(self.differences(&first));
+        problems.extend(self.differences(&first));
         let stderr = first.stderr.trim_end();
-        let complaint = |complaint| format!("{}: {complaint}\n{stderr}", self.name());
-        complaints.into_iter().map(complaint).collect()
+        let with_name = |complaint| format!("{}: {complaint}\n{stderr}", self.name());
+        problems.into_iter().map(with_name).collect()
     }
 
-    fn bless(&self, replayed: &Replayed) {
+    fn bless(&self, replayed: &ReplayResult) {
         fs::write(self.path.join(self.output), &replayed.capture).unwrap();
         let mut text = serde_json::to_string_pretty(&replayed.report).unwrap();
         text.push('\n');
         fs::write(self.path.join("counters.json"), text).unwrap();
     }
 
-    fn differences(&self, replayed: &Replayed) -> Vec<String> {
+    fn differences(&self, replayed: &ReplayResult) -> Vec<String> {
         let mut differences = Vec::new();
         match fs::read(self.path.join(self.output)) {
             Ok(expected) => differences.extend(first_difference(&expected, &replayed.capture)),
@@ -143,7 +143,7 @@ fn first_difference(expected: &[u8], found: &[u8]) -> Option<String> {
 
 /// "received = mirrored + sum of not_mirrored + sum of dropped", the sessions add up, and the
 /// capture holds as many records as were mirrored.
-fn broken_laws(report: &Value, capture: &[u8]) -> Vec<String> {
+fn wrong_sums(report: &Value, capture: &[u8]) -> Vec<String> {
     let number = |name: &str| report.get(name).and_then(Value::as_u64).unwrap_or(u64::MAX);
     let sum = |name: &str| -> u64 {
         let boxes = report.get(name).and_then(Value::as_object);
@@ -185,35 +185,35 @@ fn pcap_records(file: &[u8]) -> Option<u64> {
     rest.is_empty().then_some(records)
 }
 
-fn folders() -> Vec<PathBuf> {
+fn golden_cases() -> Vec<PathBuf> {
     let pcaps = Path::new(env!("CARGO_MANIFEST_DIR")).join("pcaps");
     let entries = fs::read_dir(pcaps).unwrap().map(|entry| entry.unwrap().path());
-    let mut folders: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
-    folders.sort();
-    folders
+    let mut golden_cases: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
+    golden_cases.sort();
+    golden_cases
 }
 
 #[test]
-fn every_folder_gives_what_it_expects() {
+fn every_golden_case_gives_its_expected_output() {
     let bless = std::env::var_os("BLESS").is_some();
-    let folders = folders();
-    assert!(folders.len() > 30, "the folders were not found");
-    let judge = |path: &PathBuf| match Folder::open(path.clone()) {
-        Ok(folder) => folder.complaints(bless),
+    let golden_cases = golden_cases();
+    assert!(golden_cases.len() > 30, "the golden cases were not found");
+    let check = |path: &PathBuf| match GoldenCase::open(path.clone()) {
+        Ok(folder) => folder.problems(bless),
         Err(complaint) => vec![complaint],
     };
-    let complaints: Vec<String> = folders.iter().flat_map(judge).collect();
+    let problems: Vec<String> = golden_cases.iter().flat_map(check).collect();
     assert!(
-        complaints.is_empty(),
-        "{} complaints about {} folders:\n{}",
-        complaints.len(),
-        folders.len(),
-        complaints.join("\n")
+        problems.is_empty(),
+        "{} problems about {} golden cases:\n{}",
+        problems.len(),
+        golden_cases.len(),
+        problems.join("\n")
     );
 }
 
 #[test]
-fn a_report_that_does_not_add_up_is_seen() {
+fn a_report_with_wrong_sums_is_detected() {
     let report = |received: u64| {
         serde_json::json!({
             "received": received, "mirrored": 2, "mirrored_bytes": 9, "dropped": {},
@@ -221,15 +221,15 @@ fn a_report_that_does_not_add_up_is_seen() {
             "sessions": [{"mirrored": 2, "mirrored_bytes": 9}],
         })
     };
-    assert_eq!(broken_laws(&report(3), b""), [""; 0]);
-    assert_eq!(broken_laws(&report(4), b"").len(), 1);
-    assert_eq!(broken_laws(&serde_json::json!({}), b"").len(), 3);
+    assert_eq!(wrong_sums(&report(3), b""), [""; 0]);
+    assert_eq!(wrong_sums(&report(4), b"").len(), 1);
+    assert_eq!(wrong_sums(&serde_json::json!({}), b"").len(), 3);
     let header = [&[0xd4, 0xc3, 0xb2, 0xa1][..], &[0; 20]].concat();
-    assert_eq!(broken_laws(&report(3), &header).len(), 1);
+    assert_eq!(wrong_sums(&report(3), &header).len(), 1);
 }
 
 #[test]
-fn a_difference_of_one_byte_is_seen() {
+fn a_difference_of_one_byte_is_detected() {
     assert_eq!(first_difference(b"same", b"same"), None);
     assert!(first_difference(b"same", b"sane").unwrap().contains("from byte 2 on"));
     assert!(first_difference(b"same", b"sam").unwrap().contains("from byte 3 on"));

@@ -86,7 +86,7 @@ fn passes(folder: &Path, words: &str) {
 }
 
 #[test]
-fn terraform_takes_what_is_exported() {
+fn terraform_accepts_the_exported_configuration() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     std::fs::write(folder.join("all.toml"), EVERYTHING).unwrap();

@@ -61,18 +61,18 @@ enum Message {
 const RANDOM_ORDERS: usize = 20_000;
 
 /// Runs through all orders.
-fn all_orders(of: impl Fn() + Send + Sync + 'static) {
+fn check_all_orders(of: impl Fn() + Send + Sync + 'static) {
     check_dfs(of, None);
 }
 
 /// Runs through many orders.
-fn many_orders(of: impl Fn() + Send + Sync + 'static) {
+fn check_random_orders(of: impl Fn() + Send + Sync + 'static) {
     check_random(of, RANDOM_ORDERS);
 }
 
 /// The loop of a worker: it carries out what is in its mailbox, and publishes its status when that
 /// is requested and at its end. Returns which tables it had.
-fn work(mailbox: &Mailbox<Message>, status: &Status<u64>) -> Vec<u64> {
+fn run_worker(mailbox: &Mailbox<Message>, status: &Status<u64>) -> Vec<u64> {
     let mut tables = vec![0];
     let mut is_ending = false;
     while !is_ending {
@@ -95,10 +95,10 @@ fn work(mailbox: &Mailbox<Message>, status: &Status<u64>) -> Vec<u64> {
 
 #[test]
 fn no_message_is_lost_and_none_overtakes_another() {
-    many_orders(|| {
+    check_random_orders(|| {
         let (mailbox, status) = (Mailbox::new(), Status::new());
         let (sent, published) = (mailbox.clone(), status.clone());
-        let worker = thread::spawn(move || work(&mailbox, &status));
+        let worker = thread::spawn(move || run_worker(&mailbox, &status));
         sent.send(Message::Table(1));
         sent.send(Message::Table(2));
         sent.send(Message::End);
@@ -111,7 +111,7 @@ fn no_message_is_lost_and_none_overtakes_another() {
 /// worker that was sent it.
 #[test]
 fn a_receipt_reports_once_when_the_table_is_in_force_everywhere() {
-    many_orders(|| {
+    check_random_orders(|| {
         let in_force = Arc::new(AtomicU64::new(0));
         let reports = Arc::new(AtomicU64::new(0));
         let (seen, reported) = (Arc::clone(&in_force), Arc::clone(&reports));
@@ -140,7 +140,7 @@ fn a_receipt_reports_once_when_the_table_is_in_force_everywhere() {
 
 #[test]
 fn a_receipt_reports_the_failure_of_any_worker() {
-    many_orders(|| {
+    check_random_orders(|| {
         let (sender, receiver) = shuttle::sync::mpsc::channel();
         let all = Receipt::all(vec![
             Receipt::new(move |result| sender.send(result).unwrap()),
@@ -158,7 +158,7 @@ fn a_receipt_reports_the_failure_of_any_worker() {
 /// status, or sees that the status has to be requested.
 #[test]
 fn a_current_status_has_what_was_acknowledged() {
-    many_orders(|| {
+    check_random_orders(|| {
         let (mailbox, status) = (Mailbox::new(), Status::<u64>::new());
         status.set_current(true);
         let acknowledged = Arc::new(AtomicBool::new(false));
@@ -184,7 +184,7 @@ fn a_current_status_has_what_was_acknowledged() {
 /// than their request.
 #[test]
 fn a_requested_status_is_no_older_than_the_request() {
-    all_orders(|| {
+    check_all_orders(|| {
         let status = Status::new();
         let counted = Arc::new(AtomicBool::new(false));
         let (reader, counts) = (status.clone(), Arc::clone(&counted));
@@ -210,11 +210,11 @@ fn a_requested_status_is_no_older_than_the_request() {
 
 /// A table, a request for the status and the end at the same time.
 #[test]
-fn the_end_leaves_the_last_table_in_the_status() {
-    many_orders(|| {
+fn the_status_has_the_last_table_after_the_end() {
+    check_random_orders(|| {
         let (mailbox, status) = (Mailbox::new(), Status::new());
         let (sent, published) = (mailbox.clone(), status.clone());
-        let worker = thread::spawn(move || work(&mailbox, &status));
+        let worker = thread::spawn(move || run_worker(&mailbox, &status));
         let asking = published.clone();
         let metrics = thread::spawn(move || {
             asking.request();

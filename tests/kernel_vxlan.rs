@@ -212,11 +212,11 @@ fn kernel_unwraps(name: &str, ipv6: bool) {
 }
 
 #[test]
-fn the_kernel_unwraps_what_we_wrap_over_ipv4() {
+fn the_kernel_decapsulates_copies_over_ipv4() {
     kernel_unwraps("v4", false);
 }
 
 #[test]
-fn the_kernel_unwraps_what_we_wrap_over_ipv6() {
+fn the_kernel_decapsulates_copies_over_ipv6() {
     kernel_unwraps("v6", true);
 }

@@ -129,7 +129,7 @@ fn removed(watch: &mut LinkWatch, gone: &str) -> u32 {
 }
 
 #[test]
-fn a_watch_hears_of_a_veth_from_its_making_to_its_end_and_after() {
+fn a_watch_reports_a_veth_from_creation_to_removal() {
     let Some(namespace) = Namespace::new("watch") else { return };
     let mut watch = namespace.inside(LinkWatch::open).unwrap();
     assert_eq!(watch.next().unwrap(), None);
@@ -174,7 +174,7 @@ fn a_watch_hears_of_a_veth_from_its_making_to_its_end_and_after() {
 }
 
 #[test]
-fn a_port_that_leaves_a_bridge_is_still_there_and_one_that_leaves_the_namespace_is_not() {
+fn a_port_that_leaves_the_namespace_is_removed_and_one_that_leaves_a_bridge_is_not() {
     let Some(namespace) = Namespace::new("bridge") else { return };
     let Some(other) = Namespace::new("elsewhere") else { return };
     namespace.ip("link add br0 type bridge");
@@ -195,7 +195,7 @@ fn a_port_that_leaves_a_bridge_is_still_there_and_one_that_leaves_the_namespace_
 }
 
 #[test]
-fn a_watch_that_is_not_read_says_so_and_hears_again() {
+fn a_watch_that_overflows_reports_it_and_continues() {
     let Some(namespace) = Namespace::new("overrun") else { return };
     namespace.ip("link add va type veth peer name vb");
     let mut watch = namespace.inside(LinkWatch::open).unwrap();
@@ -208,7 +208,7 @@ fn a_watch_that_is_not_read_says_so_and_hears_again() {
 }
 
 #[test]
-fn a_list_has_everything_about_an_interface() {
+fn a_listed_interface_has_all_its_attributes() {
     let Some(namespace) = Namespace::new("list") else { return };
     namespace.ip("link add va address 02:00:00:00:00:01 mtu 1400 type veth peer name vb");
     namespace.ip("link set va up");
@@ -255,7 +255,7 @@ fn a_list_has_everything_about_an_interface() {
 }
 
 #[test]
-fn a_route_says_by_which_device_copies_leave() {
+fn a_route_gives_the_egress_device() {
     let Some(namespace) = Namespace::new("route") else { return };
     for (device, peer, address, address6) in
         [("va", "vx", "10.99.0.1/24", "fd99::1/64"), ("vb", "vy", "10.98.0.1/24", "fd98::1/64")]

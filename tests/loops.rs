@@ -18,11 +18,11 @@ use traffic_mirror::model::{
 };
 
 /// The frame, a copy by each end of its way, and a copy of each copy by the other end.
-const MOST_FRAMES: usize = 5;
+const MAX_FRAMES: usize = 5;
 
 /// How the frames of a host look on the wire.
 #[derive(Debug, Clone, Copy)]
-enum Way {
+enum WireFormat {
     Plain,
     Tagged,
     Vxlan,
@@ -32,16 +32,16 @@ enum Way {
 
 /// A host that mirrors its interface to another host.
 #[derive(Debug, Clone)]
-struct Plan {
+struct MirrorConfig {
     target: usize,
     port: u16,
     packet_length: Option<i64>,
     is_gateway: bool,
-    way: Way,
+    wire_format: WireFormat,
 }
 
 struct Host {
-    plan: Plan,
+    config: MirrorConfig,
     worker: Worker,
 }
 
@@ -59,9 +59,9 @@ impl Source for Frames<'_> {
 }
 
 #[derive(Default)]
-struct Sent(Vec<Vec<u8>>);
+struct CollectingSink(Vec<Vec<u8>>);
 
-impl Sink for Sent {
+impl Sink for CollectingSink {
     fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
         let bytes = copies.iter().map(|copy| [&copy.outer()[..], &copy.inner().to_vec()].concat());
         self.0.extend(bytes);
@@ -77,13 +77,13 @@ fn address(host: usize, is_ipv6: bool) -> IpAddr {
     [10, 0, 0, number].into()
 }
 
-fn worker(own: usize, plan: &Plan, is_ipv6: bool) -> Worker {
+fn worker(own: usize, config: &MirrorConfig, is_ipv6: bool) -> Worker {
     let interface = NetworkInterface::new(NetworkInterfaceId::new("eni-1").unwrap());
     let target = TargetEntry {
         id: TargetId::new("tmt-1").unwrap(),
-        address: SocketAddr::new(address(plan.target, is_ipv6), plan.port),
+        address: SocketAddr::new(address(config.target, is_ipv6), config.port),
         further_addresses: Vec::new(),
-        gateway_endpoint: plan.is_gateway.then_some(7),
+        gateway_endpoint: config.is_gateway.then_some(7),
         mtu: None,
         rate_limit: None,
     };
@@ -93,7 +93,7 @@ fn worker(own: usize, plan: &Plan, is_ipv6: bool) -> Worker {
         interface: 0,
         target: 0,
         filter: Arc::new(Filter::accept_all(FilterId::new("tmf-1").unwrap())),
-        packet_length: plan.packet_length.map(|length| PacketLength::new(length).unwrap()),
+        packet_length: config.packet_length.map(|length| PacketLength::new(length).unwrap()),
         virtual_network_id: VirtualNetworkId::new(1).unwrap(),
         source_address: address(own, is_ipv6),
         rate_limit: None,
@@ -123,22 +123,24 @@ fn udp(source: u16, destination: u16, payload: &[u8]) -> Vec<u8> {
     [words, payload.to_vec()].concat()
 }
 
-fn on_the_wire(way: Way, frame: &[u8]) -> Vec<u8> {
+fn encode(wire_format: WireFormat, frame: &[u8]) -> Vec<u8> {
     let is_ipv6 = frame[12] == 0x86;
-    match way {
-        Way::Plain => frame.to_vec(),
-        Way::Tagged => [&frame[..12], &[0x81, 0, 0, 5], &frame[12..]].concat(),
-        Way::Vxlan => ipv4(17, &udp(40_000, 8_472, &[&[8, 0, 0, 0, 0, 0, 9, 0], frame].concat())),
-        Way::Gre => ipv4(47, &[&[0, 0, 0x65, 0x58], frame].concat()),
-        Way::IpInIp => ipv4(if is_ipv6 { 41 } else { 4 }, &frame[14..]),
+    match wire_format {
+        WireFormat::Plain => frame.to_vec(),
+        WireFormat::Tagged => [&frame[..12], &[0x81, 0, 0, 5], &frame[12..]].concat(),
+        WireFormat::Vxlan => {
+            ipv4(17, &udp(40_000, 8_472, &[&[8, 0, 0, 0, 0, 0, 9, 0], frame].concat()))
+        }
+        WireFormat::Gre => ipv4(47, &[&[0, 0, 0x65, 0x58], frame].concat()),
+        WireFormat::IpInIp => ipv4(if is_ipv6 { 41 } else { 4 }, &frame[14..]),
     }
 }
 
 /// Sends a frame from the first host to the second and counts all that pass the wire.
-fn frames_of_one(frame: &[u8], plans: &[Plan], is_ipv6: bool) -> usize {
-    let hosts = plans.iter().enumerate();
+fn frames_caused_by(frame: &[u8], configs: &[MirrorConfig], is_ipv6: bool) -> usize {
+    let hosts = configs.iter().enumerate();
     let mut hosts: Vec<Host> = hosts
-        .map(|(own, plan)| Host { plan: plan.clone(), worker: worker(own, plan, is_ipv6) })
+        .map(|(own, config)| Host { config: config.clone(), worker: worker(own, config, is_ipv6) })
         .collect();
     let mut wire = vec![(frame.to_vec(), 0, 1)];
     let mut passed = 0;
@@ -149,35 +151,35 @@ fn frames_of_one(frame: &[u8], plans: &[Plan], is_ipv6: bool) -> usize {
             break;
         }
         for (host, direction) in [(from, Direction::Egress), (to, Direction::Ingress)] {
-            let mut sent = Sent::default();
-            let Host { plan, worker } = &mut hosts[host];
+            let mut sent = CollectingSink::default();
+            let Host { config, worker } = &mut hosts[host];
             let one = [(&frame[..], &[][..], false)];
             worker.run(&mut Frames(&one, direction), &mut sent).unwrap();
-            let copies = sent.0.iter().map(|copy| on_the_wire(plan.way, copy));
-            wire.extend(copies.map(|copy| (copy, host, plan.target)));
+            let copies = sent.0.iter().map(|copy| encode(config.wire_format, copy));
+            wire.extend(copies.map(|copy| (copy, host, config.target)));
             assert!(worker.counters().add_up());
         }
     }
     passed
 }
 
-fn plan() -> impl Strategy<Value = Plan> {
+fn config() -> impl Strategy<Value = MirrorConfig> {
     let length = prop_oneof![1 => Just(None), 4 => (1_i64..200).prop_map(Some)];
-    let way = prop_oneof![
-        4 => Just(Way::Plain),
-        1 => Just(Way::Tagged),
-        1 => Just(Way::Vxlan),
-        1 => Just(Way::Gre),
-        1 => Just(Way::IpInIp),
+    let wire_format = prop_oneof![
+        4 => Just(WireFormat::Plain),
+        1 => Just(WireFormat::Tagged),
+        1 => Just(WireFormat::Vxlan),
+        1 => Just(WireFormat::Gre),
+        1 => Just(WireFormat::IpInIp),
     ];
     let port = prop_oneof![Just(4789), 1_u16..];
-    (0_usize..4, port, length, prop::bool::weighted(0.2), way).prop_map(
-        |(target, port, packet_length, is_gateway, way)| Plan {
+    (0_usize..4, port, length, prop::bool::weighted(0.2), wire_format).prop_map(
+        |(target, port, packet_length, is_gateway, wire_format)| MirrorConfig {
             target,
             port,
             packet_length,
             is_gateway,
-            way,
+            wire_format,
         },
     )
 }
@@ -186,48 +188,54 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn hosts_that_mirror_to_each_other_come_to_rest(
-        mut plans in prop::collection::vec(plan(), 2..5),
+    fn hosts_that_mirror_to_each_other_stop_looping(
+        mut configs in prop::collection::vec(config(), 2..5),
         is_ipv6: bool,
         is_tcp: bool,
         ports: (u16, u16),
         payload in 0_usize..60,
     ) {
         // Each mirrors to another host.
-        let count = plans.len();
-        for (own, plan) in plans.iter_mut().enumerate() {
-            plan.target = (own + 1 + plan.target % (count - 1)) % count;
+        let count = configs.len();
+        for (own, config) in configs.iter_mut().enumerate() {
+            config.target = (own + 1 + config.target % (count - 1)) % count;
         }
         let mut frame = ipv4(17, &udp(ports.0, ports.1, &vec![0; payload]));
         frame[23] = if is_tcp { 6 } else { 17 };
-        let passed = frames_of_one(&frame, &plans, is_ipv6);
-        prop_assert!(passed <= MOST_FRAMES, "{passed}");
+        let passed = frames_caused_by(&frame, &configs, is_ipv6);
+        prop_assert!(passed <= MAX_FRAMES, "{passed}");
     }
 }
 
 /// What is proven by the property is not proven by mirrors that mirror nothing.
 #[test]
 fn a_copy_of_another_mirror_is_mirrored_once() {
-    let to = |target, port| Plan {
+    let to = |target, port| MirrorConfig {
         target,
         port,
         packet_length: None,
         is_gateway: false,
-        way: Way::Plain,
+        wire_format: WireFormat::Plain,
     };
     let frame = ipv4(17, &udp(5_000, 53, &[0; 12]));
-    for plans in [vec![to(1, 4789), to(0, 4789)], vec![to(1, 7_000), to(2, 8_000), to(0, 9_000)]] {
-        assert_eq!(frames_of_one(&frame, &plans, false), MOST_FRAMES);
-        assert_eq!(frames_of_one(&frame, &plans, true), MOST_FRAMES);
+    for configs in [vec![to(1, 4789), to(0, 4789)], vec![to(1, 7_000), to(2, 8_000), to(0, 9_000)]]
+    {
+        assert_eq!(frames_caused_by(&frame, &configs, false), MAX_FRAMES);
+        assert_eq!(frames_caused_by(&frame, &configs, true), MAX_FRAMES);
     }
 }
 
 /// Each segment of a super-frame of copies is looked at: they have the same ports, and are not the
 /// same copies.
 #[test]
-fn segments_of_a_super_frame_of_copies_are_decided_one_by_one() {
-    let plan =
-        Plan { target: 1, port: 7_000, packet_length: None, is_gateway: false, way: Way::Plain };
+fn segments_of_a_super_frame_of_copies_are_evaluated_separately() {
+    let config = MirrorConfig {
+        target: 1,
+        port: 7_000,
+        packet_length: None,
+        is_gateway: false,
+        wire_format: WireFormat::Plain,
+    };
     let copy =
         |frame: &[u8]| ipv4(17, &udp(65_450, 4_789, &[&[8, 0, 0, 0, 0, 0, 9, 0], frame].concat()));
     let plain = ipv4(17, &udp(5_000, 53, &[0; 12]));
@@ -235,10 +243,10 @@ fn segments_of_a_super_frame_of_copies_are_decided_one_by_one() {
     let of = |frame: &'static [u8], is_next| (&frame[..42], &frame[42..], is_next);
     let (one, two): (&'static [u8], &'static [u8]) = (one.leak(), two.leak());
     let segments = [of(one, false), of(two, true), of(one, true), of(two, true)];
-    let mut worker = worker(0, &plan, false);
+    let mut worker = worker(0, &config, false);
     // The second burst goes on with the super-frame that the first one began.
     for part in [&segments[..], &segments[1..]] {
-        worker.run(&mut Frames(part, Direction::Ingress), &mut Sent::default()).unwrap();
+        worker.run(&mut Frames(part, Direction::Ingress), &mut CollectingSink::default()).unwrap();
     }
     let counters = worker.counters();
     assert_eq!((counters.mirrored(), counters.not_mirrored(NotMirrored::NestedCopy)), (3, 4));

@@ -19,7 +19,7 @@ fn commands(readme: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_example_runs() {
+fn every_readme_command_runs() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
     let folder = tempfile::tempdir().unwrap();

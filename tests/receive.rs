@@ -15,13 +15,13 @@ use assert_cmd::cargo::cargo_bin;
 use serde_json::Value;
 
 /// A running collector, and where it listens.
-struct Running {
+struct RunningReceive {
     child: Child,
     stderr: BufReader<ChildStderr>,
     address: SocketAddr,
 }
 
-impl Running {
+impl RunningReceive {
     fn start(options: &[&str]) -> Self {
         let mut child = Command::new(cargo_bin("traffic-mirror"))
             .args(["receive", "--listen", "127.0.0.1:0"])
@@ -61,18 +61,18 @@ impl Running {
 const FRAME: &[u8] = &[8, 0, 0, 0, 0, 0x10, 0x92, 0, 0xaa, 0xbb, 0xcc];
 const EMPTY_FRAME: &[u8] = &[8, 0, 0, 0, 0, 0, 1, 0];
 
-fn refused(options: &[&str]) -> (i32, String) {
+fn run_refused(options: &[&str]) -> (i32, String) {
     let output =
         Command::new(cargo_bin("traffic-mirror")).arg("receive").args(options).output().unwrap();
     (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
 }
 
 #[test]
-fn count_ends_it_and_the_report_and_the_file_say_what_came() {
+fn count_ends_receive_with_a_matching_report_and_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("frames.pcap");
     let name = file.to_str().unwrap();
-    let running = Running::start(&["--count", "3", "--write", name, "--report", "json"]);
+    let running = RunningReceive::start(&["--count", "3", "--write", name, "--report", "json"]);
     running.send(&[FRAME, b"no", &[0; 9], EMPTY_FRAME, FRAME]);
     let (code, out, said) = running.end();
     assert_eq!(code, 0, "{said}");
@@ -96,9 +96,9 @@ fn count_ends_it_and_the_report_and_the_file_say_what_came() {
 }
 
 #[test]
-fn each_signal_ends_it_in_good_order() {
+fn each_signal_ends_receive_with_a_report() {
     for signal in ["-INT", "-TERM"] {
-        let running = Running::start(&["--report", "json"]);
+        let running = RunningReceive::start(&["--report", "json"]);
         running.send(&[FRAME]);
         running.signal(signal);
         let (code, out, said) = running.end();
@@ -108,8 +108,8 @@ fn each_signal_ends_it_in_good_order() {
 }
 
 #[test]
-fn a_reader_of_the_pipe_gets_frames_as_they_come() {
-    let mut running = Running::start(&["--write", "-"]);
+fn frames_are_written_to_a_pipe_as_they_arrive() {
+    let mut running = RunningReceive::start(&["--write", "-"]);
     let mut pipe = running.child.stdout.take().unwrap();
     let mut header = [0; 24];
     pipe.read_exact(&mut header).unwrap();
@@ -122,14 +122,14 @@ fn a_reader_of_the_pipe_gets_frames_as_they_come() {
 }
 
 #[test]
-fn a_full_disk_and_a_closed_pipe_end_it_with_a_sentence() {
+fn a_full_disk_and_a_closed_pipe_are_errors() {
     if Path::new("/dev/full").exists() {
-        let (code, said) = refused(&["--listen", "127.0.0.1:0", "--write", "/dev/full"]);
+        let (code, said) = run_refused(&["--listen", "127.0.0.1:0", "--write", "/dev/full"]);
         assert!(code == 1 && said.contains("/dev/full: No space left"), "{code} {said}");
     } else {
         eprintln!("NOT RUN: this host has no /dev/full");
     }
-    let mut running = Running::start(&["--write", "-"]);
+    let mut running = RunningReceive::start(&["--write", "-"]);
     drop(running.child.stdout.take());
     // A child that another test has forked may hold the pipe open until it executes its program:
     // the first frames may still be taken.
@@ -144,7 +144,7 @@ fn a_full_disk_and_a_closed_pipe_end_it_with_a_sentence() {
 }
 
 #[test]
-fn bad_usage_is_one_sentence_and_two() {
+fn usage_errors_have_one_message_and_exit_code_2() {
     for (options, sentence) in [
         (&["--listen", "nowhere"][..], "--listen `nowhere`: expected an address of this host"),
         (&["--write", "-", "--report", "json"], "--write `-`: standard output is taken"),
@@ -152,19 +152,20 @@ fn bad_usage_is_one_sentence_and_two() {
         (&["--write", "x.pcap.gz"], "--write `x.pcap.gz`: expected a name without .gz"),
         (&["--count", "0"], "invalid value '0' for '--count <N>'"),
     ] {
-        let (code, said) = refused(options);
+        let (code, said) = run_refused(options);
         assert!(code == 2 && said.contains(sentence), "{code} {said}");
     }
 }
 
 #[test]
-fn an_address_that_cannot_be_is_said_with_the_reason() {
+fn an_unusable_listen_address_is_an_error_with_the_reason() {
     let holder = UdpSocket::bind("127.0.0.1:0").unwrap();
     let taken = holder.local_addr().unwrap().to_string();
-    let (code, said) = refused(&["--listen", &taken]);
+    let (code, said) = run_refused(&["--listen", &taken]);
     assert!(code == 1 && said.contains("another collector or a vxlan device"), "{code} {said}");
-    let (code, said) = refused(&["--listen", "203.0.113.1:0"]);
+    let (code, said) = run_refused(&["--listen", "203.0.113.1:0"]);
     assert!(code == 1 && said.contains("none of this host's addresses"), "{code} {said}");
-    let (code, said) = refused(&["--listen", "127.0.0.1:0", "--write", "/no/such/folder/x.pcap"]);
+    let (code, said) =
+        run_refused(&["--listen", "127.0.0.1:0", "--write", "/no/such/folder/x.pcap"]);
     assert!(code == 1 && said.contains("/no/such/folder/x.pcap"), "{code} {said}");
 }

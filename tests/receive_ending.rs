@@ -20,13 +20,13 @@ const FRAME: &[u8] = &[8, 0, 0, 0, 0, 0x10, 0x92, 0, 0xaa, 0xbb, 0xcc];
 const ONE_FRAME: usize = 24 + 16 + 3;
 
 /// A collector, started by itself or below `timeout`.
-struct Running {
+struct RunningReceive {
     child: Child,
     stderr: BufReader<ChildStderr>,
     address: SocketAddr,
 }
 
-impl Running {
+impl RunningReceive {
     /// Starts a collector that writes to `file`, behind the words of a launcher.
     fn start(launcher: &[&str], file: &Path, stdout: Stdio) -> Self {
         let program = cargo_bin("traffic-mirror");
@@ -90,7 +90,7 @@ fn wait_for_len(path: &Path, len: u64) {
 
 /// `timeout` signals its child and, right after that, its whole process group.
 #[test]
-fn below_timeout_every_run_keeps_its_capture() {
+fn every_receive_under_timeout_keeps_its_capture() {
     if Command::new("timeout").arg("--version").output().is_err() {
         eprintln!("NOT RUN: this test needs timeout, of coreutils");
         return;
@@ -98,7 +98,7 @@ fn below_timeout_every_run_keeps_its_capture() {
     for round in 0..40 {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("frames.pcap");
-        let running = Running::start(&["timeout", "600"], &file, Stdio::null());
+        let running = RunningReceive::start(&["timeout", "600"], &file, Stdio::null());
         running.send(FRAME);
         running.signal(if round % 2 == 0 { "-TERM" } else { "-INT" });
         let (status, said) = running.end();
@@ -114,7 +114,7 @@ fn the_deadline_of_timeout_keeps_the_capture() {
     for _ in 0..4 {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("frames.pcap");
-        let running = Running::start(&["timeout", "1"], &file, Stdio::null());
+        let running = RunningReceive::start(&["timeout", "1"], &file, Stdio::null());
         running.send(FRAME);
         let (status, said) = running.end();
         assert_eq!(status.code(), Some(124), "{said}");
@@ -123,10 +123,10 @@ fn the_deadline_of_timeout_keeps_the_capture() {
 }
 
 #[test]
-fn a_closing_terminal_ends_it_in_good_order() {
+fn a_closed_terminal_ends_receive_with_a_report() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("frames.pcap");
-    let running = Running::start(&[], &file, Stdio::null());
+    let running = RunningReceive::start(&[], &file, Stdio::null());
     running.send(FRAME);
     running.signal("-HUP");
     let (status, said) = running.end();
@@ -135,10 +135,10 @@ fn a_closing_terminal_ends_it_in_good_order() {
 }
 
 #[test]
-fn below_nohup_it_goes_on_when_the_terminal_closes() {
+fn under_nohup_receive_continues_when_the_terminal_closes() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("frames.pcap");
-    let running = Running::start(&["nohup"], &file, Stdio::null());
+    let running = RunningReceive::start(&["nohup"], &file, Stdio::null());
     running.signal("-HUP");
     running.send(FRAME);
     running.signal("-TERM");
@@ -149,10 +149,10 @@ fn below_nohup_it_goes_on_when_the_terminal_closes() {
 
 /// All signals wait until the process goes on, so they come at one time.
 #[test]
-fn signals_of_several_kinds_at_once_are_one_request() {
+fn simultaneous_signals_stop_receive_once() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("frames.pcap");
-    let running = Running::start(&[], &file, Stdio::null());
+    let running = RunningReceive::start(&[], &file, Stdio::null());
     running.signal("-STOP");
     running.send(FRAME);
     for name in ["-INT", "-TERM", "-HUP", "-CONT"] {
@@ -165,12 +165,12 @@ fn signals_of_several_kinds_at_once_are_one_request() {
 
 /// The end waits for the reader of the report, who does not read. The second signal comes after
 /// `gap`; the third one comes later than a second after the first.
-fn ends_at_the_third(gap: Duration) {
+fn assert_third_signal_ends_at_once(gap: Duration) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("frames.pcap");
     let (reader, mut full) = std::io::pipe().unwrap();
     full.write_all(&[0; 65_536]).unwrap(); // as much as a pipe holds
-    let mut running = Running::start(&[], &file, full.into());
+    let mut running = RunningReceive::start(&[], &file, full.into());
     running.send(FRAME);
     running.signal("-TERM");
     pause(gap);
@@ -187,21 +187,21 @@ fn ends_at_the_third(gap: Duration) {
 }
 
 #[test]
-fn two_signals_at_once_are_one_request_and_a_later_one_ends_it() {
-    ends_at_the_third(Duration::ZERO);
+fn two_simultaneous_signals_count_once_and_a_later_one_ends_at_once() {
+    assert_third_signal_ends_at_once(Duration::ZERO);
 }
 
 #[test]
-fn two_signals_100_ms_apart_are_one_request_and_a_later_one_ends_it() {
-    ends_at_the_third(Duration::from_millis(100));
+fn two_signals_100_ms_apart_count_once_and_a_later_one_ends_at_once() {
+    assert_third_signal_ends_at_once(Duration::from_millis(100));
 }
 
 #[test]
-fn what_a_killed_process_had_received_is_in_a_file_that_says_so() {
+fn a_killed_process_leaves_its_frames_in_a_partial_file() {
     let folder = tempfile::tempdir().unwrap();
     let (file, partial) = (folder.path().join("f.pcap"), folder.path().join("f.pcap.partial"));
     fs::write(&file, "an older capture").unwrap();
-    let running = Running::start(&[], &file, Stdio::null());
+    let running = RunningReceive::start(&[], &file, Stdio::null());
     running.send(FRAME);
     wait_for_len(&partial, ONE_FRAME.try_into().unwrap());
     running.signal("-KILL");
@@ -210,7 +210,7 @@ fn what_a_killed_process_had_received_is_in_a_file_that_says_so() {
     assert_eq!(fs::read(&file).unwrap(), b"an older capture");
 
     // The next run leaves it alone.
-    let running = Running::start(&[], &file, Stdio::null());
+    let running = RunningReceive::start(&[], &file, Stdio::null());
     running.signal("-TERM");
     assert!(running.end().0.success());
     assert_eq!(fs::read(&partial).unwrap().len(), ONE_FRAME);
@@ -220,7 +220,7 @@ fn what_a_killed_process_had_received_is_in_a_file_that_says_so() {
 
 /// Whenever the signal comes, there is a whole file or none.
 #[test]
-fn a_signal_while_it_starts_leaves_a_whole_file_or_none() {
+fn a_signal_during_startup_leaves_a_complete_file_or_none() {
     for round in 0..40 {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("frames.pcap");
@@ -241,12 +241,12 @@ fn a_signal_while_it_starts_leaves_a_whole_file_or_none() {
 
 /// A write to a pipe whose reader is there and does not read: only a later signal ends that.
 #[test]
-fn a_full_pipe_does_not_keep_it_for_ever() {
+fn a_full_pipe_does_not_block_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let keep_open = fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
-    let running = Running::start(&[], &pipe, Stdio::null());
+    let running = RunningReceive::start(&[], &pipe, Stdio::null());
     for _ in 0..20 {
         running.send(&[FRAME, &[0; 40_000]].concat());
     }

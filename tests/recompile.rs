@@ -18,9 +18,9 @@ use traffic_mirror::model::{
 };
 
 /// Numbers that look random, the same in each run.
-struct Draws(u64);
+struct Random(u64);
 
-impl Draws {
+impl Random {
     fn below(&mut self, end: u32) -> u32 {
         self.0 = self.0.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
         u32::try_from(self.0 >> 33).unwrap() % end
@@ -48,15 +48,15 @@ impl Draws {
     }
 
     fn keys(&mut self, len: usize) -> Vec<FlowKey> {
-        let key = |draws: &mut Self| {
-            let ends: [IpAddr; 2] = [draws.address().into(), draws.address().into()];
+        let key = |random: &mut Self| {
+            let ends: [IpAddr; 2] = [random.address().into(), random.address().into()];
             FlowKey::new(ends[0], ends[1], 6, Some((1, 2)))
         };
         (0..len).map(|_| key(self)).collect()
     }
 }
 
-fn empty() -> Registry {
+fn empty_registry() -> Registry {
     let mut registry = Registry::new(Settings { aws_exclusions: false, ..Settings::default() });
     let target = TargetId::new("tmt-1").unwrap();
     registry.add_target(Target::at(target, ([192, 0, 2, 10], 4789).into())).unwrap();
@@ -73,8 +73,8 @@ fn add_interface(registry: &mut Registry, id: &str, filters: &[&str]) {
     }
 }
 
-fn of_interfaces(filters: &[Filter], interfaces: &[(&str, &[&str])]) -> Registry {
-    let mut registry = empty();
+fn registry_of(filters: &[Filter], interfaces: &[(&str, &[&str])]) -> Registry {
+    let mut registry = empty_registry();
     for filter in filters {
         registry.add_filter(filter.clone()).unwrap();
     }
@@ -94,36 +94,36 @@ fn outcomes(table: &MirrorTable, keys: &[FlowKey]) -> Vec<Outcome> {
 }
 
 /// One rule more, less or changed.
-fn change(draws: &mut Draws, registry: &mut Registry) {
-    let at = usize::try_from(draws.below(u32::try_from(registry.filters().len()).unwrap()));
+fn change_a_filter(random: &mut Random, registry: &mut Registry) {
+    let at = usize::try_from(random.below(u32::try_from(registry.filters().len()).unwrap()));
     let old = Arc::clone(&registry.filters()[at.unwrap()]);
     let mut rules = old.all_rules().to_vec();
-    let at = usize::try_from(draws.below(u32::try_from(rules.len()).unwrap())).unwrap();
+    let at = usize::try_from(random.below(u32::try_from(rules.len()).unwrap())).unwrap();
     let number = i64::from(rules[at].number().value());
-    match draws.below(3) {
+    match random.below(3) {
         0 => drop(rules.remove(at)),
-        1 => rules[at] = draws.rule(number),
+        1 => rules[at] = random.rule(number),
         // Where there is a rule of that number already, this one stays behind.
-        _ => rules.push(draws.rule(number + 1)),
+        _ => rules.push(random.rule(number + 1)),
     }
     registry.replace_filter(Filter::from_rules(old.id().clone(), rules).0).unwrap();
 }
 
 #[test]
-fn a_table_that_follows_another_decides_as_a_new_one() {
-    let mut draws = Draws(1);
+fn a_recompiled_table_decides_like_a_new_one() {
+    let mut random = Random(1);
     let options = CompileOptions::default();
     for rules in [20, 400] {
         let filters =
-            [draws.filter("a", rules), draws.filter("b", rules), draws.filter("c", rules / 2)];
-        let mut registry = of_interfaces(
+            [random.filter("a", rules), random.filter("b", rules), random.filter("c", rules / 2)];
+        let mut registry = registry_of(
             &filters,
             &[("eni-1", &["a", "b"]), ("eni-2", &["c"]), ("eni-3", &["a", "b"]), ("eni-4", &[])],
         );
         let mut table = compile(&registry, &options);
-        let keys = draws.keys(500);
+        let keys = random.keys(500);
         for round in 0..30 {
-            change(&mut draws, &mut registry);
+            change_a_filter(&mut random, &mut registry);
             table = recompile(&registry, &options, &table);
             let wanted = outcomes(&compile(&registry, &options), &keys);
             assert!(outcomes(&table, &keys) == wanted, "round {round}");
@@ -138,9 +138,9 @@ fn a_table_that_follows_another_decides_as_a_new_one() {
 }
 
 #[test]
-fn interfaces_and_sessions_come_and_go() {
-    let mut draws = Draws(2);
-    let filters = [draws.filter("a", 300), draws.filter("b", 200), draws.filter("c", 10)];
+fn interfaces_and_sessions_are_added_and_removed() {
+    let mut random = Random(2);
+    let filters = [random.filter("a", 300), random.filter("b", 200), random.filter("c", 10)];
     let shapes: [&[(&str, &[&str])]; 5] = [
         &[("eni-1", &["a"]), ("eni-2", &["b", "c"])],
         &[("eni-2", &["b", "c"])],
@@ -149,10 +149,10 @@ fn interfaces_and_sessions_come_and_go() {
         &[("eni-1", &["c"]), ("eni-2", &["b"])],
     ];
     let options = CompileOptions::default();
-    let keys = draws.keys(500);
-    let mut table = compile(&empty(), &options);
+    let keys = random.keys(500);
+    let mut table = compile(&empty_registry(), &options);
     for shape in shapes {
-        let registry = of_interfaces(&filters, shape);
+        let registry = registry_of(&filters, shape);
         table = recompile(&registry, &options, &table);
         assert!(outcomes(&table, &keys) == outcomes(&compile(&registry, &options), &keys));
         assert!(table.is_settled(), "no rule changed");
@@ -160,12 +160,12 @@ fn interfaces_and_sessions_come_and_go() {
 }
 
 /// Frames from memory, again and again.
-struct Load<'f> {
+struct RepeatedFrames<'f> {
     frames: &'f [Vec<u8>],
     bursts: usize,
 }
 
-impl Source for Load<'_> {
+impl Source for RepeatedFrames<'_> {
     fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
         if self.bursts > 0 {
             burst.extend(self.frames.iter().map(|frame| Frame::new(frame)));
@@ -175,27 +175,27 @@ impl Source for Load<'_> {
     }
 }
 
-struct Nowhere;
+struct NullSink;
 
-impl Sink for Nowhere {
+impl Sink for NullSink {
     fn send(&mut self, _copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
         Ok(())
     }
 }
 
-fn frame(draws: &mut Draws) -> Vec<u8> {
+fn frame(random: &mut Random) -> Vec<u8> {
     let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x08, 0];
     frame.extend([0x45, 0, 0, 46, 0, 0, 0, 0, 64, 17, 0, 0]);
-    frame.extend(draws.address().octets());
-    frame.extend(draws.address().octets());
+    frame.extend(random.address().octets());
+    frame.extend(random.address().octets());
     frame.resize(60, 0);
     frame
 }
 
 /// Bursts until no more tables come; how many frames were taken, and by how many tables.
-fn work(first: Arc<MirrorTable>, tables: &Receiver<Arc<MirrorTable>>) -> (u64, u64, u64) {
-    let mut draws = Draws(4);
-    let frames: Vec<Vec<u8>> = (0..64).map(|_| frame(&mut draws)).collect();
+fn run_worker(first: Arc<MirrorTable>, tables: &Receiver<Arc<MirrorTable>>) -> (u64, u64, u64) {
+    let mut random = Random(4);
+    let frames: Vec<Vec<u8>> = (0..64).map(|_| frame(&mut random)).collect();
     let mut worker = Worker::new(first).of_interface(0);
     worker = worker.forced_direction(Some(Direction::Ingress));
     let (mut taken, mut changes) = (0, 0);
@@ -208,8 +208,8 @@ fn work(first: Arc<MirrorTable>, tables: &Receiver<Arc<MirrorTable>>) -> (u64, u
             Err(std::sync::mpsc::TryRecvError::Disconnected) => break,
             Err(std::sync::mpsc::TryRecvError::Empty) => {}
         }
-        let mut load = Load { frames: &frames, bursts: 10 };
-        worker.run(&mut load, &mut Nowhere).unwrap();
+        let mut source = RepeatedFrames { frames: &frames, bursts: 10 };
+        worker.run(&mut source, &mut NullSink).unwrap();
         taken += 640;
     }
     assert!(worker.counters().add_up());
@@ -217,22 +217,22 @@ fn work(first: Arc<MirrorTable>, tables: &Receiver<Arc<MirrorTable>>) -> (u64, u
 }
 
 #[test]
-fn no_packet_falls_between_two_tables() {
-    let mut draws = Draws(3);
+fn no_packet_is_lost_between_two_tables() {
+    let mut random = Random(3);
     // Whatever the first session leaves, the last one takes.
     let all = Filter::accept_all(FilterId::new("all").unwrap());
-    let mut registry = of_interfaces(&[draws.filter("a", 500), all], &[("eni-1", &["a", "all"])]);
+    let mut registry = registry_of(&[random.filter("a", 500), all], &[("eni-1", &["a", "all"])]);
     let options = CompileOptions::default();
     let mut table = Arc::new(compile(&registry, &options));
     let (send, receive) = channel();
     let first = Arc::clone(&table);
-    let worker = thread::spawn(move || work(first, &receive));
+    let worker = thread::spawn(move || run_worker(first, &receive));
     let mut published = 0;
     for round in 0..300 {
         let old = Arc::clone(&registry.filters()[0]);
         let mut rules = old.all_rules().to_vec();
-        let number = draws.below(250) * 4 + 1;
-        let rule = draws.rule(number.into());
+        let number = random.below(250) * 4 + 1;
+        let rule = random.rule(number.into());
         rules.retain(|old| old.number() != rule.number());
         if round % 2 == 0 {
             rules.push(rule);
@@ -255,12 +255,12 @@ fn no_packet_falls_between_two_tables() {
 }
 
 /// Holds each verdict against what the table decides by itself.
-struct Judge {
+struct VerdictChecker {
     table: Arc<MirrorTable>,
-    judged: u64,
+    checked: u64,
 }
 
-impl Sink for Judge {
+impl Sink for VerdictChecker {
     fn send(&mut self, _copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
         Ok(())
     }
@@ -274,7 +274,7 @@ impl Sink for Judge {
             let frame = &burst[usize::from(verdict.frame)];
             let key = FlowKey::parse(frame.bytes).unwrap();
             assert_eq!(verdict.outcome, self.table.decide(0, Direction::Ingress, &key));
-            self.judged += 1;
+            self.checked += 1;
         }
         Ok(())
     }
@@ -282,27 +282,27 @@ impl Sink for Judge {
 
 /// So many rules that answers are kept for flows that come again.
 #[test]
-fn answers_that_are_kept_are_those_of_the_table_in_force() {
-    let mut draws = Draws(5);
-    let mut registry = of_interfaces(
-        &[draws.filter("a", 6_000), draws.filter("b", 3_000)],
+fn cached_decisions_match_the_current_table() {
+    let mut random = Random(5);
+    let mut registry = registry_of(
+        &[random.filter("a", 6_000), random.filter("b", 3_000)],
         &[("eni-1", &["a", "b"])],
     );
     let options = CompileOptions::default();
     let mut table = Arc::new(compile(&registry, &options));
     let mut worker = Worker::new(Arc::clone(&table)).of_interface(0);
     worker = worker.forced_direction(Some(Direction::Ingress));
-    let known: Vec<Vec<u8>> = (0..40).map(|_| frame(&mut draws)).collect();
-    let mut judged = 0;
+    let known: Vec<Vec<u8>> = (0..40).map(|_| frame(&mut random)).collect();
+    let mut checked = 0;
     for round in 0..60 {
         let frames: Vec<Vec<u8>> =
-            known.iter().cloned().chain((0..24).map(|_| frame(&mut draws))).collect();
-        let mut judge = Judge { table: Arc::clone(&table), judged: 0 };
+            known.iter().cloned().chain((0..24).map(|_| frame(&mut random))).collect();
+        let mut checker = VerdictChecker { table: Arc::clone(&table), checked: 0 };
         // Long enough for the cache to rest, to be asked again, and to rest longer.
         let bursts = if round % 20 == 0 { 1_500 } else { 3 };
-        worker.run(&mut Load { frames: &frames, bursts }, &mut judge).unwrap();
-        judged += judge.judged;
-        change(&mut draws, &mut registry);
+        worker.run(&mut RepeatedFrames { frames: &frames, bursts }, &mut checker).unwrap();
+        checked += checker.checked;
+        change_a_filter(&mut random, &mut registry);
         table = Arc::new(recompile(&registry, &options, &table));
         if round % 25 == 24
             && let Some(settled) = table.settled()
@@ -311,5 +311,5 @@ fn answers_that_are_kept_are_those_of_the_table_in_force() {
         }
         worker.change_table(Arc::clone(&table), Some(0));
     }
-    assert_eq!(judged, (3 * 1_500 + 57 * 3) * 64);
+    assert_eq!(checked, (3 * 1_500 + 57 * 3) * 64);
 }

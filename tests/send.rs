@@ -23,12 +23,12 @@ use traffic_mirror::io::udp::UdpSink;
 use traffic_mirror::model::{TargetKind, VirtualNetworkId};
 
 /// Frames in memory, a millisecond apart.
-struct Memory {
+struct NumberedFrames {
     frames: Vec<Vec<u8>>,
     next: usize,
 }
 
-impl Source for Memory {
+impl Source for NumberedFrames {
     fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
         for frame in self.frames.iter().skip(self.next) {
             let time_ns = 1_000_000_000 + 1_000_000 * u64::try_from(self.next).unwrap();
@@ -42,7 +42,7 @@ impl Source for Memory {
 }
 
 /// UDP packets of eleven flows, each with its number at the end.
-fn memory(count: u32) -> Memory {
+fn numbered_frames(count: u32) -> NumberedFrames {
     let frame = |number: u32| {
         let port = 1_000 + u16::try_from(number % 11).unwrap();
         let builder = PacketBuilder::ethernet2([2; 6], [4; 6])
@@ -53,7 +53,7 @@ fn memory(count: u32) -> Memory {
         builder.write(&mut frame, &payload).unwrap();
         frame
     };
-    Memory { frames: (0..count).map(frame).collect(), next: 0 }
+    NumberedFrames { frames: (0..count).map(frame).collect(), next: 0 }
 }
 
 fn table(target: SocketAddr) -> Arc<MirrorTable> {
@@ -77,7 +77,7 @@ fn every_copy_arrives_in_the_order_of_its_flow() {
     let mut sink = PacedSink::new(UdpSink::new(), speed, StopFlag::new());
     let mut last_of_flow = [None; 11];
     let mut came = 0;
-    let mut source = memory(5_000);
+    let mut source = numbered_frames(5_000);
     while worker.step(&mut source, &mut sink).unwrap() {
         let mut take = |frame: &InnerFrame<'_>| {
             assert_eq!(frame.virtual_network_id.value(), 4_242);
@@ -100,31 +100,31 @@ fn every_copy_arrives_in_the_order_of_its_flow() {
 }
 
 #[test]
-fn the_datagram_is_what_a_written_capture_shows_behind_its_udp_header() {
+fn the_datagram_equals_the_udp_payload_of_a_written_capture() {
     let listener = listener();
     let table = table(listener.local_addr().unwrap());
     assert_eq!(received(&listener, &table, 64), expected(&table));
 }
 
 #[test]
-fn behind_a_gateway_load_balancer_endpoint_it_is_in_geneve() {
+fn copies_for_a_gateway_load_balancer_endpoint_use_geneve() {
     let listener = listener();
     let kind = TargetKind::GatewayLoadBalancerEndpoint("vpce-1".to_owned());
     let table = balanced(kind, &[listener.local_addr().unwrap()]);
     let expected = expected(&table);
     let (_, first) = expected.first().unwrap();
     assert_eq!(first[..4], [8, 0, 0x08, 0x00]);
-    assert_eq!(first.len(), 40 + 20 + 16 + memory(1).frames[0].len());
+    assert_eq!(first.len(), 40 + 20 + 16 + numbered_frames(1).frames[0].len());
     assert_eq!(received(&listener, &table, 64), expected);
 }
 
 #[test]
-fn a_flow_goes_to_one_of_the_addresses_of_a_load_balancer() {
+fn a_flow_is_sent_to_one_address_of_a_load_balancer() {
     let listeners = [listener(), listener(), listener()];
     let addresses = listeners.each_ref().map(|one| one.local_addr().unwrap());
     let table = balanced(TargetKind::NetworkLoadBalancer("arn".to_owned()), &addresses);
     let mut sink = UdpSink::new();
-    Worker::new(table).run(&mut memory(110), &mut sink).unwrap();
+    Worker::new(table).run(&mut numbered_frames(110), &mut sink).unwrap();
     let mut flows = Vec::new();
     for (listener, address) in listeners.iter().zip(addresses) {
         let mut reports = sink.target_reports();
@@ -160,14 +160,14 @@ fn balanced(kind: TargetKind, addresses: &[SocketAddr]) -> Arc<MirrorTable> {
 }
 
 fn expected(table: &Arc<MirrorTable>) -> Vec<(u16, Vec<u8>)> {
-    let mut outers = Outers::default();
-    Worker::new(Arc::clone(table)).run(&mut memory(64), &mut outers).unwrap();
+    let mut outers = SentPayloads::default();
+    Worker::new(Arc::clone(table)).run(&mut numbered_frames(64), &mut outers).unwrap();
     outers.0.sort();
     outers.0
 }
 
 fn received(listener: &UdpSocket, table: &Arc<MirrorTable>, count: usize) -> Vec<(u16, Vec<u8>)> {
-    Worker::new(Arc::clone(table)).run(&mut memory(64), &mut UdpSink::new()).unwrap();
+    Worker::new(Arc::clone(table)).run(&mut numbered_frames(64), &mut UdpSink::new()).unwrap();
     let mut got = Vec::new();
     let mut buffer = [0; 2_000];
     for _ in 0..count {
@@ -180,9 +180,9 @@ fn received(listener: &UdpSocket, table: &Arc<MirrorTable>, count: usize) -> Vec
 
 /// Source port and what is behind the UDP header, of each copy.
 #[derive(Default)]
-struct Outers(Vec<(u16, Vec<u8>)>);
+struct SentPayloads(Vec<(u16, Vec<u8>)>);
 
-impl Sink for Outers {
+impl Sink for SentPayloads {
     fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
         for copy in copies.iter() {
             let outer = copy.outer();
@@ -194,12 +194,12 @@ impl Sink for Outers {
 }
 
 /// A clock that sets the flag when it is asked to wait past a moment.
-struct Stopper {
+struct StoppingClock {
     now_ns: std::cell::Cell<u64>,
     stop: StopFlag,
 }
 
-impl Clock for Stopper {
+impl Clock for StoppingClock {
     fn now_ns(&self) -> u64 {
         self.now_ns.get()
     }
@@ -213,9 +213,9 @@ impl Clock for Stopper {
 }
 
 /// Loses every third copy of what it is given.
-struct Lossy;
+struct LossySink;
 
-impl Sink for Lossy {
+impl Sink for LossySink {
     fn send(&mut self, copies: &Copies<'_>, drops: &mut Drops) -> io::Result<()> {
         for (index, copy) in copies.iter().enumerate() {
             let number = u32::from_be_bytes(*copy.inner().head.last_chunk().unwrap());
@@ -228,13 +228,13 @@ impl Sink for Lossy {
 }
 
 #[test]
-fn what_waits_when_a_stop_comes_is_counted_as_interrupted_and_losses_keep_their_place() {
+fn waiting_copies_at_a_stop_are_interrupted_and_losses_keep_their_index() {
     let table = table("127.0.0.1:4789".parse().unwrap());
     let stop = StopFlag::new();
-    let clock = Stopper { now_ns: std::cell::Cell::new(0), stop: stop.clone() };
-    let mut sink = PacedSink::with_clock(Lossy, clock, Speed::ORIGINAL, stop);
+    let clock = StoppingClock { now_ns: std::cell::Cell::new(0), stop: stop.clone() };
+    let mut sink = PacedSink::with_clock(LossySink, clock, Speed::ORIGINAL, stop);
     let mut worker = Worker::new(table);
-    worker.step(&mut memory(60), &mut sink).unwrap();
+    worker.step(&mut numbered_frames(60), &mut sink).unwrap();
     let counters = worker.counters();
     // Frames 0 to 20 were due within the first 20 ms.
     assert_eq!(counters.dropped(DropCause::NoBuffers), 7);
@@ -243,11 +243,11 @@ fn what_waits_when_a_stop_comes_is_counted_as_interrupted_and_losses_keep_their_
 }
 
 #[test]
-fn a_closed_port_ends_nothing_and_all_is_counted() {
+fn a_closed_port_is_no_error_and_every_copy_is_counted() {
     let closed = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut worker = Worker::new(table(closed));
     let mut sink = UdpSink::new();
-    worker.run(&mut memory(3_000), &mut sink).unwrap();
+    worker.run(&mut numbered_frames(3_000), &mut sink).unwrap();
     let counters = worker.counters();
     let lost = counters.dropped(DropCause::TargetRefused);
     assert_eq!(counters.mirrored() + lost, 3_000);
@@ -257,12 +257,12 @@ fn a_closed_port_ends_nothing_and_all_is_counted() {
 }
 
 #[test]
-fn nothing_is_allocated_once_the_sockets_are_open() {
+fn sending_allocates_nothing_after_the_sockets_are_open() {
     let listener = UdpSocket::bind("127.0.0.1:0").unwrap();
     let mut worker = Worker::new(table(listener.local_addr().unwrap()));
     let speed: Speed = "10Gbps".parse().unwrap();
     let mut sink = PacedSink::new(UdpSink::new(), speed, StopFlag::new());
-    let mut source = memory(640);
+    let mut source = numbered_frames(640);
     worker.step(&mut source, &mut sink).unwrap();
     let counted =
         allocation_counter::measure(|| while worker.step(&mut source, &mut sink).unwrap() {});

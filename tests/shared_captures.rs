@@ -15,14 +15,14 @@ use shared::shared_captures;
 
 /// What one replay said and left behind.
 #[derive(PartialEq, Eq)]
-struct Replayed {
+struct ReplayResult {
     exit_code: Option<i32>,
     stderr: String,
     report: Option<Value>,
     written: Option<Vec<u8>>,
 }
 
-fn replay(input: &Path) -> Replayed {
+fn replay(input: &Path) -> ReplayResult {
     let scratch = tempfile::tempdir().unwrap();
     let written = scratch.path().join("out.pcap");
     let output = Command::new(env!("CARGO_BIN_EXE_traffic-mirror"))
@@ -38,7 +38,7 @@ fn replay(input: &Path) -> Replayed {
     }
     let stderr = String::from_utf8(output.stderr).unwrap();
     let said = stderr.lines().filter(|line| line.starts_with("traffic-mirror:"));
-    Replayed {
+    ReplayResult {
         exit_code: output.status.code(),
         stderr: said.collect::<Vec<_>>().join("\n"),
         report,
@@ -47,11 +47,11 @@ fn replay(input: &Path) -> Replayed {
 }
 
 /// What is wrong with how a file of the manifest was replayed.
-fn complaints(row: &[&str], once: &Replayed) -> Vec<String> {
-    let mut complaints = Vec::new();
+fn problems(row: &[&str], once: &ReplayResult) -> Vec<String> {
+    let mut problems = Vec::new();
     let mut hold = |held: bool, what: String| {
         if !held {
-            complaints.push(format!("{}: {what}\n{}", row[0], once.stderr));
+            problems.push(format!("{}: {what}\n{}", row[0], once.stderr));
         }
     };
     // The inner frames of AWS are described by the capture that they were taken from.
@@ -63,7 +63,7 @@ fn complaints(row: &[&str], once: &Replayed) -> Vec<String> {
     hold(once.stderr.lines().count() <= 1, "more than one sentence".to_owned());
     let Some(report) = &once.report else {
         hold(damaged && packets == 0, "no report".to_owned());
-        return complaints;
+        return problems;
     };
     let number = |name: &str| report[name].as_u64().unwrap();
     let sum = |name: &str| -> u64 {
@@ -82,12 +82,12 @@ fn complaints(row: &[&str], once: &Replayed) -> Vec<String> {
     hold(bytes == number("mirrored_bytes"), format!("{bytes} bytes of copies"));
     let whole = |record: &records::Record| u32::try_from(record.bytes.len()) == Ok(record.wire_len);
     hold(records.iter().all(whole), "a copy that says it is cut".to_owned());
-    complaints
+    problems
 }
 
 #[test]
-fn every_capture_of_the_manifest_is_read_as_it_says() {
-    let test = "every_capture_of_the_manifest_is_read_as_it_says";
+fn every_capture_of_the_manifest_gives_its_expected_result() {
+    let test = "every_capture_of_the_manifest_gives_its_expected_result";
     let Some(folder) = shared_captures(test) else { return };
     let manifest = fs::read_to_string(folder.join("MANIFEST.tsv")).unwrap();
     let mut all = Vec::new();
@@ -96,7 +96,7 @@ fn every_capture_of_the_manifest_is_read_as_it_says() {
         let row: Vec<&str> = line.split('\t').collect();
         let once = replay(&folder.join(row[0]));
         let again = replay(&folder.join(row[0]));
-        all.extend(complaints(&row, &once));
+        all.extend(problems(&row, &once));
         if once != again {
             all.push(format!("{}: two runs differ", row[0]));
         }

@@ -7,12 +7,12 @@ use traffic_mirror::control::{CompileOptions, Registry, compile};
 use traffic_mirror::dataplane::{BURST_LEN, Burst, Copies, Drops, Frame, Sink, Source, Worker};
 
 /// Lends the same frames for so many bursts.
-struct Again<'f> {
+struct RepeatedFrames<'f> {
     frames: &'f [Vec<u8>],
     bursts: usize,
 }
 
-impl Source for Again<'_> {
+impl Source for RepeatedFrames<'_> {
     fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
         if self.bursts > 0 {
             self.bursts -= 1;
@@ -24,9 +24,9 @@ impl Source for Again<'_> {
 
 /// Looks at every byte, keeps none.
 #[derive(Default)]
-struct Sum(u64);
+struct SummingSink(u64);
 
-impl Sink for Sum {
+impl Sink for SummingSink {
     fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
         for copy in copies.iter() {
             let bytes =
@@ -45,14 +45,14 @@ fn udp_frame(last: u8) -> Vec<u8> {
 }
 
 #[test]
-fn a_million_frames_allocate_no_more_than_none() {
+fn a_running_worker_allocates_nothing() {
     let registry = Registry::accept_all(([192, 0, 2, 10], 4789).into(), None, None);
     let table = Arc::new(compile(&registry, &CompileOptions::default()));
     let frames: Vec<Vec<u8>> = (0..=u8::MAX).map(udp_frame).collect();
     let mut worker = Worker::new(table);
-    let mut sink = Sum::default();
+    let mut sink = SummingSink::default();
     for bursts in [1, 1_000, 16_000] {
-        let mut source = Again { frames: &frames, bursts };
+        let mut source = RepeatedFrames { frames: &frames, bursts };
         let counted = allocation_counter::measure(|| worker.run(&mut source, &mut sink).unwrap());
         assert_eq!(counted.count_total, 0, "{bursts} bursts");
     }

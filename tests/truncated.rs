@@ -10,9 +10,9 @@ use traffic_mirror::dataplane::{Burst, Copies, DropCause, Drops, Frame, Sink, So
 use traffic_mirror::model::PacketLength;
 
 /// Lends one frame, once.
-struct One<'f>(Option<Frame<'f>>);
+struct OneFrame<'f>(Option<Frame<'f>>);
 
-impl Source for One<'_> {
+impl Source for OneFrame<'_> {
     fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
         burst.extend(self.0.take());
         Ok(())
@@ -20,13 +20,13 @@ impl Source for One<'_> {
 }
 
 /// Takes nothing, or cuts all.
-enum Takes {
+enum SinkBehaviour {
     All,
     Nothing,
     ThirtyBytes,
 }
 
-impl Sink for Takes {
+impl Sink for SinkBehaviour {
     fn send(&mut self, _copies: &Copies<'_>, drops: &mut Drops) -> io::Result<()> {
         match self {
             Self::All => {}
@@ -39,7 +39,7 @@ impl Sink for Takes {
 
 /// A frame of 60 captured bytes out of 1,000, at a session with that PacketLength: how many
 /// copies are truncated, and how many of them to the MTU.
-fn counted(length: Option<i64>, is_cut: bool, mut takes: Takes) -> (u64, u64) {
+fn truncated_counts(length: Option<i64>, is_cut: bool, mut behaviour: SinkBehaviour) -> (u64, u64) {
     let length = length.map(|length| PacketLength::new(length).unwrap());
     let registry = Registry::accept_all(([192, 0, 2, 10], 4789).into(), None, length);
     let mut worker = Worker::new(Arc::new(compile(&registry, &CompileOptions::default())));
@@ -47,23 +47,23 @@ fn counted(length: Option<i64>, is_cut: bool, mut takes: Takes) -> (u64, u64) {
     bytes.extend([64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, 0x9c, 0x40, 0, 80, 3, 0xc6, 0, 0]);
     bytes.resize(60, 0);
     let frame = Frame { wire_len: 1_000, is_cut, ..Frame::new(&bytes) };
-    worker.run(&mut One(Some(frame)), &mut takes).unwrap();
+    worker.run(&mut OneFrame(Some(frame)), &mut behaviour).unwrap();
     assert!(worker.counters().add_up());
     let session = worker.counters().sessions[0];
     (session.truncated, session.truncated_to_mtu)
 }
 
 #[test]
-fn a_capture_is_measured_by_what_was_captured() {
-    assert_eq!(counted(Some(60), false, Takes::All), (0, 0));
-    assert_eq!(counted(Some(59), false, Takes::All), (1, 0));
-    assert_eq!(counted(None, false, Takes::All), (0, 0));
+fn truncation_of_a_capture_is_measured_from_the_captured_length() {
+    assert_eq!(truncated_counts(Some(60), false, SinkBehaviour::All), (0, 0));
+    assert_eq!(truncated_counts(Some(59), false, SinkBehaviour::All), (1, 0));
+    assert_eq!(truncated_counts(None, false, SinkBehaviour::All), (0, 0));
 }
 
 #[test]
-fn a_frame_that_was_cut_beforehand_is_measured_by_what_was_on_the_wire() {
-    assert_eq!(counted(Some(60), true, Takes::All), (1, 0));
-    assert_eq!(counted(Some(50), true, Takes::All), (1, 0));
-    assert_eq!(counted(Some(60), true, Takes::Nothing), (0, 0));
-    assert_eq!(counted(Some(60), true, Takes::ThirtyBytes), (1, 1));
+fn truncation_of_a_live_frame_is_measured_from_the_wire_length() {
+    assert_eq!(truncated_counts(Some(60), true, SinkBehaviour::All), (1, 0));
+    assert_eq!(truncated_counts(Some(50), true, SinkBehaviour::All), (1, 0));
+    assert_eq!(truncated_counts(Some(60), true, SinkBehaviour::Nothing), (0, 0));
+    assert_eq!(truncated_counts(Some(60), true, SinkBehaviour::ThirtyBytes), (1, 1));
 }

@@ -63,7 +63,7 @@ fn is_geneve(lines: &str) -> bool {
 
 /// Of a file whose copies are in GENEVE: the lines of which something is wrong. The VXLAN packet
 /// ends where the outer one does, and what is in front of it has the right length.
-fn geneve_complaints(file: &Path) -> Vec<String> {
+fn geneve_problems(file: &Path) -> Vec<String> {
     let lengths = ["frame.len", "geneve.proto_type", "udp.length", "udp.checksum.status"];
     let names = lengths.into_iter().chain(IN_GENEVE.iter().map(|(name, _)| *name));
     let mut command = Command::new("tshark");
@@ -87,7 +87,7 @@ fn geneve_complaints(file: &Path) -> Vec<String> {
 }
 
 /// What is wrong with one line of tshark's, nothing where all is well.
-fn complaint(line: &str) -> Option<String> {
+fn problem(line: &str) -> Option<String> {
     let values: Vec<&str> = line.split('\t').collect();
     let text = |field: &str| {
         let at = FIELDS.iter().position(|known| *known == field);
@@ -127,33 +127,33 @@ fn expected_captures() -> Vec<PathBuf> {
 }
 
 #[test]
-fn tshark_finds_nothing_wrong_with_the_outer_headers() {
+fn tshark_reports_no_problem_in_the_outer_headers() {
     if Command::new("tshark").arg("--version").output().is_err() {
         say("NOT RUN: tshark is not installed, so nobody else looked at the golden outputs");
         return;
     }
     let files = expected_captures();
     assert!(files.len() > 30, "the golden outputs were not found");
-    let mut complaints = Vec::new();
+    let mut problems = Vec::new();
     for file in files {
         let name = file.display().to_string();
         let lines = tshark(&file);
         let found = match is_geneve(&lines) {
-            true => geneve_complaints(&file),
-            false => lines.lines().filter_map(complaint).collect(),
+            true => geneve_problems(&file),
+            false => lines.lines().filter_map(problem).collect(),
         };
-        complaints.extend(found.iter().map(|found| format!("{name}: {found}")));
+        problems.extend(found.iter().map(|found| format!("{name}: {found}")));
     }
-    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
 #[test]
-fn what_tshark_says_of_a_broken_copy_is_a_complaint() {
+fn a_broken_copy_is_reported_by_tshark() {
     let line = "1\t104\t0x0800\t90\t20\t255\t1\t\t\t4789\t70\t3\t0x0800\t4242";
-    assert_eq!(complaint(line), None);
+    assert_eq!(problem(line), None);
     for (right, wrong) in
         [("\t90\t", "\t91\t"), ("\t70\t", "\t71\t"), ("255\t1", "255\t0"), ("0x0800\t4242", "\t")]
     {
-        assert!(complaint(&line.replace(right, wrong)).is_some(), "{wrong}");
+        assert!(problem(&line.replace(right, wrong)).is_some(), "{wrong}");
     }
 }

@@ -8,10 +8,10 @@ use traffic_mirror::io::capture::CaptureSource;
 use traffic_mirror::model::Direction;
 
 /// Compressed input may hold far more than it is long; this much is enough to find out.
-const MOST_FRAMES: usize = 10_000;
+const MAX_FRAMES: usize = 10_000;
 
 #[derive(Debug, PartialEq, Eq)]
-struct Read {
+struct ReadFrame {
     bytes: Vec<u8>,
     timestamp_ns: u64,
     wire_len: u32,
@@ -20,15 +20,15 @@ struct Read {
 }
 
 /// All that a source lends, and how it ends.
-fn read_all(mut source: impl Source) -> (Vec<Read>, Option<String>) {
+fn read_all(mut source: impl Source) -> (Vec<ReadFrame>, Option<String>) {
     let mut all = Vec::new();
-    while all.len() < MOST_FRAMES {
+    while all.len() < MAX_FRAMES {
         let mut burst = Burst::new();
         let filled = source.fill(&mut burst);
         all.extend(burst.iter().map(|frame| {
             let captured_len = u32::try_from(frame.bytes.len()).expect("a frame fits 32 bits");
             assert!(captured_len <= frame.wire_len, "shorter on the wire than captured");
-            Read {
+            ReadFrame {
                 bytes: frame.bytes.to_vec(),
                 timestamp_ns: frame.timestamp_ns,
                 wire_len: frame.wire_len,
@@ -54,7 +54,8 @@ fn read_all(mut source: impl Source) -> (Vec<Read>, Option<String>) {
 
 fuzz_target!(|bytes: &[u8]| {
     let mapped = CaptureSource::from_bytes("fuzz", bytes.to_vec()).map(read_all);
-    let streamed = CaptureSource::from_reader("fuzz", std::io::Cursor::new(bytes.to_vec())).map(read_all);
+    let streamed =
+        CaptureSource::from_reader("fuzz", std::io::Cursor::new(bytes.to_vec())).map(read_all);
     match (mapped, streamed) {
         (Ok(mapped), Ok(streamed)) => assert_eq!(mapped, streamed),
         (Err(mapped), Err(streamed)) => assert_eq!(mapped.to_string(), streamed.to_string()),

@@ -20,41 +20,41 @@ use traffic_mirror::model::{
 const CREDENTIAL: &str = "AK/20261123/eu-west-1/ec2/aws4_request";
 
 /// More requests take longer than they find.
-const MOST_REQUESTS: usize = 16;
+const MAX_REQUESTS: usize = 16;
 
 /// What was kept, by key.
-type Kept = Arc<Mutex<BTreeMap<String, String>>>;
+type StoredRecords = Arc<Mutex<BTreeMap<String, String>>>;
 
-struct Shelf(Kept);
+struct MemoryStore(StoredRecords);
 
-impl Keep for Shelf {
+impl Keep for MemoryStore {
     fn commit(&mut self, records: &[Record]) -> io::Result<()> {
-        let mut kept = self.0.lock().unwrap();
+        let mut stored = self.0.lock().unwrap();
         for record in records.iter().cloned() {
             match record.text {
-                Some(text) => kept.insert(record.key, text),
-                None => kept.remove(&record.key),
+                Some(text) => stored.insert(record.key, text),
+                None => stored.remove(&record.key),
             };
         }
         Ok(())
     }
 
     fn restore(&mut self) -> io::Result<Account> {
-        unreachable!("every commit is kept")
+        unreachable!("every commit is stored")
     }
 }
 
 /// Compiling after each change takes longer than it finds.
-struct AtTheEnd;
+struct AcknowledgingPublisher;
 
-impl Publish for AtTheEnd {
+impl Publish for AcknowledgingPublisher {
     fn publish(&mut self, _: &Registry, changes: Vec<PublishedChange>) {
         changes.into_iter().for_each(|change| (change.done)(Ok(())));
     }
 }
 
 /// Two network interfaces, and a target and a filter of a file. Ids are drawn 1, 2, 3...
-fn beginning() -> Account {
+fn initial_account() -> Account {
     let mut registry = Registry::default();
     for (name, device) in [("eni-00000001", "eth0"), ("eni-00000002", "eth1")] {
         let mut interface = NetworkInterface::new(NetworkInterfaceId::new(name).unwrap());
@@ -109,7 +109,7 @@ fn child<'a>(node: Node<'a, 'a>, name: &str) -> Node<'a, 'a> {
 }
 
 /// An answer as clients of EC2 and STS read it.
-fn is_answer(status: u16, text: &str) {
+fn assert_valid_response(status: u16, text: &str) {
     let document = Document::parse(text).unwrap_or_else(|error| panic!("{error}: {text}"));
     let root = document.root_element();
     let name = root.tag_name().name();
@@ -141,20 +141,22 @@ fn is_answer(status: u16, text: &str) {
 
 // A line is a request: a byte that chooses its head, and the form.
 fuzz_target!(|bytes: &[u8]| {
-    let kept = Kept::default();
-    let account = Arc::new(RwLock::new(beginning()));
-    let shelf = Shelf(Arc::clone(&kept));
-    let account_too = Arc::clone(&account);
-    let endpoint = Endpoint::new(account_too, AtTheEnd, shelf, || 1_700_000_000, || 7).unwrap();
-    for line in bytes.split(|byte| *byte == b'\n').take(MOST_REQUESTS) {
+    let stored = StoredRecords::default();
+    let account = Arc::new(RwLock::new(initial_account()));
+    let store = MemoryStore(Arc::clone(&stored));
+    let shared_account = Arc::clone(&account);
+    let endpoint =
+        Endpoint::new(shared_account, AcknowledgingPublisher, store, || 1_700_000_000, || 7)
+            .unwrap();
+    for line in bytes.split(|byte| *byte == b'\n').take(MAX_REQUESTS) {
         let Some((bits, form)) = line.split_first() else { continue };
         let Some((head, body)) = head(*bits, form) else { continue };
         let (status, text) = endpoint.ask(&head, &body);
-        is_answer(status, &text);
+        assert_valid_response(status, &text);
     }
     let account = account.read().unwrap();
     let table = compile(account.registry(), &CompileOptions::default());
     assert_eq!(table.sessions().len(), account.registry().sessions().len(), "a session was lost");
-    let kept = kept.lock().unwrap().clone();
-    beginning().restore(kept).unwrap();
+    let stored = stored.lock().unwrap().clone();
+    initial_account().restore(stored).unwrap();
 });

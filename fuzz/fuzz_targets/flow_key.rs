@@ -6,4 +6,4 @@ mod oracle;
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|bytes: &[u8]| oracle::compare::compare_reading(bytes));
+fuzz_target!(|bytes: &[u8]| oracle::compare::compare_parsing(bytes));

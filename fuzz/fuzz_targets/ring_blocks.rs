@@ -12,8 +12,8 @@ fuzz_target!(|bytes: &[u8]| {
     // More bytes take longer than they find.
     let rest = rest.get(..4_096).unwrap_or(rest);
     if first.is_multiple_of(2) {
-        ring::frames_are_exact(rest);
+        ring::assert_frames_are_exact(rest);
     } else {
-        ring::wrong_numbers_are_survived(rest);
+        ring::assert_corrupt_rings_are_survived(rest);
     }
 });

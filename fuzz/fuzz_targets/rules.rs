@@ -83,11 +83,11 @@ fuzz_target!(|bytes: &[u8]| {
         let found = answers(kind);
         assert!(found.is_none_or(|found| found == linear), "{}", kind.label());
     }
-    patches_hold(&filters, &keys, is_ipv4);
+    assert_patched_sets_agree(&filters, &keys, is_ipv4);
 });
 
 /// One rule less in each filter: beside the tables, and in new ones.
-fn patches_hold(before: &[Arc<Filter>], keys: &[FlowKey], is_ipv4: bool) {
+fn assert_patched_sets_agree(before: &[Arc<Filter>], keys: &[FlowKey], is_ipv4: bool) {
     let after = before.iter().zip(1..).map(|(filter, salt)| {
         let mut rules = filter.all_rules().to_vec();
         if !rules.is_empty() {
@@ -99,7 +99,7 @@ fn patches_hold(before: &[Arc<Filter>], keys: &[FlowKey], is_ipv4: bool) {
     let set = |filters: &[Arc<Filter>], kind| {
         RuleSet::with_engine(filters, Direction::Ingress, is_ipv4, kind)
     };
-    let decided = |set: RuleSet| {
+    let decisions = |set: RuleSet| {
         let mut answers = vec![0; keys.len()];
         set.classify(keys, &mut answers);
         answers.into_iter().map(|answer| set.taken(answer)).collect::<Vec<_>>()
@@ -110,6 +110,6 @@ fn patches_hold(before: &[Arc<Filter>], keys: &[FlowKey], is_ipv4: bool) {
     };
     // More changes than can stand beside the tables make none.
     if let Some(patched) = before.adapted(&after) {
-        assert!(decided(patched) == decided(wanted));
+        assert!(decisions(patched) == decisions(wanted));
     }
 }

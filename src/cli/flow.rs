@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn packets_have_a_flow_and_later_fragments_no_ports() {
+    fn packets_show_their_flow_and_later_fragments_no_ports() {
         let mut packet = vec![0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
         packet.extend([0, 99, 0, 53, 0, 8, 0, 0]);
         assert_eq!(words(&ethernet(0x0800, &packet)), "10.0.0.1:99 > 10.0.0.2:53 UDP");
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_is_named() {
+    fn frames_that_are_not_ip_show_their_protocol_name() {
         let mut arp = vec![0, 1, 8, 0, 6, 4, 0, 1, 2, 2, 2, 2, 2, 2, 10, 0, 0, 1];
         arp.extend([0, 0, 0, 0, 0, 0, 10, 0, 0, 2]);
         assert_eq!(words(&ethernet(0x0806, &arp)), "ARP 10.0.0.1 asks for 10.0.0.2");

@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn says_why_an_interface_is_not_mirrored() {
+    fn the_reason_why_an_interface_is_not_mirrored_is_shown() {
         let down = Link { is_up: false, is_running: false, ..veth() };
         let tunnel = Link { is_ethernet: false, link_layer: "ipip".to_owned(), ..veth() };
         let unplugged = Link { is_running: false, ..veth() };
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn says_which_capabilities_there_are() {
+    fn the_effective_capabilities_are_shown() {
         let end = |names: &[&str]| {
             let names: Vec<String> = names.iter().map(ToString::to_string).collect();
             needs_capability(&names).rsplit_once("has ").unwrap().1.to_owned()
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_cannot_steer_the_terminal() {
+    fn control_characters_in_names_are_escaped() {
         assert_eq!(printable("a\u{1b}[2J"), "a\u{fffd}[2J");
     }
 }

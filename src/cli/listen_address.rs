@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn localhost_is_an_address_and_other_names_are_not() {
+    fn localhost_is_accepted_and_other_host_names_are_refused() {
         for (text, address) in [
             ("127.0.0.1:80", "127.0.0.1:80"),
             ("[::1]:4566", "[::1]:4566"),

@@ -268,7 +268,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_port_may_be_left_out() {
+    fn the_port_of_the_listen_address_is_optional() {
         for (text, address) in [
             ("0.0.0.0", "0.0.0.0:4789"),
             ("127.0.0.1:0", "127.0.0.1:0"),

@@ -163,7 +163,7 @@ mod tests {
         "@45.1.46.96/29\t38.240.81.0/24\t0 : 65535\t53 : 1024\t0x11/0xFF\t0x0000/0x0000\t";
 
     #[test]
-    fn a_rule_is_read() {
+    fn a_rule_is_parsed() {
         let rules =
             rules(&format!("{RULE}\n\n@::/0 2001:db8::/32 0 : 65535 0 : 65535 0/0\n")).unwrap();
         let [first, second] = &rules[..] else { panic!("two rules") };
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn ports_stand_with_any_protocol() {
+    fn ports_are_kept_with_any_protocol() {
         let any = RULE.replace("0x11/0xFF", "0x00/0x00");
         let rules = rules(&format!("{any}\n{}\n", RULE.replace("0x11", "0x02"))).unwrap();
         let protocols: Vec<_> = rules.iter().map(|rule| rule.protocol()).collect();
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_is_read() {
+    fn a_trace_header_is_parsed() {
         let keys = trace("3342508625 3434317512 7 22 6 33559040 29\n").unwrap();
         let address = |text: &str| text.parse::<IpAddr>().unwrap();
         let wanted =
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_line_is_named() {
+    fn an_invalid_line_is_an_error_with_its_number() {
         let what = |text: &str| rules(text).unwrap_err().to_string();
         assert_eq!(what("\n1.2.3.4/8"), "line 2: a rule begins with @");
         assert!(what("@1.2.3.4/33 0.0.0.0/0 0 : 1 0 : 1 6/ff").contains("1.2.3.4/33"));
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_are_distributed_in_order() {
+    fn rules_are_divided_among_filters_in_order() {
         let rules = rules(&format!("{RULE}\n").repeat(10)).unwrap();
         let filters = filters(&rules, 3).unwrap();
         let lens: Vec<usize> = filters.iter().map(|one| one.all_rules().len()).collect();

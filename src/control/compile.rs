@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn sessions_are_asked_in_the_order_of_their_numbers() {
+    fn sessions_are_evaluated_in_the_order_of_their_numbers() {
         let table =
             compile(&registry(&[30, 10, 20], TargetKind::Address), &CompileOptions::default());
         let numbers: Vec<u16> = table.sessions().iter().map(|one| one.number.value()).collect();
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn drawn_identifiers_depend_on_the_seed_and_are_promised() {
+    fn generated_network_ids_depend_on_the_seed_and_are_stable() {
         let registry = registry(&[1, 2], TargetKind::Address);
         let drawn = |seed| {
             let table = compile(&registry, &CompileOptions { seed, ..Default::default() });
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn load_balancers_have_limits_of_their_own() {
+    fn load_balancer_targets_have_their_own_length_limits() {
         let arn = TargetKind::NetworkLoadBalancer("arn".to_owned());
         let table = compile(&registry(&[1], arn), &CompileOptions::default());
         assert_eq!(table.sessions()[0].packet_length, Some(PacketLength::MAX));

@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_of_the_finger_is_seen_through() {
+    fn the_nearest_name_is_suggested_for_a_typo() {
         let known = ["packet_length", "session_number", "description"];
         for (wanted, found) in [
             ("packet_lenght", Some("packet_length")),
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn few_names_are_listed_and_of_many_the_nearest_is_named() {
+    fn few_names_are_all_listed_and_of_many_only_the_nearest() {
         let few = ["a", "b"];
         assert_eq!(one_of("filter", "c", few.iter().copied()), "the id of a filter: `a` or `b`");
         assert_eq!(

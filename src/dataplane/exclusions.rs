@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_of_aws() {
+    fn traffic_that_aws_excludes_is_excluded() {
         for (source, destination, protocol, ports) in [
             ("0.0.0.0", "255.255.255.255", 17, (68, 67)),
             ("10.0.0.1", "10.0.0.5", 17, (67, 68)),
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn the_resolver() {
+    fn dns_of_the_vpc_resolver_is_recognised() {
         for (source, destination, ports) in [
             ("10.0.0.5", "169.254.169.253", (40_000, 53)),
             ("10.0.0.5", "10.0.0.2", (40_000, 53)),
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn all_else_is_ordinary() {
+    fn other_traffic_is_not_excluded() {
         for (source, destination, protocol, ports) in [
             ("10.0.0.5", "9.9.9.9", 17, (40_000, 53)),
             ("10.0.0.5", "10.0.0.2", 17, (53, 40_000)),

@@ -85,20 +85,20 @@ mod tests {
     }
 
     #[test]
-    fn both_directions_share_a_port() {
+    fn both_directions_of_a_flow_have_the_same_hash() {
         let there = key([10, 0, 0, 5], [192, 0, 2, 1], (40_000, 443));
         let back = key([192, 0, 2, 1], [10, 0, 0, 5], (443, 40_000));
         assert_eq!(flow_hash(&there), flow_hash(&back));
     }
 
     #[test]
-    fn the_value_is_promised() {
+    fn the_flow_hash_is_stable_across_versions() {
         // Golden captures hold these; a change is a change of every user's expected bytes.
         assert_eq!(flow_hash(&key([10, 0, 0, 5], [192, 0, 2, 1], (40_000, 443))), 97);
     }
 
     #[test]
-    fn neighbouring_flows_spread_over_all_ports() {
+    fn similar_flows_use_all_source_ports() {
         let mut seen = [0_u32; 128];
         for port in 0..12_800 {
             let hash = flow_hash(&key([10, 0, 0, 5], [192, 0, 2, 1], (port, 443)));

@@ -235,7 +235,7 @@ mod tests {
     const PORTS: [u8; 8] = [0x10, 0x00, 0x00, 0x50, 0, 8, 0, 0];
 
     #[test]
-    fn plain_udp_of_both_families() {
+    fn udp_over_ipv4_and_ipv6_is_parsed() {
         let key = FlowKey::parse(&v4(0x45, 28, 0, 17, &PORTS)).unwrap();
         assert_eq!(key.source().to_string(), "10.0.0.1");
         assert_eq!(key.destination().to_string(), "10.0.0.2");
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn ports_stand_behind_options_and_inside_the_total_length() {
+    fn ports_are_read_after_options_and_within_the_total_length() {
         let mut rest = vec![1; 4];
         rest.extend(PORTS);
         assert!(FlowKey::parse(&v4(0x46, 32, 0, 6, &rest)).unwrap().ports().is_some());
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unsound_is_unparsable_and_what_is_cut_is_not() {
+    fn invalid_headers_are_unparsable_and_truncated_payloads_are_not() {
         assert_eq!(FlowKey::parse(&v4(0x44, 28, 0, 17, &PORTS)), Err(NotMirrored::Unparsable));
         assert_eq!(FlowKey::parse(&v4(0x65, 28, 0, 17, &PORTS)), Err(NotMirrored::Unparsable));
         let whole = v4(0x4f, 60, 0, 17, &PORTS);
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_are_looked_through_and_other_types_are_not_ip() {
+    fn vlan_tags_are_skipped_and_other_ether_types_are_not_ip() {
         let inner = v4(0x45, 28, 0, 17, &PORTS);
         for tpid in [0x8100_u16, 0x88a8, 0x9100] {
             let mut tagged = inner[..12].to_vec();
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn extension_headers_are_walked() {
+    fn ipv6_extension_headers_are_skipped() {
         let mut rest = vec![60, 0, 0, 0, 0, 0, 0, 0]; // hop-by-hop, then destination options
         rest.extend([51, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]); // 16 long, then AH
         rest.extend([44, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]); // AH of 12, then fragment

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn mac_then_ip_then_flags_then_ingress() {
+    fn the_direction_is_decided_by_mac_then_ip_then_hint_then_ingress() {
         use Direction::{Egress, Ingress};
         let egress = Some(Egress);
         assert_eq!(owners(&[interface(Some(1), None)], None), [(0, Egress)]);

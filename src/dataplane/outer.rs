@@ -273,7 +273,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_golden_header_of_aws() {
+    fn the_ipv4_header_matches_a_capture_of_aws() {
         // Outer IP, UDP and VXLAN of the first packet of a real capture of AWS Traffic Mirroring.
         let golden = "4500007e00000000ff115086ac1f00eeac1f11bcffa512b5006a00000800000054fa1100";
         let template = OuterTemplate::new(
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn over_ipv6_the_checksum_is_right_for_every_length() {
+    fn the_ipv6_udp_checksum_is_correct_for_every_length() {
         let (source, target) = ("2001:db8::5", "[2001:db8::10]:4789");
         let vni = VirtualNetworkId::new(7).unwrap();
         let template = OuterTemplate::new(source.parse().unwrap(), target.parse().unwrap(), vni);
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mtu_cuts_the_outer_ip_packet() {
+    fn the_mtu_limits_the_outer_ip_packet() {
         let vni = VirtualNetworkId::new(7).unwrap();
         let v4 = OuterTemplate::new([10, 0, 0, 1].into(), ([10, 0, 0, 2], 4789).into(), vni);
         assert_eq!(v4.max_inner_len(Some(1500)), 1464);

@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn flows_are_spread_evenly() {
+    fn flows_are_balanced_evenly() {
         for count in 2..=8 {
             let spread = Spread::new(&addresses(count));
             let mut taken = vec![0_i64; usize::from(count)];
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_flows_of_an_address_that_goes_change_places() {
+    fn removing_an_address_moves_only_its_flows() {
         let all = addresses(5);
         let mut fewer = all.clone();
         let gone = fewer.remove(2);

@@ -157,7 +157,7 @@ mod tests {
     "#;
 
     #[test]
-    fn keys_are_read() {
+    fn credentials_are_parsed() {
         let credentials = Credentials::parse(KEY).unwrap();
         let key = credentials.get("AKIDEXAMPLE").unwrap();
         assert_eq!((&*key.secret, &*key.account_id), ("SECRETEXAMPLE", "111122223333"));
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_is_wrong_is_said_and_no_secret() {
+    fn errors_name_the_invalid_field_and_never_the_secret() {
         for (text, sentence) in [
             (String::new(), "at least one"),
             (KEY.replace("111122223333", "1"), "account_id `1`"),

@@ -256,7 +256,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wildcards_are_those_of_ec2() {
+    fn filter_wildcards_match_as_in_ec2() {
         for (pattern, value, fits) in [
             ("s*", "s1", true),
             ("*", "", true),
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_suffices_alone() {
+    fn a_next_token_carries_the_whole_query() {
         let form = Form::parse("", b"Filter.1.Name=x&Filter.1.Value.1=y&MaxResults=5").unwrap();
         let query = Query::read(&form, "DescribeX", "Id", &["x"]).unwrap();
         let (page, token) = query.page((1_u64..=9).map(|n| (n, Ok(Some(n))))).unwrap();

@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signed_request_says_who_wants_what() {
+    fn a_signed_request_has_action_region_and_access_key() {
         let body = "Action=DescribeTags&Version=2016-11-15&DryRun=true";
         let request = read(&[("authorization", SIGNED)], body).unwrap();
         assert_eq!((&*request.action, &*request.region), ("DescribeTags", "eu-west-1"));
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn others_stay_outside() {
+    fn invalid_requests_are_refused_with_their_codes() {
         let body = "Action=DescribeTags&Version=2016-11-15";
         let code = |headers: &[(&str, &str)], body| read(headers, body).unwrap_err().code;
         assert_eq!(code(&[], body), "MissingAuthenticationToken");
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_changes_nothing_is_accepted_by_get() {
+    fn get_accepts_only_read_only_actions() {
         let auth = [("authorization", SIGNED)];
         let by = |method: &str, action: &str, version: &str| {
             let target = format!("/?Action={action}&Version={version}");
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn other_services_are_named_and_those_served_too() {
+    fn an_error_for_another_service_names_it_and_the_served_ones() {
         let scope = |service: &str| SIGNED.replace("/ec2/", &format!("/{service}/"));
         for (service, body) in [
             ("elasticloadbalancing", "Action=DescribeLoadBalancers&Version=2015-12-01"),

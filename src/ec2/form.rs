@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn members_are_in_the_order_of_their_numbers() {
+    fn list_members_are_sorted_by_number() {
         let form = form("Id.10=c&Id.2=b&Id.1=a&Idx.1=x&Filter.1.Name=n&Filter.1.Value.2=w");
         assert_eq!(form.texts("Id"), ["a", "b", "c"]);
         assert_eq!(form.members("Filter"), ["Filter.1"]);
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_asked_for_is_unknown() {
+    fn an_unread_parameter_is_an_error() {
         let form = form("Action=A&Colour=red");
         form.text("Action");
         assert_eq!(form.is_known().unwrap_err().message, "The parameter Colour is not recognized.");
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_forms_are_refused() {
+    fn invalid_forms_are_refused() {
         assert!(Form::parse("", b"a=%ff").is_err());
         assert!(Form::parse("", b"a=1&a=2").is_err());
         assert!(Form::parse("a=1", b"a=2").is_err());

@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_escaped_and_empty_elements_are_there() {
+    fn texts_are_escaped_and_empty_elements_are_written() {
         let mut xml = Xml::document("R", Some("urn:x"));
         xml.text("a", "<&>\"\u{1}\r");
         xml.text("b", "");

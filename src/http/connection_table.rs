@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_with_too_many_closes_its_own_oldest() {
+    fn a_peer_over_its_limit_closes_its_own_oldest_connection() {
         let table = table(100, 2);
         let mut other = table.admit(peer(9)).unwrap();
         let mut first = table.admit(ONE).unwrap();
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn the_one_that_waited_longest_goes_when_all_places_are_used() {
+    fn the_longest_waiting_connection_is_closed_when_the_table_is_full() {
         let table = table(3, 100);
         let mut kept: Vec<_> = (0..3).map(|number| table.admit(peer(number)).unwrap()).collect();
         kept[0].0.answer();
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn no_connection_is_closed_while_it_is_answered() {
+    fn a_connection_is_not_closed_while_its_request_is_processed() {
         let table = table(2, 1);
         let (mut first, mut second) = (table.admit(ONE).unwrap(), table.admit(peer(1)).unwrap());
         first.0.answer();
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_network_is_one_peer() {
+    fn an_ipv6_prefix_counts_as_one_peer() {
         let of = |text: &str| network_of(text.parse().unwrap());
         assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
         assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));

@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_the_own_address_and_allowed_names_are_served() {
+    fn loopback_own_address_and_allowed_host_names_are_accepted() {
         for host in [
             "localhost",
             "LocalHost:4566",
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn other_hosts_are_refused() {
+    fn other_host_names_are_refused() {
         for host in [
             "evil.example",
             "evil.example:4566",
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn exactly_one_host_is_named() {
+    fn exactly_one_host_header_is_required() {
         assert_eq!(status("/", &[], LOCAL), 400);
         assert_eq!(status("/", &["localhost", "localhost"], LOCAL), 400);
         assert_eq!(status("/", &["localhost", "evil.example"], LOCAL), 400);
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn the_old_version_needs_no_host() {
+    fn http_1_0_needs_no_host_header() {
         let status = |target: &str, host: Option<&str>| {
             let request = ::http::Request::builder().version(Version::HTTP_10).uri(target);
             let request =
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_allowed_without_a_port() {
+    fn allowed_host_names_have_no_port() {
         for wrong in ["", "a:80", "http://a", "a/b", "*.example", "a b"] {
             assert!(HostNames::default().allow(wrong).is_err(), "{wrong}");
         }

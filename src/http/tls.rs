@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_certificate_is_refused() {
+    fn an_invalid_certificate_is_refused() {
         let error = Certificate::from_pem(b"", b"").unwrap_err();
         assert!(error.contains("BEGIN CERTIFICATE"), "{error}");
         let broken = b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n";

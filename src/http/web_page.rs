@@ -40,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_of_web_pages_are_refused() {
+    fn requests_from_web_pages_are_refused() {
         assert_eq!(status(&[("origin", "http://evil.example")]), Some(403));
         assert_eq!(status(&[("origin", "null")]), Some(403));
         assert_eq!(status(&[("origin", "")]), Some(403));
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_of_programs_and_of_the_address_line_are_accepted() {
+    fn requests_from_programs_and_direct_navigation_are_accepted() {
         assert_eq!(status(&[]), None);
         assert_eq!(status(&[("sec-fetch-site", "none")]), None);
         assert_eq!(status(&[("sec-fetch-site", "same-origin")]), None);

@@ -305,7 +305,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn every_frame_is_copied_or_has_a_reason_over_many_bursts() {
+    fn every_frame_is_mirrored_or_has_a_reason() {
         let kinds: Vec<bool> = (0..3 * BURST_LEN + 5).map(|number| number % 3 == 0).collect();
         let collected =
             mirror(&table(), kinds.iter().copied().map(frame).collect::<FrameSource<_>>());
@@ -322,7 +322,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn time_and_direction_come_along() {
+    fn copies_keep_timestamp_and_direction() {
         let sent = [MemoryFrame::new(frame(true)).at(7), MemoryFrame::new(frame(false)).at(8)];
         let sent = sent.map(|frame| frame.flowing(Direction::Egress));
         let collected = mirror(&table(), FrameSource::from_frames(sent)).unwrap();
@@ -332,7 +332,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_source_ends_and_begins_again() {
+    fn a_source_ends_and_can_be_rewound() {
         let mut source = FrameSource::new([frame(true), frame(true)]);
         for lent in [2, 0] {
             let mut burst = Burst::new();

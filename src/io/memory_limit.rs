@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_are_odd_are_no_limit() {
+    fn malformed_cgroup_files_give_no_limit() {
         for (cgroups, mounts) in
             [("0::/\n", "x"), ("x\n:\n", MOUNTS), ("", ""), ("0::/../x", MOUNTS)]
         {

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn copies_come_out_in_another_thread_as_they_went_in() {
+    fn copies_arrive_unchanged_in_another_thread() {
         let (mut sink, copies) = queue(3);
         let collector = thread::spawn(move || copies.iter().collect::<Vec<_>>());
         drive(&table(), &mut sink).unwrap();
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_that_left_ends_the_run() {
+    fn a_dropped_receiver_ends_the_run() {
         let (mut sink, copies) = queue(1000);
         drop(copies);
         assert!(drive(&table(), &mut sink).unwrap_err().to_string().contains("receiver"));

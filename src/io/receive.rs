@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_of_any_length_come_through_with_network_peer_and_time() {
+    fn frames_of_any_length_are_received_with_network_peer_and_time() {
         let (mut collector, sender) = collector("127.0.0.1:0");
         let longest = vec![0x55; 65_499];
         for (network, frame) in [(0, &b""[..]), (16_777_215, &longest), (4242, b"x")] {
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_vxlan_is_counted_and_reserved_bits_are_not_looked_at() {
+    fn datagrams_without_vxlan_are_counted_and_reserved_bits_are_ignored() {
         let (mut collector, sender) = collector("0.0.0.0:0");
         sender.send(b"").unwrap();
         sender.send(&[8, 0, 0, 0, 0, 0, 1]).unwrap();
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn the_unspecified_ipv6_address_takes_both_families() {
+    fn the_unspecified_ipv6_address_receives_both_families() {
         if UdpSocket::bind("[::1]:0").is_err() {
             eprintln!("NOT RUN: this host has no IPv6");
             return;
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stop_ends_it_and_what_was_there_is_taken() {
+    fn a_stop_ends_the_collector_after_the_waiting_datagrams() {
         let (mut collector, sender) = collector("127.0.0.1:0");
         for _ in 0..200 {
             sender.send(&datagram(1, b"frame")).unwrap();
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sink_that_cannot_ends_it() {
+    fn a_sink_error_ends_the_collector() {
         let (mut collector, sender) = collector("127.0.0.1:0");
         sender.send(&datagram(1, b"frame")).unwrap();
         let mut sink = |_: &InnerFrame<'_>| Err(io::Error::other("disk full"));
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_thousand_at_a_modest_pace_all_come() {
+    fn ten_thousand_paced_datagrams_are_all_received() {
         let (mut collector, sender) = collector("127.0.0.1:0");
         for round in 0..100_u32 {
             for index in 0..100_u32 {
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn the_networks_that_are_counted_one_by_one_have_an_end() {
+    fn the_number_of_networks_counted_separately_is_limited() {
         let mut tally = Tally::default();
         for number in 0..70_000 {
             tally.add(VirtualNetworkId::new(number).unwrap(), b"xy");
@@ -368,7 +368,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_datagram_panics_and_a_good_one_is_cut_behind_eight_bytes(
+        fn no_datagram_panics_and_a_valid_one_is_split_after_eight_bytes(
             bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..40),
         ) {
             match unwrap_vxlan(&bytes) {

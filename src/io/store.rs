@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_there_again() {
+    fn written_records_are_loaded_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
         let mut store = Store::open(&path).unwrap();
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_ours_is_refused_and_left_as_it_is() {
+    fn a_foreign_file_is_refused_and_not_changed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
         for other in ["x", "some other file that is long enough to be one"] {
@@ -275,7 +275,7 @@ mod tests {
 
     /// What is told is right: what is there is what was written, or the file is refused as it is.
     #[test]
-    fn no_damage_goes_unseen() {
+    fn every_damage_is_detected() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
         let mut store = Store::open(&path).unwrap();
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn one_process_at_a_time() {
+    fn only_one_process_can_open_a_store() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
         let _store = Store::open(&path).unwrap();

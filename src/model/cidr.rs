@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn host_bits_are_cleared_and_told() {
+    fn host_bits_are_cleared_and_reported() {
         let (block, cleared) = CidrBlock::parse("source_cidr_block", "10.1.2.3/8").unwrap();
         assert_eq!((block.to_string().as_str(), cleared), ("10.0.0.0/8", true));
         let (block, cleared) = CidrBlock::parse("source_cidr_block", "2001:db8::/32").unwrap();
@@ -119,14 +119,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_block_is_refused() {
+    fn an_invalid_cidr_block_is_refused() {
         for text in ["", "10.0.0.0", "10.0.0.0/33", "::/129", "10.0.0/8", "x/8", "10.0.0.0/-1"] {
             assert!(CidrBlock::parse("source_cidr_block", text).is_err(), "{text}");
         }
     }
 
     #[test]
-    fn families_do_not_mix() {
+    fn a_cidr_block_contains_no_address_of_the_other_family() {
         assert!(!CidrBlock::any_ipv4().contains("::1".parse().unwrap()));
         assert!(!CidrBlock::any_ipv6().contains("10.0.0.1".parse().unwrap()));
         assert!(CidrBlock::any_ipv6().contains("::1".parse().unwrap()));

@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_are_kept_in_the_order_in_which_they_are_asked() {
+    fn rules_are_sorted_in_evaluation_order() {
         let mut filter = Filter::new(FilterId::new("f").unwrap());
         for number in [30, 10, 20] {
             filter.push_rule(rule(Direction::Egress, number)).unwrap();
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn many_rules_at_once_are_as_one_after_the_other() {
+    fn from_rules_equals_adding_rules_one_by_one() {
         let numbers = [3, 1, 3, 2, 1];
         let id = FilterId::new("f").unwrap();
         let rules = numbers.map(|number| rule(Direction::Egress, number)).to_vec();
@@ -343,14 +343,14 @@ mod tests {
     }
 
     #[test]
-    fn port_ranges_go_upwards() {
+    fn a_port_range_must_not_be_reversed() {
         assert!(PortRange::new("source_port_range", 2, 1).is_err());
         assert!(PortRange::new("source_port_range", 0, 65_536).is_err());
         assert!(PortRange::new("source_port_range", 0, 65_535).unwrap().contains(65_535));
     }
 
     #[test]
-    fn both_blocks_are_of_one_family() {
+    fn both_cidr_blocks_must_have_one_address_family() {
         let number = RuleNumber::new(1).unwrap();
         let (v4, v6) = (CidrBlock::any_ipv4(), CidrBlock::any_ipv6());
         assert!(FilterRule::new(Direction::Ingress, number, RuleAction::Accept, v4, v6).is_err());

@@ -91,14 +91,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_any_text_but_none() {
+    fn an_id_is_any_text_that_is_not_blank() {
         assert_eq!(TargetId::new("web").unwrap().as_str(), "web");
         let refused = TargetId::new(" ").unwrap_err();
         assert_eq!(refused.field, "traffic_mirror_target_id");
     }
 
     #[test]
-    fn a_drawn_id_looks_like_one_of_aws() {
+    fn a_generated_id_has_the_aws_format() {
         assert_eq!(SessionId::from_seed(0xabc).as_str(), "tms-00000000000000abc");
         assert_eq!(SessionId::from_seed(u128::MAX).as_str().len(), 4 + 17);
     }

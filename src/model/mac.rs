@@ -55,13 +55,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_and_prints_the_usual_form() {
+    fn a_mac_address_is_parsed_and_printed() {
         let mac = MacAddress::parse("mac_address", "02:29:23:74:C7:7d").unwrap();
         assert_eq!(mac.to_string(), "02:29:23:74:c7:7d");
     }
 
     #[test]
-    fn refuses_what_is_no_address_of_an_interface() {
+    fn multicast_and_malformed_mac_addresses_are_refused() {
         for text in ["", "02:29:23:74:c7", "02:29:23:74:c7:7d:00", "0g:00:00:00:00:00"] {
             assert!(MacAddress::parse("mac_address", text).is_err(), "{text}");
         }

@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ends_of_each_range_are_in_and_their_neighbours_are_out() {
+    fn range_limits_are_inclusive() {
         assert!(SessionNumber::new(1).is_ok() && SessionNumber::new(32766).is_ok());
         assert!(SessionNumber::new(0).is_err() && SessionNumber::new(32767).is_err());
         assert!(PacketLength::new(1).is_ok() && PacketLength::new(8500).is_ok());
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_names_field_value_and_range() {
+    fn an_error_has_field_value_and_range() {
         let refused = SessionNumber::new(40_000).unwrap_err();
         assert_eq!(
             refused.to_string(),

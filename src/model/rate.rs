@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rates_are_exact() {
+    fn rates_are_parsed_exactly() {
         let rate: Rate = "1.5Mbps".parse().unwrap();
         assert_eq!(
             (rate.duration_ns(9, 1_500_000), rate.to_string()),

@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_port_may_be_left_out() {
+    fn the_port_of_a_target_address_is_optional() {
         for (text, address) in [
             ("192.0.2.10", "192.0.2.10:4789"),
             ("192.0.2.10:1", "192.0.2.10:1"),
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn an_invalid_target_address_is_refused() {
         for text in [
             "",
             "host",
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn translated_addresses_are_known() {
+    fn embedded_ipv4_addresses_are_recognised() {
         let of = |text: &str| embedded_ipv4(text.parse().unwrap()).map(|ip| ip.to_string());
         for text in ["64:ff9b::7f00:1", "2002:7f00:1::5", "::127.0.0.1"] {
             assert_eq!(of(text).as_deref(), Some("127.0.0.1"), "{text}");
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zone_is_refused_because_the_routes_choose_the_device() {
+    fn an_ipv6_zone_is_refused() {
         for text in ["[fe80::1%2]:4789", "fe80::1%2"] {
             let refused = parse_target_address("address", text, VXLAN_PORT).unwrap_err();
             assert!(refused.expected.contains("without a zone"), "{refused}");
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn only_load_balancers_have_several() {
+    fn only_load_balancers_have_several_addresses() {
         let balancer = TargetKind::NetworkLoadBalancer("arn".to_owned());
         let read = |text, kind| parse_target_addresses("address", text, kind);
         let two = read("192.0.2.1, 192.0.2.2:9", &balancer).unwrap();

@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn workers_beyond_the_limit_are_refused_with_what_they_need() {
+    fn too_many_workers_are_refused_with_the_number_of_descriptors_needed() {
         let mut budget = DescriptorBudget { most_workers: 3, workers: 0 };
         assert_eq!(budget.take(2), Ok(()));
         let refused = budget.take(2).unwrap_err();

@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn many_rings_stay_below_the_budget_where_the_least_size_allows_it() {
+    fn many_rings_stay_within_the_budget_or_have_the_minimum_size() {
         for memory in [512, 4_096, 24_000] {
             for rings in 1..300 {
                 let budget = budget(RingSize::Auto, memory);
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn rings_that_are_added_leave_something_for_the_next() {
+    fn rings_added_later_leave_memory_for_further_rings() {
         let mut budget = budget(RingSize::Auto, 4_096);
         let mut lens = Vec::new();
         for _ in 0..40 {
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_half_of_the_memory_is_refused_with_what_would_fit() {
+    fn rings_of_more_than_half_of_the_memory_are_refused_with_a_size_that_fits() {
         let fixed = budget(RingSize::Fixed(64 * MIB), 4_096);
         assert_eq!(fixed.plan(32, OpenedWhen::AtStart).unwrap(), 64 * MIB);
         let refusal = fixed.plan(33, OpenedWhen::AtStart).unwrap_err().to_string();
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn the_statement_says_how_many_how_much_and_why() {
+    fn the_statement_has_the_number_size_and_reason() {
         let mut few = budget(RingSize::Auto, 24_000);
         few.take(1, 64 * MIB);
         assert_eq!(few.statement(1, 64 * MIB), "ring memory: 1 ring of 64 MiB, 64 MiB in total");

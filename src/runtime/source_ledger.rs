@@ -53,18 +53,18 @@ mod tests {
     use super::*;
     use crate::dataplane::{Burst, Copies, Drops, Frame, MirrorTable, Sink, Source, TableParts};
 
-    struct One;
+    struct OneFrame;
 
-    impl Source for One {
+    impl Source for OneFrame {
         fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
             burst.push(Frame::new(&[0; 60]));
             Ok(())
         }
     }
 
-    struct Nowhere;
+    struct NullSink;
 
-    impl Sink for Nowhere {
+    impl Sink for NullSink {
         fn send(&mut self, _: &Copies<'_>, _: &mut Drops) -> io::Result<()> {
             Ok(())
         }
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn losses_are_counted_once_whichever_source_they_come_from() {
+    fn losses_are_counted_once_across_sources() {
         let (mut worker, mut ledger) = (worker(), SourceLedger::default());
         let counts = SourceCounts {
             frames: 9,
@@ -96,9 +96,9 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_is_lent_and_not_counted_and_the_reverse_are_unaccounted() {
+    fn a_difference_between_lent_and_counted_frames_is_unaccounted() {
         let (mut worker, mut ledger) = (worker(), SourceLedger::default());
-        worker.step(&mut One, &mut Nowhere).unwrap();
+        worker.step(&mut OneFrame, &mut NullSink).unwrap();
         assert_eq!(ledger.unaccounted(worker.counters()), 1);
         ledger.update(SourceCounts { lent: 1, ..SourceCounts::default() }, &mut worker);
         assert_eq!(ledger.unaccounted(worker.counters()), 0);

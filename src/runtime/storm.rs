@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_that_stop_with_the_copies_three_times_are_a_storm() {
+    fn traffic_that_stops_during_three_pauses_is_a_storm() {
         let (mut detector, mut seen) = (StormDetector::new(), tunnelled());
         assert!(feed(&mut detector, &mut seen, 30, WINDOWS));
         assert_eq!(pause(&mut detector, &mut seen, 0), None);
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_that_go_on_are_other_traffic_and_are_left_alone_for_longer_each_time() {
+    fn traffic_that_continues_during_a_pause_doubles_the_backoff() {
         let (mut detector, mut seen) = (StormDetector::new(), tunnelled());
         for backoff in [1, 2, 4, 8, 16, 32, 64, 64] {
             assert!(feed(&mut detector, &mut seen, 30, 7_000));
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn bursts_and_traffic_that_comes_in_are_never_paused_for() {
+    fn short_bursts_and_ingress_traffic_cause_no_pause() {
         let (mut detector, mut seen) = (StormDetector::new(), tunnelled());
         for _ in 0..50 {
             assert!(!feed(&mut detector, &mut seen, 500, WINDOWS - 1));

@@ -11,8 +11,8 @@ use traffic_mirror::model::{
     Protocol, RuleAction, RuleNumber, SessionNumber, Tags, TargetKind, VirtualNetworkId,
 };
 
-use super::operation::{Asked, At, Pick, RuleParts, SessionParts};
-use super::world::{self, ENDPOINTS, LOAD_BALANCERS};
+use super::initial_state::{self, ENDPOINTS, LOAD_BALANCERS};
+use super::operation::{IdChoice, RuleParts, SessionParts, Step, TargetRef};
 
 /// A call of the account.
 #[derive(Debug, Clone)]
@@ -34,70 +34,70 @@ pub(crate) enum Call {
 
 impl Call {
     /// Looks ids up; nothing for what the account is not asked.
-    pub(crate) fn new(asked: &Asked, id_of: impl Fn(usize, Pick) -> String) -> Option<Self> {
+    pub(crate) fn new(step: &Step, id_of: impl Fn(usize, IdChoice) -> String) -> Option<Self> {
         let [session_id, target_id, filter_id, rule_id] =
-            [0, 1, 2, 3].map(|kind| move |pick: &Pick| (kind, *pick));
-        let id = |(kind, pick)| id_of(kind, pick);
-        let ids = |picks: &[(u8, Pick)]| {
-            picks.iter().map(|(kind, pick)| id_of(usize::from(*kind), *pick)).collect()
+            [0, 1, 2, 3].map(|kind| move |choice: &IdChoice| (kind, *choice));
+        let id = |(kind, choice)| id_of(kind, choice);
+        let ids = |choices: &[(u8, IdChoice)]| {
+            choices.iter().map(|(kind, choice)| id_of(usize::from(*kind), *choice)).collect()
         };
-        Some(match asked {
-            Asked::CreateTarget { at, address, text } => Self::CreateTarget(CreateTarget {
+        Some(match step {
+            Step::CreateTarget { at, address, text } => Self::CreateTarget(CreateTarget {
                 kind: target_kind(*at),
                 description: description(*text),
                 tags: address.map(|number| tag(3, number)).into_iter().collect(),
                 once: None,
             }),
-            Asked::DeleteTarget(pick) => Self::DeleteTarget(id(target_id(pick))),
-            Asked::CreateFilter { text } => Self::CreateFilter(CreateFilter {
+            Step::DeleteTarget(choice) => Self::DeleteTarget(id(target_id(choice))),
+            Step::CreateFilter { text } => Self::CreateFilter(CreateFilter {
                 description: description(*text),
                 tags: text.map(|number| tag(0, number)).into_iter().collect(),
                 once: None,
             }),
-            Asked::DeleteFilter(pick) => Self::DeleteFilter(id(filter_id(pick))),
-            Asked::Services { filter, add, remove } => {
+            Step::DeleteFilter(choice) => Self::DeleteFilter(id(filter_id(choice))),
+            Step::Services { filter, add, remove } => {
                 Self::Services(id(filter_id(filter)), services(add), services(remove))
             }
-            Asked::CreateRule { filter, rule } => Self::CreateRule(CreateRule {
+            Step::CreateRule { filter, rule } => Self::CreateRule(CreateRule {
                 filter_id: id(filter_id(filter)),
-                rule: whole_rule(rule).ok()?,
+                rule: filter_rule(rule).ok()?,
                 once: None,
             }),
-            Asked::ModifyRule { rule, parts, given, remove } => {
+            Step::ModifyRule { rule, parts, given, remove } => {
                 let request = modify_rule(parts, *given);
                 Self::ModifyRule(
                     id(rule_id(rule)),
                     ModifyRule { remove: remove.clone(), ..request },
                 )
             }
-            Asked::DeleteRule(pick) => Self::DeleteRule(id(rule_id(pick))),
-            Asked::CreateSession { parts } => {
+            Step::DeleteRule(choice) => Self::DeleteRule(id(rule_id(choice))),
+            Step::CreateSession { parts } => {
                 let (target, filter) = (id(target_id(&parts.target)), id(filter_id(&parts.filter)));
                 Self::CreateSession(create_session(parts, target, filter))
             }
-            Asked::ModifySession { session, parts, given, remove } => {
+            Step::ModifySession { session, parts, given, remove } => {
                 let (target, filter) = (id(target_id(&parts.target)), id(filter_id(&parts.filter)));
                 let request = modify_session(parts, *given, target, filter);
                 let request = ModifySession { remove: remove.clone(), ..request };
                 Self::ModifySession(id(session_id(session)), request)
             }
-            Asked::DeleteSession(pick) => Self::DeleteSession(id(session_id(pick))),
-            Asked::CreateTags { ids: picks, tags } => {
-                Self::CreateTags(ids(picks), tags.iter().map(|(k, v)| tag(*k, *v)).collect())
+            Step::DeleteSession(choice) => Self::DeleteSession(id(session_id(choice))),
+            Step::CreateTags { ids: choices, tags } => {
+                Self::CreateTags(ids(choices), tags.iter().map(|(k, v)| tag(*k, *v)).collect())
             }
-            Asked::DeleteTags { ids: picks, tags } => {
+            Step::DeleteTags { ids: choices, tags } => {
                 let tags = tags.iter().map(|(key, value)| {
                     let (key, text) = tag(*key, value.unwrap_or_default());
                     TagToDelete { key, value: value.map(|_| text) }
                 });
-                Self::DeleteTags(ids(picks), tags.collect())
+                Self::DeleteTags(ids(choices), tags.collect())
             }
-            Asked::Wait { .. } | Asked::Restart { .. } | Asked::Again(_) => return None,
+            Step::Wait { .. } | Step::Restart { .. } | Step::Again(_) => return None,
         })
     }
 
     /// The same call by a token, where it can have one.
-    pub(crate) fn once(mut self, token: u8) -> Self {
+    pub(crate) fn with_token(mut self, token: u8) -> Self {
         let request = format!("{self:?}");
         let once = match &mut self {
             Self::CreateTarget(request) => &mut request.once,
@@ -174,15 +174,15 @@ fn services(which: &[u8]) -> Vec<String> {
     which.iter().map(|number| name(number).to_owned()).collect()
 }
 
-fn target_kind(at: At) -> TargetKind {
+fn target_kind(at: TargetRef) -> TargetKind {
     match at {
-        At::Interface(number) => TargetKind::NetworkInterface(
-            NetworkInterfaceId::new(&world::interface(number)).unwrap(),
+        TargetRef::Interface(number) => TargetKind::NetworkInterface(
+            NetworkInterfaceId::new(&initial_state::interface(number)).unwrap(),
         ),
-        At::LoadBalancer(number) => {
+        TargetRef::LoadBalancer(number) => {
             TargetKind::NetworkLoadBalancer(LOAD_BALANCERS[usize::from(number)].to_owned())
         }
-        At::Endpoint(number) => {
+        TargetRef::Endpoint(number) => {
             TargetKind::GatewayLoadBalancerEndpoint(ENDPOINTS[usize::from(number)].to_owned())
         }
     }
@@ -202,7 +202,7 @@ fn network_id(parts: &SessionParts) -> Option<VirtualNetworkId> {
 
 fn create_session(parts: &SessionParts, target_id: String, filter_id: String) -> CreateSession {
     CreateSession {
-        network_interface_id: world::interface(parts.interface),
+        network_interface_id: initial_state::interface(parts.interface),
         target_id,
         filter_id,
         number: number(parts),
@@ -248,7 +248,7 @@ fn modify_rule(parts: &RuleParts, given: [bool; 8]) -> ModifyRule {
     }
 }
 
-fn whole_rule(parts: &RuleParts) -> Result<FilterRule, Invalid> {
+fn filter_rule(parts: &RuleParts) -> Result<FilterRule, Invalid> {
     let number = RuleNumber::new(parts.number)?;
     let (source, destination) = (block(parts.source), block(parts.destination));
     let mut rule = FilterRule::new(direction(parts), number, action(parts), source, destination)?;

@@ -4,10 +4,10 @@ use traffic_mirror::model::{
     FilterId, FilterRuleId, NetworkInterfaceId, Session, SessionId, TargetId,
 };
 
+use super::aws_checks::address;
 use super::call::Call;
 use super::model::Model;
-use super::rules_of_aws::address;
-use super::snapshot::{PlainFilter, PlainRule, PlainSession, PlainTarget, Snapshot, Whose};
+use super::snapshot::{Ownership, PlainFilter, PlainRule, PlainSession, PlainTarget, Snapshot};
 
 impl Model {
     pub(crate) fn change(&mut self, owner: &str, call: &Call, id: &str, after: &Snapshot) {
@@ -15,16 +15,16 @@ impl Model {
             Call::CreateTarget(_)
             | Call::CreateFilter(_)
             | Call::CreateRule(_)
-            | Call::CreateSession(_) => self.make(owner, call, id, after),
-            Call::DeleteTarget(id) => self.goes(1, id),
+            | Call::CreateSession(_) => self.create(owner, call, id, after),
+            Call::DeleteTarget(id) => self.remove(1, id),
             Call::DeleteFilter(id) => {
                 let rules = self.has.rules.iter().filter(|(_, one)| one.filter == *id);
                 let rules: Vec<String> = rules.map(|(rule, _)| rule.clone()).collect();
-                rules.iter().for_each(|rule| self.goes(3, rule));
-                self.goes(2, id);
+                rules.iter().for_each(|rule| self.remove(3, rule));
+                self.remove(2, id);
             }
-            Call::DeleteRule(id) => self.goes(3, id),
-            Call::DeleteSession(id) => self.goes(0, id),
+            Call::DeleteRule(id) => self.remove(3, id),
+            Call::DeleteSession(id) => self.remove(0, id),
             Call::Services(id, add, remove) => {
                 let filter = self.has.filters.get_mut(id).unwrap();
                 filter.amazon_dns = (filter.amazon_dns || !add.is_empty()) && remove.is_empty();
@@ -38,39 +38,39 @@ impl Model {
                 let session = self.drawn(session, after);
                 self.has.sessions.get_mut(id).unwrap().session = session;
             }
-            Call::CreateTags(..) | Call::DeleteTags(..) => self.retag(owner, call),
+            Call::CreateTags(..) | Call::DeleteTags(..) => self.change_tags(owner, call),
         }
     }
 
-    fn make(&mut self, owner: &str, call: &Call, id: &str, after: &Snapshot) {
-        let whose = Whose { owner: owner.to_owned(), is_of_file: false };
+    fn create(&mut self, owner: &str, call: &Call, id: &str, after: &Snapshot) {
+        let ownership = Ownership { owner: owner.to_owned(), is_of_file: false };
         match call {
             Call::CreateTarget(request) => {
                 let plain = PlainTarget {
-                    whose,
+                    ownership,
                     kind: request.kind.clone(),
                     address: address(&request.kind, &request.tags).unwrap(),
                     description: request.description.clone(),
                     tags: request.tags.clone(),
                 };
-                self.is_new(1, id);
+                self.add_id(1, id);
                 self.has.targets.insert(id.to_owned(), plain);
             }
             Call::CreateFilter(request) => {
                 let plain = PlainFilter {
-                    whose,
+                    ownership,
                     amazon_dns: false,
                     description: request.description.clone(),
                     tags: request.tags.clone(),
                 };
-                self.is_new(2, id);
+                self.add_id(2, id);
                 self.has.filters.insert(id.to_owned(), plain);
             }
             Call::CreateRule(request) => {
                 let mut rule = request.rule.clone();
                 rule.id = FilterRuleId::new(id).ok();
-                let plain = PlainRule { whose, filter: request.filter_id.clone(), rule };
-                self.is_new(3, id);
+                let plain = PlainRule { ownership, filter: request.filter_id.clone(), rule };
+                self.add_id(3, id);
                 self.has.rules.insert(id.to_owned(), plain);
             }
             Call::CreateSession(request) => {
@@ -85,16 +85,16 @@ impl Model {
                 session.virtual_network_id = request.virtual_network_id;
                 session.description = request.description.clone();
                 session.tags = request.tags.clone();
-                self.is_new(0, id);
+                self.add_id(0, id);
                 let session = self.drawn(session, after);
-                self.has.sessions.insert(id.to_owned(), PlainSession { whose, session });
+                self.has.sessions.insert(id.to_owned(), PlainSession { ownership, session });
             }
             _ => {}
         }
     }
 
-    fn retag(&mut self, owner: &str, call: &Call) {
-        for (kind, id, tags) in self.retagged(owner, call).unwrap() {
+    fn change_tags(&mut self, owner: &str, call: &Call) {
+        for (kind, id, tags) in self.changed_tags(owner, call).unwrap() {
             match kind {
                 0 => self.has.sessions.get_mut(&id).unwrap().session.tags = tags,
                 1 => {
@@ -113,7 +113,7 @@ impl Model {
         if session.virtual_network_id.is_none() {
             let id = session.id.as_ref().unwrap();
             session.virtual_network_id = after.sessions[id.as_str()].session.virtual_network_id;
-            self.is_drawn_well(&session);
+            self.assert_network_id_is_unique(&session);
         }
         session
     }

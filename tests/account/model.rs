@@ -6,16 +6,16 @@ use traffic_mirror::control::account::DEFAULT_OWNER;
 use traffic_mirror::model::Session;
 
 use super::call::Call;
-use super::operation::Pick;
-use super::snapshot::{PlainFilter, PlainRule, PlainSession, PlainTarget, Snapshot, Whose};
-use super::world::{self, FILE_KIND, file_id};
+use super::initial_state::{self, FILE_KIND, file_id};
+use super::operation::IdChoice;
+use super::snapshot::{Ownership, PlainFilter, PlainRule, PlainSession, PlainTarget, Snapshot};
 
 /// A refusal by its code.
-pub(crate) type Code = &'static str;
+pub(crate) type ErrorCode = &'static str;
 
 pub(crate) const OTHER_OWNER: &str = "111111111111";
 pub(crate) const PREFIXES: [&str; 4] = ["tms-", "tmt-", "tmf-", "tmfr-"];
-const NO_SUCH: [Code; 4] = [
+const NO_SUCH: [ErrorCode; 4] = [
     "InvalidTrafficMirrorSessionId.NotFound",
     "InvalidTrafficMirrorTargetId.NotFound",
     "InvalidTrafficMirrorFilterId.NotFound",
@@ -47,21 +47,22 @@ pub(crate) struct Model {
 impl Model {
     pub(crate) fn new() -> Self {
         let mut model = Self { now_s: 1_000, ..Self::default() };
-        model.take_in_file(0);
+        model.add_file_resources(0);
         let id = file_id("tms-", 0);
-        let session = PlainSession { whose: of_file(), session: world::session() };
+        let session =
+            PlainSession { ownership: file_ownership(), session: initial_state::session() };
         model.has.order[0].push(id.clone());
         model.has.sessions.insert(id, session);
         model
     }
 
-    fn take_in_file(&mut self, number: usize) {
+    fn add_file_resources(&mut self, number: usize) {
         let [_, target, filter, rule] = PREFIXES.map(|prefix| file_id(prefix, number));
         for (kind, id) in [(1, &target), (2, &filter), (3, &rule)] {
             self.has.order[kind].insert(number, id.clone());
         }
         let plain = PlainTarget {
-            whose: of_file(),
+            ownership: file_ownership(),
             kind: FILE_KIND,
             address: "192.0.2.100:4789".parse().ok(),
             description: None,
@@ -69,43 +70,44 @@ impl Model {
         };
         self.has.targets.insert(target, plain);
         let plain = PlainFilter {
-            whose: of_file(),
+            ownership: file_ownership(),
             amazon_dns: false,
             description: None,
             tags: Default::default(),
         };
         self.has.filters.insert(filter.clone(), plain);
-        let plain = PlainRule { whose: of_file(), filter, rule: world::rule(number) };
+        let plain =
+            PlainRule { ownership: file_ownership(), filter, rule: initial_state::rule(number) };
         self.has.rules.insert(rule, plain);
     }
 
     /// The file has a target and a filter more.
-    pub(crate) fn has_more_in_files(&mut self) {
+    pub(crate) fn add_to_files(&mut self) {
         self.more += 1;
-        self.take_in_file(self.more);
+        self.add_file_resources(self.more);
     }
 
     /// The id that is meant. Kind 4 is of nothing that we know.
-    pub(crate) fn id_of(&self, kind: usize, pick: Pick) -> String {
+    pub(crate) fn id_of(&self, kind: usize, choice: IdChoice) -> String {
         let Some(prefix) = PREFIXES.get(kind) else { return String::from("vpc-00000001") };
         let (there, ever) = (&self.has.order[kind], &self.ever[kind]);
         let there: Vec<&String> = there.iter().filter(|id| ever.contains(id)).collect();
-        match pick {
+        match choice {
             1 => format!("{prefix}x"),
-            2 | 3 => file_id(prefix, usize::from(pick) - 2),
-            4..12 if !there.is_empty() => there[usize::from(pick) % there.len()].clone(),
-            12.. if !ever.is_empty() => ever[usize::from(pick) % ever.len()].clone(),
+            2 | 3 => file_id(prefix, usize::from(choice) - 2),
+            4..12 if !there.is_empty() => there[usize::from(choice) % there.len()].clone(),
+            12.. if !ever.is_empty() => ever[usize::from(choice) % ever.len()].clone(),
             _ => format!("{prefix}0000000000000dead"),
         }
     }
 
     /// What the account has to answer: an id that is known, a new one, or a code.
-    pub(crate) fn judge(
+    pub(crate) fn expected_answer(
         &self,
         owner: &str,
         is_dry_run: bool,
         call: &Call,
-    ) -> Result<Option<String>, Code> {
+    ) -> Result<Option<String>, ErrorCode> {
         if let Some(id) = self.known_by_token(owner, call)? {
             return if is_dry_run { Err("DryRunOperation") } else { Ok(Some(id)) };
         }
@@ -114,7 +116,7 @@ impl Model {
     }
 
     /// "ClientToken is remembered as long as the resource lives, and 24 hours after."
-    fn known_by_token(&self, owner: &str, call: &Call) -> Result<Option<String>, Code> {
+    fn known_by_token(&self, owner: &str, call: &Call) -> Result<Option<String>, ErrorCode> {
         let Some((once, kind)) = call.token() else { return Ok(None) };
         let known = self.tokens.get(&(owner.to_owned(), once.token.clone()));
         match known {
@@ -140,7 +142,7 @@ impl Model {
     }
 
     /// A new resource: its id is as AWS's are, and was never given before.
-    pub(crate) fn is_new(&mut self, kind: usize, id: &str) {
+    pub(crate) fn add_id(&mut self, kind: usize, id: &str) {
         let hex = id.strip_prefix(PREFIXES[kind]).unwrap();
         assert!(
             hex.len() == 17 && hex.bytes().all(|one| b"0123456789abcdef".contains(&one)),
@@ -152,7 +154,7 @@ impl Model {
     }
 
     /// A resource goes; its token stays for a day.
-    pub(crate) fn goes(&mut self, kind: usize, id: &str) {
+    pub(crate) fn remove(&mut self, kind: usize, id: &str) {
         match kind {
             0 => drop(self.has.sessions.remove(id)),
             1 => drop(self.has.targets.remove(id)),
@@ -165,48 +167,58 @@ impl Model {
     }
 
     /// A network identifier that was drawn: not 0, and no other session has it.
-    pub(crate) fn is_drawn_well(&self, session: &Session) {
+    pub(crate) fn assert_network_id_is_unique(&self, session: &Session) {
         let drawn = session.virtual_network_id.unwrap();
         assert_ne!(drawn.value(), 0);
         let mut others = self.has.sessions.values().map(|one| &one.session);
         assert!(!others.any(|one| one.virtual_network_id == Some(drawn)), "{drawn:?} is taken");
     }
 
-    fn whose(&self, kind: usize, id: &str) -> Option<&Whose> {
+    fn ownership(&self, kind: usize, id: &str) -> Option<&Ownership> {
         match kind {
-            0 => self.has.sessions.get(id).map(|one| &one.whose),
-            1 => self.has.targets.get(id).map(|one| &one.whose),
-            2 => self.has.filters.get(id).map(|one| &one.whose),
-            _ => self.has.rules.get(id).map(|one| &one.whose),
+            0 => self.has.sessions.get(id).map(|one| &one.ownership),
+            1 => self.has.targets.get(id).map(|one| &one.ownership),
+            2 => self.has.filters.get(id).map(|one| &one.ownership),
+            _ => self.has.rules.get(id).map(|one| &one.ownership),
         }
     }
 
     /// Whether the caller may change a resource.
-    pub(crate) fn own(&self, owner: &str, kind: usize, id: &str) -> Result<(), Code> {
-        match self.whose(kind, id) {
-            Some(whose) if whose.owner == owner && whose.is_of_file => Err("OperationNotPermitted"),
-            Some(whose) if whose.owner == owner => Ok(()),
+    pub(crate) fn check_owned(&self, owner: &str, kind: usize, id: &str) -> Result<(), ErrorCode> {
+        match self.ownership(kind, id) {
+            Some(ownership) if ownership.owner == owner && ownership.is_of_file => {
+                Err("OperationNotPermitted")
+            }
+            Some(ownership) if ownership.owner == owner => Ok(()),
             _ => Err(no_such(kind, id)),
         }
     }
 
     /// Whether the caller may refer to a resource.
-    pub(crate) fn known(&self, owner: &str, kind: usize, id: &str) -> Result<(), Code> {
-        let whose = self.whose(kind, id).filter(|whose| whose.owner == owner || whose.is_of_file);
-        whose.map(drop).ok_or_else(|| no_such(kind, id))
+    pub(crate) fn check_visible(
+        &self,
+        owner: &str,
+        kind: usize,
+        id: &str,
+    ) -> Result<(), ErrorCode> {
+        let ownership = self
+            .ownership(kind, id)
+            .filter(|ownership| ownership.owner == owner || ownership.is_of_file);
+        ownership.map(drop).ok_or_else(|| no_such(kind, id))
     }
 
     /// How many of a kind an account has.
     pub(crate) fn count(&self, kind: usize, owner: &str) -> usize {
         let ids = self.has.order[kind].iter();
-        ids.filter(|id| self.whose(kind, id).is_some_and(|whose| whose.owner == owner)).count()
+        ids.filter(|id| self.ownership(kind, id).is_some_and(|ownership| ownership.owner == owner))
+            .count()
     }
 }
 
-fn no_such(kind: usize, id: &str) -> Code {
+fn no_such(kind: usize, id: &str) -> ErrorCode {
     if id.ends_with('x') { "InvalidParameterValue" } else { NO_SUCH[kind] }
 }
 
-fn of_file() -> Whose {
-    Whose { owner: DEFAULT_OWNER.to_owned(), is_of_file: true }
+fn file_ownership() -> Ownership {
+    Ownership { owner: DEFAULT_OWNER.to_owned(), is_of_file: true }
 }

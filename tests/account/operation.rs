@@ -5,7 +5,7 @@ use proptest::sample::select;
 use traffic_mirror::control::account::{RuleField, SessionField};
 
 /// Which id is meant: one that was given at some time, or one of some that lead nowhere.
-pub(crate) type Pick = u8;
+pub(crate) type IdChoice = u8;
 
 /// Something asked of an account.
 #[derive(Debug, Clone)]
@@ -13,54 +13,54 @@ pub(crate) struct Operation {
     pub(crate) is_of_other: bool,
     pub(crate) is_dry_run: bool,
     pub(crate) token: Option<u8>,
-    pub(crate) asked: Asked,
+    pub(crate) step: Step,
 }
 
 /// What is asked.
 #[derive(Debug, Clone)]
-pub(crate) enum Asked {
+pub(crate) enum Step {
     CreateTarget {
-        at: At,
+        at: TargetRef,
         address: Option<u8>,
         text: Option<u8>,
     },
-    DeleteTarget(Pick),
+    DeleteTarget(IdChoice),
     CreateFilter {
         text: Option<u8>,
     },
-    DeleteFilter(Pick),
+    DeleteFilter(IdChoice),
     Services {
-        filter: Pick,
+        filter: IdChoice,
         add: Vec<u8>,
         remove: Vec<u8>,
     },
     CreateRule {
-        filter: Pick,
+        filter: IdChoice,
         rule: RuleParts,
     },
     ModifyRule {
-        rule: Pick,
+        rule: IdChoice,
         parts: RuleParts,
         given: [bool; 8],
         remove: Vec<RuleField>,
     },
-    DeleteRule(Pick),
+    DeleteRule(IdChoice),
     CreateSession {
         parts: SessionParts,
     },
     ModifySession {
-        session: Pick,
+        session: IdChoice,
         parts: SessionParts,
         given: [bool; 6],
         remove: Vec<SessionField>,
     },
-    DeleteSession(Pick),
+    DeleteSession(IdChoice),
     CreateTags {
-        ids: Vec<(u8, Pick)>,
+        ids: Vec<(u8, IdChoice)>,
         tags: Vec<(u8, u8)>,
     },
     DeleteTags {
-        ids: Vec<(u8, Pick)>,
+        ids: Vec<(u8, IdChoice)>,
         tags: Vec<(u8, Option<u8>)>,
     },
     /// A call of the past that had a token.
@@ -76,7 +76,7 @@ pub(crate) enum Asked {
 
 /// What a target names.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum At {
+pub(crate) enum TargetRef {
     Interface(u8),
     LoadBalancer(u8),
     Endpoint(u8),
@@ -100,15 +100,15 @@ pub(crate) struct RuleParts {
 #[derive(Debug, Clone)]
 pub(crate) struct SessionParts {
     pub(crate) interface: u8,
-    pub(crate) target: Pick,
-    pub(crate) filter: Pick,
+    pub(crate) target: IdChoice,
+    pub(crate) filter: IdChoice,
     pub(crate) number: u8,
     pub(crate) packet_length: Option<u16>,
     pub(crate) network_id: Option<u8>,
     pub(crate) text: Option<u8>,
 }
 
-fn pick() -> impl Strategy<Value = Pick> {
+fn choice() -> impl Strategy<Value = IdChoice> {
     // The first few lead nowhere or to a file, the last to what may be gone.
     prop_oneof![1 => 0_u8..4, 8 => 4_u8..12, 1 => 12_u8..16]
 }
@@ -145,7 +145,7 @@ fn rule() -> impl Strategy<Value = RuleParts> {
 fn session() -> impl Strategy<Value = SessionParts> {
     let network_id = prop::option::weighted(0.3, 0_u8..8);
     let packet_length = prop::option::of(1_u16..3);
-    (interface(), pick(), pick(), 1_u8..4, packet_length, network_id, text()).prop_map(
+    (interface(), choice(), choice(), 1_u8..4, packet_length, network_id, text()).prop_map(
         |(interface, target, filter, number, packet_length, network_id, text)| SessionParts {
             interface,
             target,
@@ -158,11 +158,11 @@ fn session() -> impl Strategy<Value = SessionParts> {
     )
 }
 
-fn asked() -> impl Strategy<Value = Asked> {
+fn step() -> impl Strategy<Value = Step> {
     let at = prop_oneof![
-        3 => interface().prop_map(At::Interface),
-        2 => select(vec![0, 0, 0, 1, 2]).prop_map(At::LoadBalancer),
-        1 => select(vec![0, 0, 0, 1, 2]).prop_map(At::Endpoint),
+        3 => interface().prop_map(TargetRef::Interface),
+        2 => select(vec![0, 0, 0, 1, 2]).prop_map(TargetRef::LoadBalancer),
+        1 => select(vec![0, 0, 0, 1, 2]).prop_map(TargetRef::Endpoint),
     ];
     let address = prop::option::weighted(0.4, 0_u8..4);
     let services = || prop::collection::vec(select(vec![0_u8, 0, 0, 1]), 0..2);
@@ -183,40 +183,40 @@ fn asked() -> impl Strategy<Value = Asked> {
         ]),
         0..2,
     );
-    let ids = || prop::collection::vec((0_u8..5, pick()), 1..3);
+    let ids = || prop::collection::vec((0_u8..5, choice()), 1..3);
     prop_oneof![
         5 => (at, address, text())
-            .prop_map(|(at, address, text)| Asked::CreateTarget { at, address, text }),
-        1 => pick().prop_map(Asked::DeleteTarget),
-        4 => text().prop_map(|text| Asked::CreateFilter { text }),
-        1 => pick().prop_map(Asked::DeleteFilter),
-        1 => (pick(), services(), services())
-            .prop_map(|(filter, add, remove)| Asked::Services { filter, add, remove }),
-        5 => (pick(), rule()).prop_map(|(filter, rule)| Asked::CreateRule { filter, rule }),
-        4 => (pick(), rule(), any::<[bool; 8]>(), rule_fields).prop_map(
-            |(rule, parts, given, remove)| Asked::ModifyRule { rule, parts, given, remove }),
-        2 => pick().prop_map(Asked::DeleteRule),
-        10 => session().prop_map(|parts| Asked::CreateSession { parts }),
-        4 => (pick(), session(), any::<[bool; 6]>(), session_fields).prop_map(
-            |(session, parts, given, remove)| Asked::ModifySession { session, parts, given, remove }),
-        2 => pick().prop_map(Asked::DeleteSession),
+            .prop_map(|(at, address, text)| Step::CreateTarget { at, address, text }),
+        1 => choice().prop_map(Step::DeleteTarget),
+        4 => text().prop_map(|text| Step::CreateFilter { text }),
+        1 => choice().prop_map(Step::DeleteFilter),
+        1 => (choice(), services(), services())
+            .prop_map(|(filter, add, remove)| Step::Services { filter, add, remove }),
+        5 => (choice(), rule()).prop_map(|(filter, rule)| Step::CreateRule { filter, rule }),
+        4 => (choice(), rule(), any::<[bool; 8]>(), rule_fields).prop_map(
+            |(rule, parts, given, remove)| Step::ModifyRule { rule, parts, given, remove }),
+        2 => choice().prop_map(Step::DeleteRule),
+        10 => session().prop_map(|parts| Step::CreateSession { parts }),
+        4 => (choice(), session(), any::<[bool; 6]>(), session_fields).prop_map(
+            |(session, parts, given, remove)| Step::ModifySession { session, parts, given, remove }),
+        2 => choice().prop_map(Step::DeleteSession),
         2 => (ids(), prop::collection::vec((0_u8..4, 0_u8..3), 1..3))
-            .prop_map(|(ids, tags)| Asked::CreateTags { ids, tags }),
+            .prop_map(|(ids, tags)| Step::CreateTags { ids, tags }),
         2 => (ids(), prop::collection::vec((0_u8..4, prop::option::of(0_u8..3)), 0..2))
-            .prop_map(|(ids, tags)| Asked::DeleteTags { ids, tags }),
-        3 => any::<u8>().prop_map(Asked::Again),
-        1 => (1_u8..30).prop_map(|hours| Asked::Wait { hours }),
-        1 => any::<bool>().prop_map(|has_more_in_files| Asked::Restart { has_more_in_files }),
+            .prop_map(|(ids, tags)| Step::DeleteTags { ids, tags }),
+        3 => any::<u8>().prop_map(Step::Again),
+        1 => (1_u8..30).prop_map(|hours| Step::Wait { hours }),
+        1 => any::<bool>().prop_map(|has_more_in_files| Step::Restart { has_more_in_files }),
     ]
 }
 
 pub(crate) fn operation() -> impl Strategy<Value = Operation> {
     let token = prop::option::weighted(0.3, 0_u8..4);
     let caller = (prop::bool::weighted(0.15), prop::bool::weighted(0.15));
-    (caller, token, asked()).prop_map(|((is_of_other, is_dry_run), token, asked)| Operation {
+    (caller, token, step()).prop_map(|((is_of_other, is_dry_run), token, step)| Operation {
         is_of_other,
         is_dry_run,
         token,
-        asked,
+        step,
     })
 }

@@ -9,14 +9,14 @@ use traffic_mirror::model::{Filter, FilterRule, Session, Tags, TargetKind};
 
 /// Whose a resource is, and whether it is of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Whose {
+pub(crate) struct Ownership {
     pub(crate) owner: String,
     pub(crate) is_of_file: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PlainTarget {
-    pub(crate) whose: Whose,
+    pub(crate) ownership: Ownership,
     pub(crate) kind: TargetKind,
     pub(crate) address: Option<SocketAddr>,
     pub(crate) description: Option<String>,
@@ -25,7 +25,7 @@ pub(crate) struct PlainTarget {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PlainFilter {
-    pub(crate) whose: Whose,
+    pub(crate) ownership: Ownership,
     pub(crate) amazon_dns: bool,
     pub(crate) description: Option<String>,
     pub(crate) tags: Tags,
@@ -33,14 +33,14 @@ pub(crate) struct PlainFilter {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PlainRule {
-    pub(crate) whose: Whose,
+    pub(crate) ownership: Ownership,
     pub(crate) filter: String,
     pub(crate) rule: FilterRule,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PlainSession {
-    pub(crate) whose: Whose,
+    pub(crate) ownership: Ownership,
     pub(crate) session: Session,
 }
 
@@ -61,12 +61,14 @@ impl Snapshot {
         for (_, id, entry) in account.sessions().behind(0) {
             let session = registry.session(id).unwrap().clone();
             snapshot.order[0].push(id.to_string());
-            snapshot.sessions.insert(id.to_string(), PlainSession { whose: whose(entry), session });
+            snapshot
+                .sessions
+                .insert(id.to_string(), PlainSession { ownership: ownership(entry), session });
         }
         for (_, id, entry) in account.targets().behind(0) {
             let target = registry.target(id).unwrap().clone();
             let plain = PlainTarget {
-                whose: whose(entry),
+                ownership: ownership(entry),
                 kind: target.kind,
                 address: target.address,
                 description: target.description,
@@ -78,7 +80,7 @@ impl Snapshot {
         for (_, id, entry) in account.filters().behind(0) {
             let filter = Filter::clone(registry.filter(id).unwrap());
             let plain = PlainFilter {
-                whose: whose(entry),
+                ownership: ownership(entry),
                 amazon_dns: filter.amazon_dns,
                 description: filter.description,
                 tags: filter.tags,
@@ -90,19 +92,21 @@ impl Snapshot {
             let (filter, rule) = account.rule(id).unwrap();
             let (filter, rule) = (filter.id().to_string(), rule.clone());
             snapshot.order[3].push(id.to_string());
-            snapshot.rules.insert(id.to_string(), PlainRule { whose: whose(entry), filter, rule });
+            snapshot
+                .rules
+                .insert(id.to_string(), PlainRule { ownership: ownership(entry), filter, rule });
         }
         snapshot
     }
 }
 
-fn whose(entry: &Entry) -> Whose {
-    Whose { owner: entry.owner.to_string(), is_of_file: entry.is_of_file }
+fn ownership(entry: &Entry) -> Ownership {
+    Ownership { owner: entry.owner.to_string(), is_of_file: entry.is_of_file }
 }
 
 /// A registry that is made anew of the same resources is the same, nothing in it is unknown to the
 /// account, and all of its sessions come into the table.
-pub(crate) fn is_sound(account: &Account, snapshot: &Snapshot) {
+pub(crate) fn assert_consistent(account: &Account, snapshot: &Snapshot) {
     let registry = account.registry();
     let mut anew = Registry::new(registry.settings().clone());
     let interfaces = registry.network_interfaces().iter().cloned();

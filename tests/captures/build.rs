@@ -10,20 +10,20 @@ pub(crate) enum Order {
 impl Order {
     pub(crate) const BOTH: [Self; 2] = [Self::Little, Self::Big];
 
-    pub(crate) fn two(self, number: u16) -> [u8; 2] {
+    pub(crate) fn u16_bytes(self, number: u16) -> [u8; 2] {
         if self == Self::Big { number.to_be_bytes() } else { number.to_le_bytes() }
     }
 
-    pub(crate) fn four(self, number: u32) -> [u8; 4] {
+    pub(crate) fn u32_bytes(self, number: u32) -> [u8; 4] {
         if self == Self::Big { number.to_be_bytes() } else { number.to_le_bytes() }
     }
 
-    pub(crate) fn eight(self, number: i64) -> [u8; 8] {
+    pub(crate) fn i64_bytes(self, number: i64) -> [u8; 8] {
         if self == Self::Big { number.to_be_bytes() } else { number.to_le_bytes() }
     }
 
-    fn fours(self, numbers: &[u32]) -> Vec<u8> {
-        numbers.iter().flat_map(|number| self.four(*number)).collect()
+    fn u32s_bytes(self, numbers: &[u32]) -> Vec<u8> {
+        numbers.iter().flat_map(|number| self.u32_bytes(*number)).collect()
     }
 }
 
@@ -66,7 +66,7 @@ impl Pcap {
 
     /// One record: seconds, fraction, and the two lengths as they stand.
     pub(crate) fn record(mut self, header: [u32; 4], bytes: &[u8]) -> Self {
-        self.records.extend(self.order.fours(&header));
+        self.records.extend(self.order.u32s_bytes(&header));
         if self.magic == MODIFIED {
             self.records.extend([0xee; 8]);
         }
@@ -75,11 +75,11 @@ impl Pcap {
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        let mut file = self.order.four(self.magic).to_vec();
-        file.extend(self.order.two(self.version.0));
-        file.extend(self.order.two(self.version.1));
+        let mut file = self.order.u32_bytes(self.magic).to_vec();
+        file.extend(self.order.u16_bytes(self.version.0));
+        file.extend(self.order.u16_bytes(self.version.1));
         file.extend([0; 8]);
-        file.extend(self.order.fours(&[self.snaplen, self.network]));
+        file.extend(self.order.u32s_bytes(&[self.snaplen, self.network]));
         file.extend(&self.records);
         file
     }
@@ -107,17 +107,17 @@ impl Pcapng {
 
     /// Another section, which may be of another byte order.
     pub(crate) fn section(self, order: Order) -> Self {
-        let mut body = order.four(0x1a2b_3c4d).to_vec();
-        body.extend(order.two(1));
-        body.extend(order.two(0));
+        let mut body = order.u32_bytes(0x1a2b_3c4d).to_vec();
+        body.extend(order.u16_bytes(1));
+        body.extend(order.u16_bytes(0));
         body.extend([0xff; 8]);
         Self { order, ..self }.block(SECTION, &body)
     }
 
     pub(crate) fn interface(self, link_type: u16, snaplen: u32, options: &[u8]) -> Self {
-        let mut body = self.order.two(link_type).to_vec();
+        let mut body = self.order.u16_bytes(link_type).to_vec();
         body.extend([0; 2]);
-        body.extend(self.order.four(snaplen));
+        body.extend(self.order.u32_bytes(snaplen));
         body.extend(options);
         self.block(1, &body)
     }
@@ -144,19 +144,19 @@ impl Pcapng {
         let mut body = if kind == 2 {
             // The old block: 16 bits of interface, 16 bits of drops.
             let interface = u16::try_from(interface).unwrap();
-            [self.order.two(interface), self.order.two(0xeeee)].concat()
+            [self.order.u16_bytes(interface), self.order.u16_bytes(0xeeee)].concat()
         } else {
-            self.order.four(interface).to_vec()
+            self.order.u32_bytes(interface).to_vec()
         };
         let (high, low) = (u32::try_from(ticks >> 32).unwrap(), ticks & 0xffff_ffff);
         let low = u32::try_from(low).unwrap();
-        body.extend(self.order.fours(&[high, low, captured_len, wire_len]));
+        body.extend(self.order.u32s_bytes(&[high, low, captured_len, wire_len]));
         body.extend(rest);
         self.block(kind, &body)
     }
 
     pub(crate) fn simple(self, wire_len: u32, bytes: &[u8]) -> Self {
-        let body = [&self.order.four(wire_len)[..], &padded(bytes)].concat();
+        let body = [&self.order.u32_bytes(wire_len)[..], &padded(bytes)].concat();
         self.block(3, &body)
     }
 
@@ -167,15 +167,15 @@ impl Pcapng {
 
     /// A block with lengths at its head and tail as they stand.
     pub(crate) fn block_of(mut self, kind: u32, [head, tail]: [u32; 2], body: &[u8]) -> Self {
-        self.bytes.extend(self.order.fours(&[kind, head]));
+        self.bytes.extend(self.order.u32s_bytes(&[kind, head]));
         self.bytes.extend(body);
-        self.bytes.extend(self.order.four(tail));
+        self.bytes.extend(self.order.u32_bytes(tail));
         self
     }
 
     pub(crate) fn option(&self, code: u16, value: &[u8]) -> Vec<u8> {
         let len = u16::try_from(value.len()).unwrap();
-        [&self.order.two(code)[..], &self.order.two(len), &padded(value)].concat()
+        [&self.order.u16_bytes(code)[..], &self.order.u16_bytes(len), &padded(value)].concat()
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {

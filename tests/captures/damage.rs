@@ -1,23 +1,23 @@
 //! Captures that break off or make no sense: what is before is lent, and the place is named.
 
 use crate::build::{MICRO, MODIFIED, Order, Pcap, Pcapng, padded};
-use crate::reading::{all_ways, try_all_ways};
+use crate::reading::{read_all_ways, try_read_all_ways};
 
 /// Reads one-byte frames 1, 2, ... and then trouble that names the record behind them, where it
 /// begins, and what is wrong.
-fn breaks_off(bytes: &[u8], frames: u8, offset: usize, what: &str) {
-    let reading = all_ways(bytes);
-    let lent: Vec<_> = reading.frames.iter().map(|frame| frame.bytes.clone()).collect();
+fn assert_error_at(bytes: &[u8], frames: u8, offset: usize, what: &str) {
+    let contents = read_all_ways(bytes);
+    let lent: Vec<_> = contents.frames.iter().map(|frame| frame.bytes.clone()).collect();
     let expected: Vec<_> = (1..=frames).map(|n| vec![n]).collect();
-    assert_eq!(lent, expected, "{:?}", reading.end);
-    let end = reading.end.unwrap();
+    assert_eq!(lent, expected, "{:?}", contents.end);
+    let end = contents.end.unwrap();
     let place = format!("capture: record {} at byte {offset} ", frames + 1);
     assert!(end.starts_with(&place), "{end}\n{place}");
     assert!(end.contains(what), "{end}\n{what}");
 }
 
 #[test]
-fn a_cut_record_is_named_wherever_it_is_cut() {
+fn a_truncated_record_is_an_error_at_every_offset() {
     for (magic, header_len) in [(MICRO, 16), (MODIFIED, 24)] {
         let capture = Pcap::new(Order::Little, magic).whole(&[1]).whole(&[2]);
         let sound = capture.bytes().len();
@@ -29,42 +29,42 @@ fn a_cut_record_is_named_wherever_it_is_cut() {
             } else {
                 format!("it is {} bytes long and {held} are there", header_len + 9)
             };
-            breaks_off(&whole[..cut], 2, sound, &what);
+            assert_error_at(&whole[..cut], 2, sound, &what);
         }
     }
 }
 
 #[test]
-fn an_absurd_length_is_named_and_not_believed() {
+fn an_impossible_record_length_is_an_error() {
     for order in Order::BOTH {
         let capture = Pcap::new(order, MICRO).whole(&[1]);
         let sound = capture.bytes().len();
         let absurd = capture.record([1, 0, 1_409_179_648, 60], &[0; 60]).bytes();
-        breaks_off(&absurd, 1, sound, "a captured length of 1409179648 bytes");
+        assert_error_at(&absurd, 1, sound, "a captured length of 1409179648 bytes");
     }
 }
 
 /// Not even where the capture has so many bytes.
 #[test]
-fn a_length_is_not_believed_in_the_middle_of_a_burst_either() {
+fn an_impossible_length_within_a_burst_is_an_error() {
     let len = 17 * 1024 * 1024;
     let capture = Pcap::new(Order::Little, MICRO).whole(&[1]).whole(&[2]);
     let sound = capture.bytes().len();
     let capture = capture.whole(&vec![0; len]).whole(&[4]).bytes();
-    breaks_off(&capture, 2, sound, "a captured length of 17825792 bytes");
+    assert_error_at(&capture, 2, sound, "a captured length of 17825792 bytes");
 }
 
 #[test]
-fn a_damaged_first_record_is_damage_not_a_wrong_file() {
+fn a_damaged_first_record_is_not_a_wrong_file_type() {
     let capture = Pcap::new(Order::Big, MICRO).whole(&[1]).bytes();
-    breaks_off(&capture[..40], 0, 24, "it is 17 bytes long and 16 are there");
+    assert_error_at(&capture[..40], 0, 24, "it is 17 bytes long and 16 are there");
     let capture = Pcapng::ethernet(Order::Big);
     let sound = capture.bytes().len();
-    breaks_off(&capture.packet(3, 0, &[1]).bytes(), 0, sound, "interface 3");
+    assert_error_at(&capture.packet(3, 0, &[1]).bytes(), 0, sound, "interface 3");
 }
 
 #[test]
-fn a_cut_block_is_named_wherever_it_is_cut() {
+fn a_truncated_block_is_an_error_at_every_offset() {
     // A packet, an interface, and a block that nobody knows.
     let blocks: [fn(Pcapng) -> Pcapng; 3] =
         [|c| c.packet(0, 0, &[9; 9]), |c| c.interface(1, 0, &[]), |c| c.block(77, &[7; 16])];
@@ -79,41 +79,46 @@ fn a_cut_block_is_named_wherever_it_is_cut() {
             } else {
                 format!("it is {} bytes long and {held} are there", whole.len() - sound)
             };
-            breaks_off(&whole[..cut], 2, sound, &what);
+            assert_error_at(&whole[..cut], 2, sound, &what);
         }
     }
 }
 
 #[test]
-fn head_and_tail_of_a_block_agree() {
+fn different_lengths_at_head_and_tail_of_a_block_are_an_error() {
     for kind in [1, 2, 3, 6, 77] {
         let capture = Pcapng::ethernet(Order::Little).packet(0, 0, &[1]);
         let sound = capture.bytes().len();
         let capture = capture.block_of(kind, [44, 40], &[0; 32]);
-        breaks_off(&capture.bytes(), 1, sound, "a block of 44 bytes that ends with a length of 40");
+        assert_error_at(
+            &capture.bytes(),
+            1,
+            sound,
+            "a block of 44 bytes that ends with a length of 40",
+        );
     }
 }
 
 #[test]
-fn lengths_of_blocks_that_cannot_be() {
+fn an_impossible_block_length_is_an_error() {
     let capture = Pcapng::ethernet(Order::Big).packet(0, 0, &[1]);
     let sound = capture.bytes().len();
     for len in [0, 1, 8, 11, 13, 45] {
         let damaged = capture.clone().block_of(6, [len, len], &[0; 32]).bytes();
-        breaks_off(&damaged, 1, sound, &format!("a block length of {len} bytes"));
+        assert_error_at(&damaged, 1, sound, &format!("a block length of {len} bytes"));
     }
     let damaged = capture.clone().block_of(6, [u32::MAX - 3; 2], &[0; 32]).bytes();
-    breaks_off(&damaged, 1, sound, "a block of 4294967292 bytes");
+    assert_error_at(&damaged, 1, sound, "a block of 4294967292 bytes");
     // Of a block that nobody knows any length is believed, and nothing is held for it.
     let damaged = capture.block_of(77, [u32::MAX - 3; 2], &[0; 32]).bytes();
-    breaks_off(&damaged, 1, sound, "it is 4294967292 bytes long and 44 are there");
+    assert_error_at(&damaged, 1, sound, "it is 4294967292 bytes long and 44 are there");
 }
 
 #[test]
-fn packets_that_do_not_fit_their_block_or_section() {
+fn a_packet_that_exceeds_its_block_or_section_is_an_error() {
     let capture = Pcapng::ethernet(Order::Little).packet(0, 0, &[1]);
     let sound = capture.bytes().len();
-    let damaged = |capture: Pcapng, what| breaks_off(&capture.bytes(), 1, sound, what);
+    let damaged = |capture: Pcapng, what| assert_error_at(&capture.bytes(), 1, sound, what);
     damaged(capture.clone().packet(1, 0, &[2]), "interface 1, never described");
     let longer = capture.clone().packet_of(6, [0, 9, 9], 0, &padded(&[2; 5]));
     damaged(longer, "a captured length of 9 bytes in a shorter block");
@@ -125,11 +130,11 @@ fn packets_that_do_not_fit_their_block_or_section() {
     // A section forgets the interfaces of the one before.
     let other = capture.section(Order::Big);
     let sound = other.bytes().len();
-    breaks_off(&other.simple(1, &[2]).bytes(), 1, sound, "interface 0, never described");
+    assert_error_at(&other.simple(1, &[2]).bytes(), 1, sound, "interface 0, never described");
 }
 
 #[test]
-fn sections_that_make_no_sense() {
+fn an_invalid_section_header_is_an_error() {
     let capture = Pcapng::ethernet(Order::Little).packet(0, 0, &[1]);
     let sound = capture.bytes().len();
     let head = crate::build::SECTION;
@@ -137,17 +142,17 @@ fn sections_that_make_no_sense() {
         let body = [&magic.to_le_bytes()[..], &major.to_le_bytes(), &[0; 10]].concat();
         capture.clone().block(head, &body).bytes()
     };
-    breaks_off(&section(0x1a2b_3c4d, 2), 1, sound, "version 2 of pcapng");
-    breaks_off(&section(0x1234_5678, 1), 1, sound, "byte-order magic");
+    assert_error_at(&section(0x1a2b_3c4d, 2), 1, sound, "version 2 of pcapng");
+    assert_error_at(&section(0x1234_5678, 1), 1, sound, "byte-order magic");
     let short = capture.clone().block(head, &0x1a2b_3c4d_u32.to_le_bytes()).bytes();
-    breaks_off(&short, 1, sound, "a section block without its length");
+    assert_error_at(&short, 1, sound, "a section block without its length");
     // As the beginning of a file they are no capture at all.
     for (bytes, what) in [
         (section(0x1a2b_3c4d, 2), "version 2 of pcapng"),
         (section(0x1234_5678, 1), "byte-order magic"),
         (short, "a section block without its length"),
     ] {
-        let error = try_all_ways(&bytes[sound..], &[1]).unwrap_err();
+        let error = try_read_all_ways(&bytes[sound..], &[1]).unwrap_err();
         assert!(error.contains(what), "{error}");
     }
 }

@@ -4,12 +4,12 @@
 #![expect(clippy::print_stderr, reason = "a test that cannot run says so")]
 
 mod build;
+mod compressed;
 mod damage;
 mod links;
-mod opening;
-mod packed;
+mod open;
 mod pcap;
 mod pcapng;
 mod properties;
 mod reading;
-mod real;
+mod real_captures;

@@ -4,7 +4,7 @@ use traffic_mirror::io::capture::CaptureSource;
 use traffic_mirror::model::Direction;
 
 use crate::build::{Order, Pcapng, padded};
-use crate::reading::{Kept, all_ways};
+use crate::reading::{OwnedFrame, read_all_ways};
 
 const TSRESOL: u16 = 9;
 const TSOFFSET: u16 = 14;
@@ -16,11 +16,11 @@ fn time_of(order: Order, options: &[(u16, Vec<u8>)], ticks: u64) -> u64 {
     let options: Vec<u8> =
         options.iter().flat_map(|(code, value)| capture.option(*code, value)).collect();
     let capture = capture.interface(1, 0, &options).packet(0, ticks, &[1]);
-    all_ways(&capture.bytes()).timestamps()[0]
+    read_all_ways(&capture.bytes()).timestamps()[0]
 }
 
 #[test]
-fn clocks_tick_as_their_interface_says() {
+fn timestamps_use_the_resolution_of_their_interface() {
     for order in Order::BOTH {
         assert_eq!(time_of(order, &[], 1_000_001), 1_000_001_000);
         for (resolution, ticks, expected) in [
@@ -43,9 +43,9 @@ fn clocks_tick_as_their_interface_says() {
 }
 
 #[test]
-fn clocks_are_set_as_their_interface_says() {
+fn timestamps_use_the_offset_of_their_interface() {
     for order in Order::BOTH {
-        let set = |seconds| vec![(TSOFFSET, order.eight(seconds).to_vec())];
+        let set = |seconds| vec![(TSOFFSET, order.i64_bytes(seconds).to_vec())];
         assert_eq!(time_of(order, &set(10), 1), 10_000_001_000);
         assert_eq!(time_of(order, &set(-1), 3_000_000), 2_000_000_000);
         assert_eq!(time_of(order, &set(-10), 1), 0);
@@ -63,19 +63,19 @@ fn all_kinds_of_packets_are_read() {
             .simple(7, &[3; 7])
             .packet_of(6, [0, 4, 2], 3_000, &[4; 4])
             .bytes();
-        let reading = all_ways(&capture);
-        assert_eq!(reading.timestamps(), [1_000_000, 2_000_000, 0, 3_000_000]);
-        let wire_lens: Vec<_> = reading.frames.iter().map(|frame| frame.wire_len).collect();
+        let contents = read_all_ways(&capture);
+        assert_eq!(contents.timestamps(), [1_000_000, 2_000_000, 0, 3_000_000]);
+        let wire_lens: Vec<_> = contents.frames.iter().map(|frame| frame.wire_len).collect();
         assert_eq!(wire_lens, [5, 60, 7, 4]);
-        assert_eq!(reading.sound(), [vec![1; 5], vec![2; 3], vec![3; 7], vec![4; 4]]);
+        assert_eq!(contents.into_valid_frames(), [vec![1; 5], vec![2; 3], vec![3; 7], vec![4; 4]]);
     }
 }
 
 #[test]
-fn a_simple_packet_is_as_long_as_its_interface_lets_it_be() {
-    let frame_of = |snaplen, wire_len, bytes: &[u8]| -> Kept {
+fn a_simple_packet_is_limited_by_the_snaplen_of_its_interface() {
+    let frame_of = |snaplen, wire_len, bytes: &[u8]| -> OwnedFrame {
         let capture = Pcapng::new(Order::Little).interface(1, snaplen, &[]);
-        all_ways(&capture.simple(wire_len, bytes).bytes()).frames.remove(0)
+        read_all_ways(&capture.simple(wire_len, bytes).bytes()).frames.remove(0)
     };
     assert_eq!(frame_of(0, 7, &[1; 7]).bytes, [1; 7]);
     assert_eq!(frame_of(5, 7, &[1; 5]).bytes, [1; 5]);
@@ -85,7 +85,7 @@ fn a_simple_packet_is_as_long_as_its_interface_lets_it_be() {
 }
 
 #[test]
-fn flags_tell_the_direction() {
+fn packet_flags_give_the_direction() {
     for order in Order::BOTH {
         for (flags, direction) in [
             (0, None),
@@ -98,30 +98,30 @@ fn flags_tell_the_direction() {
                 let capture = Pcapng::ethernet(order);
                 let options = [
                     capture.option(1, b"a comment"),
-                    capture.option(FLAGS, &order.four(flags)),
+                    capture.option(FLAGS, &order.u32_bytes(flags)),
                     capture.option(0, &[]),
                 ];
                 let rest = [padded(&[1; 6]), options.concat()].concat();
                 let capture = capture.packet_of(kind, [0, 6, 6], 0, &rest);
-                assert_eq!(all_ways(&capture.bytes()).frames[0].direction, direction);
+                assert_eq!(read_all_ways(&capture.bytes()).frames[0].direction, direction);
             }
         }
     }
 }
 
 #[test]
-fn options_of_a_packet_that_cannot_be_read_cost_only_its_direction() {
+fn unreadable_packet_options_lose_only_the_direction() {
     let capture = Pcapng::ethernet(Order::Little);
     for options in [vec![2, 0, 200, 0], vec![2, 0, 1, 0, 1, 0, 0, 0], vec![9]] {
         let capture = capture.clone().packet_with(0, 0, &[1; 4], &padded(&options));
-        let reading = all_ways(&capture.bytes());
-        assert_eq!(reading.frames[0].direction, None);
-        assert_eq!(reading.sound(), [[1; 4]]);
+        let contents = read_all_ways(&capture.bytes());
+        assert_eq!(contents.frames[0].direction, None);
+        assert_eq!(contents.into_valid_frames(), [[1; 4]]);
     }
 }
 
 #[test]
-fn each_section_has_its_own_order_and_interfaces() {
+fn each_section_has_its_own_byte_order_and_interfaces() {
     let nano = |capture: Pcapng| {
         let options = capture.option(TSRESOL, &[9]);
         capture.interface(1, 0, &options)
@@ -129,9 +129,9 @@ fn each_section_has_its_own_order_and_interfaces() {
     let capture = nano(Pcapng::ethernet(Order::Little)).packet(1, 5, &[1]).packet(0, 5, &[2]);
     let capture = nano(capture.section(Order::Big)).packet(0, 6, &[3]).interface(1, 0, &[]);
     let capture = capture.packet(1, 6, &[4]).section(Order::Little).section(Order::Big);
-    let reading = all_ways(&capture.bytes());
-    assert_eq!(reading.timestamps(), [5, 5_000, 6, 6_000]);
-    assert_eq!(reading.sound(), [[1], [2], [3], [4]]);
+    let contents = read_all_ways(&capture.bytes());
+    assert_eq!(contents.timestamps(), [5, 5_000, 6, 6_000]);
+    assert_eq!(contents.into_valid_frames(), [[1], [2], [3], [4]]);
 }
 
 #[test]
@@ -143,11 +143,11 @@ fn unknown_blocks_are_skipped() {
         .block(0x0bad_cafe, &[])
         .block(0x8000_0001, &huge)
         .packet(0, 0, &[2]);
-    assert_eq!(all_ways(&capture.bytes()).sound(), [[1], [2]]);
+    assert_eq!(read_all_ways(&capture.bytes()).into_valid_frames(), [[1], [2]]);
 }
 
 #[test]
-fn the_interfaces_in_front_of_the_first_packet_tell_the_precision() {
+fn interfaces_before_the_first_packet_decide_the_precision() {
     let is_nanosecond = |capture: Pcapng| {
         CaptureSource::from_bytes("capture", capture.bytes()).unwrap().is_nanosecond()
     };
@@ -166,7 +166,7 @@ fn a_version_that_libpcap_refuses_is_read_with_a_warning() {
     for (minor, warnings) in [(0, 0), (1, 1), (2, 0), (3, 1)] {
         let mut capture = Pcapng::ethernet(Order::Little).packet(0, 0, &[1]).bytes();
         capture[14] = minor;
-        assert_eq!(all_ways(&capture).sound(), [[1]]);
+        assert_eq!(read_all_ways(&capture).into_valid_frames(), [[1]]);
         let mut source = CaptureSource::from_bytes("capture", capture).unwrap();
         let said = source.take_warnings();
         assert_eq!(said.len(), warnings, "1.{minor}: {said:?}");
@@ -182,7 +182,7 @@ fn a_frame_check_sequence_is_removed_from_packets_of_its_interface() {
     for order in Order::BOTH {
         let capture = Pcapng::new(order);
         let (bytes, bits) = (capture.option(FCSLEN, &[4]), capture.option(FCSLEN, &[16]));
-        let flags = |len: u32| capture.option(FLAGS, &order.four(len << 5 | 2));
+        let flags = |len: u32| capture.option(FLAGS, &order.u32_bytes(len << 5 | 2));
         let capture = capture.clone().interface(1, 6, &bytes).interface(1, 0, &bits);
         let capture = capture.interface(1, 0, &[]);
         let capture = capture
@@ -195,11 +195,11 @@ fn a_frame_check_sequence_is_removed_from_packets_of_its_interface() {
             .packet(0, 0, &[7; 3])
             .packet_of(2, [0, 8, 10], 0, &[8; 8])
             .simple(8, &[9; 6]);
-        let reading = all_ways(&capture.bytes());
-        let lens: Vec<_> = reading.frames.iter().map(|frame| frame.bytes.len()).collect();
+        let contents = read_all_ways(&capture.bytes());
+        let lens: Vec<_> = contents.frames.iter().map(|frame| frame.bytes.len()).collect();
         assert_eq!(lens, [4, 6, 8, 0, 7, 4, 3, 6, 4], "{order:?}");
-        let wire_lens: Vec<_> = reading.frames.iter().map(|frame| frame.wire_len).collect();
+        let wire_lens: Vec<_> = contents.frames.iter().map(|frame| frame.wire_len).collect();
         assert_eq!(wire_lens, [4, 6, 8, 0, 7, 4, 3, 6, 4], "{order:?}");
-        assert_eq!(reading.frames[3].direction, Some(Direction::Egress));
+        assert_eq!(contents.frames[3].direction, Some(Direction::Egress));
     }
 }

@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::build::{MICRO, MODIFIED, NANO, Order, Pcap, Pcapng, SECTION, padded};
-use crate::reading::{Kept, try_all_ways};
+use crate::reading::{OwnedFrame, try_read_all_ways};
 
 fn orders() -> impl Strategy<Value = Order> {
     prop_oneof![Just(Order::Little), Just(Order::Big)]
@@ -14,7 +14,7 @@ fn frames() -> impl Strategy<Value = Vec<Vec<u8>>> {
     vec(vec(any::<u8>(), 0..200), 0..100)
 }
 
-fn bytes_of(frames: &[Kept]) -> Vec<Vec<u8>> {
+fn bytes_of(frames: &[OwnedFrame]) -> Vec<Vec<u8>> {
     frames.iter().map(|frame| frame.bytes.clone()).collect()
 }
 
@@ -38,12 +38,12 @@ fn pcapng(order: Order, frames: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// Something that a reader takes for a capture, at first.
-fn beginnings() -> impl Strategy<Value = Vec<u8>> {
+fn file_headers() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         Just(Vec::new()),
         orders().prop_map(|order| Pcap::new(order, MICRO).bytes()),
         orders().prop_map(|order| Pcapng::ethernet(order).bytes()),
-        orders().prop_map(|order| order.four(SECTION).to_vec()),
+        orders().prop_map(|order| order.u32_bytes(SECTION).to_vec()),
         Just(vec![0x1f, 0x8b, 8, 0]),
         Just(vec![0x28, 0xb5, 0x2f, 0xfd]),
         Just(vec![0x51, 0x2a, 0x4d, 0x18]),
@@ -54,23 +54,23 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..Default::default() })]
 
     #[test]
-    fn frames_come_out_as_they_went_in(
+    fn frames_are_read_as_they_were_written(
         order in orders(),
         magic in prop_oneof![Just(MICRO), Just(NANO), Just(MODIFIED)],
         frames in frames(),
         lens in vec(1_usize..500, 1..8),
     ) {
         for capture in [pcap(order, magic, &frames), pcapng(order, &frames)] {
-            let reading = try_all_ways(&capture, &lens).unwrap();
-            prop_assert_eq!(reading.end, None);
-            prop_assert_eq!(bytes_of(&reading.frames), frames.clone());
+            let contents = try_read_all_ways(&capture, &lens).unwrap();
+            prop_assert_eq!(contents.end, None);
+            prop_assert_eq!(bytes_of(&contents.frames), frames.clone());
         }
     }
 
     /// Cut or with one byte changed, a capture is still read to some end, and the frames before
     /// the damage are those that were there.
     #[test]
-    fn damage_spoils_nothing_before_it(
+    fn frames_before_a_damage_are_read(
         order in orders(),
         frames in frames(),
         at in any::<prop::sample::Index>(),
@@ -78,24 +78,24 @@ proptest! {
     ) {
         for mut capture in [pcap(order, MICRO, &frames), pcapng(order, &frames)] {
             let at = at.index(capture.len());
-            if let Ok(reading) = try_all_ways(&capture[..at], &[64]) {
-                let read = bytes_of(&reading.frames);
+            if let Ok(contents) = try_read_all_ways(&capture[..at], &[64]) {
+                let read = bytes_of(&contents.frames);
                 prop_assert_eq!(&read[..], &frames[..read.len()]);
             }
             capture[at] ^= change;
             // That all ways agree is what is asked here.
-            let _ = try_all_ways(&capture, &[64]);
+            let _ = try_read_all_ways(&capture, &[64]);
         }
     }
 
     #[test]
-    fn any_bytes_are_read_to_an_end(
-        mut capture in beginnings(),
+    fn reading_any_bytes_terminates(
+        mut capture in file_headers(),
         rest in vec(prop_oneof![3 => Just(0_u8), 1 => any::<u8>()], 0..400),
         lens in vec(1_usize..50, 1..4),
     ) {
         capture.extend(rest);
         prop_assume!(!capture.is_empty());
-        let _ = try_all_ways(&capture, &lens);
+        let _ = try_read_all_ways(&capture, &lens);
     }
 }

@@ -8,7 +8,7 @@ use traffic_mirror::model::Direction;
 
 /// A frame, kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Kept {
+pub(crate) struct OwnedFrame {
     pub(crate) bytes: Vec<u8>,
     pub(crate) timestamp_ns: u64,
     pub(crate) wire_len: u32,
@@ -18,14 +18,14 @@ pub(crate) struct Kept {
 
 /// All that a capture holds, and what ended it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Reading {
-    pub(crate) frames: Vec<Kept>,
+pub(crate) struct CaptureContents {
+    pub(crate) frames: Vec<OwnedFrame>,
     pub(crate) end: Option<String>,
 }
 
-impl Reading {
+impl CaptureContents {
     /// The bytes of each frame of a capture that must be sound.
-    pub(crate) fn sound(self) -> Vec<Vec<u8>> {
+    pub(crate) fn into_valid_frames(self) -> Vec<Vec<u8>> {
         assert_eq!(self.end, None);
         self.frames.into_iter().map(|frame| frame.bytes).collect()
     }
@@ -36,13 +36,13 @@ impl Reading {
 }
 
 /// Reads to the end, and then some.
-pub(crate) fn read(source: &mut CaptureSource) -> Reading {
+pub(crate) fn read(source: &mut CaptureSource) -> CaptureContents {
     let mut frames = Vec::new();
     let mut last_position = source.position_bytes();
     let end = loop {
         let mut burst = Burst::new();
         let filled = source.fill(&mut burst);
-        frames.extend(burst.iter().map(|frame| Kept {
+        frames.extend(burst.iter().map(|frame| OwnedFrame {
             bytes: frame.bytes.to_vec(),
             timestamp_ns: frame.timestamp_ns,
             wire_len: frame.wire_len,
@@ -61,29 +61,29 @@ pub(crate) fn read(source: &mut CaptureSource) -> Reading {
     };
     for _ in 0..3 {
         let mut burst = Burst::new();
-        assert!(source.fill(&mut burst).is_ok(), "what ends the reading is said once");
+        assert!(source.fill(&mut burst).is_ok(), "an error is returned once");
         assert!(burst.is_empty(), "behind the end there is nothing");
     }
     for frame in &frames {
         assert!(frame.bytes.len() <= usize::try_from(frame.wire_len).unwrap());
     }
-    Reading { frames, end }
+    CaptureContents { frames, end }
 }
 
 /// A reader that gives a few bytes at a time: one of `lens` after the other, over and over.
-pub(crate) struct Sips {
+pub(crate) struct ChunkedReader {
     bytes: Vec<u8>,
     at: usize,
     lens: std::iter::Cycle<std::vec::IntoIter<usize>>,
 }
 
-impl Sips {
+impl ChunkedReader {
     pub(crate) fn new(bytes: &[u8], lens: Vec<usize>) -> Self {
         Self { bytes: bytes.to_vec(), at: 0, lens: lens.into_iter().cycle() }
     }
 }
 
-impl Read for Sips {
+impl Read for ChunkedReader {
     fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
         let len = self.lens.next().unwrap_or(1).max(1);
         let len = len.min(place.len()).min(self.bytes.len() - self.at);
@@ -93,9 +93,9 @@ impl Read for Sips {
     }
 }
 
-type Opened = Result<CaptureSource, OpenError>;
+type OpenResult = Result<CaptureSource, OpenError>;
 
-fn mapped(bytes: &[u8]) -> Opened {
+fn mapped(bytes: &[u8]) -> OpenResult {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("capture");
     std::fs::write(&path, bytes).unwrap();
@@ -104,21 +104,24 @@ fn mapped(bytes: &[u8]) -> Opened {
 
 /// Reads `bytes` from memory, mapped, and as streams that come in one piece, in single bytes and
 /// in `lens`; or says why none of these ways opens them.
-pub(crate) fn try_all_ways(bytes: &[u8], lens: &[usize]) -> Result<Reading, String> {
-    let sips = |lens: Vec<usize>| CaptureSource::from_reader("capture", Sips::new(bytes, lens));
-    let ways: [(&str, Opened); 5] = [
+pub(crate) fn try_read_all_ways(bytes: &[u8], lens: &[usize]) -> Result<CaptureContents, String> {
+    let chunked =
+        |lens: Vec<usize>| CaptureSource::from_reader("capture", ChunkedReader::new(bytes, lens));
+    let ways: [(&str, OpenResult); 5] = [
         ("memory", CaptureSource::from_bytes("capture", bytes.to_vec())),
         ("mapped", mapped(bytes)),
         ("stream", CaptureSource::from_reader("capture", io::Cursor::new(bytes.to_vec()))),
-        ("single bytes", sips(vec![1])),
-        ("pieces", sips(lens.to_vec())),
+        ("single bytes", chunked(vec![1])),
+        ("pieces", chunked(lens.to_vec())),
     ];
     let mut first = None;
     for (way, opened) in ways {
         let outcome = opened.map(|mut source| read(&mut source));
         let outcome = outcome.map_err(|error| without_folder(&error.to_string()));
-        let outcome = outcome
-            .map(|reading| Reading { end: reading.end.as_deref().map(without_folder), ..reading });
+        let outcome = outcome.map(|contents| CaptureContents {
+            end: contents.end.as_deref().map(without_folder),
+            ..contents
+        });
         let first = first.get_or_insert_with(|| outcome.clone());
         assert_eq!(&outcome, first, "{way}");
     }
@@ -126,8 +129,8 @@ pub(crate) fn try_all_ways(bytes: &[u8], lens: &[usize]) -> Result<Reading, Stri
 }
 
 /// Reads in all ways what must open.
-pub(crate) fn all_ways(bytes: &[u8]) -> Reading {
-    try_all_ways(bytes, &[7, 1, 300]).unwrap()
+pub(crate) fn read_all_ways(bytes: &[u8]) -> CaptureContents {
+    try_read_all_ways(bytes, &[7, 1, 300]).unwrap()
 }
 
 /// A message as it is for a capture that lies nowhere.

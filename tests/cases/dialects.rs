@@ -1,6 +1,6 @@
 //! Cases about captures that libpcap refuses, frame check sequences, and clocks of pcapng.
 
-use super::Case;
+use super::CaptureCase;
 use super::capture::{LINKTYPE_ETHERNET, Pcap, Pcapng, Record, START_NS, records, u32_of};
 use super::frames::*;
 
@@ -11,9 +11,9 @@ const EPB_FLAGS: u16 = 2;
 /// In place of the sum over a frame that a frame check sequence is.
 const FCS: &[u8] = &[0xfc, 0x50, 0xfc, 0x51];
 
-pub(crate) fn cases() -> Vec<Case> {
-    let pcap = |name, bytes| Case::new(name, "input.pcap", bytes);
-    let pcapng = |name, bytes| Case::new(name, "input.pcapng", bytes);
+pub(crate) fn cases() -> Vec<CaptureCase> {
+    let pcap = |name, bytes| CaptureCase::new(name, "input.pcap", bytes);
+    let pcapng = |name, bytes| CaptureCase::new(name, "input.pcapng", bytes);
     vec![
         pcap("pcap-version-2-5", patched(6, &[5, 0])),
         pcap("pcap-reserved-link-type-bits", patched(22, &[0xff, 0x0b])),
@@ -26,13 +26,13 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-fn talk() -> Vec<Vec<u8>> {
+fn conversation() -> Vec<Vec<u8>> {
     vec![tcp_in(40_000, 443), tcp_out(443, 40_000)]
 }
 
 /// A capture of which some bytes of the file header are others.
 fn patched(at: usize, bytes: &[u8]) -> Vec<u8> {
-    let mut file = Pcap::of(LINKTYPE_ETHERNET).file(&records(talk()));
+    let mut file = Pcap::of(LINKTYPE_ETHERNET).file(&records(conversation()));
     file[at..at + bytes.len()].copy_from_slice(bytes);
     file
 }
@@ -93,7 +93,7 @@ fn binary_clock() -> Vec<u8> {
     let start = (START_NS / 1_000_000_000) << 8;
     let mut file = form.section();
     file.extend(form.interface(LINKTYPE_ETHERNET, 0, &form.option(IF_TSRESOL, &[0x80 | 8])));
-    for (tick, frame) in (0..).zip([talk(), talk()].concat()) {
+    for (tick, frame) in (0..).zip([conversation(), conversation()].concat()) {
         file.extend(form.packet(0, start + tick, &frame, b""));
     }
     file

@@ -2,36 +2,36 @@
 
 use std::io::Write;
 
-use super::Case;
+use super::CaptureCase;
 use super::capture::{
     LINKTYPE_ETHERNET, LINKTYPE_IEEE802_11, LINKTYPE_LINUX_SLL, LINKTYPE_LINUX_SLL2, LINKTYPE_NULL,
     LINKTYPE_RAW, Pcap, Pcapng, START_NS, ethernet_pcap, records, u32_of,
 };
 use super::frames::*;
 
-pub(crate) fn cases() -> Vec<Case> {
-    let pcap = |name, bytes| Case::new(name, "input.pcap", bytes);
-    let pcapng = |name, bytes| Case::new(name, "input.pcapng", bytes);
+pub(crate) fn cases() -> Vec<CaptureCase> {
+    let pcap = |name, bytes| CaptureCase::new(name, "input.pcap", bytes);
+    let pcapng = |name, bytes| CaptureCase::new(name, "input.pcapng", bytes);
     vec![
         pcap("raw-ip", Pcap::of(LINKTYPE_RAW).file(&records(raw_ip()))),
         pcap("linux-sll", Pcap::of(LINKTYPE_LINUX_SLL).file(&records(linux_sll()))),
         pcap("linux-sll2", Pcap::of(LINKTYPE_LINUX_SLL2).file(&records(linux_sll2()))),
         pcap("bsd-null", Pcap::of(LINKTYPE_NULL).file(&records(bsd_null()))),
-        pcap("unsupported-link-type", Pcap::of(LINKTYPE_IEEE802_11).file(&records(talk()))),
+        pcap("unsupported-link-type", Pcap::of(LINKTYPE_IEEE802_11).file(&records(conversation()))),
         pcap("pcap-big-endian-ns", big_endian_nanoseconds()),
         pcap("pcap-modified-magic", modified_magic()),
         pcap("pcap-odd-records", odd_records()),
         pcapng("pcapng-two-sections", two_sections()),
         pcapng("pcapng-two-interfaces", two_pcapng_interfaces()),
         pcapng("pcapng-simple-packets", simple_packets()),
-        pcap("pcap-to-pcapng", ethernet_pcap(talk())),
-        Case::new("gzip", "input.pcap.gz", gzip(&ethernet_pcap(talk()))),
-        Case::new("zstd", "input.pcap.zst", zstd(&ethernet_pcap(talk()))),
+        pcap("pcap-to-pcapng", ethernet_pcap(conversation())),
+        CaptureCase::new("gzip", "input.pcap.gz", gzip(&ethernet_pcap(conversation()))),
+        CaptureCase::new("zstd", "input.pcap.zst", zstd(&ethernet_pcap(conversation()))),
         pcap("damaged-last-record", damaged()),
     ]
 }
 
-fn talk() -> Vec<Vec<u8>> {
+fn conversation() -> Vec<Vec<u8>> {
     vec![tcp_in(40_000, 443), tcp_out(443, 40_000), in6(TCP, &tcp(40_000, 443, b"six"))]
 }
 
@@ -83,7 +83,7 @@ fn bsd_null() -> Vec<Vec<u8>> {
 
 fn big_endian_nanoseconds() -> Vec<u8> {
     let form = Pcap { big_endian: true, nanoseconds: true, ..Pcap::of(LINKTYPE_ETHERNET) };
-    let mut records = records(talk());
+    let mut records = records(conversation());
     for (record, odd) in records.iter_mut().zip([1, 123_456_789, 999_999_999]) {
         record.timestamp_ns += odd;
     }
@@ -94,7 +94,7 @@ fn big_endian_nanoseconds() -> Vec<u8> {
 fn modified_magic() -> Vec<u8> {
     let form = Pcap::of(LINKTYPE_ETHERNET);
     let mut file = form.header(0xa1b2_cd34);
-    for frame in talk() {
+    for frame in conversation() {
         let len = u32_of(frame.len());
         file.extend(form.record_header([1_700_000_000, 0, len, len]));
         file.extend([2, 0, 0, 0, 8, 0, 0, 0]); // interface index, protocol, packet type
@@ -108,7 +108,7 @@ fn odd_records() -> Vec<u8> {
     let form = Pcap { snaplen: 0, ..Pcap::of(LINKTYPE_ETHERNET) };
     let mut file = form.header(0xa1b2_c3d4);
     let len_of = |frame: &[u8]| u32_of(frame.len());
-    for (frame, odd) in talk().iter().zip([0, 1, 2]) {
+    for (frame, odd) in conversation().iter().zip([0, 1, 2]) {
         let micros = if odd == 2 { 2_500_000 } else { 0 };
         let wire_len = if odd == 1 { 20 } else { len_of(frame) };
         file.extend(form.record_header([1_700_000_000, micros, len_of(frame), wire_len]));
@@ -150,7 +150,7 @@ fn two_pcapng_interfaces() -> Vec<u8> {
 fn simple_packets() -> Vec<u8> {
     let form = Pcapng { big_endian: true };
     let mut file = [form.section(), form.interface(LINKTYPE_ETHERNET, 60, b"")].concat();
-    for frame in talk() {
+    for frame in conversation() {
         let kept = &frame[..frame.len().min(60)];
         let body = [&form.u32(u32_of(frame.len()))[..], kept].concat();
         file.extend(form.block(3, &body));
@@ -174,7 +174,7 @@ fn zstd(file: &[u8]) -> Vec<u8> {
 }
 
 fn damaged() -> Vec<u8> {
-    let mut file = ethernet_pcap(talk());
+    let mut file = ethernet_pcap(conversation());
     file.truncate(file.len() - 10);
     file
 }

@@ -33,9 +33,9 @@ pub(crate) struct Link {
 }
 
 /// To the host.
-pub(crate) const IN: Link = Link { to: HOST_MAC, from: ROUTER_MAC };
+pub(crate) const INBOUND: Link = Link { to: HOST_MAC, from: ROUTER_MAC };
 /// From the host.
-pub(crate) const OUT: Link = Link { to: ROUTER_MAC, from: HOST_MAC };
+pub(crate) const OUTBOUND: Link = Link { to: ROUTER_MAC, from: HOST_MAC };
 
 pub(crate) fn joined(parts: &[&[u8]]) -> Vec<u8> {
     parts.concat()
@@ -138,27 +138,27 @@ pub(crate) fn filler(len: usize) -> Vec<u8> {
 }
 
 pub(crate) fn tcp_in(from_port: u16, to_port: u16) -> Vec<u8> {
-    Ipv4::new(CLIENT, HOST, TCP, &tcp(from_port, to_port, b"hello")).on(IN)
+    Ipv4::new(CLIENT, HOST, TCP, &tcp(from_port, to_port, b"hello")).on(INBOUND)
 }
 
 pub(crate) fn tcp_out(from_port: u16, to_port: u16) -> Vec<u8> {
-    Ipv4::new(HOST, CLIENT, TCP, &tcp(from_port, to_port, b"hello")).on(OUT)
+    Ipv4::new(HOST, CLIENT, TCP, &tcp(from_port, to_port, b"hello")).on(OUTBOUND)
 }
 
 pub(crate) fn udp_in(from: Ipv4Addr, from_port: u16, to_port: u16) -> Vec<u8> {
-    Ipv4::new(from, HOST, UDP, &udp(from_port, to_port, b"hello")).on(IN)
+    Ipv4::new(from, HOST, UDP, &udp(from_port, to_port, b"hello")).on(INBOUND)
 }
 
 pub(crate) fn udp_out(to: Ipv4Addr, from_port: u16, to_port: u16) -> Vec<u8> {
-    Ipv4::new(HOST, to, UDP, &udp(from_port, to_port, b"hello")).on(OUT)
+    Ipv4::new(HOST, to, UDP, &udp(from_port, to_port, b"hello")).on(OUTBOUND)
 }
 
 pub(crate) fn in6(next: u8, payload: &[u8]) -> Vec<u8> {
-    ethernet(IN, ETHER_IPV6, &ipv6(CLIENT6, HOST6, next, payload))
+    ethernet(INBOUND, ETHER_IPV6, &ipv6(CLIENT6, HOST6, next, payload))
 }
 
 pub(crate) fn out6(next: u8, payload: &[u8]) -> Vec<u8> {
-    ethernet(OUT, ETHER_IPV6, &ipv6(HOST6, CLIENT6, next, payload))
+    ethernet(OUTBOUND, ETHER_IPV6, &ipv6(HOST6, CLIENT6, next, payload))
 }
 
 /// `payload` with the checksum of the protocol, where it is one that has one.

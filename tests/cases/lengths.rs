@@ -1,11 +1,11 @@
 //! Cases about how much is copied, and what is written around it.
 
-use super::Case;
+use super::CaptureCase;
 use super::capture::{LINKTYPE_ETHERNET, Pcap, ethernet_pcap, records};
 use super::frames::*;
 
-pub(crate) fn cases() -> Vec<Case> {
-    let pcap = |name, frames| Case::new(name, "input.pcap", ethernet_pcap(frames));
+pub(crate) fn cases() -> Vec<CaptureCase> {
+    let pcap = |name, frames| CaptureCase::new(name, "input.pcap", ethernet_pcap(frames));
     vec![
         pcap("packet-length", sizes(&[0, 5, 6, 7, 200])),
         pcap("packet-length-1-shorter-than-headers", sizes(&[0, 200])),
@@ -14,15 +14,16 @@ pub(crate) fn cases() -> Vec<Case> {
         pcap("packet-length-and-mtu", sizes(&[60, 600, 1_446])),
         pcap("outer-ipv6-checksum", outer_checksum()),
         pcap("gateway-load-balancer-endpoint", both_ways()),
-        pcap("gateway-load-balancer-endpoint-ipv6", longer_and_longer()),
+        pcap("gateway-load-balancer-endpoint-ipv6", increasing_lengths()),
         pcap("load-balancer-addresses", many_flows()),
-        Case::new("snaplen-cut", "input.pcap", snaplen_cut()),
+        CaptureCase::new("snaplen-cut", "input.pcap", snaplen_cut()),
     ]
 }
 
 /// TCP frames with this much behind a header of 54 bytes.
 fn sizes(payload_lens: &[usize]) -> Vec<Vec<u8>> {
-    let frame = |len: &usize| Ipv4::new(CLIENT, HOST, TCP, &tcp(40_000, 443, &filler(*len))).on(IN);
+    let frame =
+        |len: &usize| Ipv4::new(CLIENT, HOST, TCP, &tcp(40_000, 443, &filler(*len))).on(INBOUND);
     payload_lens.iter().map(frame).collect()
 }
 
@@ -41,7 +42,7 @@ fn both_ways() -> Vec<Vec<u8>> {
     flows.flat_map(|port| [tcp_in(port, 443), tcp_out(443, port)]).chain(sizes(&[9_000])).collect()
 }
 
-fn longer_and_longer() -> Vec<Vec<u8>> {
+fn increasing_lengths() -> Vec<Vec<u8>> {
     outer_checksum().into_iter().chain(sizes(&[1_136, 1_137])).collect()
 }
 
@@ -51,7 +52,7 @@ fn many_flows() -> Vec<Vec<u8>> {
 
 /// Recorded with `tcpdump -s 48`: the TCP header is not there to its end, or not at all.
 fn snaplen_cut() -> Vec<u8> {
-    let tagged = tagged(IN, &[(0x8100, 7), (0x8100, 8)], ETHER_IPV4, &plain_packet(300));
+    let tagged = tagged(INBOUND, &[(0x8100, 7), (0x8100, 8)], ETHER_IPV4, &plain_packet(300));
     let mut cut = records(vec![tcp_in(40_000, 443), sizes(&[300]).concat(), tagged]);
     for (record, len) in cut.iter_mut().zip([48, 38, 33]) {
         record.bytes.truncate(len);

@@ -2,12 +2,12 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::Case;
+use super::CaptureCase;
 use super::capture::ethernet_pcap;
 use super::frames::*;
 
-pub(crate) fn cases() -> Vec<Case> {
-    let pcap = |name, frames| Case::new(name, "input.pcap", ethernet_pcap(frames));
+pub(crate) fn cases() -> Vec<CaptureCase> {
+    let pcap = |name, frames| CaptureCase::new(name, "input.pcap", ethernet_pcap(frames));
     vec![
         pcap("vlan", vlan()),
         pcap("qinq", qinq()),
@@ -32,21 +32,21 @@ fn to_port(port: u16) -> Ipv4 {
 }
 
 fn vlan() -> Vec<Vec<u8>> {
-    let over = |vlan, port| tagged(IN, &[(0x8100, vlan)], ETHER_IPV4, &to_port(port).bytes());
+    let over = |vlan, port| tagged(INBOUND, &[(0x8100, vlan)], ETHER_IPV4, &to_port(port).bytes());
     let six = ipv6(CLIENT6, HOST6, TCP, &tcp(40_000, 443, b""));
-    let priority = tagged(IN, &[(0x8100, 0xe000)], ETHER_IPV6, &six);
+    let priority = tagged(INBOUND, &[(0x8100, 0xe000)], ETHER_IPV6, &six);
     vec![over(100, 443), over(4_094, 443), over(100, 80), priority, tcp_in(40_000, 443)]
 }
 
 fn qinq() -> Vec<Vec<u8>> {
-    let over = |tags: &[(u16, u16)]| tagged(IN, tags, ETHER_IPV4, &to_port(443).bytes());
+    let over = |tags: &[(u16, u16)]| tagged(INBOUND, tags, ETHER_IPV4, &to_port(443).bytes());
     vec![over(&[(0x88a8, 10), (0x8100, 20)]), over(&[(0x8100, 10), (0x8100, 20)])]
 }
 
 fn vlan_triple() -> Vec<Vec<u8>> {
     let tags = [(0x9100, 10), (0x88a8, 20), (0x8100, 30), (0x8100, 40)];
-    let frame = |tags: &[(u16, u16)]| tagged(IN, tags, ETHER_IPV4, &to_port(443).bytes());
-    let arp = tagged(IN, &tags[..3], ETHER_ARP, &filler(28));
+    let frame = |tags: &[(u16, u16)]| tagged(INBOUND, tags, ETHER_IPV4, &to_port(443).bytes());
+    let arp = tagged(INBOUND, &tags[..3], ETHER_ARP, &filler(28));
     vec![frame(&tags[..1]), frame(&tags[..3]), frame(&tags), arp]
 }
 
@@ -54,7 +54,7 @@ fn ipv4_options() -> Vec<Vec<u8>> {
     let with = |options: &[u8]| {
         let mut packet = to_port(443);
         packet.options = options.to_vec();
-        packet.on(IN)
+        packet.on(INBOUND)
     };
     let mut longest = vec![7, 39, 4]; // record route
     longest.resize(40, 0);
@@ -68,13 +68,13 @@ fn ipv4_fragments() -> Vec<Vec<u8>> {
         let mut packet = whole.clone();
         packet.fragment = fragment;
         packet.payload = whole.payload[from..to].to_vec();
-        packet.on(IN)
+        packet.on(INBOUND)
     };
     vec![part(MORE, 0, 16), part(MORE | 2, 16, 32), part(4, 32, 48), part(0x4000, 0, 48)]
 }
 
 fn ipv4_padding() -> Vec<Vec<u8>> {
-    let mut short = Ipv4::new(CLIENT, HOST, TCP, &tcp(40_000, 443, b"")).on(IN);
+    let mut short = Ipv4::new(CLIENT, HOST, TCP, &tcp(40_000, 443, b"")).on(INBOUND);
     short.resize(60, 0);
     // No transport header at all: what looks like ports is padding.
     let mut bare = Ipv4::new(CLIENT, HOST, TCP, &tcp(40_000, 443, b""));
@@ -82,14 +82,14 @@ fn ipv4_padding() -> Vec<Vec<u8>> {
     // Two bytes of it: not enough for ports.
     let mut half = bare.clone();
     half.total_len = Some(22);
-    vec![short, bare.on(IN), half.on(IN)]
+    vec![short, bare.on(INBOUND), half.on(INBOUND)]
 }
 
 fn ipv4_total_length() -> Vec<Vec<u8>> {
     let says = |len| {
         let mut packet = to_port(443);
         packet.total_len = Some(len);
-        packet.on(IN)
+        packet.on(INBOUND)
     };
     vec![says(0), says(19), says(1_500), says(65_535), says(45)]
 }
@@ -97,14 +97,14 @@ fn ipv4_total_length() -> Vec<Vec<u8>> {
 fn authentication() -> Vec<Vec<u8>> {
     let header = [&[TCP, 4, 0, 0], &filler(20)[..]].concat();
     let inner = [&header[..], &tcp(40_000, 443, b"")].concat();
-    let four = Ipv4::new(CLIENT, HOST, 51, &inner).on(IN);
-    let six = ethernet(IN, ETHER_IPV6, &ipv6_as_is(CLIENT6, HOST6, 51, &inner));
+    let four = Ipv4::new(CLIENT, HOST, 51, &inner).on(INBOUND);
+    let six = ethernet(INBOUND, ETHER_IPV6, &ipv6_as_is(CLIENT6, HOST6, 51, &inner));
     vec![four, six]
 }
 
 /// An IPv6 packet whose extension headers are the parts in front of the segment.
 fn chain(first: u8, parts: &[&[u8]]) -> Vec<u8> {
-    ethernet(IN, ETHER_IPV6, &ipv6_as_is(CLIENT6, HOST6, first, &parts.concat()))
+    ethernet(INBOUND, ETHER_IPV6, &ipv6_as_is(CLIENT6, HOST6, first, &parts.concat()))
 }
 
 /// A hop-by-hop, routing or destination-options header of 8 bytes and `next`.
@@ -163,7 +163,11 @@ fn neighbour_discovery() -> Vec<Vec<u8>> {
     let asked = ipv6(link_local, HOST6, ICMPV6, &solicitation);
     let answered = ipv6(HOST6, link_local, ICMPV6, &advertisement);
     let echo = icmp(128, 0, &[0, 7, 0, 1, 1, 2, 3, 4]);
-    vec![ethernet(IN, ETHER_IPV6, &asked), ethernet(OUT, ETHER_IPV6, &answered), in6(ICMPV6, &echo)]
+    vec![
+        ethernet(INBOUND, ETHER_IPV6, &asked),
+        ethernet(OUTBOUND, ETHER_IPV6, &answered),
+        in6(ICMPV6, &echo),
+    ]
 }
 
 fn multicast_and_broadcast() -> Vec<Vec<u8>> {
@@ -189,11 +193,11 @@ fn not_ip() -> Vec<Vec<u8>> {
     let snap = [&[0xaa, 0xaa, 3, 0, 0, 0, 8, 0], &packet[..]].concat();
     let len = u16::try_from(snap.len()).unwrap();
     vec![
-        ethernet(IN, ETHER_ARP, &arp),
-        ethernet(IN, len, &snap), // IP inside 802.3 with LLC and SNAP
-        ethernet(IN, 38, &[&[0x42, 0x42, 3], &filler(43)[..]].concat()), // spanning tree
-        ethernet(IN, 0x88cc, &filler(46)), // LLDP
-        ethernet(IN, 0x8847, &filler(46)), // MPLS
+        ethernet(INBOUND, ETHER_ARP, &arp),
+        ethernet(INBOUND, len, &snap), // IP inside 802.3 with LLC and SNAP
+        ethernet(INBOUND, 38, &[&[0x42, 0x42, 3], &filler(43)[..]].concat()), // spanning tree
+        ethernet(INBOUND, 0x88cc, &filler(46)), // LLDP
+        ethernet(INBOUND, 0x8847, &filler(46)), // MPLS
     ]
 }
 

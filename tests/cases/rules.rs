@@ -2,18 +2,18 @@
 
 use std::net::Ipv6Addr;
 
-use super::Case;
+use super::CaptureCase;
 use super::capture::{LINKTYPE_ETHERNET, Pcapng, START_NS, ethernet_pcap};
 use super::frames::*;
 
-pub(crate) fn cases() -> Vec<Case> {
-    let pcap = |name, frames| Case::new(name, "input.pcap", ethernet_pcap(frames));
+pub(crate) fn cases() -> Vec<CaptureCase> {
+    let pcap = |name, frames| CaptureCase::new(name, "input.pcap", ethernet_pcap(frames));
     vec![
         pcap("one-rule", one_rule()),
         pcap("direction-by-mac", direction_by_mac()),
         pcap("direction-by-ip", direction_by_ip()),
         pcap("direction-argument", vec![tcp_in(40_000, 443), tcp_out(443, 40_000)]),
-        Case::new("direction-flags-pcapng", "input.pcapng", direction_flags()),
+        CaptureCase::new("direction-flags-pcapng", "input.pcapng", direction_flags()),
         pcap("rule-order-first-match", rule_order()),
         pcap("reject-falls-through-to-next-session", web_and_ssh()),
         pcap("three-sessions-by-number", three_sessions()),
@@ -26,7 +26,7 @@ pub(crate) fn cases() -> Vec<Case> {
         pcap("family-of-a-rule", family()),
         pcap("icmp", icmp_messages()),
         pcap("two-interfaces-one-capture", two_interfaces()),
-        pcap("no-network-interface", vec![strangers(), tcp_in(40_000, 443)]),
+        pcap("no-network-interface", vec![foreign_frames(), tcp_in(40_000, 443)]),
         pcap("random-vni-by-seed", vec![tcp_in(40_000, 443), tcp_out(443, 40_000)]),
         pcap("symmetric-source-port", symmetric()),
         pcap("aws-json-config", web_and_ssh()),
@@ -52,8 +52,8 @@ fn direction_by_mac() -> Vec<Vec<u8>> {
         tcp_in(40_000, 443),
         tcp_out(443, 40_000),
         // The host forwards for another one: its MAC address decides, not the IP address.
-        Ipv4::new(SERVER, HOST, TCP, &segment).on(OUT),
-        Ipv4::new(HOST, SERVER, TCP, &segment).on(IN),
+        Ipv4::new(SERVER, HOST, TCP, &segment).on(OUTBOUND),
+        Ipv4::new(HOST, SERVER, TCP, &segment).on(INBOUND),
         // From the host to itself: it leaves.
         Ipv4::new(HOST, HOST, TCP, &segment).on(Link { to: HOST_MAC, from: HOST_MAC }),
     ]
@@ -65,11 +65,11 @@ fn direction_by_ip() -> Vec<Vec<u8>> {
         tcp_out(443, 40_000),
         in6(UDP, &udp(5_000, 6_000, b"in")),
         out6(UDP, &udp(6_000, 5_000, b"out")),
-        strangers(),
+        foreign_frames(),
     ]
 }
 
-fn strangers() -> Vec<u8> {
+fn foreign_frames() -> Vec<u8> {
     let link = Link { to: ROUTER_MAC, from: [2, 0, 10, 0, 0, 20] };
     Ipv4::new(CLIENT, SERVER, TCP, &tcp(40_000, 443, b"")).on(link)
 }
@@ -109,16 +109,16 @@ fn ports_cut() -> Vec<Vec<u8>> {
         let mut packet = Ipv4::new(CLIENT, HOST, TCP, &tcp(40_000, 443, b""));
         packet.protocol = protocol;
         packet.payload.truncate(len);
-        packet.on(IN)
+        packet.on(INBOUND)
     };
     vec![cut(TCP, 4), cut(TCP, 3), cut(UDP, 4), cut(UDP, 0)]
 }
 
 fn all_protocols() -> Vec<Vec<u8>> {
-    let other = |protocol| Ipv4::new(CLIENT, HOST, protocol, &filler(24)).on(IN);
+    let other = |protocol| Ipv4::new(CLIENT, HOST, protocol, &filler(24)).on(INBOUND);
     let mut frames = vec![tcp_in(40_000, 443), udp_in(CLIENT, 40_000, 443)];
     frames.extend([47, 50, 89, 132, 255].map(other)); // GRE, ESP, OSPF, SCTP, reserved
-    frames.push(Ipv4::new(CLIENT, HOST, ICMP, &icmp(8, 0, &filler(36))).on(IN));
+    frames.push(Ipv4::new(CLIENT, HOST, ICMP, &icmp(8, 0, &filler(36))).on(INBOUND));
     frames
 }
 
@@ -138,8 +138,9 @@ fn cidr_edges() -> Vec<Vec<u8>> {
     ]);
     let last_bits = [0x7fff, 0x8000].map(|last| Ipv6Addr::new(0x2001, 0xdb8, 0, last, 0, 0, 0, 1));
     let payload = udp(40_000, 514, b"");
-    frames
-        .extend(last_bits.map(|from| ethernet(IN, ETHER_IPV6, &ipv6(from, HOST6, UDP, &payload))));
+    frames.extend(
+        last_bits.map(|from| ethernet(INBOUND, ETHER_IPV6, &ipv6(from, HOST6, UDP, &payload))),
+    );
     frames
 }
 
@@ -149,12 +150,12 @@ fn family() -> Vec<Vec<u8>> {
 
 fn icmp_messages() -> Vec<Vec<u8>> {
     let echo = [0, 7, 0, 1, 1, 2, 3, 4];
-    let request = Ipv4::new(CLIENT, HOST, ICMP, &icmp(8, 0, &echo)).on(IN);
-    let reply = Ipv4::new(HOST, CLIENT, ICMP, &icmp(0, 0, &echo)).on(OUT);
+    let request = Ipv4::new(CLIENT, HOST, ICMP, &icmp(8, 0, &echo)).on(INBOUND);
+    let reply = Ipv4::new(HOST, CLIENT, ICMP, &icmp(0, 0, &echo)).on(OUTBOUND);
     // What is quoted inside of an error has ports of its own; nobody asks for them.
     let quoted = Ipv4::new(HOST, CLIENT, UDP, &udp(40_000, 514, b"")).bytes();
     let error = icmp(3, 3, &[&[0; 4], &quoted[..]].concat());
-    let unreachable = Ipv4::new(CLIENT, HOST, ICMP, &error).on(IN);
+    let unreachable = Ipv4::new(CLIENT, HOST, ICMP, &error).on(INBOUND);
     vec![request, reply, unreachable, tcp_in(40_000, 443)]
 }
 
@@ -176,8 +177,8 @@ fn symmetric() -> Vec<Vec<u8>> {
     frames.extend([udp_in(CLIENT, 40_000, 443), udp_out(CLIENT, 443, 40_000)]);
     frames.extend([in6(TCP, &tcp(40_000, 443, b"")), out6(TCP, &tcp(443, 40_000, b""))]);
     for protocol in [ICMP, 47] {
-        frames.push(Ipv4::new(CLIENT, HOST, protocol, &filler(16)).on(IN));
-        frames.push(Ipv4::new(HOST, CLIENT, protocol, &filler(20)).on(OUT));
+        frames.push(Ipv4::new(CLIENT, HOST, protocol, &filler(16)).on(INBOUND));
+        frames.push(Ipv4::new(HOST, CLIENT, protocol, &filler(20)).on(OUTBOUND));
     }
     frames
 }

@@ -2,12 +2,12 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::Case;
+use super::CaptureCase;
 use super::capture::ethernet_pcap;
 use super::frames::*;
 
-pub(crate) fn cases() -> Vec<Case> {
-    let pcap = |name, frames| Case::new(name, "input.pcap", ethernet_pcap(frames));
+pub(crate) fn cases() -> Vec<CaptureCase> {
+    let pcap = |name, frames| CaptureCase::new(name, "input.pcap", ethernet_pcap(frames));
     vec![
         pcap("aws-exclusions", excluded()),
         pcap("aws-exclusions-off", excluded()),
@@ -28,11 +28,11 @@ const fn service6(last: u16) -> Ipv6Addr {
 }
 
 fn tcp_to(to: Ipv4Addr, port: u16) -> Vec<u8> {
-    Ipv4::new(HOST, to, TCP, &tcp(40_000, port, b"")).on(OUT)
+    Ipv4::new(HOST, to, TCP, &tcp(40_000, port, b"")).on(OUTBOUND)
 }
 
 fn udp6_to(to: Ipv6Addr, from_port: u16, to_port: u16) -> Vec<u8> {
-    ethernet(OUT, ETHER_IPV6, &ipv6(HOST6, to, UDP, &udp(from_port, to_port, b"hello")))
+    ethernet(OUTBOUND, ETHER_IPV6, &ipv6(HOST6, to, UDP, &udp(from_port, to_port, b"hello")))
 }
 
 fn excluded() -> Vec<Vec<u8>> {
@@ -45,8 +45,8 @@ fn excluded() -> Vec<Vec<u8>> {
         udp_in(Ipv4Addr::new(10, 0, 0, 1), 67, 68),
         udp6_to(agents, 546, 547),
         tcp_to(METADATA, 80),
-        Ipv4::new(METADATA, HOST, TCP, &tcp(80, 40_000, b"")).on(IN),
-        ethernet(OUT, ETHER_IPV6, &metadata6),
+        Ipv4::new(METADATA, HOST, TCP, &tcp(80, 40_000, b"")).on(INBOUND),
+        ethernet(OUTBOUND, ETHER_IPV6, &metadata6),
         udp_out(TIME, 123, 123),
         udp_in(TIME, 123, 123),
         udp6_to(service6(0x123), 123, 123),

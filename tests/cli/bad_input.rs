@@ -4,14 +4,14 @@ use std::io::Read;
 use std::process::{Command, Stdio};
 
 use crate::records;
-use crate::run::{MIRROR, Scratch, binary, capture, capture_of_type};
+use crate::run::{SESSION_CONFIG, Scratch, binary, capture, capture_of_type};
 
 /// Runs a replay that must fail with one sentence that holds these words, and leave nothing.
-fn fails(scratch: &Scratch, words: &str, code: i32, sentence: &[&str]) {
+fn assert_fails(scratch: &Scratch, words: &str, code: i32, sentence: &[&str]) {
     let before = scratch.names();
     let ran = scratch.run(words);
     assert_eq!(ran.code, code, "{words}: {}", ran.stderr);
-    let said = ran.said();
+    let said = ran.messages();
     assert_eq!(said.len(), 1, "{words}: {}", ran.stderr);
     for part in sentence {
         assert!(said[0].contains(part), "{words}: `{part}` is missing in: {}", said[0]);
@@ -21,7 +21,7 @@ fn fails(scratch: &Scratch, words: &str, code: i32, sentence: &[&str]) {
 }
 
 /// Runs words that the command line itself refuses.
-fn refused(scratch: &Scratch, words: &str, part: &str) {
+fn assert_usage_error(scratch: &Scratch, words: &str, part: &str) {
     let ran = scratch.run(words);
     assert_eq!(ran.code, 2, "{words}: {}", ran.stderr);
     assert!(ran.stderr.contains(part), "{words}: {}", ran.stderr);
@@ -30,83 +30,111 @@ fn refused(scratch: &Scratch, words: &str, part: &str) {
 
 fn scratch() -> Scratch {
     let scratch = Scratch::new();
-    scratch.put("in.pcap", capture(3));
+    scratch.write_file("in.pcap", capture(3));
     scratch
 }
 
 #[test]
-fn wrong_options() {
+fn unknown_options_are_usage_errors() {
     let scratch = scratch();
-    refused(&scratch, "", "Usage");
-    refused(&scratch, "repaly in.pcap", "replay");
-    refused(&scratch, "replay --target 192.0.2.1", "INPUT");
-    refused(&scratch, "replay in.pcap", "<--config <FILE>|--target <ADDRESS>>");
-    refused(&scratch, "replay in.pcap --target 192.0.2.1 --wirte out.pcap", "--write");
-    refused(&scratch, "replay in.pcap --target 192.0.2.1 --loop 0", "--loop");
-    refused(&scratch, "replay in.pcap --target 192.0.2.1 --direction up", "ingress, egress");
-    refused(&scratch, "replay in.pcap --target 192.0.2.1 --config a.toml", "cannot be used with");
-    refused(&scratch, "replay in.pcap --config a.toml --packet-length 9", "cannot be used with");
-    refused(&scratch, "explain in.pcap --target 192.0.2.1 --format xml", "json");
+    assert_usage_error(&scratch, "", "Usage");
+    assert_usage_error(&scratch, "repaly in.pcap", "replay");
+    assert_usage_error(&scratch, "replay --target 192.0.2.1", "INPUT");
+    assert_usage_error(&scratch, "replay in.pcap", "<--config <FILE>|--target <ADDRESS>>");
+    assert_usage_error(&scratch, "replay in.pcap --target 192.0.2.1 --wirte out.pcap", "--write");
+    assert_usage_error(&scratch, "replay in.pcap --target 192.0.2.1 --loop 0", "--loop");
+    assert_usage_error(
+        &scratch,
+        "replay in.pcap --target 192.0.2.1 --direction up",
+        "ingress, egress",
+    );
+    assert_usage_error(
+        &scratch,
+        "replay in.pcap --target 192.0.2.1 --config a.toml",
+        "cannot be used with",
+    );
+    assert_usage_error(
+        &scratch,
+        "replay in.pcap --config a.toml --packet-length 9",
+        "cannot be used with",
+    );
+    assert_usage_error(&scratch, "explain in.pcap --target 192.0.2.1 --format xml", "json");
     assert_eq!(scratch.names(), ["in.pcap"]);
 }
 
 #[test]
-fn wrong_values() {
+fn invalid_option_values_are_usage_errors() {
     let scratch = scratch();
     let all = "replay in.pcap --write out.pcap --target";
-    fails(&scratch, &format!("{all} nowhere"), 2, &["--target", "nowhere"]);
+    assert_fails(&scratch, &format!("{all} nowhere"), 2, &["--target", "nowhere"]);
     let wrong = "192.0.2.1 --virtual-network-id 16777216";
-    fails(&scratch, &format!("{all} {wrong}"), 2, &["--virtual-network-id", "16777216"]);
+    assert_fails(&scratch, &format!("{all} {wrong}"), 2, &["--virtual-network-id", "16777216"]);
     let wrong = "192.0.2.1 --virtual-network-id -1";
-    fails(&scratch, &format!("{all} {wrong}"), 2, &["--virtual-network-id", "-1"]);
+    assert_fails(&scratch, &format!("{all} {wrong}"), 2, &["--virtual-network-id", "-1"]);
     for wrong in ["0", "8501", "-5"] {
         let words = format!("{all} 192.0.2.1 --packet-length {wrong}");
-        fails(&scratch, &words, 2, &["--packet-length", wrong, "8500"]);
+        assert_fails(&scratch, &words, 2, &["--packet-length", wrong, "8500"]);
     }
     let words = format!("{all} 192.0.2.1 --source 2001:db8::1");
-    fails(&scratch, &words, 2, &["--source", "2001:db8::1", "IPv4"]);
+    assert_fails(&scratch, &words, 2, &["--source", "2001:db8::1", "IPv4"]);
     let words = format!("{all} [2001:db8::1]:4789 --source 192.0.2.1");
-    fails(&scratch, &words, 2, &["--source", "192.0.2.1", "IPv6"]);
+    assert_fails(&scratch, &words, 2, &["--source", "192.0.2.1", "IPv6"]);
 }
 
 #[test]
-fn words_that_do_not_go_together() {
+fn conflicting_options_are_usage_errors() {
     let scratch = scratch();
     let both = "--target 192.0.2.1 --write";
     for name in ["out.pcap.gz", "out.pcap.zst"] {
-        fails(&scratch, &format!("replay in.pcap {both} {name}"), 2, &["--write", name]);
+        assert_fails(&scratch, &format!("replay in.pcap {both} {name}"), 2, &["--write", name]);
     }
-    fails(&scratch, &format!("replay in.pcap {both} in.pcap"), 2, &["--write", "INPUT"]);
-    fails(&scratch, &format!("replay in.pcap {both} - --report json"), 2, &["--report json"]);
-    fails(&scratch, "replay - --loop 2 --target 192.0.2.1", 2, &["--loop", "standard input"]);
-    fails(&scratch, "replay - - --target 192.0.2.1", 2, &["standard input"]);
+    assert_fails(&scratch, &format!("replay in.pcap {both} in.pcap"), 2, &["--write", "INPUT"]);
+    assert_fails(
+        &scratch,
+        &format!("replay in.pcap {both} - --report json"),
+        2,
+        &["--report json"],
+    );
+    assert_fails(
+        &scratch,
+        "replay - --loop 2 --target 192.0.2.1",
+        2,
+        &["--loop", "standard input"],
+    );
+    assert_fails(&scratch, "replay - - --target 192.0.2.1", 2, &["standard input"]);
 }
 
 #[test]
-fn configuration_that_is_wrong() {
+fn an_invalid_configuration_is_an_error() {
     let scratch = scratch();
-    scratch.put("unknown.toml", MIRROR.replace("session_number", "session_numbre"));
-    scratch.put("not.toml", "this is = no [configuration");
+    scratch.write_file("unknown.toml", SESSION_CONFIG.replace("session_number", "session_numbre"));
+    scratch.write_file("not.toml", "this is = no [configuration");
     let all = "replay in.pcap --write out.pcap --config";
     let ran = scratch.run(&format!("{all} unknown.toml"));
     assert_eq!(ran.code, 2, "{}", ran.stderr);
-    assert!(ran.said().iter().any(|one| one.contains("session_numbre")), "{}", ran.stderr);
-    assert!(ran.said().iter().all(|one| one.contains("unknown.toml")), "{}", ran.stderr);
+    assert!(ran.messages().iter().any(|one| one.contains("session_numbre")), "{}", ran.stderr);
+    assert!(ran.messages().iter().all(|one| one.contains("unknown.toml")), "{}", ran.stderr);
     for command in [all, "check --config", "explain in.pcap --config"] {
-        fails(&scratch, &format!("{command} not.toml"), 2, &["not.toml"]);
-        fails(&scratch, &format!("{command} absent.toml"), 2, &["absent.toml", "No such file"]);
-        fails(&scratch, &format!("{command} ."), 2, &["directory"]);
+        assert_fails(&scratch, &format!("{command} not.toml"), 2, &["not.toml"]);
+        assert_fails(
+            &scratch,
+            &format!("{command} absent.toml"),
+            2,
+            &["absent.toml", "No such file"],
+        );
+        assert_fails(&scratch, &format!("{command} ."), 2, &["directory"]);
     }
 }
 
 /// All errors of all files at once.
 #[test]
-fn every_error_of_a_configuration_is_said() {
+fn all_errors_of_a_configuration_are_reported() {
     let scratch = scratch();
-    let one =
-        MIRROR.replace("192.0.2.10", "nowhere").replace("rule_number = 100", "rule_number = 0");
-    scratch.put("one.toml", one);
-    scratch.put("two.toml", "colour = 1\n");
+    let one = SESSION_CONFIG
+        .replace("192.0.2.10", "nowhere")
+        .replace("rule_number = 100", "rule_number = 0");
+    scratch.write_file("one.toml", one);
+    scratch.write_file("two.toml", "colour = 1\n");
     let ran = scratch.run("check --config one.toml --config two.toml");
     assert_eq!(ran.code, 2);
     for part in ["nowhere", "rule_number", "colour"] {
@@ -115,33 +143,43 @@ fn every_error_of_a_configuration_is_said() {
 }
 
 #[test]
-fn inputs_that_are_no_capture() {
+fn inputs_that_are_not_captures_are_errors() {
     let scratch = scratch();
-    scratch.put("empty.pcap", "");
-    scratch.put("letter.txt", "Dear reader,\nthis is a letter and no capture.\n");
-    scratch.put("short", "a");
-    scratch.put("mirror.toml", MIRROR);
+    scratch.write_file("empty.pcap", "");
+    scratch.write_file("letter.txt", "Dear reader,\nthis is a letter and no capture.\n");
+    scratch.write_file("short", "a");
+    scratch.write_file("mirror.toml", SESSION_CONFIG);
     for command in ["replay --write out.pcap --target 192.0.2.1", "explain --config mirror.toml"] {
-        fails(&scratch, &format!("{command} absent.pcap"), 1, &["absent.pcap", "No such file"]);
-        fails(&scratch, &format!("{command} ."), 1, &["directory"]);
-        fails(&scratch, &format!("{command} empty.pcap"), 1, &["empty.pcap", "it is empty"]);
-        fails(&scratch, &format!("{command} letter.txt"), 1, &["letter.txt", "not a capture"]);
-        fails(&scratch, &format!("{command} short"), 1, &["short", "not a capture"]);
-        fails(&scratch, &format!("{command} -"), 1, &["standard input", "it is empty"]);
+        assert_fails(
+            &scratch,
+            &format!("{command} absent.pcap"),
+            1,
+            &["absent.pcap", "No such file"],
+        );
+        assert_fails(&scratch, &format!("{command} ."), 1, &["directory"]);
+        assert_fails(&scratch, &format!("{command} empty.pcap"), 1, &["empty.pcap", "it is empty"]);
+        assert_fails(
+            &scratch,
+            &format!("{command} letter.txt"),
+            1,
+            &["letter.txt", "not a capture"],
+        );
+        assert_fails(&scratch, &format!("{command} short"), 1, &["short", "not a capture"]);
+        assert_fails(&scratch, &format!("{command} -"), 1, &["standard input", "it is empty"]);
     }
     // Each wrong one of several is said.
     let ran = scratch.run("replay in.pcap absent.pcap empty.pcap --target 192.0.2.1");
-    assert_eq!((ran.code, ran.said().len()), (1, 2), "{}", ran.stderr);
+    assert_eq!((ran.code, ran.messages().len()), (1, 2), "{}", ran.stderr);
 }
 
 /// "A cut last record ends the reading with one warning that says the record and the offset, what
 /// came before is mirrored and counted, exit code 1."
 #[test]
-fn a_truncated_capture_gives_what_came_before() {
+fn frames_before_a_truncation_are_written() {
     let scratch = Scratch::new();
     let whole = capture(100);
-    scratch.put("cut.pcap", &whole[..whole.len() - 5]);
-    scratch.put("sound.pcap", capture(10));
+    scratch.write_file("cut.pcap", &whole[..whole.len() - 5]);
+    scratch.write_file("sound.pcap", capture(10));
     for write in ["out.pcap", "out.pcapng"] {
         let words = format!(
             "replay cut.pcap sound.pcap --loop 2 --target 192.0.2.1 --report json --write {write}"
@@ -150,8 +188,8 @@ fn a_truncated_capture_gives_what_came_before() {
         assert_eq!(ran.code, 1, "{}", ran.stderr);
         let offset = 24 + 99 * (whole.len() - 24) / 100;
         let expected = format!("cut.pcap: record 100 at byte {offset} is damaged");
-        assert_eq!(ran.said().len(), 1, "{}", ran.stderr);
-        assert!(ran.said()[0].starts_with(&expected), "{}", ran.stderr);
+        assert_eq!(ran.messages().len(), 1, "{}", ran.stderr);
+        assert!(ran.messages()[0].starts_with(&expected), "{}", ran.stderr);
         let report = ran.json();
         assert_eq!((&report["received"], &report["mirrored"]), (&218.into(), &218.into()));
         assert!(scratch.path(write).is_file());
@@ -159,17 +197,17 @@ fn a_truncated_capture_gives_what_came_before() {
     assert_eq!(records::read(&std::fs::read(scratch.path("out.pcap")).unwrap()).len(), 218);
     let ran = scratch.run("explain cut.pcap --target 192.0.2.1");
     assert_eq!((ran.code, ran.text().lines().count()), (1, 99));
-    assert!(ran.said()[0].contains("record 100"), "{}", ran.stderr);
+    assert!(ran.messages()[0].contains("record 100"), "{}", ran.stderr);
 }
 
 #[test]
 fn an_unsupported_link_type_is_counted() {
     let scratch = Scratch::new();
-    scratch.put("radio.pcap", capture_of_type(127, 5));
+    scratch.write_file("radio.pcap", capture_of_type(127, 5));
     let ran = scratch.run("replay radio.pcap --target 192.0.2.1 --report json --write out.pcap");
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert_eq!(ran.said().len(), 1, "{}", ran.stderr);
-    assert!(ran.said()[0].starts_with("warning: radio.pcap: link type 127"), "{}", ran.stderr);
+    assert_eq!(ran.messages().len(), 1, "{}", ran.stderr);
+    assert!(ran.messages()[0].starts_with("warning: radio.pcap: link type 127"), "{}", ran.stderr);
     assert_eq!(ran.json()["not_mirrored"]["unsupported_link_type"], 5);
     assert_eq!(std::fs::read(scratch.path("out.pcap")).unwrap().len(), 24);
     let ran = scratch.run("explain radio.pcap --target 192.0.2.1");
@@ -178,21 +216,21 @@ fn an_unsupported_link_type_is_counted() {
 }
 
 #[test]
-fn a_full_disk() {
+fn a_full_disk_is_an_error() {
     let scratch = Scratch::new();
-    scratch.put("in.pcap", capture(20_000));
+    scratch.write_file("in.pcap", capture(20_000));
     let words = "replay in.pcap --target 192.0.2.1 --write /dev/full";
-    fails(&scratch, words, 1, &["/dev/full: No space left"]);
+    assert_fails(&scratch, words, 1, &["/dev/full: No space left"]);
 }
 
 /// A disk that is full after some 100 KiB: a limit on the size of files stands in for it. Nothing
 /// of the file stays, so all of it is counted as dropped.
 #[test]
-fn a_disk_that_fills_up() {
+fn a_disk_that_fills_up_is_an_error() {
     for name in ["out.pcap", "out.pcapng"] {
         let scratch = Scratch::new();
-        scratch.put("in.pcap", capture(20_000));
-        scratch.put(name, "precious");
+        scratch.write_file("in.pcap", capture(20_000));
+        scratch.write_file(name, "precious");
         let limited = format!(
             "trap '' XFSZ; ulimit -f 200; exec {} replay in.pcap --target 192.0.2.1 --report json --write {name}",
             binary().display()
@@ -221,25 +259,35 @@ fn a_disk_that_fills_up() {
 }
 
 #[test]
-fn places_that_cannot_be_written() {
+fn output_paths_that_cannot_be_written_are_errors() {
     let scratch = scratch();
     let all = "replay in.pcap --target 192.0.2.1 --write";
-    fails(&scratch, &format!("{all} ."), 1, &["directory"]);
-    fails(&scratch, &format!("{all} absent/out.pcap"), 1, &["absent/out.pcap", "No such file"]);
-    fails(&scratch, &format!("{all} in.pcap/out.pcap"), 1, &["in.pcap/out.pcap"]);
+    assert_fails(&scratch, &format!("{all} ."), 1, &["directory"]);
+    assert_fails(
+        &scratch,
+        &format!("{all} absent/out.pcap"),
+        1,
+        &["absent/out.pcap", "No such file"],
+    );
+    assert_fails(&scratch, &format!("{all} in.pcap/out.pcap"), 1, &["in.pcap/out.pcap"]);
 }
 
 /// A file that was there stays as it was when the run fails before its end.
 #[test]
 fn a_failed_run_leaves_the_old_file() {
     let scratch = scratch();
-    scratch.put("out.pcap", "precious");
-    fails(&scratch, "replay absent.pcap --target 192.0.2.1 --write out.pcap", 1, &["absent"]);
+    scratch.write_file("out.pcap", "precious");
+    assert_fails(
+        &scratch,
+        "replay absent.pcap --target 192.0.2.1 --write out.pcap",
+        1,
+        &["absent"],
+    );
     assert_eq!(std::fs::read(scratch.path("out.pcap")).unwrap(), b"precious");
 }
 
 /// Runs the words and reads only the first bytes of standard output.
-fn read_a_little(scratch: &Scratch, words: &str) -> (Option<i32>, String) {
+fn read_first_bytes(scratch: &Scratch, words: &str) -> (Option<i32>, String) {
     let mut child = Command::new(binary())
         .current_dir(scratch.path("."))
         .args(words.split_whitespace())
@@ -254,14 +302,14 @@ fn read_a_little(scratch: &Scratch, words: &str) -> (Option<i32>, String) {
 }
 
 #[test]
-fn a_closed_pipe() {
+fn a_closed_pipe_is_an_error_for_a_written_capture() {
     let scratch = Scratch::new();
-    scratch.put("in.pcap", capture(20_000));
-    let (code, stderr) = read_a_little(&scratch, "replay in.pcap --target 192.0.2.1 --write -");
+    scratch.write_file("in.pcap", capture(20_000));
+    let (code, stderr) = read_first_bytes(&scratch, "replay in.pcap --target 192.0.2.1 --write -");
     assert_eq!(code, Some(1), "{stderr}");
     assert!(stderr.starts_with("traffic-mirror: standard output: Broken pipe"), "{stderr}");
     assert!(!stderr.contains("panicked"), "{stderr}");
     // A text that is meant to be read: `| head` is no failure.
-    let (code, stderr) = read_a_little(&scratch, "explain in.pcap --target 192.0.2.1");
+    let (code, stderr) = read_first_bytes(&scratch, "explain in.pcap --target 192.0.2.1");
     assert_eq!((code, &*stderr), (Some(0), ""));
 }

@@ -12,13 +12,13 @@ const TRACE: &str = "167837953 3232235777 1024 443 6\n1 167837953 5 6 17\n1 2 3 
 
 fn scratch() -> Scratch {
     let scratch = Scratch::new();
-    scratch.put("rules", RULES);
-    scratch.put("trace", TRACE);
+    scratch.write_file("rules", RULES);
+    scratch.write_file("trace", TRACE);
     scratch
 }
 
 #[test]
-fn figures_of_every_stage() {
+fn every_stage_is_reported() {
     let scratch = scratch();
     for engine in ["auto", "linear", "words", "classes", "forest"] {
         let flags = "bench --classbench rules --trace trace --rounds 2 --format json";
@@ -105,7 +105,7 @@ fn a_sweep_measures_the_product_of_its_lists() {
 }
 
 #[test]
-fn an_engine_that_cannot_take_the_rules_is_left_out() {
+fn an_engine_that_does_not_support_the_rules_is_skipped() {
     let scratch = Scratch::new();
     let flags = "bench --rules 100001 --packets 64 --rounds 1 --stages classify --format json";
     let ran = scratch.run(&format!("{flags} --engine words"));
@@ -119,9 +119,9 @@ fn an_engine_that_cannot_take_the_rules_is_left_out() {
 }
 
 #[test]
-fn what_is_wrong_is_named() {
+fn invalid_options_and_files_are_errors_with_the_value() {
     let scratch = scratch();
-    scratch.put("empty", "");
+    scratch.write_file("empty", "");
     for (flags, sentence) in [
         ("", "--classbench <FILE>|--config <FILE>|--rules <N>|--sweep <WHAT=LIST>"),
         ("--classbench rules --config rules", "cannot be used with"),

@@ -15,13 +15,13 @@ fn reports(machine: &str, runs: &[String]) -> String {
 }
 
 #[test]
-fn ratios_of_runs_that_both_have() {
+fn runs_of_both_reports_are_compared() {
     let scratch = Scratch::new();
     let a = [report("auto", 10, 4.0, 5.0), report("auto", 100, 10.0, 10.5)];
     let b = [report("auto", 10, 2.0, 3.0), report("auto", 100, 10.25, 10.5)];
     let alone = report("linear", 10, 50.0, 51.0);
-    scratch.put("a.json", reports("one", &[a[0].clone(), a[1].clone(), alone]));
-    scratch.put("b.json", reports("one", &b));
+    scratch.write_file("a.json", reports("one", &[a[0].clone(), a[1].clone(), alone]));
+    scratch.write_file("b.json", reports("one", &b));
     let ran = scratch.run("bench compare a.json b.json --format json");
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let json = ran.json();
@@ -34,17 +34,17 @@ fn ratios_of_runs_that_both_have() {
     let text = scratch.run("bench compare a.json b.json").text().to_owned();
     assert!(text.contains("within the noise") && text.contains("geometric mean"), "{text}");
     assert!(text.contains("only in A: some <rules>, 10 rules in 1, linear"), "{text}");
-    scratch.put("b.json", reports("two", &b));
+    scratch.write_file("b.json", reports("two", &b));
     let text = scratch.run("bench compare a.json b.json").text().to_owned();
     assert!(text.starts_with("The machines differ"), "{text}");
 }
 
 #[test]
-fn what_is_no_report_is_refused() {
+fn a_file_that_is_not_a_report_is_refused() {
     let scratch = Scratch::new();
-    scratch.put("a.json", reports("one", &[report("auto", 10, 4.0, 5.0)]));
-    scratch.put("other.json", reports("one", &[report("auto", 11, 4.0, 5.0)]));
-    scratch.put("bad.json", r#"{"runs": [{"name": 1}]}"#);
+    scratch.write_file("a.json", reports("one", &[report("auto", 10, 4.0, 5.0)]));
+    scratch.write_file("other.json", reports("one", &[report("auto", 11, 4.0, 5.0)]));
+    scratch.write_file("bad.json", r#"{"runs": [{"name": 1}]}"#);
     for (files, what) in [
         ("a.json bad.json", "bad.json: "),
         ("a.json none.json", "none.json: No such file"),
@@ -58,7 +58,7 @@ fn what_is_no_report_is_refused() {
 }
 
 #[test]
-fn a_picture_and_a_page() {
+fn plot_and_html_write_an_svg_and_a_page() {
     let scratch = Scratch::new();
     let flags = "bench --sweep rules=1,50 --engine linear,auto --packets 64 --rounds 2";
     let ran = scratch.run(&format!("{flags} --stages classify --plot bench.svg --html bench.html"));

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use crate::run::{MIRROR, Scratch, binary, capture};
+use crate::run::{SESSION_CONFIG, Scratch, binary, capture};
 
 /// The user `nobody` of every Linux.
 const OTHER: Option<u32> = Some(65_534);
@@ -22,15 +22,15 @@ fn is_root() -> bool {
 
 fn scratch() -> Scratch {
     let scratch = Scratch::new();
-    scratch.put("in.pcap", capture(3));
-    scratch.put("mirror.toml", MIRROR);
+    scratch.write_file("in.pcap", capture(3));
+    scratch.write_file("mirror.toml", SESSION_CONFIG);
     scratch
 }
 
 /// What a link of another user leads to stays as it is, in the folder of root, of everybody, and of
 /// that user.
 #[test]
-fn another_users_link_is_replaced_and_an_own_one_is_followed() {
+fn a_symlink_of_another_user_is_replaced_and_an_own_one_is_followed() {
     if !is_root() {
         return;
     }
@@ -41,7 +41,7 @@ fn another_users_link_is_replaced_and_an_own_one_is_followed() {
             "bench --rules 5 --packets 64 --rounds 1 --plot way/link",
             "bench --rules 5 --packets 64 --rounds 1 --html way/link",
         ] {
-            scratch.put("precious", "precious");
+            scratch.write_file("precious", "precious");
             let (way, link) = (scratch.path("way"), scratch.path("way/link"));
             fs::create_dir(&way).unwrap();
             fs::set_permissions(&way, Permissions::from_mode(mode)).unwrap();
@@ -63,7 +63,7 @@ fn another_users_link_is_replaced_and_an_own_one_is_followed() {
 }
 
 #[test]
-fn a_folder_behind_another_users_link_is_refused() {
+fn an_output_folder_behind_a_symlink_of_another_user_is_refused() {
     if !is_root() {
         return;
     }
@@ -78,9 +78,9 @@ fn a_folder_behind_another_users_link_is_refused() {
 }
 
 #[test]
-fn what_a_killed_replay_left_says_what_it_is_and_the_next_one_removes_it() {
+fn a_killed_replay_leaves_a_partial_file_that_the_next_one_removes() {
     let scratch = scratch();
-    scratch.put("long.pcap", capture(20_000));
+    scratch.write_file("long.pcap", capture(20_000));
     let start = || {
         Command::new(binary())
             .current_dir(scratch.path("."))
@@ -121,7 +121,7 @@ fn secrets_that_others_can_read_are_refused() {
     }
     let scratch = scratch();
     let put = |name: &str, mode: u32| {
-        scratch.put(name, "");
+        scratch.write_file(name, "");
         fs::set_permissions(scratch.path(name), Permissions::from_mode(mode)).unwrap();
     };
     put("chain.pem", 0o644);
@@ -160,7 +160,7 @@ fn a_state_file_that_others_can_change_is_refused() {
     fs::set_permissions(&folder, Permissions::from_mode(0o777)).unwrap();
     refused("a folder that other users may write to");
     fs::set_permissions(&folder, Permissions::from_mode(0o700)).unwrap();
-    scratch.put("folder/state", "");
+    scratch.write_file("folder/state", "");
     fs::set_permissions(folder.join("state"), Permissions::from_mode(0o664)).unwrap();
     refused("other users may write to it (mode 664)");
     fs::set_permissions(folder.join("state"), Permissions::from_mode(0o600)).unwrap();

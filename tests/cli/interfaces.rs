@@ -3,7 +3,7 @@
 use crate::run::Scratch;
 
 #[test]
-fn every_host_has_a_loopback() {
+fn the_loopback_interface_is_listed() {
     let scratch = Scratch::new();
     let ran = scratch.run("interfaces --format json");
     assert_eq!(ran.code, 0, "{}", ran.stderr);
@@ -18,7 +18,7 @@ fn every_host_has_a_loopback() {
 }
 
 #[test]
-fn a_namespace_that_is_none_is_named() {
+fn an_unknown_namespace_is_an_error_with_its_name() {
     let scratch = Scratch::new();
     for (name, code, sentence) in [
         ("tm-none", 1, "no network namespace `tm-none` in /run/netns: No such file"),
@@ -26,8 +26,8 @@ fn a_namespace_that_is_none_is_named() {
         ("..", 2, "`..` is no network namespace; expected a name of `ip netns list`"),
     ] {
         let ran = scratch.run(&format!("interfaces --netns {name}"));
-        assert_eq!((ran.code, ran.said().len()), (code, 1), "{}", ran.stderr);
-        assert!(ran.said()[0].starts_with(sentence), "{}", ran.stderr);
+        assert_eq!((ran.code, ran.messages().len()), (code, 1), "{}", ran.stderr);
+        assert!(ran.messages()[0].starts_with(sentence), "{}", ran.stderr);
         assert!(ran.stdout.is_empty());
     }
 }

@@ -6,13 +6,13 @@ mod bad_input;
 mod bench;
 mod bench_compare;
 mod files;
+mod help;
 mod interfaces;
 mod outputs;
 mod run;
 mod sandbox;
 mod signals;
-mod unused;
-mod words;
+mod unused_options;
 
 #[path = "../records/mod.rs"]
 mod records;

@@ -3,23 +3,23 @@
 use std::fs;
 
 use crate::records;
-use crate::run::{MIRROR, Scratch, capture};
+use crate::run::{SESSION_CONFIG, Scratch, capture};
 
 fn scratch() -> Scratch {
     let scratch = Scratch::new();
-    scratch.put("in.pcap", capture(7));
-    scratch.put("more.pcap", capture(5));
-    scratch.put("mirror.toml", MIRROR);
+    scratch.write_file("in.pcap", capture(7));
+    scratch.write_file("more.pcap", capture(5));
+    scratch.write_file("mirror.toml", SESSION_CONFIG);
     scratch
 }
 
 #[test]
-fn standard_input_and_output() {
+fn standard_input_and_output_are_captures() {
     let scratch = scratch();
     let all = "--target 192.0.2.1 --virtual-network-id 42 --write";
     assert_eq!(scratch.run(&format!("replay in.pcap {all} out.pcap")).code, 0);
     let ran = scratch.run_with(&format!("replay - {all} -"), capture(7));
-    assert_eq!((ran.code, ran.said().len()), (0, 0), "{}", ran.stderr);
+    assert_eq!((ran.code, ran.messages().len()), (0, 0), "{}", ran.stderr);
     assert_eq!(ran.stdout, fs::read(scratch.path("out.pcap")).unwrap());
     assert_eq!(records::read(&ran.stdout).len(), 7);
     let told = scratch.run_with("explain - --target 192.0.2.1", capture(7));
@@ -42,14 +42,14 @@ fn two_inputs_are_read_as_one() {
 }
 
 #[test]
-fn a_loop_multiplies_the_counts() {
+fn loop_multiplies_the_counts() {
     let scratch = scratch();
     let packed = {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         std::io::Write::write_all(&mut encoder, &capture(7)).unwrap();
         encoder.finish().unwrap()
     };
-    scratch.put("in.pcap.gz", packed);
+    scratch.write_file("in.pcap.gz", packed);
     for input in ["in.pcap", "in.pcap.gz"] {
         let once =
             scratch.run(&format!("replay {input} --config mirror.toml --report json")).json();
@@ -66,7 +66,7 @@ fn a_loop_multiplies_the_counts() {
 }
 
 #[test]
-fn the_report_is_one_object_on_standard_output() {
+fn the_json_report_is_one_object_on_standard_output() {
     let scratch = scratch();
     let ran = scratch.run("replay in.pcap --config mirror.toml --report json");
     assert_eq!(ran.text().lines().count(), 1);
@@ -104,7 +104,7 @@ fn the_direction_can_be_forced() {
 }
 
 #[test]
-fn the_seed_draws_the_network_identifiers() {
+fn the_seed_selects_the_virtual_network_ids() {
     let scratch = scratch();
     let drawn = |more: &str| {
         let words = format!("replay in.pcap --config mirror.toml --report json {more}");
@@ -118,7 +118,7 @@ fn the_seed_draws_the_network_identifiers() {
 }
 
 #[test]
-fn explain_is_a_line_a_frame() {
+fn explain_prints_one_line_per_frame() {
     let scratch = scratch();
     let ran = scratch.run("explain in.pcap --config mirror.toml --format json");
     assert_eq!(ran.code, 0);
@@ -131,10 +131,10 @@ fn explain_is_a_line_a_frame() {
 }
 
 #[test]
-fn check_prints_what_reads_back_the_same() {
+fn the_output_of_check_is_an_equal_configuration() {
     let scratch = scratch();
     let first = scratch.run("check --config mirror.toml");
     assert_eq!(first.code, 0, "{}", first.stderr);
-    scratch.put("again.toml", &first.stdout);
+    scratch.write_file("again.toml", &first.stdout);
     assert_eq!(scratch.run("check --config again.toml").text(), first.text());
 }

@@ -11,7 +11,7 @@ pub(crate) struct Scratch(TempDir);
 
 /// How a run ended.
 #[derive(Debug)]
-pub(crate) struct Ran {
+pub(crate) struct CommandResult {
     pub(crate) code: i32,
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: String,
@@ -27,7 +27,7 @@ impl Scratch {
     }
 
     /// Puts a file there.
-    pub(crate) fn put(&self, name: &str, content: impl AsRef<[u8]>) {
+    pub(crate) fn write_file(&self, name: &str, content: impl AsRef<[u8]>) {
         fs::write(self.path(name), content).unwrap();
     }
 
@@ -40,12 +40,12 @@ impl Scratch {
         names
     }
 
-    pub(crate) fn run(&self, words: &str) -> Ran {
+    pub(crate) fn run(&self, words: &str) -> CommandResult {
         self.run_with(words, Vec::new())
     }
 
     /// Runs the words in the folder, this on standard input.
-    pub(crate) fn run_with(&self, words: &str, stdin: Vec<u8>) -> Ran {
+    pub(crate) fn run_with(&self, words: &str, stdin: Vec<u8>) -> CommandResult {
         let output = Command::new(binary())
             .current_dir(self.0.path())
             .args(words.split_whitespace())
@@ -54,13 +54,13 @@ impl Scratch {
             .unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert!(!stderr.contains("panicked"), "{words}: {stderr}");
-        Ran { code: output.status.code().unwrap(), stdout: output.stdout, stderr }
+        CommandResult { code: output.status.code().unwrap(), stdout: output.stdout, stderr }
     }
 }
 
-impl Ran {
-    /// What was said, each sentence without the name of the program.
-    pub(crate) fn said(&self) -> Vec<&str> {
+impl CommandResult {
+    /// The messages, each without the name of the program.
+    pub(crate) fn messages(&self) -> Vec<&str> {
         let lines = self.stderr.lines();
         lines.filter_map(|line| line.strip_prefix("traffic-mirror: ")).collect()
     }
@@ -110,7 +110,7 @@ fn packet(number: u32) -> Vec<u8> {
 }
 
 /// A session of one interface, 10.0.0.9, with both rules.
-pub(crate) const MIRROR: &str = r#"
+pub(crate) const SESSION_CONFIG: &str = r#"
 [[network_interface]]
 network_interface_id = "eni-1"
 mac_address = "02:00:00:00:00:09"

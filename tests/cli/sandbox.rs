@@ -40,7 +40,7 @@ fn wait_for(child: &mut Child, is_there: impl Fn(&Child) -> bool) {
 
 /// Each waits for its standard input.
 #[test]
-fn captures_are_read_in_a_sandbox() {
+fn captures_are_read_inside_a_sandbox() {
     let scratch = Scratch::new();
     for command in [
         "explain - --target 192.0.2.1",
@@ -78,8 +78,8 @@ fn only_the_named_files_are_read() {
     fs::create_dir(scratch.path("out")).unwrap();
     for (option, is_refused) in [("", true), ("--no-sandbox", false)] {
         // Longer than the buffer, so that each pass opens the file.
-        scratch.put("in.gz", packed(20_000));
-        scratch.put("other.gz", packed(20_000));
+        scratch.write_file("in.gz", packed(20_000));
+        scratch.write_file("other.gz", packed(20_000));
         let words = "replay in.gz --target 192.0.2.1 --speed 40kpps --loop 20 --write out/o.pcap";
         let mut child = start(&scratch, &format!("{words} {option}"));
         let partial = format!("out/.o.pcap.traffic-mirror-{}.partial", child.id());

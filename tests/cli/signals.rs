@@ -10,13 +10,13 @@ use crate::run::{Scratch, binary, capture};
 
 /// Starts a replay that takes longer than anybody waits, and returns once it writes.
 fn start(scratch: &Scratch, words: &str) -> Child {
-    start_below(&[], scratch, words)
+    start_under(&[], scratch, words)
 }
 
 /// The same, behind the words of a launcher.
-fn start_below(launcher: &[&str], scratch: &Scratch, words: &str) -> Child {
-    scratch.put("in.pcap", capture(20_000));
-    scratch.put("out.pcap", "precious");
+fn start_under(launcher: &[&str], scratch: &Scratch, words: &str) -> Child {
+    scratch.write_file("in.pcap", capture(20_000));
+    scratch.write_file("out.pcap", "precious");
     let launched: Vec<&Path> = launcher.iter().map(Path::new).chain([binary()]).collect();
     let mut child = Command::new(launched[0])
         .args(&launched[1..])
@@ -48,7 +48,7 @@ fn end(child: Child, signal: &str) -> (i32, serde_json::Value, String) {
 }
 
 #[test]
-fn each_signal_leaves_the_old_file_and_a_report() {
+fn each_signal_keeps_the_old_file_and_prints_a_report() {
     for signal in ["-INT", "-TERM"] {
         let scratch = Scratch::new();
         let (code, report, stderr) = end(start(&scratch, "--write out.pcap"), signal);
@@ -65,14 +65,14 @@ fn each_signal_leaves_the_old_file_and_a_report() {
 
 /// `timeout` signals its child and, right after that, its whole process group.
 #[test]
-fn below_timeout_every_run_has_its_report() {
+fn every_replay_under_timeout_prints_its_report() {
     if Command::new("timeout").arg("--version").output().is_err() {
         eprintln!("NOT RUN: this test needs timeout, of coreutils");
         return;
     }
     for round in 0..20 {
         let scratch = Scratch::new();
-        let child = start_below(&["timeout", "600"], &scratch, "--write out.pcap");
+        let child = start_under(&["timeout", "600"], &scratch, "--write out.pcap");
         let (code, report, stderr) = end(child, "-TERM");
         assert_eq!(code, 1, "round {round}: {stderr}");
         assert_eq!(scratch.names(), ["in.pcap", "out.pcap"], "round {round}");
@@ -81,7 +81,7 @@ fn below_timeout_every_run_has_its_report() {
 }
 
 #[test]
-fn a_closing_terminal_ends_it_in_good_order() {
+fn a_closed_terminal_ends_a_replay_with_a_report() {
     let scratch = Scratch::new();
     let (code, report, stderr) = end(start(&scratch, "--write out.pcap"), "-HUP");
     assert_eq!(code, 1, "{stderr}");
@@ -114,11 +114,11 @@ fn a_signal_ends_the_wait_for_standard_input() {
 
 /// What was sent has left, whatever becomes of the file.
 #[test]
-fn what_was_sent_stays_counted() {
+fn sent_copies_are_reported_after_a_signal() {
     let scratch = Scratch::new();
     let collector = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let target = collector.local_addr().unwrap().to_string();
-    scratch.put("in.pcap", capture(20_000));
+    scratch.write_file("in.pcap", capture(20_000));
     let child = Command::new(binary())
         .current_dir(scratch.path("."))
         .args(["replay", "in.pcap", "--send", "--report", "json", "--speed", "1kpps"])

@@ -3,7 +3,7 @@
 use traffic_mirror::control::config::{Outcome, Text, read_texts};
 use traffic_mirror::model::{Direction, TargetKind};
 
-use crate::{odd, wrong};
+use crate::{error_lines, warning_lines};
 
 const SESSIONS: &str = r#"{
     "TrafficMirrorSessions": [
@@ -111,7 +111,7 @@ fn account() -> Vec<(&'static str, &'static str)> {
 #[test]
 fn an_account_is_read_from_its_describe_calls() {
     let outcome = with(&account());
-    assert_eq!(odd(&outcome), "");
+    assert_eq!(warning_lines(&outcome), "");
     let registry = outcome.registry.unwrap();
     let session = &registry.sessions()[0];
     assert_eq!(session.id.as_ref().unwrap().as_str(), "tms-08a33b1214EXAMPLE");
@@ -137,7 +137,7 @@ fn an_account_is_read_from_its_describe_calls() {
 }
 
 #[test]
-fn one_object_or_a_list_of_objects_is_the_same() {
+fn one_object_and_a_list_of_one_are_equal() {
     let texts = account();
     let whole: Vec<&str> = texts.iter().map(|(_, text)| *text).collect();
     let list = format!("[{}]", whole.join(","));
@@ -145,7 +145,7 @@ fn one_object_or_a_list_of_objects_is_the_same() {
 }
 
 #[test]
-fn toml_completes_json_field_by_field() {
+fn toml_adds_fields_to_json_resources() {
     let balancer = TARGETS.replace(
         r#""NetworkInterfaceId": "eni-0f""#,
         r#""NetworkLoadBalancerArn": "arn:aws:x", "Description": "nlb""#,
@@ -153,7 +153,7 @@ fn toml_completes_json_field_by_field() {
     let mut texts = account();
     texts[2].1 = &balancer;
     assert_eq!(
-        wrong(&with(&texts)),
+        error_lines(&with(&texts)),
         "targets.json:3:9: address is missing: expected an address such as 192.0.2.10 that stands \
          in for the load balancer, in a [[traffic_mirror_target]] of this id in a TOML file"
     );
@@ -171,7 +171,7 @@ packet_length = 99
 ";
     texts.insert(0, ("here.toml", toml));
     let outcome = with(&texts);
-    assert_eq!(wrong(&outcome), "");
+    assert_eq!(error_lines(&outcome), "");
     let registry = outcome.registry.unwrap();
     let target = &registry.targets()[0];
     assert_eq!(target.address.unwrap().to_string(), "192.0.2.1:4789");
@@ -186,7 +186,7 @@ packet_length = 99
 }
 
 #[test]
-fn a_toml_file_may_name_another_kind_of_target() {
+fn a_toml_file_may_change_the_kind_of_a_target() {
     let toml = "\
 [[traffic_mirror_target]]
 traffic_mirror_target_id = \"tmt-07f75d8feeEXAMPLE\"
@@ -215,11 +215,11 @@ const RULES: &str = r#"{"TrafficMirrorFilterRules": [
 ]}"#;
 
 #[test]
-fn rules_outside_their_filter_come_into_it_once() {
+fn separately_listed_rules_are_added_to_their_filter_once() {
     let mut texts = account();
     texts.insert(0, ("rules.json", RULES));
     let outcome = with(&texts);
-    assert_eq!(odd(&outcome), "");
+    assert_eq!(warning_lines(&outcome), "");
     let registry = outcome.registry.unwrap();
     let ids: Vec<&str> = registry.filters()[0]
         .all_rules()
@@ -231,31 +231,31 @@ fn rules_outside_their_filter_come_into_it_once() {
 }
 
 #[test]
-fn rules_outside_their_filter_may_belong_to_a_toml_filter() {
+fn separately_listed_rules_may_belong_to_a_toml_filter() {
     let filter =
         "[[traffic_mirror_filter]]\ntraffic_mirror_filter_id = \"tmf-04812ff784EXAMPLE\"\n";
     let outcome = with(&[("rules.json", RULES), ("f.toml", filter)]);
-    assert_eq!(wrong(&outcome), "");
+    assert_eq!(error_lines(&outcome), "");
     assert_eq!(outcome.registry.unwrap().filters()[0].all_rules().len(), 2);
 }
 
 #[test]
-fn rules_of_no_filter_are_errors() {
+fn a_rule_of_an_unknown_filter_is_an_error() {
     let rules = RULES.replacen("tmf-04812ff784EXAMPLE", "tmf-no", 1);
     let mut texts = account();
     texts.push(("rules.json", &rules));
     assert_eq!(
-        wrong(&with(&texts)),
+        error_lines(&with(&texts)),
         "rules.json:3:31: TrafficMirrorFilterId `tmf-no`: expected the id of a filter: \
          `tmf-04812ff784EXAMPLE`"
     );
     let rules = r#"{"TrafficMirrorFilterRules": [{}]}"#;
-    let said = wrong(&with(&[("rules.json", rules)]));
+    let said = error_lines(&with(&[("rules.json", rules)]));
     assert!(said.starts_with("rules.json:1:31: TrafficMirrorFilterId is missing"), "{said}");
 }
 
 #[test]
-fn what_is_wrong_is_told_in_the_spelling_of_the_api() {
+fn errors_use_the_field_names_of_the_api() {
     let text = r#"{
   "TrafficMirrorSessions": [{
     "NetworkInterfaceId": "eni-x",
@@ -276,7 +276,7 @@ fn what_is_wrong_is_told_in_the_spelling_of_the_api() {
   "NetworkInterfaces": [5, {"PrivateIpAddresses": 5, "Ipv6Addresses": [{"Ipv6Address": 5}]}]
 }"#;
     assert_eq!(
-        wrong(&with(&[("a.json", text)])),
+        error_lines(&with(&[("a.json", text)])),
         "\
 a.json:2:29: TrafficMirrorFilterId is missing: expected the id of a filter
 a.json:3:27: NetworkInterfaceId `eni-x`: expected the id of a network interface, but there is none
@@ -302,37 +302,37 @@ a.json:18:88: PrivateIpAddresses `5`: expected a string, got a number"
 }
 
 #[test]
-fn json_of_something_else_is_told_what_it_should_be() {
+fn unrecognised_json_is_an_error_with_the_expected_content() {
     let keys = "TrafficMirrorSessions, TrafficMirrorFilters, TrafficMirrorFilterRules, \
                 TrafficMirrorTargets, NetworkInterfaces, a CloudFormation template with Resources, \
                 or what `terraform show -json` prints";
     for text in [r#"{"Reservations": []}"#, "{}", "[]", "[{}]"] {
         assert_eq!(
-            wrong(&with(&[("a.json", text)])),
+            error_lines(&with(&[("a.json", text)])),
             format!("a.json:1:1: expected an object with one of the keys {keys}")
         );
     }
     for (text, kind) in [("5", "a number"), ("\"x\"", "a string"), ("null", "null")] {
         assert_eq!(
-            wrong(&with(&[("a.json", text)])),
+            error_lines(&with(&[("a.json", text)])),
             format!("a.json:1:1: expected a JSON object, got {kind}")
         );
     }
 }
 
 #[test]
-fn two_json_files_do_not_complete_each_other() {
+fn a_resource_in_two_json_files_is_an_error() {
     let mut texts = account();
     texts.push(("again.json", TARGETS));
     assert_eq!(
-        wrong(&with(&texts)),
+        error_lines(&with(&texts)),
         "again.json:4:38: TrafficMirrorTargetId `tmt-07f75d8feeEXAMPLE`: expected an id that no \
          other target has, but it is given before, in targets.json:4"
     );
 }
 
 #[test]
-fn null_is_as_good_as_nothing() {
+fn null_equals_an_absent_field() {
     let sessions = SESSIONS.replace("\"PacketLength\": 20", "\"PacketLength\": null");
     let interfaces = INTERFACES
         .replace("\"TagSet\": [{\"Key\": \"Name\", \"Value\": \"web\"}]", "\"TagSet\": null");
@@ -343,7 +343,7 @@ fn null_is_as_good_as_nothing() {
     assert!(registry.sessions()[0].packet_length.is_none());
     assert!(registry.network_interfaces()[0].tags.is_empty());
     let outcome = with(&[("a.json", r#"{"TrafficMirrorSessions": null}"#)]);
-    assert_eq!(wrong(&outcome), "");
+    assert_eq!(error_lines(&outcome), "");
 }
 
 #[test]
@@ -354,7 +354,7 @@ fn a_rule_that_names_another_filter_than_its_own_is_refused() {
         1,
     );
     assert!(text.contains("tmf-other"));
-    let refused = wrong(&read_texts(&[Text::new("filters.json", &text)]));
+    let refused = error_lines(&read_texts(&[Text::new("filters.json", &text)]));
     let part = "`tmf-other`: expected tmf-04812ff784EXAMPLE, the filter that lists the rule";
     assert!(refused.contains(part), "{refused}");
 }

@@ -2,13 +2,13 @@
 
 use traffic_mirror::model::{Direction, RuleAction};
 
-use crate::refused::REFUSED;
-use crate::{CONTRACT, odd, toml, wrong};
+use crate::invalid_values::INVALID_VALUES;
+use crate::{EXAMPLE_CONFIG, error_lines, read_toml, warning_lines};
 
 /// The contract's example with one line in the place of that of `key` under `[[header]]`.
 /// The second value is the number of the line.
 fn changed(header: &str, key: &str, line: &str) -> (String, usize) {
-    let mut lines: Vec<&str> = CONTRACT.lines().collect();
+    let mut lines: Vec<&str> = EXAMPLE_CONFIG.lines().collect();
     let is_header =
         |text: &&str| text.starts_with(&format!("[{header}]")) || **text == format!("[[{header}]]");
     let start = lines.iter().position(is_header).unwrap();
@@ -24,11 +24,11 @@ fn changed(header: &str, key: &str, line: &str) -> (String, usize) {
 }
 
 #[test]
-fn each_wrong_value_is_one_complaint_with_line_and_column() {
-    for (header, line, complaint) in REFUSED {
+fn each_invalid_value_is_one_error_with_line_and_column() {
+    for (header, line, complaint) in INVALID_VALUES {
         let key = line.split(" = ").next().unwrap();
         let (text, number) = changed(header, key, line);
-        let said = wrong(&toml(&text));
+        let said = error_lines(&read_toml(&text));
         let first = said.lines().next().unwrap_or_default();
         let column = key.len() + 4;
         assert_eq!(first, format!("m.toml:{number}:{column}: {key} {complaint}"));
@@ -40,7 +40,7 @@ fn each_wrong_value_is_one_complaint_with_line_and_column() {
 }
 
 #[test]
-fn values_in_lists_and_tables_have_their_own_place() {
+fn errors_in_lists_and_tables_have_their_own_location() {
     for (header, line, complaint) in [
         (
             "settings",
@@ -84,14 +84,14 @@ fn values_in_lists_and_tables_have_their_own_place() {
         ),
     ] {
         let (text, number) = changed(header, line.split(" = ").next().unwrap(), line);
-        let said = wrong(&toml(&text));
+        let said = error_lines(&read_toml(&text));
         let first = said.lines().next().unwrap_or_default();
         assert_eq!(first, format!("m.toml:{number}:{complaint}"));
     }
 }
 
 #[test]
-fn what_has_to_be_there_is_missed() {
+fn a_missing_required_key_is_an_error() {
     for (header, key, complaint) in [
         ("network_interface", "network_interface_id", "a name such as eni-web"),
         ("traffic_mirror_target", "traffic_mirror_target_id", "a name such as tmt-collector"),
@@ -117,14 +117,14 @@ fn what_has_to_be_there_is_missed() {
     ] {
         let (text, _) = changed(header, key, "# nothing");
         let number = 1 + text.lines().position(|line| line == format!("[[{header}]]")).unwrap();
-        let said = wrong(&toml(&text));
+        let said = error_lines(&read_toml(&text));
         let first = said.lines().next().unwrap_or_default();
         assert_eq!(first, format!("m.toml:{number}:1: {key} is missing: expected {complaint}"));
     }
 }
 
 #[test]
-fn what_may_be_left_out_is_not_missed() {
+fn optional_keys_may_be_absent() {
     for (header, key) in [
         ("settings", "aws_exclusions"),
         ("settings", "vpc_resolver_addresses"),
@@ -143,12 +143,12 @@ fn what_may_be_left_out_is_not_missed() {
         ("traffic_mirror_session", "tags"),
     ] {
         let (text, _) = changed(header, key, "# nothing");
-        assert_eq!(odd(&toml(&text)), "", "{key}");
+        assert_eq!(warning_lines(&read_toml(&text)), "", "{key}");
     }
 }
 
 #[test]
-fn unknown_keys_are_errors_with_a_suggestion() {
+fn an_unknown_key_is_an_error_with_a_suggestion() {
     for (header, line, complaint) in [
         (
             "traffic_mirror_session",
@@ -177,39 +177,40 @@ fn unknown_keys_are_errors_with_a_suggestion() {
         ),
     ] {
         let (text, number) = changed(header, "no such key", line);
-        let said = wrong(&toml(&text));
+        let said = error_lines(&read_toml(&text));
         assert!(said.starts_with(&format!("m.toml:{number}:1: {complaint}")), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
     }
     assert_eq!(
-        wrong(&toml("[[traffic_mirror_sessions]]\n")),
+        error_lines(&read_toml("[[traffic_mirror_sessions]]\n")),
         "m.toml:1:3: unknown key `traffic_mirror_sessions`: did you mean `traffic_mirror_session`?"
     );
 }
 
 #[test]
-fn lists_of_tables_are_headed_as_such() {
-    let said = wrong(&toml("[network_interface]\nnetwork_interface_id = \"a\"\n"));
+fn a_table_instead_of_an_array_of_tables_is_an_error() {
+    let said = error_lines(&read_toml("[network_interface]\nnetwork_interface_id = \"a\"\n"));
     assert_eq!(
         said,
         "m.toml:1:1: network_interface `{...}`: expected a list of tables, \
          each headed [[network_interface]], got a table"
     );
-    let text = CONTRACT.replace("[[traffic_mirror_filter.rule]]", "[traffic_mirror_filter.rule]");
-    let said = wrong(&toml(&text));
+    let text =
+        EXAMPLE_CONFIG.replace("[[traffic_mirror_filter.rule]]", "[traffic_mirror_filter.rule]");
+    let said = error_lines(&read_toml(&text));
     assert!(said.contains("each headed [[traffic_mirror_filter.rule]], got a table"), "{said}");
-    let said = wrong(&toml("traffic_mirror_session = [1]\n"));
+    let said = error_lines(&read_toml("traffic_mirror_session = [1]\n"));
     assert_eq!(said, "m.toml:1:27: traffic_mirror_session `1`: expected a table, got a number");
-    let said = wrong(&toml("settings = 5"));
+    let said = error_lines(&read_toml("settings = 5"));
     assert_eq!(said, "m.toml:1:12: settings `5`: expected a table, got a number");
 }
 
 #[test]
-fn ports_go_with_tcp_and_udp_only() {
+fn ports_need_protocol_tcp_or_udp() {
     for line in ["# no protocol", "protocol = 1"] {
         let (text, _) = changed("traffic_mirror_filter.rule", "protocol", line);
         assert_eq!(
-            wrong(&toml(&text)),
+            error_lines(&read_toml(&text)),
             "m.toml:29:21: source_port_range `1024-65535`: \
              expected no port range, or protocol 6 (TCP) or 17 (UDP) beside it\n\
              m.toml:30:26: destination_port_range `443-443`: \
@@ -217,15 +218,15 @@ fn ports_go_with_tcp_and_udp_only() {
         );
     }
     let (text, _) = changed("traffic_mirror_filter.rule", "protocol", "protocol = 17");
-    assert_eq!(odd(&toml(&text)), "");
+    assert_eq!(warning_lines(&read_toml(&text)), "");
 }
 
 #[test]
-fn a_target_is_of_one_kind_at_the_most() {
+fn a_target_has_at_most_one_kind() {
     let line = "network_load_balancer_arn = \"arn:x\"";
     let (text, number) = changed("traffic_mirror_target", "none", line);
     assert_eq!(
-        wrong(&toml(&text)),
+        error_lines(&read_toml(&text)),
         format!(
             "m.toml:{number}:29: network_load_balancer_arn `arn:x`: \
              expected one kind of target only, and network_interface_id is given"
@@ -234,8 +235,8 @@ fn a_target_is_of_one_kind_at_the_most() {
 }
 
 #[test]
-fn everything_of_the_example_arrives() {
-    let registry = toml(CONTRACT).registry.unwrap();
+fn every_key_of_the_example_is_read() {
+    let registry = read_toml(EXAMPLE_CONFIG).registry.unwrap();
     assert!(registry.settings().aws_exclusions);
     assert_eq!(registry.settings().vpc_resolver_addresses[0].to_string(), "10.0.0.2");
     let interface = &registry.network_interfaces()[0];
@@ -255,8 +256,8 @@ fn everything_of_the_example_arrives() {
 }
 
 #[test]
-fn every_part_of_a_rule_arrives() {
-    let registry = toml(CONTRACT).registry.unwrap();
+fn every_key_of_a_rule_is_read() {
+    let registry = read_toml(EXAMPLE_CONFIG).registry.unwrap();
     let filter = &registry.filters()[0];
     assert!(filter.amazon_dns);
     let rule = &filter.all_rules()[0];
@@ -269,9 +270,9 @@ fn every_part_of_a_rule_arrives() {
 }
 
 #[test]
-fn paths_name_the_whole_way() {
+fn an_error_has_the_full_key_path() {
     let (text, _) = changed("traffic_mirror_filter.rule", "protocol", "protocol = 300");
-    let outcome = toml(&text);
+    let outcome = read_toml(&text);
     assert_eq!(outcome.problems[0].path, "traffic_mirror_filter[0].rule[0].protocol");
     assert_eq!(outcome.problems[0].field, "protocol");
     assert_eq!(outcome.problems[0].location.line_and_column, Some((26, 12)));

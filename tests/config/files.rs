@@ -4,21 +4,21 @@ use std::fs;
 
 use traffic_mirror::control::config::read_files;
 
-use crate::{CONTRACT, toml};
+use crate::{EXAMPLE_CONFIG, read_toml};
 
 #[test]
-fn files_are_read_by_their_ending() {
+fn the_file_extension_selects_the_format() {
     let folder = tempfile::tempdir().unwrap();
     let (a, b) = (folder.path().join("mirror.toml"), folder.path().join("aws.JSON"));
-    fs::write(&a, CONTRACT).unwrap();
+    fs::write(&a, EXAMPLE_CONFIG).unwrap();
     fs::write(&b, r#"{"TrafficMirrorSessions": []}"#).unwrap();
     let (registry, warnings) = read_files(&[a, b]).into_result().unwrap();
-    assert_eq!(Some(registry), toml(CONTRACT).registry);
+    assert_eq!(Some(registry), read_toml(EXAMPLE_CONFIG).registry);
     assert!(warnings.is_empty());
 }
 
 #[test]
-fn what_cannot_be_read_is_one_clear_sentence_each() {
+fn an_unreadable_file_is_one_error() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     fs::write(path("latin1.toml"), b"# gr\xc3\xbcn\n# gr\xfcn\n").unwrap();
@@ -35,7 +35,7 @@ fn what_cannot_be_read_is_one_clear_sentence_each() {
 }
 
 #[test]
-fn an_endless_device_is_no_configuration() {
+fn an_endless_device_is_an_error() {
     let refused = read_files(&["/dev/zero"]).into_result().unwrap_err().to_string();
     assert!(refused.contains("larger than 256 MiB"), "{refused}");
 }

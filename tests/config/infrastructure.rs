@@ -4,7 +4,7 @@ use traffic_mirror::control::Registry;
 use traffic_mirror::control::config::{Outcome, Text, read_texts};
 use traffic_mirror::control::render::to_toml;
 
-use crate::wrong;
+use crate::error_lines;
 
 const TEMPLATE: &str = include_str!("../../pcaps/cloudformation-template/template.yaml");
 const PLAN: &str = include_str!("../../pcaps/terraform-plan/plan.json");
@@ -20,11 +20,11 @@ fn registry(name: &str, text: &str) -> Registry {
 /// The template with something else in it.
 fn changed(from: &str, to: &str) -> String {
     assert!(TEMPLATE.contains(from), "{from}");
-    wrong(&read("t.yaml", &TEMPLATE.replace(from, to)))
+    error_lines(&read("t.yaml", &TEMPLATE.replace(from, to)))
 }
 
 #[test]
-fn a_template_is_read_as_it_is_deployed() {
+fn a_cloudformation_template_is_read() {
     let text = to_toml(&registry("t.template", TEMPLATE));
     for line in [
         "network_interface_id = \"Eni\"",
@@ -42,7 +42,7 @@ fn a_template_is_read_as_it_is_deployed() {
 }
 
 #[test]
-fn json_is_the_same() {
+fn a_json_template_equals_the_yaml_template() {
     let json = r#"{"Resources": {
         "F": {"Type": "AWS::EC2::TrafficMirrorFilter"},
         "R": {"Type": "AWS::EC2::TrafficMirrorFilterRule", "Properties": {
@@ -54,7 +54,7 @@ fn json_is_the_same() {
             "NetworkInterfaceId": "eni-1", "Description": {"Ref": "AWS::NoValue"},
             "Tags": [{"Key": "mirror:address", "Value": {"Fn::Sub": "192.0.2.${!x}1"}}]}}
     }}"#;
-    let refused = wrong(&read("t.json", json));
+    let refused = error_lines(&read("t.json", json));
     assert!(refused.starts_with("t.json:10:"), "{refused}");
     assert!(refused.contains("`192.0.2.${x}1`: expected in `mirror:address` an address"));
     let registry = registry("t.json", &json.replace("${!x}", ""));
@@ -64,7 +64,7 @@ fn json_is_the_same() {
 }
 
 #[test]
-fn what_a_deployment_would_refuse_is_refused() {
+fn a_template_that_cloudformation_refuses_is_an_error() {
     for (from, to, sentence) in [
         (
             "RuleAction: accept",
@@ -89,7 +89,7 @@ fn what_a_deployment_would_refuse_is_refused() {
 }
 
 #[test]
-fn conditions_are_not_looked_at_and_that_is_said() {
+fn conditions_are_ignored_with_a_warning() {
     let text = TEMPLATE.replace("    DependsOn: Rule", "    Condition: IsProduction");
     let (_, warnings) = read("t.yml", &text).into_result().unwrap();
     let said: Vec<String> = warnings.iter().map(ToString::to_string).collect();
@@ -97,7 +97,7 @@ fn conditions_are_not_looked_at_and_that_is_said() {
 }
 
 #[test]
-fn a_plan_refers_by_addresses_where_ids_are_not_known() {
+fn a_plan_without_ids_uses_resource_addresses() {
     let registry = registry("plan.json", PLAN);
     let session = &registry.sessions()[0];
     assert_eq!(session.filter_id.as_str(), "aws_ec2_traffic_mirror_filter.f");
@@ -105,15 +105,15 @@ fn a_plan_refers_by_addresses_where_ids_are_not_known() {
     assert_eq!(registry.filters()[0].all_rules().len(), 1);
     assert_eq!(registry.network_interfaces().len(), 1);
     let refused =
-        wrong(&read("plan.json", &PLAN.replace("\"rule_number\": 1", "\"rule_number\": 0")));
+        error_lines(&read("plan.json", &PLAN.replace("\"rule_number\": 1", "\"rule_number\": 0")));
     assert!(refused.contains("rule_number `0`: expected a number from 1 to 32766"), "{refused}");
-    let refused = wrong(&read("plan.json", &PLAN.replace("planned_values", "planned")));
+    let refused = error_lines(&read("plan.json", &PLAN.replace("planned_values", "planned")));
     assert!(refused.contains("what `terraform show -json` prints"), "{refused}");
 }
 
 /// The same resource in a module, counted: its address has an index.
 #[test]
-fn modules_have_addresses_of_their_own() {
+fn resources_in_modules_have_module_addresses() {
     let plan = r#"{"format_version": "1.2", "terraform_version": "1.11.4", "planned_values": {
         "root_module": {"child_modules": [{"address": "module.m", "resources": [
             {"address": "module.m.aws_ec2_traffic_mirror_filter.f", "mode": "managed",
@@ -135,7 +135,7 @@ fn modules_have_addresses_of_their_own() {
 
 /// A template in YAML and in JSON, with parameters that are lists and numbers that are texts.
 #[test]
-fn yaml_and_json_are_one_template() {
+fn the_same_template_in_yaml_and_json_gives_equal_registries() {
     let yaml = include_str!("infrastructure/stack.yaml");
     let json = include_str!("infrastructure/stack.json");
     let text = to_toml(&registry("stack.yaml", yaml));
@@ -155,7 +155,7 @@ fn yaml_and_json_are_one_template() {
 }
 
 #[test]
-fn a_message_names_resource_property_and_value() {
+fn an_error_names_resource_property_and_value() {
     for (from, to, message) in [
         (
             "VirtualNetworkId: 7",
@@ -198,7 +198,7 @@ fn a_message_names_resource_property_and_value() {
 const MODULES: &str = include_str!("infrastructure/plan.json");
 
 #[test]
-fn a_plan_refers_through_modules_and_to_one_of_several() {
+fn plan_references_cross_modules_and_select_an_index() {
     let registry = registry("plan.json", MODULES);
     let filter = "aws_ec2_traffic_mirror_filter.web";
     let [web, second] = registry.sessions() else { panic!() };
@@ -215,10 +215,10 @@ fn a_plan_refers_through_modules_and_to_one_of_several() {
 }
 
 #[test]
-fn a_plan_that_does_not_tell_is_refused_with_the_address() {
+fn an_unresolvable_plan_reference_is_an_error_with_its_address() {
     let refused = |from: &str, to: &str| {
         assert!(MODULES.contains(from), "{from}");
-        wrong(&read("plan.json", &MODULES.replace(from, to)))
+        error_lines(&read("plan.json", &MODULES.replace(from, to)))
     };
     let said = refused("\"aws_ec2_traffic_mirror_target.collector.id\"", "\"local.target\"");
     assert_eq!(said, "", "the resource behind it is still named");
@@ -247,9 +247,9 @@ fn a_plan_that_does_not_tell_is_refused_with_the_address() {
 }
 
 #[test]
-fn a_state_without_resources_is_one() {
+fn a_state_without_resources_is_valid() {
     let outcome = read("state.json", r#"{"format_version": "1.0"}"#);
-    assert_eq!(wrong(&outcome), "");
+    assert_eq!(error_lines(&outcome), "");
     assert_eq!(outcome.registry.unwrap(), Registry::default());
 }
 
@@ -271,8 +271,8 @@ fn a_second_port_range_is_refused() {
         )
     };
     let one = r#"{"from_port": 1, "to_port": 2}"#;
-    assert_eq!(wrong(&read("state.json", &rule(one))), "");
-    let refused = wrong(&read("state.json", &rule(&format!("{one}, {one}"))));
+    assert_eq!(error_lines(&read("state.json", &rule(one))), "");
+    let refused = error_lines(&read("state.json", &rule(&format!("{one}, {one}"))));
     assert!(refused.contains("destination_port_range"), "{refused}");
     assert!(refused.contains("expected a table, got a list"), "{refused}");
 }
@@ -287,7 +287,7 @@ fn modules_that_are_nested_too_deep_are_refused() {
         "{{\"format_version\": \"1.0\", \"terraform_version\": \"1.11.4\", \
          \"values\": {{\"root_module\": {module}}}}}"
     );
-    let refused = wrong(&read("state.json", &state));
+    let refused = error_lines(&read("state.json", &state));
     assert!(refused.contains("modules at most 12 deep"), "{refused}");
 }
 

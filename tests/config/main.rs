@@ -10,15 +10,15 @@ mod aws;
 mod fields;
 mod files;
 mod infrastructure;
+mod invalid_values;
+mod multiple_files;
 mod properties;
-mod refused;
-mod several;
 mod warnings;
 
 use traffic_mirror::control::config::{Outcome, Problem, Text, read_texts};
 
 /// The example of the contract, whole, and the interface that its target names.
-const CONTRACT: &str = r#"[settings]                               # optional
+const EXAMPLE_CONFIG: &str = r#"[settings]                               # optional
 aws_exclusions = true
 vpc_resolver_addresses = ["10.0.0.2"]
 
@@ -62,7 +62,7 @@ tags = { Name = "x" }
 "#;
 
 /// Reads one text as `m.toml`.
-fn toml(text: &str) -> Outcome {
+fn read_toml(text: &str) -> Outcome {
     read_texts(&[Text::new("m.toml", text)])
 }
 
@@ -71,14 +71,14 @@ fn lines(problems: &[Problem]) -> String {
     lines.join("\n")
 }
 
-/// All that is wrong, a line each.
-fn wrong(outcome: &Outcome) -> String {
+/// All errors, one per line.
+fn error_lines(outcome: &Outcome) -> String {
     assert_eq!(outcome.problems.is_empty(), outcome.registry.is_some());
     lines(&outcome.problems)
 }
 
-/// All that is odd, a line each; nothing may be wrong.
-fn odd(outcome: &Outcome) -> String {
-    assert_eq!(wrong(outcome), "");
+/// All warnings, one per line; there must be no error.
+fn warning_lines(outcome: &Outcome) -> String {
+    assert_eq!(error_lines(outcome), "");
     lines(&outcome.warnings)
 }

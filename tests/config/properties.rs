@@ -12,7 +12,7 @@ use traffic_mirror::model::{
     VirtualNetworkId, not_of_one_host,
 };
 
-use crate::{CONTRACT, wrong};
+use crate::{EXAMPLE_CONFIG, error_lines};
 
 fn name() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -237,8 +237,8 @@ fn as_the_api_has_it(registry: &Registry) -> Registry {
 }
 
 /// Pieces of configurations, right and wrong, in any order.
-fn rubble() -> impl Strategy<Value = String> {
-    let lines: Vec<String> = CONTRACT.lines().map(|line| format!("{line}\n")).collect();
+fn arbitrary_text() -> impl Strategy<Value = String> {
+    let lines: Vec<String> = EXAMPLE_CONFIG.lines().map(|line| format!("{line}\n")).collect();
     let odds = [
         "[",
         "]",
@@ -293,23 +293,23 @@ fn mutated(text: &str, cuts: &[(prop::sample::Index, u8, u8)]) -> String {
 
 proptest! {
     #[test]
-    fn what_is_printed_reads_back_as_it_was(registry in registry()) {
+    fn printed_toml_reads_back_equal(registry in registry()) {
         let printed = render::to_toml(&registry);
         let outcome = read_texts(&[Text::new("m.toml", &printed)]);
-        prop_assert_eq!(wrong(&outcome), "", "{}", printed);
+        prop_assert_eq!(error_lines(&outcome), "", "{}", printed);
         prop_assert_eq!(outcome.registry.unwrap(), registry, "{}", printed);
     }
 
     #[test]
-    fn what_is_printed_as_aws_does_reads_back_as_far_as_it_can_say_it(registry in registry()) {
+    fn printed_aws_json_reads_back_equal_in_the_fields_of_the_api(registry in registry()) {
         let printed = render::to_aws_json(&registry);
         let outcome = read_texts(&[Text::new("m.json", &printed)]);
-        prop_assert_eq!(wrong(&outcome), "", "{}", printed);
+        prop_assert_eq!(error_lines(&outcome), "", "{}", printed);
         prop_assert_eq!(outcome.registry.unwrap(), as_the_api_has_it(&registry), "{}", printed);
     }
 
     #[test]
-    fn no_text_breaks_the_reader(a in rubble(), b in rubble()) {
+    fn no_configuration_text_panics(a in arbitrary_text(), b in arbitrary_text()) {
         for (a_format, b_format) in
             [(Format::Toml, Format::AwsJson), (Format::AwsJson, Format::Yaml), (Format::Yaml, Format::Toml)]
         {
@@ -325,10 +325,10 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_example_is_read_or_refused(
+    fn a_mutated_example_does_not_panic(
         cuts in vec((any::<prop::sample::Index>(), any::<u8>(), any::<u8>()), 1..4)
     ) {
-        let text = mutated(CONTRACT, &cuts);
+        let text = mutated(EXAMPLE_CONFIG, &cuts);
         let outcome = read_texts(&[Text::new("m.toml", &text)]);
         prop_assert_eq!(outcome.registry.is_some(), outcome.problems.is_empty());
     }

@@ -1,13 +1,13 @@
 //! What is taken but odd.
 
-use crate::{CONTRACT, odd, toml};
+use crate::{EXAMPLE_CONFIG, read_toml, warning_lines};
 
 #[test]
 fn host_bits_are_cleared_as_ec2_does() {
-    let text = CONTRACT.replace("10.0.0.0/8", "10.1.2.3/8");
-    let outcome = toml(&text);
+    let text = EXAMPLE_CONFIG.replace("10.0.0.0/8", "10.1.2.3/8");
+    let outcome = read_toml(&text);
     assert_eq!(
-        odd(&outcome),
+        warning_lines(&outcome),
         "m.toml:28:26: destination_cidr_block `10.1.2.3/8`: taken as 10.0.0.0/8, \
          host bits cleared as EC2 does"
     );
@@ -18,7 +18,7 @@ fn host_bits_are_cleared_as_ec2_does() {
 /// Two mirrored interfaces, the second as `more` says.
 fn two_interfaces(more: &str) -> String {
     format!(
-        "{CONTRACT}
+        "{EXAMPLE_CONFIG}
 [[network_interface]]
 network_interface_id = \"db\"
 {more}
@@ -33,36 +33,36 @@ session_number = 1
 }
 
 #[test]
-fn one_of_several_interfaces_needs_an_address_to_own_frames() {
+fn one_of_several_interfaces_without_addresses_is_a_warning() {
     assert_eq!(
-        odd(&toml(&two_interfaces(""))),
+        warning_lines(&read_toml(&two_interfaces(""))),
         "m.toml:43:1: the network interface `db` has neither mac_address nor \
          private_ip_addresses: no replayed frame can be told to be its\n\
          m.toml:47:1: the network interface `db` has no IPv4 address to reach \
          `tmt-0a1b2c3d4e5f60718` from"
     );
-    assert_eq!(odd(&toml(&two_interfaces("device = \"eth1\""))), "");
+    assert_eq!(warning_lines(&read_toml(&two_interfaces("device = \"eth1\""))), "");
     assert_eq!(
-        odd(&toml(&two_interfaces("private_ip_addresses = [\"2001:db8::5\"]"))),
+        warning_lines(&read_toml(&two_interfaces("private_ip_addresses = [\"2001:db8::5\"]"))),
         "m.toml:47:1: the network interface `db` has no IPv4 address to reach \
          `tmt-0a1b2c3d4e5f60718` from"
     );
 }
 
 #[test]
-fn two_interfaces_of_one_address_share_frames() {
+fn two_interfaces_with_one_address_are_a_warning() {
     let text = two_interfaces("private_ip_addresses = [\"10.0.0.5\"]");
     assert_eq!(
-        odd(&toml(&text)),
+        warning_lines(&read_toml(&text)),
         "m.toml:43:1: the network interfaces `eni-0a1b2c3d4e5f60718` and `db` both have 10.0.0.5: \
          a frame that bears it belongs to both"
     );
 }
 
 #[test]
-fn what_nothing_uses_is_told() {
+fn unused_resources_are_warnings() {
     let text = format!(
-        "{CONTRACT}
+        "{EXAMPLE_CONFIG}
 [[network_interface]]
 network_interface_id = \"db\"
 [[traffic_mirror_target]]
@@ -73,7 +73,7 @@ traffic_mirror_filter_id = \"none\"
 "
     );
     assert_eq!(
-        odd(&toml(&text)),
+        warning_lines(&read_toml(&text)),
         "m.toml:43:1: no session mirrors the network interface `db`\n\
          m.toml:45:1: no session uses the target `spare`\n\
          m.toml:48:1: no session uses the filter `none`"
@@ -81,14 +81,14 @@ traffic_mirror_filter_id = \"none\"
 }
 
 #[test]
-fn a_filter_without_rules_takes_nothing() {
-    let (before, rest) = CONTRACT.split_once("[[traffic_mirror_filter.rule]]").unwrap();
+fn a_filter_without_rules_is_a_warning() {
+    let (before, rest) = EXAMPLE_CONFIG.split_once("[[traffic_mirror_filter.rule]]").unwrap();
     let (_, after) = rest.split_once("[[traffic_mirror_session]]").unwrap();
     let text = format!("{before}[[traffic_mirror_session]]{after}");
-    assert_eq!(odd(&toml(&text)), "");
+    assert_eq!(warning_lines(&read_toml(&text)), "");
     let text = text.replace("network_services = [\"amazon-dns\"]", "");
     assert_eq!(
-        odd(&toml(&text)),
+        warning_lines(&read_toml(&text)),
         "m.toml:17:1: the filter `tmf-0a1b2c3d4e5f60718` has no rule: it takes nothing"
     );
 }

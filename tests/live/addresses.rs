@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::collector::Collector;
 use crate::endpoint::{Client, ENDPOINT, text, to};
 use crate::lab::Lab;
-use crate::mirror::{BINARY, Mirror, refused};
+use crate::mirror::{BINARY, Mirror, run_refused};
 use crate::traffic::{IPV4, Pair};
 use crate::waiting::pause;
 
@@ -14,7 +14,7 @@ const LO: &str = "eni-0123456789abcdef0";
 
 fn start(lab: &Lab, words: &str) -> Mirror {
     let words = format!("--ec2-endpoint {ENDPOINT} --no-authentication {words}");
-    Mirror::start_saying(&lab.host, &words, "EC2 endpoint on")
+    Mirror::start_and_wait_for(&lab.host, &words, "EC2 endpoint on")
 }
 
 #[test]
@@ -47,11 +47,11 @@ fn targets_that_are_not_another_host_are_refused() {
     let tags = format!("Action=CreateTags&ResourceId.1={target}&Tag.1.Key=mirror:address");
     let (status, document) = client.call(&format!("{tags}&Tag.1.Value=127.0.0.1"));
     assert_eq!(status, 400, "{document}");
-    mirror.end().assert_whole();
+    mirror.end().assert_no_loss();
 }
 
 #[test]
-fn copies_of_loopback_do_not_come_back_to_it() {
+fn copies_of_loopback_traffic_are_not_mirrored_again() {
     let Some(lab) = Lab::new("lo") else { return };
     let words =
         format!("--network-interface {LO}=lo --allow-target 127.0.0.0/8 --allow-target 10.0.0.0/8");
@@ -101,8 +101,8 @@ fn files_and_options_that_mirror_loopback_to_itself_are_refused() {
     for words in
         ["-i lo --target 127.0.0.2", "-i lo --target ::ffff:127.0.0.2", &of_file, &of_endpoint]
     {
-        let (code, said) = refused(lab.host.command(BINARY), words);
-        assert!(code == 2 && said.contains("never leave"), "{words}: {code} {said}");
+        let (code, log_lines) = run_refused(lab.host.command(BINARY), words);
+        assert!(code == 2 && log_lines.contains("never leave"), "{words}: {code} {log_lines}");
     }
 }
 
@@ -117,10 +117,10 @@ fn a_target_that_is_forbidden_after_a_restart_is_inactive() {
     let (status, made) = client.mirror(&client.interface("h0"), &target);
     assert_eq!(status, 200, "{made}");
     let session = text(&made, "trafficMirrorSessionId");
-    mirror.end().assert_whole();
+    mirror.end().assert_no_loss();
     let mirror = start(&lab, &state);
-    mirror.wait_said(&format!("target {target}: Copies may not go to 127.0.0.1"), 1);
-    assert_eq!(mirror.times_said(&session), 1, "{:#?}", mirror.said());
+    mirror.wait_for_lines(&format!("target {target}: Copies may not go to 127.0.0.1"), 1);
+    assert_eq!(mirror.count_lines_with(&session), 1, "{:#?}", mirror.log_lines());
     let found = client.done("Action=DescribeTrafficMirrorSessions", "trafficMirrorSessionId");
     assert_eq!(found, session);
     let (status, document) = client.mirror(&client.interface("m0"), &target);
@@ -134,11 +134,11 @@ fn a_target_that_is_forbidden_after_a_restart_is_inactive() {
         "Action=CreateTags&ResourceId.1={target}&Tag.1.Key=mirror:address&Tag.1.Value=10.99.1.2"
     );
     assert_eq!(client.call(&tag).0, 200);
-    mirror.wait_said("mirroring h0", 1);
+    mirror.wait_for_lines("mirroring h0", 1);
     (0..5).for_each(|number| pair.send(number, 100));
     assert_eq!(collector.take_after(5).len(), 5);
     let ended = mirror.end();
-    ended.assert_whole();
+    ended.assert_no_loss();
     assert_eq!(ended.count("mirrored"), 5, "{}", ended.report);
 }
 
@@ -156,15 +156,15 @@ fn the_outer_source_follows_the_address_of_a_pinned_device() {
     pair.send(1, 100);
     assert_eq!(source(), "10.98.1.2");
     lab.host.ip("addr del 10.98.1.2/24 dev h0\naddr add 10.98.1.7/24 dev h0\n");
-    mirror.wait_said("the addresses of h0", 1);
-    mirror.wait_said("to 10.98.1.7", 1);
+    mirror.wait_for_lines("the addresses of h0", 1);
+    mirror.wait_for_lines("to 10.98.1.7", 1);
     let describe = format!("Action=DescribeNetworkInterfaces&NetworkInterfaceId.1={LO}");
     assert_eq!(client.done(&describe, "privateIpAddress"), "10.98.1.7");
     // Deleted and made again, with another Ethernet address.
     lab.host.ip("link del h0\n");
-    lab.plug_host_in();
-    mirror.wait_said("mirroring h0", 2);
-    mirror.wait_said("to 10.98.1.2", 1);
+    lab.connect_host();
+    mirror.wait_for_lines("mirroring h0", 2);
+    mirror.wait_for_lines("to 10.98.1.2", 1);
     let pair = Pair::new(&lab, IPV4, (4001, 2001));
     while monitor_has(&monitor) {}
     // The route is looked up again a moment after the address is back.
@@ -174,7 +174,7 @@ fn the_outer_source_follows_the_address_of_a_pinned_device() {
         source() == "10.98.1.2"
     });
     assert!(arrived, "copies keep coming from another address");
-    mirror.end().assert_whole();
+    mirror.end().assert_no_loss();
 }
 
 #[test]
@@ -187,18 +187,18 @@ fn a_target_that_is_a_network_interface_follows_its_address() {
     let target = client.done(&create, "trafficMirrorTargetId");
     let (status, document) = client.mirror(&client.interface("h0"), &target);
     assert_eq!(status, 200, "{document}");
-    mirror.wait_said("mirroring h0", 1);
+    mirror.wait_for_lines("mirroring h0", 1);
     let pair = Pair::new(&lab, IPV4, (4000, 2000));
     let before = Collector::listen(&lab.host, "10.99.1.1");
     (0..5).for_each(|number| pair.send(number, 100));
     assert_eq!(before.take_after(5).len(), 5);
     lab.host.ip("addr del 10.99.1.1/24 dev m0\naddr add 10.99.1.9/24 dev m0\n");
-    mirror.wait_said("the addresses of m0", 1);
-    mirror.wait_said("to 10.99.1.9", 1);
+    mirror.wait_for_lines("the addresses of m0", 1);
+    mirror.wait_for_lines("to 10.99.1.9", 1);
     let after = Collector::listen(&lab.host, "10.99.1.9");
     (0..5).for_each(|number| pair.send(number, 100));
     assert_eq!(after.take_after(5).len(), 5);
-    mirror.end().assert_whole();
+    mirror.end().assert_no_loss();
 }
 
 /// Takes what waits at a socket.

@@ -10,7 +10,7 @@ use std::thread;
 
 use crate::collector::{Collector, inner_frames};
 use crate::lab::Lab;
-use crate::mirror::{BINARY, Mirror, refused};
+use crate::mirror::{BINARY, Mirror, run_refused};
 use crate::namespace::{is_root, say};
 use crate::traffic::{IPV4, Pair, number_of, streams};
 use crate::waiting::pause;
@@ -31,7 +31,7 @@ fn three_seconds(pair: &Pair, len: usize) -> u32 {
 
 /// The program is stopped for three seconds, as by a debugger or by a host that has no time for it.
 /// What came meanwhile is in the ring, and all of it arrives, in order.
-fn all_arrives_after_a_stop(test: &str, more: &str, len: usize) {
+fn assert_all_copies_arrive_after_a_stop(test: &str, more: &str, len: usize) {
     let Some(lab) = Lab::new(test) else { return };
     let collector = Collector::listen(&lab.monitor, "10.99.1.2");
     let mirror = Mirror::start(&lab.host, &format!("{RUN} {more}"));
@@ -42,7 +42,7 @@ fn all_arrives_after_a_stop(test: &str, more: &str, len: usize) {
     mirror.signal("-CONT");
     collector.wait_for(usize::try_from(sent).unwrap());
     let ended = mirror.end();
-    ended.assert_whole();
+    ended.assert_no_loss();
     assert_eq!(ended.count("mirrored"), u64::from(sent));
     let frames = inner_frames(collector.end());
     assert!(frames.iter().map(|frame| number_of(frame)).eq(0..sent));
@@ -50,12 +50,12 @@ fn all_arrives_after_a_stop(test: &str, more: &str, len: usize) {
 
 #[test]
 fn the_default_ring_holds_three_seconds() {
-    all_arrives_after_a_stop("stop", "", 1_400);
+    assert_all_copies_arrive_after_a_stop("stop", "", 1_400);
 }
 
 #[test]
-fn a_ring_of_1_mib_holds_as_many_bytes_however_long_that_is() {
-    all_arrives_after_a_stop("stop1", "--ring-size 1MiB", 30);
+fn a_ring_of_1_mib_holds_1_mib_of_frames_for_any_time() {
+    assert_all_copies_arrive_after_a_stop("stop1", "--ring-size 1MiB", 30);
 }
 
 /// Frames that came so fast that blocks were not cleaned do not make later ones late.
@@ -75,16 +75,16 @@ fn after_an_overflow_single_frames_arrive_again() {
         collector.wait_for(before + 1);
     }
     let ended = mirror.end();
-    assert_eq!(ended.code, 0, "{:#?}", ended.said);
+    assert_eq!(ended.code, 0, "{:#?}", ended.log_lines);
     let lost = ended.report["dropped"]["ring"].as_u64().unwrap_or_default();
     assert!(lost > 0, "nothing overflowed, so nothing was shown: {}", ended.report);
     assert_eq!(ended.count("mirrored") + lost, 2_200);
 }
 
 /// Tells the burners to end when it goes, also by a panic.
-struct Ending<'a>(&'a AtomicBool);
+struct SetOnDrop<'a>(&'a AtomicBool);
 
-impl Drop for Ending<'_> {
+impl Drop for SetOnDrop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -98,7 +98,7 @@ fn two_streams_with_offloads_lose_nothing_while_the_processors_are_busy() {
     let mirror = mirror_of_a_direct_cable(&lab);
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
-        let _ending = Ending(&is_over);
+        let _ending = SetOnDrop(&is_over);
         for _ in 0..2 * thread::available_parallelism().map_or(2, usize::from) {
             scope.spawn(|| {
                 while !is_over.load(Ordering::Relaxed) {
@@ -116,7 +116,7 @@ fn two_streams_with_offloads_lose_nothing_while_the_processors_are_busy() {
 fn two_streams_with_offloads_fit_into_the_default_ring() {
     let Some(lab) = Lab::new("fit2") else { return };
     let mirror = mirror_of_a_direct_cable(&lab);
-    if mirror.times_said("1 ring of 64 MiB") == 0 {
+    if mirror.count_lines_with("1 ring of 64 MiB") == 0 {
         return say("NOT RUN: a default ring of 64 MiB needs 1 GiB of memory\n");
     }
     mirror.signal("-STOP");
@@ -141,9 +141,9 @@ fn mirror_of_a_direct_cable(lab: &Lab) -> Mirror {
 
 fn assert_nothing_overflowed(mirror: Mirror) {
     let ended = mirror.end();
-    assert_eq!(ended.code, 0, "{:#?}", ended.said);
+    assert_eq!(ended.code, 0, "{:#?}", ended.log_lines);
     let lost = ended.report["dropped"]["ring"].as_u64().unwrap_or_default();
-    assert_eq!(lost, 0, "{} {:#?}", ended.report, ended.said);
+    assert_eq!(lost, 0, "{} {:#?}", ended.report, ended.log_lines);
     // What the sender's queue refuses was in the ring; at most it is not counted as mirrored.
     let copies = ended.count("mirrored") + ended.sum_of("dropped");
     assert!(copies > 40_000_000 / 1_460, "{copies} frames of 40 MB");
@@ -202,7 +202,7 @@ fn mebibytes(sentence: &str, before: &str) -> u64 {
 }
 
 #[test]
-fn two_hundred_interfaces_share_the_budget_that_is_stated() {
+fn two_hundred_interfaces_share_the_reported_budget() {
     let Some(lab) = Lab::new("many") else { return };
     let mut devices = Vec::new();
     let mut lines = String::new();
@@ -215,22 +215,23 @@ fn two_hundred_interfaces_share_the_budget_that_is_stated() {
     let config = lab.put("many.toml", &config_of(&devices));
     let words = format!("--config {config} --metrics 127.0.0.1:9464");
     let mirror = Mirror::start(&lab.host, &words);
-    mirror.wait_said("mirroring ", 200);
-    let said = mirror.said();
-    let stated = said.iter().position(|line| line.contains("ring memory: 200 rings of ")).unwrap();
-    let first = said.iter().position(|line| line.contains(": mirroring ")).unwrap();
-    assert!(stated < first, "the memory is stated before it is taken: {said:#?}");
-    let total = mebibytes(&said[stated], " in total") * MIB;
-    assert!((200 * MIB..=1024 * MIB).contains(&total), "{}", said[stated]);
+    mirror.wait_for_lines("mirroring ", 200);
+    let log_lines = mirror.log_lines();
+    let stated =
+        log_lines.iter().position(|line| line.contains("ring memory: 200 rings of ")).unwrap();
+    let first = log_lines.iter().position(|line| line.contains(": mirroring ")).unwrap();
+    assert!(stated < first, "the memory is stated before it is taken: {log_lines:#?}");
+    let total = mebibytes(&log_lines[stated], " in total") * MIB;
+    assert!((200 * MIB..=1024 * MIB).contains(&total), "{}", log_lines[stated]);
     let mut found = (0, 0);
     crate::waiting::wait_until("rings in the metrics", || {
         found = ring_bytes(&lab, "127.0.0.1:9464");
         found.0 == 200
     });
-    assert!(found.1 <= total + MIB && found.1 + MIB >= total, "{} {}", found.1, said[stated]);
+    assert!(found.1 <= total + MIB && found.1 + MIB >= total, "{} {}", found.1, log_lines[stated]);
     let taken = proportional_kib(&mirror) << 10;
-    assert!(taken <= total + 128 * MIB, "{taken} bytes taken, {}", said[stated]);
-    mirror.end().assert_whole();
+    assert!(taken <= total + 128 * MIB, "{taken} bytes taken, {}", log_lines[stated]);
+    mirror.end().assert_no_loss();
 }
 
 #[test]
@@ -244,10 +245,10 @@ fn rings_of_more_than_half_of_the_memory_are_refused() {
         return say("NOT RUN: rings that are too large need less than 500 GiB of memory\n");
     }
     let words = format!("{RUN} --ring-size 4GiB --workers {workers}");
-    let (code, said) = refused(lab.host.command(BINARY), &words);
-    assert_eq!(code, 2, "{said}");
+    let (code, log_lines) = run_refused(lab.host.command(BINARY), &words);
+    assert_eq!(code, 2, "{log_lines}");
     for part in ["--ring-size 4096MiB: ", "more than half of ", " would fit"] {
-        assert!(said.contains(part), "{said}");
+        assert!(log_lines.contains(part), "{log_lines}");
     }
 }
 
@@ -307,30 +308,33 @@ fn rings_stay_below_the_limit_of_the_memory_cgroup() {
         Err(reason) => return say(&format!("NOT RUN: a memory cgroup with a limit: {reason}\n")),
     };
     let mirror = Mirror::start_command(cgroup.command(&lab), RUN, "mirroring ");
-    let said = mirror.said().join("\n");
+    let log_lines = mirror.log_lines().join("\n");
     let words = "ring memory: 1 ring of 16 MiB, 16 MiB in total; rings of 64 MiB would exceed the \
                  budget of 16 MiB for all rings, 1/16 of the memory cgroup's limit of 256 MiB";
-    assert!(said.contains(words), "{said}");
-    mirror.end().assert_whole();
-    let (code, said) = refused(cgroup.command(&lab), &format!("{RUN} --ring-size 256MiB"));
-    assert_eq!(code, 2, "{said}");
+    assert!(log_lines.contains(words), "{log_lines}");
+    mirror.end().assert_no_loss();
+    let (code, log_lines) = run_refused(cgroup.command(&lab), &format!("{RUN} --ring-size 256MiB"));
+    assert_eq!(code, 2, "{log_lines}");
     let words = "--ring-size 256MiB: 1 ring of 256 MiB needs 256 MiB: more than half of the \
                  memory cgroup's limit of 256 MiB";
-    assert!(said.contains(words) && said.contains("--ring-size 128MiB would fit"), "{said}");
+    assert!(
+        log_lines.contains(words) && log_lines.contains("--ring-size 128MiB would fit"),
+        "{log_lines}"
+    );
 }
 
 /// With too little address space the kernel refuses the ring that was planned.
 #[test]
-fn a_ring_that_finds_no_memory_is_made_smaller() {
+fn a_ring_that_cannot_be_allocated_is_made_smaller() {
     let Some(lab) = Lab::new("nomem") else { return };
     let mut command = lab.host.command("prlimit");
     command.args(["--as=600000000", BINARY]);
     let mirror = Mirror::start_command(command, &format!("{RUN} --ring-size 1GiB"), "mirroring ");
-    let said = mirror.said().join("\n");
-    assert!(said.contains("no memory for a ring of 1024MiB: trying 512MiB"), "{said}");
+    let log_lines = mirror.log_lines().join("\n");
+    assert!(log_lines.contains("no memory for a ring of 1024MiB: trying 512MiB"), "{log_lines}");
     let collector = Collector::listen(&lab.monitor, "10.99.1.2");
     let pair = Pair::new(&lab, IPV4, (4000, 2000));
     (0..50).for_each(|number| pair.send(number, 200));
     assert_eq!(collector.take_after(50).len(), 50);
-    mirror.end().assert_whole();
+    mirror.end().assert_no_loss();
 }

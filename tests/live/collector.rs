@@ -10,14 +10,14 @@ use std::time::Duration;
 use socket2::{Domain, Socket, Type};
 
 use crate::namespace::Namespace;
-use crate::recorder::{LONGEST, make_room};
+use crate::recorder::{MAX_FRAME_LEN, enlarge_receive_buffer};
 use crate::waiting::{pause, wait_until};
 
 const VXLAN_PORT: u16 = 4789;
 
 /// One copy, unwrapped.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Arrived {
+pub(crate) struct ReceivedCopy {
     pub(crate) virtual_network_id: u32,
     pub(crate) source_port: u16,
     pub(crate) inner: Vec<u8>,
@@ -26,7 +26,7 @@ pub(crate) struct Arrived {
 /// A thread that listens.
 #[derive(Debug)]
 pub(crate) struct Collector {
-    arrived: Arc<Mutex<Vec<Arrived>>>,
+    arrived: Arc<Mutex<Vec<ReceivedCopy>>>,
     is_over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -37,7 +37,7 @@ impl Collector {
         let address = SocketAddr::new(address.parse::<IpAddr>().unwrap(), VXLAN_PORT);
         let socket = namespace.inside(|| {
             let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None).unwrap();
-            make_room(&socket);
+            enlarge_receive_buffer(&socket);
             socket.bind(&address.into()).unwrap();
             socket
         });
@@ -59,19 +59,19 @@ impl Collector {
     }
 
     /// All that arrived since it was last asked.
-    pub(crate) fn take(&self) -> Vec<Arrived> {
+    pub(crate) fn take(&self) -> Vec<ReceivedCopy> {
         std::mem::take(&mut *self.arrived.lock().unwrap())
     }
 
     /// Waits for so many; gives all that came, a moment later, since it was last asked.
-    pub(crate) fn take_after(&self, count: usize) -> Vec<Arrived> {
+    pub(crate) fn take_after(&self, count: usize) -> Vec<ReceivedCopy> {
         self.wait_for(count);
         pause(100);
         self.take()
     }
 
     /// All that arrived since it was last asked; what was sent before is read.
-    pub(crate) fn end(mut self) -> Vec<Arrived> {
+    pub(crate) fn end(mut self) -> Vec<ReceivedCopy> {
         self.stop();
         self.take()
     }
@@ -91,12 +91,12 @@ impl Drop for Collector {
 }
 
 /// The inner frames alone.
-pub(crate) fn inner_frames(arrived: Vec<Arrived>) -> Vec<Vec<u8>> {
+pub(crate) fn inner_frames(arrived: Vec<ReceivedCopy>) -> Vec<Vec<u8>> {
     arrived.into_iter().map(|one| one.inner).collect()
 }
 
 /// How many came with which network identifier.
-pub(crate) fn by_network(arrived: &[Arrived]) -> BTreeMap<u32, usize> {
+pub(crate) fn by_network(arrived: &[ReceivedCopy]) -> BTreeMap<u32, usize> {
     let mut counts = BTreeMap::new();
     for one in arrived {
         *counts.entry(one.virtual_network_id).or_default() += 1;
@@ -104,8 +104,8 @@ pub(crate) fn by_network(arrived: &[Arrived]) -> BTreeMap<u32, usize> {
     counts
 }
 
-fn listen(socket: &UdpSocket, arrived: &Mutex<Vec<Arrived>>, is_over: &AtomicBool) {
-    let mut room = vec![0; LONGEST];
+fn listen(socket: &UdpSocket, arrived: &Mutex<Vec<ReceivedCopy>>, is_over: &AtomicBool) {
+    let mut room = vec![0; MAX_FRAME_LEN];
     loop {
         // Asked first: what came before the end is still read.
         let last = is_over.load(Ordering::Acquire);
@@ -118,9 +118,9 @@ fn listen(socket: &UdpSocket, arrived: &Mutex<Vec<Arrived>>, is_over: &AtomicBoo
 }
 
 /// RFC 7348, section 5: flags, reserved, 24 bits of network identifier, reserved.
-fn unwrapped(datagram: &[u8], source_port: u16) -> Arrived {
+fn unwrapped(datagram: &[u8], source_port: u16) -> ReceivedCopy {
     let (header, inner) = datagram.split_at(8);
     assert_eq!((&header[..4], header[7]), (&[8, 0, 0, 0][..], 0), "a VXLAN header");
     let virtual_network_id = u32::from_be_bytes([0, header[4], header[5], header[6]]);
-    Arrived { virtual_network_id, source_port, inner: inner.to_vec() }
+    ReceivedCopy { virtual_network_id, source_port, inner: inner.to_vec() }
 }

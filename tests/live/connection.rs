@@ -8,7 +8,7 @@ use crate::endpoint::ENDPOINT;
 use crate::namespace::Namespace;
 
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A client that never connects a second time.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(crate) struct Connection {
 /// A stream to the endpoint, on which nothing was sent yet.
 pub(crate) fn connect(host: &Namespace) -> TcpStream {
     let stream = host.inside(|| TcpStream::connect(ENDPOINT).unwrap());
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     stream.set_nodelay(true).unwrap();
     stream
 }

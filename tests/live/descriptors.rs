@@ -40,7 +40,7 @@ fn config(lab: &Lab) -> String {
 }
 
 #[test]
-fn with_64_descriptors_metrics_and_health_answer_and_what_fits_is_mirrored() {
+fn with_64_descriptors_metrics_respond_and_some_interfaces_are_mirrored() {
     let Some(lab) = Lab::new("fds") else { return };
     let collector = Collector::listen(&lab.monitor, "10.99.1.2");
     let words = format!("--config {} --metrics {ADDRESS}", config(&lab));
@@ -57,14 +57,14 @@ fn with_64_descriptors_metrics_and_health_answer_and_what_fits_is_mirrored() {
         assert!(get(&lab, "/metrics").contains("200 OK"));
     }
     mirror.assert_running();
-    assert!(mirror.times_said("too few file descriptors") > 0, "{:#?}", mirror.said());
+    assert!(mirror.count_lines_with("too few file descriptors") > 0, "{:#?}", mirror.log_lines());
     assert_eq!(mirror.end().code, 0);
 }
 
 /// Sessions over the API, with descriptors for a few of them: those that were refused are not there,
 /// those that were made mirror, and other changes go on.
 #[test]
-fn a_session_without_descriptors_is_refused_and_leaves_nothing_behind() {
+fn a_session_is_refused_and_rolled_back_without_descriptors() {
     let Some(lab) = Lab::new("fdapi") else { return };
     let collector = Collector::listen(&lab.monitor, "10.99.1.2");
     config(&lab);
@@ -109,15 +109,18 @@ fn a_session_without_descriptors_is_refused_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn with_too_few_descriptors_for_one_worker_it_says_so_and_ends() {
+fn too_few_descriptors_for_one_worker_are_an_error() {
     let Some(lab) = Lab::new("fdfew") else { return };
     for limit in [16, 24, 28] {
         let words = "run --ec2-endpoint 127.0.0.1:4566 --metrics 127.0.0.1:9465";
         let mut command = lab.host.command("prlimit");
         command.arg(format!("--nofile={limit}:{limit}")).arg(BINARY).args(words.split(' '));
         let ended = command.output().unwrap();
-        let said = String::from_utf8_lossy(&ended.stderr);
-        assert_eq!(ended.status.code(), Some(1), "{said}");
-        assert!(said.contains("too few file descriptors") && said.contains("ulimit -n"), "{said}");
+        let log_lines = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(1), "{log_lines}");
+        assert!(
+            log_lines.contains("too few file descriptors") && log_lines.contains("ulimit -n"),
+            "{log_lines}"
+        );
     }
 }

@@ -115,11 +115,11 @@ pub(crate) fn text(document: &str, element: &str) -> String {
 pub(crate) fn start(lab: &Lab, state: &Path) -> Mirror {
     let words =
         format!("--ec2-endpoint {ENDPOINT} --no-authentication --state {}", state.display());
-    Mirror::start_saying(&lab.host, &words, "EC2 endpoint on")
+    Mirror::start_and_wait_for(&lab.host, &words, "EC2 endpoint on")
 }
 
 #[test]
-fn a_session_mirrors_from_its_answer_to_that_of_its_end() {
+fn a_session_mirrors_from_its_creation_until_its_deletion() {
     let Some(lab) = Lab::new("ec2") else { return };
     let mirror = start(&lab, &lab.folder.path().join("state"));
     let collector = Collector::listen(&lab.monitor, "10.99.1.2");
@@ -142,11 +142,11 @@ fn a_session_mirrors_from_its_answer_to_that_of_its_end() {
     let arrived = by_network(&collector.take_after(150));
     let expected = std::iter::once((42, 50)).chain((43..63).map(|network_id| (network_id, 5)));
     assert_eq!(arrived, expected.collect());
-    mirror.end().assert_whole();
+    mirror.end().assert_no_loss();
 }
 
 #[test]
-fn after_a_restart_mirroring_is_as_it_was() {
+fn sessions_are_restored_after_a_restart() {
     let Some(lab) = Lab::new("ec2st") else { return };
     let state = lab.folder.path().join("state");
     let mirror = start(&lab, &state);
@@ -156,31 +156,31 @@ fn after_a_restart_mirroring_is_as_it_was() {
     pause(200);
     drop(mirror);
     let mirror = start(&lab, &state);
-    mirror.wait_said("mirroring h0", 1);
+    mirror.wait_for_lines("mirroring h0", 1);
     let found = client.done("Action=DescribeTrafficMirrorSessions", "trafficMirrorSessionId");
     assert_eq!(found, session);
     let collector = Collector::listen(&lab.monitor, "10.99.1.2");
     let pair = Pair::new(&lab, IPV4, (4000, 2000));
     (0..10).for_each(|number| pair.send(number, 100));
     assert_eq!(by_network(&collector.take_after(10)), [(77, 10)].into());
-    mirror.end().assert_whole();
+    mirror.end().assert_no_loss();
 }
 
 #[test]
-fn boto3_finds_every_action() {
+fn boto3_can_call_every_action() {
     let Some(lab) = Lab::new("ec2py") else { return };
     let words = format!(
         "--ec2-endpoint {ENDPOINT} --no-authentication --allow-target 0.0.0.0/0 --state {}",
         lab.folder.path().join("state").display()
     );
-    let mirror = Mirror::start_saying(&lab.host, &words, "EC2 endpoint on");
+    let mirror = Mirror::start_and_wait_for(&lab.host, &words, "EC2 endpoint on");
     let url = format!("http://{ENDPOINT}");
     run(
         &lab,
         "boto3_actions.py",
         &[("EC2_ENDPOINT", &url), ("DEVICE", "h0"), ("OTHER_DEVICE", "m0")],
     );
-    mirror.end().assert_whole();
+    mirror.end().assert_no_loss();
 }
 
 const CREDENTIALS: &str = r#"
@@ -197,7 +197,7 @@ account_id = "444455556666"
 "#;
 
 #[test]
-fn boto3_gets_in_with_a_key_alone_also_over_tls() {
+fn boto3_needs_a_valid_key_with_and_without_tls() {
     let Some(lab) = Lab::new("ec2sig") else { return };
     let folder = lab.folder.path();
     let credentials = folder.join("credentials.toml");
@@ -207,9 +207,9 @@ fn boto3_gets_in_with_a_key_alone_also_over_tls() {
         "--ec2-endpoint {ENDPOINT} --credentials {} --allow-target 127.0.0.0/8",
         credentials.display()
     );
-    let mirror = Mirror::start_saying(&lab.host, &words, "EC2 endpoint on");
+    let mirror = Mirror::start_and_wait_for(&lab.host, &words, "EC2 endpoint on");
     run(&lab, "boto3_signatures.py", &[("EC2_ENDPOINT", &format!("http://{ENDPOINT}"))]);
-    mirror.end().assert_whole();
+    mirror.end().assert_no_loss();
     let (chain, key) = (folder.join("chain.pem"), folder.join("key.pem"));
     let made = std::process::Command::new("openssl")
         .args("req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost".split(' '))
@@ -221,11 +221,11 @@ fn boto3_gets_in_with_a_key_alone_also_over_tls() {
     }
     let (chain, key) = (chain.display(), key.display());
     let words = format!("{words} --tls-certificate {chain} --tls-key {key}");
-    let mirror = Mirror::start_saying(&lab.host, &words, "EC2 endpoint on https");
+    let mirror = Mirror::start_and_wait_for(&lab.host, &words, "EC2 endpoint on https");
     let url = format!("https://{ENDPOINT}");
     let variables = [("EC2_ENDPOINT", &*url), ("CA_BUNDLE", &chain.to_string())];
     run(&lab, "boto3_signatures.py", &variables);
-    mirror.end().assert_whole();
+    mirror.end().assert_no_loss();
 }
 
 /// Runs one of `tests/clients` on the host, where boto3 is installed.

@@ -10,9 +10,9 @@ use crate::namespace::say;
 use crate::waiting::wait_until;
 
 /// A file system of 3 MiB in memory, unmounted with the test.
-struct Disk(PathBuf);
+struct SmallFilesystem(PathBuf);
 
-impl Disk {
+impl SmallFilesystem {
     fn mount(path: &Path) -> Option<Self> {
         fs::create_dir(path).unwrap();
         let mut command = Command::new("mount");
@@ -33,7 +33,7 @@ impl Disk {
     }
 }
 
-impl Drop for Disk {
+impl Drop for SmallFilesystem {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("-l").arg(&self.0).output();
     }
@@ -42,7 +42,7 @@ impl Drop for Disk {
 #[test]
 fn changes_work_again_once_a_full_disk_has_space() {
     let Some(lab) = Lab::new("full") else { return };
-    let Some(disk) = Disk::mount(&lab.folder.path().join("disk")) else { return };
+    let Some(disk) = SmallFilesystem::mount(&lab.folder.path().join("disk")) else { return };
     let mirror = start(&lab, &disk.0.join("state"));
     let client = Client { host: &lab.host };
     let create = |description: &str| {
@@ -76,11 +76,16 @@ fn changes_work_again_once_a_full_disk_has_space() {
     let (_, after) = describe();
     let count = |document: &str| document.matches("<trafficMirrorFilterId>").count();
     assert_eq!(count(&after), count(&during) + 1, "what was refused is not there");
-    assert_eq!(mirror.times_said("changes are refused until"), 1, "{:#?}", mirror.said());
-    assert_eq!(mirror.times_said("changes are accepted"), 1, "{:#?}", mirror.said());
-    mirror.end().assert_whole();
+    assert_eq!(
+        mirror.count_lines_with("changes are refused until"),
+        1,
+        "{:#?}",
+        mirror.log_lines()
+    );
+    assert_eq!(mirror.count_lines_with("changes are accepted"), 1, "{:#?}", mirror.log_lines());
+    mirror.end().assert_no_loss();
     let mirror = start(&lab, &disk.0.join("state"));
     let (_, again) = describe();
     assert!(again.contains(&made) && count(&again) == count(&after));
-    mirror.end().assert_whole();
+    mirror.end().assert_no_loss();
 }

@@ -46,12 +46,12 @@ impl Lab {
             );
             namespace.ip("link set lo up\n");
         }
-        lab.lay_wire();
-        lab.lay_monitor_cable();
+        lab.add_wire();
+        lab.connect_monitor();
         Some(lab)
     }
 
-    fn lay_wire(&self) {
+    fn add_wire(&self) {
         let Self { generator, wire, .. } = self;
         wire.ip(&format!(
             "link add p1 type veth peer name g0 netns {}\n\
@@ -63,11 +63,11 @@ impl Lab {
         wire.offload("p1", "tso off gso off tx off gro off");
         generator.offload("g0", "tso off gso off tx off gro off");
         generator.ip("link set g0 address 02:00:00:00:01:01 up\naddr add 10.98.1.1/24 dev g0\n");
-        self.plug_host_in();
+        self.connect_host();
     }
 
     /// Makes h0 and its cable to the bridge.
-    pub(crate) fn plug_host_in(&self) {
+    pub(crate) fn connect_host(&self) {
         self.wire.ip(&format!(
             "link add p0 type veth peer name h0 netns {}\nlink set p0 master br0 up\n",
             self.host.name
@@ -76,7 +76,7 @@ impl Lab {
         self.host.ip("link set h0 address 02:00:00:00:01:02 up\naddr add 10.98.1.2/24 dev h0\n");
     }
 
-    fn lay_monitor_cable(&self) {
+    fn connect_monitor(&self) {
         let Self { host, monitor, .. } = self;
         monitor.ip(&format!(
             "link add v0 type veth peer name m0 netns {}\n\

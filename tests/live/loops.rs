@@ -13,7 +13,7 @@ use crate::traffic::ping;
 const PINGS: u16 = 20;
 
 #[test]
-fn copies_that_leave_by_the_mirrored_interface_are_not_mirrored_again() {
+fn copies_sent_through_the_mirrored_interface_are_not_mirrored_again() {
     let Some(lab) = Lab::new("loop") else { return };
     let collector = Collector::listen(&lab.monitor, "10.99.1.2");
     let before = lab.host.packets("m0");
@@ -22,7 +22,7 @@ fn copies_that_leave_by_the_mirrored_interface_are_not_mirrored_again() {
     let arrived = collector.take_after(2 * usize::from(PINGS));
     assert_eq!(arrived.len(), 2 * usize::from(PINGS), "requests and replies, each once");
     let ended = mirror.end();
-    ended.assert_whole();
+    ended.assert_no_loss();
     let passed = lab.host.packets("m0") - before;
     assert_eq!((ended.count("mirrored"), ended.not_mirrored("own_traffic")), (40, 40));
     assert_eq!(ended.count("received"), passed, "the kernel counted the same: {}", ended.report);
@@ -31,7 +31,7 @@ fn copies_that_leave_by_the_mirrored_interface_are_not_mirrored_again() {
 
 /// Copies of another process with the same target are known by their headers.
 #[test]
-fn copies_without_our_mark_are_known_by_their_headers() {
+fn copies_without_the_own_mark_are_recognised_by_their_headers() {
     let Some(lab) = Lab::new("guard") else { return };
     let collector = Collector::listen(&lab.monitor, "10.99.1.2");
     let words = "-i m0 --target 10.99.1.2 --virtual-network-id";
@@ -41,7 +41,7 @@ fn copies_without_our_mark_are_known_by_their_headers() {
     let arrived = collector.take_after(4 * usize::from(PINGS));
     assert_eq!(arrived.len(), 4 * usize::from(PINGS), "each ping and reply by both");
     for ended in [one.end(), two.end()] {
-        ended.assert_whole();
+        ended.assert_no_loss();
         let own = ended.not_mirrored("own_traffic");
         assert_eq!((ended.count("mirrored"), own), (40, 80), "its own, and those of the other");
     }
@@ -50,7 +50,7 @@ fn copies_without_our_mark_are_known_by_their_headers() {
 
 /// Two processes with other marks and other targets: each mirrors the copies of the other, once.
 #[test]
-fn two_processes_that_see_each_others_copies_come_to_rest() {
+fn two_processes_that_mirror_each_others_copies_stop_looping() {
     let Some(lab) = Lab::new("pair") else { return };
     lab.monitor.ip("addr add 10.99.1.3/24 dev v0\n");
     let near = Collector::listen(&lab.monitor, "10.99.1.2");
@@ -71,7 +71,7 @@ fn two_processes_that_see_each_others_copies_come_to_rest() {
             );
         }
         for ended in [one.end(), two.end()] {
-            ended.assert_whole();
+            ended.assert_no_loss();
             let (own, nested) =
                 (ended.not_mirrored("own_traffic"), ended.not_mirrored("nested_copy"));
             assert_eq!((ended.count("mirrored"), own, nested), (80, 80, 40), "{}", ended.report);
@@ -82,7 +82,7 @@ fn two_processes_that_see_each_others_copies_come_to_rest() {
 
 /// A vxlan device of the kernel at both ends of the monitor's cable, 10.97.0.1 and 10.97.0.2; false,
 /// said aloud, where the kernel has none.
-fn lay_vxlan(lab: &Lab) -> bool {
+fn add_vxlan(lab: &Lab) -> bool {
     let add = |namespace: &Namespace, device: &str, local: u8| {
         let words = format!(
             "link add vx0 type vxlan id 7 dev {device} local 10.99.1.{local} remote 10.99.1.{} \
@@ -107,7 +107,7 @@ fn lay_vxlan(lab: &Lab) -> bool {
 #[test]
 fn copies_in_a_tunnel_over_the_mirrored_interface_are_not_mirrored_again() {
     let Some(lab) = Lab::new("tunnel") else { return };
-    if !lay_vxlan(&lab) {
+    if !add_vxlan(&lab) {
         return;
     }
     let collector = Collector::listen(&lab.monitor, "10.97.0.2");
@@ -117,7 +117,7 @@ fn copies_in_a_tunnel_over_the_mirrored_interface_are_not_mirrored_again() {
     (0..PINGS).for_each(|number| ping(&lab.host, "10.99.1.2", number, 56));
     let arrived = collector.take_after(2 * usize::from(PINGS));
     let ended = mirror.end();
-    ended.assert_whole();
+    ended.assert_no_loss();
     let is_ping = |frame: &[u8]| frame[23] == 1;
     assert_eq!(arrived.iter().filter(|one| is_ping(&one.inner)).count(), 2 * usize::from(PINGS));
     // The tunnel's neighbours may ask for each other now and then.
@@ -129,7 +129,7 @@ fn copies_in_a_tunnel_over_the_mirrored_interface_are_not_mirrored_again() {
 #[test]
 fn an_overlay_on_the_mirrored_interface_is_mirrored() {
     let Some(lab) = Lab::new("overlay") else { return };
-    if !lay_vxlan(&lab) {
+    if !add_vxlan(&lab) {
         return;
     }
     let collector = Collector::listen(&lab.monitor, "10.99.1.2");
@@ -138,7 +138,7 @@ fn an_overlay_on_the_mirrored_interface_is_mirrored() {
     (0..PINGS).for_each(|number| ping(&lab.host, "10.97.0.2", number, 56));
     let arrived = collector.take_after(2 * usize::from(PINGS));
     let ended = mirror.end();
-    ended.assert_whole();
+    ended.assert_no_loss();
     // Ethernet, IP, UDP to the overlay's port, VXLAN, Ethernet, IP: a ping.
     let is_ping =
         |frame: &[u8]| frame.get(36..38) == Some(&[0x21, 0x18]) && frame.get(73) == Some(&1);
@@ -182,7 +182,7 @@ fn frames_of_other_programs_with_our_mark_are_counted() {
         send_marked(&lab, own[0]);
         assert_eq!(collector.take_after(2 * usize::from(PINGS)).len(), 2 * usize::from(PINGS));
         let ended = mirror.end();
-        ended.assert_whole();
+        ended.assert_no_loss();
         assert_eq!((ended.count("mirrored"), ended.not_mirrored("own_traffic")), (40, 40));
         let passed = lab.host.packets("m0") - before;
         assert!(ended.count("received") >= passed, "{passed} passed: {}", ended.report);
@@ -198,5 +198,5 @@ fn mirrors_of_one_namespace_have_different_marks() {
     let marks = reserved_marks(&lab.host);
     assert!(matches!(marks[..], [one, two] if one != two), "{marks:?}");
     assert!(marks.iter().all(|mark| *mark != 0 && mark & !0x30ff == 0), "{marks:?}");
-    mirrors.into_iter().for_each(|mirror| mirror.end().assert_whole());
+    mirrors.into_iter().for_each(|mirror| mirror.end().assert_no_loss());
 }

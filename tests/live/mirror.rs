@@ -17,25 +17,25 @@ pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_traffic-mirror");
 pub(crate) struct Mirror {
     child: Child,
     stdout: Option<ChildStdout>,
-    said: Arc<Mutex<Vec<String>>>,
+    log_lines: Arc<Mutex<Vec<String>>>,
 }
 
 /// What it told at its end.
 #[derive(Debug)]
-pub(crate) struct Ended {
+pub(crate) struct RunResult {
     pub(crate) code: i32,
     pub(crate) report: Value,
-    pub(crate) said: Vec<String>,
+    pub(crate) log_lines: Vec<String>,
 }
 
 impl Mirror {
     /// Starts `run` with these words and returns once it captures.
     pub(crate) fn start(namespace: &Namespace, words: &str) -> Self {
-        Self::start_saying(namespace, words, "mirroring ")
+        Self::start_and_wait_for(namespace, words, "mirroring ")
     }
 
     /// The same, and returns once it says so.
-    pub(crate) fn start_saying(namespace: &Namespace, words: &str, says: &str) -> Self {
+    pub(crate) fn start_and_wait_for(namespace: &Namespace, words: &str, says: &str) -> Self {
         Self::start_command(namespace.command(BINARY), words, says)
     }
 
@@ -43,18 +43,18 @@ impl Mirror {
     pub(crate) fn start_command(mut command: Command, words: &str, says: &str) -> Self {
         command.args(["run", "--report", "json"]).args(words.split_whitespace());
         let mut mirror = Self::spawn(command);
-        mirror.wait_said(says, 1);
+        mirror.wait_for_lines(says, 1);
         mirror.assert_running();
         mirror
     }
 
     /// The same below `timeout`, which is what `signal` reaches.
-    pub(crate) fn start_below_timeout(namespace: &Namespace, words: &str) -> Self {
+    pub(crate) fn start_under_timeout(namespace: &Namespace, words: &str) -> Self {
         let mut command = namespace.command("timeout");
         command.args(["600", "setpriv", "--pdeathsig", "KILL", BINARY, "run", "--report", "json"]);
         command.args(words.split_whitespace());
         let mut mirror = Self::spawn(command);
-        mirror.wait_said("mirroring ", 1);
+        mirror.wait_for_lines("mirroring ", 1);
         mirror.assert_running();
         mirror
     }
@@ -62,38 +62,38 @@ impl Mirror {
     fn spawn(mut command: Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let said = Arc::new(Mutex::new(Vec::new()));
-        let heard = Arc::clone(&said);
+        let log_lines = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&log_lines);
         let stderr = BufReader::new(child.stderr.take().unwrap());
         thread::spawn(move || {
             let lines = stderr.lines().map_while(Result::ok);
             lines.for_each(|line| heard.lock().unwrap().push(line));
         });
-        Self { stdout: child.stdout.take(), child, said }
+        Self { stdout: child.stdout.take(), child, log_lines }
     }
 
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    pub(crate) fn said(&self) -> Vec<String> {
-        self.said.lock().unwrap().clone()
+    pub(crate) fn log_lines(&self) -> Vec<String> {
+        self.log_lines.lock().unwrap().clone()
     }
 
     /// How many lines it said with these words in them.
-    pub(crate) fn times_said(&self, words: &str) -> usize {
-        self.said.lock().unwrap().iter().filter(|line| line.contains(words)).count()
+    pub(crate) fn count_lines_with(&self, words: &str) -> usize {
+        self.log_lines.lock().unwrap().iter().filter(|line| line.contains(words)).count()
     }
 
     /// Waits until it has said these words in so many lines.
-    pub(crate) fn wait_said(&self, words: &str, times: usize) {
+    pub(crate) fn wait_for_lines(&self, words: &str, times: usize) {
         let what = format!("`{words}` said {times} times");
-        wait_until(&what, || self.times_said(words) >= times);
+        wait_until(&what, || self.count_lines_with(words) >= times);
     }
 
     pub(crate) fn assert_running(&mut self) {
         let ended = self.child.try_wait().unwrap();
-        assert!(ended.is_none(), "it ended: {:#?}", self.said());
+        assert!(ended.is_none(), "it ended: {:#?}", self.log_lines());
     }
 
     pub(crate) fn signal(&self, name: &str) {
@@ -128,21 +128,22 @@ impl Mirror {
     }
 
     /// Ends it by SIGTERM.
-    pub(crate) fn end(self) -> Ended {
+    pub(crate) fn end(self) -> RunResult {
         self.signal("-TERM");
         self.wait()
     }
 
     /// Waits for its end, and holds its report to the law.
-    pub(crate) fn wait(mut self) -> Ended {
+    pub(crate) fn wait(mut self) -> RunResult {
         let status = wait_for("the end of run", || self.child.try_wait().unwrap());
         let mut text = String::new();
         self.stdout.take().unwrap().read_to_string(&mut text).unwrap();
-        wait_until("all that it said", || Arc::strong_count(&self.said) == 1);
-        let said = self.said();
-        assert!(!said.iter().any(|line| line.contains("panicked")), "{said:#?}");
-        let report = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text} {said:#?}"));
-        let ended = Ended { code: status.code().unwrap_or(-1), report, said };
+        wait_until("all that it said", || Arc::strong_count(&self.log_lines) == 1);
+        let log_lines = self.log_lines();
+        assert!(!log_lines.iter().any(|line| line.contains("panicked")), "{log_lines:#?}");
+        let report =
+            serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text} {log_lines:#?}"));
+        let ended = RunResult { code: status.code().unwrap_or(-1), report, log_lines };
         let boxes = ended.sum_of("not_mirrored") + ended.sum_of("dropped");
         assert_eq!(ended.count("received"), ended.count("mirrored") + boxes, "{}", ended.report);
         ended
@@ -156,7 +157,7 @@ impl Drop for Mirror {
     }
 }
 
-impl Ended {
+impl RunResult {
     pub(crate) fn count(&self, name: &str) -> u64 {
         self.report[name].as_u64().unwrap()
     }
@@ -170,19 +171,19 @@ impl Ended {
     }
 
     /// It ended well and lost nothing.
-    pub(crate) fn assert_whole(&self) {
-        assert_eq!(self.code, 0, "{:#?}", self.said);
-        assert_eq!(self.sum_of("dropped"), 0, "{} {:#?}", self.report, self.said);
+    pub(crate) fn assert_no_loss(&self) {
+        assert_eq!(self.code, 0, "{:#?}", self.log_lines);
+        assert_eq!(self.sum_of("dropped"), 0, "{} {:#?}", self.report, self.log_lines);
     }
 }
 
-/// Runs it where it must end by itself: exit code and what it said.
-pub(crate) fn refused(mut command: Command, words: &str) -> (i32, String) {
+/// Runs it where it must end by itself: exit code and its log.
+pub(crate) fn run_refused(mut command: Command, words: &str) -> (i32, String) {
     command.arg("run").args(words.split_whitespace());
     let mut mirror = Mirror::spawn(command);
     let status = wait_for("a refusal", || mirror.child.try_wait().unwrap());
-    wait_until("all that it said", || Arc::strong_count(&mirror.said) == 1);
-    let said = mirror.said().join("\n");
-    assert!(!said.contains("panicked"), "{said}");
-    (status.code().unwrap_or(-1), said)
+    wait_until("all that it said", || Arc::strong_count(&mirror.log_lines) == 1);
+    let log_lines = mirror.log_lines().join("\n");
+    assert!(!log_lines.contains("panicked"), "{log_lines}");
+    (status.code().unwrap_or(-1), log_lines)
 }

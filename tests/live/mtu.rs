@@ -1,6 +1,6 @@
 //! Routes that are too narrow for the copies: these are cut, and nothing is ever fragmented.
 
-use crate::collector::{Arrived, Collector};
+use crate::collector::{Collector, ReceivedCopy};
 use crate::lab::Lab;
 use crate::mirror::Mirror;
 use crate::namespace::Namespace;
@@ -14,7 +14,7 @@ const FULL: usize = 1_472;
 const OUTER: usize = 36;
 
 #[test]
-fn copies_are_cut_to_the_mtu_and_follow_it() {
+fn copies_are_truncated_to_the_current_mtu() {
     let Some(lab) = Lab::new("mtu") else { return };
     lab.host.ip("link set m0 mtu 1500\n");
     let collector = Collector::listen(&lab.monitor, "10.99.1.2");
@@ -46,7 +46,7 @@ fn copies_are_cut_to_the_mtu_and_follow_it() {
     });
 
     let ended = mirror.end();
-    ended.assert_whole();
+    ended.assert_no_loss();
     let session = &ended.report["sessions"][0];
     let (cut, passed) = (u64::from(100 + sent), u64::from(150 + sent));
     assert_eq!((&session["mirrored"], &session["truncated_to_mtu"]), (&passed.into(), &cut.into()));
@@ -55,13 +55,13 @@ fn copies_are_cut_to_the_mtu_and_follow_it() {
     assert_eq!(lab.monitor.counter("Ip", "ReasmReqds"), 0);
 }
 
-fn of_len(arrived: &[Arrived], len: usize) -> usize {
+fn of_len(arrived: &[ReceivedCopy], len: usize) -> usize {
     arrived.iter().filter(|one| one.inner.len() == len).count()
 }
 
 /// The route of the host carries the copies, and a router on the way does not.
 #[test]
-fn copies_are_cut_to_what_a_router_on_the_way_carries() {
+fn copies_are_truncated_to_the_path_mtu() {
     let Some(lab) = Lab::new("pmtu") else { return };
     let far = Namespace::new("pmtu-far");
     lab.monitor.run("sysctl -qw net.ipv4.ip_forward=1");
@@ -88,6 +88,6 @@ fn copies_are_cut_to_what_a_router_on_the_way_carries() {
     assert_eq!(of_len(&arrived, 1_300 - OUTER), arrived.len());
     assert_eq!(far.counter("Ip", "ReasmReqds"), 0, "nothing is fragmented");
     let ended = mirror.end();
-    assert_eq!(ended.code, 0, "{:#?}", ended.said);
+    assert_eq!(ended.code, 0, "{:#?}", ended.log_lines);
     assert!(ended.report["targets"][0]["mirrored"].as_u64().unwrap() >= 50);
 }

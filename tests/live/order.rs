@@ -30,7 +30,7 @@ fn copies_of_many_flows(lab: &Lab, words: &str) -> Vec<u32> {
     }
     let total = usize::from(FLOWS) * usize::try_from(ROUNDS).unwrap();
     let arrived = collector.take_after(total);
-    mirror.end().assert_whole();
+    mirror.end().assert_no_loss();
     let numbers: Vec<u32> = arrived.iter().map(|copy| number_of(&copy.inner)).collect();
     assert_eq!(numbers.len(), total);
     numbers
@@ -97,5 +97,5 @@ fn descriptors_do_not_grow_with_targets_and_ports() {
         .count();
     // Ring, wake-up socket and up to three senders; links, routes, signals and ICMP of the process.
     assert!(sockets <= 16, "{sockets} sockets for {TARGETS} targets");
-    mirror.end().assert_whole();
+    mirror.end().assert_no_loss();
 }

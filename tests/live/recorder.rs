@@ -22,10 +22,10 @@ const ALL_PROTOCOLS: u16 = 3;
 const INTERFACE_INDEX: u32 = 0xffff_f000 + 8;
 
 /// Room for all that waits, so that a busy machine loses nothing.
-pub(crate) const ROOM: usize = 256 << 20;
+pub(crate) const RECEIVE_BUFFER_LEN: usize = 256 << 20;
 
 /// As much as one packet can be.
-pub(crate) const LONGEST: usize = 1 << 17;
+pub(crate) const MAX_FRAME_LEN: usize = 1 << 17;
 
 /// A thread that records.
 #[derive(Debug)]
@@ -42,8 +42,8 @@ impl Recorder {
             let protocol = Protocol::from(i32::from(ALL_PROTOCOLS.to_be()));
             Socket::new(Domain::PACKET, Type::RAW, Some(protocol)).unwrap()
         });
-        socket.attach_filter(&frames_of(index)).unwrap();
-        make_room(&socket);
+        socket.attach_filter(&interface_filter(index)).unwrap();
+        enlarge_receive_buffer(&socket);
         // What came of other devices before the filter was there.
         socket.set_nonblocking(true).unwrap();
         while socket.recv(&mut [MaybeUninit::uninit()]).is_ok() {}
@@ -70,24 +70,24 @@ impl Drop for Recorder {
 
 /// The force of root, or as much as there may be without it: root of a user namespace is bound by
 /// `net.core.rmem_max`.
-pub(crate) fn make_room(socket: &Socket) {
-    if set_socket_recv_buffer_size_force(socket, ROOM).is_err() {
-        socket.set_recv_buffer_size(ROOM).unwrap();
+pub(crate) fn enlarge_receive_buffer(socket: &Socket) {
+    if set_socket_recv_buffer_size_force(socket, RECEIVE_BUFFER_LEN).is_err() {
+        socket.set_recv_buffer_size(RECEIVE_BUFFER_LEN).unwrap();
     }
 }
 
-/// So many bytes, or as many as cannot overflow a buffer that `make_room` makes, even where its
-/// reader does not run at all. The first call says so where they are fewer.
+/// So many bytes, or as many as cannot overflow a buffer that `enlarge_receive_buffer` makes, even
+/// where its reader does not run at all. The first call says so where they are fewer.
 ///
 /// The kernel counts the memory that frames take, up to four times their length, and a test sends
 /// up to four times this amount.
-pub(crate) fn fitting(len: usize) -> usize {
-    static ROOM_BY_16: OnceLock<usize> = OnceLock::new();
-    let fits = *ROOM_BY_16.get_or_init(|| {
+pub(crate) fn len_that_fits(len: usize) -> usize {
+    static MAX_LEN: OnceLock<usize> = OnceLock::new();
+    let fits = *MAX_LEN.get_or_init(|| {
         let socket = Socket::new(Domain::UNIX, Type::DGRAM, None).unwrap();
-        make_room(&socket);
+        enlarge_receive_buffer(&socket);
         let room = socket.recv_buffer_size().unwrap();
-        if room < ROOM {
+        if room < RECEIVE_BUFFER_LEN {
             say(&format!(
                 "receive buffers of this user end at {room} bytes (net.core.rmem_max): tests send \
                  at most {} bytes at a time\n",
@@ -102,7 +102,7 @@ pub(crate) fn fitting(len: usize) -> usize {
 
 fn record(socket: &Socket, is_over: &AtomicBool) -> Vec<Vec<u8>> {
     let mut frames = Vec::new();
-    let mut room = vec![0; LONGEST];
+    let mut room = vec![0; MAX_FRAME_LEN];
     loop {
         // Asked first: what passed before the end is still read.
         let last = is_over.load(Ordering::Acquire);
@@ -114,7 +114,7 @@ fn record(socket: &Socket, is_over: &AtomicBool) -> Vec<Vec<u8>> {
     }
 }
 
-fn frames_of(index: u32) -> [SockFilter; 4] {
+fn interface_filter(index: u32) -> [SockFilter; 4] {
     [
         SockFilter::new(0x20, 0, 0, INTERFACE_INDEX),
         SockFilter::new(0x15, 0, 1, index),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::collector::{Arrived, Collector, by_network};
+use crate::collector::{Collector, ReceivedCopy, by_network};
 use crate::lab::Lab;
 use crate::mirror::Mirror;
 use crate::traffic::{IPV4, Pair, number_of};
@@ -54,7 +54,7 @@ fn replace(lab: &Lab, text: &str) -> String {
 }
 
 #[test]
-fn each_packet_is_mirrored_once_whatever_is_reloaded_meanwhile() {
+fn each_packet_is_mirrored_once_during_reloads() {
     let Some(lab) = Lab::new("reload") else { return };
     let collector = Collector::listen(&lab.monitor, "10.99.1.2");
     let mirror = Mirror::start(&lab.host, &format!("--config {}", replace(&lab, &config(42))));
@@ -73,28 +73,32 @@ fn each_packet_is_mirrored_once_whatever_is_reloaded_meanwhile() {
     assert_each_once(&arrived, sent);
     let networks = by_network(&arrived);
     assert_eq!(networks.keys().copied().collect::<Vec<_>>(), [42, 43]);
-    assert!(mirror.times_said("read again") > 10, "{}", mirror.times_said("read again"));
+    assert!(
+        mirror.count_lines_with("read again") > 10,
+        "{}",
+        mirror.count_lines_with("read again")
+    );
 
     // The last one stays in force when the next one is wrong, and the one after it is taken.
     let in_force = config(42 + (RELOADS - 1) % 2);
     for wrong in ["traffic", &in_force.replace("10.99.1.2", "10.99.1.2.3"), &no_device(&in_force)] {
-        let times = mirror.times_said("the configuration is wrong");
+        let times = mirror.count_lines_with("the configuration is wrong");
         replace(&lab, wrong);
         mirror.signal("-HUP");
-        mirror.wait_said("the configuration is wrong", times + 1);
+        mirror.wait_for_lines("the configuration is wrong", times + 1);
         (0..10).for_each(|number| pair.send(number, 200));
         assert_eq!(by_network(&collector.take_after(10)), [(43, 10)].into(), "{wrong}");
     }
-    let times = mirror.times_said("read again");
+    let times = mirror.count_lines_with("read again");
     replace(&lab, &config(44));
     mirror.signal("-HUP");
-    mirror.wait_said("read again", times + 1);
+    mirror.wait_for_lines("read again", times + 1);
     // The letter is there; a worker opens it between two bursts.
     pause(200);
     (0..10).for_each(|number| pair.send(number, 200));
     assert_eq!(by_network(&collector.take_after(10)), [(44, 10)].into());
     let ended = mirror.end();
-    ended.assert_whole();
+    ended.assert_no_loss();
     assert_eq!(ended.count("mirrored"), u64::from(sent) + 40);
 }
 
@@ -115,7 +119,7 @@ fn send_until(pair: &Pair, is_over: &AtomicBool) -> u32 {
     number
 }
 
-fn assert_each_once(arrived: &[Arrived], sent: u32) {
+fn assert_each_once(arrived: &[ReceivedCopy], sent: u32) {
     let numbers: BTreeSet<u32> = arrived.iter().map(|one| number_of(&one.inner)).collect();
     let lost: Vec<u32> = (0..sent).filter(|number| !numbers.contains(number)).collect();
     assert_eq!(lost, [0; 0], "of {sent}, {} arrived", arrived.len());

@@ -12,7 +12,7 @@ const SLACK_KIB: u64 = 2_048;
 const ROUND: u32 = 200;
 
 #[test]
-fn memory_stays_flat() {
+fn memory_does_not_grow() {
     let seconds = std::env::var("TM_SOAK_SECONDS").ok().and_then(|text| text.parse().ok());
     let Some(seconds) = seconds.filter(|seconds| *seconds > 0) else {
         return say("NOT RUN: the soak test wants TM_SOAK_SECONDS\n");
@@ -42,19 +42,19 @@ fn memory_stays_flat() {
     }
     assert!(most <= warm + SLACK_KIB, "{warm} KiB when it was warm, then {most} KiB");
     let ended = mirror.end();
-    assert_eq!(ended.code, 0, "{:#?}", ended.said);
+    assert_eq!(ended.code, 0, "{:#?}", ended.log_lines);
     assert_eq!(ended.count("mirrored") + ended.sum_of("dropped"), sent);
 }
 
 /// A time to come.
-struct Moment(std::time::Instant);
+struct Deadline(std::time::Instant);
 
 #[expect(clippy::disallowed_methods, reason = "a soak test is as long as it was told to be")]
-fn after(seconds: u64) -> Moment {
-    Moment(std::time::Instant::now() + std::time::Duration::from_secs(seconds))
+fn after(seconds: u64) -> Deadline {
+    Deadline(std::time::Instant::now() + std::time::Duration::from_secs(seconds))
 }
 
-impl Moment {
+impl Deadline {
     fn is_past(&self) -> bool {
         !self.0.elapsed().is_zero()
     }

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdout, Stdio};
 
 use crate::collector::{Collector, inner_frames};
 use crate::lab::Lab;
-use crate::mirror::{Ended, Mirror};
+use crate::mirror::{Mirror, RunResult};
 use crate::namespace::{Namespace, say};
 use crate::traffic::number_of;
 use crate::waiting::pause;
@@ -116,25 +116,25 @@ struct Feed {
 }
 
 impl Feed {
-    const fn is_hole(&self, number: u32) -> bool {
+    const fn is_empty_slot(&self, number: u32) -> bool {
         number % self.every == self.every - 1
     }
 }
 
 /// Each frame is accounted for: those that the ring cannot describe under their own cause, and all
 /// others are mirrored in the order in which they came.
-fn holes_are_stepped_over(test: &str, feed: Feed) {
+fn assert_empty_slots_are_skipped(test: &str, feed: Feed) {
     let Some(lab) = Lab::new(test) else { return };
     let Some(mut tap) = Tap::new(&lab.host) else { return };
     let collector = Collector::listen(&lab.monitor, "10.99.1.2");
     let mirror = Mirror::start(&lab.host, RUN);
-    let of = |number: u32| match feed.is_hole(number) {
+    let of = |number: u32| match feed.is_empty_slot(number) {
         true => record(number, (UFO, 1_400), 4_000),
         false => record(number, (0, 0), 100),
     };
     let records: Vec<_> = (0..feed.frames).map(of).collect();
     tap.feed(&records, feed.pace);
-    let wanted: Vec<u32> = (0..feed.frames).filter(|number| !feed.is_hole(*number)).collect();
+    let wanted: Vec<u32> = (0..feed.frames).filter(|number| !feed.is_empty_slot(*number)).collect();
     collector.wait_for(wanted.len());
     let received = lab.host.packets(DEVICE);
     let ended = mirror.end();
@@ -144,34 +144,40 @@ fn holes_are_stepped_over(test: &str, feed: Feed) {
     assert_eq!(dropped(&ended, "unsupported_offload"), holes, "{}", ended.report);
     assert_eq!(ended.sum_of("dropped"), holes, "{}", ended.report);
     assert_eq!(ended.count("mirrored"), received - holes, "{}", ended.report);
-    assert_eq!((ended.code, ended.count("unaccounted")), (0, 0), "{:#?}", ended.said);
+    assert_eq!((ended.code, ended.count("unaccounted")), (0, 0), "{:#?}", ended.log_lines);
     let frames = inner_frames(collector.end());
     let numbers = frames.iter().map(|frame| number_of(frame));
     assert!(numbers.eq(wanted), "frames are missing, repeated or out of order");
 }
 
-fn dropped(ended: &Ended, cause: &str) -> u64 {
+fn dropped(ended: &RunResult, cause: &str) -> u64 {
     ended.report["dropped"][cause].as_u64().unwrap_or_default()
 }
 
 #[test]
 fn empty_slots_lose_no_other_frame_at_full_rate() {
-    holes_are_stepped_over("holes-fast", Feed { frames: 20_000, every: 10, pace: (1_000, 0) });
+    assert_empty_slots_are_skipped(
+        "holes-fast",
+        Feed { frames: 20_000, every: 10, pace: (1_000, 0) },
+    );
 }
 
 #[test]
-fn empty_slots_lose_no_other_frame_at_some_hundred_frames_a_second() {
-    holes_are_stepped_over("holes-slow", Feed { frames: 300, every: 3, pace: (1, 2) });
+fn empty_slots_lose_no_other_frame_at_a_low_rate() {
+    assert_empty_slots_are_skipped("holes-slow", Feed { frames: 300, every: 3, pace: (1, 2) });
 }
 
 #[test]
 fn empty_slots_lose_no_other_frame_in_bursts() {
-    holes_are_stepped_over("holes-burst", Feed { frames: 3_000, every: 2, pace: (50, 5) });
+    assert_empty_slots_are_skipped("holes-burst", Feed { frames: 3_000, every: 2, pace: (50, 5) });
 }
 
 #[test]
-fn an_empty_slot_now_and_then_loses_no_other_frame() {
-    holes_are_stepped_over("holes-rare", Feed { frames: 4_000, every: 100, pace: (200, 10) });
+fn occasional_empty_slots_lose_no_other_frame() {
+    assert_empty_slots_are_skipped(
+        "holes-rare",
+        Feed { frames: 4_000, every: 100, pace: (200, 10) },
+    );
 }
 
 /// What a guest writes is cut like any super-frame where its segment size is one that network
@@ -197,6 +203,6 @@ fn the_number_of_copies_of_one_frame_is_bounded() {
     assert_eq!(ended.count("mirrored"), 5 * copies, "{}", ended.report);
     assert_eq!(dropped(&ended, "too_many_segments"), 5 * 3, "{}", ended.report);
     assert_eq!(ended.sum_of("dropped"), 5 * 3, "{}", ended.report);
-    assert_eq!((ended.code, ended.count("unaccounted")), (0, 0), "{:#?}", ended.said);
+    assert_eq!((ended.code, ended.count("unaccounted")), (0, 0), "{:#?}", ended.log_lines);
     assert_eq!(lab.host.packets(DEVICE), u64::try_from(records.len()).unwrap());
 }

@@ -15,13 +15,13 @@ const MONITOR: &str = "eni-0f000000000000001";
 const HOST: &str = "eni-0f000000000000002";
 
 #[test]
-fn copies_for_an_interface_arrive_at_the_port_it_was_given() {
+fn copies_for_an_interface_target_arrive_at_its_port() {
     let Some(lab) = Lab::new("port") else { return };
     let words = format!(
         "--ec2-endpoint {ENDPOINT} --no-authentication --network-interface {MONITOR}=udp:10.99.1.2:6000 \
          --network-interface {HOST}=h0"
     );
-    let mirror = Mirror::start_saying(&lab.host, &words, "EC2 endpoint on");
+    let mirror = Mirror::start_and_wait_for(&lab.host, &words, "EC2 endpoint on");
     let socket = lab.monitor.inside(|| UdpSocket::bind("10.99.1.2:6000").unwrap());
     socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let client = Client { host: &lab.host };
@@ -48,5 +48,5 @@ fn copies_for_an_interface_arrive_at_the_port_it_was_given() {
     let mut datagram = [0; 2048];
     let len = socket.recv(&mut datagram).unwrap();
     assert_eq!(datagram[..8], [8, 0, 0, 0, 0, 0, 42, 0], "{len} bytes");
-    mirror.end().assert_whole();
+    mirror.end().assert_no_loss();
 }

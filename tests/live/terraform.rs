@@ -112,7 +112,7 @@ fn terraform_applies_changes_imports_and_destroys() {
     let state = lab.folder.path().join("state");
     let words =
         format!("--ec2-endpoint {ENDPOINT} --no-authentication --state {}", state.display());
-    let mirror = Mirror::start_saying(&lab.host, &words, "EC2 endpoint on");
+    let mirror = Mirror::start_and_wait_for(&lab.host, &words, "EC2 endpoint on");
     let Some(terraform) = Terraform::new(&lab) else { return };
     let collector = Collector::listen(&lab.monitor, "10.99.1.2");
     let pair = Pair::new(&lab, IPV4, (4000, 2000));
@@ -134,7 +134,7 @@ fn terraform_applies_changes_imports_and_destroys() {
     let printed = terraform.run(2, "destroy -input=false -no-color -auto-approve", DONE);
     assert!(printed.contains("Resources: 6 destroyed."), "{printed}");
     assert_nothing_left(&Client { host: &lab.host });
-    mirror.end().assert_whole();
+    mirror.end().assert_no_loss();
 }
 
 fn assert_nothing_left(client: &Client<'_>) {

@@ -9,10 +9,10 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::lab::Lab;
 use crate::namespace::Namespace;
-use crate::recorder::{fitting, make_room};
+use crate::recorder::{enlarge_receive_buffer, len_that_fits};
 
 /// How long a socket waits for what must come.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// So little is under way at once that no queue of the lab overflows.
 const WINDOW: usize = 64 << 10;
@@ -28,7 +28,7 @@ fn at(address: &str, port: u16) -> SocketAddr {
 /// A connection from the generator to the host, and so many bytes each way at the same time, or as
 /// many as those who record them have room for.
 pub(crate) fn tcp(lab: &Lab, (_, host): (&str, &str), len: usize) {
-    let len = fitting(len);
+    let len = len_that_fits(len);
     let address = at(host, 5001);
     let listener = lab.host.inside(|| {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
@@ -41,16 +41,16 @@ pub(crate) fn tcp(lab: &Lab, (_, host): (&str, &str), len: usize) {
     let near = lab.generator.inside(|| {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
         socket.set_recv_buffer_size(WINDOW).unwrap();
-        socket.connect_timeout(&address.into(), PATIENCE).unwrap();
+        socket.connect_timeout(&address.into(), TIMEOUT).unwrap();
         TcpStream::from(socket)
     });
     let far = listener.accept().unwrap().0;
     thread::scope(|scope| {
         for end in [&near, &far] {
-            end.set_read_timeout(Some(PATIENCE)).unwrap();
-            end.set_write_timeout(Some(PATIENCE)).unwrap();
-            scope.spawn(|| speak(end, len));
-            scope.spawn(|| listen(end, len));
+            end.set_read_timeout(Some(TIMEOUT)).unwrap();
+            end.set_write_timeout(Some(TIMEOUT)).unwrap();
+            scope.spawn(|| send_stream(end, len));
+            scope.spawn(|| receive_stream(end, len));
         }
     });
 }
@@ -65,17 +65,17 @@ pub(crate) fn streams(lab: &Lab, (_, host): (&str, &str), count: usize, len: usi
             let near = lab.generator.inside(|| TcpStream::connect(address).unwrap());
             let far = listener.accept().unwrap().0;
             for end in [&near, &far] {
-                end.set_read_timeout(Some(PATIENCE)).unwrap();
-                end.set_write_timeout(Some(PATIENCE)).unwrap();
+                end.set_read_timeout(Some(TIMEOUT)).unwrap();
+                end.set_write_timeout(Some(TIMEOUT)).unwrap();
             }
-            scope.spawn(move || speak(&near, len));
-            scope.spawn(move || listen(&far, len));
+            scope.spawn(move || send_stream(&near, len));
+            scope.spawn(move || receive_stream(&far, len));
         }
     });
 }
 
 /// Bytes that are nowhere the same for long.
-fn speak(mut stream: &TcpStream, len: usize) {
+fn send_stream(mut stream: &TcpStream, len: usize) {
     let mut word: u32 = 1;
     let mut chunk = vec![0; 32 << 10];
     let mut left = len;
@@ -90,7 +90,7 @@ fn speak(mut stream: &TcpStream, len: usize) {
     }
 }
 
-fn listen(mut stream: &TcpStream, len: usize) {
+fn receive_stream(mut stream: &TcpStream, len: usize) {
     let mut room = vec![0; 256 << 10];
     let mut left = len;
     while left > 0 {
@@ -112,10 +112,10 @@ impl Pair {
         let open = |namespace: &Namespace, from: SocketAddr, to: SocketAddr| {
             namespace.inside(|| {
                 let socket = Socket::new(Domain::for_address(from), Type::DGRAM, None).unwrap();
-                make_room(&socket);
+                enlarge_receive_buffer(&socket);
                 socket.bind(&from.into()).unwrap();
                 socket.connect(&to.into()).unwrap();
-                socket.set_read_timeout(Some(PATIENCE)).unwrap();
+                socket.set_read_timeout(Some(TIMEOUT)).unwrap();
                 UdpSocket::from(socket)
             })
         };
@@ -124,16 +124,16 @@ impl Pair {
 
     /// One datagram with a number in front, from the generator to the host, and there it is.
     pub(crate) fn send(&self, number: u32, len: usize) {
-        hand_over(&self.generator, &self.host, number, len);
+        send_between(&self.generator, &self.host, number, len);
     }
 
     /// One datagram, from the host to the generator.
     pub(crate) fn answer(&self, number: u32, len: usize) {
-        hand_over(&self.host, &self.generator, number, len);
+        send_between(&self.host, &self.generator, number, len);
     }
 }
 
-fn hand_over(from: &UdpSocket, to: &UdpSocket, number: u32, len: usize) {
+fn send_between(from: &UdpSocket, to: &UdpSocket, number: u32, len: usize) {
     from.send(&numbered(number, len)).unwrap();
     let mut room = vec![0; 1 << 16];
     assert_eq!(to.recv(&mut room).unwrap(), len);
@@ -161,7 +161,7 @@ pub(crate) fn ping(from: &Namespace, to: &str, number: u16, len: usize) {
         let domain = Domain::for_address(address);
         Socket::new(domain, Type::RAW, Some(protocol)).unwrap()
     });
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.set_read_timeout(Some(TIMEOUT)).unwrap();
     let [a, b] = number.to_be_bytes();
     let mut request = vec![kind, 0, 0, 0, 0x77, 0x77, a, b];
     request.extend((0..=255_u8).cycle().take(len));

@@ -20,7 +20,7 @@ fn as_root(script: &str) -> Command {
 }
 
 #[test]
-fn all_of_it_in_a_user_namespace() {
+fn all_live_tests_pass_in_a_user_namespace() {
     if is_root() {
         return;
     }

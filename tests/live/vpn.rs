@@ -40,32 +40,32 @@ impl Drop for Vpn {
 }
 
 #[test]
-fn a_loop_through_a_vpn_is_broken_and_named() {
+fn a_loop_through_a_vpn_is_stopped_and_reported() {
     let Some(lab) = Lab::new("vpn") else { return };
     let Some(_vpn) = Vpn::start(&lab) else { return };
     let words = "-i h0 --target 10.200.0.2 --virtual-network-id 42 --packet-length 200";
     let mirror = Mirror::start(&lab.host, words);
-    mirror.wait_said("leave through the tunnel tun0", 1);
+    mirror.wait_for_lines("leave through the tunnel tun0", 1);
     let pair = Pair::new(&lab, IPV4, (4000, 2000));
     // Each of these never stops without help.
     (0..20).for_each(|number| pair.send(number, 100));
-    mirror.wait_said("come back to this interface", 1);
+    mirror.wait_for_lines("come back to this interface", 1);
     pause(200);
     let after = lab.host.packets("h0");
     pause(500);
-    let said = mirror.said();
-    let line = said.iter().find(|line| line.contains("come back to this interface")).unwrap();
+    let log_lines = mirror.log_lines();
+    let line = log_lines.iter().find(|line| line.contains("come back to this interface")).unwrap();
     assert!(line.contains("h0") && line.contains("10.200.0.2:4789 (through tun0)"), "{line}");
     assert!(lab.host.packets("h0") <= after + 2, "the loop goes on");
     // What is not sent is counted.
     pair.send(20, 100);
     let ended = mirror.end();
-    assert_eq!(ended.code, 0, "{:#?}", ended.said);
+    assert_eq!(ended.code, 0, "{:#?}", ended.log_lines);
     assert!(ended.report["dropped"]["loop"].as_u64().unwrap() > 0, "{}", ended.report);
 }
 
 #[test]
-fn traffic_that_leaves_through_a_vpn_is_mirrored_where_its_packets_are_not() {
+fn traffic_into_a_vpn_is_mirrored_and_its_encrypted_packets_are_not() {
     let Some(lab) = Lab::new("vpn-ok") else { return };
     let Some(_vpn) = Vpn::start(&lab) else { return };
     let words = "-i m0 --target 10.200.0.2 --virtual-network-id 42";
@@ -80,6 +80,12 @@ fn traffic_that_leaves_through_a_vpn_is_mirrored_where_its_packets_are_not() {
     }
     wait_until("all frames", || lab.host.packets("m0") >= 6_000);
     let ended = mirror.end();
-    assert_eq!(ended.report["dropped"].get("loop"), None, "{} {:#?}", ended.report, ended.said);
+    assert_eq!(
+        ended.report["dropped"].get("loop"),
+        None,
+        "{} {:#?}",
+        ended.report,
+        ended.log_lines
+    );
     assert!(ended.count("mirrored") > 5_000, "{}", ended.report);
 }

@@ -3,8 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
-use super::reading::{Reading, read};
-use super::{Fate, Input, Line, Mode, tell};
+use super::parse::{ParsedFrame, parse_frame};
+use super::{FrameOutcome, Input, InterfaceOutcome, Mode, expected_outcomes};
 use traffic_mirror::control::{CompileOptions, Registry, compile};
 use traffic_mirror::dataplane::{
     BURST_LEN, Burst, Copies, Drops, FlowKey, Frame, Medium, MirrorTable, NotMirrored, Outcome,
@@ -30,13 +30,13 @@ impl Source for Frames<'_> {
 }
 
 /// Writes down what the data plane says, in the words of the oracle.
-struct Story {
+struct OutcomeSink {
     table: Arc<MirrorTable>,
-    lines: Vec<Line>,
+    outcomes: Vec<InterfaceOutcome>,
     copied: Vec<Vec<u8>>,
 }
 
-impl Sink for Story {
+impl Sink for OutcomeSink {
     fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
         for copy in copies.iter() {
             self.copied.push([&copy.outer()[..], &copy.inner().to_vec()].concat());
@@ -52,13 +52,13 @@ impl Sink for Story {
         for verdict in verdicts {
             let interface = self.table.interfaces().get(verdict.interface as usize);
             let name = interface.map(|one| one.id().to_string());
-            let fate = match verdict.outcome {
-                Outcome::NotMirrored(reason) => Fate::Stays(reason.label()),
+            let outcome = match verdict.outcome {
+                Outcome::NotMirrored(reason) => FrameOutcome::NotMirrored(reason.label()),
                 Outcome::Mirrored(Taken { session, rule }) => {
                     let entry = &self.table.sessions()[session as usize];
                     let rule = entry.filter.all_rules().get(rule as usize);
                     assert!(usize::from(verdict.frame) < burst.len());
-                    Fate::Copied {
+                    FrameOutcome::Mirrored {
                         session_number: entry.number.value(),
                         rule_number: rule.map(|rule| rule.number().value()),
                         bytes: Vec::new(),
@@ -66,13 +66,13 @@ impl Sink for Story {
                     }
                 }
             };
-            self.lines.push((name, verdict.direction, fate));
+            self.outcomes.push((name, verdict.direction, outcome));
         }
         Ok(())
     }
 }
 
-/// Runs the frames through both and wants the same story.
+/// Runs the frames through both and checks that they have the same outcomes.
 pub fn compare(registry: &Registry, mode: Mode, inputs: &[Input]) {
     let options = CompileOptions { is_live: mode == Mode::Live, ..CompileOptions::default() };
     let table = Arc::new(compile(registry, &options));
@@ -80,23 +80,24 @@ pub fn compare(registry: &Registry, mode: Mode, inputs: &[Input]) {
     if let Mode::Replay(forced) = mode {
         worker = worker.forced_direction(forced);
     }
-    let mut story = Story { table, lines: Vec::new(), copied: Vec::new() };
-    worker.run(&mut Frames(inputs), &mut story).unwrap();
+    let mut sink = OutcomeSink { table, outcomes: Vec::new(), copied: Vec::new() };
+    worker.run(&mut Frames(inputs), &mut sink).unwrap();
 
-    let expected: Vec<Line> = inputs.iter().flat_map(|input| tell(registry, mode, input)).collect();
-    let mut copied = story.copied.into_iter();
+    let expected: Vec<InterfaceOutcome> =
+        inputs.iter().flat_map(|input| expected_outcomes(registry, mode, input)).collect();
+    let mut copied = sink.copied.into_iter();
     let (mut cut, mut mirrored) = (0, 0);
-    assert_eq!(story.lines.len(), expected.len());
-    for (mut line, expected) in story.lines.into_iter().zip(expected) {
-        if let Fate::Copied { bytes, truncated, .. } = &mut line.2 {
+    assert_eq!(sink.outcomes.len(), expected.len());
+    for (mut outcome, expected) in sink.outcomes.into_iter().zip(expected) {
+        if let FrameOutcome::Mirrored { bytes, truncated, .. } = &mut outcome.2 {
             *bytes = copied.next().unwrap();
-            if let Fate::Copied { truncated: wanted, .. } = &expected.2 {
+            if let FrameOutcome::Mirrored { truncated: wanted, .. } = &expected.2 {
                 *truncated = *wanted;
                 cut += u64::from(*wanted);
             }
             mirrored += 1;
         }
-        assert_eq!(line, expected);
+        assert_eq!(outcome, expected);
     }
     assert_eq!(copied.next(), None);
     let counters = worker.counters();
@@ -105,17 +106,17 @@ pub fn compare(registry: &Registry, mode: Mode, inputs: &[Input]) {
     assert_eq!(counters.sessions.iter().map(|one| one.truncated).sum::<u64>(), cut);
 }
 
-/// Reads any bytes as a frame with both parsers and wants the same reading.
-pub fn compare_reading(bytes: &[u8]) {
+/// Reads any bytes as a frame with both parsers and checks that they give the same result.
+pub fn compare_parsing(bytes: &[u8]) {
     let found = match FlowKey::parse(bytes) {
-        Err(NotMirrored::NotIp) => Reading::NotIp,
-        Err(_) => Reading::Unparsable,
-        Ok(key) => Reading::Ip {
+        Err(NotMirrored::NotIp) => ParsedFrame::NotIp,
+        Err(_) => ParsedFrame::Unparsable,
+        Ok(key) => ParsedFrame::Ip {
             source: key.source(),
             destination: key.destination(),
             protocol: key.protocol(),
             ports: key.ports(),
         },
     };
-    assert_eq!(found, read(bytes));
+    assert_eq!(found, parse_frame(bytes));
 }

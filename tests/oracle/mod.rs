@@ -16,14 +16,14 @@
 )]
 
 pub mod compare;
+pub mod encapsulated;
 pub mod generate;
 pub mod nesting;
-pub mod reading;
-pub mod wrapping;
+pub mod parse;
 
 use std::net::IpAddr;
 
-use reading::{Reading, read};
+use parse::{ParsedFrame, parse_frame};
 use traffic_mirror::control::Registry;
 use traffic_mirror::dataplane::{FIRST_SOURCE_PORT, FlowKey, flow_hash, flow_tag};
 use traffic_mirror::model::{
@@ -38,15 +38,15 @@ pub struct Input {
     pub supported: bool,
 }
 
-/// What becomes of a frame at one interface.
+/// What happens to a frame at one interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fate {
-    Copied { session_number: u16, rule_number: Option<u16>, bytes: Vec<u8>, truncated: bool },
-    Stays(&'static str),
+pub enum FrameOutcome {
+    Mirrored { session_number: u16, rule_number: Option<u16>, bytes: Vec<u8>, truncated: bool },
+    NotMirrored(&'static str),
 }
 
-/// One line of the expected story: interface (none where the frame has no owner), direction, fate.
-pub type Line = (Option<String>, Direction, Fate);
+/// One expected outcome: interface (none where the frame has no owner), direction, outcome.
+pub type InterfaceOutcome = (Option<String>, Direction, FrameOutcome);
 
 /// Where frames come from: a capture, whose direction may be forced, or live interfaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,33 +55,41 @@ pub enum Mode {
     Live,
 }
 
-/// Tells what must become of a frame.
-pub fn tell(registry: &Registry, mode: Mode, input: &Input) -> Vec<Line> {
+/// Returns what must happen to a frame.
+pub fn expected_outcomes(registry: &Registry, mode: Mode, input: &Input) -> Vec<InterfaceOutcome> {
     let forced = if let Mode::Replay(forced) = mode { forced } else { None };
     if !input.supported {
-        return vec![(None, Direction::Ingress, Fate::Stays("unsupported_link_type"))];
+        return vec![(
+            None,
+            Direction::Ingress,
+            FrameOutcome::NotMirrored("unsupported_link_type"),
+        )];
     }
-    let reading = read(&input.bytes);
-    let mut story = Vec::new();
+    let parsed = parse_frame(&input.bytes);
+    let mut outcomes = Vec::new();
     for interface in registry.network_interfaces() {
         let alone = registry.network_interfaces().len() == 1;
-        if let Some(direction) = direction_at(interface, alone, input, &reading) {
+        if let Some(direction) = direction_at(interface, alone, input, &parsed) {
             let direction = forced.unwrap_or(direction);
-            let fate = fate(registry, (interface, mode), direction, input, &reading);
-            story.push((Some(interface.id().to_string()), direction, fate));
+            let outcome = outcome(registry, (interface, mode), direction, input, &parsed);
+            outcomes.push((Some(interface.id().to_string()), direction, outcome));
         }
     }
-    if story.is_empty() {
-        story.push((None, Direction::Ingress, Fate::Stays("no_network_interface")));
+    if outcomes.is_empty() {
+        outcomes.push((
+            None,
+            Direction::Ingress,
+            FrameOutcome::NotMirrored("no_network_interface"),
+        ));
     }
-    story
+    outcomes
 }
 
 fn direction_at(
     interface: &NetworkInterface,
     alone: bool,
     input: &Input,
-    reading: &Reading,
+    parsed: &ParsedFrame,
 ) -> Option<Direction> {
     let names_none = interface.mac_address.is_none() && interface.private_ip_addresses.is_empty();
     if names_none {
@@ -95,7 +103,7 @@ fn direction_at(
             return Some(Direction::Ingress);
         }
     }
-    if let Reading::Ip { source, destination, .. } = reading {
+    if let ParsedFrame::Ip { source, destination, .. } = parsed {
         if interface.private_ip_addresses.contains(source) {
             return Some(Direction::Egress);
         }
@@ -106,28 +114,29 @@ fn direction_at(
     None
 }
 
-fn fate(
+fn outcome(
     registry: &Registry,
     (interface, mode): (&NetworkInterface, Mode),
     direction: Direction,
     input: &Input,
-    reading: &Reading,
-) -> Fate {
-    match reading {
-        Reading::NotIp => return Fate::Stays("not_ip"),
-        Reading::Unparsable => return Fate::Stays("unparsable"),
-        Reading::Ip { .. } => {}
+    parsed: &ParsedFrame,
+) -> FrameOutcome {
+    match parsed {
+        ParsedFrame::NotIp => return FrameOutcome::NotMirrored("not_ip"),
+        ParsedFrame::Unparsable => return FrameOutcome::NotMirrored("unparsable"),
+        ParsedFrame::Ip { .. } => {}
     }
     if mode == Mode::Live
-        && let Some(reason) = nesting::stays(&ends(registry), &input.bytes)
+        && let Some(reason) =
+            nesting::reason_not_mirrored(&copy_destinations(registry), &input.bytes)
     {
-        return Fate::Stays(reason);
+        return FrameOutcome::NotMirrored(reason);
     }
     let exclusions = registry.settings().aws_exclusions;
-    if exclusions && excluded(reading) {
-        return Fate::Stays("aws_excluded");
+    if exclusions && is_excluded(parsed) {
+        return FrameOutcome::NotMirrored("aws_excluded");
     }
-    let dns = is_resolver_dns(reading, &registry.settings().vpc_resolver_addresses);
+    let dns = is_resolver_dns(parsed, &registry.settings().vpc_resolver_addresses);
     let mut sessions: Vec<&Session> = registry
         .sessions()
         .iter()
@@ -137,21 +146,21 @@ fn fate(
     for session in sessions {
         let filter = registry.filter(&session.filter_id).unwrap();
         if dns && filter.amazon_dns {
-            return copied(registry, (interface, mode), session, None, input);
+            return mirrored(registry, (interface, mode), session, None, input);
         }
         if dns && exclusions {
             continue;
         }
-        let rule = first_match(filter, direction, reading);
+        let rule = first_match(filter, direction, parsed);
         if let Some(rule) = rule.filter(|rule| rule.action() == RuleAction::Accept) {
-            return copied(registry, (interface, mode), session, Some(rule), input);
+            return mirrored(registry, (interface, mode), session, Some(rule), input);
         }
     }
-    Fate::Stays(if dns && exclusions { "amazon_dns" } else { "no_session_matched" })
+    FrameOutcome::NotMirrored(if dns && exclusions { "amazon_dns" } else { "no_session_matched" })
 }
 
 /// Where the copies of all targets go.
-fn ends(registry: &Registry) -> nesting::Ends {
+fn copy_destinations(registry: &Registry) -> nesting::CopyDestinations {
     let target = |target| {
         let address = registry.target_address(target)?;
         let is_gateway = matches!(target.kind, TargetKind::GatewayLoadBalancerEndpoint(_));
@@ -163,15 +172,15 @@ fn ends(registry: &Registry) -> nesting::Ends {
 fn first_match<'a>(
     filter: &'a Filter,
     direction: Direction,
-    reading: &Reading,
+    parsed: &ParsedFrame,
 ) -> Option<&'a FilterRule> {
     let mut rules: Vec<&FilterRule> = filter.all_rules().iter().collect();
     rules.sort_by_key(|rule| rule.number());
-    rules.into_iter().find(|rule| rule.direction() == direction && matches(rule, reading))
+    rules.into_iter().find(|rule| rule.direction() == direction && matches(rule, parsed))
 }
 
-pub fn matches(rule: &FilterRule, reading: &Reading) -> bool {
-    let Reading::Ip { source, destination, protocol, ports } = reading else { return false };
+pub fn matches(rule: &FilterRule, parsed: &ParsedFrame) -> bool {
+    let ParsedFrame::Ip { source, destination, protocol, ports } = parsed else { return false };
     rule.source().contains(*source)
         && rule.destination().contains(*destination)
         && rule.protocol().is_none_or(|wanted| *protocol == Some(wanted.0))
@@ -179,8 +188,8 @@ pub fn matches(rule: &FilterRule, reading: &Reading) -> bool {
         && rule.destination_ports().is_none_or(|range| ports.is_some_and(|p| range.contains(p.1)))
 }
 
-fn excluded(reading: &Reading) -> bool {
-    let Reading::Ip { source, destination, protocol, ports } = reading else { return false };
+fn is_excluded(parsed: &ParsedFrame) -> bool {
+    let ParsedFrame::Ip { source, destination, protocol, ports } = parsed else { return false };
     if let (Some(17), Some((_, to))) = (protocol, ports) {
         let dhcp = if source.is_ipv4() { [67, 68] } else { [546, 547] };
         if dhcp.contains(to) {
@@ -195,8 +204,8 @@ fn excluded(reading: &Reading) -> bool {
     })
 }
 
-fn is_resolver_dns(reading: &Reading, configured: &[IpAddr]) -> bool {
-    let Reading::Ip { source, destination, ports: Some((from, to)), .. } = reading else {
+fn is_resolver_dns(parsed: &ParsedFrame, configured: &[IpAddr]) -> bool {
+    let ParsedFrame::Ip { source, destination, ports: Some((from, to)), .. } = parsed else {
         return false;
     };
     let resolver = |address: &IpAddr| {
@@ -206,13 +215,13 @@ fn is_resolver_dns(reading: &Reading, configured: &[IpAddr]) -> bool {
     (resolver(source) && *from == 53) || (resolver(destination) && *to == 53)
 }
 
-fn copied(
+fn mirrored(
     registry: &Registry,
     (interface, mode): (&NetworkInterface, Mode),
     session: &Session,
     rule: Option<&FilterRule>,
     input: &Input,
-) -> Fate {
+) -> FrameOutcome {
     let target = registry.target(&session.target_id).unwrap();
     let address = registry.target_address(target).unwrap();
     let ip_len = if address.is_ipv4() { 20 } else { 40 };
@@ -254,7 +263,7 @@ fn copied(
         let geneve = geneve(ids, cookie, address.is_ipv4(), &bytes[14..]);
         bytes = encapsulate(source, address.ip(), (port, address.port()), &geneve);
     }
-    Fate::Copied {
+    FrameOutcome::Mirrored {
         session_number: session.number.value(),
         rule_number: rule.map(|rule| rule.number().value()),
         bytes,

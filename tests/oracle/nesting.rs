@@ -4,10 +4,10 @@
 
 use std::net::IpAddr;
 
-use super::reading::{Reading, read};
+use super::parse::{ParsedFrame, parse_frame};
 
 /// Where copies of the configuration go: address, port, whether in GENEVE.
-pub type Ends = Vec<(IpAddr, u16, bool)>;
+pub type CopyDestinations = Vec<(IpAddr, u16, bool)>;
 
 /// One layer of headers, from outside to inside.
 #[derive(Debug, PartialEq)]
@@ -22,10 +22,10 @@ enum Layer {
     End,
 }
 
-/// Why a frame stays, if copies are the cause.
-pub fn stays(ends: &Ends, frame: &[u8]) -> Option<&'static str> {
+/// Why a frame is not mirrored, if copies are the cause.
+pub fn reason_not_mirrored(destinations: &CopyDestinations, frame: &[u8]) -> Option<&'static str> {
     let mut layers = Vec::new();
-    walk(ends, frame, &mut layers);
+    walk(destinations, frame, &mut layers);
     let mut seen = Vec::new();
     for (depth, layer) in layers.iter().enumerate() {
         if depth == 8 {
@@ -47,35 +47,37 @@ pub fn stays(ends: &Ends, frame: &[u8]) -> Option<&'static str> {
 }
 
 /// An IP packet behind an Ethernet header, so that one reading does for all.
-fn framed(ether_type: [u8; 2], packet: &[u8]) -> Vec<u8> {
+fn with_ethernet_header(ether_type: [u8; 2], packet: &[u8]) -> Vec<u8> {
     [&[0; 12], &ether_type[..], packet].concat()
 }
 
-fn walk(ends: &Ends, frame: &[u8], layers: &mut Vec<Layer>) {
+fn walk(destinations: &CopyDestinations, frame: &[u8], layers: &mut Vec<Layer>) {
     if layers.len() > 10 {
         return;
     }
-    let Reading::Ip { destination, protocol, ports, .. } = read(frame) else {
-        layers.push(if read(frame) == Reading::NotIp { Layer::End } else { Layer::Cut });
+    let ParsedFrame::Ip { destination, protocol, ports, .. } = parse_frame(frame) else {
+        layers.push(if parse_frame(frame) == ParsedFrame::NotIp { Layer::End } else { Layer::Cut });
         return;
     };
     let is_ipv4 = destination.is_ipv4();
-    let (body, is_short) = body(frame, is_ipv4);
+    let (body, is_short) = ip_payload(frame, is_ipv4);
     let cut_or_end = || if is_short { Layer::Cut } else { Layer::End };
     let (layer, inside): (Layer, Option<Vec<u8>>) = match (protocol, body, ports) {
         (None, None, _) => (cut_or_end(), None),
         (_, None, _) => (Layer::End, None),
         (Some(17), Some(_), None) => (cut_or_end(), None),
         (Some(17), Some(body), Some((from, to))) => {
-            let is_own = ends.iter().any(|end| (end.0, end.1) == (destination, to));
+            let is_own = destinations.iter().any(|end| (end.0, end.1) == (destination, to));
             if from >= 65_408 && is_own {
                 (Layer::Own, None)
             } else {
-                udp(ends, (from, to), &body, is_short)
+                udp(destinations, (from, to), &body, is_short)
             }
         }
-        (Some(4), Some(body), _) => (Layer::Tunnel, Some(framed([8, 0], &body))),
-        (Some(41), Some(body), _) => (Layer::Tunnel, Some(framed([0x86, 0xdd], &body))),
+        (Some(4), Some(body), _) => (Layer::Tunnel, Some(with_ethernet_header([8, 0], &body))),
+        (Some(41), Some(body), _) => {
+            (Layer::Tunnel, Some(with_ethernet_header([0x86, 0xdd], &body)))
+        }
         (Some(47), Some(body), _) => gre(&body).unwrap_or((cut_or_end(), None)),
         (Some(number @ (1 | 58)), Some(body), _) if (number == 1) == is_ipv4 => {
             let errors: &[u8] = if is_ipv4 { &[3, 4, 5, 11, 12] } else { &[1, 2, 3, 4] };
@@ -83,7 +85,7 @@ fn walk(ends: &Ends, frame: &[u8], layers: &mut Vec<Layer>) {
             match body.first() {
                 Some(kind) if !errors.contains(kind) => (Layer::End, None),
                 Some(_) if body.len() >= 8 => {
-                    (Layer::IcmpError, Some(framed(ether_type, &body[8..])))
+                    (Layer::IcmpError, Some(with_ethernet_header(ether_type, &body[8..])))
                 }
                 _ => (cut_or_end(), None),
             }
@@ -92,18 +94,19 @@ fn walk(ends: &Ends, frame: &[u8], layers: &mut Vec<Layer>) {
     };
     layers.push(layer);
     if let Some(inside) = inside {
-        walk(ends, &inside, layers);
+        walk(destinations, &inside, layers);
     }
 }
 
 fn udp(
-    ends: &Ends,
+    destinations: &CopyDestinations,
     (from, to): (u16, u16),
     body: &[u8],
     is_short: bool,
 ) -> (Layer, Option<Vec<u8>>) {
-    let to_geneve = to == 6081 || ends.iter().any(|end| end.2 && end.1 == to);
-    let to_vxlan = [4789, 8472].contains(&to) || ends.iter().any(|end| !end.2 && end.1 == to);
+    let to_geneve = to == 6081 || destinations.iter().any(|end| end.2 && end.1 == to);
+    let to_vxlan =
+        [4789, 8472].contains(&to) || destinations.iter().any(|end| !end.2 && end.1 == to);
     let is_copy_port = from >= 65_408;
     if body.len() < 16 {
         return match (is_copy_port, to_geneve || to_vxlan, is_short) {
@@ -126,7 +129,7 @@ fn udp(
         if at > body.len() {
             return (if is_short { Layer::Cut } else { Layer::End }, None);
         }
-        return (Layer::Tunnel, Some(by_type([header[2], header[3]], &body[at..])));
+        return (Layer::Tunnel, Some(inner_frame([header[2], header[3]], &body[at..])));
     }
     if to_vxlan && header[0] & 8 == 8 {
         return (Layer::Tunnel, Some(body[16..].to_vec()));
@@ -143,17 +146,21 @@ fn gre(body: &[u8]) -> Option<(Layer, Option<Vec<u8>>)> {
     for flag in [0x80, 0x20, 0x10] {
         at += if head[0] & flag != 0 { 4 } else { 0 };
     }
-    let inside = by_type([head[2], head[3]], body.get(at..)?);
+    let inside = inner_frame([head[2], head[3]], body.get(at..)?);
     Some((Layer::Tunnel, Some(inside)))
 }
 
-fn by_type(ether_type: [u8; 2], bytes: &[u8]) -> Vec<u8> {
-    if ether_type == [0x65, 0x58] { bytes.to_vec() } else { framed(ether_type, bytes) }
+fn inner_frame(ether_type: [u8; 2], bytes: &[u8]) -> Vec<u8> {
+    if ether_type == [0x65, 0x58] {
+        bytes.to_vec()
+    } else {
+        with_ethernet_header(ether_type, bytes)
+    }
 }
 
 /// What follows the IP headers, none in later fragments and where the chain of headers ends early;
 /// and whether the packet is shorter than it says.
-fn body(frame: &[u8], is_ipv4: bool) -> (Option<Vec<u8>>, bool) {
+fn ip_payload(frame: &[u8], is_ipv4: bool) -> (Option<Vec<u8>>, bool) {
     let word = |at: usize| 256 * frame[at] as usize + frame[at + 1] as usize;
     let mut at = 12;
     while [0x8100, 0x88a8, 0x9100].contains(&word(at)) {

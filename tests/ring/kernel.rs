@@ -26,7 +26,7 @@ pub(crate) struct Packet {
 }
 
 /// Stores that fill a reserved slot; another CPU may make them later.
-struct Fill {
+struct PendingSlot {
     block: usize,
     stores: VecDeque<(usize, Vec<u8>)>,
 }
@@ -42,7 +42,7 @@ pub(crate) struct Kernel {
     last: usize,
     /// The open block is still the reader's: nothing is written until it is given back.
     is_frozen: bool,
-    fills: Vec<Fill>,
+    pending: Vec<PendingSlot>,
     /// How many slots were reserved in all.
     pub(crate) reserved: u64,
     /// How many of them stay empty.
@@ -59,7 +59,7 @@ impl Kernel {
             slots: 0,
             last: 0,
             is_frozen: false,
-            fills: Vec::new(),
+            pending: Vec::new(),
             reserved: 0,
             empty: 0,
         };
@@ -92,22 +92,22 @@ impl Kernel {
             return true;
         }
         ring.store(block, at + MAC_OFFSET - 10, &packet.offload);
-        self.fills.push(Fill { block, stores: stores(at, packet, status, self.reserved) });
+        self.pending.push(PendingSlot { block, stores: stores(at, packet, status, self.reserved) });
         true
     }
 
     /// One store of one of the slots that are being filled.
-    pub(crate) fn fill_a_little(&mut self, ring: &mut MemoryRing, which: usize) {
-        if self.fills.is_empty() {
+    pub(crate) fn store_next(&mut self, ring: &mut MemoryRing, which: usize) {
+        if self.pending.is_empty() {
             return;
         }
-        let which = which % self.fills.len();
-        let fill = &mut self.fills[which];
+        let which = which % self.pending.len();
+        let fill = &mut self.pending[which];
         if let Some((at, bytes)) = fill.stores.pop_front() {
             ring.store(fill.block, at, &bytes);
         }
         if fill.stores.is_empty() {
-            self.fills.remove(which);
+            self.pending.remove(which);
         }
     }
 
@@ -117,8 +117,8 @@ impl Kernel {
         if self.is_frozen || self.slots == 0 {
             return;
         }
-        while !self.fills.is_empty() {
-            self.fill_a_little(ring, 0);
+        while !self.pending.is_empty() {
+            self.store_next(ring, 0);
         }
         ring.store(self.block, self.last, &0_u32.to_ne_bytes());
         ring.store(self.block, 8, &USER.to_ne_bytes());

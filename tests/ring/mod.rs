@@ -25,24 +25,24 @@ impl Choices<'_> {
 }
 
 /// A ring, its kernel, and the frames that are to be lent and were not yet.
-struct Bench {
+struct RingTest {
     ring: MemoryRing,
     kernel: Kernel,
     blocks: usize,
     block_len: usize,
-    wanted: VecDeque<Vec<u8>>,
+    expected: VecDeque<Vec<u8>>,
     too_many: u64,
     lent: u64,
 }
 
-impl Bench {
+impl RingTest {
     fn new(choices: &mut Choices<'_>) -> Self {
         let blocks = 2 + choices.number() % 12;
         let block_len = [1 << 10, 4 << 10, 32 << 10, 128 << 10][choices.number() % 4];
         let mut ring = MemoryRing::new(blocks, block_len).unwrap();
         let kernel = Kernel::new(&mut ring, blocks, block_len);
-        let wanted = VecDeque::new();
-        Self { ring, kernel, blocks, block_len, wanted, too_many: 0, lent: 0 }
+        let expected = VecDeque::new();
+        Self { ring, kernel, blocks, block_len, expected, too_many: 0, lent: 0 }
     }
 
     /// One step of the kernel.
@@ -51,18 +51,18 @@ impl Bench {
             0..=9 => {
                 let packet = packet(choices, self.block_len, self.kernel.reserved);
                 if self.kernel.receive(&mut self.ring, &packet) && !packet.is_unsupported {
-                    self.want(&packet);
+                    self.expect_frame(&packet);
                 }
             }
             10..=13 => {
                 let which = choices.number();
-                (0..7).for_each(|_| self.kernel.fill_a_little(&mut self.ring, which));
+                (0..7).for_each(|_| self.kernel.store_next(&mut self.ring, which));
             }
             _ => self.kernel.close(&mut self.ring),
         }
     }
 
-    fn want(&mut self, packet: &Packet) {
+    fn expect_frame(&mut self, packet: &Packet) {
         let Packet { frame, offload, tag, .. } = packet;
         let mut frame = frame.clone();
         if let Some((control, ether_type)) = tag {
@@ -70,14 +70,14 @@ impl Bench {
             frame.splice(12..12, tag);
         }
         match Segments::cut(&frame, &Offload::parse(offload)) {
-            Cut::Whole => self.wanted.push_back(frame),
+            Cut::Whole => self.expected.push_back(frame),
             Cut::TooMany => self.too_many += 1,
             Cut::Segments(segments) => {
                 for index in 0..segments.len() {
                     let mut segment = vec![0; segments.header_len()];
                     segments.put_header(index, &mut segment).unwrap();
                     segment.extend(segments.payload(index));
-                    self.wanted.push_back(segment);
+                    self.expected.push_back(segment);
                 }
             }
         }
@@ -88,14 +88,14 @@ impl Bench {
         let mut burst = Burst::new();
         self.ring.fill(&mut burst).unwrap();
         for frame in &burst {
-            let wanted = self.wanted.pop_front().expect("a frame that nobody wrote, or again");
-            assert_eq!([frame.bytes, frame.tail].concat(), wanted);
+            let expected = self.expected.pop_front().expect("a frame that nobody wrote, or again");
+            assert_eq!([frame.bytes, frame.tail].concat(), expected);
             self.lent += 1;
         }
     }
 
     /// Every slot that the kernel reserved was passed once or is still ahead.
-    fn assert_balanced(&self) {
+    fn assert_every_slot_is_counted(&self) {
         let passed = self.ring.slots_passed();
         assert_eq!(passed.frames + passed.empty + self.ring.in_flight(), self.kernel.reserved);
         assert_eq!((passed.malformed, passed.unfit_segments), (0, 0));
@@ -128,40 +128,40 @@ fn packet(choices: &mut Choices<'_>, block_len: usize, number: u64) -> Packet {
 
 /// The kernel writes and closes, the reader reads, in any order: every frame is lent as it was
 /// written, once and in the order of arrival, and every slot is counted.
-pub(crate) fn frames_are_exact(bytes: &[u8]) {
+pub(crate) fn assert_frames_are_exact(bytes: &[u8]) {
     let mut choices = Choices(bytes);
-    let mut bench = Bench::new(&mut choices);
+    let mut test = RingTest::new(&mut choices);
     while !choices.0.is_empty() {
         if choices.next().is_multiple_of(4) {
-            bench.read();
+            test.read();
         } else {
-            bench.write(&mut choices);
+            test.write(&mut choices);
         }
-        bench.assert_balanced();
+        test.assert_every_slot_is_counted();
     }
-    bench.kernel.close(&mut bench.ring);
+    test.kernel.close(&mut test.ring);
     let mut bursts = 0;
-    while bench.ring.in_flight() > 0 || !bench.wanted.is_empty() {
-        bench.read();
+    while test.ring.in_flight() > 0 || !test.expected.is_empty() {
+        test.read();
         bursts += 1;
         assert!(bursts < 10_000, "the reader stands still");
     }
-    bench.assert_balanced();
-    let passed = bench.ring.slots_passed();
-    assert_eq!((passed.empty, passed.too_many_segments), (bench.kernel.empty, bench.too_many));
+    test.assert_every_slot_is_counted();
+    let passed = test.ring.slots_passed();
+    assert_eq!((passed.empty, passed.too_many_segments), (test.kernel.empty, test.too_many));
 }
 
 /// A ring with wrong numbers anywhere: the reader ends, counts every slot of the closed blocks
 /// once, gives these blocks back, and lends no byte twice.
-pub(crate) fn wrong_numbers_are_survived(bytes: &[u8]) {
+pub(crate) fn assert_corrupt_rings_are_survived(bytes: &[u8]) {
     let mut choices = Choices(bytes);
-    let mut bench = Bench::new(&mut choices);
+    let mut test = RingTest::new(&mut choices);
     let steps = choices.number();
-    (0..steps).for_each(|_| bench.write(&mut choices));
+    (0..steps).for_each(|_| test.write(&mut choices));
     while !choices.0.is_empty() {
-        spoil(&mut bench, &mut choices);
+        corrupt(&mut test, &mut choices);
     }
-    let Bench { mut ring, blocks, .. } = bench;
+    let RingTest { mut ring, blocks, .. } = test;
     let closed = (0..blocks).take_while(|block| ring.is_closed(*block)).count();
     let ahead = ring.in_flight();
     let mut places = Vec::new();
@@ -187,15 +187,15 @@ pub(crate) fn wrong_numbers_are_survived(bytes: &[u8]) {
 }
 
 /// Stores four bytes somewhere: in a block header, in the header of the first slot, or anywhere.
-fn spoil(bench: &mut Bench, choices: &mut Choices<'_>) {
-    let block = choices.number() % bench.blocks;
+fn corrupt(test: &mut RingTest, choices: &mut Choices<'_>) {
+    let block = choices.number() % test.blocks;
     let at = match choices.next() % 4 {
         0 => choices.number() % 6 * 4,
         1 => 48 + choices.number() % 17 * 4,
-        _ => (choices.number() * 256 + choices.number()) * 4 % bench.block_len,
+        _ => (choices.number() * 256 + choices.number()) * 4 % test.block_len,
     };
     let word = [choices.next(), choices.next(), choices.next(), choices.next()];
     // Small numbers reach further than large ones.
     let word = if choices.next().is_multiple_of(2) { word } else { [word[0], 0, 0, 0] };
-    bench.ring.store(block, at, &word);
+    test.ring.store(block, at, &word);
 }

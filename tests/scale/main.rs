@@ -2,21 +2,21 @@
 //! while others come and go.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-mod wire;
+mod memory_endpoint;
 
 use roxmltree::Document;
 use traffic_mirror::ec2::Endpoint;
 
-use self::wire::{ask, endpoint};
+use self::memory_endpoint::{ask, endpoint};
 
 /// So many of each kind.
-const MANY: usize = 10_000;
+const MAX_RESOURCES: usize = 10_000;
 
 /// "MaxResults: 5-1000".
 const PAGE: usize = 1_000;
 
 /// The texts of the elements of that name, in their order.
-fn texts(document: &str, name: &str) -> Vec<String> {
+fn element_texts(document: &str, name: &str) -> Vec<String> {
     let document = Document::parse(document).unwrap();
     let elements = document.descendants().filter(|one| one.tag_name().name() == name);
     elements.map(|one| one.text().unwrap_or_default().to_owned()).collect()
@@ -35,7 +35,7 @@ fn create_filter(endpoint: &Endpoint, number: usize) -> String {
          &TagSpecification.1.Tag.1.Key=shard&TagSpecification.1.Tag.1.Value={}",
         number % 50
     );
-    texts(&answer(endpoint, &form), "trafficMirrorFilterId").remove(0)
+    element_texts(&answer(endpoint, &form), "trafficMirrorFilterId").remove(0)
 }
 
 fn create_session(endpoint: &Endpoint, number: usize, filter: &str) -> String {
@@ -48,7 +48,7 @@ fn create_session(endpoint: &Endpoint, number: usize, filter: &str) -> String {
         number / 100 + 1,
         number % 50
     );
-    texts(&answer(endpoint, &form), "trafficMirrorSessionId").remove(0)
+    element_texts(&answer(endpoint, &form), "trafficMirrorSessionId").remove(0)
 }
 
 /// All ids of a listing by pages, with something done between two of them.
@@ -75,7 +75,7 @@ fn list(
         let ids: Vec<String> = ids.collect();
         assert!(ids.len() <= PAGE);
         listed.extend(ids);
-        let Some(token) = texts(&document, "nextToken").pop() else { break };
+        let Some(token) = element_texts(&document, "nextToken").pop() else { break };
         assert_eq!(listed.len(), (page + 1) * PAGE, "a page that is not the last one is full");
         // The token suffices alone.
         form = format!("{action}&NextToken={token}");
@@ -90,7 +90,7 @@ fn among(listed: &[String], there: &[String]) -> Vec<String> {
     listed.iter().filter(|id| there.contains(id)).cloned().collect()
 }
 
-fn has_no_repetition(listed: &[String]) {
+fn assert_no_duplicates(listed: &[String]) {
     let mut sorted = listed.to_vec();
     sorted.sort();
     sorted.dedup();
@@ -98,9 +98,10 @@ fn has_no_repetition(listed: &[String]) {
 }
 
 #[test]
-fn many_filters_are_listed_by_pages_while_others_come_and_go() {
+fn many_filters_are_paged_while_others_are_created_and_deleted() {
     let endpoint = endpoint();
-    let filters: Vec<String> = (0..MANY).map(|number| create_filter(&endpoint, number)).collect();
+    let filters: Vec<String> =
+        (0..MAX_RESOURCES).map(|number| create_filter(&endpoint, number)).collect();
     assert_eq!(list(&endpoint, "Filter", "", |_| {}), filters);
 
     // Each 500th goes meanwhile: some that were listed, some that were not, the last of a page.
@@ -109,13 +110,13 @@ fn many_filters_are_listed_by_pages_while_others_come_and_go() {
     let mut going = going.into_iter().map(|(_, id)| id);
     let staying: Vec<String> = staying.into_iter().map(|(_, id)| id).collect();
     let listed = list(&endpoint, "Filter", "", |page| {
-        create_filter(&endpoint, MANY + page);
+        create_filter(&endpoint, MAX_RESOURCES + page);
         for id in [going.next(), going.next_back()].into_iter().flatten() {
             let form = format!("Action=DeleteTrafficMirrorFilter&TrafficMirrorFilterId={id}");
             answer(&endpoint, &form);
         }
     });
-    has_no_repetition(&listed);
+    assert_no_duplicates(&listed);
     assert_eq!(among(&listed, &staying), staying);
 
     let described =
@@ -128,31 +129,31 @@ fn many_filters_are_listed_by_pages_while_others_come_and_go() {
 }
 
 #[test]
-fn many_sessions_are_listed_by_pages_while_others_come_and_go() {
+fn many_sessions_are_paged_while_others_are_created_and_deleted() {
     let endpoint = endpoint();
     let filter = create_filter(&endpoint, 0);
     let create = |number| create_session(&endpoint, number, &filter);
-    let sessions: Vec<String> = (0..MANY).map(create).collect();
+    let sessions: Vec<String> = (0..MAX_RESOURCES).map(create).collect();
     assert_eq!(list(&endpoint, "Session", "", |_| {}), sessions);
 
     let (going, staying) =
         (&sessions[5_000..5_020], [&sessions[..5_000], &sessions[5_020..]].concat());
     let mut going = going.iter();
     let listed = list(&endpoint, "Session", "", |page| {
-        create(MANY + page);
+        create(MAX_RESOURCES + page);
         for id in going.by_ref().take(2) {
             let form = format!("Action=DeleteTrafficMirrorSession&TrafficMirrorSessionId={id}");
             answer(&endpoint, &form);
         }
     });
-    has_no_repetition(&listed);
+    assert_no_duplicates(&listed);
     assert_eq!(among(&listed, &staying), staying);
 
     let query = "&Filter.1.Name=network-interface-id&Filter.1.Value.1=eni-0000000?\
                  &Filter.2.Name=session-number&Filter.2.Value.1=3&Filter.2.Value.2=9*";
     let by_number =
         |number: &usize| [2, 8].contains(&(number / 100)) || (89..99).contains(&(number / 100));
-    let expected = (0..MANY).filter(|number| number % 100 < 10).filter(by_number);
+    let expected = (0..MAX_RESOURCES).filter(|number| number % 100 < 10).filter(by_number);
     let expected: Vec<String> = expected.map(|number| sessions[number].clone()).collect();
     assert_eq!(list(&endpoint, "Session", query, |_| {}), expected);
     let of_shard =
@@ -166,7 +167,7 @@ fn many_sessions_are_listed_by_pages_while_others_come_and_go() {
 }
 
 #[test]
-fn tags_are_listed_by_pages_while_others_come_and_go() {
+fn tags_are_paged_while_others_are_created_and_deleted() {
     let endpoint = endpoint();
     let filters: Vec<String> = (0..20).map(|number| create_filter(&endpoint, number)).collect();
     let tag = |ids: &[String], key: &str| {
@@ -180,9 +181,9 @@ fn tags_are_listed_by_pages_while_others_come_and_go() {
     let mut form = String::from("Action=DescribeTags&MaxResults=5");
     loop {
         let document = answer(&endpoint, &form);
-        let keys = texts(&document, "key");
-        pages.extend(texts(&document, "resourceId").into_iter().zip(keys));
-        let Some(token) = texts(&document, "nextToken").pop() else { break };
+        let keys = element_texts(&document, "key");
+        pages.extend(element_texts(&document, "resourceId").into_iter().zip(keys));
+        let Some(token) = element_texts(&document, "nextToken").pop() else { break };
         form = format!("Action=DescribeTags&NextToken={token}");
         // The resource that was listed first goes, and the one listed last has a tag more in front.
         let id = filters.iter().find(|id| **id == pages.last().unwrap().0).unwrap();
@@ -201,12 +202,15 @@ fn tags_are_listed_by_pages_while_others_come_and_go() {
 }
 
 #[test]
-fn a_filter_that_there_is_not_is_refused_also_where_there_is_nothing() {
+fn an_unknown_describe_filter_is_refused_even_without_resources() {
     let endpoint = endpoint();
     for kind in ["TrafficMirrorSessions", "TrafficMirrorFilterRules", "Tags"] {
         let form = format!("Action=Describe{kind}&Filter.1.Name=colour&Filter.1.Value.1=red");
         let (status, text) = ask(&endpoint, &form);
-        assert_eq!((status, texts(&text, "Code").concat()), (400, "InvalidParameterValue".into()));
+        assert_eq!(
+            (status, element_texts(&text, "Code").concat()),
+            (400, "InvalidParameterValue".into())
+        );
         answer(&endpoint, &form.replace("colour", "tag:colour"));
     }
 }

@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_counted_is_told_a_packet() {
+    fn counters_are_reported_per_packet() {
         let Some(clock) = counter(Software::TASK_CLOCK) else {
             println!("NOT RUN: this kernel gives no counters");
             return;
@@ -92,14 +92,14 @@ mod tests {
     }
 
     #[test]
-    fn without_counters_nothing_is_counted() {
+    fn missing_counters_give_empty_counts() {
         let mut none = Events { instructions: None, cache_misses: None };
         assert_eq!(none.of(10, || Err(())), Ok(Counts::default()));
         assert!(Events::open().of(1, spin).is_ok());
     }
 
     #[test]
-    fn counts_are_shared_among_packets() {
+    fn per_packet_divides_by_the_packet_count() {
         assert_eq!((per_packet(1500, 1000), per_packet(7, 0)), (1.5, 7.0));
     }
 }

@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_frame_of_a_key_has_that_key() {
+    fn a_frame_made_from_a_flow_key_parses_to_that_key() {
         for (source, destination) in [("10.1.2.3", "192.0.2.9"), ("2001:db8::1", "3fff::2")] {
             let [source, destination] = [source, destination].map(|text| text.parse().unwrap());
             for (protocol, ports) in [(6, Some((1, 65_535))), (17, Some((53, 7))), (89, None)] {

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_no_markup() {
+    fn names_are_escaped_in_html() {
         let run = Run { name: "<script>&".to_owned(), ..Run::default() };
         let runs = [Run { stages: vec![super::super::report::StageFigures::default()], ..run }];
         let page = page(&Machine::default(), &runs, "<svg>here</svg>", "bench --config \"a<b\"");

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_the_kernel_says() {
+    fn everything_that_the_kernel_reports_is_read() {
         let cpu = "processor\t: 0\nmodel name\t: Some CPU @ 2 GHz\nflags\t\t: fpu avx avx2\n";
         let cache = "sys/devices/system/cpu/cpu0/cache";
         let [of_code, of_words, second, third] = [0, 1, 2, 3].map(|n| format!("{cache}/index{n}"));
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_is_absent() {
+    fn unknown_fields_are_omitted() {
         let machine = machine(&[("proc/cpuinfo", "model name :\nflags\n")]);
         assert!(machine.to_string().starts_with("unknown processor, 2 cores; traffic-mirror "));
         let json = serde_json::to_value(&machine).unwrap();
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_read() {
+    fn cache_sizes_are_parsed() {
         assert_eq!(["48K", "2M", "512"].map(bytes), [Some(49_152), Some(2 << 20), Some(512)]);
         assert_eq!(["", "K", "-1K", "99999999999999999999M"].map(bytes), [None; 4]);
     }

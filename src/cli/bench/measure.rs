@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_way_asks_the_engine_that_is_measured() {
+    fn the_end_to_end_stage_uses_the_measured_engine() {
         let flags = flags("bench --rules 40 --sessions 3 --packets 200 --rounds 1");
         let workload = workload::read(&flags, Some(40)).unwrap();
         for (engine, wanted) in [
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn workers_share_the_packets() {
+    fn packets_are_divided_among_workers() {
         let flags = flags("bench --rules 10 --packets 50 --rounds 3 --stages classify,whole");
         let workload = workload::read(&flags, Some(10)).unwrap();
         let subject = Subject::new(&workload, EngineChoice::Auto).unwrap();
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn the_baseline_takes_fewer_packets_the_more_rules_there_are() {
+    fn the_baseline_measures_fewer_packets_with_more_rules() {
         let flags = flags("bench --rules 10000");
         let workload = workload::read(&flags, Some(10_000)).unwrap();
         let subject = Subject::new(&workload, EngineChoice::Linear).unwrap();

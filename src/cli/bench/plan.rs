@@ -121,13 +121,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sweep_is_read() {
+    fn a_sweep_is_parsed() {
         assert_eq!(Sweep::parse("rules=1,10").unwrap(), Sweep::Rules(vec![1, 10]));
         assert_eq!(Sweep::parse("workers=2").unwrap(), Sweep::Workers(vec![2]));
     }
 
     #[test]
-    fn what_is_wrong_with_a_sweep_is_named() {
+    fn an_invalid_sweep_is_an_error_with_the_value() {
         for (text, what) in [
             ("rules", "\"rules\" is neither rules=N,N,... nor workers=N,N,..."),
             ("packets=1", "\"packets=1\" is neither"),
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn the_baseline_is_left_out_where_it_would_take_too_long() {
+    fn the_baseline_is_skipped_when_it_would_take_too_long() {
         let plan = |engines: &[EngineChoice], is_sweep| Plan {
             sizes: vec![None],
             workers: vec![1],

@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_for_each_engine_and_its_name() {
+    fn each_engine_has_a_curve_and_a_label() {
         let sizes = [1, 10, 100, 1000];
         let linear = sizes.map(|rules| run("linear", rules, u64::try_from(rules).unwrap()));
         let forest = sizes.map(|rules| run("forest", rules, 9));
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn one_size_or_none_make_a_picture_too() {
+    fn one_or_zero_sizes_still_make_a_picture() {
         assert!(svg(&[run("auto", 30, 5)]).unwrap().contains("auto"));
         assert!(svg(&[]).unwrap().starts_with("<svg"));
     }

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_have_columns_where_there_are_some() {
+    fn counter_columns_appear_only_when_there_are_counts() {
         let counts = Counts { instructions: Some(123.456), cache_misses: None };
         let text = stages_to_text(&[stage(Counts::default()), stage(counts)]);
         let lines: Vec<Vec<&str>> =
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_counted_is_absent() {
+    fn missing_counts_are_omitted() {
         let json = serde_json::to_value(stage(Counts::default())).unwrap();
         let names: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(names, ["ns_per_packet", "stage"]);

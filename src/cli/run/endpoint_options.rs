@@ -137,7 +137,7 @@ mod tests {
     use crate::model::{Target, TargetId};
 
     #[test]
-    fn an_interface_that_stands_for_an_address_keeps_its_port() {
+    fn an_interface_target_keeps_its_port() {
         for (text, address) in [
             ("eni-1=udp:127.0.0.1:6000", "127.0.0.1:6000"),
             ("eni-1=udp:127.0.0.1", "127.0.0.1:4789"),

@@ -281,7 +281,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_have_units() {
+    fn sizes_are_parsed_with_units() {
         assert_eq!(ring_size("auto"), Ok(RingSize::Auto));
         assert_eq!(ring_size("32MiB"), Ok(RingSize::Fixed(32 << 20)));
         assert_eq!(ring_size("1 GiB"), Ok(RingSize::Fixed(1 << 30)));

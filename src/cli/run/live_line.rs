@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rates_are_those_of_the_time_between() {
+    fn rates_are_computed_from_the_elapsed_time() {
         let (before, mut now) = (Counters::default(), Counters::default());
         now.received = 500;
         let said = words(&before, &now, Duration::from_millis(500));

@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_there_is_refused_with_what_is() {
+    fn unknown_processors_and_devices_are_refused_with_the_known_ones() {
         assert!(check_processors(&[]).is_ok());
         let refused = check_processors(&[65_535]).unwrap_err().to_string();
         assert!(refused.starts_with("--cpus `65535`: expected processors"), "{refused}");

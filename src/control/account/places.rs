@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_list_copies_go_to_any_other_host() {
+    fn without_an_allow_list_any_other_host_may_be_a_target() {
         let places = places(&[]);
         for address in ["192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1", "64:ff9b::c000:201"] {
             assert_eq!(why(&places, address, NamedBy::Client), "", "{address}");
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_for_the_user_and_for_lists_that_contain_it() {
+    fn loopback_targets_need_the_user_or_an_allow_list_entry() {
         let loopback = ["127.0.0.1", "127.255.0.9", "::1", "::ffff:127.0.0.1"];
         let embedded = ["64:ff9b::7f00:1", "2002:7f00:1::", "::127.0.0.1", "2002:e000:1::"];
         for address in loopback.into_iter().chain(embedded) {
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_holds_for_all_and_mapped_addresses_are_compared_as_ipv4() {
+    fn an_allow_list_applies_to_everyone_and_compares_mapped_addresses_as_ipv4() {
         for list in ["10.0.0.0/8", "::ffff:10.0.0.0/104"] {
             let places = places(&[list]);
             for named_by in [NamedBy::Client, NamedBy::User] {

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_sets_a_quota() {
+    fn every_quota_name_can_be_set() {
         for name in Quotas::NAMES {
             let mut quotas = Quotas::default();
             assert!(quotas.set(name, 77));

@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_spelled_as_parameters() {
+    fn errors_name_fields_as_api_parameters() {
         let refused = Refused::from(Invalid::new("session_number", 0, "1 to 32766"));
         assert_eq!(refused.code, "InvalidParameterValue");
         let sentence = "Value (0) for parameter SessionNumber is invalid. Expected 1 to 32766.";

@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_of_tags_are_those_of_aws() {
+    fn tag_limits_match_aws() {
         assert!(of(&[(&"k".repeat(127), &"v".repeat(256)), ("", "")]).is_err());
         assert!(of(&[(&"k".repeat(127), &"v".repeat(256))]).is_ok());
         assert!(of(&[(&"k".repeat(128), "")]).is_err());

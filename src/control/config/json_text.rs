@@ -96,14 +96,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn python_escapes_are_read() {
+    fn unicode_escapes_are_read() {
         let node = read(0, r#"{"Value": "caf\u00e9 \ud83d\ude00"}"#).unwrap();
         let Value::Table(table) = node.value else { panic!() };
         assert_eq!(table.string("Value"), Some("café 😀"));
     }
 
     #[test]
-    fn what_is_no_json_is_told_with_its_place() {
+    fn invalid_json_is_an_error_with_its_position() {
         for (text, offset, message) in [
             ("", 0, "this is not JSON: the text is empty"),
             ("{\"a\": 1,}", 7, "this is not JSON: trailing commas are not allowed"),
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn no_depth_breaks_the_reader() {
+    fn deep_nesting_is_an_error_and_not_a_stack_overflow() {
         let work = || {
             for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
                 let deep = |n: usize| format!("{}1{}", open.repeat(n), close.repeat(n));

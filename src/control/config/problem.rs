@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn one_line_says_it_all() {
+    fn a_problem_prints_file_line_column_key_value_and_expectation() {
         assert_eq!(
             problem("9000").to_string(),
             "mirror.toml:12:17: packet_length `9000`: expected a number from 1 to 8500"
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn no_value_reaches_the_terminal_raw() {
+    fn control_characters_of_values_are_escaped() {
         let text = problem("a\n\u{1b}[31m\u{202e}").to_string();
         assert!(text.contains("`a\\n\\u{1b}[31m\\u{202e}`"), "{text}");
         let long = problem(&"x".repeat(5000)).to_string();

@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_has_its_parts() {
+    fn a_terraform_address_is_split_into_its_parts() {
         let text = r#"module.a["x.\"]y"].module.b[0].data.aws_x.name["q.r"].id"#;
         let address = Address::of(text);
         assert_eq!(address.block(), r#"module.a["x.\"]y"].module.b[0].data.aws_x.name"#);

@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_tells_the_format() {
+    fn the_file_name_selects_the_format() {
         for (name, format) in [
             ("mirror.toml", Format::Toml),
             ("a/b.JSON", Format::AwsJson),

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn all_syntax_errors_are_found() {
+    fn all_syntax_errors_are_reported() {
         let (table, errors) = read(0, "a = \nb = 1\nc = 08\n[d]\nb = 2\nb = 3\n");
         let offsets: Vec<usize> = errors.iter().map(|(offset, _)| *offset).collect();
         assert_eq!(offsets, [4, 15, 28], "{errors:?}");
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_made_of_what_follows_an_open_bracket() {
+    fn entries_after_an_unclosed_bracket_are_ignored() {
         for text in ["b = 1\n[[d\nc = 3\n", "b = [1\nc = 3\n"] {
             let (table, errors) = read(0, text);
             assert!(table.entries.is_empty() && !errors.is_empty(), "{text}");
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_know_where_they_are() {
+    fn entries_have_paths_and_locations() {
         let (table, _) = read(3, "b = 1\na.c = \"x\"\n[[s]]\nk = [1, {q = 2}]\n");
         let keys: Vec<&str> = table.entries.iter().map(|entry| &*entry.key).collect();
         assert_eq!(keys, ["b", "a", "s"]);
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_too_deep_is_refused_before_it_is_read() {
+    fn too_deep_nesting_is_refused_before_parsing() {
         let dotted = vec!["a"; 79].join(".");
         let braces = format!("{}1{}", "{a=".repeat(40), "}".repeat(40));
         let brackets = "[".repeat(100_000);
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn as_deep_as_allowed_is_read() {
+    fn the_deepest_allowed_nesting_is_read() {
         on_a_small_stack(|| {
             let text = format!("x = {}1{}", "[".repeat(DEEPEST), "]".repeat(DEEPEST));
             assert!(read(0, &text).1.is_empty());
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_every_kind_are_kept_or_told() {
+    fn every_kind_of_number_is_kept_or_an_error() {
         let (table, _) = read(0, "a = 0x10\nb = 99999999999999999999\nc = 1.5\nd = -3");
         let shown: Vec<String> =
             table.entries.iter().map(|entry| entry.value.value.shown()).collect();

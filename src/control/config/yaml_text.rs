@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_what_cloudformation_takes_them_for() {
+    fn yaml_values_are_read_as_cloudformation_reads_them() {
         for (text, value) in [
             ("a: 6\nb: '6'\nc: !!str 6", "{a: 6, b: '6', c: '6'}"),
             ("a: !Ref b\nc: !GetAtt d.Id", "{a: {Ref: 'b'}, c: {Fn::GetAtt: ['d', 'Id']}}"),
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_beyond_it_is_told_with_its_place() {
+    fn unsupported_yaml_is_an_error_with_its_position() {
         let deep = format!("{}1{}", "[".repeat(100), "]".repeat(100));
         let bomb = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]";
         for (text, offset, message) in [
@@ -231,7 +231,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_text_breaks_the_reader(text in "[\\-:\\[\\]{}!&*?|>'\"# \na-c0-9,.~%@`]{0,60}") {
+        fn no_yaml_text_panics(text in "[\\-:\\[\\]{}!&*?|>'\"# \na-c0-9,.~%@`]{0,60}") {
             let _ = read(0, &text);
         }
     }

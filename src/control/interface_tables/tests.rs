@@ -124,7 +124,7 @@ proptest! {
 
     /// Tables that only follow what was touched are those that are compiled anew.
     #[test]
-    fn tables_that_follow_changes_are_those_of_the_registry(
+    fn updated_tables_equal_tables_compiled_from_the_registry(
         batches in prop::collection::vec(prop::collection::vec(change(), 1..4), 1..12),
     ) {
         let mut registry = registry();
@@ -164,7 +164,7 @@ proptest! {
 }
 
 #[test]
-fn what_no_session_uses_touches_nothing() {
+fn changes_of_unused_resources_update_no_table() {
     let mut registry = registry();
     registry.add_session(session(0, 1, 0, 0)).unwrap();
     registry.take_touched();
@@ -179,7 +179,7 @@ fn what_no_session_uses_touches_nothing() {
 }
 
 #[test]
-fn the_guard_stays_where_no_target_changes() {
+fn the_guard_is_kept_when_no_target_changes() {
     let mut registry = registry();
     let mut tables = InterfaceTables::new(CompileOptions::default());
     let mut guard_after = |registry: &mut Registry, change: &Change| {

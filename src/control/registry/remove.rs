@@ -176,7 +176,7 @@ mod tests {
     }
 
     /// Every index leads where a registry that is made anew would lead.
-    fn is_sound(registry: &Registry) {
+    fn assert_consistent(registry: &Registry) {
         let mut anew = Registry::new(registry.settings().clone());
         let interfaces = registry.network_interfaces().iter().cloned();
         interfaces.for_each(|one| anew.add_network_interface(one).unwrap());
@@ -188,27 +188,27 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_use_stays() {
+    fn a_resource_in_use_cannot_be_removed() {
         let mut registry = registry();
         let refused = registry.remove_target(&TargetId::new("a").unwrap()).unwrap_err();
         assert!(refused.to_string().contains("session `a` uses it"), "{refused}");
         assert!(registry.remove_filter(&FilterId::new("a").unwrap()).is_err());
         assert!(registry.remove_network_interface(&eni("a")).is_err());
-        is_sound(&registry);
+        assert_consistent(&registry);
     }
 
     #[test]
-    fn what_is_not_in_use_goes_and_the_rest_is_still_found() {
+    fn an_unused_resource_is_removed_and_the_others_are_still_found() {
         for gone in ["a", "b", "c"] {
             let mut registry = registry();
             registry.remove_session(&SessionId::new(gone).unwrap()).unwrap();
-            is_sound(&registry);
+            assert_consistent(&registry);
             registry.remove_target(&TargetId::new(gone).unwrap()).unwrap();
-            is_sound(&registry);
+            assert_consistent(&registry);
             registry.remove_filter(&FilterId::new(gone).unwrap()).unwrap();
-            is_sound(&registry);
+            assert_consistent(&registry);
             registry.remove_network_interface(&eni(gone)).unwrap();
-            is_sound(&registry);
+            assert_consistent(&registry);
             assert!(registry.remove_session(&SessionId::new(gone).unwrap()).is_none());
             assert!(registry.remove_target(&TargetId::new(gone).unwrap()).is_err());
             assert!(registry.remove_filter(&FilterId::new(gone).unwrap()).is_err());
@@ -216,15 +216,15 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_replaced_or_stays_as_it_was() {
+    fn a_failed_replacement_leaves_the_session_unchanged() {
         let mut registry = registry();
         registry.replace_session(session("b", "a", 2, "c")).unwrap();
-        is_sound(&registry);
+        assert_consistent(&registry);
         assert_eq!(registry.sessions_of(&eni("a")).count(), 2);
         let before = registry.clone();
         registry.replace_session(session("b", "a", 1, "c")).unwrap_err();
         assert_eq!(registry.session(&SessionId::new("b").unwrap()).unwrap().number.value(), 2);
-        is_sound(&registry);
+        assert_consistent(&registry);
         assert_eq!(registry.sessions().len(), before.sessions().len());
         assert!(registry.replace_session(session("x", "a", 9, "c")).is_err());
     }

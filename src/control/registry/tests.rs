@@ -28,14 +28,14 @@ fn session(interface: &str, number: i64, filter: &str, target: &str) -> Session 
 }
 
 #[test]
-fn the_address_of_a_target_may_come_from_its_interface() {
+fn a_target_may_take_its_address_from_its_interface() {
     let registry = registry();
     let address = registry.target_address(&registry.targets()[0]).unwrap();
     assert_eq!(address.to_string(), "192.0.2.10:4789");
 }
 
 #[test]
-fn a_target_without_an_address_says_where_one_may_come_from() {
+fn a_target_without_an_address_is_an_error_with_the_possible_sources() {
     let mut registry = registry();
     let id = TargetId::new("u").unwrap();
     for (kind, expected) in [
@@ -51,7 +51,7 @@ fn a_target_without_an_address_says_where_one_may_come_from() {
 }
 
 #[test]
-fn every_reference_leads_somewhere() {
+fn a_session_with_an_unknown_reference_is_refused() {
     let mut registry = registry();
     for (wrong, message) in [
         (
@@ -74,7 +74,7 @@ fn every_reference_leads_somewhere() {
 }
 
 #[test]
-fn a_session_number_is_given_once_on_each_interface() {
+fn a_session_number_is_unique_on_each_interface() {
     let mut registry = registry();
     registry.add_network_interface(NetworkInterface::new(eni("db"))).unwrap();
     registry.add_session(session("web", 1, "f", "t")).unwrap();
@@ -88,7 +88,7 @@ fn a_session_number_is_given_once_on_each_interface() {
 }
 
 #[test]
-fn an_interface_is_not_source_and_target_at_once() {
+fn an_interface_cannot_be_source_and_target_of_a_session() {
     let mut registry = registry();
     let refused = registry.add_session(session("collector", 1, "f", "t")).unwrap_err();
     assert!(refused.expected.contains("in use by target `t`"), "{refused}");
@@ -101,7 +101,7 @@ fn an_interface_is_not_source_and_target_at_once() {
 }
 
 #[test]
-fn ids_are_given_once() {
+fn duplicate_ids_are_refused() {
     let mut registry = registry();
     assert!(registry.add_network_interface(NetworkInterface::new(eni("web"))).is_err());
     assert!(registry.add_filter(Filter::new(FilterId::new("f").unwrap())).is_err());
@@ -117,7 +117,7 @@ fn ids_are_given_once() {
 }
 
 #[test]
-fn accept_all_is_one_session() {
+fn accept_all_makes_one_session() {
     let length = PacketLength::new(100).unwrap();
     let registry = Registry::accept_all("192.0.2.1:4789".parse().unwrap(), None, Some(length));
     assert_eq!(registry.sessions().len(), 1);

@@ -316,14 +316,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_hold_no_templates() {
+    fn template_sequences_are_escaped() {
         assert_eq!(quoted("a\"b\\c\nd"), r#""a\"b\\c\nd""#);
         assert_eq!(quoted("${x} %{y} $ {"), r#""$${x} %%{y} $ {""#);
         assert_eq!(quoted("\u{7}"), "\"\\u0007\"");
     }
 
     #[test]
-    fn names_are_fit_and_fresh() {
+    fn resource_names_are_valid_and_unique() {
         let mut names = Names::default();
         let fresh: Vec<String> =
             ["tmf-1", "1 a", "1_a", "\u{e9}"].map(|id| names.fresh(FILTER, id)).into();

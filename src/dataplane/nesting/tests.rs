@@ -147,7 +147,7 @@ fn errors(frame: &[u8]) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn one_copy_is_mirrored_and_two_are_not() {
+fn a_copy_is_mirrored_and_a_copy_of_a_copy_is_not() {
     assert_eq!(verdict(&plain()), None);
     for (shape, one) in copies(&plain()).iter().enumerate() {
         assert_eq!(verdict(one), None, "one copy, shape {shape}");
@@ -159,7 +159,7 @@ fn one_copy_is_mirrored_and_two_are_not() {
 
 /// PacketLength 1, 2, 3 and so on: what is cut from a copy is not mirrored again at any length.
 #[test]
-fn a_copy_of_a_copy_is_found_however_short_it_was_cut() {
+fn a_truncated_copy_of_a_copy_is_recognised() {
     for one in copies(&plain()).iter().chain(&errors(&copy(4_789, &plain()))) {
         for len in 1..one.len() {
             let cut = &one[..len];
@@ -173,7 +173,7 @@ fn a_copy_of_a_copy_is_found_however_short_it_was_cut() {
 
 /// A copy that another mirror cut is mirrored as soon as it can be seen that it is of no copy.
 #[test]
-fn cut_copies_of_ordinary_frames_are_mirrored() {
+fn truncated_copies_of_ordinary_frames_are_mirrored() {
     let tcp = ethernet(0x0800, &ipv4(6, &[9; 40]));
     let echo = ethernet(0x0800, &ipv4(1, &[8; 40]));
     let ipv6 = ethernet(0x86dd, &ipv6(17, &udp(5_000, 53, &[7; 12])));
@@ -203,7 +203,7 @@ fn overlays_are_mirrored_up_to_eight_layers() {
 }
 
 #[test]
-fn errors_about_copies_are_not_mirrored_and_others_are() {
+fn icmp_errors_about_copies_are_not_mirrored() {
     for one in copies(&plain()).iter().filter(|one| one[12..15] == [8, 0, 0x45]) {
         for error in errors(one).iter().take(9) {
             assert_eq!(verdict(error), NESTED, "{error:02x?}");
@@ -222,7 +222,7 @@ fn errors_about_copies_are_not_mirrored_and_others_are() {
 }
 
 #[test]
-fn our_own_copies_are_known_in_tunnels_and_in_errors() {
+fn own_copies_are_recognised_in_tunnels_and_icmp_errors() {
     let to = |(address, port): ([u8; 4], u16)| {
         ethernet(0x0800, &ipv4_to(address, 17, &udp(65_500, port, &vxlan(&plain()))))
     };
@@ -237,7 +237,7 @@ fn our_own_copies_are_known_in_tunnels_and_in_errors() {
 }
 
 #[test]
-fn what_only_resembles_a_copy_is_mirrored() {
+fn frames_that_only_resemble_a_copy_are_mirrored() {
     let one = copy(4_789, &plain());
     let mut tcp = copy(4_789, &one);
     tcp[23] = 6;
@@ -254,7 +254,7 @@ fn what_only_resembles_a_copy_is_mirrored() {
 
 /// A segment of a super-frame has its headers in one piece and its payload in another.
 #[test]
-fn a_frame_in_two_pieces_is_the_same_frame() {
+fn a_frame_split_into_head_and_tail_is_judged_like_the_whole_frame() {
     let guard = guard();
     let one = copies(&plain());
     for frame in one.iter().chain(&copies(&one[0])).chain(&copies(&one[0][..45])) {
@@ -268,7 +268,7 @@ fn a_frame_in_two_pieces_is_the_same_frame() {
 }
 
 #[test]
-fn without_a_guard_nothing_is_suspected() {
+fn a_disabled_guard_suspects_no_frame() {
     let guard = LoopGuard::off();
     for frame in copies(&copy(4_789, &plain())) {
         assert!(!guard.suspects(&FlowKey::parse(&frame).unwrap()));
@@ -277,7 +277,7 @@ fn without_a_guard_nothing_is_suspected() {
 
 /// Ordinary traffic is not looked into.
 #[test]
-fn the_usual_ports_are_not_suspected() {
+fn well_known_ports_are_not_suspected() {
     let guard = guard();
     for port in [20, 21, 22, 53, 67, 68, 80, 123, 443, 500, 4_500, 5_060, 5_353, 8_080, 8_443] {
         let frame = ethernet(0x0800, &ipv4(17, &udp(50_000, port, &[])));

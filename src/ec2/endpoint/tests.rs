@@ -9,9 +9,9 @@ use crate::ec2::form::Form;
 use crate::model::{NetworkInterface, Target, TargetId};
 
 /// Keeps nothing.
-struct Nothing;
+struct NullStore;
 
-impl Keep for Nothing {
+impl Keep for NullStore {
     fn commit(&mut self, _: &[Record]) -> io::Result<()> {
         Ok(())
     }
@@ -64,7 +64,7 @@ fn endpoint(publisher: FakePublisher) -> Endpoint {
     registry.add_target(Target::at(TargetId::new("tmt-f").unwrap(), address)).unwrap();
     let account = Account::new(registry, Quotas::default(), Places::default(), draw);
     let account = Arc::new(RwLock::new(account));
-    Endpoint::new(account, publisher, Nothing, || 1_700_000_000, draw).unwrap()
+    Endpoint::new(account, publisher, NullStore, || 1_700_000_000, draw).unwrap()
 }
 
 fn ask(endpoint: &Endpoint, form: &str) -> (u16, String) {
@@ -100,7 +100,7 @@ fn request_ids_are_uuids() {
 }
 
 #[test]
-fn a_session_that_cannot_be_captured_leaves_nothing_behind() {
+fn a_session_that_cannot_be_captured_is_rolled_back() {
     let endpoint =
         endpoint(FakePublisher { broken: vec!["eni-00000001"], ..FakePublisher::default() });
     let filter = filter(&endpoint);
@@ -116,7 +116,7 @@ fn a_session_that_cannot_be_captured_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_change_that_takes_long_delays_no_other() {
+fn a_slow_change_does_not_delay_others() {
     let publisher = FakePublisher { slow: vec!["eni-00000001"], ..FakePublisher::default() };
     let pending = Arc::clone(&publisher.pending);
     let endpoint = Arc::new(endpoint(publisher));
@@ -139,16 +139,17 @@ fn a_change_that_takes_long_delays_no_other() {
 }
 
 #[test]
-fn what_no_session_uses_is_not_published() {
-    struct Never;
-    impl Publish for Never {
+fn changes_of_unused_resources_are_not_published() {
+    struct SilentPublisher;
+    impl Publish for SilentPublisher {
         fn publish(&mut self, _: &Registry, _: Vec<PublishedChange>) {
             panic!("nothing of this touches a session");
         }
     }
     let account = Account::new(Registry::default(), Quotas::default(), Places::default(), draw);
     let account = Arc::new(RwLock::new(account));
-    let endpoint = Endpoint::new(account, Never, Nothing, || 1_700_000_000, draw).unwrap();
+    let endpoint =
+        Endpoint::new(account, SilentPublisher, NullStore, || 1_700_000_000, draw).unwrap();
     let filter = filter(&endpoint);
     let rule = format!(
         "Action=CreateTrafficMirrorFilterRule&TrafficMirrorFilterId={filter}\
@@ -161,7 +162,7 @@ fn what_no_session_uses_is_not_published() {
 
 /// The client of a session whose answer came too late was told that the request failed.
 #[test]
-fn a_session_that_nobody_waits_for_any_more_is_removed() {
+fn a_session_is_removed_when_its_client_stops_waiting() {
     let (reply, replied) = oneshot::channel();
     drop(replied);
     let (undo, work) = mpsc::channel();

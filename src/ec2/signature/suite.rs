@@ -99,7 +99,7 @@ impl Request {
 }
 
 #[test]
-fn every_signature_of_the_suite_is_right() {
+fn every_signature_of_the_aws_test_suite_is_valid() {
     let requests = requests();
     assert_eq!(requests.len(), 31);
     for request in &requests {
@@ -109,7 +109,7 @@ fn every_signature_of_the_suite_is_right() {
 }
 
 #[test]
-fn no_signature_of_the_suite_is_that_of_another_request() {
+fn no_signature_of_the_aws_test_suite_is_valid_for_another_request() {
     let requests = requests();
     for request in &requests {
         for other in requests.iter().filter(|other| other.signature != request.signature) {
@@ -127,7 +127,7 @@ fn no_signature_of_the_suite_is_that_of_another_request() {
 }
 
 #[test]
-fn only_a_token_that_is_not_signed_is_refused_before_the_comparison() {
+fn only_an_unsigned_session_token_is_refused_before_the_comparison() {
     for request in requests() {
         let covered = request.claim("ec2").covers(&request.headers);
         let is_refused = request.name == "post-sts-token/post-sts-header-after";

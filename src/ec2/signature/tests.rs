@@ -133,7 +133,7 @@ impl Draft {
 }
 
 #[test]
-fn what_botocore_signed_is_believed() {
+fn a_signature_made_by_botocore_is_valid() {
     let mut draft = Draft::new().put("host", "ec2.us-east-1.amazonaws.com").put(
         "authorization",
         "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261122/us-east-1/ec2/aws4_request, \
@@ -152,14 +152,14 @@ fn what_botocore_signed_is_believed() {
 }
 
 #[test]
-fn keys_act_for_their_accounts() {
+fn an_access_key_maps_to_its_account() {
     assert_eq!(Draft::new().sign("AKIDEXAMPLE").verify(), Ok("111122223333".to_owned()));
     let temporary = Draft::new().put("x-amz-security-token", "token/1+=").sign("ASIAEXAMPLE");
     assert_eq!(temporary.verify(), Ok("444455556666".to_owned()));
 }
 
 #[test]
-fn each_failure_has_its_code() {
+fn each_signature_error_has_its_code() {
     let good = Draft::new().sign("AKIDEXAMPLE");
     assert_eq!(Draft::new().verify(), Err("MissingAuthenticationToken"));
     assert_eq!(Draft::new().sign("AKIDOTHER").verify(), Err("AuthFailure"));
@@ -177,7 +177,7 @@ fn each_failure_has_its_code() {
 }
 
 #[test]
-fn a_signature_is_good_for_fifteen_minutes_either_way() {
+fn a_signature_is_valid_for_15_minutes_before_and_after() {
     let good = Draft::new().sign("AKIDEXAMPLE");
     assert!(good.verify_at(NOW_S - 900).is_ok() && good.verify_at(NOW_S + 900).is_ok());
     assert_eq!(good.verify_at(NOW_S - 901), Err("RequestExpired"));
@@ -185,7 +185,7 @@ fn a_signature_is_good_for_fifteen_minutes_either_way() {
 }
 
 #[test]
-fn a_presigned_url_is_good_as_long_as_it_says() {
+fn a_presigned_url_is_valid_until_it_expires() {
     let good = Draft::presign("3600");
     assert_eq!(good.verify_at(NOW_S + 3600), Ok("111122223333".to_owned()));
     assert_eq!(good.verify_at(NOW_S + 3601), Err("RequestExpired"));
@@ -199,7 +199,7 @@ fn a_presigned_url_is_good_as_long_as_it_says() {
 }
 
 #[test]
-fn times_are_read() {
+fn amz_dates_are_parsed() {
     assert_eq!(unix_seconds(TIME), Some(NOW_S));
     for wrong in ["", "20261122", "20261322T213902Z", "2026-1-2T213902Z", "+0261122T213902Z"] {
         assert_eq!(unix_seconds(wrong), None, "{wrong}");
@@ -209,7 +209,10 @@ fn times_are_read() {
 proptest! {
     /// What is not byte for byte what was signed is not believed.
     #[test]
-    fn any_other_byte_is_refused(place in any::<prop::sample::Index>(), bit in 0..7_u32) {
+    fn a_change_of_any_signed_byte_is_refused(
+        place in any::<prop::sample::Index>(),
+        bit in 0..7_u32,
+    ) {
         let good = Draft::new().sign("AKIDEXAMPLE");
         let mut body = good.clone();
         let at = place.index(body.body.len());
@@ -231,7 +234,10 @@ proptest! {
     }
 
     #[test]
-    fn no_claim_brings_it_down(text in "(AWS4-HMAC-SHA256)?[ -~]{0,80}", date in "[0-9TZ]{0,17}") {
+    fn no_authorization_text_panics(
+        text in "(AWS4-HMAC-SHA256)?[ -~]{0,80}",
+        date in "[0-9TZ]{0,17}",
+    ) {
         let _ = Draft::new().put("x-amz-date", &date).put("authorization", &text).verify();
         let mut draft = Draft::new();
         draft.query = format!("X-Amz-Signature=0&X-Amz-Algorithm={ALGORITHM}&{text}");

@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn raw_and_loopback_tell_the_family() {
+    fn raw_and_loopback_headers_give_the_address_family() {
         assert_eq!(ethernet_header(Kind::Raw, &[0x45]).header[12..], [0x08, 0x00]);
         assert_eq!(ethernet_header(Kind::Raw, &[0x60]).header[12..], [0x86, 0xdd]);
         for family in [[2, 0, 0, 0], [0, 0, 0, 2]] {
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn cooked_headers_tell_source_and_direction() {
+    fn cooked_headers_give_source_and_direction() {
         let v1 = [0, 4, 0, 1, 0, 6, 2, 1, 1, 1, 1, 1, 0, 0, 0x86, 0xdd];
         let made = ethernet_header(Kind::Cooked, &v1);
         assert_eq!(made.header, [2, 0, 0, 0, 0, 0, 2, 1, 1, 1, 1, 1, 0x86, 0xdd]);
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_cut_within_its_header_is_not_lost() {
+    fn a_record_truncated_in_its_link_header_is_still_a_frame() {
         for kind in [Kind::Raw, Kind::Null, Kind::Loop, Kind::Cooked, Kind::Cooked2] {
             assert_eq!(ethernet_header(kind, &[]).header[12..], [0, 0]);
         }

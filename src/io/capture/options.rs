@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn options_end_with_their_block_or_with_code_zero() {
+    fn options_end_at_the_block_end_or_at_code_0() {
         let bytes = [1, 0, 3, 0, 7, 8, 9, 0, 2, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0];
         let read: Vec<_> = Options::new(&bytes, false).map(Result::unwrap).collect();
         assert_eq!(read, [(1, &[7, 8, 9][..]), (2, &[])]);
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn an_option_too_long_is_the_last() {
+    fn an_oversized_option_ends_the_list() {
         let read: Vec<_> = Options::new(&[0, 1, 0, 9, 0, 0, 0, 0, 1, 1], true).collect();
         assert_eq!(read, [Err("option 1 of 9 bytes in a shorter block".to_owned())]);
     }

@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_fit_microseconds_where_each_tick_does() {
+    fn times_fit_microseconds_if_every_tick_does() {
         for option in [0, 3, 6, 0x80, 0x81, 0x86] {
             let resolution = Resolution::of(option);
             assert!(resolution.fits_microseconds(), "{resolution:?}");

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_there_is_read_and_a_wait_ends_with_the_flag() {
+    fn available_bytes_are_read_and_the_stop_flag_ends_a_wait() {
         let (reader, mut writer) = io::pipe().unwrap();
         let stop = StopFlag::new();
         let mut stream = UntilStop::new(File::from(OwnedFd::from(reader)), &stop);
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_pipe_is_the_end() {
+    fn the_end_of_a_pipe_is_end_of_file() {
         let (reader, writer) = io::pipe().unwrap();
         drop(writer);
         let mut stream = UntilStop::new(File::from(OwnedFd::from(reader)), &StopFlag::new());

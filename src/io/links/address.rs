@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_local_end_of_a_link_of_two_ends_wins() {
+    fn the_local_address_of_a_point_to_point_link_is_used() {
         let bytes = Request::new(libc::RTM_NEWADDR, 0, &[2, 32, 0, 0, 5, 0, 0, 0])
             .with(libc::IFA_ADDRESS, &[10, 0, 0, 2])
             .with(libc::IFA_LOCAL, &[10, 0, 0, 1])

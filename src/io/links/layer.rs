@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_unknown_keeps_its_number() {
+    fn an_unknown_link_layer_is_shown_by_number() {
         assert_eq!(
             (name(1), name(65_534), name(4_711)),
             ("ether".into(), "none".into(), "[4711]".into())

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_the_kernel_says_of_a_veth() {
+    fn a_veth_message_is_parsed() {
         let link = read(&veth()).unwrap();
         assert_eq!((link.index, &*link.name, link.mtu), (7, "va", 1_400));
         assert_eq!(link.mac, Some(MacAddress::new([2, 0, 0, 0, 0, 1])));
@@ -160,14 +160,14 @@ mod tests {
     }
 
     #[test]
-    fn passes_over_attributes_that_are_odd() {
+    fn malformed_attributes_are_skipped() {
         let odd = veth().with(libc::IFLA_ADDRESS, &[2; 20]).with(libc::IFLA_IFNAME, b"v\xff");
         let link = read(&odd).unwrap();
         assert_eq!((link.mac, &*link.name), (None, "v\u{fffd}"));
     }
 
     #[test]
-    fn a_bridge_that_speaks_of_its_port_is_not_the_port() {
+    fn a_bridge_port_message_is_ignored() {
         let family = u8::try_from(libc::AF_BRIDGE).unwrap();
         let of_bridge = Request::new(libc::RTM_DELLINK, 0, &fixed(family, 1, UP))
             .with(libc::IFLA_IFNAME, b"va\0")
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wireless_event_is_no_description() {
+    fn a_wireless_event_is_ignored() {
         let event = Request::new(libc::RTM_NEWLINK, 0, &fixed(0, 1, UP))
             .with(libc::IFLA_IFNAME, b"wlan0\0")
             .with(libc::IFLA_WIRELESS, &[0; 16]);
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn no_cut_of_a_message_panics() {
+    fn a_truncated_message_does_not_panic() {
         let bytes = veth().bytes(1);
         for len in 0..bytes.len() - 16 {
             let _ = Link::read(&bytes[16..16 + len]);

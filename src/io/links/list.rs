@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_host_has_a_loopback() {
+    fn the_list_contains_loopback() {
         let links = links().unwrap();
         let loopback = links.iter().find(|link| link.is_loopback).unwrap();
         assert!(loopback.is_ethernet && loopback.mac.is_none() && loopback.mtu > 0);
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_none_is_no_error() {
+    fn an_unknown_interface_name_gives_none() {
         for name in ["", "no-such-link", "longer-than-any-name-may-be", "a\0b", "a b/c"] {
             assert_eq!(link_by_name(name).unwrap(), None, "{name}");
         }

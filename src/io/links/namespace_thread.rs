@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_thread_gives_up_what_it_is_told_to_and_works() {
+    fn the_namespace_thread_drops_capabilities_and_runs_work() {
         let link = std::fs::read_link("/proc/self/ns/net").unwrap();
         let entered = NamespaceThread::enter("/proc/self/ns/net", || {});
         let Ok(thread) = entered else {
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_that_is_not_there_is_named() {
+    fn a_missing_namespace_is_an_error_with_its_path() {
         let error = NamespaceThread::enter("tm-no-such-namespace", || {}).unwrap_err();
         assert!(error.to_string().contains("tm-no-such-namespace"), "{error}");
     }

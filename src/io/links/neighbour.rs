@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_is_cut_short_does_not_panic() {
+    fn a_truncated_neighbour_message_does_not_panic() {
         let bytes = message(REACHABLE).bytes(1);
         for len in 16..bytes.len() {
             let _ = read(&bytes[16..len]);

@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_asked_reads_back() {
+    fn an_encoded_request_decodes_to_the_same_message() {
         let request = Request::new(18, NLM_F_MULTIPART, &[7; 16]).with(3, b"eth0\0").with(29, &[8]);
         let bytes = request.bytes(9);
         assert_eq!(bytes.len(), 16 + 16 + 12 + 8);
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_datagram_that_is_cut_ends_where_its_last_whole_message_does() {
+    fn a_truncated_datagram_ends_after_its_last_complete_message() {
         let mut bytes = Request::new(18, 0, &[7; 16]).bytes(1);
         bytes.extend(Request::new(19, 0, &[7; 5]).bytes(1));
         for len in 0..=bytes.len() {
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_of_nothing_ends_the_reading() {
+    fn a_message_length_of_0_ends_the_parsing() {
         assert_eq!(messages(&[0; 64]).count(), 0);
     }
 }

@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_of_several_is_enough_and_none_is_unknown() {
+    fn an_offload_is_on_if_any_feature_is_and_unknown_without_features() {
         let features = [("tx-checksum-ipv4", false), ("tx-checksum-ip-generic", true)]
             .map(|(name, is_on)| (name.to_owned(), is_on));
         let offloads = of_features(&features);
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_has_offloads_and_nobody_has_none() {
+    fn offloads_of_loopback_are_read_and_a_missing_device_is_an_error() {
         let offloads_of_loopback = offloads("lo").unwrap();
         assert_eq!(offloads_of_loopback.gso, Some(true));
         assert_eq!(offloads_of_loopback.lro, Some(false));

@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_slot_is_never_taken_for_a_frame_without_room() {
+    fn an_empty_slot_is_not_counted_as_a_ring_overflow() {
         let mut account = RingAccount::default();
         // Three frames, and an empty slot that the reader has not come to.
         account.add((4, 1), &view(1, 0, 3, 0));
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_without_room_are_told_from_empty_slots_under_constant_load() {
+    fn overflows_and_empty_slots_are_distinguished_under_load() {
         let mut account = RingAccount::default();
         account.add((110, 10), &view(50, 0, 55, 0));
         assert_eq!(account.no_room(), 0);
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn drops_are_attributed_at_once_where_the_reader_has_caught_up_and_at_the_end() {
+    fn drops_are_attributed_when_the_reader_has_caught_up_and_at_the_end() {
         let mut account = RingAccount::default();
         account.add((10, 4), &view(6, 0, 0, 0));
         assert_eq!(account.no_room(), 4);
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_that_vanish_and_frames_that_come_twice_are_seen_and_stay() {
+    fn lost_and_duplicate_frames_stay_unaccounted() {
         let mut account = RingAccount::default();
         account.add((10, 0), &view(4, 0, 5, 0));
         assert_eq!(account.unaccounted(), 1);

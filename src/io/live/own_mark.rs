@@ -69,7 +69,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn marks_are_different_and_keep_to_their_bits() {
+    fn marks_are_distinct_and_within_their_bit_mask() {
         let marks: BTreeSet<u32> = (0..MARKS).map(mark_of).collect();
         assert_eq!(marks.len(), 0x3ff);
         assert!(marks.iter().all(|mark| *mark != 0 && mark & !0x30ff == 0));
@@ -78,7 +78,7 @@ mod tests {
 
     /// In one test, since tests run at the same time and would take each other's marks.
     #[test]
-    fn a_mark_that_is_taken_is_not_chosen_until_it_is_free() {
+    fn a_mark_in_use_is_not_chosen_until_it_is_released() {
         let start = std::process::id().wrapping_mul(31);
         let first = OwnMark::choose_from(start);
         let second = OwnMark::choose_from(start);

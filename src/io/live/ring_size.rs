@@ -81,7 +81,7 @@ mod tests {
         [512 * KIB, MIB, 2 * MIB, 5 * MIB + 77, 16 * MIB, 64 * MIB, 999 * MIB, 4096 * MIB];
 
     #[test]
-    fn a_ring_takes_what_it_may_and_almost_all_of_it() {
+    fn a_ring_uses_most_of_its_memory_and_never_more() {
         for len in LENS {
             let taken = memory_of(len);
             assert!(taken <= len && taken > len - len / 4, "{len}: {taken}");
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_holds_a_super_frame_and_there_are_enough_blocks() {
+    fn a_block_fits_a_super_frame_and_there_are_enough_blocks() {
         for len in LENS {
             let Shape { block_len, blocks, .. } = shape(len);
             assert!(block_len > (64 + 1) * KIB && block_len.is_multiple_of(4096), "{len}");
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn no_ring_is_full_by_time_within_seconds() {
+    fn block_timeouts_do_not_fill_a_ring_within_8_seconds() {
         for len in LENS {
             let blocks = shape(len).blocks;
             let full_after = blocks * usize::try_from(timeout_ms(blocks, true)).unwrap();
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn where_open_blocks_are_not_read_they_are_closed_soon() {
+    fn blocks_are_closed_soon_when_open_blocks_are_not_read() {
         assert_eq!(timeout_ms(64, false), 1);
         assert_eq!(timeout_ms(64, true), 500);
         assert_eq!((timeout_ms(1, true), timeout_ms(1 << 20, true)), (2_000, 50));

@@ -143,7 +143,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_packet_rate_is_kept(
+        fn a_packet_rate_is_not_exceeded(
             pps in 1_u64..3_000_000,
             count in 2_usize..20_000,
             overshoot_ns in 0_u64..200_000,
@@ -158,7 +158,7 @@ mod tests {
         }
 
         #[test]
-        fn a_bit_rate_is_kept_whatever_the_lengths(
+        fn a_bit_rate_is_not_exceeded_for_any_lengths(
             kbps in 10_u64..10_000_000,
             lens in proptest::collection::vec(50_usize..9_000, 2..2_000),
         ) {
@@ -173,7 +173,7 @@ mod tests {
         }
 
         #[test]
-        fn recorded_gaps_are_kept_and_backward_times_wait_for_nothing(
+        fn recorded_gaps_are_kept_and_backward_times_do_not_wait(
             gaps_us in proptest::collection::vec(-2_000_i64..20_000, 1..500),
             tenths in 1_u64..100,
         ) {
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_does_not_drift_in_hours() {
+    fn a_rate_does_not_drift_over_hours() {
         let mut gate = gate("0.3pps", 60_000);
         let left_at = departures(&mut gate, &alike(10_001, 100));
         let exact_ns = 10_000 * 10_000_000_000_u64 / 3;
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_delay_is_caught_up_with_and_a_long_one_is_not() {
+    fn a_short_delay_is_compensated_and_a_long_one_is_not() {
         let mut gate = gate("1kpps", 0);
         assert_eq!(departures(&mut gate, &alike(1, 100)), [0]);
         gate.clock.now_ns.set(gate.clock.now_ns() + 500 * MS);
@@ -241,13 +241,13 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_without_a_time_waits_for_nothing() {
+    fn a_frame_without_a_time_does_not_wait() {
         let left_at = departures(&mut gate("original", 0), &at(&[0, 10 * MS, 0, 11 * MS]));
         assert!(left_at.iter().all(|left_ns| *left_ns <= MS), "{left_at:?}");
     }
 
     #[test]
-    fn a_stop_ends_a_long_gap_soon() {
+    fn a_stop_interrupts_a_long_gap() {
         let mut gate = gate("original", 0);
         gate.clock.stop_at_ns = gate.clock.now_ns() + 120 * MS;
         let left_at = departures(&mut gate, &at(&[MS, 3_600_000 * MS]));

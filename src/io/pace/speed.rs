@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_every_form_of_the_contract() {
+    fn every_documented_speed_is_parsed() {
         for (text, printed) in [
             ("max", "max"),
             ("original", "original"),
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_everything_else_and_says_what_would_be_right() {
+    fn an_invalid_speed_is_an_error_with_the_expected_form() {
         for text in [
             "",
             "fast",

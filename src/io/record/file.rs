@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_takes_its_name_when_it_is_whole() {
+    fn a_complete_file_gets_its_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.pcap");
         let mut out = OutputFile::create(&path).unwrap();
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_whole_leaves_nothing_and_spoils_nothing() {
+    fn an_incomplete_file_is_removed_and_keeps_the_old_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.pcap");
         fs::write(&path, b"older").unwrap();
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_whole_stays_under_a_name_that_says_so_where_that_is_wanted() {
+    fn an_incomplete_file_is_kept_under_a_partial_name_on_request() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.pcap");
         for name in ["out.pcap.partial", "out.pcap.partial-"] {
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_name_that_a_folder_allows_can_be_written() {
+    fn the_longest_possible_file_name_can_be_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x".repeat(255));
         let out = OutputFile::create_kept(&path).unwrap();
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn through_a_link_the_file_behind_it_is_written() {
+    fn writing_through_a_symlink_replaces_its_target() {
         let folder = tempfile::tempdir().unwrap();
         let (path, link) = (folder.path().join("file"), folder.path().join("link"));
         fs::write(&path, b"older").unwrap();
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn devices_are_written_to_as_they_are() {
+    fn device_files_are_written_directly() {
         let mut out = OutputFile::create(Path::new("/dev/null")).unwrap();
         out.write_all(b"gone").unwrap();
         out.commit().unwrap();
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_named() {
+    fn a_write_error_names_the_path() {
         let folder = tempfile::tempdir().unwrap();
         let error = OutputFile::create(folder.path()).err().unwrap();
         assert_eq!(error.kind(), io::ErrorKind::IsADirectory);

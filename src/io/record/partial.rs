@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_run_left_is_removed_and_what_is_written_stays() {
+    fn partial_files_of_killed_runs_are_removed_and_those_in_use_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.pcap");
         let left = ".out.pcap.traffic-mirror-1.partial";
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_or_a_pipe_with_such_a_name_is_left_alone() {
+    fn a_symlink_or_pipe_with_a_partial_name_is_not_removed() {
         let folder = tempfile::tempdir().unwrap();
         let kept = folder.path().join("kept");
         std::fs::write(&kept, "kept").unwrap();
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn the_names_of_long_names_are_found_again() {
+    fn partial_files_with_shortened_names_are_recognised() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x".repeat(255));
         let mut left = start_of_names(path.file_name().unwrap());

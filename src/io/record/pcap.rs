@@ -207,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_are_written_as_the_format_says() {
+    fn records_follow_the_pcap_format() {
         let mut writer = PcapWriter::new(Vec::new(), Precision::Micro).unwrap();
         writer.record(1_000_000_002_345, &[7; 3]).unwrap();
         writer.flush().unwrap();

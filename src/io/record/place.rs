@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn own_links_are_followed_to_their_end() {
+    fn own_symlinks_are_followed_to_their_target() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         std::fs::create_dir(at("deep")).unwrap();
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn another_users_link_is_the_name_that_is_replaced() {
+    fn a_symlink_of_another_user_is_replaced() {
         if !is_root() {
             return;
         }
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_behind_another_users_link_is_refused() {
+    fn a_folder_behind_a_symlink_of_another_user_is_refused() {
         if !is_root() {
             return;
         }
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn links_in_a_circle_and_folders_are_refused() {
+    fn symlink_cycles_and_folders_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         symlink("b", folder.path().join("a")).unwrap();
         symlink("a", folder.path().join("b")).unwrap();

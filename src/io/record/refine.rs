@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refined_file_is_the_one_that_is_written_in_nanoseconds() {
+    fn a_refined_file_equals_one_written_in_nanoseconds() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&written(Precision::Micro)).unwrap();
         refine(&file).unwrap();

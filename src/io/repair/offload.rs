@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_is_read_from_its_place() {
+    fn every_field_is_read_at_its_offset() {
         let offload = Offload::parse(&header(1, 0x81, [66, 1448, 34, 16]));
         assert_eq!(offload.kind(), Some(Kind::TcpV4));
         assert_eq!(offload.segment_len(), 1448);
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_and_a_checksum_found_right_are_finished() {
+    fn no_offload_and_a_verified_checksum_need_no_repair() {
         for flags in [0, 2] {
             let offload = Offload::parse(&header(flags, 0, [0; 4]));
             assert!(offload.is_finished() && !offload.is_super_frame());
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_that_cannot_be_cut_are_super_frames_still() {
+    fn unsupported_gso_types_are_still_super_frames() {
         for gso_type in [2, 3, 6, 0x21, 0x41] {
             let offload = Offload::parse(&header(0, gso_type, [0; 4]));
             assert!(offload.is_super_frame() && !offload.is_finished());

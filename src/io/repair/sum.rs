@@ -43,12 +43,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_example_of_the_rfc() {
+    fn the_sum_matches_the_example_of_rfc_1071() {
         assert_eq!(sum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), 0xddf2);
     }
 
     #[test]
-    fn no_byte_is_left_out_at_any_length() {
+    fn every_byte_counts_at_any_length() {
         for len in 0..200 {
             for set in 0..len {
                 let mut bytes = vec![0; len];
@@ -61,12 +61,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn is_the_sum_of_pairs(bytes in proptest::collection::vec(any::<u8>(), 0..3000)) {
+        fn the_sum_equals_the_sum_of_16_bit_words(
+            bytes in proptest::collection::vec(any::<u8>(), 0..3000),
+        ) {
             prop_assert_eq!(sum(&bytes), u64::from(plain(&bytes)));
         }
 
         #[test]
-        fn what_is_taken_out_is_gone(word in any::<u16>(), others in 1_u64..1 << 40) {
+        fn subtracting_a_word_undoes_adding_it(word in any::<u16>(), others in 1_u64..1 << 40) {
             prop_assert_eq!(fold(others + u64::from(word) + without(word)), fold(others));
         }
     }

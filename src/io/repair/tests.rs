@@ -57,7 +57,7 @@ fn assert_big_is_cut(shape: &Shape) {
 }
 
 #[test]
-fn big_tcp_of_both_families_is_cut_and_loses_its_jumbo_header() {
+fn big_tcp_is_segmented_and_loses_its_jumbo_header() {
     let mut shape = Shape::plain(200_001, 1448);
     assert_big_is_cut(&shape);
     shape.is_ipv4 = false;
@@ -74,7 +74,7 @@ fn big_tcp_of_both_families_is_cut_and_loses_its_jumbo_header() {
 }
 
 #[test]
-fn flags_stand_where_tso_leaves_them() {
+fn tcp_flags_are_on_the_same_segments_as_with_tso() {
     let mut shape = Shape::plain(30, 10);
     shape.flags = 0xff;
     shape.is_ecn = true;
@@ -87,7 +87,7 @@ fn flags_stand_where_tso_leaves_them() {
 }
 
 #[test]
-fn numbers_wrap() {
+fn sequence_numbers_and_ip_ids_wrap() {
     let mut shape = Shape::plain(25, 10);
     shape.identification = u16::MAX;
     shape.sequence = u32::MAX - 12;
@@ -99,7 +99,7 @@ fn numbers_wrap() {
 }
 
 #[test]
-fn udp_without_checksum_stays_so_over_ipv4_alone() {
+fn udp_without_checksum_is_kept_only_over_ipv4() {
     let mut shape = Shape { protocol: UDP, needs_checksum: false, ..Shape::plain(25, 10) };
     for segment in cut(&shape.frame(), &shape.offload()).unwrap() {
         assert_eq!(segment[40..42], [0, 0]);
@@ -123,7 +123,7 @@ fn a_udp_checksum_of_zero_becomes_all_ones() {
 }
 
 #[test]
-fn segments_that_no_header_can_name_are_left_whole() {
+fn super_frames_with_unusable_segment_sizes_are_left_whole() {
     let offload = |size: u16| {
         let [a, b] = size.to_ne_bytes();
         Offload::parse(&[0, 1, 0, 0, a, b, 0, 0, 0, 0])
@@ -138,7 +138,7 @@ fn segments_that_no_header_can_name_are_left_whole() {
 }
 
 #[test]
-fn a_super_frame_of_more_segments_than_any_stack_makes_is_not_cut() {
+fn a_super_frame_with_too_many_segments_is_not_segmented() {
     let cut = |payload_len: usize, segment_len: u16| {
         let shape = Shape::plain(payload_len, segment_len);
         match Segments::cut(&shape.frame(), &shape.offload()) {
@@ -156,7 +156,7 @@ fn a_super_frame_of_more_segments_than_any_stack_makes_is_not_cut() {
 }
 
 #[test]
-fn the_segments_that_were_not_captured_are_known() {
+fn missing_segments_of_a_truncated_super_frame_are_counted() {
     let shape = Shape::plain(10_000, 1_000);
     let frame = shape.frame();
     let captured = |len: usize| {
@@ -175,7 +175,7 @@ fn the_segments_that_were_not_captured_are_known() {
 }
 
 #[test]
-fn what_is_no_super_frame_of_its_kind_is_left_whole() {
+fn frames_that_do_not_match_their_gso_type_are_left_whole() {
     let shape = Shape::plain(28, 10);
     let frame = shape.frame();
     let offload = |gso_type: u8, start: u16, offset: u16| {
@@ -214,7 +214,7 @@ fn an_ipv6_fragment_and_an_authenticated_packet_are_left_whole() {
 }
 
 #[test]
-fn a_checksum_is_finished_in_its_place() {
+fn a_partial_checksum_is_completed_in_place() {
     // As a whole, the super-frame is one segment.
     for (is_ipv4, protocol) in [(true, TCP), (true, UDP), (false, TCP), (false, UDP)] {
         let mut shape = Shape { is_ipv4, protocol, tags: vec![0x8100], ..Shape::plain(301, 301) };
@@ -239,7 +239,7 @@ fn a_checksum_of_zero_becomes_all_ones() {
 }
 
 #[test]
-fn a_checksum_outside_of_the_frame_is_left_alone() {
+fn a_checksum_outside_the_frame_is_ignored() {
     for (start, offset, inside) in [(0, 6, true), (0, 7, false), (8, 0, false), (9, 0, false)] {
         let mut frame = [1; 8];
         assert_eq!(
@@ -253,7 +253,7 @@ fn a_checksum_outside_of_the_frame_is_left_alone() {
 }
 
 #[test]
-fn sctp_gets_its_own_checksum() {
+fn sctp_gets_a_crc32c_checksum() {
     for is_ipv4 in [true, false] {
         let shape = Shape { is_ipv4, protocol: 132, ..Shape::plain(0, 1) };
         let mut frame = shape.frame();
@@ -279,7 +279,7 @@ fn needs_checksum(start: u16, offset: u16) -> [u8; 10] {
 
 proptest! {
     #[test]
-    fn segments_are_those_of_the_plain_segmenter(shape in shapes()) {
+    fn segments_match_the_reference_segmenter(shape in shapes()) {
         let segments = cut(&shape.frame(), &shape.offload()).unwrap();
         prop_assert!(segments == shape.segments());
         let is_bare = shape.protocol == UDP && shape.is_ipv4 && !shape.needs_checksum;
@@ -289,7 +289,10 @@ proptest! {
     }
 
     #[test]
-    fn of_a_cut_super_frame_the_captured_part_is_right(shape in shapes(), end: prop::sample::Index) {
+    fn segments_of_a_truncated_super_frame_are_correct(
+        shape in shapes(),
+        end: prop::sample::Index,
+    ) {
         let mut frame = shape.frame();
         frame.truncate(end.index(frame.len()));
         let header_len = shape.header_len();
@@ -315,7 +318,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_panics_on_what_was_a_super_frame(
+    fn a_corrupted_super_frame_does_not_panic(
         shape in shapes(),
         changes in proptest::collection::vec((0_usize..120, any::<u8>()), 1..6),
         header in any::<[u8; 10]>(),
@@ -333,7 +336,7 @@ proptest! {
     }
 
     #[test]
-    fn garbage_neither_panics_nor_is_changed_beyond_its_checksum(
+    fn random_bytes_do_not_panic_and_change_only_in_the_checksum(
         frame in proptest::collection::vec(any::<u8>(), 0..300),
         start in 0_u16..320,
         offset in 0_u16..40,

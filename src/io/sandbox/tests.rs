@@ -39,7 +39,7 @@ fn errno<T>(result: io::Result<T>) -> Option<i32> {
 }
 
 #[test]
-fn only_what_was_named_is_read_and_written() {
+fn only_the_named_files_can_be_read_and_written() {
     if !is_able() {
         return;
     }
@@ -125,7 +125,7 @@ fn sending_needs_sockets_but_no_server() {
 }
 
 #[test]
-fn a_server_listens_where_it_was_told_to_and_connects_nowhere() {
+fn a_server_can_only_listen_on_its_port_and_not_connect() {
     if !is_able() {
         return;
     }
@@ -146,7 +146,7 @@ fn a_server_listens_where_it_was_told_to_and_connects_nowhere() {
 }
 
 #[test]
-fn no_program_is_started_and_no_namespace_entered() {
+fn programs_and_namespaces_are_blocked() {
     if !is_able() {
         return;
     }

@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_names_agree_with_the_set() {
+    fn capability_names_match_the_capability_set() {
         let names = effective_names();
         let named = names.iter().any(|name| name == "CAP_NET_RAW");
         assert_eq!(named, effective().contains(CapabilitySet::NET_RAW));

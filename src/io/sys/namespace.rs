@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_is_wrong_and_what_would_be_right() {
+    fn a_wrong_namespace_is_an_error_with_the_expected_form() {
         let missing = refusal("tm-no-such-namespace");
         assert!(missing.starts_with("no network namespace `tm-no-such-namespace` in /run/netns: "));
         assert!(missing.contains("ip netns list"), "{missing}");

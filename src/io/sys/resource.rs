@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_low_number_is_kept_and_a_full_table_is_an_exhausted_one() {
+    fn a_reserve_descriptor_is_kept_and_emfile_means_exhausted() {
         let file = std::fs::File::open("/dev/null").unwrap();
         keep_reserve(&file).unwrap();
         assert!(spare_descriptors(&file).unwrap() > 0);

@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_arrive_in_order_whole_whatever_their_pieces() {
+    fn messages_of_any_pieces_arrive_whole_and_in_order() {
         let (receiver, address) = receiver();
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
         let payloads: Vec<Vec<u8>> =
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_says_when_it_is_full_and_nothing_is_written_beyond_its_room() {
+    fn a_full_batch_refuses_further_messages() {
         let (_, address) = receiver();
         let mut arrays = SendBatch::new();
         let mut batch = arrays.begin();

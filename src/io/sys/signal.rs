@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn signals_within_a_second_are_one_request() {
+    fn signals_within_one_second_count_as_one_request() {
         let first = AtomicU64::new(0);
         assert_eq!(classify(&first, 5), Request::End);
         assert_eq!(classify(&first, 5), Request::Repeated);
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_at_zero_counts_as_a_time() {
+    fn a_first_signal_at_time_0_is_remembered() {
         let first = AtomicU64::new(0);
         assert_eq!(classify(&first, 0), Request::End);
         assert_eq!(classify(&first, 0), Request::Repeated);

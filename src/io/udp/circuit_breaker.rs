@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_while_the_queue_refuses_and_begin_anew_when_it_was_calm() {
+    fn pauses_grow_with_each_trip_and_reset_after_a_quiet_time() {
         let mut breaker = CircuitBreaker::default();
         assert!(!breaker.is_open(0));
         let mut now = 1;

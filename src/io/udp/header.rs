@@ -202,7 +202,7 @@ mod tests {
 
     /// Up to the payload, the copy is the one of a written capture, but for DF and its checksum.
     #[test]
-    fn a_frame_over_ipv4_is_that_of_a_capture_with_df_set() {
+    fn an_ipv4_frame_equals_the_written_capture_with_df_set() {
         let (source, destination) = ("172.31.0.238", "172.31.17.188:4789");
         let vni = VirtualNetworkId::new(7).unwrap();
         let template =
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn over_ipv6_a_packet_has_the_checksum_of_a_capture_and_a_frame_its_seed() {
+    fn an_ipv6_packet_has_the_full_checksum_and_a_frame_the_partial_one() {
         let (source, destination) = ("2001:db8::5", "[2001:db8::10]:4789");
         let template = OuterTemplate::new(
             source.parse().unwrap(),
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_the_kernel_cuts_says_how_long_its_segments_are() {
+    fn a_run_for_gso_has_its_segment_length() {
         let header = WireHeader::new(
             "10.0.0.1".parse().unwrap(),
             "10.0.0.2:4789".parse().unwrap(),

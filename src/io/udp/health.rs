@@ -172,14 +172,14 @@ mod tests {
     }
 
     #[test]
-    fn a_target_that_nothing_is_sent_to_does_not_recover() {
+    fn a_target_without_traffic_does_not_recover() {
         let mut health = TargetHealth::default();
         assert_eq!(health.observe(&[report(20, 1, 0)], SECOND).len(), 1);
         assert!(health.observe(&[report(20, 1, 0)], 60 * SECOND).is_empty());
     }
 
     #[test]
-    fn a_route_that_is_back_is_reported_at_once() {
+    fn a_restored_route_is_reported_at_once() {
         let mut health = TargetHealth::default();
         let said = health.observe(&[report(0, 0, 7)], SECOND);
         assert!(said[0].contains("no route"), "{said:?}");

@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_names_where_the_datagram_went() {
+    fn an_icmp_error_gives_the_destination_of_the_datagram() {
         let to = "10.0.0.2:4789".parse().unwrap();
         assert_eq!(parse_v4(&v4(3, 0)), Some(IcmpError::Refused(to)));
         assert_eq!(parse_v4(&v4(1, 0)), Some(IcmpError::Unreachable(to)));
@@ -198,13 +198,13 @@ mod tests {
     }
 
     #[test]
-    fn an_mtu_that_the_packet_did_not_exceed_is_not_believed() {
+    fn an_mtu_larger_than_the_packet_is_ignored() {
         assert_eq!(parse_v4(&v4(4, 1_500)), None);
         assert_eq!(parse_v6(&v6(2, 0, 1_500)), None);
     }
 
     #[test]
-    fn errors_about_other_datagrams_are_not_ours() {
+    fn icmp_errors_about_other_datagrams_are_ignored() {
         let mut other = v4(3, 0);
         other[20 + 8 + 20] = 0x80;
         assert_eq!(parse_v4(&other), None);
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_is_cut_short_does_not_panic() {
+    fn a_truncated_icmp_message_does_not_panic() {
         for len in 0..v4(3, 0).len() {
             assert_eq!(parse_v4(&v4(3, 0)[..len]), None);
         }

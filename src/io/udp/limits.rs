@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_leaves_than_the_rate_and_the_depth_of_the_bucket() {
+    fn no_more_is_sent_than_rate_plus_bucket_depth() {
         for (limits, a_second) in [
             ([Some("1000pps"), None], 1_000),
             ([None, Some("1Mbps")], 1_000),
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_below_one_lets_the_first_through() {
+    fn a_rate_below_one_per_second_admits_the_first_packet() {
         let outlet = outlet([Some("0.5pps".parse().unwrap()), None]);
         let mut limits = Limits::default();
         assert!(limits.admit(&outlet, &COPY, 1));

@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn in_the_order_of_flows_copies_of_one_length_leave_together() {
+    fn in_flow_order_copies_of_equal_length_form_one_run() {
         // The long copy of flow 0 must not be overtaken by its second short one.
         let copies = [(72, 0), (1400, 0), (72, 1), (72, 0), (1400, 1)];
         let runs = arranged(&copies, Order::Flow);
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn in_the_order_of_arrival_nothing_changes_places() {
+    fn in_arrival_order_copies_are_not_reordered() {
         let copies = [(72, 0), (72, 0), (1400, 0), (72, 2), (72, 2), (20, 2), (20, 2), (72, 0)];
         let runs = arranged(&copies, Order::Arrival);
         assert_eq!(indices(&runs), [0, 1, 2, 3, 4, 5, 6, 7]);
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_sent_can_be_split() {
+    fn an_unsent_run_can_be_split() {
         let mut runs = arranged(&vec![(72, 1); 130], Order::Arrival);
         runs.split_from(1);
         assert_eq!(runs.counts().len(), 67);
@@ -326,7 +326,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn every_flow_keeps_its_order_and_every_message_its_form(
+        fn flows_keep_their_order_and_messages_their_limits(
             copies in proptest::collection::vec((1..5_u32, 0..6_u16), 0..300),
             is_by_flow in proptest::bool::ANY,
         ) {

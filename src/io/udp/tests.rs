@@ -97,7 +97,7 @@ fn closed_port() -> SocketAddr {
 }
 
 #[test]
-fn header_and_frame_leave_from_the_port_of_the_flow() {
+fn header_and_frame_are_sent_from_the_source_port_of_the_flow() {
     for address in ["127.0.0.1", "::1"] {
         if UdpSocket::bind((address, 0)).is_err() {
             eprintln!("NOT RUN: this host has no {address}");
@@ -124,7 +124,7 @@ fn header_and_frame_leave_from_the_port_of_the_flow() {
 }
 
 #[test]
-fn copies_arrive_in_order_across_flows_and_targets_share_three_descriptors() {
+fn copies_arrive_in_order_across_flows_with_three_sockets() {
     let listener = listener("127.0.0.1");
     let way = way(listener.local_addr().unwrap(), "127.0.0.1");
     let has_raw = capability::has_net_raw();
@@ -152,7 +152,7 @@ fn copies_arrive_in_order_across_flows_and_targets_share_three_descriptors() {
 }
 
 #[test]
-fn in_the_order_of_flows_each_flow_keeps_its_order() {
+fn in_flow_order_each_flow_keeps_its_order() {
     let listener = listener("127.0.0.1");
     let way = way(listener.local_addr().unwrap(), "127.0.0.1");
     let options = UdpOptions { order: Order::Flow, ..UdpOptions::default() };
@@ -188,7 +188,7 @@ fn several_targets_share_a_source_port() {
 }
 
 #[test]
-fn a_closed_port_is_counted_and_ends_nothing() {
+fn a_closed_port_is_counted_and_is_no_error() {
     for sink in sinks() {
         count_refusals(sink);
     }
@@ -217,7 +217,7 @@ fn count_refusals(mut sink: UdpSink) {
 }
 
 #[test]
-fn a_frame_that_the_route_does_not_carry_is_cut_to_it_and_reported() {
+fn a_frame_above_the_route_mtu_is_truncated_and_reported() {
     for mut sink in sinks() {
         let listener = listener("127.0.0.1");
         let way = way(listener.local_addr().unwrap(), "127.0.0.1");
@@ -237,7 +237,7 @@ fn a_frame_that_the_route_does_not_carry_is_cut_to_it_and_reported() {
 }
 
 #[test]
-fn a_foreign_source_address_is_told_once_and_sent_from_another() {
+fn a_foreign_source_address_is_reported_once_and_replaced() {
     let listener = listener("127.0.0.1");
     let way = way(listener.local_addr().unwrap(), "203.0.113.77");
     let copies: Vec<Copy> =
@@ -251,7 +251,7 @@ fn a_foreign_source_address_is_told_once_and_sent_from_another() {
 }
 
 #[test]
-fn a_port_of_another_program_is_reported_once_and_another_is_used() {
+fn a_source_port_in_use_is_reported_once_and_replaced() {
     // Without SO_REUSEADDR it is this socket's alone.
     let taken: Vec<_> = (80..120).map(|x| UdpSocket::bind(("127.0.0.3", 65_408 + x))).collect();
     assert!(taken.iter().any(Result::is_ok));
@@ -268,7 +268,7 @@ fn a_port_of_another_program_is_reported_once_and_another_is_used() {
 }
 
 #[test]
-fn a_target_without_a_way_is_dropped_as_unreachable_or_failed() {
+fn copies_for_an_unreachable_target_are_dropped() {
     // Bound to the loopback, no datagram leaves this host.
     let nowhere = "203.0.113.9:4789".parse().unwrap();
     let mut sink = UdpSink::new();

@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_generated_key_looks_like_one_of_aws_and_is_gone_at_the_end() {
+    fn a_generated_key_has_the_aws_format_and_is_removed_on_drop() {
         let (file, credentials) = CredentialsFile::generate("111122223333").unwrap();
         let path = file.path().to_owned();
         let found = fs::symlink_metadata(&path).unwrap();
@@ -175,12 +175,12 @@ mod tests {
     }
 
     #[test]
-    fn keys_differ() {
+    fn generated_keys_differ() {
         assert_ne!(random_text::<40>(BASE64).unwrap(), random_text::<40>(BASE64).unwrap());
     }
 
     #[test]
-    fn a_link_that_is_there_is_not_followed() {
+    fn an_existing_symlink_is_not_followed() {
         let folder = tempfile::tempdir().unwrap();
         let (victim, path) = (folder.path().join("victim"), folder.path().join("file"));
         fs::write(&victim, "as it was").unwrap();
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_killed_runs_are_removed_and_no_others() {
+    fn only_files_of_killed_runs_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let (left, used, new, other) =
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn only_own_directories_that_others_cannot_write_to_are_used() {
+    fn a_directory_is_used_only_if_owned_and_not_writable_by_others() {
         let folder = tempfile::tempdir().unwrap();
         let own = fs::metadata("/proc/self").unwrap().uid();
         let open = folder.path().join("open");

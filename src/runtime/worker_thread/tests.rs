@@ -10,7 +10,7 @@ use crate::io::udp::UdpOptions;
 
 /// A ring in which some frames wait when its device is deleted.
 #[derive(Default)]
-struct Forsaken {
+struct RingWithWaitingFrames {
     left: usize,
     lent: u64,
     is_closed: bool,
@@ -18,13 +18,13 @@ struct Forsaken {
     fills_while_open: Arc<AtomicUsize>,
 }
 
-impl Forsaken {
+impl RingWithWaitingFrames {
     fn with(left: usize) -> Self {
         Self { left, ..Self::default() }
     }
 }
 
-impl Source for Forsaken {
+impl Source for RingWithWaitingFrames {
     fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
         if !self.is_closed {
             self.fills_while_open.fetch_add(1, Ordering::Relaxed);
@@ -38,7 +38,7 @@ impl Source for Forsaken {
     }
 }
 
-impl LiveSource for Forsaken {
+impl LiveSource for RingWithWaitingFrames {
     fn counts(&mut self) -> SourceCounts {
         SourceCounts { lent: self.lent, ..SourceCounts::default() }
     }
@@ -81,11 +81,11 @@ fn guard() -> Arc<LoopGuard> {
 }
 
 fn source(frames: usize) -> Command {
-    Command::Source(Box::new(Forsaken::with(frames)), Receipt::unwanted())
+    Command::Source(Box::new(RingWithWaitingFrames::with(frames)), Receipt::unwanted())
 }
 
 #[test]
-fn what_waits_in_a_ring_is_taken_before_it_is_left() {
+fn waiting_frames_are_read_before_a_source_is_closed() {
     let mut worker = worker();
     worker.apply(source(3));
     worker.apply(source(5));
@@ -95,7 +95,7 @@ fn what_waits_in_a_ring_is_taken_before_it_is_left() {
 }
 
 #[test]
-fn a_source_that_fails_is_left_and_its_error_stays_in_the_status() {
+fn a_failed_source_is_closed_and_its_error_stays_in_the_status() {
     let mut worker = worker();
     worker.apply(source(3));
     while worker.source.is_some() {
@@ -109,9 +109,9 @@ fn a_source_that_fails_is_left_and_its_error_stays_in_the_status() {
 
 /// A source waits up to two seconds for frames, and one wake-up may bring all commands.
 #[test]
-fn a_worker_that_is_told_to_end_does_not_wait_for_frames() {
+fn a_worker_that_must_stop_does_not_wait_for_frames() {
     let worker = worker();
-    let source = Forsaken::default();
+    let source = RingWithWaitingFrames::default();
     let fills_while_open = Arc::clone(&source.fills_while_open);
     worker.port.send(Command::Source(Box::new(source), Receipt::unwanted()));
     worker.port.send(Command::End);
@@ -155,7 +155,7 @@ fn a_table_with_an_earlier_guard_gets_the_newest_one() {
 }
 
 #[test]
-fn another_guard_makes_another_table_and_the_same_guard_none() {
+fn a_new_guard_makes_a_new_table_and_the_same_guard_does_not() {
     let mut worker = worker();
     worker.renew_guard();
     let number = worker.worker.table().number();

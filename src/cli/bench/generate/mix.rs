@@ -57,14 +57,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mix_is_read_and_told() {
+    fn a_mix_is_parsed_and_printed() {
         let mix = Mix::parse("miss=15,hit=80,last=5").unwrap();
         assert_eq!(mix.to_string(), "hit=80,miss=15,last=5");
         assert_eq!(Mix::parse("last=100").unwrap(), Mix { hit: 0, miss: 0, last: 100 });
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn an_invalid_mix_is_an_error_with_the_value() {
         for (text, what) in [
             ("", "\"\" is none of hit=N, miss=N and last=N"),
             ("hit", "hit: \"\" is no number from 0 to 100"),

@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn networks_nest_and_repeat() {
+    fn drawn_networks_nest_and_repeat() {
         for is_ipv4 in [true, false] {
             let networks = Networks::new(is_ipv4, 1, 1000);
             let mut random = Random::new(1);
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn any_length_can_be_drawn() {
+    fn networks_of_every_prefix_length_can_be_drawn() {
         for (is_ipv4, longest) in [(true, 32), (false, 128)] {
             let networks = Networks::new(is_ipv4, 9, 1);
             let mut random = Random::new(9);

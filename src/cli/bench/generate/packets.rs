@@ -132,7 +132,7 @@ mod tests {
     use crate::model::Direction;
 
     /// How many of the packets some rule matches.
-    fn met(rules: &[&FilterRule], keys: &[FlowKey], is_ipv4: bool) -> usize {
+    fn count_matched(rules: &[&FilterRule], keys: &[FlowKey], is_ipv4: bool) -> usize {
         let rules: Vec<FilterRule> = rules.iter().copied().cloned().collect();
         let filters: Vec<_> =
             classbench::filters(&rules, 1).unwrap().into_iter().map(Arc::new).collect();
@@ -155,28 +155,28 @@ mod tests {
     }
 
     #[test]
-    fn hits_hit_and_last_hits_the_last() {
+    fn hit_packets_match_and_last_packets_match_the_last_rule() {
         for family in [Family::Ipv4, Family::Ipv6] {
             let is_ipv4 = family == Family::Ipv4;
             let rules = rules(300, Shape::Ipc, family, 1).unwrap();
             let rules: Vec<&FilterRule> = rules.iter().collect();
             let hits = headers(&rules, is_ipv4, &law("hit=100"));
-            assert_eq!(met(&rules, &hits, is_ipv4), 1000);
+            assert_eq!(count_matched(&rules, &hits, is_ipv4), 1000);
             let last = headers(&rules, is_ipv4, &law("last=100"));
-            assert_eq!(met(&rules[299..], &last, is_ipv4), 1000);
+            assert_eq!(count_matched(&rules[299..], &last, is_ipv4), 1000);
             let misses = headers(&rules[..100], is_ipv4, &law("miss=100"));
             assert!(misses.iter().all(|key| key.source().is_ipv4() == is_ipv4));
-            assert!(met(&rules[..100], &misses, is_ipv4) < 10);
+            assert!(count_matched(&rules[..100], &misses, is_ipv4) < 10);
         }
     }
 
     #[test]
-    fn without_rules_all_are_misses() {
+    fn without_rules_every_packet_is_a_miss() {
         assert_eq!(headers(&[], true, &law("hit=50,last=50")).len(), 1000);
     }
 
     #[test]
-    fn flows_come_as_often_as_their_rank_says() {
+    fn flow_frequencies_follow_the_zipf_exponent() {
         let law = PacketLaw { flows: 10, ..law("miss=100") };
         let even = distinct(&headers(&[], true, &law));
         assert!(even.len() == 10 && even[0] < 150, "{even:?}");

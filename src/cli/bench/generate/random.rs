@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_values_are_the_published_ones() {
+    fn values_match_the_published_test_vector() {
         // The first outputs of SplitMix64 for the seed 0, as its authors' C code gives them.
         let mut random = Random::new(0);
         assert_eq!(random.next(), 0xe220_a839_7b1d_cdaf);
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_stay_below_their_end() {
+    fn random_numbers_stay_within_their_range() {
         let mut random = Random::new(7);
         for _ in 0..1000 {
             assert!(random.below(3) < 3 && random.rank(4) < 31 && random.share() < 1.0);
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn low_ranks_come_often() {
+    fn low_ranks_are_drawn_more_often() {
         let mut random = Random::new(7);
         let ranks: Vec<u64> = (0..4000).map(|_| random.rank(7)).collect();
         let share = |rank| ranks.iter().filter(|one| **one == rank).count();

@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_as_wanted_and_none_twice() {
+    fn the_requested_number_of_distinct_rules_is_generated() {
         for (shape, family) in SHAPES.into_iter().flat_map(|one| FAMILIES.map(|two| (one, two))) {
             for count in [0, 1, 2, 3000] {
                 let rules = rules(count, shape, family, 1).unwrap();
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn the_seed_decides() {
+    fn equal_seeds_give_equal_rules() {
         let [one, again, other] =
             [1, 1, 2].map(|seed| rules(200, Shape::Fw, Family::Ipv6, seed).unwrap());
         assert_eq!(one, again);
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn the_values_are_promised() {
+    fn generated_rules_are_stable_across_versions() {
         // Figures of two versions can be compared while this holds; where it must change, say so
         // in the changelog.
         let digest = |shape, family| {
@@ -271,14 +271,14 @@ mod tests {
     }
 
     #[test]
-    fn numbers_begin_anew_where_they_end() {
+    fn rule_numbers_restart_at_1_after_32766() {
         let rules = rules(32_768, Shape::Acl, Family::Ipv4, 1).unwrap();
         let numbers = [32_765, 32_766, 32_767].map(|place| rules[place].number().value());
         assert_eq!(numbers, [32_766, 1, 2]);
     }
 
     #[test]
-    fn shapes_differ_in_what_is_wild() {
+    fn shapes_differ_in_their_share_of_wildcards() {
         let wild = |shape| {
             let rules = rules(2000, shape, Family::Ipv4, 3).unwrap();
             let any = |rule: &&FilterRule| rule.source().prefix_len() == 0;
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_stands_before_those_around_it() {
+    fn no_rule_is_hidden_by_an_earlier_wider_rule() {
         let rules = rules(400, Shape::Fw, Family::Ipv4, 5).unwrap();
         for (place, rule) in rules.iter().enumerate() {
             let hides = |before: &&FilterRule| {

@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn weights_add_up_to_a_hundred() {
+    fn weights_sum_to_100() {
         for law in [Shape::Acl, Shape::Fw, Shape::Ipc].map(Shape::law) {
             assert_eq!((sum(law.sources), sum(law.destinations)), (100, 100));
             assert_eq!((sum(law.source_ports), sum(law.destination_ports)), (100, 100));

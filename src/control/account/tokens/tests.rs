@@ -26,7 +26,7 @@ fn create(account: &mut Account, caller: Caller<'_>, request: &str) -> Result<St
 const CALLER: Caller<'_> = Caller { owner: "000000000000", is_dry_run: false, now_s: 10 };
 
 #[test]
-fn the_same_request_is_known_again_and_another_is_refused() {
+fn a_repeated_request_gives_the_same_id_and_a_different_one_is_refused() {
     let mut account = account();
     let first = create(&mut account, CALLER, "a").unwrap();
     assert_eq!(create(&mut account, CALLER, "a").unwrap(), first);
@@ -37,7 +37,7 @@ fn the_same_request_is_known_again_and_another_is_refused() {
 }
 
 #[test]
-fn a_dry_run_of_a_request_that_was_made_is_still_one() {
+fn a_dry_run_of_a_repeated_request_is_still_a_dry_run() {
     let mut account = account();
     create(&mut account, CALLER, "a").unwrap();
     let dry = Caller { is_dry_run: true, ..CALLER };
@@ -45,7 +45,7 @@ fn a_dry_run_of_a_request_that_was_made_is_still_one() {
 }
 
 #[test]
-fn a_token_of_what_is_gone_names_it_for_a_day() {
+fn a_token_of_a_deleted_resource_is_remembered_for_a_day() {
     let mut account = account();
     let first = create(&mut account, CALLER, "a").unwrap();
     account.delete_filter(&CALLER, &first).unwrap();
@@ -57,7 +57,7 @@ fn a_token_of_what_is_gone_names_it_for_a_day() {
 }
 
 #[test]
-fn tokens_have_a_length() {
+fn tokens_have_1_to_64_ascii_characters() {
     assert!(Once::new(&"t".repeat(64), String::new()).is_ok());
     for wrong in ["", &"t".repeat(65), "\u{e9}"] {
         assert!(Once::new(wrong, String::new()).is_err(), "{wrong}");
@@ -67,7 +67,7 @@ fn tokens_have_a_length() {
 /// A token as the model has it: its account and text, the request, its resource, and when that
 /// was deleted.
 #[derive(Debug, Clone)]
-struct Plain {
+struct ModelToken {
     key: (&'static str, u8),
     request: u8,
     id: String,
@@ -77,13 +77,13 @@ struct Plain {
 /// The same as [`Tokens`], by looking at all of them each time.
 #[derive(Debug, Default)]
 struct Model {
-    tokens: Vec<Plain>,
+    tokens: Vec<ModelToken>,
     deletions: usize,
 }
 
 impl Model {
     fn forget(&mut self, now_s: u64, most: usize) {
-        let is_over = |one: &Plain| one.gone.is_some_and(|(at, _)| now_s >= at + REMEMBERED_S);
+        let is_over = |one: &ModelToken| one.gone.is_some_and(|(at, _)| now_s >= at + REMEMBERED_S);
         self.tokens.retain(|one| !is_over(one));
         let mut gone: Vec<_> = self.tokens.iter().filter_map(|one| one.gone).collect();
         gone.sort_unstable();
@@ -115,7 +115,7 @@ fn steps() -> impl proptest::strategy::Strategy<Value = Vec<Step>> {
 
 proptest::proptest! {
     #[test]
-    fn tokens_are_remembered_as_a_plain_list_would(steps in steps(), most in 0..6_usize) {
+    fn tokens_match_a_simple_model(steps in steps(), most in 0..6_usize) {
         const OWNERS: [&str; 2] = ["000000000000", "111111111111"];
         let (mut tokens, mut model) = (Tokens::default(), Model::default());
         let (mut now_s, mut made) = (0, 0);
@@ -138,7 +138,7 @@ proptest::proptest! {
                             let id = made.to_string();
                             tokens.remember(&Arc::from(owner), asked, &id);
                             let key = (owner, token);
-                            model.tokens.push(Plain { key, request, id, gone: None });
+                            model.tokens.push(ModelToken { key, request, id, gone: None });
                         }
                     }
                 }
@@ -183,7 +183,7 @@ proptest::proptest! {
 }
 
 #[test]
-fn parameters_of_earlier_versions_are_known_again() {
+fn request_texts_of_earlier_versions_are_recognised() {
     let mut account = account();
     let first = create(&mut account, CALLER, "a").unwrap();
     let mut tokens: Vec<_> = account.tokens.tokens.values_mut().collect();
@@ -194,7 +194,7 @@ fn parameters_of_earlier_versions_are_known_again() {
 }
 
 #[test]
-fn the_file_forgets_what_the_account_forgets() {
+fn an_expired_token_is_removed_from_the_state_file() {
     let mut account = account();
     let first = create(&mut account, CALLER, "a").unwrap();
     account.delete_filter(&CALLER, &first).unwrap();

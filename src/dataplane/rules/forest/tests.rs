@@ -15,9 +15,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 /// Numbers that look random, the same in each run.
-struct Draws(u64);
+struct Random(u64);
 
-impl Draws {
+impl Random {
     fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
         (self.0 >> 33) % end
@@ -73,16 +73,16 @@ impl Draws {
     }
 }
 
-fn blocks_agree<const A: usize>(is_ipv4: bool) {
-    let mut draws = Draws(7);
+fn assert_blocks_agree<const A: usize>(is_ipv4: bool) {
+    let mut random = Random(7);
     for _ in 0..200 {
         let rules: Vec<Rule<A>> =
-            (1..=8).map(|place| Rule::new(&draws.rule(1, is_ipv4), place)).collect();
-        let held = draws.one_of(&[0, 1, 4, 7, 8]);
+            (1..=8).map(|place| Rule::new(&random.rule(1, is_ipv4), place)).collect();
+        let held = random.one_of(&[0, 1, 4, 7, 8]);
         let block = Block::new(rules.iter().take(held), false);
         for _ in 0..50 {
-            let packet = Packet::new(&draws.key(is_ipv4));
-            let floor = draws.one_of(&[0, 0, 3, 6]);
+            let packet = Packet::new(&random.key(is_ipv4));
+            let floor = random.one_of(&[0, 0, 3, 6]);
             let portable = Portable.matching(&block, &packet, floor);
             assert!(portable < 1 << held, "of {LANES} lanes only those with rules match");
             #[cfg(target_arch = "x86_64")]
@@ -95,20 +95,20 @@ fn blocks_agree<const A: usize>(is_ipv4: bool) {
 }
 
 #[test]
-fn eight_rules_are_compared_alike() {
-    blocks_agree::<2>(true);
-    blocks_agree::<8>(false);
+fn rule_blocks_agree_across_simd_widths() {
+    assert_blocks_agree::<2>(true);
+    assert_blocks_agree::<8>(false);
 }
 
 #[test]
-fn later_places_are_found_alike() {
-    let mut draws = Draws(3);
+fn later_rule_indices_agree_across_simd_widths() {
+    let mut random = Random(3);
     for _ in 0..200 {
         let mut places = [0; WIDTH];
         for place in &mut places {
-            *place = draws.one_of(&[0, 1, 5, 1 << 31, NOBODY]);
+            *place = random.one_of(&[0, 1, 5, 1 << 31, NOBODY]);
         }
-        let than = draws.one_of(&[0, 1, 4, 5, 1 << 31, NOBODY]);
+        let than = random.one_of(&[0, 1, 4, 5, 1 << 31, NOBODY]);
         let portable = Portable.later(&places, than);
         let all = places.iter().filter(|place| **place > than).count();
         assert_eq!(usize::try_from(portable.count_ones()).unwrap(), all);
@@ -119,7 +119,7 @@ fn later_places_are_found_alike() {
     }
 }
 
-fn walk_alike<const A: usize, const N: usize>(trees: &Trees<A, N>, keys: &[FlowKey]) {
+fn assert_walks_agree<const A: usize, const N: usize>(trees: &Trees<A, N>, keys: &[FlowKey]) {
     let (mut portable, mut native) = (vec![0; keys.len()], vec![0; keys.len()]);
     trees.classify(Portable, Search::Decides, keys, &mut portable);
     isa::dispatch(trees, Search::Decides, keys, &mut native);
@@ -128,17 +128,17 @@ fn walk_alike<const A: usize, const N: usize>(trees: &Trees<A, N>, keys: &[FlowK
 }
 
 #[test]
-fn whole_walks_are_alike() {
+fn tree_walks_agree_across_simd_widths() {
     for is_ipv4 in [true, false] {
-        let mut draws = Draws(11);
-        let rules = (1..=900).map(|number| draws.rule(number, is_ipv4)).collect();
+        let mut random = Random(11);
+        let rules = (1..=900).map(|number| random.rule(number, is_ipv4)).collect();
         let (filter, _) = Filter::from_rules(FilterId::new("tmf-1").unwrap(), rules);
         let filters = [Arc::new(filter)];
         let list = RuleList::new(&filters, Direction::Egress, is_ipv4);
-        let keys: Vec<FlowKey> = (0..3000).map(|_| draws.key(is_ipv4)).collect();
+        let keys: Vec<FlowKey> = (0..3000).map(|_| random.key(is_ipv4)).collect();
         match Forest::new(&list, is_ipv4) {
-            Forest::V4(trees) => walk_alike(&trees, &keys),
-            Forest::V6(trees) => walk_alike(&trees, &keys),
+            Forest::V4(trees) => assert_walks_agree(&trees, &keys),
+            Forest::V6(trees) => assert_walks_agree(&trees, &keys),
         }
     }
 }

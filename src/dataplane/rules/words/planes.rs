@@ -316,7 +316,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_set_of_rules_asks_for_too_many_planes() {
+    fn no_rule_set_needs_more_than_the_maximum_of_planes() {
         let halves = 2 * (32 + 4 + 1) + 2;
         let ranges = 2 * 126_usize;
         assert!(halves + ranges.div_ceil(4) <= MOST_PLANES);

@@ -11,9 +11,9 @@ use crate::dataplane::flow_key::FlowKey;
 use crate::model::{CidrBlock, Direction, FilterRule, PortRange, Protocol, RuleAction, RuleNumber};
 
 /// Numbers that look random, the same in each run.
-struct Draws(u64);
+struct Random(u64);
 
-impl Draws {
+impl Random {
     fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
         (self.0 >> 33) % end
@@ -82,15 +82,15 @@ fn together<B: Bytes>(words: &Words, isa: B, keys: &[FlowKey]) -> Vec<u32> {
 }
 
 #[test]
-fn all_ways_agree() {
-    let mut draws = Draws(11);
+fn all_simd_variants_agree() {
+    let mut random = Random(11);
     for round in 0..200 {
         let is_ipv4 = round % 2 == 0;
         let rules: Vec<FilterRule> =
-            (1..=1 + round / 2).map(|number| draws.rule(number, is_ipv4)).collect();
+            (1..=1 + round / 2).map(|number| random.rule(number, is_ipv4)).collect();
         let words = Words::new(&RuleList::of_rules(rules.iter()), is_ipv4);
         for len in [24, 32, 33, 64, 100] {
-            let keys: Vec<FlowKey> = (0..len).map(|_| draws.key(is_ipv4)).collect();
+            let keys: Vec<FlowKey> = (0..len).map(|_| random.key(is_ipv4)).collect();
             let mut wanted = vec![0; keys.len()];
             words.one_by_one(&keys, &mut wanted);
             if let Some(isa) = V3::try_new() {

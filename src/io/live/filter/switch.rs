@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn it_goes_on_where_many_come_and_few_are_mirrored() {
+    fn dropping_starts_when_many_frames_arrive_and_few_are_mirrored() {
         for (frames, mirrored, on) in
             [(5_001, 0, true), (5_000, 0, false), (8_000, 3_999, true), (8_000, 4_000, false)]
         {
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn while_they_come_it_looks_ever_more_seldom() {
+    fn the_probe_interval_grows_while_the_load_lasts() {
         let mut switch = Switch::Open;
         let mut dropped = Vec::new();
         for _ in 0..6 {
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn when_it_looks_it_goes_off_where_few_come_or_most_are_mirrored() {
+    fn a_probe_stops_dropping_when_few_frames_arrive_or_most_are_mirrored() {
         let looking = Switch::Looking { stretch_ns: FIRST_STRETCH_NS };
         assert_eq!(looking.after(&load(999, 0)), Switch::Open);
         assert_eq!(looking.after(&load(20_000, 10_000)), Switch::Open);

@@ -28,7 +28,7 @@ fn forget_routes(egress: &Egress) {
 }
 
 #[test]
-fn only_a_path_that_a_session_uses_resolves_its_route_again() {
+fn only_used_paths_resolve_their_route_again() {
     let (mut path, egress, mut warnings) = path();
     forget_routes(&egress);
     path.follow_route(NOW_NS, &mut warnings);
@@ -52,13 +52,13 @@ fn refusals_of_one_burst_resolve_the_route_once() {
 
 /// Loopback devices have no neighbours, so frames will not be possible later either.
 #[test]
-fn a_path_without_ethernet_waits_for_no_next_hop() {
+fn a_path_without_ethernet_needs_no_next_hop() {
     let (path, ..) = path();
     assert!(path.frame.is_none() && !path.awaits_next_hop());
 }
 
 #[test]
-fn a_new_route_keeps_the_refusal_of_segmentation() {
+fn segmentation_stays_off_after_a_route_change() {
     let (mut path, _, mut warnings) = path();
     let segmenting = EgressRoute { segments: true, ..EgressRoute::clone(&path.route) };
     path.take_route(Arc::new(segmenting.clone()), NOW_NS, &mut warnings);

@@ -80,18 +80,18 @@ fn legend_labels(legend: &str) -> Vec<&str> {
 }
 
 /// The labels of each metric that is told.
-fn told() -> BTreeMap<String, BTreeSet<String>> {
+fn exported_metrics() -> BTreeMap<String, BTreeSet<String>> {
     let text = exposition(&busy(), Form::OpenMetrics).unwrap();
-    let mut told = BTreeMap::<String, BTreeSet<String>>::new();
+    let mut exported = BTreeMap::<String, BTreeSet<String>>::new();
     for sample in Samples::read(&text).all() {
-        told.entry(sample.name.clone()).or_default().extend(sample.labels.keys().cloned());
+        exported.entry(sample.name.clone()).or_default().extend(sample.labels.keys().cloned());
     }
-    told
+    exported
 }
 
 #[test]
-fn every_metric_and_label_in_an_expression_is_told() {
-    let (dashboard, told) = (dashboard(), told());
+fn every_metric_and_label_of_the_dashboard_is_exported() {
+    let (dashboard, exported) = (dashboard(), exported_metrics());
     let mut asked = BTreeSet::new();
     for object in objects(&dashboard) {
         let Some(expression) = object.get("expr").and_then(Value::as_str) else { continue };
@@ -100,14 +100,14 @@ fn every_metric_and_label_in_an_expression_is_told() {
         let legend = object["legendFormat"].as_str().unwrap();
         labels.extend(legend_labels(legend).into_iter().map(str::to_owned));
         for metric in &metrics {
-            let known = told.get(metric).unwrap_or_else(|| panic!("no {metric}: {expression}"));
+            let known = exported.get(metric).unwrap_or_else(|| panic!("no {metric}: {expression}"));
             let is_known = |l: &String| known.contains(l) || FOREIGN_LABELS.contains(&l.as_str());
             assert!(labels.iter().all(is_known), "{labels:?} of {metric}, which has {known:?}");
         }
         asked.extend(metrics);
     }
     // Whatever says how the mirror is doing has a panel.
-    for name in told.keys() {
+    for name in exported.keys() {
         let is_left_out = name.contains("_retired_")
             || ["ring_size_bytes", "config_reloads_total"].iter().any(|end| name.ends_with(end));
         assert!(asked.contains(name) || is_left_out, "no panel shows {name}");
@@ -115,7 +115,7 @@ fn every_metric_and_label_in_an_expression_is_told() {
 }
 
 #[test]
-fn the_reader_of_expressions_sees_names_and_labels() {
+fn the_expression_parser_finds_names_and_labels() {
     let expression = r#"sum by (a, b) (rate(one_total{c=~"$x", d!="two"}[5m])) - max(1e3 * three)"#;
     let (metrics, labels) = names(expression);
     assert_eq!(metrics.into_iter().collect::<Vec<_>>(), ["one_total", "three"]);
@@ -124,7 +124,7 @@ fn the_reader_of_expressions_sees_names_and_labels() {
 }
 
 #[test]
-fn the_reader_of_the_dashboard_chooses_where_the_numbers_come_from() {
+fn the_dashboard_takes_its_datasource_from_a_variable() {
     let dashboard = dashboard();
     assert!(dashboard["schemaVersion"].as_u64().unwrap() >= 38, "that of Grafana 10");
     let variables = dashboard["templating"]["list"].as_array().unwrap();

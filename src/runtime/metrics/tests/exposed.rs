@@ -12,7 +12,7 @@ fn text(snapshot: &super::Snapshot) -> String {
 }
 
 #[test]
-fn every_reason_and_cause_is_there_from_the_start() {
+fn every_reason_and_cause_is_exported_from_the_start() {
     let samples = Samples::read(&text(&idle()));
     for reason in NotMirrored::ALL {
         let labels = [("reason", reason.label())];
@@ -25,7 +25,7 @@ fn every_reason_and_cause_is_there_from_the_start() {
 }
 
 #[test]
-fn a_session_bears_all_its_names() {
+fn a_session_has_all_its_id_labels() {
     let samples = Samples::read(&text(&busy()));
     let labels = [
         ("traffic_mirror_session_id", "tms-middle"),
@@ -45,7 +45,7 @@ fn a_session_bears_all_its_names() {
 }
 
 #[test]
-fn rules_bear_their_numbers_and_ids_and_the_network_service_its_name() {
+fn rules_are_labelled_by_number_and_id_and_dns_by_its_service_name() {
     let samples = Samples::read(&text(&busy()));
     let name = "traffic_mirror_rule_mirrored_packets_total";
     let session = ("traffic_mirror_session_id", "tms-low");
@@ -62,7 +62,7 @@ fn rules_bear_their_numbers_and_ids_and_the_network_service_its_name() {
 }
 
 #[test]
-fn a_target_keeps_its_counts_when_its_place_in_the_table_changes() {
+fn a_target_keeps_its_counts_when_its_index_in_the_table_changes() {
     let mut snapshot = idle();
     snapshot.workers[0].targets = vec![report(9, "192.0.2.10:4789"), report(0, "192.0.2.99:4789")];
     snapshot.workers[1].targets = vec![report(0, "192.0.2.10:4789")];
@@ -77,7 +77,7 @@ fn a_target_keeps_its_counts_when_its_place_in_the_table_changes() {
 }
 
 #[test]
-fn rings_and_the_run_are_told() {
+fn ring_and_process_metrics_are_exported() {
     let samples = Samples::read(&text(&busy()));
     let ring = [("network_interface_id", "eni-web"), ("device", "eth0"), ("worker", "1")];
     assert_eq!(samples.sum_where("traffic_mirror_ring_size_bytes", &ring), 4_194_304.0);
@@ -91,7 +91,7 @@ fn rings_and_the_run_are_told() {
 }
 
 #[test]
-fn ids_may_be_any_text() {
+fn ids_with_special_characters_are_escaped() {
     let odd = include_str!("before.toml").replace("eni-web", r#"eni \"\\ \n {a=\"b\"} 1"#);
     let mut mirror = Mirror::new(&super::table(&odd), &[0]);
     mirror.run();
@@ -101,7 +101,7 @@ fn ids_may_be_any_text() {
 }
 
 #[test]
-fn both_forms_say_the_same_and_each_follows_its_rules() {
+fn both_formats_have_the_same_samples_and_follow_their_syntax() {
     let mut mirror = Mirror::new(&before(), &[0, 1]);
     mirror.run();
     mirror.change(&after());
@@ -117,18 +117,18 @@ fn both_forms_say_the_same_and_each_follows_its_rules() {
     assert!(open.contains("\n# TYPE NetworkMirrorIn unknown\n"));
     assert!(plain.contains("\n# TYPE NetworkMirrorIn untyped\n"));
     // In the plain form a sample bears the very name that HELP and TYPE do.
-    let told = |word: &str| -> BTreeSet<String> {
+    let exported_metrics = |word: &str| -> BTreeSet<String> {
         let lines = plain.lines().filter_map(|line| line.strip_prefix(word));
         lines.map(|line| line.split(' ').next().unwrap().to_owned()).collect()
     };
     let names: BTreeSet<String> =
         Samples::read(&plain).all().iter().map(|sample| sample.name.clone()).collect();
-    assert_eq!(names, told("# TYPE "));
-    assert_eq!(names, told("# HELP "));
+    assert_eq!(names, exported_metrics("# TYPE "));
+    assert_eq!(names, exported_metrics("# HELP "));
 }
 
 #[test]
-fn a_worker_of_a_retired_interface_keeps_its_counts_and_is_missed_by_nobody() {
+fn a_worker_of_a_removed_interface_keeps_its_counts_and_stays_healthy() {
     let mut snapshot = busy();
     snapshot.workers[2].network_interface_id = "eni-gone".to_owned();
     snapshot.workers[2].is_attached = false;
@@ -147,14 +147,14 @@ fn a_worker_of_a_retired_interface_keeps_its_counts_and_is_missed_by_nobody() {
 }
 
 #[test]
-fn of_a_long_filter_only_the_rules_that_took_something_are_told() {
+fn only_matched_rules_of_a_long_filter_are_exported() {
     let rule = "{ traffic_direction = \"ingress\", rule_number = NUMBER, rule_action = \"accept\", \
         source_cidr_block = \"0.0.0.0/0\", destination_cidr_block = \"0.0.0.0/0\" },";
     let rules: String = (2..=1_001).map(|n| rule.replace("NUMBER", &n.to_string())).collect();
     let first = "tmf-middle\"\nrule = [";
     let long = include_str!("before.toml").replace(first, &format!("{first}{rules}"));
     let mut mirror = Mirror::new(&super::table(&long), &[0]);
-    let told = |mirror: &Mirror| {
+    let exported_metrics = |mirror: &Mirror| {
         let samples = Samples::read(&text(&mirror.snapshot()));
         let name = "traffic_mirror_rule_mirrored_packets_total";
         let numbers = samples.all().iter().filter(|sample| sample.name == name);
@@ -162,7 +162,7 @@ fn of_a_long_filter_only_the_rules_that_took_something_are_told() {
             numbers.filter(|one| one.labels["traffic_mirror_session_id"] == "tms-middle");
         of_middle.map(|one| one.labels["rule_number"].clone()).collect::<Vec<_>>()
     };
-    assert_eq!(told(&mirror), [""; 0]);
+    assert_eq!(exported_metrics(&mirror), [""; 0]);
     mirror.run();
-    assert_eq!(told(&mirror), ["1", "2"]);
+    assert_eq!(exported_metrics(&mirror), ["1", "2"]);
 }

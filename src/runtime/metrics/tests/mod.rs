@@ -2,9 +2,9 @@
 
 mod dashboard;
 mod exposed;
-mod law;
 mod reading;
 mod serving;
+mod sums;
 
 use std::io;
 use std::sync::Arc;
@@ -19,9 +19,9 @@ use crate::runtime::{InterfaceSnapshot, RingFigures, Snapshot, WorkerSnapshot};
 
 /// Loses every third copy, and sends every fifth no longer than 30 bytes.
 #[derive(Default)]
-struct Lossy(usize);
+struct LossySink(usize);
 
-impl Sink for Lossy {
+impl Sink for LossySink {
     fn send(&mut self, copies: &Copies<'_>, drops: &mut Drops) -> io::Result<()> {
         for index in 0..copies.iter().count() {
             self.0 += 1;
@@ -74,14 +74,14 @@ fn traffic(seed: u16) -> FrameSource<Vec<u8>> {
 /// Workers that run over a table; interface 0 is eni-web, 1 is eni-db.
 struct Mirror {
     table: Arc<MirrorTable>,
-    workers: Vec<(u32, Worker, Lossy)>,
+    workers: Vec<(u32, Worker, LossySink)>,
 }
 
 impl Mirror {
     fn new(table: &Arc<MirrorTable>, interfaces: &[u32]) -> Self {
         let worker = |interface: &u32| {
             let worker = Worker::new(Arc::clone(table)).of_interface(*interface);
-            (*interface, worker, Lossy::default())
+            (*interface, worker, LossySink::default())
         };
         Self { table: Arc::clone(table), workers: interfaces.iter().map(worker).collect() }
     }
@@ -107,7 +107,7 @@ impl Mirror {
     }
 
     fn snapshot(&self) -> Snapshot {
-        let worker = |(number, (interface, worker, _)): (u16, &(u32, Worker, Lossy))| {
+        let worker = |(number, (interface, worker, _)): (u16, &(u32, Worker, LossySink))| {
             let counters = worker.counters().clone();
             WorkerSnapshot {
                 network_interface_id: self.id_of(*interface),

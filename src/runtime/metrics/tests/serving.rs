@@ -59,7 +59,7 @@ fn get(server: &Server, path: &str) -> (String, String) {
 }
 
 #[test]
-fn metrics_come_in_the_form_that_is_asked_for() {
+fn the_accept_header_selects_the_metrics_format() {
     let server = served(busy());
     let (head, body) = get(&server, "/metrics");
     assert!(head.starts_with("http/1.1 200 ok"), "{head}");
@@ -74,7 +74,7 @@ fn metrics_come_in_the_form_that_is_asked_for() {
 }
 
 #[test]
-fn health_says_which_devices_are_missing() {
+fn the_health_page_names_missing_devices() {
     let (head, body) = get(&served(busy()), "/healthz");
     assert!(head.starts_with("http/1.1 200 ok"), "{head}");
     assert_eq!(body, "ok\n");
@@ -100,7 +100,7 @@ fn health_says_which_devices_are_missing() {
 }
 
 #[test]
-fn frames_that_are_not_accounted_for_are_no_health() {
+fn unaccounted_frames_make_the_run_unhealthy() {
     let mut snapshot = busy();
     snapshot.workers[1].ring.unaccounted = 7;
     let device = snapshot.workers[1].device.clone();
@@ -116,7 +116,7 @@ fn frames_that_are_not_accounted_for_are_no_health() {
 }
 
 #[test]
-fn the_root_points_to_the_pages_and_there_are_no_others() {
+fn the_root_links_to_the_pages_and_other_paths_are_404() {
     let server = served(idle());
     assert!(get(&server, "/").1.contains("/metrics"));
     assert!(get(&server, "/secret").0.starts_with("http/1.1 404 "));
@@ -125,7 +125,7 @@ fn the_root_points_to_the_pages_and_there_are_no_others() {
 }
 
 #[test]
-fn a_taken_port_is_an_error_at_once() {
+fn a_port_in_use_is_an_error_at_startup() {
     let server = served(idle());
     let error = try_serve(server.address(), Arc::new(idle), LIMITS).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
@@ -133,7 +133,7 @@ fn a_taken_port_is_an_error_at_once() {
 }
 
 #[test]
-fn it_ends_when_it_is_dropped_even_with_a_client_inside() {
+fn dropping_the_server_closes_open_connections() {
     let server = served(idle());
     let address = server.address();
     let mut inside = connected(&server);
@@ -145,7 +145,7 @@ fn it_ends_when_it_is_dropped_even_with_a_client_inside() {
 }
 
 #[test]
-fn slow_clients_lose_their_places_and_stop_nobody() {
+fn slow_clients_are_closed_and_do_not_block_others() {
     let head = Duration::from_millis(300);
     let limits = limits(2, head, 30 * head);
     let snapshot = busy();
@@ -164,7 +164,7 @@ fn slow_clients_lose_their_places_and_stop_nobody() {
 }
 
 #[test]
-fn a_head_without_end_is_refused() {
+fn an_oversized_request_head_is_refused() {
     let server = served(idle());
     let mut stream = connected(&server);
     let field = format!("X-Long: {}\r\n", "a".repeat(1_000));
@@ -178,7 +178,7 @@ fn a_head_without_end_is_refused() {
 }
 
 #[test]
-fn a_connection_ends_whatever_its_client_does() {
+fn a_connection_is_closed_at_its_time_limit() {
     let connection = Duration::from_millis(300);
     let limits = limits(1, 400 * connection, connection);
     let server = try_serve(ANY, Arc::new(idle), limits).unwrap();

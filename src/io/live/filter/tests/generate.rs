@@ -207,7 +207,7 @@ impl Entropy<'_> {
 
 /// Of a plain packet of TCP or UDP: no checksum, an unfinished one, or the right one.
 fn put_sum(frame: &mut [u8], ip: usize, v4: bool, finish: usize) {
-    let Some(plain) = super::reference::Plain::of(frame).filter(|plain| plain.ip == ip) else {
+    let Some(plain) = super::reference::PlainFrame::of(frame).filter(|plain| plain.ip == ip) else {
         return;
     };
     assert_eq!(plain.is_ipv4, v4);

@@ -67,7 +67,7 @@ proptest! {
 
     /// In one: what the table mirrors comes through, and as much of it as any session copies.
     #[test]
-    fn what_the_table_mirrors_comes_through(of_table in bytes(200), of_frame in bytes(80)) {
+    fn mirrored_frames_pass_the_filter(of_table in bytes(200), of_frame in bytes(80)) {
         let mut entropy = Entropy(&of_frame);
         let table = Entropy(&of_table).table(6);
         let direction = Direction::BOTH[entropy.below(2)];
@@ -84,7 +84,11 @@ proptest! {
     }
 
     #[test]
-    fn it_does_as_it_is_said(of_table in bytes(200), of_frame in bytes(80), drops: bool) {
+    fn the_program_matches_the_reference_filter(
+        of_table in bytes(200),
+        of_frame in bytes(80),
+        drops: bool,
+    ) {
         let mut entropy = Entropy(&of_frame);
         let table = Entropy(&of_table).table(6);
         let direction = Direction::BOTH[entropy.below(2)];
@@ -103,7 +107,10 @@ proptest! {
     /// The kernel's own machine, on a socket that anybody may open, sees frames come in as ours
     /// does.
     #[test]
-    fn the_kernel_does_the_same(of_table in bytes(200), of_frames in bytes(400)) {
+    fn the_kernel_runs_the_program_like_the_interpreter(
+        of_table in bytes(200),
+        of_frames in bytes(400),
+    ) {
         let table = Entropy(&of_table).table(6);
         let (out, into) = UnixDatagram::pair().unwrap();
         into.set_nonblocking(true).unwrap();
@@ -154,12 +161,12 @@ fn single_rule(direction: Direction, number: i64, block: &str) -> FilterRule {
 }
 
 #[test]
-fn the_kernel_takes_the_longest_program() {
+fn the_kernel_accepts_the_longest_program() {
     let (cut, program) = program(&longest_table(), 1_500, true);
     assert!(cut.is_some() && program.len() > 1_000, "{}", program.len());
     assert!(program.len() < MOST_INSTRUCTIONS, "{}", program.len());
     if !capability::has_net_raw() {
-        println!("NOT RUN: the_kernel_takes_the_longest_program: no right to capture");
+        println!("NOT RUN: the_kernel_accepts_the_longest_program: no right to capture");
         return;
     }
     let socket = Socket::new(Domain::PACKET, Type::RAW, None).unwrap();
@@ -193,7 +200,7 @@ fn every_term_of_the_longest_program_is_reached() {
 }
 
 #[test]
-fn the_longest_packet_length_counts_and_whole_is_longer_than_any() {
+fn the_longest_packet_length_decides_the_cut() {
     let filter = Filter::accept_all(FilterId::new("tmf-1").unwrap());
     let wants = |lengths: &[Option<i64>]| {
         let length = |len: &Option<i64>| len.map(|len| PacketLength::new(len).unwrap());
@@ -218,7 +225,7 @@ fn udp(source: u16, destination: u16) -> Vec<u8> {
 }
 
 #[test]
-fn with_our_mark_only_what_can_be_ours_is_kept_out() {
+fn with_the_own_mark_only_possible_copies_are_dropped() {
     let of_protocol = |protocol| {
         let mut frame = udp(5_000, 53);
         frame[23] = protocol;
@@ -240,7 +247,7 @@ fn with_our_mark_only_what_can_be_ours_is_kept_out() {
 }
 
 #[test]
-fn with_too_many_ports_of_targets_no_frame_is_cut() {
+fn with_too_many_target_ports_no_frame_is_truncated() {
     let filter = Filter::accept_all(FilterId::new("tmf-1").unwrap());
     let wants = |ports: u16| {
         let sessions = vec![session(0, filter.clone(), PacketLength::new(100).ok())];
@@ -251,7 +258,7 @@ fn with_too_many_ports_of_targets_no_frame_is_cut() {
 }
 
 #[test]
-fn an_interface_without_sessions_hears_all() {
+fn an_interface_without_sessions_receives_all_frames() {
     let filter = Filter::new(FilterId::new("tmf-1").unwrap());
     let table = table(vec![session(0, filter, PacketLength::new(100).ok())], true);
     assert!(Wants::of(&table, 0).can_drop());

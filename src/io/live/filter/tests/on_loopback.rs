@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use socket2::{Domain, Socket, Type};
 
 use super::generate::{session, table};
-use super::reference::{Plain, fold};
+use super::reference::{PlainFrame, fold};
 use crate::dataplane::{Burst, Frame, MirrorTable, Source};
 use crate::io::links::{Link, links};
 use crate::io::live::{KernelFilter, LiveSource, Load, RingOptions, RingSource, open, waker};
@@ -25,7 +25,7 @@ struct Loop {
 }
 
 /// What came: length, length on the wire, whether it was cut, and whether its checksum is right.
-type Came = (usize, u32, bool, bool);
+type Received = (usize, u32, bool, bool);
 
 impl Loop {
     fn open(link: &Link, kernel_filter: KernelFilter, prefixed: bool) -> Self {
@@ -45,12 +45,12 @@ impl Loop {
     }
 
     /// Waits for the frame to that port.
-    fn hear(&mut self, port: u16) -> Option<Came> {
+    fn receive(&mut self, port: u16) -> Option<Received> {
         for _ in 0..6 {
             let mut burst = Burst::new();
             self.source.fill(&mut burst).unwrap();
             let found = burst.iter().find(|one| {
-                Plain::of(one.bytes)
+                PlainFrame::of(one.bytes)
                     .is_some_and(|plain| plain.protocol == 17 && plain.ports.1 == port)
             });
             if let Some(found) = found {
@@ -62,7 +62,7 @@ impl Loop {
 }
 
 fn is_right(frame: &Frame<'_>) -> bool {
-    let plain = Plain::of(frame.bytes).unwrap();
+    let plain = PlainFrame::of(frame.bytes).unwrap();
     let rest = [0, 17, frame.bytes[38], frame.bytes[39]];
     fold(&[&frame.bytes[26..34], &rest, &frame.bytes[plain.transport..]].concat()) == 0xffff
 }
@@ -76,7 +76,7 @@ fn frame(port: u16, checksum: Option<u16>) -> Vec<u8> {
     frame[24..26].copy_from_slice(&header_sum.to_be_bytes());
     frame.extend([0x9c, 0x40, high, low, 3, 0xf0, 0, 0]);
     frame.resize(WIRE_LEN, 7);
-    let unfinished = Plain::of(&frame).unwrap().unfinished(&frame);
+    let unfinished = PlainFrame::of(&frame).unwrap().unfinished(&frame);
     frame[40..42].copy_from_slice(&unfinished.to_be_bytes());
     let checksum = checksum.unwrap_or(!fold(&frame[34..]));
     frame[40..42].copy_from_slice(&checksum.to_be_bytes());
@@ -109,24 +109,28 @@ fn loopback(name: &str) -> Option<Link> {
 }
 
 #[test]
-fn finished_frames_are_cut_and_others_come_whole() {
-    let Some(link) = loopback("finished_frames_are_cut_and_others_come_whole") else { return };
+fn finished_frames_are_truncated_and_others_arrive_whole() {
+    let Some(link) = loopback("finished_frames_are_truncated_and_others_arrive_whole") else {
+        return;
+    };
     let mut to = Loop::open(&link, KernelFilter::Auto, false);
     to.source.follow_table(&udp_table(None, 100), 0).unwrap();
     to.out.send(&frame(40_011, None)).unwrap();
-    assert_eq!(to.hear(40_011), Some((100, 1_042, true, false)));
+    assert_eq!(to.receive(40_011), Some((100, 1_042, true, false)));
     let usual = UdpSocket::bind("127.0.0.1:0").unwrap();
     usual.send_to(&[7; 1_000], "127.0.0.1:40012").unwrap();
-    assert_eq!(to.hear(40_012), Some((WIRE_LEN, 1_042, false, true)));
+    assert_eq!(to.receive(40_012), Some((WIRE_LEN, 1_042, false, true)));
     to.source.follow_table(&udp_table(None, 200), 0).unwrap();
     to.out.send(&frame(40_013, None)).unwrap();
-    assert_eq!(to.hear(40_013), Some((200, 1_042, true, false)));
+    assert_eq!(to.receive(40_013), Some((200, 1_042, true, false)));
     assert_eq!(to.source.filter_state(), Default::default());
 }
 
 #[test]
-fn after_a_frame_that_was_cut_too_early_none_is_cut() {
-    let Some(link) = loopback("after_a_frame_that_was_cut_too_early_none_is_cut") else { return };
+fn truncation_stops_after_a_frame_was_truncated_too_early() {
+    let Some(link) = loopback("truncation_stops_after_a_frame_was_truncated_too_early") else {
+        return;
+    };
     let mut to = Loop::open(&link, KernelFilter::Auto, true);
     to.source.follow_table(&udp_table(None, 100), 0).unwrap();
     // Unfinished, but what it holds is not what it should.
@@ -134,40 +138,43 @@ fn after_a_frame_that_was_cut_too_early_none_is_cut() {
         [[flags, 0, 0, 0, 0, 0].as_slice(), &34_u16.to_ne_bytes(), &6_u16.to_ne_bytes()].concat()
     };
     to.out.send(&[prefix(1), frame(40_021, Some(0x1234))].concat()).unwrap();
-    assert_eq!(to.hear(40_021), Some((100, 1_042, true, false)));
+    assert_eq!(to.receive(40_021), Some((100, 1_042, true, false)));
     assert_eq!(to.source.filter_state().spoiled, 1);
     assert_eq!(to.source.take_warnings().len(), 1);
     for _ in 0..2 {
         to.out.send(&[prefix(0), frame(40_022, None)].concat()).unwrap();
-        assert_eq!(to.hear(40_022), Some((WIRE_LEN, 1_042, false, true)));
+        assert_eq!(to.receive(40_022), Some((WIRE_LEN, 1_042, false, true)));
         to.source.follow_table(&udp_table(None, 90), 0).unwrap();
     }
     assert!(to.source.take_warnings().is_empty());
 }
 
 #[test]
-fn what_nobody_wants_is_dropped_until_somebody_does() {
-    let Some(link) = loopback("what_nobody_wants_is_dropped_until_somebody_does") else { return };
+fn unwanted_frames_are_dropped_until_a_session_wants_them() {
+    let Some(link) = loopback("unwanted_frames_are_dropped_until_a_session_wants_them") else {
+        return;
+    };
     let mut to = Loop::open(&link, KernelFilter::Always, false);
     to.source.follow_table(&udp_table(Some(40_031), 8_500), 0).unwrap();
     assert!(to.source.filter_state().is_filtering);
     for port in [40_032, 40_031] {
         to.out.send(&frame(port, None)).unwrap();
-        assert_eq!(to.hear(port).is_some(), port == 40_031, "{port}");
+        assert_eq!(to.receive(port).is_some(), port == 40_031, "{port}");
     }
     to.source.follow_table(&udp_table(None, 8_500), 0).unwrap();
     to.out.send(&frame(40_032, None)).unwrap();
-    assert!(to.hear(40_032).is_some());
+    assert!(to.receive(40_032).is_some());
     to.source.close().unwrap();
     // What is closed stays closed, whatever the table says.
     to.source.follow_table(&udp_table(None, 100), 0).unwrap();
     to.out.send(&frame(40_032, None)).unwrap();
-    assert!(to.hear(40_032).is_none());
+    assert!(to.receive(40_032).is_none());
 }
 
 #[test]
-fn under_load_it_is_dropped_and_that_is_told_once_each_way() {
-    let Some(link) = loopback("under_load_it_is_dropped_and_that_is_told_once_each_way") else {
+fn under_load_frames_are_dropped_and_each_switch_is_reported_once() {
+    let Some(link) = loopback("under_load_frames_are_dropped_and_each_switch_is_reported_once")
+    else {
         return;
     };
     let mut to = Loop::open(&link, KernelFilter::Auto, false);
@@ -186,7 +193,7 @@ fn under_load_it_is_dropped_and_that_is_told_once_each_way() {
         to.source.weigh(&load).unwrap();
         to.source.follow_table(&udp_table(Some(40_041), 8_000), 0).unwrap();
         to.out.send(&frame(40_042, None)).unwrap();
-        assert_eq!(to.hear(40_042).is_some(), comes, "{load:?}");
+        assert_eq!(to.receive(40_042).is_some(), comes, "{load:?}");
         assert_eq!(to.source.filter_state().is_filtering, is_on);
     }
     assert_eq!(to.source.take_warnings().len(), 2);

@@ -13,7 +13,7 @@ const TUNNELS: [u16; 12] = [1701, 2152, 4754, 4755, 4789, 4790, 5555, 6080, 6081
 
 /// The fields of a plain packet, read where they stand.
 #[derive(Debug)]
-pub(super) struct Plain {
+pub(super) struct PlainFrame {
     pub(super) is_ipv4: bool,
     pub(super) ip: usize,
     pub(super) transport: usize,
@@ -23,7 +23,7 @@ pub(super) struct Plain {
     pub(super) ports: (u16, u16),
 }
 
-impl Plain {
+impl PlainFrame {
     pub(super) fn of(frame: &[u8]) -> Option<Self> {
         let word = |at: usize| Some(u16::from_be_bytes(*frame.get(at..)?.first_chunk()?));
         let is_ipv4 = match word(12)? {
@@ -156,7 +156,7 @@ pub(super) fn taken(
     cut: Option<Cut>,
     asked: Option<(&MirrorTable, u32, Direction)>,
 ) -> usize {
-    let Some(plain) = Plain::of(frame) else { return frame.len() };
+    let Some(plain) = PlainFrame::of(frame) else { return frame.len() };
     if asked.is_some_and(|(table, at, direction)| !plain.is_wanted(table, at, direction)) {
         return 0;
     }

@@ -11,7 +11,7 @@ const ENDPOINT: &str = "127.0.0.1:4566";
 
 /// Some forty commands of half a second and more each.
 #[test]
-fn the_aws_cli_goes_the_main_road() {
+fn the_aws_cli_creates_describes_and_deletes_resources() {
     let Some(lab) = Lab::new("ec2cli") else { return };
     for (program, argument) in [("aws", "--version"), ("python3", "--version")] {
         let ran = Command::new(program).arg(argument).output();
@@ -22,15 +22,15 @@ fn the_aws_cli_goes_the_main_road() {
     let state = lab.folder.path().join("state");
     let words =
         format!("--ec2-endpoint {ENDPOINT} --allow-target 127.0.0.0/8 --state {}", state.display());
-    let mirror = Mirror::start_saying(&lab.host, &words, "EC2 endpoint on");
+    let mirror = Mirror::start_and_wait_for(&lab.host, &words, "EC2 endpoint on");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/aws_cli.py");
     let mut command = lab.host.command("python3");
-    let said = mirror.said();
-    let of_key = said.iter().find_map(|line| line.split_once("with the key in "));
+    let log_lines = mirror.log_lines();
+    let of_key = log_lines.iter().find_map(|line| line.split_once("with the key in "));
     let (file, _) = of_key.unwrap().1.split_once(',').unwrap();
     command.arg(script).env("EC2_ENDPOINT", format!("http://{ENDPOINT}")).env("DEVICE", "h0");
     command.env("CREDENTIALS", file);
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    mirror.end().assert_whole();
+    mirror.end().assert_no_loss();
 }

@@ -4,10 +4,10 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
+use crate::attacks;
 use crate::collector::Collector;
 use crate::connection::{Connection, connect};
 use crate::endpoint::{Client, start, text};
-use crate::hostile;
 use crate::lab::Lab;
 use crate::traffic::{IPV4, Pair, number_of, numbered};
 use crate::waiting::pause;
@@ -26,12 +26,12 @@ const BURST: u32 = 32;
 const SLACK_KIB: u64 = 64 << 10;
 
 /// One good client, from its first filter to its last.
-struct Good {
+struct WellBehavedClient {
     connection: Connection,
     number: u32,
 }
 
-impl Good {
+impl WellBehavedClient {
     fn work(&mut self) {
         (0..ROUNDS).for_each(|round| self.round(round));
     }
@@ -106,7 +106,7 @@ fn send_while(pair: &Pair, is_busy: impl Fn() -> bool) -> u32 {
 }
 
 #[test]
-fn good_clients_end_right_beside_hostile_ones_and_no_frame_is_lost() {
+fn well_behaved_clients_succeed_beside_hostile_ones_without_frame_loss() {
     let Some(lab) = Lab::new("crowd") else { return };
     let mirror = start(&lab, &lab.folder.path().join("state"));
     let collector = Collector::listen(&lab.monitor, "10.99.1.2");
@@ -115,18 +115,18 @@ fn good_clients_end_right_beside_hostile_ones_and_no_frame_is_lost() {
     let before = mirror.status_kib("VmRSS");
     let (busy, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
     let sent = thread::scope(|scope| {
-        let end = Ending(&is_over);
-        for attack in hostile::ATTACKS.iter().cycle().take(4 * hostile::ATTACKS.len()) {
-            scope.spawn(|| hostile::repeat(&lab.host, attack, &is_over));
+        let end = SetOnDrop(&is_over);
+        for attack in attacks::ATTACKS.iter().cycle().take(4 * attacks::ATTACKS.len()) {
+            scope.spawn(|| attacks::repeat(&lab.host, attack, &is_over));
         }
         let good: Vec<_> = (0..CLIENTS)
             .map(|number| {
                 let connection = Connection::new(connect(&lab.host));
                 busy.fetch_add(1, Ordering::AcqRel);
-                let busy = Leaving(&busy);
+                let busy = DecrementOnDrop(&busy);
                 scope.spawn(move || {
                     let _busy = busy;
-                    Good { connection, number }.work();
+                    WellBehavedClient { connection, number }.work();
                 })
             })
             .collect();
@@ -145,22 +145,22 @@ fn good_clients_end_right_beside_hostile_ones_and_no_frame_is_lost() {
     let left = last.done("Action=DescribeTrafficMirrorFilters");
     assert_eq!(left.matches("<description>").count(), 0, "{left}");
     assert_eq!(left.matches("<ingressFilterRuleSet>").count(), 1, "{left}");
-    mirror.end().assert_whole();
+    mirror.end().assert_no_loss();
 }
 
 /// Counts one less when it goes, also by a panic.
-struct Leaving<'a>(&'a AtomicUsize);
+struct DecrementOnDrop<'a>(&'a AtomicUsize);
 
-impl Drop for Leaving<'_> {
+impl Drop for DecrementOnDrop<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
 /// Tells the hostile clients to end when it goes, also by a panic.
-struct Ending<'a>(&'a AtomicBool);
+struct SetOnDrop<'a>(&'a AtomicBool);
 
-impl Drop for Ending<'_> {
+impl Drop for SetOnDrop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Release);
     }

@@ -3,7 +3,7 @@
 use crate::collector::Collector;
 use crate::lab::Lab;
 use crate::mirror::Mirror;
-use crate::recorder::fitting;
+use crate::recorder::len_that_fits;
 use crate::traffic::{IPV4, Pair, number_of};
 use crate::waiting::{pause, wait_until};
 
@@ -14,7 +14,7 @@ const DATAGRAM_LEN: usize = 1_000;
 
 /// The program is stopped while a burst comes in, so that all of it waits when the end is asked
 /// for.
-fn drains(test: &str, signal: &str, words: &str) {
+fn assert_drained_by(test: &str, signal: &str, words: &str) {
     let Some(lab) = Lab::new(test) else { return };
     let collector = Collector::listen(&lab.monitor, "10.99.1.2");
     let mirror = Mirror::start(
@@ -24,13 +24,13 @@ fn drains(test: &str, signal: &str, words: &str) {
     let pair = Pair::new(&lab, IPV4, (4000, 2000));
     mirror.signal("-STOP");
     wait_until("it is stopped", || mirror.state() == 'T');
-    let burst = fitting(BURST * DATAGRAM_LEN) / DATAGRAM_LEN;
+    let burst = len_that_fits(BURST * DATAGRAM_LEN) / DATAGRAM_LEN;
     let burst = u32::try_from(burst).unwrap();
     (0..burst).for_each(|number| pair.send(number, DATAGRAM_LEN));
     mirror.signal(signal);
     mirror.signal("-CONT");
     let ended = mirror.wait();
-    ended.assert_whole();
+    ended.assert_no_loss();
     assert_eq!(ended.count("mirrored"), u64::from(burst));
     let arrived = collector.end();
     let numbers: Vec<u32> = arrived.iter().map(|one| number_of(&one.inner)).collect();
@@ -38,46 +38,46 @@ fn drains(test: &str, signal: &str, words: &str) {
 }
 
 #[test]
-fn what_came_in_before_sigterm_leaves() {
-    drains("term", "-TERM", "");
+fn frames_received_before_sigterm_are_mirrored() {
+    assert_drained_by("term", "-TERM", "");
 }
 
 #[test]
-fn what_came_in_before_sigint_leaves_from_all_workers() {
-    drains("int", "-INT", "--workers 2 --busy-poll");
+fn frames_received_before_sigint_are_mirrored_by_all_workers() {
+    assert_drained_by("int", "-INT", "--workers 2 --busy-poll");
 }
 
 #[test]
-fn it_ends_without_a_packet_and_without_its_interface() {
+fn run_ends_without_packets_and_after_its_interface_was_removed() {
     let Some(lab) = Lab::new("empty") else { return };
     let words = "-i h0 --target 10.99.1.2 --virtual-network-id 42";
     let ended = Mirror::start(&lab.host, words).end();
-    ended.assert_whole();
+    ended.assert_no_loss();
     assert_eq!(ended.count("mirrored"), 0);
     let mirror = Mirror::start(&lab.host, words);
     lab.wire.ip("link del p0\n");
-    mirror.wait_said("h0 is gone", 1);
+    mirror.wait_for_lines("h0 is gone", 1);
     pause(50);
-    mirror.end().assert_whole();
+    mirror.end().assert_no_loss();
 }
 
 /// `timeout` signals its child and, right after that, its whole process group.
 #[test]
-fn below_timeout_every_run_has_its_report() {
+fn every_run_under_timeout_prints_its_report() {
     let Some(lab) = Lab::new("timeout") else { return };
     let words = "-i h0 --target 10.99.1.2 --virtual-network-id 42";
     for _ in 0..20 {
-        Mirror::start_below_timeout(&lab.host, words).end().assert_whole();
+        Mirror::start_under_timeout(&lab.host, words).end().assert_no_loss();
     }
 }
 
 /// All signals wait until the process goes on, so they come at one time.
 #[test]
-fn signals_of_several_kinds_at_once_are_one_request() {
+fn simultaneous_signals_stop_a_run_once() {
     let Some(lab) = Lab::new("signals") else { return };
     let mirror = Mirror::start(&lab.host, "-i h0 --target 10.99.1.2 --virtual-network-id 42");
     for name in ["-STOP", "-INT", "-TERM", "-CONT"] {
         mirror.signal(name);
     }
-    mirror.wait().assert_whole();
+    mirror.wait().assert_no_loss();
 }

@@ -3,9 +3,9 @@
 mod oracle;
 
 use oracle::compare::compare;
+use oracle::encapsulated::encapsulated_frame;
 use oracle::generate::{Entropy, frame, registry};
-use oracle::wrapping::wrapped;
-use oracle::{Fate, Input, Mode, tell};
+use oracle::{FrameOutcome, Input, Mode, expected_outcomes};
 use proptest::prelude::*;
 use traffic_mirror::model::Direction;
 
@@ -13,7 +13,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_data_plane_does_what_the_oracle_tells(
+    fn the_data_plane_matches_the_oracle(
         choices in prop::collection::vec(any::<u8>(), 0..1_500),
         flow in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..120), 1..100),
         forced in prop_oneof![
@@ -27,26 +27,27 @@ proptest! {
 
     /// Live, what frames carry counts too.
     #[test]
-    fn a_live_mirror_does_what_the_oracle_tells(
+    fn a_live_mirror_matches_the_oracle(
         choices in prop::collection::vec(any::<u8>(), 0..1_500),
         flow in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 1..50),
     ) {
         let registry = registry(&mut Entropy(&choices));
-        let inputs: Vec<Input> = flow.iter().map(|bytes| wrapped(&mut Entropy(bytes))).collect();
+        let inputs = flow.iter().map(|bytes| encapsulated_frame(&mut Entropy(bytes)));
+        let inputs: Vec<Input> = inputs.collect();
         compare(&registry, Mode::Live, &inputs);
     }
 }
 
 proptest! {
     #[test]
-    fn any_bytes_are_read_as_the_oracle_reads_them(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        oracle::compare::compare_reading(&bytes);
+    fn parsing_any_bytes_matches_the_oracle(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        oracle::compare::compare_parsing(&bytes);
     }
 }
 
-/// A generator that never reaches a box would prove nothing about it.
+/// A generator that never reaches an outcome proves nothing about it.
 #[test]
-fn the_generator_reaches_every_fate() {
+fn the_generator_reaches_every_outcome() {
     let mut seen = std::collections::BTreeMap::new();
     let mut state = 1_u64;
     let mut bytes = |len: usize| -> Vec<u8> {
@@ -59,14 +60,19 @@ fn the_generator_reaches_every_fate() {
     for _ in 0..300 {
         let registry = registry(&mut Entropy(&bytes(1_000)));
         for _ in 0..100 {
-            let replayed = tell(&registry, Mode::Replay(None), &frame(&mut Entropy(&bytes(100))));
-            let live = tell(&registry, Mode::Live, &wrapped(&mut Entropy(&bytes(200))));
-            for (_, _, fate) in replayed.into_iter().chain(live) {
-                let label = match fate {
-                    Fate::Copied { rule_number: None, .. } => "copied by amazon-dns",
-                    Fate::Copied { truncated: true, .. } => "copied and cut",
-                    Fate::Copied { .. } => "copied",
-                    Fate::Stays(reason) => reason,
+            let replayed =
+                expected_outcomes(&registry, Mode::Replay(None), &frame(&mut Entropy(&bytes(100))));
+            let live = expected_outcomes(
+                &registry,
+                Mode::Live,
+                &encapsulated_frame(&mut Entropy(&bytes(200))),
+            );
+            for (_, _, outcome) in replayed.into_iter().chain(live) {
+                let label = match outcome {
+                    FrameOutcome::Mirrored { rule_number: None, .. } => "copied by amazon-dns",
+                    FrameOutcome::Mirrored { truncated: true, .. } => "copied and cut",
+                    FrameOutcome::Mirrored { .. } => "copied",
+                    FrameOutcome::NotMirrored(reason) => reason,
                 };
                 *seen.entry(label).or_insert(0) += 1;
             }

@@ -8,7 +8,7 @@ use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use traffic_mirror::io::capture::CaptureSource;
 
 use crate::build::{MICRO, Order, Pcap, Pcapng};
-use crate::reading::{all_ways, read, try_all_ways};
+use crate::reading::{read, read_all_ways, try_read_all_ways};
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -40,7 +40,7 @@ fn capture() -> (Vec<Vec<u8>>, Vec<u8>) {
 }
 
 #[test]
-fn both_are_read_in_one_piece_and_in_several() {
+fn gzip_and_zstd_are_read_with_one_or_several_members() {
     let (frames, bytes) = capture();
     let (front, back) = bytes.split_at(100_000);
     for packed in [
@@ -52,39 +52,39 @@ fn both_are_read_in_one_piece_and_in_several() {
             .concat(),
         [zstd(&bytes), skippable(7, &[])].concat(),
     ] {
-        assert_eq!(all_ways(&packed).sound(), frames);
+        assert_eq!(read_all_ways(&packed).into_valid_frames(), frames);
     }
     let capture = Pcapng::ethernet(Order::Big).packet(0, 0, &[1]).bytes();
-    assert_eq!(all_ways(&zstd(&capture)).sound(), [[1]]);
+    assert_eq!(read_all_ways(&zstd(&capture)).into_valid_frames(), [[1]]);
 }
 
 #[test]
-fn one_level_is_unpacked() {
+fn only_one_level_of_compression_is_read() {
     let (_, bytes) = capture();
     for twice in [gzip(&gzip(&bytes)), zstd(&gzip(&bytes)), gzip(&zstd(&bytes))] {
-        let error = try_all_ways(&twice, &[5]).unwrap_err();
+        let error = try_read_all_ways(&twice, &[5]).unwrap_err();
         assert!(error.contains("not a capture"), "{error}");
     }
     for nothing in [gzip(&[]), zstd(&[]), skippable(1, &[])] {
-        let error = try_all_ways(&nothing, &[5]).unwrap_err();
+        let error = try_read_all_ways(&nothing, &[5]).unwrap_err();
         assert!(error.contains("there is nothing in it"), "{error}");
     }
 }
 
 /// Two thirds of a file are two thirds of its frames, but for what one block of the packing holds.
 #[test]
-fn a_cut_file_is_read_as_far_as_it_goes() {
+fn a_truncated_compressed_file_is_read_up_to_its_end() {
     let (frames, bytes) = capture();
     for packed in [gzip(&bytes), zstd(&bytes)] {
         for (cut, at_most) in [(1, 0), (5, 130_000), (packed.len() / 3, 100_000)] {
             let stream = Cursor::new(packed[..packed.len() - cut].to_vec());
             let mut source = CaptureSource::from_reader("capture", stream).unwrap();
-            let reading = read(&mut source);
-            let read = reading.frames.len();
-            assert!(reading.frames.iter().map(|frame| &frame.bytes).eq(&frames[..read]));
+            let contents = read(&mut source);
+            let read = contents.frames.len();
+            assert!(contents.frames.iter().map(|frame| &frame.bytes).eq(&frames[..read]));
             let missing = bytes.len() - usize::try_from(source.position_bytes()).unwrap();
             assert!(missing <= at_most, "{missing} missing of {}, cut by {cut}", bytes.len());
-            let end = reading.end.unwrap();
+            let end = contents.end.unwrap();
             let place = format!("capture: record {} at byte ", read + 1);
             assert!(end.starts_with(&place) && end.contains("cannot be read"), "{end}");
         }
@@ -93,23 +93,23 @@ fn a_cut_file_is_read_as_far_as_it_goes() {
 
 /// Checksums are looked at, behind what they are about.
 #[test]
-fn a_wrong_checksum_is_told() {
+fn a_wrong_checksum_is_an_error() {
     let (frames, bytes) = capture();
     let mut packed = gzip(&bytes);
     let at = packed.len() - 8;
     packed[at] ^= 1;
-    let reading = all_ways(&packed);
-    assert_eq!((reading.frames.len(), reading.end.is_some()), (frames.len(), true));
+    let contents = read_all_ways(&packed);
+    assert_eq!((contents.frames.len(), contents.end.is_some()), (frames.len(), true));
     let mut packed = zstd(&bytes);
     let at = packed.len() - 1;
     packed[at] ^= 1;
-    let reading = all_ways(&packed);
-    assert_eq!(reading.frames.len(), frames.len());
-    assert!(reading.end.unwrap().contains("the zstd checksum is wrong"));
+    let contents = read_all_ways(&packed);
+    assert_eq!(contents.frames.len(), frames.len());
+    assert!(contents.end.unwrap().contains("the zstd checksum is wrong"));
 }
 
 #[test]
-fn what_can_come_again_can_be_rewound() {
+fn files_and_memory_can_be_rewound() {
     let (frames, bytes) = capture();
     let folder = tempfile::tempdir().unwrap();
     for (name, bytes) in [("plain", bytes.clone()), ("gzip", gzip(&bytes)), ("zstd", zstd(&bytes))]
@@ -121,17 +121,17 @@ fn what_can_come_again_can_be_rewound() {
             CaptureSource::from_bytes("capture", bytes).unwrap(),
         ];
         for mut source in sources {
-            assert_eq!(read(&mut source).sound(), frames, "{name}");
+            assert_eq!(read(&mut source).into_valid_frames(), frames, "{name}");
             for _ in 0..2 {
                 source.rewind().unwrap();
-                assert_eq!(read(&mut source).sound(), frames, "{name}");
+                assert_eq!(read(&mut source).into_valid_frames(), frames, "{name}");
             }
         }
     }
 }
 
 #[test]
-fn a_damaged_capture_says_so_each_time_it_is_read() {
+fn a_damaged_capture_is_an_error_on_every_pass() {
     let (_, bytes) = capture();
     let mut source =
         CaptureSource::from_bytes("capture", bytes[..bytes.len() - 1].to_vec()).unwrap();
@@ -150,5 +150,5 @@ fn a_stream_cannot_be_rewound() {
     assert_eq!(error.kind(), std::io::ErrorKind::Unsupported);
     assert_eq!(error.to_string(), "capture comes only once");
     // And nothing of it is lost by asking.
-    assert_eq!(read(&mut source).sound(), frames);
+    assert_eq!(read(&mut source).into_valid_frames(), frames);
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::collector::{Arrived, Collector, inner_frames};
+use crate::collector::{Collector, ReceivedCopy, inner_frames};
 use crate::frames::{assert_same, of_a_test};
 use crate::lab::Lab;
-use crate::mirror::{BINARY, Mirror, refused};
+use crate::mirror::{BINARY, Mirror, run_refused};
 use crate::namespace::Namespace;
 use crate::recorder::Recorder;
 use crate::traffic::{IPV4, Pair, number_of};
@@ -33,7 +33,7 @@ fn flows_keep_their_order(lab: &Lab, mirror: Mirror, collector: Collector) {
             pair.answer(number, 300);
         }
     }
-    mirror.end().assert_whole();
+    mirror.end().assert_no_loss();
     let arrived = collector.end();
     let flows = numbers_by_flow(arrived.iter().map(|one| &one.inner));
     assert_eq!(flows.len(), 2 * usize::from(FLOWS));
@@ -43,7 +43,7 @@ fn flows_keep_their_order(lab: &Lab, mirror: Mirror, collector: Collector) {
     assert_one_port_a_flow(&arrived);
 }
 
-fn assert_one_port_a_flow(arrived: &[Arrived]) {
+fn assert_one_port_a_flow(arrived: &[ReceivedCopy]) {
     let mut ports = BTreeMap::new();
     for one in arrived {
         let flow = &one.inner[26..38];
@@ -69,7 +69,7 @@ fn two_workers_keep_the_order_of_flows_and_lose_nothing() {
 }
 
 #[test]
-fn a_busy_worker_mirrors_the_same() {
+fn a_busy_polling_worker_mirrors_the_same_frames() {
     let Some(lab) = Lab::new("busy") else { return };
     let collector = Collector::listen(&lab.monitor, "10.99.1.2");
     let wire = Recorder::start(&lab.generator, "g0");
@@ -77,13 +77,13 @@ fn a_busy_worker_mirrors_the_same() {
     let pair = Pair::new(&lab, IPV4, (4000, 2000));
     (0..500).for_each(|number| pair.send(number, 200));
     (0..500).for_each(|number| pair.answer(number, 1_200));
-    mirror.end().assert_whole();
+    mirror.end().assert_no_loss();
     assert_same(&inner_frames(collector.end()), &of_a_test(wire.end()));
 }
 
 /// The interface is in one namespace; the program starts, and sends, in another.
 #[test]
-fn the_interface_may_be_in_another_namespace() {
+fn an_interface_in_another_namespace_is_mirrored() {
     let Some(lab) = Lab::new("netns") else { return };
     let collector = Collector::listen(&lab.host, "10.99.1.1");
     let pair = Pair::new(&lab, IPV4, (4000, 2000));
@@ -93,41 +93,41 @@ fn the_interface_may_be_in_another_namespace() {
         let mirror = Mirror::start(&lab.monitor, &format!("{words} --netns {name}"));
         (0..50).for_each(|number| pair.send(number, 200));
         assert_eq!(collector.take_after(50).len(), 50);
-        mirror.end().assert_whole();
+        mirror.end().assert_no_loss();
     }
-    let missing = refused(lab.monitor.command(BINARY), &format!("{RUN} --netns tm-none"));
+    let missing = run_refused(lab.monitor.command(BINARY), &format!("{RUN} --netns tm-none"));
     assert_eq!(missing.0, 1, "{}", missing.1);
     assert!(missing.1.contains("no network namespace `tm-none`"), "{}", missing.1);
 }
 
 #[test]
-fn devices_that_are_not_there_and_targets_that_are_here_are_refused() {
+fn unknown_devices_and_own_target_addresses_are_refused() {
     let Some(lab) = Lab::new("wrong") else { return };
-    let run = |words: &str| refused(lab.host.command(BINARY), words);
-    let (code, said) = run("-i h7 --target 10.99.1.2");
-    assert_eq!(code, 2, "{said}");
-    assert!(said.contains("`h7`"), "{said}");
+    let run = |words: &str| run_refused(lab.host.command(BINARY), words);
+    let (code, log_lines) = run("-i h7 --target 10.99.1.2");
+    assert_eq!(code, 2, "{log_lines}");
+    assert!(log_lines.contains("`h7`"), "{log_lines}");
     for name in ["lo", "h0", "m0"] {
-        assert!(said.contains(name), "{said}");
+        assert!(log_lines.contains(name), "{log_lines}");
     }
-    let (code, said) = run("-i h0 --target 10.98.1.2");
-    assert_eq!(code, 2, "{said}");
-    assert!(said.contains("10.98.1.2"), "{said}");
+    let (code, log_lines) = run("-i h0 --target 10.98.1.2");
+    assert_eq!(code, 2, "{log_lines}");
+    assert!(log_lines.contains("10.98.1.2"), "{log_lines}");
 }
 
 #[test]
-fn without_the_right_to_capture_it_says_so() {
+fn a_missing_capture_capability_is_an_error() {
     let Some(lab) = Lab::new("right") else { return };
     let mut command = lab.host.command("setpriv");
     command.args(["--bounding-set", "-net_raw", "--inh-caps", "-net_raw", BINARY]);
-    let (code, said) = refused(command, RUN);
-    assert_eq!(code, 1, "{said}");
-    assert!(said.contains("CAP_NET_RAW"), "{said}");
+    let (code, log_lines) = run_refused(command, RUN);
+    assert_eq!(code, 1, "{log_lines}");
+    assert!(log_lines.contains("CAP_NET_RAW"), "{log_lines}");
 }
 
 /// What `Namespace` counts is what passed: the judge is judged.
 #[test]
-fn the_lab_counts_what_passes() {
+fn the_test_network_counts_the_frames_that_pass() {
     let Some(lab) = Lab::new("lab") else { return };
     let at = |namespace: &Namespace, device: &str| namespace.packets(device);
     let before = (at(&lab.generator, "g0"), at(&lab.host, "h0"));

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use traffic_mirror::io::capture::CaptureSource;
 
-use crate::reading::{Reading, read};
+use crate::reading::{CaptureContents, read};
 
 /// What the list beside the captures says of one of them.
-struct Entry {
+struct ManifestEntry {
     name: String,
     packets: Option<usize>,
     link_types: String,
@@ -24,14 +24,14 @@ fn folder() -> Option<PathBuf> {
     None
 }
 
-fn entries(folder: &Path) -> Vec<Entry> {
+fn entries(folder: &Path) -> Vec<ManifestEntry> {
     let list = std::fs::read_to_string(folder.join("MANIFEST.tsv")).unwrap();
     let mut lines = list.lines().map(|line| line.split('\t'));
     let columns: Vec<_> = lines.next().unwrap().collect();
     let entry = |fields: std::str::Split<'_, char>| {
         let row: BTreeMap<_, _> = columns.iter().copied().zip(fields).collect();
         let trouble = row["reader_error_after_packets"];
-        Entry {
+        ManifestEntry {
             name: row["file"].to_owned(),
             packets: row["packets"].parse().ok(),
             link_types: row["link_type"].to_owned(),
@@ -42,33 +42,33 @@ fn entries(folder: &Path) -> Vec<Entry> {
 }
 
 /// Reads a file in the way of files and in the way of streams.
-fn read_both_ways(path: &Path) -> Result<(Reading, bool), String> {
+fn read_both_ways(path: &Path) -> Result<(CaptureContents, bool), String> {
     let open = CaptureSource::open(path).map_err(|error| error.to_string());
     let file = std::fs::File::open(path).unwrap();
     let name = path.display().to_string();
     let stream = CaptureSource::from_reader(&name, file).map_err(|error| error.to_string());
     let readings = [open, stream].map(|source| {
         let mut source = source?;
-        let reading = read(&mut source);
-        Ok((reading, source.unsupported_link_types().is_empty()))
+        let contents = read(&mut source);
+        Ok((contents, source.unsupported_link_types().is_empty()))
     });
     assert_eq!(readings[0], readings[1], "{name}");
-    let [reading, _] = readings;
-    reading
+    let [contents, _] = readings;
+    contents
 }
 
 #[test]
-fn real_captures_hold_as_many_packets_as_their_list_says() {
+fn real_captures_have_the_packet_count_of_the_manifest() {
     let Some(folder) = folder() else { return };
     let entries = entries(&folder);
     assert!(!entries.is_empty());
-    for Entry { name, packets, link_types, trouble } in entries {
+    for ManifestEntry { name, packets, link_types, trouble } in entries {
         let path = folder.join(&name);
         match (read_both_ways(&path), &trouble) {
-            (Ok((reading, all_supported)), _) => {
-                let packets = packets.unwrap_or(reading.frames.len());
-                assert_eq!(reading.frames.len(), packets, "{name}");
-                assert_eq!(reading.end.is_some(), trouble.is_some(), "{name}: {:?}", reading.end);
+            (Ok((contents, all_supported)), _) => {
+                let packets = packets.unwrap_or(contents.frames.len());
+                assert_eq!(contents.frames.len(), packets, "{name}");
+                assert_eq!(contents.end.is_some(), trouble.is_some(), "{name}: {:?}", contents.end);
                 assert_eq!(all_supported, link_types != "RADIOTAP", "{name}");
             }
             (Err(error), Some(_)) => assert_eq!(packets, Some(0), "{name}: {error}"),
@@ -78,10 +78,10 @@ fn real_captures_hold_as_many_packets_as_their_list_says() {
 }
 
 #[test]
-fn what_is_wrong_with_real_captures_is_said() {
+fn damaged_real_captures_are_errors() {
     let Some(folder) = folder() else { return };
     let said = |name: &str| match read_both_ways(&folder.join(name)) {
-        Ok((reading, _)) => reading.end.unwrap(),
+        Ok((contents, _)) => contents.end.unwrap(),
         Err(error) => error,
     };
     for (name, what) in [
@@ -95,9 +95,9 @@ fn what_is_wrong_with_real_captures_is_said() {
 }
 
 #[test]
-fn each_real_capture_may_be_cut_anywhere() {
+fn each_real_capture_may_be_truncated_anywhere() {
     let Some(folder) = folder() else { return };
-    for Entry { name, .. } in entries(&folder) {
+    for ManifestEntry { name, .. } in entries(&folder) {
         let bytes = std::fs::read(folder.join(&name)).unwrap();
         let bytes = &bytes[..bytes.len().min(3_000)];
         for len in 1..bytes.len() {

@@ -3,29 +3,29 @@
 use std::net::IpAddr;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reading {
+pub enum ParsedFrame {
     NotIp,
     Unparsable,
     Ip { source: IpAddr, destination: IpAddr, protocol: Option<u8>, ports: Option<(u16, u16)> },
 }
 
-pub fn read(frame: &[u8]) -> Reading {
+pub fn parse_frame(frame: &[u8]) -> ParsedFrame {
     let word = |at: usize| Some(u16::from_be_bytes([*frame.get(at)?, *frame.get(at + 1)?]));
     let mut at = 12;
     loop {
         match word(at) {
-            None => return Reading::Unparsable,
+            None => return ParsedFrame::Unparsable,
             Some(0x8100 | 0x88a8 | 0x9100) => at += 4,
-            Some(0x0800) => return read_ipv4(frame, at + 2),
-            Some(0x86dd) => return read_ipv6(frame, at + 2),
-            Some(_) => return Reading::NotIp,
+            Some(0x0800) => return parse_ipv4(frame, at + 2),
+            Some(0x86dd) => return parse_ipv6(frame, at + 2),
+            Some(_) => return ParsedFrame::NotIp,
         }
     }
 }
 
-fn read_ipv4(frame: &[u8], at: usize) -> Reading {
+fn parse_ipv4(frame: &[u8], at: usize) -> ParsedFrame {
     if frame.len() < at + 20 || frame[at] & 0xf0 != 0x40 || frame[at] & 0x0f < 5 {
-        return Reading::Unparsable;
+        return ParsedFrame::Unparsable;
     }
     let header_len = 4 * (frame[at] & 0x0f) as usize;
     let total_len = 256 * frame[at + 2] as usize + frame[at + 3] as usize;
@@ -33,7 +33,7 @@ fn read_ipv4(frame: &[u8], at: usize) -> Reading {
     let offset = (frame[at + 6] & 0x1f) as usize * 256 + frame[at + 7] as usize;
     let octets = |place: usize| <[u8; 4]>::try_from(&frame[place..place + 4]).unwrap();
     let protocol = frame[at + 9];
-    Reading::Ip {
+    ParsedFrame::Ip {
         source: octets(at + 12).into(),
         destination: octets(at + 16).into(),
         protocol: Some(protocol),
@@ -41,15 +41,15 @@ fn read_ipv4(frame: &[u8], at: usize) -> Reading {
     }
 }
 
-fn read_ipv6(frame: &[u8], at: usize) -> Reading {
+fn parse_ipv6(frame: &[u8], at: usize) -> ParsedFrame {
     if frame.len() < at + 40 || frame[at] & 0xf0 != 0x60 {
-        return Reading::Unparsable;
+        return ParsedFrame::Unparsable;
     }
     let payload_len = 256 * frame[at + 4] as usize + frame[at + 5] as usize;
     let end = if payload_len == 0 { frame.len() } else { frame.len().min(at + 40 + payload_len) };
     let octets = |place: usize| <[u8; 16]>::try_from(&frame[place..place + 16]).unwrap();
     let (source, destination) = (octets(at + 8).into(), octets(at + 24).into());
-    let unknown = Reading::Ip { source, destination, protocol: None, ports: None };
+    let unknown = ParsedFrame::Ip { source, destination, protocol: None, ports: None };
     let mut next = frame[at + 6];
     let mut place = at + 40;
     loop {
@@ -60,7 +60,7 @@ fn read_ipv6(frame: &[u8], at: usize) -> Reading {
             0 | 43 | 60 | 51 => return unknown,
             upper => {
                 let ports = ports(frame, upper, place, end);
-                return Reading::Ip { source, destination, protocol: Some(upper), ports };
+                return ParsedFrame::Ip { source, destination, protocol: Some(upper), ports };
             }
         };
         if place + header_len > end {
@@ -70,7 +70,7 @@ fn read_ipv6(frame: &[u8], at: usize) -> Reading {
         if next == 44 && (frame[place + 2] != 0 || frame[place + 3] & 0xf8 != 0) {
             let extension = [0, 43, 44, 51, 60].contains(&following);
             let protocol = if extension { None } else { Some(following) };
-            return Reading::Ip { source, destination, protocol, ports: None };
+            return ParsedFrame::Ip { source, destination, protocol, ports: None };
         }
         next = following;
         place += header_len;

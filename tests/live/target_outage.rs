@@ -7,14 +7,14 @@ use crate::traffic::{IPV4, Pair};
 use crate::waiting::{pause, wait_until};
 
 /// A target that comes and goes.
-struct Watched {
+struct TargetOutageTest {
     lab: Lab,
     mirror: Mirror,
     pair: Pair,
     sent: u32,
 }
 
-impl Watched {
+impl TargetOutageTest {
     fn new(test: &str) -> Option<Self> {
         let lab = Lab::new(test)?;
         let mirror = Mirror::start(&lab.host, "-i h0 --target 10.99.1.2 --virtual-network-id 42");
@@ -30,7 +30,7 @@ impl Watched {
     }
 
     /// Copies arrive again; and once they do, each of them.
-    fn is_heard(&mut self) {
+    fn assert_copies_arrive(&mut self) {
         let collector = Collector::listen(&self.lab.monitor, "10.99.1.2");
         wait_until("a copy", || {
             self.send(1);
@@ -44,7 +44,7 @@ impl Watched {
     }
 
     /// While nobody hears it the mirror does not mind.
-    fn is_not_minded(&mut self) {
+    fn assert_keeps_running(&mut self) {
         for _ in 0..10 {
             self.send(20);
             pause(20);
@@ -54,41 +54,41 @@ impl Watched {
 }
 
 #[test]
-fn a_monitor_that_is_down_or_deaf_is_heard_again_when_it_is_back() {
-    let Some(mut watched) = Watched::new("target") else { return };
+fn copies_reach_a_target_again_after_an_outage() {
+    let Some(mut setup) = TargetOutageTest::new("target") else { return };
     // Nobody listens: ICMP says so.
-    watched.is_not_minded();
-    watched.mirror.wait_said("refuses copies: no program listens on that port", 1);
-    watched.is_heard();
+    setup.assert_keeps_running();
+    setup.mirror.wait_for_lines("refuses copies: no program listens on that port", 1);
+    setup.assert_copies_arrive();
     // Once nothing came back for some seconds, while copies were sent.
-    let collector = Collector::listen(&watched.lab.monitor, "10.99.1.2");
+    let collector = Collector::listen(&setup.lab.monitor, "10.99.1.2");
     wait_until("the recovery", || {
-        watched.send(1);
-        watched.mirror.times_said("accepts copies again") > 0
+        setup.send(1);
+        setup.mirror.count_lines_with("accepts copies again") > 0
     });
     drop(collector);
 
-    watched.lab.monitor.ip("link set v0 down\n");
-    watched.is_not_minded();
-    watched.lab.monitor.ip("link set v0 up\n");
-    watched.is_heard();
+    setup.lab.monitor.ip("link set v0 down\n");
+    setup.assert_keeps_running();
+    setup.lab.monitor.ip("link set v0 up\n");
+    setup.assert_copies_arrive();
 
     // No neighbour has the address any more.
-    watched.lab.monitor.ip("addr del 10.99.1.2/24 dev v0\n");
-    watched.lab.host.ip("neigh flush dev m0\n");
-    watched.is_not_minded();
-    watched.lab.monitor.ip("addr add 10.99.1.2/24 dev v0\n");
-    watched.is_heard();
+    setup.lab.monitor.ip("addr del 10.99.1.2/24 dev v0\n");
+    setup.lab.host.ip("neigh flush dev m0\n");
+    setup.assert_keeps_running();
+    setup.lab.monitor.ip("addr add 10.99.1.2/24 dev v0\n");
+    setup.assert_copies_arrive();
 
     // No route leads there.
-    watched.lab.host.ip("link set m0 down\n");
-    watched.is_not_minded();
-    watched.lab.host.ip("link set m0 up\n");
-    watched.is_heard();
+    setup.lab.host.ip("link set m0 down\n");
+    setup.assert_keeps_running();
+    setup.lab.host.ip("link set m0 up\n");
+    setup.assert_copies_arrive();
 
-    let Watched { mirror, sent, .. } = watched;
+    let TargetOutageTest { mirror, sent, .. } = setup;
     let ended = mirror.end();
-    assert_eq!(ended.code, 0, "{:#?}", ended.said);
+    assert_eq!(ended.code, 0, "{:#?}", ended.log_lines);
     let target = &ended.report["targets"][0];
     assert!(target["refused"].as_u64().unwrap() > 0, "{}", ended.report);
     assert!(ended.sum_of("dropped") > 0, "{}", ended.report);

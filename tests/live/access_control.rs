@@ -9,10 +9,10 @@ use std::time::Duration;
 use crate::connection::head;
 use crate::endpoint::ENDPOINT;
 use crate::lab::Lab;
-use crate::mirror::{BINARY, Mirror, refused};
+use crate::mirror::{BINARY, Mirror, run_refused};
 
 /// Less than a slow connection may take before it is closed for its own slowness.
-const PATIENCE: Duration = Duration::from_millis(4_900);
+const TIMEOUT: Duration = Duration::from_millis(4_900);
 
 const METRICS: &str = "127.0.0.1:9464";
 
@@ -20,7 +20,7 @@ const METRICS: &str = "127.0.0.1:9464";
 fn raw(lab: &Lab, address: &str, text: &str) -> (u16, String) {
     let address: SocketAddr = address.parse().unwrap();
     let mut stream = lab.host.inside(|| TcpStream::connect(address).unwrap());
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     stream.write_all(text.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -40,12 +40,12 @@ fn of_page(action: &str) -> String {
 }
 
 #[test]
-fn web_pages_are_refused_on_every_port_and_path() {
+fn requests_from_web_pages_are_refused_on_every_port_and_path() {
     let Some(lab) = Lab::new("pages") else { return };
     let words = "--ec2-endpoint localhost:4566 --no-authentication --metrics localhost:9464 \
                  --allow-host mirror.example --account-id 111122223333";
-    let mirror = Mirror::start_saying(&lab.host, words, "metrics on");
-    mirror.wait_said("EC2 endpoint on", 1);
+    let mirror = Mirror::start_and_wait_for(&lab.host, words, "metrics on");
+    mirror.wait_for_lines("EC2 endpoint on", 1);
     let describe = of_page("DescribeTrafficMirrorSessions");
     for (address, path) in
         [(ENDPOINT, &*describe), (ENDPOINT, "/x"), (METRICS, "/metrics"), (METRICS, "/healthz")]
@@ -76,16 +76,16 @@ fn web_pages_are_refused_on_every_port_and_path() {
     let other = of_page("DescribeLoadBalancers").replace("/ec2/", "/elasticloadbalancing/");
     let (status, answer) = get(&lab, ENDPOINT, &other, "localhost");
     assert!(status == 400 && answer.contains("EC2") && answer.contains("STS"), "{answer}");
-    mirror.end().assert_whole();
+    mirror.end().assert_no_loss();
 }
 
 #[test]
 fn without_options_a_key_is_generated_that_only_its_user_can_read() {
     let Some(lab) = Lab::new("key") else { return };
     let words = format!("--ec2-endpoint {ENDPOINT} --account-id 111122223333");
-    let mirror = Mirror::start_saying(&lab.host, &words, "EC2 endpoint on");
-    let said = mirror.said().join("\n");
-    let file = said.split_once("with the key in ").unwrap().1.split(',').next().unwrap();
+    let mirror = Mirror::start_and_wait_for(&lab.host, &words, "EC2 endpoint on");
+    let log_lines = mirror.log_lines().join("\n");
+    let file = log_lines.split_once("with the key in ").unwrap().1.split(',').next().unwrap();
     let found = fs::symlink_metadata(file).unwrap();
     assert!(found.is_file() && found.mode() & 0o777 == 0o600, "{file}: {:o}", found.mode());
     let text = fs::read_to_string(file).unwrap();
@@ -94,7 +94,7 @@ fn without_options_a_key_is_generated_that_only_its_user_can_read() {
         line.unwrap().to_owned()
     };
     let (id, secret) = (value("aws_access_key_id"), value("aws_secret_access_key"));
-    assert!(!said.contains(&secret), "{said}");
+    assert!(!log_lines.contains(&secret), "{log_lines}");
     let call = |id: &str| {
         let body = "Action=CreateTrafficMirrorFilter&Version=2016-11-15";
         let head = head().replace("Credential=test/", &format!("Credential={id}/"));
@@ -114,12 +114,12 @@ fn without_options_a_key_is_generated_that_only_its_user_can_read() {
         assert!(!answer.contains("<trafficMirrorFilterId>"), "{answer}");
     }
     let file = file.to_owned();
-    mirror.end().assert_whole();
+    mirror.end().assert_no_loss();
     assert!(fs::symlink_metadata(&file).is_err(), "{file} is still there");
 }
 
 #[test]
-fn options_that_open_the_endpoint_are_for_loopback() {
+fn options_without_authentication_need_a_loopback_address() {
     let Some(lab) = Lab::new("open") else { return };
     for (words, part) in [
         ("--ec2-endpoint 0.0.0.0:4566", "--credentials"),
@@ -130,16 +130,16 @@ fn options_that_open_the_endpoint_are_for_loopback() {
         ("-i h0 --target 192.0.2.1 --allow-host a", "--metrics"),
         ("-i h0 --target 224.0.0.1", "multicast"),
     ] {
-        let (code, said) = refused(lab.host.command(BINARY), words);
-        assert!(code == 2 && said.contains(part), "{words}: {code} {said}");
+        let (code, log_lines) = run_refused(lab.host.command(BINARY), words);
+        assert!(code == 2 && log_lines.contains(part), "{words}: {code} {log_lines}");
     }
 }
 
 #[test]
-fn slow_connections_do_not_keep_others_out() {
+fn slow_connections_do_not_block_others() {
     let Some(lab) = Lab::new("slow") else { return };
     let words = format!("--ec2-endpoint {ENDPOINT} --no-authentication --metrics {METRICS}");
-    let mirror = Mirror::start_saying(&lab.host, &words, "EC2 endpoint on");
+    let mirror = Mirror::start_and_wait_for(&lab.host, &words, "EC2 endpoint on");
     let mut slow = Vec::new();
     lab.host.inside(|| {
         for number in 0..800 {
@@ -155,8 +155,8 @@ fn slow_connections_do_not_keep_others_out() {
         assert_eq!(get(&lab, ENDPOINT, &describe, "localhost").0, 200);
         assert_eq!(get(&lab, METRICS, "/healthz", "localhost").0, 200);
     }
-    mirror.wait_said("EC2 endpoint: too many connections", 1);
-    mirror.wait_said("EC2 endpoint: connections are no longer closed", 1);
-    assert_eq!(mirror.times_said("EC2 endpoint: too many connections"), 1);
-    mirror.end().assert_whole();
+    mirror.wait_for_lines("EC2 endpoint: too many connections", 1);
+    mirror.wait_for_lines("EC2 endpoint: connections are no longer closed", 1);
+    assert_eq!(mirror.count_lines_with("EC2 endpoint: too many connections"), 1);
+    mirror.end().assert_no_loss();
 }

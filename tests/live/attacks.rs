@@ -17,21 +17,21 @@ const HUGE: usize = 100_000_000;
 
 /// What the endpoint may take of something too long before it hangs up: a request, and what the
 /// kernel keeps at both ends.
-const MOST_TAKEN: usize = 16 << 20;
+const MAX_ACCEPTED_BYTES: usize = 16 << 20;
 
 /// What is done over and over again; it ends when the endpoint hangs up or it is told to.
 pub(crate) type Attack = fn(TcpStream, &AtomicBool);
 
 pub(crate) const ATTACKS: &[Attack] = &[
-    drip_head,
-    drip_body,
-    announce,
+    send_head_slowly,
+    send_body_slowly,
+    send_no_body,
     flood_body,
     flood_chunks,
     flood_headers,
-    babble,
-    stay_deaf,
-    vanish,
+    send_garbage,
+    never_read,
+    reset_after_request,
 ];
 
 /// Attacks from new connections until it is over.
@@ -46,7 +46,7 @@ pub(crate) fn repeat(host: &Namespace, attack: &Attack, is_over: &AtomicBool) {
 }
 
 /// One byte a second, until it cannot.
-fn drip(mut stream: TcpStream, text: &str, is_over: &AtomicBool) {
+fn send_slowly(mut stream: TcpStream, text: &str, is_over: &AtomicBool) {
     for byte in text.bytes() {
         if stream.write_all(&[byte]).is_err() {
             return;
@@ -60,23 +60,23 @@ fn drip(mut stream: TcpStream, text: &str, is_over: &AtomicBool) {
     }
 }
 
-fn drip_head(stream: TcpStream, is_over: &AtomicBool) {
-    drip(stream, &request("Action=DescribeTags"), is_over);
+fn send_head_slowly(stream: TcpStream, is_over: &AtomicBool) {
+    send_slowly(stream, &request("Action=DescribeTags"), is_over);
 }
 
-fn drip_body(mut stream: TcpStream, is_over: &AtomicBool) {
+fn send_body_slowly(mut stream: TcpStream, is_over: &AtomicBool) {
     stream.write_all(format!("{}Content-Length: 1000\r\n\r\n", head()).as_bytes()).unwrap();
-    drip(stream, &"a".repeat(1_000), is_over);
+    send_slowly(stream, &"a".repeat(1_000), is_over);
 }
 
 /// Says that much will come, and sends nothing.
-fn announce(mut stream: TcpStream, is_over: &AtomicBool) {
+fn send_no_body(mut stream: TcpStream, is_over: &AtomicBool) {
     stream.write_all(format!("{}Content-Length: {HUGE}\r\n\r\n", head()).as_bytes()).unwrap();
-    hear(stream, is_over);
+    wait_for_close(stream, is_over);
 }
 
 /// Reads until the endpoint hangs up.
-fn hear(mut stream: TcpStream, is_over: &AtomicBool) {
+fn wait_for_close(mut stream: TcpStream, is_over: &AtomicBool) {
     let mut room = [0; 4_096];
     while !is_over.load(Ordering::Acquire) {
         match stream.read(&mut room) {
@@ -97,7 +97,7 @@ fn flood(mut stream: TcpStream, beginning: &str, part: &str) {
             break error.kind();
         }
         taken += next.len();
-        assert!(taken < MOST_TAKEN, "it takes {taken} bytes and more");
+        assert!(taken < MAX_ACCEPTED_BYTES, "it takes {taken} bytes and more");
         next = part;
     };
     assert!(matches!(error, ErrorKind::BrokenPipe | ErrorKind::ConnectionReset), "{error}");
@@ -117,18 +117,18 @@ fn flood_headers(stream: TcpStream, _: &AtomicBool) {
 }
 
 /// A request, and bytes that are none in the same breath: the one is answered, then it hangs up.
-fn babble(mut stream: TcpStream, is_over: &AtomicBool) {
+fn send_garbage(mut stream: TcpStream, is_over: &AtomicBool) {
     let mut bytes = request("Action=DescribeTags").into_bytes();
     bytes.extend([0, 255, 13, 10].into_iter().cycle().take(5_000));
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     stream.write_all(&bytes).unwrap();
     let mut connection = Connection::new(stream.try_clone().unwrap());
     assert_eq!(connection.answer().0, 200);
-    hear(stream, is_over);
+    wait_for_close(stream, is_over);
 }
 
 /// Asks and asks, and never reads an answer.
-fn stay_deaf(mut stream: TcpStream, is_over: &AtomicBool) {
+fn never_read(mut stream: TcpStream, is_over: &AtomicBool) {
     let questions = request("Action=DescribeNetworkInterfaces").repeat(10);
     while !is_over.load(Ordering::Acquire) {
         match stream.write_all(questions.as_bytes()) {
@@ -139,7 +139,7 @@ fn stay_deaf(mut stream: TcpStream, is_over: &AtomicBool) {
 }
 
 /// Asks and is gone at once.
-fn vanish(mut stream: TcpStream, _: &AtomicBool) {
+fn reset_after_request(mut stream: TcpStream, _: &AtomicBool) {
     stream.write_all(request("Action=DescribeTrafficMirrorFilters").as_bytes()).unwrap();
     socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
 }
@@ -148,19 +148,19 @@ fn vanish(mut stream: TcpStream, _: &AtomicBool) {
 const STEPS: u32 = 450;
 
 /// Each of these is hung up on by itself, in time.
-fn are_hung_up_on(test: &str, attacks: &[Attack]) {
+fn assert_are_disconnected(test: &str, attacks: &[Attack]) {
     let Some(lab) = Lab::new(test) else { return };
     let mirror = start(&lab, &lab.folder.path().join("state"));
     let is_over = AtomicBool::new(false);
     let left = thread::scope(|scope| {
-        let patient = |attack: Attack| {
+        let start_client = |attack: Attack| {
             let stream = connect(&lab.host);
             stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
             stream.set_write_timeout(Some(Duration::from_millis(100))).unwrap();
             let is_over = &is_over;
             scope.spawn(move || attack(stream, is_over))
         };
-        let clients: Vec<_> = attacks.iter().map(|attack| patient(*attack)).collect();
+        let clients: Vec<_> = attacks.iter().map(|attack| start_client(*attack)).collect();
         for _ in 0..STEPS {
             pause(100);
             if clients.iter().all(|client| client.is_finished()) {
@@ -172,15 +172,18 @@ fn are_hung_up_on(test: &str, attacks: &[Attack]) {
         left
     });
     assert!(!left.contains(&true), "which are still there: {left:?}");
-    mirror.end().assert_whole();
+    mirror.end().assert_no_loss();
 }
 
 #[test]
-fn the_slow_and_the_silent_are_hung_up_on() {
-    are_hung_up_on("slow", &[drip_head, drip_body, announce, hear]);
+fn slow_and_silent_clients_are_disconnected() {
+    assert_are_disconnected(
+        "slow",
+        &[send_head_slowly, send_body_slowly, send_no_body, wait_for_close],
+    );
 }
 
 #[test]
-fn the_deaf_are_hung_up_on() {
-    are_hung_up_on("deaf", &[stay_deaf]);
+fn clients_that_never_read_are_disconnected() {
+    assert_are_disconnected("deaf", &[never_read]);
 }

@@ -9,7 +9,7 @@ fn read(mirror: &Mirror) -> Samples {
 }
 
 /// `received = mirrored, of retired sessions too + not mirrored + dropped`
-fn assert_law(samples: &Samples) {
+fn assert_sums(samples: &Samples) {
     let boxes = [
         "traffic_mirror_mirrored_packets_total",
         "traffic_mirror_retired_mirrored_packets_total",
@@ -21,13 +21,13 @@ fn assert_law(samples: &Samples) {
 }
 
 #[test]
-fn what_was_received_is_in_the_boxes_for_one_worker_and_for_several() {
+fn received_equals_mirrored_plus_not_mirrored_plus_dropped() {
     for interfaces in [&[0][..], &[0, 0, 1]] {
         let mut mirror = Mirror::new(&before(), interfaces);
-        assert_law(&read(&mirror));
+        assert_sums(&read(&mirror));
         mirror.run();
         let samples = read(&mirror);
-        assert_law(&samples);
+        assert_sums(&samples);
         assert!(samples.sum("traffic_mirror_mirrored_packets_total") > 0.0);
         assert!(samples.sum("traffic_mirror_dropped_total") > 0.0);
         assert!(samples.sum("traffic_mirror_not_mirrored_total") > 0.0);
@@ -35,13 +35,13 @@ fn what_was_received_is_in_the_boxes_for_one_worker_and_for_several() {
 }
 
 #[test]
-fn it_holds_after_another_table_too_and_no_sum_goes_back() {
+fn the_sums_hold_after_a_table_change_and_never_decrease() {
     let mut mirror = Mirror::new(&before(), &[0, 0, 1]);
     mirror.run();
     let old = read(&mirror);
     mirror.change(&after());
     let new = read(&mirror);
-    assert_law(&new);
+    assert_sums(&new);
     let low = [("traffic_mirror_session_id", "tms-low")];
     for what in ["mirrored_packets", "mirrored_bytes", "truncated_packets"] {
         let retired = new.sum(&format!("traffic_mirror_retired_{what}_total"));
@@ -52,7 +52,7 @@ fn it_holds_after_another_table_too_and_no_sum_goes_back() {
     }
     mirror.run();
     let later = read(&mirror);
-    assert_law(&later);
+    assert_sums(&later);
     for name in ["received", "frames", "not_mirrored", "dropped", "retired_mirrored_packets"] {
         let name = format!("traffic_mirror_{name}_total");
         assert!(later.sum(&name) >= old.sum(&name), "{name}");
@@ -60,7 +60,7 @@ fn it_holds_after_another_table_too_and_no_sum_goes_back() {
 }
 
 #[test]
-fn rules_and_directions_add_up_to_what_was_mirrored() {
+fn rules_and_directions_sum_to_the_mirrored_packets() {
     let samples = Samples::read(&exposition(&busy(), Form::OpenMetrics).unwrap());
     let packets = samples.sum("traffic_mirror_mirrored_packets_total");
     assert_eq!(samples.sum("traffic_mirror_rule_mirrored_packets_total"), packets);
@@ -77,7 +77,7 @@ fn rules_and_directions_add_up_to_what_was_mirrored() {
 }
 
 #[test]
-fn counters_of_another_table_lead_nowhere_but_stop_nothing() {
+fn counters_of_an_earlier_table_do_not_panic() {
     let mut mirror = Mirror::new(&before(), &[0, 1]);
     mirror.run();
     let empty = super::table("");

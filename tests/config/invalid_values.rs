@@ -1,7 +1,7 @@
 //! Values that cannot be, and what is said about them.
 
 /// Header, line, complaint about its value.
-pub(crate) const REFUSED: &[(&str, &str, &str)] = &[
+pub(crate) const INVALID_VALUES: &[(&str, &str, &str)] = &[
     ("settings", "aws_exclusions = \"no\"", "`no`: expected true or false, got a string"),
     ("settings", "aws_exclusions = 1", "`1`: expected true or false, got a number"),
     (

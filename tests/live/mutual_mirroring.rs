@@ -9,13 +9,13 @@ use crate::waiting::pause;
 /// A datagram between two mirrored hosts, and the ICMP error of its closed port, are each copied by
 /// both, and each of these copies by the other: 2 + 4 + 4. Each of the eight copies finds a closed
 /// port. A switch shows a few of them to a third host too. A storm would be thousands.
-const MOST_PACKETS: u64 = 40;
+const MAX_PACKETS: u64 = 40;
 
 /// It is quiet when nothing passed for this long.
 const QUIET_MS: u64 = 1_200;
 
 /// So often it is waited for; what passes then is a storm.
-const MOST_PAUSES: usize = 6;
+const MAX_PAUSES: usize = 6;
 
 /// Hosts on one switch, each with a device `w0`, whose addresses end in 1, 2, 3 and so on.
 struct Hosts {
@@ -72,7 +72,7 @@ impl Hosts {
     /// What all hosts received and sent when it is quiet, or after a few seconds of a storm.
     fn packets_when_quiet(&self) -> u64 {
         let mut before = self.packets();
-        for _ in 0..MOST_PAUSES {
+        for _ in 0..MAX_PAUSES {
             pause(QUIET_MS);
             let now = self.packets();
             if std::mem::replace(&mut before, now) == now {
@@ -106,7 +106,7 @@ impl Hosts {
 
     fn assert_quiet(&self, words: &[String]) {
         let (packets, nested) = self.one_datagram(words);
-        assert!(packets <= MOST_PACKETS, "{packets} packets of one datagram: {words:?}");
+        assert!(packets <= MAX_PACKETS, "{packets} packets of one datagram: {words:?}");
         // The datagram, its two copies and the copies of these: the mirrors did mirror.
         assert!(packets >= 4 && nested >= 1, "{packets} packets, {nested} nested: {words:?}");
     }
@@ -118,7 +118,7 @@ fn target(address: &str, port: u16) -> String {
 }
 
 #[test]
-fn two_hosts_that_mirror_to_each_other_come_to_rest() {
+fn two_hosts_that_mirror_to_each_other_stop_looping() {
     let Some(hosts) = Hosts::new("two", 2) else { return };
     for (to_first, to_second, more) in [
         (("10.5.0.1", 4_789), ("10.5.0.2", 4_789), ""),
@@ -134,7 +134,7 @@ fn two_hosts_that_mirror_to_each_other_come_to_rest() {
 
 /// The inner copy is cut within its Ethernet, IP, UDP or VXLAN header, or behind these.
 #[test]
-fn copies_cut_to_a_few_bytes_come_to_rest() {
+fn copies_truncated_to_a_few_bytes_stop_looping() {
     let Some(hosts) = Hosts::new("short", 2) else { return };
     for (length, ports) in [
         (1, [4_789; 2]),
@@ -148,13 +148,13 @@ fn copies_cut_to_a_few_bytes_come_to_rest() {
         let words = [("10.5.0.2", ports[0]), ("10.5.0.1", ports[1])]
             .map(|(ip, port)| format!("{} --packet-length {length}", target(ip, port)));
         let (packets, nested) = hosts.one_datagram(&words);
-        assert!((4..=MOST_PACKETS).contains(&packets), "{packets} packets with {length} bytes");
+        assert!((4..=MAX_PACKETS).contains(&packets), "{packets} packets with {length} bytes");
         assert!(nested >= 1, "{length} bytes");
     }
 }
 
 #[test]
-fn three_hosts_in_a_ring_come_to_rest() {
+fn three_hosts_in_a_cycle_stop_looping() {
     let Some(hosts) = Hosts::new("ring", 3) else { return };
     for more in ["", "--packet-length 45"] {
         let ring = [("10.5.0.2", 7_000), ("10.5.0.3", 8_000), ("10.5.0.1", 9_000)];

@@ -35,7 +35,7 @@ fn assert_only_net_raw(mirror: &Mirror) {
 }
 
 #[test]
-fn with_a_namespace_no_thread_keeps_the_right_to_enter_one() {
+fn no_thread_keeps_the_capability_to_enter_a_namespace() {
     let Some(lab) = Lab::new("rights") else { return };
     let collector = Collector::listen(&lab.host, "10.99.1.1");
     let name = &lab.host.name;
@@ -44,19 +44,19 @@ fn with_a_namespace_no_thread_keeps_the_right_to_enter_one() {
     assert_only_net_raw(&mirror);
     // The device is opened once more after the rights are gone, in the namespace.
     lab.host.ip("link del h0\n");
-    mirror.wait_said("h0 is gone", 1);
-    lab.plug_host_in();
-    mirror.wait_said("mirroring h0", 2);
+    mirror.wait_for_lines("h0 is gone", 1);
+    lab.connect_host();
+    mirror.wait_for_lines("mirroring h0", 2);
     assert_only_net_raw(&mirror);
     let pair = Pair::new(&lab, IPV4, (4000, 2000));
     (0..20).for_each(|number| pair.send(number, 200));
     assert_eq!(collector.take_after(20).len(), 20);
-    mirror.end().assert_whole();
+    mirror.end().assert_no_loss();
 }
 
 /// Whether the kernel enforces the sandbox here.
 fn is_enforced(mirror: &Mirror) -> bool {
-    let is_enforced = mirror.times_said("no sandbox") == 0;
+    let is_enforced = mirror.count_lines_with("no sandbox") == 0;
     if !is_enforced {
         say("NOT RUN: the kernel does not enforce the sandbox\n");
     }
@@ -80,7 +80,7 @@ traffic_mirror_filter_id = "tmf-1"
 "#;
 
 #[test]
-fn a_configuration_cannot_lead_to_another_file_after_the_start() {
+fn a_configuration_symlink_cannot_be_redirected_after_the_start() {
     let Some(lab) = Lab::new("confined") else { return };
     fs::create_dir(lab.folder.path().join("conf")).unwrap();
     let path = lab.put("conf/mirror.toml", CONFIG);
@@ -99,23 +99,28 @@ fn a_configuration_cannot_lead_to_another_file_after_the_start() {
             assert_eq!(flag, "1", "{name}");
         }
         let warning = "every host that reaches it can read the names";
-        assert_eq!(mirror.times_said(warning), 1, "{:#?}", mirror.said());
+        assert_eq!(mirror.count_lines_with(warning), 1, "{:#?}", mirror.log_lines());
         // A file that takes the place of the old one is read, also through a link in the folder.
         lab.put("conf/next.toml", CONFIG);
         fs::remove_file(&path).unwrap();
         symlink("next.toml", &path).unwrap();
         mirror.signal("-HUP");
-        mirror.wait_said("the configuration was read again", 1);
+        mirror.wait_for_lines("the configuration was read again", 1);
         fs::remove_file(&path).unwrap();
         symlink(&secret, &path).unwrap();
         mirror.signal("-HUP");
         if times == 0 {
-            mirror.wait_said("going on with the one before", 1);
-            assert_eq!(mirror.times_said("Permission denied"), 1, "{:#?}", mirror.said());
+            mirror.wait_for_lines("going on with the one before", 1);
+            assert_eq!(
+                mirror.count_lines_with("Permission denied"),
+                1,
+                "{:#?}",
+                mirror.log_lines()
+            );
         } else {
-            mirror.wait_said("the configuration was read again", 2);
+            mirror.wait_for_lines("the configuration was read again", 2);
         }
-        mirror.end().assert_whole();
+        mirror.end().assert_no_loss();
         fs::remove_file(&path).unwrap();
         lab.put("conf/mirror.toml", CONFIG);
     }

@@ -2,10 +2,10 @@
 
 use traffic_mirror::control::config::{Text, read_texts};
 
-use crate::{CONTRACT, odd, toml, wrong};
+use crate::{EXAMPLE_CONFIG, error_lines, read_toml, warning_lines};
 
 #[test]
-fn all_errors_of_all_files_come_at_once() {
+fn all_errors_of_all_files_are_reported_together() {
     let first = "\
 [[network_interface]]
 network_interface_id = \"web\"
@@ -40,7 +40,7 @@ colour = \"red\"
         Text::new("c.json", third),
     ]);
     assert_eq!(
-        wrong(&outcome),
+        error_lines(&outcome),
         "\
 a.toml:3:15: mac_address `nonsense`: expected six bytes in hexadecimal such as 02:29:23:74:c7:7d
 a.toml:6:24: network_interface_id `wbe`: expected the id of a network interface: `web`
@@ -57,19 +57,19 @@ c.json:1:53: TrafficMirrorTargetId `7`: expected a string, got a number"
 }
 
 #[test]
-fn files_are_read_as_one() {
-    let (interfaces, rest) = CONTRACT.split_once("[[traffic_mirror_target]]").unwrap();
+fn several_files_form_one_configuration() {
+    let (interfaces, rest) = EXAMPLE_CONFIG.split_once("[[traffic_mirror_target]]").unwrap();
     let rest = format!("[[traffic_mirror_target]]{rest}");
     let parts = [Text::new("rest.toml", &rest), Text::new("interfaces.toml", interfaces)];
     let outcome = read_texts(&parts);
-    assert_eq!(odd(&outcome), "");
-    assert_eq!(outcome.registry, toml(CONTRACT).registry);
+    assert_eq!(warning_lines(&outcome), "");
+    assert_eq!(outcome.registry, read_toml(EXAMPLE_CONFIG).registry);
 }
 
 #[test]
-fn what_is_given_twice_is_told_with_the_first_place() {
-    let twice = [Text::new("a.toml", CONTRACT), Text::new("b.toml", CONTRACT)];
-    let said = wrong(&read_texts(&twice));
+fn a_duplicate_is_an_error_with_the_first_location() {
+    let twice = [Text::new("a.toml", EXAMPLE_CONFIG), Text::new("b.toml", EXAMPLE_CONFIG)];
+    let said = error_lines(&read_texts(&twice));
     let before = "but it is given before, in a.toml";
     assert_eq!(
         said,
@@ -86,7 +86,7 @@ b.toml:33:29: traffic_mirror_session_id `tms-0a1b2c3d4e5f60718`: expected an id 
 }
 
 #[test]
-fn a_session_number_is_given_once_on_an_interface() {
+fn a_duplicate_session_number_on_an_interface_is_an_error() {
     let again = "
 [[traffic_mirror_session]]
 network_interface_id = \"eni-0a1b2c3d4e5f60718\"
@@ -95,14 +95,14 @@ traffic_mirror_filter_id = \"tmf-0a1b2c3d4e5f60718\"
 session_number = 1
 ";
     assert_eq!(
-        wrong(&toml(&format!("{CONTRACT}{again}"))),
+        error_lines(&read_toml(&format!("{EXAMPLE_CONFIG}{again}"))),
         "m.toml:47:18: session_number `1`: expected a number that no other session of \
          `eni-0a1b2c3d4e5f60718` has, but it is given before, in m.toml:37"
     );
 }
 
 #[test]
-fn a_rule_number_is_given_once_in_a_direction() {
+fn a_duplicate_rule_number_in_a_direction_is_an_error() {
     let rule = |direction: &str| {
         format!(
             "[[traffic_mirror_filter.rule]]\ntraffic_direction = \"{direction}\"\nrule_number = 7\n\
@@ -112,31 +112,31 @@ fn a_rule_number_is_given_once_in_a_direction() {
     };
     let filter = "[[traffic_mirror_filter]]\ntraffic_mirror_filter_id = \"f\"\n";
     let (ingress, egress) = (rule("ingress"), rule("egress"));
-    assert_eq!(wrong(&toml(&format!("{filter}{ingress}{egress}"))), "");
+    assert_eq!(error_lines(&read_toml(&format!("{filter}{ingress}{egress}"))), "");
     assert_eq!(
-        wrong(&toml(&format!("{filter}{egress}{ingress}{egress}"))),
+        error_lines(&read_toml(&format!("{filter}{egress}{ingress}{egress}"))),
         "m.toml:17:15: rule_number `7`: expected a number that no other egress rule has, \
          but it is given before, in m.toml:5"
     );
 }
 
 #[test]
-fn an_interface_is_not_source_and_target_at_once() {
-    let text = CONTRACT.replace("eni-0f", "eni-0a1b2c3d4e5f60718");
+fn an_interface_as_source_and_target_of_a_session_is_an_error() {
+    let text = EXAMPLE_CONFIG.replace("eni-0f", "eni-0a1b2c3d4e5f60718");
     assert_eq!(
-        wrong(&toml(&text)),
+        error_lines(&read_toml(&text)),
         "m.toml:34:24: network_interface_id `eni-0a1b2c3d4e5f60718`: expected an interface that \
          is no target, but it is in use by target `tmt-0a1b2c3d4e5f60718`"
     );
 }
 
 #[test]
-fn damage_is_told_without_its_consequences() {
-    let text = CONTRACT
+fn a_syntax_error_causes_no_follow_up_errors() {
+    let text = EXAMPLE_CONFIG
         .replace("address = \"192.0.2.10\"", "address = \"192.0.2.10")
         .replace("packet_length = 128", "packet_length = 9000\ndevice == 1");
     assert_eq!(
-        wrong(&toml(&text)),
+        error_lines(&read_toml(&text)),
         "m.toml:13:22: this is not TOML: invalid basic string, expected `\"`\n\
          m.toml:38:17: packet_length `9000`: expected a number from 1 to 8500\n\
          m.toml:39:9: this is not TOML: extra `=`, expected nothing"
@@ -144,30 +144,30 @@ fn damage_is_told_without_its_consequences() {
 }
 
 #[test]
-fn what_a_broken_file_may_hold_is_not_missed_in_others() {
-    let (interfaces, rest) = CONTRACT.split_once("[[traffic_mirror_target]]").unwrap();
+fn a_file_with_a_syntax_error_causes_no_reference_errors_in_others() {
+    let (interfaces, rest) = EXAMPLE_CONFIG.split_once("[[traffic_mirror_target]]").unwrap();
     let rest = format!("[[traffic_mirror_target]]{rest}");
     let broken = interfaces.replace("[[network_interface]]", "[[network_interface]");
     let outcome = read_texts(&[Text::new("a.toml", &broken), Text::new("b.toml", &rest)]);
     assert_eq!(
-        wrong(&outcome),
+        error_lines(&outcome),
         "a.toml:5:21: this is not TOML: unclosed array table, expected `]`"
     );
 }
 
 #[test]
-fn byte_order_marks_and_carriage_returns_are_fine() {
-    let text = format!("\u{feff}{}", CONTRACT.replace('\n', "\r\n"));
-    assert_eq!(toml(&text).registry, toml(CONTRACT).registry);
+fn byte_order_marks_and_carriage_returns_are_accepted() {
+    let text = format!("\u{feff}{}", EXAMPLE_CONFIG.replace('\n', "\r\n"));
+    assert_eq!(read_toml(&text).registry, read_toml(EXAMPLE_CONFIG).registry);
     let text = text.replace("packet_length = 128", "packet_length = 0");
     assert_eq!(
-        wrong(&toml(&text)),
+        error_lines(&read_toml(&text)),
         "m.toml:38:17: packet_length `0`: expected a number from 1 to 8500"
     );
 }
 
 #[test]
-fn an_unclosed_string_in_one_file_hides_nothing_in_another() {
+fn an_unclosed_string_does_not_hide_errors_in_another_file() {
     let outcome = read_texts(&[
         Text::new("a.json", "{\"NetworkInterfaces\": ["),
         Text::new(
@@ -176,7 +176,7 @@ fn an_unclosed_string_in_one_file_hides_nothing_in_another() {
         ),
     ]);
     assert_eq!(
-        wrong(&outcome),
+        error_lines(&outcome),
         "a.json:1:23: this is not JSON: unterminated array\n\
          b.toml:1:1: traffic_mirror_target_id is missing: expected the id of a target\n\
          b.toml:1:1: traffic_mirror_filter_id is missing: expected the id of a filter\n\
@@ -185,8 +185,11 @@ fn an_unclosed_string_in_one_file_hides_nothing_in_another() {
 }
 
 #[test]
-fn nothing_at_all_is_a_configuration() {
+fn an_empty_configuration_is_valid() {
     let outcome = read_texts(&[]);
-    assert_eq!(odd(&outcome), "");
-    assert_eq!(odd(&toml("")), "m.toml:1:1: there is no session, so nothing is mirrored");
+    assert_eq!(warning_lines(&outcome), "");
+    assert_eq!(
+        warning_lines(&read_toml("")),
+        "m.toml:1:1: there is no session, so nothing is mirrored"
+    );
 }

@@ -13,7 +13,7 @@ const RUN: &str = "-i h0 --target 10.99.1.2 --virtual-network-id 42 --ring-size 
 
 /// Mirrors what `send` sends, and compares it with what passed g0. How long the longest frame was
 /// that h0 saw.
-fn mirrored_is_wire(lab: &Lab, send: impl FnOnce(&Lab)) -> usize {
+fn assert_mirrored_equals_wire(lab: &Lab, send: impl FnOnce(&Lab)) -> usize {
     let collector = Collector::listen(&lab.monitor, "10.99.1.2");
     let mirror = Mirror::start(&lab.host, RUN);
     let wire = Recorder::start(&lab.generator, "g0");
@@ -24,7 +24,7 @@ fn mirrored_is_wire(lab: &Lab, send: impl FnOnce(&Lab)) -> usize {
     let ended = mirror.end();
     let mirrored = of_a_test(inner_frames(collector.end()));
     assert_same(&mirrored, &wire);
-    ended.assert_whole();
+    ended.assert_no_loss();
     assert_in_order(&mirrored, &seen);
     seen.iter().map(Vec::len).max().unwrap()
 }
@@ -58,34 +58,34 @@ fn send_all(lab: &Lab, tcp_len: usize) {
 }
 
 #[test]
-fn with_offloads_each_frame_is_as_on_the_wire() {
+fn with_offloads_copies_equal_the_frames_on_the_wire() {
     let Some(lab) = Lab::new("on") else { return };
     let lab = lab.with_ipv6().with_offloads(true);
-    let longest = mirrored_is_wire(&lab, |lab| send_all(lab, 20 << 20));
+    let longest = assert_mirrored_equals_wire(&lab, |lab| send_all(lab, 20 << 20));
     assert!(longest > 1_514, "no super-frame passed h0, so nothing was shown");
 }
 
 #[test]
-fn without_offloads_each_frame_is_as_on_the_wire() {
+fn without_offloads_copies_equal_the_frames_on_the_wire() {
     let Some(lab) = Lab::new("off") else { return };
     let lab = lab.with_ipv6().with_offloads(false);
-    let longest = mirrored_is_wire(&lab, |lab| send_all(lab, 4 << 20));
+    let longest = assert_mirrored_equals_wire(&lab, |lab| send_all(lab, 4 << 20));
     assert_eq!(longest, 1_514);
 }
 
 #[test]
 #[ignore = "takes long and much memory"]
-fn a_lot_of_it() {
+fn copies_of_100_mib_equal_the_frames_on_the_wire() {
     let Some(lab) = Lab::new("lot") else { return };
     let lab = lab.with_ipv6().with_offloads(true);
-    mirrored_is_wire(&lab, |lab| send_all(lab, 100 << 20));
+    assert_mirrored_equals_wire(&lab, |lab| send_all(lab, 100 << 20));
 }
 
 #[test]
-fn jumbo_frames_are_whole() {
+fn jumbo_frames_are_mirrored_whole() {
     let Some(lab) = Lab::new("jumbo") else { return };
     let lab = lab.with_ipv6().with_mtu(9_000).with_offloads(true);
-    mirrored_is_wire(&lab, |lab| {
+    assert_mirrored_equals_wire(&lab, |lab| {
         tcp(lab, IPV4, 4 << 20);
         tcp(lab, IPV6, 4 << 20);
         let pair = Pair::new(lab, IPV4, (4000, 2000));
@@ -110,7 +110,7 @@ fn tagged(number: u16, is_egress: bool, tags: &[[u8; 4]]) -> Vec<u8> {
 }
 
 #[test]
-fn vlan_tags_stay_where_they_were() {
+fn vlan_tags_are_kept_in_place() {
     let Some(lab) = Lab::new("vlan") else { return };
     let collector = Collector::listen(&lab.monitor, "10.99.1.2");
     let mirror = Mirror::start(&lab.host, RUN);
@@ -125,7 +125,7 @@ fn vlan_tags_stay_where_they_were() {
     inject(&lab.host, "h0", &frames(true));
     let arrived = of_any_tag(inner_frames(collector.take_after(120)));
     assert_same(&arrived, &[frames(false), frames(true)].concat());
-    mirror.end().assert_whole();
+    mirror.end().assert_no_loss();
 }
 
 /// Those that `tagged` made.
@@ -150,16 +150,16 @@ fn kernel_unwraps(test: &str, local: &str, target: &str) {
     let wire = Recorder::start(&lab.generator, "g0");
     send_all(&lab, 1 << 20);
     let wire = of_a_test(wire.end());
-    mirror.end().assert_whole();
+    mirror.end().assert_no_loss();
     assert_same(&of_a_test(unwrapped.end()), &wire);
 }
 
 #[test]
-fn the_kernel_unwraps_what_the_wire_carried() {
+fn the_kernel_decapsulates_copies_equal_to_the_wire() {
     kernel_unwraps("vx4", "10.99.1.2", "10.99.1.2");
 }
 
 #[test]
-fn the_kernel_unwraps_what_the_wire_carried_over_ipv6() {
+fn the_kernel_decapsulates_copies_equal_to_the_wire_over_ipv6() {
     kernel_unwraps("vx6", "fd99::2", "fd99::2");
 }

@@ -5,7 +5,7 @@ use super::generate::{Entropy, frame};
 
 /// A frame with up to nine layers around it, most often one to three; some are cut, as PacketLength
 /// cuts.
-pub fn wrapped(e: &mut Entropy<'_>) -> Input {
+pub fn encapsulated_frame(e: &mut Entropy<'_>) -> Input {
     let mut input = frame(e);
     // The layers below are the point; the jumbo frames of the generator would not fit in them.
     input.bytes.truncate(1_400);
@@ -14,12 +14,12 @@ pub fn wrapped(e: &mut Entropy<'_>) -> Input {
             let len = e.below(90);
             input.bytes.truncate(len);
         }
-        input.bytes = layer(e, &input.bytes);
+        input.bytes = add_layer(e, &input.bytes);
     }
     input
 }
 
-fn layer(e: &mut Entropy<'_>, inner: &[u8]) -> Vec<u8> {
+fn add_layer(e: &mut Entropy<'_>, inner: &[u8]) -> Vec<u8> {
     let packet = inner.get(14..).unwrap_or_default();
     let vxlan = [&[8, 0, 0, 0, 1, 2, 3, 0], inner].concat();
     let port = e.of(&[4789, 4790, 8472, 6081, 7_000]);

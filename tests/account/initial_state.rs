@@ -21,7 +21,7 @@ pub(crate) const QUOTAS: Quotas = Quotas {
 };
 
 /// Files hold this many targets and filters more at the most.
-pub(crate) const MOST_MORE: usize = 3;
+pub(crate) const MAX_ADDED_TO_FILES: usize = 3;
 
 pub(crate) const LOAD_BALANCERS: [&str; 3] = [
     "arn:aws:elasticloadbalancing:eu-west-1:000000000000:loadbalancer/net/known/1",
@@ -43,7 +43,7 @@ pub(crate) fn has_device(interface: &str) -> bool {
     (0..6).filter(|number| *number != 4).any(|number| self::interface(number) == interface)
 }
 
-pub(crate) fn is_there(interface: &str) -> bool {
+pub(crate) fn exists(interface: &str) -> bool {
     (0..6).any(|number| self::interface(number) == interface)
 }
 
@@ -107,7 +107,7 @@ pub(crate) fn session() -> Session {
 pub(crate) const FILE_KIND: TargetKind = TargetKind::Address;
 
 /// An account before any change. Ids never repeat, network identifiers are drawn of few.
-pub(crate) fn beginning(more: usize) -> Account {
+pub(crate) fn initial_account(more: usize) -> Account {
     static DRAWN: AtomicU64 = AtomicU64::new(1);
     let draw = || {
         let number = DRAWN.fetch_add(1, Ordering::Relaxed);

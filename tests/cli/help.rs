@@ -3,7 +3,7 @@
 use crate::run::Scratch;
 
 #[test]
-fn help_teaches_by_example() {
+fn the_help_of_each_command_has_an_example() {
     let scratch = Scratch::new();
     for command in ["", "replay", "explain", "check", "export", "interfaces", "completions", "man"]
     {
@@ -18,7 +18,7 @@ fn help_teaches_by_example() {
 }
 
 #[test]
-fn completions_know_the_commands() {
+fn completions_contain_the_commands() {
     let scratch = Scratch::new();
     for shell in ["bash", "zsh", "fish"] {
         let ran = scratch.run(&format!("completions {shell}"));
@@ -31,7 +31,7 @@ fn completions_know_the_commands() {
 }
 
 #[test]
-fn the_manual_page_has_every_command() {
+fn the_man_page_has_every_command() {
     let ran = Scratch::new().run("man");
     assert_eq!((ran.code, &*ran.stderr), (0, ""));
     assert!(ran.text().contains(".TH"), "{}", ran.text());

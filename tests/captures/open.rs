@@ -7,7 +7,7 @@ use std::path::Path;
 use traffic_mirror::io::capture::{CaptureSource, OpenError};
 
 use crate::build::{MICRO, NANO, Order, Pcap, Pcapng};
-use crate::reading::{read, try_all_ways};
+use crate::reading::{read, try_read_all_ways};
 
 fn refusal(path: &Path) -> OpenError {
     match CaptureSource::open(path) {
@@ -17,7 +17,7 @@ fn refusal(path: &Path) -> OpenError {
 }
 
 #[test]
-fn a_missing_file_and_a_directory_are_named() {
+fn a_missing_file_and_a_directory_are_errors_with_the_path() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing.pcap");
     let error = refusal(&missing).to_string();
@@ -28,7 +28,7 @@ fn a_missing_file_and_a_directory_are_named() {
 }
 
 #[test]
-fn an_empty_file_is_called_empty() {
+fn an_empty_file_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("empty.pcap");
     std::fs::write(&path, []).unwrap();
@@ -40,9 +40,9 @@ fn an_empty_file_is_called_empty() {
 
 /// Whatever its fifth byte is: that is where a pcapng block has its length.
 #[test]
-fn a_text_file_is_shown_its_first_bytes() {
+fn the_error_for_a_text_file_shows_its_first_bytes() {
     for text in ["This is no capture.\n", "Hello, world, how are you?", "a", "x\ny", "{}"] {
-        let error = try_all_ways(text.as_bytes(), &[2]).unwrap_err();
+        let error = try_read_all_ways(text.as_bytes(), &[2]).unwrap_err();
         let start: String = text.chars().take(8).flat_map(char::escape_default).collect();
         assert!(error.contains(&format!("it begins with \"{start}\"")), "{error}");
         assert!(error.contains("pcap and pcapng, plain, gzip or zstd"), "{error}");
@@ -50,22 +50,24 @@ fn a_text_file_is_shown_its_first_bytes() {
 }
 
 #[test]
-fn a_cut_file_header_is_no_capture() {
+fn a_truncated_file_header_is_an_error() {
     let capture = Pcap::new(Order::Little, MICRO).bytes();
     for len in 4..24 {
-        let error = try_all_ways(&capture[..len], &[2]).unwrap_err();
+        let error = try_read_all_ways(&capture[..len], &[2]).unwrap_err();
         assert!(error.contains("its file header is cut short"), "{error}");
     }
 }
 
 #[test]
-fn a_file_that_may_not_be_read_is_named() {
+fn an_unreadable_file_is_an_error_with_the_path() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("secret.pcap");
     std::fs::write(&path, Pcap::new(Order::Little, MICRO).bytes()).unwrap();
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o000)).unwrap();
     if std::fs::File::open(&path).is_ok() {
-        eprintln!("NOT RUN: a_file_that_may_not_be_read_is_named: root may read everything");
+        eprintln!(
+            "NOT RUN: an_unreadable_file_is_an_error_with_the_path: root may read everything"
+        );
         return;
     }
     let error = refusal(&path).to_string();
@@ -73,7 +75,7 @@ fn a_file_that_may_not_be_read_is_named() {
 }
 
 #[test]
-fn a_fifo_is_read_as_it_comes() {
+fn a_fifo_is_read_while_it_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("fifo");
     let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
@@ -90,15 +92,15 @@ fn a_fifo_is_read_as_it_comes() {
     });
     let mut source = CaptureSource::open(&path).unwrap();
     assert_eq!(source.total_bytes(), None);
-    assert_eq!(read(&mut source).sound(), [vec![1], vec![2; 100_000]]);
+    assert_eq!(read(&mut source).into_valid_frames(), [vec![1], vec![2; 100_000]]);
     assert!(source.rewind().is_err());
     writer.join().unwrap();
 }
 
 /// Fails behind `bytes`.
-struct Breaks<'a>(&'a [u8]);
+struct FailingReader<'a>(&'a [u8]);
 
-impl Read for Breaks<'_> {
+impl Read for FailingReader<'_> {
     fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
         match self.0.read(place)? {
             0 => Err(io::Error::new(io::ErrorKind::ConnectionReset, "the wire broke")),
@@ -108,7 +110,7 @@ impl Read for Breaks<'_> {
 }
 
 #[test]
-fn a_stream_that_breaks_says_where() {
+fn a_failing_stream_is_an_error_with_its_offset() {
     let capture = Pcap::new(Order::Little, MICRO).whole(&[1]).whole(&[2; 50]).bytes();
     let capture: &'static [u8] = capture.leak();
     for (len, frames, end) in [
@@ -116,12 +118,13 @@ fn a_stream_that_breaks_says_where() {
         (60, 1, "capture: record 2 at byte 41 cannot be read: the wire broke"),
         (capture.len(), 2, "capture: record 3 at byte 107 cannot be read: the wire broke"),
     ] {
-        let mut source = CaptureSource::from_reader("capture", Breaks(&capture[..len])).unwrap();
-        let reading = read(&mut source);
-        assert_eq!(reading.frames.len(), frames);
-        assert!(reading.end.as_ref().unwrap().starts_with(end), "{:?}", reading.end);
+        let mut source =
+            CaptureSource::from_reader("capture", FailingReader(&capture[..len])).unwrap();
+        let contents = read(&mut source);
+        assert_eq!(contents.frames.len(), frames);
+        assert!(contents.end.as_ref().unwrap().starts_with(end), "{:?}", contents.end);
     }
-    let error = CaptureSource::from_reader("capture", Breaks(&capture[..10])).err().unwrap();
+    let error = CaptureSource::from_reader("capture", FailingReader(&capture[..10])).err().unwrap();
     assert_eq!(error.to_string(), "capture: the wire broke");
 }
 
@@ -147,15 +150,15 @@ fn a_capture_beyond_four_gigabytes_is_read() {
     drop(file);
 
     let mut source = CaptureSource::open(&path).unwrap();
-    let reading = read(&mut source);
-    assert_eq!(reading.frames.len(), 3);
-    let end = reading.end.unwrap();
+    let contents = read(&mut source);
+    assert_eq!(contents.frames.len(), 3);
+    let end = contents.end.unwrap();
     assert!(end.contains(&format!("record 4 at byte {sound} is damaged")), "{end}");
     assert_eq!(source.position_bytes(), sound);
 }
 
 #[test]
-fn a_capture_knows_its_name_and_length() {
+fn a_capture_has_its_name_and_length() {
     let bytes = Pcap::new(Order::Little, MICRO).whole(&[1; 10]).bytes();
     let mut source = CaptureSource::from_bytes("the name", bytes.clone()).unwrap();
     assert_eq!(source.name(), "the name");

@@ -2,16 +2,16 @@
 
 use std::process::Command;
 
-use crate::run::{MIRROR, Ran, Scratch, binary, capture};
+use crate::run::{CommandResult, SESSION_CONFIG, Scratch, binary, capture};
 
 fn scratch() -> Scratch {
     let scratch = Scratch::new();
-    scratch.put("in.pcap", capture(3));
-    scratch.put("mirror.toml", MIRROR);
+    scratch.write_file("in.pcap", capture(3));
+    scratch.write_file("mirror.toml", SESSION_CONFIG);
     scratch
 }
 
-fn assert_refused(ran: &Ran, words: &str, parts: &[&str]) {
+fn assert_refused(ran: &CommandResult, words: &str, parts: &[&str]) {
     assert_eq!(ran.code, 2, "{words}: {}", ran.stderr);
     for part in parts {
         assert!(ran.stderr.contains(part), "{words}: `{part}` is missing in: {}", ran.stderr);
@@ -19,7 +19,7 @@ fn assert_refused(ran: &Ran, words: &str, parts: &[&str]) {
 }
 
 #[test]
-fn options_of_captures() {
+fn unused_capture_options_are_refused() {
     let scratch = scratch();
     for (words, parts) in [
         ("replay in.pcap --target 192.0.2.1 --order flow", &["--send"][..]),
@@ -43,7 +43,7 @@ fn options_of_captures() {
 }
 
 #[test]
-fn the_seed_of_a_benchmark_of_files() {
+fn a_seed_is_refused_when_bench_reads_files() {
     let scratch = scratch();
     let words = "bench --config mirror.toml --capture in.pcap --rounds 1";
     assert_refused(&scratch.run(&format!("{words} --seed 7")), words, &["--seed 7", "both read"]);
@@ -53,7 +53,7 @@ fn the_seed_of_a_benchmark_of_files() {
 }
 
 #[test]
-fn options_of_live_interfaces() {
+fn unused_live_options_are_refused() {
     let is_root = Command::new("id").arg("-u").output().is_ok_and(|ran| ran.stdout == b"0\n");
     if !is_root {
         eprintln!("NOT RUN: `run` checks its options only if it may capture");

@@ -10,7 +10,7 @@ use crate::namespace::say;
 const KILLS: &str = "200";
 
 #[test]
-fn killed_amid_writes_it_comes_back_with_all_that_it_answered() {
+fn after_a_kill_during_writes_every_acknowledged_change_is_restored() {
     let Some(lab) = Lab::new("kills") else { return };
     let has_python = std::process::Command::new("python3").arg("--version").output();
     if !has_python.is_ok_and(|output| output.status.success()) {

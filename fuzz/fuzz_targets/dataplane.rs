@@ -6,8 +6,8 @@ mod oracle;
 
 use libfuzzer_sys::fuzz_target;
 use oracle::Mode;
+use oracle::encapsulated::encapsulated_frame;
 use oracle::generate::{Entropy, frame, registry};
-use oracle::wrapping::wrapped;
 use traffic_mirror::model::Direction;
 
 /// The first byte forces a direction, the second and third say how many bytes make the
@@ -24,6 +24,7 @@ fuzz_target!(|bytes: &[u8]| {
     let registry = registry(&mut Entropy(choices));
     let inputs: Vec<_> = frames.chunks(100).map(|bytes| frame(&mut Entropy(bytes))).collect();
     oracle::compare::compare(&registry, Mode::Replay(forced), &inputs);
-    let inputs: Vec<_> = frames.chunks(200).map(|bytes| wrapped(&mut Entropy(bytes))).collect();
+    let inputs: Vec<_> =
+        frames.chunks(200).map(|bytes| encapsulated_frame(&mut Entropy(bytes))).collect();
     oracle::compare::compare(&registry, Mode::Live, &inputs);
 });

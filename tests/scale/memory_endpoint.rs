@@ -13,9 +13,9 @@ use traffic_mirror::model::{NetworkInterface, NetworkInterfaceId, Target, Target
 const SIGNED: &str =
     "AWS4-HMAC-SHA256 Credential=AK/20261123/eu-west-1/ec2/aws4_request, Signature=0";
 
-struct Nowhere;
+struct NullBackend;
 
-impl Keep for Nowhere {
+impl Keep for NullBackend {
     fn commit(&mut self, _: &[Record]) -> io::Result<()> {
         Ok(())
     }
@@ -25,7 +25,7 @@ impl Keep for Nowhere {
     }
 }
 
-impl Publish for Nowhere {
+impl Publish for NullBackend {
     fn publish(&mut self, _: &Registry, changes: Vec<PublishedChange>) {
         changes.into_iter().for_each(|change| (change.done)(Ok(())));
     }
@@ -47,7 +47,7 @@ pub(crate) fn endpoint() -> Endpoint {
     assert!(Quotas::NAMES.iter().all(|name| quotas.set(name, 1_000_000)));
     let account = Account::new(registry, quotas, Places::default(), draw);
     let account = Arc::new(RwLock::new(account));
-    Endpoint::new(account, Nowhere, Nowhere, || 1_700_000_000, draw).unwrap()
+    Endpoint::new(account, NullBackend, NullBackend, || 1_700_000_000, draw).unwrap()
 }
 
 /// Numbers that look random and never repeat.

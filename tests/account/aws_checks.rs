@@ -11,40 +11,40 @@ use traffic_mirror::model::{
 };
 
 use super::call::Call;
-use super::model::{Code, Model, PREFIXES};
-use super::world::{self, PINNED, QUOTAS};
+use super::initial_state::{self, PINNED, QUOTAS};
+use super::model::{ErrorCode, Model, PREFIXES};
 
-const WRONG: Code = "InvalidParameterValue";
-const TOGETHER: Code = "InvalidParameterCombination";
+const INVALID_VALUE: ErrorCode = "InvalidParameterValue";
+const INVALID_COMBINATION: ErrorCode = "InvalidParameterCombination";
 
 impl Model {
     /// Whether it is possible; the id that is answered, where it is not a new one.
-    pub(crate) fn check(&self, owner: &str, call: &Call) -> Result<Option<String>, Code> {
+    pub(crate) fn check(&self, owner: &str, call: &Call) -> Result<Option<String>, ErrorCode> {
         match call {
             Call::CreateTarget(request) => self.check_target(owner, request).map(|()| None),
             Call::CreateFilter(_) => {
                 let has_room = self.count(2, owner) < QUOTAS.filters;
-                unless(!has_room, "TrafficMirrorFilterLimitExceeded").map(|()| None)
+                refuse_if(!has_room, "TrafficMirrorFilterLimitExceeded").map(|()| None)
             }
             Call::CreateRule(request) => self.check_rule(owner, request).map(|()| None),
             Call::CreateSession(request) => self.check_session(owner, request).map(|()| None),
             Call::DeleteTarget(id) => {
-                self.own(owner, 1, id)?;
+                self.check_owned(owner, 1, id)?;
                 let mut users = self.sessions().filter(|one| one.target_id.as_str() == id);
-                unless(users.next().is_some(), "TrafficMirrorTargetInUse")?;
+                refuse_if(users.next().is_some(), "TrafficMirrorTargetInUse")?;
                 Ok(Some(id.clone()))
             }
             Call::DeleteFilter(id) => {
-                self.own(owner, 2, id)?;
+                self.check_owned(owner, 2, id)?;
                 let mut users = self.sessions().filter(|one| one.filter_id.as_str() == id);
-                unless(users.next().is_some(), "TrafficMirrorFilterInUse")?;
+                refuse_if(users.next().is_some(), "TrafficMirrorFilterInUse")?;
                 Ok(Some(id.clone()))
             }
             Call::Services(id, add, remove) => {
                 let is_strange = add.iter().chain(remove).any(|one| one != "amazon-dns");
-                unless(is_strange, WRONG)?;
-                unless(!add.is_empty() && !remove.is_empty(), TOGETHER)?;
-                self.own(owner, 2, id).map(|()| Some(id.clone()))
+                refuse_if(is_strange, INVALID_VALUE)?;
+                refuse_if(!add.is_empty() && !remove.is_empty(), INVALID_COMBINATION)?;
+                self.check_owned(owner, 2, id).map(|()| Some(id.clone()))
             }
             Call::ModifyRule(id, request) => {
                 self.modified_rule(owner, id, request).map(|_| Some(id.clone()))
@@ -52,10 +52,10 @@ impl Model {
             Call::ModifySession(id, request) => {
                 self.modified_session(owner, id, request).map(|_| Some(id.clone()))
             }
-            Call::DeleteRule(id) => self.own(owner, 3, id).map(|()| Some(id.clone())),
-            Call::DeleteSession(id) => self.own(owner, 0, id).map(|()| Some(id.clone())),
+            Call::DeleteRule(id) => self.check_owned(owner, 3, id).map(|()| Some(id.clone())),
+            Call::DeleteSession(id) => self.check_owned(owner, 0, id).map(|()| Some(id.clone())),
             Call::CreateTags(..) | Call::DeleteTags(..) => {
-                self.retagged(owner, call).map(|_| Some(String::new()))
+                self.changed_tags(owner, call).map(|_| Some(String::new()))
             }
         }
     }
@@ -64,42 +64,47 @@ impl Model {
         self.has.sessions.values().map(|one| &one.session)
     }
 
-    fn check_target(&self, owner: &str, request: &CreateTarget) -> Result<(), Code> {
+    fn check_target(&self, owner: &str, request: &CreateTarget) -> Result<(), ErrorCode> {
         match &request.kind {
             TargetKind::NetworkInterface(id) => {
-                unless(!world::is_there(id.as_str()), "InvalidTrafficMirrorTarget")?;
+                refuse_if(!initial_state::exists(id.as_str()), "InvalidTrafficMirrorTarget")?;
             }
             TargetKind::NetworkLoadBalancer(arn) => {
                 let is_one = arn.contains(":loadbalancer/net/");
-                unless(!is_one, "InvalidNetworkLoadBalancerArn.Malformed")?;
+                refuse_if(!is_one, "InvalidNetworkLoadBalancerArn.Malformed")?;
             }
             TargetKind::GatewayLoadBalancerEndpoint(id) => {
-                unless(id.ends_with('x'), "InvalidVpcEndpointId.Malformed")?;
+                refuse_if(id.ends_with('x'), "InvalidVpcEndpointId.Malformed")?;
             }
             TargetKind::Address => {}
         }
         address(&request.kind, &request.tags)?;
         if let TargetKind::NetworkInterface(id) = &request.kind {
             let is_source = self.sessions().any(|one| one.network_interface_id == *id);
-            unless(is_source, "InvalidTrafficMirrorTarget")?;
+            refuse_if(is_source, "InvalidTrafficMirrorTarget")?;
         }
         let is_full = self.count(1, owner) >= QUOTAS.targets;
-        unless(is_full, "TrafficMirrorTargetLimitExceeded")
+        refuse_if(is_full, "TrafficMirrorTargetLimitExceeded")
     }
 
-    fn number_is_free(&self, filter: &str, rule: &FilterRule, id: &str) -> Result<(), Code> {
+    fn check_rule_number(
+        &self,
+        filter: &str,
+        rule: &FilterRule,
+        id: &str,
+    ) -> Result<(), ErrorCode> {
         let key = |rule: &FilterRule| (rule.direction(), rule.number());
         let mut others = self.has.rules.iter().filter(|(other, _)| *other != id);
         let is_taken = others.any(|(_, one)| one.filter == filter && key(&one.rule) == key(rule));
-        unless(is_taken, "TrafficMirrorFilterRuleAlreadyExists")
+        refuse_if(is_taken, "TrafficMirrorFilterRuleAlreadyExists")
     }
 
-    fn check_rule(&self, owner: &str, request: &CreateRule) -> Result<(), Code> {
-        self.own(owner, 2, &request.filter_id)?;
-        self.number_is_free(&request.filter_id, &request.rule, "")?;
+    fn check_rule(&self, owner: &str, request: &CreateRule) -> Result<(), ErrorCode> {
+        self.check_owned(owner, 2, &request.filter_id)?;
+        self.check_rule_number(&request.filter_id, &request.rule, "")?;
         let rules = self.has.rules.values().filter(|one| one.filter == request.filter_id);
         let is_full = rules.count() >= QUOTAS.rules_per_filter;
-        unless(is_full, "TrafficMirrorFilterRuleLimitExceeded")
+        refuse_if(is_full, "TrafficMirrorFilterRuleLimitExceeded")
     }
 
     /// What a rule becomes.
@@ -108,7 +113,7 @@ impl Model {
         owner: &str,
         id: &str,
         request: &ModifyRule,
-    ) -> Result<FilterRule, Code> {
+    ) -> Result<FilterRule, ErrorCode> {
         let removes = |field| request.remove.contains(&field);
         let both = [
             request.ports.destination.is_some() && removes(RuleField::DestinationPorts),
@@ -116,8 +121,8 @@ impl Model {
             request.protocol.is_some() && removes(RuleField::Protocol),
             request.description.is_some() && removes(RuleField::Description),
         ];
-        unless(both.contains(&true), TOGETHER)?;
-        self.own(owner, 3, id)?;
+        refuse_if(both.contains(&true), INVALID_COMBINATION)?;
+        self.check_owned(owner, 3, id)?;
         let known = &self.has.rules[id];
         let old = &known.rule;
         let (source, destination) = (
@@ -131,18 +136,21 @@ impl Model {
         let to = request.ports.destination.or(old.destination_ports());
         let to = to.filter(|_| !removes(RuleField::DestinationPorts));
         let has_ports = from.is_some() || to.is_some();
-        unless(has_ports && !protocol.is_some_and(|one| matches!(one.0, 6 | 17)), WRONG)?;
+        refuse_if(
+            has_ports && !protocol.is_some_and(|one| matches!(one.0, 6 | 17)),
+            INVALID_VALUE,
+        )?;
         let (direction, number, action) = (
             request.direction.unwrap_or(old.direction()),
             request.number.unwrap_or(old.number()),
             request.action.unwrap_or(old.action()),
         );
         let rule = FilterRule::new(direction, number, action, source, destination);
-        let rule = rule.map_err(|_| WRONG)?;
+        let rule = rule.map_err(|_| INVALID_VALUE)?;
         let rule = protocol.map_or(Ok(rule.clone()), |one| rule.with_protocol(one)).unwrap();
         let rule = from.map_or(Ok(rule.clone()), |one| rule.with_source_ports(one)).unwrap();
         let mut rule = to.map_or(Ok(rule.clone()), |one| rule.with_destination_ports(one)).unwrap();
-        self.number_is_free(&known.filter, &rule, id)?;
+        self.check_rule_number(&known.filter, &rule, id)?;
         rule.id.clone_from(&old.id);
         rule.tags.clone_from(&old.tags);
         let text = request.description.clone().or_else(|| old.description.clone());
@@ -150,41 +158,41 @@ impl Model {
         Ok(rule)
     }
 
-    fn check_session(&self, owner: &str, request: &CreateSession) -> Result<(), Code> {
+    fn check_session(&self, owner: &str, request: &CreateSession) -> Result<(), ErrorCode> {
         let source = &*request.network_interface_id;
-        unless(source.ends_with('x'), "InvalidNetworkInterfaceId.Malformed")?;
-        unless(!world::is_there(source), "InvalidNetworkInterfaceID.NotFound")?;
-        self.known(owner, 1, &request.target_id)?;
-        self.known(owner, 2, &request.filter_id)?;
-        self.is_possible(source, request.number.value(), "")?;
+        refuse_if(source.ends_with('x'), "InvalidNetworkInterfaceId.Malformed")?;
+        refuse_if(!initial_state::exists(source), "InvalidNetworkInterfaceID.NotFound")?;
+        self.check_visible(owner, 1, &request.target_id)?;
+        self.check_visible(owner, 2, &request.filter_id)?;
+        self.check_source(source, request.number.value(), "")?;
         let here = self.sessions().filter(|one| one.network_interface_id.as_str() == source);
         let is_full = here.count() >= QUOTAS.sessions_per_interface;
-        unless(is_full, "TrafficMirrorSessionsPerInterfaceLimitExceeded")?;
-        self.target_takes(&request.target_id, source)?;
+        refuse_if(is_full, "TrafficMirrorSessionsPerInterfaceLimitExceeded")?;
+        self.check_source_quota(&request.target_id, source)?;
         let is_full = self.count(0, owner) >= QUOTAS.sessions;
-        unless(is_full, "TrafficMirrorSessionLimitExceeded")
+        refuse_if(is_full, "TrafficMirrorSessionLimitExceeded")
     }
 
-    fn is_possible(&self, source: &str, number: u16, id: &str) -> Result<(), Code> {
+    fn check_source(&self, source: &str, number: u16, id: &str) -> Result<(), ErrorCode> {
         let is_it = |kind: &TargetKind| matches!(kind, TargetKind::NetworkInterface(one) if one.as_str() == source);
-        unless(self.has.targets.values().any(|one| is_it(&one.kind)), WRONG)?;
-        unless(!world::has_device(source), "NetworkInterfaceNotSupported")?;
+        refuse_if(self.has.targets.values().any(|one| is_it(&one.kind)), INVALID_VALUE)?;
+        refuse_if(!initial_state::has_device(source), "NetworkInterfaceNotSupported")?;
         let mut others = self.has.sessions.iter().filter(|(other, _)| *other != id);
         let is_taken = others.any(|(_, one)| {
             let one = &one.session;
             one.network_interface_id.as_str() == source && one.number.value() == number
         });
-        unless(is_taken, WRONG)
+        refuse_if(is_taken, INVALID_VALUE)
     }
 
     /// Distinct sources of an interface target, this one among them.
-    fn target_takes(&self, target: &str, source: &str) -> Result<(), Code> {
+    fn check_source_quota(&self, target: &str, source: &str) -> Result<(), ErrorCode> {
         let to = self.sessions().filter(|one| one.target_id.as_str() == target);
         let mut sources: BTreeSet<&str> = to.map(|one| one.network_interface_id.as_str()).collect();
         sources.insert(source);
         let is_interface = matches!(self.has.targets[target].kind, TargetKind::NetworkInterface(_));
         let is_over = is_interface && sources.len() > QUOTAS.sources_per_target;
-        unless(is_over, "TrafficMirrorSourcesPerTargetLimitExceeded")
+        refuse_if(is_over, "TrafficMirrorSourcesPerTargetLimitExceeded")
     }
 
     /// What a session becomes; without a network identifier where one is to be drawn.
@@ -193,28 +201,28 @@ impl Model {
         owner: &str,
         id: &str,
         request: &ModifySession,
-    ) -> Result<Session, Code> {
+    ) -> Result<Session, ErrorCode> {
         let removes = |field| request.remove.contains(&field);
         let both = [
             request.packet_length.is_some() && removes(SessionField::PacketLength),
             request.description.is_some() && removes(SessionField::Description),
             request.virtual_network_id.is_some() && removes(SessionField::VirtualNetworkId),
         ];
-        unless(both.contains(&true), TOGETHER)?;
-        self.own(owner, 0, id)?;
+        refuse_if(both.contains(&true), INVALID_COMBINATION)?;
+        self.check_owned(owner, 0, id)?;
         let old = &self.has.sessions[id].session;
         let target = request.target_id.as_deref().unwrap_or(old.target_id.as_str());
         let filter = request.filter_id.as_deref().unwrap_or(old.filter_id.as_str());
-        self.known(owner, 1, target)?;
-        self.known(owner, 2, filter)?;
+        self.check_visible(owner, 1, target)?;
+        self.check_visible(owner, 2, filter)?;
         let mut session = old.clone();
         session.target_id = TargetId::new(target).unwrap();
         session.filter_id = FilterId::new(filter).unwrap();
         session.number = request.number.unwrap_or(old.number);
         let source = old.network_interface_id.as_str();
-        self.is_possible(source, session.number.value(), id)?;
+        self.check_source(source, session.number.value(), id)?;
         if target != old.target_id.as_str() {
-            self.target_takes(target, source)?;
+            self.check_source_quota(target, source)?;
         }
         let network_id: Option<VirtualNetworkId> =
             request.virtual_network_id.or(old.virtual_network_id);
@@ -228,17 +236,17 @@ impl Model {
     }
 
     /// The tags that resources have then, by kind and id.
-    pub(crate) fn retagged(
+    pub(crate) fn changed_tags(
         &self,
         owner: &str,
         call: &Call,
-    ) -> Result<Vec<(usize, String, Tags)>, Code> {
+    ) -> Result<Vec<(usize, String, Tags)>, ErrorCode> {
         let (Call::CreateTags(ids, _) | Call::DeleteTags(ids, _)) = call else { unreachable!() };
         let mut changed = Vec::new();
         for id in ids {
             let kind = PREFIXES.iter().position(|prefix| id.starts_with(prefix));
             let kind = kind.ok_or("InvalidID")?;
-            self.own(owner, kind, id)?;
+            self.check_owned(owner, kind, id)?;
             let mut tags = self.tags_of(kind, id).clone();
             match call {
                 Call::CreateTags(_, new) => tags.extend(new.clone()),
@@ -269,9 +277,9 @@ impl Model {
 
 /// Where the copies for a target go: "the tag first, then what the user pinned", and nothing of
 /// its own where its interface has an address.
-pub(crate) fn address(kind: &TargetKind, tags: &Tags) -> Result<Option<SocketAddr>, Code> {
+pub(crate) fn address(kind: &TargetKind, tags: &Tags) -> Result<Option<SocketAddr>, ErrorCode> {
     if let Some(text) = tags.get("mirror:address") {
-        return text.parse().map(Some).map_err(|_| WRONG);
+        return text.parse().map(Some).map_err(|_| INVALID_VALUE);
     }
     let name = match kind {
         TargetKind::NetworkInterface(id) => id.as_str(),
@@ -280,12 +288,12 @@ pub(crate) fn address(kind: &TargetKind, tags: &Tags) -> Result<Option<SocketAdd
         }
         TargetKind::Address => return Err("MissingParameter"),
     };
-    if world::is_pinned(name) {
+    if initial_state::is_pinned(name) {
         return Ok(PINNED.parse().ok());
     }
-    if world::has_address(name) { Ok(None) } else { Err("InvalidTrafficMirrorTarget") }
+    if initial_state::has_address(name) { Ok(None) } else { Err("InvalidTrafficMirrorTarget") }
 }
 
-fn unless(is_wrong: bool, code: Code) -> Result<(), Code> {
+fn refuse_if(is_wrong: bool, code: ErrorCode) -> Result<(), ErrorCode> {
     if is_wrong { Err(code) } else { Ok(()) }
 }
