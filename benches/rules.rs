@@ -86,7 +86,7 @@ fn classify(c: &mut Criterion) {
     for (sessions, rules) in SIZES {
         let filters = random.filters(sessions, rules);
         for kind in EngineKind::ALL {
-            let is_slow = matches!(kind, EngineKind::Linear | EngineKind::Words);
+            let is_slow = matches!(kind, EngineKind::Linear | EngineKind::BitVector);
             if is_slow && sessions * rules > 1_000 {
                 continue;
             }
@@ -120,7 +120,7 @@ fn compile(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new("a-rule-less", &label), |b| {
             b.iter(|| {
                 let new = || RuleSet::new(&changed, Direction::Ingress, true);
-                black_box(set.adapted(&changed)).unwrap_or_else(new)
+                black_box(set.patched(&changed)).unwrap_or_else(new)
             });
         });
     }

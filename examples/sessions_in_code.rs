@@ -9,10 +9,10 @@ use std::io;
 use std::sync::Arc;
 
 use traffic_mirror::control::{CompileOptions, Registry, compile};
-use traffic_mirror::dataplane::{Burst, Copies, Drops, Outcome, Sink, Verdict, Worker};
+use traffic_mirror::dataplane::{Burst, Copies, Drops, MirrorOutcome, Sink, Verdict, Worker};
 use traffic_mirror::io::memory::{FrameSource, MemoryFrame};
 use traffic_mirror::model::{
-    CidrBlock, Direction, Filter, FilterId, FilterRule, Invalid, NetworkInterface,
+    CidrBlock, Direction, Filter, FilterId, FilterRule, InvalidValue, NetworkInterface,
     NetworkInterfaceId, PacketLength, PortRange, Protocol, RuleAction, RuleNumber, Session,
     SessionNumber, Settings, Target, TargetId,
 };
@@ -44,7 +44,7 @@ fn registry() -> Result<Registry, Box<dyn Error>> {
     Ok(registry)
 }
 
-fn https_rule() -> Result<FilterRule, Invalid> {
+fn https_rule() -> Result<FilterRule, InvalidValue> {
     let (from, to) = (CidrBlock::any_ipv4(), CidrBlock::any_ipv4());
     let number = RuleNumber::new(100)?;
     FilterRule::new(Direction::Ingress, number, RuleAction::Accept, from, to)?
@@ -76,13 +76,13 @@ impl Sink for PrintSink {
         Ok(())
     }
 
-    fn is_witness(&self) -> bool {
+    fn wants_verdicts(&self) -> bool {
         true
     }
 
-    fn witness(&mut self, _burst: &Burst<'_>, verdicts: &[Verdict]) -> io::Result<()> {
+    fn observe_verdicts(&mut self, _burst: &Burst<'_>, verdicts: &[Verdict]) -> io::Result<()> {
         for verdict in verdicts {
-            if let Outcome::NotMirrored(reason) = verdict.outcome {
+            if let MirrorOutcome::NotMirrored(reason) = verdict.outcome {
                 println!("frame {} stayed behind: {}", verdict.frame, reason.label());
             }
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use proptest::sample::select;
 use traffic_mirror::control::classbench;
-use traffic_mirror::dataplane::{EngineKind, FlowKey, RuleSet, Taken};
+use traffic_mirror::dataplane::{EngineKind, FlowKey, RuleSet, SessionMatch};
 use traffic_mirror::model::{
     CidrBlock, Direction, Filter, FilterId, FilterRule, PortRange, Protocol, RuleAction, RuleNumber,
 };
@@ -160,7 +160,7 @@ fn assert_engines_agree(filters: &[Filter], keys: &[FlowKey], is_ipv4: bool) {
         let Some(set) = set(kind) else { continue };
         let found = answers(&set);
         for ((key, found), wanted) in keys.iter().zip(&found).zip(&linear) {
-            let (found, wanted) = (set.taken(*found), set.taken(*wanted));
+            let (found, wanted) = (set.session_match(*found), set.session_match(*wanted));
             assert_eq!(found, wanted, "{}: {key:?}", kind.label());
         }
     }
@@ -233,7 +233,7 @@ fn apply_change(filters: &mut [Filter], change: &RuleChange, is_ipv4: bool) {
         RuleChange::Remove(_) | RuleChange::Replace(..) => {}
     }
     let number = RuleNumber::new(number).unwrap();
-    rules.extend(spec.map(|spec| rule(0, spec, is_ipv4).numbered(number)));
+    rules.extend(spec.map(|spec| rule(0, spec, is_ipv4).with_number(number)));
     let id = filters[session].id().clone();
     filters[session] = Filter::from_rules(id, rules).0;
 }
@@ -242,7 +242,7 @@ fn apply_change(filters: &mut [Filter], change: &RuleChange, is_ipv4: bool) {
 fn with_spaced_numbers(filter: &Filter) -> Filter {
     let spread = |rule: &FilterRule| {
         let number = RuleNumber::new(i64::from(rule.number().value()) * 4).unwrap();
-        rule.clone().numbered(number)
+        rule.clone().with_number(number)
     };
     let rules = filter.all_rules().iter().map(spread).collect();
     Filter::from_rules(filter.id().clone(), rules).0
@@ -252,10 +252,10 @@ fn to_arcs(filters: &[Filter]) -> Vec<Arc<Filter>> {
     filters.iter().cloned().map(Arc::new).collect()
 }
 
-fn decisions(set: &RuleSet, keys: &[FlowKey]) -> Vec<Option<Taken>> {
+fn decisions(set: &RuleSet, keys: &[FlowKey]) -> Vec<Option<SessionMatch>> {
     let mut answers = vec![0; keys.len()];
     set.classify(keys, &mut answers);
-    answers.into_iter().map(|answer| set.taken(answer)).collect()
+    answers.into_iter().map(|answer| set.session_match(answer)).collect()
 }
 
 /// Tables with changed rules beside them, against new ones.
@@ -272,16 +272,16 @@ fn assert_patched_sets_agree(
     changes.iter().for_each(|change| apply_change(&mut after, change, is_ipv4));
     let (before, after) = (to_arcs(before), to_arcs(&after));
     let wanted = decisions(&set(&after, EngineKind::Linear).unwrap(), keys);
-    for kind in [EngineKind::Classes, EngineKind::Forest] {
+    for kind in [EngineKind::CrossProduct, EngineKind::CutForest] {
         let Some(tables) = set(&before, kind) else { continue };
-        let patched = tables.adapted(&after).unwrap();
+        let patched = tables.patched(&after).unwrap();
         for ((key, found), wanted) in keys.iter().zip(decisions(&patched, keys)).zip(&wanted) {
             assert_eq!(found, *wanted, "{}, {:?}: {key:?}", kind.label(), patched.stats());
         }
         // And back again, rules that are only equal, not the same.
         let back: Vec<Filter> = before.iter().map(|filter| Filter::clone(filter)).collect();
-        let back = patched.adapted(&to_arcs(&back)).unwrap();
-        assert!(back.is_settled());
+        let back = patched.patched(&to_arcs(&back)).unwrap();
+        assert!(back.is_fully_compiled());
         assert_eq!(decisions(&back, keys), decisions(&tables, keys));
     }
 }

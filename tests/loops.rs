@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use traffic_mirror::dataplane::{
-    Burst, Copies, Drops, Frame, LoopGuard, MirrorTable, NotMirrored, SessionEntry, Sink, Source,
-    TableParts, TargetEntry, Worker,
+    Burst, CompiledSession, CompiledTarget, Copies, Drops, Frame, LoopGuard, MirrorTable,
+    NotMirrored, Sink, Source, TableParts, Worker,
 };
 use traffic_mirror::model::{
     Direction, Filter, FilterId, NetworkInterface, NetworkInterfaceId, PacketLength, SessionId,
@@ -79,7 +79,7 @@ fn address(host: usize, is_ipv6: bool) -> IpAddr {
 
 fn worker(own: usize, config: &MirrorConfig, is_ipv6: bool) -> Worker {
     let interface = NetworkInterface::new(NetworkInterfaceId::new("eni-1").unwrap());
-    let target = TargetEntry {
+    let target = CompiledTarget {
         id: TargetId::new("tmt-1").unwrap(),
         address: SocketAddr::new(address(config.target, is_ipv6), config.port),
         further_addresses: Vec::new(),
@@ -87,7 +87,7 @@ fn worker(own: usize, config: &MirrorConfig, is_ipv6: bool) -> Worker {
         mtu: None,
         rate_limit: None,
     };
-    let session = SessionEntry {
+    let session = CompiledSession {
         id: SessionId::from_seed(1),
         number: SessionNumber::new(1).unwrap(),
         interface: 0,
@@ -106,7 +106,7 @@ fn worker(own: usize, config: &MirrorConfig, is_ipv6: bool) -> Worker {
         loop_guard,
         ..TableParts::default()
     };
-    Worker::new(Arc::new(MirrorTable::new(parts))).of_interface(0)
+    Worker::new(Arc::new(MirrorTable::new(parts))).with_interface(0)
 }
 
 fn ipv4(protocol: u8, body: &[u8]) -> Vec<u8> {
@@ -157,7 +157,7 @@ fn frames_caused_by(frame: &[u8], configs: &[MirrorConfig], is_ipv6: bool) -> us
             worker.run(&mut Frames(&one, direction), &mut sent).unwrap();
             let copies = sent.0.iter().map(|copy| encode(config.wire_format, copy));
             wire.extend(copies.map(|copy| (copy, host, config.target)));
-            assert!(worker.counters().add_up());
+            assert!(worker.counters().is_balanced());
         }
     }
     passed
@@ -250,5 +250,5 @@ fn segments_of_a_super_frame_of_copies_are_evaluated_separately() {
     }
     let counters = worker.counters();
     assert_eq!((counters.mirrored(), counters.not_mirrored(NotMirrored::NestedCopy)), (3, 4));
-    assert!(counters.add_up());
+    assert!(counters.is_balanced());
 }

@@ -10,7 +10,7 @@ use std::thread;
 
 use traffic_mirror::control::{CompileOptions, Registry, compile, recompile};
 use traffic_mirror::dataplane::{
-    Burst, Copies, Drops, FlowKey, Frame, MirrorTable, Outcome, Sink, Source, Verdict, Worker,
+    Burst, Copies, Drops, FlowKey, Frame, MirrorOutcome, MirrorTable, Sink, Source, Verdict, Worker,
 };
 use traffic_mirror::model::{
     CidrBlock, Direction, Filter, FilterId, FilterRule, NetworkInterface, NetworkInterfaceId,
@@ -84,7 +84,7 @@ fn registry_of(filters: &[Filter], interfaces: &[(&str, &[&str])]) -> Registry {
     registry
 }
 
-fn outcomes(table: &MirrorTable, keys: &[FlowKey]) -> Vec<Outcome> {
+fn outcomes(table: &MirrorTable, keys: &[FlowKey]) -> Vec<MirrorOutcome> {
     let interfaces = (0..).zip(table.interfaces());
     interfaces
         .flat_map(|(interface, _)| {
@@ -127,10 +127,10 @@ fn a_recompiled_table_decides_like_a_new_one() {
             table = recompile(&registry, &options, &table);
             let wanted = outcomes(&compile(&registry, &options), &keys);
             assert!(outcomes(&table, &keys) == wanted, "round {round}");
-            assert_eq!(table.is_settled(), rules == 20, "few rules need no patch");
+            assert_eq!(table.is_fully_compiled(), rules == 20, "few rules need no patch");
             if round % 7 == 6 {
-                table = table.settled().unwrap_or(table);
-                assert!(table.is_settled());
+                table = table.fully_compiled().unwrap_or(table);
+                assert!(table.is_fully_compiled());
                 assert!(outcomes(&table, &keys) == wanted, "settled in round {round}");
             }
         }
@@ -155,7 +155,7 @@ fn interfaces_and_sessions_are_added_and_removed() {
         let registry = registry_of(&filters, shape);
         table = recompile(&registry, &options, &table);
         assert!(outcomes(&table, &keys) == outcomes(&compile(&registry, &options), &keys));
-        assert!(table.is_settled(), "no rule changed");
+        assert!(table.is_fully_compiled(), "no rule changed");
     }
 }
 
@@ -196,8 +196,8 @@ fn frame(random: &mut Random) -> Vec<u8> {
 fn run_worker(first: Arc<MirrorTable>, tables: &Receiver<Arc<MirrorTable>>) -> (u64, u64, u64) {
     let mut random = Random(4);
     let frames: Vec<Vec<u8>> = (0..64).map(|_| frame(&mut random)).collect();
-    let mut worker = Worker::new(first).of_interface(0);
-    worker = worker.forced_direction(Some(Direction::Ingress));
+    let mut worker = Worker::new(first).with_interface(0);
+    worker = worker.with_direction(Some(Direction::Ingress));
     let (mut taken, mut changes) = (0, 0);
     loop {
         match tables.try_recv() {
@@ -212,7 +212,7 @@ fn run_worker(first: Arc<MirrorTable>, tables: &Receiver<Arc<MirrorTable>>) -> (
         worker.run(&mut source, &mut NullSink).unwrap();
         taken += 640;
     }
-    assert!(worker.counters().add_up());
+    assert!(worker.counters().is_balanced());
     (taken, worker.counters().mirrored(), changes)
 }
 
@@ -242,7 +242,7 @@ fn no_packet_is_lost_between_two_tables() {
         send.send(Arc::clone(&table)).unwrap();
         published += 1;
         if round % 30 == 29
-            && let Some(settled) = table.settled()
+            && let Some(settled) = table.fully_compiled()
         {
             table = Arc::new(settled);
             send.send(Arc::clone(&table)).unwrap();
@@ -265,11 +265,11 @@ impl Sink for VerdictChecker {
         Ok(())
     }
 
-    fn is_witness(&self) -> bool {
+    fn wants_verdicts(&self) -> bool {
         true
     }
 
-    fn witness(&mut self, burst: &Burst<'_>, verdicts: &[Verdict]) -> io::Result<()> {
+    fn observe_verdicts(&mut self, burst: &Burst<'_>, verdicts: &[Verdict]) -> io::Result<()> {
         for verdict in verdicts {
             let frame = &burst[usize::from(verdict.frame)];
             let key = FlowKey::parse(frame.bytes).unwrap();
@@ -290,8 +290,8 @@ fn cached_decisions_match_the_current_table() {
     );
     let options = CompileOptions::default();
     let mut table = Arc::new(compile(&registry, &options));
-    let mut worker = Worker::new(Arc::clone(&table)).of_interface(0);
-    worker = worker.forced_direction(Some(Direction::Ingress));
+    let mut worker = Worker::new(Arc::clone(&table)).with_interface(0);
+    worker = worker.with_direction(Some(Direction::Ingress));
     let known: Vec<Vec<u8>> = (0..40).map(|_| frame(&mut random)).collect();
     let mut checked = 0;
     for round in 0..60 {
@@ -305,7 +305,7 @@ fn cached_decisions_match_the_current_table() {
         change_a_filter(&mut random, &mut registry);
         table = Arc::new(recompile(&registry, &options, &table));
         if round % 25 == 24
-            && let Some(settled) = table.settled()
+            && let Some(settled) = table.fully_compiled()
         {
             table = Arc::new(settled);
         }

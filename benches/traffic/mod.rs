@@ -155,7 +155,7 @@ impl Sink for RingSink {
                 self.at = 0;
             }
             let place = &mut self.ring[self.at..];
-            let outer_len = copy.put_outer(place.first_chunk_mut().unwrap());
+            let outer_len = copy.write_outer(place.first_chunk_mut().unwrap());
             let len = outer_len + inner.len();
             place[outer_len..len].copy_from_slice(inner);
             self.at += len;

@@ -102,14 +102,14 @@ fn assert_patched_sets_agree(before: &[Arc<Filter>], keys: &[FlowKey], is_ipv4: 
     let decisions = |set: RuleSet| {
         let mut answers = vec![0; keys.len()];
         set.classify(keys, &mut answers);
-        answers.into_iter().map(|answer| set.taken(answer)).collect::<Vec<_>>()
+        answers.into_iter().map(|answer| set.session_match(answer)).collect::<Vec<_>>()
     };
-    let tables = [(before, EngineKind::Forest), (after.as_slice(), EngineKind::Linear)];
+    let tables = [(before, EngineKind::CutForest), (after.as_slice(), EngineKind::Linear)];
     let [Some(before), Some(wanted)] = tables.map(|(filters, kind)| set(filters, kind)) else {
         return;
     };
     // More changes than can stand beside the tables make none.
-    if let Some(patched) = before.adapted(&after) {
+    if let Some(patched) = before.patched(&after) {
         assert!(decisions(patched) == decisions(wanted));
     }
 }

@@ -58,7 +58,7 @@ pub(super) fn run(flags: &ExplainFlags) -> Result<Exit, Failure> {
     });
     let table = flags.sessions.table()?;
     let mut sources = inputs::open(&flags.inputs, &StopFlag::new())?;
-    let mut worker = Worker::new(Arc::clone(&table)).forced_direction(flags.sessions.direction());
+    let mut worker = Worker::new(Arc::clone(&table)).with_direction(flags.sessions.direction());
     let form = match flags.format {
         Form::Text => StoryForm::Text,
         Form::Json => StoryForm::Json,
@@ -92,11 +92,11 @@ impl<W: Write> Sink for Teller<W> {
         Ok(())
     }
 
-    fn is_witness(&self) -> bool {
+    fn wants_verdicts(&self) -> bool {
         true
     }
 
-    fn witness(&mut self, burst: &Burst<'_>, verdicts: &[Verdict]) -> io::Result<()> {
+    fn observe_verdicts(&mut self, burst: &Burst<'_>, verdicts: &[Verdict]) -> io::Result<()> {
         for verdict in verdicts {
             if let Some(frame) = burst.get(usize::from(verdict.frame)) {
                 let number = self.frames + u64::from(verdict.frame) + 1;

@@ -81,12 +81,12 @@ impl Sink for Outputs {
         self.0.send(copies, drops)
     }
 
-    fn is_witness(&self) -> bool {
-        self.0.is_witness()
+    fn wants_verdicts(&self) -> bool {
+        self.0.wants_verdicts()
     }
 
-    fn witness(&mut self, burst: &Burst<'_>, verdicts: &[Verdict]) -> io::Result<()> {
-        self.0.witness(burst, verdicts)
+    fn observe_verdicts(&mut self, burst: &Burst<'_>, verdicts: &[Verdict]) -> io::Result<()> {
+        self.0.observe_verdicts(burst, verdicts)
     }
 
     fn flush(&mut self) -> io::Result<()> {

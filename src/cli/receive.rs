@@ -19,7 +19,7 @@ use crate::io::StopFlag;
 use crate::io::clock::Stopwatch;
 use crate::io::receive::{Amount, Collector, InnerFrame, NotVxlan, TakeFrame, Tally};
 use crate::io::record::{OutputFile, PcapWriter, Precision};
-use crate::model::{Invalid, VXLAN_PORT};
+use crate::model::{InvalidValue, VXLAN_PORT};
 
 /// Receive mirrored traffic: take VXLAN on UDP, count it, and write the frames inside of it.
 ///
@@ -100,13 +100,13 @@ fn check(flags: &ReceiveFlags) -> Result<(), Failure> {
 }
 
 /// Reads `0.0.0.0`, `0.0.0.0:4789`, `::` or `[::]:4789`; port 0 is any free one.
-fn listen_address(text: &str) -> Result<SocketAddr, Invalid> {
+fn listen_address(text: &str) -> Result<SocketAddr, InvalidValue> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     match bare.parse::<IpAddr>() {
         Ok(ip) => Ok(SocketAddr::new(ip, VXLAN_PORT)),
         Err(_) => text.parse().map_err(|_| {
             let expected = "an address of this host such as 0.0.0.0, 192.0.2.10:4789 or [::]:4789";
-            Invalid::new("--listen", text, expected)
+            InvalidValue::new("--listen", text, expected)
         }),
     }
 }

@@ -98,7 +98,7 @@ struct ReplayPlan {
 pub(super) fn run(flags: &ReplayFlags) -> Result<Exit, Failure> {
     let mut plan = plan(flags)?;
     let stopwatch = Stopwatch::start();
-    let mut worker = Worker::new(Arc::clone(&plan.table)).forced_direction(plan.direction);
+    let mut worker = Worker::new(Arc::clone(&plan.table)).with_direction(plan.direction);
     let mut troubles = Vec::new();
     let driven = drive(&mut plan, &mut worker, &mut troubles);
     let written = driven.and_then(|()| plan.outputs.commit());

@@ -140,7 +140,7 @@ impl SessionFlags {
     }
 }
 
-fn as_option(option: &'static str) -> impl Fn(crate::model::Invalid) -> Failure {
+fn as_option(option: &'static str) -> impl Fn(crate::model::InvalidValue) -> Failure {
     move |mut invalid| {
         invalid.field = option;
         Failure::usage(invalid)

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::flow::Flow;
 use crate::dataplane::{
-    FlowKey, Frame, MirrorTable, NotMirrored, Outcome, SessionEntry, Taken, Verdict,
+    CompiledSession, FlowKey, Frame, MirrorOutcome, MirrorTable, NotMirrored, SessionMatch, Verdict,
 };
 use crate::model::{FilterRule, RuleAction};
 
@@ -160,9 +160,9 @@ impl Passed {
 
 fn end(table: &MirrorTable, frame: &Frame<'_>, verdict: &Verdict) -> End {
     match verdict.outcome {
-        Outcome::Mirrored(taken) => mirrored(table, frame, taken)
+        MirrorOutcome::Mirrored(taken) => mirrored(table, frame, taken)
             .unwrap_or(End::NotMirrored { reason: "", sessions: Vec::new() }),
-        Outcome::NotMirrored(reason) => End::NotMirrored {
+        MirrorOutcome::NotMirrored(reason) => End::NotMirrored {
             reason: reason.label(),
             sessions: match reason {
                 NotMirrored::NoSessionMatched => passed(table, frame, verdict),
@@ -172,7 +172,7 @@ fn end(table: &MirrorTable, frame: &Frame<'_>, verdict: &Verdict) -> End {
     }
 }
 
-fn mirrored(table: &MirrorTable, frame: &Frame<'_>, taken: Taken) -> Option<End> {
+fn mirrored(table: &MirrorTable, frame: &Frame<'_>, taken: SessionMatch) -> Option<End> {
     let session = table.sessions().get(place(taken.session))?;
     let by = match rule(session, taken) {
         Some(rule) => By::Rule {
@@ -181,7 +181,7 @@ fn mirrored(table: &MirrorTable, frame: &Frame<'_>, taken: Taken) -> Option<End>
         },
         None => By::Service { network_service: crate::model::Filter::AMAZON_DNS },
     };
-    let mirrored_length = frame.captured_len().min(table.most_inner_len(taken.session));
+    let mirrored_length = frame.captured_len().min(table.max_inner_len(taken.session));
     Some(End::Mirrored {
         traffic_mirror_session_id: session.id.to_string(),
         session_number: session.number.value(),
@@ -195,14 +195,14 @@ fn mirrored(table: &MirrorTable, frame: &Frame<'_>, taken: Taken) -> Option<End>
 /// Why each session of the interface left the frame.
 fn passed(table: &MirrorTable, frame: &Frame<'_>, verdict: &Verdict) -> Vec<Passed> {
     let Ok(key) = FlowKey::parse(frame.bytes) else { return Vec::new() };
-    let decisions = table.decisions(verdict.interface, verdict.direction, &key);
+    let decisions = table.session_decisions(verdict.interface, verdict.direction, &key);
     let numbered = (0..).zip(table.sessions());
     numbered
         .filter(|(_, session)| session.interface == verdict.interface)
         .map(|(index, session)| {
-            let decision = decisions.iter().find(|decision| decision.taken.session == index);
+            let decision = decisions.iter().find(|decision| decision.matched.session == index);
             let rejecting = decision.filter(|decision| decision.action == RuleAction::Reject);
-            let rule = rejecting.and_then(|decision| rule(session, decision.taken));
+            let rule = rejecting.and_then(|decision| rule(session, decision.matched));
             Passed {
                 traffic_mirror_session_id: session.id.to_string(),
                 session_number: session.number.value(),
@@ -213,7 +213,7 @@ fn passed(table: &MirrorTable, frame: &Frame<'_>, verdict: &Verdict) -> Vec<Pass
         .collect()
 }
 
-fn rule(session: &SessionEntry, taken: Taken) -> Option<&FilterRule> {
+fn rule(session: &CompiledSession, taken: SessionMatch) -> Option<&FilterRule> {
     session.filter.all_rules().get(place(taken.rule))
 }
 

@@ -13,8 +13,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::dataplane::FlowKey;
 use crate::model::{
-    CidrBlock, Direction, Filter, FilterId, FilterRule, Invalid, PortRange, Protocol, RuleAction,
-    RuleNumber,
+    CidrBlock, Direction, Filter, FilterId, FilterRule, InvalidValue, PortRange, Protocol,
+    RuleAction, RuleNumber,
 };
 
 /// A line that cannot be used.
@@ -53,18 +53,19 @@ pub fn trace(text: &str) -> Result<Vec<FlowKey>, BadLine> {
 /// more where a filter has not numbers enough. Rules are numbered anew.
 ///
 /// # Errors
-/// [`Invalid`] where there are more filters than ids.
-pub fn filters(rules: &[FilterRule], wanted: usize) -> Result<Vec<Filter>, Invalid> {
+/// [`InvalidValue`] where there are more filters than ids.
+pub fn filters(rules: &[FilterRule], wanted: usize) -> Result<Vec<Filter>, InvalidValue> {
     let most = usize::from(RuleNumber::MAX.value());
     let each = rules.len().div_ceil(wanted.max(1)).clamp(1, most);
     let groups = (1..).zip(rules.chunks(each));
     groups.map(|(group, rules)| filter(group, rules)).collect()
 }
 
-fn filter(group: usize, rules: &[FilterRule]) -> Result<Filter, Invalid> {
-    let numbered =
-        (1..).zip(rules).map(|(number, rule)| Ok(rule.clone().numbered(RuleNumber::new(number)?)));
-    let rules: Vec<FilterRule> = numbered.collect::<Result<_, Invalid>>()?;
+fn filter(group: usize, rules: &[FilterRule]) -> Result<Filter, InvalidValue> {
+    let numbered = (1..)
+        .zip(rules)
+        .map(|(number, rule)| Ok(rule.clone().with_number(RuleNumber::new(number)?)));
+    let rules: Vec<FilterRule> = numbered.collect::<Result<_, InvalidValue>>()?;
     let (filter, _) = Filter::from_rules(FilterId::new(&format!("tmf-{group}"))?, rules);
     Ok(filter)
 }
@@ -96,7 +97,7 @@ fn rule(text: &str, index: u32) -> Result<FilterRule, String> {
     Ok(rule.with_ports_of_any_protocol(source_ports, destination_ports))
 }
 
-fn in_words(invalid: Invalid) -> String {
+fn in_words(invalid: InvalidValue) -> String {
     invalid.to_string()
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Registry;
 use crate::dataplane::{
-    GENEVE_FRONT_LEN, LoopGuard, MirrorTable, SessionEntry, TableParts, TargetEntry,
+    CompiledSession, CompiledTarget, GENEVE_OVERHEAD_LEN, LoopGuard, MirrorTable, TableParts,
 };
 use crate::model::{
     NetworkInterfaceId, PacketLength, Session, SessionId, Target, TargetKind, VirtualNetworkId,
@@ -37,15 +37,15 @@ pub fn compile(registry: &Registry, options: &CompileOptions) -> MirrorTable {
 }
 
 /// Compiles all sessions into one table, and takes over from an earlier one what still holds. A
-/// few changed rules are in force at once, however many there are; [`MirrorTable::settled`] makes
-/// the table as fast as a new one, in its own time.
+/// few changed rules are in force at once, however many there are; [`MirrorTable::fully_compiled`]
+/// makes the table as fast as a new one, in its own time.
 #[must_use]
 pub fn recompile(
     registry: &Registry,
     options: &CompileOptions,
     earlier: &MirrorTable,
 ) -> MirrorTable {
-    MirrorTable::following(parts(registry, options), earlier)
+    MirrorTable::reusing(parts(registry, options), earlier)
 }
 
 /// The same registry, but sessions that name no network identifier have the one that they are
@@ -105,7 +105,7 @@ fn parts(registry: &Registry, options: &CompileOptions) -> TableParts {
         session_entry(registry, options, session, network_id, (interface, target))
     });
     let sessions = sessions.collect();
-    let targets: Vec<TargetEntry> =
+    let targets: Vec<CompiledTarget> =
         registry.targets().iter().filter_map(|one| target_entry(registry, one)).collect();
     TableParts {
         settings: registry.settings().clone(),
@@ -122,13 +122,13 @@ fn session_entry(
     session: &Session,
     virtual_network_id: VirtualNetworkId,
     (interface, target): (u32, u32),
-) -> Option<SessionEntry> {
+) -> Option<CompiledSession> {
     let known = registry.target(&session.target_id)?;
     let peer = registry.target_address(known)?.ip();
     let own = registry
         .network_interface(&session.network_interface_id)
         .and_then(|interface| interface.source_address_for(peer));
-    Some(SessionEntry {
+    Some(CompiledSession {
         id: session.id.clone().unwrap_or_else(|| drawn_id(session)),
         number: session.number,
         interface,
@@ -141,17 +141,17 @@ fn session_entry(
     })
 }
 
-fn target_entry(registry: &Registry, target: &Target) -> Option<TargetEntry> {
+fn target_entry(registry: &Registry, target: &Target) -> Option<CompiledTarget> {
     let address = registry.target_address(target)?;
     let gateway_endpoint = match &target.kind {
         TargetKind::GatewayLoadBalancerEndpoint(id) => Some(endpoint_id(id)),
         _ => None,
     };
-    let [v4, v6] = GENEVE_FRONT_LEN;
+    let [v4, v6] = GENEVE_OVERHEAD_LEN;
     let front_len = if address.is_ipv4() { v4 } else { v6 };
     let front_len = u16::try_from(front_len).unwrap_or_default();
     let by_kind = gateway_endpoint.map(|_| GATEWAY_LOAD_BALANCER_MTU + front_len);
-    Some(TargetEntry {
+    Some(CompiledTarget {
         id: target.id().clone(),
         address,
         further_addresses: target.further_addresses.clone(),
@@ -298,6 +298,6 @@ mod tests {
         assert_eq!(table.sessions()[0].packet_length, None);
         assert_eq!(table.targets()[0].mtu, Some(8568));
         assert_eq!(table.targets()[0].gateway_endpoint, Some(1));
-        assert_eq!(table.most_inner_len(0), 8464);
+        assert_eq!(table.max_inner_len(0), 8464);
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::Registry;
 use super::compile::{CompileOptions, parts_of_interface};
-use crate::dataplane::{LoopGuard, MirrorTable, RuleCache, TableParts, TargetEntry};
+use crate::dataplane::{CompiledTarget, LoopGuard, MirrorTable, RuleCache, TableParts};
 use crate::model::NetworkInterfaceId;
 
 /// The tables of all interfaces that have sessions.
@@ -108,7 +108,7 @@ impl InterfaceTables {
     /// The tables with rules that stand beside their compiled ones.
     #[must_use]
     pub fn unsettled(&self) -> Vec<(NetworkInterfaceId, Arc<MirrorTable>)> {
-        let unsettled = self.tables.iter().filter(|(_, one)| !one.table.is_settled());
+        let unsettled = self.tables.iter().filter(|(_, one)| !one.table.is_fully_compiled());
         unsettled.map(|(id, one)| (id.clone(), Arc::clone(&one.table))).collect()
     }
 
@@ -168,7 +168,7 @@ impl InterfaceTables {
             InterfaceTable {
                 position: registry.position_of_interface(&id).unwrap_or(usize::MAX),
                 device: registry.network_interface(&id).and_then(|one| one.device.clone()),
-                table: Arc::new(MirrorTable::sharing(parts, earlier, &mut self.rules)),
+                table: Arc::new(MirrorTable::with_rule_cache(parts, earlier, &mut self.rules)),
             }
         });
         if let Some(table) = &table {
@@ -184,7 +184,7 @@ impl SettledTables {
     pub fn compile(unsettled: Vec<(NetworkInterfaceId, Arc<MirrorTable>)>) -> Self {
         let mut rules = RuleCache::default();
         let tables = unsettled.into_iter().filter_map(|(id, table)| {
-            let settled = table.settled_sharing(&mut rules)?;
+            let settled = table.fully_compiled_with_cache(&mut rules)?;
             Some((id, table.number(), settled))
         });
         Self { tables: tables.collect(), rules }
@@ -192,8 +192,8 @@ impl SettledTables {
 }
 
 /// Whether copies to both are recognised alike.
-fn is_same(one: &TargetEntry, other: &TargetEntry) -> bool {
-    let is_gateway = |entry: &TargetEntry| entry.gateway_endpoint.is_some();
+fn is_same(one: &CompiledTarget, other: &CompiledTarget) -> bool {
+    let is_gateway = |entry: &CompiledTarget| entry.gateway_endpoint.is_some();
     one.address == other.address
         && one.further_addresses == other.further_addresses
         && is_gateway(one) == is_gateway(other)

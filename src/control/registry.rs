@@ -12,7 +12,7 @@ use self::checks::{describe_session, unique};
 use self::names::Names;
 use self::touched::Touched;
 use crate::model::{
-    Filter, FilterId, Invalid, NetworkInterface, NetworkInterfaceId, PacketLength, Session,
+    Filter, FilterId, InvalidValue, NetworkInterface, NetworkInterfaceId, PacketLength, Session,
     SessionId, SessionNumber, Settings, Target, TargetId, TargetKind, VXLAN_PORT, VirtualNetworkId,
 };
 
@@ -51,7 +51,7 @@ impl Registry {
         virtual_network_id: Option<VirtualNetworkId>,
         packet_length: Option<PacketLength>,
     ) -> Self {
-        let build = || -> Result<Self, Invalid> {
+        let build = || -> Result<Self, InvalidValue> {
             let mut registry = Self::default();
             let interface = NetworkInterfaceId::new("eni-cli")?;
             let target_id = TargetId::new("tmt-cli")?;
@@ -84,8 +84,11 @@ impl Registry {
     /// Adds a network interface.
     ///
     /// # Errors
-    /// [`Invalid`] where its id is taken.
-    pub fn add_network_interface(&mut self, interface: NetworkInterface) -> Result<(), Invalid> {
+    /// [`InvalidValue`] where its id is taken.
+    pub fn add_network_interface(
+        &mut self,
+        interface: NetworkInterface,
+    ) -> Result<(), InvalidValue> {
         let id = interface.id();
         unique("network_interface_id", id, &self.names.network_interfaces, "network interface")?;
         self.names.network_interfaces.insert(id.clone(), self.network_interfaces.len());
@@ -97,19 +100,23 @@ impl Registry {
     /// names, which is added before.
     ///
     /// # Errors
-    /// [`Invalid`] where its id is taken, it has no address (`field` is `address`, `value` is
+    /// [`InvalidValue`] where its id is taken, it has no address (`field` is `address`, `value` is
     /// empty), or the interface it names is the source of a session: AWS mirrors no interface
     /// that takes mirrored traffic.
-    pub fn add_target(&mut self, target: Target) -> Result<(), Invalid> {
+    pub fn add_target(&mut self, target: Target) -> Result<(), InvalidValue> {
         unique("traffic_mirror_target_id", target.id(), &self.names.targets, "target")?;
         if !target.is_forbidden && self.target_address(&target).is_none() {
-            return Err(Invalid::new("address", "", self.where_an_address_comes_from(&target)));
+            return Err(InvalidValue::new(
+                "address",
+                "",
+                self.where_an_address_comes_from(&target),
+            ));
         }
         if let (TargetKind::GatewayLoadBalancerEndpoint(_), Some(mtu)) = (&target.kind, target.mtu)
             && mtu.value() < GATEWAY_LEAST_MTU
         {
             let expected = format!("{GATEWAY_LEAST_MTU} to 65535: GENEVE takes its part of it");
-            return Err(Invalid::new("mtu", mtu.value(), expected));
+            return Err(InvalidValue::new("mtu", mtu.value(), expected));
         }
         let place = self.targets.len();
         if let TargetKind::NetworkInterface(id) = &target.kind
@@ -119,7 +126,7 @@ impl Registry {
                 "an interface that is no source, but it is that of {}",
                 describe_session(session)
             );
-            return Err(Invalid::new("network_interface_id", id, expected));
+            return Err(InvalidValue::new("network_interface_id", id, expected));
         }
         self.names.add_target(&target, place);
         self.targets.push(target);
@@ -129,8 +136,8 @@ impl Registry {
     /// Adds a filter.
     ///
     /// # Errors
-    /// [`Invalid`] where its id is taken.
-    pub fn add_filter(&mut self, filter: Filter) -> Result<(), Invalid> {
+    /// [`InvalidValue`] where its id is taken.
+    pub fn add_filter(&mut self, filter: Filter) -> Result<(), InvalidValue> {
         unique("traffic_mirror_filter_id", filter.id(), &self.names.filters, "filter")?;
         self.names.filters.insert(filter.id().clone(), self.filters.len());
         self.filters.push(Arc::new(filter));
@@ -141,15 +148,15 @@ impl Registry {
     /// this one.
     ///
     /// # Errors
-    /// [`Invalid`] where no filter has that id.
-    pub fn replace_filter(&mut self, filter: Filter) -> Result<(), Invalid> {
+    /// [`InvalidValue`] where no filter has that id.
+    pub fn replace_filter(&mut self, filter: Filter) -> Result<(), InvalidValue> {
         self.touch_sessions_by(filter.id());
         let place = self.names.filters.get(filter.id());
         match place.and_then(|place| self.filters.get_mut(*place)) {
             Some(known) => *known = Arc::new(filter),
             None => {
                 let expected = "the id of a filter";
-                return Err(Invalid::new("traffic_mirror_filter_id", filter.id(), expected));
+                return Err(InvalidValue::new("traffic_mirror_filter_id", filter.id(), expected));
             }
         }
         Ok(())
@@ -158,10 +165,10 @@ impl Registry {
     /// Adds a session, whose interface, target and filter are added before.
     ///
     /// # Errors
-    /// [`Invalid`] where one of these is not there, the id is taken, the interface has a session
-    /// of the same SessionNumber, or the interface is itself that of a target ("in use by
+    /// [`InvalidValue`] where one of these is not there, the id is taken, the interface has a
+    /// session of the same SessionNumber, or the interface is itself that of a target ("in use by
     /// target", as AWS says).
-    pub fn add_session(&mut self, session: Session) -> Result<(), Invalid> {
+    pub fn add_session(&mut self, session: Session) -> Result<(), InvalidValue> {
         let Session { network_interface_id, target_id, filter_id, .. } = &session;
         let faults =
             self.reference_faults(Some(network_interface_id), Some(target_id), Some(filter_id));

@@ -4,13 +4,13 @@ use std::ops::Deref;
 use std::ops::Range;
 
 use super::frame::Frame;
-use super::geneve::GENEVE_FRONT_LEN;
+use super::geneve::GENEVE_OVERHEAD_LEN;
 use super::outer::OuterTemplate;
 use super::table::MirrorTable;
 use crate::model::Direction;
 
 /// The longest outer header: Ethernet, IPv6, UDP, GENEVE, and again IPv6, UDP, VXLAN.
-pub const MAX_OUTER_LEN: usize = VXLAN_OUTER_LEN + GENEVE_FRONT_LEN[1];
+pub const MAX_OUTER_LEN: usize = VXLAN_OUTER_LEN + GENEVE_OVERHEAD_LEN[1];
 
 /// The longest one without GENEVE: Ethernet, IPv6, UDP, VXLAN.
 pub(super) const VXLAN_OUTER_LEN: usize = 70;
@@ -28,7 +28,7 @@ pub(crate) struct CopyRef {
     pub(crate) inner_len: u32,
     /// Index of the session in the mirror table.
     pub(crate) session: u32,
-    /// Index of the rule in the session's filter, or `Taken::BY_AMAZON_DNS`.
+    /// Index of the rule in the session's filter, or `SessionMatch::BY_AMAZON_DNS`.
     pub(crate) rule: u32,
     /// Index of the frame in its burst.
     pub(crate) frame: u16,
@@ -68,14 +68,14 @@ impl Deref for OuterHeader {
 /// The inner frame of a copy, in the two pieces that the source lent it in; the second one is
 /// nearly always empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Inner<'a> {
+pub struct InnerBytes<'a> {
     /// From the destination MAC address on.
     pub head: &'a [u8],
     /// What follows it.
     pub tail: &'a [u8],
 }
 
-impl<'a> Inner<'a> {
+impl<'a> InnerBytes<'a> {
     /// How many bytes it has.
     #[inline]
     #[must_use]
@@ -109,7 +109,7 @@ impl<'a> Inner<'a> {
     }
 }
 
-impl<'a> From<&'a [u8]> for Inner<'a> {
+impl<'a> From<&'a [u8]> for InnerBytes<'a> {
     fn from(head: &'a [u8]) -> Self {
         Self { head, tail: &[] }
     }
@@ -130,15 +130,15 @@ impl<'a> MirroredCopy<'a> {
     #[inline]
     #[must_use]
     pub fn outer(&self) -> OuterHeader {
-        self.template.wrap(self.inner(), self.copy.flow_hash, self.copy.flow_tag)
+        self.template.outer_header(self.inner(), self.copy.flow_hash, self.copy.flow_tag)
     }
 
     /// Puts the outer headers at the beginning of `place` and says how long they are; anything may
     /// be behind them in `place`. For a sink that puts copies into a buffer of its own.
     #[inline]
-    pub fn put_outer(&self, place: &mut [u8; MAX_OUTER_LEN]) -> usize {
+    pub fn write_outer(&self, place: &mut [u8; MAX_OUTER_LEN]) -> usize {
         let flow = (self.copy.flow_hash, self.copy.flow_tag);
-        self.template.wrap_into(self.inner(), flow, place)
+        self.template.write_outer_header(self.inner(), flow, place)
     }
 
     /// Whether GENEVE is around it, as a Gateway Load Balancer endpoint has it.
@@ -151,11 +151,11 @@ impl<'a> MirroredCopy<'a> {
     /// What a UDP socket is given in front of the VXLAN header, if the copy is cut to `inner`:
     /// GENEVE, the second IP and the second UDP header, empty without GENEVE.
     #[must_use]
-    pub fn geneve_front(&self, inner: Inner<'_>) -> Vec<u8> {
+    pub fn geneve_prefix(&self, inner: InnerBytes<'_>) -> Vec<u8> {
         if !self.is_in_geneve() {
             return Vec::new();
         }
-        let header = self.template.wrap(inner, self.copy.flow_hash, self.copy.flow_tag);
+        let header = self.template.outer_header(inner, self.copy.flow_hash, self.copy.flow_tag);
         let is_ipv4 = header.get(12..14) == Some(&[0x08, 0x00]);
         // Ethernet, IP and UDP, which the socket makes itself.
         let own_len = if is_ipv4 { 42 } else { 62 };
@@ -172,8 +172,8 @@ impl<'a> MirroredCopy<'a> {
     /// The inner frame, cut as the session says, borrowed from the source.
     #[inline]
     #[must_use]
-    pub fn inner(&self) -> Inner<'a> {
-        let inner = Inner { head: self.frame.bytes, tail: self.frame.tail };
+    pub fn inner(&self) -> InnerBytes<'a> {
+        let inner = InnerBytes { head: self.frame.bytes, tail: self.frame.tail };
         usize::try_from(self.copy.inner_len).map_or(inner, |len| inner.cut(len))
     }
 
@@ -202,7 +202,7 @@ impl<'a> MirroredCopy<'a> {
     }
 
     /// Index of the rule in the session's filter, or
-    /// [`Taken::BY_AMAZON_DNS`](super::Taken::BY_AMAZON_DNS).
+    /// [`SessionMatch::BY_AMAZON_DNS`](super::Taken::BY_AMAZON_DNS).
     #[must_use]
     pub const fn rule(&self) -> u32 {
         self.copy.rule
@@ -284,7 +284,8 @@ impl<'a> Copies<'a> {
         // The worker made `copy` from a frame of this very burst and a session of this very table,
         // so there always is one.
         let frame = self.frames.get(usize::from(copy.frame))?;
-        let (template, destination) = self.table.wrap_of(copy.session)?.outer(copy.flow_tag);
+        let (template, destination) =
+            self.table.encap_of(copy.session)?.template_for(copy.flow_tag);
         Some(MirroredCopy { copy, frame, template, destination })
     }
 }

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::copy::CopyRef;
-use super::door::DropCause;
-use super::table::{MirrorTable, SessionEntry};
-use super::verdict::{NotMirrored, Taken};
+use super::endpoints::DropCause;
+use super::table::{CompiledSession, MirrorTable};
+use super::verdict::{NotMirrored, SessionMatch};
 use crate::model::Direction;
 
 /// What one session did.
@@ -139,7 +139,7 @@ impl Counters {
 
     /// Whether every received frame was counted as mirrored, not mirrored or dropped.
     #[must_use]
-    pub fn add_up(&self) -> bool {
+    pub fn is_balanced(&self) -> bool {
         self.unaccounted() == 0
     }
 
@@ -147,8 +147,8 @@ impl Counters {
     /// anything but zero is a fault of this program.
     #[must_use]
     pub fn unaccounted(&self) -> u64 {
-        let boxes = self.not_mirrored.iter().chain(&self.dropped).sum::<u64>();
-        self.received.abs_diff(self.mirrored() + boxes)
+        let buckets = self.not_mirrored.iter().chain(&self.dropped).sum::<u64>();
+        self.received.abs_diff(self.mirrored() + buckets)
     }
 
     /// Copies and bytes of sessions that a later table no longer has.
@@ -164,8 +164,8 @@ impl Counters {
         for (own, others) in self.sessions.iter_mut().zip(&other.sessions) {
             own.add(others);
         }
-        let boxes = self.not_mirrored.iter_mut().chain(&mut self.dropped);
-        for (own, others) in boxes.zip(other.not_mirrored.iter().chain(&other.dropped)) {
+        let buckets = self.not_mirrored.iter_mut().chain(&mut self.dropped);
+        for (own, others) in buckets.zip(other.not_mirrored.iter().chain(&other.dropped)) {
             *own += others;
         }
         self.retired.add(&other.retired);
@@ -178,14 +178,14 @@ impl Counters {
     }
 
     /// Carries the counts over to a new table: those of a session go with its id.
-    pub(super) fn carry(&mut self, from: &MirrorTable, to: &MirrorTable) {
+    pub(super) fn move_to_table(&mut self, from: &MirrorTable, to: &MirrorTable) {
         let ids = from.sessions().iter().map(|session| &session.id);
         let places: HashMap<_, _> = ids.zip(0..).collect();
         let mut old = std::mem::replace(self, Self::new(to));
         for (place, session) in to.sessions().iter().enumerate() {
             let known = places.get(&session.id).copied();
             let Some(known) = known.filter(|known| *known < old.sessions.len()) else { continue };
-            let same = from.sessions().get(known).is_some_and(|one| is_same(one, session));
+            let same = from.sessions().get(known).is_some_and(|one| has_same_rules(one, session));
             if let Some(counted) = self.sessions.get_mut(place) {
                 *counted = old.sessions.get_mut(known).map(std::mem::take).unwrap_or_default();
             }
@@ -217,14 +217,14 @@ impl Counters {
 
     /// The same counts, ordered by the sessions of another table.
     #[must_use]
-    pub(crate) fn carried(&self, from: &MirrorTable, to: &MirrorTable) -> Self {
+    pub(crate) fn reordered_for(&self, from: &MirrorTable, to: &MirrorTable) -> Self {
         let mut carried = self.clone();
-        carried.carry(from, to);
+        carried.move_to_table(from, to);
         carried
     }
 
     /// Counts all that was mirrored as that of sessions that are no longer there.
-    pub fn retire(&mut self) {
+    pub fn retire_sessions(&mut self) {
         let old = std::mem::take(&mut self.sessions);
         old.iter().for_each(|gone| self.retired.add(gone));
         self.rules.clear();
@@ -232,7 +232,7 @@ impl Counters {
     }
 
     /// So many frames were lost before they could be looked at.
-    pub(super) fn lose(&mut self, cause: DropCause, frames: u64) {
+    pub(super) fn count_dropped(&mut self, cause: DropCause, frames: u64) {
         self.received += frames;
         if let Some(count) = self.dropped.get_mut(cause.index()) {
             *count += frames;
@@ -241,7 +241,7 @@ impl Counters {
 
     /// So many frames stayed behind.
     #[inline]
-    pub fn leave(&mut self, reason: NotMirrored, frames: u64) {
+    pub fn count_not_mirrored(&mut self, reason: NotMirrored, frames: u64) {
         self.received += frames;
         if let Some(count) = self.not_mirrored.get_mut(reason.index()) {
             *count += frames;
@@ -267,7 +267,7 @@ impl Counters {
             if let Some(rule) = self.rule_of(copy) {
                 *rule += 1;
             }
-            let sum = of_direction(&mut sums, copy.direction);
+            let sum = for_direction(&mut sums, copy.direction);
             sum.mirrored += 1;
             sum.mirrored_bytes += inner_len;
         }
@@ -277,9 +277,9 @@ impl Counters {
     }
 
     /// Counts a copy that was lost, and marks it as no longer its session's.
-    pub(super) fn drop_copy(&mut self, copy: &mut CopyRef, cause: DropCause) {
+    pub(super) fn record_drop(&mut self, copy: &mut CopyRef, cause: DropCause) {
         copy.session = CopyRef::LOST;
-        let direction = of_direction(&mut self.directions, copy.direction);
+        let direction = for_direction(&mut self.directions, copy.direction);
         direction.skipped += 1;
         direction.skipped_bytes += u64::from(copy.inner_len);
         if let Some(count) = self.dropped.get_mut(cause.index()) {
@@ -291,7 +291,7 @@ impl Counters {
     fn rule_of(&mut self, copy: &CopyRef) -> Option<&mut u64> {
         let session = usize::try_from(copy.session).ok()?;
         let start = self.rule_starts.get(session)?;
-        if copy.rule == Taken::BY_AMAZON_DNS {
+        if copy.rule == SessionMatch::BY_AMAZON_DNS {
             let end = self.rule_starts.get(session + 1).copied().unwrap_or(self.rules.len());
             return self.rules.get_mut(end.checked_sub(1)?);
         }
@@ -306,13 +306,13 @@ impl Counters {
 
 /// Whether both sessions have the same rules. A file that is read again makes other filters of the
 /// same rules; most changes add or remove a rule.
-fn is_same(one: &SessionEntry, other: &SessionEntry) -> bool {
+fn has_same_rules(one: &CompiledSession, other: &CompiledSession) -> bool {
     let [own, others] = [one, other].map(|session| session.filter.all_rules().len());
     Arc::ptr_eq(&one.filter, &other.filter) || own == others && one.filter == other.filter
 }
 
 #[inline]
-const fn of_direction(
+const fn for_direction(
     directions: &mut [DirectionCounters; 2],
     direction: Direction,
 ) -> &mut DirectionCounters {

@@ -8,23 +8,23 @@
 
 use prefetch_index::prefetch_index;
 
-use super::docket::PART_LEN;
+use super::compiled_rules::InterfaceRuleSet;
 use super::flow_key::FlowKey;
+use super::lookup_batch::LOOKUP_BATCH_LEN;
 use super::rules::RuleSet;
-use super::rulings::Ruling;
 
 /// How many flows have a place: 3.5 MiB.
-const PLACES: usize = 1 << 16;
+const CACHE_ENTRIES: usize = 1 << 16;
 
 /// How many packets are watched before it is judged.
-const WATCHED: u32 = 8192;
+const EVALUATION_LEN: u32 = 8192;
 
 /// How many packets it rests at first, and at the most.
-const REST: (u32, u32) = (1 << 15, 1 << 21);
+const BYPASS_LEN: (u32, u32) = (1 << 15, 1 << 21);
 
 /// An answer and what it is of.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct CacheEntry {
     key: FlowKey,
     /// Number of the table and of the rules there; zero where there is nothing yet.
     stamp: u64,
@@ -34,31 +34,31 @@ struct Place {
 /// Answers by flow.
 #[derive(Debug)]
 pub(super) struct FlowCache {
-    places: Box<[Place]>,
+    entries: Box<[CacheEntry]>,
     /// Of the packets that are watched: how many there were, and how many were known.
-    asked: u32,
-    known: u32,
+    lookups: u32,
+    hits: u32,
     /// How many more packets go by it, and how many will next time.
-    resting: u32,
-    rest: u32,
+    bypass_left: u32,
+    next_bypass: u32,
     /// Those of a burst that were not known: keys, their places in the burst, answers.
-    missed: Vec<FlowKey>,
-    missed_at: Vec<(usize, usize)>,
+    misses: Vec<FlowKey>,
+    miss_positions: Vec<(usize, usize)>,
     answers: Vec<u32>,
 }
 
 impl FlowCache {
     pub(super) fn new() -> Self {
-        let nothing = Place { key: FlowKey::EMPTY, stamp: 0, answer: RuleSet::NOBODY };
+        let nothing = CacheEntry { key: FlowKey::EMPTY, stamp: 0, answer: RuleSet::NO_MATCH };
         Self {
-            places: vec![nothing; PLACES].into_boxed_slice(),
-            asked: 0,
-            known: 0,
-            resting: 0,
-            rest: REST.0,
-            missed: Vec::with_capacity(PART_LEN),
-            missed_at: Vec::with_capacity(PART_LEN),
-            answers: vec![0; PART_LEN],
+            entries: vec![nothing; CACHE_ENTRIES].into_boxed_slice(),
+            lookups: 0,
+            hits: 0,
+            bypass_left: 0,
+            next_bypass: BYPASS_LEN.0,
+            misses: Vec::with_capacity(LOOKUP_BATCH_LEN),
+            miss_positions: Vec::with_capacity(LOOKUP_BATCH_LEN),
+            answers: vec![0; LOOKUP_BATCH_LEN],
         }
     }
 
@@ -67,64 +67,65 @@ impl FlowCache {
     pub(super) fn classify(
         &mut self,
         stamp: u64,
-        rules: &Ruling,
+        rules: &InterfaceRuleSet,
         keys: &[FlowKey],
         answers: &mut [u32],
     ) {
         let count = u32::try_from(keys.len()).unwrap_or(u32::MAX);
-        if self.resting > 0 || keys.len() > PART_LEN {
-            self.resting = self.resting.saturating_sub(count);
+        if self.bypass_left > 0 || keys.len() > LOOKUP_BATCH_LEN {
+            self.bypass_left = self.bypass_left.saturating_sub(count);
             return rules.classify(keys, answers);
         }
-        let mut at = [0; PART_LEN];
-        for (place, key) in at.iter_mut().zip(keys) {
-            *place = place_of(key, stamp);
-            prefetch_index(&self.places, *place);
+        let mut at = [0; LOOKUP_BATCH_LEN];
+        for (slot, key) in at.iter_mut().zip(keys) {
+            *slot = entry_index(key, stamp);
+            prefetch_index(&self.entries, *slot);
         }
-        self.missed.clear();
-        self.missed_at.clear();
+        self.misses.clear();
+        self.miss_positions.clear();
         for (index, ((key, answer), at)) in keys.iter().zip(answers.iter_mut()).zip(at).enumerate()
         {
-            match self.places.get(at) {
-                Some(place) if place.stamp == stamp && place.key == *key => *answer = place.answer,
+            match self.entries.get(at) {
+                Some(entry) if entry.stamp == stamp && entry.key == *key => *answer = entry.answer,
                 _ => {
-                    self.missed.push(*key);
-                    self.missed_at.push((index, at));
+                    self.misses.push(*key);
+                    self.miss_positions.push((index, at));
                 }
             }
         }
-        rules.classify(&self.missed, &mut self.answers);
-        let told = self.missed.iter().zip(&self.missed_at).zip(&self.answers);
-        for ((key, (index, at)), told) in told {
-            if let (Some(answer), Some(place)) = (answers.get_mut(*index), self.places.get_mut(*at))
+        rules.classify(&self.misses, &mut self.answers);
+        let computed = self.misses.iter().zip(&self.miss_positions).zip(&self.answers);
+        for ((key, (index, at)), computed) in computed {
+            if let (Some(answer), Some(entry)) =
+                (answers.get_mut(*index), self.entries.get_mut(*at))
             {
-                *answer = *told;
-                *place = Place { key: *key, stamp, answer: *told };
+                *answer = *computed;
+                *entry = CacheEntry { key: *key, stamp, answer: *computed };
             }
         }
-        self.judge(count, u32::try_from(self.missed.len()).unwrap_or(u32::MAX));
+        self.update_bypass(count, u32::try_from(self.misses.len()).unwrap_or(u32::MAX));
     }
 
     /// Whether it pays: two thirds of the packets must be known.
-    fn judge(&mut self, asked: u32, missed: u32) {
-        self.asked += asked;
-        self.known += asked.saturating_sub(missed);
-        if self.asked < WATCHED {
+    fn update_bypass(&mut self, lookups: u32, misses: u32) {
+        self.lookups += lookups;
+        self.hits += lookups.saturating_sub(misses);
+        if self.lookups < EVALUATION_LEN {
             return;
         }
-        if self.known / 2 < self.asked / 3 {
-            self.resting = self.rest;
-            self.rest = (2 * self.rest).min(REST.1);
+        if self.hits / 2 < self.lookups / 3 {
+            self.bypass_left = self.next_bypass;
+            self.next_bypass = (2 * self.next_bypass).min(BYPASS_LEN.1);
         } else {
-            self.rest = REST.0;
+            self.next_bypass = BYPASS_LEN.0;
         }
-        (self.asked, self.known) = (0, 0);
+        (self.lookups, self.hits) = (0, 0);
     }
 }
 
 /// Where a flow has its place.
 #[inline(always)]
-fn place_of(key: &FlowKey, stamp: u64) -> usize {
+fn entry_index(key: &FlowKey, stamp: u64) -> usize {
     let (words, _) = key.addresses.as_chunks::<8>();
     let rest = u64::from(key.source_port) << 32
         | u64::from(key.destination_port) << 16

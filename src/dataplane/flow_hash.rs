@@ -16,19 +16,19 @@ pub const SOURCE_PORTS: u8 = 128;
 #[inline]
 #[must_use]
 pub fn flow_hash(key: &FlowKey) -> u8 {
-    seven_bits(flow_word(key))
+    source_port_bits(flow_hash_bits(key))
 }
 
 /// Sixteen more bits of the same hash.
 #[inline]
 #[must_use]
 pub fn flow_tag(key: &FlowKey) -> u16 {
-    sixteen_bits(flow_word(key))
+    tag_bits(flow_hash_bits(key))
 }
 
 /// The whole hash of a flow. Both directions have the same.
 #[inline]
-pub(super) fn flow_word(key: &FlowKey) -> u64 {
+pub(super) fn flow_hash_bits(key: &FlowKey) -> u64 {
     let source = endpoint(key.source_half(), key.source_port);
     let destination = endpoint(key.destination_half(), key.destination_port);
     // A sum does not know which end was first; the two ends are well mixed before.
@@ -37,14 +37,14 @@ pub(super) fn flow_word(key: &FlowKey) -> u64 {
 
 /// The part of the hash of a flow that its source port shows.
 #[inline]
-pub(super) const fn seven_bits(flow: u64) -> u8 {
+pub(super) const fn source_port_bits(flow: u64) -> u8 {
     let [top, ..] = flow.to_be_bytes();
     top >> 1
 }
 
 /// The part of the hash of a flow that spreads it over addresses.
 #[inline]
-pub(super) const fn sixteen_bits(flow: u64) -> u16 {
+pub(super) const fn tag_bits(flow: u64) -> u16 {
     let [.., high, low] = flow.to_be_bytes();
     u16::from_be_bytes([high, low])
 }

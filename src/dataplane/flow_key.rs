@@ -70,7 +70,7 @@ impl FlowKey {
     #[inline(always)]
     pub fn parse(frame: &[u8]) -> Result<Self, NotMirrored> {
         let mut key = Self::EMPTY;
-        headers::read(&mut key, frame).map(|_| key)
+        headers::parse(&mut key, frame).map(|_| key)
     }
 
     /// The source address.

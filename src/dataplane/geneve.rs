@@ -17,12 +17,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::copy::{ETHERNET_LEN, Inner, MAX_OUTER_LEN};
+use super::copy::{ETHERNET_LEN, InnerBytes, MAX_OUTER_LEN};
 use super::outer::{OuterTemplate, fold, sum_of_pieces, sum_of_words};
 use crate::model::VirtualNetworkId;
 
 /// What GENEVE adds to a copy, in bytes: GENEVE with its options, and a second UDP and IP header.
-pub const GENEVE_FRONT_LEN: [usize; 2] = [40 + 28, 40 + 48];
+pub const GENEVE_OVERHEAD_LEN: [usize; 2] = [40 + 28, 40 + 48];
 
 const UDP: u64 = 17;
 const GENEVE_LEN: usize = 40;
@@ -31,7 +31,7 @@ const MAX_HEADER_LEN: usize = ETHERNET_LEN + 40 + 8 + GENEVE_LEN;
 
 /// The headers in front of the VXLAN packets of a session.
 #[derive(Debug, Clone)]
-pub(super) struct Gateway {
+pub(super) struct GeneveTemplate {
     header: [u8; MAX_HEADER_LEN],
     len: usize,
     is_ipv4: bool,
@@ -39,18 +39,18 @@ pub(super) struct Gateway {
 
 /// What of a flow can be seen in its headers.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Mark {
+pub(super) struct GeneveFlow {
     pub(super) source_port: u16,
     pub(super) cookie: u32,
 }
 
-impl Gateway {
+impl GeneveTemplate {
     /// Headers from `source` to `target`, with the ids of the endpoint and of the attachment.
     pub(super) fn new(source: IpAddr, target: SocketAddr, endpoint: u64, attachment: u64) -> Self {
         let is_ipv4 = target.is_ipv4();
         let below = OuterTemplate::new(source, target, VirtualNetworkId::MAX);
         let protocol: [u8; 2] = if is_ipv4 { [0x08, 0x00] } else { [0x86, 0xdd] };
-        let mut bytes = below.below_vxlan().to_vec();
+        let mut bytes = below.headers_before_vxlan().to_vec();
         bytes.extend([8, 0]);
         bytes.extend(protocol);
         bytes.extend([0; 4]);
@@ -71,11 +71,11 @@ impl Gateway {
 
     /// Puts all headers of a copy in place: `packet` has the inner IP, UDP and VXLAN header.
     #[cold]
-    pub(super) fn put(
+    pub(super) fn write(
         &self,
         packet: &[u8],
-        inner: Inner<'_>,
-        mark: Mark,
+        inner: InnerBytes<'_>,
+        mark: GeneveFlow,
         place: &mut [u8; MAX_OUTER_LEN],
     ) -> usize {
         let cookie = mark.cookie.to_be_bytes();

@@ -29,36 +29,36 @@ const DESTINATION_OPTIONS: u8 = 60;
 
 /// What follows the IP header and its extension headers.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Upper<'a> {
+pub(super) struct UpperLayer<'a> {
     /// From the transport header to the end that the IP header states. `None` in a later fragment,
     /// and where the chain of extension headers ends early.
     pub(super) bytes: Option<&'a [u8]>,
     /// Whether fewer bytes were captured than the IP header states, or it does not state how many.
-    pub(super) is_cut: bool,
+    pub(super) is_incomplete: bool,
 }
 
 /// Reads the headers of an Ethernet frame into a key that stands where it is wanted: a key that is
 /// moved as soon as it is written waits for its own stores.
 #[inline(always)]
-pub(super) fn read<'a>(key: &mut FlowKey, frame: &'a [u8]) -> Result<Upper<'a>, NotMirrored> {
+pub(super) fn parse<'a>(key: &mut FlowKey, frame: &'a [u8]) -> Result<UpperLayer<'a>, NotMirrored> {
     let Some((ethernet, packet)) = frame.split_first_chunk::<14>() else {
         return Err(NotMirrored::Unparsable);
     };
     match be16(ethernet[12], ethernet[13]) {
-        ETHERTYPE_IPV4 => read_ipv4(key, packet),
-        ETHERTYPE_IPV6 => read_ipv6(key, packet),
-        other => read_behind_tags(key, other, packet),
+        ETHERTYPE_IPV4 => parse_ipv4(key, packet),
+        ETHERTYPE_IPV6 => parse_ipv6(key, packet),
+        other => parse_after_ether_type(key, other, packet),
     }
 }
 
 /// Reads what follows an EtherType: VLAN tags of 802.1Q, 802.1ad and the older 0x9100, in any
 /// number, then the packet.
 #[cold]
-pub(super) fn read_behind_tags<'a>(
+pub(super) fn parse_after_ether_type<'a>(
     key: &mut FlowKey,
     mut ether_type: u16,
     mut packet: &'a [u8],
-) -> Result<Upper<'a>, NotMirrored> {
+) -> Result<UpperLayer<'a>, NotMirrored> {
     while matches!(ether_type, 0x8100 | 0x88a8 | 0x9100) {
         let Some((tag, rest)) = packet.split_first_chunk::<4>() else {
             return Err(NotMirrored::Unparsable);
@@ -67,14 +67,14 @@ pub(super) fn read_behind_tags<'a>(
         packet = rest;
     }
     match ether_type {
-        ETHERTYPE_IPV4 => read_ipv4(key, packet),
-        ETHERTYPE_IPV6 => read_ipv6(key, packet),
+        ETHERTYPE_IPV4 => parse_ipv4(key, packet),
+        ETHERTYPE_IPV6 => parse_ipv6(key, packet),
         _ => Err(NotMirrored::NotIp),
     }
 }
 
 #[inline(always)]
-fn read_ipv4<'a>(key: &mut FlowKey, packet: &'a [u8]) -> Result<Upper<'a>, NotMirrored> {
+fn parse_ipv4<'a>(key: &mut FlowKey, packet: &'a [u8]) -> Result<UpperLayer<'a>, NotMirrored> {
     let Some(header) = packet.first_chunk::<20>() else {
         return Err(NotMirrored::Unparsable);
     };
@@ -94,21 +94,21 @@ fn read_ipv4<'a>(key: &mut FlowKey, packet: &'a [u8]) -> Result<Upper<'a>, NotMi
         is_ipv4: true,
     };
     let total_len = usize::from(be16(header[2], header[3]));
-    let is_cut = total_len < header_len || total_len > packet.len();
+    let is_incomplete = total_len < header_len || total_len > packet.len();
     // A later fragment (offset above zero, RFC 791, section 3.1) has no transport header.
     if be16(header[6], header[7]) & 0x1fff != 0 {
-        return Ok(Upper { bytes: None, is_cut });
+        return Ok(UpperLayer { bytes: None, is_incomplete });
     }
     // A total length of zero (offload) or below the header counts to the end of what there is.
-    let end = if is_cut { packet.len() } else { total_len };
+    let end = if is_incomplete { packet.len() } else { total_len };
     // Options that are cut leave nothing.
     let bytes = Some(packet.get(header_len..end).unwrap_or_default());
-    read_ports(key, bytes);
-    Ok(Upper { bytes, is_cut })
+    parse_ports(key, bytes);
+    Ok(UpperLayer { bytes, is_incomplete })
 }
 
 #[inline]
-fn read_ipv6<'a>(key: &mut FlowKey, packet: &'a [u8]) -> Result<Upper<'a>, NotMirrored> {
+fn parse_ipv6<'a>(key: &mut FlowKey, packet: &'a [u8]) -> Result<UpperLayer<'a>, NotMirrored> {
     let Some((header, payload)) = packet.split_first_chunk::<40>() else {
         return Err(NotMirrored::Unparsable);
     };
@@ -127,22 +127,22 @@ fn read_ipv6<'a>(key: &mut FlowKey, packet: &'a [u8]) -> Result<Upper<'a>, NotMi
     };
     // A payload length of zero is a jumbogram's (RFC 2675, section 3) or an offload's.
     let payload_len = usize::from(be16(header[4], header[5]));
-    let is_cut = payload_len == 0 || payload_len > payload.len();
-    let payload = if payload_len == 0 { payload } else { cut(payload, payload_len) };
+    let is_incomplete = payload_len == 0 || payload_len > payload.len();
+    let payload = if payload_len == 0 { payload } else { truncated(payload, payload_len) };
     if !is_extension(header[6]) {
-        read_ports(key, Some(payload));
-        return Ok(Upper { bytes: Some(payload), is_cut });
+        parse_ports(key, Some(payload));
+        return Ok(UpperLayer { bytes: Some(payload), is_incomplete });
     }
-    let (protocol, bytes) = behind_extensions(header[6], payload);
+    let (protocol, bytes) = skip_extensions(header[6], payload);
     key.protocol = protocol;
-    read_ports(key, bytes);
-    Ok(Upper { bytes, is_cut })
+    parse_ports(key, bytes);
+    Ok(UpperLayer { bytes, is_incomplete })
 }
 
 /// Walks the extension headers to the first upper-layer header: its number, and where it begins
 /// unless the packet is a later fragment.
 #[cold]
-fn behind_extensions(mut next: u8, mut rest: &[u8]) -> (u16, Option<&[u8]>) {
+fn skip_extensions(mut next: u8, mut rest: &[u8]) -> (u16, Option<&[u8]>) {
     const CUT: (u16, Option<&[u8]>) = (FlowKey::UNKNOWN_PROTOCOL, None);
     while is_extension(next) {
         let Some(&[following, len]) = rest.first_chunk::<2>() else {
@@ -178,7 +178,7 @@ fn is_later_fragment(header: &[u8]) -> bool {
     matches!(header, [_, _, high, low, ..] if be16(*high, *low) & 0xfff8 != 0)
 }
 
-fn cut(bytes: &[u8], len: usize) -> &[u8] {
+fn truncated(bytes: &[u8], len: usize) -> &[u8] {
     bytes.get(..len).unwrap_or(bytes)
 }
 
@@ -188,7 +188,7 @@ const fn be16(high: u8, low: u8) -> u16 {
 }
 
 #[inline]
-fn read_ports(key: &mut FlowKey, transport: Option<&[u8]>) {
+fn parse_ports(key: &mut FlowKey, transport: Option<&[u8]>) {
     if key.protocol != u16::from(TCP) && key.protocol != u16::from(UDP) {
         return;
     }

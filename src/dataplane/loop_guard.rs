@@ -14,7 +14,7 @@ use super::flow_hash::FIRST_SOURCE_PORT;
 use super::flow_key::FlowKey;
 use super::frame::Frame;
 use super::nesting::{self, TunnelPorts};
-use super::table::TargetEntry;
+use super::table::CompiledTarget;
 use super::verdict::NotMirrored;
 
 const UDP: u16 = 17;
@@ -33,12 +33,12 @@ pub struct LoopGuard {
 
 impl LoopGuard {
     /// A guard that recognises the copies to these targets, and copies of copies to any target.
-    pub fn new<'a>(known: impl Iterator<Item = &'a TargetEntry>) -> Self {
+    pub fn new<'a>(known: impl Iterator<Item = &'a CompiledTarget>) -> Self {
         let mut targets = Vec::new();
-        let mut ports = TunnelPorts::known();
+        let mut ports = TunnelPorts::standard();
         for target in known {
             for address in [&target.address].into_iter().chain(&target.further_addresses) {
-                targets.push(ends(*address));
+                targets.push(address_and_port(*address));
                 ports.add(address.port(), target.gateway_endpoint.is_some());
             }
         }
@@ -57,7 +57,7 @@ impl LoopGuard {
     }
 
     /// A guard that finds nothing.
-    pub(super) fn off() -> Self {
+    pub(super) fn disabled() -> Self {
         let ports = TunnelPorts::default();
         let first_source_port = u32::from(u16::MAX) + 1;
         Self { targets: Vec::new(), ports, first_source_port, destination_bits: 0 }
@@ -65,7 +65,7 @@ impl LoopGuard {
 
     /// Whether a packet may be a copy, or may carry one. Most packets are not and cannot.
     #[inline(always)]
-    pub(super) fn suspects(&self, key: &FlowKey) -> bool {
+    pub(super) fn may_be_copy(&self, key: &FlowKey) -> bool {
         u32::from(key.source_port) >= self.first_source_port
             || self.destination_bits >> port_bit(key.destination_port) & 1 == 1
     }
@@ -73,15 +73,23 @@ impl LoopGuard {
     /// Why a suspected frame is not mirrored, if it is not.
     #[cold]
     #[inline(never)]
-    pub(super) fn reason(&self, key: &FlowKey, frame: &Frame<'_>) -> Option<NotMirrored> {
-        if self.is_own(key) {
+    pub(super) fn not_mirrored_reason(
+        &self,
+        key: &FlowKey,
+        frame: &Frame<'_>,
+    ) -> Option<NotMirrored> {
+        if self.is_own_copy(key) {
             return Some(NotMirrored::OwnTraffic);
         }
-        if nesting::carries(key.protocol) { nesting::reason(self, frame) } else { None }
+        if nesting::may_encapsulate(key.protocol) {
+            nesting::nested_copy_reason(self, frame)
+        } else {
+            None
+        }
     }
 
     /// Whether these are the outer headers of a copy to one of our targets.
-    pub(super) fn is_own(&self, key: &FlowKey) -> bool {
+    pub(super) fn is_own_copy(&self, key: &FlowKey) -> bool {
         if key.protocol != UDP || !key.has_ports || key.source_port < FIRST_SOURCE_PORT {
             return false;
         }
@@ -95,7 +103,7 @@ impl LoopGuard {
     }
 }
 
-const fn ends(address: SocketAddr) -> (IpAddr, u16) {
+const fn address_and_port(address: SocketAddr) -> (IpAddr, u16) {
     (address.ip(), address.port())
 }
 

@@ -5,46 +5,47 @@
 //! allocation once a worker runs. It imports only `model`.
 //!
 //! ```text
-//! Source::fill -> FlowKey::parse -> MirrorTable::decide -> OuterTemplate::wrap -> Sink::send
+//! Source::fill -> FlowKey::parse -> MirrorTable::decide -> OuterTemplate -> Sink::send
 //! ```
 
+mod aws_exclusions;
+mod compiled_rules;
 mod copy;
 mod counters;
-mod docket;
-mod door;
-mod exclusions;
+mod endpoints;
 mod flow_cache;
 mod flow_hash;
 mod flow_key;
 mod frame;
 mod geneve;
 mod headers;
+mod interface_lookup;
+mod lookup_batch;
 mod loop_guard;
-mod membership;
 mod nesting;
 mod outer;
 mod rules;
-mod rulings;
-mod spread;
+mod session_encap;
 mod table;
+mod table_parts;
+mod target_balancer;
 mod verdict;
 mod worker;
-mod wrap;
 
+pub use compiled_rules::RuleCache;
 pub use copy::{
-    Copies, ETHERNET_LEN, Inner, MAX_OUTER_LEN, MirroredCopy, OuterHeader, UDP_VXLAN_LEN,
+    Copies, ETHERNET_LEN, InnerBytes, MAX_OUTER_LEN, MirroredCopy, OuterHeader, UDP_VXLAN_LEN,
 };
 pub use counters::{Counters, DirectionCounters, SessionCounters};
-pub use door::{DropCause, Drops, Sink, Source};
+pub use endpoints::{DropCause, Drops, Sink, Source};
 pub use flow_hash::{FIRST_SOURCE_PORT, SOURCE_PORTS, flow_hash, flow_tag};
 pub use flow_key::FlowKey;
 pub use frame::{BURST_LEN, Burst, Frame, MAX_BURST_LEN, Medium};
-pub use geneve::GENEVE_FRONT_LEN;
+pub use geneve::GENEVE_OVERHEAD_LEN;
 pub use loop_guard::LoopGuard;
 pub use outer::{MAX_INNER_OVER_IPV4, MAX_INNER_OVER_IPV6, OuterTemplate};
 pub(crate) use outer::{fold, sum_of_pieces, sum_of_words};
-pub use rules::{Decision, EngineKind, EngineStats, RuleSet};
-pub use rulings::RuleCache;
-pub use table::{MirrorTable, SessionEntry, TableParts, TargetEntry};
-pub use verdict::{NotMirrored, Outcome, Taken, Verdict};
+pub use rules::{EngineKind, EngineStats, RuleSet, SessionDecision};
+pub use table::{CompiledSession, CompiledTarget, MirrorTable, TableParts};
+pub use verdict::{MirrorOutcome, NotMirrored, SessionMatch, Verdict};
 pub use worker::{StepError, Worker};

@@ -26,16 +26,16 @@
 use super::flow_hash::FIRST_SOURCE_PORT;
 use super::flow_key::FlowKey;
 use super::frame::Frame;
-use super::headers::{self, Upper};
+use super::headers::{self, UpperLayer};
 use super::loop_guard::LoopGuard;
 use super::verdict::NotMirrored;
 
 /// A frame with more layers than this is nested.
-const MOST_LAYERS: usize = 8;
+const MAX_LAYERS: usize = 8;
 
 /// How much of a frame is looked at that a source lends in two pieces: eight layers of Ethernet
 /// with a tag, IPv6, UDP and VXLAN, twice.
-const MOST_HEADERS_LEN: usize = 1_184;
+const MAX_HEADERS_LEN: usize = 1_184;
 
 /// IANA's port of VXLAN, and the one that Linux had before (RFC 7348, section 5).
 const VXLAN_PORTS: [u16; 2] = [4789, 8472];
@@ -70,7 +70,7 @@ pub(super) struct TunnelPorts {
 
 impl TunnelPorts {
     /// Those that everybody uses.
-    pub(super) fn known() -> Self {
+    pub(super) fn standard() -> Self {
         Self { vxlan: VXLAN_PORTS.to_vec(), geneve: vec![GENEVE_PORT] }
     }
 
@@ -89,21 +89,21 @@ impl TunnelPorts {
 }
 
 /// Whether packets of a protocol may carry others.
-pub(super) const fn carries(protocol: u16) -> bool {
+pub(super) const fn may_encapsulate(protocol: u16) -> bool {
     matches!(protocol, ICMP | IP_IN_IP | UDP | IPV6_IN_IP | GRE | ICMPV6)
 }
 
 /// Why a frame is not mirrored that may carry copies, if it is not.
-pub(super) fn reason(guard: &LoopGuard, frame: &Frame<'_>) -> Option<NotMirrored> {
+pub(super) fn nested_copy_reason(guard: &LoopGuard, frame: &Frame<'_>) -> Option<NotMirrored> {
     if frame.tail.is_empty() {
-        return peel(guard, frame.bytes);
+        return find_copies(guard, frame.bytes);
     }
     // Headers may begin in the one piece and end in the other.
-    let mut joined = [0; MOST_HEADERS_LEN];
+    let mut joined = [0; MAX_HEADERS_LEN];
     let len = joined.len().min(frame.captured_len());
     let bytes = frame.bytes.iter().chain(frame.tail);
     joined.iter_mut().zip(bytes).for_each(|(place, byte)| *place = *byte);
-    peel(guard, joined.get(..len).unwrap_or_default())
+    find_copies(guard, joined.get(..len).unwrap_or_default())
 }
 
 /// A frame or packet, and what it is by its EtherType.
@@ -118,26 +118,26 @@ struct Payload<'a> {
 enum Layer<'a> {
     Copy(Payload<'a>),
     Tunnel(Payload<'a>),
-    Quote(Payload<'a>),
+    IcmpError(Payload<'a>),
     /// Nothing inside that matters.
     Innermost,
     /// The captured bytes end before it can be known.
-    Cut,
+    Incomplete,
 }
 
-fn peel(guard: &LoopGuard, frame: &[u8]) -> Option<NotMirrored> {
+fn find_copies(guard: &LoopGuard, frame: &[u8]) -> Option<NotMirrored> {
     let mut payload = Payload { ether_type: ETHERNET, bytes: frame };
     let mut key = FlowKey::EMPTY;
     // Whether it is below a copy, and whether one more copy makes it nested.
     let (mut is_in_copy, mut is_quoted) = (false, false);
-    for _ in 0..MOST_LAYERS {
+    for _ in 0..MAX_LAYERS {
         let nested = is_in_copy.then_some(NotMirrored::NestedCopy);
-        let upper = match payload.read(&mut key) {
+        let upper = match payload.parse(&mut key) {
             Ok(upper) => upper,
             Err(NotMirrored::NotIp) => return None,
             Err(_) => return nested,
         };
-        if guard.is_own(&key) {
+        if guard.is_own_copy(&key) {
             return nested.or(Some(NotMirrored::OwnTraffic));
         }
         payload = match layer(guard.ports(), &key, upper) {
@@ -146,43 +146,43 @@ fn peel(guard: &LoopGuard, frame: &[u8]) -> Option<NotMirrored> {
                 is_in_copy = true;
                 inner
             }
-            Layer::Quote(inner) => {
+            Layer::IcmpError(inner) => {
                 is_quoted = true;
                 inner
             }
             Layer::Tunnel(inner) => inner,
             Layer::Innermost => return None,
-            Layer::Cut => return nested,
+            Layer::Incomplete => return nested,
         };
     }
     Some(NotMirrored::NestedCopy)
 }
 
 impl<'a> Payload<'a> {
-    fn read(&self, key: &mut FlowKey) -> Result<Upper<'a>, NotMirrored> {
+    fn parse(&self, key: &mut FlowKey) -> Result<UpperLayer<'a>, NotMirrored> {
         match self.ether_type {
-            ETHERNET => headers::read(key, self.bytes),
-            other => headers::read_behind_tags(key, other, self.bytes),
+            ETHERNET => headers::parse(key, self.bytes),
+            other => headers::parse_after_ether_type(key, other, self.bytes),
         }
     }
 }
 
-fn layer<'a>(ports: &TunnelPorts, key: &FlowKey, upper: Upper<'a>) -> Layer<'a> {
+fn layer<'a>(ports: &TunnelPorts, key: &FlowKey, upper: UpperLayer<'a>) -> Layer<'a> {
     let Some(bytes) = upper.bytes else {
-        let is_unknown = key.protocol == FlowKey::UNKNOWN_PROTOCOL && upper.is_cut;
-        return if is_unknown { Layer::Cut } else { Layer::Innermost };
+        let is_unknown = key.protocol == FlowKey::UNKNOWN_PROTOCOL && upper.is_incomplete;
+        return if is_unknown { Layer::Incomplete } else { Layer::Innermost };
     };
     let found = match key.protocol {
         IP_IN_IP => Some(Layer::Tunnel(Payload { ether_type: IPV4, bytes })),
         IPV6_IN_IP => Some(Layer::Tunnel(Payload { ether_type: IPV6, bytes })),
         GRE => in_gre(bytes),
-        UDP if key.has_ports => in_udp(ports, key, bytes, upper.is_cut),
+        UDP if key.has_ports => in_udp(ports, key, bytes, upper.is_incomplete),
         UDP => None,
         ICMP if key.is_ipv4 => in_icmp(bytes, &ICMP_ERRORS, IPV4),
         ICMPV6 if !key.is_ipv4 => in_icmp(bytes, &ICMPV6_ERRORS, IPV6),
         _ => Some(Layer::Innermost),
     };
-    found.unwrap_or(if upper.is_cut { Layer::Cut } else { Layer::Innermost })
+    found.unwrap_or(if upper.is_incomplete { Layer::Incomplete } else { Layer::Innermost })
 }
 
 /// What UDP carries; `None` where there are too few bytes to know.
@@ -190,7 +190,7 @@ fn in_udp<'a>(
     ports: &TunnelPorts,
     key: &FlowKey,
     bytes: &'a [u8],
-    is_cut: bool,
+    is_incomplete: bool,
 ) -> Option<Layer<'a>> {
     let is_from_copy_port = key.source_port >= FIRST_SOURCE_PORT;
     let is_to_vxlan = ports.vxlan.contains(&key.destination_port);
@@ -199,7 +199,7 @@ fn in_udp<'a>(
         let nothing = Payload { ether_type: ETHERNET, bytes: &[] };
         return match (is_from_copy_port, is_to_vxlan || is_to_geneve) {
             (false, false) => Some(Layer::Innermost),
-            (true, true) if is_cut => Some(Layer::Copy(nothing)),
+            (true, true) if is_incomplete => Some(Layer::Copy(nothing)),
             _ => None,
         };
     };
@@ -244,7 +244,7 @@ fn in_icmp<'a>(bytes: &'a [u8], errors: &[u8], ether_type: u16) -> Option<Layer<
     if !errors.contains(bytes.first()?) {
         return Some(Layer::Innermost);
     }
-    Some(Layer::Quote(Payload { ether_type, bytes: bytes.get(8..)? }))
+    Some(Layer::IcmpError(Payload { ether_type, bytes: bytes.get(8..)? }))
 }
 
 #[cfg(test)]

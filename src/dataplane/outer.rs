@@ -13,10 +13,10 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::copy::{
-    ETHERNET_LEN, Inner, MAX_OUTER_LEN, OuterHeader, UDP_VXLAN_LEN, VXLAN_OUTER_LEN,
+    ETHERNET_LEN, InnerBytes, MAX_OUTER_LEN, OuterHeader, UDP_VXLAN_LEN, VXLAN_OUTER_LEN,
 };
 use super::flow_hash::FIRST_SOURCE_PORT;
-use super::geneve::{Gateway, Mark};
+use super::geneve::{GeneveFlow, GeneveTemplate};
 use crate::model::VirtualNetworkId;
 
 const IPV4_LEN: usize = 20;
@@ -37,7 +37,7 @@ pub struct OuterTemplate {
     header: [u8; VXLAN_OUTER_LEN],
     is_ipv4: bool,
     /// What stands in front of that, for a Gateway Load Balancer endpoint.
-    gateway: Option<Box<Gateway>>,
+    gateway: Option<Box<GeneveTemplate>>,
     /// Sum of the 16-bit words that do not change: of the IPv4 header, or of the IPv6
     /// pseudo-header with UDP and VXLAN header.
     fixed_sum: u32,
@@ -83,12 +83,12 @@ impl OuterTemplate {
 
     /// The same packets inside of GENEVE, which goes from `source` to `gateway`.
     #[must_use]
-    pub(super) fn within(self, gateway: Gateway) -> Self {
+    pub(super) fn in_geneve(self, gateway: GeneveTemplate) -> Self {
         Self { gateway: Some(Box::new(gateway)), ..self }
     }
 
     /// Ethernet, IP and UDP header, lengths and source port still zero.
-    pub(crate) fn below_vxlan(&self) -> &[u8] {
+    pub(crate) fn headers_before_vxlan(&self) -> &[u8] {
         self.header.get(..self.vxlan_len() - 8).unwrap_or_default()
     }
 
@@ -130,36 +130,36 @@ impl OuterTemplate {
     /// flow of which these are 7 and 16 bits.
     #[inline]
     #[must_use]
-    pub fn wrap(&self, inner: Inner<'_>, flow_hash: u8, flow_tag: u16) -> OuterHeader {
+    pub fn outer_header(&self, inner: InnerBytes<'_>, flow_hash: u8, flow_tag: u16) -> OuterHeader {
         let mut bytes = [0; MAX_OUTER_LEN];
-        let len = self.wrap_into(inner, (flow_hash, flow_tag), &mut bytes);
+        let len = self.write_outer_header(inner, (flow_hash, flow_tag), &mut bytes);
         OuterHeader { bytes, len }
     }
 
     /// The same, put where it is wanted; says how long it is.
     #[inline(always)]
-    pub fn wrap_into(
+    pub fn write_outer_header(
         &self,
-        inner: Inner<'_>,
+        inner: InnerBytes<'_>,
         (flow_hash, flow_tag): (u8, u16),
         place: &mut [u8; MAX_OUTER_LEN],
     ) -> usize {
         // No closure: it would be called, not inlined, twice as dear.
         let Some(head) = place.first_chunk_mut() else { return 0 };
-        let len = self.wrap_vxlan(inner, flow_hash, head);
+        let len = self.write_vxlan_header(inner, flow_hash, head);
         match &self.gateway {
             None => len,
-            Some(gateway) => self.wrap_within(gateway, inner, (flow_hash, flow_tag), place),
+            Some(gateway) => self.write_geneve_header(gateway, inner, (flow_hash, flow_tag), place),
         }
     }
 
     /// GENEVE around what is in place already.
     #[cold]
     #[inline(never)]
-    fn wrap_within(
+    fn write_geneve_header(
         &self,
-        gateway: &Gateway,
-        inner: Inner<'_>,
+        gateway: &GeneveTemplate,
+        inner: InnerBytes<'_>,
         (flow_hash, flow_tag): (u8, u16),
         place: &mut [u8; MAX_OUTER_LEN],
     ) -> usize {
@@ -168,14 +168,14 @@ impl OuterTemplate {
         let flow_hash = flow_hash & 0x7f;
         let source_port = FIRST_SOURCE_PORT + u16::from(flow_hash);
         let cookie = u32::from(flow_hash) << 16 | u32::from(flow_tag);
-        gateway.put(packet, inner, Mark { source_port, cookie }, place)
+        gateway.write(packet, inner, GeneveFlow { source_port, cookie }, place)
     }
 
     /// Ethernet, IP, UDP and VXLAN header.
     #[inline(always)]
-    fn wrap_vxlan(
+    fn write_vxlan_header(
         &self,
-        inner: Inner<'_>,
+        inner: InnerBytes<'_>,
         flow_hash: u8,
         header: &mut [u8; VXLAN_OUTER_LEN],
     ) -> usize {
@@ -230,7 +230,7 @@ fn fixed_sum(header: &[u8; VXLAN_OUTER_LEN], is_ipv4: bool) -> u32 {
 /// A second piece that begins at an odd place has its words the other way round (RFC 1071,
 /// section 2 (B)).
 #[inline]
-pub(crate) fn sum_of_pieces(inner: Inner<'_>) -> u64 {
+pub(crate) fn sum_of_pieces(inner: InnerBytes<'_>) -> u64 {
     let head = sum_of_words(inner.head);
     if inner.tail.is_empty() {
         return head;
@@ -281,7 +281,7 @@ mod tests {
             "172.31.17.188:4789".parse().unwrap(),
             VirtualNetworkId::new(5_569_041).unwrap(),
         );
-        let header = template.wrap(Inner::from(&[0; 90][..]), 0x25, 0);
+        let header = template.outer_header(InnerBytes::from(&[0; 90][..]), 0x25, 0);
         let hex: String = header[14..50].iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, golden);
         assert_eq!(header[..14], [2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0]);
@@ -295,9 +295,9 @@ mod tests {
         let payload: Vec<u8> = (0..=255).cycle().take(700).collect();
         for len in 0..payload.len() {
             let inner = &payload[..len];
-            let header = template.wrap(Inner::from(inner), 3, 0);
+            let header = template.outer_header(InnerBytes::from(inner), 3, 0);
             let (head, tail) = inner.split_at(len / 3);
-            assert_eq!(template.wrap(Inner { head, tail }, 3, 0), header);
+            assert_eq!(template.outer_header(InnerBytes { head, tail }, 3, 0), header);
             // Pseudo-header: addresses, length, next header; then all of UDP.
             let mut summed = header[22..70].to_vec();
             summed.extend(inner);

@@ -78,24 +78,24 @@ impl NotMirrored {
 
 /// What a session took a frame for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Taken {
+pub struct SessionMatch {
     /// Index of the session in the mirror table.
     pub session: u32,
     /// Index of the rule in the session's filter, see
-    /// [`Filter::all_rules`](crate::model::Filter::all_rules); or [`Taken::BY_AMAZON_DNS`].
+    /// [`Filter::all_rules`](crate::model::Filter::all_rules); or [`SessionMatch::BY_AMAZON_DNS`].
     pub rule: u32,
 }
 
-impl Taken {
+impl SessionMatch {
     /// In place of a rule: the network service `amazon-dns` took the frame.
     pub const BY_AMAZON_DNS: u32 = u32::MAX;
 }
 
 /// The end of a frame's way at one interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Outcome {
+pub enum MirrorOutcome {
     /// A copy was made.
-    Mirrored(Taken),
+    Mirrored(SessionMatch),
     /// No copy was made.
     NotMirrored(NotMirrored),
 }
@@ -111,7 +111,7 @@ pub struct Verdict {
     /// Index of the interface in the mirror table; [`Verdict::NO_INTERFACE`] where there is none.
     pub interface: u32,
     /// The end.
-    pub outcome: Outcome,
+    pub outcome: MirrorOutcome,
 }
 
 impl Verdict {

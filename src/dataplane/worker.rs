@@ -8,17 +8,17 @@ use std::sync::Arc;
 
 use super::copy::{Copies, CopyRef};
 use super::counters::Counters;
-use super::docket::{Case, Docket, PART_LEN};
-use super::door::{DropCause, Drops, Sink, Source};
-use super::flow_hash::{flow_word, seven_bits, sixteen_bits};
+use super::endpoints::{DropCause, Drops, Sink, Source};
+use super::flow_hash::{flow_hash_bits, source_port_bits, tag_bits};
 use super::flow_key::FlowKey;
 use super::frame::{Burst, Frame, MAX_BURST_LEN, Medium};
-use super::membership::{Membership, Owner};
+use super::interface_lookup::{FrameOwner, InterfaceLookup};
+use super::lookup_batch::{LOOKUP_BATCH_LEN, Lookup, LookupBatch};
 use super::table::MirrorTable;
-use super::verdict::{NotMirrored, Outcome, Taken, Verdict};
+use super::verdict::{MirrorOutcome, NotMirrored, SessionMatch, Verdict};
 use crate::model::Direction;
 
-/// Which door broke.
+/// Which endpoint broke.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
     /// The source; the frames before it are mirrored and counted.
@@ -34,49 +34,49 @@ pub enum StepError {
 pub struct Worker {
     table: Arc<MirrorTable>,
     counters: Counters,
-    forced: Option<Direction>,
+    forced_direction: Option<Direction>,
     /// The interface whose frames these are, whatever addresses they bear.
     interface: Option<u32>,
     /// What was decided of the frame in front, for the segments that follow it.
-    last: Option<(FlowKey, Outcome)>,
-    owners: Vec<Owner>,
-    docket: Docket,
+    last_decision: Option<(FlowKey, MirrorOutcome)>,
+    owners: Vec<FrameOwner>,
+    batch: LookupBatch,
     verdicts: Vec<Verdict>,
     copies: Vec<CopyRef>,
     drops: Drops,
     /// Whether the sink of this step wants verdicts.
-    is_witnessed: bool,
+    wants_verdicts: bool,
 }
 
 impl Worker {
     /// A worker with all counters at zero.
     #[must_use]
     pub fn new(table: Arc<MirrorTable>) -> Self {
-        let most_owners = table.membership().most_owners();
-        let pairs = MAX_BURST_LEN * most_owners;
+        let max_owners = table.interface_lookup().max_owners();
+        let pairs = MAX_BURST_LEN * max_owners;
         let mut drops = Drops::default();
         drops.reserve(pairs);
-        let mut docket = Docket::new(most_owners);
-        docket.prepare(&table);
+        let mut batch = LookupBatch::new(max_owners);
+        batch.prepare(&table);
         Self {
             counters: Counters::new(&table),
-            forced: None,
+            forced_direction: None,
             interface: None,
-            last: None,
-            owners: Vec::with_capacity(most_owners),
-            docket,
+            last_decision: None,
+            owners: Vec::with_capacity(max_owners),
+            batch,
             verdicts: Vec::with_capacity(pairs),
             copies: Vec::with_capacity(pairs),
             drops,
-            is_witnessed: false,
+            wants_verdicts: false,
             table,
         }
     }
 
     /// The same worker, with every frame in one direction whatever its addresses say.
     #[must_use]
-    pub const fn forced_direction(mut self, direction: Option<Direction>) -> Self {
-        self.forced = direction;
+    pub const fn with_direction(mut self, direction: Option<Direction>) -> Self {
+        self.forced_direction = direction;
         self
     }
 
@@ -84,7 +84,7 @@ impl Worker {
     /// addresses it bears, as on a live interface. With [`Verdict::NO_INTERFACE`] every frame is
     /// nobody's.
     #[must_use]
-    pub const fn of_interface(mut self, interface: u32) -> Self {
+    pub const fn with_interface(mut self, interface: u32) -> Self {
         self.interface = Some(interface);
         self
     }
@@ -92,21 +92,21 @@ impl Worker {
     /// Goes on with another table, between two bursts. What sessions counted goes with their ids;
     /// `interface` is the index of the worker's interface there, where it has one.
     pub fn change_table(&mut self, table: Arc<MirrorTable>, interface: Option<u32>) {
-        self.counters.carry(&self.table, &table);
+        self.counters.move_to_table(&self.table, &table);
         self.interface = interface;
-        self.last = None;
-        self.docket.prepare(&table);
+        self.last_decision = None;
+        self.batch.prepare(&table);
         self.table = table;
     }
 
     /// Counts frames that were lost before they could be lent.
-    pub fn count_lost(&mut self, cause: DropCause, frames: u64) {
-        self.counters.lose(cause, frames);
+    pub fn count_dropped(&mut self, cause: DropCause, frames: u64) {
+        self.counters.count_dropped(cause, frames);
     }
 
     /// Counts frames that were kept back before they could be lent.
-    pub fn count_behind(&mut self, reason: NotMirrored, frames: u64) {
-        self.counters.leave(reason, frames);
+    pub fn count_not_mirrored(&mut self, reason: NotMirrored, frames: u64) {
+        self.counters.count_not_mirrored(reason, frames);
     }
 
     /// What was counted so far.
@@ -124,7 +124,7 @@ impl Worker {
     /// Takes one burst from `source` to `sink`; false at the end of the source.
     ///
     /// # Errors
-    /// [`StepError`] where a door broke.
+    /// [`StepError`] where an endpoint broke.
     pub fn step(
         &mut self,
         source: &mut dyn Source,
@@ -138,20 +138,20 @@ impl Worker {
         self.verdicts.clear();
         self.copies.clear();
         self.drops.clear();
-        self.is_witnessed = sink.is_witness();
-        self.take_all(&burst);
-        let sent = self.hand_over(&burst, sink);
+        self.wants_verdicts = sink.wants_verdicts();
+        self.evaluate_burst(&burst);
+        let sent = self.send_copies(&burst, sink);
         if sent.is_err() {
-            self.drops.push_rest(self.copies.len(), DropCause::OutputFailed);
+            self.drops.push_remaining(self.copies.len(), DropCause::OutputFailed);
         }
-        self.settle(&burst);
+        self.finish_burst(&burst);
         sent.map_err(StepError::Sink).map(|()| true)
     }
 
     /// Takes everything that `source` has to `sink`, and flushes it.
     ///
     /// # Errors
-    /// [`StepError`] where a door broke. The sink is flushed where it was the source's.
+    /// [`StepError`] where an endpoint broke. The sink is flushed where it was the source's.
     pub fn run(&mut self, source: &mut dyn Source, sink: &mut dyn Sink) -> Result<(), StepError> {
         let end = loop {
             match self.step(source, sink) {
@@ -165,9 +165,9 @@ impl Worker {
         end
     }
 
-    fn hand_over(&mut self, burst: &Burst<'_>, sink: &mut dyn Sink) -> io::Result<()> {
-        if self.is_witnessed {
-            sink.witness(burst, &self.verdicts)?;
+    fn send_copies(&mut self, burst: &Burst<'_>, sink: &mut dyn Sink) -> io::Result<()> {
+        if self.wants_verdicts {
+            sink.observe_verdicts(burst, &self.verdicts)?;
         }
         if self.copies.is_empty() {
             return Ok(());
@@ -177,146 +177,162 @@ impl Worker {
     }
 
     /// Decides on every frame of a burst, a part of it at a time.
-    fn take_all(&mut self, burst: &Burst<'_>) {
-        let mut docket = std::mem::take(&mut self.docket);
-        for (part, frames) in burst.chunks(PART_LEN).enumerate() {
-            docket.clear();
-            self.file(&mut docket, frames);
-            docket.decide(&self.table);
-            for case in docket.cases() {
-                if let Some(frame) = frames.get(case.frame()) {
-                    self.settle_one(part * PART_LEN, frame, (&docket, case));
+    fn evaluate_burst(&mut self, burst: &Burst<'_>) {
+        let mut batch = std::mem::take(&mut self.batch);
+        for (part, frames) in burst.chunks(LOOKUP_BATCH_LEN).enumerate() {
+            batch.clear();
+            self.add_lookups(&mut batch, frames);
+            batch.evaluate(&self.table);
+            for lookup in batch.lookups() {
+                if let Some(frame) = frames.get(lookup.frame()) {
+                    self.record_outcome(part * LOOKUP_BATCH_LEN, frame, (&batch, lookup));
                 }
             }
             if self.interface.is_some() {
-                let last = docket.cases().last();
-                self.last = last
-                    .and_then(|case| Some((*docket.key(case)?, docket.outcome(&self.table, case))));
+                let last = batch.lookups().last();
+                self.last_decision = last.and_then(|lookup| {
+                    Some((*batch.key(lookup)?, batch.outcome(&self.table, lookup)))
+                });
             }
         }
-        self.docket = docket;
+        self.batch = batch;
     }
 
     /// Notes what is to be decided. Whose frames they may be is asked once.
     #[inline]
-    fn file(&mut self, docket: &mut Docket, frames: &[Frame<'_>]) {
+    fn add_lookups(&mut self, batch: &mut LookupBatch, frames: &[Frame<'_>]) {
         let frames = frames.iter().enumerate();
         if let Some(interface) = self.interface {
-            return frames.for_each(|frame| self.file_own(docket, interface, frame));
+            return frames.for_each(|frame| self.add_own_lookup(batch, interface, frame));
         }
-        if !self.table.membership().has_one_owner() {
-            return frames.for_each(|frame| self.file_owned(docket, frame));
+        if !self.table.interface_lookup().has_one_owner() {
+            return frames.for_each(|frame| self.add_addressed_lookup(batch, frame));
         }
         for (index, frame) in frames {
-            let owner = self.forced_to(Membership::owner_of_all(frame));
-            match docket.note(frame.bytes) {
-                _ if frame.medium == Medium::Unsupported => unsupported(docket, index),
-                Ok(_) => docket.file(&self.table, (index, frame), owner),
-                Err(reason) => docket.file_decided(index, owner, Outcome::NotMirrored(reason)),
+            let owner = self.with_forced_direction(InterfaceLookup::single_owner(frame));
+            match batch.add_key(frame.bytes) {
+                _ if frame.medium == Medium::Unsupported => add_unsupported(batch, index),
+                Ok(_) => batch.add(&self.table, (index, frame), owner),
+                Err(reason) => batch.add_decided(index, owner, MirrorOutcome::NotMirrored(reason)),
             }
         }
     }
 
     /// A frame of the worker's own interface; what is decided holds for the segments behind it.
-    fn file_own(&self, docket: &mut Docket, interface: u32, (index, frame): (usize, &Frame<'_>)) {
+    fn add_own_lookup(
+        &self,
+        batch: &mut LookupBatch,
+        interface: u32,
+        (index, frame): (usize, &Frame<'_>),
+    ) {
         if frame.medium == Medium::Unsupported {
-            return unsupported(docket, index);
+            return add_unsupported(batch, index);
         }
         if interface == Verdict::NO_INTERFACE {
-            return nobodys(docket, index, NotMirrored::NoNetworkInterface);
+            return add_unowned(batch, index, NotMirrored::NoNetworkInterface);
         }
-        if frame.is_next_segment && docket.file_same(&self.table, index) {
+        if frame.is_next_segment && batch.add_same(&self.table, index) {
             return;
         }
-        let owner = self.forced_to((interface, frame.direction.unwrap_or(Direction::Ingress)));
-        let holds = |(key, _): &(FlowKey, Outcome)| {
-            frame.is_next_segment && !self.table.decides_each_segment(key)
+        let owner =
+            self.with_forced_direction((interface, frame.direction.unwrap_or(Direction::Ingress)));
+        let holds = |(key, _): &(FlowKey, MirrorOutcome)| {
+            frame.is_next_segment && !self.table.needs_decision_per_segment(key)
         };
-        if let Some((key, outcome)) = self.last.filter(holds) {
-            docket.note_known(key);
-            return docket.file_decided(index, owner, outcome);
+        if let Some((key, outcome)) = self.last_decision.filter(holds) {
+            batch.add_known_key(key);
+            return batch.add_decided(index, owner, outcome);
         }
-        match docket.note(frame.bytes) {
-            Ok(_) => docket.file(&self.table, (index, frame), owner),
-            Err(reason) => docket.file_decided(index, owner, Outcome::NotMirrored(reason)),
+        match batch.add_key(frame.bytes) {
+            Ok(_) => batch.add(&self.table, (index, frame), owner),
+            Err(reason) => batch.add_decided(index, owner, MirrorOutcome::NotMirrored(reason)),
         }
     }
 
     /// A frame that belongs to the interfaces whose addresses it bears.
     #[inline]
-    fn file_owned(&mut self, docket: &mut Docket, (index, frame): (usize, &Frame<'_>)) {
+    fn add_addressed_lookup(
+        &mut self,
+        batch: &mut LookupBatch,
+        (index, frame): (usize, &Frame<'_>),
+    ) {
         if frame.medium == Medium::Unsupported {
-            return unsupported(docket, index);
+            return add_unsupported(batch, index);
         }
-        let key = docket.note(frame.bytes);
+        let key = batch.add_key(frame.bytes);
         let mut owners = std::mem::take(&mut self.owners);
-        self.table.membership().owners(frame, key.ok(), &mut owners);
+        self.table.interface_lookup().owners(frame, key.ok(), &mut owners);
         let read = key.map(|_| ());
         if owners.is_empty() {
-            nobodys(docket, index, NotMirrored::NoNetworkInterface);
+            add_unowned(batch, index, NotMirrored::NoNetworkInterface);
         }
         for owner in &owners {
-            let owner = self.forced_to(*owner);
+            let owner = self.with_forced_direction(*owner);
             match read {
-                Ok(()) => docket.file(&self.table, (index, frame), owner),
-                Err(reason) => docket.file_decided(index, owner, Outcome::NotMirrored(reason)),
+                Ok(()) => batch.add(&self.table, (index, frame), owner),
+                Err(reason) => batch.add_decided(index, owner, MirrorOutcome::NotMirrored(reason)),
             }
         }
         self.owners = owners;
     }
 
     #[inline]
-    fn forced_to(&self, (interface, direction): Owner) -> Owner {
-        (interface, self.forced.unwrap_or(direction))
+    fn with_forced_direction(&self, (interface, direction): FrameOwner) -> FrameOwner {
+        (interface, self.forced_direction.unwrap_or(direction))
     }
 
     /// Counts what stays behind, and notes the copy of what does not.
     #[inline(always)]
-    fn settle_one(&mut self, start: usize, frame: &Frame<'_>, (docket, case): (&Docket, &Case)) {
-        let index = u16::try_from(start + case.frame()).unwrap_or(u16::MAX);
-        let (interface, direction) = case.owner();
-        let outcome = docket.outcome(&self.table, case);
-        if self.is_witnessed {
+    fn record_outcome(
+        &mut self,
+        start: usize,
+        frame: &Frame<'_>,
+        (batch, lookup): (&LookupBatch, &Lookup),
+    ) {
+        let index = u16::try_from(start + lookup.frame()).unwrap_or(u16::MAX);
+        let (interface, direction) = lookup.owner();
+        let outcome = batch.outcome(&self.table, lookup);
+        if self.wants_verdicts {
             self.verdicts.push(Verdict { frame: index, direction, interface, outcome });
         }
-        match (outcome, docket.key(case)) {
-            (Outcome::Mirrored(taken), Some(key)) => {
-                self.copy((index, frame), direction, (key, taken));
+        match (outcome, batch.key(lookup)) {
+            (MirrorOutcome::Mirrored(matched), Some(key)) => {
+                self.record_copy((index, frame), direction, (key, matched));
             }
-            (Outcome::NotMirrored(reason), _) => self.counters.leave(reason, 1),
+            (MirrorOutcome::NotMirrored(reason), _) => self.counters.count_not_mirrored(reason, 1),
             // Nothing is mirrored that has no key.
-            (Outcome::Mirrored(_), None) => {}
+            (MirrorOutcome::Mirrored(_), None) => {}
         }
     }
 
     #[inline(always)]
-    fn copy(
+    fn record_copy(
         &mut self,
         (index, frame): (u16, &Frame<'_>),
         direction: Direction,
-        (key, taken): (&FlowKey, Taken),
+        (key, matched): (&FlowKey, SessionMatch),
     ) {
-        let Some(wrap) = self.table.wrap_of(taken.session) else {
+        let Some(encap) = self.table.encap_of(matched.session) else {
             return;
         };
         let captured_len = u32::try_from(frame.captured_len()).unwrap_or(u32::MAX);
-        let inner_len = captured_len.min(wrap.most_inner_len);
-        let flow = flow_word(key);
+        let inner_len = captured_len.min(encap.max_inner_len);
+        let flow = flow_hash_bits(key);
         self.copies.push(CopyRef {
             inner_len,
-            session: taken.session,
-            rule: taken.rule,
+            session: matched.session,
+            rule: matched.rule,
             frame: index,
-            flow_hash: seven_bits(flow),
-            flow_tag: sixteen_bits(flow),
+            flow_hash: source_port_bits(flow),
+            flow_tag: tag_bits(flow),
             direction,
             is_truncated: inner_len < frame.copied_from_len(),
-            is_cut_to_mtu: inner_len < captured_len.min(wrap.packet_length),
+            is_cut_to_mtu: inner_len < captured_len.min(encap.packet_length),
         });
     }
 
     /// Counts the frames and the copies of the burst, less what its sink lost.
-    fn settle(&mut self, burst: &Burst<'_>) {
+    fn finish_burst(&mut self, burst: &Burst<'_>) {
         self.counters.frames += u64::try_from(burst.len()).unwrap_or_default();
         // Cuts first: a copy that was cut may be lost afterwards.
         for (index, inner_len) in self.drops.cuts() {
@@ -329,7 +345,7 @@ impl Worker {
         }
         for (index, cause) in self.drops.lost() {
             if let Some(copy) = self.copies.get_mut(*index) {
-                self.counters.drop_copy(copy, *cause);
+                self.counters.record_drop(copy, *cause);
             }
         }
         self.counters.add_copies(&self.copies);
@@ -338,12 +354,12 @@ impl Worker {
 
 /// The frame belongs to no interface.
 #[cold]
-fn nobodys(docket: &mut Docket, index: usize, reason: NotMirrored) {
+fn add_unowned(batch: &mut LookupBatch, index: usize, reason: NotMirrored) {
     let nobody = (Verdict::NO_INTERFACE, Direction::Ingress);
-    docket.file_decided(index, nobody, Outcome::NotMirrored(reason));
+    batch.add_decided(index, nobody, MirrorOutcome::NotMirrored(reason));
 }
 
 #[cold]
-fn unsupported(docket: &mut Docket, index: usize) {
-    nobodys(docket, index, NotMirrored::UnsupportedLinkType);
+fn add_unsupported(batch: &mut LookupBatch, index: usize) {
+    add_unowned(batch, index, NotMirrored::UnsupportedLinkType);
 }

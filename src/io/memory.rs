@@ -8,8 +8,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::dataplane::{
-    BURST_LEN, Burst, Copies, Drops, Frame, MirrorTable, MirroredCopy, NotMirrored, Outcome, Sink,
-    Source, StepError, Verdict, Worker,
+    BURST_LEN, Burst, Copies, Drops, Frame, MirrorOutcome, MirrorTable, MirroredCopy, NotMirrored,
+    Sink, Source, StepError, Verdict, Worker,
 };
 use crate::model::Direction;
 
@@ -111,7 +111,7 @@ pub struct OwnedCopy {
     /// Index of the session in the mirror table.
     pub session: u32,
     /// Index of the rule in the session's filter, or
-    /// [`Taken::BY_AMAZON_DNS`](crate::dataplane::Taken::BY_AMAZON_DNS).
+    /// [`SessionMatch::BY_AMAZON_DNS`](crate::dataplane::Taken::BY_AMAZON_DNS).
     pub rule: u32,
     /// The time of the frame in nanoseconds since 1970.
     pub timestamp_ns: u64,
@@ -200,11 +200,11 @@ impl Sink for CollectSink {
         Ok(())
     }
 
-    fn is_witness(&self) -> bool {
+    fn wants_verdicts(&self) -> bool {
         true
     }
 
-    fn witness(&mut self, burst: &Burst<'_>, verdicts: &[Verdict]) -> io::Result<()> {
+    fn observe_verdicts(&mut self, burst: &Burst<'_>, verdicts: &[Verdict]) -> io::Result<()> {
         self.counted.advance(burst);
         let first_frame = self.counted.first_of_burst;
         let left = verdicts.iter().filter_map(|verdict| left_behind(verdict, first_frame));
@@ -214,7 +214,7 @@ impl Sink for CollectSink {
 }
 
 fn left_behind(verdict: &Verdict, first_frame: u64) -> Option<LeftBehind> {
-    let Outcome::NotMirrored(reason) = verdict.outcome else { return None };
+    let MirrorOutcome::NotMirrored(reason) = verdict.outcome else { return None };
     let known = verdict.interface != Verdict::NO_INTERFACE;
     Some(LeftBehind {
         frame: first_frame + u64::from(verdict.frame),
@@ -232,7 +232,7 @@ pub(super) struct FrameCount {
 }
 
 impl FrameCount {
-    /// Called for every burst, from `witness`.
+    /// Called for every burst, from `observe_verdicts`.
     pub(super) fn advance(&mut self, burst: &Burst<'_>) {
         self.first_of_burst = self.next;
         self.next += u64::try_from(burst.len()).unwrap_or_default();
@@ -258,7 +258,7 @@ pub fn mirror(table: &Arc<MirrorTable>, mut source: impl Source) -> io::Result<C
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::dataplane::{SessionEntry, TableParts, TargetEntry};
+    use crate::dataplane::{CompiledSession, CompiledTarget, TableParts};
     use crate::model::{
         Filter, FilterId, NetworkInterface, NetworkInterfaceId, SessionId, SessionNumber, TargetId,
         VirtualNetworkId,
@@ -269,7 +269,7 @@ pub(super) mod tests {
         let interface = NetworkInterface::new(NetworkInterfaceId::new("eni-1").unwrap());
         let id = TargetId::new("tmt-1").unwrap();
         let address = ([192, 0, 2, 10], 4789).into();
-        let session = SessionEntry {
+        let session = CompiledSession {
             id: SessionId::new("tms-1").unwrap(),
             number: SessionNumber::MIN,
             interface: 0,
@@ -282,7 +282,7 @@ pub(super) mod tests {
         };
         Arc::new(MirrorTable::new(TableParts {
             interfaces: vec![Arc::new(interface)],
-            targets: vec![TargetEntry {
+            targets: vec![CompiledTarget {
                 id,
                 address,
                 further_addresses: Vec::new(),

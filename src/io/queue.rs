@@ -47,11 +47,11 @@ impl Sink for QueueSink {
         Ok(())
     }
 
-    fn is_witness(&self) -> bool {
+    fn wants_verdicts(&self) -> bool {
         true
     }
 
-    fn witness(&mut self, burst: &Burst<'_>, _verdicts: &[Verdict]) -> io::Result<()> {
+    fn observe_verdicts(&mut self, burst: &Burst<'_>, _verdicts: &[Verdict]) -> io::Result<()> {
         self.counted.advance(burst);
         Ok(())
     }

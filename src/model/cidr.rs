@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::Invalid;
+use super::InvalidValue;
 
 /// A network: an address and a prefix length, the bits behind the prefix all zero.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,12 +15,12 @@ impl CidrBlock {
     /// The block of `prefix_len` bits that `address` lies in.
     ///
     /// # Errors
-    /// [`Invalid`] where the prefix is longer than the address.
-    pub fn new(address: IpAddr, prefix_len: u8) -> Result<Self, Invalid> {
+    /// [`InvalidValue`] where the prefix is longer than the address.
+    pub fn new(address: IpAddr, prefix_len: u8) -> Result<Self, InvalidValue> {
         IpNet::new(address, prefix_len).map(|net| Self(net.trunc())).map_err(|_| {
             let longest = if address.is_ipv4() { 32 } else { 128 };
             let expected = format!("a prefix length from 0 to {longest}");
-            Invalid::new("cidr_block", format_args!("{address}/{prefix_len}"), expected)
+            InvalidValue::new("cidr_block", format_args!("{address}/{prefix_len}"), expected)
         })
     }
 
@@ -28,10 +28,10 @@ impl CidrBlock {
     /// cleared, of which the user should hear.
     ///
     /// # Errors
-    /// [`Invalid`] with `field` where the text is no CIDR block.
-    pub fn parse(field: &'static str, text: &str) -> Result<(Self, bool), Invalid> {
+    /// [`InvalidValue`] with `field` where the text is no CIDR block.
+    pub fn parse(field: &'static str, text: &str) -> Result<(Self, bool), InvalidValue> {
         let expected = "a CIDR block such as 10.0.0.0/8 or 2001:db8::/32";
-        let net: IpNet = text.parse().map_err(|_| Invalid::new(field, text, expected))?;
+        let net: IpNet = text.parse().map_err(|_| InvalidValue::new(field, text, expected))?;
         let block = net.trunc();
         Ok((Self(block), block != net))
     }

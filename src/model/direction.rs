@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Invalid;
+use super::InvalidValue;
 
 /// Seen from the mirrored network interface: what comes in, what goes out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,12 +29,12 @@ impl Direction {
     /// Reads `ingress` or `egress`.
     ///
     /// # Errors
-    /// [`Invalid`] for any other text.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
+    /// [`InvalidValue`] for any other text.
+    pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         match text {
             "ingress" => Ok(Self::Ingress),
             "egress" => Ok(Self::Egress),
-            _ => Err(Invalid::new("traffic_direction", text, "ingress or egress")),
+            _ => Err(InvalidValue::new("traffic_direction", text, "ingress or egress")),
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::{
-    CidrBlock, Direction, FilterId, FilterRuleId, Invalid, PortRange, Protocol, RuleNumber, Tags,
+    CidrBlock, Direction, FilterId, FilterRuleId, InvalidValue, PortRange, Protocol, RuleNumber,
+    Tags,
 };
 
 /// What a rule does with a packet that matches it.
@@ -28,12 +29,12 @@ impl RuleAction {
     /// Reads `accept` or `reject`.
     ///
     /// # Errors
-    /// [`Invalid`] for any other text.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
+    /// [`InvalidValue`] for any other text.
+    pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         match text {
             "accept" => Ok(Self::Accept),
             "reject" => Ok(Self::Reject),
-            _ => Err(Invalid::new("rule_action", text, "accept or reject")),
+            _ => Err(InvalidValue::new("rule_action", text, "accept or reject")),
         }
     }
 }
@@ -67,18 +68,18 @@ impl FilterRule {
     /// A rule for all protocols and ports between two blocks.
     ///
     /// # Errors
-    /// [`Invalid`] where one block is of IPv4 and the other of IPv6.
+    /// [`InvalidValue`] where one block is of IPv4 and the other of IPv6.
     pub fn new(
         direction: Direction,
         number: RuleNumber,
         action: RuleAction,
         source: CidrBlock,
         destination: CidrBlock,
-    ) -> Result<Self, Invalid> {
+    ) -> Result<Self, InvalidValue> {
         if source.is_ipv4() != destination.is_ipv4() {
             let family = if source.is_ipv4() { "IPv4" } else { "IPv6" };
             let expected = format!("an {family} block, as source_cidr_block is {source}");
-            return Err(Invalid::new("destination_cidr_block", destination, expected));
+            return Err(InvalidValue::new("destination_cidr_block", destination, expected));
         }
         Ok(Self {
             direction,
@@ -98,33 +99,33 @@ impl FilterRule {
     /// The same rule for one protocol only.
     ///
     /// # Errors
-    /// [`Invalid`] where the rule names ports and the protocol is not TCP or UDP.
-    pub fn with_protocol(mut self, protocol: Protocol) -> Result<Self, Invalid> {
+    /// [`InvalidValue`] where the rule names ports and the protocol is not TCP or UDP.
+    pub fn with_protocol(mut self, protocol: Protocol) -> Result<Self, InvalidValue> {
         self.protocol = Some(protocol);
-        self.ports_go_with_protocol()
+        self.with_valid_ports()
     }
 
     /// The same rule for some source ports only.
     ///
     /// # Errors
-    /// [`Invalid`] where the rule's protocol is not TCP or UDP.
-    pub fn with_source_ports(mut self, ports: PortRange) -> Result<Self, Invalid> {
+    /// [`InvalidValue`] where the rule's protocol is not TCP or UDP.
+    pub fn with_source_ports(mut self, ports: PortRange) -> Result<Self, InvalidValue> {
         self.source_ports = Some(ports);
-        self.ports_go_with_protocol()
+        self.with_valid_ports()
     }
 
     /// The same rule for some destination ports only.
     ///
     /// # Errors
-    /// [`Invalid`] where the rule's protocol is not TCP or UDP.
-    pub fn with_destination_ports(mut self, ports: PortRange) -> Result<Self, Invalid> {
+    /// [`InvalidValue`] where the rule's protocol is not TCP or UDP.
+    pub fn with_destination_ports(mut self, ports: PortRange) -> Result<Self, InvalidValue> {
         self.destination_ports = Some(ports);
-        self.ports_go_with_protocol()
+        self.with_valid_ports()
     }
 
     /// The same rule by another number.
     #[must_use]
-    pub const fn numbered(mut self, number: RuleNumber) -> Self {
+    pub const fn with_number(mut self, number: RuleNumber) -> Self {
         self.number = number;
         self
     }
@@ -141,7 +142,7 @@ impl FilterRule {
         self
     }
 
-    fn ports_go_with_protocol(self) -> Result<Self, Invalid> {
+    fn with_valid_ports(self) -> Result<Self, InvalidValue> {
         let (field, ports) = match (self.source_ports, self.destination_ports) {
             (Some(ports), _) => ("source_port_range", ports),
             (None, Some(ports)) => ("destination_port_range", ports),
@@ -151,7 +152,7 @@ impl FilterRule {
             return Ok(self);
         }
         let expected = "no port range, or protocol 6 (TCP) or 17 (UDP) beside it";
-        Err(Invalid::new(field, ports, expected))
+        Err(InvalidValue::new(field, ports, expected))
     }
 
     /// The direction it belongs to.
@@ -243,7 +244,7 @@ impl Filter {
     /// A filter of many rules, given in any order. What does not fit is left out and comes back
     /// with the place it had among `rules`.
     #[must_use]
-    pub fn from_rules(id: FilterId, rules: Vec<FilterRule>) -> (Self, Vec<(usize, Invalid)>) {
+    pub fn from_rules(id: FilterId, rules: Vec<FilterRule>) -> (Self, Vec<(usize, InvalidValue)>) {
         let mut filter = Self::new(id);
         let mut refused = Vec::new();
         let mut placed: Vec<(usize, FilterRule)> = rules.into_iter().enumerate().collect();
@@ -261,13 +262,13 @@ impl Filter {
     /// Adds a rule; the rules stay in the order in which they are asked.
     ///
     /// # Errors
-    /// [`Invalid`] where the direction already has a rule of that number.
-    pub fn push_rule(&mut self, rule: FilterRule) -> Result<(), Invalid> {
+    /// [`InvalidValue`] where the direction already has a rule of that number.
+    pub fn push_rule(&mut self, rule: FilterRule) -> Result<(), InvalidValue> {
         let key = |r: &FilterRule| (r.direction, r.number);
         match self.rules.binary_search_by_key(&key(&rule), key) {
             Ok(_) => {
                 let expected = format!("a number that no other {} rule has", rule.direction);
-                Err(Invalid::new("rule_number", rule.number, expected))
+                Err(InvalidValue::new("rule_number", rule.number, expected))
             }
             Err(place) => {
                 self.rules.insert(place, rule);

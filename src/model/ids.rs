@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Invalid;
+use super::InvalidValue;
 
 macro_rules! identifier {
     ($(#[$doc:meta])* $name:ident, $field:literal, $prefix:literal) => {
@@ -18,11 +18,11 @@ macro_rules! identifier {
             /// Takes any text that is not empty.
             ///
             /// # Errors
-            /// [`Invalid`] where the text is empty or only white space.
-            pub fn new(text: &str) -> Result<Self, Invalid> {
+            /// [`InvalidValue`] where the text is empty or only white space.
+            pub fn new(text: &str) -> Result<Self, InvalidValue> {
                 if text.trim().is_empty() {
                     let expected = concat!("a name that is not empty, such as ", $prefix, "web");
-                    return Err(Invalid::new($field, text, expected));
+                    return Err(InvalidValue::new($field, text, expected));
                 }
                 Ok(Self(Arc::from(text)))
             }

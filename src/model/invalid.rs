@@ -5,7 +5,7 @@
 /// Displayed as ``field `value`: expected ...``.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} `{value}`: expected {expected}")]
-pub struct Invalid {
+pub struct InvalidValue {
     /// The field, spelled as in a configuration file.
     pub field: &'static str,
     /// The value as it was given.
@@ -14,7 +14,7 @@ pub struct Invalid {
     pub expected: String,
 }
 
-impl Invalid {
+impl InvalidValue {
     /// Says that `field` cannot be `value`, and what would be right.
     pub fn new(field: &'static str, value: impl ToString, expected: impl Into<String>) -> Self {
         Self { field, value: value.to_string(), expected: expected.into() }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use pnet::util::MacAddr;
 
-use super::Invalid;
+use super::InvalidValue;
 
 /// A 48-bit Ethernet address.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,12 +20,17 @@ impl MacAddress {
     /// Reads `02:29:23:74:c7:7d`.
     ///
     /// # Errors
-    /// [`Invalid`] where the text is anything else, or is a group address, which no interface has.
-    pub fn parse(field: &'static str, text: &str) -> Result<Self, Invalid> {
+    /// [`InvalidValue`] where the text is anything else, or is a group address, which no interface
+    /// has.
+    pub fn parse(field: &'static str, text: &str) -> Result<Self, InvalidValue> {
         let expected = "six bytes in hexadecimal such as 02:29:23:74:c7:7d";
-        let mac: MacAddr = text.parse().map_err(|_| Invalid::new(field, text, expected))?;
+        let mac: MacAddr = text.parse().map_err(|_| InvalidValue::new(field, text, expected))?;
         if mac.is_multicast() {
-            return Err(Invalid::new(field, text, "an address of one interface, not of a group"));
+            return Err(InvalidValue::new(
+                field,
+                text,
+                "an address of one interface, not of a group",
+            ));
         }
         Ok(Self(mac.octets()))
     }

@@ -1,8 +1,8 @@
 //! The words of traffic mirroring: sessions, filters, rules, targets, network interfaces.
 //!
 //! What belongs here: values that a user names and that cannot be wrong once they are built
-//! (`new` and `parse` refuse everything else with an [`Invalid`] that names the field, the value
-//! and what would be right). What does not: packets, files, sockets, and the question whether
+//! (`new` and `parse` refuse everything else with an [`InvalidValue`] that names the field, the
+//! value and what would be right). What does not: packets, files, sockets, and the question whether
 //! two values go together (that is `control`). This module imports nothing of ours.
 
 mod cidr;
@@ -24,7 +24,7 @@ pub use direction::Direction;
 pub use filter::{Filter, FilterRule, RuleAction};
 pub use ids::{FilterId, FilterRuleId, NetworkInterfaceId, SessionId, TargetId};
 pub use interface::NetworkInterface;
-pub use invalid::Invalid;
+pub use invalid::InvalidValue;
 pub use mac::MacAddress;
 pub use numbers::{Mtu, PacketLength, RuleNumber, SessionNumber, VirtualNetworkId};
 pub use protocol::{PortRange, Protocol};
@@ -32,6 +32,7 @@ pub use rate::{Rate, Ratio};
 pub use session::{Session, Tags};
 pub use settings::Settings;
 pub use target::{
-    ADDRESS_TAG, GENEVE_PORT, MAX_ADDRESSES, Target, TargetKind, VXLAN_PORT, check_together,
-    embedded_ipv4, not_of_one_host, parse_target_address, parse_target_addresses,
+    ADDRESS_TAG, GENEVE_PORT, MAX_ADDRESSES, Target, TargetKind, VXLAN_PORT,
+    check_load_balancer_addresses, embedded_ipv4, non_host_address_kind, parse_target_address,
+    parse_target_addresses,
 };

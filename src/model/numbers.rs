@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Invalid;
+use super::InvalidValue;
 
 macro_rules! ranged {
     ($(#[$doc:meta])* $name:ident($int:ty), $field:literal, $min:literal ..= $max:literal) => {
@@ -19,14 +19,14 @@ macro_rules! ranged {
             /// Takes a number in the range.
             ///
             /// # Errors
-            /// [`Invalid`] outside of it.
-            pub fn new(number: impl Into<i64>) -> Result<Self, Invalid> {
+            /// [`InvalidValue`] outside of it.
+            pub fn new(number: impl Into<i64>) -> Result<Self, InvalidValue> {
                 let number = number.into();
                 match <$int>::try_from(number) {
                     Ok(value) if ($min..=$max).contains(&value) => Ok(Self(value)),
                     _ => {
                         let expected = concat!("a number from ", $min, " to ", $max);
-                        Err(Invalid::new($field, number, expected))
+                        Err(InvalidValue::new($field, number, expected))
                     }
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Invalid;
+use super::InvalidValue;
 
 /// An IP protocol by its IANA number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,11 +17,11 @@ impl Protocol {
     /// Takes an IANA protocol number.
     ///
     /// # Errors
-    /// [`Invalid`] for anything but 0 to 255, -1 too.
-    pub fn new(number: impl Into<i64>) -> Result<Self, Invalid> {
+    /// [`InvalidValue`] for anything but 0 to 255, -1 too.
+    pub fn new(number: impl Into<i64>) -> Result<Self, InvalidValue> {
         let number = number.into();
         let expected = "an IANA number from 0 to 255, or nothing for all protocols";
-        u8::try_from(number).map(Self).map_err(|_| Invalid::new("protocol", number, expected))
+        u8::try_from(number).map(Self).map_err(|_| InvalidValue::new("protocol", number, expected))
     }
 
     /// Whether rules may name ports for it: "apply to the TCP and UDP protocols" (EC2 API).
@@ -48,18 +48,18 @@ impl PortRange {
     /// The ports from `from_port` to `to_port`.
     ///
     /// # Errors
-    /// [`Invalid`] with `field` where a port is not 0 to 65535 or the range is reversed.
+    /// [`InvalidValue`] with `field` where a port is not 0 to 65535 or the range is reversed.
     pub fn new(
         field: &'static str,
         from_port: impl Into<i64>,
         to_port: impl Into<i64>,
-    ) -> Result<Self, Invalid> {
+    ) -> Result<Self, InvalidValue> {
         let (from, to) = (from_port.into(), to_port.into());
         match (u16::try_from(from), u16::try_from(to)) {
             (Ok(from_port), Ok(to_port)) if from_port <= to_port => Ok(Self { from_port, to_port }),
             _ => {
                 let expected = "ports from 0 to 65535, from_port not above to_port";
-                Err(Invalid::new(field, format_args!("{from}-{to}"), expected))
+                Err(InvalidValue::new(field, format_args!("{from}-{to}"), expected))
             }
         }
     }

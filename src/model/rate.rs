@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::Invalid;
+use super::InvalidValue;
 
 /// A positive number, exact: a numerator over a power of ten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,11 +76,11 @@ pub enum Rate {
 
 impl Rate {
     /// Reads `50kpps` or `1.5Gbps`.
-    pub(crate) fn read(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         if let Some(amount) = text.strip_suffix("pps") {
-            return with_prefix(amount).map(Self::Packets);
+            return parse_si_number(amount).map(Self::Packets);
         }
-        with_prefix(text.strip_suffix("bps")?).map(Self::Bits)
+        parse_si_number(text.strip_suffix("bps")?).map(Self::Bits)
     }
 
     /// How many nanoseconds `packets` of `bits` in all take at this rate.
@@ -95,13 +95,13 @@ impl Rate {
 }
 
 impl FromStr for Rate {
-    type Err = Invalid;
+    type Err = InvalidValue;
 
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        Self::read(text.trim()).ok_or_else(|| {
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        Self::parse(text.trim()).ok_or_else(|| {
             let expected = "packets a second such as 1000pps or 50kpps, or bits a second such as \
                             500kbps, 100Mbps or 1Gbps; more than zero, at most 9 decimals";
-            Invalid::new("rate_limit", text, expected)
+            InvalidValue::new("rate_limit", text, expected)
         })
     }
 }
@@ -116,7 +116,7 @@ impl fmt::Display for Rate {
 }
 
 /// `50k`, `1.5M`, `1G`, in either case, with or without a space before the letter.
-fn with_prefix(amount: &str) -> Option<Ratio> {
+fn parse_si_number(amount: &str) -> Option<Ratio> {
     let (digits, exponent) = match amount.chars().next_back()? {
         'k' | 'K' => (amount.strip_suffix(['k', 'K'])?, 3),
         'm' | 'M' => (amount.strip_suffix(['m', 'M'])?, 6),

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::{Invalid, Mtu, NetworkInterfaceId, Rate, Tags, TargetId};
+use super::{InvalidValue, Mtu, NetworkInterfaceId, Rate, Tags, TargetId};
 
 /// The UDP port of VXLAN (RFC 7348, section 5: "4789").
 pub const VXLAN_PORT: u16 = 4789;
@@ -105,7 +105,7 @@ impl Target {
 
 /// What an address is that is not that of one host; nothing where it may be.
 #[must_use]
-pub fn not_of_one_host(address: IpAddr) -> Option<&'static str> {
+pub fn non_host_address_kind(address: IpAddr) -> Option<&'static str> {
     let address = address.to_canonical();
     if address.is_unspecified() {
         return Some("the unspecified address");
@@ -136,30 +136,34 @@ pub fn embedded_ipv4(address: Ipv6Addr) -> Option<Ipv4Addr> {
 /// address is the IPv4 address that it means.
 ///
 /// # Errors
-/// [`Invalid`] for anything else, for port 0, for an address that is not that of one host, and for a
-/// zone as in `[fe80::1%2]:4789`: the routes choose the device.
+/// [`InvalidValue`] for anything else, for port 0, for an address that is not that of one host, and
+/// for a zone as in `[fe80::1%2]:4789`: the routes choose the device.
 pub fn parse_target_address(
     field: &'static str,
     text: &str,
     default_port: u16,
-) -> Result<SocketAddr, Invalid> {
+) -> Result<SocketAddr, InvalidValue> {
     if text.contains('%') {
         let expected = "an address without a zone (`%`): the routes choose the device";
-        return Err(Invalid::new(field, text, expected));
+        return Err(InvalidValue::new(field, text, expected));
     }
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     let address = match bare.parse::<IpAddr>() {
         Ok(ip) => SocketAddr::new(ip, default_port),
         Err(_) => text.parse().map_err(|_| {
             let expected = "an address such as 192.0.2.10, 192.0.2.10:4789 or [2001:db8::1]:4789";
-            Invalid::new(field, text, expected)
+            InvalidValue::new(field, text, expected)
         })?,
     };
     if address.port() == 0 {
-        return Err(Invalid::new(field, text, "a port from 1 to 65535"));
+        return Err(InvalidValue::new(field, text, "a port from 1 to 65535"));
     }
-    if let Some(what) = not_of_one_host(address.ip()) {
-        return Err(Invalid::new(field, text, format!("the address of a collector, not {what}")));
+    if let Some(what) = non_host_address_kind(address.ip()) {
+        return Err(InvalidValue::new(
+            field,
+            text,
+            format!("the address of a collector, not {what}"),
+        ));
     }
     Ok(SocketAddr::new(address.ip().to_canonical(), address.port()))
 }
@@ -168,22 +172,27 @@ pub fn parse_target_address(
 /// balancer one or several, of any other one.
 ///
 /// # Errors
-/// [`Invalid`] as for one address, where there are too many, and where they do not go together.
+/// [`InvalidValue`] as for one address, where there are too many, and where they do not go
+/// together.
 pub fn parse_target_addresses(
     field: &'static str,
     text: &str,
     kind: &TargetKind,
-) -> Result<Vec<SocketAddr>, Invalid> {
+) -> Result<Vec<SocketAddr>, InvalidValue> {
     let texts = text.split([',', ' ']).filter(|one| !one.is_empty());
-    let addresses: Result<Vec<SocketAddr>, Invalid> =
+    let addresses: Result<Vec<SocketAddr>, InvalidValue> =
         texts.map(|one| parse_target_address(field, one, kind.default_port())).collect();
     let addresses = addresses?;
     if addresses.len() > 1 && !kind.is_load_balancer() {
-        return Err(Invalid::new(field, text, "one address: only a load balancer has several"));
+        return Err(InvalidValue::new(
+            field,
+            text,
+            "one address: only a load balancer has several",
+        ));
     }
-    check_together(field, &addresses)?;
+    check_load_balancer_addresses(field, &addresses)?;
     if addresses.is_empty() {
-        return Err(Invalid::new(field, text, "an address such as 192.0.2.10"));
+        return Err(InvalidValue::new(field, text, "an address such as 192.0.2.10"));
     }
     Ok(addresses)
 }
@@ -191,22 +200,25 @@ pub fn parse_target_addresses(
 /// Whether addresses can be those of one load balancer.
 ///
 /// # Errors
-/// [`Invalid`] for one that is there twice, for families that are mixed, and for more than
+/// [`InvalidValue`] for one that is there twice, for families that are mixed, and for more than
 /// [`MAX_ADDRESSES`].
-pub fn check_together(field: &'static str, addresses: &[SocketAddr]) -> Result<(), Invalid> {
+pub fn check_load_balancer_addresses(
+    field: &'static str,
+    addresses: &[SocketAddr],
+) -> Result<(), InvalidValue> {
     let Some((first, others)) = addresses.split_first() else { return Ok(()) };
     if let Some(other) = others.iter().find(|other| other.is_ipv4() != first.is_ipv4()) {
-        return Err(Invalid::new(field, other, "addresses of one family"));
+        return Err(InvalidValue::new(field, other, "addresses of one family"));
     }
     let mut sorted = addresses.to_vec();
     sorted.sort_unstable();
     let mut pairs = sorted.iter().zip(sorted.iter().skip(1));
     if let Some((twice, _)) = pairs.find(|(one, next)| one == next) {
-        return Err(Invalid::new(field, twice, "each address once"));
+        return Err(InvalidValue::new(field, twice, "each address once"));
     }
     if addresses.len() > MAX_ADDRESSES {
         let expected = format!("at most {MAX_ADDRESSES} addresses");
-        return Err(Invalid::new(field, addresses.len(), expected));
+        return Err(InvalidValue::new(field, addresses.len(), expected));
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum Error {
     /// An option or a resource has a value that cannot work: a sentence that names it.
-    Invalid(String),
+    InvalidValue(String),
     /// The rings would take more than half of the memory that the process may use.
     RingMemory {
         /// How much they need.
@@ -61,7 +61,7 @@ impl fmt::Display for Error {
             Self::RingMemory { sentence, fitting: None } => {
                 write!(f, "{sentence}; mirror fewer interfaces, or with fewer workers")
             }
-            Self::Invalid(sentence)
+            Self::InvalidValue(sentence)
             | Self::Endpoint(sentence)
             | Self::Metrics(sentence)
             | Self::Failed(sentence) => f.write_str(sentence),

@@ -85,7 +85,7 @@ impl Workers {
             settings: self.table.settings().clone(),
             ..TableParts::default()
         };
-        Arc::new(MirrorTable::following(parts, &self.table))
+        Arc::new(MirrorTable::reusing(parts, &self.table))
     }
 }
 

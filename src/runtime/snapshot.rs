@@ -91,7 +91,9 @@ impl Snapshot {
         let of_workers = self.workers.iter().filter_map(|worker| {
             let table = &*worker.interface(&interfaces)?.table;
             let counters = match &worker.table {
-                Some(own) if own.number() != table.number() => worker.counters.carried(own, table),
+                Some(own) if own.number() != table.number() => {
+                    worker.counters.reordered_for(own, table)
+                }
                 _ => worker.counters.clone(),
             };
             Some((table, counters))

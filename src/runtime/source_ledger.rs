@@ -16,9 +16,9 @@ impl SourceLedger {
     /// Takes in what the worker's source counts now, and counts its new losses as the worker's.
     pub(super) fn update(&mut self, counts: SourceCounts, worker: &mut Worker) {
         let new = counts.since(&self.current);
-        worker.count_lost(DropCause::Ring, new.no_room);
-        worker.count_lost(DropCause::UnsupportedOffload, new.unsupported_offload);
-        worker.count_lost(DropCause::TooManySegments, new.too_many_segments);
+        worker.count_dropped(DropCause::Ring, new.no_room);
+        worker.count_dropped(DropCause::UnsupportedOffload, new.unsupported_offload);
+        worker.count_dropped(DropCause::TooManySegments, new.too_many_segments);
         self.current = counts;
     }
 
@@ -71,7 +71,7 @@ mod tests {
     }
 
     fn worker() -> Worker {
-        Worker::new(Arc::new(MirrorTable::new(TableParts::default()))).of_interface(0)
+        Worker::new(Arc::new(MirrorTable::new(TableParts::default()))).with_interface(0)
     }
 
     #[test]

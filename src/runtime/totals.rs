@@ -62,7 +62,7 @@ impl Totals {
     /// Workers of an interface that has no session any more.
     pub(super) fn add_ended(&mut self, results: Vec<WorkerResult>) {
         for mut result in results {
-            result.counters.retire();
+            result.counters.retire_sessions();
             self.retired.add(&result.counters);
             self.add_rest(result);
         }
@@ -74,7 +74,7 @@ impl Totals {
         let mut targets: Vec<TargetReport> = targets.into_values().collect();
         egress.read_errors();
         egress.add_errors(targets.iter_mut());
-        retired.leave(NotMirrored::OwnTraffic, sent_over(&targets, own));
+        retired.count_not_mirrored(NotMirrored::OwnTraffic, sent_over(&targets, own));
         interfaces.sort_by_key(|(position, ..)| *position);
         let interfaces = interfaces.into_iter().map(|(_, table, counters)| (table, counters));
         let is_complete = broken == 0;

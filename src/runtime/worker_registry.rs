@@ -92,7 +92,7 @@ impl WorkerRegistry {
             let ring = RingFigures { unaccounted: result.unaccounted, ..last.ring };
             let name = (last.network_interface_id.clone(), last.device.clone(), last.worker);
             let mut counters = result.counters.clone();
-            counters.retire();
+            counters.retire_sessions();
             let targets = result.targets.clone();
             let one =
                 WorkerSnapshot { is_attached: false, table: None, counters, ring, targets, ..last };
@@ -142,7 +142,7 @@ impl WorkerRegistry {
         self.egress.add_errors(workers.iter_mut().flat_map(|worker| &mut worker.targets));
         let own = workers.iter().map(|worker| sent_over(&worker.targets, &devices)).sum();
         if let Some(first) = workers.first_mut() {
-            first.counters.leave(NotMirrored::OwnTraffic, own);
+            first.counters.count_not_mirrored(NotMirrored::OwnTraffic, own);
         }
         let uptime_s = self.since.elapsed().as_secs_f64();
         Snapshot { interfaces, workers, uptime_s, reloads, reload_failures }

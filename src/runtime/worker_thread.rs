@@ -79,7 +79,7 @@ impl WorkerThread {
         port: WorkerPort,
     ) -> Self {
         Self {
-            worker: Worker::new(table).of_interface(INTERFACE),
+            worker: Worker::new(table).with_interface(INTERFACE),
             guard,
             guard_generation: 0,
             load: LoadSampler::start(),
@@ -197,7 +197,7 @@ impl WorkerThread {
     /// the background come in a table with the guard of the time when that began.
     fn guarded(&mut self, table: &MirrorTable) -> Option<Arc<MirrorTable>> {
         self.guard_generation = self.guard.generation();
-        table.guarded_by(&self.guard.guard()).map(Arc::new)
+        table.with_loop_guard(&self.guard.guard()).map(Arc::new)
     }
 
     /// Has the kernel let through what the table wants. A source that cannot do so is left.

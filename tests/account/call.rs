@@ -7,7 +7,7 @@ use traffic_mirror::control::account::{
     ModifySession, Once, Ports, Refused, TagToDelete,
 };
 use traffic_mirror::model::{
-    CidrBlock, Direction, FilterRule, Invalid, NetworkInterfaceId, PacketLength, PortRange,
+    CidrBlock, Direction, FilterRule, InvalidValue, NetworkInterfaceId, PacketLength, PortRange,
     Protocol, RuleAction, RuleNumber, SessionNumber, Tags, TargetKind, VirtualNetworkId,
 };
 
@@ -248,7 +248,7 @@ fn modify_rule(parts: &RuleParts, given: [bool; 8]) -> ModifyRule {
     }
 }
 
-fn filter_rule(parts: &RuleParts) -> Result<FilterRule, Invalid> {
+fn filter_rule(parts: &RuleParts) -> Result<FilterRule, InvalidValue> {
     let number = RuleNumber::new(parts.number)?;
     let (source, destination) = (block(parts.source), block(parts.destination));
     let mut rule = FilterRule::new(direction(parts), number, action(parts), source, destination)?;

@@ -9,7 +9,7 @@ use traffic_mirror::model::{
     CidrBlock, Direction, Filter, FilterId, FilterRule, FilterRuleId, MacAddress, Mtu,
     NetworkInterface, NetworkInterfaceId, PacketLength, PortRange, Protocol, RuleAction,
     RuleNumber, Session, SessionId, SessionNumber, Settings, Tags, Target, TargetId, TargetKind,
-    VirtualNetworkId, not_of_one_host,
+    VirtualNetworkId, non_host_address_kind,
 };
 
 use crate::{EXAMPLE_CONFIG, error_lines};
@@ -33,7 +33,7 @@ fn extras() -> impl Strategy<Value = (Option<String>, Tags)> {
 fn address() -> impl Strategy<Value = std::net::IpAddr> {
     any::<std::net::IpAddr>()
         .prop_map(|ip| ip.to_canonical())
-        .prop_filter("not of one host", |ip| not_of_one_host(*ip).is_none())
+        .prop_filter("not of one host", |ip| non_host_address_kind(*ip).is_none())
 }
 
 prop_compose! {

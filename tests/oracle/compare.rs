@@ -7,8 +7,8 @@ use super::parse::{ParsedFrame, parse_frame};
 use super::{FrameOutcome, Input, InterfaceOutcome, Mode, expected_outcomes};
 use traffic_mirror::control::{CompileOptions, Registry, compile};
 use traffic_mirror::dataplane::{
-    BURST_LEN, Burst, Copies, Drops, FlowKey, Frame, Medium, MirrorTable, NotMirrored, Outcome,
-    Sink, Source, Taken, Verdict, Worker,
+    BURST_LEN, Burst, Copies, Drops, FlowKey, Frame, Medium, MirrorOutcome, MirrorTable,
+    NotMirrored, SessionMatch, Sink, Source, Verdict, Worker,
 };
 
 struct Frames<'f>(&'f [Input]);
@@ -44,17 +44,17 @@ impl Sink for OutcomeSink {
         Ok(())
     }
 
-    fn is_witness(&self) -> bool {
+    fn wants_verdicts(&self) -> bool {
         true
     }
 
-    fn witness(&mut self, burst: &Burst<'_>, verdicts: &[Verdict]) -> io::Result<()> {
+    fn observe_verdicts(&mut self, burst: &Burst<'_>, verdicts: &[Verdict]) -> io::Result<()> {
         for verdict in verdicts {
             let interface = self.table.interfaces().get(verdict.interface as usize);
             let name = interface.map(|one| one.id().to_string());
             let outcome = match verdict.outcome {
-                Outcome::NotMirrored(reason) => FrameOutcome::NotMirrored(reason.label()),
-                Outcome::Mirrored(Taken { session, rule }) => {
+                MirrorOutcome::NotMirrored(reason) => FrameOutcome::NotMirrored(reason.label()),
+                MirrorOutcome::Mirrored(SessionMatch { session, rule }) => {
                     let entry = &self.table.sessions()[session as usize];
                     let rule = entry.filter.all_rules().get(rule as usize);
                     assert!(usize::from(verdict.frame) < burst.len());
@@ -78,7 +78,7 @@ pub fn compare(registry: &Registry, mode: Mode, inputs: &[Input]) {
     let table = Arc::new(compile(registry, &options));
     let mut worker = Worker::new(Arc::clone(&table));
     if let Mode::Replay(forced) = mode {
-        worker = worker.forced_direction(forced);
+        worker = worker.with_direction(forced);
     }
     let mut sink = OutcomeSink { table, outcomes: Vec::new(), copied: Vec::new() };
     worker.run(&mut Frames(inputs), &mut sink).unwrap();
@@ -101,7 +101,7 @@ pub fn compare(registry: &Registry, mode: Mode, inputs: &[Input]) {
     }
     assert_eq!(copied.next(), None);
     let counters = worker.counters();
-    assert!(counters.add_up());
+    assert!(counters.is_balanced());
     assert_eq!(counters.mirrored(), mirrored);
     assert_eq!(counters.sessions.iter().map(|one| one.truncated).sum::<u64>(), cut);
 }

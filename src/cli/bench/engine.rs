@@ -27,9 +27,9 @@ impl EngineChoice {
         match self {
             Self::Auto => None,
             Self::Linear => Some(EngineKind::Linear),
-            Self::Words => Some(EngineKind::Words),
-            Self::Classes => Some(EngineKind::Classes),
-            Self::Forest => Some(EngineKind::Forest),
+            Self::Words => Some(EngineKind::BitVector),
+            Self::Classes => Some(EngineKind::CrossProduct),
+            Self::Forest => Some(EngineKind::CutForest),
         }
     }
 

@@ -53,7 +53,7 @@ impl<'a> Subject<'a> {
         let compiled_in = watch.elapsed();
         let changed = without_one(&filters);
         let watch = Stopwatch::start();
-        let adapted = rules.adapted(&changed);
+        let adapted = rules.patched(&changed);
         let new = || RuleSet::new(&changed, direction, is_ipv4);
         black_box(adapted.or_else(|| {
             let wanted = engine.wanted();
@@ -65,7 +65,7 @@ impl<'a> Subject<'a> {
         let changed_in = watch.elapsed();
         let rules = Arc::new(rules);
         let Workload { table, interface, .. } = workload;
-        let table = table.asked_by(*interface, direction, is_ipv4, Arc::clone(&rules));
+        let table = table.with_rule_set(*interface, direction, is_ipv4, Arc::clone(&rules));
         let table = Arc::new(table);
         Some(Self {
             workload,
@@ -132,8 +132,8 @@ impl<'a> Subject<'a> {
     }
 
     fn worker(&self) -> Worker {
-        let worker = Worker::new(Arc::clone(&self.table)).of_interface(self.workload.interface);
-        worker.forced_direction(Some(self.workload.direction))
+        let worker = Worker::new(Arc::clone(&self.table)).with_interface(self.workload.interface);
+        worker.with_direction(Some(self.workload.direction))
     }
 
     /// All, or as many as can be compared with each rule in bearable time.
@@ -263,21 +263,21 @@ mod tests {
         let flags = flags("bench --rules 40 --sessions 3 --packets 200 --rounds 1");
         let workload = workload::read(&flags, Some(40)).unwrap();
         for (engine, wanted) in [
-            (EngineChoice::Auto, EngineKind::Words),
+            (EngineChoice::Auto, EngineKind::BitVector),
             (EngineChoice::Linear, EngineKind::Linear),
-            (EngineChoice::Classes, EngineKind::Classes),
-            (EngineChoice::Forest, EngineKind::Forest),
+            (EngineChoice::Classes, EngineKind::CrossProduct),
+            (EngineChoice::Forest, EngineKind::CutForest),
         ] {
             let subject = Subject::new(&workload, engine).unwrap();
             let used: Vec<EngineKind> =
                 subject.table.engine_stats().map(|(.., stats)| stats.engine).collect();
             assert_eq!(used, [wanted]);
-            let mut answers = vec![RuleSet::NOBODY; workload.keys.len()];
+            let mut answers = vec![RuleSet::NO_MATCH; workload.keys.len()];
             subject.rules.classify(&workload.keys, &mut answers);
-            let by_rules = answers.iter().filter(|answer| **answer != RuleSet::NOBODY).count();
+            let by_rules = answers.iter().filter(|answer| **answer != RuleSet::NO_MATCH).count();
             let mirrored = workload.keys.iter().filter(|key| {
                 let outcome = subject.table.decide(workload.interface, workload.direction, key);
-                matches!(outcome, crate::dataplane::Outcome::Mirrored(_))
+                matches!(outcome, crate::dataplane::MirrorOutcome::Mirrored(_))
             });
             assert_eq!(mirrored.count(), by_rules);
         }

@@ -8,8 +8,8 @@ use clap::ValueEnum;
 
 use super::workload::Workload;
 use crate::dataplane::{
-    BURST_LEN, Burst, Copies, Drops, FlowKey, Frame, Inner, MAX_INNER_OVER_IPV4, MAX_OUTER_LEN,
-    OuterTemplate, RuleSet, Sink, Source, StepError, Worker,
+    BURST_LEN, Burst, Copies, Drops, FlowKey, Frame, InnerBytes, MAX_INNER_OVER_IPV4,
+    MAX_OUTER_LEN, OuterTemplate, RuleSet, Sink, Source, StepError, Worker,
 };
 
 /// A part of a packet's way, or all of it.
@@ -82,7 +82,7 @@ impl<'a> Bench<'a> {
         worker: Worker,
         template: OuterTemplate,
     ) -> Self {
-        let answers = vec![RuleSet::NOBODY; packets.keys.len()];
+        let answers = vec![RuleSet::NO_MATCH; packets.keys.len()];
         let ring = Ring { bytes: vec![0; Ring::LEN], at: 0 };
         Self { packets, rules, template, answers, worker, ring }
     }
@@ -103,14 +103,16 @@ impl<'a> Bench<'a> {
                 let mut place = [0; MAX_OUTER_LEN];
                 for frame in self.packets.frames {
                     let inner = black_box(cut(frame));
-                    self.template.wrap_into(Inner::from(inner), (5, 0), &mut place);
+                    self.template.write_outer_header(InnerBytes::from(inner), (5, 0), &mut place);
                     black_box(&place);
                 }
             }
             Stage::Send => self.packets.frames.iter().for_each(|frame| {
                 let inner = cut(frame);
                 let template = &self.template;
-                self.ring.put(inner, |place| template.wrap_into(Inner::from(inner), (5, 0), place));
+                self.ring.put(inner, |place| {
+                    template.write_outer_header(InnerBytes::from(inner), (5, 0), place)
+                });
             }),
             Stage::Whole => {
                 let mut frames = Frames(self.packets.frames);
@@ -128,7 +130,7 @@ impl<'a> Bench<'a> {
     /// How many packets some session takes.
     pub(super) fn taken(&mut self) -> usize {
         self.rules.classify(self.packets.keys, &mut self.answers);
-        self.answers.iter().filter(|answer| **answer != RuleSet::NOBODY).count()
+        self.answers.iter().filter(|answer| **answer != RuleSet::NO_MATCH).count()
     }
 }
 
@@ -175,7 +177,7 @@ impl Ring {
 impl Sink for Ring {
     fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
         for copy in copies.iter() {
-            self.put(copy.inner().head, |place| copy.put_outer(place));
+            self.put(copy.inner().head, |place| copy.write_outer(place));
         }
         Ok(())
     }

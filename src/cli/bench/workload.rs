@@ -16,7 +16,7 @@ use crate::control::{CompileOptions, Registry, classbench, compile};
 use crate::dataplane::{Burst, FlowKey, MirrorTable, Source};
 use crate::io::capture::CaptureSource;
 use crate::model::{
-    Direction, Filter, FilterRule, Invalid, NetworkInterface, NetworkInterfaceId, Session,
+    Direction, Filter, FilterRule, InvalidValue, NetworkInterface, NetworkInterfaceId, Session,
     SessionNumber, Settings, Target, TargetId,
 };
 
@@ -172,7 +172,7 @@ fn in_file(path: &Path, what: &dyn std::fmt::Display) -> Failure {
 
 /// Each filter in a session of its own, all on one interface that owns every packet.
 fn all_in_one(rules: &[FilterRule], sessions: u32) -> Result<Registry, Failure> {
-    let refused = |invalid: Invalid| Failure::usage(invalid);
+    let refused = |invalid: InvalidValue| Failure::usage(invalid);
     let sessions = usize::try_from(sessions).unwrap_or(usize::MAX);
     let mut registry = Registry::new(Settings { aws_exclusions: false, ..Settings::default() });
     let interface = NetworkInterfaceId::new("eni-bench").map_err(refused)?;

@@ -131,7 +131,7 @@ fn enter_sandbox(
 /// Names the option that an error is about.
 fn failure(flags: &RunFlags, error: Error) -> Failure {
     match error {
-        Error::Invalid(sentence) => Failure::usage(sentence),
+        Error::InvalidValue(sentence) => Failure::usage(sentence),
         Error::RingMemory { sentence, fitting } => {
             let advice = match fitting {
                 Some(fitting) => format!("--ring-size {fitting} would fit"),

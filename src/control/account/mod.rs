@@ -36,7 +36,7 @@ pub use tokens::Once;
 use self::records::Key;
 use self::tokens::Tokens;
 use super::Registry;
-use crate::model::{Filter, FilterId, FilterRule, FilterRuleId, Invalid, SessionId, TargetId};
+use crate::model::{Filter, FilterId, FilterRule, FilterRuleId, InvalidValue, SessionId, TargetId};
 
 /// The account that owns what comes from configuration files, where the user names no other: the
 /// convention of local emulators.
@@ -259,7 +259,7 @@ impl Account {
     fn name_what_has_no_id(&mut self) {
         let mut named = Registry::new(self.registry.settings().clone());
         let registry = std::mem::take(&mut self.registry);
-        let fits = (|| -> Result<(), Invalid> {
+        let fits = (|| -> Result<(), InvalidValue> {
             let interfaces = registry.network_interfaces().iter().cloned();
             interfaces.into_iter().try_for_each(|one| named.add_network_interface(one))?;
             registry.targets().iter().cloned().try_for_each(|one| named.add_target(one))?;

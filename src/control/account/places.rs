@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::refused::Refused;
-use crate::model::{CidrBlock, embedded_ipv4, not_of_one_host};
+use crate::model::{CidrBlock, embedded_ipv4, non_host_address_kind};
 
 /// Addresses as the user pinned them, and the networks that copies are allowed into.
 #[derive(Debug, Clone, Default)]
@@ -91,7 +91,7 @@ impl Places {
     fn not_of_one_host(&self, address: IpAddr) -> Option<&'static str> {
         let is_broadcast = matches!(address, IpAddr::V4(four) if self.broadcasts.contains(&four));
         let directed = is_broadcast.then_some("the broadcast address of a network of this host");
-        not_of_one_host(address).or(directed)
+        non_host_address_kind(address).or(directed)
     }
 }
 

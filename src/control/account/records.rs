@@ -14,9 +14,10 @@ use super::refused::Refused;
 use super::targets::put_addresses;
 use super::{Account, Entry, NamedBy};
 use crate::model::{
-    CidrBlock, Direction, Filter, FilterId, FilterRule, FilterRuleId, Invalid, NetworkInterface,
-    NetworkInterfaceId, PacketLength, PortRange, Protocol, RuleAction, RuleNumber, Session,
-    SessionId, SessionNumber, Tags, Target, TargetId, TargetKind, VirtualNetworkId,
+    CidrBlock, Direction, Filter, FilterId, FilterRule, FilterRuleId, InvalidValue,
+    NetworkInterface, NetworkInterfaceId, PacketLength, PortRange, Protocol, RuleAction,
+    RuleNumber, Session, SessionId, SessionNumber, Tags, Target, TargetId, TargetKind,
+    VirtualNetworkId,
 };
 
 /// Which resource a record is of. The order is that in which records are read: what is referred to
@@ -229,7 +230,7 @@ impl Account {
 }
 
 impl RuleRecord {
-    fn rule(&self) -> Result<FilterRule, Invalid> {
+    fn rule(&self) -> Result<FilterRule, InvalidValue> {
         let block = |(address, len)| CidrBlock::new(address, len);
         let mut rule = FilterRule::new(
             Direction::parse(&self.direction)?,

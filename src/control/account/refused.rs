@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use crate::model::Invalid;
+use crate::model::InvalidValue;
 
 /// A refusal: AWS's code for it, and a sentence with the value that was given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,8 +51,8 @@ impl Refused {
     }
 }
 
-impl From<Invalid> for Refused {
-    fn from(invalid: Invalid) -> Self {
+impl From<InvalidValue> for Refused {
+    fn from(invalid: InvalidValue) -> Self {
         Self::value(&parameter(invalid.field), invalid.value, invalid.expected)
     }
 }
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn errors_name_fields_as_api_parameters() {
-        let refused = Refused::from(Invalid::new("session_number", 0, "1 to 32766"));
+        let refused = Refused::from(InvalidValue::new("session_number", 0, "1 to 32766"));
         assert_eq!(refused.code, "InvalidParameterValue");
         let sentence = "Value (0) for parameter SessionNumber is invalid. Expected 1 to 32766.";
         assert_eq!(refused.message, sentence);

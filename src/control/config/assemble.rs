@@ -16,7 +16,7 @@ use super::texts::{Format, Text, Texts};
 use super::warnings::{Seen, warn};
 use super::{Outcome, aws, cloudformation, json_text, terraform, toml_text, yaml_text};
 use crate::control::Registry;
-use crate::model::{Invalid, NetworkInterfaceId, SessionNumber, Settings};
+use crate::model::{InvalidValue, NetworkInterfaceId, SessionNumber, Settings};
 
 const ROOT: [&str; 5] = [
     "settings",
@@ -166,7 +166,7 @@ impl<'a> Read<'a> {
 /// Where the sessions of an interface have their numbers.
 type Numbers = HashMap<(NetworkInterfaceId, SessionNumber), Place>;
 
-fn added(result: Result<(), Invalid>, fields: &mut Fields<'_, '_, '_, '_>) -> bool {
+fn added(result: Result<(), InvalidValue>, fields: &mut Fields<'_, '_, '_, '_>) -> bool {
     match result {
         Ok(()) => true,
         Err(invalid) => {

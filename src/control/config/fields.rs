@@ -4,7 +4,7 @@ use super::collector::Collector;
 use super::document::{Entry, Node, Place, Table, Value};
 use super::texts::Format;
 use crate::control::nearest::nearest;
-use crate::model::Invalid;
+use crate::model::InvalidValue;
 
 /// A table of which the fields are asked one by one.
 ///
@@ -61,7 +61,7 @@ impl<'n, 'a, 'c, 't> Fields<'n, 'a, 'c, 't> {
     pub(super) fn text<T>(
         &mut self,
         key: &str,
-        read: impl FnOnce(&str) -> Result<T, Invalid>,
+        read: impl FnOnce(&str) -> Result<T, InvalidValue>,
     ) -> Option<T> {
         let entry = self.entry(key)?;
         self.read_text(entry, &entry.value, read)
@@ -71,7 +71,7 @@ impl<'n, 'a, 'c, 't> Fields<'n, 'a, 'c, 't> {
     pub(super) fn texts<T>(
         &mut self,
         key: &str,
-        mut read: impl FnMut(&str) -> Result<T, Invalid>,
+        mut read: impl FnMut(&str) -> Result<T, InvalidValue>,
     ) -> Vec<T> {
         let Some(entry) = self.entry(key) else { return Vec::new() };
         let Value::Array(items) = &entry.value.value else {
@@ -85,7 +85,7 @@ impl<'n, 'a, 'c, 't> Fields<'n, 'a, 'c, 't> {
         &mut self,
         entry: &Entry<'_>,
         node: &Node<'_>,
-        read: impl FnOnce(&str) -> Result<T, Invalid>,
+        read: impl FnOnce(&str) -> Result<T, InvalidValue>,
     ) -> Option<T> {
         let Value::String(text) = &node.value else {
             self.out.refuse_type(entry, node, "a string");
@@ -104,7 +104,7 @@ impl<'n, 'a, 'c, 't> Fields<'n, 'a, 'c, 't> {
     pub(super) fn number<T>(
         &mut self,
         key: &str,
-        read: impl Fn(i64) -> Result<T, Invalid>,
+        read: impl Fn(i64) -> Result<T, InvalidValue>,
     ) -> Option<T> {
         let entry = self.entry(key)?;
         let node = &entry.value;
@@ -113,12 +113,14 @@ impl<'n, 'a, 'c, 't> Fields<'n, 'a, 'c, 't> {
                 Ok(value) => return Some(value),
                 Err(invalid) => invalid,
             },
-            Value::OtherNumber(text) if has_idle_zero(text) => {
-                Invalid::new("", text, "a number without a zero in front, octal to some readers")
-            }
+            Value::OtherNumber(text) if has_idle_zero(text) => InvalidValue::new(
+                "",
+                text,
+                "a number without a zero in front, octal to some readers",
+            ),
             // One that does not fit is refused as the largest would be.
             Value::OtherNumber(text) if is_whole(text) => read(extreme(text)).err()?,
-            Value::OtherNumber(text) => Invalid::new("", text, "a whole number"),
+            Value::OtherNumber(text) => InvalidValue::new("", text, "a whole number"),
             _ => {
                 self.out.refuse_type(entry, node, "a number");
                 return None;
@@ -155,7 +157,7 @@ impl<'n, 'a, 'c, 't> Fields<'n, 'a, 'c, 't> {
     }
 
     /// Complains about the field that `invalid` names, or the whole table where it is absent.
-    pub(super) fn refuse(&mut self, invalid: Invalid) {
+    pub(super) fn refuse(&mut self, invalid: InvalidValue) {
         match self.table.entry(invalid.field) {
             Some(entry) => {
                 self.out.refuse(entry, &entry.value, invalid.value, invalid.expected);

@@ -6,8 +6,8 @@ use super::document::{Place, Table};
 use super::fields::Fields;
 use super::resources::{description, tags};
 use crate::model::{
-    CidrBlock, Direction, Filter, FilterId, FilterRule, FilterRuleId, Invalid, PortRange, Protocol,
-    RuleAction, RuleNumber,
+    CidrBlock, Direction, Filter, FilterId, FilterRule, FilterRuleId, InvalidValue, PortRange,
+    Protocol, RuleAction, RuleNumber,
 };
 
 pub(super) const FILTER: [&str; 5] =
@@ -54,11 +54,11 @@ pub(super) fn filter(fields: &mut Fields<'_, '_, '_, '_>) -> Option<Filter> {
     Some(filter)
 }
 
-fn network_service(text: &str) -> Result<(), Invalid> {
+fn network_service(text: &str) -> Result<(), InvalidValue> {
     if text == Filter::AMAZON_DNS {
         return Ok(());
     }
-    Err(Invalid::new("network_services", text, "amazon-dns, the one network service there is"))
+    Err(InvalidValue::new("network_services", text, "amazon-dns, the one network service there is"))
 }
 
 fn numbers_are_given_once(
@@ -140,8 +140,8 @@ fn port_range(key: &'static str, fields: &mut Fields<'_, '_, '_, '_>) -> Option<
     }
 }
 
-fn port(number: i64) -> Result<u16, Invalid> {
-    u16::try_from(number).map_err(|_| Invalid::new("port", number, "a port from 0 to 65535"))
+fn port(number: i64) -> Result<u16, InvalidValue> {
+    u16::try_from(number).map_err(|_| InvalidValue::new("port", number, "a port from 0 to 65535"))
 }
 
 /// What narrows a rule down.

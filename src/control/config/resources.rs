@@ -5,10 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use super::document::Value;
 use super::fields::Fields;
 use crate::model::{
-    ADDRESS_TAG, FilterId, Invalid, MacAddress, Mtu, NetworkInterface, NetworkInterfaceId,
+    ADDRESS_TAG, FilterId, InvalidValue, MacAddress, Mtu, NetworkInterface, NetworkInterfaceId,
     PacketLength, Rate, Session, SessionId, SessionNumber, Settings, Tags, Target, TargetId,
-    TargetKind, VirtualNetworkId, check_together, not_of_one_host, parse_target_address,
-    parse_target_addresses,
+    TargetKind, VirtualNetworkId, check_load_balancer_addresses, non_host_address_kind,
+    parse_target_address, parse_target_addresses,
 };
 
 pub(super) const NETWORK_INTERFACE: [&str; 6] = [
@@ -96,7 +96,7 @@ pub(super) fn target(fields: &mut Fields<'_, '_, '_, '_>) -> Option<Target> {
             }
             Err(invalid) => {
                 let expected = format!("in `{ADDRESS_TAG}` {}", invalid.expected);
-                fields.refuse(Invalid::new("tags", invalid.value, expected));
+                fields.refuse(InvalidValue::new("tags", invalid.value, expected));
                 address = Some(UNKNOWN_ADDRESS);
             }
         }
@@ -137,15 +137,15 @@ fn check_addresses(
     addresses: &[SocketAddr],
     is_alone: bool,
     kind: &TargetKind,
-) -> Result<(), Invalid> {
-    let refused = |expected: &str| Invalid::new("addresses", "[...]", expected);
+) -> Result<(), InvalidValue> {
+    let refused = |expected: &str| InvalidValue::new("addresses", "[...]", expected);
     if !is_alone {
         return Err(refused("`address` or `addresses`, not both"));
     }
     if !kind.is_load_balancer() {
         return Err(refused("`address`: only a load balancer has several"));
     }
-    check_together("addresses", addresses)
+    check_load_balancer_addresses("addresses", addresses)
 }
 
 /// Stands in for the address of a target that has none, so that only that is complained about and
@@ -245,27 +245,27 @@ pub(super) fn tags(fields: &mut Fields<'_, '_, '_, '_>) -> Tags {
     tags
 }
 
-fn non_empty(field: &'static str, text: &str, expected: &str) -> Result<String, Invalid> {
+fn non_empty(field: &'static str, text: &str, expected: &str) -> Result<String, InvalidValue> {
     if text.trim().is_empty() {
-        return Err(Invalid::new(field, text, expected));
+        return Err(InvalidValue::new(field, text, expected));
     }
     Ok(text.to_owned())
 }
 
-fn ip_address(field: &'static str, text: &str) -> Result<IpAddr, Invalid> {
+fn ip_address(field: &'static str, text: &str) -> Result<IpAddr, InvalidValue> {
     let expected = "an address such as 10.0.0.5 or 2001:db8::5";
-    let address: IpAddr = text.parse().map_err(|_| Invalid::new(field, text, expected))?;
-    if not_of_one_host(address).is_some() {
-        return Err(Invalid::new(field, text, "the address of one interface"));
+    let address: IpAddr = text.parse().map_err(|_| InvalidValue::new(field, text, expected))?;
+    if non_host_address_kind(address).is_some() {
+        return Err(InvalidValue::new(field, text, "the address of one interface"));
     }
     Ok(address.to_canonical())
 }
 
 /// The kernel takes names of up to 15 bytes without white space and slashes.
-fn device(text: &str) -> Result<String, Invalid> {
+fn device(text: &str) -> Result<String, InvalidValue> {
     let fits = (1..=15).contains(&text.len()) && text != "." && text != "..";
     if fits && !text.contains(|letter: char| letter == '/' || letter.is_whitespace()) {
         return Ok(text.to_owned());
     }
-    Err(Invalid::new("device", text, "the name of a Linux interface such as eth0"))
+    Err(InvalidValue::new("device", text, "the name of a Linux interface such as eth0"))
 }

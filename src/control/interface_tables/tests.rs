@@ -147,8 +147,8 @@ proptest! {
                 let place = u32::try_from(place).unwrap();
                 let expected = whole.decide(place, Direction::Ingress, &KEY);
                 prop_assert_eq!(
-                    matches!(decided, crate::dataplane::Outcome::Mirrored(_)),
-                    matches!(expected, crate::dataplane::Outcome::Mirrored(_))
+                    matches!(decided, crate::dataplane::MirrorOutcome::Mirrored(_)),
+                    matches!(expected, crate::dataplane::MirrorOutcome::Mirrored(_))
                 );
             }
             let used = registry.sessions().iter().map(|one| one.target_id.clone());

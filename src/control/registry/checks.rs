@@ -5,7 +5,9 @@ use std::hash::Hash;
 
 use super::Registry;
 use crate::control::nearest::one_of;
-use crate::model::{FilterId, Invalid, NetworkInterfaceId, Session, Target, TargetId, TargetKind};
+use crate::model::{
+    FilterId, InvalidValue, NetworkInterfaceId, Session, Target, TargetId, TargetKind,
+};
 
 impl Registry {
     /// What is wrong with references of a session, one for each at the most.
@@ -14,7 +16,7 @@ impl Registry {
         network_interface: Option<&NetworkInterfaceId>,
         target: Option<&TargetId>,
         filter: Option<&FilterId>,
-    ) -> Vec<Invalid> {
+    ) -> Vec<InvalidValue> {
         let faults = [
             network_interface.and_then(|id| self.source_fault(id)),
             target.and_then(|id| self.target_fault(id)),
@@ -23,38 +25,38 @@ impl Registry {
         faults.into_iter().flatten().collect()
     }
 
-    fn source_fault(&self, id: &NetworkInterfaceId) -> Option<Invalid> {
+    fn source_fault(&self, id: &NetworkInterfaceId) -> Option<InvalidValue> {
         if self.network_interface(id).is_none() {
             let names = self.network_interfaces.iter().map(|known| known.id().as_str());
             let expected = one_of("network interface", id.as_str(), names);
-            return Some(Invalid::new("network_interface_id", id, expected));
+            return Some(InvalidValue::new("network_interface_id", id, expected));
         }
         let targets = self.names.target_interfaces.get(id)?;
         let target = self.targets.get(*targets.first()?)?;
         let expected =
             format!("an interface that is no target, but it is in use by target `{}`", target.id());
-        Some(Invalid::new("network_interface_id", id, expected))
+        Some(InvalidValue::new("network_interface_id", id, expected))
     }
 
-    fn target_fault(&self, id: &TargetId) -> Option<Invalid> {
+    fn target_fault(&self, id: &TargetId) -> Option<InvalidValue> {
         if self.target(id).is_some() {
             return None;
         }
         let names = self.targets.iter().map(|known| known.id().as_str());
         let expected = one_of("target", id.as_str(), names);
-        Some(Invalid::new("traffic_mirror_target_id", id, expected))
+        Some(InvalidValue::new("traffic_mirror_target_id", id, expected))
     }
 
-    fn filter_fault(&self, id: &FilterId) -> Option<Invalid> {
+    fn filter_fault(&self, id: &FilterId) -> Option<InvalidValue> {
         if self.filter(id).is_some() {
             return None;
         }
         let names = self.filters.iter().map(|known| known.id().as_str());
         let expected = one_of("filter", id.as_str(), names);
-        Some(Invalid::new("traffic_mirror_filter_id", id, expected))
+        Some(InvalidValue::new("traffic_mirror_filter_id", id, expected))
     }
 
-    pub(super) fn number_is_free(&self, session: &Session) -> Result<(), Invalid> {
+    pub(super) fn number_is_free(&self, session: &Session) -> Result<(), InvalidValue> {
         let key = (session.network_interface_id.clone(), session.number);
         let taken_by = self.names.numbers.get(&key).and_then(|i| self.sessions.get(*i));
         let Some(other) = taken_by else { return Ok(()) };
@@ -63,7 +65,7 @@ impl Registry {
             session.network_interface_id,
             describe_session(other)
         );
-        Err(Invalid::new("session_number", session.number, expected))
+        Err(InvalidValue::new("session_number", session.number, expected))
     }
 
     pub(super) fn where_an_address_comes_from(&self, target: &Target) -> String {
@@ -89,12 +91,12 @@ pub(super) fn unique<K: Hash + Eq + ToString>(
     id: &K,
     known: &HashMap<K, usize>,
     kind: &str,
-) -> Result<(), Invalid> {
+) -> Result<(), InvalidValue> {
     if !known.contains_key(id) {
         return Ok(());
     }
     let expected = format!("an id that no other {kind} has");
-    Err(Invalid::new(field, id.to_string(), expected))
+    Err(InvalidValue::new(field, id.to_string(), expected))
 }
 
 pub(super) fn describe_session(session: &Session) -> String {

@@ -6,8 +6,8 @@
 use super::Registry;
 use super::checks::describe_session;
 use crate::model::{
-    FilterId, Invalid, NetworkInterface, NetworkInterfaceId, Session, SessionId, Target, TargetId,
-    VirtualNetworkId,
+    FilterId, InvalidValue, NetworkInterface, NetworkInterfaceId, Session, SessionId, Target,
+    TargetId, VirtualNetworkId,
 };
 
 impl Registry {
@@ -30,12 +30,13 @@ impl Registry {
     /// Puts a session in the place of the one that has its id.
     ///
     /// # Errors
-    /// [`Invalid`] where none has it, or as of [`Registry::add_session`]; nothing is changed then.
-    pub fn replace_session(&mut self, session: Session) -> Result<(), Invalid> {
+    /// [`InvalidValue`] where none has it, or as of [`Registry::add_session`]; nothing is changed
+    /// then.
+    pub fn replace_session(&mut self, session: Session) -> Result<(), InvalidValue> {
         let known = session.id.as_ref().and_then(|id| self.remove_session(id));
         let Some(known) = known else {
             let id = session.id.map(|id| id.to_string()).unwrap_or_default();
-            return Err(Invalid::new("traffic_mirror_session_id", id, "the id of a session"));
+            return Err(InvalidValue::new("traffic_mirror_session_id", id, "the id of a session"));
         };
         self.add_session(session).inspect_err(|_| {
             // It was there a moment ago, so it fits.
@@ -46,12 +47,12 @@ impl Registry {
     /// Takes a target out.
     ///
     /// # Errors
-    /// [`Invalid`] where no target has that id, or a session still sends to it.
-    pub fn remove_target(&mut self, id: &TargetId) -> Result<Target, Invalid> {
+    /// [`InvalidValue`] where no target has that id, or a session still sends to it.
+    pub fn remove_target(&mut self, id: &TargetId) -> Result<Target, InvalidValue> {
         let field = "traffic_mirror_target_id";
-        let no_such = || Invalid::new(field, id, "the id of a target");
+        let no_such = || InvalidValue::new(field, id, "the id of a target");
         if let Some(session) = self.sessions_to(id).next() {
-            return Err(Invalid::new(field, id, unused(session)));
+            return Err(InvalidValue::new(field, id, unused(session)));
         }
         let place = *self.names.targets.get(id).ok_or_else(no_such)?;
         let last = self.targets.len().saturating_sub(1);
@@ -99,14 +100,14 @@ impl Registry {
     /// Takes a filter out, with its rules.
     ///
     /// # Errors
-    /// [`Invalid`] where no filter has that id, or a session still asks it.
-    pub fn remove_filter(&mut self, id: &FilterId) -> Result<(), Invalid> {
+    /// [`InvalidValue`] where no filter has that id, or a session still asks it.
+    pub fn remove_filter(&mut self, id: &FilterId) -> Result<(), InvalidValue> {
         let field = "traffic_mirror_filter_id";
         if let Some(session) = self.sessions_by(id).next() {
-            return Err(Invalid::new(field, id, unused(session)));
+            return Err(InvalidValue::new(field, id, unused(session)));
         }
         let Some(place) = self.names.filters.remove(id) else {
-            return Err(Invalid::new(field, id, "the id of a filter"));
+            return Err(InvalidValue::new(field, id, "the id of a filter"));
         };
         self.filters.swap_remove(place);
         if let Some(moved) = self.filters.get(place) {
@@ -118,20 +119,20 @@ impl Registry {
     /// Takes a network interface out.
     ///
     /// # Errors
-    /// [`Invalid`] where none has that id, or a session or a target still names it.
+    /// [`InvalidValue`] where none has that id, or a session or a target still names it.
     pub fn remove_network_interface(
         &mut self,
         id: &NetworkInterfaceId,
-    ) -> Result<NetworkInterface, Invalid> {
+    ) -> Result<NetworkInterface, InvalidValue> {
         let field = "network_interface_id";
         if let Some(session) = self.sessions_of(id).next() {
-            return Err(Invalid::new(field, id, unused(session)));
+            return Err(InvalidValue::new(field, id, unused(session)));
         }
         if self.names.target_interfaces.contains_key(id) {
-            return Err(Invalid::new(field, id, "an interface that no target names"));
+            return Err(InvalidValue::new(field, id, "an interface that no target names"));
         }
         let Some(place) = self.names.network_interfaces.remove(id) else {
-            return Err(Invalid::new(field, id, "the id of a network interface"));
+            return Err(InvalidValue::new(field, id, "the id of a network interface"));
         };
         let removed = self.network_interfaces.swap_remove(place);
         if let Some(moved) = self.network_interfaces.get(place) {

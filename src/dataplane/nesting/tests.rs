@@ -2,9 +2,9 @@
 
 use std::sync::LazyLock;
 
-use super::reason;
+use super::nested_copy_reason;
 use crate::dataplane::loop_guard::LoopGuard;
-use crate::dataplane::table::TargetEntry;
+use crate::dataplane::table::CompiledTarget;
 use crate::dataplane::{FlowKey, Frame, NotMirrored};
 use crate::model::TargetId;
 
@@ -16,7 +16,7 @@ const TARGET: ([u8; 4], u16) = ([192, 0, 2, 10], 4_999);
 const GATEWAY: ([u8; 4], u16) = ([192, 0, 2, 11], 7_081);
 
 fn guard() -> LoopGuard {
-    let entry = |end: ([u8; 4], u16), gateway_endpoint| TargetEntry {
+    let entry = |end: ([u8; 4], u16), gateway_endpoint| CompiledTarget {
         id: TargetId::new("tmt-1").unwrap(),
         address: end.into(),
         further_addresses: Vec::new(),
@@ -32,7 +32,7 @@ fn verdict(frame: &[u8]) -> Option<NotMirrored> {
     static GUARD: LazyLock<LoopGuard> = LazyLock::new(guard);
     let (guard, frame) = (&*GUARD, Frame::new(frame));
     let key = FlowKey::parse(frame.bytes).unwrap();
-    guard.suspects(&key).then(|| guard.reason(&key, &frame)).flatten()
+    guard.may_be_copy(&key).then(|| guard.not_mirrored_reason(&key, &frame)).flatten()
 }
 
 fn ethernet(ether_type: u16, packet: &[u8]) -> Vec<u8> {
@@ -258,20 +258,20 @@ fn a_frame_split_into_head_and_tail_is_judged_like_the_whole_frame() {
     let guard = guard();
     let one = copies(&plain());
     for frame in one.iter().chain(&copies(&one[0])).chain(&copies(&one[0][..45])) {
-        let whole = reason(&guard, &Frame::new(frame));
+        let whole = nested_copy_reason(&guard, &Frame::new(frame));
         for at in 1..frame.len() {
             let (bytes, tail) = frame.split_at(at);
             let split = Frame { tail, ..Frame::new(bytes) };
-            assert_eq!(reason(&guard, &split), whole, "split at {at}: {frame:02x?}");
+            assert_eq!(nested_copy_reason(&guard, &split), whole, "split at {at}: {frame:02x?}");
         }
     }
 }
 
 #[test]
 fn a_disabled_guard_suspects_no_frame() {
-    let guard = LoopGuard::off();
+    let guard = LoopGuard::disabled();
     for frame in copies(&copy(4_789, &plain())) {
-        assert!(!guard.suspects(&FlowKey::parse(&frame).unwrap()));
+        assert!(!guard.may_be_copy(&FlowKey::parse(&frame).unwrap()));
     }
 }
 
@@ -281,6 +281,6 @@ fn well_known_ports_are_not_suspected() {
     let guard = guard();
     for port in [20, 21, 22, 53, 67, 68, 80, 123, 443, 500, 4_500, 5_060, 5_353, 8_080, 8_443] {
         let frame = ethernet(0x0800, &ipv4(17, &udp(50_000, port, &[])));
-        assert!(!guard.suspects(&FlowKey::parse(&frame).unwrap()), "{port}");
+        assert!(!guard.may_be_copy(&FlowKey::parse(&frame).unwrap()), "{port}");
     }
 }

@@ -1,6 +1,6 @@
 //! Rule after rule, as the sentences of AWS have it: the baseline, and the judge of the others.
 
-use super::NOBODY;
+use super::NO_MATCH;
 use super::list::{RuleList, matches};
 use crate::dataplane::flow_key::FlowKey;
 use crate::model::{FilterRule, RuleAction};
@@ -14,11 +14,11 @@ pub(super) struct Linear {
 
 impl Linear {
     pub(super) fn new(list: &RuleList<'_>) -> Self {
-        let places = list.places().iter();
+        let places = list.rules().iter();
         Self { rules: places.map(|place| (place.rule.clone(), place.session_end)).collect() }
     }
 
-    /// Puts the place of the rule that decides on each key into `answers`, or [`NOBODY`].
+    /// Puts the place of the rule that decides on each key into `answers`, or [`NO_MATCH`].
     pub(super) fn classify(&self, keys: &[FlowKey], answers: &mut [u32]) {
         for (key, answer) in keys.iter().zip(answers) {
             *answer = self.first_accept(key);
@@ -36,7 +36,7 @@ impl Linear {
                 }
             }
         }
-        NOBODY
+        NO_MATCH
     }
 
     /// How many rules a packet may be asked by.

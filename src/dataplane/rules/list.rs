@@ -4,21 +4,21 @@
 //! place in this list is what every engine answers with.
 
 use crate::dataplane::flow_key::FlowKey;
-use crate::dataplane::verdict::Taken;
+use crate::dataplane::verdict::SessionMatch;
 use crate::model::{Direction, Filter, FilterRule, RuleAction};
 
 use std::sync::Arc;
 
 /// A rule with what it stands for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place<'a> {
+pub(super) struct ListedRule<'a> {
     pub(super) rule: &'a FilterRule,
-    pub(super) taken: Taken,
+    pub(super) matched: SessionMatch,
     /// Where in the list the rules of the next session begin.
     pub(super) session_end: u32,
 }
 
-impl Place<'_> {
+impl ListedRule<'_> {
     pub(super) fn accepts(&self) -> bool {
         self.rule.action() == RuleAction::Accept
     }
@@ -27,7 +27,7 @@ impl Place<'_> {
 /// All rules of all sessions, as one list.
 #[derive(Debug, Default)]
 pub(super) struct RuleList<'a> {
-    places: Vec<Place<'a>>,
+    rules: Vec<ListedRule<'a>>,
 }
 
 impl<'a> RuleList<'a> {
@@ -38,7 +38,7 @@ impl<'a> RuleList<'a> {
     pub(super) fn new(filters: &'a [Arc<Filter>], direction: Direction, is_ipv4: bool) -> Self {
         let mut list = Self::default();
         for (session, filter) in (0..).zip(filters) {
-            list.seat(session, rules_of(filter, direction, is_ipv4));
+            list.add_session(session, rules_of(filter, direction, is_ipv4));
         }
         list
     }
@@ -51,42 +51,42 @@ impl<'a> RuleList<'a> {
         list
     }
 
-    fn seat(&mut self, session: u32, rules: impl Iterator<Item = (u32, &'a FilterRule)>) {
-        let start = self.places.len();
+    fn add_session(&mut self, session: u32, rules: impl Iterator<Item = (u32, &'a FilterRule)>) {
+        let start = self.rules.len();
         self.add(session, rules);
-        let own = self.places.get(start..).unwrap_or_default();
-        let kept = own.iter().rposition(Place::accepts).map_or(0, |last| last + 1);
-        self.places.truncate(start + kept);
+        let own = self.rules.get(start..).unwrap_or_default();
+        let kept = own.iter().rposition(ListedRule::accepts).map_or(0, |last| last + 1);
+        self.rules.truncate(start + kept);
         self.close(start);
     }
 
     fn add(&mut self, session: u32, rules: impl Iterator<Item = (u32, &'a FilterRule)>) {
-        self.places.extend(rules.map(|(index, rule)| Place {
+        self.rules.extend(rules.map(|(index, rule)| ListedRule {
             rule,
-            taken: Taken { session, rule: index },
+            matched: SessionMatch { session, rule: index },
             session_end: 0,
         }));
     }
 
     /// The session whose rules begin at `start` ends here.
     fn close(&mut self, start: usize) {
-        let end = u32::try_from(self.places.len()).unwrap_or(u32::MAX);
-        for place in self.places.iter_mut().skip(start) {
+        let end = u32::try_from(self.rules.len()).unwrap_or(u32::MAX);
+        for place in self.rules.iter_mut().skip(start) {
             place.session_end = end;
         }
     }
 
     pub(super) const fn len(&self) -> usize {
-        self.places.len()
+        self.rules.len()
     }
 
-    pub(super) fn places(&self) -> &[Place<'a>] {
-        &self.places
+    pub(super) fn rules(&self) -> &[ListedRule<'a>] {
+        &self.rules
     }
 
     /// The rules of each session.
-    pub(super) fn sessions(&self) -> impl Iterator<Item = &[Place<'a>]> {
-        self.places.chunk_by(|a, b| a.session_end == b.session_end)
+    pub(super) fn sessions(&self) -> impl Iterator<Item = &[ListedRule<'a>]> {
+        self.rules.chunk_by(|a, b| a.session_end == b.session_end)
     }
 
     /// Of places that match, in ascending order, the one that decides: the first match of the
@@ -97,7 +97,7 @@ impl<'a> RuleList<'a> {
             if place < floor {
                 continue;
             }
-            let found = self.places.get(place)?;
+            let found = self.rules.get(place)?;
             if found.accepts() {
                 return Some(place);
             }

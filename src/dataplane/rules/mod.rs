@@ -4,13 +4,13 @@
 //! What belongs here: the engines, the choice between them, and what becomes of compiled rules
 //! when some change. What does not: which packets come here at all, and what becomes of them.
 
-mod classes;
+mod bit_vector;
+mod cross_product;
+mod cut_forest;
 mod engine;
-mod forest;
 mod linear;
 mod list;
 mod patch;
-mod words;
 
 use std::sync::Arc;
 
@@ -21,17 +21,17 @@ pub(crate) use list::matches;
 use patch::Patch;
 
 use super::flow_key::FlowKey;
-use super::verdict::Taken;
+use super::verdict::SessionMatch;
 use crate::model::{Direction, Filter, RuleAction};
 
 /// In place of an answer: no session takes the packet.
-const NOBODY: u32 = u32::MAX;
+const NO_MATCH: u32 = u32::MAX;
 
 /// What one session does with a packet by its rules alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Decision {
+pub struct SessionDecision {
     /// The session and its first rule that matches.
-    pub taken: Taken,
+    pub matched: SessionMatch,
     /// What the rule says.
     pub action: RuleAction,
 }
@@ -57,7 +57,7 @@ pub struct RuleSet {
     compiled: Arc<Compiled>,
     patch: Option<Patch>,
     /// By answer.
-    taken: Arc<[Taken]>,
+    matched: Arc<[SessionMatch]>,
 }
 
 /// Tables, and the rules that they were made of.
@@ -68,12 +68,12 @@ struct Compiled {
     direction: Direction,
     is_ipv4: bool,
     /// By answer; sessions and rules as they were then.
-    taken: Arc<[Taken]>,
+    matched: Arc<[SessionMatch]>,
 }
 
 impl RuleSet {
     /// In place of an answer: no session takes the packet.
-    pub const NOBODY: u32 = NOBODY;
+    pub const NO_MATCH: u32 = NO_MATCH;
 
     /// Fuses the rules of one direction and family; `filters` are those of the sessions in the
     /// order of asking. How they are asked follows from how many they are and how they overlap.
@@ -104,59 +104,61 @@ impl RuleSet {
         list: &RuleList<'_>,
         engine: Engine,
     ) -> Self {
-        let taken: Arc<[Taken]> = list.places().iter().map(|place| place.taken).collect();
+        let matched: Arc<[SessionMatch]> = list.rules().iter().map(|place| place.matched).collect();
         let filters = filters.to_vec();
-        let compiled = Compiled { engine, filters, direction, is_ipv4, taken: Arc::clone(&taken) };
-        Self { compiled: Arc::new(compiled), patch: None, taken }
+        let compiled =
+            Compiled { engine, filters, direction, is_ipv4, matched: Arc::clone(&matched) };
+        Self { compiled: Arc::new(compiled), patch: None, matched }
     }
 
     /// The same for filters of which a few rules differ, made of the same tables: rules that came
     /// or went stand beside them. Nothing where too much differs, or where new tables are made as
     /// fast.
     #[must_use]
-    pub fn adapted(&self, filters: &[Arc<Filter>]) -> Option<Self> {
-        let (patch, taken) = Patch::between(&self.compiled, filters)?;
-        Some(Self { compiled: Arc::clone(&self.compiled), patch, taken })
+    pub fn patched(&self, filters: &[Arc<Filter>]) -> Option<Self> {
+        let (patch, matched) = Patch::from_changes(&self.compiled, filters)?;
+        Some(Self { compiled: Arc::clone(&self.compiled), patch, matched })
     }
 
     /// Whether asking is dearer than memory, so that answers are worth being kept.
     #[inline]
-    pub(super) fn is_dear(&self) -> bool {
-        self.compiled.engine.is_dear(self.compiled.taken.len())
+    pub(super) fn is_expensive(&self) -> bool {
+        self.compiled.engine.is_expensive(self.compiled.matched.len())
     }
 
     /// Whether all rules are in the tables.
     #[must_use]
-    pub const fn is_settled(&self) -> bool {
+    pub const fn is_fully_compiled(&self) -> bool {
         self.patch.is_none()
     }
 
-    /// Puts the answer for each key into `answers`: what [`RuleSet::taken`] makes a session of, or
-    /// [`RuleSet::NOBODY`]. The keys must be of the family that the rules are of.
+    /// Puts the answer for each key into `answers`: what [`RuleSet::session_match`] makes a session
+    /// of, or
+    /// [`RuleSet::NO_MATCH`]. The keys must be of the family that the rules are of.
     #[inline]
     pub fn classify(&self, keys: &[FlowKey], answers: &mut [u32]) {
         self.compiled.engine.classify(keys, answers);
         if let Some(patch) = &self.patch {
-            patch.correct(&self.compiled, &self.taken, keys, answers);
+            patch.correct(&self.compiled, &self.matched, keys, answers);
         }
     }
 
     /// The first session that accepts, and its rule.
     #[inline]
     #[must_use]
-    pub fn first_accept(&self, key: &FlowKey) -> Option<Taken> {
-        let mut answer = [NOBODY];
+    pub fn first_accept(&self, key: &FlowKey) -> Option<SessionMatch> {
+        let mut answer = [NO_MATCH];
         self.classify(std::slice::from_ref(key), &mut answer);
         let [answer] = answer;
-        self.taken(answer)
+        self.session_match(answer)
     }
 
     /// Which session and rule an answer stands for: the session by its place among the filters,
     /// the rule by its place among all rules of the filter.
     #[inline]
     #[must_use]
-    pub fn taken(&self, answer: u32) -> Option<Taken> {
-        self.taken.get(usize::try_from(answer).ok()?).copied()
+    pub fn session_match(&self, answer: u32) -> Option<SessionMatch> {
+        self.matched.get(usize::try_from(answer).ok()?).copied()
     }
 
     /// What it costs.
@@ -164,6 +166,6 @@ impl RuleSet {
     pub fn stats(&self) -> EngineStats {
         let (engine, bytes, depth) = self.compiled.engine.stats();
         let changed = self.patch.as_ref().map_or(0, Patch::len);
-        EngineStats { engine, rules: self.compiled.taken.len(), bytes, depth, changed }
+        EngineStats { engine, rules: self.compiled.matched.len(), bytes, depth, changed }
     }
 }

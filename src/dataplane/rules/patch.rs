@@ -9,33 +9,33 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
+use super::bit_vector::BitVector;
 use super::list::{RuleList, matches, rules_of};
-use super::words::Words;
-use super::{Compiled, NOBODY};
+use super::{Compiled, NO_MATCH};
 use crate::dataplane::flow_key::FlowKey;
-use crate::dataplane::verdict::Taken;
+use crate::dataplane::verdict::SessionMatch;
 use crate::model::{Filter, FilterRule, RuleAction};
 
 /// How many rules may have come and gone; with more, new tables are made at once.
-const MOST_CHANGED: usize = 126;
+const MAX_CHANGED: usize = 126;
 
 /// How many packets walk together.
-const WIDTH: usize = 32;
+const BATCH_LEN: usize = 32;
 
 /// What differs from the tables.
 #[derive(Debug)]
 pub(super) struct Patch {
     /// All that came or went: what a packet must match for anything to differ.
-    changed: Words,
+    changed: BitVector,
     len: usize,
     /// Places in the tables, in their order.
-    went: Vec<u32>,
+    removed: Vec<u32>,
     /// In the order of asking.
-    came: Vec<(FilterRule, Taken)>,
+    added: Vec<(FilterRule, SessionMatch)>,
 }
 
 /// A packet on its way from first match to first match.
-struct Walker {
+struct PatchLookup {
     /// Its place among the keys.
     key: usize,
     /// The places of the tables before this one are behind it.
@@ -47,22 +47,22 @@ struct Walker {
 impl Patch {
     /// What differs between the rules of the tables and these, and which session and rule each
     /// answer now stands for. Nothing where too much differs.
-    pub(super) fn between(
+    pub(super) fn from_changes(
         compiled: &Compiled,
         filters: &[Arc<Filter>],
-    ) -> Option<(Option<Self>, Arc<[Taken]>)> {
+    ) -> Option<(Option<Self>, Arc<[SessionMatch]>)> {
         if filters.len() != compiled.filters.len() {
             return None;
         }
         let mut changes = Changes::default();
         for (session, (old, new)) in (0..).zip(compiled.filters.iter().zip(filters)) {
             if !Arc::ptr_eq(old, new) {
-                changes.find(compiled, session, (old, new))?;
+                changes.compare_session(compiled, session, (old, new))?;
             }
         }
         if changes.is_none() {
-            let taken = changes.taken.map_or_else(|| Arc::clone(&compiled.taken), Arc::from);
-            return Some((None, taken));
+            let matched = changes.matched.map_or_else(|| Arc::clone(&compiled.matched), Arc::from);
+            return Some((None, matched));
         }
         compiled.engine.forest()?;
         Some(changes.into_patch(compiled))
@@ -77,70 +77,72 @@ impl Patch {
     pub(super) fn correct(
         &self,
         compiled: &Compiled,
-        taken: &[Taken],
+        matched: &[SessionMatch],
         keys: &[FlowKey],
         answers: &mut [u32],
     ) {
-        for (keys, answers) in keys.chunks(WIDTH).zip(answers.chunks_mut(WIDTH)) {
+        for (keys, answers) in keys.chunks(BATCH_LEN).zip(answers.chunks_mut(BATCH_LEN)) {
             let numbered = keys.iter().enumerate();
             let differing = numbered.filter(|(_, key)| self.changed.has_match(key));
-            let mut walkers: ArrayVec<Walker, WIDTH> =
-                differing.map(|(key, _)| Walker { key, from: 0, session: 0 }).collect();
-            while !walkers.is_empty() {
-                self.step(compiled, taken, (keys, answers), &mut walkers);
+            let mut lookups: ArrayVec<PatchLookup, BATCH_LEN> =
+                differing.map(|(key, _)| PatchLookup { key, from: 0, session: 0 }).collect();
+            while !lookups.is_empty() {
+                self.step(compiled, matched, (keys, answers), &mut lookups);
             }
         }
     }
 
-    /// From each walker's place to the next match; who has an answer walks no further.
+    /// From the position of each lookup to the next match; removes the lookups that have an answer.
     fn step(
         &self,
         compiled: &Compiled,
-        taken: &[Taken],
+        matched: &[SessionMatch],
         (keys, answers): (&[FlowKey], &mut [u32]),
-        walkers: &mut ArrayVec<Walker, WIDTH>,
+        lookups: &mut ArrayVec<PatchLookup, BATCH_LEN>,
     ) {
-        let Some(forest) = compiled.engine.forest() else { return walkers.clear() };
-        let asked: ArrayVec<FlowKey, WIDTH> =
-            walkers.iter().filter_map(|walker| keys.get(walker.key).copied()).collect();
-        let from: ArrayVec<u32, WIDTH> = walkers.iter().map(|walker| walker.from).collect();
-        let mut found = [NOBODY; WIDTH];
+        let Some(forest) = compiled.engine.forest() else { return lookups.clear() };
+        let asked: ArrayVec<FlowKey, BATCH_LEN> =
+            lookups.iter().filter_map(|lookup| keys.get(lookup.key).copied()).collect();
+        let from: ArrayVec<u32, BATCH_LEN> = lookups.iter().map(|lookup| lookup.from).collect();
+        let mut found = [NO_MATCH; BATCH_LEN];
         forest.first_matches(&asked, &from, &mut found);
         let mut found = found.into_iter().zip(asked);
-        walkers.retain(|walker| {
+        lookups.retain(|lookup| {
             let Some((place, key)) = found.next() else { return false };
-            let answer = self.weigh(compiled, taken, walker, (place, &key));
-            if let (Some(answer), Some(slot)) = (answer, answers.get_mut(walker.key)) {
+            let answer = self.resolve_match(compiled, matched, lookup, (place, &key));
+            if let (Some(answer), Some(slot)) = (answer, answers.get_mut(lookup.key)) {
                 *slot = answer;
             }
             answer.is_none()
         });
     }
 
-    /// The answer, if the next match gives one; else the walker is behind that match.
-    fn weigh(
+    /// The answer, if the next match gives one; else the lookup continues behind that match.
+    fn resolve_match(
         &self,
         compiled: &Compiled,
-        taken: &[Taken],
-        walker: &mut Walker,
+        matched: &[SessionMatch],
+        lookup: &mut PatchLookup,
         (place, key): (u32, &FlowKey),
     ) -> Option<u32> {
-        if self.went.binary_search(&place).is_ok() {
-            walker.from = place + 1;
+        if self.removed.binary_search(&place).is_ok() {
+            lookup.from = place + 1;
             return None;
         }
-        let mut came = (compiled.taken.len()..).zip(&self.came);
-        let came = came.find(|(_, (rule, at))| at.session >= walker.session && matches(rule, key));
-        let old = usize::try_from(place).ok().filter(|_| place != NOBODY);
-        let old = old.and_then(|place| Some((place, *taken.get(place)?, compiled.action(place)?)));
-        let new = came.map(|(answer, (rule, at))| (answer, *at, rule.action()));
+        let mut added = (compiled.matched.len()..).zip(&self.added);
+        let added =
+            added.find(|(_, (rule, at))| at.session >= lookup.session && matches(rule, key));
+        let old = usize::try_from(place).ok().filter(|_| place != NO_MATCH);
+        let old =
+            old.and_then(|place| Some((place, *matched.get(place)?, compiled.action(place)?)));
+        let new = added.map(|(answer, (rule, at))| (answer, *at, rule.action()));
         let first = old.into_iter().chain(new).min_by_key(|(_, at, _)| (at.session, at.rule));
-        let Some((answer, at, action)) = first else { return Some(NOBODY) };
+        let Some((answer, at, action)) = first else { return Some(NO_MATCH) };
         if action == RuleAction::Accept {
-            return Some(u32::try_from(answer).unwrap_or(NOBODY));
+            return Some(u32::try_from(answer).unwrap_or(NO_MATCH));
         }
-        walker.session = at.session + 1;
-        walker.from = walker.from.max(compiled.start_of(walker.session));
+        lookup.session = at.session + 1;
+        lookup.from = lookup.from.max(compiled.start_of(lookup.session));
         None
     }
 }
@@ -148,7 +150,7 @@ impl Patch {
 impl Compiled {
     /// The first place of that session or a later one.
     fn start_of(&self, session: u32) -> u32 {
-        let place = self.taken.partition_point(|taken| taken.session < session);
+        let place = self.matched.partition_point(|matched| matched.session < session);
         u32::try_from(place).unwrap_or(u32::MAX)
     }
 
@@ -158,28 +160,28 @@ impl Compiled {
     }
 
     fn rule(&self, place: usize) -> Option<&FilterRule> {
-        let taken = self.taken.get(place)?;
-        let filter = self.filters.get(usize::try_from(taken.session).ok()?)?;
-        filter.all_rules().get(usize::try_from(taken.rule).ok()?)
+        let matched = self.matched.get(place)?;
+        let filter = self.filters.get(usize::try_from(matched.session).ok()?)?;
+        filter.all_rules().get(usize::try_from(matched.rule).ok()?)
     }
 }
 
 /// What is known so far of the difference.
 #[derive(Debug, Default)]
 struct Changes {
-    went: Vec<u32>,
-    came: Vec<(FilterRule, Taken)>,
+    removed: Vec<u32>,
+    added: Vec<(FilterRule, SessionMatch)>,
     /// By place of the tables, where they are no longer those of the tables.
-    taken: Option<Vec<Taken>>,
+    matched: Option<Vec<SessionMatch>>,
 }
 
 impl Changes {
     const fn is_none(&self) -> bool {
-        self.went.is_empty() && self.came.is_empty()
+        self.removed.is_empty() && self.added.is_empty()
     }
 
     /// Compares a session's rules, which are in the order of their numbers, before and now.
-    fn find(
+    fn compare_session(
         &mut self,
         compiled: &Compiled,
         session: u32,
@@ -187,51 +189,53 @@ impl Changes {
     ) -> Option<()> {
         let (start, end) = (compiled.start_of(session), compiled.start_of(session + 1));
         let mut new = rules_of(new, compiled.direction, compiled.is_ipv4).peekable();
-        let all = self.taken.get_or_insert_with(|| compiled.taken.to_vec());
+        let all = self.matched.get_or_insert_with(|| compiled.matched.to_vec());
         let places = usize::try_from(start).ok()?..usize::try_from(end).ok()?;
-        for (place, taken) in (start..).zip(all.get_mut(places)?) {
-            let rule = old.all_rules().get(usize::try_from(taken.rule).ok()?)?;
+        for (place, matched) in (start..).zip(all.get_mut(places)?) {
+            let rule = old.all_rules().get(usize::try_from(matched.rule).ok()?)?;
             while let Some((at, rule)) = new.next_if(|(_, new)| new.number() < rule.number()) {
-                self.came.push((rule.clone(), Taken { session, rule: at }));
+                self.added.push((rule.clone(), SessionMatch { session, rule: at }));
             }
             match new.next_if(|(_, new)| new.number() == rule.number()) {
-                Some((at, same)) if is_same(rule, same) => taken.rule = at,
+                Some((at, same)) if has_same_effect(rule, same) => matched.rule = at,
                 other => {
-                    self.went.push(place);
-                    self.came.extend(
-                        other.map(|(at, rule)| (rule.clone(), Taken { session, rule: at })),
+                    self.removed.push(place);
+                    self.added.extend(
+                        other.map(|(at, rule)| (rule.clone(), SessionMatch { session, rule: at })),
                     );
                 }
             }
-            if self.went.len() + self.came.len() > MOST_CHANGED {
+            if self.removed.len() + self.added.len() > MAX_CHANGED {
                 return None;
             }
         }
-        let room = MOST_CHANGED + 1 - self.went.len();
+        let room = MAX_CHANGED + 1 - self.removed.len();
         let rest: Vec<_> = new.collect();
         // Behind the last accepting rule none changes anything.
         let kept = rest.iter().rposition(|(_, rule)| rule.action() == RuleAction::Accept);
         let rest = rest.into_iter().take(kept.map_or(0, |last| last + 1)).take(room);
-        self.came.extend(rest.map(|(at, rule)| (rule.clone(), Taken { session, rule: at })));
-        (self.went.len() + self.came.len() <= MOST_CHANGED).then_some(())
+        self.added
+            .extend(rest.map(|(at, rule)| (rule.clone(), SessionMatch { session, rule: at })));
+        (self.removed.len() + self.added.len() <= MAX_CHANGED).then_some(())
     }
 
-    fn into_patch(self, compiled: &Compiled) -> (Option<Patch>, Arc<[Taken]>) {
-        let Self { went, came, taken } = self;
-        let gone = went.iter().filter_map(|place| compiled.rule(usize::try_from(*place).ok()?));
+    fn into_patch(self, compiled: &Compiled) -> (Option<Patch>, Arc<[SessionMatch]>) {
+        let Self { removed, added, matched } = self;
+        let removed_rules =
+            removed.iter().filter_map(|place| compiled.rule(usize::try_from(*place).ok()?));
         let changed = {
-            let touched = gone.chain(came.iter().map(|(rule, _)| rule));
-            Words::new(&RuleList::of_rules(touched), compiled.is_ipv4)
+            let touched = removed_rules.chain(added.iter().map(|(rule, _)| rule));
+            BitVector::new(&RuleList::of_rules(touched), compiled.is_ipv4)
         };
-        let mut taken = taken.unwrap_or_else(|| compiled.taken.to_vec());
-        taken.extend(came.iter().map(|(_, taken)| *taken));
-        let patch = Patch { changed, len: went.len() + came.len(), went, came };
-        (Some(patch), Arc::from(taken))
+        let mut matched = matched.unwrap_or_else(|| compiled.matched.to_vec());
+        matched.extend(added.iter().map(|(_, matched)| *matched));
+        let patch = Patch { changed, len: removed.len() + added.len(), removed, added };
+        (Some(patch), Arc::from(matched))
     }
 }
 
 /// Whether both match the same packets and do the same with them.
-fn is_same(a: &FilterRule, b: &FilterRule) -> bool {
+fn has_same_effect(a: &FilterRule, b: &FilterRule) -> bool {
     let asked = |rule: &FilterRule| {
         (
             rule.action(),

@@ -91,16 +91,16 @@ impl<S: Sink, C: Clock> Sink for PacedSink<S, C> {
         Ok(())
     }
 
-    fn is_witness(&self) -> bool {
-        matches!(self.gate.pacer.speed(), Speed::Recorded(_)) || self.inner.is_witness()
+    fn wants_verdicts(&self) -> bool {
+        matches!(self.gate.pacer.speed(), Speed::Recorded(_)) || self.inner.wants_verdicts()
     }
 
-    fn witness(&mut self, burst: &Burst<'_>, verdicts: &[Verdict]) -> io::Result<()> {
+    fn observe_verdicts(&mut self, burst: &Burst<'_>, verdicts: &[Verdict]) -> io::Result<()> {
         if matches!(self.gate.pacer.speed(), Speed::Recorded(_)) {
             let now_ns = self.gate.clock.now_ns();
             burst.iter().for_each(|frame| self.gate.pacer.observe(now_ns, frame.timestamp_ns));
         }
-        self.inner.witness(burst, verdicts)
+        self.inner.observe_verdicts(burst, verdicts)
     }
 
     fn flush(&mut self) -> io::Result<()> {

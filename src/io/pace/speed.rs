@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::model::{Invalid, Rate, Ratio};
+use crate::model::{InvalidValue, Rate, Ratio};
 
 /// How fast copies leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ impl Speed {
         if let Some(digits) = text.strip_suffix(['x', 'X']) {
             return Ratio::parse(digits, 0).map(Self::Recorded);
         }
-        Rate::read(text).map(|rate| match rate {
+        Rate::parse(text).map(|rate| match rate {
             Rate::Packets(ratio) => Self::PacketsPerSecond(ratio),
             Rate::Bits(ratio) => Self::BitsPerSecond(ratio),
         })
@@ -35,9 +35,9 @@ impl Speed {
 }
 
 impl FromStr for Speed {
-    type Err = Invalid;
+    type Err = InvalidValue;
 
-    fn from_str(text: &str) -> Result<Self, Invalid> {
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
         let read = match text.trim() {
             "max" => Some(Self::Max),
             "original" => Some(Self::ORIGINAL),
@@ -47,7 +47,7 @@ impl FromStr for Speed {
             let expected = "max, original, a multiple of it such as 2x or 0.5x, packets a second \
                             such as 1000pps, 50kpps or 1.5Mpps, or bits a second such as 500kbps, \
                             100Mbps or 1Gbps; more than zero, at most 9 decimals";
-            Invalid::new("speed", text, expected)
+            InvalidValue::new("speed", text, expected)
         })
     }
 }

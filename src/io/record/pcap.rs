@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::{BUFFER_LEN, ETHERNET, OutputFile, Precision, is_microsecond};
-use crate::dataplane::{Copies, Drops, Inner, MAX_OUTER_LEN, Sink};
+use crate::dataplane::{Copies, Drops, InnerBytes, MAX_OUTER_LEN, Sink};
 
 /// What tcpdump writes as well; no record is longer.
 const SNAPLEN: u32 = 262_144;
@@ -53,7 +53,7 @@ impl<W: Write> PcapWriter<W> {
     fn put(
         &mut self,
         timestamp_ns: u64,
-        body: Inner<'_>,
+        body: InnerBytes<'_>,
         head: impl FnOnce(&mut [u8; MAX_OUTER_LEN]) -> usize,
     ) -> io::Result<()> {
         if self.precision == Precision::Micro && !is_microsecond(timestamp_ns) {
@@ -192,7 +192,7 @@ impl<W: Write> Sink for PcapSink<W> {
     fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
         for copy in copies.iter() {
             let timestamp_ns = copy.frame().timestamp_ns;
-            self.0.put(timestamp_ns, copy.inner(), |place| copy.put_outer(place))?;
+            self.0.put(timestamp_ns, copy.inner(), |place| copy.write_outer(place))?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 
 use super::{BUFFER_LEN, ETHERNET, Precision, is_microsecond};
-use crate::dataplane::{Copies, Drops, MirrorTable, MirroredCopy, Sink, Taken};
+use crate::dataplane::{Copies, Drops, MirrorTable, MirroredCopy, SessionMatch, Sink};
 
 const SECTION: u32 = 0x0a0d_0d0a;
 const INTERFACE: u32 = 1;
@@ -176,7 +176,7 @@ fn why(table: &MirrorTable, session: u32, rule: u32) -> Option<String> {
     let session = table.sessions().get(usize::try_from(session).ok()?)?;
     let interface = table.interfaces().get(usize::try_from(session.interface).ok()?)?.id();
     let of = format!("session {} ({}) of {interface}", session.number, session.id);
-    if rule == Taken::BY_AMAZON_DNS {
+    if rule == SessionMatch::BY_AMAZON_DNS {
         return Some(format!("{of}: network service amazon-dns"));
     }
     let rule = session.filter.all_rules().get(usize::try_from(rule).ok()?)?;

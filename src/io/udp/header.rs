@@ -80,7 +80,7 @@ impl WireHeader {
             ip_sum: 0,
             udp_sum: 0,
         };
-        put(&mut header.bytes, VNET_LEN, template.below_vxlan());
+        put(&mut header.bytes, VNET_LEN, template.headers_before_vxlan());
         if let Some(next_hop) = next_hop {
             put(&mut header.bytes, VNET_LEN, &next_hop.destination.octets());
             put(&mut header.bytes, VNET_LEN + 6, &next_hop.source.octets());
@@ -188,7 +188,7 @@ fn words(bytes: Option<&[u8]>) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataplane::Inner;
+    use crate::dataplane::InnerBytes;
 
     const NEXT_HOP: NextHop = NextHop {
         device_index: 3,
@@ -207,7 +207,8 @@ mod tests {
         let vni = VirtualNetworkId::new(7).unwrap();
         let template =
             OuterTemplate::new(source.parse().unwrap(), destination.parse().unwrap(), vni);
-        let mut expected = template.wrap(Inner::from(&[0; 90][..]), 0x25, 0)[..42].to_vec();
+        let mut expected =
+            template.outer_header(InnerBytes::from(&[0; 90][..]), 0x25, 0)[..42].to_vec();
         expected[20] = 0x40;
         let sum = u16::from_be_bytes([expected[24], expected[25]]) - 0x4000;
         expected[24..26].copy_from_slice(&sum.to_be_bytes());
@@ -230,7 +231,7 @@ mod tests {
             VirtualNetworkId::new(7).unwrap(),
         );
         let inner: Vec<u8> = (0..=255).cycle().take(333).collect();
-        let expected = template.wrap(Inner::from(&inner[..]), 9, 0);
+        let expected = template.outer_header(InnerBytes::from(&inner[..]), 9, 0);
         let behind = [&expected[62..], &inner[..]].concat();
         let mut of = payload(behind.len());
         of.flow_hash = 9;

@@ -74,7 +74,7 @@ fn bucket(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataplane::Inner;
+    use crate::dataplane::InnerBytes;
     use crate::io::udp::outbox::Way;
 
     const COPY: Outgoing<'static> = Outgoing {
@@ -82,7 +82,7 @@ mod tests {
         flow_hash: 0,
         flow_tag: 0,
         destination: 0,
-        inner: Inner { head: &[0; 75], tail: &[] },
+        inner: InnerBytes { head: &[0; 75], tail: &[] },
     };
 
     fn outlet(limits: [Option<Rate>; 2]) -> Outlet {

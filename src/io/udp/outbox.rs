@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::dataplane::{Copies, GENEVE_FRONT_LEN, Inner};
+use crate::dataplane::{Copies, GENEVE_OVERHEAD_LEN, InnerBytes};
 use crate::model::Rate;
 
 /// From where to where.
@@ -21,7 +21,7 @@ pub(super) struct Way {
 impl Way {
     /// What stands between the UDP header and the VXLAN header, in bytes.
     pub(super) const fn front_len(&self) -> usize {
-        let [v4, v6] = GENEVE_FRONT_LEN;
+        let [v4, v6] = GENEVE_OVERHEAD_LEN;
         match (self.is_in_geneve, self.destination) {
             (false, _) => 0,
             (true, SocketAddr::V4(_)) => v4,
@@ -49,7 +49,7 @@ pub(super) struct Outgoing<'a> {
     pub(super) destination: usize,
     /// Copies of one flow have the same.
     pub(super) flow_tag: u16,
-    pub(super) inner: Inner<'a>,
+    pub(super) inner: InnerBytes<'a>,
 }
 
 /// The copies of a burst.
@@ -76,7 +76,7 @@ pub(super) trait Outbox {
     fn vxlan(&self, index: usize) -> [u8; 8];
 
     /// What is in front of that, if the frame behind it is cut to `inner`.
-    fn front(&self, index: usize, inner: Inner<'_>) -> Vec<u8>;
+    fn front(&self, index: usize, inner: InnerBytes<'_>) -> Vec<u8>;
 }
 
 impl Outbox for Copies<'_> {
@@ -131,7 +131,7 @@ impl Outbox for Copies<'_> {
         Copies::get(self, index).map_or([0; 8], |copy| copy.vxlan_header())
     }
 
-    fn front(&self, index: usize, inner: Inner<'_>) -> Vec<u8> {
-        Copies::get(self, index).map(|copy| copy.geneve_front(inner)).unwrap_or_default()
+    fn front(&self, index: usize, inner: InnerBytes<'_>) -> Vec<u8> {
+        Copies::get(self, index).map(|copy| copy.geneve_prefix(inner)).unwrap_or_default()
     }
 }

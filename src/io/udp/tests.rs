@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::options::{EgressMode, Order, UdpOptions};
 use super::outbox::{Outbox, Outgoing, Outlet, Way};
 use super::sink::UdpSink;
-use crate::dataplane::{DropCause, Drops, Inner};
+use crate::dataplane::{DropCause, Drops, InnerBytes};
 use crate::io::sys::capability;
 
 struct Copy {
@@ -51,7 +51,7 @@ impl Outbox for Vec<Copy> {
         [8, 0, 0, 0, 0, 0x10, 0x92, 0]
     }
 
-    fn front(&self, _index: usize, _inner: Inner<'_>) -> Vec<u8> {
+    fn front(&self, _index: usize, _inner: InnerBytes<'_>) -> Vec<u8> {
         Vec::new()
     }
 }

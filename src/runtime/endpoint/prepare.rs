@@ -114,7 +114,7 @@ fn check_sessions(account: &Account, events: &EventSink) -> Result<(), Error> {
         let sentence = format!("traffic_mirror_session `{id}`: {}", why.message);
         let entry = session.id.as_ref().and_then(|id| account.sessions().get(id));
         if entry.is_some_and(|entry| entry.is_of_file) {
-            return Err(Error::Invalid(sentence));
+            return Err(Error::InvalidValue(sentence));
         }
         events.send(Event::SessionComesBack(sentence));
     }
@@ -127,7 +127,7 @@ fn check_targets(registry: &Registry, places: &Places) -> Result<(), Error> {
         for address in registry.target_addresses(target) {
             places.check_target(address.ip(), NamedBy::User).map_err(|refused| {
                 let (id, why) = (target.id(), refused.message);
-                Error::Invalid(format!("traffic_mirror_target `{id}`: {why}"))
+                Error::InvalidValue(format!("traffic_mirror_target `{id}`: {why}"))
             })?;
         }
     }

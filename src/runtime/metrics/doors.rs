@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use super::family::{Family, Labels};
-use crate::dataplane::{MirrorTable, TargetEntry};
+use crate::dataplane::{CompiledTarget, MirrorTable};
 use crate::io::udp::TargetReport;
 use crate::runtime::snapshot::{Snapshot, WorkerSnapshot};
 
@@ -82,16 +82,16 @@ pub(super) fn rings(snapshot: &Snapshot) -> [Family; 6] {
     [frames, drops, unaccounted, size, attached, filtered]
 }
 
-fn target_labels(target: &TargetEntry, address: SocketAddr) -> Labels {
+fn target_labels(target: &CompiledTarget, address: SocketAddr) -> Labels {
     vec![("traffic_mirror_target_id", target.id.to_string()), ("address", address.to_string())]
 }
 
-fn addresses(target: &TargetEntry) -> impl Iterator<Item = SocketAddr> {
+fn addresses(target: &CompiledTarget) -> impl Iterator<Item = SocketAddr> {
     [target.address].into_iter().chain(target.further_addresses.iter().copied())
 }
 
 /// The targets of all sessions by their addresses; the first where several have one address.
-fn names(snapshot: &Snapshot) -> HashMap<SocketAddr, &TargetEntry> {
+fn names(snapshot: &Snapshot) -> HashMap<SocketAddr, &CompiledTarget> {
     let mut names = HashMap::new();
     for target in snapshot.interfaces.iter().flat_map(|one| one.table.targets()) {
         for address in addresses(target) {
@@ -105,11 +105,12 @@ fn names(snapshot: &Snapshot) -> HashMap<SocketAddr, &TargetEntry> {
 /// target that no session has any more is labelled with its address alone.
 fn reported_labels(
     table: Option<&MirrorTable>,
-    names: &HashMap<SocketAddr, &TargetEntry>,
+    names: &HashMap<SocketAddr, &CompiledTarget>,
     report: &TargetReport,
 ) -> Labels {
     let index = usize::try_from(report.target).unwrap_or(usize::MAX);
-    let is_there = |target: &&TargetEntry| addresses(target).any(|one| one == report.destination);
+    let is_there =
+        |target: &&CompiledTarget| addresses(target).any(|one| one == report.destination);
     let target = table.and_then(|table| table.targets().get(index)).filter(is_there);
     match target.or_else(|| names.get(&report.destination).copied()) {
         Some(target) => target_labels(target, report.destination),

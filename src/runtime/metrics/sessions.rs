@@ -1,7 +1,7 @@
 //! Families by session and by rule.
 
 use super::family::{Family, Labels};
-use crate::dataplane::{Counters, MirrorTable, SessionCounters, SessionEntry};
+use crate::dataplane::{CompiledSession, Counters, MirrorTable, SessionCounters};
 use crate::model::{Filter, FilterRule, RuleAction};
 use crate::runtime::snapshot::Snapshot;
 
@@ -45,7 +45,7 @@ fn empty() -> [Family; 4] {
 }
 
 /// The target's address is among them, so that the sum over the sessions of a target has it too.
-fn labels(table: &MirrorTable, session: &SessionEntry) -> Labels {
+fn labels(table: &MirrorTable, session: &CompiledSession) -> Labels {
     let interface = table.interfaces().get(place(session.interface));
     let target = table.targets().get(place(session.target));
     vec![
@@ -87,7 +87,7 @@ fn is_shown(filter: &Filter, rule: &FilterRule, count: u64) -> bool {
     count > 0 || is_short && rule.action() == RuleAction::Accept
 }
 
-fn rule_labels(session: &SessionEntry, rule: &FilterRule) -> Labels {
+fn rule_labels(session: &CompiledSession, rule: &FilterRule) -> Labels {
     let mut labels = vec![
         ("traffic_mirror_session_id", session.id.to_string()),
         ("traffic_mirror_filter_id", session.filter.id().to_string()),
@@ -98,7 +98,7 @@ fn rule_labels(session: &SessionEntry, rule: &FilterRule) -> Labels {
     labels
 }
 
-fn service_labels(session: &SessionEntry) -> Labels {
+fn service_labels(session: &CompiledSession) -> Labels {
     vec![
         ("traffic_mirror_session_id", session.id.to_string()),
         ("traffic_mirror_filter_id", session.filter.id().to_string()),

@@ -151,7 +151,7 @@ fn a_table_with_an_earlier_guard_gets_the_newest_one() {
     let loop_guard = Some(guard());
     let table = MirrorTable::new(TableParts { loop_guard, ..TableParts::default() });
     worker.apply(Command::Table(Arc::new(table), Receipt::unwanted()));
-    assert!(worker.worker.table().guarded_by(&newest).is_none());
+    assert!(worker.worker.table().with_loop_guard(&newest).is_none());
 }
 
 #[test]

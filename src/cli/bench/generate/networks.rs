@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::random::Random;
-use crate::model::{CidrBlock, Invalid};
+use crate::model::{CidrBlock, InvalidValue};
 
 /// The leading bits of an address, at the left; all others are zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,7 +15,7 @@ pub(super) struct Block {
 impl Block {
     const ANY: Self = Self { bits: 0, len: 0 };
 
-    pub(super) fn cidr(self, is_ipv4: bool) -> Result<CidrBlock, Invalid> {
+    pub(super) fn cidr(self, is_ipv4: bool) -> Result<CidrBlock, InvalidValue> {
         CidrBlock::new(address(self.bits, is_ipv4), self.len)
     }
 }

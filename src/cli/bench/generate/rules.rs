@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use super::networks::{Block, Networks};
 use super::random::Random;
 use super::shape::{Family, Law, Ports, Shape, Transport};
-use crate::model::{Direction, FilterRule, Invalid, PortRange, Protocol, RuleAction, RuleNumber};
+use crate::model::{
+    Direction, FilterRule, InvalidValue, PortRange, Protocol, RuleAction, RuleNumber,
+};
 
 /// Ports that services are known by, the most usual first.
 const KNOWN: [u16; 32] = [
@@ -30,13 +32,13 @@ const NARROW: [((u8, u8), u32); 3] = [((24, 56), 40), ((28, 64), 20), ((32, 128)
 /// All are accept rules of ingress, numbered as those of ClassBench files are.
 ///
 /// # Errors
-/// [`Invalid`] never, unless the laws of the shapes were wrong.
+/// [`InvalidValue`] never, unless the laws of the shapes were wrong.
 pub(in super::super) fn rules(
     count: usize,
     shape: Shape,
     family: Family,
     seed: u64,
-) -> Result<Vec<FilterRule>, Invalid> {
+) -> Result<Vec<FilterRule>, InvalidValue> {
     let mut draw = Draw::new(shape, family, seed, count);
     let mut drafts: Vec<Draft> = (0..count).map(|_| draw.another()).collect();
     drafts.sort_by_key(|draft| std::cmp::Reverse(draft.narrowness()));
@@ -78,7 +80,7 @@ impl Draft {
         }
     }
 
-    fn rule(&self, number: RuleNumber, is_ipv4: bool) -> Result<FilterRule, Invalid> {
+    fn rule(&self, number: RuleNumber, is_ipv4: bool) -> Result<FilterRule, InvalidValue> {
         let (source, destination) = (self.source.cidr(is_ipv4)?, self.destination.cidr(is_ipv4)?);
         let (direction, action) = (Direction::Ingress, RuleAction::Accept);
         let mut rule = FilterRule::new(direction, number, action, source, destination)?;

@@ -137,7 +137,7 @@ impl Account {
         &mut self,
         id: &NetworkInterfaceId,
         device: Option<String>,
-    ) -> Result<(), Invalid> {
+    ) -> Result<(), InvalidValue> {
         if self.registry.network_interface(id).is_some() {
             return Ok(());
         }

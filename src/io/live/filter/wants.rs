@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::dataplane::{MirrorTable, SessionEntry};
+use crate::dataplane::{CompiledSession, MirrorTable};
 use crate::model::{CidrBlock, Direction, Filter, FilterRule, PortRange, Protocol, RuleAction};
 
 use super::layout::{Family, TUNNELS};
@@ -62,7 +62,7 @@ impl Wants {
     /// What the sessions of the interface at that index of the table want. Of an interface that
     /// has none all is taken in, since it is counted.
     pub(super) fn of(table: &MirrorTable, interface: u32) -> Self {
-        let sessions: Vec<&SessionEntry> =
+        let sessions: Vec<&CompiledSession> =
             table.sessions().iter().filter(|one| one.interface == interface).collect();
         let target_ports = target_ports(table);
         // With too many ports no frame is cut, so that the program stays short.
@@ -113,7 +113,7 @@ fn target_ports(table: &MirrorTable) -> Option<Vec<u16>> {
 /// Rejects are passed over: they only make a session want less.
 fn union(
     table: &MirrorTable,
-    sessions: &[&SessionEntry],
+    sessions: &[&CompiledSession],
     direction: Direction,
     family: Family,
 ) -> Union {
@@ -138,7 +138,7 @@ fn union(
 }
 
 /// The filters of the sessions, those that several have once.
-fn filters<'s>(sessions: &[&'s SessionEntry]) -> Vec<&'s Filter> {
+fn filters<'s>(sessions: &[&'s CompiledSession]) -> Vec<&'s Filter> {
     let mut filters: Vec<&Arc<Filter>> = Vec::new();
     for session in sessions {
         if !filters.iter().any(|known| Arc::ptr_eq(known, &session.filter)) {

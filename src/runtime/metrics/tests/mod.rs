@@ -80,7 +80,7 @@ struct Mirror {
 impl Mirror {
     fn new(table: &Arc<MirrorTable>, interfaces: &[u32]) -> Self {
         let worker = |interface: &u32| {
-            let worker = Worker::new(Arc::clone(table)).of_interface(*interface);
+            let worker = Worker::new(Arc::clone(table)).with_interface(*interface);
             (*interface, worker, LossySink::default())
         };
         Self { table: Arc::clone(table), workers: interfaces.iter().map(worker).collect() }
@@ -90,8 +90,8 @@ impl Mirror {
     fn run(&mut self) {
         for (seed, (_, worker, sink)) in (0..).zip(&mut self.workers) {
             worker.run(&mut traffic(seed), sink).unwrap();
-            worker.count_lost(DropCause::Ring, 11);
-            worker.count_behind(NotMirrored::OwnTraffic, 5);
+            worker.count_dropped(DropCause::Ring, 11);
+            worker.count_not_mirrored(NotMirrored::OwnTraffic, 5);
         }
     }
 

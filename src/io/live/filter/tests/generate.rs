@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use crate::dataplane::{LoopGuard, MirrorTable, SessionEntry, TableParts, TargetEntry};
+use crate::dataplane::{CompiledSession, CompiledTarget, LoopGuard, MirrorTable, TableParts};
 use crate::model::*;
 
 pub(super) const RESOLVER: &str = "10.0.0.2";
@@ -96,7 +96,7 @@ impl Entropy<'_> {
         if self.one_in(2) { rule.with_destination_ports(self.ports()).unwrap() } else { rule }
     }
 
-    fn session(&mut self, interface: u32, most_rules: usize) -> SessionEntry {
+    fn session(&mut self, interface: u32, most_rules: usize) -> CompiledSession {
         let mut filter = Filter::new(FilterId::new("tmf-1").unwrap());
         for number in 0..self.below(most_rules + 1) {
             filter.push_rule(self.rule(i64::try_from(number).unwrap() + 1)).unwrap();
@@ -228,8 +228,8 @@ pub(super) fn session(
     interface: u32,
     filter: Filter,
     packet_length: Option<PacketLength>,
-) -> SessionEntry {
-    SessionEntry {
+) -> CompiledSession {
+    CompiledSession {
         id: SessionId::from_seed(1),
         number: SessionNumber::new(1).unwrap(),
         interface,
@@ -242,18 +242,18 @@ pub(super) fn session(
     }
 }
 
-pub(super) fn table(sessions: Vec<SessionEntry>, aws_exclusions: bool) -> MirrorTable {
+pub(super) fn table(sessions: Vec<CompiledSession>, aws_exclusions: bool) -> MirrorTable {
     table_of_targets(sessions, aws_exclusions, vec![TARGET_PORT])
 }
 
 /// A table with a target for each of these ports.
 pub(super) fn table_of_targets(
-    sessions: Vec<SessionEntry>,
+    sessions: Vec<CompiledSession>,
     aws_exclusions: bool,
     ports: Vec<u16>,
 ) -> MirrorTable {
     let interface = |name| Arc::new(NetworkInterface::new(NetworkInterfaceId::new(name).unwrap()));
-    let target = |port| TargetEntry {
+    let target = |port| CompiledTarget {
         id: TargetId::new(&format!("tmt-{port}")).unwrap(),
         address: SocketAddr::from(([192, 0, 2, 10], port)),
         further_addresses: Vec::new(),
@@ -262,7 +262,7 @@ pub(super) fn table_of_targets(
         rate_limit: None,
     };
     let vpc_resolver_addresses = vec![RESOLVER.parse().unwrap()];
-    let targets: Vec<TargetEntry> = ports.into_iter().map(target).collect();
+    let targets: Vec<CompiledTarget> = ports.into_iter().map(target).collect();
     MirrorTable::new(TableParts {
         settings: Settings { aws_exclusions, vpc_resolver_addresses },
         interfaces: vec![interface("eni-0"), interface("eni-1")],

@@ -14,7 +14,7 @@ use super::attach;
 use super::code::Instruction;
 use super::program::{Cut, Task, WHOLE, own_only};
 use super::wants::Wants;
-use crate::dataplane::{FlowKey, MirrorTable, Outcome};
+use crate::dataplane::{FlowKey, MirrorOutcome, MirrorTable};
 use crate::io::sys::capability;
 use crate::model::{
     CidrBlock, Direction, Filter, FilterId, FilterRule, PacketLength, PortRange, Protocol,
@@ -74,9 +74,9 @@ proptest! {
         let frame = entropy.frame();
         let (_, program) = program(&table, 1_500, true);
         let Ok(key) = FlowKey::parse(&frame) else { return Ok(()) };
-        if let Outcome::Mirrored(by) = table.decide(0, direction, &key) {
+        if let MirrorOutcome::Mirrored(by) = table.decide(0, direction, &key) {
             let taken = taken(&program, seen(&frame, direction));
-            let copied = table.most_inner_len(by.session).min(frame.len());
+            let copied = table.max_inner_len(by.session).min(frame.len());
             prop_assert!(taken >= copied && taken > 0, "{taken} of {copied}");
             // What the data plane reads is there.
             prop_assert_eq!(FlowKey::parse(&frame[..taken]), Ok(key));

@@ -1,32 +1,32 @@
-//! Rules taken apart into conditions on digits of four bits, of which a processor looks up many at
+//! Rules taken apart into conditions on nibbles, of which a processor looks up many at
 //! once.
 //!
-//! A prefix is a condition on each digit of an address by itself: a rule matches where all of its
-//! digits allow it. So is a protocol, and so are ports that are all those with some beginning. Any
-//! other range of ports is compared as a whole; what four comparisons say makes a digit, too.
+//! A prefix is a condition on each nibble of an address by itself: a rule matches where all of its
+//! nibbles allow it. So is a protocol, and so are ports that are all those with some beginning. Any
+//! other range of ports is compared as a whole; what four comparisons say makes a nibble, too.
 
 use super::fields::byte_range;
 use crate::model::{FilterRule, PortRange};
 
 /// What is known of a packet in four bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Digit {
+pub(super) enum Nibble {
     /// Half of a byte of the key.
-    Half(Half),
+    HalfByte(HalfByte),
     /// Which of up to four ranges the ports lie in.
-    Ranges([Option<Range>; 4]),
+    PortConditions([Option<PortCondition>; 4]),
 }
 
 /// The four bits of a byte of the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Half {
-    pub(super) place: Place,
+pub(super) struct HalfByte {
+    pub(super) place: KeyByte,
     pub(super) is_upper: bool,
 }
 
 /// A byte of the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum KeyByte {
     /// Of [`FlowKey::addresses`](crate::dataplane::flow_key::FlowKey).
     Address(u8),
     /// Of a port.
@@ -43,25 +43,28 @@ pub(super) enum Place {
 
 /// Ports of one end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Range {
+pub(super) struct PortCondition {
     pub(super) is_destination: bool,
     pub(super) ports: PortRange,
 }
 
-impl Digit {
-    /// All digits that some rule asks about.
+impl Nibble {
+    /// All nibbles that some rule asks about.
     pub(super) fn all(rules: &[&FilterRule]) -> Vec<Self> {
-        let addresses = (0..32).map(Place::Address);
+        let addresses = (0..32).map(KeyByte::Address);
         let ports = [(false, false), (false, true), (true, false), (true, true)];
         let ports =
-            ports.map(|(is_destination, is_upper)| Place::Port { is_destination, is_upper });
+            ports.map(|(is_destination, is_upper)| KeyByte::Port { is_destination, is_upper });
         let places =
-            addresses.chain(ports).chain([Place::Protocol, Place::Unknown, Place::HasPorts]);
-        let halves = places
-            .flat_map(|place| [false, true].map(|is_upper| Self::Half(Half { place, is_upper })));
-        let asked =
-            |digit: &Self| rules.iter().any(|rule| (0..16).any(|value| !digit.allows(rule, value)));
-        let mut ranges: Vec<Range> = rules.iter().flat_map(|rule| whole_ranges(rule)).collect();
+            addresses.chain(ports).chain([KeyByte::Protocol, KeyByte::Unknown, KeyByte::HasPorts]);
+        let halves = places.flat_map(|place| {
+            [false, true].map(|is_upper| Self::HalfByte(HalfByte { place, is_upper }))
+        });
+        let asked = |nibble: &Self| {
+            rules.iter().any(|rule| (0..16).any(|value| !nibble.allows(rule, value)))
+        };
+        let mut ranges: Vec<PortCondition> =
+            rules.iter().flat_map(|rule| non_prefix_ranges(rule)).collect();
         ranges.sort_by_key(|range| {
             (range.is_destination, range.ports.from_port(), range.ports.to_port())
         });
@@ -69,7 +72,7 @@ impl Digit {
         let ranges = ranges.chunks(4).map(|group| {
             let mut four = [None; 4];
             four.iter_mut().zip(group).for_each(|(slot, range)| *slot = Some(*range));
-            Self::Ranges(four)
+            Self::PortConditions(four)
         });
         halves.filter(asked).chain(ranges).collect()
     }
@@ -77,20 +80,21 @@ impl Digit {
     /// Whether a packet that has this value there may match the rule.
     pub(super) fn allows(&self, rule: &FilterRule, value: u8) -> bool {
         match self {
-            Self::Half(half) => half.allows(rule, value),
-            Self::Ranges(four) => (0..4).zip(four).all(|(bit, range)| {
-                let asks = range.is_some_and(|range| whole_ranges(rule).any(|own| own == range));
+            Self::HalfByte(half) => half.allows(rule, value),
+            Self::PortConditions(four) => (0..4).zip(four).all(|(bit, range)| {
+                let asks =
+                    range.is_some_and(|range| non_prefix_ranges(rule).any(|own| own == range));
                 !asks || value >> bit & 1 != 0
             }),
         }
     }
 }
 
-impl Half {
+impl HalfByte {
     fn allows(&self, rule: &FilterRule, value: u8) -> bool {
         match self.place {
-            Place::Address(place) => self.is_within(byte_range(rule, place), value),
-            Place::Port { is_destination, is_upper } => {
+            KeyByte::Address(place) => self.is_within(byte_range(rule, place), value),
+            KeyByte::Port { is_destination, is_upper } => {
                 let ports = ports(rule, is_destination).filter(|ports| is_prefix(*ports));
                 let bytes = ports.map(|ports| {
                     let ends = (ports.from_port().to_be_bytes(), ports.to_port().to_be_bytes());
@@ -99,12 +103,12 @@ impl Half {
                 });
                 self.is_within(bytes, value)
             }
-            Place::Protocol => {
+            KeyByte::Protocol => {
                 let protocol = rule.protocol().map(|protocol| (protocol.0, protocol.0));
                 self.is_within(protocol, value)
             }
-            Place::Unknown => self.is_upper || rule.protocol().is_none() || value & 1 == 0,
-            Place::HasPorts => {
+            KeyByte::Unknown => self.is_upper || rule.protocol().is_none() || value & 1 == 0,
+            KeyByte::HasPorts => {
                 let ports = [rule.source_ports(), rule.destination_ports()];
                 self.is_upper || ports == [None, None] || value & 1 == 1
             }
@@ -127,9 +131,9 @@ fn ports(rule: &FilterRule, is_destination: bool) -> Option<PortRange> {
 }
 
 /// Those ranges of a rule that are no prefix.
-fn whole_ranges(rule: &FilterRule) -> impl Iterator<Item = Range> {
+fn non_prefix_ranges(rule: &FilterRule) -> impl Iterator<Item = PortCondition> {
     let ranges = [false, true].map(|is_destination| {
-        ports(rule, is_destination).map(|ports| Range { is_destination, ports })
+        ports(rule, is_destination).map(|ports| PortCondition { is_destination, ports })
     });
     ranges.into_iter().flatten().filter(|range| !is_prefix(range.ports))
 }

@@ -1,6 +1,6 @@
 //! Eight rules side by side, compared with a packet at once.
 
-use super::NOBODY;
+use super::NO_MATCH;
 use super::ternary::{Packet, Rule};
 
 /// How many rules stand side by side.
@@ -18,7 +18,7 @@ pub(super) struct Block<const A: usize> {
     pub(super) highest_ports: Lanes,
     /// [`Terms`] of each rule.
     pub(super) terms: Lanes,
-    /// Where the rules stand in the list; [`NOBODY`] where there is none.
+    /// Where the rules stand in the list; [`NO_MATCH`] where there is none.
     pub(super) places: Lanes,
 }
 
@@ -45,7 +45,7 @@ impl<const A: usize> Block<A> {
         lowest_ports: [0; LANES],
         highest_ports: [0; LANES],
         terms: [Terms::NO_RULE; LANES],
-        places: [NOBODY; LANES],
+        places: [NO_MATCH; LANES],
     };
 
     /// As many of the rules as fit.

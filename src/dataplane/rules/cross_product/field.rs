@@ -97,7 +97,7 @@ pub(super) struct FieldClasses {
 impl FieldClasses {
     /// The classes of a field with the rules of each.
     pub(super) fn new(field: Field, list: &RuleList<'_>) -> Option<(Self, ClassSets)> {
-        let spans: Vec<Span> = list.places().iter().map(|place| field.span(place.rule)).collect();
+        let spans: Vec<Span> = list.rules().iter().map(|place| field.span(place.rule)).collect();
         let mut sets = ClassSets::new(spans.len());
         let absent = sets.class_of(&set_of(&spans, sets.words(), |span| span.absent))?;
         let mut by_value = sweep(&spans, &mut sets)?;

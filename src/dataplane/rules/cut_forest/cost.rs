@@ -3,60 +3,60 @@
 use super::block::Terms;
 use super::isa::{Isa, Portable};
 use super::ternary::{Packet, Rule};
-use super::{Branch, NOBODY, Trees};
+use super::{Branch, NO_MATCH, Trees};
 
 /// How many rules and how many random packets are tried.
-const TRIED: usize = 512;
+const SAMPLE_LEN: usize = 512;
 
 /// What a cut and the comparison of a block cost, one against the other.
-const CUT: usize = 3;
-const BLOCK: usize = 4;
+const CUT_COST: usize = 3;
+const BLOCK_COST: usize = 4;
 
 impl<const A: usize, const N: usize> Trees<A, N> {
     /// How many blocks and cuts a sample of packets goes through: half of them match some rule,
     /// half are random.
-    pub(super) fn work(&self, rules: &[Rule<A>]) -> usize {
-        let step = rules.len().div_ceil(TRIED).max(1);
-        let matching = rules.iter().step_by(step).map(Rule::corner);
+    pub(super) fn cost(&self, rules: &[Rule<A>]) -> usize {
+        let step = rules.len().div_ceil(SAMPLE_LEN).max(1);
+        let matching = rules.iter().step_by(step).map(Rule::matching_packet);
         let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-        let random = std::iter::repeat_with(|| Packet::random(&mut state)).take(TRIED);
-        matching.chain(random).map(|packet| self.work_of(&packet)).sum()
+        let random = std::iter::repeat_with(|| Packet::random(&mut state)).take(SAMPLE_LEN);
+        matching.chain(random).map(|packet| self.lookup_cost(&packet)).sum()
     }
 
-    fn work_of(&self, packet: &Packet<A>) -> usize {
+    fn lookup_cost(&self, packet: &Packet<A>) -> usize {
         let words = packet.words();
-        let (mut work, mut best) = (0, NOBODY);
+        let (mut cost, mut best) = (0, NO_MATCH);
         for root in &self.roots {
-            let mut way = *root;
-            while way.best < best && way.next.is_node() {
-                work += CUT;
-                let branch = self.nodes.get(way.next.index()).and_then(|node| {
+            let mut position = *root;
+            while position.best < best && position.next.is_node() {
+                cost += CUT_COST;
+                let branch = self.nodes.get(position.next.index()).and_then(|node| {
                     let (place, mark) = node.branch(&words);
                     let branch = self.branches.get(usize::try_from(node.first).ok()? + place)?;
                     (branch.marks & mark != 0).then_some(*branch)
                 });
-                way = branch.unwrap_or(Branch { best: NOBODY, ..way });
+                position = branch.unwrap_or(Branch { best: NO_MATCH, ..position });
             }
-            if way.best >= best {
+            if position.best >= best {
                 continue;
             }
-            for block in self.blocks.iter().skip(way.next.index()) {
-                work += BLOCK;
+            for block in self.blocks.iter().skip(position.next.index()) {
+                cost += BLOCK_COST;
                 let lane = Portable.matching(block, packet, 0).trailing_zeros();
                 let place = usize::try_from(lane).ok().and_then(|lane| block.places.get(lane));
-                best = place.copied().unwrap_or(NOBODY).min(best);
+                best = place.copied().unwrap_or(NO_MATCH).min(best);
                 if place.is_some() || !block.goes_on() {
                     break;
                 }
             }
         }
-        work
+        cost
     }
 }
 
 impl<const A: usize> Rule<A> {
     /// A packet that it matches.
-    fn corner(&self) -> Packet<A> {
+    fn matching_packet(&self) -> Packet<A> {
         let protocol = if self.terms & Terms::ANY_PROTOCOL == 0 { self.terms } else { 6 << 16 };
         Packet {
             addresses: self.addresses,

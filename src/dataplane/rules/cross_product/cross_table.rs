@@ -1,26 +1,26 @@
 //! Tables in which two classes cross, and the plan by which all fields come to one answer.
 
-use super::end::End;
+use super::address_classes::AddressClasses;
 use super::field::{Field, FieldClasses};
 use super::interner::ClassSets;
-use super::service::Service;
-use super::{Classes, First};
+use super::service_classes::ServiceClasses;
+use super::{CrossProduct, JoinOrder};
 use crate::dataplane::rules::list::RuleList;
 
 /// In a cell of the last table: no rule.
 pub(super) const NO_RULE: u16 = u16::MAX;
 
 /// How many words of rule sets are joined for one table at the most: it bounds the time.
-const MOST_WORDS_JOINED: usize = 96 << 20;
+const MAX_WORDS_JOINED: usize = 96 << 20;
 
 /// A table with a row for each class of one kind and a column for each of another.
 #[derive(Debug)]
-pub(super) struct Cross {
+pub(super) struct CrossTable {
     columns: usize,
     cells: Vec<u16>,
 }
 
-impl Cross {
+impl CrossTable {
     /// The class in which two cross.
     #[inline(always)]
     pub(super) fn cell(&self, row: u16, column: u16) -> u16 {
@@ -35,42 +35,42 @@ impl Cross {
 }
 
 /// Tables on their way to one answer.
-pub(super) struct Plan<'a> {
+pub(super) struct TableBuilder<'a> {
     list: &'a RuleList<'a>,
     bytes_left: usize,
 }
 
-impl<'a> Plan<'a> {
+impl<'a> TableBuilder<'a> {
     /// Builds all tables; nothing where that takes too much.
-    pub(super) fn carry_out(list: &'a RuleList<'a>, most_bytes: usize) -> Option<Classes> {
+    pub(super) fn build(list: &'a RuleList<'a>, max_bytes: usize) -> Option<CrossProduct> {
         if list.len() >= usize::from(NO_RULE) {
             return None;
         }
-        let mut plan = Self { list, bytes_left: most_bytes };
-        let (source, sources) = End::new(&mut plan, false)?;
-        let (destination, destinations) = End::new(&mut plan, true)?;
-        let (service, services) = Service::new(&mut plan)?;
+        let mut builder = Self { list, bytes_left: max_bytes };
+        let (source, sources) = AddressClasses::new(&mut builder, false)?;
+        let (destination, destinations) = AddressClasses::new(&mut builder, true)?;
+        let (service, services) = ServiceClasses::new(&mut builder)?;
         let orders = [
-            (First::Ends, &sources, &destinations, &services),
-            (First::SourceAndService, &sources, &services, &destinations),
-            (First::DestinationAndService, &destinations, &services, &sources),
+            (JoinOrder::Addresses, &sources, &destinations, &services),
+            (JoinOrder::SourceAndService, &sources, &services, &destinations),
+            (JoinOrder::DestinationAndService, &destinations, &services, &sources),
         ];
         // Those two of three first that leave the least memory taken in the end.
-        let tries = orders.into_iter().filter_map(|(first, left, right, last)| {
-            let (both, sets) = cross(left, right, plan.bytes_left)?;
+        let tries = orders.into_iter().filter_map(|(order, left, right, last)| {
+            let (both, sets) = cross(left, right, builder.bytes_left)?;
             let cost = both.cells.len() + sets.len() * last.len();
-            Some((cost, first, both, sets, last))
+            Some((cost, order, both, sets, last))
         });
-        let (_, first, both, sets, last) = tries.min_by_key(|(cost, ..)| *cost)?;
-        plan.take(both.memory())?;
-        let answers = plan.answers(&sets, last)?;
-        Some(Classes { source, destination, service, first, both, answers })
+        let (_, order, both, sets, last) = tries.min_by_key(|(cost, ..)| *cost)?;
+        builder.reserve(both.memory())?;
+        let answers = builder.answers(&sets, last)?;
+        Some(CrossProduct { source, destination, service, order, both, answers })
     }
 
     /// The classes of a field.
     pub(super) fn field(&mut self, field: Field) -> Option<(FieldClasses, ClassSets)> {
         let (classes, sets) = FieldClasses::new(field, self.list)?;
-        self.take(classes.memory())?;
+        self.reserve(classes.memory())?;
         Some((classes, sets))
     }
 
@@ -79,19 +79,19 @@ impl<'a> Plan<'a> {
         &mut self,
         left: &ClassSets,
         right: &ClassSets,
-    ) -> Option<(Cross, ClassSets)> {
+    ) -> Option<(CrossTable, ClassSets)> {
         let (cross, sets) = cross(left, right, self.bytes_left)?;
-        self.take(cross.memory())?;
+        self.reserve(cross.memory())?;
         Some((cross, sets))
     }
 
     /// Takes of what memory there is.
-    pub(super) fn take(&mut self, bytes: usize) -> Option<()> {
+    pub(super) fn reserve(&mut self, bytes: usize) -> Option<()> {
         self.bytes_left = self.bytes_left.checked_sub(bytes)?;
         Some(())
     }
 
-    fn answers(&self, left: &ClassSets, right: &ClassSets) -> Option<Cross> {
+    fn answers(&self, left: &ClassSets, right: &ClassSets) -> Option<CrossTable> {
         let cells = left.len() * right.len();
         if 2 * cells > self.bytes_left {
             return None;
@@ -104,14 +104,14 @@ impl<'a> Plan<'a> {
                 answers.push(place.and_then(|place| u16::try_from(place).ok()).unwrap_or(NO_RULE));
             }
         }
-        Some(Cross { columns: right.len(), cells: answers })
+        Some(CrossTable { columns: right.len(), cells: answers })
     }
 }
 
 /// A table, and what its classes are; nothing where it takes too much.
-fn cross(left: &ClassSets, right: &ClassSets, most_bytes: usize) -> Option<(Cross, ClassSets)> {
+fn cross(left: &ClassSets, right: &ClassSets, max_bytes: usize) -> Option<(CrossTable, ClassSets)> {
     let cells = left.len() * right.len();
-    if 2 * cells > most_bytes || cells * left.words() > MOST_WORDS_JOINED {
+    if 2 * cells > max_bytes || cells * left.words() > MAX_WORDS_JOINED {
         return None;
     }
     let mut sets = left.empty();
@@ -135,7 +135,7 @@ fn cross(left: &ClassSets, right: &ClassSets, most_bytes: usize) -> Option<(Cros
             table.push(if any == 0 { nothing } else { sets.class_of(&joined)? });
         }
     }
-    Some((Cross { columns: right.len(), cells: table }, sets))
+    Some((CrossTable { columns: right.len(), cells: table }, sets))
 }
 
 /// The places of the bits that are set, ascending.

@@ -5,7 +5,7 @@
 
 use super::block::Block;
 use super::ternary::Packet;
-use super::walk::WIDTH;
+use super::walk::BATCH_LEN;
 use super::{Search, Trees};
 use crate::dataplane::flow_key::FlowKey;
 
@@ -15,7 +15,7 @@ pub(super) trait Isa: Copy {
     fn matching<const A: usize>(self, block: &Block<A>, packet: &Packet<A>, floor: u32) -> u32;
 
     /// A bit for each of the places that is behind this one.
-    fn later(self, places: &[u32; WIDTH], than: u32) -> u64;
+    fn later(self, places: &[u32; BATCH_LEN], than: u32) -> u64;
 }
 
 /// Without anything that not every processor has.
@@ -29,7 +29,7 @@ impl Isa for Portable {
     }
 
     #[inline(always)]
-    fn later(self, places: &[u32; WIDTH], than: u32) -> u64 {
+    fn later(self, places: &[u32; BATCH_LEN], than: u32) -> u64 {
         let lanes = (0..).zip(places);
         lanes.fold(0, |set, (lane, place)| set | u64::from(*place > than) << lane)
     }
@@ -44,7 +44,7 @@ pub(super) fn dispatch<const A: usize, const N: usize>(
 ) {
     #[cfg(target_arch = "x86_64")]
     if let Some(v3) = pulp::x86::V3::try_new() {
-        return v3.vectorize(x86::Walk { isa: v3, trees, search, keys, answers });
+        return v3.vectorize(x86::ClassifyCall { isa: v3, trees, search, keys, answers });
     }
     trees.classify(Portable, search, keys, answers);
 }
@@ -56,10 +56,10 @@ mod x86 {
     use pulp::NullaryFnOnce;
     use pulp::x86::V3;
 
-    use super::{Block, FlowKey, Isa, Packet, Search, Trees, WIDTH};
-    use crate::dataplane::rules::forest::block::{LANES, Lanes, Terms};
+    use super::{BATCH_LEN, Block, FlowKey, Isa, Packet, Search, Trees};
+    use crate::dataplane::rules::cut_forest::block::{LANES, Lanes, Terms};
 
-    pub(super) struct Walk<'a, const A: usize, const N: usize> {
+    pub(super) struct ClassifyCall<'a, const A: usize, const N: usize> {
         pub(super) isa: V3,
         pub(super) trees: &'a Trees<A, N>,
         pub(super) search: Search<'a>,
@@ -67,7 +67,7 @@ mod x86 {
         pub(super) answers: &'a mut [u32],
     }
 
-    impl<const A: usize, const N: usize> NullaryFnOnce for Walk<'_, A, N> {
+    impl<const A: usize, const N: usize> NullaryFnOnce for ClassifyCall<'_, A, N> {
         type Output = ();
 
         #[inline(always)]
@@ -120,7 +120,7 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn later(self, places: &[u32; WIDTH], than: u32) -> u64 {
+        fn later(self, places: &[u32; BATCH_LEN], than: u32) -> u64 {
             let than = self.avx._mm256_set1_epi32(than.cast_signed());
             let mut set = 0;
             for lanes in places.as_chunks::<LANES>().0.iter().rev() {

@@ -3,8 +3,8 @@
 use super::block::{Block, LANES};
 use super::isa::{self, Isa, Portable};
 use super::ternary::{Packet, Rule};
-use super::walk::WIDTH;
-use super::{Forest, NOBODY, Search, Trees};
+use super::walk::BATCH_LEN;
+use super::{CutForest, NO_MATCH, Search, Trees};
 use crate::dataplane::flow_key::FlowKey;
 use crate::dataplane::rules::list::RuleList;
 use crate::model::{
@@ -104,11 +104,11 @@ fn rule_blocks_agree_across_simd_widths() {
 fn later_rule_indices_agree_across_simd_widths() {
     let mut random = Random(3);
     for _ in 0..200 {
-        let mut places = [0; WIDTH];
+        let mut places = [0; BATCH_LEN];
         for place in &mut places {
-            *place = random.one_of(&[0, 1, 5, 1 << 31, NOBODY]);
+            *place = random.one_of(&[0, 1, 5, 1 << 31, NO_MATCH]);
         }
-        let than = random.one_of(&[0, 1, 4, 5, 1 << 31, NOBODY]);
+        let than = random.one_of(&[0, 1, 4, 5, 1 << 31, NO_MATCH]);
         let portable = Portable.later(&places, than);
         let all = places.iter().filter(|place| **place > than).count();
         assert_eq!(usize::try_from(portable.count_ones()).unwrap(), all);
@@ -124,7 +124,7 @@ fn assert_walks_agree<const A: usize, const N: usize>(trees: &Trees<A, N>, keys:
     trees.classify(Portable, Search::Decides, keys, &mut portable);
     isa::dispatch(trees, Search::Decides, keys, &mut native);
     assert_eq!(portable, native);
-    assert!(portable.iter().any(|answer| *answer != NOBODY), "some are taken");
+    assert!(portable.iter().any(|answer| *answer != NO_MATCH), "some are taken");
 }
 
 #[test]
@@ -136,9 +136,9 @@ fn tree_walks_agree_across_simd_widths() {
         let filters = [Arc::new(filter)];
         let list = RuleList::new(&filters, Direction::Egress, is_ipv4);
         let keys: Vec<FlowKey> = (0..3000).map(|_| random.key(is_ipv4)).collect();
-        match Forest::new(&list, is_ipv4) {
-            Forest::V4(trees) => assert_walks_agree(&trees, &keys),
-            Forest::V6(trees) => assert_walks_agree(&trees, &keys),
+        match CutForest::new(&list, is_ipv4) {
+            CutForest::V4(trees) => assert_walks_agree(&trees, &keys),
+            CutForest::V6(trees) => assert_walks_agree(&trees, &keys),
         }
     }
 }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::flow_key::FlowKey;
 use super::rules::{EngineStats, RuleSet};
-use super::table::{SessionEntry, TableParts};
-use super::verdict::Taken;
+use super::table::{CompiledSession, TableParts};
+use super::verdict::SessionMatch;
 use crate::model::{Direction, Filter, NetworkInterfaceId};
 
 /// The sets of an interface.
@@ -17,7 +17,7 @@ const SETS: usize = 4;
 
 /// A set of rules in the place of its interface.
 #[derive(Debug, Clone)]
-pub(super) struct Ruling {
+pub(super) struct InterfaceRuleSet {
     set: Arc<RuleSet>,
     /// The index in the table of the interface's first session.
     first_session: u32,
@@ -25,22 +25,22 @@ pub(super) struct Ruling {
 
 /// All of them.
 #[derive(Debug, Default)]
-pub(super) struct Rulings {
-    all: Vec<Ruling>,
+pub(super) struct CompiledRules {
+    all: Vec<InterfaceRuleSet>,
 }
 
 /// What is there already.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Earlier<'a> {
+pub(super) enum PreviousRules<'a> {
     /// Nothing.
-    Nothing,
+    None,
     /// A table; rules that changed may stand beside its tables.
-    Patched(&'a TableParts, &'a Rulings),
+    AllowPatches(&'a TableParts, &'a CompiledRules),
     /// The same, but where rules changed new tables are made.
-    Settled(&'a TableParts, &'a Rulings),
+    Recompile(&'a TableParts, &'a CompiledRules),
 }
 
-impl Ruling {
+impl InterfaceRuleSet {
     /// Puts the answer for each key into `answers`; the keys are of the family of the rules.
     #[inline]
     pub(super) fn classify(&self, keys: &[FlowKey], answers: &mut [u32]) {
@@ -49,19 +49,19 @@ impl Ruling {
 
     /// Whether what they answered is worth being kept.
     #[inline]
-    pub(super) fn is_dear(&self) -> bool {
-        self.set.is_dear()
+    pub(super) fn is_expensive(&self) -> bool {
+        self.set.is_expensive()
     }
 
     /// Which session of the table and which of its rules an answer stands for.
     #[inline]
-    pub(super) fn taken(&self, answer: u32) -> Option<Taken> {
-        self.set.taken(answer).map(|taken| self.in_table(taken))
+    pub(super) fn session_match(&self, answer: u32) -> Option<SessionMatch> {
+        self.set.session_match(answer).map(|matched| self.in_table(matched))
     }
 
     /// The first session that accepts, and its rule.
-    pub(super) fn first_accept(&self, key: &FlowKey) -> Option<Taken> {
-        self.set.first_accept(key).map(|taken| self.in_table(taken))
+    pub(super) fn first_accept(&self, key: &FlowKey) -> Option<SessionMatch> {
+        self.set.first_accept(key).map(|matched| self.in_table(matched))
     }
 
     pub(super) fn stats(&self) -> EngineStats {
@@ -69,45 +69,53 @@ impl Ruling {
     }
 
     #[inline]
-    const fn in_table(&self, taken: Taken) -> Taken {
-        Taken { session: taken.session.wrapping_add(self.first_session), rule: taken.rule }
+    const fn in_table(&self, matched: SessionMatch) -> SessionMatch {
+        SessionMatch {
+            session: matched.session.wrapping_add(self.first_session),
+            rule: matched.rule,
+        }
     }
 }
 
-impl Rulings {
+impl CompiledRules {
     /// Compiles the rules of each interface of the parts, unless the cache has them.
-    pub(super) fn new(parts: &TableParts, earlier: Earlier<'_>, cache: &mut RuleCache) -> Self {
-        let seats = Seats::new(&parts.sessions);
-        let mut press = Press { earlier: earlier.by_interface(), earlier_is: earlier, cache };
+    pub(super) fn new(
+        parts: &TableParts,
+        previous: PreviousRules<'_>,
+        cache: &mut RuleCache,
+    ) -> Self {
+        let sessions_by_interface = SessionsByInterface::new(&parts.sessions);
+        let mut builder =
+            RuleSetBuilder { previous_by_interface: previous.by_interface(), previous, cache };
         let all = (0..).zip(&parts.interfaces).flat_map(|(index, interface)| {
-            let (first_session, filters) = seats.of(index);
-            let sets = press.sets(interface.id(), filters);
-            sets.map(|set| Ruling { set, first_session })
+            let (first_session, filters) = sessions_by_interface.first_and_filters(index);
+            let sets = builder.sets(interface.id(), filters);
+            sets.map(|set| InterfaceRuleSet { set, first_session })
         });
         Self { all: all.collect() }
     }
 
     /// Those of that number.
     #[inline]
-    pub(super) fn get(&self, number: u32) -> Option<&Ruling> {
+    pub(super) fn get(&self, number: u32) -> Option<&InterfaceRuleSet> {
         self.all.get(usize::try_from(number).ok()?)
     }
 
     /// From now on these are those of that number.
     pub(super) fn put(&mut self, number: u32, set: Arc<RuleSet>) {
         let place = usize::try_from(number).ok().and_then(|number| self.all.get_mut(number));
-        if let Some(ruling) = place {
-            ruling.set = set;
+        if let Some(rule_set) = place {
+            rule_set.set = set;
         }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Ruling> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &InterfaceRuleSet> {
         self.all.iter()
     }
 
     /// Whether no rules stand beside their tables.
-    pub(super) fn are_settled(&self) -> bool {
-        self.all.iter().all(|ruling| ruling.set.is_settled())
+    pub(super) fn are_fully_compiled(&self) -> bool {
+        self.all.iter().all(|rule_set| rule_set.set.is_fully_compiled())
     }
 
     /// Whether all sets are the same in memory.
@@ -117,27 +125,27 @@ impl Rulings {
     }
 
     /// The sets of an interface.
-    fn sets_of(&self, interface: usize) -> Option<&[Ruling; SETS]> {
+    fn sets_of(&self, interface: usize) -> Option<&[InterfaceRuleSet; SETS]> {
         self.all.get(SETS * interface..)?.first_chunk()
     }
 }
 
-impl<'a> Earlier<'a> {
+impl<'a> PreviousRules<'a> {
     /// Where each interface of the earlier table is.
-    fn by_interface(self) -> HashMap<&'a NetworkInterfaceId, &'a [Ruling; SETS]> {
-        let (Self::Patched(parts, rulings) | Self::Settled(parts, rulings)) = self else {
+    fn by_interface(self) -> HashMap<&'a NetworkInterfaceId, &'a [InterfaceRuleSet; SETS]> {
+        let (Self::AllowPatches(parts, compiled) | Self::Recompile(parts, compiled)) = self else {
             return HashMap::new();
         };
         let known = parts.interfaces.iter().enumerate();
-        known.filter_map(|(at, one)| Some((one.id(), rulings.sets_of(at)?))).collect()
+        known.filter_map(|(at, one)| Some((one.id(), compiled.sets_of(at)?))).collect()
     }
 }
 
 /// The sessions of each interface.
-struct Seats<'a>(HashMap<u32, (u32, &'a [SessionEntry])>);
+struct SessionsByInterface<'a>(HashMap<u32, (u32, &'a [CompiledSession])>);
 
-impl<'a> Seats<'a> {
-    fn new(sessions: &'a [SessionEntry]) -> Self {
+impl<'a> SessionsByInterface<'a> {
+    fn new(sessions: &'a [CompiledSession]) -> Self {
         let mut first = 0;
         let groups = sessions.chunk_by(|a, b| a.interface == b.interface).filter_map(|group| {
             let start = first;
@@ -148,7 +156,7 @@ impl<'a> Seats<'a> {
     }
 
     /// The index of the first session, and the filters in the order of asking.
-    fn of(&self, interface: u32) -> (u32, Vec<Arc<Filter>>) {
+    fn first_and_filters(&self, interface: u32) -> (u32, Vec<Arc<Filter>>) {
         let (first, sessions) = self.0.get(&interface).copied().unwrap_or_default();
         (first, sessions.iter().map(|session| Arc::clone(&session.filter)).collect())
     }
@@ -212,44 +220,46 @@ fn addresses(filters: &[Arc<Filter>]) -> Vec<usize> {
 }
 
 /// Makes sets.
-struct Press<'a> {
-    earlier_is: Earlier<'a>,
-    earlier: HashMap<&'a NetworkInterfaceId, &'a [Ruling; SETS]>,
+struct RuleSetBuilder<'a> {
+    previous: PreviousRules<'a>,
+    previous_by_interface: HashMap<&'a NetworkInterfaceId, &'a [InterfaceRuleSet; SETS]>,
     cache: &'a mut RuleCache,
 }
 
-impl Press<'_> {
+impl RuleSetBuilder<'_> {
     fn sets(&mut self, id: &NetworkInterfaceId, filters: Vec<Arc<Filter>>) -> [Arc<RuleSet>; SETS] {
-        if let Some(sets) = self.cache.get(&filters).filter(|sets| self.may_keep(sets)) {
+        if let Some(sets) = self.cache.get(&filters).filter(|sets| self.may_reuse(sets)) {
             return sets;
         }
-        let earlier = self.earlier.get(id).copied();
-        let earlier: [Option<&Ruling>; SETS] =
-            earlier.map_or([None; SETS], |sets| sets.each_ref().map(Some));
+        let previous = self.previous_by_interface.get(id).copied();
+        let previous: [Option<&InterfaceRuleSet>; SETS] =
+            previous.map_or([None; SETS], |sets| sets.each_ref().map(Some));
         let wanted = [
             (Direction::Ingress, true),
             (Direction::Ingress, false),
             (Direction::Egress, true),
             (Direction::Egress, false),
         ];
-        let mut earlier = earlier.into_iter().flatten();
+        let mut previous = previous.into_iter().flatten();
         let sets = wanted.map(|(direction, is_ipv4)| {
-            let kept = earlier.next().and_then(|ruling| self.kept(&ruling.set, &filters));
-            kept.unwrap_or_else(|| Arc::new(RuleSet::new(&filters, direction, is_ipv4)))
+            let reused =
+                previous.next().and_then(|rule_set| self.reusable(&rule_set.set, &filters));
+            reused.unwrap_or_else(|| Arc::new(RuleSet::new(&filters, direction, is_ipv4)))
         });
         self.cache.put(filters, sets.clone());
         sets
     }
 
     /// Whether rules may stand beside their tables, or none of these do.
-    fn may_keep(&self, sets: &[Arc<RuleSet>; SETS]) -> bool {
-        !matches!(self.earlier_is, Earlier::Settled(..)) || sets.iter().all(|set| set.is_settled())
+    fn may_reuse(&self, sets: &[Arc<RuleSet>; SETS]) -> bool {
+        !matches!(self.previous, PreviousRules::Recompile(..))
+            || sets.iter().all(|set| set.is_fully_compiled())
     }
 
     /// What was compiled earlier, if it may be used.
-    fn kept(&self, earlier: &RuleSet, filters: &[Arc<Filter>]) -> Option<Arc<RuleSet>> {
-        let adapted = earlier.adapted(filters)?;
-        let must_settle = matches!(self.earlier_is, Earlier::Settled(..));
-        (adapted.is_settled() || !must_settle).then(|| Arc::new(adapted))
+    fn reusable(&self, previous: &RuleSet, filters: &[Arc<Filter>]) -> Option<Arc<RuleSet>> {
+        let patched = previous.patched(filters)?;
+        let must_recompile = matches!(self.previous, PreviousRules::Recompile(..));
+        (patched.is_fully_compiled() || !must_recompile).then(|| Arc::new(patched))
     }
 }

@@ -13,12 +13,12 @@ type ByteWords = [u64; 256];
 pub(super) struct AddressWords {
     /// The rules of the word: all of them match where no byte is asked about.
     all: u64,
-    tables: Vec<PlaceWords>,
+    tables: Vec<AddressByteWords>,
 }
 
 /// The words for one byte of the addresses.
 #[derive(Debug)]
-struct PlaceWords {
+struct AddressByteWords {
     /// Its place in [`FlowKey::addresses`](FlowKey), 0 to 31.
     place: usize,
     words: ByteWords,
@@ -31,7 +31,7 @@ impl AddressWords {
             let asks = |(_, rule): &(u64, &FilterRule)| byte_range(rule, place).is_some();
             if rules.iter().any(asks) {
                 let table = byte_words(rules, place);
-                words.tables.push(PlaceWords { place: usize::from(place), words: table });
+                words.tables.push(AddressByteWords { place: usize::from(place), words: table });
             }
         }
         words
@@ -39,7 +39,7 @@ impl AddressWords {
 
     /// In bytes, without what is in the word itself.
     pub(super) const fn memory(&self) -> usize {
-        size_of::<PlaceWords>() * self.tables.len()
+        size_of::<AddressByteWords>() * self.tables.len()
     }
 
     #[inline]

@@ -15,11 +15,11 @@ const SLOTS: u16 = 8192;
 
 /// Where the flows of each slot go.
 #[derive(Debug)]
-pub(super) struct Spread {
+pub(super) struct TargetBalancer {
     by_slot: Vec<u8>,
 }
 
-impl Spread {
+impl TargetBalancer {
     fn new(addresses: &[SocketAddr]) -> Self {
         let seeds: Vec<u64> = addresses.iter().map(seed).collect();
         let by_slot = (0..SLOTS).map(|slot| {
@@ -35,7 +35,7 @@ impl Spread {
 
     /// Index of the address that takes the flow.
     #[inline]
-    pub(super) fn of(&self, flow_tag: u16) -> usize {
+    pub(super) fn address_index(&self, flow_tag: u16) -> usize {
         self.by_slot.get(usize::from(flow_tag % SLOTS)).map_or(0, |index| usize::from(*index))
     }
 }
@@ -51,20 +51,20 @@ fn seed(address: &SocketAddr) -> u64 {
     mix(bytes.fold(0xcbf2_9ce4_8422_2325, fold))
 }
 
-/// The spreads of a table, by their addresses: what another table has made is taken over.
+/// The balancers of a table, by their addresses: those of an earlier table are reused.
 #[derive(Debug, Default)]
-pub(super) struct Spreads(HashMap<Vec<SocketAddr>, Arc<Spread>>);
+pub(super) struct TargetBalancers(HashMap<Vec<SocketAddr>, Arc<TargetBalancer>>);
 
-impl Spreads {
+impl TargetBalancers {
     /// The one for these addresses.
-    pub(super) fn get(&mut self, addresses: &[SocketAddr], earlier: &Self) -> Arc<Spread> {
+    pub(super) fn get(&mut self, addresses: &[SocketAddr], previous: &Self) -> Arc<TargetBalancer> {
         if let Some(known) = self.0.get(addresses) {
             return Arc::clone(known);
         }
-        let known = earlier.0.get(addresses).cloned();
-        let spread = known.unwrap_or_else(|| Arc::new(Spread::new(addresses)));
-        self.0.insert(addresses.to_vec(), Arc::clone(&spread));
-        spread
+        let known = previous.0.get(addresses).cloned();
+        let balancer = known.unwrap_or_else(|| Arc::new(TargetBalancer::new(addresses)));
+        self.0.insert(addresses.to_vec(), Arc::clone(&balancer));
+        balancer
     }
 }
 
@@ -79,9 +79,9 @@ mod tests {
     #[test]
     fn flows_are_balanced_evenly() {
         for count in 2..=8 {
-            let spread = Spread::new(&addresses(count));
+            let balancer = TargetBalancer::new(&addresses(count));
             let mut taken = vec![0_i64; usize::from(count)];
-            (0..=u16::MAX).for_each(|tag| taken[spread.of(tag)] += 1);
+            (0..=u16::MAX).for_each(|tag| taken[balancer.address_index(tag)] += 1);
             let fair = 65_536 / i64::from(count);
             assert!(taken.iter().all(|one| (one - fair).abs() < fair / 5), "{taken:?}");
         }
@@ -93,9 +93,9 @@ mod tests {
         let mut fewer = all.clone();
         let gone = fewer.remove(2);
         fewer.reverse();
-        let (before, after) = (Spread::new(&all), Spread::new(&fewer));
+        let (before, after) = (TargetBalancer::new(&all), TargetBalancer::new(&fewer));
         for tag in 0..SLOTS {
-            let (old, new) = (all[before.of(tag)], fewer[after.of(tag)]);
+            let (old, new) = (all[before.address_index(tag)], fewer[after.address_index(tag)]);
             assert!(old == gone || old == new, "{old} {new}");
         }
     }

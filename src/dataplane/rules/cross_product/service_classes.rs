@@ -1,31 +1,31 @@
 //! From ports and protocol to their class.
 
 use super::Row;
-use super::cross::{Cross, Plan};
-use super::end::pair;
+use super::address_classes::cross_fields;
+use super::cross_table::{CrossTable, TableBuilder};
 use super::field::{Field, FieldClasses, class_of};
 use super::interner::ClassSets;
 use crate::dataplane::flow_key::FlowKey;
 
 /// The classes of services.
 #[derive(Debug)]
-pub(super) struct Service {
+pub(super) struct ServiceClasses {
     source: FieldClasses,
     destination: FieldClasses,
-    ports: Cross,
+    ports: CrossTable,
     /// The class of the ports of a packet that has none.
     without_ports: u16,
     protocol: FieldClasses,
-    services: Cross,
+    services: CrossTable,
 }
 
-impl Service {
-    pub(super) fn new(plan: &mut Plan<'_>) -> Option<(Self, ClassSets)> {
-        let (source, sources) = plan.field(Field::SourcePort)?;
-        let (destination, destinations) = plan.field(Field::DestinationPort)?;
-        let (ports, of_ports) = plan.cross(&sources, &destinations)?;
-        let (protocol, protocols) = plan.field(Field::Protocol)?;
-        let (services, sets) = plan.cross(&of_ports, &protocols)?;
+impl ServiceClasses {
+    pub(super) fn new(builder: &mut TableBuilder<'_>) -> Option<(Self, ClassSets)> {
+        let (source, sources) = builder.field(Field::SourcePort)?;
+        let (destination, destinations) = builder.field(Field::DestinationPort)?;
+        let (ports, of_ports) = builder.cross(&sources, &destinations)?;
+        let (protocol, protocols) = builder.field(Field::Protocol)?;
+        let (services, sets) = builder.cross(&of_ports, &protocols)?;
         let without_ports = ports.cell(source.absent(), destination.absent());
         Some((Self { source, destination, ports, without_ports, protocol, services }, sets))
     }
@@ -34,7 +34,7 @@ impl Service {
     #[inline]
     pub(super) fn look_up(&self, keys: &[FlowKey], row: &mut Row) {
         let fields = [Field::SourcePort, Field::DestinationPort];
-        pair(keys, fields, [&self.source, &self.destination], &self.ports, row);
+        cross_fields(keys, fields, [&self.source, &self.destination], &self.ports, row);
         let of_ports = |key: &FlowKey, known: u16| {
             if key.has_ports { known } else { self.without_ports }
         };
@@ -58,6 +58,6 @@ impl Service {
         let fields = [&self.source, &self.destination, &self.protocol];
         let crosses = [&self.ports, &self.services];
         fields.into_iter().map(FieldClasses::memory).sum::<usize>()
-            + crosses.into_iter().map(Cross::memory).sum::<usize>()
+            + crosses.into_iter().map(CrossTable::memory).sum::<usize>()
     }
 }

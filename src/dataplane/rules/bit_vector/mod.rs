@@ -1,4 +1,6 @@
-//! The rules of all sessions of one interface, direction and address family, fused.
+//! Bit vectors (Lakshman and Stiliadis, "High-Speed Policy-based Packet Forwarding Using Efficient
+//! Multi-dimensional Range Matching", SIGCOMM 1998), over the rules of all sessions of one
+//! interface, direction and address family.
 //!
 //! A word of 64 bits holds one bit for each rule, session behind session in the order in which
 //! they are asked, and a guard bit above the rules of each session:
@@ -19,50 +21,50 @@
 //! The words of many packets are made together where the processor can (`planes`), those of a few
 //! one after the other; either way answers the same.
 
-mod bytes;
-mod digits;
+mod byte_vector;
 mod fields;
+mod nibbles;
 mod planes;
 #[cfg(test)]
 mod tests;
 
-use super::NOBODY;
-use super::list::{Place, RuleList};
+use super::NO_MATCH;
+use super::list::{ListedRule, RuleList};
 use crate::dataplane::flow_key::FlowKey;
 use crate::model::FilterRule;
-use bytes::Bytes;
+use byte_vector::ByteVector;
 use fields::{AddressWords, PortWords, ProtocolWords};
-use planes::{Pairs, Planes, Press, WordTables};
+use planes::{LanePairs, Planes, Transposer, WordTables};
 
 /// Rules as rows of words.
 #[derive(Debug)]
-pub(super) struct Words {
-    words: Vec<Word>,
-    press: Press,
+pub(super) struct BitVector {
+    words: Vec<RuleWord>,
+    transposer: Transposer,
     tables: Vec<WordTables>,
 }
 
 /// A rule and its place in the list.
-type Entry<'a> = (u32, Place<'a>);
+type IndexedRule<'a> = (u32, ListedRule<'a>);
 
-impl Words {
+impl BitVector {
     pub(super) fn new(list: &RuleList<'_>, is_ipv4: bool) -> Self {
-        let rules: Vec<&FilterRule> = list.places().iter().map(|place| place.rule).collect();
-        let (press, digits) = Press::new(&rules, is_ipv4);
-        let is_pressed = press.can_press();
-        let mut these = Self { words: Vec::new(), press, tables: Vec::new() };
+        let rules: Vec<&FilterRule> = list.rules().iter().map(|place| place.rule).collect();
+        let (transposer, nibbles) = Transposer::new(&rules, is_ipv4);
+        let is_vectorized = transposer.fits_planes();
+        let mut these = Self { words: Vec::new(), transposer, tables: Vec::new() };
         let mut add = |layout: &Layout<'_>| {
             let rules: Vec<(u64, &FilterRule)> =
                 layout.entries().map(|(bit, (_, place))| (1 << bit, place.rule)).collect();
-            these.words.push(Word::new(layout, &rules));
-            if is_pressed {
-                these.tables.push(WordTables::new(&rules, &digits));
+            these.words.push(RuleWord::new(layout, &rules));
+            if is_vectorized {
+                these.tables.push(WordTables::new(&rules, &nibbles));
             }
         };
         let mut layout = Layout::default();
         let mut start = 0;
         for session in list.sessions() {
-            let entries: Vec<Entry<'_>> = (start..).zip(session.iter().copied()).collect();
+            let entries: Vec<IndexedRule<'_>> = (start..).zip(session.iter().copied()).collect();
             start += u32::try_from(session.len()).unwrap_or(u32::MAX);
             let mut rest = entries.as_slice();
             let mut continues = false;
@@ -71,7 +73,7 @@ impl Words {
                     add(&std::mem::take(&mut layout));
                 }
                 let (now, later) = rest.split_at(rest.len().min(layout.room()));
-                layout.seat(now, continues);
+                layout.add_session(now, continues);
                 (rest, continues) = (later, true);
             }
         }
@@ -81,54 +83,54 @@ impl Words {
         these
     }
 
-    /// Puts the place of the rule that decides on each key into `answers`, or [`NOBODY`].
+    /// Puts the place of the rule that decides on each key into `answers`, or [`NO_MATCH`].
     #[inline]
     pub(super) fn classify(&self, keys: &[FlowKey], answers: &mut [u32]) {
         #[cfg(target_arch = "x86_64")]
-        if keys.len() >= FEWEST_TOGETHER && self.press.can_press() {
+        if keys.len() >= MIN_VECTORIZED_LEN && self.transposer.fits_planes() {
             if let Some(isa) = pulp::x86::V4::try_new() {
-                return isa.vectorize(x86::Together { isa, words: self, keys, answers });
+                return isa.vectorize(x86::VectorizedCall { isa, words: self, keys, answers });
             }
             if let Some(isa) = pulp::x86::V3::try_new() {
-                return isa.vectorize(x86::Together { isa, words: self, keys, answers });
+                return isa.vectorize(x86::VectorizedCall { isa, words: self, keys, answers });
             }
         }
-        self.one_by_one(keys, answers);
+        self.classify_scalar(keys, answers);
     }
 
-    /// A party of packets goes through word after word.
+    /// A batch of packets goes through word after word.
     #[inline(always)]
-    fn together<B: Bytes>(&self, isa: B, keys: &[FlowKey], answers: &mut [u32]) {
+    fn classify_vectorized<B: ByteVector>(&self, isa: B, keys: &[FlowKey], answers: &mut [u32]) {
         let mut planes = Planes::new();
         for (keys, answers) in keys.chunks(16 * B::LANES).zip(answers.chunks_mut(16 * B::LANES)) {
-            if keys.len() < FEWEST_TOGETHER {
-                self.one_by_one(keys, answers);
+            if keys.len() < MIN_VECTORIZED_LEN {
+                self.classify_scalar(keys, answers);
                 continue;
             }
-            self.press.press(isa, keys, &mut planes);
+            self.transposer.transpose(isa, keys, &mut planes);
             if let ([word], [tables]) = (self.words.as_slice(), self.tables.as_slice()) {
-                let mut pairs = Pairs::default();
+                let mut pairs = LanePairs::default();
                 for (pair, matches) in pairs.iter_mut().zip(tables.matches(isa, &planes)) {
-                    *pair = isa.lanes(isa.first(matches, word.guards, word.lows, word.accepts));
+                    *pair = isa.lanes(isa.first(matches, word.guards, word.low_bits, word.accepts));
                 }
-                for (answer, accepted) in answers.iter_mut().zip(planes::in_order(&pairs)) {
+                for (answer, accepted) in answers.iter_mut().zip(planes::in_packet_order(&pairs)) {
                     *answer = word.place(accepted.trailing_zeros());
                 }
                 continue;
             }
-            let mut carries = [false; planes::WIDEST];
-            answers.fill(NOBODY);
+            let mut carries = [false; planes::MAX_BATCH_LEN];
+            answers.fill(NO_MATCH);
             for (word, tables) in self.words.iter().zip(&self.tables) {
-                let mut pairs = Pairs::default();
+                let mut pairs = LanePairs::default();
                 for (pair, matches) in pairs.iter_mut().zip(tables.matches(isa, &planes)) {
                     *pair = isa.lanes(matches);
                 }
-                word.go_on(&planes::in_order(&pairs), &mut carries, answers);
+                word.update_answers(&planes::in_packet_order(&pairs), &mut carries, answers);
             }
         }
     }
 
-    fn one_by_one(&self, keys: &[FlowKey], answers: &mut [u32]) {
+    fn classify_scalar(&self, keys: &[FlowKey], answers: &mut [u32]) {
         if let [word] = self.words.as_slice() {
             for (key, answer) in keys.iter().zip(answers) {
                 let accepted = word.first_matches(key, false) & word.accepts;
@@ -157,7 +159,7 @@ impl Words {
             }
             carry = word.carries(first, carry);
         }
-        NOBODY
+        NO_MATCH
     }
 
     /// How many words a packet may be asked by.
@@ -168,30 +170,30 @@ impl Words {
     /// In bytes.
     pub(super) fn memory(&self) -> usize {
         let tables = self.tables.iter().map(WordTables::memory);
-        self.words.iter().map(Word::memory).chain(tables).sum()
+        self.words.iter().map(RuleWord::memory).chain(tables).sum()
     }
 }
 
 /// With fewer packets than these, one after the other is as fast.
-const FEWEST_TOGETHER: usize = 24;
+const MIN_VECTORIZED_LEN: usize = 24;
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{Bytes, FlowKey, Words};
+    use super::{BitVector, ByteVector, FlowKey};
 
-    pub(super) struct Together<'a, B> {
+    pub(super) struct VectorizedCall<'a, B> {
         pub(super) isa: B,
-        pub(super) words: &'a Words,
+        pub(super) words: &'a BitVector,
         pub(super) keys: &'a [FlowKey],
         pub(super) answers: &'a mut [u32],
     }
 
-    impl<B: Bytes> pulp::NullaryFnOnce for Together<'_, B> {
+    impl<B: ByteVector> pulp::NullaryFnOnce for VectorizedCall<'_, B> {
         type Output = ();
 
         #[inline(always)]
         fn call(self) {
-            self.words.together(self.isa, self.keys, self.answers);
+            self.words.classify_vectorized(self.isa, self.keys, self.answers);
         }
     }
 }
@@ -199,8 +201,8 @@ mod x86 {
 /// Which rule sits on which bit of a word that is being filled.
 #[derive(Debug, Default)]
 struct Layout<'a> {
-    bits: Vec<Option<Entry<'a>>>,
-    lows: u64,
+    bits: Vec<Option<IndexedRule<'a>>>,
+    low_bits: u64,
     guards: u64,
     continues: bool,
 }
@@ -215,29 +217,29 @@ impl<'a> Layout<'a> {
         self.bits.is_empty()
     }
 
-    fn seat(&mut self, entries: &[Entry<'a>], continues: bool) {
+    fn add_session(&mut self, entries: &[IndexedRule<'a>], continues: bool) {
         self.continues |= continues;
-        self.lows |= 1 << self.bits.len();
+        self.low_bits |= 1 << self.bits.len();
         self.bits.extend(entries.iter().copied().map(Some));
         self.guards |= 1 << self.bits.len();
         self.bits.push(None);
     }
 
     /// The rules with their bits.
-    fn entries(&self) -> impl Iterator<Item = (u32, Entry<'a>)> {
+    fn entries(&self) -> impl Iterator<Item = (u32, IndexedRule<'a>)> {
         (0..).zip(&self.bits).filter_map(|(bit, entry)| entry.map(|entry| (bit, entry)))
     }
 }
 
 /// Up to 63 rules.
 #[derive(Debug)]
-struct Word {
+struct RuleWord {
     addresses: AddressWords,
     protocols: ProtocolWords,
     source_ports: Option<PortWords>,
     destination_ports: Option<PortWords>,
     guards: u64,
-    lows: u64,
+    low_bits: u64,
     accepts: u64,
     /// The rules of the first session, where they continue those of the word before; else none.
     continued: u64,
@@ -247,9 +249,9 @@ struct Word {
     places: [u32; 128],
 }
 
-impl Word {
+impl RuleWord {
     fn new(layout: &Layout<'_>, rules: &[(u64, &FilterRule)]) -> Self {
-        let mut places = [NOBODY; 128];
+        let mut places = [NO_MATCH; 128];
         let mut accepts = 0;
         let mut all = 0;
         for (bit, (at, place)) in layout.entries() {
@@ -262,14 +264,14 @@ impl Word {
             }
         }
         let first_guard = layout.guards & layout.guards.wrapping_neg();
-        let highest_low = 1_u64 << (63 - layout.lows.leading_zeros().min(63));
+        let highest_low = 1_u64 << (63 - layout.low_bits.leading_zeros().min(63));
         Self {
             addresses: AddressWords::new(all, rules),
             protocols: ProtocolWords::new(rules),
             source_ports: PortWords::new(rules, FilterRule::source_ports),
             destination_ports: PortWords::new(rules, FilterRule::destination_ports),
             guards: layout.guards,
-            lows: layout.lows,
+            low_bits: layout.low_bits,
             accepts,
             continued: if layout.continues { first_guard.wrapping_sub(1) } else { 0 },
             last_session: !highest_low.wrapping_sub(1),
@@ -297,17 +299,17 @@ impl Word {
     /// Of all matches the first one of each session.
     #[inline(always)]
     const fn first_of(&self, matches: u64) -> u64 {
-        matches & !(matches | self.guards).wrapping_sub(self.lows)
+        matches & !(matches | self.guards).wrapping_sub(self.low_bits)
     }
 
     /// The answers of packets that the words before had none for.
     #[inline(always)]
-    fn go_on(&self, matches: &[u64], carries: &mut [bool], answers: &mut [u32]) {
+    fn update_answers(&self, matches: &[u64], carries: &mut [bool], answers: &mut [u32]) {
         for ((answer, matches), carry) in answers.iter_mut().zip(matches).zip(carries) {
             let known = if *carry { self.continued } else { 0 };
             let first = self.first_of(matches & !known);
             let place = self.place((first & self.accepts).trailing_zeros());
-            *answer = if *answer == NOBODY { place } else { *answer };
+            *answer = if *answer == NO_MATCH { place } else { *answer };
             *carry = self.carries(first, *carry);
         }
     }
@@ -322,7 +324,7 @@ impl Word {
     #[inline]
     fn place(&self, bit: u32) -> u32 {
         let bit = usize::try_from(bit & 127).unwrap_or_default();
-        self.places.get(bit).copied().unwrap_or(NOBODY)
+        self.places.get(bit).copied().unwrap_or(NO_MATCH)
     }
 
     fn memory(&self) -> usize {

@@ -3,24 +3,24 @@
 //! A vector has lanes of sixteen bytes, and a byte of each lane belongs to one packet.
 
 /// How many lanes a vector has at the most.
-pub(super) const MOST_LANES: usize = 4;
+pub(super) const MAX_LANES: usize = 4;
 
 /// Vectors of bytes.
-pub(super) trait Bytes: Copy {
+pub(super) trait ByteVector: Copy {
     type Vector: Copy;
     /// How many lanes a vector has.
     const LANES: usize;
     /// A vector by its lanes.
-    fn of_lanes(self, lanes: [[u64; 2]; MOST_LANES]) -> Self::Vector;
+    fn from_lanes(self, lanes: [[u64; 2]; MAX_LANES]) -> Self::Vector;
     /// The lanes of a vector.
-    fn lanes(self, vector: Self::Vector) -> [[u64; 2]; MOST_LANES];
+    fn lanes(self, vector: Self::Vector) -> [[u64; 2]; MAX_LANES];
     /// The same bytes in each lane.
     fn splat(self, lane: &[u8; 16]) -> Self::Vector;
     fn and(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     fn or(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
-    /// Of words of 64 bits: their bits that `lows` and `guards` tell to be the first of their
+    /// Of words of 64 bits: their bits that `low_bits` and `guards` tell to be the first of their
     /// stretch, and that are in `kept`.
-    fn first(self, words: Self::Vector, guards: u64, lows: u64, kept: u64) -> Self::Vector;
+    fn first(self, words: Self::Vector, guards: u64, low_bits: u64, kept: u64) -> Self::Vector;
     /// For each byte, of which the upper half is zero, that byte of the lane of the table.
     fn look_up(self, table: Self::Vector, places: Self::Vector) -> Self::Vector;
     /// The upper half of each byte.
@@ -41,20 +41,20 @@ mod x86 {
 
     use pulp::x86::{V3, V4};
 
-    use super::{Bytes, MOST_LANES};
+    use super::{ByteVector, MAX_LANES};
 
     /// AVX2.
-    impl Bytes for V3 {
+    impl ByteVector for V3 {
         type Vector = __m256i;
         const LANES: usize = 2;
 
         #[inline(always)]
-        fn of_lanes(self, [a, b, ..]: [[u64; 2]; MOST_LANES]) -> __m256i {
+        fn from_lanes(self, [a, b, ..]: [[u64; 2]; MAX_LANES]) -> __m256i {
             pulp::cast([a, b])
         }
 
         #[inline(always)]
-        fn lanes(self, vector: __m256i) -> [[u64; 2]; MOST_LANES] {
+        fn lanes(self, vector: __m256i) -> [[u64; 2]; MAX_LANES] {
             let [a, b]: [[u64; 2]; 2] = pulp::cast(vector);
             [a, b, [0; 2], [0; 2]]
         }
@@ -75,10 +75,10 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn first(self, words: __m256i, guards: u64, lows: u64, kept: u64) -> __m256i {
+        fn first(self, words: __m256i, guards: u64, low_bits: u64, kept: u64) -> __m256i {
             let splat = |word: u64| self.avx._mm256_set1_epi64x(word.cast_signed());
             let guarded = self.avx2._mm256_or_si256(words, splat(guards));
-            let borrowed = self.avx2._mm256_sub_epi64(guarded, splat(lows));
+            let borrowed = self.avx2._mm256_sub_epi64(guarded, splat(low_bits));
             let first = self.avx2._mm256_andnot_si256(borrowed, words);
             self.avx2._mm256_and_si256(first, splat(kept))
         }
@@ -119,17 +119,17 @@ mod x86 {
     }
 
     /// AVX-512.
-    impl Bytes for V4 {
+    impl ByteVector for V4 {
         type Vector = __m512i;
         const LANES: usize = 4;
 
         #[inline(always)]
-        fn of_lanes(self, lanes: [[u64; 2]; MOST_LANES]) -> __m512i {
+        fn from_lanes(self, lanes: [[u64; 2]; MAX_LANES]) -> __m512i {
             pulp::cast(lanes)
         }
 
         #[inline(always)]
-        fn lanes(self, vector: __m512i) -> [[u64; 2]; MOST_LANES] {
+        fn lanes(self, vector: __m512i) -> [[u64; 2]; MAX_LANES] {
             pulp::cast(vector)
         }
 
@@ -149,10 +149,10 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn first(self, words: __m512i, guards: u64, lows: u64, kept: u64) -> __m512i {
+        fn first(self, words: __m512i, guards: u64, low_bits: u64, kept: u64) -> __m512i {
             let splat = |word: u64| self.avx512f._mm512_set1_epi64(word.cast_signed());
             let guarded = self.avx512f._mm512_or_si512(words, splat(guards));
-            let borrowed = self.avx512f._mm512_sub_epi64(guarded, splat(lows));
+            let borrowed = self.avx512f._mm512_sub_epi64(guarded, splat(low_bits));
             let first = self.avx512f._mm512_andnot_si512(borrowed, words);
             self.avx512f._mm512_and_si512(first, splat(kept))
         }

@@ -7,11 +7,11 @@ use super::frame::Frame;
 use crate::model::{Direction, NetworkInterface};
 
 /// An interface and the direction of a frame there.
-pub(super) type Owner = (u32, Direction);
+pub(super) type FrameOwner = (u32, Direction);
 
 /// Finds interfaces by MAC address, then by IP address.
 #[derive(Debug)]
-pub(super) struct Membership {
+pub(super) struct InterfaceLookup {
     /// The only interface, which names neither MAC nor IP address: every frame is its.
     takes_all: bool,
     by_mac: Vec<(u64, u32)>,
@@ -19,7 +19,7 @@ pub(super) struct Membership {
     by_ipv6: Vec<(u128, u32)>,
 }
 
-impl Membership {
+impl InterfaceLookup {
     pub(super) fn new<'a>(interfaces: impl Iterator<Item = &'a NetworkInterface>) -> Self {
         let mut these = Self { takes_all: false, by_mac: vec![], by_ipv4: vec![], by_ipv6: vec![] };
         let mut count = 0;
@@ -46,7 +46,7 @@ impl Membership {
     }
 
     /// How many interfaces may own one frame at the most.
-    pub(super) fn most_owners(&self) -> usize {
+    pub(super) fn max_owners(&self) -> usize {
         2 * (widest(&self.by_mac) + widest(&self.by_ipv4).max(widest(&self.by_ipv6))).max(1)
     }
 
@@ -58,7 +58,7 @@ impl Membership {
 
     /// The owner of a frame where every frame belongs to the one interface.
     #[inline]
-    pub(super) fn owner_of_all(frame: &Frame<'_>) -> Owner {
+    pub(super) fn single_owner(frame: &Frame<'_>) -> FrameOwner {
         (0, frame.direction.unwrap_or(Direction::Ingress))
     }
 
@@ -66,10 +66,15 @@ impl Membership {
     /// flags decide, and what none of them decides is ingress"; a frame that bears an address of
     /// the interface as source and as destination leaves it.
     #[inline]
-    pub(super) fn owners(&self, frame: &Frame<'_>, key: Option<&FlowKey>, owners: &mut Vec<Owner>) {
+    pub(super) fn owners(
+        &self,
+        frame: &Frame<'_>,
+        key: Option<&FlowKey>,
+        owners: &mut Vec<FrameOwner>,
+    ) {
         owners.clear();
         if self.takes_all {
-            return owners.push(Self::owner_of_all(frame));
+            return owners.push(Self::single_owner(frame));
         }
         if let Some([d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5]) = frame.bytes.first_chunk() {
             let source = u64::from_be_bytes([0, 0, *s0, *s1, *s2, *s3, *s4, *s5]);
@@ -96,7 +101,7 @@ fn add<A: Ord + Copy>(
     index: &[(A, u32)],
     address: A,
     direction: Direction,
-    owners: &mut Vec<Owner>,
+    owners: &mut Vec<FrameOwner>,
 ) {
     let start = index.partition_point(|(known, _)| *known < address);
     for (known, interface) in index.iter().skip(start) {
@@ -126,16 +131,16 @@ mod tests {
     }
 
     /// From MAC 1 and 10.0.0.1 to MAC 2 and 10.0.0.2.
-    fn owners(interfaces: &[NetworkInterface], hint: Option<Direction>) -> Vec<Owner> {
+    fn owners(interfaces: &[NetworkInterface], hint: Option<Direction>) -> Vec<FrameOwner> {
         let mut bytes = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0, 0x45, 0, 0, 20];
         bytes.extend([0, 0, 0, 0, 64, 1, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
         let mut frame = Frame::new(&bytes);
         frame.direction = hint;
         let key = FlowKey::parse(&bytes).unwrap();
-        let membership = Membership::new(interfaces.iter());
+        let interface_lookup = InterfaceLookup::new(interfaces.iter());
         let mut owners = Vec::new();
-        membership.owners(&frame, Some(&key), &mut owners);
-        assert!(owners.len() <= membership.most_owners());
+        interface_lookup.owners(&frame, Some(&key), &mut owners);
+        assert!(owners.len() <= interface_lookup.max_owners());
         owners
     }
 
@@ -152,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_may_belong_to_two_interfaces_or_to_none() {
+    fn a_frame_can_belong_to_two_interfaces_or_none() {
         use Direction::{Egress, Ingress};
         let two = [interface(Some(2), None), interface(None, Some([10, 0, 0, 1]))];
         assert_eq!(owners(&two, None), [(0, Ingress), (1, Egress)]);

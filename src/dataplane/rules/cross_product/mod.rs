@@ -28,76 +28,76 @@
 //! Only for IPv4: eight parts of an IPv6 address are eight fields, and the 36 look-ups that they
 //! make take twice as long as a forest does.
 
-mod cross;
-mod end;
+mod address_classes;
+mod cross_table;
 mod field;
 mod interner;
-mod service;
+mod service_classes;
 
-use cross::{Cross, NO_RULE, Plan};
-use end::End;
-use service::Service;
+use address_classes::AddressClasses;
+use cross_table::{CrossTable, NO_RULE, TableBuilder};
+use service_classes::ServiceClasses;
 
-use super::NOBODY;
+use super::NO_MATCH;
 use super::list::RuleList;
 use crate::dataplane::flow_key::FlowKey;
 
 /// How many packets go through together.
-const WIDTH: usize = 64;
+const BATCH_LEN: usize = 64;
 
 /// A class for each of them.
-type Row = [u16; WIDTH];
+type Row = [u16; BATCH_LEN];
 
 /// Rules as class tables.
 #[derive(Debug)]
-pub(super) struct Classes {
-    source: End,
-    destination: End,
-    service: Service,
-    first: First,
-    both: Cross,
-    answers: Cross,
+pub(super) struct CrossProduct {
+    source: AddressClasses,
+    destination: AddressClasses,
+    service: ServiceClasses,
+    order: JoinOrder,
+    both: CrossTable,
+    answers: CrossTable,
 }
 
 /// Which two of source, destination and service cross first; the third crosses last.
 #[derive(Debug, Clone, Copy)]
-enum First {
-    Ends,
+enum JoinOrder {
+    Addresses,
     SourceAndService,
     DestinationAndService,
 }
 
-impl Classes {
+impl CrossProduct {
     /// For rules of IPv4. Nothing where the tables would be too large, or take too long to build.
-    pub(super) fn new(list: &RuleList<'_>, most_bytes: usize) -> Option<Self> {
-        Plan::carry_out(list, most_bytes)
+    pub(super) fn new(list: &RuleList<'_>, max_bytes: usize) -> Option<Self> {
+        TableBuilder::build(list, max_bytes)
     }
 
-    /// Puts the place of the rule that decides on each key into `answers`, or [`NOBODY`].
+    /// Puts the place of the rule that decides on each key into `answers`, or [`NO_MATCH`].
     pub(super) fn classify(&self, keys: &[FlowKey], answers: &mut [u32]) {
-        let [mut source, mut destination, mut service, mut joined] = [[0; WIDTH]; 4];
-        for (keys, answers) in keys.chunks(WIDTH).zip(answers.chunks_mut(WIDTH)) {
+        let [mut source, mut destination, mut service, mut joined] = [[0; BATCH_LEN]; 4];
+        for (keys, answers) in keys.chunks(BATCH_LEN).zip(answers.chunks_mut(BATCH_LEN)) {
             self.source.look_up(keys, &mut source);
             self.destination.look_up(keys, &mut destination);
             self.service.look_up(keys, &mut service);
-            let (left, right, last) = match self.first {
-                First::Ends => (&source, &destination, &service),
-                First::SourceAndService => (&source, &service, &destination),
-                First::DestinationAndService => (&destination, &service, &source),
+            let (left, right, last) = match self.order {
+                JoinOrder::Addresses => (&source, &destination, &service),
+                JoinOrder::SourceAndService => (&source, &service, &destination),
+                JoinOrder::DestinationAndService => (&destination, &service, &source),
             };
             for ((class, left), right) in joined.iter_mut().zip(left).zip(right) {
                 *class = self.both.cell(*left, *right);
             }
             for ((answer, left), right) in answers.iter_mut().zip(&joined).zip(last) {
                 let place = self.answers.cell(*left, *right);
-                *answer = if place == NO_RULE { NOBODY } else { u32::from(place) };
+                *answer = if place == NO_RULE { NO_MATCH } else { u32::from(place) };
             }
         }
     }
 
     /// How many look-ups a packet takes.
     pub(super) const fn depth(&self) -> usize {
-        2 * End::DEPTH + Service::DEPTH + 2
+        2 * AddressClasses::DEPTH + ServiceClasses::DEPTH + 2
     }
 
     /// In bytes.

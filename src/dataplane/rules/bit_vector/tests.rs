@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use pulp::x86::{V3, V4};
 
-use super::{Bytes, RuleList, Words, x86};
+use super::{BitVector, ByteVector, RuleList, x86};
 use crate::dataplane::flow_key::FlowKey;
 use crate::model::{CidrBlock, Direction, FilterRule, PortRange, Protocol, RuleAction, RuleNumber};
 
@@ -74,9 +74,9 @@ impl Random {
     }
 }
 
-fn together<B: Bytes>(words: &Words, isa: B, keys: &[FlowKey]) -> Vec<u32> {
+fn classify_vectorized<B: ByteVector>(words: &BitVector, isa: B, keys: &[FlowKey]) -> Vec<u32> {
     let mut answers = vec![0; keys.len()];
-    let walk = x86::Together { isa, words, keys, answers: &mut answers };
+    let walk = x86::VectorizedCall { isa, words, keys, answers: &mut answers };
     pulp::NullaryFnOnce::call(walk);
     answers
 }
@@ -88,16 +88,26 @@ fn all_simd_variants_agree() {
         let is_ipv4 = round % 2 == 0;
         let rules: Vec<FilterRule> =
             (1..=1 + round / 2).map(|number| random.rule(number, is_ipv4)).collect();
-        let words = Words::new(&RuleList::of_rules(rules.iter()), is_ipv4);
+        let words = BitVector::new(&RuleList::of_rules(rules.iter()), is_ipv4);
         for len in [24, 32, 33, 64, 100] {
             let keys: Vec<FlowKey> = (0..len).map(|_| random.key(is_ipv4)).collect();
             let mut wanted = vec![0; keys.len()];
-            words.one_by_one(&keys, &mut wanted);
+            words.classify_scalar(&keys, &mut wanted);
             if let Some(isa) = V3::try_new() {
-                assert_eq!(together(&words, isa, &keys), wanted, "AVX2, {} rules", rules.len());
+                assert_eq!(
+                    classify_vectorized(&words, isa, &keys),
+                    wanted,
+                    "AVX2, {} rules",
+                    rules.len()
+                );
             }
             if let Some(isa) = V4::try_new() {
-                assert_eq!(together(&words, isa, &keys), wanted, "AVX-512, {} rules", rules.len());
+                assert_eq!(
+                    classify_vectorized(&words, isa, &keys),
+                    wanted,
+                    "AVX-512, {} rules",
+                    rules.len()
+                );
             }
         }
     }

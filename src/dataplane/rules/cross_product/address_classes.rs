@@ -1,25 +1,28 @@
 //! From an address to its class: its halves are looked up and cross in one go.
 
 use super::Row;
-use super::cross::{Cross, Plan};
+use super::cross_table::{CrossTable, TableBuilder};
 use super::field::{Field, FieldClasses, class_of};
 use super::interner::ClassSets;
 use crate::dataplane::flow_key::FlowKey;
 
 /// The classes of the addresses of one end.
 #[derive(Debug)]
-pub(super) struct End {
+pub(super) struct AddressClasses {
     is_destination: bool,
     high: FieldClasses,
     low: FieldClasses,
-    cross: Cross,
+    cross: CrossTable,
 }
 
-impl End {
-    pub(super) fn new(plan: &mut Plan<'_>, is_destination: bool) -> Option<(Self, ClassSets)> {
+impl AddressClasses {
+    pub(super) fn new(
+        builder: &mut TableBuilder<'_>,
+        is_destination: bool,
+    ) -> Option<(Self, ClassSets)> {
         let [high, low] = halves(is_destination);
-        let ((high, rows), (low, columns)) = (plan.field(high)?, plan.field(low)?);
-        let (cross, sets) = plan.cross(&rows, &columns)?;
+        let ((high, rows), (low, columns)) = (builder.field(high)?, builder.field(low)?);
+        let (cross, sets) = builder.cross(&rows, &columns)?;
         Some((Self { is_destination, high, low, cross }, sets))
     }
 
@@ -29,9 +32,9 @@ impl End {
         let classes = [&self.high, &self.low];
         // The fields outside of the loop, so that the loop need not ask.
         if self.is_destination {
-            pair(keys, halves(true), classes, &self.cross, row);
+            cross_fields(keys, halves(true), classes, &self.cross, row);
         } else {
-            pair(keys, halves(false), classes, &self.cross, row);
+            cross_fields(keys, halves(false), classes, &self.cross, row);
         }
     }
 
@@ -52,11 +55,11 @@ const fn halves(is_destination: bool) -> [Field; 2] {
 
 /// Where the classes of two fields cross.
 #[inline(always)]
-pub(super) fn pair(
+pub(super) fn cross_fields(
     keys: &[FlowKey],
     [left, right]: [Field; 2],
     [left_classes, right_classes]: [&FieldClasses; 2],
-    cross: &Cross,
+    cross: &CrossTable,
     classes: &mut Row,
 ) {
     let pairs = keys.iter().zip(classes);

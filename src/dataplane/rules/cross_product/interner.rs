@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 /// How many words all sets take at the most: 64 MiB while tables are built.
-const MOST_WORDS: usize = 8 << 20;
+const MAX_WORDS: usize = 8 << 20;
 
 /// Distinct sets of rules, a bit for each rule.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl ClassSets {
         let mut hash = hash_of(set);
         loop {
             match self.by_hash.entry(hash) {
-                Entry::Vacant(_) if self.sets.len() >= MOST_WORDS => return None,
+                Entry::Vacant(_) if self.sets.len() >= MAX_WORDS => return None,
                 Entry::Vacant(free) => {
                     let class = u16::try_from(self.sets.len() / self.words).ok()?;
                     free.insert(class);

@@ -32,7 +32,7 @@ const TIME_V6: [u8; 8] = [0, 0, 0, 0, 0, 0, 0x01, 0x23];
 
 /// Which service of AWS a packet talks to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Service {
+pub(super) enum TrafficClass {
     /// None: the rules decide.
     Ordinary,
     /// One whose traffic is never mirrored, unless the exclusions are off.
@@ -43,13 +43,13 @@ pub(super) enum Service {
 
 /// Tells services by address and port.
 #[derive(Debug)]
-pub(super) struct Exclusions {
+pub(super) struct AwsExclusions {
     /// Whether the list holds at all.
     pub(super) enabled: bool,
     resolvers: Vec<([u8; 16], bool)>,
 }
 
-impl Exclusions {
+impl AwsExclusions {
     pub(super) fn new(settings: &Settings) -> Self {
         let resolvers = settings.vpc_resolver_addresses.iter().map(|address| match address {
             IpAddr::V4(v4) => {
@@ -66,13 +66,13 @@ impl Exclusions {
 
     /// Nearly every packet is ordinary, and a few comparisons tell.
     #[inline]
-    pub(super) fn service(&self, key: &FlowKey) -> Service {
-        let near =
-            is_near(key.source_half(), key.is_ipv4) | is_near(key.destination_half(), key.is_ipv4);
+    pub(super) fn traffic_class(&self, key: &FlowKey) -> TrafficClass {
+        let near = is_service_address(key.source_half(), key.is_ipv4)
+            | is_service_address(key.destination_half(), key.is_ipv4);
         if near || is_dhcp(key) || self.may_be_dns(key) {
-            self.look_closer(key)
+            self.classify_service(key)
         } else {
-            Service::Ordinary
+            TrafficClass::Ordinary
         }
     }
 
@@ -83,15 +83,15 @@ impl Exclusions {
     }
 
     #[cold]
-    fn look_closer(&self, key: &FlowKey) -> Service {
+    fn classify_service(&self, key: &FlowKey) -> TrafficClass {
         if self.enabled && (is_dhcp(key) || talks_to_excluded_address(key)) {
-            return Service::Excluded;
+            return TrafficClass::Excluded;
         }
         let (source, destination) = (key.source_half(), key.destination_half());
         let queries = key.destination_port == DNS && self.is_resolver(destination, key.is_ipv4);
         let answers = key.source_port == DNS && self.is_resolver(source, key.is_ipv4);
         // Without ports both numbers are zero.
-        if queries || answers { Service::AmazonDns } else { Service::Ordinary }
+        if queries || answers { TrafficClass::AmazonDns } else { TrafficClass::Ordinary }
     }
 
     fn is_resolver(&self, half: [u8; 16], is_ipv4: bool) -> bool {
@@ -106,7 +106,7 @@ impl Exclusions {
 
 /// Whether an address is among those that AWS's services have.
 #[inline]
-fn is_near(half: [u8; 16], is_ipv4: bool) -> bool {
+fn is_service_address(half: [u8; 16], is_ipv4: bool) -> bool {
     let [a, b, c, _, ..] = half;
     if is_ipv4 {
         [a, b, c] == LINK_LOCAL_SERVICES
@@ -168,12 +168,12 @@ mod tests {
         FlowKey { addresses, source_port, destination_port, protocol, has_ports: true, is_ipv4 }
     }
 
-    fn service(source: &str, destination: &str, protocol: u16, ports: (u16, u16)) -> Service {
+    fn service(source: &str, destination: &str, protocol: u16, ports: (u16, u16)) -> TrafficClass {
         let settings = Settings {
             aws_exclusions: true,
             vpc_resolver_addresses: vec!["10.0.0.2".parse().unwrap(), "fd00::2".parse().unwrap()],
         };
-        Exclusions::new(&settings).service(&key(source, destination, protocol, ports))
+        AwsExclusions::new(&settings).traffic_class(&key(source, destination, protocol, ports))
     }
 
     #[test]
@@ -191,7 +191,7 @@ mod tests {
             ("169.254.169.251", "10.0.0.5", 6, (1688, 40_000)),
         ] {
             let found = service(source, destination, protocol, ports);
-            assert_eq!(found, Service::Excluded, "{source} {destination} {ports:?}");
+            assert_eq!(found, TrafficClass::Excluded, "{source} {destination} {ports:?}");
         }
     }
 
@@ -204,8 +204,8 @@ mod tests {
             ("fd00::5", "fd00:ec2::253", (40_000, 53)),
             ("fd00::2", "fd00::5", (53, 40_000)),
         ] {
-            assert_eq!(service(source, destination, 17, ports), Service::AmazonDns);
-            assert_eq!(service(source, destination, 6, ports), Service::AmazonDns);
+            assert_eq!(service(source, destination, 17, ports), TrafficClass::AmazonDns);
+            assert_eq!(service(source, destination, 6, ports), TrafficClass::AmazonDns);
         }
     }
 
@@ -225,7 +225,7 @@ mod tests {
             ("fd00::5", "fd00:ec2:0:1::254", 6, (40_000, 80)),
         ] {
             let found = service(source, destination, protocol, ports);
-            assert_eq!(found, Service::Ordinary, "{source} {destination} {ports:?}");
+            assert_eq!(found, TrafficClass::Ordinary, "{source} {destination} {ports:?}");
         }
     }
 }

@@ -13,23 +13,23 @@
 mod bits;
 mod block;
 mod build;
+mod cost;
 mod isa;
 mod ternary;
 #[cfg(test)]
 mod tests;
-mod trial;
 mod walk;
 
 use block::Block;
 use ternary::Rule;
 
-use super::NOBODY;
+use super::NO_MATCH;
 use super::list::RuleList;
 use crate::dataplane::flow_key::FlowKey;
 
 /// A forest for either family.
 #[derive(Debug)]
-pub(super) enum Forest {
+pub(super) enum CutForest {
     /// Two address words of 32 bits.
     V4(Trees<2, 2>),
     /// Eight of them.
@@ -44,7 +44,7 @@ pub(super) struct Trees<const A: usize, const N: usize> {
     nodes: Vec<Node<N>>,
     branches: Vec<Branch>,
     blocks: Vec<Block<A>>,
-    fates: Vec<Fate>,
+    actions: Vec<MatchAction>,
     /// Nodes on the longest way down, of all trees together, and blocks at its end.
     depth: usize,
 }
@@ -60,7 +60,7 @@ enum Search<'a> {
 
 /// What an accept or reject rule makes of the search.
 #[derive(Debug, Clone, Copy)]
-enum Fate {
+enum MatchAction {
     /// It ends here.
     Accepts,
     /// It goes on at the next session, which begins here.
@@ -112,8 +112,8 @@ const FACTORS: [u64; 5] = [
 #[derive(Debug, Clone, Copy)]
 struct Branch {
     /// A node, or the first block of a leaf.
-    next: Next,
-    /// The first rule below; [`NOBODY`] where there is none.
+    next: ChildRef,
+    /// The first rule below; [`NO_MATCH`] where there is none.
     best: u32,
     /// The marks of all packets that may match some rule below.
     marks: u64,
@@ -121,9 +121,9 @@ struct Branch {
 
 /// A node has its highest bit set; else it is a leaf's first block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Next(u32);
+struct ChildRef(u32);
 
-impl Next {
+impl ChildRef {
     const NODE: u32 = 1 << 31;
 
     const fn node(index: u32) -> Self {
@@ -141,7 +141,7 @@ impl Next {
 
     /// The next block of the same leaf.
     #[inline]
-    const fn following(self) -> Self {
+    const fn next_block(self) -> Self {
         Self(self.0 + 1)
     }
 
@@ -151,20 +151,20 @@ impl Next {
     }
 }
 
-impl Forest {
+impl CutForest {
     /// The best of some forests.
     pub(super) fn new(list: &RuleList<'_>, is_ipv4: bool) -> Self {
-        let tried = build::wildness(list.len());
+        let tried = build::wildcard_limits(list.len());
         if is_ipv4 { Self::V4(Trees::new(list, tried)) } else { Self::V6(Trees::new(list, tried)) }
     }
 
     /// The first that is grown.
-    pub(super) fn quickly(list: &RuleList<'_>, is_ipv4: bool) -> Self {
-        let tried = build::wildness(list.len()).get(..1).unwrap_or_default();
+    pub(super) fn new_fast(list: &RuleList<'_>, is_ipv4: bool) -> Self {
+        let tried = build::wildcard_limits(list.len()).get(..1).unwrap_or_default();
         if is_ipv4 { Self::V4(Trees::new(list, tried)) } else { Self::V6(Trees::new(list, tried)) }
     }
 
-    /// Puts the place of the rule that decides on each key into `answers`, or [`NOBODY`].
+    /// Puts the place of the rule that decides on each key into `answers`, or [`NO_MATCH`].
     pub(super) fn classify(&self, keys: &[FlowKey], answers: &mut [u32]) {
         match self {
             Self::V4(trees) => isa::dispatch(trees, Search::Decides, keys, answers),
@@ -173,7 +173,7 @@ impl Forest {
     }
 
     /// Puts the place of the first rule that matches each key, at or behind its place in `from`,
-    /// into `answers`, or [`NOBODY`].
+    /// into `answers`, or [`NO_MATCH`].
     pub(super) fn first_matches(&self, keys: &[FlowKey], from: &[u32], answers: &mut [u32]) {
         match self {
             Self::V4(trees) => isa::dispatch(trees, Search::Matches(from), keys, answers),
@@ -201,35 +201,35 @@ impl Forest {
 impl<const A: usize, const N: usize> Trees<A, N> {
     fn new(list: &RuleList<'_>, tried: &[u32]) -> Self {
         let rules: Vec<Rule<A>> =
-            (0..).zip(list.places()).map(|(at, place)| Rule::new(place.rule, at)).collect();
-        let fates: Vec<Fate> = list
-            .places()
+            (0..).zip(list.rules()).map(|(at, place)| Rule::new(place.rule, at)).collect();
+        let actions: Vec<MatchAction> = list
+            .rules()
             .iter()
             .map(|place| match place.accepts() {
-                true => Fate::Accepts,
-                false => Fate::Rejects(place.session_end),
+                true => MatchAction::Accepts,
+                false => MatchAction::Rejects(place.session_end),
             })
             .collect();
-        let grown = tried.iter().map(|most_wild| {
+        let grown = tried.iter().map(|max_wildcard_bits| {
             let mut trees = Self {
                 roots: vec![],
                 nodes: vec![],
                 branches: vec![],
                 blocks: vec![],
-                fates: fates.clone(),
+                actions: actions.clone(),
                 depth: 0,
             };
-            trees.build(&rules, *most_wild);
+            trees.build(&rules, *max_wildcard_bits);
             trees
         });
         // The one that is least work; the smaller one where that is the same.
-        let best = grown.min_by_key(|trees| (trees.work(&rules), trees.memory()));
+        let best = grown.min_by_key(|trees| (trees.cost(&rules), trees.memory()));
         best.unwrap_or(Self {
             roots: vec![],
             nodes: vec![],
             branches: vec![],
             blocks: vec![],
-            fates,
+            actions,
             depth: 0,
         })
     }
@@ -238,6 +238,6 @@ impl<const A: usize, const N: usize> Trees<A, N> {
         size_of_val(&*self.nodes)
             + size_of_val(&*self.branches)
             + size_of_val(&*self.blocks)
-            + size_of_val(&*self.fates)
+            + size_of_val(&*self.actions)
     }
 }

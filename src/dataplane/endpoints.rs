@@ -1,4 +1,4 @@
-//! The two doors of the loop: where frames come from, where copies go.
+//! The endpoints of the loop: where frames come from, where copies go.
 
 use std::io;
 
@@ -24,11 +24,11 @@ pub trait Sink {
     /// Takes all copies of a burst, in order; what it cannot take it names in `drops`.
     ///
     /// # Errors
-    /// The door is broken and the run is over. A copy that a target refuses is no error.
+    /// The sink is broken and the run is over. A copy that a target refuses is no error.
     fn send(&mut self, copies: &Copies<'_>, drops: &mut Drops) -> io::Result<()>;
 
     /// Whether it wants to hear what became of each frame. Most do not, and verdicts cost time.
-    fn is_witness(&self) -> bool {
+    fn wants_verdicts(&self) -> bool {
         false
     }
 
@@ -36,7 +36,7 @@ pub trait Sink {
     ///
     /// # Errors
     /// As for `send`.
-    fn witness(&mut self, _burst: &Burst<'_>, _verdicts: &[Verdict]) -> io::Result<()> {
+    fn observe_verdicts(&mut self, _burst: &Burst<'_>, _verdicts: &[Verdict]) -> io::Result<()> {
         Ok(())
     }
 
@@ -173,7 +173,7 @@ impl Drops {
     }
 
     /// Says that all of `copies` copies are lost but for those that are already.
-    pub fn push_rest(&mut self, copies: usize, cause: DropCause) {
+    pub fn push_remaining(&mut self, copies: usize, cause: DropCause) {
         for index in 0..copies {
             if !self.lost.iter().any(|(known, _)| *known == index) {
                 self.lost.push((index, cause));

@@ -3,36 +3,36 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::geneve::{Gateway, attachment_id};
+use super::geneve::{GeneveTemplate, attachment_id};
 use super::outer::OuterTemplate;
-use super::spread::{Spread, Spreads};
-use super::table::{SessionEntry, TableParts};
+use super::table::{CompiledSession, TableParts};
+use super::target_balancer::{TargetBalancer, TargetBalancers};
 use crate::model::VXLAN_PORT;
 
 /// How the copies of a session look.
 #[derive(Debug)]
-pub(super) struct Wrap {
+pub(super) struct SessionEncap {
     outer: OuterTemplate,
     /// The headers to the other addresses of a load balancer.
-    further: Option<Box<Further>>,
+    further: Option<Box<BalancedTemplates>>,
     /// PacketLength, MTU and the longest UDP datagram in one number.
-    pub(super) most_inner_len: u32,
+    pub(super) max_inner_len: u32,
     /// PacketLength alone.
     pub(super) packet_length: u32,
 }
 
 #[derive(Debug)]
-struct Further {
-    spread: Arc<Spread>,
-    outers: Vec<OuterTemplate>,
+struct BalancedTemplates {
+    balancer: Arc<TargetBalancer>,
+    templates: Vec<OuterTemplate>,
 }
 
-impl Wrap {
-    /// The headers of a session of the parts. Spreads that are there already are taken over.
+impl SessionEncap {
+    /// The headers of a session of the parts. Balancers of an earlier table are reused.
     pub(super) fn new(
         parts: &TableParts,
-        session: &SessionEntry,
-        (spreads, earlier): (&mut Spreads, &Spreads),
+        session: &CompiledSession,
+        (balancers, previous): (&mut TargetBalancers, &TargetBalancers),
     ) -> Self {
         let place = |index: u32| usize::try_from(index).unwrap_or(usize::MAX);
         let target = parts.targets.get(place(session.target));
@@ -46,37 +46,37 @@ impl Wrap {
             let attachment = interface.map_or(0, |one| attachment_id(one.id().as_str()));
             let vxlan = SocketAddr::new(address.ip(), VXLAN_PORT);
             OuterTemplate::new(source, vxlan, vni)
-                .within(Gateway::new(source, address, endpoint, attachment))
+                .in_geneve(GeneveTemplate::new(source, address, endpoint, attachment))
         };
         let further = target.filter(|target| !target.further_addresses.is_empty()).map(|target| {
             let others = &target.further_addresses;
             let all: Vec<SocketAddr> = [address].iter().chain(others).copied().collect();
-            let outers = others.iter().map(|address| outer(*address)).collect();
-            Box::new(Further { spread: spreads.get(&all, earlier), outers })
+            let templates = others.iter().map(|address| outer(*address)).collect();
+            Box::new(BalancedTemplates { balancer: balancers.get(&all, previous), templates })
         });
         let outer = outer(address);
         let by_mtu = outer.max_inner_len(target.and_then(|target| target.mtu));
         let by_user = session.packet_length.map_or(u32::MAX, |length| u32::from(length.value()));
-        Self { most_inner_len: by_mtu.min(by_user), packet_length: by_user, outer, further }
+        Self { max_inner_len: by_mtu.min(by_user), packet_length: by_user, outer, further }
     }
 
     /// The headers of a flow, and the index of the address that they lead to.
     #[inline(always)]
-    pub(super) fn outer(&self, flow_tag: u16) -> (&OuterTemplate, usize) {
+    pub(super) fn template_for(&self, flow_tag: u16) -> (&OuterTemplate, usize) {
         match &self.further {
             None => (&self.outer, 0),
-            Some(further) => self.outer_among(further, flow_tag),
+            Some(further) => self.balanced_template(further, flow_tag),
         }
     }
 
     #[inline(never)]
-    fn outer_among<'a>(
+    fn balanced_template<'a>(
         &'a self,
-        further: &'a Further,
+        further: &'a BalancedTemplates,
         flow_tag: u16,
     ) -> (&'a OuterTemplate, usize) {
-        let index = further.spread.of(flow_tag);
-        let outer = index.checked_sub(1).and_then(|behind| further.outers.get(behind));
+        let index = further.balancer.address_index(flow_tag);
+        let outer = index.checked_sub(1).and_then(|behind| further.templates.get(behind));
         outer.map_or((&self.outer, 0), |outer| (outer, index))
     }
 }

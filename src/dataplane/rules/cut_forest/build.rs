@@ -2,35 +2,35 @@
 
 use std::collections::HashMap;
 
-use super::bits::{Limits, choose, wild_bits};
+use super::bits::{CutLimits, choose_bits, wildcard_bits};
 use super::block::{Block, LANES};
 use super::ternary::{Rule, Ternary};
-use super::{Branch, NOBODY, Next, Node, Trees};
+use super::{Branch, ChildRef, NO_MATCH, Node, Trees};
 
 /// Trees at the most; the last one takes all that is left.
-const MOST_TREES: usize = 10;
+const MAX_TREES: usize = 10;
 
 /// Bits that a cut asks about at the most.
-const MOST_BITS: usize = 48;
+const MAX_BITS: usize = 48;
 
 /// Branches of a cut at the most.
-const MOST_BRANCHES: usize = 1 << 20;
+const MAX_BRANCHES: usize = 1 << 20;
 
 /// Cuts one below the other at the most.
-const MOST_CUTS: usize = 8;
+const MAX_CUTS: usize = 8;
 
 /// How much memory nodes, branches and blocks take for each rule that there is, in bytes; about
 /// twelve copies of it, or less with what stands between them. Beyond that leaves grow longer.
-const fn most_bytes<const A: usize>() -> usize {
+const fn max_bytes<const A: usize>() -> usize {
     if A == 2 { 320 } else { 400 }
 }
 
 /// What even few rules may take, in bytes.
-const FEWEST_BYTES: usize = 128 << 10;
+const MIN_BYTES: usize = 128 << 10;
 
 /// How many bits of a root a rule may be wild in: what is tried for so many rules. The more, the
 /// fewer trees and the more copies; which is better only the forest tells.
-pub(super) const fn wildness(rules: usize) -> &'static [u32] {
+pub(super) const fn wildcard_limits(rules: usize) -> &'static [u32] {
     match rules {
         0..20_000 => &[2, 3, 4, 6],
         _ => &[2, 4],
@@ -38,7 +38,7 @@ pub(super) const fn wildness(rules: usize) -> &'static [u32] {
 }
 
 /// Rules on their way into the leaves.
-struct Grower<'a, const A: usize, const N: usize> {
+struct ForestBuilder<'a, const A: usize, const N: usize> {
     trees: &'a mut Trees<A, N>,
     rules: &'a [Rule<A>],
     ternaries: Vec<Ternary<N>>,
@@ -49,53 +49,54 @@ struct Grower<'a, const A: usize, const N: usize> {
 }
 
 /// What a part of a tree has: the way into it, and how far down it goes.
-type Grown = (Branch, usize);
+type Subtree = (Branch, usize);
 
 /// The rules of a branch, and its marks.
 type Cell = (Vec<u32>, u64);
 
 impl<const A: usize, const N: usize> Trees<A, N> {
-    pub(super) fn build(&mut self, rules: &[Rule<A>], most_wild: u32) {
-        let mut grower = Grower {
+    pub(super) fn build(&mut self, rules: &[Rule<A>], max_wildcard_bits: u32) {
+        let mut builder = ForestBuilder {
             ternaries: rules.iter().map(Rule::ternary).collect(),
             rules,
             leaves: HashMap::new(),
-            bytes_left: most_bytes::<A>() * rules.len() + FEWEST_BYTES,
+            bytes_left: max_bytes::<A>() * rules.len() + MIN_BYTES,
             trees: self,
         };
-        grower.grow(most_wild);
+        builder.build_trees(max_wildcard_bits);
         self.roots.sort_by_key(|root| root.best);
     }
 }
 
-impl<const A: usize, const N: usize> Grower<'_, A, N> {
-    fn grow(&mut self, most_wild: u32) {
+impl<const A: usize, const N: usize> ForestBuilder<'_, A, N> {
+    fn build_trees(&mut self, max_wildcard_bits: u32) {
         let count = u32::try_from(self.rules.len()).unwrap_or(u32::MAX);
         let mut left: Vec<u32> = (0..count).collect();
-        for tree in 1..=MOST_TREES {
+        for tree in 1..=MAX_TREES {
             if left.is_empty() {
                 return;
             }
-            let is_last = tree == MOST_TREES || left.len() <= 2 * LANES;
-            let limits = Limits {
-                most_bits: MOST_BITS,
-                most_wild: if is_last { u32::MAX } else { most_wild },
-                most_copies: 5,
-                most_sampled: 8192,
+            let is_last = tree == MAX_TREES || left.len() <= 2 * LANES;
+            let limits = CutLimits {
+                max_bits: MAX_BITS,
+                max_wildcard_bits: if is_last { u32::MAX } else { max_wildcard_bits },
+                max_copies: 5,
+                max_sampled: 8192,
             };
-            left = self.grow_tree(left, limits);
+            left = self.build_tree(left, limits);
         }
     }
 
     /// One tree; the rules that do not stand in it.
-    fn grow_tree(&mut self, rules: Vec<u32>, limits: Limits) -> Vec<u32> {
-        let masks = choose(&self.ternaries, &rules, limits);
+    fn build_tree(&mut self, rules: Vec<u32>, limits: CutLimits) -> Vec<u32> {
+        let masks = choose_bits(&self.ternaries, &rules, limits);
         let (own, other): (Vec<u32>, Vec<u32>) = rules.iter().partition(|rule| {
-            self.ternary(**rule).is_some_and(|rule| wild_bits(rule, &masks) <= limits.most_wild)
+            self.ternary(**rule)
+                .is_some_and(|rule| wildcard_bits(rule, &masks) <= limits.max_wildcard_bits)
         });
         // What the other trees need of what is there, by their rules.
-        let kept = share(self.bytes_left, other.len(), rules.len());
-        let (root, depth) = self.cut(&own, masks, 0, kept);
+        let kept = proportional_share(self.bytes_left, other.len(), rules.len());
+        let (root, depth) = self.build_cut(&own, masks, 0, kept);
         self.trees.depth += depth;
         self.trees.roots.push(root);
         other
@@ -107,7 +108,7 @@ impl<const A: usize, const N: usize> Grower<'_, A, N> {
 
     /// How many rules the cells of a cut hold together.
     fn copies(&self, rules: &[u32], masks: &[u64; N]) -> usize {
-        let wild = rules.iter().filter_map(|rule| Some(wild_bits(self.ternary(*rule)?, masks)));
+        let wild = rules.iter().filter_map(|rule| Some(wildcard_bits(self.ternary(*rule)?, masks)));
         wild.fold(0, |sum, wild| {
             sum.saturating_add(1_usize.checked_shl(wild).unwrap_or(usize::MAX))
         })
@@ -115,30 +116,34 @@ impl<const A: usize, const N: usize> Grower<'_, A, N> {
 
     /// A part of a tree: a leaf where the rules are few or cannot be told apart. Of the memory,
     /// `kept` is for others.
-    fn part(&mut self, rules: &[u32], cuts: usize, kept: usize) -> Grown {
-        if rules.len() <= LANES || cuts >= MOST_CUTS || self.bytes_left <= kept {
-            return self.leaf(rules);
+    fn build_subtree(&mut self, rules: &[u32], cuts: usize, kept: usize) -> Subtree {
+        if rules.len() <= LANES || cuts >= MAX_CUTS || self.bytes_left <= kept {
+            return self.build_leaf(rules);
         }
-        let limits =
-            Limits { most_bits: MOST_BITS, most_wild: u32::MAX, most_copies: 4, most_sampled: 256 };
-        let masks = choose(&self.ternaries, rules, limits);
+        let limits = CutLimits {
+            max_bits: MAX_BITS,
+            max_wildcard_bits: u32::MAX,
+            max_copies: 4,
+            max_sampled: 256,
+        };
+        let masks = choose_bits(&self.ternaries, rules, limits);
         if self.copies(rules, &masks) > 4 * rules.len() {
-            return self.leaf(rules);
+            return self.build_leaf(rules);
         }
-        self.cut(rules, masks, cuts, kept)
+        self.build_cut(rules, masks, cuts, kept)
     }
 
-    fn cut(&mut self, rules: &[u32], masks: [u64; N], cuts: usize, kept: usize) -> Grown {
+    fn build_cut(&mut self, rules: &[u32], masks: [u64; N], cuts: usize, kept: usize) -> Subtree {
         if masks == [0; N] || rules.is_empty() {
-            return self.leaf(rules);
+            return self.build_leaf(rules);
         }
         // About as many branches as rules stand in them.
         let copies = self.copies(rules, &masks);
-        let branches = copies.next_power_of_two().clamp(2, MOST_BRANCHES);
+        let branches = copies.next_power_of_two().clamp(2, MAX_BRANCHES);
         let bytes = size_of::<Node<N>>() + branches * size_of::<Branch>();
         let of_leaves = copies.saturating_mul(size_of::<Block<A>>() / LANES);
         if bytes.saturating_add(of_leaves) > self.bytes_left.saturating_sub(kept) {
-            return self.leaf(rules);
+            return self.build_leaf(rules);
         }
         self.bytes_left -= bytes;
         let node = self.trees.nodes.len();
@@ -147,23 +152,24 @@ impl<const A: usize, const N: usize> Grower<'_, A, N> {
         let cut = Node { masks, marking, first: narrow(first), shift: 64 - branches.ilog2() };
         let cells = self.distribute(rules, &cut, branches);
         self.trees.nodes.push(cut);
-        let empty = Branch { next: Next::leaf(0), best: NOBODY, marks: 0 };
+        let empty = Branch { next: ChildRef::leaf(0), best: NO_MATCH, marks: 0 };
         self.trees.branches.resize(first + cells.len(), empty);
-        let (mut deepest, mut best) = (0, NOBODY);
+        let (mut deepest, mut best) = (0, NO_MATCH);
         let mut later: usize = cells.iter().map(|(cell, _)| cell.len()).sum();
         for (place, (cell, marks)) in (first..).zip(cells) {
             let all = later;
             later -= cell.len();
             // What one part leaves is for those behind it, each by its rules.
             let here = self.bytes_left.saturating_sub(kept);
-            let (branch, depth) = self.part(&cell, cuts + 1, kept + share(here, later, all));
+            let (branch, depth) =
+                self.build_subtree(&cell, cuts + 1, kept + proportional_share(here, later, all));
             if let Some(place) = self.trees.branches.get_mut(place) {
                 *place = Branch { marks, ..branch };
             }
             deepest = depth.max(deepest);
             best = branch.best.min(best);
         }
-        (Branch { next: Next::node(narrow(node)), best, marks: u64::MAX }, deepest + 1)
+        (Branch { next: ChildRef::node(narrow(node)), best, marks: u64::MAX }, deepest + 1)
     }
 
     /// The bits that nearly all rules care about, but for those that the cut asks about.
@@ -196,8 +202,8 @@ impl<const A: usize, const N: usize> Grower<'_, A, N> {
         for rule in rules {
             let Some(ternary) = self.ternary(*rule) else { continue };
             // The bits of a mark that it does not care about could be anything.
-            let other_marks = if wild_bits(ternary, &cut.marking) == 0 { 0 } else { u64::MAX };
-            for words in fillings(ternary, &cut.masks) {
+            let other_marks = if wildcard_bits(ternary, &cut.marking) == 0 { 0 } else { u64::MAX };
+            for words in expansions(ternary, &cut.masks) {
                 let (branch, mark) = cut.branch(&words);
                 let Some((cell, marks)) = cells.get_mut(branch) else { continue };
                 *marks |= mark | other_marks;
@@ -209,13 +215,13 @@ impl<const A: usize, const N: usize> Grower<'_, A, N> {
         cells
     }
 
-    fn leaf(&mut self, rules: &[u32]) -> Grown {
+    fn build_leaf(&mut self, rules: &[u32]) -> Subtree {
         let Some(best) = rules.first() else {
-            return (Branch { next: Next::leaf(0), best: NOBODY, marks: u64::MAX }, 0);
+            return (Branch { next: ChildRef::leaf(0), best: NO_MATCH, marks: u64::MAX }, 0);
         };
         let blocks = rules.len().div_ceil(LANES);
         if let Some(known) = self.leaves.get(rules) {
-            return (Branch { next: Next::leaf(*known), best: *best, marks: u64::MAX }, blocks);
+            return (Branch { next: ChildRef::leaf(*known), best: *best, marks: u64::MAX }, blocks);
         }
         let first = narrow(self.trees.blocks.len());
         let mut left = rules.len();
@@ -226,13 +232,16 @@ impl<const A: usize, const N: usize> Grower<'_, A, N> {
         }
         self.bytes_left = self.bytes_left.saturating_sub(blocks * size_of::<Block<A>>());
         self.leaves.insert(rules.to_vec(), first);
-        (Branch { next: Next::leaf(first), best: *best, marks: u64::MAX }, blocks)
+        (Branch { next: ChildRef::leaf(first), best: *best, marks: u64::MAX }, blocks)
     }
 }
 
 /// All packets that a rule allows, as far as the masks tell them apart: every way to fill in the
 /// bits that it is wild in.
-fn fillings<const N: usize>(rule: &Ternary<N>, masks: &[u64; N]) -> impl Iterator<Item = [u64; N]> {
+fn expansions<const N: usize>(
+    rule: &Ternary<N>,
+    masks: &[u64; N],
+) -> impl Iterator<Item = [u64; N]> {
     let mut wild = [0; N];
     let words = wild.iter_mut().zip(rule.cares).zip(masks);
     words.for_each(|((wild, cares), mask)| *wild = mask & !cares);
@@ -240,13 +249,13 @@ fn fillings<const N: usize>(rule: &Ternary<N>, masks: &[u64; N]) -> impl Iterato
     let values = rule.values;
     std::iter::from_fn(move || {
         let now = next?;
-        next = following(now, &wild, &values);
+        next = next_expansion(now, &wild, &values);
         Some(now)
     })
 }
 
 /// Counts one up in the wild bits alone; nothing behind the last.
-fn following<const N: usize>(
+fn next_expansion<const N: usize>(
     mut now: [u64; N],
     wild: &[u64; N],
     values: &[u64; N],
@@ -262,7 +271,7 @@ fn following<const N: usize>(
 }
 
 /// Of so much, what so many of all have.
-fn share(bytes: usize, some: usize, all: usize) -> usize {
+fn proportional_share(bytes: usize, some: usize, all: usize) -> usize {
     let most = bytes.saturating_mul(some);
     most.checked_div(all).unwrap_or(0)
 }

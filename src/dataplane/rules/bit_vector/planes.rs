@@ -1,39 +1,39 @@
 //! Words of rules for many packets at once.
 //!
-//! The keys of a party of packets are turned so that a vector holds the same byte of each of them,
-//! a *plane*. Sixteen-byte tables then say, for eight rules at a time, which of them a digit of four
-//! bits allows; a processor looks up a whole plane in one such table by one instruction.
+//! The keys of a batch of packets are transposed so that a vector holds the same byte of each of
+//! them, a *plane*. Sixteen-byte tables then say, for eight rules at a time, which of them a nibble
+//! allows; a processor looks up a whole plane in one such table by one instruction.
 
 use arrayvec::ArrayVec;
 
-use super::bytes::{Bytes, MOST_LANES};
-use super::digits::{Digit, Place};
+use super::byte_vector::{ByteVector, MAX_LANES};
+use super::nibbles::{KeyByte, Nibble};
 use crate::dataplane::flow_key::FlowKey;
 use crate::model::FilterRule;
 
-/// How many packets a party has at the most.
-pub(super) const WIDEST: usize = 64;
+/// How many packets a batch has at most.
+pub(super) const MAX_BATCH_LEN: usize = 64;
 
 /// How many rules a byte of a table is about.
-const RULES: usize = 8;
+const RULES_PER_GROUP: usize = 8;
 
-/// More planes than the rules of all words together can ask for: 76 digits, and 252 ranges.
-const MOST_PLANES: usize = 144;
+/// More planes than the rules of all words together can ask for: 76 nibbles, and 252 ranges.
+const MAX_PLANES: usize = 144;
 
-/// All digits of the keys of a party.
-pub(super) type Planes<V> = ArrayVec<V, MOST_PLANES>;
+/// All nibbles of the keys of a batch.
+pub(super) type Planes<V> = ArrayVec<V, MAX_PLANES>;
 
 /// How planes are made.
 #[derive(Debug)]
-pub(super) struct Press {
-    /// What is turned, with the halves of bytes that are needed of it.
-    turns: Vec<(Turn, Vec<(u8, bool)>)>,
-    ranges: Vec<Digit>,
+pub(super) struct Transposer {
+    /// What is transposed, with the halves of bytes that are needed of it.
+    parts: Vec<(KeyPart, Vec<(u8, bool)>)>,
+    ranges: Vec<Nibble>,
 }
 
 /// Sixteen bytes of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Turn {
+enum KeyPart {
     /// Both addresses of IPv4, and the rest.
     All,
     Source,
@@ -44,21 +44,21 @@ enum Turn {
 
 /// A table of a word.
 #[derive(Debug)]
-struct Table {
-    /// By the value of the digit, the rules that allow it.
+struct NibbleTable {
+    /// By the value of the nibble, the rules that allow it.
     rules: [u8; 16],
     /// Which plane it is about.
     plane: u8,
 }
 
-/// Words of a party as vectors hold them: the lanes of the vector at `pair` have those of the
+/// Words of a batch as vectors hold them: the lanes of the vector at `pair` have those of the
 /// packets `2 * pair` and the one behind it, of each sixteen.
-pub(super) type Pairs = [[[u64; 2]; MOST_LANES]; 8];
+pub(super) type LanePairs = [[[u64; 2]; MAX_LANES]; 8];
 
 /// In the order of the packets.
 #[inline(always)]
-pub(super) fn in_order(pairs: &Pairs) -> [u64; WIDEST] {
-    let mut words = [0; WIDEST];
+pub(super) fn in_packet_order(pairs: &LanePairs) -> [u64; MAX_BATCH_LEN] {
+    let mut words = [0; MAX_BATCH_LEN];
     let (lanes, _) = words.as_chunks_mut::<16>();
     for (lane, words) in lanes.iter_mut().enumerate() {
         let (places, _) = words.as_chunks_mut::<2>();
@@ -72,69 +72,81 @@ pub(super) fn in_order(pairs: &Pairs) -> [u64; WIDEST] {
 /// The tables of a word, for each eight of its rules.
 #[derive(Debug)]
 pub(super) struct WordTables {
-    eights: [Eight; 8],
+    groups: [RuleGroup; 8],
 }
 
 #[derive(Debug, Default)]
-struct Eight {
+struct RuleGroup {
     /// The rules that there are.
     all: u8,
-    tables: Vec<Table>,
+    tables: Vec<NibbleTable>,
 }
 
-impl Press {
-    /// For the digits of the rules of one family; in the order in which planes are made.
-    pub(super) fn new(rules: &[&FilterRule], is_ipv4: bool) -> (Self, Vec<Digit>) {
-        let asked = Digit::all(rules);
-        let mut press = Self { turns: Vec::new(), ranges: Vec::new() };
-        let turns: &[Turn] =
-            if is_ipv4 { &[Turn::All] } else { &[Turn::Source, Turn::Destination, Turn::Rest] };
-        let mut digits = Vec::new();
-        for turn in turns {
-            let halves = asked.iter().filter_map(|digit| match digit {
-                Digit::Half(half) => turn.place_of(half.place).map(|byte| (*digit, *half, byte)),
-                Digit::Ranges(_) => None,
+impl Transposer {
+    /// For the nibbles of the rules of one family; in the order in which planes are made.
+    pub(super) fn new(rules: &[&FilterRule], is_ipv4: bool) -> (Self, Vec<Nibble>) {
+        let asked = Nibble::all(rules);
+        let mut transposer = Self { parts: Vec::new(), ranges: Vec::new() };
+        let parts: &[KeyPart] = if is_ipv4 {
+            &[KeyPart::All]
+        } else {
+            &[KeyPart::Source, KeyPart::Destination, KeyPart::Rest]
+        };
+        let mut nibbles = Vec::new();
+        for part in parts {
+            let halves = asked.iter().filter_map(|nibble| match nibble {
+                Nibble::HalfByte(half) => {
+                    part.byte_index(half.place).map(|byte| (*nibble, *half, byte))
+                }
+                Nibble::PortConditions(_) => None,
             });
-            let (own, bytes): (Vec<Digit>, Vec<(u8, bool)>) =
-                halves.map(|(digit, half, byte)| (digit, (byte, half.is_upper))).unzip();
-            digits.extend(own);
-            press.turns.push((*turn, bytes));
+            let (own, bytes): (Vec<Nibble>, Vec<(u8, bool)>) =
+                halves.map(|(nibble, half, byte)| (nibble, (byte, half.is_upper))).unzip();
+            nibbles.extend(own);
+            transposer.parts.push((*part, bytes));
         }
-        press.ranges.extend(asked.iter().filter(|digit| matches!(digit, Digit::Ranges(_))));
-        digits.extend(&press.ranges);
-        // Ports are needed where ranges are; else what is not asked about is not turned.
-        let has_ranges = !press.ranges.is_empty();
-        press.turns.retain(|(turn, bytes)| {
-            !bytes.is_empty() || (has_ranges && matches!(turn, Turn::All | Turn::Rest))
+        transposer
+            .ranges
+            .extend(asked.iter().filter(|nibble| matches!(nibble, Nibble::PortConditions(_))));
+        nibbles.extend(&transposer.ranges);
+        // Ports are needed where ranges are; else what is not asked about is not transposed.
+        let has_ranges = !transposer.ranges.is_empty();
+        transposer.parts.retain(|(part, bytes)| {
+            !bytes.is_empty() || (has_ranges && matches!(part, KeyPart::All | KeyPart::Rest))
         });
-        (press, digits)
+        (transposer, nibbles)
     }
 
     /// Whether the rules ask for so few planes that there is room for them.
-    pub(super) fn can_press(&self) -> bool {
-        self.turns.iter().map(|(_, halves)| halves.len()).sum::<usize>() + self.ranges.len()
-            <= MOST_PLANES
+    pub(super) fn fits_planes(&self) -> bool {
+        self.parts.iter().map(|(_, halves)| halves.len()).sum::<usize>() + self.ranges.len()
+            <= MAX_PLANES
     }
 
     /// Makes planes of up to as many keys as the vectors have bytes in a lane times lanes.
     #[inline(always)]
-    pub(super) fn press<B: Bytes>(&self, isa: B, keys: &[FlowKey], planes: &mut Planes<B::Vector>) {
+    pub(super) fn transpose<B: ByteVector>(
+        &self,
+        isa: B,
+        keys: &[FlowKey],
+        planes: &mut Planes<B::Vector>,
+    ) {
         planes.clear();
         let mut ports = None;
         let low_half = isa.splat(&[0x0f; 16]);
-        for (turn, halves) in &self.turns {
-            let turned = turn.turned(isa, keys);
+        for (part, halves) in &self.parts {
+            let transposed = part.transposed(isa, keys);
             for (byte, is_upper) in halves {
-                let Some(plane) = turned.get(usize::from(*byte)) else { continue };
+                let Some(plane) = transposed.get(usize::from(*byte)) else { continue };
                 let half = if *is_upper { isa.upper(*plane) } else { isa.and(*plane, low_half) };
                 let _ = planes.try_push(half);
             }
-            let [.., a, b, c, d, _, _, _, _] = turned;
+            let [.., a, b, c, d, _, _, _, _] = transposed;
             ports = Some([(a, b), (c, d)]);
         }
         let Some([source, destination]) = ports else { return };
-        for digit in &self.ranges {
-            let Digit::Ranges(four) = digit else { continue };
+        for nibble in &self.ranges {
+            let Nibble::PortConditions(four) = nibble else { continue };
             let mut plane = isa.splat(&[0; 16]);
             for (bit, range) in (0..).zip(four) {
                 let Some(range) = range else { continue };
@@ -150,74 +162,74 @@ impl Press {
     }
 }
 
-impl Turn {
+impl KeyPart {
     /// Where a byte of the key is among the sixteen, unless it is elsewhere.
-    fn place_of(self, place: Place) -> Option<u8> {
+    fn byte_index(self, place: KeyByte) -> Option<u8> {
         match (self, place) {
-            (Self::All, Place::Address(at)) => {
+            (Self::All, KeyByte::Address(at)) => {
                 let (end, byte) = (at / 16, at % 16);
                 (byte < 4).then_some(4 * end + byte)
             }
-            (Self::Source, Place::Address(at)) => (at < 16).then_some(at),
-            (Self::Destination, Place::Address(at)) => at.checked_sub(16),
-            (Self::All | Self::Rest, Place::Port { is_destination, is_upper }) => {
+            (Self::Source, KeyByte::Address(at)) => (at < 16).then_some(at),
+            (Self::Destination, KeyByte::Address(at)) => at.checked_sub(16),
+            (Self::All | Self::Rest, KeyByte::Port { is_destination, is_upper }) => {
                 Some(8 + 2 * u8::from(is_destination) + u8::from(is_upper))
             }
-            (Self::All | Self::Rest, Place::Protocol) => Some(12),
-            (Self::All | Self::Rest, Place::Unknown) => Some(13),
-            (Self::All | Self::Rest, Place::HasPorts) => Some(14),
+            (Self::All | Self::Rest, KeyByte::Protocol) => Some(12),
+            (Self::All | Self::Rest, KeyByte::Unknown) => Some(13),
+            (Self::All | Self::Rest, KeyByte::HasPorts) => Some(14),
             _ => None,
         }
     }
 
-    /// The bytes of the keys, a vector for each of the sixteen.
+    /// The bytes of the keys, transposed: a vector for each of the sixteen.
     #[inline(always)]
-    fn turned<B: Bytes>(self, isa: B, keys: &[FlowKey]) -> [B::Vector; 16] {
+    fn transposed<B: ByteVector>(self, isa: B, keys: &[FlowKey]) -> [B::Vector; 16] {
         match self {
-            Self::All => turned(isa, keys, |key| {
+            Self::All => transposed(isa, keys, |key| {
                 let [source, _] = halves(key.source_half());
                 let [destination, _] = halves(key.destination_half());
                 [(source & 0xffff_ffff) | destination << 32, rest(key)]
             }),
-            Self::Source => turned(isa, keys, |key| halves(key.source_half())),
-            Self::Destination => turned(isa, keys, |key| halves(key.destination_half())),
-            Self::Rest => turned(isa, keys, |key| [0, rest(key)]),
+            Self::Source => transposed(isa, keys, |key| halves(key.source_half())),
+            Self::Destination => transposed(isa, keys, |key| halves(key.destination_half())),
+            Self::Rest => transposed(isa, keys, |key| [0, rest(key)]),
         }
     }
 }
 
-/// Sixteen bytes of each key, turned.
+/// Sixteen bytes of each key, transposed.
 #[inline(always)]
-fn turned<B: Bytes>(
+fn transposed<B: ByteVector>(
     isa: B,
     keys: &[FlowKey],
     of_key: impl Fn(&FlowKey) -> [u64; 2],
 ) -> [B::Vector; 16] {
-    let party;
+    let batch;
     let lanes = if keys.len() == 16 * B::LANES {
         keys.as_chunks::<16>().0
     } else {
-        party = whole(keys);
-        party.as_chunks::<16>().0
+        batch = padded(keys);
+        batch.as_chunks::<16>().0
     };
     // In a loop: what is called through a closure may lose the processor's instructions.
     let mut vectors = [isa.splat(&[0; 16]); 16];
     for (row, vector) in vectors.iter_mut().enumerate() {
-        let mut row_of = [[0; 2]; MOST_LANES];
+        let mut row_of = [[0; 2]; MAX_LANES];
         for (place, keys) in row_of.iter_mut().take(B::LANES).zip(lanes) {
             *place = keys.get(row).map_or([0; 2], &of_key);
         }
-        *vector = isa.of_lanes(row_of);
+        *vector = isa.from_lanes(row_of);
     }
     zip16(isa, zip16(isa, zip16(isa, zip16(isa, vectors))))
 }
 
-/// A whole party; the last of it ask for nothing.
+/// A whole batch, padded with empty keys.
 #[cold]
-fn whole(keys: &[FlowKey]) -> [FlowKey; WIDEST] {
-    let mut party = [FlowKey::EMPTY; WIDEST];
-    party.iter_mut().zip(keys).for_each(|(place, key)| *place = *key);
-    party
+fn padded(keys: &[FlowKey]) -> [FlowKey; MAX_BATCH_LEN] {
+    let mut batch = [FlowKey::EMPTY; MAX_BATCH_LEN];
+    batch.iter_mut().zip(keys).for_each(|(place, key)| *place = *key);
+    batch
 }
 
 /// Both halves of an address, the first byte lowest.
@@ -240,7 +252,7 @@ fn rest(key: &FlowKey) -> u64 {
 /// The first half of the vectors in turn with the second, byte by byte. Four of these turn sixteen
 /// vectors of sixteen bytes a lane.
 #[inline(always)]
-fn zip16<B: Bytes>(isa: B, vectors: [B::Vector; 16]) -> [B::Vector; 16] {
+fn zip16<B: ByteVector>(isa: B, vectors: [B::Vector; 16]) -> [B::Vector; 16] {
     let [a, b, c, d, e, f, g, h, s, t, u, v, w, x, y, z] = vectors;
     let [a, s, b, t, c, u, d, v] = zip8(isa, [a, b, c, d, s, t, u, v]);
     let [e, w, f, x, g, y, h, z] = zip8(isa, [e, f, g, h, w, x, y, z]);
@@ -249,7 +261,7 @@ fn zip16<B: Bytes>(isa: B, vectors: [B::Vector; 16]) -> [B::Vector; 16] {
 
 /// The same with eight vectors, which three of these turn.
 #[inline(always)]
-fn zip8<B: Bytes>(isa: B, [a, b, c, d, s, t, u, v]: [B::Vector; 8]) -> [B::Vector; 8] {
+fn zip8<B: ByteVector>(isa: B, [a, b, c, d, s, t, u, v]: [B::Vector; 8]) -> [B::Vector; 8] {
     [
         isa.zip_low(a, s),
         isa.zip_high(a, s),
@@ -264,9 +276,9 @@ fn zip8<B: Bytes>(isa: B, [a, b, c, d, s, t, u, v]: [B::Vector; 8]) -> [B::Vecto
 
 impl WordTables {
     /// For rules on the bits of a word.
-    pub(super) fn new(rules: &[(u64, &FilterRule)], digits: &[Digit]) -> Self {
-        let mut eights: [Eight; 8] = Default::default();
-        for (at, eight) in (0_u32..).zip(&mut eights) {
+    pub(super) fn new(rules: &[(u64, &FilterRule)], nibbles: &[Nibble]) -> Self {
+        let mut groups: [RuleGroup; 8] = Default::default();
+        for (at, group) in (0_u32..).zip(&mut groups) {
             let own: Vec<(u8, &FilterRule)> = rules
                 .iter()
                 .filter_map(|(bit, rule)| {
@@ -274,28 +286,32 @@ impl WordTables {
                     Some((u8::try_from(bit).ok().filter(|bit| *bit != 0)?, *rule))
                 })
                 .collect();
-            eight.all = own.iter().map(|(bit, _)| bit).sum();
-            for (plane, digit) in (0..).zip(digits) {
-                let mut table = [0; 2 * RULES];
+            group.all = own.iter().map(|(bit, _)| bit).sum();
+            for (plane, nibble) in (0..).zip(nibbles) {
+                let mut table = [0; 2 * RULES_PER_GROUP];
                 for (value, rules) in (0..).zip(&mut table) {
-                    let allowing = own.iter().filter(|(_, rule)| digit.allows(rule, value));
+                    let allowing = own.iter().filter(|(_, rule)| nibble.allows(rule, value));
                     *rules = allowing.map(|(bit, _)| bit).sum();
                 }
-                if table.iter().any(|rules| *rules != eight.all) {
-                    eight.tables.push(Table { rules: table, plane });
+                if table.iter().any(|rules| *rules != group.all) {
+                    group.tables.push(NibbleTable { rules: table, plane });
                 }
             }
         }
-        Self { eights }
+        Self { groups }
     }
 
     /// The rules of the word that match each packet.
     #[inline(always)]
-    pub(super) fn matches<B: Bytes>(&self, isa: B, planes: &Planes<B::Vector>) -> [B::Vector; 8] {
+    pub(super) fn matches<B: ByteVector>(
+        &self,
+        isa: B,
+        planes: &Planes<B::Vector>,
+    ) -> [B::Vector; 8] {
         let mut bytes = [isa.splat(&[0; 16]); 8];
-        for (allowed, eight) in bytes.iter_mut().zip(&self.eights) {
-            let mut now = isa.splat(&[eight.all; 16]);
-            for table in &eight.tables {
+        for (allowed, group) in bytes.iter_mut().zip(&self.groups) {
+            let mut now = isa.splat(&[group.all; 16]);
+            for table in &group.tables {
                 let Some(plane) = planes.get(usize::from(table.plane)) else { continue };
                 now = isa.and(now, isa.look_up(isa.splat(&table.rules), *plane));
             }
@@ -306,8 +322,8 @@ impl WordTables {
 
     /// In bytes.
     pub(super) fn memory(&self) -> usize {
-        let tables: usize = self.eights.iter().map(|eight| eight.tables.len()).sum();
-        size_of::<Self>() + tables * size_of::<Table>()
+        let tables: usize = self.groups.iter().map(|group| group.tables.len()).sum();
+        size_of::<Self>() + tables * size_of::<NibbleTable>()
     }
 }
 
@@ -319,6 +335,6 @@ mod tests {
     fn no_rule_set_needs_more_than_the_maximum_of_planes() {
         let halves = 2 * (32 + 4 + 1) + 2;
         let ranges = 2 * 126_usize;
-        assert!(halves + ranges.div_ceil(4) <= MOST_PLANES);
+        assert!(halves + ranges.div_ceil(4) <= MAX_PLANES);
     }
 }

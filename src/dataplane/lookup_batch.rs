@@ -1,0 +1,278 @@
+//! The lookups of a part of a burst: which rule set evaluates which flow key, and the results.
+//!
+//! Rules are asked for many packets at once: their look-ups then do not wait for each other.
+
+use super::flow_cache::FlowCache;
+use super::flow_key::FlowKey;
+use super::frame::Frame;
+use super::headers;
+use super::interface_lookup::FrameOwner;
+use super::rules::RuleSet;
+use super::table::{MirrorTable, Precheck};
+use super::verdict::{MirrorOutcome, NotMirrored};
+use crate::model::Direction;
+
+/// How many frames are decided together. Enough to hide the memory's delay, few enough for all
+/// that is noted of them to stay in the first-level cache.
+pub(super) const LOOKUP_BATCH_LEN: usize = 64;
+
+/// A frame at one of its interfaces.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lookup {
+    /// The rules to be asked, [`DECIDED`] or [`SAME_AS_PREVIOUS`].
+    rules: u32,
+    /// What the rules answered; of what was decided without them, its place in that list.
+    answer: u32,
+    interface: u32,
+    direction: Direction,
+    /// Index of the frame in its part of the burst.
+    frame: u8,
+    /// Index of its key.
+    key: u8,
+}
+
+impl Lookup {
+    /// Index of the frame in its part of the burst.
+    #[inline(always)]
+    pub(super) fn frame(&self) -> usize {
+        usize::from(self.frame)
+    }
+
+    #[inline(always)]
+    pub(super) const fn owner(&self) -> FrameOwner {
+        (self.interface, self.direction)
+    }
+}
+
+/// In place of rules: it is decided already.
+const DECIDED: u32 = u32::MAX;
+
+/// In place of rules: the outcome of the previous lookup holds for this one.
+const SAME_AS_PREVIOUS: u32 = u32::MAX - 1;
+
+/// Lookups, and the keys that they evaluate.
+#[derive(Debug, Default)]
+pub(super) struct LookupBatch {
+    /// The keys, of which the first `key_count` are in use.
+    keys: Vec<FlowKey>,
+    key_count: usize,
+    lookups: Vec<Lookup>,
+    /// What was decided without asking rules.
+    decided: Vec<MirrorOutcome>,
+    /// The keys that go to one set of rules, and what it answers.
+    grouped_keys: Vec<FlowKey>,
+    answers: Vec<u32>,
+    /// Where some rules are dear.
+    cache: Option<FlowCache>,
+}
+
+impl LookupBatch {
+    /// Room for a part of a burst, of whose frames each has so many owners at the most.
+    pub(super) fn new(max_owners: usize) -> Self {
+        let lookups = LOOKUP_BATCH_LEN * max_owners;
+        Self {
+            keys: vec![FlowKey::EMPTY; LOOKUP_BATCH_LEN],
+            key_count: 0,
+            lookups: Vec::with_capacity(lookups),
+            decided: Vec::with_capacity(lookups),
+            grouped_keys: Vec::with_capacity(lookups),
+            answers: vec![0; lookups],
+            cache: None,
+        }
+    }
+
+    /// Keeps answers where the table has rules that are worth it.
+    pub(super) fn prepare(&mut self, table: &MirrorTable) {
+        if table.is_expensive() {
+            self.cache.get_or_insert_with(FlowCache::new);
+        } else {
+            self.cache = None;
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.key_count = 0;
+        self.lookups.clear();
+        self.decided.clear();
+    }
+
+    /// Adds the key of a frame for the lookups that follow.
+    #[inline(always)]
+    pub(super) fn add_key(&mut self, frame: &[u8]) -> Result<&FlowKey, NotMirrored> {
+        let Some(key) = self.keys.get_mut(self.key_count) else {
+            return Err(NotMirrored::Unparsable);
+        };
+        headers::parse(key, frame)?;
+        self.key_count += 1;
+        Ok(key)
+    }
+
+    /// Adds a key that is known.
+    pub(super) fn add_known_key(&mut self, known: FlowKey) {
+        if let Some(key) = self.keys.get_mut(self.key_count) {
+            *key = known;
+            self.key_count += 1;
+        }
+    }
+
+    /// Adds a lookup of the key that was added last, which is that of the frame.
+    #[inline(always)]
+    pub(super) fn add(
+        &mut self,
+        table: &MirrorTable,
+        (index, frame): (usize, &Frame<'_>),
+        owner: FrameOwner,
+    ) {
+        let Some(key) = self.keys.get(self.key_count.wrapping_sub(1)) else { return };
+        match table.precheck(owner, key, frame) {
+            Precheck::Rules(rules) => self.push(index, owner, rules, 0),
+            Precheck::Decided(outcome) => self.add_decided(index, owner, outcome),
+        }
+    }
+
+    /// Adds a lookup that is decided already, of the key that was added last if it needs one.
+    #[inline]
+    pub(super) fn add_decided(&mut self, frame: usize, owner: FrameOwner, outcome: MirrorOutcome) {
+        let place = u32::try_from(self.decided.len()).unwrap_or(u32::MAX);
+        self.decided.push(outcome);
+        self.push(frame, owner, DECIDED, place);
+    }
+
+    /// Adds a lookup with the outcome of the previous one; false where there is none, or where
+    /// each segment is decided.
+    #[inline]
+    pub(super) fn add_same(&mut self, table: &MirrorTable, frame: usize) -> bool {
+        let Some(front) = self.lookups.last().copied() else { return false };
+        if self.key(&front).is_some_and(|key| table.needs_decision_per_segment(key)) {
+            return false;
+        }
+        let rules = if front.rules == DECIDED { DECIDED } else { SAME_AS_PREVIOUS };
+        self.lookups.push(Lookup { frame: narrow(frame), rules, ..front });
+        true
+    }
+
+    #[inline(always)]
+    fn push(&mut self, frame: usize, (interface, direction): FrameOwner, rules: u32, answer: u32) {
+        let key = narrow(self.key_count.saturating_sub(1));
+        self.lookups.push(Lookup {
+            rules,
+            answer,
+            interface,
+            direction,
+            frame: narrow(frame),
+            key,
+        });
+    }
+
+    /// Asks the rules.
+    #[inline]
+    pub(super) fn evaluate(&mut self, table: &MirrorTable) {
+        let Some(rules) = self.next_rules() else { return };
+        let is_plain = self.lookups.len() == self.key_count
+            && self.lookups.iter().all(|lookup| lookup.rules == rules);
+        if is_plain {
+            // Most often: every frame has one owner, and all are of one family and direction.
+            let Some(set) = table.rule_set(rules) else { return };
+            let keys = self.keys.get(..self.key_count).unwrap_or_default();
+            match &mut self.cache {
+                Some(cache) if set.is_expensive() => {
+                    cache.classify(cache_stamp(table, rules), set, keys, &mut self.answers);
+                }
+                _ => set.classify(keys, &mut self.answers),
+            }
+            for (lookup, answer) in self.lookups.iter_mut().zip(&self.answers) {
+                lookup.answer = *answer;
+            }
+            return;
+        }
+        self.evaluate_by_rule_set(table, rules);
+    }
+
+    fn evaluate_by_rule_set(&mut self, table: &MirrorTable, first: u32) {
+        let mut next = Some(first);
+        while let Some(rules) = next {
+            self.grouped_keys.clear();
+            for lookup in self.lookups.iter().filter(|lookup| lookup.rules == rules) {
+                self.grouped_keys.extend(self.keys.get(usize::from(lookup.key)));
+            }
+            let Some(set) = table.rule_set(rules) else { return };
+            match &mut self.cache {
+                Some(cache) if set.is_expensive() => {
+                    cache.classify(
+                        cache_stamp(table, rules),
+                        set,
+                        &self.grouped_keys,
+                        &mut self.answers,
+                    );
+                }
+                _ => set.classify(&self.grouped_keys, &mut self.answers),
+            }
+            let mut answers = self.answers.iter();
+            // The next rules are those of the first lookup that has others, behind these.
+            next = None;
+            for lookup in &mut self.lookups {
+                if lookup.rules == rules {
+                    lookup.answer = answers.next().copied().unwrap_or(RuleSet::NO_MATCH);
+                } else if lookup.rules > rules && lookup.rules < next.unwrap_or(SAME_AS_PREVIOUS) {
+                    next = Some(lookup.rules);
+                }
+            }
+        }
+        let mut front = (DECIDED, 0);
+        for lookup in &mut self.lookups {
+            if lookup.rules == SAME_AS_PREVIOUS {
+                (lookup.rules, lookup.answer) = front;
+            }
+            front = (lookup.rules, lookup.answer);
+        }
+    }
+
+    /// The lowest number of rules that are to be asked.
+    fn next_rules(&self) -> Option<u32> {
+        self.lookups
+            .iter()
+            .map(|lookup| lookup.rules)
+            .min()
+            .filter(|rules| *rules < SAME_AS_PREVIOUS)
+    }
+
+    /// All lookups.
+    #[inline]
+    pub(super) fn lookups(&self) -> &[Lookup] {
+        &self.lookups
+    }
+
+    /// The key of a lookup; one that was decided without may have none.
+    #[inline(always)]
+    pub(super) fn key(&self, lookup: &Lookup) -> Option<&FlowKey> {
+        self.keys.get(usize::from(lookup.key))
+    }
+
+    /// The outcome of a lookup.
+    #[inline(always)]
+    pub(super) fn outcome(&self, table: &MirrorTable, lookup: &Lookup) -> MirrorOutcome {
+        if lookup.rules == DECIDED {
+            let place = usize::try_from(lookup.answer).unwrap_or(usize::MAX);
+            let decided = self.decided.get(place).copied();
+            return decided.unwrap_or(MirrorOutcome::NotMirrored(NotMirrored::NoSessionMatched));
+        }
+        let matched =
+            table.rule_set(lookup.rules).and_then(|rules| rules.session_match(lookup.answer));
+        matched.map_or(
+            MirrorOutcome::NotMirrored(NotMirrored::NoSessionMatched),
+            MirrorOutcome::Mirrored,
+        )
+    }
+}
+
+/// Which rules of which table.
+#[inline]
+fn cache_stamp(table: &MirrorTable, rules: u32) -> u64 {
+    table.number() << 28 | u64::from(rules)
+}
+
+#[inline(always)]
+fn narrow(index: usize) -> u8 {
+    // A part of a burst has fewer frames.
+    u8::try_from(index).unwrap_or(u8::MAX)
+}
