@@ -12,7 +12,7 @@ use crate::io::StopFlag;
 use crate::io::capture::CaptureSource;
 use crate::io::pace::{PacedSink, Speed};
 use crate::io::record::{OutputFile, PcapSink, PcapngSink, Precision};
-use crate::io::udp::{Order, TargetReport, UdpOptions, UdpSink};
+use crate::io::udp::{DepartureOrder, TargetReport, UdpOptions, UdpSink};
 
 /// In which order copies are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -23,7 +23,7 @@ pub(super) enum SendOrder {
     Flow,
 }
 
-impl From<SendOrder> for Order {
+impl From<SendOrder> for DepartureOrder {
     fn from(order: SendOrder) -> Self {
         match order {
             SendOrder::Arrival => Self::Arrival,

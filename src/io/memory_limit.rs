@@ -27,7 +27,7 @@ impl MemoryLimit {
     #[must_use]
     pub fn of_this_process() -> Option<Self> {
         // Not from /proc/meminfo: a systemd unit with `ProcSubset=pid` has none.
-        Self::read(Path::new("/"), memory_size::of_machine())
+        Self::read(Path::new("/"), memory_size::total_memory())
     }
 
     /// The same for another root directory and another machine, for tests.

@@ -168,7 +168,8 @@ impl Collector {
             socket.set_only_v6(!address.ip().is_unspecified())?;
         }
         socket.set_read_timeout(Some(WAIT))?;
-        let set = |name, value| option::set_number(socket.as_fd(), libc::SOL_SOCKET, name, value);
+        let set =
+            |name, value| option::set_int_option(socket.as_fd(), libc::SOL_SOCKET, name, value);
         set(libc::SO_TIMESTAMPNS, 1)?;
         // Root may have more than the system's limit; everyone else gets as much as it allows.
         set(libc::SO_RCVBUFFORCE, RECEIVE_BUFFER_LEN)

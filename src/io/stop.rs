@@ -35,8 +35,8 @@ impl StopFlag {
 /// # Errors
 /// The system refuses the handlers.
 pub fn stop_on_signals(flag: &StopFlag) -> io::Result<()> {
-    signal::stop_on(libc::SIGINT, flag.clone())?;
-    signal::stop_on(libc::SIGTERM, flag.clone())
+    signal::set_flag_on_signal(libc::SIGINT, flag.clone())?;
+    signal::set_flag_on_signal(libc::SIGTERM, flag.clone())
 }
 
 /// Treats SIGHUP, which a closing terminal sends, like SIGTERM, unless the process was started
@@ -48,7 +48,7 @@ pub fn stop_on_hang_up(flag: &StopFlag) -> io::Result<()> {
     if signal::is_ignored(libc::SIGHUP) {
         return Ok(());
     }
-    signal::stop_on(libc::SIGHUP, flag.clone())
+    signal::set_flag_on_signal(libc::SIGHUP, flag.clone())
 }
 
 /// Sets the text, with its line break, that is written to standard error when a later signal ends

@@ -24,8 +24,8 @@ impl DescriptorBudget {
     /// # Errors
     /// There are not enough descriptors for one worker.
     pub(super) fn of_this_process() -> io::Result<Self> {
-        let _ = resource::raise_open_files();
-        let spare = match live::waker() {
+        let _ = resource::raise_open_file_limit();
+        let spare = match live::Waker::new() {
             Ok(waker) => resource::spare_descriptors(&waker)?,
             Err(_) => 0,
         };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::dataplane::Counters;
 use crate::io::clock::Stopwatch;
-use crate::io::live::Load;
+use crate::io::live::TrafficSample;
 
 const INTERVAL: Duration = Duration::from_millis(100);
 
@@ -22,15 +22,15 @@ impl LoadSampler {
 
     /// The load since the last sample, once the interval is over.
     #[inline]
-    pub(super) fn sample(&mut self, counters: &Counters) -> Option<Load> {
+    pub(super) fn sample(&mut self, counters: &Counters) -> Option<TrafficSample> {
         let elapsed = self.since.elapsed();
         (elapsed >= INTERVAL).then(|| self.sample_now(counters, elapsed))
     }
 
     #[cold]
-    fn sample_now(&mut self, counters: &Counters, elapsed: Duration) -> Load {
+    fn sample_now(&mut self, counters: &Counters, elapsed: Duration) -> TrafficSample {
         let (received, mirrored) = (counters.received, counters.mirrored());
-        let load = Load {
+        let load = TrafficSample {
             elapsed_ns: u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX),
             frames: received.saturating_sub(self.received),
             mirrored: mirrored.saturating_sub(self.mirrored),

@@ -10,7 +10,7 @@ use std::fmt;
 use super::error::Error;
 use super::event::Event;
 use super::options::{ByteSize, RingSize};
-use crate::io::live::{RingOptions, memory_of};
+use crate::io::live::{RingOptions, ring_memory_len};
 use crate::io::memory_limit::MemoryLimit;
 
 const MIB: usize = 1 << 20;
@@ -68,10 +68,10 @@ impl RingBudget {
             RingSize::Fixed(len) => (len, len),
             RingSize::Auto => (self.share(rings, opened), RingOptions::MIN_RING_LEN),
         };
-        let fits = |len| memory_of(len).saturating_mul(rings) <= most;
+        let fits = |len| ring_memory_len(len).saturating_mul(rings) <= most;
         match (fits(wanted), fits(least)) {
-            (true, _) => Ok(memory_of(wanted)),
-            (false, true) => Ok(memory_of(most / rings.max(1))),
+            (true, _) => Ok(ring_memory_len(wanted)),
+            (false, true) => Ok(ring_memory_len(most / rings.max(1))),
             (false, false) => Err(self.refusal(rings, least)),
         }
     }
@@ -158,7 +158,7 @@ impl RingBudget {
 
     fn refusal(&self, rings: usize, len: usize) -> Error {
         let limit = self.limit.as_ref().map(ToString::to_string).unwrap_or_default();
-        let needed = Bytes(rings.saturating_mul(memory_of(len)));
+        let needed = Bytes(rings.saturating_mul(ring_memory_len(len)));
         let most = (self.memory() / MAX_PART).saturating_sub(self.taken);
         let fitting = most / rings.max(1) / (MIB / 2) * (MIB / 2);
         let besides = match self.taken {
@@ -168,7 +168,7 @@ impl RingBudget {
         let (rings_of, need) = if rings == 1 { ("ring of", "needs") } else { ("rings of", "need") };
         let sentence = format!(
             "{rings} {rings_of} {} {need} {needed}{besides}: more than half of {limit}",
-            Bytes(memory_of(len)),
+            Bytes(ring_memory_len(len)),
         );
         let fitting = (fitting >= RingSize::MIN).then_some(ByteSize(fitting));
         Error::RingMemory { sentence, fitting }

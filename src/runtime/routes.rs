@@ -29,7 +29,7 @@ const IDLE_PART: u32 = 9;
 pub(super) fn keep(egress: &Arc<Egress>, events: EventSink) -> io::Result<()> {
     // The watch first, and the routes then: no change between them is missed.
     let mut watch = RouteWatch::open()?;
-    egress.watch();
+    egress.use_external_refresh();
     let egress = Arc::downgrade(egress);
     let work = move || {
         if let Err(error) = refresh_until_dropped(&mut watch, &egress) {

@@ -16,7 +16,7 @@ impl SourceLedger {
     /// Takes in what the worker's source counts now, and counts its new losses as the worker's.
     pub(super) fn update(&mut self, counts: SourceCounts, worker: &mut Worker) {
         let new = counts.since(&self.current);
-        worker.count_dropped(DropCause::Ring, new.no_room);
+        worker.count_dropped(DropCause::Ring, new.ring_full);
         worker.count_dropped(DropCause::UnsupportedOffload, new.unsupported_offload);
         worker.count_dropped(DropCause::TooManySegments, new.too_many_segments);
         self.current = counts;
@@ -39,7 +39,7 @@ impl SourceLedger {
     /// in no box. Anything but zero is a fault of this program.
     pub(super) fn unaccounted(&self, counters: &Counters) -> u64 {
         let total = self.total();
-        let uncounted = total.lent.abs_diff(counters.frames);
+        let uncounted = total.delivered.abs_diff(counters.frames);
         let unreceived = (counters.frames + total.lost()).saturating_sub(counters.received);
         total.unaccounted + uncounted + unreceived + counters.unaccounted()
     }
@@ -79,7 +79,7 @@ mod tests {
         let (mut worker, mut ledger) = (worker(), SourceLedger::default());
         let counts = SourceCounts {
             frames: 9,
-            no_room: 2,
+            ring_full: 2,
             unsupported_offload: 3,
             too_many_segments: 4,
             ..SourceCounts::default()
@@ -87,7 +87,7 @@ mod tests {
         ledger.update(counts, &mut worker);
         ledger.update(counts, &mut worker);
         ledger.close();
-        ledger.update(SourceCounts { no_room: 1, ..SourceCounts::default() }, &mut worker);
+        ledger.update(SourceCounts { ring_full: 1, ..SourceCounts::default() }, &mut worker);
         let counters = worker.counters();
         let causes = [DropCause::Ring, DropCause::UnsupportedOffload, DropCause::TooManySegments];
         assert_eq!(causes.map(|cause| counters.dropped(cause)), [3, 3, 4]);
@@ -100,11 +100,11 @@ mod tests {
         let (mut worker, mut ledger) = (worker(), SourceLedger::default());
         worker.step(&mut OneFrame, &mut NullSink).unwrap();
         assert_eq!(ledger.unaccounted(worker.counters()), 1);
-        ledger.update(SourceCounts { lent: 1, ..SourceCounts::default() }, &mut worker);
+        ledger.update(SourceCounts { delivered: 1, ..SourceCounts::default() }, &mut worker);
         assert_eq!(ledger.unaccounted(worker.counters()), 0);
-        ledger.update(SourceCounts { lent: 3, ..SourceCounts::default() }, &mut worker);
+        ledger.update(SourceCounts { delivered: 3, ..SourceCounts::default() }, &mut worker);
         assert_eq!(ledger.unaccounted(worker.counters()), 2);
-        let counts = SourceCounts { lent: 1, unaccounted: 5, ..SourceCounts::default() };
+        let counts = SourceCounts { delivered: 1, unaccounted: 5, ..SourceCounts::default() };
         ledger.update(counts, &mut worker);
         assert_eq!(ledger.unaccounted(worker.counters()), 5);
     }

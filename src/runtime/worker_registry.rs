@@ -181,7 +181,7 @@ impl Entry {
         self.last.ring = RingFigures {
             frames: status.source.frames,
             bytes_len: status.ring_len,
-            drops: status.source.no_room,
+            drops: status.source.ring_full,
             unaccounted: status.unaccounted,
             is_filtered: status.filter.is_filtering,
         };

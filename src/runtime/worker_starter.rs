@@ -143,7 +143,7 @@ impl WorkerStarter {
         table: &Arc<MirrorTable>,
         number: u16,
     ) -> io::Result<RunningWorker> {
-        let port = WorkerPort::new(live::waker()?);
+        let port = WorkerPort::new(live::Waker::new()?);
         let (instance, id, device) = (one.instance, &one.id, &*one.device);
         let (guard, egress) = (self.tables.guard().clone(), Arc::clone(&self.egress));
         let worker = WorkerThread::new(Arc::clone(table), guard, egress, port.clone());

@@ -83,7 +83,7 @@ impl WorkerThread {
             guard,
             guard_generation: 0,
             load: LoadSampler::start(),
-            sink: UdpSink::sharing(egress),
+            sink: UdpSink::with_egress(egress),
             source: None,
             port,
             ledger: SourceLedger::default(),
@@ -203,7 +203,7 @@ impl WorkerThread {
     /// Has the kernel let through what the table wants. A source that cannot do so is left.
     fn filter_for(&mut self, table: &MirrorTable) {
         let Some(source) = &mut self.source else { return };
-        if let Err(error) = source.follow_table(table, INTERFACE) {
+        if let Err(error) = source.set_table(table, INTERFACE) {
             self.fail(&error);
         }
     }
@@ -211,7 +211,7 @@ impl WorkerThread {
     /// Tells the source now and then what came of its frames.
     fn weigh(&mut self) {
         let Some(load) = self.load.sample(self.worker.counters()) else { return };
-        if let Some(Err(error)) = self.source.as_mut().map(|source| source.weigh(&load)) {
+        if let Some(Err(error)) = self.source.as_mut().map(|source| source.observe_traffic(&load)) {
             self.fail(&error);
         }
     }

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use kernel::{Kernel, Packet};
 use traffic_mirror::dataplane::{Burst, Source};
 use traffic_mirror::io::live::MemoryRing;
-use traffic_mirror::io::repair::{Cut, Offload, Segments};
+use traffic_mirror::io::repair::{Offload, SegmentationResult, Segments};
 
 /// Choices, from the first byte on; zeros behind the last one.
 struct Choices<'a>(&'a [u8]);
@@ -69,10 +69,10 @@ impl RingTest {
             let tag = [ether_type.to_be_bytes(), control.to_be_bytes()].concat();
             frame.splice(12..12, tag);
         }
-        match Segments::cut(&frame, &Offload::parse(offload)) {
-            Cut::Whole => self.expected.push_back(frame),
-            Cut::TooMany => self.too_many += 1,
-            Cut::Segments(segments) => {
+        match Segments::split(&frame, &Offload::parse(offload)) {
+            SegmentationResult::Whole => self.expected.push_back(frame),
+            SegmentationResult::TooMany => self.too_many += 1,
+            SegmentationResult::Segments(segments) => {
                 for index in 0..segments.len() {
                     let mut segment = vec![0; segments.header_len()];
                     segments.put_header(index, &mut segment).unwrap();
@@ -98,8 +98,8 @@ impl RingTest {
     fn assert_every_slot_is_counted(&self) {
         let passed = self.ring.slots_passed();
         assert_eq!(passed.frames + passed.empty + self.ring.in_flight(), self.kernel.reserved);
-        assert_eq!((passed.malformed, passed.unfit_segments), (0, 0));
-        assert_eq!(passed.lent, self.lent);
+        assert_eq!((passed.malformed, passed.segment_header_errors), (0, 0));
+        assert_eq!(passed.delivered, self.lent);
     }
 }
 
@@ -179,7 +179,7 @@ pub(crate) fn assert_corrupt_rings_are_survived(bytes: &[u8]) {
     }
     let passed = ring.slots_passed();
     assert_eq!(passed.frames + passed.empty + passed.malformed + ring.in_flight(), ahead);
-    assert_eq!(passed.lent, lent);
+    assert_eq!(passed.delivered, lent);
     assert!((0..closed).all(|block| !ring.is_closed(block)), "a block was kept");
     places.retain(|place| !place.is_empty());
     places.sort_by_key(|place| place.start);

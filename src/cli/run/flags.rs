@@ -13,7 +13,7 @@ use crate::cli::replay::ReportForm;
 use crate::cli::sandbox::SandboxFlags;
 use crate::cli::sessions::SessionFlags;
 use crate::http::HostNames;
-use crate::io::live::{KernelFilter, OwnMark, RingOptions};
+use crate::io::live::{KernelFilter, RingOptions, SocketMark};
 use crate::io::udp::{EgressMode, Segmentation, UdpOptions};
 use crate::runtime::{CaptureMethod, InterfaceNamespace, MetricsOptions, Options, RingSize};
 
@@ -98,7 +98,7 @@ pub(in crate::cli) struct RunFlags {
 
     /// The mark that is chosen where none was given.
     #[arg(skip)]
-    own_mark: OnceLock<OwnMark>,
+    own_mark: OnceLock<SocketMark>,
 
     /// The network namespace of the interfaces: a name of `ip netns`, or a path. It is entered once,
     /// at start. Copies are sent from where the program was started.
@@ -208,7 +208,7 @@ impl RunFlags {
 
     /// The mark of the copies. Without `--mark` it is chosen when it is first wanted, and stays.
     pub(super) fn mark(&self) -> u32 {
-        self.mark.unwrap_or_else(|| self.own_mark.get_or_init(OwnMark::choose).value())
+        self.mark.unwrap_or_else(|| self.own_mark.get_or_init(SocketMark::choose).value())
     }
 
     /// The options of live mirroring.
@@ -231,7 +231,7 @@ impl RunFlags {
 
     fn ring_options(&self) -> RingOptions {
         RingOptions {
-            is_busy: self.busy_poll,
+            busy_poll: self.busy_poll,
             mark: Some(self.mark()),
             kernel_filter: match self.kernel_filter {
                 FilterUse::Auto => KernelFilter::Auto,
@@ -254,7 +254,7 @@ impl RunFlags {
                 SendMode::Auto => EgressMode::Auto,
                 SendMode::Ip => EgressMode::IpPackets,
             },
-            sheds: true,
+            sheds_load: true,
             mark: Some(self.mark()),
             device: self.bind_device.clone(),
         }

@@ -13,7 +13,7 @@ use super::until_stop::UntilStop;
 use super::window::Window;
 use super::zstd::ZstdFrames;
 use crate::io::StopFlag;
-use crate::io::sys::Map;
+use crate::io::sys::MappedFile;
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -82,7 +82,7 @@ impl CaptureSource {
         if metadata.len() == 0 {
             return Err(OpenError::Empty(name));
         }
-        let map = Map::new(&file).map_err(world)?;
+        let map = MappedFile::new(&file).map_err(world)?;
         if Packing::of(map.bytes()).is_some() {
             let mut source = Self::from_reader(&name, file)?;
             source.origin = Origin::File(path.to_path_buf());

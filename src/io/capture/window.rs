@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use bytes::Bytes;
 
-use crate::io::sys::Map;
+use crate::io::sys::MappedFile;
 
 /// How much is read from a stream at once, in bytes.
 const CHUNK_LEN: usize = 256 * 1024;
@@ -22,7 +22,7 @@ pub(super) struct Window {
 }
 
 enum Held {
-    Mapped { map: Map, populated: usize },
+    Mapped { map: MappedFile, populated: usize },
     Memory(Bytes),
     Stream(Stream),
 }
@@ -37,7 +37,7 @@ struct Stream {
 }
 
 impl Window {
-    pub(super) fn mapped(map: Map) -> Self {
+    pub(super) fn mapped(map: MappedFile) -> Self {
         Self::new(Held::Mapped { map, populated: 0 })
     }
 

@@ -2,10 +2,10 @@
 
 use std::io;
 
-use super::mend::RepairLosses;
+use super::frame_repair::RepairLosses;
 use super::ring_frames::RingFrames;
 use crate::dataplane::{Burst, Source};
-use crate::io::sys::ring::Shape;
+use crate::io::sys::ring::RingGeometry;
 use crate::io::sys::ring_memory::RingMemory;
 
 /// A TPACKET_V3 ring in a buffer, with the reader and the offload repair of live capture over it.
@@ -51,9 +51,9 @@ pub struct SlotsPassed {
     /// Super-frames of more segments than are cut, which were not lent.
     pub too_many_segments: u64,
     /// Segments that were not lent because their headers could not be written.
-    pub unfit_segments: u64,
-    /// Frames that were lent; each segment of a super-frame is one.
-    pub lent: u64,
+    pub segment_header_errors: u64,
+    /// Frames that were delivered; each segment of a super-frame is one.
+    pub delivered: u64,
 }
 
 impl MemoryRing {
@@ -62,8 +62,8 @@ impl MemoryRing {
     /// # Errors
     /// Fewer than two blocks, or a block length that is below 48 or no multiple of eight.
     pub fn new(blocks: usize, block_len: usize) -> io::Result<Self> {
-        let shape = Shape { block_len, blocks, timeout_ms: 0 };
-        Ok(Self { frames: RingFrames::new(RingMemory::buffer(shape)?) })
+        let geometry = RingGeometry { block_len, blocks, timeout_ms: 0 };
+        Ok(Self { frames: RingFrames::new(RingMemory::buffer(geometry)?) })
     }
 
     /// Stores bytes in a block, as the kernel would; nothing where they do not fit into it.
@@ -88,14 +88,14 @@ impl MemoryRing {
     #[must_use]
     pub const fn slots_passed(&self) -> SlotsPassed {
         let slots = self.frames.reader.counts();
-        let RepairLosses { too_many_segments, unfit, .. } = self.frames.repair.losses();
+        let RepairLosses { too_many_segments, header_errors, .. } = self.frames.repair.losses();
         SlotsPassed {
             frames: slots.frames,
             empty: slots.empty,
             malformed: slots.malformed,
             too_many_segments,
-            unfit_segments: unfit,
-            lent: self.frames.lent(),
+            segment_header_errors: header_errors,
+            delivered: self.frames.delivered(),
         }
     }
 }
@@ -104,7 +104,7 @@ impl Source for MemoryRing {
     /// Lends what is there; an empty burst says that nothing is there now.
     fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
         self.frames.collect();
-        self.frames.lend(burst);
+        self.frames.deliver(burst);
         Ok(())
     }
 }

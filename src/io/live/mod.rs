@@ -6,38 +6,38 @@
 //!
 //! ```text
 //! kernel filter -> ring of blocks -> offload repair -> Burst
-//!               -> bell (wakes a worker that sleeps while the wire is quiet)
+//!               -> wake socket (wakes a worker that sleeps while the wire is quiet)
 //! ```
 //!
-//! What a ring delivered is compared with what was read from it (`account`).
+//! What a ring delivered is compared with what was read from it (`ring_statistics`).
 
-mod account;
-mod bell;
 mod counts;
 mod filter;
+mod frame_repair;
+mod idle_strategy;
 mod memory_ring;
-mod mend;
 mod open;
-mod own_mark;
 mod pnet;
-mod reader;
-mod rest;
 mod ring_frames;
+mod ring_reader;
 mod ring_size;
 mod ring_source;
-mod wake;
+mod ring_statistics;
+mod socket_mark;
+mod wake_socket;
+mod waker;
 
 use std::io;
 
 pub use self::pnet::PnetSource;
 pub use counts::SourceCounts;
-pub use filter::{FilterState, KernelFilter, Load};
+pub use filter::{FilterState, KernelFilter, TrafficSample};
 pub use memory_ring::{MemoryRing, SlotsPassed};
 pub use open::{RingOptions, open};
-pub use own_mark::OwnMark;
-pub use ring_size::memory_of;
+pub use ring_size::ring_memory_len;
 pub use ring_source::RingSource;
-pub use wake::{Waker, waker};
+pub use socket_mark::SocketMark;
+pub use waker::Waker;
 
 use crate::dataplane::{MirrorTable, Source};
 
@@ -66,13 +66,13 @@ pub trait LiveSource: Source + Send {
     ///
     /// # Errors
     /// The kernel refuses.
-    fn follow_table(&mut self, table: &MirrorTable, interface: u32) -> io::Result<()>;
+    fn set_table(&mut self, table: &MirrorTable, interface: u32) -> io::Result<()>;
 
     /// Hears what came of late and what became of it, about ten times a second.
     ///
     /// # Errors
     /// The kernel refuses.
-    fn weigh(&mut self, load: &Load) -> io::Result<()>;
+    fn observe_traffic(&mut self, sample: &TrafficSample) -> io::Result<()>;
 
     /// How the kernel's filter stands.
     fn filter_state(&self) -> FilterState;

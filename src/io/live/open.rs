@@ -5,11 +5,11 @@ use std::os::fd::AsFd;
 
 use socket2::{Domain, Socket, Type};
 
-use super::bell::Bell;
 use super::filter::{self, KernelFilter};
-use super::ring_size::shape;
+use super::ring_size::geometry;
 use super::ring_source::RingSource;
-use super::wake::Waker;
+use super::wake_socket::WakeSocket;
+use super::waker::Waker;
 use crate::io::sys::ring::Ring;
 use crate::io::sys::{option, resource};
 
@@ -22,11 +22,11 @@ pub(super) const READS_OPEN_BLOCKS: bool = cfg!(target_arch = "x86_64");
 /// How an interface is captured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RingOptions {
-    /// Bytes of the ring of each worker; [`memory_of`](super::memory_of) says how many of them are
-    /// taken.
+    /// Bytes of the ring of each worker; [`ring_memory_len`](super::ring_memory_len) says how many
+    /// of them are taken.
     pub ring_len: usize,
     /// Never sleep: look for frames all the time.
-    pub is_busy: bool,
+    pub busy_poll: bool,
     /// Copies and tunnels around copies that bear this mark are our own, and are kept out.
     pub mark: Option<u32>,
     /// Whether it is a loopback device, on which each frame passes twice: out and in. It is taken
@@ -52,7 +52,7 @@ impl Default for RingOptions {
     fn default() -> Self {
         Self {
             ring_len: Self::RING_LEN,
-            is_busy: false,
+            busy_poll: false,
             mark: None,
             is_loopback: false,
             mtu: 0,
@@ -71,26 +71,26 @@ pub fn open(index: u32, options: &RingOptions, wakers: &[Waker]) -> io::Result<V
     let mut group = None;
     let mut sources = Vec::with_capacity(wakers.len());
     for waker in wakers {
-        // The bell first: the tap that was added last hears of a frame first, so that the frame
-        // is in the ring when the bell rings.
-        let bell = Bell::hang(index, options.mark, options.is_loopback)?;
+        // The wake socket first: the tap that was added last gets a frame first, so that the
+        // frame is in the ring when the wake socket wakes.
+        let wake_socket = WakeSocket::open(index, options.mark, options.is_loopback)?;
         let ring = ring(index, options)?;
         if wakers.len() > 1 {
             group = Some(option::join_fanout(ring.as_fd(), group)?);
         }
-        sources.push(RingSource::new(ring, bell, waker.clone(), options));
+        sources.push(RingSource::new(ring, wake_socket, waker.clone(), options));
     }
     Ok(sources)
 }
 
 fn ring(index: i32, options: &RingOptions) -> io::Result<Ring> {
     let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
-    resource::keep_reserve(&socket)?;
-    filter::attach(&socket, &filter::own_only(options.mark, filter::WHOLE))?;
+    resource::check_reserve(&socket)?;
+    filter::attach(&socket, &filter::exclude_own_copies(options.mark, filter::MAX_SNAPLEN))?;
     if options.is_loopback {
         option::ignore_outgoing(socket.as_fd())?;
     }
-    let ring = Ring::new(socket, shape(options.ring_len))?;
+    let ring = Ring::new(socket, geometry(options.ring_len))?;
     option::bind_packet(ring.as_fd(), index, ALL_PROTOCOLS)?;
     Ok(ring)
 }

@@ -1,16 +1,16 @@
 //! The portable way: frames through pnet's datalink channel, one a system call.
 //!
 //! It knows neither directions nor times nor what was lost, and mends nothing: a super-frame is
-//! one long frame here, and a checksum that was left to the card stays unfinished. An interface that
-//! goes down ends it, and it has to be opened anew. It is here for where rings are not, and to be
-//! measured against.
+//! one long frame here, and a checksum that was left to the card stays unfinished. An interface
+//! that goes down ends it, and it has to be opened anew. It is here for where rings are not, and to
+//! be measured against.
 
 use std::io;
 use std::time::Duration;
 
 use pnet::datalink::{self, Channel, Config, DataLinkReceiver, NetworkInterface};
 
-use super::filter::{FilterState, Load};
+use super::filter::{FilterState, TrafficSample};
 use super::{LiveSource, SourceCounts, Waker};
 use crate::dataplane::{Burst, Frame, MirrorTable, Source};
 use crate::model::{Direction, MacAddress};
@@ -27,7 +27,7 @@ pub struct PnetSource {
     mac: Option<MacAddress>,
     waker: Waker,
     frame: Vec<u8>,
-    lent: u64,
+    delivered: u64,
     is_closed: bool,
 }
 
@@ -42,7 +42,7 @@ impl PnetSource {
         let interface = interface.ok_or_else(|| io::Error::other("it is gone"))?;
         let mac = interface.mac.map(|mac| MacAddress::new(mac.octets()));
         let receiver = receiver(&interface)?;
-        Ok(Self { receiver, mac, waker, frame: Vec::new(), lent: 0, is_closed: false })
+        Ok(Self { receiver, mac, waker, frame: Vec::new(), delivered: 0, is_closed: false })
     }
 
     /// What leaves bears the interface's own address as its source.
@@ -68,7 +68,7 @@ fn receiver(interface: &NetworkInterface) -> io::Result<Box<dyn DataLinkReceiver
 
 impl Source for PnetSource {
     fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
-        self.waker.heard();
+        self.waker.reset();
         if self.is_closed {
             return Ok(());
         }
@@ -81,7 +81,7 @@ impl Source for PnetSource {
             Err(error) => return Err(error),
         }
         let direction = self.direction();
-        self.lent += 1;
+        self.delivered += 1;
         burst.push(Frame::new(&self.frame).flowing(direction));
         Ok(())
     }
@@ -90,18 +90,18 @@ impl Source for PnetSource {
 impl LiveSource for PnetSource {
     /// The kernel's own counters are not within reach of pnet.
     fn counts(&mut self) -> SourceCounts {
-        SourceCounts { lent: self.lent, ..SourceCounts::default() }
+        SourceCounts { delivered: self.delivered, ..SourceCounts::default() }
     }
 
     fn memory_len(&self) -> usize {
         0
     }
 
-    fn follow_table(&mut self, _table: &MirrorTable, _interface: u32) -> io::Result<()> {
+    fn set_table(&mut self, _table: &MirrorTable, _interface: u32) -> io::Result<()> {
         Ok(())
     }
 
-    fn weigh(&mut self, _load: &Load) -> io::Result<()> {
+    fn observe_traffic(&mut self, _sample: &TrafficSample) -> io::Result<()> {
         Ok(())
     }
 

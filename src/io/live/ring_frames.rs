@@ -3,8 +3,8 @@
 //! This is all of the live path that reads what the kernel wrote. [`RingSource`](super::RingSource)
 //! runs it over a mapped ring, [`MemoryRing`](super::MemoryRing) over a buffer of the process.
 
-use super::mend::{FrameRepair, SuperFrame};
-use super::reader::RingReader;
+use super::frame_repair::{FrameRepair, SuperFrame};
+use super::ring_reader::RingReader;
 use crate::dataplane::{Burst, Frame, MAX_BURST_LEN, Medium};
 use crate::io::sys::ring_memory::RingMemory;
 use crate::model::Direction;
@@ -16,8 +16,8 @@ pub(super) struct RingFrames {
     pub(super) repair: FrameRepair,
     /// The super-frame of which not all segments fitted into the last burst.
     unfinished: Option<SuperFrame>,
-    /// How many frames were lent, each segment of a super-frame one.
-    lent: u64,
+    /// How many frames were delivered, each segment of a super-frame one.
+    delivered: u64,
 }
 
 impl RingFrames {
@@ -26,17 +26,17 @@ impl RingFrames {
             reader: RingReader::new(memory),
             repair: FrameRepair::default(),
             unfinished: None,
-            lent: 0,
+            delivered: 0,
         }
     }
 
-    /// How many frames were lent so far.
-    pub(super) const fn lent(&self) -> u64 {
-        self.lent
+    /// How many frames were delivered so far.
+    pub(super) const fn delivered(&self) -> u64 {
+        self.delivered
     }
 
-    /// How many segments of a passed super-frame were not lent yet.
-    pub(super) fn unlent(&self) -> u64 {
+    /// How many segments of a passed super-frame were not delivered yet.
+    pub(super) fn pending_segments(&self) -> u64 {
         let left = self.unfinished.as_ref().map_or(0, SuperFrame::left);
         u64::try_from(left).unwrap_or_default()
     }
@@ -50,8 +50,10 @@ impl RingFrames {
             self.reader.wipe_passed();
         }
         self.reader.release();
-        self.unfinished =
-            self.unfinished.take().and_then(|frame| self.repair.cut(self.reader.memory(), frame));
+        self.unfinished = self
+            .unfinished
+            .take()
+            .and_then(|frame| self.repair.add_segments(self.reader.memory(), frame));
         while self.unfinished.is_none() && self.repair.len() < MAX_BURST_LEN {
             let Some(slot) = self.reader.next() else {
                 if self.reader.advance() {
@@ -59,29 +61,29 @@ impl RingFrames {
                 }
                 break;
             };
-            self.unfinished = self.repair.mend(self.reader.memory_mut(), slot);
+            self.unfinished = self.repair.add_frame(self.reader.memory_mut(), slot);
         }
     }
 
-    /// Lends what was noted.
-    pub(super) fn lend<'a>(&'a mut self, burst: &mut Burst<'a>) {
-        self.lent += u64::try_from(self.repair.len()).unwrap_or_default();
+    /// Lends the frames that were collected.
+    pub(super) fn deliver<'a>(&'a mut self, burst: &mut Burst<'a>) {
+        self.delivered += u64::try_from(self.repair.len()).unwrap_or_default();
         let Self { reader, repair, .. } = &*self;
-        for piece in repair.pieces() {
-            let in_block = reader.memory().bytes(piece.bytes);
-            let head = repair.headers(piece);
+        for repaired in repair.frames() {
+            let in_block = reader.memory().bytes(repaired.bytes);
+            let head = repair.headers(repaired);
             let (bytes, tail): (_, &[u8]) =
                 if head.is_empty() { (in_block, &[]) } else { (head, in_block) };
-            let direction = if piece.is_egress { Direction::Egress } else { Direction::Ingress };
+            let direction = if repaired.is_egress { Direction::Egress } else { Direction::Ingress };
             burst.push(Frame {
                 bytes,
                 tail,
-                timestamp_ns: piece.timestamp_ns,
-                wire_len: piece.wire_len,
+                timestamp_ns: repaired.timestamp_ns,
+                wire_len: repaired.wire_len,
                 direction: Some(direction),
                 medium: Medium::Ethernet,
-                is_next_segment: piece.is_next_segment,
-                is_cut: piece.is_cut,
+                is_next_segment: repaired.is_next_segment,
+                is_cut: repaired.is_cut,
             });
         }
     }

@@ -16,7 +16,7 @@
 //! ```
 
 use super::open::READS_OPEN_BLOCKS;
-use crate::io::sys::ring::Shape;
+use crate::io::sys::ring::RingGeometry;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -35,16 +35,16 @@ const MAX_TIMEOUT_MS: usize = 2_000;
 const SHORT_TIMEOUT_MS: usize = 1;
 
 /// The blocks of a ring that has at most `ring_len` bytes, and at least two blocks.
-pub(super) fn shape(ring_len: usize) -> Shape {
+pub(super) fn geometry(ring_len: usize) -> RingGeometry {
     let block_len = block_len(ring_len);
     let blocks = (ring_len / block_len).max(2);
-    Shape { block_len, blocks, timeout_ms: timeout_ms(blocks, READS_OPEN_BLOCKS) }
+    RingGeometry { block_len, blocks, timeout_ms: timeout_ms(blocks, READS_OPEN_BLOCKS) }
 }
 
 /// Bytes of memory that a ring of at most `ring_len` bytes takes: whole blocks.
 #[must_use]
-pub fn memory_of(ring_len: usize) -> usize {
-    let Shape { block_len, blocks, .. } = shape(ring_len);
+pub fn ring_memory_len(ring_len: usize) -> usize {
+    let RingGeometry { block_len, blocks, .. } = geometry(ring_len);
     block_len * blocks
 }
 
@@ -83,16 +83,16 @@ mod tests {
     #[test]
     fn a_ring_uses_most_of_its_memory_and_never_more() {
         for len in LENS {
-            let taken = memory_of(len);
+            let taken = ring_memory_len(len);
             assert!(taken <= len && taken > len - len / 4, "{len}: {taken}");
         }
-        assert_eq!(memory_of(0), 256 * KIB);
+        assert_eq!(ring_memory_len(0), 256 * KIB);
     }
 
     #[test]
     fn a_block_fits_a_super_frame_and_there_are_enough_blocks() {
         for len in LENS {
-            let Shape { block_len, blocks, .. } = shape(len);
+            let RingGeometry { block_len, blocks, .. } = geometry(len);
             assert!(block_len > (64 + 1) * KIB && block_len.is_multiple_of(4096), "{len}");
             assert!(blocks >= 4, "{len}");
         }
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn block_timeouts_do_not_fill_a_ring_within_8_seconds() {
         for len in LENS {
-            let blocks = shape(len).blocks;
+            let blocks = geometry(len).blocks;
             let full_after = blocks * usize::try_from(timeout_ms(blocks, true)).unwrap();
             assert!(full_after >= 8_000, "{len}: {full_after} ms");
         }

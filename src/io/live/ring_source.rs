@@ -2,13 +2,13 @@
 
 use std::io;
 
-use super::account::{ReaderView, RingAccount};
-use super::bell::Bell;
-use super::filter::{FilterState, Keeper, Load, Outlets};
+use super::filter::{FilterSockets, FilterState, KernelFilterController, TrafficSample};
+use super::idle_strategy::IdleStrategy;
 use super::open::RingOptions;
-use super::rest::Rest;
 use super::ring_frames::RingFrames;
-use super::wake::Waker;
+use super::ring_statistics::{ReaderProgress, RingStatistics};
+use super::wake_socket::WakeSocket;
+use super::waker::Waker;
 use super::{LiveSource, SourceCounts};
 use crate::dataplane::{Burst, MirrorTable, Source};
 use crate::io::sys::ring::{Ring, RingSocket};
@@ -18,52 +18,60 @@ use crate::io::sys::ring::{Ring, RingSocket};
 pub struct RingSource {
     socket: RingSocket,
     frames: RingFrames,
-    rest: Rest,
-    keeper: Keeper,
-    account: RingAccount,
+    idle: IdleStrategy,
+    filter_controller: KernelFilterController,
+    statistics: RingStatistics,
     /// What went wrong behind the frames that were lent last.
     failure: Option<io::Error>,
 }
 
 impl RingSource {
-    pub(super) fn new(ring: Ring, bell: Bell, waker: Waker, options: &RingOptions) -> Self {
+    pub(super) fn new(
+        ring: Ring,
+        wake_socket: WakeSocket,
+        waker: Waker,
+        options: &RingOptions,
+    ) -> Self {
         let (socket, memory) = ring.into_parts();
         Self {
             socket,
             frames: RingFrames::new(memory),
-            rest: Rest::new(bell, waker, options.is_busy),
-            keeper: Keeper::new(options),
-            account: RingAccount::default(),
+            idle: IdleStrategy::new(wake_socket, waker, options.busy_poll),
+            filter_controller: KernelFilterController::new(options),
+            statistics: RingStatistics::default(),
             failure: None,
         }
     }
 
-    /// Ends cutting where it spoiled a frame.
+    /// Ends truncation in the kernel where it truncated a frame too early.
     #[inline]
-    fn look_for_spoiled(&mut self) -> io::Result<()> {
-        match self.frames.repair.take_spoiled() {
+    fn handle_overtruncated(&mut self) -> io::Result<()> {
+        match self.frames.repair.take_overtruncated() {
             0 => Ok(()),
-            frames => self.filter(|keeper, outlets| keeper.spoil(frames, outlets)),
+            frames => self.update_filter(|filter_controller, sockets| {
+                filter_controller.disable_truncation(frames, sockets)
+            }),
         }
     }
 
-    fn filter(
+    fn update_filter(
         &mut self,
-        change: impl FnOnce(&mut Keeper, Outlets<'_>) -> io::Result<()>,
+        change: impl FnOnce(&mut KernelFilterController, FilterSockets<'_>) -> io::Result<()>,
     ) -> io::Result<()> {
-        let outlets = Outlets { ring: self.socket.socket(), bell: self.rest.bell() };
-        change(&mut self.keeper, outlets)?;
-        self.frames.repair.expect_cuts_to(self.keeper.cut_len());
+        let sockets =
+            FilterSockets { ring: self.socket.socket(), wake_socket: self.idle.wake_socket() };
+        change(&mut self.filter_controller, sockets)?;
+        self.frames.repair.expect_truncation(self.filter_controller.truncation_len());
         Ok(())
     }
 
     /// Reads the kernel's counters, then looks how far the reader is: what came in between is in
     /// flight.
-    fn take_account(&mut self) -> ReaderView {
+    fn update_statistics(&mut self) -> ReaderProgress {
         let counted = self.socket.statistics();
         let slots = self.frames.reader.counts();
-        let blocks = self.frames.reader.memory().shape().blocks;
-        let view = ReaderView {
+        let blocks = self.frames.reader.memory().geometry().blocks;
+        let progress = ReaderProgress {
             passed: slots.frames + slots.malformed,
             empty: slots.empty,
             in_flight: self.frames.reader.in_flight(),
@@ -72,20 +80,20 @@ impl RingSource {
         };
         // Without new counters there is nothing to compare.
         if let Ok(counted) = counted {
-            self.account.add(counted, &view);
+            self.statistics.add(counted, &progress);
         }
-        view
+        progress
     }
 
-    fn counted(&self, left_behind: u64) -> SourceCounts {
+    fn source_counts(&self, left_behind: u64) -> SourceCounts {
         let (slots, losses) = (self.frames.reader.counts(), self.frames.repair.losses());
         SourceCounts {
-            frames: self.account.frames(),
-            no_room: self.account.no_room() + losses.uncaptured + left_behind,
-            unsupported_offload: slots.empty + slots.malformed + losses.unfit,
+            frames: self.statistics.frames(),
+            ring_full: self.statistics.ring_full() + losses.uncaptured + left_behind,
+            unsupported_offload: slots.empty + slots.malformed + losses.header_errors,
             too_many_segments: losses.too_many_segments,
-            lent: self.frames.lent(),
-            unaccounted: self.account.unaccounted(),
+            delivered: self.frames.delivered(),
+            unaccounted: self.statistics.unaccounted(),
         }
     }
 }
@@ -98,56 +106,60 @@ impl Source for RingSource {
         }
         self.frames.collect();
         if self.frames.repair.len() == 0 {
-            self.rest.wait(&self.frames.reader, &self.socket)?;
+            self.idle.wait(&self.frames.reader, &self.socket)?;
             self.frames.collect();
         }
-        let first = self.frames.repair.pieces().first();
-        self.rest.learn(first.map(|first| first.timestamp_ns), self.frames.repair.len());
+        let first = self.frames.repair.frames().first();
+        self.idle.record_burst(first.map(|first| first.timestamp_ns), self.frames.repair.len());
         // The frames are lent first: they are read already, and would be lost with an error.
-        self.failure = self.look_for_spoiled().err();
-        self.frames.lend(burst);
+        self.failure = self.handle_overtruncated().err();
+        self.frames.deliver(burst);
         Ok(())
     }
 }
 
 impl LiveSource for RingSource {
     fn counts(&mut self) -> SourceCounts {
-        self.take_account();
-        self.counted(0)
+        self.update_statistics();
+        self.source_counts(0)
     }
 
     fn final_counts(&mut self) -> SourceCounts {
-        let view = self.take_account();
-        let left_behind = self.account.end(&view) + self.frames.unlent();
-        self.counted(left_behind)
+        let progress = self.update_statistics();
+        let left_behind = self.statistics.finish(&progress) + self.frames.pending_segments();
+        self.source_counts(left_behind)
     }
 
     fn memory_len(&self) -> usize {
-        let shape = self.frames.reader.memory().shape();
-        shape.block_len * shape.blocks
+        let geometry = self.frames.reader.memory().geometry();
+        geometry.block_len * geometry.blocks
     }
 
     fn has_frames(&self) -> bool {
-        self.frames.unlent() > 0 || self.frames.reader.in_flight() > 0
+        self.frames.pending_segments() > 0 || self.frames.reader.in_flight() > 0
     }
 
-    fn follow_table(&mut self, table: &MirrorTable, interface: u32) -> io::Result<()> {
-        self.filter(|keeper, outlets| keeper.follow((table, interface), outlets))
+    fn set_table(&mut self, table: &MirrorTable, interface: u32) -> io::Result<()> {
+        self.update_filter(|filter_controller, sockets| {
+            filter_controller.set_table((table, interface), sockets)
+        })
     }
 
-    fn weigh(&mut self, load: &Load) -> io::Result<()> {
-        self.filter(|keeper, outlets| keeper.weigh(load, outlets))
+    fn observe_traffic(&mut self, sample: &TrafficSample) -> io::Result<()> {
+        self.update_filter(|filter_controller, sockets| {
+            filter_controller.observe_traffic(sample, sockets)
+        })
     }
 
     fn filter_state(&self) -> FilterState {
-        self.keeper.state()
+        self.filter_controller.state()
     }
 
     fn take_warnings(&mut self) -> Vec<String> {
-        self.keeper.take_warnings()
+        self.filter_controller.take_warnings()
     }
 
     fn close(&mut self) -> io::Result<()> {
-        self.filter(Keeper::close)
+        self.update_filter(KernelFilterController::close)
     }
 }

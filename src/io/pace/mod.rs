@@ -5,8 +5,8 @@
 //! not: sending itself (that is the sink behind it), and time as it stands in captures.
 
 mod clock;
-mod gate;
 mod pacer;
+mod scheduler;
 mod sink;
 mod speed;
 

@@ -14,7 +14,7 @@ pub const RECORDED_AHEAD_NS: u64 = 50_000;
 
 /// At a rate, a delay longer than this is not caught up with: a source that pauses for an hour
 /// is not followed by an hour's worth of copies at full speed.
-const MAX_DEBT_NS: u64 = SECOND_NS;
+const MAX_CATCH_UP_NS: u64 = SECOND_NS;
 
 /// Says when each copy is due. All times are nanoseconds of the caller's clock.
 ///
@@ -94,8 +94,8 @@ impl Pacer {
     fn rate_due(&mut self, rate: Ratio, now_ns: u64) -> u64 {
         let taken_ns = rate.divide(u128::from(self.counted) * u128::from(SECOND_NS));
         let start_ns = self.start_ns.get_or_insert(now_ns);
-        let debt_ns = now_ns.saturating_sub(start_ns.saturating_add(taken_ns));
-        *start_ns = start_ns.saturating_add(debt_ns.saturating_sub(MAX_DEBT_NS));
+        let behind_ns = now_ns.saturating_sub(start_ns.saturating_add(taken_ns));
+        *start_ns = start_ns.saturating_add(behind_ns.saturating_sub(MAX_CATCH_UP_NS));
         start_ns.saturating_add(taken_ns)
     }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::ops::Range;
 
-use super::gate::{Gate, Queued};
+use super::scheduler::{DepartureScheduler, PacedCopy};
 use super::{Clock, MonotonicClock, Pacer, Speed};
 use crate::dataplane::{Burst, Copies, DropCause, Drops, MirroredCopy, Sink, Verdict};
 use crate::io::StopFlag;
@@ -15,7 +15,7 @@ use crate::io::StopFlag;
 #[derive(Debug)]
 pub struct PacedSink<S, C = MonotonicClock> {
     inner: S,
-    gate: Gate<C>,
+    scheduler: DepartureScheduler<C>,
     group_drops: Drops,
 }
 
@@ -30,13 +30,13 @@ impl<S> PacedSink<S> {
 impl<S, C> PacedSink<S, C> {
     /// Paces `inner` by any clock.
     pub fn with_clock(inner: S, clock: C, speed: Speed, stop: StopFlag) -> Self {
-        let gate = Gate { clock, pacer: Pacer::new(speed), stop };
-        Self { inner, gate, group_drops: Drops::default() }
+        let scheduler = DepartureScheduler { clock, pacer: Pacer::new(speed), stop };
+        Self { inner, scheduler, group_drops: Drops::default() }
     }
 
     /// Says that the capture starts anew, or that another begins. See [`Pacer::begin_pass`].
     pub fn begin_pass(&mut self) {
-        self.gate.pacer.begin_pass();
+        self.scheduler.pacer.begin_pass();
     }
 
     /// The sink behind.
@@ -74,13 +74,14 @@ impl<S: Sink, C> PacedSink<S, C> {
 
 impl<S: Sink, C: Clock> Sink for PacedSink<S, C> {
     fn send(&mut self, copies: &Copies<'_>, drops: &mut Drops) -> io::Result<()> {
-        if self.gate.pacer.speed() == Speed::Max {
+        if self.scheduler.pacer.speed() == Speed::Max {
             return self.inner.send(copies, drops);
         }
         let mut first = 0;
         while first < copies.len() {
             let rest = copies.slice(first..copies.len());
-            let Some(group_len) = self.gate.await_group((0..rest.len()).map(|i| queued(&rest, i)))
+            let Some(group_len) =
+                self.scheduler.await_group((0..rest.len()).map(|i| paced_copy(&rest, i)))
             else {
                 (first..copies.len()).for_each(|index| drops.push(index, DropCause::Interrupted));
                 return Ok(());
@@ -92,13 +93,13 @@ impl<S: Sink, C: Clock> Sink for PacedSink<S, C> {
     }
 
     fn wants_verdicts(&self) -> bool {
-        matches!(self.gate.pacer.speed(), Speed::Recorded(_)) || self.inner.wants_verdicts()
+        matches!(self.scheduler.pacer.speed(), Speed::Recorded(_)) || self.inner.wants_verdicts()
     }
 
     fn observe_verdicts(&mut self, burst: &Burst<'_>, verdicts: &[Verdict]) -> io::Result<()> {
-        if matches!(self.gate.pacer.speed(), Speed::Recorded(_)) {
-            let now_ns = self.gate.clock.now_ns();
-            burst.iter().for_each(|frame| self.gate.pacer.observe(now_ns, frame.timestamp_ns));
+        if matches!(self.scheduler.pacer.speed(), Speed::Recorded(_)) {
+            let now_ns = self.scheduler.clock.now_ns();
+            burst.iter().for_each(|frame| self.scheduler.pacer.observe(now_ns, frame.timestamp_ns));
         }
         self.inner.observe_verdicts(burst, verdicts)
     }
@@ -108,9 +109,9 @@ impl<S: Sink, C: Clock> Sink for PacedSink<S, C> {
     }
 }
 
-fn queued(copies: &Copies<'_>, index: usize) -> Queued {
+fn paced_copy(copies: &Copies<'_>, index: usize) -> PacedCopy {
     let copy = copies.get(index);
-    Queued {
+    PacedCopy {
         timestamp_ns: copy.map_or(0, |copy| copy.frame().timestamp_ns),
         len: copy.as_ref().map_or(0, MirroredCopy::len),
     }

@@ -28,7 +28,7 @@ pub fn finish_checksum(frame: &mut [u8], offload: &Offload) -> bool {
 }
 
 fn is_sctp(frame: &[u8], start: usize) -> bool {
-    IpPacket::find(frame).is_some_and(|ip| ip.protocol == SCTP && ip.transport == start)
+    IpPacket::parse(frame).is_some_and(|ip| ip.protocol == SCTP && ip.transport == start)
 }
 
 fn put_checksum(covered: &mut [u8], offset: usize) -> bool {

@@ -9,7 +9,7 @@
 //!                 owned      borrowed       owned      borrowed       owned     borrowed
 //! ```
 //!
-//! A frame is one of three things. [`Offload::is_super_frame`]: cut it with [`Segments::cut`],
+//! A frame is one of three things. [`Offload::is_super_frame`]: cut it with [`Segments::split`],
 //! whose segments need no further repair. Otherwise, or where it is left whole, unless
 //! [`Offload::is_finished`]: [`finish_checksum`] in its place. All others are as they were on the
 //! wire. A super-frame of more segments than any network stack makes is not cut, so that no sender
@@ -47,4 +47,6 @@ mod tests;
 
 pub use finish::finish_checksum;
 pub use offload::Offload;
-pub use segments::{Cut, MAX_SEGMENTS, MAX_SMALL_SEGMENTS, MIN_SEGMENT_LEN, Segments};
+pub use segments::{
+    MAX_SEGMENTS, MAX_SMALL_SEGMENTS, MIN_SEGMENT_LEN, SegmentationResult, Segments,
+};

@@ -26,7 +26,7 @@ pub struct Offload {
 
 /// What a super-frame is cut into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum SuperFrameKind {
     TcpV4,
     TcpV6,
     Udp,
@@ -50,7 +50,7 @@ impl Offload {
     /// What is left to do once so many bytes were put in front of what a sum begins with, such as
     /// a VLAN tag.
     #[must_use]
-    pub const fn moved_by(mut self, len: u16) -> Self {
+    pub const fn shifted_by(mut self, len: u16) -> Self {
         self.csum_start = self.csum_start.wrapping_add(len);
         self
     }
@@ -69,11 +69,11 @@ impl Offload {
 
     /// The kind of a super-frame that can be cut. Others do not reach a packet socket, or not yet:
     /// UFO (3) is gone since Linux 4.14, tunnels (0x20, 0x40) are for devices.
-    pub(super) fn kind(&self) -> Option<Kind> {
+    pub(super) fn kind(&self) -> Option<SuperFrameKind> {
         match self.gso_type & !(GSO_ECN | GSO_ACCECN) {
-            GSO_TCPV4 => Some(Kind::TcpV4),
-            GSO_TCPV6 => Some(Kind::TcpV6),
-            GSO_UDP_L4 => Some(Kind::Udp),
+            GSO_TCPV4 => Some(SuperFrameKind::TcpV4),
+            GSO_TCPV6 => Some(SuperFrameKind::TcpV6),
+            GSO_UDP_L4 => Some(SuperFrameKind::Udp),
             _ => None,
         }
     }
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn every_field_is_read_at_its_offset() {
         let offload = Offload::parse(&header(1, 0x81, [66, 1448, 34, 16]));
-        assert_eq!(offload.kind(), Some(Kind::TcpV4));
+        assert_eq!(offload.kind(), Some(SuperFrameKind::TcpV4));
         assert_eq!(offload.segment_len(), 1448);
         assert_eq!(offload.unfinished_checksum(), Some((34, 16)));
         assert!(offload.is_super_frame() && !offload.is_finished());

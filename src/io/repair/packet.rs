@@ -36,7 +36,7 @@ impl IpPacket {
     /// Looks through the VLAN tags of an Ethernet frame and the extension headers of IPv6. `None`
     /// where there is no IP, where it is unsound or cut before its transport header, and for
     /// fragments, which are neither cut nor unfinished.
-    pub(super) fn find(frame: &[u8]) -> Option<Self> {
+    pub(super) fn parse(frame: &[u8]) -> Option<Self> {
         let mut start = 14;
         loop {
             match be16(frame, start - 2)? {
@@ -117,12 +117,12 @@ fn ipv6(frame: &[u8], start: usize) -> Option<IpPacket> {
         jumbo: jumbo_len.map(|_| behind..behind + 8),
         is_routed: false,
     };
-    packet.walk(frame)?;
+    packet.skip_extension_headers(frame)?;
     (packet.transport <= packet.end.min(frame.len())).then_some(packet)
 }
 
 impl IpPacket {
-    fn walk(&mut self, frame: &[u8]) -> Option<()> {
+    fn skip_extension_headers(&mut self, frame: &[u8]) -> Option<()> {
         while matches!(self.protocol, HOP_BY_HOP | ROUTING | DESTINATION_OPTIONS) {
             let &[next, units] = frame.get(self.transport..)?.first_chunk()?;
             self.is_routed |= self.protocol == ROUTING;

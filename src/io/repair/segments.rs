@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::offload::{Kind, Offload};
+use super::offload::{Offload, SuperFrameKind};
 use super::packet::{IpPacket, TCP, UDP, be16};
-use super::sum::{fold, sum, without};
+use super::sum::{complement, fold, sum};
 
 const FIN: u8 = 0x01;
 const PSH: u8 = 0x08;
@@ -28,7 +28,7 @@ pub const MAX_SMALL_SEGMENTS: usize = 128;
 
 /// What becomes of a frame that is to be cut.
 #[derive(Debug, Clone)]
-pub enum Cut<'a> {
+pub enum SegmentationResult<'a> {
     /// It is these segments.
     Segments(Segments<'a>),
     /// It is no super-frame that can be cut, and is left whole.
@@ -52,7 +52,7 @@ pub struct Segments<'a> {
     /// Where the payload begins in the super-frame.
     payload: usize,
     segment_len: usize,
-    transport: Transport,
+    transport: TransportKind,
     /// What all segments have in common of the sum of an IPv4 header.
     ip_sum: u64,
     /// The same of the transport checksum: pseudo-header and transport header.
@@ -60,19 +60,19 @@ pub struct Segments<'a> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Transport {
+enum TransportKind {
     Tcp {
         /// CWR is for the first segment alone.
         cwr_once: bool,
     },
     Udp {
         /// The sender wanted no checksum.
-        is_bare: bool,
+        omits_checksum: bool,
     },
 }
 
 /// The place of a segment in its super-frame.
-struct Place {
+struct SegmentPosition {
     index: usize,
     /// In the payload.
     offset: usize,
@@ -88,33 +88,38 @@ impl<'a> Segments<'a> {
     /// unknown kind, with headers that are malformed or not all captured, or inside of a tunnel,
     /// where the outer headers would have to be repaired as well.
     #[must_use]
-    pub fn cut(frame: &'a [u8], offload: &Offload) -> Cut<'a> {
-        match Self::find(frame, offload) {
-            Some(segments) if segments.are_too_many() => Cut::TooMany,
-            Some(segments) => Cut::Segments(segments),
-            None => Cut::Whole,
+    pub fn split(frame: &'a [u8], offload: &Offload) -> SegmentationResult<'a> {
+        match Self::parse(frame, offload) {
+            Some(segments) if segments.exceeds_limit() => SegmentationResult::TooMany,
+            Some(segments) => SegmentationResult::Segments(segments),
+            None => SegmentationResult::Whole,
         }
     }
 
-    /// The segments of a frame; `None` where [`Self::cut`] gives none.
+    /// The segments of a frame; `None` where [`Self::split`] gives none.
     #[must_use]
     pub fn of(frame: &'a [u8], offload: &Offload) -> Option<Self> {
-        match Self::cut(frame, offload) {
-            Cut::Segments(segments) => Some(segments),
-            Cut::Whole | Cut::TooMany => None,
+        match Self::split(frame, offload) {
+            SegmentationResult::Segments(segments) => Some(segments),
+            SegmentationResult::Whole | SegmentationResult::TooMany => None,
         }
     }
 
-    fn find(frame: &'a [u8], offload: &Offload) -> Option<Self> {
+    fn parse(frame: &'a [u8], offload: &Offload) -> Option<Self> {
         let kind = offload.kind()?;
         let segment_len = offload.segment_len();
-        let ip = IpPacket::find(frame)?;
+        let ip = IpPacket::parse(frame)?;
         let frame = frame.get(..ip.end).unwrap_or(frame);
         let (protocol, payload, checksum_at) = match kind {
-            Kind::TcpV4 | Kind::TcpV6 => (TCP, ip.transport + tcp_header_len(frame, &ip)?, 16),
-            Kind::Udp => (UDP, ip.transport + 8, 6),
+            SuperFrameKind::TcpV4 | SuperFrameKind::TcpV6 => {
+                (TCP, ip.transport + tcp_header_len(frame, &ip)?, 16)
+            }
+            SuperFrameKind::Udp => (UDP, ip.transport + 8, 6),
         };
-        let other_family = matches!((kind, ip.is_ipv4), (Kind::TcpV4, false) | (Kind::TcpV6, true));
+        let other_family = matches!(
+            (kind, ip.is_ipv4),
+            (SuperFrameKind::TcpV4, false) | (SuperFrameKind::TcpV6, true)
+        );
         // The checksum that is to be finished is the innermost one.
         let unfinished = offload.unfinished_checksum();
         let is_inner = unfinished.is_some_and(|found| found != (ip.transport, checksum_at));
@@ -123,14 +128,16 @@ impl<'a> Segments<'a> {
         }
         let seed = be16(frame, ip.transport + checksum_at)?;
         let transport = match kind {
-            Kind::Udp => {
-                Transport::Udp { is_bare: seed == 0 && ip.is_ipv4 && unfinished.is_none() }
-            }
-            _ => Transport::Tcp { cwr_once: offload.reduces_window_once() },
+            SuperFrameKind::Udp => TransportKind::Udp {
+                omits_checksum: seed == 0 && ip.is_ipv4 && unfinished.is_none(),
+            },
+            _ => TransportKind::Tcp { cwr_once: offload.reduces_window_once() },
         };
         let pseudo = match unfinished {
             // The last destination counts (RFC 8200, section 8.1), and the kernel has put it in.
-            Some(_) if ip.is_routed => u64::from(seed) + without(fold(wide(ip.transport_len()))),
+            Some(_) if ip.is_routed => {
+                u64::from(seed) + complement(fold(to_u64(ip.transport_len())))
+            }
             _ => sum(frame.get(ip.addresses())?) + u64::from(protocol),
         };
         let mut segments =
@@ -147,7 +154,7 @@ impl<'a> Segments<'a> {
         (self.frame.len() - self.payload).div_ceil(self.segment_len)
     }
 
-    fn are_too_many(&self) -> bool {
+    fn exceeds_limit(&self) -> bool {
         let is_small = self.segment_len < MIN_SEGMENT_LEN;
         self.len() > if is_small { MAX_SMALL_SEGMENTS } else { MAX_SEGMENTS }
     }
@@ -163,19 +170,19 @@ impl<'a> Segments<'a> {
     /// How long the headers of each segment are.
     #[must_use]
     pub fn header_len(&self) -> usize {
-        self.payload - self.dropped().len()
+        self.payload - self.jumbo_range().len()
     }
 
     /// How long a segment was on the wire, headers and all; zero for one that is not there.
     #[must_use]
     pub fn wire_len(&self, index: usize) -> usize {
-        self.place(index).map_or(0, |place| self.header_len() + place.len)
+        self.position(index).map_or(0, |position| self.header_len() + position.len)
     }
 
     /// The captured payload of a segment, empty for one that is not there.
     #[must_use]
     pub fn payload(&self, index: usize) -> &'a [u8] {
-        self.place(index).map_or(&[], |place| self.payload_at(&place))
+        self.position(index).map_or(&[], |position| self.payload_at(&position))
     }
 
     /// Where in the super-frame the payload of a segment begins.
@@ -190,38 +197,43 @@ impl<'a> Segments<'a> {
     /// The identification of IPv4 goes up by one with each segment, as TSO counts: whether the
     /// frames that the kernel joined all had the same one (`SKB_GSO_TCP_FIXEDID`) is not told.
     pub fn put_header(&self, index: usize, room: &mut [u8]) -> Option<usize> {
-        let place = self.place(index)?;
-        let dropped = self.dropped();
+        let position = self.position(index)?;
+        let jumbo_range = self.jumbo_range();
         let header = room.get_mut(..self.header_len())?;
-        let (front, back) = header.split_at_mut_checked(dropped.start)?;
-        front.copy_from_slice(self.frame.get(..dropped.start)?);
-        back.copy_from_slice(self.frame.get(dropped.end..self.payload)?);
-        let (front, transport) = header.split_at_mut_checked(self.ip.transport - dropped.len())?;
-        self.finish_ip(front.get_mut(self.ip.start..)?, &place)?;
+        let (front, back) = header.split_at_mut_checked(jumbo_range.start)?;
+        front.copy_from_slice(self.frame.get(..jumbo_range.start)?);
+        back.copy_from_slice(self.frame.get(jumbo_range.end..self.payload)?);
+        let (front, transport) =
+            header.split_at_mut_checked(self.ip.transport - jumbo_range.len())?;
+        self.finish_ip(front.get_mut(self.ip.start..)?, &position)?;
         match self.transport {
-            Transport::Tcp { cwr_once } => self.finish_tcp(transport, &place, cwr_once)?,
-            Transport::Udp { is_bare } => self.finish_udp(transport, &place, is_bare)?,
+            TransportKind::Tcp { cwr_once } => {
+                self.finish_tcp(transport, &position, cwr_once)?;
+            }
+            TransportKind::Udp { omits_checksum } => {
+                self.finish_udp(transport, &position, omits_checksum)?;
+            }
         }
         Some(header.len())
     }
 
-    fn place(&self, index: usize) -> Option<Place> {
+    fn position(&self, index: usize) -> Option<SegmentPosition> {
         let offset = index.checked_mul(self.segment_len)?;
         if offset >= self.frame.len() - self.payload {
             return None;
         }
         let left = self.ip.end - self.payload - offset;
         let len = left.min(self.segment_len);
-        Some(Place { index, offset, len, is_last: len == left })
+        Some(SegmentPosition { index, offset, len, is_last: len == left })
     }
 
-    fn payload_at(&self, place: &Place) -> &'a [u8] {
-        let rest = self.frame.get(self.payload + place.offset..).unwrap_or_default();
-        rest.get(..place.len).unwrap_or(rest)
+    fn payload_at(&self, position: &SegmentPosition) -> &'a [u8] {
+        let rest = self.frame.get(self.payload + position.offset..).unwrap_or_default();
+        rest.get(..position.len).unwrap_or(rest)
     }
 
     /// What stands in the super-frame's headers and in none of the segments.
-    fn dropped(&self) -> Range<usize> {
+    fn jumbo_range(&self) -> Range<usize> {
         self.ip.jumbo.clone().unwrap_or(self.ip.transport..self.ip.transport)
     }
 
@@ -239,25 +251,25 @@ impl<'a> Segments<'a> {
         }
         let header = self.frame.get(self.ip.start..self.ip.transport)?;
         let [total_len, identification, checksum] = [2, 4, 10].map(|at| be16(header, at));
-        let changing = without(total_len?) + without(identification?) + without(checksum?);
+        let changing = complement(total_len?) + complement(identification?) + complement(checksum?);
         Some(sum(header) + changing)
     }
 
     fn fixed_transport_sum(&self) -> Option<u64> {
         let header = self.frame.get(self.ip.transport..self.payload)?;
         let changing: &[usize] = match self.transport {
-            Transport::Tcp { .. } => &[4, 6, 12, 16],
-            Transport::Udp { .. } => &[4, 6],
+            TransportKind::Tcp { .. } => &[4, 6, 12, 16],
+            TransportKind::Udp { .. } => &[4, 6],
         };
         let mut total = sum(header);
         for at in changing {
-            total += without(be16(header, *at)?);
+            total += complement(be16(header, *at)?);
         }
         Some(total)
     }
 
-    fn finish_ip(&self, header: &mut [u8], place: &Place) -> Option<()> {
-        let len = header.len() + self.payload - self.ip.transport + place.len;
+    fn finish_ip(&self, header: &mut [u8], position: &SegmentPosition) -> Option<()> {
+        let len = header.len() + self.payload - self.ip.transport + position.len;
         if !self.ip.is_ipv4 {
             let fixed = header.first_chunk_mut::<40>()?;
             [fixed[4], fixed[5]] = u16::try_from(len - 40).ok()?.to_be_bytes();
@@ -268,7 +280,7 @@ impl<'a> Segments<'a> {
         }
         let fixed = header.first_chunk_mut::<20>()?;
         let total_len = u16::try_from(len).ok()?;
-        let count = u16::try_from(place.index & 0xffff).ok()?;
+        let count = u16::try_from(position.index & 0xffff).ok()?;
         let identification = u16::from_be_bytes([fixed[4], fixed[5]]).wrapping_add(count);
         let checksum = !fold(self.ip_sum + u64::from(total_len) + u64::from(identification));
         [fixed[2], fixed[3]] = total_len.to_be_bytes();
@@ -277,34 +289,44 @@ impl<'a> Segments<'a> {
         Some(())
     }
 
-    fn finish_tcp(&self, header: &mut [u8], place: &Place, cwr_once: bool) -> Option<()> {
-        let len = wide(header.len() + place.len);
+    fn finish_tcp(
+        &self,
+        header: &mut [u8],
+        position: &SegmentPosition,
+        cwr_once: bool,
+    ) -> Option<()> {
+        let len = to_u64(header.len() + position.len);
         let fixed = header.first_chunk_mut::<20>()?;
         let first = u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]);
-        let sequence = first.wrapping_add(u32::try_from(place.offset).ok()?);
-        if !place.is_last {
+        let sequence = first.wrapping_add(u32::try_from(position.offset).ok()?);
+        if !position.is_last {
             fixed[13] &= !(FIN | PSH);
         }
-        if place.index > 0 && cwr_once {
+        if position.index > 0 && cwr_once {
             fixed[13] &= !CWR;
         }
         let flags = u16::from_be_bytes([fixed[12], fixed[13]]);
         let total = self.transport_sum + len + u64::from(sequence) + u64::from(flags);
-        let checksum = !fold(total + sum(self.payload_at(place)));
+        let checksum = !fold(total + sum(self.payload_at(position)));
         [fixed[4], fixed[5], fixed[6], fixed[7]] = sequence.to_be_bytes();
         [fixed[16], fixed[17]] = checksum.to_be_bytes();
         Some(())
     }
 
-    fn finish_udp(&self, header: &mut [u8], place: &Place, is_bare: bool) -> Option<()> {
+    fn finish_udp(
+        &self,
+        header: &mut [u8],
+        position: &SegmentPosition,
+        omits_checksum: bool,
+    ) -> Option<()> {
         let fixed = header.first_chunk_mut::<8>()?;
-        let len = u16::try_from(8 + place.len).ok()?;
+        let len = u16::try_from(8 + position.len).ok()?;
         [fixed[4], fixed[5]] = len.to_be_bytes();
-        if is_bare {
+        if omits_checksum {
             return Some(());
         }
         // The length stands in the pseudo-header and in the header.
-        let total = self.transport_sum + 2 * u64::from(len) + sum(self.payload_at(place));
+        let total = self.transport_sum + 2 * u64::from(len) + sum(self.payload_at(position));
         let checksum = match !fold(total) {
             0 => u16::MAX,
             checksum => checksum,
@@ -315,7 +337,7 @@ impl<'a> Segments<'a> {
 }
 
 /// A length as a part of a sum; lengths above 32 bits are not seen in memory.
-fn wide(len: usize) -> u64 {
+fn to_u64(len: usize) -> u64 {
     u64::try_from(len).unwrap_or_default()
 }
 

@@ -31,7 +31,7 @@ pub(super) fn fold(mut sum: u64) -> u16 {
 }
 
 /// What to add to a sum so that `word` is no longer in it (RFC 1624, section 3).
-pub(super) fn without(word: u16) -> u64 {
+pub(super) fn complement(word: u16) -> u64 {
     u64::from(!word)
 }
 
@@ -39,7 +39,7 @@ pub(super) fn without(word: u16) -> u64 {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::tests::plain_sum as plain;
+    use super::super::tests::reference_sum as plain;
     use super::*;
 
     #[test]
@@ -69,7 +69,7 @@ mod tests {
 
         #[test]
         fn subtracting_a_word_undoes_adding_it(word in any::<u16>(), others in 1_u64..1 << 40) {
-            prop_assert_eq!(fold(others + u64::from(word) + without(word)), fold(others));
+            prop_assert_eq!(fold(others + u64::from(word) + complement(word)), fold(others));
         }
     }
 }

@@ -1,14 +1,14 @@
 //! Segments and finished checksums against a plain segmenter, and against etherparse.
 
-mod shape;
+mod super_frame_spec;
 
 use etherparse::{NetHeaders, PacketHeaders, TransportHeader};
 use proptest::prelude::*;
-pub(super) use shape::plain_sum;
-use shape::{Shape, shapes};
+pub(super) use super_frame_spec::reference_sum;
+use super_frame_spec::{SuperFrameSpec, super_frame_specs};
 
 use super::packet::{TCP, UDP};
-use super::{Cut, Offload, Segments, finish_checksum};
+use super::{Offload, SegmentationResult, Segments, finish_checksum};
 
 /// The segments as whole frames.
 fn cut(frame: &[u8], offload: &Offload) -> Option<Vec<Vec<u8>>> {
@@ -26,7 +26,7 @@ fn cut(frame: &[u8], offload: &Offload) -> Option<Vec<Vec<u8>>> {
 }
 
 /// What etherparse thinks of a frame's checksums.
-fn assert_judged_right(frame: &[u8]) {
+fn assert_valid_checksums(frame: &[u8]) {
     let packet = PacketHeaders::from_ethernet_slice(frame).unwrap();
     let payload = packet.payload.slice();
     let (right, stated) = match (packet.net.unwrap(), packet.transport.unwrap()) {
@@ -50,48 +50,48 @@ fn assert_judged_right(frame: &[u8]) {
 }
 
 /// Cuts at a length that does not fit 16 bits, where only some headers have a place for it.
-fn assert_big_is_cut(shape: &Shape) {
-    let segments = cut(&shape.frame(), &shape.offload()).unwrap();
-    assert!(segments == shape.segments());
-    segments.iter().for_each(|segment| assert_judged_right(segment));
+fn assert_big_tcp_is_split(spec: &SuperFrameSpec) {
+    let segments = cut(&spec.frame(), &spec.offload()).unwrap();
+    assert!(segments == spec.segments());
+    segments.iter().for_each(|segment| assert_valid_checksums(segment));
 }
 
 #[test]
 fn big_tcp_is_segmented_and_loses_its_jumbo_header() {
-    let mut shape = Shape::plain(200_001, 1448);
-    assert_big_is_cut(&shape);
-    shape.is_ipv4 = false;
-    assert_big_is_cut(&shape);
-    shape.has_jumbo = true;
-    let offload = shape.offload();
-    let frame = shape.frame();
+    let mut spec = SuperFrameSpec::plain(200_001, 1448);
+    assert_big_tcp_is_split(&spec);
+    spec.is_ipv4 = false;
+    assert_big_tcp_is_split(&spec);
+    spec.has_jumbo = true;
+    let offload = spec.offload();
+    let frame = spec.frame();
     assert_eq!(frame[18..22], [0, 0, 0, 64]); // no length, hop-by-hop
-    assert_eq!(Segments::of(&frame, &offload).unwrap().header_len(), shape.header_len());
-    assert_big_is_cut(&shape);
-    shape.extensions = vec![(60, 1, 0)];
-    shape.tags = vec![0x8100];
-    assert!(cut(&shape.frame(), &shape.offload()).unwrap() == shape.segments());
+    assert_eq!(Segments::of(&frame, &offload).unwrap().header_len(), spec.header_len());
+    assert_big_tcp_is_split(&spec);
+    spec.extensions = vec![(60, 1, 0)];
+    spec.tags = vec![0x8100];
+    assert!(cut(&spec.frame(), &spec.offload()).unwrap() == spec.segments());
 }
 
 #[test]
 fn tcp_flags_are_on_the_same_segments_as_with_tso() {
-    let mut shape = Shape::plain(30, 10);
-    shape.flags = 0xff;
-    shape.is_ecn = true;
-    let flags = |shape: &Shape| -> Vec<u8> {
-        cut(&shape.frame(), &shape.offload()).unwrap().iter().map(|frame| frame[47]).collect()
+    let mut spec = SuperFrameSpec::plain(30, 10);
+    spec.flags = 0xff;
+    spec.is_ecn = true;
+    let flags = |spec: &SuperFrameSpec| -> Vec<u8> {
+        cut(&spec.frame(), &spec.offload()).unwrap().iter().map(|frame| frame[47]).collect()
     };
-    assert_eq!(flags(&shape), [0xf6, 0x76, 0x7f]);
-    shape.is_ecn = false; // accurate ECN
-    assert_eq!(flags(&shape), [0xf6, 0xf6, 0xff]);
+    assert_eq!(flags(&spec), [0xf6, 0x76, 0x7f]);
+    spec.is_ecn = false; // accurate ECN
+    assert_eq!(flags(&spec), [0xf6, 0xf6, 0xff]);
 }
 
 #[test]
 fn sequence_numbers_and_ip_ids_wrap() {
-    let mut shape = Shape::plain(25, 10);
-    shape.identification = u16::MAX;
-    shape.sequence = u32::MAX - 12;
-    let segments = cut(&shape.frame(), &shape.offload()).unwrap();
+    let mut spec = SuperFrameSpec::plain(25, 10);
+    spec.identification = u16::MAX;
+    spec.sequence = u32::MAX - 12;
+    let segments = cut(&spec.frame(), &spec.offload()).unwrap();
     let numbers = segments.iter().map(|frame| (frame[18..20].to_vec(), frame[38..42].to_vec()));
     let wanted = [[0xff, 0xff], [0, 0], [0, 1]].map(|number| number.to_vec());
     let sequences = [u32::MAX - 12, u32::MAX - 2, 7].map(|number| number.to_be_bytes().to_vec());
@@ -100,26 +100,27 @@ fn sequence_numbers_and_ip_ids_wrap() {
 
 #[test]
 fn udp_without_checksum_is_kept_only_over_ipv4() {
-    let mut shape = Shape { protocol: UDP, needs_checksum: false, ..Shape::plain(25, 10) };
-    for segment in cut(&shape.frame(), &shape.offload()).unwrap() {
+    let mut spec =
+        SuperFrameSpec { protocol: UDP, needs_checksum: false, ..SuperFrameSpec::plain(25, 10) };
+    for segment in cut(&spec.frame(), &spec.offload()).unwrap() {
         assert_eq!(segment[40..42], [0, 0]);
     }
-    shape.is_ipv4 = false;
-    for segment in cut(&shape.frame(), &shape.offload()).unwrap() {
-        assert_judged_right(&segment);
+    spec.is_ipv4 = false;
+    for segment in cut(&spec.frame(), &spec.offload()).unwrap() {
+        assert_valid_checksums(&segment);
     }
 }
 
 #[test]
 fn a_udp_checksum_of_zero_becomes_all_ones() {
-    let mut shape = Shape { protocol: UDP, ..Shape::plain(20, 10) };
-    shape.payload[0..2].fill(0);
-    let first = cut(&shape.frame(), &shape.offload()).unwrap().remove(0);
+    let mut spec = SuperFrameSpec { protocol: UDP, ..SuperFrameSpec::plain(20, 10) };
+    spec.payload[0..2].fill(0);
+    let first = cut(&spec.frame(), &spec.offload()).unwrap().remove(0);
     // Added to what it was taken from, a checksum leaves nothing to complement.
-    shape.payload[0..2].copy_from_slice(&first[40..42]);
-    let segments = cut(&shape.frame(), &shape.offload()).unwrap();
+    spec.payload[0..2].copy_from_slice(&first[40..42]);
+    let segments = cut(&spec.frame(), &spec.offload()).unwrap();
     assert_eq!(segments[0][40..42], [0xff, 0xff]);
-    assert_eq!(segments, shape.segments());
+    assert_eq!(segments, spec.segments());
 }
 
 #[test]
@@ -128,23 +129,23 @@ fn super_frames_with_unusable_segment_sizes_are_left_whole() {
         let [a, b] = size.to_ne_bytes();
         Offload::parse(&[0, 1, 0, 0, a, b, 0, 0, 0, 0])
     };
-    let big = Shape::plain(70_000, 1448).frame();
+    let big = SuperFrameSpec::plain(70_000, 1448).frame();
     assert!(Segments::of(&big, &offload(0)).is_none());
     assert!(Segments::of(&big, &offload(65_484)).is_none());
     assert_eq!(Segments::of(&big, &offload(65_483)).unwrap().len(), 2);
     // Longer than the payload: it is one segment, and its checksum is finished.
-    let small = Shape::plain(100, 100);
+    let small = SuperFrameSpec::plain(100, 100);
     assert_eq!(cut(&small.frame(), &offload(u16::MAX)).unwrap(), small.segments());
 }
 
 #[test]
 fn a_super_frame_with_too_many_segments_is_not_segmented() {
     let cut = |payload_len: usize, segment_len: u16| {
-        let shape = Shape::plain(payload_len, segment_len);
-        match Segments::cut(&shape.frame(), &shape.offload()) {
-            Cut::Segments(segments) => Some(segments.len()),
-            Cut::TooMany => None,
-            Cut::Whole => panic!("it is a super-frame"),
+        let spec = SuperFrameSpec::plain(payload_len, segment_len);
+        match Segments::split(&spec.frame(), &spec.offload()) {
+            SegmentationResult::Segments(segments) => Some(segments.len()),
+            SegmentationResult::TooMany => None,
+            SegmentationResult::Whole => panic!("it is a super-frame"),
         }
     };
     // What stacks make: 64 KiB at the smallest segment size of TCP, 512 KiB at a small one.
@@ -157,10 +158,10 @@ fn a_super_frame_with_too_many_segments_is_not_segmented() {
 
 #[test]
 fn missing_segments_of_a_truncated_super_frame_are_counted() {
-    let shape = Shape::plain(10_000, 1_000);
-    let frame = shape.frame();
+    let spec = SuperFrameSpec::plain(10_000, 1_000);
+    let frame = spec.frame();
     let captured = |len: usize| {
-        let segments = Segments::of(&frame[..len], &shape.offload()).unwrap();
+        let segments = Segments::of(&frame[..len], &spec.offload()).unwrap();
         (segments.len(), segments.uncaptured(frame.len()))
     };
     let header_len = frame.len() - 10_000;
@@ -168,16 +169,16 @@ fn missing_segments_of_a_truncated_super_frame_are_counted() {
     assert_eq!(captured(header_len + 3_500), (4, 6));
     assert_eq!(captured(header_len + 1), (1, 9));
     // Big TCP does not say its length.
-    let shape = Shape::plain(200_000, 1_000);
-    let frame = shape.frame();
-    let segments = Segments::of(&frame[..100_000], &shape.offload()).unwrap();
+    let spec = SuperFrameSpec::plain(200_000, 1_000);
+    let frame = spec.frame();
+    let segments = Segments::of(&frame[..100_000], &spec.offload()).unwrap();
     assert_eq!(segments.len() + segments.uncaptured(frame.len()), 200);
 }
 
 #[test]
 fn frames_that_do_not_match_their_gso_type_are_left_whole() {
-    let shape = Shape::plain(28, 10);
-    let frame = shape.frame();
+    let spec = SuperFrameSpec::plain(28, 10);
+    let frame = spec.frame();
     let offload = |gso_type: u8, start: u16, offset: u16| {
         let mut header = [1, gso_type, 0, 0, 10, 10, 0, 0, 0, 0];
         header[6..8].copy_from_slice(&start.to_ne_bytes());
@@ -207,9 +208,9 @@ fn frames_that_do_not_match_their_gso_type_are_left_whole() {
 #[test]
 fn an_ipv6_fragment_and_an_authenticated_packet_are_left_whole() {
     for kind in [44, 51] {
-        let mut shape = Shape { is_ipv4: false, ..Shape::plain(30, 10) };
-        shape.extensions = vec![(kind, 0, 0)];
-        assert!(Segments::of(&shape.frame(), &shape.offload()).is_none());
+        let mut spec = SuperFrameSpec { is_ipv4: false, ..SuperFrameSpec::plain(30, 10) };
+        spec.extensions = vec![(kind, 0, 0)];
+        assert!(Segments::of(&spec.frame(), &spec.offload()).is_none());
     }
 }
 
@@ -217,15 +218,20 @@ fn an_ipv6_fragment_and_an_authenticated_packet_are_left_whole() {
 fn a_partial_checksum_is_completed_in_place() {
     // As a whole, the super-frame is one segment.
     for (is_ipv4, protocol) in [(true, TCP), (true, UDP), (false, TCP), (false, UDP)] {
-        let mut shape = Shape { is_ipv4, protocol, tags: vec![0x8100], ..Shape::plain(301, 301) };
-        let mut frame = shape.frame();
-        assert!(finish_checksum(&mut frame, &shape.offload()));
-        assert_eq!(frame, shape.segments()[0]);
-        assert_judged_right(&frame);
-        shape.needs_checksum = false;
-        let frame = shape.frame();
+        let mut spec = SuperFrameSpec {
+            is_ipv4,
+            protocol,
+            tags: vec![0x8100],
+            ..SuperFrameSpec::plain(301, 301)
+        };
+        let mut frame = spec.frame();
+        assert!(finish_checksum(&mut frame, &spec.offload()));
+        assert_eq!(frame, spec.segments()[0]);
+        assert_valid_checksums(&frame);
+        spec.needs_checksum = false;
+        let frame = spec.frame();
         let mut same = frame.clone();
-        assert!(finish_checksum(&mut same, &shape.offload()));
+        assert!(finish_checksum(&mut same, &spec.offload()));
         assert_eq!(same, frame);
     }
 }
@@ -255,8 +261,8 @@ fn a_checksum_outside_the_frame_is_ignored() {
 #[test]
 fn sctp_gets_a_crc32c_checksum() {
     for is_ipv4 in [true, false] {
-        let shape = Shape { is_ipv4, protocol: 132, ..Shape::plain(0, 1) };
-        let mut frame = shape.frame();
+        let spec = SuperFrameSpec { is_ipv4, protocol: 132, ..SuperFrameSpec::plain(0, 1) };
+        let mut frame = spec.frame();
         let start = frame.len() - 32;
         frame[start..].fill(0);
         let offload = Offload::parse(&needs_checksum(u16::try_from(start).unwrap(), 8));
@@ -279,29 +285,29 @@ fn needs_checksum(start: u16, offset: u16) -> [u8; 10] {
 
 proptest! {
     #[test]
-    fn segments_match_the_reference_segmenter(shape in shapes()) {
-        let segments = cut(&shape.frame(), &shape.offload()).unwrap();
-        prop_assert!(segments == shape.segments());
-        let is_bare = shape.protocol == UDP && shape.is_ipv4 && !shape.needs_checksum;
-        if !is_bare && !shape.is_routed() && shape.tags.len() < 4 && is_in_order(&shape) {
-            segments.iter().for_each(|segment| assert_judged_right(segment));
+    fn segments_match_the_reference_segmenter(spec in super_frame_specs()) {
+        let segments = cut(&spec.frame(), &spec.offload()).unwrap();
+        prop_assert!(segments == spec.segments());
+        let is_bare = spec.protocol == UDP && spec.is_ipv4 && !spec.needs_checksum;
+        if !is_bare && !spec.is_routed() && spec.tags.len() < 4 && is_in_order(&spec) {
+            segments.iter().for_each(|segment| assert_valid_checksums(segment));
         }
     }
 
     #[test]
     fn segments_of_a_truncated_super_frame_are_correct(
-        shape in shapes(),
+        spec in super_frame_specs(),
         end: prop::sample::Index,
     ) {
-        let mut frame = shape.frame();
+        let mut frame = spec.frame();
         frame.truncate(end.index(frame.len()));
-        let header_len = shape.header_len();
-        let wanted = shape.segments();
-        let Some(found) = cut(&frame, &shape.offload()) else {
+        let header_len = spec.header_len();
+        let wanted = spec.segments();
+        let Some(found) = cut(&frame, &spec.offload()) else {
             prop_assert!(frame.len() <= header_len);
             return Ok(());
         };
-        let segments = Segments::of(&frame, &shape.offload()).unwrap();
+        let segments = Segments::of(&frame, &spec.offload()).unwrap();
         for (index, (found, wanted)) in found.iter().zip(&wanted).enumerate() {
             prop_assert_eq!(segments.wire_len(index), wanted.len());
             if found.len() == wanted.len() {
@@ -309,28 +315,28 @@ proptest! {
                 continue;
             }
             prop_assert_eq!(index, segments.len() - 1);
-            let at = header_len - if shape.protocol == TCP { 4 + shape.tcp_options * 4 } else { 2 };
+            let at = header_len - if spec.protocol == TCP { 4 + spec.tcp_options * 4 } else { 2 };
             prop_assert_eq!(&found[..at], &wanted[..at]);
             prop_assert_eq!(&found[at + 2..], &wanted[at + 2..found.len()]);
         }
         let payload: usize = (0..segments.len()).map(|index| segments.payload(index).len()).sum();
-        prop_assert_eq!(payload, shape.payload.len().min(frame.len() - header_len));
+        prop_assert_eq!(payload, spec.payload.len().min(frame.len() - header_len));
     }
 
     #[test]
     fn a_corrupted_super_frame_does_not_panic(
-        shape in shapes(),
+        spec in super_frame_specs(),
         changes in proptest::collection::vec((0_usize..120, any::<u8>()), 1..6),
         header in any::<[u8; 10]>(),
         keeps_offload in any::<bool>(),
     ) {
-        let mut frame = shape.frame();
+        let mut frame = spec.frame();
         for (at, byte) in changes {
             if let Some(place) = frame.get_mut(at) {
                 *place = byte;
             }
         }
-        let offload = if keeps_offload { shape.offload() } else { Offload::parse(&header) };
+        let offload = if keeps_offload { spec.offload() } else { Offload::parse(&header) };
         let _ = cut(&frame, &offload);
         finish_checksum(&mut frame, &offload);
     }
@@ -346,7 +352,7 @@ proptest! {
         let at = usize::from(start) + usize::from(offset);
         if finish_checksum(&mut finished, &offload) {
             let covered = &frame[usize::from(start)..];
-            let checksum = match !plain_sum(covered) { 0 => 0xffff, other => other };
+            let checksum = match !reference_sum(covered) { 0 => 0xffff, other => other };
             prop_assert_eq!(&finished[at..at + 2], &checksum.to_be_bytes());
             finished[at..at + 2].copy_from_slice(&frame[at..at + 2]);
         } else {
@@ -357,8 +363,8 @@ proptest! {
 }
 
 /// Etherparse walks extension headers in the order of RFC 8200, section 4.1, and no others.
-fn is_in_order(shape: &Shape) -> bool {
-    shape.extensions.is_sorted_by(|a, b| rank(a.0) < rank(b.0))
+fn is_in_order(spec: &SuperFrameSpec) -> bool {
+    spec.extensions.is_sorted_by(|a, b| rank(a.0) < rank(b.0))
 }
 
 fn rank(extension: u8) -> Option<usize> {

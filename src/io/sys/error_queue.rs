@@ -6,10 +6,10 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use libc::{c_int, c_void, cmsghdr, msghdr, sock_extended_err};
 use socket2::{SockAddr, SockAddrStorage};
 
-use super::option::len_of;
+use super::option::socklen_of;
 
 /// Room for the extended error, the offender's address and the time, aligned for a header.
-type Control = [u64; 32];
+type ControlBuffer = [u64; 32];
 
 /// What a socket was told about an earlier datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,16 +22,16 @@ pub(crate) struct QueuedError {
 
 /// Takes the next message out of the queue; none where the queue is empty. Never waits.
 pub(crate) fn next_error(socket: BorrowedFd<'_>) -> Option<QueuedError> {
-    let mut control: Control = [0; 32];
+    let mut control: ControlBuffer = [0; 32];
     // SAFETY: `msghdr` is numbers and raw pointers, for which all bits zero are a value: a
     // message of no address and no bytes.
     let mut message: msghdr = unsafe { std::mem::zeroed() };
     // SAFETY: an address is numbers, for which all bits zero are a value.
     let mut name: SockAddrStorage = unsafe { std::mem::zeroed() };
     message.msg_name = (&raw mut name).cast::<c_void>();
-    message.msg_namelen = len_of::<SockAddrStorage>();
+    message.msg_namelen = socklen_of::<SockAddrStorage>();
     message.msg_control = control.as_mut_ptr().cast::<c_void>();
-    message.msg_controllen = size_of::<Control>();
+    message.msg_controllen = size_of::<ControlBuffer>();
     let flags = libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT;
     // SAFETY: `message` points at `name` and `control` alone, each with its own length, and all
     // three live across the call; the kernel writes no more than these lengths.
@@ -39,13 +39,13 @@ pub(crate) fn next_error(socket: BorrowedFd<'_>) -> Option<QueuedError> {
     if taken < 0 {
         return None;
     }
-    let len = message.msg_namelen.min(len_of::<SockAddrStorage>());
+    let len = message.msg_namelen.min(socklen_of::<SockAddrStorage>());
     // SAFETY: the kernel wrote an address of `len` bytes into `name`, all of which is initialised.
     let address = unsafe { SockAddr::new(name, len) };
-    Some(QueuedError { errno: errno_from_afar(&message), destination: address.as_socket() })
+    Some(QueuedError { errno: remote_errno(&message), destination: address.as_socket() })
 }
 
-fn errno_from_afar(message: &msghdr) -> c_int {
+fn remote_errno(message: &msghdr) -> c_int {
     // SAFETY: `message` was filled by `recvmsg` just now and its control buffer still lives.
     let mut header = unsafe { libc::CMSG_FIRSTHDR(message) };
     // SAFETY: where it is not null, `header` points at a whole header within the part of the
@@ -57,8 +57,8 @@ fn errno_from_afar(message: &msghdr) -> c_int {
             // none is truncated; no alignment is required for the read.
             let error: sock_extended_err =
                 unsafe { libc::CMSG_DATA(current).cast::<sock_extended_err>().read_unaligned() };
-            let from_afar = error.ee_origin != libc::SO_EE_ORIGIN_LOCAL;
-            return if from_afar { c_int::try_from(error.ee_errno).unwrap_or(0) } else { 0 };
+            let is_remote = error.ee_origin != libc::SO_EE_ORIGIN_LOCAL;
+            return if is_remote { c_int::try_from(error.ee_errno).unwrap_or(0) } else { 0 };
         }
         // SAFETY: as for the first header.
         header = unsafe { libc::CMSG_NXTHDR(message, current) };

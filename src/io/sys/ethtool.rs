@@ -22,7 +22,7 @@ const MAX_FEATURES: usize = 1_024;
 
 /// The names of all features, each with whether it is active.
 pub(crate) fn features(socket: BorrowedFd<'_>, device: &str) -> io::Result<Vec<(String, bool)>> {
-    let mut request = Request { socket, device: request_of(device)? };
+    let mut request = EthtoolRequest { socket, device: interface_request(device)? };
     let count = request.feature_count()?;
     let names = request.feature_names(count)?;
     let active = request.active_words(count)?;
@@ -31,7 +31,7 @@ pub(crate) fn features(socket: BorrowedFd<'_>, device: &str) -> io::Result<Vec<(
     Ok(names.into_iter().zip(is_on).filter(|(name, _)| !name.is_empty()).collect())
 }
 
-fn request_of(device: &str) -> io::Result<ifreq> {
+fn interface_request(device: &str) -> io::Result<ifreq> {
     // SAFETY: `ifreq` is numbers and a union of numbers and pointers, for which all bits zero are
     // a value.
     let mut request: ifreq = unsafe { std::mem::zeroed() };
@@ -44,12 +44,12 @@ fn request_of(device: &str) -> io::Result<ifreq> {
     Ok(request)
 }
 
-struct Request<'a> {
+struct EthtoolRequest<'a> {
     socket: BorrowedFd<'a>,
     device: ifreq,
 }
 
-impl Request<'_> {
+impl EthtoolRequest<'_> {
     /// ```text
     /// | command | reserved | mask of sets, 2 words | length of the first set |
     /// ```

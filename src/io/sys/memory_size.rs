@@ -1,7 +1,7 @@
 //! How much memory the machine has.
 
 /// Bytes of memory of the machine, whatever a cgroup allows; `None` where the kernel does not say.
-pub(crate) fn of_machine() -> Option<u64> {
+pub(crate) fn total_memory() -> Option<u64> {
     // SAFETY: sysconf takes a number and returns one; it reads and writes no memory of ours.
     let (pages, page_len) =
         unsafe { (libc::sysconf(libc::_SC_PHYS_PAGES), libc::sysconf(libc::_SC_PAGESIZE)) };

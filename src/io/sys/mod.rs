@@ -9,7 +9,7 @@
 pub(crate) mod capability;
 pub(crate) mod error_queue;
 pub(crate) mod ethtool;
-mod map;
+mod mapped_file;
 pub(crate) mod memory_size;
 pub(crate) mod namespace;
 pub(crate) mod option;
@@ -21,4 +21,4 @@ pub(crate) mod ring_slot;
 pub(crate) mod sendmmsg;
 pub(crate) mod signal;
 
-pub(crate) use map::{Map, prefetch, prefetch_for_write};
+pub(crate) use mapped_file::{MappedFile, prefetch, prefetch_for_write};

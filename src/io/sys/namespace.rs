@@ -18,10 +18,10 @@ const NAMED: &str = "/run/netns";
 /// There is no such namespace, or the process may not enter it.
 pub fn enter_network_namespace(name: &str) -> io::Result<()> {
     let path = path_of(name)?;
-    let file = File::open(&path).map_err(|error| no_namespace(name, &path, &error))?;
+    let file = File::open(&path).map_err(|error| open_error(name, &path, &error))?;
     let network = Some(LinkNameSpaceType::Network);
     move_into_link_name_space(file.as_fd(), network)
-        .map_err(|error| no_entry(name, &path, error.into()))
+        .map_err(|error| enter_error(name, &path, error.into()))
 }
 
 fn path_of(name: &str) -> io::Result<PathBuf> {
@@ -36,7 +36,7 @@ fn path_of(name: &str) -> io::Result<PathBuf> {
     Ok(Path::new(NAMED).join(name))
 }
 
-fn no_namespace(name: &str, path: &Path, error: &io::Error) -> io::Error {
+fn open_error(name: &str, path: &Path, error: &io::Error) -> io::Error {
     let sentence = if name.contains('/') {
         format!("no network namespace at {}: {error}", path.display())
     } else {
@@ -47,7 +47,7 @@ fn no_namespace(name: &str, path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), sentence)
 }
 
-fn no_entry(name: &str, path: &Path, error: io::Error) -> io::Error {
+fn enter_error(name: &str, path: &Path, error: io::Error) -> io::Error {
     let why = match error.raw_os_error() {
         Some(libc::EINVAL) => format!("{} is something else", path.display()),
         Some(libc::EPERM) => "this needs CAP_SYS_ADMIN (root, or sudo)".to_owned(),

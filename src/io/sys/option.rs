@@ -6,13 +6,13 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use libc::{c_int, socklen_t};
 
 /// Sets option `name` of `level` to a number.
-pub(crate) fn set_number(
+pub(crate) fn set_int_option(
     socket: BorrowedFd<'_>,
     level: c_int,
     name: c_int,
     value: c_int,
 ) -> io::Result<()> {
-    let len = len_of::<c_int>();
+    let len = socklen_of::<c_int>();
     let place = (&raw const value).cast();
     // SAFETY: `place` points at `len` bytes of `value`, which lives across the call and is only
     // read; the descriptor is open as long as it is borrowed.
@@ -24,27 +24,28 @@ pub(crate) fn set_number(
 ///
 /// # Safety
 /// Every byte of a value is initialised.
-pub(crate) unsafe trait Plain {}
+pub(crate) unsafe trait InitializedBytes {}
 
 // SAFETY: seven 32-bit numbers in a row.
-unsafe impl Plain for libc::tpacket_req3 {}
+unsafe impl InitializedBytes for libc::tpacket_req3 {}
 // SAFETY: numbers without a gap between them: 2 + 2 + 4 + 2 + 1 + 1 + 8 bytes.
-unsafe impl Plain for libc::sockaddr_ll {}
+unsafe impl InitializedBytes for libc::sockaddr_ll {}
 
 // SAFETY: eight 32-bit numbers in a row.
-unsafe impl Plain for [u32; 8] {}
+unsafe impl InitializedBytes for [u32; 8] {}
 
 /// Sets option `name` of `level` to a structure of the kernel's.
-pub(crate) fn set_struct<T: Plain>(
+pub(crate) fn set_struct_option<T: InitializedBytes>(
     socket: BorrowedFd<'_>,
     level: c_int,
     name: c_int,
     value: &T,
 ) -> io::Result<()> {
     let place = std::ptr::from_ref(value).cast();
-    // SAFETY: `place` points at a whole `T`, all bytes of which are initialised (`Plain`), which
-    // is borrowed across the call and only read.
-    let failed = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, place, len_of::<T>()) };
+    // SAFETY: `place` points at a whole `T`, all bytes of which are initialised
+    // (`InitializedBytes`), which is borrowed across the call and only read.
+    let failed =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, place, socklen_of::<T>()) };
     if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
@@ -64,7 +65,7 @@ pub(crate) fn bind_packet(
         sll_addr: [0; 8],
     };
     let place = (&raw const address).cast();
-    let len = len_of::<libc::sockaddr_ll>();
+    let len = socklen_of::<libc::sockaddr_ll>();
     // SAFETY: `place` points at a whole address, which lives across the call and is only read.
     let failed = unsafe { libc::bind(socket.as_raw_fd(), place, len) };
     if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
@@ -73,7 +74,7 @@ pub(crate) fn bind_packet(
 /// Frames that leave by the interface are not heard (`PACKET_IGNORE_OUTGOING` of
 /// `linux/if_packet.h`).
 pub(crate) fn ignore_outgoing(socket: BorrowedFd<'_>) -> io::Result<()> {
-    set_number(socket, libc::SOL_PACKET, 23, 1)
+    set_int_option(socket, libc::SOL_PACKET, 23, 1)
 }
 
 /// Shares the frames of an interface among packet sockets, by the hash of their flow: joins the
@@ -83,16 +84,16 @@ pub(crate) fn join_fanout(socket: BorrowedFd<'_>, group: Option<u16>) -> io::Res
     let unique = i64::from(libc::PACKET_FANOUT_FLAG_UNIQUEID) << 16;
     let value = group.map_or(unique | way, |group| i64::from(group) | way);
     let value = c_int::try_from(value).map_err(io::Error::other)?;
-    set_number(socket, libc::SOL_PACKET, libc::PACKET_FANOUT, value)?;
-    let joined = number(socket, libc::SOL_PACKET, libc::PACKET_FANOUT)?;
+    set_int_option(socket, libc::SOL_PACKET, libc::PACKET_FANOUT, value)?;
+    let joined = int_option(socket, libc::SOL_PACKET, libc::PACKET_FANOUT)?;
     let [low, high, ..] = joined.to_le_bytes();
     Ok(u16::from_le_bytes([low, high]))
 }
 
 /// Option `name` of `level`, which is a number.
-pub(crate) fn number(socket: BorrowedFd<'_>, level: c_int, name: c_int) -> io::Result<c_int> {
+pub(crate) fn int_option(socket: BorrowedFd<'_>, level: c_int, name: c_int) -> io::Result<c_int> {
     let mut value: c_int = 0;
-    let mut len = len_of::<c_int>();
+    let mut len = socklen_of::<c_int>();
     let place = (&raw mut value).cast();
     // SAFETY: `place` points at `len` bytes of `value`, which lives across the call and any bytes
     // of which are a good number; the kernel writes no more than `len`.
@@ -107,14 +108,14 @@ pub(crate) fn path_mtu(socket: BorrowedFd<'_>, is_ipv4: bool) -> io::Result<usiz
     } else {
         (libc::IPPROTO_IPV6, libc::IPV6_MTU)
     };
-    usize::try_from(number(socket, level, name)?).map_err(io::Error::other)
+    usize::try_from(int_option(socket, level, name)?).map_err(io::Error::other)
 }
 
 /// How many datagrams the kernel took for the socket and had to throw away, for want of room or
 /// for a wrong checksum, since it was opened.
 pub(crate) fn receive_drops(socket: BorrowedFd<'_>) -> io::Result<u32> {
     let mut counters = [0_u32; 16];
-    let mut len = len_of::<[u32; 16]>();
+    let mut len = socklen_of::<[u32; 16]>();
     let place = counters.as_mut_ptr().cast();
     // SAFETY: `place` points at `len` bytes of `counters`, which lives across the call and any
     // bytes of which are good numbers; the kernel writes no more than `len`.
@@ -135,6 +136,6 @@ pub(crate) fn receive_drops(socket: BorrowedFd<'_>) -> io::Result<u32> {
 }
 
 /// The size of a `T` as the socket calls want it.
-pub(super) fn len_of<T>() -> socklen_t {
+pub(super) fn socklen_of<T>() -> socklen_t {
     socklen_t::try_from(size_of::<T>()).unwrap_or(socklen_t::MAX)
 }

@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use libc::{c_uint, iovec, mmsghdr, msghdr, sockaddr_storage, timespec};
 use socket2::SockAddr;
 
-use super::option::len_of;
+use super::option::socklen_of;
 
 /// How many datagrams one call gives at the most.
 pub(crate) const RECEIVE_LEN: usize = 64;
@@ -16,7 +16,7 @@ pub(crate) const RECEIVE_LEN: usize = 64;
 const BUFFER_LEN: usize = 65_536;
 
 /// Room for the time of arrival, aligned for a header.
-type Control = [u64; 8];
+type ControlBuffer = [u64; 8];
 
 /// One datagram as it came.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +34,7 @@ pub(crate) struct ReceiveBatch {
     messages: Box<[mmsghdr]>,
     pieces: Box<[iovec]>,
     names: Box<[sockaddr_storage]>,
-    controls: Box<[Control]>,
+    controls: Box<[ControlBuffer]>,
     buffers: Vec<u8>,
     count: usize,
 }
@@ -79,7 +79,7 @@ impl ReceiveBatch {
         };
         match usize::try_from(taken) {
             Ok(count) => self.count = count,
-            Err(_) => nothing_yet(io::Error::last_os_error())?,
+            Err(_) => ignore_timeout(io::Error::last_os_error())?,
         }
         Ok(self.count)
     }
@@ -92,7 +92,7 @@ impl ReceiveBatch {
             .zip(self.buffers.chunks_exact(BUFFER_LEN))
             .take(self.count)
             .map(|((message, name), buffer)| Received {
-                bytes: filled(message, buffer),
+                bytes: payload_of(message, buffer),
                 peer: peer(&message.msg_hdr, name),
                 timestamp_ns: timestamp_ns(&message.msg_hdr),
             })
@@ -110,9 +110,9 @@ impl ReceiveBatch {
             header.msg_iov = piece;
             header.msg_iovlen = 1;
             header.msg_name = (&raw mut *name).cast();
-            header.msg_namelen = len_of::<sockaddr_storage>();
+            header.msg_namelen = socklen_of::<sockaddr_storage>();
             header.msg_control = control.as_mut_ptr().cast();
-            header.msg_controllen = size_of::<Control>();
+            header.msg_controllen = size_of::<ControlBuffer>();
             len += 1;
         }
         len
@@ -120,14 +120,14 @@ impl ReceiveBatch {
 }
 
 /// The end of a wait is no error; nor is word of an earlier send, which this socket never made.
-fn nothing_yet(error: io::Error) -> io::Result<()> {
+fn ignore_timeout(error: io::Error) -> io::Result<()> {
     match error.raw_os_error() {
         Some(libc::EAGAIN | libc::EINTR | libc::ECONNREFUSED) => Ok(()),
         _ => Err(error),
     }
 }
 
-fn filled<'a>(message: &mmsghdr, buffer: &'a [u8]) -> &'a [u8] {
+fn payload_of<'a>(message: &mmsghdr, buffer: &'a [u8]) -> &'a [u8] {
     usize::try_from(message.msg_len).ok().and_then(|len| buffer.get(..len)).unwrap_or(buffer)
 }
 
@@ -149,9 +149,9 @@ fn timestamp_ns(header: &msghdr) -> u64 {
     if (control.cmsg_level, control.cmsg_type) != (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) {
         return 0;
     }
-    // SAFETY: the first header stands at the start of a `Control`, in which a `timespec` behind it
-    // fits whatever its own length says, and all bytes of which are initialised; no alignment is
-    // required for the read. Such a message holds a `timespec` (socket(7)).
+    // SAFETY: the first header stands at the start of a `ControlBuffer`, in which a `timespec`
+    // behind it fits whatever its own length says, and all bytes of which are initialised; no
+    // alignment is required for the read. Such a message holds a `timespec` (socket(7)).
     let time: timespec = unsafe { libc::CMSG_DATA(control).cast::<timespec>().read_unaligned() };
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let rest_ns = u64::try_from(time.tv_nsec).unwrap_or(0);

@@ -6,11 +6,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use libc::{c_int, c_uint, c_void};
 use socket2::Socket;
 
-use super::option::{len_of, set_number, set_struct};
+use super::option::{set_int_option, set_struct_option, socklen_of};
 use super::ring_memory::RingMemory;
 
 /// Length of the `virtio_net_hdr` in front of each frame.
-pub(crate) const VNET_LEN: usize = 10;
+pub(crate) const VNET_HEADER_LEN: usize = 10;
 
 /// Room in front of a frame beside the `virtio_net_hdr`, so that a VLAN tag can be put back.
 const RESERVED_LEN: c_int = 16;
@@ -18,9 +18,9 @@ const RESERVED_LEN: c_int = 16;
 /// `PACKET_VNET_HDR` of `linux/if_packet.h`.
 pub(crate) const PACKET_VNET_HDR: c_int = 15;
 
-/// How large a ring is.
+/// How large a ring is, and how it is divided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Shape {
+pub(crate) struct RingGeometry {
     /// Length of a block in bytes: a multiple of the page size.
     pub(crate) block_len: usize,
     /// How many blocks there are.
@@ -42,24 +42,24 @@ pub(crate) struct RingSocket(Socket);
 
 impl Ring {
     /// Gives a packet socket that is not bound yet a ring.
-    pub(crate) fn new(socket: Socket, shape: Shape) -> io::Result<Self> {
-        let packet = |name, value| set_number(socket.as_fd(), libc::SOL_PACKET, name, value);
+    pub(crate) fn new(socket: Socket, geometry: RingGeometry) -> io::Result<Self> {
+        let packet = |name, value| set_int_option(socket.as_fd(), libc::SOL_PACKET, name, value);
         packet(libc::PACKET_VERSION, 2 /* TPACKET_V3 */)?;
         packet(PACKET_VNET_HDR, 1)?;
         packet(libc::PACKET_RESERVE, RESERVED_LEN)?;
         let number = |value: usize| c_uint::try_from(value).map_err(io::Error::other);
         let frame_len = 2048;
         let request = libc::tpacket_req3 {
-            tp_block_size: number(shape.block_len)?,
-            tp_block_nr: number(shape.blocks)?,
+            tp_block_size: number(geometry.block_len)?,
+            tp_block_nr: number(geometry.blocks)?,
             tp_frame_size: number(frame_len)?,
-            tp_frame_nr: number(shape.block_len / frame_len * shape.blocks)?,
-            tp_retire_blk_tov: shape.timeout_ms,
+            tp_frame_nr: number(geometry.block_len / frame_len * geometry.blocks)?,
+            tp_retire_blk_tov: geometry.timeout_ms,
             tp_sizeof_priv: 0,
             tp_feature_req_word: 0,
         };
-        set_struct(socket.as_fd(), libc::SOL_PACKET, libc::PACKET_RX_RING, &request)?;
-        let memory = RingMemory::map(socket.as_fd(), shape)?;
+        set_struct_option(socket.as_fd(), libc::SOL_PACKET, libc::PACKET_RX_RING, &request)?;
+        let memory = RingMemory::map(socket.as_fd(), geometry)?;
         Ok(Self { socket: RingSocket(socket), memory })
     }
 
@@ -80,7 +80,7 @@ impl RingSocket {
     /// a `virtio_net_hdr` for them.
     pub(crate) fn statistics(&self) -> io::Result<(u32, u32)> {
         let mut counted = libc::tpacket_stats_v3 { tp_packets: 0, tp_drops: 0, tp_freeze_q_cnt: 0 };
-        let mut len = len_of::<libc::tpacket_stats_v3>();
+        let mut len = socklen_of::<libc::tpacket_stats_v3>();
         let place: *mut c_void = (&raw mut counted).cast();
         // SAFETY: `place` points at `len` bytes of `counted`, which lives across the call and for
         // which any bytes are values; the kernel writes no more than `len`.

@@ -17,7 +17,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering};
 
-use super::ring::{Shape, VNET_LEN};
+use super::ring::{RingGeometry, VNET_HEADER_LEN};
 use super::ring_slot::{Extent, Slot};
 
 /// Length of a block header (`BLK_HDR_LEN` of `net/packet/af_packet.c`).
@@ -25,7 +25,7 @@ pub(crate) const BLOCK_HEADER_LEN: usize = 48;
 
 /// Where the frame of a slot begins at the earliest: behind both headers and the
 /// `virtio_net_hdr`.
-const MIN_FRAME_OFFSET: usize = size_of::<SlotHeader>() + VNET_LEN;
+const MIN_FRAME_OFFSET: usize = size_of::<SlotHeader>() + VNET_HEADER_LEN;
 
 /// `struct tpacket_block_desc` with `struct tpacket_hdr_v1`, as far as it is read here.
 #[repr(C)]
@@ -77,9 +77,9 @@ enum Origin {
 pub(crate) struct RingMemory {
     memory: NonNull<u8>,
     origin: Origin,
-    shape: Shape,
+    geometry: RingGeometry,
     /// How often each block was released. An [`Extent`] holds for one round of its block.
-    rounds: Vec<u32>,
+    generations: Vec<u32>,
 }
 
 // SAFETY: the memory belongs to this value alone, and neither the mapping nor the allocation is
@@ -88,13 +88,13 @@ unsafe impl Send for RingMemory {}
 
 impl RingMemory {
     /// Maps the ring that the socket was given just now, in this shape.
-    pub(super) fn map(socket: BorrowedFd<'_>, shape: Shape) -> io::Result<Self> {
+    pub(super) fn map(socket: BorrowedFd<'_>, geometry: RingGeometry) -> io::Result<Self> {
         // SAFETY: a new mapping at an address of the kernel's choice overlaps no memory of ours.
         // The kernel refuses a length that is not that of the ring (`packet_mmap`).
         let memory = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
-                shape.block_len * shape.blocks,
+                geometry.block_len * geometry.blocks,
                 libc::PROT_READ | libc::PROT_WRITE,
                 libc::MAP_SHARED,
                 socket.as_raw_fd(),
@@ -105,28 +105,28 @@ impl RingMemory {
             return Err(io::Error::last_os_error());
         }
         let memory = NonNull::new(memory.cast()).ok_or_else(io::Error::last_os_error)?;
-        let rounds = vec![0; shape.blocks];
-        Ok(Self { memory, origin: Origin::Mapping, shape, rounds })
+        let generations = vec![0; geometry.blocks];
+        Ok(Self { memory, origin: Origin::Mapping, geometry, generations })
     }
 
     /// A ring of zeros in a buffer of this process. Blocks must be a multiple of eight bytes long
     /// and hold a block header.
-    pub(crate) fn buffer(shape: Shape) -> io::Result<Self> {
-        let is_sound = shape.block_len.is_multiple_of(8)
-            && shape.block_len >= BLOCK_HEADER_LEN
-            && shape.blocks > 1;
-        let len = shape.block_len.checked_mul(shape.blocks).filter(|_| is_sound);
+    pub(crate) fn buffer(geometry: RingGeometry) -> io::Result<Self> {
+        let is_sound = geometry.block_len.is_multiple_of(8)
+            && geometry.block_len >= BLOCK_HEADER_LEN
+            && geometry.blocks > 1;
+        let len = geometry.block_len.checked_mul(geometry.blocks).filter(|_| is_sound);
         let len = len.ok_or(io::ErrorKind::InvalidInput)?;
         let words = vec![0_u64; len / 8].into_boxed_slice();
         let count = words.len();
         let memory = NonNull::from(Box::leak(words)).cast();
-        let rounds = vec![0; shape.blocks];
-        Ok(Self { memory, origin: Origin::Buffer(count), shape, rounds })
+        let generations = vec![0; geometry.blocks];
+        Ok(Self { memory, origin: Origin::Buffer(count), geometry, generations })
     }
 
     /// The shape.
-    pub(crate) const fn shape(&self) -> Shape {
-        self.shape
+    pub(crate) const fn geometry(&self) -> RingGeometry {
+        self.geometry
     }
 
     /// Whether the kernel has finished a block. What it wrote there is visible afterwards.
@@ -139,13 +139,13 @@ impl RingMemory {
 
     /// How many slots a block has. In an open block some of them may not be complete yet.
     #[inline]
-    pub(crate) fn slots(&self, block: usize) -> u32 {
+    pub(crate) fn slot_count(&self, block: usize) -> u32 {
         self.block_header(block).map_or(0, |header| header.slots.load(Ordering::Acquire))
     }
 
     /// Where the first slot of a block begins.
     #[inline]
-    pub(crate) fn first(&self, block: usize) -> usize {
+    pub(crate) fn first_slot(&self, block: usize) -> usize {
         let header = self.block_header(block);
         header.map_or(0, |header| to_index(header.first.load(Ordering::Relaxed)))
     }
@@ -154,7 +154,7 @@ impl RingMemory {
     pub(crate) fn used_len(&self, block: usize) -> usize {
         let header = self.block_header(block);
         let len = header.map_or(0, |header| to_index(header.len.load(Ordering::Relaxed)));
-        len.min(self.shape.block_len)
+        len.min(self.geometry.block_len)
     }
 
     /// Gives a closed block back to the kernel, and voids all extents in it. Its number of slots
@@ -163,8 +163,8 @@ impl RingMemory {
         if !self.is_closed(block) {
             return;
         }
-        if let Some(round) = self.rounds.get_mut(block) {
-            *round = round.wrapping_add(1);
+        if let Some(generation) = self.generations.get_mut(block) {
+            *generation = generation.wrapping_add(1);
         }
         if let Some(header) = self.block_header(block) {
             header.slots.store(0, Ordering::Relaxed);
@@ -178,17 +178,17 @@ impl RingMemory {
     /// written everything.
     pub(crate) fn wipe(&mut self, block: usize, start: usize, end: usize) {
         let start = start.max(BLOCK_HEADER_LEN);
-        let len = end.min(self.shape.block_len).saturating_sub(start);
-        if let Some(place) = self.place(block, start, len) {
-            // SAFETY: `place` checked that the bytes lie within one block. The kernel touches
+        let len = end.min(self.geometry.block_len).saturating_sub(start);
+        if let Some(pointer) = self.pointer_to(block, start, len) {
+            // SAFETY: `pointer_to` checked that the bytes lie within one block. The kernel touches
             // neither a closed block nor the complete slots of an open one, except that it sets
             // the offset in the last slot to zero when it closes the block. The memory is borrowed
             // exclusively, so no slice of it exists.
-            unsafe { std::slice::from_raw_parts_mut(place.as_ptr(), len) }.fill(0);
+            unsafe { std::slice::from_raw_parts_mut(pointer.as_ptr(), len) }.fill(0);
         }
     }
 
-    /// The frame of the slot at `at`, which [`Self::first`] or the slot in front named. `None`
+    /// The frame of the slot at `at`, which [`Self::first_slot`] or the slot in front named. `None`
     /// where the slot is empty, does not fit its block, or is not complete yet.
     ///
     /// In a closed block every slot is complete, and one without `TP_STATUS_USER` is empty: the
@@ -209,15 +209,15 @@ impl RingMemory {
         let (len, offset) = (to_index(captured), usize::from(mac));
         let (end, next) = (offset.saturating_add(len), to_index(word(&header.next)));
         // Behind the last slot of a block, `next` is zero.
-        let limit = if next == 0 { self.shape.block_len - at } else { next };
+        let limit = if next == 0 { self.geometry.block_len - at } else { next };
         let fits = offset >= MIN_FRAME_OFFSET && end <= limit && captured <= wire_len;
         if status & libc::TP_STATUS_USER == 0 || !fits || !(is_closed || is_filled) {
             return None;
         }
         let start = at + offset;
-        self.place(block, start, len)?;
-        let round = self.rounds.get(block).copied()?;
-        let frame = Extent { block, start, len, front: VNET_LEN, round };
+        self.pointer_to(block, start, len)?;
+        let generation = self.generations.get(block).copied()?;
+        let frame = Extent { block, start, len, headroom: VNET_HEADER_LEN, generation };
         let nanoseconds = u64::from(word(&header.nanoseconds));
         Some(Slot {
             frame,
@@ -237,7 +237,7 @@ impl RingMemory {
     }
 
     /// Where the slot behind the one at `at` begins; `None` where no slot can begin there.
-    pub(crate) fn next(&self, block: usize, at: usize) -> Option<usize> {
+    pub(crate) fn next_slot(&self, block: usize, at: usize) -> Option<usize> {
         let next = to_index(self.slot_header(block, at)?.next.load(Ordering::Relaxed));
         let behind = at.checked_add(next).filter(|_| next >= size_of::<SlotHeader>())?;
         self.slot_header(block, behind).map(|_| behind)
@@ -246,13 +246,14 @@ impl RingMemory {
     /// The bytes of an extent; none where its block was released since.
     #[inline]
     pub(crate) fn bytes(&self, extent: Extent) -> &[u8] {
-        match self.place_of(extent) {
+        match self.pointer_to_extent(extent) {
             // SAFETY: an extent is made by `slot` alone (its fields are private to `io::sys`), and
             // its methods give parts of the frame and of the room in front of it, which `slot`
-            // found within one slot of one block. The frame is complete, and the kernel does not write to the bytes of a
-            // complete frame until its block is released: `place_of` checked that this did not
-            // happen. We write to them through `&mut self` only.
-            Some(place) => unsafe { std::slice::from_raw_parts(place.as_ptr(), extent.len) },
+            // found within one slot of one block. The frame is complete, and the kernel does not
+            // write to the bytes of a complete frame until its block is released:
+            // `pointer_to_extent` checked that this did not happen. We write to them through `&mut
+            // self` only.
+            Some(pointer) => unsafe { std::slice::from_raw_parts(pointer.as_ptr(), extent.len) },
             None => &[],
         }
     }
@@ -260,10 +261,12 @@ impl RingMemory {
     /// The same, to be changed.
     #[inline]
     pub(crate) fn bytes_mut(&mut self, extent: Extent) -> &mut [u8] {
-        match self.place_of(extent) {
+        match self.pointer_to_extent(extent) {
             // SAFETY: as for `bytes`; and the memory is borrowed exclusively, so no other slice
             // of it exists.
-            Some(place) => unsafe { std::slice::from_raw_parts_mut(place.as_ptr(), extent.len) },
+            Some(pointer) => unsafe {
+                std::slice::from_raw_parts_mut(pointer.as_ptr(), extent.len)
+            },
             None => &mut [],
         }
     }
@@ -274,40 +277,40 @@ impl RingMemory {
         if self.origin == Origin::Mapping {
             return;
         }
-        if let Some(place) = self.place(block, at, bytes.len()) {
-            // SAFETY: `place` checked that the bytes lie within one block of our own buffer, which
-            // is borrowed exclusively, so no slice of it exists and `bytes` is other memory.
-            unsafe { place.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        if let Some(pointer) = self.pointer_to(block, at, bytes.len()) {
+            // SAFETY: `pointer_to` checked that the bytes lie within one block of our own buffer,
+            // which is borrowed exclusively, so no slice of it exists and `bytes` is other memory.
+            unsafe { pointer.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
         }
     }
 
     #[inline]
-    fn place(&self, block: usize, start: usize, len: usize) -> Option<NonNull<u8>> {
+    fn pointer_to(&self, block: usize, start: usize, len: usize) -> Option<NonNull<u8>> {
         let end = start.checked_add(len)?;
-        if block >= self.shape.blocks || end > self.shape.block_len {
+        if block >= self.geometry.blocks || end > self.geometry.block_len {
             return None;
         }
-        let place = self.memory.as_ptr().wrapping_add(block * self.shape.block_len + start);
-        NonNull::new(place)
+        let pointer = self.memory.as_ptr().wrapping_add(block * self.geometry.block_len + start);
+        NonNull::new(pointer)
     }
 
     #[inline]
-    fn place_of(&self, extent: Extent) -> Option<NonNull<u8>> {
-        let is_current = self.rounds.get(extent.block) == Some(&extent.round);
-        if is_current { self.place(extent.block, extent.start, extent.len) } else { None }
+    fn pointer_to_extent(&self, extent: Extent) -> Option<NonNull<u8>> {
+        let is_current = self.generations.get(extent.block) == Some(&extent.generation);
+        if is_current { self.pointer_to(extent.block, extent.start, extent.len) } else { None }
     }
 
     #[inline]
     fn block_header(&self, block: usize) -> Option<&BlockHeader> {
-        let place = self.place(block, 0, size_of::<BlockHeader>())?.cast::<BlockHeader>();
-        if !place.is_aligned() {
+        let pointer = self.pointer_to(block, 0, size_of::<BlockHeader>())?.cast::<BlockHeader>();
+        if !pointer.is_aligned() {
             return None;
         }
-        // SAFETY: `place` lies within the memory, which lives as long as the borrow of `self`, and
-        // is aligned. All fields are atomics, which may change while they are shared, and any
+        // SAFETY: `pointer` lies within the memory, which lives as long as the borrow of `self`,
+        // and is aligned. All fields are atomics, which may change while they are shared, and any
         // bytes are values of them. No slice overlaps a block header: extents and `wipe` begin
         // behind it.
-        Some(unsafe { place.as_ref() })
+        Some(unsafe { pointer.as_ref() })
     }
 
     #[inline]
@@ -315,13 +318,13 @@ impl RingMemory {
         if at < BLOCK_HEADER_LEN {
             return None;
         }
-        let place = self.place(block, at, size_of::<SlotHeader>())?.cast::<SlotHeader>();
-        if !place.is_aligned() {
+        let pointer = self.pointer_to(block, at, size_of::<SlotHeader>())?.cast::<SlotHeader>();
+        if !pointer.is_aligned() {
             return None;
         }
         // SAFETY: as for `block_header`. Where a slot of a corrupt chain overlaps an earlier
         // frame, both are only read, since changing the frame's bytes borrows `self` exclusively.
-        Some(unsafe { place.as_ref() })
+        Some(unsafe { pointer.as_ref() })
     }
 }
 
@@ -342,7 +345,10 @@ impl Drop for RingMemory {
             // SAFETY: the mapping was made in `map` with this length, and nothing borrows from it
             // any more, since such borrows borrow `self`.
             Origin::Mapping => unsafe {
-                libc::munmap(self.memory.as_ptr().cast(), self.shape.block_len * self.shape.blocks);
+                libc::munmap(
+                    self.memory.as_ptr().cast(),
+                    self.geometry.block_len * self.geometry.blocks,
+                );
             },
             Origin::Buffer(words) => {
                 let slice = std::ptr::slice_from_raw_parts_mut(self.memory.as_ptr().cast(), words);

@@ -7,9 +7,9 @@ pub(crate) struct Extent {
     pub(super) start: usize,
     pub(super) len: usize,
     /// How many bytes in front belong to the slot and may be used.
-    pub(super) front: usize,
+    pub(super) headroom: usize,
     /// How often the block had been released when the frame was found.
-    pub(super) round: u32,
+    pub(super) generation: u32,
 }
 
 impl Extent {
@@ -24,14 +24,14 @@ impl Extent {
     pub(crate) fn part(&self, offset: usize, len: usize) -> Self {
         let offset = offset.min(self.len);
         let len = len.min(self.len - offset);
-        Self { start: self.start + offset, len, front: self.front + offset, ..*self }
+        Self { start: self.start + offset, len, headroom: self.headroom + offset, ..*self }
     }
 
     /// The same bytes with `len` bytes more in front; `None` where the slot has no such room.
     #[inline]
-    pub(crate) fn with_front(&self, len: usize) -> Option<Self> {
-        let front = self.front.checked_sub(len)?;
-        Some(Self { start: self.start - len, len: self.len + len, front, ..*self })
+    pub(crate) fn with_headroom(&self, len: usize) -> Option<Self> {
+        let headroom = self.headroom.checked_sub(len)?;
+        Some(Self { start: self.start - len, len: self.len + len, headroom, ..*self })
     }
 }
 

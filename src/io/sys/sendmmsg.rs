@@ -1,8 +1,8 @@
 //! Many messages through one unconnected socket in one system call (`sendmmsg`).
 //!
-//! A [`Batch`] is filled message by message and sent once. Headers are written into memory of its
-//! own; the payload stays where it is, unless it is so short that copying it costs less than one
-//! more piece:
+//! A [`MessageBatch`] is filled message by message and sent once. Headers are written into memory
+//! of its own; the payload stays where it is, unless it is so short that copying it costs less than
+//! one more piece:
 //!
 //! ```text
 //! messages   | address, pieces 0..2 | address, pieces 2..3 | ...
@@ -17,7 +17,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use libc::{c_int, c_uint, iovec, mmsghdr};
 use socket2::SockAddr;
 
-use super::option::len_of;
+use super::option::socklen_of;
 
 /// The most messages that one call sends.
 pub(crate) const MAX_MESSAGES: usize = 128;
@@ -39,7 +39,7 @@ const MAX_PIECES: usize = 1_024;
 
 /// The result of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Sent {
+pub(crate) struct SendResult {
     /// How many messages, from the first, the kernel accepted.
     pub(crate) count: usize,
     /// Why it refused the first message (`errno`). Always present when `count` is zero: the
@@ -54,13 +54,13 @@ pub(crate) struct SendBatch {
     memory: Box<[u8]>,
 }
 
-// SAFETY: the pointers in the arrays are written by a `Batch` and followed only by its `send`,
-// while it borrows both the arrays and what the pointers lead to. Between two batches nobody
-// follows them, so it does not matter which thread owns the arrays.
+// SAFETY: the pointers in the arrays are written by a `MessageBatch` and followed only by its
+// `send`, while it borrows both the arrays and what the pointers lead to. Between two batches
+// nobody follows them, so it does not matter which thread owns the arrays.
 unsafe impl Send for SendBatch {}
 
 /// Messages that are being assembled. All that they refer to is borrowed for `'d`.
-pub(crate) struct Batch<'b, 'd> {
+pub(crate) struct MessageBatch<'b, 'd> {
     arrays: &'b mut SendBatch,
     /// How many messages are complete.
     messages: usize,
@@ -89,8 +89,8 @@ impl SendBatch {
     }
 
     /// A batch without messages.
-    pub(crate) const fn begin<'d>(&mut self) -> Batch<'_, 'd> {
-        Batch {
+    pub(crate) const fn begin<'d>(&mut self) -> MessageBatch<'_, 'd> {
+        MessageBatch {
             arrays: self,
             messages: 0,
             pieces: 0,
@@ -102,7 +102,7 @@ impl SendBatch {
     }
 }
 
-impl<'d> Batch<'_, 'd> {
+impl<'d> MessageBatch<'_, 'd> {
     /// How many messages it holds.
     #[cfg(test)]
     pub(crate) const fn len(&self) -> usize {
@@ -110,8 +110,9 @@ impl<'d> Batch<'_, 'd> {
     }
 
     /// Begins a message of at most `datagrams` datagrams, each with at most `header_len` bytes
-    /// of headers and two slices of payload, behind headers of that length for all of them. False where there is no room for it: send what is there first. An empty batch
-    /// has room for [`MAX_SEGMENTS`] datagrams with 256 bytes of headers each.
+    /// of headers and two slices of payload, behind headers of that length for all of them. False
+    /// where there is no room for it: send what is there first. An empty batch has room for
+    /// [`MAX_SEGMENTS`] datagrams with 256 bytes of headers each.
     pub(crate) fn begin_message(&mut self, datagrams: usize, header_len: usize) -> bool {
         let pieces = datagrams * 3 + 1;
         let memory = (datagrams + 1) * (header_len + 2 * COPIED_LEN);
@@ -125,7 +126,7 @@ impl<'d> Batch<'_, 'd> {
 
     /// Appends bytes that are copied: headers.
     #[inline]
-    pub(crate) fn put(&mut self, bytes: &[u8]) {
+    pub(crate) fn append_copied(&mut self, bytes: &[u8]) {
         let end = self.used + bytes.len();
         if let Some(place) = self.arrays.memory.get_mut(self.used..end) {
             place.copy_from_slice(bytes);
@@ -135,9 +136,9 @@ impl<'d> Batch<'_, 'd> {
 
     /// Appends bytes that stay where they are, or a copy of them where they are few.
     #[inline]
-    pub(crate) fn append(&mut self, bytes: &'d [u8]) {
+    pub(crate) fn append_borrowed(&mut self, bytes: &'d [u8]) {
         if bytes.len() <= COPIED_LEN {
-            return self.put(bytes);
+            return self.append_copied(bytes);
         }
         self.close_piece();
         self.push_piece(bytes.as_ptr(), bytes.len());
@@ -160,7 +161,7 @@ impl<'d> Batch<'_, 'd> {
     /// Sends the messages in order, as many as the kernel accepts. With `wait` false a full socket
     /// is `EAGAIN` at once, otherwise after the time-out of the socket. A signal does not end the
     /// call.
-    pub(crate) fn send(self, socket: BorrowedFd<'_>, wait: bool) -> Sent {
+    pub(crate) fn send(self, socket: BorrowedFd<'_>, wait: bool) -> SendResult {
         let len = c_uint::try_from(self.messages).unwrap_or(0);
         let flags = if wait { 0 } else { libc::MSG_DONTWAIT };
         loop {
@@ -175,11 +176,11 @@ impl<'d> Batch<'_, 'd> {
             };
             let error = match usize::try_from(sent) {
                 Ok(0) => libc::EIO,
-                Ok(count) => return Sent { count, error: None },
+                Ok(count) => return SendResult { count, error: None },
                 Err(_) => io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO),
             };
             if error != libc::EINTR {
-                return Sent { count: 0, error: Some(error) };
+                return SendResult { count: 0, error: Some(error) };
             }
         }
     }
@@ -224,7 +225,7 @@ pub(crate) fn link_address(index: u32, protocol: u16) -> SockAddr {
         storage
     };
     // SAFETY: `storage` begins with a whole address of that family and length.
-    unsafe { SockAddr::new(storage, len_of::<libc::sockaddr_ll>()) }
+    unsafe { SockAddr::new(storage, socklen_of::<libc::sockaddr_ll>()) }
 }
 
 #[cfg(test)]
@@ -252,14 +253,14 @@ mod tests {
         let mut batch = arrays.begin();
         for payload in &payloads {
             assert!(batch.begin_message(1, 2));
-            batch.put(&[1, 2]);
-            batch.append(payload);
-            batch.append(&payload[..1.min(payload.len())]);
+            batch.append_copied(&[1, 2]);
+            batch.append_borrowed(payload);
+            batch.append_borrowed(&payload[..1.min(payload.len())]);
             batch.end_message(&address);
         }
         assert_eq!(batch.len(), payloads.len());
         let sent = batch.send(sender.as_fd(), true);
-        assert_eq!(sent, Sent { count: payloads.len(), error: None });
+        assert_eq!(sent, SendResult { count: payloads.len(), error: None });
         let mut room = [0; 2_000];
         for payload in &payloads {
             let len = receiver.recv(&mut room).unwrap();
@@ -276,16 +277,16 @@ mod tests {
         assert!(batch.begin_message(MAX_SEGMENTS, 256), "any one message fits");
         let mut count = 0;
         while batch.begin_message(1, 60) {
-            batch.put(&[0; 60]);
-            batch.append(&[7; 256]);
+            batch.append_copied(&[0; 60]);
+            batch.append_borrowed(&[7; 256]);
             batch.end_message(&address);
             count += 1;
         }
         assert!(count > 64 && count <= MAX_MESSAGES, "{count}");
         // A caller that does not listen loses bytes and harms nobody.
         for _ in 0..3_000 {
-            batch.put(&[0; 200]);
-            batch.append(&[7; 300]);
+            batch.append_copied(&[0; 200]);
+            batch.append_borrowed(&[7; 300]);
         }
         batch.end_message(&address);
         assert!(batch.used <= MEMORY_LEN && batch.pieces <= MAX_PIECES);

@@ -25,7 +25,7 @@ static HAS_LAST_MESSAGE: AtomicBool = AtomicBool::new(false);
 
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Request {
+enum SignalRequest {
     /// An orderly end.
     End,
     /// The end that was requested less than a second ago.
@@ -35,12 +35,14 @@ enum Request {
 }
 
 /// Classifies a signal at `now_ns` and stores the time of the first one.
-fn classify(first_ns: &AtomicU64, now_ns: u64) -> Request {
+fn classify(first_ns: &AtomicU64, now_ns: u64) -> SignalRequest {
     let now_ns = now_ns.max(1);
     match first_ns.compare_exchange(0, now_ns, Ordering::Relaxed, Ordering::Relaxed) {
-        Ok(_) => Request::End,
-        Err(first_ns) if now_ns.saturating_sub(first_ns) < SAME_REQUEST_NS => Request::Repeated,
-        Err(_) => Request::EndAtOnce,
+        Ok(_) => SignalRequest::End,
+        Err(first_ns) if now_ns.saturating_sub(first_ns) < SAME_REQUEST_NS => {
+            SignalRequest::Repeated
+        }
+        Err(_) => SignalRequest::EndAtOnce,
     }
 }
 
@@ -49,11 +51,11 @@ fn classify(first_ns: &AtomicU64, now_ns: u64) -> Request {
 ///
 /// # Errors
 /// The system refuses the handler.
-pub(crate) fn stop_on(signal: i32, flag: StopFlag) -> io::Result<()> {
+pub(crate) fn set_flag_on_signal(signal: i32, flag: StopFlag) -> io::Result<()> {
     let action = move || match classify(&FIRST_SIGNAL_NS, now_ns()) {
-        Request::End => flag.set(),
-        Request::Repeated => {}
-        Request::EndAtOnce => end_at_once(signal),
+        SignalRequest::End => flag.set(),
+        SignalRequest::Repeated => {}
+        SignalRequest::EndAtOnce => end_at_once(signal),
     };
     // SAFETY: the action interrupts any code of this process, so it may only do what
     // signal-safety(7) lists. It loads and stores atomics (`OnceLock::get` is one load), calls
@@ -117,18 +119,18 @@ mod tests {
     #[test]
     fn signals_within_one_second_count_as_one_request() {
         let first = AtomicU64::new(0);
-        assert_eq!(classify(&first, 5), Request::End);
-        assert_eq!(classify(&first, 5), Request::Repeated);
-        assert_eq!(classify(&first, 3), Request::Repeated);
-        assert_eq!(classify(&first, 5 + SAME_REQUEST_NS - 1), Request::Repeated);
-        assert_eq!(classify(&first, 5 + SAME_REQUEST_NS), Request::EndAtOnce);
+        assert_eq!(classify(&first, 5), SignalRequest::End);
+        assert_eq!(classify(&first, 5), SignalRequest::Repeated);
+        assert_eq!(classify(&first, 3), SignalRequest::Repeated);
+        assert_eq!(classify(&first, 5 + SAME_REQUEST_NS - 1), SignalRequest::Repeated);
+        assert_eq!(classify(&first, 5 + SAME_REQUEST_NS), SignalRequest::EndAtOnce);
     }
 
     #[test]
     fn a_first_signal_at_time_0_is_remembered() {
         let first = AtomicU64::new(0);
-        assert_eq!(classify(&first, 0), Request::End);
-        assert_eq!(classify(&first, 0), Request::Repeated);
+        assert_eq!(classify(&first, 0), SignalRequest::End);
+        assert_eq!(classify(&first, 0), SignalRequest::Repeated);
     }
 
     #[test]

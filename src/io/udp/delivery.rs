@@ -5,16 +5,16 @@ use std::io;
 use libc::c_int;
 
 use super::header::{MAX_HEADER_LEN, Payload};
-use super::outbox::Outbox;
-use super::path::{Path, Transport};
-use super::runs::{Runs, Waiting, to_index};
+use super::outgoing::OutgoingCopies;
+use super::path::{Path, SendTransport};
+use super::runs::{QueuedCopy, Runs, to_index};
 use super::sink::UdpSink;
 use super::sockets::SocketKey;
 use crate::dataplane::{DropCause, Drops, sum_of_pieces, sum_of_words};
-use crate::io::sys::sendmmsg::{Batch, Sent};
+use crate::io::sys::sendmmsg::{MessageBatch, SendResult};
 
 /// GENEVE and VXLAN header in front of an inner frame, at most.
-const MAX_FRONT_LEN: usize = 96;
+const MAX_ENCAPSULATION_LEN: usize = 96;
 
 /// How far the sending is.
 #[derive(Debug, Default)]
@@ -25,7 +25,7 @@ struct Progress {
     copy: usize,
     /// The run was refused once, for a reason that may be of an earlier datagram or a route that
     /// has changed.
-    is_second_try: bool,
+    is_retry: bool,
 }
 
 impl UdpSink {
@@ -33,10 +33,10 @@ impl UdpSink {
     ///
     /// Each turn of the loop sends, loses, cuts or splits a run, or is the second try for one, so
     /// it ends.
-    pub(super) fn deliver(&mut self, outbox: &impl Outbox, drops: &mut Drops) {
+    pub(super) fn deliver(&mut self, copies: &impl OutgoingCopies, drops: &mut Drops) {
         let mut progress = Progress::default();
         while progress.run < self.runs.counts().len() {
-            let sent = self.send_some(outbox, &progress);
+            let sent = self.send_some(copies, &progress);
             for _ in 0..sent.count {
                 let run = progress.next(&self.runs);
                 self.count(&run);
@@ -48,76 +48,77 @@ impl UdpSink {
     }
 
     /// Sends as many runs as one call takes: those that leave by the same socket.
-    fn send_some(&mut self, outbox: &impl Outbox, progress: &Progress) -> Sent {
+    fn send_some(&mut self, copies: &impl OutgoingCopies, progress: &Progress) -> SendResult {
         let Self { paths, runs, sockets, batch, warnings, egress, now_ns, may_wait, .. } = self;
         let mut batch = batch.begin();
         let mut key = None;
         let mut first = progress.copy;
         for count in runs.counts().iter().skip(progress.run) {
-            let run = runs.waiting().get(first..first + count).unwrap_or_default();
+            let run = runs.queued().get(first..first + count).unwrap_or_default();
             let path = run.first().and_then(|copy| paths.get(to_index(copy.path)));
             let (Some(path), Some(copy)) = (path, run.first()) else { break };
             let transport = path.transport(copy.flow_hash, *now_ns);
             let is_same = *key.get_or_insert(transport.key) == transport.key;
-            if !is_same || !batch.begin_message(run.len(), MAX_HEADER_LEN + MAX_FRONT_LEN) {
+            if !is_same || !batch.begin_message(run.len(), MAX_HEADER_LEN + MAX_ENCAPSULATION_LEN) {
                 break;
             }
-            write_run(&mut batch, &transport, run, path, outbox);
+            write_run(&mut batch, &transport, run, path, copies);
             first += count;
             if path.verifies() {
                 // One packet is enough for the kernel to verify the next hop.
                 break;
             }
         }
-        let Some(key) = key else { return Sent { count: 0, error: Some(libc::EBADF) } };
+        let Some(key) = key else { return SendResult { count: 0, error: Some(libc::EBADF) } };
         match sockets.get(key, egress.options(), *now_ns, warnings) {
             Ok(socket) => batch.send(socket, *may_wait),
-            Err(errno) => Sent { count: 0, error: Some(errno) },
+            Err(errno) => SendResult { count: 0, error: Some(errno) },
         }
     }
 
     /// Counts a run that the kernel accepted.
     fn count(&mut self, run: &std::ops::Range<usize>) {
-        let copies = self.runs.waiting().get(run.clone()).unwrap_or_default();
+        let copies = self.runs.queued().get(run.clone()).unwrap_or_default();
         let Some(first) = copies.first() else { return };
         let Some(path) = self.paths.get_mut(to_index(first.path)) else { return };
         let bytes: usize = copies.iter().map(|copy| to_index(copy.len)).sum();
-        path.count(copies.len(), bytes - copies.len() * path.front_len());
+        path.count(copies.len(), bytes - copies.len() * path.encapsulation_len());
     }
 
     /// What is done about the run that the kernel refused.
     fn handle_refusal(&mut self, errno: c_int, progress: &mut Progress, drops: &mut Drops) {
         let count = self.runs.counts().get(progress.run).copied().unwrap_or(1);
-        let Some(first) = self.runs.waiting().get(progress.copy).copied() else { return };
+        let Some(first) = self.runs.queued().get(progress.copy).copied() else { return };
         let Some(path) = self.paths.get_mut(to_index(first.path)) else { return };
         let error = io::Error::from_raw_os_error(errno);
         let may_be_mtu = matches!(errno, libc::EMSGSIZE | libc::EINVAL);
         if may_be_mtu && path.resolve_again(self.now_ns, &mut self.warnings) {
-            let (can_cut, has_frames) = (!path.way.is_in_geneve, path.sends_frames(self.now_ns));
+            let (can_cut, has_frames) =
+                (!path.path_key.is_in_geneve, path.sends_frames(self.now_ns));
             if !has_frames {
                 self.runs.split_from(progress.run);
             }
             // The payload of GENEVE has its length in more than one place and cannot be cut here.
             if can_cut {
-                return self.cut(first.path, progress.copy, drops);
+                return self.truncate(first.path, progress.copy, drops);
             }
         }
         let Some(path) = self.paths.get_mut(to_index(first.path)) else { return };
-        if count > 1 && is_no_segmentation(errno) {
+        if count > 1 && is_segmentation_error(errno) {
             path.stop_segmentation(&error, &mut self.warnings);
             return self.runs.split_from(progress.run);
         }
-        if !progress.is_second_try && path.may_succeed_again(errno, self.now_ns) {
-            progress.is_second_try = true;
+        if !progress.is_retry && path.is_retryable(errno, self.now_ns) {
+            progress.is_retry = true;
             if matches!(errno, libc::ENETDOWN | libc::ENXIO | libc::ENODEV) {
-                path.leave_frames();
+                path.stop_sending_frames();
                 self.runs.split_from(progress.run);
             }
             return;
         }
         let cause = cause_of(errno);
         if cause == DropCause::NoBuffers {
-            return self.drop_for_want_of_room(errno, progress, drops);
+            return self.handle_full_queue(errno, progress, drops);
         }
         let run = progress.next(&self.runs);
         if cause == DropCause::TargetUnreachable {
@@ -125,51 +126,51 @@ impl UdpSink {
         } else {
             path.report(&error, &mut self.warnings);
         }
-        self.lose(run, cause, drops);
+        self.drop_copies(run, cause, drops);
     }
 
     /// The egress queue or the socket is full. A live mirror drops what else would leave by the
     /// path; where copies may wait, a socket that stayed full takes nothing more of this burst.
-    fn drop_for_want_of_room(&mut self, errno: c_int, progress: &mut Progress, drops: &mut Drops) {
+    fn handle_full_queue(&mut self, errno: c_int, progress: &mut Progress, drops: &mut Drops) {
         let run = progress.next(&self.runs);
-        let Some(first) = self.runs.waiting().get(run.start).copied() else { return };
+        let Some(first) = self.runs.queued().get(run.start).copied() else { return };
         let Some(path) = self.paths.get_mut(to_index(first.path)) else { return };
-        if path.trip(self.now_ns) {
-            self.lose(run, DropCause::NoBuffers, drops);
-            return self.lose_path(first.path, progress, drops);
+        if path.trip_breaker(self.now_ns) {
+            self.drop_copies(run, DropCause::NoBuffers, drops);
+            return self.drop_path(first.path, progress, drops);
         }
         path.report(&io::Error::from_raw_os_error(errno), &mut self.warnings);
         let end = if errno == libc::EAGAIN {
             self.may_wait = false;
             progress.run = self.runs.counts().len();
-            self.runs.waiting().len()
+            self.runs.queued().len()
         } else {
             run.end
         };
-        self.lose(run.start..end, DropCause::NoBuffers, drops);
+        self.drop_copies(run.start..end, DropCause::NoBuffers, drops);
     }
 
     /// Drops what is left of a path, as congestion.
-    fn lose_path(&mut self, path: u32, progress: &Progress, drops: &mut Drops) {
-        let left = self.runs.waiting().get(progress.copy..).unwrap_or_default();
+    fn drop_path(&mut self, path: u32, progress: &Progress, drops: &mut Drops) {
+        let left = self.runs.queued().get(progress.copy..).unwrap_or_default();
         for copy in left.iter().filter(|copy| copy.path == path) {
             drops.push(to_index(copy.index), DropCause::Congestion);
         }
         self.runs.remove_path(path, (progress.run, progress.copy));
     }
 
-    fn lose(&mut self, copies: std::ops::Range<usize>, cause: DropCause, drops: &mut Drops) {
-        for copy in self.runs.waiting().get(copies).unwrap_or_default() {
+    fn drop_copies(&mut self, copies: std::ops::Range<usize>, cause: DropCause, drops: &mut Drops) {
+        for copy in self.runs.queued().get(copies).unwrap_or_default() {
             drops.push(to_index(copy.index), cause);
         }
     }
 
     /// Cuts what is left of a path to what its route carries now. Runs of one length stay such.
-    fn cut(&mut self, path: u32, from: usize, drops: &mut Drops) {
+    fn truncate(&mut self, path: u32, from: usize, drops: &mut Drops) {
         let Some(route) = self.paths.get(to_index(path)) else { return };
-        let (front_len, most) = (route.front_len(), route.most_inner_len);
-        let most_len = u32::try_from(front_len.saturating_add(most)).unwrap_or(u32::MAX);
-        let left = self.runs.waiting_mut().iter_mut().skip(from);
+        let (encapsulation_len, most) = (route.encapsulation_len(), route.most_inner_len);
+        let most_len = u32::try_from(encapsulation_len.saturating_add(most)).unwrap_or(u32::MAX);
+        let left = self.runs.queued_mut().iter_mut().skip(from);
         for copy in left.filter(|copy| copy.path == path && copy.len > most_len) {
             copy.len = most_len;
             drops.cut(to_index(copy.index), most);
@@ -184,7 +185,7 @@ impl Progress {
         let start = self.copy;
         self.run += 1;
         self.copy += count;
-        self.is_second_try = false;
+        self.is_retry = false;
         start..self.copy
     }
 }
@@ -192,7 +193,7 @@ impl Progress {
 impl Path {
     /// Whether a refusal may be over at a second try: it may be about an earlier datagram of a UDP
     /// socket, or about a device that the route does not lead by any more.
-    fn may_succeed_again(&self, errno: c_int, now_ns: u64) -> bool {
+    fn is_retryable(&self, errno: c_int, now_ns: u64) -> bool {
         let is_udp = matches!(self.transport(0, now_ns).key, SocketKey::Udp { .. });
         let is_full = matches!(errno, libc::ENOBUFS | libc::EAGAIN | libc::ENOMEM);
         let is_gone = matches!(errno, libc::ENETDOWN | libc::ENXIO | libc::ENODEV);
@@ -200,38 +201,38 @@ impl Path {
     }
 
     /// What stands in front of an inner frame behind the UDP header, in bytes.
-    pub(super) const fn front_len(&self) -> usize {
-        self.way.front_len() + 8
+    pub(super) const fn encapsulation_len(&self) -> usize {
+        self.path_key.geneve_len() + 8
     }
 }
 
 /// Writes the message of a run.
 fn write_run<'d>(
-    batch: &mut Batch<'_, 'd>,
-    transport: &Transport<'d>,
-    run: &[Waiting],
+    batch: &mut MessageBatch<'_, 'd>,
+    transport: &SendTransport<'d>,
+    run: &[QueuedCopy],
     path: &Path,
-    outbox: &'d impl Outbox,
+    copies: &'d impl OutgoingCopies,
 ) {
     if let (Some(header), Some(first)) = (transport.header, run.first()) {
         let len = run.iter().map(|copy| to_index(copy.len)).sum();
         let segment_len = u16::try_from(first.len).ok().filter(|_| run.len() > 1);
-        let sum = if header.needs_sum() { sum_of(first, path, outbox) } else { 0 };
+        let sum = if header.needs_payload_sum() { payload_sum(first, path, copies) } else { 0 };
         let payload = Payload { flow_hash: first.flow_hash, len, segment_len, sum };
         let mut room = [0; MAX_HEADER_LEN];
-        batch.put(header.of(&payload, &mut room));
+        batch.append_copied(header.write(&payload, &mut room));
     }
     for copy in run {
         let index = to_index(copy.index);
-        let Some(outgoing) = outbox.get(index) else { continue };
-        let inner = outgoing.inner.cut(to_index(copy.len) - path.front_len());
-        if path.way.is_in_geneve {
-            batch.put(&outbox.front(index, inner));
+        let Some(outgoing) = copies.get(index) else { continue };
+        let inner = outgoing.inner.cut(to_index(copy.len) - path.encapsulation_len());
+        if path.path_key.is_in_geneve {
+            batch.append_copied(&copies.geneve_header(index, inner));
         }
-        batch.put(&outbox.vxlan(index));
-        batch.append(inner.head);
+        batch.append_copied(&copies.vxlan_header(index));
+        batch.append_borrowed(inner.head);
         if !inner.tail.is_empty() {
-            batch.append(inner.tail);
+            batch.append_borrowed(inner.tail);
         }
     }
     batch.end_message(transport.address);
@@ -239,16 +240,17 @@ fn write_run<'d>(
 
 /// The sum of the payload of a single datagram. All pieces but the last have even lengths.
 #[cold]
-fn sum_of(copy: &Waiting, path: &Path, outbox: &impl Outbox) -> u64 {
+fn payload_sum(copy: &QueuedCopy, path: &Path, copies: &impl OutgoingCopies) -> u64 {
     let index = to_index(copy.index);
-    let Some(outgoing) = outbox.get(index) else { return 0 };
-    let inner = outgoing.inner.cut(to_index(copy.len) - path.front_len());
-    let front = if path.way.is_in_geneve { outbox.front(index, inner) } else { Vec::new() };
-    sum_of_words(&front) + sum_of_words(&outbox.vxlan(index)) + sum_of_pieces(inner)
+    let Some(outgoing) = copies.get(index) else { return 0 };
+    let inner = outgoing.inner.cut(to_index(copy.len) - path.encapsulation_len());
+    let front =
+        if path.path_key.is_in_geneve { copies.geneve_header(index, inner) } else { Vec::new() };
+    sum_of_words(&front) + sum_of_words(&copies.vxlan_header(index)) + sum_of_pieces(inner)
 }
 
 /// What the kernel answers where it cannot cut a message for this device.
-const fn is_no_segmentation(errno: c_int) -> bool {
+const fn is_segmentation_error(errno: c_int) -> bool {
     matches!(errno, libc::EIO | libc::EINVAL | libc::EOPNOTSUPP | libc::ENOPROTOOPT)
 }
 

@@ -52,7 +52,7 @@ pub struct Egress {
     /// Goes up whenever a route changes.
     generation: AtomicU64,
     /// Routes are resolved again by somebody else, so that senders do not have to.
-    is_watched: AtomicBool,
+    is_externally_refreshed: AtomicBool,
     icmp: Option<Mutex<IcmpListener>>,
     errors: Mutex<HashMap<SocketAddr, AddressErrors>>,
     path_mtus: Mutex<HashMap<IpAddr, PathMtu>>,
@@ -69,13 +69,13 @@ impl Egress {
         let has_icmp = options.egress != EgressMode::UdpSockets;
         let icmp = has_icmp.then(IcmpListener::open).map(Mutex::new);
         // Where the limit stays low, opening a socket says so.
-        let _ = resource::raise_open_files();
+        let _ = resource::raise_open_file_limit();
         Self {
             options,
             clock: MonotonicClock::start(),
             routes: Mutex::default(),
             generation: AtomicU64::new(1),
-            is_watched: AtomicBool::new(false),
+            is_externally_refreshed: AtomicBool::new(false),
             icmp,
             errors: Mutex::default(),
             path_mtus: Mutex::default(),
@@ -90,8 +90,8 @@ impl Egress {
 
     /// From now on the caller calls [`Egress::refresh`] when routes may have changed and
     /// [`Egress::read_errors`] now and then, at least once a second; senders no longer do.
-    pub fn watch(&self) {
-        self.is_watched.store(true, Ordering::Relaxed);
+    pub fn use_external_refresh(&self) {
+        self.is_externally_refreshed.store(true, Ordering::Relaxed);
     }
 
     /// Resolves the routes to all targets of these tables, so that they are known before the first
@@ -155,8 +155,8 @@ impl Egress {
         self.clock.now_ns()
     }
 
-    pub(super) fn is_watched(&self) -> bool {
-        self.is_watched.load(Ordering::Relaxed)
+    pub(super) fn is_externally_refreshed(&self) -> bool {
+        self.is_externally_refreshed.load(Ordering::Relaxed)
     }
 
     /// A number that changes whenever a route does.

@@ -11,7 +11,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::dataplane::{FIRST_SOURCE_PORT, OuterTemplate, fold, sum_of_words};
-use crate::io::sys::ring::VNET_LEN;
+use crate::io::sys::ring::VNET_HEADER_LEN;
 use crate::model::{MacAddress, VirtualNetworkId};
 
 /// Length of an Ethernet header.
@@ -21,7 +21,7 @@ const ETHERNET_LEN: usize = 14;
 const UDP_LEN: usize = 8;
 
 /// Virtio, Ethernet, IPv6 and UDP header.
-pub(super) const MAX_HEADER_LEN: usize = VNET_LEN + ETHERNET_LEN + 40 + UDP_LEN;
+pub(super) const MAX_HEADER_LEN: usize = VNET_HEADER_LEN + ETHERNET_LEN + 40 + UDP_LEN;
 
 /// `VIRTIO_NET_HDR_F_NEEDS_CSUM` and `VIRTIO_NET_HDR_GSO_UDP_L4` of linux/virtio_net.h.
 const NEEDS_CHECKSUM: u8 = 1;
@@ -80,10 +80,10 @@ impl WireHeader {
             ip_sum: 0,
             udp_sum: 0,
         };
-        put(&mut header.bytes, VNET_LEN, template.headers_before_vxlan());
+        put(&mut header.bytes, VNET_HEADER_LEN, template.headers_before_vxlan());
         if let Some(next_hop) = next_hop {
-            put(&mut header.bytes, VNET_LEN, &next_hop.destination.octets());
-            put(&mut header.bytes, VNET_LEN + 6, &next_hop.source.octets());
+            put(&mut header.bytes, VNET_HEADER_LEN, &next_hop.destination.octets());
+            put(&mut header.bytes, VNET_HEADER_LEN + 6, &next_hop.source.octets());
         }
         if is_ipv4 {
             // Do not fragment (RFC 791, section 3.1).
@@ -99,13 +99,17 @@ impl WireHeader {
 
     /// Whether the checksum of the payload has to be summed up here: over IPv6 it is required
     /// (RFC 8200, section 8.1), and only the kernel's own headers may leave it to the kernel.
-    pub(super) const fn needs_sum(&self) -> bool {
+    pub(super) const fn needs_payload_sum(&self) -> bool {
         !self.is_ipv4 && !self.is_frame
     }
 
     /// The headers in front of a payload.
     #[inline]
-    pub(super) fn of<'r>(&self, payload: &Payload, room: &'r mut [u8; MAX_HEADER_LEN]) -> &'r [u8] {
+    pub(super) fn write<'r>(
+        &self,
+        payload: &Payload,
+        room: &'r mut [u8; MAX_HEADER_LEN],
+    ) -> &'r [u8] {
         *room = self.bytes;
         let udp = self.udp();
         let udp_len = u16::try_from(UDP_LEN + payload.len).unwrap_or(u16::MAX);
@@ -134,9 +138,9 @@ impl WireHeader {
             let seed = fold(pseudo + u64::from(udp_len));
             put(room, udp + 6, &seed.to_be_bytes());
             let [start_low, start_high] =
-                u16::try_from(udp - VNET_LEN).unwrap_or_default().to_ne_bytes();
+                u16::try_from(udp - VNET_HEADER_LEN).unwrap_or_default().to_ne_bytes();
             let [offset_low, offset_high] = CHECKSUM_OFFSET.to_ne_bytes();
-            let header_len = u16::try_from(udp + UDP_LEN - VNET_LEN).unwrap_or_default();
+            let header_len = u16::try_from(udp + UDP_LEN - VNET_HEADER_LEN).unwrap_or_default();
             let [len_low, len_high] = header_len.to_ne_bytes();
             let [size_low, size_high] = payload.segment_len.unwrap_or_default().to_ne_bytes();
             let kind = if payload.segment_len.is_some() { GSO_UDP } else { 0 };
@@ -172,7 +176,7 @@ impl WireHeader {
 }
 
 /// Where the IP header begins.
-const IP: usize = VNET_LEN + ETHERNET_LEN;
+const IP: usize = VNET_HEADER_LEN + ETHERNET_LEN;
 
 #[inline]
 fn put(room: &mut [u8; MAX_HEADER_LEN], at: usize, bytes: &[u8]) {
@@ -215,11 +219,11 @@ mod tests {
         let header =
             WireHeader::new(source.parse().unwrap(), destination.parse().unwrap(), Some(NEXT_HOP));
         let mut room = [0; MAX_HEADER_LEN];
-        let bytes = header.of(&payload(98), &mut room);
+        let bytes = header.write(&payload(98), &mut room);
         assert_eq!(bytes[..10], [0; 10]);
         assert_eq!(bytes[10..], expected);
         let packet = WireHeader::new(source.parse().unwrap(), destination.parse().unwrap(), None);
-        assert_eq!(packet.of(&payload(98), &mut room), &expected[14..]);
+        assert_eq!(packet.write(&payload(98), &mut room), &expected[14..]);
     }
 
     #[test]
@@ -241,11 +245,11 @@ mod tests {
             WireHeader::new(source.parse().unwrap(), destination.parse().unwrap(), next_hop)
         };
         let packet = new(None);
-        assert!(packet.needs_sum());
-        assert_eq!(packet.of(&of, &mut room), &expected[14..62]);
+        assert!(packet.needs_payload_sum());
+        assert_eq!(packet.write(&of, &mut room), &expected[14..62]);
         let frame = new(Some(NEXT_HOP));
-        let bytes = frame.of(&of, &mut room).to_vec();
-        assert!(!frame.needs_sum());
+        let bytes = frame.write(&of, &mut room).to_vec();
+        assert!(!frame.needs_payload_sum());
         assert_eq!(
             bytes[..10],
             [
@@ -271,7 +275,7 @@ mod tests {
         );
         let mut room = [0; MAX_HEADER_LEN];
         let of = Payload { segment_len: Some(72), ..payload(72 * 3 + 20) };
-        let bytes = header.of(&of, &mut room);
+        let bytes = header.write(&of, &mut room);
         assert_eq!((bytes[0], bytes[1]), (NEEDS_CHECKSUM, GSO_UDP));
         assert_eq!(u16::from_ne_bytes([bytes[4], bytes[5]]), 72);
         assert_eq!(u16::from_ne_bytes([bytes[6], bytes[7]]), 34);

@@ -63,8 +63,8 @@ struct Totals {
 }
 
 #[derive(Debug, Default)]
-struct Watched {
-    seen: Totals,
+struct TrackedTarget {
+    previous: Totals,
     state: TargetState,
     /// When the last error came back, and how many copies had been sent by then.
     error_ns: u64,
@@ -74,7 +74,7 @@ struct Watched {
 /// The state of every target, as far as its errors tell.
 #[derive(Debug, Default)]
 pub struct TargetHealth {
-    targets: BTreeMap<SocketAddr, Watched>,
+    targets: BTreeMap<SocketAddr, TrackedTarget>,
 }
 
 impl TargetHealth {
@@ -91,11 +91,11 @@ impl TargetHealth {
         }
         let mut changes = Vec::new();
         for (address, total) in totals {
-            let watched = self.targets.entry(address).or_default();
-            let before = watched.state;
-            watched.observe(total, now_ns);
-            if watched.state != before {
-                changes.push(watched.state.describe(address));
+            let tracked = self.targets.entry(address).or_default();
+            let before = tracked.state;
+            tracked.observe(total, now_ns);
+            if tracked.state != before {
+                changes.push(tracked.state.describe(address));
             }
         }
         changes
@@ -103,19 +103,19 @@ impl TargetHealth {
 
     /// The targets that do not accept copies.
     pub fn failing(&self) -> impl Iterator<Item = (SocketAddr, TargetState)> {
-        let all = self.targets.iter().map(|(address, watched)| (*address, watched.state));
+        let all = self.targets.iter().map(|(address, tracked)| (*address, tracked.state));
         all.filter(|(_, state)| *state != TargetState::Accepting)
     }
 }
 
-impl Watched {
+impl TrackedTarget {
     fn observe(&mut self, now: Totals, now_ns: u64) {
-        let seen = std::mem::replace(&mut self.seen, now);
-        let error = if now.refused > seen.refused {
+        let previous = std::mem::replace(&mut self.previous, now);
+        let error = if now.refused > previous.refused {
             Some(TargetState::Refusing)
-        } else if now.no_route > seen.no_route {
+        } else if now.no_route > previous.no_route {
             Some(TargetState::NoRoute)
-        } else if now.unreachable > seen.unreachable {
+        } else if now.unreachable > previous.unreachable {
             Some(TargetState::Unreachable)
         } else {
             None

@@ -93,7 +93,7 @@ fn open_v4() -> io::Result<Socket> {
     let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4))?;
     // A set bit keeps a type out.
     let others = !(1 << V4_UNREACHABLE);
-    option::set_number(socket.as_fd(), SOL_RAW, ICMP_FILTER, others)?;
+    option::set_int_option(socket.as_fd(), SOL_RAW, ICMP_FILTER, others)?;
     socket.set_nonblocking(true)?;
     Ok(socket)
 }
@@ -104,7 +104,7 @@ fn open_v6() -> io::Result<Socket> {
     if let Some(first) = others.first_mut() {
         *first = !(1 << V6_UNREACHABLE | 1 << V6_TOO_BIG);
     }
-    option::set_struct(socket.as_fd(), libc::IPPROTO_ICMPV6, ICMPV6_FILTER, &others)?;
+    option::set_struct_option(socket.as_fd(), libc::IPPROTO_ICMPV6, ICMPV6_FILTER, &others)?;
     socket.set_nonblocking(true)?;
     Ok(socket)
 }

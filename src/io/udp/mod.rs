@@ -1,8 +1,8 @@
 //! Copies out over UDP, as a real mirror sends them.
 //!
-//! What belongs here: routes and next hops of targets, the sockets that copies leave by, their order,
-//! and what is made of the kernel's and the network's errors. What does not: when a copy leaves
-//! (that is `pace`), and which bytes are encapsulated (the data plane).
+//! What belongs here: routes and next hops of targets, the sockets that copies leave by, their
+//! order, and what is made of the kernel's and the network's errors. What does not: when a copy
+//! leaves (that is `pace`), and which bytes are encapsulated (the data plane).
 //!
 //! ```text
 //! Copies -> UdpSink: admit (limits, circuit breaker, MTU) -> Runs: order -> delivery -> Sockets
@@ -16,10 +16,10 @@ mod egress;
 mod header;
 mod health;
 mod icmp;
-mod limits;
 mod options;
-mod outbox;
+mod outgoing;
 mod path;
+mod rate_limiter;
 mod route;
 mod runs;
 mod sink;
@@ -30,5 +30,5 @@ mod warnings;
 
 pub use egress::Egress;
 pub use health::{TargetHealth, TargetState};
-pub use options::{EgressMode, Order, Segmentation, UdpOptions};
+pub use options::{DepartureOrder, EgressMode, Segmentation, UdpOptions};
 pub use sink::{TargetReport, UdpSink};

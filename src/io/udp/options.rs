@@ -3,7 +3,7 @@
 use crate::io::links::{self, Link};
 
 /// Kinds of virtual devices that are mostly a network card by another name.
-const ON_TOP_OF_CARDS: [&str; 3] = ["vlan", "bond", "team"];
+const CARD_BACKED_KINDS: [&str; 3] = ["vlan", "bond", "team"];
 
 /// How copies are sent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -12,12 +12,12 @@ pub struct UdpOptions {
     /// which the kernel or the card cuts. Given up where the kernel refuses it.
     pub segmentation: Segmentation,
     /// In which order the copies of a burst leave.
-    pub order: Order,
+    pub order: DepartureOrder,
     /// What is given to the kernel.
     pub egress: EgressMode,
     /// Whether copies are dropped at once where the egress queue refuses, as a live mirror must, or
     /// delayed, as a replay does.
-    pub sheds: bool,
+    pub sheds_load: bool,
     /// `SO_MARK` of everything that is sent, by which the loop guard recognises it.
     pub mark: Option<u32>,
     /// The device that copies leave by, whatever the routes say (`SO_BINDTODEVICE`).
@@ -39,7 +39,7 @@ pub enum Segmentation {
 
 /// In which order the copies of a burst leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Order {
+pub enum DepartureOrder {
     /// The order of arrival, across all flows.
     #[default]
     Arrival,
@@ -65,20 +65,20 @@ pub enum EgressMode {
 
 impl UdpOptions {
     /// Whether messages of several datagrams are useful where copies leave by `device`.
-    pub(super) fn segments_over(&self, device: Option<&Link>) -> bool {
+    pub(super) fn can_segment_over(&self, device: Option<&Link>) -> bool {
         match self.segmentation {
             Segmentation::Never => false,
             Segmentation::Always => true,
-            Segmentation::Auto => device.and_then(is_cut_before_the_wire).unwrap_or(false),
+            Segmentation::Auto => device.and_then(segments_before_wire).unwrap_or(false),
         }
     }
 }
 
 /// Whether nothing but a network card sees a message whole; `None` where nothing is known.
-fn is_cut_before_the_wire(link: &Link) -> Option<bool> {
+fn segments_before_wire(link: &Link) -> Option<bool> {
     let is_card = match link.kind.as_deref() {
         None => !link.is_loopback,
-        Some(kind) => ON_TOP_OF_CARDS.contains(&kind),
+        Some(kind) => CARD_BACKED_KINDS.contains(&kind),
     };
     // For a device without the offload, the kernel cuts each message first.
     let passes_on_whole = links::offloads(&link.name).ok()?.udp_segmentation?;

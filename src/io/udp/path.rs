@@ -10,7 +10,7 @@ use super::delivery::cause_of;
 use super::egress::{Egress, RouteId};
 use super::header::WireHeader;
 use super::options::EgressMode;
-use super::outbox::Way;
+use super::outgoing::PathKey;
 use super::route::EgressRoute;
 use super::sockets::SocketKey;
 use super::warnings::Warnings;
@@ -22,7 +22,7 @@ const ETHERTYPE: [u16; 2] = [0x0800, 0x86dd];
 
 /// Every device carries datagrams of this length: "every internet destination must be able to
 /// receive a datagram of 576 octets" (RFC 791, section 3.2), less the longest headers.
-const CARRIED_LEN: u32 = 508;
+const MIN_CARRIED_LEN: u32 = 508;
 
 /// Length of the VXLAN header.
 const VXLAN_LEN: usize = 8;
@@ -32,12 +32,12 @@ const MAX_PACKET_LEN: usize = 65_535;
 
 /// How long complete frames wait after their next hop was resolved: what the kernel held back
 /// meanwhile leaves first.
-const SETTLE_NS: u64 = 5_000_000;
+const FRAME_DELAY_NS: u64 = 5_000_000;
 
 /// One way, and what became of the datagrams.
 #[derive(Debug)]
 pub(super) struct Path {
-    pub(super) way: Way,
+    pub(super) path_key: PathKey,
     egress: Arc<Egress>,
     route: Arc<EgressRoute>,
     /// Headers of complete frames, where the next hop is known, and of IP packets.
@@ -72,12 +72,17 @@ pub(super) struct Path {
 }
 
 impl Path {
-    pub(super) fn new(way: Way, egress: Arc<Egress>, now_ns: u64, warnings: &mut Warnings) -> Self {
-        let route = egress.route(way.route_id());
+    pub(super) fn new(
+        path_key: PathKey,
+        egress: Arc<Egress>,
+        now_ns: u64,
+        warnings: &mut Warnings,
+    ) -> Self {
+        let route = egress.route(path_key.route_id());
         let mut path = Self {
-            way,
-            packet: packet_header(&way, &route),
-            destination: way.destination.into(),
+            path_key,
+            packet: packet_header(&path_key, &route),
+            destination: path_key.destination.into(),
             resolved_ns: 0,
             segments: route.segments,
             is_segmentation_refused: false,
@@ -87,7 +92,7 @@ impl Path {
             frames_from_ns: 0,
             verifies: false,
             most_inner_len: usize::MAX,
-            proven_len: CARRIED_LEN,
+            proven_len: MIN_CARRIED_LEN,
             proven_ns: 0,
             breaker: CircuitBreaker::default(),
             suspended_until_ns: 0,
@@ -102,14 +107,14 @@ impl Path {
 
     /// Takes the newest route. A path that no session of the table uses keeps the one that it had.
     pub(super) fn follow_route(&mut self, now_ns: u64, warnings: &mut Warnings) {
-        if let Some(route) = self.egress.known_route(self.way.route_id()) {
+        if let Some(route) = self.egress.known_route(self.path_key.route_id()) {
             self.take_route(route, now_ns, warnings);
         }
     }
 
     /// The same for a path that a session has come to use, whose route may not be known any more.
     pub(super) fn renew_route(&mut self, now_ns: u64, warnings: &mut Warnings) {
-        let route = self.egress.route(self.way.route_id());
+        let route = self.egress.route(self.path_key.route_id());
         self.take_route(route, now_ns, warnings);
     }
 
@@ -120,32 +125,32 @@ impl Path {
             return false;
         }
         let before = self.most_inner_len;
-        self.route = self.egress.refresh_one(self.way.route_id());
+        self.route = self.egress.refresh_one(self.path_key.route_id());
         self.apply_route(now_ns, warnings);
         self.most_inner_len < before
     }
 
     /// What the next copy is given to, and as what.
-    pub(super) fn transport(&self, flow_hash: u8, now_ns: u64) -> Transport<'_> {
+    pub(super) fn transport(&self, flow_hash: u8, now_ns: u64) -> SendTransport<'_> {
         if self.egress.options().egress == EgressMode::UdpSockets {
             let key = SocketKey::Udp { source: self.route.source, flow_hash };
-            return Transport { key, header: None, address: &self.destination };
+            return SendTransport { key, header: None, address: &self.destination };
         }
         match &self.frame {
             Some((header, address)) if !self.verifies && self.sends_frames(now_ns) => {
-                Transport { key: SocketKey::Frames, header: Some(header), address }
+                SendTransport { key: SocketKey::Frames, header: Some(header), address }
             }
             _ => {
                 let (header, address) = &self.packet;
-                let is_ipv4 = self.way.destination.is_ipv4();
+                let is_ipv4 = self.path_key.destination.is_ipv4();
                 let key = if is_ipv4 { SocketKey::PacketsV4 } else { SocketKey::PacketsV6 };
-                Transport { key, header: Some(header), address }
+                SendTransport { key, header: Some(header), address }
             }
         }
     }
 
     /// No complete frames any more, until the route changes: the kernel refused one.
-    pub(super) fn leave_frames(&mut self) {
+    pub(super) fn stop_sending_frames(&mut self) {
         self.frame = None;
     }
 
@@ -159,7 +164,7 @@ impl Path {
     /// Why copies are dropped now, if they are: the egress queue refused some a moment ago, they
     /// came back, or no route leads there.
     #[inline]
-    pub(super) fn refuses(&mut self, now_ns: u64) -> Option<DropCause> {
+    pub(super) fn drop_cause(&mut self, now_ns: u64) -> Option<DropCause> {
         if self.breaker.is_open(now_ns) {
             return Some(DropCause::Congestion);
         }
@@ -174,7 +179,7 @@ impl Path {
     /// Sends nothing for a while, because copies come back. Says what leads there.
     pub(super) fn suspend(&mut self, until_ns: u64) -> String {
         self.suspended_until_ns = until_ns;
-        let destination = self.way.destination;
+        let destination = self.path_key.destination;
         match &self.route.device {
             Some(device) => format!("{destination} (through {})", device.name),
             None => destination.to_string(),
@@ -182,26 +187,26 @@ impl Path {
     }
 
     /// The egress queue refused a message. Says whether copies are dropped from now on.
-    pub(super) fn trip(&mut self, now_ns: u64) -> bool {
-        let sheds = self.egress.options().sheds;
-        if sheds {
+    pub(super) fn trip_breaker(&mut self, now_ns: u64) -> bool {
+        let sheds_load = self.egress.options().sheds_load;
+        if sheds_load {
             self.breaker.trip(now_ns);
         }
-        sheds
+        sheds_load
     }
 
     /// The kernel refused to cut messages: from now on each datagram is one.
     pub(super) fn stop_segmentation(&mut self, error: &io::Error, warnings: &mut Warnings) {
         self.segments = false;
         if !std::mem::replace(&mut self.is_segmentation_refused, true) {
-            warnings.cannot_segment(self.way.destination, error);
+            warnings.cannot_segment(self.path_key.destination, error);
         }
     }
 
     /// Reports once why nothing can be sent there.
     pub(super) fn report(&mut self, error: &io::Error, warnings: &mut Warnings) {
         if !std::mem::replace(&mut self.is_error_reported, true) {
-            warnings.cannot_send(self.way.destination, error);
+            warnings.cannot_send(self.path_key.destination, error);
         }
     }
 
@@ -231,7 +236,7 @@ impl Path {
     pub(super) const fn sends_runs(&mut self, len: u32, now_ns: u64) -> bool {
         let sends_runs = self.segments && self.sends_frames(now_ns) && !self.verifies;
         if self.proven_ns != now_ns {
-            (self.proven_ns, self.proven_len) = (now_ns, CARRIED_LEN);
+            (self.proven_ns, self.proven_len) = (now_ns, MIN_CARRIED_LEN);
         }
         if sends_runs && len > self.proven_len {
             self.proven_len = len;
@@ -254,23 +259,24 @@ impl Path {
 
     fn apply_route(&mut self, now_ns: u64, warnings: &mut Warnings) {
         if self.route.has_foreign_source {
-            warnings.foreign_source(self.way.source);
+            warnings.foreign_source(self.path_key.source);
         }
         let had_frames = self.frame.is_some();
-        self.packet = packet_header(&self.way, &self.route);
+        self.packet = packet_header(&self.path_key, &self.route);
         self.frame = self.route.next_hop.map(|next_hop| {
-            let header = WireHeader::new(self.route.source, self.way.destination, Some(next_hop));
+            let header =
+                WireHeader::new(self.route.source, self.path_key.destination, Some(next_hop));
             let [v4, v6] = ETHERTYPE;
-            let protocol = if self.way.destination.is_ipv4() { v4 } else { v6 };
+            let protocol = if self.path_key.destination.is_ipv4() { v4 } else { v6 };
             (header, link_address(next_hop.device_index, protocol))
         });
         if self.frame.is_some() && !had_frames && self.sent > 0 {
-            self.frames_from_ns = now_ns.saturating_add(SETTLE_NS);
+            self.frames_from_ns = now_ns.saturating_add(FRAME_DELAY_NS);
         }
         self.verifies = self.route.is_stale;
         self.segments = self.route.segments && !self.is_segmentation_refused;
-        let headers_len = if self.way.destination.is_ipv4() { 28 } else { 48 };
-        let headers_len = headers_len + self.way.front_len() + VXLAN_LEN;
+        let headers_len = if self.path_key.destination.is_ipv4() { 28 } else { 48 };
+        let headers_len = headers_len + self.path_key.geneve_len() + VXLAN_LEN;
         match self.route.mtu {
             Ok(mtu) => {
                 self.most_inner_len = mtu.min(MAX_PACKET_LEN).saturating_sub(headers_len);
@@ -285,23 +291,23 @@ impl Path {
 
 /// What a copy is given to, and as what.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Transport<'p> {
+pub(super) struct SendTransport<'p> {
     pub(super) key: SocketKey,
     /// None where the socket makes the headers.
     pub(super) header: Option<&'p WireHeader>,
     pub(super) address: &'p SockAddr,
 }
 
-impl Way {
+impl PathKey {
     const fn route_id(&self) -> RouteId {
         RouteId { destination: self.destination, source: self.source }
     }
 }
 
 /// Raw sockets of IPv6 take the port for a protocol (`rawv6_sendmsg`); those of IPv4 ignore it.
-fn packet_header(way: &Way, route: &EgressRoute) -> (WireHeader, SockAddr) {
-    let header = WireHeader::new(route.source, way.destination, None);
-    let mut address = way.destination;
+fn packet_header(path_key: &PathKey, route: &EgressRoute) -> (WireHeader, SockAddr) {
+    let header = WireHeader::new(route.source, path_key.destination, None);
+    let mut address = path_key.destination;
     address.set_port(0);
     (header, address.into())
 }

@@ -68,7 +68,7 @@ impl EgressRoute {
         let wanted = if source.is_ipv4() == destination.is_ipv4() { source } else { unspecified };
         let has_foreign_source = wanted != unspecified && is_foreign(wanted);
         let from = if has_foreign_source { unspecified } else { wanted };
-        let probe = Probe::connect(destination, from, options);
+        let probe = RouteProbe::connect(destination, from, options);
         let mut resolved = Self {
             source: probe.as_ref().map_or(unspecified, |probe| probe.source),
             has_foreign_source: has_foreign_source || wanted != source,
@@ -79,7 +79,7 @@ impl EgressRoute {
             next_hop: None,
             awaits_next_hop: false,
             is_stale: false,
-            segments: options.segments_over(None),
+            segments: options.can_segment_over(None),
         };
         if options.needs_device() {
             resolved.add_device(destination.ip(), options);
@@ -99,7 +99,7 @@ impl EgressRoute {
         }
         let link = bound.or_else(|| links::link_by_index(route.device_index).ok().flatten());
         let Some(link) = link else { return };
-        self.segments = options.segments_over(Some(&link));
+        self.segments = options.can_segment_over(Some(&link));
         if options.egress == EgressMode::Auto && self.may_send_frames(&route, &link) {
             self.add_next_hop(route.gateway.unwrap_or(destination), &link);
         }
@@ -136,12 +136,12 @@ impl UdpOptions {
 }
 
 /// What a connected UDP socket says of the way to an address.
-struct Probe {
+struct RouteProbe {
     source: IpAddr,
     mtu: usize,
 }
 
-impl Probe {
+impl RouteProbe {
     fn connect(destination: SocketAddr, source: IpAddr, options: &UdpOptions) -> io::Result<Self> {
         let socket =
             Socket::new(Domain::for_address(destination), Type::DGRAM, Some(Protocol::UDP))?;

@@ -5,12 +5,12 @@
 //! are gathered across the burst. Copies of different flows change places then; those of one flow
 //! never do: a copy joins no run that leaves before the run which holds the last copy of its flow.
 
-use super::options::Order;
+use super::options::DepartureOrder;
 use crate::io::sys::sendmmsg::MAX_SEGMENTS;
 
-/// Flows share this many notes of where their last copy is. A shared note only keeps copies apart
-/// that might have left together.
-const NOTES: usize = 256;
+/// Flows share this many slots that say where their last copy is. A shared slot only keeps
+/// copies apart that might have left together.
+const FLOW_SLOTS: usize = 256;
 
 /// How many runs back a run of the right length is looked for.
 const LOOKBACK: usize = 8;
@@ -20,7 +20,7 @@ const MAX_MESSAGE_LEN: usize = 65_487;
 
 /// One copy that waits to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Waiting {
+pub(super) struct QueuedCopy {
     /// Index in the burst.
     pub(super) index: u32,
     /// Index of its path.
@@ -43,45 +43,45 @@ struct Run {
 /// Copies that wait, in the order in which they leave, and the runs that they are in.
 #[derive(Debug)]
 pub(super) struct Runs {
-    waiting: Vec<Waiting>,
+    queued: Vec<QueuedCopy>,
     /// How many copies each run has, in the same order.
     counts: Vec<usize>,
-    arranged: Vec<Waiting>,
+    arranged: Vec<QueuedCopy>,
     runs: Vec<Run>,
     /// The run of each copy of a source port, in the order in which the copies came.
     run_of: Vec<u32>,
-    last_of_flow: Box<[u32; NOTES]>,
+    last_of_flow: Box<[u32; FLOW_SLOTS]>,
 }
 
 impl Runs {
     pub(super) fn new() -> Self {
         Self {
-            waiting: Vec::new(),
+            queued: Vec::new(),
             counts: Vec::new(),
             arranged: Vec::new(),
             runs: Vec::new(),
             run_of: Vec::new(),
-            last_of_flow: Box::new([0; NOTES]),
+            last_of_flow: Box::new([0; FLOW_SLOTS]),
         }
     }
 
     pub(super) fn clear(&mut self) {
-        self.waiting.clear();
+        self.queued.clear();
         self.counts.clear();
     }
 
-    pub(super) fn push(&mut self, waiting: Waiting) {
-        self.waiting.push(waiting);
+    pub(super) fn push(&mut self, queued: QueuedCopy) {
+        self.queued.push(queued);
     }
 
     /// The copies in the order in which they leave.
-    pub(super) fn waiting(&self) -> &[Waiting] {
-        &self.waiting
+    pub(super) fn queued(&self) -> &[QueuedCopy] {
+        &self.queued
     }
 
     /// The same, to be changed.
-    pub(super) fn waiting_mut(&mut self) -> &mut [Waiting] {
-        &mut self.waiting
+    pub(super) fn queued_mut(&mut self) -> &mut [QueuedCopy] {
+        &mut self.queued
     }
 
     /// How many copies each run has.
@@ -99,8 +99,8 @@ impl Runs {
     /// Removes the copies of a path that are not sent yet: those from this run and this copy on.
     pub(super) fn remove_path(&mut self, path: u32, (run, copy): (usize, usize)) {
         self.arranged.clear();
-        self.arranged.extend_from_slice(self.waiting.get(copy..).unwrap_or_default());
-        self.waiting.truncate(copy);
+        self.arranged.extend_from_slice(self.queued.get(copy..).unwrap_or_default());
+        self.queued.truncate(copy);
         let mut kept = run;
         let mut start = 0;
         for place in run..self.counts.len() {
@@ -108,7 +108,7 @@ impl Runs {
             let copies = self.arranged.get(start..start + count).unwrap_or_default();
             start += count;
             if copies.first().is_some_and(|first| first.path != path) {
-                self.waiting.extend_from_slice(copies);
+                self.queued.extend_from_slice(copies);
                 if let Some(slot) = self.counts.get_mut(kept) {
                     *slot = count;
                 }
@@ -120,17 +120,21 @@ impl Runs {
 
     /// Arranges the copies that were pushed; `may_segment` says of a path and a length whether runs
     /// of it leave as one message. It is asked once for each run, in the order of leaving.
-    pub(super) fn arrange(&mut self, order: Order, may_segment: impl FnMut(u32, u32) -> bool) {
+    pub(super) fn arrange(
+        &mut self,
+        order: DepartureOrder,
+        may_segment: impl FnMut(u32, u32) -> bool,
+    ) {
         match order {
-            Order::Arrival => self.join_adjacent(may_segment),
-            Order::Flow => self.gather_all(may_segment),
+            DepartureOrder::Arrival => self.join_adjacent(may_segment),
+            DepartureOrder::Flow => self.gather_all(may_segment),
         }
     }
 
     fn join_adjacent(&mut self, mut may_segment: impl FnMut(u32, u32) -> bool) {
         // The run that the next copy may join, and the copy that it began with.
-        let mut open: Option<(Run, Waiting)> = None;
-        for copy in &self.waiting {
+        let mut open: Option<(Run, QueuedCopy)> = None;
+        for copy in &self.queued {
             let joined = open.as_mut().is_some_and(|(run, first)| {
                 let is_same = (first.path, first.flow_hash) == (copy.path, copy.flow_hash);
                 is_same && copy.len <= run.len && run.has_room_for(copy.len)
@@ -155,11 +159,11 @@ impl Runs {
     }
 
     fn gather_all(&mut self, mut may_segment: impl FnMut(u32, u32) -> bool) {
-        let mut waiting = std::mem::take(&mut self.waiting);
+        let mut queued = std::mem::take(&mut self.queued);
         self.arranged.clear();
         // The index breaks ties, so the order within a source port is that of the burst.
-        waiting.sort_unstable_by_key(|copy| (copy.path, copy.flow_hash, copy.index));
-        for port in waiting.chunk_by(|a, b| (a.path, a.flow_hash) == (b.path, b.flow_hash)) {
+        queued.sort_unstable_by_key(|copy| (copy.path, copy.flow_hash, copy.index));
+        for port in queued.chunk_by(|a, b| (a.path, a.flow_hash) == (b.path, b.flow_hash)) {
             match port.iter().max_by_key(|copy| copy.len) {
                 Some(longest) if may_segment(longest.path, longest.len) => self.gather(port),
                 _ => {
@@ -168,26 +172,26 @@ impl Runs {
                 }
             }
         }
-        self.waiting = std::mem::replace(&mut self.arranged, waiting);
+        self.queued = std::mem::replace(&mut self.arranged, queued);
     }
 
     /// Gathers the copies of one source port.
-    fn gather(&mut self, port: &[Waiting]) {
+    fn gather(&mut self, port: &[QueuedCopy]) {
         self.runs.clear();
         self.run_of.clear();
         self.last_of_flow.fill(0);
         for copy in port {
-            let run = self.run_for(copy);
+            let run = self.find_or_add_run(copy);
             self.run_of.push(u32::try_from(run).unwrap_or(u32::MAX));
         }
-        self.put_in_order(port);
+        self.sort_by_run(port);
     }
 
-    fn run_for(&mut self, copy: &Waiting) -> usize {
-        let note = usize::from(copy.flow_tag) % NOTES;
-        let floor = self.last_of_flow.get(note).map_or(0, |run| to_index(*run));
+    fn find_or_add_run(&mut self, copy: &QueuedCopy) -> usize {
+        let slot = usize::from(copy.flow_tag) % FLOW_SLOTS;
+        let floor = self.last_of_flow.get(slot).map_or(0, |run| to_index(*run));
         let first = floor.max(self.runs.len().saturating_sub(LOOKBACK));
-        let open = self.runs.iter_mut().enumerate().skip(first).find(|(_, run)| run.takes(copy));
+        let open = self.runs.iter_mut().enumerate().skip(first).find(|(_, run)| run.accepts(copy));
         let index = match open {
             Some((index, run)) => {
                 run.count += 1;
@@ -199,7 +203,7 @@ impl Runs {
                 self.runs.len() - 1
             }
         };
-        if let Some(place) = self.last_of_flow.get_mut(note) {
+        if let Some(place) = self.last_of_flow.get_mut(slot) {
             *place = u32::try_from(index).unwrap_or(u32::MAX);
         }
         index
@@ -219,7 +223,7 @@ impl Runs {
     }
 
     /// A counting sort by run.
-    fn put_in_order(&mut self, port: &[Waiting]) {
+    fn sort_by_run(&mut self, port: &[QueuedCopy]) {
         self.count_messages();
         let mut start = u32::try_from(self.arranged.len()).unwrap_or(u32::MAX);
         self.arranged.extend_from_slice(port);
@@ -238,7 +242,7 @@ impl Runs {
 }
 
 impl Run {
-    fn takes(&self, copy: &Waiting) -> bool {
+    fn accepts(&self, copy: &QueuedCopy) -> bool {
         self.len == copy.len && self.has_room_for(copy.len)
     }
 
@@ -262,39 +266,39 @@ mod tests {
     use super::*;
 
     /// Copies of one path, by length and flow; a flow's source port is its number halved.
-    fn arranged(copies: &[(u32, u16)], order: Order) -> Runs {
+    fn arranged(copies: &[(u32, u16)], order: DepartureOrder) -> Runs {
         let mut runs = Runs::new();
         for (index, &(len, flow_tag)) in (0..).zip(copies) {
             let flow_hash = u8::try_from(flow_tag / 2).unwrap();
-            runs.push(Waiting { index, path: 0, len, flow_tag, flow_hash });
+            runs.push(QueuedCopy { index, path: 0, len, flow_tag, flow_hash });
         }
         runs.arrange(order, |_, _| true);
         runs
     }
 
     fn indices(runs: &Runs) -> Vec<u32> {
-        runs.waiting().iter().map(|copy| copy.index).collect()
+        runs.queued().iter().map(|copy| copy.index).collect()
     }
 
     #[test]
     fn in_flow_order_copies_of_equal_length_form_one_run() {
         // The long copy of flow 0 must not be overtaken by its second short one.
         let copies = [(72, 0), (1400, 0), (72, 1), (72, 0), (1400, 1)];
-        let runs = arranged(&copies, Order::Flow);
+        let runs = arranged(&copies, DepartureOrder::Flow);
         assert_eq!((indices(&runs), runs.counts()), (vec![0, 2, 1, 4, 3], &[2, 3][..]));
     }
 
     #[test]
     fn in_arrival_order_copies_are_not_reordered() {
         let copies = [(72, 0), (72, 0), (1400, 0), (72, 2), (72, 2), (20, 2), (20, 2), (72, 0)];
-        let runs = arranged(&copies, Order::Arrival);
+        let runs = arranged(&copies, DepartureOrder::Arrival);
         assert_eq!(indices(&runs), [0, 1, 2, 3, 4, 5, 6, 7]);
         assert_eq!(runs.counts(), [2, 1, 3, 1, 1]);
     }
 
     #[test]
     fn runs_end_where_a_message_is_full() {
-        for order in [Order::Arrival, Order::Flow] {
+        for order in [DepartureOrder::Arrival, DepartureOrder::Flow] {
             let counts = |copies: &[(u32, u16)]| arranged(copies, order).counts().to_vec();
             assert_eq!(counts(&vec![(72, 1); 150]), [64, 64, 22]);
             assert_eq!(counts(&[(9_000, 1); 15]), [7, 7, 1]);
@@ -305,7 +309,7 @@ mod tests {
 
     #[test]
     fn an_unsent_run_can_be_split() {
-        let mut runs = arranged(&vec![(72, 1); 130], Order::Arrival);
+        let mut runs = arranged(&vec![(72, 1); 130], DepartureOrder::Arrival);
         runs.split_from(1);
         assert_eq!(runs.counts().len(), 67);
         assert_eq!(runs.counts().iter().sum::<usize>(), 130);
@@ -315,10 +319,10 @@ mod tests {
     fn the_copies_of_one_path_can_be_removed() {
         let mut runs = Runs::new();
         for index in 0..9 {
-            let copy = Waiting { index, path: index / 2 % 2, len: 9, flow_tag: 0, flow_hash: 0 };
+            let copy = QueuedCopy { index, path: index / 2 % 2, len: 9, flow_tag: 0, flow_hash: 0 };
             runs.push(copy);
         }
-        runs.arrange(Order::Arrival, |_, _| true);
+        runs.arrange(DepartureOrder::Arrival, |_, _| true);
         assert_eq!(runs.counts(), [2, 2, 2, 2, 1]);
         runs.remove_path(0, (1, 2));
         assert_eq!((indices(&runs), runs.counts()), (vec![0, 1, 2, 3, 6, 7], &[2, 2, 2][..]));
@@ -330,7 +334,7 @@ mod tests {
             copies in proptest::collection::vec((1..5_u32, 0..6_u16), 0..300),
             is_by_flow in proptest::bool::ANY,
         ) {
-            let order = if is_by_flow { Order::Flow } else { Order::Arrival };
+            let order = if is_by_flow { DepartureOrder::Flow } else { DepartureOrder::Arrival };
             let runs = arranged(&copies, order);
             let mut sorted = indices(&runs);
             if is_by_flow {
@@ -338,7 +342,7 @@ mod tests {
             }
             assert!(sorted.iter().copied().eq(0..u32::try_from(copies.len()).unwrap()));
             let mut last = HashMap::new();
-            let mut rest = runs.waiting();
+            let mut rest = runs.queued();
             for count in runs.counts() {
                 let (run, behind) = rest.split_at(*count);
                 rest = behind;

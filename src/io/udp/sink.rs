@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use super::egress::Egress;
 use super::health::TargetHealth;
-use super::limits::Limits;
 use super::options::UdpOptions;
-use super::outbox::{Outbox, Outgoing, Outlet, Way};
+use super::outgoing::{OutgoingCopies, OutgoingCopy, PathKey, SessionEgress};
 use super::path::Path;
-use super::runs::{Runs, Waiting};
+use super::rate_limiter::RateLimiter;
+use super::runs::{QueuedCopy, Runs};
 use super::sockets::Sockets;
 use super::warnings::Warnings;
 use crate::dataplane::{Copies, DropCause, Drops, Sink};
@@ -62,10 +62,10 @@ impl TargetReport {
 ///
 /// The copies of a burst leave in the order of arrival, through at most three sockets for any
 /// number of targets: complete frames through a packet socket where the next hop is known, IP
-/// packets through a raw socket otherwise. Without CAP_NET_RAW there is a UDP socket for each source
-/// port in use. Consecutive copies of one flow and length may leave as one message. A copy that is
-/// longer than the route carries is cut to it. What cannot be sent is dropped and counted and ends
-/// nothing.
+/// packets through a raw socket otherwise. Without CAP_NET_RAW there is a UDP socket for each
+/// source port in use. Consecutive copies of one flow and length may leave as one message. A copy
+/// that is longer than the route carries is cut to it. What cannot be sent is dropped and counted
+/// and ends nothing.
 pub struct UdpSink {
     pub(super) paths: Vec<Path>,
     pub(super) egress: Arc<Egress>,
@@ -78,9 +78,9 @@ pub struct UdpSink {
     /// By session; none for one that leads nowhere.
     sessions: Vec<Option<SessionPath>>,
     /// The paths to the other addresses of load balancers.
-    further: Vec<usize>,
+    additional_paths: Vec<usize>,
     pub(super) runs: Runs,
-    limits: Limits,
+    rate_limiter: RateLimiter,
     pub(super) sockets: Sockets,
     pub(super) batch: SendBatch,
     pub(super) warnings: Warnings,
@@ -96,10 +96,10 @@ pub struct UdpSink {
 struct SessionPath {
     /// Index of the path, or of that to the first of several addresses.
     path: usize,
-    /// Where in `further` the paths to the others begin.
-    further: usize,
+    /// Where in `additional_paths` the paths to the others begin.
+    first_additional: usize,
     /// What rate limits need to know, where there are any.
-    outlet: Option<Outlet>,
+    session_egress: Option<SessionEgress>,
 }
 
 impl Default for UdpSink {
@@ -119,28 +119,28 @@ impl UdpSink {
     #[must_use]
     pub fn with_options(options: UdpOptions) -> Self {
         let health = Some(TargetHealth::default());
-        Self { health, ..Self::sharing(Arc::new(Egress::new(options))) }
+        Self { health, ..Self::with_egress(Arc::new(Egress::new(options))) }
     }
 
     /// A sink without a socket that shares routes with others. Its reports have no ICMP errors:
     /// see [`Egress::add_errors`].
     #[must_use]
-    pub fn sharing(egress: Arc<Egress>) -> Self {
+    pub fn with_egress(egress: Arc<Egress>) -> Self {
         Self {
             paths: Vec::new(),
             health: None,
             generation: 0,
             table: 0,
             sessions: Vec::new(),
-            further: Vec::new(),
+            additional_paths: Vec::new(),
             runs: Runs::new(),
-            limits: Limits::default(),
+            rate_limiter: RateLimiter::default(),
             sockets: Sockets::default(),
             batch: SendBatch::new(),
             warnings: Warnings::default(),
             now_ns: 0,
             refresh_ns: 0,
-            may_wait: !egress.options().sheds,
+            may_wait: !egress.options().sheds_load,
             egress,
         }
     }
@@ -157,8 +157,8 @@ impl UdpSink {
     #[must_use]
     pub fn target_reports(&self) -> Vec<TargetReport> {
         let report = |path: &Path| TargetReport {
-            target: path.way.target,
-            destination: path.way.destination,
+            target: path.path_key.target,
+            destination: path.path_key.destination,
             sent: path.sent,
             sent_bytes: path.sent_bytes,
             no_route: path.no_route,
@@ -196,15 +196,15 @@ impl UdpSink {
         self.sockets.len()
     }
 
-    pub(super) fn send_all(&mut self, outbox: &impl Outbox, drops: &mut Drops) {
+    pub(super) fn send_all(&mut self, copies: &impl OutgoingCopies, drops: &mut Drops) {
         self.now_ns = self.egress.now_ns();
-        self.may_wait = !self.egress.options().sheds;
+        self.may_wait = !self.egress.options().sheds_load;
         self.refresh();
-        self.follow(outbox);
+        self.update_paths(copies);
         self.runs.clear();
-        for index in 0..outbox.len() {
-            match self.admit(index, outbox.get(index), drops) {
-                Ok(waiting) => self.runs.push(waiting),
+        for index in 0..copies.len() {
+            match self.admit(index, copies.get(index), drops) {
+                Ok(queued) => self.runs.push(queued),
                 Err(cause) => drops.push(index, cause),
             }
         }
@@ -213,7 +213,7 @@ impl UdpSink {
             let path = usize::try_from(path).ok().and_then(|path| paths.get_mut(path));
             path.is_some_and(|path| path.sends_runs(len, *now_ns))
         });
-        self.deliver(outbox, drops);
+        self.deliver(copies, drops);
     }
 
     /// The path that a copy leaves by, and how much of it, if it may leave.
@@ -221,33 +221,36 @@ impl UdpSink {
     fn admit(
         &mut self,
         index: usize,
-        outgoing: Option<Outgoing<'_>>,
+        outgoing: Option<OutgoingCopy<'_>>,
         drops: &mut Drops,
-    ) -> Result<Waiting, DropCause> {
+    ) -> Result<QueuedCopy, DropCause> {
         let outgoing = outgoing.ok_or(DropCause::SendFailed)?;
         let session = usize::try_from(outgoing.session).unwrap_or(usize::MAX);
         let session = self.sessions.get(session).copied().flatten();
         let session = session.ok_or(DropCause::SendFailed)?;
         let place = match outgoing.destination {
             0 => session.path,
-            behind => self.path_among(session, behind)?,
+            behind => self.additional_path(session, behind)?,
         };
         let path = self.paths.get_mut(place).ok_or(DropCause::SendFailed)?;
         let most_inner_len = path.most_inner_len;
-        let len = path.front_len() + outgoing.inner.len().min(most_inner_len);
-        if let Some(cause) = path.refuses(self.now_ns) {
+        let len = path.encapsulation_len() + outgoing.inner.len().min(most_inner_len);
+        if let Some(cause) = path.drop_cause(self.now_ns) {
             return Err(cause);
         }
-        if session.outlet.is_some_and(|outlet| !self.is_within_limits(outlet, &outgoing)) {
+        if session
+            .session_egress
+            .is_some_and(|session_egress| !self.is_within_limits(session_egress, &outgoing))
+        {
             return Err(DropCause::Congestion);
         }
         if outgoing.inner.len() > most_inner_len {
             drops.cut(index, most_inner_len);
         }
-        Ok(Waiting {
-            index: narrow(index),
-            path: narrow(place),
-            len: narrow(len),
+        Ok(QueuedCopy {
+            index: to_u32(index),
+            path: to_u32(place),
+            len: to_u32(len),
             flow_tag: outgoing.flow_tag,
             flow_hash: outgoing.flow_hash & 0x7f,
         })
@@ -255,23 +258,34 @@ impl UdpSink {
 
     /// The path to one of the other addresses of a load balancer.
     #[inline(never)]
-    fn path_among(&self, session: SessionPath, destination: usize) -> Result<usize, DropCause> {
-        let place = (session.further + destination).checked_sub(1);
-        place.and_then(|place| self.further.get(place)).copied().ok_or(DropCause::SendFailed)
+    fn additional_path(
+        &self,
+        session: SessionPath,
+        destination: usize,
+    ) -> Result<usize, DropCause> {
+        let place = (session.first_additional + destination).checked_sub(1);
+        place
+            .and_then(|place| self.additional_paths.get(place))
+            .copied()
+            .ok_or(DropCause::SendFailed)
     }
 
     #[cold]
-    fn is_within_limits(&mut self, outlet: Outlet, outgoing: &Outgoing<'_>) -> bool {
-        self.limits.admit(&outlet, outgoing, self.now_ns)
+    fn is_within_limits(
+        &mut self,
+        session_egress: SessionEgress,
+        outgoing: &OutgoingCopy<'_>,
+    ) -> bool {
+        self.rate_limiter.admit(&session_egress, outgoing, self.now_ns)
     }
 
     /// Takes the newest routes, and another table where there is one.
-    fn follow(&mut self, outbox: &impl Outbox) {
-        let table = outbox.table_number();
+    fn update_paths(&mut self, copies: &impl OutgoingCopies) {
+        let table = copies.table_number();
         if std::mem::replace(&mut self.table, table) != table {
-            self.further.clear();
-            let sessions = 0..outbox.sessions();
-            self.sessions = sessions.map(|session| self.path_of_session(session, outbox)).collect();
+            self.additional_paths.clear();
+            let sessions = 0..copies.sessions();
+            self.sessions = sessions.map(|session| self.path_of_session(session, copies)).collect();
         }
         let generation = self.egress.generation();
         if std::mem::replace(&mut self.generation, generation) != generation {
@@ -281,32 +295,40 @@ impl UdpSink {
         }
     }
 
-    fn path_of_session(&mut self, session: usize, outbox: &impl Outbox) -> Option<SessionPath> {
-        let outlet = outbox.outlet(session)?;
-        let path = self.path_of(outlet.way);
-        let further = self.further.len();
-        for way in outbox.further(session) {
-            let path = self.path_of(way);
-            self.further.push(path);
+    fn path_of_session(
+        &mut self,
+        session: usize,
+        copies: &impl OutgoingCopies,
+    ) -> Option<SessionPath> {
+        let session_egress = copies.session_egress(session)?;
+        let path = self.path_of(session_egress.path_key);
+        let first_additional = self.additional_paths.len();
+        for path_key in copies.additional_keys(session) {
+            let path = self.path_of(path_key);
+            self.additional_paths.push(path);
         }
-        let is_limited = outlet.limits != [None, None];
-        Some(SessionPath { path, further, outlet: is_limited.then_some(outlet) })
+        let is_limited = session_egress.limits != [None, None];
+        Some(SessionPath {
+            path,
+            first_additional,
+            session_egress: is_limited.then_some(session_egress),
+        })
     }
 
-    fn path_of(&mut self, way: Way) -> usize {
+    fn path_of(&mut self, path_key: PathKey) -> usize {
         let (now_ns, warnings) = (self.now_ns, &mut self.warnings);
         let mut known = self.paths.iter_mut().enumerate();
-        if let Some((place, path)) = known.find(|(_, path)| path.way == way) {
+        if let Some((place, path)) = known.find(|(_, path)| path.path_key == path_key) {
             path.renew_route(now_ns, warnings);
             return place;
         }
-        self.paths.push(Path::new(way, Arc::clone(&self.egress), now_ns, warnings));
+        self.paths.push(Path::new(path_key, Arc::clone(&self.egress), now_ns, warnings));
         self.paths.len() - 1
     }
 
     /// Resolves routes and reads errors now and then, where nobody else does.
     fn refresh(&mut self) {
-        if self.now_ns < self.refresh_ns || self.egress.is_watched() {
+        if self.now_ns < self.refresh_ns || self.egress.is_externally_refreshed() {
             return;
         }
         if self.refresh_ns > 0 {
@@ -339,6 +361,6 @@ impl Sink for UdpSink {
     }
 }
 
-fn narrow(number: usize) -> u32 {
+fn to_u32(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }

@@ -58,7 +58,7 @@ struct OpenSocket {
 
 /// Why no socket could be opened, and until when no other attempt is made.
 #[derive(Debug, Clone, Copy)]
-struct Failure {
+struct OpenFailure {
     errno: i32,
     until_ns: u64,
 }
@@ -68,7 +68,7 @@ struct Failure {
 pub(super) struct Sockets {
     open: Vec<OpenSocket>,
     sends: u64,
-    failure: Option<Failure>,
+    failure: Option<OpenFailure>,
 }
 
 impl Sockets {
@@ -127,7 +127,8 @@ impl Sockets {
         }
         let mut opened = open(key, options, warnings);
         // With few descriptors left, ports take turns.
-        while opened.as_ref().is_err_and(resource::is_exhausted) && self.close_least_used() {
+        while opened.as_ref().is_err_and(resource::is_out_of_descriptors) && self.close_least_used()
+        {
             opened = open(key, options, warnings);
         }
         match opened {
@@ -138,7 +139,7 @@ impl Sockets {
             Err(error) => {
                 let errno = error.raw_os_error().unwrap_or(libc::EIO);
                 let until_ns = now_ns.saturating_add(OPEN_AGAIN_NS);
-                self.failure = Some(Failure { errno, until_ns });
+                self.failure = Some(OpenFailure { errno, until_ns });
                 Err(errno)
             }
         }
@@ -161,7 +162,7 @@ fn open(key: SocketKey, options: &UdpOptions, warnings: &mut Warnings) -> io::Re
         SocketKey::PacketsV6 => raw_socket(Domain::IPV6),
         SocketKey::Udp { source, flow_hash } => udp_socket(source, flow_hash, warnings),
     }?;
-    resource::keep_reserve(&socket)?;
+    resource::check_reserve(&socket)?;
     socket.set_send_buffer_size(SEND_BUFFER_LEN)?;
     socket.set_write_timeout(Some(SEND_TIMEOUT))?;
     let marked = options.mark.map_or(Ok(()), |mark| socket.set_mark(mark));
@@ -179,14 +180,14 @@ fn open(key: SocketKey, options: &UdpOptions, warnings: &mut Warnings) -> io::Re
 /// Bound to no protocol, it receives nothing.
 fn packet_socket() -> io::Result<Socket> {
     let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
-    option::set_number(socket.as_fd(), libc::SOL_PACKET, PACKET_VNET_HDR, 1)?;
+    option::set_int_option(socket.as_fd(), libc::SOL_PACKET, PACKET_VNET_HDR, 1)?;
     Ok(socket)
 }
 
 /// "IPPROTO_RAW implies enabled IP_HDRINCL" and "is send only" (raw(7)).
 fn raw_socket(domain: Domain) -> io::Result<Socket> {
     let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(libc::IPPROTO_RAW)))?;
-    report_errors(&socket, domain == Domain::IPV4)?;
+    enable_error_queue(&socket, domain == Domain::IPV4)?;
     Ok(socket)
 }
 
@@ -195,7 +196,7 @@ fn udp_socket(source: IpAddr, flow_hash: u8, warnings: &mut Warnings) -> io::Res
     let address = SocketAddr::new(source, FIRST_SOURCE_PORT + u16::from(flow_hash & 0x7f));
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_reuse_address(true)?;
-    let set = |level, name, value| option::set_number(socket.as_fd(), level, name, value);
+    let set = |level, name, value| option::set_int_option(socket.as_fd(), level, name, value);
     if source.is_ipv4() {
         socket.set_ttl_v4(255)?;
         set(libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DO)?;
@@ -206,9 +207,9 @@ fn udp_socket(source: IpAddr, flow_hash: u8, warnings: &mut Warnings) -> io::Res
         socket.set_unicast_hops_v6(255)?;
         set(libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_DO)?;
     }
-    report_errors(&socket, source.is_ipv4())?;
+    enable_error_queue(&socket, source.is_ipv4())?;
     match socket.bind(&address.into()) {
-        Err(error) if is_taken(&error) => {
+        Err(error) if is_port_taken(&error) => {
             warnings.port_taken(address.port(), &error);
             socket.bind(&SocketAddr::new(source, 0).into())?;
         }
@@ -218,15 +219,15 @@ fn udp_socket(source: IpAddr, flow_hash: u8, warnings: &mut Warnings) -> io::Res
 }
 
 /// Without this option the kernel hides that the egress queue dropped a packet.
-fn report_errors(socket: &Socket, is_ipv4: bool) -> io::Result<()> {
+fn enable_error_queue(socket: &Socket, is_ipv4: bool) -> io::Result<()> {
     let (level, name) = if is_ipv4 {
         (libc::IPPROTO_IP, libc::IP_RECVERR)
     } else {
         (libc::IPPROTO_IPV6, libc::IPV6_RECVERR)
     };
-    option::set_number(socket.as_fd(), level, name, 1)
+    option::set_int_option(socket.as_fd(), level, name, 1)
 }
 
-fn is_taken(error: &io::Error) -> bool {
+fn is_port_taken(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EADDRINUSE | libc::EACCES))
 }

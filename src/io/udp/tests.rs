@@ -4,29 +4,29 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::options::{EgressMode, Order, UdpOptions};
-use super::outbox::{Outbox, Outgoing, Outlet, Way};
+use super::options::{DepartureOrder, EgressMode, UdpOptions};
+use super::outgoing::{OutgoingCopies, OutgoingCopy, PathKey, SessionEgress};
 use super::sink::UdpSink;
 use crate::dataplane::{DropCause, Drops, InnerBytes};
 use crate::io::sys::capability;
 
 struct Copy {
-    way: Way,
+    path_key: PathKey,
     flow_hash: u8,
     inner: Vec<u8>,
 }
 
-impl Outbox for Vec<Copy> {
+impl OutgoingCopies for Vec<Copy> {
     fn len(&self) -> usize {
         self.len()
     }
 
-    fn get(&self, index: usize) -> Option<Outgoing<'_>> {
+    fn get(&self, index: usize) -> Option<OutgoingCopy<'_>> {
         let Copy { flow_hash, inner, .. } = <[Copy]>::get(self, index)?;
         let session = u32::try_from(index).unwrap();
         let inner = inner[..].into();
         let (flow_hash, flow_tag, destination) = (*flow_hash, 0, 0);
-        Some(Outgoing { session, flow_hash, flow_tag, destination, inner })
+        Some(OutgoingCopy { session, flow_hash, flow_tag, destination, inner })
     }
 
     /// Each burst is of another table, and each copy of another session.
@@ -39,25 +39,25 @@ impl Outbox for Vec<Copy> {
         self.len()
     }
 
-    fn outlet(&self, session: usize) -> Option<Outlet> {
-        Some(Outlet { way: self[session].way, limits: [None, None] })
+    fn session_egress(&self, session: usize) -> Option<SessionEgress> {
+        Some(SessionEgress { path_key: self[session].path_key, limits: [None, None] })
     }
 
-    fn further(&self, _session: usize) -> Vec<Way> {
+    fn additional_keys(&self, _session: usize) -> Vec<PathKey> {
         Vec::new()
     }
 
-    fn vxlan(&self, _index: usize) -> [u8; 8] {
+    fn vxlan_header(&self, _index: usize) -> [u8; 8] {
         [8, 0, 0, 0, 0, 0x10, 0x92, 0]
     }
 
-    fn front(&self, _index: usize, _inner: InnerBytes<'_>) -> Vec<u8> {
+    fn geneve_header(&self, _index: usize, _inner: InnerBytes<'_>) -> Vec<u8> {
         Vec::new()
     }
 }
 
-fn way(destination: SocketAddr, source: &str) -> Way {
-    Way { target: 3, destination, source: source.parse().unwrap(), is_in_geneve: false }
+fn path_key(destination: SocketAddr, source: &str) -> PathKey {
+    PathKey { target: 3, destination, source: source.parse().unwrap(), is_in_geneve: false }
 }
 
 fn listener(address: &str) -> UdpSocket {
@@ -88,7 +88,7 @@ fn sinks() -> impl Iterator<Item = UdpSink> {
 }
 
 fn one(destination: SocketAddr, inner: Vec<u8>) -> Vec<Copy> {
-    vec![Copy { way: way(destination, "127.0.0.1"), flow_hash: 5, inner }]
+    vec![Copy { path_key: path_key(destination, "127.0.0.1"), flow_hash: 5, inner }]
 }
 
 /// A port of this host that nobody listens on.
@@ -104,10 +104,10 @@ fn header_and_frame_are_sent_from_the_source_port_of_the_flow() {
             continue;
         }
         let listener = listener(address);
-        let way = way(listener.local_addr().unwrap(), address);
+        let path_key = path_key(listener.local_addr().unwrap(), address);
         let copies = vec![
-            Copy { way, flow_hash: 17, inner: vec![0xab; 60] },
-            Copy { way, flow_hash: 127, inner: Vec::new() },
+            Copy { path_key, flow_hash: 17, inner: vec![0xab; 60] },
+            Copy { path_key, flow_hash: 127, inner: Vec::new() },
         ];
         for mut sink in sinks() {
             assert_eq!(send(&mut sink, &copies), []);
@@ -126,7 +126,7 @@ fn header_and_frame_are_sent_from_the_source_port_of_the_flow() {
 #[test]
 fn copies_arrive_in_order_across_flows_with_three_sockets() {
     let listener = listener("127.0.0.1");
-    let way = way(listener.local_addr().unwrap(), "127.0.0.1");
+    let path_key = path_key(listener.local_addr().unwrap(), "127.0.0.1");
     let has_raw = capability::has_net_raw();
     for mut sink in sinks() {
         for burst in 0..20_u32 {
@@ -134,7 +134,7 @@ fn copies_arrive_in_order_across_flows_with_three_sockets() {
                 .map(|index| {
                     let serial = burst * 150 + index;
                     let flow_hash = u8::try_from(serial * 7 % 128).unwrap();
-                    Copy { way, flow_hash, inner: serial.to_be_bytes().to_vec() }
+                    Copy { path_key, flow_hash, inner: serial.to_be_bytes().to_vec() }
                 })
                 .collect();
             assert_eq!(send(&mut sink, &copies), []);
@@ -154,11 +154,11 @@ fn copies_arrive_in_order_across_flows_with_three_sockets() {
 #[test]
 fn in_flow_order_each_flow_keeps_its_order() {
     let listener = listener("127.0.0.1");
-    let way = way(listener.local_addr().unwrap(), "127.0.0.1");
-    let options = UdpOptions { order: Order::Flow, ..UdpOptions::default() };
+    let path_key = path_key(listener.local_addr().unwrap(), "127.0.0.1");
+    let options = UdpOptions { order: DepartureOrder::Flow, ..UdpOptions::default() };
     let mut sink = UdpSink::with_options(options);
     let copies: Vec<Copy> = (0..150_u8)
-        .map(|serial| Copy { way, flow_hash: serial % 5, inner: vec![serial] })
+        .map(|serial| Copy { path_key, flow_hash: serial % 5, inner: vec![serial] })
         .collect();
     assert_eq!(send(&mut sink, &copies), []);
     let mut last_of_flow = [None; 5];
@@ -173,7 +173,7 @@ fn in_flow_order_each_flow_keeps_its_order() {
 fn several_targets_share_a_source_port() {
     let listeners = [listener("127.0.0.1"), listener("127.0.0.1")];
     let to = |listener: &UdpSocket, target| Copy {
-        way: Way { target, ..way(listener.local_addr().unwrap(), "127.0.0.1") },
+        path_key: PathKey { target, ..path_key(listener.local_addr().unwrap(), "127.0.0.1") },
         flow_hash: 99,
         inner: vec![1],
     };
@@ -199,7 +199,11 @@ fn count_refusals(mut sink: UdpSink) {
     let mut lost = 0;
     for _ in 0..50 {
         let copies: Vec<Copy> = (0..64)
-            .map(|_| Copy { way: way(closed, "127.0.0.9"), flow_hash: 1, inner: vec![7; 100] })
+            .map(|_| Copy {
+                path_key: path_key(closed, "127.0.0.9"),
+                flow_hash: 1,
+                inner: vec![7; 100],
+            })
             .collect();
         let drops = send(&mut sink, &copies);
         assert!(drops.iter().all(|(_, cause)| *cause == DropCause::TargetRefused));
@@ -220,11 +224,11 @@ fn count_refusals(mut sink: UdpSink) {
 fn a_frame_above_the_route_mtu_is_truncated_and_reported() {
     for mut sink in sinks() {
         let listener = listener("127.0.0.1");
-        let way = way(listener.local_addr().unwrap(), "127.0.0.1");
+        let path_key = path_key(listener.local_addr().unwrap(), "127.0.0.1");
         // Few at a time: the receive buffer holds no more of these.
         for lens in [[100, 65_499], [65_500, 101], [70_000, 0]] {
             let copies: Vec<Copy> =
-                lens.map(|len| Copy { way, flow_hash: 0, inner: vec![0; len] }).into();
+                lens.map(|len| Copy { path_key, flow_hash: 0, inner: vec![0; len] }).into();
             let mut drops = Drops::default();
             sink.send_all(&copies, &mut drops);
             let cuts: &[_] = if lens[0] > 65_499 { &[(0, 65_499)] } else { &[] };
@@ -239,9 +243,9 @@ fn a_frame_above_the_route_mtu_is_truncated_and_reported() {
 #[test]
 fn a_foreign_source_address_is_reported_once_and_replaced() {
     let listener = listener("127.0.0.1");
-    let way = way(listener.local_addr().unwrap(), "203.0.113.77");
+    let path_key = path_key(listener.local_addr().unwrap(), "203.0.113.77");
     let copies: Vec<Copy> =
-        (0..3).map(|flow_hash| Copy { way, flow_hash, inner: vec![flow_hash] }).collect();
+        (0..3).map(|flow_hash| Copy { path_key, flow_hash, inner: vec![flow_hash] }).collect();
     let mut sink = UdpSink::new();
     assert_eq!(send(&mut sink, &copies), []);
     assert_eq!(next(&listener).1, "127.0.0.1:65408".parse().unwrap());
@@ -256,9 +260,9 @@ fn a_source_port_in_use_is_reported_once_and_replaced() {
     let taken: Vec<_> = (80..120).map(|x| UdpSocket::bind(("127.0.0.3", 65_408 + x))).collect();
     assert!(taken.iter().any(Result::is_ok));
     let listener = listener("127.0.0.1");
-    let way = way(listener.local_addr().unwrap(), "127.0.0.3");
+    let path_key = path_key(listener.local_addr().unwrap(), "127.0.0.3");
     let copies: Vec<Copy> =
-        (80..120).map(|flow_hash| Copy { way, flow_hash, inner: vec![flow_hash] }).collect();
+        (80..120).map(|flow_hash| Copy { path_key, flow_hash, inner: vec![flow_hash] }).collect();
     let egress = EgressMode::UdpSockets;
     let mut sink = UdpSink::with_options(UdpOptions { egress, ..UdpOptions::default() });
     assert_eq!(send(&mut sink, &copies), []);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::super::receipt::Receipt;
 use super::*;
 use crate::dataplane::{Burst, Frame, LoopGuard, Source, TableParts};
-use crate::io::live::{FilterState, Load, SourceCounts, waker};
+use crate::io::live::{FilterState, SourceCounts, TrafficSample, Waker};
 use crate::io::udp::UdpOptions;
 
 /// A ring in which some frames wait when its device is deleted.
@@ -40,18 +40,18 @@ impl Source for RingWithWaitingFrames {
 
 impl LiveSource for RingWithWaitingFrames {
     fn counts(&mut self) -> SourceCounts {
-        SourceCounts { lent: self.lent, ..SourceCounts::default() }
+        SourceCounts { delivered: self.lent, ..SourceCounts::default() }
     }
 
     fn memory_len(&self) -> usize {
         0
     }
 
-    fn follow_table(&mut self, _: &MirrorTable, _: u32) -> io::Result<()> {
+    fn set_table(&mut self, _: &MirrorTable, _: u32) -> io::Result<()> {
         Ok(())
     }
 
-    fn weigh(&mut self, _: &Load) -> io::Result<()> {
+    fn observe_traffic(&mut self, _: &TrafficSample) -> io::Result<()> {
         Err(io::Error::other("no"))
     }
 
@@ -70,7 +70,7 @@ impl LiveSource for RingWithWaitingFrames {
 }
 
 fn worker() -> WorkerThread {
-    let port = WorkerPort::new(waker().unwrap());
+    let port = WorkerPort::new(Waker::new().unwrap());
     let egress = Arc::new(Egress::new(UdpOptions::default()));
     let table = Arc::new(MirrorTable::new(TableParts::default()));
     WorkerThread::new(table, SharedGuard::new(guard()), egress, port)

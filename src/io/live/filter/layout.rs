@@ -34,7 +34,7 @@ pub(super) const UDP_CHECKSUM: u32 = 6;
 
 /// The longest headers of a plain frame as far as they are asked for: IPv6 and TCP without
 /// options.
-pub(super) const LONGEST_HEADERS: u32 = 14 + 40 + 20;
+pub(super) const MAX_HEADERS_LEN: u32 = 14 + 40 + 20;
 
 pub(super) const TCP: u32 = 6;
 pub(super) const UDP: u32 = 17;
@@ -42,7 +42,7 @@ pub(super) const UDP: u32 = 17;
 /// Ports of tunnels over UDP, by IANA and by Linux's own habit: L2TP, GTP-U, GRE-in-UDP (and with
 /// DTLS), VXLAN, VXLAN-GPE, FOU, GUE, GENEVE, MPLS (and with DTLS), VXLAN of old. What they carry
 /// may have an unfinished checksum while their own is complete (`lco_csum` in `linux/udp.h`).
-pub(super) const TUNNELS: [u32; 12] =
+pub(super) const TUNNEL_PORTS: [u32; 12] =
     [1701, 2152, 4754, 4755, 4789, 4790, 5555, 6080, 6081, 6635, 6636, 8472];
 
 impl Family {
@@ -62,7 +62,7 @@ impl Family {
     }
 
     /// How much of that is not transport header or payload.
-    pub(super) const fn header_in_len(self) -> u32 {
+    pub(super) const fn counted_header_len(self) -> u32 {
         match self {
             Self::V4 => 20,
             Self::V6 => 0,

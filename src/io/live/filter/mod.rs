@@ -14,23 +14,23 @@
 //! else                                 -> the longest PacketLength
 //! ```
 
-mod code;
-mod keeper;
+mod auto_filter;
+mod controller;
 mod layout;
-mod own;
+mod own_copies;
 mod program;
-mod switch;
+mod program_builder;
 #[cfg(test)]
 mod tests;
-mod wants;
+mod wanted_packets;
 
 use std::io;
 
 use socket2::{SockFilter, Socket};
 
-pub(super) use code::Instruction;
-pub(super) use keeper::{Keeper, Outlets};
-pub(super) use program::{WHOLE, own_only};
+pub(super) use controller::{FilterSockets, KernelFilterController};
+pub(super) use program::{MAX_SNAPLEN, exclude_own_copies};
+pub(super) use program_builder::Instruction;
 
 /// When the kernel drops frames that no session of the interface can want. Such frames are not
 /// counted.
@@ -52,12 +52,12 @@ pub struct FilterState {
     pub is_filtering: bool,
     /// Frames that were cut although a checksum or the segments were still to be made. At the
     /// first of them cutting ends.
-    pub spoiled: u64,
+    pub overtruncated: u64,
 }
 
 /// What came in some time, and what became of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Load {
+pub struct TrafficSample {
     /// How long the time was.
     pub elapsed_ns: u64,
     /// Frames that came.
@@ -67,12 +67,12 @@ pub struct Load {
 }
 
 /// Lets nothing through.
-pub(super) fn nothing() -> Vec<Instruction> {
+pub(super) fn reject_all() -> Vec<Instruction> {
     vec![Instruction::returning(0)]
 }
 
 /// Puts a filter in the place of the one before, at once.
 pub(super) fn attach(socket: &Socket, filter: &[Instruction]) -> io::Result<()> {
-    let filter: Vec<SockFilter> = filter.iter().map(Instruction::for_kernel).collect();
+    let filter: Vec<SockFilter> = filter.iter().map(Instruction::to_sock_filter).collect();
     socket.attach_filter(&filter)
 }

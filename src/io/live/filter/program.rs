@@ -1,15 +1,15 @@
 //! From what is wanted to the program that says so to the kernel.
 
-use super::code::{
-    Code, Ends, Instruction, Place, codes, load_byte, load_half, load_slot, load_word,
-    put_least_len, store,
-};
 use super::layout::{
-    ETHER_TYPE, FRAGMENT, Family, LONGEST_HEADERS, TCP, TCP_CHECKSUM, TUNNELS, UDP, UDP_CHECKSUM,
-    VERSION,
+    ETHER_TYPE, FRAGMENT, Family, MAX_HEADERS_LEN, TCP, TCP_CHECKSUM, TUNNEL_PORTS, UDP,
+    UDP_CHECKSUM, VERSION,
 };
-use super::own::put_own;
-use super::wants::{Term, Union, Wants};
+use super::own_copies::emit_own_copy_test;
+use super::program_builder::{
+    ExitLabels, Instruction, Label, ProgramBuilder, emit_min_len_test, load_byte, load_half,
+    load_slot, load_word, opcodes, store,
+};
+use super::wanted_packets::{Term, TermSet, WantedPackets};
 use crate::dataplane::FIRST_SOURCE_PORT;
 use crate::model::{Direction, PortRange};
 
@@ -22,7 +22,7 @@ pub(super) const MARK: u32 = 0xffff_f000 + 20;
 const OUTGOING: u32 = 4;
 
 /// More than any frame has.
-pub(in crate::io::live) const WHOLE: u32 = 0x0004_0000;
+pub(in crate::io::live) const MAX_SNAPLEN: u32 = 0x0004_0000;
 
 /// Ethernet header and a VLAN tag.
 const LINK_HEADER_LEN: u32 = 14 + 4;
@@ -45,117 +45,132 @@ mod slots {
 
 /// What a program does.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Task<'a> {
+pub(super) struct ProgramSpec<'a> {
     /// Frames with it are our own, if they can be.
     pub(super) mark: Option<u32>,
     /// The ports of targets, besides those of known tunnels.
     pub(super) target_ports: &'a [u16],
     /// How much of a whole frame is taken.
-    pub(super) whole: u32,
-    pub(super) cut: Option<Cut>,
+    pub(super) snaplen: u32,
+    pub(super) truncation: Option<Truncation>,
     /// What is wanted, where the rest is dropped.
-    pub(super) wanted: Option<&'a Wants>,
+    pub(super) wanted: Option<&'a WantedPackets>,
 }
 
 /// How frames are cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Cut {
+pub(super) struct Truncation {
     /// To how many bytes.
     pub(super) len: u32,
     /// What is longer is a super-frame.
-    pub(super) most_frame_len: u32,
+    pub(super) max_frame_len: u32,
 }
 
-impl Cut {
+impl Truncation {
     /// Cuts to so many bytes, but not within the headers; nothing where no frame of the device is
     /// as long.
     pub(super) fn new(len: u32, mtu: u32) -> Option<Self> {
-        let len = len.max(LONGEST_HEADERS);
-        let most_frame_len = mtu.saturating_add(LINK_HEADER_LEN);
-        (len < most_frame_len).then_some(Self { len, most_frame_len })
+        let len = len.max(MAX_HEADERS_LEN);
+        let max_frame_len = mtu.saturating_add(LINK_HEADER_LEN);
+        (len < max_frame_len).then_some(Self { len, max_frame_len })
     }
 }
 
 /// Keeps nothing out but our own copies, by our mark.
-pub(in crate::io::live) fn own_only(mark: Option<u32>, whole: u32) -> Vec<Instruction> {
-    Task { mark, target_ports: &[], whole, cut: None, wanted: None }.program()
+pub(in crate::io::live) fn exclude_own_copies(mark: Option<u32>, snaplen: u32) -> Vec<Instruction> {
+    ProgramSpec { mark, target_ports: &[], snaplen, truncation: None, wanted: None }.compile()
 }
 
-impl Task<'_> {
+impl ProgramSpec<'_> {
     /// The program.
-    pub(super) fn program(&self) -> Vec<Instruction> {
-        let mut code = Code::default();
-        let nothing = code.put(&[Instruction::returning(0)]);
-        let whole = code.put(&[Instruction::returning(self.whole)]);
-        if self.cut.is_some() || self.wanted.is_some() {
-            let ends = Ends { nothing, whole };
-            let ipv6 = self.put_family(&mut code, Family::V6, ends);
-            let ipv4 = self.put_family(&mut code, Family::V4, ends);
-            let not_ipv4 = code.branch(codes::IF_EQUAL, Family::V6.ether_type(), ipv6, whole);
-            code.branch(codes::IF_EQUAL, Family::V4.ether_type(), ipv4, not_ipv4);
-            let typed = code.put(&[load_half(ETHER_TYPE)]);
-            put_least_len(&mut code, Family::V4.transport() + 4, typed, whole);
+    pub(super) fn compile(&self) -> Vec<Instruction> {
+        let mut builder = ProgramBuilder::default();
+        let reject = builder.prepend(&[Instruction::returning(0)]);
+        let accept = builder.prepend(&[Instruction::returning(self.snaplen)]);
+        if self.truncation.is_some() || self.wanted.is_some() {
+            let exits = ExitLabels { reject, accept };
+            let ipv6 = self.emit_family(&mut builder, Family::V6, exits);
+            let ipv4 = self.emit_family(&mut builder, Family::V4, exits);
+            let not_ipv4 = builder.branch(opcodes::IF_EQUAL, Family::V6.ether_type(), ipv6, accept);
+            builder.branch(opcodes::IF_EQUAL, Family::V4.ether_type(), ipv4, not_ipv4);
+            let typed = builder.prepend(&[load_half(ETHER_TYPE)]);
+            emit_min_len_test(&mut builder, Family::V4.transport() + 4, typed, accept);
         }
         if let Some(mark) = self.mark {
-            let other = code.here();
-            let own = put_own(&mut code, self.target_ports, Ends { nothing, whole: other });
-            code.branch(codes::IF_EQUAL, mark, own, other);
-            code.put(&[load_word(MARK)]);
+            let other = builder.current_label();
+            let own_copy = emit_own_copy_test(
+                &mut builder,
+                self.target_ports,
+                ExitLabels { reject, accept: other },
+            );
+            builder.branch(opcodes::IF_EQUAL, mark, own_copy, other);
+            builder.prepend(&[load_word(MARK)]);
         }
-        code.finished()
+        builder.build()
     }
 
     /// What becomes of a frame with the EtherType of a family.
-    fn put_family(&self, code: &mut Code, family: Family, ends: Ends) -> Place {
-        let mut plain = ends.whole;
-        if let Some(cut) = &self.cut {
-            plain = put_cut(code, family, (cut, self.target_ports), ends.whole);
+    fn emit_family(
+        &self,
+        builder: &mut ProgramBuilder,
+        family: Family,
+        exits: ExitLabels,
+    ) -> Label {
+        let mut plain = exits.accept;
+        if let Some(truncation) = &self.truncation {
+            plain = emit_truncation(builder, family, (truncation, self.target_ports), exits.accept);
         }
-        if let Some(wants) = self.wanted {
-            plain = put_wanted(code, family, wants, Ends { whole: plain, ..ends });
+        if let Some(wanted_packets) = self.wanted {
+            plain =
+                emit_wanted(builder, family, wanted_packets, ExitLabels { accept: plain, ..exits });
         }
         match family {
-            Family::V4 => put_plain_ipv4(code, plain, ends.whole),
-            Family::V6 => put_plain_ipv6(code, plain, ends.whole),
+            Family::V4 => emit_plain_ipv4(builder, plain, exits.accept),
+            Family::V6 => emit_plain_ipv6(builder, plain, exits.accept),
         }
     }
 }
 
-fn put_plain_ipv4(code: &mut Code, plain: Place, odd: Place) -> Place {
+fn emit_plain_ipv4(builder: &mut ProgramBuilder, plain: Label, odd: Label) -> Label {
     // More fragments, or an offset: RFC 791, section 3.1.
-    code.branch(codes::IF_ANY_BIT, 0x3fff, odd, plain);
-    let short = code.put(&[load_half(FRAGMENT)]);
-    code.branch(codes::IF_EQUAL, 0x45, short, odd);
-    code.put(&[load_byte(VERSION)])
+    builder.branch(opcodes::IF_ANY_BIT, 0x3fff, odd, plain);
+    let short = builder.prepend(&[load_half(FRAGMENT)]);
+    builder.branch(opcodes::IF_EQUAL, 0x45, short, odd);
+    builder.prepend(&[load_byte(VERSION)])
 }
 
-fn put_plain_ipv6(code: &mut Code, plain: Place, odd: Place) -> Place {
+fn emit_plain_ipv6(builder: &mut ProgramBuilder, plain: Label, odd: Label) -> Label {
     let mut next = plain;
     for extension in EXTENSIONS {
-        next = code.branch(codes::IF_EQUAL, extension, odd, next);
+        next = builder.branch(opcodes::IF_EQUAL, extension, odd, next);
     }
-    let next = code.put(&[load_byte(Family::V6.protocol())]);
-    code.branch(codes::IF_EQUAL, 0x60, next, odd);
-    let version = code.put(&[load_byte(VERSION), Instruction::new(codes::AND, 0xf0)]);
-    put_least_len(code, Family::V6.transport() + 4, version, odd)
+    let next = builder.prepend(&[load_byte(Family::V6.protocol())]);
+    builder.branch(opcodes::IF_EQUAL, 0x60, next, odd);
+    let version = builder.prepend(&[load_byte(VERSION), Instruction::new(opcodes::AND, 0xf0)]);
+    emit_min_len_test(builder, Family::V6.transport() + 4, version, odd)
 }
 
-/// Plain packets that some term matches go on at `whole`, others end.
-fn put_wanted(code: &mut Code, family: Family, wants: &Wants, ends: Ends) -> Place {
-    let mut union = |direction| match wants.union(direction, family) {
-        Union::All => ends.whole,
-        Union::Any(terms) => {
-            let last = ends.nothing;
+/// Plain packets that some term matches go on at `accept`, others end.
+fn emit_wanted(
+    builder: &mut ProgramBuilder,
+    family: Family,
+    wanted_packets: &WantedPackets,
+    exits: ExitLabels,
+) -> Label {
+    let mut term_set = |direction| match wanted_packets.term_set(direction, family) {
+        TermSet::All => exits.accept,
+        TermSet::Any(terms) => {
+            let last = exits.reject;
             terms.iter().rev().fold(last, |next, term| {
-                put_term(code, family, term, Ends { nothing: next, whole: ends.whole })
+                emit_term(builder, family, term, ExitLabels { reject: next, accept: exits.accept })
             })
         }
     };
-    let ingress = union(Direction::Ingress);
-    let egress = union(Direction::Egress);
-    code.branch(codes::IF_EQUAL, OUTGOING, egress, ingress);
-    code.put(&[load_byte(PACKET_TYPE)]);
-    code.put(&fields(family))
+    let ingress = term_set(Direction::Ingress);
+    let egress = term_set(Direction::Egress);
+    builder.branch(opcodes::IF_EQUAL, OUTGOING, egress, ingress);
+    builder.prepend(&[load_byte(PACKET_TYPE)]);
+    builder.prepend(&fields(family))
 }
 
 /// Loads all that terms ask for.
@@ -175,39 +190,50 @@ fn fields(family: Family) -> Vec<Instruction> {
     loads.into_iter().flat_map(|(load, slot)| [load, store(slot)]).collect()
 }
 
-/// A packet that the term matches goes on at `whole`, another one at `nothing`.
-fn put_term(code: &mut Code, family: Family, term: &Term, ends: Ends) -> Place {
-    let mut matched = ends.whole;
+/// A packet that the term matches goes on at `accept`, another one at `reject`.
+fn emit_term(
+    builder: &mut ProgramBuilder,
+    family: Family,
+    term: &Term,
+    exits: ExitLabels,
+) -> Label {
+    let mut matched = exits.accept;
     let ports = [
         (term.destination_ports, slots::DESTINATION_PORT),
         (term.source_ports, slots::SOURCE_PORT),
     ];
     for (range, slot) in ports {
         if let Some(range) = range {
-            matched = put_ports(code, range, slot, Ends { whole: matched, ..ends });
+            matched = emit_ports(builder, range, slot, ExitLabels { accept: matched, ..exits });
         }
     }
     let blocks = [(term.destination, slots::DESTINATION), (term.source, slots::SOURCE)];
     for (block, slot) in blocks {
         for (word, (mask, value)) in (0..family.address_words()).zip(block_words(block)) {
             if mask != 0 {
-                code.branch(codes::IF_EQUAL, value, matched, ends.nothing);
-                let masked = Instruction::new(codes::AND, mask);
-                matched = code.put(&[load_slot(slot + word), masked]);
+                builder.branch(opcodes::IF_EQUAL, value, matched, exits.reject);
+                let masked = Instruction::new(opcodes::AND, mask);
+                matched = builder.prepend(&[load_slot(slot + word), masked]);
             }
         }
     }
     if let Some(protocol) = term.protocol {
-        code.branch(codes::IF_EQUAL, protocol.0.into(), matched, ends.nothing);
-        matched = code.put(&[load_slot(slots::PROTOCOL)]);
+        builder.branch(opcodes::IF_EQUAL, protocol.0.into(), matched, exits.reject);
+        matched = builder.prepend(&[load_slot(slots::PROTOCOL)]);
     }
     matched
 }
 
-fn put_ports(code: &mut Code, range: PortRange, slot: u32, ends: Ends) -> Place {
-    let not_above = code.branch(codes::IF_ABOVE, range.to_port().into(), ends.nothing, ends.whole);
-    code.branch(codes::IF_AT_LEAST, range.from_port().into(), not_above, ends.nothing);
-    code.put(&[load_slot(slot)])
+fn emit_ports(
+    builder: &mut ProgramBuilder,
+    range: PortRange,
+    slot: u32,
+    exits: ExitLabels,
+) -> Label {
+    let not_above =
+        builder.branch(opcodes::IF_ABOVE, range.to_port().into(), exits.reject, exits.accept);
+    builder.branch(opcodes::IF_AT_LEAST, range.from_port().into(), not_above, exits.reject);
+    builder.prepend(&[load_slot(slot)])
 }
 
 /// Which bits of each word of an address a block fixes, and to what.
@@ -223,54 +249,56 @@ fn block_words(block: crate::model::CidrBlock) -> [(u32, u32); 4] {
 
 /// Cuts a plain frame of TCP or UDP where nothing is left to be made of what is cut off. Copies
 /// and tunnels are never cut: the loop guard looks at what they carry.
-fn put_cut(
-    code: &mut Code,
+fn emit_truncation(
+    builder: &mut ProgramBuilder,
     family: Family,
-    (cut, target_ports): (&Cut, &[u16]),
-    whole: Place,
-) -> Place {
-    let cut_off = code.put(&[Instruction::returning(cut.len)]);
-    code.branch(codes::IF_EQUAL_X, 0, whole, cut_off);
-    let sum = code.put(&pseudo_header_sum(family));
-    let tcp = put_checksum(code, family.transport() + TCP_CHECKSUM, sum, whole);
-    let mut udp = put_checksum(code, family.transport() + UDP_CHECKSUM, sum, whole);
+    (truncation, target_ports): (&Truncation, &[u16]),
+    accept: Label,
+) -> Label {
+    let truncated = builder.prepend(&[Instruction::returning(truncation.len)]);
+    builder.branch(opcodes::IF_EQUAL_X, 0, accept, truncated);
+    let sum = builder.prepend(&pseudo_header_sum(family));
+    let tcp = emit_checksum(builder, family.transport() + TCP_CHECKSUM, sum, accept);
+    let mut udp = emit_checksum(builder, family.transport() + UDP_CHECKSUM, sum, accept);
     for port in target_ports {
-        udp = code.branch(codes::IF_EQUAL, u32::from(*port), whole, udp);
+        udp = builder.branch(opcodes::IF_EQUAL, u32::from(*port), accept, udp);
     }
     for port in [2, 0] {
-        for tunnel in TUNNELS {
-            udp = code.branch(codes::IF_EQUAL, tunnel, whole, udp);
+        for tunnel in TUNNEL_PORTS {
+            udp = builder.branch(opcodes::IF_EQUAL, tunnel, accept, udp);
         }
         if port == 0 {
-            code.branch(codes::IF_AT_LEAST, FIRST_SOURCE_PORT.into(), whole, udp);
+            builder.branch(opcodes::IF_AT_LEAST, FIRST_SOURCE_PORT.into(), accept, udp);
         }
-        udp = code.put(&[load_half(family.transport() + port)]);
+        udp = builder.prepend(&[load_half(family.transport() + port)]);
     }
-    let not_tcp = code.branch(codes::IF_EQUAL, UDP, udp, whole);
-    code.branch(codes::IF_EQUAL, TCP, tcp, not_tcp);
-    let protocol = code.put(&[load_byte(family.protocol())]);
+    let not_tcp = builder.branch(opcodes::IF_EQUAL, UDP, udp, accept);
+    builder.branch(opcodes::IF_EQUAL, TCP, tcp, not_tcp);
+    let protocol = builder.prepend(&[load_byte(family.protocol())]);
     // Of a packet longer than that number can say, it says zero.
-    let least = family.header_in_len() + 8;
-    code.branch(codes::IF_AT_LEAST, least, protocol, whole);
-    let sound = code.put(&[load_half(family.len())]);
-    let long = code.branch(codes::IF_ABOVE, cut.most_frame_len, whole, sound);
-    code.branch(codes::IF_ABOVE, cut.len, long, whole);
-    code.put(&[Instruction::new(codes::LOAD_LEN, 0)])
+    let least = family.counted_header_len() + 8;
+    builder.branch(opcodes::IF_AT_LEAST, least, protocol, accept);
+    let sound = builder.prepend(&[load_half(family.len())]);
+    let long = builder.branch(opcodes::IF_ABOVE, truncation.max_frame_len, accept, sound);
+    builder.branch(opcodes::IF_ABOVE, truncation.len, long, accept);
+    builder.prepend(&[Instruction::new(opcodes::LOAD_LEN, 0)])
 }
 
 /// Keeps the checksum. Zero is no checksum, or an unfinished one.
-fn put_checksum(code: &mut Code, at: u32, sum: Place, whole: Place) -> Place {
-    code.branch(codes::IF_EQUAL, 0, whole, sum);
-    code.put(&[load_half(at), store(slots::CHECKSUM)])
+fn emit_checksum(builder: &mut ProgramBuilder, at: u32, sum: Label, accept: Label) -> Label {
+    builder.branch(opcodes::IF_EQUAL, 0, accept, sum);
+    builder.prepend(&[load_half(at), store(slots::CHECKSUM)])
 }
 
-/// The sum that an unfinished checksum is filled with (`~tcp_v4_check(...)`, `net/ipv4/tcp_ipv4.c`):
-/// addresses, protocol and length of transport header and payload, folded to sixteen bits. It is
-/// left in the accumulator, and the checksum of the frame in `X`.
+/// The sum that an unfinished checksum is filled with (`~tcp_v4_check(...)`,
+/// `net/ipv4/tcp_ipv4.c`): addresses, protocol and length of transport header and payload, folded
+/// to sixteen bits. It is left in the accumulator, and the checksum of the frame in `X`.
 fn pseudo_header_sum(family: Family) -> Vec<Instruction> {
-    let add = |load| [Instruction::new(codes::COPY_TO_X, 0), load, ADD_X];
-    let mut sum =
-        vec![load_half(family.len()), Instruction::new(codes::SUBTRACT, family.header_in_len())];
+    let add = |load| [Instruction::new(opcodes::COPY_TO_X, 0), load, ADD_X];
+    let mut sum = vec![
+        load_half(family.len()),
+        Instruction::new(opcodes::SUBTRACT, family.counted_header_len()),
+    ];
     sum.extend(add(load_byte(family.protocol())));
     for half in 0..4 * family.address_words() {
         sum.extend(add(load_half(family.addresses() + 2 * half)));
@@ -278,15 +306,15 @@ fn pseudo_header_sum(family: Family) -> Vec<Instruction> {
     for _ in 0..2 {
         sum.extend([
             store(slots::SUM),
-            Instruction::new(codes::SHIFT_RIGHT, 16),
-            Instruction::new(codes::COPY_TO_X, 0),
+            Instruction::new(opcodes::SHIFT_RIGHT, 16),
+            Instruction::new(opcodes::COPY_TO_X, 0),
             load_slot(slots::SUM),
-            Instruction::new(codes::AND, 0xffff),
+            Instruction::new(opcodes::AND, 0xffff),
             ADD_X,
         ]);
     }
-    sum.push(Instruction::new(codes::LOAD_X_SLOT, slots::CHECKSUM));
+    sum.push(Instruction::new(opcodes::LOAD_X_SLOT, slots::CHECKSUM));
     sum
 }
 
-const ADD_X: Instruction = Instruction::new(codes::ADD_X, 0);
+const ADD_X: Instruction = Instruction::new(opcodes::ADD_X, 0);

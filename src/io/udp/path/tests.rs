@@ -7,19 +7,19 @@ const NOW_NS: u64 = 7_000;
 
 fn path() -> (Path, Arc<Egress>, Warnings) {
     let egress = Arc::new(Egress::new(UdpOptions::default()));
-    let way = Way {
+    let path_key = PathKey {
         target: 0,
         destination: "127.0.0.1:4789".parse().unwrap(),
         source: "127.0.0.1".parse().unwrap(),
         is_in_geneve: false,
     };
     let mut warnings = Warnings::default();
-    let path = Path::new(way, Arc::clone(&egress), 0, &mut warnings);
+    let path = Path::new(path_key, Arc::clone(&egress), 0, &mut warnings);
     (path, egress, warnings)
 }
 
 fn is_known(egress: &Egress, path: &Path) -> bool {
-    egress.known_route(path.way.route_id()).is_some()
+    egress.known_route(path.path_key.route_id()).is_some()
 }
 
 /// As when the last session of a target has ended.

@@ -1,8 +1,8 @@
 //! The filter against what it is to do: in a machine of our own, and in the kernel's.
 
+mod bpf_interpreter;
 mod generate;
-mod machine;
-mod on_loopback;
+mod loopback;
 mod reference;
 
 use std::os::unix::net::UnixDatagram;
@@ -11,51 +11,60 @@ use proptest::prelude::*;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use super::attach;
-use super::code::Instruction;
-use super::program::{Cut, Task, WHOLE, own_only};
-use super::wants::Wants;
+use super::program::{MAX_SNAPLEN, ProgramSpec, Truncation, exclude_own_copies};
+use super::program_builder::Instruction;
+use super::wanted_packets::WantedPackets;
 use crate::dataplane::{FlowKey, MirrorOutcome, MirrorTable};
 use crate::io::sys::capability;
 use crate::model::{
     CidrBlock, Direction, Filter, FilterId, FilterRule, PacketLength, PortRange, Protocol,
     RuleAction, RuleNumber,
 };
+use bpf_interpreter::{TestFrame, run, to_usize};
 use generate::{Entropy, session, table, table_of_targets};
-use machine::{Seen, place, run};
 
 const MARK: u32 = 109;
 
 /// What the kernel takes at the most (`BPF_MAXINSNS` of `linux/bpf_common.h`).
-const MOST_INSTRUCTIONS: usize = 4096;
+const MAX_INSTRUCTIONS: usize = 4096;
 
-fn seen(bytes: &[u8], direction: Direction) -> Seen<'_> {
+fn test_frame(bytes: &[u8], direction: Direction) -> TestFrame<'_> {
     let packet_type = if direction == Direction::Egress { 4 } else { 0 };
-    Seen { bytes, mark: 0, packet_type }
+    TestFrame { bytes, mark: 0, packet_type }
 }
 
-fn cut_of(wants: &Wants, mtu: u32) -> Option<Cut> {
-    wants.most_len.and_then(|len| Cut::new(len, mtu))
+fn truncation_of(wanted_packets: &WantedPackets, mtu: u32) -> Option<Truncation> {
+    wanted_packets.max_packet_length.and_then(|len| Truncation::new(len, mtu))
 }
 
-fn program(table: &MirrorTable, mtu: u32, drops: bool) -> (Option<Cut>, Vec<Instruction>) {
-    let wants = Wants::of(table, 0);
-    let cut = cut_of(&wants, mtu);
-    let target_ports = &wants.target_ports;
-    let wanted = drops.then_some(&wants);
-    let task = Task { mark: Some(MARK), target_ports, whole: WHOLE, cut, wanted };
-    (cut, task.program())
+fn program(table: &MirrorTable, mtu: u32, drops: bool) -> (Option<Truncation>, Vec<Instruction>) {
+    let wanted_packets = WantedPackets::of(table, 0);
+    let truncation = truncation_of(&wanted_packets, mtu);
+    let target_ports = &wanted_packets.target_ports;
+    let wanted = drops.then_some(&wanted_packets);
+    let program_spec =
+        ProgramSpec { mark: Some(MARK), target_ports, snaplen: MAX_SNAPLEN, truncation, wanted };
+    (truncation, program_spec.compile())
 }
 
 /// The program of a mirror whose mark all frames bear that have no mark.
 fn program_of_no_mark(table: &MirrorTable) -> Vec<Instruction> {
-    let wants = Wants::of(table, 0);
-    let (target_ports, cut) = (&wants.target_ports, cut_of(&wants, 1_500));
-    Task { mark: Some(0), target_ports, whole: WHOLE, cut, wanted: Some(&wants) }.program()
+    let wanted_packets = WantedPackets::of(table, 0);
+    let (target_ports, truncation) =
+        (&wanted_packets.target_ports, truncation_of(&wanted_packets, 1_500));
+    ProgramSpec {
+        mark: Some(0),
+        target_ports,
+        snaplen: MAX_SNAPLEN,
+        truncation,
+        wanted: Some(&wanted_packets),
+    }
+    .compile()
 }
 
 /// How many bytes of the frame come through.
-fn taken(program: &[Instruction], seen: Seen<'_>) -> usize {
-    seen.bytes.len().min(place(run(program, seen)))
+fn accepted_len(program: &[Instruction], test_frame: TestFrame<'_>) -> usize {
+    test_frame.bytes.len().min(to_usize(run(program, test_frame)))
 }
 
 fn bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {
@@ -75,11 +84,11 @@ proptest! {
         let (_, program) = program(&table, 1_500, true);
         let Ok(key) = FlowKey::parse(&frame) else { return Ok(()) };
         if let MirrorOutcome::Mirrored(by) = table.decide(0, direction, &key) {
-            let taken = taken(&program, seen(&frame, direction));
+            let accepted_len = accepted_len(&program, test_frame(&frame, direction));
             let copied = table.max_inner_len(by.session).min(frame.len());
-            prop_assert!(taken >= copied && taken > 0, "{taken} of {copied}");
+            prop_assert!(accepted_len >= copied && accepted_len > 0, "{accepted_len} of {copied}");
             // What the data plane reads is there.
-            prop_assert_eq!(FlowKey::parse(&frame[..taken]), Ok(key));
+            prop_assert_eq!(FlowKey::parse(&frame[..accepted_len]), Ok(key));
         }
     }
 
@@ -94,14 +103,14 @@ proptest! {
         let direction = Direction::BOTH[entropy.below(2)];
         let mtu = [1_500, 9_000, 0][entropy.below(3)];
         let frame = entropy.frame();
-        let (cut, program) = program(&table, mtu, drops);
-        let asked = drops.then_some((&table, 0, direction));
-        let expected = reference::taken(&frame, cut, asked);
-        prop_assert_eq!(taken(&program, seen(&frame, direction)), expected);
+        let (truncation, program) = program(&table, mtu, drops);
+        let wanted_by = drops.then_some((&table, 0, direction));
+        let expected = reference::accepted_len(&frame, truncation, wanted_by);
+        prop_assert_eq!(accepted_len(&program, test_frame(&frame, direction)), expected);
         // With our mark, what can be ours is kept out; the rest is as any frame.
-        let marked = Seen { mark: MARK, ..seen(&frame, direction) };
+        let marked = TestFrame { mark: MARK, ..test_frame(&frame, direction) };
         let expected = if reference::can_be_own(&frame) { 0 } else { expected };
-        prop_assert_eq!(taken(&program, marked), expected);
+        prop_assert_eq!(accepted_len(&program, marked), expected);
     }
 
     /// The kernel's own machine, on a socket that anybody may open, sees frames come in as ours
@@ -123,7 +132,8 @@ proptest! {
                 }
                 prop_assert_eq!(out.send(&frame).unwrap(), frame.len());
                 let got = into.recv(&mut [0; 4_096]).unwrap_or(0);
-                prop_assert_eq!(got, taken(&program, seen(&frame, Direction::Ingress)));
+                let expected = accepted_len(&program, test_frame(&frame, Direction::Ingress));
+                prop_assert_eq!(got, expected);
             }
         }
     }
@@ -162,9 +172,9 @@ fn single_rule(direction: Direction, number: i64, block: &str) -> FilterRule {
 
 #[test]
 fn the_kernel_accepts_the_longest_program() {
-    let (cut, program) = program(&longest_table(), 1_500, true);
-    assert!(cut.is_some() && program.len() > 1_000, "{}", program.len());
-    assert!(program.len() < MOST_INSTRUCTIONS, "{}", program.len());
+    let (truncation, program) = program(&longest_table(), 1_500, true);
+    assert!(truncation.is_some() && program.len() > 1_000, "{}", program.len());
+    assert!(program.len() < MAX_INSTRUCTIONS, "{}", program.len());
     if !capability::has_net_raw() {
         println!("NOT RUN: the_kernel_accepts_the_longest_program: no right to capture");
         return;
@@ -193,7 +203,7 @@ fn every_term_of_the_longest_program_is_reached() {
     };
     for direction in Direction::BOTH {
         for port in 1_090..1_150 {
-            let came = run(&program, seen(&frame(port), direction)) > 0;
+            let came = run(&program, test_frame(&frame(port), direction)) > 0;
             assert_eq!(came, (1_101..=1_135).contains(&port), "{port}");
         }
     }
@@ -202,18 +212,18 @@ fn every_term_of_the_longest_program_is_reached() {
 #[test]
 fn the_longest_packet_length_decides_the_cut() {
     let filter = Filter::accept_all(FilterId::new("tmf-1").unwrap());
-    let wants = |lengths: &[Option<i64>]| {
+    let wanted_packets = |lengths: &[Option<i64>]| {
         let length = |len: &Option<i64>| len.map(|len| PacketLength::new(len).unwrap());
         let sessions = lengths.iter().map(|len| session(0, filter.clone(), length(len)));
-        Wants::of(&table(sessions.collect(), true), 0)
+        WantedPackets::of(&table(sessions.collect(), true), 0)
     };
-    assert!(!wants(&[Some(1)]).can_drop());
-    assert_eq!(wants(&[Some(60), Some(90)]).most_len, Some(90));
-    assert_eq!(wants(&[Some(60), None]).most_len, None);
+    assert!(!wanted_packets(&[Some(1)]).can_drop());
+    assert_eq!(wanted_packets(&[Some(60), Some(90)]).max_packet_length, Some(90));
+    assert_eq!(wanted_packets(&[Some(60), None]).max_packet_length, None);
     // Headers stay, and where no frame is as long there is nothing to cut.
-    assert_eq!(Cut::new(1, 1_500), Some(Cut { len: 74, most_frame_len: 1_518 }));
-    assert_eq!(Cut::new(1_518, 1_500), None);
-    assert_eq!(Cut::new(100, 0), None);
+    assert_eq!(Truncation::new(1, 1_500), Some(Truncation { len: 74, max_frame_len: 1_518 }));
+    assert_eq!(Truncation::new(1_518, 1_500), None);
+    assert_eq!(Truncation::new(100, 0), None);
 }
 
 /// IPv4 and UDP from and to these ports.
@@ -231,9 +241,9 @@ fn with_the_own_mark_only_possible_copies_are_dropped() {
         frame[23] = protocol;
         frame
     };
-    let program = own_only(Some(MARK), WHOLE);
+    let program = exclude_own_copies(Some(MARK), MAX_SNAPLEN);
     let comes = |frame: &[u8], mark| {
-        run(&program, Seen { mark, ..seen(frame, Direction::Egress) }) == WHOLE
+        run(&program, TestFrame { mark, ..test_frame(frame, Direction::Egress) }) == MAX_SNAPLEN
     };
     let ours = [udp(65_408, 4_999), udp(65_535, 53), udp(5_000, 4_789), udp(5_000, 6_081)];
     for frame in ours.into_iter().chain([4, 41, 47, 50, 51, 115].map(of_protocol)) {
@@ -243,29 +253,41 @@ fn with_the_own_mark_only_possible_copies_are_dropped() {
     for frame in others.into_iter().chain([1, 6, 58, 132].map(of_protocol)) {
         assert!(comes(&frame, MARK), "{frame:?}");
     }
-    assert_eq!(run(&own_only(None, WHOLE), seen(&udp(65_408, 4_789), Direction::Egress)), WHOLE);
+    assert_eq!(
+        run(
+            &exclude_own_copies(None, MAX_SNAPLEN),
+            test_frame(&udp(65_408, 4_789), Direction::Egress)
+        ),
+        MAX_SNAPLEN
+    );
 }
 
 #[test]
 fn with_too_many_target_ports_no_frame_is_truncated() {
     let filter = Filter::accept_all(FilterId::new("tmf-1").unwrap());
-    let wants = |ports: u16| {
+    let wanted_packets = |ports: u16| {
         let sessions = vec![session(0, filter.clone(), PacketLength::new(100).ok())];
-        Wants::of(&table_of_targets(sessions, true, (5_000..5_000 + ports).collect()), 0)
+        WantedPackets::of(&table_of_targets(sessions, true, (5_000..5_000 + ports).collect()), 0)
     };
-    assert_eq!((wants(32).most_len, wants(32).target_ports.len()), (Some(100), 32));
-    assert_eq!((wants(33).most_len, wants(33).target_ports.len()), (None, 0));
+    assert_eq!(
+        (wanted_packets(32).max_packet_length, wanted_packets(32).target_ports.len()),
+        (Some(100), 32)
+    );
+    assert_eq!(
+        (wanted_packets(33).max_packet_length, wanted_packets(33).target_ports.len()),
+        (None, 0)
+    );
 }
 
 #[test]
 fn an_interface_without_sessions_receives_all_frames() {
     let filter = Filter::new(FilterId::new("tmf-1").unwrap());
     let table = table(vec![session(0, filter, PacketLength::new(100).ok())], true);
-    assert!(Wants::of(&table, 0).can_drop());
+    assert!(WantedPackets::of(&table, 0).can_drop());
     for other in [1, u32::MAX] {
-        let wants = Wants::of(&table, other);
-        assert!(!wants.can_drop() && wants.most_len.is_none());
-        assert_eq!(wants.target_ports, [generate::TARGET_PORT]);
+        let wanted_packets = WantedPackets::of(&table, other);
+        assert!(!wanted_packets.can_drop() && wanted_packets.max_packet_length.is_none());
+        assert_eq!(wanted_packets.target_ports, [generate::TARGET_PORT]);
     }
-    assert!(!Wants::ALL.can_drop());
+    assert!(!WantedPackets::ALL.can_drop());
 }

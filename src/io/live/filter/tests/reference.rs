@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::super::program::Cut;
+use super::super::program::Truncation;
+use super::bpf_interpreter::to_usize;
 use super::generate::TARGET_PORT;
-use super::machine::place;
 use crate::dataplane::MirrorTable;
 use crate::model::{Direction, FilterRule, RuleAction};
 
@@ -71,7 +71,7 @@ impl PlainFrame {
         fold(&[addresses, &rest].concat())
     }
 
-    fn may_be_cut(&self, frame: &[u8]) -> bool {
+    fn may_be_truncated(&self, frame: &[u8]) -> bool {
         let is_tunnel = TUNNELS.contains(&self.ports.0)
             || TUNNELS.contains(&self.ports.1)
             || self.ports.0 >= 65_408
@@ -151,17 +151,17 @@ pub(super) fn fold(bytes: &[u8]) -> u16 {
 }
 
 /// How much of a frame the filter is to take: none where it is dropped.
-pub(super) fn taken(
+pub(super) fn accepted_len(
     frame: &[u8],
-    cut: Option<Cut>,
-    asked: Option<(&MirrorTable, u32, Direction)>,
+    truncation: Option<Truncation>,
+    wanted_by: Option<(&MirrorTable, u32, Direction)>,
 ) -> usize {
     let Some(plain) = PlainFrame::of(frame) else { return frame.len() };
-    if asked.is_some_and(|(table, at, direction)| !plain.is_wanted(table, at, direction)) {
+    if wanted_by.is_some_and(|(table, at, direction)| !plain.is_wanted(table, at, direction)) {
         return 0;
     }
-    let Some(cut) = cut else { return frame.len() };
-    let (least, most) = (place(cut.len), place(cut.most_frame_len));
+    let Some(truncation) = truncation else { return frame.len() };
+    let (least, most) = (to_usize(truncation.len), to_usize(truncation.max_frame_len));
     let fits = frame.len() > least && frame.len() <= most;
-    if fits && plain.may_be_cut(frame) { least } else { frame.len() }
+    if fits && plain.may_be_truncated(frame) { least } else { frame.len() }
 }

@@ -20,14 +20,14 @@ use crate::io::sys::ring_slot::Slot;
 
 /// Slots that were passed are filled with zeros in pieces of at least this many bytes: small enough
 /// to be in the cache still, large enough not to cost a call for each frame.
-const WIPED_LEN: usize = 16 * 1024;
+const MIN_WIPE_LEN: usize = 16 * 1024;
 
 /// Of each frame, at most this many bytes are brought into the cache beforehand: an ordinary frame
 /// whole, and of a super-frame what its headers need.
 const PREFETCHED_LEN: usize = 2_048;
 
 /// A ring of which no more than this part is left to the kernel is full.
-const FULL_PART: usize = 16;
+const FULL_FRACTION: usize = 16;
 
 /// How many blocks are lent at once at the most.
 const MAX_HELD: usize = 8;
@@ -56,20 +56,20 @@ pub(super) struct RingReader {
     /// How many of its slots were passed.
     passed: u32,
     /// How many blocks in front of it are passed and still lent.
-    spent: usize,
+    held: usize,
     /// How far each block may hold what was written there in an earlier round.
     stale_to: Vec<usize>,
     /// How far each block that is not released yet was filled with zeros.
-    wiped_to: Vec<usize>,
+    zeroed_to: Vec<usize>,
     counts: SlotCounts,
 }
 
 impl RingReader {
     pub(super) fn new(memory: RingMemory) -> Self {
-        let blocks = memory.shape().blocks;
-        let (stale_to, wiped_to) = (vec![0; blocks], vec![0; blocks]);
+        let blocks = memory.geometry().blocks;
+        let (stale_to, zeroed_to) = (vec![0; blocks], vec![0; blocks]);
         let counts = SlotCounts::default();
-        Self { memory, block: 0, at: 0, passed: 0, spent: 0, stale_to, wiped_to, counts }
+        Self { memory, block: 0, at: 0, passed: 0, held: 0, stale_to, zeroed_to, counts }
     }
 
     pub(super) const fn memory(&self) -> &RingMemory {
@@ -99,7 +99,7 @@ impl RingReader {
                 self.counts.frames += 1;
                 return Some(slot);
             }
-            if !(is_closed && self.skip()) {
+            if !(is_closed && self.skip_slot()) {
                 return None;
             }
         }
@@ -113,12 +113,12 @@ impl RingReader {
     /// How many slots the kernel has reserved that the reader did not pass: those of closed blocks
     /// and of the open one behind them.
     pub(super) fn in_flight(&self) -> u64 {
-        let blocks = self.memory.shape().blocks;
+        let blocks = self.memory.geometry().blocks;
         let mut slots = 0;
-        for ahead in 0..blocks - self.spent {
+        for ahead in 0..blocks - self.held {
             let block = (self.block + ahead) % blocks;
             let is_closed = self.memory.is_closed(block);
-            slots += u64::from(self.memory.slots(block));
+            slots += u64::from(self.memory.slot_count(block));
             if !is_closed {
                 break;
             }
@@ -129,54 +129,54 @@ impl RingReader {
     /// Goes on to the next block, where all slots of this one were passed and it is closed. Its
     /// frames stay lent until the blocks are released.
     pub(super) fn advance(&mut self) -> bool {
-        let blocks = self.memory.shape().blocks;
-        let may_hold = self.spent < MAX_HELD.min(blocks - 1);
+        let blocks = self.memory.geometry().blocks;
+        let may_hold = self.held < MAX_HELD.min(blocks - 1);
         let is_closed = self.memory.is_closed(self.block);
-        if !may_hold || !is_closed || self.passed < self.memory.slots(self.block) {
+        if !may_hold || !is_closed || self.passed < self.memory.slot_count(self.block) {
             return false;
         }
         self.block = (self.block + 1) % blocks;
         (self.at, self.passed) = (0, 0);
         self.counts.blocks += 1;
-        self.spent += 1;
+        self.held += 1;
         true
     }
 
     /// Gives back the blocks whose slots were all passed; nothing of them is lent any more.
     pub(super) fn release(&mut self) {
-        let blocks = self.memory.shape().blocks;
-        while self.spent > 0 {
-            self.release_one((self.block + blocks - self.spent) % blocks);
-            self.spent -= 1;
+        let blocks = self.memory.geometry().blocks;
+        while self.held > 0 {
+            self.release_one((self.block + blocks - self.held) % blocks);
+            self.held -= 1;
         }
     }
 
-    /// Fills the slots of the block that were passed with zeros, so that the block can be read while
-    /// it is open in the next round. Called while nothing of it is lent.
+    /// Fills the slots of the block that were passed with zeros, so that the block can be read
+    /// while it is open in the next round. Called while nothing of it is lent.
     ///
     /// For frames of 1,400 bytes this takes about 80 of the 1,000 ns that mirroring takes, so it is
     /// left out while frames are about to be lost. Such a block is read after it was closed, once.
     pub(super) fn wipe_passed(&mut self) {
-        let start = self.wiped_to(self.block);
-        let is_worth_it = self.passed > 0 && self.at >= start + WIPED_LEN;
-        if !READS_OPEN_BLOCKS || self.spent > 0 || !is_worth_it || self.is_full() {
+        let start = self.zeroed_to(self.block);
+        let is_worth_it = self.passed > 0 && self.at >= start + MIN_WIPE_LEN;
+        if !READS_OPEN_BLOCKS || self.held > 0 || !is_worth_it || self.is_full() {
             return;
         }
         self.memory.wipe(self.block, start, self.at);
-        if let Some(wiped_to) = self.wiped_to.get_mut(self.block) {
-            *wiped_to = self.at;
+        if let Some(zeroed_to) = self.zeroed_to.get_mut(self.block) {
+            *zeroed_to = self.at;
         }
     }
 
     /// Whether the kernel has so few blocks left that frames are about to be lost.
     fn is_full(&self) -> bool {
-        let blocks = self.memory.shape().blocks;
-        let waiting = (blocks - blocks / FULL_PART).saturating_sub(2);
+        let blocks = self.memory.geometry().blocks;
+        let waiting = (blocks - blocks / FULL_FRACTION).saturating_sub(2);
         self.memory.is_closed((self.block + waiting) % blocks)
     }
 
-    fn wiped_to(&self, block: usize) -> usize {
-        self.wiped_to.get(block).copied().unwrap_or_default()
+    fn zeroed_to(&self, block: usize) -> usize {
+        self.zeroed_to.get(block).copied().unwrap_or_default()
     }
 
     /// All that the kernel wrote must be wiped, slots that were not read included: a slot of an
@@ -184,10 +184,10 @@ impl RingReader {
     fn release_one(&mut self, block: usize) {
         let used = self.memory.used_len(block);
         let is_wiped = READS_OPEN_BLOCKS && !self.is_full();
-        if let (Some(stale_to), Some(wiped_to)) =
-            (self.stale_to.get_mut(block), self.wiped_to.get_mut(block))
+        if let (Some(stale_to), Some(zeroed_to)) =
+            (self.stale_to.get_mut(block), self.zeroed_to.get_mut(block))
         {
-            let start = std::mem::replace(wiped_to, 0);
+            let start = std::mem::replace(zeroed_to, 0);
             *stale_to = used.max(*stale_to);
             if is_wiped {
                 self.memory.wipe(block, start, *stale_to);
@@ -201,8 +201,8 @@ impl RingReader {
     #[inline]
     fn peek(&self, is_closed: bool) -> Option<Slot> {
         let is_readable = is_closed || (READS_OPEN_BLOCKS && self.is_clean());
-        if is_readable && self.passed < self.memory.slots(self.block) {
-            self.memory.slot(self.block, self.place(), is_closed)
+        if is_readable && self.passed < self.memory.slot_count(self.block) {
+            self.memory.slot(self.block, self.slot_offset(), is_closed)
         } else {
             None
         }
@@ -210,13 +210,13 @@ impl RingReader {
 
     /// Passes a slot of a closed block that has no frame; false at the end of the block.
     #[cold]
-    fn skip(&mut self) -> bool {
-        let left = self.memory.slots(self.block).saturating_sub(self.passed);
+    fn skip_slot(&mut self) -> bool {
+        let left = self.memory.slot_count(self.block).saturating_sub(self.passed);
         if left == 0 {
             return false;
         }
-        let at = self.place();
-        let next = if left > 1 { self.memory.next(self.block, at) } else { Some(0) };
+        let at = self.slot_offset();
+        let next = if left > 1 { self.memory.next_slot(self.block, at) } else { Some(0) };
         match (self.memory.is_empty(self.block, at), next) {
             (Some(is_empty), Some(next)) => {
                 (self.at, self.passed) = (next, self.passed + 1);
@@ -238,7 +238,7 @@ impl RingReader {
     }
 
     #[inline]
-    fn place(&self) -> usize {
-        if self.passed == 0 { self.memory.first(self.block) } else { self.at }
+    fn slot_offset(&self) -> usize {
+        if self.passed == 0 { self.memory.first_slot(self.block) } else { self.at }
     }
 }

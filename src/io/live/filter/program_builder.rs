@@ -1,4 +1,4 @@
-//! Writes classic BPF from its end to its beginning, so that every jump knows its way.
+//! Writes classic BPF from its end to its beginning, so that every jump knows its distance.
 //!
 //! Jumps of this machine only lead forward, and a conditional one no further than 255
 //! instructions. Written backwards, all places that a jump may lead to are there already.
@@ -6,7 +6,7 @@
 use socket2::SockFilter;
 
 /// How far a conditional jump leads at the most, with room for two unconditional ones.
-const FAR: usize = 250;
+const MAX_BRANCH_DISTANCE: usize = 250;
 
 /// One instruction, as `struct sock_filter` of `linux/filter.h` has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(in crate::io::live) struct Instruction {
 }
 
 /// The codes of `linux/bpf_common.h` that are used. `A` is the accumulator, `X` the other register.
-pub(super) mod codes {
+pub(super) mod opcodes {
     pub(in super::super) const LOAD_WORD: u16 = 0x20;
     pub(in super::super) const LOAD_HALF: u16 = 0x28;
     pub(in super::super) const LOAD_BYTE: u16 = 0x30;
@@ -55,35 +55,35 @@ impl Instruction {
 
     /// The end: so many bytes of the frame are wanted.
     pub(in crate::io::live) const fn returning(len: u32) -> Self {
-        Self::new(codes::RETURN, len)
+        Self::new(opcodes::RETURN, len)
     }
 
-    pub(super) const fn for_kernel(&self) -> SockFilter {
+    pub(super) const fn to_sock_filter(&self) -> SockFilter {
         SockFilter::new(self.code, self.on_true, self.on_false, self.operand)
     }
 }
 
 /// A place in a program: how many instructions there are from there to the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place(usize);
+pub(super) struct Label(usize);
 
 /// A program that is being written.
 #[derive(Debug, Default)]
-pub(super) struct Code {
+pub(super) struct ProgramBuilder {
     /// The last instruction first.
     reversed: Vec<Instruction>,
 }
 
-impl Code {
+impl ProgramBuilder {
     /// Where what was written last begins.
-    pub(super) const fn here(&self) -> Place {
-        Place(self.reversed.len())
+    pub(super) const fn current_label(&self) -> Label {
+        Label(self.reversed.len())
     }
 
     /// Puts instructions in front, in their order.
-    pub(super) fn put(&mut self, instructions: &[Instruction]) -> Place {
+    pub(super) fn prepend(&mut self, instructions: &[Instruction]) -> Label {
         self.reversed.extend(instructions.iter().rev());
-        self.here()
+        self.current_label()
     }
 
     /// Puts a test of the accumulator in front, and goes on at one of two places.
@@ -91,66 +91,71 @@ impl Code {
         &mut self,
         test: u16,
         operand: u32,
-        on_true: Place,
-        on_false: Place,
-    ) -> Place {
-        let on_true = self.brought_near(on_true);
-        let on_false = self.brought_near(on_false);
-        let way = |place| u8::try_from(self.way(place)).unwrap_or(u8::MAX);
-        let (on_true, on_false) = (way(on_true), way(on_false));
-        self.put(&[Instruction { code: test, on_true, on_false, operand }])
+        on_true: Label,
+        on_false: Label,
+    ) -> Label {
+        let on_true = self.reachable_label(on_true);
+        let on_false = self.reachable_label(on_false);
+        let distance = |label| u8::try_from(self.distance(label)).unwrap_or(u8::MAX);
+        let (on_true, on_false) = (distance(on_true), distance(on_false));
+        self.prepend(&[Instruction { code: test, on_true, on_false, operand }])
     }
 
     /// The program, the first instruction first.
-    pub(super) fn finished(mut self) -> Vec<Instruction> {
+    pub(super) fn build(mut self) -> Vec<Instruction> {
         self.reversed.reverse();
         self.reversed
     }
 
-    /// A place that a conditional jump reaches and from which it goes on to `place`.
-    fn brought_near(&mut self, place: Place) -> Place {
-        if self.way(place) < FAR {
-            return place;
+    /// A place that a conditional jump reaches and from which it goes on to `label`.
+    fn reachable_label(&mut self, label: Label) -> Label {
+        if self.distance(label) < MAX_BRANCH_DISTANCE {
+            return label;
         }
-        let way = u32::try_from(self.way(place)).unwrap_or(u32::MAX);
-        self.put(&[Instruction::new(codes::JUMP, way)])
+        let distance = u32::try_from(self.distance(label)).unwrap_or(u32::MAX);
+        self.prepend(&[Instruction::new(opcodes::JUMP, distance)])
     }
 
     /// How many instructions lie between the one that is put next and a place.
-    const fn way(&self, place: Place) -> usize {
-        self.reversed.len().saturating_sub(place.0)
+    const fn distance(&self, label: Label) -> usize {
+        self.reversed.len().saturating_sub(label.0)
     }
 }
 
-/// Where a part of a program ends: what is dropped, and what goes on or comes whole.
+/// Where a part of a program goes on: for what is dropped, and for what goes on or comes whole.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ends {
-    pub(super) nothing: Place,
-    pub(super) whole: Place,
+pub(super) struct ExitLabels {
+    pub(super) reject: Label,
+    pub(super) accept: Label,
 }
 
 /// A load behind the end of a frame would drop it.
-pub(super) fn put_least_len(code: &mut Code, len: u32, enough: Place, short: Place) -> Place {
-    code.branch(codes::IF_AT_LEAST, len, enough, short);
-    code.put(&[Instruction::new(codes::LOAD_LEN, 0)])
+pub(super) fn emit_min_len_test(
+    builder: &mut ProgramBuilder,
+    len: u32,
+    enough: Label,
+    short: Label,
+) -> Label {
+    builder.branch(opcodes::IF_AT_LEAST, len, enough, short);
+    builder.prepend(&[Instruction::new(opcodes::LOAD_LEN, 0)])
 }
 
 pub(super) const fn load_word(at: u32) -> Instruction {
-    Instruction::new(codes::LOAD_WORD, at)
+    Instruction::new(opcodes::LOAD_WORD, at)
 }
 
 pub(super) const fn load_half(at: u32) -> Instruction {
-    Instruction::new(codes::LOAD_HALF, at)
+    Instruction::new(opcodes::LOAD_HALF, at)
 }
 
 pub(super) const fn load_byte(at: u32) -> Instruction {
-    Instruction::new(codes::LOAD_BYTE, at)
+    Instruction::new(opcodes::LOAD_BYTE, at)
 }
 
 pub(super) const fn load_slot(slot: u32) -> Instruction {
-    Instruction::new(codes::LOAD_SLOT, slot)
+    Instruction::new(opcodes::LOAD_SLOT, slot)
 }
 
 pub(super) const fn store(slot: u32) -> Instruction {
-    Instruction::new(codes::STORE, slot)
+    Instruction::new(opcodes::STORE, slot)
 }

@@ -11,17 +11,17 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 const MARKS: u32 = 0x3ff;
 
 /// How many are tried. Where that many are taken, a mark that may not be unique does.
-const MOST_TRIES: u32 = 64;
+const MAX_ATTEMPTS: u32 = 64;
 
 /// A mark and, while it lives, the right to it.
 #[derive(Debug)]
-pub struct OwnMark {
+pub struct SocketMark {
     mark: u32,
     /// Kept open, as the reservation lasts as long as it is.
     reservation: Option<UnixDatagram>,
 }
 
-impl OwnMark {
+impl SocketMark {
     /// Chooses a mark for this process and reserves it where it can.
     #[must_use]
     pub fn choose() -> Self {
@@ -43,7 +43,7 @@ impl OwnMark {
 
     /// Processes that start one after the other begin at different marks.
     fn choose_from(start: u32) -> Self {
-        let reserved = (0..MOST_TRIES).find_map(|step| {
+        let reserved = (0..MAX_ATTEMPTS).find_map(|step| {
             let mark = mark_of(start.wrapping_add(step));
             Some(Self { mark, reservation: Some(reserve(mark)?) })
         });
@@ -80,16 +80,16 @@ mod tests {
     #[test]
     fn a_mark_in_use_is_not_chosen_until_it_is_released() {
         let start = std::process::id().wrapping_mul(31);
-        let first = OwnMark::choose_from(start);
-        let second = OwnMark::choose_from(start);
+        let first = SocketMark::choose_from(start);
+        let second = SocketMark::choose_from(start);
         assert!(first.is_reserved() && second.is_reserved());
         assert_ne!(first.value(), second.value());
         let value = first.value();
         drop(first);
-        assert_eq!(OwnMark::choose_from(start).value(), value);
+        assert_eq!(SocketMark::choose_from(start).value(), value);
         // Where all are taken that are tried, one is chosen all the same.
-        let taken: Vec<_> = (0..MOST_TRIES).map(|_| OwnMark::choose_from(start)).collect();
-        let other = OwnMark::choose_from(start);
+        let taken: Vec<_> = (0..MAX_ATTEMPTS).map(|_| SocketMark::choose_from(start)).collect();
+        let other = SocketMark::choose_from(start);
         assert!(!other.is_reserved());
         assert_eq!(other.value(), mark_of(start));
         drop(taken);

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use crate::dataplane::{CompiledSession, MirrorTable};
 use crate::model::{CidrBlock, Direction, Filter, FilterRule, PortRange, Protocol, RuleAction};
 
-use super::layout::{Family, TUNNELS};
+use super::layout::{Family, TUNNEL_PORTS};
 
 /// How many terms one direction and family may have; with more, all is wanted.
-const MOST_TERMS: usize = 32;
+const MAX_TERMS: usize = 32;
 
 /// How many ports of targets the program may test.
-const MOST_PORTS: usize = 32;
+const MAX_PORTS: usize = 32;
 
 const DNS: u16 = 53;
 
@@ -24,18 +24,18 @@ const RESOLVERS: [IpAddr; 2] = [
 
 /// What all sessions of one interface want.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wants {
+pub(super) struct WantedPackets {
     /// The longest PacketLength; none where one wants whole frames.
-    pub(super) most_len: Option<u32>,
+    pub(super) max_packet_length: Option<u32>,
     /// The ports of targets that are not known as ports of tunnels anyway.
     pub(super) target_ports: Vec<u16>,
-    ingress: [Union; 2],
-    egress: [Union; 2],
+    ingress: [TermSet; 2],
+    egress: [TermSet; 2],
 }
 
 /// Which plain packets of one direction and family are wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Union {
+pub(super) enum TermSet {
     All,
     Any(Vec<Term>),
 }
@@ -50,13 +50,13 @@ pub(super) struct Term {
     pub(super) destination_ports: Option<PortRange>,
 }
 
-impl Wants {
+impl WantedPackets {
     /// Everything, whole.
     pub(super) const ALL: Self = Self {
-        most_len: None,
+        max_packet_length: None,
         target_ports: Vec::new(),
-        ingress: [Union::All, Union::All],
-        egress: [Union::All, Union::All],
+        ingress: [TermSet::All, TermSet::All],
+        egress: [TermSet::All, TermSet::All],
     };
 
     /// What the sessions of the interface at that index of the table want. Of an interface that
@@ -66,25 +66,26 @@ impl Wants {
             table.sessions().iter().filter(|one| one.interface == interface).collect();
         let target_ports = target_ports(table);
         // With too many ports no frame is cut, so that the program stays short.
-        let may_cut = target_ports.is_some();
+        let may_truncate = target_ports.is_some();
         let target_ports = target_ports.unwrap_or_default();
         if sessions.is_empty() {
             return Self { target_ports, ..Self::ALL };
         }
         let lengths = sessions.iter().map(|one| one.packet_length.map(|len| len.value().into()));
-        let unions = |direction| {
-            [Family::V4, Family::V6].map(|family| union(table, &sessions, direction, family))
+        let term_sets = |direction| {
+            [Family::V4, Family::V6].map(|family| term_set(table, &sessions, direction, family))
         };
-        let most_len = lengths.collect::<Option<Vec<u32>>>().and_then(|all| all.into_iter().max());
+        let max_packet_length =
+            lengths.collect::<Option<Vec<u32>>>().and_then(|all| all.into_iter().max());
         Self {
-            most_len: most_len.filter(|_| may_cut),
+            max_packet_length: max_packet_length.filter(|_| may_truncate),
             target_ports,
-            ingress: unions(Direction::Ingress),
-            egress: unions(Direction::Egress),
+            ingress: term_sets(Direction::Ingress),
+            egress: term_sets(Direction::Egress),
         }
     }
 
-    pub(super) const fn union(&self, direction: Direction, family: Family) -> &Union {
+    pub(super) const fn term_set(&self, direction: Direction, family: Family) -> &TermSet {
         let [ipv4, ipv6] = match direction {
             Direction::Ingress => &self.ingress,
             Direction::Egress => &self.egress,
@@ -97,44 +98,45 @@ impl Wants {
 
     /// Whether there is anything that nobody wants.
     pub(super) fn can_drop(&self) -> bool {
-        self.ingress.iter().chain(&self.egress).any(|union| *union != Union::All)
+        self.ingress.iter().chain(&self.egress).any(|term_set| *term_set != TermSet::All)
     }
 }
 
 /// The ports of all targets but for those of known tunnels; none where they are too many.
 fn target_ports(table: &MirrorTable) -> Option<Vec<u16>> {
     let ports = table.loop_guard().target_ports();
-    let mut ports: Vec<u16> = ports.filter(|one| !TUNNELS.contains(&u32::from(*one))).collect();
+    let mut ports: Vec<u16> =
+        ports.filter(|one| !TUNNEL_PORTS.contains(&u32::from(*one))).collect();
     ports.sort_unstable();
     ports.dedup();
-    (ports.len() <= MOST_PORTS).then_some(ports)
+    (ports.len() <= MAX_PORTS).then_some(ports)
 }
 
 /// Rejects are passed over: they only make a session want less.
-fn union(
+fn term_set(
     table: &MirrorTable,
     sessions: &[&CompiledSession],
     direction: Direction,
     family: Family,
-) -> Union {
+) -> TermSet {
     let rules = filters(sessions).into_iter().flat_map(|one| one.rules(direction));
     let accepts = rules.filter(|rule| rule.action() == RuleAction::Accept).map(Term::of);
     let mut terms: Vec<Term> = Vec::new();
     for term in accepts.filter(|term| term.source.is_ipv4() == (family == Family::V4)) {
         let is_all = term.is_all();
-        add(&mut terms, term);
-        if is_all || terms.len() > MOST_TERMS {
-            return Union::All;
+        add_term(&mut terms, term);
+        if is_all || terms.len() > MAX_TERMS {
+            return TermSet::All;
         }
     }
     if sessions.iter().any(|one| one.filter.amazon_dns) {
         let own = table.settings().vpc_resolver_addresses.iter().chain(&RESOLVERS);
         for resolver in own.filter(|one| one.is_ipv4() == (family == Family::V4)) {
-            let Some(both) = Term::of_resolver(*resolver) else { return Union::All };
-            both.into_iter().for_each(|term| add(&mut terms, term));
+            let Some(both) = Term::of_resolver(*resolver) else { return TermSet::All };
+            both.into_iter().for_each(|term| add_term(&mut terms, term));
         }
     }
-    if terms.len() > MOST_TERMS { Union::All } else { Union::Any(terms) }
+    if terms.len() > MAX_TERMS { TermSet::All } else { TermSet::Any(terms) }
 }
 
 /// The filters of the sessions, those that several have once.
@@ -149,7 +151,7 @@ fn filters<'s>(sessions: &[&'s CompiledSession]) -> Vec<&'s Filter> {
 }
 
 /// Adds a term, unless another one covers it.
-fn add(terms: &mut Vec<Term>, term: Term) {
+fn add_term(terms: &mut Vec<Term>, term: Term) {
     if !terms.iter().any(|known| known.covers(&term)) {
         terms.retain(|known| !term.covers(known));
         terms.push(term);
@@ -194,11 +196,11 @@ impl Term {
     }
 
     fn covers(&self, other: &Self) -> bool {
-        within(self.source, other.source)
-            && within(self.destination, other.destination)
+        block_covers(self.source, other.source)
+            && block_covers(self.destination, other.destination)
             && (self.protocol.is_none() || self.protocol == other.protocol)
-            && ports_within(self.source_ports, other.source_ports)
-            && ports_within(self.destination_ports, other.destination_ports)
+            && ports_cover(self.source_ports, other.source_ports)
+            && ports_cover(self.destination_ports, other.destination_ports)
     }
 
     fn is_all(&self) -> bool {
@@ -211,11 +213,11 @@ impl Term {
     }
 }
 
-fn within(outer: CidrBlock, inner: CidrBlock) -> bool {
+fn block_covers(outer: CidrBlock, inner: CidrBlock) -> bool {
     outer.prefix_len() <= inner.prefix_len() && outer.contains(inner.network())
 }
 
-fn ports_within(outer: Option<PortRange>, inner: Option<PortRange>) -> bool {
+fn ports_cover(outer: Option<PortRange>, inner: Option<PortRange>) -> bool {
     match (outer, inner) {
         (None, _) => true,
         (Some(_), None) => false,

@@ -9,7 +9,9 @@ use super::generate::{session, table};
 use super::reference::{PlainFrame, fold};
 use crate::dataplane::{Burst, Frame, MirrorTable, Source};
 use crate::io::links::{Link, links};
-use crate::io::live::{KernelFilter, LiveSource, Load, RingOptions, RingSource, open, waker};
+use crate::io::live::{
+    KernelFilter, LiveSource, RingOptions, RingSource, TrafficSample, Waker, open,
+};
 use crate::io::sys::{capability, option};
 use crate::model::*;
 
@@ -19,7 +21,7 @@ const WIRE_LEN: usize = 1_042;
 const PACKET_VNET_HDR: i32 = 15;
 
 /// A sending packet socket, and the source under test.
-struct Loop {
+struct LoopbackFixture {
     out: Socket,
     source: RingSource,
 }
@@ -27,10 +29,10 @@ struct Loop {
 /// What came: length, length on the wire, whether it was cut, and whether its checksum is right.
 type Received = (usize, u32, bool, bool);
 
-impl Loop {
+impl LoopbackFixture {
     fn open(link: &Link, kernel_filter: KernelFilter, prefixed: bool) -> Self {
         let out = Socket::new(Domain::PACKET, Type::RAW, None).unwrap();
-        option::set_number(out.as_fd(), libc::SOL_PACKET, PACKET_VNET_HDR, i32::from(prefixed))
+        option::set_int_option(out.as_fd(), libc::SOL_PACKET, PACKET_VNET_HDR, i32::from(prefixed))
             .unwrap();
         option::bind_packet(out.as_fd(), i32::try_from(link.index).unwrap(), 0).unwrap();
         let options = RingOptions {
@@ -40,7 +42,7 @@ impl Loop {
             kernel_filter,
             ..RingOptions::default()
         };
-        let source = open(link.index, &options, &[waker().unwrap()]).unwrap().pop().unwrap();
+        let source = open(link.index, &options, &[Waker::new().unwrap()]).unwrap().pop().unwrap();
         Self { out, source }
     }
 
@@ -54,14 +56,19 @@ impl Loop {
                     .is_some_and(|plain| plain.protocol == 17 && plain.ports.1 == port)
             });
             if let Some(found) = found {
-                return Some((found.bytes.len(), found.wire_len, found.is_cut, is_right(found)));
+                return Some((
+                    found.bytes.len(),
+                    found.wire_len,
+                    found.is_cut,
+                    has_valid_checksum(found),
+                ));
             }
         }
         None
     }
 }
 
-fn is_right(frame: &Frame<'_>) -> bool {
+fn has_valid_checksum(frame: &Frame<'_>) -> bool {
     let plain = PlainFrame::of(frame.bytes).unwrap();
     let rest = [0, 17, frame.bytes[38], frame.bytes[39]];
     fold(&[&frame.bytes[26..34], &rest, &frame.bytes[plain.transport..]].concat()) == 0xffff
@@ -113,14 +120,14 @@ fn finished_frames_are_truncated_and_others_arrive_whole() {
     let Some(link) = loopback("finished_frames_are_truncated_and_others_arrive_whole") else {
         return;
     };
-    let mut to = Loop::open(&link, KernelFilter::Auto, false);
-    to.source.follow_table(&udp_table(None, 100), 0).unwrap();
+    let mut to = LoopbackFixture::open(&link, KernelFilter::Auto, false);
+    to.source.set_table(&udp_table(None, 100), 0).unwrap();
     to.out.send(&frame(40_011, None)).unwrap();
     assert_eq!(to.receive(40_011), Some((100, 1_042, true, false)));
     let usual = UdpSocket::bind("127.0.0.1:0").unwrap();
     usual.send_to(&[7; 1_000], "127.0.0.1:40012").unwrap();
     assert_eq!(to.receive(40_012), Some((WIRE_LEN, 1_042, false, true)));
-    to.source.follow_table(&udp_table(None, 200), 0).unwrap();
+    to.source.set_table(&udp_table(None, 200), 0).unwrap();
     to.out.send(&frame(40_013, None)).unwrap();
     assert_eq!(to.receive(40_013), Some((200, 1_042, true, false)));
     assert_eq!(to.source.filter_state(), Default::default());
@@ -131,20 +138,20 @@ fn truncation_stops_after_a_frame_was_truncated_too_early() {
     let Some(link) = loopback("truncation_stops_after_a_frame_was_truncated_too_early") else {
         return;
     };
-    let mut to = Loop::open(&link, KernelFilter::Auto, true);
-    to.source.follow_table(&udp_table(None, 100), 0).unwrap();
+    let mut to = LoopbackFixture::open(&link, KernelFilter::Auto, true);
+    to.source.set_table(&udp_table(None, 100), 0).unwrap();
     // Unfinished, but what it holds is not what it should.
     let prefix = |flags| {
         [[flags, 0, 0, 0, 0, 0].as_slice(), &34_u16.to_ne_bytes(), &6_u16.to_ne_bytes()].concat()
     };
     to.out.send(&[prefix(1), frame(40_021, Some(0x1234))].concat()).unwrap();
     assert_eq!(to.receive(40_021), Some((100, 1_042, true, false)));
-    assert_eq!(to.source.filter_state().spoiled, 1);
+    assert_eq!(to.source.filter_state().overtruncated, 1);
     assert_eq!(to.source.take_warnings().len(), 1);
     for _ in 0..2 {
         to.out.send(&[prefix(0), frame(40_022, None)].concat()).unwrap();
         assert_eq!(to.receive(40_022), Some((WIRE_LEN, 1_042, false, true)));
-        to.source.follow_table(&udp_table(None, 90), 0).unwrap();
+        to.source.set_table(&udp_table(None, 90), 0).unwrap();
     }
     assert!(to.source.take_warnings().is_empty());
 }
@@ -154,19 +161,19 @@ fn unwanted_frames_are_dropped_until_a_session_wants_them() {
     let Some(link) = loopback("unwanted_frames_are_dropped_until_a_session_wants_them") else {
         return;
     };
-    let mut to = Loop::open(&link, KernelFilter::Always, false);
-    to.source.follow_table(&udp_table(Some(40_031), 8_500), 0).unwrap();
+    let mut to = LoopbackFixture::open(&link, KernelFilter::Always, false);
+    to.source.set_table(&udp_table(Some(40_031), 8_500), 0).unwrap();
     assert!(to.source.filter_state().is_filtering);
     for port in [40_032, 40_031] {
         to.out.send(&frame(port, None)).unwrap();
         assert_eq!(to.receive(port).is_some(), port == 40_031, "{port}");
     }
-    to.source.follow_table(&udp_table(None, 8_500), 0).unwrap();
+    to.source.set_table(&udp_table(None, 8_500), 0).unwrap();
     to.out.send(&frame(40_032, None)).unwrap();
     assert!(to.receive(40_032).is_some());
     to.source.close().unwrap();
     // What is closed stays closed, whatever the table says.
-    to.source.follow_table(&udp_table(None, 100), 0).unwrap();
+    to.source.set_table(&udp_table(None, 100), 0).unwrap();
     to.out.send(&frame(40_032, None)).unwrap();
     assert!(to.receive(40_032).is_none());
 }
@@ -177,28 +184,28 @@ fn under_load_frames_are_dropped_and_each_switch_is_reported_once() {
     else {
         return;
     };
-    let mut to = Loop::open(&link, KernelFilter::Auto, false);
-    to.source.follow_table(&udp_table(Some(40_041), 8_500), 0).unwrap();
-    let flood = Load { elapsed_ns: 1_000_000_000, frames: 60_000, mirrored: 10 };
+    let mut to = LoopbackFixture::open(&link, KernelFilter::Auto, false);
+    to.source.set_table(&udp_table(Some(40_041), 8_500), 0).unwrap();
+    let flood = TrafficSample { elapsed_ns: 1_000_000_000, frames: 60_000, mirrored: 10 };
     // On, off to look, on for twice as long; in between the table may change.
     for (load, comes, is_on) in [
-        (Load::default(), true, false),
+        (TrafficSample::default(), true, false),
         (flood, false, true),
         (flood, true, true),
         (flood, false, true),
         (flood, false, true),
         (flood, true, true),
-        (Load { frames: 9_000, ..flood }, true, false),
+        (TrafficSample { frames: 9_000, ..flood }, true, false),
     ] {
-        to.source.weigh(&load).unwrap();
-        to.source.follow_table(&udp_table(Some(40_041), 8_000), 0).unwrap();
+        to.source.observe_traffic(&load).unwrap();
+        to.source.set_table(&udp_table(Some(40_041), 8_000), 0).unwrap();
         to.out.send(&frame(40_042, None)).unwrap();
         assert_eq!(to.receive(40_042).is_some(), comes, "{load:?}");
         assert_eq!(to.source.filter_state().is_filtering, is_on);
     }
     assert_eq!(to.source.take_warnings().len(), 2);
-    to.source.weigh(&flood).unwrap();
-    to.source.follow_table(&udp_table(None, 8_000), 0).unwrap();
-    to.source.weigh(&flood).unwrap();
+    to.source.observe_traffic(&flood).unwrap();
+    to.source.set_table(&udp_table(None, 8_000), 0).unwrap();
+    to.source.observe_traffic(&flood).unwrap();
     assert!(to.source.filter_state().is_filtering, "only UDP over IPv4 is wanted");
 }

@@ -5,9 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use crate::dataplane::{Copies, GENEVE_OVERHEAD_LEN, InnerBytes};
 use crate::model::Rate;
 
-/// From where to where.
+/// From where to where: what identifies a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Way {
+pub(super) struct PathKey {
     /// Index of the target in the mirror table.
     pub(super) target: u32,
     /// The target's address.
@@ -18,9 +18,9 @@ pub(super) struct Way {
     pub(super) is_in_geneve: bool,
 }
 
-impl Way {
+impl PathKey {
     /// What stands between the UDP header and the VXLAN header, in bytes.
-    pub(super) const fn front_len(&self) -> usize {
+    pub(super) const fn geneve_len(&self) -> usize {
         let [v4, v6] = GENEVE_OVERHEAD_LEN;
         match (self.is_in_geneve, self.destination) {
             (false, _) => 0,
@@ -32,15 +32,15 @@ impl Way {
 
 /// What all copies of a session have in common.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Outlet {
-    pub(super) way: Way,
+pub(super) struct SessionEgress {
+    pub(super) path_key: PathKey,
     /// What the session and the target may take.
     pub(super) limits: [Option<Rate>; 2],
 }
 
 /// One copy on its way out.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Outgoing<'a> {
+pub(super) struct OutgoingCopy<'a> {
     /// Index of the session in the mirror table.
     pub(super) session: u32,
     /// The low seven bits of the UDP source port.
@@ -53,7 +53,7 @@ pub(super) struct Outgoing<'a> {
 }
 
 /// The copies of a burst.
-pub(super) trait Outbox {
+pub(super) trait OutgoingCopies {
     /// How many there are.
     fn len(&self) -> usize;
 
@@ -64,22 +64,22 @@ pub(super) trait Outbox {
     fn sessions(&self) -> usize;
 
     /// What a session's copies have in common; nothing where it leads nowhere.
-    fn outlet(&self, session: usize) -> Option<Outlet>;
+    fn session_egress(&self, session: usize) -> Option<SessionEgress>;
 
-    /// The ways to the other addresses of the session's target.
-    fn further(&self, session: usize) -> Vec<Way>;
+    /// The keys of the paths to the other addresses of the session's target.
+    fn additional_keys(&self, session: usize) -> Vec<PathKey>;
 
     /// One copy; nothing where there is none.
-    fn get(&self, index: usize) -> Option<Outgoing<'_>>;
+    fn get(&self, index: usize) -> Option<OutgoingCopy<'_>>;
 
     /// The VXLAN header of one copy.
-    fn vxlan(&self, index: usize) -> [u8; 8];
+    fn vxlan_header(&self, index: usize) -> [u8; 8];
 
     /// What is in front of that, if the frame behind it is cut to `inner`.
-    fn front(&self, index: usize, inner: InnerBytes<'_>) -> Vec<u8>;
+    fn geneve_header(&self, index: usize, inner: InnerBytes<'_>) -> Vec<u8>;
 }
 
-impl Outbox for Copies<'_> {
+impl OutgoingCopies for Copies<'_> {
     fn len(&self) -> usize {
         Copies::len(self)
     }
@@ -92,11 +92,11 @@ impl Outbox for Copies<'_> {
         self.table().sessions().len()
     }
 
-    fn outlet(&self, session: usize) -> Option<Outlet> {
+    fn session_egress(&self, session: usize) -> Option<SessionEgress> {
         let session = self.table().sessions().get(session)?;
         let target = self.table().targets().get(usize::try_from(session.target).ok()?)?;
-        Some(Outlet {
-            way: Way {
+        Some(SessionEgress {
+            path_key: PathKey {
                 target: session.target,
                 destination: target.address,
                 source: session.source_address,
@@ -106,18 +106,20 @@ impl Outbox for Copies<'_> {
         })
     }
 
-    fn further(&self, session: usize) -> Vec<Way> {
-        let Some(Outlet { way, .. }) = self.outlet(session) else { return Vec::new() };
-        let place = usize::try_from(way.target).unwrap_or(usize::MAX);
+    fn additional_keys(&self, session: usize) -> Vec<PathKey> {
+        let Some(SessionEgress { path_key, .. }) = self.session_egress(session) else {
+            return Vec::new();
+        };
+        let place = usize::try_from(path_key.target).unwrap_or(usize::MAX);
         let others = self.table().targets().get(place).map(|target| &*target.further_addresses);
         let others = others.unwrap_or_default().iter();
-        others.map(|destination| Way { destination: *destination, ..way }).collect()
+        others.map(|destination| PathKey { destination: *destination, ..path_key }).collect()
     }
 
     #[inline]
-    fn get(&self, index: usize) -> Option<Outgoing<'_>> {
+    fn get(&self, index: usize) -> Option<OutgoingCopy<'_>> {
         let copy = Copies::get(self, index)?;
-        Some(Outgoing {
+        Some(OutgoingCopy {
             session: copy.session(),
             flow_hash: copy.flow_hash(),
             destination: copy.destination(),
@@ -127,11 +129,11 @@ impl Outbox for Copies<'_> {
     }
 
     #[inline]
-    fn vxlan(&self, index: usize) -> [u8; 8] {
+    fn vxlan_header(&self, index: usize) -> [u8; 8] {
         Copies::get(self, index).map_or([0; 8], |copy| copy.vxlan_header())
     }
 
-    fn front(&self, index: usize, inner: InnerBytes<'_>) -> Vec<u8> {
+    fn geneve_header(&self, index: usize, inner: InnerBytes<'_>) -> Vec<u8> {
         Copies::get(self, index).map(|copy| copy.geneve_prefix(inner)).unwrap_or_default()
     }
 }

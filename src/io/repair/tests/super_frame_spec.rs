@@ -7,7 +7,7 @@ use super::super::{MAX_SMALL_SEGMENTS, MIN_SEGMENT_LEN, Offload};
 
 /// The words of a super-frame. All bytes of which nobody asks are `filler`.
 #[derive(Debug, Clone)]
-pub(super) struct Shape {
+pub(super) struct SuperFrameSpec {
     pub(super) tags: Vec<u16>,
     pub(super) is_ipv4: bool,
     /// Option words of IPv4.
@@ -32,13 +32,13 @@ pub(super) struct Shape {
 }
 
 /// Which part of the payload a frame takes.
-struct Part {
+struct PayloadRange {
     index: usize,
     begin: usize,
     end: usize,
 }
 
-impl Shape {
+impl SuperFrameSpec {
     /// TCP over IPv4 without anything special.
     pub(super) fn plain(payload_len: usize, segment_len: u16) -> Self {
         Self {
@@ -82,11 +82,11 @@ impl Shape {
 
     /// The super-frame as a packet ring has it.
     pub(super) fn frame(&self) -> Vec<u8> {
-        let part = Part { index: 0, begin: 0, end: self.payload.len() };
+        let part = PayloadRange { index: 0, begin: 0, end: self.payload.len() };
         let mut transport = self.transport(&part);
         let at = if self.protocol == TCP { 16 } else { 6 };
         let seed = if self.needs_checksum {
-            plain_sum(&self.pseudo_header(transport.len()))
+            reference_sum(&self.pseudo_header(transport.len()))
         } else if self.protocol == TCP {
             0x1234 // the first segment's, which nobody can use
         } else {
@@ -105,7 +105,7 @@ impl Shape {
         begins
             .map(|(index, begin)| {
                 let end = self.payload.len().min(begin + step);
-                let part = Part { index, begin, end };
+                let part = PayloadRange { index, begin, end };
                 let transport = self.checked(self.transport(&part));
                 self.framed(&part, &transport, false)
             })
@@ -122,7 +122,7 @@ impl Shape {
         self.extensions.iter().any(|(kind, _, left)| *kind == 43 && *left > 0)
     }
 
-    fn transport(&self, part: &Part) -> Vec<u8> {
+    fn transport(&self, part: &PayloadRange) -> Vec<u8> {
         let payload = &self.payload[part.begin..part.end];
         if self.protocol == UDP {
             let len = u16::try_from(8 + payload.len()).unwrap_or_default();
@@ -154,7 +154,7 @@ impl Shape {
         }
         let at = if self.protocol == TCP { 16 } else { 6 };
         let pseudo = self.pseudo_header(transport.len());
-        let checksum = match !plain_sum(&[&pseudo[..], &transport].concat()) {
+        let checksum = match !reference_sum(&[&pseudo[..], &transport].concat()) {
             0 if self.protocol == UDP => 0xffff,
             checksum => checksum,
         };
@@ -212,7 +212,7 @@ impl Shape {
         header
     }
 
-    fn framed(&self, part: &Part, transport: &[u8], is_super: bool) -> Vec<u8> {
+    fn framed(&self, part: &PayloadRange, transport: &[u8], is_super: bool) -> Vec<u8> {
         let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
         for tpid in &self.tags {
             frame.extend(tpid.to_be_bytes());
@@ -225,7 +225,7 @@ impl Shape {
             let number = u16::try_from(part.index % 65_536).unwrap();
             ip[2..4].copy_from_slice(&len.to_be_bytes());
             ip[4..6].copy_from_slice(&self.identification.wrapping_add(number).to_be_bytes());
-            let checksum = !plain_sum(&ip);
+            let checksum = !reference_sum(&ip);
             ip[10..12].copy_from_slice(&checksum.to_be_bytes());
         } else {
             let len = u16::try_from(ip.len() - 40 + transport.len()).unwrap_or_default();
@@ -244,7 +244,7 @@ impl Shape {
 }
 
 /// The sum of pairs of bytes, as RFC 1071 says it first.
-pub(in super::super) fn plain_sum(bytes: &[u8]) -> u16 {
+pub(in super::super) fn reference_sum(bytes: &[u8]) -> u16 {
     let mut sum = 0_u32;
     for pair in bytes.chunks(2) {
         sum += u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0));
@@ -254,7 +254,7 @@ pub(in super::super) fn plain_sum(bytes: &[u8]) -> u16 {
 }
 
 /// Every shape of super-frames up to some thousand bytes.
-pub(super) fn shapes() -> impl Strategy<Value = Shape> {
+pub(super) fn super_frame_specs() -> impl Strategy<Value = SuperFrameSpec> {
     let tag = prop_oneof![Just(0x8100), Just(0x88a8), Just(0x9100)];
     let extension = (prop_oneof![Just(0), Just(43), Just(60)], 0_u8..3, 0_u8..2);
     let ethernet = (proptest::collection::vec(tag, 0..4), 0_usize..50, any::<u8>());
@@ -276,7 +276,7 @@ pub(super) fn shapes() -> impl Strategy<Value = Shape> {
         (payload, cut)
     };
     let rest = (payload, cut).prop_map(most);
-    (ethernet, ip, tcp, rest).prop_map(|(ethernet, ip, tcp, (payload, cut))| Shape {
+    (ethernet, ip, tcp, rest).prop_map(|(ethernet, ip, tcp, (payload, cut))| SuperFrameSpec {
         tags: ethernet.0,
         is_ipv4: ip.0,
         ip_options: if ip.0 { ip.1 } else { 0 },

@@ -7,9 +7,9 @@ use memmap2::{Advice, Mmap, UncheckedAdvice};
 
 /// A whole file in memory.
 #[derive(Debug)]
-pub(crate) struct Map(Mmap);
+pub(crate) struct MappedFile(Mmap);
 
-impl Map {
+impl MappedFile {
     /// Maps a regular file that is not empty.
     pub(crate) fn new(file: &File) -> io::Result<Self> {
         // SAFETY: the bytes must not change while they are borrowed. Nobody can hold another

@@ -1,53 +1,58 @@
-//! What gives way: rate limits of sessions and targets, as token buckets.
+//! Rate limits of sessions and targets, as token buckets.
 
-use super::outbox::{Outgoing, Outlet};
+use super::outgoing::{OutgoingCopy, SessionEgress};
 use crate::model::Rate;
 
 /// How far a burst may run ahead of its rate: what a bucket holds, in time.
-const DEPTH_NS: u64 = 10_000_000;
+const BURST_NS: u64 = 10_000_000;
 
 /// Ethernet, IP, UDP and VXLAN header of a copy, over IPv4 and over IPv6.
 const OUTER_LEN: [usize; 2] = [50, 70];
 
 /// A token bucket, kept as the time at which it will be full again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Bucket {
+struct TokenBucket {
     rate: Rate,
     full_ns: u64,
 }
 
 /// The buckets, by index of the session and of the target in the mirror table.
 #[derive(Debug, Default)]
-pub(super) struct Limits {
-    sessions: Vec<Option<Bucket>>,
-    targets: Vec<Option<Bucket>>,
+pub(super) struct RateLimiter {
+    sessions: Vec<Option<TokenBucket>>,
+    targets: Vec<Option<TokenBucket>>,
 }
 
-impl Limits {
+impl RateLimiter {
     /// Whether a copy of a session with limits may leave now; if so it is paid for.
-    pub(super) fn admit(&mut self, outlet: &Outlet, outgoing: &Outgoing<'_>, now_ns: u64) -> bool {
+    pub(super) fn admit(
+        &mut self,
+        session_egress: &SessionEgress,
+        outgoing: &OutgoingCopy<'_>,
+        now_ns: u64,
+    ) -> bool {
         let [v4, v6] = OUTER_LEN;
-        let outer_len = if outlet.way.destination.is_ipv4() { v4 } else { v6 };
-        let outer_len = outer_len + outlet.way.front_len();
+        let outer_len = if session_egress.path_key.destination.is_ipv4() { v4 } else { v6 };
+        let outer_len = outer_len + session_egress.path_key.geneve_len();
         let bits = u64::try_from((outer_len + outgoing.inner.len()) * 8).unwrap_or(u64::MAX);
-        let [of_session, of_target] = outlet.limits;
+        let [of_session, of_target] = session_egress.limits;
         let session = bucket(&mut self.sessions, outgoing.session, of_session);
-        let target = bucket(&mut self.targets, outlet.way.target, of_target);
+        let target = bucket(&mut self.targets, session_egress.path_key.target, of_target);
         let mut both = [session, target];
-        let admitted = both.iter().flatten().all(|bucket| bucket.has_room(now_ns));
+        let admitted = both.iter().flatten().all(|bucket| bucket.has_tokens(now_ns));
         if admitted {
-            both.iter_mut().flatten().for_each(|bucket| bucket.pay(bits, now_ns));
+            both.iter_mut().flatten().for_each(|bucket| bucket.consume(bits, now_ns));
         }
         admitted
     }
 }
 
-impl Bucket {
-    const fn has_room(&self, now_ns: u64) -> bool {
-        self.full_ns <= now_ns.saturating_add(DEPTH_NS)
+impl TokenBucket {
+    const fn has_tokens(&self, now_ns: u64) -> bool {
+        self.full_ns <= now_ns.saturating_add(BURST_NS)
     }
 
-    fn pay(&mut self, bits: u64, now_ns: u64) {
+    fn consume(&mut self, bits: u64, now_ns: u64) {
         let cost_ns = self.rate.duration_ns(1, bits);
         self.full_ns = self.full_ns.max(now_ns).saturating_add(cost_ns);
     }
@@ -55,10 +60,10 @@ impl Bucket {
 
 /// The bucket at `index`; a new one where the rate is not what it was.
 fn bucket(
-    buckets: &mut Vec<Option<Bucket>>,
+    buckets: &mut Vec<Option<TokenBucket>>,
     index: u32,
     rate: Option<Rate>,
-) -> Option<&mut Bucket> {
+) -> Option<&mut TokenBucket> {
     let rate = rate?;
     let index = usize::try_from(index).ok()?;
     if buckets.len() <= index {
@@ -66,7 +71,7 @@ fn bucket(
     }
     let place = buckets.get_mut(index)?;
     if place.is_none_or(|bucket| bucket.rate != rate) {
-        *place = Some(Bucket { rate, full_ns: 0 });
+        *place = Some(TokenBucket { rate, full_ns: 0 });
     }
     place.as_mut()
 }
@@ -75,9 +80,9 @@ fn bucket(
 mod tests {
     use super::*;
     use crate::dataplane::InnerBytes;
-    use crate::io::udp::outbox::Way;
+    use crate::io::udp::outgoing::PathKey;
 
-    const COPY: Outgoing<'static> = Outgoing {
+    const COPY: OutgoingCopy<'static> = OutgoingCopy {
         session: 1,
         flow_hash: 0,
         flow_tag: 0,
@@ -85,10 +90,13 @@ mod tests {
         inner: InnerBytes { head: &[0; 75], tail: &[] },
     };
 
-    fn outlet(limits: [Option<Rate>; 2]) -> Outlet {
+    fn session_egress(limits: [Option<Rate>; 2]) -> SessionEgress {
         let destination = "192.0.2.1:4789".parse().unwrap();
         let source = "192.0.2.2".parse().unwrap();
-        Outlet { way: Way { target: 2, destination, source, is_in_geneve: false }, limits }
+        SessionEgress {
+            path_key: PathKey { target: 2, destination, source, is_in_geneve: false },
+            limits,
+        }
     }
 
     #[test]
@@ -98,12 +106,14 @@ mod tests {
             ([None, Some("1Mbps")], 1_000),
             ([Some("1000pps"), Some("500kbps")], 500),
         ] {
-            let outlet = outlet(limits.map(|limit| limit.map(|text| text.parse().unwrap())));
+            let session_egress =
+                session_egress(limits.map(|limit| limit.map(|text| text.parse().unwrap())));
             let mut admitted = 0;
-            let mut buckets = Limits::default();
+            let mut buckets = RateLimiter::default();
             // A copy each ten microseconds, for one second.
             for now in 0..100_000 {
-                admitted += u64::from(buckets.admit(&outlet, &COPY, 7_000_000_000 + now * 10_000));
+                admitted +=
+                    u64::from(buckets.admit(&session_egress, &COPY, 7_000_000_000 + now * 10_000));
             }
             let most = a_second + a_second / 100 + 1;
             assert!((a_second..=most).contains(&admitted), "{limits:?}: {admitted}");
@@ -112,10 +122,10 @@ mod tests {
 
     #[test]
     fn a_rate_below_one_per_second_admits_the_first_packet() {
-        let outlet = outlet([Some("0.5pps".parse().unwrap()), None]);
-        let mut limits = Limits::default();
-        assert!(limits.admit(&outlet, &COPY, 1));
-        assert!(!limits.admit(&outlet, &COPY, 1_900_000_000));
-        assert!(limits.admit(&outlet, &COPY, 1_999_999_999));
+        let session_egress = session_egress([Some("0.5pps".parse().unwrap()), None]);
+        let mut limits = RateLimiter::default();
+        assert!(limits.admit(&session_egress, &COPY, 1));
+        assert!(!limits.admit(&session_egress, &COPY, 1_900_000_000));
+        assert!(limits.admit(&session_egress, &COPY, 1_999_999_999));
     }
 }

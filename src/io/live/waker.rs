@@ -13,17 +13,17 @@ use crate::io::sys::resource;
 #[derive(Debug, Clone)]
 pub struct Waker(Arc<OwnedFd>);
 
-/// A waker that nobody waits with yet.
-///
-/// # Errors
-/// The process has no descriptor left.
-pub fn waker() -> io::Result<Waker> {
-    let descriptor = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
-    resource::keep_reserve(&descriptor)?;
-    Ok(Waker(Arc::new(descriptor)))
-}
-
 impl Waker {
+    /// A waker that nobody waits with yet.
+    ///
+    /// # Errors
+    /// The process has no descriptor left.
+    pub fn new() -> io::Result<Self> {
+        let descriptor = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
+        resource::check_reserve(&descriptor)?;
+        Ok(Self(Arc::new(descriptor)))
+    }
+
     /// Wakes the worker.
     pub fn wake(&self) {
         // It fails only where the counter is full, and then the worker is woken all the same.
@@ -36,11 +36,11 @@ impl Waker {
         if let Ok(timeout) = Timespec::try_from(timeout) {
             let _ = poll(&mut [PollFd::new(&*self.0, PollFlags::IN)], Some(&timeout));
         }
-        self.heard();
+        self.reset();
     }
 
     /// Takes note of having been woken.
-    pub(crate) fn heard(&self) {
+    pub(crate) fn reset(&self) {
         // An empty counter says no more than that nobody called.
         let _ = rustix::io::read(&*self.0, &mut [0; 8]);
     }

@@ -2,8 +2,8 @@
 //! super-frames.
 
 use crate::dataplane::MAX_BURST_LEN;
-use crate::io::repair::{Cut, Offload, Segments, finish_checksum};
-use crate::io::sys::ring::VNET_LEN;
+use crate::io::repair::{Offload, SegmentationResult, Segments, finish_checksum};
+use crate::io::sys::ring::VNET_HEADER_LEN;
 use crate::io::sys::ring_memory::RingMemory;
 use crate::io::sys::ring_slot::{Extent, Slot};
 
@@ -18,11 +18,11 @@ const OUTGOING: u8 = 4;
 
 /// One frame as it will be lent.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Piece {
+pub(super) struct RepairedFrame {
     /// Its bytes, or its payload where the headers are among those that were written here.
     pub(super) bytes: Extent,
     /// Where its headers begin among those that were written here, and how long they are.
-    head: (usize, usize),
+    header_span: (usize, usize),
     pub(super) timestamp_ns: u64,
     pub(super) wire_len: u32,
     pub(super) is_egress: bool,
@@ -55,7 +55,7 @@ pub(super) struct RepairLosses {
     /// Super-frames of more segments than are cut.
     pub(super) too_many_segments: u64,
     /// Segments whose headers could not be written.
-    pub(super) unfit: u64,
+    pub(super) header_errors: u64,
     /// Segments of which nothing was captured: the super-frame is longer than a block.
     pub(super) uncaptured: u64,
 }
@@ -63,30 +63,30 @@ pub(super) struct RepairLosses {
 /// Notes the frames of a burst, and writes what they lack.
 #[derive(Debug, Default)]
 pub(super) struct FrameRepair {
-    pieces: Vec<Piece>,
+    frames: Vec<RepairedFrame>,
     headers: Vec<u8>,
     /// The kernel may have truncated frames to so many bytes, or fewer.
-    cut_len: usize,
+    truncation_len: usize,
     /// How many truncated frames would have needed what was cut off.
-    spoiled: u64,
+    overtruncated: u64,
     losses: RepairLosses,
 }
 
 impl FrameRepair {
     pub(super) fn clear(&mut self) {
-        self.pieces.clear();
+        self.frames.clear();
         self.headers.clear();
     }
 
     /// From now on frames may be truncated to so many bytes.
-    pub(super) fn expect_cuts_to(&mut self, len: Option<u32>) {
+    pub(super) fn expect_truncation(&mut self, len: Option<u32>) {
         let len = len.and_then(|len| usize::try_from(len).ok());
-        self.cut_len = self.cut_len.max(len.unwrap_or_default());
+        self.truncation_len = self.truncation_len.max(len.unwrap_or_default());
     }
 
     /// How many frames were truncated that should not have been, since the last call.
-    pub(super) const fn take_spoiled(&mut self) -> u64 {
-        std::mem::replace(&mut self.spoiled, 0)
+    pub(super) const fn take_overtruncated(&mut self) -> u64 {
+        std::mem::replace(&mut self.overtruncated, 0)
     }
 
     /// What cannot be lent, since the start.
@@ -95,42 +95,46 @@ impl FrameRepair {
     }
 
     pub(super) const fn len(&self) -> usize {
-        self.pieces.len()
+        self.frames.len()
     }
 
-    pub(super) fn pieces(&self) -> &[Piece] {
-        &self.pieces
+    pub(super) fn frames(&self) -> &[RepairedFrame] {
+        &self.frames
     }
 
     /// The headers that were written for a frame; none where they stand in the block.
     #[inline]
-    pub(super) fn headers(&self, piece: &Piece) -> &[u8] {
-        let (start, len) = piece.head;
+    pub(super) fn headers(&self, repaired: &RepairedFrame) -> &[u8] {
+        let (start, len) = repaired.header_span;
         self.headers.get(start..start + len).unwrap_or_default()
     }
 
     /// Notes a frame; returns it where it is a super-frame whose segments do not all fit into the
     /// burst.
     #[inline]
-    pub(super) fn mend(&mut self, memory: &mut RingMemory, slot: Slot) -> Option<SuperFrame> {
+    pub(super) fn add_frame(&mut self, memory: &mut RingMemory, slot: Slot) -> Option<SuperFrame> {
         let offload = offload_of(memory, &slot);
         if slot.tag.is_none() && offload.is_none_or(|offload| offload.is_finished()) {
             self.push_whole(&slot);
             return None;
         }
-        self.mend_slowly(memory, slot, offload)
+        self.repair_and_add(memory, slot, offload)
     }
 
     /// Notes the segments of a super-frame, from the next one on.
-    pub(super) fn cut(&mut self, memory: &RingMemory, frame: SuperFrame) -> Option<SuperFrame> {
+    pub(super) fn add_segments(
+        &mut self,
+        memory: &RingMemory,
+        frame: SuperFrame,
+    ) -> Option<SuperFrame> {
         let SuperFrame { slot, offload, next, .. } = frame;
-        let segments = match Segments::cut(memory.bytes(slot.frame), &offload) {
-            Cut::Segments(segments) => segments,
-            Cut::Whole => {
+        let segments = match Segments::split(memory.bytes(slot.frame), &offload) {
+            SegmentationResult::Segments(segments) => segments,
+            SegmentationResult::Whole => {
                 self.push_whole(&slot);
                 return None;
             }
-            Cut::TooMany => {
+            SegmentationResult::TooMany => {
                 self.losses.too_many_segments += 1;
                 return None;
             }
@@ -142,7 +146,7 @@ impl FrameRepair {
             self.losses.uncaptured += u64::try_from(uncaptured).unwrap_or_default();
         }
         for index in next..len {
-            if self.pieces.len() >= MAX_BURST_LEN {
+            if self.frames.len() >= MAX_BURST_LEN {
                 return Some(SuperFrame { next: index, len, ..frame });
             }
             self.push_segment(&slot, &segments, index, index > next);
@@ -151,7 +155,7 @@ impl FrameRepair {
     }
 
     #[inline(never)]
-    fn mend_slowly(
+    fn repair_and_add(
         &mut self,
         memory: &mut RingMemory,
         mut slot: Slot,
@@ -159,15 +163,16 @@ impl FrameRepair {
     ) -> Option<SuperFrame> {
         let mut offload = offload.unwrap_or_default();
         let is_cut = is_truncated(&slot);
-        let is_spoiled = is_cut && slot.frame.len() <= self.cut_len && !offload.is_finished();
-        self.spoiled += u64::from(is_spoiled);
+        let is_overtruncated =
+            is_cut && slot.frame.len() <= self.truncation_len && !offload.is_finished();
+        self.overtruncated += u64::from(is_overtruncated);
         if let Some(tag) = slot.tag
-            && put_tag_back(memory, &mut slot, tag)
+            && restore_vlan_tag(memory, &mut slot, tag)
         {
-            offload = offload.moved_by(4);
+            offload = offload.shifted_by(4);
         }
-        if offload.is_super_frame() && !is_spoiled {
-            return self.cut(memory, SuperFrame { slot, offload, next: 0, len: 0 });
+        if offload.is_super_frame() && !is_overtruncated {
+            return self.add_segments(memory, SuperFrame { slot, offload, next: 0, len: 0 });
         }
         if !is_cut {
             // What cannot be finished is left as it is.
@@ -179,9 +184,9 @@ impl FrameRepair {
 
     #[inline]
     fn push_whole(&mut self, slot: &Slot) {
-        self.pieces.push(Piece {
+        self.frames.push(RepairedFrame {
             bytes: slot.frame,
-            head: (0, 0),
+            header_span: (0, 0),
             timestamp_ns: slot.timestamp_ns,
             wire_len: slot.wire_len,
             is_egress: slot.packet_type == OUTGOING,
@@ -196,14 +201,14 @@ impl FrameRepair {
         let room = self.headers.get_mut(start..).unwrap_or_default();
         let Some(header_len) = segments.put_header(index, room) else {
             self.headers.truncate(start);
-            self.losses.unfit += 1;
+            self.losses.header_errors += 1;
             return;
         };
         let len = segments.payload(index).len();
         let wire_len = segments.wire_len(index);
-        self.pieces.push(Piece {
+        self.frames.push(RepairedFrame {
             bytes: slot.frame.part(segments.payload_start(index), len),
-            head: (start, header_len),
+            header_span: (start, header_len),
             timestamp_ns: slot.timestamp_ns,
             wire_len: u32::try_from(wire_len).unwrap_or(u32::MAX),
             is_egress: slot.packet_type == OUTGOING,
@@ -221,18 +226,18 @@ fn is_truncated(slot: &Slot) -> bool {
 /// The `virtio_net_hdr` stands right in front of the frame.
 #[inline]
 fn offload_of(memory: &RingMemory, slot: &Slot) -> Option<Offload> {
-    let header = slot.frame.with_front(VNET_LEN)?.part(0, VNET_LEN);
+    let header = slot.frame.with_headroom(VNET_HEADER_LEN)?.part(0, VNET_HEADER_LEN);
     memory.bytes(header).first_chunk().map(Offload::parse)
 }
 
 /// Moves the MAC addresses into the room in front of the frame and puts the tag behind them; false
 /// where the frame is too short for that, and is left as it is.
-fn put_tag_back(
+fn restore_vlan_tag(
     memory: &mut RingMemory,
     slot: &mut Slot,
     (control, ether_type): (u16, u16),
 ) -> bool {
-    let Some(frame) = slot.frame.with_front(TAG_LEN) else { return false };
+    let Some(frame) = slot.frame.with_headroom(TAG_LEN) else { return false };
     if slot.frame.len() < MACS_LEN {
         return false;
     }

@@ -1,11 +1,11 @@
 //! The machine of classic BPF in plain Rust, for the codes that the filter uses.
 
-use super::super::code::{Instruction, codes::*};
 use super::super::program::{MARK, PACKET_TYPE};
+use super::super::program_builder::{Instruction, opcodes::*};
 
 /// A frame and what the kernel knows of it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Seen<'a> {
+pub(super) struct TestFrame<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) mark: u32,
     pub(super) packet_type: u32,
@@ -19,7 +19,7 @@ struct Registers {
 }
 
 /// How many bytes the program takes. A load behind the end is the end.
-pub(super) fn run(program: &[Instruction], seen: Seen<'_>) -> u32 {
+pub(super) fn run(program: &[Instruction], test_frame: TestFrame<'_>) -> u32 {
     let mut registers = Registers::default();
     let mut at = 0;
     loop {
@@ -27,12 +27,12 @@ pub(super) fn run(program: &[Instruction], seen: Seen<'_>) -> u32 {
         at += 1;
         match one.code {
             RETURN => return one.operand,
-            JUMP => at += place(one.operand),
+            JUMP => at += to_usize(one.operand),
             IF_EQUAL | IF_EQUAL_X | IF_ABOVE | IF_AT_LEAST | IF_AT_LEAST_X | IF_ANY_BIT => {
-                at += usize::from(way(one, &registers));
+                at += usize::from(branch_offset(one, &registers));
             }
             _ => {
-                if compute(one, &mut registers, seen).is_none() {
+                if compute(one, &mut registers, test_frame).is_none() {
                     return 0;
                 }
             }
@@ -40,7 +40,7 @@ pub(super) fn run(program: &[Instruction], seen: Seen<'_>) -> u32 {
     }
 }
 
-fn way(one: Instruction, Registers { a, x, .. }: &Registers) -> u8 {
+fn branch_offset(one: Instruction, Registers { a, x, .. }: &Registers) -> u8 {
     let is_true = match one.code {
         IF_EQUAL => *a == one.operand,
         IF_EQUAL_X => a == x,
@@ -52,19 +52,19 @@ fn way(one: Instruction, Registers { a, x, .. }: &Registers) -> u8 {
     if is_true { one.on_true } else { one.on_false }
 }
 
-fn compute(one: Instruction, registers: &mut Registers, seen: Seen<'_>) -> Option<()> {
+fn compute(one: Instruction, registers: &mut Registers, test_frame: TestFrame<'_>) -> Option<()> {
     let k = one.operand;
     let Registers { a, x, slots } = registers;
     match one.code {
-        LOAD_WORD => *a = load(seen, k, 4)?,
-        LOAD_HALF => *a = load(seen, k, 2)?,
-        LOAD_BYTE => *a = load(seen, k, 1)?,
-        LOAD_HALF_AT_X => *a = load(seen, x.wrapping_add(k), 2)?,
-        LOAD_X_HEADER_LEN => *x = 4 * (load(seen, k, 1)? & 0xf),
-        LOAD_LEN => *a = u32::try_from(seen.bytes.len()).unwrap(),
-        LOAD_SLOT => *a = slots[place(k)],
-        LOAD_X_SLOT => *x = slots[place(k)],
-        STORE => slots[place(k)] = *a,
+        LOAD_WORD => *a = load(test_frame, k, 4)?,
+        LOAD_HALF => *a = load(test_frame, k, 2)?,
+        LOAD_BYTE => *a = load(test_frame, k, 1)?,
+        LOAD_HALF_AT_X => *a = load(test_frame, x.wrapping_add(k), 2)?,
+        LOAD_X_HEADER_LEN => *x = 4 * (load(test_frame, k, 1)? & 0xf),
+        LOAD_LEN => *a = u32::try_from(test_frame.bytes.len()).unwrap(),
+        LOAD_SLOT => *a = slots[to_usize(k)],
+        LOAD_X_SLOT => *x = slots[to_usize(k)],
+        STORE => slots[to_usize(k)] = *a,
         COPY_TO_X => *x = *a,
         COPY_FROM_X => *a = *x,
         ADD => *a = a.wrapping_add(k),
@@ -77,17 +77,17 @@ fn compute(one: Instruction, registers: &mut Registers, seen: Seen<'_>) -> Optio
     Some(())
 }
 
-fn load(seen: Seen<'_>, at: u32, len: usize) -> Option<u32> {
+fn load(test_frame: TestFrame<'_>, at: u32, len: usize) -> Option<u32> {
     match at {
-        MARK => return Some(seen.mark),
-        PACKET_TYPE => return Some(seen.packet_type),
+        MARK => return Some(test_frame.mark),
+        PACKET_TYPE => return Some(test_frame.packet_type),
         _ => {}
     }
-    let bytes = seen.bytes.get(place(at)..)?.get(..len)?;
+    let bytes = test_frame.bytes.get(to_usize(at)..)?.get(..len)?;
     Some(bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte)))
 }
 
 /// A number of the machine as an index.
-pub(super) fn place(number: u32) -> usize {
+pub(super) fn to_usize(number: u32) -> usize {
     usize::try_from(number).unwrap()
 }

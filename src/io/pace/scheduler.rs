@@ -1,14 +1,14 @@
-//! Lets the things of a queue through in groups, each when it is due.
+//! Releases the copies of a queue in groups, each when it is due.
 
 use super::{Clock, Pacer, Speed};
 use crate::io::StopFlag;
 
 /// The longest sleep in one piece: so soon a stop is seen.
-const NAP_NS: u64 = 50_000_000;
+const MAX_SLEEP_NS: u64 = 50_000_000;
 
 /// What of a copy the pace depends on.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Queued {
+pub(super) struct PacedCopy {
     /// The time of its frame, zero where it has none.
     pub(super) timestamp_ns: u64,
     /// Its length in bytes.
@@ -17,18 +17,18 @@ pub(super) struct Queued {
 
 /// A pacer, the clock that it waits by, and the flag that ends all waiting.
 #[derive(Debug)]
-pub(super) struct Gate<C> {
+pub(super) struct DepartureScheduler<C> {
     pub(super) clock: C,
     pub(super) pacer: Pacer,
     pub(super) stop: StopFlag,
 }
 
-impl<C: Clock> Gate<C> {
+impl<C: Clock> DepartureScheduler<C> {
     /// Waits until some of the queue may leave, and counts them as gone: how many they are, at
     /// least one unless the queue is empty. Nothing once the flag is set.
     pub(super) fn await_group<Q>(&mut self, queue: Q) -> Option<usize>
     where
-        Q: Iterator<Item = Queued> + Clone,
+        Q: Iterator<Item = PacedCopy> + Clone,
     {
         loop {
             if self.stop.is_set() {
@@ -36,22 +36,22 @@ impl<C: Clock> Gate<C> {
             }
             match self.due_now(queue.clone()) {
                 Ok(group_len) => return Some(group_len),
-                Err(due_ns) => self.nap_until(due_ns),
+                Err(due_ns) => self.sleep_until(due_ns),
             }
         }
     }
 
     /// How many may leave now; where not even the first may, when it is due.
-    fn due_now(&mut self, queue: impl Iterator<Item = Queued>) -> Result<usize, u64> {
+    fn due_now(&mut self, queue: impl Iterator<Item = PacedCopy>) -> Result<usize, u64> {
         let now_ns = self.clock.now_ns();
         let horizon_ns = now_ns.saturating_add(self.pacer.ahead_ns());
         let mut group_len = 0;
-        for queued in queue {
-            let due_ns = self.pacer.due_ns(now_ns, queued.timestamp_ns);
+        for paced_copy in queue {
+            let due_ns = self.pacer.due_ns(now_ns, paced_copy.timestamp_ns);
             if due_ns > horizon_ns {
                 return if group_len == 0 { Err(due_ns) } else { Ok(group_len) };
             }
-            self.pacer.count(queued.len);
+            self.pacer.count(paced_copy.len);
             group_len += 1;
         }
         Ok(group_len)
@@ -59,14 +59,14 @@ impl<C: Clock> Gate<C> {
 
     /// At a rate sleeps until the first is due, so that all that is due a little later goes with
     /// it; where recorded gaps matter wakes as early as it may leave.
-    fn nap_until(&self, due_ns: u64) {
+    fn sleep_until(&self, due_ns: u64) {
         let early_ns = match self.pacer.speed() {
             Speed::Recorded(_) => self.pacer.ahead_ns(),
             _ => 0,
         };
         let wait_ns = due_ns.saturating_sub(early_ns).saturating_sub(self.clock.now_ns());
         if wait_ns > 0 {
-            self.clock.sleep_ns(wait_ns.min(NAP_NS));
+            self.clock.sleep_ns(wait_ns.min(MAX_SLEEP_NS));
         }
     }
 }
@@ -96,7 +96,7 @@ mod tests {
         }
 
         fn sleep_ns(&self, duration_ns: u64) {
-            assert!(duration_ns <= NAP_NS);
+            assert!(duration_ns <= MAX_SLEEP_NS);
             self.now_ns.set(self.now_ns.get() + duration_ns + self.overshoot_ns);
             if self.now_ns.get() >= self.stop_at_ns {
                 self.stop.set();
@@ -104,7 +104,7 @@ mod tests {
         }
     }
 
-    fn gate(speed: &str, overshoot_ns: u64) -> Gate<FakeClock> {
+    fn scheduler(speed: &str, overshoot_ns: u64) -> DepartureScheduler<FakeClock> {
         let stop = StopFlag::new();
         let clock = FakeClock {
             now_ns: Cell::new(7_000_000_000),
@@ -112,20 +112,20 @@ mod tests {
             stop_at_ns: u64::MAX,
             stop: stop.clone(),
         };
-        Gate { clock, pacer: Pacer::new(speed.parse().unwrap()), stop }
+        DepartureScheduler { clock, pacer: Pacer::new(speed.parse().unwrap()), stop }
     }
 
-    /// Sends bursts of 64 through the gate: when each left, since the first.
-    fn departures(gate: &mut Gate<FakeClock>, queue: &[Queued]) -> Vec<u64> {
-        let start_ns = gate.clock.now_ns();
+    /// Sends bursts of 64 through the scheduler: when each left, since the first.
+    fn departures(scheduler: &mut DepartureScheduler<FakeClock>, queue: &[PacedCopy]) -> Vec<u64> {
+        let start_ns = scheduler.clock.now_ns();
         let mut left_at = Vec::new();
         for burst in queue.chunks(64) {
             let mut first = 0;
             while first < burst.len() {
-                let Some(group_len) = gate.await_group(burst[first..].iter().copied()) else {
+                let Some(group_len) = scheduler.await_group(burst[first..].iter().copied()) else {
                     return left_at;
                 };
-                let now_ns = gate.clock.now_ns() - start_ns;
+                let now_ns = scheduler.clock.now_ns() - start_ns;
                 left_at.extend(std::iter::repeat_n(now_ns, group_len));
                 first += group_len;
             }
@@ -133,12 +133,12 @@ mod tests {
         left_at
     }
 
-    fn alike(count: usize, len: usize) -> Vec<Queued> {
-        vec![Queued { timestamp_ns: 0, len }; count]
+    fn alike(count: usize, len: usize) -> Vec<PacedCopy> {
+        vec![PacedCopy { timestamp_ns: 0, len }; count]
     }
 
-    fn at(times: &[u64]) -> Vec<Queued> {
-        times.iter().map(|time| Queued { timestamp_ns: *time, len: 100 }).collect()
+    fn at(times: &[u64]) -> Vec<PacedCopy> {
+        times.iter().map(|time| PacedCopy { timestamp_ns: *time, len: 100 }).collect()
     }
 
     proptest! {
@@ -148,7 +148,8 @@ mod tests {
             count in 2_usize..20_000,
             overshoot_ns in 0_u64..200_000,
         ) {
-            let left_at = departures(&mut gate(&format!("{pps}pps"), overshoot_ns), &alike(count, 100));
+            let mut scheduler = scheduler(&format!("{pps}pps"), overshoot_ns);
+            let left_at = departures(&mut scheduler, &alike(count, 100));
             prop_assert_eq!(left_at.len(), count);
             for (index, left_ns) in left_at.iter().enumerate() {
                 let due_ns = u64::try_from(index).unwrap() * 1_000_000_000 / pps;
@@ -162,8 +163,9 @@ mod tests {
             kbps in 10_u64..10_000_000,
             lens in proptest::collection::vec(50_usize..9_000, 2..2_000),
         ) {
-            let queue: Vec<_> = lens.iter().map(|len| Queued { timestamp_ns: 0, len: *len }).collect();
-            let left_at = departures(&mut gate(&format!("{kbps}kbps"), 60_000), &queue);
+            let copies = lens.iter().map(|len| PacedCopy { timestamp_ns: 0, len: *len });
+            let queue: Vec<_> = copies.collect();
+            let left_at = departures(&mut scheduler(&format!("{kbps}kbps"), 60_000), &queue);
             let mut bits = 0_u64;
             for (left_ns, len) in left_at.iter().zip(&lens) {
                 let due_ns = bits * 1_000_000 / kbps;
@@ -183,7 +185,7 @@ mod tests {
                 time_ns
             })).collect();
             let speed = format!("{}.{}x", tenths / 10, tenths % 10);
-            let left_at = departures(&mut gate(&speed, 60_000), &at(&times));
+            let left_at = departures(&mut scheduler(&speed, 60_000), &at(&times));
             let mut latest_ns = 0;
             for (left_ns, time) in left_at.iter().zip(&times) {
                 let due_ns = time.saturating_sub(times[0]) * 10 / tenths;
@@ -196,62 +198,62 @@ mod tests {
 
     #[test]
     fn a_rate_does_not_drift_over_hours() {
-        let mut gate = gate("0.3pps", 60_000);
-        let left_at = departures(&mut gate, &alike(10_001, 100));
+        let mut scheduler = scheduler("0.3pps", 60_000);
+        let left_at = departures(&mut scheduler, &alike(10_001, 100));
         let exact_ns = 10_000 * 10_000_000_000_u64 / 3;
         assert!(left_at[10_000].abs_diff(exact_ns) < MS);
     }
 
     #[test]
     fn a_short_delay_is_compensated_and_a_long_one_is_not() {
-        let mut gate = gate("1kpps", 0);
-        assert_eq!(departures(&mut gate, &alike(1, 100)), [0]);
-        gate.clock.now_ns.set(gate.clock.now_ns() + 500 * MS);
-        let caught_up = departures(&mut gate, &alike(1_000, 100));
+        let mut scheduler = scheduler("1kpps", 0);
+        assert_eq!(departures(&mut scheduler, &alike(1, 100)), [0]);
+        scheduler.clock.now_ns.set(scheduler.clock.now_ns() + 500 * MS);
+        let caught_up = departures(&mut scheduler, &alike(1_000, 100));
         assert_eq!(caught_up.iter().filter(|left_ns| **left_ns == 0).count(), 500);
-        gate.clock.now_ns.set(gate.clock.now_ns() + 3_600_000 * MS);
-        let after_an_hour = departures(&mut gate, &alike(3_000, 100));
+        scheduler.clock.now_ns.set(scheduler.clock.now_ns() + 3_600_000 * MS);
+        let after_an_hour = departures(&mut scheduler, &alike(3_000, 100));
         assert!(after_an_hour.iter().filter(|left_ns| **left_ns == 0).count() <= 1_002);
     }
 
     #[test]
     fn each_pass_starts_where_the_last_ended() {
-        let mut gate = gate("original", 0);
+        let mut scheduler = scheduler("original", 0);
         let pass = at(&[5_000 * MS, 5_010 * MS, 5_030 * MS]);
-        let start_ns = gate.clock.now_ns();
+        let start_ns = scheduler.clock.now_ns();
         for round in 0..3 {
-            gate.pacer.begin_pass();
-            for queued in &pass {
-                gate.pacer.observe(gate.clock.now_ns(), queued.timestamp_ns);
+            scheduler.pacer.begin_pass();
+            for paced_copy in &pass {
+                scheduler.pacer.observe(scheduler.clock.now_ns(), paced_copy.timestamp_ns);
             }
-            departures(&mut gate, &pass);
-            let taken_ns = gate.clock.now_ns() - start_ns;
+            departures(&mut scheduler, &pass);
+            let taken_ns = scheduler.clock.now_ns() - start_ns;
             assert!(taken_ns.abs_diff((round + 1) * 30 * MS) < MS, "{taken_ns}");
         }
     }
 
     #[test]
     fn frames_that_are_not_mirrored_count_for_the_recorded_time() {
-        let mut gate = gate("2x", 0);
+        let mut scheduler = scheduler("2x", 0);
         for time in [1_000 * MS, 1_100 * MS] {
-            gate.pacer.observe(gate.clock.now_ns(), time);
+            scheduler.pacer.observe(scheduler.clock.now_ns(), time);
         }
-        let left_at = departures(&mut gate, &at(&[1_100 * MS]));
+        let left_at = departures(&mut scheduler, &at(&[1_100 * MS]));
         assert!(left_at[0].abs_diff(50 * MS) < MS);
     }
 
     #[test]
     fn a_frame_without_a_time_does_not_wait() {
-        let left_at = departures(&mut gate("original", 0), &at(&[0, 10 * MS, 0, 11 * MS]));
+        let left_at = departures(&mut scheduler("original", 0), &at(&[0, 10 * MS, 0, 11 * MS]));
         assert!(left_at.iter().all(|left_ns| *left_ns <= MS), "{left_at:?}");
     }
 
     #[test]
     fn a_stop_interrupts_a_long_gap() {
-        let mut gate = gate("original", 0);
-        gate.clock.stop_at_ns = gate.clock.now_ns() + 120 * MS;
-        let left_at = departures(&mut gate, &at(&[MS, 3_600_000 * MS]));
+        let mut scheduler = scheduler("original", 0);
+        scheduler.clock.stop_at_ns = scheduler.clock.now_ns() + 120 * MS;
+        let left_at = departures(&mut scheduler, &at(&[MS, 3_600_000 * MS]));
         assert_eq!(left_at, [0]);
-        assert!(gate.clock.now_ns() <= 7_000_000_000 + 170 * MS);
+        assert!(scheduler.clock.now_ns() <= 7_000_000_000 + 170 * MS);
     }
 }
