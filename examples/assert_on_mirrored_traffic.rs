@@ -102,7 +102,7 @@ mod tests {
         let collected = mirror(&table(), FrameSource::new(sent)).unwrap();
 
         assert!(collected.mirrored.is_empty());
-        let reasons: Vec<_> = collected.left_behind.iter().map(|left| left.reason).collect();
+        let reasons: Vec<_> = collected.not_mirrored.iter().map(|left| left.reason).collect();
         let (no_session, no_interface) =
             (NotMirrored::NoSessionMatched, NotMirrored::NoNetworkInterface);
         assert_eq!(reasons, [no_session, no_session, no_interface]);

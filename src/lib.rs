@@ -46,7 +46,7 @@
 //! let copy = &collected.mirrored[0];
 //! assert_eq!(copy.inner, frame);
 //! assert_eq!(copy.outer[46..49], [0, 0, 42]); // the VXLAN network identifier
-//! assert!(collected.left_behind.is_empty());
+//! assert!(collected.not_mirrored.is_empty());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -71,7 +71,7 @@
 //! metadata.extend([0x30, 0x39, 0, 80, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, 2, 0, 0, 0, 0, 0, 0]);
 //!
 //! let collected = mirror(&table, FrameSource::new([arp, metadata]))?;
-//! let reasons: Vec<_> = collected.left_behind.iter().map(|left| left.reason).collect();
+//! let reasons: Vec<_> = collected.not_mirrored.iter().map(|left| left.reason).collect();
 //! assert_eq!(reasons, [NotMirrored::NotIp, NotMirrored::AwsExcluded]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

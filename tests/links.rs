@@ -98,7 +98,7 @@ fn wait_for<T>(
     mut wanted: impl FnMut(LinkEvent) -> Option<T>,
 ) -> T {
     for _ in 0..2_000 {
-        while let Some(event) = watch.next().unwrap() {
+        while let Some(event) = watch.try_next().unwrap() {
             if let Some(found) = wanted(event) {
                 return found;
             }
@@ -132,7 +132,7 @@ fn removed(watch: &mut LinkWatch, gone: &str) -> u32 {
 fn a_watch_reports_a_veth_from_creation_to_removal() {
     let Some(namespace) = Namespace::new("watch") else { return };
     let mut watch = namespace.inside(LinkWatch::open).unwrap();
-    assert_eq!(watch.next().unwrap(), None);
+    assert_eq!(watch.try_next().unwrap(), None);
 
     namespace.ip("link add va address 02:00:00:00:00:01 type veth peer name vb");
     let made = changed(&mut watch, "va is there", |link| link.name == "va");
@@ -202,7 +202,7 @@ fn a_watch_that_overflows_reports_it_and_continues() {
     namespace.ip_lines(&"link set va mtu 1400\nlink set va mtu 1500\n".repeat(6_000));
     let overrun = |event| (event == LinkEvent::Overrun).then_some(());
     wait_for(&mut watch, "changes were lost", overrun);
-    assert_eq!(watch.next().unwrap(), None, "what is older than the list to come is not told");
+    assert_eq!(watch.try_next().unwrap(), None, "what is older than the list to come is not told");
     namespace.ip("link set va mtu 1300");
     changed(&mut watch, "va has another MTU", |link| link.mtu == 1_300);
 }

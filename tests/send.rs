@@ -18,7 +18,7 @@ use traffic_mirror::dataplane::{
 };
 use traffic_mirror::io::StopFlag;
 use traffic_mirror::io::pace::{Clock, PacedSink, Speed};
-use traffic_mirror::io::receive::{Collector, InnerFrame};
+use traffic_mirror::io::receive::{InnerFrame, VxlanReceiver};
 use traffic_mirror::io::udp::UdpSink;
 use traffic_mirror::model::{TargetKind, VirtualNetworkId};
 
@@ -71,7 +71,7 @@ fn compiled(registry: &Registry) -> Arc<MirrorTable> {
 
 #[test]
 fn every_copy_arrives_in_the_order_of_its_flow() {
-    let mut collector = Collector::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let mut collector = VxlanReceiver::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let mut worker = Worker::new(table(collector.local_address().unwrap()));
     let speed: Speed = "100kpps".parse().unwrap();
     let mut sink = PacedSink::new(UdpSink::new(), speed, StopFlag::new());

@@ -15,7 +15,7 @@ pub(super) fn open(names: &[PathBuf], stop: &StopFlag) -> Result<Vec<CaptureSour
     let mut sources = Vec::new();
     let mut failures = Vec::new();
     for name in names {
-        match CaptureSource::open_until(name, stop) {
+        match CaptureSource::open_with_stop(name, stop) {
             Ok(source) => sources.push(source),
             Err(error) => failures.push(error.to_string()),
         }

@@ -128,7 +128,7 @@ impl FileSink {
             PcapngSink::new(file, precision).map(Self::Pcapng)
         } else {
             match precision {
-                Precision::Micro => PcapSink::refining(file),
+                Precision::Micro => PcapSink::with_auto_precision(file),
                 Precision::Nano => PcapSink::new(file, precision),
             }
             .map(Self::Pcap)
@@ -181,7 +181,7 @@ pub(super) fn begin_output<T>(
     stop: &StopFlag,
     create: impl FnOnce(&Path) -> io::Result<T>,
 ) -> Result<Option<T>, Failure> {
-    let is_regular = path.is_none_or(OutputFile::is_all_or_nothing);
+    let is_regular = path.is_none_or(OutputFile::is_atomic);
     if is_regular {
         signals::stop_on_signals_and_hang_up(stop)?;
     }
@@ -197,9 +197,9 @@ pub(super) fn begin_output<T>(
 /// A pcapng capture may describe an interface with a finer clock anywhere. A regular file is
 /// changed then, and pcapng gets a second interface; pcap in a pipe can only begin with nanoseconds.
 pub(super) fn precision_for(path: &Path, sources: &[CaptureSource]) -> Precision {
-    let can_refine = OutputFile::is_all_or_nothing(path) || is_pcapng(path);
+    let can_refine = OutputFile::is_atomic(path) || is_pcapng(path);
     let is_fine = |source: &CaptureSource| {
-        source.is_nanosecond() || (!can_refine && source.may_change_precision())
+        source.needs_nanoseconds() || (!can_refine && source.may_change_precision())
     };
     if sources.iter().any(is_fine) { Precision::Nano } else { Precision::Micro }
 }

@@ -17,7 +17,9 @@ use super::report::columns;
 use super::{signals, terminal};
 use crate::io::StopFlag;
 use crate::io::clock::Stopwatch;
-use crate::io::receive::{Amount, Collector, InnerFrame, NotVxlan, TakeFrame, Tally};
+use crate::io::receive::{
+    FrameConsumer, InnerFrame, NotVxlan, ReceiveCounters, TrafficCount, VxlanReceiver,
+};
 use crate::io::record::{OutputFile, PcapWriter, Precision};
 use crate::model::{InvalidValue, VXLAN_PORT};
 
@@ -60,16 +62,16 @@ pub(super) fn run(flags: &ReceiveFlags) -> Result<Exit, Failure> {
     let address = listen_address(&flags.listen).map_err(Failure::usage)?;
     check(flags)?;
     let stop = StopFlag::new();
-    let mut collector = Collector::bind(address).map_err(|error| taken(address, &error))?;
+    let mut receiver = VxlanReceiver::bind(address).map_err(|error| taken(address, &error))?;
     let file = begin_output(flags.write.as_deref(), &stop, begin_file)?;
     let mut sink = FrameSink { file };
-    let bound = collector.local_address().unwrap_or(address);
+    let bound = receiver.local_address().unwrap_or(address);
     terminal::say(&format!("traffic-mirror: listening on {bound}\n"));
 
     let stopwatch = Stopwatch::start();
-    let ended = collector.run(flags.count, &stop, &mut sink);
+    let ended = receiver.run(flags.count, &stop, &mut sink);
     let written = sink.commit();
-    let report = Report::new(collector.tally(), stopwatch.elapsed());
+    let report = Report::new(receiver.counters(), stopwatch.elapsed());
     let mut exit = Exit::Done;
     for error in ended.err().into_iter().chain(written.err()) {
         terminal::complain(&error.to_string());
@@ -122,7 +124,7 @@ fn taken(address: SocketAddr, error: &io::Error) -> Failure {
 
 /// Begins the file of received frames. An incomplete one stays: its frames come only once.
 fn begin_file(path: &Path) -> io::Result<PcapWriter<OutputFile>> {
-    let mut file = PcapWriter::new(OutputFile::create_kept(path)?, Precision::Nano)?;
+    let mut file = PcapWriter::new(OutputFile::create_keeping_partial(path)?, Precision::Nano)?;
     // A reader of a pipe waits for the header.
     file.flush()?;
     if let Some(partial) = file.inner_mut().partial_path() {
@@ -169,12 +171,12 @@ fn with_partial(error: io::Error, partial: Option<&Path>) -> io::Error {
     io::Error::new(error.kind(), format!("{error}; the frames written before are in {partial}"))
 }
 
-impl TakeFrame for FrameSink {
-    fn take(&mut self, frame: &InnerFrame<'_>) -> io::Result<()> {
-        self.attempt(|file| file.record(frame.timestamp_ns, frame.bytes))
+impl FrameConsumer for FrameSink {
+    fn consume(&mut self, frame: &InnerFrame<'_>) -> io::Result<()> {
+        self.attempt(|file| file.write_record(frame.timestamp_ns, frame.bytes))
     }
 
-    fn rest(&mut self) -> io::Result<()> {
+    fn on_idle(&mut self) -> io::Result<()> {
         self.attempt(PcapWriter::flush)
     }
 }
@@ -205,27 +207,30 @@ struct AmountReport {
     received_bytes: u64,
 }
 
-impl From<Amount> for AmountReport {
-    fn from(amount: Amount) -> Self {
+impl From<TrafficCount> for AmountReport {
+    fn from(amount: TrafficCount) -> Self {
         Self { received: amount.frames, received_bytes: amount.bytes }
     }
 }
 
 impl Report {
-    fn new(tally: &Tally, elapsed: Duration) -> Self {
-        let dropped = [("socket_buffer", tally.dropped)];
+    fn new(counters: &ReceiveCounters, elapsed: Duration) -> Self {
+        let dropped = [("socket_buffer", counters.dropped)];
         let other = |reason: &NotVxlan, count: &u64| (reason.label(), *count);
-        let network = |(id, amount): (&crate::model::VirtualNetworkId, &Amount)| NetworkReport {
-            virtual_network_id: id.value(),
-            amount: (*amount).into(),
+        let network = |(id, amount): (&crate::model::VirtualNetworkId, &TrafficCount)| {
+            NetworkReport { virtual_network_id: id.value(), amount: (*amount).into() }
         };
-        let further = Some(tally.further_networks).filter(|amount| amount.frames > 0);
+        let further = Some(counters.other_networks).filter(|amount| amount.frames > 0);
         Self {
-            received: tally.received.frames,
-            received_bytes: tally.received.bytes,
+            received: counters.received.frames,
+            received_bytes: counters.received.bytes,
             dropped: dropped.into_iter().filter(|(_, count)| *count > 0).collect(),
-            not_vxlan: tally.not_vxlan.iter().map(|(reason, count)| other(reason, count)).collect(),
-            virtual_networks: tally.networks.iter().map(network).collect(),
+            not_vxlan: counters
+                .not_vxlan
+                .iter()
+                .map(|(reason, count)| other(reason, count))
+                .collect(),
+            virtual_networks: counters.networks.iter().map(network).collect(),
             further_virtual_networks: further.map(Into::into),
             elapsed_ns: u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX),
         }

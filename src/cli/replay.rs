@@ -109,7 +109,7 @@ pub(super) fn run(flags: &ReplayFlags) -> Result<Exit, Failure> {
     complain(&mut plan, &troubles);
     let mut report = Report::new(&plan.table, worker.counters(), stopwatch.elapsed());
     report.add_sent(&plan.outputs.target_reports());
-    let is_to_file = flags.write.as_deref().is_some_and(OutputFile::is_all_or_nothing);
+    let is_to_file = flags.write.as_deref().is_some_and(OutputFile::is_atomic);
     let only_to_file = !flags.send && is_to_file;
     if let (Some(cause), true) = (lost, only_to_file) {
         report.lose_all(cause);

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::terminal;
 use crate::io::record::OutputFile;
-use crate::io::sandbox::{Entered, Network, Sandbox, folder_of};
+use crate::io::sandbox::{Enforcement, NetworkAccess, Sandbox, parent_folder};
 
 /// Files of the kernel that are read while interfaces come and go: memory, limits of the memory
 /// cgroup and of processors, and the number that the ids of devices are made from.
@@ -44,20 +44,22 @@ impl SandboxFlags {
         if self.no_sandbox {
             return;
         }
-        let network = if files.sends { Network::Send } else { Network::None };
+        let network = if files.sends { NetworkAccess::Send } else { NetworkAccess::None };
         let mut sandbox = Sandbox::new(network);
         for path in files.inputs.iter().chain(files.configs) {
             // A folder that was named by mistake is to be reported as one.
-            sandbox.read(path.clone());
+            sandbox.allow_read(path.clone());
         }
         if files.sends {
-            OF_THE_HOST.iter().for_each(|path| sandbox.read(path));
+            OF_THE_HOST.iter().for_each(|path| sandbox.allow_read(path));
         }
         match files.output {
-            Some(path) if OutputFile::is_all_or_nothing(path) => {
-                OutputFile::folder(path).into_iter().for_each(|folder| sandbox.write_in(folder));
+            Some(path) if OutputFile::is_atomic(path) => {
+                OutputFile::folder(path)
+                    .into_iter()
+                    .for_each(|folder| sandbox.allow_write_in(folder));
             }
-            Some(path) => sandbox.write(path),
+            Some(path) => sandbox.allow_write(path),
             None => {}
         }
         // Where a kernel lacks a sandbox, reading a capture is as it is for other programs.
@@ -70,25 +72,25 @@ impl SandboxFlags {
         if self.no_sandbox {
             return None;
         }
-        let mut sandbox = Sandbox::new(Network::Serve);
-        OF_THE_HOST.iter().for_each(|path| sandbox.read(path));
+        let mut sandbox = Sandbox::new(NetworkAccess::Serve);
+        OF_THE_HOST.iter().for_each(|path| sandbox.allow_read(path));
         for path in files.configs {
             // A file that is read again may have been replaced, and may be a link.
-            sandbox.read(folder_of(path));
+            sandbox.allow_read(parent_folder(path));
             if let Ok(real) = path.canonicalize() {
-                sandbox.read(folder_of(&real));
+                sandbox.allow_read(parent_folder(&real));
             }
         }
         if let Some(path) = files.state {
-            sandbox.write_in(folder_of(path));
+            sandbox.allow_write_in(parent_folder(path));
             if let Ok(real) = path.canonicalize() {
-                sandbox.write_in(folder_of(&real));
+                sandbox.allow_write_in(parent_folder(&real));
             }
         }
         if let Some(directory) = files.credentials_directory {
-            sandbox.write_in(directory);
+            sandbox.allow_write_in(directory);
         }
-        files.ports.iter().for_each(|port| sandbox.listen(*port));
+        files.ports.iter().for_each(|port| sandbox.allow_listen(*port));
         Some(sandbox)
     }
 }
@@ -103,8 +105,8 @@ pub(super) struct RunFiles<'a> {
 }
 
 /// Says what is not enforced.
-pub(super) fn report(entered: &Entered) {
-    let lacks = [("files", &entered.files), ("system calls", &entered.calls)];
+pub(super) fn report(entered: &Enforcement) {
+    let lacks = [("files", &entered.filesystem), ("system calls", &entered.syscalls)];
     for (what, enforced) in lacks {
         if let Err(why) = enforced {
             terminal::note(&format!("no sandbox for {what}: {why}"));

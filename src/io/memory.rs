@@ -40,7 +40,7 @@ impl<B> MemoryFrame<B> {
 
     /// The same frame with a known direction.
     #[must_use]
-    pub fn flowing(mut self, direction: Direction) -> Self {
+    pub fn with_direction(mut self, direction: Direction) -> Self {
         self.direction = Some(direction);
         self
     }
@@ -53,7 +53,7 @@ impl<B> MemoryFrame<B> {
 ///
 /// let bytes_alone = FrameSource::new([vec![0; 60], vec![1; 60]]);
 /// let with_time = FrameSource::from_frames([MemoryFrame::new(&[0; 60]).at(1_000)]);
-/// assert_eq!((bytes_alone.left(), with_time.left()), (2, 1));
+/// assert_eq!((bytes_alone.remaining(), with_time.remaining()), (2, 1));
 /// ```
 #[derive(Debug, Clone)]
 pub struct FrameSource<B> {
@@ -74,7 +74,7 @@ impl<B: AsRef<[u8]>> FrameSource<B> {
 
     /// How many frames were not lent yet.
     #[must_use]
-    pub fn left(&self) -> usize {
+    pub fn remaining(&self) -> usize {
         self.frames.len().saturating_sub(self.next)
     }
 
@@ -138,7 +138,7 @@ impl OwnedCopy {
 
 /// A frame that stayed behind at one interface, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LeftBehind {
+pub struct UnmirroredFrame {
     /// Which frame of the source, from zero, over all bursts.
     pub frame: u64,
     /// Index of the interface in the mirror table; nothing where the frame belongs to none.
@@ -155,7 +155,7 @@ pub struct Collected {
     /// The copies, in the order in which they were made.
     pub mirrored: Vec<OwnedCopy>,
     /// What was not copied, in the order of the frames.
-    pub left_behind: Vec<LeftBehind>,
+    pub not_mirrored: Vec<UnmirroredFrame>,
 }
 
 impl Collected {
@@ -166,7 +166,7 @@ impl Collected {
 
     /// The reasons for which one frame stayed behind: one for each interface that left it.
     pub fn reasons_for(&self, frame: u64) -> impl Iterator<Item = NotMirrored> {
-        self.left_behind.iter().filter(move |left| left.frame == frame).map(|left| left.reason)
+        self.not_mirrored.iter().filter(move |left| left.frame == frame).map(|left| left.reason)
     }
 }
 
@@ -174,7 +174,7 @@ impl Collected {
 #[derive(Debug, Default)]
 pub struct CollectSink {
     collected: Collected,
-    counted: FrameCount,
+    frame_count: FrameCount,
 }
 
 impl CollectSink {
@@ -193,7 +193,7 @@ impl CollectSink {
 
 impl Sink for CollectSink {
     fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
-        let first_frame = self.counted.first_of_burst;
+        let first_frame = self.frame_count.first_of_burst;
         self.collected
             .mirrored
             .extend(copies.iter().map(|copy| OwnedCopy::new(&copy, first_frame)));
@@ -205,18 +205,18 @@ impl Sink for CollectSink {
     }
 
     fn observe_verdicts(&mut self, burst: &Burst<'_>, verdicts: &[Verdict]) -> io::Result<()> {
-        self.counted.advance(burst);
-        let first_frame = self.counted.first_of_burst;
-        let left = verdicts.iter().filter_map(|verdict| left_behind(verdict, first_frame));
-        self.collected.left_behind.extend(left);
+        self.frame_count.advance(burst);
+        let first_frame = self.frame_count.first_of_burst;
+        let left = verdicts.iter().filter_map(|verdict| unmirrored_frame(verdict, first_frame));
+        self.collected.not_mirrored.extend(left);
         Ok(())
     }
 }
 
-fn left_behind(verdict: &Verdict, first_frame: u64) -> Option<LeftBehind> {
+fn unmirrored_frame(verdict: &Verdict, first_frame: u64) -> Option<UnmirroredFrame> {
     let MirrorOutcome::NotMirrored(reason) = verdict.outcome else { return None };
     let known = verdict.interface != Verdict::NO_INTERFACE;
-    Some(LeftBehind {
+    Some(UnmirroredFrame {
         frame: first_frame + u64::from(verdict.frame),
         interface: known.then_some(verdict.interface),
         direction: known.then_some(verdict.direction),
@@ -324,11 +324,11 @@ pub(super) mod tests {
     #[test]
     fn copies_keep_timestamp_and_direction() {
         let sent = [MemoryFrame::new(frame(true)).at(7), MemoryFrame::new(frame(false)).at(8)];
-        let sent = sent.map(|frame| frame.flowing(Direction::Egress));
+        let sent = sent.map(|frame| frame.with_direction(Direction::Egress));
         let collected = mirror(&table(), FrameSource::from_frames(sent)).unwrap();
         assert_eq!(collected.mirrored[0].timestamp_ns, 7);
-        assert_eq!(collected.left_behind[0].direction, Some(Direction::Egress));
-        assert_eq!(collected.left_behind[0].interface, Some(0));
+        assert_eq!(collected.not_mirrored[0].direction, Some(Direction::Egress));
+        assert_eq!(collected.not_mirrored[0].interface, Some(0));
     }
 
     #[test]
@@ -340,6 +340,6 @@ pub(super) mod tests {
             assert_eq!(burst.len(), lent);
         }
         source.rewind();
-        assert_eq!(source.left(), 2);
+        assert_eq!(source.remaining(), 2);
     }
 }

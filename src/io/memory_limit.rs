@@ -35,9 +35,9 @@ impl MemoryLimit {
         let text = |path: &str| fs::read_to_string(root.join(path)).ok();
         let cgroups = text("proc/self/cgroup").unwrap_or_default();
         let mounts = text("proc/self/mountinfo").unwrap_or_default();
-        let of_cgroups = Version::ALL.iter().filter_map(|version| {
-            let path = version.path_of(&cgroups)?;
-            lowest(root, &version.mount_of(&mounts)?, path, version.file())
+        let of_cgroups = CgroupVersion::ALL.iter().filter_map(|version| {
+            let path = version.cgroup_path(&cgroups)?;
+            lowest_limit(root, &version.find_mount(&mounts)?, path, version.limit_file())
         });
         let of_machine = machine.map(|bytes| Self { bytes, cgroup_file: None });
         of_machine.into_iter().chain(of_cgroups).min_by_key(|limit| limit.bytes)
@@ -58,25 +58,25 @@ impl fmt::Display for MemoryLimit {
 
 /// The two versions of cgroups; a system may have both mounted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Version {
-    One,
-    Two,
+enum CgroupVersion {
+    V1,
+    V2,
 }
 
 /// Where a cgroup hierarchy is mounted: the directory, and which cgroup it shows there.
 #[derive(Debug, PartialEq, Eq)]
-struct Mount {
+struct CgroupMount {
     directory: PathBuf,
     cgroup: String,
 }
 
-impl Version {
-    const ALL: [Self; 2] = [Self::One, Self::Two];
+impl CgroupVersion {
+    const ALL: [Self; 2] = [Self::V1, Self::V2];
 
-    const fn file(self) -> &'static str {
+    const fn limit_file(self) -> &'static str {
         match self {
-            Self::One => "memory.limit_in_bytes",
-            Self::Two => "memory.max",
+            Self::V1 => "memory.limit_in_bytes",
+            Self::V2 => "memory.max",
         }
     }
 
@@ -86,15 +86,15 @@ impl Version {
     /// 4:memory:/service/one      version 1, hierarchy of the controller `memory`
     /// 0::/service/one            version 2
     /// ```
-    fn path_of(self, cgroups: &str) -> Option<&str> {
+    fn cgroup_path(self, cgroups: &str) -> Option<&str> {
         cgroups.lines().find_map(|line| {
             let mut fields = line.splitn(3, ':');
             let (number, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
-            let is_ours = match self {
-                Self::One => controllers.split(',').any(|one| one == "memory"),
-                Self::Two => number == "0" && controllers.is_empty(),
+            let is_match = match self {
+                Self::V1 => controllers.split(',').any(|one| one == "memory"),
+                Self::V2 => number == "0" && controllers.is_empty(),
             };
-            is_ours.then_some(path)
+            is_match.then_some(path)
         })
     }
 
@@ -103,24 +103,24 @@ impl Version {
     /// ```text
     /// 36 35 0:30 /cgroup /mount/point rw,relatime shared:1 - cgroup cgroup rw,memory
     /// ```
-    fn mount_of(self, mounts: &str) -> Option<Mount> {
+    fn find_mount(self, mounts: &str) -> Option<CgroupMount> {
         mounts.lines().find_map(|line| {
             let (front, back) = line.split_once(" - ")?;
             let mut back = back.split(' ');
             let (kind, _, options) = (back.next()?, back.next()?, back.next()?);
-            let is_ours = match self {
-                Self::One => kind == "cgroup" && options.split(',').any(|one| one == "memory"),
-                Self::Two => kind == "cgroup2",
+            let is_match = match self {
+                Self::V1 => kind == "cgroup" && options.split(',').any(|one| one == "memory"),
+                Self::V2 => kind == "cgroup2",
             };
             let mut front = front.split(' ').skip(3);
             let (cgroup, directory) = (front.next()?.to_owned(), front.next()?.into());
-            is_ours.then_some(Mount { directory, cgroup })
+            is_match.then_some(CgroupMount { directory, cgroup })
         })
     }
 }
 
 /// The lowest limit of a cgroup and of those above it, as far as they are mounted here.
-fn lowest(root: &Path, mount: &Mount, path: &str, file: &str) -> Option<MemoryLimit> {
+fn lowest_limit(root: &Path, mount: &CgroupMount, path: &str, file: &str) -> Option<MemoryLimit> {
     // Inside a container the mount may show a part of the hierarchy only: the path begins with
     // that part, or, in a cgroup namespace, it is relative to the mount already.
     let below = path.strip_prefix(mount.cgroup.trim_end_matches('/')).unwrap_or(path);
@@ -129,14 +129,14 @@ fn lowest(root: &Path, mount: &Mount, path: &str, file: &str) -> Option<MemoryLi
         let directory: PathBuf = parts.iter().take(depth).collect();
         let cgroup_file = mount.directory.join(directory).join(file);
         let on_disk = root.join(cgroup_file.strip_prefix("/").unwrap_or(&cgroup_file));
-        let bytes = bytes_of(&fs::read_to_string(on_disk).ok()?)?;
+        let bytes = parse_limit(&fs::read_to_string(on_disk).ok()?)?;
         Some(MemoryLimit { bytes, cgroup_file: Some(cgroup_file) })
     });
     limits.min_by_key(|limit| limit.bytes)
 }
 
 /// A limit in bytes; `None` for `max`, which is no limit.
-fn bytes_of(text: &str) -> Option<u64> {
+fn parse_limit(text: &str) -> Option<u64> {
     text.trim().parse().ok()
 }
 

@@ -18,7 +18,7 @@ pub enum PrivateFileError {
     /// The system does not give it.
     Io(io::Error),
     /// Other users may read or change it. The sentence says what would be right.
-    Exposed(String),
+    Insecure(String),
 }
 
 impl From<io::Error> for PrivateFileError {
@@ -38,7 +38,7 @@ pub fn read_secret(path: &Path) -> Result<Vec<u8>, PrivateFileError> {
     let mode = found.mode() & 0o777;
     // A pipe, as of the shell's <(...), has no rights of this kind.
     if found.is_file() && mode & 0o077 != 0 {
-        return Err(PrivateFileError::Exposed(format!(
+        return Err(PrivateFileError::Insecure(format!(
             "other users may read it (mode {mode:03o}): expected mode 600: chmod 600 {}",
             path.display()
         )));
@@ -55,25 +55,25 @@ pub fn read_secret(path: &Path) -> Result<Vec<u8>, PrivateFileError> {
 ///
 /// # Errors
 /// [`PrivateFileError`] with what would be right.
-pub fn check_unchangeable(path: &Path) -> Result<(), PrivateFileError> {
-    let typed = std::path::absolute(path)?;
-    match std::fs::metadata(&typed) {
-        Ok(found) => check_file(&typed, &found)?,
+pub fn check_owner_only_writable(path: &Path) -> Result<(), PrivateFileError> {
+    let absolute = std::path::absolute(path)?;
+    match std::fs::metadata(&absolute) {
+        Ok(found) => check_file(&absolute, &found)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error.into()),
     }
-    check_way(&typed)?;
+    check_components(&absolute)?;
     // The same for where links lead, also to a file that is not there yet.
-    let real = end_of_links(typed);
+    let real = resolve_links(absolute);
     let folder = real.parent().unwrap_or(Path::new("/")).canonicalize()?;
-    check_way(&folder.join("file"))
+    check_components(&folder.join("file"))
 }
 
 /// The name that a file would have if it were created through links.
-fn end_of_links(mut path: PathBuf) -> PathBuf {
+fn resolve_links(mut path: PathBuf) -> PathBuf {
     /// The kernel follows no more (`MAXSYMLINKS` of `linux/namei.h`).
-    const MOST: usize = 40;
-    for _ in 0..MOST {
+    const MAX_LINKS: usize = 40;
+    for _ in 0..MAX_LINKS {
         let Ok(target) = path.read_link() else { break };
         path = path.parent().unwrap_or(Path::new("/")).join(target);
     }
@@ -84,14 +84,14 @@ fn check_file(path: &Path, found: &Metadata) -> Result<(), PrivateFileError> {
     let name = path.display();
     if !is_trusted(found.uid()) {
         let own = geteuid().as_raw();
-        return Err(PrivateFileError::Exposed(format!(
+        return Err(PrivateFileError::Insecure(format!(
             "it belongs to user {}: expected a file of user {own}: chown {own} {name}",
             found.uid()
         )));
     }
     let mode = found.mode() & 0o777;
     if mode & 0o022 != 0 {
-        return Err(PrivateFileError::Exposed(format!(
+        return Err(PrivateFileError::Insecure(format!(
             "other users may write to it (mode {mode:03o}): expected mode 600: chmod 600 {name}"
         )));
     }
@@ -99,34 +99,37 @@ fn check_file(path: &Path, found: &Metadata) -> Result<(), PrivateFileError> {
 }
 
 /// Checks the folders above a name, and the links among them and the name.
-fn check_way(path: &Path) -> Result<(), PrivateFileError> {
-    for part in path.ancestors() {
-        let found = match part.symlink_metadata() {
+fn check_components(path: &Path) -> Result<(), PrivateFileError> {
+    for component in path.ancestors() {
+        let found = match component.symlink_metadata() {
             Ok(found) => found,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error.into()),
         };
         if found.is_symlink() && !is_trusted(found.uid()) {
-            return Err(exposed(part, "a symbolic link that belongs to another user"));
+            return Err(replaceable_error(
+                component,
+                "a symbolic link that belongs to another user",
+            ));
         }
         if !found.is_dir() {
             continue;
         }
         if !is_trusted(found.uid()) && !is_unmapped(found.uid()) {
-            return Err(exposed(part, "a folder that belongs to another user"));
+            return Err(replaceable_error(component, "a folder that belongs to another user"));
         }
         if found.mode() & 0o022 != 0 && found.mode() & 0o1000 == 0 {
-            return Err(exposed(part, "a folder that other users may write to"));
+            return Err(replaceable_error(component, "a folder that other users may write to"));
         }
     }
     Ok(())
 }
 
-fn exposed(part: &Path, what: &str) -> PrivateFileError {
-    PrivateFileError::Exposed(format!(
+fn replaceable_error(component: &Path, what: &str) -> PrivateFileError {
+    PrivateFileError::Insecure(format!(
         "other users may replace it, because `{}` is {what}: expected a folder that only its owner \
          and root can change, such as /var/lib/traffic-mirror with mode 700",
-        part.display()
+        component.display()
     ))
 }
 
@@ -151,65 +154,71 @@ mod tests {
 
     use super::*;
 
-    fn put(path: &Path, mode: u32) {
+    fn write_with_mode(path: &Path, mode: u32) {
         write(path, "secret").unwrap();
         set_permissions(path, Permissions::from_mode(mode)).unwrap();
     }
 
-    fn why<T: std::fmt::Debug>(result: Result<T, PrivateFileError>) -> String {
+    fn message<T: std::fmt::Debug>(result: Result<T, PrivateFileError>) -> String {
         match result.unwrap_err() {
-            PrivateFileError::Exposed(why) => why,
+            PrivateFileError::Insecure(message) => message,
             PrivateFileError::Io(error) => panic!("{error}"),
         }
     }
 
     #[test]
-    fn a_secret_that_others_can_read_is_refused() {
+    fn a_secret_that_others_can_read_is_rejected() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
         for mode in [0o644, 0o640, 0o602, 0o666, 0o610] {
-            put(&path, mode);
-            let why = why(read_secret(&path));
-            assert!(why.contains(&format!("{mode:03o}")) && why.contains("chmod 600"), "{why}");
+            write_with_mode(&path, mode);
+            let message = message(read_secret(&path));
+            assert!(
+                message.contains(&format!("{mode:03o}")) && message.contains("chmod 600"),
+                "{message}"
+            );
         }
         for mode in [0o600, 0o400] {
-            put(&path, mode);
+            write_with_mode(&path, mode);
             assert_eq!(read_secret(&path).unwrap(), b"secret");
         }
         assert!(matches!(
             read_secret(folder.path()),
-            Err(PrivateFileError::Exposed(_) | PrivateFileError::Io(_))
+            Err(PrivateFileError::Insecure(_) | PrivateFileError::Io(_))
         ));
         assert!(read_secret(Path::new("/dev/null")).unwrap().is_empty());
     }
 
     #[test]
-    fn a_file_that_others_can_write_to_or_replace_is_refused() {
+    fn a_file_that_others_can_write_to_or_replace_is_rejected() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
-        check_unchangeable(&path).unwrap();
-        put(&path, 0o644);
-        check_unchangeable(&path).unwrap();
+        check_owner_only_writable(&path).unwrap();
+        write_with_mode(&path, 0o644);
+        check_owner_only_writable(&path).unwrap();
         for mode in [0o664, 0o646] {
-            put(&path, mode);
-            assert!(why(check_unchangeable(&path)).contains("may write to it"));
+            write_with_mode(&path, mode);
+            assert!(message(check_owner_only_writable(&path)).contains("may write to it"));
         }
-        put(&path, 0o600);
+        write_with_mode(&path, 0o600);
         let open = folder.path().join("open");
         create_dir(&open).unwrap();
         let inner = open.join("state");
         for (mode, is_right) in [(0o755, true), (0o1777, true), (0o777, false), (0o775, false)] {
             set_permissions(&open, Permissions::from_mode(mode)).unwrap();
-            assert_eq!(check_unchangeable(&inner).is_ok(), is_right, "{mode:o}");
+            assert_eq!(check_owner_only_writable(&inner).is_ok(), is_right, "{mode:o}");
         }
         // Through a link, too.
         let link = folder.path().join("link");
         symlink(&inner, &link).unwrap();
-        assert!(why(check_unchangeable(&link)).contains("open` is a folder that other users"));
+        assert!(
+            message(check_owner_only_writable(&link))
+                .contains("open` is a folder that other users")
+        );
     }
 
     #[test]
-    fn files_folders_and_links_of_other_users_are_refused() {
+    fn files_folders_and_links_of_other_users_are_rejected() {
         if !geteuid().is_root() {
             eprintln!("NOT RUN: only root can give a file to another user");
             return;
@@ -217,16 +226,20 @@ mod tests {
         let other = Some(65_534);
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        put(&at("state"), 0o600);
+        write_with_mode(&at("state"), 0o600);
         symlink(at("state"), at("link")).unwrap();
-        check_unchangeable(&at("link")).unwrap();
+        check_owner_only_writable(&at("link")).unwrap();
         lchown(at("link"), other, None).unwrap();
-        assert!(why(check_unchangeable(&at("link"))).contains("link` is a symbolic link"));
+        assert!(
+            message(check_owner_only_writable(&at("link"))).contains("link` is a symbolic link")
+        );
         chown(at("state"), other, None).unwrap();
-        assert!(why(check_unchangeable(&at("state"))).contains("it belongs to user 65534"));
+        assert!(
+            message(check_owner_only_writable(&at("state"))).contains("it belongs to user 65534")
+        );
         create_dir(at("theirs")).unwrap();
         chown(at("theirs"), other, None).unwrap();
-        let why = why(check_unchangeable(&at("theirs").join("state")));
-        assert!(why.contains("theirs` is a folder that belongs to another user"), "{why}");
+        let message = message(check_owner_only_writable(&at("theirs").join("state")));
+        assert!(message.contains("theirs` is a folder that belongs to another user"), "{message}");
     }
 }

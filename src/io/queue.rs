@@ -24,21 +24,21 @@ use crate::dataplane::{Burst, Copies, Drops, Sink, Verdict};
 #[must_use]
 pub fn queue(capacity: usize) -> (QueueSink, Receiver<OwnedCopy>) {
     let (sender, receiver) = bounded(capacity);
-    (QueueSink { sender, counted: FrameCount::default() }, receiver)
+    (QueueSink { sender, frame_count: FrameCount::default() }, receiver)
 }
 
 /// Puts copies into a queue, and waits where the queue is full: nothing is lost.
 #[derive(Debug)]
 pub struct QueueSink {
     sender: Sender<OwnedCopy>,
-    counted: FrameCount,
+    frame_count: FrameCount,
 }
 
 impl Sink for QueueSink {
     /// Fails with [`io::ErrorKind::BrokenPipe`] where the receiver is gone.
     fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
         for copy in copies.iter() {
-            let owned = OwnedCopy::new(&copy, self.counted.first_of_burst);
+            let owned = OwnedCopy::new(&copy, self.frame_count.first_of_burst);
             self.sender.send(owned).map_err(|_| {
                 let message = "the receiver of the queue is gone, so copies have no place to go";
                 io::Error::new(io::ErrorKind::BrokenPipe, message)
@@ -52,7 +52,7 @@ impl Sink for QueueSink {
     }
 
     fn observe_verdicts(&mut self, burst: &Burst<'_>, _verdicts: &[Verdict]) -> io::Result<()> {
-        self.counted.advance(burst);
+        self.frame_count.advance(burst);
         Ok(())
     }
 }

@@ -17,7 +17,7 @@ use crate::model::VirtualNetworkId;
 const RECEIVE_BUFFER_LEN: i32 = 1 << 24;
 
 /// So soon a stop is seen.
-const WAIT: Duration = Duration::from_millis(100);
+const READ_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// So many networks are counted one by one, so that a stranger who tries all 16 million numbers
 /// does not fill the memory.
@@ -25,7 +25,7 @@ const MAX_NETWORKS: usize = 65_536;
 
 /// So many batches are still taken when the flag is set: more than the socket has room for, and
 /// no more, so that senders who never pause cannot hold the end off.
-const LAST_BATCHES: u32 = 1_024;
+const MAX_BATCHES_AFTER_STOP: u32 = 1_024;
 
 /// A frame as it was inside of a VXLAN datagram.
 #[derive(Debug, Clone, Copy)]
@@ -73,7 +73,7 @@ impl NotVxlan {
 ///
 /// # Errors
 /// Why the datagram is no VXLAN.
-pub fn unwrap_vxlan(datagram: &[u8]) -> Result<(VirtualNetworkId, &[u8]), NotVxlan> {
+pub fn decapsulate_vxlan(datagram: &[u8]) -> Result<(VirtualNetworkId, &[u8]), NotVxlan> {
     let (&[flags, _, _, _, high, middle, low, _], frame) =
         datagram.split_first_chunk().ok_or(NotVxlan::TooShort)?;
     if flags & 0x08 == 0 {
@@ -86,14 +86,14 @@ pub fn unwrap_vxlan(datagram: &[u8]) -> Result<(VirtualNetworkId, &[u8]), NotVxl
 
 /// Frames and their bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Amount {
+pub struct TrafficCount {
     /// How many frames.
     pub frames: u64,
     /// Their length together.
     pub bytes: u64,
 }
 
-impl Amount {
+impl TrafficCount {
     fn add(&mut self, frame: &[u8]) {
         self.frames += 1;
         self.bytes += u64::try_from(frame.len()).unwrap_or(u64::MAX);
@@ -102,62 +102,62 @@ impl Amount {
 
 /// What a collector has seen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct ReceiveCounters {
     /// All frames.
-    pub received: Amount,
+    pub received: TrafficCount,
     /// Datagrams that were no VXLAN, by reason.
     pub not_vxlan: BTreeMap<NotVxlan, u64>,
     /// The frames by network; the first 65,536 networks that came.
-    pub networks: BTreeMap<VirtualNetworkId, Amount>,
+    pub networks: BTreeMap<VirtualNetworkId, TrafficCount>,
     /// The frames of all further networks.
-    pub further_networks: Amount,
+    pub other_networks: TrafficCount,
     /// Datagrams that the kernel threw away before they could be read.
     pub dropped: u64,
 }
 
-impl Tally {
+impl ReceiveCounters {
     fn add(&mut self, network: VirtualNetworkId, frame: &[u8]) {
         self.received.add(frame);
         let known = self.networks.len() < MAX_NETWORKS || self.networks.contains_key(&network);
         let amount = match known {
             true => self.networks.entry(network).or_default(),
-            false => &mut self.further_networks,
+            false => &mut self.other_networks,
         };
         amount.add(frame);
     }
 }
 
 /// Takes the frames as they come.
-pub trait TakeFrame {
+pub trait FrameConsumer {
     /// Takes one.
     ///
     /// # Errors
     /// It cannot, and the receiving is over.
-    fn take(&mut self, frame: &InnerFrame<'_>) -> io::Result<()>;
+    fn consume(&mut self, frame: &InnerFrame<'_>) -> io::Result<()>;
 
     /// Hears that nothing more waits in the socket: the moment to put out what is held back.
     ///
     /// # Errors
-    /// As for `take`.
-    fn rest(&mut self) -> io::Result<()> {
+    /// As for `consume`.
+    fn on_idle(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
 
-impl<F: FnMut(&InnerFrame<'_>) -> io::Result<()>> TakeFrame for F {
-    fn take(&mut self, frame: &InnerFrame<'_>) -> io::Result<()> {
+impl<F: FnMut(&InnerFrame<'_>) -> io::Result<()>> FrameConsumer for F {
+    fn consume(&mut self, frame: &InnerFrame<'_>) -> io::Result<()> {
         self(frame)
     }
 }
 
 /// A socket that VXLAN comes to, and the count of what came.
-pub struct Collector {
+pub struct VxlanReceiver {
     socket: Socket,
     batch: ReceiveBatch,
-    tally: Tally,
+    counters: ReceiveCounters,
 }
 
-impl Collector {
+impl VxlanReceiver {
     /// Listens on a UDP address; `[::]` takes IPv4 too, where the system has it.
     ///
     /// # Errors
@@ -167,7 +167,7 @@ impl Collector {
         if address.is_ipv6() {
             socket.set_only_v6(!address.ip().is_unspecified())?;
         }
-        socket.set_read_timeout(Some(WAIT))?;
+        socket.set_read_timeout(Some(READ_TIMEOUT))?;
         let set =
             |name, value| option::set_int_option(socket.as_fd(), libc::SOL_SOCKET, name, value);
         set(libc::SO_TIMESTAMPNS, 1)?;
@@ -175,7 +175,7 @@ impl Collector {
         set(libc::SO_RCVBUFFORCE, RECEIVE_BUFFER_LEN)
             .or_else(|_| set(libc::SO_RCVBUF, RECEIVE_BUFFER_LEN))?;
         socket.bind(&address.into())?;
-        Ok(Self { socket, batch: ReceiveBatch::new(), tally: Tally::default() })
+        Ok(Self { socket, batch: ReceiveBatch::new(), counters: ReceiveCounters::default() })
     }
 
     /// The address that it listens on.
@@ -189,8 +189,8 @@ impl Collector {
 
     /// What has come so far.
     #[must_use]
-    pub const fn tally(&self) -> &Tally {
-        &self.tally
+    pub const fn counters(&self) -> &ReceiveCounters {
+        &self.counters
     }
 
     /// Takes frames until `count` of them have come, or the flag is set, which is seen within a
@@ -202,36 +202,37 @@ impl Collector {
         &mut self,
         count: Option<u64>,
         stop: &StopFlag,
-        sink: &mut dyn TakeFrame,
+        sink: &mut dyn FrameConsumer,
     ) -> io::Result<()> {
-        let end = count.map_or(u64::MAX, |count| self.tally.received.frames.saturating_add(count));
-        let mut last_batches = LAST_BATCHES;
-        while self.tally.received.frames < end && last_batches > 0 {
+        let end =
+            count.map_or(u64::MAX, |count| self.counters.received.frames.saturating_add(count));
+        let mut batches_left = MAX_BATCHES_AFTER_STOP;
+        while self.counters.received.frames < end && batches_left > 0 {
             let stopping = stop.is_set();
-            let left = end.saturating_sub(self.tally.received.frames);
+            let left = end.saturating_sub(self.counters.received.frames);
             let limit = usize::try_from(left).unwrap_or(usize::MAX).min(RECEIVE_LEN);
-            let more_may_wait = self.take_batch(limit, sink)? == limit;
+            let more_may_wait = self.receive_batch(limit, sink)? == limit;
             if !more_may_wait {
-                sink.rest()?;
+                sink.on_idle()?;
             }
             if stopping {
-                last_batches = if more_may_wait { last_batches - 1 } else { 0 };
+                batches_left = if more_may_wait { batches_left - 1 } else { 0 };
             }
         }
-        self.tally.dropped = option::receive_drops(self.socket.as_fd())?.into();
+        self.counters.dropped = option::receive_drops(self.socket.as_fd())?.into();
         Ok(())
     }
 
-    fn take_batch(&mut self, limit: usize, sink: &mut dyn TakeFrame) -> io::Result<usize> {
+    fn receive_batch(&mut self, limit: usize, sink: &mut dyn FrameConsumer) -> io::Result<usize> {
         let count = self.batch.receive(self.socket.as_fd(), limit)?;
         for Received { bytes, peer, timestamp_ns } in self.batch.iter() {
-            let peer = peer.map(unmapped);
-            match unwrap_vxlan(bytes) {
+            let peer = peer.map(unmap_ipv4);
+            match decapsulate_vxlan(bytes) {
                 Ok((virtual_network_id, bytes)) => {
-                    self.tally.add(virtual_network_id, bytes);
-                    sink.take(&InnerFrame { virtual_network_id, peer, timestamp_ns, bytes })?;
+                    self.counters.add(virtual_network_id, bytes);
+                    sink.consume(&InnerFrame { virtual_network_id, peer, timestamp_ns, bytes })?;
                 }
-                Err(reason) => *self.tally.not_vxlan.entry(reason).or_default() += 1,
+                Err(reason) => *self.counters.not_vxlan.entry(reason).or_default() += 1,
             }
         }
         Ok(count)
@@ -239,7 +240,7 @@ impl Collector {
 }
 
 /// An IPv4 address in IPv6 clothes, which an IPv6 socket gives, as what it is.
-fn unmapped(peer: SocketAddr) -> SocketAddr {
+fn unmap_ipv4(peer: SocketAddr) -> SocketAddr {
     match peer.ip().to_canonical() {
         ip @ IpAddr::V4(_) => SocketAddr::new(ip, peer.port()),
         IpAddr::V6(_) => peer,
@@ -257,17 +258,17 @@ mod tests {
         [&[0x08, 0, 0, 0, high, middle, low, 0], frame].concat()
     }
 
-    fn collector(address: &str) -> (Collector, UdpSocket) {
-        let collector = Collector::bind(address.parse().unwrap()).unwrap();
-        let port = collector.local_address().unwrap().port();
+    fn receiver(address: &str) -> (VxlanReceiver, UdpSocket) {
+        let receiver = VxlanReceiver::bind(address.parse().unwrap()).unwrap();
+        let port = receiver.local_address().unwrap().port();
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
         sender.connect(("127.0.0.1", port)).unwrap();
-        (collector, sender)
+        (receiver, sender)
     }
 
     #[test]
     fn frames_of_any_length_are_received_with_network_peer_and_time() {
-        let (mut collector, sender) = collector("127.0.0.1:0");
+        let (mut receiver, sender) = receiver("127.0.0.1:0");
         let longest = vec![0x55; 65_499];
         for (network, frame) in [(0, &b""[..]), (16_777_215, &longest), (4242, b"x")] {
             sender.send(&datagram(network, frame)).unwrap();
@@ -280,26 +281,26 @@ mod tests {
             got.push((frame.virtual_network_id.value(), frame.bytes.to_vec()));
             Ok(())
         };
-        collector.run(Some(3), &StopFlag::new(), &mut sink).unwrap();
+        receiver.run(Some(3), &StopFlag::new(), &mut sink).unwrap();
         assert_eq!(got, [(0, vec![]), (16_777_215, longest), (4242, b"x".to_vec())]);
-        let tally = collector.tally();
-        assert_eq!(tally.received, Amount { frames: 3, bytes: 65_500 });
-        assert_eq!(tally.networks.len(), 3);
-        assert_eq!((tally.dropped, tally.not_vxlan.len()), (0, 0));
+        let counters = receiver.counters();
+        assert_eq!(counters.received, TrafficCount { frames: 3, bytes: 65_500 });
+        assert_eq!(counters.networks.len(), 3);
+        assert_eq!((counters.dropped, counters.not_vxlan.len()), (0, 0));
     }
 
     #[test]
     fn datagrams_without_vxlan_are_counted_and_reserved_bits_are_ignored() {
-        let (mut collector, sender) = collector("0.0.0.0:0");
+        let (mut receiver, sender) = receiver("0.0.0.0:0");
         sender.send(b"").unwrap();
         sender.send(&[8, 0, 0, 0, 0, 0, 1]).unwrap();
         sender.send(&[0xf7, 0, 0, 0, 0, 0, 1, 0, 1, 2]).unwrap();
         sender.send(&[0xff, 9, 9, 9, 0, 0, 7, 9, 1, 2]).unwrap();
-        collector.run(Some(1), &StopFlag::new(), &mut |_: &InnerFrame<'_>| Ok(())).unwrap();
-        let tally = collector.tally();
-        assert_eq!(tally.not_vxlan[&NotVxlan::TooShort], 2);
-        assert_eq!(tally.not_vxlan[&NotVxlan::FlagNotSet], 1);
-        assert_eq!(tally.networks[&VirtualNetworkId::new(7).unwrap()].bytes, 2);
+        receiver.run(Some(1), &StopFlag::new(), &mut |_: &InnerFrame<'_>| Ok(())).unwrap();
+        let counters = receiver.counters();
+        assert_eq!(counters.not_vxlan[&NotVxlan::TooShort], 2);
+        assert_eq!(counters.not_vxlan[&NotVxlan::FlagNotSet], 1);
+        assert_eq!(counters.networks[&VirtualNetworkId::new(7).unwrap()].bytes, 2);
     }
 
     #[test]
@@ -308,9 +309,9 @@ mod tests {
             eprintln!("NOT RUN: this host has no IPv6");
             return;
         }
-        let (mut collector, sender) = collector("[::]:0");
+        let (mut receiver, sender) = receiver("[::]:0");
         sender.send(&datagram(4, b"over IPv4")).unwrap();
-        let port = collector.local_address().unwrap().port();
+        let port = receiver.local_address().unwrap().port();
         let sender = UdpSocket::bind("[::1]:0").unwrap();
         sender.send_to(&datagram(6, b"over IPv6"), ("::1", port)).unwrap();
         let mut peers = Vec::new();
@@ -318,53 +319,56 @@ mod tests {
             peers.push(frame.peer.map(|peer| peer.ip().to_string()));
             Ok(())
         };
-        collector.run(Some(2), &StopFlag::new(), &mut sink).unwrap();
+        receiver.run(Some(2), &StopFlag::new(), &mut sink).unwrap();
         assert_eq!(peers, [Some("127.0.0.1".to_owned()), Some("::1".to_owned())]);
     }
 
     #[test]
     fn a_stop_ends_the_collector_after_the_waiting_datagrams() {
-        let (mut collector, sender) = collector("127.0.0.1:0");
+        let (mut receiver, sender) = receiver("127.0.0.1:0");
         for _ in 0..200 {
             sender.send(&datagram(1, b"frame")).unwrap();
         }
         let stop = StopFlag::new();
         stop.set();
-        collector.run(None, &stop, &mut |_: &InnerFrame<'_>| Ok(())).unwrap();
-        assert_eq!(collector.tally().received.frames, 200);
+        receiver.run(None, &stop, &mut |_: &InnerFrame<'_>| Ok(())).unwrap();
+        assert_eq!(receiver.counters().received.frames, 200);
     }
 
     #[test]
     fn a_sink_error_ends_the_collector() {
-        let (mut collector, sender) = collector("127.0.0.1:0");
+        let (mut receiver, sender) = receiver("127.0.0.1:0");
         sender.send(&datagram(1, b"frame")).unwrap();
         let mut sink = |_: &InnerFrame<'_>| Err(io::Error::other("disk full"));
-        let ended = collector.run(None, &StopFlag::new(), &mut sink).unwrap_err();
+        let ended = receiver.run(None, &StopFlag::new(), &mut sink).unwrap_err();
         assert_eq!(ended.to_string(), "disk full");
     }
 
     #[test]
     fn ten_thousand_paced_datagrams_are_all_received() {
-        let (mut collector, sender) = collector("127.0.0.1:0");
+        let (mut receiver, sender) = receiver("127.0.0.1:0");
         for round in 0..100_u32 {
             for index in 0..100_u32 {
                 sender.send(&datagram(round, &index.to_be_bytes())).unwrap();
             }
-            collector.run(Some(100), &StopFlag::new(), &mut |_: &InnerFrame<'_>| Ok(())).unwrap();
+            receiver.run(Some(100), &StopFlag::new(), &mut |_: &InnerFrame<'_>| Ok(())).unwrap();
         }
-        let tally = collector.tally();
-        assert_eq!((tally.received.frames, tally.networks.len(), tally.dropped), (10_000, 100, 0));
+        let counters = receiver.counters();
+        assert_eq!(
+            (counters.received.frames, counters.networks.len(), counters.dropped),
+            (10_000, 100, 0)
+        );
     }
 
     #[test]
     fn the_number_of_networks_counted_separately_is_limited() {
-        let mut tally = Tally::default();
+        let mut counters = ReceiveCounters::default();
         for number in 0..70_000 {
-            tally.add(VirtualNetworkId::new(number).unwrap(), b"xy");
+            counters.add(VirtualNetworkId::new(number).unwrap(), b"xy");
         }
-        assert_eq!(tally.networks.len(), MAX_NETWORKS);
-        assert_eq!(tally.further_networks, Amount { frames: 4_464, bytes: 8_928 });
-        assert_eq!(tally.received.frames, 70_000);
+        assert_eq!(counters.networks.len(), MAX_NETWORKS);
+        assert_eq!(counters.other_networks, TrafficCount { frames: 4_464, bytes: 8_928 });
+        assert_eq!(counters.received.frames, 70_000);
     }
 
     proptest::proptest! {
@@ -372,7 +376,7 @@ mod tests {
         fn no_datagram_panics_and_a_valid_one_is_split_after_eight_bytes(
             bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..40),
         ) {
-            match unwrap_vxlan(&bytes) {
+            match decapsulate_vxlan(&bytes) {
                 Ok((_, frame)) => assert_eq!(frame, &bytes[8..]),
                 Err(NotVxlan::TooShort) => assert!(bytes.len() < 8),
                 Err(NotVxlan::FlagNotSet) => assert_eq!(bytes[0] & 8, 0),

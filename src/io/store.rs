@@ -8,7 +8,7 @@
 //! again. [`Store::commit`] does that, so it works again once there is space; until then
 //! [`Store::load`] reads what was committed last from a copy.
 
-mod examine;
+mod verify;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
@@ -16,16 +16,16 @@ use std::path::{Path, PathBuf};
 
 use redb::{Builder, Database, Durability, ReadableDatabase, TableDefinition};
 
-use self::examine::Condition;
+use self::verify::VerifyError;
 
 /// What this program writes and reads.
 const VERSION: u64 = 1;
 
 const RECORDS: TableDefinition<'_, &str, &str> = TableDefinition::new("records");
-const FACTS: TableDefinition<'_, &str, u64> = TableDefinition::new("facts");
+const METADATA: TableDefinition<'_, &str, u64> = TableDefinition::new("facts");
 
 /// How often a file is copied that is written to meanwhile.
-const COPIES: u32 = 20;
+const MAX_COPY_ATTEMPTS: u32 = 20;
 
 /// How much of the file may be kept in memory, in bytes.
 const CACHE_LEN: usize = 8 << 20;
@@ -39,7 +39,7 @@ pub struct Store {
 }
 
 /// One text to write, or a key whose text is deleted.
-pub type Write = (String, Option<String>);
+pub type RecordWrite = (String, Option<String>);
 
 impl Store {
     /// Opens a file, or begins one where there is none.
@@ -56,21 +56,21 @@ impl Store {
     /// A file that cannot be read, is damaged, of a newer version, or none of ours.
     pub fn read_copy(path: &Path) -> io::Result<Vec<(String, String)>> {
         if !path.exists() {
-            return Err(wrong(path, "there is no such file"));
+            return Err(invalid_file(path, "there is no such file"));
         }
-        is_ours(path)?;
+        ensure_state_file(path)?;
         let mut tries = 0;
         loop {
-            let error = match examine::records(&std::fs::read(path)?) {
+            let error = match verify::read_records(&std::fs::read(path)?) {
                 Ok(records) => return Ok(records),
-                Err(Condition::OfVersion(found)) => return Err(of_other_version(path, found)),
-                Err(Condition::Damaged(why)) => {
-                    wrong(path, format_args!("it is damaged; it was left as it is: {why}"))
+                Err(VerifyError::OtherVersion(found)) => return Err(version_error(path, found)),
+                Err(VerifyError::Damaged(why)) => {
+                    invalid_file(path, format_args!("it is damaged; it was left as it is: {why}"))
                 }
             };
             tries += 1;
             // A copy of what was written to just then is no whole one.
-            if tries == COPIES || !examine::is_in_use(path) {
+            if tries == MAX_COPY_ATTEMPTS || !verify::is_in_use(path) {
                 return Err(error);
             }
         }
@@ -83,7 +83,7 @@ impl Store {
     pub fn load(&self) -> io::Result<Vec<(String, String)>> {
         match &self.database {
             Some(database) => {
-                examine::read_all(database).map_err(|error| broken(&self.path, error))
+                verify::read_all(database).map_err(|error| database_error(&self.path, error))
             }
             None => Self::read_copy(&self.path),
         }
@@ -93,7 +93,7 @@ impl Store {
     ///
     /// # Errors
     /// The file cannot be written, as on a full disk. A later call tries again.
-    pub fn commit(&mut self, writes: &[Write]) -> io::Result<()> {
+    pub fn commit(&mut self, writes: &[RecordWrite]) -> io::Result<()> {
         let database = match self.database.take() {
             Some(database) => database,
             None => open(&self.path)?,
@@ -109,23 +109,23 @@ impl Store {
                 // opens the file meanwhile.
                 drop(database);
                 self.database = open(&self.path).ok();
-                Err(broken(&self.path, error))
+                Err(database_error(&self.path, error))
             }
         }
     }
 }
 
 fn open(path: &Path) -> io::Result<Database> {
-    is_ours(path)?;
-    is_sound(path)?;
+    ensure_state_file(path)?;
+    check_integrity(path)?;
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE_LEN);
-    let database = builder.create(path).map_err(|error| broken(path, error))?;
-    let found = version(&database).map_err(|error| broken(path, error))?;
-    if found == VERSION { Ok(database) } else { Err(of_other_version(path, found)) }
+    let database = builder.create(path).map_err(|error| database_error(path, error))?;
+    let found = read_or_write_version(&database).map_err(|error| database_error(path, error))?;
+    if found == VERSION { Ok(database) } else { Err(version_error(path, found)) }
 }
 
-fn write(database: &Database, writes: &[Write]) -> Result<(), redb::Error> {
+fn write(database: &Database, writes: &[RecordWrite]) -> Result<(), redb::Error> {
     let mut transaction = database.begin_write()?;
     transaction.set_durability(Durability::Immediate)?;
     let mut table = transaction.open_table(RECORDS)?;
@@ -141,9 +141,9 @@ fn write(database: &Database, writes: &[Write]) -> Result<(), redb::Error> {
 }
 
 /// The version of a file; it is written to a new one.
-fn version(database: &Database) -> Result<u64, redb::Error> {
+fn read_or_write_version(database: &Database) -> Result<u64, redb::Error> {
     let transaction = database.begin_read()?;
-    match transaction.open_table(FACTS) {
+    match transaction.open_table(METADATA) {
         Ok(table) => return Ok(table.get("version")?.map_or(0, |found| found.value())),
         Err(redb::TableError::TableDoesNotExist(_)) => {}
         Err(error) => return Err(error.into()),
@@ -151,7 +151,7 @@ fn version(database: &Database) -> Result<u64, redb::Error> {
     drop(transaction);
     let mut transaction = database.begin_write()?;
     transaction.set_durability(Durability::Immediate)?;
-    transaction.open_table(FACTS)?.insert("version", VERSION)?;
+    transaction.open_table(METADATA)?.insert("version", VERSION)?;
     transaction.open_table(RECORDS)?;
     transaction.commit()?;
     Ok(VERSION)
@@ -159,7 +159,7 @@ fn version(database: &Database) -> Result<u64, redb::Error> {
 
 /// A file that begins as another kind does is never written to; one that is not there is made, for
 /// its owner alone.
-fn is_ours(path: &Path) -> io::Result<()> {
+fn ensure_state_file(path: &Path) -> io::Result<()> {
     let mut beginning = [0; 4];
     let named =
         |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
@@ -174,31 +174,34 @@ fn is_ours(path: &Path) -> io::Result<()> {
             0 => Ok(()),
             _ => match file.read_exact(&mut beginning) {
                 Ok(()) if beginning == *b"redb" => Ok(()),
-                _ => Err(wrong(path, "it is no state file of this program; it was left as it is")),
+                _ => Err(invalid_file(
+                    path,
+                    "it is no state file of this program; it was left as it is",
+                )),
             },
         },
     }
 }
 
 /// Looks at a copy, because whoever opens a damaged file may write to it.
-fn is_sound(path: &Path) -> io::Result<()> {
+fn check_integrity(path: &Path) -> io::Result<()> {
     let bytes = std::fs::read(path)
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
-    match examine::records(&bytes) {
+    match verify::read_records(&bytes) {
         Ok(_) => Ok(()),
-        Err(Condition::OfVersion(found)) => Err(of_other_version(path, found)),
+        Err(VerifyError::OtherVersion(found)) => Err(version_error(path, found)),
         // Somebody wrote to it while it was copied.
-        Err(Condition::Damaged(_)) if examine::is_in_use(path) => {
-            Err(broken(path, redb::Error::DatabaseAlreadyOpen))
+        Err(VerifyError::Damaged(_)) if verify::is_in_use(path) => {
+            Err(database_error(path, redb::Error::DatabaseAlreadyOpen))
         }
-        Err(Condition::Damaged(why)) => {
-            Err(wrong(path, format_args!("it is damaged; it was left as it is: {why}")))
+        Err(VerifyError::Damaged(why)) => {
+            Err(invalid_file(path, format_args!("it is damaged; it was left as it is: {why}")))
         }
     }
 }
 
-fn of_other_version(path: &Path, found: u64) -> io::Error {
-    wrong(
+fn version_error(path: &Path, found: u64) -> io::Error {
+    invalid_file(
         path,
         format_args!(
             "its version is {found}, and this program knows version {VERSION}; it was left as it is"
@@ -206,11 +209,11 @@ fn of_other_version(path: &Path, found: u64) -> io::Error {
     )
 }
 
-fn wrong(path: &Path, why: impl std::fmt::Display) -> io::Error {
+fn invalid_file(path: &Path, why: impl std::fmt::Display) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, format!("state file {}: {why}", path.display()))
 }
 
-fn broken(path: &Path, error: impl Into<redb::Error>) -> io::Error {
+fn database_error(path: &Path, error: impl Into<redb::Error>) -> io::Error {
     let error = error.into();
     let (kind, why) = match &error {
         redb::Error::DatabaseAlreadyOpen => {
@@ -230,7 +233,7 @@ fn broken(path: &Path, error: impl Into<redb::Error>) -> io::Error {
 mod tests {
     use super::*;
 
-    fn text(key: &str, text: &str) -> Write {
+    fn text(key: &str, text: &str) -> RecordWrite {
         (key.to_owned(), Some(text.to_owned()))
     }
 
@@ -260,13 +263,13 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_or_newer_file_is_refused() {
+    fn a_newer_file_is_rejected() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
         let store = Store::open(&path).unwrap();
         let mut transaction = store.database.as_ref().unwrap().begin_write().unwrap();
         transaction.set_durability(Durability::Immediate).unwrap();
-        transaction.open_table(FACTS).unwrap().insert("version", 2).unwrap();
+        transaction.open_table(METADATA).unwrap().insert("version", 2).unwrap();
         transaction.commit().unwrap();
         drop(store);
         let refused = Store::open(&path).unwrap_err().to_string();

@@ -56,7 +56,7 @@ fn listen(
 /// Whether anything happened; reads all messages of the kernel that have come.
 fn has_news(watch: &mut LinkWatch) -> io::Result<bool> {
     let mut news = false;
-    while watch.next()?.is_some() {
+    while watch.try_next()?.is_some() {
         news = true;
     }
     Ok(news)

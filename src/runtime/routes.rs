@@ -44,7 +44,7 @@ pub(super) fn keep(egress: &Arc<Egress>, events: EventSink) -> io::Result<()> {
 fn refresh_until_dropped(watch: &mut RouteWatch, egress: &Weak<Egress>) -> io::Result<()> {
     let mut since = Stopwatch::start();
     while let Some(egress) = egress.upgrade() {
-        if watch.has_changed()? || since.elapsed() >= REFRESH {
+        if watch.drain_changes()? || since.elapsed() >= REFRESH {
             let begun = Stopwatch::start();
             egress.refresh();
             since = Stopwatch::start();

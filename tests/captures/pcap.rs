@@ -21,7 +21,7 @@ fn each_magic_number_is_read_in_both_byte_orders() {
             assert_eq!(contents.frames[0].wire_len, 60);
             assert_eq!(contents.into_valid_frames(), [vec![1, 2, 3], vec![], vec![9; 5]]);
             let source = CaptureSource::from_bytes("capture", capture).unwrap();
-            assert_eq!(source.is_nanosecond(), magic == NANO);
+            assert_eq!(source.needs_nanoseconds(), magic == NANO);
         }
     }
 }

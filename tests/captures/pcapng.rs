@@ -149,7 +149,7 @@ fn unknown_blocks_are_skipped() {
 #[test]
 fn interfaces_before_the_first_packet_decide_the_precision() {
     let is_nanosecond = |capture: Pcapng| {
-        CaptureSource::from_bytes("capture", capture.bytes()).unwrap().is_nanosecond()
+        CaptureSource::from_bytes("capture", capture.bytes()).unwrap().needs_nanoseconds()
     };
     for (resolution, is_fine) in
         [(6, false), (7, true), (9, true), (0x86, false), (0x87, true), (0x88, true)]

@@ -47,7 +47,7 @@ fn credentials(path: &Path) -> Result<Credentials, Failure> {
 fn secret(option: &str, path: &Path) -> Result<Vec<u8>, Failure> {
     let name = path.display();
     private_file::read_secret(path).map_err(|error| match error {
-        PrivateFileError::Exposed(why) => Failure::usage(format_args!("{option} `{name}`: {why}")),
+        PrivateFileError::Insecure(why) => Failure::usage(format_args!("{option} `{name}`: {why}")),
         PrivateFileError::Io(error) => Failure::failed(format_args!("{option} `{name}`: {error}")),
     })
 }

@@ -1,28 +1,28 @@
 //! What the two formats have in common: a file begins, and records follow.
 
-use super::pcap::{FILE_HEADER_LEN, Layout};
-use super::pcapng::{SECTION, Section};
+use super::pcap::{FILE_HEADER_LEN, PcapLayout};
+use super::pcapng::{PcapngSection, SECTION_HEADER};
 use crate::model::Direction;
 
 /// A format, and what the capture has said of itself so far.
-pub(super) enum Format {
-    Pcap(Layout),
-    Pcapng(Section),
+pub(super) enum CaptureFormat {
+    Pcap(PcapLayout),
+    Pcapng(PcapngSection),
 }
 
 /// One packet, wherever it was.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Record<'a> {
+pub(super) struct PacketRecord<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) wire_len: u32,
     pub(super) timestamp_ns: u64,
     pub(super) link_type: u16,
     pub(super) direction: Option<Direction>,
     /// How many bytes it took in the capture.
-    pub(super) taken_len: usize,
+    pub(super) stored_len: usize,
 }
 
-impl Record<'_> {
+impl PacketRecord<'_> {
     /// The record without the frame check sequence of `fcs_len` bytes that the capture declares.
     ///
     /// AWS mirrors frames without one, so a copy must not carry it. A record that was cut may have
@@ -48,17 +48,17 @@ pub(super) fn fcs_warning(fcs_len: u8) -> Option<String> {
     })
 }
 
-impl Format {
+impl CaptureFormat {
     /// Tells the format by how a capture begins, or says why it is none.
-    pub(super) fn of(start: &[u8]) -> Result<Self, String> {
-        let is_section = start.starts_with(&SECTION.to_be_bytes());
+    pub(super) fn detect(start: &[u8]) -> Result<Self, String> {
+        let is_section = start.starts_with(&SECTION_HEADER.to_be_bytes());
         if is_section {
-            return Ok(Self::Pcapng(Section::default()));
+            return Ok(Self::Pcapng(PcapngSection::default()));
         }
         match start.first_chunk() {
-            Some(magic) if Layout::is_magic(*magic) => {
+            Some(magic) if PcapLayout::is_magic(*magic) => {
                 let header = start.first_chunk().ok_or("its file header is cut short")?;
-                Layout::parse(header).map(Self::Pcap)
+                PcapLayout::parse(header).map(Self::Pcap)
             }
             _ if start.is_empty() => Err("there is nothing in it".to_owned()),
             _ => {
@@ -78,7 +78,7 @@ impl Format {
     }
 
     /// Where the first record begins, or the first block.
-    pub(super) const fn head_len(&self) -> usize {
+    pub(super) const fn file_header_len(&self) -> usize {
         match self {
             Self::Pcap(_) => FILE_HEADER_LEN,
             Self::Pcapng(_) => 0,
@@ -91,19 +91,19 @@ impl Format {
     }
 
     /// Whether times do not fit microseconds, as far as is known by now.
-    pub(super) fn is_nanosecond(&self) -> bool {
+    pub(super) fn needs_nanoseconds(&self) -> bool {
         match self {
             Self::Pcap(layout) => layout.nanosecond,
-            Self::Pcapng(section) => section.is_nanosecond(),
+            Self::Pcapng(section) => section.needs_nanoseconds(),
         }
     }
 
     /// The packet at the beginning of `bytes`, if it is there in full and sound.
     #[inline]
-    pub(super) fn record<'a>(&self, bytes: &'a [u8]) -> Option<Record<'a>> {
+    pub(super) fn parse_record<'a>(&self, bytes: &'a [u8]) -> Option<PacketRecord<'a>> {
         match self {
-            Self::Pcap(layout) => layout.record(bytes),
-            Self::Pcapng(section) => section.record(bytes),
+            Self::Pcap(layout) => layout.parse_record(bytes),
+            Self::Pcapng(section) => section.parse_record(bytes),
         }
     }
 }

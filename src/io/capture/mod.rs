@@ -4,21 +4,21 @@
 //! mean. One parser for each format works on a window of bytes, whether that window is the whole
 //! mapped file or the part of a stream that has come so far.
 
-mod damage;
+mod block_options;
+mod error;
 mod format;
-mod lend;
-mod link;
+mod frames;
+mod interruptible;
+mod link_type;
 mod open;
-mod options;
 mod pcap;
 mod pcapng;
-mod resolution;
 mod source;
-mod until_stop;
+mod timestamp_resolution;
 mod window;
 mod zstd;
 
-pub use damage::Damaged;
+pub use error::DamagedCapture;
 pub use open::OpenError;
 pub use source::CaptureSource;
 

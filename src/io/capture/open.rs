@@ -8,8 +8,8 @@ use std::path::Path;
 use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
 
-use super::source::{CaptureSource, Origin};
-use super::until_stop::UntilStop;
+use super::interruptible::InterruptibleReader;
+use super::source::{CaptureSource, StreamOrigin};
 use super::window::Window;
 use super::zstd::ZstdFrames;
 use crate::io::StopFlag;
@@ -23,7 +23,7 @@ const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 pub enum OpenError {
     /// The file could not be opened or its beginning not be read.
     #[error("{name}: {error}")]
-    World {
+    Io {
         /// The capture.
         name: String,
         /// What the system says.
@@ -39,7 +39,7 @@ pub enum OpenError {
     #[error(
         "{name}: not a capture that can be read: {what} (read are pcap and pcapng, plain, gzip or zstd)"
     )]
-    NoCapture {
+    NotACapture {
         /// The capture.
         name: String,
         /// What is wrong with its beginning.
@@ -53,7 +53,7 @@ impl CaptureSource {
     /// # Errors
     /// [`OpenError`], one sentence for each way in which it fails.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        Self::open_until(path, &StopFlag::new())
+        Self::open_with_stop(path, &StopFlag::new())
     }
 
     /// Opens a file as [`open`](Self::open) does. Once the flag is set, a read that waits for more
@@ -61,31 +61,31 @@ impl CaptureSource {
     ///
     /// # Errors
     /// [`OpenError`], one sentence for each way in which it fails.
-    pub fn open_until(path: &Path, stop: &StopFlag) -> Result<Self, OpenError> {
+    pub fn open_with_stop(path: &Path, stop: &StopFlag) -> Result<Self, OpenError> {
         let name = path.display().to_string();
         if name == "-" {
             let name = "standard input";
-            let world = |error| OpenError::World { name: name.to_owned(), error };
+            let io_error = |error| OpenError::Io { name: name.to_owned(), error };
             // Not through `io::Stdin`, whose buffer `poll` does not see.
-            let owned = io::stdin().as_fd().try_clone_to_owned().map_err(world)?;
-            return Self::from_reader(name, UntilStop::new(File::from(owned), stop));
+            let owned = io::stdin().as_fd().try_clone_to_owned().map_err(io_error)?;
+            return Self::from_reader(name, InterruptibleReader::new(File::from(owned), stop));
         }
-        let world = |error| OpenError::World { name: name.clone(), error };
-        let file = File::open(path).map_err(world)?;
-        let metadata = file.metadata().map_err(world)?;
+        let io_error = |error| OpenError::Io { name: name.clone(), error };
+        let file = File::open(path).map_err(io_error)?;
+        let metadata = file.metadata().map_err(io_error)?;
         if metadata.is_dir() {
             return Err(OpenError::Directory(name));
         }
         if !metadata.is_file() {
-            return Self::from_reader(&name, UntilStop::new(file, stop));
+            return Self::from_reader(&name, InterruptibleReader::new(file, stop));
         }
         if metadata.len() == 0 {
             return Err(OpenError::Empty(name));
         }
-        let map = MappedFile::new(&file).map_err(world)?;
-        if Packing::of(map.bytes()).is_some() {
+        let map = MappedFile::new(&file).map_err(io_error)?;
+        if Compression::detect(map.bytes()).is_some() {
             let mut source = Self::from_reader(&name, file)?;
-            source.origin = Origin::File(path.to_path_buf());
+            source.origin = StreamOrigin::File(path.to_path_buf());
             return Ok(source);
         }
         Self::from_window(&name, Window::mapped(map))
@@ -97,16 +97,16 @@ impl CaptureSource {
     /// [`OpenError`], as for a file.
     pub fn from_reader(name: &str, reader: impl Read + Send + 'static) -> Result<Self, OpenError> {
         let mut reader = BufReader::with_capacity(64 * 1024, reader);
-        let start = beginning(&mut reader);
-        let start = start.map_err(|error| OpenError::World { name: name.to_owned(), error })?;
+        let start = read_magic(&mut reader);
+        let start = start.map_err(|error| OpenError::Io { name: name.to_owned(), error })?;
         if start.is_empty() {
             return Err(OpenError::Empty(name.to_owned()));
         }
         let whole = io::Cursor::new(start.clone()).chain(reader);
-        let plain: Box<dyn Read + Send> = match Packing::of(&start) {
+        let plain: Box<dyn Read + Send> = match Compression::detect(&start) {
             None => Box::new(whole),
-            Some(Packing::Gzip) => Box::new(MultiGzDecoder::new(BufReader::new(whole))),
-            Some(Packing::Zstd) => Box::new(ZstdFrames::new(BufReader::new(whole))),
+            Some(Compression::Gzip) => Box::new(MultiGzDecoder::new(BufReader::new(whole))),
+            Some(Compression::Zstd) => Box::new(ZstdFrames::new(BufReader::new(whole))),
         };
         Self::from_window(name, Window::stream(plain))
     }
@@ -120,9 +120,9 @@ impl CaptureSource {
         if bytes.is_empty() {
             return Err(OpenError::Empty(name.to_owned()));
         }
-        if Packing::of(&bytes).is_some() {
+        if Compression::detect(&bytes).is_some() {
             let mut source = Self::from_reader(name, io::Cursor::new(bytes.clone()))?;
-            source.origin = Origin::Memory(bytes);
+            source.origin = StreamOrigin::Memory(bytes);
             return Ok(source);
         }
         Self::from_window(name, Window::memory(bytes))
@@ -132,24 +132,24 @@ impl CaptureSource {
         let name = name.to_owned();
         match Self::new(name.clone(), window) {
             Ok(Ok(source)) => Ok(source),
-            Ok(Err(what)) => Err(OpenError::NoCapture { name, what }),
-            Err(error) => Err(OpenError::World { name, error }),
+            Ok(Err(what)) => Err(OpenError::NotACapture { name, what }),
+            Err(error) => Err(OpenError::Io { name, error }),
         }
     }
 }
 
 /// How a file is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Packing {
+enum Compression {
     Gzip,
     Zstd,
 }
 
-impl Packing {
-    fn of(start: &[u8]) -> Option<Self> {
+impl Compression {
+    fn detect(start: &[u8]) -> Option<Self> {
         if start.starts_with(&GZIP) {
             Some(Self::Gzip)
-        } else if start.starts_with(&ZSTD) || is_skippable(start) {
+        } else if start.starts_with(&ZSTD) || is_skippable_frame(start) {
             Some(Self::Zstd)
         } else {
             None
@@ -158,12 +158,12 @@ impl Packing {
 }
 
 /// A frame of zstd that holds no content (RFC 8878, section 3.1.2).
-fn is_skippable(start: &[u8]) -> bool {
+fn is_skippable_frame(start: &[u8]) -> bool {
     matches!(start, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
 }
 
 /// The first bytes of a stream, as many as tell what it is.
-fn beginning(reader: &mut impl Read) -> io::Result<Vec<u8>> {
+fn read_magic(reader: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut start = Vec::new();
     reader.take(4).read_to_end(&mut start)?;
     Ok(start)

@@ -14,16 +14,16 @@
 //! The FCS (frame check sequence) length is in units of two bytes.
 
 use super::MAX_RECORD_LEN;
-use super::format::{Record, fcs_warning};
+use super::format::{PacketRecord, fcs_warning};
 
 /// How the records of a file are laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Layout {
+pub(super) struct PcapLayout {
     pub(super) big_endian: bool,
     pub(super) nanosecond: bool,
     /// 16, or 24 in the format that a patch to libpcap wrote once (magic a1b2cd34).
     pub(super) header_len: usize,
-    lengths: Lengths,
+    length_order: LengthOrder,
     pub(super) link_type: u16,
     /// The length of the frame check sequence at the end of each frame, in bytes.
     fcs_len: u8,
@@ -40,7 +40,7 @@ const HAS_FCS_LEN: u32 = 0x0400_0000;
 
 /// Which of the two lengths of a record comes first: early versions disagreed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Lengths {
+enum LengthOrder {
     CapturedFirst,
     WireFirst,
     SmallerIsCaptured,
@@ -57,14 +57,14 @@ pub(super) struct RecordHeader {
     pub(super) wire_len: u32,
 }
 
-impl Layout {
+impl PcapLayout {
     /// Whether a capture that begins with these bytes is of this format.
     pub(super) fn is_magic(start: [u8; 4]) -> bool {
-        Self::of_magic(start).is_some()
+        Self::parse_magic(start).is_some()
     }
 
     /// Byte order, precision and length of record headers.
-    fn of_magic(start: [u8; 4]) -> Option<(bool, bool, usize)> {
+    fn parse_magic(start: [u8; 4]) -> Option<(bool, bool, usize)> {
         match u32::from_be_bytes(start) {
             0xa1b2_c3d4 => Some((true, false, 16)),
             0xd4c3_b2a1 => Some((false, false, 16)),
@@ -80,16 +80,16 @@ impl Layout {
     pub(super) fn parse(header: &[u8; FILE_HEADER_LEN]) -> Result<Self, String> {
         let [m0, m1, m2, m3, a0, a1, i0, i1, .., l0, l1, l2, l3] = *header;
         let field = [l0, l1, l2, l3];
-        let Some((big_endian, nanosecond, header_len)) = Self::of_magic([m0, m1, m2, m3]) else {
+        let Some((big_endian, nanosecond, header_len)) = Self::parse_magic([m0, m1, m2, m3]) else {
             return Err("no magic number".to_owned());
         };
         let word =
             |pair| if big_endian { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) };
         let (major, minor) = (word([a0, a1]), word([i0, i1]));
-        let lengths = match (major, minor) {
-            (2, 0..=2) => Lengths::WireFirst,
-            (2, 3) | (543, 0) => Lengths::SmallerIsCaptured,
-            (2, _) => Lengths::CapturedFirst,
+        let length_order = match (major, minor) {
+            (2, 0..=2) => LengthOrder::WireFirst,
+            (2, 3) | (543, 0) => LengthOrder::SmallerIsCaptured,
+            (2, _) => LengthOrder::CapturedFirst,
             _ => return Err(format!("version {major}.{minor} of pcap, of which only 2.x is read")),
         };
         let link_type = if big_endian { word([l2, l3]) } else { word([l0, l1]) };
@@ -101,7 +101,7 @@ impl Layout {
             big_endian,
             nanosecond,
             header_len,
-            lengths,
+            length_order,
             link_type,
             fcs_len: fcs_len.unwrap_or(0),
             link_type_field,
@@ -132,16 +132,16 @@ impl Layout {
 
     /// The record at the beginning of `bytes`, if it is there in full and to be believed.
     #[inline]
-    pub(super) fn record<'a>(&self, bytes: &'a [u8]) -> Option<Record<'a>> {
+    pub(super) fn parse_record<'a>(&self, bytes: &'a [u8]) -> Option<PacketRecord<'a>> {
         let header = self.record_header(bytes)?;
         let len = usize::try_from(header.captured_len).ok().filter(|len| *len <= MAX_RECORD_LEN)?;
-        let record = Record {
+        let record = PacketRecord {
             bytes: bytes.get(self.header_len..)?.get(..len)?,
             wire_len: header.wire_len,
             timestamp_ns: header.timestamp_ns,
             link_type: self.link_type,
             direction: None,
-            taken_len: self.header_len + len,
+            stored_len: self.header_len + len,
         };
         Some(record.without_fcs(self.fcs_len))
     }
@@ -158,10 +158,10 @@ impl Layout {
             if self.big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
         };
         let (first, second) = (number([a0, a1, a2, a3]), number([b0, b1, b2, b3]));
-        let (captured_len, wire_len) = match self.lengths {
-            Lengths::CapturedFirst => (first, second),
-            Lengths::WireFirst => (second, first),
-            Lengths::SmallerIsCaptured => (first.min(second), first.max(second)),
+        let (captured_len, wire_len) = match self.length_order {
+            LengthOrder::CapturedFirst => (first, second),
+            LengthOrder::WireFirst => (second, first),
+            LengthOrder::SmallerIsCaptured => (first.min(second), first.max(second)),
         };
         let unit = if self.nanosecond { 1 } else { 1_000 };
         let seconds = u64::from(number([s0, s1, s2, s3]));

@@ -7,14 +7,14 @@
 //! ```
 
 use super::MAX_RECORD_LEN;
-use super::format::{Record, fcs_warning};
-use super::options::Options;
-use super::resolution::Resolution;
+use super::block_options::BlockOptions;
+use super::format::{PacketRecord, fcs_warning};
+use super::timestamp_resolution::TimestampResolution;
 use crate::model::Direction;
 
-pub(super) const SECTION: u32 = 0x0a0d_0d0a;
-const INTERFACE: u32 = 1;
-const OLD_PACKET: u32 = 2;
+pub(super) const SECTION_HEADER: u32 = 0x0a0d_0d0a;
+const INTERFACE_DESCRIPTION: u32 = 1;
+const OBSOLETE_PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
 const ENHANCED_PACKET: u32 = 6;
 
@@ -28,19 +28,19 @@ const MAX_INTERFACES: usize = 65_536;
 
 /// What a section has said so far.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Section {
+pub(super) struct PcapngSection {
     big_endian: bool,
-    interfaces: Vec<Interface>,
+    interfaces: Vec<InterfaceDescription>,
     /// What is unusual about its head, until somebody takes note.
     warnings: Vec<String>,
 }
 
 /// What a packet needs to know of its interface.
 #[derive(Debug, Clone, Copy)]
-struct Interface {
+struct InterfaceDescription {
     link_type: u16,
     snaplen: u32,
-    resolution: Resolution,
+    resolution: TimestampResolution,
     offset_s: i64,
     /// The length of the frame check sequence at the end of its packets, in bytes.
     fcs_len: u8,
@@ -48,55 +48,58 @@ struct Interface {
 
 /// The head of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct BlockHead {
+pub(super) struct BlockHeader {
     pub(super) kind: u32,
     /// All of the block, in bytes.
     pub(super) len: usize,
 }
 
-impl BlockHead {
+impl BlockHeader {
     pub(super) const LEN: usize = 12;
 
     pub(super) const fn is_packet(self) -> bool {
-        matches!(self.kind, OLD_PACKET | SIMPLE_PACKET | ENHANCED_PACKET)
+        matches!(self.kind, OBSOLETE_PACKET | SIMPLE_PACKET | ENHANCED_PACKET)
     }
 
     /// Whether the block means anything to us; others are skipped, however long they are.
     pub(super) const fn is_known(self) -> bool {
-        self.is_packet() || matches!(self.kind, SECTION | INTERFACE)
+        self.is_packet() || matches!(self.kind, SECTION_HEADER | INTERFACE_DESCRIPTION)
     }
 }
 
-impl Section {
+impl PcapngSection {
     /// Reads the head of the block that `bytes` begin with: at least 12 bytes.
-    pub(super) fn head(&self, bytes: &[u8; BlockHead::LEN]) -> Result<BlockHead, String> {
+    pub(super) fn block_header(
+        &self,
+        bytes: &[u8; BlockHeader::LEN],
+    ) -> Result<BlockHeader, String> {
         let [k0, k1, k2, k3, l0, l1, l2, l3, m0, m1, m2, m3] = *bytes;
         let mut big_endian = self.big_endian;
         // A section's type reads the same both ways; its own magic tells the order.
-        if u32::from_be_bytes([k0, k1, k2, k3]) == SECTION {
+        if u32::from_be_bytes([k0, k1, k2, k3]) == SECTION_HEADER {
             big_endian = match u32::from_be_bytes([m0, m1, m2, m3]) {
                 0x1a2b_3c4d => true,
                 0x4d3c_2b1a => false,
                 other => return Err(format!("byte-order magic {other:#010x} of a section")),
             };
         }
-        let number = |bytes| order(big_endian, bytes);
+        let number = |bytes| u32_in_order(big_endian, bytes);
         let (kind, len) = (number([k0, k1, k2, k3]), number([l0, l1, l2, l3]));
         let len = usize::try_from(len).unwrap_or(usize::MAX);
-        if len < BlockHead::LEN || !len.is_multiple_of(4) {
+        if len < BlockHeader::LEN || !len.is_multiple_of(4) {
             return Err(format!("a block length of {len} bytes"));
         }
-        let head = BlockHead { kind, len };
-        if head.is_known() && len > MAX_RECORD_LEN + 4096 {
+        let header = BlockHeader { kind, len };
+        if header.is_known() && len > MAX_RECORD_LEN + 4096 {
             return Err(format!("a block of {len} bytes, of which {MAX_RECORD_LEN} are believed"));
         }
-        Ok(head)
+        Ok(header)
     }
 
     /// Takes in a section or interface block.
-    pub(super) fn learn(&mut self, head: BlockHead, block: &[u8]) -> Result<(), String> {
-        match head.kind {
-            SECTION => {
+    pub(super) fn apply_block(&mut self, header: BlockHeader, block: &[u8]) -> Result<(), String> {
+        match header.kind {
+            SECTION_HEADER => {
                 let big_endian = block.get(8..12) == Some(&[0x1a, 0x2b, 0x3c, 0x4d]);
                 let warnings = std::mem::take(&mut self.warnings);
                 *self = Self { big_endian, interfaces: Vec::new(), warnings };
@@ -105,9 +108,9 @@ impl Section {
                 self.check_version(body)?;
                 self.options(options).try_for_each(|option| option.map(drop))
             }
-            INTERFACE => {
+            INTERFACE_DESCRIPTION => {
                 let body = self.body(block)?;
-                let interface = self.interface(body)?;
+                let interface = self.parse_interface(body)?;
                 self.warnings.extend(fcs_warning(interface.fcs_len));
                 if self.interfaces.len() >= MAX_INTERFACES {
                     return Err(format!("more than {MAX_INTERFACES} interfaces"));
@@ -121,7 +124,7 @@ impl Section {
 
     /// Version 1.0. Some writers wrote 1.2, without a change of the format, and libpcap reads it.
     fn check_version(&mut self, body: &[u8]) -> Result<(), String> {
-        let word = |from| body.get(from..).and_then(|pair| self.word(pair)).unwrap_or_default();
+        let word = |from| body.get(from..).and_then(|pair| self.read_u16(pair)).unwrap_or_default();
         let (major, minor) = (word(4), word(6));
         if major != 1 {
             return Err(format!("version {major} of pcapng, of which only 1 is read"));
@@ -140,58 +143,63 @@ impl Section {
     }
 
     /// Whether some interface so far has times that do not fit microseconds.
-    pub(super) fn is_nanosecond(&self) -> bool {
+    pub(super) fn needs_nanoseconds(&self) -> bool {
         self.interfaces.iter().any(|interface| !interface.resolution.fits_microseconds())
     }
 
     /// The packet block at the beginning of `bytes`, if it is there in full and sound.
     #[inline]
-    pub(super) fn record<'a>(&self, bytes: &'a [u8]) -> Option<Record<'a>> {
-        let head = self.head(bytes.first_chunk()?).ok().filter(|head| head.is_packet())?;
-        self.packet(head, bytes.get(..head.len)?).ok()
+    pub(super) fn parse_record<'a>(&self, bytes: &'a [u8]) -> Option<PacketRecord<'a>> {
+        let header =
+            self.block_header(bytes.first_chunk()?).ok().filter(|header| header.is_packet())?;
+        self.parse_packet(header, bytes.get(..header.len)?).ok()
     }
 
     /// Reads a packet block that is there in full, or says what is wrong with it.
-    pub(super) fn packet<'a>(
+    pub(super) fn parse_packet<'a>(
         &self,
-        head: BlockHead,
+        header: BlockHeader,
         block: &'a [u8],
-    ) -> Result<Record<'a>, String> {
+    ) -> Result<PacketRecord<'a>, String> {
         let body = self.body(block)?;
-        let record = self.packet_of(head, body)?;
-        Ok(Record { taken_len: block.len(), ..record })
+        let record = self.parse_packet_body(header, body)?;
+        Ok(PacketRecord { stored_len: block.len(), ..record })
     }
 
-    fn packet_of<'a>(&self, head: BlockHead, body: &'a [u8]) -> Result<Record<'a>, String> {
-        match head.kind {
-            SIMPLE_PACKET => self.simple(body),
+    fn parse_packet_body<'a>(
+        &self,
+        header: BlockHeader,
+        body: &'a [u8],
+    ) -> Result<PacketRecord<'a>, String> {
+        match header.kind {
+            SIMPLE_PACKET => self.parse_simple_packet(body),
             ENHANCED_PACKET => {
                 let (fixed, rest) =
                     body.split_first_chunk::<20>().ok_or("a packet block cut short")?;
                 let [i0, i1, i2, i3, time @ .., c0, c1, c2, c3, w0, w1, w2, w3] = *fixed;
-                let interface = self.number([i0, i1, i2, i3]);
-                let lens = (self.number([c0, c1, c2, c3]), self.number([w0, w1, w2, w3]));
-                self.timed(interface, time, lens, rest)
+                let interface = self.read_u32([i0, i1, i2, i3]);
+                let lens = (self.read_u32([c0, c1, c2, c3]), self.read_u32([w0, w1, w2, w3]));
+                self.timed_record(interface, time, lens, rest)
             }
             _ => {
                 // The old block counts drops in the upper half of the interface's word.
                 let (fixed, rest) =
                     body.split_first_chunk::<20>().ok_or("a packet block cut short")?;
                 let [i0, i1, _, _, time @ .., c0, c1, c2, c3, w0, w1, w2, w3] = *fixed;
-                let interface = u32::from(self.word(&[i0, i1]).unwrap_or_default());
-                let lens = (self.number([c0, c1, c2, c3]), self.number([w0, w1, w2, w3]));
-                self.timed(interface, time, lens, rest)
+                let interface = u32::from(self.read_u16(&[i0, i1]).unwrap_or_default());
+                let lens = (self.read_u32([c0, c1, c2, c3]), self.read_u32([w0, w1, w2, w3]));
+                self.timed_record(interface, time, lens, rest)
             }
         }
     }
 
-    fn timed<'a>(
+    fn timed_record<'a>(
         &self,
         interface: u32,
         time: [u8; 8],
         (captured_len, wire_len): (u32, u32),
         rest: &'a [u8],
-    ) -> Result<Record<'a>, String> {
+    ) -> Result<PacketRecord<'a>, String> {
         let index = usize::try_from(interface).unwrap_or(usize::MAX);
         let known = self.interfaces.get(index);
         let known =
@@ -201,47 +209,55 @@ impl Section {
         let (bytes, behind) = rest.split_at_checked(len).ok_or_else(too_long)?;
         let padding = len.wrapping_neg() % 4;
         let [h0, h1, h2, h3, l0, l1, l2, l3] = time;
-        let ticks = u64::from(self.number([h0, h1, h2, h3])) << 32
-            | u64::from(self.number([l0, l1, l2, l3]));
+        let ticks = u64::from(self.read_u32([h0, h1, h2, h3])) << 32
+            | u64::from(self.read_u32([l0, l1, l2, l3]));
         let flags = self.flags(behind.get(padding..).unwrap_or_default());
-        let record = Record {
+        let record = PacketRecord {
             bytes,
             wire_len: wire_len.max(captured_len),
-            timestamp_ns: known.resolution.nanoseconds(ticks, known.offset_s),
+            timestamp_ns: known.resolution.to_nanoseconds(ticks, known.offset_s),
             link_type: known.link_type,
             direction: direction(flags),
-            taken_len: 0,
+            stored_len: 0,
         };
         Ok(record.without_fcs(fcs_len_of(flags).unwrap_or(known.fcs_len)))
     }
 
-    fn simple<'a>(&self, body: &'a [u8]) -> Result<Record<'a>, String> {
+    fn parse_simple_packet<'a>(&self, body: &'a [u8]) -> Result<PacketRecord<'a>, String> {
         let (wire_len, rest) = body.split_first_chunk::<4>().ok_or("a packet block cut short")?;
         let known = self.interfaces.first().ok_or("a packet of interface 0, never described")?;
-        let wire_len = self.number(*wire_len);
+        let wire_len = self.read_u32(*wire_len);
         let snaplen = if known.snaplen == 0 { u32::MAX } else { known.snaplen };
         let len = usize::try_from(wire_len.min(snaplen)).unwrap_or(usize::MAX).min(rest.len());
         let bytes = rest.get(..len).unwrap_or_default();
         let (timestamp_ns, link_type) = (0, known.link_type);
-        let record =
-            Record { bytes, wire_len, timestamp_ns, link_type, direction: None, taken_len: 0 };
+        let record = PacketRecord {
+            bytes,
+            wire_len,
+            timestamp_ns,
+            link_type,
+            direction: None,
+            stored_len: 0,
+        };
         Ok(record.without_fcs(known.fcs_len))
     }
 
-    fn interface(&self, body: &[u8]) -> Result<Interface, String> {
+    fn parse_interface(&self, body: &[u8]) -> Result<InterfaceDescription, String> {
         let (fixed, options) =
             body.split_first_chunk::<8>().ok_or("an interface block cut short")?;
         let [l0, l1, _, _, s0, s1, s2, s3] = *fixed;
-        let mut interface = Interface {
-            link_type: self.word(&[l0, l1]).unwrap_or_default(),
-            snaplen: self.number([s0, s1, s2, s3]),
-            resolution: Resolution::Decimal(6),
+        let mut interface = InterfaceDescription {
+            link_type: self.read_u16(&[l0, l1]).unwrap_or_default(),
+            snaplen: self.read_u32([s0, s1, s2, s3]),
+            resolution: TimestampResolution::Decimal(6),
             offset_s: 0,
             fcs_len: 0,
         };
         for option in self.options(options) {
             match option? {
-                (IF_TSRESOL, [option, ..]) => interface.resolution = Resolution::of(*option),
+                (IF_TSRESOL, [option, ..]) => {
+                    interface.resolution = TimestampResolution::from_option(*option);
+                }
                 (IF_FCSLEN, [len, ..]) => interface.fcs_len = fcs_len_of_interface(*len),
                 (IF_TSOFFSET, [a, b, c, d, e, f, g, h, ..]) => {
                     let bytes = [*a, *b, *c, *d, *e, *f, *g, *h];
@@ -262,16 +278,16 @@ impl Section {
     fn flags(&self, options: &[u8]) -> u32 {
         let mut options = self.options(options).flatten();
         let flags = options.find(|(code, _)| *code == EPB_FLAGS);
-        flags.and_then(|(_, value)| value.first_chunk()).map_or(0, |value| self.number(*value))
+        flags.and_then(|(_, value)| value.first_chunk()).map_or(0, |value| self.read_u32(*value))
     }
 
-    fn options<'a>(&self, bytes: &'a [u8]) -> Options<'a> {
-        Options::new(bytes, self.big_endian)
+    fn options<'a>(&self, bytes: &'a [u8]) -> BlockOptions<'a> {
+        BlockOptions::new(bytes, self.big_endian)
     }
 
     /// Whether the length behind a block agrees with the one in its head.
-    pub(super) fn check_tail(&self, len: usize, tail: [u8; 4]) -> Result<(), String> {
-        let tail = self.number(tail);
+    pub(super) fn check_trailing_length(&self, len: usize, tail: [u8; 4]) -> Result<(), String> {
+        let tail = self.read_u32(tail);
         if usize::try_from(tail) == Ok(len) {
             return Ok(());
         }
@@ -282,21 +298,21 @@ impl Section {
     fn body<'a>(&self, block: &'a [u8]) -> Result<&'a [u8], String> {
         let inside = block.get(8..).and_then(<[u8]>::split_last_chunk::<4>);
         let (body, tail) = inside.ok_or("a block cut short")?;
-        self.check_tail(block.len(), *tail)?;
+        self.check_trailing_length(block.len(), *tail)?;
         Ok(body)
     }
 
-    fn number(&self, bytes: [u8; 4]) -> u32 {
-        order(self.big_endian, bytes)
+    fn read_u32(&self, bytes: [u8; 4]) -> u32 {
+        u32_in_order(self.big_endian, bytes)
     }
 
-    fn word(&self, bytes: &[u8]) -> Option<u16> {
+    fn read_u16(&self, bytes: &[u8]) -> Option<u16> {
         let pair = *bytes.first_chunk()?;
         Some(if self.big_endian { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) })
     }
 }
 
-const fn order(big_endian: bool, bytes: [u8; 4]) -> u32 {
+const fn u32_in_order(big_endian: bool, bytes: [u8; 4]) -> u32 {
     if big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
 }
 

@@ -7,41 +7,41 @@ use std::path::PathBuf;
 use bytes::Bytes;
 
 use super::MAX_RECORD_LEN;
-use super::damage::{Trouble, cut, end_of};
-use super::format::Format;
-use super::lend::Lent;
-use super::link::Link;
+use super::error::{ReadError, end_of_capture, truncated};
+use super::format::CaptureFormat;
+use super::frames::BorrowedRecords;
+use super::link_type::LinkType;
 use super::pcap::FILE_HEADER_LEN;
-use super::pcapng::BlockHead;
+use super::pcapng::BlockHeader;
 use super::window::Window;
 use crate::dataplane::{Burst, Source};
 
 /// Reads frames from a pcap or pcapng capture.
 pub struct CaptureSource {
     name: String,
-    pub(super) origin: Origin,
+    pub(super) origin: StreamOrigin,
     pub(super) window: Window,
-    pub(super) format: Format,
+    pub(super) format: CaptureFormat,
     /// How many records were lent and given back.
-    records: u64,
+    record_count: u64,
     /// Where the record or block begins that is looked at.
-    record_at: u64,
+    record_offset: u64,
     /// What was met behind the head of the capture, for the first burst to say.
-    pending: Option<Trouble>,
-    over: bool,
+    pending_error: Option<ReadError>,
+    is_finished: bool,
     pub(super) unsupported: BTreeSet<u16>,
     /// What is unusual about the capture, and the part of it that nobody took note of yet.
     warnings: BTreeSet<String>,
-    fresh_warnings: Vec<String>,
+    new_warnings: Vec<String>,
     /// Frames behind an Ethernet header of ours.
-    pub(super) made: Vec<u8>,
-    pub(super) lent: Lent,
+    pub(super) copied: Vec<u8>,
+    pub(super) borrowed: BorrowedRecords,
 }
 
 /// From where a stream comes again.
-pub(super) enum Origin {
+pub(super) enum StreamOrigin {
     /// From nowhere.
-    Once,
+    NotRepeatable,
     /// A compressed file.
     File(PathBuf),
     /// A compressed capture in memory.
@@ -51,32 +51,32 @@ pub(super) enum Origin {
 impl CaptureSource {
     /// Reads the head of a capture: its file header, or all blocks in front of the first packet.
     pub(super) fn new(name: String, mut window: Window) -> io::Result<Result<Self, String>> {
-        window.hold(FILE_HEADER_LEN)?;
-        let format = match Format::of(window.rest()) {
+        window.buffer_at_least(FILE_HEADER_LEN)?;
+        let format = match CaptureFormat::detect(window.remaining()) {
             Ok(format) => format,
             Err(what) => return Ok(Err(what)),
         };
-        window.advance(format.head_len());
+        window.advance(format.file_header_len());
         let mut this = Self {
             name,
-            origin: Origin::Once,
+            origin: StreamOrigin::NotRepeatable,
             window,
             format,
-            records: 0,
-            record_at: 0,
-            pending: None,
-            over: false,
+            record_count: 0,
+            record_offset: 0,
+            pending_error: None,
+            is_finished: false,
             unsupported: BTreeSet::new(),
             warnings: BTreeSet::new(),
-            fresh_warnings: Vec::new(),
-            made: Vec::new(),
-            lent: Lent::default(),
+            new_warnings: Vec::new(),
+            copied: Vec::new(),
+            borrowed: BorrowedRecords::default(),
         };
-        this.note_warnings();
+        this.collect_warnings();
         match this.find_record() {
             // Where not even the head of a capture is sound, there is none.
-            Err(Trouble::Damage(what)) if this.window.position() == 0 => return Ok(Err(what)),
-            Err(trouble) => this.pending = Some(trouble),
+            Err(ReadError::Malformed(what)) if this.window.position() == 0 => return Ok(Err(what)),
+            Err(error) => this.pending_error = Some(error),
             Ok(_) => {}
         }
         Ok(Ok(this))
@@ -91,8 +91,8 @@ impl CaptureSource {
     /// Whether times do not fit microseconds. Of pcapng the interfaces in front of the first
     /// packet tell.
     #[must_use]
-    pub fn is_nanosecond(&self) -> bool {
-        self.format.is_nanosecond()
+    pub fn needs_nanoseconds(&self) -> bool {
+        self.format.needs_nanoseconds()
     }
 
     /// Whether times that do not fit microseconds may still come: a pcapng capture may describe
@@ -105,13 +105,13 @@ impl CaptureSource {
     /// What is unusual about the capture as far as it was read, and read all the same; each
     /// sentence once.
     pub fn take_warnings(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.fresh_warnings)
+        std::mem::take(&mut self.new_warnings)
     }
 
-    fn note_warnings(&mut self) {
+    fn collect_warnings(&mut self) {
         for warning in self.format.take_warnings() {
             if self.warnings.insert(warning.clone()) {
-                self.fresh_warnings.push(warning);
+                self.new_warnings.push(warning);
             }
         }
     }
@@ -140,129 +140,133 @@ impl CaptureSource {
     /// `Unsupported` for a stream that comes only once; whatever opening it again meets.
     pub fn rewind(&mut self) -> io::Result<()> {
         if self.window.rewind() {
-            self.window.advance(self.format.head_len());
-            self.pending = None;
+            self.window.advance(self.format.file_header_len());
+            self.pending_error = None;
         } else {
-            let again = self.open_again()?;
-            self.window = again.window;
-            self.format = again.format;
-            self.pending = again.pending;
+            let reopened = self.reopen()?;
+            self.window = reopened.window;
+            self.format = reopened.format;
+            self.pending_error = reopened.pending_error;
         }
-        self.records = 0;
-        self.lent = Lent::default();
-        self.over = false;
+        self.record_count = 0;
+        self.borrowed = BorrowedRecords::default();
+        self.is_finished = false;
         Ok(())
     }
 
-    fn open_again(&self) -> io::Result<Self> {
-        let again = match &self.origin {
-            Origin::File(path) => Self::open(path),
-            Origin::Memory(bytes) => Self::from_bytes(&self.name, bytes.clone()),
-            Origin::Once => {
+    fn reopen(&self) -> io::Result<Self> {
+        let reopened = match &self.origin {
+            StreamOrigin::File(path) => Self::open(path),
+            StreamOrigin::Memory(bytes) => Self::from_bytes(&self.name, bytes.clone()),
+            StreamOrigin::NotRepeatable => {
                 let what = format!("{} comes only once", self.name);
                 return Err(io::Error::new(io::ErrorKind::Unsupported, what));
             }
         };
-        again.map_err(io::Error::other)
+        reopened.map_err(io::Error::other)
     }
 
     /// Moves on to the next record that is there in full; false at the end.
-    fn find_record(&mut self) -> Result<bool, Trouble> {
+    fn find_record(&mut self) -> Result<bool, ReadError> {
         loop {
-            self.record_at = self.window.position();
-            let Format::Pcapng(section) = &mut self.format else {
+            self.record_offset = self.window.position();
+            let CaptureFormat::Pcapng(section) = &mut self.format else {
                 return self.find_pcap_record();
             };
-            if !self.window.hold(BlockHead::LEN)? {
-                return end_of(self.window.rest());
+            if !self.window.buffer_at_least(BlockHeader::LEN)? {
+                return end_of_capture(self.window.remaining());
             }
-            let Some(bytes) = self.window.rest().first_chunk() else { return Ok(false) };
-            let head = section.head(bytes)?;
-            if !head.is_known() {
-                self.skip_block(head)?;
+            let Some(bytes) = self.window.remaining().first_chunk() else { return Ok(false) };
+            let header = section.block_header(bytes)?;
+            if !header.is_known() {
+                self.skip_block(header)?;
                 continue;
             }
-            if !self.window.hold(head.len)? {
-                return Err(cut(head.len, self.window.rest().len()));
+            if !self.window.buffer_at_least(header.len)? {
+                return Err(truncated(header.len, self.window.remaining().len()));
             }
-            let block = self.window.rest().get(..head.len).unwrap_or_default();
-            if head.is_packet() {
-                section.packet(head, block)?;
+            let block = self.window.remaining().get(..header.len).unwrap_or_default();
+            if header.is_packet() {
+                section.parse_packet(header, block)?;
                 return Ok(true);
             }
-            section.learn(head, block)?;
-            self.window.advance(head.len);
-            self.note_warnings();
+            section.apply_block(header, block)?;
+            self.window.advance(header.len);
+            self.collect_warnings();
         }
     }
 
     /// Moves over a block that means nothing to us, however long it is, without holding it.
-    fn skip_block(&mut self, head: BlockHead) -> Result<(), Trouble> {
-        let Format::Pcapng(section) = &self.format else { return Ok(()) };
-        let body_len = u64::try_from(head.len - 4).unwrap_or(u64::MAX);
-        if !self.window.skip(body_len)? || !self.window.hold(4)? {
-            let held = self.window.position() - self.record_at;
-            let held = held + u64::try_from(self.window.rest().len()).unwrap_or_default();
-            return Err(cut(head.len, usize::try_from(held).unwrap_or(usize::MAX)));
+    fn skip_block(&mut self, header: BlockHeader) -> Result<(), ReadError> {
+        let CaptureFormat::Pcapng(section) = &self.format else { return Ok(()) };
+        let body_len = u64::try_from(header.len - 4).unwrap_or(u64::MAX);
+        if !self.window.skip(body_len)? || !self.window.buffer_at_least(4)? {
+            let held = self.window.position() - self.record_offset;
+            let held = held + u64::try_from(self.window.remaining().len()).unwrap_or_default();
+            return Err(truncated(header.len, usize::try_from(held).unwrap_or(usize::MAX)));
         }
-        let tail = self.window.rest().first_chunk().copied().unwrap_or_default();
-        section.check_tail(head.len, tail)?;
+        let tail = self.window.remaining().first_chunk().copied().unwrap_or_default();
+        section.check_trailing_length(header.len, tail)?;
         self.window.advance(4);
         Ok(())
     }
 
-    fn find_pcap_record(&mut self) -> Result<bool, Trouble> {
-        let Format::Pcap(layout) = &self.format else { return Ok(false) };
-        if !self.window.hold(layout.header_len)? {
-            return end_of(self.window.rest());
+    fn find_pcap_record(&mut self) -> Result<bool, ReadError> {
+        let CaptureFormat::Pcap(layout) = &self.format else { return Ok(false) };
+        if !self.window.buffer_at_least(layout.header_len)? {
+            return end_of_capture(self.window.remaining());
         }
-        let header = layout.record_header(self.window.rest());
+        let header = layout.record_header(self.window.remaining());
         let captured_len = header.map_or(0, |header| header.captured_len);
         let captured_len = usize::try_from(captured_len).unwrap_or(usize::MAX);
         if captured_len > MAX_RECORD_LEN {
             let what = format!(
                 "a captured length of {captured_len} bytes, of which {MAX_RECORD_LEN} are believed"
             );
-            return Err(Trouble::Damage(what));
+            return Err(ReadError::Malformed(what));
         }
         let len = layout.header_len + captured_len;
-        if !self.window.hold(len)? {
-            return Err(cut(len, self.window.rest().len()));
+        if !self.window.buffer_at_least(len)? {
+            return Err(truncated(len, self.window.remaining().len()));
         }
         Ok(true)
     }
 
     /// Moves over what was lent last: its borrowers are gone.
-    fn settle(&mut self) {
-        let lent = std::mem::take(&mut self.lent);
-        self.window.advance(lent.bytes);
-        self.records += u64::try_from(lent.records).unwrap_or_default();
+    fn consume_borrowed(&mut self) {
+        let borrowed = std::mem::take(&mut self.borrowed);
+        self.window.advance(borrowed.bytes);
+        self.record_count += u64::try_from(borrowed.records).unwrap_or_default();
     }
 
     /// What is done with the next record; nothing at the end.
-    fn next_link(&mut self) -> Result<Option<Link>, Trouble> {
-        if let Some(trouble) = self.pending.take() {
-            return Err(trouble);
+    fn next_link_type(&mut self) -> Result<Option<LinkType>, ReadError> {
+        if let Some(error) = self.pending_error.take() {
+            return Err(error);
         }
         let is_there = self.find_record()?;
-        let record = self.format.record(self.window.rest()).filter(|_| is_there);
-        Ok(record.map(|record| Link::of(record.link_type)))
+        let record = self.format.parse_record(self.window.remaining()).filter(|_| is_there);
+        Ok(record.map(|record| LinkType::from_number(record.link_type)))
     }
 }
 
 impl Source for CaptureSource {
     fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
-        self.settle();
-        if self.over {
+        self.consume_borrowed();
+        if self.is_finished {
             return Ok(());
         }
-        match self.next_link() {
-            Ok(Some(Link::Other(kind))) => self.make(kind, burst),
-            Ok(Some(_)) => self.lend(burst),
-            Ok(None) => self.over = true,
-            Err(trouble) => {
-                self.over = true;
-                return Err(trouble.at(&self.name, self.records + 1, self.record_at));
+        match self.next_link_type() {
+            Ok(Some(LinkType::Ip(kind))) => self.fill_copied(kind, burst),
+            Ok(Some(_)) => self.fill_borrowed(burst),
+            Ok(None) => self.is_finished = true,
+            Err(error) => {
+                self.is_finished = true;
+                return Err(error.into_io_error(
+                    &self.name,
+                    self.record_count + 1,
+                    self.record_offset,
+                ));
             }
         }
         Ok(())

@@ -14,14 +14,14 @@ const POPULATE_LEN: usize = 2 * 1024 * 1024;
 
 /// Bytes with a cursor.
 pub(super) struct Window {
-    bytes: Held,
+    bytes: Backing,
     /// Offset of the cursor in what is held.
     at: usize,
     /// Offset of the first held byte in the capture.
-    held_from: u64,
+    buffer_start: u64,
 }
 
-enum Held {
+enum Backing {
     Mapped { map: MappedFile, populated: usize },
     Memory(Bytes),
     Stream(Stream),
@@ -33,56 +33,61 @@ struct Stream {
     reader: Box<dyn Read + Send>,
     buffer: Vec<u8>,
     filled: usize,
-    ended: bool,
+    is_at_end: bool,
 }
 
 impl Window {
     pub(super) fn mapped(map: MappedFile) -> Self {
-        Self::new(Held::Mapped { map, populated: 0 })
+        Self::new(Backing::Mapped { map, populated: 0 })
     }
 
     pub(super) fn memory(bytes: Bytes) -> Self {
-        Self::new(Held::Memory(bytes))
+        Self::new(Backing::Memory(bytes))
     }
 
     pub(super) fn stream(reader: Box<dyn Read + Send>) -> Self {
-        Self::new(Held::Stream(Stream { reader, buffer: Vec::new(), filled: 0, ended: false }))
+        Self::new(Backing::Stream(Stream {
+            reader,
+            buffer: Vec::new(),
+            filled: 0,
+            is_at_end: false,
+        }))
     }
 
-    const fn new(bytes: Held) -> Self {
-        Self { bytes, at: 0, held_from: 0 }
+    const fn new(bytes: Backing) -> Self {
+        Self { bytes, at: 0, buffer_start: 0 }
     }
 
     /// What is held from the cursor on.
-    pub(super) fn rest(&self) -> &[u8] {
+    pub(super) fn remaining(&self) -> &[u8] {
         let held = match &self.bytes {
-            Held::Mapped { map, .. } => map.bytes(),
-            Held::Memory(bytes) => bytes,
-            Held::Stream(stream) => stream.buffer.get(..stream.filled).unwrap_or_default(),
+            Backing::Mapped { map, .. } => map.bytes(),
+            Backing::Memory(bytes) => bytes,
+            Backing::Stream(stream) => stream.buffer.get(..stream.filled).unwrap_or_default(),
         };
         held.get(self.at..).unwrap_or_default()
     }
 
     /// Offset of the cursor in the capture.
     pub(super) fn position(&self) -> u64 {
-        self.held_from + u64::try_from(self.at).unwrap_or_default()
+        self.buffer_start + u64::try_from(self.at).unwrap_or_default()
     }
 
     /// How long the capture is, where that is known.
     pub(super) fn total_len(&self) -> Option<u64> {
         match &self.bytes {
-            Held::Mapped { map, .. } => u64::try_from(map.bytes().len()).ok(),
-            Held::Memory(bytes) => u64::try_from(bytes.len()).ok(),
-            Held::Stream(_) => None,
+            Backing::Mapped { map, .. } => u64::try_from(map.bytes().len()).ok(),
+            Backing::Memory(bytes) => u64::try_from(bytes.len()).ok(),
+            Backing::Stream(_) => None,
         }
     }
 
     /// Whether the capture can be read again from its beginning.
     pub(super) fn rewind(&mut self) -> bool {
         match &mut self.bytes {
-            Held::Stream(_) => return false,
-            Held::Mapped { populated, .. } => *populated = 0,
-            Held::Memory(_) => {}
+            Backing::Stream(_) => return false,
+            Backing::Mapped { populated, .. } => *populated = 0,
+            Backing::Memory(_) => {}
         }
         self.at = 0;
         true
@@ -91,7 +96,7 @@ impl Window {
     /// Moves the cursor over bytes that are held.
     pub(super) fn advance(&mut self, len: usize) {
         self.at += len;
-        if let Held::Mapped { map, populated } = &mut self.bytes
+        if let Backing::Mapped { map, populated } = &mut self.bytes
             && self.at + POPULATE_LEN / 2 > *populated
         {
             // Nobody borrows what is behind the cursor; the cursor itself may be within a page.
@@ -105,25 +110,25 @@ impl Window {
 
     /// Holds at least `len` bytes from the cursor on, or all that there are; says whether it does.
     /// A stream's buffer grows with what has come, never with what `len` promises.
-    pub(super) fn hold(&mut self, len: usize) -> io::Result<bool> {
-        if let Held::Stream(stream) = &mut self.bytes {
-            while !stream.ended && stream.filled.saturating_sub(self.at) < len {
+    pub(super) fn buffer_at_least(&mut self, len: usize) -> io::Result<bool> {
+        if let Backing::Stream(stream) = &mut self.bytes {
+            while !stream.is_at_end && stream.filled.saturating_sub(self.at) < len {
                 let moved = stream.make_room(self.at);
-                self.held_from += u64::try_from(moved).unwrap_or_default();
+                self.buffer_start += u64::try_from(moved).unwrap_or_default();
                 self.at -= moved;
-                stream.read_some()?;
+                stream.read_chunk()?;
             }
         }
-        Ok(self.rest().len() >= len)
+        Ok(self.remaining().len() >= len)
     }
 
     /// Moves the cursor over bytes that need not be held; false where the capture ends before.
     pub(super) fn skip(&mut self, mut len: u64) -> io::Result<bool> {
         while len > 0 {
-            if self.rest().is_empty() {
-                self.hold(1)?;
+            if self.remaining().is_empty() {
+                self.buffer_at_least(1)?;
             }
-            let held = self.rest().len();
+            let held = self.remaining().len();
             if held == 0 {
                 return Ok(false);
             }
@@ -151,16 +156,16 @@ impl Stream {
         moved
     }
 
-    fn read_some(&mut self) -> io::Result<()> {
-        let place = self.buffer.get_mut(self.filled..).unwrap_or_default();
+    fn read_chunk(&mut self) -> io::Result<()> {
+        let room = self.buffer.get_mut(self.filled..).unwrap_or_default();
         loop {
-            match self.reader.read(place) {
+            match self.reader.read(room) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
                 Ok(len) => {
                     // A reader that claims more than there is room for would be wrong about it.
-                    self.filled += len.min(place.len());
-                    self.ended = len == 0;
+                    self.filled += len.min(room.len());
+                    self.is_at_end = len == 0;
                     return Ok(());
                 }
             }

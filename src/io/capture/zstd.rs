@@ -14,23 +14,23 @@ pub(super) struct ZstdFrames<R> {
     reader: R,
     decoder: FrameDecoder,
     /// Whether the decoder holds a frame that is not yet read to its end.
-    inside: bool,
+    is_in_frame: bool,
     /// What ends the stream, once all that was decoded before it is read.
-    broken: Option<io::Error>,
+    deferred_error: Option<io::Error>,
 }
 
 impl<R: BufRead> ZstdFrames<R> {
     pub(super) fn new(reader: R) -> Self {
-        Self { reader, decoder: FrameDecoder::new(), inside: false, broken: None }
+        Self { reader, decoder: FrameDecoder::new(), is_in_frame: false, deferred_error: None }
     }
 
     /// Begins the next frame; false where there is none.
-    fn begin(&mut self) -> io::Result<bool> {
+    fn start_frame(&mut self) -> io::Result<bool> {
         use FrameDecoderError::ReadFrameHeaderError as Header;
         while !self.reader.fill_buf()?.is_empty() {
             match self.decoder.reset(&mut self.reader) {
                 Ok(()) => {
-                    self.inside = true;
+                    self.is_in_frame = true;
                     return Ok(true);
                 }
                 Err(Header(ReadFrameHeaderError::SkipFrame { length, .. })) => {
@@ -48,20 +48,20 @@ impl<R: BufRead> ZstdFrames<R> {
     fn decode(&mut self, len: usize) {
         let some = BlockDecodingStrategy::UptoBytes(len);
         if let Err(error) = self.decoder.decode_blocks(&mut self.reader, some) {
-            self.broken = Some(io::Error::other(error));
+            self.deferred_error = Some(io::Error::other(error));
             let _ = self.decoder.decode_blocks(&LAST_BLOCK[..], BlockDecodingStrategy::All);
         }
     }
 
     /// Ends a frame of which all is read.
-    fn end(&mut self) -> io::Result<()> {
-        self.inside = false;
-        if let Some(error) = self.broken.take() {
+    fn finish_frame(&mut self) -> io::Result<()> {
+        self.is_in_frame = false;
+        if let Some(error) = self.deferred_error.take() {
             return Err(error);
         }
-        let (told, found) =
+        let (expected, actual) =
             (self.decoder.get_checksum_from_data(), self.decoder.get_calculated_checksum());
-        if told.is_some() && told != found {
+        if expected.is_some() && expected != actual {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the zstd checksum is wrong"));
         }
         Ok(())
@@ -69,18 +69,18 @@ impl<R: BufRead> ZstdFrames<R> {
 }
 
 impl<R: BufRead> Read for ZstdFrames<R> {
-    fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
-        while self.inside || self.begin()? {
-            let got = self.decoder.read(place)?;
-            if got > 0 || place.is_empty() {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.is_in_frame || self.start_frame()? {
+            let got = self.decoder.read(buffer)?;
+            if got > 0 || buffer.is_empty() {
                 return Ok(got);
             }
             if self.decoder.is_finished() {
-                self.end()?;
+                self.finish_frame()?;
             } else {
-                self.decode(place.len());
-                if self.broken.is_some() && !self.decoder.is_finished() {
-                    self.end()?;
+                self.decode(buffer.len());
+                if self.deferred_error.is_some() && !self.decoder.is_finished() {
+                    self.finish_frame()?;
                 }
             }
         }

@@ -4,15 +4,15 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use netlink_packet_core::{NlasIterator, parse_mac, parse_u32};
 
-use super::layer;
+use super::link_layer;
 use crate::model::MacAddress;
 
 /// `IFF_UP`, `IFF_LOOPBACK` and `IFF_RUNNING` of linux/if.h.
-const UP: u32 = 1;
-const LOOPBACK: u32 = 1 << 3;
-const RUNNING: u32 = 1 << 6;
+const IFF_UP: u32 = 1;
+const IFF_LOOPBACK: u32 = 1 << 3;
+const IFF_RUNNING: u32 = 1 << 6;
 /// `IFF_NOARP`: the device does not resolve neighbours.
-const NO_ARP: u32 = 1 << 7;
+const IFF_NOARP: u32 = 1 << 7;
 
 /// Of linux/if_link.h.
 const IFLA_PERM_ADDRESS: u16 = 54;
@@ -58,7 +58,7 @@ impl Link {
     /// ```text
     /// | family, 1 | padding, 1 | type, 2 | index, 4 | flags, 4 | change, 4 | attributes ...
     /// ```
-    pub(super) fn read(payload: &[u8]) -> Option<Self> {
+    pub(super) fn parse(payload: &[u8]) -> Option<Self> {
         let (&[family, _, l0, l1, i0, i1, i2, i3, f0, f1, f2, f3, ..], attributes) =
             payload.split_first_chunk::<16>()?;
         if i32::from(family) != libc::AF_UNSPEC {
@@ -72,22 +72,22 @@ impl Link {
             mac: None,
             permanent_mac: None,
             mtu: 0,
-            is_up: flags & UP != 0,
-            is_running: flags & UP != 0 && flags & RUNNING != 0,
-            is_loopback: flags & LOOPBACK != 0,
-            is_ethernet: layer::is_ethernet(layer),
-            resolves_neighbours: flags & NO_ARP == 0,
-            link_layer: layer::name(layer),
+            is_up: flags & IFF_UP != 0,
+            is_running: flags & IFF_UP != 0 && flags & IFF_RUNNING != 0,
+            is_loopback: flags & IFF_LOOPBACK != 0,
+            is_ethernet: link_layer::is_ethernet(layer),
+            resolves_neighbours: flags & IFF_NOARP == 0,
+            link_layer: link_layer::name(layer),
             kind: None,
             addresses: Vec::new(),
             broadcasts: Vec::new(),
         };
-        let has_mtu = link.read_attributes(attributes);
+        let has_mtu = link.parse_attributes(attributes);
         (has_mtu && !link.name.is_empty()).then_some(link)
     }
 
     /// Whether the MTU, which every full description has, was among them.
-    fn read_attributes(&mut self, attributes: &[u8]) -> bool {
+    fn parse_attributes(&mut self, attributes: &[u8]) -> bool {
         let mut has_mtu = false;
         for attribute in NlasIterator::new(attributes).map_while(Result::ok) {
             let value = attribute.value();
@@ -124,7 +124,7 @@ fn text(value: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::netlink::{Request, messages};
+    use super::super::netlink::{NetlinkRequest, messages};
     use super::*;
 
     fn fixed(family: u8, layer: u16, flags: u32) -> Vec<u8> {
@@ -136,18 +136,22 @@ mod tests {
         fixed
     }
 
-    fn read(request: &Request) -> Option<Link> {
+    fn read(request: &NetlinkRequest) -> Option<Link> {
         let bytes = request.bytes(1);
         let message = messages(&bytes).next().unwrap();
-        Link::read(message.payload)
+        Link::parse(message.payload)
     }
 
-    fn veth() -> Request {
-        Request::new(libc::RTM_NEWLINK, 0, &fixed(0, libc::ARPHRD_ETHER, UP | RUNNING))
-            .with(libc::IFLA_IFNAME, b"va\0")
-            .with(libc::IFLA_MTU, &1_400_u32.to_ne_bytes())
-            .with(libc::IFLA_ADDRESS, &[2, 0, 0, 0, 0, 1])
-            .with(libc::IFLA_LINKINFO, &[9, 0, 1, 0, b'v', b'e', b't', b'h', 0])
+    fn veth() -> NetlinkRequest {
+        NetlinkRequest::new(
+            libc::RTM_NEWLINK,
+            0,
+            &fixed(0, libc::ARPHRD_ETHER, IFF_UP | IFF_RUNNING),
+        )
+        .with_attribute(libc::IFLA_IFNAME, b"va\0")
+        .with_attribute(libc::IFLA_MTU, &1_400_u32.to_ne_bytes())
+        .with_attribute(libc::IFLA_ADDRESS, &[2, 0, 0, 0, 0, 1])
+        .with_attribute(libc::IFLA_LINKINFO, &[9, 0, 1, 0, b'v', b'e', b't', b'h', 0])
     }
 
     #[test]
@@ -161,7 +165,9 @@ mod tests {
 
     #[test]
     fn malformed_attributes_are_skipped() {
-        let odd = veth().with(libc::IFLA_ADDRESS, &[2; 20]).with(libc::IFLA_IFNAME, b"v\xff");
+        let odd = veth()
+            .with_attribute(libc::IFLA_ADDRESS, &[2; 20])
+            .with_attribute(libc::IFLA_IFNAME, b"v\xff");
         let link = read(&odd).unwrap();
         assert_eq!((link.mac, &*link.name), (None, "v\u{fffd}"));
     }
@@ -169,17 +175,17 @@ mod tests {
     #[test]
     fn a_bridge_port_message_is_ignored() {
         let family = u8::try_from(libc::AF_BRIDGE).unwrap();
-        let of_bridge = Request::new(libc::RTM_DELLINK, 0, &fixed(family, 1, UP))
-            .with(libc::IFLA_IFNAME, b"va\0")
-            .with(libc::IFLA_MTU, &1_400_u32.to_ne_bytes());
+        let of_bridge = NetlinkRequest::new(libc::RTM_DELLINK, 0, &fixed(family, 1, IFF_UP))
+            .with_attribute(libc::IFLA_IFNAME, b"va\0")
+            .with_attribute(libc::IFLA_MTU, &1_400_u32.to_ne_bytes());
         assert_eq!(read(&of_bridge), None);
     }
 
     #[test]
     fn a_wireless_event_is_ignored() {
-        let event = Request::new(libc::RTM_NEWLINK, 0, &fixed(0, 1, UP))
-            .with(libc::IFLA_IFNAME, b"wlan0\0")
-            .with(libc::IFLA_WIRELESS, &[0; 16]);
+        let event = NetlinkRequest::new(libc::RTM_NEWLINK, 0, &fixed(0, 1, IFF_UP))
+            .with_attribute(libc::IFLA_IFNAME, b"wlan0\0")
+            .with_attribute(libc::IFLA_WIRELESS, &[0; 16]);
         assert_eq!(read(&event), None);
     }
 
@@ -187,7 +193,7 @@ mod tests {
     fn a_truncated_message_does_not_panic() {
         let bytes = veth().bytes(1);
         for len in 0..bytes.len() - 16 {
-            let _ = Link::read(&bytes[16..16 + len]);
+            let _ = Link::parse(&bytes[16..16 + len]);
         }
     }
 }

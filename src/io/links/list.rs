@@ -6,13 +6,13 @@ use netlink_packet_core::NLM_F_DUMP;
 
 use super::address;
 use super::link::Link;
-use super::netlink::{Netlink, Request};
+use super::netlink::{NetlinkClient, NetlinkRequest};
 
 /// So often a list is asked for anew that changed while it was made; then it is taken as it is.
-const TRIES: usize = 10;
+const MAX_ATTEMPTS: usize = 10;
 
 /// Room for a name and the zero behind it (`IFNAMSIZ`).
-const NAME_ROOM: usize = 16;
+const IFNAMSIZ: usize = 16;
 
 /// All network interfaces, by index.
 ///
@@ -20,13 +20,13 @@ const NAME_ROOM: usize = 16;
 /// The kernel does not answer.
 pub fn links() -> io::Result<Vec<Link>> {
     let list = || {
-        let mut netlink = Netlink::open()?;
-        let mut links = dump(&mut netlink, &link_request(NLM_F_DUMP), Link::read)?;
+        let mut netlink = NetlinkClient::open()?;
+        let mut links = dump(&mut netlink, &link_request(NLM_F_DUMP), Link::parse)?;
         add_addresses(&mut netlink, &mut links)?;
         links.sort_by_key(|link| link.index);
         Ok(links)
     };
-    list().map_err(|error: io::Error| context("cannot list the network interfaces", &error))
+    list().map_err(|error: io::Error| with_context("cannot list the network interfaces", &error))
 }
 
 /// The network interface of a name, or of another name that somebody gave it; none where there is
@@ -35,20 +35,21 @@ pub fn links() -> io::Result<Vec<Link>> {
 /// # Errors
 /// The kernel does not answer.
 pub fn link_by_name(name: &str) -> io::Result<Option<Link>> {
-    if name.is_empty() || name.len() >= NAME_ROOM || name.contains('\0') {
+    if name.is_empty() || name.len() >= IFNAMSIZ || name.contains('\0') {
         return Ok(None);
     }
     let find = || {
-        let mut netlink = Netlink::open()?;
-        let request = link_request(0).with(libc::IFLA_IFNAME, format!("{name}\0").as_bytes());
+        let mut netlink = NetlinkClient::open()?;
+        let request =
+            link_request(0).with_attribute(libc::IFLA_IFNAME, format!("{name}\0").as_bytes());
         let mut found = Vec::new();
-        netlink.ask(&request, |message| found.extend(Link::read(message.payload)))?;
+        netlink.request(&request, |message| found.extend(Link::parse(message.payload)))?;
         add_addresses(&mut netlink, &mut found)?;
         Ok(found.pop())
     };
     find().or_else(|error: io::Error| match error.raw_os_error() {
         Some(libc::ENODEV) => Ok(None),
-        _ => Err(context(&format!("cannot ask for the network interface `{name}`"), &error)),
+        _ => Err(with_context(&format!("cannot ask for the network interface `{name}`"), &error)),
     })
 }
 
@@ -58,55 +59,56 @@ pub fn link_by_name(name: &str) -> io::Result<Option<Link>> {
 /// The kernel does not answer.
 pub fn link_by_index(index: u32) -> io::Result<Option<Link>> {
     let find = || {
-        let mut netlink = Netlink::open()?;
+        let mut netlink = NetlinkClient::open()?;
         let mut fixed = [0; 16];
-        if let Some(place) = fixed.get_mut(4..8) {
-            place.copy_from_slice(&index.to_ne_bytes());
+        if let Some(index_bytes) = fixed.get_mut(4..8) {
+            index_bytes.copy_from_slice(&index.to_ne_bytes());
         }
         let skip_counters = libc::RTEXT_FILTER_SKIP_STATS.to_ne_bytes();
-        let request =
-            Request::new(libc::RTM_GETLINK, 0, &fixed).with(libc::IFLA_EXT_MASK, &skip_counters);
+        let request = NetlinkRequest::new(libc::RTM_GETLINK, 0, &fixed)
+            .with_attribute(libc::IFLA_EXT_MASK, &skip_counters);
         let mut found = None;
-        netlink.ask(&request, |message| found = Link::read(message.payload))?;
+        netlink.request(&request, |message| found = Link::parse(message.payload))?;
         Ok(found)
     };
     find().or_else(|error: io::Error| match error.raw_os_error() {
         Some(libc::ENODEV) => Ok(None),
-        _ => Err(context(&format!("cannot query the network interface {index}"), &error)),
+        _ => Err(with_context(&format!("cannot query the network interface {index}"), &error)),
     })
 }
 
 /// Says what could not be done; the kind of the error stays.
-pub(super) fn context(what: &str, error: &io::Error) -> io::Error {
+pub(super) fn with_context(what: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 
 /// Counters are the greater part of an answer, and nobody here reads them.
-fn link_request(flags: u16) -> Request {
+fn link_request(flags: u16) -> NetlinkRequest {
     let skip_counters = libc::RTEXT_FILTER_SKIP_STATS.to_ne_bytes();
-    Request::new(libc::RTM_GETLINK, flags, &[0; 16]).with(libc::IFLA_EXT_MASK, &skip_counters)
+    NetlinkRequest::new(libc::RTM_GETLINK, flags, &[0; 16])
+        .with_attribute(libc::IFLA_EXT_MASK, &skip_counters)
 }
 
-fn add_addresses(netlink: &mut Netlink, links: &mut [Link]) -> io::Result<()> {
-    let request = Request::new(libc::RTM_GETADDR, NLM_F_DUMP, &[0; 8]);
-    for (index, address, prefix_len) in dump(netlink, &request, address::read)? {
+fn add_addresses(netlink: &mut NetlinkClient, links: &mut [Link]) -> io::Result<()> {
+    let request = NetlinkRequest::new(libc::RTM_GETADDR, NLM_F_DUMP, &[0; 8]);
+    for (index, address, prefix_len) in dump(netlink, &request, address::parse)? {
         if let Some(link) = links.iter_mut().find(|link| link.index == index) {
             link.addresses.push(address);
-            link.broadcasts.extend(address::broadcast(address, prefix_len));
+            link.broadcasts.extend(address::broadcast_address(address, prefix_len));
         }
     }
     Ok(())
 }
 
 fn dump<T>(
-    netlink: &mut Netlink,
-    request: &Request,
+    netlink: &mut NetlinkClient,
+    request: &NetlinkRequest,
     read: impl Fn(&[u8]) -> Option<T>,
 ) -> io::Result<Vec<T>> {
     let mut found = Vec::new();
-    for _ in 0..TRIES {
+    for _ in 0..MAX_ATTEMPTS {
         found.clear();
-        if !netlink.ask(request, |message| found.extend(read(message.payload)))? {
+        if !netlink.request(request, |message| found.extend(read(message.payload)))? {
             break;
         }
     }

@@ -10,8 +10,9 @@
 //! netlink-packet-route is not used, whose messages are understood as a whole or not at all.
 
 mod address;
-mod layer;
 mod link;
+mod link_layer;
+mod link_watch;
 mod list;
 mod namespace_thread;
 mod neighbour;
@@ -19,14 +20,13 @@ mod netlink;
 mod offloads;
 mod route;
 mod route_watch;
-mod watch;
 
 pub use super::sys::namespace::enter_network_namespace;
 pub use link::Link;
+pub use link_watch::{LinkEvent, LinkWatch};
 pub use list::{link_by_index, link_by_name, links};
 pub use namespace_thread::NamespaceThread;
 pub use neighbour::{Neighbour, neighbour};
 pub use offloads::{Offloads, offloads};
 pub use route::{Route, RouteKey, route_to};
 pub use route_watch::RouteWatch;
-pub use watch::{LinkEvent, LinkWatch};

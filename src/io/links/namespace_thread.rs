@@ -10,13 +10,13 @@ use std::thread::Builder;
 
 use super::enter_network_namespace;
 
-type Work = Box<dyn FnOnce() + Send>;
+type Task = Box<dyn FnOnce() + Send>;
 
-enum Job {
+enum NamespaceJob {
     /// For a thread of its own.
-    Apart(Work),
+    OnNewThread(Task),
     /// For the thread in the namespace, whose restrictions the others inherit.
-    Here(Work),
+    OnNamespaceThread(Task),
 }
 
 /// A network namespace that work can be done in, as long as this lives.
@@ -25,7 +25,7 @@ enum Job {
 /// until this is dropped, and one that is made anew under the same name is another one.
 #[derive(Debug)]
 pub struct NamespaceThread {
-    jobs: Sender<Job>,
+    jobs: Sender<NamespaceJob>,
 }
 
 impl NamespaceThread {
@@ -35,62 +35,64 @@ impl NamespaceThread {
     /// # Errors
     /// There is no such namespace, the process may not enter it, or the system refuses the thread.
     pub fn enter(name: &str, drop_privileges: impl FnOnce() + Send + 'static) -> io::Result<Self> {
-        let (jobs, given) = channel::<Job>();
-        let (entered, has_entered) = sync_channel(1);
+        let (jobs, queue) = channel::<NamespaceJob>();
+        let (entered, entry_result) = sync_channel(1);
         let name = name.to_owned();
-        let live = move || {
+        let serve = move || {
             let result = enter_network_namespace(&name);
             let is_there = result.is_ok();
             drop_privileges();
             let _ = entered.send(result);
-            while is_there && let Ok(job) = given.recv() {
+            while is_there && let Ok(job) = queue.recv() {
                 match job {
                     // If no thread can start, the sender learns it: its answer never comes.
-                    Job::Apart(work) => {
-                        let _ = Builder::new().name("in-namespace".to_owned()).spawn(work);
+                    NamespaceJob::OnNewThread(task) => {
+                        let _ = Builder::new().name("in-namespace".to_owned()).spawn(task);
                     }
-                    Job::Here(work) => work(),
+                    NamespaceJob::OnNamespaceThread(task) => task(),
                 }
             }
         };
-        Builder::new().name("namespace".to_owned()).spawn(live)?;
-        has_entered.recv().unwrap_or_else(|_| Err(ended()))?;
+        Builder::new().name("namespace".to_owned()).spawn(serve)?;
+        entry_result.recv().unwrap_or_else(|_| Err(thread_ended()))?;
         Ok(Self { jobs })
     }
 
     /// Does something in the namespace, in a thread of its own, and waits for its end.
     ///
     /// # Errors
-    /// What `act` returns, or that there is no thread for it.
+    /// What `task` returns, or that there is no thread for it.
     pub fn run<T: Send + 'static>(
         &self,
-        act: impl FnOnce() -> io::Result<T> + Send + 'static,
+        task: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         let (answer, answered) = sync_channel(1);
         let job = move || {
             // Nobody waits any more if the process is ending.
-            let _ = answer.send(act());
+            let _ = answer.send(task());
         };
-        self.jobs.send(Job::Apart(Box::new(job))).map_err(|_| ended())?;
-        answered.recv().unwrap_or_else(|_| Err(ended()))
+        self.jobs.send(NamespaceJob::OnNewThread(Box::new(job))).map_err(|_| thread_ended())?;
+        answered.recv().unwrap_or_else(|_| Err(thread_ended()))
     }
 
     /// Restricts the thread, and with it all that it starts from then on.
     ///
     /// # Errors
     /// The thread has ended.
-    pub fn restrict(&self, act: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    pub fn restrict(&self, task: impl FnOnce() + Send + 'static) -> io::Result<()> {
         let (answer, answered) = sync_channel(1);
         let job = move || {
-            act();
+            task();
             let _ = answer.send(());
         };
-        self.jobs.send(Job::Here(Box::new(job))).map_err(|_| ended())?;
-        answered.recv().map_err(|_| ended())
+        self.jobs
+            .send(NamespaceJob::OnNamespaceThread(Box::new(job)))
+            .map_err(|_| thread_ended())?;
+        answered.recv().map_err(|_| thread_ended())
     }
 }
 
-fn ended() -> io::Error {
+fn thread_ended() -> io::Error {
     io::Error::other("no thread for work in the network namespace")
 }
 

@@ -5,17 +5,17 @@ use std::net::IpAddr;
 
 use netlink_packet_core::{NlasIterator, parse_mac};
 
-use super::list::context;
-use super::netlink::{Netlink, Request};
+use super::list::with_context;
+use super::netlink::{NetlinkClient, NetlinkRequest};
 use super::route::octets;
 use crate::model::MacAddress;
 
 /// `NUD_*` of linux/neighbour.h.
-const REACHABLE: u16 = 0x02;
-const STALE: u16 = 0x04;
-const DELAY: u16 = 0x08;
-const PROBE: u16 = 0x10;
-const PERMANENT: u16 = 0x80;
+const NUD_REACHABLE: u16 = 0x02;
+const NUD_STALE: u16 = 0x04;
+const NUD_DELAY: u16 = 0x08;
+const NUD_PROBE: u16 = 0x10;
+const NUD_PERMANENT: u16 = 0x80;
 
 /// A neighbour that the kernel has an Ethernet address of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,33 +38,35 @@ pub fn neighbour(device_index: u32, address: IpAddr) -> io::Result<Option<Neighb
         *first = u8::try_from(family).unwrap_or_default();
         index.copy_from_slice(&device_index.to_ne_bytes());
     }
-    let request = Request::new(libc::RTM_GETNEIGH, 0, &fixed).with(libc::NDA_DST, &octets(address));
+    let request = NetlinkRequest::new(libc::RTM_GETNEIGH, 0, &fixed)
+        .with_attribute(libc::NDA_DST, &octets(address));
     let mut found = None;
-    let answered = Netlink::open()?.ask(&request, |message| found = read(message.payload));
+    let answered = NetlinkClient::open()?
+        .request(&request, |message| found = parse_neighbour(message.payload));
     match answered {
         Ok(_) => Ok(found),
         Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENODEV)) => Ok(None),
         Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP)) => {
             Ok(None)
         }
-        Err(error) => Err(context(&format!("cannot look up the neighbour {address}"), &error)),
+        Err(error) => Err(with_context(&format!("cannot look up the neighbour {address}"), &error)),
     }
 }
 
 /// ```text
 /// | family, 1 | padding, 3 | device index, 4 | state, 2 | flags, 1 | type, 1 | attributes ...
 /// ```
-fn read(payload: &[u8]) -> Option<Neighbour> {
+fn parse_neighbour(payload: &[u8]) -> Option<Neighbour> {
     let (&[_, _, _, _, _, _, _, _, low, high, _, _], attributes) =
         payload.split_first_chunk::<12>()?;
     let state = u16::from_ne_bytes([low, high]);
-    if state & (REACHABLE | STALE | DELAY | PROBE | PERMANENT) == 0 {
+    if state & (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT) == 0 {
         return None;
     }
     let mut attributes = NlasIterator::new(attributes).map_while(Result::ok);
     let address = attributes.find(|one| one.kind() == libc::NDA_LLADDR)?;
     let octets = parse_mac(address.value()).ok()?;
-    Some(Neighbour { mac: MacAddress::new(octets), is_stale: state & STALE != 0 })
+    Some(Neighbour { mac: MacAddress::new(octets), is_stale: state & NUD_STALE != 0 })
 }
 
 #[cfg(test)]
@@ -72,33 +74,37 @@ mod tests {
     use super::super::netlink::messages;
     use super::*;
 
-    fn message(state: u16) -> Request {
+    fn message(state: u16) -> NetlinkRequest {
         let [low, high] = state.to_ne_bytes();
-        Request::new(libc::RTM_NEWNEIGH, 0, &[2, 0, 0, 0, 5, 0, 0, 0, low, high, 0, 1])
-            .with(libc::NDA_DST, &[10, 0, 0, 1])
-            .with(libc::NDA_LLADDR, &[2, 0, 0, 0, 0, 9])
+        NetlinkRequest::new(libc::RTM_NEWNEIGH, 0, &[2, 0, 0, 0, 5, 0, 0, 0, low, high, 0, 1])
+            .with_attribute(libc::NDA_DST, &[10, 0, 0, 1])
+            .with_attribute(libc::NDA_LLADDR, &[2, 0, 0, 0, 0, 9])
     }
 
     #[test]
-    fn an_address_counts_once_it_is_resolved() {
+    fn an_address_is_used_once_it_is_resolved() {
         let mac = MacAddress::new([2, 0, 0, 0, 0, 9]);
         for (state, expected) in [
-            (REACHABLE, Some(Neighbour { mac, is_stale: false })),
-            (PERMANENT, Some(Neighbour { mac, is_stale: false })),
-            (STALE, Some(Neighbour { mac, is_stale: true })),
+            (NUD_REACHABLE, Some(Neighbour { mac, is_stale: false })),
+            (NUD_PERMANENT, Some(Neighbour { mac, is_stale: false })),
+            (NUD_STALE, Some(Neighbour { mac, is_stale: true })),
             (0x01, None),
             (0x20, None),
         ] {
             let bytes = message(state).bytes(1);
-            assert_eq!(read(messages(&bytes).next().unwrap().payload), expected, "{state}");
+            assert_eq!(
+                parse_neighbour(messages(&bytes).next().unwrap().payload),
+                expected,
+                "{state}"
+            );
         }
     }
 
     #[test]
     fn a_truncated_neighbour_message_does_not_panic() {
-        let bytes = message(REACHABLE).bytes(1);
+        let bytes = message(NUD_REACHABLE).bytes(1);
         for len in 16..bytes.len() {
-            let _ = read(&bytes[16..len]);
+            let _ = parse_neighbour(&bytes[16..len]);
         }
     }
 }

@@ -27,7 +27,7 @@ const HEADER_LEN: usize = 16;
 
 /// One message of a datagram.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Message<'a> {
+pub(super) struct NetlinkMessage<'a> {
     /// What it is, one of `RTM_*` or `NLMSG_*`.
     pub(super) kind: u16,
     flags: u16,
@@ -37,13 +37,13 @@ pub(super) struct Message<'a> {
 }
 
 /// The messages of a datagram, as far as they are whole.
-pub(super) fn messages(datagram: &[u8]) -> impl Iterator<Item = Message<'_>> {
+pub(super) fn messages(datagram: &[u8]) -> impl Iterator<Item = NetlinkMessage<'_>> {
     let mut rest = datagram;
     std::iter::from_fn(move || {
         let buffer = NetlinkBuffer::new_checked(rest).ok()?;
         let len = usize::try_from(buffer.length()).ok()?.next_multiple_of(4);
         rest = rest.get(len..).unwrap_or_default();
-        Some(Message {
+        Some(NetlinkMessage {
             kind: buffer.message_type(),
             flags: buffer.flags(),
             sequence: buffer.sequence_number(),
@@ -54,20 +54,20 @@ pub(super) fn messages(datagram: &[u8]) -> impl Iterator<Item = Message<'_>> {
 
 /// A question: the fixed part that its kind has, and attributes.
 #[derive(Debug, Clone)]
-pub(super) struct Request {
+pub(super) struct NetlinkRequest {
     kind: u16,
     flags: u16,
     body: Vec<u8>,
 }
 
-impl Request {
+impl NetlinkRequest {
     /// A question of a kind, one of `RTM_GET*`.
     pub(super) fn new(kind: u16, flags: u16, fixed: &[u8]) -> Self {
         Self { kind, flags: flags | NLM_F_REQUEST, body: fixed.to_vec() }
     }
 
     /// The same with an attribute more.
-    pub(super) fn with(mut self, attribute: u16, value: &[u8]) -> Self {
+    pub(super) fn with_attribute(mut self, attribute: u16, value: &[u8]) -> Self {
         let attribute = DefaultNla::new(attribute, value.to_vec());
         let mut bytes = vec![0; attribute.buffer_len()];
         attribute.emit(&mut bytes);
@@ -91,38 +91,38 @@ impl Request {
 
 /// A socket that questions go out by.
 #[derive(Debug)]
-pub(super) struct Netlink {
-    inbox: Inbox,
+pub(super) struct NetlinkClient {
+    socket: NetlinkSocket,
     sequence: u32,
 }
 
-impl Netlink {
+impl NetlinkClient {
     pub(super) fn open() -> io::Result<Self> {
-        let inbox = Inbox::open(SocketFlags::empty(), 0)?;
-        set_socket_timeout(&inbox.socket, Timeout::Recv, Some(ANSWER_TIMEOUT))?;
-        Ok(Self { inbox, sequence: 0 })
+        let socket = NetlinkSocket::open(SocketFlags::empty(), 0)?;
+        set_socket_timeout(&socket.fd, Timeout::Recv, Some(ANSWER_TIMEOUT))?;
+        Ok(Self { socket, sequence: 0 })
     }
 
     /// Asks, and hands over each message of the answer: whether things changed meanwhile, so that
     /// the answer may lack something.
-    pub(super) fn ask(
+    pub(super) fn request(
         &mut self,
-        request: &Request,
-        mut take: impl FnMut(Message<'_>),
+        request: &NetlinkRequest,
+        mut on_message: impl FnMut(NetlinkMessage<'_>),
     ) -> io::Result<bool> {
         self.sequence += 1;
         let kernel = SocketAddrNetlink::new(0, 0);
         let bytes = request.bytes(self.sequence);
-        sendto(&self.inbox.socket, &bytes, SendFlags::empty(), &kernel)?;
+        sendto(&self.socket.fd, &bytes, SendFlags::empty(), &kernel)?;
         let mut changed = false;
         loop {
-            let datagram = self.inbox.receive()?;
+            let datagram = self.socket.receive()?;
             for message in messages(datagram).filter(|one| one.sequence == self.sequence) {
                 changed |= message.flags & NLM_F_DUMP_INTR != 0;
                 if matches!(message.kind, NLMSG_ERROR | NLMSG_DONE) {
-                    return ended(message).map(|()| changed);
+                    return check_final_status(message).map(|()| changed);
                 }
-                take(message);
+                on_message(message);
                 if message.flags & NLM_F_MULTIPART == 0 {
                     return Ok(changed);
                 }
@@ -132,7 +132,7 @@ impl Netlink {
 }
 
 /// The end of an answer holds zero or the negative of an errno.
-fn ended(message: Message<'_>) -> io::Result<()> {
+fn check_final_status(message: NetlinkMessage<'_>) -> io::Result<()> {
     match message.payload.get(..4).and_then(|code| parse_i32(code).ok()) {
         None | Some(0) => Ok(()),
         Some(code) => Err(io::Error::from_raw_os_error(code.saturating_neg())),
@@ -141,25 +141,25 @@ fn ended(message: Message<'_>) -> io::Result<()> {
 
 /// A netlink socket, and room for one datagram.
 #[derive(Debug)]
-pub(super) struct Inbox {
-    socket: OwnedFd,
+pub(super) struct NetlinkSocket {
+    fd: OwnedFd,
     buffer: Box<[u8]>,
 }
 
-impl Inbox {
+impl NetlinkSocket {
     /// A socket of rtnetlink that hears these multicast groups, one bit each.
     pub(super) fn open(flags: SocketFlags, groups: u32) -> io::Result<Self> {
         let flags = flags | SocketFlags::CLOEXEC;
         // No protocol is NETLINK_ROUTE.
-        let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
-        bind(&socket, &SocketAddrNetlink::new(0, groups))?;
-        Ok(Self { socket, buffer: vec![0; BUFFER_LEN].into_boxed_slice() })
+        let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
+        bind(&fd, &SocketAddrNetlink::new(0, groups))?;
+        Ok(Self { fd, buffer: vec![0; BUFFER_LEN].into_boxed_slice() })
     }
 
     /// The next datagram of the kernel's; what other processes send is passed over.
     pub(super) fn receive(&mut self) -> io::Result<&[u8]> {
         let len = loop {
-            match recvfrom(&self.socket, &mut *self.buffer, RecvFlags::TRUNC) {
+            match recvfrom(&self.fd, &mut *self.buffer, RecvFlags::TRUNC) {
                 Ok((_, len, sender)) => {
                     let sender = sender.and_then(|one| SocketAddrNetlink::try_from(one).ok());
                     if sender.is_some_and(|sender| sender.pid() == 0) {
@@ -175,9 +175,9 @@ impl Inbox {
     }
 }
 
-impl AsFd for Inbox {
+impl AsFd for NetlinkSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.fd.as_fd()
     }
 }
 
@@ -187,10 +187,12 @@ mod tests {
 
     #[test]
     fn an_encoded_request_decodes_to_the_same_message() {
-        let request = Request::new(18, NLM_F_MULTIPART, &[7; 16]).with(3, b"eth0\0").with(29, &[8]);
+        let request = NetlinkRequest::new(18, NLM_F_MULTIPART, &[7; 16])
+            .with_attribute(3, b"eth0\0")
+            .with_attribute(29, &[8]);
         let bytes = request.bytes(9);
         assert_eq!(bytes.len(), 16 + 16 + 12 + 8);
-        let read: Vec<Message<'_>> = messages(&bytes).collect();
+        let read: Vec<NetlinkMessage<'_>> = messages(&bytes).collect();
         assert_eq!(read.len(), 1);
         assert_eq!((read[0].kind, read[0].flags, read[0].sequence), (18, 3, 9));
         assert_eq!(read[0].payload, &bytes[16..]);
@@ -198,8 +200,8 @@ mod tests {
 
     #[test]
     fn a_truncated_datagram_ends_after_its_last_complete_message() {
-        let mut bytes = Request::new(18, 0, &[7; 16]).bytes(1);
-        bytes.extend(Request::new(19, 0, &[7; 5]).bytes(1));
+        let mut bytes = NetlinkRequest::new(18, 0, &[7; 16]).bytes(1);
+        bytes.extend(NetlinkRequest::new(19, 0, &[7; 5]).bytes(1));
         for len in 0..=bytes.len() {
             let whole = usize::from(len >= 32) + usize::from(len >= 53);
             assert_eq!(messages(&bytes[..len]).count(), whole, "{len}");

@@ -3,8 +3,8 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use super::list::context;
-use super::netlink::Inbox;
+use super::list::with_context;
+use super::netlink::NetlinkSocket;
 use crate::io::sys::ethtool;
 
 /// What is switched on; none where the kernel does not know of it.
@@ -36,20 +36,22 @@ pub struct Offloads {
 /// There is no interface of this name, or the kernel has no answer for another reason than that
 /// the device does not know the question.
 pub fn offloads(name: &str) -> io::Result<Offloads> {
-    let ask = || {
-        let inbox = Inbox::open(rustix::net::SocketFlags::empty(), 0)?;
-        ethtool::features(inbox.as_fd(), name)
+    let query = || {
+        let socket = NetlinkSocket::open(rustix::net::SocketFlags::empty(), 0)?;
+        ethtool::features(socket.as_fd(), name)
     };
-    match ask() {
-        Ok(features) => Ok(of_features(&features)),
+    match query() {
+        Ok(features) => Ok(from_features(&features)),
         Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(Offloads::default()),
-        Err(error) => Err(context(&format!("cannot ask for the offloads of `{name}`"), &error)),
+        Err(error) => {
+            Err(with_context(&format!("cannot ask for the offloads of `{name}`"), &error))
+        }
     }
 }
 
 /// The names are those of `netdev_features_strings` (net/ethtool/common.c), which are promised
 /// not to change.
-fn of_features(features: &[(String, bool)]) -> Offloads {
+fn from_features(features: &[(String, bool)]) -> Offloads {
     let any = |wanted: fn(&str) -> bool| {
         let found = features.iter().filter(|(name, _)| wanted(name));
         found.map(|(_, is_on)| *is_on).reduce(|one, other| one || other)
@@ -75,7 +77,7 @@ mod tests {
     fn an_offload_is_on_if_any_feature_is_and_unknown_without_features() {
         let features = [("tx-checksum-ipv4", false), ("tx-checksum-ip-generic", true)]
             .map(|(name, is_on)| (name.to_owned(), is_on));
-        let offloads = of_features(&features);
+        let offloads = from_features(&features);
         assert_eq!((offloads.tx_checksum, offloads.tso), (Some(true), None));
     }
 

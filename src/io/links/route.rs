@@ -5,11 +5,11 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use netlink_packet_core::{NlasIterator, parse_ip, parse_u32};
 
-use super::list::context;
-use super::netlink::{Netlink, Request};
+use super::list::with_context;
+use super::netlink::{NetlinkClient, NetlinkRequest};
 
 /// The attribute of `RTA_METRICS` that is an MTU (`RTAX_MTU` of linux/rtnetlink.h).
-const METRIC_MTU: u16 = 2;
+const RTAX_MTU: u16 = 2;
 
 /// The way that the kernel has for packets to a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,19 +47,20 @@ pub struct RouteKey {
 /// IP versions (`InvalidInput`). From an IPv4 source that is no address of the host the kernel
 /// knows no route either (`NetworkUnreachable`).
 pub fn route_to(target: IpAddr, key: RouteKey) -> io::Result<Route> {
-    let ask = || {
+    let query = || {
         let request = request(target.to_canonical(), key)?;
         let mut answer = None;
-        Netlink::open()?.ask(&request, |message| answer = Some(read(message.payload)))?;
+        NetlinkClient::open()?
+            .request(&request, |message| answer = Some(parse_route(message.payload)))?;
         answer.unwrap_or_else(|| Err(io::ErrorKind::NetworkUnreachable.into()))
     };
-    ask().map_err(|error| context(&format!("no route to {target}"), &error))
+    query().map_err(|error| with_context(&format!("no route to {target}"), &error))
 }
 
 /// ```text
 /// | family, 1 | length of dst, 1 | of src, 1 | tos, 1 | table, protocol, scope, type | flags, 4 |
 /// ```
-fn request(target: IpAddr, key: RouteKey) -> io::Result<Request> {
+fn request(target: IpAddr, key: RouteKey) -> io::Result<NetlinkRequest> {
     let source = key.source.map(|one| one.to_canonical());
     if source.is_some_and(|source| source.is_ipv4() != target.is_ipv4()) {
         let mixed = "the source address is of the other IP version";
@@ -72,16 +73,16 @@ fn request(target: IpAddr, key: RouteKey) -> io::Result<Request> {
     let family = u8::try_from(family).unwrap_or_default();
     let source_bits = if source.is_some() { bits } else { 0 };
     let fixed = [family, bits, source_bits, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    let mut request =
-        Request::new(libc::RTM_GETROUTE, 0, &fixed).with(libc::RTA_DST, &octets(target));
+    let mut request = NetlinkRequest::new(libc::RTM_GETROUTE, 0, &fixed)
+        .with_attribute(libc::RTA_DST, &octets(target));
     if let Some(source) = source {
-        request = request.with(libc::RTA_SRC, &octets(source));
+        request = request.with_attribute(libc::RTA_SRC, &octets(source));
     }
     if let Some(mark) = key.mark {
-        request = request.with(libc::RTA_MARK, &mark.to_ne_bytes());
+        request = request.with_attribute(libc::RTA_MARK, &mark.to_ne_bytes());
     }
     if let Some(index) = key.device_index {
-        request = request.with(libc::RTA_OIF, &index.to_ne_bytes());
+        request = request.with_attribute(libc::RTA_OIF, &index.to_ne_bytes());
     }
     Ok(request)
 }
@@ -93,7 +94,7 @@ pub(super) fn octets(address: IpAddr) -> Vec<u8> {
     }
 }
 
-fn read(payload: &[u8]) -> io::Result<Route> {
+fn parse_route(payload: &[u8]) -> io::Result<Route> {
     let cut = || io::Error::new(io::ErrorKind::InvalidData, "the kernel's answer is cut short");
     let (fixed, attributes) = payload.split_first_chunk::<12>().ok_or_else(cut)?;
     let [_, _, _, _, _, _, _, kind, ..] = *fixed;
@@ -111,8 +112,8 @@ fn read(payload: &[u8]) -> io::Result<Route> {
             libc::RTA_OIF => route.device_index = parse_u32(value).unwrap_or_default(),
             libc::RTA_PREFSRC => route.source = parse_ip(value).ok(),
             libc::RTA_GATEWAY => route.gateway = parse_ip(value).ok(),
-            libc::RTA_VIA => route.gateway = via(value),
-            libc::RTA_METRICS => route.mtu = mtu(value),
+            libc::RTA_VIA => route.gateway = parse_via(value),
+            libc::RTA_METRICS => route.mtu = parse_mtu(value),
             _ => {}
         }
     }
@@ -120,13 +121,13 @@ fn read(payload: &[u8]) -> io::Result<Route> {
 }
 
 /// A router of the other IP version: two bytes for the version, then the address.
-fn via(value: &[u8]) -> Option<IpAddr> {
+fn parse_via(value: &[u8]) -> Option<IpAddr> {
     let address = value.get(2..)?;
     let octets: Option<[u8; 16]> = address.try_into().ok();
     octets.map(|octets| Ipv6Addr::from(octets).into()).or_else(|| parse_ip(address).ok())
 }
 
-fn mtu(nested: &[u8]) -> Option<u32> {
+fn parse_mtu(nested: &[u8]) -> Option<u32> {
     let mut metrics = NlasIterator::new(nested).map_while(Result::ok);
-    metrics.find(|one| one.kind() == METRIC_MTU).and_then(|one| parse_u32(one.value()).ok())
+    metrics.find(|one| one.kind() == RTAX_MTU).and_then(|one| parse_u32(one.value()).ok())
 }

@@ -5,9 +5,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::net::SocketFlags;
 
-use super::list::context;
-use super::netlink::Inbox;
-use super::watch::is_overrun;
+use super::link_watch::is_overrun;
+use super::list::with_context;
+use super::netlink::NetlinkSocket;
 
 /// The groups of linux/rtnetlink.h, bit n-1 for group n: links 1, neighbours 3, addresses 5 and 9,
 /// routes 7 and 11, rules 8 and 19.
@@ -21,7 +21,7 @@ const MAX_MESSAGES: usize = 65_536;
 /// was in when it opened the watch.
 #[derive(Debug)]
 pub struct RouteWatch {
-    inbox: Inbox,
+    socket: NetlinkSocket,
 }
 
 impl RouteWatch {
@@ -30,9 +30,9 @@ impl RouteWatch {
     /// # Errors
     /// The kernel gives no netlink socket.
     pub fn open() -> io::Result<Self> {
-        let inbox = Inbox::open(SocketFlags::NONBLOCK, GROUPS)
-            .map_err(|error| context("cannot watch the routes", &error))?;
-        Ok(Self { inbox })
+        let socket = NetlinkSocket::open(SocketFlags::NONBLOCK, GROUPS)
+            .map_err(|error| with_context("cannot watch the routes", &error))?;
+        Ok(Self { socket })
     }
 
     /// Whether anything changed since the last call; never waits. Changes that were lost count as a
@@ -40,14 +40,14 @@ impl RouteWatch {
     ///
     /// # Errors
     /// The socket fails.
-    pub fn has_changed(&mut self) -> io::Result<bool> {
+    pub fn drain_changes(&mut self) -> io::Result<bool> {
         let mut has_changed = false;
         for _ in 0..MAX_MESSAGES {
-            match self.inbox.receive() {
+            match self.socket.receive() {
                 Ok(_) => has_changed = true,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if is_overrun(&error) => has_changed = true,
-                Err(error) => return Err(context("cannot watch the routes", &error)),
+                Err(error) => return Err(with_context("cannot watch the routes", &error)),
             }
         }
         Ok(has_changed)
@@ -56,6 +56,6 @@ impl RouteWatch {
 
 impl AsFd for RouteWatch {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.inbox.as_fd()
+        self.socket.as_fd()
     }
 }

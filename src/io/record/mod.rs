@@ -3,14 +3,14 @@
 //! What belongs here: the two formats, and files that appear whole or not at all. What does not:
 //! which copies there are.
 
-mod file;
-mod partial;
+mod nanoseconds;
+mod output_file;
+mod output_location;
+mod partial_file;
 mod pcap;
 mod pcapng;
-mod place;
-mod refine;
 
-pub use file::OutputFile;
+pub use output_file::OutputFile;
 pub use pcap::{PcapSink, PcapWriter};
 pub use pcapng::PcapngSink;
 
@@ -25,7 +25,7 @@ pub enum Precision {
 
 /// Whether a time is a whole number of microseconds.
 #[inline]
-const fn is_microsecond(timestamp_ns: u64) -> bool {
+const fn is_whole_microseconds(timestamp_ns: u64) -> bool {
     timestamp_ns.is_multiple_of(1_000)
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{BUFFER_LEN, ETHERNET, OutputFile, Precision, is_microsecond};
+use super::{BUFFER_LEN, ETHERNET, OutputFile, Precision, is_whole_microseconds};
 use crate::dataplane::{Copies, Drops, InnerBytes, MAX_OUTER_LEN, Sink};
 
 /// What tcpdump writes as well; no record is longer.
@@ -21,11 +21,11 @@ pub struct PcapWriter<W> {
     out: W,
     precision: Precision,
     /// Turns what was written in microseconds into nanoseconds, where that is possible.
-    refine: Option<fn(&mut W) -> io::Result<()>>,
+    convert_to_nanoseconds: Option<fn(&mut W) -> io::Result<()>>,
     /// Longer than what is ever held back, so that a record can be put there with copies of
     /// lengths that are known when this is compiled.
     buffer: Vec<u8>,
-    held: usize,
+    buffered_len: usize,
 }
 
 impl<W: Write> PcapWriter<W> {
@@ -45,40 +45,46 @@ impl<W: Write> PcapWriter<W> {
         header.extend(SNAPLEN.to_le_bytes());
         header.extend(ETHERNET.to_le_bytes());
         out.write_all(&header)?;
-        Ok(Self { out, precision, refine: None, buffer: vec![0; BUFFER_LEN], held: 0 })
+        Ok(Self {
+            out,
+            precision,
+            convert_to_nanoseconds: None,
+            buffer: vec![0; BUFFER_LEN],
+            buffered_len: 0,
+        })
     }
 
     /// Writes one record: `head` puts its first bytes in place and says how many they are.
     #[inline]
-    fn put(
+    fn write_with_head(
         &mut self,
         timestamp_ns: u64,
         body: InnerBytes<'_>,
         head: impl FnOnce(&mut [u8; MAX_OUTER_LEN]) -> usize,
     ) -> io::Result<()> {
-        if self.precision == Precision::Micro && !is_microsecond(timestamp_ns) {
-            self.refine()?;
+        if self.precision == Precision::Micro && !is_whole_microseconds(timestamp_ns) {
+            self.switch_to_nanoseconds()?;
         }
         let most = RECORD_HEADER_LEN + MAX_OUTER_LEN + body.len();
-        if self.held + most > self.buffer.len() {
+        if self.buffered_len + most > self.buffer.len() {
             self.make_room(most)?;
         }
-        let place = self.buffer.get_mut(self.held..).unwrap_or_default();
-        let Some((header, place)) = place.split_first_chunk_mut::<RECORD_HEADER_LEN>() else {
+        let room = self.buffer.get_mut(self.buffered_len..).unwrap_or_default();
+        let Some((header, room)) = room.split_first_chunk_mut::<RECORD_HEADER_LEN>() else {
             return Ok(());
         };
-        let Some(start) = place.first_chunk_mut() else { return Ok(()) };
+        let Some(start) = room.first_chunk_mut() else { return Ok(()) };
         let head_len = head(start);
         let len = head_len + body.len();
         let (first, second) = (body.head.len(), body.tail.len());
-        if let Some(place) = place.get_mut(head_len..head_len + first) {
-            place.copy_from_slice(body.head);
+        if let Some(room) = room.get_mut(head_len..head_len + first) {
+            room.copy_from_slice(body.head);
         }
-        if let (Some(place), true) = (place.get_mut(len - second..len), second > 0) {
-            place.copy_from_slice(body.tail);
+        if let (Some(room), true) = (room.get_mut(len - second..len), second > 0) {
+            room.copy_from_slice(body.tail);
         }
         *header = record_header(timestamp_ns, len, self.precision);
-        self.held += RECORD_HEADER_LEN + len;
+        self.buffered_len += RECORD_HEADER_LEN + len;
         Ok(())
     }
 
@@ -86,23 +92,23 @@ impl<W: Write> PcapWriter<W> {
     ///
     /// # Errors
     /// Whatever `out` says.
-    pub fn record(&mut self, timestamp_ns: u64, bytes: &[u8]) -> io::Result<()> {
-        self.put(timestamp_ns, bytes.into(), |_| 0)
+    pub fn write_record(&mut self, timestamp_ns: u64, bytes: &[u8]) -> io::Result<()> {
+        self.write_with_head(timestamp_ns, bytes.into(), |_| 0)
     }
 
     /// From now on times are in nanoseconds, those before too; in a pipe they stay as they are.
     #[cold]
-    fn refine(&mut self) -> io::Result<()> {
-        let Some(refine) = self.refine else { return Ok(()) };
+    fn switch_to_nanoseconds(&mut self) -> io::Result<()> {
+        let Some(convert_to_nanoseconds) = self.convert_to_nanoseconds else { return Ok(()) };
         self.flush()?;
-        refine(&mut self.out)?;
+        convert_to_nanoseconds(&mut self.out)?;
         self.precision = Precision::Nano;
         Ok(())
     }
 
     #[cold]
     fn make_room(&mut self, len: usize) -> io::Result<()> {
-        self.write_held()?;
+        self.write_buffered()?;
         if self.buffer.len() < len {
             // Only a frame of a megabyte gets here, and only once.
             self.buffer.resize(len, 0);
@@ -110,9 +116,9 @@ impl<W: Write> PcapWriter<W> {
         Ok(())
     }
 
-    fn write_held(&mut self) -> io::Result<()> {
-        let held = std::mem::take(&mut self.held);
-        self.out.write_all(self.buffer.get(..held).unwrap_or_default())
+    fn write_buffered(&mut self) -> io::Result<()> {
+        let buffered_len = std::mem::take(&mut self.buffered_len);
+        self.out.write_all(self.buffer.get(..buffered_len).unwrap_or_default())
     }
 
     /// Writes out what is held back.
@@ -120,7 +126,7 @@ impl<W: Write> PcapWriter<W> {
     /// # Errors
     /// Whatever `out` says.
     pub fn flush(&mut self) -> io::Result<()> {
-        self.write_held()?;
+        self.write_buffered()?;
         self.out.flush()
     }
 
@@ -178,11 +184,12 @@ impl PcapSink<OutputFile> {
     ///
     /// # Errors
     /// Whatever `out` says.
-    pub fn refining(out: OutputFile) -> io::Result<Self> {
+    pub fn with_auto_precision(out: OutputFile) -> io::Result<Self> {
         let mut writer = PcapWriter::new(out, Precision::Micro)?;
-        writer.refine = writer.out.partial_path().map(|_| {
-            let refine: fn(&mut OutputFile) -> io::Result<()> = OutputFile::refine;
-            refine
+        writer.convert_to_nanoseconds = writer.out.partial_path().map(|_| {
+            let convert_to_nanoseconds: fn(&mut OutputFile) -> io::Result<()> =
+                OutputFile::convert_to_nanoseconds;
+            convert_to_nanoseconds
         });
         Ok(Self(writer))
     }
@@ -192,7 +199,7 @@ impl<W: Write> Sink for PcapSink<W> {
     fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
         for copy in copies.iter() {
             let timestamp_ns = copy.frame().timestamp_ns;
-            self.0.put(timestamp_ns, copy.inner(), |place| copy.write_outer(place))?;
+            self.0.write_with_head(timestamp_ns, copy.inner(), |room| copy.write_outer(room))?;
         }
         Ok(())
     }
@@ -209,7 +216,7 @@ mod tests {
     #[test]
     fn records_follow_the_pcap_format() {
         let mut writer = PcapWriter::new(Vec::new(), Precision::Micro).unwrap();
-        writer.record(1_000_000_002_345, &[7; 3]).unwrap();
+        writer.write_record(1_000_000_002_345, &[7; 3]).unwrap();
         writer.flush().unwrap();
         let file = writer.into_inner();
         assert_eq!(file[..4], [0xd4, 0xc3, 0xb2, 0xa1]);
@@ -221,15 +228,15 @@ mod tests {
     fn a_time_that_does_not_fit_microseconds_makes_all_times_nanoseconds() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.pcap");
-        let mut sink = PcapSink::refining(OutputFile::create(&path).unwrap()).unwrap();
+        let mut sink = PcapSink::with_auto_precision(OutputFile::create(&path).unwrap()).unwrap();
         for timestamp_ns in [1_000_005_000, 2_000_000_500, 3_000_000_000] {
-            sink.0.record(timestamp_ns, &[7; 3]).unwrap();
+            sink.0.write_record(timestamp_ns, &[7; 3]).unwrap();
         }
         sink.flush().unwrap();
         sink.into_inner().commit().unwrap();
         let mut whole = PcapWriter::new(Vec::new(), Precision::Nano).unwrap();
         for timestamp_ns in [1_000_005_000, 2_000_000_500, 3_000_000_000] {
-            whole.record(timestamp_ns, &[7; 3]).unwrap();
+            whole.write_record(timestamp_ns, &[7; 3]).unwrap();
         }
         whole.flush().unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), whole.into_inner());
@@ -238,9 +245,9 @@ mod tests {
     #[test]
     fn a_record_longer_than_the_buffer_is_written_whole() {
         let mut writer = PcapWriter::new(Vec::new(), Precision::Nano).unwrap();
-        writer.record(1, &[1; 10]).unwrap();
-        writer.record(2, &vec![2; 2 * BUFFER_LEN]).unwrap();
-        writer.record(3, &[3; 10]).unwrap();
+        writer.write_record(1, &[1; 10]).unwrap();
+        writer.write_record(2, &vec![2; 2 * BUFFER_LEN]).unwrap();
+        writer.write_record(3, &[3; 10]).unwrap();
         writer.flush().unwrap();
         assert_eq!(writer.into_inner().len(), 24 + 3 * 16 + 20 + 2 * BUFFER_LEN);
     }

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-use super::{BUFFER_LEN, ETHERNET, Precision, is_microsecond};
+use super::{BUFFER_LEN, ETHERNET, Precision, is_whole_microseconds};
 use crate::dataplane::{Copies, Drops, MirrorTable, MirroredCopy, SessionMatch, Sink};
 
-const SECTION: u32 = 0x0a0d_0d0a;
-const INTERFACE: u32 = 1;
+const SECTION_HEADER: u32 = 0x0a0d_0d0a;
+const INTERFACE_DESCRIPTION: u32 = 1;
 const ENHANCED_PACKET: u32 = 6;
 
 const OPT_COMMENT: u16 = 1;
@@ -41,7 +41,7 @@ impl<W: Write> PcapngSink<W> {
         put_option(&mut section, 0, &[]);
 
         let mut buffer = Vec::with_capacity(BUFFER_LEN);
-        put_block(&mut buffer, SECTION, &section);
+        put_block(&mut buffer, SECTION_HEADER, &section);
         put_interface(&mut buffer, precision);
         out.write_all(&buffer)?;
         buffer.clear();
@@ -55,13 +55,13 @@ impl<W: Write> PcapngSink<W> {
 
     /// From now on times are in nanoseconds.
     #[cold]
-    fn refine(&mut self) {
+    fn switch_to_nanoseconds(&mut self) {
         self.precision = Precision::Nano;
         self.interface += 1;
         put_interface(&mut self.buffer, self.precision);
     }
 
-    fn write_held(&mut self) -> io::Result<()> {
+    fn write_buffered(&mut self) -> io::Result<()> {
         self.out.write_all(&self.buffer)?;
         self.buffer.clear();
         Ok(())
@@ -72,29 +72,30 @@ impl<W: Write> Sink for PcapngSink<W> {
     fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
         for copy in copies.iter() {
             let timestamp_ns = copy.frame().timestamp_ns;
-            if self.precision == Precision::Micro && !is_microsecond(timestamp_ns) {
-                self.refine();
+            if self.precision == Precision::Micro && !is_whole_microseconds(timestamp_ns) {
+                self.switch_to_nanoseconds();
             }
             let key = (copy.session(), copy.rule());
-            let options = self.options.entry(key).or_insert_with(|| options(copies.table(), key));
+            let options =
+                self.options.entry(key).or_insert_with(|| comment_options(copies.table(), key));
             if self.buffer.len() + copy.len() + options.len() + 40 > BUFFER_LEN {
                 self.out.write_all(&self.buffer)?;
                 self.buffer.clear();
             }
-            let time = time_of(timestamp_ns, self.precision);
+            let time = timestamp_ticks(timestamp_ns, self.precision);
             put_packet(&mut self.buffer, &copy, self.interface, time, options);
         }
         Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.write_held()?;
+        self.write_buffered()?;
         self.out.flush()
     }
 }
 
 /// A time in ticks: its upper half, then its lower half.
-fn time_of(timestamp_ns: u64, precision: Precision) -> [u8; 8] {
+fn timestamp_ticks(timestamp_ns: u64, precision: Precision) -> [u8; 8] {
     let ticks = match precision {
         Precision::Micro => timestamp_ns / 1_000,
         Precision::Nano => timestamp_ns,
@@ -113,7 +114,7 @@ fn put_interface(out: &mut Vec<u8>, precision: Precision) {
     };
     put_option(&mut interface, IF_TSRESOL, &[power]);
     put_option(&mut interface, 0, &[]);
-    put_block(out, INTERFACE, &interface);
+    put_block(out, INTERFACE_DESCRIPTION, &interface);
 }
 
 fn put_packet(
@@ -126,13 +127,13 @@ fn put_packet(
     let (outer, inner) = (copy.outer(), copy.inner());
     let len = outer.len() + inner.len();
     let padding = len.wrapping_neg() % 4;
-    let block_len = number(32 + len + padding + options.len());
+    let block_len = u32_bytes(32 + len + padding + options.len());
     out.extend(ENHANCED_PACKET.to_le_bytes());
     out.extend(block_len);
     out.extend(interface.to_le_bytes());
     out.extend(time);
-    out.extend(number(len));
-    out.extend(number(len));
+    out.extend(u32_bytes(len));
+    out.extend(u32_bytes(len));
     out.extend_from_slice(&outer);
     out.extend_from_slice(inner.head);
     out.extend_from_slice(inner.tail);
@@ -142,7 +143,7 @@ fn put_packet(
 }
 
 fn put_block(out: &mut Vec<u8>, kind: u32, body: &[u8]) {
-    let len = number(12 + body.len());
+    let len = u32_bytes(12 + body.len());
     out.extend(kind.to_le_bytes());
     out.extend(len);
     out.extend(body);
@@ -159,20 +160,20 @@ fn put_option(out: &mut Vec<u8>, code: u16, value: &[u8]) {
     out.extend([0; 3].iter().take(value.len().wrapping_neg() % 4));
 }
 
-fn number(len: usize) -> [u8; 4] {
+fn u32_bytes(len: usize) -> [u8; 4] {
     u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes()
 }
 
-fn options(table: &MirrorTable, (session, rule): (u32, u32)) -> Vec<u8> {
+fn comment_options(table: &MirrorTable, (session, rule): (u32, u32)) -> Vec<u8> {
     let mut options = Vec::new();
-    let comment = why(table, session, rule).unwrap_or_default();
+    let comment = comment_text(table, session, rule).unwrap_or_default();
     put_option(&mut options, OPT_COMMENT, comment.as_bytes());
     put_option(&mut options, 0, &[]);
     options
 }
 
 /// `session 1 (tms-...) of eni-...: ingress rule 100 accept`
-fn why(table: &MirrorTable, session: u32, rule: u32) -> Option<String> {
+fn comment_text(table: &MirrorTable, session: u32, rule: u32) -> Option<String> {
     let session = table.sessions().get(usize::try_from(session).ok()?)?;
     let interface = table.interfaces().get(usize::try_from(session.interface).ok()?)?.id();
     let of = format!("session {} ({}) of {interface}", session.number, session.id);

@@ -8,14 +8,14 @@
 //! so they are entered before other threads start. Both are best effort: a kernel that lacks one
 //! of them, or a part of it, leaves that part out.
 
-mod calls;
-mod files;
+mod filesystem;
+mod syscalls;
 
 use std::path::{Path, PathBuf};
 
 /// What the work needs of the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Network {
+pub enum NetworkAccess {
     /// Nothing: no socket can be opened.
     #[default]
     None,
@@ -29,7 +29,7 @@ pub enum Network {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sandbox {
     /// What sockets there may be.
-    network: Network,
+    network: NetworkAccess,
     /// Files that may be read, and folders with all that is in them.
     readable: Vec<PathBuf>,
     /// Files that may be written to.
@@ -42,53 +42,53 @@ pub struct Sandbox {
 
 /// What is enforced after a sandbox was entered; why not, if something is not.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entered {
+pub struct Enforcement {
     /// Files, by Landlock.
-    pub files: Result<(), String>,
+    pub filesystem: Result<(), String>,
     /// System calls, by seccomp.
-    pub calls: Result<(), String>,
+    pub syscalls: Result<(), String>,
 }
 
 impl Sandbox {
     /// Nothing but open descriptors, memory, threads, and this network.
     #[must_use]
-    pub fn new(network: Network) -> Self {
+    pub fn new(network: NetworkAccess) -> Self {
         Self { network, ..Self::default() }
     }
 
     /// A file that may be read, or a folder with all that is below it. What is not there is left
     /// out.
-    pub fn read(&mut self, path: impl Into<PathBuf>) {
+    pub fn allow_read(&mut self, path: impl Into<PathBuf>) {
         self.readable.push(path.into());
     }
 
     /// A device, pipe or file that may be written to.
-    pub fn write(&mut self, path: impl Into<PathBuf>) {
+    pub fn allow_write(&mut self, path: impl Into<PathBuf>) {
         self.writable.push(path.into());
     }
 
     /// A folder in which files may be created, written, replaced and removed.
-    pub fn write_in(&mut self, folder: impl Into<PathBuf>) {
+    pub fn allow_write_in(&mut self, folder: impl Into<PathBuf>) {
         self.folders.push(folder.into());
     }
 
     /// A TCP port that may be listened on; 0 is any free one.
-    pub fn listen(&mut self, port: u16) {
+    pub fn allow_listen(&mut self, port: u16) {
         self.ports.push(port);
     }
 
     /// Enters it, for the calling thread and the threads that it starts.
     #[must_use]
-    pub fn enter(&self) -> Entered {
+    pub fn enter(&self) -> Enforcement {
         // The filter of system calls comes second, because it refuses those of Landlock.
-        let files = files::restrict(self);
-        Entered { files, calls: calls::restrict(self.network) }
+        let filesystem = filesystem::restrict(self);
+        Enforcement { filesystem, syscalls: syscalls::restrict(self.network) }
     }
 }
 
 /// The folder of a name, as a path that can be opened.
 #[must_use]
-pub fn folder_of(path: &Path) -> &Path {
+pub fn parent_folder(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

@@ -13,20 +13,20 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use super::*;
 
 /// Whether this kernel enforces both; says so if it does not.
-fn is_able() -> bool {
+fn can_enforce() -> bool {
     let entered = thread::spawn(|| Sandbox::default().enter()).join().unwrap();
-    let is_able = entered.files.is_ok() && entered.calls.is_ok();
-    if !is_able {
+    let can_enforce = entered.filesystem.is_ok() && entered.syscalls.is_ok();
+    if !can_enforce {
         eprintln!("NOT RUN: the kernel cannot enforce a sandbox: {entered:?}");
     }
-    is_able
+    can_enforce
 }
 
 /// Does the work inside, where a panic of it fails the test.
-fn inside(sandbox: Sandbox, work: impl FnOnce() + Send + 'static) {
+fn run_sandboxed(sandbox: Sandbox, work: impl FnOnce() + Send + 'static) {
     let entered = move || {
         let entered = sandbox.enter();
-        assert_eq!(entered, Entered { files: Ok(()), calls: Ok(()) });
+        assert_eq!(entered, Enforcement { filesystem: Ok(()), syscalls: Ok(()) });
         work();
     };
     if let Err(panic) = thread::spawn(entered).join() {
@@ -40,7 +40,7 @@ fn errno<T>(result: io::Result<T>) -> Option<i32> {
 
 #[test]
 fn only_the_named_files_can_be_read_and_written() {
-    if !is_able() {
+    if !can_enforce() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -50,14 +50,14 @@ fn only_the_named_files_can_be_read_and_written() {
     for name in ["named", "other", "out/old", "config/file", "device"] {
         fs::write(at(name), "text").unwrap();
     }
-    let mut sandbox = Sandbox::new(Network::None);
-    sandbox.read(at("named"));
-    sandbox.read(at("config"));
-    sandbox.read(at("absent"));
-    sandbox.write(at("device"));
-    sandbox.write_in(at("out"));
+    let mut sandbox = Sandbox::new(NetworkAccess::None);
+    sandbox.allow_read(at("named"));
+    sandbox.allow_read(at("config"));
+    sandbox.allow_read(at("absent"));
+    sandbox.allow_write(at("device"));
+    sandbox.allow_write_in(at("out"));
     let base = folder.path().to_owned();
-    inside(sandbox, move || {
+    run_sandboxed(sandbox, move || {
         let at = |name: &str| base.join(name);
         assert_eq!(fs::read(at("named")).unwrap(), b"text");
         assert_eq!(fs::read(at("config/file")).unwrap(), b"text");
@@ -85,11 +85,11 @@ fn only_the_named_files_can_be_read_and_written() {
 }
 
 #[test]
-fn without_a_network_there_is_no_socket() {
-    if !is_able() {
+fn without_network_access_no_socket_is_opened() {
+    if !can_enforce() {
         return;
     }
-    inside(Sandbox::new(Network::None), || {
+    run_sandboxed(Sandbox::new(NetworkAccess::None), || {
         let families = [
             AddressFamily::INET,
             AddressFamily::INET6,
@@ -107,11 +107,11 @@ fn without_a_network_there_is_no_socket() {
 }
 
 #[test]
-fn sending_needs_sockets_but_no_server() {
-    if !is_able() {
+fn a_sender_cannot_accept_connections() {
+    if !can_enforce() {
         return;
     }
-    inside(Sandbox::new(Network::Send), || {
+    run_sandboxed(Sandbox::new(NetworkAccess::Send), || {
         let far = UdpSocket::bind("127.0.0.1:0").unwrap();
         let near = UdpSocket::bind("127.0.0.1:0").unwrap();
         near.send_to(b"copy", far.local_addr().unwrap()).unwrap();
@@ -126,17 +126,17 @@ fn sending_needs_sockets_but_no_server() {
 
 #[test]
 fn a_server_can_only_listen_on_its_port_and_not_connect() {
-    if !is_able() {
+    if !can_enforce() {
         return;
     }
     let reserved = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = reserved.local_addr().unwrap().port();
     drop(reserved);
-    let mut sandbox = Sandbox::new(Network::Serve);
-    sandbox.listen(port);
+    let mut sandbox = Sandbox::new(NetworkAccess::Serve);
+    sandbox.allow_listen(port);
     let outside = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = outside.local_addr().unwrap();
-    inside(sandbox, move || {
+    run_sandboxed(sandbox, move || {
         TcpListener::bind(("127.0.0.1", port)).unwrap();
         let other = TcpListener::bind(("127.0.0.1", port.wrapping_add(1).max(1024)));
         assert_eq!(other.unwrap_err().kind(), ErrorKind::PermissionDenied);
@@ -147,12 +147,12 @@ fn a_server_can_only_listen_on_its_port_and_not_connect() {
 
 #[test]
 fn programs_and_namespaces_are_blocked() {
-    if !is_able() {
+    if !can_enforce() {
         return;
     }
-    let mut sandbox = Sandbox::new(Network::Serve);
-    sandbox.read("/");
-    inside(sandbox, || {
+    let mut sandbox = Sandbox::new(NetworkAccess::Serve);
+    sandbox.allow_read("/");
+    run_sandboxed(sandbox, || {
         assert!(Command::new("/bin/true").status().is_err());
         let namespace = File::open("/proc/self/ns/net").unwrap();
         let entered = move_into_link_name_space(
@@ -174,7 +174,7 @@ fn programs_and_namespaces_are_blocked() {
 #[test]
 #[ignore = "a measurement"]
 #[expect(clippy::disallowed_methods, reason = "a measurement reads the clock")]
-fn the_cost_of_calls() {
+fn cost_of_system_calls() {
     const CALLS: u32 = 5_000;
     const ROUNDS: usize = 200;
     let measure = |is_inside: bool| {
@@ -184,7 +184,7 @@ fn the_cost_of_calls() {
             near.connect(far.local_addr().unwrap()).unwrap();
             near.set_nonblocking(true).unwrap();
             if is_inside {
-                assert_eq!(Sandbox::new(Network::Serve).enter().calls, Ok(()));
+                assert_eq!(Sandbox::new(NetworkAccess::Serve).enter().syscalls, Ok(()));
             }
             let mut byte = [0; 1];
             let timed = |call: &mut dyn FnMut()| {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::control::account::{Account, Record, Refused};
 use crate::ec2::Keep;
-use crate::io::private_file::{PrivateFileError, check_unchangeable};
+use crate::io::private_file::{PrivateFileError, check_owner_only_writable};
 use crate::io::store::Store;
 use crate::runtime::error::Error;
 use crate::runtime::event::{Event, EventSink};
@@ -30,7 +30,7 @@ impl State {
         events: EventSink,
     ) -> Result<Self, Error> {
         if let Some(path) = path {
-            check_unchangeable(path).map_err(|error| exposed(path, error))?;
+            check_owner_only_writable(path).map_err(|error| exposed(path, error))?;
         }
         let store = path.map(Store::open).transpose();
         let store = store.map_err(|error| Error::state_failed(None, &error))?;
@@ -60,7 +60,7 @@ impl State {
 
 fn exposed(path: &Path, error: PrivateFileError) -> Error {
     match error {
-        PrivateFileError::Exposed(why) => {
+        PrivateFileError::Insecure(why) => {
             Error::State { path: Some(path.to_owned()), reason: why.to_string(), is_invalid: true }
         }
         PrivateFileError::Io(error) => Error::state_failed(Some(path), &error),

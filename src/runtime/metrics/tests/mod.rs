@@ -68,7 +68,9 @@ fn traffic(seed: u16) -> FrameSource<Vec<u8>> {
     let dns = (0..7).map(|_| datagram(2, 53));
     let all = wanted.chain(dns).chain([arp]);
     let both = [Direction::Ingress, Direction::Egress].into_iter().cycle();
-    FrameSource::from_frames(all.zip(both).map(|(bytes, way)| MemoryFrame::new(bytes).flowing(way)))
+    FrameSource::from_frames(
+        all.zip(both).map(|(bytes, way)| MemoryFrame::new(bytes).with_direction(way)),
+    )
 }
 
 /// Workers that run over a table; interface 0 is eni-web, 1 is eni-db.

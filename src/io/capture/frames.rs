@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use arrayvec::ArrayVec;
 
-use super::format::{Format, Record};
-use super::link::{Kind, Link, ethernet_header};
+use super::format::{CaptureFormat, PacketRecord};
+use super::link_type::{IpLinkType, LinkType, synthesize_header};
 use super::source::CaptureSource;
 use crate::dataplane::{BURST_LEN, Burst, Frame, Medium};
 use crate::io::sys::prefetch;
@@ -15,20 +15,20 @@ use crate::model::Direction;
 const PREFETCH_LEN: usize = 4096;
 
 /// Shorter records lie so close that the processor sees by itself where the reading goes.
-const PREFETCHED_LEN: usize = 256;
+const MIN_PREFETCHED_LEN: usize = 256;
 
 /// Frames behind an Ethernet header of ours are copied; a burst of them ends at this length.
 const MAX_COPIED_LEN: usize = 1024 * 1024;
 
 /// What the last burst borrowed, over which the cursor moves when it is given back.
 #[derive(Default)]
-pub(super) struct Lent {
+pub(super) struct BorrowedRecords {
     pub(super) bytes: usize,
     pub(super) records: usize,
 }
 
 /// A record in the buffer of those that were given an Ethernet header.
-struct MadeFrame {
+struct CopiedFrame {
     start: usize,
     wire_len: u32,
     timestamp_ns: u64,
@@ -37,36 +37,41 @@ struct MadeFrame {
 
 impl CaptureSource {
     /// Lends records as they are, up to the first that gets an Ethernet header.
-    pub(super) fn lend<'a>(&'a mut self, burst: &mut Burst<'a>) {
-        let window = self.window.rest();
-        let met = &mut self.unsupported;
+    pub(super) fn fill_borrowed<'a>(&'a mut self, burst: &mut Burst<'a>) {
+        let window = self.window.remaining();
+        let unsupported = &mut self.unsupported;
         // One loop for each format, so that no record pays for there being two.
-        self.lent = match &self.format {
-            Format::Pcap(layout) => lend(window, burst, met, |bytes| layout.record(bytes)),
-            Format::Pcapng(section) => lend(window, burst, met, |bytes| section.record(bytes)),
+        self.borrowed = match &self.format {
+            CaptureFormat::Pcap(layout) => {
+                borrow_records(window, burst, unsupported, |bytes| layout.parse_record(bytes))
+            }
+            CaptureFormat::Pcapng(section) => {
+                borrow_records(window, burst, unsupported, |bytes| section.parse_record(bytes))
+            }
         };
     }
 
     /// Copies records behind Ethernet headers, up to the first that needs none.
-    pub(super) fn make<'a>(&'a mut self, kind: Kind, burst: &mut Burst<'a>) {
-        self.made.clear();
-        let window = self.window.rest();
+    pub(super) fn fill_copied<'a>(&'a mut self, kind: IpLinkType, burst: &mut Burst<'a>) {
+        self.copied.clear();
+        let window = self.window.remaining();
         let mut at = 0;
-        let mut frames = ArrayVec::<MadeFrame, BURST_LEN>::new();
-        while frames.len() < BURST_LEN && self.made.len() < MAX_COPIED_LEN {
-            let Some(record) = window.get(at..).and_then(|rest| self.format.record(rest)) else {
+        let mut frames = ArrayVec::<CopiedFrame, BURST_LEN>::new();
+        while frames.len() < BURST_LEN && self.copied.len() < MAX_COPIED_LEN {
+            let Some(record) = window.get(at..).and_then(|rest| self.format.parse_record(rest))
+            else {
                 break;
             };
-            if Link::of(record.link_type) != Link::Other(kind) {
+            if LinkType::from_number(record.link_type) != LinkType::Ip(kind) {
                 break;
             }
-            frames.push(put_behind_header(&mut self.made, kind, &record));
-            at += record.taken_len;
+            frames.push(copy_with_header(&mut self.copied, kind, &record));
+            at += record.stored_len;
         }
-        self.lent = Lent { bytes: at, records: frames.len() };
-        let ends = frames.iter().skip(1).map(|next| next.start).chain([self.made.len()]);
+        self.borrowed = BorrowedRecords { bytes: at, records: frames.len() };
+        let ends = frames.iter().skip(1).map(|next| next.start).chain([self.copied.len()]);
         burst.extend(frames.iter().zip(ends).map(|(frame, end)| Frame {
-            bytes: self.made.get(frame.start..end).unwrap_or_default(),
+            bytes: self.copied.get(frame.start..end).unwrap_or_default(),
             tail: &[],
             timestamp_ns: frame.timestamp_ns,
             wire_len: frame.wire_len,
@@ -78,32 +83,32 @@ impl CaptureSource {
     }
 }
 
-fn lend<'a>(
+fn borrow_records<'a>(
     window: &'a [u8],
     burst: &mut Burst<'a>,
     unsupported: &mut BTreeSet<u16>,
-    read: impl Fn(&'a [u8]) -> Option<Record<'a>>,
-) -> Lent {
-    let mut lent = Lent::default();
-    let mut link = (None, Link::Ethernet);
+    read: impl Fn(&'a [u8]) -> Option<PacketRecord<'a>>,
+) -> BorrowedRecords {
+    let mut borrowed = BorrowedRecords::default();
+    let mut link = (None, LinkType::Ethernet);
     while burst.len() < BURST_LEN {
-        let Some(record) = window.get(lent.bytes..).and_then(&read) else { break };
+        let Some(record) = window.get(borrowed.bytes..).and_then(&read) else { break };
         if link.0 != Some(record.link_type) {
-            link = (Some(record.link_type), Link::of(record.link_type));
+            link = (Some(record.link_type), LinkType::from_number(record.link_type));
         }
         let medium = match link.1 {
-            Link::Ethernet => Medium::Ethernet,
-            Link::Unsupported => {
+            LinkType::Ethernet => Medium::Ethernet,
+            LinkType::Unsupported => {
                 unsupported.insert(record.link_type);
                 Medium::Unsupported
             }
-            Link::Other(_) => break,
+            LinkType::Ip(_) => break,
         };
-        if record.taken_len >= PREFETCHED_LEN {
-            prefetch_ahead(window, lent.bytes, record.taken_len);
+        if record.stored_len >= MIN_PREFETCHED_LEN {
+            prefetch_ahead(window, borrowed.bytes, record.stored_len);
         }
-        lent.bytes += record.taken_len;
-        lent.records += 1;
+        borrowed.bytes += record.stored_len;
+        borrowed.records += 1;
         burst.push(Frame {
             bytes: record.bytes,
             tail: &[],
@@ -115,16 +120,20 @@ fn lend<'a>(
             is_cut: false,
         });
     }
-    lent
+    borrowed
 }
 
-fn put_behind_header(made: &mut Vec<u8>, kind: Kind, record: &Record<'_>) -> MadeFrame {
-    let start = made.len();
-    let link = ethernet_header(kind, record.bytes);
+fn copy_with_header(
+    copied: &mut Vec<u8>,
+    kind: IpLinkType,
+    record: &PacketRecord<'_>,
+) -> CopiedFrame {
+    let start = copied.len();
+    let link = synthesize_header(kind, record.bytes);
     let replaced_len = u32::try_from(link.replaced_len).unwrap_or_default();
-    made.extend(link.header);
-    made.extend(record.bytes.get(link.replaced_len..).unwrap_or_default());
-    MadeFrame {
+    copied.extend(link.header);
+    copied.extend(record.bytes.get(link.replaced_len..).unwrap_or_default());
+    CopiedFrame {
         start,
         wire_len: record.wire_len.saturating_sub(replaced_len).saturating_add(14),
         timestamp_ns: record.timestamp_ns,

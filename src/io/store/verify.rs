@@ -9,13 +9,13 @@ use std::thread::{self, Builder};
 use redb::backends::InMemoryBackend;
 use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend};
 
-use super::{FACTS, RECORDS, VERSION};
+use super::{METADATA, RECORDS, VERSION};
 
 /// Why a file is not used.
 #[derive(Debug)]
-pub(super) enum Condition {
+pub(super) enum VerifyError {
     /// Another version of this program wrote it.
-    OfVersion(u64),
+    OtherVersion(u64),
     /// It is not as it was written.
     Damaged(String),
 }
@@ -23,62 +23,62 @@ pub(super) enum Condition {
 type Records = Vec<(String, String)>;
 
 /// All keys and texts in the bytes of a file.
-pub(super) fn records(bytes: &[u8]) -> Result<Records, Condition> {
+pub(super) fn read_records(bytes: &[u8]) -> Result<Records, VerifyError> {
     if bytes.is_empty() {
         return Ok(Records::new());
     }
-    match in_quiet(|| examine(bytes)) {
-        Some(Ok(examined)) => examined,
-        Some(Err(error)) => Err(Condition::Damaged(error.to_string())),
-        None => Err(Condition::Damaged("it makes no sense".to_owned())),
+    match run_isolated(|| verify(bytes)) {
+        Some(Ok(verified)) => verified,
+        Some(Err(error)) => Err(VerifyError::Damaged(error.to_string())),
+        None => Err(VerifyError::Damaged("it makes no sense".to_owned())),
     }
 }
 
 /// Whether a process has the file open.
 pub(super) fn is_in_use(path: &Path) -> bool {
     let open = || Database::builder().open_read_only(path).map(drop);
-    matches!(in_quiet(open), Some(Err(redb::DatabaseError::DatabaseAlreadyOpen)))
+    matches!(run_isolated(open), Some(Err(redb::DatabaseError::DatabaseAlreadyOpen)))
 }
 
 /// The database ends its thread where a page makes no sense, so it has one of its own. Nothing where
 /// it did.
-fn in_quiet<T: Send>(act: impl FnOnce() -> T + Send) -> Option<T> {
-    QUIET.call_once(be_quiet);
+fn run_isolated<T: Send>(task: impl FnOnce() -> T + Send) -> Option<T> {
+    SILENCE_PANICS.call_once(silence_panics);
     thread::scope(|scope| {
-        let examiner = Builder::new().name(EXAMINER.to_owned());
-        examiner.spawn_scoped(scope, act).ok()?.join().ok()
+        let verifier = Builder::new().name(VERIFIER_THREAD.to_owned());
+        verifier.spawn_scoped(scope, task).ok()?.join().ok()
     })
 }
 
 /// The thread that looks at a copy.
-const EXAMINER: &str = "state-examiner";
+const VERIFIER_THREAD: &str = "state-examiner";
 
-static QUIET: Once = Once::new();
+static SILENCE_PANICS: Once = Once::new();
 
 /// What ends that thread is told as what it means, not as a fault of the program.
-fn be_quiet() {
-    let loud = panic::take_hook();
+fn silence_panics() {
+    let default_hook = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
-        if thread::current().name() != Some(EXAMINER) {
-            loud(info);
+        if thread::current().name() != Some(VERIFIER_THREAD) {
+            default_hook(info);
         }
     }));
 }
 
-fn examine(bytes: &[u8]) -> Result<Result<Records, Condition>, redb::Error> {
+fn verify(bytes: &[u8]) -> Result<Result<Records, VerifyError>, redb::Error> {
     let copy = InMemoryBackend::new();
     let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    let io = |why: String| redb::Error::Corrupted(why);
-    copy.set_len(len).map_err(|error| io(error.to_string()))?;
-    copy.write(0, bytes).map_err(|error| io(error.to_string()))?;
+    let corrupted = |why: String| redb::Error::Corrupted(why);
+    copy.set_len(len).map_err(|error| corrupted(error.to_string()))?;
+    copy.write(0, bytes).map_err(|error| corrupted(error.to_string()))?;
     let mut database = Database::builder().create_with_backend(copy)?;
     if !database.check_integrity()? {
         let why = "what is written in it does not go together";
-        return Ok(Err(Condition::Damaged(why.to_owned())));
+        return Ok(Err(VerifyError::Damaged(why.to_owned())));
     }
     let found = version(&database)?;
     if found.is_some_and(|found| found != VERSION) {
-        return Ok(Err(Condition::OfVersion(found.unwrap_or_default())));
+        return Ok(Err(VerifyError::OtherVersion(found.unwrap_or_default())));
     }
     read_all(&database).map(Ok)
 }
@@ -86,7 +86,7 @@ fn examine(bytes: &[u8]) -> Result<Result<Records, Condition>, redb::Error> {
 /// None where the process ended before it was written.
 fn version(database: &Database) -> Result<Option<u64>, redb::Error> {
     let transaction = database.begin_read()?;
-    match transaction.open_table(FACTS) {
+    match transaction.open_table(METADATA) {
         Ok(table) => Ok(table.get("version")?.map(|found| found.value())),
         Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
         Err(error) => Err(error.into()),

@@ -9,8 +9,8 @@ const NULL: u16 = 0;
 const ETHERNET: u16 = 1;
 const RAW: [u16; 5] = [12, 14, 101, 228, 229];
 const LOOP: u16 = 108;
-const COOKED: u16 = 113;
-const COOKED_2: u16 = 276;
+const LINUX_SLL: u16 = 113;
+const LINUX_SLL2: u16 = 276;
 
 const UNKNOWN_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0];
 const ETHERTYPE_IPV4: u16 = 0x0800;
@@ -18,36 +18,36 @@ const ETHERTYPE_IPV6: u16 = 0x86dd;
 
 /// What is done with records of a link type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Link {
+pub(super) enum LinkType {
     /// Lent as they are.
     Ethernet,
     /// Lent as they are, and never looked at.
     Unsupported,
     /// Copied behind an Ethernet header.
-    Other(Kind),
+    Ip(IpLinkType),
 }
 
 /// Link types that carry IP without an Ethernet header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum IpLinkType {
     Raw,
     /// The address family in the byte order of the machine that captured.
     Null,
     /// The address family in network byte order.
     Loop,
-    Cooked,
-    Cooked2,
+    LinuxSll,
+    LinuxSll2,
 }
 
-impl Link {
-    pub(super) fn of(link_type: u16) -> Self {
+impl LinkType {
+    pub(super) fn from_number(link_type: u16) -> Self {
         match link_type {
             ETHERNET => Self::Ethernet,
-            NULL => Self::Other(Kind::Null),
-            LOOP => Self::Other(Kind::Loop),
-            COOKED => Self::Other(Kind::Cooked),
-            COOKED_2 => Self::Other(Kind::Cooked2),
-            raw if RAW.contains(&raw) => Self::Other(Kind::Raw),
+            NULL => Self::Ip(IpLinkType::Null),
+            LOOP => Self::Ip(IpLinkType::Loop),
+            LINUX_SLL => Self::Ip(IpLinkType::LinuxSll),
+            LINUX_SLL2 => Self::Ip(IpLinkType::LinuxSll2),
+            raw if RAW.contains(&raw) => Self::Ip(IpLinkType::Raw),
             _ => Self::Unsupported,
         }
     }
@@ -55,7 +55,7 @@ impl Link {
 
 /// An Ethernet header in place of another, and what else that one told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Made {
+pub(super) struct SyntheticHeader {
     pub(super) header: [u8; 14],
     /// How many bytes of the record the header stands for.
     pub(super) replaced_len: usize,
@@ -64,28 +64,30 @@ pub(super) struct Made {
 
 /// Makes the Ethernet header of a record. Of a record that ends within its own link header
 /// nothing is known, and the type of the frame is none.
-pub(super) fn ethernet_header(kind: Kind, record: &[u8]) -> Made {
-    let made = match kind {
-        Kind::Raw => Some(plain(by_version(record), 0)),
-        Kind::Null | Kind::Loop => record.first_chunk().map(|family| plain(of_family(*family), 4)),
-        Kind::Cooked => record.first_chunk().map(cooked),
-        Kind::Cooked2 => record.first_chunk().map(cooked_2),
+pub(super) fn synthesize_header(kind: IpLinkType, record: &[u8]) -> SyntheticHeader {
+    let synthetic = match kind {
+        IpLinkType::Raw => Some(without_source(ether_type_of_version(record), 0)),
+        IpLinkType::Null | IpLinkType::Loop => {
+            record.first_chunk().map(|family| without_source(ether_type_of_family(*family), 4))
+        }
+        IpLinkType::LinuxSll => record.first_chunk().map(linux_sll),
+        IpLinkType::LinuxSll2 => record.first_chunk().map(linux_sll2),
     };
-    made.unwrap_or_else(|| plain(0, record.len()))
+    synthetic.unwrap_or_else(|| without_source(0, record.len()))
 }
 
-fn plain(ether_type: u16, replaced_len: usize) -> Made {
-    Made { header: header(UNKNOWN_MAC, ether_type), replaced_len, direction: None }
+fn without_source(ether_type: u16, replaced_len: usize) -> SyntheticHeader {
+    SyntheticHeader { header: build_header(UNKNOWN_MAC, ether_type), replaced_len, direction: None }
 }
 
-fn header(source: [u8; 6], ether_type: u16) -> [u8; 14] {
+fn build_header(source: [u8; 6], ether_type: u16) -> [u8; 14] {
     let [a, b, c, d, e, f] = source;
     let [high, low] = ether_type.to_be_bytes();
     let [p, q, r, s, t, u] = UNKNOWN_MAC;
     [p, q, r, s, t, u, a, b, c, d, e, f, high, low]
 }
 
-fn by_version(packet: &[u8]) -> u16 {
+fn ether_type_of_version(packet: &[u8]) -> u16 {
     match packet.first().map(|first| first >> 4) {
         Some(4) => ETHERTYPE_IPV4,
         Some(6) => ETHERTYPE_IPV6,
@@ -95,7 +97,7 @@ fn by_version(packet: &[u8]) -> u16 {
 
 /// Address families are small numbers, so either byte order shows which one it is: 2 is IPv4
 /// everywhere; IPv6 is 10 on Linux, 24, 28 or 30 on the BSDs.
-fn of_family(family: [u8; 4]) -> u16 {
+fn ether_type_of_family(family: [u8; 4]) -> u16 {
     let number = match family {
         [0, 0, 0, number] | [number, 0, 0, 0] => number,
         _ => 0,
@@ -108,29 +110,29 @@ fn of_family(family: [u8; 4]) -> u16 {
 }
 
 /// Cooked, version 1: packet type, ARPHRD, address length, address (8), protocol.
-fn cooked(head: &[u8; 16]) -> Made {
+fn linux_sll(head: &[u8; 16]) -> SyntheticHeader {
     let [p0, p1, _, _, l0, l1, a, b, c, d, e, f, _, _, t0, t1] = *head;
     let source = if [l0, l1] == [0, 6] { [a, b, c, d, e, f] } else { UNKNOWN_MAC };
-    Made {
-        header: header(source, u16::from_be_bytes([t0, t1])),
+    SyntheticHeader {
+        header: build_header(source, u16::from_be_bytes([t0, t1])),
         replaced_len: 16,
-        direction: if p0 == 0 { by_packet_type(p1) } else { None },
+        direction: if p0 == 0 { direction_of_packet_type(p1) } else { None },
     }
 }
 
 /// Cooked, version 2: protocol, reserved, interface, ARPHRD, packet type, address length, address.
-fn cooked_2(head: &[u8; 20]) -> Made {
+fn linux_sll2(head: &[u8; 20]) -> SyntheticHeader {
     let [t0, t1, _, _, _, _, _, _, _, _, packet_type, len, a, b, c, d, e, f, ..] = *head;
     let source = if len == 6 { [a, b, c, d, e, f] } else { UNKNOWN_MAC };
-    Made {
-        header: header(source, u16::from_be_bytes([t0, t1])),
+    SyntheticHeader {
+        header: build_header(source, u16::from_be_bytes([t0, t1])),
         replaced_len: 20,
-        direction: by_packet_type(packet_type),
+        direction: direction_of_packet_type(packet_type),
     }
 }
 
 /// `sll_pkttype`: to us, broadcast, multicast; 3 is between others; 4 is sent by us.
-const fn by_packet_type(packet_type: u8) -> Option<Direction> {
+const fn direction_of_packet_type(packet_type: u8) -> Option<Direction> {
     match packet_type {
         0..=2 => Some(Direction::Ingress),
         4 => Some(Direction::Egress),
@@ -144,33 +146,39 @@ mod tests {
 
     #[test]
     fn raw_and_loopback_headers_give_the_address_family() {
-        assert_eq!(ethernet_header(Kind::Raw, &[0x45]).header[12..], [0x08, 0x00]);
-        assert_eq!(ethernet_header(Kind::Raw, &[0x60]).header[12..], [0x86, 0xdd]);
+        assert_eq!(synthesize_header(IpLinkType::Raw, &[0x45]).header[12..], [0x08, 0x00]);
+        assert_eq!(synthesize_header(IpLinkType::Raw, &[0x60]).header[12..], [0x86, 0xdd]);
         for family in [[2, 0, 0, 0], [0, 0, 0, 2]] {
-            let made = ethernet_header(Kind::Null, &family);
-            assert_eq!((&made.header[12..], made.replaced_len), (&[0x08, 0x00][..], 4));
+            let synthetic = synthesize_header(IpLinkType::Null, &family);
+            assert_eq!((&synthetic.header[12..], synthetic.replaced_len), (&[0x08, 0x00][..], 4));
         }
         for family in [[30, 0, 0, 0], [0, 0, 0, 28], [24, 0, 0, 0], [10, 0, 0, 0]] {
-            assert_eq!(ethernet_header(Kind::Loop, &family).header[12..], [0x86, 0xdd]);
+            assert_eq!(synthesize_header(IpLinkType::Loop, &family).header[12..], [0x86, 0xdd]);
         }
     }
 
     #[test]
     fn cooked_headers_give_source_and_direction() {
         let v1 = [0, 4, 0, 1, 0, 6, 2, 1, 1, 1, 1, 1, 0, 0, 0x86, 0xdd];
-        let made = ethernet_header(Kind::Cooked, &v1);
-        assert_eq!(made.header, [2, 0, 0, 0, 0, 0, 2, 1, 1, 1, 1, 1, 0x86, 0xdd]);
-        assert_eq!((made.replaced_len, made.direction), (16, Some(Direction::Egress)));
+        let synthetic = synthesize_header(IpLinkType::LinuxSll, &v1);
+        assert_eq!(synthetic.header, [2, 0, 0, 0, 0, 0, 2, 1, 1, 1, 1, 1, 0x86, 0xdd]);
+        assert_eq!((synthetic.replaced_len, synthetic.direction), (16, Some(Direction::Egress)));
         let v2 = [8, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 6, 2, 1, 1, 1, 1, 1, 0, 0];
-        let made = ethernet_header(Kind::Cooked2, &v2);
-        assert_eq!(made.header, [2, 0, 0, 0, 0, 0, 2, 1, 1, 1, 1, 1, 8, 0]);
-        assert_eq!((made.replaced_len, made.direction), (20, Some(Direction::Ingress)));
+        let synthetic = synthesize_header(IpLinkType::LinuxSll2, &v2);
+        assert_eq!(synthetic.header, [2, 0, 0, 0, 0, 0, 2, 1, 1, 1, 1, 1, 8, 0]);
+        assert_eq!((synthetic.replaced_len, synthetic.direction), (20, Some(Direction::Ingress)));
     }
 
     #[test]
     fn a_record_truncated_in_its_link_header_is_still_a_frame() {
-        for kind in [Kind::Raw, Kind::Null, Kind::Loop, Kind::Cooked, Kind::Cooked2] {
-            assert_eq!(ethernet_header(kind, &[]).header[12..], [0, 0]);
+        for kind in [
+            IpLinkType::Raw,
+            IpLinkType::Null,
+            IpLinkType::Loop,
+            IpLinkType::LinuxSll,
+            IpLinkType::LinuxSll2,
+        ] {
+            assert_eq!(synthesize_header(kind, &[]).header[12..], [0, 0]);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 /// Where and why a capture cannot be read further.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name}: record {record} at byte {offset} is damaged: {what}; all before it was read")]
-pub struct Damaged {
+pub struct DamagedCapture {
     /// The capture.
     pub name: String,
     /// The first record that could not be read, counted from 1.
@@ -17,54 +17,54 @@ pub struct Damaged {
 }
 
 /// Why there is no further record.
-pub(super) enum Trouble {
+pub(super) enum ReadError {
     /// The bytes make no sense.
-    Damage(String),
+    Malformed(String),
     /// The bytes do not come.
-    World(io::Error),
+    Io(io::Error),
 }
 
-impl Trouble {
+impl ReadError {
     /// As an error of the capture of that name, whose record `record` begins at byte `offset`.
-    pub(super) fn at(self, name: &str, record: u64, offset: u64) -> io::Error {
+    pub(super) fn into_io_error(self, name: &str, record: u64, offset: u64) -> io::Error {
         match self {
-            Self::World(error) => io::Error::new(
+            Self::Io(error) => io::Error::new(
                 error.kind(),
                 format!(
                     "{name}: record {record} at byte {offset} cannot be read: {error}; all before \
                      it was read"
                 ),
             ),
-            Self::Damage(what) => {
+            Self::Malformed(what) => {
                 let name = name.to_owned();
-                let damaged = Damaged { name, record, offset, what };
+                let damaged = DamagedCapture { name, record, offset, what };
                 io::Error::new(io::ErrorKind::InvalidData, damaged)
             }
         }
     }
 }
 
-impl From<String> for Trouble {
+impl From<String> for ReadError {
     fn from(what: String) -> Self {
-        Self::Damage(what)
+        Self::Malformed(what)
     }
 }
 
-impl From<io::Error> for Trouble {
+impl From<io::Error> for ReadError {
     fn from(error: io::Error) -> Self {
-        Self::World(error)
+        Self::Io(error)
     }
 }
 
 /// A record of `len` bytes, of which only `held` are there.
-pub(super) fn cut(len: usize, held: usize) -> Trouble {
-    Trouble::Damage(format!("it is {len} bytes long and {held} are there"))
+pub(super) fn truncated(len: usize, held: usize) -> ReadError {
+    ReadError::Malformed(format!("it is {len} bytes long and {held} are there"))
 }
 
 /// The end of a capture with `rest` behind its last record: of use only where it is empty.
-pub(super) fn end_of(rest: &[u8]) -> Result<bool, Trouble> {
+pub(super) fn end_of_capture(rest: &[u8]) -> Result<bool, ReadError> {
     if rest.is_empty() {
         return Ok(false);
     }
-    Err(Trouble::Damage(format!("its header is cut to {} bytes", rest.len())))
+    Err(ReadError::Malformed(format!("its header is cut to {} bytes", rest.len())))
 }

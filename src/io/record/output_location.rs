@@ -20,11 +20,11 @@ use rustix::io::Errno;
 use rustix::process::geteuid;
 
 /// The kernel follows as many links in one path (`MAXSYMLINKS` of `linux/namei.h`).
-const MOST_LINKS: u32 = 40;
+const MAX_LINKS: u32 = 40;
 
 /// Where an output file goes.
 #[derive(Debug)]
-pub(super) struct OutputPlace {
+pub(super) struct OutputLocation {
     /// The folder that has the name.
     pub(super) folder: OwnedFd,
     /// The same for messages.
@@ -35,24 +35,24 @@ pub(super) struct OutputPlace {
     pub(super) is_replaced: bool,
 }
 
-impl OutputPlace {
+impl OutputLocation {
     /// Finds the place of that name.
     ///
     /// # Errors
     /// A folder on the way that is absent, or behind another user's link; a name of a folder.
-    pub(super) fn find(path: &Path) -> io::Result<Self> {
+    pub(super) fn resolve(path: &Path) -> io::Result<Self> {
         let is_folder = path.as_os_str().as_encoded_bytes().ends_with(b"/");
         if is_folder {
-            return Err(is_a_directory());
+            return Err(directory_error());
         }
-        let mut walk = Walk::new(path)?;
-        while let Some(part) = walk.parts.pop_front() {
-            let is_last = walk.parts.is_empty();
-            if let Some(place) = walk.step(part, is_last)? {
-                return Ok(place);
+        let mut walk = PathWalk::new(path)?;
+        while let Some(component) = walk.components.pop_front() {
+            let is_last = walk.components.is_empty();
+            if let Some(location) = walk.step(component, is_last)? {
+                return Ok(location);
             }
         }
-        Err(is_a_directory())
+        Err(directory_error())
     }
 
     /// Opens the device or pipe.
@@ -75,27 +75,27 @@ impl OutputPlace {
 }
 
 /// The way through the components of a path.
-struct Walk {
+struct PathWalk {
     folder: OwnedFd,
     folder_path: PathBuf,
-    parts: VecDeque<OsString>,
-    links: u32,
+    components: VecDeque<OsString>,
+    followed_links: u32,
 }
 
-impl Walk {
+impl PathWalk {
     fn new(path: &Path) -> io::Result<Self> {
         let mut walk = Self {
             folder: open_folder(CWD, OsStr::new("."))?,
             folder_path: PathBuf::new(),
-            parts: VecDeque::new(),
-            links: 0,
+            components: VecDeque::new(),
+            followed_links: 0,
         };
-        walk.put_in_front(&of_standard_streams(path))?;
+        walk.prepend(&resolve_standard_stream(path))?;
         Ok(walk)
     }
 
     /// The components of `path` come next.
-    fn put_in_front(&mut self, path: &Path) -> io::Result<()> {
+    fn prepend(&mut self, path: &Path) -> io::Result<()> {
         for component in path.components().rev() {
             match component {
                 Component::RootDir => {
@@ -104,7 +104,7 @@ impl Walk {
                 }
                 Component::CurDir | Component::Prefix(_) => {}
                 Component::ParentDir | Component::Normal(_) => {
-                    self.parts.push_front(component.as_os_str().to_owned());
+                    self.components.push_front(component.as_os_str().to_owned());
                 }
             }
         }
@@ -112,64 +112,68 @@ impl Walk {
     }
 
     /// Goes into a folder or through a link; the place where the way ends.
-    fn step(&mut self, part: OsString, is_last: bool) -> io::Result<Option<OutputPlace>> {
-        let found = match statat(&self.folder, &part, AtFlags::SYMLINK_NOFOLLOW) {
-            Err(Errno::NOENT) if is_last => return self.end(part, true).map(Some),
+    fn step(&mut self, component: OsString, is_last: bool) -> io::Result<Option<OutputLocation>> {
+        let found = match statat(&self.folder, &component, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) if is_last => return self.finish(component, true).map(Some),
             found => found?,
         };
         match FileType::from_raw_mode(found.st_mode) {
-            FileType::Symlink => self.step_through(part, is_last),
-            FileType::Directory if is_last && part != ".." => Err(is_a_directory()),
+            FileType::Symlink => self.follow_link(component, is_last),
+            FileType::Directory if is_last && component != ".." => Err(directory_error()),
             FileType::Directory => {
-                self.folder = open_folder(&self.folder, &part)?;
-                self.folder_path.push(part);
+                self.folder = open_folder(&self.folder, &component)?;
+                self.folder_path.push(component);
                 Ok(None)
             }
             _ if !is_last => Err(Errno::NOTDIR.into()),
-            kind => self.end(part, kind == FileType::RegularFile).map(Some),
+            kind => self.finish(component, kind == FileType::RegularFile).map(Some),
         }
     }
 
-    fn step_through(&mut self, part: OsString, is_last: bool) -> io::Result<Option<OutputPlace>> {
+    fn follow_link(
+        &mut self,
+        component: OsString,
+        is_last: bool,
+    ) -> io::Result<Option<OutputLocation>> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let link = openat(&self.folder, &part, flags, Mode::empty())?;
+        let link = openat(&self.folder, &component, flags, Mode::empty())?;
         let found = fstat(&link)?;
         if FileType::from_raw_mode(found.st_mode) != FileType::Symlink {
             return Err(io::Error::other("a symbolic link was replaced while it was followed"));
         }
-        let is_of_proc = is_procfs(&self.folder);
-        if !is_of_proc && !is_trusted(&found) {
+        let is_in_procfs = is_procfs(&self.folder);
+        if !is_in_procfs && !is_trusted(&found) {
             return match is_last {
-                true => self.end(part, true).map(Some),
-                false => Err(self.foreign_link(&part, &found)),
+                true => self.finish(component, true).map(Some),
+                false => Err(self.foreign_link_error(&component, &found)),
             };
         }
-        if is_of_proc && is_last && !self.names_regular_file(&part) {
-            return self.end(part, false).map(Some);
+        if is_in_procfs && is_last && !self.leads_to_regular_file(&component) {
+            return self.finish(component, false).map(Some);
         }
-        self.links += 1;
-        if self.links > MOST_LINKS {
+        self.followed_links += 1;
+        if self.followed_links > MAX_LINKS {
             return Err(Errno::LOOP.into());
         }
         let target = readlinkat(&link, "", Vec::new())?.into_bytes();
-        self.put_in_front(Path::new(&OsString::from_vec(target)))?;
+        self.prepend(Path::new(&OsString::from_vec(target)))?;
         Ok(None)
     }
 
     /// Whether a link of procfs leads to a regular file.
-    fn names_regular_file(&self, part: &OsStr) -> bool {
-        let found = statat(&self.folder, part, AtFlags::empty());
+    fn leads_to_regular_file(&self, component: &OsStr) -> bool {
+        let found = statat(&self.folder, component, AtFlags::empty());
         found.is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::RegularFile)
     }
 
-    fn end(&mut self, name: OsString, is_replaced: bool) -> io::Result<OutputPlace> {
+    fn finish(&mut self, name: OsString, is_replaced: bool) -> io::Result<OutputLocation> {
         let folder = self.folder.try_clone()?;
         let folder_path = std::mem::take(&mut self.folder_path);
-        Ok(OutputPlace { folder, folder_path, name, is_replaced })
+        Ok(OutputLocation { folder, folder_path, name, is_replaced })
     }
 
-    fn foreign_link(&self, part: &OsStr, found: &Stat) -> io::Error {
-        let link = self.folder_path.join(part);
+    fn foreign_link_error(&self, component: &OsStr, found: &Stat) -> io::Error {
+        let link = self.folder_path.join(component);
         let sentence = format!(
             "expected a path without symbolic links of other users, but `{}` belongs to user {}",
             link.display(),
@@ -181,7 +185,7 @@ impl Walk {
 
 /// The links in /dev that stand for open files lead through procfs. They are replaced by what they
 /// say, because their owner is not known in a user namespace.
-fn of_standard_streams(path: &Path) -> PathBuf {
+fn resolve_standard_stream(path: &Path) -> PathBuf {
     let descriptor = match path.to_str() {
         Some("/dev/stdout") => Some("1"),
         Some("/dev/stderr") => Some("2"),
@@ -210,7 +214,7 @@ fn open_folder(at: impl std::os::fd::AsFd, name: &OsStr) -> io::Result<OwnedFd> 
     Ok(openat(at, name, flags, Mode::empty())?)
 }
 
-fn is_a_directory() -> io::Error {
+fn directory_error() -> io::Error {
     io::Error::new(io::ErrorKind::IsADirectory, "it is a directory")
 }
 
@@ -221,7 +225,7 @@ mod tests {
     use super::*;
 
     /// The user `nobody` of every Linux.
-    const OTHER: Option<u32> = Some(65_534);
+    const OTHER_USER: Option<u32> = Some(65_534);
 
     fn is_root() -> bool {
         if !geteuid().is_root() {
@@ -238,9 +242,9 @@ mod tests {
         symlink("deep/../second", at("first")).unwrap();
         symlink(at("deep"), at("way")).unwrap();
         symlink("way/file", at("second")).unwrap();
-        let place = OutputPlace::find(&at("first")).unwrap();
-        assert_eq!(place.folder_path.join(&place.name), at("deep/file"));
-        assert!(place.is_replaced);
+        let location = OutputLocation::resolve(&at("first")).unwrap();
+        assert_eq!(location.folder_path.join(&location.name), at("deep/file"));
+        assert!(location.is_replaced);
     }
 
     #[test]
@@ -249,21 +253,21 @@ mod tests {
             return;
         }
         let folder = tempfile::tempdir().unwrap();
-        for aim in ["/etc/passwd", "/dev/null", "absent"] {
+        for target in ["/etc/passwd", "/dev/null", "absent"] {
             let link = folder.path().join("link");
-            symlink(aim, &link).unwrap();
-            lchown(&link, OTHER, None).unwrap();
-            let place = OutputPlace::find(&link).unwrap();
-            assert_eq!(place.folder_path.join(&place.name), link);
-            assert!(place.is_replaced);
+            symlink(target, &link).unwrap();
+            lchown(&link, OTHER_USER, None).unwrap();
+            let location = OutputLocation::resolve(&link).unwrap();
+            assert_eq!(location.folder_path.join(&location.name), link);
+            assert!(location.is_replaced);
             std::fs::remove_file(&link).unwrap();
         }
         // An own link does not lead through another user's.
         let (own, other) = (folder.path().join("own"), folder.path().join("other"));
         symlink("/etc/passwd", &other).unwrap();
-        lchown(&other, OTHER, None).unwrap();
+        lchown(&other, OTHER_USER, None).unwrap();
         symlink("other", &own).unwrap();
-        assert_eq!(OutputPlace::find(&own).unwrap().name, "other");
+        assert_eq!(OutputLocation::resolve(&own).unwrap().name, "other");
     }
 
     #[test]
@@ -274,8 +278,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let link = folder.path().join("way");
         symlink("/etc", &link).unwrap();
-        lchown(&link, OTHER, None).unwrap();
-        let error = OutputPlace::find(&link.join("out.pcap")).unwrap_err();
+        lchown(&link, OTHER_USER, None).unwrap();
+        let error = OutputLocation::resolve(&link.join("out.pcap")).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
         assert!(error.to_string().contains("way` belongs to user 65534"), "{error}");
     }
@@ -285,12 +289,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         symlink("b", folder.path().join("a")).unwrap();
         symlink("a", folder.path().join("b")).unwrap();
-        assert!(OutputPlace::find(&folder.path().join("a")).is_err());
+        assert!(OutputLocation::resolve(&folder.path().join("a")).is_err());
         for path in ["/", ".", "..", "/tmp/", "/tmp/.."] {
-            let error = OutputPlace::find(Path::new(path)).unwrap_err();
+            let error = OutputLocation::resolve(Path::new(path)).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::IsADirectory, "{path}");
         }
-        let error = OutputPlace::find(Path::new("/etc/passwd/x")).unwrap_err();
+        let error = OutputLocation::resolve(Path::new("/etc/passwd/x")).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotADirectory);
     }
 }

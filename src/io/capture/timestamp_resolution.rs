@@ -2,16 +2,16 @@
 
 /// How long one tick of an interface's clock is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Resolution {
+pub(super) enum TimestampResolution {
     /// So many powers of ten to the second.
     Decimal(u8),
     /// So many powers of two to the second.
     Binary(u8),
 }
 
-impl Resolution {
+impl TimestampResolution {
     /// Reads the value of the option `if_tsresol`: the highest bit chooses the base.
-    pub(super) const fn of(option: u8) -> Self {
+    pub(super) const fn from_option(option: u8) -> Self {
         let exponent = option & 0x7f;
         if option & 0x80 == 0 { Self::Decimal(exponent) } else { Self::Binary(exponent) }
     }
@@ -25,7 +25,7 @@ impl Resolution {
     }
 
     /// Ticks as nanoseconds since 1970; what does not fit is the first or the last instant.
-    pub(super) fn nanoseconds(self, ticks: u64, offset_s: i64) -> u64 {
+    pub(super) fn to_nanoseconds(self, ticks: u64, offset_s: i64) -> u64 {
         let ticks = u128::from(ticks) * 1_000_000_000;
         let since_offset = match self {
             Self::Decimal(power) => {
@@ -46,14 +46,14 @@ mod tests {
     #[test]
     fn times_fit_microseconds_if_every_tick_does() {
         for option in [0, 3, 6, 0x80, 0x81, 0x86] {
-            let resolution = Resolution::of(option);
+            let resolution = TimestampResolution::from_option(option);
             assert!(resolution.fits_microseconds(), "{resolution:?}");
-            assert_eq!(resolution.nanoseconds(1, 0) % 1_000, 0, "{resolution:?}");
+            assert_eq!(resolution.to_nanoseconds(1, 0) % 1_000, 0, "{resolution:?}");
         }
         for option in [7, 9, 12, 0x87, 0x88, 0x93, 0x94, 0xff] {
-            assert!(!Resolution::of(option).fits_microseconds(), "{option:#x}");
+            assert!(!TimestampResolution::from_option(option).fits_microseconds(), "{option:#x}");
         }
         // 2^-8 s is 3,906.25 microseconds.
-        assert_eq!(Resolution::of(0x88).nanoseconds(1, 0), 3_906_250);
+        assert_eq!(TimestampResolution::from_option(0x88).to_nanoseconds(1, 0), 3_906_250);
     }
 }

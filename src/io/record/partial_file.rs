@@ -18,21 +18,21 @@ use rustix::fs::{
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-use super::place::OutputPlace;
+use super::output_location::OutputLocation;
 
 /// How many names are tried.
-const ATTEMPTS: u32 = 100;
+const MAX_ATTEMPTS: u32 = 100;
 
 /// The end of the names of files that can be made again.
-const ENDING: &str = ".partial";
+const SUFFIX: &str = ".partial";
 
 /// What becomes of an incomplete file when its writer ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Incomplete {
+pub(super) enum DropPolicy {
     /// It is removed.
-    Removed,
+    Remove,
     /// It stays.
-    Kept,
+    Keep,
 }
 
 /// A file that has not got its final name yet.
@@ -43,7 +43,7 @@ pub(super) struct PartialFile {
     partial_name: OsString,
     partial_path: PathBuf,
     file: File,
-    incomplete: Incomplete,
+    on_drop: DropPolicy,
 }
 
 impl PartialFile {
@@ -52,17 +52,17 @@ impl PartialFile {
     ///
     /// # Errors
     /// Whatever the system says.
-    pub(super) fn create(place: OutputPlace, incomplete: Incomplete) -> io::Result<Self> {
-        if incomplete == Incomplete::Removed {
-            remove_leftovers(&place.folder, &place.name);
+    pub(super) fn create(location: OutputLocation, on_drop: DropPolicy) -> io::Result<Self> {
+        if on_drop == DropPolicy::Remove {
+            remove_stale_files(&location.folder, &location.name);
         }
-        let OutputPlace { folder, folder_path, name, .. } = place;
-        let (partial_name, file) = match incomplete {
-            Incomplete::Removed => create_locked(&folder, &name)?,
-            Incomplete::Kept => create_kept(&folder, &name)?,
+        let OutputLocation { folder, folder_path, name, .. } = location;
+        let (partial_name, file) = match on_drop {
+            DropPolicy::Remove => create_locked(&folder, &name)?,
+            DropPolicy::Keep => create_unlocked(&folder, &name)?,
         };
         let partial_path = folder_path.join(&partial_name);
-        Ok(Self { folder, name, partial_name, partial_path, file, incomplete })
+        Ok(Self { folder, name, partial_name, partial_path, file, on_drop })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -84,14 +84,14 @@ impl PartialFile {
     pub(super) fn persist(mut self) -> io::Result<()> {
         renameat(&self.folder, &self.partial_name, &self.folder, &self.name)?;
         // The partial name is free now, and may be another process's soon.
-        self.incomplete = Incomplete::Kept;
+        self.on_drop = DropPolicy::Keep;
         Ok(())
     }
 }
 
 impl Drop for PartialFile {
     fn drop(&mut self) {
-        if self.incomplete == Incomplete::Removed {
+        if self.on_drop == DropPolicy::Remove {
             // What cannot be removed is removed by the next run.
             let _ = unlinkat(&self.folder, &self.partial_name, AtFlags::empty());
         }
@@ -101,10 +101,10 @@ impl Drop for PartialFile {
 /// Creates `.NAME.traffic-mirror-PID.partial` and locks it.
 fn create_locked(folder: &OwnedFd, name: &OsStr) -> io::Result<(OsString, File)> {
     let process = std::process::id();
-    for attempt in 0..ATTEMPTS {
+    for attempt in 0..MAX_ATTEMPTS {
         let number = if attempt == 0 { String::new() } else { format!("-{attempt}") };
-        let mut partial_name = start_of_names(name);
-        partial_name.push(format!("{process}{number}{ENDING}"));
+        let mut partial_name = partial_name_prefix(name);
+        partial_name.push(format!("{process}{number}{SUFFIX}"));
         let file = match create_new(folder, &partial_name) {
             Err(Errno::EXIST) => continue,
             created => created?,
@@ -112,7 +112,7 @@ fn create_locked(folder: &OwnedFd, name: &OsStr) -> io::Result<(OsString, File)>
         // Where a file system has no locks, nothing is ever removed.
         let _ = flock(&file, FlockOperation::LockExclusive);
         // Before it was locked, another run may have taken it for one that was left.
-        if is_called(folder, &partial_name, &file) {
+        if is_name_of(folder, &partial_name, &file) {
             return Ok((partial_name, file));
         }
     }
@@ -122,9 +122,9 @@ fn create_locked(folder: &OwnedFd, name: &OsStr) -> io::Result<(OsString, File)>
 /// Creates `NAME.partial`. If that name is taken, by a process that was killed or one that still
 /// writes, six random characters follow. If the folder does not allow a name so long, the file's
 /// own name is left out.
-fn create_kept(folder: &OwnedFd, name: &OsStr) -> io::Result<(OsString, File)> {
+fn create_unlocked(folder: &OwnedFd, name: &OsStr) -> io::Result<(OsString, File)> {
     let mut partial_name = name.to_owned();
-    partial_name.push(ENDING);
+    partial_name.push(SUFFIX);
     let mut start = match create_new(folder, &partial_name) {
         Ok(file) => return Ok((partial_name, file)),
         Err(Errno::EXIST) => partial_name,
@@ -132,9 +132,9 @@ fn create_kept(folder: &OwnedFd, name: &OsStr) -> io::Result<(OsString, File)> {
         Err(errno) => return Err(errno.into()),
     };
     start.push("-");
-    for _ in 0..ATTEMPTS {
+    for _ in 0..MAX_ATTEMPTS {
         let mut partial_name = start.clone();
-        partial_name.push(random_word());
+        partial_name.push(random_suffix());
         match create_new(folder, &partial_name) {
             Ok(file) => return Ok((partial_name, file)),
             Err(Errno::EXIST) => {}
@@ -146,7 +146,7 @@ fn create_kept(folder: &OwnedFd, name: &OsStr) -> io::Result<(OsString, File)> {
 }
 
 /// Six random characters.
-fn random_word() -> String {
+fn random_suffix() -> String {
     let mut bytes = [0; 3];
     // Without the kernel's random numbers the name is one that may be taken; then it is refused.
     let _ = getrandom::fill(&mut bytes);
@@ -161,11 +161,11 @@ fn create_new(folder: &OwnedFd, name: &OsStr) -> Result<File, Errno> {
 }
 
 /// `.NAME.traffic-mirror-`; a hash stands for a name that is too long for what follows.
-fn start_of_names(name: &OsStr) -> OsString {
+fn partial_name_prefix(name: &OsStr) -> OsString {
     /// What the longest names of most file systems (255 bytes) leave for a name.
-    const MOST: usize = 200;
+    const MAX_NAME_LEN: usize = 200;
     let mut start = OsString::from(".");
-    if name.len() <= MOST {
+    if name.len() <= MAX_NAME_LEN {
         start.push(name);
     } else {
         let bytes = name.as_encoded_bytes().iter();
@@ -180,7 +180,7 @@ fn start_of_names(name: &OsStr) -> OsString {
 }
 
 /// Whether the name in the folder is that of the open file.
-fn is_called(folder: &OwnedFd, name: &OsStr, file: &File) -> bool {
+fn is_name_of(folder: &OwnedFd, name: &OsStr, file: &File) -> bool {
     let named = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW);
     let (Ok(named), Ok(own)) = (named, fstat(file)) else { return false };
     (named.st_dev, named.st_ino) == (own.st_dev, own.st_ino)
@@ -188,24 +188,24 @@ fn is_called(folder: &OwnedFd, name: &OsStr, file: &File) -> bool {
 
 /// Removes incomplete files of the same output whose writer has ended. What cannot be looked at
 /// stays.
-fn remove_leftovers(folder: &OwnedFd, name: &OsStr) {
+fn remove_stale_files(folder: &OwnedFd, name: &OsStr) {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let Ok(listed) = openat(folder, ".", flags, Mode::empty()) else { return };
     let Ok(entries) = Dir::new(listed) else { return };
-    let start = start_of_names(name);
+    let start = partial_name_prefix(name);
     for entry in entries.filter_map(Result::ok) {
         let found = entry.file_name().to_bytes();
         let middle = found
             .strip_prefix(start.as_encoded_bytes())
-            .and_then(|rest| rest.strip_suffix(ENDING.as_bytes()));
+            .and_then(|rest| rest.strip_suffix(SUFFIX.as_bytes()));
         let is_number = |byte: &u8| byte.is_ascii_digit() || *byte == b'-';
         if middle.is_some_and(|middle| !middle.is_empty() && middle.iter().all(is_number)) {
-            remove_if_left(folder, entry.file_name());
+            remove_if_unlocked(folder, entry.file_name());
         }
     }
 }
 
-fn remove_if_left(folder: &OwnedFd, name: &std::ffi::CStr) {
+fn remove_if_unlocked(folder: &OwnedFd, name: &std::ffi::CStr) {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let Ok(file) = openat(folder, name, flags, Mode::empty()) else { return };
     let Ok(found) = fstat(&file) else { return };
@@ -222,7 +222,7 @@ mod tests {
     use super::*;
 
     fn create(path: &Path) -> PartialFile {
-        PartialFile::create(OutputPlace::find(path).unwrap(), Incomplete::Removed).unwrap()
+        PartialFile::create(OutputLocation::resolve(path).unwrap(), DropPolicy::Remove).unwrap()
     }
 
     fn names_in(folder: &Path) -> Vec<String> {
@@ -276,7 +276,7 @@ mod tests {
     fn partial_files_with_shortened_names_are_recognised() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x".repeat(255));
-        let mut left = start_of_names(path.file_name().unwrap());
+        let mut left = partial_name_prefix(path.file_name().unwrap());
         left.push("1.partial");
         std::fs::write(folder.path().join(&left), "left").unwrap();
         let file = create(&path);

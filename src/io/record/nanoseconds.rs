@@ -14,14 +14,14 @@ const CHUNK_LEN: usize = 1024 * 1024;
 ///
 /// # Errors
 /// The file cannot be read or written.
-pub(super) fn refine(file: &File) -> io::Result<()> {
+pub(super) fn convert_to_nanoseconds(file: &File) -> io::Result<()> {
     file.write_all_at(&NANOSECOND_MAGIC.to_le_bytes(), 0)?;
     let mut chunk = vec![0; CHUNK_LEN];
     let mut offset = u64::try_from(FILE_HEADER_LEN).unwrap_or_default();
     loop {
         let len = read_at(file, &mut chunk, offset)?;
         let chunk = chunk.get_mut(..len).unwrap_or_default();
-        let passed = refine_records(chunk);
+        let passed = convert_records(chunk);
         if passed == 0 {
             return Ok(());
         }
@@ -46,7 +46,7 @@ fn read_at(file: &File, chunk: &mut [u8], offset: u64) -> io::Result<usize> {
 
 /// Refines the records whose headers are in the chunk, which begins with one; how far the next
 /// header is from the beginning of the chunk.
-fn refine_records(chunk: &mut [u8]) -> usize {
+fn convert_records(chunk: &mut [u8]) -> usize {
     let mut at = 0;
     while let Some(header) = chunk.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
         let header: &mut [u8; RECORD_HEADER_LEN] = header;
@@ -71,7 +71,9 @@ mod tests {
         let mut writer = PcapWriter::new(Vec::new(), precision).unwrap();
         let lens = (0..3_000).map(|number: usize| number * 7_919 % 1_500);
         for (number, len) in (0..).zip(lens.chain([CHUNK_LEN + 5, 0, 3])) {
-            writer.record(1_700_000_000_000_000_000 + number * 999_999_000, &vec![7; len]).unwrap();
+            writer
+                .write_record(1_700_000_000_000_000_000 + number * 999_999_000, &vec![7; len])
+                .unwrap();
         }
         writer.flush().unwrap();
         writer.into_inner()
@@ -81,22 +83,22 @@ mod tests {
     fn a_refined_file_equals_one_written_in_nanoseconds() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&written(Precision::Micro)).unwrap();
-        refine(&file).unwrap();
+        convert_to_nanoseconds(&file).unwrap();
         file.rewind().unwrap();
-        let mut refined = Vec::new();
-        file.read_to_end(&mut refined).unwrap();
-        assert!(refined == written(Precision::Nano));
+        let mut converted = Vec::new();
+        file.read_to_end(&mut converted).unwrap();
+        assert!(converted == written(Precision::Nano));
     }
 
     #[test]
     fn a_file_without_records_gets_its_magic_number() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&[0; FILE_HEADER_LEN]).unwrap();
-        refine(&file).unwrap();
+        convert_to_nanoseconds(&file).unwrap();
         file.rewind().unwrap();
-        let mut refined = Vec::new();
-        file.read_to_end(&mut refined).unwrap();
-        assert_eq!(refined[..4], NANOSECOND_MAGIC.to_le_bytes());
-        assert_eq!(refined.len(), FILE_HEADER_LEN);
+        let mut converted = Vec::new();
+        file.read_to_end(&mut converted).unwrap();
+        assert_eq!(converted[..4], NANOSECOND_MAGIC.to_le_bytes());
+        assert_eq!(converted.len(), FILE_HEADER_LEN);
     }
 }

@@ -16,10 +16,10 @@ use seccompiler::{
     SeccompFilter, SeccompRule, TargetArch,
 };
 
-use super::Network;
+use super::NetworkAccess;
 
 /// What every work needs.
-const COMMON: &[i64] = &[
+const ALWAYS_ALLOWED: &[i64] = &[
     // Files; which of them can be opened is up to Landlock.
     libc::SYS_read,
     libc::SYS_write,
@@ -127,7 +127,7 @@ const COMMON: &[i64] = &[
 
 /// The older forms of calls above, which only some architectures have.
 #[cfg(target_arch = "x86_64")]
-const OLDER: &[i64] = &[
+const LEGACY: &[i64] = &[
     libc::SYS_arch_prctl,
     libc::SYS_open,
     libc::SYS_stat,
@@ -147,10 +147,10 @@ const OLDER: &[i64] = &[
     libc::SYS_time,
 ];
 #[cfg(not(target_arch = "x86_64"))]
-const OLDER: &[i64] = &[];
+const LEGACY: &[i64] = &[];
 
 /// What sending needs besides.
-const SENDING: &[i64] = &[
+const SEND_CALLS: &[i64] = &[
     libc::SYS_bind,
     libc::SYS_connect,
     libc::SYS_getsockname,
@@ -167,52 +167,52 @@ const SENDING: &[i64] = &[
 ];
 
 /// What serving needs besides. A pair of sockets carries signals.
-const SERVING: &[i64] =
+const SERVE_CALLS: &[i64] =
     &[libc::SYS_listen, libc::SYS_accept, libc::SYS_accept4, libc::SYS_socketpair];
 
 /// The address families of sockets.
-const FAMILIES: [libc::c_int; 5] =
+const ADDRESS_FAMILIES: [libc::c_int; 5] =
     [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK, libc::AF_PACKET];
 
 /// `TIOCSTI` and `TIOCLINUX` of `asm-generic/ioctls.h` put text into the input of a terminal.
-const TERMINAL_INPUT: [u64; 2] = [0x5412, 0x541c];
+const TERMINAL_INPUT_REQUESTS: [u64; 2] = [0x5412, 0x541c];
 
 /// Restricts the calling thread.
-pub(super) fn restrict(network: Network) -> Result<(), String> {
+pub(super) fn restrict(network: NetworkAccess) -> Result<(), String> {
     let program = program(network).map_err(|error| format!("seccomp: {error}"))?;
     seccompiler::apply_filter(&program).map_err(|error| format!("seccomp: {error}"))
 }
 
-fn program(network: Network) -> Result<BpfProgram, BackendError> {
+fn program(network: NetworkAccess) -> Result<BpfProgram, BackendError> {
     let architecture = TargetArch::try_from(std::env::consts::ARCH)?;
     let unknown = SeccompAction::Errno(u32::from_ne_bytes(libc::ENOSYS.to_ne_bytes()));
     SeccompFilter::new(rules(network)?, unknown, SeccompAction::Allow, architecture)?.try_into()
 }
 
-fn rules(network: Network) -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {
+fn rules(network: NetworkAccess) -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {
     let calls: &[&[i64]] = match network {
-        Network::None => &[COMMON, OLDER],
-        Network::Send => &[COMMON, OLDER, SENDING],
-        Network::Serve => &[COMMON, OLDER, SENDING, SERVING],
+        NetworkAccess::None => &[ALWAYS_ALLOWED, LEGACY],
+        NetworkAccess::Send => &[ALWAYS_ALLOWED, LEGACY, SEND_CALLS],
+        NetworkAccess::Serve => &[ALWAYS_ALLOWED, LEGACY, SEND_CALLS, SERVE_CALLS],
     };
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
         calls.iter().copied().flatten().map(|call| (*call, Vec::new())).collect();
     let no_terminal_input =
-        TERMINAL_INPUT.map(|request| (1, SeccompCmpOp::Ne, request)).map(condition);
+        TERMINAL_INPUT_REQUESTS.map(|request| (1, SeccompCmpOp::Ne, request)).map(condition);
     rules.insert(libc::SYS_ioctl, vec![rule(no_terminal_input)?]);
-    let executable = number(libc::PROT_EXEC);
+    let executable = to_u64(libc::PROT_EXEC);
     for call in [libc::SYS_mmap, libc::SYS_mprotect] {
         let condition = condition((2, SeccompCmpOp::MaskedEq(executable), 0));
         rules.insert(call, vec![rule([condition])?]);
     }
     // A thread, in the namespaces of this one. The flags of clone3 cannot be looked at, and the C
     // library makes threads by clone where there is no clone3.
-    let thread = number(libc::CLONE_THREAD);
-    let flags = thread | namespaces();
+    let thread = to_u64(libc::CLONE_THREAD);
+    let flags = thread | namespace_flags();
     let condition_of_thread = condition((0, SeccompCmpOp::MaskedEq(flags), thread));
     rules.insert(libc::SYS_clone, vec![rule([condition_of_thread])?]);
-    if network != Network::None {
-        let families = FAMILIES.map(number).map(|family| (0, SeccompCmpOp::Eq, family));
+    if network != NetworkAccess::None {
+        let families = ADDRESS_FAMILIES.map(to_u64).map(|family| (0, SeccompCmpOp::Eq, family));
         let families = families.map(|one| rule([condition(one)]));
         rules.insert(libc::SYS_socket, families.into_iter().collect::<Result<_, _>>()?);
     }
@@ -233,7 +233,7 @@ fn condition(
 }
 
 /// The flags of clone(2) that make namespaces.
-fn namespaces() -> u64 {
+fn namespace_flags() -> u64 {
     [
         libc::CLONE_NEWNS,
         libc::CLONE_NEWCGROUP,
@@ -244,11 +244,11 @@ fn namespaces() -> u64 {
         libc::CLONE_NEWNET,
     ]
     .into_iter()
-    .map(number)
+    .map(to_u64)
     .fold(0, std::ops::BitOr::bitor)
 }
 
 /// A constant of the C library, none of which is negative.
-fn number(value: libc::c_int) -> u64 {
+fn to_u64(value: libc::c_int) -> u64 {
     u64::try_from(value).unwrap_or_default()
 }

@@ -8,31 +8,31 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::io::StopFlag;
 
 /// How long one wait is at most: a stop is seen within this time.
-const WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+const POLL_TIMEOUT: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 /// A pipe or a device. The system restarts a read that a signal interrupts, so the wait is a
 /// `poll` of limited length before each read.
-pub(super) struct UntilStop {
+pub(super) struct InterruptibleReader {
     file: File,
     stop: StopFlag,
 }
 
-impl UntilStop {
+impl InterruptibleReader {
     pub(super) fn new(file: File, stop: &StopFlag) -> Self {
         Self { file, stop: stop.clone() }
     }
 }
 
-impl Read for UntilStop {
-    fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
+impl Read for InterruptibleReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             if self.stop.is_set() {
                 return Err(io::Error::other("the run was stopped while it waited for more"));
             }
-            match poll(&mut [PollFd::new(&self.file, PollFlags::IN)], Some(&WAIT)) {
+            match poll(&mut [PollFd::new(&self.file, PollFlags::IN)], Some(&POLL_TIMEOUT)) {
                 Ok(0) | Err(rustix::io::Errno::INTR) => {}
                 // Whatever else is to be said of the file, `read` says it.
-                Ok(_) | Err(_) => return self.file.read(place),
+                Ok(_) | Err(_) => return self.file.read(buffer),
             }
         }
     }
@@ -49,19 +49,20 @@ mod tests {
     fn available_bytes_are_read_and_the_stop_flag_ends_a_wait() {
         let (reader, mut writer) = io::pipe().unwrap();
         let stop = StopFlag::new();
-        let mut stream = UntilStop::new(File::from(OwnedFd::from(reader)), &stop);
+        let mut stream = InterruptibleReader::new(File::from(OwnedFd::from(reader)), &stop);
         writer.write_all(b"there").unwrap();
-        let mut place = [0; 9];
-        assert_eq!(stream.read(&mut place).unwrap(), 5);
+        let mut buffer = [0; 9];
+        assert_eq!(stream.read(&mut buffer).unwrap(), 5);
         stop.set();
-        assert!(stream.read(&mut place).is_err());
+        assert!(stream.read(&mut buffer).is_err());
     }
 
     #[test]
     fn the_end_of_a_pipe_is_end_of_file() {
         let (reader, writer) = io::pipe().unwrap();
         drop(writer);
-        let mut stream = UntilStop::new(File::from(OwnedFd::from(reader)), &StopFlag::new());
+        let mut stream =
+            InterruptibleReader::new(File::from(OwnedFd::from(reader)), &StopFlag::new());
         assert_eq!(stream.read(&mut [0; 9]).unwrap(), 0);
     }
 }

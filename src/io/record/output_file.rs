@@ -5,17 +5,17 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use super::partial::{Incomplete, PartialFile};
-use super::place::OutputPlace;
-use super::refine::refine;
+use super::nanoseconds::convert_to_nanoseconds;
+use super::output_location::OutputLocation;
+use super::partial_file::{DropPolicy, PartialFile};
 
 /// Where a capture is written to.
 pub struct OutputFile {
     name: String,
-    place: Place,
+    destination: Destination,
 }
 
-enum Place {
+enum Destination {
     /// Beside the final name, until it is complete.
     Partial(PartialFile),
     /// A device or pipe, which has no name to take at the end.
@@ -33,7 +33,7 @@ impl OutputFile {
     /// # Errors
     /// Whatever the system says, with the name in front.
     pub fn create(path: &Path) -> io::Result<Self> {
-        Self::begin(path, Incomplete::Removed)
+        Self::create_with_policy(path, DropPolicy::Remove)
     }
 
     /// The same for a file that cannot be made again: an incomplete one stays, under the name
@@ -41,41 +41,42 @@ impl OutputFile {
     ///
     /// # Errors
     /// Whatever the system says, with the name in front.
-    pub fn create_kept(path: &Path) -> io::Result<Self> {
-        Self::begin(path, Incomplete::Kept)
+    pub fn create_keeping_partial(path: &Path) -> io::Result<Self> {
+        Self::create_with_policy(path, DropPolicy::Keep)
     }
 
-    fn begin(path: &Path, incomplete: Incomplete) -> io::Result<Self> {
+    fn create_with_policy(path: &Path, on_drop: DropPolicy) -> io::Result<Self> {
         let name = path.display().to_string();
         if name == "-" {
             return Self::stdout();
         }
-        let place = Self::place(path, incomplete).map_err(|error| said_of(&name, &error))?;
-        Ok(Self { name, place })
+        let destination =
+            Self::open_destination(path, on_drop).map_err(|error| with_name(&name, &error))?;
+        Ok(Self { name, destination })
     }
 
     /// Not through `io::Stdout`, which looks for the ends of lines in all that it is given.
     fn stdout() -> io::Result<Self> {
         let name = "standard output".to_owned();
         let owned = io::stdout().as_fd().try_clone_to_owned();
-        let owned = owned.map_err(|error| said_of(&name, &error))?;
-        Ok(Self { name, place: Place::Direct(File::from(owned)) })
+        let owned = owned.map_err(|error| with_name(&name, &error))?;
+        Ok(Self { name, destination: Destination::Direct(File::from(owned)) })
     }
 
-    fn place(path: &Path, incomplete: Incomplete) -> io::Result<Place> {
-        let place = OutputPlace::find(path)?;
-        match place.is_replaced {
-            true => PartialFile::create(place, incomplete).map(Place::Partial),
-            false => place.open().map(Place::Direct),
+    fn open_destination(path: &Path, on_drop: DropPolicy) -> io::Result<Destination> {
+        let location = OutputLocation::resolve(path)?;
+        match location.is_replaced {
+            true => PartialFile::create(location, on_drop).map(Destination::Partial),
+            false => location.open().map(Destination::Direct),
         }
     }
 
     /// Whether a file of that name appears whole or not at all. A device, a pipe and standard
     /// output keep what they got.
     #[must_use]
-    pub fn is_all_or_nothing(path: &Path) -> bool {
-        let place = OutputPlace::find(path);
-        path.as_os_str() != "-" && place.is_ok_and(|place| place.is_replaced)
+    pub fn is_atomic(path: &Path) -> bool {
+        let location = OutputLocation::resolve(path);
+        path.as_os_str() != "-" && location.is_ok_and(|location| location.is_replaced)
     }
 
     /// The folder in which a file of that name is created.
@@ -83,7 +84,7 @@ impl OutputFile {
     /// # Errors
     /// As for [`create`](Self::create).
     pub fn folder(path: &Path) -> io::Result<PathBuf> {
-        let folder = OutputPlace::find(path)?.folder_path;
+        let folder = OutputLocation::resolve(path)?.folder_path;
         Ok(if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder })
     }
 
@@ -96,55 +97,57 @@ impl OutputFile {
     /// The name that the file has until it is complete; none for a device or pipe.
     #[must_use]
     pub fn partial_path(&self) -> Option<&Path> {
-        match &self.place {
-            Place::Partial(file) => Some(file.path()),
-            Place::Direct(_) => None,
+        match &self.destination {
+            Destination::Partial(file) => Some(file.path()),
+            Destination::Direct(_) => None,
         }
     }
 
     /// Turns the times of the pcap file that was written so far into nanoseconds. What is written
     /// to a device or pipe stays as it is.
-    pub(super) fn refine(&mut self) -> io::Result<()> {
-        match &self.place {
-            Place::Partial(file) => refine(file.file()),
-            Place::Direct(_) => Ok(()),
+    pub(super) fn convert_to_nanoseconds(&mut self) -> io::Result<()> {
+        match &self.destination {
+            Destination::Partial(file) => convert_to_nanoseconds(file.file()),
+            Destination::Direct(_) => Ok(()),
         }
-        .map_err(|error| said_of(&self.name, &error))
+        .map_err(|error| with_name(&self.name, &error))
     }
 
     /// Gives the file its name. Without this, nothing of it stays, unless it was created by
-    /// [`create_kept`](Self::create_kept) or the process was killed.
+    /// [`create_keeping_partial`](Self::create_keeping_partial) or the process was killed.
     ///
     /// # Errors
     /// Whatever the system says, with the name in front.
     pub fn commit(mut self) -> io::Result<()> {
         self.flush()?;
-        match self.place {
-            Place::Partial(file) => file.persist().map_err(|error| said_of(&self.name, &error)),
-            Place::Direct(_) => Ok(()),
+        match self.destination {
+            Destination::Partial(file) => {
+                file.persist().map_err(|error| with_name(&self.name, &error))
+            }
+            Destination::Direct(_) => Ok(()),
         }
     }
 }
 
 impl Write for OutputFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = match &mut self.place {
-            Place::Partial(file) => file.file_mut().write(bytes),
-            Place::Direct(file) => file.write(bytes),
+        let written = match &mut self.destination {
+            Destination::Partial(file) => file.file_mut().write(bytes),
+            Destination::Direct(file) => file.write(bytes),
         };
-        written.map_err(|error| said_of(&self.name, &error))
+        written.map_err(|error| with_name(&self.name, &error))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let flushed = match &mut self.place {
-            Place::Partial(file) => file.file_mut().flush(),
-            Place::Direct(file) => file.flush(),
+        let flushed = match &mut self.destination {
+            Destination::Partial(file) => file.file_mut().flush(),
+            Destination::Direct(file) => file.flush(),
         };
-        flushed.map_err(|error| said_of(&self.name, &error))
+        flushed.map_err(|error| with_name(&self.name, &error))
     }
 }
 
-fn said_of(name: &str, error: &io::Error) -> io::Error {
+fn with_name(name: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{name}: {error}"))
 }
 
@@ -194,7 +197,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.pcap");
         for name in ["out.pcap.partial", "out.pcap.partial-"] {
-            let mut out = OutputFile::create_kept(&path).unwrap();
+            let mut out = OutputFile::create_keeping_partial(&path).unwrap();
             out.write_all(b"half").unwrap();
             let partial = out.partial_path().unwrap().to_path_buf();
             drop(out);
@@ -202,7 +205,7 @@ mod tests {
             assert_eq!(fs::read(partial).unwrap(), b"half");
         }
         assert_eq!(names_in(folder.path()).len(), 2);
-        OutputFile::create_kept(&path).unwrap().commit().unwrap();
+        OutputFile::create_keeping_partial(&path).unwrap().commit().unwrap();
         assert_eq!(names_in(folder.path()).len(), 3);
     }
 
@@ -210,7 +213,7 @@ mod tests {
     fn the_longest_possible_file_name_can_be_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x".repeat(255));
-        let out = OutputFile::create_kept(&path).unwrap();
+        let out = OutputFile::create_keeping_partial(&path).unwrap();
         assert!(out.partial_path().unwrap().to_str().unwrap().contains(".partial-"));
         out.commit().unwrap();
         assert!(path.exists());

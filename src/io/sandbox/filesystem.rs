@@ -7,11 +7,11 @@ use landlock::{
     RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 
-use super::{Network, Sandbox};
+use super::{NetworkAccess, Sandbox};
 
 /// The newest version of Landlock whose rights are named here. An older kernel enforces those that
 /// it knows.
-const KNOWN: ABI = ABI::V6;
+const LANDLOCK_ABI: ABI = ABI::V6;
 
 /// Restricts the calling thread.
 pub(super) fn restrict(sandbox: &Sandbox) -> Result<(), String> {
@@ -25,8 +25,8 @@ pub(super) fn restrict(sandbox: &Sandbox) -> Result<(), String> {
 
 fn ruleset(sandbox: &Sandbox) -> Result<RulesetCreated, RulesetError> {
     let ruleset = Ruleset::default()
-        .handle_access(AccessFs::from_all(KNOWN))?
-        .handle_access(AccessNet::from_all(KNOWN))?
+        .handle_access(AccessFs::from_all(LANDLOCK_ABI))?
+        .handle_access(AccessNet::from_all(LANDLOCK_ABI))?
         .scope(scopes(sandbox.network))?;
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     let write = AccessFs::WriteFile | AccessFs::Truncate;
@@ -42,10 +42,10 @@ fn ruleset(sandbox: &Sandbox) -> Result<RulesetCreated, RulesetError> {
 
 /// No signal leaves the sandbox, and no connection to an abstract UNIX socket unless the service
 /// manager listens on one.
-fn scopes(network: Network) -> BitFlags<Scope> {
+fn scopes(network: NetworkAccess) -> BitFlags<Scope> {
     let is_abstract = std::env::var("NOTIFY_SOCKET").is_ok_and(|name| name.starts_with('@'));
     match network {
-        Network::Serve if is_abstract => Scope::Signal.into(),
+        NetworkAccess::Serve if is_abstract => Scope::Signal.into(),
         _ => Scope::Signal | Scope::AbstractUnixSocket,
     }
 }

@@ -9,8 +9,8 @@ use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_recv_buffer_s
 
 use super::address;
 use super::link::Link;
-use super::list::context;
-use super::netlink::{Inbox, Message, messages};
+use super::list::with_context;
+use super::netlink::{NetlinkMessage, NetlinkSocket, messages};
 
 /// The groups that are heard: bit n-1 for group n (`RTNLGRP_LINK`, `RTNLGRP_IPV4_IFADDR`,
 /// `RTNLGRP_IPV6_IFADDR` of linux/rtnetlink.h are 1, 5 and 9).
@@ -21,7 +21,7 @@ const RECEIVE_BUFFER_LEN: usize = 1 << 22;
 
 /// So many datagrams are thrown away after an overrun at the most, so that a kernel that never
 /// pauses cannot hold the reader up.
-const MAX_STALE: usize = 65_536;
+const MAX_DISCARDED: usize = 65_536;
 
 /// What became of a network interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,8 +51,8 @@ pub enum LinkEvent {
 /// tell of does no harm.
 #[derive(Debug)]
 pub struct LinkWatch {
-    inbox: Inbox,
-    waiting: VecDeque<LinkEvent>,
+    socket: NetlinkSocket,
+    pending: VecDeque<LinkEvent>,
 }
 
 impl LinkWatch {
@@ -61,13 +61,13 @@ impl LinkWatch {
     /// # Errors
     /// The kernel gives no netlink socket.
     pub fn open() -> io::Result<Self> {
-        let inbox = Inbox::open(SocketFlags::NONBLOCK, GROUPS)
-            .map_err(|error| context("cannot watch the network interfaces", &error))?;
+        let socket = NetlinkSocket::open(SocketFlags::NONBLOCK, GROUPS)
+            .map_err(|error| with_context("cannot watch the network interfaces", &error))?;
         // The first way wants CAP_NET_ADMIN; with less room there may be an overrun, which is told.
-        if set_socket_recv_buffer_size_force(&inbox, RECEIVE_BUFFER_LEN).is_err() {
-            let _ = set_socket_recv_buffer_size(&inbox, RECEIVE_BUFFER_LEN);
+        if set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER_LEN).is_err() {
+            let _ = set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER_LEN);
         }
-        Ok(Self { inbox, waiting: VecDeque::new() })
+        Ok(Self { socket, pending: VecDeque::new() })
     }
 
     /// The next change, without waiting: none where nothing has happened. Call it until it gives
@@ -75,23 +75,24 @@ impl LinkWatch {
     ///
     /// # Errors
     /// The socket fails.
-    #[expect(clippy::should_implement_trait, reason = "a quiet moment is not the end")]
-    pub fn next(&mut self) -> io::Result<Option<LinkEvent>> {
-        while self.waiting.is_empty() {
-            match self.inbox.receive() {
-                Ok(datagram) => self.waiting.extend(messages(datagram).filter_map(event)),
+    pub fn try_next(&mut self) -> io::Result<Option<LinkEvent>> {
+        while self.pending.is_empty() {
+            match self.socket.receive() {
+                Ok(datagram) => self.pending.extend(messages(datagram).filter_map(parse_event)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                Err(error) if is_overrun(&error) => return self.overrun().map(Some),
-                Err(error) => return Err(context("cannot watch the network interfaces", &error)),
+                Err(error) if is_overrun(&error) => return self.discard_stale().map(Some),
+                Err(error) => {
+                    return Err(with_context("cannot watch the network interfaces", &error));
+                }
             }
         }
-        Ok(self.waiting.pop_front())
+        Ok(self.pending.pop_front())
     }
 
     /// What still waits is older than the list that the reader is about to make.
-    fn overrun(&mut self) -> io::Result<LinkEvent> {
-        for _ in 0..MAX_STALE {
-            match self.inbox.receive() {
+    fn discard_stale(&mut self) -> io::Result<LinkEvent> {
+        for _ in 0..MAX_DISCARDED {
+            match self.socket.receive() {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if !is_overrun(&error) => return Err(error),
                 _ => {}
@@ -103,7 +104,7 @@ impl LinkWatch {
 
 impl AsFd for LinkWatch {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.inbox.as_fd()
+        self.socket.as_fd()
     }
 }
 
@@ -112,14 +113,13 @@ pub(super) fn is_overrun(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ENOBUFS) || error.kind() == io::ErrorKind::InvalidData
 }
 
-fn event(message: Message<'_>) -> Option<LinkEvent> {
+fn parse_event(message: NetlinkMessage<'_>) -> Option<LinkEvent> {
     match message.kind {
-        libc::RTM_NEWLINK => Link::read(message.payload).map(LinkEvent::Changed),
-        libc::RTM_DELLINK => Link::read(message.payload)
+        libc::RTM_NEWLINK => Link::parse(message.payload).map(LinkEvent::Changed),
+        libc::RTM_DELLINK => Link::parse(message.payload)
             .map(|link| LinkEvent::Removed { index: link.index, name: link.name }),
-        libc::RTM_NEWADDR | libc::RTM_DELADDR => {
-            address::split(message.payload).map(|(index, _)| LinkEvent::AddressesChanged { index })
-        }
+        libc::RTM_NEWADDR | libc::RTM_DELADDR => address::split_header(message.payload)
+            .map(|(index, _)| LinkEvent::AddressesChanged { index }),
         _ => None,
     }
 }
