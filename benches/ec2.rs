@@ -10,7 +10,7 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use traffic_mirror::ec2::Endpoint;
 
-use memory_endpoint::{ask, endpoint};
+use memory_endpoint::{endpoint, send};
 
 /// As many as AWS's quotas allow.
 const MAX_FILTERS: usize = 10_000;
@@ -20,7 +20,7 @@ const CREATE: &str = "Action=CreateTrafficMirrorFilter&Description=a+filter\
                       &TagSpecification.1.Tag.1.Key=env&TagSpecification.1.Tag.1.Value=bench";
 
 fn successful_response(endpoint: &Endpoint, form: &str) -> String {
-    let (status, text) = ask(endpoint, black_box(form));
+    let (status, text) = send(endpoint, black_box(form));
     assert_eq!(status, 200, "{text}");
     text
 }

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use libfuzzer_sys::fuzz_target;
 use roxmltree::{Document, Node};
-use traffic_mirror::control::account::{Account, Places, Quotas, Record};
+use traffic_mirror::control::account::{Account, Quotas, Record, TargetResolver};
 use traffic_mirror::control::{CompileOptions, Registry, compile};
 use traffic_mirror::ec2::http::Request;
 use traffic_mirror::ec2::http::request::Parts;
-use traffic_mirror::ec2::{Endpoint, Keep, Publish, PublishedChange};
+use traffic_mirror::ec2::{Endpoint, Persist, Publish, PublishedChange};
 use traffic_mirror::model::{
     Filter, FilterId, NetworkInterface, NetworkInterfaceId, Target, TargetId,
 };
@@ -27,7 +27,7 @@ type StoredRecords = Arc<Mutex<BTreeMap<String, String>>>;
 
 struct MemoryStore(StoredRecords);
 
-impl Keep for MemoryStore {
+impl Persist for MemoryStore {
     fn commit(&mut self, records: &[Record]) -> io::Result<()> {
         let mut stored = self.0.lock().unwrap();
         for record in records.iter().cloned() {
@@ -70,7 +70,7 @@ fn initial_account() -> Account {
         drawn += 1;
         drawn
     };
-    Account::new(registry, Quotas::default(), Places::default(), draw)
+    Account::new(registry, Quotas::default(), TargetResolver::default(), draw)
 }
 
 /// The head of a request. The bits choose the method, who signed it, and what a web page would add;
@@ -151,7 +151,7 @@ fuzz_target!(|bytes: &[u8]| {
     for line in bytes.split(|byte| *byte == b'\n').take(MAX_REQUESTS) {
         let Some((bits, form)) = line.split_first() else { continue };
         let Some((head, body)) = head(*bits, form) else { continue };
-        let (status, text) = endpoint.ask(&head, &body);
+        let (status, text) = endpoint.respond(&head, &body);
         assert_valid_response(status, &text);
     }
     let account = account.read().unwrap();

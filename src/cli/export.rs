@@ -7,7 +7,7 @@ use clap::{ArgGroup, Args, ValueEnum};
 
 use super::exit::{Exit, Failure, reader_left};
 use super::{sessions, terminal};
-use crate::control::account::{Account, Places, Quotas};
+use crate::control::account::{Account, Quotas, TargetResolver};
 use crate::control::{Registry, render};
 use crate::io::store::Store;
 use crate::model::CidrBlock;
@@ -57,10 +57,10 @@ pub(super) fn run(flags: &ExportFlags) -> Result<Exit, Failure> {
         let failed = |why: &dyn std::fmt::Display| Failure::failed(format_args!("--state: {why}"));
         let records = Store::read_copy(path).map_err(|error| failed(&error))?;
         // What a run allows it to send is not asked here: all addresses are printed.
-        let mut places = Places::default();
-        places.allow(CidrBlock::any_ipv4());
-        places.allow(CidrBlock::any_ipv6());
-        let mut account = Account::new(registry, Quotas::default(), places, || 0);
+        let mut resolver = TargetResolver::default();
+        resolver.allow(CidrBlock::any_ipv4());
+        resolver.allow(CidrBlock::any_ipv6());
+        let mut account = Account::new(registry, Quotas::default(), resolver, || 0);
         account.restore(records).map_err(|refused| failed(&refused))?;
         registry = account.registry().clone();
     }

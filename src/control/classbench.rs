@@ -20,7 +20,7 @@ use crate::model::{
 /// A line that cannot be used.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("line {line}: {what}")]
-pub struct BadLine {
+pub struct LineError {
     /// The first line is 1.
     pub line: usize,
     /// What is wrong with it, and what would be right.
@@ -31,22 +31,22 @@ pub struct BadLine {
 /// again from 1 on where a filter's numbers end.
 ///
 /// # Errors
-/// [`BadLine`] at the first line that is no rule.
-pub fn rules(text: &str) -> Result<Vec<FilterRule>, BadLine> {
+/// [`LineError`] at the first line that is no rule.
+pub fn rules(text: &str) -> Result<Vec<FilterRule>, LineError> {
     let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
     lines
         .zip(0_u32..)
-        .map(|((line, text), index)| rule(text, index).map_err(|what| BadLine { line, what }))
+        .map(|((line, text), index)| rule(text, index).map_err(|what| LineError { line, what }))
         .collect()
 }
 
 /// Reads the headers of a trace; empty lines are left out.
 ///
 /// # Errors
-/// [`BadLine`] at the first line that is no header.
-pub fn trace(text: &str) -> Result<Vec<FlowKey>, BadLine> {
+/// [`LineError`] at the first line that is no header.
+pub fn trace(text: &str) -> Result<Vec<FlowKey>, LineError> {
     let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
-    lines.map(|(line, text)| header(text).map_err(|what| BadLine { line, what })).collect()
+    lines.map(|(line, text)| header(text).map_err(|what| LineError { line, what })).collect()
 }
 
 /// Distributes rules in their order over so many filters, as evenly as their order allows; over
@@ -87,22 +87,22 @@ fn rule(text: &str, index: u32) -> Result<FilterRule, String> {
     let destination_ports = range("destination_ports")?;
     let protocol = protocol(next("protocol/mask")?)?;
     let numbers = u32::from(RuleNumber::MAX.value());
-    let number = RuleNumber::new(i64::from(index % numbers) + 1).map_err(in_words)?;
+    let number = RuleNumber::new(i64::from(index % numbers) + 1).map_err(to_message)?;
     let mut rule =
         FilterRule::new(Direction::Ingress, number, RuleAction::Accept, source, destination)
-            .map_err(in_words)?;
+            .map_err(to_message)?;
     if let Some(protocol) = protocol {
-        rule = rule.with_protocol(protocol).map_err(in_words)?;
+        rule = rule.with_protocol(protocol).map_err(to_message)?;
     }
     Ok(rule.with_ports_of_any_protocol(source_ports, destination_ports))
 }
 
-fn in_words(invalid: InvalidValue) -> String {
+fn to_message(invalid: InvalidValue) -> String {
     invalid.to_string()
 }
 
 fn block(name: &'static str, text: &str) -> Result<CidrBlock, String> {
-    CidrBlock::parse(name, text).map(|(block, _)| block).map_err(in_words)
+    CidrBlock::parse(name, text).map(|(block, _)| block).map_err(to_message)
 }
 
 fn port(name: &str, text: &str) -> Result<u16, String> {
@@ -114,7 +114,7 @@ fn ports(name: &'static str, low: u16, high: u16) -> Result<Option<PortRange>, S
     if (low, high) == (0, u16::MAX) {
         return Ok(None);
     }
-    PortRange::new(name, i64::from(low), i64::from(high)).map(Some).map_err(in_words)
+    PortRange::new(name, i64::from(low), i64::from(high)).map(Some).map_err(to_message)
 }
 
 /// Nothing where all protocols are meant.

@@ -52,8 +52,8 @@ pub fn recompile(
 /// compiled with.
 #[must_use]
 pub fn with_network_ids(mut registry: Registry, seed: u64) -> Registry {
-    let mut network_ids = NetworkIds::new(&registry, seed);
-    registry.name_networks(|session| network_ids.of(session));
+    let mut network_ids = NetworkIdAllocator::new(&registry, seed);
+    registry.assign_network_ids(|session| network_ids.assign(session));
     registry
 }
 
@@ -95,13 +95,13 @@ fn parts(registry: &Registry, options: &CompileOptions) -> TableParts {
     // Targets without an address have no place in the table, and their sessions neither.
     let targets = registry.targets().iter().filter(|one| registry.target_address(one).is_some());
     let targets = index_of(targets.map(|one| one.id()));
-    let mut network_ids = NetworkIds::new(registry, options.seed);
+    let mut network_ids = NetworkIdAllocator::new(registry, options.seed);
     let mut ordered: Vec<&Session> = registry.sessions().iter().collect();
     ordered.sort_by_key(|one| (interfaces.get(&one.network_interface_id), one.number));
     let sessions = ordered.into_iter().filter_map(|session| {
         let interface = *interfaces.get(&session.network_interface_id)?;
         let target = *targets.get(&session.target_id)?;
-        let network_id = network_ids.of(session);
+        let network_id = network_ids.assign(session);
         session_entry(registry, options, session, network_id, (interface, target))
     });
     let sessions = sessions.collect();
@@ -129,7 +129,7 @@ fn session_entry(
         .network_interface(&session.network_interface_id)
         .and_then(|interface| interface.source_address_for(peer));
     Some(CompiledSession {
-        id: session.id.clone().unwrap_or_else(|| drawn_id(session)),
+        id: session.id.clone().unwrap_or_else(|| derived_session_id(session)),
         number: session.number,
         interface,
         target,
@@ -137,7 +137,7 @@ fn session_entry(
         packet_length: session.packet_length.or_else(|| default_packet_length(known)),
         rate_limit: session.rate_limit,
         virtual_network_id,
-        source_address: own.unwrap_or_else(|| stand_in(peer, options)),
+        source_address: own.unwrap_or_else(|| placeholder_source(peer, options)),
     })
 }
 
@@ -179,7 +179,7 @@ const fn default_packet_length(target: &Target) -> Option<PacketLength> {
     }
 }
 
-fn stand_in(peer: IpAddr, options: &CompileOptions) -> IpAddr {
+fn placeholder_source(peer: IpAddr, options: &CompileOptions) -> IpAddr {
     let wanted = options.source_address.filter(|wanted| wanted.is_ipv4() == peer.is_ipv4());
     wanted.unwrap_or(match peer {
         IpAddr::V4(_) if options.is_live => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -196,19 +196,19 @@ fn index_of<'a, T: Eq + std::hash::Hash + 'a>(
 }
 
 /// An id for a session that has none: the same for the same interface and number.
-fn drawn_id(session: &Session) -> SessionId {
-    let high = u128::from(draw(1, &session.network_interface_id, session.number.value()));
-    let low = u128::from(draw(2, &session.network_interface_id, session.number.value()));
+fn derived_session_id(session: &Session) -> SessionId {
+    let high = u128::from(hash(1, &session.network_interface_id, session.number.value()));
+    let low = u128::from(hash(2, &session.network_interface_id, session.number.value()));
     SessionId::from_seed(high << 64 | low)
 }
 
 /// Draws network identifiers: "random, unique among all sessions of the account".
-struct NetworkIds {
+struct NetworkIdAllocator {
     seed: u64,
     taken: HashSet<u32>,
 }
 
-impl NetworkIds {
+impl NetworkIdAllocator {
     fn new(registry: &Registry, seed: u64) -> Self {
         let given = registry.sessions().iter().filter_map(|session| session.virtual_network_id);
         Self { seed, taken: given.map(VirtualNetworkId::value).collect() }
@@ -216,11 +216,11 @@ impl NetworkIds {
 
     /// Depends on the seed and on the session's own names, so that another session in the file
     /// does not change it.
-    fn of(&mut self, session: &Session) -> VirtualNetworkId {
+    fn assign(&mut self, session: &Session) -> VirtualNetworkId {
         if let Some(given) = session.virtual_network_id {
             return given;
         }
-        let mut drawn = draw(self.seed, &session.network_interface_id, session.number.value());
+        let mut drawn = hash(self.seed, &session.network_interface_id, session.number.value());
         // There are far fewer sessions than identifiers, so a free one is always found.
         for _ in 0..=VirtualNetworkId::MAX.value() {
             let [.., a, b, c] = drawn.to_be_bytes();
@@ -236,7 +236,7 @@ impl NetworkIds {
 
 /// A number that looks random and is promised: FNV-1a over the names, then a finalizer.
 /// Library hashes do not promise their values, and captures hold these.
-fn draw(seed: u64, interface: &NetworkInterfaceId, number: u16) -> u64 {
+fn hash(seed: u64, interface: &NetworkInterfaceId, number: u16) -> u64 {
     let bytes = interface.as_str().bytes().chain([0]).chain(number.to_be_bytes());
     let mut word = bytes.chain(seed.to_be_bytes()).fold(0xcbf2_9ce4_8422_2325_u64, |word, byte| {
         (word ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

@@ -43,7 +43,7 @@ pub struct TableUpdate {
 
 /// Tables whose rules are all compiled again, off the path of a change.
 #[derive(Debug)]
-pub struct SettledTables {
+pub struct FullyCompiledTables {
     /// The number of the table that each was made of, and the settled one.
     tables: Vec<(NetworkInterfaceId, u64, MirrorTable)>,
     rules: RuleCache,
@@ -70,9 +70,9 @@ impl InterfaceTables {
     ) -> Vec<TableUpdate> {
         let new: Vec<_> = touched.into_iter().map(|id| self.parts(registry, id)).collect();
         if new.iter().any(|(id, parts)| self.has_other_targets(id, parts.as_ref())) {
-            self.renew_guard(&new);
+            self.update_guard(&new);
         }
-        new.into_iter().map(|(id, parts)| self.put(registry, id, parts)).collect()
+        new.into_iter().map(|(id, parts)| self.insert(registry, id, parts)).collect()
     }
 
     /// Compiles the tables of another registry, in the order of its interfaces. Interfaces that it
@@ -107,13 +107,13 @@ impl InterfaceTables {
 
     /// The tables with rules that stand beside their compiled ones.
     #[must_use]
-    pub fn unsettled(&self) -> Vec<(NetworkInterfaceId, Arc<MirrorTable>)> {
-        let unsettled = self.tables.iter().filter(|(_, one)| !one.table.is_fully_compiled());
-        unsettled.map(|(id, one)| (id.clone(), Arc::clone(&one.table))).collect()
+    pub fn partly_compiled(&self) -> Vec<(NetworkInterfaceId, Arc<MirrorTable>)> {
+        let partly_compiled = self.tables.iter().filter(|(_, one)| !one.table.is_fully_compiled());
+        partly_compiled.map(|(id, one)| (id.clone(), Arc::clone(&one.table))).collect()
     }
 
     /// Puts settled tables in force. What changed meanwhile stands beside them.
-    pub fn adopt(&mut self, settled: SettledTables) -> Vec<TableUpdate> {
+    pub fn adopt(&mut self, settled: FullyCompiledTables) -> Vec<TableUpdate> {
         let Self { tables, rules, .. } = self;
         rules.merge(settled.rules);
         let updates = settled.tables.into_iter().filter_map(|(id, number, table)| {
@@ -141,11 +141,11 @@ impl InterfaceTables {
         let now = parts.map_or(&[][..], |parts| &parts.targets);
         let before = self.tables.get(id).map_or(&[][..], |known| known.table.targets());
         now.len() != before.len()
-            || now.iter().zip(before).any(|(now, before)| !is_same(now, before))
+            || now.iter().zip(before).any(|(now, before)| !has_same_endpoint(now, before))
     }
 
     /// The guard stays where it knows the same addresses.
-    fn renew_guard(&mut self, new: &[(NetworkInterfaceId, Option<TableParts>)]) {
+    fn update_guard(&mut self, new: &[(NetworkInterfaceId, Option<TableParts>)]) {
         let stay = self.tables.iter().filter(|(id, _)| new.iter().all(|(other, _)| other != *id));
         let stay = stay.flat_map(|(_, known)| known.table.targets());
         let new = new.iter().filter_map(|(_, parts)| parts.as_ref());
@@ -155,7 +155,7 @@ impl InterfaceTables {
         }
     }
 
-    fn put(
+    fn insert(
         &mut self,
         registry: &Registry,
         id: NetworkInterfaceId,
@@ -178,12 +178,12 @@ impl InterfaceTables {
     }
 }
 
-impl SettledTables {
+impl FullyCompiledTables {
     /// Compiles all rules of these tables, which takes as long as their rules are many.
     #[must_use]
-    pub fn compile(unsettled: Vec<(NetworkInterfaceId, Arc<MirrorTable>)>) -> Self {
+    pub fn compile(partly_compiled: Vec<(NetworkInterfaceId, Arc<MirrorTable>)>) -> Self {
         let mut rules = RuleCache::default();
-        let tables = unsettled.into_iter().filter_map(|(id, table)| {
+        let tables = partly_compiled.into_iter().filter_map(|(id, table)| {
             let settled = table.fully_compiled_with_cache(&mut rules)?;
             Some((id, table.number(), settled))
         });
@@ -192,7 +192,7 @@ impl SettledTables {
 }
 
 /// Whether copies to both are recognised alike.
-fn is_same(one: &CompiledTarget, other: &CompiledTarget) -> bool {
+fn has_same_endpoint(one: &CompiledTarget, other: &CompiledTarget) -> bool {
     let is_gateway = |entry: &CompiledTarget| entry.gateway_endpoint.is_some();
     one.address == other.address
         && one.further_addresses == other.further_addresses

@@ -15,5 +15,5 @@ mod registry;
 pub mod render;
 
 pub use compile::{CompileOptions, compile, recompile, with_network_ids};
-pub use interface_tables::{InterfaceTable, InterfaceTables, SettledTables, TableUpdate};
+pub use interface_tables::{FullyCompiledTables, InterfaceTable, InterfaceTables, TableUpdate};
 pub use registry::Registry;

@@ -3,37 +3,37 @@
 use std::fmt::Write as _;
 
 /// Names looked at for one suggestion, so that ten thousand wrong names cost no minutes.
-const MOST_CANDIDATES: usize = 256;
+const MAX_CANDIDATES: usize = 256;
 
 /// Longer names, in bytes, are no slip of the finger.
-const LONGEST_NAME: usize = 128;
+const MAX_NAME_LEN: usize = 128;
 
 /// How alike two names must be, from 0 to 1.
-const ALIKE: f64 = 0.8;
+const MIN_SIMILARITY: f64 = 0.8;
 
 /// How many names are listed in full.
-const FEW: usize = 5;
+const MAX_LISTED: usize = 5;
 
 /// The candidate most like `wanted`, if any is like it at all.
 pub(super) fn nearest<'a>(
     wanted: &str,
     candidates: impl Iterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    if wanted.len() > LONGEST_NAME {
+    if wanted.len() > MAX_NAME_LEN {
         return None;
     }
     candidates
-        .take(MOST_CANDIDATES)
-        .filter(|name| name.len() <= LONGEST_NAME)
+        .take(MAX_CANDIDATES)
+        .filter(|name| name.len() <= MAX_NAME_LEN)
         .map(|name| (strsim::normalized_damerau_levenshtein(wanted, name), name))
-        .map(|(likeness, name)| (likeness.max(strsim::jaro_winkler(wanted, name) - 0.1), name))
-        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .map(|(similarity, name)| (similarity.max(strsim::jaro_winkler(wanted, name) - 0.1), name))
+        .filter(|(similarity, _)| *similarity >= MIN_SIMILARITY)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, name)| name)
 }
 
 /// Says which names a reference may have: all of them where they are few, else the nearest one.
-pub(super) fn one_of<'a>(
+pub(super) fn expected_id<'a>(
     kind: &str,
     wanted: &str,
     names: impl ExactSizeIterator<Item = &'a str> + Clone,
@@ -42,7 +42,7 @@ pub(super) fn one_of<'a>(
     if count == 0 {
         return format!("the id of a {kind}, but there is none");
     }
-    if count > FEW {
+    if count > MAX_LISTED {
         let mut text = format!("the id of one of the {count} {kind}s");
         if let Some(name) = nearest(wanted, names) {
             // Writing to a string never fails.
@@ -75,18 +75,21 @@ mod tests {
     #[test]
     fn few_names_are_all_listed_and_of_many_only_the_nearest() {
         let few = ["a", "b"];
-        assert_eq!(one_of("filter", "c", few.iter().copied()), "the id of a filter: `a` or `b`");
         assert_eq!(
-            one_of("filter", "c", few.iter().copied().take(0)),
+            expected_id("filter", "c", few.iter().copied()),
+            "the id of a filter: `a` or `b`"
+        );
+        assert_eq!(
+            expected_id("filter", "c", few.iter().copied().take(0)),
             "the id of a filter, but there is none"
         );
         let many = ["web-1", "web-2", "dns-1", "dns-2", "ssh-1", "ssh-2"];
         assert_eq!(
-            one_of("filter", "dsn-2", many.iter().copied()),
+            expected_id("filter", "dsn-2", many.iter().copied()),
             "the id of one of the 6 filters, perhaps `dns-2`"
         );
         assert_eq!(
-            one_of("filter", "mail", many.iter().copied()),
+            expected_id("filter", "mail", many.iter().copied()),
             "the id of one of the 6 filters"
         );
     }

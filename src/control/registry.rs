@@ -1,23 +1,23 @@
 //! The registry: resources that go together.
 
 mod checks;
-mod names;
+mod index;
 mod remove;
 mod touched;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use self::checks::{describe_session, unique};
-use self::names::Names;
-use self::touched::Touched;
+use self::checks::{check_unique, describe_session};
+use self::index::RegistryIndex;
+use self::touched::TouchedInterfaces;
 use crate::model::{
     Filter, FilterId, InvalidValue, NetworkInterface, NetworkInterfaceId, PacketLength, Session,
     SessionId, SessionNumber, Settings, Target, TargetId, TargetKind, VXLAN_PORT, VirtualNetworkId,
 };
 
 /// The headers of a copy in GENEVE take up to 144 bytes.
-const GATEWAY_LEAST_MTU: u16 = 256;
+const GATEWAY_MIN_MTU: u16 = 256;
 
 /// Network interfaces, targets, filters and sessions of which every reference leads somewhere and
 /// every id is given once.
@@ -31,9 +31,9 @@ pub struct Registry {
     targets: Vec<Target>,
     filters: Vec<Arc<Filter>>,
     sessions: Vec<Session>,
-    names: Names,
+    index: RegistryIndex,
     /// Interfaces whose sessions, or what these refer to, changed of late.
-    touched: Touched,
+    touched: TouchedInterfaces,
 }
 
 impl Registry {
@@ -90,8 +90,13 @@ impl Registry {
         interface: NetworkInterface,
     ) -> Result<(), InvalidValue> {
         let id = interface.id();
-        unique("network_interface_id", id, &self.names.network_interfaces, "network interface")?;
-        self.names.network_interfaces.insert(id.clone(), self.network_interfaces.len());
+        check_unique(
+            "network_interface_id",
+            id,
+            &self.index.network_interfaces,
+            "network interface",
+        )?;
+        self.index.network_interfaces.insert(id.clone(), self.network_interfaces.len());
         self.network_interfaces.push(interface);
         Ok(())
     }
@@ -104,21 +109,17 @@ impl Registry {
     /// empty), or the interface it names is the source of a session: AWS mirrors no interface
     /// that takes mirrored traffic.
     pub fn add_target(&mut self, target: Target) -> Result<(), InvalidValue> {
-        unique("traffic_mirror_target_id", target.id(), &self.names.targets, "target")?;
+        check_unique("traffic_mirror_target_id", target.id(), &self.index.targets, "target")?;
         if !target.is_forbidden && self.target_address(&target).is_none() {
-            return Err(InvalidValue::new(
-                "address",
-                "",
-                self.where_an_address_comes_from(&target),
-            ));
+            return Err(InvalidValue::new("address", "", self.address_hint(&target)));
         }
         if let (TargetKind::GatewayLoadBalancerEndpoint(_), Some(mtu)) = (&target.kind, target.mtu)
-            && mtu.value() < GATEWAY_LEAST_MTU
+            && mtu.value() < GATEWAY_MIN_MTU
         {
-            let expected = format!("{GATEWAY_LEAST_MTU} to 65535: GENEVE takes its part of it");
+            let expected = format!("{GATEWAY_MIN_MTU} to 65535: GENEVE takes its part of it");
             return Err(InvalidValue::new("mtu", mtu.value(), expected));
         }
-        let place = self.targets.len();
+        let position = self.targets.len();
         if let TargetKind::NetworkInterface(id) = &target.kind
             && let Some(session) = self.sessions_of(id).next()
         {
@@ -128,7 +129,7 @@ impl Registry {
             );
             return Err(InvalidValue::new("network_interface_id", id, expected));
         }
-        self.names.add_target(&target, place);
+        self.index.add_target(&target, position);
         self.targets.push(target);
         Ok(())
     }
@@ -138,8 +139,8 @@ impl Registry {
     /// # Errors
     /// [`InvalidValue`] where its id is taken.
     pub fn add_filter(&mut self, filter: Filter) -> Result<(), InvalidValue> {
-        unique("traffic_mirror_filter_id", filter.id(), &self.names.filters, "filter")?;
-        self.names.filters.insert(filter.id().clone(), self.filters.len());
+        check_unique("traffic_mirror_filter_id", filter.id(), &self.index.filters, "filter")?;
+        self.index.filters.insert(filter.id().clone(), self.filters.len());
         self.filters.push(Arc::new(filter));
         Ok(())
     }
@@ -151,8 +152,8 @@ impl Registry {
     /// [`InvalidValue`] where no filter has that id.
     pub fn replace_filter(&mut self, filter: Filter) -> Result<(), InvalidValue> {
         self.touch_sessions_by(filter.id());
-        let place = self.names.filters.get(filter.id());
-        match place.and_then(|place| self.filters.get_mut(*place)) {
+        let position = self.index.filters.get(filter.id());
+        match position.and_then(|position| self.filters.get_mut(*position)) {
             Some(known) => *known = Arc::new(filter),
             None => {
                 let expected = "the id of a filter";
@@ -170,16 +171,16 @@ impl Registry {
     /// target", as AWS says).
     pub fn add_session(&mut self, session: Session) -> Result<(), InvalidValue> {
         let Session { network_interface_id, target_id, filter_id, .. } = &session;
-        let faults =
-            self.reference_faults(Some(network_interface_id), Some(target_id), Some(filter_id));
-        if let Some(fault) = faults.into_iter().next() {
-            return Err(fault);
+        let errors =
+            self.reference_errors(Some(network_interface_id), Some(target_id), Some(filter_id));
+        if let Some(error) = errors.into_iter().next() {
+            return Err(error);
         }
         if let Some(id) = &session.id {
-            unique("traffic_mirror_session_id", id, &self.names.sessions, "session")?;
+            check_unique("traffic_mirror_session_id", id, &self.index.sessions, "session")?;
         }
-        self.number_is_free(&session)?;
-        self.names.add_session(&session, self.sessions.len());
+        self.check_number_is_free(&session)?;
+        self.index.add_session(&session, self.sessions.len());
         self.touched.insert(&session.network_interface_id);
         self.sessions.push(session);
         Ok(())
@@ -193,14 +194,14 @@ impl Registry {
 
     /// The network interfaces that have a session, in the order in which they were added.
     pub fn sources(&self) -> impl Iterator<Item = &NetworkInterface> {
-        let has_session = |one: &&NetworkInterface| self.names.sources.contains_key(one.id());
+        let has_session = |one: &&NetworkInterface| self.index.sources.contains_key(one.id());
         self.network_interfaces.iter().filter(has_session)
     }
 
     /// The place of an interface among all.
     #[must_use]
     pub fn position_of_interface(&self, id: &NetworkInterfaceId) -> Option<usize> {
-        self.names.network_interfaces.get(id).copied()
+        self.index.network_interfaces.get(id).copied()
     }
 
     /// The targets, in the order in which they were added.
@@ -224,7 +225,7 @@ impl Registry {
     /// The network interface of that id.
     #[must_use]
     pub fn network_interface(&self, id: &NetworkInterfaceId) -> Option<&NetworkInterface> {
-        self.names.network_interfaces.get(id).and_then(|i| self.network_interfaces.get(*i))
+        self.index.network_interfaces.get(id).and_then(|i| self.network_interfaces.get(*i))
     }
 
     /// The network interface of that id, to be changed in all but its id. A change that matters to
@@ -233,43 +234,43 @@ impl Registry {
         &mut self,
         id: &NetworkInterfaceId,
     ) -> Option<&mut NetworkInterface> {
-        self.names.network_interfaces.get(id).and_then(|i| self.network_interfaces.get_mut(*i))
+        self.index.network_interfaces.get(id).and_then(|i| self.network_interfaces.get_mut(*i))
     }
 
     /// The target of that id.
     #[must_use]
     pub fn target(&self, id: &TargetId) -> Option<&Target> {
-        self.names.targets.get(id).and_then(|i| self.targets.get(*i))
+        self.index.targets.get(id).and_then(|i| self.targets.get(*i))
     }
 
     /// The filter of that id.
     #[must_use]
     pub fn filter(&self, id: &FilterId) -> Option<&Arc<Filter>> {
-        self.names.filters.get(id).and_then(|i| self.filters.get(*i))
+        self.index.filters.get(id).and_then(|i| self.filters.get(*i))
     }
 
     /// The session of that id.
     #[must_use]
     pub fn session(&self, id: &SessionId) -> Option<&Session> {
-        self.names.sessions.get(id).and_then(|i| self.sessions.get(*i))
+        self.index.sessions.get(id).and_then(|i| self.sessions.get(*i))
     }
 
     /// The sessions whose source is that network interface, in no order.
     pub fn sessions_of(&self, id: &NetworkInterfaceId) -> impl Iterator<Item = &Session> {
-        let places = self.names.sources.get(id).into_iter().flatten();
-        places.filter_map(|place| self.sessions.get(*place))
+        let positions = self.index.sources.get(id).into_iter().flatten();
+        positions.filter_map(|position| self.sessions.get(*position))
     }
 
     /// The sessions that send their copies to that target, in no order.
     pub fn sessions_to(&self, id: &TargetId) -> impl Iterator<Item = &Session> {
-        let places = self.names.target_users.get(id).into_iter().flatten();
-        places.filter_map(|place| self.sessions.get(*place))
+        let positions = self.index.target_users.get(id).into_iter().flatten();
+        positions.filter_map(|position| self.sessions.get(*position))
     }
 
     /// The sessions that ask that filter, in no order.
     pub fn sessions_by(&self, id: &FilterId) -> impl Iterator<Item = &Session> {
-        let places = self.names.filter_users.get(id).into_iter().flatten();
-        places.filter_map(|place| self.sessions.get(*place))
+        let positions = self.index.filter_users.get(id).into_iter().flatten();
+        positions.filter_map(|position| self.sessions.get(*position))
     }
 
     /// Where the copies for `target` go: its own address, or the first one of the network

@@ -53,14 +53,16 @@ fn network_interface(interface: &NetworkInterface, out: &mut String) -> fmt::Res
 fn target(registry: &Registry, target: &Target, out: &mut String) -> fmt::Result {
     writeln!(out, "\n[[traffic_mirror_target]]")?;
     text("traffic_mirror_target_id", Some(target.id().as_str()), out)?;
-    let shortest = |address| shortest(address, target.kind.default_port());
+    let without_default_port = |address| without_default_port(address, target.kind.default_port());
     match (target.address, registry.target_address(target)) {
         (Some(first), _) if !target.further_addresses.is_empty() => {
             let all = [first].into_iter().chain(target.further_addresses.iter().copied());
-            list("addresses", all.map(shortest), out)?;
+            list("addresses", all.map(without_default_port), out)?;
         }
-        (Some(address), _) => text("address", Some(&shortest(address)), out)?,
-        (None, Some(address)) => writeln!(out, "# address = \"{}\"", shortest(address))?,
+        (Some(address), _) => text("address", Some(&without_default_port(address)), out)?,
+        (None, Some(address)) => {
+            writeln!(out, "# address = \"{}\"", without_default_port(address))?
+        }
         (None, None) => {}
     }
     number("mtu", target.mtu.map(|mtu| mtu.value()), out)?;
@@ -157,6 +159,6 @@ fn description_and_tags(description: Option<&str>, tags: &Tags, out: &mut String
 }
 
 /// Without the port that is meant anyway.
-fn shortest(address: SocketAddr, port: u16) -> String {
+fn without_default_port(address: SocketAddr, port: u16) -> String {
     if address.port() == port { address.ip().to_string() } else { address.to_string() }
 }

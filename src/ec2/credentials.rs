@@ -40,14 +40,14 @@ pub(super) struct Credential {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct CredentialsFile {
     #[serde(default)]
-    credential: Vec<Entry>,
+    credential: Vec<CredentialEntry>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
+struct CredentialEntry {
     access_key_id: String,
     secret_access_key: String,
     session_token: Option<String>,
@@ -62,7 +62,7 @@ impl Credentials {
     /// A sentence for everything that is wrong, one a line. None shows a secret.
     pub fn parse(text: &str) -> Result<Self, String> {
         // The message alone: the whole error shows the line, which may be that of a secret.
-        let file: File = toml::from_str(text).map_err(|error| {
+        let file: CredentialsFile = toml::from_str(text).map_err(|error| {
             let line = error.span().map(|span| {
                 let before = text.bytes().take(span.start);
                 1 + before.filter(|byte| *byte == b'\n').count()
@@ -76,7 +76,7 @@ impl Credentials {
         }
         let mut by_id = HashMap::new();
         for entry in file.credential {
-            wrong.extend(entry.what_is_wrong());
+            wrong.extend(entry.errors());
             let id = entry.access_key_id.clone();
             if by_id.insert(id, entry.into_credential()).is_some() {
                 wrong.push("access_key_id: one of them is given twice".to_owned());
@@ -110,8 +110,8 @@ impl Credentials {
     }
 }
 
-impl Entry {
-    fn what_is_wrong(&self) -> Vec<String> {
+impl CredentialEntry {
+    fn errors(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         let id = &self.access_key_id;
         let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';

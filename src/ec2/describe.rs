@@ -5,18 +5,18 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::form::Form;
-use crate::control::account::Refused;
+use crate::control::account::ApiError;
 use crate::model::Tags;
 
 /// "MaxResults: 5-1000".
-const PAGE: std::ops::RangeInclusive<i64> = 5..=1000;
+const PAGE_SIZE: std::ops::RangeInclusive<i64> = 5..=1000;
 
 /// As many filters and values as a request may have: "up to 200 values" in all (EC2 API, Filter).
-const MOST_VALUES: usize = 200;
+const MAX_FILTER_VALUES: usize = 200;
 
 /// A filter: a name, and patterns of which one has to fit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Wanted {
+struct DescribeFilter {
     name: String,
     values: Vec<String>,
 }
@@ -25,9 +25,10 @@ struct Wanted {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Query {
     action: String,
-    filters: Vec<Wanted>,
+    filters: Vec<DescribeFilter>,
     /// What is behind this place.
-    behind: Place,
+    #[serde(rename = "behind")]
+    after: PageCursor,
     /// How many at the most.
     most: Option<usize>,
     /// Another restriction: the filter of the rules that are wanted.
@@ -39,20 +40,20 @@ pub(super) struct Query {
 /// Where something stands in a list: a resource in the order of creation, and what a resource has
 /// several of by its key, so that it stands there whatever else comes and goes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(super) struct Place {
+pub(super) struct PageCursor {
     pub(super) sequence: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) key: Option<String>,
 }
 
-impl From<u64> for Place {
+impl From<u64> for PageCursor {
     fn from(sequence: u64) -> Self {
         Self { sequence, key: None }
     }
 }
 
 /// A resource as filters see it.
-pub(super) trait Described {
+pub(super) trait Filterable {
     /// The values of a field, by the filter's name; nothing where there is no such filter.
     fn field(&self, name: &str) -> Option<Vec<String>>;
 
@@ -69,34 +70,34 @@ impl Query {
         action: &str,
         id_list: &str,
         names: &[&str],
-    ) -> Result<Self, Refused> {
+    ) -> Result<Self, ApiError> {
         let ids: BTreeSet<String> = form.texts(id_list).into_iter().collect();
         let mut filters = Vec::new();
         for member in form.members("Filter") {
             let name = form.required(&format!("{member}.Name"))?.to_owned();
             let values = form.texts(&format!("{member}.Value"));
             if values.is_empty() {
-                return Err(Refused::missing(&format!("{member}.Value.1")));
+                return Err(ApiError::missing_parameter(&format!("{member}.Value.1")));
             }
             if !is_of_tags(&name) && !names.contains(&&*name) {
-                return Err(no_such_filter(&name));
+                return Err(invalid_filter(&name));
             }
-            filters.push(Wanted { name, values });
+            filters.push(DescribeFilter { name, values });
         }
-        if filters.iter().map(|one| one.values.len()).sum::<usize>() > MOST_VALUES {
-            let message = format!("A request has at most {MOST_VALUES} filter values.");
-            return Err(Refused::new("FilterLimitExceeded", message));
+        if filters.iter().map(|one| one.values.len()).sum::<usize>() > MAX_FILTER_VALUES {
+            let message = format!("A request has at most {MAX_FILTER_VALUES} filter values.");
+            return Err(ApiError::new("FilterLimitExceeded", message));
         }
         let most = form.integer("MaxResults")?;
         let token = form.text("NextToken");
-        if let Some(most) = most.filter(|most| !PAGE.contains(most)) {
-            return Err(Refused::value("MaxResults", most, "5 to 1000"));
+        if let Some(most) = most.filter(|most| !PAGE_SIZE.contains(most)) {
+            return Err(ApiError::invalid_value("MaxResults", most, "5 to 1000"));
         }
         if !ids.is_empty() && (most.is_some() || token.is_some()) {
             let message = format!(
                 "The parameter {id_list} cannot be used with the parameter MaxResults or NextToken."
             );
-            return Err(Refused::combination(message));
+            return Err(ApiError::invalid_combination(message));
         }
         let most = most.and_then(|most| usize::try_from(most).ok());
         if let Some(token) = token {
@@ -107,7 +108,7 @@ impl Query {
         Ok(Self {
             action: action.to_owned(),
             filters,
-            behind: Place::default(),
+            after: PageCursor::default(),
             most,
             of: None,
             ids,
@@ -115,13 +116,13 @@ impl Query {
     }
 
     /// Where it begins in the order of creation.
-    pub(super) const fn behind(&self) -> u64 {
-        self.behind.sequence
+    pub(super) const fn after(&self) -> u64 {
+        self.after.sequence
     }
 
     /// Whether something is still to be told.
-    pub(super) fn is_behind(&self, place: &Place) -> bool {
-        *place > self.behind
+    pub(super) fn is_after(&self, cursor: &PageCursor) -> bool {
+        *cursor > self.after
     }
 
     /// The ids that are wanted; all where there are none.
@@ -130,15 +131,15 @@ impl Query {
     }
 
     /// Whether a resource is wanted.
-    pub(super) fn takes(&self, id: &str, resource: &dyn Described) -> Result<bool, Refused> {
+    pub(super) fn selects(&self, id: &str, resource: &dyn Filterable) -> Result<bool, ApiError> {
         if !self.ids.is_empty() && !self.ids.contains(id) {
             return Ok(false);
         }
-        for wanted in &self.filters {
-            let Some(values) = wanted.values_of(resource) else {
-                return Err(no_such_filter(&wanted.name));
+        for filter in &self.filters {
+            let Some(values) = filter.values_of(resource) else {
+                return Err(invalid_filter(&filter.name));
             };
-            if !values.iter().any(|value| wanted.fits(value)) {
+            if !values.iter().any(|value| filter.fits(value)) {
                 return Ok(false);
             }
         }
@@ -146,30 +147,30 @@ impl Query {
     }
 
     /// The first page of what is wanted, and the token of the next.
-    pub(super) fn page<T, P: Into<Place>>(
+    pub(super) fn page<T, P: Into<PageCursor>>(
         &self,
-        resources: impl Iterator<Item = (P, Result<Option<T>, Refused>)>,
-    ) -> Result<(Vec<T>, Option<String>), Refused> {
+        resources: impl Iterator<Item = (P, Result<Option<T>, ApiError>)>,
+    ) -> Result<(Vec<T>, Option<String>), ApiError> {
         let mut page = Vec::new();
-        let mut last = self.behind.clone();
-        for (place, resource) in resources {
+        let mut last = self.after.clone();
+        for (cursor, resource) in resources {
             let Some(resource) = resource? else { continue };
             if self.most.is_some_and(|most| page.len() >= most) {
                 return Ok((page, Some(self.token(last)?)));
             }
             page.push(resource);
-            last = place.into();
+            last = cursor.into();
         }
         Ok((page, None))
     }
 
-    fn token(&self, behind: Place) -> Result<String, Refused> {
-        let next = Self { behind, ..self.clone() };
-        let text = serde_json::to_vec(&next).map_err(Refused::internal)?;
+    fn token(&self, after: PageCursor) -> Result<String, ApiError> {
+        let next = Self { after, ..self.clone() };
+        let text = serde_json::to_vec(&next).map_err(ApiError::internal)?;
         Ok(text.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
-    fn of_token(action: &str, token: &str) -> Result<Self, Refused> {
+    fn of_token(action: &str, token: &str) -> Result<Self, ApiError> {
         let (pairs, rest) = token.as_bytes().as_chunks::<2>();
         let bytes: Option<Vec<u8>> = pairs
             .iter()
@@ -178,13 +179,13 @@ impl Query {
         let query = bytes.filter(|_| rest.is_empty());
         let query = query.and_then(|bytes| serde_json::from_slice::<Self>(&bytes).ok());
         query.filter(|query| query.action == action).ok_or_else(|| {
-            Refused::new("InvalidNextToken", format!("The token '{token}' is not valid."))
+            ApiError::new("InvalidNextToken", format!("The token '{token}' is not valid."))
         })
     }
 }
 
-impl Wanted {
-    fn values_of(&self, resource: &dyn Described) -> Option<Vec<String>> {
+impl DescribeFilter {
+    fn values_of(&self, resource: &dyn Filterable) -> Option<Vec<String>> {
         if let Some(key) = self.name.strip_prefix("tag:") {
             return Some(resource.tags().get(key).cloned().into_iter().collect());
         }
@@ -203,8 +204,8 @@ fn is_of_tags(name: &str) -> bool {
     name == "tag-key" || name.starts_with("tag:")
 }
 
-fn no_such_filter(name: &str) -> Refused {
-    Refused::new("InvalidParameterValue", format!("The filter '{name}' is invalid"))
+fn invalid_filter(name: &str) -> ApiError {
+    ApiError::new("InvalidParameterValue", format!("The filter '{name}' is invalid"))
 }
 
 /// Wildcards of EC2: `*` for any letters, `?` for one, `\` before what is meant as it stands.
@@ -215,37 +216,37 @@ fn matches(pattern: &str, value: &str) -> bool {
     let (mut at, mut of, mut star) = (0, 0, None);
     while let Some(letter) = value.get(of) {
         match pattern.get(at) {
-            Some(Letter::Any) => {
+            Some(PatternToken::Any) => {
                 star = Some((at, of));
                 at += 1;
             }
-            Some(Letter::One) => (at, of) = (at + 1, of + 1),
-            Some(Letter::This(own)) if own == letter => (at, of) = (at + 1, of + 1),
+            Some(PatternToken::One) => (at, of) = (at + 1, of + 1),
+            Some(PatternToken::This(own)) if own == letter => (at, of) = (at + 1, of + 1),
             _ => {
-                let Some((place, reached)) = star else { return false };
-                (at, of) = (place + 1, reached + 1);
-                star = Some((place, reached + 1));
+                let Some((star_at, reached)) = star else { return false };
+                (at, of) = (star_at + 1, reached + 1);
+                star = Some((star_at, reached + 1));
             }
         }
     }
-    pattern.iter().skip(at).all(|letter| matches!(letter, Letter::Any))
+    pattern.iter().skip(at).all(|letter| matches!(letter, PatternToken::Any))
 }
 
-enum Letter {
+enum PatternToken {
     Any,
     One,
     This(char),
 }
 
-fn tokens(pattern: &str) -> Vec<Letter> {
+fn tokens(pattern: &str) -> Vec<PatternToken> {
     let mut letters = pattern.chars();
     let mut tokens = Vec::new();
     while let Some(letter) = letters.next() {
         tokens.push(match letter {
-            '*' => Letter::Any,
-            '?' => Letter::One,
-            '\\' => Letter::This(letters.next().unwrap_or('\\')),
-            letter => Letter::This(letter),
+            '*' => PatternToken::Any,
+            '?' => PatternToken::One,
+            '\\' => PatternToken::This(letters.next().unwrap_or('\\')),
+            letter => PatternToken::This(letter),
         });
     }
     tokens
@@ -282,7 +283,7 @@ mod tests {
         assert_eq!(page, [1, 2, 3, 4, 5]);
         let form = Form::parse(&format!("NextToken={}", token.unwrap()), b"").unwrap();
         let next = Query::read(&form, "DescribeX", "Id", &["x"]).unwrap();
-        assert_eq!((next.behind(), next.most, next.filters.len()), (5, Some(5), 1));
+        assert_eq!((next.after(), next.most, next.filters.len()), (5, Some(5), 1));
         assert!(Query::read(&form, "DescribeY", "Id", &[]).is_err());
         let wrong = Form::parse("", b"NextToken=zz").unwrap();
         assert_eq!(Query::read(&wrong, "X", "Id", &[]).unwrap_err().code, "InvalidNextToken");

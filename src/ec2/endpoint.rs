@@ -14,11 +14,11 @@ use ::http::request::Parts;
 use tokio::sync::oneshot;
 
 use super::actions::{self, Call};
+use super::authenticate::{RejectedRequest, Request};
 use super::credentials::Access;
-use super::door::{Request, TurnedAway};
-use super::{fault, sts};
+use super::{error_response, sts};
 use crate::control::Registry;
-use crate::control::account::{Account, Caller, Record, Refused};
+use crate::control::account::{Account, ApiError, Caller, Record};
 use crate::model::{NetworkInterfaceId, SessionId};
 
 /// Puts changes of a registry in force.
@@ -39,7 +39,7 @@ pub struct PublishedChange {
 }
 
 /// Where changes are kept.
-pub trait Keep: Send {
+pub trait Persist: Send {
     /// Keeps all of these; with an error, none.
     ///
     /// # Errors
@@ -54,7 +54,7 @@ pub trait Keep: Send {
 }
 
 /// So many changes are made together at the most.
-const TOGETHER: usize = 256;
+const MAX_BATCH_LEN: usize = 256;
 
 /// A status and a document.
 pub(super) type Answer = (u16, String);
@@ -84,8 +84,8 @@ enum Work {
 }
 
 /// A change that was made, but for its answer.
-struct Made {
-    answer: Result<String, Refused>,
+struct AppliedChange {
+    answer: Result<String, ApiError>,
     touched: BTreeSet<NetworkInterfaceId>,
     /// The session that it made.
     created: Option<SessionId>,
@@ -110,7 +110,7 @@ impl Endpoint {
     pub fn new(
         account: Arc<RwLock<Account>>,
         mut publish: impl Publish + 'static,
-        mut keep: impl Keep + 'static,
+        mut persist: impl Persist + 'static,
         now_s: impl Fn() -> u64 + Send + Sync + 'static,
         draw: impl Fn() -> u128 + Send + Sync + 'static,
     ) -> io::Result<Self> {
@@ -118,7 +118,7 @@ impl Endpoint {
         let own = Arc::clone(&account);
         let write = move || {
             while let Some(batch) = next(&waiting) {
-                make(&own, &mut publish, &mut keep, batch);
+                apply_batch(&own, &mut publish, &mut persist, batch);
             }
         };
         thread::Builder::new().name("ec2-writer".to_owned()).spawn(write)?;
@@ -134,12 +134,12 @@ impl Endpoint {
     }
 
     /// The answer to a request that was refused before it came here.
-    pub(super) fn answer_refused(&self, turned: &TurnedAway) -> Answer {
-        turned.answer(&uuid((self.draw)()))
+    pub(super) fn answer_rejected(&self, rejected: &RejectedRequest) -> Answer {
+        rejected.answer(&uuid((self.draw)()))
     }
 
     /// Takes a request apart, and asks who sent it.
-    pub(super) fn read(&self, parts: &Parts, body: &[u8]) -> Result<Request, TurnedAway> {
+    pub(super) fn read(&self, parts: &Parts, body: &[u8]) -> Result<Request, RejectedRequest> {
         Request::read(parts, body, &self.access, (self.now_s)())
     }
 
@@ -147,68 +147,68 @@ impl Endpoint {
     /// thread until a change is made and in force, so tasks of an asynchronous runtime do not call
     /// it.
     #[must_use]
-    pub fn ask(&self, head: &Parts, body: &[u8]) -> (u16, String) {
-        match self.begin(self.read(head, body)) {
-            Begun::Done(answer) => answer,
-            Begun::Waits(replied, request_id) => {
-                replied.blocking_recv().unwrap_or_else(|_| not_made(&request_id))
+    pub fn respond(&self, head: &Parts, body: &[u8]) -> (u16, String) {
+        match self.submit(self.read(head, body)) {
+            Reply::Ready(answer) => answer,
+            Reply::Pending(replied, request_id) => {
+                replied.blocking_recv().unwrap_or_else(|_| change_failed(&request_id))
             }
         }
     }
 
     /// Answers a request.
-    pub(super) async fn answer(&self, request: Result<Request, TurnedAway>) -> Answer {
-        match self.begin(request) {
-            Begun::Done(answer) => answer,
-            Begun::Waits(replied, request_id) => {
-                replied.await.unwrap_or_else(|_| not_made(&request_id))
+    pub(super) async fn answer(&self, request: Result<Request, RejectedRequest>) -> Answer {
+        match self.submit(request) {
+            Reply::Ready(answer) => answer,
+            Reply::Pending(replied, request_id) => {
+                replied.await.unwrap_or_else(|_| change_failed(&request_id))
             }
         }
     }
 
-    fn begin(&self, request: Result<Request, TurnedAway>) -> Begun {
+    fn submit(&self, request: Result<Request, RejectedRequest>) -> Reply {
         let request_id = uuid((self.draw)());
         let request = match request {
             Ok(request) => request,
-            Err(turned) => {
-                return Begun::Done(turned.answer(&request_id));
+            Err(rejected) => {
+                return Reply::Ready(rejected.answer(&request_id));
             }
         };
         if request.is_sts {
-            return Begun::Done(answer_sts(&request, &request_id));
+            return Reply::Ready(answer_sts(&request, &request_id));
         }
         let now_s = (self.now_s)();
         if !actions::is_change(&request.action) {
             let account = read(&self.account);
-            let told = actions::tell(&account, &call(&request, &request_id, now_s));
-            return Begun::Done(finish(told, &request_id));
+            let described = actions::describe(&account, &call(&request, &request_id, now_s));
+            return Reply::Ready(to_answer(described, &request_id));
         }
         let (reply, replied) = oneshot::channel();
         let undo = self.jobs.clone();
         let job = Job { request, request_id: request_id.clone(), now_s, reply, undo };
         if self.jobs.send(Work::Change(job)).is_err() {
-            return Begun::Done(not_made(&request_id));
+            return Reply::Ready(change_failed(&request_id));
         }
-        Begun::Waits(replied, request_id)
+        Reply::Pending(replied, request_id)
     }
 }
 
 /// What becomes of a request at once.
-enum Begun {
+enum Reply {
     /// It is answered.
-    Done(Answer),
+    Ready(Answer),
     /// The thread that makes changes will answer it; the id of the request.
-    Waits(oneshot::Receiver<Answer>, String),
+    Pending(oneshot::Receiver<Answer>, String),
 }
 
-fn not_made(request_id: &str) -> Answer {
-    refusal(&Refused::internal("the change was not made"), request_id, false)
+fn change_failed(request_id: &str) -> Answer {
+    error_answer(&ApiError::internal("the change was not made"), request_id, false)
 }
 
 /// What has come since, at least one; nothing when nobody can come any more.
 fn next(waiting: &Receiver<Work>) -> Option<Vec<Work>> {
     let mut batch = vec![waiting.recv().ok()?];
-    while batch.len() < TOGETHER
+    while batch.len() < MAX_BATCH_LEN
         && let Ok(work) = waiting.try_recv()
     {
         batch.push(work);
@@ -217,13 +217,13 @@ fn next(waiting: &Receiver<Work>) -> Option<Vec<Work>> {
 }
 
 /// Makes changes, has them kept and published, and answers. Nobody sees a change that is not kept.
-fn make(
+fn apply_batch(
     account: &RwLock<Account>,
     publish: &mut dyn Publish,
-    keep: &mut dyn Keep,
+    persist: &mut dyn Persist,
     batch: Vec<Work>,
 ) {
-    let mut made = Vec::with_capacity(batch.len());
+    let mut applied = Vec::with_capacity(batch.len());
     let mut undone = Vec::new();
     let mut has_changed = false;
     let mut locked = write(account);
@@ -231,11 +231,11 @@ fn make(
         match work {
             Work::Change(job) => {
                 let call = call(&job.request, &job.request_id, job.now_s);
-                let answer = actions::act(&mut locked, &call);
+                let answer = actions::execute(&mut locked, &call);
                 has_changed |= answer.is_ok();
                 let touched = locked.registry_mut().take_touched();
                 let created = locked.take_created_session();
-                made.push(Made { answer, touched, created, job });
+                applied.push(AppliedChange { answer, touched, created, job });
             }
             Work::Undo(undo) => {
                 locked.undo_create_session(&undo.session);
@@ -244,11 +244,11 @@ fn make(
             }
         }
     }
-    let kept = if has_changed { commit(&mut locked, keep) } else { Ok(()) };
+    let committed = if has_changed { commit(&mut locked, persist) } else { Ok(()) };
     drop(locked);
     let mut changes = Vec::new();
-    for one in made {
-        changes.extend(one.settle(kept.as_ref().err()));
+    for one in applied {
+        changes.extend(one.into_published(committed.as_ref().err()));
     }
     changes.extend(undone.into_iter().map(|(undo, touched)| PublishedChange {
         touched,
@@ -260,18 +260,18 @@ fn make(
     }
 }
 
-impl Made {
+impl AppliedChange {
     /// Answers now where the data plane has nothing to do; otherwise what it is to go by.
-    fn settle(self, not_kept: Option<&io::Error>) -> Option<PublishedChange> {
+    fn into_published(self, commit_error: Option<&io::Error>) -> Option<PublishedChange> {
         let Self { answer, touched, created, job } = self;
         let Job { request_id, reply, undo, .. } = job;
-        let answer = match not_kept {
+        let answer = match commit_error {
             None => answer,
-            Some(error) => answer.and(Err(Refused::internal(error))),
+            Some(error) => answer.and(Err(ApiError::internal(error))),
         };
         if answer.is_err() || touched.is_empty() {
             // Whoever does not wait any more does not want it.
-            let _ = reply.send(finish(answer, &request_id));
+            let _ = reply.send(to_answer(answer, &request_id));
             return None;
         }
         let needs_capture = created.is_some();
@@ -288,8 +288,8 @@ impl Made {
                     let _ = undo.send(Work::Undo(Undo { session, error, request_id, reply }));
                 }
                 (in_force, _) => {
-                    let answer = in_force.map_err(Refused::internal).and(answer);
-                    let _ = reply.send(finish(answer, &request_id));
+                    let answer = in_force.map_err(ApiError::internal).and(answer);
+                    let _ = reply.send(to_answer(answer, &request_id));
                 }
             }
         };
@@ -299,16 +299,16 @@ impl Made {
 
 impl Undo {
     fn answer(self) {
-        let refused = Refused::internal(self.error);
-        let _ = self.reply.send(finish(Err(refused), &self.request_id));
+        let error = ApiError::internal(self.error);
+        let _ = self.reply.send(to_answer(Err(error), &self.request_id));
     }
 }
 
 /// What cannot be kept is taken back.
-fn commit(account: &mut Account, keep: &mut dyn Keep) -> io::Result<()> {
+fn commit(account: &mut Account, persist: &mut dyn Persist) -> io::Result<()> {
     let records = account.take_changes().map_err(io::Error::other)?;
-    let Err(error) = keep.commit(&records) else { return Ok(()) };
-    *account = keep.restore()?;
+    let Err(error) = persist.commit(&records) else { return Ok(()) };
+    *account = persist.restore()?;
     Err(error)
 }
 
@@ -325,27 +325,27 @@ fn call<'a>(request: &'a Request, request_id: &'a str, now_s: u64) -> Call<'a> {
 fn answer_sts(request: &Request, request_id: &str) -> Answer {
     if request.action != "GetCallerIdentity" {
         let message = format!("The action {} is not valid for this web service.", request.action);
-        return refusal(&Refused::new("InvalidAction", message), request_id, true);
+        return error_answer(&ApiError::new("InvalidAction", message), request_id, true);
     }
-    match request.form.is_known() {
+    match request.form.check_no_unknown_parameters() {
         Ok(()) => {
             let (owner, key) = (&request.owner, &request.access_key_id);
             (200, sts::caller_identity(owner, key, request_id))
         }
-        Err(refused) => refusal(&refused, request_id, true),
+        Err(error) => error_answer(&error, request_id, true),
     }
 }
 
-fn finish(result: Result<String, Refused>, request_id: &str) -> Answer {
+fn to_answer(result: Result<String, ApiError>, request_id: &str) -> Answer {
     match result {
         Ok(document) => (200, document),
-        Err(refused) => refusal(&refused, request_id, false),
+        Err(error) => error_answer(&error, request_id, false),
     }
 }
 
-fn refusal(refused: &Refused, request_id: &str, is_sts: bool) -> Answer {
-    let document = if is_sts { fault::sts_document } else { fault::document };
-    (fault::status(refused.code), document(refused, request_id))
+fn error_answer(error: &ApiError, request_id: &str, is_sts: bool) -> Answer {
+    let document = if is_sts { error_response::sts_document } else { error_response::document };
+    (error_response::status(error.code), document(error, request_id))
 }
 
 /// The form of RFC 9562, version 4.

@@ -7,45 +7,47 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::signature;
-use crate::control::account::Refused;
+use crate::control::account::ApiError;
 
 /// Parameters by name, and the names that were asked for.
 #[derive(Debug)]
 pub(super) struct Form {
     parameters: BTreeMap<String, String>,
-    asked: RefCell<BTreeSet<String>>,
+    read_names: RefCell<BTreeSet<String>>,
 }
 
 impl Form {
     /// Reads a query string and a form, either of which may be empty. What signs them is left out.
-    pub(super) fn parse(query: &str, body: &[u8]) -> Result<Self, Refused> {
+    pub(super) fn parse(query: &str, body: &[u8]) -> Result<Self, ApiError> {
         let mut parameters = BTreeMap::new();
         let of_query = form_urlencoded::parse(query.as_bytes());
         let of_query = of_query.filter(|(name, _)| !signature::PARAMETERS.contains(&&**name));
         for (name, value) in of_query.chain(form_urlencoded::parse(body)) {
             if name.contains('\u{fffd}') || value.contains('\u{fffd}') {
                 let message = format!("The parameter {name} is not UTF-8.");
-                return Err(Refused::new("MalformedQueryString", message));
+                return Err(ApiError::new("MalformedQueryString", message));
             }
             if let Some(known) = parameters.insert(name.to_string(), value.into_owned()) {
                 let message =
                     format!("The parameter {name} is given twice, with '{known}' before.");
-                return Err(Refused::new("InvalidParameterCombination", message));
+                return Err(ApiError::new("InvalidParameterCombination", message));
             }
         }
-        Ok(Self { parameters, asked: RefCell::default() })
+        Ok(Self { parameters, read_names: RefCell::default() })
     }
 
     /// A text.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         let (name, value) = self.parameters.get_key_value(name)?;
-        self.asked.borrow_mut().insert(name.clone());
+        self.read_names.borrow_mut().insert(name.clone());
         Some(value)
     }
 
     /// A text that has to be there.
-    pub(super) fn required(&self, name: &str) -> Result<&str, Refused> {
-        self.text(name).filter(|text| !text.is_empty()).ok_or_else(|| Refused::missing(name))
+    pub(super) fn required(&self, name: &str) -> Result<&str, ApiError> {
+        self.text(name)
+            .filter(|text| !text.is_empty())
+            .ok_or_else(|| ApiError::missing_parameter(name))
     }
 
     /// A text of one's own.
@@ -54,17 +56,19 @@ impl Form {
     }
 
     /// An integer.
-    pub(super) fn integer(&self, name: &str) -> Result<Option<i64>, Refused> {
-        let parse = |text: &str| text.parse().map_err(|_| Refused::value(name, text, "an integer"));
+    pub(super) fn integer(&self, name: &str) -> Result<Option<i64>, ApiError> {
+        let parse = |text: &str| {
+            text.parse().map_err(|_| ApiError::invalid_value(name, text, "an integer"))
+        };
         self.text(name).map(parse).transpose()
     }
 
     /// A boolean, false where it is not there.
-    pub(super) fn boolean(&self, name: &str) -> Result<bool, Refused> {
+    pub(super) fn boolean(&self, name: &str) -> Result<bool, ApiError> {
         match self.text(name) {
             None | Some("false" | "False" | "0") => Ok(false),
             Some("true" | "True" | "1") => Ok(true),
-            Some(other) => Err(Refused::value(name, other, "true or false")),
+            Some(other) => Err(ApiError::invalid_value(name, other, "true or false")),
         }
     }
 
@@ -84,19 +88,19 @@ impl Form {
     }
 
     /// Whether every parameter was asked for.
-    pub(super) fn is_known(&self) -> Result<(), Refused> {
-        let asked = self.asked.borrow();
-        match self.parameters.keys().find(|name| !asked.contains(*name)) {
+    pub(super) fn check_no_unknown_parameters(&self) -> Result<(), ApiError> {
+        let read_names = self.read_names.borrow();
+        match self.parameters.keys().find(|name| !read_names.contains(*name)) {
             None => Ok(()),
             Some(name) => {
                 let message = format!("The parameter {name} is not recognized.");
-                Err(Refused::new("UnknownParameter", message))
+                Err(ApiError::new("UnknownParameter", message))
             }
         }
     }
 
     /// Action and parameters in an order, but for those that do not say what is wanted.
-    pub(super) fn signature(&self) -> String {
+    pub(super) fn fingerprint(&self) -> String {
         let says_what = |name: &str| !matches!(name, "ClientToken" | "DryRun");
         let mut text = String::new();
         for (name, value) in self.parameters.iter().filter(|(name, _)| says_what(name)) {
@@ -136,9 +140,12 @@ mod tests {
     fn an_unread_parameter_is_an_error() {
         let form = form("Action=A&Colour=red");
         form.text("Action");
-        assert_eq!(form.is_known().unwrap_err().message, "The parameter Colour is not recognized.");
+        assert_eq!(
+            form.check_no_unknown_parameters().unwrap_err().message,
+            "The parameter Colour is not recognized."
+        );
         form.text("Colour");
-        form.is_known().unwrap();
+        form.check_no_unknown_parameters().unwrap();
     }
 
     #[test]

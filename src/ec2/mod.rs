@@ -5,17 +5,18 @@
 //! packets, the program's own options.
 //!
 //! ```text
-//! a connection -> door (who, what) -> read: Describe, under a shared lock
-//!                                  -> changes: one writer thread takes what came together,
-//!                                     changes the account, has it published, answers all
+//! a connection -> authenticate (who, what) -> read: Describe, under a shared lock
+//!                                          -> changes: one writer thread takes what came
+//!                                             together, changes the account, has it
+//!                                             published, answers all
 //! ```
 
 mod actions;
+mod authenticate;
 mod credentials;
 mod describe;
-mod door;
 mod endpoint;
-mod fault;
+mod error_response;
 mod form;
 mod server;
 mod signature;
@@ -25,5 +26,5 @@ mod xml;
 /// The types in which a request comes to [`Endpoint::ask`].
 pub use ::http;
 pub use credentials::{Access, Credentials};
-pub use endpoint::{Endpoint, Keep, Publish, PublishedChange};
+pub use endpoint::{Endpoint, Persist, Publish, PublishedChange};
 pub use server::serve;

@@ -7,10 +7,10 @@ use std::time::Duration;
 use ::http::{HeaderValue, Request, Response, StatusCode, header};
 use bytes::Bytes;
 
-use super::door::TurnedAway;
+use super::authenticate::RejectedRequest;
 use super::endpoint::{Answer, Endpoint};
-use crate::control::account::Refused;
-use crate::http::{self, Certificate, Event, HostNames, Limits, Options, Refusal, Server};
+use crate::control::account::ApiError;
+use crate::http::{self, Certificate, Event, HostNames, HttpError, Limits, Options, Server};
 
 /// CreateTags for 1,000 resources with 50 tags of the longest kind is below `body_len`. Terraform
 /// and the AWS SDKs use at most some tens of connections each.
@@ -50,10 +50,10 @@ impl http::Service for Endpoint {
         response(self.answer(self.read(&head, &body)).await)
     }
 
-    fn refuse(&self, refusal: &Refusal) -> Response<Bytes> {
-        let refused = Refused::new(refusal.code, refusal.message.clone());
-        let (_, document) = self.answer_refused(&TurnedAway::of_ec2(refused));
-        response((refusal.status.as_u16(), document))
+    fn error_response(&self, error: &HttpError) -> Response<Bytes> {
+        let api_error = ApiError::new(error.code, error.message.clone());
+        let (_, document) = self.answer_rejected(&RejectedRequest::of_ec2(api_error));
+        response((error.status.as_u16(), document))
     }
 }
 

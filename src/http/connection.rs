@@ -22,15 +22,15 @@ use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutWriter;
 use tokio_rustls::TlsAcceptor;
 
-use super::connection_table::Place;
+use super::browser;
+use super::connection_table::ConnectionSlot;
+use super::error::HttpError;
 use super::host::HostNames;
 use super::limits::Limits;
-use super::refusal::Refusal;
 use super::server::Service;
-use super::web_page;
 
 /// What all connections of a listener have in common.
-pub(super) struct Port<S> {
+pub(super) struct ServerContext<S> {
     pub(super) service: S,
     pub(super) limits: Limits,
     pub(super) hosts: HostNames,
@@ -38,29 +38,29 @@ pub(super) struct Port<S> {
 }
 
 /// One connection of a port.
-struct Conversation<S> {
-    port: Arc<Port<S>>,
-    place: Place,
+struct ClientConnection<S> {
+    context: Arc<ServerContext<S>>,
+    slot: ConnectionSlot,
     local: IpAddr,
     /// Whether the head of a request has come.
-    has_asked: AtomicBool,
+    has_received_request: AtomicBool,
 }
 
 /// Serves a connection to its end, which comes when the client closes it, when a time has passed,
 /// or when `closed` says that its place is for another client.
 pub(super) async fn serve<S: Service>(
-    port: Arc<Port<S>>,
+    context: Arc<ServerContext<S>>,
     stream: TcpStream,
-    (place, closed): (Place, oneshot::Receiver<()>),
+    (slot, closed): (ConnectionSlot, oneshot::Receiver<()>),
 ) {
     let Ok(local) = prepare(&stream) else { return };
-    let (limits, has_asked) = (port.limits, AtomicBool::new(false));
-    let conversation = Arc::new(Conversation { port, place, local, has_asked });
+    let (limits, has_received_request) = (context.limits, AtomicBool::new(false));
+    let connection = Arc::new(ClientConnection { context, slot, local, has_received_request });
     tokio::select! {
-        () = Arc::clone(&conversation).greet(stream) => {}
+        () = Arc::clone(&connection).accept_tls(stream) => {}
         _ = closed => {}
-        () = conversation.is_overdue(limits.first_head) => {}
-        () = after(limits.connection) => {}
+        () = connection.wait_for_first_request(limits.first_head) => {}
+        () = sleep_or_forever(limits.connection) => {}
     }
 }
 
@@ -71,44 +71,44 @@ fn prepare(stream: &TcpStream) -> io::Result<IpAddr> {
     Ok(stream.local_addr()?.ip().to_canonical())
 }
 
-async fn after(time: Option<Duration>) {
+async fn sleep_or_forever(time: Option<Duration>) {
     match time {
         Some(time) => sleep(time).await,
         None => pending().await,
     }
 }
 
-impl<S: Service> Conversation<S> {
-    async fn greet(self: Arc<Self>, stream: TcpStream) {
+impl<S: Service> ClientConnection<S> {
+    async fn accept_tls(self: Arc<Self>, stream: TcpStream) {
         let mut stream = TimeoutWriter::new(stream);
         // A client that does not read its answers is disconnected.
-        stream.set_timeout(Some(self.port.limits.request));
+        stream.set_timeout(Some(self.context.limits.request));
         let stream = Box::pin(stream);
-        match self.port.acceptor.clone() {
-            None => self.converse(stream).await,
+        match self.context.acceptor.clone() {
+            None => self.serve_requests(stream).await,
             Some(acceptor) => {
                 if let Ok(stream) = acceptor.accept(stream).await {
-                    self.converse(stream).await;
+                    self.serve_requests(stream).await;
                 }
             }
         }
     }
 
     /// Returns when the first head took too long; else never.
-    async fn is_overdue(&self, first_head: Duration) {
+    async fn wait_for_first_request(&self, first_head: Duration) {
         sleep(first_head).await;
-        if self.has_asked.load(Ordering::Relaxed) {
+        if self.has_received_request.load(Ordering::Relaxed) {
             pending::<()>().await;
         }
     }
 
-    async fn converse(self: Arc<Self>, stream: impl AsyncRead + AsyncWrite + Unpin) {
-        let limits = self.port.limits;
+    async fn serve_requests(self: Arc<Self>, stream: impl AsyncRead + AsyncWrite + Unpin) {
+        let limits = self.context.limits;
         let service = service_fn(move |request| {
-            let conversation = Arc::clone(&self);
-            async move { Ok::<_, Infallible>(conversation.answer(request).await.map(Full::new)) }
+            let connection = Arc::clone(&self);
+            async move { Ok::<_, Infallible>(connection.answer(request).await.map(Full::new)) }
         });
-        let connection = http1::Builder::new()
+        let served = http1::Builder::new()
             .timer(TokioTimer::new())
             .keep_alive(limits.is_kept_alive)
             .header_read_timeout(limits.idle)
@@ -116,37 +116,37 @@ impl<S: Service> Conversation<S> {
             .max_headers(limits.headers)
             .serve_connection(TokioIo::new(stream), service);
         // What goes wrong here concerns this client alone.
-        let _ = connection.await;
+        let _ = served.await;
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Response<Bytes> {
-        self.has_asked.store(true, Ordering::Relaxed);
-        let service = &self.port.service;
+        self.has_received_request.store(true, Ordering::Relaxed);
+        let service = &self.context.service;
         let answer = async {
             match self.read(request).await {
                 Ok(request) => {
-                    self.place.answer();
+                    self.slot.answer();
                     service.answer(request).await
                 }
-                Err(refusal) => service.refuse(&refusal),
+                Err(error) => service.error_response(&error),
             }
         };
-        let answer = timeout(self.port.limits.request, answer).await;
-        self.place.wait();
-        answer.unwrap_or_else(|_| service.refuse(&Refusal::too_late()))
+        let answer = timeout(self.context.limits.request, answer).await;
+        self.slot.wait();
+        answer.unwrap_or_else(|_| service.error_response(&HttpError::timed_out()))
     }
 
     /// The whole request, when it may be answered.
-    async fn read(&self, request: Request<Incoming>) -> Result<Request<Bytes>, Refusal> {
+    async fn read(&self, request: Request<Incoming>) -> Result<Request<Bytes>, HttpError> {
         let (head, body) = request.into_parts();
-        self.port.hosts.check(&head, self.local)?;
-        web_page::check(&head.headers)?;
-        let most = self.port.limits.body_len;
+        self.context.hosts.check(&head, self.local)?;
+        browser::check(&head.headers)?;
+        let most = self.context.limits.body_len;
         let body = Limited::new(body, most).collect().await.map_err(|error| match error
             .downcast_ref::<LengthLimitError>(
         ) {
-            Some(_) => Refusal::too_long(most),
-            None => Refusal::invalid("The body of the request ended early."),
+            Some(_) => HttpError::body_too_large(most),
+            None => HttpError::invalid("The body of the request ended early."),
         })?;
         Ok(Request::from_parts(head, body.to_bytes()))
     }

@@ -22,27 +22,27 @@ use tokio::sync::{Notify, oneshot};
 pub(super) struct ConnectionTable {
     connections: usize,
     waiting_per_peer: usize,
-    open: Mutex<Open>,
+    open: Mutex<OpenConnections>,
     /// A connection ended or waits again.
     freed: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Open {
+struct OpenConnections {
     /// The number of the next event.
     next: u64,
     connections: HashMap<u64, Connection>,
     /// The connection that began to wait with an event.
     numbers: HashMap<u64, u64>,
-    waiting: Waiting,
-    of_peer: HashMap<IpAddr, Waiting>,
+    waiting: WaitingConnections,
+    of_peer: HashMap<IpAddr, WaitingConnections>,
     /// How many were closed for others.
     closed: u64,
 }
 
 /// Connections that wait, by the number of the event since which they do.
 #[derive(Debug, Default)]
-struct Waiting {
+struct WaitingConnections {
     fresh: BTreeSet<u64>,
     proven: BTreeSet<u64>,
 }
@@ -60,7 +60,7 @@ struct Connection {
 
 /// A place in the table, given up when it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct ConnectionSlot {
     table: Arc<ConnectionTable>,
     number: u64,
 }
@@ -73,7 +73,10 @@ impl ConnectionTable {
 
     /// Makes room for a connection, at the cost of one that waits. Nothing where all that are open
     /// are being answered. The receiver ends when the connection is to be closed.
-    pub(super) fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<(Place, oneshot::Receiver<()>)> {
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        peer: IpAddr,
+    ) -> Option<(ConnectionSlot, oneshot::Receiver<()>)> {
         let peer = network_of(peer);
         let mut open = self.open();
         let of_peer = open.of_peer.get(&peer);
@@ -89,7 +92,7 @@ impl ConnectionTable {
         let connection = Connection { peer, is_proven: false, since: None, _open: sender };
         open.connections.insert(number, connection);
         open.wait(number);
-        Some((Place { table: Arc::clone(self), number }, closed))
+        Some((ConnectionSlot { table: Arc::clone(self), number }, closed))
     }
 
     /// Closes the connection that has waited longest; says whether there was one.
@@ -113,12 +116,12 @@ impl ConnectionTable {
     }
 
     /// A thread that panicked meanwhile leaves a table that is whole.
-    fn open(&self) -> MutexGuard<'_, Open> {
+    fn open(&self) -> MutexGuard<'_, OpenConnections> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Open {
+impl OpenConnections {
     fn wait(&mut self, number: u64) {
         let since = self.next;
         self.next += 1;
@@ -153,8 +156,8 @@ impl Open {
         true
     }
 
-    fn close_oldest(&mut self, places: usize) -> bool {
-        let oldest = self.waiting.oldest(places);
+    fn close_oldest(&mut self, slots: usize) -> bool {
+        let oldest = self.waiting.oldest(slots);
         self.close(oldest)
     }
 
@@ -171,7 +174,7 @@ impl Open {
     }
 }
 
-impl Waiting {
+impl WaitingConnections {
     fn insert(&mut self, since: u64, is_proven: bool) {
         let own = if is_proven { &mut self.proven } else { &mut self.fresh };
         own.insert(since);
@@ -187,14 +190,14 @@ impl Waiting {
     }
 
     /// The one to be closed for another, of so many places.
-    fn oldest(&self, places: usize) -> Option<u64> {
-        let are_many = self.fresh.len() > places / 4;
+    fn oldest(&self, slots: usize) -> Option<u64> {
+        let are_many = self.fresh.len() > slots / 4;
         let proven = self.proven.first().filter(|_| !are_many);
         proven.or_else(|| self.fresh.first()).or_else(|| self.proven.first()).copied()
     }
 }
 
-impl Place {
+impl ConnectionSlot {
     /// A request has come whole: the connection is not closed for another.
     pub(super) fn answer(&self) {
         self.table.open().answer(self.number);
@@ -207,7 +210,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.table.open().end(self.number);
         self.table.freed.notify_one();
@@ -269,7 +272,7 @@ mod tests {
     #[test]
     fn slow_clients_do_not_close_idle_connections_nor_idle_ones_those_of_new_clients() {
         let table = table(100, 8);
-        let prove = |one: &(Place, oneshot::Receiver<()>)| {
+        let prove = |one: &(ConnectionSlot, oneshot::Receiver<()>)| {
             one.0.answer();
             one.0.wait();
         };

@@ -6,7 +6,7 @@ use ::http::Version;
 use ::http::header::HOST;
 use ::http::request::Parts;
 
-use super::refusal::Refusal;
+use super::error::HttpError;
 
 /// The names that a listener answers for besides loopback names, loopback addresses and the
 /// address that the client connected to.
@@ -47,14 +47,14 @@ impl HostNames {
     /// # Errors
     /// 400 without exactly one Host header, or where the request's target names another host; 403
     /// for a host that is not allowed.
-    pub(super) fn check(&self, head: &Parts, local: IpAddr) -> Result<(), Refusal> {
+    pub(super) fn check(&self, head: &Parts, local: IpAddr) -> Result<(), HttpError> {
         let is_old = head.version < Version::HTTP_11 && head.uri.authority().is_none();
         if is_old && !head.headers.contains_key(HOST) {
             return Ok(());
         }
         let mut values = head.headers.get_all(HOST).iter();
         let (Some(value), None) = (values.next(), values.next()) else {
-            return Err(Refusal::invalid("Expected exactly one Host header."));
+            return Err(HttpError::invalid("Expected exactly one Host header."));
         };
         let text = String::from_utf8_lossy(value.as_bytes());
         let host = Host::parse(&text);
@@ -62,7 +62,7 @@ impl HostNames {
         if let Some(authority) = head.uri.authority()
             && (host.is_none() || Host::parse(authority.as_str()) != host)
         {
-            return Err(Refusal::invalid(format!(
+            return Err(HttpError::invalid(format!(
                 "The target of the request is for `{authority}`, but its Host header is `{text}`: \
                  expected the same host in both."
             )));
@@ -70,7 +70,7 @@ impl HostNames {
         if host.is_some_and(|host| self.serves(&host, local)) {
             return Ok(());
         }
-        Err(Refusal::blocked(format!(
+        Err(HttpError::blocked(format!(
             "The Host header is `{text}`: expected localhost, a loopback address, {local}, or a \
              name that was allowed with --allow-host."
         )))
@@ -133,7 +133,7 @@ mod tests {
             request = request.header(HOST, *host);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        names.check(&parts, local).err().map_or(200, |refusal| refusal.status.as_u16())
+        names.check(&parts, local).err().map_or(200, |error| error.status.as_u16())
     }
 
     #[test]
@@ -219,7 +219,7 @@ mod tests {
                 host.into_iter().fold(request, |request, host| request.header(HOST, host));
             let (parts, ()) = request.body(()).unwrap().into_parts();
             let checked = HostNames::default().check(&parts, LOCAL);
-            checked.err().map_or(200, |refusal| refusal.status.as_u16())
+            checked.err().map_or(200, |error| error.status.as_u16())
         };
         assert_eq!(status("/metrics", None), 200);
         assert_eq!(status("/metrics", Some("evil.example")), 403);

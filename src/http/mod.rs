@@ -13,17 +13,17 @@
 //! address (DNS rebinding) sends none, but its requests bear that name as Host. So a request is
 //! accepted only for names that are known beforehand ([`HostNames`]).
 
+mod browser;
 mod connection;
 mod connection_table;
+mod error;
 mod host;
 mod limits;
-mod refusal;
 mod server;
 mod tls;
-mod web_page;
 
+pub use error::HttpError;
 pub use host::HostNames;
 pub use limits::Limits;
-pub use refusal::Refusal;
 pub use server::{Event, Options, Server, Service, serve};
 pub use tls::Certificate;

@@ -16,18 +16,18 @@ use tokio::sync::oneshot;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::connection::{self, Port};
+use super::connection::{self, ServerContext};
 use super::connection_table::ConnectionTable;
+use super::error::HttpError;
 use super::host::HostNames;
 use super::limits::Limits;
-use super::refusal::Refusal;
 use super::tls::Certificate;
 
 /// Pause after a connection that could not be accepted, such as with too many open files.
-const PAUSE: Duration = Duration::from_millis(100);
+const RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// So long must no connection be closed for another until the listener counts as not crowded.
-const QUIET: Duration = Duration::from_secs(10);
+const QUIET_PERIOD: Duration = Duration::from_secs(10);
 
 /// What is behind a port.
 pub trait Service: Send + Sync + 'static {
@@ -35,27 +35,27 @@ pub trait Service: Send + Sync + 'static {
     fn answer(&self, request: Request<Bytes>) -> impl Future<Output = Response<Bytes>> + Send;
 
     /// The answer to a request that the listener refuses.
-    fn refuse(&self, refusal: &Refusal) -> Response<Bytes>;
+    fn error_response(&self, error: &HttpError) -> Response<Bytes>;
 }
 
 /// What happened to a listener, for the operator. Each kind comes at most once in ten seconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// Connections are closed to make room for others; so many are open.
-    Crowded(usize),
+    Overloaded(usize),
     /// No connection was closed for others any more; so many were since the beginning of it.
-    NotCrowded(u64),
+    OverloadEnded(u64),
 }
 
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Crowded(open) => write!(
+            Self::Overloaded(open) => write!(
                 f,
                 "too many connections ({open} are open): those that have been idle or incomplete \
                  for the longest time are closed for new ones"
             ),
-            Self::NotCrowded(closed) => write!(
+            Self::OverloadEnded(closed) => write!(
                 f,
                 "connections are no longer closed for new ones; {closed} were closed early"
             ),
@@ -118,11 +118,11 @@ pub fn serve<S: Service>(address: SocketAddr, service: S, options: Options) -> i
     let (stop, stopped) = oneshot::channel();
     let Options { name, limits, hosts, certificate, report } = options;
     let acceptor = certificate.map(Certificate::acceptor);
-    let port = Arc::new(Port { service, limits, hosts, acceptor });
+    let context = Arc::new(ServerContext { service, limits, hosts, acceptor });
     let serve = async move {
         tokio::select! {
             _ = stopped => {}
-            () = accept(listener, port, report) => {}
+            () = accept(listener, context, report) => {}
         }
     };
     let thread =
@@ -132,78 +132,78 @@ pub fn serve<S: Service>(address: SocketAddr, service: S, options: Options) -> i
 
 async fn accept<S: Service>(
     listener: TcpListener,
-    port: Arc<Port<S>>,
+    context: Arc<ServerContext<S>>,
     report: Box<dyn Fn(Event) + Send + Sync>,
 ) {
-    let Limits { connections, waiting_per_peer, .. } = port.limits;
+    let Limits { connections, waiting_per_peer, .. } = context.limits;
     let table = Arc::new(ConnectionTable::new(connections, waiting_per_peer));
-    let mut crowd = Crowd { report, seen: 0, begun: None };
+    let mut overload = OverloadMonitor { report, seen: 0, overloaded: None };
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = crowd.is_over() => {
-                crowd.end();
+            () = overload.wait_until_quiet() => {
+                overload.end();
                 continue;
             }
         };
         let Ok((stream, peer)) = accepted else {
             // With too many open files, a descriptor is what a new client needs.
             table.close_oldest();
-            crowd.look(&table);
-            sleep(PAUSE).await;
+            overload.observe(&table);
+            sleep(RETRY_DELAY).await;
             continue;
         };
         let admitted = loop {
             match table.admit(peer.ip()) {
                 Some(admitted) => break admitted,
                 // Time passes in between, so that a crowd is reported.
-                None => drop(timeout(PAUSE, table.freed()).await),
+                None => drop(timeout(RETRY_DELAY, table.freed()).await),
             }
         };
-        crowd.look(&table);
-        tokio::spawn(connection::serve(Arc::clone(&port), stream, admitted));
+        overload.observe(&table);
+        tokio::spawn(connection::serve(Arc::clone(&context), stream, admitted));
         // Its request may be there already, and is read before another connection may close it.
         yield_now().await;
     }
 }
 
 /// Whether connections are being closed for others, for reports of the beginning and the end.
-struct Crowd {
+struct OverloadMonitor {
     report: Box<dyn Fn(Event) + Send + Sync>,
     /// How many were closed when it was last looked.
     seen: u64,
     /// How many were closed before it began, and when the last one was.
-    begun: Option<(u64, Instant)>,
+    overloaded: Option<(u64, Instant)>,
 }
 
-impl Crowd {
-    fn look(&mut self, table: &ConnectionTable) {
+impl OverloadMonitor {
+    fn observe(&mut self, table: &ConnectionTable) {
         let closed = table.closed();
         if closed == self.seen {
             return;
         }
-        let before = match self.begun {
+        let before = match self.overloaded {
             Some((before, _)) => before,
             None => {
-                (self.report)(Event::Crowded(table.len()));
+                (self.report)(Event::Overloaded(table.len()));
                 self.seen
             }
         };
-        self.begun = Some((before, Instant::now()));
+        self.overloaded = Some((before, Instant::now()));
         self.seen = closed;
     }
 
     /// Returns when it has been quiet for long enough; never where there is no crowd.
-    async fn is_over(&self) {
-        match self.begun {
-            Some((_, last)) => sleep_until(last + QUIET).await,
+    async fn wait_until_quiet(&self) {
+        match self.overloaded {
+            Some((_, last)) => sleep_until(last + QUIET_PERIOD).await,
             None => pending().await,
         }
     }
 
     fn end(&mut self) {
-        if let Some((before, _)) = self.begun.take() {
-            (self.report)(Event::NotCrowded(self.seen - before));
+        if let Some((before, _)) = self.overloaded.take() {
+            (self.report)(Event::OverloadEnded(self.seen - before));
         }
     }
 }

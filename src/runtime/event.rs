@@ -102,7 +102,7 @@ impl Event {
             | Self::EndpointAccess(_)
             | Self::EndpointServed { .. }
             | Self::Heartbeat { .. }
-            | Self::Listener { event: http::Event::NotCrowded(_), .. } => Severity::Info,
+            | Self::Listener { event: http::Event::OverloadEnded(_), .. } => Severity::Info,
             Self::WorkerError { .. } | Self::WorkerLost => Severity::Error,
             _ => Severity::Warning,
         }

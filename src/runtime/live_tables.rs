@@ -18,7 +18,7 @@ use super::message::{ENDING, Message};
 use super::receipt::Receipt;
 use super::shared_guard::SharedGuard;
 use crate::control::{
-    CompileOptions, InterfaceTable, InterfaceTables, Registry, SettledTables, TableUpdate,
+    CompileOptions, FullyCompiledTables, InterfaceTable, InterfaceTables, Registry, TableUpdate,
 };
 use crate::dataplane::{MirrorTable, TableParts};
 use crate::model::NetworkInterfaceId;
@@ -140,14 +140,14 @@ impl LiveTables {
     }
 
     /// Puts tables in force whose rules were compiled in the background.
-    pub(super) fn adopt(&self, settled: SettledTables) {
+    pub(super) fn adopt(&self, settled: FullyCompiledTables) {
         self.change(Vec::new(), |tables| tables.adopt(settled));
     }
 
     /// Compiles rules that stand beside their tables; nothing where there are none.
-    pub(super) fn settle(&self) -> Option<impl FnOnce() -> SettledTables + use<>> {
-        let unsettled = self.locked().tables.unsettled();
-        (!unsettled.is_empty()).then_some(|| SettledTables::compile(unsettled))
+    pub(super) fn settle(&self) -> Option<impl FnOnce() -> FullyCompiledTables + use<>> {
+        let unsettled = self.locked().tables.partly_compiled();
+        (!unsettled.is_empty()).then_some(|| FullyCompiledTables::compile(unsettled))
     }
 
     /// All tables, in the order of the configuration.

@@ -2,7 +2,7 @@
 
 use super::receipt::Receipt;
 use super::worker_thread::WorkerResult;
-use crate::control::SettledTables;
+use crate::control::FullyCompiledTables;
 use crate::io::links::Link;
 use crate::io::live::LiveSource;
 use crate::model::NetworkInterfaceId;
@@ -22,7 +22,7 @@ pub(super) enum Message {
     /// Links of the host came, went or changed.
     LinksChanged,
     /// Rules were compiled in the background.
-    Settled(SettledTables),
+    Settled(FullyCompiledTables),
     /// The status of all workers was read.
     Seen(super::monitor::Seen),
     /// End.

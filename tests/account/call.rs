@@ -3,8 +3,8 @@
 use std::fmt::Debug;
 
 use traffic_mirror::control::account::{
-    Account, Caller, CreateFilter, CreateRule, CreateSession, CreateTarget, ModifyRule,
-    ModifySession, Once, Ports, Refused, TagToDelete,
+    Account, ApiError, Caller, ClientToken, CreateFilter, CreateRule, CreateSession, CreateTarget,
+    ModifyRule, ModifySession, Ports, TagToDelete,
 };
 use traffic_mirror::model::{
     CidrBlock, Direction, FilterRule, InvalidValue, NetworkInterfaceId, PacketLength, PortRange,
@@ -46,13 +46,13 @@ impl Call {
                 kind: target_kind(*at),
                 description: description(*text),
                 tags: address.map(|number| tag(3, number)).into_iter().collect(),
-                once: None,
+                client_token: None,
             }),
             Step::DeleteTarget(choice) => Self::DeleteTarget(id(target_id(choice))),
             Step::CreateFilter { text } => Self::CreateFilter(CreateFilter {
                 description: description(*text),
                 tags: text.map(|number| tag(0, number)).into_iter().collect(),
-                once: None,
+                client_token: None,
             }),
             Step::DeleteFilter(choice) => Self::DeleteFilter(id(filter_id(choice))),
             Step::Services { filter, add, remove } => {
@@ -61,7 +61,7 @@ impl Call {
             Step::CreateRule { filter, rule } => Self::CreateRule(CreateRule {
                 filter_id: id(filter_id(filter)),
                 rule: filter_rule(rule).ok()?,
-                once: None,
+                client_token: None,
             }),
             Step::ModifyRule { rule, parts, given, remove } => {
                 let request = modify_rule(parts, *given);
@@ -99,25 +99,25 @@ impl Call {
     /// The same call by a token, where it can have one.
     pub(crate) fn with_token(mut self, token: u8) -> Self {
         let request = format!("{self:?}");
-        let once = match &mut self {
-            Self::CreateTarget(request) => &mut request.once,
-            Self::CreateFilter(request) => &mut request.once,
-            Self::CreateRule(request) => &mut request.once,
-            Self::CreateSession(request) => &mut request.once,
+        let client_token = match &mut self {
+            Self::CreateTarget(request) => &mut request.client_token,
+            Self::CreateFilter(request) => &mut request.client_token,
+            Self::CreateRule(request) => &mut request.client_token,
+            Self::CreateSession(request) => &mut request.client_token,
             _ => return self,
         };
         // A slash, which keys of records have as well.
-        *once = Once::new(&format!("token/{token}"), request).ok();
+        *client_token = ClientToken::new(&format!("token/{token}"), request).ok();
         self
     }
 
     /// Its token, and the kind of what it makes.
-    pub(crate) fn token(&self) -> Option<(&Once, usize)> {
+    pub(crate) fn token(&self) -> Option<(&ClientToken, usize)> {
         match self {
-            Self::CreateSession(request) => Some((request.once.as_ref()?, 0)),
-            Self::CreateTarget(request) => Some((request.once.as_ref()?, 1)),
-            Self::CreateFilter(request) => Some((request.once.as_ref()?, 2)),
-            Self::CreateRule(request) => Some((request.once.as_ref()?, 3)),
+            Self::CreateSession(request) => Some((request.client_token.as_ref()?, 0)),
+            Self::CreateTarget(request) => Some((request.client_token.as_ref()?, 1)),
+            Self::CreateFilter(request) => Some((request.client_token.as_ref()?, 2)),
+            Self::CreateRule(request) => Some((request.client_token.as_ref()?, 3)),
             _ => None,
         }
     }
@@ -127,7 +127,7 @@ impl Call {
         &self,
         account: &mut Account,
         caller: &Caller<'_>,
-    ) -> Result<String, Refused> {
+    ) -> Result<String, ApiError> {
         match self.clone() {
             Self::CreateTarget(request) => text(account.create_target(caller, request)),
             Self::DeleteTarget(id) => text(account.delete_target(caller, &id)),
@@ -152,7 +152,7 @@ impl Call {
     }
 }
 
-fn text(id: Result<impl ToString, Refused>) -> Result<String, Refused> {
+fn text(id: Result<impl ToString, ApiError>) -> Result<String, ApiError> {
     id.map(|id| id.to_string())
 }
 
@@ -210,7 +210,7 @@ fn create_session(parts: &SessionParts, target_id: String, filter_id: String) ->
         virtual_network_id: network_id(parts),
         description: description(parts.text),
         tags: Tags::new(),
-        once: None,
+        client_token: None,
     }
 }
 

@@ -7,7 +7,9 @@ use traffic_mirror::model::{
 use super::aws_checks::address;
 use super::call::Call;
 use super::model::Model;
-use super::snapshot::{Ownership, PlainFilter, PlainRule, PlainSession, PlainTarget, Snapshot};
+use super::snapshot::{
+    PlainFilter, PlainOwnership, PlainRule, PlainSession, PlainTarget, Snapshot,
+};
 
 impl Model {
     pub(crate) fn change(&mut self, owner: &str, call: &Call, id: &str, after: &Snapshot) {
@@ -43,7 +45,7 @@ impl Model {
     }
 
     fn create(&mut self, owner: &str, call: &Call, id: &str, after: &Snapshot) {
-        let ownership = Ownership { owner: owner.to_owned(), is_of_file: false };
+        let ownership = PlainOwnership { owner: owner.to_owned(), is_from_file: false };
         match call {
             Call::CreateTarget(request) => {
                 let plain = PlainTarget {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use traffic_mirror::control::Registry;
-use traffic_mirror::control::account::{Account, Places, Quotas};
+use traffic_mirror::control::account::{Account, Quotas, TargetResolver};
 use traffic_mirror::model::{
     CidrBlock, Direction, Filter, FilterId, FilterRule, FilterRuleId, NetworkInterface,
     NetworkInterfaceId, RuleAction, RuleNumber, Session, SessionId, SessionNumber, Target,
@@ -114,7 +114,7 @@ pub(crate) fn initial_account(more: usize) -> Account {
         u128::from(number) << 24 | u128::from(number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 59)
     };
     let names = [LOAD_BALANCERS[0].to_owned(), ENDPOINTS[0].to_owned(), interface(5)];
-    let mut pins = Places::default();
+    let mut pins = TargetResolver::default();
     names.into_iter().for_each(|name| pins.pin(name, vec![PINNED.parse().unwrap()]));
     Account::new(files(more), QUOTAS, pins, draw)
 }

@@ -8,7 +8,9 @@ use traffic_mirror::model::Session;
 use super::call::Call;
 use super::initial_state::{self, FILE_KIND, file_id};
 use super::operation::IdChoice;
-use super::snapshot::{Ownership, PlainFilter, PlainRule, PlainSession, PlainTarget, Snapshot};
+use super::snapshot::{
+    PlainFilter, PlainOwnership, PlainRule, PlainSession, PlainTarget, Snapshot,
+};
 
 /// A refusal by its code.
 pub(crate) type ErrorCode = &'static str;
@@ -117,11 +119,13 @@ impl Model {
 
     /// "ClientToken is remembered as long as the resource lives, and 24 hours after."
     fn known_by_token(&self, owner: &str, call: &Call) -> Result<Option<String>, ErrorCode> {
-        let Some((once, kind)) = call.token() else { return Ok(None) };
-        let known = self.tokens.get(&(owner.to_owned(), once.token.clone()));
+        let Some((client_token, kind)) = call.token() else { return Ok(None) };
+        let known = self.tokens.get(&(owner.to_owned(), client_token.token.clone()));
         match known {
             Some(known) if known.gone_s.is_some_and(|gone| self.now_s >= gone + DAY_S) => Ok(None),
-            Some(known) if known.request != once.request => Err("IdempotentParameterMismatch"),
+            Some(known) if known.request != client_token.request => {
+                Err("IdempotentParameterMismatch")
+            }
             Some(KnownToken { gone_s: Some(_), .. }) => Err(NO_SUCH[kind]),
             Some(known) => Ok(Some(known.id.clone())),
             None => Ok(None),
@@ -133,10 +137,13 @@ impl Model {
         if self.known_by_token(owner, call).is_ok_and(|known| known.is_some()) {
             return;
         }
-        if let Some((once, _)) = call.token() {
-            let known =
-                KnownToken { request: once.request.clone(), id: id.to_owned(), gone_s: None };
-            self.tokens.insert((owner.to_owned(), once.token.clone()), known);
+        if let Some((client_token, _)) = call.token() {
+            let known = KnownToken {
+                request: client_token.request.clone(),
+                id: id.to_owned(),
+                gone_s: None,
+            };
+            self.tokens.insert((owner.to_owned(), client_token.token.clone()), known);
         }
         self.change(owner, call, id, after);
     }
@@ -174,7 +181,7 @@ impl Model {
         assert!(!others.any(|one| one.virtual_network_id == Some(drawn)), "{drawn:?} is taken");
     }
 
-    fn ownership(&self, kind: usize, id: &str) -> Option<&Ownership> {
+    fn ownership(&self, kind: usize, id: &str) -> Option<&PlainOwnership> {
         match kind {
             0 => self.has.sessions.get(id).map(|one| &one.ownership),
             1 => self.has.targets.get(id).map(|one| &one.ownership),
@@ -186,11 +193,11 @@ impl Model {
     /// Whether the caller may change a resource.
     pub(crate) fn check_owned(&self, owner: &str, kind: usize, id: &str) -> Result<(), ErrorCode> {
         match self.ownership(kind, id) {
-            Some(ownership) if ownership.owner == owner && ownership.is_of_file => {
+            Some(ownership) if ownership.owner == owner && ownership.is_from_file => {
                 Err("OperationNotPermitted")
             }
             Some(ownership) if ownership.owner == owner => Ok(()),
-            _ => Err(no_such(kind, id)),
+            _ => Err(not_found(kind, id)),
         }
     }
 
@@ -203,8 +210,8 @@ impl Model {
     ) -> Result<(), ErrorCode> {
         let ownership = self
             .ownership(kind, id)
-            .filter(|ownership| ownership.owner == owner || ownership.is_of_file);
-        ownership.map(drop).ok_or_else(|| no_such(kind, id))
+            .filter(|ownership| ownership.owner == owner || ownership.is_from_file);
+        ownership.map(drop).ok_or_else(|| not_found(kind, id))
     }
 
     /// How many of a kind an account has.
@@ -215,10 +222,10 @@ impl Model {
     }
 }
 
-fn no_such(kind: usize, id: &str) -> ErrorCode {
+fn not_found(kind: usize, id: &str) -> ErrorCode {
     if id.ends_with('x') { "InvalidParameterValue" } else { NO_SUCH[kind] }
 }
 
-fn file_ownership() -> Ownership {
-    Ownership { owner: DEFAULT_OWNER.to_owned(), is_of_file: true }
+fn file_ownership() -> PlainOwnership {
+    PlainOwnership { owner: DEFAULT_OWNER.to_owned(), is_from_file: true }
 }

@@ -3,20 +3,20 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use traffic_mirror::control::account::{Account, Entry};
+use traffic_mirror::control::account::{Account, Ownership};
 use traffic_mirror::control::{CompileOptions, Registry, compile};
 use traffic_mirror::model::{Filter, FilterRule, Session, Tags, TargetKind};
 
 /// Whose a resource is, and whether it is of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Ownership {
+pub(crate) struct PlainOwnership {
     pub(crate) owner: String,
-    pub(crate) is_of_file: bool,
+    pub(crate) is_from_file: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PlainTarget {
-    pub(crate) ownership: Ownership,
+    pub(crate) ownership: PlainOwnership,
     pub(crate) kind: TargetKind,
     pub(crate) address: Option<SocketAddr>,
     pub(crate) description: Option<String>,
@@ -25,7 +25,7 @@ pub(crate) struct PlainTarget {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PlainFilter {
-    pub(crate) ownership: Ownership,
+    pub(crate) ownership: PlainOwnership,
     pub(crate) amazon_dns: bool,
     pub(crate) description: Option<String>,
     pub(crate) tags: Tags,
@@ -33,14 +33,14 @@ pub(crate) struct PlainFilter {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PlainRule {
-    pub(crate) ownership: Ownership,
+    pub(crate) ownership: PlainOwnership,
     pub(crate) filter: String,
     pub(crate) rule: FilterRule,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PlainSession {
-    pub(crate) ownership: Ownership,
+    pub(crate) ownership: PlainOwnership,
     pub(crate) session: Session,
 }
 
@@ -58,14 +58,14 @@ impl Snapshot {
     pub(crate) fn of(account: &Account) -> Self {
         let mut snapshot = Self::default();
         let registry = account.registry();
-        for (_, id, entry) in account.sessions().behind(0) {
+        for (_, id, entry) in account.sessions().after(0) {
             let session = registry.session(id).unwrap().clone();
             snapshot.order[0].push(id.to_string());
             snapshot
                 .sessions
                 .insert(id.to_string(), PlainSession { ownership: ownership(entry), session });
         }
-        for (_, id, entry) in account.targets().behind(0) {
+        for (_, id, entry) in account.targets().after(0) {
             let target = registry.target(id).unwrap().clone();
             let plain = PlainTarget {
                 ownership: ownership(entry),
@@ -77,7 +77,7 @@ impl Snapshot {
             snapshot.order[1].push(id.to_string());
             snapshot.targets.insert(id.to_string(), plain);
         }
-        for (_, id, entry) in account.filters().behind(0) {
+        for (_, id, entry) in account.filters().after(0) {
             let filter = Filter::clone(registry.filter(id).unwrap());
             let plain = PlainFilter {
                 ownership: ownership(entry),
@@ -88,7 +88,7 @@ impl Snapshot {
             snapshot.order[2].push(id.to_string());
             snapshot.filters.insert(id.to_string(), plain);
         }
-        for (_, id, entry) in account.rules().behind(0) {
+        for (_, id, entry) in account.rules().after(0) {
             let (filter, rule) = account.rule(id).unwrap();
             let (filter, rule) = (filter.id().to_string(), rule.clone());
             snapshot.order[3].push(id.to_string());
@@ -100,8 +100,8 @@ impl Snapshot {
     }
 }
 
-fn ownership(entry: &Entry) -> Ownership {
-    Ownership { owner: entry.owner.to_string(), is_of_file: entry.is_of_file }
+fn ownership(entry: &Ownership) -> PlainOwnership {
+    PlainOwnership { owner: entry.owner.to_string(), is_from_file: entry.is_from_file }
 }
 
 /// A registry that is made anew of the same resources is the same, nothing in it is unknown to the

@@ -1,6 +1,6 @@
 //! What the AWS command line prints, as a configuration.
 
-use traffic_mirror::control::config::{Outcome, Text, read_texts};
+use traffic_mirror::control::config::{ParsedConfig, Text, read_texts};
 use traffic_mirror::model::{Direction, TargetKind};
 
 use crate::{error_lines, warning_lines};
@@ -94,7 +94,7 @@ const INTERFACES: &str = r#"{
     ]
 }"#;
 
-fn with(texts: &[(&str, &str)]) -> Outcome {
+fn with(texts: &[(&str, &str)]) -> ParsedConfig {
     let texts: Vec<Text<'_>> = texts.iter().map(|(name, text)| Text::new(name, text)).collect();
     read_texts(&texts)
 }

@@ -1,7 +1,7 @@
 //! CloudFormation templates, and plans and states of Terraform.
 
 use traffic_mirror::control::Registry;
-use traffic_mirror::control::config::{Outcome, Text, read_texts};
+use traffic_mirror::control::config::{ParsedConfig, Text, read_texts};
 use traffic_mirror::control::render::to_toml;
 
 use crate::error_lines;
@@ -9,7 +9,7 @@ use crate::error_lines;
 const TEMPLATE: &str = include_str!("../../pcaps/cloudformation-template/template.yaml");
 const PLAN: &str = include_str!("../../pcaps/terraform-plan/plan.json");
 
-fn read(name: &str, text: &str) -> Outcome {
+fn read(name: &str, text: &str) -> ParsedConfig {
     read_texts(&[Text::new(name, text)])
 }
 

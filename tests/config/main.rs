@@ -15,7 +15,7 @@ mod multiple_files;
 mod properties;
 mod warnings;
 
-use traffic_mirror::control::config::{Outcome, Problem, Text, read_texts};
+use traffic_mirror::control::config::{ParsedConfig, Problem, Text, read_texts};
 
 /// The example of the contract, whole, and the interface that its target names.
 const EXAMPLE_CONFIG: &str = r#"[settings]                               # optional
@@ -62,7 +62,7 @@ tags = { Name = "x" }
 "#;
 
 /// Reads one text as `m.toml`.
-fn read_toml(text: &str) -> Outcome {
+fn read_toml(text: &str) -> ParsedConfig {
     read_texts(&[Text::new("m.toml", text)])
 }
 
@@ -72,13 +72,13 @@ fn lines(problems: &[Problem]) -> String {
 }
 
 /// All errors, one per line.
-fn error_lines(outcome: &Outcome) -> String {
+fn error_lines(outcome: &ParsedConfig) -> String {
     assert_eq!(outcome.problems.is_empty(), outcome.registry.is_some());
     lines(&outcome.problems)
 }
 
 /// All warnings, one per line; there must be no error.
-fn warning_lines(outcome: &Outcome) -> String {
+fn warning_lines(outcome: &ParsedConfig) -> String {
     assert_eq!(error_lines(outcome), "");
     lines(&outcome.warnings)
 }

@@ -7,7 +7,7 @@ mod memory_endpoint;
 use roxmltree::Document;
 use traffic_mirror::ec2::Endpoint;
 
-use self::memory_endpoint::{ask, endpoint};
+use self::memory_endpoint::{endpoint, send};
 
 /// So many of each kind.
 const MAX_RESOURCES: usize = 10_000;
@@ -23,7 +23,7 @@ fn element_texts(document: &str, name: &str) -> Vec<String> {
 }
 
 fn answer(endpoint: &Endpoint, form: &str) -> String {
-    let (status, text) = ask(endpoint, form);
+    let (status, text) = send(endpoint, form);
     assert_eq!(status, 200, "{form}: {text}");
     text
 }
@@ -206,7 +206,7 @@ fn an_unknown_describe_filter_is_refused_even_without_resources() {
     let endpoint = endpoint();
     for kind in ["TrafficMirrorSessions", "TrafficMirrorFilterRules", "Tags"] {
         let form = format!("Action=Describe{kind}&Filter.1.Name=colour&Filter.1.Value.1=red");
-        let (status, text) = ask(&endpoint, &form);
+        let (status, text) = send(&endpoint, &form);
         assert_eq!(
             (status, element_texts(&text, "Code").concat()),
             (400, "InvalidParameterValue".into())

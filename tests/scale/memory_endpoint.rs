@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
 use traffic_mirror::control::Registry;
-use traffic_mirror::control::account::{Account, Places, Quotas, Record};
+use traffic_mirror::control::account::{Account, Quotas, Record, TargetResolver};
 use traffic_mirror::ec2::http::Request;
-use traffic_mirror::ec2::{Endpoint, Keep, Publish, PublishedChange};
+use traffic_mirror::ec2::{Endpoint, Persist, Publish, PublishedChange};
 use traffic_mirror::model::{NetworkInterface, NetworkInterfaceId, Target, TargetId};
 
 const SIGNED: &str =
@@ -15,7 +15,7 @@ const SIGNED: &str =
 
 struct NullBackend;
 
-impl Keep for NullBackend {
+impl Persist for NullBackend {
     fn commit(&mut self, _: &[Record]) -> io::Result<()> {
         Ok(())
     }
@@ -45,7 +45,7 @@ pub(crate) fn endpoint() -> Endpoint {
     registry.add_target(Target::at(id, "192.0.2.1:4789".parse().unwrap())).unwrap();
     let mut quotas = Quotas::default();
     assert!(Quotas::NAMES.iter().all(|name| quotas.set(name, 1_000_000)));
-    let account = Account::new(registry, quotas, Places::default(), draw);
+    let account = Account::new(registry, quotas, TargetResolver::default(), draw);
     let account = Arc::new(RwLock::new(account));
     Endpoint::new(account, NullBackend, NullBackend, || 1_700_000_000, draw).unwrap()
 }
@@ -57,7 +57,7 @@ fn draw() -> u128 {
 }
 
 /// What the endpoint answers to a form of the version of EC2.
-pub(crate) fn ask(endpoint: &Endpoint, form: &str) -> (u16, String) {
+pub(crate) fn send(endpoint: &Endpoint, form: &str) -> (u16, String) {
     let head = Request::post("/").header("authorization", SIGNED).body(()).unwrap();
-    endpoint.ask(&head.into_parts().0, format!("Version=2016-11-15&{form}").as_bytes())
+    endpoint.respond(&head.into_parts().0, format!("Version=2016-11-15&{form}").as_bytes())
 }

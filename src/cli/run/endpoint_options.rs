@@ -7,7 +7,7 @@ use super::access;
 use super::endpoint_flags::EndpointFlags;
 use crate::cli::exit::Failure;
 use crate::control::Registry;
-use crate::control::account::{Places, Quotas, check_target_name};
+use crate::control::account::{Quotas, TargetResolver, check_target_name};
 use crate::http::HostNames;
 use crate::model::{
     CidrBlock, NetworkInterface, NetworkInterfaceId, TargetKind, VXLAN_PORT, parse_target_address,
@@ -85,8 +85,8 @@ fn quotas(texts: &[String]) -> Result<Quotas, Failure> {
 }
 
 /// What names of targets stand for, and where copies may go.
-fn places(flags: &EndpointFlags) -> Result<Places, Failure> {
-    let mut places = Places::default();
+fn places(flags: &EndpointFlags) -> Result<TargetResolver, Failure> {
+    let mut places = TargetResolver::default();
     for text in &flags.load_balancer {
         pin(&mut places, ("--load-balancer", text), TargetKind::NetworkLoadBalancer)?;
     }
@@ -108,7 +108,7 @@ fn places(flags: &EndpointFlags) -> Result<Places, Failure> {
 
 /// `NAME=ADDRESS,ADDRESS`, where names may have `=` in them.
 fn pin(
-    places: &mut Places,
+    places: &mut TargetResolver,
     (option, text): (&'static str, &str),
     kind: impl FnOnce(String) -> TargetKind,
 ) -> Result<(), Failure> {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::flags::RunFlags;
 use crate::cli::exit::Failure;
-use crate::control::account::comes_back;
+use crate::control::account::returns_to_device;
 use crate::control::{Registry, with_network_ids};
 use crate::io::links::{self, Link};
 use crate::model::NetworkInterfaceId;
@@ -116,8 +116,9 @@ fn refuse_own_address(registry: &Registry, one: &Mirrored, link: &Link) -> Resul
     let targets = sessions.filter_map(|session| registry.target(&session.target_id));
     for target in targets {
         let mut addresses = registry.target_addresses(target).map(|address| address.ip());
-        let comes_back = |own: &IpAddr| comes_back(&link.addresses, link.is_loopback, *own);
-        if let Some(address) = addresses.find(comes_back) {
+        let returns_to_device =
+            |own: &IpAddr| returns_to_device(&link.addresses, link.is_loopback, *own);
+        if let Some(address) = addresses.find(returns_to_device) {
             return Err(Failure::usage(format_args!(
                 "address `{address}` of target `{}`: expected that of another host, but it is an \
                  address of `{}`, which is mirrored to it: its copies would never leave",

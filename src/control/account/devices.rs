@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::refused::Refused;
-use super::targets::put_addresses;
+use super::api_error::ApiError;
+use super::targets::set_addresses;
 use super::{Account, NamedBy};
 use crate::model::{NetworkInterface, NetworkInterfaceId, SessionId, Target, TargetId};
 
 /// Addresses of the devices of this host.
 #[derive(Debug, Clone, Default)]
-pub struct Devices {
+pub struct HostDevices {
     by_name: HashMap<String, Device>,
     broadcasts: Vec<Ipv4Addr>,
 }
@@ -23,7 +23,7 @@ struct Device {
 
 /// A target whose copies may not be sent: its sessions are inactive.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Inactive {
+pub struct InactiveTarget {
     /// The target.
     pub target: TargetId,
     /// The sessions that send to it.
@@ -32,7 +32,7 @@ pub struct Inactive {
     pub why: String,
 }
 
-impl Devices {
+impl HostDevices {
     /// Adds a device, its addresses, and the broadcast addresses of its networks.
     pub fn add(
         &mut self,
@@ -46,10 +46,10 @@ impl Devices {
         self.broadcasts.extend(broadcasts);
     }
 
-    fn keeps(&self, interface: &NetworkInterface, address: IpAddr) -> bool {
+    fn is_own_address(&self, interface: &NetworkInterface, address: IpAddr) -> bool {
         let device = interface.device.as_ref().and_then(|name| self.by_name.get(name));
         interface.private_ip_addresses.contains(&address)
-            || device.is_some_and(|one| comes_back(&one.addresses, one.is_loopback, address))
+            || device.is_some_and(|one| returns_to_device(&one.addresses, one.is_loopback, address))
     }
 }
 
@@ -57,7 +57,7 @@ impl Devices {
 /// it is one of its addresses, or the device is loopback and the address too. Copies of copies
 /// would follow without end.
 #[must_use]
-pub fn comes_back(own: &[IpAddr], is_loopback: bool, address: IpAddr) -> bool {
+pub fn returns_to_device(own: &[IpAddr], is_loopback: bool, address: IpAddr) -> bool {
     let address = address.to_canonical();
     own.contains(&address) || is_loopback && address.is_loopback()
 }
@@ -65,15 +65,15 @@ pub fn comes_back(own: &[IpAddr], is_loopback: bool, address: IpAddr) -> bool {
 impl Account {
     /// Takes note of the devices of this host, and checks all targets again: an address of a network
     /// interface may have become another one. Gives the targets that are forbidden from now on.
-    pub fn set_devices(&mut self, devices: Devices) -> Vec<Inactive> {
-        self.places.set_broadcasts(devices.broadcasts.clone());
+    pub fn set_devices(&mut self, devices: HostDevices) -> Vec<InactiveTarget> {
+        self.target_resolver.set_broadcasts(devices.broadcasts.clone());
         self.devices = devices;
         let before: Vec<TargetId> = self.inactive().into_iter().map(|one| one.target).collect();
         let targets = self.registry.targets().iter().map(|one| one.id());
         let is_of_client =
-            |id: &&TargetId| self.targets.get(*id).is_some_and(|one| !one.is_of_file);
+            |id: &&TargetId| self.targets.get(*id).is_some_and(|one| !one.is_from_file);
         let ids: Vec<TargetId> = targets.filter(is_of_client).cloned().collect();
-        ids.iter().for_each(|id| self.check_again(id));
+        ids.iter().for_each(|id| self.recheck_target(id));
         let mut inactive = self.inactive();
         inactive.retain(|one| !before.contains(&one.target));
         inactive
@@ -81,11 +81,11 @@ impl Account {
 
     /// The targets that are forbidden.
     #[must_use]
-    pub fn inactive(&self) -> Vec<Inactive> {
+    pub fn inactive(&self) -> Vec<InactiveTarget> {
         let forbidden = self.registry.targets().iter().filter(|target| target.is_forbidden);
         let inactive = forbidden.map(|target| {
             let sessions = self.registry.sessions_to(target.id());
-            Inactive {
+            InactiveTarget {
                 target: target.id().clone(),
                 sessions: sessions.filter_map(|session| session.id.clone()).collect(),
                 why: self.why_forbidden(target),
@@ -101,17 +101,17 @@ impl Account {
         }
     }
 
-    fn check_again(&mut self, id: &TargetId) {
+    fn recheck_target(&mut self, id: &TargetId) {
         let Some(target) = self.registry.target(id) else { return };
         let addresses = match self.addresses_of(&target.kind, &target.tags) {
             Ok(addresses) => Some(addresses),
             // What has no address of its own any more keeps the one that it had, where it may.
-            Err(_) => self.kept_addresses(target),
+            Err(_) => self.last_allowed_addresses(target),
         };
         let mut checked = target.clone();
         checked.is_forbidden = addresses.is_none();
         if let Some(addresses) = addresses {
-            put_addresses(&mut checked, addresses);
+            set_addresses(&mut checked, addresses);
         }
         // Changing a target touches its sessions, and mostly nothing has changed.
         if checked != *target
@@ -122,30 +122,32 @@ impl Account {
     }
 
     /// The addresses that a target has, where copies may still go there.
-    fn kept_addresses(&self, target: &Target) -> Option<Vec<std::net::SocketAddr>> {
+    fn last_allowed_addresses(&self, target: &Target) -> Option<Vec<std::net::SocketAddr>> {
         let own = target.address.iter().chain(&target.further_addresses).copied();
         let own: Vec<_> = own.collect();
-        let is_allowed =
-            own.iter().all(|one| self.places.check_target(one.ip(), NamedBy::Client).is_ok());
+        let is_allowed = own
+            .iter()
+            .all(|one| self.target_resolver.check_target(one.ip(), NamedBy::Client).is_ok());
         (!own.is_empty() && is_allowed).then_some(own)
     }
 
     /// Checks that copies of a source to these addresses leave it.
-    pub(super) fn leave(
+    pub(super) fn check_addresses_leave(
         &self,
         source: &NetworkInterfaceId,
         target: &TargetId,
         addresses: impl IntoIterator<Item = IpAddr>,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), ApiError> {
         let Some(interface) = self.registry.network_interface(source) else { return Ok(()) };
-        match addresses.into_iter().find(|address| self.devices.keeps(interface, *address)) {
+        match addresses.into_iter().find(|address| self.devices.is_own_address(interface, *address))
+        {
             None => Ok(()),
             Some(address) => {
                 let message = format!(
                     "The copies for {target} would never leave: {address} is an address of the \
                      source {source}"
                 );
-                Err(Refused::new("InvalidTrafficMirrorTarget", message))
+                Err(ApiError::new("InvalidTrafficMirrorTarget", message))
             }
         }
     }

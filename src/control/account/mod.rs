@@ -4,37 +4,37 @@
 //! requests, and AWS's order of checks: parameters, existence, state, quota, and DryRun last. What
 //! does not: how a request is written and an answer read (that is `ec2`), packets.
 
+mod api_error;
 mod devices;
 mod filters;
-mod places;
+mod ownership;
 mod quotas;
 mod records;
-mod refused;
 mod rules;
 mod sessions;
-mod shelf;
 mod tags;
+mod target_resolver;
 mod targets;
 mod tokens;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-pub use devices::{Devices, Inactive, comes_back};
-pub use filters::{CreateFilter, no_such};
-pub use places::{NamedBy, Places};
+pub use api_error::ApiError;
+pub use devices::{HostDevices, InactiveTarget, returns_to_device};
+pub use filters::{CreateFilter, not_found};
+pub use ownership::{Ownership, OwnershipIndex};
 pub use quotas::Quotas;
 pub use records::Record;
-pub use refused::Refused;
 pub use rules::{CreateRule, ModifyRule, Ports, RuleField};
 pub use sessions::{CreateSession, ModifySession, SessionField};
-pub use shelf::{Entry, Shelf};
 pub use tags::{TagToDelete, tags};
+pub use target_resolver::{NamedBy, TargetResolver};
 pub use targets::{CreateTarget, check_target_name};
-pub use tokens::Once;
+pub use tokens::ClientToken;
 
-use self::records::Key;
-use self::tokens::Tokens;
+use self::records::RecordKey;
+use self::tokens::TokenStore;
 use super::Registry;
 use crate::model::{Filter, FilterId, FilterRule, FilterRuleId, InvalidValue, SessionId, TargetId};
 
@@ -50,7 +50,7 @@ pub fn is_account_id(text: &str) -> bool {
 
 /// The place of the first resource that a client makes, behind all that files can hold: files may
 /// say more after a restart, and no two resources have one place.
-const FIRST_OF_CLIENTS: u64 = 1 << 32;
+const FIRST_CLIENT_SEQUENCE: u64 = 1 << 32;
 
 /// Who asks, and how.
 #[derive(Debug, Clone, Copy)]
@@ -65,8 +65,8 @@ pub struct Caller<'a> {
 
 impl Caller<'_> {
     /// The last check.
-    fn may_change(&self) -> Result<(), Refused> {
-        if self.is_dry_run { Err(Refused::dry_run()) } else { Ok(()) }
+    fn check_not_dry_run(&self) -> Result<(), ApiError> {
+        if self.is_dry_run { Err(ApiError::dry_run()) } else { Ok(()) }
     }
 }
 
@@ -89,20 +89,20 @@ pub struct Account {
     owner: Arc<str>,
     registry: Registry,
     quotas: Quotas,
-    places: Places,
-    devices: Devices,
-    sessions: Shelf<SessionId>,
-    targets: Shelf<TargetId>,
-    filters: Shelf<FilterId>,
+    target_resolver: TargetResolver,
+    devices: HostDevices,
+    sessions: OwnershipIndex<SessionId>,
+    targets: OwnershipIndex<TargetId>,
+    filters: OwnershipIndex<FilterId>,
     /// The filter of each rule.
-    rules: Shelf<FilterRuleId>,
+    rules: OwnershipIndex<FilterRuleId>,
     filter_of: HashMap<FilterRuleId, FilterId>,
-    tokens: Tokens,
+    tokens: TokenStore,
     /// What has to be written.
-    changed: BTreeSet<Key>,
+    changed: BTreeSet<RecordKey>,
     /// The session that was made last, until somebody takes note.
     created_session: Option<SessionId>,
-    next: u64,
+    next_sequence: u64,
     draw: Box<dyn FnMut() -> u128 + Send + Sync>,
 }
 
@@ -112,38 +112,38 @@ impl Account {
     pub fn new(
         registry: Registry,
         quotas: Quotas,
-        places: Places,
+        target_resolver: TargetResolver,
         draw: impl FnMut() -> u128 + Send + Sync + 'static,
     ) -> Self {
-        Self::owned_by(DEFAULT_OWNER, registry, quotas, places, draw)
+        Self::with_owner(DEFAULT_OWNER, registry, quotas, target_resolver, draw)
     }
 
     /// The same, where the resources of files are of that account.
-    pub fn owned_by(
+    pub fn with_owner(
         owner: &str,
         registry: Registry,
         quotas: Quotas,
-        places: Places,
+        target_resolver: TargetResolver,
         draw: impl FnMut() -> u128 + Send + Sync + 'static,
     ) -> Self {
         let mut account = Self {
             owner: Arc::from(owner),
             registry,
             quotas,
-            places,
-            devices: Devices::default(),
-            sessions: Shelf::default(),
-            targets: Shelf::default(),
-            filters: Shelf::default(),
-            rules: Shelf::default(),
+            target_resolver,
+            devices: HostDevices::default(),
+            sessions: OwnershipIndex::default(),
+            targets: OwnershipIndex::default(),
+            filters: OwnershipIndex::default(),
+            rules: OwnershipIndex::default(),
             filter_of: HashMap::new(),
-            tokens: Tokens::default(),
+            tokens: TokenStore::default(),
             changed: BTreeSet::new(),
             created_session: None,
-            next: 1,
+            next_sequence: 1,
             draw: Box::new(draw),
         };
-        account.take_in_files();
+        account.register_file_resources();
         account
     }
 
@@ -160,25 +160,25 @@ impl Account {
 
     /// The sessions, in the order of their creation.
     #[must_use]
-    pub const fn sessions(&self) -> &Shelf<SessionId> {
+    pub const fn sessions(&self) -> &OwnershipIndex<SessionId> {
         &self.sessions
     }
 
     /// The targets, in the order of their creation.
     #[must_use]
-    pub const fn targets(&self) -> &Shelf<TargetId> {
+    pub const fn targets(&self) -> &OwnershipIndex<TargetId> {
         &self.targets
     }
 
     /// The filters, in the order of their creation.
     #[must_use]
-    pub const fn filters(&self) -> &Shelf<FilterId> {
+    pub const fn filters(&self) -> &OwnershipIndex<FilterId> {
         &self.filters
     }
 
     /// The rules of all filters, in the order of their creation.
     #[must_use]
-    pub const fn rules(&self) -> &Shelf<FilterRuleId> {
+    pub const fn rules(&self) -> &OwnershipIndex<FilterRuleId> {
         &self.rules
     }
 
@@ -193,70 +193,70 @@ impl Account {
     /// The resource of an id of any kind, which the caller wants to change.
     ///
     /// # Errors
-    /// [`Refused`] where there is none, or it is of a configuration file.
-    pub fn resource(&self, caller: &Caller<'_>, id: &str) -> Result<Resource, Refused> {
-        if let Ok(id) = self.own_session(caller, id) {
+    /// [`ApiError`] where there is none, or it is of a configuration file.
+    pub fn resource(&self, caller: &Caller<'_>, id: &str) -> Result<Resource, ApiError> {
+        if let Ok(id) = self.owned_session(caller, id) {
             return Ok(Resource::Session(id));
         }
-        if let Ok(id) = self.own_target(caller, id) {
+        if let Ok(id) = self.owned_target(caller, id) {
             return Ok(Resource::Target(id));
         }
-        if let Ok(id) = self.own_filter(caller, id) {
+        if let Ok(id) = self.owned_filter(caller, id) {
             return Ok(Resource::Filter(id));
         }
         // The refusal of the kind that it looks like.
         if id.starts_with(SessionId::PREFIX) {
-            return self.own_session(caller, id).map(Resource::Session);
+            return self.owned_session(caller, id).map(Resource::Session);
         }
         if id.starts_with(TargetId::PREFIX) {
-            return self.own_target(caller, id).map(Resource::Target);
+            return self.owned_target(caller, id).map(Resource::Target);
         }
         if id.starts_with(FilterId::PREFIX) {
-            return self.own_filter(caller, id).map(Resource::Filter);
+            return self.owned_filter(caller, id).map(Resource::Filter);
         }
-        match self.own_rule(caller, id) {
+        match self.owned_rule(caller, id) {
             Err(_) if !id.starts_with(FilterRuleId::PREFIX) => {
                 let message = format!("The ID '{id}' is not valid");
-                Err(Refused::new("InvalidID", message))
+                Err(ApiError::new("InvalidID", message))
             }
             rule => rule.map(Resource::Rule),
         }
     }
 
-    fn entry(&mut self, owner: &str, is_of_file: bool) -> Entry {
-        let sequence = self.next;
-        self.next += 1;
-        Entry { sequence, owner: Arc::from(owner), is_of_file }
+    fn new_ownership(&mut self, owner: &str, is_from_file: bool) -> Ownership {
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        Ownership { sequence, owner: Arc::from(owner), is_from_file }
     }
 
     /// Resources of configuration files are there from the start, and belong to nobody else.
-    fn take_in_files(&mut self) {
-        self.name_what_has_no_id();
+    fn register_file_resources(&mut self) {
+        self.assign_missing_ids();
         let registry = std::mem::take(&mut self.registry);
         let owner = Arc::clone(&self.owner);
         for target in registry.targets() {
-            let entry = self.entry(&owner, true);
-            self.targets.put(target.id().clone(), entry);
+            let ownership = self.new_ownership(&owner, true);
+            self.targets.insert(target.id().clone(), ownership);
         }
         for filter in registry.filters() {
-            let entry = self.entry(&owner, true);
-            self.filters.put(filter.id().clone(), entry);
+            let ownership = self.new_ownership(&owner, true);
+            self.filters.insert(filter.id().clone(), ownership);
             for id in filter.all_rules().iter().filter_map(|rule| rule.id.clone()) {
-                let entry = self.entry(&owner, true);
+                let ownership = self.new_ownership(&owner, true);
                 self.filter_of.insert(id.clone(), filter.id().clone());
-                self.rules.put(id, entry);
+                self.rules.insert(id, ownership);
             }
         }
         for id in registry.sessions().iter().filter_map(|session| session.id.clone()) {
-            let entry = self.entry(&owner, true);
-            self.sessions.put(id, entry);
+            let ownership = self.new_ownership(&owner, true);
+            self.sessions.insert(id, ownership);
         }
         self.registry = registry;
-        self.next = self.next.max(FIRST_OF_CLIENTS);
+        self.next_sequence = self.next_sequence.max(FIRST_CLIENT_SEQUENCE);
     }
 
     /// What has no id or network identifier in a file gets one here: the API tells everything.
-    fn name_what_has_no_id(&mut self) {
+    fn assign_missing_ids(&mut self) {
         let mut named = Registry::new(self.registry.settings().clone());
         let registry = std::mem::take(&mut self.registry);
         let fits = (|| -> Result<(), InvalidValue> {

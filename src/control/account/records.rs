@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::refused::Refused;
-use super::targets::put_addresses;
-use super::{Account, Entry, NamedBy};
+use super::api_error::ApiError;
+use super::targets::set_addresses;
+use super::{Account, NamedBy, Ownership};
 use crate::model::{
     CidrBlock, Direction, Filter, FilterId, FilterRule, FilterRuleId, InvalidValue,
     NetworkInterface, NetworkInterfaceId, PacketLength, PortRange, Protocol, RuleAction,
@@ -23,7 +23,7 @@ use crate::model::{
 /// Which resource a record is of. The order is that in which records are read: what is referred to
 /// comes first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Key {
+pub(super) enum RecordKey {
     Target(TargetId),
     Filter(FilterId),
     Rule(FilterRuleId),
@@ -118,32 +118,32 @@ impl Account {
     /// What changed since the last time, to be written together.
     ///
     /// # Errors
-    /// [`Refused`] where a resource cannot be said in JSON, which would be a fault of ours.
-    pub fn take_changes(&mut self) -> Result<Vec<Record>, Refused> {
+    /// [`ApiError`] where a resource cannot be said in JSON, which would be a fault of ours.
+    pub fn take_changes(&mut self) -> Result<Vec<Record>, ApiError> {
         let changed = std::mem::take(&mut self.changed);
         changed.into_iter().map(|key| self.record(&key)).collect()
     }
 
-    pub(super) fn mark(&mut self, key: Key) {
+    pub(super) fn mark_changed(&mut self, key: RecordKey) {
         self.changed.insert(key);
     }
 
-    fn record(&self, key: &Key) -> Result<Record, Refused> {
+    fn record(&self, key: &RecordKey) -> Result<Record, ApiError> {
         let (key, text) = match key {
-            Key::Target(id) => (format!("target/{id}"), self.target_record(id)?),
-            Key::Filter(id) => (format!("filter/{id}"), self.filter_record(id)?),
-            Key::Rule(id) => (format!("rule/{id}"), self.rule_record(id)?),
-            Key::Session(id) => (format!("session/{id}"), self.session_record(id)?),
-            Key::Token(owner, token) => {
-                let text = self.tokens.record(owner, token).as_ref().map(json).transpose()?;
+            RecordKey::Target(id) => (format!("target/{id}"), self.target_record(id)?),
+            RecordKey::Filter(id) => (format!("filter/{id}"), self.filter_record(id)?),
+            RecordKey::Rule(id) => (format!("rule/{id}"), self.rule_record(id)?),
+            RecordKey::Session(id) => (format!("session/{id}"), self.session_record(id)?),
+            RecordKey::Token(owner, token) => {
+                let text = self.tokens.record(owner, token).as_ref().map(to_json).transpose()?;
                 (format!("token/{owner}/{token}"), text)
             }
         };
         Ok(Record { key, text })
     }
 
-    fn target_record(&self, id: &TargetId) -> Result<Option<String>, Refused> {
-        let Some((target, entry)) = self.registry.target(id).zip(self.targets.get(id)) else {
+    fn target_record(&self, id: &TargetId) -> Result<Option<String>, ApiError> {
+        let Some((target, ownership)) = self.registry.target(id).zip(self.targets.get(id)) else {
             return Ok(None);
         };
         let (kind, name) = match &target.kind {
@@ -152,11 +152,11 @@ impl Account {
             TargetKind::GatewayLoadBalancerEndpoint(id) => {
                 ("gateway-load-balancer-endpoint", id.clone())
             }
-            TargetKind::Address => return Err(Refused::internal("a target without a kind")),
+            TargetKind::Address => return Err(ApiError::internal("a target without a kind")),
         };
-        json(&TargetRecord {
-            sequence: entry.sequence,
-            owner: entry.owner.to_string(),
+        to_json(&TargetRecord {
+            sequence: ownership.sequence,
+            owner: ownership.owner.to_string(),
             kind: kind.to_owned(),
             name,
             address: target.address.or_else(|| self.registry.target_address(target)),
@@ -167,13 +167,13 @@ impl Account {
         .map(Some)
     }
 
-    fn filter_record(&self, id: &FilterId) -> Result<Option<String>, Refused> {
-        let Some((filter, entry)) = self.registry.filter(id).zip(self.filters.get(id)) else {
+    fn filter_record(&self, id: &FilterId) -> Result<Option<String>, ApiError> {
+        let Some((filter, ownership)) = self.registry.filter(id).zip(self.filters.get(id)) else {
             return Ok(None);
         };
-        json(&FilterRecord {
-            sequence: entry.sequence,
-            owner: entry.owner.to_string(),
+        to_json(&FilterRecord {
+            sequence: ownership.sequence,
+            owner: ownership.owner.to_string(),
             amazon_dns: filter.amazon_dns,
             description: filter.description.clone(),
             tags: filter.tags.clone(),
@@ -181,15 +181,15 @@ impl Account {
         .map(Some)
     }
 
-    fn rule_record(&self, id: &FilterRuleId) -> Result<Option<String>, Refused> {
-        let Some(((filter, rule), entry)) = self.rule(id).zip(self.rules.get(id)) else {
+    fn rule_record(&self, id: &FilterRuleId) -> Result<Option<String>, ApiError> {
+        let Some(((filter, rule), ownership)) = self.rule(id).zip(self.rules.get(id)) else {
             return Ok(None);
         };
         let block = |block: CidrBlock| (block.network(), block.prefix_len());
         let ports = |ports: PortRange| (ports.from_port(), ports.to_port());
-        json(&RuleRecord {
-            sequence: entry.sequence,
-            owner: entry.owner.to_string(),
+        to_json(&RuleRecord {
+            sequence: ownership.sequence,
+            owner: ownership.owner.to_string(),
             filter: filter.id().to_string(),
             direction: rule.direction().to_string(),
             number: rule.number().value(),
@@ -205,16 +205,17 @@ impl Account {
         .map(Some)
     }
 
-    fn session_record(&self, id: &SessionId) -> Result<Option<String>, Refused> {
-        let Some((session, entry)) = self.registry.session(id).zip(self.sessions.get(id)) else {
+    fn session_record(&self, id: &SessionId) -> Result<Option<String>, ApiError> {
+        let Some((session, ownership)) = self.registry.session(id).zip(self.sessions.get(id))
+        else {
             return Ok(None);
         };
         let network_id = session.virtual_network_id;
-        let network_id = network_id.ok_or_else(|| Refused::internal("a session without a VNI"))?;
+        let network_id = network_id.ok_or_else(|| ApiError::internal("a session without a VNI"))?;
         let interface = self.registry.network_interface(&session.network_interface_id);
-        json(&SessionRecord {
-            sequence: entry.sequence,
-            owner: entry.owner.to_string(),
+        to_json(&SessionRecord {
+            sequence: ownership.sequence,
+            owner: ownership.owner.to_string(),
             network_interface: session.network_interface_id.to_string(),
             device: interface.and_then(|interface| interface.device.clone()),
             target: session.target_id.to_string(),
@@ -255,6 +256,6 @@ impl RuleRecord {
     }
 }
 
-fn json<T: Serialize>(record: &T) -> Result<String, Refused> {
-    serde_json::to_string(record).map_err(Refused::internal)
+fn to_json<T: Serialize>(record: &T) -> Result<String, ApiError> {
+    serde_json::to_string(record).map_err(ApiError::internal)
 }

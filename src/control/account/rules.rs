@@ -1,9 +1,9 @@
 //! Rules of filters of an account.
 
-use super::filters::no_such;
-use super::records::Key;
-use super::refused::Refused;
-use super::tokens::Once;
+use super::api_error::ApiError;
+use super::filters::not_found;
+use super::records::RecordKey;
+use super::tokens::ClientToken;
 use super::{Account, Caller};
 use crate::model::{
     CidrBlock, Direction, Filter, FilterRule, FilterRuleId, PortRange, Protocol, RuleAction,
@@ -18,7 +18,7 @@ pub struct CreateRule {
     /// The rule, without an id.
     pub rule: FilterRule,
     /// The ClientToken.
-    pub once: Option<Once>,
+    pub client_token: Option<ClientToken>,
 }
 
 /// ModifyTrafficMirrorFilterRule: what is given is changed.
@@ -68,8 +68,8 @@ pub enum RuleField {
 
 impl RuleField {
     /// # Errors
-    /// [`Refused`] for any other word.
-    pub fn parse(text: &str) -> Result<Self, Refused> {
+    /// [`ApiError`] for any other word.
+    pub fn parse(text: &str) -> Result<Self, ApiError> {
         match text {
             "destination-port-range" => Ok(Self::DestinationPorts),
             "source-port-range" => Ok(Self::SourcePorts),
@@ -77,7 +77,7 @@ impl RuleField {
             "description" => Ok(Self::Description),
             other => {
                 let expected = "destination-port-range, source-port-range, protocol or description";
-                Err(Refused::value("RemoveField", other, expected))
+                Err(ApiError::invalid_value("RemoveField", other, expected))
             }
         }
     }
@@ -87,38 +87,38 @@ impl Account {
     /// Adds a rule to a filter.
     ///
     /// # Errors
-    /// [`Refused`] where there is no such filter, its number is taken, or beyond the quota.
+    /// [`ApiError`] where there is no such filter, its number is taken, or beyond the quota.
     pub fn create_rule(
         &mut self,
         caller: &Caller<'_>,
         request: CreateRule,
-    ) -> Result<FilterRuleId, Refused> {
+    ) -> Result<FilterRuleId, ApiError> {
         let kind = ("FilterRule", FilterRuleId::PREFIX);
-        if let Some(id) = self.repeated(caller, request.once.as_ref(), kind)? {
+        if let Some(id) = self.find_repeated(caller, request.client_token.as_ref(), kind)? {
             return Ok(FilterRuleId::new(id)?);
         }
-        let filter_id = self.own_filter(caller, &request.filter_id)?;
+        let filter_id = self.owned_filter(caller, &request.filter_id)?;
         let Some(filter) = self.registry.filter(&filter_id).cloned() else {
-            return Err(no_such("Filter", "tmf-", &request.filter_id));
+            return Err(not_found("Filter", "tmf-", &request.filter_id));
         };
-        number_is_free(&filter, &request.rule, None)?;
+        check_number_is_free(&filter, &request.rule, None)?;
         if filter.all_rules().len() >= self.quotas.rules_per_filter {
             let most = self.quotas.rules_per_filter;
             let message =
                 format!("The maximum number of rules of a traffic mirror filter is {most}.");
-            return Err(Refused::new("TrafficMirrorFilterRuleLimitExceeded", message));
+            return Err(ApiError::new("TrafficMirrorFilterRuleLimitExceeded", message));
         }
-        caller.may_change()?;
+        caller.check_not_dry_run()?;
         let id = FilterRuleId::from_seed((self.draw)());
         let mut changed = Filter::clone(&filter);
         let mut rule = request.rule;
         rule.id = Some(id.clone());
         changed.push_rule(rule)?;
         self.registry.replace_filter(changed)?;
-        let entry = self.entry(caller.owner, false);
-        self.remember(caller.now_s, &entry.owner, request.once, id.as_str());
-        self.rules.put(id.clone(), entry);
-        self.mark(Key::Rule(id.clone()));
+        let ownership = self.new_ownership(caller.owner, false);
+        self.record_token(caller.now_s, &ownership.owner, request.client_token, id.as_str());
+        self.rules.insert(id.clone(), ownership);
+        self.mark_changed(RecordKey::Rule(id.clone()));
         self.filter_of.insert(id.clone(), filter_id);
         Ok(id)
     }
@@ -126,45 +126,45 @@ impl Account {
     /// Changes a rule.
     ///
     /// # Errors
-    /// [`Refused`] where there is none, its new number is taken, or what comes of it is no rule.
+    /// [`ApiError`] where there is none, its new number is taken, or what comes of it is no rule.
     pub fn modify_rule(
         &mut self,
         caller: &Caller<'_>,
         id: &str,
         request: &ModifyRule,
-    ) -> Result<FilterRuleId, Refused> {
-        request.is_consistent()?;
-        let id = self.own_rule(caller, id)?;
+    ) -> Result<FilterRuleId, ApiError> {
+        request.check_consistent()?;
+        let id = self.owned_rule(caller, id)?;
         let Some((filter, rule)) = self.rule(&id) else {
-            return Err(no_such("FilterRule", "tmfr-", id.as_str()));
+            return Err(not_found("FilterRule", "tmfr-", id.as_str()));
         };
         let rule = request.applied(rule)?;
-        number_is_free(filter, &rule, Some(&id))?;
+        check_number_is_free(filter, &rule, Some(&id))?;
         let others = filter.all_rules().iter().filter(|one| one.id.as_ref() != Some(&id));
         let rules = others.cloned().chain([rule]).collect();
         let changed = self.with_rules(filter, rules)?;
-        caller.may_change()?;
+        caller.check_not_dry_run()?;
         self.registry.replace_filter(changed)?;
-        self.mark(Key::Rule(id.clone()));
+        self.mark_changed(RecordKey::Rule(id.clone()));
         Ok(id)
     }
 
     /// Deletes a rule.
     ///
     /// # Errors
-    /// [`Refused`] where there is none.
-    pub fn delete_rule(&mut self, caller: &Caller<'_>, id: &str) -> Result<FilterRuleId, Refused> {
-        let id = self.own_rule(caller, id)?;
-        caller.may_change()?;
+    /// [`ApiError`] where there is none.
+    pub fn delete_rule(&mut self, caller: &Caller<'_>, id: &str) -> Result<FilterRuleId, ApiError> {
+        let id = self.owned_rule(caller, id)?;
+        caller.check_not_dry_run()?;
         if let Some((filter, _)) = self.rule(&id) {
             let others = filter.all_rules().iter().filter(|one| one.id.as_ref() != Some(&id));
             let changed = self.with_rules(filter, others.cloned().collect())?;
             self.registry.replace_filter(changed)?;
         }
-        self.rules.take(&id);
-        self.mark(Key::Rule(id.clone()));
+        self.rules.remove(&id);
+        self.mark_changed(RecordKey::Rule(id.clone()));
         self.filter_of.remove(&id);
-        self.outlive(id.as_str(), caller.now_s);
+        self.keep_token_of_deleted(id.as_str(), caller.now_s);
         Ok(id)
     }
 
@@ -173,7 +173,7 @@ impl Account {
         &self,
         filter: &Filter,
         rules: Vec<FilterRule>,
-    ) -> Result<Filter, Refused> {
+    ) -> Result<Filter, ApiError> {
         let (mut changed, refused) = Filter::from_rules(filter.id().clone(), rules);
         if let Some((_, invalid)) = refused.into_iter().next() {
             return Err(invalid.into());
@@ -184,22 +184,26 @@ impl Account {
         Ok(changed)
     }
 
-    pub(super) fn own_rule(&self, caller: &Caller<'_>, id: &str) -> Result<FilterRuleId, Refused> {
-        let known = FilterRuleId::new(id)
-            .ok()
-            .filter(|id| self.rules.get(id).is_some_and(|entry| *entry.owner == *caller.owner));
+    pub(super) fn owned_rule(
+        &self,
+        caller: &Caller<'_>,
+        id: &str,
+    ) -> Result<FilterRuleId, ApiError> {
+        let known = FilterRuleId::new(id).ok().filter(|id| {
+            self.rules.get(id).is_some_and(|ownership| *ownership.owner == *caller.owner)
+        });
         let prefix = FilterRuleId::PREFIX;
-        let Some(known) = known else { return Err(no_such("FilterRule", prefix, id)) };
-        self.is_no_file(self.rules.get(&known), id)?;
+        let Some(known) = known else { return Err(not_found("FilterRule", prefix, id)) };
+        self.check_not_from_file(self.rules.get(&known), id)?;
         Ok(known)
     }
 }
 
-fn number_is_free(
+fn check_number_is_free(
     filter: &Filter,
     rule: &FilterRule,
     but_for: Option<&FilterRuleId>,
-) -> Result<(), Refused> {
+) -> Result<(), ApiError> {
     let is_taken = filter.rules(rule.direction()).any(|one| {
         one.number() == rule.number() && (but_for.is_none() || one.id.as_ref() != but_for)
     });
@@ -212,7 +216,7 @@ fn number_is_free(
         rule.direction(),
         filter.id()
     );
-    Err(Refused::new("TrafficMirrorFilterRuleAlreadyExists", message))
+    Err(ApiError::new("TrafficMirrorFilterRuleAlreadyExists", message))
 }
 
 impl ModifyRule {
@@ -221,7 +225,7 @@ impl ModifyRule {
     }
 
     /// No field is both set and removed.
-    fn is_consistent(&self) -> Result<(), Refused> {
+    fn check_consistent(&self) -> Result<(), ApiError> {
         let both = [
             (RuleField::DestinationPorts, self.ports.destination.is_some(), "DestinationPortRange"),
             (RuleField::SourcePorts, self.ports.source.is_some(), "SourcePortRange"),
@@ -230,15 +234,15 @@ impl ModifyRule {
         ];
         match both.into_iter().find(|(field, is_set, _)| *is_set && self.removes(*field)) {
             None => Ok(()),
-            Some((_, _, name)) => {
-                Err(Refused::combination(format!("{name} cannot be both set and removed.")))
-            }
+            Some((_, _, name)) => Err(ApiError::invalid_combination(format!(
+                "{name} cannot be both set and removed."
+            ))),
         }
     }
 
     /// What becomes of a rule. "A Modify that adds a port range" needs the protocol that it goes
     /// with, in the same request or from before.
-    fn applied(&self, rule: &FilterRule) -> Result<FilterRule, Refused> {
+    fn applied(&self, rule: &FilterRule) -> Result<FilterRule, ApiError> {
         let mut changed = FilterRule::new(
             self.direction.unwrap_or(rule.direction()),
             self.number.unwrap_or(rule.number()),

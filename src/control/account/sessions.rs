@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use super::filters::{named, no_such};
-use super::records::Key;
-use super::refused::Refused;
+use super::api_error::ApiError;
+use super::filters::{not_found, session_name};
+use super::records::RecordKey;
 use super::targets::is_hex_id;
-use super::tokens::Once;
+use super::tokens::ClientToken;
 use super::{Account, Caller};
 use crate::model::{
     NetworkInterfaceId, PacketLength, Session, SessionId, SessionNumber, Tags, TargetId,
@@ -33,7 +33,7 @@ pub struct CreateSession {
     /// The tags.
     pub tags: Tags,
     /// The ClientToken.
-    pub once: Option<Once>,
+    pub client_token: Option<ClientToken>,
 }
 
 /// ModifyTrafficMirrorSession: what is given is changed.
@@ -68,15 +68,15 @@ pub enum SessionField {
 
 impl SessionField {
     /// # Errors
-    /// [`Refused`] for any other word.
-    pub fn parse(text: &str) -> Result<Self, Refused> {
+    /// [`ApiError`] for any other word.
+    pub fn parse(text: &str) -> Result<Self, ApiError> {
         match text {
             "packet-length" => Ok(Self::PacketLength),
             "description" => Ok(Self::Description),
             "virtual-network-id" => Ok(Self::VirtualNetworkId),
             other => {
                 let expected = "packet-length, description or virtual-network-id";
-                Err(Refused::value("RemoveField", other, expected))
+                Err(ApiError::invalid_value("RemoveField", other, expected))
             }
         }
     }
@@ -86,38 +86,38 @@ impl Account {
     /// Makes a session.
     ///
     /// # Errors
-    /// [`Refused`] where what it refers to is not there, its number is taken, its source is a
+    /// [`ApiError`] where what it refers to is not there, its number is taken, its source is a
     /// target, or beyond a quota.
     pub fn create_session(
         &mut self,
         caller: &Caller<'_>,
         request: CreateSession,
-    ) -> Result<SessionId, Refused> {
+    ) -> Result<SessionId, ApiError> {
         let kind = ("Session", SessionId::PREFIX);
-        if let Some(id) = self.repeated(caller, request.once.as_ref(), kind)? {
+        if let Some(id) = self.find_repeated(caller, request.client_token.as_ref(), kind)? {
             return Ok(SessionId::new(id)?);
         }
-        let interface = self.known_interface(&request.network_interface_id)?;
-        let target = self.known_target(caller, &request.target_id)?;
-        let filter = self.known_filter(caller, &request.filter_id)?;
+        let interface = self.existing_interface(&request.network_interface_id)?;
+        let target = self.visible_target(caller, &request.target_id)?;
+        let filter = self.visible_filter(caller, &request.filter_id)?;
         let mut session = Session::new(interface, request.number, filter, target);
         session.packet_length = request.packet_length;
         session.virtual_network_id = request.virtual_network_id;
         session.description = request.description;
         session.tags = request.tags;
-        self.is_possible(&session)?;
-        self.is_within_quotas(caller, &session)?;
-        caller.may_change()?;
+        self.check_session(&session)?;
+        self.check_quotas(caller, &session)?;
+        caller.check_not_dry_run()?;
         let id = SessionId::from_seed((self.draw)());
         session.id = Some(id.clone());
         if session.virtual_network_id.is_none() {
             session.virtual_network_id = Some(self.random_network_id()?);
         }
         self.registry.add_session(session)?;
-        let entry = self.entry(caller.owner, false);
-        self.remember(caller.now_s, &entry.owner, request.once, id.as_str());
-        self.sessions.put(id.clone(), entry);
-        self.mark(Key::Session(id.clone()));
+        let ownership = self.new_ownership(caller.owner, false);
+        self.record_token(caller.now_s, &ownership.owner, request.client_token, id.as_str());
+        self.sessions.insert(id.clone(), ownership);
+        self.mark_changed(RecordKey::Session(id.clone()));
         self.created_session = Some(id.clone());
         Ok(id)
     }
@@ -132,117 +132,121 @@ impl Account {
     /// same request makes it again.
     pub fn undo_create_session(&mut self, id: &SessionId) {
         self.registry.remove_session(id);
-        self.sessions.take(id);
-        self.mark(Key::Session(id.clone()));
-        if let Some((owner, token)) = self.tokens.forget_request_of(id.as_str()) {
-            self.mark(Key::Token(owner, token));
+        self.sessions.remove(id);
+        self.mark_changed(RecordKey::Session(id.clone()));
+        if let Some((owner, token)) = self.tokens.remove_of_resource(id.as_str()) {
+            self.mark_changed(RecordKey::Token(owner, token));
         }
     }
 
     /// Changes a session.
     ///
     /// # Errors
-    /// [`Refused`] as of [`Account::create_session`], and where a field is both set and removed.
+    /// [`ApiError`] as of [`Account::create_session`], and where a field is both set and removed.
     pub fn modify_session(
         &mut self,
         caller: &Caller<'_>,
         id: &str,
         request: ModifySession,
-    ) -> Result<SessionId, Refused> {
-        request.is_consistent()?;
-        let id = self.own_session(caller, id)?;
+    ) -> Result<SessionId, ApiError> {
+        request.check_consistent()?;
+        let id = self.owned_session(caller, id)?;
         let Some(known) = self.registry.session(&id) else {
-            return Err(no_such("Session", SessionId::PREFIX, id.as_str()));
+            return Err(not_found("Session", SessionId::PREFIX, id.as_str()));
         };
         let mut session = known.clone();
         if let Some(target) = &request.target_id {
-            session.target_id = self.known_target(caller, target)?;
+            session.target_id = self.visible_target(caller, target)?;
         }
         if let Some(filter) = &request.filter_id {
-            session.filter_id = self.known_filter(caller, filter)?;
+            session.filter_id = self.visible_filter(caller, filter)?;
         }
         let has_other_target = session.target_id != known.target_id;
         request.apply(&mut session);
-        self.is_possible(&session)?;
+        self.check_session(&session)?;
         if has_other_target {
-            self.target_takes_another(&session)?;
+            self.check_sources_per_target(&session)?;
         }
-        caller.may_change()?;
+        caller.check_not_dry_run()?;
         if session.virtual_network_id.is_none() {
             session.virtual_network_id = Some(self.random_network_id()?);
         }
         self.registry.replace_session(session)?;
-        self.mark(Key::Session(id.clone()));
+        self.mark_changed(RecordKey::Session(id.clone()));
         Ok(id)
     }
 
     /// Deletes a session.
     ///
     /// # Errors
-    /// [`Refused`] where there is none.
-    pub fn delete_session(&mut self, caller: &Caller<'_>, id: &str) -> Result<SessionId, Refused> {
-        let id = self.own_session(caller, id)?;
-        caller.may_change()?;
+    /// [`ApiError`] where there is none.
+    pub fn delete_session(&mut self, caller: &Caller<'_>, id: &str) -> Result<SessionId, ApiError> {
+        let id = self.owned_session(caller, id)?;
+        caller.check_not_dry_run()?;
         self.registry.remove_session(&id);
-        self.sessions.take(&id);
-        self.mark(Key::Session(id.clone()));
-        self.outlive(id.as_str(), caller.now_s);
+        self.sessions.remove(&id);
+        self.mark_changed(RecordKey::Session(id.clone()));
+        self.keep_token_of_deleted(id.as_str(), caller.now_s);
         Ok(id)
     }
 
-    pub(super) fn own_session(&self, caller: &Caller<'_>, id: &str) -> Result<SessionId, Refused> {
-        let known = SessionId::new(id)
-            .ok()
-            .filter(|id| self.sessions.get(id).is_some_and(|entry| *entry.owner == *caller.owner));
-        let Some(known) = known else { return Err(no_such("Session", SessionId::PREFIX, id)) };
-        self.is_no_file(self.sessions.get(&known), id)?;
+    pub(super) fn owned_session(
+        &self,
+        caller: &Caller<'_>,
+        id: &str,
+    ) -> Result<SessionId, ApiError> {
+        let known = SessionId::new(id).ok().filter(|id| {
+            self.sessions.get(id).is_some_and(|ownership| *ownership.owner == *caller.owner)
+        });
+        let Some(known) = known else { return Err(not_found("Session", SessionId::PREFIX, id)) };
+        self.check_not_from_file(self.sessions.get(&known), id)?;
         Ok(known)
     }
 
-    fn known_interface(&self, id: &str) -> Result<NetworkInterfaceId, Refused> {
+    fn existing_interface(&self, id: &str) -> Result<NetworkInterfaceId, ApiError> {
         let known = NetworkInterfaceId::new(id).ok();
         if let Some(known) = known.filter(|id| self.registry.network_interface(id).is_some()) {
             return Ok(known);
         }
         if !is_hex_id(id, NetworkInterfaceId::PREFIX) {
             let message = format!("Invalid id: \"{id}\" (expecting \"eni-...\")");
-            return Err(Refused::new("InvalidNetworkInterfaceId.Malformed", message));
+            return Err(ApiError::new("InvalidNetworkInterfaceId.Malformed", message));
         }
         let message = format!("The networkInterface ID '{id}' does not exist");
-        Err(Refused::new("InvalidNetworkInterfaceID.NotFound", message))
+        Err(ApiError::new("InvalidNetworkInterfaceID.NotFound", message))
     }
 
     /// Whether its source can be one, and its number is free.
-    fn is_possible(&self, session: &Session) -> Result<(), Refused> {
+    fn check_session(&self, session: &Session) -> Result<(), ApiError> {
         let source = &session.network_interface_id;
         let is_target = |one: &&crate::model::Target| matches!(&one.kind, TargetKind::NetworkInterface(id) if id == source);
         if let Some(target) = self.registry.targets_at(source).find(is_target) {
             let message = format!("{source} is in use by target {}", target.id());
-            return Err(Refused::new("InvalidParameterValue", message));
+            return Err(ApiError::new("InvalidParameterValue", message));
         }
         let interface = self.registry.network_interface(source);
         if interface.is_none_or(|interface| interface.device.is_none()) {
             let message =
                 format!("{source} must be attached to a supported instance: it has no device");
-            return Err(Refused::new("NetworkInterfaceNotSupported", message));
+            return Err(ApiError::new("NetworkInterfaceNotSupported", message));
         }
         if let Some(target) = self.registry.target(&session.target_id)
             && target.is_forbidden
         {
             self.addresses_of(&target.kind, &target.tags)?;
             let message = format!("Copies may not go to the address of {}.", target.id());
-            return Err(Refused::new("InvalidTrafficMirrorTarget", message));
+            return Err(ApiError::new("InvalidTrafficMirrorTarget", message));
         }
-        self.copies_leave(session)?;
+        self.check_copies_leave(session)?;
         let same = |one: &&Session| one.number == session.number && one.id != session.id;
         match self.registry.sessions_of(source).find(same) {
             None => Ok(()),
             Some(other) => {
                 let expected = format!(
                     "a number that no other session of {source} has, but {} has it",
-                    named(other)
+                    session_name(other)
                 );
-                Err(Refused::value("SessionNumber", session.number, expected))
+                Err(ApiError::invalid_value("SessionNumber", session.number, expected))
             }
         }
     }
@@ -250,31 +254,31 @@ impl Account {
     /// Checks that the copies of a session do not come back to its source.
     ///
     /// # Errors
-    /// [`Refused`] with the address that is one of the source.
-    pub fn copies_leave(&self, session: &Session) -> Result<(), Refused> {
+    /// [`ApiError`] with the address that is one of the source.
+    pub fn check_copies_leave(&self, session: &Session) -> Result<(), ApiError> {
         let Some(target) = self.registry.target(&session.target_id) else { return Ok(()) };
         let addresses = self.registry.target_addresses(target).map(|address| address.ip());
-        self.leave(&session.network_interface_id, target.id(), addresses)
+        self.check_addresses_leave(&session.network_interface_id, target.id(), addresses)
     }
 
-    fn is_within_quotas(&self, caller: &Caller<'_>, session: &Session) -> Result<(), Refused> {
+    fn check_quotas(&self, caller: &Caller<'_>, session: &Session) -> Result<(), ApiError> {
         let most = self.quotas.sessions_per_interface;
         let source = &session.network_interface_id;
         if self.registry.sessions_of(source).count() >= most {
             let message = format!("Sessions per interface limit reached ({most}) for {source}");
-            return Err(Refused::new("TrafficMirrorSessionsPerInterfaceLimitExceeded", message));
+            return Err(ApiError::new("TrafficMirrorSessionsPerInterfaceLimitExceeded", message));
         }
-        self.target_takes_another(session)?;
-        if self.sessions.owned_by(caller.owner) >= self.quotas.sessions {
+        self.check_sources_per_target(session)?;
+        if self.sessions.count_owned_by(caller.owner) >= self.quotas.sessions {
             let most = self.quotas.sessions;
             let message = format!("The maximum number of traffic mirror sessions is {most}.");
-            return Err(Refused::new("TrafficMirrorSessionLimitExceeded", message));
+            return Err(ApiError::new("TrafficMirrorSessionLimitExceeded", message));
         }
         Ok(())
     }
 
     /// "Sources per target: 10", of interface targets; distinct sources are counted.
-    fn target_takes_another(&self, session: &Session) -> Result<(), Refused> {
+    fn check_sources_per_target(&self, session: &Session) -> Result<(), ApiError> {
         let id: &TargetId = &session.target_id;
         let kind = self.registry.target(id).map(|target| &target.kind);
         if !matches!(kind, Some(TargetKind::NetworkInterface(_))) {
@@ -287,11 +291,11 @@ impl Account {
             return Ok(());
         }
         let message = format!("Sources per interface-target limit reached ({})", sources.len());
-        Err(Refused::new("TrafficMirrorSourcesPerTargetLimitExceeded", message))
+        Err(ApiError::new("TrafficMirrorSourcesPerTargetLimitExceeded", message))
     }
 
     /// "Random, unique among all sessions of the account".
-    fn random_network_id(&mut self) -> Result<VirtualNetworkId, Refused> {
+    fn random_network_id(&mut self) -> Result<VirtualNetworkId, ApiError> {
         for _ in 0..1000 {
             let [.., a, b, c] = (self.draw)().to_be_bytes();
             let candidate = VirtualNetworkId::new(u32::from_be_bytes([0, a, b, c]))?;
@@ -300,7 +304,7 @@ impl Account {
                 return Ok(candidate);
             }
         }
-        Err(Refused::internal("no virtual network id is free"))
+        Err(ApiError::internal("no virtual network id is free"))
     }
 }
 
@@ -310,7 +314,7 @@ impl ModifySession {
     }
 
     /// No field is both set and removed.
-    fn is_consistent(&self) -> Result<(), Refused> {
+    fn check_consistent(&self) -> Result<(), ApiError> {
         let both = [
             (SessionField::PacketLength, self.packet_length.is_some(), "PacketLength"),
             (SessionField::Description, self.description.is_some(), "Description"),
@@ -318,9 +322,9 @@ impl ModifySession {
         ];
         match both.into_iter().find(|(field, is_set, _)| *is_set && self.removes(*field)) {
             None => Ok(()),
-            Some((_, _, name)) => {
-                Err(Refused::combination(format!("{name} cannot be both set and removed.")))
-            }
+            Some((_, _, name)) => Err(ApiError::invalid_combination(format!(
+                "{name} cannot be both set and removed."
+            ))),
         }
     }
 

@@ -1,17 +1,17 @@
 //! Tags: what they may be, and changing those of resources that are there.
 
-use super::records::Key;
-use super::refused::Refused;
-use super::targets::put_addresses;
+use super::api_error::ApiError;
+use super::records::RecordKey;
+use super::targets::set_addresses;
 use super::{Account, Caller, Resource};
 use crate::model::{ADDRESS_TAG, Filter, FilterRule, Tags, TargetId};
 
 /// "Maximum number of tags per resource: 50."
-const MOST_TAGS: usize = 50;
+const MAX_TAGS: usize = 50;
 
 /// "Maximum of 127 Unicode characters" for a key, "256" for a value (EC2 API, `Tag`).
-const LONGEST_KEY: usize = 127;
-const LONGEST_VALUE: usize = 256;
+const MAX_KEY_CHARS: usize = 127;
+const MAX_VALUE_CHARS: usize = 256;
 
 /// What `DeleteTags` is to delete.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,48 +25,48 @@ pub struct TagToDelete {
 /// Takes pairs as they were sent.
 ///
 /// # Errors
-/// [`Refused`] for a key or a value that is too long, reserved or given twice, and for too many.
-pub fn tags(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Tags, Refused> {
+/// [`ApiError`] for a key or a value that is too long, reserved or given twice, and for too many.
+pub fn tags(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Tags, ApiError> {
     let mut tags = Tags::new();
     for (key, value) in pairs {
-        if key.is_empty() || key.chars().count() > LONGEST_KEY {
-            return Err(Refused::value("Tag.Key", &key, "1 to 127 characters"));
+        if key.is_empty() || key.chars().count() > MAX_KEY_CHARS {
+            return Err(ApiError::invalid_value("Tag.Key", &key, "1 to 127 characters"));
         }
         if key.to_ascii_lowercase().starts_with("aws:") {
             let message = format!("Tag keys starting with 'aws:' are reserved: {key}");
-            return Err(Refused::new("InvalidParameterValue", message));
+            return Err(ApiError::new("InvalidParameterValue", message));
         }
-        if value.chars().count() > LONGEST_VALUE {
-            return Err(Refused::value("Tag.Value", &value, "at most 256 characters"));
+        if value.chars().count() > MAX_VALUE_CHARS {
+            return Err(ApiError::invalid_value("Tag.Value", &value, "at most 256 characters"));
         }
         if let Some(known) = tags.insert(key.clone(), value) {
             let message = format!("Duplicate tag key '{key}' specified, with '{known}' before.");
-            return Err(Refused::new("InvalidParameterValue", message));
+            return Err(ApiError::new("InvalidParameterValue", message));
         }
     }
-    count_is_allowed(&tags)?;
+    check_tag_count(&tags)?;
     Ok(tags)
 }
 
-fn count_is_allowed(tags: &Tags) -> Result<(), Refused> {
-    if tags.len() <= MOST_TAGS {
+fn check_tag_count(tags: &Tags) -> Result<(), ApiError> {
+    if tags.len() <= MAX_TAGS {
         return Ok(());
     }
-    let message = format!("The maximum number of tags per resource is {MOST_TAGS}.");
-    Err(Refused::new("TagLimitExceeded", message))
+    let message = format!("The maximum number of tags per resource is {MAX_TAGS}.");
+    Err(ApiError::new("TagLimitExceeded", message))
 }
 
 impl Account {
     /// Adds or overwrites tags of resources; all of them or none.
     ///
     /// # Errors
-    /// [`Refused`] where a resource is not there or may not be changed, or has too many tags then.
+    /// [`ApiError`] where a resource is not there or may not be changed, or has too many tags then.
     pub fn create_tags(
         &mut self,
         caller: &Caller<'_>,
         ids: &[String],
         tags: &Tags,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), ApiError> {
         let overwrite = |known: &mut Tags| known.extend(tags.clone());
         self.change_tags(caller, ids, &overwrite)
     }
@@ -74,13 +74,13 @@ impl Account {
     /// Deletes tags of resources: those that are named, or all where none is.
     ///
     /// # Errors
-    /// [`Refused`] where a resource is not there or may not be changed.
+    /// [`ApiError`] where a resource is not there or may not be changed.
     pub fn delete_tags(
         &mut self,
         caller: &Caller<'_>,
         ids: &[String],
         tags: &[TagToDelete],
-    ) -> Result<(), Refused> {
+    ) -> Result<(), ApiError> {
         let goes = |key: &str, value: &str| {
             let mut named = tags.iter().filter(|tag| tag.key == key);
             tags.is_empty() || named.any(|tag| tag.value.as_deref().is_none_or(|own| own == value))
@@ -93,13 +93,13 @@ impl Account {
         caller: &Caller<'_>,
         ids: &[String],
         change: &dyn Fn(&mut Tags),
-    ) -> Result<(), Refused> {
+    ) -> Result<(), ApiError> {
         let mut changed = Vec::with_capacity(ids.len());
         for id in ids {
             let resource = self.resource(caller, id)?;
             let mut tags = self.tags_of(&resource).cloned().unwrap_or_default();
             change(&mut tags);
-            count_is_allowed(&tags)?;
+            check_tag_count(&tags)?;
             if let Resource::Target(id) = &resource
                 && self.has_other_address(id, &tags)
             {
@@ -107,7 +107,7 @@ impl Account {
             }
             changed.push((resource, tags));
         }
-        caller.may_change()?;
+        caller.check_not_dry_run()?;
         changed.into_iter().try_for_each(|(resource, tags)| self.set_tags(resource, tags))
     }
 
@@ -128,12 +128,12 @@ impl Account {
         }
     }
 
-    fn set_tags(&mut self, resource: Resource, tags: Tags) -> Result<(), Refused> {
-        self.mark(match &resource {
-            Resource::Session(id) => Key::Session(id.clone()),
-            Resource::Target(id) => Key::Target(id.clone()),
-            Resource::Filter(id) => Key::Filter(id.clone()),
-            Resource::Rule(id) => Key::Rule(id.clone()),
+    fn set_tags(&mut self, resource: Resource, tags: Tags) -> Result<(), ApiError> {
+        self.mark_changed(match &resource {
+            Resource::Session(id) => RecordKey::Session(id.clone()),
+            Resource::Target(id) => RecordKey::Target(id.clone()),
+            Resource::Filter(id) => RecordKey::Filter(id.clone()),
+            Resource::Rule(id) => RecordKey::Rule(id.clone()),
         });
         match resource {
             Resource::Session(id) => {
@@ -149,7 +149,7 @@ impl Account {
                 let Some(target) = self.registry.target_mut(&id) else { return Ok(()) };
                 target.tags = tags;
                 if let Some(addresses) = addresses {
-                    put_addresses(target, addresses);
+                    set_addresses(target, addresses);
                     target.is_forbidden = false;
                 }
             }
@@ -180,7 +180,7 @@ impl Account {
 mod tests {
     use super::*;
 
-    fn of(pairs: &[(&str, &str)]) -> Result<Tags, Refused> {
+    fn of(pairs: &[(&str, &str)]) -> Result<Tags, ApiError> {
         tags(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())))
     }
 

@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 
-use super::filters::{named, no_such};
-use super::records::Key;
-use super::refused::Refused;
-use super::tokens::Once;
+use super::api_error::ApiError;
+use super::filters::{not_found, session_name};
+use super::records::RecordKey;
+use super::tokens::ClientToken;
 use super::{Account, Caller, NamedBy};
 use crate::model::{
     ADDRESS_TAG, NetworkInterfaceId, Tags, Target, TargetId, TargetKind, parse_target_addresses,
@@ -21,66 +21,67 @@ pub struct CreateTarget {
     /// The tags.
     pub tags: Tags,
     /// The ClientToken.
-    pub once: Option<Once>,
+    pub client_token: Option<ClientToken>,
 }
 
 impl Account {
     /// Makes a target.
     ///
     /// # Errors
-    /// [`Refused`] where what it names is not there, is a source, or has no address.
+    /// [`ApiError`] where what it names is not there, is a source, or has no address.
     pub fn create_target(
         &mut self,
         caller: &Caller<'_>,
         request: CreateTarget,
-    ) -> Result<TargetId, Refused> {
+    ) -> Result<TargetId, ApiError> {
         let kind = ("Target", TargetId::PREFIX);
-        if let Some(id) = self.repeated(caller, request.once.as_ref(), kind)? {
+        if let Some(id) = self.find_repeated(caller, request.client_token.as_ref(), kind)? {
             return Ok(TargetId::new(id)?);
         }
-        self.exists(&request.kind)?;
+        self.check_target_exists(&request.kind)?;
         let addresses = self.addresses_of(&request.kind, &request.tags)?;
         if let TargetKind::NetworkInterface(id) = &request.kind
             && let Some(session) = self.registry.sessions_of(id).next()
         {
-            let message = format!("{id} is in use by session {} as a source", named(session));
-            return Err(Refused::new("InvalidTrafficMirrorTarget", message));
+            let message =
+                format!("{id} is in use by session {} as a source", session_name(session));
+            return Err(ApiError::new("InvalidTrafficMirrorTarget", message));
         }
-        if self.targets.owned_by(caller.owner) >= self.quotas.targets {
+        if self.targets.count_owned_by(caller.owner) >= self.quotas.targets {
             let most = self.quotas.targets;
             let message = format!("The maximum number of traffic mirror targets is {most}.");
-            return Err(Refused::new("TrafficMirrorTargetLimitExceeded", message));
+            return Err(ApiError::new("TrafficMirrorTargetLimitExceeded", message));
         }
-        caller.may_change()?;
+        caller.check_not_dry_run()?;
         let id = TargetId::from_seed((self.draw)());
         let mut target = Target::new(id.clone(), request.kind);
-        put_addresses(&mut target, addresses);
+        set_addresses(&mut target, addresses);
         target.description = request.description;
         target.tags = request.tags;
         self.registry.add_target(target)?;
-        let entry = self.entry(caller.owner, false);
-        self.remember(caller.now_s, &entry.owner, request.once, id.as_str());
-        self.targets.put(id.clone(), entry);
-        self.mark(Key::Target(id.clone()));
+        let ownership = self.new_ownership(caller.owner, false);
+        self.record_token(caller.now_s, &ownership.owner, request.client_token, id.as_str());
+        self.targets.insert(id.clone(), ownership);
+        self.mark_changed(RecordKey::Target(id.clone()));
         Ok(id)
     }
 
     /// Deletes a target.
     ///
     /// # Errors
-    /// [`Refused`] where there is none, or a session sends to it.
-    pub fn delete_target(&mut self, caller: &Caller<'_>, id: &str) -> Result<TargetId, Refused> {
-        let id = self.own_target(caller, id)?;
+    /// [`ApiError`] where there is none, or a session sends to it.
+    pub fn delete_target(&mut self, caller: &Caller<'_>, id: &str) -> Result<TargetId, ApiError> {
+        let id = self.owned_target(caller, id)?;
         if let Some(session) = self.registry.sessions_to(&id).next() {
-            let user = named(session);
+            let user = session_name(session);
             let message = format!("Cannot delete {id}. Target is in use by {user}");
-            return Err(Refused::new("TrafficMirrorTargetInUse", message));
+            return Err(ApiError::new("TrafficMirrorTargetInUse", message));
         }
-        caller.may_change()?;
+        caller.check_not_dry_run()?;
         self.registry.remove_target(&id)?;
-        self.targets.take(&id);
-        self.mark(Key::Target(id.clone()));
-        self.outlive(id.as_str(), caller.now_s);
+        self.targets.remove(&id);
+        self.mark_changed(RecordKey::Target(id.clone()));
+        self.keep_token_of_deleted(id.as_str(), caller.now_s);
         Ok(id)
     }
 
@@ -89,12 +90,12 @@ impl Account {
         &self,
         id: &TargetId,
         tags: &Tags,
-    ) -> Result<Vec<SocketAddr>, Refused> {
+    ) -> Result<Vec<SocketAddr>, ApiError> {
         let Some(target) = self.registry.target(id) else { return Ok(Vec::new()) };
         let addresses = self.addresses_of(&target.kind, tags)?;
         for session in self.registry.sessions_to(id) {
             let addresses = addresses.iter().map(|address| address.ip());
-            self.leave(&session.network_interface_id, id, addresses)?;
+            self.check_addresses_leave(&session.network_interface_id, id, addresses)?;
         }
         Ok(addresses)
     }
@@ -104,100 +105,104 @@ impl Account {
         &self,
         kind: &TargetKind,
         tags: &Tags,
-    ) -> Result<Vec<SocketAddr>, Refused> {
+    ) -> Result<Vec<SocketAddr>, ApiError> {
         let (known, named_by) = match tags.get(ADDRESS_TAG) {
             Some(text) => (parse_target_addresses(ADDRESS_TAG, text, kind)?, NamedBy::Client),
             None => (self.pinned_addresses(kind)?, NamedBy::User),
         };
         let mut addresses = known.iter().map(|address| address.ip());
-        addresses.try_for_each(|address| self.places.check_target(address, named_by))?;
+        addresses.try_for_each(|address| self.target_resolver.check_target(address, named_by))?;
         Ok(known)
     }
 
-    fn pinned_addresses(&self, kind: &TargetKind) -> Result<Vec<SocketAddr>, Refused> {
+    fn pinned_addresses(&self, kind: &TargetKind) -> Result<Vec<SocketAddr>, ApiError> {
         let (name, what, option) = match kind {
-            TargetKind::Address => return Err(Refused::missing(ADDRESS_TAG)),
+            TargetKind::Address => return Err(ApiError::missing_parameter(ADDRESS_TAG)),
             TargetKind::NetworkInterface(id) => (id.as_str(), "network interface", ""),
             TargetKind::NetworkLoadBalancer(arn) => (&**arn, "load balancer", "--load-balancer"),
             TargetKind::GatewayLoadBalancerEndpoint(id) => (&**id, "endpoint", "--gwlb-endpoint"),
         };
-        if let Some(pinned) = self.places.of(name) {
+        if let Some(pinned) = self.target_resolver.pinned_addresses(name) {
             return Ok(pinned);
         }
         let TargetKind::NetworkInterface(id) = kind else {
-            return Err(no_address(what, name, option));
+            return Err(no_known_address(what, name, option));
         };
         let interface = self.registry.network_interface(id);
         let own = interface.and_then(|one| Some((one, one.private_ip_addresses.first()?)));
-        let (interface, own) = own.ok_or_else(|| no_address(what, name, option))?;
+        let (interface, own) = own.ok_or_else(|| no_known_address(what, name, option))?;
         let is_of_device = interface.device.is_some();
         let named_by = if is_of_device { NamedBy::Client } else { NamedBy::User };
-        self.places.check_target(*own, named_by)?;
+        self.target_resolver.check_target(*own, named_by)?;
         Ok(Vec::new())
     }
 
     /// Whether what a target names can be there.
-    fn exists(&self, kind: &TargetKind) -> Result<(), Refused> {
+    fn check_target_exists(&self, kind: &TargetKind) -> Result<(), ApiError> {
         match kind {
-            TargetKind::NetworkInterface(id) => self.interface_is_there(id),
+            TargetKind::NetworkInterface(id) => self.check_interface_exists(id),
             other => check_target_name(other),
         }
     }
 
-    fn interface_is_there(&self, id: &NetworkInterfaceId) -> Result<(), Refused> {
+    fn check_interface_exists(&self, id: &NetworkInterfaceId) -> Result<(), ApiError> {
         if self.registry.network_interface(id).is_some() {
             return Ok(());
         }
         let message = format!("The interface ID '{id}' does not exist");
-        Err(Refused::new("InvalidTrafficMirrorTarget", message))
+        Err(ApiError::new("InvalidTrafficMirrorTarget", message))
     }
 
-    pub(super) fn own_target(&self, caller: &Caller<'_>, id: &str) -> Result<TargetId, Refused> {
-        let known = TargetId::new(id)
-            .ok()
-            .filter(|id| self.targets.get(id).is_some_and(|entry| *entry.owner == *caller.owner));
-        let Some(known) = known else { return Err(no_such("Target", TargetId::PREFIX, id)) };
-        self.is_no_file(self.targets.get(&known), id)?;
+    pub(super) fn owned_target(&self, caller: &Caller<'_>, id: &str) -> Result<TargetId, ApiError> {
+        let known = TargetId::new(id).ok().filter(|id| {
+            self.targets.get(id).is_some_and(|ownership| *ownership.owner == *caller.owner)
+        });
+        let Some(known) = known else { return Err(not_found("Target", TargetId::PREFIX, id)) };
+        self.check_not_from_file(self.targets.get(&known), id)?;
         Ok(known)
     }
 
     /// A target that the caller may refer to: own ones, and those of files.
-    pub(super) fn known_target(&self, caller: &Caller<'_>, id: &str) -> Result<TargetId, Refused> {
+    pub(super) fn visible_target(
+        &self,
+        caller: &Caller<'_>,
+        id: &str,
+    ) -> Result<TargetId, ApiError> {
         let is_visible = |id: &TargetId| {
-            self.targets.get(id).is_some_and(|one| one.is_of_file || *one.owner == *caller.owner)
+            self.targets.get(id).is_some_and(|one| one.is_from_file || *one.owner == *caller.owner)
         };
         let known = TargetId::new(id).ok().filter(is_visible);
-        known.ok_or_else(|| no_such("Target", TargetId::PREFIX, id))
+        known.ok_or_else(|| not_found("Target", TargetId::PREFIX, id))
     }
 }
 
 /// Checks the form of the ARN of a load balancer or the id of an endpoint.
 ///
 /// # Errors
-/// [`Refused`] for a name that no load balancer or endpoint has.
-pub fn check_target_name(kind: &TargetKind) -> Result<(), Refused> {
+/// [`ApiError`] for a name that no load balancer or endpoint has.
+pub fn check_target_name(kind: &TargetKind) -> Result<(), ApiError> {
     match kind {
         TargetKind::NetworkLoadBalancer(arn) if !is_load_balancer(arn) => {
             let message = format!("The load balancer ARN '{arn}' is malformed");
-            Err(Refused::new("InvalidNetworkLoadBalancerArn.Malformed", message))
+            Err(ApiError::new("InvalidNetworkLoadBalancerArn.Malformed", message))
         }
         TargetKind::GatewayLoadBalancerEndpoint(id) if !is_hex_id(id, "vpce-") => {
             let message = format!("The VPC endpoint ID '{id}' is malformed");
-            Err(Refused::new("InvalidVpcEndpointId.Malformed", message))
+            Err(ApiError::new("InvalidVpcEndpointId.Malformed", message))
         }
         _ => Ok(()),
     }
 }
 
 /// The first one, and the others of a load balancer.
-pub(super) fn put_addresses(target: &mut Target, addresses: Vec<SocketAddr>) {
+pub(super) fn set_addresses(target: &mut Target, addresses: Vec<SocketAddr>) {
     let mut addresses = addresses.into_iter();
     target.address = addresses.next();
     target.further_addresses = addresses.collect();
 }
 
 /// No session silently goes nowhere.
-fn no_address(kind: &str, name: &str, option: &str) -> Refused {
+fn no_known_address(kind: &str, name: &str, option: &str) -> ApiError {
     let pin = match option {
         "" => String::new(),
         option => format!(", or start the program with {option} {name}=ADDRESS"),
@@ -206,7 +211,7 @@ fn no_address(kind: &str, name: &str, option: &str) -> Refused {
         "No address is known for the {kind} '{name}'. Say where its copies go by the tag \
          {ADDRESS_TAG} (IP or IP:PORT){pin}."
     );
-    Refused::new("InvalidTrafficMirrorTarget", message)
+    ApiError::new("InvalidTrafficMirrorTarget", message)
 }
 
 /// `arn:PARTITION:elasticloadbalancing:REGION:ACCOUNT:loadbalancer/net/NAME/ID`

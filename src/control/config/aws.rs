@@ -7,12 +7,12 @@
 use std::borrow::Cow;
 
 use super::aws_parts::{list_to_tags, private_addresses, rules_of_filter};
-use super::collector::{Collector, api_spelling};
-use super::document::{Entry, Node, Place, Table, Value};
+use super::collector::{ProblemCollector, api_spelling};
+use super::document::{Node, SourcePosition, Table, TableEntry, Value};
 use super::fields::tables_of;
-use super::loose_rules::LooseRule;
 use super::resource::{Kind, Resource, Resources};
 use super::resources::{SESSION, TARGET};
+use super::standalone_rules::StandaloneRule;
 
 /// Keys of a network interface that are plain values in the API.
 const NETWORK_INTERFACE: [&str; 3] = ["network_interface_id", "mac_address", "description"];
@@ -20,34 +20,34 @@ const NETWORK_INTERFACE: [&str; 3] = ["network_interface_id", "mac_address", "de
 /// Keys of a filter that are plain values in the API.
 const FILTER: [&str; 3] = ["traffic_mirror_filter_id", "network_services", "description"];
 
-const KNOWN: [(&str, Part); 5] = [
-    ("TrafficMirrorSessions", Part::Resource(Kind::Session)),
-    ("TrafficMirrorFilters", Part::Resource(Kind::Filter)),
-    ("TrafficMirrorFilterRules", Part::Rules),
-    ("TrafficMirrorTargets", Part::Resource(Kind::Target)),
-    ("NetworkInterfaces", Part::Resource(Kind::NetworkInterface)),
+const KNOWN: [(&str, ListContent); 5] = [
+    ("TrafficMirrorSessions", ListContent::Resource(Kind::Session)),
+    ("TrafficMirrorFilters", ListContent::Resource(Kind::Filter)),
+    ("TrafficMirrorFilterRules", ListContent::Rules),
+    ("TrafficMirrorTargets", ListContent::Resource(Kind::Target)),
+    ("NetworkInterfaces", ListContent::Resource(Kind::NetworkInterface)),
 ];
 
 #[derive(Clone, Copy)]
-enum Part {
+enum ListContent {
     Resource(Kind),
     Rules,
 }
 
 /// Takes the resources of one file: an object, or a list of objects as several calls print them.
-pub(super) fn take<'a>(root: Node<'a>, into: &mut Resources<'a>, out: &mut Collector<'_>) {
-    let place = root.place;
+pub(super) fn read<'a>(root: Node<'a>, into: &mut Resources<'a>, out: &mut ProblemCollector<'_>) {
+    let position = root.position;
     let objects = match root.value {
         Value::Array(objects) => objects,
-        value => vec![Node { place, value }],
+        value => vec![Node { position, value }],
     };
     let mut is_known = false;
     for node in objects {
         match node.value {
-            Value::Table(table) => is_known |= take_object(&table, into, out),
+            Value::Table(table) => is_known |= read_object(&table, into, out),
             value => {
                 let kind = value.kind();
-                out.wrong(node.place, format!("expected a JSON object, got {kind}"));
+                out.report_error(node.position, format!("expected a JSON object, got {kind}"));
                 is_known = true;
             }
         }
@@ -59,11 +59,15 @@ pub(super) fn take<'a>(root: Node<'a>, into: &mut Resources<'a>, out: &mut Colle
              or what `terraform show -json` prints",
             names.join(", ")
         );
-        out.wrong(place, message);
+        out.report_error(position, message);
     }
 }
 
-fn take_object<'a>(table: &Table<'a>, into: &mut Resources<'a>, out: &mut Collector<'_>) -> bool {
+fn read_object<'a>(
+    table: &Table<'a>,
+    into: &mut Resources<'a>,
+    out: &mut ProblemCollector<'_>,
+) -> bool {
     let mut is_known = false;
     for (name, part) in KNOWN {
         let Some(entry) = table.entry(name) else { continue };
@@ -71,13 +75,15 @@ fn take_object<'a>(table: &Table<'a>, into: &mut Resources<'a>, out: &mut Collec
         if matches!(entry.value.value, Value::Null) {
             continue;
         }
-        for (place, object) in tables_of(entry, out) {
+        for (position, object) in tables_of(entry, out) {
             match part {
-                Part::Resource(kind) => {
-                    let table = resource(kind, place, object, out);
-                    into.push(kind, Resource { place, table });
+                ListContent::Resource(kind) => {
+                    let table = resource(kind, position, object, out);
+                    into.push(kind, Resource { position, table });
                 }
-                Part::Rules => into.loose_rules.extend(LooseRule::read(place, object, out)),
+                ListContent::Rules => {
+                    into.standalone_rules.extend(StandaloneRule::read(position, object, out));
+                }
             }
         }
     }
@@ -86,21 +92,21 @@ fn take_object<'a>(table: &Table<'a>, into: &mut Resources<'a>, out: &mut Collec
 
 pub(super) fn resource<'a>(
     kind: Kind,
-    place: Place,
+    position: SourcePosition,
     object: &Table<'a>,
-    out: &mut Collector<'_>,
+    out: &mut ProblemCollector<'_>,
 ) -> Table<'a> {
     match kind {
         Kind::Session => renamed(object, &SESSION, out),
         Kind::Target => renamed(object, &TARGET, out),
         Kind::NetworkInterface => {
             let mut table = renamed(object, &NETWORK_INTERFACE, out);
-            table.entries.extend(private_addresses(place, object, out));
+            table.entries.extend(private_addresses(position, object, out));
             table
         }
         Kind::Filter => {
             let mut table = renamed(object, &FILTER, out);
-            table.entries.push(rules_of_filter(place, object, out));
+            table.entries.push(rules_of_filter(position, object, out));
             table
         }
     }
@@ -110,14 +116,14 @@ pub(super) fn resource<'a>(
 pub(super) fn renamed<'a>(
     object: &Table<'a>,
     keys: &[&'static str],
-    out: &mut Collector<'_>,
+    out: &mut ProblemCollector<'_>,
 ) -> Table<'a> {
-    let mut entries: Vec<Entry<'a>> = keys
+    let mut entries: Vec<TableEntry<'a>> = keys
         .iter()
         .filter(|key| **key != "tags")
         .filter_map(|key| Some((*key, object.entry(&api_spelling(key))?)))
         .filter(|(key, entry)| says_something(key, &entry.value.value))
-        .map(|(key, entry)| Entry { key: Cow::Borrowed(key), ..entry.clone() })
+        .map(|(key, entry)| TableEntry { key: Cow::Borrowed(key), ..entry.clone() })
         .collect();
     entries.extend(list_to_tags(object, out));
     Table { path: object.path.clone(), entries }

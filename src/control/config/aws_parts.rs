@@ -4,49 +4,52 @@
 use std::borrow::Cow;
 
 use super::aws::renamed;
-use super::collector::{Collector, api_spelling};
-use super::document::{Entry, Node, Place, Table, Value};
+use super::collector::{ProblemCollector, api_spelling};
+use super::document::{Node, SourcePosition, Table, TableEntry, Value};
 use super::fields::tables_of;
 use super::filters::{PORT_RANGE, RULE};
 use crate::model::Direction;
 
 /// `[{"Key": k, "Value": v}]` as a table. Network interfaces call it `TagSet`.
-pub(super) fn list_to_tags<'a>(object: &Table<'a>, out: &mut Collector<'_>) -> Option<Entry<'a>> {
+pub(super) fn list_to_tags<'a>(
+    object: &Table<'a>,
+    out: &mut ProblemCollector<'_>,
+) -> Option<TableEntry<'a>> {
     let list = given(object, "Tags").or_else(|| given(object, "TagSet"))?;
     let mut entries = Vec::new();
-    for (place, tag) in tables_of(list, out) {
+    for (position, tag) in tables_of(list, out) {
         let Some(key) = tag.entry("Key") else {
-            out.missing("key", &tag.path, place, "the key of a tag");
+            out.report_missing("key", &tag.path, position, "the key of a tag");
             continue;
         };
         let Value::String(name) = &key.value.value else {
-            out.refuse_type(key, &key.value, "a string");
+            out.report_wrong_type(key, &key.value, "a string");
             continue;
         };
         let value = match given(tag, "Value") {
-            None => Node { place, value: Value::String(Cow::Borrowed("")) },
+            None => Node { position, value: Value::String(Cow::Borrowed("")) },
             Some(value) if matches!(value.value.value, Value::String(_)) => value.value.clone(),
             Some(value) => {
-                out.refuse_type(value, &value.value, "a string");
+                out.report_wrong_type(value, &value.value, "a string");
                 continue;
             }
         };
-        entries.push(Entry { key: name.clone(), value, ..key.clone() });
+        entries.push(TableEntry { key: name.clone(), value, ..key.clone() });
     }
     let table = Table { path: list.parent.clone(), entries };
-    let value = Node { place: list.value.place, value: Value::Table(table) };
-    Some(Entry { key: Cow::Borrowed("tags"), value, ..list.clone() })
+    let value = Node { position: list.value.position, value: Value::Table(table) };
+    Some(TableEntry { key: Cow::Borrowed("tags"), value, ..list.clone() })
 }
 
 /// `PrivateIpAddress`, `PrivateIpAddresses` and `Ipv6Addresses` as one list: IPv4 before IPv6, in
 /// each family the primary one first, none twice.
 pub(super) fn private_addresses<'a>(
-    place: Place,
+    position: SourcePosition,
     object: &Table<'a>,
-    out: &mut Collector<'_>,
-) -> Option<Entry<'a>> {
+    out: &mut ProblemCollector<'_>,
+) -> Option<TableEntry<'a>> {
     let mut found: Vec<Node<'a>> = Vec::new();
-    let mut from: Option<&Entry<'a>> = None;
+    let mut from: Option<&TableEntry<'a>> = None;
     if let Some(entry) = given(object, "PrivateIpAddress") {
         from = Some(entry);
         found.push(entry.value.clone());
@@ -68,8 +71,12 @@ pub(super) fn private_addresses<'a>(
             addresses.push(node);
         }
     }
-    let value = Node { place, value: Value::Array(addresses) };
-    from.map(|entry| Entry { key: Cow::Borrowed("private_ip_addresses"), value, ..entry.clone() })
+    let value = Node { position, value: Value::Array(addresses) };
+    from.map(|entry| TableEntry {
+        key: Cow::Borrowed("private_ip_addresses"),
+        value,
+        ..entry.clone()
+    })
 }
 
 fn is_true(table: &Table<'_>, key: &str) -> bool {
@@ -78,41 +85,46 @@ fn is_true(table: &Table<'_>, key: &str) -> bool {
 
 /// The rules of both directions as one list.
 pub(super) fn rules_of_filter<'a>(
-    place: Place,
+    position: SourcePosition,
     object: &Table<'a>,
-    out: &mut Collector<'_>,
-) -> Entry<'a> {
+    out: &mut ProblemCollector<'_>,
+) -> TableEntry<'a> {
     let mut rules = Vec::new();
     for (list, direction) in
         [("IngressFilterRules", Direction::Ingress), ("EgressFilterRules", Direction::Egress)]
     {
         let Some(entry) = given(object, list) else { continue };
-        for (place, table) in tables_of(entry, out) {
+        for (position, table) in tables_of(entry, out) {
             check_filter(object, table, out);
-            let table = rule(place, table, Some(direction), out);
-            rules.push(Node { place, value: Value::Table(table) });
+            let table = rule(position, table, Some(direction), out);
+            rules.push(Node { position, value: Value::Table(table) });
         }
     }
-    let value = Node { place, value: Value::Array(rules) };
-    Entry { key: Cow::Borrowed("rule"), parent: object.path.clone(), place, value }
+    let value = Node { position, value: Value::Array(rules) };
+    TableEntry { key: Cow::Borrowed("rule"), parent: object.path.clone(), position, value }
 }
 
 /// Refuses a rule that names another filter than the one that it is listed in.
-fn check_filter(filter: &Table<'_>, rule: &Table<'_>, out: &mut Collector<'_>) {
+fn check_filter(filter: &Table<'_>, rule: &Table<'_>, out: &mut ProblemCollector<'_>) {
     let key = "TrafficMirrorFilterId";
     let Some((own, named)) = given(filter, key).zip(given(rule, key)) else { return };
     let (own, value) = (own.value.value.shown(), named.value.value.shown());
     if own != value {
-        out.refuse(named, &named.value, value, format!("{own}, the filter that lists the rule"));
+        out.report_invalid(
+            named,
+            &named.value,
+            value,
+            format!("{own}, the filter that lists the rule"),
+        );
     }
 }
 
 /// A rule, which may stand in the list of one direction.
 pub(super) fn rule<'a>(
-    place: Place,
+    position: SourcePosition,
     object: &Table<'a>,
     direction: Option<Direction>,
-    out: &mut Collector<'_>,
+    out: &mut ProblemCollector<'_>,
 ) -> Table<'a> {
     let mut table = renamed(object, &RULE, out);
     for entry in &mut table.entries {
@@ -126,11 +138,11 @@ pub(super) fn rule<'a>(
     match table.entry("traffic_direction") {
         None => {
             let value = Value::String(Cow::Borrowed(direction.as_str()));
-            table.entries.push(Entry {
+            table.entries.push(TableEntry {
                 key: Cow::Borrowed("traffic_direction"),
                 parent: object.path.clone(),
-                place,
-                value: Node { place, value },
+                position,
+                value: Node { position, value },
             });
         }
         Some(entry) => {
@@ -138,7 +150,7 @@ pub(super) fn rule<'a>(
             if Direction::parse(&said).is_ok_and(|said| said != direction) {
                 let list = api_spelling(direction.as_str());
                 let expected = format!("{direction}, as it stands in {list}FilterRules");
-                out.refuse(entry, &entry.value, said, expected);
+                out.report_invalid(entry, &entry.value, said, expected);
             }
         }
     }
@@ -146,6 +158,6 @@ pub(super) fn rule<'a>(
 }
 
 /// The entry of that key, if it says anything.
-fn given<'n, 'a>(table: &'n Table<'a>, key: &str) -> Option<&'n Entry<'a>> {
+fn given<'n, 'a>(table: &'n Table<'a>, key: &str) -> Option<&'n TableEntry<'a>> {
     table.entry(key).filter(|entry| !matches!(entry.value.value, Value::Null))
 }

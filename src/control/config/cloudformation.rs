@@ -4,23 +4,23 @@
 use std::borrow::Cow;
 
 use super::aws::resource;
-use super::collector::Collector;
-use super::document::{Entry, Node, Place, Table, Value};
-use super::functions::Names;
-use super::loose_rules::LooseRule;
+use super::collector::ProblemCollector;
+use super::document::{Node, SourcePosition, Table, TableEntry, Value};
+use super::functions::TemplateScope;
 use super::resource::{Kind, Resource, Resources};
+use super::standalone_rules::StandaloneRule;
 use crate::control::nearest::nearest;
 
 /// Properties of each type, as of the resource specification.
-const TYPES: [(&str, What, &[&str]); 4] = [
+const TYPES: [(&str, TemplateType, &[&str]); 4] = [
     (
         "AWS::EC2::TrafficMirrorFilter",
-        What::One(Kind::Filter, "TrafficMirrorFilterId"),
+        TemplateType::One(Kind::Filter, "TrafficMirrorFilterId"),
         &["Description", "NetworkServices", "Tags"],
     ),
     (
         "AWS::EC2::TrafficMirrorFilterRule",
-        What::Rule,
+        TemplateType::Rule,
         &[
             "Description",
             "DestinationCidrBlock",
@@ -37,7 +37,7 @@ const TYPES: [(&str, What, &[&str]); 4] = [
     ),
     (
         "AWS::EC2::TrafficMirrorTarget",
-        What::One(Kind::Target, "TrafficMirrorTargetId"),
+        TemplateType::One(Kind::Target, "TrafficMirrorTargetId"),
         &[
             "Description",
             "GatewayLoadBalancerEndpointId",
@@ -48,7 +48,7 @@ const TYPES: [(&str, What, &[&str]); 4] = [
     ),
     (
         "AWS::EC2::TrafficMirrorSession",
-        What::One(Kind::Session, "TrafficMirrorSessionId"),
+        TemplateType::One(Kind::Session, "TrafficMirrorSessionId"),
         &[
             "Description",
             "NetworkInterfaceId",
@@ -77,7 +77,7 @@ const NUMBERS: [&str; 7] = [
 ];
 
 #[derive(Clone, Copy)]
-enum What {
+enum TemplateType {
     /// A resource, and the key of its id.
     One(Kind, &'static str),
     Rule,
@@ -96,7 +96,7 @@ pub(super) fn is_template(root: &Node<'_>) -> bool {
 }
 
 /// Takes the resources of a template.
-pub(super) fn take<'a>(root: &Node<'a>, into: &mut Resources<'a>, out: &mut Collector<'_>) {
+pub(super) fn read<'a>(root: &Node<'a>, into: &mut Resources<'a>, out: &mut ProblemCollector<'_>) {
     let table_of = |key: &str| match &root.value {
         Value::Table(table) => match &table.entry(key)?.value.value {
             Value::Table(table) => Some(table),
@@ -105,42 +105,43 @@ pub(super) fn take<'a>(root: &Node<'a>, into: &mut Resources<'a>, out: &mut Coll
         _ => None,
     };
     let Some(resources) = table_of("Resources") else {
-        return out.wrong(root.place, "expected a CloudFormation template with Resources");
+        return out
+            .report_error(root.position, "expected a CloudFormation template with Resources");
     };
-    let names = Names { resources, parameters: table_of("Parameters") };
+    let names = TemplateScope { resources, parameters: table_of("Parameters") };
     for entry in &resources.entries {
         let Value::Table(body) = &entry.value.value else {
-            out.refuse_type(entry, &entry.value, "a resource with Type and Properties");
+            out.report_wrong_type(entry, &entry.value, "a resource with Type and Properties");
             continue;
         };
         let kind = body.string("Type").unwrap_or_default();
         if let Some((name, what, properties)) = TYPES.iter().find(|(name, ..)| *name == kind) {
-            let template = Template { names: &names, name, properties };
-            template.take(entry, body, *what, (into, out));
+            let resource_reader = TemplateResource { names: &names, name, properties };
+            resource_reader.read(entry, body, *what, (into, out));
         } else if kind == NETWORK_INTERFACE {
             into.known_interfaces.push(interface(&names, entry, body, out));
         }
     }
 }
 
-struct Template<'t, 'n, 'a> {
-    names: &'t Names<'n, 'a>,
+struct TemplateResource<'t, 'n, 'a> {
+    names: &'t TemplateScope<'n, 'a>,
     name: &'static str,
     properties: &'static [&'static str],
 }
 
-impl<'a> Template<'_, '_, 'a> {
-    fn take(
+impl<'a> TemplateResource<'_, '_, 'a> {
+    fn read(
         &self,
-        entry: &Entry<'a>,
+        entry: &TableEntry<'a>,
         body: &Table<'a>,
-        what: What,
-        (into, out): (&mut Resources<'a>, &mut Collector<'_>),
+        what: TemplateType,
+        (into, out): (&mut Resources<'a>, &mut ProblemCollector<'_>),
     ) {
         if let Some(condition) = body.entry("Condition") {
             let name = condition.value.value.shown();
             let note = "is not looked at: the resource is taken";
-            out.odd(condition.place, format!("the condition `{name}` {note}"));
+            out.report_warning(condition.position, format!("the condition `{name}` {note}"));
         }
         let mut object = properties(self.names, entry, body, out);
         for property in &object.entries {
@@ -149,21 +150,21 @@ impl<'a> Template<'_, '_, 'a> {
                     Some(name) => format!("perhaps `{name}`"),
                     None => format!("{} has {}", self.name, self.properties.join(", ")),
                 };
-                out.unknown(property, hint);
+                out.report_unknown_key(property, hint);
             }
         }
         coerce(&mut object);
-        let place = entry.place;
+        let position = entry.position;
         match what {
-            What::Rule => {
+            TemplateType::Rule => {
                 put_id(&mut object, "TrafficMirrorFilterRuleId", entry);
-                into.loose_rules.extend(LooseRule::read(place, &object, out));
+                into.standalone_rules.extend(StandaloneRule::read(position, &object, out));
             }
-            What::One(kind, key) => {
+            TemplateType::One(kind, key) => {
                 put_id(&mut object, key, entry);
-                let table = resource(kind, place, &object, out);
+                let table = resource(kind, position, &object, out);
                 into.imply_interface(&table);
-                into.push(kind, Resource { place, table });
+                into.push(kind, Resource { position, table });
             }
         }
     }
@@ -171,17 +172,17 @@ impl<'a> Template<'_, '_, 'a> {
 
 /// The properties of a resource, functions answered.
 fn properties<'a>(
-    names: &Names<'_, 'a>,
-    entry: &Entry<'a>,
+    names: &TemplateScope<'_, 'a>,
+    entry: &TableEntry<'a>,
     body: &Table<'a>,
-    out: &mut Collector<'_>,
+    out: &mut ProblemCollector<'_>,
 ) -> Table<'a> {
     let nothing = || Table { path: entry.parent.clone(), entries: Vec::new() };
     let Some(properties) = body.entry("Properties") else { return nothing() };
     match &properties.value.value {
         Value::Table(table) => names.resolved(table, out),
         _ => {
-            out.refuse_type(properties, &properties.value, "a table");
+            out.report_wrong_type(properties, &properties.value, "a table");
             nothing()
         }
     }
@@ -189,10 +190,10 @@ fn properties<'a>(
 
 /// A network interface of the template, as far as it is known before it is there.
 fn interface<'a>(
-    names: &Names<'_, 'a>,
-    entry: &Entry<'a>,
+    names: &TemplateScope<'_, 'a>,
+    entry: &TableEntry<'a>,
     body: &Table<'a>,
-    out: &mut Collector<'_>,
+    out: &mut ProblemCollector<'_>,
 ) -> Resource<'a> {
     let empty = Table { path: entry.parent.clone(), entries: Vec::new() };
     let mut object = match body.entry("Properties").map(|entry| &entry.value.value) {
@@ -200,14 +201,14 @@ fn interface<'a>(
         _ => empty,
     };
     put_id(&mut object, "NetworkInterfaceId", entry);
-    let place: Place = entry.place;
-    Resource { place, table: resource(Kind::NetworkInterface, place, &object, out) }
+    let position: SourcePosition = entry.position;
+    Resource { position, table: resource(Kind::NetworkInterface, position, &object, out) }
 }
 
-fn put_id<'a>(object: &mut Table<'a>, key: &'static str, entry: &Entry<'a>) {
-    let value = Node { place: entry.place, value: Value::String(entry.key.clone()) };
-    let (parent, place) = (entry.parent.clone(), entry.place);
-    object.entries.push(Entry { key: Cow::Borrowed(key), parent, place, value });
+fn put_id<'a>(object: &mut Table<'a>, key: &'static str, entry: &TableEntry<'a>) {
+    let value = Node { position: entry.position, value: Value::String(entry.key.clone()) };
+    let (parent, position) = (entry.parent.clone(), entry.position);
+    object.entries.push(TableEntry { key: Cow::Borrowed(key), parent, position, value });
 }
 
 /// Texts are numbers and numbers texts where a property wants them so, as CloudFormation has it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 /// Where something begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(super) struct SourcePosition {
     /// The text it stands in, by its place among the texts.
     pub(super) text: usize,
     /// Bytes before it.
@@ -15,7 +15,7 @@ pub(super) struct Place {
 /// A value and where it stands.
 #[derive(Debug, Clone)]
 pub(super) struct Node<'a> {
-    pub(super) place: Place,
+    pub(super) position: SourcePosition,
     pub(super) value: Value<'a>,
 }
 
@@ -70,25 +70,25 @@ pub(super) struct Table<'a> {
     /// The way to the table, such as `traffic_mirror_session[2]`; empty at the root.
     pub(super) path: Arc<str>,
     /// In the order of the file.
-    pub(super) entries: Vec<Entry<'a>>,
+    pub(super) entries: Vec<TableEntry<'a>>,
 }
 
 /// A key and its value.
 #[derive(Debug, Clone)]
-pub(super) struct Entry<'a> {
+pub(super) struct TableEntry<'a> {
     /// The key, spelled as in a TOML file.
     pub(super) key: Cow<'a, str>,
     /// The way to the table in which it was written, which is another one than that in which it
     /// is found where a TOML file completes a JSON file.
     pub(super) parent: Arc<str>,
     /// Where the key stands.
-    pub(super) place: Place,
+    pub(super) position: SourcePosition,
     pub(super) value: Node<'a>,
 }
 
 impl<'a> Table<'a> {
     /// The entry of that key; the last one, as every JSON reader takes it, where JSON has several.
-    pub(super) fn entry(&self, key: &str) -> Option<&Entry<'a>> {
+    pub(super) fn entry(&self, key: &str) -> Option<&TableEntry<'a>> {
         self.entries.iter().rfind(|entry| entry.key == key)
     }
 

@@ -1,7 +1,7 @@
 //! The fields of one table: takes those that are known, complains about everything else.
 
-use super::collector::Collector;
-use super::document::{Entry, Node, Place, Table, Value};
+use super::collector::ProblemCollector;
+use super::document::{Node, SourcePosition, Table, TableEntry, Value};
 use super::texts::Format;
 use crate::control::nearest::nearest;
 use crate::model::InvalidValue;
@@ -11,17 +11,17 @@ use crate::model::InvalidValue;
 /// Every answer is none where the field is absent, and none with a complaint where it cannot be.
 pub(super) struct Fields<'n, 'a, 'c, 't> {
     table: &'n Table<'a>,
-    place: Place,
-    pub(super) out: &'c mut Collector<'t>,
+    position: SourcePosition,
+    pub(super) out: &'c mut ProblemCollector<'t>,
 }
 
 impl<'n, 'a, 'c, 't> Fields<'n, 'a, 'c, 't> {
-    /// The fields of `table`, which stands at `place` and may have the keys `known`.
+    /// The fields of `table`, which stands at `position` and may have the keys `known`.
     pub(super) fn new(
         table: &'n Table<'a>,
-        place: Place,
+        position: SourcePosition,
         known: &[&str],
-        out: &'c mut Collector<'t>,
+        out: &'c mut ProblemCollector<'t>,
     ) -> Self {
         for entry in &table.entries {
             if !known.contains(&&*entry.key) {
@@ -29,15 +29,15 @@ impl<'n, 'a, 'c, 't> Fields<'n, 'a, 'c, 't> {
                     Some(key) => format!("did you mean `{key}`?"),
                     None => format!("expected one of {}", known.join(", ")),
                 };
-                out.unknown(entry, hint);
+                out.report_unknown_key(entry, hint);
             }
         }
-        Self { table, place, out }
+        Self { table, position, out }
     }
 
     /// Where the table stands.
-    pub(super) const fn place(&self) -> Place {
-        self.place
+    pub(super) const fn position(&self) -> SourcePosition {
+        self.position
     }
 
     /// Whether the field was given, be it right or wrong.
@@ -46,14 +46,14 @@ impl<'n, 'a, 'c, 't> Fields<'n, 'a, 'c, 't> {
     }
 
     /// The field as it was given.
-    pub(super) fn entry(&self, key: &str) -> Option<&'n Entry<'a>> {
+    pub(super) fn entry(&self, key: &str) -> Option<&'n TableEntry<'a>> {
         self.table.entry(key)
     }
 
     /// Complains where the field is absent, and says what it should have been.
     pub(super) fn require(&mut self, key: &str, expected: &str) {
         if !self.has(key) {
-            self.out.missing(key, &self.table.path, self.place, expected);
+            self.out.report_missing(key, &self.table.path, self.position, expected);
         }
     }
 
@@ -75,7 +75,7 @@ impl<'n, 'a, 'c, 't> Fields<'n, 'a, 'c, 't> {
     ) -> Vec<T> {
         let Some(entry) = self.entry(key) else { return Vec::new() };
         let Value::Array(items) = &entry.value.value else {
-            self.out.refuse_type(entry, &entry.value, "a list of strings");
+            self.out.report_wrong_type(entry, &entry.value, "a list of strings");
             return Vec::new();
         };
         items.iter().filter_map(|item| self.read_text(entry, item, &mut read)).collect()
@@ -83,18 +83,18 @@ impl<'n, 'a, 'c, 't> Fields<'n, 'a, 'c, 't> {
 
     fn read_text<T>(
         &mut self,
-        entry: &Entry<'_>,
+        entry: &TableEntry<'_>,
         node: &Node<'_>,
         read: impl FnOnce(&str) -> Result<T, InvalidValue>,
     ) -> Option<T> {
         let Value::String(text) = &node.value else {
-            self.out.refuse_type(entry, node, "a string");
+            self.out.report_wrong_type(entry, node, "a string");
             return None;
         };
         match read(text) {
             Ok(value) => Some(value),
             Err(invalid) => {
-                self.out.refuse(entry, node, invalid.value, invalid.expected);
+                self.out.report_invalid(entry, node, invalid.value, invalid.expected);
                 None
             }
         }
@@ -113,54 +113,54 @@ impl<'n, 'a, 'c, 't> Fields<'n, 'a, 'c, 't> {
                 Ok(value) => return Some(value),
                 Err(invalid) => invalid,
             },
-            Value::OtherNumber(text) if has_idle_zero(text) => InvalidValue::new(
+            Value::OtherNumber(text) if has_leading_zero(text) => InvalidValue::new(
                 "",
                 text,
                 "a number without a zero in front, octal to some readers",
             ),
             // One that does not fit is refused as the largest would be.
-            Value::OtherNumber(text) if is_whole(text) => read(extreme(text)).err()?,
+            Value::OtherNumber(text) if is_whole(text) => read(saturated(text)).err()?,
             Value::OtherNumber(text) => InvalidValue::new("", text, "a whole number"),
             _ => {
-                self.out.refuse_type(entry, node, "a number");
+                self.out.report_wrong_type(entry, node, "a number");
                 return None;
             }
         };
-        self.out.refuse(entry, node, node.value.shown(), refused.expected);
+        self.out.report_invalid(entry, node, node.value.shown(), refused.expected);
         None
     }
 
     /// True or false.
-    pub(super) fn truth(&mut self, key: &str) -> Option<bool> {
+    pub(super) fn boolean(&mut self, key: &str) -> Option<bool> {
         let entry = self.entry(key)?;
         if let Value::Bool(value) = entry.value.value {
             return Some(value);
         }
-        self.out.refuse_type(entry, &entry.value, "true or false");
+        self.out.report_wrong_type(entry, &entry.value, "true or false");
         None
     }
 
     /// A table.
-    pub(super) fn table(&mut self, key: &str) -> Option<(&'n Entry<'a>, &'n Table<'a>)> {
+    pub(super) fn table(&mut self, key: &str) -> Option<(&'n TableEntry<'a>, &'n Table<'a>)> {
         let entry = self.entry(key)?;
         if let Value::Table(table) = &entry.value.value {
             return Some((entry, table));
         }
-        self.out.refuse_type(entry, &entry.value, "a table");
+        self.out.report_wrong_type(entry, &entry.value, "a table");
         None
     }
 
     /// A list of tables, each with its place.
-    pub(super) fn tables(&mut self, key: &str) -> Vec<(Place, &'n Table<'a>)> {
+    pub(super) fn tables(&mut self, key: &str) -> Vec<(SourcePosition, &'n Table<'a>)> {
         let Some(entry) = self.entry(key) else { return Vec::new() };
         tables_of(entry, self.out)
     }
 
     /// Complains about the field that `invalid` names, or the whole table where it is absent.
-    pub(super) fn refuse(&mut self, invalid: InvalidValue) {
+    pub(super) fn report_invalid(&mut self, invalid: InvalidValue) {
         match self.table.entry(invalid.field) {
             Some(entry) => {
-                self.out.refuse(entry, &entry.value, invalid.value, invalid.expected);
+                self.out.report_invalid(entry, &entry.value, invalid.value, invalid.expected);
             }
             None => self.require(invalid.field, &invalid.expected),
         }
@@ -169,26 +169,26 @@ impl<'n, 'a, 'c, 't> Fields<'n, 'a, 'c, 't> {
 
 /// The tables of a list of tables; what is none is complained about.
 pub(super) fn tables_of<'n, 'a>(
-    entry: &'n Entry<'a>,
-    out: &mut Collector<'_>,
-) -> Vec<(Place, &'n Table<'a>)> {
+    entry: &'n TableEntry<'a>,
+    out: &mut ProblemCollector<'_>,
+) -> Vec<(SourcePosition, &'n Table<'a>)> {
     let Value::Array(items) = &entry.value.value else {
         let expected = list_of_tables(entry, out);
-        out.refuse_type(entry, &entry.value, &expected);
+        out.report_wrong_type(entry, &entry.value, &expected);
         return Vec::new();
     };
     let table = |item: &'n Node<'a>| match &item.value {
-        Value::Table(table) => Some((item.place, table)),
+        Value::Table(table) => Some((item.position, table)),
         _ => {
-            out.refuse_type(entry, item, "a table");
+            out.report_wrong_type(entry, item, "a table");
             None
         }
     };
     items.iter().filter_map(table).collect()
 }
 
-fn list_of_tables(entry: &Entry<'_>, out: &Collector<'_>) -> String {
-    let is_toml = out.format(entry.place) == Format::Toml;
+fn list_of_tables(entry: &TableEntry<'_>, out: &ProblemCollector<'_>) -> String {
+    let is_toml = out.format(entry.position) == Format::Toml;
     if is_toml && matches!(entry.value.value, Value::Table(_)) {
         return format!("a list of tables, each headed [[{}]]", entry_header(entry));
     }
@@ -196,13 +196,13 @@ fn list_of_tables(entry: &Entry<'_>, out: &Collector<'_>) -> String {
 }
 
 /// The header of a list of tables in TOML; there are no places in it.
-fn entry_header(entry: &Entry<'_>) -> String {
+fn entry_header(entry: &TableEntry<'_>) -> String {
     let above = entry.parent.split('[').next().unwrap_or_default();
     super::document::join(above, &entry.key)
 }
 
 /// Octal in YAML 1.1, decimal in YAML 1.2: no number that everyone reads alike.
-pub(super) fn has_idle_zero(text: &str) -> bool {
+pub(super) fn has_leading_zero(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     digits.len() > 1 && digits.starts_with('0') && digits.bytes().all(|one| one.is_ascii_digit())
 }
@@ -212,6 +212,6 @@ fn is_whole(text: &str) -> bool {
     !digits.is_empty() && !digits.contains(['.', 'e', 'E', 'i', 'n']) || digits.starts_with("0x")
 }
 
-fn extreme(text: &str) -> i64 {
+fn saturated(text: &str) -> i64 {
     if text.starts_with('-') { i64::MIN } else { i64::MAX }
 }

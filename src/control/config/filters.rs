@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::document::{Place, Table};
+use super::document::{SourcePosition, Table};
 use super::fields::Fields;
 use super::resources::{description, tags};
 use crate::model::{
@@ -39,13 +39,13 @@ pub(super) fn filter(fields: &mut Fields<'_, '_, '_, '_>) -> Option<Filter> {
     let tables = fields.tables("rule");
     let mut rules = Vec::with_capacity(tables.len());
     let mut read = Vec::with_capacity(tables.len());
-    for (place, table) in tables {
-        if let Some(one) = rule(&mut Fields::new(table, place, &RULE, fields.out)) {
+    for (position, table) in tables {
+        if let Some(one) = rule(&mut Fields::new(table, position, &RULE, fields.out)) {
             rules.push(one);
-            read.push((place, table));
+            read.push((position, table));
         }
     }
-    numbers_are_given_once(&rules, &read, fields);
+    report_duplicate_rule_numbers(&rules, &read, fields);
     // An id that cannot be was complained about; the rules were to be read all the same.
     let (mut filter, _) = Filter::from_rules(id?, rules);
     filter.amazon_dns = !services.is_empty();
@@ -61,22 +61,23 @@ fn network_service(text: &str) -> Result<(), InvalidValue> {
     Err(InvalidValue::new("network_services", text, "amazon-dns, the one network service there is"))
 }
 
-fn numbers_are_given_once(
+fn report_duplicate_rule_numbers(
     rules: &[FilterRule],
-    read: &[(Place, &Table<'_>)],
+    read: &[(SourcePosition, &Table<'_>)],
     fields: &mut Fields<'_, '_, '_, '_>,
 ) {
-    let mut known: HashMap<(Direction, RuleNumber), Place> = HashMap::with_capacity(rules.len());
+    let mut known: HashMap<(Direction, RuleNumber), SourcePosition> =
+        HashMap::with_capacity(rules.len());
     for (rule, (_, table)) in rules.iter().zip(read) {
         let Some(entry) = table.entry("rule_number") else { continue };
         let key = (rule.direction(), rule.number());
         match known.get(&key) {
             Some(first) => {
                 let expected = format!("a number that no other {} rule has", rule.direction());
-                fields.out.refuse_repeated(entry, expected, *first);
+                fields.out.report_duplicate(entry, expected, *first);
             }
             None => {
-                known.insert(key, entry.value.place);
+                known.insert(key, entry.value.position);
             }
         }
     }
@@ -94,7 +95,7 @@ fn rule(fields: &mut Fields<'_, '_, '_, '_>) -> Option<FilterRule> {
     let action = fields.text("rule_action", RuleAction::parse);
     let source = cidr_block("source_cidr_block", fields);
     let destination = cidr_block("destination_cidr_block", fields);
-    let traits = Traits {
+    let rule_match = RuleMatch {
         protocol: fields.number("protocol", Protocol::new),
         source_ports: port_range("source_port_range", fields),
         destination_ports: port_range("destination_port_range", fields),
@@ -106,9 +107,9 @@ fn rule(fields: &mut Fields<'_, '_, '_, '_>) -> Option<FilterRule> {
     let ((direction, number), action) =
         whole.unwrap_or(((Direction::Ingress, RuleNumber::MIN), RuleAction::Reject));
     let mut rule = match FilterRule::new(direction, number, action, source, destination) {
-        Ok(rule) => traits.put_on(rule, fields),
+        Ok(rule) => rule_match.apply_to(rule, fields),
         Err(invalid) => {
-            fields.refuse(invalid);
+            fields.report_invalid(invalid);
             return None;
         }
     };
@@ -119,22 +120,24 @@ fn rule(fields: &mut Fields<'_, '_, '_, '_>) -> Option<FilterRule> {
 fn cidr_block(key: &'static str, fields: &mut Fields<'_, '_, '_, '_>) -> Option<CidrBlock> {
     let (block, cleared) = fields.text(key, |text| CidrBlock::parse(key, text))?;
     if let Some(entry) = fields.entry(key).filter(|_| cleared) {
-        fields.out.taken(entry, format!("taken as {block}, host bits cleared as EC2 does"));
+        fields
+            .out
+            .report_adjusted(entry, format!("taken as {block}, host bits cleared as EC2 does"));
     }
     Some(block)
 }
 
 fn port_range(key: &'static str, fields: &mut Fields<'_, '_, '_, '_>) -> Option<PortRange> {
     let (entry, table) = fields.table(key)?;
-    let place = entry.value.place;
-    let mut inner = Fields::new(table, place, &PORT_RANGE, fields.out);
+    let position = entry.value.position;
+    let mut inner = Fields::new(table, position, &PORT_RANGE, fields.out);
     inner.require("from_port", "a port from 0 to 65535");
     inner.require("to_port", "a port from 0 to 65535");
     let (from, to) = (inner.number("from_port", port), inner.number("to_port", port));
     match PortRange::new(key, from?, to?) {
         Ok(range) => Some(range),
         Err(invalid) => {
-            fields.refuse(invalid);
+            fields.report_invalid(invalid);
             None
         }
     }
@@ -145,14 +148,14 @@ fn port(number: i64) -> Result<u16, InvalidValue> {
 }
 
 /// What narrows a rule down.
-struct Traits {
+struct RuleMatch {
     protocol: Option<Protocol>,
     source_ports: Option<PortRange>,
     destination_ports: Option<PortRange>,
 }
 
-impl Traits {
-    fn put_on(self, mut rule: FilterRule, fields: &mut Fields<'_, '_, '_, '_>) -> FilterRule {
+impl RuleMatch {
+    fn apply_to(self, mut rule: FilterRule, fields: &mut Fields<'_, '_, '_, '_>) -> FilterRule {
         if let Some(protocol) = self.protocol {
             // A rule that has no ports yet takes every protocol.
             rule = rule.clone().with_protocol(protocol).unwrap_or(rule);
@@ -163,13 +166,13 @@ impl Traits {
         if let Some(ports) = self.source_ports {
             match rule.clone().with_source_ports(ports) {
                 Ok(narrowed) => rule = narrowed,
-                Err(invalid) => fields.refuse(invalid),
+                Err(invalid) => fields.report_invalid(invalid),
             }
         }
         if let Some(ports) = self.destination_ports {
             match rule.clone().with_destination_ports(ports) {
                 Ok(narrowed) => rule = narrowed,
-                Err(invalid) => fields.refuse(invalid),
+                Err(invalid) => fields.report_invalid(invalid),
             }
         }
         rule

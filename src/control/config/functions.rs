@@ -4,22 +4,22 @@
 use std::borrow::Cow;
 
 use super::cloudformation::is_of_mirroring;
-use super::collector::Collector;
-use super::document::{Entry, Node, Table, Value};
+use super::collector::ProblemCollector;
+use super::document::{Node, Table, TableEntry, Value};
 
 /// What a template defines, for those who refer to it.
-pub(super) struct Names<'n, 'a> {
+pub(super) struct TemplateScope<'n, 'a> {
     pub(super) resources: &'n Table<'a>,
     pub(super) parameters: Option<&'n Table<'a>>,
 }
 
-impl<'a> Names<'_, 'a> {
+impl<'a> TemplateScope<'_, 'a> {
     /// The same table, every function in it answered. What has no answer is complained about and
     /// left out.
-    pub(super) fn resolved(&self, table: &Table<'a>, out: &mut Collector<'_>) -> Table<'a> {
+    pub(super) fn resolved(&self, table: &Table<'a>, out: &mut ProblemCollector<'_>) -> Table<'a> {
         let entries = table.entries.iter().filter_map(|entry| {
             let value = self.value(entry, &entry.value, out)?;
-            Some(Entry { value, ..entry.clone() })
+            Some(TableEntry { value, ..entry.clone() })
         });
         Table { path: table.path.clone(), entries: entries.collect() }
     }
@@ -28,7 +28,7 @@ impl<'a> Names<'_, 'a> {
     pub(super) fn known(&self, table: &Table<'a>) -> Table<'a> {
         let entries = table.entries.iter().filter_map(|entry| {
             let value = self.known_value(&entry.value)?;
-            Some(Entry { value, ..entry.clone() })
+            Some(TableEntry { value, ..entry.clone() })
         });
         Table { path: table.path.clone(), entries: entries.collect() }
     }
@@ -47,22 +47,22 @@ impl<'a> Names<'_, 'a> {
             },
             other => other.clone(),
         };
-        Some(Node { place: node.place, value })
+        Some(Node { position: node.position, value })
     }
 
     /// Whether the answer is the value of a parameter.
-    fn is_parameter(&self, function: &Entry<'_>) -> bool {
+    fn is_parameter(&self, function: &TableEntry<'_>) -> bool {
         let name = function.value.value.shown();
         function.key == "Ref" && self.parameters.is_some_and(|all| all.has(&name))
     }
 
     fn value(
         &self,
-        entry: &Entry<'a>,
+        entry: &TableEntry<'a>,
         node: &Node<'a>,
-        out: &mut Collector<'_>,
+        out: &mut ProblemCollector<'_>,
     ) -> Option<Node<'a>> {
-        let place = node.place;
+        let position = node.position;
         let value = match &node.value {
             Value::Array(items) => {
                 Value::Array(items.iter().filter_map(|item| self.value(entry, item, out)).collect())
@@ -74,18 +74,18 @@ impl<'a> Names<'_, 'a> {
                     Ok(value) => value,
                     Err(expected) => {
                         let name = function.key.to_string();
-                        out.refuse_and_leave_out(entry, node, name, expected);
+                        out.report_invalid_and_omit(entry, node, name, expected);
                         return None;
                     }
                 },
             },
             other => other.clone(),
         };
-        Some(Node { place, value })
+        Some(Node { position, value })
     }
 
     /// What a function comes to, or what would be right in its place.
-    fn answer(&self, function: &Entry<'a>) -> Result<Value<'a>, String> {
+    fn answer(&self, function: &TableEntry<'a>) -> Result<Value<'a>, String> {
         match (&*function.key, &function.value.value) {
             ("Ref", Value::String(name)) => self.reference(name),
             ("Fn::GetAtt", Value::Array(parts)) => match &**parts {
@@ -119,7 +119,7 @@ impl<'a> Names<'_, 'a> {
             return Ok(Value::String(format!("${{AWS::{pseudo}}}").into()));
         }
         let parameter = self.parameters.and_then(|all| all.entry(name));
-        let Some(Entry { value: Node { value: Value::Table(parameter), .. }, .. }) = parameter
+        let Some(TableEntry { value: Node { value: Value::Table(parameter), .. }, .. }) = parameter
         else {
             return Err(format!(
                 "a resource or a parameter of the template, and it has no `{name}`"
@@ -190,19 +190,19 @@ fn items<'a>(list: &Node<'a>) -> Value<'a> {
     let text = list.value.shown();
     let item = |text: &str| {
         let value = Value::String(text.trim().to_owned().into());
-        Node { place: list.place, value }
+        Node { position: list.position, value }
     };
     Value::Array(text.split(',').map(item).collect())
 }
 
 /// The function that a table is.
-fn function_of<'n, 'a>(table: &'n Table<'a>) -> Option<&'n Entry<'a>> {
+fn function_of<'n, 'a>(table: &'n Table<'a>) -> Option<&'n TableEntry<'a>> {
     let [only] = &*table.entries else { return None };
     let is_function = matches!(&*only.key, "Ref" | "Condition") || only.key.starts_with("Fn::");
     is_function.then_some(only)
 }
 
 /// "AWS::NoValue removes the corresponding resource property".
-fn is_no_value(function: &Entry<'_>) -> bool {
+fn is_no_value(function: &TableEntry<'_>) -> bool {
     function.key == "Ref" && function.value.value.shown() == "AWS::NoValue"
 }

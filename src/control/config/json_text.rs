@@ -7,10 +7,10 @@ use jsonc_parser::ast::{Object, Value as Json};
 use jsonc_parser::common::Ranged;
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 
-use super::document::{Entry, Node, Place, Table, Value, join};
+use super::document::{Node, SourcePosition, Table, TableEntry, Value, join};
 
 /// Nothing that is read lies deeper; the rest is left out.
-const DEEPEST: usize = 32;
+const MAX_DEPTH: usize = 32;
 
 /// The grammar of RFC 8259, without the liberties that the parser offers.
 const STRICT: ParseOptions = ParseOptions {
@@ -34,7 +34,7 @@ pub(super) fn read(text: usize, source: &str) -> Result<Node<'_>, (usize, String
     let parsed = parse_to_ast(source, &CollectOptions::default(), &STRICT)
         .map_err(|error| (error.range().start, message(&error.kind().to_string())))?;
     match parsed.value {
-        Some(value) => Ok(Reader { text }.node(value, &String::new, DEEPEST)),
+        Some(value) => Ok(JsonReader { text }.node(value, &String::new, MAX_DEPTH)),
         None => Err((0, message("The text is empty"))),
     }
 }
@@ -45,14 +45,14 @@ fn message(kind: &str) -> String {
     format!("this is not JSON: {}{}", first.unwrap_or_default(), letters.as_str())
 }
 
-struct Reader {
+struct JsonReader {
     text: usize,
 }
 
-impl Reader {
+impl JsonReader {
     /// `path` is asked only where something lies below: most values are leaves.
     fn node<'a>(&self, json: Json<'a>, path: &dyn Fn() -> String, depth_left: usize) -> Node<'a> {
-        let place = Place { text: self.text, offset: json.start() };
+        let position = SourcePosition { text: self.text, offset: json.start() };
         let value = match json {
             _ if depth_left == 0 => Value::Null,
             Json::StringLit(literal) => Value::String(literal.value),
@@ -72,19 +72,19 @@ impl Reader {
                 Value::Array(read.collect())
             }
         };
-        Node { place, value }
+        Node { position, value }
     }
 
     fn table<'a>(&self, object: Object<'a>, path: &str, depth_left: usize) -> Table<'a> {
         let shared: Arc<str> = Arc::from(path);
         let entries = object.properties.into_iter().map(|property| {
-            let place = Place { text: self.text, offset: property.start() };
+            let position = SourcePosition { text: self.text, offset: property.start() };
             let key = match property.name {
                 jsonc_parser::ast::ObjectPropName::String(literal) => literal.value,
                 jsonc_parser::ast::ObjectPropName::Word(word) => Cow::Borrowed(word.value),
             };
             let value = self.node(property.value, &|| join(path, &key), depth_left);
-            Entry { key, parent: shared.clone(), place, value }
+            TableEntry { key, parent: shared.clone(), position, value }
         });
         let entries = entries.collect();
         Table { path: shared, entries }

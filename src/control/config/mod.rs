@@ -20,11 +20,11 @@ mod fields;
 mod filters;
 mod functions;
 mod json_text;
-mod loose_rules;
 mod problem;
 mod references;
 mod resource;
 mod resources;
+mod standalone_rules;
 mod terraform;
 mod texts;
 mod toml_text;
@@ -36,17 +36,17 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-pub use problem::{Complaint, Location, Problem};
+pub use problem::{Location, Problem, ProblemKind};
 pub use texts::{Format, Text};
 
 use super::Registry;
 
 /// A larger file is no configuration; a device that never ends is none either.
-const LARGEST_FILE_LEN: u64 = 1 << 28;
+const MAX_FILE_LEN: u64 = 1 << 28;
 
 /// What came of reading a configuration.
 #[derive(Debug, Clone)]
-pub struct Outcome {
+pub struct ParsedConfig {
     /// The resources, where nothing is wrong.
     pub registry: Option<Registry>,
     /// All that is wrong, in the order of the files.
@@ -58,32 +58,32 @@ pub struct Outcome {
 
 /// Why there is no configuration. Displayed as one line for each problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused(
+pub struct ConfigError(
     /// All that is wrong.
     pub Vec<Problem>,
 );
 
-impl fmt::Display for Refused {
+impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, problem) in self.0.iter().enumerate() {
-            let end_of_last = if place == 0 { "" } else { "\n" };
+        for (index, problem) in self.0.iter().enumerate() {
+            let end_of_last = if index == 0 { "" } else { "\n" };
             write!(f, "{end_of_last}{problem}")?;
         }
         Ok(())
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for ConfigError {}
 
-impl Outcome {
+impl ParsedConfig {
     /// The resources and what is odd about them.
     ///
     /// # Errors
-    /// [`Refused`] with all that is wrong.
-    pub fn into_result(self) -> Result<(Registry, Vec<Problem>), Refused> {
+    /// [`ConfigError`] with all that is wrong.
+    pub fn into_result(self) -> Result<(Registry, Vec<Problem>), ConfigError> {
         match self.registry {
             Some(registry) if self.problems.is_empty() => Ok((registry, self.warnings)),
-            _ => Err(Refused(self.problems)),
+            _ => Err(ConfigError(self.problems)),
         }
     }
 }
@@ -96,10 +96,10 @@ impl Outcome {
 /// # use traffic_mirror::control::config;
 /// let outcome = config::read_files(&["mirror.toml", "describe.json"]);
 /// let (registry, warnings) = outcome.into_result()?;
-/// # Ok::<(), config::Refused>(())
+/// # Ok::<(), config::ConfigError>(())
 /// ```
 #[must_use]
-pub fn read_files<P: AsRef<Path>>(paths: &[P]) -> Outcome {
+pub fn read_files<P: AsRef<Path>>(paths: &[P]) -> ParsedConfig {
     let mut unreadable = Vec::new();
     let mut contents = Vec::new();
     for path in paths {
@@ -135,7 +135,7 @@ pub fn read_files<P: AsRef<Path>>(paths: &[P]) -> Outcome {
 /// );
 /// ```
 #[must_use]
-pub fn read_texts(texts: &[Text<'_>]) -> Outcome {
+pub fn read_texts(texts: &[Text<'_>]) -> ParsedConfig {
     assemble::read(texts, false)
 }
 
@@ -145,8 +145,8 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
         return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory"));
     }
     let mut bytes = Vec::new();
-    let read_len = file.take(LARGEST_FILE_LEN + 1).read_to_end(&mut bytes)?;
-    if u64::try_from(read_len).is_ok_and(|len| len > LARGEST_FILE_LEN) {
+    let read_len = file.take(MAX_FILE_LEN + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(read_len).is_ok_and(|len| len > MAX_FILE_LEN) {
         let message = "it is larger than 256 MiB, which no configuration is";
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
@@ -172,5 +172,5 @@ fn cannot_read(name: String, error: &io::Error) -> Problem {
 fn whole_file(file: String, line_and_column: Option<(usize, usize)>, message: String) -> Problem {
     let location = Location { file, line_and_column };
     let (path, field) = (String::new(), String::new());
-    Problem { location, path, field, complaint: Complaint::Note(message) }
+    Problem { location, path, field, kind: ProblemKind::Note(message) }
 }

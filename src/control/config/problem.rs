@@ -14,7 +14,7 @@ pub struct Location {
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", Shown(&self.file))?;
+        write!(f, "{}", Escaped(&self.file))?;
         match self.line_and_column {
             Some((line, column)) => write!(f, ":{line}:{column}"),
             None => Ok(()),
@@ -37,12 +37,12 @@ pub struct Problem {
     /// infrastructure code gives it one.
     pub field: String,
     /// What about it.
-    pub complaint: Complaint,
+    pub kind: ProblemKind,
 }
 
 /// What is said about a field.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Complaint {
+pub enum ProblemKind {
     /// Its value cannot be.
     Value {
         /// The value as it was given.
@@ -61,7 +61,7 @@ pub enum Complaint {
         hint: String,
     },
     /// The value is taken, but not quite as it stands.
-    Taken {
+    Adjusted {
         /// The value as it was given.
         value: String,
         /// What became of it.
@@ -73,56 +73,56 @@ pub enum Complaint {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let field = Shown(&self.field);
+        let field = Escaped(&self.field);
         write!(f, "{}: ", self.location)?;
-        match &self.complaint {
-            Complaint::Value { value, expected } => {
-                write!(f, "{field} `{}`: expected {}", Shown(value), Long(expected))
+        match &self.kind {
+            ProblemKind::Value { value, expected } => {
+                write!(f, "{field} `{}`: expected {}", Escaped(value), EscapedSentence(expected))
             }
-            Complaint::Missing { expected } => {
-                write!(f, "{field} is missing: expected {}", Long(expected))
+            ProblemKind::Missing { expected } => {
+                write!(f, "{field} is missing: expected {}", EscapedSentence(expected))
             }
-            Complaint::UnknownKey { hint } => {
-                write!(f, "unknown key `{field}`: {}", Long(hint))
+            ProblemKind::UnknownKey { hint } => {
+                write!(f, "unknown key `{field}`: {}", EscapedSentence(hint))
             }
-            Complaint::Taken { value, note } => {
-                write!(f, "{field} `{}`: {}", Shown(value), Long(note))
+            ProblemKind::Adjusted { value, note } => {
+                write!(f, "{field} `{}`: {}", Escaped(value), EscapedSentence(note))
             }
-            Complaint::Note(note) => write!(f, "{}", Long(note)),
+            ProblemKind::Note(note) => write!(f, "{}", EscapedSentence(note)),
         }
     }
 }
 
 /// Text of a user on one line: control characters are written out, what is long is cut.
-struct Shown<'a>(&'a str);
+struct Escaped<'a>(&'a str);
 
 /// Characters of a value that are shown.
-const LONGEST_VALUE: usize = 100;
+const MAX_VALUE_CHARS: usize = 100;
 
 /// Characters of a sentence that are shown: it may hold several values.
-const LONGEST_SENTENCE: usize = 1000;
+const MAX_SENTENCE_CHARS: usize = 1000;
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        on_one_line(self.0, LONGEST_VALUE, f)
+        on_one_line(self.0, MAX_VALUE_CHARS, f)
     }
 }
 
 /// A sentence on one line.
-struct Long<'a>(&'a str);
+struct EscapedSentence<'a>(&'a str);
 
-impl fmt::Display for Long<'_> {
+impl fmt::Display for EscapedSentence<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        on_one_line(self.0, LONGEST_SENTENCE, f)
+        on_one_line(self.0, MAX_SENTENCE_CHARS, f)
     }
 }
 
 fn on_one_line(text: &str, longest: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    for (place, character) in text.chars().enumerate() {
-        if place == longest {
+    for (index, character) in text.chars().enumerate() {
+        if index == longest {
             return f.write_str("...");
         }
-        if character.is_control() || is_invisible_order(character) {
+        if character.is_control() || is_bidi_control(character) {
             write!(f, "{}", character.escape_default())?;
         } else {
             fmt::Write::write_char(f, character)?;
@@ -132,7 +132,7 @@ fn on_one_line(text: &str, longest: usize, f: &mut fmt::Formatter<'_>) -> fmt::R
 }
 
 /// Characters that change the order of what follows and so could make a terminal lie.
-const fn is_invisible_order(character: char) -> bool {
+const fn is_bidi_control(character: char) -> bool {
     matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
@@ -145,7 +145,7 @@ mod tests {
             location: Location { file: "mirror.toml".into(), line_and_column: Some((12, 17)) },
             path: "traffic_mirror_session[0].packet_length".into(),
             field: "packet_length".into(),
-            complaint: Complaint::Value {
+            kind: ProblemKind::Value {
                 value: value.into(),
                 expected: "a number from 1 to 8500".into(),
             },

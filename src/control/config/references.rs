@@ -7,16 +7,16 @@ use super::document::{Table, Value};
 use super::terraform::{table_in, tables_in};
 
 /// Variables and outputs on the way to a resource.
-const LONGEST_WAY: usize = 16;
+const MAX_REFERENCE_DEPTH: usize = 16;
 
 /// What an argument refers to.
-pub(super) enum Referred {
+pub(super) enum Resolution {
     /// The argument has no expression.
     Nothing,
     /// The id of one resource, or its address.
     One(String),
     /// None that can be told; these are what it might be.
-    Unclear(String),
+    Ambiguous(String),
 }
 
 /// The configuration of a plan and the resources that come of it.
@@ -43,24 +43,24 @@ impl<'n, 'a> References<'n, 'a> {
     }
 
     /// What the argument of the resource at `address` refers to.
-    pub(super) fn of(&self, address: &'n str, argument: &str) -> Referred {
+    pub(super) fn of(&self, address: &'n str, argument: &str) -> Resolution {
         let address = Address::of(address);
         let Some(expression) = self.expression(&address, argument) else {
-            return Referred::Nothing;
+            return Resolution::Nothing;
         };
         let mut found = BTreeSet::new();
         self.follow(
-            &Way { modules: &address.modules, index: address.index },
+            &ModuleScope { modules: &address.modules, index: address.index },
             expression,
             &mut found,
-            LONGEST_WAY,
+            MAX_REFERENCE_DEPTH,
         );
         match found.len() {
-            0 => {
-                Referred::Unclear(texts(expression).next().unwrap_or("(known after apply)").into())
-            }
-            1 => Referred::One(found.pop_first().unwrap_or_default()),
-            _ => Referred::Unclear(found.into_iter().collect::<Vec<_>>().join(" or ")),
+            0 => Resolution::Ambiguous(
+                texts(expression).next().unwrap_or("(known after apply)").into(),
+            ),
+            1 => Resolution::One(found.pop_first().unwrap_or_default()),
+            _ => Resolution::Ambiguous(found.into_iter().collect::<Vec<_>>().join(" or ")),
         }
     }
 
@@ -71,7 +71,7 @@ impl<'n, 'a> References<'n, 'a> {
         table_in(table_in(resource, "expressions")?, argument)
     }
 
-    fn module(&self, path: &[Part<'_>]) -> Option<&'n Table<'a>> {
+    fn module(&self, path: &[AddressPart<'_>]) -> Option<&'n Table<'a>> {
         path.iter().try_fold(self.configuration?, |module, part| {
             table_in(table_in(table_in(module, "module_calls")?, part.name)?, "module")
         })
@@ -79,7 +79,7 @@ impl<'n, 'a> References<'n, 'a> {
 
     fn follow(
         &self,
-        way: &Way<'_, 'n>,
+        scope: &ModuleScope<'_, 'n>,
         expression: &'n Table<'a>,
         found: &mut BTreeSet<String>,
         left: usize,
@@ -93,49 +93,53 @@ impl<'n, 'a> References<'n, 'a> {
                 (Some("each" | "count" | "local" | "path" | "self" | "terraform") | None, _)
                 | (_, None) => {}
                 (Some("var"), Some(variable)) => {
-                    if let Some((outer, given)) = self.given(way, variable.name) {
+                    if let Some((outer, given)) = self.argument_of(scope, variable.name) {
                         self.follow(&outer, given, found, left - 1);
                     }
                 }
-                (Some("module"), Some(_)) => self.follow_output(way, &parts, found, left),
-                _ => found.extend(self.resources(way, text)),
+                (Some("module"), Some(_)) => self.follow_output(scope, &parts, found, left),
+                _ => found.extend(self.resources(scope, text)),
             }
         }
     }
 
     /// What the caller of a module gives for a variable, and where it says so.
-    fn given<'w>(&self, way: &Way<'w, 'n>, variable: &str) -> Option<(Way<'w, 'n>, &'n Table<'a>)> {
-        let (last, modules) = way.modules.split_last()?;
+    fn argument_of<'w>(
+        &self,
+        scope: &ModuleScope<'w, 'n>,
+        variable: &str,
+    ) -> Option<(ModuleScope<'w, 'n>, &'n Table<'a>)> {
+        let (last, modules) = scope.modules.split_last()?;
         let call = table_in(table_in(self.module(modules)?, "module_calls")?, last.name)?;
         let given = table_in(table_in(call, "expressions")?, variable)?;
-        Some((Way { modules, index: last.index }, given))
+        Some((ModuleScope { modules, index: last.index }, given))
     }
 
     fn follow_output(
         &self,
-        way: &Way<'_, 'n>,
-        parts: &[Part<'n>],
+        scope: &ModuleScope<'_, 'n>,
+        parts: &[AddressPart<'n>],
         found: &mut BTreeSet<String>,
         left: usize,
     ) {
         // The module alone is named behind each of its outputs, and says nothing more.
         let [_, child, output, ..] = parts else { return };
-        let mut modules = way.modules.to_vec();
+        let mut modules = scope.modules.to_vec();
         modules.push(*child);
         let outputs = self.module(&modules).and_then(|module| table_in(module, "outputs"));
         let output = outputs.and_then(|outputs| table_in(outputs, output.name));
         if let Some(expression) = output.and_then(|output| table_in(output, "expression")) {
-            self.follow(&Way { modules: &modules, index: "" }, expression, found, left - 1);
+            self.follow(&ModuleScope { modules: &modules, index: "" }, expression, found, left - 1);
         }
     }
 
     /// The one instance that is meant, or all that may be.
-    fn resources(&self, way: &Way<'_, 'n>, text: &'n str) -> Vec<String> {
+    fn resources(&self, scope: &ModuleScope<'_, 'n>, text: &'n str) -> Vec<String> {
         let mut address = Address::of(text);
-        address.modules = way.modules.to_vec();
+        address.modules = scope.modules.to_vec();
         let block = address.block();
         let id_of = |address: &str| self.ids.get(address).map(|id| (*id).to_owned());
-        let (named, alike) = (address.index, way.index);
+        let (named, alike) = (address.index, scope.index);
         if let Some(id) = id_of(&format!("{block}{named}")) {
             return vec![id];
         }
@@ -148,8 +152,8 @@ impl<'n, 'a> References<'n, 'a> {
 }
 
 /// Where an expression stands: in which module, and of which instance.
-struct Way<'w, 'n> {
-    modules: &'w [Part<'n>],
+struct ModuleScope<'w, 'n> {
+    modules: &'w [AddressPart<'n>],
     index: &'n str,
 }
 
@@ -167,12 +171,12 @@ fn texts<'n>(expression: &'n Table<'_>) -> impl Iterator<Item = &'n str> {
 
 /// A name between dots, and the `[0]` or `["x"]` behind it.
 #[derive(Clone, Copy)]
-struct Part<'t> {
+struct AddressPart<'t> {
     name: &'t str,
     index: &'t str,
 }
 
-impl<'t> Part<'t> {
+impl<'t> AddressPart<'t> {
     fn of(text: &'t str) -> Self {
         let (name, index) =
             text.split_at_checked(text.find('[').unwrap_or(text.len())).unwrap_or((text, ""));
@@ -181,7 +185,7 @@ impl<'t> Part<'t> {
 }
 
 /// The parts of an address; dots between quotes are a key's own.
-fn parts(text: &str) -> Vec<Part<'_>> {
+fn parts(text: &str) -> Vec<AddressPart<'_>> {
     let (mut is_quoted, mut is_escaped) = (false, false);
     let between = |one: char| {
         let is_plain = !is_escaped;
@@ -189,12 +193,12 @@ fn parts(text: &str) -> Vec<Part<'_>> {
         is_quoted ^= is_plain && one == '"';
         one == '.' && !is_quoted
     };
-    text.split(between).map(Part::of).collect()
+    text.split(between).map(AddressPart::of).collect()
 }
 
 /// The address of a resource.
 struct Address<'t> {
-    modules: Vec<Part<'t>>,
+    modules: Vec<AddressPart<'t>>,
     /// The resource in its module, without an index.
     resource: String,
     index: &'t str,
@@ -204,7 +208,7 @@ impl<'t> Address<'t> {
     fn of(text: &'t str) -> Self {
         let all = parts(text);
         let (mut rest, mut modules) = (&*all, Vec::new());
-        while let [Part { name: "module", .. }, module, behind @ ..] = rest {
+        while let [AddressPart { name: "module", .. }, module, behind @ ..] = rest {
             modules.push(*module);
             rest = behind;
         }
@@ -218,7 +222,7 @@ impl<'t> Address<'t> {
     /// The whole address, without the index of the resource.
     fn block(&self) -> String {
         let mut block = String::new();
-        for Part { name, index } in &self.modules {
+        for AddressPart { name, index } in &self.modules {
             block.push_str("module.");
             block.push_str(name);
             block.push_str(index);

@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::collector::Collector;
-use super::document::{Place, Table, Value};
+use super::collector::ProblemCollector;
+use super::document::{SourcePosition, Table, Value};
 use super::fields::Fields;
-use super::loose_rules::{LooseRule, join_rules};
 use super::resources::TARGET_KINDS;
+use super::standalone_rules::{StandaloneRule, join_rules};
 
 /// What a table is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,7 +55,7 @@ impl Kind {
 
 /// One table of a resource.
 pub(super) struct Resource<'a> {
-    pub(super) place: Place,
+    pub(super) position: SourcePosition,
     pub(super) table: Table<'a>,
 }
 
@@ -64,9 +64,9 @@ impl<'a> Resource<'a> {
     pub(super) fn fields<'n, 'c, 't>(
         &'n self,
         known: &[&str],
-        out: &'c mut Collector<'t>,
+        out: &'c mut ProblemCollector<'t>,
     ) -> Fields<'n, 'a, 'c, 't> {
-        Fields::new(&self.table, self.place, known, out)
+        Fields::new(&self.table, self.position, known, out)
     }
 }
 
@@ -75,7 +75,7 @@ impl<'a> Resource<'a> {
 pub(super) struct Resources<'a> {
     by_kind: BTreeMap<Kind, Vec<Resource<'a>>>,
     /// Rules of the API that stand outside their filter.
-    pub(super) loose_rules: Vec<LooseRule<'a>>,
+    pub(super) standalone_rules: Vec<StandaloneRule<'a>>,
     /// Network interfaces of infrastructure code: they are taken where sessions or targets name
     /// them.
     pub(super) known_interfaces: Vec<Resource<'a>>,
@@ -93,9 +93,9 @@ impl<'a> Resources<'a> {
     pub(super) fn imply_interface(&mut self, table: &Table<'a>) {
         let Some(entry) = table.entry(Kind::NetworkInterface.id_key()) else { return };
         if matches!(entry.value.value, Value::String(_)) {
-            let (place, entry) = (entry.value.place, entry.clone());
+            let (position, entry) = (entry.value.position, entry.clone());
             let table = Table { path: table.path.clone(), entries: vec![entry] };
-            self.implied_interfaces.push(Resource { place, table });
+            self.implied_interfaces.push(Resource { position, table });
         }
     }
 
@@ -109,8 +109,8 @@ impl<'a> Resources<'a> {
             if known.contains_key(&name) {
                 continue;
             }
-            let place = interfaces.iter().position(|one| id(kind, one) == Some(&name));
-            taken.push(place.map_or(implied, |place| interfaces.swap_remove(place)));
+            let index = interfaces.iter().position(|one| id(kind, one) == Some(&name));
+            taken.push(index.map_or(implied, |index| interfaces.swap_remove(index)));
             known.insert(name, usize::MAX);
         }
         taken
@@ -122,29 +122,29 @@ impl<'a> Resources<'a> {
 
     /// Those of one kind that `aws` and `toml` have together, each id once, in the order of the
     /// files. Where both have one the TOML table completes the other field by field, and wins.
-    pub(super) fn together(
+    pub(super) fn merged(
         kind: Kind,
         aws: &mut Self,
         toml: &mut Self,
-        out: &mut Collector<'_>,
+        out: &mut ProblemCollector<'_>,
     ) -> Vec<Resource<'a>> {
-        let mut all = each_once(kind, aws.take(kind), out);
-        let toml = each_once(kind, toml.take(kind), out);
+        let mut all = without_duplicates(kind, aws.take(kind), out);
+        let toml = without_duplicates(kind, toml.take(kind), out);
         if kind == Kind::Filter {
-            join_rules(std::mem::take(&mut aws.loose_rules), &mut all, &toml, out);
+            join_rules(std::mem::take(&mut aws.standalone_rules), &mut all, &toml, out);
         }
         if kind == Kind::NetworkInterface {
-            all.extend(aws.take_implied(&mut places_of(kind, &all)));
+            all.extend(aws.take_implied(&mut indices_by_id(kind, &all)));
         }
-        let places = places_of(kind, &all);
+        let indices = indices_by_id(kind, &all);
         for resource in toml {
-            let known = id(kind, &resource).and_then(|id| places.get(id));
-            match known.and_then(|place| all.get_mut(*place)) {
-                Some(completed) => complete(kind, completed, resource.table),
+            let known = id(kind, &resource).and_then(|id| indices.get(id));
+            match known.and_then(|index| all.get_mut(*index)) {
+                Some(completed) => merge_toml(kind, completed, resource.table),
                 None => all.push(resource),
             }
         }
-        all.sort_by_key(|resource| resource.place);
+        all.sort_by_key(|resource| resource.position);
         all
     }
 }
@@ -154,29 +154,29 @@ fn id<'r>(kind: Kind, resource: &'r Resource<'_>) -> Option<&'r str> {
 }
 
 /// Where each id is found.
-pub(super) fn places_of(kind: Kind, resources: &[Resource<'_>]) -> HashMap<String, usize> {
+pub(super) fn indices_by_id(kind: Kind, resources: &[Resource<'_>]) -> HashMap<String, usize> {
     let ids = resources.iter().map(|resource| id(kind, resource));
-    let placed = ids.enumerate().filter_map(|(place, id)| Some((id?.to_owned(), place)));
+    let placed = ids.enumerate().filter_map(|(index, id)| Some((id?.to_owned(), index)));
     placed.collect()
 }
 
 /// Leaves out those whose id another one has had before, with a complaint.
-fn each_once<'a>(
+fn without_duplicates<'a>(
     kind: Kind,
     resources: Vec<Resource<'a>>,
-    out: &mut Collector<'_>,
+    out: &mut ProblemCollector<'_>,
 ) -> Vec<Resource<'a>> {
-    let mut known: HashMap<String, Place> = HashMap::new();
+    let mut known: HashMap<String, SourcePosition> = HashMap::new();
     let mut once = Vec::with_capacity(resources.len());
     for resource in resources {
         let entry = resource.table.entry(kind.id_key());
         if let (Some(entry), Some(id)) = (entry, id(kind, &resource)) {
             if let Some(first) = known.get(id) {
                 let expected = format!("an id that no other {} has", kind.noun());
-                out.refuse_repeated(entry, expected, *first);
+                out.report_duplicate(entry, expected, *first);
                 continue;
             }
-            known.insert(id.to_owned(), entry.value.place);
+            known.insert(id.to_owned(), entry.value.position);
         }
         once.push(resource);
     }
@@ -184,7 +184,7 @@ fn each_once<'a>(
 }
 
 /// The fields of the TOML table win; where it names a kind of target, that is the kind.
-fn complete<'a>(kind: Kind, resource: &mut Resource<'a>, toml: Table<'a>) {
+fn merge_toml<'a>(kind: Kind, resource: &mut Resource<'a>, toml: Table<'a>) {
     let names_kind = kind == Kind::Target && TARGET_KINDS.iter().any(|key| toml.has(key));
     resource.table.entries.retain(|entry| {
         let is_other_kind = names_kind && TARGET_KINDS.contains(&&*entry.key);

@@ -54,7 +54,7 @@ pub(super) const SETTINGS: [&str; 2] = ["aws_exclusions", "vpc_resolver_addresse
 
 pub(super) fn settings(fields: &mut Fields<'_, '_, '_, '_>) -> Settings {
     let mut settings = Settings::default();
-    if let Some(aws_exclusions) = fields.truth("aws_exclusions") {
+    if let Some(aws_exclusions) = fields.boolean("aws_exclusions") {
         settings.aws_exclusions = aws_exclusions;
     }
     settings.vpc_resolver_addresses =
@@ -96,7 +96,7 @@ pub(super) fn target(fields: &mut Fields<'_, '_, '_, '_>) -> Option<Target> {
             }
             Err(invalid) => {
                 let expected = format!("in `{ADDRESS_TAG}` {}", invalid.expected);
-                fields.refuse(InvalidValue::new("tags", invalid.value, expected));
+                fields.report_invalid(InvalidValue::new("tags", invalid.value, expected));
                 address = Some(UNKNOWN_ADDRESS);
             }
         }
@@ -120,7 +120,7 @@ fn target_addresses(
     if fields.has("addresses") {
         let is_alone = !fields.has("address");
         if let Err(invalid) = check_addresses(&further, is_alone, kind) {
-            fields.refuse(invalid);
+            fields.report_invalid(invalid);
         }
         let mut all = further.into_iter();
         address = address.or_else(|| all.next());
@@ -158,9 +158,9 @@ fn target_kind(fields: &mut Fields<'_, '_, '_, '_>) -> TargetKind {
     if let [first, others @ ..] = &*given {
         for key in others {
             let Some(entry) = fields.entry(key) else { continue };
-            let first = fields.out.spelled(first, fields.place());
+            let first = fields.out.spelling(first, fields.position());
             let expected = format!("one kind of target only, and {first} is given");
-            fields.out.refuse(entry, &entry.value, entry.value.value.shown(), expected);
+            fields.out.report_invalid(entry, &entry.value, entry.value.value.shown(), expected);
         }
     }
     let interface = fields.text("network_interface_id", NetworkInterfaceId::new);
@@ -194,7 +194,7 @@ pub(super) struct SessionDraft {
 
 impl SessionDraft {
     /// The session, where all that it needs is there.
-    pub(super) fn whole(&self) -> Option<Session> {
+    pub(super) fn to_session(&self) -> Option<Session> {
         let interface = self.network_interface.clone()?;
         let (filter, target) = (self.filter.clone()?, self.target.clone()?);
         let mut session = Session::new(interface, self.number?, filter, target);
@@ -239,7 +239,7 @@ pub(super) fn tags(fields: &mut Fields<'_, '_, '_, '_>) -> Tags {
             Value::String(text) => {
                 tags.insert(entry.key.to_string(), text.to_string());
             }
-            _ => fields.out.refuse_type(entry, &entry.value, "a string"),
+            _ => fields.out.report_wrong_type(entry, &entry.value, "a string"),
         }
     }
     tags

@@ -5,27 +5,27 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::collector::Collector;
-use super::document::{Entry, Node, Place, Table, Value, join};
+use super::collector::ProblemCollector;
+use super::document::{Node, SourcePosition, Table, TableEntry, Value, join};
 use super::filters::{FILTER, RULE};
-use super::loose_rules::LooseRule;
-use super::references::{References, Referred};
+use super::references::{References, Resolution};
 use super::resource::{Kind, Resource, Resources};
 use super::resources::{NETWORK_INTERFACE, SESSION, TARGET};
+use super::standalone_rules::StandaloneRule;
 
-const TYPES: [(&str, What); 5] = [
-    ("aws_ec2_traffic_mirror_filter", What::One(Kind::Filter)),
-    ("aws_ec2_traffic_mirror_filter_rule", What::Rule),
-    ("aws_ec2_traffic_mirror_target", What::One(Kind::Target)),
-    ("aws_ec2_traffic_mirror_session", What::One(Kind::Session)),
-    ("aws_network_interface", What::One(Kind::NetworkInterface)),
+const TYPES: [(&str, TerraformType); 5] = [
+    ("aws_ec2_traffic_mirror_filter", TerraformType::One(Kind::Filter)),
+    ("aws_ec2_traffic_mirror_filter_rule", TerraformType::Rule),
+    ("aws_ec2_traffic_mirror_target", TerraformType::One(Kind::Target)),
+    ("aws_ec2_traffic_mirror_session", TerraformType::One(Kind::Session)),
+    ("aws_network_interface", TerraformType::One(Kind::NetworkInterface)),
 ];
 
 /// Deeper modules are refused.
-const DEEPEST: usize = 12;
+const MAX_DEPTH: usize = 12;
 
 #[derive(Clone, Copy)]
-enum What {
+enum TerraformType {
     One(Kind),
     Rule,
 }
@@ -37,30 +37,30 @@ pub(super) fn is_state_or_plan(root: &Node<'_>) -> bool {
 }
 
 /// Takes the resources of a state or a plan.
-pub(super) fn take<'a>(root: &Node<'a>, into: &mut Resources<'a>, out: &mut Collector<'_>) {
+pub(super) fn read<'a>(root: &Node<'a>, into: &mut Resources<'a>, out: &mut ProblemCollector<'_>) {
     let Value::Table(document) = &root.value else { return };
-    out.spells_as_toml(root.place);
+    out.use_toml_spelling(root.position);
     let values = table_in(document, "planned_values").or_else(|| table_in(document, "values"));
     if values.is_none() && !document.has("terraform_version") {
         // That is all that is printed of a state without resources.
         return;
     }
     let Some(module) = values.and_then(|values| table_in(values, "root_module")) else {
-        return out.wrong(
-            root.place,
+        return out.report_error(
+            root.position,
             "expected what `terraform show -json` prints, with resources in values or \
              planned_values",
         );
     };
     let mut found = Vec::new();
-    if !resources_of(module, &mut found, DEEPEST) {
-        out.wrong(root.place, format!("expected modules at most {DEEPEST} deep"));
+    if !resources_of(module, &mut found, MAX_DEPTH) {
+        out.report_error(root.position, format!("expected modules at most {MAX_DEPTH} deep"));
     }
     // What a plan has looked up is not in what it plans.
     let before = table_in(document, "prior_state").and_then(|state| table_in(state, "values"));
     if let Some(module) = before.and_then(|values| table_in(values, "root_module")) {
         let mut earlier = Vec::new();
-        let _ = resources_of(module, &mut earlier, DEEPEST);
+        let _ = resources_of(module, &mut earlier, MAX_DEPTH);
         found.extend(earlier.into_iter().filter(|one| one.string("mode") == Some("data")));
     }
     let configuration = table_in(document, "configuration");
@@ -71,9 +71,9 @@ pub(super) fn take<'a>(root: &Node<'a>, into: &mut Resources<'a>, out: &mut Coll
             references.put(address, id);
         }
     }
-    let reader = Reader { references };
+    let reader = StateReader { references };
     for resource in found {
-        reader.take(resource, into, out);
+        reader.read(resource, into, out);
     }
 }
 
@@ -126,36 +126,41 @@ const NAMES: [&str; 5] = [
     "gateway_load_balancer_endpoint_id",
 ];
 
-struct Reader<'n, 'a> {
+struct StateReader<'n, 'a> {
     references: References<'n, 'a>,
 }
 
 /// A resource of the document: its address is how its users know it.
-struct Block<'n, 'a> {
-    address: &'n Entry<'a>,
+struct ResourceBlock<'n, 'a> {
+    address: &'n TableEntry<'a>,
     path: Arc<str>,
     values: &'n Table<'a>,
 }
 
-impl<'n, 'a> Reader<'n, 'a> {
-    fn take(&self, resource: &'n Table<'a>, into: &mut Resources<'a>, out: &mut Collector<'_>) {
+impl<'n, 'a> StateReader<'n, 'a> {
+    fn read(
+        &self,
+        resource: &'n Table<'a>,
+        into: &mut Resources<'a>,
+        out: &mut ProblemCollector<'_>,
+    ) {
         let kind = resource.string("type").unwrap_or_default();
         let Some((_, what)) = TYPES.iter().find(|(name, _)| *name == kind) else { return };
         let entries = resource.entry("values").zip(resource.entry("address"));
         let Some((entry, address)) = entries else { return };
         let Value::Table(values) = &entry.value.value else {
-            return out.refuse_type(entry, &entry.value, "a table");
+            return out.report_wrong_type(entry, &entry.value, "a table");
         };
-        let (path, place) = (Arc::from(address.value.value.shown()), entry.value.place);
-        let block = Block { address, path, values };
+        let (path, position) = (Arc::from(address.value.value.shown()), entry.value.position);
+        let block = ResourceBlock { address, path, values };
         match *what {
-            What::One(Kind::NetworkInterface) => {
+            TerraformType::One(Kind::NetworkInterface) => {
                 let mut table =
                     self.table(&block, Kind::NetworkInterface.id_key(), &NETWORK_INTERFACE, out);
-                table.entries.extend(addresses(values, place));
-                into.known_interfaces.push(Resource { place, table });
+                table.entries.extend(addresses(values, position));
+                into.known_interfaces.push(Resource { position, table });
             }
-            What::One(kind) => {
+            TerraformType::One(kind) => {
                 let keys: &[&'static str] = match kind {
                     Kind::Filter => &FILTER,
                     Kind::Target => &TARGET,
@@ -163,13 +168,13 @@ impl<'n, 'a> Reader<'n, 'a> {
                 };
                 let table = self.table(&block, kind.id_key(), keys, out);
                 into.imply_interface(&table);
-                into.push(kind, Resource { place, table });
+                into.push(kind, Resource { position, table });
             }
-            What::Rule => {
+            TerraformType::Rule => {
                 let table = self.table(&block, "traffic_mirror_filter_rule_id", &RULE, out);
                 let filter = self.argument(&block, Kind::Filter.id_key(), out);
-                let rule = LooseRule::of_filter(filter, place, table, out);
-                into.loose_rules.extend(rule);
+                let rule = StandaloneRule::of_filter(filter, position, table, out);
+                into.standalone_rules.extend(rule);
             }
         }
     }
@@ -177,13 +182,13 @@ impl<'n, 'a> Reader<'n, 'a> {
     /// The arguments that a TOML file has too, and the id.
     fn table(
         &self,
-        block: &Block<'n, 'a>,
+        block: &ResourceBlock<'n, 'a>,
         id_key: &'static str,
         keys: &[&'static str],
-        out: &mut Collector<'_>,
+        out: &mut ProblemCollector<'_>,
     ) -> Table<'a> {
         let arguments = keys.iter().filter(|key| **key != id_key);
-        let mut entries: Vec<Entry<'a>> =
+        let mut entries: Vec<TableEntry<'a>> =
             arguments.filter_map(|key| self.argument(block, key, out)).collect();
         let known = block.values.entry("id");
         let known =
@@ -196,48 +201,53 @@ impl<'n, 'a> Reader<'n, 'a> {
     /// configuration refers to.
     fn argument(
         &self,
-        block: &Block<'n, 'a>,
+        block: &ResourceBlock<'n, 'a>,
         key: &'static str,
-        out: &mut Collector<'_>,
-    ) -> Option<Entry<'a>> {
+        out: &mut ProblemCollector<'_>,
+    ) -> Option<TableEntry<'a>> {
         if let Some(entry) = block.values.entry(key) {
-            return said(key, entry).map(|value| block.entry(key, value));
+            return given_value(key, entry).map(|value| block.entry(key, value));
         }
         let Value::String(address) = &block.address.value.value else { return None };
         if !NAMES.contains(&key) {
             return None;
         }
-        let place = block.address.value.place;
+        let position = block.address.value.position;
         let entry =
-            |text: String| block.entry(key, Node { place, value: Value::String(text.into()) });
+            |text: String| block.entry(key, Node { position, value: Value::String(text.into()) });
         match self.references.of(address, key) {
-            Referred::Nothing => None,
-            Referred::One(id) => Some(entry(id)),
-            Referred::Unclear(names) => {
+            Resolution::Nothing => None,
+            Resolution::One(id) => Some(entry(id)),
+            Resolution::Ambiguous(names) => {
                 let entry = entry(names.clone());
                 let expected = "one resource that the plan tells, by its references, variables and \
                                 outputs";
-                out.refuse_and_leave_out(&entry, &entry.value, names, expected.to_owned());
+                out.report_invalid_and_omit(&entry, &entry.value, names, expected.to_owned());
                 None
             }
         }
     }
 }
 
-impl<'a> Block<'_, 'a> {
-    fn entry(&self, key: &'static str, mut value: Node<'a>) -> Entry<'a> {
+impl<'a> ResourceBlock<'_, 'a> {
+    fn entry(&self, key: &'static str, mut value: Node<'a>) -> TableEntry<'a> {
         if let Value::Table(table) = &mut value.value {
             let path: Arc<str> = Arc::from(join(&self.path, key));
             table.entries.iter_mut().for_each(|entry| entry.parent = path.clone());
             table.path = path;
         }
-        Entry { key: Cow::Borrowed(key), parent: self.path.clone(), place: value.place, value }
+        TableEntry {
+            key: Cow::Borrowed(key),
+            parent: self.path.clone(),
+            position: value.position,
+            value,
+        }
     }
 }
 
 /// Terraform prints what is not set as null, as an empty text or list, or as zero, where zero means
 /// nothing; a block comes in a list.
-fn said<'a>(key: &str, entry: &Entry<'a>) -> Option<Node<'a>> {
+fn given_value<'a>(key: &str, entry: &TableEntry<'a>) -> Option<Node<'a>> {
     let is_number = matches!(key, "protocol" | "packet_length");
     match &entry.value.value {
         Value::Null => None,
@@ -253,7 +263,7 @@ fn said<'a>(key: &str, entry: &Entry<'a>) -> Option<Node<'a>> {
 }
 
 /// The primary address first.
-fn addresses<'a>(values: &Table<'a>, place: Place) -> Option<Entry<'a>> {
+fn addresses<'a>(values: &Table<'a>, position: SourcePosition) -> Option<TableEntry<'a>> {
     let mut found: Vec<Node<'a>> = Vec::new();
     for key in
         ["private_ip", "private_ip_list", "private_ips", "ipv6_address_list", "ipv6_addresses"]
@@ -271,7 +281,7 @@ fn addresses<'a>(values: &Table<'a>, place: Place) -> Option<Entry<'a>> {
             }
         }
     }
-    let value = Node { place, value: Value::Array(found) };
+    let value = Node { position, value: Value::Array(found) };
     let parent = values.path.clone();
-    Some(Entry { key: Cow::Borrowed("private_ip_addresses"), parent, place, value })
+    Some(TableEntry { key: Cow::Borrowed("private_ip_addresses"), parent, position, value })
 }

@@ -1,6 +1,6 @@
 //! The texts that make up a configuration, and where in them a byte is.
 
-use super::document::Place;
+use super::document::SourcePosition;
 
 /// What a text is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -79,20 +79,20 @@ impl<'a> Texts<'a> {
     }
 
     /// The line of a place, from 1.
-    pub(super) fn line(&self, place: Place) -> usize {
-        let starts = self.line_starts.get(place.text).map_or(&[][..], Vec::as_slice);
-        starts.partition_point(|start| *start <= place.offset).max(1)
+    pub(super) fn line(&self, position: SourcePosition) -> usize {
+        let starts = self.line_starts.get(position.text).map_or(&[][..], Vec::as_slice);
+        starts.partition_point(|start| *start <= position.offset).max(1)
     }
 
-    fn line_start(&self, place: Place) -> usize {
-        let starts = self.line_starts.get(place.text);
-        let index = self.line(place) - 1;
+    fn line_start(&self, position: SourcePosition) -> usize {
+        let starts = self.line_starts.get(position.text);
+        let index = self.line(position) - 1;
         starts.and_then(|starts| starts.get(index)).copied().unwrap_or(0)
     }
 
     /// Counts columns of places that come in ascending order.
-    pub(super) const fn columns(&self) -> Columns<'_, 'a> {
-        Columns { texts: self, from: Place { text: 0, offset: 0 }, column: 1 }
+    pub(super) const fn columns(&self) -> ColumnCounter<'_, 'a> {
+        ColumnCounter { texts: self, from: SourcePosition { text: 0, offset: 0 }, column: 1 }
     }
 }
 
@@ -103,24 +103,24 @@ fn line_starts(text: &str) -> Vec<usize> {
 
 /// Counts on from the place before, so that many problems on one endless line of JSON cost no
 /// more than one walk along it.
-pub(super) struct Columns<'t, 'a> {
+pub(super) struct ColumnCounter<'t, 'a> {
     texts: &'t Texts<'a>,
-    from: Place,
+    from: SourcePosition,
     column: usize,
 }
 
-impl Columns<'_, '_> {
-    /// The column of `place` in characters, from 1.
-    pub(super) fn next(&mut self, place: Place) -> usize {
-        let start = Place { text: place.text, offset: self.texts.line_start(place) };
-        if self.from < start || self.from > place {
+impl ColumnCounter<'_, '_> {
+    /// The column of `position` in characters, from 1.
+    pub(super) fn next(&mut self, position: SourcePosition) -> usize {
+        let start = SourcePosition { text: position.text, offset: self.texts.line_start(position) };
+        if self.from < start || self.from > position {
             (self.from, self.column) = (start, 1);
         }
-        let text = self.texts.texts.get(place.text).map_or("", |text| text.text);
-        let between = text.as_bytes().get(self.from.offset..place.offset).unwrap_or_default();
+        let text = self.texts.texts.get(position.text).map_or("", |text| text.text);
+        let between = text.as_bytes().get(self.from.offset..position.offset).unwrap_or_default();
         // Every character has one byte that is no continuation of another.
         self.column += between.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
-        self.from = place;
+        self.from = position;
         self.column
     }
 }
@@ -148,15 +148,15 @@ mod tests {
     fn lines_and_columns_count_from_one_and_in_characters() {
         let source = "\u{feff}a = 1\r\né = \"ü\" # x\n";
         let texts = Texts::new(&[Text::new("a", ""), Text::new("b", source)]);
-        let at = |offset| Place { text: 1, offset };
+        let at = |offset| SourcePosition { text: 1, offset };
         let mut columns = texts.columns();
         for (offset, line, column) in
             [(0, 1, 1), (4, 1, 5), (7, 2, 1), (9, 2, 2), (12, 2, 5), (21, 3, 1), (21, 3, 1)]
         {
-            let place = at(offset);
-            assert_eq!((texts.line(place), columns.next(place)), (line, column), "{offset}");
+            let position = at(offset);
+            assert_eq!((texts.line(position), columns.next(position)), (line, column), "{offset}");
         }
         assert_eq!(texts.columns().next(at(12)), 5);
-        assert_eq!(texts.columns().next(Place { text: 0, offset: 0 }), 1);
+        assert_eq!(texts.columns().next(SourcePosition { text: 0, offset: 0 }), 1);
     }
 }

@@ -7,19 +7,19 @@ use toml::de::{DeInteger, DeTable, DeValue};
 use toml_parser::Source;
 use toml_parser::lexer::TokenKind;
 
-use super::document::{Entry, Node, Place, Table, Value, join};
+use super::document::{Node, SourcePosition, Table, TableEntry, Value, join};
 
 /// What is wrong with the text at an offset.
 pub(super) type SyntaxErrors = Vec<(usize, String)>;
 
 /// How deep values may lie. The schema needs seven; the parser and its own data recurse, and
 /// dotted keys nest in them far beyond the limit that it sets itself.
-const DEEPEST: usize = 32;
+const MAX_DEPTH: usize = 32;
 
 /// Reads `source`, the text of that number. What can be read around errors is read.
 pub(super) fn read(text: usize, source: &str) -> (Table<'_>, SyntaxErrors) {
     if let Some(offset) = too_deep(source) {
-        let message = format!("expected values at most {DEEPEST} levels deep");
+        let message = format!("expected values at most {MAX_DEPTH} levels deep");
         return (Table { path: Arc::from(""), entries: Vec::new() }, vec![(offset, message)]);
     }
     let (root, errors) = DeTable::parse_recoverable(source);
@@ -31,7 +31,7 @@ pub(super) fn read(text: usize, source: &str) -> (Table<'_>, SyntaxErrors) {
         .collect();
     errors.sort_by_key(|(offset, _)| *offset);
     let root = if is_lost { DeTable::new() } else { root.into_inner() };
-    (Reader { text }.table(root, ""), errors)
+    (TomlReader { text }.table(root, ""), errors)
 }
 
 fn message(error: &toml::de::Error) -> String {
@@ -63,31 +63,31 @@ fn too_deep(source: &str) -> Option<usize> {
             TokenKind::Newline | TokenKind::Comma => dots = 0,
             _ => {}
         }
-        if outside + dots > DEEPEST {
+        if outside + dots > MAX_DEPTH {
             return Some(token.span().start());
         }
     }
     None
 }
 
-struct Reader {
+struct TomlReader {
     text: usize,
 }
 
-impl Reader {
+impl TomlReader {
     fn table<'a>(&self, table: DeTable<'a>, path: &str) -> Table<'a> {
         let shared: Arc<str> = Arc::from(path);
-        let mut entries: Vec<Entry<'a>> = table
+        let mut entries: Vec<TableEntry<'a>> = table
             .into_iter()
             .map(|(key, value)| {
-                let place = Place { text: self.text, offset: key.span().start };
+                let position = SourcePosition { text: self.text, offset: key.span().start };
                 let key = key.into_inner();
                 let offset = value.span().start;
                 let value = self.node(offset, value.into_inner(), || join(path, &key));
-                Entry { key, parent: shared.clone(), place, value }
+                TableEntry { key, parent: shared.clone(), position, value }
             })
             .collect();
-        entries.sort_by_key(|entry| entry.place);
+        entries.sort_by_key(|entry| entry.position);
         Table { path: shared, entries }
     }
 
@@ -110,7 +110,7 @@ impl Reader {
                 Value::Array(items.collect())
             }
         };
-        Node { place: Place { text: self.text, offset }, value }
+        Node { position: SourcePosition { text: self.text, offset }, value }
     }
 }
 
@@ -156,7 +156,7 @@ mod tests {
         let Value::Table(first) = &items[0].value else { panic!() };
         assert_eq!(&*first.path, "s[0]");
         let Value::Array(items) = &first.entry("k").unwrap().value.value else { panic!() };
-        assert_eq!(items[1].place, Place { text: 3, offset: 30 });
+        assert_eq!(items[1].position, SourcePosition { text: 3, offset: 30 });
     }
 
     #[test]
@@ -177,9 +177,9 @@ mod tests {
     #[test]
     fn the_deepest_allowed_nesting_is_read() {
         on_a_small_stack(|| {
-            let text = format!("x = {}1{}", "[".repeat(DEEPEST), "]".repeat(DEEPEST));
+            let text = format!("x = {}1{}", "[".repeat(MAX_DEPTH), "]".repeat(MAX_DEPTH));
             assert!(read(0, &text).1.is_empty());
-            let text = format!("[{}]\nx = 1", vec!["a"; DEEPEST - 1].join("."));
+            let text = format!("[{}]\nx = 1", vec!["a"; MAX_DEPTH - 1].join("."));
             assert!(read(0, &text).1.is_empty());
         });
     }

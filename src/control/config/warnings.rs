@@ -2,56 +2,66 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::collector::Collector;
-use super::document::Place;
+use super::collector::ProblemCollector;
+use super::document::SourcePosition;
 use crate::control::Registry;
 use crate::model::{FilterId, NetworkInterface, NetworkInterfaceId, Session, TargetId, TargetKind};
 
 /// Where the resources of a registry stand, each kind in the registry's order.
 #[derive(Default)]
-pub(super) struct Seen {
-    pub(super) network_interfaces: Vec<Place>,
-    pub(super) targets: Vec<Place>,
-    pub(super) filters: Vec<Place>,
-    pub(super) sessions: Vec<Place>,
+pub(super) struct ResourcePositions {
+    pub(super) network_interfaces: Vec<SourcePosition>,
+    pub(super) targets: Vec<SourcePosition>,
+    pub(super) filters: Vec<SourcePosition>,
+    pub(super) sessions: Vec<SourcePosition>,
 }
 
 /// Says what is odd about `registry`.
-pub(super) fn warn(registry: &Registry, seen: &Seen, out: &mut Collector<'_>) {
-    if registry.sessions().is_empty() && !out.is_without_text() {
-        out.odd(Place { text: 0, offset: 0 }, "there is no session, so nothing is mirrored");
+pub(super) fn warn(
+    registry: &Registry,
+    positions: &ResourcePositions,
+    out: &mut ProblemCollector<'_>,
+) {
+    if registry.sessions().is_empty() && !out.has_no_text() {
+        out.report_warning(
+            SourcePosition { text: 0, offset: 0 },
+            "there is no session, so nothing is mirrored",
+        );
     }
-    let used = Used::by(registry.sessions());
-    interfaces(registry, seen, &used, out);
-    for (target, place) in registry.targets().iter().zip(&seen.targets) {
+    let used = ReferencedIds::by(registry.sessions());
+    interfaces(registry, positions, &used, out);
+    for (target, position) in registry.targets().iter().zip(&positions.targets) {
         if !used.targets.contains(target.id()) {
-            out.odd(*place, format!("no session uses the target `{}`", target.id()));
+            out.report_warning(*position, format!("no session uses the target `{}`", target.id()));
         }
     }
-    for (filter, place) in registry.filters().iter().zip(&seen.filters) {
+    for (filter, position) in registry.filters().iter().zip(&positions.filters) {
         if !used.filters.contains(filter.id()) {
-            out.odd(*place, format!("no session uses the filter `{}`", filter.id()));
+            out.report_warning(*position, format!("no session uses the filter `{}`", filter.id()));
         } else if filter.all_rules().is_empty() && !filter.amazon_dns {
-            out.odd(*place, format!("the filter `{}` has no rule: it takes nothing", filter.id()));
+            out.report_warning(
+                *position,
+                format!("the filter `{}` has no rule: it takes nothing", filter.id()),
+            );
         }
     }
-    let mut told = HashSet::new();
-    for (session, place) in registry.sessions().iter().zip(&seen.sessions) {
-        let is_news = told.insert((&session.network_interface_id, &session.target_id));
-        if let Some(message) = no_source_address(registry, session).filter(|_| is_news) {
-            out.odd(*place, message);
+    let mut reported = HashSet::new();
+    for (session, position) in registry.sessions().iter().zip(&positions.sessions) {
+        let is_new = reported.insert((&session.network_interface_id, &session.target_id));
+        if let Some(message) = no_source_address(registry, session).filter(|_| is_new) {
+            out.report_warning(*position, message);
         }
     }
 }
 
 /// What the sessions name.
-struct Used<'r> {
+struct ReferencedIds<'r> {
     sources: HashSet<&'r NetworkInterfaceId>,
     targets: HashSet<&'r TargetId>,
     filters: HashSet<&'r FilterId>,
 }
 
-impl<'r> Used<'r> {
+impl<'r> ReferencedIds<'r> {
     fn by(sessions: &'r [Session]) -> Self {
         Self {
             sources: sessions.iter().map(|session| &session.network_interface_id).collect(),
@@ -61,7 +71,12 @@ impl<'r> Used<'r> {
     }
 }
 
-fn interfaces(registry: &Registry, seen: &Seen, used: &Used<'_>, out: &mut Collector<'_>) {
+fn interfaces(
+    registry: &Registry,
+    positions: &ResourcePositions,
+    used: &ReferencedIds<'_>,
+    out: &mut ProblemCollector<'_>,
+) {
     let collectors: HashSet<&NetworkInterfaceId> = registry
         .targets()
         .iter()
@@ -72,11 +87,16 @@ fn interfaces(registry: &Registry, seen: &Seen, used: &Used<'_>, out: &mut Colle
         .collect();
     let is_alone = registry.network_interfaces().len() == 1;
     let mut owners: HashMap<String, &NetworkInterfaceId> = HashMap::new();
-    for (interface, place) in registry.network_interfaces().iter().zip(&seen.network_interfaces) {
+    for (interface, position) in
+        registry.network_interfaces().iter().zip(&positions.network_interfaces)
+    {
         let id = interface.id();
         if !used.sources.contains(id) {
             if !collectors.contains(id) && !registry.sessions().is_empty() {
-                out.odd(*place, format!("no session mirrors the network interface `{id}`"));
+                out.report_warning(
+                    *position,
+                    format!("no session mirrors the network interface `{id}`"),
+                );
             }
             continue;
         }
@@ -85,7 +105,7 @@ fn interfaces(registry: &Registry, seen: &Seen, used: &Used<'_>, out: &mut Colle
                 "the network interface `{id}` has neither mac_address nor private_ip_addresses: \
                  no replayed frame can be told to be its"
             );
-            out.odd(*place, message);
+            out.report_warning(*position, message);
         }
         for name in names_of(interface) {
             let owner = *owners.entry(name.clone()).or_insert(id);
@@ -94,7 +114,7 @@ fn interfaces(registry: &Registry, seen: &Seen, used: &Used<'_>, out: &mut Colle
                     "the network interfaces `{owner}` and `{id}` both have {name}: a frame that \
                      bears it belongs to both"
                 );
-                out.odd(*place, message);
+                out.report_warning(*position, message);
             }
         }
     }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
-use super::document::{Entry, Node, Place, Table, Value, join};
-use super::fields::has_idle_zero;
+use super::document::{Node, SourcePosition, Table, TableEntry, Value, join};
+use super::fields::has_leading_zero;
 
 /// Nothing that is read lies deeper.
-const DEEPEST: usize = 32;
+const MAX_DEPTH: usize = 32;
 
 /// Reads `source`, the text of that number.
 ///
@@ -18,7 +18,7 @@ const DEEPEST: usize = 32;
 /// The offset of what is no YAML or beyond what CloudFormation takes, and what is wrong with it.
 pub(super) fn read(text: usize, source: &str) -> Result<Node<'_>, (usize, String)> {
     let offsets: Vec<usize> = source.char_indices().map(|(offset, _)| offset).collect();
-    let mut reader = Reader { text, offsets, parser: Parser::new_from_str(source) };
+    let mut reader = YamlReader { text, offsets, parser: Parser::new_from_str(source) };
     loop {
         match reader.next()? {
             (Event::StreamStart | Event::DocumentStart(_) | Event::Nothing, _) => {}
@@ -26,24 +26,24 @@ pub(super) fn read(text: usize, source: &str) -> Result<Node<'_>, (usize, String
                 return Err((0, "this is not YAML: the text is empty".to_owned()));
             }
             (event, span) => {
-                let root = reader.node(event, span, "", DEEPEST)?;
+                let root = reader.node(event, span, "", MAX_DEPTH)?;
                 return reader.nothing_more().map(|()| root);
             }
         }
     }
 }
 
-struct Reader<'a> {
+struct YamlReader<'a> {
     text: usize,
     /// The byte at which each character begins.
     offsets: Vec<usize>,
     parser: Parser<'a, StrInput<'a>>,
 }
 
-type Read<T> = Result<T, (usize, String)>;
+type YamlResult<T> = Result<T, (usize, String)>;
 
-impl<'a> Reader<'a> {
-    fn next(&mut self) -> Read<(Event<'a>, Span)> {
+impl<'a> YamlReader<'a> {
+    fn next(&mut self) -> YamlResult<(Event<'a>, Span)> {
         match self.parser.next_event() {
             Some(Ok(event)) => Ok(event),
             Some(Err(error)) => Err(self.no_yaml(&error)),
@@ -52,7 +52,7 @@ impl<'a> Reader<'a> {
     }
 
     /// What stands behind the root is not passed over.
-    fn nothing_more(&mut self) -> Read<()> {
+    fn nothing_more(&mut self) -> YamlResult<()> {
         loop {
             match self.next()? {
                 (Event::StreamEnd, _) => return Ok(()),
@@ -74,11 +74,17 @@ impl<'a> Reader<'a> {
         self.offsets.get(index).copied().unwrap_or(last)
     }
 
-    fn node(&mut self, event: Event<'a>, span: Span, path: &str, left: usize) -> Read<Node<'a>> {
+    fn node(
+        &mut self,
+        event: Event<'a>,
+        span: Span,
+        path: &str,
+        left: usize,
+    ) -> YamlResult<Node<'a>> {
         let offset = self.offset(span.start.index());
-        let place = Place { text: self.text, offset };
+        let position = SourcePosition { text: self.text, offset };
         if left == 0 {
-            return Err((offset, format!("expected no more than {DEEPEST} levels")));
+            return Err((offset, format!("expected no more than {MAX_DEPTH} levels")));
         }
         let (value, tag) = match event {
             Event::Scalar(text, style, _, tag) => {
@@ -93,14 +99,14 @@ impl<'a> Reader<'a> {
             }
             _ => return Err((offset, "this is not YAML: a value is missing".to_owned())),
         };
-        let node = Node { place, value };
+        let node = Node { position, value };
         Ok(match tag.filter(|tag| tag.handle == "!" && !tag.suffix.is_empty()) {
             Some(tag) => function(&tag, node, path),
             None => node,
         })
     }
 
-    fn items(&mut self, path: &str, left: usize) -> Read<Vec<Node<'a>>> {
+    fn items(&mut self, path: &str, left: usize) -> YamlResult<Vec<Node<'a>>> {
         let mut items = Vec::new();
         loop {
             let (event, span) = self.next()?;
@@ -112,7 +118,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn table(&mut self, path: &str, left: usize) -> Read<Table<'a>> {
+    fn table(&mut self, path: &str, left: usize) -> YamlResult<Table<'a>> {
         let shared: Arc<str> = Arc::from(path);
         let mut entries = Vec::new();
         loop {
@@ -123,10 +129,10 @@ impl<'a> Reader<'a> {
                 Event::Scalar(key, ..) => key,
                 _ => return Err((offset, "expected a text as the key".to_owned())),
             };
-            let place = Place { text: self.text, offset };
+            let position = SourcePosition { text: self.text, offset };
             let (event, span) = self.next()?;
             let value = self.node(event, span, &join(path, &key), left)?;
-            entries.push(Entry { key, parent: shared.clone(), place, value });
+            entries.push(TableEntry { key, parent: shared.clone(), position, value });
         }
     }
 }
@@ -145,7 +151,7 @@ fn plain(text: Cow<'_, str>) -> Value<'_> {
         _ => {}
     }
     match text.parse() {
-        Ok(number) if !text.starts_with('+') && !has_idle_zero(&text) => Value::Integer(number),
+        Ok(number) if !text.starts_with('+') && !has_leading_zero(&text) => Value::Integer(number),
         _ if looks_like_number(&text) => Value::OtherNumber(text),
         _ => Value::String(text),
     }
@@ -158,7 +164,7 @@ fn looks_like_number(text: &str) -> bool {
 
 /// `!Ref x` as `{"Ref": x}`, `!GetAtt a.b` as `{"Fn::GetAtt": [a, b]}`, `!X y` as `{"Fn::X": y}`.
 fn function<'a>(tag: &Tag, node: Node<'a>, path: &str) -> Node<'a> {
-    let place = node.place;
+    let position = node.position;
     let key = match &*tag.suffix {
         known @ ("Ref" | "Condition") => known.to_owned(),
         other => format!("Fn::{other}"),
@@ -166,14 +172,14 @@ fn function<'a>(tag: &Tag, node: Node<'a>, path: &str) -> Node<'a> {
     let value = match node.value {
         Value::String(text) if key == "Fn::GetAtt" => {
             let (name, attribute) = text.split_once('.').unwrap_or((&text, ""));
-            let part = |text: &str| Node { place, value: Value::String(text.to_owned().into()) };
-            Node { place, value: Value::Array(vec![part(name), part(attribute)]) }
+            let part = |text: &str| Node { position, value: Value::String(text.to_owned().into()) };
+            Node { position, value: Value::Array(vec![part(name), part(attribute)]) }
         }
-        value => Node { place, value },
+        value => Node { position, value },
     };
     let path: Arc<str> = Arc::from(path);
-    let entry = Entry { key: Cow::Owned(key), parent: path.clone(), place, value };
-    Node { place, value: Value::Table(Table { path, entries: vec![entry] }) }
+    let entry = TableEntry { key: Cow::Owned(key), parent: path.clone(), position, value };
+    Node { position, value: Value::Table(Table { path, entries: vec![entry] }) }
 }
 
 #[cfg(test)]

@@ -102,7 +102,7 @@ fn apply(registry: &mut Registry, change: &Change) {
             registry.target_mut(&id).unwrap().address = target(t, port).address;
         }
     }
-    registry.name_networks(|session| {
+    registry.assign_network_ids(|session| {
         let number = u32::from(session.number.value());
         crate::model::VirtualNetworkId::new(number).unwrap()
     });

@@ -4,61 +4,61 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use super::Registry;
-use crate::control::nearest::one_of;
+use crate::control::nearest::expected_id;
 use crate::model::{
     FilterId, InvalidValue, NetworkInterfaceId, Session, Target, TargetId, TargetKind,
 };
 
 impl Registry {
     /// What is wrong with references of a session, one for each at the most.
-    pub(in crate::control) fn reference_faults(
+    pub(in crate::control) fn reference_errors(
         &self,
         network_interface: Option<&NetworkInterfaceId>,
         target: Option<&TargetId>,
         filter: Option<&FilterId>,
     ) -> Vec<InvalidValue> {
-        let faults = [
-            network_interface.and_then(|id| self.source_fault(id)),
-            target.and_then(|id| self.target_fault(id)),
-            filter.and_then(|id| self.filter_fault(id)),
+        let errors = [
+            network_interface.and_then(|id| self.source_error(id)),
+            target.and_then(|id| self.target_error(id)),
+            filter.and_then(|id| self.filter_error(id)),
         ];
-        faults.into_iter().flatten().collect()
+        errors.into_iter().flatten().collect()
     }
 
-    fn source_fault(&self, id: &NetworkInterfaceId) -> Option<InvalidValue> {
+    fn source_error(&self, id: &NetworkInterfaceId) -> Option<InvalidValue> {
         if self.network_interface(id).is_none() {
             let names = self.network_interfaces.iter().map(|known| known.id().as_str());
-            let expected = one_of("network interface", id.as_str(), names);
+            let expected = expected_id("network interface", id.as_str(), names);
             return Some(InvalidValue::new("network_interface_id", id, expected));
         }
-        let targets = self.names.target_interfaces.get(id)?;
+        let targets = self.index.target_interfaces.get(id)?;
         let target = self.targets.get(*targets.first()?)?;
         let expected =
             format!("an interface that is no target, but it is in use by target `{}`", target.id());
         Some(InvalidValue::new("network_interface_id", id, expected))
     }
 
-    fn target_fault(&self, id: &TargetId) -> Option<InvalidValue> {
+    fn target_error(&self, id: &TargetId) -> Option<InvalidValue> {
         if self.target(id).is_some() {
             return None;
         }
         let names = self.targets.iter().map(|known| known.id().as_str());
-        let expected = one_of("target", id.as_str(), names);
+        let expected = expected_id("target", id.as_str(), names);
         Some(InvalidValue::new("traffic_mirror_target_id", id, expected))
     }
 
-    fn filter_fault(&self, id: &FilterId) -> Option<InvalidValue> {
+    fn filter_error(&self, id: &FilterId) -> Option<InvalidValue> {
         if self.filter(id).is_some() {
             return None;
         }
         let names = self.filters.iter().map(|known| known.id().as_str());
-        let expected = one_of("filter", id.as_str(), names);
+        let expected = expected_id("filter", id.as_str(), names);
         Some(InvalidValue::new("traffic_mirror_filter_id", id, expected))
     }
 
-    pub(super) fn number_is_free(&self, session: &Session) -> Result<(), InvalidValue> {
+    pub(super) fn check_number_is_free(&self, session: &Session) -> Result<(), InvalidValue> {
         let key = (session.network_interface_id.clone(), session.number);
-        let taken_by = self.names.numbers.get(&key).and_then(|i| self.sessions.get(*i));
+        let taken_by = self.index.numbers.get(&key).and_then(|i| self.sessions.get(*i));
         let Some(other) = taken_by else { return Ok(()) };
         let expected = format!(
             "a number that no other session of `{}` has, but {} has it",
@@ -68,7 +68,7 @@ impl Registry {
         Err(InvalidValue::new("session_number", session.number, expected))
     }
 
-    pub(super) fn where_an_address_comes_from(&self, target: &Target) -> String {
+    pub(super) fn address_hint(&self, target: &Target) -> String {
         match &target.kind {
             TargetKind::NetworkInterface(id) if self.network_interface(id).is_some() => format!(
                 "an address, or private_ip_addresses of the network interface `{id}` it names"
@@ -86,7 +86,7 @@ impl Registry {
     }
 }
 
-pub(super) fn unique<K: Hash + Eq + ToString>(
+pub(super) fn check_unique<K: Hash + Eq + ToString>(
     field: &'static str,
     id: &K,
     known: &HashMap<K, usize>,

@@ -13,15 +13,15 @@ use crate::model::{
 impl Registry {
     /// Takes a session out; what it was, or nothing where none has that id.
     pub fn remove_session(&mut self, id: &SessionId) -> Option<Session> {
-        let place = *self.names.sessions.get(id)?;
+        let position = *self.index.sessions.get(id)?;
         let last = self.sessions.len().checked_sub(1)?;
-        self.names.remove_session(self.sessions.get(place)?, place);
-        if place != last {
-            self.names.remove_session(self.sessions.get(last)?, last);
+        self.index.remove_session(self.sessions.get(position)?, position);
+        if position != last {
+            self.index.remove_session(self.sessions.get(last)?, last);
         }
-        let removed = self.sessions.swap_remove(place);
-        if let Some(moved) = self.sessions.get(place) {
-            self.names.add_session(moved, place);
+        let removed = self.sessions.swap_remove(position);
+        if let Some(moved) = self.sessions.get(position) {
+            self.index.add_session(moved, position);
         }
         self.touched.insert(&removed.network_interface_id);
         Some(removed)
@@ -52,49 +52,49 @@ impl Registry {
         let field = "traffic_mirror_target_id";
         let no_such = || InvalidValue::new(field, id, "the id of a target");
         if let Some(session) = self.sessions_to(id).next() {
-            return Err(InvalidValue::new(field, id, unused(session)));
+            return Err(InvalidValue::new(field, id, expected_unused(session)));
         }
-        let place = *self.names.targets.get(id).ok_or_else(no_such)?;
+        let position = *self.index.targets.get(id).ok_or_else(no_such)?;
         let last = self.targets.len().saturating_sub(1);
-        self.names.remove_target(self.targets.get(place).ok_or_else(no_such)?, place);
-        if place != last {
-            self.names.remove_target(self.targets.get(last).ok_or_else(no_such)?, last);
+        self.index.remove_target(self.targets.get(position).ok_or_else(no_such)?, position);
+        if position != last {
+            self.index.remove_target(self.targets.get(last).ok_or_else(no_such)?, last);
         }
-        let removed = self.targets.swap_remove(place);
-        if let Some(moved) = self.targets.get(place) {
-            self.names.add_target(moved, place);
+        let removed = self.targets.swap_remove(position);
+        if let Some(moved) = self.targets.get(position) {
+            self.index.add_target(moved, position);
         }
         Ok(removed)
     }
 
     /// The targets that are that network interface, in no order.
     pub fn targets_at(&self, id: &NetworkInterfaceId) -> impl Iterator<Item = &Target> {
-        let places = self.names.target_interfaces.get(id).into_iter().flatten();
-        places.filter_map(|place| self.targets.get(*place))
+        let positions = self.index.target_interfaces.get(id).into_iter().flatten();
+        positions.filter_map(|position| self.targets.get(*position))
     }
 
     /// Gives a network identifier to each session that names none.
-    pub(in crate::control) fn name_networks(
+    pub(in crate::control) fn assign_network_ids(
         &mut self,
         mut draw: impl FnMut(&Session) -> VirtualNetworkId,
     ) {
         for session in self.sessions.iter_mut().filter(|one| one.virtual_network_id.is_none()) {
             let id = draw(session);
             session.virtual_network_id = Some(id);
-            *self.names.network_ids.entry(id).or_default() += 1;
+            *self.index.network_ids.entry(id).or_default() += 1;
         }
     }
 
     /// Whether a session bears that network identifier.
     #[must_use]
     pub fn has_network_id(&self, id: VirtualNetworkId) -> bool {
-        self.names.network_ids.contains_key(&id)
+        self.index.network_ids.contains_key(&id)
     }
 
     /// The target of that id, to have its tags, description or address changed.
     pub fn target_mut(&mut self, id: &TargetId) -> Option<&mut Target> {
         self.touch_sessions_to(id);
-        self.names.targets.get(id).and_then(|place| self.targets.get_mut(*place))
+        self.index.targets.get(id).and_then(|position| self.targets.get_mut(*position))
     }
 
     /// Takes a filter out, with its rules.
@@ -104,14 +104,14 @@ impl Registry {
     pub fn remove_filter(&mut self, id: &FilterId) -> Result<(), InvalidValue> {
         let field = "traffic_mirror_filter_id";
         if let Some(session) = self.sessions_by(id).next() {
-            return Err(InvalidValue::new(field, id, unused(session)));
+            return Err(InvalidValue::new(field, id, expected_unused(session)));
         }
-        let Some(place) = self.names.filters.remove(id) else {
+        let Some(position) = self.index.filters.remove(id) else {
             return Err(InvalidValue::new(field, id, "the id of a filter"));
         };
-        self.filters.swap_remove(place);
-        if let Some(moved) = self.filters.get(place) {
-            self.names.filters.insert(moved.id().clone(), place);
+        self.filters.swap_remove(position);
+        if let Some(moved) = self.filters.get(position) {
+            self.index.filters.insert(moved.id().clone(), position);
         }
         Ok(())
     }
@@ -126,23 +126,23 @@ impl Registry {
     ) -> Result<NetworkInterface, InvalidValue> {
         let field = "network_interface_id";
         if let Some(session) = self.sessions_of(id).next() {
-            return Err(InvalidValue::new(field, id, unused(session)));
+            return Err(InvalidValue::new(field, id, expected_unused(session)));
         }
-        if self.names.target_interfaces.contains_key(id) {
+        if self.index.target_interfaces.contains_key(id) {
             return Err(InvalidValue::new(field, id, "an interface that no target names"));
         }
-        let Some(place) = self.names.network_interfaces.remove(id) else {
+        let Some(position) = self.index.network_interfaces.remove(id) else {
             return Err(InvalidValue::new(field, id, "the id of a network interface"));
         };
-        let removed = self.network_interfaces.swap_remove(place);
-        if let Some(moved) = self.network_interfaces.get(place) {
-            self.names.network_interfaces.insert(moved.id().clone(), place);
+        let removed = self.network_interfaces.swap_remove(position);
+        if let Some(moved) = self.network_interfaces.get(position) {
+            self.index.network_interfaces.insert(moved.id().clone(), position);
         }
         Ok(removed)
     }
 }
 
-fn unused(session: &Session) -> String {
+fn expected_unused(session: &Session) -> String {
     format!("one that is not in use, but {} uses it", describe_session(session))
 }
 

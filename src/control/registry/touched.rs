@@ -8,9 +8,9 @@ use crate::model::{FilterId, NetworkInterfaceId, TargetId};
 /// Interfaces that were touched and not yet taken. It is no part of what a registry says, so
 /// registries are equal whatever is in it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Touched(BTreeSet<NetworkInterfaceId>);
+pub(super) struct TouchedInterfaces(BTreeSet<NetworkInterfaceId>);
 
-impl Touched {
+impl TouchedInterfaces {
     pub(super) fn insert(&mut self, id: &NetworkInterfaceId) {
         if !self.0.contains(id) {
             self.0.insert(id.clone());
@@ -18,13 +18,13 @@ impl Touched {
     }
 }
 
-impl PartialEq for Touched {
+impl PartialEq for TouchedInterfaces {
     fn eq(&self, _: &Self) -> bool {
         true
     }
 }
 
-impl Eq for Touched {}
+impl Eq for TouchedInterfaces {}
 
 impl Registry {
     /// The interfaces with sessions that changed since the last call: sessions that came, went or
@@ -44,15 +44,15 @@ impl Registry {
     }
 
     pub(super) fn touch_sessions_to(&mut self, id: &TargetId) {
-        let places = self.names.target_users.get(id).into_iter().flatten();
-        for session in places.filter_map(|place| self.sessions.get(*place)) {
+        let positions = self.index.target_users.get(id).into_iter().flatten();
+        for session in positions.filter_map(|position| self.sessions.get(*position)) {
             self.touched.insert(&session.network_interface_id);
         }
     }
 
     pub(super) fn touch_sessions_by(&mut self, id: &FilterId) {
-        let places = self.names.filter_users.get(id).into_iter().flatten();
-        for session in places.filter_map(|place| self.sessions.get(*place)) {
+        let positions = self.index.filter_users.get(id).into_iter().flatten();
+        for session in positions.filter_map(|position| self.sessions.get(*position)) {
             self.touched.insert(&session.network_interface_id);
         }
     }

@@ -31,12 +31,12 @@ pub fn to_aws_json(registry: &Registry) -> String {
 /// The addresses of a target that are its own, as its tag has them.
 pub(super) fn address_tag(target: &Target) -> Option<(String, String)> {
     let port = target.kind.default_port();
-    let shortest = |address: &SocketAddr| match address.port() == port {
+    let without_default_port = |address: &SocketAddr| match address.port() == port {
         true => address.ip().to_string(),
         false => address.to_string(),
     };
     let all: Vec<String> =
-        target.address.iter().chain(&target.further_addresses).map(shortest).collect();
+        target.address.iter().chain(&target.further_addresses).map(without_default_port).collect();
     (!all.is_empty()).then(|| (ADDRESS_TAG.to_owned(), all.join(" ")))
 }
 

@@ -16,7 +16,7 @@ use crate::model::{Filter, FilterRule, PortRange, Session, Tags, Target, TargetK
 /// left out, a rule for protocol 0 too, and a comment says so.
 #[must_use]
 pub fn to_terraform(registry: &Registry) -> String {
-    let names = Names::new(registry);
+    let names = ResourceNames::new(registry);
     let mut text = String::new();
     // Writing to a string never fails.
     let _ = write(registry, &names, &mut text);
@@ -30,12 +30,12 @@ const SESSION: &str = "aws_ec2_traffic_mirror_session";
 
 /// What each resource is called: its id, as far as a name may be so.
 #[derive(Default)]
-struct Names {
+struct ResourceNames {
     by_id: HashMap<(&'static str, String), String>,
     taken: HashSet<(&'static str, String)>,
 }
 
-impl Names {
+impl ResourceNames {
     fn new(registry: &Registry) -> Self {
         let mut names = Self::default();
         for target in registry.targets() {
@@ -48,13 +48,13 @@ impl Names {
     }
 
     fn put(&mut self, kind: &'static str, id: &str) {
-        let name = self.fresh(kind, id);
+        let name = self.unique_name(kind, id);
         self.by_id.insert((kind, id.to_owned()), name);
     }
 
     /// "Names must start with a letter or underscore, and may contain only letters, digits,
     /// underscores, and dashes."
-    fn fresh(&mut self, kind: &'static str, id: &str) -> String {
+    fn unique_name(&mut self, kind: &'static str, id: &str) -> String {
         let is_fit = |one: char| one.is_ascii_alphanumeric() || matches!(one, '_' | '-');
         let fit: String = id.chars().map(|one| if is_fit(one) { one } else { '_' }).collect();
         let starts_well = fit.starts_with(|one: char| one.is_ascii_alphabetic() || one == '_');
@@ -74,34 +74,34 @@ impl Names {
     }
 }
 
-fn write(registry: &Registry, names: &Names, out: &mut String) -> fmt::Result {
+fn write(registry: &Registry, names: &ResourceNames, out: &mut String) -> fmt::Result {
     registry.targets().iter().try_for_each(|one| target(names, one, out))?;
-    let mut rules = Names::default();
+    let mut rules = ResourceNames::default();
     for one in registry.filters() {
         filter(names, one, out)?;
         for each in one.all_rules() {
             rule((names, &mut rules), one, each, out)?;
         }
     }
-    let mut sessions = Names::default();
+    let mut sessions = ResourceNames::default();
     registry.sessions().iter().try_for_each(|one| session((names, &mut sessions), one, out))
 }
 
 /// A block under construction: its arguments are aligned as `terraform fmt` has them.
-struct Block<'o> {
+struct BlockWriter<'o> {
     out: &'o mut String,
-    run: Vec<(String, String)>,
+    pending: Vec<(String, String)>,
 }
 
-impl<'o> Block<'o> {
+impl<'o> BlockWriter<'o> {
     fn open(kind: &str, name: &str, out: &'o mut String) -> Result<Self, fmt::Error> {
         let gap = if out.is_empty() { "" } else { "\n" };
         writeln!(out, "{gap}resource \"{kind}\" \"{name}\" {{")?;
-        Ok(Self { out, run: Vec::new() })
+        Ok(Self { out, pending: Vec::new() })
     }
 
     fn raw(&mut self, key: &str, value: impl Display) {
-        self.run.push((key.to_owned(), value.to_string()));
+        self.pending.push((key.to_owned(), value.to_string()));
     }
 
     fn text(&mut self, key: &str, value: Option<&str>) {
@@ -117,8 +117,8 @@ impl<'o> Block<'o> {
     }
 
     fn flush(&mut self, indent: &str) -> fmt::Result {
-        let longest = self.run.iter().map(|(key, _)| key.len()).max().unwrap_or_default();
-        for (key, value) in self.run.drain(..) {
+        let longest = self.pending.iter().map(|(key, _)| key.len()).max().unwrap_or_default();
+        for (key, value) in self.pending.drain(..) {
             writeln!(self.out, "{indent}{key:longest$} = {value}")?;
         }
         Ok(())
@@ -169,13 +169,13 @@ fn comment(text: impl Display, out: &mut String) -> fmt::Result {
     writeln!(out, "{gap}# {text}")
 }
 
-fn target(names: &Names, target: &Target, out: &mut String) -> fmt::Result {
+fn target(names: &ResourceNames, target: &Target, out: &mut String) -> fmt::Result {
     let name = names.of(TARGET, target.id().as_str());
     let interface = match target.kind {
         TargetKind::Address => Some(variable(name, out)?),
         _ => None,
     };
-    let mut block = Block::open(TARGET, name, out)?;
+    let mut block = BlockWriter::open(TARGET, name, out)?;
     block.text("description", target.description.as_deref());
     match &target.kind {
         TargetKind::Address => block.number("network_interface_id", interface),
@@ -194,9 +194,9 @@ fn target(names: &Names, target: &Target, out: &mut String) -> fmt::Result {
     import((TARGET, name), "tmt-", target.id().as_str(), out)
 }
 
-fn filter(names: &Names, filter: &Filter, out: &mut String) -> fmt::Result {
+fn filter(names: &ResourceNames, filter: &Filter, out: &mut String) -> fmt::Result {
     let name = names.of(FILTER, filter.id().as_str());
-    let mut block = Block::open(FILTER, name, out)?;
+    let mut block = BlockWriter::open(FILTER, name, out)?;
     block.text("description", filter.description.as_deref());
     if filter.amazon_dns {
         block.raw("network_services", format_args!("[{}]", quoted(Filter::AMAZON_DNS)));
@@ -207,7 +207,7 @@ fn filter(names: &Names, filter: &Filter, out: &mut String) -> fmt::Result {
 }
 
 fn rule(
-    (names, rules): (&Names, &mut Names),
+    (names, rules): (&ResourceNames, &mut ResourceNames),
     filter: &Filter,
     rule: &FilterRule,
     out: &mut String,
@@ -221,8 +221,8 @@ fn rule(
             out,
         );
     }
-    let name = rules.fresh(RULE, &format!("{of_filter}_{direction}_{number}"));
-    let mut block = Block::open(RULE, &name, out)?;
+    let name = rules.unique_name(RULE, &format!("{of_filter}_{direction}_{number}"));
+    let mut block = BlockWriter::open(RULE, &name, out)?;
     block.text("description", rule.description.as_deref());
     block.raw("traffic_mirror_filter_id", format_args!("{FILTER}.{of_filter}.id"));
     block.text("traffic_direction", Some(direction));
@@ -242,18 +242,18 @@ fn rule(
 }
 
 fn session(
-    (names, sessions): (&Names, &mut Names),
+    (names, sessions): (&ResourceNames, &mut ResourceNames),
     session: &Session,
     out: &mut String,
 ) -> fmt::Result {
     let id = session.id.as_ref().map(|id| id.as_str());
     let drawn = format!("{}_{}", session.network_interface_id, session.number.value());
-    let name = sessions.fresh(SESSION, id.unwrap_or(&drawn));
+    let name = sessions.unique_name(SESSION, id.unwrap_or(&drawn));
     let network = session.virtual_network_id.map(|id| id.value());
     if network == Some(0) {
         comment(format_args!("{name} has VirtualNetworkId 0, which Terraform cannot say"), out)?;
     }
-    let mut block = Block::open(SESSION, &name, out)?;
+    let mut block = BlockWriter::open(SESSION, &name, out)?;
     block.text("description", session.description.as_deref());
     block.text("network_interface_id", Some(session.network_interface_id.as_str()));
     let target = names.of(TARGET, session.target_id.as_str());
@@ -324,9 +324,9 @@ mod tests {
 
     #[test]
     fn resource_names_are_valid_and_unique() {
-        let mut names = Names::default();
+        let mut names = ResourceNames::default();
         let fresh: Vec<String> =
-            ["tmf-1", "1 a", "1_a", "\u{e9}"].map(|id| names.fresh(FILTER, id)).into();
+            ["tmf-1", "1 a", "1_a", "\u{e9}"].map(|id| names.unique_name(FILTER, id)).into();
         assert_eq!(fresh, ["tmf-1", "_1_a", "_1_a_2", "_"]);
     }
 }

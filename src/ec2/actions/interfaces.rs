@@ -1,9 +1,9 @@
 //! DescribeNetworkInterfaces: what can be a source or a target on this host.
 
-use super::super::describe::{Described, Place, Query};
+use super::super::describe::{Filterable, PageCursor, Query};
 use super::super::xml::Xml;
-use super::{Call, shapes};
-use crate::control::account::{Account, Refused};
+use super::{Call, elements};
+use crate::control::account::{Account, ApiError};
 use crate::model::{NetworkInterface, NetworkInterfaceId, Tags};
 
 struct InterfaceView<'a> {
@@ -26,7 +26,7 @@ const FILTERS: &[&str] = &[
     "interface-type",
 ];
 
-impl Described for InterfaceView<'_> {
+impl Filterable for InterfaceView<'_> {
     fn field(&self, name: &str) -> Option<Vec<String>> {
         let addresses = |is_ipv4: bool| {
             let own = self.interface.private_ip_addresses.iter();
@@ -50,32 +50,32 @@ impl Described for InterfaceView<'_> {
     }
 }
 
-pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Refused> {
+pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, ApiError> {
     let query = Query::read(call.form, call.action, "NetworkInterfaceId", FILTERS)?;
-    call.is_read()?;
+    call.check_parameters()?;
     let registry = account.registry();
     for id in query.ids() {
         let known = NetworkInterfaceId::new(id).ok();
         if known.is_none_or(|id| registry.network_interface(&id).is_none()) {
             let message = format!("The networkInterface ID '{id}' does not exist");
-            return Err(Refused::new("InvalidNetworkInterfaceID.NotFound", message));
+            return Err(ApiError::new("InvalidNetworkInterfaceID.NotFound", message));
         }
     }
     // They have no place in the order of creation: they come and go with the devices of the host.
     let mut interfaces: Vec<&NetworkInterface> = registry.network_interfaces().iter().collect();
     interfaces.sort_by_key(|interface| interface.id().as_str());
     let interfaces = interfaces.into_iter().filter_map(|interface| {
-        let place = Place { sequence: 0, key: Some(interface.id().to_string()) };
-        query.is_behind(&place).then_some((place, interface))
+        let cursor = PageCursor { sequence: 0, key: Some(interface.id().to_string()) };
+        query.is_after(&cursor).then_some((cursor, interface))
     });
-    let interfaces = interfaces.map(|(place, interface)| {
+    let interfaces = interfaces.map(|(cursor, interface)| {
         let mut tags = interface.tags.clone();
         if let Some(device) = &interface.device {
             tags.entry("Name".to_owned()).or_insert_with(|| device.clone());
         }
         let view = InterfaceView { interface, owner: call.caller.owner, tags };
-        let taken = query.takes(interface.id().as_str(), &view);
-        (place, taken.map(|taken| taken.then_some(view)))
+        let taken = query.selects(interface.id().as_str(), &view);
+        (cursor, taken.map(|taken| taken.then_some(view)))
     });
     let (page, token) = query.page(interfaces)?;
     Ok(call.answer(|xml| {
@@ -103,11 +103,11 @@ fn write(xml: &mut Xml, view: &InterfaceView<'_>, call: &Call<'_>) {
     xml.optional("privateIpAddress", private);
     xml.text("sourceDestCheck", true);
     xml.element("groupSet", |_| {});
-    shapes::tag_set(xml, tags);
+    elements::tag_set(xml, tags);
     let private = addresses.iter().filter(|address| address.is_ipv4()).enumerate();
-    xml.list("privateIpAddressesSet", private, |xml, (place, address)| {
+    xml.list("privateIpAddressesSet", private, |xml, (index, address)| {
         xml.text("privateIpAddress", address);
-        xml.text("primary", place == 0);
+        xml.text("primary", index == 0);
     });
     let six = addresses.iter().filter(|address| address.is_ipv6());
     xml.list("ipv6AddressesSet", six, |xml, address| xml.text("ipv6Address", address));

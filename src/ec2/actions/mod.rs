@@ -3,17 +3,17 @@
 //! One file for each kind of resource. Each action reads all its parameters first, then makes sure
 //! that there were no others, and only then asks the account.
 
+mod elements;
 mod filters;
 mod interfaces;
 mod rules;
 mod sessions;
-mod shapes;
 mod tags;
 mod targets;
 
 use super::form::Form;
 use super::xml::Xml;
-use crate::control::account::{Account, Caller, Once, Refused};
+use crate::control::account::{Account, ApiError, Caller, ClientToken};
 use crate::model::Tags;
 
 /// "2016-11-15", the one version that EC2 has today.
@@ -37,7 +37,7 @@ pub(super) fn is_change(action: &str) -> bool {
 }
 
 /// Does what the action says, or tells why not.
-pub(super) fn act(account: &mut Account, call: &Call<'_>) -> Result<String, Refused> {
+pub(super) fn execute(account: &mut Account, call: &Call<'_>) -> Result<String, ApiError> {
     match call.action {
         "CreateTrafficMirrorSession" => sessions::create(account, call),
         "ModifyTrafficMirrorSession" => sessions::modify(account, call),
@@ -52,12 +52,12 @@ pub(super) fn act(account: &mut Account, call: &Call<'_>) -> Result<String, Refu
         "DeleteTrafficMirrorFilterRule" => rules::delete(account, call),
         "CreateTags" => tags::create(account, call),
         "DeleteTags" => tags::delete(account, call),
-        _ => tell(account, call),
+        _ => describe(account, call),
     }
 }
 
 /// Answers what changes nothing.
-pub(super) fn tell(account: &Account, call: &Call<'_>) -> Result<String, Refused> {
+pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, ApiError> {
     match call.action {
         "DescribeTrafficMirrorSessions" => sessions::describe(account, call),
         "DescribeTrafficMirrorTargets" => targets::describe(account, call),
@@ -67,7 +67,7 @@ pub(super) fn tell(account: &Account, call: &Call<'_>) -> Result<String, Refused
         "DescribeNetworkInterfaces" => interfaces::describe(account, call),
         other => {
             let message = format!("The action {other} is not valid for this web service.");
-            Err(Refused::new("InvalidAction", message))
+            Err(ApiError::new("InvalidAction", message))
         }
     }
 }
@@ -83,7 +83,7 @@ impl Call<'_> {
     }
 
     /// The tags of a TagSpecification, of which the one for this type is the only one allowed.
-    fn tags(&self, resource_type: &str) -> Result<Tags, Refused> {
+    fn tags(&self, resource_type: &str) -> Result<Tags, ApiError> {
         let mut pairs = Vec::new();
         for member in self.form.members("TagSpecification") {
             let parameter = format!("{member}.ResourceType");
@@ -92,7 +92,7 @@ impl Call<'_> {
                 let message = format!(
                     "'{given}' is not a valid taggable resource type for this operation: expected {resource_type}."
                 );
-                return Err(Refused::new("InvalidParameterValue", message));
+                return Err(ApiError::new("InvalidParameterValue", message));
             }
             pairs.extend(self.pairs(&format!("{member}.Tag"))?);
         }
@@ -100,7 +100,7 @@ impl Call<'_> {
     }
 
     /// Tags as they were sent.
-    fn pairs(&self, list: &str) -> Result<Vec<(String, String)>, Refused> {
+    fn pairs(&self, list: &str) -> Result<Vec<(String, String)>, ApiError> {
         let pairs = self.form.members(list).into_iter().map(|member| {
             let key = self.form.required(&format!("{member}.Key"))?.to_owned();
             Ok((key, self.form.owned(&format!("{member}.Value")).unwrap_or_default()))
@@ -109,27 +109,27 @@ impl Call<'_> {
     }
 
     /// The ClientToken, where there is one.
-    fn once(&self) -> Result<Option<Once>, Refused> {
+    fn client_token(&self) -> Result<Option<ClientToken>, ApiError> {
         let token = self.form.text("ClientToken");
-        token.map(|token| Once::new(token, self.form.signature())).transpose()
+        token.map(|token| ClientToken::new(token, self.form.fingerprint())).transpose()
     }
 
     /// "Description": at most 255 characters, as of security groups; AWS gives no length here.
-    fn description(&self) -> Result<Option<String>, Refused> {
+    fn description(&self) -> Result<Option<String>, ApiError> {
         let text = self.form.owned("Description");
         match text {
             Some(text) if text.chars().count() > 255 => {
-                Err(Refused::value("Description", text, "at most 255 characters"))
+                Err(ApiError::invalid_value("Description", text, "at most 255 characters"))
             }
             text => Ok(text.filter(|text| !text.is_empty())),
         }
     }
 
     /// Every parameter is known; a Describe call with DryRun ends here.
-    fn is_read(&self) -> Result<(), Refused> {
-        self.form.is_known()?;
+    fn check_parameters(&self) -> Result<(), ApiError> {
+        self.form.check_no_unknown_parameters()?;
         if self.caller.is_dry_run && !is_change(self.action) {
-            return Err(Refused::dry_run());
+            return Err(ApiError::dry_run());
         }
         Ok(())
     }

@@ -2,21 +2,22 @@
 
 use super::super::describe::Query;
 use super::super::form::Form;
-use super::shapes::RuleView;
-use super::{Call, shapes};
-use crate::control::account::{Account, CreateRule, ModifyRule, Ports, Refused, RuleField};
+use super::elements::RuleView;
+use super::{Call, elements};
+use crate::control::account::{Account, ApiError, CreateRule, ModifyRule, Ports, RuleField};
 use crate::model::{
     CidrBlock, Direction, FilterId, FilterRule, FilterRuleId, PortRange, Protocol, RuleAction,
     RuleNumber,
 };
 
-pub(super) fn create(account: &mut Account, call: &Call<'_>) -> Result<String, Refused> {
+pub(super) fn create(account: &mut Account, call: &Call<'_>) -> Result<String, ApiError> {
     let form = call.form;
     let filter_id = form.required("TrafficMirrorFilterId")?.to_owned();
     let direction = Direction::parse(form.required("TrafficDirection")?)?;
-    let number = form.integer("RuleNumber")?.ok_or_else(|| Refused::missing("RuleNumber"))?;
+    let number =
+        form.integer("RuleNumber")?.ok_or_else(|| ApiError::missing_parameter("RuleNumber"))?;
     let action = RuleAction::parse(form.required("RuleAction")?)?;
-    let block = |name, field| -> Result<CidrBlock, Refused> {
+    let block = |name, field| -> Result<CidrBlock, ApiError> {
         Ok(CidrBlock::parse(field, form.required(name)?)?.0)
     };
     let source = block("SourceCidrBlock", "source_cidr_block")?;
@@ -35,16 +36,16 @@ pub(super) fn create(account: &mut Account, call: &Call<'_>) -> Result<String, R
     }
     rule.description = call.description()?;
     rule.tags = call.tags("traffic-mirror-filter-rule")?;
-    let request = CreateRule { filter_id, rule, once: call.once()? };
-    call.is_read()?;
+    let request = CreateRule { filter_id, rule, client_token: call.client_token()? };
+    call.check_parameters()?;
     let id = account.create_rule(&call.caller, request)?;
     rule_answer(account, call, &id, true)
 }
 
-pub(super) fn modify(account: &mut Account, call: &Call<'_>) -> Result<String, Refused> {
+pub(super) fn modify(account: &mut Account, call: &Call<'_>) -> Result<String, ApiError> {
     let form = call.form;
     let id = form.required("TrafficMirrorFilterRuleId")?;
-    let block = |name, field| -> Result<Option<CidrBlock>, Refused> {
+    let block = |name, field| -> Result<Option<CidrBlock>, ApiError> {
         let text = form.text(name);
         Ok(text.map(|text| CidrBlock::parse(field, text)).transpose()?.map(|(block, _)| block))
     };
@@ -63,57 +64,57 @@ pub(super) fn modify(account: &mut Account, call: &Call<'_>) -> Result<String, R
             .map(|field| RuleField::parse(field))
             .collect::<Result<_, _>>()?,
     };
-    call.is_read()?;
+    call.check_parameters()?;
     let id = account.modify_rule(&call.caller, id, &request)?;
     rule_answer(account, call, &id, false)
 }
 
-pub(super) fn delete(account: &mut Account, call: &Call<'_>) -> Result<String, Refused> {
+pub(super) fn delete(account: &mut Account, call: &Call<'_>) -> Result<String, ApiError> {
     let id = call.form.required("TrafficMirrorFilterRuleId")?;
-    call.is_read()?;
+    call.check_parameters()?;
     let id = account.delete_rule(&call.caller, id)?;
     Ok(call.answer_id("trafficMirrorFilterRuleId", id))
 }
 
-pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Refused> {
+pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, ApiError> {
     let mut query =
-        Query::read(call.form, call.action, "TrafficMirrorFilterRuleId", shapes::RULE_FILTERS)?;
+        Query::read(call.form, call.action, "TrafficMirrorFilterRuleId", elements::RULE_FILTERS)?;
     if let Some(of) = call.form.owned("TrafficMirrorFilterId") {
         query.of = Some(of);
     }
-    call.is_read()?;
+    call.check_parameters()?;
     if let Some(of) = &query.of {
-        let entry = FilterId::new(of).ok().and_then(|id| account.filters().get(&id));
-        call.may_see(entry, "Filter", FilterId::PREFIX, of)?;
+        let ownership = FilterId::new(of).ok().and_then(|id| account.filters().get(&id));
+        call.check_visible(ownership, "Filter", FilterId::PREFIX, of)?;
     }
     for id in query.ids() {
-        let entry = FilterRuleId::new(id).ok().and_then(|id| account.rules().get(&id));
-        call.may_see(entry, "FilterRule", FilterRuleId::PREFIX, id)?;
+        let ownership = FilterRuleId::new(id).ok().and_then(|id| account.rules().get(&id));
+        call.check_visible(ownership, "FilterRule", FilterRuleId::PREFIX, id)?;
     }
     let is_of =
         |view: &RuleView<'_>| query.of.as_deref().is_none_or(|of| view.filter.id().as_str() == of);
-    let rules = account.rules().behind(query.behind()).map(|(sequence, id, entry)| {
-        let known = account.rule(id).filter(|_| call.sees(entry));
+    let rules = account.rules().after(query.after()).map(|(sequence, id, ownership)| {
+        let known = account.rule(id).filter(|_| call.can_see(ownership));
         let view = known.map(|(filter, rule)| RuleView { filter, rule }).filter(is_of);
         (
             sequence,
-            view.map_or(Ok(None), |view| Ok(query.takes(id.as_str(), &view)?.then_some(view))),
+            view.map_or(Ok(None), |view| Ok(query.selects(id.as_str(), &view)?.then_some(view))),
         )
     });
     let (page, token) = query.page(rules)?;
     Ok(call.answer(|xml| {
         xml.list("trafficMirrorFilterRuleSet", page, |xml, view| {
-            shapes::rule(xml, view.filter, view.rule, true);
+            elements::rule(xml, view.filter, view.rule, true);
         });
         Call::next_token(xml, token);
     }))
 }
 
-fn protocol(form: &Form) -> Result<Option<Protocol>, Refused> {
+fn protocol(form: &Form) -> Result<Option<Protocol>, ApiError> {
     Ok(form.integer("Protocol")?.map(Protocol::new).transpose()?)
 }
 
-fn ports(form: &Form) -> Result<Ports, Refused> {
+fn ports(form: &Form) -> Result<Ports, ApiError> {
     Ok(Ports {
         source: port_range(form, "SourcePortRange", "source_port_range")?,
         destination: port_range(form, "DestinationPortRange", "destination_port_range")?,
@@ -121,14 +122,14 @@ fn ports(form: &Form) -> Result<Ports, Refused> {
 }
 
 /// Both ends or none.
-fn port_range(form: &Form, name: &str, field: &'static str) -> Result<Option<PortRange>, Refused> {
+fn port_range(form: &Form, name: &str, field: &'static str) -> Result<Option<PortRange>, ApiError> {
     let from = form.integer(&format!("{name}.FromPort"))?;
     let to = form.integer(&format!("{name}.ToPort"))?;
     match (from, to) {
         (None, None) => Ok(None),
         (Some(from), Some(to)) => Ok(Some(PortRange::new(field, from, to)?)),
-        (Some(from), None) => Err(Refused::value(name, from, "both FromPort and ToPort")),
-        (None, Some(to)) => Err(Refused::value(name, to, "both FromPort and ToPort")),
+        (Some(from), None) => Err(ApiError::invalid_value(name, from, "both FromPort and ToPort")),
+        (None, Some(to)) => Err(ApiError::invalid_value(name, to, "both FromPort and ToPort")),
     }
 }
 
@@ -137,11 +138,11 @@ fn rule_answer(
     call: &Call<'_>,
     id: &FilterRuleId,
     is_new: bool,
-) -> Result<String, Refused> {
+) -> Result<String, ApiError> {
     let known = account.rule(id);
-    let (filter, rule) = known.ok_or_else(|| Refused::internal("a rule is not there"))?;
+    let (filter, rule) = known.ok_or_else(|| ApiError::internal("a rule is not there"))?;
     Ok(call.answer(|xml| {
-        xml.element("trafficMirrorFilterRule", |xml| shapes::rule(xml, filter, rule, is_new));
+        xml.element("trafficMirrorFilterRule", |xml| elements::rule(xml, filter, rule, is_new));
         if is_new {
             xml.optional("clientToken", call.form.text("ClientToken"));
         }

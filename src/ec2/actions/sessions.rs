@@ -1,16 +1,17 @@
 //! Actions on sessions.
 
 use super::super::describe::Query;
-use super::shapes::SessionView;
-use super::{Call, shapes};
+use super::elements::SessionView;
+use super::{Call, elements};
 use crate::control::account::{
-    Account, CreateSession, Entry, ModifySession, Refused, SessionField,
+    Account, ApiError, CreateSession, ModifySession, Ownership, SessionField,
 };
 use crate::model::{PacketLength, SessionId, SessionNumber, VirtualNetworkId};
 
-pub(super) fn create(account: &mut Account, call: &Call<'_>) -> Result<String, Refused> {
+pub(super) fn create(account: &mut Account, call: &Call<'_>) -> Result<String, ApiError> {
     let form = call.form;
-    let number = form.integer("SessionNumber")?.ok_or_else(|| Refused::missing("SessionNumber"));
+    let number =
+        form.integer("SessionNumber")?.ok_or_else(|| ApiError::missing_parameter("SessionNumber"));
     let request = CreateSession {
         network_interface_id: form.required("NetworkInterfaceId")?.to_owned(),
         target_id: form.required("TrafficMirrorTargetId")?.to_owned(),
@@ -23,15 +24,15 @@ pub(super) fn create(account: &mut Account, call: &Call<'_>) -> Result<String, R
             .transpose()?,
         description: call.description()?,
         tags: call.tags("traffic-mirror-session")?,
-        once: call.once()?,
+        client_token: call.client_token()?,
     };
-    call.is_read()?;
+    call.check_parameters()?;
     let id = account.create_session(&call.caller, request)?;
     let token = form.text("ClientToken");
     session(account, call, &id, token)
 }
 
-pub(super) fn modify(account: &mut Account, call: &Call<'_>) -> Result<String, Refused> {
+pub(super) fn modify(account: &mut Account, call: &Call<'_>) -> Result<String, ApiError> {
     let form = call.form;
     let id = form.required("TrafficMirrorSessionId")?;
     let request = ModifySession {
@@ -50,33 +51,33 @@ pub(super) fn modify(account: &mut Account, call: &Call<'_>) -> Result<String, R
             .map(|field| SessionField::parse(field))
             .collect::<Result<_, _>>()?,
     };
-    call.is_read()?;
+    call.check_parameters()?;
     let id = account.modify_session(&call.caller, id, request)?;
     session(account, call, &id, None)
 }
 
-pub(super) fn delete(account: &mut Account, call: &Call<'_>) -> Result<String, Refused> {
+pub(super) fn delete(account: &mut Account, call: &Call<'_>) -> Result<String, ApiError> {
     let id = call.form.required("TrafficMirrorSessionId")?;
-    call.is_read()?;
+    call.check_parameters()?;
     let id = account.delete_session(&call.caller, id)?;
     Ok(call.answer_id("trafficMirrorSessionId", id))
 }
 
-pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Refused> {
+pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, ApiError> {
     let query =
-        Query::read(call.form, call.action, "TrafficMirrorSessionId", shapes::SESSION_FILTERS)?;
-    call.is_read()?;
+        Query::read(call.form, call.action, "TrafficMirrorSessionId", elements::SESSION_FILTERS)?;
+    call.check_parameters()?;
     for id in query.ids() {
         let known = SessionId::new(id).ok();
-        let entry = known.and_then(|id| account.sessions().get(&id));
-        call.may_see(entry, "Session", SessionId::PREFIX, id)?;
+        let ownership = known.and_then(|id| account.sessions().get(&id));
+        call.check_visible(ownership, "Session", SessionId::PREFIX, id)?;
     }
-    let sessions = account.sessions().behind(query.behind()).map(|(sequence, id, entry)| {
-        let session = account.registry().session(id).filter(|_| call.sees(entry));
+    let sessions = account.sessions().after(query.after()).map(|(sequence, id, ownership)| {
+        let session = account.registry().session(id).filter(|_| call.can_see(ownership));
         let view = session.map(|session| SessionView::new(account, session));
         (
             sequence,
-            view.map_or(Ok(None), |view| Ok(query.takes(id.as_str(), &view)?.then_some(view))),
+            view.map_or(Ok(None), |view| Ok(query.selects(id.as_str(), &view)?.then_some(view))),
         )
     });
     let (page, token) = query.page(sessions)?;
@@ -91,9 +92,9 @@ fn session(
     call: &Call<'_>,
     id: &SessionId,
     token: Option<&str>,
-) -> Result<String, Refused> {
+) -> Result<String, ApiError> {
     let session = account.registry().session(id);
-    let session = session.ok_or_else(|| Refused::internal("a session is not there"))?;
+    let session = session.ok_or_else(|| ApiError::internal("a session is not there"))?;
     Ok(call.answer(|xml| {
         let view = SessionView::new(account, session);
         xml.element("trafficMirrorSession", |xml| view.write(xml));
@@ -103,22 +104,22 @@ fn session(
 
 impl Call<'_> {
     /// Whether the caller sees a resource: its own, and those of configuration files.
-    pub(super) fn sees(&self, entry: &Entry) -> bool {
-        entry.is_of_file || *entry.owner == *self.caller.owner
+    pub(super) fn can_see(&self, ownership: &Ownership) -> bool {
+        ownership.is_from_file || *ownership.owner == *self.caller.owner
     }
 
     /// # Errors
     /// The refusal of an id that leads nowhere.
-    pub(super) fn may_see(
+    pub(super) fn check_visible(
         &self,
-        entry: Option<&Entry>,
+        ownership: Option<&Ownership>,
         kind: &str,
         prefix: &str,
         id: &str,
-    ) -> Result<(), Refused> {
-        match entry {
-            Some(entry) if self.sees(entry) => Ok(()),
-            _ => Err(crate::control::account::no_such(kind, prefix, id)),
+    ) -> Result<(), ApiError> {
+        match ownership {
+            Some(ownership) if self.can_see(ownership) => Ok(()),
+            _ => Err(crate::control::account::not_found(kind, prefix, id)),
         }
     }
 }

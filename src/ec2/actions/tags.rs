@@ -1,43 +1,43 @@
 //! CreateTags, DeleteTags, DescribeTags.
 
-use super::super::describe::{Described, Place, Query};
+use super::super::describe::{Filterable, PageCursor, Query};
 use super::Call;
-use crate::control::account::{Account, Refused, Resource, TagToDelete};
+use crate::control::account::{Account, ApiError, Resource, TagToDelete};
 use crate::model::Tags;
 
 /// "Up to 1000" (EC2 API, CreateTags).
-const MOST_RESOURCES: usize = 1000;
+const MAX_RESOURCES: usize = 1000;
 
-pub(super) fn create(account: &mut Account, call: &Call<'_>) -> Result<String, Refused> {
+pub(super) fn create(account: &mut Account, call: &Call<'_>) -> Result<String, ApiError> {
     let ids = resources(call)?;
     let pairs = call.pairs("Tag")?;
     if pairs.is_empty() {
-        return Err(Refused::missing("Tag.1.Key"));
+        return Err(ApiError::missing_parameter("Tag.1.Key"));
     }
     let tags = crate::control::account::tags(pairs)?;
-    call.is_read()?;
+    call.check_parameters()?;
     account.create_tags(&call.caller, &ids, &tags)?;
     Ok(call.answer(|xml| xml.text("return", true)))
 }
 
-pub(super) fn delete(account: &mut Account, call: &Call<'_>) -> Result<String, Refused> {
+pub(super) fn delete(account: &mut Account, call: &Call<'_>) -> Result<String, ApiError> {
     let ids = resources(call)?;
     let tags = call.form.members("Tag").into_iter().map(|member| {
         let key = call.form.required(&format!("{member}.Key"))?.to_owned();
         Ok(TagToDelete { key, value: call.form.owned(&format!("{member}.Value")) })
     });
-    let tags: Vec<TagToDelete> = tags.collect::<Result<_, Refused>>()?;
-    call.is_read()?;
+    let tags: Vec<TagToDelete> = tags.collect::<Result<_, ApiError>>()?;
+    call.check_parameters()?;
     account.delete_tags(&call.caller, &ids, &tags)?;
     Ok(call.answer(|xml| xml.text("return", true)))
 }
 
-fn resources(call: &Call<'_>) -> Result<Vec<String>, Refused> {
+fn resources(call: &Call<'_>) -> Result<Vec<String>, ApiError> {
     let ids = call.form.texts("ResourceId");
     match ids.len() {
-        0 => Err(Refused::missing("ResourceId.1")),
-        1..=MOST_RESOURCES => Ok(ids),
-        count => Err(Refused::value("ResourceId", count, "at most 1000 ids")),
+        0 => Err(ApiError::missing_parameter("ResourceId.1")),
+        1..=MAX_RESOURCES => Ok(ids),
+        count => Err(ApiError::invalid_value("ResourceId", count, "at most 1000 ids")),
     }
 }
 
@@ -53,7 +53,7 @@ struct TagView<'a> {
 /// The filters of tags.
 const FILTERS: &[&str] = &["key", "value", "resource-id", "resource-type"];
 
-impl Described for TagView<'_> {
+impl Filterable for TagView<'_> {
     fn field(&self, name: &str) -> Option<Vec<String>> {
         let value = match name {
             "key" => self.key,
@@ -70,24 +70,24 @@ impl Described for TagView<'_> {
     }
 }
 
-pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Refused> {
+pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, ApiError> {
     let query = Query::read(call.form, call.action, "NoId", FILTERS)?;
-    call.is_read()?;
+    call.check_parameters()?;
     let resources = resources_of(account, call);
-    let unseen = resources.iter().filter(|(sequence, ..)| *sequence >= query.behind());
+    let unseen = resources.iter().filter(|(sequence, ..)| *sequence >= query.after());
     let tags = unseen.flat_map(|(sequence, id, kind, resource)| {
         let tags = account.tags_of(resource).into_iter().flatten();
         tags.map(move |(key, value)| {
             let tags = Tags::from([(key.clone(), value.clone())]);
-            let place = Place { sequence: *sequence, key: Some(key.clone()) };
-            (place, TagView { id, kind, key, value, tags })
+            let cursor = PageCursor { sequence: *sequence, key: Some(key.clone()) };
+            (cursor, TagView { id, kind, key, value, tags })
         })
     });
-    let placed = tags.filter(|(place, _)| query.is_behind(place)).map(|(place, view)| {
-        let taken = query.takes(view.id, &view);
-        (place, taken.map(|taken| taken.then_some(view)))
+    let with_cursors = tags.filter(|(cursor, _)| query.is_after(cursor)).map(|(cursor, view)| {
+        let taken = query.selects(view.id, &view);
+        (cursor, taken.map(|taken| taken.then_some(view)))
     });
-    let (page, token) = query.page(placed)?;
+    let (page, token) = query.page(with_cursors)?;
     Ok(call.answer(|xml| {
         xml.list("tagSet", page, |xml, view| {
             xml.text("resourceId", view.id);
@@ -101,22 +101,34 @@ pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Ref
 
 /// Everything that has tags and that the caller sees, in the order of creation.
 fn resources_of(account: &Account, call: &Call<'_>) -> Vec<(u64, String, &'static str, Resource)> {
-    let sessions = account.sessions().behind(0).map(|(sequence, id, entry)| {
-        (sequence, entry, id.to_string(), "traffic-mirror-session", Resource::Session(id.clone()))
+    let sessions = account.sessions().after(0).map(|(sequence, id, ownership)| {
+        (
+            sequence,
+            ownership,
+            id.to_string(),
+            "traffic-mirror-session",
+            Resource::Session(id.clone()),
+        )
     });
-    let targets = account.targets().behind(0).map(|(sequence, id, entry)| {
-        (sequence, entry, id.to_string(), "traffic-mirror-target", Resource::Target(id.clone()))
+    let targets = account.targets().after(0).map(|(sequence, id, ownership)| {
+        (sequence, ownership, id.to_string(), "traffic-mirror-target", Resource::Target(id.clone()))
     });
-    let filters = account.filters().behind(0).map(|(sequence, id, entry)| {
-        (sequence, entry, id.to_string(), "traffic-mirror-filter", Resource::Filter(id.clone()))
+    let filters = account.filters().after(0).map(|(sequence, id, ownership)| {
+        (sequence, ownership, id.to_string(), "traffic-mirror-filter", Resource::Filter(id.clone()))
     });
-    let rules = account.rules().behind(0).map(|(sequence, id, entry)| {
-        (sequence, entry, id.to_string(), "traffic-mirror-filter-rule", Resource::Rule(id.clone()))
+    let rules = account.rules().after(0).map(|(sequence, id, ownership)| {
+        (
+            sequence,
+            ownership,
+            id.to_string(),
+            "traffic-mirror-filter-rule",
+            Resource::Rule(id.clone()),
+        )
     });
     let all = sessions.chain(targets).chain(filters).chain(rules);
-    let mut seen: Vec<_> = all.filter(|(_, entry, ..)| call.sees(entry)).collect();
+    let mut seen: Vec<_> = all.filter(|(_, ownership, ..)| call.can_see(ownership)).collect();
     seen.sort_by_key(|(sequence, ..)| *sequence);
-    let told =
+    let described =
         seen.into_iter().map(|(sequence, _, id, kind, resource)| (sequence, id, kind, resource));
-    told.collect()
+    described.collect()
 }

@@ -1,22 +1,22 @@
 //! Actions on targets.
 
 use super::super::describe::Query;
-use super::shapes::TargetView;
-use super::{Call, shapes};
-use crate::control::account::{Account, CreateTarget, Refused};
+use super::elements::TargetView;
+use super::{Call, elements};
+use crate::control::account::{Account, ApiError, CreateTarget};
 use crate::model::{NetworkInterfaceId, TargetId, TargetKind};
 
-pub(super) fn create(account: &mut Account, call: &Call<'_>) -> Result<String, Refused> {
+pub(super) fn create(account: &mut Account, call: &Call<'_>) -> Result<String, ApiError> {
     let request = CreateTarget {
         kind: kind(call)?,
         description: call.description()?,
         tags: call.tags("traffic-mirror-target")?,
-        once: call.once()?,
+        client_token: call.client_token()?,
     };
-    call.is_read()?;
+    call.check_parameters()?;
     let id = account.create_target(&call.caller, request)?;
     let target = account.registry().target(&id);
-    let target = target.ok_or_else(|| Refused::internal("a target is not there"))?;
+    let target = target.ok_or_else(|| ApiError::internal("a target is not there"))?;
     Ok(call.answer(|xml| {
         let view = TargetView::new(account, target);
         xml.element("trafficMirrorTarget", |xml| view.write(xml));
@@ -25,7 +25,7 @@ pub(super) fn create(account: &mut Account, call: &Call<'_>) -> Result<String, R
 }
 
 /// Exactly one of three.
-fn kind(call: &Call<'_>) -> Result<TargetKind, Refused> {
+fn kind(call: &Call<'_>) -> Result<TargetKind, ApiError> {
     let named = |name: &str| call.form.text(name).filter(|text| !text.is_empty());
     let interface = named("NetworkInterfaceId");
     let load_balancer = named("NetworkLoadBalancerArn");
@@ -37,37 +37,37 @@ fn kind(call: &Call<'_>) -> Result<TargetKind, Refused> {
         (None, None, None) => {
             let message = "The request must contain exactly one of NetworkInterfaceId, \
                            NetworkLoadBalancerArn and GatewayLoadBalancerEndpointId.";
-            Err(Refused::new("MissingParameter", message))
+            Err(ApiError::new("MissingParameter", message))
         }
         _ => {
             let message = "Only one of NetworkInterfaceId, NetworkLoadBalancerArn and \
                            GatewayLoadBalancerEndpointId can be given.";
-            Err(Refused::combination(message))
+            Err(ApiError::invalid_combination(message))
         }
     }
 }
 
-pub(super) fn delete(account: &mut Account, call: &Call<'_>) -> Result<String, Refused> {
+pub(super) fn delete(account: &mut Account, call: &Call<'_>) -> Result<String, ApiError> {
     let id = call.form.required("TrafficMirrorTargetId")?;
-    call.is_read()?;
+    call.check_parameters()?;
     let id = account.delete_target(&call.caller, id)?;
     Ok(call.answer_id("trafficMirrorTargetId", id))
 }
 
-pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Refused> {
+pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, ApiError> {
     let query =
-        Query::read(call.form, call.action, "TrafficMirrorTargetId", shapes::TARGET_FILTERS)?;
-    call.is_read()?;
+        Query::read(call.form, call.action, "TrafficMirrorTargetId", elements::TARGET_FILTERS)?;
+    call.check_parameters()?;
     for id in query.ids() {
-        let entry = TargetId::new(id).ok().and_then(|id| account.targets().get(&id));
-        call.may_see(entry, "Target", TargetId::PREFIX, id)?;
+        let ownership = TargetId::new(id).ok().and_then(|id| account.targets().get(&id));
+        call.check_visible(ownership, "Target", TargetId::PREFIX, id)?;
     }
-    let targets = account.targets().behind(query.behind()).map(|(sequence, id, entry)| {
-        let target = account.registry().target(id).filter(|_| call.sees(entry));
+    let targets = account.targets().after(query.after()).map(|(sequence, id, ownership)| {
+        let target = account.registry().target(id).filter(|_| call.can_see(ownership));
         let view = target.map(|target| TargetView::new(account, target));
         (
             sequence,
-            view.map_or(Ok(None), |view| Ok(query.takes(id.as_str(), &view)?.then_some(view))),
+            view.map_or(Ok(None), |view| Ok(query.selects(id.as_str(), &view)?.then_some(view))),
         )
     });
     let (page, token) = query.page(targets)?;

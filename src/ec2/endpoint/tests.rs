@@ -4,14 +4,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
-use crate::control::account::{Places, Quotas};
+use crate::control::account::{Quotas, TargetResolver};
 use crate::ec2::form::Form;
 use crate::model::{NetworkInterface, Target, TargetId};
 
 /// Keeps nothing.
 struct NullStore;
 
-impl Keep for NullStore {
+impl Persist for NullStore {
     fn commit(&mut self, _: &[Record]) -> io::Result<()> {
         Ok(())
     }
@@ -62,19 +62,19 @@ fn endpoint(publisher: FakePublisher) -> Endpoint {
     }
     let address = "192.0.2.9:4789".parse().unwrap();
     registry.add_target(Target::at(TargetId::new("tmt-f").unwrap(), address)).unwrap();
-    let account = Account::new(registry, Quotas::default(), Places::default(), draw);
+    let account = Account::new(registry, Quotas::default(), TargetResolver::default(), draw);
     let account = Arc::new(RwLock::new(account));
     Endpoint::new(account, publisher, NullStore, || 1_700_000_000, draw).unwrap()
 }
 
-fn ask(endpoint: &Endpoint, form: &str) -> (u16, String) {
+fn send(endpoint: &Endpoint, form: &str) -> (u16, String) {
     let signed = "AWS4-HMAC-SHA256 Credential=AK/20261123/eu-west-1/ec2/aws4_request, Signature=0";
     let head = http::Request::post("/").header("authorization", signed).body(()).unwrap();
-    endpoint.ask(&head.into_parts().0, format!("Version=2016-11-15&{form}").as_bytes())
+    endpoint.respond(&head.into_parts().0, format!("Version=2016-11-15&{form}").as_bytes())
 }
 
 fn filter(endpoint: &Endpoint) -> String {
-    let (status, text) = ask(endpoint, "Action=CreateTrafficMirrorFilter");
+    let (status, text) = send(endpoint, "Action=CreateTrafficMirrorFilter");
     assert_eq!(status, 200, "{text}");
     let (_, behind) = text.split_once("<trafficMirrorFilterId>").unwrap();
     behind.split_once('<').unwrap().0.to_owned()
@@ -89,7 +89,7 @@ fn session(interface: &str, filter: &str, token: &str) -> String {
 }
 
 fn sessions(endpoint: &Endpoint) -> usize {
-    let (_, text) = ask(endpoint, "Action=DescribeTrafficMirrorSessions");
+    let (_, text) = send(endpoint, "Action=DescribeTrafficMirrorSessions");
     text.matches("<trafficMirrorSessionId>").count()
 }
 
@@ -106,12 +106,12 @@ fn a_session_that_cannot_be_captured_is_rolled_back() {
     let filter = filter(&endpoint);
     for _ in 0..2 {
         // The same token: the request that failed is forgotten, too.
-        let (status, text) = ask(&endpoint, &session("eni-00000001", &filter, "token"));
+        let (status, text) = send(&endpoint, &session("eni-00000001", &filter, "token"));
         assert!(status == 500 && text.contains("no memory for a ring"), "{status} {text}");
         assert_eq!(sessions(&endpoint), 0);
     }
     // Nothing of it stands in the way of other changes.
-    let (status, text) = ask(&endpoint, &session("eni-00000002", &filter, "token"));
+    let (status, text) = send(&endpoint, &session("eni-00000002", &filter, "token"));
     assert_eq!((status, sessions(&endpoint)), (200, 1), "{text}");
 }
 
@@ -123,15 +123,15 @@ fn a_slow_change_does_not_delay_others() {
     let filter = filter(&endpoint);
     let slow = {
         let (endpoint, form) = (Arc::clone(&endpoint), session("eni-00000001", &filter, "a"));
-        thread::spawn(move || ask(&endpoint, &form))
+        thread::spawn(move || send(&endpoint, &form))
     };
     while pending.lock().unwrap().is_empty() {
         assert!(!slow.is_finished(), "it was answered");
         thread::yield_now();
     }
-    let (status, text) = ask(&endpoint, &session("eni-00000002", &filter, "b"));
+    let (status, text) = send(&endpoint, &session("eni-00000002", &filter, "b"));
     assert_eq!(status, 200, "{text}");
-    assert_eq!(ask(&endpoint, "Action=CreateTrafficMirrorFilter").0, 200);
+    assert_eq!(send(&endpoint, "Action=CreateTrafficMirrorFilter").0, 200);
     assert!(!slow.is_finished());
     let change = pending.lock().unwrap().pop().unwrap();
     (change.done)(Ok(()));
@@ -146,7 +146,8 @@ fn changes_of_unused_resources_are_not_published() {
             panic!("nothing of this touches a session");
         }
     }
-    let account = Account::new(Registry::default(), Quotas::default(), Places::default(), draw);
+    let account =
+        Account::new(Registry::default(), Quotas::default(), TargetResolver::default(), draw);
     let account = Arc::new(RwLock::new(account));
     let endpoint =
         Endpoint::new(account, SilentPublisher, NullStore, || 1_700_000_000, draw).unwrap();
@@ -156,7 +157,7 @@ fn changes_of_unused_resources_are_not_published() {
          &TrafficDirection=ingress&RuleNumber=1&RuleAction=accept\
          &SourceCidrBlock=0.0.0.0/0&DestinationCidrBlock=0.0.0.0/0"
     );
-    let (status, text) = ask(&endpoint, &rule);
+    let (status, text) = send(&endpoint, &rule);
     assert_eq!(status, 200, "{text}");
 }
 
@@ -179,8 +180,8 @@ fn a_session_is_removed_when_its_client_stops_waiting() {
     let job = Job { request, request_id: "id".to_owned(), now_s: 0, reply, undo };
     let created = SessionId::new("tms-1").unwrap();
     let touched = BTreeSet::from([NetworkInterfaceId::new("eni-1").unwrap()]);
-    let made = Made { answer: Ok(String::new()), touched, created: Some(created), job };
-    let change = made.settle(None).unwrap();
+    let applied = AppliedChange { answer: Ok(String::new()), touched, created: Some(created), job };
+    let change = applied.into_published(None).unwrap();
     (change.done)(Ok(()));
     let Ok(Work::Undo(undo)) = work.try_recv() else { panic!("nothing is undone") };
     assert_eq!(undo.session.as_str(), "tms-1");

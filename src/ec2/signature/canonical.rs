@@ -13,7 +13,7 @@ const PATH: &AsciiSet = &VALUE.remove(b'/');
 
 /// What of a request is signed.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::ec2) struct Signed<'a> {
+pub(in crate::ec2) struct SignedRequest<'a> {
     pub(in crate::ec2) method: &'a str,
     pub(in crate::ec2) path: &'a str,
     pub(in crate::ec2) query: &'a str,
@@ -21,7 +21,7 @@ pub(in crate::ec2) struct Signed<'a> {
     pub(in crate::ec2) body: &'a [u8],
 }
 
-impl Signed<'_> {
+impl SignedRequest<'_> {
     /// "StringToSign", of a time and a scope, over those headers.
     pub(super) fn string_to_sign(&self, time: &str, scope: &str, names: &str) -> String {
         let hash = hex(&Sha256::digest(self.canonical_request(names)));

@@ -14,9 +14,9 @@ use ::http::HeaderMap;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-pub(super) use self::canonical::Signed;
+pub(super) use self::canonical::SignedRequest;
 use super::credentials::{Credential, Credentials};
-use crate::control::account::Refused;
+use crate::control::account::ApiError;
 
 /// Where a presigned URL has its claim. They are no parameters of an action.
 pub(super) const PARAMETERS: [&str; 7] = [
@@ -32,10 +32,10 @@ pub(super) const PARAMETERS: [&str; 7] = [
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
 /// "The request must reach AWS within 15 minutes of the time stamp".
-const SKEW_S: u64 = 15 * 60;
+const MAX_CLOCK_SKEW_S: u64 = 15 * 60;
 
 /// "The maximum is 604800 seconds (7 days)", of a presigned URL.
-const EXPIRES_S: u64 = 604_800;
+const MAX_EXPIRES_S: u64 = 604_800;
 
 /// What a request says of its sender, as yet not believed.
 #[derive(Debug, Default)]
@@ -58,14 +58,14 @@ impl Claim {
     ///
     /// # Errors
     /// There is none (`MissingAuthenticationToken`), or it is not whole (`IncompleteSignature`).
-    pub(super) fn read(headers: &HeaderMap, query: &str) -> Result<Self, Refused> {
+    pub(super) fn read(headers: &HeaderMap, query: &str) -> Result<Self, ApiError> {
         match headers.get("authorization") {
             Some(value) => Self::of_header(value.to_str().unwrap_or_default(), headers),
             None => Self::of_query(query),
         }
     }
 
-    fn of_header(text: &str, headers: &HeaderMap) -> Result<Self, Refused> {
+    fn of_header(text: &str, headers: &HeaderMap) -> Result<Self, ApiError> {
         let Some(fields) = text.strip_prefix(ALGORITHM) else {
             return Err(incomplete(format!("The Authorization header is not of {ALGORITHM}.")));
         };
@@ -86,14 +86,14 @@ impl Claim {
         claim.of_credential(field("Credential"), "the Authorization header")
     }
 
-    fn of_query(query: &str) -> Result<Self, Refused> {
+    fn of_query(query: &str) -> Result<Self, ApiError> {
         let parameter = |name: &str| {
             let mut pairs = form_urlencoded::parse(query.as_bytes());
             pairs.find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
         };
         let Some(signature) = parameter("X-Amz-Signature") else {
             let message = "Request is missing Authentication Token";
-            return Err(Refused::new("MissingAuthenticationToken", message));
+            return Err(ApiError::new("MissingAuthenticationToken", message));
         };
         if parameter("X-Amz-Algorithm").as_deref() != Some(ALGORITHM) {
             return Err(incomplete(format!("X-Amz-Algorithm is not {ALGORITHM}.")));
@@ -111,7 +111,7 @@ impl Claim {
     }
 
     /// `KEY/DATE/REGION/SERVICE/aws4_request`
-    fn of_credential(mut self, credential: Option<&str>, place: &str) -> Result<Self, Refused> {
+    fn of_credential(mut self, credential: Option<&str>, place: &str) -> Result<Self, ApiError> {
         let Some(credential) = credential else {
             return Err(incomplete(format!("There is no Credential in {place}.")));
         };
@@ -136,10 +136,10 @@ impl Claim {
     /// `RequestExpired`, `IncompleteSignature`, `SignatureDoesNotMatch`.
     pub(super) fn verify<'a>(
         &self,
-        signed: Signed<'_>,
+        signed: SignedRequest<'_>,
         credentials: &'a Credentials,
         now_s: u64,
-    ) -> Result<&'a str, Refused> {
+    ) -> Result<&'a str, ApiError> {
         let time = self.time.as_deref().unwrap_or_default();
         let time_s = unix_seconds(time).ok_or_else(|| {
             incomplete(format!("X-Amz-Date '{time}' is no time as in 20261123T120000Z."))
@@ -148,18 +148,18 @@ impl Claim {
             let message = format!("Date in Credential scope '{}' is not that of {time}", self.date);
             return Err(incomplete(message));
         }
-        self.covers(signed.headers)?;
-        let key = credentials.get(&self.access_key_id).ok_or_else(|| self.unknown())?;
-        if !is_same(key.session_token.as_deref(), self.token.as_deref()) {
-            return Err(self.unknown());
+        self.check_signed_headers(signed.headers)?;
+        let key = credentials.get(&self.access_key_id).ok_or_else(|| self.unknown_credentials())?;
+        if !is_same_token(key.session_token.as_deref(), self.token.as_deref()) {
+            return Err(self.unknown_credentials());
         }
-        self.is_right(signed, key, time)?;
-        self.is_of_now(time, time_s, now_s)?;
+        self.check_signature(signed, key, time)?;
+        self.check_time(time, time_s, now_s)?;
         Ok(&key.account_id)
     }
 
     /// Everything that we read of the headers has to be signed.
-    fn covers(&self, headers: &HeaderMap) -> Result<(), Refused> {
+    fn check_signed_headers(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         let names: Vec<&str> = self.signed_headers.split(';').collect();
         let is_sorted = names.is_sorted_by(|one, next| one < next);
         let is_lower = !self.signed_headers.bytes().any(|byte| byte.is_ascii_uppercase());
@@ -183,7 +183,12 @@ impl Claim {
     }
 
     /// Compared in a time that does not tell how much of it is right.
-    fn is_right(&self, signed: Signed<'_>, key: &Credential, time: &str) -> Result<(), Refused> {
+    fn check_signature(
+        &self,
+        signed: SignedRequest<'_>,
+        key: &Credential,
+        time: &str,
+    ) -> Result<(), ApiError> {
         let Self { date, region, service, .. } = self;
         let scope = format!("{date}/{region}/{service}/aws4_request");
         let text = signed.string_to_sign(time, &scope, &self.signed_headers);
@@ -196,59 +201,62 @@ impl Claim {
         hash.verify_slice(&claimed).map_err(|_| {
             let message = "The request signature we calculated does not match the signature you \
                            provided. Check your AWS Secret Access Key and signing method.";
-            Refused::new("SignatureDoesNotMatch", message)
+            ApiError::new("SignatureDoesNotMatch", message)
         })
     }
 
-    fn is_of_now(&self, time: &str, time_s: u64, now_s: u64) -> Result<(), Refused> {
-        let good_s = match &self.expires {
-            None => SKEW_S,
+    fn check_time(&self, time: &str, time_s: u64, now_s: u64) -> Result<(), ApiError> {
+        let valid_s = match &self.expires {
+            None => MAX_CLOCK_SKEW_S,
             Some(text) => {
-                let good_s = text.parse().ok().filter(|good_s| (1..=EXPIRES_S).contains(good_s));
-                good_s.ok_or_else(|| {
-                    incomplete(format!("X-Amz-Expires '{text}' is not 1 to {EXPIRES_S} seconds."))
+                let valid_s =
+                    text.parse().ok().filter(|valid_s| (1..=MAX_EXPIRES_S).contains(valid_s));
+                valid_s.ok_or_else(|| {
+                    incomplete(format!(
+                        "X-Amz-Expires '{text}' is not 1 to {MAX_EXPIRES_S} seconds."
+                    ))
                 })?
             }
         };
-        if now_s > time_s.saturating_add(good_s) {
+        if now_s > time_s.saturating_add(valid_s) {
             let message = format!("Request has expired: it was signed at {time}.");
-            return Err(Refused::new("RequestExpired", message));
+            return Err(ApiError::new("RequestExpired", message));
         }
-        if time_s > now_s.saturating_add(SKEW_S) {
+        if time_s > now_s.saturating_add(MAX_CLOCK_SKEW_S) {
             let message = format!("Request is not valid yet: it was signed at {time}.");
-            return Err(Refused::new("RequestExpired", message));
+            return Err(ApiError::new("RequestExpired", message));
         }
         Ok(())
     }
 
     /// Which part of the two is wrong is nobody's business.
-    fn unknown(&self) -> Refused {
+    fn unknown_credentials(&self) -> ApiError {
         if self.service == "sts" {
             let message = "The security token included in the request is invalid.";
-            return Refused::new("InvalidClientTokenId", message);
+            return ApiError::new("InvalidClientTokenId", message);
         }
         let message = "AWS was not able to validate the provided access credentials";
-        Refused::new("AuthFailure", message)
+        ApiError::new("AuthFailure", message)
     }
 }
 
-fn incomplete(message: String) -> Refused {
-    Refused::new("IncompleteSignature", message)
+fn incomplete(message: String) -> ApiError {
+    ApiError::new("IncompleteSignature", message)
 }
 
-fn not_a_credential(text: &str) -> Refused {
+fn not_a_credential(text: &str) -> ApiError {
     incomplete(format!("'{text}' is no Credential: expected KEY/DATE/REGION/ec2/aws4_request."))
 }
 
-fn mac(key: &[u8], text: &str) -> Result<Hmac<Sha256>, Refused> {
+fn mac(key: &[u8], text: &str) -> Result<Hmac<Sha256>, ApiError> {
     // RFC 2104, section 2: a key may be of any length.
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).map_err(Refused::internal)?;
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).map_err(ApiError::internal)?;
     mac.update(text.as_bytes());
     Ok(mac)
 }
 
 /// Whether a session token is there exactly where it should be, compared like a signature.
-fn is_same(own: Option<&str>, given: Option<&str>) -> bool {
+fn is_same_token(own: Option<&str>, given: Option<&str>) -> bool {
     let hash = |text: &str| mac(b"token", text).map(|mac| mac.finalize().into_bytes());
     match (own, given) {
         (None, None) => true,

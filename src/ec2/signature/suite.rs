@@ -1,8 +1,8 @@
 //! AWS's own test suite of Signature Version 4.
 //!
 //! These requests are signed for a service named "service", so the endpoint refuses each of them
-//! before it compares the signature (`door`, `UnsupportedOperation`). The comparison itself is
-//! tested here. Of requests for EC2, three of the suite would be refused earlier as well:
+//! before it compares the signature (`authenticate`, `UnsupportedOperation`). The comparison
+//! itself is tested here. Of requests for EC2, three of the suite would be refused earlier as well:
 //!
 //! | request | refused because |
 //! |---|---|
@@ -65,8 +65,8 @@ fn read_request(text: &str) -> Request {
 }
 
 impl Request {
-    fn signed(&self) -> Signed<'_> {
-        Signed {
+    fn signed(&self) -> SignedRequest<'_> {
+        SignedRequest {
             method: &self.method,
             path: &self.path,
             query: &self.query,
@@ -88,13 +88,13 @@ impl Request {
         }
     }
 
-    fn check(&self, service: &str) -> Result<(), Refused> {
+    fn check(&self, service: &str) -> Result<(), ApiError> {
         let key = Credential {
             secret: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY".to_owned(),
             session_token: None,
             account_id: "111122223333".to_owned(),
         };
-        self.claim(service).is_right(self.signed(), &key, "20150830T123600Z")
+        self.claim(service).check_signature(self.signed(), &key, "20150830T123600Z")
     }
 }
 
@@ -120,7 +120,7 @@ fn no_signature_of_the_aws_test_suite_is_valid_for_another_request() {
                 session_token: None,
                 account_id: String::new(),
             };
-            let right = claim.is_right(request.signed(), &key, "20150830T123600Z");
+            let right = claim.check_signature(request.signed(), &key, "20150830T123600Z");
             assert!(right.is_err(), "{} as {}", request.name, other.name);
         }
     }
@@ -129,7 +129,7 @@ fn no_signature_of_the_aws_test_suite_is_valid_for_another_request() {
 #[test]
 fn only_an_unsigned_session_token_is_refused_before_the_comparison() {
     for request in requests() {
-        let covered = request.claim("ec2").covers(&request.headers);
+        let covered = request.claim("ec2").check_signed_headers(&request.headers);
         let is_refused = request.name == "post-sts-token/post-sts-header-after";
         assert_eq!(covered.is_err(), is_refused, "{}", request.name);
     }

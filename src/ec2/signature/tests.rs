@@ -70,10 +70,10 @@ impl Draft {
     fn verify_at(&self, now_s: u64) -> Result<String, &'static str> {
         let headers = self.map();
         let Self { method, path, query, body, .. } = self;
-        let signed = Signed { method, path, query, headers: &headers, body };
-        let claim = Claim::read(&headers, query).map_err(|refused| refused.code)?;
+        let signed = SignedRequest { method, path, query, headers: &headers, body };
+        let claim = Claim::read(&headers, query).map_err(|error| error.code)?;
         let account = claim.verify(signed, &known(), now_s).map(str::to_owned);
-        account.map_err(|refused| refused.code)
+        account.map_err(|error| error.code)
     }
 
     fn verify(&self) -> Result<String, &'static str> {

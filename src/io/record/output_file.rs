@@ -42,7 +42,7 @@ impl OutputFile {
     /// # Errors
     /// Whatever the system says, with the name in front.
     pub fn create_keeping_partial(path: &Path) -> io::Result<Self> {
-        Self::create_with_policy(path, DropPolicy::Keep)
+        Self::create_with_policy(path, DropPolicy::Persist)
     }
 
     fn create_with_policy(path: &Path, on_drop: DropPolicy) -> io::Result<Self> {

@@ -32,7 +32,7 @@ pub(super) enum DropPolicy {
     /// It is removed.
     Remove,
     /// It stays.
-    Keep,
+    Persist,
 }
 
 /// A file that has not got its final name yet.
@@ -59,7 +59,7 @@ impl PartialFile {
         let OutputLocation { folder, folder_path, name, .. } = location;
         let (partial_name, file) = match on_drop {
             DropPolicy::Remove => create_locked(&folder, &name)?,
-            DropPolicy::Keep => create_unlocked(&folder, &name)?,
+            DropPolicy::Persist => create_unlocked(&folder, &name)?,
         };
         let partial_path = folder_path.join(&partial_name);
         Ok(Self { folder, name, partial_name, partial_path, file, on_drop })
@@ -84,7 +84,7 @@ impl PartialFile {
     pub(super) fn persist(mut self) -> io::Result<()> {
         renameat(&self.folder, &self.partial_name, &self.folder, &self.name)?;
         // The partial name is free now, and may be another process's soon.
-        self.on_drop = DropPolicy::Keep;
+        self.on_drop = DropPolicy::Persist;
         Ok(())
     }
 }

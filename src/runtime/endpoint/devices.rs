@@ -5,7 +5,7 @@ use std::fs;
 use std::net::IpAddr;
 
 use crate::control::Registry;
-use crate::control::account::{Account, Devices, Inactive};
+use crate::control::account::{Account, HostDevices, InactiveTarget};
 use crate::io::links::Link;
 use crate::model::{NetworkInterface, NetworkInterfaceId};
 
@@ -15,13 +15,13 @@ pub(super) struct Followed {
     /// A sentence for each source or target with another address.
     pub(super) notes: Vec<String>,
     /// The targets whose address is forbidden from now on.
-    pub(super) inactive: Vec<Inactive>,
+    pub(super) inactive: Vec<InactiveTarget>,
 }
 
 /// Lists the devices as network interfaces of the account, and checks the targets again.
 pub(super) fn follow_devices(account: &mut Account, links: &[Link]) -> Followed {
     let notes = list_devices(account.registry_mut(), links);
-    let mut devices = Devices::default();
+    let mut devices = HostDevices::default();
     for link in links {
         devices.add(&link.name, link.is_loopback, &link.addresses, &link.broadcasts);
     }

@@ -23,7 +23,7 @@ use super::event::{Event, EventSink};
 use super::live_tables::{LiveTables, WaitingChange};
 use super::receipt::Receipt;
 use crate::control::Registry;
-use crate::control::account::{Account, Inactive};
+use crate::control::account::{Account, InactiveTarget};
 use crate::ec2::{Endpoint, Publish, PublishedChange};
 use crate::io::clock::unix_seconds;
 use crate::io::links::Link;
@@ -97,8 +97,8 @@ impl Publish for Publisher {
 }
 
 /// Reports which sessions are inactive because of their targets.
-fn report_inactive(inactive: &[Inactive], events: &EventSink) {
-    for Inactive { target, sessions, why } in inactive {
+fn report_inactive(inactive: &[InactiveTarget], events: &EventSink) {
+    for InactiveTarget { target, sessions, why } in inactive {
         events.send(Event::TargetInactive {
             target: target.to_string(),
             reason: why.to_string(),

@@ -8,9 +8,9 @@ use super::access::{AccessOptions, EndpointAccess};
 use super::devices::{follow_devices, list_devices};
 use super::state::State;
 use super::{SharedAccount, SharedLinks, random, report_inactive};
-use crate::control::account::{Account, NamedBy, Places, Quotas};
+use crate::control::account::{Account, NamedBy, Quotas, TargetResolver};
 use crate::control::{Registry, with_network_ids};
-use crate::ec2::Keep;
+use crate::ec2::Persist;
 use crate::http::{Certificate, HostNames};
 use crate::io::links::Link;
 use crate::runtime::error::Error;
@@ -27,7 +27,7 @@ pub struct EndpointOptions {
     /// The quotas of the account.
     pub quotas: Quotas,
     /// The addresses of load balancers, and where copies may go.
-    pub targets: Places,
+    pub targets: TargetResolver,
     /// The file that keeps the resources over restarts; without it they are kept in memory.
     pub state: Option<PathBuf>,
     /// Whose requests are accepted.
@@ -76,7 +76,7 @@ impl PreparedEndpoint {
         let rebuild = move |records| {
             let links = latest.lock().unwrap_or_else(PoisonError::into_inner);
             let (named, targets) = (named.clone(), targets.clone());
-            let mut account = Account::owned_by(&account_id, named, quotas, targets, random);
+            let mut account = Account::with_owner(&account_id, named, quotas, targets, random);
             // Targets of the state may need the addresses of devices.
             follow_devices(&mut account, &links);
             account.restore(records)?;
@@ -109,11 +109,11 @@ impl PreparedEndpoint {
 /// the state, which were accepted before.
 fn check_sessions(account: &Account, events: &EventSink) -> Result<(), Error> {
     for session in account.registry().sessions() {
-        let Err(why) = account.copies_leave(session) else { continue };
+        let Err(why) = account.check_copies_leave(session) else { continue };
         let id = session.id.as_ref().map(ToString::to_string).unwrap_or_default();
         let sentence = format!("traffic_mirror_session `{id}`: {}", why.message);
         let entry = session.id.as_ref().and_then(|id| account.sessions().get(id));
-        if entry.is_some_and(|entry| entry.is_of_file) {
+        if entry.is_some_and(|entry| entry.is_from_file) {
             return Err(Error::InvalidValue(sentence));
         }
         events.send(Event::SessionComesBack(sentence));
@@ -122,7 +122,7 @@ fn check_sessions(account: &Account, events: &EventSink) -> Result<(), Error> {
 }
 
 /// Targets of files go where targets of clients may go.
-fn check_targets(registry: &Registry, places: &Places) -> Result<(), Error> {
+fn check_targets(registry: &Registry, places: &TargetResolver) -> Result<(), Error> {
     for target in registry.targets() {
         for address in registry.target_addresses(target) {
             places.check_target(address.ip(), NamedBy::User).map_err(|refused| {

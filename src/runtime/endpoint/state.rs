@@ -3,15 +3,15 @@
 use std::io;
 use std::path::Path;
 
-use crate::control::account::{Account, Record, Refused};
-use crate::ec2::Keep;
+use crate::control::account::{Account, ApiError, Record};
+use crate::ec2::Persist;
 use crate::io::private_file::{PrivateFileError, check_owner_only_writable};
 use crate::io::store::Store;
 use crate::runtime::error::Error;
 use crate::runtime::event::{Event, EventSink};
 
 /// Makes the account of files, devices and these records.
-pub(super) type Rebuild = Box<dyn Fn(Vec<(String, String)>) -> Result<Account, Refused> + Send>;
+pub(super) type Rebuild = Box<dyn Fn(Vec<(String, String)>) -> Result<Account, ApiError> + Send>;
 
 /// Where changes are kept.
 pub(super) struct State {
@@ -67,7 +67,7 @@ fn exposed(path: &Path, error: PrivateFileError) -> Error {
     }
 }
 
-impl Keep for State {
+impl Persist for State {
     fn commit(&mut self, records: &[Record]) -> io::Result<()> {
         let Some(store) = &mut self.store else { return Ok(()) };
         let writes = records.iter().map(|record| (record.key.clone(), record.text.clone()));

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::text::{Form, exposition};
-use crate::http::{Refusal, Service};
+use crate::http::{HttpError, Service};
 use crate::runtime::snapshot::Snapshot;
 
 /// Takes a picture of the run whenever a page is asked for.
@@ -39,8 +39,8 @@ impl Service for Pages {
         }
     }
 
-    fn refuse(&self, refusal: &Refusal) -> Response<Bytes> {
-        page(refusal.status, PLAIN, format!("{}\n", refusal.message))
+    fn error_response(&self, error: &HttpError) -> Response<Bytes> {
+        page(error.status, PLAIN, format!("{}\n", error.message))
     }
 }
 

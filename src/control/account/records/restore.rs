@@ -6,118 +6,118 @@ impl Account {
     /// Takes in what was written before.
     ///
     /// # Errors
-    /// [`Refused`] for a record that cannot be read or does not go with the others.
+    /// [`ApiError`] for a record that cannot be read or does not go with the others.
     pub fn restore(
         &mut self,
         records: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), ApiError> {
         let mut records: Vec<(u8, String, String)> = records
             .into_iter()
-            .map(|(key, text)| Ok((rank(&key)?, key, text)))
-            .collect::<Result<_, Refused>>()?;
+            .map(|(key, text)| Ok((restore_order(&key)?, key, text)))
+            .collect::<Result<_, ApiError>>()?;
         records.sort();
         for (_, key, text) in &records {
             let restored = self.restore_one(key, text);
             restored
-                .map_err(|why| Refused::new("InternalError", format!("record {key}: {why}")))?;
+                .map_err(|why| ApiError::new("InternalError", format!("record {key}: {why}")))?;
         }
         self.changed.clear();
         Ok(())
     }
 
-    fn restore_one(&mut self, key: &str, text: &str) -> Result<(), Refused> {
+    fn restore_one(&mut self, key: &str, text: &str) -> Result<(), ApiError> {
         let (kind, id) = key.split_once('/').unwrap_or_default();
         match kind {
-            "target" => self.restore_target(TargetId::new(id)?, read(text)?),
-            "filter" => self.restore_filter(FilterId::new(id)?, read(text)?),
-            "rule" => self.restore_rule(FilterRuleId::new(id)?, read(text)?),
-            "session" => self.restore_session(SessionId::new(id)?, read(text)?),
+            "target" => self.restore_target(TargetId::new(id)?, from_json(text)?),
+            "filter" => self.restore_filter(FilterId::new(id)?, from_json(text)?),
+            "rule" => self.restore_rule(FilterRuleId::new(id)?, from_json(text)?),
+            "session" => self.restore_session(SessionId::new(id)?, from_json(text)?),
             _ => {
                 let (owner, token) = id.split_once('/').unwrap_or_default();
-                self.tokens.restore(owner, token, read(text)?);
+                self.tokens.restore(owner, token, from_json(text)?);
                 Ok(())
             }
         }
     }
 
-    fn restored(&mut self, sequence: u64, owner: &str) -> Entry {
-        self.next = self.next.max(sequence.saturating_add(1));
-        Entry { sequence, owner: Arc::from(owner), is_of_file: false }
+    fn restored_ownership(&mut self, sequence: u64, owner: &str) -> Ownership {
+        self.next_sequence = self.next_sequence.max(sequence.saturating_add(1));
+        Ownership { sequence, owner: Arc::from(owner), is_from_file: false }
     }
 
-    fn restore_target(&mut self, id: TargetId, record: TargetRecord) -> Result<(), Refused> {
+    fn restore_target(&mut self, id: TargetId, record: TargetRecord) -> Result<(), ApiError> {
         let kind = match &*record.kind {
             "network-interface" => {
                 let id = NetworkInterfaceId::new(&record.name)?;
-                self.keep_interface(&id, None)?;
+                self.ensure_interface(&id, None)?;
                 TargetKind::NetworkInterface(id)
             }
             "network-load-balancer" => TargetKind::NetworkLoadBalancer(record.name),
             "gateway-load-balancer-endpoint" => {
                 TargetKind::GatewayLoadBalancerEndpoint(record.name)
             }
-            other => return Err(Refused::value("kind", other, "a kind of target")),
+            other => return Err(ApiError::invalid_value("kind", other, "a kind of target")),
         };
         let mut target = Target::new(id.clone(), kind);
         match self.addresses_of(&target.kind, &record.tags) {
-            Ok(addresses) => put_addresses(&mut target, addresses),
+            Ok(addresses) => set_addresses(&mut target, addresses),
             Err(_) => {
                 let last = record.address.iter().chain(&record.further_addresses);
-                self.put_last_addresses(&mut target, last);
+                self.set_last_addresses(&mut target, last);
             }
         }
         target.description = record.description;
         target.tags = record.tags;
         self.registry.add_target(target)?;
-        let entry = self.restored(record.sequence, &record.owner);
-        self.targets.put(id, entry);
+        let ownership = self.restored_ownership(record.sequence, &record.owner);
+        self.targets.insert(id, ownership);
         Ok(())
     }
 
     /// Where copies went when it was written: what has no address now keeps that, so that it is
     /// there after a later start that allows it. Until then its sessions are inactive.
-    fn put_last_addresses<'a>(
+    fn set_last_addresses<'a>(
         &self,
         target: &mut Target,
         last: impl Iterator<Item = &'a SocketAddr>,
     ) {
         let canonical = |one: &SocketAddr| SocketAddr::new(one.ip().to_canonical(), one.port());
         let last: Vec<SocketAddr> = last.map(canonical).collect();
-        let check = |one: &SocketAddr| self.places.check_target(one.ip(), NamedBy::Client);
+        let check = |one: &SocketAddr| self.target_resolver.check_target(one.ip(), NamedBy::Client);
         target.is_forbidden = last.is_empty() || last.iter().any(|one| check(one).is_err());
-        put_addresses(target, last);
+        set_addresses(target, last);
     }
 
-    fn restore_filter(&mut self, id: FilterId, record: FilterRecord) -> Result<(), Refused> {
+    fn restore_filter(&mut self, id: FilterId, record: FilterRecord) -> Result<(), ApiError> {
         let mut filter = Filter::new(id.clone());
         filter.amazon_dns = record.amazon_dns;
         filter.description = record.description;
         filter.tags = record.tags;
         self.registry.add_filter(filter)?;
-        let entry = self.restored(record.sequence, &record.owner);
-        self.filters.put(id, entry);
+        let ownership = self.restored_ownership(record.sequence, &record.owner);
+        self.filters.insert(id, ownership);
         Ok(())
     }
 
-    fn restore_rule(&mut self, id: FilterRuleId, record: RuleRecord) -> Result<(), Refused> {
+    fn restore_rule(&mut self, id: FilterRuleId, record: RuleRecord) -> Result<(), ApiError> {
         let filter_id = FilterId::new(&record.filter)?;
         let Some(filter) = self.registry.filter(&filter_id) else {
-            return Err(Refused::value("filter", filter_id, "a filter that is there"));
+            return Err(ApiError::invalid_value("filter", filter_id, "a filter that is there"));
         };
         let mut changed = Filter::clone(filter);
         let mut rule = record.rule()?;
         rule.id = Some(id.clone());
         changed.push_rule(rule)?;
         self.registry.replace_filter(changed)?;
-        let entry = self.restored(record.sequence, &record.owner);
-        self.rules.put(id.clone(), entry);
+        let ownership = self.restored_ownership(record.sequence, &record.owner);
+        self.rules.insert(id.clone(), ownership);
         self.filter_of.insert(id, filter_id);
         Ok(())
     }
 
-    fn restore_session(&mut self, id: SessionId, record: SessionRecord) -> Result<(), Refused> {
+    fn restore_session(&mut self, id: SessionId, record: SessionRecord) -> Result<(), ApiError> {
         let interface = NetworkInterfaceId::new(&record.network_interface)?;
-        self.keep_interface(&interface, record.device)?;
+        self.ensure_interface(&interface, record.device)?;
         let number = SessionNumber::new(record.number)?;
         let (filter, target) = (FilterId::new(&record.filter)?, TargetId::new(&record.target)?);
         let mut session = Session::new(interface, number, filter, target);
@@ -127,13 +127,13 @@ impl Account {
         session.description = record.description;
         session.tags = record.tags;
         self.registry.add_session(session)?;
-        let entry = self.restored(record.sequence, &record.owner);
-        self.sessions.put(id, entry);
+        let ownership = self.restored_ownership(record.sequence, &record.owner);
+        self.sessions.insert(id, ownership);
         Ok(())
     }
 
     /// "An interface that disappears keeps its sessions", also where it is not there at the start.
-    fn keep_interface(
+    fn ensure_interface(
         &mut self,
         id: &NetworkInterfaceId,
         device: Option<String>,
@@ -148,14 +148,14 @@ impl Account {
 }
 
 /// In which order records are read.
-fn rank(key: &str) -> Result<u8, Refused> {
+fn restore_order(key: &str) -> Result<u8, ApiError> {
     let kinds = ["target/", "filter/", "rule/", "session/", "token/"];
     let known = (0..).zip(kinds).find(|(_, kind)| key.starts_with(kind));
     known
         .map(|(rank, _)| rank)
-        .ok_or_else(|| Refused::internal(format!("record {key}: of no kind")))
+        .ok_or_else(|| ApiError::internal(format!("record {key}: of no kind")))
 }
 
-fn read<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, Refused> {
-    serde_json::from_str(text).map_err(Refused::internal)
+fn from_json<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, ApiError> {
+    serde_json::from_str(text).map_err(ApiError::internal)
 }

@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::control::Registry;
-use crate::control::account::{CreateFilter, Places, Quotas};
+use crate::control::account::{CreateFilter, Quotas, TargetResolver};
 
-fn once(token: &str, request: &str) -> Once {
-    Once::new(token, request.to_owned()).unwrap()
+fn client_token(token: &str, request: &str) -> ClientToken {
+    ClientToken::new(token, request.to_owned()).unwrap()
 }
 
 fn account() -> Account {
@@ -14,12 +14,12 @@ fn account() -> Account {
         drawn += 1;
         drawn
     };
-    Account::new(Registry::default(), Quotas::default(), Places::default(), draw)
+    Account::new(Registry::default(), Quotas::default(), TargetResolver::default(), draw)
 }
 
-fn create(account: &mut Account, caller: Caller<'_>, request: &str) -> Result<String, Refused> {
-    let once = Some(once("t", request));
-    let id = account.create_filter(&caller, CreateFilter { once, ..Default::default() })?;
+fn create(account: &mut Account, caller: Caller<'_>, request: &str) -> Result<String, ApiError> {
+    let client_token = Some(client_token("t", request));
+    let id = account.create_filter(&caller, CreateFilter { client_token, ..Default::default() })?;
     Ok(id.to_string())
 }
 
@@ -32,8 +32,8 @@ fn a_repeated_request_gives_the_same_id_and_a_different_one_is_refused() {
     assert_eq!(create(&mut account, CALLER, "a").unwrap(), first);
     let other = Caller { owner: "111111111111", ..CALLER };
     assert_ne!(create(&mut account, other, "a").unwrap(), first);
-    let refused = create(&mut account, CALLER, "b").unwrap_err();
-    assert_eq!(refused.code, "IdempotentParameterMismatch");
+    let error = create(&mut account, CALLER, "b").unwrap_err();
+    assert_eq!(error.code, "IdempotentParameterMismatch");
 }
 
 #[test]
@@ -50,17 +50,17 @@ fn a_token_of_a_deleted_resource_is_remembered_for_a_day() {
     let first = create(&mut account, CALLER, "a").unwrap();
     account.delete_filter(&CALLER, &first).unwrap();
     let at = |now_s| Caller { now_s, ..CALLER };
-    let refused = create(&mut account, at(10 + REMEMBERED_S - 1), "a").unwrap_err();
-    assert_eq!(refused.code, "InvalidTrafficMirrorFilterId.NotFound");
-    assert!(refused.message.contains(&first), "{refused}");
-    assert_ne!(create(&mut account, at(10 + REMEMBERED_S), "b").unwrap(), first);
+    let error = create(&mut account, at(10 + RETENTION_S - 1), "a").unwrap_err();
+    assert_eq!(error.code, "InvalidTrafficMirrorFilterId.NotFound");
+    assert!(error.message.contains(&first), "{error}");
+    assert_ne!(create(&mut account, at(10 + RETENTION_S), "b").unwrap(), first);
 }
 
 #[test]
 fn tokens_have_1_to_64_ascii_characters() {
-    assert!(Once::new(&"t".repeat(64), String::new()).is_ok());
+    assert!(ClientToken::new(&"t".repeat(64), String::new()).is_ok());
     for wrong in ["", &"t".repeat(65), "\u{e9}"] {
-        assert!(Once::new(wrong, String::new()).is_err(), "{wrong}");
+        assert!(ClientToken::new(wrong, String::new()).is_err(), "{wrong}");
     }
 }
 
@@ -74,7 +74,7 @@ struct ModelToken {
     gone: Option<(u64, usize)>,
 }
 
-/// The same as [`Tokens`], by looking at all of them each time.
+/// The same as [`TokenStore`], by looking at all of them each time.
 #[derive(Debug, Default)]
 struct Model {
     tokens: Vec<ModelToken>,
@@ -82,9 +82,10 @@ struct Model {
 }
 
 impl Model {
-    fn forget(&mut self, now_s: u64, most: usize) {
-        let is_over = |one: &ModelToken| one.gone.is_some_and(|(at, _)| now_s >= at + REMEMBERED_S);
-        self.tokens.retain(|one| !is_over(one));
+    fn expire(&mut self, now_s: u64, most: usize) {
+        let is_expired =
+            |one: &ModelToken| one.gone.is_some_and(|(at, _)| now_s >= at + RETENTION_S);
+        self.tokens.retain(|one| !is_expired(one));
         let mut gone: Vec<_> = self.tokens.iter().filter_map(|one| one.gone).collect();
         gone.sort_unstable();
         let excess = gone.len().saturating_sub(most);
@@ -107,7 +108,7 @@ fn steps() -> impl proptest::strategy::Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         6 => create,
         4 => any::<prop::sample::Index>().prop_map(Step::Delete),
-        1 => (0..REMEMBERED_S).prop_map(Step::Wait),
+        1 => (0..RETENTION_S).prop_map(Step::Wait),
         1 => Just(Step::Restart),
     ];
     prop::collection::vec(step, 0..120)
@@ -117,16 +118,16 @@ proptest::proptest! {
     #[test]
     fn tokens_match_a_simple_model(steps in steps(), most in 0..6_usize) {
         const OWNERS: [&str; 2] = ["000000000000", "111111111111"];
-        let (mut tokens, mut model) = (Tokens::default(), Model::default());
+        let (mut tokens, mut model) = (TokenStore::default(), Model::default());
         let (mut now_s, mut made) = (0, 0);
         for step in steps {
             match step {
                 Step::Create { owner, token, request } => {
                     let owner = OWNERS[usize::from(owner)];
-                    let asked = once(&token.to_string(), &request.to_string());
+                    let asked = client_token(&token.to_string(), &request.to_string());
                     let caller = Caller { owner, is_dry_run: false, now_s };
                     let known = tokens.known(&caller, Some(&asked));
-                    model.forget(now_s, usize::MAX);
+                    model.expire(now_s, usize::MAX);
                     match model.tokens.iter().find(|one| one.key == (owner, token)) {
                         Some(one) if one.request == request => {
                             proptest::prop_assert_eq!(&known.unwrap().unwrap().id, &one.id);
@@ -136,7 +137,7 @@ proptest::proptest! {
                             proptest::prop_assert!(known.unwrap().is_none());
                             made += 1;
                             let id = made.to_string();
-                            tokens.remember(&Arc::from(owner), asked, &id);
+                            tokens.record_token(&Arc::from(owner), asked, &id);
                             let key = (owner, token);
                             model.tokens.push(ModelToken { key, request, id, gone: None });
                         }
@@ -151,14 +152,14 @@ proptest::proptest! {
                     let at = which.index(live.len());
                     model.deletions += 1;
                     live[at].gone = Some((now_s, model.deletions));
-                    proptest::prop_assert!(tokens.is_gone(&live[at].id, now_s).is_some());
+                    proptest::prop_assert!(tokens.mark_deleted(&live[at].id, now_s).is_some());
                 }
                 Step::Wait(seconds) => now_s += seconds,
                 Step::Restart => {
-                    let mut after = Tokens::default();
+                    let mut after = TokenStore::default();
                     // Records do not say which of one second came first.
                     let mut known: Vec<_> = tokens.tokens.into_iter().collect();
-                    known.sort_by_key(|(_, token)| token.place);
+                    known.sort_by_key(|(_, token)| token.sequence);
                     for ((owner, text), token) in known {
                         let json = serde_json::to_string(&token).unwrap();
                         after.restore(&owner, &text, serde_json::from_str(&json).unwrap());
@@ -166,8 +167,8 @@ proptest::proptest! {
                     tokens = after;
                 }
             }
-            tokens.forget(now_s, most);
-            model.forget(now_s, most);
+            tokens.expire(now_s, most);
+            model.expire(now_s, most);
             proptest::prop_assert_eq!(tokens.tokens.len(), model.tokens.len());
             for one in &model.tokens {
                 let key = (Arc::from(one.key.0), one.key.1.to_string());
@@ -176,8 +177,8 @@ proptest::proptest! {
                 proptest::prop_assert_eq!(token.gone_s, one.gone.map(|(at, _)| at));
             }
             let gone = model.tokens.iter().filter(|one| one.gone.is_some()).count();
-            proptest::prop_assert_eq!(tokens.gone.len(), gone);
-            proptest::prop_assert_eq!(tokens.of.len(), model.tokens.len() - gone);
+            proptest::prop_assert_eq!(tokens.deleted.len(), gone);
+            proptest::prop_assert_eq!(tokens.by_resource.len(), model.tokens.len() - gone);
         }
     }
 }
@@ -201,7 +202,7 @@ fn an_expired_token_is_removed_from_the_state_file() {
     let written = account.take_changes().unwrap();
     let token = |record: &&crate::control::account::Record| record.key.starts_with("token/");
     assert!(written.iter().find(token).unwrap().text.is_some());
-    let later = Caller { now_s: 10 + REMEMBERED_S, ..CALLER };
+    let later = Caller { now_s: 10 + RETENTION_S, ..CALLER };
     account.create_filter(&later, CreateFilter::default()).unwrap();
     let written = account.take_changes().unwrap();
     assert_eq!(written.iter().find(token).unwrap().text, None);

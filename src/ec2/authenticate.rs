@@ -9,9 +9,9 @@ use ::http::{HeaderMap, Method};
 
 use super::credentials::Access;
 use super::form::Form;
-use super::signature::{Claim, Signed};
-use super::{actions, fault, sts};
-use crate::control::account::Refused;
+use super::signature::{Claim, SignedRequest};
+use super::{actions, error_response, sts};
+use crate::control::account::ApiError;
 
 /// What a request says of itself, where no service named another.
 const SERVED: &str = "this endpoint serves EC2 (version 2016-11-15) and STS (version 2011-06-15)";
@@ -30,7 +30,7 @@ pub(super) struct Request {
 
 /// The format of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
+enum ErrorFormat {
     Ec2,
     /// STS and the other services of the query protocol.
     Query,
@@ -40,24 +40,24 @@ enum Format {
 
 /// A request that is refused.
 #[derive(Debug)]
-pub(super) struct TurnedAway {
-    pub(super) refused: Refused,
-    format: Format,
+pub(super) struct RejectedRequest {
+    pub(super) error: ApiError,
+    format: ErrorFormat,
 }
 
-impl TurnedAway {
-    pub(super) const fn of_ec2(refused: Refused) -> Self {
-        Self { refused, format: Format::Ec2 }
+impl RejectedRequest {
+    pub(super) const fn of_ec2(error: ApiError) -> Self {
+        Self { error, format: ErrorFormat::Ec2 }
     }
 
     /// A status and a document.
     pub(super) fn answer(&self, request_id: &str) -> (u16, String) {
         let document = match self.format {
-            Format::Ec2 => fault::document(&self.refused, request_id),
-            Format::Query => fault::sts_document(&self.refused, request_id),
-            Format::Json => fault::json_document(&self.refused),
+            ErrorFormat::Ec2 => error_response::document(&self.error, request_id),
+            ErrorFormat::Query => error_response::sts_document(&self.error, request_id),
+            ErrorFormat::Json => error_response::json_document(&self.error),
         };
-        (fault::status(self.refused.code), document)
+        (error_response::status(self.error.code), document)
     }
 }
 
@@ -65,25 +65,25 @@ impl Request {
     /// Reads a request and checks its signature.
     ///
     /// # Errors
-    /// [`TurnedAway`] for what no client of EC2 or STS sends, and for a wrong signature.
+    /// [`RejectedRequest`] for what no client of EC2 or STS sends, and for a wrong signature.
     pub(super) fn read(
         parts: &Parts,
         body: &[u8],
         access: &Access,
         now_s: u64,
-    ) -> Result<Self, TurnedAway> {
+    ) -> Result<Self, RejectedRequest> {
         let query = parts.uri.query().unwrap_or_default();
-        is_not_of_json(&parts.headers)?;
-        let claim = Claim::read(&parts.headers, query).map_err(TurnedAway::of_ec2)?;
+        check_not_json_protocol(&parts.headers)?;
+        let claim = Claim::read(&parts.headers, query).map_err(RejectedRequest::of_ec2)?;
         let format = match &*claim.service {
-            "ec2" => Format::Ec2,
-            _ => Format::Query,
+            "ec2" => ErrorFormat::Ec2,
+            _ => ErrorFormat::Query,
         };
-        let turned = |refused| TurnedAway { refused, format };
+        let rejected = |error| RejectedRequest { error, format };
         if !matches!(&*claim.service, "ec2" | "sts") {
-            return Err(turned(not_served(&claim.service)));
+            return Err(rejected(unsupported_service(&claim.service)));
         }
-        let signed = Signed {
+        let signed = SignedRequest {
             method: parts.method.as_str(),
             path: parts.uri.path(),
             query,
@@ -91,22 +91,22 @@ impl Request {
             body,
         };
         let owner = match access {
-            Access::Keys(known) => claim.verify(signed, known, now_s).map_err(turned)?,
+            Access::Keys(known) => claim.verify(signed, known, now_s).map_err(rejected)?,
             Access::Anyone(account_id) => account_id,
         };
         let (is_sts, is_checked) = (claim.service == "sts", matches!(access, Access::Keys(_)));
-        let request = Self::of_claim(parts, body, claim, owner).map_err(turned)?;
+        let request = Self::of_claim(parts, body, claim, owner).map_err(rejected)?;
         if is_checked && request.is_sts != is_sts {
             let service = if request.is_sts { "sts" } else { "ec2" };
-            return Err(turned(wrong_service(service)));
+            return Err(rejected(wrong_service(service)));
         }
         Ok(request)
     }
 
-    fn of_claim(parts: &Parts, body: &[u8], claim: Claim, owner: &str) -> Result<Self, Refused> {
+    fn of_claim(parts: &Parts, body: &[u8], claim: Claim, owner: &str) -> Result<Self, ApiError> {
         if !matches!(parts.method, Method::POST | Method::GET) {
             let message = format!("The method {} is not one of POST and GET.", parts.method);
-            return Err(Refused::new("MethodNotAllowed", message));
+            return Err(ApiError::new("MethodNotAllowed", message));
         }
         let form = Form::parse(parts.uri.query().unwrap_or_default(), body)?;
         let action = form.required("Action").map_err(|_| missing_action())?.to_owned();
@@ -117,9 +117,9 @@ impl Request {
                 "The version {version} is not valid: expected {}; {SERVED}.",
                 actions::VERSION
             );
-            return Err(Refused::new("NoSuchVersion", message));
+            return Err(ApiError::new("NoSuchVersion", message));
         }
-        is_accepted_by(&parts.method, &action, is_sts)?;
+        check_method(&parts.method, &action, is_sts)?;
         Ok(Self {
             is_dry_run: form.boolean("DryRun")?,
             owner: owner.to_owned(),
@@ -134,7 +134,7 @@ impl Request {
 
 /// A page can make a browser send a GET without any header that tells it from that of a program,
 /// as by an image. A change therefore has to come by POST, as all clients of AWS send it.
-fn is_accepted_by(method: &Method, action: &str, is_sts: bool) -> Result<(), Refused> {
+fn check_method(method: &Method, action: &str, is_sts: bool) -> Result<(), ApiError> {
     let is_change = if is_sts { action != "GetCallerIdentity" } else { actions::is_change(action) };
     if *method == Method::POST || !is_change {
         return Ok(());
@@ -143,11 +143,11 @@ fn is_accepted_by(method: &Method, action: &str, is_sts: bool) -> Result<(), Ref
         "The action {action} is accepted by POST only; by GET: Describe actions and \
          GetCallerIdentity."
     );
-    Err(Refused::new("MethodNotAllowed", message))
+    Err(ApiError::new("MethodNotAllowed", message))
 }
 
 /// Requests of JSON protocols name their service in `X-Amz-Target`.
-fn is_not_of_json(headers: &HeaderMap) -> Result<(), TurnedAway> {
+fn check_not_json_protocol(headers: &HeaderMap) -> Result<(), RejectedRequest> {
     let text = |name: &str| {
         headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
     };
@@ -157,21 +157,24 @@ fn is_not_of_json(headers: &HeaderMap) -> Result<(), TurnedAway> {
         return Ok(());
     }
     let name = target.as_deref().and_then(|target| target.split('.').next());
-    Err(TurnedAway { refused: not_served(name.unwrap_or("JSON")), format: Format::Json })
+    Err(RejectedRequest {
+        error: unsupported_service(name.unwrap_or("JSON")),
+        format: ErrorFormat::Json,
+    })
 }
 
-fn not_served(service: &str) -> Refused {
+fn unsupported_service(service: &str) -> ApiError {
     let message = format!("The service '{service}' is not served here: {SERVED}.");
-    Refused::new("UnsupportedOperation", message)
+    ApiError::new("UnsupportedOperation", message)
 }
 
-fn wrong_service(service: &str) -> Refused {
+fn wrong_service(service: &str) -> ApiError {
     let message = format!("Credential should be scoped to correct service: '{service}'.");
-    Refused::new("SignatureDoesNotMatch", message)
+    ApiError::new("SignatureDoesNotMatch", message)
 }
 
-fn missing_action() -> Refused {
-    Refused::new("MissingAction", "The request must contain the parameter Action.")
+fn missing_action() -> ApiError {
+    ApiError::new("MissingAction", "The request must contain the parameter Action.")
 }
 
 #[cfg(test)]
@@ -181,11 +184,11 @@ mod tests {
     const SIGNED: &str = "AWS4-HMAC-SHA256 Credential=AK/20261123/eu-west-1/ec2/aws4_request, \
                           SignedHeaders=host, Signature=0";
 
-    fn ask(
+    fn send(
         (method, target): (&str, &str),
         headers: &[(&str, &str)],
         body: &str,
-    ) -> Result<Request, TurnedAway> {
+    ) -> Result<Request, RejectedRequest> {
         let mut request = ::http::Request::builder().method(method).uri(target);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -194,8 +197,8 @@ mod tests {
         Request::read(&parts, body.as_bytes(), &Access::default(), 0)
     }
 
-    fn read(headers: &[(&str, &str)], body: &str) -> Result<Request, Refused> {
-        ask(("POST", "/"), headers, body).map_err(|turned| turned.refused)
+    fn read(headers: &[(&str, &str)], body: &str) -> Result<Request, ApiError> {
+        send(("POST", "/"), headers, body).map_err(|rejected| rejected.error)
     }
 
     #[test]
@@ -223,7 +226,7 @@ mod tests {
         let auth = [("authorization", SIGNED)];
         let by = |method: &str, action: &str, version: &str| {
             let target = format!("/?Action={action}&Version={version}");
-            ask((method, &target), &auth, "").map(|_| ()).map_err(|turned| turned.refused.code)
+            send((method, &target), &auth, "").map(|_| ()).map_err(|rejected| rejected.error.code)
         };
         assert_eq!(by("GET", "DescribeTags", "2016-11-15"), Ok(()));
         assert_eq!(by("GET", "GetCallerIdentity", "2011-06-15"), Ok(()));
@@ -233,8 +236,8 @@ mod tests {
         }
         assert_eq!(by("GET", "AssumeRole", "2011-06-15"), Err("MethodNotAllowed"));
         for method in ["HEAD", "PUT", "DELETE", "OPTIONS", "get"] {
-            let refused = by(method, "DescribeTags", "2016-11-15");
-            assert_eq!(refused, Err("MethodNotAllowed"), "{method}");
+            let error = by(method, "DescribeTags", "2016-11-15");
+            assert_eq!(error, Err("MethodNotAllowed"), "{method}");
         }
     }
 
@@ -246,15 +249,15 @@ mod tests {
             ("cloudformation", "Action=DescribeStacks&Version=2010-05-15"),
             ("iam", "Action=ListUsers&Version=2010-05-08"),
         ] {
-            let turned = ask(("POST", "/"), &[("authorization", &scope(service))], body);
-            let (status, document) = turned.unwrap_err().answer("id");
+            let rejected = send(("POST", "/"), &[("authorization", &scope(service))], body);
+            let (status, document) = rejected.unwrap_err().answer("id");
             assert_eq!(status, 400);
             assert!(document.contains("<Code>UnsupportedOperation<"), "{document}");
             assert!(document.starts_with("<ErrorResponse") || document.contains("<ErrorResponse"));
             assert!(document.contains(service) && document.contains("EC2"), "{document}");
         }
         let target = [("x-amz-target", "DynamoDB_20120810.ListTables")];
-        let (status, document) = ask(("POST", "/"), &target, "{}").unwrap_err().answer("id");
+        let (status, document) = send(("POST", "/"), &target, "{}").unwrap_err().answer("id");
         assert!(status == 400 && document.starts_with('{'), "{document}");
         assert!(document.contains("DynamoDB_20120810") && document.contains("STS"), "{document}");
         let version = read(&[("authorization", SIGNED)], "Action=X&Version=2015-12-01");

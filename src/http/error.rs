@@ -4,7 +4,7 @@ use ::http::StatusCode;
 
 /// Why a request is refused. The service of the port writes the answer in its own format.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct HttpError {
     /// The status of the answer.
     pub status: StatusCode,
     /// A word for programs, in the style of AWS's error codes.
@@ -13,7 +13,7 @@ pub struct Refusal {
     pub message: String,
 }
 
-impl Refusal {
+impl HttpError {
     /// 400: the request is not valid HTTP.
     pub(super) fn invalid(message: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, code: "InvalidRequest", message: message.into() }
@@ -25,14 +25,14 @@ impl Refusal {
     }
 
     /// 413: the body is longer than `most` bytes.
-    pub(super) fn too_long(most: usize) -> Self {
+    pub(super) fn body_too_large(most: usize) -> Self {
         let message = format!("The body of a request is at most {most} bytes long.");
         let status = StatusCode::PAYLOAD_TOO_LARGE;
         Self { status, code: "RequestEntityTooLarge", message }
     }
 
     /// 408: the request or its answer took too long.
-    pub(super) fn too_late() -> Self {
+    pub(super) fn timed_out() -> Self {
         let message = "The request was not answered in time.".to_owned();
         Self { status: StatusCode::REQUEST_TIMEOUT, code: "RequestTimeout", message }
     }

@@ -1,8 +1,8 @@
 //! Resources as elements.
 
-use super::super::describe::Described;
+use super::super::describe::Filterable;
 use super::super::xml::Xml;
-use crate::control::account::{Account, DEFAULT_OWNER, Entry};
+use crate::control::account::{Account, DEFAULT_OWNER, Ownership};
 use crate::model::{
     Direction, Filter, FilterRule, PacketLength, PortRange, Session, Tags, Target, TargetKind,
 };
@@ -14,8 +14,8 @@ pub(super) fn tag_set(xml: &mut Xml, tags: &Tags) {
     });
 }
 
-pub(super) fn owner(entry: Option<&Entry>) -> &str {
-    entry.map_or(DEFAULT_OWNER, |entry| &entry.owner)
+pub(super) fn owner(ownership: Option<&Ownership>) -> &str {
+    ownership.map_or(DEFAULT_OWNER, |ownership| &ownership.owner)
 }
 
 /// A session with what the account knows of it.
@@ -27,14 +27,14 @@ pub(super) struct SessionView<'a> {
 
 impl<'a> SessionView<'a> {
     pub(super) fn new(account: &'a Account, session: &'a Session) -> Self {
-        let entry = session.id.as_ref().and_then(|id| account.sessions().get(id));
+        let ownership = session.id.as_ref().and_then(|id| account.sessions().get(id));
         let target = account.registry().target(&session.target_id);
         // "For load balancer targets the default value is 8500" (EC2 API).
         let default = match target.map(|target| &target.kind) {
             Some(TargetKind::NetworkLoadBalancer(_)) => Some(PacketLength::MAX),
             _ => None,
         };
-        Self { session, owner: owner(entry), packet_length: session.packet_length.or(default) }
+        Self { session, owner: owner(ownership), packet_length: session.packet_length.or(default) }
     }
 
     pub(super) fn write(&self, xml: &mut Xml) {
@@ -73,7 +73,7 @@ pub(super) const SESSION_FILTERS: &[&str] = &[
     "virtual-network-id",
 ];
 
-impl Described for SessionView<'_> {
+impl Filterable for SessionView<'_> {
     fn field(&self, name: &str) -> Option<Vec<String>> {
         Some(match name {
             "description" => maybe(self.session.description.as_ref()),
@@ -148,7 +148,7 @@ pub(super) const TARGET_FILTERS: &[&str] = &[
     "traffic-mirror-target-id",
 ];
 
-impl Described for TargetView<'_> {
+impl Filterable for TargetView<'_> {
     fn field(&self, name: &str) -> Option<Vec<String>> {
         Some(match name {
             "description" => maybe(self.target.description.as_ref()),
@@ -184,7 +184,7 @@ pub(super) fn filter(xml: &mut Xml, filter: &Filter) {
 /// The filters of filters.
 pub(super) const FILTER_FILTERS: &[&str] = &["description", "traffic-mirror-filter-id"];
 
-impl Described for &Filter {
+impl Filterable for &Filter {
     fn field(&self, name: &str) -> Option<Vec<String>> {
         Some(match name {
             "description" => maybe(self.description.as_ref()),
@@ -243,7 +243,7 @@ pub(super) const RULE_FILTERS: &[&str] = &[
     "description",
 ];
 
-impl Described for RuleView<'_> {
+impl Filterable for RuleView<'_> {
     fn field(&self, name: &str) -> Option<Vec<String>> {
         Some(match name {
             "traffic-mirror-filter-rule-id" => maybe(self.rule.id.as_ref()),

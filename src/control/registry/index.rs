@@ -10,7 +10,7 @@ use crate::model::{
 
 /// The places of all resources, by their names and by what refers to what.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Names {
+pub(super) struct RegistryIndex {
     pub(super) network_interfaces: HashMap<NetworkInterfaceId, usize>,
     pub(super) targets: HashMap<TargetId, usize>,
     pub(super) filters: HashMap<FilterId, usize>,
@@ -31,44 +31,44 @@ pub(super) struct Names {
 /// The places of those that refer to a resource; none where nobody does.
 type Users<K> = HashMap<K, BTreeSet<usize>>;
 
-impl Names {
-    pub(super) fn add_target(&mut self, target: &Target, place: usize) {
-        self.targets.insert(target.id().clone(), place);
+impl RegistryIndex {
+    pub(super) fn add_target(&mut self, target: &Target, position: usize) {
+        self.targets.insert(target.id().clone(), position);
         if let TargetKind::NetworkInterface(id) = &target.kind {
-            add(&mut self.target_interfaces, id, place);
+            add(&mut self.target_interfaces, id, position);
         }
     }
 
-    pub(super) fn remove_target(&mut self, target: &Target, place: usize) {
+    pub(super) fn remove_target(&mut self, target: &Target, position: usize) {
         self.targets.remove(target.id());
         if let TargetKind::NetworkInterface(id) = &target.kind {
-            remove(&mut self.target_interfaces, id, place);
+            remove(&mut self.target_interfaces, id, position);
         }
     }
 
-    pub(super) fn add_session(&mut self, session: &Session, place: usize) {
+    pub(super) fn add_session(&mut self, session: &Session, position: usize) {
         if let Some(id) = &session.id {
-            self.sessions.insert(id.clone(), place);
+            self.sessions.insert(id.clone(), position);
         }
         let interface = &session.network_interface_id;
-        self.numbers.insert((interface.clone(), session.number), place);
-        add(&mut self.sources, interface, place);
-        add(&mut self.target_users, &session.target_id, place);
-        add(&mut self.filter_users, &session.filter_id, place);
+        self.numbers.insert((interface.clone(), session.number), position);
+        add(&mut self.sources, interface, position);
+        add(&mut self.target_users, &session.target_id, position);
+        add(&mut self.filter_users, &session.filter_id, position);
         if let Some(id) = session.virtual_network_id {
             *self.network_ids.entry(id).or_default() += 1;
         }
     }
 
-    pub(super) fn remove_session(&mut self, session: &Session, place: usize) {
+    pub(super) fn remove_session(&mut self, session: &Session, position: usize) {
         if let Some(id) = &session.id {
             self.sessions.remove(id);
         }
         let interface = &session.network_interface_id;
         self.numbers.remove(&(interface.clone(), session.number));
-        remove(&mut self.sources, interface, place);
-        remove(&mut self.target_users, &session.target_id, place);
-        remove(&mut self.filter_users, &session.filter_id, place);
+        remove(&mut self.sources, interface, position);
+        remove(&mut self.target_users, &session.target_id, position);
+        remove(&mut self.filter_users, &session.filter_id, position);
         let Some(id) = session.virtual_network_id else { return };
         let left = self.network_ids.remove(&id).and_then(|count| count.checked_sub(1));
         if let Some(left) = left.filter(|left| *left > 0) {
@@ -77,14 +77,14 @@ impl Names {
     }
 }
 
-fn add<K: Hash + Eq + Clone>(users: &mut Users<K>, key: &K, place: usize) {
-    users.entry(key.clone()).or_default().insert(place);
+fn add<K: Hash + Eq + Clone>(users: &mut Users<K>, key: &K, position: usize) {
+    users.entry(key.clone()).or_default().insert(position);
 }
 
-fn remove<K: Hash + Eq>(users: &mut Users<K>, key: &K, place: usize) {
-    let Some(places) = users.get_mut(key) else { return };
-    places.remove(&place);
-    if places.is_empty() {
+fn remove<K: Hash + Eq>(users: &mut Users<K>, key: &K, position: usize) {
+    let Some(positions) = users.get_mut(key) else { return };
+    positions.remove(&position);
+    if positions.is_empty() {
         users.remove(key);
     }
 }

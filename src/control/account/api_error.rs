@@ -7,14 +7,14 @@ use crate::model::InvalidValue;
 /// A refusal: AWS's code for it, and a sentence with the value that was given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
-pub struct Refused {
+pub struct ApiError {
     /// As in AWS's "Error codes for the Amazon EC2 API".
     pub code: &'static str,
     /// For people.
     pub message: String,
 }
 
-impl Refused {
+impl ApiError {
     /// A refusal of that code.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
@@ -28,19 +28,19 @@ impl Refused {
     }
 
     /// A parameter that has a value which it cannot have.
-    pub fn value(parameter: &str, value: impl Display, expected: impl Display) -> Self {
+    pub fn invalid_value(parameter: &str, value: impl Display, expected: impl Display) -> Self {
         let message =
             format!("Value ({value}) for parameter {parameter} is invalid. Expected {expected}.");
         Self::new("InvalidParameterValue", message)
     }
 
     /// Parameters that do not go together.
-    pub fn combination(message: impl Into<String>) -> Self {
+    pub fn invalid_combination(message: impl Into<String>) -> Self {
         Self::new("InvalidParameterCombination", message)
     }
 
     /// A parameter that has to be there.
-    pub fn missing(parameter: &str) -> Self {
+    pub fn missing_parameter(parameter: &str) -> Self {
         let message = format!("The request must contain the parameter {parameter}.");
         Self::new("MissingParameter", message)
     }
@@ -51,9 +51,9 @@ impl Refused {
     }
 }
 
-impl From<InvalidValue> for Refused {
+impl From<InvalidValue> for ApiError {
     fn from(invalid: InvalidValue) -> Self {
-        Self::value(&parameter(invalid.field), invalid.value, invalid.expected)
+        Self::invalid_value(&parameter(invalid.field), invalid.value, invalid.expected)
     }
 }
 
@@ -72,9 +72,9 @@ mod tests {
 
     #[test]
     fn errors_name_fields_as_api_parameters() {
-        let refused = Refused::from(InvalidValue::new("session_number", 0, "1 to 32766"));
-        assert_eq!(refused.code, "InvalidParameterValue");
+        let error = ApiError::from(InvalidValue::new("session_number", 0, "1 to 32766"));
+        assert_eq!(error.code, "InvalidParameterValue");
         let sentence = "Value (0) for parameter SessionNumber is invalid. Expected 1 to 32766.";
-        assert_eq!(refused.message, sentence);
+        assert_eq!(error.message, sentence);
     }
 }

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::refused::Refused;
+use super::api_error::ApiError;
 use crate::model::{CidrBlock, embedded_ipv4, non_host_address_kind};
 
 /// Addresses as the user pinned them, and the networks that copies are allowed into.
 #[derive(Debug, Clone, Default)]
-pub struct Places {
+pub struct TargetResolver {
     pinned: HashMap<String, Vec<SocketAddr>>,
     /// Everywhere where there is none.
     allowed: Vec<CidrBlock>,
@@ -26,7 +26,7 @@ pub enum NamedBy {
     User,
 }
 
-impl Places {
+impl TargetResolver {
     /// The ARN of a load balancer or the id of an endpoint stands for these addresses.
     pub fn pin(&mut self, name: String, addresses: Vec<SocketAddr>) {
         self.pinned.insert(name, addresses);
@@ -49,33 +49,36 @@ impl Places {
         self.broadcasts = broadcasts;
     }
 
-    pub(super) fn of(&self, name: &str) -> Option<Vec<SocketAddr>> {
+    pub(super) fn pinned_addresses(&self, name: &str) -> Option<Vec<SocketAddr>> {
         self.pinned.get(name).cloned()
     }
 
     /// Checks that copies may go to an address, which is compared as IPv4 where it is IPv4-mapped.
     ///
     /// # Errors
-    /// [`Refused`] for an address that is not that of one host, for one outside the allowed
+    /// [`ApiError`] for an address that is not that of one host, for one outside the allowed
     /// networks, and, where a client named it, for a loopback address that is in none of them, and
     /// for an IPv6 address that a translator would make one of these.
-    pub fn check_target(&self, address: IpAddr, named_by: NamedBy) -> Result<(), Refused> {
+    pub fn check_target(&self, address: IpAddr, named_by: NamedBy) -> Result<(), ApiError> {
         let address = address.to_canonical();
         if let Some(what) = self.not_of_one_host(address) {
-            return Err(forbidden(address, format_args!("it is {what}")));
+            return Err(forbidden_address(address, format_args!("it is {what}")));
         }
         let is_allowed = self.allowed.iter().any(|block| block.contains(address));
         if !is_allowed && !self.allowed.is_empty() {
             let blocks: Vec<String> = self.allowed.iter().map(ToString::to_string).collect();
             let blocks = blocks.join(", ");
-            return Err(forbidden(address, format_args!("only addresses in {blocks} are allowed")));
+            return Err(forbidden_address(
+                address,
+                format_args!("only addresses in {blocks} are allowed"),
+            ));
         }
         if named_by == NamedBy::User {
             return Ok(());
         }
         if address.is_loopback() && !is_allowed {
             let why = "it is a loopback address, and no --allow-target contains it";
-            return Err(forbidden(address, why));
+            return Err(forbidden_address(address, why));
         }
         let IpAddr::V6(six) = address else { return Ok(()) };
         let embedded = embedded_ipv4(six).map(IpAddr::V4);
@@ -83,7 +86,7 @@ impl Places {
             None => Ok(()),
             Some(four) => {
                 let why = format!("it stands for {four}, which is not the address of another host");
-                Err(forbidden(address, why))
+                Err(forbidden_address(address, why))
             }
         }
     }
@@ -95,34 +98,34 @@ impl Places {
     }
 }
 
-fn forbidden(address: IpAddr, why: impl std::fmt::Display) -> Refused {
+fn forbidden_address(address: IpAddr, why: impl std::fmt::Display) -> ApiError {
     let message = format!("Copies may not go to {address}: {why}.");
-    Refused::new("InvalidTrafficMirrorTarget", message)
+    ApiError::new("InvalidTrafficMirrorTarget", message)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn places(allowed: &[&str]) -> Places {
-        let mut places = Places::default();
+    fn resolver(allowed: &[&str]) -> TargetResolver {
+        let mut resolver = TargetResolver::default();
         for text in allowed {
-            places.allow(CidrBlock::parse("--allow-target", text).unwrap().0);
+            resolver.allow(CidrBlock::parse("--allow-target", text).unwrap().0);
         }
-        places.set_broadcasts(vec![[10, 9, 255, 255].into()]);
-        places
+        resolver.set_broadcasts(vec![[10, 9, 255, 255].into()]);
+        resolver
     }
 
-    fn why(places: &Places, address: &str, named_by: NamedBy) -> String {
-        let checked = places.check_target(address.parse().unwrap(), named_by);
-        checked.map_or_else(|refused| refused.message, |()| String::new())
+    fn why(resolver: &TargetResolver, address: &str, named_by: NamedBy) -> String {
+        let checked = resolver.check_target(address.parse().unwrap(), named_by);
+        checked.map_or_else(|error| error.message, |()| String::new())
     }
 
     #[test]
     fn without_an_allow_list_any_other_host_may_be_a_target() {
-        let places = places(&[]);
+        let resolver = resolver(&[]);
         for address in ["192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1", "64:ff9b::c000:201"] {
-            assert_eq!(why(&places, address, NamedBy::Client), "", "{address}");
+            assert_eq!(why(&resolver, address, NamedBy::Client), "", "{address}");
         }
         for (address, part) in [
             ("0.0.0.0", "unspecified"),
@@ -136,7 +139,7 @@ mod tests {
             ("::ffff:10.9.255.255", "the broadcast address of a network"),
         ] {
             for named_by in [NamedBy::Client, NamedBy::User] {
-                assert!(why(&places, address, named_by).contains(part), "{address}");
+                assert!(why(&resolver, address, named_by).contains(part), "{address}");
             }
         }
     }
@@ -146,10 +149,10 @@ mod tests {
         let loopback = ["127.0.0.1", "127.255.0.9", "::1", "::ffff:127.0.0.1"];
         let embedded = ["64:ff9b::7f00:1", "2002:7f00:1::", "::127.0.0.1", "2002:e000:1::"];
         for address in loopback.into_iter().chain(embedded) {
-            assert_ne!(why(&places(&[]), address, NamedBy::Client), "", "{address}");
-            assert_eq!(why(&places(&[]), address, NamedBy::User), "", "{address}");
+            assert_ne!(why(&resolver(&[]), address, NamedBy::Client), "", "{address}");
+            assert_eq!(why(&resolver(&[]), address, NamedBy::User), "", "{address}");
         }
-        let local = places(&["127.0.0.0/8", "::1/128"]);
+        let local = resolver(&["127.0.0.0/8", "::1/128"]);
         for address in loopback {
             assert_eq!(why(&local, address, NamedBy::Client), "", "{address}");
         }
@@ -158,17 +161,17 @@ mod tests {
     #[test]
     fn an_allow_list_applies_to_everyone_and_compares_mapped_addresses_as_ipv4() {
         for list in ["10.0.0.0/8", "::ffff:10.0.0.0/104"] {
-            let places = places(&[list]);
+            let resolver = resolver(&[list]);
             for named_by in [NamedBy::Client, NamedBy::User] {
-                assert_eq!(why(&places, "10.1.2.3", named_by), "");
-                assert_eq!(why(&places, "::ffff:10.1.2.3", named_by), "");
+                assert_eq!(why(&resolver, "10.1.2.3", named_by), "");
+                assert_eq!(why(&resolver, "::ffff:10.1.2.3", named_by), "");
                 for address in ["192.0.2.1", "::ffff:192.0.2.1", "2001:db8::1", "127.0.0.1"] {
-                    let why = why(&places, address, named_by);
+                    let why = why(&resolver, address, named_by);
                     assert!(why.contains("only addresses in 10.0.0.0/8"), "{address}: {why}");
                 }
             }
         }
-        let six = places(&["2001:db8::/32", "::/0"]);
+        let six = resolver(&["2001:db8::/32", "::/0"]);
         assert_eq!(why(&six, "2001:db8::1", NamedBy::Client), "");
         assert_ne!(why(&six, "::ffff:192.0.2.1", NamedBy::Client), "", "an IPv4 address");
     }

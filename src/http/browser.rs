@@ -2,16 +2,16 @@
 
 use ::http::HeaderMap;
 
-use super::refusal::Refusal;
+use super::error::HttpError;
 
 /// Refuses a request with an Origin, which browsers add to requests of pages that change something
 /// or that read across origins, and one that `Sec-Fetch-Site` says another site has caused. A
 /// request that a person typed into the address line (`none`) is accepted.
-pub(super) fn check(headers: &HeaderMap) -> Result<(), Refusal> {
+pub(super) fn check(headers: &HeaderMap) -> Result<(), HttpError> {
     if let Some(origin) = headers.get("origin") {
         let origin = String::from_utf8_lossy(origin.as_bytes());
         let message = format!("Requests of web pages are not accepted: Origin is {origin}.");
-        return Err(Refusal::blocked(message));
+        return Err(HttpError::blocked(message));
     }
     let sites = headers.get_all("sec-fetch-site").iter();
     let mut foreign = sites.filter(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"));
@@ -19,7 +19,7 @@ pub(super) fn check(headers: &HeaderMap) -> Result<(), Refusal> {
         None => Ok(()),
         Some(site) => {
             let site = String::from_utf8_lossy(site.as_bytes());
-            Err(Refusal::blocked(format!(
+            Err(HttpError::blocked(format!(
                 "Requests of web pages are not accepted: Sec-Fetch-Site is {site}, not same-origin."
             )))
         }
@@ -36,7 +36,7 @@ mod tests {
             request = request.header(*name, *value);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        check(&parts.headers).err().map(|refusal| refusal.status.as_u16())
+        check(&parts.headers).err().map(|error| error.status.as_u16())
     }
 
     #[test]
