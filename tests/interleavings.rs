@@ -144,7 +144,7 @@ fn a_receipt_reports_the_failure_of_any_worker() {
         let (sender, receiver) = shuttle::sync::mpsc::channel();
         let all = Receipt::all(vec![
             Receipt::new(move |result| sender.send(result).unwrap()),
-            Receipt::unwanted(),
+            Receipt::none(),
         ]);
         let other = all.clone();
         let failing = thread::spawn(move || other.fail("no memory"));

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::exit::{Exit, Failure, reader_left};
+use super::exit::{Exit, Failure, ignore_broken_pipe};
 use super::{sessions, terminal};
 use crate::control::{CompileOptions, compile, render};
 use crate::dataplane::{EngineStats, MirrorTable};
@@ -33,13 +33,13 @@ pub(super) struct CheckFlags {
 }
 
 pub(super) fn run(flags: &CheckFlags) -> Result<Exit, Failure> {
-    let registry = sessions::read(&flags.config)?;
+    let registry = sessions::read_config(&flags.config)?;
     let mut out = terminal::stdout();
     let mut text = render::to_toml(&registry);
     if flags.stats {
         text += &stats(&compile(&registry, &CompileOptions::default()));
     }
-    reader_left(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+    ignore_broken_pipe(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
 /// A line for each interface, direction and family that has rules.

@@ -29,30 +29,30 @@ impl From<Exit> for ExitCode {
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) exit: Exit,
-    sentences: String,
+    message: String,
 }
 
 impl Failure {
     /// The user typed something that cannot be.
-    pub(super) fn usage(sentences: impl fmt::Display) -> Self {
-        Self { exit: Exit::Usage, sentences: sentences.to_string() }
+    pub(super) fn usage(message: impl fmt::Display) -> Self {
+        Self { exit: Exit::Usage, message: message.to_string() }
     }
 
     /// The world did not play along.
-    pub(super) fn failed(sentences: impl fmt::Display) -> Self {
-        Self { exit: Exit::Failed, sentences: sentences.to_string() }
+    pub(super) fn failed(message: impl fmt::Display) -> Self {
+        Self { exit: Exit::Failed, message: message.to_string() }
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.sentences)
+        f.write_str(&self.message)
     }
 }
 
 /// What happens when nobody reads standard output any more: for a text that is meant to be read,
 /// as by `| head`, that is the end and no failure.
-pub(super) fn reader_left(result: io::Result<()>) -> Result<Exit, Failure> {
+pub(super) fn ignore_broken_pipe(result: io::Result<()>) -> Result<Exit, Failure> {
     match result {
         Ok(()) => Ok(Exit::Done),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Done),

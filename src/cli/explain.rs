@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
-use super::exit::{Exit, Failure, reader_left};
+use super::exit::{Exit, Failure, ignore_broken_pipe};
+use super::explain_line::{ExplainFormat, ExplainLine};
 use super::sandbox::{CaptureFiles, SandboxFlags};
 use super::sessions::SessionFlags;
-use super::story::{Line, StoryForm};
 use super::{inputs, terminal};
 use crate::dataplane::{Burst, Copies, Drops, MirrorTable, Sink, StepError, Verdict, Worker};
 use crate::io::StopFlag;
@@ -31,15 +31,15 @@ pub(super) struct ExplainFlags {
     sessions: SessionFlags,
 
     /// Lines for people, or a JSON object a line.
-    #[arg(long, value_name = "FORM", value_enum, default_value_t = Form::Text)]
-    format: Form,
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = FormatFlag::Text)]
+    format: FormatFlag,
 
     #[command(flatten)]
     sandbox: SandboxFlags,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Form {
+enum FormatFlag {
     Text,
     Json,
 }
@@ -59,20 +59,20 @@ pub(super) fn run(flags: &ExplainFlags) -> Result<Exit, Failure> {
     let table = flags.sessions.table()?;
     let mut sources = inputs::open(&flags.inputs, &StopFlag::new())?;
     let mut worker = Worker::new(Arc::clone(&table)).with_direction(flags.sessions.direction());
-    let form = match flags.format {
-        Form::Text => StoryForm::Text,
-        Form::Json => StoryForm::Json,
+    let format = match flags.format {
+        FormatFlag::Text => ExplainFormat::Text,
+        FormatFlag::Json => ExplainFormat::Json,
     };
-    let mut teller = Teller { table, form, out: terminal::stdout(), frames: 0 };
+    let mut sink = ExplainSink { table, format, out: terminal::stdout(), frames: 0 };
     let mut exit = Exit::Done;
     for source in &mut sources {
-        match worker.run(source, &mut teller) {
+        match worker.run(source, &mut sink) {
             Ok(()) => {}
             Err(StepError::Source(error)) => {
-                terminal::complain(&error.to_string());
+                terminal::error(&error.to_string());
                 exit = Exit::Failed;
             }
-            Err(StepError::Sink(error)) => return reader_left(Err(error)).map(|_| exit),
+            Err(StepError::Sink(error)) => return ignore_broken_pipe(Err(error)).map(|_| exit),
         }
         inputs::warn(source);
     }
@@ -80,14 +80,14 @@ pub(super) fn run(flags: &ExplainFlags) -> Result<Exit, Failure> {
 }
 
 /// Prints what the worker's verdicts say.
-struct Teller<W> {
+struct ExplainSink<W> {
     table: Arc<MirrorTable>,
-    form: StoryForm,
+    format: ExplainFormat,
     out: W,
     frames: u64,
 }
 
-impl<W: Write> Sink for Teller<W> {
+impl<W: Write> Sink for ExplainSink<W> {
     fn send(&mut self, _copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
         Ok(())
     }
@@ -100,8 +100,8 @@ impl<W: Write> Sink for Teller<W> {
         for verdict in verdicts {
             if let Some(frame) = burst.get(usize::from(verdict.frame)) {
                 let number = self.frames + u64::from(verdict.frame) + 1;
-                let line = Line::new(&self.table, number, frame, verdict);
-                self.out.write_all(line.print(self.form).as_bytes())?;
+                let line = ExplainLine::new(&self.table, number, frame, verdict);
+                self.out.write_all(line.format_line(self.format).as_bytes())?;
             }
         }
         self.frames += u64::try_from(burst.len()).unwrap_or_default();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, ValueEnum};
 
-use super::exit::{Exit, Failure, reader_left};
+use super::exit::{Exit, Failure, ignore_broken_pipe};
 use super::{sessions, terminal};
 use crate::control::account::{Account, Quotas, TargetResolver};
 use crate::control::{Registry, render};
@@ -34,12 +34,12 @@ pub(super) struct ExportFlags {
     state: Option<PathBuf>,
 
     /// The form.
-    #[arg(long, value_name = "FORM", value_enum, default_value_t = Form::Toml)]
-    format: Form,
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = ExportFormat::Toml)]
+    format: ExportFormat,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Form {
+enum ExportFormat {
     /// The configuration file of this program.
     Toml,
     /// What the describe calls of the EC2 API print, in one object.
@@ -51,7 +51,7 @@ enum Form {
 pub(super) fn run(flags: &ExportFlags) -> Result<Exit, Failure> {
     let mut registry = match &*flags.config {
         [] => Registry::default(),
-        files => sessions::read(files)?,
+        files => sessions::read_config(files)?,
     };
     if let Some(path) = &flags.state {
         let failed = |why: &dyn std::fmt::Display| Failure::failed(format_args!("--state: {why}"));
@@ -65,10 +65,10 @@ pub(super) fn run(flags: &ExportFlags) -> Result<Exit, Failure> {
         registry = account.registry().clone();
     }
     let text = match flags.format {
-        Form::Toml => render::to_toml(&registry),
-        Form::AwsJson => render::to_aws_json(&registry),
-        Form::Terraform => render::to_terraform(&registry),
+        ExportFormat::Toml => render::to_toml(&registry),
+        ExportFormat::AwsJson => render::to_aws_json(&registry),
+        ExportFormat::Terraform => render::to_terraform(&registry),
     };
     let mut out = terminal::stdout();
-    reader_left(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+    ignore_broken_pipe(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }

@@ -22,29 +22,32 @@ pub(super) struct Flow {
     destination_port: Option<u16>,
     /// For people.
     #[serde(skip)]
-    pub(super) words: String,
+    pub(super) description: String,
 }
 
 impl Flow {
     /// Reads it as the data plane does.
-    pub(super) fn of(frame: &Frame<'_>) -> Self {
+    pub(super) fn from_frame(frame: &Frame<'_>) -> Self {
         if frame.medium == Medium::Unsupported {
-            return Self::in_words(format!("{} bytes of another link type", frame.captured_len()));
+            return Self::from_description(format!(
+                "{} bytes of another link type",
+                frame.captured_len()
+            ));
         }
         match FlowKey::parse(frame.bytes) {
-            Ok(key) => Self::of_key(&key),
-            Err(_) => Self::in_words(ether_words(frame.bytes)),
+            Ok(key) => Self::from_key(&key),
+            Err(_) => Self::from_description(describe_ethernet(frame.bytes)),
         }
     }
 
-    fn in_words(words: String) -> Self {
-        Self { words, ..Self::default() }
+    fn from_description(description: String) -> Self {
+        Self { description, ..Self::default() }
     }
 
-    fn of_key(key: &FlowKey) -> Self {
+    fn from_key(key: &FlowKey) -> Self {
         let (source, destination, ports) = (key.source(), key.destination(), key.ports());
         let name = protocol_name(key.protocol());
-        let words = match (ports, key.protocol()) {
+        let description = match (ports, key.protocol()) {
             (Some((from, to)), _) => {
                 let (from, to) = (SocketAddr::new(source, from), SocketAddr::new(destination, to));
                 format!("{from} > {to} {name}")
@@ -59,7 +62,7 @@ impl Flow {
             protocol: key.protocol(),
             source_port: ports.map(|ports| ports.0),
             destination_port: ports.map(|ports| ports.1),
-            words,
+            description,
         }
     }
 }
@@ -70,12 +73,12 @@ fn protocol_name(protocol: Option<u8>) -> String {
 }
 
 /// What is said of a frame that is not IP, or not sound.
-fn ether_words(bytes: &[u8]) -> String {
+fn describe_ethernet(bytes: &[u8]) -> String {
     let Ok(ethernet) = Ethernet2Slice::from_slice_without_fcs(bytes) else {
         return format!("{} bytes, too short for Ethernet", bytes.len());
     };
     match ethernet.ether_type().0 {
-        0x0806 => arp_words(ethernet.payload_slice()).unwrap_or_else(|| "ARP".to_owned()),
+        0x0806 => describe_arp(ethernet.payload_slice()).unwrap_or_else(|| "ARP".to_owned()),
         0x88cc => "LLDP".to_owned(),
         0x0800 => "IPv4, unsound".to_owned(),
         0x86dd => "IPv6, unsound".to_owned(),
@@ -86,7 +89,7 @@ fn ether_words(bytes: &[u8]) -> String {
 }
 
 /// `ARP 10.0.0.20 asks for 10.0.0.5`
-fn arp_words(payload: &[u8]) -> Option<String> {
+fn describe_arp(payload: &[u8]) -> Option<String> {
     let arp = ArpPacketSlice::from_slice(payload).ok()?;
     let verb = match arp.operation() {
         ArpOperation::REQUEST => "asks for",
@@ -102,8 +105,8 @@ fn arp_words(payload: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn words(bytes: &[u8]) -> String {
-        Flow::of(&Frame::new(bytes)).words
+    fn description(bytes: &[u8]) -> String {
+        Flow::from_frame(&Frame::new(bytes)).description
     }
 
     fn ethernet(ether_type: u16, payload: &[u8]) -> Vec<u8> {
@@ -114,30 +117,33 @@ mod tests {
     fn packets_show_their_flow_and_later_fragments_no_ports() {
         let mut packet = vec![0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
         packet.extend([0, 99, 0, 53, 0, 8, 0, 0]);
-        assert_eq!(words(&ethernet(0x0800, &packet)), "10.0.0.1:99 > 10.0.0.2:53 UDP");
+        assert_eq!(description(&ethernet(0x0800, &packet)), "10.0.0.1:99 > 10.0.0.2:53 UDP");
         packet[7] = 1;
-        assert_eq!(words(&ethernet(0x0800, &packet)), "10.0.0.1 > 10.0.0.2 UDP without ports");
+        assert_eq!(
+            description(&ethernet(0x0800, &packet)),
+            "10.0.0.1 > 10.0.0.2 UDP without ports"
+        );
         packet[9] = 1;
-        assert_eq!(words(&ethernet(0x0800, &packet)), "10.0.0.1 > 10.0.0.2 ICMP");
+        assert_eq!(description(&ethernet(0x0800, &packet)), "10.0.0.1 > 10.0.0.2 ICMP");
         packet[9] = 253;
-        assert_eq!(words(&ethernet(0x0800, &packet)), "10.0.0.1 > 10.0.0.2 protocol 253");
+        assert_eq!(description(&ethernet(0x0800, &packet)), "10.0.0.1 > 10.0.0.2 protocol 253");
     }
 
     #[test]
     fn frames_that_are_not_ip_show_their_protocol_name() {
         let mut arp = vec![0, 1, 8, 0, 6, 4, 0, 1, 2, 2, 2, 2, 2, 2, 10, 0, 0, 1];
         arp.extend([0, 0, 0, 0, 0, 0, 10, 0, 0, 2]);
-        assert_eq!(words(&ethernet(0x0806, &arp)), "ARP 10.0.0.1 asks for 10.0.0.2");
+        assert_eq!(description(&ethernet(0x0806, &arp)), "ARP 10.0.0.1 asks for 10.0.0.2");
         arp[7] = 2;
-        assert_eq!(words(&ethernet(0x0806, &arp)), "ARP 10.0.0.1 answers 10.0.0.2");
-        assert_eq!(words(&ethernet(0x0806, &arp[..20])), "ARP");
-        assert_eq!(words(&ethernet(0x88cc, &[])), "LLDP");
-        assert_eq!(words(&ethernet(0x0026, &[])), "802.3 LLC");
-        assert_eq!(words(&ethernet(0x1234, &[])), "EtherType 0x1234");
-        assert_eq!(words(&ethernet(0x8100, &[0, 5, 8, 6])), "VLAN-tagged, not IP");
-        assert_eq!(words(&ethernet(0x0800, &[0x45])), "IPv4, unsound");
-        assert_eq!(words(&[1; 5]), "5 bytes, too short for Ethernet");
+        assert_eq!(description(&ethernet(0x0806, &arp)), "ARP 10.0.0.1 answers 10.0.0.2");
+        assert_eq!(description(&ethernet(0x0806, &arp[..20])), "ARP");
+        assert_eq!(description(&ethernet(0x88cc, &[])), "LLDP");
+        assert_eq!(description(&ethernet(0x0026, &[])), "802.3 LLC");
+        assert_eq!(description(&ethernet(0x1234, &[])), "EtherType 0x1234");
+        assert_eq!(description(&ethernet(0x8100, &[0, 5, 8, 6])), "VLAN-tagged, not IP");
+        assert_eq!(description(&ethernet(0x0800, &[0x45])), "IPv4, unsound");
+        assert_eq!(description(&[1; 5]), "5 bytes, too short for Ethernet");
         let foreign = Frame { medium: Medium::Unsupported, ..Frame::new(&[1; 5]) };
-        assert_eq!(Flow::of(&foreign).words, "5 bytes of another link type");
+        assert_eq!(Flow::from_frame(&foreign).description, "5 bytes of another link type");
     }
 }

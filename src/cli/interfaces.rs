@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use comfy_table::CellAlignment;
 use serde::Serialize;
 
-use super::exit::{Exit, Failure, reader_left};
+use super::exit::{Exit, Failure, ignore_broken_pipe};
 use super::{report, terminal};
 use crate::io::links::{self, Link, Offloads};
 use crate::io::sys::capability;
@@ -24,15 +24,15 @@ use crate::io::sys::capability;
   sudo traffic-mirror interfaces --netns blue")]
 pub(super) struct InterfacesFlags {
     /// How to print them.
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = InterfacesFormat::Table)]
+    format: InterfacesFormat,
     /// Those of another network namespace: a name of `ip netns`, or a path such as /proc/PID/ns/net.
     #[arg(long, value_name = "NAME")]
     netns: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Format {
+enum InterfacesFormat {
     /// For people.
     Table,
     /// One JSON array for programs.
@@ -48,19 +48,20 @@ pub(super) fn run(flags: &InterfacesFlags) -> Result<Exit, Failure> {
     }
     let may_capture = capability::has_net_raw();
     if !may_capture {
-        terminal::warn(&needs_capability(&capability::effective_names()));
+        terminal::warn(&missing_capability(&capability::effective_names()));
     }
     let links = links::links().map_err(Failure::failed)?;
-    let rows: Vec<Row> = links.into_iter().map(|link| Row::new(link, may_capture)).collect();
+    let rows: Vec<InterfaceRow> =
+        links.into_iter().map(|link| InterfaceRow::new(link, may_capture)).collect();
     let text = match flags.format {
-        Format::Table => table(&rows),
-        Format::Json => serde_json::to_string(&rows).map_err(Failure::failed)? + "\n",
+        InterfacesFormat::Table => table(&rows),
+        InterfacesFormat::Json => serde_json::to_string(&rows).map_err(Failure::failed)? + "\n",
     };
     let mut out = terminal::stdout();
-    reader_left(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+    ignore_broken_pipe(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
-fn needs_capability(effective: &[String]) -> String {
+fn missing_capability(effective: &[String]) -> String {
     let has = if effective.iter().any(|name| name == "CAP_NET_RAW") {
         "it in another user namespace than that of the network".to_owned()
     } else if effective.is_empty() {
@@ -73,7 +74,7 @@ fn needs_capability(effective: &[String]) -> String {
 
 /// One interface, as it is printed.
 #[derive(Debug, Serialize)]
-struct Row {
+struct InterfaceRow {
     device: String,
     state: &'static str,
     mac_address: Option<String>,
@@ -87,7 +88,7 @@ struct Row {
     mirror: String,
 }
 
-impl Row {
+impl InterfaceRow {
     fn new(link: Link, may_capture: bool) -> Self {
         // An interface may go away at any time; it has no offloads then.
         let offloads = links::offloads(&link.name).unwrap_or_default();
@@ -95,7 +96,7 @@ impl Row {
             state: state(&link),
             mirror: mirror(&link, may_capture),
             mac_address: link.mac.map(|mac| mac.to_string()),
-            offloads: short_words(&offloads),
+            offloads: offload_names(&offloads),
             device: link.name,
             addresses: link.addresses,
             mtu: link.mtu,
@@ -140,7 +141,7 @@ fn mirror(link: &Link, may_capture: bool) -> String {
     }
 }
 
-fn short_words(offloads: &Offloads) -> Vec<&'static str> {
+fn offload_names(offloads: &Offloads) -> Vec<&'static str> {
     let words = [
         (offloads.tso, "tso"),
         (offloads.gso, "gso"),
@@ -152,9 +153,9 @@ fn short_words(offloads: &Offloads) -> Vec<&'static str> {
     words.iter().filter(|(is_on, _)| *is_on == Some(true)).map(|(_, word)| *word).collect()
 }
 
-fn table(rows: &[Row]) -> String {
+fn table(rows: &[InterfaceRow]) -> String {
     let names = ["device", "state", "MAC", "addresses", "MTU", "offloads", "mirror"];
-    let mut table = report::columns(&names);
+    let mut table = report::table_with_columns(&names);
     for (column, name) in table.column_iter_mut().zip(names) {
         if name != "MTU" {
             column.set_cell_alignment(CellAlignment::Left);
@@ -210,7 +211,7 @@ mod tests {
     fn the_effective_capabilities_are_shown() {
         let end = |names: &[&str]| {
             let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-            needs_capability(&names).rsplit_once("has ").unwrap().1.to_owned()
+            missing_capability(&names).rsplit_once("has ").unwrap().1.to_owned()
         };
         assert_eq!(end(&[]), "none");
         assert_eq!(end(&["CAP_KILL", "CAP_NET_ADMIN"]), "CAP_KILL, CAP_NET_ADMIN");

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::exit::{Exit, Failure, reader_left};
+use super::exit::{Exit, Failure, ignore_broken_pipe};
 use super::{command, terminal};
 
 /// Print completions for a shell.
@@ -48,5 +48,5 @@ fn render(command: &Command, text: &mut Vec<u8>) -> io::Result<()> {
 
 fn print(text: &[u8]) -> Result<Exit, Failure> {
     let mut out = terminal::stdout();
-    reader_left(out.write_all(text).and_then(|()| out.flush()))
+    ignore_broken_pipe(out.write_all(text).and_then(|()| out.flush()))
 }

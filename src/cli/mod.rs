@@ -8,6 +8,7 @@ mod bench;
 mod check;
 mod exit;
 mod explain;
+mod explain_line;
 mod export;
 mod flow;
 mod inputs;
@@ -23,7 +24,6 @@ mod run;
 mod sandbox;
 mod sessions;
 mod signals;
-mod story;
 mod terminal;
 
 use std::process::ExitCode;
@@ -52,11 +52,11 @@ use exit::Exit;
 Exit codes: 0 done, 1 the run failed, 2 bad usage or configuration.")]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: CliCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum CliCommand {
     Replay(replay::ReplayFlags),
     Explain(explain::ExplainFlags),
     Check(check::CheckFlags),
@@ -91,21 +91,21 @@ pub fn main() -> ExitCode {
         }
     };
     let ended = match cli.command {
-        Command::Replay(flags) => replay::run(&flags),
-        Command::Explain(flags) => explain::run(&flags),
-        Command::Check(flags) => check::run(&flags),
-        Command::Export(flags) => export::run(&flags),
-        Command::Bench(flags) => bench::run(&flags),
-        Command::Run(flags) => run::run(&flags),
-        Command::Receive(flags) => receive::run(&flags),
-        Command::Interfaces(flags) => interfaces::run(&flags),
-        Command::Completions(flags) => manual::completions(&flags),
-        Command::Man(flags) => manual::man(&flags),
+        CliCommand::Replay(flags) => replay::run(&flags),
+        CliCommand::Explain(flags) => explain::run(&flags),
+        CliCommand::Check(flags) => check::run(&flags),
+        CliCommand::Export(flags) => export::run(&flags),
+        CliCommand::Bench(flags) => bench::run(&flags),
+        CliCommand::Run(flags) => run::run(&flags),
+        CliCommand::Receive(flags) => receive::run(&flags),
+        CliCommand::Interfaces(flags) => interfaces::run(&flags),
+        CliCommand::Completions(flags) => manual::completions(&flags),
+        CliCommand::Man(flags) => manual::man(&flags),
     };
     match ended {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            terminal::complain(&failure.to_string());
+            terminal::error(&failure.to_string());
             failure.exit.into()
         }
     }

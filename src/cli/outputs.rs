@@ -33,10 +33,10 @@ impl From<SendOrder> for DepartureOrder {
 }
 
 /// All places that the copies of a replay go to, at the speed that was asked for.
-pub(super) struct Outputs(PacedSink<Places>);
+pub(super) struct Outputs(PacedSink<TeeSink>);
 
 /// The file holds every copy, also one that a target could not be sent.
-struct Places {
+struct TeeSink {
     udp: Option<UdpSink>,
     file: Option<FileSink>,
 }
@@ -51,8 +51,8 @@ impl Outputs {
         let options =
             |order: SendOrder| UdpOptions { order: order.into(), ..UdpOptions::default() };
         let udp = send.map(|order| UdpSink::with_options(options(order)));
-        let places = Places { udp, file };
-        Self(PacedSink::new(places, speed, stop))
+        let tee = TeeSink { udp, file };
+        Self(PacedSink::new(tee, speed, stop))
     }
 
     /// Says that a capture begins.
@@ -94,7 +94,7 @@ impl Sink for Outputs {
     }
 }
 
-impl Sink for Places {
+impl Sink for TeeSink {
     fn send(&mut self, copies: &Copies<'_>, drops: &mut Drops) -> io::Result<()> {
         if let Some(udp) = &mut self.udp {
             udp.send(copies, drops)?;
@@ -122,7 +122,7 @@ impl FileSink {
     pub(super) fn create(path: &Path, precision: Precision) -> io::Result<Self> {
         let file = OutputFile::create(path)?;
         if let Some(partial) = file.partial_path() {
-            signals::announce_partial_file(partial, "what was written");
+            signals::set_partial_file(partial, "what was written");
         }
         if is_pcapng(path) {
             PcapngSink::new(file, precision).map(Self::Pcapng)
@@ -142,7 +142,7 @@ impl FileSink {
             Self::Pcapng(sink) => sink.into_inner(),
         };
         let committed = file.commit();
-        signals::forget_partial_file();
+        signals::clear_partial_file();
         committed
     }
 }
@@ -163,12 +163,14 @@ impl Sink for FileSink {
     }
 }
 
-fn ending(path: &Path) -> String {
-    path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase()).unwrap_or_default()
+fn extension(path: &Path) -> String {
+    path.extension()
+        .map(|extension| extension.to_string_lossy().to_ascii_lowercase())
+        .unwrap_or_default()
 }
 
 pub(super) fn is_pcapng(path: &Path) -> bool {
-    ["pcapng", "ntar"].contains(&ending(path).as_str())
+    ["pcapng", "ntar"].contains(&extension(path).as_str())
 }
 
 /// Installs the signal handlers and opens the output, if there is one.
@@ -176,7 +178,7 @@ pub(super) fn is_pcapng(path: &Path) -> bool {
 /// Opening a pipe waits for its reader, and a signal must be able to end that wait. So handlers
 /// are installed afterwards for a pipe, and before for a regular file, so that a signal cannot
 /// leave an empty one behind.
-pub(super) fn begin_output<T>(
+pub(super) fn open_output<T>(
     path: Option<&Path>,
     stop: &StopFlag,
     create: impl FnOnce(&Path) -> io::Result<T>,
@@ -205,12 +207,12 @@ pub(super) fn precision_for(path: &Path, sources: &[CaptureSource]) -> Precision
 }
 
 /// Refuses names that promise what is not done.
-pub(super) fn check_name(path: &Path, inputs: &[PathBuf]) -> Result<(), Failure> {
+pub(super) fn check_output_name(path: &Path, inputs: &[PathBuf]) -> Result<(), Failure> {
     let name = path.display();
-    if ["gz", "zst", "zstd"].contains(&ending(path).as_str()) {
+    if ["gz", "zst", "zstd"].contains(&extension(path).as_str()) {
         return Err(Failure::usage(format_args!(
             "--write `{name}`: expected a name without .{}; compress the file afterwards",
-            ending(path)
+            extension(path)
         )));
     }
     let same = |input: &PathBuf| {

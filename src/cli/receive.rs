@@ -11,9 +11,9 @@ use clap::Args;
 use serde::Serialize;
 
 use super::exit::{Exit, Failure};
-use super::outputs::{begin_output, check_name, is_pcapng};
-use super::replay::ReportForm;
-use super::report::columns;
+use super::outputs::{check_output_name, is_pcapng, open_output};
+use super::replay::ReportFormat;
+use super::report::table_with_columns;
 use super::{signals, terminal};
 use crate::io::StopFlag;
 use crate::io::clock::Stopwatch;
@@ -54,31 +54,32 @@ pub(super) struct ReceiveFlags {
     count: Option<u64>,
 
     /// How the report is printed: a table on standard error, and as JSON on standard output too.
-    #[arg(long, value_name = "FORM", value_enum, default_value_t = ReportForm::Table)]
-    report: ReportForm,
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = ReportFormat::Table)]
+    report: ReportFormat,
 }
 
 pub(super) fn run(flags: &ReceiveFlags) -> Result<Exit, Failure> {
     let address = listen_address(&flags.listen).map_err(Failure::usage)?;
     check(flags)?;
     let stop = StopFlag::new();
-    let mut receiver = VxlanReceiver::bind(address).map_err(|error| taken(address, &error))?;
-    let file = begin_output(flags.write.as_deref(), &stop, begin_file)?;
+    let mut receiver =
+        VxlanReceiver::bind(address).map_err(|error| bind_failure(address, &error))?;
+    let file = open_output(flags.write.as_deref(), &stop, create_file)?;
     let mut sink = FrameSink { file };
     let bound = receiver.local_address().unwrap_or(address);
-    terminal::say(&format!("traffic-mirror: listening on {bound}\n"));
+    terminal::write_stderr(&format!("traffic-mirror: listening on {bound}\n"));
 
     let stopwatch = Stopwatch::start();
     let ended = receiver.run(flags.count, &stop, &mut sink);
     let written = sink.commit();
-    let report = Report::new(receiver.counters(), stopwatch.elapsed());
+    let report = ReceiveReport::new(receiver.counters(), stopwatch.elapsed());
     let mut exit = Exit::Done;
     for error in ended.err().into_iter().chain(written.err()) {
-        terminal::complain(&error.to_string());
+        terminal::error(&error.to_string());
         exit = Exit::Failed;
     }
-    terminal::say(&report.table());
-    if flags.report == ReportForm::Json {
+    terminal::write_stderr(&report.table());
+    if flags.report == ReportFormat::Json {
         let mut out = terminal::stdout();
         let printed = out.write_all(report.json().as_bytes()).and_then(|()| out.flush());
         printed.map_err(|error| Failure::failed(format_args!("standard output: {error}")))?;
@@ -89,7 +90,7 @@ pub(super) fn run(flags: &ReceiveFlags) -> Result<Exit, Failure> {
 /// What goes together on a command line and what does not.
 fn check(flags: &ReceiveFlags) -> Result<(), Failure> {
     let Some(path) = &flags.write else { return Ok(()) };
-    if path.as_os_str() == "-" && flags.report == ReportForm::Json {
+    if path.as_os_str() == "-" && flags.report == ReportFormat::Json {
         return Err(Failure::usage("--write `-`: standard output is taken by --report json"));
     }
     if is_pcapng(path) {
@@ -98,7 +99,7 @@ fn check(flags: &ReceiveFlags) -> Result<(), Failure> {
             path.display()
         )));
     }
-    check_name(path, &[])
+    check_output_name(path, &[])
 }
 
 /// Reads `0.0.0.0`, `0.0.0.0:4789`, `::` or `[::]:4789`; port 0 is any free one.
@@ -113,7 +114,7 @@ fn listen_address(text: &str) -> Result<SocketAddr, InvalidValue> {
     }
 }
 
-fn taken(address: SocketAddr, error: &io::Error) -> Failure {
+fn bind_failure(address: SocketAddr, error: &io::Error) -> Failure {
     let why = match error.kind() {
         io::ErrorKind::AddrInUse => "; another collector or a vxlan device has the port",
         io::ErrorKind::AddrNotAvailable => "; it is none of this host's addresses",
@@ -123,12 +124,12 @@ fn taken(address: SocketAddr, error: &io::Error) -> Failure {
 }
 
 /// Begins the file of received frames. An incomplete one stays: its frames come only once.
-fn begin_file(path: &Path) -> io::Result<PcapWriter<OutputFile>> {
+fn create_file(path: &Path) -> io::Result<PcapWriter<OutputFile>> {
     let mut file = PcapWriter::new(OutputFile::create_keeping_partial(path)?, Precision::Nano)?;
     // A reader of a pipe waits for the header.
     file.flush()?;
     if let Some(partial) = file.inner_mut().partial_path() {
-        signals::announce_partial_file(partial, "what was received");
+        signals::set_partial_file(partial, "what was received");
     }
     Ok(file)
 }
@@ -159,7 +160,7 @@ impl FrameSink {
         let file = file.into_inner();
         let partial = file.partial_path().map(Path::to_path_buf);
         file.commit().map_err(|error| with_partial(error, partial.as_deref()))?;
-        signals::forget_partial_file();
+        signals::clear_partial_file();
         Ok(())
     }
 }
@@ -183,7 +184,7 @@ impl FrameConsumer for FrameSink {
 
 /// What came, ready to be printed.
 #[derive(Debug, Serialize)]
-struct Report {
+struct ReceiveReport {
     received: u64,
     received_bytes: u64,
     dropped: BTreeMap<&'static str, u64>,
@@ -213,7 +214,7 @@ impl From<TrafficCount> for AmountReport {
     }
 }
 
-impl Report {
+impl ReceiveReport {
     fn new(counters: &ReceiveCounters, elapsed: Duration) -> Self {
         let dropped = [("socket_buffer", counters.dropped)];
         let other = |reason: &NotVxlan, count: &u64| (reason.label(), *count);
@@ -241,7 +242,7 @@ impl Report {
     }
 
     fn table(&self) -> String {
-        let mut table = columns(&["virtual network", "received", "bytes"]);
+        let mut table = table_with_columns(&["virtual network", "received", "bytes"]);
         let mut row = |name: String, received: u64, bytes: String| {
             table.add_row([name, received.to_string(), bytes]);
         };

@@ -8,9 +8,9 @@ use clap::{Args, ValueEnum};
 
 use super::exit::{Exit, Failure};
 use super::inputs;
-use super::outputs::{FileSink, Outputs, SendOrder, begin_output, check_name, precision_for};
-use super::progress::Progress;
-use super::report::Report;
+use super::outputs::{FileSink, Outputs, SendOrder, check_output_name, open_output, precision_for};
+use super::progress::ProgressDisplay;
+use super::report::MirrorReport;
 use super::sandbox::{CaptureFiles, SandboxFlags};
 use super::sessions::SessionFlags;
 use super::terminal;
@@ -74,12 +74,12 @@ pub(super) struct ReplayFlags {
     sandbox: SandboxFlags,
 
     /// How the report is printed: a table on standard error, and as JSON on standard output too.
-    #[arg(long, value_name = "FORM", value_enum, default_value_t = ReportForm::Table)]
-    report: ReportForm,
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = ReportFormat::Table)]
+    report: ReportFormat,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum ReportForm {
+pub(super) enum ReportFormat {
     Table,
     Json,
 }
@@ -99,44 +99,44 @@ pub(super) fn run(flags: &ReplayFlags) -> Result<Exit, Failure> {
     let mut plan = plan(flags)?;
     let stopwatch = Stopwatch::start();
     let mut worker = Worker::new(Arc::clone(&plan.table)).with_direction(plan.direction);
-    let mut troubles = Vec::new();
-    let driven = drive(&mut plan, &mut worker, &mut troubles);
-    let written = driven.and_then(|()| plan.outputs.commit());
+    let mut errors = Vec::new();
+    let replayed = replay_captures(&mut plan, &mut worker, &mut errors);
+    let written = replayed.and_then(|()| plan.outputs.commit());
     let lost = written.err().map(|error| {
-        troubles.push(error.to_string());
-        cause_of(&error)
+        errors.push(error.to_string());
+        drop_cause(&error)
     });
-    complain(&mut plan, &troubles);
-    let mut report = Report::new(&plan.table, worker.counters(), stopwatch.elapsed());
-    report.add_sent(&plan.outputs.target_reports());
+    report_problems(&mut plan, &errors);
+    let mut report = MirrorReport::new(&plan.table, worker.counters(), stopwatch.elapsed());
+    report.add_delivery_errors(&plan.outputs.target_reports());
     let is_to_file = flags.write.as_deref().is_some_and(OutputFile::is_atomic);
     let only_to_file = !flags.send && is_to_file;
     if let (Some(cause), true) = (lost, only_to_file) {
-        report.lose_all(cause);
+        report.count_all_as_dropped(cause);
     }
     print_report(&report, flags.report)?;
-    Ok(if troubles.is_empty() { Exit::Done } else { Exit::Failed })
+    Ok(if errors.is_empty() { Exit::Done } else { Exit::Failed })
 }
 
 /// Why nothing of an output stays.
-fn cause_of(error: &io::Error) -> DropCause {
+fn drop_cause(error: &io::Error) -> DropCause {
     match error.kind() {
         io::ErrorKind::Interrupted => DropCause::Interrupted,
         _ => DropCause::OutputFailed,
     }
 }
 
-fn complain(plan: &mut ReplayPlan, troubles: &[String]) {
+fn report_problems(plan: &mut ReplayPlan, errors: &[String]) {
     plan.sources.iter_mut().for_each(inputs::warn);
     plan.outputs.take_warnings().iter().for_each(|warning| terminal::warn(warning));
-    for trouble in troubles {
-        terminal::complain(trouble);
+    for error in errors {
+        terminal::error(error);
     }
 }
 
-pub(super) fn print_report(report: &Report, form: ReportForm) -> Result<(), Failure> {
-    terminal::say(&report.table());
-    if form == ReportForm::Table {
+pub(super) fn print_report(report: &MirrorReport, format: ReportFormat) -> Result<(), Failure> {
+    terminal::write_stderr(&report.table());
+    if format == ReportFormat::Table {
         return Ok(());
     }
     let mut out = terminal::stdout();
@@ -156,7 +156,7 @@ fn plan(flags: &ReplayFlags) -> Result<ReplayPlan, Failure> {
     let stop = StopFlag::new();
     let sources = inputs::open(&flags.inputs, &stop)?;
     let create = |path: &Path| FileSink::create(path, precision_for(path, &sources));
-    let file = begin_output(flags.write.as_deref(), &stop, create)?;
+    let file = open_output(flags.write.as_deref(), &stop, create)?;
     let default_speed = if flags.send { Speed::ORIGINAL } else { Speed::Max };
     let speed = flags.speed.unwrap_or(default_speed);
     Ok(ReplayPlan {
@@ -178,16 +178,20 @@ fn check(flags: &ReplayFlags) -> Result<(), Failure> {
         )));
     }
     let Some(path) = &flags.write else { return Ok(()) };
-    if path.as_os_str() == "-" && flags.report == ReportForm::Json {
+    if path.as_os_str() == "-" && flags.report == ReportFormat::Json {
         return Err(Failure::usage("--write `-`: standard output is taken by --report json"));
     }
-    check_name(path, &flags.inputs)
+    check_output_name(path, &flags.inputs)
 }
 
 /// Takes every capture through the worker, as often as asked for. A damaged capture ends for this
 /// pass, and the next one follows.
-fn drive(plan: &mut ReplayPlan, worker: &mut Worker, troubles: &mut Vec<String>) -> io::Result<()> {
-    let mut progress = Progress::new(&plan.sources, plan.passes);
+fn replay_captures(
+    plan: &mut ReplayPlan,
+    worker: &mut Worker,
+    errors: &mut Vec<String>,
+) -> io::Result<()> {
+    let mut progress = ProgressDisplay::new(&plan.sources, plan.passes);
     for pass in 0..plan.passes {
         for source in &mut plan.sources {
             if pass > 0 {
@@ -200,7 +204,7 @@ fn drive(plan: &mut ReplayPlan, worker: &mut Worker, troubles: &mut Vec<String>)
                 }
                 match worker.step(source, &mut plan.outputs) {
                     Ok(true) => {
-                        progress.step(source);
+                        progress.update(source);
                         // A target that refuses copies is reported at once.
                         plan.outputs.take_warnings().iter().for_each(|one| terminal::warn(one));
                     }
@@ -211,10 +215,10 @@ fn drive(plan: &mut ReplayPlan, worker: &mut Worker, troubles: &mut Vec<String>)
                     Err(StepError::Sink(error)) => return Err(error),
                 }
             };
-            progress.next(source);
+            progress.finish_capture(source);
             match ended {
                 // Said once, however often the capture is read.
-                Err(error) if pass == 0 => troubles.push(error.to_string()),
+                Err(error) if pass == 0 => errors.push(error.to_string()),
                 _ => {}
             }
         }

@@ -11,14 +11,14 @@ use crate::dataplane::{Counters, DropCause, MirrorTable, NotMirrored, SessionCou
 
 /// What a run did, ready to be printed.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(super) struct MirrorReport {
     received: u64,
     mirrored: u64,
     mirrored_bytes: u64,
     dropped: BTreeMap<&'static str, u64>,
     not_mirrored: BTreeMap<&'static str, u64>,
-    sessions: Vec<SessionReport>,
-    targets: Vec<TargetReport>,
+    sessions: Vec<SessionSummary>,
+    targets: Vec<TargetSummary>,
     elapsed_ns: u64,
     /// Live only: frames that the kernel delivered and that are not counted above, or are counted
     /// twice. Anything but zero is a fault of this program.
@@ -29,7 +29,7 @@ pub(super) struct Report {
 }
 
 #[derive(Debug, Serialize)]
-struct SessionReport {
+struct SessionSummary {
     traffic_mirror_session_id: String,
     network_interface_id: String,
     traffic_mirror_target_id: String,
@@ -43,7 +43,7 @@ struct SessionReport {
 }
 
 #[derive(Debug, Serialize)]
-struct TargetReport {
+struct TargetSummary {
     traffic_mirror_target_id: String,
     address: String,
     /// The other addresses of a load balancer.
@@ -57,24 +57,24 @@ struct TargetReport {
     unreachable: u64,
 }
 
-impl Report {
+impl MirrorReport {
     /// Takes in what came back from the targets that copies were sent to.
-    pub(super) fn add_sent(&mut self, sent: &[crate::io::udp::TargetReport]) {
-        for of_path in sent {
+    pub(super) fn add_delivery_errors(&mut self, sent: &[crate::io::udp::TargetReport]) {
+        for reported in sent {
             // By address: an index may be that of a table that is no longer in force.
-            let address = of_path.destination.to_string();
-            let has = |one: &&mut TargetReport| {
+            let address = reported.destination.to_string();
+            let has = |one: &&mut TargetSummary| {
                 one.address == address || one.further_addresses.contains(&address)
             };
             if let Some(target) = self.targets.iter_mut().find(has) {
-                target.refused += of_path.refused;
-                target.unreachable += of_path.unreachable;
+                target.refused += reported.refused;
+                target.unreachable += reported.unreachable;
             }
         }
     }
 
     /// Takes all copies for lost: the file that they were written to did not get its name.
-    pub(super) fn lose_all(&mut self, cause: DropCause) {
+    pub(super) fn count_all_as_dropped(&mut self, cause: DropCause) {
         let lost = std::mem::take(&mut self.mirrored);
         self.mirrored_bytes = 0;
         if lost > 0 {
@@ -90,33 +90,34 @@ impl Report {
 
     /// The report of one table.
     pub(super) fn new(table: &MirrorTable, counters: &Counters, elapsed: Duration) -> Self {
-        let mut report = Self::of_counters(counters, elapsed);
+        let mut report = Self::from_counters(counters, elapsed);
         report.add_table(table, counters);
         report
     }
 
     /// The report of a live run: each interface has its own table, and `other` is what was counted
     /// besides.
-    pub(super) fn of_interfaces<'a>(
+    pub(super) fn from_interfaces<'a>(
         interfaces: impl Iterator<Item = (&'a MirrorTable, &'a Counters)> + Clone,
         other: &'a Counters,
         elapsed: Duration,
     ) -> Self {
         let all = interfaces.clone().map(|(_, counters)| counters);
-        let mut report = Self::of_counters(&Counters::sum(all.chain([other])), elapsed);
+        let mut report = Self::from_counters(&Counters::sum(all.chain([other])), elapsed);
         interfaces.for_each(|(table, counters)| report.add_table(table, counters));
         report
     }
 
-    fn of_counters(counters: &Counters, elapsed: Duration) -> Self {
+    fn from_counters(counters: &Counters, elapsed: Duration) -> Self {
         let dropped = DropCause::ALL.iter().map(|one| (one.label(), counters.dropped(*one)));
-        let behind = NotMirrored::ALL.iter().map(|one| (one.label(), counters.not_mirrored(*one)));
+        let not_mirrored =
+            NotMirrored::ALL.iter().map(|one| (one.label(), counters.not_mirrored(*one)));
         Self {
             received: counters.received,
             mirrored: counters.mirrored(),
             mirrored_bytes: counters.mirrored_bytes(),
             dropped: dropped.filter(|(_, count)| *count > 0).collect(),
-            not_mirrored: behind.filter(|(_, count)| *count > 0).collect(),
+            not_mirrored: not_mirrored.filter(|(_, count)| *count > 0).collect(),
             sessions: Vec::new(),
             targets: Vec::new(),
             elapsed_ns: u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX),
@@ -127,9 +128,9 @@ impl Report {
 
     /// Adds the sessions of a table and their targets. Tables may have targets in common.
     fn add_table(&mut self, table: &MirrorTable, counters: &Counters) {
-        self.sessions.extend(session_reports(table, counters));
-        for target in target_reports(table, counters) {
-            let is_same = |known: &&mut TargetReport| {
+        self.sessions.extend(session_summaries(table, counters));
+        for target in target_summaries(table, counters) {
+            let is_same = |known: &&mut TargetSummary| {
                 (&known.traffic_mirror_target_id, &known.address)
                     == (&target.traffic_mirror_target_id, &target.address)
             };
@@ -157,9 +158,9 @@ impl Report {
     pub(super) fn table(&self) -> String {
         let mut text = String::new();
         let nanoseconds = u128::from(self.elapsed_ns.max(1));
-        let a_second = u128::from(self.frames) * 1_000_000_000 / nanoseconds;
+        let per_second = u128::from(self.frames) * 1_000_000_000 / nanoseconds;
         let seconds = Duration::from_nanos(self.elapsed_ns).as_secs_f64();
-        let mut sums = columns(&["", "count", "bytes"]);
+        let mut sums = table_with_columns(&["", "count", "bytes"]);
         sums.add_row(["frames received", &self.received.to_string(), ""]);
         sums.add_row(["mirrored", &self.mirrored.to_string(), &self.mirrored_bytes.to_string()]);
         for (reason, count) in &self.not_mirrored {
@@ -171,7 +172,8 @@ impl Report {
         if let Some(frames) = self.unaccounted.filter(|frames| *frames > 0) {
             sums.add_row(["not accounted for", &frames.to_string(), ""]);
         }
-        let mut sessions = columns(&["session", "number", "VNI", "mirrored", "bytes", "truncated"]);
+        let mut sessions =
+            table_with_columns(&["session", "number", "VNI", "mirrored", "bytes", "truncated"]);
         for one in &self.sessions {
             let numbers = [
                 u64::from(one.session_number),
@@ -183,7 +185,7 @@ impl Report {
             let cells = numbers.iter().map(ToString::to_string);
             sessions.add_row(std::iter::once(one.traffic_mirror_session_id.clone()).chain(cells));
         }
-        let mut targets = columns(&["target", "mirrored", "bytes", "refused"]);
+        let mut targets = table_with_columns(&["target", "mirrored", "bytes", "refused"]);
         for one in &self.targets {
             let further: String =
                 one.further_addresses.iter().map(|address| format!(" {address}")).collect();
@@ -196,12 +198,12 @@ impl Report {
             // Writing to a string does not fail.
             let _ = writeln!(text, "{}\n", table.trim_fmt());
         }
-        let _ = writeln!(text, "{seconds:.3} s, {a_second} frames a second");
+        let _ = writeln!(text, "{seconds:.3} s, {per_second} frames a second");
         text
     }
 }
 
-pub(super) fn columns(names: &[&str]) -> Table {
+pub(super) fn table_with_columns(names: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(names.iter().copied());
     for column in table.column_iter_mut().skip(1) {
@@ -210,13 +212,13 @@ pub(super) fn columns(names: &[&str]) -> Table {
     table
 }
 
-fn session_reports(table: &MirrorTable, counters: &Counters) -> Vec<SessionReport> {
+fn session_summaries(table: &MirrorTable, counters: &Counters) -> Vec<SessionSummary> {
     let pairs = table.sessions().iter().zip(&counters.sessions);
     pairs
         .map(|(session, counted)| {
-            let interface = table.interfaces().get(place(session.interface));
-            let target = table.targets().get(place(session.target));
-            SessionReport {
+            let interface = table.interfaces().get(to_usize(session.interface));
+            let target = table.targets().get(to_usize(session.target));
+            SessionSummary {
                 traffic_mirror_session_id: session.id.to_string(),
                 network_interface_id: interface.map(|one| one.id().to_string()).unwrap_or_default(),
                 traffic_mirror_target_id: target.map(|one| one.id.to_string()).unwrap_or_default(),
@@ -231,14 +233,14 @@ fn session_reports(table: &MirrorTable, counters: &Counters) -> Vec<SessionRepor
         .collect()
 }
 
-fn target_reports(table: &MirrorTable, counters: &Counters) -> Vec<TargetReport> {
+fn target_summaries(table: &MirrorTable, counters: &Counters) -> Vec<TargetSummary> {
     let pairs: Vec<(u32, &SessionCounters)> =
         table.sessions().iter().map(|one| one.target).zip(&counters.sessions).collect();
     let numbered = (0..).zip(table.targets());
     numbered
         .map(|(index, target)| {
             let own = || pairs.iter().filter(|(of, _)| *of == index).map(|(_, counted)| counted);
-            TargetReport {
+            TargetSummary {
                 traffic_mirror_target_id: target.id.to_string(),
                 address: target.address.to_string(),
                 further_addresses: target
@@ -255,6 +257,6 @@ fn target_reports(table: &MirrorTable, counters: &Counters) -> Vec<TargetReport>
         .collect()
 }
 
-fn place(index: u32) -> usize {
+fn to_usize(index: u32) -> usize {
     usize::try_from(index).unwrap_or(usize::MAX)
 }

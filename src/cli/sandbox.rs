@@ -10,7 +10,7 @@ use crate::io::sandbox::{Enforcement, NetworkAccess, Sandbox, parent_folder};
 
 /// Files of the kernel that are read while interfaces come and go: memory, limits of the memory
 /// cgroup and of processors, and the number that the ids of devices are made from.
-const OF_THE_HOST: [&str; 6] = [
+const HOST_PATHS: [&str; 6] = [
     "/proc/self",
     "/proc/meminfo",
     "/proc/sys/net",
@@ -51,7 +51,7 @@ impl SandboxFlags {
             sandbox.allow_read(path.clone());
         }
         if files.sends {
-            OF_THE_HOST.iter().for_each(|path| sandbox.allow_read(path));
+            HOST_PATHS.iter().for_each(|path| sandbox.allow_read(path));
         }
         match files.output {
             Some(path) if OutputFile::is_atomic(path) => {
@@ -73,7 +73,7 @@ impl SandboxFlags {
             return None;
         }
         let mut sandbox = Sandbox::new(NetworkAccess::Serve);
-        OF_THE_HOST.iter().for_each(|path| sandbox.allow_read(path));
+        HOST_PATHS.iter().for_each(|path| sandbox.allow_read(path));
         for path in files.configs {
             // A file that is read again may have been replaced, and may be a link.
             sandbox.allow_read(parent_folder(path));
@@ -105,11 +105,11 @@ pub(super) struct RunFiles<'a> {
 }
 
 /// Says what is not enforced.
-pub(super) fn report(entered: &Enforcement) {
+pub(super) fn report_unenforced(entered: &Enforcement) {
     let lacks = [("files", &entered.filesystem), ("system calls", &entered.syscalls)];
     for (what, enforced) in lacks {
         if let Err(why) = enforced {
-            terminal::note(&format!("no sandbox for {what}: {why}"));
+            terminal::notice(&format!("no sandbox for {what}: {why}"));
         }
     }
 }

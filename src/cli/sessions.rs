@@ -84,8 +84,8 @@ impl SessionFlags {
     /// Reads and checks what was typed.
     pub(super) fn registry(&self) -> Result<Registry, Failure> {
         match &self.target {
-            Some(target) => self.implied(target),
-            None => read(&self.config),
+            Some(target) => self.accept_all_registry(target),
+            None => read_config(&self.config),
         }
     }
 
@@ -119,28 +119,28 @@ impl SessionFlags {
     }
 
     /// Whether any were typed.
-    pub(super) const fn are_given(&self) -> bool {
-        self.target.is_some() || self.are_of_files()
+    pub(super) const fn has_sessions(&self) -> bool {
+        self.target.is_some() || self.has_config_files()
     }
 
     /// Whether the sessions are those of files, which can be read again.
-    pub(super) const fn are_of_files(&self) -> bool {
+    pub(super) const fn has_config_files(&self) -> bool {
         !self.config.is_empty()
     }
 
     /// One session with an accept-all filter in both directions.
-    fn implied(&self, target: &str) -> Result<Registry, Failure> {
+    fn accept_all_registry(&self, target: &str) -> Result<Registry, Failure> {
         let target =
             parse_target_address("--target", target, VXLAN_PORT).map_err(Failure::usage)?;
         let vni = self.virtual_network_id.map(VirtualNetworkId::new).transpose();
         let length = self.packet_length.map(PacketLength::new).transpose();
-        let vni = vni.map_err(as_option("--virtual-network-id"))?;
-        let length = length.map_err(as_option("--packet-length"))?;
+        let vni = vni.map_err(for_option("--virtual-network-id"))?;
+        let length = length.map_err(for_option("--packet-length"))?;
         Ok(Registry::accept_all(target, vni, length))
     }
 }
 
-fn as_option(option: &'static str) -> impl Fn(crate::model::InvalidValue) -> Failure {
+fn for_option(option: &'static str) -> impl Fn(crate::model::InvalidValue) -> Failure {
     move |mut invalid| {
         invalid.field = option;
         Failure::usage(invalid)
@@ -148,7 +148,7 @@ fn as_option(option: &'static str) -> impl Fn(crate::model::InvalidValue) -> Fai
 }
 
 /// Reads configuration files as one; says what is odd, fails with all that is wrong.
-pub(super) fn read<P: AsRef<Path>>(files: &[P]) -> Result<Registry, Failure> {
+pub(super) fn read_config<P: AsRef<Path>>(files: &[P]) -> Result<Registry, Failure> {
     let (registry, warnings) = config::read_files(files).into_result().map_err(Failure::usage)?;
     for warning in &warnings {
         terminal::warn(&warning.to_string());

@@ -9,12 +9,12 @@ use crate::io::sys::resource;
 const DESCRIPTORS_PER_WORKER: usize = 6;
 
 /// What the process opens besides and after: listeners, signals, watches of links.
-const DESCRIPTORS_BESIDES: usize = 12;
+const OTHER_DESCRIPTORS: usize = 12;
 
 /// How many workers there may be, and are.
 #[derive(Debug)]
 pub(super) struct DescriptorBudget {
-    most_workers: usize,
+    max_workers: usize,
     workers: usize,
 }
 
@@ -36,23 +36,23 @@ impl DescriptorBudget {
                 Self::needed(1)
             )));
         }
-        let most_workers = (spare - DESCRIPTORS_BESIDES) / DESCRIPTORS_PER_WORKER;
-        Ok(Self { most_workers, workers: 0 })
+        let max_workers = (spare - OTHER_DESCRIPTORS) / DESCRIPTORS_PER_WORKER;
+        Ok(Self { max_workers, workers: 0 })
     }
 
     /// Notes that this number of workers is about to be started.
     ///
     /// # Errors
     /// There are not enough descriptors for them.
-    pub(super) fn take(&mut self, workers: usize) -> Result<(), String> {
+    pub(super) fn allocate(&mut self, workers: usize) -> Result<(), String> {
         let wanted = self.workers + workers;
-        if wanted > self.most_workers {
+        if wanted > self.max_workers {
             return Err(format!(
                 "too few file descriptors: {} workers need {}, and there are enough for {}; raise \
                  the limit (`ulimit -n`)",
                 wanted,
                 Self::needed(wanted),
-                self.most_workers
+                self.max_workers
             ));
         }
         self.workers = wanted;
@@ -60,18 +60,18 @@ impl DescriptorBudget {
     }
 
     /// Notes that workers have ended.
-    pub(super) const fn give_back(&mut self, workers: usize) {
+    pub(super) const fn release(&mut self, workers: usize) {
         self.workers = self.workers.saturating_sub(workers);
     }
 
     /// How many descriptors the process needs for that number of workers.
     pub(super) const fn needed(workers: usize) -> usize {
-        workers.saturating_mul(DESCRIPTORS_PER_WORKER).saturating_add(DESCRIPTORS_BESIDES)
+        workers.saturating_mul(DESCRIPTORS_PER_WORKER).saturating_add(OTHER_DESCRIPTORS)
     }
 
     /// How many workers there may be.
-    pub(super) const fn most_workers(&self) -> usize {
-        self.most_workers
+    pub(super) const fn max_workers(&self) -> usize {
+        self.max_workers
     }
 }
 
@@ -81,12 +81,12 @@ mod tests {
 
     #[test]
     fn too_many_workers_are_refused_with_the_number_of_descriptors_needed() {
-        let mut budget = DescriptorBudget { most_workers: 3, workers: 0 };
-        assert_eq!(budget.take(2), Ok(()));
-        let refused = budget.take(2).unwrap_err();
+        let mut budget = DescriptorBudget { max_workers: 3, workers: 0 };
+        assert_eq!(budget.allocate(2), Ok(()));
+        let refused = budget.allocate(2).unwrap_err();
         assert!(refused.contains("4 workers need 36, and there are enough for 3"), "{refused}");
-        assert_eq!(budget.take(1), Ok(()));
-        budget.give_back(3);
-        assert_eq!(budget.take(3), Ok(()));
+        assert_eq!(budget.allocate(1), Ok(()));
+        budget.release(3);
+        assert_eq!(budget.allocate(3), Ok(()));
     }
 }

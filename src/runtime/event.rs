@@ -42,7 +42,7 @@ pub enum Event {
     /// How many file descriptors the workers need at most.
     DescriptorsNeeded { workers: usize, needed: usize },
     /// There are too few file descriptors for all workers.
-    DescriptorsShort { workers: usize, needed: usize, most_workers: usize },
+    DescriptorsShort { workers: usize, needed: usize, max_workers: usize },
     /// A worker could not be pinned to a processor.
     PinFailed { cpu: u16, error: String },
     /// A worker warns; `device` is absent where the warning concerns its targets.
@@ -141,10 +141,10 @@ impl fmt::Display for Event {
             Self::DescriptorsNeeded { workers, needed } => {
                 write!(f, "file descriptors: up to {needed} for {workers} workers")
             }
-            Self::DescriptorsShort { workers, needed, most_workers } => write!(
+            Self::DescriptorsShort { workers, needed, max_workers } => write!(
                 f,
                 "{workers} workers need {needed} file descriptors, and there are enough for \
-                 {most_workers}: raise the limit (`ulimit -n`)"
+                 {max_workers}: raise the limit (`ulimit -n`)"
             ),
             _ => self.fmt_rest(f),
         }

@@ -11,7 +11,7 @@ use crate::io::live::LiveSource;
 use crate::model::NetworkInterfaceId;
 
 /// Whether frames come in.
-pub(super) enum Capture {
+pub(super) enum CaptureState {
     /// The device is not there.
     Absent,
     /// A thread opens the device of this index. The receipts are of changes that wait for it.
@@ -65,7 +65,7 @@ pub(super) struct InterfaceWorkers {
     pub(super) workers: Vec<RunningWorker>,
     /// Bytes that are planned for the ring of each worker.
     pub(super) ring_len: usize,
-    pub(super) capture: Capture,
+    pub(super) capture: CaptureState,
     events: EventSink,
     is_up: bool,
     /// Why a ring ended.
@@ -88,7 +88,7 @@ impl InterfaceWorkers {
             device,
             workers: Vec::new(),
             ring_len: 0,
-            capture: Capture::Absent,
+            capture: CaptureState::Absent,
             events,
             is_up: true,
             failure: None,
@@ -99,29 +99,29 @@ impl InterfaceWorkers {
     /// The index of the device that is captured.
     pub(super) const fn attached(&self) -> Option<u32> {
         match self.capture {
-            Capture::Attached(index) => Some(index),
+            CaptureState::Attached(index) => Some(index),
             _ => None,
         }
     }
 
     /// What happened to the device; it is returned where it is there and has to be opened.
-    pub(super) fn follow<'l>(&mut self, link: Option<&'l Link>) -> Option<&'l Link> {
+    pub(super) fn update_link<'l>(&mut self, link: Option<&'l Link>) -> Option<&'l Link> {
         let device = &self.device;
         match (link, &self.capture) {
-            (None, Capture::Attached(_) | Capture::Opening(..)) => {
+            (None, CaptureState::Attached(_) | CaptureState::Opening(..)) => {
                 self.events.send(Event::InterfaceRemoved { device: device.clone() });
-                self.capture = Capture::Absent;
+                self.capture = CaptureState::Absent;
                 self.send(|| Command::NoSource);
             }
-            (None, _) => self.capture = Capture::Absent,
-            (Some(link), Capture::Attached(index)) if *index == link.index => {
+            (None, _) => self.capture = CaptureState::Absent,
+            (Some(link), CaptureState::Attached(index)) if *index == link.index => {
                 if self.is_up != link.is_up {
                     let (device, is_up) = (device.clone(), link.is_up);
                     self.events.send(Event::InterfaceStateChanged { device, is_up });
                 }
                 self.is_up = link.is_up;
             }
-            (Some(link), Capture::Opening(index, _)) if *index == link.index => {}
+            (Some(link), CaptureState::Opening(index, _)) if *index == link.index => {}
             (Some(link), _) => return Some(link),
         }
         None
@@ -141,7 +141,7 @@ impl InterfaceWorkers {
         }
         let Some(error) = self.failure.take() else { return false };
         self.events.send(Event::CaptureEnded { device: self.device.clone(), error });
-        self.capture = Capture::Absent;
+        self.capture = CaptureState::Absent;
         true
     }
 
@@ -151,10 +151,11 @@ impl InterfaceWorkers {
         self.events.send(Event::InterfaceAttached { device, index, is_up });
         self.is_up = is_up;
         self.reported_failure = None;
-        let receipts = match std::mem::replace(&mut self.capture, Capture::Attached(link.index)) {
-            Capture::Opening(_, receipts) => Receipt::all(receipts),
-            _ => Receipt::unwanted(),
-        };
+        let receipts =
+            match std::mem::replace(&mut self.capture, CaptureState::Attached(link.index)) {
+                CaptureState::Opening(_, receipts) => Receipt::all(receipts),
+                _ => Receipt::none(),
+            };
         for (worker, source) in self.workers.iter().zip(sources) {
             worker.port.send(Command::Source(source, receipts.clone()));
         }
@@ -163,8 +164,8 @@ impl InterfaceWorkers {
     /// The device cannot be opened. It is said once for each reason.
     pub(super) fn fail(&mut self, error: &str) {
         let reason = format!("cannot capture {}: {error}", self.device);
-        let before = std::mem::replace(&mut self.capture, Capture::Failed);
-        if let Capture::Opening(_, receipts) = before {
+        let before = std::mem::replace(&mut self.capture, CaptureState::Failed);
+        if let CaptureState::Opening(_, receipts) = before {
             receipts.into_iter().for_each(|receipt| receipt.fail(&reason));
         }
         if self.reported_failure.as_ref() != Some(&reason) {

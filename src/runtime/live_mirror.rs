@@ -109,8 +109,8 @@ impl LiveMirror {
             SupervisorLoop::new(options.namespace.clone(), self.tables.clone(), channels)?;
         supervisor.start(&supervisor_loop.links()?, &messages)?;
         if let Resources::Endpoint(prepared) = resources {
-            let served = endpoint::serve(*prepared, self.tables.clone(), events)?;
-            supervisor_loop.set_endpoint(served);
+            let running_endpoint = endpoint::serve(*prepared, self.tables.clone(), events)?;
+            supervisor_loop.set_endpoint(running_endpoint);
         }
         let run = move || supervisor_loop.run(supervisor, &messages);
         let spawned = thread::Builder::new().name("supervisor".to_owned()).spawn(run);

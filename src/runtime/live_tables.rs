@@ -14,7 +14,7 @@ use crossbeam_channel::Sender;
 
 use super::command::{Command, WorkerPort};
 use super::event::{Event, EventSink};
-use super::message::{ENDING, Message};
+use super::message::{Message, RUN_IS_ENDING};
 use super::receipt::Receipt;
 use super::shared_guard::SharedGuard;
 use crate::control::{
@@ -119,7 +119,7 @@ impl LiveTables {
 
     /// The same, because of the devices of this host: the sentences are reported when the tables
     /// are in force.
-    pub(super) fn follow(
+    pub(super) fn update_for_devices(
         &self,
         registry: &Registry,
         touched: BTreeSet<NetworkInterfaceId>,
@@ -145,7 +145,7 @@ impl LiveTables {
     }
 
     /// Compiles rules that stand beside their tables; nothing where there are none.
-    pub(super) fn settle(&self) -> Option<impl FnOnce() -> FullyCompiledTables + use<>> {
+    pub(super) fn compile_pending(&self) -> Option<impl FnOnce() -> FullyCompiledTables + use<>> {
         let unsettled = self.locked().tables.partly_compiled();
         (!unsettled.is_empty()).then_some(|| FullyCompiledTables::compile(unsettled))
     }
@@ -178,7 +178,7 @@ impl LiveTables {
         }
         let mut workers = Workers { device: device.to_owned(), ports, table: Arc::clone(table) };
         if table.number() != current.table.number() {
-            workers.send(current.table, &Receipt::unwanted());
+            workers.send(current.table, &Receipt::none());
         }
         inner.workers.insert(id.clone(), workers);
         true
@@ -196,7 +196,7 @@ impl LiveTables {
     ) {
         let mut inner = self.locked();
         if inner.is_ending {
-            return waiting.into_iter().for_each(|one| one.receipt.fail(ENDING));
+            return waiting.into_iter().for_each(|one| one.receipt.fail(RUN_IS_ENDING));
         }
         let updates = change(&mut inner.tables);
         // The guard first: copies to a new target are recognised before the first of them leaves.

@@ -8,7 +8,7 @@ use crate::io::live::LiveSource;
 use crate::model::NetworkInterfaceId;
 
 /// Why a change that comes too late is not in force.
-pub(super) const ENDING: &str = "the run is ending";
+pub(super) const RUN_IS_ENDING: &str = "the run is ending";
 
 /// What the supervisor is to do, or what has happened.
 pub(super) enum Message {
@@ -16,9 +16,9 @@ pub(super) enum Message {
     /// changes that wait until the interface is captured.
     Changed(Vec<(NetworkInterfaceId, Vec<Receipt>)>),
     /// A device was opened, or could not be.
-    Opened(Opened),
+    Opened(OpenedDevice),
     /// The threads of an interface that has no session any more have ended.
-    Ended(Ended),
+    Ended(EndedWorkers),
     /// Links of the host came, went or changed.
     LinksChanged,
     /// Rules were compiled in the background.
@@ -30,7 +30,7 @@ pub(super) enum Message {
 }
 
 /// A device that was opened, or could not be.
-pub(super) struct Opened {
+pub(super) struct OpenedDevice {
     pub(super) id: NetworkInterfaceId,
     /// The number of the workers that it was opened for: those of the interface may be others now.
     pub(super) instance: u64,
@@ -39,7 +39,7 @@ pub(super) struct Opened {
 }
 
 /// Threads that have ended.
-pub(super) struct Ended {
+pub(super) struct EndedWorkers {
     pub(super) instance: u64,
     pub(super) results: Vec<WorkerResult>,
 }
@@ -49,7 +49,7 @@ impl Message {
     pub(super) fn refuse(self) {
         if let Self::Changed(changed) = self {
             let receipts = changed.into_iter().flat_map(|(_, receipts)| receipts);
-            receipts.for_each(|receipt| receipt.fail(ENDING));
+            receipts.for_each(|receipt| receipt.fail(RUN_IS_ENDING));
         }
     }
 }

@@ -6,58 +6,58 @@
 use super::sync::{Arc, Mutex, PoisonError};
 
 /// What is called when all are done.
-type Report = Box<dyn FnOnce(Result<(), String>) + Send>;
+type Callback = Box<dyn FnOnce(Result<(), String>) + Send>;
 
 /// Has a clone for each of those who have something to do.
 #[derive(Clone)]
 pub(super) struct Receipt {
     /// None reports to nobody.
-    inner: Option<Arc<Inner>>,
+    state: Option<Arc<ReceiptState>>,
 }
 
-struct Inner {
-    report: Mutex<Option<Report>>,
+struct ReceiptState {
+    callback: Mutex<Option<Callback>>,
     error: Mutex<Option<String>>,
 }
 
 impl Receipt {
-    /// Calls `report` once, on the thread that drops the last clone: with the first error, if any
+    /// Calls `callback` once, on the thread that drops the last clone: with the first error, if any
     /// of those who had one failed.
-    pub(super) fn new(report: impl FnOnce(Result<(), String>) + Send + 'static) -> Self {
-        let report: Report = Box::new(report);
-        let inner = Inner { report: Mutex::new(Some(report)), error: Mutex::new(None) };
-        Self { inner: Some(Arc::new(inner)) }
+    pub(super) fn new(callback: impl FnOnce(Result<(), String>) + Send + 'static) -> Self {
+        let callback: Callback = Box::new(callback);
+        let state = ReceiptState { callback: Mutex::new(Some(callback)), error: Mutex::new(None) };
+        Self { state: Some(Arc::new(state)) }
     }
 
     /// For changes that nobody waits for.
-    pub(super) const fn unwanted() -> Self {
-        Self { inner: None }
+    pub(super) const fn none() -> Self {
+        Self { state: None }
     }
 
     /// One receipt in the place of several.
     pub(super) fn all(receipts: Vec<Self>) -> Self {
-        let report = |result: Result<(), String>| {
+        let callback = |result: Result<(), String>| {
             if let Err(error) = result {
                 receipts.into_iter().for_each(|receipt| receipt.fail(&error));
             }
         };
-        Self::new(report)
+        Self::new(callback)
     }
 
     /// Drops the receipt with an error.
     pub(super) fn fail(self, error: &str) {
-        let Some(inner) = &self.inner else { return };
-        let mut first = inner.error.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(state) = &self.state else { return };
+        let mut first = state.error.lock().unwrap_or_else(PoisonError::into_inner);
         first.get_or_insert_with(|| error.to_owned());
     }
 }
 
-impl Drop for Inner {
+impl Drop for ReceiptState {
     fn drop(&mut self) {
-        let report = self.report.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let callback = self.callback.lock().unwrap_or_else(PoisonError::into_inner).take();
         let error = self.error.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(report) = report {
-            report(error.map_or(Ok(()), Err));
+        if let Some(callback) = callback {
+            callback(error.map_or(Ok(()), Err));
         }
     }
 }

@@ -20,14 +20,14 @@ const MIB: usize = 1 << 20;
 const MAX_BUDGET: usize = 320 * MIB;
 
 /// The part of the memory that all rings together take by default.
-const BUDGET_PART: usize = 16;
+const BUDGET_DIVISOR: usize = 16;
 
 /// The part that they never exceed.
-const MAX_PART: usize = 2;
+const MAX_DIVISOR: usize = 2;
 
 /// Rings that are added while others run get at most this part of what is left, so that something
 /// is left for those that are added after them.
-const ADDED_PART: usize = 4;
+const LATER_DIVISOR: usize = 4;
 
 /// The memory of all rings.
 #[derive(Debug)]
@@ -36,14 +36,14 @@ pub(super) struct RingBudget {
     limit: Option<MemoryLimit>,
     /// How many rings there are, and the bytes that they take.
     rings: usize,
-    taken: usize,
+    allocated: usize,
     /// The size of the rings that are opened at the start, which are counted already.
     reserved_len: Option<usize>,
 }
 
 /// When rings are opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum OpenedWhen {
+pub(super) enum OpenPhase {
     /// All at once, when the program starts: they share the budget.
     AtStart,
     /// While others run: they share a part of what is left of the budget.
@@ -52,18 +52,18 @@ pub(super) enum OpenedWhen {
 
 impl RingBudget {
     pub(super) const fn new(size: RingSize, limit: Option<MemoryLimit>) -> Self {
-        Self { size, limit, rings: 0, taken: 0, reserved_len: None }
+        Self { size, limit, rings: 0, allocated: 0, reserved_len: None }
     }
 
     /// The size in bytes of each of so many new rings.
     ///
     /// # Errors
     /// All rings together would take more than half of the memory.
-    pub(super) fn plan(&self, rings: usize, opened: OpenedWhen) -> Result<usize, Error> {
+    pub(super) fn plan(&self, rings: usize, opened: OpenPhase) -> Result<usize, Error> {
         if let Some(reserved_len) = self.reserved_len {
             return Ok(reserved_len);
         }
-        let most = (self.memory() / MAX_PART).saturating_sub(self.taken);
+        let most = (self.memory() / MAX_DIVISOR).saturating_sub(self.allocated);
         let (wanted, least) = match self.size {
             RingSize::Fixed(len) => (len, len),
             RingSize::Auto => (self.share(rings, opened), RingOptions::MIN_RING_LEN),
@@ -79,7 +79,7 @@ impl RingBudget {
     /// Notes that rings of this size are about to be opened at the start: all that are planned from
     /// now on are among them.
     pub(super) fn reserve(&mut self, rings: usize, len: usize) {
-        self.take(rings, len);
+        self.allocate(rings, len);
         self.reserved_len = Some(len);
     }
 
@@ -89,19 +89,19 @@ impl RingBudget {
     }
 
     /// Notes that rings of this size are about to be opened; false where they were reserved.
-    pub(super) const fn take(&mut self, rings: usize, len: usize) -> bool {
+    pub(super) const fn allocate(&mut self, rings: usize, len: usize) -> bool {
         if self.reserved_len.is_some() {
             return false;
         }
         self.rings = self.rings.saturating_add(rings);
-        self.taken = self.taken.saturating_add(rings.saturating_mul(len));
+        self.allocated = self.allocated.saturating_add(rings.saturating_mul(len));
         true
     }
 
     /// Notes that rings are gone: others may have their memory.
-    pub(super) const fn give_back(&mut self, rings: usize, len: usize) {
+    pub(super) const fn release(&mut self, rings: usize, len: usize) {
         self.rings = self.rings.saturating_sub(rings);
-        self.taken = self.taken.saturating_sub(rings.saturating_mul(len));
+        self.allocated = self.allocated.saturating_sub(rings.saturating_mul(len));
     }
 
     /// States the memory of the rings, and why a ring is smaller than it could be.
@@ -112,14 +112,14 @@ impl RingBudget {
 
     fn statement(&self, rings: usize, len: usize) -> String {
         if self.rings == 0 {
-            let most = Bytes(self.budget());
+            let most = DisplaySize(self.budget());
             return format!("ring memory: none yet; at most {most} for all interfaces together");
         }
-        let total = Bytes(self.taken);
+        let total = DisplaySize(self.allocated);
         let new = if rings < self.rings { "new " } else { "" };
         let of_each = match rings {
-            1 => format!("1 {new}ring of {}", Bytes(len)),
-            _ => format!("{rings} {new}rings of {} each", Bytes(len)),
+            1 => format!("1 {new}ring of {}", DisplaySize(len)),
+            _ => format!("{rings} {new}rings of {} each", DisplaySize(len)),
         };
         format!("ring memory: {of_each}, {total} in total{}", self.reason(len))
     }
@@ -128,26 +128,26 @@ impl RingBudget {
         if self.size != RingSize::Auto || len >= RingOptions::RING_LEN {
             return String::new();
         }
-        let (whole, budget) = (Bytes(RingOptions::RING_LEN), Bytes(self.budget()));
+        let (whole, budget) = (DisplaySize(RingOptions::RING_LEN), DisplaySize(self.budget()));
         let of_what = match &self.limit {
-            Some(limit) if self.budget() < MAX_BUDGET => format!(", 1/{BUDGET_PART} of {limit}"),
+            Some(limit) if self.budget() < MAX_BUDGET => format!(", 1/{BUDGET_DIVISOR} of {limit}"),
             _ => String::new(),
         };
         format!("; rings of {whole} would exceed the budget of {budget} for all rings{of_what}")
     }
 
     /// What each of so many new rings gets by default.
-    fn share(&self, rings: usize, opened: OpenedWhen) -> usize {
-        let left = self.budget().saturating_sub(self.taken);
+    fn share(&self, rings: usize, opened: OpenPhase) -> usize {
+        let left = self.budget().saturating_sub(self.allocated);
         let parts = match opened {
-            OpenedWhen::AtStart => rings,
-            OpenedWhen::Later => rings.max(ADDED_PART),
+            OpenPhase::AtStart => rings,
+            OpenPhase::Later => rings.max(LATER_DIVISOR),
         };
         (left / parts.max(1)).clamp(RingOptions::MIN_RING_LEN, RingOptions::RING_LEN)
     }
 
     fn budget(&self) -> usize {
-        (self.memory() / BUDGET_PART).min(MAX_BUDGET)
+        (self.memory() / BUDGET_DIVISOR).min(MAX_BUDGET)
     }
 
     /// The memory that the process may use; without end where nobody knows.
@@ -158,17 +158,19 @@ impl RingBudget {
 
     fn refusal(&self, rings: usize, len: usize) -> Error {
         let limit = self.limit.as_ref().map(ToString::to_string).unwrap_or_default();
-        let needed = Bytes(rings.saturating_mul(ring_memory_len(len)));
-        let most = (self.memory() / MAX_PART).saturating_sub(self.taken);
+        let needed = DisplaySize(rings.saturating_mul(ring_memory_len(len)));
+        let most = (self.memory() / MAX_DIVISOR).saturating_sub(self.allocated);
         let fitting = most / rings.max(1) / (MIB / 2) * (MIB / 2);
-        let besides = match self.taken {
+        let besides = match self.allocated {
             0 => String::new(),
-            taken => format!(" besides the {} of the rings that are open", Bytes(taken)),
+            allocated => {
+                format!(" besides the {} of the rings that are open", DisplaySize(allocated))
+            }
         };
         let (rings_of, need) = if rings == 1 { ("ring of", "needs") } else { ("rings of", "need") };
         let sentence = format!(
             "{rings} {rings_of} {} {need} {needed}{besides}: more than half of {limit}",
-            Bytes(ring_memory_len(len)),
+            DisplaySize(ring_memory_len(len)),
         );
         let fitting = (fitting >= RingSize::MIN).then_some(ByteSize(fitting));
         Error::RingMemory { sentence, fitting }
@@ -176,9 +178,9 @@ impl RingBudget {
 }
 
 /// Bytes, in MiB where that is enough.
-struct Bytes(usize);
+struct DisplaySize(usize);
 
-impl fmt::Display for Bytes {
+impl fmt::Display for DisplaySize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             whole if whole.is_multiple_of(MIB) => write!(f, "{} MiB", whole / MIB),
@@ -197,7 +199,7 @@ mod tests {
     }
 
     fn at_start(memory_mib: u64, rings: usize) -> usize {
-        budget(RingSize::Auto, memory_mib).plan(rings, OpenedWhen::AtStart).unwrap()
+        budget(RingSize::Auto, memory_mib).plan(rings, OpenPhase::AtStart).unwrap()
     }
 
     #[test]
@@ -210,7 +212,7 @@ mod tests {
         assert_eq!(at_start(512, 1), 32 * MIB);
         assert_eq!(at_start(512, 100), MIB);
         let unlimited = RingBudget::new(RingSize::Auto, None);
-        assert_eq!(unlimited.plan(1, OpenedWhen::AtStart).unwrap(), 64 * MIB);
+        assert_eq!(unlimited.plan(1, OpenPhase::AtStart).unwrap(), 64 * MIB);
     }
 
     #[test]
@@ -218,7 +220,7 @@ mod tests {
         for memory in [512, 4_096, 24_000] {
             for rings in 1..300 {
                 let budget = budget(RingSize::Auto, memory);
-                let Ok(len) = budget.plan(rings, OpenedWhen::AtStart) else { continue };
+                let Ok(len) = budget.plan(rings, OpenPhase::AtStart) else { continue };
                 let least = RingOptions::MIN_RING_LEN;
                 assert!(len == least || len * rings <= budget.budget(), "{memory} {rings}");
                 assert!((least..=RingOptions::RING_LEN).contains(&len));
@@ -231,48 +233,48 @@ mod tests {
         let mut budget = budget(RingSize::Auto, 4_096);
         let mut lens = Vec::new();
         for _ in 0..40 {
-            let len = budget.plan(1, OpenedWhen::Later).unwrap();
-            budget.take(1, len);
+            let len = budget.plan(1, OpenPhase::Later).unwrap();
+            budget.allocate(1, len);
             lens.push(len);
         }
         assert_eq!((lens[0], lens[39]), (64 * MIB, MIB));
         assert!(lens.is_sorted_by(|a, b| a >= b));
-        lens.iter().for_each(|len| budget.give_back(1, *len));
-        assert_eq!((budget.rings, budget.taken), (0, 0));
+        lens.iter().for_each(|len| budget.release(1, *len));
+        assert_eq!((budget.rings, budget.allocated), (0, 0));
     }
 
     #[test]
     fn rings_of_more_than_half_of_the_memory_are_refused_with_a_size_that_fits() {
         let fixed = budget(RingSize::Fixed(64 * MIB), 4_096);
-        assert_eq!(fixed.plan(32, OpenedWhen::AtStart).unwrap(), 64 * MIB);
-        let refusal = fixed.plan(33, OpenedWhen::AtStart).unwrap_err().to_string();
+        assert_eq!(fixed.plan(32, OpenPhase::AtStart).unwrap(), 64 * MIB);
+        let refusal = fixed.plan(33, OpenPhase::AtStart).unwrap_err().to_string();
         assert_eq!(
             refusal,
             "33 rings of 64 MiB need 2112 MiB: more than half of this \
              machine's 4096 MiB of memory; a ring size of 62MiB would fit"
         );
-        let refusal = budget(RingSize::Auto, 512).plan(400, OpenedWhen::AtStart).unwrap_err();
+        let refusal = budget(RingSize::Auto, 512).plan(400, OpenPhase::AtStart).unwrap_err();
         let refusal = refusal.to_string();
         assert!(refusal.starts_with("400 rings of 1 MiB need 400 MiB"));
         assert!(refusal.ends_with("; a ring size of 512KiB would fit"), "{refusal}");
-        let refusal = budget(RingSize::Auto, 64).plan(200, OpenedWhen::AtStart).unwrap_err();
+        let refusal = budget(RingSize::Auto, 64).plan(200, OpenPhase::AtStart).unwrap_err();
         assert!(refusal.to_string().ends_with("mirror fewer interfaces, or with fewer workers"));
     }
 
     #[test]
     fn the_statement_has_the_number_size_and_reason() {
         let mut few = budget(RingSize::Auto, 24_000);
-        few.take(1, 64 * MIB);
+        few.allocate(1, 64 * MIB);
         assert_eq!(few.statement(1, 64 * MIB), "ring memory: 1 ring of 64 MiB, 64 MiB in total");
         let mut many = budget(RingSize::Auto, 4_096);
-        many.take(200, 2 * MIB + MIB / 2);
+        many.allocate(200, 2 * MIB + MIB / 2);
         assert_eq!(
             many.statement(200, 2 * MIB + MIB / 2),
             "ring memory: 200 rings of 2.5 MiB each, 500 MiB in total; rings of 64 MiB would \
              exceed the budget of 256 MiB for all rings, 1/16 of this machine's 4096 MiB of \
              memory"
         );
-        many.take(1, 3 * MIB);
+        many.allocate(1, 3 * MIB);
         assert!(
             many.statement(1, 3 * MIB).starts_with("ring memory: 1 new ring of 3 MiB, 503 MiB")
         );

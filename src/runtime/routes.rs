@@ -13,20 +13,20 @@ use crate::io::links::RouteWatch;
 use crate::io::udp::Egress;
 
 /// How long the thread sleeps where nothing changes; errors are read as often.
-const SLEEP: Timespec = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
+const POLL_TIMEOUT: Timespec = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
 
 /// Routes are resolved at least this often, whatever the kernel reports.
 const REFRESH: Duration = Duration::from_secs(1);
 
 /// Time between two refreshes while routes change without end.
-const PAUSE: Duration = Duration::from_millis(20);
+const MIN_REFRESH_INTERVAL: Duration = Duration::from_millis(20);
 
 /// With many targets the time between two refreshes is this many times what one takes, so that at
 /// most a tenth of a processor goes into them.
-const IDLE_PART: u32 = 9;
+const IDLE_FACTOR: u32 = 9;
 
 /// Starts the thread. It ends soon after everything else has dropped `egress`.
-pub(super) fn keep(egress: &Arc<Egress>, events: EventSink) -> io::Result<()> {
+pub(super) fn spawn_refresher(egress: &Arc<Egress>, events: EventSink) -> io::Result<()> {
     // The watch first, and the routes then: no change between them is missed.
     let mut watch = RouteWatch::open()?;
     egress.use_external_refresh();
@@ -49,12 +49,12 @@ fn refresh_until_dropped(watch: &mut RouteWatch, egress: &Weak<Egress>) -> io::R
             egress.refresh();
             since = Stopwatch::start();
             egress.read_errors();
-            thread::park_timeout(PAUSE.max(begun.elapsed() * IDLE_PART));
+            thread::park_timeout(MIN_REFRESH_INTERVAL.max(begun.elapsed() * IDLE_FACTOR));
         }
         egress.read_errors();
         drop(egress);
         // Whatever woke it, the watch says what happened.
-        let _ = poll(&mut [PollFd::new(&*watch, PollFlags::IN)], Some(&SLEEP));
+        let _ = poll(&mut [PollFd::new(&*watch, PollFlags::IN)], Some(&POLL_TIMEOUT));
     }
     Ok(())
 }

@@ -49,14 +49,14 @@ pub struct WorkerSnapshot {
     /// What it counted.
     pub counters: Counters,
     /// What its ring is and did.
-    pub ring: RingFigures,
+    pub ring: RingSnapshot,
     /// What became of its datagrams; empty where it sends none.
     pub targets: Vec<TargetReport>,
 }
 
 /// A ring that the kernel puts frames into.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RingFigures {
+pub struct RingSnapshot {
     /// Frames that the kernel had for the ring, since the worker began.
     pub frames: u64,
     /// How much memory the ring takes.
@@ -102,7 +102,7 @@ impl Snapshot {
     }
 
     /// The workers of interfaces that have a session.
-    pub(super) fn wanted(&self) -> impl Iterator<Item = &WorkerSnapshot> {
+    pub(super) fn active_workers(&self) -> impl Iterator<Item = &WorkerSnapshot> {
         let interfaces = self.by_id();
         self.workers.iter().filter(move |worker| worker.interface(&interfaces).is_some())
     }
@@ -127,7 +127,7 @@ impl Snapshot {
 
     /// The devices of interfaces with a session that no worker is attached to, and the interfaces.
     pub(super) fn missing(&self) -> Vec<(&str, &str)> {
-        let attached = self.wanted().filter(|worker| worker.is_attached);
+        let attached = self.active_workers().filter(|worker| worker.is_attached);
         let there: HashSet<&str> = attached.map(|worker| &*worker.network_interface_id).collect();
         let absent = self.interfaces.iter().filter(|one| !there.contains(&*one.id));
         let mut missing: Vec<_> =

@@ -12,14 +12,14 @@ use super::command::Command;
 use super::device_opener::DeviceOpener;
 use super::error::Error;
 use super::event::EventSink;
-use super::interface_workers::{Capture, InterfaceWorkers};
+use super::interface_workers::{CaptureState, InterfaceWorkers};
 use super::live_tables::LiveTables;
-use super::message::{ENDING, Ended, Message, Opened};
+use super::message::{EndedWorkers, Message, OpenedDevice, RUN_IS_ENDING};
 use super::options::Options;
 use super::receipt::Receipt;
 use super::routes;
 use super::task_pool::{DEVICE_THREADS, TaskPool};
-use super::totals::{Summary, Totals};
+use super::totals::{RunTotals, Summary};
 use super::worker_registry::WorkerRegistry;
 use super::worker_starter::WorkerStarter;
 use crate::io::StopFlag;
@@ -51,7 +51,7 @@ pub(super) struct Supervisor {
     /// How many of them end now.
     ending: usize,
     /// What those did that have ended.
-    totals: Totals,
+    totals: RunTotals,
 }
 
 /// What all threads have in common.
@@ -60,11 +60,11 @@ struct Shared {
     egress: Arc<Egress>,
     opener: DeviceOpener,
     /// Whether copies leave by devices of the same network namespace.
-    is_at_home: bool,
+    is_same_namespace: bool,
 }
 
 impl Supervisor {
-    /// Without an interface; changes come as messages and by [`Supervisor::follow`].
+    /// Without an interface; changes come as messages and by [`Supervisor::update_links`].
     pub(super) fn new(
         options: &Options,
         tables: LiveTables,
@@ -74,17 +74,17 @@ impl Supervisor {
         let events = &channels.events;
         let egress = Arc::new(Egress::new(options.udp.clone()));
         let no_routes = |error| Error::failed("watching the routes", &error);
-        routes::keep(&egress, events.clone()).map_err(no_routes)?;
+        routes::spawn_refresher(&egress, events.clone()).map_err(no_routes)?;
         let shared = Shared {
             tables: tables.clone(),
             egress: Arc::clone(&egress),
             opener: DeviceOpener::new(options, events.clone()),
-            is_at_home: options.namespace.is_own(),
+            is_same_namespace: options.namespace.is_own(),
         };
         let registry = WorkerRegistry::new(tables.clone(), Arc::clone(&egress));
         let starter =
             WorkerStarter::new(options, tables, (egress, registry.clone()), events.clone())?;
-        let totals = Totals::new(events.clone());
+        let totals = RunTotals::new(events.clone());
         Ok(Self {
             shared,
             interfaces: BTreeMap::new(),
@@ -112,7 +112,7 @@ impl Supervisor {
         self.shared.egress.prepare(wanted.iter().map(|(_, one)| &*one.table));
         let devices = wanted.iter().filter_map(|(_, table)| table.device.as_ref());
         let there = devices.filter(|device| self.links.contains_key(*device)).count();
-        self.starter.begin_start(there)?;
+        self.starter.plan_start(there)?;
         while let Ok(message) = messages.try_recv() {
             self.apply(message);
         }
@@ -120,7 +120,7 @@ impl Supervisor {
             let Ok(message) = messages.recv() else { break };
             self.apply(message);
         }
-        self.starter.end_start();
+        self.starter.finish_start();
         Ok(())
     }
 
@@ -135,7 +135,7 @@ impl Supervisor {
     }
 
     /// Whether a thread has ended that was not told to.
-    pub(super) fn has_lost_a_worker(&self) -> bool {
+    pub(super) fn has_ended_worker(&self) -> bool {
         let mut workers = self.interfaces.values().flat_map(|one| &one.workers);
         workers.any(|worker| worker.thread.is_finished())
     }
@@ -161,12 +161,12 @@ impl Supervisor {
     }
 
     /// Devices came, went or changed.
-    pub(super) fn follow(&mut self, links: &[Link]) {
+    pub(super) fn update_links(&mut self, links: &[Link]) {
         self.links = by_name(links);
         let ids: Vec<_> = self.interfaces.keys().cloned().collect();
         for id in ids {
             let Some(one) = self.interfaces.get_mut(&id) else { continue };
-            let to_open = one.follow(self.links.get(&one.device)).cloned();
+            let to_open = one.update_link(self.links.get(&one.device)).cloned();
             if one.attached().is_none() {
                 self.registry.set_device_index(one.instance, None);
             }
@@ -181,7 +181,7 @@ impl Supervisor {
         let mut again = Vec::new();
         for (id, one) in &mut self.interfaces {
             let failed = one.report();
-            if failed || matches!(one.capture, Capture::Failed) {
+            if failed || matches!(one.capture, CaptureState::Failed) {
                 again.push(id.clone());
             }
         }
@@ -194,7 +194,7 @@ impl Supervisor {
     pub(super) fn shut_down(mut self, messages: &Receiver<Message>) -> Summary {
         self.shared.tables.end();
         let attached = self.interfaces.values().filter_map(InterfaceWorkers::attached);
-        let own: Vec<u32> = attached.filter(|_| self.shared.is_at_home).collect();
+        let own: Vec<u32> = attached.filter(|_| self.shared.is_same_namespace).collect();
         for one in self.interfaces.values() {
             one.send(|| Command::End);
         }
@@ -241,17 +241,17 @@ impl Supervisor {
     fn remove(&mut self, id: &NetworkInterfaceId) {
         let Some(one) = self.interfaces.remove(id) else { return };
         one.send(|| Command::End);
-        self.starter.give_back(one.workers.len(), one.ring_len);
+        self.starter.release(one.workers.len(), one.ring_len);
         self.ending += 1;
         let messages = self.channels.messages.clone();
         self.tasks.run(move || {
             let instance = one.instance;
             // Nobody receives it where the run has ended, and then nobody needs it.
-            let _ = messages.send(Message::Ended(Ended { instance, results: one.join() }));
+            let _ = messages.send(Message::Ended(EndedWorkers { instance, results: one.join() }));
         });
     }
 
-    fn end(&mut self, ended: Ended) {
+    fn end(&mut self, ended: EndedWorkers) {
         self.ending = self.ending.saturating_sub(1);
         self.registry.remove(ended.instance, &ended.results);
         self.totals.add_ended(ended.results);
@@ -262,9 +262,9 @@ impl Supervisor {
     fn open_if_there(&mut self, id: &NetworkInterfaceId, receipts: Vec<Receipt>) {
         let Some(one) = self.interfaces.get_mut(id) else { return };
         match &mut one.capture {
-            Capture::Attached(_) => {}
-            Capture::Opening(_, waiting) => waiting.extend(receipts),
-            Capture::Absent | Capture::Failed => {
+            CaptureState::Attached(_) => {}
+            CaptureState::Opening(_, waiting) => waiting.extend(receipts),
+            CaptureState::Absent | CaptureState::Failed => {
                 if let Some(link) = self.links.get(&one.device).cloned() {
                     self.open(id, link, receipts);
                 }
@@ -274,10 +274,10 @@ impl Supervisor {
 
     fn open(&mut self, id: &NetworkInterfaceId, link: Link, receipts: Vec<Receipt>) {
         if self.stop.is_set() {
-            return receipts.into_iter().for_each(|receipt| receipt.fail(ENDING));
+            return receipts.into_iter().for_each(|receipt| receipt.fail(RUN_IS_ENDING));
         }
         let Some(mut one) = self.interfaces.remove(id) else { return };
-        one.capture = Capture::Opening(link.index, receipts);
+        one.capture = CaptureState::Opening(link.index, receipts);
         match self.starter.start(&mut one) {
             Ok(()) => self.open_in_background(&one, link),
             Err(error) => one.fail(&error),
@@ -291,16 +291,16 @@ impl Supervisor {
         let (opener, messages) = (self.shared.opener.clone(), self.channels.messages.clone());
         self.tasks.run(move || {
             let result = opener.open(&link, ring_len, &wakers).map_err(|error| error.to_string());
-            let _ = messages.send(Message::Opened(Opened { id, instance, link, result }));
+            let _ = messages.send(Message::Opened(OpenedDevice { id, instance, link, result }));
         });
     }
 
     /// The device was opened. Meanwhile it may have gone, or its sessions.
-    fn attach(&mut self, opened: Opened) {
-        let Opened { id, instance, link, result } = opened;
+    fn attach(&mut self, opened: OpenedDevice) {
+        let OpenedDevice { id, instance, link, result } = opened;
         let is_awaited = |one: &&mut InterfaceWorkers| {
             let is_opening =
-                matches!(one.capture, Capture::Opening(index, _) if index == link.index);
+                matches!(one.capture, CaptureState::Opening(index, _) if index == link.index);
             one.instance == instance && is_opening
         };
         let Some(one) = self.interfaces.get_mut(&id).filter(is_awaited) else {
@@ -311,12 +311,12 @@ impl Supervisor {
             Ok(sources) => one.attach(&link, sources),
             Err(error) => one.fail(&error),
         }
-        let index = one.attached().filter(|_| self.shared.is_at_home);
+        let index = one.attached().filter(|_| self.shared.is_same_namespace);
         self.registry.set_device_index(instance, index);
     }
 
     fn is_opening(&self) -> bool {
-        self.interfaces.values().any(|one| matches!(one.capture, Capture::Opening(..)))
+        self.interfaces.values().any(|one| matches!(one.capture, CaptureState::Opening(..)))
     }
 }
 

@@ -20,7 +20,7 @@ use crate::io::links::{Link, links};
 
 /// Time between two compilations of all rules in the background. Each of them sends tables to
 /// workers once more, so a series of changes is compiled together.
-const SETTLE_INTERVAL: Duration = Duration::from_millis(250);
+const COMPILE_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The status of all workers is read in every round of this number of intervals: once a second.
 const INTERVALS_PER_ROUND: u32 = 4;
@@ -35,7 +35,7 @@ pub(super) struct SupervisorLoop {
     background: TaskPool,
     is_settling: bool,
     is_reading: bool,
-    has_lost_a_worker: bool,
+    has_ended_worker: bool,
     _links: LinkListener,
 }
 
@@ -58,7 +58,7 @@ impl SupervisorLoop {
             background: TaskPool::new("background", 2),
             is_settling: false,
             is_reading: false,
-            has_lost_a_worker: false,
+            has_ended_worker: false,
             _links: listener,
         })
     }
@@ -83,12 +83,12 @@ impl SupervisorLoop {
         let mut interval = Stopwatch::start();
         let mut intervals = 0;
         loop {
-            match messages.recv_timeout(SETTLE_INTERVAL.saturating_sub(interval.elapsed())) {
+            match messages.recv_timeout(COMPILE_INTERVAL.saturating_sub(interval.elapsed())) {
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => break,
                 Ok(message) => self.receive(message, &mut supervisor),
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            if interval.elapsed() >= SETTLE_INTERVAL {
+            if interval.elapsed() >= COMPILE_INTERVAL {
                 interval = Stopwatch::start();
                 self.settle();
                 intervals += 1;
@@ -120,9 +120,9 @@ impl SupervisorLoop {
         match self.links() {
             Ok(links) => {
                 if let Some(endpoint) = &self.endpoint {
-                    endpoint.follow(&links);
+                    endpoint.update_devices(&links);
                 }
-                supervisor.follow(&links);
+                supervisor.update_links(&links);
             }
             Err(error) => self.channels.events.send(Event::WatchFailed(error.to_string())),
         }
@@ -133,7 +133,7 @@ impl SupervisorLoop {
         if self.is_settling {
             return;
         }
-        if let Some(compile) = self.tables.settle() {
+        if let Some(compile) = self.tables.compile_pending() {
             self.is_settling = true;
             let messages = self.channels.messages.clone();
             self.background.run(move || drop(messages.send(Message::Settled(compile()))));
@@ -142,9 +142,9 @@ impl SupervisorLoop {
 
     fn look_after(&mut self, supervisor: &mut Supervisor) {
         supervisor.check();
-        if supervisor.has_lost_a_worker() {
+        if supervisor.has_ended_worker() {
             // No heartbeat any more: whoever waits for one sees that something is wrong.
-            if !std::mem::replace(&mut self.has_lost_a_worker, true) {
+            if !std::mem::replace(&mut self.has_ended_worker, true) {
                 self.channels.events.send(Event::WorkerLost);
             }
             return;

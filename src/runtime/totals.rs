@@ -12,7 +12,7 @@ use crate::dataplane::{Counters, MirrorTable, NotMirrored};
 use crate::io::udp::{Egress, TargetReport};
 
 /// What workers did that have ended.
-pub(super) struct Totals {
+pub(super) struct RunTotals {
     events: EventSink,
     interfaces: Vec<(usize, Arc<MirrorTable>, Counters)>,
     /// Of interfaces that have no session any more.
@@ -20,7 +20,7 @@ pub(super) struct Totals {
     targets: BTreeMap<(SocketAddr, Option<u32>), TargetReport>,
     unaccounted: u64,
     /// How many threads ended that were not told to.
-    broken: usize,
+    failed_threads: usize,
 }
 
 /// What all workers did, from start to end.
@@ -39,7 +39,7 @@ pub struct Summary {
     pub is_complete: bool,
 }
 
-impl Totals {
+impl RunTotals {
     pub(super) fn new(events: EventSink) -> Self {
         Self {
             events,
@@ -47,7 +47,7 @@ impl Totals {
             retired: Counters::default(),
             targets: BTreeMap::new(),
             unaccounted: 0,
-            broken: 0,
+            failed_threads: 0,
         }
     }
 
@@ -56,7 +56,7 @@ impl Totals {
         let mut counters = Counters::new(&table.table);
         results.iter().for_each(|result| counters.add(&result.counters));
         self.interfaces.push((table.position, table.table, counters));
-        results.into_iter().for_each(|result| self.add_rest(result));
+        results.into_iter().for_each(|result| self.add_result(result));
     }
 
     /// Workers of an interface that has no session any more.
@@ -64,29 +64,29 @@ impl Totals {
         for mut result in results {
             result.counters.retire_sessions();
             self.retired.add(&result.counters);
-            self.add_rest(result);
+            self.add_result(result);
         }
     }
 
     /// Adds what comes back from the network last, and how much left by the devices `own`.
     pub(super) fn summary(self, egress: &Egress, own: &[u32]) -> Summary {
-        let Self { mut interfaces, mut retired, targets, unaccounted, broken, .. } = self;
+        let Self { mut interfaces, mut retired, targets, unaccounted, failed_threads, .. } = self;
         let mut targets: Vec<TargetReport> = targets.into_values().collect();
         egress.read_errors();
         egress.add_errors(targets.iter_mut());
         retired.count_not_mirrored(NotMirrored::OwnTraffic, sent_over(&targets, own));
         interfaces.sort_by_key(|(position, ..)| *position);
         let interfaces = interfaces.into_iter().map(|(_, table, counters)| (table, counters));
-        let is_complete = broken == 0;
+        let is_complete = failed_threads == 0;
         Summary { interfaces: interfaces.collect(), retired, targets, unaccounted, is_complete }
     }
 
-    fn add_rest(&mut self, result: WorkerResult) {
+    fn add_result(&mut self, result: WorkerResult) {
         for message in result.warnings {
             self.events.send(Event::WorkerWarning { device: None, message });
         }
         self.unaccounted += result.unaccounted;
-        self.broken += usize::from(!result.is_whole);
+        self.failed_threads += usize::from(!result.ended_as_requested);
         for report in result.targets {
             let known = self.targets.entry((report.destination, report.device_index));
             known.and_modify(|known| known.add(&report)).or_insert(report);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::command::WorkerPort;
 use super::live_tables::LiveTables;
-use super::snapshot::{InterfaceSnapshot, RingFigures, Snapshot, WorkerSnapshot};
+use super::snapshot::{InterfaceSnapshot, RingSnapshot, Snapshot, WorkerSnapshot};
 use super::worker_thread::WorkerResult;
 use crate::dataplane::{Counters, NotMirrored};
 use crate::io::clock::Stopwatch;
@@ -15,13 +15,13 @@ use crate::io::udp::{Egress, TargetReport};
 use crate::model::NetworkInterfaceId;
 
 /// How long a snapshot waits for workers to publish their status; one that sleeps is woken.
-const STATUS_WITHIN: Duration = Duration::from_millis(250);
+const STATUS_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// How long a snapshot sleeps between two looks at the workers that have not answered.
-const LOOK_AGAIN: Duration = Duration::from_micros(500);
+const POLL_INTERVAL: Duration = Duration::from_micros(500);
 
 /// A worker that runs.
-struct Entry {
+struct RegisteredWorker {
     instance: u64,
     device_index: Option<u32>,
     port: WorkerPort,
@@ -30,12 +30,12 @@ struct Entry {
 }
 
 /// What a worker is known by when its threads have ended: interface, device, number.
-type Name = (String, String, u16);
+type WorkerName = (String, String, u16);
 
-struct Inner {
-    entries: Vec<Entry>,
+struct RegistryState {
+    entries: Vec<RegisteredWorker>,
     /// What workers did whose threads have ended.
-    ended: BTreeMap<Name, WorkerSnapshot>,
+    ended: BTreeMap<WorkerName, WorkerSnapshot>,
     reloads: u64,
     reload_failures: u64,
 }
@@ -43,7 +43,7 @@ struct Inner {
 /// Shared by the main thread, which changes it, and by those who read it.
 #[derive(Clone)]
 pub(super) struct WorkerRegistry {
-    inner: Arc<Mutex<Inner>>,
+    inner: Arc<Mutex<RegistryState>>,
     tables: LiveTables,
     egress: Arc<Egress>,
     since: Stopwatch,
@@ -59,8 +59,12 @@ pub(super) struct NewWorker<'a> {
 
 impl WorkerRegistry {
     pub(super) fn new(tables: LiveTables, egress: Arc<Egress>) -> Self {
-        let inner =
-            Inner { entries: Vec::new(), ended: BTreeMap::new(), reloads: 0, reload_failures: 0 };
+        let inner = RegistryState {
+            entries: Vec::new(),
+            ended: BTreeMap::new(),
+            reloads: 0,
+            reload_failures: 0,
+        };
         Self { inner: Arc::new(Mutex::new(inner)), tables, egress, since: Stopwatch::start() }
     }
 
@@ -73,11 +77,11 @@ impl WorkerRegistry {
             is_attached: false,
             table: None,
             counters: Counters::default(),
-            ring: RingFigures::default(),
+            ring: RingSnapshot::default(),
             targets: Vec::new(),
         };
         let (instance, port) = (worker.instance, port.clone());
-        self.locked().entries.push(Entry { instance, device_index: None, port, last });
+        self.locked().entries.push(RegisteredWorker { instance, device_index: None, port, last });
     }
 
     /// Workers have ended with these results, in the order in which they were added.
@@ -88,8 +92,8 @@ impl WorkerRegistry {
             entries.into_iter().partition(|entry| entry.instance == instance);
         inner.entries = stay;
         for (entry, result) in ended.into_iter().zip(results) {
-            let Entry { last, .. } = entry;
-            let ring = RingFigures { unaccounted: result.unaccounted, ..last.ring };
+            let RegisteredWorker { last, .. } = entry;
+            let ring = RingSnapshot { unaccounted: result.unaccounted, ..last.ring };
             let name = (last.network_interface_id.clone(), last.device.clone(), last.worker);
             let mut counters = result.counters.clone();
             counters.retire_sessions();
@@ -133,7 +137,7 @@ impl WorkerRegistry {
         });
         let interfaces = interfaces.collect();
         let mut inner = self.locked();
-        inner.entries.iter_mut().for_each(Entry::read_status);
+        inner.entries.iter_mut().for_each(RegisteredWorker::read_status);
         let now = inner.entries.iter().map(|entry| entry.last.clone());
         let mut workers: Vec<_> = now.chain(inner.ended.values().cloned()).collect();
         let devices: Vec<u32> = inner.entries.iter().filter_map(|one| one.device_index).collect();
@@ -148,7 +152,7 @@ impl WorkerRegistry {
         Snapshot { interfaces, workers, uptime_s, reloads, reload_failures }
     }
 
-    fn locked(&self) -> MutexGuard<'_, Inner> {
+    fn locked(&self) -> MutexGuard<'_, RegistryState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -164,21 +168,21 @@ fn wait_for_status(mut ports: Vec<WorkerPort>) {
     let waited = Stopwatch::start();
     loop {
         ports.retain(WorkerPort::is_status_requested);
-        if ports.is_empty() || waited.elapsed() >= STATUS_WITHIN {
+        if ports.is_empty() || waited.elapsed() >= STATUS_TIMEOUT {
             return;
         }
-        thread::park_timeout(LOOK_AGAIN);
+        thread::park_timeout(POLL_INTERVAL);
     }
 }
 
-impl Entry {
+impl RegisteredWorker {
     fn read_status(&mut self) {
         let status = self.port.status();
         self.last.is_attached = status.has_source;
         self.last.table.clone_from(&status.table);
         self.last.counters.clone_from(&status.counters);
         self.last.targets.clone_from(&status.targets);
-        self.last.ring = RingFigures {
+        self.last.ring = RingSnapshot {
             frames: status.source.frames,
             bytes_len: status.ring_len,
             drops: status.source.ring_full,

@@ -11,7 +11,7 @@ use super::event::{Event, EventSink};
 use super::interface_workers::{InterfaceWorkers, RunningWorker};
 use super::live_tables::LiveTables;
 use super::options::{CaptureMethod, Options};
-use super::ring_budget::{OpenedWhen, RingBudget};
+use super::ring_budget::{OpenPhase, RingBudget};
 use super::worker_registry::{NewWorker, WorkerRegistry};
 use super::worker_thread::WorkerThread;
 use crate::dataplane::MirrorTable;
@@ -60,16 +60,16 @@ impl WorkerStarter {
 
     /// States what the workers of that number of interfaces need, before they are started. Their
     /// rings share the memory.
-    pub(super) fn begin_start(&mut self, interfaces: usize) -> Result<(), Error> {
+    pub(super) fn plan_start(&mut self, interfaces: usize) -> Result<(), Error> {
         let workers = interfaces.saturating_mul(usize::from(self.workers));
-        let (most, needed) = (self.descriptors.most_workers(), DescriptorBudget::needed(workers));
+        let (most, needed) = (self.descriptors.max_workers(), DescriptorBudget::needed(workers));
         if workers > most {
-            self.events.send(Event::DescriptorsShort { workers, needed, most_workers: most });
+            self.events.send(Event::DescriptorsShort { workers, needed, max_workers: most });
         } else if workers > 0 {
             self.events.send(Event::DescriptorsNeeded { workers, needed });
         }
         if let Some(rings) = &mut self.rings {
-            let ring_len = rings.plan(workers, OpenedWhen::AtStart)?;
+            let ring_len = rings.plan(workers, OpenPhase::AtStart)?;
             rings.reserve(workers, ring_len);
             self.events.send(rings.event(workers, ring_len));
         }
@@ -77,7 +77,7 @@ impl WorkerStarter {
     }
 
     /// The interfaces that are there at the start have their workers.
-    pub(super) fn end_start(&mut self) {
+    pub(super) fn finish_start(&mut self) {
         if let Some(rings) = &mut self.rings {
             rings.end_reservation();
         }
@@ -105,23 +105,23 @@ impl WorkerStarter {
     }
 
     /// Workers have ended: others may have their memory and their descriptors.
-    pub(super) fn give_back(&mut self, workers: usize, ring_len: usize) {
+    pub(super) fn release(&mut self, workers: usize, ring_len: usize) {
         if let Some(rings) = &mut self.rings {
-            rings.give_back(workers, ring_len);
+            rings.release(workers, ring_len);
         }
-        self.descriptors.give_back(workers);
+        self.descriptors.release(workers);
     }
 
     /// Reserves memory and descriptors for the workers of an interface.
     fn reserve(&mut self, one: &mut InterfaceWorkers) -> Result<(), String> {
         let count = usize::from(self.workers);
         if let Some(rings) = &self.rings {
-            let planned = rings.plan(count, OpenedWhen::Later);
+            let planned = rings.plan(count, OpenPhase::Later);
             one.ring_len = planned.map_err(|failure| failure.to_string())?;
         }
-        self.descriptors.take(count)?;
+        self.descriptors.allocate(count)?;
         if let Some(rings) = &mut self.rings
-            && rings.take(count, one.ring_len)
+            && rings.allocate(count, one.ring_len)
         {
             self.events.send(rings.event(count, one.ring_len));
         }
@@ -133,7 +133,7 @@ impl WorkerStarter {
         one.send(|| Command::End);
         one.workers.clear();
         self.registry.remove(one.instance, &[]);
-        self.give_back(usize::from(self.workers), one.ring_len);
+        self.release(usize::from(self.workers), one.ring_len);
         reason.to_owned()
     }
 
@@ -150,7 +150,7 @@ impl WorkerStarter {
         let cpu = self.cpus.iter().cycle().nth(self.started).copied();
         let events = self.events.clone();
         let work = move || {
-            pin(cpu, &events);
+            pin_to_cpu(cpu, &events);
             worker.work()
         };
         let name = format!("{device}-{number}");
@@ -162,7 +162,7 @@ impl WorkerStarter {
 }
 
 /// Pins the calling thread to a processor, where one was chosen.
-fn pin(cpu: Option<u16>, events: &EventSink) {
+fn pin_to_cpu(cpu: Option<u16>, events: &EventSink) {
     let Some(cpu) = cpu else { return };
     let mut set = rustix::thread::CpuSet::new();
     set.set(usize::from(cpu));

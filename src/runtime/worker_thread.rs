@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::command::{Command, WorkerPort};
 use super::load_sampler::LoadSampler;
 use super::shared_guard::SharedGuard;
-use super::source_ledger::SourceLedger;
-use super::storm::{Advice, Seen, StormDetector};
+use super::source_accounting::SourceAccounting;
+use super::storm_detector::{StormAction, StormDetector, WorkerSample};
 use crate::dataplane::{Counters, MirrorTable, Sink, StepError, Worker};
 use crate::io::clock::Stopwatch;
 use crate::io::live::LiveSource;
@@ -20,14 +20,14 @@ use crate::model::Direction;
 const BURSTS_PER_STATUS: u32 = 4_096;
 
 /// How long a worker without a source waits for a command.
-const IDLE: Duration = Duration::from_secs(2);
+const IDLE_WAIT: Duration = Duration::from_secs(2);
 
 /// How long after the end was asked for frames may still come out of the kernel.
-const DRAINED_AFTER: Duration = Duration::from_millis(10);
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(10);
 
 /// How long frames that the kernel has announced are waited for at the end: those behind an empty
 /// slot of an open block, which the kernel closes within two of its time-outs of two seconds.
-const ANNOUNCED_WITHIN: Duration = Duration::from_millis(4_500);
+const ANNOUNCED_FRAME_TIMEOUT: Duration = Duration::from_millis(4_500);
 
 /// What is left of a worker at its end.
 #[derive(Debug, Default)]
@@ -35,10 +35,10 @@ pub(super) struct WorkerResult {
     pub(super) counters: Counters,
     pub(super) targets: Vec<TargetReport>,
     pub(super) warnings: Vec<String>,
-    /// How many frames are not accounted for; see [`SourceLedger::unaccounted`].
+    /// How many frames are not accounted for; see [`SourceAccounting::unaccounted`].
     pub(super) unaccounted: u64,
     /// Whether it ended because it was asked to.
-    pub(super) is_whole: bool,
+    pub(super) ended_as_requested: bool,
 }
 
 /// The index of the worker's interface in its table.
@@ -54,7 +54,7 @@ pub(super) struct WorkerThread {
     sink: UdpSink,
     source: Option<Box<dyn LiveSource>>,
     port: WorkerPort,
-    ledger: SourceLedger,
+    accounting: SourceAccounting,
     /// Whether it was reported that frames are not accounted for.
     has_reported: bool,
     /// Why the source was left, until that is published.
@@ -86,7 +86,7 @@ impl WorkerThread {
             sink: UdpSink::with_egress(egress),
             source: None,
             port,
-            ledger: SourceLedger::default(),
+            accounting: SourceAccounting::default(),
             has_reported: false,
             failure: None,
             is_ending: false,
@@ -109,20 +109,20 @@ impl WorkerThread {
                 break;
             }
             if self.guard_generation != self.guard.generation() {
-                self.renew_guard();
+                self.refresh_guard();
             }
-            let came = self.step();
-            self.weigh();
+            let has_frames = self.step();
+            self.report_load();
             if self.storm.is_due(self.running.elapsed()) {
                 self.watch_for_storm();
             }
             self.bursts += 1;
             let is_due = self.bursts >= BURSTS_PER_STATUS || self.port.is_status_requested();
-            if is_due || !came && (!self.is_status_current || self.is_status_old()) {
+            if is_due || !has_frames && (!self.is_status_current || self.is_status_old()) {
                 self.publish_status();
             }
             // What an idle worker has published holds until something happens.
-            self.set_status_current(!came);
+            self.set_status_current(!has_frames);
         }
         self.drain();
         // Where nobody answers any more there is nothing to hear.
@@ -132,8 +132,8 @@ impl WorkerThread {
             counters: self.worker.counters().clone(),
             targets: self.sink.target_reports(),
             warnings: self.sink.take_warnings(),
-            unaccounted: self.ledger.unaccounted(self.worker.counters()),
-            is_whole: true,
+            unaccounted: self.accounting.unaccounted(self.worker.counters()),
+            ended_as_requested: true,
         }
     }
 
@@ -150,7 +150,7 @@ impl WorkerThread {
 
     /// What the kernel counts may have changed although no frame came.
     fn is_status_old(&self) -> bool {
-        self.published.elapsed() >= IDLE
+        self.published.elapsed() >= IDLE_WAIT
     }
 
     /// Stores only changes, because other threads read it.
@@ -186,7 +186,7 @@ impl WorkerThread {
 
     /// Goes on with the newest loop guard: sessions send to other targets now.
     #[cold]
-    fn renew_guard(&mut self) {
+    fn refresh_guard(&mut self) {
         let table = Arc::clone(self.worker.table());
         if let Some(table) = self.guarded(&table) {
             self.change_table(table);
@@ -209,7 +209,7 @@ impl WorkerThread {
     }
 
     /// Tells the source now and then what came of its frames.
-    fn weigh(&mut self) {
+    fn report_load(&mut self) {
         let Some(load) = self.load.sample(self.worker.counters()) else { return };
         if let Some(Err(error)) = self.source.as_mut().map(|source| source.observe_traffic(&load)) {
             self.fail(&error);
@@ -218,12 +218,12 @@ impl WorkerThread {
 
     /// Stops sending where copies come back to the interface without end.
     fn watch_for_storm(&mut self) {
-        let seen = self.seen();
-        let Advice::Pause(half) = self.storm.observe(seen) else { return };
-        pause(half);
-        let middle = self.seen();
-        pause(half);
-        let end = self.seen();
+        let sample = self.sample();
+        let StormAction::Pause(half) = self.storm.observe(sample) else { return };
+        sleep_for(half);
+        let middle = self.sample();
+        sleep_for(half);
+        let end = self.sample();
         if let Some(length) = self.storm.end_pause(middle, end) {
             let targets = self.sink.suspend(length).join(", ");
             self.warnings.push(format!(
@@ -235,12 +235,12 @@ impl WorkerThread {
         }
     }
 
-    fn seen(&mut self) -> Seen {
+    fn sample(&mut self) -> WorkerSample {
         self.count_lost();
         let counters = self.worker.counters();
-        Seen {
+        WorkerSample {
             at: self.running.elapsed(),
-            frames: self.ledger.total().frames,
+            frames: self.accounting.total().frames,
             copies: counters.mirrored(),
             egress_copies: counters.direction(Direction::Egress).mirrored,
             is_tunnelled: self.sink.is_tunnelled(),
@@ -250,11 +250,11 @@ impl WorkerThread {
     /// One burst; says whether there was one.
     fn step(&mut self) -> bool {
         let Some(source) = &mut self.source else {
-            self.port.waker().wait(IDLE);
+            self.port.waker().wait(IDLE_WAIT);
             return false;
         };
         match self.worker.step(&mut **source, &mut self.sink) {
-            Ok(came) => came,
+            Ok(has_frames) => has_frames,
             Err(StepError::Source(error) | StepError::Sink(error)) => {
                 self.fail(&error);
                 false
@@ -264,7 +264,7 @@ impl WorkerThread {
 
     /// Leaves a source that does not go on; the main thread reads that in the status and opens another.
     fn fail(&mut self, error: &io::Error) {
-        self.leave_source();
+        self.detach_source();
         self.set_status_current(false);
         self.failure = Some(error.to_string());
     }
@@ -278,7 +278,7 @@ impl WorkerThread {
         let mut quiet = Stopwatch::start();
         while let Some(source) = &self.source {
             let is_announced = source.has_frames();
-            let patience = if is_announced { ANNOUNCED_WITHIN } else { DRAINED_AFTER };
+            let patience = if is_announced { ANNOUNCED_FRAME_TIMEOUT } else { DRAIN_TIMEOUT };
             if quiet.elapsed() >= patience {
                 break;
             }
@@ -291,20 +291,20 @@ impl WorkerThread {
                 thread::yield_now();
             }
         }
-        self.leave_source();
+        self.detach_source();
     }
 
-    fn leave_source(&mut self) {
+    fn detach_source(&mut self) {
         if let Some(mut source) = self.source.take() {
-            self.ledger.update(source.final_counts(), &mut self.worker);
-            self.ledger.close();
+            self.accounting.update(source.final_counts(), &mut self.worker);
+            self.accounting.close();
         }
     }
 
     /// Counts what the source lost.
     fn count_lost(&mut self) {
         if let Some(source) = &mut self.source {
-            self.ledger.update(source.counts(), &mut self.worker);
+            self.accounting.update(source.counts(), &mut self.worker);
         }
     }
 
@@ -325,9 +325,9 @@ impl WorkerThread {
         self.count_lost();
         let warnings = self.source.as_mut().map(|source| source.take_warnings());
         let filter = self.source.as_ref().map(|source| source.filter_state());
-        let unaccounted = self.ledger.unaccounted(self.worker.counters());
+        let unaccounted = self.accounting.unaccounted(self.worker.counters());
         let error = self.report_unaccounted(unaccounted);
-        let counted = self.ledger.total();
+        let counted = self.accounting.total();
         let ring_len = self.source.as_ref().map_or(0, |source| source.memory_len());
         let Self { worker, sink, port, .. } = self;
         port.publish_status(|status| {
@@ -350,7 +350,7 @@ impl WorkerThread {
 }
 
 /// Waits, whatever wakes the thread meanwhile.
-fn pause(length: Duration) {
+fn sleep_for(length: Duration) {
     let begun = Stopwatch::start();
     while let Some(left) = length.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) {
         thread::park_timeout(left);

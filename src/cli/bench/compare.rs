@@ -9,8 +9,8 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::super::exit::{Exit, Failure};
-use super::report::Figures;
-use super::{Format, report};
+use super::report::TimingStatistics;
+use super::{BenchFormat, report};
 
 /// Compare two reports of --format json: how many times as long the second takes.
 #[derive(Debug, Args)]
@@ -28,27 +28,27 @@ pub(super) struct CompareFlags {
 
     /// How the result is printed.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
-    format: Format,
+    format: BenchFormat,
 }
 
 /// What a comparison needs of a report.
 #[derive(Debug, Default, PartialEq, Deserialize)]
-struct Measured {
+struct SavedReport {
     #[serde(default)]
     machine: serde_json::Value,
-    runs: Vec<Run>,
+    runs: Vec<SavedRun>,
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
-struct Run {
+struct SavedRun {
     #[serde(flatten)]
-    subject: Subject,
-    stages: Vec<Stage>,
+    identity: RunIdentity,
+    stages: Vec<SavedStage>,
 }
 
 /// What makes two runs the same.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
-struct Subject {
+struct RunIdentity {
     name: String,
     rules: u64,
     sessions: u64,
@@ -60,27 +60,27 @@ struct Subject {
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
-struct Stage {
+struct SavedStage {
     stage: String,
-    ns_per_packet: Figures,
+    ns_per_packet: TimingStatistics,
 }
 
 /// Of both reports.
 #[derive(Debug, PartialEq, Serialize)]
 struct Comparison {
     same_machine: bool,
-    stages: Vec<Pair>,
+    stages: Vec<StageComparison>,
     /// By stage: the geometric means of the ratios.
-    means: Vec<Mean>,
-    only_in_first: Vec<Subject>,
-    only_in_second: Vec<Subject>,
+    means: Vec<StageMean>,
+    only_in_first: Vec<RunIdentity>,
+    only_in_second: Vec<RunIdentity>,
 }
 
 /// One stage of one run in both.
 #[derive(Debug, PartialEq, Serialize)]
-struct Pair {
+struct StageComparison {
     #[serde(flatten)]
-    subject: Subject,
+    identity: RunIdentity,
     stage: String,
     first_ns: f64,
     second_ns: f64,
@@ -92,7 +92,7 @@ struct Pair {
 }
 
 #[derive(Debug, PartialEq, Serialize)]
-struct Mean {
+struct StageMean {
     stage: String,
     ratio: f64,
     ratio_of_medians: f64,
@@ -112,8 +112,8 @@ pub(super) fn run(flags: &CompareFlags) -> Result<Exit, Failure> {
         )));
     }
     let text = match flags.format {
-        Format::Text => found.to_text(),
-        Format::Json => serde_json::to_string_pretty(&found).map_err(Failure::failed)? + "\n",
+        BenchFormat::Text => found.to_text(),
+        BenchFormat::Json => serde_json::to_string_pretty(&found).map_err(Failure::failed)? + "\n",
     };
     report::print_text(&text)
 }
@@ -122,7 +122,7 @@ fn is_stdin(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-fn read(path: &Path) -> Result<Measured, Failure> {
+fn read(path: &Path) -> Result<SavedReport, Failure> {
     let mut text = String::new();
     let read = if is_stdin(path) {
         io::stdin().read_to_string(&mut text).map(drop)
@@ -138,17 +138,18 @@ fn read(path: &Path) -> Result<Measured, Failure> {
 }
 
 impl Comparison {
-    fn of(first: &Measured, second: &Measured) -> Self {
+    fn of(first: &SavedReport, second: &SavedReport) -> Self {
         let mut stages = Vec::new();
         for run in &first.runs {
-            let same = second.runs.iter().find(|other| other.subject == run.subject);
+            let same = second.runs.iter().find(|other| other.identity == run.identity);
             for (a, b) in same.iter().flat_map(|other| run.stages_with(other)) {
-                stages.push(Pair::of(&run.subject, a, b));
+                stages.push(StageComparison::of(&run.identity, a, b));
             }
         }
-        let without = |runs: &[Run], others: &[Run]| {
-            let is_alone = |run: &&Run| others.iter().all(|other| other.subject != run.subject);
-            runs.iter().filter(is_alone).map(|run| run.subject.clone()).collect()
+        let without = |runs: &[SavedRun], others: &[SavedRun]| {
+            let is_alone =
+                |run: &&SavedRun| others.iter().all(|other| other.identity != run.identity);
+            runs.iter().filter(is_alone).map(|run| run.identity.clone()).collect()
         };
         let mut names: Vec<&String> = Vec::new();
         for pair in &stages {
@@ -156,7 +157,7 @@ impl Comparison {
                 names.push(&pair.stage);
             }
         }
-        let means = names.into_iter().map(|stage| Mean::of(stage, &stages)).collect();
+        let means = names.into_iter().map(|stage| StageMean::of(stage, &stages)).collect();
         Self {
             same_machine: first.machine == second.machine,
             means,
@@ -176,16 +177,24 @@ impl Comparison {
             let _ = write!(text, " {head:>10}");
         }
         for pair in &self.stages {
-            let Pair { subject, stage, first_ns, second_ns, ratio, ratio_of_medians, .. } = pair;
+            let StageComparison {
+                identity,
+                stage,
+                first_ns,
+                second_ns,
+                ratio,
+                ratio_of_medians,
+                ..
+            } = pair;
             let noise = if pair.within_noise { "  within the noise" } else { "" };
             let _ = write!(
                 text,
                 "\n{:<44} {stage:<9} {first_ns:>10.2} {second_ns:>10.2} {ratio:>10.3} \
                  {ratio_of_medians:>10.3}{noise}",
-                subject.to_string()
+                identity.to_string()
             );
         }
-        for Mean { stage, ratio, ratio_of_medians } in &self.means {
+        for StageMean { stage, ratio, ratio_of_medians } in &self.means {
             let name = "geometric mean";
             let _ = write!(
                 text,
@@ -193,18 +202,21 @@ impl Comparison {
                 "", ""
             );
         }
-        let first = self.only_in_first.iter().map(|subject| ("A", subject));
-        let second = self.only_in_second.iter().map(|subject| ("B", subject));
-        for (name, subject) in first.chain(second) {
-            let _ = write!(text, "\nonly in {name}: {subject}");
+        let first = self.only_in_first.iter().map(|identity| ("A", identity));
+        let second = self.only_in_second.iter().map(|identity| ("B", identity));
+        for (name, identity) in first.chain(second) {
+            let _ = write!(text, "\nonly in {name}: {identity}");
         }
         text + "\n"
     }
 }
 
-impl Run {
+impl SavedRun {
     /// The stages that both have.
-    fn stages_with<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (&'a Stage, &'a Stage)> {
+    fn stages_with<'a>(
+        &'a self,
+        other: &'a Self,
+    ) -> impl Iterator<Item = (&'a SavedStage, &'a SavedStage)> {
         self.stages.iter().filter_map(|own| {
             let same = other.stages.iter().find(|stage| stage.stage == own.stage);
             Some((own, same?))
@@ -212,26 +224,26 @@ impl Run {
     }
 }
 
-impl Pair {
-    fn of(subject: &Subject, first: &Stage, second: &Stage) -> Self {
+impl StageComparison {
+    fn of(identity: &RunIdentity, first: &SavedStage, second: &SavedStage) -> Self {
         let (a, b) = (first.ns_per_packet, second.ns_per_packet);
         Self {
-            subject: subject.clone(),
+            identity: identity.clone(),
             stage: first.stage.clone(),
             first_ns: a.min,
             second_ns: b.min,
-            ratio: quotient(b.min, a.min),
-            ratio_of_medians: quotient(b.median, a.median),
+            ratio: ratio_of(b.min, a.min),
+            ratio_of_medians: ratio_of(b.median, a.median),
             within_noise: a.min <= b.median && b.min <= a.median,
         }
     }
 }
 
-impl Mean {
-    fn of(stage: &str, pairs: &[Pair]) -> Self {
-        let own: Vec<&Pair> = pairs.iter().filter(|pair| pair.stage == stage).collect();
+impl StageMean {
+    fn of(stage: &str, pairs: &[StageComparison]) -> Self {
+        let own: Vec<&StageComparison> = pairs.iter().filter(|pair| pair.stage == stage).collect();
         let count = u32::try_from(own.len()).map_or(1.0, f64::from);
-        let mean = |of: fn(&Pair) -> f64| {
+        let mean = |of: fn(&StageComparison) -> f64| {
             let logs: f64 = own.iter().map(|pair| of(pair).ln()).sum();
             rounded((logs / count).exp())
         };
@@ -243,7 +255,7 @@ impl Mean {
     }
 }
 
-impl std::fmt::Display for Subject {
+impl std::fmt::Display for RunIdentity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { name, rules, sessions, engine, workers } = self;
         write!(f, "{name}, {rules} rules in {sessions}, {engine}")?;
@@ -255,7 +267,7 @@ impl std::fmt::Display for Subject {
 }
 
 /// To thousandths; a figure of zero is as the least that a clock can tell.
-fn quotient(a: f64, b: f64) -> f64 {
+fn ratio_of(a: f64, b: f64) -> f64 {
     rounded(a.max(0.01) / b.max(0.01))
 }
 

@@ -12,33 +12,36 @@ pub(super) enum EngineChoice {
     /// Rule after rule: the baseline.
     Linear,
     /// Rows of words with a bit for each rule.
-    Words,
+    #[value(name = "words")]
+    BitVector,
     /// Class tables.
-    Classes,
+    #[value(name = "classes")]
+    CrossProduct,
     /// Cut trees.
-    Forest,
+    #[value(name = "forest")]
+    CutForest,
 }
 
 impl EngineChoice {
     /// In words of a bit for each rule even this many rules take hundreds of megabytes.
-    const MOST_RULES_IN_WORDS: usize = 100_000;
+    const MAX_BIT_VECTOR_RULES: usize = 100_000;
 
-    pub(super) const fn wanted(self) -> Option<EngineKind> {
+    pub(super) const fn kind(self) -> Option<EngineKind> {
         match self {
             Self::Auto => None,
             Self::Linear => Some(EngineKind::Linear),
-            Self::Words => Some(EngineKind::BitVector),
-            Self::Classes => Some(EngineKind::CrossProduct),
-            Self::Forest => Some(EngineKind::CutForest),
+            Self::BitVector => Some(EngineKind::BitVector),
+            Self::CrossProduct => Some(EngineKind::CrossProduct),
+            Self::CutForest => Some(EngineKind::CutForest),
         }
     }
 
     pub(super) fn label(self) -> &'static str {
-        self.wanted().map_or("auto", EngineKind::label)
+        self.kind().map_or("auto", EngineKind::label)
     }
 
     /// Whether it is known beforehand that so many rules take too much memory.
-    pub(super) const fn is_beyond(self, rules: usize) -> bool {
-        matches!(self, Self::Words) && rules > Self::MOST_RULES_IN_WORDS
+    pub(super) const fn exceeds_memory(self, rules: usize) -> bool {
+        matches!(self, Self::BitVector) && rules > Self::MAX_BIT_VECTOR_RULES
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::dataplane::FlowKey;
 
 /// A frame of 64 bytes and more that has these headers.
-pub(super) fn frame(key: &FlowKey) -> Vec<u8> {
+pub(super) fn build_frame(key: &FlowKey) -> Vec<u8> {
     let (source_port, destination_port) = key.ports().unwrap_or_default();
     let mut transport = Vec::with_capacity(24);
     transport.extend(source_port.to_be_bytes());
@@ -43,7 +43,7 @@ mod tests {
             let [source, destination] = [source, destination].map(|text| text.parse().unwrap());
             for (protocol, ports) in [(6, Some((1, 65_535))), (17, Some((53, 7))), (89, None)] {
                 let key = FlowKey::new(source, destination, protocol, ports);
-                assert_eq!(FlowKey::parse(&frame(&key)), Ok(key));
+                assert_eq!(FlowKey::parse(&build_frame(&key)), Ok(key));
             }
         }
     }

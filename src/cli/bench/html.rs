@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::machine::Machine;
-use super::report::{Figures, Run};
+use super::report::{BenchRun, TimingStatistics};
 
 const STYLE: &str = "\
 :root { color-scheme: light dark; }
@@ -22,7 +22,7 @@ what the work costs, the median and the 99th percentile are what it cost beside 
 ratios of the lowest figures of one run, not figures of two machines.";
 
 /// The page.
-pub(super) fn page(machine: &Machine, runs: &[Run], svg: &str, command: &str) -> String {
+pub(super) fn page(machine: &Machine, runs: &[BenchRun], svg: &str, command: &str) -> String {
     let mut text = format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n\
@@ -57,13 +57,13 @@ pub(super) fn page(machine: &Machine, runs: &[Run], svg: &str, command: &str) ->
     text + "</table>\n</html>\n"
 }
 
-fn row(run: &Run, stage: &str, figures: Figures) -> String {
-    let Run { name, engine, rules, sessions, workers, bytes, compile_ns, .. } = run;
-    let compiled_in = std::time::Duration::from_nanos(*compile_ns).as_secs_f64() * 1e3;
-    let Figures { min, median, p99 } = figures;
+fn row(run: &BenchRun, stage: &str, figures: TimingStatistics) -> String {
+    let BenchRun { name, engine, rules, sessions, workers, bytes, compile_ns, .. } = run;
+    let compile_time = std::time::Duration::from_nanos(*compile_ns).as_secs_f64() * 1e3;
+    let TimingStatistics { min, median, p99 } = figures;
     format!(
         "<tr><td>{}</td><td>{engine}</td><td>{rules}</td><td>{sessions}</td><td>{workers}</td>\
-         <td>{}</td><td>{compiled_in:.2}</td><td>{stage}</td><td>{min:.2}</td><td>{median:.2}</td>\
+         <td>{}</td><td>{compile_time:.2}</td><td>{stage}</td><td>{min:.2}</td><td>{median:.2}</td>\
          <td>{p99:.2}</td></tr>\n",
         escaped(name),
         bytes.div_ceil(1024),
@@ -91,8 +91,8 @@ mod tests {
 
     #[test]
     fn names_are_escaped_in_html() {
-        let run = Run { name: "<script>&".to_owned(), ..Run::default() };
-        let runs = [Run { stages: vec![super::super::report::StageFigures::default()], ..run }];
+        let run = BenchRun { name: "<script>&".to_owned(), ..BenchRun::default() };
+        let runs = [BenchRun { stages: vec![super::super::report::StageResult::default()], ..run }];
         let page = page(&Machine::default(), &runs, "<svg>here</svg>", "bench --config \"a<b\"");
         assert!(page.contains("<svg>here</svg>") && page.contains("&lt;script&gt;&amp;"));
         assert!(page.contains("--config &quot;a&lt;b&quot;") && !page.contains("<script"));

@@ -39,10 +39,10 @@ const SIMD: [&str; 9] =
 impl Machine {
     /// Asks the kernel.
     pub(super) fn read() -> Self {
-        Self::under(Path::new("/"))
+        Self::read_from(Path::new("/"))
     }
 
-    fn under(root: &Path) -> Self {
+    fn read_from(root: &Path) -> Self {
         let line = |path: &str| {
             let text = fs::read_to_string(root.join(path)).ok()?;
             Some(text.trim().to_owned()).filter(|text| !text.is_empty())
@@ -127,7 +127,7 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        Machine { cores: Some(2), ..Machine::under(folder.path()) }
+        Machine { cores: Some(2), ..Machine::read_from(folder.path()) }
     }
 
     #[test]

@@ -9,60 +9,60 @@ use std::time::Duration;
 use super::super::exit::Failure;
 use super::BenchFlags;
 use super::engine::EngineChoice;
-use super::events::{Counts, Events};
-use super::report::{Figures, Run, StageFigures};
-use super::stages::{Bench, Share, Stage};
+use super::perf_counters::{PerfCounters, PerfCounts};
+use super::report::{BenchRun, StageResult, TimingStatistics};
+use super::stages::{PacketShare, Stage, StageRunner};
 use super::workload::Workload;
 use crate::dataplane::{EngineKind, MirrorTable, OuterTemplate, RuleSet, StepError, Worker};
 use crate::io::clock::Stopwatch;
 use crate::model::{Filter, VirtualNetworkId};
 
 /// How many packets each worker takes in a round at least.
-const SHORTEST_ROUND: usize = 32_768;
+const MIN_ROUND_PACKETS: usize = 32_768;
 
 /// How many comparisons a packet with a rule a round takes at the most, where each packet is
 /// compared with each rule.
-const MOST_COMPARISONS: usize = 1 << 24;
+const MAX_COMPARISONS: usize = 1 << 24;
 
 /// Rules that are asked in one way, and packets for them.
-pub(super) struct Subject<'a> {
+pub(super) struct BenchCase<'a> {
     workload: &'a Workload,
     table: Arc<MirrorTable>,
     rules: Arc<RuleSet>,
     count: usize,
     sessions: usize,
     asked: EngineChoice,
-    compiled_in: Duration,
-    changed_in: Duration,
+    compile_time: Duration,
+    change_time: Duration,
 }
 
-impl<'a> Subject<'a> {
+impl<'a> BenchCase<'a> {
     /// Compiles the rules; nothing where the engine would need too much memory.
     pub(super) fn new(workload: &'a Workload, engine: EngineChoice) -> Option<Self> {
         let filters = workload.filters();
         let count = filters.iter().map(|filter| filter.all_rules().len()).sum();
-        if engine.is_beyond(count) {
+        if engine.exceeds_memory(count) {
             return None;
         }
         let (direction, is_ipv4) = (workload.direction, workload.is_ipv4());
-        let watch = Stopwatch::start();
-        let rules = match engine.wanted() {
+        let stopwatch = Stopwatch::start();
+        let rules = match engine.kind() {
             None => RuleSet::new(&filters, direction, is_ipv4),
             Some(wanted) => RuleSet::with_engine(&filters, direction, is_ipv4, wanted)?,
         };
-        let compiled_in = watch.elapsed();
+        let compile_time = stopwatch.elapsed();
         let changed = without_one(&filters);
-        let watch = Stopwatch::start();
+        let stopwatch = Stopwatch::start();
         let adapted = rules.patched(&changed);
         let new = || RuleSet::new(&changed, direction, is_ipv4);
         black_box(adapted.or_else(|| {
-            let wanted = engine.wanted();
+            let wanted = engine.kind();
             wanted.map_or_else(
                 || Some(new()),
                 |wanted| RuleSet::with_engine(&changed, direction, is_ipv4, wanted),
             )
         }));
-        let changed_in = watch.elapsed();
+        let change_time = stopwatch.elapsed();
         let rules = Arc::new(rules);
         let Workload { table, interface, .. } = workload;
         let table = table.with_rule_set(*interface, direction, is_ipv4, Arc::clone(&rules));
@@ -74,44 +74,44 @@ impl<'a> Subject<'a> {
             count,
             sessions: filters.len(),
             asked: engine,
-            compiled_in,
-            changed_in,
+            compile_time,
+            change_time,
         })
     }
 
     /// Measures all stages in turn, so that what disturbs the machine disturbs all of them.
-    pub(super) fn run(&self, flags: &BenchFlags, workers: u32) -> Result<Run, Failure> {
+    pub(super) fn run(&self, flags: &BenchFlags, workers: u32) -> Result<BenchRun, Failure> {
         let packets = self.packets();
         let parts = usize::try_from(workers).unwrap_or(usize::MAX);
         if parts > packets {
             let what = format!("there are only {packets} packets; take no more workers than these");
             return Err(Failure::usage(format!("--workers {workers}: {what}")));
         }
-        let shares = Share::of(self.workload, packets, parts);
-        let mut lanes: Vec<Bench<'_>> = shares
+        let shares = PacketShare::of(self.workload, packets, parts);
+        let mut runners: Vec<StageRunner<'_>> = shares
             .into_iter()
-            .map(|share| Bench::new(share, &self.rules, self.worker(), template()))
+            .map(|share| StageRunner::new(share, &self.rules, self.worker(), template()))
             .collect();
-        let each = packets.div_ceil(lanes.len().max(1));
+        let each = packets.div_ceil(runners.len().max(1));
         let rounds = Rounds {
             stages: &flags.stages,
             count: flags.rounds,
-            repeats: self.shortest_round().div_ceil(each.max(1)).max(1),
-            barrier: Barrier::new(lanes.len()),
-            watch: Stopwatch::start(),
+            repeats: self.min_round_packets().div_ceil(each.max(1)).max(1),
+            barrier: Barrier::new(runners.len()),
+            stopwatch: Stopwatch::start(),
         };
-        let times = rounds.take(&mut lanes)?;
-        let counts = counts(lanes.first_mut(), &flags.stages)?;
+        let times = rounds.run_all(&mut runners)?;
+        let counts = counts(runners.first_mut(), &flags.stages)?;
         let stages = flags.stages.iter().zip(times).zip(counts);
-        let stages = stages.map(|((stage, times), counts)| StageFigures {
+        let stages = stages.map(|((stage, times), counts)| StageResult {
             stage: stage.label(),
-            ns_per_packet: Figures::new(times, packets * rounds.repeats),
+            ns_per_packet: TimingStatistics::new(times, packets * rounds.repeats),
             counts,
         });
-        let stages: Vec<StageFigures> = stages.collect();
+        let stages: Vec<StageResult> = stages.collect();
         let stats = self.rules.stats();
         let whole = stages.iter().find(|one| one.stage == Stage::Whole.label());
-        Ok(Run {
+        Ok(BenchRun {
             name: self.workload.name.clone(),
             generated: self.workload.generated,
             rules: self.count,
@@ -120,10 +120,10 @@ impl<'a> Subject<'a> {
             engine: stats.engine.label(),
             depth: stats.depth,
             bytes: stats.bytes,
-            compile_ns: nanoseconds(self.compiled_in),
-            change_ns: nanoseconds(self.changed_in),
+            compile_ns: nanoseconds(self.compile_time),
+            change_ns: nanoseconds(self.change_time),
             packets,
-            taken: lanes.iter_mut().map(Bench::taken).sum(),
+            taken: runners.iter_mut().map(StageRunner::taken).sum(),
             workers,
             rounds: flags.rounds,
             mpps: whole.map(|whole| whole.ns_per_packet.mpps()),
@@ -138,17 +138,17 @@ impl<'a> Subject<'a> {
 
     /// All, or as many as can be compared with each rule in bearable time.
     fn packets(&self) -> usize {
-        self.bearable().min(self.workload.keys.len())
+        self.max_packets().min(self.workload.keys.len())
     }
 
     /// Few packets are taken again and again: a round must be longer than the clock is coarse.
-    fn shortest_round(&self) -> usize {
-        self.bearable().min(SHORTEST_ROUND)
+    fn min_round_packets(&self) -> usize {
+        self.max_packets().min(MIN_ROUND_PACKETS)
     }
 
-    fn bearable(&self) -> usize {
+    fn max_packets(&self) -> usize {
         match self.rules.stats().engine {
-            EngineKind::Linear => (MOST_COMPARISONS / self.count.max(1)).max(1024),
+            EngineKind::Linear => (MAX_COMPARISONS / self.count.max(1)).max(1024),
             _ => usize::MAX,
         }
     }
@@ -156,10 +156,14 @@ impl<'a> Subject<'a> {
 
 /// What the processor counts in one round of each stage, which a worker takes alone when the clock
 /// no longer runs.
-fn counts(lane: Option<&mut Bench<'_>>, stages: &[Stage]) -> Result<Vec<Counts>, Failure> {
-    let Some(lane) = lane else { return Ok(Vec::new()) };
-    let mut events = Events::open();
-    let counts = stages.iter().map(|stage| events.of(lane.packets(), || lane.go(*stage)));
+fn counts(
+    runner: Option<&mut StageRunner<'_>>,
+    stages: &[Stage],
+) -> Result<Vec<PerfCounts>, Failure> {
+    let Some(runner) = runner else { return Ok(Vec::new()) };
+    let mut events = PerfCounters::open();
+    let counts =
+        stages.iter().map(|stage| events.measure(runner.packets(), || runner.run_stage(*stage)));
     counts.collect::<Result<_, _>>().map_err(Failure::failed)
 }
 
@@ -188,7 +192,7 @@ fn template() -> OuterTemplate {
 }
 
 /// From when to when, by a clock that all workers share.
-type Span = (Duration, Duration);
+type TimeSpan = (Duration, Duration);
 
 /// What each worker does, at the same time as the others.
 struct Rounds<'a> {
@@ -196,24 +200,26 @@ struct Rounds<'a> {
     count: u32,
     repeats: usize,
     barrier: Barrier,
-    watch: Stopwatch,
+    stopwatch: Stopwatch,
 }
 
 impl Rounds<'_> {
     /// How long each stage took in each round, from the first worker's start to the last one's end.
-    fn take(&self, lanes: &mut [Bench<'_>]) -> Result<Vec<Vec<Duration>>, Failure> {
-        let spans: Result<Vec<Vec<Span>>, StepError> = match lanes {
-            [lane] => self.go(lane).map(|spans| vec![spans]),
-            lanes => thread::scope(|scope| {
-                let threads: Vec<_> =
-                    lanes.iter_mut().map(|lane| scope.spawn(|| self.go(lane))).collect();
+    fn run_all(&self, runners: &mut [StageRunner<'_>]) -> Result<Vec<Vec<Duration>>, Failure> {
+        let spans: Result<Vec<Vec<TimeSpan>>, StepError> = match runners {
+            [runner] => self.run_worker(runner).map(|spans| vec![spans]),
+            runners => thread::scope(|scope| {
+                let threads: Vec<_> = runners
+                    .iter_mut()
+                    .map(|runner| scope.spawn(|| self.run_worker(runner)))
+                    .collect();
                 // A thread that panicked has said why; the others have all that is needed.
                 threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
             }),
         };
         let spans = spans.map_err(Failure::failed)?;
         let wall = |place: usize| {
-            let spans = spans.iter().filter_map(|lane| lane.get(place));
+            let spans = spans.iter().filter_map(|runner| runner.get(place));
             let (mut first, mut last) = (Duration::MAX, Duration::ZERO);
             spans.for_each(|(start, end)| (first, last) = (first.min(*start), last.max(*end)));
             last.saturating_sub(first)
@@ -226,16 +232,16 @@ impl Rounds<'_> {
 
     /// One worker's spans, stage by stage, round by round. After an error it still waits for the
     /// others, which would else wait for it.
-    fn go(&self, lane: &mut Bench<'_>) -> Result<Vec<Span>, StepError> {
+    fn run_worker(&self, runner: &mut StageRunner<'_>) -> Result<Vec<TimeSpan>, StepError> {
         let mut spans = Vec::new();
         let mut end = Ok(());
         for stage in (0..self.count).flat_map(|_| self.stages) {
             self.barrier.wait();
-            let start = self.watch.elapsed();
+            let start = self.stopwatch.elapsed();
             for _ in 0..self.repeats {
-                end = end.and_then(|()| lane.go(*stage));
+                end = end.and_then(|()| runner.run_stage(*stage));
             }
-            spans.push((start, self.watch.elapsed()));
+            spans.push((start, self.stopwatch.elapsed()));
         }
         end.map(|()| spans)
     }
@@ -249,13 +255,13 @@ mod tests {
     use super::*;
 
     #[derive(Parser)]
-    struct Typed {
+    struct TestArguments {
         #[command(flatten)]
         flags: BenchFlags,
     }
 
     fn flags(words: &str) -> BenchFlags {
-        Typed::parse_from(words.split_whitespace()).flags
+        TestArguments::parse_from(words.split_whitespace()).flags
     }
 
     #[test]
@@ -265,18 +271,18 @@ mod tests {
         for (engine, wanted) in [
             (EngineChoice::Auto, EngineKind::BitVector),
             (EngineChoice::Linear, EngineKind::Linear),
-            (EngineChoice::Classes, EngineKind::CrossProduct),
-            (EngineChoice::Forest, EngineKind::CutForest),
+            (EngineChoice::CrossProduct, EngineKind::CrossProduct),
+            (EngineChoice::CutForest, EngineKind::CutForest),
         ] {
-            let subject = Subject::new(&workload, engine).unwrap();
+            let case = BenchCase::new(&workload, engine).unwrap();
             let used: Vec<EngineKind> =
-                subject.table.engine_stats().map(|(.., stats)| stats.engine).collect();
+                case.table.engine_stats().map(|(.., stats)| stats.engine).collect();
             assert_eq!(used, [wanted]);
             let mut answers = vec![RuleSet::NO_MATCH; workload.keys.len()];
-            subject.rules.classify(&workload.keys, &mut answers);
+            case.rules.classify(&workload.keys, &mut answers);
             let by_rules = answers.iter().filter(|answer| **answer != RuleSet::NO_MATCH).count();
             let mirrored = workload.keys.iter().filter(|key| {
-                let outcome = subject.table.decide(workload.interface, workload.direction, key);
+                let outcome = case.table.decide(workload.interface, workload.direction, key);
                 matches!(outcome, crate::dataplane::MirrorOutcome::Mirrored(_))
             });
             assert_eq!(mirrored.count(), by_rules);
@@ -287,19 +293,19 @@ mod tests {
     fn packets_are_divided_among_workers() {
         let flags = flags("bench --rules 10 --packets 50 --rounds 3 --stages classify,whole");
         let workload = workload::read(&flags, Some(10)).unwrap();
-        let subject = Subject::new(&workload, EngineChoice::Auto).unwrap();
-        let [one, three] = [1, 3].map(|workers| subject.run(&flags, workers).unwrap());
+        let case = BenchCase::new(&workload, EngineChoice::Auto).unwrap();
+        let [one, three] = [1, 3].map(|workers| case.run(&flags, workers).unwrap());
         assert_eq!((one.packets, one.taken), (three.packets, three.taken));
         assert_eq!((one.stages.len(), three.stages.len(), three.workers), (2, 2, 3));
-        assert!(subject.run(&flags, 51).is_err());
+        assert!(case.run(&flags, 51).is_err());
     }
 
     #[test]
     fn the_baseline_measures_fewer_packets_with_more_rules() {
         let flags = flags("bench --rules 10000");
         let workload = workload::read(&flags, Some(10_000)).unwrap();
-        let subject = Subject::new(&workload, EngineChoice::Linear).unwrap();
-        assert_eq!(subject.packets(), 1677);
-        assert!(EngineChoice::Words.is_beyond(100_001));
+        let case = BenchCase::new(&workload, EngineChoice::Linear).unwrap();
+        assert_eq!(case.packets(), 1677);
+        assert!(EngineChoice::BitVector.exceeds_memory(100_001));
     }
 }

@@ -2,12 +2,12 @@
 
 mod compare;
 mod engine;
-mod events;
 mod frames;
 mod generate;
 mod html;
 mod machine;
 mod measure;
+mod perf_counters;
 mod plan;
 mod plot;
 mod report;
@@ -22,7 +22,7 @@ use super::exit::{Exit, Failure};
 use super::terminal;
 use engine::EngineChoice;
 use generate::GenerateFlags;
-use plan::{Plan, Sweep};
+use plan::{BenchPlan, Sweep};
 use stages::Stage;
 
 /// Measure what rules and packets cost, stage by stage.
@@ -45,7 +45,7 @@ use stages::Stage;
   traffic-mirror bench --config mirror.toml --capture traffic.pcap --format json")]
 pub(super) struct BenchFlags {
     #[command(subcommand)]
-    instead: Option<Instead>,
+    command: Option<BenchCommand>,
 
     /// Rules in the format of ClassBench, the first of highest priority; all accept.
     #[arg(long, value_name = "FILE")]
@@ -83,7 +83,7 @@ pub(super) struct BenchFlags {
 
     /// So many threads share the packets, each with a worker and a buffer of its own.
     #[arg(long, value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..=i64::from(plan::MOST_WORKERS)))]
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(plan::MAX_WORKERS)))]
     workers: Option<u32>,
 
     /// What is measured.
@@ -96,7 +96,7 @@ pub(super) struct BenchFlags {
 
     /// How the result is printed.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
-    format: Format,
+    format: BenchFormat,
 
     /// Draw nanoseconds a packet against rules, a line for each engine, as SVG.
     #[arg(long, value_name = "FILE")]
@@ -116,13 +116,13 @@ impl BenchFlags {
 
 /// What else there is to do.
 #[derive(Debug, Subcommand)]
-enum Instead {
+enum BenchCommand {
     Compare(compare::CompareFlags),
 }
 
 /// For whom the result is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum BenchFormat {
     /// A table.
     Text,
     /// One JSON object.
@@ -130,36 +130,40 @@ enum Format {
 }
 
 pub(super) fn run(flags: &BenchFlags) -> Result<Exit, Failure> {
-    if let Some(Instead::Compare(flags)) = &flags.instead {
+    if let Some(BenchCommand::Compare(flags)) = &flags.command {
         return compare::run(flags);
     }
-    let plan = Plan::new(flags)?;
+    let plan = BenchPlan::new(flags)?;
     let mut runs = Vec::new();
     for size in &plan.sizes {
         let workload = workload::read(flags, *size)?;
         for engine in plan.engines(*size) {
-            let Some(subject) = measure::Subject::new(&workload, engine) else {
-                left_out(&plan, *size, engine)?;
+            let Some(case) = measure::BenchCase::new(&workload, engine) else {
+                report_skipped_engine(&plan, *size, engine)?;
                 continue;
             };
             for workers in &plan.workers {
-                runs.push(subject.run(flags, *workers)?);
+                runs.push(case.run(flags, *workers)?);
             }
         }
     }
-    let report = report::Report::new(runs);
-    report.illustrate(flags)?;
+    let report = report::BenchReport::new(runs);
+    report.write_files(flags)?;
     report::print(&report, flags.format)
 }
 
 /// Says that an engine cannot take the rules, or that it is the only one and so this is the end.
-fn left_out(plan: &Plan, rules: Option<u32>, engine: EngineChoice) -> Result<(), Failure> {
+fn report_skipped_engine(
+    plan: &BenchPlan,
+    rules: Option<u32>,
+    engine: EngineChoice,
+) -> Result<(), Failure> {
     let what = match engine {
-        EngineChoice::Classes => "these rules need too much memory, or are of IPv6",
+        EngineChoice::CrossProduct => "these rules need too much memory, or are of IPv6",
         _ => "these rules need too much memory",
     };
     let engine = engine.label();
-    if !plan.leaves_out() {
+    if !plan.skips_engines() {
         return Err(Failure::usage(format!("--engine {engine}: {what}; take forest or auto")));
     }
     let which = rules.map(|rules| format!(", --sweep rules={rules}")).unwrap_or_default();

@@ -23,7 +23,7 @@ impl Sweep {
         let (name, list) = text.split_once('=').ok_or_else(|| format!("{text:?} {expected}"))?;
         let most = match name {
             "rules" => 1_000_000,
-            "workers" => MOST_WORKERS,
+            "workers" => MAX_WORKERS,
             _ => return Err(format!("{text:?} {expected}")),
         };
         let values = list.split(',').map(|number| {
@@ -36,14 +36,14 @@ impl Sweep {
 }
 
 /// More threads than any machine has processors.
-pub(super) const MOST_WORKERS: u32 = 1024;
+pub(super) const MAX_WORKERS: u32 = 1024;
 
 /// Above this number of rules a sweep leaves out asking rule after rule, unless told otherwise.
-const MOST_RULES_OF_BASELINE: u32 = 10_000;
+const MAX_BASELINE_RULES: u32 = 10_000;
 
 /// The product of all lists is measured.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(super) struct BenchPlan {
     /// How many rules are generated; nothing where they are read.
     pub(super) sizes: Vec<Option<u32>>,
     pub(super) workers: Vec<u32>,
@@ -51,7 +51,7 @@ pub(super) struct Plan {
     is_sweep: bool,
 }
 
-impl Plan {
+impl BenchPlan {
     /// # Errors
     /// [`Failure`] where flags do not go together.
     pub(super) fn new(flags: &BenchFlags) -> Result<Self, Failure> {
@@ -103,7 +103,7 @@ impl Plan {
     pub(super) fn engines(&self, rules: Option<u32>) -> Vec<EngineChoice> {
         match (self.is_sweep, rules) {
             _ if !self.engines.is_empty() => self.engines.clone(),
-            (true, Some(rules)) if rules <= MOST_RULES_OF_BASELINE => {
+            (true, Some(rules)) if rules <= MAX_BASELINE_RULES => {
                 vec![EngineChoice::Linear, EngineChoice::Auto]
             }
             _ => vec![EngineChoice::Auto],
@@ -111,7 +111,7 @@ impl Plan {
     }
 
     /// Whether an engine that cannot be measured is left out, others being measured instead.
-    pub(super) fn leaves_out(&self) -> bool {
+    pub(super) fn skips_engines(&self) -> bool {
         self.is_sweep || self.engines.len() > 1
     }
 }
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn the_baseline_is_skipped_when_it_would_take_too_long() {
-        let plan = |engines: &[EngineChoice], is_sweep| Plan {
+        let plan = |engines: &[EngineChoice], is_sweep| BenchPlan {
             sizes: vec![None],
             workers: vec![1],
             engines: engines.to_vec(),

@@ -11,7 +11,7 @@ use plotters::prelude::{
     WHITE,
 };
 
-use super::report::Run;
+use super::report::BenchRun;
 
 /// Of the picture, in pixels.
 const SIZE: (u32, u32) = (960, 540);
@@ -34,16 +34,16 @@ const COLOURS: [RGBColor; 7] = [
 const GREY: RGBColor = RGBColor(110, 110, 110);
 
 /// A line of the picture: by number of rules, the lowest and the middle figure.
-type Line = BTreeMap<usize, (f64, f64)>;
+type Series = BTreeMap<usize, (f64, f64)>;
 
-type Lines = BTreeMap<String, Line>;
+type SeriesByName = BTreeMap<String, Series>;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-type Drawn = Result<(), Box<dyn Error>>;
+type DrawResult = Result<(), Box<dyn Error>>;
 
 /// As an SVG file. The stage is `classify`, or the last one where that was not measured.
-pub(super) fn svg(runs: &[Run]) -> Result<String, Box<dyn Error>> {
+pub(super) fn svg(runs: &[BenchRun]) -> Result<String, Box<dyn Error>> {
     let stages = runs.first().map_or(&[][..], |run| run.stages.as_slice());
     let classify = stages.iter().find(|one| one.stage == "classify");
     let stage = classify.or(stages.last()).map_or("", |one| one.stage);
@@ -61,14 +61,14 @@ pub(super) fn svg(runs: &[Run]) -> Result<String, Box<dyn Error>> {
 }
 
 /// The lines by what tells them apart: the engine, and what differs between the runs beside it.
-fn lines(runs: &[Run], stage: &str) -> Lines {
-    let differs = |of: fn(&Run) -> String| {
+fn lines(runs: &[BenchRun], stage: &str) -> SeriesByName {
+    let differs = |of: fn(&BenchRun) -> String| {
         let first = runs.first().map(of);
         runs.iter().any(|run| Some(of(run)) != first)
     };
     let has_names = differs(|run| run.name.clone());
     let has_workers = differs(|run| run.workers.to_string());
-    let mut lines = Lines::new();
+    let mut lines = SeriesByName::new();
     for run in runs {
         let Some(figures) = run.stages.iter().find(|one| one.stage == stage) else { continue };
         let mut label = run.asked.to_owned();
@@ -100,23 +100,23 @@ fn real(count: usize) -> f64 {
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy)]
-struct Look {
+struct SeriesStyle {
     colour: RGBColor,
     is_baseline: bool,
     mark: usize,
 }
 
 /// The looks of the lines in their order.
-fn looks(lines: &Lines) -> impl Iterator<Item = (Look, &String, &Line)> {
+fn series_styles(lines: &SeriesByName) -> impl Iterator<Item = (SeriesStyle, &String, &Series)> {
     let mut colours = COLOURS.into_iter().cycle();
     lines.iter().enumerate().map(move |(mark, (label, line))| {
         let is_baseline = label.starts_with("linear");
         let colour = if is_baseline { None } else { colours.next() };
-        (Look { colour: colour.unwrap_or(GREY), is_baseline, mark: mark % 4 }, label, line)
+        (SeriesStyle { colour: colour.unwrap_or(GREY), is_baseline, mark: mark % 4 }, label, line)
     })
 }
 
-fn draw_lines(area: &Area<'_>, stage: &str, lines: &Lines) -> Drawn {
+fn draw_lines(area: &Area<'_>, stage: &str, lines: &SeriesByName) -> DrawResult {
     let points = || lines.values().flatten();
     let rules = range(points().map(|(rules, _)| real(*rules)));
     let times = range(points().flat_map(|(_, (min, median))| [*min, *median]));
@@ -131,47 +131,47 @@ fn draw_lines(area: &Area<'_>, stage: &str, lines: &Lines) -> Drawn {
     mesh.axis_desc_style(("sans-serif", 14)).label_style(("sans-serif", 13));
     mesh.light_line_style(WHITE).x_label_formatter(&plain).y_label_formatter(&plain);
     mesh.draw()?;
-    for (look, _, line) in looks(lines) {
+    for (style, _, line) in series_styles(lines) {
         let low = line.iter().map(|(rules, (min, _))| (real(*rules), *min));
         let high = line.iter().rev().map(|(rules, (_, median))| (real(*rules), *median));
         let band: Vec<(f64, f64)> = low.clone().chain(high).collect();
         if line.len() > 1 {
-            chart.draw_series([Polygon::new(band, look.colour.mix(0.15))])?;
+            chart.draw_series([Polygon::new(band, style.colour.mix(0.15))])?;
         }
-        let style = look.colour.stroke_width(2);
-        if look.is_baseline {
-            chart.draw_series(DashedLineSeries::new(low.clone(), 7, 5, style))?;
+        let stroke = style.colour.stroke_width(2);
+        if style.is_baseline {
+            chart.draw_series(DashedLineSeries::new(low.clone(), 7, 5, stroke))?;
         } else {
-            chart.draw_series(LineSeries::new(low.clone(), style))?;
+            chart.draw_series(LineSeries::new(low.clone(), stroke))?;
         }
-        let filled = look.colour.filled();
-        match look.mark {
+        let filled = style.colour.filled();
+        match style.mark {
             0 => chart.draw_series(low.map(|at| Circle::new(at, 4, filled)))?,
             1 => chart.draw_series(low.map(|at| TriangleMarker::new(at, 6, filled)))?,
-            2 => chart.draw_series(low.map(|at| Cross::new(at, 4, style)))?,
-            _ => chart.draw_series(low.map(|at| Circle::new(at, 4, style)))?,
+            2 => chart.draw_series(low.map(|at| Cross::new(at, 4, stroke)))?,
+            _ => chart.draw_series(low.map(|at| Circle::new(at, 4, stroke)))?,
         };
     }
     Ok(())
 }
 
-fn draw_legend(area: &Area<'_>, lines: &Lines) -> Drawn {
+fn draw_legend(area: &Area<'_>, lines: &SeriesByName) -> DrawResult {
     let font = ("sans-serif", 14).into_font();
-    for (row, (look, label, _)) in (0..).zip(looks(lines)) {
+    for (row, (style, label, _)) in (0..).zip(series_styles(lines)) {
         let y = 56 + 24 * row;
-        let style = look.colour.stroke_width(2);
-        if look.is_baseline {
+        let stroke = style.colour.stroke_width(2);
+        if style.is_baseline {
             for start in [4, 16, 28] {
-                area.draw(&PathElement::new([(start, y), (start + 8, y)], style))?;
+                area.draw(&PathElement::new([(start, y), (start + 8, y)], stroke))?;
             }
         } else {
-            area.draw(&PathElement::new([(4, y), (36, y)], style))?;
+            area.draw(&PathElement::new([(4, y), (36, y)], stroke))?;
         }
-        match look.mark {
-            0 => area.draw(&Circle::new((20, y), 4, look.colour.filled()))?,
-            1 => area.draw(&TriangleMarker::new((20, y), 6, look.colour.filled()))?,
-            2 => area.draw(&Cross::new((20, y), 4, style))?,
-            _ => area.draw(&Circle::new((20, y), 4, style))?,
+        match style.mark {
+            0 => area.draw(&Circle::new((20, y), 4, style.colour.filled()))?,
+            1 => area.draw(&TriangleMarker::new((20, y), 6, style.colour.filled()))?,
+            2 => area.draw(&Cross::new((20, y), 4, stroke))?,
+            _ => area.draw(&Circle::new((20, y), 4, stroke))?,
         }
         area.draw(&Text::new(label.clone(), (44, y - 7), font.clone()))?;
     }
@@ -187,14 +187,15 @@ fn plain(value: &f64) -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::super::report::{Figures, StageFigures};
+    use super::super::report::{StageResult, TimingStatistics};
     use super::*;
 
-    fn run(asked: &'static str, rules: usize, ns: u64) -> Run {
-        let figures = Figures::new(vec![Duration::from_nanos(ns), Duration::from_nanos(ns + 3)], 1);
+    fn run(asked: &'static str, rules: usize, ns: u64) -> BenchRun {
+        let figures =
+            TimingStatistics::new(vec![Duration::from_nanos(ns), Duration::from_nanos(ns + 3)], 1);
         let stage =
-            StageFigures { stage: "classify", ns_per_packet: figures, counts: Default::default() };
-        Run { asked, rules, stages: vec![stage], ..Run::default() }
+            StageResult { stage: "classify", ns_per_packet: figures, counts: Default::default() };
+        BenchRun { asked, rules, stages: vec![stage], ..BenchRun::default() }
     }
 
     #[test]
@@ -202,7 +203,7 @@ mod tests {
         let sizes = [1, 10, 100, 1000];
         let linear = sizes.map(|rules| run("linear", rules, u64::try_from(rules).unwrap()));
         let forest = sizes.map(|rules| run("forest", rules, 9));
-        let runs: Vec<Run> = linear.into_iter().chain(forest).collect();
+        let runs: Vec<BenchRun> = linear.into_iter().chain(forest).collect();
         let svg = svg(&runs).unwrap();
         assert!(svg.starts_with("<svg"), "{svg}");
         for text in ["linear", "forest", "rules", "classify", "1000", "nanoseconds"] {

@@ -7,27 +7,27 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::exit::{Exit, Failure, reader_left};
+use super::super::exit::{Exit, Failure, ignore_broken_pipe};
 use super::super::terminal;
-use super::events::Counts;
 use super::machine::Machine;
-use super::workload::Generated;
-use super::{BenchFlags, Format, html, plot};
+use super::perf_counters::PerfCounts;
+use super::workload::GeneratorSettings;
+use super::{BenchFlags, BenchFormat, html, plot};
 use crate::io::record::OutputFile;
 
 /// All that one command measured.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(super) struct BenchReport {
     machine: Machine,
-    runs: Vec<Run>,
+    runs: Vec<BenchRun>,
 }
 
 /// One set of rules under one set of packets.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Run {
+pub(super) struct BenchRun {
     pub(super) name: String,
     #[serde(flatten)]
-    pub(super) generated: Generated,
+    pub(super) generated: GeneratorSettings,
     pub(super) rules: usize,
     pub(super) sessions: usize,
     /// The engine that was asked for.
@@ -50,29 +50,29 @@ pub(super) struct Run {
     /// Of the whole way, by all workers together, in the best round.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) mpps: Option<f64>,
-    pub(super) stages: Vec<StageFigures>,
+    pub(super) stages: Vec<StageResult>,
 }
 
 /// One stage.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct StageFigures {
+pub(super) struct StageResult {
     pub(super) stage: &'static str,
-    pub(super) ns_per_packet: Figures,
+    pub(super) ns_per_packet: TimingStatistics,
     /// What the processor counted for each packet, in rounds of their own.
     #[serde(flatten)]
-    pub(super) counts: Counts,
+    pub(super) counts: PerfCounts,
 }
 
 /// Of all rounds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Figures {
+pub(super) struct TimingStatistics {
     pub(super) min: f64,
     pub(super) median: f64,
     #[serde(default)]
     pub(super) p99: f64,
 }
 
-impl Figures {
+impl TimingStatistics {
     /// From how long each round took for so many packets.
     pub(super) fn new(mut times: Vec<Duration>, packets: usize) -> Self {
         times.sort_unstable();
@@ -92,13 +92,13 @@ impl Figures {
     }
 }
 
-impl Report {
-    pub(super) fn new(runs: Vec<Run>) -> Self {
+impl BenchReport {
+    pub(super) fn new(runs: Vec<BenchRun>) -> Self {
         Self { machine: Machine::read(), runs }
     }
 
     /// Writes the picture and the page where they are wanted; each whole or not at all.
-    pub(super) fn illustrate(&self, flags: &BenchFlags) -> Result<(), Failure> {
+    pub(super) fn write_files(&self, flags: &BenchFlags) -> Result<(), Failure> {
         if flags.plot.is_none() && flags.html.is_none() {
             return Ok(());
         }
@@ -115,14 +115,14 @@ impl Report {
     fn to_text(&self) -> String {
         let mut text = format!("{}\n", self.machine);
         for run in &self.runs {
-            let Run { name, rules, sessions, engine, depth, bytes, packets, taken, .. } = run;
-            let Run { workers, rounds, .. } = run;
-            let compiled_in = Duration::from_nanos(run.compile_ns);
-            let changed_in = Duration::from_nanos(run.change_ns);
+            let BenchRun { name, rules, sessions, engine, depth, bytes, packets, taken, .. } = run;
+            let BenchRun { workers, rounds, .. } = run;
+            let compile_time = Duration::from_nanos(run.compile_ns);
+            let change_time = Duration::from_nanos(run.change_ns);
             let _ = writeln!(
                 text,
                 "{name}: {rules} rules in {sessions} sessions, {engine}, depth {depth}, {} KiB, \
-                 compiled in {compiled_in:.1?}, a rule less in {changed_in:.1?}\n{packets} packets, of which {taken} are taken, \
+                 compiled in {compile_time:.1?}, a rule less in {change_time:.1?}\n{packets} packets, of which {taken} are taken, \
                  {workers} workers, {rounds} rounds; nanoseconds a packet:",
                 bytes.div_ceil(1024)
             );
@@ -142,7 +142,7 @@ fn write_whole(path: &Path, text: &str) -> Result<(), Failure> {
 }
 
 /// A line for each stage; columns for counts only where something was counted.
-fn stages_to_text(stages: &[StageFigures]) -> String {
+fn stages_to_text(stages: &[StageResult]) -> String {
     let counted = [
         ("instructions", stages.iter().any(|one| one.counts.instructions.is_some())),
         ("cache misses", stages.iter().any(|one| one.counts.cache_misses.is_some())),
@@ -152,8 +152,8 @@ fn stages_to_text(stages: &[StageFigures]) -> String {
     for (name, _) in counted.iter().filter(|(_, is_there)| *is_there) {
         let _ = write!(text, " {name:>12}");
     }
-    for StageFigures { stage, ns_per_packet: figures, counts } in stages {
-        let Figures { min, median, p99 } = figures;
+    for StageResult { stage, ns_per_packet: figures, counts } in stages {
+        let TimingStatistics { min, median, p99 } = figures;
         let rate = figures.mpps();
         let _ = write!(text, "\n{stage:>10} {min:>10.1} {median:>10.1} {p99:>10.1} {rate:>8.1}");
         let columns = counted.iter().zip([counts.instructions, counts.cache_misses]);
@@ -165,10 +165,10 @@ fn stages_to_text(stages: &[StageFigures]) -> String {
     text + "\n"
 }
 
-pub(super) fn print(report: &Report, format: Format) -> Result<Exit, Failure> {
+pub(super) fn print(report: &BenchReport, format: BenchFormat) -> Result<Exit, Failure> {
     let text = match format {
-        Format::Text => report.to_text(),
-        Format::Json => {
+        BenchFormat::Text => report.to_text(),
+        BenchFormat::Json => {
             let json = serde_json::to_string_pretty(report).map_err(Failure::failed)?;
             json + "\n"
         }
@@ -178,22 +178,22 @@ pub(super) fn print(report: &Report, format: Format) -> Result<Exit, Failure> {
 
 pub(super) fn print_text(text: &str) -> Result<Exit, Failure> {
     let mut out = terminal::stdout();
-    reader_left(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+    ignore_broken_pipe(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn stage(counts: Counts) -> StageFigures {
-        let ns_per_packet = Figures::new(vec![Duration::from_micros(40)], 1000);
-        StageFigures { stage: "classify", ns_per_packet, counts }
+    fn stage(counts: PerfCounts) -> StageResult {
+        let ns_per_packet = TimingStatistics::new(vec![Duration::from_micros(40)], 1000);
+        StageResult { stage: "classify", ns_per_packet, counts }
     }
 
     #[test]
     fn counter_columns_appear_only_when_there_are_counts() {
-        let counts = Counts { instructions: Some(123.456), cache_misses: None };
-        let text = stages_to_text(&[stage(Counts::default()), stage(counts)]);
+        let counts = PerfCounts { instructions: Some(123.456), cache_misses: None };
+        let text = stages_to_text(&[stage(PerfCounts::default()), stage(counts)]);
         let lines: Vec<Vec<&str>> =
             text.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(lines[0], ["stage", "min", "median", "p99", "Mpps", "instructions"]);
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn missing_counts_are_omitted() {
-        let json = serde_json::to_value(stage(Counts::default())).unwrap();
+        let json = serde_json::to_value(stage(PerfCounts::default())).unwrap();
         let names: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(names, ["ns_per_packet", "stage"]);
     }

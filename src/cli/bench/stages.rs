@@ -50,45 +50,45 @@ impl fmt::Display for Stage {
 
 /// Packets: their headers, and the same as frames.
 #[derive(Clone, Copy)]
-pub(super) struct Share<'a> {
+pub(super) struct PacketShare<'a> {
     pub(super) keys: &'a [FlowKey],
     pub(super) frames: &'a [Vec<u8>],
 }
 
-impl<'a> Share<'a> {
+impl<'a> PacketShare<'a> {
     /// The first packets of a workload, in so many parts of one length, but for the last.
     pub(super) fn of(workload: &'a Workload, packets: usize, parts: usize) -> Vec<Self> {
         let each = packets.div_ceil(parts.max(1)).max(1);
         let keys = workload.keys.get(..packets).unwrap_or(&workload.keys).chunks(each);
         let frames = workload.frames.get(..packets).unwrap_or(&workload.frames).chunks(each);
-        keys.zip(frames).map(|(keys, frames)| Share { keys, frames }).collect()
+        keys.zip(frames).map(|(keys, frames)| PacketShare { keys, frames }).collect()
     }
 }
 
 /// All that the stages need, made before the clock runs.
-pub(super) struct Bench<'a> {
-    packets: Share<'a>,
+pub(super) struct StageRunner<'a> {
+    packets: PacketShare<'a>,
     rules: &'a RuleSet,
     template: OuterTemplate,
     answers: Vec<u32>,
     worker: Worker,
-    ring: Ring,
+    buffer: RingBuffer,
 }
 
-impl<'a> Bench<'a> {
+impl<'a> StageRunner<'a> {
     pub(super) fn new(
-        packets: Share<'a>,
+        packets: PacketShare<'a>,
         rules: &'a RuleSet,
         worker: Worker,
         template: OuterTemplate,
     ) -> Self {
         let answers = vec![RuleSet::NO_MATCH; packets.keys.len()];
-        let ring = Ring { bytes: vec![0; Ring::LEN], at: 0 };
-        Self { packets, rules, template, answers, worker, ring }
+        let buffer = RingBuffer { bytes: vec![0; RingBuffer::LEN], at: 0 };
+        Self { packets, rules, template, answers, worker, buffer }
     }
 
     /// Takes all packets through a stage once.
-    pub(super) fn go(&mut self, stage: Stage) -> Result<(), StepError> {
+    pub(super) fn run_stage(&mut self, stage: Stage) -> Result<(), StepError> {
         match stage {
             Stage::Parse => self.packets.frames.iter().for_each(|frame| {
                 let _ = black_box(FlowKey::parse(black_box(frame)));
@@ -102,21 +102,21 @@ impl<'a> Bench<'a> {
             Stage::Wrap => {
                 let mut place = [0; MAX_OUTER_LEN];
                 for frame in self.packets.frames {
-                    let inner = black_box(cut(frame));
+                    let inner = black_box(truncate(frame));
                     self.template.write_outer_header(InnerBytes::from(inner), (5, 0), &mut place);
                     black_box(&place);
                 }
             }
             Stage::Send => self.packets.frames.iter().for_each(|frame| {
-                let inner = cut(frame);
+                let inner = truncate(frame);
                 let template = &self.template;
-                self.ring.put(inner, |place| {
+                self.buffer.put(inner, |place| {
                     template.write_outer_header(InnerBytes::from(inner), (5, 0), place)
                 });
             }),
             Stage::Whole => {
-                let mut frames = Frames(self.packets.frames);
-                self.worker.run(&mut frames, &mut self.ring)?;
+                let mut frames = FrameSlices(self.packets.frames);
+                self.worker.run(&mut frames, &mut self.buffer)?;
             }
         }
         Ok(())
@@ -135,15 +135,15 @@ impl<'a> Bench<'a> {
 }
 
 /// What a datagram holds of a frame.
-fn cut(frame: &[u8]) -> &[u8] {
+fn truncate(frame: &[u8]) -> &[u8] {
     let most = usize::try_from(MAX_INNER_OVER_IPV4).unwrap_or(usize::MAX);
     frame.get(..most).unwrap_or(frame)
 }
 
 /// Lends frames from memory.
-struct Frames<'f>(&'f [Vec<u8>]);
+struct FrameSlices<'f>(&'f [Vec<u8>]);
 
-impl Source for Frames<'_> {
+impl Source for FrameSlices<'_> {
     fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
         let (now, later) = self.0.split_at(self.0.len().min(BURST_LEN));
         self.0 = later;
@@ -153,12 +153,12 @@ impl Source for Frames<'_> {
 }
 
 /// A buffer that is written round and round.
-struct Ring {
+struct RingBuffer {
     bytes: Vec<u8>,
     at: usize,
 }
 
-impl Ring {
+impl RingBuffer {
     const LEN: usize = 256 * 1024;
 
     fn put(&mut self, inner: &[u8], outer: impl FnOnce(&mut [u8; MAX_OUTER_LEN]) -> usize) {
@@ -174,7 +174,7 @@ impl Ring {
     }
 }
 
-impl Sink for Ring {
+impl Sink for RingBuffer {
     fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
         for copy in copies.iter() {
             self.put(copy.inner().head, |place| copy.write_outer(place));

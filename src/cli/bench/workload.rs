@@ -10,8 +10,8 @@ use serde::Serialize;
 use super::super::exit::Failure;
 use super::super::sessions;
 use super::BenchFlags;
-use super::frames::frame;
-use super::generate::{self, Family, GenerateFlags, Mix, Shape};
+use super::frames::build_frame;
+use super::generate::{self, AddressFamily, GenerateFlags, Mix, RuleShape};
 use crate::control::{CompileOptions, Registry, classbench, compile};
 use crate::dataplane::{Burst, FlowKey, MirrorTable, Source};
 use crate::io::capture::CaptureSource;
@@ -24,7 +24,7 @@ use crate::model::{
 pub(super) struct Workload {
     /// What the rules are called in the report.
     pub(super) name: String,
-    pub(super) generated: Generated,
+    pub(super) generated: GeneratorSettings,
     pub(super) table: Arc<MirrorTable>,
     /// The interface of the table whose rules are asked.
     pub(super) interface: u32,
@@ -36,11 +36,11 @@ pub(super) struct Workload {
 
 /// By what generated rules and packets were drawn; nothing where they were not.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
-pub(super) struct Generated {
+pub(super) struct GeneratorSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) shape: Option<Shape>,
+    pub(super) shape: Option<RuleShape>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) family: Option<Family>,
+    pub(super) family: Option<AddressFamily>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) seed: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,10 +67,10 @@ impl Workload {
 
 /// Reads or generates rules, of which there shall be so many, and packets for them.
 pub(super) fn read(flags: &BenchFlags, rules: Option<u32>) -> Result<Workload, Failure> {
-    let mut generated = Generated::default();
+    let mut generated = GeneratorSettings::default();
     let (name, registry) = match rules {
         Some(count) => generated_rules(flags, count, &mut generated)?,
-        None => given_rules(flags)?,
+        None => read_rules(flags)?,
     };
     let table = Arc::new(compile(&registry, &CompileOptions::default()));
     let interface = table.sessions().first().map(|session| session.interface);
@@ -79,11 +79,11 @@ pub(super) fn read(flags: &BenchFlags, rules: Option<u32>) -> Result<Workload, F
     let rules = rules_of(&table, interface);
     // That of the first rule.
     let direction = rules.first().map_or(Direction::Ingress, |rule| rule.direction());
-    let (keys, frames) = match given_packets(flags)? {
+    let (keys, frames) = match read_packets(flags)? {
         Some(packets) => packets,
         None => {
-            generated.note(&flags.generate);
-            with_frames(drawn(&rules, direction, &flags.generate))
+            generated.record_packets(&flags.generate);
+            with_frames(generate_headers(&rules, direction, &flags.generate))
         }
     };
     drop(rules);
@@ -101,44 +101,50 @@ pub(super) fn read(flags: &BenchFlags, rules: Option<u32>) -> Result<Workload, F
 fn generated_rules(
     flags: &BenchFlags,
     count: u32,
-    generated: &mut Generated,
+    generated: &mut GeneratorSettings,
 ) -> Result<(String, Registry), Failure> {
     let (shape, family) = (flags.generate.shape(), flags.generate.family());
     let seed = flags.generate.seed();
     (generated.shape, generated.family, generated.seed) = (Some(shape), Some(family), Some(seed));
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     let rules = generate::rules(count, shape, family, seed).map_err(Failure::failed)?;
-    Ok((format!("{shape} {family} seed {seed}"), all_in_one(&rules, flags.sessions)?))
+    Ok((
+        format!("{shape} {family} seed {seed}"),
+        single_interface_registry(&rules, flags.sessions)?,
+    ))
 }
 
 /// Rules out of files, and what these are called.
-fn given_rules(flags: &BenchFlags) -> Result<(String, Registry), Failure> {
+fn read_rules(flags: &BenchFlags) -> Result<(String, Registry), Failure> {
     if let Some(path) = &flags.classbench {
-        let rules = classbench::rules(&text(path)?).map_err(|bad| in_file(path, &bad))?;
-        return Ok((path.display().to_string(), all_in_one(&rules, flags.sessions)?));
+        let rules = classbench::rules(&text(path)?).map_err(|bad| file_failure(path, &bad))?;
+        return Ok((
+            path.display().to_string(),
+            single_interface_registry(&rules, flags.sessions)?,
+        ));
     }
     let names = flags.config.iter().map(|path| path.display().to_string());
-    Ok((names.collect::<Vec<_>>().join(" "), sessions::read(&flags.config)?))
+    Ok((names.collect::<Vec<_>>().join(" "), sessions::read_config(&flags.config)?))
 }
 
 /// Packets out of a file, where one is named.
-fn given_packets(flags: &BenchFlags) -> Result<Option<Packets>, Failure> {
+fn read_packets(flags: &BenchFlags) -> Result<Option<Packets>, Failure> {
     if let Some(path) = &flags.capture {
-        return captured(path).map(Some);
+        return read_capture(path).map(Some);
     }
     let Some(path) = &flags.trace else { return Ok(None) };
-    let keys = classbench::trace(&text(path)?).map_err(|bad| in_file(path, &bad))?;
+    let keys = classbench::trace(&text(path)?).map_err(|bad| file_failure(path, &bad))?;
     Ok(Some(with_frames(keys)))
 }
 
-impl Generated {
+impl GeneratorSettings {
     /// Packets were drawn too.
-    fn note(&mut self, flags: &GenerateFlags) {
-        let law = flags.packet_law();
-        self.seed = Some(law.seed);
-        self.mix = Some(law.mix);
-        self.flows = Some(law.flows);
-        self.zipf = Some(law.zipf);
+    fn record_packets(&mut self, flags: &GenerateFlags) {
+        let options = flags.packet_options();
+        self.seed = Some(options.seed);
+        self.mix = Some(options.mix);
+        self.flows = Some(options.flows);
+        self.zipf = Some(options.zipf);
     }
 }
 
@@ -149,29 +155,33 @@ fn rules_of(table: &MirrorTable, interface: u32) -> Vec<&FilterRule> {
 }
 
 /// Headers for the rules of a direction, of the family of the first.
-fn drawn(rules: &[&FilterRule], direction: Direction, flags: &GenerateFlags) -> Vec<FlowKey> {
+fn generate_headers(
+    rules: &[&FilterRule],
+    direction: Direction,
+    flags: &GenerateFlags,
+) -> Vec<FlowKey> {
     let is_ipv4 = rules.first().is_none_or(|rule| rule.source().is_ipv4());
-    let asked = rules.iter().filter(|rule| rule.direction() == direction);
-    let asked: Vec<&FilterRule> =
-        asked.filter(|rule| rule.source().is_ipv4() == is_ipv4).copied().collect();
-    generate::headers(&asked, is_ipv4, &flags.packet_law())
+    let matching = rules.iter().filter(|rule| rule.direction() == direction);
+    let matching: Vec<&FilterRule> =
+        matching.filter(|rule| rule.source().is_ipv4() == is_ipv4).copied().collect();
+    generate::headers(&matching, is_ipv4, &flags.packet_options())
 }
 
 fn with_frames(keys: Vec<FlowKey>) -> Packets {
-    let frames = keys.iter().map(frame).collect();
+    let frames = keys.iter().map(build_frame).collect();
     (keys, frames)
 }
 
 fn text(path: &Path) -> Result<String, Failure> {
-    fs::read_to_string(path).map_err(|error| in_file(path, &error))
+    fs::read_to_string(path).map_err(|error| file_failure(path, &error))
 }
 
-fn in_file(path: &Path, what: &dyn std::fmt::Display) -> Failure {
+fn file_failure(path: &Path, what: &dyn std::fmt::Display) -> Failure {
     Failure::usage(format!("{}: {what}", path.display()))
 }
 
 /// Each filter in a session of its own, all on one interface that owns every packet.
-fn all_in_one(rules: &[FilterRule], sessions: u32) -> Result<Registry, Failure> {
+fn single_interface_registry(rules: &[FilterRule], sessions: u32) -> Result<Registry, Failure> {
     let refused = |invalid: InvalidValue| Failure::usage(invalid);
     let sessions = usize::try_from(sessions).unwrap_or(usize::MAX);
     let mut registry = Registry::new(Settings { aws_exclusions: false, ..Settings::default() });
@@ -192,7 +202,7 @@ fn all_in_one(rules: &[FilterRule], sessions: u32) -> Result<Registry, Failure> 
 
 type Packets = (Vec<FlowKey>, Vec<Vec<u8>>);
 
-fn captured(path: &Path) -> Result<Packets, Failure> {
+fn read_capture(path: &Path) -> Result<Packets, Failure> {
     let mut source = CaptureSource::open(path).map_err(Failure::failed)?;
     let (mut keys, mut frames) = (Vec::new(), Vec::new());
     loop {

@@ -1,6 +1,6 @@
 //! Options of `run` that would have no effect beside others, or at all: they are refused.
 
-use super::flags::{Capture, FilterUse, RunFlags};
+use super::flags::{CaptureFlag, KernelFilterMode, RunFlags};
 use crate::cli::exit::Failure;
 use crate::runtime::RingSize;
 
@@ -13,13 +13,13 @@ pub(super) fn check(flags: &RunFlags) -> Result<(), Failure> {
         )));
     }
     check_interface(flags)?;
-    if flags.capture == Capture::Pnet { check_pnet(flags) } else { Ok(()) }
+    if flags.capture == CaptureFlag::Pnet { check_pnet(flags) } else { Ok(()) }
 }
 
 /// `--interface` names the device of the sessions that files or `--target` describe.
 fn check_interface(flags: &RunFlags) -> Result<(), Failure> {
     match &flags.interface {
-        Some(device) if !flags.sessions.are_given() => Err(Failure::usage(format_args!(
+        Some(device) if !flags.sessions.has_sessions() => Err(Failure::usage(format_args!(
             "--interface `{device}`: expected --target or --config beside it; with --ec2-endpoint \
              alone, sessions name the interface: --network-interface ENI={device}"
         ))),
@@ -45,8 +45,8 @@ fn check_pnet(flags: &RunFlags) -> Result<(), Failure> {
         return refused("--busy-poll");
     }
     match flags.kernel_filter {
-        FilterUse::Auto => Ok(()),
-        FilterUse::Always => refused("--kernel-filter `always`"),
-        FilterUse::Never => refused("--kernel-filter `never`"),
+        KernelFilterMode::Auto => Ok(()),
+        KernelFilterMode::Always => refused("--kernel-filter `always`"),
+        KernelFilterMode::Never => refused("--kernel-filter `never`"),
     }
 }

@@ -58,7 +58,7 @@ pub(super) struct EndpointFlags {
     /// With --ec2-endpoint: the account that the generated key acts for and that owns the network
     /// interfaces and the resources of files, twelve digits.
     #[arg(long, value_name = "ID", requires = "ec2_endpoint", default_value = DEFAULT_OWNER,
-          value_parser = account_id)]
+          value_parser = parse_account_id)]
     pub(super) account_id: String,
 
     /// With --ec2-endpoint: serve https, with this certificate (PEM, the chain behind it).
@@ -70,7 +70,7 @@ pub(super) struct EndpointFlags {
     pub(super) tls_key: Option<PathBuf>,
 }
 
-fn account_id(text: &str) -> Result<String, String> {
+fn parse_account_id(text: &str) -> Result<String, String> {
     match is_account_id(text) {
         true => Ok(text.to_owned()),
         false => Err("expected twelve digits".to_owned()),

@@ -21,7 +21,7 @@ pub(super) fn printer(broken: Broken) -> EventSink {
             systemd::alive(&line.show(*counters, &failing));
         }
         Event::WorkerLost => {
-            terminal::complain(&event.to_string());
+            terminal::error(&event.to_string());
             broken.notify_one();
         }
         other => print(&other),
@@ -31,9 +31,9 @@ pub(super) fn printer(broken: Broken) -> EventSink {
 fn print(event: &Event) {
     let sentence = sentence(event);
     match event.severity() {
-        Severity::Info => terminal::note(&sentence),
+        Severity::Info => terminal::notice(&sentence),
         Severity::Warning => terminal::warn(&sentence),
-        Severity::Error => terminal::complain(&sentence),
+        Severity::Error => terminal::error(&sentence),
     }
     if let Event::MetricsServed(address) = event
         && !address.ip().to_canonical().is_loopback()

@@ -9,7 +9,7 @@ use super::endpoint_flags::EndpointFlags;
 use crate::cli::exit::Failure;
 use crate::cli::listen_address;
 use crate::cli::outputs::SendOrder;
-use crate::cli::replay::ReportForm;
+use crate::cli::replay::ReportFormat;
 use crate::cli::sandbox::SandboxFlags;
 use crate::cli::sessions::SessionFlags;
 use crate::http::HostNames;
@@ -44,8 +44,8 @@ pub(in crate::cli) struct RunFlags {
     pub(super) interface: Option<String>,
 
     /// How frames are captured.
-    #[arg(long, value_name = "WAY", value_enum, default_value_t = Capture::Ring)]
-    pub(super) capture: Capture,
+    #[arg(long, value_name = "WAY", value_enum, default_value_t = CaptureFlag::Ring)]
+    pub(super) capture: CaptureFlag,
 
     /// Threads for each interface; a flow always goes to the same one.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -59,7 +59,7 @@ pub(in crate::cli) struct RunFlags {
     /// 1/16 of the memory (or of the limit of the memory cgroup), at most 320 MiB, among all threads:
     /// 1 MiB to 64 MiB each. Larger rings survive longer stalls: the ring overflows when its bytes
     /// are used up. Rings that need more than half of the memory are refused.
-    #[arg(long, value_name = "SIZE", default_value = "auto", value_parser = ring_size)]
+    #[arg(long, value_name = "SIZE", default_value = "auto", value_parser = parse_ring_size)]
     pub(super) ring_size: RingSize,
 
     /// Never sleep: a core for each thread, for the least latency.
@@ -69,8 +69,8 @@ pub(in crate::cli) struct RunFlags {
     /// When the kernel drops frames that no session can want, before they are counted: auto does
     /// so while many more come than are mirrored. With never, they are not cut to PacketLength
     /// there either.
-    #[arg(long, value_name = "WHEN", value_enum, default_value_t = FilterUse::Auto)]
-    pub(super) kernel_filter: FilterUse,
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = KernelFilterMode::Auto)]
+    pub(super) kernel_filter: KernelFilterMode,
 
     /// Order of the copies to each target: `arrival` keeps the order of all frames. `flow` keeps it
     /// within each flow only and saves CPU time where frames of many flows alternate.
@@ -122,18 +122,18 @@ pub(in crate::cli) struct RunFlags {
     pub(super) sandbox: SandboxFlags,
 
     /// How diagnostics are written: for people, or one JSON object a line.
-    #[arg(long, value_name = "FORM", value_enum, default_value_t = Log::Text)]
-    pub(super) log: Log,
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = LogFormat::Text)]
+    pub(super) log: LogFormat,
 
     /// How the report is printed at the end: a table on standard error, and as JSON on standard
     /// output too.
-    #[arg(long, value_name = "FORM", value_enum, default_value_t = ReportForm::Table)]
-    pub(super) report: ReportForm,
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = ReportFormat::Table)]
+    pub(super) report: ReportFormat,
 }
 
 /// How diagnostics are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Log {
+pub(super) enum LogFormat {
     /// Lines for people.
     Text,
     /// One JSON object a line: timestamp, level, message.
@@ -142,7 +142,7 @@ pub(super) enum Log {
 
 /// How frames are captured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Capture {
+pub(super) enum CaptureFlag {
     /// By packet rings, offloads repaired.
     Ring,
     /// By pnet, one frame at a time and as they come: portable, slow, one thread, no repair.
@@ -169,7 +169,7 @@ enum Gso {
 
 /// When the kernel drops frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum FilterUse {
+pub(super) enum KernelFilterMode {
     /// While more than 50,000 frames a second come and less than half of them are mirrored.
     Auto,
     /// Always.
@@ -181,7 +181,7 @@ pub(super) enum FilterUse {
 impl RunFlags {
     /// Sessions from the command line or files, or an endpoint that takes them.
     pub(super) fn check_complete(&self) -> Result<(), Failure> {
-        if self.sessions.are_given() || self.endpoint.ec2_endpoint.is_some() {
+        if self.sessions.has_sessions() || self.endpoint.ec2_endpoint.is_some() {
             return Ok(());
         }
         Err(Failure::usage(
@@ -215,8 +215,8 @@ impl RunFlags {
     pub(super) fn options(&self, namespace: InterfaceNamespace, hosts: HostNames) -> Options {
         Options {
             capture: match self.capture {
-                Capture::Ring => CaptureMethod::Ring,
-                Capture::Pnet => CaptureMethod::Pnet,
+                CaptureFlag::Ring => CaptureMethod::Ring,
+                CaptureFlag::Pnet => CaptureMethod::Pnet,
             },
             workers: self.workers,
             cpus: self.cpus.clone(),
@@ -234,9 +234,9 @@ impl RunFlags {
             busy_poll: self.busy_poll,
             mark: Some(self.mark()),
             kernel_filter: match self.kernel_filter {
-                FilterUse::Auto => KernelFilter::Auto,
-                FilterUse::Always => KernelFilter::Always,
-                FilterUse::Never => KernelFilter::Never,
+                KernelFilterMode::Auto => KernelFilter::Auto,
+                KernelFilterMode::Always => KernelFilter::Always,
+                KernelFilterMode::Never => KernelFilter::Never,
             },
             ..RingOptions::default()
         }
@@ -262,7 +262,7 @@ impl RunFlags {
 }
 
 /// `auto`, or `64MiB`, `1GiB`, `512KiB`, or bytes.
-fn ring_size(text: &str) -> Result<RingSize, String> {
+fn parse_ring_size(text: &str) -> Result<RingSize, String> {
     if text == "auto" {
         return Ok(RingSize::Auto);
     }
@@ -282,13 +282,13 @@ mod tests {
 
     #[test]
     fn sizes_are_parsed_with_units() {
-        assert_eq!(ring_size("auto"), Ok(RingSize::Auto));
-        assert_eq!(ring_size("32MiB"), Ok(RingSize::Fixed(32 << 20)));
-        assert_eq!(ring_size("1 GiB"), Ok(RingSize::Fixed(1 << 30)));
-        assert_eq!(ring_size("1048576"), Ok(RingSize::Fixed(1 << 20)));
+        assert_eq!(parse_ring_size("auto"), Ok(RingSize::Auto));
+        assert_eq!(parse_ring_size("32MiB"), Ok(RingSize::Fixed(32 << 20)));
+        assert_eq!(parse_ring_size("1 GiB"), Ok(RingSize::Fixed(1 << 30)));
+        assert_eq!(parse_ring_size("1048576"), Ok(RingSize::Fixed(1 << 20)));
         for wrong in ["", "MiB", "1KiB", "5GiB", "x", "-1MiB", "1.5MiB", "99999999999999999999GiB"]
         {
-            assert!(ring_size(wrong).is_err(), "{wrong}");
+            assert!(parse_ring_size(wrong).is_err(), "{wrong}");
         }
         assert_eq!(RingSize::Fixed(512 << 10).to_string(), "512KiB");
     }

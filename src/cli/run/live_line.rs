@@ -12,7 +12,7 @@ use crate::io::clock::Stopwatch;
 use crate::io::udp::TargetState;
 
 /// How many failing targets there is room for.
-const FAILING_SHOWN: usize = 3;
+const MAX_FAILING_SHOWN: usize = 3;
 
 /// Rates from one look at the counters to the next.
 pub(super) struct LiveLine {
@@ -37,17 +37,17 @@ impl LiveLine {
     /// Says what came since it was last called; in words, whether there is a terminal or not.
     pub(super) fn show(&mut self, now: Counters, failing: &[(SocketAddr, TargetState)]) -> String {
         let elapsed = std::mem::replace(&mut self.since, Stopwatch::start()).elapsed();
-        let mut words = words(&self.last, &now, elapsed);
-        for (address, state) in failing.iter().take(FAILING_SHOWN) {
+        let mut text = rates_text(&self.last, &now, elapsed);
+        for (address, state) in failing.iter().take(MAX_FAILING_SHOWN) {
             // Writing to a string does not fail.
-            let _ = write!(words, ", {address} {}", state.label());
+            let _ = write!(text, ", {address} {}", state.label());
         }
         self.last = now;
         if let Some(bar) = &self.bar {
-            bar.set_message(words.clone());
+            bar.set_message(text.clone());
             bar.tick();
         }
-        words
+        text
     }
 }
 
@@ -59,24 +59,24 @@ impl Drop for LiveLine {
     }
 }
 
-fn words(before: &Counters, now: &Counters, elapsed: Duration) -> String {
+fn rates_text(before: &Counters, now: &Counters, elapsed: Duration) -> String {
     let milliseconds = elapsed.as_millis().max(1);
-    let a_second =
+    let per_second =
         |before: u64, now: u64| u128::from(now.saturating_sub(before)) * 1_000 / milliseconds;
-    let megabits = a_second(before.mirrored_bytes(), now.mirrored_bytes()) * 8 / 1_000_000;
-    let mut words = format!(
+    let megabits = per_second(before.mirrored_bytes(), now.mirrored_bytes()) * 8 / 1_000_000;
+    let mut text = format!(
         "{} frames/s, {} mirrored/s, {megabits} Mbit/s",
-        a_second(before.received, now.received),
-        a_second(before.mirrored(), now.mirrored()),
+        per_second(before.received, now.received),
+        per_second(before.mirrored(), now.mirrored()),
     );
     for cause in DropCause::ALL {
-        let dropped = a_second(before.dropped(cause), now.dropped(cause));
+        let dropped = per_second(before.dropped(cause), now.dropped(cause));
         if dropped > 0 {
             // Writing to a string does not fail.
-            let _ = write!(words, ", {dropped} dropped/s ({})", cause.label());
+            let _ = write!(text, ", {dropped} dropped/s ({})", cause.label());
         }
     }
-    words
+    text
 }
 
 #[cfg(test)]
@@ -87,7 +87,7 @@ mod tests {
     fn rates_are_computed_from_the_elapsed_time() {
         let (before, mut now) = (Counters::default(), Counters::default());
         now.received = 500;
-        let said = words(&before, &now, Duration::from_millis(500));
+        let said = rates_text(&before, &now, Duration::from_millis(500));
         assert_eq!(said, "1000 frames/s, 0 mirrored/s, 0 Mbit/s");
     }
 }

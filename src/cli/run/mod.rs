@@ -9,8 +9,8 @@ mod endpoint_flags;
 mod endpoint_options;
 mod events;
 mod flags;
+mod host_checks;
 mod live_line;
-mod on_this_host;
 mod plan;
 mod privileges;
 mod signal_loop;
@@ -22,14 +22,14 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use endpoint_options::{add_network_interfaces, endpoint_options};
-use flags::Log;
+use flags::LogFormat;
 pub(super) use flags::RunFlags;
 use signal_loop::Mirroring;
 
 use super::exit::{Exit, Failure};
 use super::replay::print_report;
-use super::report::Report;
-use super::sandbox::{RunFiles, report as report_sandbox};
+use super::report::MirrorReport;
+use super::sandbox::{RunFiles, report_unenforced};
 use super::{signals, terminal};
 use crate::control::Registry;
 use crate::http::HostNames;
@@ -41,8 +41,8 @@ use crate::runtime::endpoint::PreparedEndpoint;
 use crate::runtime::{Error, EventSink, InterfaceNamespace, LiveMirror, Resources, Summary};
 
 pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
-    if flags.log == Log::Json {
-        terminal::speak_json();
+    if flags.log == LogFormat::Json {
+        terminal::log_as_json();
     }
     if !capability::has_net_raw() {
         return Err(Failure::failed(
@@ -50,7 +50,7 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
              (`sudo`, or `setcap cap_net_raw+ep` on the program)",
         ));
     }
-    on_this_host::check(flags)?;
+    host_checks::check(flags)?;
     flags.check_complete()?;
     conflicts::check(flags)?;
     let hosts = flags.host_names()?;
@@ -62,7 +62,7 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
     let broken = Arc::new(Notify::new());
     let events = events::printer(Arc::clone(&broken));
     let resources = resources(flags, &namespace, &hosts, &events)?;
-    privileges::drop_to_what_is_needed(flags.mark());
+    privileges::drop_unneeded(flags.mark());
     enter_sandbox(flags, &namespace, credentials_directory(&resources))?;
     let stopwatch = Stopwatch::start();
     let stop = StopFlag::new();
@@ -87,11 +87,11 @@ fn resources(
     events: &EventSink,
 ) -> Result<Resources, Failure> {
     let Some(address) = flags.endpoint.ec2_endpoint else {
-        return plan::read(flags, namespace).map(Box::new).map(Resources::Registry);
+        return plan::read_registry(flags, namespace).map(Box::new).map(Resources::Registry);
     };
     let options = endpoint_options(address, &flags.endpoint, hosts.clone())?;
     let links = namespace.run(links).map_err(Failure::failed)?;
-    let mut registry = match flags.sessions.are_given() {
+    let mut registry = match flags.sessions.has_sessions() {
         true => plan::registry(flags)?,
         false => Registry::default(),
     };
@@ -124,7 +124,7 @@ fn enter_sandbox(
     });
     let Some(sandbox) = sandbox else { return Ok(()) };
     namespace.enter_sandbox(sandbox.clone()).map_err(Failure::failed)?;
-    report_sandbox(&sandbox.enter());
+    report_unenforced(&sandbox.enter());
     Ok(())
 }
 
@@ -158,10 +158,11 @@ fn failure(flags: &RunFlags, error: Error) -> Failure {
     }
 }
 
-fn report(summary: &Summary, stopwatch: Stopwatch) -> Report {
+fn report(summary: &Summary, stopwatch: Stopwatch) -> MirrorReport {
     let interfaces = summary.interfaces.iter().map(|(table, counters)| (&**table, counters));
-    let mut report = Report::of_interfaces(interfaces, &summary.retired, stopwatch.elapsed());
+    let mut report =
+        MirrorReport::from_interfaces(interfaces, &summary.retired, stopwatch.elapsed());
     report.set_unaccounted(summary.unaccounted);
-    report.add_sent(&summary.targets);
+    report.add_delivery_errors(&summary.targets);
     report
 }

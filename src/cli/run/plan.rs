@@ -12,7 +12,7 @@ use crate::runtime::InterfaceNamespace;
 
 /// One interface that is mirrored.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Mirrored {
+struct MirroredInterface {
     /// What the configuration calls it.
     id: NetworkInterfaceId,
     /// What Linux calls it.
@@ -21,15 +21,18 @@ struct Mirrored {
 
 /// Reads the configuration and looks at the devices that it names, which have to be there. Every
 /// session of the registry has a network identifier.
-pub(super) fn read(flags: &RunFlags, namespace: &InterfaceNamespace) -> Result<Registry, Failure> {
+pub(super) fn read_registry(
+    flags: &RunFlags,
+    namespace: &InterfaceNamespace,
+) -> Result<Registry, Failure> {
     let mut registry = registry(flags)?;
     let mirrored = mirrored(&registry)?;
     let links = namespace.run(links::links).map_err(Failure::failed)?;
     for one in &mirrored {
         let Some(link) = links.iter().find(|link| link.name == one.device) else {
-            return Err(no_device(one, &links));
+            return Err(missing_device(one, &links));
         };
-        refuse_own_address(&registry, one, link)?;
+        check_target_is_remote(&registry, one, link)?;
         if !link.is_ethernet && !link.is_loopback {
             return Err(Failure::usage(format_args!(
                 "device `{}`: expected an Ethernet device, but it is {}",
@@ -75,8 +78,8 @@ fn sources(registry: &Registry) -> Vec<NetworkInterfaceId> {
     registry.sources().map(|interface| interface.id().clone()).collect()
 }
 
-fn mirrored(registry: &Registry) -> Result<Vec<Mirrored>, Failure> {
-    let mut mirrored: Vec<Mirrored> = Vec::new();
+fn mirrored(registry: &Registry) -> Result<Vec<MirroredInterface>, Failure> {
+    let mut mirrored: Vec<MirroredInterface> = Vec::new();
     for id in sources(registry) {
         let device = registry.network_interface(&id).and_then(|one| one.device.clone());
         let Some(device) = device else {
@@ -92,7 +95,7 @@ fn mirrored(registry: &Registry) -> Result<Vec<Mirrored>, Failure> {
                 other.id
             )));
         }
-        mirrored.push(Mirrored { id, device });
+        mirrored.push(MirroredInterface { id, device });
     }
     if mirrored.is_empty() {
         return Err(Failure::usage("the configuration has no session, so there is nothing to do"));
@@ -100,7 +103,7 @@ fn mirrored(registry: &Registry) -> Result<Vec<Mirrored>, Failure> {
     Ok(mirrored)
 }
 
-fn no_device(one: &Mirrored, links: &[Link]) -> Failure {
+fn missing_device(one: &MirroredInterface, links: &[Link]) -> Failure {
     let names: Vec<&str> = links.iter().map(|link| &*link.name).collect();
     Failure::usage(format_args!(
         "device `{}` of network interface `{}`: expected one of {}",
@@ -111,7 +114,11 @@ fn no_device(one: &Mirrored, links: &[Link]) -> Failure {
 }
 
 /// A copy for an address of the mirrored interface itself would come in there and go nowhere.
-fn refuse_own_address(registry: &Registry, one: &Mirrored, link: &Link) -> Result<(), Failure> {
+fn check_target_is_remote(
+    registry: &Registry,
+    one: &MirroredInterface,
+    link: &Link,
+) -> Result<(), Failure> {
     let sessions = registry.sessions().iter().filter(|each| each.network_interface_id == one.id);
     let targets = sessions.filter_map(|session| registry.target(&session.target_id));
     for target in targets {

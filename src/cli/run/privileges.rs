@@ -15,30 +15,30 @@ use socket2::SockRef;
 use crate::cli::terminal;
 
 /// Keeps what capturing and marking need, gives up all else for good, and says what is left.
-pub(super) fn drop_to_what_is_needed(mark: u32) {
-    let Some(had) = limit() else { return };
+pub(super) fn drop_unneeded(mark: u32) {
+    let Some(had) = limit_bounding_set() else { return };
     let mut needed = CapabilitySet::NET_RAW;
-    keep(needed, had);
+    limit_effective(needed, had);
     // SO_MARK wants CAP_NET_ADMIN before Linux 5.17, and CAP_NET_RAW is enough since.
-    if !may_mark(mark) {
+    if !can_set_mark(mark) {
         needed |= CapabilitySet::NET_ADMIN;
     }
     // The first step left the permitted set as it was, so that this one can be made.
-    let kept = keep_for_good(needed, had);
-    terminal::note(&format!("rights kept: {}", names(kept)));
+    let kept = keep_permanently(needed, had);
+    terminal::notice(&format!("rights kept: {}", names(kept)));
 }
 
 /// The same for the calling thread, which has entered the namespace of the interfaces: it opens
 /// packet sockets there and marks nothing.
 pub(super) fn drop_in_namespace() {
-    if let Some(had) = limit() {
-        keep_for_good(CapabilitySet::NET_RAW, had);
+    if let Some(had) = limit_bounding_set() {
+        keep_permanently(CapabilitySet::NET_RAW, had);
     }
 }
 
 /// No program that this thread starts can have more than CAP_NET_RAW. Returns what the thread
 /// itself has.
-fn limit() -> Option<CapabilitySets> {
+fn limit_bounding_set() -> Option<CapabilitySets> {
     let had = capabilities(None).ok()?;
     for capability in CapabilitySet::all().iter().filter(|one| *one != CapabilitySet::NET_RAW) {
         // Only who may change capabilities may do that; others have little to give up.
@@ -50,13 +50,13 @@ fn limit() -> Option<CapabilitySets> {
 }
 
 /// Uses no more than `needed` from now on.
-fn keep(needed: CapabilitySet, had: CapabilitySets) {
+fn limit_effective(needed: CapabilitySet, had: CapabilitySets) {
     let effective = needed & had.permitted;
     // Where that is refused nothing is worse than before.
     let _ = set_capabilities(None, CapabilitySets { effective, ..had });
 }
 
-fn keep_for_good(needed: CapabilitySet, had: CapabilitySets) -> CapabilitySet {
+fn keep_permanently(needed: CapabilitySet, had: CapabilitySets) -> CapabilitySet {
     let kept = needed & had.permitted;
     let sets =
         CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() };
@@ -66,7 +66,7 @@ fn keep_for_good(needed: CapabilitySet, had: CapabilitySets) -> CapabilitySet {
     }
 }
 
-fn may_mark(mark: u32) -> bool {
+fn can_set_mark(mark: u32) -> bool {
     let socket = UdpSocket::bind("127.0.0.1:0");
     socket.is_ok_and(|socket| SockRef::from(&socket).set_mark(mark).is_ok())
 }

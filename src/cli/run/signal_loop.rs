@@ -53,20 +53,20 @@ async fn wait(mirroring: &Mirroring<'_>) -> io::Result<bool> {
 fn reload(mirroring: &Mirroring<'_>) {
     let flags = mirroring.flags;
     if flags.endpoint.ec2_endpoint.is_some() {
-        return terminal::note("SIGHUP: with --ec2-endpoint files are read at the start only");
+        return terminal::notice("SIGHUP: with --ec2-endpoint files are read at the start only");
     }
-    if !flags.sessions.are_of_files() {
-        return terminal::note("SIGHUP: there is no configuration file to read again");
+    if !flags.sessions.has_config_files() {
+        return terminal::notice("SIGHUP: there is no configuration file to read again");
     }
     systemd::reloading();
-    match plan::read(flags, mirroring.namespace) {
+    match plan::read_registry(flags, mirroring.namespace) {
         Ok(registry) => {
             mirroring.mirror.replace(&registry);
-            terminal::note("the configuration was read again");
+            terminal::notice("the configuration was read again");
         }
         Err(failure) => {
             mirroring.mirror.count_failed_replace();
-            terminal::complain(&failure.to_string());
+            terminal::error(&failure.to_string());
             terminal::warn("the configuration is wrong: going on with the one before");
         }
     }

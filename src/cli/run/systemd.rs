@@ -4,28 +4,28 @@ use sd_notify::{NotifyState, notify};
 
 /// Frames are taken from now on.
 pub(super) fn ready() {
-    tell(&[NotifyState::Ready]);
+    send(&[NotifyState::Ready]);
 }
 
 /// The configuration is being read again.
 pub(super) fn reloading() {
     match NotifyState::monotonic_usec_now() {
-        Ok(now) => tell(&[NotifyState::Reloading, now]),
-        Err(_) => tell(&[NotifyState::Reloading]),
+        Ok(now) => send(&[NotifyState::Reloading, now]),
+        Err(_) => send(&[NotifyState::Reloading]),
     }
 }
 
 /// The run is ending.
 pub(super) fn stopping() {
-    tell(&[NotifyState::Stopping]);
+    send(&[NotifyState::Stopping]);
 }
 
 /// All workers are alive; how the run is doing in a few words.
 pub(super) fn alive(status: &str) {
-    tell(&[NotifyState::Watchdog, NotifyState::Status(status)]);
+    send(&[NotifyState::Watchdog, NotifyState::Status(status)]);
 }
 
-fn tell(states: &[NotifyState<'_>]) {
+fn send(states: &[NotifyState<'_>]) {
     // A manager that does not listen is no reason to stop mirroring.
     let _ = notify(states);
 }

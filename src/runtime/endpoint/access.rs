@@ -25,16 +25,16 @@ pub enum AccessOptions {
 pub(super) struct EndpointAccess {
     access: Access,
     /// The file with the generated key.
-    generated: Option<CredentialsFile>,
+    credentials_file: Option<CredentialsFile>,
     hosts: HostNames,
     certificate: Option<Certificate>,
 }
 
 /// The endpoint while it is served.
-pub(super) struct Serving {
+pub(super) struct EndpointServer {
     _server: Server,
     /// The file is removed at the end.
-    _generated: Option<CredentialsFile>,
+    _credentials_file: Option<CredentialsFile>,
 }
 
 impl EndpointAccess {
@@ -45,22 +45,22 @@ impl EndpointAccess {
         hosts: HostNames,
         certificate: Option<Certificate>,
     ) -> Result<Self, Error> {
-        let (access, generated) = match options {
+        let (access, credentials_file) = match options {
             AccessOptions::Keys(credentials) => (Access::Keys(credentials), None),
             AccessOptions::Anyone => (Access::Anyone(account_id.into()), None),
             AccessOptions::GeneratedKey => {
-                let generated = CredentialsFile::generate(account_id)
+                let credentials_file = CredentialsFile::generate(account_id)
                     .map_err(|error| Error::failed("generating credentials", &error));
-                let (file, credentials) = generated?;
+                let (file, credentials) = credentials_file?;
                 (Access::Keys(credentials), Some(file))
             }
         };
-        Ok(Self { access, generated, hosts, certificate })
+        Ok(Self { access, credentials_file, hosts, certificate })
     }
 
     /// The directory of the file with the generated key, which is removed at the end.
     pub(super) fn credentials_directory(&self) -> Option<&Path> {
-        self.generated.as_ref().and_then(|file| file.path().parent())
+        self.credentials_file.as_ref().and_then(|file| file.path().parent())
     }
 
     /// Serves the endpoint, and reports whose requests are accepted.
@@ -69,11 +69,11 @@ impl EndpointAccess {
         address: SocketAddr,
         endpoint: Endpoint,
         events: &EventSink,
-    ) -> io::Result<Serving> {
-        let Self { access, generated, hosts, certificate } = self;
+    ) -> io::Result<EndpointServer> {
+        let Self { access, credentials_file, hosts, certificate } = self;
         let scheme = if certificate.is_some() { "https" } else { "http" };
         let is_open = matches!(access, Access::Anyone(_));
-        let sentence = match (&access, &generated) {
+        let sentence = match (&access, &credentials_file) {
             (_, Some(file)) => format!(
                 "requests have to be signed with the key in {}, which AWS_SHARED_CREDENTIALS_FILE \
                  may name",
@@ -99,6 +99,6 @@ impl EndpointAccess {
         if scheme == "http" && !address.ip().is_loopback() {
             events.send(Event::EndpointNotEncrypted);
         }
-        Ok(Serving { _server: server, _generated: generated })
+        Ok(EndpointServer { _server: server, _credentials_file: credentials_file })
     }
 }

@@ -55,7 +55,7 @@ impl CredentialsFile {
                 (made.path().to_owned(), Some(made))
             }
         };
-        remove_left(&directory);
+        remove_stale(&directory);
         let path = directory.join(format!("{FILE_NAME}{}", std::process::id()));
         let locked = write_new(&path, &text(&id, &secret))?;
         let file = Self { path, _locked: locked, _directory: made };
@@ -134,7 +134,7 @@ fn write_new(path: &Path, text: &str) -> io::Result<File> {
 }
 
 /// Removes files of runs that were killed: nobody holds their locks.
-fn remove_left(directory: &Path) {
+fn remove_stale(directory: &Path) {
     let entries = fs::read_dir(directory).into_iter().flatten().filter_map(Result::ok);
     let is_ours = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with(FILE_NAME);
     for entry in entries.filter(|entry| is_ours(&entry.file_name())) {
@@ -200,7 +200,7 @@ mod tests {
         let _locked = write_new(&used, "secret").unwrap();
         fs::write(&new, "").unwrap();
         fs::write(&other, "x").unwrap();
-        remove_left(folder.path());
+        remove_stale(folder.path());
         let are_there = [&left, &used, &new, &other].map(|path| path.exists());
         assert_eq!(are_there, [false, true, true, true]);
     }

@@ -11,7 +11,7 @@ use crate::model::{NetworkInterface, NetworkInterfaceId};
 
 /// What changed when the devices of this host were looked at.
 #[derive(Debug, Default)]
-pub(super) struct Followed {
+pub(super) struct DeviceChanges {
     /// A sentence for each source or target with another address.
     pub(super) notes: Vec<String>,
     /// The targets whose address is forbidden from now on.
@@ -19,13 +19,13 @@ pub(super) struct Followed {
 }
 
 /// Lists the devices as network interfaces of the account, and checks the targets again.
-pub(super) fn follow_devices(account: &mut Account, links: &[Link]) -> Followed {
+pub(super) fn update_devices(account: &mut Account, links: &[Link]) -> DeviceChanges {
     let notes = list_devices(account.registry_mut(), links);
     let mut devices = HostDevices::default();
     for link in links {
         devices.add(&link.name, link.is_loopback, &link.addresses, &link.broadcasts);
     }
-    Followed { notes, inactive: account.set_devices(devices) }
+    DeviceChanges { notes, inactive: account.set_devices(devices) }
 }
 
 /// Every device but loopback is a network interface; loopback is where the user pinned it. What is

@@ -15,8 +15,8 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 pub use self::access::AccessOptions;
-use self::access::Serving;
-use self::devices::follow_devices;
+use self::access::EndpointServer;
+use self::devices::update_devices;
 pub use self::prepare::{EndpointOptions, PreparedEndpoint};
 use super::error::Error;
 use super::event::{Event, EventSink};
@@ -40,22 +40,22 @@ pub(super) struct ServedEndpoint {
     tables: LiveTables,
     links: SharedLinks,
     events: EventSink,
-    _serving: Serving,
+    _server: EndpointServer,
 }
 
 impl ServedEndpoint {
     /// Lists the devices of this host as network interfaces. Outer sources, and targets that are
     /// network interfaces, have the new addresses then.
-    pub(super) fn follow(&self, links: &[Link]) {
+    pub(super) fn update_devices(&self, links: &[Link]) {
         *self.links.lock().unwrap_or_else(PoisonError::into_inner) = links.to_vec();
         let mut account = self.account.write().unwrap_or_else(PoisonError::into_inner);
-        let followed = follow_devices(&mut account, links);
+        let changes = update_devices(&mut account, links);
         let touched = account.registry_mut().take_touched();
-        if !touched.is_empty() || !followed.notes.is_empty() {
-            self.tables.follow(account.registry(), touched, followed.notes);
+        if !touched.is_empty() || !changes.notes.is_empty() {
+            self.tables.update_for_devices(account.registry(), touched, changes.notes);
         }
         drop(account);
-        report_inactive(&followed.inactive, &self.events);
+        report_inactive(&changes.inactive, &self.events);
     }
 }
 
@@ -70,11 +70,11 @@ pub(super) fn serve(
     let publisher = Publisher { tables: tables.clone() };
     let is_kept = state.is_kept();
     let endpoint = Endpoint::new(Arc::clone(&account), publisher, state, unix_seconds, random);
-    let serving = access.serve(address, endpoint.map_err(failed)?, &events).map_err(failed)?;
+    let server = access.serve(address, endpoint.map_err(failed)?, &events).map_err(failed)?;
     if !is_kept {
         events.send(Event::StateNotKept);
     }
-    Ok(ServedEndpoint { account, tables, links, events, _serving: serving })
+    Ok(ServedEndpoint { account, tables, links, events, _server: server })
 }
 
 /// Compiles the tables that a change touches, on the thread that makes changes.

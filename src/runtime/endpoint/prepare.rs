@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::access::{AccessOptions, EndpointAccess};
-use super::devices::{follow_devices, list_devices};
-use super::state::State;
+use super::devices::{list_devices, update_devices};
+use super::state::EndpointState;
 use super::{SharedAccount, SharedLinks, random, report_inactive};
 use crate::control::account::{Account, NamedBy, Quotas, TargetResolver};
 use crate::control::{Registry, with_network_ids};
@@ -41,7 +41,7 @@ pub struct EndpointOptions {
 /// The endpoint before it is served: its account, and where its changes are kept.
 pub struct PreparedEndpoint {
     pub(super) account: SharedAccount,
-    pub(super) state: State,
+    pub(super) state: EndpointState,
     pub(super) links: SharedLinks,
     pub(super) access: EndpointAccess,
     pub(super) address: SocketAddr,
@@ -78,12 +78,12 @@ impl PreparedEndpoint {
             let (named, targets) = (named.clone(), targets.clone());
             let mut account = Account::with_owner(&account_id, named, quotas, targets, random);
             // Targets of the state may need the addresses of devices.
-            follow_devices(&mut account, &links);
+            update_devices(&mut account, &links);
             account.restore(records)?;
-            follow_devices(&mut account, &links);
+            update_devices(&mut account, &links);
             Ok(account)
         };
-        let mut state = State::open(state.as_deref(), Box::new(rebuild), events.clone())?;
+        let mut state = EndpointState::open(state.as_deref(), Box::new(rebuild), events.clone())?;
         let account = state.restore().map_err(|error| Error::state_failed(None, &error))?;
         check_sessions(&account, events)?;
         report_inactive(&account.inactive(), events);

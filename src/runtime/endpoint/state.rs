@@ -11,26 +11,27 @@ use crate::runtime::error::Error;
 use crate::runtime::event::{Event, EventSink};
 
 /// Makes the account of files, devices and these records.
-pub(super) type Rebuild = Box<dyn Fn(Vec<(String, String)>) -> Result<Account, ApiError> + Send>;
+pub(super) type RebuildAccount =
+    Box<dyn Fn(Vec<(String, String)>) -> Result<Account, ApiError> + Send>;
 
 /// Where changes are kept.
-pub(super) struct State {
+pub(super) struct EndpointState {
     store: Option<Store>,
-    rebuild: Rebuild,
+    rebuild: RebuildAccount,
     /// Whether the last change could not be written.
     is_failing: bool,
     events: EventSink,
 }
 
-impl State {
+impl EndpointState {
     /// Opens the file, where one was chosen.
     pub(super) fn open(
         path: Option<&Path>,
-        rebuild: Rebuild,
+        rebuild: RebuildAccount,
         events: EventSink,
     ) -> Result<Self, Error> {
         if let Some(path) = path {
-            check_owner_only_writable(path).map_err(|error| exposed(path, error))?;
+            check_owner_only_writable(path).map_err(|error| private_file_failure(path, error))?;
         }
         let store = path.map(Store::open).transpose();
         let store = store.map_err(|error| Error::state_failed(None, &error))?;
@@ -58,7 +59,7 @@ impl State {
     }
 }
 
-fn exposed(path: &Path, error: PrivateFileError) -> Error {
+fn private_file_failure(path: &Path, error: PrivateFileError) -> Error {
     match error {
         PrivateFileError::Insecure(why) => {
             Error::State { path: Some(path.to_owned()), reason: why.to_string(), is_invalid: true }
@@ -67,7 +68,7 @@ fn exposed(path: &Path, error: PrivateFileError) -> Error {
     }
 }
 
-impl Persist for State {
+impl Persist for EndpointState {
     fn commit(&mut self, records: &[Record]) -> io::Result<()> {
         let Some(store) = &mut self.store else { return Ok(()) };
         let writes = records.iter().map(|record| (record.key.clone(), record.text.clone()));

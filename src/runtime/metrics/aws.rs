@@ -3,12 +3,12 @@
 //! CloudWatch gives the sum of a period; here they count from the start of the run, and
 //! `increase(NetworkMirrorIn[5m])` is the sum of five minutes.
 
-use super::family::Family;
+use super::family::MetricFamily;
 use crate::dataplane::DirectionCounters;
 use crate::model::Direction;
 use crate::runtime::snapshot::Snapshot;
 
-pub(super) fn families(snapshot: &Snapshot) -> Vec<Family> {
+pub(super) fn families(snapshot: &Snapshot) -> Vec<MetricFamily> {
     let mut families = Vec::from(ingress());
     families.extend(egress());
     for worker in &snapshot.workers {
@@ -21,37 +21,37 @@ pub(super) fn families(snapshot: &Snapshot) -> Vec<Family> {
     families
 }
 
-fn ingress() -> [Family; 4] {
+fn ingress() -> [MetricFamily; 4] {
     [
-        Family::alias(
+        MetricFamily::alias(
             "NetworkMirrorIn",
             "Bytes of inbound traffic that were mirrored, after truncation, without encapsulation.",
         ),
-        Family::alias("NetworkPacketsMirrorIn", "Inbound packets that were mirrored."),
-        Family::alias(
+        MetricFamily::alias("NetworkPacketsMirrorIn", "Inbound packets that were mirrored."),
+        MetricFamily::alias(
             "NetworkSkipMirrorIn",
             "Bytes of inbound traffic that a session took and that were not mirrored.",
         ),
-        Family::alias(
+        MetricFamily::alias(
             "NetworkPacketsSkipMirrorIn",
             "Inbound packets that a session took and that were not mirrored.",
         ),
     ]
 }
 
-fn egress() -> [Family; 4] {
+fn egress() -> [MetricFamily; 4] {
     [
-        Family::alias(
+        MetricFamily::alias(
             "NetworkMirrorOut",
             "Bytes of outbound traffic that were mirrored, after truncation, without \
              encapsulation.",
         ),
-        Family::alias("NetworkPacketsMirrorOut", "Outbound packets that were mirrored."),
-        Family::alias(
+        MetricFamily::alias("NetworkPacketsMirrorOut", "Outbound packets that were mirrored."),
+        MetricFamily::alias(
             "NetworkSkipMirrorOut",
             "Bytes of outbound traffic that a session took and that were not mirrored.",
         ),
-        Family::alias(
+        MetricFamily::alias(
             "NetworkPacketsSkipMirrorOut",
             "Outbound packets that a session took and that were not mirrored.",
         ),

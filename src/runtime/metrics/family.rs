@@ -7,7 +7,7 @@ pub(super) type Labels = Vec<(&'static str, String)>;
 
 /// What a reader may do with the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum MetricKind {
     /// Only grows; its samples bear the name and `_total`.
     Counter,
     /// Goes both ways.
@@ -19,28 +19,28 @@ pub(super) enum Kind {
 /// One name with all its samples. Counts of the same labels add up: a text with two samples of
 /// the same name and labels is refused as a whole by Prometheus.
 #[derive(Debug)]
-pub(super) struct Family {
+pub(super) struct MetricFamily {
     pub(super) name: &'static str,
-    pub(super) meaning: &'static str,
-    pub(super) kind: Kind,
+    pub(super) help: &'static str,
+    pub(super) kind: MetricKind,
     pub(super) samples: BTreeMap<Labels, u64>,
 }
 
-impl Family {
-    pub(super) const fn counter(name: &'static str, meaning: &'static str) -> Self {
-        Self { name, meaning, kind: Kind::Counter, samples: BTreeMap::new() }
+impl MetricFamily {
+    pub(super) const fn counter(name: &'static str, help: &'static str) -> Self {
+        Self { name, help, kind: MetricKind::Counter, samples: BTreeMap::new() }
     }
 
-    pub(super) const fn gauge(name: &'static str, meaning: &'static str) -> Self {
-        Self { name, meaning, kind: Kind::Gauge, samples: BTreeMap::new() }
+    pub(super) const fn gauge(name: &'static str, help: &'static str) -> Self {
+        Self { name, help, kind: MetricKind::Gauge, samples: BTreeMap::new() }
     }
 
-    pub(super) const fn alias(name: &'static str, meaning: &'static str) -> Self {
-        Self { name, meaning, kind: Kind::Alias, samples: BTreeMap::new() }
+    pub(super) const fn alias(name: &'static str, help: &'static str) -> Self {
+        Self { name, help, kind: MetricKind::Alias, samples: BTreeMap::new() }
     }
 
     /// The same family with one sample more.
-    pub(super) fn with(mut self, labels: Labels, count: u64) -> Self {
+    pub(super) fn with_sample(mut self, labels: Labels, count: u64) -> Self {
         self.add(labels, count);
         self
     }

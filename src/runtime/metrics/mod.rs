@@ -4,11 +4,11 @@
 //! What does not: counting itself, and the threads that count; they know nothing of this.
 
 mod aws;
-mod doors;
 mod family;
 mod pages;
 mod server;
 mod sessions;
+mod targets_and_rings;
 #[cfg(test)]
 mod tests;
 mod text;

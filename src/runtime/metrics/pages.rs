@@ -8,16 +8,16 @@ use ::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::text::{Form, exposition};
+use super::text::{ExpositionFormat, exposition};
 use crate::http::{HttpError, Service};
 use crate::runtime::snapshot::Snapshot;
 
 /// Takes a picture of the run whenever a page is asked for.
-pub(crate) type TakeSnapshot = Arc<dyn Fn() -> Snapshot + Send + Sync>;
+pub(crate) type SnapshotSource = Arc<dyn Fn() -> Snapshot + Send + Sync>;
 
 /// The pages of a run.
 pub(super) struct Pages {
-    snapshot: TakeSnapshot,
+    snapshot: SnapshotSource,
 }
 
 impl Service for Pages {
@@ -54,15 +54,15 @@ fn page(status: StatusCode, kind: &'static str, text: impl Into<String>) -> Resp
 }
 
 impl Pages {
-    pub(super) fn new(snapshot: TakeSnapshot) -> Self {
+    pub(super) fn new(snapshot: SnapshotSource) -> Self {
         Self { snapshot }
     }
 
     fn metrics(&self, headers: &HeaderMap) -> Response<Bytes> {
         let accepted = headers.get_all(ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
-        let form = Form::wanted(&accepted.collect::<Vec<_>>().join(","));
-        match exposition(&(self.snapshot)(), form) {
-            Ok(text) => page(StatusCode::OK, form.content_type(), text),
+        let format = ExpositionFormat::negotiate(&accepted.collect::<Vec<_>>().join(","));
+        match exposition(&(self.snapshot)(), format) {
+            Ok(text) => page(StatusCode::OK, format.content_type(), text),
             Err(error) => page(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, error.to_string()),
         }
     }
@@ -75,31 +75,31 @@ impl Pages {
         }
         let missing = snapshot.missing().into_iter();
         let missing = missing
-            .map(|(device, network_interface_id)| Missing { device, network_interface_id })
+            .map(|(device, network_interface_id)| MissingDevice { device, network_interface_id })
             .collect();
-        let is_anything_attached = snapshot.wanted().any(|worker| worker.is_attached);
+        let is_anything_attached = snapshot.active_workers().any(|worker| worker.is_attached);
         let status = match (snapshot.is_attached(), is_anything_attached) {
             (true, _) => "frames are not accounted for",
             (false, true) => "some network interfaces are not attached",
             (false, false) => "no network interface is attached",
         };
-        let unhealthy = Unhealthy { status, missing, unaccounted };
+        let unhealthy = UnhealthyBody { status, missing, unaccounted };
         let body = serde_json::to_string(&unhealthy).unwrap_or_default() + "\n";
         page(StatusCode::SERVICE_UNAVAILABLE, "application/json", body)
     }
 }
 
 #[derive(Serialize)]
-struct Unhealthy<'s> {
+struct UnhealthyBody<'s> {
     status: &'static str,
-    missing: Vec<Missing<'s>>,
+    missing: Vec<MissingDevice<'s>>,
     /// Frames that are not accounted for, by device.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     unaccounted: BTreeMap<&'s str, u64>,
 }
 
 #[derive(Serialize)]
-struct Missing<'s> {
+struct MissingDevice<'s> {
     device: &'s str,
     network_interface_id: &'s str,
 }

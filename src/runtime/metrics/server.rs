@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use std::sync::Arc;
 
-use super::pages::{Pages, TakeSnapshot};
+use super::pages::{Pages, SnapshotSource};
 use crate::http::{self, Limits, Options, Server};
 use crate::runtime::error::Error;
 use crate::runtime::event::{Event, EventSink};
@@ -36,7 +36,7 @@ pub(in crate::runtime) fn start(
     registry: WorkerRegistry,
     events: EventSink,
 ) -> Result<Server, Error> {
-    let snapshot: TakeSnapshot = Arc::new(move || registry.snapshot());
+    let snapshot: SnapshotSource = Arc::new(move || registry.snapshot());
     let server = serve(options, snapshot, LIMITS, events.clone());
     let server = server.map_err(|error| Error::Metrics(error.to_string()))?;
     events.send(Event::MetricsServed(server.address()));
@@ -45,7 +45,7 @@ pub(in crate::runtime) fn start(
 
 pub(super) fn serve(
     options: &MetricsOptions,
-    snapshot: TakeSnapshot,
+    snapshot: SnapshotSource,
     limits: Limits,
     events: EventSink,
 ) -> io::Result<Server> {
@@ -54,10 +54,10 @@ pub(super) fn serve(
     let report = move |event| events.send(Event::Listener { name: "metrics", event });
     let report = Box::new(report);
     let options = Options { name: "metrics", limits, hosts, certificate: None, report };
-    http::serve(address, Pages::new(snapshot), options).map_err(|error| taken(address, &error))
+    http::serve(address, Pages::new(snapshot), options).map_err(|error| bind_error(address, &error))
 }
 
-fn taken(address: SocketAddr, error: &io::Error) -> io::Error {
+fn bind_error(address: SocketAddr, error: &io::Error) -> io::Error {
     let why = match error.kind() {
         io::ErrorKind::AddrInUse => "; another program has the port",
         io::ErrorKind::AddrNotAvailable => "; it is none of this host's addresses",

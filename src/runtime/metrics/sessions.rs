@@ -1,6 +1,6 @@
 //! Families by session and by rule.
 
-use super::family::{Family, Labels};
+use super::family::{Labels, MetricFamily};
 use crate::dataplane::{CompiledSession, Counters, MirrorTable, SessionCounters};
 use crate::model::{Filter, FilterRule, RuleAction};
 use crate::runtime::snapshot::Snapshot;
@@ -9,7 +9,7 @@ use crate::runtime::snapshot::Snapshot;
 /// readable and short.
 const MAX_IDLE_RULES: usize = 1_000;
 
-pub(super) fn families(snapshot: &Snapshot) -> Vec<Family> {
+pub(super) fn families(snapshot: &Snapshot) -> Vec<MetricFamily> {
     let [mut packets, mut bytes, mut truncated, mut to_mtu] = empty();
     let by_session = snapshot.by_session();
     for (table, counters) in &by_session {
@@ -25,18 +25,18 @@ pub(super) fn families(snapshot: &Snapshot) -> Vec<Family> {
     vec![packets, bytes, truncated, to_mtu, rules(&by_session)]
 }
 
-fn empty() -> [Family; 4] {
+fn empty() -> [MetricFamily; 4] {
     [
-        Family::counter("traffic_mirror_mirrored_packets", "Copies that left, by session."),
-        Family::counter(
+        MetricFamily::counter("traffic_mirror_mirrored_packets", "Copies that left, by session."),
+        MetricFamily::counter(
             "traffic_mirror_mirrored_bytes",
             "Bytes of the copies that left, after truncation and without encapsulation, by session.",
         ),
-        Family::counter(
+        MetricFamily::counter(
             "traffic_mirror_truncated_packets",
             "Copies that left shorter than their frame, by session.",
         ),
-        Family::counter(
+        MetricFamily::counter(
             "traffic_mirror_truncated_to_mtu_packets",
             "Copies cut because the way to the target carries no more, not by PacketLength, by \
              session.",
@@ -46,8 +46,8 @@ fn empty() -> [Family; 4] {
 
 /// The target's address is among them, so that the sum over the sessions of a target has it too.
 fn labels(table: &MirrorTable, session: &CompiledSession) -> Labels {
-    let interface = table.interfaces().get(place(session.interface));
-    let target = table.targets().get(place(session.target));
+    let interface = table.interfaces().get(to_usize(session.interface));
+    let target = table.targets().get(to_usize(session.target));
     vec![
         ("traffic_mirror_session_id", session.id.to_string()),
         ("session_number", session.number.value().to_string()),
@@ -58,8 +58,8 @@ fn labels(table: &MirrorTable, session: &CompiledSession) -> Labels {
     ]
 }
 
-fn rules(by_session: &[(&MirrorTable, Counters)]) -> Family {
-    let mut family = Family::counter(
+fn rules(by_session: &[(&MirrorTable, Counters)]) -> MetricFamily {
+    let mut family = MetricFamily::counter(
         "traffic_mirror_rule_mirrored_packets",
         "Copies that left, by the rule or network service that took them; a changed filter begins \
          anew.",
@@ -106,6 +106,6 @@ fn service_labels(session: &CompiledSession) -> Labels {
     ]
 }
 
-fn place(index: u32) -> usize {
+fn to_usize(index: u32) -> usize {
     usize::try_from(index).unwrap_or(usize::MAX)
 }

@@ -8,22 +8,22 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use super::family::{Family, Kind};
-use super::{aws, doors, sessions, totals};
+use super::family::{MetricFamily, MetricKind};
+use super::{aws, sessions, targets_and_rings, totals};
 use crate::runtime::snapshot::Snapshot;
 
 /// How the text is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum ExpositionFormat {
     /// OpenMetrics 1.0, which Prometheus asks for.
     OpenMetrics,
     /// Prometheus text 0.0.4, which everybody reads.
     Plain,
 }
 
-impl Form {
+impl ExpositionFormat {
     /// What the value of an `Accept` header asks for.
-    pub(super) fn wanted(accept: &str) -> Self {
+    pub(super) fn negotiate(accept: &str) -> Self {
         if accept.contains("application/openmetrics-text") {
             Self::OpenMetrics
         } else {
@@ -43,24 +43,27 @@ impl Form {
 ///
 /// # Errors
 /// The library could not write, which it always can to a string.
-pub(super) fn exposition(snapshot: &Snapshot, form: Form) -> Result<String, fmt::Error> {
+pub(super) fn exposition(
+    snapshot: &Snapshot,
+    format: ExpositionFormat,
+) -> Result<String, fmt::Error> {
     let families = families(snapshot);
-    let counters = families.iter().filter(|family| family.kind == Kind::Counter);
+    let counters = families.iter().filter(|family| family.kind == MetricKind::Counter);
     let counters: Vec<&str> = counters.map(|family| family.name).collect();
     let mut registry = Registry::default();
     let uptime_s = snapshot.uptime_s;
     registry.register_collector(Box::new(Exposition { uptime_s, families }));
     let mut text = String::new();
     encode(&mut text, &registry)?;
-    Ok(if form == Form::Plain { plain(&text, &counters) } else { text })
+    Ok(if format == ExpositionFormat::Plain { to_prometheus_text(&text, &counters) } else { text })
 }
 
-fn families(snapshot: &Snapshot) -> Vec<Family> {
+fn families(snapshot: &Snapshot) -> Vec<MetricFamily> {
     let total = snapshot.total();
     let mut families = totals::families(snapshot, &total);
     families.extend(sessions::families(snapshot));
-    families.extend(doors::targets(snapshot));
-    families.extend(doors::rings(snapshot));
+    families.extend(targets_and_rings::targets(snapshot));
+    families.extend(targets_and_rings::rings(snapshot));
     families.extend(aws::families(snapshot));
     families
 }
@@ -68,27 +71,27 @@ fn families(snapshot: &Snapshot) -> Vec<Family> {
 #[derive(Debug)]
 struct Exposition {
     uptime_s: f64,
-    families: Vec<Family>,
+    families: Vec<MetricFamily>,
 }
 
 impl Collector for Exposition {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let name = "traffic_mirror_uptime_seconds";
-        let meaning = "How long the run has lasted.";
-        let mut uptime = encoder.encode_descriptor(name, meaning, None, MetricType::Gauge)?;
+        let help = "How long the run has lasted.";
+        let mut uptime = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
         uptime.encode_gauge(&self.uptime_s)?;
         self.families.iter().try_for_each(|family| write_family(family, &mut encoder))
     }
 }
 
-fn write_family(family: &Family, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+fn write_family(family: &MetricFamily, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     let kind = match family.kind {
-        Kind::Counter => MetricType::Counter,
-        Kind::Gauge => MetricType::Gauge,
+        MetricKind::Counter => MetricType::Counter,
+        MetricKind::Gauge => MetricType::Gauge,
         // OpenMetrics wants `_total` behind the name of every counter.
-        Kind::Alias => MetricType::Unknown,
+        MetricKind::Alias => MetricType::Unknown,
     };
-    let mut metric = encoder.encode_descriptor(family.name, family.meaning, None, kind)?;
+    let mut metric = encoder.encode_descriptor(family.name, family.help, None, kind)?;
     for (labels, count) in &family.samples {
         if labels.is_empty() {
             write_count(&mut metric, family.kind, *count)?;
@@ -99,16 +102,16 @@ fn write_family(family: &Family, encoder: &mut DescriptorEncoder<'_>) -> fmt::Re
     Ok(())
 }
 
-fn write_count(metric: &mut MetricEncoder<'_>, kind: Kind, count: u64) -> fmt::Result {
+fn write_count(metric: &mut MetricEncoder<'_>, kind: MetricKind, count: u64) -> fmt::Result {
     match kind {
-        Kind::Counter => metric.encode_counter::<NoLabelSet, _, u64>(&count, None),
-        Kind::Gauge | Kind::Alias => metric.encode_gauge(&count),
+        MetricKind::Counter => metric.encode_counter::<NoLabelSet, _, u64>(&count, None),
+        MetricKind::Gauge | MetricKind::Alias => metric.encode_gauge(&count),
     }
 }
 
 /// The same in the older form, where HELP and TYPE bear the name of the samples, `_total` and all,
 /// what is of no known type is `untyped`, and nothing marks the end.
-fn plain(text: &str, counters: &[&str]) -> String {
+fn to_prometheus_text(text: &str, counters: &[&str]) -> String {
     let mut plain = String::with_capacity(text.len());
     for line in text.lines().filter(|line| *line != "# EOF") {
         let mut words = line.splitn(4, ' ');

@@ -1,19 +1,19 @@
 //! Families about the whole run: what came, what stayed behind, what was lost, and the run itself.
 
-use super::family::Family;
+use super::family::MetricFamily;
 use crate::dataplane::{Counters, DropCause, NotMirrored};
 use crate::runtime::snapshot::Snapshot;
 
-pub(super) fn families(snapshot: &Snapshot, total: &Counters) -> Vec<Family> {
+pub(super) fn families(snapshot: &Snapshot, total: &Counters) -> Vec<MetricFamily> {
     let mut families = vec![
-        Family::counter(
+        MetricFamily::counter(
             "traffic_mirror_received",
             "Pairs of a frame and an interface that it belongs to: mirrored, of retired sessions \
              too, or not mirrored, or dropped.",
         )
-        .with(Vec::new(), total.received),
-        Family::counter("traffic_mirror_frames", "Frames that the workers looked at.")
-            .with(Vec::new(), total.frames),
+        .with_sample(Vec::new(), total.received),
+        MetricFamily::counter("traffic_mirror_frames", "Frames that the workers looked at.")
+            .with_sample(Vec::new(), total.frames),
         not_mirrored(total),
         dropped(total),
     ];
@@ -22,8 +22,8 @@ pub(super) fn families(snapshot: &Snapshot, total: &Counters) -> Vec<Family> {
     families
 }
 
-fn not_mirrored(total: &Counters) -> Family {
-    let mut family = Family::counter(
+fn not_mirrored(total: &Counters) -> MetricFamily {
+    let mut family = MetricFamily::counter(
         "traffic_mirror_not_mirrored",
         "Frames that stayed behind because nobody asked for them, by reason.",
     );
@@ -34,56 +34,58 @@ fn not_mirrored(total: &Counters) -> Family {
     family
 }
 
-fn dropped(total: &Counters) -> Family {
-    let mut family =
-        Family::counter("traffic_mirror_dropped", "Copies and frames that were lost, by cause.");
+fn dropped(total: &Counters) -> MetricFamily {
+    let mut family = MetricFamily::counter(
+        "traffic_mirror_dropped",
+        "Copies and frames that were lost, by cause.",
+    );
     for cause in DropCause::ALL {
         family.add(vec![("cause", cause.label().to_owned())], total.dropped(cause));
     }
     family
 }
 
-fn retired(total: &Counters) -> [Family; 4] {
+fn retired(total: &Counters) -> [MetricFamily; 4] {
     let gone = total.retired();
     [
-        Family::counter(
+        MetricFamily::counter(
             "traffic_mirror_retired_mirrored_packets",
             "Copies of sessions that are no longer configured.",
         )
-        .with(Vec::new(), gone.mirrored),
-        Family::counter(
+        .with_sample(Vec::new(), gone.mirrored),
+        MetricFamily::counter(
             "traffic_mirror_retired_mirrored_bytes",
             "Bytes of the copies of sessions that are no longer configured.",
         )
-        .with(Vec::new(), gone.mirrored_bytes),
-        Family::counter(
+        .with_sample(Vec::new(), gone.mirrored_bytes),
+        MetricFamily::counter(
             "traffic_mirror_retired_truncated_packets",
             "Copies shorter than their frame, of sessions that are no longer configured.",
         )
-        .with(Vec::new(), gone.truncated),
-        Family::counter(
+        .with_sample(Vec::new(), gone.truncated),
+        MetricFamily::counter(
             "traffic_mirror_retired_truncated_to_mtu_packets",
             "Copies cut to what the way to the target carries, of sessions that are no longer \
              configured.",
         )
-        .with(Vec::new(), gone.truncated_to_mtu),
+        .with_sample(Vec::new(), gone.truncated_to_mtu),
     ]
 }
 
-fn run(snapshot: &Snapshot) -> [Family; 3] {
+fn run(snapshot: &Snapshot) -> [MetricFamily; 3] {
     let version = env!("CARGO_PKG_VERSION").to_owned();
     [
-        Family::gauge("traffic_mirror_build_info", "Which version runs; always 1.")
-            .with(vec![("version", version)], 1),
-        Family::counter(
+        MetricFamily::gauge("traffic_mirror_build_info", "Which version runs; always 1.")
+            .with_sample(vec![("version", version)], 1),
+        MetricFamily::counter(
             "traffic_mirror_config_reloads",
             "How many times another configuration took effect.",
         )
-        .with(Vec::new(), snapshot.reloads),
-        Family::counter(
+        .with_sample(Vec::new(), snapshot.reloads),
+        MetricFamily::counter(
             "traffic_mirror_config_reload_failures",
             "How many times another configuration was refused and the old one stayed.",
         )
-        .with(Vec::new(), snapshot.reload_failures),
+        .with_sample(Vec::new(), snapshot.reload_failures),
     ]
 }

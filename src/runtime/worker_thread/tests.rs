@@ -81,7 +81,7 @@ fn guard() -> Arc<LoopGuard> {
 }
 
 fn source(frames: usize) -> Command {
-    Command::Source(Box::new(RingWithWaitingFrames::with(frames)), Receipt::unwanted())
+    Command::Source(Box::new(RingWithWaitingFrames::with(frames)), Receipt::none())
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_failed_source_is_closed_and_its_error_stays_in_the_status() {
     let mut worker = worker();
     worker.apply(source(3));
     while worker.source.is_some() {
-        worker.weigh();
+        worker.report_load();
     }
     worker.publish_status();
     worker.publish_status();
@@ -113,9 +113,9 @@ fn a_worker_that_must_stop_does_not_wait_for_frames() {
     let worker = worker();
     let source = RingWithWaitingFrames::default();
     let fills_while_open = Arc::clone(&source.fills_while_open);
-    worker.port.send(Command::Source(Box::new(source), Receipt::unwanted()));
+    worker.port.send(Command::Source(Box::new(source), Receipt::none()));
     worker.port.send(Command::End);
-    assert!(worker.work().is_whole);
+    assert!(worker.work().ended_as_requested);
     assert_eq!(fills_while_open.load(Ordering::Relaxed), 0);
 }
 
@@ -147,24 +147,24 @@ fn a_table_with_an_earlier_guard_gets_the_newest_one() {
     let mut worker = worker();
     let newest = guard();
     worker.guard.replace(&newest);
-    worker.renew_guard();
+    worker.refresh_guard();
     let loop_guard = Some(guard());
     let table = MirrorTable::new(TableParts { loop_guard, ..TableParts::default() });
-    worker.apply(Command::Table(Arc::new(table), Receipt::unwanted()));
+    worker.apply(Command::Table(Arc::new(table), Receipt::none()));
     assert!(worker.worker.table().with_loop_guard(&newest).is_none());
 }
 
 #[test]
 fn a_new_guard_makes_a_new_table_and_the_same_guard_does_not() {
     let mut worker = worker();
-    worker.renew_guard();
+    worker.refresh_guard();
     let number = worker.worker.table().number();
     worker.guard.replace(&guard());
     assert_ne!(worker.guard_generation, worker.guard.generation());
-    worker.renew_guard();
+    worker.refresh_guard();
     assert_eq!(worker.guard_generation, worker.guard.generation());
     assert_ne!(worker.worker.table().number(), number);
     let number = worker.worker.table().number();
-    worker.renew_guard();
+    worker.refresh_guard();
     assert_eq!(worker.worker.table().number(), number);
 }

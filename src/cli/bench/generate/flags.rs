@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Family, Mix, PacketLaw, Shape};
+use super::{AddressFamily, Mix, PacketOptions, RuleShape};
 
 /// Flags of generated rules and packets.
 #[derive(Debug, Args)]
@@ -14,11 +14,11 @@ pub(in super::super) struct GenerateFlags {
 
     /// What generated rules look like [default: acl].
     #[arg(long, value_name = "SHAPE", conflicts_with_all = ["classbench", "config"])]
-    shape: Option<Shape>,
+    shape: Option<RuleShape>,
 
     /// Of which family generated rules are [default: ipv4].
     #[arg(long, value_name = "FAMILY", conflicts_with_all = ["classbench", "config"])]
-    family: Option<Family>,
+    family: Option<AddressFamily>,
 
     /// What rules and packets are drawn by: the same seed draws the same [default: 1].
     #[arg(long, value_name = "N")]
@@ -47,11 +47,11 @@ pub(in super::super) struct GenerateFlags {
 }
 
 impl GenerateFlags {
-    pub(in super::super) fn shape(&self) -> Shape {
+    pub(in super::super) fn shape(&self) -> RuleShape {
         self.shape.unwrap_or_default()
     }
 
-    pub(in super::super) fn family(&self) -> Family {
+    pub(in super::super) fn family(&self) -> AddressFamily {
         self.family.unwrap_or_default()
     }
 
@@ -59,9 +59,9 @@ impl GenerateFlags {
         self.seed.unwrap_or(1)
     }
 
-    pub(in super::super) fn packet_law(&self) -> PacketLaw {
+    pub(in super::super) fn packet_options(&self) -> PacketOptions {
         let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
-        PacketLaw {
+        PacketOptions {
             packets: count(self.packets),
             flows: count(self.flows.unwrap_or(self.packets)),
             zipf: self.zipf,

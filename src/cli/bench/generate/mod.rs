@@ -7,11 +7,11 @@ mod mix;
 mod networks;
 mod packets;
 mod random;
+mod rule_shape;
 mod rules;
-mod shape;
 
 pub(super) use flags::GenerateFlags;
 pub(super) use mix::Mix;
-pub(super) use packets::{PacketLaw, headers};
+pub(super) use packets::{PacketOptions, headers};
+pub(super) use rule_shape::{AddressFamily, RuleShape};
 pub(super) use rules::rules;
-pub(super) use shape::{Family, Shape};

@@ -7,12 +7,12 @@ use crate::model::{CidrBlock, InvalidValue};
 
 /// The leading bits of an address, at the left; all others are zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Block {
+pub(super) struct Prefix {
     pub(super) bits: u128,
     pub(super) len: u8,
 }
 
-impl Block {
+impl Prefix {
     const ANY: Self = Self { bits: 0, len: 0 };
 
     pub(super) fn cidr(self, is_ipv4: bool) -> Result<CidrBlock, InvalidValue> {
@@ -41,7 +41,7 @@ const LEVELS_IPV6: Levels =
 const FEW_RULES: usize = 64;
 
 /// The tree. It is nowhere stored: the bits of a child follow from its parent and its rank.
-pub(super) struct Networks {
+pub(super) struct NetworkTree {
     is_ipv4: bool,
     seed: u64,
     /// The more rules there are, the more networks they are about: one more doubling for each
@@ -49,7 +49,7 @@ pub(super) struct Networks {
     growth: usize,
 }
 
-impl Networks {
+impl NetworkTree {
     /// For so many rules.
     pub(super) fn new(is_ipv4: bool, seed: u64, rules: usize) -> Self {
         let growth = (rules / FEW_RULES).checked_ilog2().unwrap_or(0) / 2;
@@ -57,15 +57,15 @@ impl Networks {
     }
 
     /// A network of `len` bits, on the way to one of its hosts.
-    pub(super) fn draw(&self, random: &mut Random, len: u8) -> Block {
+    pub(super) fn draw(&self, random: &mut Random, len: u8) -> Prefix {
         if len == 0 {
-            return Block::ANY;
+            return Prefix::ANY;
         }
         let (levels, mut at) = if self.is_ipv4 {
-            (LEVELS_IPV4, Block::ANY)
+            (LEVELS_IPV4, Prefix::ANY)
         } else {
             // 2000::/3 is what is given out of IPv6 (RFC 4291, section 2.4).
-            (LEVELS_IPV6, Block { bits: 1 << 125, len: 3 })
+            (LEVELS_IPV6, Prefix { bits: 1 << 125, len: 3 })
         };
         for (end, few, many) in levels {
             if at.len >= len {
@@ -74,10 +74,10 @@ impl Networks {
             at = self.child(at, end, random.rank(many.min(few + self.growth)));
         }
         let len = len.min(at.len);
-        Block { bits: at.bits & u128::MAX << (128 - u32::from(len)), len }
+        Prefix { bits: at.bits & u128::MAX << (128 - u32::from(len)), len }
     }
 
-    fn child(&self, parent: Block, end: u8, rank: u64) -> Block {
+    fn child(&self, parent: Prefix, end: u8, rank: u64) -> Prefix {
         let [high, low] = [parent.bits >> 64, parent.bits]
             .map(|half| u64::try_from(half & u128::from(u64::MAX)).unwrap_or(0));
         let seed = [high, low, u64::from(end), rank].into_iter();
@@ -88,7 +88,7 @@ impl Networks {
         }
         let bits = u128::from(word) << 64 >> parent.len;
         let bits = (parent.bits | bits) & u128::MAX << (128 - u32::from(end));
-        Block { bits, len: end }
+        Prefix { bits, len: end }
     }
 }
 
@@ -101,10 +101,10 @@ mod tests {
     #[test]
     fn drawn_networks_nest_and_repeat() {
         for is_ipv4 in [true, false] {
-            let networks = Networks::new(is_ipv4, 1, 1000);
+            let networks = NetworkTree::new(is_ipv4, 1, 1000);
             let mut random = Random::new(1);
             let (short, long) = if is_ipv4 { (16, 32) } else { (40, 128) };
-            let around: HashSet<Block> =
+            let around: HashSet<Prefix> =
                 (0..500).map(|_| networks.draw(&mut random, short)).collect();
             assert!(around.len() > 20 && around.len() < 400, "{}", around.len());
             let inside = (0..500).map(|_| networks.draw(&mut random, long));
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn networks_of_every_prefix_length_can_be_drawn() {
         for (is_ipv4, longest) in [(true, 32), (false, 128)] {
-            let networks = Networks::new(is_ipv4, 9, 1);
+            let networks = NetworkTree::new(is_ipv4, 9, 1);
             let mut random = Random::new(9);
             for len in 0..=longest {
                 let block = networks.draw(&mut random, len);

@@ -10,7 +10,7 @@ use crate::model::{CidrBlock, FilterRule, PortRange, Protocol};
 
 /// How packets are drawn.
 #[derive(Debug, Clone, Copy)]
-pub(in super::super) struct PacketLaw {
+pub(in super::super) struct PacketOptions {
     pub(in super::super) packets: usize,
     /// How many headers there are.
     pub(in super::super) flows: usize,
@@ -24,23 +24,23 @@ pub(in super::super) struct PacketLaw {
 pub(in super::super) fn headers(
     rules: &[&FilterRule],
     is_ipv4: bool,
-    law: &PacketLaw,
+    options: &PacketOptions,
 ) -> Vec<FlowKey> {
     // Another sequence than that of the rules, which are drawn by the same seed.
-    let mut random = Random::new(Random::new(!law.seed).next());
+    let mut random = Random::new(Random::new(!options.seed).next());
     let flows: Vec<FlowKey> =
-        (0..law.flows).map(|_| flow(&mut random, rules, is_ipv4, law.mix)).collect();
-    if law.flows == law.packets && law.zipf == 0.0 {
+        (0..options.flows).map(|_| flow(&mut random, rules, is_ipv4, options.mix)).collect();
+    if options.flows == options.packets && options.zipf == 0.0 {
         return flows;
     }
-    let ranks = Ranks::new(flows.len(), law.zipf);
-    (0..law.packets).filter_map(|_| flows.get(ranks.draw(&mut random)).copied()).collect()
+    let ranks = ZipfRanks::new(flows.len(), options.zipf);
+    (0..options.packets).filter_map(|_| flows.get(ranks.draw(&mut random)).copied()).collect()
 }
 
 fn flow(random: &mut Random, rules: &[&FilterRule], is_ipv4: bool, mix: Mix) -> FlowKey {
     let drawn = random.below(100);
     let rule = if drawn < u64::from(mix.hit) {
-        rules.get(random.place(rules.len()))
+        rules.get(random.index(rules.len()))
     } else if drawn < u64::from(mix.hit) + u64::from(mix.last) {
         rules.last()
     } else {
@@ -97,12 +97,12 @@ fn host(random: &mut Random, block: CidrBlock) -> IpAddr {
 }
 
 /// Draws ranks by Zipf's law.
-struct Ranks {
+struct ZipfRanks {
     /// Of each rank, the weights up to and with it.
     sums: Vec<f64>,
 }
 
-impl Ranks {
+impl ZipfRanks {
     fn new(len: usize, zipf: f64) -> Self {
         let mut sum = 0.0;
         let ranks = (1..=u32::try_from(len).unwrap_or(u32::MAX)).map(f64::from);
@@ -114,7 +114,7 @@ impl Ranks {
     }
 
     fn draw(&self, random: &mut Random) -> usize {
-        let drawn = random.share() * self.sums.last().copied().unwrap_or(0.0);
+        let drawn = random.fraction() * self.sums.last().copied().unwrap_or(0.0);
         let place = self.sums.partition_point(|sum| *sum <= drawn);
         place.min(self.sums.len().saturating_sub(1))
     }
@@ -124,8 +124,8 @@ impl Ranks {
 mod tests {
     use std::sync::Arc;
 
+    use super::super::rule_shape::{AddressFamily, RuleShape};
     use super::super::rules::rules;
-    use super::super::shape::{Family, Shape};
     use super::*;
     use crate::control::classbench;
     use crate::dataplane::{EngineKind, RuleSet};
@@ -141,9 +141,9 @@ mod tests {
         keys.iter().filter(|key| set.first_accept(key).is_some()).count()
     }
 
-    fn law(mix: &str) -> PacketLaw {
+    fn options(mix: &str) -> PacketOptions {
         let mix = Mix::parse(mix).unwrap();
-        PacketLaw { packets: 1000, flows: 1000, zipf: 0.0, mix, seed: 1 }
+        PacketOptions { packets: 1000, flows: 1000, zipf: 0.0, mix, seed: 1 }
     }
 
     fn distinct(keys: &[FlowKey]) -> Vec<usize> {
@@ -156,15 +156,15 @@ mod tests {
 
     #[test]
     fn hit_packets_match_and_last_packets_match_the_last_rule() {
-        for family in [Family::Ipv4, Family::Ipv6] {
-            let is_ipv4 = family == Family::Ipv4;
-            let rules = rules(300, Shape::Ipc, family, 1).unwrap();
+        for family in [AddressFamily::Ipv4, AddressFamily::Ipv6] {
+            let is_ipv4 = family == AddressFamily::Ipv4;
+            let rules = rules(300, RuleShape::Ipc, family, 1).unwrap();
             let rules: Vec<&FilterRule> = rules.iter().collect();
-            let hits = headers(&rules, is_ipv4, &law("hit=100"));
+            let hits = headers(&rules, is_ipv4, &options("hit=100"));
             assert_eq!(count_matched(&rules, &hits, is_ipv4), 1000);
-            let last = headers(&rules, is_ipv4, &law("last=100"));
+            let last = headers(&rules, is_ipv4, &options("last=100"));
             assert_eq!(count_matched(&rules[299..], &last, is_ipv4), 1000);
-            let misses = headers(&rules[..100], is_ipv4, &law("miss=100"));
+            let misses = headers(&rules[..100], is_ipv4, &options("miss=100"));
             assert!(misses.iter().all(|key| key.source().is_ipv4() == is_ipv4));
             assert!(count_matched(&rules[..100], &misses, is_ipv4) < 10);
         }
@@ -172,18 +172,18 @@ mod tests {
 
     #[test]
     fn without_rules_every_packet_is_a_miss() {
-        assert_eq!(headers(&[], true, &law("hit=50,last=50")).len(), 1000);
+        assert_eq!(headers(&[], true, &options("hit=50,last=50")).len(), 1000);
     }
 
     #[test]
     fn flow_frequencies_follow_the_zipf_exponent() {
-        let law = PacketLaw { flows: 10, ..law("miss=100") };
-        let even = distinct(&headers(&[], true, &law));
+        let options = PacketOptions { flows: 10, ..options("miss=100") };
+        let even = distinct(&headers(&[], true, &options));
         assert!(even.len() == 10 && even[0] < 150, "{even:?}");
-        let skewed = distinct(&headers(&[], true, &PacketLaw { zipf: 1.0, ..law }));
+        let skewed = distinct(&headers(&[], true, &PacketOptions { zipf: 1.0, ..options }));
         // One in 2.93, since 1 + 1/2 + ... + 1/10 = 2.93.
         assert!((300..380).contains(&skewed[0]), "{skewed:?}");
-        let each = distinct(&headers(&[], false, &PacketLaw { flows: 1000, ..law }));
+        let each = distinct(&headers(&[], false, &PacketOptions { flows: 1000, ..options }));
         assert_eq!(each.len(), 1000);
     }
 }

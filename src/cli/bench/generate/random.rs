@@ -31,7 +31,7 @@ impl Random {
     }
 
     /// A place in a list of so many.
-    pub(super) fn place(&mut self, len: usize) -> usize {
+    pub(super) fn index(&mut self, len: usize) -> usize {
         let end = u64::try_from(len).unwrap_or(u64::MAX);
         usize::try_from(self.below(end)).unwrap_or(0)
     }
@@ -42,7 +42,7 @@ impl Random {
     }
 
     /// From 0 up to 1, in steps that are exact in any arithmetic.
-    pub(super) fn share(&mut self) -> f64 {
+    pub(super) fn fraction(&mut self) -> f64 {
         f64::from(u32::try_from(self.next() >> 32).unwrap_or(0)) / 4_294_967_296.0
     }
 
@@ -58,8 +58,8 @@ impl Random {
     /// A rank from 0 on, below `2^(doublings + 1) - 1`; rank r is met about `1/sqrt(r)` times as
     /// often as the first: Zipf's law in whole numbers, doubling by doubling.
     pub(super) fn rank(&mut self, doublings: usize) -> u64 {
-        let laws = RANKS.get(..=doublings).unwrap_or(&RANKS);
-        let low = self.pick(laws).unwrap_or(1);
+        let ranks = RANKS.get(..=doublings).unwrap_or(&RANKS);
+        let low = self.pick(ranks).unwrap_or(1);
         low - 1 + self.below(low)
     }
 
@@ -94,7 +94,7 @@ mod tests {
     fn random_numbers_stay_within_their_range() {
         let mut random = Random::new(7);
         for _ in 0..1000 {
-            assert!(random.below(3) < 3 && random.rank(4) < 31 && random.share() < 1.0);
+            assert!(random.below(3) < 3 && random.rank(4) < 31 && random.fraction() < 1.0);
             assert!((1000..=1001).contains(&random.port(1000, 1001)));
         }
         assert_eq!((random.below(0), random.pick::<u8>(&[])), (0, None));

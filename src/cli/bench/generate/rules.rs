@@ -2,31 +2,33 @@
 
 use std::collections::HashSet;
 
-use super::networks::{Block, Networks};
+use super::networks::{NetworkTree, Prefix};
 use super::random::Random;
-use super::shape::{Family, Law, Ports, Shape, Transport};
+use super::rule_shape::{
+    AddressFamily, PortPattern, ProtocolPattern, RuleShape, ShapeDistribution,
+};
 use crate::model::{
     Direction, FilterRule, InvalidValue, PortRange, Protocol, RuleAction, RuleNumber,
 };
 
 /// Ports that services are known by, the most usual first.
-const KNOWN: [u16; 32] = [
+const WELL_KNOWN_PORTS: [u16; 32] = [
     443, 80, 22, 53, 25, 3306, 5432, 8080, 123, 389, 445, 161, 3389, 21, 110, 143, 514, 993, 995,
     1433, 1521, 6379, 8443, 9092, 27017, 636, 88, 179, 500, 1812, 2049, 5060,
 ];
 
 /// So often a rule is drawn by the shape's law; one that is there already then becomes one from
 /// host to host.
-const MOST_TRIES: u32 = 32;
+const MAX_TRIES: u32 = 32;
 
 /// From this prefix length of IPv4 on (and what stands for it in IPv6) a network is narrow.
-const NARROW_FROM: u8 = 16;
+const MIN_NARROW_LEN: u8 = 16;
 
 /// So many of the rules that the laws make wide on both sides stay so.
-const WIDE_OF_THOUSAND: u64 = 10;
+const WIDE_PER_MILLE: u64 = 10;
 
 /// What one side of the others becomes.
-const NARROW: [((u8, u8), u32); 3] = [((24, 56), 40), ((28, 64), 20), ((32, 128), 40)];
+const NARROW_LENS: [((u8, u8), u32); 3] = [((24, 56), 40), ((28, 64), 20), ((32, 128), 40)];
 
 /// Distinct rules, the narrower first, so that none is hidden behind one that is all around it.
 /// All are accept rules of ingress, numbered as those of ClassBench files are.
@@ -35,29 +37,29 @@ const NARROW: [((u8, u8), u32); 3] = [((24, 56), 40), ((28, 64), 20), ((32, 128)
 /// [`InvalidValue`] never, unless the laws of the shapes were wrong.
 pub(in super::super) fn rules(
     count: usize,
-    shape: Shape,
-    family: Family,
+    shape: RuleShape,
+    family: AddressFamily,
     seed: u64,
 ) -> Result<Vec<FilterRule>, InvalidValue> {
-    let mut draw = Draw::new(shape, family, seed, count);
-    let mut drafts: Vec<Draft> = (0..count).map(|_| draw.another()).collect();
-    drafts.sort_by_key(|draft| std::cmp::Reverse(draft.narrowness()));
+    let mut generator = RuleGenerator::new(shape, family, seed, count);
+    let mut all_fields: Vec<RuleFields> = (0..count).map(|_| generator.next_rule()).collect();
+    all_fields.sort_by_key(|fields| std::cmp::Reverse(fields.narrowness()));
     let numbers = (1..=RuleNumber::MAX.value()).cycle();
-    let rules = drafts.iter().zip(numbers);
-    rules.map(|(draft, number)| draft.rule(RuleNumber::new(number)?, draw.is_ipv4)).collect()
+    let rules = all_fields.iter().zip(numbers);
+    rules.map(|(fields, number)| fields.rule(RuleNumber::new(number)?, generator.is_ipv4)).collect()
 }
 
 /// A rule before it is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Draft {
-    source: Block,
-    destination: Block,
+struct RuleFields {
+    source: Prefix,
+    destination: Prefix,
     protocol: Option<u8>,
     source_ports: Option<(u16, u16)>,
     destination_ports: Option<(u16, u16)>,
 }
 
-impl Draft {
+impl RuleFields {
     /// More than that of any rule all around this one, since each of its parts is.
     fn narrowness(&self) -> u32 {
         let span = |ports: Option<(u16, u16)>| {
@@ -70,7 +72,7 @@ impl Draft {
         ((bits + protocol) << 13) + (2 * 65_535 - wide)
     }
 
-    const fn back(self) -> Self {
+    const fn reversed(self) -> Self {
         Self {
             source: self.destination,
             destination: self.source,
@@ -99,51 +101,53 @@ impl Draft {
 }
 
 /// Draws rules, none of them twice.
-struct Draw {
-    law: &'static Law,
+struct RuleGenerator {
+    distribution: &'static ShapeDistribution,
     is_ipv4: bool,
     random: Random,
-    sources: Networks,
-    destinations: Networks,
-    last: Option<Draft>,
-    drawn: HashSet<Draft>,
+    sources: NetworkTree,
+    destinations: NetworkTree,
+    last: Option<RuleFields>,
+    drawn: HashSet<RuleFields>,
 }
 
-impl Draw {
-    fn new(shape: Shape, family: Family, seed: u64, count: usize) -> Self {
-        let is_ipv4 = family == Family::Ipv4;
+impl RuleGenerator {
+    fn new(shape: RuleShape, family: AddressFamily, seed: u64, count: usize) -> Self {
+        let is_ipv4 = family == AddressFamily::Ipv4;
         let mut random = Random::new(seed);
         let [here, there] = [random.next(), random.next()];
         // What is said of both ways is said of the same networks.
-        let there = if shape == Shape::Ipc { here } else { there };
+        let there = if shape == RuleShape::Ipc { here } else { there };
         Self {
-            law: shape.law(),
+            distribution: shape.distribution(),
             is_ipv4,
             random,
-            sources: Networks::new(is_ipv4, here, count),
-            destinations: Networks::new(is_ipv4, there, count),
+            sources: NetworkTree::new(is_ipv4, here, count),
+            destinations: NetworkTree::new(is_ipv4, there, count),
             last: None,
             drawn: HashSet::new(),
         }
     }
 
-    fn another(&mut self) -> Draft {
+    fn next_rule(&mut self) -> RuleFields {
         let mut tries = 0;
         loop {
-            let draft = match self.last {
-                Some(last) if self.random.chance(self.law.back) => last.back(),
-                _ => self.draft(tries > MOST_TRIES),
+            let fields = match self.last {
+                Some(last) if self.random.chance(self.distribution.reverse_percent) => {
+                    last.reversed()
+                }
+                _ => self.draw_fields(tries > MAX_TRIES),
             };
             tries += 1;
-            if self.drawn.insert(draft) {
-                self.last = Some(draft);
-                return draft;
+            if self.drawn.insert(fields) {
+                self.last = Some(fields);
+                return fields;
             }
         }
     }
 
-    fn draft(&mut self, is_narrow: bool) -> Draft {
-        let law = self.law;
+    fn draw_fields(&mut self, is_narrow: bool) -> RuleFields {
+        let distribution = self.distribution;
         let lens = if is_narrow { [(32, 128); 2] } else { self.prefix_lens() };
         let [source, destination] = lens.map(|(ipv4, ipv6)| if self.is_ipv4 { ipv4 } else { ipv6 });
         let ends = [
@@ -154,37 +158,39 @@ impl Draw {
             return self.service(ends);
         }
         let [source, destination] = ends;
-        let protocol = match self.random.pick(law.protocols).unwrap_or(Transport::Any) {
-            Transport::Tcp => Some(6),
-            Transport::Udp => Some(17),
-            Transport::Icmp => Some(if self.is_ipv4 { 1 } else { 58 }),
-            Transport::Any => None,
-        };
+        let protocol =
+            match self.random.pick(distribution.protocols).unwrap_or(ProtocolPattern::Any) {
+                ProtocolPattern::Tcp => Some(6),
+                ProtocolPattern::Udp => Some(17),
+                ProtocolPattern::Icmp => Some(if self.is_ipv4 { 1 } else { 58 }),
+                ProtocolPattern::Any => None,
+            };
         let has_ports = protocol.is_some_and(|number| Protocol(number).has_ports());
-        let [source_ports, destination_ports] = [law.source_ports, law.destination_ports]
-            .map(|law| if has_ports { self.ports(law) } else { None });
-        Draft { source, destination, protocol, source_ports, destination_ports }
+        let [source_ports, destination_ports] =
+            [distribution.source_ports, distribution.destination_ports]
+                .map(|distribution| if has_ports { self.ports(distribution) } else { None });
+        RuleFields { source, destination, protocol, source_ports, destination_ports }
     }
 
     /// Rules that are wide on both sides are rare in any list: of the few services that everybody
     /// may ask everybody for.
     fn prefix_lens(&mut self) -> [(u8, u8); 2] {
         let random = &mut self.random;
-        let [source, destination] =
-            [self.law.sources, self.law.destinations].map(|lens| random.pick(lens));
+        let [source, destination] = [self.distribution.sources, self.distribution.destinations]
+            .map(|lens| random.pick(lens));
         let [source, destination] = [source.unwrap_or_default(), destination.unwrap_or_default()];
-        if !are_wide([source, destination]) || random.below(1000) < WIDE_OF_THOUSAND {
+        if !are_wide([source, destination]) || random.below(1000) < WIDE_PER_MILLE {
             return [source, destination];
         }
-        let narrow = random.pick(&NARROW).unwrap_or_default();
+        let narrow = random.pick(&NARROW_LENS).unwrap_or_default();
         if random.chance(50) { [source, narrow] } else { [narrow, destination] }
     }
 
     /// One port between wide networks.
-    fn service(&mut self, [source, destination]: [Block; 2]) -> Draft {
-        let port = self.ports(&[(Ports::Known, 50), (Ports::One, 50)]);
+    fn service(&mut self, [source, destination]: [Prefix; 2]) -> RuleFields {
+        let port = self.ports(&[(PortPattern::WellKnown, 50), (PortPattern::One, 50)]);
         let protocol = if self.random.chance(75) { 6 } else { 17 };
-        Draft {
+        RuleFields {
             source,
             destination,
             protocol: Some(protocol),
@@ -193,21 +199,21 @@ impl Draw {
         }
     }
 
-    fn ports(&mut self, law: &[(Ports, u32)]) -> Option<(u16, u16)> {
+    fn ports(&mut self, distribution: &[(PortPattern, u32)]) -> Option<(u16, u16)> {
         let random = &mut self.random;
-        let one = match random.pick(law)? {
-            Ports::Any => return None,
-            Ports::Low => return Some((0, 1023)),
-            Ports::High => return Some((1024, u16::MAX)),
-            Ports::Few => {
+        let one = match random.pick(distribution)? {
+            PortPattern::Any => return None,
+            PortPattern::Low => return Some((0, 1023)),
+            PortPattern::High => return Some((1024, u16::MAX)),
+            PortPattern::ShortRange => {
                 let low = random.port(1, 60_000);
                 return Some((low, low + random.port(1, 1000)));
             }
-            Ports::Known => {
+            PortPattern::WellKnown => {
                 let rank = usize::try_from(random.rank(4)).unwrap_or(0);
-                KNOWN.get(rank).copied().unwrap_or(443)
+                WELL_KNOWN_PORTS.get(rank).copied().unwrap_or(443)
             }
-            Ports::One => random.port(1, u16::MAX),
+            PortPattern::One => random.port(1, u16::MAX),
         };
         Some((one, one))
     }
@@ -215,18 +221,18 @@ impl Draw {
 
 /// Whether both prefix lengths, of which the first stands for both families, are short.
 fn are_wide(lens: [(u8, u8); 2]) -> bool {
-    lens.iter().all(|(ipv4, _)| *ipv4 < NARROW_FROM)
+    lens.iter().all(|(ipv4, _)| *ipv4 < MIN_NARROW_LEN)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SHAPES: [Shape; 3] = [Shape::Acl, Shape::Fw, Shape::Ipc];
-    const FAMILIES: [Family; 2] = [Family::Ipv4, Family::Ipv6];
+    const SHAPES: [RuleShape; 3] = [RuleShape::Acl, RuleShape::Fw, RuleShape::Ipc];
+    const FAMILIES: [AddressFamily; 2] = [AddressFamily::Ipv4, AddressFamily::Ipv6];
 
     /// All that tells a rule from others, but its number.
-    fn words(rule: &FilterRule) -> String {
+    fn rule_text(rule: &FilterRule) -> String {
         let ports = [rule.source_ports(), rule.destination_ports()];
         format!("{} {} {:?} {ports:?}", rule.source(), rule.destination(), rule.protocol())
     }
@@ -236,9 +242,9 @@ mod tests {
         for (shape, family) in SHAPES.into_iter().flat_map(|one| FAMILIES.map(|two| (one, two))) {
             for count in [0, 1, 2, 3000] {
                 let rules = rules(count, shape, family, 1).unwrap();
-                let distinct: HashSet<String> = rules.iter().map(words).collect();
+                let distinct: HashSet<String> = rules.iter().map(rule_text).collect();
                 assert_eq!((rules.len(), distinct.len()), (count, count), "{shape} {family}");
-                let is_ipv4 = family == Family::Ipv4;
+                let is_ipv4 = family == AddressFamily::Ipv4;
                 assert!(rules.iter().all(|rule| rule.source().is_ipv4() == is_ipv4));
             }
         }
@@ -247,7 +253,7 @@ mod tests {
     #[test]
     fn equal_seeds_give_equal_rules() {
         let [one, again, other] =
-            [1, 1, 2].map(|seed| rules(200, Shape::Fw, Family::Ipv6, seed).unwrap());
+            [1, 1, 2].map(|seed| rules(200, RuleShape::Fw, AddressFamily::Ipv6, seed).unwrap());
         assert_eq!(one, again);
         assert_ne!(one, other);
     }
@@ -258,7 +264,7 @@ mod tests {
         // in the changelog.
         let digest = |shape, family| {
             let bytes = rules(500, shape, family, 1).unwrap();
-            let bytes = bytes.iter().flat_map(|rule| words(rule).into_bytes());
+            let bytes = bytes.iter().flat_map(|rule| rule_text(rule).into_bytes());
             bytes.fold(7_u32, |word, byte| word.wrapping_mul(31).wrapping_add(u32::from(byte)))
         };
         let digests = SHAPES.map(|shape| FAMILIES.map(|family| digest(shape, family)));
@@ -274,7 +280,7 @@ mod tests {
 
     #[test]
     fn rule_numbers_restart_at_1_after_32766() {
-        let rules = rules(32_768, Shape::Acl, Family::Ipv4, 1).unwrap();
+        let rules = rules(32_768, RuleShape::Acl, AddressFamily::Ipv4, 1).unwrap();
         let numbers = [32_765, 32_766, 32_767].map(|place| rules[place].number().value());
         assert_eq!(numbers, [32_766, 1, 2]);
     }
@@ -282,7 +288,7 @@ mod tests {
     #[test]
     fn shapes_differ_in_their_share_of_wildcards() {
         let wild = |shape| {
-            let rules = rules(2000, shape, Family::Ipv4, 3).unwrap();
+            let rules = rules(2000, shape, AddressFamily::Ipv4, 3).unwrap();
             let any = |rule: &&FilterRule| rule.source().prefix_len() == 0;
             rules.iter().filter(any).count()
         };
@@ -292,7 +298,7 @@ mod tests {
 
     #[test]
     fn no_rule_is_hidden_by_an_earlier_wider_rule() {
-        let rules = rules(400, Shape::Fw, Family::Ipv4, 5).unwrap();
+        let rules = rules(400, RuleShape::Fw, AddressFamily::Ipv4, 5).unwrap();
         for (place, rule) in rules.iter().enumerate() {
             let hides = |before: &&FilterRule| {
                 before.source().contains(rule.source().network())
@@ -303,7 +309,7 @@ mod tests {
                     && (before.source_ports().is_none() && before.destination_ports().is_none())
             };
             let before = rules[..place].iter().find(hides);
-            assert!(before.is_none(), "{} before {}", words(before.unwrap()), words(rule));
+            assert!(before.is_none(), "{} before {}", rule_text(before.unwrap()), rule_text(rule));
         }
     }
 }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::super::text::{Form, exposition};
+use super::super::text::{ExpositionFormat, exposition};
 use super::busy;
-use super::reading::Samples;
+use super::exposition_parser::Samples;
 
 /// Labels that Prometheus itself puts on.
 const FOREIGN_LABELS: [&str; 2] = ["instance", "job"];
@@ -81,7 +81,7 @@ fn legend_labels(legend: &str) -> Vec<&str> {
 
 /// The labels of each metric that is told.
 fn exported_metrics() -> BTreeMap<String, BTreeSet<String>> {
-    let text = exposition(&busy(), Form::OpenMetrics).unwrap();
+    let text = exposition(&busy(), ExpositionFormat::OpenMetrics).unwrap();
     let mut exported = BTreeMap::<String, BTreeSet<String>>::new();
     for sample in Samples::read(&text).all() {
         exported.entry(sample.name.clone()).or_default().extend(sample.labels.keys().cloned());
@@ -92,7 +92,7 @@ fn exported_metrics() -> BTreeMap<String, BTreeSet<String>> {
 #[test]
 fn every_metric_and_label_of_the_dashboard_is_exported() {
     let (dashboard, exported) = (dashboard(), exported_metrics());
-    let mut asked = BTreeSet::new();
+    let mut queried = BTreeSet::new();
     for object in objects(&dashboard) {
         let Some(expression) = object.get("expr").and_then(Value::as_str) else { continue };
         let (metrics, mut labels) = names(expression);
@@ -104,13 +104,13 @@ fn every_metric_and_label_of_the_dashboard_is_exported() {
             let is_known = |l: &String| known.contains(l) || FOREIGN_LABELS.contains(&l.as_str());
             assert!(labels.iter().all(is_known), "{labels:?} of {metric}, which has {known:?}");
         }
-        asked.extend(metrics);
+        queried.extend(metrics);
     }
     // Whatever says how the mirror is doing has a panel.
     for name in exported.keys() {
         let is_left_out = name.contains("_retired_")
             || ["ring_size_bytes", "config_reloads_total"].iter().any(|end| name.ends_with(end));
-        assert!(asked.contains(name) || is_left_out, "no panel shows {name}");
+        assert!(queried.contains(name) || is_left_out, "no panel shows {name}");
     }
 }
 

@@ -1,8 +1,8 @@
 //! A small live mirror in memory, for the tests of the metrics.
 
 mod dashboard;
-mod exposed;
-mod reading;
+mod exposition;
+mod exposition_parser;
 mod serving;
 mod sums;
 
@@ -15,7 +15,7 @@ use crate::dataplane::{Copies, DropCause, Drops, MirrorTable, NotMirrored, Sink,
 use crate::io::memory::{FrameSource, MemoryFrame};
 use crate::io::udp::TargetReport;
 use crate::model::{Direction, NetworkInterface};
-use crate::runtime::{InterfaceSnapshot, RingFigures, Snapshot, WorkerSnapshot};
+use crate::runtime::{InterfaceSnapshot, RingSnapshot, Snapshot, WorkerSnapshot};
 
 /// Loses every third copy, and sends every fifth no longer than 30 bytes.
 #[derive(Default)]
@@ -69,7 +69,7 @@ fn traffic(seed: u16) -> FrameSource<Vec<u8>> {
     let all = wanted.chain(dns).chain([arp]);
     let both = [Direction::Ingress, Direction::Egress].into_iter().cycle();
     FrameSource::from_frames(
-        all.zip(both).map(|(bytes, way)| MemoryFrame::new(bytes).with_direction(way)),
+        all.zip(both).map(|(bytes, direction)| MemoryFrame::new(bytes).with_direction(direction)),
     )
 }
 
@@ -116,7 +116,7 @@ impl Mirror {
                 device: format!("eth{interface}"),
                 worker: number,
                 is_attached: true,
-                ring: RingFigures {
+                ring: RingSnapshot {
                     frames: counters.frames,
                     bytes_len: 1 << 22,
                     drops: 11,

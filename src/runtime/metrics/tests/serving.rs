@@ -5,16 +5,16 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::pages::TakeSnapshot;
+use super::super::pages::SnapshotSource;
 use super::super::server::{LIMITS, serve};
-use super::reading::Samples;
+use super::exposition_parser::Samples;
 use super::{busy, idle};
 use crate::http::{HostNames, Limits, Server};
 use crate::runtime::{EventSink, MetricsOptions, Snapshot};
 
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
-fn try_serve(address: SocketAddr, take: TakeSnapshot, limits: Limits) -> io::Result<Server> {
+fn try_serve(address: SocketAddr, take: SnapshotSource, limits: Limits) -> io::Result<Server> {
     let options = MetricsOptions { address, hosts: HostNames::default() };
     serve(&options, take, limits, EventSink::ignore())
 }

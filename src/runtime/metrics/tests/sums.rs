@@ -1,22 +1,22 @@
 //! The law of the counters, checked from the text alone.
 
-use super::super::text::{Form, exposition};
-use super::reading::Samples;
+use super::super::text::{ExpositionFormat, exposition};
+use super::exposition_parser::Samples;
 use super::{Mirror, after, before, busy};
 
 fn read(mirror: &Mirror) -> Samples {
-    Samples::read(&exposition(&mirror.snapshot(), Form::OpenMetrics).unwrap())
+    Samples::read(&exposition(&mirror.snapshot(), ExpositionFormat::OpenMetrics).unwrap())
 }
 
 /// `received = mirrored, of retired sessions too + not mirrored + dropped`
 fn assert_sums(samples: &Samples) {
-    let boxes = [
+    let outcomes = [
         "traffic_mirror_mirrored_packets_total",
         "traffic_mirror_retired_mirrored_packets_total",
         "traffic_mirror_not_mirrored_total",
         "traffic_mirror_dropped_total",
     ];
-    let sum: f64 = boxes.iter().map(|name| samples.sum(name)).sum();
+    let sum: f64 = outcomes.iter().map(|name| samples.sum(name)).sum();
     assert_eq!(samples.sum("traffic_mirror_received_total"), sum);
 }
 
@@ -61,7 +61,7 @@ fn the_sums_hold_after_a_table_change_and_never_decrease() {
 
 #[test]
 fn rules_and_directions_sum_to_the_mirrored_packets() {
-    let samples = Samples::read(&exposition(&busy(), Form::OpenMetrics).unwrap());
+    let samples = Samples::read(&exposition(&busy(), ExpositionFormat::OpenMetrics).unwrap());
     let packets = samples.sum("traffic_mirror_mirrored_packets_total");
     assert_eq!(samples.sum("traffic_mirror_rule_mirrored_packets_total"), packets);
     let both = ["NetworkPacketsMirrorIn", "NetworkPacketsMirrorOut"];
@@ -84,6 +84,6 @@ fn counters_of_an_earlier_table_do_not_panic() {
     for table in [empty, after()] {
         let interfaces = super::interfaces(&table);
         let snapshot = super::Snapshot { interfaces, ..mirror.snapshot() };
-        Samples::read(&exposition(&snapshot, Form::OpenMetrics).unwrap());
+        Samples::read(&exposition(&snapshot, ExpositionFormat::OpenMetrics).unwrap());
     }
 }

@@ -8,21 +8,21 @@ use serde::Serialize;
 
 /// Counters of this thread in user mode, which need no rights where `perf_event_paranoid` is 2 or
 /// less.
-pub(super) struct Events {
+pub(super) struct PerfCounters {
     instructions: Option<Counter>,
     cache_misses: Option<Counter>,
 }
 
 /// How much one packet took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub(super) struct Counts {
+pub(super) struct PerfCounts {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) instructions: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cache_misses: Option<f64>,
 }
 
-impl Events {
+impl PerfCounters {
     /// Asks for the counters.
     pub(super) fn open() -> Self {
         Self {
@@ -32,13 +32,13 @@ impl Events {
     }
 
     /// What some work takes for each of so many packets; without counters nothing is done.
-    pub(super) fn of<E>(
+    pub(super) fn measure<E>(
         &mut self,
         packets: usize,
         work: impl FnOnce() -> Result<(), E>,
-    ) -> Result<Counts, E> {
+    ) -> Result<PerfCounts, E> {
         if self.instructions.is_none() && self.cache_misses.is_none() {
-            return Ok(Counts::default());
+            return Ok(PerfCounts::default());
         }
         let mut counters = [self.instructions.as_mut(), self.cache_misses.as_mut()];
         // A counter that does not start counts nothing, which reading it then shows.
@@ -54,7 +54,7 @@ impl Events {
             let count = counter?.read().ok().filter(|count| *count > 0)?;
             Some(per_packet(count, packets))
         });
-        Ok(Counts { instructions, cache_misses })
+        Ok(PerfCounts { instructions, cache_misses })
     }
 }
 
@@ -85,17 +85,17 @@ mod tests {
             println!("NOT RUN: this kernel gives no counters");
             return;
         };
-        let mut events = Events { instructions: Some(clock), cache_misses: None };
-        let counts = events.of(10, spin).unwrap();
+        let mut events = PerfCounters { instructions: Some(clock), cache_misses: None };
+        let counts = events.measure(10, spin).unwrap();
         assert!(counts.instructions.unwrap() > 0.0 && counts.cache_misses.is_none());
-        assert!(events.of(10, || Err(())).is_err());
+        assert!(events.measure(10, || Err(())).is_err());
     }
 
     #[test]
     fn missing_counters_give_empty_counts() {
-        let mut none = Events { instructions: None, cache_misses: None };
-        assert_eq!(none.of(10, || Err(())), Ok(Counts::default()));
-        assert!(Events::open().of(1, spin).is_ok());
+        let mut none = PerfCounters { instructions: None, cache_misses: None };
+        assert_eq!(none.measure(10, || Err(())), Ok(PerfCounts::default()));
+        assert!(PerfCounters::open().measure(1, spin).is_ok());
     }
 
     #[test]

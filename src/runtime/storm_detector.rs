@@ -19,37 +19,37 @@ use std::time::Duration;
 const WINDOW: Duration = Duration::from_millis(10);
 
 /// So many windows without a silent one in front of each pause.
-const WINDOWS: usize = 8;
+const WINDOWS_BEFORE_PAUSE: usize = 8;
 
 /// The fewest frames in each window: a thousand a second. What is slower is no storm.
 const MIN_FRAMES: u64 = 10;
 
 /// During a pause, fewer than this part of the frames means silence.
-const SILENCE_PART: u64 = 10;
+const SILENCE_DIVISOR: u64 = 10;
 
 /// So many pauses that silence the frames make a storm.
 const SILENCED_PAUSES: u32 = 3;
 
 /// The shortest time between two attempts where the first one shows other traffic; it doubles.
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(64);
+const MAX_BACKOFF: Duration = Duration::from_secs(64);
 
 /// How long copies are not sent after the first storm; it doubles with each storm that follows.
-const FIRST_BREAK: Duration = Duration::from_secs(10);
-const LONGEST_BREAK: Duration = Duration::from_secs(300);
+const FIRST_SUSPENSION: Duration = Duration::from_secs(10);
+const MAX_SUSPENSION: Duration = Duration::from_secs(300);
 
 /// What the worker does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Advice {
+pub(super) enum StormAction {
     /// Go on.
-    GoOn,
+    Continue,
     /// Take no frames for twice this long; count what arrives in the second half.
     Pause(Duration),
 }
 
 /// Counts of a worker so far.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Seen {
+pub(super) struct WorkerSample {
     /// When they were read, since the worker began.
     pub(super) at: Duration,
     /// Frames that arrived.
@@ -64,7 +64,7 @@ pub(super) struct Seen {
 /// Watches the frames of one worker.
 #[derive(Debug)]
 pub(super) struct StormDetector {
-    seen: Seen,
+    last: WorkerSample,
     /// The fewest frames of the windows since the last pause, and how many there were.
     fewest: u64,
     windows: usize,
@@ -73,32 +73,32 @@ pub(super) struct StormDetector {
     /// When the next attempt may be made.
     next_attempt: Duration,
     backoff: Duration,
-    next_break: Duration,
+    next_suspension: Duration,
 }
 
 impl StormDetector {
     pub(super) fn new() -> Self {
         Self {
-            seen: Seen::default(),
+            last: WorkerSample::default(),
             fewest: u64::MAX,
             windows: 0,
             silenced: 0,
             attempts: 0,
             next_attempt: Duration::ZERO,
             backoff: Duration::ZERO,
-            next_break: FIRST_BREAK,
+            next_suspension: FIRST_SUSPENSION,
         }
     }
 
     /// Whether a window is over, so that it is time to count.
     #[inline]
     pub(super) fn is_due(&self, at: Duration) -> bool {
-        at.saturating_sub(self.seen.at) >= WINDOW
+        at.saturating_sub(self.last.at) >= WINDOW
     }
 
     /// Counts a window.
-    pub(super) fn observe(&mut self, now: Seen) -> Advice {
-        let before = std::mem::replace(&mut self.seen, now);
+    pub(super) fn observe(&mut self, now: WorkerSample) -> StormAction {
+        let before = std::mem::replace(&mut self.last, now);
         let elapsed = now.at.saturating_sub(before.at);
         let frames = now.frames.saturating_sub(before.frames);
         let copies = now.copies.saturating_sub(before.copies);
@@ -110,34 +110,39 @@ impl StormDetector {
         let frames = u64::try_from(per_window).unwrap_or(u64::MAX);
         let is_continuous = elapsed < 5 * WINDOW && frames >= MIN_FRAMES && copies > 0;
         if !is_suspect || !is_continuous {
-            self.start_over();
-            return Advice::GoOn;
+            self.reset();
+            return StormAction::Continue;
         }
         self.fewest = self.fewest.min(frames);
         self.windows += 1;
-        let wanted = if self.silenced > 0 { WINDOWS / 2 } else { WINDOWS };
+        let wanted =
+            if self.silenced > 0 { WINDOWS_BEFORE_PAUSE / 2 } else { WINDOWS_BEFORE_PAUSE };
         if self.windows < wanted || now.at < self.next_attempt {
-            return Advice::GoOn;
+            return StormAction::Continue;
         }
         // A longer way back needs a longer pause; now and then one is tried.
-        Advice::Pause(if self.attempts % 4 == 3 { 4 * WINDOW } else { WINDOW })
+        StormAction::Pause(if self.attempts % 4 == 3 { 4 * WINDOW } else { WINDOW })
     }
 
     /// Takes the result of a pause: what was seen in the middle and at its end. For how long copies
     /// must not be sent, where this is a storm.
-    pub(super) fn end_pause(&mut self, middle: Seen, end: Seen) -> Option<Duration> {
+    pub(super) fn end_pause(
+        &mut self,
+        middle: WorkerSample,
+        end: WorkerSample,
+    ) -> Option<Duration> {
         let half = end.at.saturating_sub(middle.at);
         let windows = u64::try_from(half.as_nanos() / WINDOW.as_nanos()).unwrap_or(1);
         let expected = self.fewest.saturating_mul(windows.max(1));
         let frames = end.frames.saturating_sub(middle.frames);
-        let is_silent = frames.saturating_mul(SILENCE_PART) < expected;
+        let is_silent = frames.saturating_mul(SILENCE_DIVISOR) < expected;
         let silenced = if is_silent { self.silenced + 1 } else { 0 };
-        self.start_over();
+        self.reset();
         // What arrived during the pause is not of the next window.
-        self.seen = end;
+        self.last = end;
         if !is_silent {
             self.attempts = self.attempts.wrapping_add(1);
-            self.backoff = (self.backoff * 2).clamp(FIRST_BACKOFF, LONGEST_BACKOFF);
+            self.backoff = (self.backoff * 2).clamp(FIRST_BACKOFF, MAX_BACKOFF);
             self.next_attempt = end.at + self.backoff;
             return None;
         }
@@ -146,12 +151,12 @@ impl StormDetector {
             return None;
         }
         self.backoff = Duration::ZERO;
-        let length = self.next_break;
-        self.next_break = (length * 2).min(LONGEST_BREAK);
+        let length = self.next_suspension;
+        self.next_suspension = (length * 2).min(MAX_SUSPENSION);
         Some(length)
     }
 
-    const fn start_over(&mut self) {
+    const fn reset(&mut self) {
         self.fewest = u64::MAX;
         self.windows = 0;
         self.silenced = 0;
@@ -163,13 +168,18 @@ mod tests {
     use super::*;
 
     /// Feeds windows of so many frames, all of them mirrored, until a pause is advised.
-    fn feed(detector: &mut StormDetector, seen: &mut Seen, frames: u64, windows: usize) -> bool {
+    fn feed(
+        detector: &mut StormDetector,
+        sample: &mut WorkerSample,
+        frames: u64,
+        windows: usize,
+    ) -> bool {
         for _ in 0..windows {
-            seen.at += WINDOW;
-            seen.frames += frames;
-            seen.copies += frames;
-            assert!(detector.is_due(seen.at));
-            if detector.observe(*seen) != Advice::GoOn {
+            sample.at += WINDOW;
+            sample.frames += frames;
+            sample.copies += frames;
+            assert!(detector.is_due(sample.at));
+            if detector.observe(*sample) != StormAction::Continue {
                 return true;
             }
         }
@@ -177,51 +187,55 @@ mod tests {
     }
 
     /// A pause in whose second half so many frames arrive.
-    fn pause(detector: &mut StormDetector, seen: &mut Seen, frames: u64) -> Option<Duration> {
-        seen.at += WINDOW;
-        seen.frames += 5;
-        let middle = *seen;
-        seen.at += WINDOW;
-        seen.frames += frames;
-        detector.end_pause(middle, *seen)
+    fn pause(
+        detector: &mut StormDetector,
+        sample: &mut WorkerSample,
+        frames: u64,
+    ) -> Option<Duration> {
+        sample.at += WINDOW;
+        sample.frames += 5;
+        let middle = *sample;
+        sample.at += WINDOW;
+        sample.frames += frames;
+        detector.end_pause(middle, *sample)
     }
 
-    fn tunnelled() -> Seen {
-        Seen { is_tunnelled: true, ..Seen::default() }
+    fn tunnelled() -> WorkerSample {
+        WorkerSample { is_tunnelled: true, ..WorkerSample::default() }
     }
 
     #[test]
     fn traffic_that_stops_during_three_pauses_is_a_storm() {
-        let (mut detector, mut seen) = (StormDetector::new(), tunnelled());
-        assert!(feed(&mut detector, &mut seen, 30, WINDOWS));
-        assert_eq!(pause(&mut detector, &mut seen, 0), None);
-        assert!(feed(&mut detector, &mut seen, 30, WINDOWS / 2));
-        assert_eq!(pause(&mut detector, &mut seen, 2), None);
-        assert!(feed(&mut detector, &mut seen, 30, WINDOWS / 2));
-        assert_eq!(pause(&mut detector, &mut seen, 0), Some(FIRST_BREAK));
+        let (mut detector, mut sample) = (StormDetector::new(), tunnelled());
+        assert!(feed(&mut detector, &mut sample, 30, WINDOWS_BEFORE_PAUSE));
+        assert_eq!(pause(&mut detector, &mut sample, 0), None);
+        assert!(feed(&mut detector, &mut sample, 30, WINDOWS_BEFORE_PAUSE / 2));
+        assert_eq!(pause(&mut detector, &mut sample, 2), None);
+        assert!(feed(&mut detector, &mut sample, 30, WINDOWS_BEFORE_PAUSE / 2));
+        assert_eq!(pause(&mut detector, &mut sample, 0), Some(FIRST_SUSPENSION));
         // All of that takes less than a second.
-        assert!(seen.at < Duration::from_secs(1) / 2);
+        assert!(sample.at < Duration::from_secs(1) / 2);
     }
 
     #[test]
     fn traffic_that_continues_during_a_pause_doubles_the_backoff() {
-        let (mut detector, mut seen) = (StormDetector::new(), tunnelled());
+        let (mut detector, mut sample) = (StormDetector::new(), tunnelled());
         for backoff in [1, 2, 4, 8, 16, 32, 64, 64] {
-            assert!(feed(&mut detector, &mut seen, 30, 7_000));
-            assert_eq!(pause(&mut detector, &mut seen, 29), None);
+            assert!(feed(&mut detector, &mut sample, 30, 7_000));
+            assert_eq!(pause(&mut detector, &mut sample, 29), None);
             assert_eq!(detector.backoff, Duration::from_secs(backoff));
-            assert!(!feed(&mut detector, &mut seen, 30, WINDOWS));
+            assert!(!feed(&mut detector, &mut sample, 30, WINDOWS_BEFORE_PAUSE));
         }
     }
 
     #[test]
     fn short_bursts_and_ingress_traffic_cause_no_pause() {
-        let (mut detector, mut seen) = (StormDetector::new(), tunnelled());
+        let (mut detector, mut sample) = (StormDetector::new(), tunnelled());
         for _ in 0..50 {
-            assert!(!feed(&mut detector, &mut seen, 500, WINDOWS - 1));
-            assert!(!feed(&mut detector, &mut seen, 0, 1));
+            assert!(!feed(&mut detector, &mut sample, 500, WINDOWS_BEFORE_PAUSE - 1));
+            assert!(!feed(&mut detector, &mut sample, 0, 1));
         }
-        let (mut detector, mut seen) = (StormDetector::new(), Seen::default());
-        assert!(!feed(&mut detector, &mut seen, 500, 10 * WINDOWS));
+        let (mut detector, mut sample) = (StormDetector::new(), WorkerSample::default());
+        assert!(!feed(&mut detector, &mut sample, 500, 10 * WINDOWS_BEFORE_PAUSE));
     }
 }

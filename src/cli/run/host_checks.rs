@@ -11,9 +11,9 @@ pub(super) fn check(flags: &RunFlags) -> Result<(), Failure> {
 }
 
 fn check_processors(wanted: &[u16]) -> Result<(), Failure> {
-    let ours = rustix::thread::sched_getaffinity(None).map_err(Failure::failed)?;
+    let allowed = rustix::thread::sched_getaffinity(None).map_err(Failure::failed)?;
     let is_there = |cpu: &u16| {
-        usize::from(*cpu) < rustix::thread::CpuSet::MAX_CPU && ours.is_set(usize::from(*cpu))
+        usize::from(*cpu) < rustix::thread::CpuSet::MAX_CPU && allowed.is_set(usize::from(*cpu))
     };
     let Some(absent) = wanted.iter().find(|cpu| !is_there(cpu)) else { return Ok(()) };
     let known: Vec<String> = (0..=u16::MAX).filter(is_there).map(|cpu| cpu.to_string()).collect();

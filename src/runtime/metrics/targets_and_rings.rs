@@ -3,39 +3,39 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use super::family::{Family, Labels};
+use super::family::{Labels, MetricFamily};
 use crate::dataplane::{CompiledTarget, MirrorTable};
 use crate::io::udp::TargetReport;
 use crate::runtime::snapshot::{Snapshot, WorkerSnapshot};
 
 /// By target. These come from the sockets and not from the sessions: a session that is given
 /// another target would take its past along, and a counter would jump.
-pub(super) fn targets(snapshot: &Snapshot) -> [Family; 4] {
+pub(super) fn targets(snapshot: &Snapshot) -> [MetricFamily; 4] {
     let mut families = [
-        Family::counter("traffic_mirror_target_sent_packets", "Copies that left, by target."),
-        Family::counter(
+        MetricFamily::counter("traffic_mirror_target_sent_packets", "Copies that left, by target."),
+        MetricFamily::counter(
             "traffic_mirror_target_sent_bytes",
             "Bytes of the copies that left, after truncation and without encapsulation, by target.",
         ),
-        Family::counter(
+        MetricFamily::counter(
             "traffic_mirror_target_refused",
             "Answers that nobody listens there (ICMP port unreachable), by target.",
         ),
-        Family::counter("traffic_mirror_target_unreachable", "Other ICMP errors, by target."),
+        MetricFamily::counter("traffic_mirror_target_unreachable", "Other ICMP errors, by target."),
     ];
     let targets = snapshot.interfaces.iter().flat_map(|one| one.table.targets());
     let known = targets.flat_map(|target| {
         let addresses = addresses(target).map(|address| target_labels(target, address));
         addresses.map(|labels| (labels, [0; 4])).collect::<Vec<_>>()
     });
-    let names = names(snapshot);
+    let by_address = targets_by_address(snapshot);
     let reports = snapshot
         .workers
         .iter()
         .flat_map(|worker| worker.targets.iter().map(|report| (worker.table.as_deref(), report)));
     let reported = reports.map(|(table, one)| {
         let counts = [one.sent, one.sent_bytes, one.refused, one.unreachable];
-        (reported_labels(table, &names, one), counts)
+        (reported_labels(table, &by_address, one), counts)
     });
     for (labels, counts) in known.chain(reported) {
         for (family, count) in families.iter_mut().zip(counts) {
@@ -47,24 +47,27 @@ pub(super) fn targets(snapshot: &Snapshot) -> [Family; 4] {
 
 /// By device and worker. A worker whose interface is no longer configured keeps its counts; where
 /// it is and how large is asked no more.
-pub(super) fn rings(snapshot: &Snapshot) -> [Family; 6] {
+pub(super) fn rings(snapshot: &Snapshot) -> [MetricFamily; 6] {
     let [mut frames, mut drops, mut unaccounted, mut size, mut attached, mut filtered] = [
-        Family::counter("traffic_mirror_ring_frames", "Frames that the kernel had for the ring."),
-        Family::counter(
+        MetricFamily::counter(
+            "traffic_mirror_ring_frames",
+            "Frames that the kernel had for the ring.",
+        ),
+        MetricFamily::counter(
             "traffic_mirror_ring_drops",
             "Frames that the kernel found no room for in the ring.",
         ),
-        Family::counter(
+        MetricFamily::counter(
             "traffic_mirror_ring_unaccounted",
             "Frames that the kernel delivered and that were not counted, or were counted twice: a \
              fault of traffic-mirror.",
         ),
-        Family::gauge("traffic_mirror_ring_size_bytes", "How much memory the ring takes."),
-        Family::gauge(
+        MetricFamily::gauge("traffic_mirror_ring_size_bytes", "How much memory the ring takes."),
+        MetricFamily::gauge(
             "traffic_mirror_ring_attached",
             "Whether the worker is attached to the device (1) or the device is missing (0).",
         ),
-        Family::gauge(
+        MetricFamily::gauge(
             "traffic_mirror_ring_filtered",
             "Whether the kernel drops, uncounted, what no session can want (1), or nothing (0).",
         ),
@@ -74,7 +77,7 @@ pub(super) fn rings(snapshot: &Snapshot) -> [Family; 6] {
         drops.add(ring_labels(worker), worker.ring.drops);
         unaccounted.add(ring_labels(worker), worker.ring.unaccounted);
     }
-    for worker in snapshot.wanted() {
+    for worker in snapshot.active_workers() {
         size.add(ring_labels(worker), worker.ring.bytes_len);
         attached.add(ring_labels(worker), u64::from(worker.is_attached));
         filtered.add(ring_labels(worker), u64::from(worker.ring.is_filtered));
@@ -91,7 +94,7 @@ fn addresses(target: &CompiledTarget) -> impl Iterator<Item = SocketAddr> {
 }
 
 /// The targets of all sessions by their addresses; the first where several have one address.
-fn names(snapshot: &Snapshot) -> HashMap<SocketAddr, &CompiledTarget> {
+fn targets_by_address(snapshot: &Snapshot) -> HashMap<SocketAddr, &CompiledTarget> {
     let mut names = HashMap::new();
     for target in snapshot.interfaces.iter().flat_map(|one| one.table.targets()) {
         for address in addresses(target) {
@@ -105,14 +108,14 @@ fn names(snapshot: &Snapshot) -> HashMap<SocketAddr, &CompiledTarget> {
 /// target that no session has any more is labelled with its address alone.
 fn reported_labels(
     table: Option<&MirrorTable>,
-    names: &HashMap<SocketAddr, &CompiledTarget>,
+    by_address: &HashMap<SocketAddr, &CompiledTarget>,
     report: &TargetReport,
 ) -> Labels {
     let index = usize::try_from(report.target).unwrap_or(usize::MAX);
-    let is_there =
+    let has_address =
         |target: &&CompiledTarget| addresses(target).any(|one| one == report.destination);
-    let target = table.and_then(|table| table.targets().get(index)).filter(is_there);
-    match target.or_else(|| names.get(&report.destination).copied()) {
+    let target = table.and_then(|table| table.targets().get(index)).filter(has_address);
+    match target.or_else(|| by_address.get(&report.destination).copied()) {
         Some(target) => target_labels(target, report.destination),
         None => vec![
             ("traffic_mirror_target_id", String::new()),

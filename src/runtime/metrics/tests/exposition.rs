@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::super::text::{Form, exposition};
-use super::reading::Samples;
+use super::super::text::{ExpositionFormat, exposition};
+use super::exposition_parser::Samples;
 use super::{Mirror, after, before, busy, idle, report};
 use crate::dataplane::{DropCause, NotMirrored};
 
 fn text(snapshot: &super::Snapshot) -> String {
-    exposition(snapshot, Form::OpenMetrics).unwrap()
+    exposition(snapshot, ExpositionFormat::OpenMetrics).unwrap()
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn both_formats_have_the_same_samples_and_follow_their_syntax() {
     mirror.run();
     mirror.change(&after());
     let open = text(&mirror.snapshot());
-    let plain = exposition(&mirror.snapshot(), Form::Plain).unwrap();
+    let plain = exposition(&mirror.snapshot(), ExpositionFormat::Plain).unwrap();
     let samples = |text: &str| -> Vec<String> {
         text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
     };

@@ -12,7 +12,7 @@ use serde::Serialize;
 /// What a list of rules is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(in super::super) enum Shape {
+pub(in super::super) enum RuleShape {
     /// An access list: narrow networks on both sides, one port of the destination.
     #[default]
     Acl,
@@ -22,7 +22,7 @@ pub(in super::super) enum Shape {
     Ipc,
 }
 
-impl fmt::Display for Shape {
+impl fmt::Display for RuleShape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Acl => "acl",
@@ -35,7 +35,7 @@ impl fmt::Display for Shape {
 /// Of IP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(in super::super) enum Family {
+pub(in super::super) enum AddressFamily {
     /// Addresses of 32 bits.
     #[default]
     Ipv4,
@@ -43,7 +43,7 @@ pub(in super::super) enum Family {
     Ipv6,
 }
 
-impl fmt::Display for Family {
+impl fmt::Display for AddressFamily {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Ipv4 => "ipv4",
@@ -54,10 +54,10 @@ impl fmt::Display for Family {
 
 /// What a rule says of a port.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Ports {
+pub(super) enum PortPattern {
     Any,
     /// One that a service is known by.
-    Known,
+    WellKnown,
     /// One of all.
     One,
     /// From 0 to 1023.
@@ -65,35 +65,35 @@ pub(super) enum Ports {
     /// From 1024 on.
     High,
     /// A short way from any port on.
-    Few,
+    ShortRange,
 }
 
 /// Each choice with its weight; weights of a list add up to 100.
-type Choice<T> = &'static [(T, u32)];
+type Weighted<T> = &'static [(T, u32)];
 
 /// How the fields of a shape's rules are drawn.
-pub(super) struct Law {
+pub(super) struct ShapeDistribution {
     /// Prefix lengths, of IPv4 and of IPv6.
-    pub(super) sources: Choice<(u8, u8)>,
-    pub(super) destinations: Choice<(u8, u8)>,
-    pub(super) protocols: Choice<Transport>,
-    pub(super) source_ports: Choice<Ports>,
-    pub(super) destination_ports: Choice<Ports>,
+    pub(super) sources: Weighted<(u8, u8)>,
+    pub(super) destinations: Weighted<(u8, u8)>,
+    pub(super) protocols: Weighted<ProtocolPattern>,
+    pub(super) source_ports: Weighted<PortPattern>,
+    pub(super) destination_ports: Weighted<PortPattern>,
     /// How many of a hundred rules are the way back of the rule before.
-    pub(super) back: u64,
+    pub(super) reverse_percent: u64,
 }
 
 /// What a rule says of the protocol.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Transport {
+pub(super) enum ProtocolPattern {
     Tcp,
     Udp,
     Icmp,
     Any,
 }
 
-impl Shape {
-    pub(super) const fn law(self) -> &'static Law {
+impl RuleShape {
+    pub(super) const fn distribution(self) -> &'static ShapeDistribution {
         match self {
             Self::Acl => &ACL,
             Self::Fw => &FW,
@@ -102,7 +102,7 @@ impl Shape {
     }
 }
 
-static ACL: Law = Law {
+static ACL: ShapeDistribution = ShapeDistribution {
     sources: &[
         ((32, 128), 40),
         ((30, 64), 5),
@@ -123,24 +123,24 @@ static ACL: Law = Law {
         ((0, 0), 2),
     ],
     protocols: &[
-        (Transport::Tcp, 70),
-        (Transport::Udp, 22),
-        (Transport::Icmp, 3),
-        (Transport::Any, 5),
+        (ProtocolPattern::Tcp, 70),
+        (ProtocolPattern::Udp, 22),
+        (ProtocolPattern::Icmp, 3),
+        (ProtocolPattern::Any, 5),
     ],
-    source_ports: &[(Ports::Any, 100)],
+    source_ports: &[(PortPattern::Any, 100)],
     destination_ports: &[
-        (Ports::Known, 55),
-        (Ports::One, 15),
-        (Ports::Few, 10),
-        (Ports::High, 8),
-        (Ports::Low, 2),
-        (Ports::Any, 10),
+        (PortPattern::WellKnown, 55),
+        (PortPattern::One, 15),
+        (PortPattern::ShortRange, 10),
+        (PortPattern::High, 8),
+        (PortPattern::Low, 2),
+        (PortPattern::Any, 10),
     ],
-    back: 0,
+    reverse_percent: 0,
 };
 
-static FW: Law = Law {
+static FW: ShapeDistribution = ShapeDistribution {
     sources: &[
         ((0, 0), 35),
         ((8, 32), 10),
@@ -158,29 +158,29 @@ static FW: Law = Law {
         ((32, 128), 32),
     ],
     protocols: &[
-        (Transport::Tcp, 58),
-        (Transport::Udp, 25),
-        (Transport::Icmp, 2),
-        (Transport::Any, 15),
+        (ProtocolPattern::Tcp, 58),
+        (ProtocolPattern::Udp, 25),
+        (ProtocolPattern::Icmp, 2),
+        (ProtocolPattern::Any, 15),
     ],
     source_ports: &[
-        (Ports::Any, 50),
-        (Ports::High, 25),
-        (Ports::Low, 8),
-        (Ports::Known, 12),
-        (Ports::Few, 5),
+        (PortPattern::Any, 50),
+        (PortPattern::High, 25),
+        (PortPattern::Low, 8),
+        (PortPattern::WellKnown, 12),
+        (PortPattern::ShortRange, 5),
     ],
     destination_ports: &[
-        (Ports::Any, 25),
-        (Ports::High, 15),
-        (Ports::Low, 10),
-        (Ports::Known, 40),
-        (Ports::Few, 10),
+        (PortPattern::Any, 25),
+        (PortPattern::High, 15),
+        (PortPattern::Low, 10),
+        (PortPattern::WellKnown, 40),
+        (PortPattern::ShortRange, 10),
     ],
-    back: 0,
+    reverse_percent: 0,
 };
 
-const IPC_ENDS: Choice<(u8, u8)> = &[
+const IPC_ENDS: Weighted<(u8, u8)> = &[
     ((0, 0), 12),
     ((8, 32), 3),
     ((16, 40), 12),
@@ -190,27 +190,27 @@ const IPC_ENDS: Choice<(u8, u8)> = &[
     ((32, 128), 40),
 ];
 
-const IPC_PORTS: Choice<Ports> = &[
-    (Ports::Any, 45),
-    (Ports::Known, 30),
-    (Ports::One, 8),
-    (Ports::High, 8),
-    (Ports::Low, 2),
-    (Ports::Few, 7),
+const IPC_PORTS: Weighted<PortPattern> = &[
+    (PortPattern::Any, 45),
+    (PortPattern::WellKnown, 30),
+    (PortPattern::One, 8),
+    (PortPattern::High, 8),
+    (PortPattern::Low, 2),
+    (PortPattern::ShortRange, 7),
 ];
 
-static IPC: Law = Law {
+static IPC: ShapeDistribution = ShapeDistribution {
     sources: IPC_ENDS,
     destinations: IPC_ENDS,
     protocols: &[
-        (Transport::Tcp, 55),
-        (Transport::Udp, 28),
-        (Transport::Icmp, 4),
-        (Transport::Any, 13),
+        (ProtocolPattern::Tcp, 55),
+        (ProtocolPattern::Udp, 28),
+        (ProtocolPattern::Icmp, 4),
+        (ProtocolPattern::Any, 13),
     ],
     source_ports: IPC_PORTS,
     destination_ports: IPC_PORTS,
-    back: 30,
+    reverse_percent: 30,
 };
 
 #[cfg(test)]
@@ -223,10 +223,15 @@ mod tests {
 
     #[test]
     fn weights_sum_to_100() {
-        for law in [Shape::Acl, Shape::Fw, Shape::Ipc].map(Shape::law) {
-            assert_eq!((sum(law.sources), sum(law.destinations)), (100, 100));
-            assert_eq!((sum(law.source_ports), sum(law.destination_ports)), (100, 100));
-            assert_eq!(sum(law.protocols), 100);
+        for distribution in
+            [RuleShape::Acl, RuleShape::Fw, RuleShape::Ipc].map(RuleShape::distribution)
+        {
+            assert_eq!((sum(distribution.sources), sum(distribution.destinations)), (100, 100));
+            assert_eq!(
+                (sum(distribution.source_ports), sum(distribution.destination_ports)),
+                (100, 100)
+            );
+            assert_eq!(sum(distribution.protocols), 100);
         }
     }
 }

@@ -5,14 +5,14 @@ use crate::io::live::SourceCounts;
 
 /// The counts of all sources that a worker had, one behind the other.
 #[derive(Debug, Default)]
-pub(super) struct SourceLedger {
+pub(super) struct SourceAccounting {
     /// Of sources that the worker has left.
-    left: SourceCounts,
+    previous: SourceCounts,
     /// Of the one that it has.
     current: SourceCounts,
 }
 
-impl SourceLedger {
+impl SourceAccounting {
     /// Takes in what the worker's source counts now, and counts its new losses as the worker's.
     pub(super) fn update(&mut self, counts: SourceCounts, worker: &mut Worker) {
         let new = counts.since(&self.current);
@@ -24,12 +24,12 @@ impl SourceLedger {
 
     /// The worker has left its source.
     pub(super) fn close(&mut self) {
-        self.left.add(&std::mem::take(&mut self.current));
+        self.previous.add(&std::mem::take(&mut self.current));
     }
 
     /// What all sources counted.
     pub(super) fn total(&self) -> SourceCounts {
-        let mut total = self.left;
+        let mut total = self.previous;
         total.add(&self.current);
         total
     }
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn losses_are_counted_once_across_sources() {
-        let (mut worker, mut ledger) = (worker(), SourceLedger::default());
+        let (mut worker, mut accounting) = (worker(), SourceAccounting::default());
         let counts = SourceCounts {
             frames: 9,
             ring_full: 2,
@@ -84,28 +84,28 @@ mod tests {
             too_many_segments: 4,
             ..SourceCounts::default()
         };
-        ledger.update(counts, &mut worker);
-        ledger.update(counts, &mut worker);
-        ledger.close();
-        ledger.update(SourceCounts { ring_full: 1, ..SourceCounts::default() }, &mut worker);
+        accounting.update(counts, &mut worker);
+        accounting.update(counts, &mut worker);
+        accounting.close();
+        accounting.update(SourceCounts { ring_full: 1, ..SourceCounts::default() }, &mut worker);
         let counters = worker.counters();
         let causes = [DropCause::Ring, DropCause::UnsupportedOffload, DropCause::TooManySegments];
         assert_eq!(causes.map(|cause| counters.dropped(cause)), [3, 3, 4]);
-        assert_eq!((counters.received, ledger.total().frames), (10, 9));
-        assert_eq!(ledger.unaccounted(counters), 0);
+        assert_eq!((counters.received, accounting.total().frames), (10, 9));
+        assert_eq!(accounting.unaccounted(counters), 0);
     }
 
     #[test]
     fn a_difference_between_lent_and_counted_frames_is_unaccounted() {
-        let (mut worker, mut ledger) = (worker(), SourceLedger::default());
+        let (mut worker, mut accounting) = (worker(), SourceAccounting::default());
         worker.step(&mut OneFrame, &mut NullSink).unwrap();
-        assert_eq!(ledger.unaccounted(worker.counters()), 1);
-        ledger.update(SourceCounts { delivered: 1, ..SourceCounts::default() }, &mut worker);
-        assert_eq!(ledger.unaccounted(worker.counters()), 0);
-        ledger.update(SourceCounts { delivered: 3, ..SourceCounts::default() }, &mut worker);
-        assert_eq!(ledger.unaccounted(worker.counters()), 2);
+        assert_eq!(accounting.unaccounted(worker.counters()), 1);
+        accounting.update(SourceCounts { delivered: 1, ..SourceCounts::default() }, &mut worker);
+        assert_eq!(accounting.unaccounted(worker.counters()), 0);
+        accounting.update(SourceCounts { delivered: 3, ..SourceCounts::default() }, &mut worker);
+        assert_eq!(accounting.unaccounted(worker.counters()), 2);
         let counts = SourceCounts { delivered: 1, unaccounted: 5, ..SourceCounts::default() };
-        ledger.update(counts, &mut worker);
-        assert_eq!(ledger.unaccounted(worker.counters()), 5);
+        accounting.update(counts, &mut worker);
+        assert_eq!(accounting.unaccounted(worker.counters()), 5);
     }
 }

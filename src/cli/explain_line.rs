@@ -12,14 +12,14 @@ use crate::model::{FilterRule, RuleAction};
 
 /// How lines are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum StoryForm {
+pub(super) enum ExplainFormat {
     Text,
     Json,
 }
 
 /// What is told of a frame at an interface.
 #[derive(Debug, Serialize)]
-pub(super) struct Line {
+pub(super) struct ExplainLine {
     number: u64,
     timestamp_ns: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,17 +30,17 @@ pub(super) struct Line {
     flow: Flow,
     length: usize,
     #[serde(flatten)]
-    end: End,
+    verdict: ExplainedVerdict,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
-enum End {
+enum ExplainedVerdict {
     Mirrored {
         traffic_mirror_session_id: String,
         session_number: u16,
         #[serde(flatten)]
-        by: By,
+        by: MatchedBy,
         virtual_network_id: u32,
         mirrored_length: usize,
         truncated: bool,
@@ -48,13 +48,13 @@ enum End {
     NotMirrored {
         reason: &'static str,
         #[serde(skip_serializing_if = "Vec::is_empty")]
-        sessions: Vec<Passed>,
+        sessions: Vec<SessionDecision>,
     },
 }
 
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-enum By {
+enum MatchedBy {
     Rule {
         rule_number: u16,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,7 +67,7 @@ enum By {
 
 /// A session that did not take the frame.
 #[derive(Debug, Serialize)]
-struct Passed {
+struct SessionDecision {
     traffic_mirror_session_id: String,
     session_number: u16,
     decision: &'static str,
@@ -75,43 +75,44 @@ struct Passed {
     rule_number: Option<u16>,
 }
 
-impl Line {
+impl ExplainLine {
     pub(super) fn new(
         table: &MirrorTable,
         number: u64,
         frame: &Frame<'_>,
         verdict: &Verdict,
     ) -> Self {
-        let interface = table.interfaces().get(place(verdict.interface));
+        let interface = table.interfaces().get(to_usize(verdict.interface));
         Self {
             number,
             timestamp_ns: frame.timestamp_ns,
             network_interface_id: interface.map(|one| one.id().to_string()),
             direction: interface.map(|_| verdict.direction.as_str()),
-            flow: Flow::of(frame),
+            flow: Flow::from_frame(frame),
             length: frame.captured_len(),
-            end: end(table, frame, verdict),
+            verdict: explain_verdict(table, frame, verdict),
         }
     }
 
-    pub(super) fn print(&self, form: StoryForm) -> String {
-        match form {
-            StoryForm::Json => {
+    pub(super) fn format_line(&self, format: ExplainFormat) -> String {
+        match format {
+            ExplainFormat::Json => {
                 serde_json::to_string(self).map(|line| line + "\n").unwrap_or_default()
             }
-            StoryForm::Text => self.text(),
+            ExplainFormat::Text => self.text(),
         }
     }
 
     fn text(&self) -> String {
         let (seconds, nanoseconds) =
             (self.timestamp_ns / 1_000_000_000, self.timestamp_ns % 1_000_000_000);
-        let mut text = format!("{} {seconds}.{nanoseconds:09} {}", self.number, self.flow.words);
+        let mut text =
+            format!("{} {seconds}.{nanoseconds:09} {}", self.number, self.flow.description);
         if let (Some(direction), Some(interface)) = (self.direction, &self.network_interface_id) {
             let _ = write!(text, " {direction} {interface}");
         }
-        let _ = match &self.end {
-            End::Mirrored {
+        let _ = match &self.verdict {
+            ExplainedVerdict::Mirrored {
                 traffic_mirror_session_id: id,
                 session_number,
                 by,
@@ -120,13 +121,15 @@ impl Line {
                 truncated,
             } => {
                 let by = match by {
-                    By::Rule { rule_number, traffic_mirror_filter_rule_id: None } => {
+                    MatchedBy::Rule { rule_number, traffic_mirror_filter_rule_id: None } => {
                         format!("rule {rule_number}")
                     }
-                    By::Rule { rule_number, traffic_mirror_filter_rule_id: Some(id) } => {
+                    MatchedBy::Rule { rule_number, traffic_mirror_filter_rule_id: Some(id) } => {
                         format!("rule {rule_number} ({id})")
                     }
-                    By::Service { network_service } => format!("network service {network_service}"),
+                    MatchedBy::Service { network_service } => {
+                        format!("network service {network_service}")
+                    }
                 };
                 let of = if *truncated { format!(" of {}", self.length) } else { String::new() };
                 writeln!(
@@ -134,21 +137,21 @@ impl Line {
                     ": mirrored by session {session_number} ({id}), {by}; VNI {virtual_network_id}, {mirrored_length}{of} bytes"
                 )
             }
-            End::NotMirrored { reason, sessions } => {
-                let passed: Vec<String> = sessions.iter().map(Passed::text).collect();
-                let passed = if passed.is_empty() {
+            ExplainedVerdict::NotMirrored { reason, sessions } => {
+                let decisions: Vec<String> = sessions.iter().map(SessionDecision::text).collect();
+                let decisions = if decisions.is_empty() {
                     String::new()
                 } else {
-                    format!(" ({})", passed.join("; "))
+                    format!(" ({})", decisions.join("; "))
                 };
-                writeln!(text, ": not mirrored, {reason}{passed}")
+                writeln!(text, ": not mirrored, {reason}{decisions}")
             }
         };
         text
     }
 }
 
-impl Passed {
+impl SessionDecision {
     fn text(&self) -> String {
         let number = self.session_number;
         match self.rule_number {
@@ -158,31 +161,35 @@ impl Passed {
     }
 }
 
-fn end(table: &MirrorTable, frame: &Frame<'_>, verdict: &Verdict) -> End {
+fn explain_verdict(table: &MirrorTable, frame: &Frame<'_>, verdict: &Verdict) -> ExplainedVerdict {
     match verdict.outcome {
         MirrorOutcome::Mirrored(taken) => mirrored(table, frame, taken)
-            .unwrap_or(End::NotMirrored { reason: "", sessions: Vec::new() }),
-        MirrorOutcome::NotMirrored(reason) => End::NotMirrored {
+            .unwrap_or(ExplainedVerdict::NotMirrored { reason: "", sessions: Vec::new() }),
+        MirrorOutcome::NotMirrored(reason) => ExplainedVerdict::NotMirrored {
             reason: reason.label(),
             sessions: match reason {
-                NotMirrored::NoSessionMatched => passed(table, frame, verdict),
+                NotMirrored::NoSessionMatched => session_decisions(table, frame, verdict),
                 _ => Vec::new(),
             },
         },
     }
 }
 
-fn mirrored(table: &MirrorTable, frame: &Frame<'_>, taken: SessionMatch) -> Option<End> {
-    let session = table.sessions().get(place(taken.session))?;
+fn mirrored(
+    table: &MirrorTable,
+    frame: &Frame<'_>,
+    taken: SessionMatch,
+) -> Option<ExplainedVerdict> {
+    let session = table.sessions().get(to_usize(taken.session))?;
     let by = match rule(session, taken) {
-        Some(rule) => By::Rule {
+        Some(rule) => MatchedBy::Rule {
             rule_number: rule.number().value(),
             traffic_mirror_filter_rule_id: rule.id.as_ref().map(ToString::to_string),
         },
-        None => By::Service { network_service: crate::model::Filter::AMAZON_DNS },
+        None => MatchedBy::Service { network_service: crate::model::Filter::AMAZON_DNS },
     };
     let mirrored_length = frame.captured_len().min(table.max_inner_len(taken.session));
-    Some(End::Mirrored {
+    Some(ExplainedVerdict::Mirrored {
         traffic_mirror_session_id: session.id.to_string(),
         session_number: session.number.value(),
         by,
@@ -193,7 +200,11 @@ fn mirrored(table: &MirrorTable, frame: &Frame<'_>, taken: SessionMatch) -> Opti
 }
 
 /// Why each session of the interface left the frame.
-fn passed(table: &MirrorTable, frame: &Frame<'_>, verdict: &Verdict) -> Vec<Passed> {
+fn session_decisions(
+    table: &MirrorTable,
+    frame: &Frame<'_>,
+    verdict: &Verdict,
+) -> Vec<SessionDecision> {
     let Ok(key) = FlowKey::parse(frame.bytes) else { return Vec::new() };
     let decisions = table.session_decisions(verdict.interface, verdict.direction, &key);
     let numbered = (0..).zip(table.sessions());
@@ -203,7 +214,7 @@ fn passed(table: &MirrorTable, frame: &Frame<'_>, verdict: &Verdict) -> Vec<Pass
             let decision = decisions.iter().find(|decision| decision.matched.session == index);
             let rejecting = decision.filter(|decision| decision.action == RuleAction::Reject);
             let rule = rejecting.and_then(|decision| rule(session, decision.matched));
-            Passed {
+            SessionDecision {
                 traffic_mirror_session_id: session.id.to_string(),
                 session_number: session.number.value(),
                 decision: if rule.is_some() { "rejected" } else { "no_rule_matched" },
@@ -214,9 +225,9 @@ fn passed(table: &MirrorTable, frame: &Frame<'_>, verdict: &Verdict) -> Vec<Pass
 }
 
 fn rule(session: &CompiledSession, taken: SessionMatch) -> Option<&FilterRule> {
-    session.filter.all_rules().get(place(taken.rule))
+    session.filter.all_rules().get(to_usize(taken.rule))
 }
 
-fn place(index: u32) -> usize {
+fn to_usize(index: u32) -> usize {
     usize::try_from(index).unwrap_or(usize::MAX)
 }
