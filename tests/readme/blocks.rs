@@ -1,9 +1,10 @@
 //! The shell blocks of a document, and what their first line says about how to run them.
 
 /// How a block is run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// As it stands, in a scratch folder.
+    #[default]
     Plain,
     /// As root of a new user and network namespace that has a device eth0.
     Namespace,
@@ -12,7 +13,7 @@ pub(crate) enum Mode {
 }
 
 /// One block of shell commands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Block {
     /// The line of the document that the block begins at, from 1.
     pub(crate) line: usize,
@@ -57,13 +58,7 @@ pub(crate) fn blocks(document: &str) -> Result<Vec<Block>, String> {
 }
 
 fn shell_block(line: usize, words: &str, inside: &[&str]) -> Result<Block, String> {
-    let mut block = Block {
-        line,
-        mode: Mode::Plain,
-        needs: Vec::new(),
-        script: inside.join("\n"),
-        output: Vec::new(),
-    };
+    let mut block = Block { line, script: inside.join("\n"), ..Block::default() };
     if let Some((_, reason)) = words.split_once("no-run: ") {
         block.mode = Mode::NotRun(reason.to_owned());
         return Ok(block);
