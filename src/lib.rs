@@ -112,3 +112,8 @@ pub mod ec2;
 pub mod http;
 pub mod io;
 pub mod model;
+
+/// The examples of `docs/library.md`, so that the documentation tests run them.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/library.md")]
+struct LibraryPage;
