@@ -6,7 +6,7 @@
 //! a device eth0 with the addresses 192.0.2.1/24 and 10.0.0.5/24; `needs=PROGRAM` runs it where the
 //! program is installed; `no-run: REASON` does not run it. What does not run says `NOT RUN:` and why.
 
-#![expect(clippy::indexing_slicing, reason = "a test may stop where its input is not as it should")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 #[path = "readme/blocks.rs"]
 mod blocks;

@@ -123,6 +123,7 @@ pub(crate) fn run(block: &Block, folder: &Path) -> Ended {
 }
 
 /// Ends the processes of a group as `kill` does, and after ten seconds those that are left.
+#[expect(clippy::disallowed_methods, reason = "a test waits for other processes")]
 fn end_group(group: u32) {
     let kill = |signal: &str| succeeds("kill", &[signal, "--", &format!("-{group}")]);
     let _ = kill("-TERM");
