@@ -66,7 +66,7 @@ fn describe(c: &mut Criterion) {
     group.bench_function("describe-page", |b| b.iter(|| successful_response(&endpoint, &second)));
     group.throughput(Throughput::Elements(MAX_FILTERS.try_into().unwrap()));
     group.bench_function("describe-none-of-all", |b| {
-        b.iter(|| successful_response(&endpoint, &no_such))
+        b.iter(|| successful_response(&endpoint, &no_such));
     });
     group.throughput(Throughput::Elements(1));
     group.bench_function("describe-one-by-id", |b| b.iter(|| successful_response(&endpoint, &id)));

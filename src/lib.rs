@@ -79,8 +79,8 @@
 //! # The map
 //!
 //! ```text
-//! cli -> {ec2, control, io} -> dataplane -> model
-//! {cli, ec2} -> http
+//! cli -> runtime -> {ec2, control, io} -> dataplane -> model
+//! {runtime, ec2} -> http
 //! ```
 //!
 //! - [`model`]: the words a user says (session, filter, rule, target), values that cannot be wrong.
@@ -93,6 +93,8 @@
 //!   [queues](io::queue) between threads, [capture files out](io::record).
 //! - [`ec2`]: EC2's own protocol over an [account](control::account): an
 //!   [`Endpoint`](ec2::Endpoint) answers requests, with or without sockets.
+//! - [`runtime`]: live mirroring as a value, [`LiveMirror`](runtime::LiveMirror): options in, events
+//!   out.
 //! - [`http`]: the listener of every port: bounds, time-outs, TLS, and the check of the Host header.
 //! - [`cli`]: the commands of the binary.
 //!
@@ -113,3 +115,8 @@ pub mod http;
 pub mod io;
 pub mod model;
 pub mod runtime;
+
+/// The examples of `docs/library.md`, so that the documentation tests run them.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/library.md")]
+struct LibraryPage;

@@ -1,45 +1,105 @@
-//! Every example of the README that calls `traffic-mirror` works as it stands there.
+//! Executes every command of README.md and of the pages in docs/, compares the output that they show,
+//! and follows the links between all documents.
+//!
+//! A block ```` ```sh ```` is one script, and the blocks of a document share a scratch folder. These
+//! words may stand behind `sh`: `namespace` runs the block as root of a new network namespace that has
+//! a device eth0 with the addresses 192.0.2.1/24 and 10.0.0.5/24; `needs=PROGRAM` runs it where the
+//! program is installed; `no-run: REASON` does not run it. What does not run says `NOT RUN:` and why.
 
-use std::path::Path;
-use std::process::Command;
+#![expect(clippy::unwrap_used, reason = "tests")]
 
-/// The commands of all shell blocks, but for those marked `no-run`.
-fn commands(readme: &str) -> Vec<String> {
-    let mut commands = Vec::new();
-    let mut inside = false;
-    for line in readme.replace("\\\n", " ").lines() {
-        match line {
-            "```sh" => inside = true,
-            "```" => inside = false,
-            command if inside => commands.push(command.to_owned()),
-            _ => {}
+#[path = "readme/blocks.rs"]
+mod blocks;
+#[path = "readme/execute.rs"]
+mod execute;
+#[path = "readme/links.rs"]
+mod links;
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use blocks::{blocks, single_spaced};
+use execute::{Ended, obstacle, run, scratch_folder};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// README.md and all pages of docs/.
+fn pages() -> Vec<PathBuf> {
+    let root = Path::new(ROOT);
+    let mut pages = vec![root.join("README.md")];
+    pages.extend(links::documents(&root.join("docs")));
+    pages
+}
+
+/// Not through eprintln, which the test harness keeps to itself.
+fn print_not_run(what: &str, reason: &str) {
+    std::io::stderr().write_all(format!("NOT RUN: {what}: {reason}\n").as_bytes()).unwrap();
+}
+
+/// The number of blocks of a page that ran, and a sentence for each one that went wrong.
+fn check(page: &Path) -> (usize, Vec<String>) {
+    let folder = scratch_folder();
+    let name = page.strip_prefix(ROOT).unwrap_or(page).display().to_string();
+    let read = match blocks(&fs::read_to_string(page).unwrap()) {
+        Ok(read) => read,
+        Err(wrong) => return (0, vec![format!("{name}: {wrong}")]),
+    };
+    let (mut ran, mut wrong) = (0, Vec::new());
+    for block in read {
+        let place = format!("{name}:{}", block.line);
+        if let Some(reason) = obstacle(&block) {
+            print_not_run(&place, &reason);
+            continue;
         }
+        let Ended { status, printed } = run(&block, folder.path());
+        let all = printed.concat();
+        if !status.success() {
+            wrong.push(format!("{place}: {status}\n{}\n{all}", block.script));
+        }
+        let printed = printed.each_ref().map(|text| single_spaced(text));
+        for part in &block.output {
+            if !printed.iter().any(|printed| printed.contains(part.as_str())) {
+                wrong.push(format!("{place}: expected the output `{part}`\n{all}"));
+            }
+        }
+        ran += 1;
     }
-    commands
+    (ran, wrong)
 }
 
 #[test]
-fn every_readme_command_runs() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let binary = Path::new(env!("CARGO_BIN_EXE_traffic-mirror"));
-    std::os::unix::fs::symlink(root.join("pcaps"), folder.path().join("pcaps")).unwrap();
-    let path = format!("{}:{}", binary.parent().unwrap().display(), std::env::var("PATH").unwrap());
-    let mut ran = 0;
-    for command in commands(&readme) {
-        let command = command.replace("cargo run --release --", "traffic-mirror");
-        if !command.starts_with("traffic-mirror ") {
-            continue;
-        }
-        let output = Command::new("sh")
-            .args(["-c", &command])
-            .current_dir(folder.path())
-            .env("PATH", &path)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
-        ran += 1;
+fn every_command_of_the_documents_runs() {
+    let pages = pages();
+    let checked: Vec<(usize, Vec<String>)> = std::thread::scope(|scope| {
+        let threads: Vec<_> = pages.iter().map(|page| scope.spawn(|| check(page))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let ran: usize = checked.iter().map(|(ran, _)| ran).sum();
+    let wrong: Vec<String> = checked.into_iter().flat_map(|(_, wrong)| wrong).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    assert!(ran >= 20, "only {ran} blocks ran");
+}
+
+#[test]
+fn the_index_names_every_page_and_the_readme_stays_short() {
+    let docs = Path::new(ROOT).join("docs");
+    let index = fs::read_to_string(docs.join("README.md")).unwrap();
+    for page in links::documents(&docs) {
+        let name = page.file_name().unwrap().to_string_lossy().into_owned();
+        assert!(name == "README.md" || index.contains(&format!("]({name})")), "{name}");
     }
-    assert!(ran >= 5, "only {ran} examples were found");
+    let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
+    assert!(readme.lines().count() <= 140, "README.md has {} lines", readme.lines().count());
+    let picture = fs::metadata(docs.join("pictures/wireshark.svg")).unwrap();
+    assert!(picture.len() < 30_000, "{} bytes", picture.len());
+}
+
+#[test]
+fn a_command_that_fails_and_output_that_differs_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("page.md");
+    fs::write(&page, "```sh\nfalse\n```\n```sh\necho yes\n```\n```text output\nno\n```\n").unwrap();
+    let (ran, wrong) = check(&page);
+    assert_eq!((ran, wrong.len()), (2, 2), "{wrong:?}");
 }

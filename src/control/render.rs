@@ -61,7 +61,7 @@ fn target(registry: &Registry, target: &Target, out: &mut String) -> fmt::Result
         }
         (Some(address), _) => text("address", Some(&without_default_port(address)), out)?,
         (None, Some(address)) => {
-            writeln!(out, "# address = \"{}\"", without_default_port(address))?
+            writeln!(out, "# address = \"{}\"", without_default_port(address))?;
         }
         (None, None) => {}
     }

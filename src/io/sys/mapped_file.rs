@@ -15,7 +15,7 @@ impl MappedFile {
         // SAFETY: the bytes must not change while they are borrowed. Nobody can hold another
         // process to that, so no decision about memory rests on a byte being read the same twice:
         // lengths are checked against the mapping each time they are read (kept by io::capture).
-        // A file that is cut shorter meanwhile ends the process by SIGBUS; the README says so.
+        // A file that is cut shorter meanwhile ends the process by SIGBUS; docs/limits.md says so.
         let map = unsafe { Mmap::map(file)? };
         // Advice is only that: a kernel that does not take it reads all the same.
         let _ = map.advise(Advice::Sequential);

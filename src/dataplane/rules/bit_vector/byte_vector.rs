@@ -11,7 +11,7 @@ pub(super) trait ByteVector: Copy {
     /// How many lanes a vector has.
     const LANES: usize;
     /// A vector by its lanes.
-    fn from_lanes(self, lanes: [[u64; 2]; MAX_LANES]) -> Self::Vector;
+    fn load_lanes(self, lanes: [[u64; 2]; MAX_LANES]) -> Self::Vector;
     /// The lanes of a vector.
     fn lanes(self, vector: Self::Vector) -> [[u64; 2]; MAX_LANES];
     /// The same bytes in each lane.
@@ -49,7 +49,7 @@ mod x86 {
         const LANES: usize = 2;
 
         #[inline(always)]
-        fn from_lanes(self, [a, b, ..]: [[u64; 2]; MAX_LANES]) -> __m256i {
+        fn load_lanes(self, [a, b, ..]: [[u64; 2]; MAX_LANES]) -> __m256i {
             pulp::cast([a, b])
         }
 
@@ -124,7 +124,7 @@ mod x86 {
         const LANES: usize = 4;
 
         #[inline(always)]
-        fn from_lanes(self, lanes: [[u64; 2]; MAX_LANES]) -> __m512i {
+        fn load_lanes(self, lanes: [[u64; 2]; MAX_LANES]) -> __m512i {
             pulp::cast(lanes)
         }
 

@@ -219,7 +219,7 @@ fn transposed<B: ByteVector>(
         for (place, keys) in row_of.iter_mut().take(B::LANES).zip(lanes) {
             *place = keys.get(row).map_or([0; 2], &of_key);
         }
-        *vector = isa.from_lanes(row_of);
+        *vector = isa.load_lanes(row_of);
     }
     zip16(isa, zip16(isa, zip16(isa, zip16(isa, vectors))))
 }

@@ -73,6 +73,6 @@ pub(super) fn reject_all() -> Vec<Instruction> {
 
 /// Puts a filter in the place of the one before, at once.
 pub(super) fn attach(socket: &Socket, filter: &[Instruction]) -> io::Result<()> {
-    let filter: Vec<SockFilter> = filter.iter().map(Instruction::to_sock_filter).collect();
+    let filter: Vec<SockFilter> = filter.iter().copied().map(Instruction::to_sock_filter).collect();
     socket.attach_filter(&filter)
 }

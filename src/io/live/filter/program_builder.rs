@@ -58,7 +58,7 @@ impl Instruction {
         Self::new(opcodes::RETURN, len)
     }
 
-    pub(super) const fn to_sock_filter(&self) -> SockFilter {
+    pub(super) const fn to_sock_filter(self) -> SockFilter {
         SockFilter::new(self.code, self.on_true, self.on_false, self.operand)
     }
 }
