@@ -228,7 +228,7 @@ fn apply_change(filters: &mut [Filter], change: &RuleChange, is_ipv4: bool) {
     match change {
         RuleChange::Add(place, _) => number += i64::try_from(place % 3).unwrap() + 1,
         RuleChange::Remove(_) | RuleChange::Replace(..) if at < rules.len() => {
-            drop(rules.remove(at))
+            drop(rules.remove(at));
         }
         RuleChange::Remove(_) | RuleChange::Replace(..) => {}
     }
