@@ -107,13 +107,20 @@
 //! [`CompileOptions::seed`](control::CompileOptions), which the caller may give: the same
 //! configuration and seed draw the same, from run to run and version to version.
 
+#[cfg(all(feature = "live", not(target_os = "linux")))]
+compile_error!("the feature `live` needs Linux: use default-features = false");
+
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod control;
 pub mod dataplane;
+#[cfg(feature = "endpoint")]
 pub mod ec2;
+#[cfg(feature = "http")]
 pub mod http;
 pub mod io;
 pub mod model;
+#[cfg(feature = "live")]
 pub mod runtime;
 
 /// The examples of `docs/library.md`, so that the documentation tests run them.

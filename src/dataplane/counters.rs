@@ -217,7 +217,7 @@ impl Counters {
 
     /// The same counts, ordered by the sessions of another table.
     #[must_use]
-    pub(crate) fn reordered_for(&self, from: &MirrorTable, to: &MirrorTable) -> Self {
+    pub fn reordered_for(&self, from: &MirrorTable, to: &MirrorTable) -> Self {
         let mut carried = self.clone();
         carried.move_to_table(from, to);
         carried

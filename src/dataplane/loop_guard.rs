@@ -52,7 +52,7 @@ impl LoopGuard {
     }
 
     /// The ports of all targets, in order, with repetitions.
-    pub(crate) fn target_ports(&self) -> impl Iterator<Item = u16> {
+    pub fn target_ports(&self) -> impl Iterator<Item = u16> {
         self.targets.iter().map(|(_, port)| *port)
     }
 

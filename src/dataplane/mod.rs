@@ -44,6 +44,7 @@ pub use frame::{BURST_LEN, Burst, Frame, MAX_BURST_LEN, Medium};
 pub use geneve::GENEVE_OVERHEAD_LEN;
 pub use loop_guard::LoopGuard;
 pub use outer::{MAX_INNER_OVER_IPV4, MAX_INNER_OVER_IPV6, OuterTemplate};
+#[cfg(feature = "live")]
 pub(crate) use outer::{fold, sum_of_pieces, sum_of_words};
 pub use rules::{EngineKind, EngineStats, RuleSet, SessionDecision};
 pub use table::{CompiledSession, CompiledTarget, MirrorTable, TableParts};

@@ -99,7 +99,7 @@ impl MirrorTable {
 
     /// What recognises copies.
     #[must_use]
-    pub(crate) fn loop_guard(&self) -> &LoopGuard {
+    pub fn loop_guard(&self) -> &LoopGuard {
         &self.guard
     }
 
@@ -132,7 +132,8 @@ impl MirrorTable {
 
     /// The same table, but at an interface the rules of a direction and family are asked by `rules`,
     /// which were made of its filters. For measurements.
-    pub(crate) fn with_rule_set(
+    #[must_use]
+    pub fn with_rule_set(
         &self,
         interface: u32,
         direction: Direction,

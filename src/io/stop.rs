@@ -1,9 +1,11 @@
 //! A flag that says: end at the next good moment; and the signals that set it.
 
+#[cfg(feature = "live")]
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+#[cfg(feature = "live")]
 use super::sys::signal;
 
 /// Says to everyone who holds a clone of it that the run should end. Once set it stays set.
@@ -34,6 +36,7 @@ impl StopFlag {
 ///
 /// # Errors
 /// The system refuses the handlers.
+#[cfg(feature = "live")]
 pub fn stop_on_signals(flag: &StopFlag) -> io::Result<()> {
     signal::set_flag_on_signal(libc::SIGINT, flag.clone())?;
     signal::set_flag_on_signal(libc::SIGTERM, flag.clone())
@@ -44,6 +47,7 @@ pub fn stop_on_signals(flag: &StopFlag) -> io::Result<()> {
 ///
 /// # Errors
 /// The system refuses the handler.
+#[cfg(feature = "live")]
 pub fn stop_on_hang_up(flag: &StopFlag) -> io::Result<()> {
     if signal::is_ignored(libc::SIGHUP) {
         return Ok(());
@@ -53,11 +57,13 @@ pub fn stop_on_hang_up(flag: &StopFlag) -> io::Result<()> {
 
 /// Sets the text, with its line break, that is written to standard error when a later signal ends
 /// the process at once. Only the first call has an effect.
+#[cfg(feature = "live")]
 pub fn set_last_message(text: String) {
     signal::set_last_message(text);
 }
 
 /// From now on nothing is written when a later signal ends the process at once.
+#[cfg(feature = "live")]
 pub fn clear_last_message() {
     signal::clear_last_message();
 }

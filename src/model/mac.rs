@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use pnet::util::MacAddr;
-
 use super::InvalidValue;
 
 /// A 48-bit Ethernet address.
@@ -24,15 +22,16 @@ impl MacAddress {
     /// has.
     pub fn parse(field: &'static str, text: &str) -> Result<Self, InvalidValue> {
         let expected = "six bytes in hexadecimal such as 02:29:23:74:c7:7d";
-        let mac: MacAddr = text.parse().map_err(|_| InvalidValue::new(field, text, expected))?;
-        if mac.is_multicast() {
+        let octets = octets(text).ok_or_else(|| InvalidValue::new(field, text, expected))?;
+        // IEEE 802: the lowest bit of the first byte marks a group address.
+        if octets[0] & 1 == 1 {
             return Err(InvalidValue::new(
                 field,
                 text,
                 "an address of one interface, not of a group",
             ));
         }
-        Ok(Self(mac.octets()))
+        Ok(Self(octets))
     }
 
     /// The six bytes.
@@ -42,10 +41,22 @@ impl MacAddress {
     }
 }
 
+/// Six bytes of one or two hexadecimal digits each, with colons between them.
+fn octets(text: &str) -> Option<[u8; 6]> {
+    let mut octets = [0; 6];
+    let mut parts = text.split(':');
+    for octet in &mut octets {
+        let part = parts.next()?;
+        let is_hex = part.bytes().all(|byte| byte.is_ascii_hexdigit());
+        *octet = u8::from_str_radix(part, 16).ok().filter(|_| is_hex)?;
+    }
+    parts.next().is_none().then_some(octets)
+}
+
 impl fmt::Display for MacAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [a, b, c, d, e, g] = self.0;
-        MacAddr::new(a, b, c, d, e, g).fmt(f)
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
     }
 }
 
@@ -67,7 +78,9 @@ mod tests {
 
     #[test]
     fn multicast_and_malformed_mac_addresses_are_refused() {
-        for text in ["", "02:29:23:74:c7", "02:29:23:74:c7:7d:00", "0g:00:00:00:00:00"] {
+        for text in
+            ["", "02:29:23:74:c7", "02:29:23:74:c7:7d:00", "0g:00:00:00:00:00", "+2:29:23:74:c7:7d"]
+        {
             assert!(MacAddress::parse("mac_address", text).is_err(), "{text}");
         }
         assert!(MacAddress::parse("mac_address", "ff:ff:ff:ff:ff:ff").is_err());

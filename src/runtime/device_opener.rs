@@ -65,6 +65,7 @@ fn open_once(
 ) -> io::Result<Vec<Box<dyn LiveSource>>> {
     let boxed = |source| -> Box<dyn LiveSource> { Box::new(source) };
     match (capture, wakers) {
+        #[cfg(feature = "pnet")]
         (CaptureMethod::Pnet, [waker, ..]) => {
             Ok(vec![Box::new(live::PnetSource::open(index, waker.clone())?)])
         }

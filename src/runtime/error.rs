@@ -3,7 +3,9 @@
 use super::options::ByteSize;
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+#[cfg(feature = "endpoint")]
+use std::path::Path;
+use std::path::PathBuf;
 
 /// Why live mirroring did not start, or ended early.
 #[derive(Debug)]
@@ -37,6 +39,7 @@ pub enum Error {
 
 impl Error {
     /// The state file cannot be read or written.
+    #[cfg(feature = "endpoint")]
     pub(super) fn state_failed(path: Option<&Path>, error: &io::Error) -> Self {
         let path = path.map(Path::to_owned);
         Self::State { path, reason: error.to_string(), is_invalid: false }

@@ -4,6 +4,7 @@ use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
+#[cfg(feature = "endpoint")]
 use super::endpoint::{self, PreparedEndpoint};
 use super::error::Error;
 use super::event::EventSink;
@@ -27,6 +28,7 @@ pub enum Resources {
     /// with a session the name of its device.
     Registry(Box<Registry>),
     /// From an account that clients change over the EC2 API.
+    #[cfg(feature = "endpoint")]
     Endpoint(Box<PreparedEndpoint>),
 }
 
@@ -54,7 +56,7 @@ impl LiveMirror {
         stop: StopFlag,
     ) -> Result<Self, Error> {
         let (sender, messages) = unbounded();
-        let tables = LiveTables::new(options.compile, sender.clone(), events.clone());
+        let tables = LiveTables::new(options.compile, sender.clone());
         let channels = Channels { messages: sender.clone(), events: events.clone() };
         let supervisor = Supervisor::new(options, tables.clone(), channels, stop)?;
         let registry = supervisor.registry().clone();
@@ -64,6 +66,7 @@ impl LiveMirror {
         };
         match &resources {
             Resources::Registry(registry) => tables.replace(registry),
+            #[cfg(feature = "endpoint")]
             Resources::Endpoint(prepared) => prepared.publish(&tables),
         }
         let mut mirror =
@@ -105,13 +108,17 @@ impl LiveMirror {
         events: EventSink,
     ) -> Result<(), Error> {
         let channels = Channels { messages: self.messages.clone(), events: events.clone() };
-        let mut supervisor_loop =
+        let supervisor_loop =
             SupervisorLoop::new(options.namespace.clone(), self.tables.clone(), channels)?;
         supervisor.start(&supervisor_loop.links()?, &messages)?;
-        if let Resources::Endpoint(prepared) = resources {
-            let running_endpoint = endpoint::serve(*prepared, self.tables.clone(), events)?;
-            supervisor_loop.set_endpoint(running_endpoint);
-        }
+        let supervisor_loop = match resources {
+            Resources::Registry(_) => supervisor_loop,
+            #[cfg(feature = "endpoint")]
+            Resources::Endpoint(prepared) => {
+                let endpoint = endpoint::serve(*prepared, self.tables.clone(), events)?;
+                supervisor_loop.with_endpoint(endpoint)
+            }
+        };
         let run = move || supervisor_loop.run(supervisor, &messages);
         let spawned = thread::Builder::new().name("supervisor".to_owned()).spawn(run);
         self.thread = Some(spawned.map_err(|error| Error::failed("starting a thread", &error))?);

@@ -13,7 +13,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crossbeam_channel::Sender;
 
 use super::command::{Command, WorkerPort};
-use super::event::{Event, EventSink};
 use super::message::{Message, RUN_IS_ENDING};
 use super::receipt::Receipt;
 use super::shared_guard::SharedGuard;
@@ -29,7 +28,6 @@ pub(super) struct LiveTables {
     inner: Arc<Mutex<Inner>>,
     guard: SharedGuard,
     messages: Sender<Message>,
-    events: EventSink,
 }
 
 struct Inner {
@@ -91,15 +89,11 @@ impl Workers {
 
 impl LiveTables {
     /// No tables yet. The supervisor receives `messages`.
-    pub(super) fn new(
-        options: CompileOptions,
-        messages: Sender<Message>,
-        events: EventSink,
-    ) -> Self {
+    pub(super) fn new(options: CompileOptions, messages: Sender<Message>) -> Self {
         let tables = InterfaceTables::new(options);
         let guard = SharedGuard::new(Arc::clone(tables.guard()));
         let inner = Inner { tables, workers: HashMap::new(), is_ending: false };
-        Self { inner: Arc::new(Mutex::new(inner)), guard, messages, events }
+        Self { inner: Arc::new(Mutex::new(inner)), guard, messages }
     }
 
     /// The loop guard that all workers share.
@@ -108,6 +102,7 @@ impl LiveTables {
     }
 
     /// Compiles the tables of these interfaces anew.
+    #[cfg(feature = "endpoint")]
     pub(super) fn update(
         &self,
         registry: &Registry,
@@ -115,23 +110,6 @@ impl LiveTables {
         waiting: Vec<WaitingChange>,
     ) {
         self.change(waiting, |tables| tables.update(registry, touched));
-    }
-
-    /// The same, because of the devices of this host: the sentences are reported when the tables
-    /// are in force.
-    pub(super) fn update_for_devices(
-        &self,
-        registry: &Registry,
-        touched: BTreeSet<NetworkInterfaceId>,
-        sentences: Vec<String>,
-    ) {
-        let events = self.events.clone();
-        let report = move |_| {
-            sentences.into_iter().map(Event::AddressesChanged).for_each(|event| events.send(event));
-        };
-        let receipt = Receipt::new(report);
-        let waiting = WaitingChange { touched: touched.clone(), needs_capture: false, receipt };
-        self.update(registry, touched, vec![waiting]);
     }
 
     /// Goes on with another registry.

@@ -19,6 +19,7 @@
 mod command;
 mod descriptors;
 mod device_opener;
+#[cfg(feature = "endpoint")]
 pub mod endpoint;
 mod error;
 mod event;

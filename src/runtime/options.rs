@@ -66,6 +66,7 @@ pub enum CaptureMethod {
     #[default]
     Ring,
     /// By pnet, one frame at a time and as it comes: portable, slow, one worker, no repair.
+    #[cfg(feature = "pnet")]
     Pnet,
 }
 

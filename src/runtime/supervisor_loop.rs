@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
+#[cfg(feature = "endpoint")]
 use super::endpoint::ServedEndpoint;
 use super::error::Error;
 use super::event::Event;
@@ -31,6 +32,7 @@ pub(super) struct SupervisorLoop {
     tables: LiveTables,
     channels: Channels,
     monitor: Monitor,
+    #[cfg(feature = "endpoint")]
     endpoint: Option<ServedEndpoint>,
     background: TaskPool,
     is_settling: bool,
@@ -54,6 +56,7 @@ impl SupervisorLoop {
             tables,
             channels,
             monitor: Monitor::new(events),
+            #[cfg(feature = "endpoint")]
             endpoint: None,
             background: TaskPool::new("background", 2),
             is_settling: false,
@@ -69,8 +72,10 @@ impl SupervisorLoop {
     }
 
     /// The endpoint lists the links from now on.
-    pub(super) fn set_endpoint(&mut self, endpoint: ServedEndpoint) {
+    #[cfg(feature = "endpoint")]
+    pub(super) fn with_endpoint(mut self, endpoint: ServedEndpoint) -> Self {
         self.endpoint = Some(endpoint);
+        self
     }
 
     /// Works until it is told to stop; then ends the endpoint and all workers.
@@ -97,6 +102,7 @@ impl SupervisorLoop {
                 }
             }
         }
+        #[cfg(feature = "endpoint")]
         drop(self.endpoint.take());
         supervisor.shut_down(messages)
     }
@@ -119,6 +125,7 @@ impl SupervisorLoop {
     fn follow_links(&self, supervisor: &mut Supervisor) {
         match self.links() {
             Ok(links) => {
+                #[cfg(feature = "endpoint")]
                 if let Some(endpoint) = &self.endpoint {
                     endpoint.update_devices(&links);
                 }

@@ -3,11 +3,13 @@
 use std::fs::File;
 use std::io::{self, Read};
 
+#[cfg(unix)]
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::io::StopFlag;
 
 /// How long one wait is at most: a stop is seen within this time.
+#[cfg(unix)]
 const POLL_TIMEOUT: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 /// A pipe or a device. The system restarts a read that a signal interrupts, so the wait is a
@@ -29,13 +31,25 @@ impl Read for InterruptibleReader {
             if self.stop.is_set() {
                 return Err(io::Error::other("the run was stopped while it waited for more"));
             }
-            match poll(&mut [PollFd::new(&self.file, PollFlags::IN)], Some(&POLL_TIMEOUT)) {
-                Ok(0) | Err(rustix::io::Errno::INTR) => {}
-                // Whatever else is to be said of the file, `read` says it.
-                Ok(_) | Err(_) => return self.file.read(buffer),
+            if has_news(&self.file) {
+                return self.file.read(buffer);
             }
         }
     }
+}
+
+/// Waits until a read would not block, at most for [`POLL_TIMEOUT`]. An error counts as news: the
+/// read reports it.
+#[cfg(unix)]
+fn has_news(file: &File) -> bool {
+    let polled = poll(&mut [PollFd::new(file, PollFlags::IN)], Some(&POLL_TIMEOUT));
+    !matches!(polled, Ok(0) | Err(rustix::io::Errno::INTR))
+}
+
+/// Other systems cannot wait for a file: the read blocks until bytes come.
+#[cfg(not(unix))]
+const fn has_news(_: &File) -> bool {
+    true
 }
 
 #[cfg(test)]

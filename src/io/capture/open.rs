@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::os::fd::AsFd;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -47,6 +46,18 @@ pub enum OpenError {
     },
 }
 
+#[cfg(unix)]
+fn standard_input() -> io::Result<File> {
+    use std::os::fd::AsFd;
+    io::stdin().as_fd().try_clone_to_owned().map(File::from)
+}
+
+#[cfg(windows)]
+fn standard_input() -> io::Result<File> {
+    use std::os::windows::io::AsHandle;
+    io::stdin().as_handle().try_clone_to_owned().map(File::from)
+}
+
 impl CaptureSource {
     /// Opens a file; `-` is standard input. Regular files are mapped.
     ///
@@ -67,8 +78,8 @@ impl CaptureSource {
             let name = "standard input";
             let io_error = |error| OpenError::Io { name: name.to_owned(), error };
             // Not through `io::Stdin`, whose buffer `poll` does not see.
-            let owned = io::stdin().as_fd().try_clone_to_owned().map_err(io_error)?;
-            return Self::from_reader(name, InterruptibleReader::new(File::from(owned), stop));
+            let file = standard_input().map_err(io_error)?;
+            return Self::from_reader(name, InterruptibleReader::new(file, stop));
         }
         let io_error = |error| OpenError::Io { name: name.clone(), error };
         let file = File::open(path).map_err(io_error)?;

@@ -17,6 +17,7 @@ mod frame_repair;
 mod idle_strategy;
 mod memory_ring;
 mod open;
+#[cfg(feature = "pnet")]
 mod pnet;
 mod ring_frames;
 mod ring_reader;
@@ -29,6 +30,7 @@ mod waker;
 
 use std::io;
 
+#[cfg(feature = "pnet")]
 pub use self::pnet::PnetSource;
 pub use counts::SourceCounts;
 pub use filter::{FilterState, KernelFilter, TrafficSample};

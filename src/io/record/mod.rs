@@ -3,13 +3,18 @@
 //! What belongs here: the two formats, and files that appear whole or not at all. What does not:
 //! which copies there are.
 
+#[cfg(target_os = "linux")]
 mod nanoseconds;
+#[cfg(target_os = "linux")]
 mod output_file;
+#[cfg(target_os = "linux")]
 mod output_location;
+#[cfg(target_os = "linux")]
 mod partial_file;
 mod pcap;
 mod pcapng;
 
+#[cfg(target_os = "linux")]
 pub use output_file::OutputFile;
 pub use pcap::{PcapSink, PcapWriter};
 pub use pcapng::PcapngSink;

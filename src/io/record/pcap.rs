@@ -2,7 +2,9 @@
 
 use std::io::{self, Write};
 
-use super::{BUFFER_LEN, ETHERNET, OutputFile, Precision, is_whole_microseconds};
+#[cfg(target_os = "linux")]
+use super::OutputFile;
+use super::{BUFFER_LEN, ETHERNET, Precision, is_whole_microseconds};
 use crate::dataplane::{Copies, Drops, InnerBytes, MAX_OUTER_LEN, Sink};
 
 /// What tcpdump writes as well; no record is longer.
@@ -178,6 +180,7 @@ impl<W: Write> PcapSink<W> {
     }
 }
 
+#[cfg(target_os = "linux")]
 impl PcapSink<OutputFile> {
     /// Begins a file with times in microseconds. At the first time that does not fit them, all
     /// times become nanoseconds. A device or pipe keeps microseconds, and the rest is cut off.

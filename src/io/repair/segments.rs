@@ -160,7 +160,8 @@ impl<'a> Segments<'a> {
     }
 
     /// How many segments of a truncated super-frame of that length have no captured payload.
-    pub(crate) fn uncaptured(&self, wire_len: usize) -> usize {
+    #[must_use]
+    pub fn uncaptured(&self, wire_len: usize) -> usize {
         // Big TCP does not say how long the packet is, which then ends with what was captured.
         let end = if self.ip.end == self.frame.len() { wire_len } else { self.ip.end };
         let all = end.saturating_sub(self.payload).div_ceil(self.segment_len);

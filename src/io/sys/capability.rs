@@ -17,6 +17,7 @@ pub(crate) fn has_net_raw() -> bool {
 }
 
 /// The names of the effective capabilities of the calling thread, as `CAP_NET_RAW`.
+#[cfg(any(feature = "cli", test))]
 pub(crate) fn effective_names() -> Vec<String> {
     effective().iter_names().map(|(name, _)| format!("CAP_{name}")).collect()
 }

@@ -3,7 +3,9 @@
 use std::fs::File;
 use std::io;
 
-use memmap2::{Advice, Mmap, UncheckedAdvice};
+use memmap2::Mmap;
+#[cfg(target_os = "linux")]
+use memmap2::{Advice, UncheckedAdvice};
 
 /// A whole file in memory.
 #[derive(Debug)]
@@ -18,6 +20,7 @@ impl MappedFile {
         // A file that is cut shorter meanwhile ends the process by SIGBUS; docs/limits.md says so.
         let map = unsafe { Mmap::map(file)? };
         // Advice is only that: a kernel that does not take it reads all the same.
+        #[cfg(target_os = "linux")]
         let _ = map.advise(Advice::Sequential);
         Ok(Self(map))
     }
@@ -29,6 +32,7 @@ impl MappedFile {
 
     /// Lets the kernel bring in `len` bytes from `offset` on in one go: a page fault for each
     /// page is dearer by far.
+    #[cfg(target_os = "linux")]
     pub(crate) fn populate(&self, offset: usize, len: usize) {
         let len = len.min(self.0.len().saturating_sub(offset));
         if len > 0 {
@@ -38,6 +42,7 @@ impl MappedFile {
 
     /// Says that the `len` bytes from `offset` on are not read again soon, so that a file of any
     /// length takes the same memory.
+    #[cfg(target_os = "linux")]
     pub(crate) fn release(&self, offset: usize, len: usize) {
         let len = len.min(self.0.len().saturating_sub(offset));
         if len > 0 {
@@ -47,6 +52,14 @@ impl MappedFile {
                 unsafe { self.0.unchecked_advise_range(UncheckedAdvice::DontNeed, offset, len) };
         }
     }
+
+    /// Other systems bring pages in when they are touched.
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) const fn populate(&self, _offset: usize, _len: usize) {}
+
+    /// Other systems take pages back when they need memory.
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) const fn release(&self, _offset: usize, _len: usize) {}
 }
 
 /// Asks for the cache line that holds `bytes[offset]`, if there is one.
@@ -66,12 +79,14 @@ pub(crate) fn prefetch(bytes: &[u8], offset: usize) {
 
 /// Length of a cache line in bytes.
 #[cfg(target_arch = "x86_64")]
+#[cfg(feature = "live")]
 const LINE_LEN: usize = 64;
 
 /// Brings bytes that are about to be read, and overwritten soon after, into the cache of this
 /// processor as its own. The later writes then do not have to take each cache line away from the
 /// processor that wrote it, which would take about as long again as reading it.
 #[inline]
+#[cfg(feature = "live")]
 pub(crate) fn prefetch_for_write(bytes: &[u8]) {
     #[cfg(target_arch = "x86_64")]
     for line in bytes.chunks(LINE_LEN) {

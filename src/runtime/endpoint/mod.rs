@@ -27,6 +27,7 @@ use crate::control::account::{Account, InactiveTarget};
 use crate::ec2::{Endpoint, Publish, PublishedChange};
 use crate::io::clock::unix_seconds;
 use crate::io::links::Link;
+use crate::model::NetworkInterfaceId;
 
 /// The account of the endpoint: its writer changes it, others read it.
 type SharedAccount = Arc<RwLock<Account>>;
@@ -52,10 +53,24 @@ impl ServedEndpoint {
         let changes = update_devices(&mut account, links);
         let touched = account.registry_mut().take_touched();
         if !touched.is_empty() || !changes.notes.is_empty() {
-            self.tables.update_for_devices(account.registry(), touched, changes.notes);
+            let waiting = self.report_when_in_force(touched.clone(), changes.notes);
+            self.tables.update(account.registry(), touched, vec![waiting]);
         }
         drop(account);
         report_inactive(&changes.inactive, &self.events);
+    }
+
+    /// Reports new addresses when the tables of the interfaces are in force.
+    fn report_when_in_force(
+        &self,
+        touched: BTreeSet<NetworkInterfaceId>,
+        sentences: Vec<String>,
+    ) -> WaitingChange {
+        let events = self.events.clone();
+        let report = move |_| {
+            sentences.into_iter().map(Event::AddressesChanged).for_each(|event| events.send(event));
+        };
+        WaitingChange { touched, needs_capture: false, receipt: Receipt::new(report) }
     }
 }
 

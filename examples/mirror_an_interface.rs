@@ -1,0 +1,59 @@
+//! Mirrors a network interface of this host for some seconds, and prints what was mirrored.
+//!
+//! As root: `cargo run --example mirror_an_interface -- eth0 192.0.2.10 10`
+
+#![expect(clippy::print_stdout, reason = "an example shows what it found")]
+#![expect(clippy::disallowed_methods, reason = "the time of the run passes here")]
+
+use std::env;
+use std::error::Error;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use traffic_mirror::control::{Registry, with_network_ids};
+use traffic_mirror::io::StopFlag;
+use traffic_mirror::io::live::{RingOptions, SocketMark};
+use traffic_mirror::io::udp::UdpOptions;
+use traffic_mirror::model::VXLAN_PORT;
+use traffic_mirror::runtime::{Event, EventSink, LiveMirror, Options, Resources};
+
+/// One session that accepts everything of the device.
+fn registry(device: &str, target: IpAddr) -> Registry {
+    let mut registry = Registry::accept_all(SocketAddr::new(target, VXLAN_PORT), None, None);
+    let sources: Vec<_> = registry.sources().map(|interface| interface.id().clone()).collect();
+    for id in sources {
+        if let Some(interface) = registry.network_interface_mut(&id) {
+            interface.device = Some(device.to_owned());
+        }
+    }
+    with_network_ids(registry, 1)
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = env::args().skip(1);
+    let (Some(device), Some(target)) = (arguments.next(), arguments.next()) else {
+        return Err("expected a device and the address of a target, such as eth0 192.0.2.10".into());
+    };
+    let seconds = arguments.next().map_or(Ok(10), |text| text.parse())?;
+
+    // Copies that leave by the same device are recognised by their mark.
+    let mark = Some(SocketMark::choose().value());
+    let options = Options {
+        ring: RingOptions { mark, ..RingOptions::default() },
+        udp: UdpOptions { mark, ..UdpOptions::default() },
+        ..Options::default()
+    };
+    let resources = Resources::Registry(Box::new(registry(&device, target.parse()?)));
+    let events = EventSink::new(|event| match event {
+        Event::Heartbeat { .. } => {}
+        event => println!("{event}"),
+    });
+    let mirror = LiveMirror::start(&options, resources, events, StopFlag::new())?;
+    std::thread::sleep(Duration::from_secs(seconds));
+
+    let summary = mirror.stop();
+    for (_, counters) in &summary.interfaces {
+        println!("{} frames received, {} copies made", counters.received, counters.mirrored());
+    }
+    Ok(())
+}
