@@ -3,8 +3,7 @@
 
 use crate::dataplane::MAX_BURST_LEN;
 use crate::io::repair::{Offload, SegmentationResult, Segments, finish_checksum};
-use crate::io::sys::ring::VNET_HEADER_LEN;
-use crate::io::sys::ring_memory::RingMemory;
+use crate::io::sys::ring_memory::{RingMemory, VNET_HEADER_LEN};
 use crate::io::sys::ring_slot::{Extent, Slot};
 
 /// Destination and source MAC address, which stay in front of a tag.

@@ -5,8 +5,7 @@ use std::io;
 use super::frame_repair::RepairLosses;
 use super::ring_frames::RingFrames;
 use crate::dataplane::{Burst, Source};
-use crate::io::sys::ring::RingGeometry;
-use crate::io::sys::ring_memory::RingMemory;
+use crate::io::sys::ring_memory::{RingGeometry, RingMemory};
 
 /// A TPACKET_V3 ring in a buffer, with the reader and the offload repair of live capture over it.
 ///

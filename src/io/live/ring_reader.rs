@@ -13,10 +13,13 @@
 //! and counts each of them once: a frame, an empty slot, or a malformed one. In an open block it
 //! stops in front of a slot without a frame, which may still be filled, until the block is closed.
 
-use super::open::READS_OPEN_BLOCKS;
 use crate::io::sys::prefetch_for_write;
 use crate::io::sys::ring_memory::RingMemory;
 use crate::io::sys::ring_slot::Slot;
+
+/// Frames can be read while their block is still open, where stores become visible in the order
+/// in which they are made.
+pub(super) const READS_OPEN_BLOCKS: bool = cfg!(target_arch = "x86_64");
 
 /// Slots that were passed are filled with zeros in pieces of at least this many bytes: small enough
 /// to be in the cache still, large enough not to cost a call for each frame.

@@ -15,8 +15,8 @@
 //!   4 GiB     1 MiB    4,096          50 ms     204 s
 //! ```
 
-use super::open::READS_OPEN_BLOCKS;
-use crate::io::sys::ring::RingGeometry;
+use super::ring_reader::READS_OPEN_BLOCKS;
+use crate::io::sys::ring_memory::RingGeometry;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;

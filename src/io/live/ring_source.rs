@@ -4,7 +4,7 @@ use std::io;
 
 use super::filter::{FilterSockets, FilterState, KernelFilterController, TrafficSample};
 use super::idle_strategy::IdleStrategy;
-use super::open::RingOptions;
+use super::options::RingOptions;
 use super::ring_frames::RingFrames;
 use super::ring_statistics::{ReaderProgress, RingStatistics};
 use super::wake_socket::WakeSocket;

@@ -7,27 +7,13 @@ use libc::{c_int, c_uint, c_void};
 use socket2::Socket;
 
 use super::option::{set_int_option, set_struct_option, socklen_of};
-use super::ring_memory::RingMemory;
-
-/// Length of the `virtio_net_hdr` in front of each frame.
-pub(crate) const VNET_HEADER_LEN: usize = 10;
+use super::ring_memory::{RingGeometry, RingMemory};
 
 /// Room in front of a frame beside the `virtio_net_hdr`, so that a VLAN tag can be put back.
 const RESERVED_LEN: c_int = 16;
 
 /// `PACKET_VNET_HDR` of `linux/if_packet.h`.
 pub(crate) const PACKET_VNET_HDR: c_int = 15;
-
-/// How large a ring is, and how it is divided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RingGeometry {
-    /// Length of a block in bytes: a multiple of the page size.
-    pub(crate) block_len: usize,
-    /// How many blocks there are.
-    pub(crate) blocks: usize,
-    /// After how many milliseconds the kernel closes a block that is not full.
-    pub(crate) timeout_ms: u32,
-}
 
 /// A packet socket and the memory of its ring.
 #[derive(Debug)]

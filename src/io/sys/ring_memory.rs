@@ -17,15 +17,28 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering};
 
-use super::ring::{RingGeometry, VNET_HEADER_LEN};
 use super::ring_slot::{Extent, Slot};
 
 /// Length of a block header (`BLK_HDR_LEN` of `net/packet/af_packet.c`).
 pub(crate) const BLOCK_HEADER_LEN: usize = 48;
 
+/// Length of the `virtio_net_hdr` in front of each frame.
+pub(crate) const VNET_HEADER_LEN: usize = 10;
+
 /// Where the frame of a slot begins at the earliest: behind both headers and the
 /// `virtio_net_hdr`.
 const MIN_FRAME_OFFSET: usize = size_of::<SlotHeader>() + VNET_HEADER_LEN;
+
+/// How large a ring is, and how it is divided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RingGeometry {
+    /// Length of a block in bytes: a multiple of the page size.
+    pub(crate) block_len: usize,
+    /// How many blocks there are.
+    pub(crate) blocks: usize,
+    /// After how many milliseconds the kernel closes a block that is not full.
+    pub(crate) timeout_ms: u32,
+}
 
 /// `struct tpacket_block_desc` with `struct tpacket_hdr_v1`, as far as it is read here.
 #[repr(C)]

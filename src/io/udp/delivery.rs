@@ -6,7 +6,7 @@ use libc::c_int;
 
 use super::header::{MAX_HEADER_LEN, Payload};
 use super::outgoing::OutgoingCopies;
-use super::path::{Path, SendTransport};
+use super::path::{Path, SendTransport, cause_of};
 use super::runs::{QueuedCopy, Runs, to_index};
 use super::sink::UdpSink;
 use super::sockets::SocketKey;
@@ -252,21 +252,4 @@ fn payload_sum(copy: &QueuedCopy, path: &Path, copies: &impl OutgoingCopies) -> 
 /// What the kernel answers where it cannot cut a message for this device.
 const fn is_segmentation_error(errno: c_int) -> bool {
     matches!(errno, libc::EIO | libc::EINVAL | libc::EOPNOTSUPP | libc::ENOPROTOOPT)
-}
-
-/// What a refusal means for the copy.
-pub(super) const fn cause_of(errno: c_int) -> DropCause {
-    match errno {
-        libc::ENOBUFS | libc::EAGAIN | libc::ENOMEM => DropCause::NoBuffers,
-        libc::EMSGSIZE => DropCause::MessageTooLong,
-        libc::ECONNREFUSED => DropCause::TargetRefused,
-        libc::ENETUNREACH
-        | libc::EHOSTUNREACH
-        | libc::ENETDOWN
-        | libc::ENXIO
-        | libc::ENODEV
-        | libc::EHOSTDOWN
-        | libc::EADDRNOTAVAIL => DropCause::TargetUnreachable,
-        _ => DropCause::SendFailed,
-    }
 }

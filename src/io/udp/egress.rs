@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::icmp::{IcmpError, IcmpListener};
 use super::options::{EgressMode, UdpOptions};
+use super::report::TargetReport;
 use super::route::EgressRoute;
-use super::sink::TargetReport;
 use crate::dataplane::MirrorTable;
 use crate::io::pace::{Clock, MonotonicClock};
 use crate::io::sys::{capability, resource};

@@ -11,7 +11,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::dataplane::{FIRST_SOURCE_PORT, OuterTemplate, fold, sum_of_words};
-use crate::io::sys::ring::VNET_HEADER_LEN;
+use crate::io::sys::ring_memory::VNET_HEADER_LEN;
 use crate::model::{MacAddress, VirtualNetworkId};
 
 /// Length of an Ethernet header.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use super::sink::TargetReport;
+use super::report::TargetReport;
 
 /// How long no error may come back before a target counts as accepting again. Hosts send an ICMP
 /// error for each second at least (`net.ipv4.icmp_ratelimit`).

@@ -3,10 +3,10 @@
 use std::io;
 use std::sync::Arc;
 
+use libc::c_int;
 use socket2::SockAddr;
 
 use super::circuit_breaker::CircuitBreaker;
-use super::delivery::cause_of;
 use super::egress::{Egress, RouteId};
 use super::header::WireHeader;
 use super::options::EgressMode;
@@ -310,6 +310,23 @@ fn packet_header(path_key: &PathKey, route: &EgressRoute) -> (WireHeader, SockAd
     let mut address = path_key.destination;
     address.set_port(0);
     (header, address.into())
+}
+
+/// What a refusal means for the copy.
+pub(super) const fn cause_of(errno: c_int) -> DropCause {
+    match errno {
+        libc::ENOBUFS | libc::EAGAIN | libc::ENOMEM => DropCause::NoBuffers,
+        libc::EMSGSIZE => DropCause::MessageTooLong,
+        libc::ECONNREFUSED => DropCause::TargetRefused,
+        libc::ENETUNREACH
+        | libc::EHOSTUNREACH
+        | libc::ENETDOWN
+        | libc::ENXIO
+        | libc::ENODEV
+        | libc::EHOSTDOWN
+        | libc::EADDRNOTAVAIL => DropCause::TargetUnreachable,
+        _ => DropCause::SendFailed,
+    }
 }
 
 #[cfg(test)]
