@@ -1,4 +1,5 @@
-//! Opening an interface: one ring for each worker, all of them a fanout group.
+//! Opens an interface: one ring for each worker. The rings form a fanout group (packet(7)), so that
+//! the kernel sends all frames of a flow to the same worker.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -16,18 +17,18 @@ use crate::io::sys::{option, resource};
 
 const ALL_PROTOCOLS: u16 = 3;
 
-/// Opens the interface at `index` for as many workers as there are wakers. Frames of one flow all
-/// go to one of them.
+/// Opens the interface at `index`, with one source for each waker. All frames of a flow go to the
+/// same source.
 ///
 /// # Errors
-/// No right to (`CAP_NET_RAW`), no such interface, no memory.
+/// The process lacks CAP_NET_RAW, there is no such interface, or there is not enough memory.
 pub fn open(index: u32, options: &RingOptions, wakers: &[Waker]) -> io::Result<Vec<RingSource>> {
     let index = i32::try_from(index).map_err(io::Error::other)?;
     let mut group = None;
     let mut sources = Vec::with_capacity(wakers.len());
     for waker in wakers {
-        // The wake socket first: the tap that was added last gets a frame first, so that the
-        // frame is in the ring when the wake socket wakes.
+        // The wake socket is opened first: the kernel delivers a frame to the tap that was added
+        // last first, so the frame is in the ring when the wake socket wakes the worker.
         let wake_socket = WakeSocket::open(index, options.mark, options.is_loopback)?;
         let ring = ring(index, options)?;
         if wakers.len() > 1 {

@@ -5,29 +5,29 @@ use super::filter::KernelFilter;
 /// How an interface is captured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RingOptions {
-    /// Bytes of the ring of each worker; [`ring_memory_len`](super::ring_memory_len) says how many
-    /// of them are taken.
+    /// The maximum length of each worker's ring, in bytes.
+    /// [`ring_memory_len`](super::ring_memory_len) returns how many of them are allocated.
     pub ring_len: usize,
-    /// Never sleep: look for frames all the time.
+    /// Never sleep: poll the ring continuously.
     pub busy_poll: bool,
-    /// Copies and tunnels around copies that bear this mark are our own, and are kept out.
+    /// The mark (`SO_MARK`) of our own copies. Copies, and tunnel packets around copies, that have
+    /// this mark are not captured.
     pub mark: Option<u32>,
-    /// Whether it is a loopback device, on which each frame passes twice: out and in. It is taken
-    /// once, coming in.
+    /// Whether the interface is a loopback device. Each frame passes it twice, outgoing and
+    /// incoming; only the incoming one is captured.
     pub is_loopback: bool,
-    /// The longest packet behind the Ethernet header; zero where it is not known, and then frames
-    /// are never cut before they are here.
+    /// The MTU in bytes; 0 if it is unknown. The kernel does not truncate frames if it is 0.
     pub mtu: u32,
-    /// When the kernel drops what no session can want.
+    /// When the kernel drops frames that no session can mirror.
     pub kernel_filter: KernelFilter,
 }
 
 impl RingOptions {
-    /// The default length of a ring in bytes, and the most that a ring of `run` takes by default:
-    /// two TCP streams of 20 MB fit, even if the worker does not run meanwhile.
+    /// The default length of a ring in bytes. It holds two TCP streams of 20 MB while the worker
+    /// does not run.
     pub const RING_LEN: usize = 64 << 20;
 
-    /// The least that a ring takes where memory has to be shared by many.
+    /// The minimum length of a ring in bytes, used where many rings share the memory.
     pub const MIN_RING_LEN: usize = 1 << 20;
 }
 
