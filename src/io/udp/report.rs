@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-/// What became of the datagrams to one target from one source address.
+/// The counters of datagrams to one target from one source address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TargetReport {
     /// Index of the target in the mirror table.
@@ -11,23 +11,23 @@ pub struct TargetReport {
     pub destination: SocketAddr,
     /// Datagrams that the kernel accepted.
     pub sent: u64,
-    /// The length of the inner frames in them, cut as the sessions say, without encapsulation.
+    /// Length of the inner frames in them in bytes, after truncation, without encapsulation.
     pub sent_bytes: u64,
-    /// Datagrams that this host could not send for want of a route or a neighbour.
+    /// Datagrams that this host could not send because it has no route or neighbour.
     pub no_route: u64,
-    /// How many ICMP port unreachable came back: no program listens there. Hosts limit how often
-    /// they send it, so this is at most the number of datagrams that were refused.
+    /// Number of received ICMP port unreachable messages: no program listens there. Hosts limit
+    /// their rate, so this is at most the number of refused datagrams.
     pub refused: u64,
-    /// How many other ICMP errors came back.
+    /// Number of other received ICMP errors.
     pub unreachable: u64,
-    /// The index of the device that they leave by, where it is known.
+    /// The index of the egress device, if it is known.
     pub device_index: Option<u32>,
-    /// That device puts them into other packets: a tunnel.
+    /// Whether that device is a tunnel: it encapsulates the datagrams in other packets.
     pub is_tunnelled: bool,
 }
 
 impl TargetReport {
-    /// Adds what became of other datagrams to the same address.
+    /// Adds the counters of other datagrams to the same address.
     pub(crate) const fn add(&mut self, other: &Self) {
         self.sent += other.sent;
         self.sent_bytes += other.sent_bytes;
