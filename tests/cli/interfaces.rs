@@ -23,7 +23,7 @@ fn an_unknown_namespace_is_an_error_with_its_name() {
     for (name, code, sentence) in [
         ("tm-none", 1, "no network namespace `tm-none` in /run/netns: No such file"),
         ("/tm/none", 1, "no network namespace at /tm/none: No such file"),
-        ("..", 2, "`..` is no network namespace; expected a name of `ip netns list`"),
+        ("..", 2, "network namespace `..`: expected a name of `ip netns list`"),
     ] {
         let ran = scratch.run(&format!("interfaces --netns {name}"));
         assert_eq!((ran.code, ran.messages().len()), (code, 1), "{}", ran.stderr);

@@ -1,26 +1,26 @@
-//! What a live source counted of the frames that came to it.
+//! The counters of a live source.
 
-/// What a live source counted since it was opened. Every number only grows.
+/// The counters of a live source since it was opened. They only increase.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SourceCounts {
-    /// Frames that the kernel had for the source, lost ones included.
+    /// Frames that the kernel received for the source, including lost ones.
     pub frames: u64,
-    /// Frames that the ring had no room for, or that were left in it when it was closed.
+    /// Frames for which the ring had no room, and frames left in the ring when it was closed.
     pub ring_full: u64,
-    /// Frames with a segmentation offload that the kernel cannot describe, so that they never came
-    /// into the ring, and frames of which the ring holds no sound description.
+    /// Frames with a segmentation offload that the kernel cannot describe, so that they did not
+    /// reach the ring, and frames whose description in the ring is invalid.
     pub unsupported_offload: u64,
-    /// Super-frames of more segments than are cut.
+    /// Super-frames with more segments than the limit.
     pub too_many_segments: u64,
-    /// Frames that were delivered to the data plane; each segment of a super-frame is one.
+    /// Frames that were delivered to the data plane; each segment of a super-frame counts as one.
     pub delivered: u64,
     /// Frames that the kernel queued in the ring and that were neither delivered nor counted, or
-    /// that were delivered twice. Anything but zero is a fault of this program.
+    /// that were delivered twice. Any value but zero is a bug of this program.
     pub unaccounted: u64,
 }
 
 impl SourceCounts {
-    /// What was counted since an earlier time.
+    /// The difference to the counters at an earlier time.
     #[must_use]
     pub const fn since(&self, earlier: &Self) -> Self {
         Self {
@@ -35,7 +35,7 @@ impl SourceCounts {
         }
     }
 
-    /// Adds what another source counted.
+    /// Adds the counters of another source.
     pub const fn add(&mut self, other: &Self) {
         self.frames += other.frames;
         self.ring_full += other.ring_full;
@@ -45,7 +45,7 @@ impl SourceCounts {
         self.unaccounted += other.unaccounted;
     }
 
-    /// Frames that came and were not delivered.
+    /// Frames that were received and not delivered.
     #[must_use]
     pub const fn lost(&self) -> u64 {
         self.ring_full + self.unsupported_offload + self.too_many_segments

@@ -1,13 +1,24 @@
-//! From slots of a ring to frames of the wire: puts VLAN tags back, finishes checksums, cuts
-//! super-frames.
+//! Turns ring slots into frames as they were on the wire: restores VLAN tags, completes checksums
+//! and segments super-frames.
+//!
+//! The kernel delivers a frame before the network card has finished it. For example, a host sends
+//! 4,000 bytes of TCP payload with a segment size of 1,448 bytes on VLAN 5. The ring holds one
+//! slot: a tag (5) beside the frame, and one super-frame of 4,066 bytes with an unfinished
+//! checksum. This file restores the tag inside the frame (4,070 bytes) and collects three frames of
+//! 1,518, 1,518 and 1,174 bytes. Their headers are written to `headers`; their payload stays in the
+//! ring block and is not copied. If the burst has room for two frames only, [`SuperFrame`]
+//! remembers that segment 2 is next.
+//!
+//! A whole frame is repaired in place. A frame that the kernel filter truncated cannot get a
+//! checksum, because part of the data is missing; `overtruncated` counts it and stops the
+//! truncation.
 
 use crate::dataplane::MAX_BURST_LEN;
 use crate::io::repair::{Offload, SegmentationResult, Segments, finish_checksum};
-use crate::io::sys::ring::VNET_HEADER_LEN;
-use crate::io::sys::ring_memory::RingMemory;
+use crate::io::sys::ring_memory::{RingMemory, VNET_HEADER_LEN};
 use crate::io::sys::ring_slot::{Extent, Slot};
 
-/// Destination and source MAC address, which stay in front of a tag.
+/// Length of the destination and source MAC addresses, which precede a VLAN tag.
 const MACS_LEN: usize = 12;
 
 /// Length of a VLAN tag (IEEE 802.1Q): EtherType and control information.
@@ -16,58 +27,59 @@ const TAG_LEN: usize = 4;
 /// `PACKET_OUTGOING` of `linux/if_packet.h`.
 const OUTGOING: u8 = 4;
 
-/// One frame as it will be lent.
+/// One frame that will be delivered.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RepairedFrame {
-    /// Its bytes, or its payload where the headers are among those that were written here.
+    /// Its bytes; if `header_span` is not empty, its payload only.
     pub(super) bytes: Extent,
-    /// Where its headers begin among those that were written here, and how long they are.
+    /// Start and length of its headers in [`FrameRepair::headers`]; length 0 if they are part of
+    /// `bytes`.
     header_span: (usize, usize),
     pub(super) timestamp_ns: u64,
     pub(super) wire_len: u32,
     pub(super) is_egress: bool,
     pub(super) is_next_segment: bool,
-    /// The kernel left off what was behind.
+    /// Whether the kernel truncated the frame.
     pub(super) is_cut: bool,
 }
 
-/// A super-frame that is being cut.
+/// A super-frame that is being segmented.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SuperFrame {
     slot: Slot,
     offload: Offload,
-    /// The segment that is next.
+    /// Index of the next segment.
     next: usize,
-    /// How many segments there are.
+    /// Total number of segments.
     len: usize,
 }
 
 impl SuperFrame {
-    /// How many segments were not noted yet.
+    /// Number of segments that were not collected yet.
     pub(super) const fn left(&self) -> usize {
         self.len - self.next
     }
 }
 
-/// Frames that came and cannot be lent. Only grows.
+/// Frames that were received and cannot be delivered. The counters only increase.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct RepairLosses {
-    /// Super-frames of more segments than are cut.
+    /// Super-frames with more segments than the limit.
     pub(super) too_many_segments: u64,
     /// Segments whose headers could not be written.
     pub(super) header_errors: u64,
-    /// Segments of which nothing was captured: the super-frame is longer than a block.
+    /// Segments without captured bytes: the super-frame is longer than a block.
     pub(super) uncaptured: u64,
 }
 
-/// Notes the frames of a burst, and writes what they lack.
+/// Collects the frames of a burst and writes the headers of segments.
 #[derive(Debug, Default)]
 pub(super) struct FrameRepair {
     frames: Vec<RepairedFrame>,
     headers: Vec<u8>,
-    /// The kernel may have truncated frames to so many bytes, or fewer.
+    /// The largest length in bytes to which the kernel may have truncated frames.
     truncation_len: usize,
-    /// How many truncated frames would have needed what was cut off.
+    /// Number of truncated frames that needed the bytes that were cut off.
     overtruncated: u64,
     losses: RepairLosses,
 }
@@ -78,18 +90,18 @@ impl FrameRepair {
         self.headers.clear();
     }
 
-    /// From now on frames may be truncated to so many bytes.
+    /// Sets the length in bytes to which the kernel may truncate frames.
     pub(super) fn expect_truncation(&mut self, len: Option<u32>) {
         let len = len.and_then(|len| usize::try_from(len).ok());
         self.truncation_len = self.truncation_len.max(len.unwrap_or_default());
     }
 
-    /// How many frames were truncated that should not have been, since the last call.
+    /// Returns and resets the number of frames that should not have been truncated.
     pub(super) const fn take_overtruncated(&mut self) -> u64 {
         std::mem::replace(&mut self.overtruncated, 0)
     }
 
-    /// What cannot be lent, since the start.
+    /// The frames that could not be delivered, since the start.
     pub(super) const fn losses(&self) -> RepairLosses {
         self.losses
     }
@@ -102,15 +114,14 @@ impl FrameRepair {
         &self.frames
     }
 
-    /// The headers that were written for a frame; none where they stand in the block.
+    /// The headers that were written for a frame; empty if they are in the block.
     #[inline]
     pub(super) fn headers(&self, repaired: &RepairedFrame) -> &[u8] {
         let (start, len) = repaired.header_span;
         self.headers.get(start..start + len).unwrap_or_default()
     }
 
-    /// Notes a frame; returns it where it is a super-frame whose segments do not all fit into the
-    /// burst.
+    /// Collects a frame. Returns the super-frame if not all its segments fit into the burst.
     #[inline]
     pub(super) fn add_frame(&mut self, memory: &mut RingMemory, slot: Slot) -> Option<SuperFrame> {
         let offload = offload_of(memory, &slot);
@@ -121,7 +132,7 @@ impl FrameRepair {
         self.repair_and_add(memory, slot, offload)
     }
 
-    /// Notes the segments of a super-frame, from the next one on.
+    /// Collects the segments of a super-frame, starting with the next one.
     pub(super) fn add_segments(
         &mut self,
         memory: &RingMemory,
@@ -175,7 +186,7 @@ impl FrameRepair {
             return self.add_segments(memory, SuperFrame { slot, offload, next: 0, len: 0 });
         }
         if !is_cut {
-            // What cannot be finished is left as it is.
+            // A checksum that cannot be completed is left as it is.
             finish_checksum(memory.bytes_mut(slot.frame), &offload);
         }
         self.push_whole(&slot);
@@ -223,15 +234,15 @@ fn is_truncated(slot: &Slot) -> bool {
     usize::try_from(slot.wire_len) != Ok(slot.frame.len())
 }
 
-/// The `virtio_net_hdr` stands right in front of the frame.
+/// Reads the `virtio_net_hdr`, which is directly in front of the frame.
 #[inline]
 fn offload_of(memory: &RingMemory, slot: &Slot) -> Option<Offload> {
     let header = slot.frame.with_headroom(VNET_HEADER_LEN)?.part(0, VNET_HEADER_LEN);
     memory.bytes(header).first_chunk().map(Offload::parse)
 }
 
-/// Moves the MAC addresses into the room in front of the frame and puts the tag behind them; false
-/// where the frame is too short for that, and is left as it is.
+/// Moves the MAC addresses into the headroom of the frame and inserts the tag behind them. Returns
+/// false and changes nothing if the frame is too short.
 fn restore_vlan_tag(
     memory: &mut RingMemory,
     slot: &mut Slot,

@@ -1,9 +1,14 @@
-//! How a worker waits for frames: long enough to be gentle, short enough not to keep them
-//! waiting.
+//! How a worker waits for frames: it balances the cost of wake-ups against the delay of frames.
 //!
-//! On a quiet wire it sleeps until the wake socket wakes it, for each frame. Where frames come so
-//! fast that waking for each of them is dearer than looking now and then, it sleeps for a short
-//! time. Where there is always something to do it never gets here.
+//! The strategy depends on the average gap between frames. Example values:
+//!
+//! ```text
+//! gap         wait
+//! 1 s         long sleep: the wake socket wakes the worker for each frame
+//! 20 us       short sleep of 40 us: cheaper than a wake-up for each frame (limit: 40 us)
+//! 1 us        short sleep of 512 us: gathers about 512 frames (limit: 4 us)
+//! none        the worker always finds frames and does not wait; the wake socket is unbound
+//! ```
 
 use std::io;
 
@@ -14,51 +19,51 @@ use super::wake_socket::WakeSocket;
 use super::waker::Waker;
 use crate::io::sys::ring::RingSocket;
 
-/// How long it sleeps at most. Frames and commands end the sleep; the limit bounds how many times a
-/// second the workers of hundreds of idle interfaces wake up.
+/// The longest sleep. Frames and commands end it; the limit bounds how often per second the workers
+/// of hundreds of idle interfaces wake up.
 const MAX_SLEEP: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 
-/// How long it sleeps where the wake socket has announced a frame that is not there yet: one that
-/// was bound again receives a frame before the ring does.
+/// The sleep after the wake socket announced a frame that is not in the ring yet. This happens
+/// after the wake socket was bound again: it then receives a frame before the ring does.
 const ANNOUNCED_SLEEP: Timespec = Timespec { tv_sec: 0, tv_nsec: 2_000_000 };
 
-/// How long a short sleep is. What comes in meanwhile waits half of it on the average.
+/// The length of a short sleep. A frame that arrives meanwhile waits half of it on average.
 const SHORT_SLEEP_NS: i64 = 40_000;
 
-/// Frames that come faster than this, on the average, are not worth a wake-up each.
+/// If the average gap is shorter than this, a wake-up for each frame is not worth its cost.
 const SHORT_SLEEP_GAP_NS: u64 = 40_000;
 
-/// After so many bursts without sleep nobody needs the wake socket.
+/// After this many bursts without a sleep the wake socket is unbound.
 const BURSTS_BEFORE_UNBIND: u32 = 256;
 
-/// Frames that come faster than this, on the average, are gathered.
+/// If the average gap is shorter than this, the worker sleeps until several frames have arrived.
 const GATHER_GAP_NS: u64 = 4_000;
 
-/// So many of them.
+/// The number of frames that a short sleep gathers.
 const GATHERED_FRAMES: u64 = 512;
 
-/// The longest short sleep, for frames that are gathered.
+/// The longest short sleep.
 const MAX_SHORT_SLEEP_NS: i64 = 1_000_000;
 
-/// After so many short sleeps without a frame it sleeps long.
+/// After this many short sleeps without a frame the worker sleeps until it is woken.
 const MAX_IDLE_SHORT_SLEEPS: u32 = 3;
 
-/// How often it looks for a frame that was announced, or at all where it never sleeps.
+/// How many times the worker checks for an announced frame, or for any frame with busy polling.
 const SPINS: u32 = 2_000;
 
-/// The part of a source that waits.
+/// The waiting part of a source.
 #[derive(Debug)]
 pub(super) struct IdleStrategy {
     wake_socket: WakeSocket,
     waker: Waker,
     busy_poll: bool,
-    /// The average gap between frames.
+    /// The moving average of the gap between frames, in nanoseconds.
     gap_ns: u64,
     last_ns: u64,
     short_sleeps: u32,
-    /// The wake socket has announced a frame, and none was found.
+    /// The wake socket announced a frame that was not found.
     is_announced: bool,
-    /// How many bursts came since it last slept.
+    /// Number of bursts since the last sleep.
     bursts_since_sleep: u32,
 }
 
@@ -80,7 +85,7 @@ impl IdleStrategy {
         &self.wake_socket
     }
 
-    /// Hears of a burst: the time of its first frame, and how many there were.
+    /// Records a burst: the time of its first frame and the number of its frames.
     pub(super) fn record_burst(&mut self, first_ns: Option<u64>, frames: usize) {
         let Some(first_ns) = first_ns else { return };
         self.bursts_since_sleep = self.bursts_since_sleep.saturating_add(1);
@@ -94,7 +99,7 @@ impl IdleStrategy {
         self.short_sleeps = 0;
     }
 
-    /// Returns when there is something to read, when it was woken, or when its time is over.
+    /// Returns when there are frames to read, after a wake-up, or when the time is over.
     pub(super) fn wait(&mut self, reader: &RingReader, socket: &RingSocket) -> io::Result<()> {
         if self.busy_poll {
             let _ = spin(reader);
@@ -122,8 +127,8 @@ impl IdleStrategy {
         Ok(())
     }
 
-    /// Waits for the waker and, where there is a socket, for its ring and for the wake socket;
-    /// returns whether one of the latter two has news. A command announces no frame.
+    /// Waits for the waker and, if `ring` is given, for the ring and the wake socket. Returns
+    /// whether one of the latter two is ready. A command announces no frame.
     fn poll(&self, ring: Option<&RingSocket>, timeout: Timespec) -> io::Result<bool> {
         let happened = match ring {
             Some(ring) => {
@@ -135,7 +140,8 @@ impl IdleStrategy {
                 let happened = poll(&mut waited, Some(&timeout));
                 let [_, is_woken, has_block] = waited.map(|one| !one.revents().is_empty());
                 if has_block || is_woken {
-                    // A network that went down is told once, and is no reason to stop.
+                    // The kernel reports once that an interface went down; that is no reason to
+                    // stop.
                     let _ = ring.socket().take_error();
                     let _ = self.wake_socket.take_error();
                 }
@@ -153,7 +159,7 @@ impl IdleStrategy {
     }
 }
 
-/// Few frames at a time are dear: where they come fast, it sleeps until a good many are there.
+/// Small bursts are expensive: at a high rate the worker sleeps until about 512 frames are there.
 fn short_sleep_ns(gap_ns: u64) -> i64 {
     if gap_ns > GATHER_GAP_NS {
         return SHORT_SLEEP_NS;
@@ -163,7 +169,7 @@ fn short_sleep_ns(gap_ns: u64) -> i64 {
         .clamp(SHORT_SLEEP_NS, MAX_SHORT_SLEEP_NS)
 }
 
-/// Looks for a frame for some microseconds; whether there is one.
+/// Checks for a frame for some microseconds; returns whether there is one.
 fn spin(reader: &RingReader) -> bool {
     for _ in 0..SPINS {
         if reader.is_ready() {

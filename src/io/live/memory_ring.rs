@@ -1,20 +1,20 @@
-//! A packet ring in memory of this process, in which a test or a fuzz target plays the kernel.
+//! A packet ring in memory of this process, in which a test or a fuzz target takes the kernel's
+//! role.
 
 use std::io;
 
 use super::frame_repair::RepairLosses;
 use super::ring_frames::RingFrames;
 use crate::dataplane::{Burst, Source};
-use crate::io::sys::ring::RingGeometry;
-use crate::io::sys::ring_memory::RingMemory;
+use crate::io::sys::ring_memory::{RingGeometry, RingMemory};
 
-/// A TPACKET_V3 ring in a buffer, with the reader and the offload repair of live capture over it.
+/// A TPACKET_V3 ring in a buffer, with the reader and the offload repair of live capture.
 ///
-/// The caller writes blocks and slots as the kernel would, in the layouts of `linux/if_packet.h`:
-/// a slot with a frame has a `virtio_net_hdr` of ten bytes right in front of the frame. All bytes
+/// The caller writes blocks and slots as the kernel does, in the layouts of `linux/if_packet.h`: a
+/// slot with a frame has a `virtio_net_hdr` of ten bytes directly in front of the frame. All bytes
 /// are zero at first. A block belongs to the caller while its status (a `u32` at offset 8) lacks
-/// `TP_STATUS_USER`, and to the reader once the caller has set that bit, until the reader has
-/// cleared it.
+/// `TP_STATUS_USER`. It belongs to the reader after the caller has set that bit, until the reader
+/// has cleared it.
 ///
 /// ```
 /// use traffic_mirror::dataplane::{Burst, Source};
@@ -39,52 +39,51 @@ pub struct MemoryRing {
     frames: RingFrames,
 }
 
-/// What became of the slots that a [`MemoryRing`] passed.
+/// The slots that a [`MemoryRing`] passed, by kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SlotsPassed {
     /// Slots with a frame.
     pub frames: u64,
-    /// Slots that were left empty.
+    /// Slots that the kernel left empty.
     pub empty: u64,
-    /// Slots whose frame does not fit, and those behind a broken chain.
+    /// Slots whose frame does not fit, and slots behind a broken chain.
     pub malformed: u64,
-    /// Super-frames of more segments than are cut, which were not lent.
+    /// Super-frames with more segments than the limit, which were not delivered.
     pub too_many_segments: u64,
-    /// Segments that were not lent because their headers could not be written.
+    /// Segments that were not delivered because their headers could not be written.
     pub segment_header_errors: u64,
     /// Frames that were delivered; each segment of a super-frame is one.
     pub delivered: u64,
 }
 
 impl MemoryRing {
-    /// A ring of so many blocks of `block_len` bytes each, all zero.
+    /// A ring of `blocks` blocks of `block_len` bytes each, all zero.
     ///
     /// # Errors
-    /// Fewer than two blocks, or a block length that is below 48 or no multiple of eight.
+    /// Fewer than two blocks, or a block length that is below 48 or not a multiple of eight.
     pub fn new(blocks: usize, block_len: usize) -> io::Result<Self> {
         let geometry = RingGeometry { block_len, blocks, timeout_ms: 0 };
         Ok(Self { frames: RingFrames::new(RingMemory::buffer(geometry)?) })
     }
 
-    /// Stores bytes in a block, as the kernel would; nothing where they do not fit into it.
+    /// Stores bytes in a block, as the kernel does. Does nothing if they do not fit.
     pub fn store(&mut self, block: usize, at: usize, bytes: &[u8]) {
         self.frames.reader.memory_mut().store(block, at, bytes);
     }
 
-    /// Whether a block is closed: the reader has not given it back.
+    /// Whether a block is closed and was not released by the reader.
     #[must_use]
     pub fn is_closed(&self, block: usize) -> bool {
         self.frames.reader.memory().is_closed(block)
     }
 
-    /// How many slots are reserved in closed blocks and the open block behind them, and were not
-    /// passed.
+    /// Number of slots in the closed blocks and the open block behind them that were not passed.
     #[must_use]
     pub fn in_flight(&self) -> u64 {
         self.frames.reader.in_flight()
     }
 
-    /// What became of the slots so far.
+    /// The slots that were passed so far.
     #[must_use]
     pub const fn slots_passed(&self) -> SlotsPassed {
         let slots = self.frames.reader.counts();
@@ -101,7 +100,7 @@ impl MemoryRing {
 }
 
 impl Source for MemoryRing {
-    /// Lends what is there; an empty burst says that nothing is there now.
+    /// Delivers the frames that are there; the burst is empty if there are none.
     fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
         self.frames.collect();
         self.frames.deliver(burst);

@@ -1,15 +1,16 @@
-//! Live interfaces: frames as they pass, out of a packet ring or through pnet.
+//! Live capture: reads the frames of a network interface from a packet ring, or through pnet.
 //!
-//! What belongs here: opening an interface, waiting for frames without keeping them waiting,
-//! lending them as they were on the wire. What does not: which interfaces there are and what
-//! becomes of them (`links`), and what is made of super-frames (`repair`).
+//! What belongs here: opening an interface, waiting for frames with low delay, and delivering them
+//! as they were on the wire. What does not: listing interfaces (`links`) and segmenting
+//! super-frames (`repair`).
 //!
 //! ```text
 //! kernel filter -> ring of blocks -> offload repair -> Burst
-//!               -> wake socket (wakes a worker that sleeps while the wire is quiet)
+//!               -> wake socket (wakes a worker that sleeps while there is no traffic)
 //! ```
 //!
-//! What a ring delivered is compared with what was read from it (`ring_statistics`).
+//! `ring_statistics` compares the kernel's counters with what was read, so that every lost frame is
+//! counted.
 
 mod counts;
 mod filter;
@@ -17,6 +18,7 @@ mod frame_repair;
 mod idle_strategy;
 mod memory_ring;
 mod open;
+mod options;
 #[cfg(feature = "pnet")]
 mod pnet;
 mod ring_frames;
@@ -35,7 +37,8 @@ pub use self::pnet::PnetSource;
 pub use counts::SourceCounts;
 pub use filter::{FilterState, KernelFilter, TrafficSample};
 pub use memory_ring::{MemoryRing, SlotsPassed};
-pub use open::{RingOptions, open};
+pub use open::open;
+pub use options::RingOptions;
 pub use ring_size::ring_memory_len;
 pub use ring_source::RingSource;
 pub use socket_mark::SocketMark;
@@ -43,48 +46,49 @@ pub use waker::Waker;
 
 use crate::dataplane::{MirrorTable, Source};
 
-/// A source that frames come to by themselves.
+/// A source of frames from a network interface.
 pub trait LiveSource: Source + Send {
-    /// What was counted since the source was opened.
+    /// The counters since the source was opened.
     fn counts(&mut self) -> SourceCounts;
 
-    /// The same at the end: frames that are still in the source count as lost. Nothing is lent
-    /// afterwards.
+    /// The counters at the end: frames that are still in the source count as lost. The source
+    /// delivers nothing afterwards.
     fn final_counts(&mut self) -> SourceCounts {
         self.counts()
     }
 
-    /// Whether frames have come that were not lent yet, as far as the kernel says.
+    /// Whether the kernel has stored frames that were not delivered yet.
     fn has_frames(&self) -> bool {
         false
     }
 
-    /// Bytes of memory that the kernel fills with frames for this source; zero where it has none.
+    /// Bytes of memory that the kernel fills with frames for this source; 0 if there is no such
+    /// memory.
     fn memory_len(&self) -> usize;
 
-    /// From now on the sessions of the interface at that index of this table are asked. Called
-    /// before the table is in force, so that nothing is kept back which it wants. What came in
-    /// earlier came in by the filter of the table before.
+    /// Adapts the kernel filter to the sessions of the interface at index `interface` of `table`.
+    /// Call it before the table is used, so that the filter does not drop frames that the new table
+    /// mirrors. Frames that are already in the source passed the filter of the previous table.
     ///
     /// # Errors
-    /// The kernel refuses.
+    /// The kernel rejects the filter.
     fn set_table(&mut self, table: &MirrorTable, interface: u32) -> io::Result<()>;
 
-    /// Hears what came of late and what became of it, about ten times a second.
+    /// Reports the recent traffic and how much of it was mirrored, about ten times per second.
     ///
     /// # Errors
-    /// The kernel refuses.
+    /// The kernel rejects the filter.
     fn observe_traffic(&mut self, sample: &TrafficSample) -> io::Result<()>;
 
-    /// How the kernel's filter stands.
+    /// The state of the kernel filter.
     fn filter_state(&self) -> FilterState;
 
-    /// What the user should hear, once.
+    /// Returns the warnings since the last call.
     fn take_warnings(&mut self) -> Vec<String>;
 
-    /// From now on nothing new comes in; what is there already is still lent.
+    /// Stops capturing. Frames that are already in the source are still delivered.
     ///
     /// # Errors
-    /// The kernel refuses.
+    /// The kernel rejects the filter.
     fn close(&mut self) -> io::Result<()>;
 }

@@ -1,9 +1,9 @@
-//! The portable way: frames through pnet's datalink channel, one a system call.
+//! A portable source: frames through pnet's datalink channel, one per system call.
 //!
-//! It knows neither directions nor times nor what was lost, and mends nothing: a super-frame is
-//! one long frame here, and a checksum that was left to the card stays unfinished. An interface
-//! that goes down ends it, and it has to be opened anew. It is here for where rings are not, and to
-//! be measured against.
+//! It has no timestamps and no loss counters, and derives the direction from the MAC address. It
+//! does not repair frames: a super-frame stays one long frame, and a checksum that was left to the
+//! network card stays unfinished. If the interface goes down, the source fails and must be opened
+//! again. It exists for systems without packet rings and for comparison in benchmarks.
 
 use std::io;
 use std::time::Duration;
@@ -15,13 +15,13 @@ use super::{LiveSource, SourceCounts, Waker};
 use crate::dataplane::{Burst, Frame, MirrorTable, Source};
 use crate::model::{Direction, MacAddress};
 
-/// How long it waits for a frame before it looks whether it was called.
+/// How long one read waits before it checks for a wake-up.
 const WAIT: Duration = Duration::from_millis(20);
 
-/// Long enough for any super-frame that is not a jumbogram.
+/// Long enough for every super-frame that is not a jumbogram, in bytes.
 const BUFFER_LEN: usize = 128 * 1024;
 
-/// Lends the frames of one interface, one at a time.
+/// Delivers the frames of one interface, one at a time.
 pub struct PnetSource {
     receiver: Box<dyn DataLinkReceiver>,
     mac: Option<MacAddress>,
@@ -35,17 +35,18 @@ impl PnetSource {
     /// Opens the interface at `index`.
     ///
     /// # Errors
-    /// No such interface, or no right to.
+    /// There is no such interface, or the process may not capture.
     pub fn open(index: u32, waker: Waker) -> io::Result<Self> {
         let interfaces = datalink::interfaces();
         let interface = interfaces.into_iter().find(|one| one.index == index);
-        let interface = interface.ok_or_else(|| io::Error::other("it is gone"))?;
+        let interface =
+            interface.ok_or_else(|| io::Error::other("the interface no longer exists"))?;
         let mac = interface.mac.map(|mac| MacAddress::new(mac.octets()));
         let receiver = receiver(&interface)?;
         Ok(Self { receiver, mac, waker, frame: Vec::new(), delivered: 0, is_closed: false })
     }
 
-    /// What leaves bears the interface's own address as its source.
+    /// A frame whose source MAC address is the interface's own is an egress frame.
     fn direction(&self) -> Direction {
         let source = self.frame.get(6..12);
         let is_own = self.mac.is_some_and(|mac| source == Some(&mac.octets()[..]));
@@ -62,7 +63,7 @@ fn receiver(interface: &NetworkInterface) -> io::Result<Box<dyn DataLinkReceiver
     };
     match datalink::channel(interface, config)? {
         Channel::Ethernet(_, receiver) => Ok(receiver),
-        _ => Err(io::Error::other("pnet gives no Ethernet channel for it")),
+        _ => Err(io::Error::other("pnet provides no Ethernet channel for the interface")),
     }
 }
 
@@ -88,7 +89,7 @@ impl Source for PnetSource {
 }
 
 impl LiveSource for PnetSource {
-    /// The kernel's own counters are not within reach of pnet.
+    /// pnet does not provide the kernel's counters.
     fn counts(&mut self) -> SourceCounts {
         SourceCounts { delivered: self.delivered, ..SourceCounts::default() }
     }

@@ -1,7 +1,8 @@
-//! Lends the frames of a ring's memory, repaired, a burst at a time.
+//! Reads and repairs the frames of a ring, one burst at a time.
 //!
-//! This is all of the live path that reads what the kernel wrote. [`RingSource`](super::RingSource)
-//! runs it over a mapped ring, [`MemoryRing`](super::MemoryRing) over a buffer of the process.
+//! This is the whole part of the live path that reads memory written by the kernel.
+//! [`RingSource`](super::RingSource) runs it over a mapped ring, [`MemoryRing`](super::MemoryRing)
+//! over a buffer of the process, so that tests and fuzz targets exercise the same code.
 
 use super::frame_repair::{FrameRepair, SuperFrame};
 use super::ring_reader::RingReader;
@@ -14,9 +15,9 @@ use crate::model::Direction;
 pub(super) struct RingFrames {
     pub(super) reader: RingReader,
     pub(super) repair: FrameRepair,
-    /// The super-frame of which not all segments fitted into the last burst.
+    /// The super-frame whose segments did not all fit into the last burst.
     unfinished: Option<SuperFrame>,
-    /// How many frames were delivered, each segment of a super-frame one.
+    /// Number of delivered frames; each segment of a super-frame counts as one.
     delivered: u64,
 }
 
@@ -30,19 +31,19 @@ impl RingFrames {
         }
     }
 
-    /// How many frames were delivered so far.
+    /// Number of frames delivered so far.
     pub(super) const fn delivered(&self) -> u64 {
         self.delivered
     }
 
-    /// How many segments of a passed super-frame were not delivered yet.
+    /// Number of segments of the unfinished super-frame that were not delivered yet.
     pub(super) fn pending_segments(&self) -> u64 {
         let left = self.unfinished.as_ref().map_or(0, SuperFrame::left);
         u64::try_from(left).unwrap_or_default()
     }
 
-    /// Notes what is lent next: as many frames as are there and fit. Gives back the blocks of
-    /// which all was lent.
+    /// Collects the next frames, at most one burst. Releases the blocks whose frames were all
+    /// delivered.
     pub(super) fn collect(&mut self) {
         self.repair.clear();
         if self.unfinished.is_none() {
@@ -65,7 +66,7 @@ impl RingFrames {
         }
     }
 
-    /// Lends the frames that were collected.
+    /// Adds the collected frames to the burst.
     pub(super) fn deliver<'a>(&'a mut self, burst: &mut Burst<'a>) {
         self.delivered += u64::try_from(self.repair.len()).unwrap_or_default();
         let Self { reader, repair, .. } = &*self;

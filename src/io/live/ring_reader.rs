@@ -1,65 +1,86 @@
-//! Walks a ring, slot by slot and block by block, and gives blocks back to the kernel.
+//! Reads a ring slot by slot and block by block, and releases blocks to the kernel. The ring format
+//! is TPACKET_V3 (`Documentation/networking/packet_mmap.rst` of Linux).
 //!
-//! The kernel reserves the slots of a block one behind the other and fills them. A slot stays
-//! *empty* where it reserved one and then could not write the `virtio_net_hdr` of the frame: for
-//! UFO, SCTP and other kinds of segmentation offload that the header has no number for. The kernel
-//! counts such a frame as dropped, and the slots behind are filled all the same:
+//! The kernel marks a block as readable only when it is full or its timeout expires. To keep the
+//! delay short, the reader also reads the *open* block, which the kernel is still writing. This is
+//! safe only if an incomplete slot cannot look complete, so the reader fills each block with zeros
+//! before the kernel reuses it. Example with frames of 1,400 bytes:
+//!
+//! ```text
+//! round 1, open    [frame A][frame B][0 0 0 ...      A and B are delivered, then zeroed together
+//! round 1, later   [0 0 0 0][0 0 0 0][frame C][0 ..  (in pieces of at least 16 KiB)
+//! round 1, closed  all frames were delivered: zero the rest, release the block to the kernel
+//! round 2, open    [frame D][half E ][0 0 0 ...      D is complete; the zero fields of E show that
+//!                                                    it is not: the reader stops in front of E
+//! ```
+//!
+//! If the ring is almost full, the reader skips the zeroing. `stale_to` then records how many bytes
+//! of the block are not zero, and the block is read only after the kernel has closed it.
+//!
+//! The kernel reserves the slots of a block one after another and then fills them. A slot stays
+//! *empty* if the kernel reserved it and could not write the `virtio_net_hdr` of the frame. This
+//! happens for UFO, SCTP and other kinds of segmentation offload for which the header has no
+//! number. The kernel counts such a frame as dropped and still fills the slots behind it:
 //!
 //! ```text
 //! block, 5 slots: [frame][frame][empty][frame][frame]
 //! ```
 //!
 //! In a closed block the reader follows the chain of slots as many times as the block has slots,
-//! and counts each of them once: a frame, an empty slot, or a malformed one. In an open block it
-//! stops in front of a slot without a frame, which may still be filled, until the block is closed.
+//! and counts each slot once: as a frame, as empty, or as malformed. In an open block it stops in
+//! front of a slot without a frame, because the kernel may still fill it.
 
-use super::open::READS_OPEN_BLOCKS;
 use crate::io::sys::prefetch_for_write;
 use crate::io::sys::ring_memory::RingMemory;
 use crate::io::sys::ring_slot::Slot;
 
-/// Slots that were passed are filled with zeros in pieces of at least this many bytes: small enough
-/// to be in the cache still, large enough not to cost a call for each frame.
+/// Whether frames are read while their block is still open. This needs an architecture on which
+/// stores become visible in program order, as on x86-64.
+pub(super) const READS_OPEN_BLOCKS: bool = cfg!(target_arch = "x86_64");
+
+/// Slots that were read are zeroed in pieces of at least this many bytes: small enough to be still
+/// in the cache, large enough to avoid a call for each frame.
 const MIN_WIPE_LEN: usize = 16 * 1024;
 
-/// Of each frame, at most this many bytes are brought into the cache beforehand: an ordinary frame
-/// whole, and of a super-frame what its headers need.
+/// At most this many bytes of each frame are prefetched: an ordinary frame completely, the headers
+/// of a super-frame.
 const PREFETCHED_LEN: usize = 2_048;
 
-/// A ring of which no more than this part is left to the kernel is full.
+/// A ring counts as full when the kernel owns at most 1/16 of its blocks.
 const FULL_FRACTION: usize = 16;
 
-/// How many blocks are lent at once at the most.
+/// The maximum number of blocks whose frames are borrowed by one burst.
 const MAX_HELD: usize = 8;
 
-/// What the slots that the reader passed were. Only grows.
+/// The slots that the reader has passed, by kind. The counters only increase.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct SlotCounts {
     /// Slots with a frame.
     pub(super) frames: u64,
-    /// Slots that the kernel left empty. They are among the frames that it counts as dropped.
+    /// Slots that the kernel left empty. The kernel counts them as dropped, too.
     pub(super) empty: u64,
-    /// Slots with a frame that does not fit its block, and all slots behind a broken chain.
+    /// Slots whose frame does not fit their block, and all slots behind a broken chain.
     pub(super) malformed: u64,
-    /// Blocks of which all slots were passed.
+    /// Blocks whose slots were all passed.
     pub(super) blocks: u64,
 }
 
-/// Where in a ring the reading is.
+/// The read position in a ring.
 #[derive(Debug)]
 pub(super) struct RingReader {
     memory: RingMemory,
-    /// The block that is read now.
+    /// The block that is being read.
     block: usize,
-    /// Where in it the next slot begins; of no meaning before the first.
+    /// Offset of the next slot in the block; undefined before the first slot.
     at: usize,
-    /// How many of its slots were passed.
+    /// Number of slots of the block that were passed.
     passed: u32,
-    /// How many blocks in front of it are passed and still lent.
+    /// Number of blocks before it that were passed and are not released yet.
     held: usize,
-    /// How far each block may hold what was written there in an earlier round.
+    /// For each block: bytes before this offset may be left over from an earlier round; 0 if there
+    /// are none.
     stale_to: Vec<usize>,
-    /// How far each block that is not released yet was filled with zeros.
+    /// For each block that is not released yet: bytes before this offset were zeroed in this round.
     zeroed_to: Vec<usize>,
     counts: SlotCounts,
 }
@@ -80,19 +101,19 @@ impl RingReader {
         &mut self.memory
     }
 
-    /// What was passed so far.
+    /// The slots that were passed so far.
     pub(super) const fn counts(&self) -> SlotCounts {
         self.counts
     }
 
-    /// The next frame of the block, which is passed with that. A block that the kernel still
-    /// writes is read as far as it is written, where nothing old lies in it.
+    /// Returns the next frame of the block and passes its slot. An open block is read up to the
+    /// first incomplete slot, if it holds no bytes of an earlier round.
     #[inline]
     pub(super) fn next(&mut self) -> Option<Slot> {
         loop {
             let is_closed = self.memory.is_closed(self.block);
             if let Some(slot) = self.peek(is_closed) {
-                // It is read now, and overwritten with zeros afterwards.
+                // It is read now and overwritten with zeros afterwards.
                 prefetch_for_write(self.memory.bytes(slot.frame.part(0, PREFETCHED_LEN)));
                 self.at = slot.next;
                 self.passed += 1;
@@ -110,8 +131,8 @@ impl RingReader {
         self.memory.is_closed(self.block) || self.peek(false).is_some()
     }
 
-    /// How many slots the kernel has reserved that the reader did not pass: those of closed blocks
-    /// and of the open one behind them.
+    /// Number of slots that the kernel has reserved and the reader has not passed, in the closed
+    /// blocks and in the open block behind them.
     pub(super) fn in_flight(&self) -> u64 {
         let blocks = self.memory.geometry().blocks;
         let mut slots = 0;
@@ -126,8 +147,8 @@ impl RingReader {
         slots.saturating_sub(u64::from(self.passed))
     }
 
-    /// Goes on to the next block, where all slots of this one were passed and it is closed. Its
-    /// frames stay lent until the blocks are released.
+    /// Moves to the next block if the current one is closed and all its slots were passed. The
+    /// frames of the block stay borrowed until [`Self::release`].
     pub(super) fn advance(&mut self) -> bool {
         let blocks = self.memory.geometry().blocks;
         let may_hold = self.held < MAX_HELD.min(blocks - 1);
@@ -142,7 +163,7 @@ impl RingReader {
         true
     }
 
-    /// Gives back the blocks whose slots were all passed; nothing of them is lent any more.
+    /// Releases the blocks whose slots were all passed. No burst may borrow frames of them.
     pub(super) fn release(&mut self) {
         let blocks = self.memory.geometry().blocks;
         while self.held > 0 {
@@ -151,11 +172,11 @@ impl RingReader {
         }
     }
 
-    /// Fills the slots of the block that were passed with zeros, so that the block can be read
-    /// while it is open in the next round. Called while nothing of it is lent.
+    /// Zeroes the slots of the current block that were passed, so that the block can be read while
+    /// it is open in the next round. No burst may borrow frames of the block.
     ///
     /// For frames of 1,400 bytes this takes about 80 of the 1,000 ns that mirroring takes, so it is
-    /// left out while frames are about to be lost. Such a block is read after it was closed, once.
+    /// skipped while the ring is almost full. Such a block is read once only after it was closed.
     pub(super) fn wipe_passed(&mut self) {
         let start = self.zeroed_to(self.block);
         let is_worth_it = self.passed > 0 && self.at >= start + MIN_WIPE_LEN;
@@ -168,7 +189,7 @@ impl RingReader {
         }
     }
 
-    /// Whether the kernel has so few blocks left that frames are about to be lost.
+    /// Whether the kernel owns so few blocks that it is about to drop frames.
     fn is_full(&self) -> bool {
         let blocks = self.memory.geometry().blocks;
         let waiting = (blocks - blocks / FULL_FRACTION).saturating_sub(2);
@@ -179,7 +200,7 @@ impl RingReader {
         self.zeroed_to.get(block).copied().unwrap_or_default()
     }
 
-    /// All that the kernel wrote must be wiped, slots that were not read included: a slot of an
+    /// Zeroes all bytes that the kernel wrote, also in slots that were not read: a slot of an
     /// earlier round must not look complete in an open block.
     fn release_one(&mut self, block: usize) {
         let used = self.memory.used_len(block);
@@ -197,7 +218,7 @@ impl RingReader {
         self.memory.release(block);
     }
 
-    /// The frame of the next slot, if there is one.
+    /// The frame of the next slot, if it is complete.
     #[inline]
     fn peek(&self, is_closed: bool) -> Option<Slot> {
         let is_readable = is_closed || (READS_OPEN_BLOCKS && self.is_clean());
@@ -208,7 +229,7 @@ impl RingReader {
         }
     }
 
-    /// Passes a slot of a closed block that has no frame; false at the end of the block.
+    /// Passes a slot of a closed block that has no frame; returns false at the end of the block.
     #[cold]
     fn skip_slot(&mut self) -> bool {
         let left = self.memory.slot_count(self.block).saturating_sub(self.passed);
@@ -224,7 +245,7 @@ impl RingReader {
                 self.counts.malformed += u64::from(!is_empty);
             }
             _ => {
-                // Where the next slot begins is not known, so neither is what is in it.
+                // The offset of the next slot is unknown, so the rest of the block cannot be read.
                 self.passed += left;
                 self.counts.malformed += u64::from(left);
             }

@@ -1,58 +1,59 @@
-//! How a ring of a given length is divided into blocks, and after what time a block is closed.
+//! Divides a ring of a given length into blocks and chooses the timeout after which the kernel
+//! closes a block.
 //!
 //! A ring overflows when all of its blocks are in use. A block is in use from its first frame until
-//! the worker has read it, whether it is full or not, and the kernel closes a block that is not
-//! full when its time is over. With short times a ring of N blocks therefore holds N times that
-//! time of traffic and not its length in bytes: 128 blocks of 2 ms hold 256 ms. Where the worker
-//! reads frames out of the open block, nothing waits for the end of a block, and the time can be
-//! long. It still bounds how long a slot that the kernel left empty holds up the frames behind it.
+//! the worker has read it, whether it is full or not. The kernel closes a block that is not full
+//! when its timeout expires. With a short timeout, a ring of N blocks therefore holds N times the
+//! timeout of traffic and not its length in bytes: 128 blocks of 2 ms hold 256 ms. If the worker
+//! reads frames from the open block, no frame waits for the end of a block and the timeout can be
+//! long. It still limits how long an empty slot delays the frames behind it.
 //!
 //! ```text
-//! ring      block     blocks   closed after   full by time alone after
+//! ring      block     blocks   timeout         full by timeouts alone after
 //! 512 KiB   128 KiB        4       2,000 ms       8 s
 //!   2 MiB   256 KiB        8       2,000 ms      16 s
 //!  64 MiB     1 MiB       64         500 ms      32 s
 //!   4 GiB     1 MiB    4,096          50 ms     204 s
 //! ```
 
-use super::open::READS_OPEN_BLOCKS;
-use crate::io::sys::ring::RingGeometry;
+use super::ring_reader::READS_OPEN_BLOCKS;
+use crate::io::sys::ring_memory::RingGeometry;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
-/// No traffic fills a ring in less time by closing its blocks early, where that can be had.
+/// The time in ms in which block timeouts alone may fill a ring, where the limits below allow it.
 const FULL_AFTER_MS: usize = 32_000;
 
-/// The kernel's timer for a block is not set to more often than this.
+/// The shortest timeout in ms: it bounds how often the kernel's timer runs.
 const MIN_TIMEOUT_MS: usize = 50;
 
-/// Nor less often: it is how long an empty slot may hold up the frames behind it.
+/// The longest timeout in ms: it bounds how long an empty slot delays the frames behind it.
 const MAX_TIMEOUT_MS: usize = 2_000;
 
-/// Where frames are read after their block was closed, it is closed soon, and a ring holds as many
-/// milliseconds as it has blocks.
+/// The timeout in ms where frames are read only after their block was closed. A ring then holds as
+/// many milliseconds of traffic as it has blocks.
 const SHORT_TIMEOUT_MS: usize = 1;
 
-/// The blocks of a ring that has at most `ring_len` bytes, and at least two blocks.
+/// The geometry of a ring of at most `ring_len` bytes and at least two blocks.
 pub(super) fn geometry(ring_len: usize) -> RingGeometry {
     let block_len = block_len(ring_len);
     let blocks = (ring_len / block_len).max(2);
     RingGeometry { block_len, blocks, timeout_ms: timeout_ms(blocks, READS_OPEN_BLOCKS) }
 }
 
-/// Bytes of memory that a ring of at most `ring_len` bytes takes: whole blocks.
+/// The number of bytes that a ring of at most `ring_len` bytes allocates: whole blocks.
 #[must_use]
 pub fn ring_memory_len(ring_len: usize) -> usize {
     let RingGeometry { block_len, blocks, .. } = geometry(ring_len);
     block_len * blocks
 }
 
-/// The kernel does not divide a frame: what does not fit into the rest of a block leaves that rest
-/// empty. A super-frame has up to 64 KiB, so of a block of 256 KiB up to a quarter is lost, and of
-/// 1 MiB a sixteenth. Small rings have small blocks so that there are enough of them. Super-frames
-/// of more than 64 KiB ("BIG TCP", up to 512 KiB) fit a block of 1 MiB only; the kernel cuts off
-/// what does not fit.
+/// The kernel does not split a frame: a frame that does not fit into the rest of a block leaves
+/// that rest unused. A super-frame has up to 64 KiB, so up to a quarter of a block of 256 KiB is
+/// unused, and a sixteenth of 1 MiB. Small rings have small blocks so that they have enough of
+/// them. Super-frames of more than 64 KiB (BIG TCP, up to 512 KiB) fit into a block of 1 MiB only;
+/// the kernel truncates longer ones.
 const fn block_len(ring_len: usize) -> usize {
     if ring_len >= 16 * MIB {
         MIB
@@ -76,7 +77,7 @@ fn timeout_ms(blocks: usize, reads_open_blocks: bool) -> u32 {
 mod tests {
     use super::*;
 
-    /// The smallest and the largest ring that can be asked for, and sizes between them.
+    /// The smallest and the largest ring that a user can configure, and lengths between them.
     const LENS: [usize; 8] =
         [512 * KIB, MIB, 2 * MIB, 5 * MIB + 77, 16 * MIB, 64 * MIB, 999 * MIB, 4096 * MIB];
 

@@ -1,10 +1,11 @@
-//! The source that lends frames out of a packet ring, as they were on the wire.
+//! The source that reads one packet ring: it connects the ring reader, the offload repair, the
+//! kernel filter, the wait and the statistics.
 
 use std::io;
 
 use super::filter::{FilterSockets, FilterState, KernelFilterController, TrafficSample};
 use super::idle_strategy::IdleStrategy;
-use super::open::RingOptions;
+use super::options::RingOptions;
 use super::ring_frames::RingFrames;
 use super::ring_statistics::{ReaderProgress, RingStatistics};
 use super::wake_socket::WakeSocket;
@@ -13,7 +14,7 @@ use super::{LiveSource, SourceCounts};
 use crate::dataplane::{Burst, MirrorTable, Source};
 use crate::io::sys::ring::{Ring, RingSocket};
 
-/// Lends the frames of one ring.
+/// Delivers the frames of one ring.
 #[derive(Debug)]
 pub struct RingSource {
     socket: RingSocket,
@@ -21,7 +22,7 @@ pub struct RingSource {
     idle: IdleStrategy,
     filter_controller: KernelFilterController,
     statistics: RingStatistics,
-    /// What went wrong behind the frames that were lent last.
+    /// An error that occurred after the last frames were collected; the next call returns it.
     failure: Option<io::Error>,
 }
 
@@ -43,7 +44,8 @@ impl RingSource {
         }
     }
 
-    /// Ends truncation in the kernel where it truncated a frame too early.
+    /// Disables truncation in the kernel after it truncated a frame that offload repair needs
+    /// whole.
     #[inline]
     fn handle_overtruncated(&mut self) -> io::Result<()> {
         match self.frames.repair.take_overtruncated() {
@@ -65,8 +67,8 @@ impl RingSource {
         Ok(())
     }
 
-    /// Reads the kernel's counters, then looks how far the reader is: what came in between is in
-    /// flight.
+    /// Reads the kernel's counters first and the reader's progress second. Frames that the kernel
+    /// counted and the reader has not passed are then in flight.
     fn update_statistics(&mut self) -> ReaderProgress {
         let counted = self.socket.statistics();
         let slots = self.frames.reader.counts();
@@ -99,7 +101,7 @@ impl RingSource {
 }
 
 impl Source for RingSource {
-    /// Waits for frames for at most two seconds, and not at all once it was woken.
+    /// Waits at most two seconds for frames; returns at once after a wake-up.
     fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
         if let Some(failure) = self.failure.take() {
             return Err(failure);
@@ -111,7 +113,8 @@ impl Source for RingSource {
         }
         let first = self.frames.repair.frames().first();
         self.idle.record_burst(first.map(|first| first.timestamp_ns), self.frames.repair.len());
-        // The frames are lent first: they are read already, and would be lost with an error.
+        // The frames are delivered before the error is returned: they were read already and would
+        // be lost.
         self.failure = self.handle_overtruncated().err();
         self.frames.deliver(burst);
         Ok(())

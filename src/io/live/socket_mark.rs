@@ -1,28 +1,29 @@
-//! A mark (`SO_MARK`) that no other mirror of the network namespace has.
+//! Reserves a mark (`SO_MARK`) that no other mirror in the network namespace uses.
 //!
-//! By its mark the kernel's filter knows a copy that this process sent. A mark is reserved by
-//! binding an abstract UNIX socket (unix(7)) whose name holds it: such a name belongs to one
-//! network namespace, as marks do, and is free again when the process ends, however it ends.
+//! The kernel filter recognises copies of this process by their mark. A mark is reserved by binding
+//! an abstract UNIX socket (unix(7)) whose name contains the mark. Such a name belongs to one
+//! network namespace, as marks do, and the kernel frees it when the process ends for any reason.
 
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-/// How many marks there are to choose from: those of [`mark_of`].
+/// Number of available marks: those of [`mark_of`].
 const MARKS: u32 = 0x3ff;
 
-/// How many are tried. Where that many are taken, a mark that may not be unique does.
+/// Number of marks that are tried. If all of them are reserved, a mark is used that may not be
+/// unique.
 const MAX_ATTEMPTS: u32 = 64;
 
-/// A mark and, while it lives, the right to it.
+/// A mark and its reservation, which lasts as long as this value.
 #[derive(Debug)]
 pub struct SocketMark {
     mark: u32,
-    /// Kept open, as the reservation lasts as long as it is.
+    /// The open socket that holds the reservation.
     reservation: Option<UnixDatagram>,
 }
 
 impl SocketMark {
-    /// Chooses a mark for this process and reserves it where it can.
+    /// Chooses a mark for this process and reserves it if possible.
     #[must_use]
     pub fn choose() -> Self {
         Self::choose_from(std::process::id())
@@ -35,13 +36,13 @@ impl SocketMark {
         self.mark
     }
 
-    /// Whether no other mirror of the network namespace can have the same.
+    /// Whether the mark is reserved, so that no other mirror in the network namespace has it.
     #[must_use]
     pub const fn is_reserved(&self) -> bool {
         self.reservation.is_some()
     }
 
-    /// Processes that start one after the other begin at different marks.
+    /// Successive process IDs start at different marks.
     fn choose_from(start: u32) -> Self {
         let reserved = (0..MAX_ATTEMPTS).find_map(|step| {
             let mark = mark_of(start.wrapping_add(step));
@@ -51,7 +52,7 @@ impl SocketMark {
     }
 }
 
-/// The mark of a number: ten bits of it are spread over the mask 0x30ff.
+/// Maps a number to a mark: ten bits of it are spread over the mask 0x30ff.
 const fn mark_of(number: u32) -> u32 {
     let number = number % MARKS + 1;
     number & 0xff | (number & 0x300) << 4
@@ -76,7 +77,7 @@ mod tests {
         assert_eq!((mark_of(0), mark_of(MARKS), mark_of(254), mark_of(255)), (1, 1, 0xff, 0x1000));
     }
 
-    /// In one test, since tests run at the same time and would take each other's marks.
+    /// One test, because parallel tests would reserve each other's marks.
     #[test]
     fn a_mark_in_use_is_not_chosen_until_it_is_released() {
         let start = std::process::id().wrapping_mul(31);
@@ -87,7 +88,7 @@ mod tests {
         let value = first.value();
         drop(first);
         assert_eq!(SocketMark::choose_from(start).value(), value);
-        // Where all are taken that are tried, one is chosen all the same.
+        // If all tried marks are reserved, the first one is used without a reservation.
         let taken: Vec<_> = (0..MAX_ATTEMPTS).map(|_| SocketMark::choose_from(start)).collect();
         let other = SocketMark::choose_from(start);
         assert!(!other.is_reserved());

@@ -1,10 +1,10 @@
-//! The wake socket: a second packet socket that wakes a sleeping worker at the first frame.
+//! A second packet socket that wakes a sleeping worker at the first frame.
 //!
-//! The kernel says nothing of a ring's block until it is full or its time is over, so a worker
-//! that waits for the ring alone hears of a frame on a quiet wire late. A plain packet socket
-//! wakes at once. It gets one byte of each frame, has room for hardly any, and nobody looks at
-//! what comes in. Under load, when nobody sleeps, it is unbound: a second tap would cost each
-//! frame some 70 ns.
+//! The kernel reports a block of a ring only when the block is full or its timeout expires. A
+//! worker that waits for the ring alone would notice a single frame late. A plain packet socket
+//! becomes readable at once. This one receives one byte of each frame into a minimal buffer, and
+//! the data is not used. Under load, while the worker does not sleep, the socket is unbound: a
+//! second tap costs about 70 ns per frame.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -20,21 +20,21 @@ use crate::io::sys::{option, resource};
 
 const ALL_PROTOCOLS: u16 = 3;
 
-/// "Local Experimental EtherType 2" (IEEE 802): the protocol of a wake socket that is unbound.
-/// Binding to no protocol at all would leave it as it was.
+/// "Local Experimental EtherType 2" (IEEE 802): the protocol of an unbound wake socket. Binding to
+/// protocol 0 would leave the previous binding in place.
 const UNUSED_PROTOCOL: u16 = 0x88b6;
 
-/// How many bytes the kernel is to keep; it makes the least it allows of that.
+/// Requested receive buffer in bytes; the kernel raises it to its minimum.
 const RECEIVE_BUFFER_LEN: usize = 1;
 
-/// How many frames may wait in it: as many fit, and some more.
+/// An upper bound of the frames that fit into the receive buffer.
 const MAX_QUEUED_FRAMES: usize = 16;
 
-/// It receives frames.
+/// The socket receives frames.
 const BOUND: u8 = 0;
-/// It is being unbound, which takes the kernel some milliseconds.
+/// The socket is being unbound, which takes the kernel some milliseconds.
 const UNBINDING: u8 = 1;
-/// It receives nothing.
+/// The socket receives no frames.
 const UNBOUND: u8 = 2;
 
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl WakeSocket {
         Ok(Self { socket: Arc::new(socket), index, state })
     }
 
-    /// Unbinds it, without waiting for that.
+    /// Starts to unbind the socket and does not wait for the end.
     pub(super) fn unbind(&self) {
         if self
             .state
@@ -72,7 +72,7 @@ impl WakeSocket {
         let (socket, state, index) =
             (Arc::clone(&self.socket), Arc::clone(&self.state), self.index);
         let unbind = move || {
-            // An interface that is gone has unbound it already.
+            // A removed interface has unbound the socket already.
             let _ = option::bind_packet(socket.as_fd(), index, UNUSED_PROTOCOL);
             state.store(UNBOUND, Ordering::Release);
         };
@@ -81,13 +81,14 @@ impl WakeSocket {
         }
     }
 
-    /// Binds it where it is not bound; false where it is still being unbound.
+    /// Binds the socket if it is not bound; returns false while it is still being unbound.
     pub(super) fn try_bind(&self) -> bool {
         match self.state.load(Ordering::Acquire) {
             BOUND => true,
             UNBINDING => false,
             _ => {
-                // An interface that is gone wakes nobody here; the ring and the waker still do.
+                // A removed interface sends no frames; the ring and the waker still wake the
+                // worker.
                 let _ = option::bind_packet(self.socket.as_fd(), self.index, ALL_PROTOCOLS);
                 self.state.store(BOUND, Ordering::Release);
                 true
@@ -95,17 +96,17 @@ impl WakeSocket {
         }
     }
 
-    /// Wakes for what the filter lets through.
+    /// Wakes only for frames that the filter accepts.
     pub(super) fn set_filter(&self, filter: &[Instruction]) -> io::Result<()> {
         filter::attach(&self.socket, filter)
     }
 
-    /// What went wrong with the interface, which is told once.
+    /// The pending error of the interface, which the kernel reports once.
     pub(super) fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.socket.take_error()
     }
 
-    /// Takes out what waits, so that the next frame wakes again.
+    /// Discards the received data, so that the next frame wakes the worker again.
     pub(super) fn drain(&self) {
         let mut byte = [MaybeUninit::uninit()];
         for _ in 0..MAX_QUEUED_FRAMES {

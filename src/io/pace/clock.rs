@@ -1,26 +1,26 @@
-//! The clock that the program waits by.
+//! The clock for pacing. It is a trait, so that tests run without real time.
 
 use std::time::{Duration, Instant};
 
-/// Time that only goes forward, and waiting for it.
+/// A monotonic clock that can wait.
 pub trait Clock {
-    /// Nanoseconds since some moment that stays the same for the life of the clock.
+    /// Nanoseconds since a moment that is fixed for the life of the clock.
     fn now_ns(&self) -> u64;
 
-    /// Waits at least so many nanoseconds.
+    /// Waits at least `duration_ns` nanoseconds.
     fn sleep_ns(&self, duration_ns: u64);
 }
 
-/// The real clock: it starts at zero and does not follow changes of the wall clock.
+/// The system's monotonic clock: it starts at zero and ignores changes of the wall clock.
 #[derive(Debug, Clone, Copy)]
 pub struct MonotonicClock {
     start: Instant,
 }
 
 impl MonotonicClock {
-    /// A clock whose zero is now.
+    /// A clock that starts now.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this is the door that time comes in through")]
+    #[expect(clippy::disallowed_methods, reason = "the only place that reads the monotonic clock")]
     pub fn start() -> Self {
         Self { start: Instant::now() }
     }
@@ -31,7 +31,7 @@ impl Clock for MonotonicClock {
         u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that waits")]
+    #[expect(clippy::disallowed_methods, reason = "the only place that sleeps")]
     fn sleep_ns(&self, duration_ns: u64) {
         std::thread::sleep(Duration::from_nanos(duration_ns));
     }

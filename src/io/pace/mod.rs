@@ -1,8 +1,8 @@
-//! Pace: at which moment a copy is due, and waiting for it.
+//! Pacing: computes when a copy is due and waits until then.
 //!
-//! What belongs here: what a user may say about speed, the arithmetic of due times, the clock
-//! that the program waits by, and the sink that holds copies back until they are due. What does
-//! not: sending itself (that is the sink behind it), and time as it stands in captures.
+//! What belongs here: the speeds that a user can give, the computation of due times, the clock for
+//! waiting, and the sink that delays copies. What does not: sending (the inner sink), and the
+//! timestamps of captures.
 
 mod clock;
 mod pacer;

@@ -1,26 +1,28 @@
-//! The arithmetic of due times: exact, without a clock of its own.
+//! Computes due times with exact integer arithmetic. It has no clock: the caller passes the time.
 
 use super::speed::Speed;
 use crate::model::Ratio;
 
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// How long before its due time a copy may leave at a rate. A sleep overshoots by some 60 us, so
-/// copies leave in small groups; half a millisecond keeps well inside of the promised whole one.
+/// How long before its due time a copy may leave at a rate, in ns. A sleep lasts about 60 us too
+/// long, so copies leave in small groups; 0.5 ms keeps well within the guaranteed 1 ms.
 pub const RATE_AHEAD_NS: u64 = 500_000;
 
-/// The same where the recorded gaps matter: about what a sleep overshoots by.
+/// The same for recorded gaps, in ns: about the time by which a sleep is too long.
 pub const RECORDED_AHEAD_NS: u64 = 50_000;
 
-/// At a rate, a delay longer than this is not caught up with: a source that pauses for an hour
-/// is not followed by an hour's worth of copies at full speed.
+/// At a rate, a delay longer than this, in ns, is not made up for: a source that pauses for an hour
+/// is not followed by an hour of copies at full speed.
 const MAX_CATCH_UP_NS: u64 = SECOND_NS;
 
-/// Says when each copy is due. All times are nanoseconds of the caller's clock.
+/// Computes when each copy is due. All times are nanoseconds of the caller's clock.
 ///
-/// At a rate, copy number k is due when k copies (or the bits of the k copies before it) take
-/// that long; computed from the start with whole numbers, so that nothing drifts. As recorded, a
-/// copy is due as long after the start of the pass as its frame is behind the first frame.
+/// At a rate, copy number k (from 0) is due after the time that k copies, or the bits of the k
+/// copies before it, take. This is computed from the start in integers, so it does not drift.
+/// Example: at 3 packets/s copy 10,000 is due after 3,333,333,333,333 ns. As recorded, a copy is
+/// due as long after the start of the pass as its frame is behind the first frame, divided by the
+/// speed: at 2x, a frame 10 ms behind the first is due after 5 ms.
 #[derive(Debug, Clone)]
 pub struct Pacer {
     speed: Speed,
@@ -31,7 +33,7 @@ pub struct Pacer {
 }
 
 impl Pacer {
-    /// A pacer that starts with the first copy it is asked about.
+    /// A pacer that starts with the first call of [`Self::due_ns`] or [`Self::observe`].
     #[must_use]
     pub const fn new(speed: Speed) -> Self {
         Self { speed, start_ns: None, last_due_ns: 0, counted: 0, first_timestamp_ns: None }
@@ -53,8 +55,8 @@ impl Pacer {
         }
     }
 
-    /// Says that the capture starts anew, or that another begins: the next frame is due when the
-    /// last one was. Rates go on as they were.
+    /// Begins a new pass over the capture, or another capture: the next frame is due when the last
+    /// one was. Rates continue unchanged.
     pub fn begin_pass(&mut self) {
         self.first_timestamp_ns = None;
         if let (Some(start_ns), Speed::Recorded(_)) = (&mut self.start_ns, self.speed) {
@@ -62,7 +64,7 @@ impl Pacer {
         }
     }
 
-    /// Hears of a frame, mirrored or not: recorded time runs from the first frame to the last.
+    /// Records a frame, mirrored or not: recorded time runs from the first frame to the last.
     pub fn observe(&mut self, now_ns: u64, timestamp_ns: u64) {
         if let Speed::Recorded(times) = self.speed {
             let due_ns = self.recorded_due(times, now_ns, timestamp_ns);
@@ -70,8 +72,8 @@ impl Pacer {
         }
     }
 
-    /// When the next copy is due; asking twice changes nothing. `timestamp_ns` is that of its
-    /// frame, zero where it has none.
+    /// Returns when the next copy is due; a repeated call returns the same. `timestamp_ns` is that
+    /// of its frame, 0 if it has none.
     pub fn due_ns(&mut self, now_ns: u64, timestamp_ns: u64) -> u64 {
         match self.speed {
             Speed::Max => now_ns,
@@ -82,7 +84,7 @@ impl Pacer {
         }
     }
 
-    /// Counts the copy that was asked about as gone; `len` is its length in bytes.
+    /// Counts a copy of `len` bytes as sent.
     pub fn count(&mut self, len: usize) {
         let units = match self.speed {
             Speed::BitsPerSecond(_) => u64::try_from(len).unwrap_or(u64::MAX).saturating_mul(8),
@@ -99,7 +101,7 @@ impl Pacer {
         start_ns.saturating_add(taken_ns)
     }
 
-    /// A frame without a time, or with one before the first, is due at once.
+    /// A frame without a timestamp, or with one before the first, is due at once.
     fn recorded_due(&mut self, times: Ratio, now_ns: u64, timestamp_ns: u64) -> u64 {
         let start_ns = *self.start_ns.get_or_insert(now_ns);
         if timestamp_ns == 0 {

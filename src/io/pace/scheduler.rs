@@ -1,21 +1,21 @@
-//! Releases the copies of a queue in groups, each when it is due.
+//! Releases the copies of a queue in groups when they are due.
 
 use super::{Clock, Pacer, Speed};
 use crate::io::StopFlag;
 
-/// The longest sleep in one piece: so soon a stop is seen.
+/// The longest single sleep in ns, which bounds the delay of a stop.
 const MAX_SLEEP_NS: u64 = 50_000_000;
 
-/// What of a copy the pace depends on.
+/// The properties of a copy that pacing depends on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PacedCopy {
-    /// The time of its frame, zero where it has none.
+    /// The timestamp of its frame; 0 if it has none.
     pub(super) timestamp_ns: u64,
     /// Its length in bytes.
     pub(super) len: usize,
 }
 
-/// A pacer, the clock that it waits by, and the flag that ends all waiting.
+/// A pacer, the clock for waiting, and the flag that ends all waiting.
 #[derive(Debug)]
 pub(super) struct DepartureScheduler<C> {
     pub(super) clock: C,
@@ -24,8 +24,8 @@ pub(super) struct DepartureScheduler<C> {
 }
 
 impl<C: Clock> DepartureScheduler<C> {
-    /// Waits until some of the queue may leave, and counts them as gone: how many they are, at
-    /// least one unless the queue is empty. Nothing once the flag is set.
+    /// Waits until copies of the queue may leave and counts them as sent. Returns their number, at
+    /// least one unless the queue is empty; `None` once the flag is set.
     pub(super) fn await_group<Q>(&mut self, queue: Q) -> Option<usize>
     where
         Q: Iterator<Item = PacedCopy> + Clone,
@@ -41,7 +41,7 @@ impl<C: Clock> DepartureScheduler<C> {
         }
     }
 
-    /// How many may leave now; where not even the first may, when it is due.
+    /// The number of copies that may leave now, or the due time of the first if none may.
     fn due_now(&mut self, queue: impl Iterator<Item = PacedCopy>) -> Result<usize, u64> {
         let now_ns = self.clock.now_ns();
         let horizon_ns = now_ns.saturating_add(self.pacer.ahead_ns());
@@ -57,8 +57,8 @@ impl<C: Clock> DepartureScheduler<C> {
         Ok(group_len)
     }
 
-    /// At a rate sleeps until the first is due, so that all that is due a little later goes with
-    /// it; where recorded gaps matter wakes as early as it may leave.
+    /// At a rate, sleeps until the first copy is due, so that copies due a little later leave with
+    /// it. With recorded gaps, wakes up as early as the first copy may leave.
     fn sleep_until(&self, due_ns: u64) {
         let early_ns = match self.pacer.speed() {
             Speed::Recorded(_) => self.pacer.ahead_ns(),
@@ -81,7 +81,7 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    /// Time that passes only in sleeps, each of which overshoots.
+    /// A clock that advances only in sleeps, each of which lasts too long.
     #[derive(Debug)]
     struct FakeClock {
         now_ns: Cell<u64>,
@@ -115,7 +115,8 @@ mod tests {
         DepartureScheduler { clock, pacer: Pacer::new(speed.parse().unwrap()), stop }
     }
 
-    /// Sends bursts of 64 through the scheduler: when each left, since the first.
+    /// Sends bursts of 64 through the scheduler and returns when each copy left, relative to the
+    /// start.
     fn departures(scheduler: &mut DepartureScheduler<FakeClock>, queue: &[PacedCopy]) -> Vec<u64> {
         let start_ns = scheduler.clock.now_ns();
         let mut left_at = Vec::new();

@@ -1,4 +1,4 @@
-//! A sink that holds copies back until they are due.
+//! A sink that delays copies until they are due.
 
 use std::io;
 use std::ops::Range;
@@ -8,10 +8,10 @@ use super::{Clock, MonotonicClock, Pacer, Speed};
 use crate::dataplane::{Burst, Copies, DropCause, Drops, MirroredCopy, Sink, Verdict};
 use crate::io::StopFlag;
 
-/// Cuts each burst into groups and gives each group to the sink behind it when it is due.
+/// Divides each burst into groups and passes each group to the inner sink when it is due.
 ///
-/// Once the flag is set nothing is waited for any more: what has not left by then is dropped as
-/// [`DropCause::Interrupted`]. At [`Speed::Max`] bursts pass whole.
+/// Once the stop flag is set, the sink does not wait: copies that have not left are dropped as
+/// [`DropCause::Interrupted`]. At [`Speed::Max`] whole bursts are passed on.
 #[derive(Debug)]
 pub struct PacedSink<S, C = MonotonicClock> {
     inner: S,
@@ -20,7 +20,7 @@ pub struct PacedSink<S, C = MonotonicClock> {
 }
 
 impl<S> PacedSink<S> {
-    /// Paces `inner` by the real clock.
+    /// Paces `inner` by the system's monotonic clock.
     #[must_use]
     pub fn new(inner: S, speed: Speed, stop: StopFlag) -> Self {
         Self::with_clock(inner, MonotonicClock::start(), speed, stop)
@@ -34,18 +34,18 @@ impl<S, C> PacedSink<S, C> {
         Self { inner, scheduler, group_drops: Drops::default() }
     }
 
-    /// Says that the capture starts anew, or that another begins. See [`Pacer::begin_pass`].
+    /// Begins a new pass over the capture, or another capture. See [`Pacer::begin_pass`].
     pub fn begin_pass(&mut self) {
         self.scheduler.pacer.begin_pass();
     }
 
-    /// The sink behind.
+    /// The inner sink.
     #[must_use]
     pub const fn inner(&self) -> &S {
         &self.inner
     }
 
-    /// The sink behind, to be changed.
+    /// The inner sink, mutable.
     #[must_use]
     pub const fn inner_mut(&mut self) -> &mut S {
         &mut self.inner

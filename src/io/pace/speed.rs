@@ -1,4 +1,4 @@
-//! What a user may say about speed: `max`, `original`, `2x`, `50kpps`, `1Gbps`.
+//! The speeds that a user can give: `max`, `original`, `2x`, `50kpps`, `1Gbps`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,19 +8,19 @@ use crate::model::{InvalidValue, Rate, Ratio};
 /// How fast copies leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Speed {
-    /// As fast as they go.
+    /// As fast as possible.
     Max,
-    /// As the frames were recorded, so many times as fast.
+    /// With the recorded gaps, this many times as fast.
     Recorded(Ratio),
-    /// So many copies a second.
+    /// This many copies per second.
     PacketsPerSecond(Ratio),
-    /// So many bits a second, counted over the copies as Ethernet frames, without preamble and
+    /// This many bits per second, counted over the copies as Ethernet frames, without preamble and
     /// frame check sequence.
     BitsPerSecond(Ratio),
 }
 
 impl Speed {
-    /// As the frames were recorded: what users call `original`.
+    /// The recorded gaps; users write `original`.
     pub const ORIGINAL: Self = Self::Recorded(Ratio::ONE);
 
     fn read(text: &str) -> Option<Self> {
@@ -44,9 +44,9 @@ impl FromStr for Speed {
             other => Self::read(other),
         };
         read.ok_or_else(|| {
-            let expected = "max, original, a multiple of it such as 2x or 0.5x, packets a second \
-                            such as 1000pps, 50kpps or 1.5Mpps, or bits a second such as 500kbps, \
-                            100Mbps or 1Gbps; more than zero, at most 9 decimals";
+            let expected = "max, original, a multiple of it such as 2x or 0.5x, packets per second \
+                            such as 1000pps, 50kpps or 1.5Mpps, or bits per second such as \
+                            500kbps, 100Mbps or 1Gbps; more than zero, at most 9 decimals";
             InvalidValue::new("speed", text, expected)
         })
     }
@@ -126,7 +126,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_text_panics(text in "\\PC*") {
+        fn arbitrary_text_does_not_panic(text in "\\PC*") {
             let _ = text.parse::<Speed>();
         }
     }

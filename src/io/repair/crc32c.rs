@@ -1,9 +1,10 @@
-//! CRC32c, SCTP's checksum (RFC 9260, appendix A): a byte at a time, as SCTP is rare.
+//! CRC32c, the checksum of SCTP (RFC 9260, appendix A). It processes one byte at a time, because
+//! SCTP is rare.
 
-/// The polynomial 0x1EDC6F41, its bits mirrored.
+/// The polynomial 0x1EDC6F41 with reversed bits.
 const POLYNOMIAL: u32 = 0x82f6_3b78;
 
-/// The bytes of the checksum of `parts` behind each other, in the order in which they are sent.
+/// The checksum of the concatenated `parts`, in transmission order.
 pub(super) fn crc32c(parts: &[&[u8]]) -> [u8; 4] {
     let bytes = parts.iter().copied().flatten();
     let register = bytes.fold(u32::MAX, |register, byte| {
@@ -13,7 +14,7 @@ pub(super) fn crc32c(parts: &[&[u8]]) -> [u8; 4] {
     (!register).to_le_bytes()
 }
 
-/// What a byte does to the register.
+/// The effect of each byte value on the register.
 static TABLE: [u32; 256] = {
     let mut table = [0; 256];
     let mut rest: &mut [u32] = &mut table;
@@ -41,7 +42,7 @@ mod tests {
 
     #[test]
     fn crc32c_matches_published_check_values() {
-        // The check value of every catalogue, and two of RFC 3720, appendix B.4 (iSCSI's digest).
+        // The usual check value, and two values of RFC 3720, appendix B.4 (the digest of iSCSI).
         assert_eq!(crc32c(&[b"123456789"]), 0xe306_9283_u32.to_le_bytes());
         assert_eq!(crc32c(&[&[0; 32]]), [0xaa, 0x36, 0x91, 0x8a]);
         assert_eq!(crc32c(&[&[0xff; 20], &[0xff; 12]]), [0x43, 0xab, 0xa8, 0x62]);

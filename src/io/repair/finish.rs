@@ -1,22 +1,26 @@
-//! Finishes a checksum that was left for the network card, in its place.
+//! Completes, in place, a checksum that was left to the network card.
 
 use super::crc32c::crc32c;
 use super::offload::Offload;
 use super::packet::{IpPacket, SCTP};
 use super::sum::{fold, sum};
 
-/// Where SCTP keeps its checksum (RFC 9260, section 3.1).
+/// Offset of the checksum in the SCTP header (RFC 9260, section 3.1).
 const SCTP_CHECKSUM_AT: usize = 8;
 
-/// Finishes the checksum of `frame`, which begins with its destination MAC address and was captured
-/// whole: of a frame that was cut, the sum is not known.
+/// Completes the checksum of `frame`, which begins with the destination MAC address. The frame must
+/// be captured completely, because the checksum covers all bytes.
 ///
-/// As `skb_checksum_help` of the kernel, this sums to the end of the frame, takes the field to hold
-/// the pseudo-header's sum, and puts 0xffff for zero whatever the protocol ("If the computed
-/// checksum is zero, it is transmitted as all ones", RFC 768). SCTP gets its CRC32c instead.
+/// Like `skb_checksum_help` of the kernel, this sums up to the end of the frame and expects the sum
+/// of the pseudo-header in the checksum field. It writes 0xffff for zero for every protocol ("If
+/// the computed checksum is zero, it is transmitted as all ones", RFC 768). SCTP gets its CRC32c
+/// instead.
 ///
-/// False where the checksum would not lie within the frame, which is then left alone. True
-/// also where there was nothing to finish.
+/// Example: the bytes from `csum_start` to the end sum to 0x1234, including the pseudo-header's
+/// sum. The field becomes 0xedcb, the complement.
+///
+/// Returns false and changes nothing if the checksum is not within the frame. Returns true also if
+/// there is nothing to complete.
 pub fn finish_checksum(frame: &mut [u8], offload: &Offload) -> bool {
     let Some((start, offset)) = offload.unfinished_checksum() else {
         return true;
@@ -51,7 +55,7 @@ fn put_crc(covered: &mut [u8]) -> bool {
     let Some((field, chunks)) = rest.split_first_chunk_mut::<4>() else {
         return false;
     };
-    // It is counted with zeros in its own place (RFC 9260, section 6.8).
+    // The checksum field counts as zero (RFC 9260, section 6.8).
     *field = crc32c(&[head, &[0; 4], chunks]);
     true
 }

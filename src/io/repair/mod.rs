@@ -1,7 +1,14 @@
-//! Offload repair: out of what a packet ring lends, the frames that a network card would send.
+//! Offload repair: turns frames of a packet ring into the frames that the network card sends.
 //!
-//! What belongs here: bytes in, bytes out, by the numbers of the `virtio_net_hdr` that comes with
-//! each frame. What does not: the ring itself, VLAN tags that the card took off.
+//! What belongs here: functions from bytes to bytes, controlled by the `virtio_net_hdr` of each
+//! frame. What does not: the ring itself, and VLAN tags that the kernel removed.
+//!
+//! A sending host leaves two tasks to the network card: computing checksums, and cutting large TCP
+//! or UDP data into packets (segmentation offload,
+//! `Documentation/networking/segmentation-offloads.rst` of Linux). A packet socket sees frames
+//! before the card does this. A receiving host similarly joins several packets into one (GRO). A
+//! *super-frame* is such a frame that stands for several. Each segment gets its own headers; its
+//! payload is borrowed from the super-frame and is not copied:
 //!
 //! ```text
 //! super-frame   [ headers | payload ............................................ ]
@@ -9,16 +16,21 @@
 //!                 owned      borrowed       owned      borrowed       owned     borrowed
 //! ```
 //!
-//! A frame is one of three things. [`Offload::is_super_frame`]: cut it with [`Segments::split`],
-//! whose segments need no further repair. Otherwise, or where it is left whole, unless
-//! [`Offload::is_finished`]: [`finish_checksum`] in its place. All others are as they were on the
-//! wire. A super-frame of more segments than any network stack makes is not cut, so that no sender
-//! can have one frame mirrored as tens of thousands ([`MAX_SEGMENTS`]).
+//! A frame is handled in one of three ways:
+//!
+//! - A super-frame ([`Offload::is_super_frame`]): [`Segments::split`] cuts it into segments, which
+//!   are complete.
+//! - A frame that is not [`Offload::is_finished`], or a super-frame that cannot be cut:
+//!   [`finish_checksum`] completes its checksum in place.
+//! - All other frames are already as they were on the wire.
+//!
+//! A super-frame with more segments than any network stack creates is not cut ([`MAX_SEGMENTS`]),
+//! so that a sender cannot cause tens of thousands of copies with one frame.
 //!
 //! ```
 //! use traffic_mirror::io::repair::{Offload, Segments};
 //!
-//! // Five bytes over UDP, which leave as datagrams of two.
+//! // Five bytes over UDP, sent as datagrams of at most two bytes.
 //! let mut frame = vec![2; 12];
 //! frame.extend([0x08, 0x00]);
 //! frame.extend([0x45, 0, 0, 33, 0, 9, 0, 0, 64, 17, 0, 0, 10, 0, 0, 6, 10, 0, 0, 5]);

@@ -1,4 +1,4 @@
-//! The `virtio_net_hdr` in front of a frame: what was left for the network card to do.
+//! The `virtio_net_hdr` in front of a frame: the work that was left to the network card.
 //!
 //! ```text
 //!  0  flags        1  gso_type     2  hdr_len
@@ -14,7 +14,7 @@ const GSO_UDP_L4: u8 = 5;
 const GSO_ACCECN: u8 = 0x10;
 const GSO_ECN: u8 = 0x80;
 
-/// What was left for the network card to do with a frame.
+/// The work on a frame that was left to the network card.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Offload {
     flags: u8,
@@ -24,7 +24,7 @@ pub struct Offload {
     csum_offset: u16,
 }
 
-/// What a super-frame is cut into.
+/// The kind of segments of a super-frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SuperFrameKind {
     TcpV4,
@@ -33,8 +33,8 @@ pub(super) enum SuperFrameKind {
 }
 
 impl Offload {
-    /// Reads the header. `hdr_len` says how much lay in one piece of the kernel's memory and
-    /// nothing of the packet, so it is passed over.
+    /// Parses the header. `hdr_len` is ignored: it describes the kernel's memory and not the
+    /// packet.
     #[must_use]
     pub fn parse(header: &[u8; 10]) -> Self {
         let [flags, gso_type, _, _, size @ .., a, b, c, d] = *header;
@@ -47,28 +47,29 @@ impl Offload {
         }
     }
 
-    /// What is left to do once so many bytes were put in front of what a sum begins with, such as
-    /// a VLAN tag.
+    /// The same work after `len` bytes, such as a VLAN tag, were inserted in front of the
+    /// checksummed bytes.
     #[must_use]
     pub const fn shifted_by(mut self, len: u16) -> Self {
         self.csum_start = self.csum_start.wrapping_add(len);
         self
     }
 
-    /// Nothing is left to do: the frame is as it was on the wire, or would have been.
+    /// Whether no work is left: the frame is as it was on the wire, or as it would have been.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         !self.is_super_frame() && self.unfinished_checksum().is_none()
     }
 
-    /// Several frames of the wire in one, of a kind that we know or not.
+    /// Whether the frame stands for several frames of the wire, of a known or unknown kind.
     #[must_use]
     pub fn is_super_frame(&self) -> bool {
         self.gso_type & !(GSO_ECN | GSO_ACCECN) != GSO_NONE
     }
 
-    /// The kind of a super-frame that can be cut. Others do not reach a packet socket, or not yet:
-    /// UFO (3) is gone since Linux 4.14, tunnels (0x20, 0x40) are for devices.
+    /// The kind of a super-frame that can be cut. Current kernels deliver no other kind to a packet
+    /// socket: UFO (3) was removed in Linux 4.14, and tunnel kinds (0x20, 0x40) are used between
+    /// devices only.
     pub(super) fn kind(&self) -> Option<SuperFrameKind> {
         match self.gso_type & !(GSO_ECN | GSO_ACCECN) {
             GSO_TCPV4 => Some(SuperFrameKind::TcpV4),
@@ -78,20 +79,20 @@ impl Offload {
         }
     }
 
-    /// How much payload each segment takes, zero where nobody said.
+    /// Payload length of each segment in bytes; 0 if it is not given.
     pub(super) fn segment_len(&self) -> usize {
         usize::from(self.gso_size)
     }
 
-    /// Where the sum of an unfinished checksum begins, and how far behind that it is kept.
+    /// The offset where the checksummed bytes begin, and the offset of the checksum behind it.
     pub(super) fn unfinished_checksum(&self) -> Option<(usize, usize)> {
         (self.flags & NEEDS_CSUM != 0)
             .then_some((usize::from(self.csum_start), usize::from(self.csum_offset)))
     }
 
-    /// TCP's CWR flag belongs to the first segment alone (RFC 3168, section 6.1.2). The kernel
-    /// marks these super-frames; a flag without the mark was on every segment, as accurate ECN
-    /// has it (`SKB_GSO_TCP_ACCECN` in linux/skbuff.h).
+    /// Whether TCP's CWR flag belongs to the first segment only (RFC 3168, section 6.1.2). The
+    /// kernel marks these super-frames. Without the mark, the flag was on every segment, as in
+    /// accurate ECN (`SKB_GSO_TCP_ACCECN` in linux/skbuff.h).
     pub(super) fn reduces_window_once(&self) -> bool {
         self.gso_type & (GSO_ECN | GSO_ACCECN) == GSO_ECN
     }

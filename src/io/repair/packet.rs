@@ -1,4 +1,4 @@
-//! Where the IP packet of a frame begins and ends, and where its transport header stands.
+//! Locates the IP packet of a frame and its transport header.
 
 use std::ops::Range;
 
@@ -14,28 +14,28 @@ const ROUTING: u8 = 43;
 const FRAGMENT: u8 = 44;
 const DESTINATION_OPTIONS: u8 = 60;
 
-/// The outermost IP packet of a frame. Places count from the frame's first byte.
+/// The outermost IP packet of a frame. Offsets count from the first byte of the frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct IpPacket {
     pub(super) is_ipv4: bool,
     pub(super) start: usize,
-    /// Where the first header stands that is no extension.
+    /// Offset of the first header that is not an extension header.
     pub(super) transport: usize,
-    /// What that header is.
+    /// The protocol number of that header.
     pub(super) protocol: u8,
-    /// Where the packet ends by its own word, within the captured bytes or beyond.
+    /// End of the packet by its own length field; it can be beyond the captured bytes.
     pub(super) end: usize,
-    /// The hop-by-hop header that holds nothing but the length of a jumbogram and is never sent:
-    /// local stacks put it into super-frames above 64 KiB (`hop_jumbo_hdr` in net/ipv6.h).
+    /// A hop-by-hop header that contains only the length of a jumbogram and is never sent. The
+    /// local stack puts it into super-frames above 64 KiB (`hop_jumbo_hdr` in net/ipv6.h).
     pub(super) jumbo: Option<Range<usize>>,
-    /// There is a routing header, so that the destination may not be the last one.
+    /// Whether there is a routing header, so that the destination may not be the final one.
     pub(super) is_routed: bool,
 }
 
 impl IpPacket {
-    /// Looks through the VLAN tags of an Ethernet frame and the extension headers of IPv6. `None`
-    /// where there is no IP, where it is unsound or cut before its transport header, and for
-    /// fragments, which are neither cut nor unfinished.
+    /// Parses an Ethernet frame with VLAN tags and IPv6 extension headers. `None` if there is no IP
+    /// packet, if it is malformed or truncated before its transport header, and for fragments,
+    /// which are never super-frames and have no unfinished checksum.
     pub(super) fn parse(frame: &[u8]) -> Option<Self> {
         let mut start = 14;
         loop {
@@ -48,7 +48,7 @@ impl IpPacket {
         }
     }
 
-    /// Where both addresses stand.
+    /// The range of both addresses.
     pub(super) fn addresses(&self) -> Range<usize> {
         if self.is_ipv4 {
             self.start + 12..self.start + 20
@@ -57,13 +57,13 @@ impl IpPacket {
         }
     }
 
-    /// From the transport header to the end.
+    /// Length from the transport header to the end, in bytes.
     pub(super) fn transport_len(&self) -> usize {
         self.end - self.transport
     }
 }
 
-/// The number of two bytes at a place.
+/// Reads a big-endian 16-bit number.
 pub(super) fn be16(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
 }
@@ -76,7 +76,7 @@ fn ipv4(frame: &[u8], start: usize) -> Option<IpPacket> {
     if header[0] >> 4 != 4 || header_len < 20 || is_fragment {
         return None;
     }
-    // Big TCP says zero, as its length would not fit (`iph_set_totlen` in linux/ip.h).
+    // BIG TCP has length 0, because its length does not fit (`iph_set_totlen` in linux/ip.h).
     let end = match usize::from(u16::from_be_bytes([header[2], header[3]])) {
         0 => frame.len(),
         total_len => start + total_len,
@@ -109,7 +109,7 @@ fn ipv6(frame: &[u8], start: usize) -> Option<IpPacket> {
         start,
         transport: behind,
         protocol: header[6],
-        // Big TCP without a jumbo option says zero, as over IPv4.
+        // BIG TCP without a jumbo option has length 0, as over IPv4.
         end: match jumbo_len.unwrap_or(payload_len) {
             0 => frame.len(),
             len => behind.checked_add(len)?,
@@ -134,7 +134,7 @@ impl IpPacket {
     }
 }
 
-/// The length in a hop-by-hop header that has the jumbo option alone (RFC 2675, section 2).
+/// The length in a hop-by-hop header that contains only the jumbo option (RFC 2675, section 2).
 fn jumbo_len(header: &[u8]) -> Option<usize> {
     match *header.first_chunk()? {
         [_, 0, 0xc2, 4, a, b, c, d] => usize::try_from(u32::from_be_bytes([a, b, c, d])).ok(),

@@ -1,4 +1,21 @@
-//! Cuts a super-frame into the frames of the wire: owned headers, borrowed payloads.
+//! Cuts a super-frame into the frames of the wire: new headers, borrowed payloads.
+//!
+//! Each segment differs from the super-frame in a few header fields only: IP length, IPv4
+//! identification, TCP sequence number and flags, UDP length, and the checksums. Example with 4,000
+//! bytes of TCP payload, a segment size of 1,448 bytes, headers of 20 (IPv4) and 32 bytes (TCP),
+//! identification 7 and sequence number 1000:
+//!
+//! ```text
+//! segment   payload         IPv4 length   identification   sequence   FIN and PSH
+//! 0           0..1448       1,500         7                1000       cleared
+//! 1         1448..2896      1,500         8                2448       cleared
+//! 2         2896..4000      1,156         9                3896       as in the super-frame
+//! ```
+//!
+//! The checksum of a segment does not sum the fixed header fields again. `ip_sum` and
+//! `transport_sum` hold the ones' complement sum of everything that all segments share; the
+//! changing fields are subtracted once by adding their complement (RFC 1624, section 3). Per
+//! segment, only the new fields and the payload are added.
 
 use std::ops::Range;
 
@@ -10,83 +27,83 @@ const FIN: u8 = 0x01;
 const PSH: u8 = 0x08;
 const CWR: u8 = 0x80;
 
-/// The most segments that a super-frame is cut into.
+/// The maximum number of segments of a super-frame.
 ///
-/// The bound is above what network stacks make, and keeps the number of copies of one frame
-/// bounded where a guest or a peer chooses the segment size. A super-frame of 64 KiB stays below
-/// it at any size from 32 bytes on; Linux sends no smaller ones with a maximum segment size of 48
-/// (`TCP_MIN_SND_MSS`) and timestamps, which leave 36 bytes. 512 KiB (BIG TCP) at a segment size
-/// of 536 are 978 segments.
+/// The limit is above what network stacks create. It bounds the copies of one frame where a guest
+/// or a peer chooses the segment size. A super-frame of 64 KiB stays below it for segment sizes of
+/// 32 bytes and more. The smallest that Linux sends are 36 bytes: a maximum segment size of 48
+/// (`TCP_MIN_SND_MSS`) less timestamps. 512 KiB (BIG TCP) with a segment size of 536 are 979
+/// segments.
 pub const MAX_SEGMENTS: usize = 2_048;
 
-/// The smallest segment of TCP that Linux makes (`TCP_MIN_GSO_SIZE` of `net/tcp.h`).
+/// The smallest TCP segment that Linux creates (`TCP_MIN_GSO_SIZE` of `net/tcp.h`), in bytes.
 pub const MIN_SEGMENT_LEN: usize = 8;
 
-/// The most segments below [`MIN_SEGMENT_LEN`]: `UDP_SEGMENT` takes any size and at most 128
-/// segments (`UDP_MAX_SEGMENTS` of `linux/udp.h`), and GRO joins fewer.
+/// The maximum number of segments with a size below [`MIN_SEGMENT_LEN`]. `UDP_SEGMENT` accepts any
+/// size and at most 128 segments (`UDP_MAX_SEGMENTS` of `linux/udp.h`), and GRO joins fewer.
 pub const MAX_SMALL_SEGMENTS: usize = 128;
 
-/// What becomes of a frame that is to be cut.
+/// The result of segmenting a frame.
 #[derive(Debug, Clone)]
 pub enum SegmentationResult<'a> {
-    /// It is these segments.
+    /// The frame is cut into these segments.
     Segments(Segments<'a>),
-    /// It is no super-frame that can be cut, and is left whole.
+    /// The frame cannot be cut and is left whole.
     Whole,
-    /// It would be more segments than any network stack makes: see [`MAX_SEGMENTS`] and
+    /// The frame has more segments than any network stack creates: see [`MAX_SEGMENTS`] and
     /// [`MAX_SMALL_SEGMENTS`].
     TooMany,
 }
 
-/// A super-frame, ready to be cut. Each segment is the bytes of [`Self::put_header`], followed by
+/// The segments of a super-frame. Each consists of the bytes of [`Self::put_header`], followed by
 /// [`Self::payload`].
 ///
-/// Of a super-frame that was captured in part there are as many segments as have captured payload.
-/// The last of them may be cut itself: its headers say how long it was, which
-/// [`Self::wire_len`] says too, and its checksum is that of the bytes that are there.
+/// A super-frame that was captured partly has as many segments as have captured payload. The last
+/// of them may be truncated: its headers and [`Self::wire_len`] contain its original length, and
+/// its checksum covers the captured bytes.
 #[derive(Debug, Clone)]
 pub struct Segments<'a> {
     /// The super-frame to its captured end, without Ethernet padding.
     frame: &'a [u8],
     ip: IpPacket,
-    /// Where the payload begins in the super-frame.
+    /// Offset of the payload in the super-frame.
     payload: usize,
     segment_len: usize,
     transport: TransportKind,
-    /// What all segments have in common of the sum of an IPv4 header.
+    /// The part of the sum of the IPv4 header that all segments share.
     ip_sum: u64,
-    /// The same of the transport checksum: pseudo-header and transport header.
+    /// The same for the transport checksum: pseudo-header and transport header.
     transport_sum: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TransportKind {
     Tcp {
-        /// CWR is for the first segment alone.
+        /// Only the first segment keeps the CWR flag.
         cwr_once: bool,
     },
     Udp {
-        /// The sender wanted no checksum.
+        /// The sender used no checksum.
         omits_checksum: bool,
     },
 }
 
-/// The place of a segment in its super-frame.
+/// The position of a segment in its super-frame.
 struct SegmentPosition {
     index: usize,
-    /// In the payload.
+    /// Offset in the payload.
     offset: usize,
-    /// Of its payload, captured or not.
+    /// Length of its payload, captured or not.
     len: usize,
     is_last: bool,
 }
 
 impl<'a> Segments<'a> {
-    /// The segments of a frame, or why there are none.
+    /// Returns the segments of a frame, or why there are none.
     ///
-    /// A frame is left whole where it is no super-frame, or none that can be cut here: of an
-    /// unknown kind, with headers that are malformed or not all captured, or inside of a tunnel,
-    /// where the outer headers would have to be repaired as well.
+    /// A frame is left whole if it is not a super-frame, if its kind is unknown, if its headers are
+    /// malformed or not fully captured, or if it is inside a tunnel, because the outer headers
+    /// would need a repair, too.
     #[must_use]
     pub fn split(frame: &'a [u8], offload: &Offload) -> SegmentationResult<'a> {
         match Self::parse(frame, offload) {
@@ -96,7 +113,7 @@ impl<'a> Segments<'a> {
         }
     }
 
-    /// The segments of a frame; `None` where [`Self::split`] gives none.
+    /// The segments of a frame; `None` if [`Self::split`] returns none.
     #[must_use]
     pub fn of(frame: &'a [u8], offload: &Offload) -> Option<Self> {
         match Self::split(frame, offload) {
@@ -120,7 +137,7 @@ impl<'a> Segments<'a> {
             (kind, ip.is_ipv4),
             (SuperFrameKind::TcpV4, false) | (SuperFrameKind::TcpV6, true)
         );
-        // The checksum that is to be finished is the innermost one.
+        // The unfinished checksum is always the innermost one.
         let unfinished = offload.unfinished_checksum();
         let is_inner = unfinished.is_some_and(|found| found != (ip.transport, checksum_at));
         if ip.protocol != protocol || other_family || is_inner || payload >= frame.len() {
@@ -134,7 +151,8 @@ impl<'a> Segments<'a> {
             _ => TransportKind::Tcp { cwr_once: offload.reduces_window_once() },
         };
         let pseudo = match unfinished {
-            // The last destination counts (RFC 8200, section 8.1), and the kernel has put it in.
+            // The pseudo-header uses the final destination (RFC 8200, section 8.1), which the
+            // kernel has included in the unfinished checksum.
             Some(_) if ip.is_routed => {
                 u64::from(seed) + complement(fold(to_u64(ip.transport_len())))
             }
@@ -147,8 +165,8 @@ impl<'a> Segments<'a> {
         segments.fits().then_some(segments)
     }
 
-    /// How many segments there are; never zero.
-    #[expect(clippy::len_without_is_empty, reason = "there is always one")]
+    /// Number of segments; never 0.
+    #[expect(clippy::len_without_is_empty, reason = "there is always at least one segment")]
     #[must_use]
     pub fn len(&self) -> usize {
         (self.frame.len() - self.payload).div_ceil(self.segment_len)
@@ -159,44 +177,45 @@ impl<'a> Segments<'a> {
         self.len() > if is_small { MAX_SMALL_SEGMENTS } else { MAX_SEGMENTS }
     }
 
-    /// How many segments of a truncated super-frame of that length have no captured payload.
+    /// Number of segments without captured payload, for a super-frame that had `wire_len` bytes.
     #[must_use]
     pub fn uncaptured(&self, wire_len: usize) -> usize {
-        // Big TCP does not say how long the packet is, which then ends with what was captured.
+        // BIG TCP packets do not contain their length; `ip.end` is then the end of the captured
+        // bytes.
         let end = if self.ip.end == self.frame.len() { wire_len } else { self.ip.end };
         let all = end.saturating_sub(self.payload).div_ceil(self.segment_len);
         all.saturating_sub(self.len())
     }
 
-    /// How long the headers of each segment are.
+    /// Length of the headers of each segment, in bytes.
     #[must_use]
     pub fn header_len(&self) -> usize {
         self.payload - self.jumbo_range().len()
     }
 
-    /// How long a segment was on the wire, headers and all; zero for one that is not there.
+    /// Length of a segment on the wire including headers, in bytes; 0 if there is no such segment.
     #[must_use]
     pub fn wire_len(&self, index: usize) -> usize {
         self.position(index).map_or(0, |position| self.header_len() + position.len)
     }
 
-    /// The captured payload of a segment, empty for one that is not there.
+    /// The captured payload of a segment; empty if there is no such segment.
     #[must_use]
     pub fn payload(&self, index: usize) -> &'a [u8] {
         self.position(index).map_or(&[], |position| self.payload_at(&position))
     }
 
-    /// Where in the super-frame the payload of a segment begins.
+    /// Offset in the super-frame at which the payload of a segment begins.
     #[must_use]
     pub const fn payload_start(&self, index: usize) -> usize {
         self.payload.saturating_add(index.saturating_mul(self.segment_len))
     }
 
-    /// Writes the headers of a segment, lengths, numbers and checksums right, and says how long
-    /// they are. `None` where there is no such segment, or no room.
+    /// Writes the headers of a segment with correct lengths, numbers and checksums, and returns
+    /// their length. `None` if there is no such segment, or if `room` is too short.
     ///
-    /// The identification of IPv4 goes up by one with each segment, as TSO counts: whether the
-    /// frames that the kernel joined all had the same one (`SKB_GSO_TCP_FIXEDID`) is not told.
+    /// The IPv4 identification increases by one with each segment, as with TSO. The kernel does not
+    /// report whether the joined frames all had the same one (`SKB_GSO_TCP_FIXEDID`).
     pub fn put_header(&self, index: usize, room: &mut [u8]) -> Option<usize> {
         let position = self.position(index)?;
         let jumbo_range = self.jumbo_range();
@@ -233,12 +252,12 @@ impl<'a> Segments<'a> {
         rest.get(..position.len).unwrap_or(rest)
     }
 
-    /// What stands in the super-frame's headers and in none of the segments.
+    /// The part of the super-frame's headers that no segment contains: the jumbo option.
     fn jumbo_range(&self) -> Range<usize> {
         self.ip.jumbo.clone().unwrap_or(self.ip.transport..self.ip.transport)
     }
 
-    /// There is a length, and every segment's own can be said in 16 bits.
+    /// Whether the segment size is not zero and the length of every segment fits into 16 bits.
     fn fits(&self) -> bool {
         let uncounted = if self.ip.is_ipv4 { 0 } else { 40 };
         let longest = self.segment_len.min(self.ip.end - self.payload);
@@ -326,7 +345,7 @@ impl<'a> Segments<'a> {
         if omits_checksum {
             return Some(());
         }
-        // The length stands in the pseudo-header and in the header.
+        // The length is in the pseudo-header and in the UDP header.
         let total = self.transport_sum + 2 * u64::from(len) + sum(self.payload_at(position));
         let checksum = match !fold(total) {
             0 => u16::MAX,
@@ -337,7 +356,7 @@ impl<'a> Segments<'a> {
     }
 }
 
-/// A length as a part of a sum; lengths above 32 bits are not seen in memory.
+/// Converts a length to a part of a sum; no length in memory exceeds 64 bits.
 fn to_u64(len: usize) -> u64 {
     u64::try_from(len).unwrap_or_default()
 }

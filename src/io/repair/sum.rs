@@ -1,10 +1,11 @@
-//! The Internet checksum's sum (RFC 1071), many bytes at a time.
+//! The sum of the Internet checksum (RFC 1071), many bytes at a time.
 
 /// The ones' complement sum of the 16-bit words of `bytes`, folded to 16 bits. An odd last byte is
-/// the high half of a word. Sums of parts may be added where each part but the last is even.
+/// the high half of a word. Sums of parts can be added if the length of each part but the last is
+/// even.
 pub(super) fn sum(bytes: &[u8]) -> u64 {
-    // Words of any width and either byte order give the same sum, swapped (RFC 1071, section 2):
-    // eight lanes of four bytes are what a compiler makes vectors of.
+    // Words of any width and byte order give the same sum, with swapped bytes (RFC 1071, section
+    // 2). The compiler turns eight lanes of four bytes into vector instructions.
     let (blocks, rest) = bytes.as_chunks::<32>();
     let mut lanes = [0_u64; 8];
     for block in blocks {
@@ -22,7 +23,7 @@ pub(super) fn sum(bytes: &[u8]) -> u64 {
     u64::from(u16::from_be(fold(total)))
 }
 
-/// Brings a sum down to 16 bits. Only a sum of zero becomes zero.
+/// Folds a sum to 16 bits. Only a sum of 0 becomes 0.
 pub(super) fn fold(mut sum: u64) -> u16 {
     while sum >> 16 != 0 {
         sum = (sum & 0xffff) + (sum >> 16);
@@ -30,7 +31,7 @@ pub(super) fn fold(mut sum: u64) -> u16 {
     u16::try_from(sum).unwrap_or(u16::MAX)
 }
 
-/// What to add to a sum so that `word` is no longer in it (RFC 1624, section 3).
+/// The value to add to a sum to remove `word` from it (RFC 1624, section 3).
 pub(super) fn complement(word: u16) -> u64 {
     u64::from(!word)
 }

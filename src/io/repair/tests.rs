@@ -1,4 +1,4 @@
-//! Segments and finished checksums against a plain segmenter, and against etherparse.
+//! Tests segments and completed checksums against a plain segmenter and against etherparse.
 
 mod super_frame_spec;
 
@@ -25,7 +25,7 @@ fn cut(frame: &[u8], offload: &Offload) -> Option<Vec<Vec<u8>>> {
     Some((0..segments.len()).map(whole).collect())
 }
 
-/// What etherparse thinks of a frame's checksums.
+/// Compares the checksums of a frame with those that etherparse computes.
 fn assert_valid_checksums(frame: &[u8]) {
     let packet = PacketHeaders::from_ethernet_slice(frame).unwrap();
     let payload = packet.payload.slice();
@@ -49,7 +49,7 @@ fn assert_valid_checksums(frame: &[u8]) {
     assert_eq!(right.unwrap(), stated);
 }
 
-/// Cuts at a length that does not fit 16 bits, where only some headers have a place for it.
+/// Compares the segments of a frame whose length does not fit into 16 bits.
 fn assert_big_tcp_is_split(spec: &SuperFrameSpec) {
     let segments = cut(&spec.frame(), &spec.offload()).unwrap();
     assert!(segments == spec.segments());
@@ -116,7 +116,7 @@ fn a_udp_checksum_of_zero_becomes_all_ones() {
     let mut spec = SuperFrameSpec { protocol: UDP, ..SuperFrameSpec::plain(20, 10) };
     spec.payload[0..2].fill(0);
     let first = cut(&spec.frame(), &spec.offload()).unwrap().remove(0);
-    // Added to what it was taken from, a checksum leaves nothing to complement.
+    // A payload word equal to the checksum makes the complement of the sum zero.
     spec.payload[0..2].copy_from_slice(&first[40..42]);
     let segments = cut(&spec.frame(), &spec.offload()).unwrap();
     assert_eq!(segments[0][40..42], [0xff, 0xff]);
@@ -133,7 +133,7 @@ fn super_frames_with_unusable_segment_sizes_are_left_whole() {
     assert!(Segments::of(&big, &offload(0)).is_none());
     assert!(Segments::of(&big, &offload(65_484)).is_none());
     assert_eq!(Segments::of(&big, &offload(65_483)).unwrap().len(), 2);
-    // Longer than the payload: it is one segment, and its checksum is finished.
+    // A size longer than the payload gives one segment with a complete checksum.
     let small = SuperFrameSpec::plain(100, 100);
     assert_eq!(cut(&small.frame(), &offload(u16::MAX)).unwrap(), small.segments());
 }
@@ -145,10 +145,10 @@ fn a_super_frame_with_too_many_segments_is_not_segmented() {
         match Segments::split(&spec.frame(), &spec.offload()) {
             SegmentationResult::Segments(segments) => Some(segments.len()),
             SegmentationResult::TooMany => None,
-            SegmentationResult::Whole => panic!("it is a super-frame"),
+            SegmentationResult::Whole => panic!("expected a super-frame"),
         }
     };
-    // What stacks make: 64 KiB at the smallest segment size of TCP, 512 KiB at a small one.
+    // Typical sizes: 64 KiB with the smallest segment size of TCP, 512 KiB with a small one.
     assert_eq!(cut(65_000, 36), Some(1_806));
     assert_eq!(cut(524_288, 536), Some(979));
     assert_eq!((cut(128, 1), cut(129, 1), cut(60_000, 1)), (Some(128), None, None));
@@ -168,7 +168,7 @@ fn missing_segments_of_a_truncated_super_frame_are_counted() {
     assert_eq!(captured(frame.len()), (10, 0));
     assert_eq!(captured(header_len + 3_500), (4, 6));
     assert_eq!(captured(header_len + 1), (1, 9));
-    // Big TCP does not say its length.
+    // BIG TCP packets do not contain their length.
     let spec = SuperFrameSpec::plain(200_000, 1_000);
     let frame = spec.frame();
     let segments = Segments::of(&frame[..100_000], &spec.offload()).unwrap();
@@ -186,7 +186,7 @@ fn frames_that_do_not_match_their_gso_type_are_left_whole() {
         Offload::parse(&header)
     };
     assert!(Segments::of(&frame, &offload(1, 34, 16)).is_some());
-    // Of the other family, of another protocol, UFO, a device's tunnel, none; inside of a tunnel.
+    // Other family, other protocol, UFO, tunnel of a device, none; inside a tunnel; other checksum.
     for (gso_type, start, offset) in
         [(4, 34, 16), (5, 34, 6), (3, 34, 6), (0x21, 34, 16), (0, 34, 16), (1, 84, 16), (1, 34, 6)]
     {
@@ -216,7 +216,7 @@ fn an_ipv6_fragment_and_an_authenticated_packet_are_left_whole() {
 
 #[test]
 fn a_partial_checksum_is_completed_in_place() {
-    // As a whole, the super-frame is one segment.
+    // The whole super-frame is one segment.
     for (is_ipv4, protocol) in [(true, TCP), (true, UDP), (false, TCP), (false, UDP)] {
         let mut spec = SuperFrameSpec {
             is_ipv4,
@@ -267,9 +267,9 @@ fn sctp_gets_a_crc32c_checksum() {
         frame[start..].fill(0);
         let offload = Offload::parse(&needs_checksum(u16::try_from(start).unwrap(), 8));
         assert!(finish_checksum(&mut frame, &offload));
-        // Of 32 zeros: RFC 3720, appendix B.4.
+        // The checksum of 32 zeros (RFC 3720, appendix B.4).
         assert_eq!(frame[start + 8..start + 12], [0xaa, 0x36, 0x91, 0x8a]);
-        // Again, with the field no longer zero.
+        // Again, with a field that is not zero.
         assert!(finish_checksum(&mut frame, &offload));
         assert_eq!(frame[start + 8..start + 12], [0xaa, 0x36, 0x91, 0x8a]);
         frame.truncate(start + 11);
@@ -362,7 +362,7 @@ proptest! {
     }
 }
 
-/// Etherparse walks extension headers in the order of RFC 8200, section 4.1, and no others.
+/// Etherparse accepts extension headers only in the order of RFC 8200, section 4.1.
 fn is_in_order(spec: &SuperFrameSpec) -> bool {
     spec.extensions.is_sorted_by(|a, b| rank(a.0) < rank(b.0))
 }

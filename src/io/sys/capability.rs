@@ -1,12 +1,12 @@
-//! What the process may do: capabilities (capabilities(7)).
+//! The capabilities of the process (capabilities(7)).
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use rustix::thread::{CapabilitySet, capabilities};
 
-/// Whether the calling thread may capture frames in its network namespace. The kernel itself is
-/// asked for a socket that hears nothing, since CAP_NET_RAW counts in the user namespace that
-/// owns the network namespace, which may be another than ours.
+/// Whether the calling thread may capture frames in its network namespace. This opens a packet
+/// socket that receives nothing: CAP_NET_RAW counts in the user namespace that owns the network
+/// namespace, which may differ from that of the process.
 pub(crate) fn has_net_raw() -> bool {
     let flags = SocketFlags::CLOEXEC;
     match socket_with(AddressFamily::PACKET, SocketType::RAW, flags, None) {
@@ -16,7 +16,7 @@ pub(crate) fn has_net_raw() -> bool {
     }
 }
 
-/// The names of the effective capabilities of the calling thread, as `CAP_NET_RAW`.
+/// The names of the effective capabilities of the calling thread, such as `CAP_NET_RAW`.
 #[cfg(any(feature = "cli", test))]
 pub(crate) fn effective_names() -> Vec<String> {
     effective().iter_names().map(|(name, _)| format!("CAP_{name}")).collect()

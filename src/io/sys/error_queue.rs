@@ -1,4 +1,5 @@
-//! What a socket with `IP_RECVERR` was told of its earlier datagrams (`MSG_ERRQUEUE`).
+//! Reads the error queue of a socket with `IP_RECVERR` (`MSG_ERRQUEUE`, ip(7)): errors about
+//! earlier datagrams.
 
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -11,22 +12,22 @@ use super::option::socklen_of;
 /// Room for the extended error, the offender's address and the time, aligned for a header.
 type ControlBuffer = [u64; 32];
 
-/// What a socket was told about an earlier datagram.
+/// An error about an earlier datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct QueuedError {
-    /// The errno where a host or router sent it; zero where this host itself did.
+    /// The errno if a host or router reported it; 0 if this host did.
     pub(crate) errno: c_int,
-    /// Where the datagram went.
+    /// The destination of the datagram.
     pub(crate) destination: Option<SocketAddr>,
 }
 
-/// Takes the next message out of the queue; none where the queue is empty. Never waits.
+/// Removes the next error from the queue; `None` if the queue is empty. Never waits.
 pub(crate) fn next_error(socket: BorrowedFd<'_>) -> Option<QueuedError> {
     let mut control: ControlBuffer = [0; 32];
-    // SAFETY: `msghdr` is numbers and raw pointers, for which all bits zero are a value: a
-    // message of no address and no bytes.
+    // SAFETY: `msghdr` consists of numbers and raw pointers, for which all-zero bits are valid: a
+    // message without address and bytes.
     let mut message: msghdr = unsafe { std::mem::zeroed() };
-    // SAFETY: an address is numbers, for which all bits zero are a value.
+    // SAFETY: an address consists of numbers, for which all-zero bits are valid.
     let mut name: SockAddrStorage = unsafe { std::mem::zeroed() };
     message.msg_name = (&raw mut name).cast::<c_void>();
     message.msg_namelen = socklen_of::<SockAddrStorage>();

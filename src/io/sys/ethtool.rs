@@ -1,4 +1,4 @@
-//! Which features of a network interface are switched on (`SIOCETHTOOL`).
+//! Reads which features of a network interface are active (`SIOCETHTOOL`).
 
 use std::ffi::c_char;
 use std::io;
@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use libc::ifreq;
 
-/// Commands of linux/ethtool.h.
+/// Commands of `linux/ethtool.h`.
 const GET_STRINGS: u32 = 0x1b;
 const GET_STRING_SET_LEN: u32 = 0x37;
 const GET_FEATURES: u32 = 0x3a;
@@ -14,13 +14,13 @@ const GET_FEATURES: u32 = 0x3a;
 /// The set of strings that are the names of features (`ETH_SS_FEATURES`).
 const FEATURE_NAMES: u32 = 4;
 
-/// A name takes 32 bytes (`ETH_GSTRING_LEN`), that is so many words.
+/// Length of a name in 32-bit words: 32 bytes (`ETH_GSTRING_LEN`).
 const NAME_WORDS: usize = 8;
 
-/// No kernel has so many features by far.
+/// Maximum number of features; kernels have far fewer.
 const MAX_FEATURES: usize = 1_024;
 
-/// The names of all features, each with whether it is active.
+/// The names of all features, and whether each is active.
 pub(crate) fn features(socket: BorrowedFd<'_>, device: &str) -> io::Result<Vec<(String, bool)>> {
     let mut request = EthtoolRequest { socket, device: interface_request(device)? };
     let count = request.feature_count()?;
@@ -32,8 +32,8 @@ pub(crate) fn features(socket: BorrowedFd<'_>, device: &str) -> io::Result<Vec<(
 }
 
 fn interface_request(device: &str) -> io::Result<ifreq> {
-    // SAFETY: `ifreq` is numbers and a union of numbers and pointers, for which all bits zero are
-    // a value.
+    // SAFETY: `ifreq` consists of numbers and a union of numbers and pointers, for which all-zero
+    // bits are valid.
     let mut request: ifreq = unsafe { std::mem::zeroed() };
     if device.len() >= request.ifr_name.len() {
         return Err(io::Error::from_raw_os_error(libc::ENODEV));
@@ -59,11 +59,13 @@ impl EthtoolRequest<'_> {
         let [first, second] = mask;
         let mut words = [GET_STRING_SET_LEN, 0, first, second, 0];
         // SAFETY: the kernel writes the command, the mask, and one length for each bit that is set
-        // in the mask, that is one at most: five words.
+        // in the mask, that is, one: five words at most.
         unsafe { self.call(&mut words)? };
         let [_, _, _, _, count] = words;
         let count = usize::try_from(count).ok().filter(|count| *count <= MAX_FEATURES);
-        count.ok_or_else(|| io::Error::other("the kernel has more features than are known"))
+        count.ok_or_else(|| {
+            io::Error::other("the kernel reports more than 1,024 interface features")
+        })
     }
 
     /// ```text

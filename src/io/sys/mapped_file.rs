@@ -1,4 +1,4 @@
-//! Files mapped into memory, for reading from front to back.
+//! Maps files into memory for sequential reading.
 
 use std::fs::File;
 use std::io;
@@ -14,12 +14,13 @@ pub(crate) struct MappedFile(Mmap);
 impl MappedFile {
     /// Maps a regular file that is not empty.
     pub(crate) fn new(file: &File) -> io::Result<Self> {
-        // SAFETY: the bytes must not change while they are borrowed. Nobody can hold another
-        // process to that, so no decision about memory rests on a byte being read the same twice:
-        // lengths are checked against the mapping each time they are read (kept by io::capture).
-        // A file that is cut shorter meanwhile ends the process by SIGBUS; docs/limits.md says so.
+        // SAFETY: the bytes must not change while they are borrowed. Other processes cannot be
+        // prevented from changing the file, so no decision about memory depends on a byte being the
+        // same when read twice: lengths are checked against the mapping each time they are read
+        // (upheld by io::capture). If the file is truncated meanwhile, the process ends by SIGBUS;
+        // docs/limits.md documents this.
         let map = unsafe { Mmap::map(file)? };
-        // Advice is only that: a kernel that does not take it reads all the same.
+        // A kernel that ignores the advice reads the file anyway.
         #[cfg(target_os = "linux")]
         let _ = map.advise(Advice::Sequential);
         Ok(Self(map))
@@ -30,8 +31,7 @@ impl MappedFile {
         &self.0
     }
 
-    /// Lets the kernel bring in `len` bytes from `offset` on in one go: a page fault for each
-    /// page is dearer by far.
+    /// Loads `len` bytes from `offset` in one call: a page fault for each page costs far more.
     #[cfg(target_os = "linux")]
     pub(crate) fn populate(&self, offset: usize, len: usize) {
         let len = len.min(self.0.len().saturating_sub(offset));
@@ -40,14 +40,14 @@ impl MappedFile {
         }
     }
 
-    /// Says that the `len` bytes from `offset` on are not read again soon, so that a file of any
-    /// length takes the same memory.
+    /// Declares that the `len` bytes from `offset` are not read again soon, so that memory use does
+    /// not depend on the length of the file.
     #[cfg(target_os = "linux")]
     pub(crate) fn release(&self, offset: usize, len: usize) {
         let len = len.min(self.0.len().saturating_sub(offset));
         if len > 0 {
-            // SAFETY: the mapping is of a file, shared and never written to (kept by `new`), so a
-            // page that is given up comes back with the same bytes when it is touched again.
+            // SAFETY: the mapping is of a file, shared and never written to (upheld by `new`), so a
+            // released page has the same bytes when it is read again.
             let _ =
                 unsafe { self.0.unchecked_advise_range(UncheckedAdvice::DontNeed, offset, len) };
         }
@@ -62,7 +62,7 @@ impl MappedFile {
     pub(crate) const fn release(&self, _offset: usize, _len: usize) {}
 }
 
-/// Asks for the cache line that holds `bytes[offset]`, if there is one.
+/// Prefetches the cache line of `bytes[offset]`, if it exists.
 #[inline]
 pub(crate) fn prefetch(bytes: &[u8], offset: usize) {
     if let Some(byte) = bytes.get(offset) {
@@ -82,9 +82,9 @@ pub(crate) fn prefetch(bytes: &[u8], offset: usize) {
 #[cfg(feature = "live")]
 const LINE_LEN: usize = 64;
 
-/// Brings bytes that are about to be read, and overwritten soon after, into the cache of this
-/// processor as its own. The later writes then do not have to take each cache line away from the
-/// processor that wrote it, which would take about as long again as reading it.
+/// Prefetches bytes that will be read and soon overwritten, with ownership of their cache lines.
+/// Later writes then do not have to fetch each line from the processor that wrote it, which would
+/// take about as long as reading it.
 #[inline]
 #[cfg(feature = "live")]
 pub(crate) fn prefetch_for_write(bytes: &[u8]) {

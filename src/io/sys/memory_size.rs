@@ -1,6 +1,6 @@
-//! How much memory the machine has.
+//! Reads the size of the machine's memory.
 
-/// Bytes of memory of the machine, whatever a cgroup allows; `None` where the kernel does not say.
+/// Memory of the machine in bytes, regardless of cgroup limits; `None` if it is unknown.
 pub(crate) fn total_memory() -> Option<u64> {
     // SAFETY: sysconf takes a number and returns one; it reads and writes no memory of ours.
     let (pages, page_len) =

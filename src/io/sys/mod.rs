@@ -1,10 +1,10 @@
-//! System calls and instructions that no library wraps as we need them: the only `unsafe` of the
-//! crate.
+//! System calls and instructions that no library provides in the needed form. This is the only
+//! folder with `unsafe` code.
 //!
-//! What belongs here: one call or one small group of calls a file, behind a safe function, each
-//! block with the invariant and who keeps it. What does not: any decision about what the numbers
-//! that come back mean.
-#![expect(unsafe_code, reason = "the one place for it")]
+//! What belongs here: one call or one small group of calls per file, behind a safe function. Each
+//! `unsafe` block states the invariant and the code that upholds it. What does not: decisions about
+//! the meaning of the returned values.
+#![expect(unsafe_code, reason = "the only folder with unsafe code")]
 
 #[cfg(feature = "live")]
 pub(crate) mod capability;

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-/// Where `ip netns add` keeps namespaces by name.
+/// The directory in which `ip netns add` creates namespaces.
 const NAMED: &str = "/run/netns";
 
-/// Moves the calling thread, and no other, into a network namespace: one that `ip netns` knows by
-/// this name, or, where there is a `/` in it, the one at this path, as `/proc/4711/ns/net`.
-/// Threads that it starts from then on are in it too. Sockets stay where they were opened.
+/// Moves only the calling thread into a network namespace: the one that `ip netns` lists under this
+/// name, or, if `name` contains `/`, the one at this path, such as `/proc/4711/ns/net`. Threads
+/// that it starts later are in the namespace, too. Open sockets stay in their namespace.
 ///
 /// # Errors
 /// There is no such namespace, or the process may not enter it.
@@ -30,7 +30,7 @@ fn path_of(name: &str) -> io::Result<PathBuf> {
     }
     if matches!(name, "" | "." | "..") {
         let expected = "a name of `ip netns list`, or a path such as /proc/4711/ns/net";
-        let sentence = format!("`{name}` is no network namespace; expected {expected}");
+        let sentence = format!("network namespace `{name}`: expected {expected}");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, sentence));
     }
     Ok(Path::new(NAMED).join(name))
@@ -41,7 +41,8 @@ fn open_error(name: &str, path: &Path, error: &io::Error) -> io::Error {
         format!("no network namespace at {}: {error}", path.display())
     } else {
         format!(
-            "no network namespace `{name}` in {NAMED}: {error}; `ip netns list` shows those that are"
+            "no network namespace `{name}` in {NAMED}: {error}; `ip netns list` shows the \
+             existing ones"
         )
     };
     io::Error::new(error.kind(), sentence)
@@ -49,8 +50,8 @@ fn open_error(name: &str, path: &Path, error: &io::Error) -> io::Error {
 
 fn enter_error(name: &str, path: &Path, error: io::Error) -> io::Error {
     let why = match error.raw_os_error() {
-        Some(libc::EINVAL) => format!("{} is something else", path.display()),
-        Some(libc::EPERM) => "this needs CAP_SYS_ADMIN (root, or sudo)".to_owned(),
+        Some(libc::EINVAL) => format!("{} is not a network namespace", path.display()),
+        Some(libc::EPERM) => "CAP_SYS_ADMIN is required (root or sudo)".to_owned(),
         _ => error.to_string(),
     };
     io::Error::new(error.kind(), format!("cannot enter the network namespace `{name}`: {why}"))
@@ -72,7 +73,7 @@ mod tests {
         assert!(
             refusal("/proc/no/ns/net").starts_with("no network namespace at /proc/no/ns/net: ")
         );
-        assert!(refusal("/dev/null").ends_with(": /dev/null is something else"));
+        assert!(refusal("/dev/null").ends_with(": /dev/null is not a network namespace"));
         assert!(refusal("..").contains("expected a name of"));
     }
 }

@@ -1,11 +1,11 @@
-//! Socket options that are one number, where no library names them.
+//! Socket options that no library provides.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use libc::{c_int, socklen_t};
 
-/// Sets option `name` of `level` to a number.
+/// Sets option `name` of `level` to an integer.
 pub(crate) fn set_int_option(
     socket: BorrowedFd<'_>,
     level: c_int,
@@ -20,7 +20,7 @@ pub(crate) fn set_int_option(
     if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Types for which any `setsockopt` may read all bytes: no padding, no pointers of ours.
+/// Types of which `setsockopt` may read all bytes: without padding and pointers.
 ///
 /// # Safety
 /// Every byte of a value is initialised.
@@ -34,7 +34,7 @@ unsafe impl InitializedBytes for libc::sockaddr_ll {}
 // SAFETY: eight 32-bit numbers in a row.
 unsafe impl InitializedBytes for [u32; 8] {}
 
-/// Sets option `name` of `level` to a structure of the kernel's.
+/// Sets option `name` of `level` to a kernel structure.
 pub(crate) fn set_struct_option<T: InitializedBytes>(
     socket: BorrowedFd<'_>,
     level: c_int,
@@ -49,7 +49,7 @@ pub(crate) fn set_struct_option<T: InitializedBytes>(
     if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Binds a packet socket to an interface, for frames of `protocol` (zero: none yet).
+/// Binds a packet socket to an interface, for frames of `protocol` (0: none).
 pub(crate) fn bind_packet(
     socket: BorrowedFd<'_>,
     interface: c_int,
@@ -71,14 +71,14 @@ pub(crate) fn bind_packet(
     if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Frames that leave by the interface are not heard (`PACKET_IGNORE_OUTGOING` of
+/// Excludes frames that leave through the interface (`PACKET_IGNORE_OUTGOING` of
 /// `linux/if_packet.h`).
 pub(crate) fn ignore_outgoing(socket: BorrowedFd<'_>) -> io::Result<()> {
     set_int_option(socket, libc::SOL_PACKET, 23, 1)
 }
 
-/// Shares the frames of an interface among packet sockets, by the hash of their flow: joins the
-/// group, or makes a new one of which it says the number.
+/// Distributes the frames of an interface to several packet sockets by flow hash. Joins `group`, or
+/// creates a group; returns its number.
 pub(crate) fn join_fanout(socket: BorrowedFd<'_>, group: Option<u16>) -> io::Result<u16> {
     let way = i64::from(libc::PACKET_FANOUT_HASH) << 16;
     let unique = i64::from(libc::PACKET_FANOUT_FLAG_UNIQUEID) << 16;
@@ -90,13 +90,13 @@ pub(crate) fn join_fanout(socket: BorrowedFd<'_>, group: Option<u16>) -> io::Res
     Ok(u16::from_le_bytes([low, high]))
 }
 
-/// Option `name` of `level`, which is a number.
+/// Reads option `name` of `level`, which is an integer.
 pub(crate) fn int_option(socket: BorrowedFd<'_>, level: c_int, name: c_int) -> io::Result<c_int> {
     let mut value: c_int = 0;
     let mut len = socklen_of::<c_int>();
     let place = (&raw mut value).cast();
-    // SAFETY: `place` points at `len` bytes of `value`, which lives across the call and any bytes
-    // of which are a good number; the kernel writes no more than `len`.
+    // SAFETY: `place` points at `len` bytes of `value`, which lives across the call and for which
+    // every bit pattern is valid; the kernel writes no more than `len`.
     let failed = unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, place, &raw mut len) };
     if failed == 0 { Ok(value) } else { Err(io::Error::last_os_error()) }
 }
@@ -111,14 +111,14 @@ pub(crate) fn path_mtu(socket: BorrowedFd<'_>, is_ipv4: bool) -> io::Result<usiz
     usize::try_from(int_option(socket, level, name)?).map_err(io::Error::other)
 }
 
-/// How many datagrams the kernel took for the socket and had to throw away, for want of room or
-/// for a wrong checksum, since it was opened.
+/// Number of datagrams since the socket was opened that the kernel received and dropped because of
+/// lack of room or a wrong checksum.
 pub(crate) fn receive_drops(socket: BorrowedFd<'_>) -> io::Result<u32> {
     let mut counters = [0_u32; 16];
     let mut len = socklen_of::<[u32; 16]>();
     let place = counters.as_mut_ptr().cast();
-    // SAFETY: `place` points at `len` bytes of `counters`, which lives across the call and any
-    // bytes of which are good numbers; the kernel writes no more than `len`.
+    // SAFETY: `place` points at `len` bytes of `counters`, which lives across the call and for
+    // which every bit pattern is valid; the kernel writes no more than `len`.
     let failed = unsafe {
         libc::getsockopt(
             socket.as_raw_fd(),
@@ -135,7 +135,7 @@ pub(crate) fn receive_drops(socket: BorrowedFd<'_>) -> io::Result<u32> {
     Ok(counters.get(index).copied().unwrap_or(0))
 }
 
-/// The size of a `T` as the socket calls want it.
+/// The size of a `T` in the type of the socket calls.
 pub(super) fn socklen_of<T>() -> socklen_t {
     socklen_t::try_from(size_of::<T>()).unwrap_or(socklen_t::MAX)
 }

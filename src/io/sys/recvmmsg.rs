@@ -1,4 +1,4 @@
-//! Many datagrams from one socket in one system call (`recvmmsg`).
+//! Receives many datagrams from one socket in one system call (`recvmmsg`).
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,27 +9,27 @@ use socket2::SockAddr;
 
 use super::option::socklen_of;
 
-/// How many datagrams one call gives at the most.
+/// The maximum number of datagrams of one call.
 pub(crate) const RECEIVE_LEN: usize = 64;
 
-/// More than any UDP datagram can be, so that none is cut.
+/// Buffer length in bytes, longer than any UDP datagram, so that none is truncated.
 const BUFFER_LEN: usize = 65_536;
 
-/// Room for the time of arrival, aligned for a header.
+/// Room for the timestamp, aligned for a control message header.
 type ControlBuffer = [u64; 8];
 
-/// One datagram as it came.
+/// One received datagram.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Received<'a> {
     /// Its payload.
     pub(crate) bytes: &'a [u8],
-    /// Who sent it.
+    /// The sender's address.
     pub(crate) peer: Option<SocketAddr>,
-    /// When the kernel took it, in nanoseconds since 1970; zero where it does not say.
+    /// The time at which the kernel received it, in ns since 1970; 0 if unknown.
     pub(crate) timestamp_ns: u64,
 }
 
-/// The arrays that the call writes, made once.
+/// The arrays that the call writes. They are allocated once.
 pub(crate) struct ReceiveBatch {
     messages: Box<[mmsghdr]>,
     pieces: Box<[iovec]>,
@@ -47,7 +47,7 @@ unsafe impl Send for ReceiveBatch {}
 impl ReceiveBatch {
     /// Room for [`RECEIVE_LEN`] datagrams of any length.
     pub(crate) fn new() -> Self {
-        // SAFETY: all three are numbers and raw pointers, for which all bits zero are a value.
+        // SAFETY: all three consist of numbers and raw pointers, for which all-zero bits are valid.
         let (message, piece, name): (mmsghdr, iovec, sockaddr_storage) =
             unsafe { (std::mem::zeroed(), std::mem::zeroed(), std::mem::zeroed()) };
         Self {
@@ -60,8 +60,8 @@ impl ReceiveBatch {
         }
     }
 
-    /// Waits for a datagram, as long as the socket's timeout says, and takes it and those that
-    /// wait behind it, at most `limit`: how many. None where the time is over or a signal came.
+    /// Waits for a datagram up to the socket's time-out, and receives it and those queued behind
+    /// it, at most `limit`. Returns their number; 0 after the time-out or a signal.
     pub(crate) fn receive(&mut self, socket: BorrowedFd<'_>, limit: usize) -> io::Result<usize> {
         self.count = 0;
         let len = self.point_at_buffers(limit);
@@ -84,7 +84,7 @@ impl ReceiveBatch {
         Ok(self.count)
     }
 
-    /// What the last call gave.
+    /// The datagrams of the last call.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Received<'_>> {
         self.messages
             .iter()
@@ -119,7 +119,7 @@ impl ReceiveBatch {
     }
 }
 
-/// The end of a wait is no error; nor is word of an earlier send, which this socket never made.
+/// Ignores time-outs, signals and errors of earlier sends.
 fn ignore_timeout(error: io::Error) -> io::Result<()> {
     match error.raw_os_error() {
         Some(libc::EAGAIN | libc::EINTR | libc::ECONNREFUSED) => Ok(()),

@@ -1,15 +1,15 @@
-//! How many files the process may have open, and how many of them stay free.
+//! The limit of open files, and a reserve of free descriptors.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
 use libc::rlim_t;
 
-/// Descriptors that only metrics, health, the endpoint and queries to the kernel may use, so that
-/// they go on where traffic has used up the rest.
+/// Number of descriptors reserved for metrics, health, the endpoint and kernel queries, so that
+/// they work when traffic has used all others.
 const RESERVED: rlim_t = 32;
 
-/// Raises the soft limit of open files to the hard one, which every process may do.
+/// Raises the soft limit of open files to the hard limit, which every process may do.
 pub(crate) fn raise_open_file_limit() -> io::Result<()> {
     let mut limit = open_file_limit()?;
     limit.rlim_cur = limit.rlim_max;
@@ -20,8 +20,8 @@ pub(crate) fn raise_open_file_limit() -> io::Result<()> {
     Ok(())
 }
 
-/// Refuses a descriptor that is one of the last 32, or of the last quarter where there are few. The
-/// kernel always gives the lowest free number, so the number says how many are in use.
+/// Rejects a descriptor that is one of the last 32, or of the last quarter if the limit is low. The
+/// kernel always assigns the lowest free number, so the number shows how many are in use.
 ///
 /// # Errors
 /// `EMFILE`: the caller should close the descriptor.
@@ -34,11 +34,11 @@ pub(crate) fn check_reserve(descriptor: &impl AsFd) -> io::Result<()> {
     Err(io::Error::from_raw_os_error(libc::EMFILE))
 }
 
-/// How many more descriptors there may be before [`check_reserve`] refuses one, where `lowest` was
-/// opened just now.
+/// Number of descriptors that can be opened before [`check_reserve`] rejects one. `lowest` must
+/// have been opened just now.
 ///
 /// # Errors
-/// The system does not say.
+/// The limit cannot be read.
 pub(crate) fn spare_descriptors(lowest: &impl AsFd) -> io::Result<usize> {
     let limit = open_file_limit()?.rlim_cur;
     let number = rlim_t::try_from(lowest.as_fd().as_raw_fd()).unwrap_or(0);
@@ -46,7 +46,7 @@ pub(crate) fn spare_descriptors(lowest: &impl AsFd) -> io::Result<usize> {
     Ok(usize::try_from(spare).unwrap_or(usize::MAX))
 }
 
-/// Whether an error says that no descriptor is left, for the process or for the host.
+/// Whether an error means that no descriptor is left, for the process or for the host.
 pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }

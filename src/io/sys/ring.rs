@@ -7,27 +7,13 @@ use libc::{c_int, c_uint, c_void};
 use socket2::Socket;
 
 use super::option::{set_int_option, set_struct_option, socklen_of};
-use super::ring_memory::RingMemory;
+use super::ring_memory::{RingGeometry, RingMemory};
 
-/// Length of the `virtio_net_hdr` in front of each frame.
-pub(crate) const VNET_HEADER_LEN: usize = 10;
-
-/// Room in front of a frame beside the `virtio_net_hdr`, so that a VLAN tag can be put back.
+/// Headroom of a frame in bytes, besides the `virtio_net_hdr`, for restoring a VLAN tag.
 const RESERVED_LEN: c_int = 16;
 
 /// `PACKET_VNET_HDR` of `linux/if_packet.h`.
 pub(crate) const PACKET_VNET_HDR: c_int = 15;
-
-/// How large a ring is, and how it is divided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RingGeometry {
-    /// Length of a block in bytes: a multiple of the page size.
-    pub(crate) block_len: usize,
-    /// How many blocks there are.
-    pub(crate) blocks: usize,
-    /// After how many milliseconds the kernel closes a block that is not full.
-    pub(crate) timeout_ms: u32,
-}
 
 /// A packet socket and the memory of its ring.
 #[derive(Debug)]
@@ -41,7 +27,7 @@ pub(crate) struct Ring {
 pub(crate) struct RingSocket(Socket);
 
 impl Ring {
-    /// Gives a packet socket that is not bound yet a ring.
+    /// Creates a ring on a packet socket that is not bound yet.
     pub(crate) fn new(socket: Socket, geometry: RingGeometry) -> io::Result<Self> {
         let packet = |name, value| set_int_option(socket.as_fd(), libc::SOL_PACKET, name, value);
         packet(libc::PACKET_VERSION, 2 /* TPACKET_V3 */)?;
@@ -63,7 +49,7 @@ impl Ring {
         Ok(Self { socket: RingSocket(socket), memory })
     }
 
-    /// The socket and the memory, each on its own.
+    /// Splits the ring into its socket and its memory.
     pub(crate) fn into_parts(self) -> (RingSocket, RingMemory) {
         (self.socket, self.memory)
     }
@@ -75,15 +61,15 @@ impl RingSocket {
         &self.0
     }
 
-    /// What the kernel counted since the last call: frames that the filter let through, and how
-    /// many of them it did not put into the ring, for want of room or because it could not write
-    /// a `virtio_net_hdr` for them.
+    /// The kernel's counters since the last call: frames that the filter accepted, and how many of
+    /// them it did not put into the ring, because of lack of room or because it could not write a
+    /// `virtio_net_hdr`.
     pub(crate) fn statistics(&self) -> io::Result<(u32, u32)> {
         let mut counted = libc::tpacket_stats_v3 { tp_packets: 0, tp_drops: 0, tp_freeze_q_cnt: 0 };
         let mut len = socklen_of::<libc::tpacket_stats_v3>();
         let place: *mut c_void = (&raw mut counted).cast();
         // SAFETY: `place` points at `len` bytes of `counted`, which lives across the call and for
-        // which any bytes are values; the kernel writes no more than `len`.
+        // which every bit pattern is valid; the kernel writes no more than `len`.
         let failed = unsafe {
             libc::getsockopt(
                 self.0.as_raw_fd(),

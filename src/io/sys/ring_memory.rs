@@ -1,33 +1,45 @@
-//! The memory of a TPACKET_V3 ring: blocks of slots, and a frame in each slot but the empty ones.
+//! The memory of a TPACKET_V3 ring: blocks of slots. Each slot contains a frame or is empty.
 //!
 //! ```text
-//! block:  0 version | 4 offset to private | 8 status | 12 slots | 16 first slot | 20 length | ... 48
-//! slot:   0 next | 4 s | 8 ns | 12 captured | 16 wire | 20 status | 24 mac | 26 net
-//!         28 hash | 32 VLAN tag | 36 its EtherType | 48 sockaddr_ll | 68 ... virtio_net_hdr | frame
+//! block:  0 version | 4 offset to private | 8 status | 12 slots | 16 first slot | 20 length | ...
+//! slot:   0 next | 4 s | 8 ns | 12 captured | 16 wire | 20 status | 24 mac | 26 net | 28 hash
+//!         32 VLAN tag | 36 its EtherType | 48 sockaddr_ll | 68 ... virtio_net_hdr | frame
 //! ```
 //!
-//! The layouts are those of `linux/if_packet.h`. The kernel writes a block while its status lacks
-//! `TP_STATUS_USER`, the block is *open*. It sets the bit when it has finished all slots of the
-//! block (the block is *closed*) and does not touch the block again until we clear the bit.
-//! The memory is the mapping of a packet socket, or a buffer of this process in which a test or a
-//! fuzz target plays the kernel.
+//! The layouts are those of `linux/if_packet.h`. A block whose status lacks `TP_STATUS_USER` is
+//! *open*: the kernel writes it. The kernel sets the bit when it has finished all slots (the block
+//! is then *closed*) and does not touch the block again until this program clears the bit. The
+//! memory is the mapping of a packet socket, or a buffer in which a test or a fuzz target takes the
+//! kernel's role.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering};
 
-use super::ring::{RingGeometry, VNET_HEADER_LEN};
 use super::ring_slot::{Extent, Slot};
 
 /// Length of a block header (`BLK_HDR_LEN` of `net/packet/af_packet.c`).
 pub(crate) const BLOCK_HEADER_LEN: usize = 48;
 
-/// Where the frame of a slot begins at the earliest: behind both headers and the
-/// `virtio_net_hdr`.
+/// Length of the `virtio_net_hdr` in front of each frame.
+pub(crate) const VNET_HEADER_LEN: usize = 10;
+
+/// The smallest offset of a frame in its slot: behind both headers and the `virtio_net_hdr`.
 const MIN_FRAME_OFFSET: usize = size_of::<SlotHeader>() + VNET_HEADER_LEN;
 
-/// `struct tpacket_block_desc` with `struct tpacket_hdr_v1`, as far as it is read here.
+/// The size of a ring and its division into blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RingGeometry {
+    /// Length of a block in bytes: a multiple of the page size.
+    pub(crate) block_len: usize,
+    /// Number of blocks.
+    pub(crate) blocks: usize,
+    /// Time in milliseconds after which the kernel closes a block that is not full.
+    pub(crate) timeout_ms: u32,
+}
+
+/// `struct tpacket_block_desc` with `struct tpacket_hdr_v1`, up to the last field that is used.
 #[repr(C)]
 struct BlockHeader {
     version: AtomicU32,
@@ -64,11 +76,11 @@ struct SlotHeader {
 
 const _: () = assert!(size_of::<BlockHeader>() == 24 && size_of::<SlotHeader>() == 68);
 
-/// Where the memory came from, and how it is given back.
+/// The origin of the memory, which decides how it is freed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Origin {
     Mapping,
-    /// So many words of 64 bits.
+    /// Length in 64-bit words.
     Buffer(usize),
 }
 
@@ -78,19 +90,19 @@ pub(crate) struct RingMemory {
     memory: NonNull<u8>,
     origin: Origin,
     geometry: RingGeometry,
-    /// How often each block was released. An [`Extent`] holds for one round of its block.
+    /// How often each block was released. An [`Extent`] is valid for one generation of its block.
     generations: Vec<u32>,
 }
 
-// SAFETY: the memory belongs to this value alone, and neither the mapping nor the allocation is
-// bound to a thread.
+// SAFETY: only this value owns the memory, and neither the mapping nor the allocation is bound to a
+// thread.
 unsafe impl Send for RingMemory {}
 
 impl RingMemory {
-    /// Maps the ring that the socket was given just now, in this shape.
+    /// Maps the ring of the socket, which must have this geometry.
     pub(super) fn map(socket: BorrowedFd<'_>, geometry: RingGeometry) -> io::Result<Self> {
-        // SAFETY: a new mapping at an address of the kernel's choice overlaps no memory of ours.
-        // The kernel refuses a length that is not that of the ring (`packet_mmap`).
+        // SAFETY: a new mapping at an address that the kernel chooses overlaps no memory of ours.
+        // The kernel rejects a length that differs from that of the ring (`packet_mmap`).
         let memory = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
@@ -109,8 +121,8 @@ impl RingMemory {
         Ok(Self { memory, origin: Origin::Mapping, geometry, generations })
     }
 
-    /// A ring of zeros in a buffer of this process. Blocks must be a multiple of eight bytes long
-    /// and hold a block header.
+    /// A ring of zeros in a buffer of this process. The block length must be a multiple of eight
+    /// bytes and hold a block header.
     pub(crate) fn buffer(geometry: RingGeometry) -> io::Result<Self> {
         let is_sound = geometry.block_len.is_multiple_of(8)
             && geometry.block_len >= BLOCK_HEADER_LEN
@@ -124,12 +136,12 @@ impl RingMemory {
         Ok(Self { memory, origin: Origin::Buffer(count), geometry, generations })
     }
 
-    /// The shape.
+    /// The geometry of the ring.
     pub(crate) const fn geometry(&self) -> RingGeometry {
         self.geometry
     }
 
-    /// Whether the kernel has finished a block. What it wrote there is visible afterwards.
+    /// Whether the kernel has finished a block. Its writes to the block are visible afterwards.
     #[inline]
     pub(crate) fn is_closed(&self, block: usize) -> bool {
         let header = self.block_header(block);
@@ -137,28 +149,28 @@ impl RingMemory {
             .is_some_and(|header| header.status.load(Ordering::Acquire) & libc::TP_STATUS_USER != 0)
     }
 
-    /// How many slots a block has. In an open block some of them may not be complete yet.
+    /// Number of slots of a block. In an open block some of them may be incomplete.
     #[inline]
     pub(crate) fn slot_count(&self, block: usize) -> u32 {
         self.block_header(block).map_or(0, |header| header.slots.load(Ordering::Acquire))
     }
 
-    /// Where the first slot of a block begins.
+    /// Offset of the first slot of a block.
     #[inline]
     pub(crate) fn first_slot(&self, block: usize) -> usize {
         let header = self.block_header(block);
         header.map_or(0, |header| to_index(header.first.load(Ordering::Relaxed)))
     }
 
-    /// How many bytes of a block were written, by its own length, its header included.
+    /// Number of written bytes of a block by its length field, including its header.
     pub(crate) fn used_len(&self, block: usize) -> usize {
         let header = self.block_header(block);
         let len = header.map_or(0, |header| to_index(header.len.load(Ordering::Relaxed)));
         len.min(self.geometry.block_len)
     }
 
-    /// Gives a closed block back to the kernel, and voids all extents in it. Its number of slots
-    /// is set to zero, as the kernel does when it opens the block, which may be later.
+    /// Releases a closed block to the kernel and invalidates all extents in it. Also sets its
+    /// number of slots to zero, as the kernel does later when it opens the block.
     pub(crate) fn release(&mut self, block: usize) {
         if !self.is_closed(block) {
             return;
@@ -172,10 +184,9 @@ impl RingMemory {
         }
     }
 
-    /// Fills a block with zeros from `start`, but not its header, to `end`, so that a slot that is
-    /// written there later can be distinguished from an earlier one. In an open block, `end` is
-    /// where the next slot begins that was not found complete yet: in front of it the kernel has
-    /// written everything.
+    /// Fills a block with zeros from `start` to `end`, except its header, so that a later slot can
+    /// be distinguished from an earlier one. In an open block, `end` must be the start of the first
+    /// incomplete slot: the kernel has finished everything in front of it.
     pub(crate) fn wipe(&mut self, block: usize, start: usize, end: usize) {
         let start = start.max(BLOCK_HEADER_LEN);
         let len = end.min(self.geometry.block_len).saturating_sub(start);
@@ -188,15 +199,15 @@ impl RingMemory {
         }
     }
 
-    /// The frame of the slot at `at`, which [`Self::first_slot`] or the slot in front named. `None`
-    /// where the slot is empty, does not fit its block, or is not complete yet.
+    /// The frame of the slot at `at`, an offset that [`Self::first_slot`] or the previous slot
+    /// returned. `None` if the slot is empty, incomplete, or does not fit its block.
     ///
     /// In a closed block every slot is complete, and one without `TP_STATUS_USER` is empty: the
-    /// kernel clears the status when it reserves the slot and sets the bit when it fills it.
-    /// In an open block, which must have been all zeros (see [`Self::wipe`]), the kernel copies
-    /// the frame, then writes the header, and the index of the interface last (`tpacket_rcv` in
-    /// `net/packet/af_packet.c`). No interface promises that order, so all fields that cannot be
-    /// zero are required, whichever order they came in.
+    /// kernel clears the status when it reserves the slot and sets the bit when it fills it. In an
+    /// open block, which must have been all zeros (see [`Self::wipe`]), the kernel copies the
+    /// frame, then writes the header, and the interface index last (`tpacket_rcv` in
+    /// `net/packet/af_packet.c`). No interface guarantees that order, so this function requires all
+    /// fields that cannot be zero.
     #[inline]
     pub(crate) fn slot(&self, block: usize, at: usize, is_closed: bool) -> Option<Slot> {
         let header = self.slot_header(block, at)?;
@@ -208,7 +219,7 @@ impl RingMemory {
         let is_filled = interface != 0 && family != 0 && captured != 0 && seconds != 0;
         let (len, offset) = (to_index(captured), usize::from(mac));
         let (end, next) = (offset.saturating_add(len), to_index(word(&header.next)));
-        // Behind the last slot of a block, `next` is zero.
+        // The last slot of a block has `next` 0.
         let limit = if next == 0 { self.geometry.block_len - at } else { next };
         let fits = offset >= MIN_FRAME_OFFSET && end <= limit && captured <= wire_len;
         if status & libc::TP_STATUS_USER == 0 || !fits || !(is_closed || is_filled) {
@@ -229,21 +240,21 @@ impl RingMemory {
         })
     }
 
-    /// Whether the kernel left the slot at `at` of a closed block empty; `None` where no slot can
+    /// Whether the kernel left the slot at `at` of a closed block empty; `None` if no slot can
     /// begin there.
     pub(crate) fn is_empty(&self, block: usize, at: usize) -> Option<bool> {
         let status = self.slot_header(block, at)?.status.load(Ordering::Relaxed);
         Some(status & libc::TP_STATUS_USER == 0)
     }
 
-    /// Where the slot behind the one at `at` begins; `None` where no slot can begin there.
+    /// Offset of the slot behind the one at `at`; `None` if no slot can begin there.
     pub(crate) fn next_slot(&self, block: usize, at: usize) -> Option<usize> {
         let next = to_index(self.slot_header(block, at)?.next.load(Ordering::Relaxed));
         let behind = at.checked_add(next).filter(|_| next >= size_of::<SlotHeader>())?;
         self.slot_header(block, behind).map(|_| behind)
     }
 
-    /// The bytes of an extent; none where its block was released since.
+    /// The bytes of an extent; empty if its block was released since.
     #[inline]
     pub(crate) fn bytes(&self, extent: Extent) -> &[u8] {
         match self.pointer_to_extent(extent) {
@@ -258,7 +269,7 @@ impl RingMemory {
         }
     }
 
-    /// The same, to be changed.
+    /// The mutable bytes of an extent; empty if its block was released since.
     #[inline]
     pub(crate) fn bytes_mut(&mut self, extent: Extent) -> &mut [u8] {
         match self.pointer_to_extent(extent) {
@@ -271,8 +282,8 @@ impl RingMemory {
         }
     }
 
-    /// Stores bytes anywhere in a block of a buffer, in the place of the kernel; nothing where
-    /// they do not fit, or where the memory is a mapping.
+    /// Stores bytes anywhere in a block of a buffer, in the role of the kernel. Does nothing if
+    /// they do not fit, or if the memory is a mapping.
     pub(crate) fn store(&mut self, block: usize, at: usize, bytes: &[u8]) {
         if self.origin == Origin::Mapping {
             return;
@@ -307,8 +318,8 @@ impl RingMemory {
             return None;
         }
         // SAFETY: `pointer` lies within the memory, which lives as long as the borrow of `self`,
-        // and is aligned. All fields are atomics, which may change while they are shared, and any
-        // bytes are values of them. No slice overlaps a block header: extents and `wipe` begin
+        // and is aligned. All fields are atomics, which may change while they are shared, and every
+        // bit pattern is valid for them. No slice overlaps a block header: extents and `wipe` begin
         // behind it.
         Some(unsafe { pointer.as_ref() })
     }

@@ -1,13 +1,13 @@
-//! Many messages through one unconnected socket in one system call (`sendmmsg`).
+//! Sends many messages through one unconnected socket in one system call (`sendmmsg`).
 //!
-//! A [`MessageBatch`] is filled message by message and sent once. Headers are written into memory
-//! of its own; the payload stays where it is, unless it is so short that copying it costs less than
-//! one more piece:
+//! A [`MessageBatch`] is filled message by message and sent once. Headers are written into its own
+//! memory. The payload is not copied, unless it is so short that copying costs less than one more
+//! piece (scatter-gather, `struct iovec`):
 //!
 //! ```text
 //! messages   | address, pieces 0..2 | address, pieces 2..3 | ...
 //! pieces     | headers | payload    | headers and payload  | ...      struct iovec
-//! memory     | headers | headers and payload | ...                    written by us
+//! memory     | headers | headers and payload | ...                    copied by the batch
 //! ```
 
 use std::io;
@@ -19,28 +19,28 @@ use socket2::SockAddr;
 
 use super::option::socklen_of;
 
-/// The most messages that one call sends.
+/// The maximum number of messages of one call.
 pub(crate) const MAX_MESSAGES: usize = 128;
 
-/// The most datagrams that one message may hold: `UDP_MAX_SEGMENTS` of kernels before 6.9.
+/// The maximum number of datagrams in one message: `UDP_MAX_SEGMENTS` of kernels before 6.9.
 pub(crate) const MAX_SEGMENTS: usize = 64;
 
-/// Payload up to this length in bytes is copied next to its headers: one more piece costs the
-/// kernel more than that.
+/// Payload up to this length in bytes is copied next to its headers, because one more piece costs
+/// the kernel more.
 const COPIED_LEN: usize = 256;
 
-/// Memory for headers and short payload, in bytes. Any one message fits: 64 datagrams of at most
-/// 256 bytes of headers and two short payloads each, and the headers in front of them.
+/// Memory for headers and short payload in bytes. It holds the longest message: 64 datagrams of at
+/// most 256 bytes of headers and two short payloads each, and the headers in front of them.
 const MEMORY_LEN: usize = 128 * 1024;
 
-/// The most pieces in a call. One message has at most 3 for each of its datagrams and one more,
-/// which is less than the kernel's own limit (`UIO_MAXIOV`, 1,024).
+/// The maximum number of pieces of one call. One message has at most 3 for each of its datagrams
+/// and one more, which is below the kernel's limit (`UIO_MAXIOV`, 1,024).
 const MAX_PIECES: usize = 1_024;
 
 /// The result of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SendResult {
-    /// How many messages, from the first, the kernel accepted.
+    /// Number of messages, from the first, that the kernel accepted.
     pub(crate) count: usize,
     /// Why it refused the first message (`errno`). Always present when `count` is zero: the
     /// kernel reports an error of a later message only when that message is sent first.
@@ -55,22 +55,22 @@ pub(crate) struct SendBatch {
 }
 
 // SAFETY: the pointers in the arrays are written by a `MessageBatch` and followed only by its
-// `send`, while it borrows both the arrays and what the pointers lead to. Between two batches
-// nobody follows them, so it does not matter which thread owns the arrays.
+// `send`, while it borrows both the arrays and the memory that the pointers lead to. Between two
+// batches no code follows them, so it does not matter which thread owns the arrays.
 unsafe impl Send for SendBatch {}
 
-/// Messages that are being assembled. All that they refer to is borrowed for `'d`.
+/// Messages that are being assembled. All memory that they refer to is borrowed for `'d`.
 pub(crate) struct MessageBatch<'b, 'd> {
     arrays: &'b mut SendBatch,
-    /// How many messages are complete.
+    /// Number of complete messages.
     messages: usize,
-    /// How many pieces are in use, those of the message that is being written included.
+    /// Number of pieces in use, including those of the message that is being written.
     pieces: usize,
-    /// How many bytes of memory are in use.
+    /// Number of bytes of memory in use.
     used: usize,
-    /// Where the piece that is being written into memory begins.
+    /// Start of the piece that is being written, in memory.
     open: usize,
-    /// Where the pieces of the message that is being written begin.
+    /// Index of the first piece of the message that is being written.
     first_piece: usize,
     borrowed: PhantomData<&'d [u8]>,
 }
@@ -78,7 +78,7 @@ pub(crate) struct MessageBatch<'b, 'd> {
 impl SendBatch {
     /// Empty arrays.
     pub(crate) fn new() -> Self {
-        // SAFETY: both are numbers and raw pointers, for which all bits zero are a value.
+        // SAFETY: both consist of numbers and raw pointers, for which all-zero bits are valid.
         let (message, piece): (mmsghdr, iovec) =
             unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
         Self {
@@ -103,15 +103,15 @@ impl SendBatch {
 }
 
 impl<'d> MessageBatch<'_, 'd> {
-    /// How many messages it holds.
+    /// Number of messages.
     #[cfg(test)]
     pub(crate) const fn len(&self) -> usize {
         self.messages
     }
 
-    /// Begins a message of at most `datagrams` datagrams, each with at most `header_len` bytes
-    /// of headers and two slices of payload, behind headers of that length for all of them. False
-    /// where there is no room for it: send what is there first. An empty batch has room for
+    /// Begins a message of at most `datagrams` datagrams, each with at most `header_len` bytes of
+    /// headers and two slices of payload, and with `header_len` bytes of headers in front of all.
+    /// Returns false if there is no room: send the batch first. An empty batch has room for
     /// [`MAX_SEGMENTS`] datagrams with 256 bytes of headers each.
     pub(crate) fn begin_message(&mut self, datagrams: usize, header_len: usize) -> bool {
         let pieces = datagrams * 3 + 1;
@@ -124,7 +124,7 @@ impl<'d> MessageBatch<'_, 'd> {
         has_room
     }
 
-    /// Appends bytes that are copied: headers.
+    /// Appends headers, which are copied.
     #[inline]
     pub(crate) fn append_copied(&mut self, bytes: &[u8]) {
         let end = self.used + bytes.len();
@@ -134,7 +134,7 @@ impl<'d> MessageBatch<'_, 'd> {
         }
     }
 
-    /// Appends bytes that stay where they are, or a copy of them where they are few.
+    /// Appends payload, which is copied only if it is short.
     #[inline]
     pub(crate) fn append_borrowed(&mut self, bytes: &'d [u8]) {
         if bytes.len() <= COPIED_LEN {
@@ -144,7 +144,7 @@ impl<'d> MessageBatch<'_, 'd> {
         self.push_piece(bytes.as_ptr(), bytes.len());
     }
 
-    /// Ends the message, which goes to `address`.
+    /// Ends the message, which is sent to `address`.
     #[inline]
     pub(crate) fn end_message(&mut self, address: &'d SockAddr) {
         self.close_piece();
@@ -152,7 +152,7 @@ impl<'d> MessageBatch<'_, 'd> {
         let Some(message) = self.arrays.messages.get_mut(self.messages) else { return };
         message.msg_hdr.msg_iovlen = pieces.len();
         message.msg_hdr.msg_iov = pieces.as_mut_ptr();
-        // The kernel only reads the address, whatever the type says.
+        // The kernel only reads the address, although the type is mutable.
         message.msg_hdr.msg_name = address.as_ptr().cast_mut().cast();
         message.msg_hdr.msg_namelen = address.len();
         self.messages += 1;
@@ -185,7 +185,7 @@ impl<'d> MessageBatch<'_, 'd> {
         }
     }
 
-    /// Makes a piece of what was put into memory since the last one.
+    /// Adds a piece for the bytes that were copied since the last piece.
     #[inline]
     fn close_piece(&mut self) {
         let written = self.arrays.memory.get(self.open..self.used).unwrap_or_default();
@@ -199,14 +199,14 @@ impl<'d> MessageBatch<'_, 'd> {
     #[inline]
     fn push_piece(&mut self, start: *const u8, len: usize) {
         if let Some(piece) = self.arrays.pieces.get_mut(self.pieces) {
-            // In a send the piece is only read, whatever the type says.
+            // A send only reads the piece, although the type is mutable.
             *piece = iovec { iov_base: start.cast_mut().cast(), iov_len: len };
             self.pieces += 1;
         }
     }
 }
 
-/// The address of a frame that leaves by the device at `index` (packet(7)).
+/// The address of a frame that leaves through the device at `index` (packet(7)).
 pub(crate) fn link_address(index: u32, protocol: u16) -> SockAddr {
     let address = libc::sockaddr_ll {
         sll_family: u16::try_from(libc::AF_PACKET).unwrap_or_default(),
@@ -217,8 +217,8 @@ pub(crate) fn link_address(index: u32, protocol: u16) -> SockAddr {
         sll_halen: 6,
         sll_addr: [0; 8],
     };
-    // SAFETY: all bits zero are a value of `sockaddr_storage`, which is larger than a
-    // `sockaddr_ll` and aligned for any address, so writing one to its start stays inside of it.
+    // SAFETY: all-zero bits are valid for `sockaddr_storage`, which is larger than a `sockaddr_ll`
+    // and aligned for any address, so writing one to its start stays within it.
     let storage = unsafe {
         let mut storage: socket2::SockAddrStorage = std::mem::zeroed();
         (&raw mut storage).cast::<libc::sockaddr_ll>().write(address);
@@ -283,7 +283,7 @@ mod tests {
             count += 1;
         }
         assert!(count > 64 && count <= MAX_MESSAGES, "{count}");
-        // A caller that does not listen loses bytes and harms nobody.
+        // A caller that ignores the result loses bytes but causes no invalid access.
         for _ in 0..3_000 {
             batch.append_copied(&[0; 200]);
             batch.append_borrowed(&[7; 300]);

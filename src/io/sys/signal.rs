@@ -18,12 +18,12 @@ const SAME_REQUEST_NS: u64 = 1_000_000_000;
 /// When the first signal came, in nanoseconds of the monotonic clock; 0 before.
 static FIRST_SIGNAL_NS: AtomicU64 = AtomicU64::new(0);
 
-/// What is written to standard error when a signal ends the process at once, and whether it is
-/// still true.
+/// The text that is written to standard error when a signal ends the process at once, and whether
+/// it is still valid.
 static LAST_MESSAGE: OnceLock<String> = OnceLock::new();
 static HAS_LAST_MESSAGE: AtomicBool = AtomicBool::new(false);
 
-/// What a signal asks for.
+/// The meaning of a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SignalRequest {
     /// An orderly end.
@@ -50,7 +50,7 @@ fn classify(first_ns: &AtomicU64, now_ns: u64) -> SignalRequest {
 /// first, of any kind that has this handler, ends the process as if there were no handler.
 ///
 /// # Errors
-/// The system refuses the handler.
+/// The system rejects the handler.
 pub(crate) fn set_flag_on_signal(signal: i32, flag: StopFlag) -> io::Result<()> {
     let action = move || match classify(&FIRST_SIGNAL_NS, now_ns()) {
         SignalRequest::End => flag.set(),
@@ -71,7 +71,7 @@ pub(crate) fn set_last_message(text: String) {
     HAS_LAST_MESSAGE.store(is_first, Ordering::Release);
 }
 
-/// From now on nothing is written when a signal ends the process at once.
+/// Disables the text of [`set_last_message`].
 pub(crate) fn clear_last_message() {
     HAS_LAST_MESSAGE.store(false, Ordering::Release);
 }
@@ -92,12 +92,12 @@ fn now_ns() -> u64 {
     seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(now.tv_nsec).unwrap_or(0))
 }
 
-/// Writes the last message and lets the signal do what it does without a handler.
+/// Writes the last message and ends the process by the signal's default action.
 fn end_at_once(signal: i32) {
     let stderr = io::stderr();
     let message = LAST_MESSAGE.get().filter(|_| HAS_LAST_MESSAGE.load(Ordering::Acquire));
     if let Some(message) = message {
-        // A reader of standard error that does not read must not delay the end.
+        // A blocked reader of standard error must not delay the end.
         let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
         let mut ready = [PollFd::new(&stderr, PollFlags::OUT)];
         if poll(&mut ready, Some(&at_once)) == Ok(1) {

@@ -1,16 +1,18 @@
-//! The circuit breaker: while the egress queue refuses copies, they are dropped without trying, so
-//! that production traffic has the queue to itself.
+//! The circuit breaker: after the egress queue refused a copy, copies are dropped without an
+//! attempt for a pause, so that production traffic has the queue for itself. Pauses double from 0.5
+//! ms to 64 ms while refusals continue: 0.5, 1, 2, ... 64, 64 ms. After 100 ms without a refusal
+//! the next pause is 0.5 ms again.
 
-/// How long the first pause is; each that follows at once is twice as long.
+/// The first pause in ns; each pause of the same congestion is twice as long as the previous one.
 const FIRST_NS: u64 = 500_000;
 
-/// The longest pause.
+/// The longest pause in ns.
 const LONGEST_NS: u64 = 64_000_000;
 
-/// How long after a pause a refusal still counts as the same congestion.
+/// How long in ns after a pause a refusal counts as the same congestion.
 const CALM_NS: u64 = 100_000_000;
 
-/// Opens when the queue refuses, and closes again after a pause.
+/// Opens when the queue refuses a copy, and closes after a pause.
 #[derive(Debug, Default)]
 pub(super) struct CircuitBreaker {
     until_ns: u64,
@@ -18,12 +20,12 @@ pub(super) struct CircuitBreaker {
 }
 
 impl CircuitBreaker {
-    /// Whether it is open now: nothing may pass.
+    /// Whether it is open now: copies are dropped.
     pub(super) const fn is_open(&self, now_ns: u64) -> bool {
         now_ns < self.until_ns
     }
 
-    /// The queue refused.
+    /// Records that the queue refused a copy.
     pub(super) fn trip(&mut self, now_ns: u64) {
         let is_calm = now_ns > self.until_ns.saturating_add(CALM_NS);
         self.pause_ns = if is_calm || self.pause_ns == 0 {

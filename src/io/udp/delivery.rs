@@ -1,4 +1,11 @@
-//! Sends the runs of a burst in order, around those that the kernel refuses.
+//! Sends the runs of a burst in order and handles those that the kernel refuses.
+//!
+//! `sendmmsg` sends messages until one fails and reports the error only if the first one fails. The
+//! loop therefore sends, counts what was accepted, and calls again with the rest. Example: of 5
+//! runs, the third has 3 copies and the device cannot segment. The first call accepts 2 runs. The
+//! second call returns EIO, so the runs are split into single copies from the third on. The next
+//! call sends the rest. Each error leads to one of these reactions: resolve the route again and
+//! truncate, split runs, retry once, trip the circuit breaker, or drop the run with a cause.
 
 use std::io;
 
@@ -6,33 +13,33 @@ use libc::c_int;
 
 use super::header::{MAX_HEADER_LEN, Payload};
 use super::outgoing::OutgoingCopies;
-use super::path::{Path, SendTransport};
+use super::path::{Path, SendTransport, cause_of};
 use super::runs::{QueuedCopy, Runs, to_index};
 use super::sink::UdpSink;
 use super::sockets::SocketKey;
 use crate::dataplane::{DropCause, Drops, sum_of_pieces, sum_of_words};
 use crate::io::sys::sendmmsg::{MessageBatch, SendResult};
 
-/// GENEVE and VXLAN header in front of an inner frame, at most.
+/// The longest GENEVE and VXLAN headers in front of an inner frame, in bytes.
 const MAX_ENCAPSULATION_LEN: usize = 96;
 
-/// How far the sending is.
+/// The progress of sending.
 #[derive(Debug, Default)]
 struct Progress {
     /// The next run.
     run: usize,
     /// The first copy of that run.
     copy: usize,
-    /// The run was refused once, for a reason that may be of an earlier datagram or a route that
-    /// has changed.
+    /// Whether the run was refused once for a reason that may not be its own: an error of an
+    /// earlier datagram, or a changed route.
     is_retry: bool,
 }
 
 impl UdpSink {
-    /// Sends all runs and says what is lost.
+    /// Sends all runs and adds the lost copies to `drops`.
     ///
-    /// Each turn of the loop sends, loses, cuts or splits a run, or is the second try for one, so
-    /// it ends.
+    /// The loop ends because each iteration sends, drops, truncates or splits a run, or retries it
+    /// once.
     pub(super) fn deliver(&mut self, copies: &impl OutgoingCopies, drops: &mut Drops) {
         let mut progress = Progress::default();
         while progress.run < self.runs.counts().len() {
@@ -47,7 +54,7 @@ impl UdpSink {
         }
     }
 
-    /// Sends as many runs as one call takes: those that leave by the same socket.
+    /// Sends as many runs as fit into one call: those that use the same socket.
     fn send_some(&mut self, copies: &impl OutgoingCopies, progress: &Progress) -> SendResult {
         let Self { paths, runs, sockets, batch, warnings, egress, now_ns, may_wait, .. } = self;
         let mut batch = batch.begin();
@@ -85,7 +92,7 @@ impl UdpSink {
         path.count(copies.len(), bytes - copies.len() * path.encapsulation_len());
     }
 
-    /// What is done about the run that the kernel refused.
+    /// Handles the run that the kernel refused.
     fn handle_refusal(&mut self, errno: c_int, progress: &mut Progress, drops: &mut Drops) {
         let count = self.runs.counts().get(progress.run).copied().unwrap_or(1);
         let Some(first) = self.runs.queued().get(progress.copy).copied() else { return };
@@ -98,7 +105,7 @@ impl UdpSink {
             if !has_frames {
                 self.runs.split_from(progress.run);
             }
-            // The payload of GENEVE has its length in more than one place and cannot be cut here.
+            // GENEVE contains its payload length in several places and cannot be truncated here.
             if can_cut {
                 return self.truncate(first.path, progress.copy, drops);
             }
@@ -129,8 +136,8 @@ impl UdpSink {
         self.drop_copies(run, cause, drops);
     }
 
-    /// The egress queue or the socket is full. A live mirror drops what else would leave by the
-    /// path; where copies may wait, a socket that stayed full takes nothing more of this burst.
+    /// Handles a full egress queue or socket. A live mirror drops the rest of the path. Otherwise,
+    /// if a socket stayed full for its time-out, the rest of this burst is dropped.
     fn handle_full_queue(&mut self, errno: c_int, progress: &mut Progress, drops: &mut Drops) {
         let run = progress.next(&self.runs);
         let Some(first) = self.runs.queued().get(run.start).copied() else { return };
@@ -150,7 +157,7 @@ impl UdpSink {
         self.drop_copies(run.start..end, DropCause::NoBuffers, drops);
     }
 
-    /// Drops what is left of a path, as congestion.
+    /// Drops the rest of a path as congestion.
     fn drop_path(&mut self, path: u32, progress: &Progress, drops: &mut Drops) {
         let left = self.runs.queued().get(progress.copy..).unwrap_or_default();
         for copy in left.iter().filter(|copy| copy.path == path) {
@@ -165,7 +172,8 @@ impl UdpSink {
         }
     }
 
-    /// Cuts what is left of a path to what its route carries now. Runs of one length stay such.
+    /// Truncates the rest of a path to what its route carries now. Runs of one length keep one
+    /// length.
     fn truncate(&mut self, path: u32, from: usize, drops: &mut Drops) {
         let Some(route) = self.paths.get(to_index(path)) else { return };
         let (encapsulation_len, most) = (route.encapsulation_len(), route.most_inner_len);
@@ -179,7 +187,7 @@ impl UdpSink {
 }
 
 impl Progress {
-    /// Goes on to the run behind; says which copies the one in front of it has.
+    /// Moves to the next run; returns the range of copies of the previous one.
     fn next(&mut self, runs: &Runs) -> std::ops::Range<usize> {
         let count = runs.counts().get(self.run).copied().unwrap_or_default();
         let start = self.copy;
@@ -191,8 +199,8 @@ impl Progress {
 }
 
 impl Path {
-    /// Whether a refusal may be over at a second try: it may be about an earlier datagram of a UDP
-    /// socket, or about a device that the route does not lead by any more.
+    /// Whether a second try may succeed: the error may be about an earlier datagram of a UDP
+    /// socket, or about a device that is no longer on the route.
     fn is_retryable(&self, errno: c_int, now_ns: u64) -> bool {
         let is_udp = matches!(self.transport(0, now_ns).key, SocketKey::Udp { .. });
         let is_full = matches!(errno, libc::ENOBUFS | libc::EAGAIN | libc::ENOMEM);
@@ -200,7 +208,7 @@ impl Path {
         is_udp && !is_full || is_gone
     }
 
-    /// What stands in front of an inner frame behind the UDP header, in bytes.
+    /// Length of the headers between UDP header and inner frame, in bytes.
     pub(super) const fn encapsulation_len(&self) -> usize {
         self.path_key.geneve_len() + 8
     }
@@ -238,7 +246,7 @@ fn write_run<'d>(
     batch.end_message(transport.address);
 }
 
-/// The sum of the payload of a single datagram. All pieces but the last have even lengths.
+/// The checksum sum of the payload of a single datagram. All pieces but the last have even lengths.
 #[cold]
 fn payload_sum(copy: &QueuedCopy, path: &Path, copies: &impl OutgoingCopies) -> u64 {
     let index = to_index(copy.index);
@@ -249,24 +257,7 @@ fn payload_sum(copy: &QueuedCopy, path: &Path, copies: &impl OutgoingCopies) -> 
     sum_of_words(&front) + sum_of_words(&copies.vxlan_header(index)) + sum_of_pieces(inner)
 }
 
-/// What the kernel answers where it cannot cut a message for this device.
+/// Whether the error means that the kernel cannot cut a message for this device.
 const fn is_segmentation_error(errno: c_int) -> bool {
     matches!(errno, libc::EIO | libc::EINVAL | libc::EOPNOTSUPP | libc::ENOPROTOOPT)
-}
-
-/// What a refusal means for the copy.
-pub(super) const fn cause_of(errno: c_int) -> DropCause {
-    match errno {
-        libc::ENOBUFS | libc::EAGAIN | libc::ENOMEM => DropCause::NoBuffers,
-        libc::EMSGSIZE => DropCause::MessageTooLong,
-        libc::ECONNREFUSED => DropCause::TargetRefused,
-        libc::ENETUNREACH
-        | libc::EHOSTUNREACH
-        | libc::ENETDOWN
-        | libc::ENXIO
-        | libc::ENODEV
-        | libc::EHOSTDOWN
-        | libc::EADDRNOTAVAIL => DropCause::TargetUnreachable,
-        _ => DropCause::SendFailed,
-    }
 }

@@ -1,4 +1,8 @@
-//! What all senders of a process share: routes to targets, and the ICMP errors that come back.
+//! The state that all senders of a process share: routes to targets and received ICMP errors.
+//!
+//! A burst must not wait for the kernel's routing tables. Routes are therefore resolved ahead and
+//! cached here. A generation number changes with every route: a sender compares one atomic number
+//! per burst and reads the routes again only if it differs.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
@@ -7,30 +11,30 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::icmp::{IcmpError, IcmpListener};
 use super::options::{EgressMode, UdpOptions};
+use super::report::TargetReport;
 use super::route::EgressRoute;
-use super::sink::TargetReport;
 use crate::dataplane::MirrorTable;
 use crate::io::pace::{Clock, MonotonicClock};
 use crate::io::sys::{capability, resource};
 
-/// How long a path MTU that a router reported is respected (`net.ipv4.route.mtu_expires`).
+/// How long a path MTU that a router reported is used, in ns (`net.ipv4.route.mtu_expires`).
 const PATH_MTU_EXPIRES_NS: u64 = 600_000_000_000;
 
-/// A router cannot report less: 552 as the kernel's `min_pmtu` over IPv4, 1280 over IPv6
+/// The smallest accepted path MTU in bytes: 552 over IPv4 (the kernel's `min_pmtu`), 1280 over IPv6
 /// (RFC 8200, section 5).
 const MIN_PATH_MTU: [usize; 2] = [552, 1_280];
 
-/// Errors are counted for at most this many addresses.
+/// The maximum number of addresses with error counters.
 const MAX_ADDRESSES: usize = 16_384;
 
-/// The ICMP errors that came back from the way to one address.
+/// The ICMP errors that were received for one address.
 #[derive(Debug, Clone, Copy, Default)]
 struct AddressErrors {
     refused: u64,
     unreachable: u64,
 }
 
-/// What identifies a route: the address, and the source address that is wanted.
+/// Identifies a route: the destination and the requested source address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct RouteId {
     pub(super) destination: SocketAddr,
@@ -43,15 +47,15 @@ struct PathMtu {
     until_ns: u64,
 }
 
-/// Shared by all senders of a process.
+/// Routes and ICMP errors, shared by all senders of a process.
 #[derive(Debug)]
 pub struct Egress {
     options: UdpOptions,
     clock: MonotonicClock,
     routes: Mutex<HashMap<RouteId, Arc<EgressRoute>>>,
-    /// Goes up whenever a route changes.
+    /// Increases whenever a route changes.
     generation: AtomicU64,
-    /// Routes are resolved again by somebody else, so that senders do not have to.
+    /// Whether another thread refreshes the routes, so that senders do not.
     is_externally_refreshed: AtomicBool,
     icmp: Option<Mutex<IcmpListener>>,
     errors: Mutex<HashMap<SocketAddr, AddressErrors>>,
@@ -59,8 +63,8 @@ pub struct Egress {
 }
 
 impl Egress {
-    /// For senders with these options. Without the capability CAP_NET_RAW they use UDP sockets,
-    /// whatever the options say.
+    /// Creates the state for senders with these options. Without the capability CAP_NET_RAW they
+    /// use UDP sockets, regardless of the options.
     #[must_use]
     pub fn new(mut options: UdpOptions) -> Self {
         if !capability::has_net_raw() {
@@ -68,7 +72,7 @@ impl Egress {
         }
         let has_icmp = options.egress != EgressMode::UdpSockets;
         let icmp = has_icmp.then(IcmpListener::open).map(Mutex::new);
-        // Where the limit stays low, opening a socket says so.
+        // If this fails, opening a socket later reports the low limit.
         let _ = resource::raise_open_file_limit();
         Self {
             options,
@@ -88,14 +92,14 @@ impl Egress {
         &self.options
     }
 
-    /// From now on the caller calls [`Egress::refresh`] when routes may have changed and
-    /// [`Egress::read_errors`] now and then, at least once a second; senders no longer do.
+    /// Declares that the caller calls [`Egress::refresh`] when routes may have changed, and
+    /// [`Egress::read_errors`] at least once per second. Senders then do neither.
     pub fn use_external_refresh(&self) {
         self.is_externally_refreshed.store(true, Ordering::Relaxed);
     }
 
     /// Resolves the routes to all targets of these tables, so that they are known before the first
-    /// copy, and forgets all others.
+    /// copy, and removes all others.
     pub fn prepare<'t>(&self, tables: impl Iterator<Item = &'t MirrorTable>) {
         let ids: HashSet<RouteId> = tables.flat_map(route_ids).collect();
         locked(&self.routes).retain(|id, _| ids.contains(id));
@@ -117,7 +121,7 @@ impl Egress {
         }
     }
 
-    /// Reads the ICMP errors that came back since.
+    /// Reads the ICMP errors since the last call.
     pub fn read_errors(&self) {
         let Some(icmp) = &self.icmp else { return };
         for error in locked(icmp).read() {
@@ -125,8 +129,8 @@ impl Egress {
         }
     }
 
-    /// Adds the errors that came back to reports of all senders. Errors name the address alone, so
-    /// they are added to the first report about it.
+    /// Adds the received errors to the reports of all senders. Errors contain only the address, so
+    /// they are added to the first report for it.
     pub fn add_errors<'r>(&self, reports: impl Iterator<Item = &'r mut TargetReport>) {
         let mut errors = locked(&self.errors).clone();
         for report in reports {
@@ -137,8 +141,7 @@ impl Egress {
         }
     }
 
-    /// The devices that copies leave by and that put them into other packets, each with the
-    /// address that it leads to.
+    /// The egress devices that are tunnels, each with the target address that it is used for.
     #[must_use]
     pub fn tunnels(&self) -> Vec<(SocketAddr, String)> {
         let routes = locked(&self.routes);
@@ -159,13 +162,13 @@ impl Egress {
         self.is_externally_refreshed.load(Ordering::Relaxed)
     }
 
-    /// A number that changes whenever a route does.
+    /// A number that changes whenever a route changes.
     #[inline]
     pub(super) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// The route as it was last resolved; resolved now where it is new.
+    /// The cached route; resolves it if it is unknown.
     pub(super) fn route(&self, id: RouteId) -> Arc<EgressRoute> {
         if let Some(known) = self.known_route(id) {
             return known;
@@ -174,12 +177,12 @@ impl Egress {
         Arc::clone(locked(&self.routes).entry(id).or_insert(route))
     }
 
-    /// The route as it was last resolved; none where it is not in use.
+    /// The cached route; `None` if it is unknown.
     pub(super) fn known_route(&self, id: RouteId) -> Option<Arc<EgressRoute>> {
         locked(&self.routes).get(&id).map(Arc::clone)
     }
 
-    /// Resolves one route again, because the kernel refused what was sent by it.
+    /// Resolves one route again because the kernel refused a message for it.
     pub(super) fn refresh_one(&self, id: RouteId) -> Arc<EgressRoute> {
         let route = Arc::new(self.resolve(id));
         let known = locked(&self.routes).insert(id, Arc::clone(&route));
@@ -205,7 +208,7 @@ impl Egress {
         }
     }
 
-    /// A router on the way to a target of ours carries less than we sent.
+    /// Records that a router on a path carries smaller packets than were sent.
     fn limit_mtu(&self, address: SocketAddr, mtu: usize) {
         let [v4, v6] = MIN_PATH_MTU;
         let mtu = mtu.max(if address.is_ipv4() { v4 } else { v6 });
@@ -241,7 +244,7 @@ fn route_ids(table: &MirrorTable) -> impl Iterator<Item = RouteId> {
     })
 }
 
-/// A thread that panicked while it held the lock left whole values behind.
+/// Locks a mutex. The values are valid even if a thread panicked while it held the lock.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,17 +1,18 @@
-//! The headers in front of a datagram that leaves as a complete frame or IP packet.
+//! Writes the headers of a datagram that is sent as a complete frame or IP packet. The headers of a
+//! path are built once; for each datagram only ports, lengths and checksums change.
 //!
 //! ```text
-//!  0 virtio_net_hdr 10    frames only: checksum and segmentation that are left to the kernel
+//!  0 virtio_net_hdr 10    frames only: checksum and segmentation that the kernel completes
 //! 10 Ethernet 14          frames only: next hop, device, EtherType
 //! 24 IPv4 20 or IPv6 40   as AWS sends it, but with DF set over IPv4: no router fragments a copy
 //!    UDP 8                source port 65408 + hash; checksum 0 over IPv4
-//!    payload              VXLAN and what is in it, or GENEVE around that
+//!    payload              VXLAN and its content, or GENEVE around that
 //! ```
 
 use std::net::{IpAddr, SocketAddr};
 
 use crate::dataplane::{FIRST_SOURCE_PORT, OuterTemplate, fold, sum_of_words};
-use crate::io::sys::ring::VNET_HEADER_LEN;
+use crate::io::sys::ring_memory::VNET_HEADER_LEN;
 use crate::model::{MacAddress, VirtualNetworkId};
 
 /// Length of an Ethernet header.
@@ -20,20 +21,20 @@ const ETHERNET_LEN: usize = 14;
 /// Length of a UDP header.
 const UDP_LEN: usize = 8;
 
-/// Virtio, Ethernet, IPv6 and UDP header.
+/// Length of the virtio, Ethernet, IPv6 and UDP headers.
 pub(super) const MAX_HEADER_LEN: usize = VNET_HEADER_LEN + ETHERNET_LEN + 40 + UDP_LEN;
 
 /// `VIRTIO_NET_HDR_F_NEEDS_CSUM` and `VIRTIO_NET_HDR_GSO_UDP_L4` of linux/virtio_net.h.
 const NEEDS_CHECKSUM: u8 = 1;
 const GSO_UDP: u8 = 5;
 
-/// From the UDP header to its checksum.
+/// Offset of the checksum in the UDP header.
 const CHECKSUM_OFFSET: u16 = 6;
 
 /// The next hop of complete frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NextHop {
-    /// The index of the device that they leave by.
+    /// The index of the egress device.
     pub(super) device_index: u32,
     /// The Ethernet address of the device.
     pub(super) source: MacAddress,
@@ -41,36 +42,38 @@ pub(super) struct NextHop {
     pub(super) destination: MacAddress,
 }
 
-/// What of a datagram its headers depend on.
+/// The properties of a datagram that its headers depend on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Payload {
     /// The low seven bits of the source port.
     pub(super) flow_hash: u8,
-    /// Length of all that follows the UDP header, in bytes.
+    /// Length of everything behind the UDP header, in bytes.
     pub(super) len: usize,
-    /// Where the kernel cuts it into several datagrams: length of the payload of each.
+    /// If the kernel cuts it into several datagrams: the payload length of each, in bytes.
     pub(super) segment_len: Option<u16>,
-    /// The sum of the payload's 16-bit words, where we finish the checksum.
+    /// The sum of the payload's 16-bit words, if this program completes the checksum.
     pub(super) sum: u64,
 }
 
-/// Headers of all datagrams to one address, made once.
+/// The headers of all datagrams to one address, built once.
 #[derive(Debug, Clone)]
 pub(super) struct WireHeader {
     bytes: [u8; MAX_HEADER_LEN],
-    /// Complete frames have headers of their own for virtio and Ethernet.
+    /// Whether the headers include virtio and Ethernet, for complete frames.
     is_frame: bool,
     is_ipv4: bool,
-    /// Sum of the 16-bit words of the IPv4 header that do not change.
+    /// Sum of the constant 16-bit words of the IPv4 header.
     ip_sum: u64,
-    /// The same of the pseudo-header and the UDP header.
+    /// The same for the pseudo-header and the UDP header.
     udp_sum: u64,
 }
 
 impl WireHeader {
-    /// Headers from `source` to `destination`, of one family; frames where there is a next hop.
+    /// The headers from `source` to `destination`, which have one IP version; for frames if there
+    /// is a next hop.
     pub(super) fn new(source: IpAddr, destination: SocketAddr, next_hop: Option<NextHop>) -> Self {
-        // The same headers as in a capture; everything behind the UDP header is the caller's.
+        // The same headers as in a written capture; the caller adds everything behind the UDP
+        // header.
         let template = OuterTemplate::new(source, destination, VirtualNetworkId::MAX);
         let is_ipv4 = destination.is_ipv4();
         let mut header = Self {
@@ -97,13 +100,13 @@ impl WireHeader {
         header
     }
 
-    /// Whether the checksum of the payload has to be summed up here: over IPv6 it is required
-    /// (RFC 8200, section 8.1), and only the kernel's own headers may leave it to the kernel.
+    /// Whether [`Payload::sum`] is required: IPv6 requires a checksum (RFC 8200, section 8.1), and
+    /// the kernel completes it for frames only.
     pub(super) const fn needs_payload_sum(&self) -> bool {
         !self.is_ipv4 && !self.is_frame
     }
 
-    /// The headers in front of a payload.
+    /// Writes the headers in front of a payload.
     #[inline]
     pub(super) fn write<'r>(
         &self,
@@ -128,11 +131,11 @@ impl WireHeader {
         room.get(if self.is_frame { 0 } else { IP }..udp + UDP_LEN).unwrap_or_default()
     }
 
-    /// The kernel finishes the checksum of what it cuts, and of frames over IPv6.
+    /// The kernel completes the checksum of messages that it cuts, and of frames over IPv6.
     fn put_checksum(&self, payload: &Payload, udp_len: u16, room: &mut [u8; MAX_HEADER_LEN]) {
         let udp = self.udp();
         if self.is_frame && (payload.segment_len.is_some() || !self.is_ipv4) {
-            // What the kernel adds the rest to: the sum of the pseudo-header.
+            // The seed for the kernel: the sum of the pseudo-header.
             let destination_port = room.get(udp + 2..udp + 4);
             let pseudo = self.udp_sum + u64::from(!fold(words(destination_port)));
             let seed = fold(pseudo + u64::from(udp_len));
@@ -158,7 +161,7 @@ impl WireHeader {
             ];
             put(room, 0, &virtio);
         } else if !self.is_ipv4 {
-            // The length stands in the pseudo-header and in the UDP header.
+            // The length is in the pseudo-header and in the UDP header.
             let port = FIRST_SOURCE_PORT + u16::from(payload.flow_hash & 0x7f);
             let sum = self.udp_sum + u64::from(port) + 2 * u64::from(udp_len) + payload.sum;
             let checksum = match !fold(sum) {
@@ -169,13 +172,13 @@ impl WireHeader {
         }
     }
 
-    /// Where the UDP header begins.
+    /// Offset of the UDP header.
     const fn udp(&self) -> usize {
         IP + if self.is_ipv4 { 20 } else { 40 }
     }
 }
 
-/// Where the IP header begins.
+/// Offset of the IP header.
 const IP: usize = VNET_HEADER_LEN + ETHERNET_LEN;
 
 #[inline]
@@ -204,7 +207,7 @@ mod tests {
         Payload { flow_hash: 0x25, len, segment_len: None, sum: 0 }
     }
 
-    /// Up to the payload, the copy is the one of a written capture, but for DF and its checksum.
+    /// The headers equal those of a written capture, except DF and the IPv4 checksum.
     #[test]
     fn an_ipv4_frame_equals_the_written_capture_with_df_set() {
         let (source, destination) = ("172.31.0.238", "172.31.17.188:4789");
@@ -261,7 +264,7 @@ mod tests {
             ]
             .concat()
         );
-        // The kernel sums up everything from the UDP header on, the seed included.
+        // The kernel sums everything from the UDP header on, including the seed.
         let sum = words(Some(&bytes[64..])) + words(Some(&behind));
         assert_eq!(!fold(sum), u16::from_be_bytes([expected[60], expected[61]]));
     }

@@ -1,25 +1,25 @@
-//! Whether targets accept copies: what to report when that changes.
+//! Tracks whether targets accept copies, and reports changes.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use super::sink::TargetReport;
+use super::report::TargetReport;
 
-/// How long no error may come back before a target counts as accepting again. Hosts send an ICMP
-/// error for each second at least (`net.ipv4.icmp_ratelimit`).
+/// How long in ns no error may be received before a target counts as accepting again. Hosts send an
+/// ICMP error at least once per second (`net.ipv4.icmp_ratelimit`).
 const QUIET_NS: u64 = 5_000_000_000;
 
 /// The state of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TargetState {
-    /// Nothing says that copies do not arrive.
+    /// There is no sign that copies do not arrive.
     #[default]
     Accepting,
-    /// No program listens there: ICMP port unreachable came back.
+    /// ICMP port unreachable was received: no program listens there.
     Refusing,
-    /// Another ICMP error came back.
+    /// Another ICMP error was received.
     Unreachable,
-    /// This host has no route or neighbour to send them to.
+    /// This host has no route or neighbour for the target.
     NoRoute,
 }
 
@@ -42,18 +42,18 @@ impl TargetState {
                 "target {address} refuses copies: no program listens on that port (ICMP port unreachable)"
             ),
             Self::Unreachable => {
-                format!("target {address} cannot be reached: an ICMP error came back")
+                format!("target {address} is unreachable: received an ICMP error")
             }
             Self::NoRoute => {
                 format!(
-                    "target {address} cannot be reached: this host has no route or neighbour for it"
+                    "target {address} is unreachable: this host has no route or neighbour for it"
                 )
             }
         }
     }
 }
 
-/// Counters of one address, of all its reports together.
+/// The summed counters of all reports of one address.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Totals {
     sent: u64,
@@ -66,20 +66,20 @@ struct Totals {
 struct TrackedTarget {
     previous: Totals,
     state: TargetState,
-    /// When the last error came back, and how many copies had been sent by then.
+    /// When the last error was received, and how many copies had been sent by then.
     error_ns: u64,
     error_sent: u64,
 }
 
-/// The state of every target, as far as its errors tell.
+/// The state of every target, derived from its errors.
 #[derive(Debug, Default)]
 pub struct TargetHealth {
     targets: BTreeMap<SocketAddr, TrackedTarget>,
 }
 
 impl TargetHealth {
-    /// Compares reports with those of the last call, and returns a sentence for each target whose
-    /// state has changed.
+    /// Compares reports with those of the last call. Returns a message for each target whose state
+    /// has changed.
     pub fn observe(&mut self, reports: &[TargetReport], now_ns: u64) -> Vec<String> {
         let mut totals: BTreeMap<SocketAddr, Totals> = BTreeMap::new();
         for report in reports {
@@ -126,7 +126,7 @@ impl TrackedTarget {
             return;
         }
         let is_quiet = now_ns.saturating_sub(self.error_ns) >= QUIET_NS;
-        // The kernel says at once that there is no route; others answer late.
+        // The kernel reports a missing route at once; ICMP errors arrive later.
         let is_over = is_quiet || self.state == TargetState::NoRoute;
         if is_over && now.sent > self.error_sent {
             self.state = TargetState::Accepting;
@@ -162,9 +162,9 @@ mod tests {
         assert!(said.len() == 1 && said[0].contains("refuses copies"), "{said:?}");
         assert_eq!(health.failing().count(), 1);
         assert!(health.observe(&[report(30, 2, 0)], 2 * SECOND).is_empty());
-        // Nothing came back, but it is too early to tell.
+        // No error was received, but the quiet time is not over.
         assert!(health.observe(&[report(40, 2, 0)], 3 * SECOND).is_empty());
-        // Without copies nothing can be told.
+        // The quiet time is over, and copies were sent since the last error.
         let said = health.observe(&[report(40, 2, 0)], 8 * SECOND);
         assert!(said.len() == 1 && said[0].contains("again"), "{said:?}");
         assert_eq!(health.failing().count(), 0);

@@ -1,4 +1,4 @@
-//! ICMP errors about our datagrams, read by raw sockets that receive nothing else.
+//! Reads ICMP errors about our datagrams from raw sockets that receive nothing else.
 //!
 //! ```text
 //! IPv4 header | 3, code, checksum, 0, MTU | IPv4 header of ours | ports | ...   (RFC 792, 1191)
@@ -14,7 +14,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::dataplane::FIRST_SOURCE_PORT;
 use crate::io::sys::option;
 
-/// Destination unreachable, and its codes for a closed port and for a packet too long.
+/// ICMP "destination unreachable", its codes for a closed port and a too long packet, and the same
+/// for ICMPv6.
 const V4_UNREACHABLE: u8 = 3;
 const V4_PORT: u8 = 3;
 const V4_TOO_BIG: u8 = 4;
@@ -29,26 +30,26 @@ const ICMPV6_FILTER: i32 = 1;
 
 const UDP: u8 = 17;
 
-/// The longest part of a message that is read: IPv4 header with options, ICMP header, our header
-/// with options, ports.
+/// Bytes of a message that are read: IPv4 header with options, ICMP header, our header with
+/// options, ports.
 const READ_LEN: usize = 256;
 
-/// How many messages are read at once, so that a flood of them stops nothing.
+/// How many messages are read at once, so that a flood of messages blocks nothing.
 const MAX_MESSAGES: usize = 1_024;
 
-/// What a host or router says about a datagram of ours.
+/// The error that a host or router reports about a datagram of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum IcmpError {
     /// No program listens at the address.
     Refused(SocketAddr),
-    /// The address cannot be reached.
+    /// The address is unreachable.
     Unreachable(SocketAddr),
-    /// A router on the way carries no more than so many bytes.
+    /// A router on the path carries packets of at most this many bytes.
     TooBig(SocketAddr, usize),
 }
 
 impl IcmpError {
-    /// Where the datagram went.
+    /// The destination of the datagram.
     pub(super) const fn destination(&self) -> SocketAddr {
         match self {
             Self::Refused(address) | Self::Unreachable(address) | Self::TooBig(address, _) => {
@@ -58,7 +59,7 @@ impl IcmpError {
     }
 }
 
-/// Two raw sockets, as far as the kernel gives them.
+/// The raw sockets for both IP versions, if they could be opened.
 #[derive(Debug)]
 pub(super) struct IcmpListener {
     v4: Option<Socket>,
@@ -66,12 +67,12 @@ pub(super) struct IcmpListener {
 }
 
 impl IcmpListener {
-    /// Where a family is missing, or the right to it, its errors are not read.
+    /// Opens the sockets. If one cannot be opened, its errors are not read.
     pub(super) fn open() -> Self {
         Self { v4: open_v4().ok(), v6: open_v6().ok() }
     }
 
-    /// What came since; never waits.
+    /// The errors since the last call; never waits.
     pub(super) fn read(&self) -> Vec<IcmpError> {
         let mut errors = Vec::new();
         read_each(self.v4.as_ref(), |bytes| errors.extend(parse_v4(bytes)));
@@ -91,7 +92,7 @@ fn read_each(socket: Option<&Socket>, mut take: impl FnMut(&[u8])) {
 
 fn open_v4() -> io::Result<Socket> {
     let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4))?;
-    // A set bit keeps a type out.
+    // A set bit blocks a type.
     let others = !(1 << V4_UNREACHABLE);
     option::set_int_option(socket.as_fd(), SOL_RAW, ICMP_FILTER, others)?;
     socket.set_nonblocking(true)?;
@@ -109,7 +110,7 @@ fn open_v6() -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Raw sockets of IPv4 read the IP header too.
+/// Raw sockets of IPv4 receive the IP header, too.
 fn parse_v4(packet: &[u8]) -> Option<IcmpError> {
     let header_len = usize::from(packet.first()? & 0x0f) * 4;
     let &[kind, code, _, _, _, _, high, low] = packet.get(header_len..)?.first_chunk()?;
@@ -125,14 +126,14 @@ fn parse_v4(packet: &[u8]) -> Option<IcmpError> {
     let len = usize::from(u16::from_be_bytes([fixed[2], fixed[3]]));
     Some(match code {
         V4_PORT => IcmpError::Refused(destination),
-        // A packet that would have fitted is no reason: the message is forged.
+        // A packet that would have fitted cannot cause this error: the message is forged.
         V4_TOO_BIG if len <= mtu => return None,
         V4_TOO_BIG => IcmpError::TooBig(destination, mtu),
         _ => IcmpError::Unreachable(destination),
     })
 }
 
-/// Raw sockets of IPv6 begin with the ICMP header.
+/// Raw sockets of IPv6 receive the message from the ICMP header on.
 fn parse_v6(message: &[u8]) -> Option<IcmpError> {
     let &[kind, code, _, _, a, b, c, d] = message.first_chunk()?;
     let ours = message.get(8..)?;
@@ -154,7 +155,7 @@ fn parse_v6(message: &[u8]) -> Option<IcmpError> {
     }
 }
 
-/// Where a datagram went, if it left by one of our source ports.
+/// The destination of a datagram, if its source port is one of ours.
 fn destination(address: IpAddr, ports: &[u8]) -> Option<SocketAddr> {
     let &[source_high, source_low, high, low] = ports.first_chunk()?;
     let is_ours = u16::from_be_bytes([source_high, source_low]) >= FIRST_SOURCE_PORT;

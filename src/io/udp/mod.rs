@@ -1,12 +1,16 @@
-//! Copies out over UDP, as a real mirror sends them.
+//! Sends copies to their targets over UDP.
 //!
-//! What belongs here: routes and next hops of targets, the sockets that copies leave by, their
-//! order, and what is made of the kernel's and the network's errors. What does not: when a copy
-//! leaves (that is `pace`), and which bytes are encapsulated (the data plane).
+//! What belongs here: routes and next hops of targets, the sending sockets, the order of copies,
+//! and the handling of send errors and ICMP errors. What does not: when a copy leaves (`pace`), and
+//! the encapsulation (the data plane).
+//!
+//! Sending is designed for a low cost per copy: complete Ethernet frames through one packet socket
+//! skip the kernel's IP stack, `sendmmsg` sends many messages per call, and the kernel or the
+//! network card cuts runs of equal copies (UDP segmentation offload).
 //!
 //! ```text
 //! Copies -> UdpSink: admit (limits, circuit breaker, MTU) -> Runs: order -> delivery -> Sockets
-//!                       ^ Path: one for each address            |   frames | IP packets | UDP
+//!                       ^ Path: one per target address          |   frames | IP packets | UDP
 //!                       | Egress, shared: routes, ICMP errors   v
 //! ```
 
@@ -20,6 +24,7 @@ mod options;
 mod outgoing;
 mod path;
 mod rate_limiter;
+mod report;
 mod route;
 mod runs;
 mod sink;
@@ -31,4 +36,5 @@ mod warnings;
 pub use egress::Egress;
 pub use health::{TargetHealth, TargetState};
 pub use options::{DepartureOrder, EgressMode, Segmentation, UdpOptions};
-pub use sink::{TargetReport, UdpSink};
+pub use report::TargetReport;
+pub use sink::UdpSink;

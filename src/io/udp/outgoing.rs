@@ -1,25 +1,26 @@
-//! What of a burst's copies the sockets need to know: little of each copy, more of each session.
+//! The properties of a burst's copies that sending needs: a few of each copy, more of each session.
+//! The trait lets tests send copies without a mirror table.
 
 use std::net::{IpAddr, SocketAddr};
 
 use crate::dataplane::{Copies, GENEVE_OVERHEAD_LEN, InnerBytes};
 use crate::model::Rate;
 
-/// From where to where: what identifies a path.
+/// Identifies a path: source and destination of copies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PathKey {
     /// Index of the target in the mirror table.
     pub(super) target: u32,
     /// The target's address.
     pub(super) destination: SocketAddr,
-    /// The outer source address that the session asks for.
+    /// The outer source address that the session requests.
     pub(super) source: IpAddr,
-    /// Whether copies are in GENEVE.
+    /// Whether copies are encapsulated in GENEVE.
     pub(super) is_in_geneve: bool,
 }
 
 impl PathKey {
-    /// What stands between the UDP header and the VXLAN header, in bytes.
+    /// Length of the headers between the UDP header and the VXLAN header, in bytes.
     pub(super) const fn geneve_len(&self) -> usize {
         let [v4, v6] = GENEVE_OVERHEAD_LEN;
         match (self.is_in_geneve, self.destination) {
@@ -30,15 +31,15 @@ impl PathKey {
     }
 }
 
-/// What all copies of a session have in common.
+/// The properties that all copies of a session share.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SessionEgress {
     pub(super) path_key: PathKey,
-    /// What the session and the target may take.
+    /// The rate limits of the session and of the target.
     pub(super) limits: [Option<Rate>; 2],
 }
 
-/// One copy on its way out.
+/// One copy that will be sent.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OutgoingCopy<'a> {
     /// Index of the session in the mirror table.
@@ -47,35 +48,35 @@ pub(super) struct OutgoingCopy<'a> {
     pub(super) flow_hash: u8,
     /// Index among the addresses of the session's target.
     pub(super) destination: usize,
-    /// Copies of one flow have the same.
+    /// The same for all copies of a flow.
     pub(super) flow_tag: u16,
     pub(super) inner: InnerBytes<'a>,
 }
 
 /// The copies of a burst.
 pub(super) trait OutgoingCopies {
-    /// How many there are.
+    /// Number of copies.
     fn len(&self) -> usize;
 
-    /// The number of the mirror table that made them.
+    /// The number of the mirror table that created the copies.
     fn table_number(&self) -> u64;
 
-    /// How many sessions that table has.
+    /// Number of sessions of that table.
     fn sessions(&self) -> usize;
 
-    /// What a session's copies have in common; nothing where it leads nowhere.
+    /// The properties that a session's copies share; `None` for a session without a target.
     fn session_egress(&self, session: usize) -> Option<SessionEgress>;
 
     /// The keys of the paths to the other addresses of the session's target.
     fn additional_keys(&self, session: usize) -> Vec<PathKey>;
 
-    /// One copy; nothing where there is none.
+    /// The copy at `index`; `None` if there is none.
     fn get(&self, index: usize) -> Option<OutgoingCopy<'_>>;
 
     /// The VXLAN header of one copy.
     fn vxlan_header(&self, index: usize) -> [u8; 8];
 
-    /// What is in front of that, if the frame behind it is cut to `inner`.
+    /// The GENEVE headers in front of it, for a frame that is truncated to `inner`.
     fn geneve_header(&self, index: usize, inner: InnerBytes<'_>) -> Vec<u8>;
 }
 

@@ -1,12 +1,19 @@
-//! The way from one source address to one address of a target, and what became of the copies.
+//! The path from one source address to one address of a target: route, headers, counters and
+//! failure state.
+//!
+//! A path has headers for complete frames and for IP packets. Frames cost less, but they need the
+//! Ethernet address of the next hop. Until the kernel has resolved it, or while the kernel should
+//! verify it, copies leave as IP packets. Example: the first burst leaves as IP packets and makes
+//! the kernel send an ARP request. 20 ms later the route has a next hop, and after another 5 ms
+//! copies leave as frames; the delay lets the packets that the kernel held back leave first.
 
 use std::io;
 use std::sync::Arc;
 
+use libc::c_int;
 use socket2::SockAddr;
 
 use super::circuit_breaker::CircuitBreaker;
-use super::delivery::cause_of;
 use super::egress::{Egress, RouteId};
 use super::header::WireHeader;
 use super::options::EgressMode;
@@ -20,53 +27,53 @@ use crate::io::sys::sendmmsg::link_address;
 /// `ETH_P_IP` and `ETH_P_IPV6` of linux/if_ether.h.
 const ETHERTYPE: [u16; 2] = [0x0800, 0x86dd];
 
-/// Every device carries datagrams of this length: "every internet destination must be able to
-/// receive a datagram of 576 octets" (RFC 791, section 3.2), less the longest headers.
+/// Every device carries UDP payloads of this length in bytes: "every internet destination must be
+/// able to receive a datagram of 576 octets" (RFC 791, section 3.2), less the longest headers.
 const MIN_CARRIED_LEN: u32 = 508;
 
 /// Length of the VXLAN header.
 const VXLAN_LEN: usize = 8;
 
-/// Loopback devices have room for more than an IP packet can be long.
+/// The longest IP packet in bytes; the MTU of loopback devices is larger.
 const MAX_PACKET_LEN: usize = 65_535;
 
-/// How long complete frames wait after their next hop was resolved: what the kernel held back
-/// meanwhile leaves first.
+/// How long complete frames wait in ns after their next hop was resolved: packets that the kernel
+/// held back leave first.
 const FRAME_DELAY_NS: u64 = 5_000_000;
 
-/// One way, and what became of the datagrams.
+/// One path and the counters of its datagrams.
 #[derive(Debug)]
 pub(super) struct Path {
     pub(super) path_key: PathKey,
     egress: Arc<Egress>,
     route: Arc<EgressRoute>,
-    /// Headers of complete frames, where the next hop is known, and of IP packets.
+    /// The headers of complete frames, if the next hop is known, and of IP packets.
     frame: Option<(WireHeader, SockAddr)>,
     packet: (WireHeader, SockAddr),
     destination: SockAddr,
-    /// Until when frames wait.
+    /// The time from which frames are sent.
     frames_from_ns: u64,
     /// The next copy leaves as an IP packet, so that the kernel verifies the next hop.
     verifies: bool,
     /// The longest inner frame that the route carries, in bytes.
     pub(super) most_inner_len: usize,
-    /// When the route was last resolved because the kernel refused a message.
+    /// The time at which the route was last resolved because the kernel refused a message.
     resolved_ns: u64,
-    /// Whether runs leave as one message.
+    /// Whether a run is sent as one message.
     segments: bool,
-    /// The kernel refused to cut messages, whatever the route says.
+    /// The kernel refused to cut messages; this overrides the route.
     is_segmentation_refused: bool,
-    /// Datagrams up to this length are not refused for it, as the burst of that time has shown.
+    /// UDP payloads up to this length were accepted in the burst at `proven_ns`.
     proven_len: u32,
     proven_ns: u64,
     breaker: CircuitBreaker,
-    /// Until when nothing is sent because copies came back.
+    /// The time until which nothing is sent because copies came back.
     suspended_until_ns: u64,
     /// Datagrams that the kernel accepted.
     pub(super) sent: u64,
     /// Length of the inner frames in them.
     pub(super) sent_bytes: u64,
-    /// Datagrams that the kernel refused because no route or neighbour leads to the address.
+    /// Datagrams that the kernel refused because there is no route or neighbour for the address.
     pub(super) no_route: u64,
     is_error_reported: bool,
 }
@@ -105,21 +112,21 @@ impl Path {
         path
     }
 
-    /// Takes the newest route. A path that no session of the table uses keeps the one that it had.
+    /// Uses the newest route. A path that no session of the table uses keeps its route.
     pub(super) fn follow_route(&mut self, now_ns: u64, warnings: &mut Warnings) {
         if let Some(route) = self.egress.known_route(self.path_key.route_id()) {
             self.take_route(route, now_ns, warnings);
         }
     }
 
-    /// The same for a path that a session has come to use, whose route may not be known any more.
+    /// Uses the newest route of a path that a session starts to use; resolves it if it is unknown.
     pub(super) fn renew_route(&mut self, now_ns: u64, warnings: &mut Warnings) {
         let route = self.egress.route(self.path_key.route_id());
         self.take_route(route, now_ns, warnings);
     }
 
-    /// Resolves the route anew, because the kernel refused a message; once in a burst. Says whether
-    /// it carries less than before.
+    /// Resolves the route again because the kernel refused a message, once per burst. Returns
+    /// whether it carries less than before.
     pub(super) fn resolve_again(&mut self, now_ns: u64, warnings: &mut Warnings) -> bool {
         if std::mem::replace(&mut self.resolved_ns, now_ns) == now_ns {
             return false;
@@ -130,7 +137,7 @@ impl Path {
         self.most_inner_len < before
     }
 
-    /// What the next copy is given to, and as what.
+    /// The socket, headers and address of the next copy.
     pub(super) fn transport(&self, flow_hash: u8, now_ns: u64) -> SendTransport<'_> {
         if self.egress.options().egress == EgressMode::UdpSockets {
             let key = SocketKey::Udp { source: self.route.source, flow_hash };
@@ -149,20 +156,20 @@ impl Path {
         }
     }
 
-    /// No complete frames any more, until the route changes: the kernel refused one.
+    /// Sends no complete frames until the route changes, because the kernel refused one.
     pub(super) fn stop_sending_frames(&mut self) {
         self.frame = None;
     }
 
-    /// Counts datagrams that the kernel accepted, with so many bytes of inner frames in them.
+    /// Counts datagrams that the kernel accepted, and the bytes of the inner frames in them.
     pub(super) fn count(&mut self, datagrams: usize, inner_bytes: usize) {
         self.verifies = false;
         self.sent += u64::try_from(datagrams).unwrap_or_default();
         self.sent_bytes += u64::try_from(inner_bytes).unwrap_or_default();
     }
 
-    /// Why copies are dropped now, if they are: the egress queue refused some a moment ago, they
-    /// came back, or no route leads there.
+    /// The cause for which copies are dropped now: the egress queue refused some a moment ago, they
+    /// came back, or there is no route.
     #[inline]
     pub(super) fn drop_cause(&mut self, now_ns: u64) -> Option<DropCause> {
         if self.breaker.is_open(now_ns) {
@@ -176,7 +183,8 @@ impl Path {
         Some(cause)
     }
 
-    /// Sends nothing for a while, because copies come back. Says what leads there.
+    /// Suspends the path because copies come back. Returns its destination and device for a
+    /// message.
     pub(super) fn suspend(&mut self, until_ns: u64) -> String {
         self.suspended_until_ns = until_ns;
         let destination = self.path_key.destination;
@@ -186,7 +194,8 @@ impl Path {
         }
     }
 
-    /// The egress queue refused a message. Says whether copies are dropped from now on.
+    /// Records that the egress queue refused a message. Returns whether copies are dropped from now
+    /// on.
     pub(super) fn trip_breaker(&mut self, now_ns: u64) -> bool {
         let sheds_load = self.egress.options().sheds_load;
         if sheds_load {
@@ -195,7 +204,7 @@ impl Path {
         sheds_load
     }
 
-    /// The kernel refused to cut messages: from now on each datagram is one.
+    /// Records that the kernel refused to cut messages: each datagram is then one message.
     pub(super) fn stop_segmentation(&mut self, error: &io::Error, warnings: &mut Warnings) {
         self.segments = false;
         if !std::mem::replace(&mut self.is_segmentation_refused, true) {
@@ -203,19 +212,19 @@ impl Path {
         }
     }
 
-    /// Reports once why nothing can be sent there.
+    /// Reports once why nothing can be sent to the target.
     pub(super) fn report(&mut self, error: &io::Error, warnings: &mut Warnings) {
         if !std::mem::replace(&mut self.is_error_reported, true) {
             warnings.cannot_send(self.path_key.destination, error);
         }
     }
 
-    /// The index of the device that copies leave by, where it is known.
+    /// The index of the egress device, if it is known.
     pub(super) fn device_index(&self) -> Option<u32> {
         self.route.device.as_ref().map(|device| device.index)
     }
 
-    /// Whether copies leave by a device that puts them into other packets.
+    /// Whether the egress device encapsulates copies in other packets.
     pub(super) fn is_tunnelled(&self) -> bool {
         self.route.device.as_ref().is_some_and(|device| device.is_tunnel)
     }
@@ -230,9 +239,9 @@ impl Path {
         self.frame.is_some() && now_ns >= self.frames_from_ns
     }
 
-    /// Whether runs of copies of a length leave as one message. Where the device has come to carry
-    /// less, the kernel refuses a single frame but drops the segments of a message without a
-    /// word, so the first copy of a length in a burst leaves alone.
+    /// Whether a run of copies of length `len` is sent as one message. If the MTU of the device has
+    /// decreased, the kernel refuses a single frame but silently drops the segments of a message.
+    /// The first copy of a length in a burst is therefore sent alone.
     pub(super) const fn sends_runs(&mut self, len: u32, now_ns: u64) -> bool {
         let sends_runs = self.segments && self.sends_frames(now_ns) && !self.verifies;
         if self.proven_ns != now_ns {
@@ -245,7 +254,7 @@ impl Path {
         sends_runs
     }
 
-    /// Whether the kernel is still to resolve the next hop of frames.
+    /// Whether the kernel has not resolved the next hop of frames yet.
     pub(super) fn awaits_next_hop(&self) -> bool {
         self.route.awaits_next_hop
     }
@@ -289,11 +298,11 @@ impl Path {
     }
 }
 
-/// What a copy is given to, and as what.
+/// The socket, headers and address of a copy.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SendTransport<'p> {
     pub(super) key: SocketKey,
-    /// None where the socket makes the headers.
+    /// `None` if the kernel writes the headers.
     pub(super) header: Option<&'p WireHeader>,
     pub(super) address: &'p SockAddr,
 }
@@ -304,12 +313,30 @@ impl PathKey {
     }
 }
 
-/// Raw sockets of IPv6 take the port for a protocol (`rawv6_sendmsg`); those of IPv4 ignore it.
+/// The port must be 0: raw sockets of IPv6 use it as the protocol (`rawv6_sendmsg`); those of IPv4
+/// ignore it.
 fn packet_header(path_key: &PathKey, route: &EgressRoute) -> (WireHeader, SockAddr) {
     let header = WireHeader::new(route.source, path_key.destination, None);
     let mut address = path_key.destination;
     address.set_port(0);
     (header, address.into())
+}
+
+/// Maps an error of a send to the cause of the drop.
+pub(super) const fn cause_of(errno: c_int) -> DropCause {
+    match errno {
+        libc::ENOBUFS | libc::EAGAIN | libc::ENOMEM => DropCause::NoBuffers,
+        libc::EMSGSIZE => DropCause::MessageTooLong,
+        libc::ECONNREFUSED => DropCause::TargetRefused,
+        libc::ENETUNREACH
+        | libc::EHOSTUNREACH
+        | libc::ENETDOWN
+        | libc::ENXIO
+        | libc::ENODEV
+        | libc::EHOSTDOWN
+        | libc::EADDRNOTAVAIL => DropCause::TargetUnreachable,
+        _ => DropCause::SendFailed,
+    }
 }
 
 #[cfg(test)]

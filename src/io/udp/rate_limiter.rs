@@ -1,15 +1,20 @@
 //! Rate limits of sessions and targets, as token buckets.
+//!
+//! A bucket holds 10 ms of its rate and is stored as the time at which it will be full again.
+//! Example: at 1,000 packets/s a copy costs 1 ms. Starting at time 0 with a full bucket, 11 copies
+//! may leave at once; the bucket is then full at 11 ms. The next copy may leave at 1 ms, when that
+//! time is only 10 ms ahead.
 
 use super::outgoing::{OutgoingCopy, SessionEgress};
 use crate::model::Rate;
 
-/// How far a burst may run ahead of its rate: what a bucket holds, in time.
+/// The depth of a bucket in ns of its rate.
 const BURST_NS: u64 = 10_000_000;
 
-/// Ethernet, IP, UDP and VXLAN header of a copy, over IPv4 and over IPv6.
+/// Length of the Ethernet, IP, UDP and VXLAN headers of a copy over IPv4 and over IPv6, in bytes.
 const OUTER_LEN: [usize; 2] = [50, 70];
 
-/// A token bucket, kept as the time at which it will be full again.
+/// A token bucket, stored as the time at which it will be full again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct TokenBucket {
     rate: Rate,
@@ -24,7 +29,7 @@ pub(super) struct RateLimiter {
 }
 
 impl RateLimiter {
-    /// Whether a copy of a session with limits may leave now; if so it is paid for.
+    /// Whether a copy of a session with limits may leave now; if so, its cost is charged.
     pub(super) fn admit(
         &mut self,
         session_egress: &SessionEgress,
@@ -58,7 +63,7 @@ impl TokenBucket {
     }
 }
 
-/// The bucket at `index`; a new one where the rate is not what it was.
+/// The bucket at `index`; replaced by a new one if the rate has changed.
 fn bucket(
     buckets: &mut Vec<Option<TokenBucket>>,
     index: u32,
@@ -110,7 +115,7 @@ mod tests {
                 session_egress(limits.map(|limit| limit.map(|text| text.parse().unwrap())));
             let mut admitted = 0;
             let mut buckets = RateLimiter::default();
-            // A copy each ten microseconds, for one second.
+            // One copy per ten microseconds, for one second.
             for now in 0..100_000 {
                 admitted +=
                     u64::from(buckets.admit(&session_egress, &COPY, 7_000_000_000 + now * 10_000));

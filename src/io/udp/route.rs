@@ -1,4 +1,5 @@
-//! How packets reach one address: source address, device, next hop and MTU, as the kernel has them.
+//! Resolves how packets reach one address, from the kernel's tables: source address, device, next
+//! hop and MTU.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -11,7 +12,7 @@ use super::options::{EgressMode, UdpOptions};
 use crate::io::links::{self, Link, Route, RouteKey};
 use crate::io::sys::option;
 
-/// Kinds of devices that put packets into other packets, which may leave by a mirrored device.
+/// Kinds of tunnel devices. Their packets may leave through a mirrored device.
 const TUNNELS: [&str; 15] = [
     "tun",
     "wireguard",
@@ -30,39 +31,39 @@ const TUNNELS: [&str; 15] = [
     "amt",
 ];
 
-/// The device that packets leave by.
+/// The device through which packets leave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct EgressDevice {
     pub(super) index: u32,
     pub(super) name: String,
-    /// It puts packets into other packets.
+    /// Whether it encapsulates packets in other packets.
     pub(super) is_tunnel: bool,
 }
 
 /// How packets reach an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct EgressRoute {
-    /// The source address that they have; unspecified where the kernel chooses it.
+    /// The source address of packets; unspecified if the kernel chooses it.
     pub(super) source: IpAddr,
-    /// The source address that was wanted is not an address of this host.
+    /// Whether the requested source address is not an address of this host.
     pub(super) has_foreign_source: bool,
-    /// The longest IP packet, in bytes; the `errno` where the kernel would send none.
+    /// The longest IP packet in bytes; the `errno` if the kernel would send none.
     pub(super) mtu: Result<usize, i32>,
-    /// None where there is no route, and where the address is the host's own.
+    /// `None` if there is no route, or if the address is the host's own.
     pub(super) device: Option<EgressDevice>,
-    /// Where complete frames can be sent to.
+    /// The next hop, if complete frames can be sent.
     pub(super) next_hop: Option<NextHop>,
-    /// Frames could be sent once the kernel has resolved the next hop.
+    /// Whether frames can be sent after the kernel has resolved the next hop.
     pub(super) awaits_next_hop: bool,
-    /// The kernel should verify the address of the next hop, which it does when it sends there
-    /// itself.
+    /// Whether the kernel should verify the address of the next hop, which it does when it sends a
+    /// packet there itself.
     pub(super) is_stale: bool,
-    /// Whether messages of several datagrams are useful.
+    /// Whether messages of several datagrams may be sent.
     pub(super) segments: bool,
 }
 
 impl EgressRoute {
-    /// Asks the kernel. What it does not answer is absent from the result.
+    /// Queries the kernel. Fields that it does not provide are absent.
     pub(super) fn resolve(destination: SocketAddr, source: IpAddr, options: &UdpOptions) -> Self {
         let unspecified = unspecified_like(destination.ip());
         let wanted = if source.is_ipv4() == destination.is_ipv4() { source } else { unspecified };
@@ -107,8 +108,8 @@ impl EgressRoute {
         self.device = Some(EgressDevice { index: link.index, name: link.name, is_tunnel });
     }
 
-    /// Not where the kernel would change packets on their way out: an IPsec policy makes the
-    /// MTU of the socket smaller than that of the route.
+    /// Whether complete frames may be sent: not if the kernel would change packets when sending. An
+    /// IPsec policy makes the MTU of the socket smaller than that of the route.
     fn may_send_frames(&self, route: &Route, link: &Link) -> bool {
         let route_mtu = usize::try_from(route.mtu.unwrap_or(link.mtu)).ok();
         link.is_ethernet
@@ -129,13 +130,13 @@ impl EgressRoute {
 }
 
 impl UdpOptions {
-    /// Whether it matters which device copies leave by.
+    /// Whether the egress device must be known.
     fn needs_device(&self) -> bool {
         self.egress != EgressMode::UdpSockets || self.mark.is_some()
     }
 }
 
-/// What a connected UDP socket says of the way to an address.
+/// The properties of a path that a connected UDP socket reports.
 struct RouteProbe {
     source: IpAddr,
     mtu: usize,
@@ -145,7 +146,7 @@ impl RouteProbe {
     fn connect(destination: SocketAddr, source: IpAddr, options: &UdpOptions) -> io::Result<Self> {
         let socket =
             Socket::new(Domain::for_address(destination), Type::DGRAM, Some(Protocol::UDP))?;
-        // Without the mark, or the device, the answer is that of the main routing table.
+        // If the mark or the device is rejected, the result is that of the main routing table.
         let _ = options.mark.map(|mark| socket.set_mark(mark));
         let _ = options.device.as_ref().map(|name| socket.bind_device(Some(name.as_bytes())));
         socket.bind(&SocketAddr::new(source, 0).into())?;
@@ -156,7 +157,7 @@ impl RouteProbe {
     }
 }
 
-/// Whether an address is not one of this host: no socket can be bound to it. `EINVAL` is the answer
+/// Whether an address is not one of this host: no socket can be bound to it. The error is `EINVAL`
 /// for a link-local IPv6 address without an interface.
 fn is_foreign(source: IpAddr) -> bool {
     let bound = UdpSocket::bind((source, 0));

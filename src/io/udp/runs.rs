@@ -1,24 +1,37 @@
-//! Which copies leave together: runs of one flow and length, which the kernel cuts.
+//! Groups copies into runs of one flow and length. A run is one message, which the kernel or the
+//! network card cuts (UDP segmentation offload, `UDP_SEGMENT` of `linux/udp.h`).
 //!
-//! In the order of arrival, a run is made of copies that follow each other: the segments of a
-//! super-frame, or a burst of one flow. In the order of flows, copies of one source port and length
-//! are gathered across the burst. Copies of different flows change places then; those of one flow
-//! never do: a copy joins no run that leaves before the run which holds the last copy of its flow.
+//! In arrival order, a run consists of consecutive copies: the segments of a super-frame, or a
+//! burst of one flow. In flow order, copies of one source port and length are gathered across the
+//! burst. Copies of different flows may then be reordered, those of one flow never: a copy joins no
+//! run that leaves before the run with the last copy of its flow.
+//!
+//! Example of flow order, copies with (length, flow) on one source port:
+//!
+//! ```text
+//! burst   0:(72, a)  1:(1400, a)  2:(72, b)  3:(72, a)  4:(1400, b)
+//! runs    72: 0 2    1400: 1 4    72: 3
+//! sent    message of 0 and 2, message of 1, 4 and 3
+//! ```
+//!
+//! Copy 3 cannot join the first run, because copy 1 of the same flow is in a later one. A message
+//! may end with one shorter datagram, so copy 3 is appended to the message of 1 and 4.
 
 use super::options::DepartureOrder;
 use crate::io::sys::sendmmsg::MAX_SEGMENTS;
 
-/// Flows share this many slots that say where their last copy is. A shared slot only keeps
-/// copies apart that might have left together.
+/// Number of slots for the run of each flow's last copy. Flows that share a slot may be put into
+/// more runs than necessary.
 const FLOW_SLOTS: usize = 256;
 
-/// How many runs back a run of the right length is looked for.
+/// How many of the last runs are searched for one of the right length.
 const LOOKBACK: usize = 8;
 
-/// The most bytes in a message of several datagrams: the longest UDP payload of either family.
+/// The maximum number of bytes in a message of several datagrams: the longest UDP payload of either
+/// IP version.
 const MAX_MESSAGE_LEN: usize = 65_487;
 
-/// One copy that waits to be sent.
+/// One copy that is queued for sending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct QueuedCopy {
     /// Index in the burst.
@@ -27,9 +40,9 @@ pub(super) struct QueuedCopy {
     pub(super) path: u32,
     /// Length of the UDP payload, in bytes.
     pub(super) len: u32,
-    /// Copies of one flow have the same.
+    /// The same for all copies of a flow.
     pub(super) flow_tag: u16,
-    /// The low seven bits of its source port.
+    /// The low seven bits of its UDP source port.
     pub(super) flow_hash: u8,
 }
 
@@ -40,15 +53,15 @@ struct Run {
     bytes: u32,
 }
 
-/// Copies that wait, in the order in which they leave, and the runs that they are in.
+/// The queued copies in the order of departure, and their runs.
 #[derive(Debug)]
 pub(super) struct Runs {
     queued: Vec<QueuedCopy>,
-    /// How many copies each run has, in the same order.
+    /// Number of copies of each run, in the same order.
     counts: Vec<usize>,
     arranged: Vec<QueuedCopy>,
     runs: Vec<Run>,
-    /// The run of each copy of a source port, in the order in which the copies came.
+    /// The run of each copy of a source port, in the order of arrival.
     run_of: Vec<u32>,
     last_of_flow: Box<[u32; FLOW_SLOTS]>,
 }
@@ -74,29 +87,29 @@ impl Runs {
         self.queued.push(queued);
     }
 
-    /// The copies in the order in which they leave.
+    /// The copies in the order of departure.
     pub(super) fn queued(&self) -> &[QueuedCopy] {
         &self.queued
     }
 
-    /// The same, to be changed.
+    /// The same copies, mutable.
     pub(super) fn queued_mut(&mut self) -> &mut [QueuedCopy] {
         &mut self.queued
     }
 
-    /// How many copies each run has.
+    /// Number of copies of each run.
     pub(super) fn counts(&self) -> &[usize] {
         &self.counts
     }
 
-    /// From this run on, each copy is a run of its own.
+    /// Makes each copy a run of its own, starting with this run.
     pub(super) fn split_from(&mut self, run: usize) {
         let left = self.counts.iter().skip(run).sum();
         self.counts.truncate(run);
         self.counts.resize(run.saturating_add(left), 1);
     }
 
-    /// Removes the copies of a path that are not sent yet: those from this run and this copy on.
+    /// Removes the unsent copies of a path: those from run `run` and copy `copy` on.
     pub(super) fn remove_path(&mut self, path: u32, (run, copy): (usize, usize)) {
         self.arranged.clear();
         self.arranged.extend_from_slice(self.queued.get(copy..).unwrap_or_default());
@@ -118,8 +131,8 @@ impl Runs {
         self.counts.truncate(kept);
     }
 
-    /// Arranges the copies that were pushed; `may_segment` says of a path and a length whether runs
-    /// of it leave as one message. It is asked once for each run, in the order of leaving.
+    /// Arranges the queued copies. `may_segment` returns whether runs of a path and a length leave
+    /// as one message; it is called once for each run, in the order of departure.
     pub(super) fn arrange(
         &mut self,
         order: DepartureOrder,
@@ -132,7 +145,7 @@ impl Runs {
     }
 
     fn join_adjacent(&mut self, mut may_segment: impl FnMut(u32, u32) -> bool) {
-        // The run that the next copy may join, and the copy that it began with.
+        // The run that the next copy may join, and its first copy.
         let mut open: Option<(Run, QueuedCopy)> = None;
         for copy in &self.queued {
             let joined = open.as_mut().is_some_and(|(run, first)| {
@@ -209,7 +222,8 @@ impl Runs {
         index
     }
 
-    /// The last datagram of a message may be a shorter one: so ends the run of a long transfer.
+    /// Counts the copies of each message. The last datagram of a message may be shorter, as at the
+    /// end of a long transfer.
     fn count_messages(&mut self) {
         let mut may_end: Option<Run> = None;
         for run in &self.runs {
@@ -228,7 +242,7 @@ impl Runs {
         let mut start = u32::try_from(self.arranged.len()).unwrap_or(u32::MAX);
         self.arranged.extend_from_slice(port);
         for run in &mut self.runs {
-            // From here on it is the place of the next copy of the run.
+            // From here on it is the index of the next copy of the run.
             (run.bytes, start) = (start, start.saturating_add(run.count));
         }
         for (copy, run) in port.iter().zip(&self.run_of) {
@@ -265,7 +279,8 @@ mod tests {
 
     use super::*;
 
-    /// Copies of one path, by length and flow; a flow's source port is its number halved.
+    /// Arranges copies of one path, given by length and flow. The source port of a flow is its
+    /// number halved.
     fn arranged(copies: &[(u32, u16)], order: DepartureOrder) -> Runs {
         let mut runs = Runs::new();
         for (index, &(len, flow_tag)) in (0..).zip(copies) {
@@ -282,7 +297,7 @@ mod tests {
 
     #[test]
     fn in_flow_order_copies_of_equal_length_form_one_run() {
-        // The long copy of flow 0 must not be overtaken by its second short one.
+        // The second short copy of flow 0 must not overtake its long one.
         let copies = [(72, 0), (1400, 0), (72, 1), (72, 0), (1400, 1)];
         let runs = arranged(&copies, DepartureOrder::Flow);
         assert_eq!((indices(&runs), runs.counts()), (vec![0, 2, 1, 4, 3], &[2, 3][..]));

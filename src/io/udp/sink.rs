@@ -1,7 +1,13 @@
-//! The sink: decides which copies of a burst may leave and by which path, and sends them in order.
+//! The UDP sink: decides which copies of a burst are sent and by which path, and sends them in
+//! order.
+//!
+//! Each copy is first admitted or dropped with a cause. The admitted copies are arranged in runs
+//! (`runs`) and sent (`delivery`). Example: a burst has copies 0, 1 and 2. Session A's target has
+//! no route, so copy 0 is dropped as `TargetUnreachable`. Copies 1 and 2 of session B are longer
+//! than the route's MTU allows, so they are truncated; they form one run and leave in one system
+//! call.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,94 +17,61 @@ use super::options::UdpOptions;
 use super::outgoing::{OutgoingCopies, OutgoingCopy, PathKey, SessionEgress};
 use super::path::Path;
 use super::rate_limiter::RateLimiter;
+use super::report::TargetReport;
 use super::runs::{QueuedCopy, Runs};
 use super::sockets::Sockets;
 use super::warnings::Warnings;
 use crate::dataplane::{Copies, DropCause, Drops, Sink};
 use crate::io::sys::sendmmsg::SendBatch;
 
-/// How often routes are resolved and errors read again, where nobody else does.
+/// How often the sink resolves routes and reads errors, in ns, if no other thread does.
 const REFRESH_NS: u64 = 1_000_000_000;
 
-/// The same while a next hop is being resolved.
+/// The same interval while a next hop is being resolved.
 const EARLY_REFRESH_NS: u64 = 20_000_000;
-
-/// What became of the datagrams to one target from one source address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TargetReport {
-    /// Index of the target in the mirror table.
-    pub target: u32,
-    /// The target's address.
-    pub destination: SocketAddr,
-    /// Datagrams that the kernel accepted.
-    pub sent: u64,
-    /// The length of the inner frames in them, cut as the sessions say, without encapsulation.
-    pub sent_bytes: u64,
-    /// Datagrams that this host could not send for want of a route or a neighbour.
-    pub no_route: u64,
-    /// How many ICMP port unreachable came back: no program listens there. Hosts limit how often
-    /// they send it, so this is at most the number of datagrams that were refused.
-    pub refused: u64,
-    /// How many other ICMP errors came back.
-    pub unreachable: u64,
-    /// The index of the device that they leave by, where it is known.
-    pub device_index: Option<u32>,
-    /// That device puts them into other packets: a tunnel.
-    pub is_tunnelled: bool,
-}
-
-impl TargetReport {
-    /// Adds what became of other datagrams to the same address.
-    pub(crate) const fn add(&mut self, other: &Self) {
-        self.sent += other.sent;
-        self.sent_bytes += other.sent_bytes;
-        self.no_route += other.no_route;
-        self.refused += other.refused;
-        self.unreachable += other.unreachable;
-    }
-}
 
 /// Sends copies to their targets over UDP.
 ///
 /// The copies of a burst leave in the order of arrival, through at most three sockets for any
-/// number of targets: complete frames through a packet socket where the next hop is known, IP
-/// packets through a raw socket otherwise. Without CAP_NET_RAW there is a UDP socket for each
-/// source port in use. Consecutive copies of one flow and length may leave as one message. A copy
-/// that is longer than the route carries is cut to it. What cannot be sent is dropped and counted
-/// and ends nothing.
+/// number of targets: complete frames through a packet socket if the next hop is known, otherwise
+/// IP packets through a raw socket. Without CAP_NET_RAW there is a UDP socket for each source port
+/// in use. Consecutive copies of one flow and length may leave as one message. A copy that is
+/// longer than the route's MTU allows is truncated. A copy that cannot be sent is dropped and
+/// counted; it does not stop the sink.
 pub struct UdpSink {
     pub(super) paths: Vec<Path>,
     pub(super) egress: Arc<Egress>,
-    /// The state of the targets, where the sink is alone in its process.
+    /// The state of the targets; `None` if the sink shares [`Egress`] with others, which then track
+    /// it.
     health: Option<TargetHealth>,
-    /// The generation of routes that the paths follow.
+    /// The generation of routes that the paths use.
     generation: u64,
-    /// The number of the mirror table that `sessions` is of.
+    /// The number of the mirror table to which `sessions` belongs.
     table: u64,
-    /// By session; none for one that leads nowhere.
+    /// The path of each session; `None` for a session without a target.
     sessions: Vec<Option<SessionPath>>,
-    /// The paths to the other addresses of load balancers.
+    /// Indices of the paths to the other addresses of load balancers.
     additional_paths: Vec<usize>,
     pub(super) runs: Runs,
     rate_limiter: RateLimiter,
     pub(super) sockets: Sockets,
     pub(super) batch: SendBatch,
     pub(super) warnings: Warnings,
-    /// The time of this burst.
+    /// The time of this burst in nanoseconds.
     pub(super) now_ns: u64,
     refresh_ns: u64,
-    /// Whether a full socket is waited for: once a burst, and never where copies are shed.
+    /// Whether the sink waits for a full socket: once per burst, and never if copies are shed.
     pub(super) may_wait: bool,
 }
 
-/// Where the copies of a session leave.
+/// The path of a session's copies.
 #[derive(Debug, Clone, Copy)]
 struct SessionPath {
-    /// Index of the path, or of that to the first of several addresses.
+    /// Index of the path, or of the path to the first of several addresses.
     path: usize,
-    /// Where in `additional_paths` the paths to the others begin.
+    /// Start of the paths to the other addresses in `additional_paths`.
     first_additional: usize,
-    /// What rate limits need to know, where there are any.
+    /// The input of the rate limiter, if there are limits.
     session_egress: Option<SessionEgress>,
 }
 
@@ -109,21 +82,21 @@ impl Default for UdpSink {
 }
 
 impl UdpSink {
-    /// A sink without a socket, which waits with what finds no room.
+    /// A sink that opens no socket yet and waits while a socket is full.
     #[must_use]
     pub fn new() -> Self {
         Self::with_options(UdpOptions::default())
     }
 
-    /// A sink without a socket, alone in its process.
+    /// A sink that opens no socket yet and shares no routes with other sinks.
     #[must_use]
     pub fn with_options(options: UdpOptions) -> Self {
         let health = Some(TargetHealth::default());
         Self { health, ..Self::with_egress(Arc::new(Egress::new(options))) }
     }
 
-    /// A sink without a socket that shares routes with others. Its reports have no ICMP errors:
-    /// see [`Egress::add_errors`].
+    /// A sink that opens no socket yet and shares routes with others. Its reports contain no ICMP
+    /// errors: see [`Egress::add_errors`].
     #[must_use]
     pub fn with_egress(egress: Arc<Egress>) -> Self {
         Self {
@@ -145,15 +118,15 @@ impl UdpSink {
         }
     }
 
-    /// Warnings that were not taken yet, such as that the outer source address is not an address
-    /// of this host. Each is given once.
+    /// Returns the warnings since the last call, for example that the outer source address is not
+    /// an address of this host. Each warning is returned once.
     #[must_use]
     pub fn take_warnings(&mut self) -> Vec<String> {
         self.warnings.take()
     }
 
-    /// What became of the datagrams, in the order in which the targets were first sent to. A
-    /// target that sessions of several source addresses send to has a report for each.
+    /// The counters of the datagrams, in the order in which the targets were first used. A target
+    /// of sessions with several source addresses has a report for each source address.
     #[must_use]
     pub fn target_reports(&self) -> Vec<TargetReport> {
         let report = |path: &Path| TargetReport {
@@ -174,14 +147,14 @@ impl UdpSink {
         reports
     }
 
-    /// Whether some copies leave through a tunnel.
+    /// Whether any copies leave through a tunnel.
     #[must_use]
     pub fn is_tunnelled(&self) -> bool {
         self.paths.iter().any(|path| path.sent > 0 && path.is_tunnelled())
     }
 
-    /// Sends no copies for a while, because they come back: none that leave through a tunnel, or
-    /// none at all where no tunnel is known. Returns what is not sent to.
+    /// Suspends sending because copies come back: the paths through a tunnel, or all paths if none
+    /// is a tunnel. Returns the suspended destinations.
     pub fn suspend(&mut self, length: Duration) -> Vec<String> {
         let length_ns = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
         let until_ns = self.egress.now_ns().saturating_add(length_ns);
@@ -216,7 +189,7 @@ impl UdpSink {
         self.deliver(copies, drops);
     }
 
-    /// The path that a copy leaves by, and how much of it, if it may leave.
+    /// Returns the path of a copy and its length, or the reason why it is dropped.
     #[inline]
     fn admit(
         &mut self,
@@ -256,7 +229,7 @@ impl UdpSink {
         })
     }
 
-    /// The path to one of the other addresses of a load balancer.
+    /// Index of the path to one of the other addresses of a load balancer.
     #[inline(never)]
     fn additional_path(
         &self,
@@ -279,7 +252,7 @@ impl UdpSink {
         self.rate_limiter.admit(&session_egress, outgoing, self.now_ns)
     }
 
-    /// Takes the newest routes, and another table where there is one.
+    /// Updates the paths to the newest routes and to the table of the burst.
     fn update_paths(&mut self, copies: &impl OutgoingCopies) {
         let table = copies.table_number();
         if std::mem::replace(&mut self.table, table) != table {
@@ -326,7 +299,7 @@ impl UdpSink {
         self.paths.len() - 1
     }
 
-    /// Resolves routes and reads errors now and then, where nobody else does.
+    /// Resolves routes and reads errors at intervals, unless another thread does.
     fn refresh(&mut self) {
         if self.now_ns < self.refresh_ns || self.egress.is_externally_refreshed() {
             return;

@@ -1,5 +1,5 @@
-//! The sockets that copies leave by: at most three for any number of targets and source ports, or
-//! without CAP_NET_RAW one for each source port in use, up to a limit.
+//! The sending sockets: at most three for any number of targets and source ports; without
+//! CAP_NET_RAW one UDP socket for each source port in use, up to a limit.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -15,35 +15,35 @@ use crate::dataplane::FIRST_SOURCE_PORT;
 use crate::io::sys::ring::PACKET_VNET_HDR;
 use crate::io::sys::{error_queue, option, resource};
 
-/// A send that finds no room for so long gives up.
+/// How long a send waits for room in the socket.
 const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// More than an unprivileged process may have on most systems; the kernel reduces it.
+/// Requested send buffer in bytes; the kernel reduces it to its limit.
 const SEND_BUFFER_LEN: usize = 1 << 20;
 
-/// The most UDP sockets: one for each source port of one source address.
+/// The maximum number of UDP sockets: one for each source port of one source address.
 const MAX_UDP_SOCKETS: usize = 128;
 
-/// How many errors are read from one socket at once, so that a flood of them stops nothing.
+/// How many errors are read from one socket at once, so that a flood of errors blocks nothing.
 const MAX_ERRORS: usize = 1_024;
 
-/// How long after a socket could not be opened the next attempt is made.
+/// How long after a socket could not be opened the next attempt is made, in ns.
 const OPEN_AGAIN_NS: u64 = 1_000_000;
 
-/// Which socket a message leaves by.
+/// Identifies the socket that sends a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SocketKey {
-    /// A packet socket, for complete Ethernet frames by any device.
+    /// A packet socket, for complete Ethernet frames through any device.
     Frames,
-    /// Raw IP sockets, for complete IP packets to any address.
+    /// A raw IPv4 socket, for complete IP packets to any address.
     PacketsV4,
-    /// The same for IPv6.
+    /// A raw IPv6 socket.
     PacketsV6,
     /// A UDP socket, for datagrams from one source address and port to any address.
     Udp {
         /// The source address.
         source: IpAddr,
-        /// The source port, less 65408.
+        /// The source port minus 65408.
         flow_hash: u8,
     },
 }
@@ -52,11 +52,11 @@ pub(super) enum SocketKey {
 struct OpenSocket {
     key: SocketKey,
     socket: Socket,
-    /// When it was last used, in sends.
+    /// The number of the send that last used it.
     used: u64,
 }
 
-/// Why no socket could be opened, and until when no other attempt is made.
+/// Why a socket could not be opened, and the time of the next attempt.
 #[derive(Debug, Clone, Copy)]
 struct OpenFailure {
     errno: i32,
@@ -72,7 +72,7 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
-    /// The socket for a key, opened where it is not yet; the `errno` where it cannot be.
+    /// Returns the socket for a key and opens it if necessary; the `errno` if that fails.
     pub(super) fn get(
         &mut self,
         key: SocketKey,
@@ -91,7 +91,7 @@ impl Sockets {
         Ok(one.socket.as_fd())
     }
 
-    /// What the UDP sockets were told about earlier datagrams.
+    /// Reads the errors that the UDP sockets received about earlier datagrams.
     pub(super) fn read_errors(&self, mut take: impl FnMut(IcmpError)) {
         let udp = self.open.iter().filter(|one| matches!(one.key, SocketKey::Udp { .. }));
         for OpenSocket { socket, .. } in udp {
@@ -126,7 +126,7 @@ impl Sockets {
             self.close_least_used();
         }
         let mut opened = open(key, options, warnings);
-        // With few descriptors left, ports take turns.
+        // If descriptors are exhausted, the least recently used UDP socket is replaced.
         while opened.as_ref().is_err_and(resource::is_out_of_descriptors) && self.close_least_used()
         {
             opened = open(key, options, warnings);
@@ -145,7 +145,7 @@ impl Sockets {
         }
     }
 
-    /// Closes the UDP socket that was not used for longest, if there is one.
+    /// Closes the least recently used UDP socket; returns false if there is none.
     fn close_least_used(&mut self) -> bool {
         let udp = self.open.iter().enumerate();
         let udp = udp.filter(|(_, one)| matches!(one.key, SocketKey::Udp { .. }));
@@ -177,7 +177,7 @@ fn open(key: SocketKey, options: &UdpOptions, warnings: &mut Warnings) -> io::Re
     Ok(socket)
 }
 
-/// Bound to no protocol, it receives nothing.
+/// Protocol 0: the socket receives nothing.
 fn packet_socket() -> io::Result<Socket> {
     let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
     option::set_int_option(socket.as_fd(), libc::SOL_PACKET, PACKET_VNET_HDR, 1)?;
@@ -191,7 +191,7 @@ fn raw_socket(domain: Domain) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// A socket that never fragments, reports errors, and lets others have its port too.
+/// A UDP socket that never fragments, reports errors, and shares its port with other sockets.
 fn udp_socket(source: IpAddr, flow_hash: u8, warnings: &mut Warnings) -> io::Result<Socket> {
     let address = SocketAddr::new(source, FIRST_SOURCE_PORT + u16::from(flow_hash & 0x7f));
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
@@ -200,8 +200,8 @@ fn udp_socket(source: IpAddr, flow_hash: u8, warnings: &mut Warnings) -> io::Res
     if source.is_ipv4() {
         socket.set_ttl_v4(255)?;
         set(libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DO)?;
-        // UDP over IPv4 needs no checksum, and AWS sends none. Where this is refused, the
-        // checksum is valid, which receivers accept too.
+        // UDP over IPv4 needs no checksum, and AWS sends none. If the kernel rejects the option,
+        // the checksum is valid, which receivers accept, too.
         let _ = set(libc::SOL_SOCKET, libc::SO_NO_CHECK, 1);
     } else {
         socket.set_unicast_hops_v6(255)?;
@@ -218,7 +218,8 @@ fn udp_socket(source: IpAddr, flow_hash: u8, warnings: &mut Warnings) -> io::Res
     Ok(socket)
 }
 
-/// Without this option the kernel hides that the egress queue dropped a packet.
+/// Enables error reports. Without them the kernel does not report packets dropped by the egress
+/// queue.
 fn enable_error_queue(socket: &Socket, is_ipv4: bool) -> io::Result<()> {
     let (level, name) = if is_ipv4 {
         (libc::IPPROTO_IP, libc::IP_RECVERR)

@@ -1,4 +1,4 @@
-//! The sink against sockets of the standard library on this host.
+//! Tests the sink against sockets of the standard library on this host.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,7 +29,7 @@ impl OutgoingCopies for Vec<Copy> {
         Some(OutgoingCopy { session, flow_hash, flow_tag, destination, inner })
     }
 
-    /// Each burst is of another table, and each copy of another session.
+    /// Each burst has a new table, and each copy its own session.
     fn table_number(&self) -> u64 {
         static BURSTS: AtomicU64 = AtomicU64::new(1);
         BURSTS.fetch_add(1, Ordering::Relaxed)
@@ -79,8 +79,8 @@ fn send(sink: &mut UdpSink, copies: &Vec<Copy>) -> Vec<(usize, DropCause)> {
     drops.lost().to_vec()
 }
 
-/// A sink for each way that copies can leave, one after the other: an ICMP error comes to all that
-/// are there. Without CAP_NET_RAW they are the same.
+/// A sink for each egress mode, one after the other, because all open sinks receive each ICMP
+/// error. Without CAP_NET_RAW the modes are the same.
 fn sinks() -> impl Iterator<Item = UdpSink> {
     let modes = [EgressMode::Auto, EgressMode::IpPackets, EgressMode::UdpSockets];
     let sink = |egress| UdpSink::with_options(UdpOptions { egress, ..UdpOptions::default() });
@@ -91,7 +91,7 @@ fn one(destination: SocketAddr, inner: Vec<u8>) -> Vec<Copy> {
     vec![Copy { path_key: path_key(destination, "127.0.0.1"), flow_hash: 5, inner }]
 }
 
-/// A port of this host that nobody listens on.
+/// A port of this host on which no program listens.
 fn closed_port() -> SocketAddr {
     listener("127.0.0.1").local_addr().unwrap()
 }
@@ -225,7 +225,7 @@ fn a_frame_above_the_route_mtu_is_truncated_and_reported() {
     for mut sink in sinks() {
         let listener = listener("127.0.0.1");
         let path_key = path_key(listener.local_addr().unwrap(), "127.0.0.1");
-        // Few at a time: the receive buffer holds no more of these.
+        // Two at a time: the receive buffer holds no more of these.
         for lens in [[100, 65_499], [65_500, 101], [70_000, 0]] {
             let copies: Vec<Copy> =
                 lens.map(|len| Copy { path_key, flow_hash: 0, inner: vec![0; len] }).into();
@@ -256,7 +256,7 @@ fn a_foreign_source_address_is_reported_once_and_replaced() {
 
 #[test]
 fn a_source_port_in_use_is_reported_once_and_replaced() {
-    // Without SO_REUSEADDR it is this socket's alone.
+    // Without SO_REUSEADDR the port cannot be shared.
     let taken: Vec<_> = (80..120).map(|x| UdpSocket::bind(("127.0.0.3", 65_408 + x))).collect();
     assert!(taken.iter().any(Result::is_ok));
     let listener = listener("127.0.0.1");
@@ -273,7 +273,7 @@ fn a_source_port_in_use_is_reported_once_and_replaced() {
 
 #[test]
 fn copies_for_an_unreachable_target_are_dropped() {
-    // Bound to the loopback, no datagram leaves this host.
+    // The source is a loopback address, so no datagram leaves this host.
     let nowhere = "203.0.113.9:4789".parse().unwrap();
     let mut sink = UdpSink::new();
     let mut copies = one(nowhere, vec![1]);

@@ -1,9 +1,9 @@
-//! Warnings about the way to targets, each given once.
+//! Warnings about paths to targets. Each is reported once.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-/// Warnings that were not taken yet, and those that were given already.
+/// The pending warnings, and what was already reported.
 #[derive(Debug, Default)]
 pub(super) struct Warnings {
     pending: Vec<String>,
@@ -34,7 +34,7 @@ impl Warnings {
         }
     }
 
-    /// The kernel does not cut messages on the way to a target.
+    /// The kernel does not cut messages to a target.
     pub(super) fn cannot_segment(&mut self, destination: SocketAddr, error: &io::Error) {
         self.pending.push(format!(
             "copies to {destination} are sent one by one: the kernel no longer cuts longer \
@@ -42,9 +42,9 @@ impl Warnings {
         ));
     }
 
-    /// An option of the sending sockets is refused.
+    /// The kernel rejects an option of the sending sockets.
     pub(super) fn refused_option(&mut self, option: &str, error: &io::Error) {
-        let warning = format!("{option} is refused for the sending sockets: {error}");
+        let warning = format!("the kernel rejects {option} for the sending sockets: {error}");
         if !self.options.contains(&warning) {
             self.options.push(warning.clone());
             self.pending.push(warning);

@@ -1,39 +1,44 @@
-//! When it pays that the kernel drops what nobody wants.
+//! Decides when the kernel drops frames that no session can mirror.
 //!
-//! Frames dropped there are not counted, so it is done only while they are many. And as nobody
-//! sees them, all of them are let through for a moment now and then, to hear whether they still
-//! come: the longer it lasts, the more seldom.
+//! Frames that the kernel drops are not counted, so the filter drops only under high load. To
+//! measure the load, it accepts all frames for one sample (about 100 ms) at increasing intervals:
+//! first after 1 second, then after 2, 4, 8 and always 10 seconds.
+//!
+//! Example: 200,000 frames/s are received and 1,000 of them are mirrored, so dropping starts. After
+//! 1 s one sample accepts all frames. If it still shows 200,000 frames/s, dropping continues for 2
+//! s. If it shows 5,000 frames/s, the filter is off.
 //!
 //! ```text
-//! off --(many, few mirrored)--> dropping --(time over)--> probing --(still so)--> dropping
-//!  ^-----------------------------(few, or most mirrored)----'
+//! off --(> 50,000 frames/s, < half mirrored)--> dropping --(interval over)--> probing
+//!  ^                                               ^---(load continues)----------'|
+//!  '--------(probing: < 10,000 frames/s, or at least half mirrored)---------------'
 //! ```
 
 use super::TrafficSample;
 
-/// More frames a second than this are many.
+/// Dropping starts above this rate, in frames/s.
 const HIGH_RATE: u64 = 50_000;
 
-/// Fewer frames a second than this are few.
+/// Dropping ends below this rate, in frames/s.
 const LOW_RATE: u64 = 10_000;
 
 const FIRST_PERIOD_NS: u64 = 1_000_000_000;
 const MAX_PERIOD_NS: u64 = 10_000_000_000;
 
-/// Where it stands.
+/// The state of the automatic filter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum AutoFilter {
-    /// All comes through.
+    /// All frames are accepted.
     #[default]
     Off,
-    /// What nobody wants is dropped, for so long still out of so long.
+    /// Unwanted frames are dropped for `left_ns` more nanoseconds of an interval of `period_ns`.
     Dropping { left_ns: u64, period_ns: u64 },
-    /// All comes through for a moment; then it may be dropped again for so long.
+    /// All frames are accepted for one sample. The last interval had `period_ns` nanoseconds.
     Probing { period_ns: u64 },
 }
 
 impl AutoFilter {
-    /// What comes next, after some time with such a load.
+    /// The next state after a traffic sample.
     pub(super) fn advance(self, sample: &TrafficSample) -> Self {
         match self {
             Self::Off if sample.frames_per_second() > HIGH_RATE && sample.is_mostly_unwanted() => {
@@ -57,12 +62,12 @@ impl AutoFilter {
         }
     }
 
-    /// Whether frames are dropped just now.
+    /// Whether unwanted frames are dropped now.
     pub(super) const fn is_dropping(self) -> bool {
         matches!(self, Self::Dropping { .. })
     }
 
-    /// Whether it is on, be it that all comes through for a moment.
+    /// Whether the filter is dropping or probing.
     pub(super) fn is_active(self) -> bool {
         self != Self::Off
     }
@@ -115,7 +120,7 @@ mod tests {
             auto_filter = auto_filter.advance(&sample(10_000, 0));
             let mut tenths = 0;
             while auto_filter.is_dropping() {
-                // What is mirrored still comes through meanwhile, and says nothing.
+                // Mirrored frames are accepted meanwhile; these samples do not change the state.
                 auto_filter = auto_filter.advance(&sample(10, 10));
                 tenths += 1;
                 assert!(auto_filter.is_active());

@@ -1,4 +1,10 @@
-//! Keeps the filters of one source as its table, its load and its frames would have them.
+//! Attaches the kernel filters that match a source's mirror table, load and observed truncation.
+//!
+//! It is a control loop over three inputs. A new table changes the accepted packets and the
+//! truncation length. Traffic samples switch dropping on and off. A frame that was truncated too
+//! early switches truncation off for good. If the kernel rejects a program, the controller gives up
+//! dropping first, then truncation; the basic program, which only excludes our own copies, must be
+//! accepted.
 
 use std::io;
 
@@ -12,46 +18,46 @@ use crate::dataplane::MirrorTable;
 use crate::io::live::RingOptions;
 use crate::io::live::wake_socket::WakeSocket;
 
-/// How much of a frame the wake socket receives: that one came is all it has to know.
+/// The number of bytes of a frame that the wake socket receives: it only needs the event.
 const ONE_BYTE: u32 = 1;
 
-/// What is filtered.
+/// The sockets that have filters.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::io::live) struct FilterSockets<'a> {
     pub(in crate::io::live) ring: &'a Socket,
     pub(in crate::io::live) wake_socket: &'a WakeSocket,
 }
 
-/// What is known of a source's filters.
+/// The state of a source's filters.
 #[derive(Debug)]
 pub(in crate::io::live) struct KernelFilterController {
     mark: Option<u32>,
     mtu: u32,
     mode: KernelFilter,
     wanted_packets: WantedPackets,
-    /// What the programs do that are attached.
+    /// The specification of the attached programs.
     attached: Option<FilterSpec>,
     auto_filter: AutoFilter,
-    /// Whether a cut was never wrong, and never refused.
+    /// Whether truncation is still allowed: it was never wrong, and the kernel never rejected it.
     may_truncate: bool,
-    /// Whether the kernel never refused a program that drops.
+    /// Whether dropping is still allowed: the kernel never rejected such a program.
     may_drop: bool,
     is_closed: bool,
     overtruncated: u64,
     warnings: Vec<String>,
 }
 
-/// What the programs of one source depend on, besides what never changes.
+/// The inputs of the programs of one source that can change.
 #[derive(Debug, PartialEq, Eq)]
 struct FilterSpec {
     target_ports: Vec<u16>,
     truncation: Option<Truncation>,
-    /// What is wanted, where the rest is dropped.
+    /// The packets that are accepted; `None` accepts all.
     wanted: Option<WantedPackets>,
 }
 
 impl KernelFilterController {
-    /// For a source that lets everything through but our own.
+    /// For a source that accepts all frames except our own copies.
     pub(in crate::io::live) const fn new(options: &RingOptions) -> Self {
         Self {
             mark: options.mark,
@@ -68,7 +74,7 @@ impl KernelFilterController {
         }
     }
 
-    /// Lets through what the sessions of another table want.
+    /// Attaches the filters for the sessions of another table.
     pub(in crate::io::live) fn set_table(
         &mut self,
         (table, interface): (&MirrorTable, u32),
@@ -81,7 +87,7 @@ impl KernelFilterController {
         self.attach(sockets)
     }
 
-    /// Hears what came lately.
+    /// Records a traffic sample and switches dropping on or off.
     pub(in crate::io::live) fn observe_traffic(
         &mut self,
         sample: &TrafficSample,
@@ -95,7 +101,7 @@ impl KernelFilterController {
         if self.auto_filter.is_dropping() == dropped { Ok(()) } else { self.attach(sockets) }
     }
 
-    /// Hears of frames that were cut and should not have been: from now on none is.
+    /// Counts frames that should not have been truncated, and stops truncation.
     pub(in crate::io::live) fn disable_truncation(
         &mut self,
         frames: u64,
@@ -106,20 +112,20 @@ impl KernelFilterController {
             return Ok(());
         }
         self.warnings.push(
-            "a frame was cut to PacketLength in the kernel before its checksum was made or its \
-             segments were: from now on frames are taken whole, and cut here"
+            "the kernel truncated a frame whose checksum or segmentation was not finished: frames \
+             are now received whole and truncated to PacketLength by this program"
                 .to_owned(),
         );
         self.attach(sockets)
     }
 
-    /// Lets nothing through any more, for good.
+    /// Rejects all frames from now on.
     pub(in crate::io::live) fn close(&mut self, sockets: FilterSockets<'_>) -> io::Result<()> {
         self.is_closed = true;
         attach(sockets.ring, &reject_all())
     }
 
-    /// To how many bytes frames are cut; none where they are not.
+    /// The length in bytes to which frames are truncated; `None` if they are not.
     pub(in crate::io::live) fn truncation_len(&self) -> Option<u32> {
         self.truncation().map(|truncation| truncation.len)
     }
@@ -135,8 +141,7 @@ impl KernelFilterController {
         std::mem::take(&mut self.warnings)
     }
 
-    /// Attaches what should be in force, or where the kernel refuses that, the next that lets
-    /// through more.
+    /// Attaches the programs. If the kernel rejects them, attaches the next ones that accept more.
     fn attach(&mut self, sockets: FilterSockets<'_>) -> io::Result<()> {
         if self.is_closed {
             return Ok(());
@@ -150,16 +155,19 @@ impl KernelFilterController {
             } else {
                 return Err(error);
             }
-            self.warnings.push(format!("the kernel refuses a filter, so it gets a wider: {error}"));
+            self.warnings.push(format!(
+                "the kernel rejected a filter ({error}): a filter that accepts more is used"
+            ));
         }
         Ok(())
     }
 
-    /// The ring first: a wake socket that wakes too often does less harm than one that wakes too
-    /// late.
+    /// Attaches the filter of the ring first: a wake socket that wakes too often does less harm
+    /// than one that wakes too late.
     fn try_attach(&mut self, sockets: FilterSockets<'_>) -> io::Result<()> {
         let filter_spec = self.filter_spec();
-        // Most changes of a table change nothing here, and the kernel compiles what is attached.
+        // Most changes of a table do not affect the filter, and attaching one makes the kernel
+        // compile it.
         if self.attached.as_ref() == Some(&filter_spec) {
             return Ok(());
         }
@@ -179,7 +187,7 @@ impl KernelFilterController {
         }
     }
 
-    /// Of the ring and of the wake socket.
+    /// The programs of the ring and of the wake socket.
     fn programs(&self, filter_spec: &FilterSpec) -> [Vec<Instruction>; 2] {
         let FilterSpec { target_ports, truncation, wanted } = filter_spec;
         let (mark, wanted) = (self.mark, wanted.as_ref());
@@ -215,12 +223,13 @@ impl KernelFilterController {
     fn set_auto_filter(&mut self, auto_filter: AutoFilter) {
         match (self.auto_filter.is_active(), auto_filter.is_active()) {
             (false, true) => self.warnings.push(
-                "many more frames come than are mirrored: the kernel drops those that no session \
-                 can want, and they are not counted"
+                "fewer than half of more than 50,000 frames/s are mirrored: the kernel drops \
+                 frames that no session can mirror and does not count them"
                     .to_owned(),
             ),
             (true, false) => {
-                self.warnings.push("the kernel drops no frames any more: all count".to_owned());
+                let warning = "the kernel filter no longer drops frames: all frames are counted";
+                self.warnings.push(warning.to_owned());
             }
             _ => {}
         }

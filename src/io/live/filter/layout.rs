@@ -1,4 +1,4 @@
-//! Where a plain frame keeps what the filter asks for.
+//! Offsets of the fields of a plain frame that the filter tests.
 //!
 //! ```text
 //! Ethernet         IPv4 without options           IPv6 without extensions
@@ -11,37 +11,37 @@
 //!                   34  ports ...
 //! ```
 
-/// One of the two families of IP.
+/// The IP version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Family {
     V4,
     V6,
 }
 
-/// Where the EtherType stands.
+/// Offset of the EtherType.
 pub(super) const ETHER_TYPE: u32 = 12;
 
-/// Where the first byte of the IP header stands.
+/// Offset of the first byte of the IP header.
 pub(super) const VERSION: u32 = 14;
 
-/// Where IPv4 has its flags and the fragment offset.
+/// Offset of the IPv4 flags and fragment offset.
 pub(super) const FRAGMENT: u32 = 20;
 
-/// From the transport header to its checksum (RFC 9293, section 3.1; RFC 768).
+/// Offset of the checksum in a TCP header (RFC 9293, section 3.1).
 pub(super) const TCP_CHECKSUM: u32 = 16;
-/// The same for UDP.
+/// Offset of the checksum in a UDP header (RFC 768).
 pub(super) const UDP_CHECKSUM: u32 = 6;
 
-/// The longest headers of a plain frame as far as they are asked for: IPv6 and TCP without
-/// options.
+/// The longest headers of a plain frame that are tested: IPv6 and TCP without options. In bytes.
 pub(super) const MAX_HEADERS_LEN: u32 = 14 + 40 + 20;
 
 pub(super) const TCP: u32 = 6;
 pub(super) const UDP: u32 = 17;
 
-/// Ports of tunnels over UDP, by IANA and by Linux's own habit: L2TP, GTP-U, GRE-in-UDP (and with
-/// DTLS), VXLAN, VXLAN-GPE, FOU, GUE, GENEVE, MPLS (and with DTLS), VXLAN of old. What they carry
-/// may have an unfinished checksum while their own is complete (`lco_csum` in `linux/udp.h`).
+/// UDP ports of tunnels, assigned by IANA or used by Linux: L2TP, GTP-U, GRE-in-UDP (and with
+/// DTLS), VXLAN, VXLAN-GPE, FOU, GUE, GENEVE, MPLS (and with DTLS), and the former VXLAN port of
+/// Linux. The inner packet may have an unfinished checksum while the outer one is complete
+/// (`lco_csum` in `linux/udp.h`).
 pub(super) const TUNNEL_PORTS: [u32; 12] =
     [1701, 2152, 4754, 4755, 4789, 4790, 5555, 6080, 6081, 6635, 6636, 8472];
 
@@ -53,7 +53,7 @@ impl Family {
         }
     }
 
-    /// Where the header says how long the packet, or its payload, is.
+    /// Offset of the length field of the packet (IPv4) or its payload (IPv6).
     pub(super) const fn len(self) -> u32 {
         match self {
             Self::V4 => 16,
@@ -61,7 +61,7 @@ impl Family {
         }
     }
 
-    /// How much of that is not transport header or payload.
+    /// Number of bytes in that length that are not transport header or payload.
     pub(super) const fn counted_header_len(self) -> u32 {
         match self {
             Self::V4 => 20,
@@ -76,7 +76,7 @@ impl Family {
         }
     }
 
-    /// Both addresses, one behind the other.
+    /// Offset of the source address, which the destination address follows.
     pub(super) const fn addresses(self) -> u32 {
         match self {
             Self::V4 => 26,
@@ -84,7 +84,7 @@ impl Family {
         }
     }
 
-    /// How many words an address has.
+    /// Number of 32-bit words of an address.
     pub(super) const fn address_words(self) -> u32 {
         match self {
             Self::V4 => 1,
@@ -92,7 +92,7 @@ impl Family {
         }
     }
 
-    /// Where the transport header begins.
+    /// Offset of the transport header.
     pub(super) const fn transport(self) -> u32 {
         match self {
             Self::V4 => 34,

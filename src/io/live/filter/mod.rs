@@ -1,18 +1,25 @@
-//! The kernel's filter in front of a ring: classic BPF that keeps out what nobody wants.
+//! The kernel filter of a ring: a classic BPF program (`Documentation/networking/filter.rst` of
+//! Linux) that drops frames that no session can mirror, and truncates frames to the longest
+//! PacketLength.
 //!
-//! What belongs here: which frames, and how much of them, the sessions of an interface can want at
-//! all, the program that says so to the kernel, and when it pays. What does not: which session
-//! takes a frame, which is decided once, in the data plane. Everything here may let through too
-//! much and never too little.
+//! What belongs here: which frames, and how many bytes of them, the sessions of an interface can
+//! mirror; the program for that; and when it runs. What does not: which session mirrors a frame,
+//! which the data plane decides. A filter may accept too much and never too little.
 //!
 //! ```text
-//! our mark, and can be a copy of ours  -> nothing
-//! not plain IP                         -> whole
-//! matches no rule of any session       -> nothing   (only under load: `switch`)
-//! short, unfinished, super, tunnelled  -> whole
-//! from a source port of copies         -> whole     (what it carries is looked at: loop guard)
-//! else                                 -> the longest PacketLength
+//! our mark, and can be a copy of ours          -> drop
+//! not plain IPv4 or IPv6                       -> accept whole
+//! matches no rule of any session               -> drop (only under load: `auto_filter`)
+//! short, unfinished checksum, super-frame      -> accept whole (offload repair needs all bytes)
+//! tunnel, or a source port of copies           -> accept whole (the loop guard reads the content)
+//! all others                                   -> truncate to the longest PacketLength
 //! ```
+//!
+//! Example: the sessions of an interface accept ingress TCP to port 443, with PacketLength 128.
+//! Under load, an incoming frame of 1,514 bytes to port 443 with a complete checksum is truncated
+//! to 128 bytes. The same frame to port 22 is dropped in the kernel and not counted. A frame of 64
+//! KiB to port 443 is a super-frame and is accepted whole, because each of its segments is
+//! mirrored.
 
 mod auto_filter;
 mod controller;
@@ -32,46 +39,47 @@ pub(super) use controller::{FilterSockets, KernelFilterController};
 pub(super) use program::{MAX_SNAPLEN, exclude_own_copies};
 pub(super) use program_builder::Instruction;
 
-/// When the kernel drops frames that no session of the interface can want. Such frames are not
+/// When the kernel drops frames that no session of the interface can mirror. Such frames are not
 /// counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum KernelFilter {
-    /// While many more frames come than are mirrored.
+    /// While fewer than half of more than 50,000 frames/s are mirrored.
     #[default]
     Auto,
-    /// All the time.
+    /// Always.
     Always,
-    /// Never; and frames are not cut there either.
+    /// Never. The kernel does not truncate frames either.
     Never,
 }
 
-/// How the kernel's filter of a source stands.
+/// The state of the kernel filter of a source.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FilterState {
-    /// The kernel drops what no session can want, so not all frames are counted.
+    /// Whether the kernel drops frames that no session can mirror, so that not all frames are
+    /// counted.
     pub is_filtering: bool,
-    /// Frames that were cut although a checksum or the segments were still to be made. At the
-    /// first of them cutting ends.
+    /// Frames that were truncated although their checksum or segmentation was unfinished. After the
+    /// first one the kernel truncates no more frames.
     pub overtruncated: u64,
 }
 
-/// What came in some time, and what became of it.
+/// The traffic of a source in an interval.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TrafficSample {
-    /// How long the time was.
+    /// Length of the interval in nanoseconds.
     pub elapsed_ns: u64,
-    /// Frames that came.
+    /// Frames that were received.
     pub frames: u64,
-    /// Copies that were made.
+    /// Frames that were mirrored.
     pub mirrored: u64,
 }
 
-/// Lets nothing through.
+/// A filter that accepts no frames.
 pub(super) fn reject_all() -> Vec<Instruction> {
     vec![Instruction::returning(0)]
 }
 
-/// Puts a filter in the place of the one before, at once.
+/// Replaces the filter of a socket atomically.
 pub(super) fn attach(socket: &Socket, filter: &[Instruction]) -> io::Result<()> {
     let filter: Vec<SockFilter> = filter.iter().copied().map(Instruction::to_sock_filter).collect();
     socket.attach_filter(&filter)

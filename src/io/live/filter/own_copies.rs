@@ -1,18 +1,18 @@
-//! Which frames that bear our mark can be ours: our copies, and tunnels around them.
+//! Tests whether a frame with our mark can be our copy, or a tunnel packet around one.
 //!
-//! A tunnel device of the kernel keeps the mark of the packet that it wraps (`skb_scrub_packet` of
-//! `net/core/skbuff.c` clears it between network namespaces only). Other programs may send with
-//! the same mark; their frames are let through and counted as any frame is.
+//! A tunnel device of the kernel keeps the mark of the packet that it encapsulates
+//! (`skb_scrub_packet` of `net/core/skbuff.c` clears it between network namespaces only). Other
+//! programs may send with the same mark; their frames are accepted and counted like any frame.
 //!
 //! ```text
 //! IP in IP, 6in4, GRE, ESP, AH, L2TPv3            -> ours
 //! UDP from a source port of copies                -> ours
 //! UDP to the port of a tunnel or of a target      -> ours
-//! later fragments of UDP over IPv4                -> ours: they have no ports
-//! everything else                                 -> not ours
+//! later fragments of UDP over IPv4                -> ours (they have no ports)
+//! all others                                      -> not ours
 //! ```
 //!
-//! One VLAN tag may be in the way, IPv4 options too, extension headers of IPv6 not.
+//! The test supports one VLAN tag and IPv4 options, but no IPv6 extension headers.
 
 use super::layout::{ETHER_TYPE, TUNNEL_PORTS, UDP};
 use super::program_builder::{
@@ -21,14 +21,14 @@ use super::program_builder::{
 };
 use crate::dataplane::FIRST_SOURCE_PORT;
 
-/// IP in IP, 6in4, GRE, ESP, AH, L2TPv3, by their protocol numbers.
+/// The protocol numbers of IP in IP, 6in4, GRE, ESP, AH and L2TPv3.
 const TUNNEL_PROTOCOLS: [u32; 6] = [4, 41, 47, 50, 51, 115];
 
 /// 802.1Q and 802.1ad.
 const TAGS: [u32; 2] = [0x8100, 0x88a8];
 const TAG_LEN: u32 = 4;
 
-/// Where the protocol and the fragment offset are in an IPv4 header, and how long it is at least.
+/// Offsets of the protocol and the fragment offset in an IPv4 header, and its minimum length.
 const IPV4_PROTOCOL: u32 = 9;
 const IPV4_FRAGMENT: u32 = 6;
 const IPV4_LEN: u32 = 20;
@@ -37,8 +37,8 @@ const IPV6_NEXT_HEADER: u32 = 6;
 const IPV6_LEN: u32 = 40;
 const PORTS_LEN: u32 = 4;
 
-/// Tests that a frame, whose mark is ours, can be ours: it goes on at `exits.reject` if it can and
-/// at `exits.accept` if not.
+/// Emits the test of a frame with our mark: it continues at `exits.reject` if the frame can be our
+/// copy and at `exits.accept` if not.
 pub(super) fn emit_own_copy_test(
     builder: &mut ProgramBuilder,
     target_ports: &[u16],
@@ -53,7 +53,7 @@ pub(super) fn emit_own_copy_test(
     emit_min_len_test(builder, ETHER_TYPE + TAG_LEN + 2, first, exits.accept)
 }
 
-/// Tests the frame by the EtherType that is `behind` bytes of tags; another type goes on at
+/// Emits the test by the EtherType behind `behind` bytes of VLAN tags; other types continue at
 /// `other`.
 fn emit_ether_type(
     builder: &mut ProgramBuilder,
@@ -115,7 +115,7 @@ fn emit_protocol(builder: &mut ProgramBuilder, at: u32, udp: Label, exits: ExitL
     builder.prepend(&[load_byte(at)])
 }
 
-/// Tests the source and the destination port by these loads.
+/// Emits the tests of the ports that these instructions load.
 fn emit_ports(
     builder: &mut ProgramBuilder,
     target_ports: &[u16],

@@ -1,4 +1,23 @@
-//! From what is wanted to the program that says so to the kernel.
+//! Compiles the kernel filter to a classic BPF program.
+//!
+//! The program is built from its end to its beginning (see `program_builder`), so each `emit_`
+//! function receives the labels at which the program continues and returns the label of its own
+//! first instruction. For TCP to port 443 over IPv4, the part for the rules is, in the order of
+//! execution:
+//!
+//! ```text
+//!      ld  [protocol slot]     the fields of the frame were stored in slots before
+//!      jeq #6, next, reject
+//! next ld  [destination port slot]
+//!      jge #443, next2, reject
+//! next2 jgt #443, reject, accept
+//! ```
+//!
+//! If truncation is on, `accept` leads to further tests. A frame is truncated only if the rest is
+//! not needed. The difficult case is an unfinished checksum: the kernel fills the field with the
+//! sum of the pseudo-header and lets the network card complete it. The program computes that sum,
+//! and accepts the frame whole if the field is equal to it or zero. A complete checksum has this
+//! value by chance in one of 65,536 frames, and such a frame is merely not truncated.
 
 use super::layout::{
     ETHER_TYPE, FRAGMENT, Family, MAX_HEADERS_LEN, TCP, TCP_CHECKSUM, TUNNEL_PORTS, UDP,
@@ -15,60 +34,60 @@ use crate::model::{Direction, PortRange};
 
 /// `SKF_AD_OFF` with `SKF_AD_PKTTYPE` and `SKF_AD_MARK` of `linux/filter.h`.
 pub(super) const PACKET_TYPE: u32 = 0xffff_f000 + 4;
-/// The mark of a frame.
+/// Ancillary offset of the mark of a frame.
 pub(super) const MARK: u32 = 0xffff_f000 + 20;
 
 /// `PACKET_OUTGOING` of `linux/if_packet.h`.
 const OUTGOING: u32 = 4;
 
-/// More than any frame has.
+/// A length in bytes that no frame exceeds.
 pub(in crate::io::live) const MAX_SNAPLEN: u32 = 0x0004_0000;
 
-/// Ethernet header and a VLAN tag.
+/// Length of the Ethernet header and a VLAN tag.
 const LINK_HEADER_LEN: u32 = 14 + 4;
 
-/// The next headers of IPv6 that another header follows, as the data plane has them.
+/// The next-header values of IPv6 extension headers, as in the data plane.
 const EXTENSIONS: [u32; 5] = [0, 43, 44, 51, 60];
 
-/// Where the fields of a frame are kept that terms ask for: eleven of the sixteen slots that
-/// the machine has (`BPF_MEMWORDS`).
+/// The memory slots of the fields that terms test: eleven of the sixteen slots of the BPF machine
+/// (`BPF_MEMWORDS`).
 mod slots {
     pub(super) const PROTOCOL: u32 = 0;
     pub(super) const SOURCE_PORT: u32 = 1;
     pub(super) const DESTINATION_PORT: u32 = 2;
     pub(super) const SOURCE: u32 = 3;
     pub(super) const DESTINATION: u32 = 7;
-    /// For the checksum, and for a sum that is being folded.
+    /// The checksum, and a sum that is being folded.
     pub(super) const CHECKSUM: u32 = 11;
     pub(super) const SUM: u32 = 12;
 }
 
-/// What a program does.
+/// The specification of a program.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ProgramSpec<'a> {
-    /// Frames with it are our own, if they can be.
+    /// The mark of our own copies.
     pub(super) mark: Option<u32>,
-    /// The ports of targets, besides those of known tunnels.
+    /// The UDP ports of targets, except those of known tunnels.
     pub(super) target_ports: &'a [u16],
-    /// How much of a whole frame is taken.
+    /// Number of bytes of an accepted frame that is not truncated.
     pub(super) snaplen: u32,
     pub(super) truncation: Option<Truncation>,
-    /// What is wanted, where the rest is dropped.
+    /// The packets that are accepted; `None` accepts all.
     pub(super) wanted: Option<&'a WantedPackets>,
 }
 
-/// How frames are cut.
+/// How frames are truncated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Truncation {
-    /// To how many bytes.
+    /// Length in bytes after truncation.
     pub(super) len: u32,
-    /// What is longer is a super-frame.
+    /// A longer frame is a super-frame. In bytes.
     pub(super) max_frame_len: u32,
 }
 
 impl Truncation {
-    /// Cuts to so many bytes, but not within the headers; nothing where no frame of the device is
-    /// as long.
+    /// Truncates to `len` bytes, but not within the headers. `None` if no frame of the device is
+    /// longer.
     pub(super) fn new(len: u32, mtu: u32) -> Option<Self> {
         let len = len.max(MAX_HEADERS_LEN);
         let max_frame_len = mtu.saturating_add(LINK_HEADER_LEN);
@@ -76,13 +95,13 @@ impl Truncation {
     }
 }
 
-/// Keeps nothing out but our own copies, by our mark.
+/// A program that drops our own copies only, by their mark.
 pub(in crate::io::live) fn exclude_own_copies(mark: Option<u32>, snaplen: u32) -> Vec<Instruction> {
     ProgramSpec { mark, target_ports: &[], snaplen, truncation: None, wanted: None }.compile()
 }
 
 impl ProgramSpec<'_> {
-    /// The program.
+    /// Compiles the program.
     pub(super) fn compile(&self) -> Vec<Instruction> {
         let mut builder = ProgramBuilder::default();
         let reject = builder.prepend(&[Instruction::returning(0)]);
@@ -109,7 +128,7 @@ impl ProgramSpec<'_> {
         builder.build()
     }
 
-    /// What becomes of a frame with the EtherType of a family.
+    /// Emits the tests for frames with the EtherType of a family.
     fn emit_family(
         &self,
         builder: &mut ProgramBuilder,
@@ -150,7 +169,8 @@ fn emit_plain_ipv6(builder: &mut ProgramBuilder, plain: Label, odd: Label) -> La
     emit_min_len_test(builder, Family::V6.transport() + 4, version, odd)
 }
 
-/// Plain packets that some term matches go on at `accept`, others end.
+/// Emits the tests of the terms: a plain packet that matches a term continues at `accept`, others
+/// at `reject`.
 fn emit_wanted(
     builder: &mut ProgramBuilder,
     family: Family,
@@ -173,7 +193,7 @@ fn emit_wanted(
     builder.prepend(&fields(family))
 }
 
-/// Loads all that terms ask for.
+/// The instructions that load the fields that terms test.
 fn fields(family: Family) -> Vec<Instruction> {
     let ports = family.transport();
     let mut loads = vec![
@@ -190,7 +210,7 @@ fn fields(family: Family) -> Vec<Instruction> {
     loads.into_iter().flat_map(|(load, slot)| [load, store(slot)]).collect()
 }
 
-/// A packet that the term matches goes on at `accept`, another one at `reject`.
+/// Emits the test of a term: a match continues at `accept`, others at `reject`.
 fn emit_term(
     builder: &mut ProgramBuilder,
     family: Family,
@@ -236,7 +256,7 @@ fn emit_ports(
     builder.prepend(&[load_slot(slot)])
 }
 
-/// Which bits of each word of an address a block fixes, and to what.
+/// For each 32-bit word of an address, the mask of a CIDR block and the value under the mask.
 fn block_words(block: crate::model::CidrBlock) -> [(u32, u32); 4] {
     let octets = match block.network() {
         std::net::IpAddr::V4(v4) => u128::from(v4.to_bits()) << 96,
@@ -247,8 +267,8 @@ fn block_words(block: crate::model::CidrBlock) -> [(u32, u32); 4] {
     [96, 64, 32, 0].map(|shift| (word(!free, shift), word(octets, shift)))
 }
 
-/// Cuts a plain frame of TCP or UDP where nothing is left to be made of what is cut off. Copies
-/// and tunnels are never cut: the loop guard looks at what they carry.
+/// Emits the truncation of plain TCP and UDP frames whose rest is not needed. Copies and tunnel
+/// packets are never truncated: the loop guard reads what they contain.
 fn emit_truncation(
     builder: &mut ProgramBuilder,
     family: Family,
@@ -275,7 +295,7 @@ fn emit_truncation(
     let not_tcp = builder.branch(opcodes::IF_EQUAL, UDP, udp, accept);
     builder.branch(opcodes::IF_EQUAL, TCP, tcp, not_tcp);
     let protocol = builder.prepend(&[load_byte(family.protocol())]);
-    // Of a packet longer than that number can say, it says zero.
+    // The length field is 0 for packets longer than 65,535 bytes.
     let least = family.counted_header_len() + 8;
     builder.branch(opcodes::IF_AT_LEAST, least, protocol, accept);
     let sound = builder.prepend(&[load_half(family.len())]);
@@ -284,15 +304,15 @@ fn emit_truncation(
     builder.prepend(&[Instruction::new(opcodes::LOAD_LEN, 0)])
 }
 
-/// Keeps the checksum. Zero is no checksum, or an unfinished one.
+/// Stores the checksum. Zero means that there is none, or that it is unfinished.
 fn emit_checksum(builder: &mut ProgramBuilder, at: u32, sum: Label, accept: Label) -> Label {
     builder.branch(opcodes::IF_EQUAL, 0, accept, sum);
     builder.prepend(&[load_half(at), store(slots::CHECKSUM)])
 }
 
-/// The sum that an unfinished checksum is filled with (`~tcp_v4_check(...)`,
-/// `net/ipv4/tcp_ipv4.c`): addresses, protocol and length of transport header and payload, folded
-/// to sixteen bits. It is left in the accumulator, and the checksum of the frame in `X`.
+/// The sum in an unfinished checksum field (`~tcp_v4_check(...)`, `net/ipv4/tcp_ipv4.c`):
+/// addresses, protocol, and length of transport header and payload, folded to sixteen bits. The
+/// result is in the accumulator, and the checksum of the frame is in `X`.
 fn pseudo_header_sum(family: Family) -> Vec<Instruction> {
     let add = |load| [Instruction::new(opcodes::COPY_TO_X, 0), load, ADD_X];
     let mut sum = vec![

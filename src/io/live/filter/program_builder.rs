@@ -1,14 +1,17 @@
-//! Writes classic BPF from its end to its beginning, so that every jump knows its distance.
+//! Builds a classic BPF program from its end to its beginning, so that every jump target exists
+//! when the jump is written.
 //!
-//! Jumps of this machine only lead forward, and a conditional one no further than 255
-//! instructions. Written backwards, all places that a jump may lead to are there already.
+//! Classic BPF only jumps forward, and a conditional jump skips at most 255 instructions. If a
+//! target is farther away, [`ProgramBuilder::branch`] inserts an unconditional jump, which has a
+//! 32-bit distance. Example: a test is prepended to 300 instructions and its false branch is the
+//! last of them. The builder prepends `ja +299` first and lets the false branch jump to it.
 
 use socket2::SockFilter;
 
-/// How far a conditional jump leads at the most, with room for two unconditional ones.
+/// The longest distance of a conditional jump, with room for two inserted jumps.
 const MAX_BRANCH_DISTANCE: usize = 250;
 
-/// One instruction, as `struct sock_filter` of `linux/filter.h` has it.
+/// One instruction, with the fields of `struct sock_filter` of `linux/filter.h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::io::live) struct Instruction {
     pub(super) code: u16,
@@ -17,15 +20,16 @@ pub(in crate::io::live) struct Instruction {
     pub(super) operand: u32,
 }
 
-/// The codes of `linux/bpf_common.h` that are used. `A` is the accumulator, `X` the other register.
+/// The opcodes of `linux/bpf_common.h` that are used. `A` is the accumulator, `X` the index
+/// register.
 pub(super) mod opcodes {
     pub(in super::super) const LOAD_WORD: u16 = 0x20;
     pub(in super::super) const LOAD_HALF: u16 = 0x28;
     pub(in super::super) const LOAD_BYTE: u16 = 0x30;
     pub(in super::super) const LOAD_LEN: u16 = 0x80;
-    /// A half word at X and so many bytes.
+    /// Loads 16 bits at offset X plus operand.
     pub(in super::super) const LOAD_HALF_AT_X: u16 = 0x48;
-    /// The length of an IPv4 header to X, four times the low half of a byte.
+    /// Loads the length of an IPv4 header to X: four times the low half of a byte.
     pub(in super::super) const LOAD_X_HEADER_LEN: u16 = 0xb1;
     pub(in super::super) const LOAD_SLOT: u16 = 0x60;
     pub(in super::super) const LOAD_X_SLOT: u16 = 0x61;
@@ -53,7 +57,7 @@ impl Instruction {
         Self { code, on_true: 0, on_false: 0, operand }
     }
 
-    /// The end: so many bytes of the frame are wanted.
+    /// Ends the program and accepts `len` bytes of the frame; 0 drops it.
     pub(in crate::io::live) const fn returning(len: u32) -> Self {
         Self::new(opcodes::RETURN, len)
     }
@@ -63,11 +67,11 @@ impl Instruction {
     }
 }
 
-/// A place in a program: how many instructions there are from there to the end.
+/// A position in a program: the number of instructions from there to the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Label(usize);
 
-/// A program that is being written.
+/// A program that is being built.
 #[derive(Debug, Default)]
 pub(super) struct ProgramBuilder {
     /// The last instruction first.
@@ -75,18 +79,18 @@ pub(super) struct ProgramBuilder {
 }
 
 impl ProgramBuilder {
-    /// Where what was written last begins.
+    /// The label of the first instruction so far.
     pub(super) const fn current_label(&self) -> Label {
         Label(self.reversed.len())
     }
 
-    /// Puts instructions in front, in their order.
+    /// Prepends instructions in the given order.
     pub(super) fn prepend(&mut self, instructions: &[Instruction]) -> Label {
         self.reversed.extend(instructions.iter().rev());
         self.current_label()
     }
 
-    /// Puts a test of the accumulator in front, and goes on at one of two places.
+    /// Prepends a test of the accumulator that continues at one of two labels.
     pub(super) fn branch(
         &mut self,
         test: u16,
@@ -101,13 +105,13 @@ impl ProgramBuilder {
         self.prepend(&[Instruction { code: test, on_true, on_false, operand }])
     }
 
-    /// The program, the first instruction first.
+    /// The finished program in the order of execution.
     pub(super) fn build(mut self) -> Vec<Instruction> {
         self.reversed.reverse();
         self.reversed
     }
 
-    /// A place that a conditional jump reaches and from which it goes on to `label`.
+    /// A label within reach of a conditional jump that continues at `label`.
     fn reachable_label(&mut self, label: Label) -> Label {
         if self.distance(label) < MAX_BRANCH_DISTANCE {
             return label;
@@ -116,20 +120,21 @@ impl ProgramBuilder {
         self.prepend(&[Instruction::new(opcodes::JUMP, distance)])
     }
 
-    /// How many instructions lie between the one that is put next and a place.
+    /// Number of instructions between the next one to be prepended and a label.
     const fn distance(&self, label: Label) -> usize {
         self.reversed.len().saturating_sub(label.0)
     }
 }
 
-/// Where a part of a program goes on: for what is dropped, and for what goes on or comes whole.
+/// The labels at which a part of a program continues: `reject` drops the frame, `accept` continues
+/// or accepts it whole.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ExitLabels {
     pub(super) reject: Label,
     pub(super) accept: Label,
 }
 
-/// A load behind the end of a frame would drop it.
+/// Emits a test of the frame length: a load behind the end of a frame would drop the frame.
 pub(super) fn emit_min_len_test(
     builder: &mut ProgramBuilder,
     len: u32,

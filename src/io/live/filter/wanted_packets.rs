@@ -1,4 +1,9 @@
-//! What the sessions of an interface can want at all: more than they take, never less.
+//! The packets that the sessions of an interface can mirror: a superset of what they do mirror.
+//!
+//! Each accept rule gives a *term*; reject rules are ignored, because they only reduce the set. A
+//! term that another term covers is omitted. Example: the rules "accept TCP from 10.0.0.0/8",
+//! "accept all from 10.1.0.0/16" and "accept TCP from 10.2.0.0/16" give two terms, because the
+//! first rule covers the third. With more than 32 terms the filter accepts everything.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,39 +13,39 @@ use crate::model::{CidrBlock, Direction, Filter, FilterRule, PortRange, Protocol
 
 use super::layout::{Family, TUNNEL_PORTS};
 
-/// How many terms one direction and family may have; with more, all is wanted.
+/// The maximum number of terms for one direction and family; with more, all packets are accepted.
 const MAX_TERMS: usize = 32;
 
-/// How many ports of targets the program may test.
+/// The maximum number of target ports that the program tests.
 const MAX_PORTS: usize = 32;
 
 const DNS: u16 = 53;
 
-/// The resolver's link-local addresses, which hold for every VPC.
+/// The addresses of the Amazon DNS resolver that are the same in every VPC.
 const RESOLVERS: [IpAddr; 2] = [
     IpAddr::V4(std::net::Ipv4Addr::new(169, 254, 169, 253)),
     IpAddr::V6(std::net::Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x253)),
 ];
 
-/// What all sessions of one interface want.
+/// The packets that the sessions of one interface can mirror.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct WantedPackets {
-    /// The longest PacketLength; none where one wants whole frames.
+    /// The longest PacketLength in bytes; `None` if a session mirrors whole frames.
     pub(super) max_packet_length: Option<u32>,
-    /// The ports of targets that are not known as ports of tunnels anyway.
+    /// The ports of targets, except those of known tunnels.
     pub(super) target_ports: Vec<u16>,
     ingress: [TermSet; 2],
     egress: [TermSet; 2],
 }
 
-/// Which plain packets of one direction and family are wanted.
+/// The accepted plain packets of one direction and family.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum TermSet {
     All,
     Any(Vec<Term>),
 }
 
-/// Packets that are alike.
+/// A set of packets, as in a filter rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Term {
     pub(super) source: CidrBlock,
@@ -51,7 +56,7 @@ pub(super) struct Term {
 }
 
 impl WantedPackets {
-    /// Everything, whole.
+    /// All packets, not truncated.
     pub(super) const ALL: Self = Self {
         max_packet_length: None,
         target_ports: Vec::new(),
@@ -59,13 +64,13 @@ impl WantedPackets {
         egress: [TermSet::All, TermSet::All],
     };
 
-    /// What the sessions of the interface at that index of the table want. Of an interface that
-    /// has none all is taken in, since it is counted.
+    /// The packets for the sessions of the interface at index `interface` of the table. All packets
+    /// of an interface without sessions are accepted, because they are counted.
     pub(super) fn of(table: &MirrorTable, interface: u32) -> Self {
         let sessions: Vec<&CompiledSession> =
             table.sessions().iter().filter(|one| one.interface == interface).collect();
         let target_ports = target_ports(table);
-        // With too many ports no frame is cut, so that the program stays short.
+        // With too many ports no frame is truncated, so that the program stays short.
         let may_truncate = target_ports.is_some();
         let target_ports = target_ports.unwrap_or_default();
         if sessions.is_empty() {
@@ -96,13 +101,13 @@ impl WantedPackets {
         }
     }
 
-    /// Whether there is anything that nobody wants.
+    /// Whether any packets can be dropped.
     pub(super) fn can_drop(&self) -> bool {
         self.ingress.iter().chain(&self.egress).any(|term_set| *term_set != TermSet::All)
     }
 }
 
-/// The ports of all targets but for those of known tunnels; none where they are too many.
+/// The ports of all targets except those of known tunnels; `None` if there are too many.
 fn target_ports(table: &MirrorTable) -> Option<Vec<u16>> {
     let ports = table.loop_guard().target_ports();
     let mut ports: Vec<u16> =
@@ -112,7 +117,7 @@ fn target_ports(table: &MirrorTable) -> Option<Vec<u16>> {
     (ports.len() <= MAX_PORTS).then_some(ports)
 }
 
-/// Rejects are passed over: they only make a session want less.
+/// The terms of the accept rules. Reject rules are ignored: they only reduce the set.
 fn term_set(
     table: &MirrorTable,
     sessions: &[&CompiledSession],
@@ -139,7 +144,7 @@ fn term_set(
     if terms.len() > MAX_TERMS { TermSet::All } else { TermSet::Any(terms) }
 }
 
-/// The filters of the sessions, those that several have once.
+/// The filters of the sessions, without duplicates.
 fn filters<'s>(sessions: &[&'s CompiledSession]) -> Vec<&'s Filter> {
     let mut filters: Vec<&Arc<Filter>> = Vec::new();
     for session in sessions {
@@ -150,7 +155,7 @@ fn filters<'s>(sessions: &[&'s CompiledSession]) -> Vec<&'s Filter> {
     filters.into_iter().map(|filter| &**filter).collect()
 }
 
-/// Adds a term, unless another one covers it.
+/// Adds a term, unless another one covers it. Removes the terms that it covers.
 fn add_term(terms: &mut Vec<Term>, term: Term) {
     if !terms.iter().any(|known| known.covers(&term)) {
         terms.retain(|known| !term.covers(known));
@@ -169,8 +174,8 @@ impl Term {
         }
     }
 
-    /// Queries and answers. They are of a protocol with ports; where others have something else in
-    /// the place of ports, it does no harm to let them through.
+    /// The terms for DNS queries and answers. They do not test the protocol: for a protocol without
+    /// ports, a false match does no harm.
     fn of_resolver(resolver: IpAddr) -> Option<[Self; 2]> {
         let (any, bits) = match resolver {
             IpAddr::V4(_) => (CidrBlock::any_ipv4(), 32),

@@ -1,20 +1,20 @@
-//! A super-frame in nouns, and slowly, one whole copy after the other, the frames it stands for.
+//! A description of a super-frame, and a plain segmenter that builds the expected frames from it.
 
 use proptest::prelude::*;
 
 use super::super::packet::{TCP, UDP};
 use super::super::{MAX_SMALL_SEGMENTS, MIN_SEGMENT_LEN, Offload};
 
-/// The words of a super-frame. All bytes of which nobody asks are `filler`.
+/// The fields of a super-frame. Bytes without a meaning for the test are `filler`.
 #[derive(Debug, Clone)]
 pub(super) struct SuperFrameSpec {
     pub(super) tags: Vec<u16>,
     pub(super) is_ipv4: bool,
-    /// Option words of IPv4.
+    /// Number of 32-bit option words of IPv4.
     pub(super) ip_options: usize,
     /// Extension headers: kind, length in units, segments left.
     pub(super) extensions: Vec<(u8, u8, u8)>,
-    /// A length that does not fit stands in a jumbo option, and not nowhere.
+    /// Whether a length above 16 bits is in a jumbo option instead of being omitted.
     pub(super) has_jumbo: bool,
     pub(super) identification: u16,
     pub(super) protocol: u8,
@@ -23,15 +23,15 @@ pub(super) struct SuperFrameSpec {
     pub(super) sequence: u32,
     pub(super) payload: Vec<u8>,
     pub(super) segment_len: u16,
-    /// The congestion window is reduced once.
+    /// Whether only the first segment has CWR.
     pub(super) is_ecn: bool,
-    /// The kernel left the checksum to the card; otherwise it is there, or UDP has none.
+    /// Whether the kernel left the checksum to the card; otherwise it is complete, or UDP has none.
     pub(super) needs_checksum: bool,
     pub(super) padding: usize,
     pub(super) filler: u8,
 }
 
-/// Which part of the payload a frame takes.
+/// The part of the payload that is in a frame.
 struct PayloadRange {
     index: usize,
     begin: usize,
@@ -61,7 +61,7 @@ impl SuperFrameSpec {
         }
     }
 
-    /// What the kernel says about the super-frame.
+    /// The offload header of the super-frame.
     pub(super) fn offload(&self) -> Offload {
         let kind = match (self.protocol, self.is_ipv4) {
             (UDP, _) => 5,
@@ -80,7 +80,7 @@ impl SuperFrameSpec {
         Offload::parse(&header.try_into().unwrap())
     }
 
-    /// The super-frame as a packet ring has it.
+    /// The super-frame as it is in a packet ring.
     pub(super) fn frame(&self) -> Vec<u8> {
         let part = PayloadRange { index: 0, begin: 0, end: self.payload.len() };
         let mut transport = self.transport(&part);
@@ -88,7 +88,7 @@ impl SuperFrameSpec {
         let seed = if self.needs_checksum {
             reference_sum(&self.pseudo_header(transport.len()))
         } else if self.protocol == TCP {
-            0x1234 // the first segment's, which nobody can use
+            0x1234 // the checksum of the first segment, which is unusable
         } else {
             0
         };
@@ -112,7 +112,7 @@ impl SuperFrameSpec {
             .collect()
     }
 
-    /// How long the headers of a segment are.
+    /// Length of the headers of a segment, in bytes.
     pub(super) fn header_len(&self) -> usize {
         let transport = if self.protocol == TCP { 20 + self.tcp_options * 4 } else { 8 };
         14 + self.tags.len() * 4 + self.ip_header().len() + transport
@@ -146,7 +146,7 @@ impl SuperFrameSpec {
         header
     }
 
-    /// With the checksum that receivers look for.
+    /// Adds the complete checksum.
     fn checked(&self, mut transport: Vec<u8>) -> Vec<u8> {
         let is_bare = !self.needs_checksum && self.is_ipv4 && self.protocol == UDP;
         if is_bare {
@@ -164,7 +164,7 @@ impl SuperFrameSpec {
 
     fn pseudo_header(&self, transport_len: usize) -> Vec<u8> {
         let mut header = self.addresses();
-        // Whoever cannot ask the seed takes the destination for the last one.
+        // Without a seed, the segmenter uses the destination in the IP header as the final one.
         if self.is_routed() && self.needs_checksum {
             header[16..].fill(0x77);
         }
@@ -190,7 +190,7 @@ impl SuperFrameSpec {
         (len > 65_535).then(|| u32::try_from(len + 8).unwrap())
     }
 
-    /// The header of a packet without payload, its lengths, numbers and checksum not there yet.
+    /// The IP header before lengths, numbers and checksum are set.
     fn ip_header(&self) -> Vec<u8> {
         if self.is_ipv4 {
             let first = 0x45 + u8::try_from(self.ip_options).unwrap();
@@ -243,7 +243,7 @@ impl SuperFrameSpec {
     }
 }
 
-/// The sum of pairs of bytes, as RFC 1071 says it first.
+/// The sum of 16-bit words as defined in RFC 1071, section 1.
 pub(in super::super) fn reference_sum(bytes: &[u8]) -> u16 {
     let mut sum = 0_u32;
     for pair in bytes.chunks(2) {
@@ -253,7 +253,7 @@ pub(in super::super) fn reference_sum(bytes: &[u8]) -> u16 {
     u16::try_from(sum).unwrap()
 }
 
-/// Every shape of super-frames up to some thousand bytes.
+/// Super-frames of all supported shapes, up to some thousand bytes.
 pub(super) fn super_frame_specs() -> impl Strategy<Value = SuperFrameSpec> {
     let tag = prop_oneof![Just(0x8100), Just(0x88a8), Just(0x9100)];
     let extension = (prop_oneof![Just(0), Just(43), Just(60)], 0_u8..3, 0_u8..2);
@@ -268,7 +268,7 @@ pub(super) fn super_frame_specs() -> impl Strategy<Value = SuperFrameSpec> {
     let tcp = (0_usize..=10, any::<u8>(), any::<u32>());
     let payload = proptest::collection::vec(any::<u8>(), 1..4000);
     let cut = (prop_oneof![1_u16..20, 1_u16..1500, 500_u16..=9000], any::<bool>(), any::<bool>());
-    // More segments than these are not cut.
+    // Super-frames above these limits are not segmented.
     let most = |(mut payload, cut): (Vec<u8>, (u16, bool, bool))| {
         if usize::from(cut.0) < MIN_SEGMENT_LEN {
             payload.truncate(usize::from(cut.0) * MAX_SMALL_SEGMENTS);

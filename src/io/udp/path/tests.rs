@@ -1,4 +1,4 @@
-//! When a path resolves its route, and what it keeps of it.
+//! Tests when a path resolves its route and what it keeps of it.
 
 use super::*;
 use crate::io::udp::options::UdpOptions;
@@ -22,7 +22,7 @@ fn is_known(egress: &Egress, path: &Path) -> bool {
     egress.known_route(path.path_key.route_id()).is_some()
 }
 
-/// As when the last session of a target has ended.
+/// Removes all routes, as when the last session of a target has ended.
 fn forget_routes(egress: &Egress) {
     egress.prepare([].into_iter());
 }
@@ -50,7 +50,7 @@ fn refusals_of_one_burst_resolve_the_route_once() {
     assert!(resolves(&mut path, NOW_NS + 1));
 }
 
-/// Loopback devices have no neighbours, so frames will not be possible later either.
+/// Loopback devices have no neighbours, so frames will never be possible.
 #[test]
 fn a_path_without_ethernet_needs_no_next_hop() {
     let (path, ..) = path();

@@ -1,9 +1,9 @@
-//! The machine of classic BPF in plain Rust, for the codes that the filter uses.
+//! An interpreter of classic BPF in plain Rust, for the opcodes that the filter uses.
 
 use super::super::program::{MARK, PACKET_TYPE};
 use super::super::program_builder::{Instruction, opcodes::*};
 
-/// A frame and what the kernel knows of it.
+/// A frame and its metadata in the kernel.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TestFrame<'a> {
     pub(super) bytes: &'a [u8],
@@ -18,7 +18,7 @@ struct Registers {
     slots: [u32; 16],
 }
 
-/// How many bytes the program takes. A load behind the end is the end.
+/// Number of bytes that the program accepts. A load behind the end of the frame rejects it.
 pub(super) fn run(program: &[Instruction], test_frame: TestFrame<'_>) -> u32 {
     let mut registers = Registers::default();
     let mut at = 0;
@@ -87,7 +87,7 @@ fn load(test_frame: TestFrame<'_>, at: u32, len: usize) -> Option<u32> {
     Some(bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte)))
 }
 
-/// A number of the machine as an index.
+/// Converts a number of the machine to an index.
 pub(super) fn to_usize(number: u32) -> usize {
     usize::try_from(number).unwrap()
 }

@@ -1,5 +1,5 @@
-//! Tables and frames out of a string of bytes. All draw from the same few addresses and ports, so
-//! that rules and frames meet.
+//! Generates tables and frames from random bytes. Both use the same few addresses and ports, so
+//! that rules match frames.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use crate::model::*;
 
 pub(super) const RESOLVER: &str = "10.0.0.2";
 
-/// The port of the only target, which is that of no known tunnel.
+/// The port of the only target, which is not the port of a known tunnel.
 pub(super) const TARGET_PORT: u16 = 4_999;
 
-/// A string of bytes that choices are drawn from; all are the first when it is used up.
+/// Random bytes that determine choices; after their end every choice is the first one.
 pub(super) struct Entropy<'a>(pub(super) &'a [u8]);
 
 const V4: [&str; 6] =
@@ -119,7 +119,7 @@ impl Entropy<'_> {
         table(sessions, exclusions)
     }
 
-    /// A frame, mostly plain.
+    /// A frame; most frames are plain.
     pub(super) fn frame(&mut self) -> Vec<u8> {
         let v4 = !self.one_in(3);
         let mut frame = vec![2; 12];
@@ -205,7 +205,7 @@ impl Entropy<'_> {
     }
 }
 
-/// Of a plain packet of TCP or UDP: no checksum, an unfinished one, or the right one.
+/// Sets the checksum of a plain TCP or UDP packet: none, an unfinished one, or the correct one.
 fn put_sum(frame: &mut [u8], ip: usize, v4: bool, finish: usize) {
     let Some(plain) = super::reference::PlainFrame::of(frame).filter(|plain| plain.ip == ip) else {
         return;
@@ -246,7 +246,7 @@ pub(super) fn table(sessions: Vec<CompiledSession>, aws_exclusions: bool) -> Mir
     table_of_targets(sessions, aws_exclusions, vec![TARGET_PORT])
 }
 
-/// A table with a target for each of these ports.
+/// A table with one target for each of these ports.
 pub(super) fn table_of_targets(
     sessions: Vec<CompiledSession>,
     aws_exclusions: bool,

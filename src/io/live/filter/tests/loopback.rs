@@ -1,4 +1,4 @@
-//! The filter in front of a real ring: on the loopback device, where checksums stay unfinished.
+//! Tests the filter with a real ring on the loopback device, where checksums stay unfinished.
 
 use std::net::UdpSocket;
 use std::os::fd::AsFd;
@@ -26,7 +26,8 @@ struct LoopbackFixture {
     source: RingSource,
 }
 
-/// What came: length, length on the wire, whether it was cut, and whether its checksum is right.
+/// A received frame: length, length on the wire, whether it was truncated, and whether its checksum
+/// is valid.
 type Received = (usize, u32, bool, bool);
 
 impl LoopbackFixture {
@@ -46,7 +47,7 @@ impl LoopbackFixture {
         Self { out, source }
     }
 
-    /// Waits for the frame to that port.
+    /// Waits for the frame to `port`.
     fn receive(&mut self, port: u16) -> Option<Received> {
         for _ in 0..6 {
             let mut burst = Burst::new();
@@ -74,7 +75,7 @@ fn has_valid_checksum(frame: &Frame<'_>) -> bool {
     fold(&[&frame.bytes[26..34], &rest, &frame.bytes[plain.transport..]].concat()) == 0xffff
 }
 
-/// From 127.0.0.1 to 127.0.0.1, with a checksum.
+/// A UDP frame from 127.0.0.1 to 127.0.0.1, with `checksum` or the correct one.
 fn frame(port: u16, checksum: Option<u16>) -> Vec<u8> {
     let [high, low] = port.to_be_bytes();
     let mut frame = vec![0; 12];
@@ -90,7 +91,7 @@ fn frame(port: u16, checksum: Option<u16>) -> Vec<u8> {
     frame
 }
 
-/// Accepts UDP, to one port or to all, and copies a hundred bytes.
+/// A table that accepts UDP, to one port or to all, with PacketLength `len`.
 fn udp_table(port: Option<u16>, len: i64) -> MirrorTable {
     let any = CidrBlock::any_ipv4();
     let number = RuleNumber::new(1).unwrap();
@@ -140,7 +141,7 @@ fn truncation_stops_after_a_frame_was_truncated_too_early() {
     };
     let mut to = LoopbackFixture::open(&link, KernelFilter::Auto, true);
     to.source.set_table(&udp_table(None, 100), 0).unwrap();
-    // Unfinished, but what it holds is not what it should.
+    // Declared as unfinished, but without the expected content of an unfinished checksum.
     let prefix = |flags| {
         [[flags, 0, 0, 0, 0, 0].as_slice(), &34_u16.to_ne_bytes(), &6_u16.to_ne_bytes()].concat()
     };
@@ -172,7 +173,7 @@ fn unwanted_frames_are_dropped_until_a_session_wants_them() {
     to.out.send(&frame(40_032, None)).unwrap();
     assert!(to.receive(40_032).is_some());
     to.source.close().unwrap();
-    // What is closed stays closed, whatever the table says.
+    // A closed source stays closed after a new table.
     to.source.set_table(&udp_table(None, 100), 0).unwrap();
     to.out.send(&frame(40_032, None)).unwrap();
     assert!(to.receive(40_032).is_none());
@@ -187,7 +188,7 @@ fn under_load_frames_are_dropped_and_each_switch_is_reported_once() {
     let mut to = LoopbackFixture::open(&link, KernelFilter::Auto, false);
     to.source.set_table(&udp_table(Some(40_041), 8_500), 0).unwrap();
     let flood = TrafficSample { elapsed_ns: 1_000_000_000, frames: 60_000, mirrored: 10 };
-    // On, off to look, on for twice as long; in between the table may change.
+    // On, off to probe, on for twice as long; the table may change meanwhile.
     for (load, comes, is_on) in [
         (TrafficSample::default(), true, false),
         (flood, false, true),

@@ -1,4 +1,4 @@
-//! The filter against what it is to do: in a machine of our own, and in the kernel's.
+//! Tests the filter against a reference, in our interpreter and in the kernel.
 
 mod bpf_interpreter;
 mod generate;
@@ -25,7 +25,7 @@ use generate::{Entropy, session, table, table_of_targets};
 
 const MARK: u32 = 109;
 
-/// What the kernel takes at the most (`BPF_MAXINSNS` of `linux/bpf_common.h`).
+/// The kernel's maximum program length (`BPF_MAXINSNS` of `linux/bpf_common.h`).
 const MAX_INSTRUCTIONS: usize = 4096;
 
 fn test_frame(bytes: &[u8], direction: Direction) -> TestFrame<'_> {
@@ -47,7 +47,7 @@ fn program(table: &MirrorTable, mtu: u32, drops: bool) -> (Option<Truncation>, V
     (truncation, program_spec.compile())
 }
 
-/// The program of a mirror whose mark all frames bear that have no mark.
+/// The program of a mirror with mark 0, so that all unmarked frames have it.
 fn program_of_no_mark(table: &MirrorTable) -> Vec<Instruction> {
     let wanted_packets = WantedPackets::of(table, 0);
     let (target_ports, truncation) =
@@ -62,7 +62,7 @@ fn program_of_no_mark(table: &MirrorTable) -> Vec<Instruction> {
     .compile()
 }
 
-/// How many bytes of the frame come through.
+/// Number of bytes of the frame that pass the filter.
 fn accepted_len(program: &[Instruction], test_frame: TestFrame<'_>) -> usize {
     test_frame.bytes.len().min(to_usize(run(program, test_frame)))
 }
@@ -74,7 +74,7 @@ fn bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
-    /// In one: what the table mirrors comes through, and as much of it as any session copies.
+    /// A mirrored frame passes the filter, with as many bytes as any session copies.
     #[test]
     fn mirrored_frames_pass_the_filter(of_table in bytes(200), of_frame in bytes(80)) {
         let mut entropy = Entropy(&of_frame);
@@ -87,7 +87,7 @@ proptest! {
             let accepted_len = accepted_len(&program, test_frame(&frame, direction));
             let copied = table.max_inner_len(by.session).min(frame.len());
             prop_assert!(accepted_len >= copied && accepted_len > 0, "{accepted_len} of {copied}");
-            // What the data plane reads is there.
+            // The bytes that the data plane parses are there.
             prop_assert_eq!(FlowKey::parse(&frame[..accepted_len]), Ok(key));
         }
     }
@@ -107,14 +107,14 @@ proptest! {
         let wanted_by = drops.then_some((&table, 0, direction));
         let expected = reference::accepted_len(&frame, truncation, wanted_by);
         prop_assert_eq!(accepted_len(&program, test_frame(&frame, direction)), expected);
-        // With our mark, what can be ours is kept out; the rest is as any frame.
+        // With our mark, possible copies are dropped; other frames are handled like any frame.
         let marked = TestFrame { mark: MARK, ..test_frame(&frame, direction) };
         let expected = if reference::can_be_own(&frame) { 0 } else { expected };
         prop_assert_eq!(accepted_len(&program, marked), expected);
     }
 
-    /// The kernel's own machine, on a socket that anybody may open, sees frames come in as ours
-    /// does.
+    /// The kernel runs the program like our interpreter. The test uses a socket that needs no
+    /// privileges, on which all frames are ingress.
     #[test]
     fn the_kernel_runs_the_program_like_the_interpreter(
         of_table in bytes(200),
@@ -139,7 +139,7 @@ proptest! {
     }
 }
 
-/// The most rules that still have the kernel drop, all of them as long as can be.
+/// The largest filter with which the kernel drops frames, with the longest terms.
 fn longest_table() -> MirrorTable {
     let mut filter = Filter::new(FilterId::new("tmf-1").unwrap());
     for direction in Direction::BOTH {
@@ -154,7 +154,7 @@ fn longest_table() -> MirrorTable {
     table_of_targets(sessions, true, (5_000..5_032).collect())
 }
 
-/// A rule of which none covers another.
+/// A rule that no other one of the table covers.
 fn single_rule(direction: Direction, number: i64, block: &str) -> FilterRule {
     let (block, _) = CidrBlock::parse("source_cidr_block", block).unwrap();
     let port = 1_000 + number;
@@ -181,7 +181,7 @@ fn the_kernel_accepts_the_longest_program() {
     }
     let socket = Socket::new(Domain::PACKET, Type::RAW, None).unwrap();
     attach(&socket, &program).unwrap();
-    // In the place of itself: both are there for a moment.
+    // Replaces itself: both programs exist for a moment.
     attach(&socket, &program).unwrap();
 }
 
@@ -220,13 +220,13 @@ fn the_longest_packet_length_decides_the_cut() {
     assert!(!wanted_packets(&[Some(1)]).can_drop());
     assert_eq!(wanted_packets(&[Some(60), Some(90)]).max_packet_length, Some(90));
     assert_eq!(wanted_packets(&[Some(60), None]).max_packet_length, None);
-    // Headers stay, and where no frame is as long there is nothing to cut.
+    // Headers are kept, and nothing is truncated if no frame is longer.
     assert_eq!(Truncation::new(1, 1_500), Some(Truncation { len: 74, max_frame_len: 1_518 }));
     assert_eq!(Truncation::new(1_518, 1_500), None);
     assert_eq!(Truncation::new(100, 0), None);
 }
 
-/// IPv4 and UDP from and to these ports.
+/// An IPv4 UDP frame with these ports.
 fn udp(source: u16, destination: u16) -> Vec<u8> {
     let mut frame = vec![2; 12];
     frame.extend([8, 0, 0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);

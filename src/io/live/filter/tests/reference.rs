@@ -1,4 +1,4 @@
-//! What the filter is to do, said once more in plain Rust.
+//! A reference implementation of the filter in plain Rust.
 
 use std::net::IpAddr;
 
@@ -11,7 +11,7 @@ use crate::model::{Direction, FilterRule, RuleAction};
 /// L2TP, GTP-U, GRE, VXLAN, FOU, GUE, GENEVE and MPLS over UDP.
 const TUNNELS: [u16; 12] = [1701, 2152, 4754, 4755, 4789, 4790, 5555, 6080, 6081, 6635, 6636, 8472];
 
-/// The fields of a plain packet, read where they stand.
+/// The fields of a plain packet.
 #[derive(Debug)]
 pub(super) struct PlainFrame {
     pub(super) is_ipv4: bool,
@@ -63,7 +63,7 @@ impl PlainFrame {
         if self.is_ipv4 { stated - 20 } else { stated }
     }
 
-    /// What the checksum holds until it is finished.
+    /// The content of an unfinished checksum field.
     pub(super) fn unfinished(&self, frame: &[u8]) -> u16 {
         let addresses = if self.is_ipv4 { &frame[26..34] } else { &frame[22..54] };
         let len = u16::try_from(self.stated_len(frame).max(0)).unwrap();
@@ -114,7 +114,7 @@ impl PlainFrame {
     }
 }
 
-/// Whether a frame with our mark can be a copy of ours, or a tunnel around one.
+/// Whether a frame with our mark can be our copy, or a tunnel packet around one.
 pub(super) fn can_be_own(frame: &[u8]) -> bool {
     let word = |at: usize| Some(u16::from_be_bytes(*frame.get(at..)?.first_chunk()?));
     let is_tagged = [Some(0x8100), Some(0x88a8)].contains(&word(12)) && word(16).is_some();
@@ -138,7 +138,7 @@ pub(super) fn can_be_own(frame: &[u8]) -> bool {
     protocol == 17 && (is_later || source >= 65_408 || is_tunnel)
 }
 
-/// The sum of big-endian halves, folded to sixteen bits with end-around carry.
+/// The sum of big-endian 16-bit words, folded to sixteen bits with end-around carry.
 pub(super) fn fold(bytes: &[u8]) -> u16 {
     let mut sum: u64 = bytes
         .chunks(2)
@@ -150,7 +150,7 @@ pub(super) fn fold(bytes: &[u8]) -> u16 {
     u16::try_from(sum).unwrap()
 }
 
-/// How much of a frame the filter is to take: none where it is dropped.
+/// Number of bytes of a frame that the filter accepts; 0 if it is dropped.
 pub(super) fn accepted_len(
     frame: &[u8],
     truncation: Option<Truncation>,

@@ -1,0 +1,38 @@
+//! The counters of one target, as a sink reports them.
+
+use std::net::SocketAddr;
+
+/// The counters of datagrams to one target from one source address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TargetReport {
+    /// Index of the target in the mirror table.
+    pub target: u32,
+    /// The target's address.
+    pub destination: SocketAddr,
+    /// Datagrams that the kernel accepted.
+    pub sent: u64,
+    /// Length of the inner frames in them in bytes, after truncation, without encapsulation.
+    pub sent_bytes: u64,
+    /// Datagrams that this host could not send because it has no route or neighbour.
+    pub no_route: u64,
+    /// Number of received ICMP port unreachable messages: no program listens there. Hosts limit
+    /// their rate, so this is at most the number of refused datagrams.
+    pub refused: u64,
+    /// Number of other received ICMP errors.
+    pub unreachable: u64,
+    /// The index of the egress device, if it is known.
+    pub device_index: Option<u32>,
+    /// Whether that device is a tunnel: it encapsulates the datagrams in other packets.
+    pub is_tunnelled: bool,
+}
+
+impl TargetReport {
+    /// Adds the counters of other datagrams to the same address.
+    pub(crate) const fn add(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.sent_bytes += other.sent_bytes;
+        self.no_route += other.no_route;
+        self.refused += other.refused;
+        self.unreachable += other.unreachable;
+    }
+}
