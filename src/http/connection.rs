@@ -27,7 +27,7 @@ use super::connection_table::ConnectionSlot;
 use super::error::HttpError;
 use super::host::HostNames;
 use super::limits::Limits;
-use super::server::Service;
+use super::service::Service;
 
 /// What all connections of a listener have in common.
 pub(super) struct ServerContext<S> {

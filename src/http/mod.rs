@@ -20,10 +20,12 @@ mod error;
 mod host;
 mod limits;
 mod server;
+mod service;
 mod tls;
 
 pub use error::HttpError;
 pub use host::HostNames;
 pub use limits::Limits;
-pub use server::{Event, Options, Server, Service, serve};
+pub use server::{Event, Options, Server, serve};
+pub use service::Service;
 pub use tls::Certificate;

@@ -1,15 +1,13 @@
 //! A listener: the thread that accepts connections.
 
 use std::fmt;
-use std::future::{Future, pending};
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use ::http::{Request, Response};
-use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
@@ -18,9 +16,9 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::connection::{self, ServerContext};
 use super::connection_table::ConnectionTable;
-use super::error::HttpError;
 use super::host::HostNames;
 use super::limits::Limits;
+use super::service::Service;
 use super::tls::Certificate;
 
 /// Pause after a connection that could not be accepted, such as with too many open files.
@@ -28,15 +26,6 @@ const RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// So long must no connection be closed for another until the listener counts as not crowded.
 const QUIET_PERIOD: Duration = Duration::from_secs(10);
-
-/// What is behind a port.
-pub trait Service: Send + Sync + 'static {
-    /// Answers a request, whose Host and Origin were checked.
-    fn answer(&self, request: Request<Bytes>) -> impl Future<Output = Response<Bytes>> + Send;
-
-    /// The answer to a request that the listener refuses.
-    fn error_response(&self, error: &HttpError) -> Response<Bytes>;
-}
 
 /// What happened to a listener, for the operator. Each kind comes at most once in ten seconds.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,21 +8,17 @@
 //! again. [`Store::commit`] does that, so it works again once there is space; until then
 //! [`Store::load`] reads what was committed last from a copy.
 
+mod schema;
 mod verify;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use redb::{Builder, Database, Durability, ReadableDatabase, TableDefinition};
+use redb::{Builder, Database, Durability, ReadableDatabase};
 
+use self::schema::{METADATA, RECORDS, VERSION};
 use self::verify::VerifyError;
-
-/// What this program writes and reads.
-const VERSION: u64 = 1;
-
-const RECORDS: TableDefinition<'_, &str, &str> = TableDefinition::new("records");
-const METADATA: TableDefinition<'_, &str, u64> = TableDefinition::new("facts");
 
 /// How often a file is copied that is written to meanwhile.
 const MAX_COPY_ATTEMPTS: u32 = 20;

@@ -1,6 +1,10 @@
 //! Messages to the supervisor's thread.
 
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
 use super::receipt::Receipt;
+use super::snapshot::Snapshot;
 use super::worker_thread::WorkerResult;
 use crate::control::FullyCompiledTables;
 use crate::io::links::Link;
@@ -24,7 +28,7 @@ pub(super) enum Message {
     /// Rules were compiled in the background.
     Settled(FullyCompiledTables),
     /// The status of all workers was read.
-    Seen(super::monitor::Seen),
+    StatusRead(RunStatus),
     /// End.
     Stop,
 }
@@ -42,6 +46,15 @@ pub(super) struct OpenedDevice {
 pub(super) struct EndedWorkers {
     pub(super) instance: u64,
     pub(super) results: Vec<WorkerResult>,
+}
+
+/// The tunnels that copies leave through: the target's address and the name of the device.
+pub(super) type Tunnels = BTreeSet<(SocketAddr, String)>;
+
+/// The status of all workers and of the routes to the targets.
+pub(super) struct RunStatus {
+    pub(super) snapshot: Snapshot,
+    pub(super) tunnels: Tunnels,
 }
 
 impl Message {

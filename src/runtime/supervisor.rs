@@ -156,7 +156,10 @@ impl Supervisor {
             Message::Opened(opened) => self.attach(opened),
             Message::Ended(ended) => self.end(ended),
             // These are for the thread that the supervisor runs on.
-            Message::LinksChanged | Message::Settled(_) | Message::Seen(_) | Message::Stop => {}
+            Message::LinksChanged
+            | Message::Settled(_)
+            | Message::StatusRead(_)
+            | Message::Stop => {}
         }
     }
 

@@ -10,7 +10,7 @@ use super::event::Event;
 use super::link_watch::LinkListener;
 use super::live_tables::LiveTables;
 use super::message::Message;
-use super::monitor::{Monitor, Seen};
+use super::monitor::{Monitor, read_run_status};
 use super::namespace::InterfaceNamespace;
 use super::supervisor::{Channels, Supervisor};
 use super::task_pool::TaskPool;
@@ -108,9 +108,9 @@ impl SupervisorLoop {
                 self.is_settling = false;
                 self.tables.adopt(tables);
             }
-            Message::Seen(seen) => {
+            Message::StatusRead(status) => {
                 self.is_reading = false;
-                self.monitor.observe(seen, || supervisor.devices());
+                self.monitor.observe(status, || supervisor.devices());
             }
             other => supervisor.apply(other),
         }
@@ -154,7 +154,8 @@ impl SupervisorLoop {
             let (registry, egress) = (supervisor.registry().clone(), supervisor.egress().clone());
             let (tables, messages) = (self.tables.clone(), self.channels.messages.clone());
             self.background.run(move || {
-                drop(messages.send(Message::Seen(Seen::read(&registry, &egress, &tables))));
+                let status = read_run_status(&registry, &egress, &tables);
+                drop(messages.send(Message::StatusRead(status)));
             });
         }
     }

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use arrayvec::ArrayVec;
 
-use super::format::{CaptureFormat, PacketRecord};
+use super::format::CaptureFormat;
 use super::link_type::{IpLinkType, LinkType, synthesize_header};
+use super::record::PacketRecord;
 use super::source::CaptureSource;
 use crate::dataplane::{BURST_LEN, Burst, Frame, Medium};
 use crate::io::sys::prefetch;

@@ -13,6 +13,7 @@ mod link_type;
 mod open;
 mod pcap;
 mod pcapng;
+mod record;
 mod source;
 mod timestamp_resolution;
 mod window;
@@ -20,8 +21,5 @@ mod zstd;
 
 pub use error::DamagedCapture;
 pub use open::OpenError;
+pub use record::MAX_RECORD_LEN;
 pub use source::CaptureSource;
-
-/// The longest record that is believed, in bytes. The longest frames that are seen come from
-/// offloads with "big TCP", 512 KiB at most; a length above this is damage, not data.
-pub const MAX_RECORD_LEN: usize = 16 * 1024 * 1024;

@@ -13,8 +13,7 @@
 //! ```
 //! The FCS (frame check sequence) length is in units of two bytes.
 
-use super::MAX_RECORD_LEN;
-use super::format::{PacketRecord, fcs_warning};
+use super::record::{MAX_RECORD_LEN, PacketRecord, fcs_warning};
 
 /// How the records of a file are laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,9 +6,8 @@
 //! enhanced packet: interface, time (high, low), captured length, wire length, bytes, options
 //! ```
 
-use super::MAX_RECORD_LEN;
 use super::block_options::BlockOptions;
-use super::format::{PacketRecord, fcs_warning};
+use super::record::{MAX_RECORD_LEN, PacketRecord, fcs_warning};
 use super::timestamp_resolution::TimestampResolution;
 use crate::model::Direction;
 

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 
-use super::MAX_RECORD_LEN;
 use super::error::{ReadError, end_of_capture, truncated};
 use super::format::CaptureFormat;
 use super::frames::BorrowedRecords;
 use super::link_type::LinkType;
 use super::pcap::FILE_HEADER_LEN;
 use super::pcapng::BlockHeader;
+use super::record::MAX_RECORD_LEN;
 use super::window::Window;
 use crate::dataplane::{Burst, Source};
 

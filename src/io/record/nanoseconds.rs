@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use super::pcap::{FILE_HEADER_LEN, NANOSECOND_MAGIC, RECORD_HEADER_LEN};
+use super::format::{FILE_HEADER_LEN, NANOSECOND_MAGIC, RECORD_HEADER_LEN};
 
 /// How much of the file is read and written at once, in bytes.
 const CHUNK_LEN: usize = 1024 * 1024;

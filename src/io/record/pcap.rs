@@ -2,19 +2,15 @@
 
 use std::io::{self, Write};
 
-use super::{BUFFER_LEN, ETHERNET, OutputFile, Precision, is_whole_microseconds};
+use super::format::{
+    BUFFER_LEN, ETHERNET, FILE_HEADER_LEN, MICROSECOND_MAGIC, NANOSECOND_MAGIC, Precision,
+    RECORD_HEADER_LEN, is_whole_microseconds,
+};
+use super::output_file::OutputFile;
 use crate::dataplane::{Copies, Drops, InnerBytes, MAX_OUTER_LEN, Sink};
 
 /// What tcpdump writes as well; no record is longer.
 const SNAPLEN: u32 = 262_144;
-
-/// The length of the file header and of a record header, in bytes.
-pub(super) const FILE_HEADER_LEN: usize = 24;
-pub(super) const RECORD_HEADER_LEN: usize = 16;
-
-/// The first bytes of files by the unit of their times.
-const MICROSECOND_MAGIC: u32 = 0xa1b2_c3d4;
-pub(super) const NANOSECOND_MAGIC: u32 = 0xa1b2_3c4d;
 
 /// Writes records of any bytes.
 pub struct PcapWriter<W> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-use super::{BUFFER_LEN, ETHERNET, Precision, is_whole_microseconds};
+use super::format::{BUFFER_LEN, ETHERNET, Precision, is_whole_microseconds};
 use crate::dataplane::{Copies, Drops, MirrorTable, MirroredCopy, SessionMatch, Sink};
 
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;

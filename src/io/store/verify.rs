@@ -9,7 +9,7 @@ use std::thread::{self, Builder};
 use redb::backends::InMemoryBackend;
 use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend};
 
-use super::{METADATA, RECORDS, VERSION};
+use super::schema::{METADATA, RECORDS, VERSION};
 
 /// Why a file is not used.
 #[derive(Debug)]

@@ -5,6 +5,7 @@
 //! (`control::account`).
 
 mod access;
+mod account;
 mod credentials_file;
 mod devices;
 mod prepare;
@@ -12,10 +13,11 @@ mod state;
 
 use std::collections::BTreeSet;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError};
 
 pub use self::access::AccessOptions;
 use self::access::EndpointServer;
+use self::account::{SharedAccount, SharedLinks, random, report_inactive};
 use self::devices::update_devices;
 pub use self::prepare::{EndpointOptions, PreparedEndpoint};
 use super::error::Error;
@@ -23,16 +25,9 @@ use super::event::{Event, EventSink};
 use super::live_tables::{LiveTables, WaitingChange};
 use super::receipt::Receipt;
 use crate::control::Registry;
-use crate::control::account::{Account, InactiveTarget};
 use crate::ec2::{Endpoint, Publish, PublishedChange};
 use crate::io::clock::unix_seconds;
 use crate::io::links::Link;
-
-/// The account of the endpoint: its writer changes it, others read it.
-type SharedAccount = Arc<RwLock<Account>>;
-
-/// The links of this host when they were read last.
-type SharedLinks = Arc<Mutex<Vec<Link>>>;
 
 /// The endpoint, as long as it is served.
 pub(super) struct ServedEndpoint {
@@ -93,28 +88,5 @@ impl Publish for Publisher {
         });
         let waiting = waiting.collect();
         self.tables.update(registry, touched, waiting);
-    }
-}
-
-/// Reports which sessions are inactive because of their targets.
-fn report_inactive(inactive: &[InactiveTarget], events: &EventSink) {
-    for InactiveTarget { target, sessions, why } in inactive {
-        events.send(Event::TargetInactive {
-            target: target.to_string(),
-            reason: why.to_string(),
-            sessions: sessions.iter().map(ToString::to_string).collect(),
-        });
-    }
-}
-
-/// Random bits from the kernel. Where it has none, which does not happen once a host has started,
-/// the time: an id that is drawn twice is refused then.
-fn random() -> u128 {
-    let mut bytes = [0; 16];
-    match getrandom::fill(&mut bytes) {
-        Ok(()) => u128::from_ne_bytes(bytes),
-        Err(_) => {
-            u128::from(unix_seconds()).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
-        }
     }
 }

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::access::{AccessOptions, EndpointAccess};
+use super::account::{SharedAccount, SharedLinks, random, report_inactive};
 use super::devices::{list_devices, update_devices};
 use super::state::EndpointState;
-use super::{SharedAccount, SharedLinks, random, report_inactive};
 use crate::control::account::{Account, NamedBy, Quotas, TargetResolver};
 use crate::control::{Registry, with_network_ids};
 use crate::ec2::Persist;
