@@ -1,4 +1,4 @@
-//! What is read of all workers once a second: counters, the health of targets, tunnels.
+//! Reports once a second on all workers: counters, the health of targets, and tunnels.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub(super) fn read_run_status(
     RunStatus { snapshot: registry.snapshot(), tunnels }
 }
 
-/// Compares what is read with what was read before, and reports the changes.
+/// Compares each status with the one before and reports the changes.
 pub(super) struct Monitor {
     health: TargetHealth,
     running: Stopwatch,
@@ -35,7 +35,7 @@ impl Monitor {
         Self { health, running: Stopwatch::start(), tunnels, events }
     }
 
-    /// Reports what changed, and the heartbeat. `devices` are those that are mirrored.
+    /// Reports the changes and the heartbeat. `devices` returns the names of the mirrored devices.
     pub(super) fn observe(&mut self, status: RunStatus, devices: impl FnOnce() -> Vec<String>) {
         let reports = status.snapshot.workers.iter().flat_map(|worker| &worker.targets);
         let reports: Vec<_> = reports.copied().collect();
@@ -54,8 +54,8 @@ impl Monitor {
         self.report_tunnels(egress.tunnels().into_iter().collect(), devices);
     }
 
-    /// Warns where a target has come to be reached through a tunnel, whose packets may leave by an
-    /// interface that is mirrored.
+    /// Warns of each new tunnel that a target is reached through, because the packets of the tunnel
+    /// may leave by a mirrored interface.
     fn report_tunnels(&mut self, now: Tunnels, devices: impl FnOnce() -> Vec<String>) {
         if now != self.tunnels {
             let mirrored = devices();

@@ -1,4 +1,4 @@
-//! The supervisor's thread: it waits for messages, and looks after everything once a second.
+//! The supervisor's thread: it receives messages and checks all workers once a second.
 
 use std::time::Duration;
 
@@ -18,14 +18,14 @@ use super::totals::Summary;
 use crate::io::clock::Stopwatch;
 use crate::io::links::{Link, links};
 
-/// Time between two compilations of all rules in the background. Each of them sends tables to
-/// workers once more, so a series of changes is compiled together.
+/// The time between two background compilations of all rules. Each compilation sends new tables to
+/// the workers, so the changes of one interval are compiled together.
 const COMPILE_INTERVAL: Duration = Duration::from_millis(250);
 
-/// The status of all workers is read in every round of this number of intervals: once a second.
+/// The status of all workers is read after this number of intervals, which is once a second.
 const INTERVALS_PER_ROUND: u32 = 4;
 
-/// What the thread works with besides the supervisor.
+/// The state of the thread besides the supervisor.
 pub(super) struct SupervisorLoop {
     namespace: InterfaceNamespace,
     tables: LiveTables,
@@ -40,7 +40,7 @@ pub(super) struct SupervisorLoop {
 }
 
 impl SupervisorLoop {
-    /// Listens for changes of the links from now on.
+    /// Starts to listen for changes of the links.
     pub(super) fn new(
         namespace: InterfaceNamespace,
         tables: LiveTables,
@@ -68,12 +68,12 @@ impl SupervisorLoop {
         self.namespace.run(links).map_err(|error| Error::Failed(error.to_string()))
     }
 
-    /// The endpoint lists the links from now on.
+    /// Sets the endpoint that receives the list of links.
     pub(super) fn set_endpoint(&mut self, endpoint: ServedEndpoint) {
         self.endpoint = Some(endpoint);
     }
 
-    /// Works until it is told to stop; then ends the endpoint and all workers.
+    /// Handles messages until [`Message::Stop`], then ends the endpoint and all workers.
     pub(super) fn run(
         mut self,
         mut supervisor: Supervisor,
@@ -128,7 +128,8 @@ impl SupervisorLoop {
         }
     }
 
-    /// Begins to compile rules that stand beside their tables, unless that is going on.
+    /// Starts the background compilation of rules that were added since the last one, unless a
+    /// compilation is running.
     fn settle(&mut self) {
         if self.is_settling {
             return;
@@ -143,7 +144,7 @@ impl SupervisorLoop {
     fn look_after(&mut self, supervisor: &mut Supervisor) {
         supervisor.check();
         if supervisor.has_ended_worker() {
-            // No heartbeat any more: whoever waits for one sees that something is wrong.
+            // No heartbeat is sent any more, so that a watchdog detects the failure.
             if !std::mem::replace(&mut self.has_ended_worker, true) {
                 self.channels.events.send(Event::WorkerLost);
             }

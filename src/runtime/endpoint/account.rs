@@ -7,13 +7,13 @@ use crate::io::clock::unix_seconds;
 use crate::io::links::Link;
 use crate::runtime::event::{Event, EventSink};
 
-/// The account of the endpoint: its writer changes it, others read it.
+/// The account of the endpoint. The endpoint's writer and the supervisor's thread change it.
 pub(super) type SharedAccount = Arc<RwLock<Account>>;
 
-/// The links of this host when they were read last.
+/// The links of this host when they were last read.
 pub(super) type SharedLinks = Arc<Mutex<Vec<Link>>>;
 
-/// Reports which sessions are inactive because of their targets.
+/// Reports the sessions that are inactive because of their targets.
 pub(super) fn report_inactive(inactive: &[InactiveTarget], events: &EventSink) {
     for InactiveTarget { target, sessions, why } in inactive {
         events.send(Event::TargetInactive {
@@ -24,8 +24,8 @@ pub(super) fn report_inactive(inactive: &[InactiveTarget], events: &EventSink) {
     }
 }
 
-/// Random bits from the kernel. Where it has none, which does not happen once a host has started,
-/// the time: an id that is drawn twice is refused then.
+/// Random bits from the kernel for new IDs. If the kernel has none, which happens only while a host
+/// boots, the bits are computed from the time; the account rejects an ID that exists already.
 pub(super) fn random() -> u128 {
     let mut bytes = [0; 16];
     match getrandom::fill(&mut bytes) {

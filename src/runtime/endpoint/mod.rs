@@ -1,8 +1,8 @@
-//! The EC2 endpoint of live mirroring: how it is served, and how changes reach the workers.
+//! The EC2 endpoint of live mirroring: serves an account whose changes reach the running workers.
 //!
-//! What belongs here: the account with the devices of this host, its state file, and the answer to
-//! a change when it is in force. What does not: the protocol (`ec2`) and AWS's rules
-//! (`control::account`).
+//! What belongs here: the account with the devices of this host, its state file, and the
+//! acknowledgement of a change after the workers have applied it. What does not belong here: the
+//! EC2 protocol (`ec2`) and the rules of AWS (`control::account`).
 
 mod access;
 mod account;
@@ -29,7 +29,7 @@ use crate::ec2::{Endpoint, Publish, PublishedChange};
 use crate::io::clock::unix_seconds;
 use crate::io::links::Link;
 
-/// The endpoint, as long as it is served.
+/// The endpoint while it is served. It stops when this is dropped.
 pub(super) struct ServedEndpoint {
     account: SharedAccount,
     tables: LiveTables,
@@ -39,8 +39,8 @@ pub(super) struct ServedEndpoint {
 }
 
 impl ServedEndpoint {
-    /// Lists the devices of this host as network interfaces. Outer sources, and targets that are
-    /// network interfaces, have the new addresses then.
+    /// Updates the network interfaces of the account from the devices of this host. Outer source
+    /// addresses, and targets that are network interfaces, follow their addresses.
     pub(super) fn update_devices(&self, links: &[Link]) {
         *self.links.lock().unwrap_or_else(PoisonError::into_inner) = links.to_vec();
         let mut account = self.account.write().unwrap_or_else(PoisonError::into_inner);
@@ -54,7 +54,7 @@ impl ServedEndpoint {
     }
 }
 
-/// Serves the endpoint; changes are in force when they are answered.
+/// Serves the endpoint. A change is answered after the workers have applied it.
 pub(super) fn serve(
     prepared: PreparedEndpoint,
     tables: LiveTables,
@@ -72,7 +72,7 @@ pub(super) fn serve(
     Ok(ServedEndpoint { account, tables, links, events, _server: server })
 }
 
-/// Compiles the tables that a change touches, on the thread that makes changes.
+/// Compiles the tables that a change touches, on the endpoint's writer thread.
 struct Publisher {
     tables: LiveTables,
 }
