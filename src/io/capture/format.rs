@@ -1,17 +1,20 @@
-//! What the two formats have in common: a file begins, and records follow.
+//! The common interface of the two formats, pcap and pcapng.
 
 use super::pcap::{FILE_HEADER_LEN, PcapLayout};
 use super::pcapng::{PcapngSection, SECTION_HEADER};
 use super::record::PacketRecord;
 
-/// A format, and what the capture has said of itself so far.
+/// The format of a capture, with what its headers have declared so far.
 pub(super) enum CaptureFormat {
     Pcap(PcapLayout),
     Pcapng(PcapngSection),
 }
 
 impl CaptureFormat {
-    /// Tells the format by how a capture begins, or says why it is none.
+    /// Detects the format by the first bytes of a capture.
+    ///
+    /// # Errors
+    /// A sentence, if it is neither format.
     pub(super) fn detect(start: &[u8]) -> Result<Self, String> {
         let is_section = start.starts_with(&SECTION_HEADER.to_be_bytes());
         if is_section {
@@ -19,10 +22,10 @@ impl CaptureFormat {
         }
         match start.first_chunk() {
             Some(magic) if PcapLayout::is_magic(*magic) => {
-                let header = start.first_chunk().ok_or("its file header is cut short")?;
+                let header = start.first_chunk().ok_or("its file header is truncated")?;
                 PcapLayout::parse(header).map(Self::Pcap)
             }
-            _ if start.is_empty() => Err("there is nothing in it".to_owned()),
+            _ if start.is_empty() => Err("its content is empty".to_owned()),
             _ => {
                 let shown = start.get(..8).unwrap_or(start).escape_ascii();
                 Err(format!("it begins with \"{shown}\""))
@@ -30,8 +33,7 @@ impl CaptureFormat {
         }
     }
 
-    /// What is unusual about the capture so far and read all the same. Of a pcapng capture each
-    /// sentence comes once.
+    /// Warnings about deviations that are tolerated. For pcapng each sentence is returned once.
     pub(super) fn take_warnings(&mut self) -> Vec<String> {
         match self {
             Self::Pcap(layout) => layout.warnings(),
@@ -39,7 +41,7 @@ impl CaptureFormat {
         }
     }
 
-    /// Where the first record begins, or the first block.
+    /// The offset of the first record or block, in bytes.
     pub(super) const fn file_header_len(&self) -> usize {
         match self {
             Self::Pcap(_) => FILE_HEADER_LEN,
@@ -47,12 +49,12 @@ impl CaptureFormat {
         }
     }
 
-    /// Whether interfaces with other clocks may still be described.
+    /// Whether interfaces with another timestamp resolution may still follow.
     pub(super) const fn may_change_precision(&self) -> bool {
         matches!(self, Self::Pcapng(_))
     }
 
-    /// Whether times do not fit microseconds, as far as is known by now.
+    /// Whether, as far as is known, there are timestamps that are not whole microseconds.
     pub(super) fn needs_nanoseconds(&self) -> bool {
         match self {
             Self::Pcap(layout) => layout.nanosecond,
@@ -60,7 +62,7 @@ impl CaptureFormat {
         }
     }
 
-    /// The packet at the beginning of `bytes`, if it is there in full and sound.
+    /// The packet at the start of `bytes`, if it is complete and valid.
     #[inline]
     pub(super) fn parse_record<'a>(&self, bytes: &'a [u8]) -> Option<PacketRecord<'a>> {
         match self {

@@ -1,4 +1,4 @@
-//! A stream whose reader stops waiting for more when a flag is set.
+//! A stream whose reader stops waiting for data when a flag is set.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,7 +7,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::io::StopFlag;
 
-/// How long one wait is at most: a stop is seen within this time.
+/// The longest wait before the flag is checked again.
 const POLL_TIMEOUT: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 /// A pipe or a device. The system restarts a read that a signal interrupts, so the wait is a
@@ -27,11 +27,11 @@ impl Read for InterruptibleReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             if self.stop.is_set() {
-                return Err(io::Error::other("the run was stopped while it waited for more"));
+                return Err(io::Error::other("the run was stopped while it waited for data"));
             }
             match poll(&mut [PollFd::new(&self.file, PollFlags::IN)], Some(&POLL_TIMEOUT)) {
                 Ok(0) | Err(rustix::io::Errno::INTR) => {}
-                // Whatever else is to be said of the file, `read` says it.
+                // `read` returns the end of the stream or the error.
                 Ok(_) | Err(_) => return self.file.read(buffer),
             }
         }

@@ -1,8 +1,8 @@
-//! Capture files: pcap and pcapng, mapped or streamed, plain or compressed.
+//! Reads capture files: pcap and pcapng, mapped or streamed, plain or compressed.
 //!
-//! What belongs here: everything from a file's name to frames. What does not: what the frames
-//! mean. One parser for each format works on a window of bytes, whether that window is the whole
-//! mapped file or the part of a stream that has come so far.
+//! What belongs here: everything from the name of a file to its frames. What does not belong here:
+//! the evaluation of the frames. There is one parser for each format. It works on a window of
+//! bytes, which is the whole mapped file or the part of a stream that was received so far.
 
 mod block_options;
 mod error;

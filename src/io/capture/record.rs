@@ -6,7 +6,7 @@ use crate::model::Direction;
 /// the longest frames come from segmentation offload with BIG TCP and have at most 512 KiB.
 pub const MAX_RECORD_LEN: usize = 16 * 1024 * 1024;
 
-/// One packet, wherever it was.
+/// One packet of a capture.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PacketRecord<'a> {
     pub(super) bytes: &'a [u8],
@@ -14,15 +14,16 @@ pub(super) struct PacketRecord<'a> {
     pub(super) timestamp_ns: u64,
     pub(super) link_type: u16,
     pub(super) direction: Option<Direction>,
-    /// How many bytes it took in the capture.
+    /// The length of the record in the capture, in bytes.
     pub(super) stored_len: usize,
 }
 
 impl PacketRecord<'_> {
     /// The record without the frame check sequence of `fcs_len` bytes that the capture declares.
     ///
-    /// AWS mirrors frames without one, so a copy must not carry it. A record that was cut may have
-    /// a part of it or nothing. One that was shorter on the wire cannot have it and stays as it is.
+    /// AWS mirrors frames without one, so a copy must not contain it. A truncated record may
+    /// contain a part of it or none. A record that is shorter than `fcs_len` on the wire stays
+    /// unchanged.
     #[inline]
     pub(super) fn without_fcs(self, fcs_len: u8) -> Self {
         if fcs_len == 0 {
@@ -34,7 +35,7 @@ impl PacketRecord<'_> {
     }
 }
 
-/// The note that a frame check sequence of that length is removed, if there is one.
+/// The warning that a frame check sequence of `fcs_len` bytes is removed, if there is one.
 pub(super) fn fcs_warning(fcs_len: u8) -> Option<String> {
     (fcs_len > 0).then(|| {
         format!(
