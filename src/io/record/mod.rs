@@ -1,7 +1,7 @@
-//! Capture files out: copies as records of pcap or pcapng.
+//! Writes capture files: copies as records of pcap or pcapng.
 //!
-//! What belongs here: the two formats, and files that appear whole or not at all. What does not:
-//! which copies there are.
+//! What belongs here: the two formats, and output files that are complete or absent. What does not
+//! belong here: the selection of copies.
 
 mod format;
 mod nanoseconds;
