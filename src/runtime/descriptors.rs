@@ -1,5 +1,5 @@
-//! The budget of file descriptors. It limits the number of workers, so that descriptors are left for
-//! metrics and health checks.
+//! The budget of file descriptors. It limits the number of workers, so that descriptors are left
+//! for metrics and health checks.
 
 use std::io;
 

@@ -26,10 +26,7 @@ pub enum Severity {
 /// `error` the cause as a sentence, and `workers` a number of worker threads.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-#[expect(
-    missing_docs,
-    reason = "the documentation of the enum and of each variant names its fields"
-)]
+#[expect(missing_docs, reason = "the documentation of the enum and of the variants names them")]
 pub enum Event {
     /// A device is captured from now on. `is_up`: whether its link is up.
     InterfaceAttached { device: String, index: u32, is_up: bool },
@@ -72,7 +69,8 @@ pub enum Event {
     TargetInactive { target: String, reason: String, sessions: Vec<String> },
     /// Copies of a session would return to its own source, as a sentence.
     SessionComesBack(String),
-    /// The endpoint's state file cannot be written, so changes are rejected. The value is the cause.
+    /// The endpoint's state file cannot be written, so changes are rejected. The value is the
+    /// cause.
     StateNotWritable(String),
     /// The endpoint's state file can be written again.
     StateWritable,

@@ -46,9 +46,9 @@ impl LiveMirror {
     /// Captures every interface that has a session, then serves the endpoint, if there is one.
     ///
     /// Returns when every device was opened or failed to open. A failure is reported as
-    /// [`Event::CaptureFailed`](super::Event::CaptureFailed) and retried once a second. A device that
-    /// does not exist is opened when it appears. After `stop` is set, no further device is opened;
-    /// setting it does not stop workers that run.
+    /// [`Event::CaptureFailed`](super::Event::CaptureFailed) and retried once a second. A device
+    /// that does not exist is opened when it appears. After `stop` is set, no further device is
+    /// opened; setting it does not stop workers that run.
     ///
     /// # Errors
     /// - [`Error::RingMemory`]: the rings need more memory than permitted.
@@ -80,21 +80,23 @@ impl LiveMirror {
         Ok(mirror)
     }
 
-    /// Replaces the registry; see [`Resources::Registry`] for what it must contain. The call compiles
-    /// the changed tables and returns before the workers apply them. No frame is lost on interfaces
-    /// that keep their device and a session.
+    /// Replaces the registry; see [`Resources::Registry`] for what it must contain. The call
+    /// compiles the changed tables and returns before the workers apply them. No frame is lost on
+    /// interfaces that keep their device and a session.
     pub fn replace(&self, registry: &Registry) {
         self.tables.replace(registry);
         self.registry.count_reload();
     }
 
-    /// Counts, for the metrics, a configuration that was rejected, so that the registry is unchanged.
+    /// Counts, for the metrics, a configuration that was rejected, so that the registry is
+    /// unchanged.
     pub fn count_failed_replace(&self) {
         self.registry.count_failed_reload();
     }
 
-    /// The mirrored interfaces and the counters so far. Waits up to 250 ms for workers that are busy;
-    /// the counters of a worker that does not answer in that time are those of its last status.
+    /// The mirrored interfaces and the counters so far. Waits up to 250 ms for workers that are
+    /// busy; the counters of a worker that does not answer in that time are those of its last
+    /// status.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.registry.snapshot()

@@ -55,8 +55,8 @@ pub(super) struct WaitingChange {
     pub(super) receipt: Receipt,
 }
 
-/// Interfaces whose workers may have to be started or ended, in the order of the configuration, with
-/// the receipts of changes that wait for their capture.
+/// Interfaces whose workers may have to be started or ended, in the order of the configuration,
+/// with the receipts of changes that wait for their capture.
 #[derive(Default)]
 struct Captures(Vec<(NetworkInterfaceId, Vec<Receipt>)>);
 
@@ -139,15 +139,15 @@ impl LiveTables {
     }
 
     /// Sends tables to the workers whose rules were compiled in the background.
-    pub(super) fn adopt(&self, settled: FullyCompiledTables) {
-        self.change(Vec::new(), |tables| tables.adopt(settled));
+    pub(super) fn adopt(&self, compiled: FullyCompiledTables) {
+        self.change(Vec::new(), |tables| tables.adopt(compiled));
     }
 
-    /// A function that compiles all rules that were added to tables without a full compilation; none
-    /// if there are no such rules.
+    /// A function that compiles all rules that were added to tables without a full compilation;
+    /// none if there are no such rules.
     pub(super) fn compile_pending(&self) -> Option<impl FnOnce() -> FullyCompiledTables + use<>> {
-        let unsettled = self.locked().tables.partly_compiled();
-        (!unsettled.is_empty()).then_some(|| FullyCompiledTables::compile(unsettled))
+        let partly_compiled = self.locked().tables.partly_compiled();
+        (!partly_compiled.is_empty()).then_some(|| FullyCompiledTables::compile(partly_compiled))
     }
 
     /// All tables, in the order of the configuration.
@@ -199,7 +199,8 @@ impl LiveTables {
             return waiting.into_iter().for_each(|one| one.receipt.fail(RUN_IS_ENDING));
         }
         let updates = change(&mut inner.tables);
-        // The guard is replaced first, so that copies to a new target are recognised from the first.
+        // The guard is replaced first, so that copies to a new target are recognised from the
+        // first.
         self.guard.replace(inner.tables.guard());
         let mut captures = Captures::default();
         for update in updates {

@@ -25,8 +25,8 @@ pub(super) enum Message {
     Ended(EndedWorkers),
     /// Links of the host were added, removed or changed.
     LinksChanged,
-    /// Rules were compiled in the background.
-    Settled(FullyCompiledTables),
+    /// The rules of all tables were compiled in the background.
+    TablesCompiled(FullyCompiledTables),
     /// The status of all workers was read.
     StatusRead(RunStatus),
     /// End the run.
@@ -36,7 +36,8 @@ pub(super) enum Message {
 /// A device that was opened or failed to open.
 pub(super) struct OpenedDevice {
     pub(super) id: NetworkInterfaceId,
-    /// The instance of the workers that it was opened for. The interface may have other workers now.
+    /// The instance of the workers that it was opened for. The interface may have other workers
+    /// now.
     pub(super) instance: u64,
     pub(super) link: Link,
     pub(super) result: Result<Vec<Box<dyn LiveSource>>, String>,

@@ -21,8 +21,8 @@ struct ReceiptState {
 }
 
 impl Receipt {
-    /// Calls `callback` once, on the thread that drops the last clone, with the first error that was
-    /// passed to [`Receipt::fail`], if any.
+    /// Calls `callback` once, on the thread that drops the last clone, with the first error that
+    /// was passed to [`Receipt::fail`], if any.
     pub(super) fn new(callback: impl FnOnce(Result<(), String>) + Send + 'static) -> Self {
         let callback: Callback = Box::new(callback);
         let state = ReceiptState { callback: Mutex::new(Some(callback)), error: Mutex::new(None) };

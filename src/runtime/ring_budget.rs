@@ -6,8 +6,8 @@
 //! must take at most half of the memory; otherwise starting fails.
 //!
 //! Example: a process that may use 4096 MiB has a budget of 256 MiB. 4 rings get 64 MiB each, 100
-//! rings about 2.5 MiB each, and 1000 rings 1 MiB each, which exceeds the budget but not half of the
-//! memory. 3000 rings are refused.
+//! rings about 2.5 MiB each, and 1000 rings 1 MiB each, which exceeds the budget but not half of
+//! the memory. 3000 rings are refused.
 
 use std::fmt;
 
@@ -79,8 +79,8 @@ impl RingBudget {
         }
     }
 
-    /// Reserves memory for the rings that are opened at the start. Until the reservation ends, every
-    /// planned ring is one of them.
+    /// Reserves memory for the rings that are opened at the start. Until the reservation ends,
+    /// every planned ring is one of them.
     pub(super) fn reserve(&mut self, rings: usize, len: usize) {
         self.allocate(rings, len);
         self.reserved_len = Some(len);

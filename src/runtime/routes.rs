@@ -21,8 +21,8 @@ const REFRESH: Duration = Duration::from_secs(1);
 /// The shortest time between two refreshes while routes change continuously.
 const MIN_REFRESH_INTERVAL: Duration = Duration::from_millis(20);
 
-/// The pause after a refresh is at least this multiple of its duration, so that refreshes use at most
-/// a tenth of a processor.
+/// The pause after a refresh is at least this multiple of its duration, so that refreshes use at
+/// most a tenth of a processor.
 const IDLE_FACTOR: u32 = 9;
 
 /// Starts the thread. It ends within about a second after all other owners have dropped `egress`.

@@ -88,8 +88,8 @@ impl Snapshot {
     }
 
     /// The counters of each worker, indexed by the sessions of the interface's table, and zeros for
-    /// every interface, because it may have no worker. If the worker still has an earlier table, its
-    /// counters are reordered.
+    /// every interface, because it may have no worker. If the worker still has an earlier table,
+    /// its counters are reordered.
     pub(super) fn by_session(&self) -> Vec<(&MirrorTable, Counters)> {
         let interfaces = self.by_id();
         let idle = self.interfaces.iter().map(|one| (&*one.table, Counters::new(&one.table)));

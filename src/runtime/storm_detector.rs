@@ -2,16 +2,16 @@
 //!
 //! If copies leave through a VPN whose packets pass the mirrored interface, each copy returns
 //! encrypted and is mirrored again, without end. Such frames look like any others, but they stop as
-//! soon as no copies are sent. So when frames arrive continuously, the worker pauses for a moment and
-//! checks whether they still arrive. The ring stores the frames of the pause without loss.
+//! soon as no copies are sent. So when frames arrive continuously, the worker pauses for a moment
+//! and checks whether they still arrive. The ring stores the frames of the pause without loss.
 //!
 //! ```text
 //! frames in 10 ms   31 30 33 29 | pause: 12 0 | 30 31 32 33 | 11 0 | 31 30 29 32 | 13 0   a loop
 //!                   31 30 33 29 | pause: 30 31 | ...                            other traffic
 //! ```
 //!
-//! It is a storm if the frames stop during three pauses in a row. Traffic in bursts is not examined,
-//! because it also stops without a pause.
+//! It is a storm if the frames stop during three pauses in a row. Traffic in bursts is not
+//! examined, because it also stops without a pause.
 
 use std::time::Duration;
 
@@ -30,7 +30,8 @@ const SILENCE_DIVISOR: u64 = 10;
 /// The number of pauses in a row during which frames stop that make a storm.
 const SILENCED_PAUSES: u32 = 3;
 
-/// The time to the next attempt after a pause during which frames did not stop; it doubles each time.
+/// The time to the next attempt after a pause during which frames did not stop; it doubles each
+/// time.
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const MAX_BACKOFF: Duration = Duration::from_secs(64);
 
@@ -124,8 +125,8 @@ impl StormDetector {
         StormAction::Pause(if self.attempts % 4 == 3 { 4 * WINDOW } else { WINDOW })
     }
 
-    /// Evaluates a pause from its samples in the middle and at the end. Returns how long sending must
-    /// be suspended, if this is a storm.
+    /// Evaluates a pause from its samples in the middle and at the end. Returns how long sending
+    /// must be suspended, if this is a storm.
     pub(super) fn end_pause(
         &mut self,
         middle: WorkerSample,

@@ -158,7 +158,7 @@ impl Supervisor {
             Message::Ended(ended) => self.end(ended),
             // `SupervisorLoop` handles these.
             Message::LinksChanged
-            | Message::Settled(_)
+            | Message::TablesCompiled(_)
             | Message::StatusRead(_)
             | Message::Stop => {}
         }
@@ -180,7 +180,7 @@ impl Supervisor {
         }
     }
 
-    /// Reports the warnings and errors of the workers, and opens devices whose capture failed again.
+    /// Reports the warnings and errors of the workers, and opens failed devices again.
     pub(super) fn check(&mut self) {
         let mut again = Vec::new();
         for (id, one) in &mut self.interfaces {

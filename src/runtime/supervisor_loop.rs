@@ -33,7 +33,7 @@ pub(super) struct SupervisorLoop {
     monitor: Monitor,
     endpoint: Option<ServedEndpoint>,
     background: TaskPool,
-    is_settling: bool,
+    is_compiling: bool,
     is_reading: bool,
     has_ended_worker: bool,
     _links: LinkListener,
@@ -56,7 +56,7 @@ impl SupervisorLoop {
             monitor: Monitor::new(events),
             endpoint: None,
             background: TaskPool::new("background", 2),
-            is_settling: false,
+            is_compiling: false,
             is_reading: false,
             has_ended_worker: false,
             _links: listener,
@@ -90,10 +90,10 @@ impl SupervisorLoop {
             }
             if interval.elapsed() >= COMPILE_INTERVAL {
                 interval = Stopwatch::start();
-                self.settle();
+                self.start_compilation();
                 intervals += 1;
                 if intervals % INTERVALS_PER_ROUND == 0 {
-                    self.look_after(&mut supervisor);
+                    self.check_workers(&mut supervisor);
                 }
             }
         }
@@ -104,8 +104,8 @@ impl SupervisorLoop {
     fn receive(&mut self, message: Message, supervisor: &mut Supervisor) {
         match message {
             Message::LinksChanged => self.follow_links(supervisor),
-            Message::Settled(tables) => {
-                self.is_settling = false;
+            Message::TablesCompiled(tables) => {
+                self.is_compiling = false;
                 self.tables.adopt(tables);
             }
             Message::StatusRead(status) => {
@@ -130,18 +130,18 @@ impl SupervisorLoop {
 
     /// Starts the background compilation of rules that were added since the last one, unless a
     /// compilation is running.
-    fn settle(&mut self) {
-        if self.is_settling {
+    fn start_compilation(&mut self) {
+        if self.is_compiling {
             return;
         }
         if let Some(compile) = self.tables.compile_pending() {
-            self.is_settling = true;
+            self.is_compiling = true;
             let messages = self.channels.messages.clone();
-            self.background.run(move || drop(messages.send(Message::Settled(compile()))));
+            self.background.run(move || drop(messages.send(Message::TablesCompiled(compile()))));
         }
     }
 
-    fn look_after(&mut self, supervisor: &mut Supervisor) {
+    fn check_workers(&mut self, supervisor: &mut Supervisor) {
         supervisor.check();
         if supervisor.has_ended_worker() {
             // No heartbeat is sent any more, so that a watchdog detects the failure.

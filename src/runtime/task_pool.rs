@@ -9,7 +9,8 @@ use std::thread;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 /// The number of devices that are opened and closed at the same time. With 8 threads, 200 rings of
-/// 5 MiB were opened in 0.4 s, with one thread in 2.8 s. More threads compete for the kernel's locks.
+/// 5 MiB were opened in 0.4 s, with one thread in 2.8 s. More threads compete for the kernel's
+/// locks.
 pub(super) const DEVICE_THREADS: usize = 8;
 
 type Task = Box<dyn FnOnce() + Send>;

@@ -124,8 +124,8 @@ impl WorkerRegistry {
         self.locked().reload_failures += 1;
     }
 
-    /// The current state. The registry is not locked while this waits for workers, so workers can be
-    /// added and removed meanwhile.
+    /// The current state. The registry is not locked while this waits for workers, so workers can
+    /// be added and removed meanwhile.
     pub(super) fn snapshot(&self) -> Snapshot {
         let ports: Vec<_> = self.locked().entries.iter().map(|entry| entry.port.clone()).collect();
         wait_for_status(ports);

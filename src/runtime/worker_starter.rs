@@ -1,4 +1,5 @@
-//! Starts the worker threads of an interface, within the budgets of ring memory and file descriptors.
+//! Starts the worker threads of an interface, within the budgets of ring memory and file
+//! descriptors.
 
 use std::io;
 use std::sync::Arc;

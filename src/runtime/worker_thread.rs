@@ -1,5 +1,5 @@
-//! One worker thread: runs the data-plane loop, applies commands between two bursts and publishes its
-//! status.
+//! One worker thread: runs the data-plane loop, applies commands between two bursts and publishes
+//! its status.
 
 use std::io;
 use std::sync::Arc;
@@ -182,8 +182,8 @@ impl WorkerThread {
         }
     }
 
-    /// Replaces the table. The kernel filter is replaced first, because it must not drop frames that
-    /// the new table accepts.
+    /// Replaces the table. The kernel filter is replaced first, because it must not drop frames
+    /// that the new table accepts.
     fn change_table(&mut self, table: Arc<MirrorTable>) {
         self.filter_for(&table);
         self.worker.change_table(table, Some(INTERFACE));

@@ -1,7 +1,7 @@
 //! The credentials that a run generates for its endpoint, in a file that only its user can read.
 //!
-//! Every local user can connect to a loopback port, so the address does not protect the endpoint. The
-//! file does: a user who can read it can already act as the user who runs the program.
+//! Every local user can connect to a loopback port, so the address does not protect the endpoint.
+//! The file does: a user who can read it can already act as the user who runs the program.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};

@@ -28,8 +28,8 @@ pub(super) fn update_devices(account: &mut Account, links: &[Link]) -> DeviceCha
     DeviceChanges { notes, inactive: account.set_devices(devices) }
 }
 
-/// Adds a network interface for every Ethernet device except loopback. A network interface that is in
-/// the configuration keeps its values, except its Ethernet address, and its IP addresses if the
+/// Adds a network interface for every Ethernet device except loopback. A network interface that is
+/// in the configuration keeps its values, except its Ethernet address, and its IP addresses if the
 /// configuration has none. Returns a sentence for each source or target whose addresses changed.
 pub(super) fn list_devices(registry: &mut Registry, links: &[Link]) -> Vec<String> {
     let machine = fs::read_to_string("/etc/machine-id").unwrap_or_default();

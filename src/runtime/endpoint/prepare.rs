@@ -22,7 +22,8 @@ use crate::runtime::live_tables::LiveTables;
 pub struct EndpointOptions {
     /// The address and TCP port to listen on. The system chooses the port if it is 0.
     pub address: SocketAddr,
-    /// The ID of the account that owns the network interfaces and the resources of files, 12 digits.
+    /// The ID of the account that owns the network interfaces and the resources of files, 12
+    /// digits.
     pub account_id: String,
     /// The quotas of the account.
     pub quotas: Quotas,

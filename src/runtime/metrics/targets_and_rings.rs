@@ -8,8 +8,9 @@ use crate::dataplane::{CompiledTarget, MirrorTable};
 use crate::io::udp::TargetReport;
 use crate::runtime::snapshot::{Snapshot, WorkerSnapshot};
 
-/// The families by target. The counts come from the sockets and not from the sessions: the counts of
-/// a session whose target changes would otherwise move to the new target, and a counter would jump.
+/// The families by target. The counts come from the sockets and not from the sessions: the counts
+/// of a session whose target changes would otherwise move to the new target, and a counter would
+/// jump.
 pub(super) fn targets(snapshot: &Snapshot) -> [MetricFamily; 4] {
     let mut families = [
         MetricFamily::counter(
@@ -96,7 +97,7 @@ fn addresses(target: &CompiledTarget) -> impl Iterator<Item = SocketAddr> {
     [target.address].into_iter().chain(target.further_addresses.iter().copied())
 }
 
-/// The targets of all sessions by their addresses; the first where several have one address.
+/// The targets of all sessions by address; the first if several have the same address.
 fn targets_by_address(snapshot: &Snapshot) -> HashMap<SocketAddr, &CompiledTarget> {
     let mut names = HashMap::new();
     for target in snapshot.interfaces.iter().flat_map(|one| one.table.targets()) {

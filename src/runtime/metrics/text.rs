@@ -88,7 +88,7 @@ fn write_family(family: &MetricFamily, encoder: &mut DescriptorEncoder<'_>) -> f
     let kind = match family.kind {
         MetricKind::Counter => MetricType::Counter,
         MetricKind::Gauge => MetricType::Gauge,
-        // OpenMetrics wants `_total` behind the name of every counter.
+        // OpenMetrics requires the suffix `_total` for every counter.
         MetricKind::Alias => MetricType::Unknown,
     };
     let mut metric = encoder.encode_descriptor(family.name, family.help, None, kind)?;
