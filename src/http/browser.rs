@@ -1,12 +1,12 @@
-//! Requests that browsers send for web pages, recognised by the headers that they add.
+//! Rejects requests that a browser sends for a web page. The headers that browsers add reveal them.
 
 use ::http::HeaderMap;
 
 use super::error::HttpError;
 
-/// Refuses a request with an Origin, which browsers add to requests of pages that change something
-/// or that read across origins, and one that `Sec-Fetch-Site` says another site has caused. A
-/// request that a person typed into the address line (`none`) is accepted.
+/// Rejects a request with an Origin header, which browsers add to requests of pages that change
+/// state or read across origins, and a request that another site caused according to
+/// `Sec-Fetch-Site`. An address that a user typed into the browser (`none`) is accepted.
 pub(super) fn check(headers: &HeaderMap) -> Result<(), HttpError> {
     if let Some(origin) = headers.get("origin") {
         let origin = String::from_utf8_lossy(origin.as_bytes());

@@ -1,4 +1,4 @@
-//! One connection: its requests, their checks, and the time that each may take.
+//! One connection: reads requests, checks them, and enforces the time-outs.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -27,9 +27,9 @@ use super::connection_table::ConnectionSlot;
 use super::error::HttpError;
 use super::host::HostNames;
 use super::limits::Limits;
-use super::server::Service;
+use super::service::Service;
 
-/// What all connections of a listener have in common.
+/// Values that all connections of a listener share.
 pub(super) struct ServerContext<S> {
     pub(super) service: S,
     pub(super) limits: Limits,
@@ -37,17 +37,17 @@ pub(super) struct ServerContext<S> {
     pub(super) acceptor: Option<TlsAcceptor>,
 }
 
-/// One connection of a port.
+/// One connection of a listener.
 struct ClientConnection<S> {
     context: Arc<ServerContext<S>>,
     slot: ConnectionSlot,
     local: IpAddr,
-    /// Whether the head of a request has come.
+    /// Whether the head of a request was received.
     has_received_request: AtomicBool,
 }
 
-/// Serves a connection to its end, which comes when the client closes it, when a time has passed,
-/// or when `closed` says that its place is for another client.
+/// Serves a connection until the client closes it, a time-out expires, or `closed` completes
+/// because another client gets its slot.
 pub(super) async fn serve<S: Service>(
     context: Arc<ServerContext<S>>,
     stream: TcpStream,
@@ -64,8 +64,8 @@ pub(super) async fn serve<S: Service>(
     }
 }
 
-/// Without `TCP_NODELAY`, an answer in two writes waits for the client's delayed acknowledgement,
-/// 40 ms.
+/// Sets `TCP_NODELAY`, without which the second write of a response waits 40 ms for the client's
+/// delayed acknowledgement. Returns the local address.
 fn prepare(stream: &TcpStream) -> io::Result<IpAddr> {
     stream.set_nodelay(true)?;
     Ok(stream.local_addr()?.ip().to_canonical())
@@ -81,7 +81,7 @@ async fn sleep_or_forever(time: Option<Duration>) {
 impl<S: Service> ClientConnection<S> {
     async fn accept_tls(self: Arc<Self>, stream: TcpStream) {
         let mut stream = TimeoutWriter::new(stream);
-        // A client that does not read its answers is disconnected.
+        // A client that does not read its responses is disconnected.
         stream.set_timeout(Some(self.context.limits.request));
         let stream = Box::pin(stream);
         match self.context.acceptor.clone() {
@@ -94,7 +94,7 @@ impl<S: Service> ClientConnection<S> {
         }
     }
 
-    /// Returns when the first head took too long; else never.
+    /// Returns when the first head takes longer than `first_head`; otherwise it never returns.
     async fn wait_for_first_request(&self, first_head: Duration) {
         sleep(first_head).await;
         if self.has_received_request.load(Ordering::Relaxed) {
@@ -115,7 +115,7 @@ impl<S: Service> ClientConnection<S> {
             .max_buf_size(limits.head_len)
             .max_headers(limits.headers)
             .serve_connection(TokioIo::new(stream), service);
-        // What goes wrong here concerns this client alone.
+        // An error concerns only this client.
         let _ = served.await;
     }
 
@@ -136,7 +136,7 @@ impl<S: Service> ClientConnection<S> {
         answer.unwrap_or_else(|_| service.error_response(&HttpError::timed_out()))
     }
 
-    /// The whole request, when it may be answered.
+    /// Checks the head of the request and reads its body.
     async fn read(&self, request: Request<Incoming>) -> Result<Request<Bytes>, HttpError> {
         let (head, body) = request.into_parts();
         self.context.hosts.check(&head, self.local)?;

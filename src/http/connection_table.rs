@@ -1,15 +1,18 @@
-//! Which connections are open, and which one is closed when there are too many.
+//! The open connections, and the choice of the one that is closed when there are too many.
 //!
-//! A connection waits or is being answered. It waits while it is idle and until a request has come
-//! whole, since this is what a client can draw out at no cost. When there is no room for a new
-//! connection, the one that has waited longest is closed: of the same peer where the peer has too
-//! many, else of any. So slow clients close each other's connections and not those of clients that
-//! send their request at once.
+//! A connection either waits or is being answered. It waits while it is idle and until a complete
+//! request was received, because a client can prolong these phases at no cost. If there is no slot
+//! for a new connection, the connection that has waited longest is closed: one of the same peer if
+//! that peer has too many, otherwise one of any peer. So slow clients displace each other and not
+//! clients that send their request at once.
 //!
-//! A connection that never carried a whole request is *fresh*, any other is *proven*. Of the fresh
-//! ones the oldest is closed first while they are more than a quarter of the places, so that slow
-//! clients cannot close idle connections of good ones; else the oldest of the proven ones, so that
-//! idle connections cannot close those of new clients.
+//! A connection is *fresh* until it has carried a complete request, and *proven* afterwards. While
+//! more than a quarter of the slots are fresh, the oldest fresh connection is closed, so that slow
+//! clients cannot displace idle connections of good clients. Otherwise the oldest proven connection
+//! is closed, so that idle connections cannot displace new clients.
+//!
+//! Example with 8 slots: 3 fresh and 5 proven connections wait. 3 is more than 8 / 4, so the oldest
+//! fresh connection is closed. With 2 fresh and 6 proven, the oldest proven one is closed.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
@@ -23,7 +26,7 @@ pub(super) struct ConnectionTable {
     connections: usize,
     waiting_per_peer: usize,
     open: Mutex<OpenConnections>,
-    /// A connection ended or waits again.
+    /// Notified when a connection ends or waits again.
     freed: Notify,
 }
 
@@ -32,15 +35,15 @@ struct OpenConnections {
     /// The number of the next event.
     next: u64,
     connections: HashMap<u64, Connection>,
-    /// The connection that began to wait with an event.
+    /// Connection numbers by the event with which they began to wait.
     numbers: HashMap<u64, u64>,
     waiting: WaitingConnections,
     of_peer: HashMap<IpAddr, WaitingConnections>,
-    /// How many were closed for others.
+    /// The number of connections that were closed for others.
     closed: u64,
 }
 
-/// Connections that wait, by the number of the event since which they do.
+/// Waiting connections, by the number of the event with which they began to wait.
 #[derive(Debug, Default)]
 struct WaitingConnections {
     fresh: BTreeSet<u64>,
@@ -50,15 +53,15 @@ struct WaitingConnections {
 #[derive(Debug)]
 struct Connection {
     peer: IpAddr,
-    /// Whether it carried a whole request.
+    /// Whether it has carried a complete request.
     is_proven: bool,
-    /// The number of the event since which it waits; nothing while it is answered.
+    /// The number of the event with which it began to wait; none while it is answered.
     since: Option<u64>,
-    /// Dropped to close it.
+    /// Dropped to close the connection.
     _open: oneshot::Sender<()>,
 }
 
-/// A place in the table, given up when it is dropped.
+/// A slot in the table, which is released when this is dropped.
 #[derive(Debug)]
 pub(super) struct ConnectionSlot {
     table: Arc<ConnectionTable>,
@@ -71,8 +74,8 @@ impl ConnectionTable {
         Self { connections, waiting_per_peer, open, freed }
     }
 
-    /// Makes room for a connection, at the cost of one that waits. Nothing where all that are open
-    /// are being answered. The receiver ends when the connection is to be closed.
+    /// Admits a connection and closes a waiting one if there is no free slot. Returns `None` if all
+    /// open connections are being answered. The receiver completes when the connection must close.
     pub(super) fn admit(
         self: &Arc<Self>,
         peer: IpAddr,
@@ -95,27 +98,27 @@ impl ConnectionTable {
         Some((ConnectionSlot { table: Arc::clone(self), number }, closed))
     }
 
-    /// Closes the connection that has waited longest; says whether there was one.
+    /// Closes the connection that has waited longest. Returns whether there was one.
     pub(super) fn close_oldest(&self) -> bool {
         self.open().close_oldest(self.connections)
     }
 
-    /// Returns when a connection has ended or waits again.
+    /// Returns when a connection ends or waits again.
     pub(super) async fn freed(&self) {
         self.freed.notified().await;
     }
 
-    /// How many connections were closed for others so far.
+    /// The number of connections that were closed for others.
     pub(super) fn closed(&self) -> u64 {
         self.open().closed
     }
 
-    /// How many connections are open.
+    /// The number of open connections.
     pub(super) fn len(&self) -> usize {
         self.open().connections.len()
     }
 
-    /// A thread that panicked meanwhile leaves a table that is whole.
+    /// Locks the table. A thread that panics while it holds the lock leaves a consistent table.
     fn open(&self) -> MutexGuard<'_, OpenConnections> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -189,7 +192,7 @@ impl WaitingConnections {
         self.fresh.len() + self.proven.len()
     }
 
-    /// The one to be closed for another, of so many places.
+    /// The connection to close for another, if there are `slots` slots.
     fn oldest(&self, slots: usize) -> Option<u64> {
         let are_many = self.fresh.len() > slots / 4;
         let proven = self.proven.first().filter(|_| !are_many);
@@ -198,12 +201,12 @@ impl WaitingConnections {
 }
 
 impl ConnectionSlot {
-    /// A request has come whole: the connection is not closed for another.
+    /// Marks the connection as being answered: it is not closed for another.
     pub(super) fn answer(&self) {
         self.table.open().answer(self.number);
     }
 
-    /// The answer is made: the connection waits for the next request.
+    /// Marks the connection as waiting for the next request.
     pub(super) fn wait(&self) {
         self.table.open().wait(self.number);
         self.table.freed.notify_one();
@@ -217,7 +220,8 @@ impl Drop for ConnectionSlot {
     }
 }
 
-/// The first 64 bits of an IPv6 address: one host may have all addresses behind them.
+/// The /64 of an IPv6 address, because one host may have all addresses in it; an IPv4 address
+/// unchanged.
 fn network_of(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) if !address.is_loopback() => {

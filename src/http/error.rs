@@ -1,15 +1,15 @@
-//! A request that the listener refuses before its service sees it.
+//! The error of a request that the listener rejects before it reaches the service.
 
 use ::http::StatusCode;
 
-/// Why a request is refused. The service of the port writes the answer in its own format.
+/// Why a request is rejected. The service of the port writes the response in its own format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpError {
-    /// The status of the answer.
+    /// The HTTP status of the response.
     pub status: StatusCode,
-    /// A word for programs, in the style of AWS's error codes.
+    /// A code for programs, in the style of AWS's error codes.
     pub code: &'static str,
-    /// A sentence for people.
+    /// A sentence for users.
     pub message: String,
 }
 
@@ -31,7 +31,7 @@ impl HttpError {
         Self { status, code: "RequestEntityTooLarge", message }
     }
 
-    /// 408: the request or its answer took too long.
+    /// 408: the request or its response took too long.
     pub(super) fn timed_out() -> Self {
         let message = "The request was not answered in time.".to_owned();
         Self { status: StatusCode::REQUEST_TIMEOUT, code: "RequestTimeout", message }

@@ -1,4 +1,4 @@
-//! The Host header: which names and addresses a listener answers for.
+//! Checks the Host header against the names and addresses that a listener accepts.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -8,28 +8,28 @@ use ::http::request::Parts;
 
 use super::error::HttpError;
 
-/// The names that a listener answers for besides loopback names, loopback addresses and the
-/// address that the client connected to.
+/// The names that a listener accepts besides loopback names, loopback addresses and the address
+/// that the client connected to.
 #[derive(Debug, Clone, Default)]
 pub struct HostNames {
     allowed: Vec<Host>,
 }
 
-/// What a Host header names, its port left out.
+/// The host of a Host header, without its port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Host {
-    /// In lower case, without the dot that may stand at its end.
+    /// A name in lower case, without a dot at its end.
     Name(String),
-    /// IPv4 where IPv6 only carries an IPv4 address.
+    /// An address. An IPv4-mapped IPv6 address is stored as IPv4.
     Address(IpAddr),
 }
 
 impl HostNames {
-    /// Allows a name or an address, which clients may write with any port behind it.
+    /// Allows a name or an address. Clients may append any port to it.
     ///
     /// # Errors
-    /// A sentence, where `text` is not a name of letters, digits, dots, hyphens and underscores,
-    /// nor an IP address.
+    /// A sentence, if `text` is neither an IP address nor a name of letters, digits, dots, hyphens
+    /// and underscores.
     pub fn allow(&mut self, text: &str) -> Result<(), String> {
         let bare = text.parse().map(|ip: IpAddr| Host::Address(ip.to_canonical())).ok();
         let host = bare.or_else(|| Host::without_port(text));
@@ -39,14 +39,13 @@ impl HostNames {
         Ok(())
     }
 
-    /// Checks what a request says about the host that it is for. `local` is the address of our end
-    /// of the connection, which a client that was given an IP address has as its Host. No page can
-    /// have such a Host unless its reader opened that address. HTTP/1.0 needs no Host; no browser
-    /// sends it.
+    /// Checks the host that a request is for. `local` is the local address of the connection, which
+    /// is the Host of a client that connects by IP address. A page has such a Host only if the user
+    /// opened that address. A request of HTTP/1.0 needs no Host header; browsers do not send it.
     ///
     /// # Errors
-    /// 400 without exactly one Host header, or where the request's target names another host; 403
-    /// for a host that is not allowed.
+    /// 400 if there is not exactly one Host header, or the request target names another host; 403
+    /// if the host is not allowed.
     pub(super) fn check(&self, head: &Parts, local: IpAddr) -> Result<(), HttpError> {
         let is_old = head.version < Version::HTTP_11 && head.uri.authority().is_none();
         if is_old && !head.headers.contains_key(HOST) {
@@ -58,7 +57,7 @@ impl HostNames {
         };
         let text = String::from_utf8_lossy(value.as_bytes());
         let host = Host::parse(&text);
-        // RFC 9112, section 3.2.2: in absolute form, the target says what the request is for.
+        // RFC 9112, section 3.2.2: a target in absolute form names the host of the request.
         if let Some(authority) = head.uri.authority()
             && (host.is_none() || Host::parse(authority.as_str()) != host)
         {
@@ -86,8 +85,8 @@ impl HostNames {
 }
 
 impl Host {
-    /// Reads `NAME`, `NAME:PORT`, `ADDRESS`, `ADDRESS:PORT`, `[ADDRESS]` and `[ADDRESS]:PORT`;
-    /// nothing for anything else. Only the decimal form of IPv4 is an address.
+    /// Parses `NAME`, `NAME:PORT`, `ADDRESS`, `ADDRESS:PORT`, `[ADDRESS]` and `[ADDRESS]:PORT`, and
+    /// returns `None` for all else. Only the dotted decimal form of IPv4 is an address.
     fn parse(text: &str) -> Option<Self> {
         let (host, port) = match text.strip_prefix('[') {
             Some(rest) => {
@@ -104,7 +103,7 @@ impl Host {
 
     fn without_port(text: &str) -> Option<Self> {
         if let Some(inside) = text.strip_prefix('[') {
-            // A zone says by which device a link-local address is reached (RFC 6874).
+            // A zone names the device of a link-local address (RFC 6874).
             let address = inside.strip_suffix(']')?.split('%').next()?;
             let address: Ipv6Addr = address.parse().ok()?;
             return Some(Self::Address(IpAddr::V6(address).to_canonical()));

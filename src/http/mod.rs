@@ -1,17 +1,17 @@
 //! The HTTP/1.1 listener of every port that the program opens.
 //!
-//! What belongs here: connections, their bounds and time-outs, TLS, and the checks that hold for
-//! each request whatever its path: the Host header and the headers that browsers send. What does
-//! not: the pages and actions behind a port, which implement [`Service`].
+//! What belongs here: connections, their limits and time-outs, TLS, and the checks of every request
+//! whatever its path: the Host header and the headers that browsers send. What does not belong
+//! here: the pages and actions of a port, which implement [`Service`].
 //!
 //! ```text
-//! accept -> ConnectionTable (bounds) -> TLS -> head -> Host, Origin -> body -> Service -> answer
+//! accept -> ConnectionTable (limits) -> TLS -> head -> Host, Origin -> body -> Service -> response
 //! ```
 //!
-//! A web page can make its reader's browser send requests to any address that the reader reaches.
-//! Its Origin header gives most of them away. A page whose own name was made to resolve to our
-//! address (DNS rebinding) sends none, but its requests bear that name as Host. So a request is
-//! accepted only for names that are known beforehand ([`HostNames`]).
+//! A web page can make its user's browser send requests to every address that the user can reach.
+//! The Origin header reveals most of these requests. A page whose own name resolves to our address
+//! (DNS rebinding) sends no Origin, but its requests have that name in the Host header. So a
+//! request is accepted only for names that are configured in advance ([`HostNames`]).
 
 mod browser;
 mod connection;
@@ -20,10 +20,12 @@ mod error;
 mod host;
 mod limits;
 mod server;
+mod service;
 mod tls;
 
 pub use error::HttpError;
 pub use host::HostNames;
 pub use limits::Limits;
-pub use server::{Event, Options, Server, Service, serve};
+pub use server::{Event, Options, Server, serve};
+pub use service::Service;
 pub use tls::Certificate;

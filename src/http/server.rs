@@ -1,15 +1,13 @@
-//! A listener: the thread that accepts connections.
+//! A listener: a thread that accepts connections and closes waiting ones when there are too many.
 
 use std::fmt;
-use std::future::{Future, pending};
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use ::http::{Request, Response};
-use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
@@ -18,32 +16,24 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::connection::{self, ServerContext};
 use super::connection_table::ConnectionTable;
-use super::error::HttpError;
 use super::host::HostNames;
 use super::limits::Limits;
+use super::service::Service;
 use super::tls::Certificate;
 
-/// Pause after a connection that could not be accepted, such as with too many open files.
+/// The pause after a failed accept, such as with too many open files.
 const RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// So long must no connection be closed for another until the listener counts as not crowded.
+/// The overload ends when no connection was closed for another for this time.
 const QUIET_PERIOD: Duration = Duration::from_secs(10);
 
-/// What is behind a port.
-pub trait Service: Send + Sync + 'static {
-    /// Answers a request, whose Host and Origin were checked.
-    fn answer(&self, request: Request<Bytes>) -> impl Future<Output = Response<Bytes>> + Send;
-
-    /// The answer to a request that the listener refuses.
-    fn error_response(&self, error: &HttpError) -> Response<Bytes>;
-}
-
-/// What happened to a listener, for the operator. Each kind comes at most once in ten seconds.
+/// An event of a listener for the operator. Each kind is reported at most once in 10 s.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// Connections are closed to make room for others; so many are open.
+    /// Connections are closed to admit others. The value is the number of open connections.
     Overloaded(usize),
-    /// No connection was closed for others any more; so many were since the beginning of it.
+    /// Connections are no longer closed for others. The value is the number that were closed since
+    /// [`Event::Overloaded`].
     OverloadEnded(u64),
 }
 
@@ -63,21 +53,21 @@ impl fmt::Display for Event {
     }
 }
 
-/// How a port is served.
+/// The options of a listener.
 pub struct Options {
-    /// The name of the thread.
+    /// The name of the listener's thread.
     pub name: &'static str,
-    /// What a client may use.
+    /// The limits and time-outs of clients.
     pub limits: Limits,
-    /// Which names are served.
+    /// The names that are accepted in the Host header.
     pub hosts: HostNames,
-    /// With it, TLS.
+    /// The certificate for TLS. Without it the connections are not encrypted.
     pub certificate: Option<Certificate>,
-    /// Is called with what the operator should know.
+    /// Receives the events of the listener.
     pub report: Box<dyn Fn(Event) + Send + Sync>,
 }
 
-/// Serves until it is dropped; dropping waits for the answer that is being made.
+/// A running listener. It stops when this is dropped; dropping waits for the response in progress.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
@@ -86,7 +76,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Where it listens, with the port that the system chose for port 0.
+    /// The address that it listens on. For port 0 it contains the port that the system chose.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
@@ -97,13 +87,13 @@ impl Drop for Server {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A thread that panicked has ended too.
+            // An error means that the thread panicked, so it has ended.
             let _ = thread.join();
         }
     }
 }
 
-/// Serves a port on a thread of its own.
+/// Serves a port on a new thread.
 ///
 /// # Errors
 /// The address cannot be bound, or the system refuses the thread.
@@ -147,7 +137,7 @@ async fn accept<S: Service>(
             }
         };
         let Ok((stream, peer)) = accepted else {
-            // With too many open files, a descriptor is what a new client needs.
+            // With too many open files, closing a connection frees a descriptor for a new client.
             table.close_oldest();
             overload.observe(&table);
             sleep(RETRY_DELAY).await;
@@ -156,23 +146,25 @@ async fn accept<S: Service>(
         let admitted = loop {
             match table.admit(peer.ip()) {
                 Some(admitted) => break admitted,
-                // Time passes in between, so that a crowd is reported.
+                // Waits, because all connections are being answered.
                 None => drop(timeout(RETRY_DELAY, table.freed()).await),
             }
         };
         overload.observe(&table);
         tokio::spawn(connection::serve(Arc::clone(&context), stream, admitted));
-        // Its request may be there already, and is read before another connection may close it.
+        // The request may have arrived already. It is read before another connection can displace
+        // this one.
         yield_now().await;
     }
 }
 
-/// Whether connections are being closed for others, for reports of the beginning and the end.
+/// Reports the start and the end of an overload, during which connections are closed for others.
 struct OverloadMonitor {
     report: Box<dyn Fn(Event) + Send + Sync>,
-    /// How many were closed when it was last looked.
+    /// The number of closed connections at the last observation.
     seen: u64,
-    /// How many were closed before it began, and when the last one was.
+    /// During an overload: the number of closed connections before it, and the time of the last
+    /// one.
     overloaded: Option<(u64, Instant)>,
 }
 
@@ -193,7 +185,7 @@ impl OverloadMonitor {
         self.seen = closed;
     }
 
-    /// Returns when it has been quiet for long enough; never where there is no crowd.
+    /// Returns when the overload has ended; without an overload it never returns.
     async fn wait_until_quiet(&self) {
         match self.overloaded {
             Some((_, last)) => sleep_until(last + QUIET_PERIOD).await,

@@ -1,4 +1,4 @@
-//! TLS: a certificate and its key, as files of PEM (RFC 7468) have them.
+//! Reads the certificate and the private key for TLS from PEM (RFC 7468).
 
 use std::sync::Arc;
 
@@ -8,18 +8,18 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// A certificate with its private key, as a server presents it.
+/// A certificate chain with its private key.
 #[derive(Debug)]
 pub struct Certificate {
     config: Arc<ServerConfig>,
 }
 
 impl Certificate {
-    /// Reads the chain, the endpoint's own certificate first, and its private key (PKCS #8, PKCS #1
-    /// or SEC 1).
+    /// Parses a certificate chain that begins with the server's own certificate, and its private
+    /// key (PKCS #8, PKCS #1 or SEC 1), both as PEM.
     ///
     /// # Errors
-    /// A sentence: one of them is no PEM, there is nothing in it, or they do not go together.
+    /// A sentence, if one of them is not PEM or is empty, or if the key does not match.
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, String> {
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain).collect();
         let chain = chain.map_err(|error| format!("the certificate: {error}"))?;

@@ -1,20 +1,20 @@
-//! How long something took, and the time of day.
+//! Elapsed time and the time of day. All clocks of the program are read here.
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// Measures the time since it was started; it never goes backwards.
+/// Measures the time since its start with a monotonic clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(Instant);
 
 impl Stopwatch {
-    /// Starts it.
+    /// Starts the measurement.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "elapsed time enters the program here")]
     pub fn start() -> Self {
         Self(Instant::now())
     }
 
-    /// The time since it was started.
+    /// The time since the start.
     #[must_use]
     pub fn elapsed(self) -> Duration {
         self.0.elapsed()

@@ -1,6 +1,6 @@
-//! Memory as a door: frames from a vector, copies and reasons into vectors.
+//! Sources and sinks in memory: frames from a vector, copies and reasons into vectors.
 //!
-//! For tests and programs that bring their own frames. Nothing here touches the world.
+//! For tests and for programs that have their own frames. Nothing here uses the operating system.
 
 use std::io;
 use std::sync::Arc;
@@ -13,14 +13,14 @@ use crate::dataplane::{
 };
 use crate::model::Direction;
 
-/// A frame that waits in memory; `B` is what holds its bytes, owned or borrowed.
+/// A frame in memory. `B` is the type of its bytes, owned or borrowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemoryFrame<B> {
-    /// The Ethernet frame from the destination MAC address on, without frame check sequence.
+    /// The Ethernet frame from the destination MAC address on, without the frame check sequence.
     pub bytes: B,
-    /// Nanoseconds since 1970, zero where the time does not matter.
+    /// The time in nanoseconds since 1970-01-01 UTC; 0 if it does not matter.
     pub timestamp_ns: u64,
-    /// What is known of the direction; without it addresses tell.
+    /// The direction, if it is known. Otherwise it follows from the addresses.
     pub direction: Option<Direction>,
 }
 
@@ -46,7 +46,7 @@ impl<B> MemoryFrame<B> {
     }
 }
 
-/// Lends frames that lie in memory, in order and once.
+/// A source of frames in memory, which it yields once and in order.
 ///
 /// ```
 /// use traffic_mirror::io::memory::{FrameSource, MemoryFrame};
@@ -62,23 +62,23 @@ pub struct FrameSource<B> {
 }
 
 impl<B: AsRef<[u8]>> FrameSource<B> {
-    /// From bytes alone, a frame each, such as vectors or slices.
+    /// A source of frames that have only bytes, such as vectors or slices.
     pub fn new(frames: impl IntoIterator<Item = B>) -> Self {
         Self::from_frames(frames.into_iter().map(MemoryFrame::new))
     }
 
-    /// From frames with a time and perhaps a direction.
+    /// A source of frames with a time and optionally a direction.
     pub fn from_frames(frames: impl IntoIterator<Item = MemoryFrame<B>>) -> Self {
         Self { frames: frames.into_iter().collect(), next: 0 }
     }
 
-    /// How many frames were not lent yet.
+    /// The number of frames that were not yet yielded.
     #[must_use]
     pub fn remaining(&self) -> usize {
         self.frames.len().saturating_sub(self.next)
     }
 
-    /// Begins again with the first frame.
+    /// Starts again with the first frame.
     pub const fn rewind(&mut self) {
         self.next = 0;
     }
@@ -106,23 +106,23 @@ impl<B: AsRef<[u8]>> Source for FrameSource<B> {
 /// A copy that outlives its burst.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnedCopy {
-    /// Which frame of the source was copied, from zero, over all bursts.
+    /// The number of the copied frame in its source, from 0, over all bursts.
     pub frame: u64,
-    /// Index of the session in the mirror table.
+    /// The index of the session in the mirror table.
     pub session: u32,
-    /// Index of the rule in the session's filter, or
+    /// The index of the rule in the session's filter, or
     /// [`SessionMatch::BY_AMAZON_DNS`](crate::dataplane::Taken::BY_AMAZON_DNS).
     pub rule: u32,
-    /// The time of the frame in nanoseconds since 1970.
+    /// The time of the frame in nanoseconds since 1970-01-01 UTC.
     pub timestamp_ns: u64,
-    /// Outer Ethernet, IP, UDP and VXLAN header: 50 bytes with IPv4 outside, 70 with IPv6.
+    /// The outer Ethernet, IP, UDP and VXLAN headers: 50 bytes with IPv4, 70 with IPv6.
     pub outer: Bytes,
-    /// The inner frame, cut as the session says.
+    /// The inner frame, truncated to the PacketLength of the session.
     pub inner: Bytes,
 }
 
 impl OwnedCopy {
-    /// Copies out of a burst whose first frame is number `first_frame` of its source.
+    /// Clones a copy of a burst whose first frame has the number `first_frame` in its source.
     #[must_use]
     pub fn new(copy: &MirroredCopy<'_>, first_frame: u64) -> Self {
         Self {
@@ -136,25 +136,25 @@ impl OwnedCopy {
     }
 }
 
-/// A frame that stayed behind at one interface, and why.
+/// A frame that was not mirrored at one interface, and the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnmirroredFrame {
-    /// Which frame of the source, from zero, over all bursts.
+    /// The number of the frame in its source, from 0, over all bursts.
     pub frame: u64,
-    /// Index of the interface in the mirror table; nothing where the frame belongs to none.
+    /// The index of the interface in the mirror table; none if the frame belongs to no interface.
     pub interface: Option<u32>,
-    /// Seen from the interface; nothing where there is none.
+    /// The direction, seen from the interface; none if there is no interface.
     pub direction: Option<Direction>,
-    /// Why.
+    /// The reason.
     pub reason: NotMirrored,
 }
 
-/// What became of all frames: each frame is, for each of its interfaces, in one of the two.
+/// The results for all frames. For each of its interfaces, a frame is in one of the two vectors.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Collected {
-    /// The copies, in the order in which they were made.
+    /// The copies, in the order in which they were sent.
     pub mirrored: Vec<OwnedCopy>,
-    /// What was not copied, in the order of the frames.
+    /// The frames that were not mirrored, in the order of the frames.
     pub not_mirrored: Vec<UnmirroredFrame>,
 }
 
@@ -164,13 +164,13 @@ impl Collected {
         self.mirrored.iter().filter(move |copy| copy.frame == frame)
     }
 
-    /// The reasons for which one frame stayed behind: one for each interface that left it.
+    /// The reasons why one frame was not mirrored: one for each interface that did not mirror it.
     pub fn reasons_for(&self, frame: u64) -> impl Iterator<Item = NotMirrored> {
         self.not_mirrored.iter().filter(move |left| left.frame == frame).map(|left| left.reason)
     }
 }
 
-/// Keeps every copy, and the reason for each frame that stayed behind.
+/// A sink that stores every copy, and the reason for each frame that was not mirrored.
 #[derive(Debug, Default)]
 pub struct CollectSink {
     collected: Collected,
@@ -178,13 +178,13 @@ pub struct CollectSink {
 }
 
 impl CollectSink {
-    /// What came so far.
+    /// The results so far.
     #[must_use]
     pub const fn collected(&self) -> &Collected {
         &self.collected
     }
 
-    /// All that came.
+    /// All results.
     #[must_use]
     pub fn into_collected(self) -> Collected {
         self.collected
@@ -224,7 +224,7 @@ fn unmirrored_frame(verdict: &Verdict, first_frame: u64) -> Option<UnmirroredFra
     })
 }
 
-/// The numbers of frames over all bursts, for sinks that name frames.
+/// Counts frames over all bursts, for sinks that number them.
 #[derive(Debug, Default)]
 pub(super) struct FrameCount {
     pub(super) first_of_burst: u64,
@@ -239,14 +239,14 @@ impl FrameCount {
     }
 }
 
-/// Takes all of a source through a table into memory: what most tests need.
+/// Evaluates all frames of a source with a table and returns the results in memory.
 ///
-/// The source is a [`FrameSource`], a [`CaptureSource`](super::capture::CaptureSource) or your
-/// own. Drive a [`Worker`] yourself for its counters, to force a direction, or to keep what came
-/// before a source failed.
+/// The source is a [`FrameSource`], a [`CaptureSource`](super::capture::CaptureSource) or your own.
+/// Use a [`Worker`] directly to read its counters, to force a direction, or to keep the results
+/// before a source fails.
 ///
 /// # Errors
-/// What the source fails with; a [`FrameSource`] never does.
+/// The error of the source. A [`FrameSource`] never fails.
 pub fn mirror(table: &Arc<MirrorTable>, mut source: impl Source) -> io::Result<Collected> {
     let mut sink = CollectSink::default();
     match Worker::new(Arc::clone(table)).run(&mut source, &mut sink) {
@@ -264,7 +264,7 @@ pub(super) mod tests {
         VirtualNetworkId,
     };
 
-    /// One session that takes everything; nothing is known of its interface.
+    /// One session that accepts everything. Its interface has no addresses.
     pub(in crate::io) fn table() -> Arc<MirrorTable> {
         let interface = NetworkInterface::new(NetworkInterfaceId::new("eni-1").unwrap());
         let id = TargetId::new("tmt-1").unwrap();

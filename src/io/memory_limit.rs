@@ -1,10 +1,10 @@
-//! How much memory this process may use: the machine's memory, or the limit of its memory cgroup.
+//! The memory that this process may use: that of the machine, or the limit of its memory cgroup.
 //!
-//! The kernel does not charge the memory of packet rings to a memory cgroup, so nothing stops a
-//! process from taking more than its cgroup allows. The program therefore reads the limit itself
-//! and stays below it.
+//! The kernel does not charge the memory of packet rings to a memory cgroup, so it does not prevent
+//! a process from using more than its cgroup permits. The program therefore reads the limit itself.
 //!
-//! What belongs here: reading the limit. What does not: how much of it rings may take (`live`).
+//! What belongs here: reading the limit. What does not belong here: the part of it that rings may
+//! use (`runtime`).
 
 use std::fmt;
 use std::fs;
@@ -12,25 +12,25 @@ use std::path::{Path, PathBuf};
 
 use crate::io::sys::memory_size;
 
-/// A limit of memory and where it comes from.
+/// A memory limit and its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemoryLimit {
-    /// Bytes that may be used.
+    /// The limit in bytes.
     pub bytes: u64,
-    /// The file of the memory cgroup that sets the limit; none where the machine's memory does.
+    /// The file of the memory cgroup with the limit; none if it is the memory of the machine.
     pub cgroup_file: Option<PathBuf>,
 }
 
 impl MemoryLimit {
     /// The limit of this process: the smallest of the machine's memory and the limits of its
-    /// memory cgroup and of all cgroups above it. `None` where neither is known.
+    /// memory cgroup and of all cgroups above it. `None` if neither is known.
     #[must_use]
     pub fn of_this_process() -> Option<Self> {
         // Not from /proc/meminfo: a systemd unit with `ProcSubset=pid` has none.
         Self::read(Path::new("/"), memory_size::total_memory())
     }
 
-    /// The same for another root directory and another machine, for tests.
+    /// The same for another root directory and another memory of the machine, for tests.
     fn read(root: &Path, machine: Option<u64>) -> Option<Self> {
         let text = |path: &str| fs::read_to_string(root.join(path)).ok();
         let cgroups = text("proc/self/cgroup").unwrap_or_default();
@@ -63,7 +63,7 @@ enum CgroupVersion {
     V2,
 }
 
-/// Where a cgroup hierarchy is mounted: the directory, and which cgroup it shows there.
+/// The mount of a cgroup hierarchy: the directory, and the cgroup that is at this directory.
 #[derive(Debug, PartialEq, Eq)]
 struct CgroupMount {
     directory: PathBuf,
@@ -98,7 +98,7 @@ impl CgroupVersion {
         })
     }
 
-    /// Where the hierarchy is mounted (proc_pid_mountinfo(5)):
+    /// The mount of the hierarchy (proc_pid_mountinfo(5)):
     ///
     /// ```text
     /// 36 35 0:30 /cgroup /mount/point rw,relatime shared:1 - cgroup cgroup rw,memory
@@ -119,10 +119,10 @@ impl CgroupVersion {
     }
 }
 
-/// The lowest limit of a cgroup and of those above it, as far as they are mounted here.
+/// The lowest limit of a cgroup and of those above it that are mounted here.
 fn lowest_limit(root: &Path, mount: &CgroupMount, path: &str, file: &str) -> Option<MemoryLimit> {
-    // Inside a container the mount may show a part of the hierarchy only: the path begins with
-    // that part, or, in a cgroup namespace, it is relative to the mount already.
+    // In a container the mount may be only a part of the hierarchy. The path then starts with that
+    // part, or, in a cgroup namespace, it is already relative to the mount.
     let below = path.strip_prefix(mount.cgroup.trim_end_matches('/')).unwrap_or(path);
     let parts: Vec<&str> = below.split('/').filter(|part| !matches!(*part, "" | "..")).collect();
     let limits = (0..=parts.len()).filter_map(|depth| {

@@ -1,8 +1,10 @@
-//! Doors: capture files, memory, queues, UDP sockets, pace, interfaces.
+//! Input and output: capture files, memory, queues, UDP sockets, pace, interfaces.
 //!
-//! What belongs here: everything that touches the world for the data plane, each door a `Source`
-//! or a `Sink`, and in `sys` the only `unsafe` of the crate. What does not: decisions about
-//! packets (`dataplane`), configuration (`control`), words for the user (`cli`).
+//! What belongs here: all access to files, the network, time and the kernel. Where frames come from
+//! is a [`Source`](crate::dataplane::Source), where copies go is a
+//! [`Sink`](crate::dataplane::Sink). `sys` contains the only `unsafe` code of the crate. What does
+//! not belong here: decisions about packets (`dataplane`), configuration (`control`) and messages
+//! to the user (`cli`).
 
 pub mod capture;
 pub mod clock;

@@ -1,9 +1,9 @@
-//! Files that other users must not read or change: keys, credentials, state.
+//! Checks of files that other users must not read or change: keys, credentials, state.
 //!
-//! The rules are those of OpenSSH: a secret that its group or others can read is refused
-//! (`sshkey_perm_ok`), and so is a file that another user can replace through a folder
-//! (`StrictModes`). Root is trusted by everybody. Root itself trusts only root: a state file of
-//! another user would let that user decide where the host's packets go.
+//! The rules are those of OpenSSH: a secret is rejected if its group or others can read it
+//! (`sshkey_perm_ok`), and a file is rejected if another user can replace it through a folder
+//! (`StrictModes`). Every user trusts root. Root trusts only root, because the owner of a state
+//! file decides where the packets of the host are sent.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
 
-/// Why a file is not used.
+/// Why a file is rejected.
 #[derive(Debug)]
 pub enum PrivateFileError {
-    /// The system does not give it.
+    /// The file cannot be read.
     Io(io::Error),
-    /// Other users may read or change it. The sentence says what would be right.
+    /// Other users may read or change the file. The sentence says what is expected.
     Insecure(String),
 }
 
@@ -27,16 +27,16 @@ impl From<io::Error> for PrivateFileError {
     }
 }
 
-/// Reads a secret. The permissions are those of the open file, so that it cannot be exchanged
+/// Reads a secret. It checks the permissions of the open file, so that the file cannot be replaced
 /// between the check and the use.
 ///
 /// # Errors
-/// [`PrivateFileError`] if it cannot be read, or if its group or others have any right to it.
+/// [`PrivateFileError`] if it cannot be read, or if its group or others have any permission.
 pub fn read_secret(path: &Path) -> Result<Vec<u8>, PrivateFileError> {
     let mut file = File::open(path)?;
     let found = file.metadata()?;
     let mode = found.mode() & 0o777;
-    // A pipe, as of the shell's <(...), has no rights of this kind.
+    // A pipe, such as <(...) of a shell, has no permissions of this kind.
     if found.is_file() && mode & 0o077 != 0 {
         return Err(PrivateFileError::Insecure(format!(
             "other users may read it (mode {mode:03o}): expected mode 600: chmod 600 {}",
@@ -48,13 +48,13 @@ pub fn read_secret(path: &Path) -> Result<Vec<u8>, PrivateFileError> {
     Ok(bytes)
 }
 
-/// Checks that only this user and root can change a file, or the name that it will have: owner
-/// and mode of the file, of every folder above it, and of every symbolic link on the way. A folder
-/// that others may write to is accepted with the sticky bit (`/tmp`), because only the owner of a
-/// file replaces it there.
+/// Checks that only this user and root can change a file, which need not exist yet. It checks owner
+/// and mode of the file, of every folder above it, and of every symbolic link in the path. A folder
+/// that others may write to is accepted if it has the sticky bit (`/tmp`), because there only the
+/// owner of a file can replace it.
 ///
 /// # Errors
-/// [`PrivateFileError`] with what would be right.
+/// [`PrivateFileError`] if others can change it. The sentence says what is expected.
 pub fn check_owner_only_writable(path: &Path) -> Result<(), PrivateFileError> {
     let absolute = std::path::absolute(path)?;
     match std::fs::metadata(&absolute) {
@@ -63,15 +63,15 @@ pub fn check_owner_only_writable(path: &Path) -> Result<(), PrivateFileError> {
         Err(error) => return Err(error.into()),
     }
     check_components(&absolute)?;
-    // The same for where links lead, also to a file that is not there yet.
+    // The same for the target of links, also if that file does not exist yet.
     let real = resolve_links(absolute);
     let folder = real.parent().unwrap_or(Path::new("/")).canonicalize()?;
     check_components(&folder.join("file"))
 }
 
-/// The name that a file would have if it were created through links.
+/// The path of a file after all symbolic links are followed.
 fn resolve_links(mut path: PathBuf) -> PathBuf {
-    /// The kernel follows no more (`MAXSYMLINKS` of `linux/namei.h`).
+    /// The limit of the kernel (`MAXSYMLINKS` of `linux/namei.h`).
     const MAX_LINKS: usize = 40;
     for _ in 0..MAX_LINKS {
         let Ok(target) = path.read_link() else { break };
@@ -98,7 +98,7 @@ fn check_file(path: &Path, found: &Metadata) -> Result<(), PrivateFileError> {
     Ok(())
 }
 
-/// Checks the folders above a name, and the links among them and the name.
+/// Checks the folders above a path, and the symbolic links in the path.
 fn check_components(path: &Path) -> Result<(), PrivateFileError> {
     for component in path.ancestors() {
         let found = match component.symlink_metadata() {
@@ -137,8 +137,8 @@ fn is_trusted(owner: u32) -> bool {
     owner == geteuid().as_raw() || owner == 0
 }
 
-/// In a user namespace, whoever is not in it appears as one user (user_namespaces(7)): so does the
-/// root of the host, whose folders are above all others.
+/// Whether the owner is not mapped into the user namespace. All such users appear as one user
+/// (user_namespaces(7)), including root of the host, who owns the topmost folders.
 fn is_unmapped(owner: u32) -> bool {
     let read = |path: &str| std::fs::read_to_string(PathBuf::from(path)).unwrap_or_default();
     let overflow = read("/proc/sys/kernel/overflowuid").trim().parse().unwrap_or(65_534);

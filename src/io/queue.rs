@@ -1,4 +1,4 @@
-//! A bounded queue between threads: copies go in at a sink and come out at an iterator.
+//! A bounded queue that passes copies from a sink to an iterator on another thread.
 
 use std::io;
 
@@ -7,10 +7,10 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::memory::{FrameCount, OwnedCopy};
 use crate::dataplane::{Burst, Copies, Drops, Sink, Verdict};
 
-/// A queue that holds at most `capacity` copies. With none, each copy is handed from thread to
-/// thread.
+/// Creates a queue of at most `capacity` copies. With a capacity of 0, sending waits until the
+/// receiver takes the copy.
 ///
-/// The queue ends when the sink is dropped: the receiver then yields what is left and stops.
+/// The queue ends when the sink is dropped: the receiver yields the remaining copies and ends.
 ///
 /// ```
 /// use std::thread;
@@ -27,7 +27,7 @@ pub fn queue(capacity: usize) -> (QueueSink, Receiver<OwnedCopy>) {
     (QueueSink { sender, frame_count: FrameCount::default() }, receiver)
 }
 
-/// Puts copies into a queue, and waits where the queue is full: nothing is lost.
+/// A sink that adds copies to a queue. It waits while the queue is full, so no copy is lost.
 #[derive(Debug)]
 pub struct QueueSink {
     sender: Sender<OwnedCopy>,
@@ -35,12 +35,13 @@ pub struct QueueSink {
 }
 
 impl Sink for QueueSink {
-    /// Fails with [`io::ErrorKind::BrokenPipe`] where the receiver is gone.
+    /// Fails with [`io::ErrorKind::BrokenPipe`] if the receiver was dropped.
     fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
         for copy in copies.iter() {
             let owned = OwnedCopy::new(&copy, self.frame_count.first_of_burst);
             self.sender.send(owned).map_err(|_| {
-                let message = "the receiver of the queue is gone, so copies have no place to go";
+                let message =
+                    "the receiver of the queue was dropped, so copies cannot be delivered";
                 io::Error::new(io::ErrorKind::BrokenPipe, message)
             })?;
         }

@@ -1,4 +1,4 @@
-//! The collector's side: VXLAN datagrams in, the frames inside of them out.
+//! Receives VXLAN datagrams and extracts their inner frames, as a collector of copies does.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,47 +13,48 @@ use super::sys::option;
 use super::sys::recvmmsg::{RECEIVE_LEN, ReceiveBatch, Received};
 use crate::model::VirtualNetworkId;
 
-/// Room for the bursts that come while a frame is being written, where the system allows it.
+/// The requested size of the socket's receive buffer in bytes, for bursts that arrive while a frame
+/// is written. The system may grant less.
 const RECEIVE_BUFFER_LEN: i32 = 1 << 24;
 
-/// So soon a stop is seen.
+/// The longest wait before the stop flag is checked again.
 const READ_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// So many networks are counted one by one, so that a stranger who tries all 16 million numbers
-/// does not fill the memory.
+/// The largest number of networks that are counted separately. It limits the memory if a sender
+/// uses all 16 million VNIs.
 const MAX_NETWORKS: usize = 65_536;
 
-/// So many batches are still taken when the flag is set: more than the socket has room for, and
-/// no more, so that senders who never pause cannot hold the end off.
+/// The number of batches that are read after the flag is set: enough for the whole receive buffer.
+/// The limit ensures the end even if senders never pause.
 const MAX_BATCHES_AFTER_STOP: u32 = 1_024;
 
-/// A frame as it was inside of a VXLAN datagram.
+/// The inner frame of a VXLAN datagram.
 #[derive(Debug, Clone, Copy)]
 pub struct InnerFrame<'a> {
-    /// The network it came for.
+    /// The VNI of the datagram.
     pub virtual_network_id: VirtualNetworkId,
-    /// Who sent the datagram; an IPv4 address as such, on an IPv6 socket too.
+    /// The sender of the datagram. An IPv4 address is given as IPv4, on an IPv6 socket too.
     pub peer: Option<SocketAddr>,
-    /// When the kernel took the datagram, in nanoseconds since 1970.
+    /// The time when the kernel received the datagram, in nanoseconds since 1970-01-01 UTC.
     pub timestamp_ns: u64,
-    /// The frame from its destination MAC address on, of any length, zero too.
+    /// The frame from its destination MAC address on. It may have any length, including 0.
     pub bytes: &'a [u8],
 }
 
-/// Why a datagram is no VXLAN.
+/// Why a datagram is not VXLAN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NotVxlan {
-    /// Shorter than the VXLAN header.
+    /// It is shorter than the VXLAN header of 8 bytes.
     TooShort,
-    /// The I flag says that there is no network identifier.
+    /// The I flag is not set, so there is no valid VNI.
     FlagNotSet,
 }
 
 impl NotVxlan {
-    /// Every reason, in order.
+    /// All reasons, in the order of reports.
     pub const ALL: [Self; 2] = [Self::TooShort, Self::FlagNotSet];
 
-    /// The label in reports.
+    /// The label of the reason in reports.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -63,7 +64,7 @@ impl NotVxlan {
     }
 }
 
-/// Splits a datagram into network and frame.
+/// Splits a datagram into its VNI and its inner frame.
 ///
 /// ```text
 /// | flags, 0x08 = I | reserved, 3 | VNI, 3 | reserved, 1 | frame ... |
@@ -72,7 +73,7 @@ impl NotVxlan {
 /// other flags and reserved fields are "ignored on receipt".
 ///
 /// # Errors
-/// Why the datagram is no VXLAN.
+/// The reason why the datagram is not VXLAN.
 pub fn decapsulate_vxlan(datagram: &[u8]) -> Result<(VirtualNetworkId, &[u8]), NotVxlan> {
     let (&[flags, _, _, _, high, middle, low, _], frame) =
         datagram.split_first_chunk().ok_or(NotVxlan::TooShort)?;
@@ -84,12 +85,12 @@ pub fn decapsulate_vxlan(datagram: &[u8]) -> Result<(VirtualNetworkId, &[u8]), N
     Ok((network, frame))
 }
 
-/// Frames and their bytes.
+/// A number of frames and of their bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TrafficCount {
-    /// How many frames.
+    /// The number of frames.
     pub frames: u64,
-    /// Their length together.
+    /// The sum of their lengths, in bytes.
     pub bytes: u64,
 }
 
@@ -100,18 +101,18 @@ impl TrafficCount {
     }
 }
 
-/// What a collector has seen.
+/// The counters of a receiver.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReceiveCounters {
     /// All frames.
     pub received: TrafficCount,
-    /// Datagrams that were no VXLAN, by reason.
+    /// Datagrams that were not VXLAN, by reason.
     pub not_vxlan: BTreeMap<NotVxlan, u64>,
-    /// The frames by network; the first 65,536 networks that came.
+    /// The frames by VNI, for the first 65,536 VNIs that arrived.
     pub networks: BTreeMap<VirtualNetworkId, TrafficCount>,
-    /// The frames of all further networks.
+    /// The frames of all further VNIs.
     pub other_networks: TrafficCount,
-    /// Datagrams that the kernel threw away before they could be read.
+    /// Datagrams that the kernel dropped before they were read.
     pub dropped: u64,
 }
 
@@ -127,15 +128,15 @@ impl ReceiveCounters {
     }
 }
 
-/// Takes the frames as they come.
+/// Consumes received frames.
 pub trait FrameConsumer {
-    /// Takes one.
+    /// Consumes one frame.
     ///
     /// # Errors
-    /// It cannot, and the receiving is over.
+    /// The frame cannot be consumed. Receiving ends with this error.
     fn consume(&mut self, frame: &InnerFrame<'_>) -> io::Result<()>;
 
-    /// Hears that nothing more waits in the socket: the moment to put out what is held back.
+    /// Called when no datagram waits in the socket, so that buffered output can be flushed.
     ///
     /// # Errors
     /// As for `consume`.
@@ -150,7 +151,7 @@ impl<F: FnMut(&InnerFrame<'_>) -> io::Result<()>> FrameConsumer for F {
     }
 }
 
-/// A socket that VXLAN comes to, and the count of what came.
+/// A UDP socket that receives VXLAN, and its counters.
 pub struct VxlanReceiver {
     socket: Socket,
     batch: ReceiveBatch,
@@ -158,10 +159,10 @@ pub struct VxlanReceiver {
 }
 
 impl VxlanReceiver {
-    /// Listens on a UDP address; `[::]` takes IPv4 too, where the system has it.
+    /// Binds a UDP address. `[::]` receives IPv4 too, if the system supports it.
     ///
     /// # Errors
-    /// The address is none of this host's or somebody else has the port.
+    /// The address is not one of this host, or another socket uses the port.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         if address.is_ipv6() {
@@ -171,33 +172,33 @@ impl VxlanReceiver {
         let set =
             |name, value| option::set_int_option(socket.as_fd(), libc::SOL_SOCKET, name, value);
         set(libc::SO_TIMESTAMPNS, 1)?;
-        // Root may have more than the system's limit; everyone else gets as much as it allows.
+        // Root may exceed the limit of the system; other users get at most the limit.
         set(libc::SO_RCVBUFFORCE, RECEIVE_BUFFER_LEN)
             .or_else(|_| set(libc::SO_RCVBUF, RECEIVE_BUFFER_LEN))?;
         socket.bind(&address.into())?;
         Ok(Self { socket, batch: ReceiveBatch::new(), counters: ReceiveCounters::default() })
     }
 
-    /// The address that it listens on.
+    /// The bound address.
     ///
     /// # Errors
-    /// The system does not say.
+    /// The system does not return the address.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
         let address = self.socket.local_addr()?.as_socket();
         address.ok_or_else(|| io::Error::other("the socket has no IP address"))
     }
 
-    /// What has come so far.
+    /// The counters so far.
     #[must_use]
     pub const fn counters(&self) -> &ReceiveCounters {
         &self.counters
     }
 
-    /// Takes frames until `count` of them have come, or the flag is set, which is seen within a
-    /// tenth of a second. What waits in the socket by then is still taken.
+    /// Receives frames until `count` frames were received or the flag is set, which is noticed
+    /// within 100 ms. Datagrams that wait in the socket at that time are still received.
     ///
     /// # Errors
-    /// The socket broke, or `sink` could not take a frame.
+    /// The socket fails, or `sink` returns an error.
     pub fn run(
         &mut self,
         count: Option<u64>,
@@ -239,7 +240,7 @@ impl VxlanReceiver {
     }
 }
 
-/// An IPv4 address in IPv6 clothes, which an IPv6 socket gives, as what it is.
+/// Converts an IPv4-mapped IPv6 address, which an IPv6 socket returns, to IPv4.
 fn unmap_ipv4(peer: SocketAddr) -> SocketAddr {
     match peer.ip().to_canonical() {
         ip @ IpAddr::V4(_) => SocketAddr::new(ip, peer.port()),

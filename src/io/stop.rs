@@ -1,4 +1,4 @@
-//! A flag that says: end at the next good moment; and the signals that set it.
+//! A flag that requests the orderly end of a run, and the signals that set it.
 
 #[cfg(feature = "live")]
 use std::io;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[cfg(feature = "live")]
 use super::sys::signal;
 
-/// Says to everyone who holds a clone of it that the run should end. Once set it stays set.
+/// Requests the end of the run. Clones share the flag. It cannot be cleared.
 #[derive(Debug, Clone, Default)]
 pub struct StopFlag(Arc<AtomicBool>);
 
@@ -19,20 +19,20 @@ impl StopFlag {
         Self::default()
     }
 
-    /// Sets it.
+    /// Sets the flag.
     pub fn set(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether somebody has set it.
+    /// Whether the flag is set.
     #[must_use]
     pub fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// Sets the flag at the first SIGINT or SIGTERM. Further signals within a second belong to the
-/// same request, because `timeout` and terminals send several; a later one ends the process.
+/// Sets the flag at the first SIGINT or SIGTERM. Signals within 1 s after it are ignored, because
+/// `timeout` and terminals send several; a later signal ends the process at once.
 ///
 /// # Errors
 /// The system refuses the handlers.
@@ -42,7 +42,7 @@ pub fn stop_on_signals(flag: &StopFlag) -> io::Result<()> {
     signal::set_flag_on_signal(libc::SIGTERM, flag.clone())
 }
 
-/// Treats SIGHUP, which a closing terminal sends, like SIGTERM, unless the process was started
+/// Handles SIGHUP, which a closing terminal sends, like SIGTERM, unless the process was started
 /// with SIGHUP ignored (`nohup`).
 ///
 /// # Errors
@@ -55,14 +55,14 @@ pub fn stop_on_hang_up(flag: &StopFlag) -> io::Result<()> {
     signal::set_flag_on_signal(libc::SIGHUP, flag.clone())
 }
 
-/// Sets the text, with its line break, that is written to standard error when a later signal ends
-/// the process at once. Only the first call has an effect.
+/// Sets the text, including its line break, that is written to standard error when a later signal
+/// ends the process at once. Only the first call has an effect.
 #[cfg(feature = "live")]
 pub fn set_last_message(text: String) {
     signal::set_last_message(text);
 }
 
-/// From now on nothing is written when a later signal ends the process at once.
+/// Clears that text: nothing is written when a later signal ends the process at once.
 #[cfg(feature = "live")]
 pub fn clear_last_message() {
     signal::clear_last_message();

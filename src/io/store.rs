@@ -1,59 +1,56 @@
-//! Texts by their keys in a file, written whole or not at all.
+//! A durable key-value store of texts in one file, with atomic commits.
 //!
-//! A commit is on the disk when it returns; neither a killed process nor a lost supply of power
-//! leaves half of one. The file says of which version it is: one that is newer, damaged or no such
-//! file is refused and left as it is.
+//! A commit is on the disk when it returns. Neither a killed process nor a power failure leaves a
+//! part of a commit. The file contains its version. A file that has another version, is damaged or
+//! is of another kind is rejected and not changed.
 //!
-//! After a failed write, as on a full disk, the database refuses everything until it is opened
-//! again. [`Store::commit`] does that, so it works again once there is space; until then
-//! [`Store::load`] reads what was committed last from a copy.
+//! After a failed write, as on a full disk, the database fails every operation until it is opened
+//! again. [`Store::commit`] opens it again, so it succeeds as soon as there is space. Until then
+//! [`Store::load`] reads the last commit from a copy of the file.
 
+mod schema;
 mod verify;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use redb::{Builder, Database, Durability, ReadableDatabase, TableDefinition};
+use redb::{Builder, Database, Durability, ReadableDatabase};
 
+use self::schema::{METADATA, RECORDS, VERSION};
 use self::verify::VerifyError;
 
-/// What this program writes and reads.
-const VERSION: u64 = 1;
-
-const RECORDS: TableDefinition<'_, &str, &str> = TableDefinition::new("records");
-const METADATA: TableDefinition<'_, &str, u64> = TableDefinition::new("facts");
-
-/// How often a file is copied that is written to meanwhile.
+/// The number of attempts to copy a file that another process writes to.
 const MAX_COPY_ATTEMPTS: u32 = 20;
 
-/// How much of the file may be kept in memory, in bytes.
+/// The size of the cache of the database, in bytes.
 const CACHE_LEN: usize = 8 << 20;
 
-/// An open file, which no other process can open.
+/// An open file. It is locked, so that no other process can open it.
 #[derive(Debug)]
 pub struct Store {
-    /// None after a failed write, as long as it cannot be opened again.
+    /// None after a failed write, until it is opened again.
     database: Option<Database>,
     path: PathBuf,
 }
 
-/// One text to write, or a key whose text is deleted.
+/// A key with the text to write, or `None` to delete its text.
 pub type RecordWrite = (String, Option<String>);
 
 impl Store {
-    /// Opens a file, or begins one where there is none.
+    /// Opens a file, or creates it if it does not exist.
     ///
     /// # Errors
-    /// A file that cannot be opened, is in use, is damaged, of a newer version, or none of ours.
+    /// The file cannot be opened, is in use, is damaged, has another version, or is not a state
+    /// file.
     pub fn open(path: &Path) -> io::Result<Self> {
         Ok(Self { database: Some(open(path)?), path: path.to_owned() })
     }
 
-    /// All keys and texts of a file as it is now, also where another process writes to it.
+    /// All keys and texts of a file, which another process may have open.
     ///
     /// # Errors
-    /// A file that cannot be read, is damaged, of a newer version, or none of ours.
+    /// The file cannot be read, is damaged, has another version, or is not a state file.
     pub fn read_copy(path: &Path) -> io::Result<Vec<(String, String)>> {
         if !path.exists() {
             return Err(invalid_file(path, "there is no such file"));
@@ -65,11 +62,11 @@ impl Store {
                 Ok(records) => return Ok(records),
                 Err(VerifyError::OtherVersion(found)) => return Err(version_error(path, found)),
                 Err(VerifyError::Damaged(why)) => {
-                    invalid_file(path, format_args!("it is damaged; it was left as it is: {why}"))
+                    invalid_file(path, format_args!("it is damaged; it was not changed: {why}"))
                 }
             };
             tries += 1;
-            // A copy of what was written to just then is no whole one.
+            // A copy that was made during a write is inconsistent.
             if tries == MAX_COPY_ATTEMPTS || !verify::is_in_use(path) {
                 return Err(error);
             }
@@ -89,10 +86,10 @@ impl Store {
         }
     }
 
-    /// Writes all of these or, with an error, none.
+    /// Writes all of these or, if it fails, none.
     ///
     /// # Errors
-    /// The file cannot be written, as on a full disk. A later call tries again.
+    /// The file cannot be written, as on a full disk. A later call opens the file again.
     pub fn commit(&mut self, writes: &[RecordWrite]) -> io::Result<()> {
         let database = match self.database.take() {
             Some(database) => database,
@@ -105,8 +102,8 @@ impl Store {
                 Ok(())
             }
             Err(error) => {
-                // It is opened again at once where that is possible, so that no other process
-                // opens the file meanwhile.
+                // The file is opened again at once, if possible, so that no other process can open
+                // it meanwhile.
                 drop(database);
                 self.database = open(&self.path).ok();
                 Err(database_error(&self.path, error))
@@ -140,7 +137,7 @@ fn write(database: &Database, writes: &[RecordWrite]) -> Result<(), redb::Error>
     Ok(())
 }
 
-/// The version of a file; it is written to a new one.
+/// Reads the version of a file, or writes it to a new file.
 fn read_or_write_version(database: &Database) -> Result<u64, redb::Error> {
     let transaction = database.begin_read()?;
     match transaction.open_table(METADATA) {
@@ -157,8 +154,8 @@ fn read_or_write_version(database: &Database) -> Result<u64, redb::Error> {
     Ok(VERSION)
 }
 
-/// A file that begins as another kind does is never written to; one that is not there is made, for
-/// its owner alone.
+/// Checks that the file is a database, so that a file of another kind is never written to. Creates
+/// a file that does not exist, with permissions for its owner only.
 fn ensure_state_file(path: &Path) -> io::Result<()> {
     let mut beginning = [0; 4];
     let named =
@@ -176,26 +173,26 @@ fn ensure_state_file(path: &Path) -> io::Result<()> {
                 Ok(()) if beginning == *b"redb" => Ok(()),
                 _ => Err(invalid_file(
                     path,
-                    "it is no state file of this program; it was left as it is",
+                    "it is not a state file of this program; it was not changed",
                 )),
             },
         },
     }
 }
 
-/// Looks at a copy, because whoever opens a damaged file may write to it.
+/// Verifies a copy of the file, because opening a damaged file may write to it.
 fn check_integrity(path: &Path) -> io::Result<()> {
     let bytes = std::fs::read(path)
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
     match verify::read_records(&bytes) {
         Ok(_) => Ok(()),
         Err(VerifyError::OtherVersion(found)) => Err(version_error(path, found)),
-        // Somebody wrote to it while it was copied.
+        // Another process wrote to the file while it was copied.
         Err(VerifyError::Damaged(_)) if verify::is_in_use(path) => {
             Err(database_error(path, redb::Error::DatabaseAlreadyOpen))
         }
         Err(VerifyError::Damaged(why)) => {
-            Err(invalid_file(path, format_args!("it is damaged; it was left as it is: {why}")))
+            Err(invalid_file(path, format_args!("it is damaged; it was not changed: {why}")))
         }
     }
 }
@@ -204,7 +201,7 @@ fn version_error(path: &Path, found: u64) -> io::Error {
     invalid_file(
         path,
         format_args!(
-            "its version is {found}, and this program knows version {VERSION}; it was left as it is"
+            "its version is {found}, but this program supports version {VERSION}; it was not changed"
         ),
     )
 }
@@ -219,10 +216,8 @@ fn database_error(path: &Path, error: impl Into<redb::Error>) -> io::Error {
         redb::Error::DatabaseAlreadyOpen => {
             (ErrorKind::ResourceBusy, "another process has it open")
         }
-        redb::Error::Corrupted(_) => {
-            (ErrorKind::InvalidData, "it is damaged; it was left as it is")
-        }
-        redb::Error::UpgradeRequired(_) => (ErrorKind::InvalidData, "it is of another version"),
+        redb::Error::Corrupted(_) => (ErrorKind::InvalidData, "it is damaged; it was not changed"),
+        redb::Error::UpgradeRequired(_) => (ErrorKind::InvalidData, "it has another version"),
         redb::Error::Io(inner) => (inner.kind(), "it cannot be read or written"),
         _ => (ErrorKind::Other, "it cannot be used"),
     };
@@ -276,7 +271,7 @@ mod tests {
         assert!(refused.contains("its version is 2"), "{refused}");
     }
 
-    /// What is told is right: what is there is what was written, or the file is refused as it is.
+    /// A file yields exactly what was written, or it is rejected and not changed.
     #[test]
     fn every_damage_is_detected() {
         let folder = tempfile::tempdir().unwrap();

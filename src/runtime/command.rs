@@ -1,4 +1,4 @@
-//! Commands to a worker thread, and the status that it publishes.
+//! The commands to a worker thread and the status that it publishes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard};
@@ -11,42 +11,42 @@ use crate::dataplane::{Counters, MirrorTable};
 use crate::io::live::{FilterState, LiveSource, SourceCounts, Waker};
 use crate::io::udp::TargetReport;
 
-/// What a worker is to do between two bursts.
+/// A command, which a worker applies between two bursts.
 pub(super) enum Command {
-    /// Go on with this table, in which the worker's interface has index 0. The receipt is dropped
-    /// when the table is in force.
+    /// Use this table, in which the worker's interface has index 0. The worker drops the receipt
+    /// when it has applied the table.
     Table(Arc<MirrorTable>, Receipt),
-    /// Frames come from here now. The receipt is dropped when they do.
+    /// Read frames from this source. The worker drops the receipt when it has the source.
     Source(Box<dyn LiveSource>, Receipt),
-    /// There are no frames any more.
+    /// Mirror the frames in the ring and close the source.
     NoSource,
-    /// Mirror what is in the ring, and end.
+    /// Mirror the frames in the ring and end the thread.
     End,
 }
 
-/// What a worker publishes.
+/// The published status of a worker.
 #[derive(Debug, Clone, Default)]
 pub(super) struct WorkerStatus {
-    /// The table that the counters are ordered by; none before the first status.
+    /// The table whose sessions index the counters; none before the first status.
     pub(super) table: Option<Arc<MirrorTable>>,
     pub(super) counters: Counters,
     pub(super) targets: Vec<TargetReport>,
-    /// What the sources of the worker counted.
+    /// The sum of the counts of all sources of the worker.
     pub(super) source: SourceCounts,
-    /// How many frames are not accounted for.
+    /// The number of frames that are not accounted for.
     pub(super) unaccounted: u64,
-    /// Bytes of memory that the ring takes.
+    /// The memory of the ring, in bytes.
     pub(super) ring_len: u64,
     pub(super) has_source: bool,
-    /// Why the worker left its source, until somebody takes note.
+    /// Why the worker closed its source. The supervisor takes it.
     pub(super) failure: Option<String>,
-    /// Faults of this program.
+    /// Defects of this program.
     pub(super) errors: Vec<String>,
-    /// Warnings for the user.
+    /// Warnings about the targets.
     pub(super) warnings: Vec<String>,
-    /// The same of the source.
+    /// Warnings about the source.
     pub(super) source_warnings: Vec<String>,
-    /// The state of the kernel's filter.
+    /// The state of the filter in the kernel.
     pub(super) filter: FilterState,
 }
 
@@ -56,7 +56,7 @@ pub(super) struct WorkerPort {
     sender: Sender<Command>,
     mailbox: Receiver<Command>,
     status: Status<WorkerStatus>,
-    /// Whether the status has something to report.
+    /// Whether the status has a failure, an error or a warning that was not reported.
     has_report: Arc<AtomicBool>,
     waker: Waker,
 }
@@ -72,36 +72,36 @@ impl WorkerPort {
         &self.waker
     }
 
-    /// Sends a command, which the worker carries out between two bursts.
+    /// Sends a command and wakes the worker.
     pub(super) fn send(&self, command: Command) {
-        // The port holds both ends of the mailbox, so it takes everything.
+        // Sending cannot fail, because the port holds both ends of the mailbox.
         let _ = self.sender.send(command);
         self.waker.wake();
     }
 
-    /// The next command, if one has come; two loads where none has.
+    /// The next command, if there is one. An empty mailbox costs two atomic loads.
     #[inline]
     pub(super) fn next_command(&self) -> Option<Command> {
         if self.mailbox.is_empty() { None } else { self.mailbox.try_recv().ok() }
     }
 
-    /// Asks for the status to be written anew.
+    /// Requests a new status.
     pub(super) fn request_status(&self) {
         self.status.request();
     }
 
-    /// Whether the status should be written anew.
+    /// Whether a new status was requested.
     #[inline]
     pub(super) fn is_status_requested(&self) -> bool {
         self.status.is_requested()
     }
 
-    /// Writes the status.
+    /// Publishes the status.
     pub(super) fn publish_status(&self, write: impl FnOnce(&mut WorkerStatus)) {
         self.status.publish(write);
     }
 
-    /// Notes whether a status that is being written has something to report.
+    /// Sets the report flag if the status has a failure, an error or a warning.
     pub(super) fn set_has_report(&self, status: &WorkerStatus) {
         let is_silent = status.failure.is_none()
             && status.errors.is_empty()
@@ -112,22 +112,22 @@ impl WorkerPort {
         }
     }
 
-    /// Whether there is something to report; false from then on. So most statuses are not read.
+    /// Returns and clears the report flag, so that a status without a report need not be read.
     pub(super) fn take_has_report(&self) -> bool {
         self.has_report.load(Ordering::Acquire) && self.has_report.swap(false, Ordering::AcqRel)
     }
 
-    /// Whether the worker is idle, and its status says all that it did.
+    /// Whether the worker is idle and its published status is complete.
     pub(super) fn is_status_current(&self) -> bool {
         self.status.is_current()
     }
 
-    /// Tells readers whether the worker is idle and has published its status.
+    /// Sets whether the worker is idle and its published status is complete.
     pub(super) fn set_status_current(&self, is_current: bool) {
         self.status.set_current(is_current);
     }
 
-    /// What was published last.
+    /// The status that was published last.
     pub(super) fn status(&self) -> MutexGuard<'_, WorkerStatus> {
         self.status.read()
     }

@@ -1,17 +1,18 @@
-//! How many workers there are file descriptors for, so that metrics and health still answer.
+//! The budget of file descriptors. It limits the number of workers, so that descriptors are left
+//! for metrics and health checks.
 
 use std::io;
 
 use crate::io::live;
 use crate::io::sys::resource;
 
-/// What a worker needs at most: wake-up event, ring, wake-up socket, three sockets to send by.
+/// The most descriptors of a worker: wake-up event, ring, wake-up socket, three sending sockets.
 const DESCRIPTORS_PER_WORKER: usize = 6;
 
-/// What the process opens besides and after: listeners, signals, watches of links.
+/// Descriptors that the process opens later for other purposes: listeners, signals, link watches.
 const OTHER_DESCRIPTORS: usize = 12;
 
-/// How many workers there may be, and are.
+/// The largest permitted number of workers, and the current number.
 #[derive(Debug)]
 pub(super) struct DescriptorBudget {
     max_workers: usize,
@@ -19,7 +20,7 @@ pub(super) struct DescriptorBudget {
 }
 
 impl DescriptorBudget {
-    /// Raises the limit of the process as far as it may be raised.
+    /// Raises the soft limit of the process to its hard limit and computes the budget.
     ///
     /// # Errors
     /// There are not enough descriptors for one worker.
@@ -40,7 +41,7 @@ impl DescriptorBudget {
         Ok(Self { max_workers, workers: 0 })
     }
 
-    /// Notes that this number of workers is about to be started.
+    /// Reserves descriptors for this number of workers.
     ///
     /// # Errors
     /// There are not enough descriptors for them.
@@ -48,8 +49,8 @@ impl DescriptorBudget {
         let wanted = self.workers + workers;
         if wanted > self.max_workers {
             return Err(format!(
-                "too few file descriptors: {} workers need {}, and there are enough for {}; raise \
-                 the limit (`ulimit -n`)",
+                "too few file descriptors: {} workers need {}, but the limit permits only {} \
+                 workers; raise the limit (`ulimit -n`)",
                 wanted,
                 Self::needed(wanted),
                 self.max_workers
@@ -59,17 +60,17 @@ impl DescriptorBudget {
         Ok(())
     }
 
-    /// Notes that workers have ended.
+    /// Releases the descriptors of workers.
     pub(super) const fn release(&mut self, workers: usize) {
         self.workers = self.workers.saturating_sub(workers);
     }
 
-    /// How many descriptors the process needs for that number of workers.
+    /// The number of descriptors that the process needs for that number of workers.
     pub(super) const fn needed(workers: usize) -> usize {
         workers.saturating_mul(DESCRIPTORS_PER_WORKER).saturating_add(OTHER_DESCRIPTORS)
     }
 
-    /// How many workers there may be.
+    /// The largest permitted number of workers.
     pub(super) const fn max_workers(&self) -> usize {
         self.max_workers
     }
@@ -84,7 +85,10 @@ mod tests {
         let mut budget = DescriptorBudget { max_workers: 3, workers: 0 };
         assert_eq!(budget.allocate(2), Ok(()));
         let refused = budget.allocate(2).unwrap_err();
-        assert!(refused.contains("4 workers need 36, and there are enough for 3"), "{refused}");
+        assert!(
+            refused.contains("4 workers need 36, but the limit permits only 3 workers"),
+            "{refused}"
+        );
         assert_eq!(budget.allocate(1), Ok(()));
         budget.release(3);
         assert_eq!(budget.allocate(3), Ok(()));

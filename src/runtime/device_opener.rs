@@ -1,4 +1,4 @@
-//! Opens the device of an interface, with less memory where there is little.
+//! Opens the device of an interface, with smaller rings if the kernel has too little memory.
 
 use std::io;
 
@@ -8,12 +8,12 @@ use super::options::{CaptureMethod, Options};
 use crate::io::links::Link;
 use crate::io::live::{self, LiveSource, RingOptions, Waker};
 
-/// What all devices are opened with.
+/// The options that all devices are opened with.
 #[derive(Debug, Clone)]
 pub(super) struct DeviceOpener {
     capture: CaptureMethod,
     namespace: InterfaceNamespace,
-    /// All but what differs between devices.
+    /// The ring options, except those that differ between devices.
     options: RingOptions,
     events: EventSink,
 }
@@ -24,8 +24,8 @@ impl DeviceOpener {
         Self { capture: options.capture, namespace, options: options.ring, events }
     }
 
-    /// Opens a device for as many workers as there are wakers. Where the kernel has no memory for
-    /// rings of `ring_len` bytes, they are made smaller.
+    /// Opens a device with one source for each waker. If the kernel has no memory for rings of
+    /// `ring_len` bytes, the size is halved until it has, down to [`RingOptions::MIN_RING_LEN`].
     pub(super) fn open(
         &self,
         link: &Link,

@@ -1,4 +1,4 @@
-//! Why live mirroring did not start, or ended.
+//! The errors of starting live mirroring.
 
 use super::options::ByteSize;
 use std::fmt;
@@ -7,33 +7,36 @@ use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 
-/// Why live mirroring did not start, or ended early.
+/// Why live mirroring did not start. Its `Display` is one sentence without a period.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// An option or a resource has a value that cannot work: a sentence that names it.
+    /// An option or a resource has an invalid value. The sentence names both.
     InvalidValue(String),
     /// The rings would take more than half of the memory that the process may use.
+    /// The limit is that of the cgroup or of the machine.
     RingMemory {
-        /// How much they need.
+        /// A sentence with the number of rings and the memory that they need, in MiB.
         sentence: String,
-        /// The largest ring size that would fit, if there is one.
+        /// The largest ring size that fits; none if it would be less than [`RingSize::MIN`].
+        ///
+        /// [`RingSize::MIN`]: super::RingSize::MIN
         fitting: Option<ByteSize>,
     },
-    /// The EC2 endpoint cannot be served: a sentence that says why.
+    /// The EC2 endpoint cannot be served. The sentence gives the cause.
     Endpoint(String),
-    /// Metrics cannot be served at the address: a sentence that says why.
+    /// Metrics cannot be served at the address. The sentence gives the cause.
     Metrics(String),
     /// The state file of the endpoint cannot be used.
     State {
-        /// The file, unless the reason names it.
+        /// The path of the file; none if `reason` contains it.
         path: Option<PathBuf>,
-        /// Why.
+        /// A sentence with the cause.
         reason: String,
-        /// Whether other users can change the file: another file has to be chosen.
+        /// Whether other users can change the file, so that another file must be chosen.
         is_invalid: bool,
     },
-    /// The system refused something: a sentence that says what.
+    /// The system refused a request. The sentence names the request and the cause.
     Failed(String),
 }
 
@@ -45,7 +48,7 @@ impl Error {
         Self::State { path, reason: error.to_string(), is_invalid: false }
     }
 
-    /// A failure of the system while doing `what`.
+    /// The system failed at `what`, such as "starting a thread".
     pub(super) fn failed(what: &str, error: &io::Error) -> Self {
         Self::Failed(format!("{what}: {error}"))
     }

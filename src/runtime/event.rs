@@ -1,4 +1,4 @@
-//! What happens while interfaces are mirrored, as values: the caller decides what to print.
+//! Events of live mirroring, as values: the caller decides what to print.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -9,85 +9,92 @@ use crate::dataplane::Counters;
 use crate::http;
 use crate::io::udp::TargetState;
 
-/// How important an event is.
+/// The severity of an event, from the lowest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// Something happened as it should.
+    /// A normal change of state.
     Info,
-    /// Something is odd, and mirroring goes on.
+    /// A problem. Mirroring continues, possibly without the named interface or target.
     Warning,
-    /// A fault of this program.
+    /// A defect of this program.
     Error,
 }
 
-/// Something that happened. Its `Display` is one sentence without a period.
+/// An event of live mirroring. Its `Display` is one sentence without a period.
+///
+/// In all variants, `device` is the name of a mirrored device, `index` its interface index,
+/// `error` the cause as a sentence, and `workers` a number of worker threads.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-#[expect(missing_docs, reason = "the fields are what the variants' sentences name")]
+#[expect(missing_docs, reason = "the documentation of the enum and of the variants names them")]
 pub enum Event {
-    /// The frames of a device come in from now on.
+    /// A device is captured from now on. `is_up`: whether its link is up.
     InterfaceAttached { device: String, index: u32, is_up: bool },
-    /// A mirrored device was removed.
+    /// A mirrored device no longer exists. It is captured again when it reappears.
     InterfaceRemoved { device: String },
-    /// A mirrored device went up or down.
+    /// The link of a mirrored device went up or down.
     InterfaceStateChanged { device: String, is_up: bool },
-    /// A device cannot be captured.
+    /// A device cannot be captured. This is retried once a second and reported once for each cause.
     CaptureFailed { device: String, error: String },
-    /// Capturing a device ended with an error.
+    /// The capture of a device ended with an error. The device is opened again.
     CaptureEnded { device: String, error: String },
-    /// The kernel has no memory for a ring of this size, so a smaller one is tried.
+    /// The kernel has no memory for a ring of `len` bytes; one of `smaller_len` bytes is tried.
     RingShrunk { device: String, len: usize, smaller_len: usize },
-    /// How much memory rings take, as a sentence; `is_reduced`: less than they could use.
+    /// The memory of the rings in MiB, as a sentence. `is_reduced`: the rings are smaller than the
+    /// default of 64 MiB.
     RingMemory { sentence: String, is_reduced: bool },
-    /// How many file descriptors the workers need at most.
+    /// The workers of all interfaces need at most `needed` file descriptors.
     DescriptorsNeeded { workers: usize, needed: usize },
-    /// There are too few file descriptors for all workers.
+    /// There are file descriptors for only `max_workers` of all workers.
     DescriptorsShort { workers: usize, needed: usize, max_workers: usize },
-    /// A worker could not be pinned to a processor.
+    /// A worker could not be pinned to the processor with the number `cpu`. It runs unpinned.
     PinFailed { cpu: u16, error: String },
-    /// A worker warns; `device` is absent where the warning concerns its targets.
+    /// A worker warns. `device` is `None` if the warning concerns its targets.
     WorkerWarning { device: Option<String>, message: String },
-    /// A worker found a fault of this program.
+    /// A worker found a defect of this program.
     WorkerError { device: String, message: String },
-    /// A worker thread ended that was not told to: mirroring cannot go on.
+    /// A worker thread ended without a command, by a defect of this program. No heartbeat follows.
     WorkerLost,
-    /// A watch of the kernel's links or routes failed.
+    /// Watching the links or routes of the kernel failed, as a sentence.
     WatchFailed(String),
-    /// Copies to a target leave through a tunnel, whose packets may leave by a mirrored device.
+    /// Copies to `target` leave through the device `tunnel`, whose packets may leave by one of the
+    /// `mirrored` devices and be mirrored again.
     TunnelRoute { target: SocketAddr, tunnel: String, mirrored: Vec<String> },
     /// A target began to refuse copies, or accepts them again, as a sentence.
     TargetChanged(String),
     /// The addresses of a device that is a source or a target changed, as a sentence.
     AddressesChanged(String),
-    /// A target of the endpoint has a forbidden address, so its sessions are inactive.
+    /// The endpoint's target with the ID `target` has a forbidden address, so the sessions with the
+    /// IDs `sessions` are inactive. `reason` is a sentence.
     TargetInactive { target: String, reason: String, sessions: Vec<String> },
-    /// Copies of a session would come back to its own source, as a sentence.
+    /// Copies of a session would return to its own source, as a sentence.
     SessionComesBack(String),
-    /// The endpoint's state file cannot be written, so changes are refused.
+    /// The endpoint's state file cannot be written, so changes are rejected. The value is the
+    /// cause.
     StateNotWritable(String),
     /// The endpoint's state file can be written again.
     StateWritable,
-    /// The endpoint has no state file.
+    /// The endpoint has no state file: its resources are lost on exit.
     StateNotKept,
-    /// Metrics are served.
+    /// Metrics are served at this address.
     MetricsServed(SocketAddr),
-    /// Whose requests the endpoint accepts, as a sentence.
+    /// Which requests the endpoint accepts, as a sentence.
     EndpointAccess(String),
-    /// The endpoint is served.
+    /// The endpoint is served at this address. `scheme` is `http` or `https`.
     EndpointServed { scheme: &'static str, address: SocketAddr },
     /// The endpoint accepts requests with any signature.
     EndpointIsOpen,
-    /// The connections of the endpoint are not encrypted, and it listens on other than loopback.
+    /// The endpoint listens on an address other than loopback, without TLS.
     EndpointNotEncrypted,
-    /// The listener of that name reached a limit, or left it.
+    /// The listener `name` reached a limit, or is below it again.
     Listener { name: &'static str, event: http::Event },
-    /// Comes once a second while all workers run: the sum of all counters so far, and the targets
-    /// that refuse copies.
+    /// Sent once a second while all workers run: the sum of all counters since the start, and the
+    /// targets that refuse copies.
     Heartbeat { counters: Box<Counters>, failing: Vec<(SocketAddr, TargetState)> },
 }
 
 impl Event {
-    /// How important it is.
+    /// The severity of this event.
     #[must_use]
     pub const fn severity(&self) -> Severity {
         match self {
@@ -117,19 +124,19 @@ impl fmt::Display for Event {
                 write!(f, "mirroring {device} (index {index}){state}")
             }
             Self::InterfaceRemoved { device } => {
-                write!(f, "{device} is gone: waiting for it to come back")
+                write!(f, "{device} no longer exists: waiting for it to reappear")
             }
             Self::InterfaceStateChanged { device, is_up: true } => {
-                write!(f, "{device} is up: going on")
+                write!(f, "{device} is up: mirroring it")
             }
             Self::InterfaceStateChanged { device, is_up: false } => {
                 write!(f, "{device} is down: waiting")
             }
             Self::CaptureFailed { device, error } => {
-                write!(f, "cannot capture {device}: {error}; trying again")
+                write!(f, "cannot capture {device}: {error}; retrying every second")
             }
             Self::CaptureEnded { device, error } => {
-                write!(f, "capturing {device} ended: {error}; beginning anew")
+                write!(f, "the capture of {device} ended: {error}; opening it again")
             }
             Self::RingShrunk { device, len, smaller_len } => {
                 let (len, smaller) = (ByteSize(*len), ByteSize(*smaller_len));
@@ -143,8 +150,8 @@ impl fmt::Display for Event {
             }
             Self::DescriptorsShort { workers, needed, max_workers } => write!(
                 f,
-                "{workers} workers need {needed} file descriptors, and there are enough for \
-                 {max_workers}: raise the limit (`ulimit -n`)"
+                "{workers} workers need {needed} file descriptors, but the limit permits only \
+                 {max_workers} workers: raise the limit (`ulimit -n`)"
             ),
             _ => self.fmt_rest(f),
         }
@@ -152,16 +159,16 @@ impl fmt::Display for Event {
 }
 
 impl Event {
-    /// The second half of the sentences.
+    /// Writes the sentences that `fmt` does not write.
     fn fmt_rest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::WorkerError { device, message }
             | Self::WorkerWarning { device: Some(device), message } => {
                 write!(f, "{device}: {message}")
             }
-            Self::WorkerLost => {
-                f.write_str("a worker thread ended early; this is a fault of traffic-mirror")
-            }
+            Self::WorkerLost => f.write_str(
+                "a worker thread ended early; this is a defect of traffic-mirror, please report it",
+            ),
             Self::TunnelRoute { target, tunnel, mirrored } => write!(
                 f,
                 "copies to {target} leave through the tunnel {tunnel}: if its packets leave by a \
@@ -209,18 +216,19 @@ impl Event {
             | Self::AddressesChanged(sentence)
             | Self::SessionComesBack(sentence)
             | Self::EndpointAccess(sentence) => f.write_str(sentence),
-            // `fmt` has written all others.
+            // `fmt` writes all others.
             _ => Ok(()),
         }
     }
 }
 
-/// Where events go. It is called on many threads and must not block: a worker may wait for it.
+/// Receives events. Clones share the receiver.
 #[derive(Clone)]
 pub struct EventSink(Arc<dyn Fn(Event) + Send + Sync>);
 
 impl EventSink {
-    /// Calls `receive` for each event.
+    /// Calls `receive` for each event, on many threads and possibly at the same time. It must not
+    /// block, because worker threads and the supervisor's thread wait for it.
     #[must_use]
     pub fn new(receive: impl Fn(Event) + Send + Sync + 'static) -> Self {
         Self(Arc::new(receive))
@@ -232,6 +240,7 @@ impl EventSink {
         Self::new(drop)
     }
 
+    /// Calls the receiver.
     pub(super) fn send(&self, event: Event) {
         (self.0)(event);
     }

@@ -1,4 +1,4 @@
-//! The workers of one interface: its threads, and whether its device is captured.
+//! The workers of one interface: its threads and the state of its capture.
 
 use std::thread::JoinHandle;
 
@@ -10,15 +10,15 @@ use crate::io::links::Link;
 use crate::io::live::LiveSource;
 use crate::model::NetworkInterfaceId;
 
-/// Whether frames come in.
+/// The state of the capture of a device.
 pub(super) enum CaptureState {
-    /// The device is not there.
+    /// The device does not exist.
     Absent,
-    /// A thread opens the device of this index. The receipts are of changes that wait for it.
+    /// A thread opens the device with this index. The receipts belong to changes that wait for it.
     Opening(u32, Vec<Receipt>),
-    /// The device of this index is captured.
+    /// The device with this index is captured.
     Attached(u32),
-    /// The device is there and cannot be captured.
+    /// The device exists and cannot be captured.
     Failed,
 }
 
@@ -29,7 +29,7 @@ pub(super) struct RunningWorker {
 }
 
 impl RunningWorker {
-    /// Waits for the end of the worker, and reports what it had not reported yet.
+    /// Waits for the end of the worker, and sends its unreported warnings and errors.
     pub(super) fn join(self, device: &str, events: &EventSink) -> WorkerResult {
         let result = self.thread.join().unwrap_or_default();
         report(&self.port, device, events);
@@ -37,7 +37,7 @@ impl RunningWorker {
     }
 }
 
-/// Reports what is in the status of a worker and was not reported yet.
+/// Sends the unreported warnings and errors of a worker as events.
 fn report(port: &WorkerPort, device: &str, events: &EventSink) {
     let mut status = port.status();
     let errors = std::mem::take(&mut status.errors);
@@ -56,26 +56,26 @@ fn report(port: &WorkerPort, device: &str, events: &EventSink) {
     }
 }
 
-/// The workers of one interface. There are threads from when its device is first opened.
+/// The workers of one interface. The threads are started when its device is first opened.
 pub(super) struct InterfaceWorkers {
-    /// Every interface that is captured anew has another number.
+    /// A number that is different for each value of this type in a run.
     pub(super) instance: u64,
     pub(super) id: NetworkInterfaceId,
     pub(super) device: String,
     pub(super) workers: Vec<RunningWorker>,
-    /// Bytes that are planned for the ring of each worker.
+    /// The planned size of the ring of each worker, in bytes.
     pub(super) ring_len: usize,
     pub(super) capture: CaptureState,
     events: EventSink,
     is_up: bool,
-    /// Why a ring ended.
+    /// Why the capture ended.
     failure: Option<String>,
-    /// Why it could not be captured, as reported last.
+    /// The last reported cause why it could not be captured.
     reported_failure: Option<String>,
 }
 
 impl InterfaceWorkers {
-    /// Without a thread.
+    /// Workers without threads, for a device that does not exist.
     pub(super) const fn new(
         instance: u64,
         id: NetworkInterfaceId,
@@ -104,7 +104,7 @@ impl InterfaceWorkers {
         }
     }
 
-    /// What happened to the device; it is returned where it is there and has to be opened.
+    /// Applies the current state of the device. Returns the device if it must be opened.
     pub(super) fn update_link<'l>(&mut self, link: Option<&'l Link>) -> Option<&'l Link> {
         let device = &self.device;
         match (link, &self.capture) {
@@ -127,8 +127,8 @@ impl InterfaceWorkers {
         None
     }
 
-    /// Reports what the workers have to say. True where a ring ended with an error, so that the device
-    /// has to be opened again. While the device is down that is no use: it is waited for.
+    /// Sends the warnings and errors of the workers. Returns true if a ring ended with an error, so
+    /// that the device must be opened again. A device that is down is not opened before it is up.
     pub(super) fn report(&mut self) -> bool {
         for worker in self.workers.iter().filter(|worker| worker.port.take_has_report()) {
             report(&worker.port, &self.device, &self.events);
@@ -145,7 +145,7 @@ impl InterfaceWorkers {
         true
     }
 
-    /// The device was opened.
+    /// Gives the sources of the opened device to the workers.
     pub(super) fn attach(&mut self, link: &Link, sources: Vec<Box<dyn LiveSource>>) {
         let (device, index, is_up) = (self.device.clone(), link.index, link.is_up);
         self.events.send(Event::InterfaceAttached { device, index, is_up });
@@ -161,7 +161,7 @@ impl InterfaceWorkers {
         }
     }
 
-    /// The device cannot be opened. It is said once for each reason.
+    /// The device could not be opened. Each cause is reported once.
     pub(super) fn fail(&mut self, error: &str) {
         let reason = format!("cannot capture {}: {error}", self.device);
         let before = std::mem::replace(&mut self.capture, CaptureState::Failed);
@@ -175,7 +175,7 @@ impl InterfaceWorkers {
         }
     }
 
-    /// Waits for the end of the threads, which were told to end.
+    /// Waits for the end of the threads. They must have received [`Command::End`].
     pub(super) fn join(self) -> Vec<WorkerResult> {
         let Self { workers, device, events, .. } = self;
         workers.into_iter().map(|worker| worker.join(&device, &events)).collect()

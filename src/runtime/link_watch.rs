@@ -1,4 +1,4 @@
-//! A thread that listens for links that come, go or change, and tells the supervisor.
+//! A thread that sends a message to the supervisor when links are added, removed or changed.
 
 use std::io;
 use std::sync::{Arc, Weak};
@@ -12,16 +12,17 @@ use super::message::Message;
 use super::namespace::InterfaceNamespace;
 use crate::io::links::LinkWatch;
 
-/// How long the thread listens before it checks whether the supervisor is still there.
+/// The time between two checks whether the [`LinkListener`] still exists.
 const LISTEN: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
-/// Listens as long as this lives.
+/// The running thread. It ends within a second after this is dropped.
 pub(super) struct LinkListener {
     _alive: Arc<()>,
 }
 
 impl LinkListener {
-    /// Starts the thread. The links have to be read after this call: no change is missed then.
+    /// Starts the thread. The caller must read the links after this call, so that no change is
+    /// missed.
     pub(super) fn start(
         namespace: &InterfaceNamespace,
         messages: Sender<Message>,
@@ -48,12 +49,12 @@ fn listen(
             Ok(false) => {}
             Err(error) => return events.send(Event::WatchFailed(error.to_string())),
         }
-        // Whatever ended the wait, the watch says what happened.
+        // The result is not needed: the next loop reads the watch in any case.
         let _ = poll(&mut [PollFd::new(&watch, PollFlags::IN)], Some(&LISTEN));
     }
 }
 
-/// Whether anything happened; reads all messages of the kernel that have come.
+/// Reads all pending messages of the kernel. Returns whether there were any.
 fn has_news(watch: &mut LinkWatch) -> io::Result<bool> {
     let mut news = false;
     while watch.try_next()?.is_some() {

@@ -1,4 +1,5 @@
-//! Live mirroring as a value: start it, change its resources, read its counters, stop it.
+//! The entry point of the library: starts live mirroring, changes its resources, reads its counters
+//! and stops it.
 
 use std::thread::{self, JoinHandle};
 
@@ -21,18 +22,19 @@ use crate::control::Registry;
 use crate::http::Server;
 use crate::io::StopFlag;
 
-/// Where the resources come from.
+/// Where the sessions, filters, targets and network interfaces come from.
 pub enum Resources {
-    /// From this registry, until [`LiveMirror::replace`]. Every session needs a network identifier
-    /// (see [`with_network_ids`](crate::control::with_network_ids)), and every network interface
-    /// with a session the name of its device.
+    /// From this registry, until [`LiveMirror::replace`] replaces it. Every session must have a
+    /// virtual network ID (see [`with_network_ids`](crate::control::with_network_ids)), and every
+    /// network interface with a session must have the name of its device.
     Registry(Box<Registry>),
     /// From an account that clients change over the EC2 API.
     #[cfg(feature = "endpoint")]
     Endpoint(Box<PreparedEndpoint>),
 }
 
-/// Interfaces that are being mirrored. Dropped, it stops.
+/// Running live mirroring. It stops when this value is dropped; [`LiveMirror::stop`] also returns
+/// the counters.
 pub struct LiveMirror {
     tables: LiveTables,
     registry: WorkerRegistry,
@@ -43,12 +45,18 @@ pub struct LiveMirror {
 }
 
 impl LiveMirror {
-    /// Captures every interface that has a session, and returns when all their devices are open or
-    /// cannot be opened (an event says so, and it is tried again). Then serves the endpoint, if
-    /// there is one. When `stop` is set, no further device is opened.
+    /// Captures every interface that has a session, then serves the endpoint, if there is one.
+    ///
+    /// Returns when every device was opened or failed to open. A failure is reported as
+    /// [`Event::CaptureFailed`](super::Event::CaptureFailed) and retried once a second. A device
+    /// that does not exist is opened when it appears. After `stop` is set, no further device is
+    /// opened; setting it does not stop workers that run.
     ///
     /// # Errors
-    /// An option cannot work on this host, or the system refuses a thread, a socket or a port.
+    /// - [`Error::RingMemory`]: the rings need more memory than permitted.
+    /// - [`Error::Metrics`], [`Error::Endpoint`]: the address cannot be bound.
+    /// - [`Error::Failed`]: the system refuses a thread or a socket, the links cannot be read, or
+    ///   there are not enough file descriptors for one worker.
     pub fn start(
         options: &Options,
         resources: Resources,
@@ -75,31 +83,37 @@ impl LiveMirror {
         Ok(mirror)
     }
 
-    /// Goes on with another registry; see [`Resources::Registry`]. Returns before it is in force.
+    /// Replaces the registry; see [`Resources::Registry`] for what it must contain. The call
+    /// compiles the changed tables and returns before the workers apply them. No frame is lost on
+    /// interfaces that keep their device and a session.
     pub fn replace(&self, registry: &Registry) {
         self.tables.replace(registry);
         self.registry.count_reload();
     }
 
-    /// Counts in the metrics that another registry could not be read, so the old one stays.
+    /// Counts, for the metrics, a configuration that was rejected, so that the registry is
+    /// unchanged.
     pub fn count_failed_replace(&self) {
         self.registry.count_failed_reload();
     }
 
-    /// What is mirrored and was counted so far. Waits up to 250 ms for workers that are busy.
+    /// The mirrored interfaces and the counters so far. Waits up to 250 ms for workers that are
+    /// busy; the counters of a worker that does not answer in that time are those of its last
+    /// status.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.registry.snapshot()
     }
 
-    /// Stops serving, ends all workers after they have mirrored what is in their rings, and returns
-    /// what they did.
+    /// Stops the endpoint, ends all workers after they have mirrored the frames in their rings, and
+    /// returns the counters. If the supervisor's thread panicked, the summary is empty and
+    /// [`Summary::is_complete`] is false.
     #[must_use]
     pub fn stop(mut self) -> Summary {
         self.end().unwrap_or_default()
     }
 
-    /// Opens the devices on this thread, which may wait for them, and goes on on another one.
+    /// Opens the devices on this thread, waits for them, and starts the supervisor's thread.
     fn start_supervisor(
         &mut self,
         options: &Options,
@@ -127,7 +141,7 @@ impl LiveMirror {
 
     fn end(&mut self) -> Option<Summary> {
         let thread = self.thread.take()?;
-        // The thread receives it unless it has ended.
+        // Sending fails only if the thread has ended.
         let _ = self.messages.send(Message::Stop);
         thread.join().ok()
     }

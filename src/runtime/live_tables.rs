@@ -1,11 +1,9 @@
-//! The tables of all mirrored interfaces, and the one way by which changes of them reach the
-//! workers.
+//! The tables of all mirrored interfaces, and the only path by which changes reach the workers.
 //!
-//! A table is compiled on the thread that has the change (the endpoint's writer, a reload, a
-//! background thread) and sent to the workers from there. The supervisor is involved only where
-//! workers have to be started or ended or a change waits for the capture of its interface. All of
-//! it happens while the tables are locked, so every worker receives changes in the order in which
-//! they were made.
+//! The thread that makes a change (the endpoint's writer, a reload, a background thread) compiles
+//! the table and sends it to the workers. The supervisor receives a message only if workers must
+//! be started or ended, or if a change waits for the capture of its interface. The tables are
+//! locked meanwhile, so every worker receives the changes in the order in which they were made.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,9 +30,9 @@ pub(super) struct LiveTables {
 
 struct Inner {
     tables: InterfaceTables,
-    /// The workers of each interface that has some.
+    /// The workers of each interface that has workers.
     workers: HashMap<NetworkInterfaceId, Workers>,
-    /// No change is accepted any more.
+    /// Whether the run is ending, so that changes are rejected.
     is_ending: bool,
 }
 
@@ -42,20 +40,21 @@ struct Inner {
 struct Workers {
     device: String,
     ports: Vec<WorkerPort>,
-    /// The table that was sent to them last.
+    /// The last table that was sent to them.
     table: Arc<MirrorTable>,
 }
 
-/// A change that is answered when the tables of the interfaces that it touches are in force.
+/// A change that is acknowledged when the workers of the interfaces that it touches have applied
+/// their tables.
 pub(super) struct WaitingChange {
     pub(super) touched: BTreeSet<NetworkInterfaceId>,
-    /// Whether the interfaces have to be captured, too.
+    /// Whether the interfaces must also be captured before the change is acknowledged.
     pub(super) needs_capture: bool,
     pub(super) receipt: Receipt,
 }
 
-/// Interfaces whose workers or capture may have to change, in the order of the configuration, and
-/// the receipts of changes that wait for their capture.
+/// Interfaces whose workers may have to be started or ended, in the order of the configuration,
+/// with the receipts of changes that wait for their capture.
 #[derive(Default)]
 struct Captures(Vec<(NetworkInterfaceId, Vec<Receipt>)>);
 
@@ -76,7 +75,7 @@ impl Workers {
         self.table = table;
     }
 
-    /// A table without sessions, which keeps the counters of the interface.
+    /// A table of the same interface without sessions, so that its counters are kept.
     fn table_without_sessions(&self) -> Arc<MirrorTable> {
         let parts = TableParts {
             interfaces: self.table.interfaces().to_vec(),
@@ -88,7 +87,7 @@ impl Workers {
 }
 
 impl LiveTables {
-    /// No tables yet. The supervisor receives `messages`.
+    /// Empty tables. `messages` is the sender to the supervisor.
     pub(super) fn new(options: CompileOptions, messages: Sender<Message>) -> Self {
         let tables = InterfaceTables::new(options);
         let guard = SharedGuard::new(Arc::clone(tables.guard()));
@@ -101,7 +100,7 @@ impl LiveTables {
         &self.guard
     }
 
-    /// Compiles the tables of these interfaces anew.
+    /// Compiles the tables of the `touched` interfaces and sends them to the workers.
     #[cfg(feature = "endpoint")]
     pub(super) fn update(
         &self,
@@ -112,20 +111,21 @@ impl LiveTables {
         self.change(waiting, |tables| tables.update(registry, touched));
     }
 
-    /// Goes on with another registry.
+    /// Replaces the registry.
     pub(super) fn replace(&self, registry: &Registry) {
         self.change(Vec::new(), |tables| tables.replace(registry));
     }
 
-    /// Puts tables in force whose rules were compiled in the background.
-    pub(super) fn adopt(&self, settled: FullyCompiledTables) {
-        self.change(Vec::new(), |tables| tables.adopt(settled));
+    /// Sends tables to the workers whose rules were compiled in the background.
+    pub(super) fn adopt(&self, compiled: FullyCompiledTables) {
+        self.change(Vec::new(), |tables| tables.adopt(compiled));
     }
 
-    /// Compiles rules that stand beside their tables; nothing where there are none.
+    /// A function that compiles all rules that were added to tables without a full compilation;
+    /// none if there are no such rules.
     pub(super) fn compile_pending(&self) -> Option<impl FnOnce() -> FullyCompiledTables + use<>> {
-        let unsettled = self.locked().tables.partly_compiled();
-        (!unsettled.is_empty()).then_some(|| FullyCompiledTables::compile(unsettled))
+        let partly_compiled = self.locked().tables.partly_compiled();
+        (!partly_compiled.is_empty()).then_some(|| FullyCompiledTables::compile(partly_compiled))
     }
 
     /// All tables, in the order of the configuration.
@@ -135,13 +135,13 @@ impl LiveTables {
         tables.map(|(id, table)| (id.clone(), table.clone())).collect()
     }
 
-    /// The table of an interface; none where it has no session.
+    /// The table of an interface; none if it has no session.
     pub(super) fn table(&self, id: &NetworkInterfaceId) -> Option<InterfaceTable> {
         self.locked().tables.table(id).cloned()
     }
 
     /// Sends the tables of an interface to these workers from now on. They were started with
-    /// `table`; false where the interface has no session any more, or another device.
+    /// `table`. Returns false if the interface no longer has a session or has another device.
     pub(super) fn add_workers(
         &self,
         id: &NetworkInterfaceId,
@@ -162,7 +162,7 @@ impl LiveTables {
         true
     }
 
-    /// Accepts no further change.
+    /// Rejects all further changes.
     pub(super) fn end(&self) {
         self.locked().is_ending = true;
     }
@@ -177,7 +177,8 @@ impl LiveTables {
             return waiting.into_iter().for_each(|one| one.receipt.fail(RUN_IS_ENDING));
         }
         let updates = change(&mut inner.tables);
-        // The guard first: copies to a new target are recognised before the first of them leaves.
+        // The guard is replaced first, so that copies to a new target are recognised from the
+        // first.
         self.guard.replace(inner.tables.guard());
         let mut captures = Captures::default();
         for update in updates {
@@ -207,8 +208,8 @@ impl LiveTables {
 }
 
 impl Inner {
-    /// Sends an update to the workers of its interface; false where the supervisor has to start or
-    /// end workers.
+    /// Sends an update to the workers of its interface. Returns false if the supervisor must start
+    /// or end workers.
     fn send(&mut self, update: TableUpdate, receipt: &Receipt) -> bool {
         let TableUpdate { network_interface_id: id, table } = update;
         let device = table.as_ref().and_then(|table| table.device.as_ref());

@@ -1,4 +1,4 @@
-//! Samples a worker's counters about ten times a second: the load since the last sample.
+//! Samples the counters of a worker about ten times a second to compute its load.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use crate::dataplane::Counters;
 use crate::io::clock::Stopwatch;
 use crate::io::live::TrafficSample;
 
+/// The shortest time between two samples.
 const INTERVAL: Duration = Duration::from_millis(100);
 
 /// The counters at the last sample.
@@ -20,7 +21,7 @@ impl LoadSampler {
         Self { since: Stopwatch::start(), received: 0, mirrored: 0 }
     }
 
-    /// The load since the last sample, once the interval is over.
+    /// The load since the last sample; none before the interval is over.
     #[inline]
     pub(super) fn sample(&mut self, counters: &Counters) -> Option<TrafficSample> {
         let elapsed = self.since.elapsed();

@@ -1,51 +1,65 @@
 //! Messages to the supervisor's thread.
 
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
 use super::receipt::Receipt;
+use super::snapshot::Snapshot;
 use super::worker_thread::WorkerResult;
 use crate::control::FullyCompiledTables;
 use crate::io::links::Link;
 use crate::io::live::LiveSource;
 use crate::model::NetworkInterfaceId;
 
-/// Why a change that comes too late is not in force.
+/// The error of a change that arrives after the run has begun to end.
 pub(super) const RUN_IS_ENDING: &str = "the run is ending";
 
-/// What the supervisor is to do, or what has happened.
+/// A message to the supervisor's thread.
 pub(super) enum Message {
-    /// Interfaces have their first session, none any more, or another device. The receipts are of
-    /// changes that wait until the interface is captured.
+    /// Interfaces have their first session, no session any more, or another device. The receipts
+    /// belong to changes that wait until the interface is captured.
     Changed(Vec<(NetworkInterfaceId, Vec<Receipt>)>),
-    /// A device was opened, or could not be.
+    /// A device was opened or failed to open.
     Opened(OpenedDevice),
-    /// The threads of an interface that has no session any more have ended.
+    /// The threads of an interface without a session have ended.
     Ended(EndedWorkers),
-    /// Links of the host came, went or changed.
+    /// Links of the host were added, removed or changed.
     LinksChanged,
-    /// Rules were compiled in the background.
-    Settled(FullyCompiledTables),
+    /// The rules of all tables were compiled in the background.
+    TablesCompiled(FullyCompiledTables),
     /// The status of all workers was read.
-    Seen(super::monitor::Seen),
-    /// End.
+    StatusRead(RunStatus),
+    /// End the run.
     Stop,
 }
 
-/// A device that was opened, or could not be.
+/// A device that was opened or failed to open.
 pub(super) struct OpenedDevice {
     pub(super) id: NetworkInterfaceId,
-    /// The number of the workers that it was opened for: those of the interface may be others now.
+    /// The instance of the workers that it was opened for. The interface may have other workers
+    /// now.
     pub(super) instance: u64,
     pub(super) link: Link,
     pub(super) result: Result<Vec<Box<dyn LiveSource>>, String>,
 }
 
-/// Threads that have ended.
+/// The results of worker threads that have ended.
 pub(super) struct EndedWorkers {
     pub(super) instance: u64,
     pub(super) results: Vec<WorkerResult>,
 }
 
+/// The tunnels that copies leave through: the target's address and the name of the device.
+pub(super) type Tunnels = BTreeSet<(SocketAddr, String)>;
+
+/// The status of all workers and of the routes to the targets.
+pub(super) struct RunStatus {
+    pub(super) snapshot: Snapshot,
+    pub(super) tunnels: Tunnels,
+}
+
 impl Message {
-    /// The message comes too late: changes that wait for it are answered with an error.
+    /// Discards the message because the run is ending. Waiting changes fail with an error.
     pub(super) fn refuse(self) {
         if let Self::Changed(changed) = self {
             let receipts = changed.into_iter().flat_map(|(_, receipts)| receipts);

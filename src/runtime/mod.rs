@@ -1,9 +1,11 @@
-//! Live mirroring as a library: interfaces in, copies out over UDP, until it is stopped.
+//! Live mirroring as a library: captures interfaces and sends copies over UDP until it is stopped.
 //!
-//! What belongs here: threads, commands to them, changes of the resources, devices that come and
-//! go, the endpoint and the metrics of a run. Options and events are values; nothing is printed and
-//! no command line is known. What does not: the processing of a frame (`dataplane`), and how it is
-//! captured and sent (`io`).
+//! What belongs here: threads, commands to them, changes of the resources, devices that appear and
+//! disappear, the endpoint and the metrics of a run. Options and events are values: this module
+//! prints nothing and does not know the command line. What does not belong here: the processing of
+//! a frame (`dataplane`), and how frames are captured and copies are sent (`io`).
+//!
+//! Start with [`LiveMirror::start`]. `examples/mirror_an_interface.rs` is a complete program.
 //!
 //! ```text
 //! endpoint's writer, LiveMirror::replace, background compilation

@@ -1,36 +1,26 @@
-//! What is read of all workers once a second: counters, the health of targets, tunnels.
+//! Reports once a second on all workers: counters, the health of targets, and tunnels.
 
-use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::event::{Event, EventSink};
 use super::live_tables::LiveTables;
-use super::snapshot::Snapshot;
+use super::message::{RunStatus, Tunnels};
 use super::worker_registry::WorkerRegistry;
 use crate::io::clock::Stopwatch;
 use crate::io::udp::{Egress, TargetHealth};
 
-/// Tunnels that copies leave through: the target's address and the name of the device.
-type Tunnels = BTreeSet<(SocketAddr, String)>;
-
-/// What was read of all workers.
-pub(super) struct Seen {
-    snapshot: Snapshot,
-    tunnels: Tunnels,
+/// Reads the status of all workers and resolves the routes to new targets. Takes up to 250 ms.
+pub(super) fn read_run_status(
+    registry: &WorkerRegistry,
+    egress: &Egress,
+    tables: &LiveTables,
+) -> RunStatus {
+    egress.prepare(tables.in_order().iter().map(|(_, one)| &*one.table));
+    let tunnels = egress.tunnels().into_iter().collect();
+    RunStatus { snapshot: registry.snapshot(), tunnels }
 }
 
-impl Seen {
-    /// Reads the status of all workers and resolves the routes to new targets, which takes up to
-    /// 250 ms.
-    pub(super) fn read(registry: &WorkerRegistry, egress: &Egress, tables: &LiveTables) -> Self {
-        egress.prepare(tables.in_order().iter().map(|(_, one)| &*one.table));
-        let tunnels = egress.tunnels().into_iter().collect();
-        Self { snapshot: registry.snapshot(), tunnels }
-    }
-}
-
-/// Compares what is read with what was read before, and reports the changes.
+/// Compares each status with the one before and reports the changes.
 pub(super) struct Monitor {
     health: TargetHealth,
     running: Stopwatch,
@@ -45,16 +35,16 @@ impl Monitor {
         Self { health, running: Stopwatch::start(), tunnels, events }
     }
 
-    /// Reports what changed, and the heartbeat. `devices` are those that are mirrored.
-    pub(super) fn observe(&mut self, seen: Seen, devices: impl FnOnce() -> Vec<String>) {
-        let reports = seen.snapshot.workers.iter().flat_map(|worker| &worker.targets);
+    /// Reports the changes and the heartbeat. `devices` returns the names of the mirrored devices.
+    pub(super) fn observe(&mut self, status: RunStatus, devices: impl FnOnce() -> Vec<String>) {
+        let reports = status.snapshot.workers.iter().flat_map(|worker| &worker.targets);
         let reports: Vec<_> = reports.copied().collect();
         let now_ns = u64::try_from(self.running.elapsed().as_nanos()).unwrap_or(u64::MAX);
         for sentence in self.health.observe(&reports, now_ns) {
             self.events.send(Event::TargetChanged(sentence));
         }
-        self.report_tunnels(seen.tunnels, devices);
-        let counters = Box::new(seen.snapshot.sum());
+        self.report_tunnels(status.tunnels, devices);
+        let counters = Box::new(status.snapshot.sum());
         let failing = self.health.failing().collect();
         self.events.send(Event::Heartbeat { counters, failing });
     }
@@ -64,8 +54,8 @@ impl Monitor {
         self.report_tunnels(egress.tunnels().into_iter().collect(), devices);
     }
 
-    /// Warns where a target has come to be reached through a tunnel, whose packets may leave by an
-    /// interface that is mirrored.
+    /// Warns of each new tunnel that a target is reached through, because the packets of the tunnel
+    /// may leave by a mirrored interface.
     fn report_tunnels(&mut self, now: Tunnels, devices: impl FnOnce() -> Vec<String>) {
         if now != self.tunnels {
             let mirrored = devices();

@@ -1,4 +1,5 @@
-//! The network namespace of the mirrored interfaces, entered once.
+//! The network namespace of the mirrored interfaces. One thread enters it at the start, so that the
+//! process can drop its privileges afterwards.
 
 use std::io;
 use std::sync::Arc;
@@ -10,16 +11,17 @@ use crate::io::sandbox::Sandbox;
 /// of the process.
 #[derive(Debug, Clone, Default)]
 pub struct InterfaceNamespace {
-    /// The thread that lives in another namespace.
+    /// The thread that is in another namespace; none for the namespace of the process.
     thread: Option<Arc<NamespaceThread>>,
 }
 
 impl InterfaceNamespace {
-    /// Enters the namespace of that name (of `ip netns`) or path with a thread, which then calls
-    /// `drop_privileges` and keeps what that leaves it.
+    /// Starts a thread that enters a namespace and then calls `drop_privileges` once. `name` is a
+    /// name of `ip netns` or the path of a namespace file.
     ///
     /// # Errors
-    /// There is no such namespace, the process may not enter it, or the system refuses the thread.
+    /// The namespace does not exist, the process has no permission to enter it, or the system
+    /// refuses the thread.
     pub fn enter(name: &str, drop_privileges: impl FnOnce() + Send + 'static) -> io::Result<Self> {
         let thread = NamespaceThread::enter(name, drop_privileges)?;
         Ok(Self { thread: Some(Arc::new(thread)) })
@@ -31,10 +33,10 @@ impl InterfaceNamespace {
         self.thread.is_none()
     }
 
-    /// Calls `act` in the namespace and waits for its end.
+    /// Calls `act` in the namespace and waits for its result.
     ///
     /// # Errors
-    /// What `act` returns, or that there is no thread for it.
+    /// The error that `act` returns, or [`io::Error`] if the thread has ended.
     pub fn run<T: Send + 'static>(
         &self,
         act: impl FnOnce() -> io::Result<T> + Send + 'static,
@@ -45,7 +47,8 @@ impl InterfaceNamespace {
         }
     }
 
-    /// Puts the thread in the namespace, and all that it starts, into a sandbox.
+    /// Restricts the thread in the namespace, and the threads that it starts, to a sandbox. Does
+    /// nothing for the namespace of the process.
     ///
     /// # Errors
     /// The thread has ended.

@@ -1,4 +1,4 @@
-//! What live mirroring is started with, as values.
+//! The options of live mirroring.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -9,32 +9,37 @@ use crate::http::HostNames;
 use crate::io::live::RingOptions;
 use crate::io::udp::UdpOptions;
 
-/// How frames are captured, sent and counted, for all interfaces.
+/// How the frames of all interfaces are captured and how their copies are sent.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// How frames are captured.
     pub capture: CaptureMethod,
-    /// Worker threads for each interface; the frames of one flow always go to the same worker.
+    /// The number of worker threads for each interface. The kernel distributes the frames by flow:
+    /// those of one flow always go to the same worker.
     pub workers: u16,
-    /// Processors that the threads are pinned to, in turn; empty: the kernel places them.
+    /// The numbers of the processors that the worker threads are pinned to, in rotation. If it is
+    /// empty, the kernel schedules the threads on all processors.
     pub cpus: Vec<u16>,
-    /// Memory of the ring of each worker.
+    /// The memory of the ring of each worker.
     pub ring_size: RingSize,
-    /// How rings are opened; the length, the MTU and `is_loopback` are set for each device.
+    /// How rings are opened. `ring_len`, `mtu` and `is_loopback` are ignored: they are set for each
+    /// device.
     pub ring: RingOptions,
     /// How copies are sent.
     pub udp: UdpOptions,
-    /// The network namespace of the mirrored interfaces.
+    /// The network namespace of the mirrored interfaces. Copies are sent from the namespace of the
+    /// process.
     pub namespace: InterfaceNamespace,
     /// How sessions are compiled.
     pub compile: CompileOptions,
-    /// Where metrics and health are served; nowhere by default.
+    /// Where metrics and health are served. `None`, the default: they are not served.
     pub metrics: Option<MetricsOptions>,
 }
 
 impl Default for Options {
-    /// One worker for each interface and no metrics. The copies have no mark: set the same mark in
-    /// `ring` and `udp` if copies can leave by a mirrored interface.
+    /// One worker for each interface, a ring of automatic size, and no metrics. Copies have no
+    /// socket mark: set the same mark in `ring` and `udp` if copies can leave by a mirrored
+    /// interface, so that they are not mirrored again.
     fn default() -> Self {
         Self {
             capture: CaptureMethod::default(),
@@ -53,39 +58,41 @@ impl Default for Options {
 /// Where metrics and health are served.
 #[derive(Debug, Clone)]
 pub struct MetricsOptions {
-    /// The address to listen on.
+    /// The address and TCP port to listen on. The system chooses the port if it is 0.
     pub address: SocketAddr,
-    /// The names that clients may use for this host.
+    /// The names for this host that the listener accepts in the Host header.
     pub hosts: HostNames,
 }
 
 /// How frames are captured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum CaptureMethod {
-    /// By packet rings (`PACKET_RX_RING`), with the effects of offloads repaired.
+    /// With packet rings (`PACKET_RX_RING` of packet(7)). Segmentation and checksum offloads are
+    /// undone, so that the copies are the packets on the wire.
     #[default]
     Ring,
-    /// By pnet, one frame at a time and as it comes: portable, slow, one worker, no repair.
+    /// With pnet, one frame at a time: portable and slow. It needs `workers` to be 1, and offloads
+    /// are not undone.
     #[cfg(feature = "pnet")]
     Pnet,
 }
 
-/// Memory of the ring of each worker.
+/// The memory of the ring of each worker.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum RingSize {
-    /// A share of a budget for all rings: 1/16 of the memory that the process may use, at most
-    /// 320 MiB; 1 MiB to 64 MiB for each ring.
+    /// An equal share of the budget of all rings, from 1 MiB to 64 MiB for each ring. The budget is
+    /// 1/16 of the memory that the process may use, but at most 320 MiB.
     #[default]
     Auto,
-    /// This number of bytes, from [`RingSize::MIN`] to [`RingSize::MAX`].
+    /// This number of bytes for each ring, from [`RingSize::MIN`] to [`RingSize::MAX`].
     Fixed(usize),
 }
 
 impl RingSize {
-    /// The smallest ring in bytes.
+    /// The size of the smallest ring, in bytes: 512 KiB.
     pub const MIN: usize = 512 * 1024;
 
-    /// The largest ring in bytes.
+    /// The size of the largest ring, in bytes: 4 GiB.
     pub const MAX: usize = 4 << 30;
 }
 
@@ -98,7 +105,8 @@ impl fmt::Display for RingSize {
     }
 }
 
-/// A number of bytes, written with the largest unit that divides it, as in `64MiB`.
+/// A number of bytes. It is displayed as MiB or KiB if that is a whole number, as in `64MiB`, and
+/// as bytes otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ByteSize(pub usize);
 

@@ -1,17 +1,17 @@
-//! A receipt: it reports when the last of those who have it is done.
+//! A receipt: it calls a function when all threads have completed their part of a change.
 //!
-//! A change goes to several workers, and to threads that open devices. Each of them has a clone and
-//! drops it when it has done its part, so nobody has to wait for them or to poll.
+//! A change is sent to several workers and to threads that open devices. Each of them holds a clone
+//! of the receipt and drops it when its part is done, so that no thread has to wait or to poll.
 
 use super::sync::{Arc, Mutex, PoisonError};
 
-/// What is called when all are done.
+/// The function that is called when all clones are dropped.
 type Callback = Box<dyn FnOnce(Result<(), String>) + Send>;
 
-/// Has a clone for each of those who have something to do.
+/// A receipt. Every thread that takes part in the change has a clone.
 #[derive(Clone)]
 pub(super) struct Receipt {
-    /// None reports to nobody.
+    /// None calls no function.
     state: Option<Arc<ReceiptState>>,
 }
 
@@ -21,20 +21,20 @@ struct ReceiptState {
 }
 
 impl Receipt {
-    /// Calls `callback` once, on the thread that drops the last clone: with the first error, if any
-    /// of those who had one failed.
+    /// Calls `callback` once, on the thread that drops the last clone, with the first error that
+    /// was passed to [`Receipt::fail`], if any.
     pub(super) fn new(callback: impl FnOnce(Result<(), String>) + Send + 'static) -> Self {
         let callback: Callback = Box::new(callback);
         let state = ReceiptState { callback: Mutex::new(Some(callback)), error: Mutex::new(None) };
         Self { state: Some(Arc::new(state)) }
     }
 
-    /// For changes that nobody waits for.
+    /// A receipt that calls no function.
     pub(super) const fn none() -> Self {
         Self { state: None }
     }
 
-    /// One receipt in the place of several.
+    /// One receipt that stands for several.
     pub(super) fn all(receipts: Vec<Self>) -> Self {
         let callback = |result: Result<(), String>| {
             if let Err(error) = result {

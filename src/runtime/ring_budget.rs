@@ -1,9 +1,13 @@
-//! How much memory the rings take, decided and stated before they are opened.
+//! The memory budget of the rings. It is computed and reported before the rings are opened.
 //!
 //! Every worker of every interface has a ring. By default all rings share a budget: 1/16 of the
 //! memory that the process may use, and at most 320 MiB. Each ring gets the same share of it, from
-//! 1 MiB to 64 MiB. With a fixed size each ring has that size. In both cases all rings
-//! together take at most half of the memory; the program refuses to start otherwise.
+//! 1 MiB to 64 MiB. With a fixed size each ring has that size. In both cases all rings together
+//! must take at most half of the memory; otherwise starting fails.
+//!
+//! Example: a process that may use 4096 MiB has a budget of 256 MiB. 4 rings get 64 MiB each, 100
+//! rings about 2.5 MiB each, and 1000 rings 1 MiB each, which exceeds the budget but not half of
+//! the memory. 3000 rings are refused.
 
 use std::fmt;
 
@@ -15,18 +19,17 @@ use crate::io::memory_limit::MemoryLimit;
 
 const MIB: usize = 1 << 20;
 
-/// The budget of all rings together, unless the memory is small: ten rings have what each had by
-/// default before rings shared their memory.
+/// The largest budget of all rings together, in bytes: ten rings get 32 MiB each.
 const MAX_BUDGET: usize = 320 * MIB;
 
-/// The part of the memory that all rings together take by default.
+/// By default all rings together get 1/16 of the memory.
 const BUDGET_DIVISOR: usize = 16;
 
-/// The part that they never exceed.
+/// All rings together never get more than 1/2 of the memory.
 const MAX_DIVISOR: usize = 2;
 
-/// Rings that are added while others run get at most this part of what is left, so that something
-/// is left for those that are added after them.
+/// Rings that are added later get at most 1/4 of the rest of the budget, so that memory is left for
+/// further rings.
 const LATER_DIVISOR: usize = 4;
 
 /// The memory of all rings.
@@ -34,10 +37,10 @@ const LATER_DIVISOR: usize = 4;
 pub(super) struct RingBudget {
     size: RingSize,
     limit: Option<MemoryLimit>,
-    /// How many rings there are, and the bytes that they take.
+    /// The number of rings, and their memory in bytes.
     rings: usize,
     allocated: usize,
-    /// The size of the rings that are opened at the start, which are counted already.
+    /// The size in bytes of the rings that are opened at the start and are already counted.
     reserved_len: Option<usize>,
 }
 
@@ -46,7 +49,7 @@ pub(super) struct RingBudget {
 pub(super) enum OpenPhase {
     /// All at once, when the program starts: they share the budget.
     AtStart,
-    /// While others run: they share a part of what is left of the budget.
+    /// While others run: they share a part of the rest of the budget.
     Later,
 }
 
@@ -55,7 +58,7 @@ impl RingBudget {
         Self { size, limit, rings: 0, allocated: 0, reserved_len: None }
     }
 
-    /// The size in bytes of each of so many new rings.
+    /// The size in bytes of each of `rings` new rings.
     ///
     /// # Errors
     /// All rings together would take more than half of the memory.
@@ -76,19 +79,19 @@ impl RingBudget {
         }
     }
 
-    /// Notes that rings of this size are about to be opened at the start: all that are planned from
-    /// now on are among them.
+    /// Reserves memory for the rings that are opened at the start. Until the reservation ends,
+    /// every planned ring is one of them.
     pub(super) fn reserve(&mut self, rings: usize, len: usize) {
         self.allocate(rings, len);
         self.reserved_len = Some(len);
     }
 
-    /// All rings of the start are open.
+    /// Ends the reservation: all rings of the start are open.
     pub(super) const fn end_reservation(&mut self) {
         self.reserved_len = None;
     }
 
-    /// Notes that rings of this size are about to be opened; false where they were reserved.
+    /// Allocates memory for rings of this size. Returns false if they were reserved before.
     pub(super) const fn allocate(&mut self, rings: usize, len: usize) -> bool {
         if self.reserved_len.is_some() {
             return false;
@@ -98,13 +101,13 @@ impl RingBudget {
         true
     }
 
-    /// Notes that rings are gone: others may have their memory.
+    /// Releases the memory of closed rings.
     pub(super) const fn release(&mut self, rings: usize, len: usize) {
         self.rings = self.rings.saturating_sub(rings);
         self.allocated = self.allocated.saturating_sub(rings.saturating_mul(len));
     }
 
-    /// States the memory of the rings, and why a ring is smaller than it could be.
+    /// The event with the memory of the rings, and why they are smaller than the default.
     pub(super) fn event(&self, rings: usize, len: usize) -> Event {
         let is_reduced = self.rings > 0 && !self.reason(len).is_empty();
         Event::RingMemory { sentence: self.statement(rings, len), is_reduced }
@@ -136,7 +139,7 @@ impl RingBudget {
         format!("; rings of {whole} would exceed the budget of {budget} for all rings{of_what}")
     }
 
-    /// What each of so many new rings gets by default.
+    /// The default size in bytes of each of `rings` new rings.
     fn share(&self, rings: usize, opened: OpenPhase) -> usize {
         let left = self.budget().saturating_sub(self.allocated);
         let parts = match opened {
@@ -150,7 +153,7 @@ impl RingBudget {
         (self.memory() / BUDGET_DIVISOR).min(MAX_BUDGET)
     }
 
-    /// The memory that the process may use; without end where nobody knows.
+    /// The memory that the process may use, in bytes; `usize::MAX` if it is unknown.
     fn memory(&self) -> usize {
         let bytes = self.limit.as_ref().map(|limit| limit.bytes);
         bytes.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(usize::MAX)
@@ -177,7 +180,7 @@ impl RingBudget {
     }
 }
 
-/// Bytes, in MiB where that is enough.
+/// A number of bytes, displayed in MiB with at most one decimal.
 struct DisplaySize(usize);
 
 impl fmt::Display for DisplaySize {

@@ -1,4 +1,4 @@
-//! A thread that keeps the routes to targets up to date and reads the errors that come back.
+//! A thread that updates the routes to targets and reads the ICMP errors of sent copies.
 
 use std::io;
 use std::sync::{Arc, Weak};
@@ -12,28 +12,28 @@ use crate::io::clock::Stopwatch;
 use crate::io::links::RouteWatch;
 use crate::io::udp::Egress;
 
-/// How long the thread sleeps where nothing changes; errors are read as often.
+/// How long the thread sleeps if no route changes; also the interval of reading errors.
 const POLL_TIMEOUT: Timespec = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
 
-/// Routes are resolved at least this often, whatever the kernel reports.
+/// The longest time between two refreshes, even if the kernel reports no change.
 const REFRESH: Duration = Duration::from_secs(1);
 
-/// Time between two refreshes while routes change without end.
+/// The shortest time between two refreshes while routes change continuously.
 const MIN_REFRESH_INTERVAL: Duration = Duration::from_millis(20);
 
-/// With many targets the time between two refreshes is this many times what one takes, so that at
-/// most a tenth of a processor goes into them.
+/// The pause after a refresh is at least this multiple of its duration, so that refreshes use at
+/// most a tenth of a processor.
 const IDLE_FACTOR: u32 = 9;
 
-/// Starts the thread. It ends soon after everything else has dropped `egress`.
+/// Starts the thread. It ends within about a second after all other owners have dropped `egress`.
 pub(super) fn spawn_refresher(egress: &Arc<Egress>, events: EventSink) -> io::Result<()> {
-    // The watch first, and the routes then: no change between them is missed.
+    // The watch is opened before the routes are read, so that no change between them is missed.
     let mut watch = RouteWatch::open()?;
     egress.use_external_refresh();
     let egress = Arc::downgrade(egress);
     let work = move || {
         if let Err(error) = refresh_until_dropped(&mut watch, &egress) {
-            let sentence = format!("{error}; routes are looked up once a second");
+            let sentence = format!("{error}; routes are refreshed once a second instead");
             events.send(Event::WatchFailed(sentence));
             refresh_each_second(&egress);
         }
@@ -53,7 +53,7 @@ fn refresh_until_dropped(watch: &mut RouteWatch, egress: &Weak<Egress>) -> io::R
         }
         egress.read_errors();
         drop(egress);
-        // Whatever woke it, the watch says what happened.
+        // The result is not needed: the next loop reads the watch in any case.
         let _ = poll(&mut [PollFd::new(&*watch, PollFlags::IN)], Some(&POLL_TIMEOUT));
     }
     Ok(())

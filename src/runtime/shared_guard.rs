@@ -1,18 +1,18 @@
-//! The loop guard that all workers share: each takes the newest one between two bursts.
+//! The loop guard that all workers share. Each worker applies the newest one between two bursts.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::dataplane::LoopGuard;
 
-/// The guard in force. Workers that have no frames are not woken for another one.
+/// The current guard. Workers without frames are not woken when it changes.
 #[derive(Clone)]
 pub(super) struct SharedGuard {
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    /// Goes up whenever the guard changes.
+    /// Increases with each change of the guard.
     generation: AtomicU64,
     guard: Mutex<Arc<LoopGuard>>,
 }
@@ -23,7 +23,7 @@ impl SharedGuard {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Puts another guard in force, if it is another one.
+    /// Replaces the guard, if `guard` is a different one.
     pub(super) fn replace(&self, guard: &Arc<LoopGuard>) {
         let mut known = self.shared.guard.lock().unwrap_or_else(PoisonError::into_inner);
         if !Arc::ptr_eq(&known, guard) {
@@ -32,13 +32,13 @@ impl SharedGuard {
         }
     }
 
-    /// A number that changes whenever the guard does.
+    /// A number that increases with each change of the guard.
     #[inline]
     pub(super) fn generation(&self) -> u64 {
         self.shared.generation.load(Ordering::Acquire)
     }
 
-    /// The guard in force.
+    /// The current guard.
     pub(super) fn guard(&self) -> Arc<LoopGuard> {
         Arc::clone(&self.shared.guard.lock().unwrap_or_else(PoisonError::into_inner))
     }

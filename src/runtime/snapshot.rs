@@ -1,4 +1,4 @@
-//! The picture of a run at one moment, in plain values.
+//! The state and the counters of a run at one moment, as plain values.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -6,71 +6,74 @@ use std::sync::Arc;
 use crate::dataplane::{Counters, MirrorTable};
 use crate::io::udp::TargetReport;
 
-/// What a run is and has done so far.
+/// The state and the counters of a run at one moment.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    /// Every interface that has a session.
+    /// Every network interface that has a session, in the order of the configuration.
     pub interfaces: Vec<InterfaceSnapshot>,
-    /// Every worker there is and was: where one is left out, counters go back. One whose interface
-    /// the table no longer has is not expected to be attached.
+    /// Every worker that runs, and one entry for each interface, device and worker number whose
+    /// workers have ended. Ended workers stay so that no counter decreases.
     pub workers: Vec<WorkerSnapshot>,
-    /// How long the run has lasted.
+    /// The time since the start of the run, in seconds.
     pub uptime_s: f64,
-    /// How many times another configuration took effect.
+    /// How many times the registry was replaced.
     pub reloads: u64,
-    /// How many times another configuration was refused and the old one stayed.
+    /// How many times a configuration was rejected and the registry stayed unchanged.
     pub reload_failures: u64,
 }
 
 /// A network interface that has a session.
 #[derive(Debug, Clone)]
 pub struct InterfaceSnapshot {
-    /// Its id.
+    /// Its ID, such as `eni-0123456789abcdef0`.
     pub id: String,
-    /// The name of its device on this host, if anybody has said so.
+    /// The name of its device on this host; none if it is unknown, and then nothing is captured.
     pub device: Option<String>,
-    /// What decides about its packets; interfaces may share one.
+    /// The compiled table that its frames are evaluated with.
     pub table: Arc<MirrorTable>,
 }
 
-/// One worker: a ring of a network interface and what became of its frames.
+/// One worker: its ring, its counters and its targets.
 #[derive(Debug, Clone)]
 pub struct WorkerSnapshot {
-    /// The mirrored network interface, by its id in the table.
+    /// The ID of the mirrored network interface.
     pub network_interface_id: String,
     /// The name of its device on this host.
     pub device: String,
-    /// The number of the worker among those of the device, from zero.
+    /// The number of the worker among those of the device, from 0.
     pub worker: u16,
-    /// Whether it has a ring on the device just now.
+    /// Whether it captures the device now.
     pub is_attached: bool,
-    /// The table that its counters are ordered by; none where they have no sessions.
+    /// The table whose sessions index the counters; none if the worker has ended, or has not yet
+    /// published a status.
     pub table: Option<Arc<MirrorTable>>,
-    /// What it counted.
+    /// Its counters since it started.
     pub counters: Counters,
-    /// What its ring is and did.
+    /// Its ring.
     pub ring: RingSnapshot,
-    /// What became of its datagrams; empty where it sends none.
+    /// Its datagrams by target; empty if it sent none.
     pub targets: Vec<TargetReport>,
 }
 
-/// A ring that the kernel puts frames into.
+/// The ring that the kernel writes frames to. Counts are since the worker started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RingSnapshot {
-    /// Frames that the kernel had for the ring, since the worker began.
+    /// Frames that the kernel had for the ring, including those of `drops`.
     pub frames: u64,
-    /// How much memory the ring takes.
+    /// The memory of the ring, in bytes.
     pub bytes_len: u64,
-    /// Frames that found no room in the ring, since the worker began.
+    /// Frames that the kernel dropped because the ring was full.
     pub drops: u64,
-    /// Frames that the kernel delivered and that were not counted, or were counted twice.
+    /// Frames that the kernel delivered and that were not counted, or were counted twice. A value
+    /// other than 0 is a defect of this program.
     pub unaccounted: u64,
-    /// Whether the kernel keeps frames out of it that no session can want.
+    /// Whether a filter in the kernel drops the frames that no session can accept, uncounted.
     pub is_filtered: bool,
 }
 
 impl Snapshot {
-    /// What all workers counted together, with one session in the place of all.
+    /// The sum of the counters of all workers. Counts of sessions that are no longer configured are
+    /// in [`Counters::retired`]; those of all others are added up to one session.
     pub fn total(&self) -> Counters {
         let carried: Vec<_> = self.by_session().into_iter().map(|(_, counters)| counters).collect();
         let interfaces = self.by_id();
@@ -78,13 +81,15 @@ impl Snapshot {
         Counters::sum(carried.iter().chain(ended.map(|worker| &worker.counters)))
     }
 
-    /// The same, but counts of sessions that went away are not told from those that are there.
+    /// The same sum, but sessions that were removed since a worker's last table are not separated
+    /// from those that are configured.
     pub fn sum(&self) -> Counters {
         Counters::sum(self.workers.iter().map(|worker| &worker.counters))
     }
 
-    /// The counters of each worker by the sessions of its interface, and zeros for an interface
-    /// without a worker. The table of a worker may be an earlier one of its interface.
+    /// The counters of each worker, indexed by the sessions of the interface's table, and zeros for
+    /// every interface, because it may have no worker. If the worker still has an earlier table,
+    /// its counters are reordered.
     pub(super) fn by_session(&self) -> Vec<(&MirrorTable, Counters)> {
         let interfaces = self.by_id();
         let idle = self.interfaces.iter().map(|one| (&*one.table, Counters::new(&one.table)));
@@ -111,12 +116,12 @@ impl Snapshot {
         self.interfaces.iter().map(|one| (&*one.id, one)).collect()
     }
 
-    /// Whether the frames of every interface with a session come in.
+    /// Whether every interface with a session is captured.
     pub(super) fn is_attached(&self) -> bool {
         self.missing().is_empty()
     }
 
-    /// The devices with frames that are not accounted for, and how many these are.
+    /// The number of frames that are not accounted for, by device, without zeros.
     pub(super) fn unaccounted(&self) -> BTreeMap<&str, u64> {
         let mut devices = BTreeMap::new();
         for worker in self.workers.iter().filter(|worker| worker.ring.unaccounted > 0) {
@@ -125,7 +130,7 @@ impl Snapshot {
         devices
     }
 
-    /// The devices of interfaces with a session that no worker is attached to, and the interfaces.
+    /// Device name and ID of each interface that has a session and is not captured.
     pub(super) fn missing(&self) -> Vec<(&str, &str)> {
         let attached = self.active_workers().filter(|worker| worker.is_attached);
         let there: HashSet<&str> = attached.map(|worker| &*worker.network_interface_id).collect();
@@ -147,7 +152,7 @@ impl WorkerSnapshot {
         interfaces.get(&*self.network_interface_id).copied()
     }
 
-    /// Adds what a later worker of the same name did, which has ended, too.
+    /// Adds the counts of another ended worker with the same interface, device and number.
     pub fn add_ended(&mut self, other: Self) {
         self.counters.add(&other.counters);
         self.ring.frames += other.ring.frames;

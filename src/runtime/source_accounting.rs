@@ -1,19 +1,19 @@
-//! Adds up what the sources of a worker counted, and compares it with what the worker counted.
+//! Adds up the counts of a worker's sources and compares them with the counts of the worker.
 
 use crate::dataplane::{Counters, DropCause, Worker};
 use crate::io::live::SourceCounts;
 
-/// The counts of all sources that a worker had, one behind the other.
+/// The counts of all sources that a worker has had.
 #[derive(Debug, Default)]
 pub(super) struct SourceAccounting {
-    /// Of sources that the worker has left.
+    /// Counts of the closed sources.
     previous: SourceCounts,
-    /// Of the one that it has.
+    /// Counts of the current source.
     current: SourceCounts,
 }
 
 impl SourceAccounting {
-    /// Takes in what the worker's source counts now, and counts its new losses as the worker's.
+    /// Stores the counts of the current source and adds its new losses to the worker's counters.
     pub(super) fn update(&mut self, counts: SourceCounts, worker: &mut Worker) {
         let new = counts.since(&self.current);
         worker.count_dropped(DropCause::Ring, new.ring_full);
@@ -22,21 +22,26 @@ impl SourceAccounting {
         self.current = counts;
     }
 
-    /// The worker has left its source.
+    /// The worker has closed its source.
     pub(super) fn close(&mut self) {
         self.previous.add(&std::mem::take(&mut self.current));
     }
 
-    /// What all sources counted.
+    /// The sum over all sources.
     pub(super) fn total(&self) -> SourceCounts {
         let mut total = self.previous;
         total.add(&self.current);
         total
     }
 
-    /// How many frames are not accounted for: frames that the kernel delivered and that were
-    /// neither lent nor counted, that were lent and not counted by the worker, or that it counted
-    /// in no box. Anything but zero is a fault of this program.
+    /// The number of frames that are not accounted for. It adds up four differences:
+    ///
+    /// - frames that the kernel delivered and the source did not pass on or count;
+    /// - frames that the source passed on and the worker did not count, or the reverse;
+    /// - frames and losses of the source that are missing in `received`;
+    /// - received frames that are in no counter.
+    ///
+    /// A value other than 0 is a defect of this program.
     pub(super) fn unaccounted(&self, counters: &Counters) -> u64 {
         let total = self.total();
         let uncounted = total.delivered.abs_diff(counters.frames);

@@ -1,15 +1,15 @@
-//! The status of a worker, which is written on request.
+//! The status of a worker, which the worker publishes on request.
 //!
-//! What belongs here: atomics, locks and their order, nothing of what is published.
-//! `tests/interleavings.rs` includes this file and runs it through all interleavings.
+//! What belongs here: the atomics, the lock and their order. What does not belong here: the
+//! contents of the status. `tests/interleavings.rs` includes this file and tests all interleavings.
 
 use super::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering, PoisonError};
 
-/// What a worker publishes, and whether somebody waits for it.
+/// A published value, and whether a reader has requested a new one.
 pub(super) struct Status<T> {
     published: Arc<Mutex<T>>,
     is_requested: Arc<AtomicBool>,
-    /// Nothing has happened since it was published, and the worker waits for something to happen.
+    /// Whether the worker is idle and nothing has changed since the last publication.
     is_current: Arc<AtomicBool>,
 }
 
@@ -22,37 +22,37 @@ impl<T: Default> Status<T> {
         }
     }
 
-    /// Whether the status need not be requested: it would be the same.
+    /// Whether the published status is complete, so that a request is not needed.
     pub(super) fn is_current(&self) -> bool {
         self.is_current.load(Ordering::Acquire)
     }
 
-    /// Tells readers whether something may happen that is not published yet.
+    /// Sets whether the published status is complete.
     pub(super) fn set_current(&self, is_current: bool) {
         self.is_current.store(is_current, Ordering::Release);
     }
 
-    /// Asks for the status to be written anew.
+    /// Requests a new status.
     pub(super) fn request(&self) {
         self.is_requested.store(true, Ordering::Release);
     }
 
-    /// Whether the status was requested and not written since.
+    /// Whether a status was requested and not yet published.
     #[inline]
     pub(super) fn is_requested(&self) -> bool {
         self.is_requested.load(Ordering::Acquire)
     }
 
-    /// Writes the status. The request is cleared under the lock: a reader that no longer sees its
-    /// request then waits for the lock, and reads what was written for it. A request that comes
-    /// during the writing stays.
+    /// Publishes the status. The request is cleared under the lock and before the write: a reader
+    /// that sees its request cleared waits for the lock and reads the new status. A request that
+    /// arrives during the write stays.
     pub(super) fn publish(&self, write: impl FnOnce(&mut T)) {
         let mut published = locked(&self.published);
         self.is_requested.store(false, Ordering::Release);
         write(&mut published);
     }
 
-    /// What was published last.
+    /// The status that was published last.
     pub(super) fn read(&self) -> MutexGuard<'_, T> {
         locked(&self.published)
     }
@@ -68,7 +68,7 @@ impl<T> Clone for Status<T> {
     }
 }
 
-/// A thread that panicked while it wrote leaves an old status, which does no harm.
+/// Locks a mutex. If a thread panicked while it held the lock, the last status is used.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,60 +1,61 @@
-//! Detects that copies come back: a loop that cannot be recognised in the frames themselves.
+//! Detects a loop of copies that cannot be recognised in the frames themselves.
 //!
-//! Where copies leave through a VPN whose packets pass the mirrored interface, each copy comes back
-//! encrypted, is mirrored again, and never stops. Such frames look like any others, but there are
-//! only as many of them as copies are made. So where frames arrive without a break, the worker
-//! pauses for a moment, which the ring holds without loss, and looks whether they still arrive:
+//! If copies leave through a VPN whose packets pass the mirrored interface, each copy returns
+//! encrypted and is mirrored again, without end. Such frames look like any others, but they stop as
+//! soon as no copies are sent. So when frames arrive continuously, the worker pauses for a moment
+//! and checks whether they still arrive. The ring stores the frames of the pause without loss.
 //!
 //! ```text
 //! frames in 10 ms   31 30 33 29 | pause: 12 0 | 30 31 32 33 | 11 0 | 31 30 29 32 | 13 0   a loop
 //!                   31 30 33 29 | pause: 30 31 | ...                            other traffic
 //! ```
 //!
-//! Three pauses in a row that silence the frames make a storm. Traffic that comes in bursts does not
-//! count, because it has silent moments without a pause too.
+//! It is a storm if the frames stop during three pauses in a row. Traffic in bursts is not
+//! examined, because it also stops without a pause.
 
 use std::time::Duration;
 
 /// Frames are counted in windows of this length.
 const WINDOW: Duration = Duration::from_millis(10);
 
-/// So many windows without a silent one in front of each pause.
+/// The number of windows in a row with at least [`MIN_FRAMES`] before each pause.
 const WINDOWS_BEFORE_PAUSE: usize = 8;
 
-/// The fewest frames in each window: a thousand a second. What is slower is no storm.
+/// The minimum number of frames in each window: 1000 frames/s. Slower traffic is not a storm.
 const MIN_FRAMES: u64 = 10;
 
-/// During a pause, fewer than this part of the frames means silence.
+/// Frames have stopped if fewer than 1/10 of those of a normal window arrive during a pause.
 const SILENCE_DIVISOR: u64 = 10;
 
-/// So many pauses that silence the frames make a storm.
+/// The number of pauses in a row during which frames stop that make a storm.
 const SILENCED_PAUSES: u32 = 3;
 
-/// The shortest time between two attempts where the first one shows other traffic; it doubles.
+/// The time to the next attempt after a pause during which frames did not stop; it doubles each
+/// time.
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const MAX_BACKOFF: Duration = Duration::from_secs(64);
 
-/// How long copies are not sent after the first storm; it doubles with each storm that follows.
+/// How long sending is suspended after the first storm; it doubles with each further storm.
 const FIRST_SUSPENSION: Duration = Duration::from_secs(10);
 const MAX_SUSPENSION: Duration = Duration::from_secs(300);
 
-/// What the worker does next.
+/// The next action of the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StormAction {
-    /// Go on.
+    /// Continue.
     Continue,
-    /// Take no frames for twice this long; count what arrives in the second half.
+    /// Read no frames for twice this time, and count the frames that arrive in the second half.
     Pause(Duration),
 }
 
-/// Counts of a worker so far.
+/// The counts of a worker since its start.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct WorkerSample {
-    /// When they were read, since the worker began.
+    /// The time of the sample since the start of the worker.
     pub(super) at: Duration,
-    /// Frames that arrived.
+    /// Frames that arrived at the ring.
     pub(super) frames: u64,
-    /// Copies that were made of frames, and of those that leave by the interface.
+    /// Copies of all frames, and copies of egress frames.
     pub(super) copies: u64,
     pub(super) egress_copies: u64,
     /// Whether copies leave through a tunnel.
@@ -65,12 +66,12 @@ pub(super) struct WorkerSample {
 #[derive(Debug)]
 pub(super) struct StormDetector {
     last: WorkerSample,
-    /// The fewest frames of the windows since the last pause, and how many there were.
+    /// The fewest frames in a window since the last pause, and the number of windows.
     fewest: u64,
     windows: usize,
     silenced: u32,
     attempts: u32,
-    /// When the next attempt may be made.
+    /// The earliest time of the next attempt.
     next_attempt: Duration,
     backoff: Duration,
     next_suspension: Duration,
@@ -90,22 +91,22 @@ impl StormDetector {
         }
     }
 
-    /// Whether a window is over, so that it is time to count.
+    /// Whether the current window is over, so that [`StormDetector::observe`] must be called.
     #[inline]
     pub(super) fn is_due(&self, at: Duration) -> bool {
         at.saturating_sub(self.last.at) >= WINDOW
     }
 
-    /// Counts a window.
+    /// Evaluates a window.
     pub(super) fn observe(&mut self, now: WorkerSample) -> StormAction {
         let before = std::mem::replace(&mut self.last, now);
         let elapsed = now.at.saturating_sub(before.at);
         let frames = now.frames.saturating_sub(before.frames);
         let copies = now.copies.saturating_sub(before.copies);
         let egress = now.egress_copies.saturating_sub(before.egress_copies);
-        // Copies that come back leave by the interface once more, as packets of the VPN.
+        // Copies in a loop leave by the interface again, as packets of the VPN.
         let is_suspect = now.is_tunnelled || egress * 10 >= copies * 9;
-        // Where the worker did not run in time, what it counts is of several windows.
+        // If the worker was delayed, the sample is the sum of several windows.
         let per_window = u128::from(frames) * WINDOW.as_nanos() / elapsed.as_nanos().max(1);
         let frames = u64::try_from(per_window).unwrap_or(u64::MAX);
         let is_continuous = elapsed < 5 * WINDOW && frames >= MIN_FRAMES && copies > 0;
@@ -120,12 +121,12 @@ impl StormDetector {
         if self.windows < wanted || now.at < self.next_attempt {
             return StormAction::Continue;
         }
-        // A longer way back needs a longer pause; now and then one is tried.
+        // A loop with a longer delay needs a longer pause, so every fourth one is longer.
         StormAction::Pause(if self.attempts % 4 == 3 { 4 * WINDOW } else { WINDOW })
     }
 
-    /// Takes the result of a pause: what was seen in the middle and at its end. For how long copies
-    /// must not be sent, where this is a storm.
+    /// Evaluates a pause from its samples in the middle and at the end. Returns how long sending
+    /// must be suspended, if this is a storm.
     pub(super) fn end_pause(
         &mut self,
         middle: WorkerSample,
@@ -138,7 +139,7 @@ impl StormDetector {
         let is_silent = frames.saturating_mul(SILENCE_DIVISOR) < expected;
         let silenced = if is_silent { self.silenced + 1 } else { 0 };
         self.reset();
-        // What arrived during the pause is not of the next window.
+        // Frames that arrived during the pause do not belong to the next window.
         self.last = end;
         if !is_silent {
             self.attempts = self.attempts.wrapping_add(1);
@@ -167,7 +168,7 @@ impl StormDetector {
 mod tests {
     use super::*;
 
-    /// Feeds windows of so many frames, all of them mirrored, until a pause is advised.
+    /// Feeds windows with `frames` mirrored frames each until a pause is requested.
     fn feed(
         detector: &mut StormDetector,
         sample: &mut WorkerSample,
@@ -186,7 +187,7 @@ mod tests {
         false
     }
 
-    /// A pause in whose second half so many frames arrive.
+    /// A pause in whose second half `frames` frames arrive.
     fn pause(
         detector: &mut StormDetector,
         sample: &mut WorkerSample,
@@ -213,7 +214,7 @@ mod tests {
         assert_eq!(pause(&mut detector, &mut sample, 2), None);
         assert!(feed(&mut detector, &mut sample, 30, WINDOWS_BEFORE_PAUSE / 2));
         assert_eq!(pause(&mut detector, &mut sample, 0), Some(FIRST_SUSPENSION));
-        // All of that takes less than a second.
+        // This takes less than half a second.
         assert!(sample.at < Duration::from_secs(1) / 2);
     }
 

@@ -1,7 +1,7 @@
-//! Sees to it that every interface with a session is captured and mirrored, by threads of its own.
+//! Captures and mirrors every interface that has a session, with worker threads for each interface.
 //!
-//! The supervisor receives messages, changes what has changed, and waits for nothing: devices are
-//! opened and threads joined in the background, and a change is acknowledged by its receipt.
+//! The supervisor applies messages and does not block after the start: background threads open
+//! devices and join workers, and a receipt acknowledges each change.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use crate::io::links::Link;
 use crate::io::udp::Egress;
 use crate::model::NetworkInterfaceId;
 
-/// What reaches the supervisor, and what it reports.
+/// The sender of messages to the supervisor, and the receiver of its events.
 #[derive(Clone)]
 pub(super) struct Channels {
     pub(super) messages: Sender<Message>,
@@ -38,7 +38,7 @@ pub(super) struct Channels {
 pub(super) struct Supervisor {
     shared: Shared,
     interfaces: BTreeMap<NetworkInterfaceId, InterfaceWorkers>,
-    /// The devices that are there, by name.
+    /// The devices that exist, by name.
     links: HashMap<String, Link>,
     registry: WorkerRegistry,
     /// Set by a signal: no further interface is captured.
@@ -46,25 +46,26 @@ pub(super) struct Supervisor {
     starter: WorkerStarter,
     tasks: TaskPool,
     channels: Channels,
-    /// How many interfaces have had workers.
+    /// The number of [`InterfaceWorkers`] that were created.
     instances: u64,
-    /// How many of them end now.
+    /// How many of them are ending in the background.
     ending: usize,
-    /// What those did that have ended.
+    /// The sums of those that have ended.
     totals: RunTotals,
 }
 
-/// What all threads have in common.
+/// Values that all threads share.
 struct Shared {
     tables: LiveTables,
     egress: Arc<Egress>,
     opener: DeviceOpener,
-    /// Whether copies leave by devices of the same network namespace.
+    /// Whether the mirrored devices are in the network namespace that copies are sent from.
     is_same_namespace: bool,
 }
 
 impl Supervisor {
-    /// Without an interface; changes come as messages and by [`Supervisor::update_links`].
+    /// A supervisor without an interface. [`Supervisor::apply`] and [`Supervisor::update_links`]
+    /// change it.
     pub(super) fn new(
         options: &Options,
         tables: LiveTables,
@@ -100,8 +101,8 @@ impl Supervisor {
         })
     }
 
-    /// Captures the interfaces that have a session when the run starts, and returns when all of
-    /// their devices are open or cannot be opened. Their rings share the memory.
+    /// Captures the interfaces that have a session when the run starts. Returns when each of their
+    /// devices was opened or failed to open. Their rings share the memory budget equally.
     pub(super) fn start(
         &mut self,
         links: &[Link],
@@ -124,17 +125,17 @@ impl Supervisor {
         Ok(())
     }
 
-    /// The workers that run, for those who read what they do.
+    /// The registry of the workers, from which their status is read.
     pub(super) const fn registry(&self) -> &WorkerRegistry {
         &self.registry
     }
 
-    /// What all workers send by.
+    /// The routes and sockets that all workers send with.
     pub(super) const fn egress(&self) -> &Arc<Egress> {
         &self.shared.egress
     }
 
-    /// Whether a thread has ended that was not told to.
+    /// Whether a worker thread has ended without a command.
     pub(super) fn has_ended_worker(&self) -> bool {
         let mut workers = self.interfaces.values().flat_map(|one| &one.workers);
         workers.any(|worker| worker.thread.is_finished())
@@ -145,7 +146,7 @@ impl Supervisor {
         self.interfaces.values().map(|one| one.device.clone()).collect()
     }
 
-    /// Does what a message makes necessary.
+    /// Applies a message.
     pub(super) fn apply(&mut self, message: Message) {
         match message {
             Message::Changed(changed) => {
@@ -155,12 +156,15 @@ impl Supervisor {
             }
             Message::Opened(opened) => self.attach(opened),
             Message::Ended(ended) => self.end(ended),
-            // These are for the thread that the supervisor runs on.
-            Message::LinksChanged | Message::Settled(_) | Message::Seen(_) | Message::Stop => {}
+            // `SupervisorLoop` handles these.
+            Message::LinksChanged
+            | Message::TablesCompiled(_)
+            | Message::StatusRead(_)
+            | Message::Stop => {}
         }
     }
 
-    /// Devices came, went or changed.
+    /// Applies a new list of the devices.
     pub(super) fn update_links(&mut self, links: &[Link]) {
         self.links = by_name(links);
         let ids: Vec<_> = self.interfaces.keys().cloned().collect();
@@ -176,7 +180,7 @@ impl Supervisor {
         }
     }
 
-    /// Reports what workers have to say, and opens devices again whose capture failed.
+    /// Reports the warnings and errors of the workers, and opens failed devices again.
     pub(super) fn check(&mut self) {
         let mut again = Vec::new();
         for (id, one) in &mut self.interfaces {
@@ -190,7 +194,7 @@ impl Supervisor {
         }
     }
 
-    /// Ends all threads and adds up what they did.
+    /// Ends all worker threads and adds up their results.
     pub(super) fn shut_down(mut self, messages: &Receiver<Message>) -> Summary {
         self.shared.tables.end();
         let attached = self.interfaces.values().filter_map(InterfaceWorkers::attached);
@@ -218,14 +222,14 @@ impl Supervisor {
         self.totals.summary(&self.shared.egress, &own)
     }
 
-    /// An interface may have its first session, none any more, or another device. The receipts
-    /// wait until it is captured.
+    /// Starts or ends the workers of an interface that now has its first session, no session, or
+    /// another device. The receipts wait until the interface is captured.
     fn update(&mut self, id: &NetworkInterfaceId, receipts: Vec<Receipt>) {
         let device = self.shared.tables.table(id).and_then(|table| table.device);
         if self.interfaces.get(id).is_some_and(|one| Some(&one.device) != device.as_ref()) {
             self.remove(id);
         }
-        // An interface that has no device is no source of frames.
+        // An interface without a device cannot be captured.
         let Some(device) = device else { return };
         if !self.interfaces.contains_key(id) {
             self.instances += 1;
@@ -236,8 +240,8 @@ impl Supervisor {
         self.open_if_there(id, receipts);
     }
 
-    /// Ends the threads of an interface, in the background: what is in the ring is counted as not
-    /// mirrored, because they have a table without sessions already.
+    /// Ends the threads of an interface in the background. They already have a table without
+    /// sessions, so they count the frames in their rings as not mirrored.
     fn remove(&mut self, id: &NetworkInterfaceId) {
         let Some(one) = self.interfaces.remove(id) else { return };
         one.send(|| Command::End);
@@ -246,7 +250,7 @@ impl Supervisor {
         let messages = self.channels.messages.clone();
         self.tasks.run(move || {
             let instance = one.instance;
-            // Nobody receives it where the run has ended, and then nobody needs it.
+            // Sending fails only if the run has ended; then the result is not needed.
             let _ = messages.send(Message::Ended(EndedWorkers { instance, results: one.join() }));
         });
     }
@@ -257,8 +261,8 @@ impl Supervisor {
         self.totals.add_ended(ended.results);
     }
 
-    /// Opens the device of an interface unless it is open, being opened, or not there. The
-    /// receipts wait for it.
+    /// Opens the device of an interface unless it is open, is being opened, or does not exist. The
+    /// receipts wait until it is captured.
     fn open_if_there(&mut self, id: &NetworkInterfaceId, receipts: Vec<Receipt>) {
         let Some(one) = self.interfaces.get_mut(id) else { return };
         match &mut one.capture {
@@ -295,7 +299,8 @@ impl Supervisor {
         });
     }
 
-    /// The device was opened. Meanwhile it may have gone, or its sessions.
+    /// Attaches the workers to an opened device, unless the device or the sessions were removed
+    /// meanwhile.
     fn attach(&mut self, opened: OpenedDevice) {
         let OpenedDevice { id, instance, link, result } = opened;
         let is_awaited = |one: &&mut InterfaceWorkers| {
@@ -304,7 +309,7 @@ impl Supervisor {
             one.instance == instance && is_opening
         };
         let Some(one) = self.interfaces.get_mut(&id).filter(is_awaited) else {
-            // Closing a ring takes as long as opening it.
+            // Closing a ring blocks as long as opening it.
             return self.tasks.run(move || drop(result));
         };
         match result {

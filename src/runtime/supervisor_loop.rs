@@ -1,4 +1,4 @@
-//! The supervisor's thread: it waits for messages, and looks after everything once a second.
+//! The supervisor's thread: it receives messages and checks all workers once a second.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::event::Event;
 use super::link_watch::LinkListener;
 use super::live_tables::LiveTables;
 use super::message::Message;
-use super::monitor::{Monitor, Seen};
+use super::monitor::{Monitor, read_run_status};
 use super::namespace::InterfaceNamespace;
 use super::supervisor::{Channels, Supervisor};
 use super::task_pool::TaskPool;
@@ -19,14 +19,14 @@ use super::totals::Summary;
 use crate::io::clock::Stopwatch;
 use crate::io::links::{Link, links};
 
-/// Time between two compilations of all rules in the background. Each of them sends tables to
-/// workers once more, so a series of changes is compiled together.
+/// The time between two background compilations of all rules. Each compilation sends new tables to
+/// the workers, so the changes of one interval are compiled together.
 const COMPILE_INTERVAL: Duration = Duration::from_millis(250);
 
-/// The status of all workers is read in every round of this number of intervals: once a second.
+/// The status of all workers is read after this number of intervals, which is once a second.
 const INTERVALS_PER_ROUND: u32 = 4;
 
-/// What the thread works with besides the supervisor.
+/// The state of the thread besides the supervisor.
 pub(super) struct SupervisorLoop {
     namespace: InterfaceNamespace,
     tables: LiveTables,
@@ -35,14 +35,14 @@ pub(super) struct SupervisorLoop {
     #[cfg(feature = "endpoint")]
     endpoint: Option<ServedEndpoint>,
     background: TaskPool,
-    is_settling: bool,
+    is_compiling: bool,
     is_reading: bool,
     has_ended_worker: bool,
     _links: LinkListener,
 }
 
 impl SupervisorLoop {
-    /// Listens for changes of the links from now on.
+    /// Starts to listen for changes of the links.
     pub(super) fn new(
         namespace: InterfaceNamespace,
         tables: LiveTables,
@@ -59,7 +59,7 @@ impl SupervisorLoop {
             #[cfg(feature = "endpoint")]
             endpoint: None,
             background: TaskPool::new("background", 2),
-            is_settling: false,
+            is_compiling: false,
             is_reading: false,
             has_ended_worker: false,
             _links: listener,
@@ -71,14 +71,14 @@ impl SupervisorLoop {
         self.namespace.run(links).map_err(|error| Error::Failed(error.to_string()))
     }
 
-    /// The endpoint lists the links from now on.
+    /// Sets the endpoint that receives the list of links.
     #[cfg(feature = "endpoint")]
     pub(super) fn with_endpoint(mut self, endpoint: ServedEndpoint) -> Self {
         self.endpoint = Some(endpoint);
         self
     }
 
-    /// Works until it is told to stop; then ends the endpoint and all workers.
+    /// Handles messages until [`Message::Stop`], then ends the endpoint and all workers.
     pub(super) fn run(
         mut self,
         mut supervisor: Supervisor,
@@ -95,10 +95,10 @@ impl SupervisorLoop {
             }
             if interval.elapsed() >= COMPILE_INTERVAL {
                 interval = Stopwatch::start();
-                self.settle();
+                self.start_compilation();
                 intervals += 1;
                 if intervals % INTERVALS_PER_ROUND == 0 {
-                    self.look_after(&mut supervisor);
+                    self.check_workers(&mut supervisor);
                 }
             }
         }
@@ -110,13 +110,13 @@ impl SupervisorLoop {
     fn receive(&mut self, message: Message, supervisor: &mut Supervisor) {
         match message {
             Message::LinksChanged => self.follow_links(supervisor),
-            Message::Settled(tables) => {
-                self.is_settling = false;
+            Message::TablesCompiled(tables) => {
+                self.is_compiling = false;
                 self.tables.adopt(tables);
             }
-            Message::Seen(seen) => {
+            Message::StatusRead(status) => {
                 self.is_reading = false;
-                self.monitor.observe(seen, || supervisor.devices());
+                self.monitor.observe(status, || supervisor.devices());
             }
             other => supervisor.apply(other),
         }
@@ -135,22 +135,23 @@ impl SupervisorLoop {
         }
     }
 
-    /// Begins to compile rules that stand beside their tables, unless that is going on.
-    fn settle(&mut self) {
-        if self.is_settling {
+    /// Starts the background compilation of rules that were added since the last one, unless a
+    /// compilation is running.
+    fn start_compilation(&mut self) {
+        if self.is_compiling {
             return;
         }
         if let Some(compile) = self.tables.compile_pending() {
-            self.is_settling = true;
+            self.is_compiling = true;
             let messages = self.channels.messages.clone();
-            self.background.run(move || drop(messages.send(Message::Settled(compile()))));
+            self.background.run(move || drop(messages.send(Message::TablesCompiled(compile()))));
         }
     }
 
-    fn look_after(&mut self, supervisor: &mut Supervisor) {
+    fn check_workers(&mut self, supervisor: &mut Supervisor) {
         supervisor.check();
         if supervisor.has_ended_worker() {
-            // No heartbeat any more: whoever waits for one sees that something is wrong.
+            // No heartbeat is sent any more, so that a watchdog detects the failure.
             if !std::mem::replace(&mut self.has_ended_worker, true) {
                 self.channels.events.send(Event::WorkerLost);
             }
@@ -161,7 +162,8 @@ impl SupervisorLoop {
             let (registry, egress) = (supervisor.registry().clone(), supervisor.egress().clone());
             let (tables, messages) = (self.tables.clone(), self.channels.messages.clone());
             self.background.run(move || {
-                drop(messages.send(Message::Seen(Seen::read(&registry, &egress, &tables))));
+                let status = read_run_status(&registry, &egress, &tables);
+                drop(messages.send(Message::StatusRead(status)));
             });
         }
     }

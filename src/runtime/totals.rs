@@ -1,4 +1,4 @@
-//! What the workers of a run did, added up for the report.
+//! The sums of what the workers of a run counted, for the final report.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,31 +11,32 @@ use crate::control::InterfaceTable;
 use crate::dataplane::{Counters, MirrorTable, NotMirrored};
 use crate::io::udp::{Egress, TargetReport};
 
-/// What workers did that have ended.
+/// Adds up the results of workers that have ended.
 pub(super) struct RunTotals {
     events: EventSink,
     interfaces: Vec<(usize, Arc<MirrorTable>, Counters)>,
-    /// Of interfaces that have no session any more.
+    /// The counters of interfaces that have no session any more.
     retired: Counters,
     targets: BTreeMap<(SocketAddr, Option<u32>), TargetReport>,
     unaccounted: u64,
-    /// How many threads ended that were not told to.
+    /// The number of threads that ended without the command to end.
     failed_threads: usize,
 }
 
-/// What all workers did, from start to end.
+/// What all workers counted, from the start of the run to its end.
 #[derive(Debug, Default)]
 pub struct Summary {
-    /// For each interface that has a session at the end: its table, and the counters by the
-    /// sessions of this table.
+    /// For each interface that has a session at the end, in the order of the configuration: its
+    /// table, and its counters, indexed by the sessions of this table.
     pub interfaces: Vec<(Arc<MirrorTable>, Counters)>,
-    /// What was counted for interfaces and sessions that are no longer configured.
+    /// The counts of interfaces and sessions that are no longer configured.
     pub retired: Counters,
-    /// What became of the datagrams, by address and outgoing device.
+    /// Datagrams that were sent, refused and unreachable, by target address and outgoing device.
     pub targets: Vec<TargetReport>,
-    /// How many frames are not accounted for; anything but zero is a fault of this program.
+    /// The number of frames that were not counted exactly once. A value other than 0 is a defect of
+    /// this program.
     pub unaccounted: u64,
-    /// Whether every worker ended because it was told to.
+    /// Whether every worker ended on command. False means that a thread panicked.
     pub is_complete: bool,
 }
 
@@ -51,7 +52,7 @@ impl RunTotals {
         }
     }
 
-    /// The workers of an interface that still has sessions.
+    /// Adds the workers of an interface that still has sessions.
     pub(super) fn add_interface(&mut self, table: InterfaceTable, results: Vec<WorkerResult>) {
         let mut counters = Counters::new(&table.table);
         results.iter().for_each(|result| counters.add(&result.counters));
@@ -59,7 +60,7 @@ impl RunTotals {
         results.into_iter().for_each(|result| self.add_result(result));
     }
 
-    /// Workers of an interface that has no session any more.
+    /// Adds the workers of an interface that has no session any more.
     pub(super) fn add_ended(&mut self, results: Vec<WorkerResult>) {
         for mut result in results {
             result.counters.retire_sessions();
@@ -68,7 +69,8 @@ impl RunTotals {
         }
     }
 
-    /// Adds what comes back from the network last, and how much left by the devices `own`.
+    /// The sums. Reads the last ICMP errors first. `own` are the indices of the mirrored devices:
+    /// copies that were sent by them are counted as own traffic.
     pub(super) fn summary(self, egress: &Egress, own: &[u32]) -> Summary {
         let Self { mut interfaces, mut retired, targets, unaccounted, failed_threads, .. } = self;
         let mut targets: Vec<TargetReport> = targets.into_values().collect();

@@ -1,4 +1,4 @@
-//! The workers that run and ran: what the metrics and the status line are read from.
+//! The registry of running and ended workers, from which snapshots are made for metrics and status.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,33 +14,33 @@ use crate::io::clock::Stopwatch;
 use crate::io::udp::{Egress, TargetReport};
 use crate::model::NetworkInterfaceId;
 
-/// How long a snapshot waits for workers to publish their status; one that sleeps is woken.
+/// How long a snapshot waits for workers to publish their status. A sleeping worker is woken.
 const STATUS_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// How long a snapshot sleeps between two looks at the workers that have not answered.
+/// The time between two checks for workers that have not yet published.
 const POLL_INTERVAL: Duration = Duration::from_micros(500);
 
-/// A worker that runs.
+/// A running worker.
 struct RegisteredWorker {
     instance: u64,
     device_index: Option<u32>,
     port: WorkerPort,
-    /// Its names, and what it was when it last published its status.
+    /// Its names, and its last published status.
     last: WorkerSnapshot,
 }
 
-/// What a worker is known by when its threads have ended: interface, device, number.
+/// The key of ended workers: interface ID, device name, worker number.
 type WorkerName = (String, String, u16);
 
 struct RegistryState {
     entries: Vec<RegisteredWorker>,
-    /// What workers did whose threads have ended.
+    /// The sums of workers whose threads have ended.
     ended: BTreeMap<WorkerName, WorkerSnapshot>,
     reloads: u64,
     reload_failures: u64,
 }
 
-/// Shared by the main thread, which changes it, and by those who read it.
+/// The registry. Clones share it between the supervisor, which changes it, and its readers.
 #[derive(Clone)]
 pub(super) struct WorkerRegistry {
     inner: Arc<Mutex<RegistryState>>,
@@ -49,7 +49,7 @@ pub(super) struct WorkerRegistry {
     since: Stopwatch,
 }
 
-/// The name of a worker that begins.
+/// The names of a worker that is started.
 pub(super) struct NewWorker<'a> {
     pub(super) instance: u64,
     pub(super) id: &'a NetworkInterfaceId,
@@ -68,7 +68,7 @@ impl WorkerRegistry {
         Self { inner: Arc::new(Mutex::new(inner)), tables, egress, since: Stopwatch::start() }
     }
 
-    /// A worker begins.
+    /// Adds a worker.
     pub(super) fn add(&self, worker: &NewWorker<'_>, port: &WorkerPort) {
         let last = WorkerSnapshot {
             network_interface_id: worker.id.to_string(),
@@ -84,7 +84,7 @@ impl WorkerRegistry {
         self.locked().entries.push(RegisteredWorker { instance, device_index: None, port, last });
     }
 
-    /// Workers have ended with these results, in the order in which they were added.
+    /// Removes workers that ended with these results, in the order in which they were added.
     pub(super) fn remove(&self, instance: u64, results: &[WorkerResult]) {
         let mut inner = self.locked();
         let entries = std::mem::take(&mut inner.entries);
@@ -107,25 +107,25 @@ impl WorkerRegistry {
         }
     }
 
-    /// The workers capture the device of that index of this network namespace, or none.
+    /// Sets the interface index of the captured device, if it is in the namespace of the process.
     pub(super) fn set_device_index(&self, instance: u64, device_index: Option<u32>) {
         let mut inner = self.locked();
         let entries = inner.entries.iter_mut().filter(|entry| entry.instance == instance);
         entries.for_each(|entry| entry.device_index = device_index);
     }
 
-    /// Another configuration was loaded.
+    /// Counts a replaced registry.
     pub(super) fn count_reload(&self) {
         self.locked().reloads += 1;
     }
 
-    /// Another configuration was refused.
+    /// Counts a rejected configuration.
     pub(super) fn count_failed_reload(&self) {
         self.locked().reload_failures += 1;
     }
 
-    /// The state of this moment. Workers are waited for without the lock, so that they come and go
-    /// meanwhile.
+    /// The current state. The registry is not locked while this waits for workers, so workers can
+    /// be added and removed meanwhile.
     pub(super) fn snapshot(&self) -> Snapshot {
         let ports: Vec<_> = self.locked().entries.iter().map(|entry| entry.port.clone()).collect();
         wait_for_status(ports);
@@ -157,8 +157,8 @@ impl WorkerRegistry {
     }
 }
 
-/// Has the workers publish their status, and waits for it for a while.
-/// Those that are idle have published it already and are not woken.
+/// Requests the status of the workers and waits for it, at most [`STATUS_TIMEOUT`]. Idle workers
+/// have already published theirs and are not woken.
 fn wait_for_status(mut ports: Vec<WorkerPort>) {
     ports.retain(|port| !port.is_status_current());
     for port in &ports {
@@ -192,8 +192,8 @@ impl RegisteredWorker {
     }
 }
 
-/// How many copies were sent over mirrored devices: the kernel's filter keeps them out of the
-/// rings by their mark, so they are known from the sending side alone.
+/// The number of copies that were sent by mirrored devices. The filter in the kernel drops them by
+/// their socket mark before they reach a ring, so only the senders can count them.
 pub(super) fn sent_over(targets: &[TargetReport], devices: &[u32]) -> u64 {
     let over = |target: &&TargetReport| {
         target.device_index.is_some_and(|device| devices.contains(&device))

@@ -1,4 +1,5 @@
-//! Starts the worker threads of an interface, within the budgets of memory and descriptors.
+//! Starts the worker threads of an interface, within the budgets of ring memory and file
+//! descriptors.
 
 use std::io;
 use std::sync::Arc;
@@ -19,17 +20,17 @@ use crate::io::live;
 use crate::io::memory_limit::MemoryLimit;
 use crate::io::udp::Egress;
 
-/// Starts workers, and knows how many there may be.
+/// Starts workers and keeps the budgets.
 pub(super) struct WorkerStarter {
     tables: LiveTables,
     egress: Arc<Egress>,
     registry: WorkerRegistry,
-    /// For each interface.
+    /// The number of workers for each interface.
     workers: u16,
     cpus: Vec<u16>,
-    /// How many workers were started: the next processor is that of this place in the list.
+    /// The position in `cpus` of the processor of the next worker.
     started: usize,
-    /// None where nothing is captured by rings.
+    /// None if the capture method has no rings.
     rings: Option<RingBudget>,
     descriptors: DescriptorBudget,
     events: EventSink,
@@ -58,8 +59,8 @@ impl WorkerStarter {
         })
     }
 
-    /// States what the workers of that number of interfaces need, before they are started. Their
-    /// rings share the memory.
+    /// Reports and reserves the memory and file descriptors for the workers of that number of
+    /// interfaces, before they are started. Their rings share the memory budget equally.
     pub(super) fn plan_start(&mut self, interfaces: usize) -> Result<(), Error> {
         let workers = interfaces.saturating_mul(usize::from(self.workers));
         let (most, needed) = (self.descriptors.max_workers(), DescriptorBudget::needed(workers));
@@ -76,15 +77,15 @@ impl WorkerStarter {
         Ok(())
     }
 
-    /// The interfaces that are there at the start have their workers.
+    /// Ends the reservation: the interfaces that exist at the start have their workers.
     pub(super) fn finish_start(&mut self) {
         if let Some(rings) = &mut self.rings {
             rings.end_reservation();
         }
     }
 
-    /// Starts the threads of an interface that has none. They wait for a source, and receive the
-    /// changes of its table from now on.
+    /// Starts the threads of an interface, if it has none. They wait for a source and receive every
+    /// change of the interface's table from now on.
     pub(super) fn start(&mut self, one: &mut InterfaceWorkers) -> Result<(), String> {
         if !one.workers.is_empty() {
             return Ok(());
@@ -104,7 +105,7 @@ impl WorkerStarter {
         Err(self.cancel(one, "it has no session"))
     }
 
-    /// Workers have ended: others may have their memory and their descriptors.
+    /// Releases the memory and the descriptors of ended workers.
     pub(super) fn release(&mut self, workers: usize, ring_len: usize) {
         if let Some(rings) = &mut self.rings {
             rings.release(workers, ring_len);
@@ -128,7 +129,7 @@ impl WorkerStarter {
         Ok(())
     }
 
-    /// Ends the workers that were started, which have done nothing yet; returns the reason.
+    /// Ends workers that were started and have no source yet. Returns the reason.
     fn cancel(&mut self, one: &mut InterfaceWorkers, reason: &str) -> String {
         one.send(|| Command::End);
         one.workers.clear();
@@ -161,7 +162,7 @@ impl WorkerStarter {
     }
 }
 
-/// Pins the calling thread to a processor, where one was chosen.
+/// Pins the calling thread to a processor, if there is one.
 fn pin_to_cpu(cpu: Option<u16>, events: &EventSink) {
     let Some(cpu) = cpu else { return };
     let mut set = rustix::thread::CpuSet::new();

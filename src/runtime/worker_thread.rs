@@ -1,4 +1,5 @@
-//! One worker thread: drives the loop, carries out commands between bursts, publishes its status.
+//! One worker thread: runs the data-plane loop, applies commands between two bursts and publishes
+//! its status.
 
 use std::io;
 use std::sync::Arc;
@@ -16,57 +17,58 @@ use crate::io::live::LiveSource;
 use crate::io::udp::{Egress, TargetReport, UdpSink};
 use crate::model::Direction;
 
-/// After this number of bursts the status is published even if nobody asked for it.
+/// The status is published after this number of bursts, even without a request.
 const BURSTS_PER_STATUS: u32 = 4_096;
 
-/// How long a worker without a source waits for a command.
+/// How long a worker without a source waits for a command; also the age at which the status of an
+/// idle worker is published again.
 const IDLE_WAIT: Duration = Duration::from_secs(2);
 
-/// How long after the end was asked for frames may still come out of the kernel.
+/// How long a closed source is polled for frames that the kernel still delivers.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(10);
 
-/// How long frames that the kernel has announced are waited for at the end: those behind an empty
-/// slot of an open block, which the kernel closes within two of its time-outs of two seconds.
+/// How long a closed source is polled for frames that the kernel has announced: frames behind an
+/// empty slot of an open block. The kernel closes the block within two time-outs of two seconds.
 const ANNOUNCED_FRAME_TIMEOUT: Duration = Duration::from_millis(4_500);
 
-/// What is left of a worker at its end.
+/// The final counts of a worker.
 #[derive(Debug, Default)]
 pub(super) struct WorkerResult {
     pub(super) counters: Counters,
     pub(super) targets: Vec<TargetReport>,
     pub(super) warnings: Vec<String>,
-    /// How many frames are not accounted for; see [`SourceAccounting::unaccounted`].
+    /// The number of frames that are not accounted for; see [`SourceAccounting::unaccounted`].
     pub(super) unaccounted: u64,
-    /// Whether it ended because it was asked to.
+    /// Whether it ended on [`Command::End`].
     pub(super) ended_as_requested: bool,
 }
 
 /// The index of the worker's interface in its table.
 const INTERFACE: u32 = 0;
 
-/// What a worker thread owns.
+/// The state of a worker thread.
 pub(super) struct WorkerThread {
     worker: Worker,
     guard: SharedGuard,
-    /// The generation of the loop guard that the table has.
+    /// The generation of the loop guard in the table.
     guard_generation: u64,
     load: LoadSampler,
     sink: UdpSink,
     source: Option<Box<dyn LiveSource>>,
     port: WorkerPort,
     accounting: SourceAccounting,
-    /// Whether it was reported that frames are not accounted for.
+    /// Whether unaccounted frames were reported.
     has_reported: bool,
-    /// Why the source was left, until that is published.
+    /// Why the source was closed, until it is published.
     failure: Option<String>,
     is_ending: bool,
     bursts: u32,
-    /// Whether the status says all that the worker did.
+    /// Whether the published status is complete.
     is_status_current: bool,
     published: Stopwatch,
     storm: StormDetector,
     running: Stopwatch,
-    /// What the user should be told about this worker.
+    /// Warnings that are not published yet.
     warnings: Vec<String>,
 }
 
@@ -99,9 +101,10 @@ impl WorkerThread {
         }
     }
 
-    /// Works until it is told to end.
+    /// Runs until [`Command::End`].
     pub(super) fn work(mut self) -> WorkerResult {
-        // Naps are short; a clock that rounds them up would make them long.
+        // A timer slack of 1 µs: the default of 50 µs would lengthen the short sleeps of an idle
+        // worker.
         let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1_000));
         loop {
             self.carry_out_commands();
@@ -121,11 +124,11 @@ impl WorkerThread {
             if is_due || !has_frames && (!self.is_status_current || self.is_status_old()) {
                 self.publish_status();
             }
-            // What an idle worker has published holds until something happens.
+            // The published status of an idle worker is complete until the next frame or command.
             self.set_status_current(!has_frames);
         }
         self.drain();
-        // Where nobody answers any more there is nothing to hear.
+        // An error here concerns only the last answers of targets, which the run no longer needs.
         let _ = self.sink.flush();
         self.publish_status();
         WorkerResult {
@@ -139,8 +142,8 @@ impl WorkerThread {
 
     fn carry_out_commands(&mut self) {
         while let Some(command) = self.port.next_command() {
-            // Readers order counters by the newest table themselves. All else is published anew, from
-            // before its receipt is dropped on.
+            // Readers reorder counters for the newest table themselves. Every other command changes
+            // the status, which must be marked incomplete before the receipt is dropped.
             if !matches!(command, Command::Table(..)) {
                 self.set_status_current(false);
             }
@@ -148,12 +151,13 @@ impl WorkerThread {
         }
     }
 
-    /// What the kernel counts may have changed although no frame came.
+    /// Whether the status is older than [`IDLE_WAIT`]: the counts of the kernel may have changed
+    /// although no frame arrived.
     fn is_status_old(&self) -> bool {
         self.published.elapsed() >= IDLE_WAIT
     }
 
-    /// Stores only changes, because other threads read it.
+    /// Stores only changes, because other threads read the shared flag.
     #[inline]
     fn set_status_current(&mut self, is_current: bool) {
         if std::mem::replace(&mut self.is_status_current, is_current) != is_current {
@@ -161,7 +165,7 @@ impl WorkerThread {
         }
     }
 
-    /// Carries out a command. A receipt is dropped with it, at the end.
+    /// Applies a command, then drops its receipt.
     fn apply(&mut self, command: Command) {
         match command {
             Command::Table(table, _receipt) => {
@@ -178,13 +182,14 @@ impl WorkerThread {
         }
     }
 
-    /// The filter first: it must not keep back what the new table wants.
+    /// Replaces the table. The kernel filter is replaced first, because it must not drop frames
+    /// that the new table accepts.
     fn change_table(&mut self, table: Arc<MirrorTable>) {
         self.filter_for(&table);
         self.worker.change_table(table, Some(INTERFACE));
     }
 
-    /// Goes on with the newest loop guard: sessions send to other targets now.
+    /// Replaces the loop guard, because the targets have changed.
     #[cold]
     fn refresh_guard(&mut self) {
         let table = Arc::clone(self.worker.table());
@@ -193,14 +198,14 @@ impl WorkerThread {
         }
     }
 
-    /// The table with the newest loop guard; nothing where it has that. Rules that were compiled in
-    /// the background come in a table with the guard of the time when that began.
+    /// The table with the newest loop guard; none if it already has that guard. A table that was
+    /// compiled in the background has the guard of the time when its compilation began.
     fn guarded(&mut self, table: &MirrorTable) -> Option<Arc<MirrorTable>> {
         self.guard_generation = self.guard.generation();
         table.with_loop_guard(&self.guard.guard()).map(Arc::new)
     }
 
-    /// Has the kernel let through what the table wants. A source that cannot do so is left.
+    /// Sets the kernel filter for the table. A source that cannot do this is closed.
     fn filter_for(&mut self, table: &MirrorTable) {
         let Some(source) = &mut self.source else { return };
         if let Err(error) = source.set_table(table, INTERFACE) {
@@ -208,7 +213,7 @@ impl WorkerThread {
         }
     }
 
-    /// Tells the source now and then what came of its frames.
+    /// Reports the load to the source about ten times a second. It decides on the kernel filter.
     fn report_load(&mut self) {
         let Some(load) = self.load.sample(self.worker.counters()) else { return };
         if let Some(Err(error)) = self.source.as_mut().map(|source| source.observe_traffic(&load)) {
@@ -216,7 +221,7 @@ impl WorkerThread {
         }
     }
 
-    /// Stops sending where copies come back to the interface without end.
+    /// Suspends sending if copies return to the interface and are mirrored again and again.
     fn watch_for_storm(&mut self) {
         let sample = self.sample();
         let StormAction::Pause(half) = self.storm.observe(sample) else { return };
@@ -228,7 +233,7 @@ impl WorkerThread {
             let targets = self.sink.suspend(length).join(", ");
             self.warnings.push(format!(
                 "copies to {targets} come back to this interface and are mirrored again and again: \
-                 none are sent there for {} s",
+                 sending to them is suspended for {} s",
                 length.as_secs()
             ));
             self.publish_status();
@@ -247,7 +252,7 @@ impl WorkerThread {
         }
     }
 
-    /// One burst; says whether there was one.
+    /// Processes one burst. Returns whether it had frames.
     fn step(&mut self) -> bool {
         let Some(source) = &mut self.source else {
             self.port.waker().wait(IDLE_WAIT);
@@ -262,17 +267,18 @@ impl WorkerThread {
         }
     }
 
-    /// Leaves a source that does not go on; the main thread reads that in the status and opens another.
+    /// Closes a failed source. The supervisor reads the failure in the status and opens the device
+    /// again.
     fn fail(&mut self, error: &io::Error) {
         self.detach_source();
         self.set_status_current(false);
         self.failure = Some(error.to_string());
     }
 
-    /// Takes what is still in the ring, and leaves it.
+    /// Mirrors the frames that are still in the ring, and closes the source.
     fn drain(&mut self) {
         if let Some(source) = &mut self.source {
-            // Where that fails, what comes is taken for a moment longer.
+            // If this fails, frames that arrive during the drain are mirrored too.
             let _ = source.close();
         }
         let mut quiet = Stopwatch::start();
@@ -301,21 +307,21 @@ impl WorkerThread {
         }
     }
 
-    /// Counts what the source lost.
+    /// Counts the losses of the source.
     fn count_lost(&mut self) {
         if let Some(source) = &mut self.source {
             self.accounting.update(source.counts(), &mut self.worker);
         }
     }
 
-    /// Says once that frames are not accounted for.
+    /// The error that frames are not accounted for, once.
     fn report_unaccounted(&mut self, unaccounted: u64) -> Option<String> {
         if unaccounted == 0 || std::mem::replace(&mut self.has_reported, true) {
             return None;
         }
         Some(format!(
             "{unaccounted} frames that the kernel delivered are not accounted for: they were lost \
-             without a count or mirrored twice; this is a fault of traffic-mirror, please report it"
+             without a count or mirrored twice; this is a defect of traffic-mirror, please report it"
         ))
     }
 
@@ -349,7 +355,7 @@ impl WorkerThread {
     }
 }
 
-/// Waits, whatever wakes the thread meanwhile.
+/// Sleeps for the whole time, even if the thread is woken meanwhile.
 fn sleep_for(length: Duration) {
     let begun = Stopwatch::start();
     while let Some(left) = length.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) {

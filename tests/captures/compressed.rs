@@ -67,7 +67,7 @@ fn only_one_level_of_compression_is_read() {
     }
     for nothing in [gzip(&[]), zstd(&[]), skippable(1, &[])] {
         let error = try_read_all_ways(&nothing, &[5]).unwrap_err();
-        assert!(error.contains("there is nothing in it"), "{error}");
+        assert!(error.contains("its content is empty"), "{error}");
     }
 }
 
@@ -148,7 +148,7 @@ fn a_stream_cannot_be_rewound() {
     let mut source = CaptureSource::from_reader("capture", stream).unwrap();
     let error = source.rewind().unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::Unsupported);
-    assert_eq!(error.to_string(), "capture comes only once");
+    assert_eq!(error.to_string(), "capture cannot be read a second time");
     // And nothing of it is lost by asking.
     assert_eq!(read(&mut source).into_valid_frames(), frames);
 }

@@ -25,9 +25,9 @@ fn a_truncated_record_is_an_error_at_every_offset() {
         for cut in sound + 1..whole.len() {
             let held = cut - sound;
             let what = if held < header_len {
-                format!("its header is cut to {held} bytes")
+                format!("its header is truncated to {held} bytes")
             } else {
-                format!("it is {} bytes long and {held} are there", header_len + 9)
+                format!("it is {} bytes long, but only {held} bytes are left", header_len + 9)
             };
             assert_error_at(&whole[..cut], 2, sound, &what);
         }
@@ -57,7 +57,7 @@ fn an_impossible_length_within_a_burst_is_an_error() {
 #[test]
 fn a_damaged_first_record_is_not_a_wrong_file_type() {
     let capture = Pcap::new(Order::Big, MICRO).whole(&[1]).bytes();
-    assert_error_at(&capture[..40], 0, 24, "it is 17 bytes long and 16 are there");
+    assert_error_at(&capture[..40], 0, 24, "it is 17 bytes long, but only 16 bytes are left");
     let capture = Pcapng::ethernet(Order::Big);
     let sound = capture.bytes().len();
     assert_error_at(&capture.packet(3, 0, &[1]).bytes(), 0, sound, "interface 3");
@@ -75,9 +75,9 @@ fn a_truncated_block_is_an_error_at_every_offset() {
         for cut in sound + 1..whole.len() {
             let held = cut - sound;
             let what = if held < 12 {
-                format!("its header is cut to {held} bytes")
+                format!("its header is truncated to {held} bytes")
             } else {
-                format!("it is {} bytes long and {held} are there", whole.len() - sound)
+                format!("it is {} bytes long, but only {held} bytes are left", whole.len() - sound)
             };
             assert_error_at(&whole[..cut], 2, sound, &what);
         }
@@ -111,7 +111,7 @@ fn an_impossible_block_length_is_an_error() {
     assert_error_at(&damaged, 1, sound, "a block of 4294967292 bytes");
     // Of a block that nobody knows any length is believed, and nothing is held for it.
     let damaged = capture.block_of(77, [u32::MAX - 3; 2], &[0; 32]).bytes();
-    assert_error_at(&damaged, 1, sound, "it is 4294967292 bytes long and 44 are there");
+    assert_error_at(&damaged, 1, sound, "it is 4294967292 bytes long, but only 44 bytes are left");
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn a_truncated_file_header_is_an_error() {
     let capture = Pcap::new(Order::Little, MICRO).bytes();
     for len in 4..24 {
         let error = try_read_all_ways(&capture[..len], &[2]).unwrap_err();
-        assert!(error.contains("its file header is cut short"), "{error}");
+        assert!(error.contains("its file header is truncated"), "{error}");
     }
 }
 

@@ -66,7 +66,7 @@ fn mirroring_resumes_after_an_interface_goes_down_and_up() {
     setup.assert_mirrors();
     for _ in 0..3 {
         setup.assert_logs("h0 is down: waiting", |lab| lab.host.ip("link set h0 down\n"));
-        setup.assert_logs("h0 is up: going on", |lab| lab.host.ip("link set h0 up\n"));
+        setup.assert_logs("h0 is up: mirroring it", |lab| lab.host.ip("link set h0 up\n"));
         setup.assert_mirrors();
     }
     setup.assert_logs("h0 is down: waiting", |lab| lab.host.ip("link set h0 down\n"));
@@ -91,7 +91,7 @@ fn a_recreated_interface_is_mirrored_again() {
     let Some(setup) = LinkChangeTest::new("anew") else { return };
     setup.assert_mirrors();
     for _ in 0..2 {
-        setup.assert_logs("h0 is gone: waiting", |lab| lab.wire.ip("link del p0\n"));
+        setup.assert_logs("h0 no longer exists: waiting", |lab| lab.wire.ip("link del p0\n"));
         setup.assert_idle();
         // It is found down, or up: that is one line or two.
         let times = setup.mirror.count_lines_with("mirroring h0");
@@ -109,7 +109,8 @@ fn a_renamed_interface_is_not_mirrored_until_its_name_is_restored() {
     let Some(setup) = LinkChangeTest::new("name") else { return };
     setup.assert_mirrors();
     setup.assert_logs("h0 is down: waiting", |lab| lab.host.ip("link set h0 down\n"));
-    setup.assert_logs("h0 is gone: waiting", |lab| lab.host.ip("link set h0 name other\n"));
+    setup
+        .assert_logs("h0 no longer exists: waiting", |lab| lab.host.ip("link set h0 name other\n"));
     setup.lab.host.ip("link set other up\n");
     let pair = Pair::new(&setup.lab, IPV4, (4005, 2005));
     (0..20).for_each(|number| pair.send(number, 200));
@@ -119,7 +120,7 @@ fn a_renamed_interface_is_not_mirrored_until_its_name_is_restored() {
     setup.assert_idle();
     setup.lab.host.ip("link set other down\n");
     setup.assert_logs("mirroring h0", |lab| lab.host.ip("link set other name h0\n"));
-    setup.assert_logs("h0 is up: going on", |lab| lab.host.ip("link set h0 up\n"));
+    setup.assert_logs("h0 is up: mirroring it", |lab| lab.host.ip("link set h0 up\n"));
     setup.assert_mirrors();
     setup.assert_ends_cleanly();
 }

@@ -44,7 +44,7 @@ fn no_thread_keeps_the_capability_to_enter_a_namespace() {
     assert_only_net_raw(&mirror);
     // The device is opened once more after the rights are gone, in the namespace.
     lab.host.ip("link del h0\n");
-    mirror.wait_for_lines("h0 is gone", 1);
+    mirror.wait_for_lines("h0 no longer exists", 1);
     lab.connect_host();
     mirror.wait_for_lines("mirroring h0", 2);
     assert_only_net_raw(&mirror);

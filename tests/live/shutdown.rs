@@ -56,7 +56,7 @@ fn run_ends_without_packets_and_after_its_interface_was_removed() {
     assert_eq!(ended.count("mirrored"), 0);
     let mirror = Mirror::start(&lab.host, words);
     lab.wire.ip("link del p0\n");
-    mirror.wait_for_lines("h0 is gone", 1);
+    mirror.wait_for_lines("h0 no longer exists", 1);
     pause(50);
     mirror.end().assert_no_loss();
 }

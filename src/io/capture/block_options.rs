@@ -1,6 +1,7 @@
 //! The options of a pcapng block: code, length, value, padded to four bytes.
 
-/// Options one by one. One that is longer than its block is an error, and the last.
+/// Iterates over the options: code and value. An option that is longer than its block yields an
+/// error and ends the iteration.
 pub(super) struct BlockOptions<'a> {
     rest: &'a [u8],
     big_endian: bool,

@@ -1,38 +1,40 @@
-//! Why a capture cannot be read further, and the words for it.
+//! The errors of reading a capture, and their messages.
 
 use std::io;
 
-/// Where and why a capture cannot be read further.
+/// A damaged record, at which reading ends. All records before it were read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{name}: record {record} at byte {offset} is damaged: {what}; all before it was read")]
+#[error(
+    "{name}: record {record} at byte {offset} is damaged: {what}; all records before it were read"
+)]
 pub struct DamagedCapture {
-    /// The capture.
+    /// The name of the capture.
     pub name: String,
-    /// The first record that could not be read, counted from 1.
+    /// The number of the damaged record, counted from 1.
     pub record: u64,
-    /// Where it begins, in bytes (of a compressed capture, of what is inside).
+    /// The offset of the record in bytes, after decompression.
     pub offset: u64,
-    /// What is wrong with it.
+    /// What is wrong with the record, as a sentence.
     pub what: String,
 }
 
-/// Why there is no further record.
+/// Why no further record can be read.
 pub(super) enum ReadError {
-    /// The bytes make no sense.
+    /// The bytes are not a valid record.
     Malformed(String),
-    /// The bytes do not come.
+    /// The bytes cannot be read.
     Io(io::Error),
 }
 
 impl ReadError {
-    /// As an error of the capture of that name, whose record `record` begins at byte `offset`.
+    /// Adds the name of the capture, the number of the record and its offset in bytes.
     pub(super) fn into_io_error(self, name: &str, record: u64, offset: u64) -> io::Error {
         match self {
             Self::Io(error) => io::Error::new(
                 error.kind(),
                 format!(
-                    "{name}: record {record} at byte {offset} cannot be read: {error}; all before \
-                     it was read"
+                    "{name}: record {record} at byte {offset} cannot be read: {error}; all records \
+                     before it were read"
                 ),
             ),
             Self::Malformed(what) => {
@@ -56,15 +58,15 @@ impl From<io::Error> for ReadError {
     }
 }
 
-/// A record of `len` bytes, of which only `held` are there.
+/// The error of a record of `len` bytes of which only `held` exist.
 pub(super) fn truncated(len: usize, held: usize) -> ReadError {
-    ReadError::Malformed(format!("it is {len} bytes long and {held} are there"))
+    ReadError::Malformed(format!("it is {len} bytes long, but only {held} bytes are left"))
 }
 
-/// The end of a capture with `rest` behind its last record: of use only where it is empty.
+/// Ends a capture. `rest` are the bytes after its last record, which must be empty.
 pub(super) fn end_of_capture(rest: &[u8]) -> Result<bool, ReadError> {
     if rest.is_empty() {
         return Ok(false);
     }
-    Err(ReadError::Malformed(format!("its header is cut to {} bytes", rest.len())))
+    Err(ReadError::Malformed(format!("its header is truncated to {} bytes", rest.len())))
 }

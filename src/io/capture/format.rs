@@ -1,55 +1,20 @@
-//! What the two formats have in common: a file begins, and records follow.
+//! The common interface of the two formats, pcap and pcapng.
 
 use super::pcap::{FILE_HEADER_LEN, PcapLayout};
 use super::pcapng::{PcapngSection, SECTION_HEADER};
-use crate::model::Direction;
+use super::record::PacketRecord;
 
-/// A format, and what the capture has said of itself so far.
+/// The format of a capture, with what its headers have declared so far.
 pub(super) enum CaptureFormat {
     Pcap(PcapLayout),
     Pcapng(PcapngSection),
 }
 
-/// One packet, wherever it was.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct PacketRecord<'a> {
-    pub(super) bytes: &'a [u8],
-    pub(super) wire_len: u32,
-    pub(super) timestamp_ns: u64,
-    pub(super) link_type: u16,
-    pub(super) direction: Option<Direction>,
-    /// How many bytes it took in the capture.
-    pub(super) stored_len: usize,
-}
-
-impl PacketRecord<'_> {
-    /// The record without the frame check sequence of `fcs_len` bytes that the capture declares.
-    ///
-    /// AWS mirrors frames without one, so a copy must not carry it. A record that was cut may have
-    /// a part of it or nothing. One that was shorter on the wire cannot have it and stays as it is.
-    #[inline]
-    pub(super) fn without_fcs(self, fcs_len: u8) -> Self {
-        if fcs_len == 0 {
-            return self;
-        }
-        let Some(wire_len) = self.wire_len.checked_sub(fcs_len.into()) else { return self };
-        let len = usize::try_from(wire_len).unwrap_or(usize::MAX);
-        Self { bytes: self.bytes.get(..len).unwrap_or(self.bytes), wire_len, ..self }
-    }
-}
-
-/// The note that a frame check sequence of that length is removed, if there is one.
-pub(super) fn fcs_warning(fcs_len: u8) -> Option<String> {
-    (fcs_len > 0).then(|| {
-        format!(
-            "its frames end with a frame check sequence of {fcs_len} bytes; it is removed, because \
-             AWS mirrors frames without one"
-        )
-    })
-}
-
 impl CaptureFormat {
-    /// Tells the format by how a capture begins, or says why it is none.
+    /// Detects the format by the first bytes of a capture.
+    ///
+    /// # Errors
+    /// A sentence, if it is neither format.
     pub(super) fn detect(start: &[u8]) -> Result<Self, String> {
         let is_section = start.starts_with(&SECTION_HEADER.to_be_bytes());
         if is_section {
@@ -57,10 +22,10 @@ impl CaptureFormat {
         }
         match start.first_chunk() {
             Some(magic) if PcapLayout::is_magic(*magic) => {
-                let header = start.first_chunk().ok_or("its file header is cut short")?;
+                let header = start.first_chunk().ok_or("its file header is truncated")?;
                 PcapLayout::parse(header).map(Self::Pcap)
             }
-            _ if start.is_empty() => Err("there is nothing in it".to_owned()),
+            _ if start.is_empty() => Err("its content is empty".to_owned()),
             _ => {
                 let shown = start.get(..8).unwrap_or(start).escape_ascii();
                 Err(format!("it begins with \"{shown}\""))
@@ -68,8 +33,7 @@ impl CaptureFormat {
         }
     }
 
-    /// What is unusual about the capture so far and read all the same. Of a pcapng capture each
-    /// sentence comes once.
+    /// Warnings about deviations that are tolerated. For pcapng each sentence is returned once.
     pub(super) fn take_warnings(&mut self) -> Vec<String> {
         match self {
             Self::Pcap(layout) => layout.warnings(),
@@ -77,7 +41,7 @@ impl CaptureFormat {
         }
     }
 
-    /// Where the first record begins, or the first block.
+    /// The offset of the first record or block, in bytes.
     pub(super) const fn file_header_len(&self) -> usize {
         match self {
             Self::Pcap(_) => FILE_HEADER_LEN,
@@ -85,12 +49,12 @@ impl CaptureFormat {
         }
     }
 
-    /// Whether interfaces with other clocks may still be described.
+    /// Whether interfaces with another timestamp resolution may still follow.
     pub(super) const fn may_change_precision(&self) -> bool {
         matches!(self, Self::Pcapng(_))
     }
 
-    /// Whether times do not fit microseconds, as far as is known by now.
+    /// Whether, as far as is known, there are timestamps that are not whole microseconds.
     pub(super) fn needs_nanoseconds(&self) -> bool {
         match self {
             Self::Pcap(layout) => layout.nanosecond,
@@ -98,7 +62,7 @@ impl CaptureFormat {
         }
     }
 
-    /// The packet at the beginning of `bytes`, if it is there in full and sound.
+    /// The packet at the start of `bytes`, if it is complete and valid.
     #[inline]
     pub(super) fn parse_record<'a>(&self, bytes: &'a [u8]) -> Option<PacketRecord<'a>> {
         match self {

@@ -1,33 +1,35 @@
-//! From records to frames: Ethernet is lent as it lies, the rest gets a header and is copied.
+//! Turns records into frames: Ethernet is borrowed from the file; other link types are copied
+//! behind a synthesized Ethernet header.
 
 use std::collections::BTreeSet;
 
 use arrayvec::ArrayVec;
 
-use super::format::{CaptureFormat, PacketRecord};
+use super::format::CaptureFormat;
 use super::link_type::{IpLinkType, LinkType, synthesize_header};
+use super::record::PacketRecord;
 use super::source::CaptureSource;
 use crate::dataplane::{BURST_LEN, Burst, Frame, Medium};
 use crate::io::sys::prefetch;
 use crate::model::Direction;
 
-/// How far ahead of the cursor cache lines are asked for, in bytes: a few frames of full size.
+/// The distance of prefetching from the cursor, in bytes: about three frames of full size.
 const PREFETCH_LEN: usize = 4096;
 
-/// Shorter records lie so close that the processor sees by itself where the reading goes.
+/// Shorter records, in bytes, are not prefetched, because the hardware prefetcher detects them.
 const MIN_PREFETCHED_LEN: usize = 256;
 
-/// Frames behind an Ethernet header of ours are copied; a burst of them ends at this length.
+/// A burst of copied frames ends at this total length, in bytes.
 const MAX_COPIED_LEN: usize = 1024 * 1024;
 
-/// What the last burst borrowed, over which the cursor moves when it is given back.
+/// The bytes and records that the last burst borrowed. The cursor advances by them afterwards.
 #[derive(Default)]
 pub(super) struct BorrowedRecords {
     pub(super) bytes: usize,
     pub(super) records: usize,
 }
 
-/// A record in the buffer of those that were given an Ethernet header.
+/// A frame in the buffer of copied frames.
 struct CopiedFrame {
     start: usize,
     wire_len: u32,
@@ -36,11 +38,11 @@ struct CopiedFrame {
 }
 
 impl CaptureSource {
-    /// Lends records as they are, up to the first that gets an Ethernet header.
+    /// Fills the burst with borrowed records, up to the first that needs an Ethernet header.
     pub(super) fn fill_borrowed<'a>(&'a mut self, burst: &mut Burst<'a>) {
         let window = self.window.remaining();
         let unsupported = &mut self.unsupported;
-        // One loop for each format, so that no record pays for there being two.
+        // One loop for each format, so that there is no branch on the format for each record.
         self.borrowed = match &self.format {
             CaptureFormat::Pcap(layout) => {
                 borrow_records(window, burst, unsupported, |bytes| layout.parse_record(bytes))
@@ -51,7 +53,8 @@ impl CaptureSource {
         };
     }
 
-    /// Copies records behind Ethernet headers, up to the first that needs none.
+    /// Fills the burst with records that are copied behind Ethernet headers, up to the first record
+    /// of another link type.
     pub(super) fn fill_copied<'a>(&'a mut self, kind: IpLinkType, burst: &mut Burst<'a>) {
         self.copied.clear();
         let window = self.window.remaining();
@@ -141,7 +144,7 @@ fn copy_with_header(
     }
 }
 
-/// Asks for as many cache lines as the record took, so much further on.
+/// Prefetches as many bytes as the record has, [`PREFETCH_LEN`] bytes ahead.
 #[inline]
 fn prefetch_ahead(window: &[u8], at: usize, len: usize) {
     let mut offset = at + PREFETCH_LEN;

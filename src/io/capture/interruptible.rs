@@ -1,4 +1,4 @@
-//! A stream whose reader stops waiting for more when a flag is set.
+//! A stream whose reader stops waiting for data when a flag is set.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::io::StopFlag;
 
-/// How long one wait is at most: a stop is seen within this time.
+/// The longest wait before the flag is checked again.
 #[cfg(unix)]
 const POLL_TIMEOUT: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
@@ -29,7 +29,7 @@ impl Read for InterruptibleReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             if self.stop.is_set() {
-                return Err(io::Error::other("the run was stopped while it waited for more"));
+                return Err(io::Error::other("the run was stopped while it waited for data"));
             }
             if has_news(&self.file) {
                 return self.file.read(buffer);

@@ -1,7 +1,9 @@
-//! Link types: which records are Ethernet frames, and how others become some.
+//! Link types: which records are Ethernet frames, and how records of others are converted to
+//! frames.
 //!
-//! A frame of another link type gets an Ethernet header made of what is known: the destination is
-//! 02:00:00:00:00:00, the source the address that a cooked header names, else the same.
+//! A record of another link type gets a synthesized Ethernet header. Its destination is
+//! 02:00:00:00:00:00. Its source is the address in the Linux cooked header, if there is one, and
+//! otherwise the same as the destination.
 
 use crate::model::Direction;
 
@@ -16,14 +18,14 @@ const UNKNOWN_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0];
 const ETHERTYPE_IPV4: u16 = 0x0800;
 const ETHERTYPE_IPV6: u16 = 0x86dd;
 
-/// What is done with records of a link type.
+/// How records of a link type are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LinkType {
-    /// Lent as they are.
+    /// Borrowed unchanged.
     Ethernet,
-    /// Lent as they are, and never looked at.
+    /// Borrowed unchanged and never evaluated.
     Unsupported,
-    /// Copied behind an Ethernet header.
+    /// Copied behind a synthesized Ethernet header.
     Ip(IpLinkType),
 }
 
@@ -31,7 +33,7 @@ pub(super) enum LinkType {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum IpLinkType {
     Raw,
-    /// The address family in the byte order of the machine that captured.
+    /// The address family in the byte order of the capturing machine.
     Null,
     /// The address family in network byte order.
     Loop,
@@ -53,17 +55,17 @@ impl LinkType {
     }
 }
 
-/// An Ethernet header in place of another, and what else that one told.
+/// An Ethernet header that replaces another link header, and the direction in that header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SyntheticHeader {
     pub(super) header: [u8; 14],
-    /// How many bytes of the record the header stands for.
+    /// The number of bytes of the record that the header replaces.
     pub(super) replaced_len: usize,
     pub(super) direction: Option<Direction>,
 }
 
-/// Makes the Ethernet header of a record. Of a record that ends within its own link header
-/// nothing is known, and the type of the frame is none.
+/// Builds the Ethernet header of a record. If the record ends within its own link header, the
+/// EtherType is unknown.
 pub(super) fn synthesize_header(kind: IpLinkType, record: &[u8]) -> SyntheticHeader {
     let synthetic = match kind {
         IpLinkType::Raw => Some(without_source(ether_type_of_version(record), 0)),
@@ -95,8 +97,8 @@ fn ether_type_of_version(packet: &[u8]) -> u16 {
     }
 }
 
-/// Address families are small numbers, so either byte order shows which one it is: 2 is IPv4
-/// everywhere; IPv6 is 10 on Linux, 24, 28 or 30 on the BSDs.
+/// The EtherType of an address family in either byte order, which is unambiguous because families
+/// are small numbers: IPv4 is 2 on all systems; IPv6 is 10 on Linux and 24, 28 or 30 on the BSDs.
 fn ether_type_of_family(family: [u8; 4]) -> u16 {
     let number = match family {
         [0, 0, 0, number] | [number, 0, 0, 0] => number,
@@ -109,7 +111,7 @@ fn ether_type_of_family(family: [u8; 4]) -> u16 {
     }
 }
 
-/// Cooked, version 1: packet type, ARPHRD, address length, address (8), protocol.
+/// Parses LINKTYPE_LINUX_SLL: packet type, ARPHRD, address length, address (8), protocol.
 fn linux_sll(head: &[u8; 16]) -> SyntheticHeader {
     let [p0, p1, _, _, l0, l1, a, b, c, d, e, f, _, _, t0, t1] = *head;
     let source = if [l0, l1] == [0, 6] { [a, b, c, d, e, f] } else { UNKNOWN_MAC };
@@ -120,7 +122,8 @@ fn linux_sll(head: &[u8; 16]) -> SyntheticHeader {
     }
 }
 
-/// Cooked, version 2: protocol, reserved, interface, ARPHRD, packet type, address length, address.
+/// Parses LINKTYPE_LINUX_SLL2: protocol, reserved, interface, ARPHRD, packet type, address length,
+/// address.
 fn linux_sll2(head: &[u8; 20]) -> SyntheticHeader {
     let [t0, t1, _, _, _, _, _, _, _, _, packet_type, len, a, b, c, d, e, f, ..] = *head;
     let source = if len == 6 { [a, b, c, d, e, f] } else { UNKNOWN_MAC };
@@ -131,7 +134,8 @@ fn linux_sll2(head: &[u8; 20]) -> SyntheticHeader {
     }
 }
 
-/// `sll_pkttype`: to us, broadcast, multicast; 3 is between others; 4 is sent by us.
+/// The direction of a packet type (`sll_pkttype` of packet(7)): 0 to this host, 1 broadcast,
+/// 2 multicast, 3 between other hosts, 4 sent by this host.
 const fn direction_of_packet_type(packet_type: u8) -> Option<Direction> {
     match packet_type {
         0..=2 => Some(Direction::Ingress),

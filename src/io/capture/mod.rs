@@ -1,8 +1,8 @@
-//! Capture files: pcap and pcapng, mapped or streamed, plain or compressed.
+//! Reads capture files: pcap and pcapng, mapped or streamed, plain or compressed.
 //!
-//! What belongs here: everything from a file's name to frames. What does not: what the frames
-//! mean. One parser for each format works on a window of bytes, whether that window is the whole
-//! mapped file or the part of a stream that has come so far.
+//! What belongs here: everything from the name of a file to its frames. What does not belong here:
+//! the evaluation of the frames. There is one parser for each format. It works on a window of
+//! bytes, which is the whole mapped file or the part of a stream that was received so far.
 
 mod block_options;
 mod error;
@@ -13,6 +13,7 @@ mod link_type;
 mod open;
 mod pcap;
 mod pcapng;
+mod record;
 mod source;
 mod timestamp_resolution;
 mod window;
@@ -20,8 +21,5 @@ mod zstd;
 
 pub use error::DamagedCapture;
 pub use open::OpenError;
+pub use record::MAX_RECORD_LEN;
 pub use source::CaptureSource;
-
-/// The longest record that is believed, in bytes. The longest frames that are seen come from
-/// offloads with "big TCP", 512 KiB at most; a length above this is damage, not data.
-pub const MAX_RECORD_LEN: usize = 16 * 1024 * 1024;

@@ -1,4 +1,4 @@
-//! From a name to a capture: files, pipes, standard input, memory; gzip and zstd by content.
+//! Opens a capture: a file, a pipe, standard input or memory. Detects gzip and zstd by content.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -20,28 +20,26 @@ const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// Why a capture could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The file could not be opened or its beginning not be read.
+    /// The file cannot be opened, or its first bytes cannot be read.
     #[error("{name}: {error}")]
     Io {
         /// The capture.
         name: String,
-        /// What the system says.
+        /// The error of the system.
         error: io::Error,
     },
-    /// The name is that of a directory.
+    /// The path is a directory.
     #[error("{0}: it is a directory; name the captures in it")]
     Directory(String),
-    /// The file has no bytes.
-    #[error("{0}: it is empty; a capture begins with a file header")]
+    /// The file is empty.
+    #[error("{0}: it is empty: expected a pcap or pcapng capture")]
     Empty(String),
-    /// The file is something else.
-    #[error(
-        "{name}: not a capture that can be read: {what} (read are pcap and pcapng, plain, gzip or zstd)"
-    )]
+    /// The file is not a capture in a supported format.
+    #[error("{name}: not a capture: {what} (expected pcap or pcapng, plain or with gzip or zstd)")]
     NotACapture {
         /// The capture.
         name: String,
-        /// What is wrong with its beginning.
+        /// What is wrong with its first bytes.
         what: String,
     },
 }
@@ -59,25 +57,25 @@ fn standard_input() -> io::Result<File> {
 }
 
 impl CaptureSource {
-    /// Opens a file; `-` is standard input. Regular files are mapped.
+    /// Opens a file; `-` is standard input. Regular files are mapped into memory unless compressed.
     ///
     /// # Errors
-    /// [`OpenError`], one sentence for each way in which it fails.
+    /// [`OpenError`]: the file cannot be read or is not a capture.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         Self::open_with_stop(path, &StopFlag::new())
     }
 
-    /// Opens a file as [`open`](Self::open) does. Once the flag is set, a read that waits for more
-    /// of standard input, a pipe or a device fails.
+    /// Opens a file as [`open`](Self::open) does. After the flag is set, a read that waits for data
+    /// of standard input, a pipe or a device fails within 100 ms.
     ///
     /// # Errors
-    /// [`OpenError`], one sentence for each way in which it fails.
+    /// [`OpenError`]: the file cannot be read or is not a capture.
     pub fn open_with_stop(path: &Path, stop: &StopFlag) -> Result<Self, OpenError> {
         let name = path.display().to_string();
         if name == "-" {
             let name = "standard input";
             let io_error = |error| OpenError::Io { name: name.to_owned(), error };
-            // Not through `io::Stdin`, whose buffer `poll` does not see.
+            // Not `io::Stdin`, because `poll` does not know the contents of its buffer.
             let file = standard_input().map_err(io_error)?;
             return Self::from_reader(name, InterruptibleReader::new(file, stop));
         }
@@ -102,7 +100,7 @@ impl CaptureSource {
         Self::from_window(&name, Window::mapped(map))
     }
 
-    /// Reads a stream, which is decompressed if its content asks for it.
+    /// Reads a stream. Compressed content is decompressed.
     ///
     /// # Errors
     /// [`OpenError`], as for a file.
@@ -168,12 +166,12 @@ impl Compression {
     }
 }
 
-/// A frame of zstd that holds no content (RFC 8878, section 3.1.2).
+/// Whether the bytes start with a skippable frame of zstd (RFC 8878, section 3.1.2).
 fn is_skippable_frame(start: &[u8]) -> bool {
     matches!(start, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
 }
 
-/// The first bytes of a stream, as many as tell what it is.
+/// The first four bytes of a stream, which identify its format.
 fn read_magic(reader: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut start = Vec::new();
     reader.take(4).read_to_end(&mut start)?;

@@ -1,10 +1,10 @@
-//! The classic format: a file header of 24 bytes, then records.
+//! The pcap format: a file header of 24 bytes, then records.
 //!
 //! ```text
 //! file header                       record header
 //!  0 magic: byte order, precision    0 seconds
 //!  4 version 2.4 (4 + 4 unused)      4 micro- or nanoseconds
-//! 16 snaplen, never believed         8 captured length
+//! 16 snaplen, ignored                8 captured length
 //! 20 link type and more             12 length on the wire
 //!                                   16 (modified format: 8 bytes more)
 //!
@@ -13,32 +13,32 @@
 //! ```
 //! The FCS (frame check sequence) length is in units of two bytes.
 
-use super::MAX_RECORD_LEN;
-use super::format::{PacketRecord, fcs_warning};
+use super::record::{MAX_RECORD_LEN, PacketRecord, fcs_warning};
 
-/// How the records of a file are laid out.
+/// The layout of the records of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PcapLayout {
     pub(super) big_endian: bool,
     pub(super) nanosecond: bool,
-    /// 16, or 24 in the format that a patch to libpcap wrote once (magic a1b2cd34).
+    /// The length of a record header in bytes: 16, or 24 in the format of an old patch to libpcap
+    /// (magic a1b2cd34).
     pub(super) header_len: usize,
     length_order: LengthOrder,
     pub(super) link_type: u16,
     /// The length of the frame check sequence at the end of each frame, in bytes.
     fcs_len: u8,
-    /// The field that the link type is in.
+    /// The field with the link type and the FCS length.
     link_type_field: u32,
     version: (u16, u16),
 }
 
-/// Bits of the link type field that have to be 0; libpcap refuses a capture that has one set.
+/// Bits of the link type field that must be 0. libpcap rejects a capture with one of them set.
 const RESERVED_BITS: u32 = 0x0bff_0000;
 
-/// Says that the highest four bits of the link type field are the length of the FCS.
+/// If set, the highest four bits of the link type field are the FCS length.
 const HAS_FCS_LEN: u32 = 0x0400_0000;
 
-/// Which of the two lengths of a record comes first: early versions disagreed.
+/// The order of the two lengths in a record header, which differs between early versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LengthOrder {
     CapturedFirst,
@@ -46,10 +46,10 @@ enum LengthOrder {
     SmallerIsCaptured,
 }
 
-/// Length of the file header in bytes.
+/// The length of the file header, in bytes.
 pub(super) const FILE_HEADER_LEN: usize = 24;
 
-/// One record header.
+/// A parsed record header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RecordHeader {
     pub(super) timestamp_ns: u64,
@@ -58,12 +58,12 @@ pub(super) struct RecordHeader {
 }
 
 impl PcapLayout {
-    /// Whether a capture that begins with these bytes is of this format.
+    /// Whether `start` is a magic number of pcap.
     pub(super) fn is_magic(start: [u8; 4]) -> bool {
         Self::parse_magic(start).is_some()
     }
 
-    /// Byte order, precision and length of record headers.
+    /// Whether it is big-endian, whether it has nanoseconds, and the length of record headers.
     fn parse_magic(start: [u8; 4]) -> Option<(bool, bool, usize)> {
         match u32::from_be_bytes(start) {
             0xa1b2_c3d4 => Some((true, false, 16)),
@@ -76,7 +76,10 @@ impl PcapLayout {
         }
     }
 
-    /// Reads the file header, or says what about it is not supported.
+    /// Parses the file header.
+    ///
+    /// # Errors
+    /// A sentence, if the header is not supported.
     pub(super) fn parse(header: &[u8; FILE_HEADER_LEN]) -> Result<Self, String> {
         let [m0, m1, m2, m3, a0, a1, i0, i1, .., l0, l1, l2, l3] = *header;
         let field = [l0, l1, l2, l3];
@@ -90,7 +93,7 @@ impl PcapLayout {
             (2, 0..=2) => LengthOrder::WireFirst,
             (2, 3) | (543, 0) => LengthOrder::SmallerIsCaptured,
             (2, _) => LengthOrder::CapturedFirst,
-            _ => return Err(format!("version {major}.{minor} of pcap, of which only 2.x is read")),
+            _ => return Err(format!("version {major}.{minor} of pcap: expected 2.x")),
         };
         let link_type = if big_endian { word([l2, l3]) } else { word([l0, l1]) };
         let link_type_field =
@@ -109,7 +112,7 @@ impl PcapLayout {
         })
     }
 
-    /// What is unusual about the file header, and read all the same.
+    /// Warnings about deviations in the file header that are tolerated.
     pub(super) fn warnings(&self) -> Vec<String> {
         let (major, minor) = self.version;
         let mut warnings = Vec::new();
@@ -130,7 +133,7 @@ impl PcapLayout {
         warnings
     }
 
-    /// The record at the beginning of `bytes`, if it is there in full and to be believed.
+    /// The record at the start of `bytes`, if it is complete and not longer than the maximum.
     #[inline]
     pub(super) fn parse_record<'a>(&self, bytes: &'a [u8]) -> Option<PacketRecord<'a>> {
         let header = self.record_header(bytes)?;
@@ -146,7 +149,7 @@ impl PcapLayout {
         Some(record.without_fcs(self.fcs_len))
     }
 
-    /// Reads the record header at the beginning of `bytes`; nothing where it is cut.
+    /// Parses the record header at the start of `bytes`; none if it is truncated.
     #[inline]
     pub(super) fn record_header(&self, bytes: &[u8]) -> Option<RecordHeader> {
         let [s0, s1, s2, s3, f0, f1, f2, f3, a0, a1, a2, a3, b0, b1, b2, b3] =
@@ -166,9 +169,9 @@ impl PcapLayout {
         let unit = if self.nanosecond { 1 } else { 1_000 };
         let seconds = u64::from(number([s0, s1, s2, s3]));
         let fraction = u64::from(number([f0, f1, f2, f3]));
-        // A fraction of a second or more is carried: such files exist.
+        // A fraction of one second or more is added to the seconds, because such files exist.
         let timestamp_ns = seconds * 1_000_000_000 + fraction * unit;
-        // "An original length below the captured one" is damage that is easily mended.
+        // A wire length below the captured length is corrected to the captured length.
         Some(RecordHeader { timestamp_ns, captured_len, wire_len: wire_len.max(captured_len) })
     }
 }

@@ -1,4 +1,5 @@
-//! The newer format: blocks, of which sections, interfaces and packets are read.
+//! The pcapng format: a sequence of blocks. Section, interface and packet blocks are read; others
+//! are skipped.
 //!
 //! ```text
 //!  0 type   4 total length   8 body ...   total length again
@@ -6,9 +7,8 @@
 //! enhanced packet: interface, time (high, low), captured length, wire length, bytes, options
 //! ```
 
-use super::MAX_RECORD_LEN;
 use super::block_options::BlockOptions;
-use super::format::{PacketRecord, fcs_warning};
+use super::record::{MAX_RECORD_LEN, PacketRecord, fcs_warning};
 use super::timestamp_resolution::TimestampResolution;
 use crate::model::Direction;
 
@@ -23,34 +23,37 @@ const IF_FCSLEN: u16 = 13;
 const IF_TSOFFSET: u16 = 14;
 const EPB_FLAGS: u16 = 2;
 
-/// The most interfaces that a section may describe.
+/// The longest block that is read, in bytes: the longest record with its header and options.
+const MAX_BLOCK_LEN: usize = MAX_RECORD_LEN + 4096;
+
+/// The largest number of interfaces of a section.
 const MAX_INTERFACES: usize = 65_536;
 
-/// What a section has said so far.
+/// The section header and the interfaces that were read so far.
 #[derive(Debug, Clone, Default)]
 pub(super) struct PcapngSection {
     big_endian: bool,
     interfaces: Vec<InterfaceDescription>,
-    /// What is unusual about its head, until somebody takes note.
+    /// Warnings that were not returned yet.
     warnings: Vec<String>,
 }
 
-/// What a packet needs to know of its interface.
+/// The properties of an interface that its packets depend on.
 #[derive(Debug, Clone, Copy)]
 struct InterfaceDescription {
     link_type: u16,
     snaplen: u32,
     resolution: TimestampResolution,
     offset_s: i64,
-    /// The length of the frame check sequence at the end of its packets, in bytes.
+    /// The length of the frame check sequence of its packets, in bytes.
     fcs_len: u8,
 }
 
-/// The head of a block.
+/// The type and length of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BlockHeader {
     pub(super) kind: u32,
-    /// All of the block, in bytes.
+    /// The total length of the block, in bytes.
     pub(super) len: usize,
 }
 
@@ -61,21 +64,21 @@ impl BlockHeader {
         matches!(self.kind, OBSOLETE_PACKET | SIMPLE_PACKET | ENHANCED_PACKET)
     }
 
-    /// Whether the block means anything to us; others are skipped, however long they are.
+    /// Whether the block is read. Other blocks are skipped, whatever their length.
     pub(super) const fn is_known(self) -> bool {
         self.is_packet() || matches!(self.kind, SECTION_HEADER | INTERFACE_DESCRIPTION)
     }
 }
 
 impl PcapngSection {
-    /// Reads the head of the block that `bytes` begin with: at least 12 bytes.
+    /// Parses the header of the block at the start of `bytes`, which are at least 12.
     pub(super) fn block_header(
         &self,
         bytes: &[u8; BlockHeader::LEN],
     ) -> Result<BlockHeader, String> {
         let [k0, k1, k2, k3, l0, l1, l2, l3, m0, m1, m2, m3] = *bytes;
         let mut big_endian = self.big_endian;
-        // A section's type reads the same both ways; its own magic tells the order.
+        // The type of a section is a palindrome. Its byte-order magic determines the byte order.
         if u32::from_be_bytes([k0, k1, k2, k3]) == SECTION_HEADER {
             big_endian = match u32::from_be_bytes([m0, m1, m2, m3]) {
                 0x1a2b_3c4d => true,
@@ -90,13 +93,13 @@ impl PcapngSection {
             return Err(format!("a block length of {len} bytes"));
         }
         let header = BlockHeader { kind, len };
-        if header.is_known() && len > MAX_RECORD_LEN + 4096 {
-            return Err(format!("a block of {len} bytes, of which {MAX_RECORD_LEN} are believed"));
+        if header.is_known() && len > MAX_BLOCK_LEN {
+            return Err(format!("a block of {len} bytes: expected at most {MAX_BLOCK_LEN}"));
         }
         Ok(header)
     }
 
-    /// Takes in a section or interface block.
+    /// Applies a section or interface block.
     pub(super) fn apply_block(&mut self, header: BlockHeader, block: &[u8]) -> Result<(), String> {
         match header.kind {
             SECTION_HEADER => {
@@ -122,12 +125,12 @@ impl PcapngSection {
         }
     }
 
-    /// Version 1.0. Some writers wrote 1.2, without a change of the format, and libpcap reads it.
+    /// Accepts version 1.0, and 1.2, which some writers use for the same format and libpcap reads.
     fn check_version(&mut self, body: &[u8]) -> Result<(), String> {
         let word = |from| body.get(from..).and_then(|pair| self.read_u16(pair)).unwrap_or_default();
         let (major, minor) = (word(4), word(6));
         if major != 1 {
-            return Err(format!("version {major} of pcapng, of which only 1 is read"));
+            return Err(format!("version {major} of pcapng: expected 1"));
         }
         if !matches!(minor, 0 | 2) {
             self.warnings.push(format!(
@@ -137,17 +140,17 @@ impl PcapngSection {
         Ok(())
     }
 
-    /// What is unusual about the section and its interfaces so far; once.
+    /// Warnings about deviations that are tolerated; each is returned once.
     pub(super) fn take_warnings(&mut self) -> Vec<String> {
         std::mem::take(&mut self.warnings)
     }
 
-    /// Whether some interface so far has times that do not fit microseconds.
+    /// Whether an interface has timestamps that may not be whole microseconds.
     pub(super) fn needs_nanoseconds(&self) -> bool {
         self.interfaces.iter().any(|interface| !interface.resolution.fits_microseconds())
     }
 
-    /// The packet block at the beginning of `bytes`, if it is there in full and sound.
+    /// The packet at the start of `bytes`, if its block is complete and valid.
     #[inline]
     pub(super) fn parse_record<'a>(&self, bytes: &'a [u8]) -> Option<PacketRecord<'a>> {
         let header =
@@ -155,7 +158,10 @@ impl PcapngSection {
         self.parse_packet(header, bytes.get(..header.len)?).ok()
     }
 
-    /// Reads a packet block that is there in full, or says what is wrong with it.
+    /// Parses a complete packet block.
+    ///
+    /// # Errors
+    /// A sentence, if the block is invalid.
     pub(super) fn parse_packet<'a>(
         &self,
         header: BlockHeader,
@@ -182,7 +188,7 @@ impl PcapngSection {
                 self.timed_record(interface, time, lens, rest)
             }
             _ => {
-                // The old block counts drops in the upper half of the interface's word.
+                // The obsolete block has a drop count in the upper half of the interface field.
                 let (fixed, rest) =
                     body.split_first_chunk::<20>().ok_or("a packet block cut short")?;
                 let [i0, i1, _, _, time @ .., c0, c1, c2, c3, w0, w1, w2, w3] = *fixed;
@@ -273,8 +279,8 @@ impl PcapngSection {
         Ok(interface)
     }
 
-    /// `epb_flags`, 0 where there are none. Options of a packet that cannot be read cost what
-    /// they say, not the packet.
+    /// The value of `epb_flags`, or 0 if there is none. Invalid options are ignored; the packet is
+    /// read all the same.
     fn flags(&self, options: &[u8]) -> u32 {
         let mut options = self.options(options).flatten();
         let flags = options.find(|(code, _)| *code == EPB_FLAGS);
@@ -285,7 +291,7 @@ impl PcapngSection {
         BlockOptions::new(bytes, self.big_endian)
     }
 
-    /// Whether the length behind a block agrees with the one in its head.
+    /// Checks that the trailing length of a block equals the length in its header.
     pub(super) fn check_trailing_length(&self, len: usize, tail: [u8; 4]) -> Result<(), String> {
         let tail = self.read_u32(tail);
         if usize::try_from(tail) == Ok(len) {
@@ -294,7 +300,7 @@ impl PcapngSection {
         Err(format!("a block of {len} bytes that ends with a length of {tail}"))
     }
 
-    /// What stands between head and tail of a block, if both agree on its length.
+    /// The body of a block, if both of its lengths are equal.
     fn body<'a>(&self, block: &'a [u8]) -> Result<&'a [u8], String> {
         let inside = block.get(8..).and_then(<[u8]>::split_last_chunk::<4>);
         let (body, tail) = inside.ok_or("a block cut short")?;
@@ -326,14 +332,14 @@ const fn direction(flags: u32) -> Option<Direction> {
 }
 
 /// Bits 5 to 8 of `epb_flags`: the length of the frame check sequence in bytes, which "overrides
-/// the if_fcslen option"; 0 where it is not known.
+/// the if_fcslen option"; 0 if it is not known.
 fn fcs_len_of(flags: u32) -> Option<u8> {
     u8::try_from((flags >> 5) & 0xf).ok().filter(|len| *len > 0)
 }
 
 /// The option `if_fcslen` in bytes. The specification counts bits; Wireshark and most writers
 /// count bytes. No frame check sequence is shorter than 16 bits or longer than 15 bytes, so the
-/// value shows which it is.
+/// value determines the unit.
 const fn fcs_len_of_interface(option: u8) -> u8 {
     if option < 16 { option } else { option / 8 }
 }

@@ -1,4 +1,4 @@
-//! A capture as a source of frames.
+//! A capture file as a source of frames.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -6,13 +6,13 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 
-use super::MAX_RECORD_LEN;
 use super::error::{ReadError, end_of_capture, truncated};
 use super::format::CaptureFormat;
 use super::frames::BorrowedRecords;
 use super::link_type::LinkType;
 use super::pcap::FILE_HEADER_LEN;
 use super::pcapng::BlockHeader;
+use super::record::MAX_RECORD_LEN;
 use super::window::Window;
 use crate::dataplane::{Burst, Source};
 
@@ -22,25 +22,25 @@ pub struct CaptureSource {
     pub(super) origin: StreamOrigin,
     pub(super) window: Window,
     pub(super) format: CaptureFormat,
-    /// How many records were lent and given back.
+    /// The number of records that were borrowed and returned.
     record_count: u64,
-    /// Where the record or block begins that is looked at.
+    /// The offset of the current record or block, in bytes.
     record_offset: u64,
-    /// What was met behind the head of the capture, for the first burst to say.
+    /// An error after the header of the capture, which the first burst returns.
     pending_error: Option<ReadError>,
     is_finished: bool,
     pub(super) unsupported: BTreeSet<u16>,
-    /// What is unusual about the capture, and the part of it that nobody took note of yet.
+    /// All warnings about the capture, and those that were not returned yet.
     warnings: BTreeSet<String>,
     new_warnings: Vec<String>,
-    /// Frames behind an Ethernet header of ours.
+    /// The buffer of frames with a synthesized Ethernet header.
     pub(super) copied: Vec<u8>,
     pub(super) borrowed: BorrowedRecords,
 }
 
-/// From where a stream comes again.
+/// How a stream is read again from its start.
 pub(super) enum StreamOrigin {
-    /// From nowhere.
+    /// It cannot be read again.
     NotRepeatable,
     /// A compressed file.
     File(PathBuf),
@@ -49,7 +49,7 @@ pub(super) enum StreamOrigin {
 }
 
 impl CaptureSource {
-    /// Reads the head of a capture: its file header, or all blocks in front of the first packet.
+    /// Reads the start of a capture: its file header, or all blocks before the first packet.
     pub(super) fn new(name: String, mut window: Window) -> io::Result<Result<Self, String>> {
         window.buffer_at_least(FILE_HEADER_LEN)?;
         let format = match CaptureFormat::detect(window.remaining()) {
@@ -74,7 +74,7 @@ impl CaptureSource {
         };
         this.collect_warnings();
         match this.find_record() {
-            // Where not even the head of a capture is sound, there is none.
+            // If the start is damaged, the file is not a capture.
             Err(ReadError::Malformed(what)) if this.window.position() == 0 => return Ok(Err(what)),
             Err(error) => this.pending_error = Some(error),
             Ok(_) => {}
@@ -82,28 +82,27 @@ impl CaptureSource {
         Ok(Ok(this))
     }
 
-    /// What messages call it.
+    /// The name of the capture in messages.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Whether times do not fit microseconds. Of pcapng the interfaces in front of the first
-    /// packet tell.
+    /// Whether timestamps may not be whole microseconds. For pcapng this depends on the interfaces
+    /// that were read so far; at first, those before the first packet.
     #[must_use]
     pub fn needs_nanoseconds(&self) -> bool {
         self.format.needs_nanoseconds()
     }
 
-    /// Whether times that do not fit microseconds may still come: a pcapng capture may describe
-    /// interfaces anywhere.
+    /// Whether [`needs_nanoseconds`](Self::needs_nanoseconds) may still change, because a pcapng
+    /// capture may describe interfaces anywhere.
     #[must_use]
     pub const fn may_change_precision(&self) -> bool {
         self.format.may_change_precision()
     }
 
-    /// What is unusual about the capture as far as it was read, and read all the same; each
-    /// sentence once.
+    /// Warnings about deviations that are tolerated, as sentences; each is returned once.
     pub fn take_warnings(&mut self) -> Vec<String> {
         std::mem::take(&mut self.new_warnings)
     }
@@ -116,28 +115,29 @@ impl CaptureSource {
         }
     }
 
-    /// How much was read, in bytes of what is inside a compressed capture.
+    /// The number of bytes that were read, after decompression.
     #[must_use]
     pub fn position_bytes(&self) -> u64 {
         self.window.position()
     }
 
-    /// How much there is to read, where that is known.
+    /// The length of the capture in bytes; none for a stream.
     #[must_use]
     pub fn total_bytes(&self) -> Option<u64> {
         self.window.total_len()
     }
 
-    /// The link types that were met and carry no IP in a way known here.
+    /// The link types of records that were read and are not supported.
     #[must_use]
     pub const fn unsupported_link_types(&self) -> &BTreeSet<u16> {
         &self.unsupported
     }
 
-    /// Begins again with the first record.
+    /// Starts again with the first record.
     ///
     /// # Errors
-    /// `Unsupported` for a stream that comes only once; whatever opening it again meets.
+    /// [`io::ErrorKind::Unsupported`] for a stream that cannot be read again, or the error of opening
+    /// the file again.
     pub fn rewind(&mut self) -> io::Result<()> {
         if self.window.rewind() {
             self.window.advance(self.format.file_header_len());
@@ -159,14 +159,14 @@ impl CaptureSource {
             StreamOrigin::File(path) => Self::open(path),
             StreamOrigin::Memory(bytes) => Self::from_bytes(&self.name, bytes.clone()),
             StreamOrigin::NotRepeatable => {
-                let what = format!("{} comes only once", self.name);
+                let what = format!("{} cannot be read a second time", self.name);
                 return Err(io::Error::new(io::ErrorKind::Unsupported, what));
             }
         };
         reopened.map_err(io::Error::other)
     }
 
-    /// Moves on to the next record that is there in full; false at the end.
+    /// Advances to the next complete record. Returns false at the end.
     fn find_record(&mut self) -> Result<bool, ReadError> {
         loop {
             self.record_offset = self.window.position();
@@ -196,7 +196,7 @@ impl CaptureSource {
         }
     }
 
-    /// Moves over a block that means nothing to us, however long it is, without holding it.
+    /// Skips a block of any length without buffering it.
     fn skip_block(&mut self, header: BlockHeader) -> Result<(), ReadError> {
         let CaptureFormat::Pcapng(section) = &self.format else { return Ok(()) };
         let body_len = u64::try_from(header.len - 4).unwrap_or(u64::MAX);
@@ -221,7 +221,7 @@ impl CaptureSource {
         let captured_len = usize::try_from(captured_len).unwrap_or(usize::MAX);
         if captured_len > MAX_RECORD_LEN {
             let what = format!(
-                "a captured length of {captured_len} bytes, of which {MAX_RECORD_LEN} are believed"
+                "a captured length of {captured_len} bytes: expected at most {MAX_RECORD_LEN}"
             );
             return Err(ReadError::Malformed(what));
         }
@@ -232,14 +232,14 @@ impl CaptureSource {
         Ok(true)
     }
 
-    /// Moves over what was lent last: its borrowers are gone.
+    /// Advances over the records of the last burst, which are no longer borrowed.
     fn consume_borrowed(&mut self) {
         let borrowed = std::mem::take(&mut self.borrowed);
         self.window.advance(borrowed.bytes);
         self.record_count += u64::try_from(borrowed.records).unwrap_or_default();
     }
 
-    /// What is done with the next record; nothing at the end.
+    /// The link type of the next record; none at the end.
     fn next_link_type(&mut self) -> Result<Option<LinkType>, ReadError> {
         if let Some(error) = self.pending_error.take() {
             return Err(error);

@@ -1,30 +1,30 @@
-//! The resolution of a pcapng interface's clock, and times in nanoseconds.
+//! The timestamp resolution of a pcapng interface, and the conversion to nanoseconds.
 
-/// How long one tick of an interface's clock is.
+/// The length of one tick of an interface's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TimestampResolution {
-    /// So many powers of ten to the second.
+    /// 10^-n seconds.
     Decimal(u8),
-    /// So many powers of two to the second.
+    /// 2^-n seconds.
     Binary(u8),
 }
 
 impl TimestampResolution {
-    /// Reads the value of the option `if_tsresol`: the highest bit chooses the base.
+    /// Parses the option `if_tsresol`: the highest bit selects the base.
     pub(super) const fn from_option(option: u8) -> Self {
         let exponent = option & 0x7f;
         if option & 0x80 == 0 { Self::Decimal(exponent) } else { Self::Binary(exponent) }
     }
 
-    /// Whether every time fits microseconds. A second has 10^6 = 2^6 * 5^6 microseconds, so a tick
-    /// of 2^-7 s is no whole number of them.
+    /// Whether every timestamp is a whole number of microseconds. A second has 10^6 = 2^6 * 5^6
+    /// microseconds, so a tick of 2^-7 s is not a whole number of them.
     pub(super) const fn fits_microseconds(self) -> bool {
         match self {
             Self::Decimal(power) | Self::Binary(power) => power <= 6,
         }
     }
 
-    /// Ticks as nanoseconds since 1970; what does not fit is the first or the last instant.
+    /// Converts ticks to nanoseconds since 1970-01-01 UTC, clamped to the range of `u64`.
     pub(super) fn to_nanoseconds(self, ticks: u64, offset_s: i64) -> u64 {
         let ticks = u128::from(ticks) * 1_000_000_000;
         let since_offset = match self {

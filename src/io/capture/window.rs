@@ -1,4 +1,4 @@
-//! The bytes of a capture: a whole file, or a stream of which a part is held.
+//! A window on the bytes of a capture: the whole file, or the buffered part of a stream.
 
 use std::io::{self, Read};
 
@@ -6,18 +6,18 @@ use bytes::Bytes;
 
 use crate::io::sys::MappedFile;
 
-/// How much is read from a stream at once, in bytes.
+/// The length of one read from a stream, in bytes.
 const CHUNK_LEN: usize = 256 * 1024;
 
-/// How far ahead of the cursor pages are brought in, in bytes.
+/// The distance of page read-ahead from the cursor, in bytes.
 const POPULATE_LEN: usize = 2 * 1024 * 1024;
 
 /// Bytes with a cursor.
 pub(super) struct Window {
     bytes: Backing,
-    /// Offset of the cursor in what is held.
+    /// The offset of the cursor in the buffered bytes.
     at: usize,
-    /// Offset of the first held byte in the capture.
+    /// The offset of the first buffered byte in the capture.
     buffer_start: u64,
 }
 
@@ -27,8 +27,8 @@ enum Backing {
     Stream(Stream),
 }
 
-/// A buffer that is used again and again. It is as long as it is (filling it with zeros for each
-/// read of a slow pipe would cost more than the reading) and `filled` says how much of it counts.
+/// A reused buffer, of which the first `filled` bytes are valid. It is not shortened, because
+/// zeroing it again for each read of a slow pipe would cost more than the read.
 struct Stream {
     reader: Box<dyn Read + Send>,
     buffer: Vec<u8>,
@@ -58,7 +58,7 @@ impl Window {
         Self { bytes, at: 0, buffer_start: 0 }
     }
 
-    /// What is held from the cursor on.
+    /// The buffered bytes from the cursor on.
     pub(super) fn remaining(&self) -> &[u8] {
         let held = match &self.bytes {
             Backing::Mapped { map, .. } => map.bytes(),
@@ -68,12 +68,12 @@ impl Window {
         held.get(self.at..).unwrap_or_default()
     }
 
-    /// Offset of the cursor in the capture.
+    /// The offset of the cursor in the capture, in bytes.
     pub(super) fn position(&self) -> u64 {
         self.buffer_start + u64::try_from(self.at).unwrap_or_default()
     }
 
-    /// How long the capture is, where that is known.
+    /// The length of the capture in bytes; none for a stream.
     pub(super) fn total_len(&self) -> Option<u64> {
         match &self.bytes {
             Backing::Mapped { map, .. } => u64::try_from(map.bytes().len()).ok(),
@@ -82,7 +82,7 @@ impl Window {
         }
     }
 
-    /// Whether the capture can be read again from its beginning.
+    /// Moves the cursor to the start. Returns false for a stream.
     pub(super) fn rewind(&mut self) -> bool {
         match &mut self.bytes {
             Backing::Stream(_) => return false,
@@ -93,13 +93,13 @@ impl Window {
         true
     }
 
-    /// Moves the cursor over bytes that are held.
+    /// Moves the cursor over buffered bytes.
     pub(super) fn advance(&mut self, len: usize) {
         self.at += len;
         if let Backing::Mapped { map, populated } = &mut self.bytes
             && self.at + POPULATE_LEN / 2 > *populated
         {
-            // Nobody borrows what is behind the cursor; the cursor itself may be within a page.
+            // The bytes before the cursor are not borrowed. The cursor may be within a page.
             let behind = populated.saturating_sub(2 * POPULATE_LEN);
             map.release(behind, (self.at & !0xffff).saturating_sub(behind));
             let from = self.at.max(*populated);
@@ -108,8 +108,8 @@ impl Window {
         }
     }
 
-    /// Holds at least `len` bytes from the cursor on, or all that there are; says whether it does.
-    /// A stream's buffer grows with what has come, never with what `len` promises.
+    /// Buffers at least `len` bytes from the cursor on. Returns false if the capture ends before.
+    /// The buffer grows only with received bytes, so a wrong `len` does not allocate memory.
     pub(super) fn buffer_at_least(&mut self, len: usize) -> io::Result<bool> {
         if let Backing::Stream(stream) = &mut self.bytes {
             while !stream.is_at_end && stream.filled.saturating_sub(self.at) < len {
@@ -122,7 +122,8 @@ impl Window {
         Ok(self.remaining().len() >= len)
     }
 
-    /// Moves the cursor over bytes that need not be held; false where the capture ends before.
+    /// Moves the cursor over `len` bytes without buffering them. Returns false if the capture ends
+    /// before.
     pub(super) fn skip(&mut self, mut len: u64) -> io::Result<bool> {
         while len > 0 {
             if self.remaining().is_empty() {
@@ -141,8 +142,8 @@ impl Window {
 }
 
 impl Stream {
-    /// Makes room behind what is filled, by moving what counts (from `at` on: less than a record)
-    /// to the front, or by growing. Says how far it was moved.
+    /// Makes room after the valid bytes. It moves the bytes from `at` on, less than one record, to
+    /// the front, or grows the buffer. Returns the distance of the move.
     fn make_room(&mut self, at: usize) -> usize {
         let mut moved = 0;
         if at > 0 && self.buffer.len() - self.filled < CHUNK_LEN / 2 {
@@ -163,7 +164,7 @@ impl Stream {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
                 Ok(len) => {
-                    // A reader that claims more than there is room for would be wrong about it.
+                    // A faulty reader may return more than the length of the buffer.
                     self.filled += len.min(room.len());
                     self.is_at_end = len == 0;
                     return Ok(());

@@ -1,21 +1,21 @@
-//! A stream of zstd frames as a reader of what is inside them.
+//! Decompresses a stream of zstd frames.
 
 use std::io::{self, BufRead, Read};
 
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
-/// An empty raw block that is the last of its frame (RFC 8878, section 3.1.1.2), and room for
-/// the checksum that may follow.
+/// An empty raw block that is the last of its frame (RFC 8878, section 3.1.1.2), and four bytes for
+/// an optional checksum.
 const LAST_BLOCK: [u8; 7] = [1, 0, 0, 0, 0, 0, 0];
 
-/// One frame behind the other, those without content skipped.
+/// Reads the contents of consecutive frames. Skippable frames are skipped.
 pub(super) struct ZstdFrames<R> {
     reader: R,
     decoder: FrameDecoder,
-    /// Whether the decoder holds a frame that is not yet read to its end.
+    /// Whether the decoder has a frame that was not yet read completely.
     is_in_frame: bool,
-    /// What ends the stream, once all that was decoded before it is read.
+    /// An error, which is returned after all bytes that were decoded before it.
     deferred_error: Option<io::Error>,
 }
 
@@ -24,7 +24,7 @@ impl<R: BufRead> ZstdFrames<R> {
         Self { reader, decoder: FrameDecoder::new(), is_in_frame: false, deferred_error: None }
     }
 
-    /// Begins the next frame; false where there is none.
+    /// Starts the next frame. Returns false if there is none.
     fn start_frame(&mut self) -> io::Result<bool> {
         use FrameDecoderError::ReadFrameHeaderError as Header;
         while !self.reader.fill_buf()?.is_empty() {
@@ -43,8 +43,8 @@ impl<R: BufRead> ZstdFrames<R> {
         Ok(false)
     }
 
-    /// Decodes some blocks. Where that fails, what was decoded so far is not lost: the decoder
-    /// holds it back for blocks to come, until an empty last block says that there are none.
+    /// Decodes some blocks. After an error, the decoder still holds decoded bytes for later blocks;
+    /// feeding it an empty last block releases them.
     fn decode(&mut self, len: usize) {
         let some = BlockDecodingStrategy::UptoBytes(len);
         if let Err(error) = self.decoder.decode_blocks(&mut self.reader, some) {
@@ -53,7 +53,7 @@ impl<R: BufRead> ZstdFrames<R> {
         }
     }
 
-    /// Ends a frame of which all is read.
+    /// Ends a frame that was read completely.
     fn finish_frame(&mut self) -> io::Result<()> {
         self.is_in_frame = false;
         if let Some(error) = self.deferred_error.take() {

@@ -1,10 +1,10 @@
-//! An IP address of an interface, read from an `RTM_NEWADDR` or `RTM_DELADDR` message.
+//! An IP address of an interface, parsed from an `RTM_NEWADDR` or `RTM_DELADDR` message.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use netlink_packet_core::{NlasIterator, parse_ip};
 
-/// The index of the interface, and what stands behind the fixed part.
+/// Splits a message into the index of the interface and its attributes.
 ///
 /// ```text
 /// | family, 1 | prefix, 1 | flags, 1 | scope, 1 | index, 4 | attributes ...
@@ -14,8 +14,9 @@ pub(super) fn split_header(payload: &[u8]) -> Option<(u32, &[u8])> {
     Some((u32::from_ne_bytes([i0, i1, i2, i3]), attributes))
 }
 
-/// The index of the interface, its address, and the length of the network's prefix. Where the link has but two ends, `IFA_ADDRESS` is
-/// that of the other, and `IFA_LOCAL` is ours (linux/if_addr.h).
+/// Parses the index of the interface, its address, and the prefix length of the network in bits. On
+/// a point-to-point link, `IFA_ADDRESS` is the address of the peer and `IFA_LOCAL` is the local
+/// address (linux/if_addr.h).
 pub(super) fn parse(payload: &[u8]) -> Option<(u32, IpAddr, u8)> {
     let (index, attributes) = split_header(payload)?;
     let prefix_len = *payload.get(1)?;
@@ -30,8 +31,8 @@ pub(super) fn parse(payload: &[u8]) -> Option<(u32, IpAddr, u8)> {
     local.or(address).map(|address| (index, address, prefix_len))
 }
 
-/// The address that the kernel delivers to all hosts of an IPv4 network, which has one if it has more
-/// than two addresses. Loopback has none that matters.
+/// The broadcast address of an IPv4 network; none for loopback and for a network of at most two
+/// addresses.
 pub(super) fn broadcast_address(address: IpAddr, prefix_len: u8) -> Option<Ipv4Addr> {
     let IpAddr::V4(address) = address else { return None };
     let is_shared = (1..31).contains(&prefix_len) && !address.is_loopback();

@@ -1,4 +1,4 @@
-//! One network interface of the kernel, read from an `RTM_NEWLINK` message.
+//! One network interface of the kernel, parsed from an `RTM_NEWLINK` message.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -17,32 +17,33 @@ const IFF_NOARP: u32 = 1 << 7;
 /// Of linux/if_link.h.
 const IFLA_PERM_ADDRESS: u16 = 54;
 
-/// A network interface, as `ip link` has it.
+/// A network interface, with the properties that `ip link` shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
-    /// The number that stays the same through renames.
+    /// Its interface index, which does not change when it is renamed.
     pub index: u32,
-    /// Its name; bytes that are no UTF-8 are replaced.
+    /// Its name. Bytes that are not UTF-8 are replaced.
     pub name: String,
-    /// Its Ethernet address; none where it is all zeros, as that of loopback.
+    /// Its Ethernet address; none if it is all zeros, as for loopback.
     pub mac: Option<MacAddress>,
-    /// The one that it was made with, which stays when another is set; virtual devices have none.
+    /// Its permanent Ethernet address, which does not change when another is set. Virtual devices
+    /// have none.
     pub permanent_mac: Option<MacAddress>,
-    /// The longest packet behind the Ethernet header.
+    /// The MTU: the largest packet after the Ethernet header, in bytes.
     pub mtu: u32,
-    /// Somebody has set it up (`IFF_UP`).
+    /// Whether it is administratively up (`IFF_UP`).
     pub is_up: bool,
-    /// It is up and has a carrier (`IFF_RUNNING`): frames can come and go.
+    /// Whether it is up and has a carrier (`IFF_RUNNING`), so that it can transmit frames.
     pub is_running: bool,
-    /// It leads back to the host itself.
+    /// Whether it is a loopback device.
     pub is_loopback: bool,
-    /// Its frames begin with an Ethernet header; those of loopback do too.
+    /// Whether its frames begin with an Ethernet header, as those of loopback do too.
     pub is_ethernet: bool,
-    /// Its neighbours are found by ARP or neighbour discovery (no `IFF_NOARP`).
+    /// Whether it resolves neighbours by ARP or neighbour discovery (no `IFF_NOARP`).
     pub resolves_neighbours: bool,
-    /// What its frames are, in the words of `ip link`: `ether`, `ipip`, `none`.
+    /// Its link layer, with the names of `ip link`: `ether`, `ipip`, `none`.
     pub link_layer: String,
-    /// What kind of virtual device it is: `veth`, `vxlan`; none where it stands for hardware.
+    /// The kind of a virtual device, such as `veth` or `vxlan`; none for hardware.
     pub kind: Option<String>,
     /// Its IP addresses, in the kernel's order.
     pub addresses: Vec<IpAddr>,
@@ -51,9 +52,9 @@ pub struct Link {
 }
 
 impl Link {
-    /// Reads what stands behind the netlink header of an `RTM_NEWLINK` or `RTM_DELLINK`: nothing
-    /// where the message is of a bridge about its port, or describes no interface in full, as
-    /// those about wireless events.
+    /// Parses the payload of an `RTM_NEWLINK` or `RTM_DELLINK`. Returns `None` if a bridge sent the
+    /// message about its port, or if it does not describe an interface completely, as for wireless
+    /// events.
     ///
     /// ```text
     /// | family, 1 | padding, 1 | type, 2 | index, 4 | flags, 4 | change, 4 | attributes ...
@@ -86,7 +87,8 @@ impl Link {
         (has_mtu && !link.name.is_empty()).then_some(link)
     }
 
-    /// Whether the MTU, which every full description has, was among them.
+    /// Parses the attributes. Returns whether they contain the MTU, as every complete description
+    /// does.
     fn parse_attributes(&mut self, attributes: &[u8]) -> bool {
         let mut has_mtu = false;
         for attribute in NlasIterator::new(attributes).map_while(Result::ok) {

@@ -1,11 +1,11 @@
-//! What the frames of an interface are: `ARPHRD_*` of linux/if_arp.h, in the words of `ip link`.
+//! The link layer of an interface: `ARPHRD_*` of linux/if_arp.h, with the names of `ip link`.
 
-/// Frames begin with an Ethernet header. Those of loopback do too, with addresses of zeros.
+/// Whether frames begin with an Ethernet header. Those of loopback do, with addresses of zeros.
 pub(super) const fn is_ethernet(layer: u16) -> bool {
     matches!(layer, libc::ARPHRD_ETHER | libc::ARPHRD_LOOPBACK)
 }
 
-/// The name, or the number in brackets.
+/// The name of the link layer, or its number in brackets.
 pub(super) fn name(layer: u16) -> String {
     let name = match layer {
         libc::ARPHRD_ETHER => "ether",
@@ -29,7 +29,7 @@ pub(super) fn name(layer: u16) -> String {
     name.to_owned()
 }
 
-/// Those that the libc crate does not have.
+/// Constants that the libc crate does not have.
 const RAWIP: u16 = 519;
 const IP6GRE: u16 = 823;
 const NETLINK: u16 = 824;

@@ -1,4 +1,4 @@
-//! Changes of network interfaces as the kernel tells them.
+//! Receives the changes of network interfaces from the kernel.
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,43 +12,43 @@ use super::link::Link;
 use super::list::with_context;
 use super::netlink::{NetlinkMessage, NetlinkSocket, messages};
 
-/// The groups that are heard: bit n-1 for group n (`RTNLGRP_LINK`, `RTNLGRP_IPV4_IFADDR`,
+/// The subscribed multicast groups: bit n-1 for group n (`RTNLGRP_LINK`, `RTNLGRP_IPV4_IFADDR`,
 /// `RTNLGRP_IPV6_IFADDR` of linux/rtnetlink.h are 1, 5 and 9).
 const GROUPS: u32 = 1 | 1 << 4 | 1 << 8;
 
-/// Room for some thousand changes, where the system allows it.
+/// The requested receive buffer in bytes, for several thousand changes. The system may grant less.
 const RECEIVE_BUFFER_LEN: usize = 1 << 22;
 
-/// So many datagrams are thrown away after an overrun at the most, so that a kernel that never
-/// pauses cannot hold the reader up.
+/// At most this number of datagrams is discarded after an overrun, so that continuous changes
+/// cannot block the reader.
 const MAX_DISCARDED: usize = 65_536;
 
-/// What became of a network interface.
+/// A change of a network interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkEvent {
-    /// It is new, or is as it says now; addresses are not said. A new name for a known index is a
-    /// rename. Nothing that is seen here need have changed.
+    /// An interface is new or has this state now, without its addresses. A new name for a known
+    /// index is a rename. The change may concern a property that is not in [`Link`].
     Changed(Link),
-    /// It is gone, or has moved to another network namespace.
+    /// An interface was removed or moved to another network namespace.
     Removed {
-        /// Its index, which the next interface may get.
+        /// Its index, which the kernel may assign again.
         index: u32,
         /// The name it had.
         name: String,
     },
-    /// An IP address came or went, or its lifetime changed.
+    /// An IP address was added or removed, or its lifetime changed.
     AddressesChanged {
-        /// Of this interface.
+        /// The index of the interface.
         index: u32,
     },
-    /// Changes were lost: list all interfaces again. Changes that follow are later than this.
+    /// Changes were lost: list all interfaces again. The following events are later than the loss.
     Overrun,
 }
 
-/// Hears the changes of the network namespace that the thread was in when it opened the watch.
+/// Receives the changes of the network namespace in which the thread opened the watch.
 ///
-/// Open the watch first and list the interfaces then: so no change is missed, and one that both
-/// tell of does no harm.
+/// Open the watch before listing the interfaces, so that no change is missed. A change that is in
+/// both does no harm.
 #[derive(Debug)]
 pub struct LinkWatch {
     socket: NetlinkSocket,
@@ -56,22 +56,22 @@ pub struct LinkWatch {
 }
 
 impl LinkWatch {
-    /// Begins to hear.
+    /// Starts to receive changes.
     ///
     /// # Errors
-    /// The kernel gives no netlink socket.
+    /// The kernel refuses a netlink socket.
     pub fn open() -> io::Result<Self> {
         let socket = NetlinkSocket::open(SocketFlags::NONBLOCK, GROUPS)
             .map_err(|error| with_context("cannot watch the network interfaces", &error))?;
-        // The first way wants CAP_NET_ADMIN; with less room there may be an overrun, which is told.
+        // The first option needs CAP_NET_ADMIN. A smaller buffer may overrun, which is reported.
         if set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER_LEN).is_err() {
             let _ = set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER_LEN);
         }
         Ok(Self { socket, pending: VecDeque::new() })
     }
 
-    /// The next change, without waiting: none where nothing has happened. Call it until it gives
-    /// none, and then wait for the descriptor to be readable.
+    /// The next change, or `None` if there is none; it does not wait. Call it until it returns
+    /// `None` before waiting until the descriptor is readable.
     ///
     /// # Errors
     /// The socket fails.
@@ -89,7 +89,7 @@ impl LinkWatch {
         Ok(self.pending.pop_front())
     }
 
-    /// What still waits is older than the list that the reader is about to make.
+    /// Discards the pending changes, which are older than the list that the reader makes next.
     fn discard_stale(&mut self) -> io::Result<LinkEvent> {
         for _ in 0..MAX_DISCARDED {
             match self.socket.receive() {
@@ -108,7 +108,8 @@ impl AsFd for LinkWatch {
     }
 }
 
-/// `ENOBUFS` says that there was no room (netlink(7)); a message that does not fit is lost too.
+/// Whether messages were lost: `ENOBUFS` means that the buffer was full (netlink(7)); a message
+/// that is too long is lost too.
 pub(super) fn is_overrun(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ENOBUFS) || error.kind() == io::ErrorKind::InvalidData
 }

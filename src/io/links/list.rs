@@ -1,4 +1,4 @@
-//! The list of network interfaces with their addresses, and one of them by its name.
+//! Lists the network interfaces with their addresses, and finds one by name or index.
 
 use std::io;
 
@@ -8,16 +8,16 @@ use super::address;
 use super::link::Link;
 use super::netlink::{NetlinkClient, NetlinkRequest};
 
-/// So often a list is asked for anew that changed while it was made; then it is taken as it is.
+/// The number of attempts to read a list that does not change meanwhile. The last one is accepted.
 const MAX_ATTEMPTS: usize = 10;
 
-/// Room for a name and the zero behind it (`IFNAMSIZ`).
+/// The length of a name with its terminating zero, in bytes (`IFNAMSIZ`).
 const IFNAMSIZ: usize = 16;
 
 /// All network interfaces, by index.
 ///
 /// # Errors
-/// The kernel does not answer.
+/// The kernel does not respond.
 pub fn links() -> io::Result<Vec<Link>> {
     let list = || {
         let mut netlink = NetlinkClient::open()?;
@@ -29,11 +29,10 @@ pub fn links() -> io::Result<Vec<Link>> {
     list().map_err(|error: io::Error| with_context("cannot list the network interfaces", &error))
 }
 
-/// The network interface of a name, or of another name that somebody gave it; none where there is
-/// no such.
+/// The network interface with this name or alternative name; none if there is no such interface.
 ///
 /// # Errors
-/// The kernel does not answer.
+/// The kernel does not respond.
 pub fn link_by_name(name: &str) -> io::Result<Option<Link>> {
     if name.is_empty() || name.len() >= IFNAMSIZ || name.contains('\0') {
         return Ok(None);
@@ -49,14 +48,15 @@ pub fn link_by_name(name: &str) -> io::Result<Option<Link>> {
     };
     find().or_else(|error: io::Error| match error.raw_os_error() {
         Some(libc::ENODEV) => Ok(None),
-        _ => Err(with_context(&format!("cannot ask for the network interface `{name}`"), &error)),
+        _ => Err(with_context(&format!("cannot query the network interface `{name}`"), &error)),
     })
 }
 
-/// The network interface at an index, without its addresses; none where there is no such.
+/// The network interface with this index, without its addresses; none if there is no such
+/// interface.
 ///
 /// # Errors
-/// The kernel does not answer.
+/// The kernel does not respond.
 pub fn link_by_index(index: u32) -> io::Result<Option<Link>> {
     let find = || {
         let mut netlink = NetlinkClient::open()?;
@@ -77,12 +77,12 @@ pub fn link_by_index(index: u32) -> io::Result<Option<Link>> {
     })
 }
 
-/// Says what could not be done; the kind of the error stays.
+/// Adds the failed action to an error and keeps its kind.
 pub(super) fn with_context(what: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 
-/// Counters are the greater part of an answer, and nobody here reads them.
+/// A request without counters, which are the largest part of a response and not needed here.
 fn link_request(flags: u16) -> NetlinkRequest {
     let skip_counters = libc::RTEXT_FILTER_SKIP_STATS.to_ne_bytes();
     NetlinkRequest::new(libc::RTM_GETLINK, flags, &[0; 16])

@@ -1,13 +1,13 @@
-//! What the kernel says of its network interfaces: a list, changes as they come, routes, offloads.
+//! Queries the kernel for its network interfaces, their changes, routes, neighbours and offloads.
 //!
-//! What belongs here: questions to the kernel (rtnetlink, ethtool) and its answers as plain
-//! values. What does not: sockets that carry frames, and what follows from an answer.
+//! What belongs here: requests to the kernel (rtnetlink, ethtool) and its responses as plain
+//! values. What does not belong here: sockets that carry frames, and decisions based on a response.
 //!
-//! Everything here speaks of the network namespace that the calling thread is in.
+//! Everything here refers to the network namespace of the calling thread.
 //!
-//! Answers are read attribute by attribute, and one that is not as it should be is passed over: a
-//! newer kernel that says more, or says it at greater length, hides no interface. That is why
-//! netlink-packet-route is not used, whose messages are understood as a whole or not at all.
+//! Responses are parsed attribute by attribute, and an invalid attribute is skipped. So an
+//! interface is not lost if a newer kernel sends more or longer attributes. This is the reason not
+//! to use netlink-packet-route, which fails on the whole message.
 
 mod address;
 mod link;

@@ -1,8 +1,8 @@
-//! A thread that lives in a network namespace, so that no other thread has to enter it.
+//! A thread in a network namespace, so that no other thread has to enter it.
 //!
 //! Entering a namespace needs CAP_SYS_ADMIN. A namespace and capabilities belong to a thread, and a
-//! thread that it starts inherits both. So one thread enters once and gives the capability up; the
-//! work is done by threads that it starts, several at a time.
+//! thread that it starts inherits both. So one thread enters once and drops the capability. It
+//! starts a thread for each task, and several tasks can run at the same time.
 
 use std::io;
 use std::sync::mpsc::{Sender, channel, sync_channel};
@@ -13,27 +13,28 @@ use super::enter_network_namespace;
 type Task = Box<dyn FnOnce() + Send>;
 
 enum NamespaceJob {
-    /// For a thread of its own.
+    /// A task for a new thread.
     OnNewThread(Task),
-    /// For the thread in the namespace, whose restrictions the others inherit.
+    /// A task for the thread in the namespace, whose restrictions the other threads inherit.
     OnNamespaceThread(Task),
 }
 
-/// A network namespace that work can be done in, as long as this lives.
+/// A network namespace in which tasks can run while this exists.
 ///
-/// It is the namespace that had the name at first. One that is deleted stays alive in the kernel
-/// until this is dropped, and one that is made anew under the same name is another one.
+/// The namespace stays the same if its name is deleted or created again: the kernel keeps it until
+/// this is dropped.
 #[derive(Debug)]
 pub struct NamespaceThread {
     jobs: Sender<NamespaceJob>,
 }
 
 impl NamespaceThread {
-    /// Enters the namespace as [`enter_network_namespace`] does; then the thread calls
-    /// `drop_privileges` and keeps what that leaves it.
+    /// Starts a thread that enters the namespace as [`enter_network_namespace`] does and then calls
+    /// `drop_privileges` once.
     ///
     /// # Errors
-    /// There is no such namespace, the process may not enter it, or the system refuses the thread.
+    /// The namespace does not exist, the process has no permission to enter it, or the system
+    /// refuses the thread.
     pub fn enter(name: &str, drop_privileges: impl FnOnce() + Send + 'static) -> io::Result<Self> {
         let (jobs, queue) = channel::<NamespaceJob>();
         let (entered, entry_result) = sync_channel(1);
@@ -45,7 +46,7 @@ impl NamespaceThread {
             let _ = entered.send(result);
             while is_there && let Ok(job) = queue.recv() {
                 match job {
-                    // If no thread can start, the sender learns it: its answer never comes.
+                    // If no thread can be started, the channel for the result is closed.
                     NamespaceJob::OnNewThread(task) => {
                         let _ = Builder::new().name("in-namespace".to_owned()).spawn(task);
                     }
@@ -58,24 +59,24 @@ impl NamespaceThread {
         Ok(Self { jobs })
     }
 
-    /// Does something in the namespace, in a thread of its own, and waits for its end.
+    /// Runs a task in the namespace on a new thread and waits for its result.
     ///
     /// # Errors
-    /// What `task` returns, or that there is no thread for it.
+    /// The error that `task` returns, or an error if there is no thread for it.
     pub fn run<T: Send + 'static>(
         &self,
         task: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         let (answer, answered) = sync_channel(1);
         let job = move || {
-            // Nobody waits any more if the process is ending.
+            // Sending fails if the receiver was dropped because the process is ending.
             let _ = answer.send(task());
         };
         self.jobs.send(NamespaceJob::OnNewThread(Box::new(job))).map_err(|_| thread_ended())?;
         answered.recv().unwrap_or_else(|_| Err(thread_ended()))
     }
 
-    /// Restricts the thread, and with it all that it starts from then on.
+    /// Runs a task that restricts the thread, and so all threads that it starts afterwards.
     ///
     /// # Errors
     /// The thread has ended.
@@ -93,7 +94,7 @@ impl NamespaceThread {
 }
 
 fn thread_ended() -> io::Error {
-    io::Error::other("no thread for work in the network namespace")
+    io::Error::other("the thread in the network namespace has ended")
 }
 
 #[cfg(test)]

@@ -17,20 +17,20 @@ const NUD_DELAY: u16 = 0x08;
 const NUD_PROBE: u16 = 0x10;
 const NUD_PERMANENT: u16 = 0x80;
 
-/// A neighbour that the kernel has an Ethernet address of.
+/// A neighbour whose Ethernet address the kernel knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Neighbour {
     /// Its Ethernet address.
     pub mac: MacAddress,
-    /// The kernel verifies the address the next time that it sends a packet there itself.
+    /// Whether the kernel will verify the address when it next sends a packet to it.
     pub is_stale: bool,
 }
 
-/// Looks up the Ethernet address of `address` on the device at `device_index`; none where the
-/// kernel has not resolved it. Before Linux 5.0 the kernel has no such query, and there is none.
+/// Looks up the Ethernet address of `address` on the device with the index `device_index`. Returns
+/// `None` if the kernel has not resolved it, and on kernels before Linux 5.0, which lack the query.
 ///
 /// # Errors
-/// The kernel does not answer.
+/// The kernel does not respond.
 pub fn neighbour(device_index: u32, address: IpAddr) -> io::Result<Option<Neighbour>> {
     let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
     let mut fixed = [0; 12];

@@ -1,4 +1,4 @@
-//! Requests to the kernel over rtnetlink, and the messages that come back.
+//! Sends requests to the kernel over rtnetlink and receives its messages.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -16,27 +16,28 @@ use rustix::net::{
     socket_with,
 };
 
-/// The kernel puts no more than 32 KiB into a datagram of a dump (`netlink_dump`).
+/// The length of the receive buffer in bytes. A datagram of a dump has at most 32 KiB
+/// (`netlink_dump`).
 const BUFFER_LEN: usize = 65_536;
 
-/// The kernel answers at once, but for a lock that somebody may hold.
+/// How long to wait for a response. The kernel responds at once unless a lock is held.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A netlink header takes so many bytes, and messages begin at multiples of four.
+/// The length of a netlink header, in bytes. Messages begin at multiples of four.
 const HEADER_LEN: usize = 16;
 
 /// One message of a datagram.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NetlinkMessage<'a> {
-    /// What it is, one of `RTM_*` or `NLMSG_*`.
+    /// Its type, one of `RTM_*` or `NLMSG_*`.
     pub(super) kind: u16,
     flags: u16,
     sequence: u32,
-    /// What stands behind its netlink header.
+    /// The bytes after its netlink header.
     pub(super) payload: &'a [u8],
 }
 
-/// The messages of a datagram, as far as they are whole.
+/// The complete messages of a datagram.
 pub(super) fn messages(datagram: &[u8]) -> impl Iterator<Item = NetlinkMessage<'_>> {
     let mut rest = datagram;
     std::iter::from_fn(move || {
@@ -52,7 +53,7 @@ pub(super) fn messages(datagram: &[u8]) -> impl Iterator<Item = NetlinkMessage<'
     })
 }
 
-/// A question: the fixed part that its kind has, and attributes.
+/// A request: the fixed part of its type, and attributes.
 #[derive(Debug, Clone)]
 pub(super) struct NetlinkRequest {
     kind: u16,
@@ -61,12 +62,12 @@ pub(super) struct NetlinkRequest {
 }
 
 impl NetlinkRequest {
-    /// A question of a kind, one of `RTM_GET*`.
+    /// A request of the type `kind`, one of `RTM_GET*`.
     pub(super) fn new(kind: u16, flags: u16, fixed: &[u8]) -> Self {
         Self { kind, flags: flags | NLM_F_REQUEST, body: fixed.to_vec() }
     }
 
-    /// The same with an attribute more.
+    /// The request with one more attribute.
     pub(super) fn with_attribute(mut self, attribute: u16, value: &[u8]) -> Self {
         let attribute = DefaultNla::new(attribute, value.to_vec());
         let mut bytes = vec![0; attribute.buffer_len()];
@@ -75,7 +76,7 @@ impl NetlinkRequest {
         self
     }
 
-    /// The message, its number in the header.
+    /// The encoded message, with its sequence number in the header.
     pub(super) fn bytes(&self, sequence_number: u32) -> Vec<u8> {
         let mut bytes = vec![0; HEADER_LEN];
         let mut header = NetlinkHeader::default();
@@ -89,7 +90,7 @@ impl NetlinkRequest {
     }
 }
 
-/// A socket that questions go out by.
+/// A socket that sends requests.
 #[derive(Debug)]
 pub(super) struct NetlinkClient {
     socket: NetlinkSocket,
@@ -103,8 +104,8 @@ impl NetlinkClient {
         Ok(Self { socket, sequence: 0 })
     }
 
-    /// Asks, and hands over each message of the answer: whether things changed meanwhile, so that
-    /// the answer may lack something.
+    /// Sends a request and calls `on_message` for each message of the response. Returns whether the
+    /// data changed meanwhile, so that the response may be incomplete.
     pub(super) fn request(
         &mut self,
         request: &NetlinkRequest,
@@ -131,7 +132,7 @@ impl NetlinkClient {
     }
 }
 
-/// The end of an answer holds zero or the negative of an errno.
+/// Checks the last message of a response, which contains zero or a negated errno.
 fn check_final_status(message: NetlinkMessage<'_>) -> io::Result<()> {
     match message.payload.get(..4).and_then(|code| parse_i32(code).ok()) {
         None | Some(0) => Ok(()),
@@ -139,7 +140,7 @@ fn check_final_status(message: NetlinkMessage<'_>) -> io::Result<()> {
     }
 }
 
-/// A netlink socket, and room for one datagram.
+/// A netlink socket with a buffer for one datagram.
 #[derive(Debug)]
 pub(super) struct NetlinkSocket {
     fd: OwnedFd,
@@ -147,16 +148,16 @@ pub(super) struct NetlinkSocket {
 }
 
 impl NetlinkSocket {
-    /// A socket of rtnetlink that hears these multicast groups, one bit each.
+    /// Opens an rtnetlink socket that receives these multicast groups, one bit each.
     pub(super) fn open(flags: SocketFlags, groups: u32) -> io::Result<Self> {
         let flags = flags | SocketFlags::CLOEXEC;
-        // No protocol is NETLINK_ROUTE.
+        // The protocol `None` is 0, which is NETLINK_ROUTE.
         let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
         bind(&fd, &SocketAddrNetlink::new(0, groups))?;
         Ok(Self { fd, buffer: vec![0; BUFFER_LEN].into_boxed_slice() })
     }
 
-    /// The next datagram of the kernel's; what other processes send is passed over.
+    /// The next datagram from the kernel. Datagrams of other processes are ignored.
     pub(super) fn receive(&mut self) -> io::Result<&[u8]> {
         let len = loop {
             match recvfrom(&self.fd, &mut *self.buffer, RecvFlags::TRUNC) {

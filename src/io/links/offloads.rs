@@ -1,4 +1,4 @@
-//! Which work the driver or the kernel leaves to the device, or bundles (`ethtool -k`).
+//! Reads which offloads of a network interface are enabled (`ethtool -k`).
 
 use std::io;
 use std::os::fd::AsFd;
@@ -7,34 +7,35 @@ use super::list::with_context;
 use super::netlink::NetlinkSocket;
 use crate::io::sys::ethtool;
 
-/// What is switched on; none where the kernel does not know of it.
+/// The enabled offloads. An offload that the kernel does not report is not enabled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Offloads {
-    /// Checksums of what comes in were looked at by the device.
+    /// The device verifies checksums of received packets.
     pub rx_checksum: Option<bool>,
-    /// Checksums of what goes out are left unfinished: a captured frame bears a wrong one.
+    /// The device completes checksums of sent packets, so a captured frame has a wrong one.
     pub tx_checksum: Option<bool>,
-    /// TCP segmentation: what goes out is cut by the device, and captured as one long frame.
+    /// TCP segmentation: the device splits sent segments, which are captured as one long frame.
     pub tso: Option<bool>,
-    /// Generic segmentation: what goes out is cut late.
+    /// Generic segmentation: the kernel splits sent packets just before the driver.
     pub gso: Option<bool>,
-    /// Generic receive offload: what comes in is joined into long frames before it is captured.
+    /// Generic receive offload: received packets are merged to long frames before they are
+    /// captured.
     pub gro: Option<bool>,
-    /// Large receive offload: the device joins what comes in, beyond repair.
+    /// Large receive offload: the device merges received packets, which cannot be undone.
     pub lro: Option<bool>,
-    /// UDP datagrams of one send are cut by the device.
+    /// UDP segmentation: the device splits the datagrams of one send.
     pub udp_segmentation: Option<bool>,
-    /// The device takes VLAN tags off what comes in.
+    /// The device removes the VLAN tags of received frames.
     pub rx_vlan: Option<bool>,
-    /// The device puts VLAN tags into what goes out.
+    /// The device inserts the VLAN tags of sent frames.
     pub tx_vlan: Option<bool>,
 }
 
-/// Asks for the offloads of a network interface.
+/// Queries the offloads of a network interface.
 ///
 /// # Errors
-/// There is no interface of this name, or the kernel has no answer for another reason than that
-/// the device does not know the question.
+/// There is no interface with this name, or the query fails for another reason than that the device
+/// does not support it.
 pub fn offloads(name: &str) -> io::Result<Offloads> {
     let query = || {
         let socket = NetlinkSocket::open(rustix::net::SocketFlags::empty(), 0)?;
@@ -43,14 +44,11 @@ pub fn offloads(name: &str) -> io::Result<Offloads> {
     match query() {
         Ok(features) => Ok(from_features(&features)),
         Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(Offloads::default()),
-        Err(error) => {
-            Err(with_context(&format!("cannot ask for the offloads of `{name}`"), &error))
-        }
+        Err(error) => Err(with_context(&format!("cannot query the offloads of `{name}`"), &error)),
     }
 }
 
-/// The names are those of `netdev_features_strings` (net/ethtool/common.c), which are promised
-/// not to change.
+/// The names are those of `netdev_features_strings` (net/ethtool/common.c), which are stable.
 fn from_features(features: &[(String, bool)]) -> Offloads {
     let any = |wanted: fn(&str) -> bool| {
         let found = features.iter().filter(|(name, _)| wanted(name));

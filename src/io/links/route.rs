@@ -1,4 +1,4 @@
-//! By which device packets to a target leave the host (`RTM_GETROUTE`).
+//! Looks up the route to a target (`RTM_GETROUTE`).
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
@@ -8,44 +8,43 @@ use netlink_packet_core::{NlasIterator, parse_ip, parse_u32};
 use super::list::with_context;
 use super::netlink::{NetlinkClient, NetlinkRequest};
 
-/// The attribute of `RTA_METRICS` that is an MTU (`RTAX_MTU` of linux/rtnetlink.h).
+/// The attribute of `RTA_METRICS` with the MTU (`RTAX_MTU` of linux/rtnetlink.h).
 const RTAX_MTU: u16 = 2;
 
-/// The way that the kernel has for packets to a target.
+/// The route of the kernel for packets to a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
-    /// The interface that they leave by.
+    /// The index of the outgoing interface.
     pub device_index: u32,
-    /// The longest packet, where the route or an earlier answer from the path says less than the
-    /// interface.
+    /// The MTU in bytes, if the route or path MTU discovery sets one below that of the interface.
     pub mtu: Option<u32>,
-    /// The source address that they get where the sender names none.
+    /// The source address of packets whose sender selects none.
     pub source: Option<IpAddr>,
-    /// The next router; none where the target is a neighbour.
+    /// The next router; none if the target is a neighbour.
     pub gateway: Option<IpAddr>,
-    /// The target is the host itself.
+    /// Whether the target is the host itself.
     pub is_local: bool,
 }
 
-/// What else decides about a route, besides the target.
+/// The values besides the target that select a route.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RouteKey {
     /// The mark of the packet (`SO_MARK`), for policy routing.
     pub mark: Option<u32>,
-    /// Its source address.
+    /// The source address of the packet.
     pub source: Option<IpAddr>,
-    /// The index of the only device that it may leave by (`SO_BINDTODEVICE`).
+    /// The index of the device that the socket is bound to (`SO_BINDTODEVICE`).
     pub device_index: Option<u32>,
 }
 
-/// Looks up where the kernel would send a packet to `target`. Of several next hops the kernel
-/// names the one that it would choose.
+/// Looks up the route for a packet to `target`. Of several next hops the kernel returns the one
+/// that it would choose.
 ///
 /// # Errors
-/// There is no such route (`NetworkUnreachable`, `HostUnreachable`, `PermissionDenied`, or
-/// `InvalidInput` for a black hole, as the routing table has it), or source and target are of two
-/// IP versions (`InvalidInput`). From an IPv4 source that is no address of the host the kernel
-/// knows no route either (`NetworkUnreachable`).
+/// There is no route (`NetworkUnreachable`, `HostUnreachable`, `PermissionDenied`, or
+/// `InvalidInput` for a black hole, depending on the routing table), or source and target have
+/// different IP versions (`InvalidInput`). An IPv4 source that is not an address of the host has no
+/// route either (`NetworkUnreachable`).
 pub fn route_to(target: IpAddr, key: RouteKey) -> io::Result<Route> {
     let query = || {
         let request = request(target.to_canonical(), key)?;
@@ -63,7 +62,7 @@ pub fn route_to(target: IpAddr, key: RouteKey) -> io::Result<Route> {
 fn request(target: IpAddr, key: RouteKey) -> io::Result<NetlinkRequest> {
     let source = key.source.map(|one| one.to_canonical());
     if source.is_some_and(|source| source.is_ipv4() != target.is_ipv4()) {
-        let mixed = "the source address is of the other IP version";
+        let mixed = "the source address has another IP version than the target";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, mixed));
     }
     let (family, bits) = match target {
@@ -95,7 +94,8 @@ pub(super) fn octets(address: IpAddr) -> Vec<u8> {
 }
 
 fn parse_route(payload: &[u8]) -> io::Result<Route> {
-    let cut = || io::Error::new(io::ErrorKind::InvalidData, "the kernel's answer is cut short");
+    let cut =
+        || io::Error::new(io::ErrorKind::InvalidData, "the response of the kernel is truncated");
     let (fixed, attributes) = payload.split_first_chunk::<12>().ok_or_else(cut)?;
     let [_, _, _, _, _, _, _, kind, ..] = *fixed;
     match kind {
@@ -120,7 +120,7 @@ fn parse_route(payload: &[u8]) -> io::Result<Route> {
     Ok(route)
 }
 
-/// A router of the other IP version: two bytes for the version, then the address.
+/// Parses a router of the other IP version: two bytes for the address family, then the address.
 fn parse_via(value: &[u8]) -> Option<IpAddr> {
     let address = value.get(2..)?;
     let octets: Option<[u8; 16]> = address.try_into().ok();

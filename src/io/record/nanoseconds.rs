@@ -1,16 +1,17 @@
-//! Turns a pcap file with times in microseconds into one with times in nanoseconds, in place.
+//! Converts a pcap file from timestamps in microseconds to nanoseconds, in place.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use super::pcap::{FILE_HEADER_LEN, NANOSECOND_MAGIC, RECORD_HEADER_LEN};
+use super::format::{FILE_HEADER_LEN, NANOSECOND_MAGIC, RECORD_HEADER_LEN};
 
-/// How much of the file is read and written at once, in bytes.
+/// The length of one read and write, in bytes.
 const CHUNK_LEN: usize = 1024 * 1024;
 
-/// Writes the other magic number, and a thousand times the fraction of each record. The file is
-/// little-endian and whole records long, as `PcapWriter` writes it. The cursor stays where it is.
+/// Replaces the magic number and multiplies the fraction of each timestamp by 1000. The file must
+/// be little-endian and contain only complete records, as `PcapWriter` writes it. The file cursor
+/// is not moved.
 ///
 /// # Errors
 /// The file cannot be read or written.
@@ -30,7 +31,7 @@ pub(super) fn convert_to_nanoseconds(file: &File) -> io::Result<()> {
     }
 }
 
-/// Reads as much as there is room for, or as the file has.
+/// Reads until `chunk` is full or the file ends.
 fn read_at(file: &File, chunk: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut len = 0;
     loop {
@@ -44,8 +45,8 @@ fn read_at(file: &File, chunk: &mut [u8], offset: u64) -> io::Result<usize> {
     }
 }
 
-/// Refines the records whose headers are in the chunk, which begins with one; how far the next
-/// header is from the beginning of the chunk.
+/// Converts the records whose headers are in the chunk, which starts with a header. Returns the
+/// offset of the next header from the start of the chunk.
 fn convert_records(chunk: &mut [u8]) -> usize {
     let mut at = 0;
     while let Some(header) = chunk.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
@@ -66,7 +67,7 @@ mod tests {
     use super::super::{PcapWriter, Precision};
     use super::*;
 
-    /// What a writer of that precision makes of records of many lengths, one above a chunk.
+    /// A file of that precision with records of many lengths, one of them longer than a chunk.
     fn written(precision: Precision) -> Vec<u8> {
         let mut writer = PcapWriter::new(Vec::new(), precision).unwrap();
         let lens = (0..3_000).map(|number: usize| number * 7_919 % 1_500);

@@ -1,4 +1,4 @@
-//! A file that gets its name when it is complete, and has a name that says so until then.
+//! An output file that gets its final name when it is complete, and has a partial name until then.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -9,38 +9,38 @@ use super::nanoseconds::convert_to_nanoseconds;
 use super::output_location::OutputLocation;
 use super::partial_file::{DropPolicy, PartialFile};
 
-/// Where a capture is written to.
+/// A file, device, pipe or standard output that a capture is written to.
 pub struct OutputFile {
     name: String,
     destination: Destination,
 }
 
 enum Destination {
-    /// Beside the final name, until it is complete.
+    /// A file with a partial name in the folder of its final name.
     Partial(PartialFile),
-    /// A device or pipe, which has no name to take at the end.
+    /// A device or pipe, which is written to directly.
     Direct(File),
 }
 
 impl OutputFile {
-    /// Opens a place for a file of that name; `-` is standard output. A device or pipe that has the
-    /// name (`/dev/null`) is written to directly. A symbolic link is followed if it belongs to the
-    /// user who runs the program or to root; another user's link is replaced by the file.
+    /// Creates an output file with that name; `-` is standard output. An existing device or pipe
+    /// (`/dev/null`) is written to directly. A symbolic link is followed if it belongs to the user
+    /// who runs the program or to root; a link of another user is replaced by the file.
     ///
-    /// An incomplete file is called `.NAME.traffic-mirror-PID.partial` and is removed when it is
-    /// dropped. Those that killed processes left for this output are removed here.
+    /// An incomplete file has the name `.NAME.traffic-mirror-PID.partial` and is removed when it is
+    /// dropped. Incomplete files of killed processes for the same output are removed here.
     ///
     /// # Errors
-    /// Whatever the system says, with the name in front.
+    /// The error of the system, preceded by the name.
     pub fn create(path: &Path) -> io::Result<Self> {
         Self::create_with_policy(path, DropPolicy::Remove)
     }
 
-    /// The same for a file that cannot be made again: an incomplete one stays, under the name
-    /// `NAME.partial`.
+    /// The same for an output that cannot be recorded again: an incomplete file is kept with the
+    /// name `NAME.partial`.
     ///
     /// # Errors
-    /// Whatever the system says, with the name in front.
+    /// The error of the system, preceded by the name.
     pub fn create_keeping_partial(path: &Path) -> io::Result<Self> {
         Self::create_with_policy(path, DropPolicy::Persist)
     }
@@ -55,7 +55,7 @@ impl OutputFile {
         Ok(Self { name, destination })
     }
 
-    /// Not through `io::Stdout`, which looks for the ends of lines in all that it is given.
+    /// Not `io::Stdout`, because it searches all output for line breaks.
     fn stdout() -> io::Result<Self> {
         let name = "standard output".to_owned();
         let owned = io::stdout().as_fd().try_clone_to_owned();
@@ -71,15 +71,15 @@ impl OutputFile {
         }
     }
 
-    /// Whether a file of that name appears whole or not at all. A device, a pipe and standard
-    /// output keep what they got.
+    /// Whether the output is either complete or absent. A device, a pipe and standard output also
+    /// receive incomplete output.
     #[must_use]
     pub fn is_atomic(path: &Path) -> bool {
         let location = OutputLocation::resolve(path);
         path.as_os_str() != "-" && location.is_ok_and(|location| location.is_replaced)
     }
 
-    /// The folder in which a file of that name is created.
+    /// The folder in which the file is created.
     ///
     /// # Errors
     /// As for [`create`](Self::create).
@@ -88,13 +88,13 @@ impl OutputFile {
         Ok(if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder })
     }
 
-    /// What messages call it.
+    /// The name of the output in messages.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The name that the file has until it is complete; none for a device or pipe.
+    /// The path of the file until it is complete; none for a device or pipe.
     #[must_use]
     pub fn partial_path(&self) -> Option<&Path> {
         match &self.destination {
@@ -103,8 +103,8 @@ impl OutputFile {
         }
     }
 
-    /// Turns the times of the pcap file that was written so far into nanoseconds. What is written
-    /// to a device or pipe stays as it is.
+    /// Converts the timestamps of the pcap file that was written so far to nanoseconds. Output that
+    /// was written to a device or pipe is not changed.
     pub(super) fn convert_to_nanoseconds(&mut self) -> io::Result<()> {
         match &self.destination {
             Destination::Partial(file) => convert_to_nanoseconds(file.file()),
@@ -113,11 +113,11 @@ impl OutputFile {
         .map_err(|error| with_name(&self.name, &error))
     }
 
-    /// Gives the file its name. Without this, nothing of it stays, unless it was created by
-    /// [`create_keeping_partial`](Self::create_keeping_partial) or the process was killed.
+    /// Gives the file its final name. Without this call the file is removed, unless it was created
+    /// by [`create_keeping_partial`](Self::create_keeping_partial) or the process was killed.
     ///
     /// # Errors
-    /// Whatever the system says, with the name in front.
+    /// The error of the system, preceded by the name.
     pub fn commit(mut self) -> io::Result<()> {
         self.flush()?;
         match self.destination {
@@ -173,7 +173,7 @@ mod tests {
         out.commit().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"whole");
         assert_eq!(names_in(folder.path()), ["out.pcap"]);
-        // As open enough as a file that any other program made.
+        // The permissions are those of a file that any other program creates.
         let other = folder.path().join("other");
         fs::write(&other, b"").unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();

@@ -1,8 +1,9 @@
 //! Resolves the name of an output file without following symbolic links of other users.
 //!
-//! The path is walked one component at a time with descriptors of the folders, so that nobody can
-//! put a link into a folder between the check and the use. A link is followed if it belongs to the
-//! user who runs the program, to root, or to procfs. Root trusts no other user's link.
+//! The path is resolved one component at a time with descriptors of the folders, so that no other
+//! user can insert a link between the check and the use. A link is followed if it belongs to the
+//! user who runs the program, to root, or to procfs. If root runs the program, only links of root
+//! and procfs are followed.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -19,27 +20,28 @@ use rustix::fs::{
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-/// The kernel follows as many links in one path (`MAXSYMLINKS` of `linux/namei.h`).
+/// The largest number of links in one path, as in the kernel (`MAXSYMLINKS` of `linux/namei.h`).
 const MAX_LINKS: u32 = 40;
 
-/// Where an output file goes.
+/// The resolved location of an output file.
 #[derive(Debug)]
 pub(super) struct OutputLocation {
-    /// The folder that has the name.
+    /// The folder that contains the name.
     pub(super) folder: OwnedFd,
-    /// The same for messages.
+    /// The path of the folder, for messages.
     pub(super) folder_path: PathBuf,
-    /// The name in the folder; never a link that may be followed, except in procfs.
+    /// The name in the folder. It is not a trusted link, except in procfs.
     pub(super) name: OsString,
-    /// Whether a complete file takes the name. A device or a pipe keeps it and is written to.
+    /// Whether the complete file replaces the name. A device or a pipe is written to instead.
     pub(super) is_replaced: bool,
 }
 
 impl OutputLocation {
-    /// Finds the place of that name.
+    /// Resolves a path.
     ///
     /// # Errors
-    /// A folder on the way that is absent, or behind another user's link; a name of a folder.
+    /// A folder of the path does not exist or is reached by a link of another user, or the path
+    /// names a folder.
     pub(super) fn resolve(path: &Path) -> io::Result<Self> {
         let is_folder = path.as_os_str().as_encoded_bytes().ends_with(b"/");
         if is_folder {
@@ -74,7 +76,7 @@ impl OutputLocation {
     }
 }
 
-/// The way through the components of a path.
+/// The state of a path resolution.
 struct PathWalk {
     folder: OwnedFd,
     folder_path: PathBuf,
@@ -94,7 +96,7 @@ impl PathWalk {
         Ok(walk)
     }
 
-    /// The components of `path` come next.
+    /// Inserts the components of `path` before the remaining ones.
     fn prepend(&mut self, path: &Path) -> io::Result<()> {
         for component in path.components().rev() {
             match component {
@@ -111,7 +113,7 @@ impl PathWalk {
         Ok(())
     }
 
-    /// Goes into a folder or through a link; the place where the way ends.
+    /// Enters a folder or follows a link. Returns the location if this was the last component.
     fn step(&mut self, component: OsString, is_last: bool) -> io::Result<Option<OutputLocation>> {
         let found = match statat(&self.folder, &component, AtFlags::SYMLINK_NOFOLLOW) {
             Err(Errno::NOENT) if is_last => return self.finish(component, true).map(Some),
@@ -183,8 +185,8 @@ impl PathWalk {
     }
 }
 
-/// The links in /dev that stand for open files lead through procfs. They are replaced by what they
-/// say, because their owner is not known in a user namespace.
+/// Replaces the links in /dev to open files by their targets in procfs, because their owner is not
+/// mapped in a user namespace.
 fn resolve_standard_stream(path: &Path) -> PathBuf {
     let descriptor = match path.to_str() {
         Some("/dev/stdout") => Some("1"),
@@ -224,7 +226,7 @@ mod tests {
 
     use super::*;
 
-    /// The user `nobody` of every Linux.
+    /// The user ID of `nobody` on Linux.
     const OTHER_USER: Option<u32> = Some(65_534);
 
     fn is_root() -> bool {
@@ -262,7 +264,7 @@ mod tests {
             assert!(location.is_replaced);
             std::fs::remove_file(&link).unwrap();
         }
-        // An own link does not lead through another user's.
+        // A trusted link is not followed through a link of another user.
         let (own, other) = (folder.path().join("own"), folder.path().join("other"));
         symlink("/etc/passwd", &other).unwrap();
         lchown(&other, OTHER_USER, None).unwrap();

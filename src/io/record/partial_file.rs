@@ -1,9 +1,9 @@
-//! An incomplete file: its name says what it is, and a complete one takes the final name.
+//! An incomplete file with a partial name. It is renamed to its final name when it is complete.
 //!
-//! A file that can be made again is called `.NAME.traffic-mirror-PID.partial`. Its writer holds a
-//! lock on it (flock(2)), which the kernel releases when the process ends in whatever way. The next
-//! run with the same output removes the files that nobody has locked. A file that cannot be made
-//! again is called `NAME.partial` and is never removed.
+//! A file that can be created again has the name `.NAME.traffic-mirror-PID.partial`. Its writer
+//! holds a lock on it (flock(2)), which the kernel releases when the process ends for any reason.
+//! The next run with the same output removes the files that are not locked. A file that cannot be
+//! created again has the name `NAME.partial` and is never removed.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -20,22 +20,22 @@ use rustix::process::geteuid;
 
 use super::output_location::OutputLocation;
 
-/// How many names are tried.
+/// The number of names that are tried.
 const MAX_ATTEMPTS: u32 = 100;
 
-/// The end of the names of files that can be made again.
+/// The suffix of the names of incomplete files.
 const SUFFIX: &str = ".partial";
 
-/// What becomes of an incomplete file when its writer ends.
+/// What happens to an incomplete file when its writer ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DropPolicy {
-    /// It is removed.
+    /// The file is removed.
     Remove,
-    /// It stays.
+    /// The file is kept.
     Persist,
 }
 
-/// A file that has not got its final name yet.
+/// A file that does not have its final name yet.
 #[derive(Debug)]
 pub(super) struct PartialFile {
     folder: OwnedFd,
@@ -47,11 +47,11 @@ pub(super) struct PartialFile {
 }
 
 impl PartialFile {
-    /// Creates it in the folder of the final name. Of files that can be made again, removes those
-    /// that earlier runs left.
+    /// Creates the file in the folder of the final name. With [`DropPolicy::Remove`], also removes
+    /// the stale files of earlier runs.
     ///
     /// # Errors
-    /// Whatever the system says.
+    /// The error of the system.
     pub(super) fn create(location: OutputLocation, on_drop: DropPolicy) -> io::Result<Self> {
         if on_drop == DropPolicy::Remove {
             remove_stale_files(&location.folder, &location.name);
@@ -77,13 +77,13 @@ impl PartialFile {
         &mut self.file
     }
 
-    /// Gives the file its final name, in place of whatever has it.
+    /// Gives the file its final name and replaces a file that has this name.
     ///
     /// # Errors
-    /// Whatever the system says; the file is still incomplete then.
+    /// The error of the system. The file still has its partial name then.
     pub(super) fn persist(mut self) -> io::Result<()> {
         renameat(&self.folder, &self.partial_name, &self.folder, &self.name)?;
-        // The partial name is free now, and may be another process's soon.
+        // The partial name is free now, and another process may use it.
         self.on_drop = DropPolicy::Persist;
         Ok(())
     }
@@ -92,7 +92,7 @@ impl PartialFile {
 impl Drop for PartialFile {
     fn drop(&mut self) {
         if self.on_drop == DropPolicy::Remove {
-            // What cannot be removed is removed by the next run.
+            // If this fails, the next run removes the file.
             let _ = unlinkat(&self.folder, &self.partial_name, AtFlags::empty());
         }
     }
@@ -109,9 +109,9 @@ fn create_locked(folder: &OwnedFd, name: &OsStr) -> io::Result<(OsString, File)>
             Err(Errno::EXIST) => continue,
             created => created?,
         };
-        // Where a file system has no locks, nothing is ever removed.
+        // On a file system without locks, stale files are never removed.
         let _ = flock(&file, FlockOperation::LockExclusive);
-        // Before it was locked, another run may have taken it for one that was left.
+        // Before it was locked, another run may have removed it as stale.
         if is_name_of(folder, &partial_name, &file) {
             return Ok((partial_name, file));
         }
@@ -119,9 +119,9 @@ fn create_locked(folder: &OwnedFd, name: &OsStr) -> io::Result<(OsString, File)>
     Err(Errno::EXIST.into())
 }
 
-/// Creates `NAME.partial`. If that name is taken, by a process that was killed or one that still
-/// writes, six random characters follow. If the folder does not allow a name so long, the file's
-/// own name is left out.
+/// Creates `NAME.partial`. If that name exists, because its writer was killed or still runs, six
+/// random characters are appended. If the name is too long for the folder, the file's own name is
+/// omitted.
 fn create_unlocked(folder: &OwnedFd, name: &OsStr) -> io::Result<(OsString, File)> {
     let mut partial_name = name.to_owned();
     partial_name.push(SUFFIX);
@@ -148,28 +148,29 @@ fn create_unlocked(folder: &OwnedFd, name: &OsStr) -> io::Result<(OsString, File
 /// Six random characters.
 fn random_suffix() -> String {
     let mut bytes = [0; 3];
-    // Without the kernel's random numbers the name is one that may be taken; then it is refused.
+    // Without random numbers of the kernel the name may exist; creating the file fails then.
     let _ = getrandom::fill(&mut bytes);
     let [a, b, c] = bytes;
     format!("{a:02x}{b:02x}{c:02x}")
 }
 
-/// The kernel takes the user's mask away from these permissions.
+/// Creates a new file. The kernel applies the umask of the process to its permissions.
 fn create_new(folder: &OwnedFd, name: &OsStr) -> Result<File, Errno> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     openat(folder, name, flags, Mode::from_raw_mode(0o666)).map(File::from)
 }
 
-/// `.NAME.traffic-mirror-`; a hash stands for a name that is too long for what follows.
+/// `.NAME.traffic-mirror-`. A name that is too long is replaced by its hash.
 fn partial_name_prefix(name: &OsStr) -> OsString {
-    /// What the longest names of most file systems (255 bytes) leave for a name.
+    /// The largest length of NAME, in bytes, if file names may have 255 bytes, as on most file
+    /// systems.
     const MAX_NAME_LEN: usize = 200;
     let mut start = OsString::from(".");
     if name.len() <= MAX_NAME_LEN {
         start.push(name);
     } else {
         let bytes = name.as_encoded_bytes().iter();
-        // FNV-1a, which stays the same in all versions of this program.
+        // FNV-1a, because it is the same in all versions of this program.
         let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
         });
@@ -179,15 +180,15 @@ fn partial_name_prefix(name: &OsStr) -> OsString {
     start
 }
 
-/// Whether the name in the folder is that of the open file.
+/// Whether the name in the folder refers to the open file.
 fn is_name_of(folder: &OwnedFd, name: &OsStr, file: &File) -> bool {
     let named = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW);
     let (Ok(named), Ok(own)) = (named, fstat(file)) else { return false };
     (named.st_dev, named.st_ino) == (own.st_dev, own.st_ino)
 }
 
-/// Removes incomplete files of the same output whose writer has ended. What cannot be looked at
-/// stays.
+/// Removes incomplete files of the same output whose writer has ended. Files that cannot be opened
+/// are kept.
 fn remove_stale_files(folder: &OwnedFd, name: &OsStr) {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let Ok(listed) = openat(folder, ".", flags, Mode::empty()) else { return };
@@ -212,7 +213,7 @@ fn remove_if_unlocked(folder: &OwnedFd, name: &std::ffi::CStr) {
     let is_ours = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile
         && found.st_uid == geteuid().as_raw();
     if is_ours && flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
-        // The lock is held until the name is gone, so that no writer takes the file for its own.
+        // The lock is held until the name is removed, so that no writer uses the file as its own.
         let _ = unlinkat(folder, name, AtFlags::empty());
     }
 }

@@ -1,40 +1,36 @@
-//! The classic format: little-endian on every machine, so that the same input gives the same file.
+//! Writes pcap, in little-endian order on every machine, so that the same input gives the same
+//! file.
 
 use std::io::{self, Write};
 
+use super::format::{
+    BUFFER_LEN, ETHERNET, FILE_HEADER_LEN, MICROSECOND_MAGIC, NANOSECOND_MAGIC, Precision,
+    RECORD_HEADER_LEN, is_whole_microseconds,
+};
 #[cfg(target_os = "linux")]
-use super::OutputFile;
-use super::{BUFFER_LEN, ETHERNET, Precision, is_whole_microseconds};
+use super::output_file::OutputFile;
 use crate::dataplane::{Copies, Drops, InnerBytes, MAX_OUTER_LEN, Sink};
 
-/// What tcpdump writes as well; no record is longer.
+/// The snaplen in the file header, in bytes, which is the default of tcpdump.
 const SNAPLEN: u32 = 262_144;
 
-/// The length of the file header and of a record header, in bytes.
-pub(super) const FILE_HEADER_LEN: usize = 24;
-pub(super) const RECORD_HEADER_LEN: usize = 16;
-
-/// The first bytes of files by the unit of their times.
-const MICROSECOND_MAGIC: u32 = 0xa1b2_c3d4;
-pub(super) const NANOSECOND_MAGIC: u32 = 0xa1b2_3c4d;
-
-/// Writes records of any bytes.
+/// Writes records with any bytes to `W`.
 pub struct PcapWriter<W> {
     out: W,
     precision: Precision,
-    /// Turns what was written in microseconds into nanoseconds, where that is possible.
+    /// Converts the written records from microseconds to nanoseconds, if the output permits it.
     convert_to_nanoseconds: Option<fn(&mut W) -> io::Result<()>>,
-    /// Longer than what is ever held back, so that a record can be put there with copies of
-    /// lengths that are known when this is compiled.
+    /// Longer than the buffered records, so that headers can be written with copies whose length is
+    /// known at compile time.
     buffer: Vec<u8>,
     buffered_len: usize,
 }
 
 impl<W: Write> PcapWriter<W> {
-    /// Begins a file.
+    /// Writes the file header.
     ///
     /// # Errors
-    /// Whatever `out` says.
+    /// The error of the output.
     pub fn new(mut out: W, precision: Precision) -> io::Result<Self> {
         let magic: u32 = match precision {
             Precision::Micro => MICROSECOND_MAGIC,
@@ -56,7 +52,7 @@ impl<W: Write> PcapWriter<W> {
         })
     }
 
-    /// Writes one record: `head` puts its first bytes in place and says how many they are.
+    /// Writes one record. `head` writes its first bytes and returns their number.
     #[inline]
     fn write_with_head(
         &mut self,
@@ -93,12 +89,12 @@ impl<W: Write> PcapWriter<W> {
     /// Writes one record.
     ///
     /// # Errors
-    /// Whatever `out` says.
+    /// The error of the output.
     pub fn write_record(&mut self, timestamp_ns: u64, bytes: &[u8]) -> io::Result<()> {
         self.write_with_head(timestamp_ns, bytes.into(), |_| 0)
     }
 
-    /// From now on times are in nanoseconds, those before too; in a pipe they stay as they are.
+    /// Switches to nanoseconds, also for records already written. A pipe keeps microseconds.
     #[cold]
     fn switch_to_nanoseconds(&mut self) -> io::Result<()> {
         let Some(convert_to_nanoseconds) = self.convert_to_nanoseconds else { return Ok(()) };
@@ -112,7 +108,7 @@ impl<W: Write> PcapWriter<W> {
     fn make_room(&mut self, len: usize) -> io::Result<()> {
         self.write_buffered()?;
         if self.buffer.len() < len {
-            // Only a frame of a megabyte gets here, and only once.
+            // Reached only for very long frames. The buffer keeps its new length.
             self.buffer.resize(len, 0);
         }
         Ok(())
@@ -123,28 +119,28 @@ impl<W: Write> PcapWriter<W> {
         self.out.write_all(self.buffer.get(..buffered_len).unwrap_or_default())
     }
 
-    /// Writes out what is held back.
+    /// Writes the buffered records.
     ///
     /// # Errors
-    /// Whatever `out` says.
+    /// The error of the output.
     pub fn flush(&mut self) -> io::Result<()> {
         self.write_buffered()?;
         self.out.flush()
     }
 
-    /// What is written to.
+    /// The output.
     pub const fn inner_mut(&mut self) -> &mut W {
         &mut self.out
     }
 
-    /// Gives back what was written to; what is held back is lost.
+    /// Returns the output. Buffered records are lost.
     pub fn into_inner(self) -> W {
         self.out
     }
 }
 
-/// Seconds, fraction, captured and wire length, which are one. Times after 2106 are the last one
-/// that the format has.
+/// Seconds, fraction, captured length and wire length, which are equal. A timestamp after 2106 is
+/// clamped to the last one of the format.
 #[inline]
 fn record_header(timestamp_ns: u64, len: usize, precision: Precision) -> [u8; RECORD_HEADER_LEN] {
     let seconds = u32::try_from(timestamp_ns / 1_000_000_000).unwrap_or(u32::MAX);
@@ -162,19 +158,19 @@ fn record_header(timestamp_ns: u64, len: usize, precision: Precision) -> [u8; RE
     header
 }
 
-/// Writes the copies that it is sent.
+/// A sink that writes copies as pcap records.
 pub struct PcapSink<W>(PcapWriter<W>);
 
 impl<W: Write> PcapSink<W> {
-    /// Begins a file.
+    /// Writes the file header.
     ///
     /// # Errors
-    /// Whatever `out` says.
+    /// The error of the output.
     pub fn new(out: W, precision: Precision) -> io::Result<Self> {
         PcapWriter::new(out, precision).map(Self)
     }
 
-    /// Gives back what was written to, once all is flushed.
+    /// Returns the output. The sink must be flushed before.
     pub fn into_inner(self) -> W {
         self.0.into_inner()
     }
@@ -182,11 +178,12 @@ impl<W: Write> PcapSink<W> {
 
 #[cfg(target_os = "linux")]
 impl PcapSink<OutputFile> {
-    /// Begins a file with times in microseconds. At the first time that does not fit them, all
-    /// times become nanoseconds. A device or pipe keeps microseconds, and the rest is cut off.
+    /// Starts a file with timestamps in microseconds. At the first timestamp that is not a whole
+    /// microsecond, all are converted to nanoseconds. A device or pipe keeps microseconds, and
+    /// fractions of a microsecond are discarded.
     ///
     /// # Errors
-    /// Whatever `out` says.
+    /// The error of the output.
     pub fn with_auto_precision(out: OutputFile) -> io::Result<Self> {
         let mut writer = PcapWriter::new(out, Precision::Micro)?;
         writer.convert_to_nanoseconds = writer.out.partial_path().map(|_| {

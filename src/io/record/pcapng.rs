@@ -1,9 +1,9 @@
-//! The newer format, in which each record bears a comment that says why it is there.
+//! Writes pcapng, in which each record has a comment with its session and rule.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-use super::{BUFFER_LEN, ETHERNET, Precision, is_whole_microseconds};
+use super::format::{BUFFER_LEN, ETHERNET, Precision, is_whole_microseconds};
 use crate::dataplane::{Copies, Drops, MirrorTable, MirroredCopy, SessionMatch, Sink};
 
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;
@@ -14,25 +14,25 @@ const OPT_COMMENT: u16 = 1;
 const SHB_USERAPPL: u16 = 4;
 const IF_TSRESOL: u16 = 9;
 
-/// Writes the copies that it is sent, each with its session and rule.
+/// A sink that writes copies as pcapng records, each with its session and rule.
 ///
-/// At the first time that does not fit the precision, an interface with nanoseconds is described,
-/// and all further copies are of that one.
+/// At the first timestamp that is not a whole microsecond, it describes a second interface with
+/// nanoseconds, which all further copies belong to.
 pub struct PcapngSink<W> {
     out: W,
     precision: Precision,
-    /// How many interfaces stand in front of the one that copies are of.
+    /// The index of the interface that copies belong to.
     interface: u32,
     buffer: Vec<u8>,
-    /// By session and rule: the options of their records, ready to be copied.
+    /// The encoded options of the records, by session and rule.
     options: HashMap<(u32, u32), Vec<u8>>,
 }
 
 impl<W: Write> PcapngSink<W> {
-    /// Begins a file.
+    /// Writes the file header.
     ///
     /// # Errors
-    /// Whatever `out` says.
+    /// The error of the output.
     pub fn new(mut out: W, precision: Precision) -> io::Result<Self> {
         let mut section = vec![0x4d, 0x3c, 0x2b, 0x1a, 1, 0, 0, 0];
         section.extend([0xff; 8]);
@@ -48,12 +48,12 @@ impl<W: Write> PcapngSink<W> {
         Ok(Self { out, precision, interface: 0, buffer, options: HashMap::new() })
     }
 
-    /// Gives back what was written to, once all is flushed.
+    /// Returns the output. The sink must be flushed before.
     pub fn into_inner(self) -> W {
         self.out
     }
 
-    /// From now on times are in nanoseconds.
+    /// Switches to nanoseconds for all further records.
     #[cold]
     fn switch_to_nanoseconds(&mut self) {
         self.precision = Precision::Nano;
@@ -94,7 +94,7 @@ impl<W: Write> Sink for PcapngSink<W> {
     }
 }
 
-/// A time in ticks: its upper half, then its lower half.
+/// A timestamp in ticks: its upper half, then its lower half.
 fn timestamp_ticks(timestamp_ns: u64, precision: Precision) -> [u8; 8] {
     let ticks = match precision {
         Precision::Micro => timestamp_ns / 1_000,
@@ -104,7 +104,7 @@ fn timestamp_ticks(timestamp_ns: u64, precision: Precision) -> [u8; 8] {
     [t4, t5, t6, t7, t0, t1, t2, t3]
 }
 
-/// Ethernet, no snaplen, and the power of ten of the clock.
+/// Writes an interface block: Ethernet, no snaplen, and the timestamp resolution.
 fn put_interface(out: &mut Vec<u8>, precision: Precision) {
     let mut interface = ETHERNET.to_le_bytes().to_vec();
     interface.extend([0; 4]);
@@ -151,7 +151,7 @@ fn put_block(out: &mut Vec<u8>, kind: u32, body: &[u8]) {
 }
 
 fn put_option(out: &mut Vec<u8>, code: u16, value: &[u8]) {
-    // Longer comments than the format has room for are cut.
+    // Comments that are too long for the format are truncated.
     let value = value.get(..usize::from(u16::MAX)).unwrap_or(value);
     let len = u16::try_from(value.len()).unwrap_or(u16::MAX);
     out.extend(code.to_le_bytes());

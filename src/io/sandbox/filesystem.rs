@@ -1,4 +1,4 @@
-//! Which files can be opened, by Landlock (landlock(7)).
+//! Restricts the files that can be opened with Landlock (landlock(7)).
 
 use std::path::PathBuf;
 
@@ -9,8 +9,8 @@ use landlock::{
 
 use super::{NetworkAccess, Sandbox};
 
-/// The newest version of Landlock whose rights are named here. An older kernel enforces those that
-/// it knows.
+/// The newest version of Landlock whose rights are used here. An older kernel enforces the rights
+/// that it supports.
 const LANDLOCK_ABI: ABI = ABI::V6;
 
 /// Restricts the calling thread.
@@ -40,8 +40,8 @@ fn ruleset(sandbox: &Sandbox) -> Result<RulesetCreated, RulesetError> {
         .add_rules(ports)
 }
 
-/// No signal leaves the sandbox, and no connection to an abstract UNIX socket unless the service
-/// manager listens on one.
+/// Denies signals to processes outside the sandbox, and connections to abstract UNIX sockets unless
+/// the service manager listens on one.
 fn scopes(network: NetworkAccess) -> BitFlags<Scope> {
     let is_abstract = std::env::var("NOTIFY_SOCKET").is_ok_and(|name| name.starts_with('@'));
     match network {
@@ -50,7 +50,7 @@ fn scopes(network: NetworkAccess) -> BitFlags<Scope> {
     }
 }
 
-/// A rule for each path that is there. A file has only the rights that files have.
+/// A rule for each existing path. A file gets only the rights that apply to files.
 fn rules(
     paths: &[PathBuf],
     access: BitFlags<AccessFs>,

@@ -1,36 +1,35 @@
-//! Takes away from the process what its work does not need: files (Landlock) and system calls
-//! (seccomp).
+//! Restricts the process to the files (Landlock) and system calls (seccomp) that its task needs.
 //!
-//! What belongs here: which rights a kind of work needs. What does not: which files a command line
-//! names (`cli::sandbox`).
+//! What belongs here: the rights that each kind of task needs. What does not belong here: the files
+//! that a command line names (`cli::sandbox`).
 //!
-//! Both are for good and hold for the calling thread and the threads that it starts from then on,
-//! so they are entered before other threads start. Both are best effort: a kernel that lacks one
-//! of them, or a part of it, leaves that part out.
+//! Both restrictions are permanent and apply to the calling thread and the threads that it starts
+//! afterwards, so the sandbox is entered before other threads start. If a kernel lacks one of them,
+//! or a part of it, that part is not enforced.
 
 mod filesystem;
 mod syscalls;
 
 use std::path::{Path, PathBuf};
 
-/// What the work needs of the network.
+/// The access to the network that a task needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum NetworkAccess {
-    /// Nothing: no socket can be opened.
+    /// No socket can be opened.
     #[default]
     None,
-    /// Sending copies: no connection is accepted.
+    /// Copies can be sent. No connection can be accepted.
     Send,
-    /// Capturing, sending, and serving connections.
+    /// Frames can be captured, copies sent, and connections served.
     Serve,
 }
 
-/// What may still be used.
+/// The rights that remain after entering the sandbox.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sandbox {
-    /// What sockets there may be.
+    /// The permitted sockets.
     network: NetworkAccess,
-    /// Files that may be read, and folders with all that is in them.
+    /// Files that may be read, and folders whose contents may be read.
     readable: Vec<PathBuf>,
     /// Files that may be written to.
     writable: Vec<PathBuf>,
@@ -40,7 +39,7 @@ pub struct Sandbox {
     ports: Vec<u16>,
 }
 
-/// What is enforced after a sandbox was entered; why not, if something is not.
+/// The restrictions that are enforced. An error says why one is not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Enforcement {
     /// Files, by Landlock.
@@ -50,43 +49,42 @@ pub struct Enforcement {
 }
 
 impl Sandbox {
-    /// Nothing but open descriptors, memory, threads, and this network.
+    /// Permits only open descriptors, memory, threads, and this network access.
     #[must_use]
     pub fn new(network: NetworkAccess) -> Self {
         Self { network, ..Self::default() }
     }
 
-    /// A file that may be read, or a folder with all that is below it. What is not there is left
-    /// out.
+    /// Permits reading a file, or all files below a folder. A path that does not exist is ignored.
     pub fn allow_read(&mut self, path: impl Into<PathBuf>) {
         self.readable.push(path.into());
     }
 
-    /// A device, pipe or file that may be written to.
+    /// Permits writing to a device, pipe or file.
     pub fn allow_write(&mut self, path: impl Into<PathBuf>) {
         self.writable.push(path.into());
     }
 
-    /// A folder in which files may be created, written, replaced and removed.
+    /// Permits creating, writing, replacing and removing files in a folder.
     pub fn allow_write_in(&mut self, folder: impl Into<PathBuf>) {
         self.folders.push(folder.into());
     }
 
-    /// A TCP port that may be listened on; 0 is any free one.
+    /// Permits listening on a TCP port; 0 is any free port.
     pub fn allow_listen(&mut self, port: u16) {
         self.ports.push(port);
     }
 
-    /// Enters it, for the calling thread and the threads that it starts.
+    /// Restricts the calling thread and the threads that it starts afterwards.
     #[must_use]
     pub fn enter(&self) -> Enforcement {
-        // The filter of system calls comes second, because it refuses those of Landlock.
+        // The system call filter is applied second, because it rejects the calls of Landlock.
         let filesystem = filesystem::restrict(self);
         Enforcement { filesystem, syscalls: syscalls::restrict(self.network) }
     }
 }
 
-/// The folder of a name, as a path that can be opened.
+/// The folder of a path, as a path that can be opened.
 #[must_use]
 pub fn parent_folder(path: &Path) -> &Path {
     match path.parent() {

@@ -1,12 +1,11 @@
-//! Which system calls are made, by seccomp (seccomp(2)).
+//! Restricts the system calls of the process with seccomp (seccomp(2)).
 //!
-//! This is a list of what is allowed. To the program, the kernel does not know any other call
-//! (`ENOSYS`), so that the C library falls back to an older call if it tries a newer one.
-//! Programs cannot be started, processes traced, namespaces entered, modules loaded, file systems
-//! mounted, and memory does not become executable.
+//! This is an allow list. Every other call returns `ENOSYS`, as if the kernel did not have it, so
+//! that the C library falls back to an older call. The process cannot start programs, trace
+//! processes, enter namespaces, load modules, mount file systems, or make memory executable.
 //!
-//! A call whose arguments no rule looks at costs next to nothing: the kernel works out once that it
-//! is always allowed and keeps that in a bitmap (`seccomp_cache_prepare`), without running the
+//! A call whose arguments are not checked has almost no overhead: the kernel determines once that
+//! it is always allowed, stores this in a bitmap (`seccomp_cache_prepare`) and does not run the
 //! filter. All calls of the hot path are of this kind.
 
 use std::collections::BTreeMap;
@@ -18,9 +17,9 @@ use seccompiler::{
 
 use super::NetworkAccess;
 
-/// What every work needs.
+/// The calls that every task needs.
 const ALWAYS_ALLOWED: &[i64] = &[
-    // Files; which of them can be opened is up to Landlock.
+    // Files. Landlock restricts which of them can be opened.
     libc::SYS_read,
     libc::SYS_write,
     libc::SYS_readv,
@@ -125,7 +124,7 @@ const ALWAYS_ALLOWED: &[i64] = &[
     libc::SYS_signalfd4,
 ];
 
-/// The older forms of calls above, which only some architectures have.
+/// Older forms of the calls above, which only some architectures have.
 #[cfg(target_arch = "x86_64")]
 const LEGACY: &[i64] = &[
     libc::SYS_arch_prctl,
@@ -149,7 +148,7 @@ const LEGACY: &[i64] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const LEGACY: &[i64] = &[];
 
-/// What sending needs besides.
+/// Additional calls for sending.
 const SEND_CALLS: &[i64] = &[
     libc::SYS_bind,
     libc::SYS_connect,
@@ -166,15 +165,16 @@ const SEND_CALLS: &[i64] = &[
     libc::SYS_shutdown,
 ];
 
-/// What serving needs besides. A pair of sockets carries signals.
+/// Additional calls for serving. A pair of sockets carries signals.
 const SERVE_CALLS: &[i64] =
     &[libc::SYS_listen, libc::SYS_accept, libc::SYS_accept4, libc::SYS_socketpair];
 
-/// The address families of sockets.
+/// The permitted address families of sockets.
 const ADDRESS_FAMILIES: [libc::c_int; 5] =
     [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK, libc::AF_PACKET];
 
-/// `TIOCSTI` and `TIOCLINUX` of `asm-generic/ioctls.h` put text into the input of a terminal.
+/// `TIOCSTI` and `TIOCLINUX` of `asm-generic/ioctls.h`, which insert text into the input of a
+/// terminal. They are denied.
 const TERMINAL_INPUT_REQUESTS: [u64; 2] = [0x5412, 0x541c];
 
 /// Restricts the calling thread.
@@ -205,8 +205,8 @@ fn rules(network: NetworkAccess) -> Result<BTreeMap<i64, Vec<SeccompRule>>, Back
         let condition = condition((2, SeccompCmpOp::MaskedEq(executable), 0));
         rules.insert(call, vec![rule([condition])?]);
     }
-    // A thread, in the namespaces of this one. The flags of clone3 cannot be looked at, and the C
-    // library makes threads by clone where there is no clone3.
+    // Threads in the namespaces of this process. The filter cannot check the flags of clone3, which
+    // is therefore denied; the C library then uses clone.
     let thread = to_u64(libc::CLONE_THREAD);
     let flags = thread | namespace_flags();
     let condition_of_thread = condition((0, SeccompCmpOp::MaskedEq(flags), thread));
@@ -225,14 +225,14 @@ fn rule<const N: usize>(
     SeccompRule::new(conditions.into_iter().collect::<Result<_, _>>()?)
 }
 
-/// What the lower half of an argument has to be.
+/// A condition on the lower 32 bits of an argument.
 fn condition(
     (argument, operator, value): (u8, SeccompCmpOp, u64),
 ) -> Result<SeccompCondition, BackendError> {
     SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value)
 }
 
-/// The flags of clone(2) that make namespaces.
+/// The flags of clone(2) that create namespaces.
 fn namespace_flags() -> u64 {
     [
         libc::CLONE_NEWNS,
@@ -248,7 +248,7 @@ fn namespace_flags() -> u64 {
     .fold(0, std::ops::BitOr::bitor)
 }
 
-/// A constant of the C library, none of which is negative.
+/// Converts a constant of the C library, which is not negative.
 fn to_u64(value: libc::c_int) -> u64 {
     u64::try_from(value).unwrap_or_default()
 }

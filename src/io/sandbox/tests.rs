@@ -1,4 +1,4 @@
-//! Enters a sandbox in a thread of the test's own and tries what it must refuse.
+//! Enters a sandbox on a separate thread and tries operations that it must deny.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
@@ -12,7 +12,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::*;
 
-/// Whether this kernel enforces both; says so if it does not.
+/// Whether this kernel enforces both restrictions; prints a line if it does not.
 fn can_enforce() -> bool {
     let entered = thread::spawn(|| Sandbox::default().enter()).join().unwrap();
     let can_enforce = entered.filesystem.is_ok() && entered.syscalls.is_ok();
@@ -22,7 +22,7 @@ fn can_enforce() -> bool {
     can_enforce
 }
 
-/// Does the work inside, where a panic of it fails the test.
+/// Runs a task in the sandbox. A panic of the task fails the test.
 fn run_sandboxed(sandbox: Sandbox, work: impl FnOnce() + Send + 'static) {
     let entered = move || {
         let entered = sandbox.enter();
@@ -77,7 +77,7 @@ fn only_the_named_files_can_be_read_and_written() {
         fs::remove_file(at("out/old")).unwrap();
         assert!(fs::rename(at("named"), at("out/named")).is_err());
         assert!(fs::remove_file(at("other")).is_err());
-        // Threads that are started inside are inside.
+        // Threads that are started in the sandbox are restricted too.
         let other = at("other");
         assert!(thread::spawn(move || fs::read(other)).join().unwrap().is_err());
     });
@@ -169,8 +169,8 @@ fn programs_and_namespaces_are_blocked() {
     });
 }
 
-/// Prints what a system call of the hot path costs with and without the sandbox; the figures are in
-/// ARCHITECTURE.md.
+/// Prints the time of a system call of the hot path with and without the sandbox. The figures are
+/// in ARCHITECTURE.md.
 #[test]
 #[ignore = "a measurement"]
 #[expect(clippy::disallowed_methods, reason = "a measurement reads the clock")]

@@ -1,5 +1,4 @@
-//! Looks at a copy of a file in memory: whether every page is as it was written, and of which
-//! version it says to be.
+//! Verifies a copy of a state file in memory: the checksums of its pages and its version.
 
 use std::panic;
 use std::path::Path;
@@ -9,14 +8,14 @@ use std::thread::{self, Builder};
 use redb::backends::InMemoryBackend;
 use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend};
 
-use super::{METADATA, RECORDS, VERSION};
+use super::schema::{METADATA, RECORDS, VERSION};
 
-/// Why a file is not used.
+/// Why a file is rejected.
 #[derive(Debug)]
 pub(super) enum VerifyError {
-    /// Another version of this program wrote it.
+    /// It has this other version.
     OtherVersion(u64),
-    /// It is not as it was written.
+    /// It is damaged. The sentence gives the cause.
     Damaged(String),
 }
 
@@ -30,7 +29,7 @@ pub(super) fn read_records(bytes: &[u8]) -> Result<Records, VerifyError> {
     match run_isolated(|| verify(bytes)) {
         Some(Ok(verified)) => verified,
         Some(Err(error)) => Err(VerifyError::Damaged(error.to_string())),
-        None => Err(VerifyError::Damaged("it makes no sense".to_owned())),
+        None => Err(VerifyError::Damaged("its structure is invalid".to_owned())),
     }
 }
 
@@ -40,8 +39,8 @@ pub(super) fn is_in_use(path: &Path) -> bool {
     matches!(run_isolated(open), Some(Err(redb::DatabaseError::DatabaseAlreadyOpen)))
 }
 
-/// The database ends its thread where a page makes no sense, so it has one of its own. Nothing where
-/// it did.
+/// Runs `task` on a separate thread, because the database panics on some invalid pages. Returns
+/// `None` if it did.
 fn run_isolated<T: Send>(task: impl FnOnce() -> T + Send) -> Option<T> {
     SILENCE_PANICS.call_once(silence_panics);
     thread::scope(|scope| {
@@ -50,12 +49,12 @@ fn run_isolated<T: Send>(task: impl FnOnce() -> T + Send) -> Option<T> {
     })
 }
 
-/// The thread that looks at a copy.
+/// The name of the verifying thread.
 const VERIFIER_THREAD: &str = "state-examiner";
 
 static SILENCE_PANICS: Once = Once::new();
 
-/// What ends that thread is told as what it means, not as a fault of the program.
+/// Suppresses the panic message of that thread, because a damaged file is reported as an error.
 fn silence_panics() {
     let default_hook = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
@@ -73,7 +72,7 @@ fn verify(bytes: &[u8]) -> Result<Result<Records, VerifyError>, redb::Error> {
     copy.write(0, bytes).map_err(|error| corrupted(error.to_string()))?;
     let mut database = Database::builder().create_with_backend(copy)?;
     if !database.check_integrity()? {
-        let why = "what is written in it does not go together";
+        let why = "the checksums of its pages do not match";
         return Ok(Err(VerifyError::Damaged(why.to_owned())));
     }
     let found = version(&database)?;
@@ -83,7 +82,7 @@ fn verify(bytes: &[u8]) -> Result<Result<Records, VerifyError>, redb::Error> {
     read_all(&database).map(Ok)
 }
 
-/// None where the process ended before it was written.
+/// The version; none if the process that created the file ended before it wrote the version.
 fn version(database: &Database) -> Result<Option<u64>, redb::Error> {
     let transaction = database.begin_read()?;
     match transaction.open_table(METADATA) {

@@ -1,4 +1,4 @@
-//! Access to the endpoint: whose requests it accepts, and how it is served.
+//! Access to the endpoint: which requests it accepts, and how it is served.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,18 +10,19 @@ use crate::http::{Certificate, HostNames, Server};
 use crate::runtime::error::Error;
 use crate::runtime::event::{Event, EventSink};
 
-/// Whose requests the endpoint accepts.
+/// Which requests the endpoint accepts.
 #[derive(Debug)]
 pub enum AccessOptions {
-    /// Requests that one of these keys signed.
+    /// Requests that are signed with one of these keys.
     Keys(Credentials),
-    /// Requests that a key signed which is generated at start and written to a file of the user's.
+    /// Requests that are signed with a key that is generated at the start. The key is written to a
+    /// file that only the user can read.
     GeneratedKey,
-    /// Requests with any signature, as local emulators accept them.
+    /// Requests with any signature, as local emulators of AWS accept them.
     Anyone,
 }
 
-/// Whose requests the endpoint accepts, and how it is served.
+/// Which requests the endpoint accepts, and how it is served.
 pub(super) struct EndpointAccess {
     access: Access,
     /// The file with the generated key.
@@ -30,15 +31,15 @@ pub(super) struct EndpointAccess {
     certificate: Option<Certificate>,
 }
 
-/// The endpoint while it is served.
+/// The running server of the endpoint.
 pub(super) struct EndpointServer {
     _server: Server,
-    /// The file is removed at the end.
+    /// The file is removed when this is dropped.
     _credentials_file: Option<CredentialsFile>,
 }
 
 impl EndpointAccess {
-    /// Generates a key where one is wanted.
+    /// Generates a key if the options require one.
     pub(super) fn new(
         options: AccessOptions,
         account_id: &str,
@@ -58,12 +59,12 @@ impl EndpointAccess {
         Ok(Self { access, credentials_file, hosts, certificate })
     }
 
-    /// The directory of the file with the generated key, which is removed at the end.
+    /// The directory of the file with the generated key. The file is removed at the end.
     pub(super) fn credentials_directory(&self) -> Option<&Path> {
         self.credentials_file.as_ref().and_then(|file| file.path().parent())
     }
 
-    /// Serves the endpoint, and reports whose requests are accepted.
+    /// Serves the endpoint and reports which requests are accepted.
     pub(super) fn serve(
         self,
         address: SocketAddr,
@@ -75,12 +76,12 @@ impl EndpointAccess {
         let is_open = matches!(access, Access::Anyone(_));
         let sentence = match (&access, &credentials_file) {
             (_, Some(file)) => format!(
-                "requests have to be signed with the key in {}, which AWS_SHARED_CREDENTIALS_FILE \
-                 may name",
+                "requests must be signed with the key in {}, for example by setting \
+                 AWS_SHARED_CREDENTIALS_FILE to this file",
                 file.path().display()
             ),
             (Access::Keys(known), None) => {
-                format!("requests have to be signed with one of {} keys", known.len())
+                format!("requests must be signed with one of {} keys", known.len())
             }
             (Access::Anyone(_), None) => "requests with any signature are accepted".to_owned(),
         };
@@ -90,7 +91,7 @@ impl EndpointAccess {
         let endpoint = endpoint.with_access(access);
         let server = ec2::serve(address, endpoint, hosts, certificate, report)?;
         let address = server.address();
-        // A user who waits for the second line has seen the first one.
+        // In this order, a user who waits for the address has already read which key is needed.
         events.send(Event::EndpointAccess(sentence));
         events.send(Event::EndpointServed { scheme, address });
         if is_open {

@@ -1,7 +1,7 @@
-//! Credentials that a run generates for its endpoint, in a file that only its user can read.
+//! The credentials that a run generates for its endpoint, in a file that only its user can read.
 //!
-//! Any local user can connect to a loopback port, so the address protects nothing. The file does:
-//! who can read it may already act as the user who runs the program.
+//! Every local user can connect to a loopback port, so the address does not protect the endpoint.
+//! The file does: a user who can read it can already act as the user who runs the program.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -12,17 +12,17 @@ use tempfile::TempDir;
 
 use crate::ec2::Credentials;
 
-/// Where root keeps it without a directory from the service manager.
+/// The directory for root, if the service manager provides none.
 const RUN_DIRECTORY: &str = "/run/traffic-mirror";
 
-/// The name of the file, but for the process identifier at its end.
+/// The name of the file; the process ID follows.
 const FILE_NAME: &str = "ec2-credentials.";
 
-/// RFC 4648, sections 6 and 4: one character for five and six random bits.
+/// The alphabets of RFC 4648, sections 6 and 4: one character for 5 and for 6 random bits.
 const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// The lengths that AWS's own have: "AKIA" and 16 characters, and 40 characters.
+/// The lengths of AWS's keys in characters: the ID has "AKIA" and 16 more, the secret has 40.
 const ID_LEN: usize = 16;
 const SECRET_LEN: usize = 40;
 
@@ -30,18 +30,18 @@ const SECRET_LEN: usize = 40;
 #[derive(Debug)]
 pub(super) struct CredentialsFile {
     path: PathBuf,
-    /// Is locked as long as the run lasts, so that a later one knows which files were left.
+    /// Locked while the run lasts, so that a later run can recognise the files of killed runs.
     _locked: File,
-    /// The directory that was made for it alone.
+    /// The temporary directory that was created for the file, if any.
     _directory: Option<TempDir>,
 }
 
 impl CredentialsFile {
-    /// Generates a key that acts for the account, and writes it to a new file in the format of the
-    /// AWS CLI's `credentials` file.
+    /// Generates a key for the account and writes it to a new file in the format of the AWS CLI's
+    /// `credentials` file.
     ///
     /// # Errors
-    /// The system gives no random bytes, or the file cannot be written.
+    /// The system returns no random bytes, or the file cannot be written.
     pub(super) fn generate(account_id: &str) -> io::Result<(Self, Credentials)> {
         let id = format!("AKIA{}", random_text::<ID_LEN>(BASE32)?);
         let secret = random_text::<SECRET_LEN>(BASE64)?;
@@ -69,7 +69,7 @@ impl CredentialsFile {
 
 impl Drop for CredentialsFile {
     fn drop(&mut self) {
-        // The key is worthless without the process that knows it.
+        // If this fails, the file stays, but its key is invalid after the process has ended.
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -89,9 +89,9 @@ fn random_text<const LEN: usize>(alphabet: &[u8]) -> io::Result<String> {
     Ok(bytes.iter().filter_map(character).collect())
 }
 
-/// The first directory in which only this user can make files.
+/// The first standard directory in which only this user can create files.
 fn private_directory(user_id: u32) -> Option<PathBuf> {
-    // systemd gives several directories with colons between them.
+    // systemd separates several directories by colons.
     let of_service = std::env::var("RUNTIME_DIRECTORY").unwrap_or_default();
     let of_service = of_service.split(':').next().map(PathBuf::from);
     let of_session = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
@@ -99,20 +99,20 @@ fn private_directory(user_id: u32) -> Option<PathBuf> {
     named.find(|path| path.is_absolute() && is_private(path, user_id)).or_else(|| {
         let path = PathBuf::from(RUN_DIRECTORY);
         let is_root = user_id == 0;
-        // It may be there from an earlier run.
+        // It may exist from an earlier run.
         let _ = is_root.then(|| DirBuilder::new().mode(0o700).create(&path));
         (is_root && is_private(&path, user_id)).then_some(path)
     })
 }
 
-/// A directory of the user's own that nobody else can write to.
+/// Whether the path is a directory that belongs to the user and that others cannot write to.
 fn is_private(path: &Path, user_id: u32) -> bool {
     fs::symlink_metadata(path)
         .is_ok_and(|found| found.is_dir() && found.uid() == user_id && found.mode() & 0o022 == 0)
 }
 
-/// Writes a file that was not there; `O_EXCL` follows no symbolic link. One that an earlier process
-/// with our number left is removed.
+/// Creates and writes a file. `O_EXCL` follows no symbolic link. A file of an earlier process with
+/// the same process ID is removed first.
 fn write_new(path: &Path, text: &str) -> io::Result<File> {
     let open = || {
         let mut options = OpenOptions::new();
@@ -133,7 +133,7 @@ fn write_new(path: &Path, text: &str) -> io::Result<File> {
     Ok(file)
 }
 
-/// Removes files of runs that were killed: nobody holds their locks.
+/// Removes the files of killed runs, which are not locked any more.
 fn remove_stale(directory: &Path) {
     let entries = fs::read_dir(directory).into_iter().flatten().filter_map(Result::ok);
     let is_ours = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with(FILE_NAME);
@@ -141,7 +141,7 @@ fn remove_stale(directory: &Path) {
         let mut options = OpenOptions::new();
         options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
         let file = options.open(entry.path());
-        // A file without text is about to be locked.
+        // An empty file belongs to a run that has not locked it yet.
         let is_written = |file: &File| file.metadata().is_ok_and(|found| found.len() > 0);
         if file.is_ok_and(|file| is_written(&file) && file.try_lock().is_ok()) {
             let _ = fs::remove_file(entry.path());

@@ -1,4 +1,4 @@
-//! Network interfaces that are devices of this host.
+//! Lists the devices of this host as network interfaces of the account.
 
 use std::collections::HashMap;
 use std::fs;
@@ -9,16 +9,16 @@ use crate::control::account::{Account, HostDevices, InactiveTarget};
 use crate::io::links::Link;
 use crate::model::{NetworkInterface, NetworkInterfaceId};
 
-/// What changed when the devices of this host were looked at.
+/// The changes since the devices of this host were last read.
 #[derive(Debug, Default)]
 pub(super) struct DeviceChanges {
-    /// A sentence for each source or target with another address.
+    /// A sentence for each source or target whose addresses changed.
     pub(super) notes: Vec<String>,
     /// The targets whose address is forbidden from now on.
     pub(super) inactive: Vec<InactiveTarget>,
 }
 
-/// Lists the devices as network interfaces of the account, and checks the targets again.
+/// Updates the network interfaces of the account and checks the targets again.
 pub(super) fn update_devices(account: &mut Account, links: &[Link]) -> DeviceChanges {
     let notes = list_devices(account.registry_mut(), links);
     let mut devices = HostDevices::default();
@@ -28,9 +28,9 @@ pub(super) fn update_devices(account: &mut Account, links: &[Link]) -> DeviceCha
     DeviceChanges { notes, inactive: account.set_devices(devices) }
 }
 
-/// Every device but loopback is a network interface; loopback is where the user pinned it. What is
-/// known of one stays as it is, but for its Ethernet address, and its IP addresses where nobody gave
-/// any. Gives a sentence for each one with other addresses that is a source or a target.
+/// Adds a network interface for every Ethernet device except loopback. A network interface that is
+/// in the configuration keeps its values, except its Ethernet address, and its IP addresses if the
+/// configuration has none. Returns a sentence for each source or target whose addresses changed.
 pub(super) fn list_devices(registry: &mut Registry, links: &[Link]) -> Vec<String> {
     let machine = fs::read_to_string("/etc/machine-id").unwrap_or_default();
     let known: HashMap<String, NetworkInterfaceId> = registry
@@ -50,7 +50,7 @@ pub(super) fn list_devices(registry: &mut Registry, links: &[Link]) -> Vec<Strin
             let id = device_id(machine.trim(), link);
             let mut interface = NetworkInterface::new(id.clone());
             interface.device = Some(link.name.clone());
-            // It may be there under another name: then it keeps that until it is gone.
+            // This fails if the ID exists under an earlier device name, which then stays.
             let _ = registry.add_network_interface(interface);
             id
         });
@@ -67,7 +67,7 @@ pub(super) fn list_devices(registry: &mut Registry, links: &[Link]) -> Vec<Strin
     notes
 }
 
-/// Brings an interface up to date with its device.
+/// Updates a network interface from its device. Returns a sentence if its addresses changed.
 fn update(interface: &mut NetworkInterface, link: &Link, is_listed: bool) -> Option<String> {
     interface.mac_address = link.mac;
     interface.is_down = !link.is_running;
@@ -76,7 +76,7 @@ fn update(interface: &mut NetworkInterface, link: &Link, is_listed: bool) -> Opt
         interface.description = Some(format!("Linux device {} ({kind})", link.name));
     }
     interface.has_device_addresses |= is_listed || interface.private_ip_addresses.is_empty();
-    // Copies from a loopback address can go to no other host: their source is left to the routes.
+    // Copies from a loopback address cannot reach other hosts, so the routes select their source.
     let follows = interface.has_device_addresses && !link.is_loopback;
     if !follows || interface.private_ip_addresses == link.addresses {
         return None;
@@ -95,12 +95,12 @@ fn update(interface: &mut NetworkInterface, link: &Link, is_listed: bool) -> Opt
     ))
 }
 
-/// `eni-` and 17 hex digits of a hash of machine, name and permanent Ethernet address: the same over
-/// restarts.
+/// The ID of a device: `eni-` and 17 hexadecimal digits of a hash of machine ID, device name and
+/// permanent Ethernet address. It is the same after a restart.
 fn device_id(machine: &str, link: &Link) -> NetworkInterfaceId {
     let mac = link.permanent_mac.or(link.mac).map(|mac| mac.octets()).unwrap_or_default();
     let bytes = machine.bytes().chain([0]).chain(link.name.bytes()).chain([0]).chain(mac);
-    // FNV-1a with 128 bits (draft-eastlake-fnv), which is promised to stay.
+    // FNV-1a with 128 bits (draft-eastlake-fnv), because its result never changes.
     let hash = bytes.fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128, |hash, byte| {
         (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
     });

@@ -1,10 +1,11 @@
-//! The EC2 endpoint of live mirroring: how it is served, and how changes reach the workers.
+//! The EC2 endpoint of live mirroring: serves an account whose changes reach the running workers.
 //!
-//! What belongs here: the account with the devices of this host, its state file, and the answer to
-//! a change when it is in force. What does not: the protocol (`ec2`) and AWS's rules
-//! (`control::account`).
+//! What belongs here: the account with the devices of this host, its state file, and the
+//! acknowledgement of a change after the workers have applied it. What does not belong here: the
+//! EC2 protocol (`ec2`) and the rules of AWS (`control::account`).
 
 mod access;
+mod account;
 mod credentials_file;
 mod devices;
 mod prepare;
@@ -12,10 +13,11 @@ mod state;
 
 use std::collections::BTreeSet;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError};
 
 pub use self::access::AccessOptions;
 use self::access::EndpointServer;
+use self::account::{SharedAccount, SharedLinks, random, report_inactive};
 use self::devices::update_devices;
 pub use self::prepare::{EndpointOptions, PreparedEndpoint};
 use super::error::Error;
@@ -23,19 +25,12 @@ use super::event::{Event, EventSink};
 use super::live_tables::{LiveTables, WaitingChange};
 use super::receipt::Receipt;
 use crate::control::Registry;
-use crate::control::account::{Account, InactiveTarget};
 use crate::ec2::{Endpoint, Publish, PublishedChange};
 use crate::io::clock::unix_seconds;
 use crate::io::links::Link;
 use crate::model::NetworkInterfaceId;
 
-/// The account of the endpoint: its writer changes it, others read it.
-type SharedAccount = Arc<RwLock<Account>>;
-
-/// The links of this host when they were read last.
-type SharedLinks = Arc<Mutex<Vec<Link>>>;
-
-/// The endpoint, as long as it is served.
+/// The endpoint while it is served. It stops when this is dropped.
 pub(super) struct ServedEndpoint {
     account: SharedAccount,
     tables: LiveTables,
@@ -45,8 +40,8 @@ pub(super) struct ServedEndpoint {
 }
 
 impl ServedEndpoint {
-    /// Lists the devices of this host as network interfaces. Outer sources, and targets that are
-    /// network interfaces, have the new addresses then.
+    /// Updates the network interfaces of the account from the devices of this host. Outer source
+    /// addresses, and targets that are network interfaces, follow their addresses.
     pub(super) fn update_devices(&self, links: &[Link]) {
         *self.links.lock().unwrap_or_else(PoisonError::into_inner) = links.to_vec();
         let mut account = self.account.write().unwrap_or_else(PoisonError::into_inner);
@@ -74,7 +69,7 @@ impl ServedEndpoint {
     }
 }
 
-/// Serves the endpoint; changes are in force when they are answered.
+/// Serves the endpoint. A change is answered after the workers have applied it.
 pub(super) fn serve(
     prepared: PreparedEndpoint,
     tables: LiveTables,
@@ -92,7 +87,7 @@ pub(super) fn serve(
     Ok(ServedEndpoint { account, tables, links, events, _server: server })
 }
 
-/// Compiles the tables that a change touches, on the thread that makes changes.
+/// Compiles the tables that a change touches, on the endpoint's writer thread.
 struct Publisher {
     tables: LiveTables,
 }
@@ -108,28 +103,5 @@ impl Publish for Publisher {
         });
         let waiting = waiting.collect();
         self.tables.update(registry, touched, waiting);
-    }
-}
-
-/// Reports which sessions are inactive because of their targets.
-fn report_inactive(inactive: &[InactiveTarget], events: &EventSink) {
-    for InactiveTarget { target, sessions, why } in inactive {
-        events.send(Event::TargetInactive {
-            target: target.to_string(),
-            reason: why.to_string(),
-            sessions: sessions.iter().map(ToString::to_string).collect(),
-        });
-    }
-}
-
-/// Random bits from the kernel. Where it has none, which does not happen once a host has started,
-/// the time: an id that is drawn twice is refused then.
-fn random() -> u128 {
-    let mut bytes = [0; 16];
-    match getrandom::fill(&mut bytes) {
-        Ok(()) => u128::from_ne_bytes(bytes),
-        Err(_) => {
-            u128::from(unix_seconds()).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
-        }
     }
 }

@@ -1,13 +1,13 @@
-//! What the endpoint starts with: resources of files, options, devices, state.
+//! Prepares the endpoint: builds its account from files, options, devices and the state file.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::access::{AccessOptions, EndpointAccess};
+use super::account::{SharedAccount, SharedLinks, random, report_inactive};
 use super::devices::{list_devices, update_devices};
 use super::state::EndpointState;
-use super::{SharedAccount, SharedLinks, random, report_inactive};
 use crate::control::account::{Account, NamedBy, Quotas, TargetResolver};
 use crate::control::{Registry, with_network_ids};
 use crate::ec2::Persist;
@@ -17,28 +17,32 @@ use crate::runtime::error::Error;
 use crate::runtime::event::{Event, EventSink};
 use crate::runtime::live_tables::LiveTables;
 
-/// How the endpoint is served, and what it accepts.
+/// The options of the EC2 endpoint.
 #[derive(Debug)]
 pub struct EndpointOptions {
-    /// The address to listen on.
+    /// The address and TCP port to listen on. The system chooses the port if it is 0.
     pub address: SocketAddr,
-    /// The account that owns the network interfaces and the resources of files: twelve digits.
+    /// The ID of the account that owns the network interfaces and the resources of files, 12
+    /// digits.
     pub account_id: String,
     /// The quotas of the account.
     pub quotas: Quotas,
-    /// The addresses of load balancers, and where copies may go.
+    /// Resolves load balancer targets to addresses, and checks which addresses are permitted.
     pub targets: TargetResolver,
-    /// The file that keeps the resources over restarts; without it they are kept in memory.
+    /// The file that persists the resources. Without it they are kept in memory and lost on exit.
     pub state: Option<PathBuf>,
-    /// Whose requests are accepted.
+    /// Which requests are accepted.
     pub access: AccessOptions,
-    /// The names that clients may use for this host.
+    /// The names for this host that the listener accepts in the Host header.
     pub hosts: HostNames,
-    /// The certificate to serve https with.
+    /// The certificate for TLS. Without it the connections are not encrypted.
     pub certificate: Option<Certificate>,
 }
 
-/// The endpoint before it is served: its account, and where its changes are kept.
+/// The endpoint before it is served. Pass it to [`LiveMirror::start`] in [`Resources::Endpoint`].
+///
+/// [`LiveMirror::start`]: crate::runtime::LiveMirror::start
+/// [`Resources::Endpoint`]: crate::runtime::Resources::Endpoint
 pub struct PreparedEndpoint {
     pub(super) account: SharedAccount,
     pub(super) state: EndpointState,
@@ -48,13 +52,15 @@ pub struct PreparedEndpoint {
 }
 
 impl PreparedEndpoint {
-    /// Reads the state file and adds the devices of this host to the resources of `registry`. From
-    /// then on no file is opened but the state file. `seed` draws the network identifiers of
-    /// sessions that name none.
+    /// Reads the state file and adds the devices of this host, `links`, to the resources of
+    /// `registry`. After this call the endpoint opens no file other than the state file. `seed`
+    /// determines the virtual network IDs of sessions that have none.
     ///
     /// # Errors
-    /// The state file cannot be read or is exposed to other users, or a resource of the registry
-    /// breaks a rule of the account.
+    /// - [`Error::State`]: the state file cannot be read, is damaged, or other users can change it.
+    /// - [`Error::InvalidValue`]: a target of `registry` has a forbidden address, or the copies of
+    ///   one of its sessions would return to their source.
+    /// - [`Error::Failed`]: the credentials file cannot be written.
     pub fn new(
         options: EndpointOptions,
         mut registry: Registry,
@@ -68,7 +74,7 @@ impl PreparedEndpoint {
         list_devices(&mut registry, links);
         targets.set_broadcasts(links.iter().flat_map(|link| link.broadcasts.clone()).collect());
         check_targets(&registry, &targets)?;
-        // Network identifiers that files leave open are drawn once.
+        // The virtual network IDs are chosen once, so that a rebuilt account has the same.
         let registry = with_network_ids(registry, seed);
         let named = Account::new(registry, quotas, targets.clone(), random).registry().clone();
         let links: SharedLinks = Arc::new(Mutex::new(links.to_vec()));
@@ -77,7 +83,7 @@ impl PreparedEndpoint {
             let links = latest.lock().unwrap_or_else(PoisonError::into_inner);
             let (named, targets) = (named.clone(), targets.clone());
             let mut account = Account::with_owner(&account_id, named, quotas, targets, random);
-            // Targets of the state may need the addresses of devices.
+            // Targets of the state file may need the addresses of devices.
             update_devices(&mut account, &links);
             account.restore(records)?;
             update_devices(&mut account, &links);
@@ -90,14 +96,14 @@ impl PreparedEndpoint {
         Ok(Self { account: Arc::new(RwLock::new(account)), state, links, access, address })
     }
 
-    /// The directory of the file with the generated key, if there is one: the file is removed at
-    /// the end, so a sandbox has to permit that.
+    /// The directory of the file with the generated key, if there is one. A sandbox must permit
+    /// removing files there, because the file is removed at the end.
     #[must_use]
     pub fn credentials_directory(&self) -> Option<&Path> {
         self.access.credentials_directory()
     }
 
-    /// Puts the resources that are there at the start in force.
+    /// Compiles the tables of the resources that exist at the start.
     pub(in crate::runtime) fn publish(&self, tables: &LiveTables) {
         let mut account = self.account.write().unwrap_or_else(PoisonError::into_inner);
         account.registry_mut().take_touched();
@@ -105,8 +111,8 @@ impl PreparedEndpoint {
     }
 }
 
-/// Refuses sessions of files whose copies would come back to their source, and warns of those of
-/// the state, which were accepted before.
+/// Rejects sessions of files whose copies would return to their source. Sessions of the state file
+/// were accepted before, so they only cause a warning.
 fn check_sessions(account: &Account, events: &EventSink) -> Result<(), Error> {
     for session in account.registry().sessions() {
         let Err(why) = account.check_copies_leave(session) else { continue };
@@ -121,7 +127,7 @@ fn check_sessions(account: &Account, events: &EventSink) -> Result<(), Error> {
     Ok(())
 }
 
-/// Targets of files go where targets of clients may go.
+/// Rejects targets of files whose address is forbidden for targets of clients.
 fn check_targets(registry: &Registry, places: &TargetResolver) -> Result<(), Error> {
     for target in registry.targets() {
         for address in registry.target_addresses(target) {

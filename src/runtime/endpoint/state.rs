@@ -1,4 +1,4 @@
-//! The state of the endpoint: in a file, or in memory alone.
+//! The persistent state of the endpoint, in a file or in memory only.
 
 use std::io;
 use std::path::Path;
@@ -10,21 +10,21 @@ use crate::io::store::Store;
 use crate::runtime::error::Error;
 use crate::runtime::event::{Event, EventSink};
 
-/// Makes the account of files, devices and these records.
+/// Builds the account from files, devices and these records.
 pub(super) type RebuildAccount =
     Box<dyn Fn(Vec<(String, String)>) -> Result<Account, ApiError> + Send>;
 
-/// Where changes are kept.
+/// Persists the changes of the account, if there is a file.
 pub(super) struct EndpointState {
     store: Option<Store>,
     rebuild: RebuildAccount,
-    /// Whether the last change could not be written.
+    /// Whether the last write failed.
     is_failing: bool,
     events: EventSink,
 }
 
 impl EndpointState {
-    /// Opens the file, where one was chosen.
+    /// Opens the file, if there is a path.
     pub(super) fn open(
         path: Option<&Path>,
         rebuild: RebuildAccount,
@@ -38,12 +38,12 @@ impl EndpointState {
         Ok(Self { store, rebuild, is_failing: false, events })
     }
 
-    /// Whether changes outlive the process.
+    /// Whether changes are written to a file.
     pub(super) const fn is_kept(&self) -> bool {
         self.store.is_some()
     }
 
-    /// Says so when the file begins to refuse changes, and when it takes them again.
+    /// Reports the first failed write, and the first successful write after it.
     fn report(&mut self, committed: &io::Result<()>) {
         match committed {
             Err(error) if !self.is_failing => {

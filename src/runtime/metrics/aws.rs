@@ -1,6 +1,6 @@
 //! The eight metrics that AWS has for Traffic Mirroring, under AWS's own names.
 //!
-//! CloudWatch gives the sum of a period; here they count from the start of the run, and
+//! CloudWatch reports the sum of a period. These metrics count from the start of the run;
 //! `increase(NetworkMirrorIn[5m])` is the sum of five minutes.
 
 use super::family::MetricFamily;
@@ -30,11 +30,11 @@ fn ingress() -> [MetricFamily; 4] {
         MetricFamily::alias("NetworkPacketsMirrorIn", "Inbound packets that were mirrored."),
         MetricFamily::alias(
             "NetworkSkipMirrorIn",
-            "Bytes of inbound traffic that a session took and that were not mirrored.",
+            "Bytes of inbound traffic that a session accepted and that were not mirrored.",
         ),
         MetricFamily::alias(
             "NetworkPacketsSkipMirrorIn",
-            "Inbound packets that a session took and that were not mirrored.",
+            "Inbound packets that a session accepted and that were not mirrored.",
         ),
     ]
 }
@@ -49,16 +49,16 @@ fn egress() -> [MetricFamily; 4] {
         MetricFamily::alias("NetworkPacketsMirrorOut", "Outbound packets that were mirrored."),
         MetricFamily::alias(
             "NetworkSkipMirrorOut",
-            "Bytes of outbound traffic that a session took and that were not mirrored.",
+            "Bytes of outbound traffic that a session accepted and that were not mirrored.",
         ),
         MetricFamily::alias(
             "NetworkPacketsSkipMirrorOut",
-            "Outbound packets that a session took and that were not mirrored.",
+            "Outbound packets that a session accepted and that were not mirrored.",
         ),
     ]
 }
 
-/// In the order of the families of a direction.
+/// The counts in the order of the families of a direction.
 const fn counts(of: DirectionCounters) -> [u64; 4] {
     [of.mirrored_bytes, of.mirrored, of.skipped_bytes, of.skipped]
 }

@@ -1,23 +1,23 @@
-//! A metric family: a name, what it means, and a count for each set of labels.
+//! A metric family: a name, a help text, and a count for each set of labels.
 
 use std::collections::BTreeMap;
 
-/// Label names and values. Prometheus takes an empty value for a label that is not there.
+/// Label names and values. Prometheus treats a label with an empty value as absent.
 pub(super) type Labels = Vec<(&'static str, String)>;
 
-/// What a reader may do with the numbers.
+/// The type of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MetricKind {
-    /// Only grows; its samples bear the name and `_total`.
+    /// Only increases. The suffix `_total` is appended to the name of its samples.
     Counter,
-    /// Goes both ways.
+    /// Increases and decreases.
     Gauge,
-    /// Only grows, but bears a name of AWS, which has no `_total` at its end.
+    /// Only increases, but has a name of AWS without the suffix `_total`.
     Alias,
 }
 
-/// One name with all its samples. Counts of the same labels add up: a text with two samples of
-/// the same name and labels is refused as a whole by Prometheus.
+/// One name with all its samples. Counts with the same labels are added up, because Prometheus
+/// rejects a text with two samples of the same name and labels.
 #[derive(Debug)]
 pub(super) struct MetricFamily {
     pub(super) name: &'static str,
@@ -39,7 +39,7 @@ impl MetricFamily {
         Self { name, help, kind: MetricKind::Alias, samples: BTreeMap::new() }
     }
 
-    /// The same family with one sample more.
+    /// The family with one more sample.
     pub(super) fn with_sample(mut self, labels: Labels, count: u64) -> Self {
         self.add(labels, count);
         self

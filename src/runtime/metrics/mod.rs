@@ -1,7 +1,7 @@
-//! Metrics and health: what live mirroring counts, for Prometheus, and whether it is alive.
+//! Serves the metrics of a run in the formats of Prometheus and OpenMetrics, and a health check.
 //!
-//! What belongs here: the picture of a run at one moment, its text, and the thread that serves it.
-//! What does not: counting itself, and the threads that count; they know nothing of this.
+//! What belongs here: the text of a snapshot, and the thread that serves it. What does not belong
+//! here: counting, and the threads that count; they do not depend on this module.
 
 mod aws;
 mod family;

@@ -1,4 +1,4 @@
-//! The pages: `/metrics`, `/healthz`, and a line at `/` that says so.
+//! The pages `/metrics` and `/healthz`, and `/` with a line that names them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::text::{ExpositionFormat, exposition};
 use crate::http::{HttpError, Service};
 use crate::runtime::snapshot::Snapshot;
 
-/// Takes a picture of the run whenever a page is asked for.
+/// Returns a snapshot of the run. It is called for every request.
 pub(crate) type SnapshotSource = Arc<dyn Fn() -> Snapshot + Send + Sync>;
 
 /// The pages of a run.

@@ -1,7 +1,7 @@
-//! The port of the metrics: what a client is granted.
+//! The listener of the metrics and its limits.
 //!
-//! A connection carries one request and ends after some seconds whatever its client does, so that
-//! neither a slow sender nor a slow reader holds more than its own place.
+//! A connection carries one request and is closed after at most 10 s, so that slow clients cannot
+//! occupy connections for longer.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use crate::runtime::event::{Event, EventSink};
 use crate::runtime::options::MetricsOptions;
 use crate::runtime::worker_registry::WorkerRegistry;
 
-/// Prometheus itself gives up after ten seconds.
+/// The limits of a client. Prometheus itself times out after 10 s by default.
 pub(super) const LIMITS: Limits = Limits {
     connections: 64,
     waiting_per_peer: 32,
@@ -30,7 +30,7 @@ pub(super) const LIMITS: Limits = Limits {
     body_len: 4 << 10,
 };
 
-/// Serves the pages on a thread of its own. A snapshot is taken on that thread for every page.
+/// Serves the pages on a new thread, which takes a snapshot for every page.
 pub(in crate::runtime) fn start(
     options: &MetricsOptions,
     registry: WorkerRegistry,
@@ -59,8 +59,8 @@ pub(super) fn serve(
 
 fn bind_error(address: SocketAddr, error: &io::Error) -> io::Error {
     let why = match error.kind() {
-        io::ErrorKind::AddrInUse => "; another program has the port",
-        io::ErrorKind::AddrNotAvailable => "; it is none of this host's addresses",
+        io::ErrorKind::AddrInUse => "; another program uses the port",
+        io::ErrorKind::AddrNotAvailable => "; it is not an address of this host",
         _ => "",
     };
     io::Error::new(error.kind(), format!("serving metrics on {address}: {error}{why}"))

@@ -1,12 +1,12 @@
-//! Families by session and by rule.
+//! The metric families by session and by rule.
 
 use super::family::{Labels, MetricFamily};
 use crate::dataplane::{CompiledSession, Counters, MirrorTable, SessionCounters};
 use crate::model::{Filter, FilterRule, RuleAction};
 use crate::runtime::snapshot::Snapshot;
 
-/// A filter with more rules than this shows those only that took something: a scrape is to stay
-/// readable and short.
+/// For a filter with more rules than this, only rules that accepted packets are shown, so that the
+/// text stays short.
 const MAX_IDLE_RULES: usize = 1_000;
 
 pub(super) fn families(snapshot: &Snapshot) -> Vec<MetricFamily> {
@@ -27,24 +27,27 @@ pub(super) fn families(snapshot: &Snapshot) -> Vec<MetricFamily> {
 
 fn empty() -> [MetricFamily; 4] {
     [
-        MetricFamily::counter("traffic_mirror_mirrored_packets", "Copies that left, by session."),
+        MetricFamily::counter(
+            "traffic_mirror_mirrored_packets",
+            "Copies that were sent, by session.",
+        ),
         MetricFamily::counter(
             "traffic_mirror_mirrored_bytes",
-            "Bytes of the copies that left, after truncation and without encapsulation, by session.",
+            "Bytes of the copies that were sent, after truncation and without encapsulation, by session.",
         ),
         MetricFamily::counter(
             "traffic_mirror_truncated_packets",
-            "Copies that left shorter than their frame, by session.",
+            "Copies that were sent shorter than their frame, by session.",
         ),
         MetricFamily::counter(
             "traffic_mirror_truncated_to_mtu_packets",
-            "Copies cut because the way to the target carries no more, not by PacketLength, by \
+            "Copies truncated to the MTU of the path to the target and not to PacketLength, by \
              session.",
         ),
     ]
 }
 
-/// The target's address is among them, so that the sum over the sessions of a target has it too.
+/// They contain the target's address, so that a sum over the sessions of a target keeps it.
 fn labels(table: &MirrorTable, session: &CompiledSession) -> Labels {
     let interface = table.interfaces().get(to_usize(session.interface));
     let target = table.targets().get(to_usize(session.target));
@@ -61,8 +64,8 @@ fn labels(table: &MirrorTable, session: &CompiledSession) -> Labels {
 fn rules(by_session: &[(&MirrorTable, Counters)]) -> MetricFamily {
     let mut family = MetricFamily::counter(
         "traffic_mirror_rule_mirrored_packets",
-        "Copies that left, by the rule or network service that took them; a changed filter begins \
-         anew.",
+        "Copies that were sent, by the rule or network service that accepted them; a changed filter \
+         starts at 0.",
     );
     let sessions = by_session.iter().flat_map(|(table, counters)| {
         let sessions = table.sessions().iter().enumerate();

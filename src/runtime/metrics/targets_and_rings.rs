@@ -1,4 +1,4 @@
-//! Families by target and by ring: what became of datagrams, and of frames before we saw them.
+//! The metric families by target and by ring.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -8,18 +8,22 @@ use crate::dataplane::{CompiledTarget, MirrorTable};
 use crate::io::udp::TargetReport;
 use crate::runtime::snapshot::{Snapshot, WorkerSnapshot};
 
-/// By target. These come from the sockets and not from the sessions: a session that is given
-/// another target would take its past along, and a counter would jump.
+/// The families by target. The counts come from the sockets and not from the sessions: the counts
+/// of a session whose target changes would otherwise move to the new target, and a counter would
+/// jump.
 pub(super) fn targets(snapshot: &Snapshot) -> [MetricFamily; 4] {
     let mut families = [
-        MetricFamily::counter("traffic_mirror_target_sent_packets", "Copies that left, by target."),
+        MetricFamily::counter(
+            "traffic_mirror_target_sent_packets",
+            "Copies that were sent, by target.",
+        ),
         MetricFamily::counter(
             "traffic_mirror_target_sent_bytes",
-            "Bytes of the copies that left, after truncation and without encapsulation, by target.",
+            "Bytes of the copies that were sent, after truncation and without encapsulation, by target.",
         ),
         MetricFamily::counter(
             "traffic_mirror_target_refused",
-            "Answers that nobody listens there (ICMP port unreachable), by target.",
+            "ICMP port unreachable errors (no program listens on the port), by target.",
         ),
         MetricFamily::counter("traffic_mirror_target_unreachable", "Other ICMP errors, by target."),
     ];
@@ -45,8 +49,8 @@ pub(super) fn targets(snapshot: &Snapshot) -> [MetricFamily; 4] {
     families
 }
 
-/// By device and worker. A worker whose interface is no longer configured keeps its counts; where
-/// it is and how large is asked no more.
+/// The families by device and worker. A worker whose interface is no longer configured keeps its
+/// counters, but has no gauges.
 pub(super) fn rings(snapshot: &Snapshot) -> [MetricFamily; 6] {
     let [mut frames, mut drops, mut unaccounted, mut size, mut attached, mut filtered] = [
         MetricFamily::counter(
@@ -55,21 +59,21 @@ pub(super) fn rings(snapshot: &Snapshot) -> [MetricFamily; 6] {
         ),
         MetricFamily::counter(
             "traffic_mirror_ring_drops",
-            "Frames that the kernel found no room for in the ring.",
+            "Frames that the kernel dropped because the ring was full.",
         ),
         MetricFamily::counter(
             "traffic_mirror_ring_unaccounted",
             "Frames that the kernel delivered and that were not counted, or were counted twice: a \
-             fault of traffic-mirror.",
+             defect of traffic-mirror.",
         ),
-        MetricFamily::gauge("traffic_mirror_ring_size_bytes", "How much memory the ring takes."),
+        MetricFamily::gauge("traffic_mirror_ring_size_bytes", "Memory of the ring."),
         MetricFamily::gauge(
             "traffic_mirror_ring_attached",
             "Whether the worker is attached to the device (1) or the device is missing (0).",
         ),
         MetricFamily::gauge(
             "traffic_mirror_ring_filtered",
-            "Whether the kernel drops, uncounted, what no session can want (1), or nothing (0).",
+            "Whether the kernel drops frames that no session can accept, uncounted (1), or none (0).",
         ),
     ];
     for worker in &snapshot.workers {
@@ -93,7 +97,7 @@ fn addresses(target: &CompiledTarget) -> impl Iterator<Item = SocketAddr> {
     [target.address].into_iter().chain(target.further_addresses.iter().copied())
 }
 
-/// The targets of all sessions by their addresses; the first where several have one address.
+/// The targets of all sessions by address; the first if several have the same address.
 fn targets_by_address(snapshot: &Snapshot) -> HashMap<SocketAddr, &CompiledTarget> {
     let mut names = HashMap::new();
     for target in snapshot.interfaces.iter().flat_map(|one| one.table.targets()) {
@@ -104,8 +108,8 @@ fn targets_by_address(snapshot: &Snapshot) -> HashMap<SocketAddr, &CompiledTarge
     names
 }
 
-/// The index of a report may be that of an earlier table of the worker; the address always holds. A
-/// target that no session has any more is labelled with its address alone.
+/// The labels of a report. Its target index may belong to an earlier table of the worker, so its
+/// address must match too. A target that no session uses any more has only its address as label.
 fn reported_labels(
     table: Option<&MirrorTable>,
     by_address: &HashMap<SocketAddr, &CompiledTarget>,

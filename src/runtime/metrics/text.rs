@@ -1,4 +1,4 @@
-//! The text of a picture: OpenMetrics, or Prometheus text 0.0.4 for who does not ask for it.
+//! The text of a snapshot: OpenMetrics if the client accepts it, else Prometheus text 0.0.4.
 
 use std::fmt;
 
@@ -12,17 +12,17 @@ use super::family::{MetricFamily, MetricKind};
 use super::{aws, sessions, targets_and_rings, totals};
 use crate::runtime::snapshot::Snapshot;
 
-/// How the text is written.
+/// The format of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ExpositionFormat {
-    /// OpenMetrics 1.0, which Prometheus asks for.
+    /// OpenMetrics 1.0, which Prometheus prefers.
     OpenMetrics,
-    /// Prometheus text 0.0.4, which everybody reads.
+    /// Prometheus text 0.0.4, which all clients accept.
     Plain,
 }
 
 impl ExpositionFormat {
-    /// What the value of an `Accept` header asks for.
+    /// The format for the value of an `Accept` header.
     pub(super) fn negotiate(accept: &str) -> Self {
         if accept.contains("application/openmetrics-text") {
             Self::OpenMetrics
@@ -39,10 +39,10 @@ impl ExpositionFormat {
     }
 }
 
-/// All that is to be told of a run.
+/// The text with all metrics of a snapshot.
 ///
 /// # Errors
-/// The library could not write, which it always can to a string.
+/// The encoder fails. This does not happen when it writes to a string.
 pub(super) fn exposition(
     snapshot: &Snapshot,
     format: ExpositionFormat,
@@ -88,7 +88,7 @@ fn write_family(family: &MetricFamily, encoder: &mut DescriptorEncoder<'_>) -> f
     let kind = match family.kind {
         MetricKind::Counter => MetricType::Counter,
         MetricKind::Gauge => MetricType::Gauge,
-        // OpenMetrics wants `_total` behind the name of every counter.
+        // OpenMetrics requires the suffix `_total` for every counter.
         MetricKind::Alias => MetricType::Unknown,
     };
     let mut metric = encoder.encode_descriptor(family.name, family.help, None, kind)?;
@@ -109,8 +109,8 @@ fn write_count(metric: &mut MetricEncoder<'_>, kind: MetricKind, count: u64) -> 
     }
 }
 
-/// The same in the older form, where HELP and TYPE bear the name of the samples, `_total` and all,
-/// what is of no known type is `untyped`, and nothing marks the end.
+/// Converts OpenMetrics to Prometheus text 0.0.4. There, HELP and TYPE have the name of the samples
+/// including `_total`, the type `unknown` is called `untyped`, and no `# EOF` marks the end.
 fn to_prometheus_text(text: &str, counters: &[&str]) -> String {
     let mut plain = String::with_capacity(text.len());
     for line in text.lines().filter(|line| *line != "# EOF") {

@@ -1,4 +1,4 @@
-//! Families about the whole run: what came, what stayed behind, what was lost, and the run itself.
+//! The metric families of the whole run: received, not mirrored and dropped frames, and the run.
 
 use super::family::MetricFamily;
 use crate::dataplane::{Counters, DropCause, NotMirrored};
@@ -8,11 +8,11 @@ pub(super) fn families(snapshot: &Snapshot, total: &Counters) -> Vec<MetricFamil
     let mut families = vec![
         MetricFamily::counter(
             "traffic_mirror_received",
-            "Pairs of a frame and an interface that it belongs to: mirrored, of retired sessions \
-             too, or not mirrored, or dropped.",
+            "Pairs of a frame and an interface that it belongs to: mirrored (also by retired \
+             sessions), not mirrored or dropped.",
         )
         .with_sample(Vec::new(), total.received),
-        MetricFamily::counter("traffic_mirror_frames", "Frames that the workers looked at.")
+        MetricFamily::counter("traffic_mirror_frames", "Frames that the workers evaluated.")
             .with_sample(Vec::new(), total.frames),
         not_mirrored(total),
         dropped(total),
@@ -25,7 +25,7 @@ pub(super) fn families(snapshot: &Snapshot, total: &Counters) -> Vec<MetricFamil
 fn not_mirrored(total: &Counters) -> MetricFamily {
     let mut family = MetricFamily::counter(
         "traffic_mirror_not_mirrored",
-        "Frames that stayed behind because nobody asked for them, by reason.",
+        "Frames that no session mirrors, by reason.",
     );
     for reason in NotMirrored::ALL {
         let labels = vec![("reason", reason.label().to_owned())];
@@ -65,7 +65,7 @@ fn retired(total: &Counters) -> [MetricFamily; 4] {
         .with_sample(Vec::new(), gone.truncated),
         MetricFamily::counter(
             "traffic_mirror_retired_truncated_to_mtu_packets",
-            "Copies cut to what the way to the target carries, of sessions that are no longer \
+            "Copies truncated to the MTU of the path to the target, of sessions that are no longer \
              configured.",
         )
         .with_sample(Vec::new(), gone.truncated_to_mtu),
@@ -75,16 +75,16 @@ fn retired(total: &Counters) -> [MetricFamily; 4] {
 fn run(snapshot: &Snapshot) -> [MetricFamily; 3] {
     let version = env!("CARGO_PKG_VERSION").to_owned();
     [
-        MetricFamily::gauge("traffic_mirror_build_info", "Which version runs; always 1.")
+        MetricFamily::gauge("traffic_mirror_build_info", "The running version; always 1.")
             .with_sample(vec![("version", version)], 1),
         MetricFamily::counter(
             "traffic_mirror_config_reloads",
-            "How many times another configuration took effect.",
+            "Number of times that the configuration was replaced.",
         )
         .with_sample(Vec::new(), snapshot.reloads),
         MetricFamily::counter(
             "traffic_mirror_config_reload_failures",
-            "How many times another configuration was refused and the old one stayed.",
+            "Number of times that a new configuration was rejected.",
         )
         .with_sample(Vec::new(), snapshot.reload_failures),
     ]

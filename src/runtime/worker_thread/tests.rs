@@ -1,4 +1,4 @@
-//! A worker without a ring.
+//! Tests of a worker whose source is not a kernel ring.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,13 +8,13 @@ use crate::dataplane::{Burst, Frame, LoopGuard, Source, TableParts};
 use crate::io::live::{FilterState, SourceCounts, TrafficSample, Waker};
 use crate::io::udp::UdpOptions;
 
-/// A ring in which some frames wait when its device is deleted.
+/// A source in which `left` frames wait when its device is deleted.
 #[derive(Default)]
 struct RingWithWaitingFrames {
     left: usize,
     lent: u64,
     is_closed: bool,
-    /// How many times it was asked for frames before it was closed.
+    /// The number of calls of `fill` before it was closed.
     fills_while_open: Arc<AtomicUsize>,
 }
 
@@ -119,7 +119,7 @@ fn a_worker_that_must_stop_does_not_wait_for_frames() {
     assert_eq!(fills_while_open.load(Ordering::Relaxed), 0);
 }
 
-/// Nobody would learn of it before the status is old otherwise.
+/// Otherwise the failure would not be published before the status is old.
 #[test]
 fn a_failure_is_published_at_once() {
     let mut worker = worker();
@@ -141,7 +141,7 @@ fn a_receipt_is_dropped_when_the_table_is_in_force() {
     assert_eq!(worker.worker.table().number(), number);
 }
 
-/// Rules that were compiled in the background come in a table with the guard of that time.
+/// A table that was compiled in the background has the guard of that time.
 #[test]
 fn a_table_with_an_earlier_guard_gets_the_newest_one() {
     let mut worker = worker();

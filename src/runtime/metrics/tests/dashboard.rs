@@ -1,4 +1,4 @@
-//! The Grafana dashboard asks for nothing that is not told.
+//! Checks that the Grafana dashboard uses only metrics and labels that exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,10 +8,10 @@ use super::super::text::{ExpositionFormat, exposition};
 use super::busy;
 use super::exposition_parser::Samples;
 
-/// Labels that Prometheus itself puts on.
+/// Labels that Prometheus adds.
 const FOREIGN_LABELS: [&str; 2] = ["instance", "job"];
 
-/// Words of PromQL that stand in front of a list of labels.
+/// Keywords of PromQL that precede a list of labels.
 const GROUPINGS: [&str; 2] = ["by", "without"];
 
 fn dashboard() -> Value {
@@ -19,7 +19,7 @@ fn dashboard() -> Value {
     serde_json::from_str(text).unwrap()
 }
 
-/// Every object of the dashboard, however deep.
+/// Every object of the dashboard, at any depth.
 fn objects(value: &Value) -> Vec<&Value> {
     let inside: Vec<&Value> = match value {
         Value::Array(list) => list.iter().collect(),
@@ -30,7 +30,7 @@ fn objects(value: &Value) -> Vec<&Value> {
     own.into_iter().chain(inside.into_iter().flat_map(objects)).collect()
 }
 
-/// Words of an expression, and every other character by itself; `"text"` and `[range]` left out.
+/// The tokens of an expression: words, and single other characters, without `"text"` and `[range]`.
 fn words(expression: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let (mut closing, mut is_inside) = (None, false);
@@ -50,7 +50,7 @@ fn words(expression: &str) -> Vec<String> {
     words
 }
 
-/// Names of metrics and of labels in an expression.
+/// The names of metrics and labels in an expression.
 fn names(expression: &str) -> (BTreeSet<String>, BTreeSet<String>) {
     let (mut metrics, mut labels) = (BTreeSet::new(), BTreeSet::new());
     let words = words(expression);
@@ -79,7 +79,7 @@ fn legend_labels(legend: &str) -> Vec<&str> {
     legend.split("{{").skip(1).filter_map(|rest| rest.split("}}").next()).collect()
 }
 
-/// The labels of each metric that is told.
+/// The labels of each metric in the exposition.
 fn exported_metrics() -> BTreeMap<String, BTreeSet<String>> {
     let text = exposition(&busy(), ExpositionFormat::OpenMetrics).unwrap();
     let mut exported = BTreeMap::<String, BTreeSet<String>>::new();
@@ -106,7 +106,7 @@ fn every_metric_and_label_of_the_dashboard_is_exported() {
         }
         queried.extend(metrics);
     }
-    // Whatever says how the mirror is doing has a panel.
+    // Every metric of the health of the mirror has a panel.
     for name in exported.keys() {
         let is_left_out = name.contains("_retired_")
             || ["ring_size_bytes", "config_reloads_total"].iter().any(|end| name.ends_with(end));

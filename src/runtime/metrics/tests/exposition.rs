@@ -1,4 +1,4 @@
-//! What is in the text, and in which form.
+//! Checks the contents and the format of the exposition.
 
 use std::collections::BTreeSet;
 
@@ -116,7 +116,7 @@ fn both_formats_have_the_same_samples_and_follow_their_syntax() {
     assert!(plain.contains("\n# TYPE traffic_mirror_received_total counter\n"));
     assert!(open.contains("\n# TYPE NetworkMirrorIn unknown\n"));
     assert!(plain.contains("\n# TYPE NetworkMirrorIn untyped\n"));
-    // In the plain form a sample bears the very name that HELP and TYPE do.
+    // In Prometheus text, samples have the same name as HELP and TYPE.
     let exported_metrics = |word: &str| -> BTreeSet<String> {
         let lines = plain.lines().filter_map(|line| line.strip_prefix(word));
         lines.map(|line| line.split(' ').next().unwrap().to_owned()).collect()

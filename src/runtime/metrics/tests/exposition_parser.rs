@@ -1,4 +1,4 @@
-//! Reads an exposition as Prometheus does, as far as the tests need it.
+//! Parses an exposition as Prometheus does, as far as the tests need it.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub(super) struct Sample {
 }
 
 impl Samples {
-    /// Panics where the text is not as it should be, or says a thing twice.
+    /// Panics if the text is invalid or contains a sample twice.
     pub(super) fn read(text: &str) -> Self {
         let mut samples = Self::default();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
@@ -31,12 +31,12 @@ impl Samples {
         &self.0
     }
 
-    /// The sum of all samples of a name; panics where there is none.
+    /// The sum of all samples of a name; panics if there is none.
     pub(super) fn sum(&self, name: &str) -> f64 {
         self.sum_where(name, &[])
     }
 
-    /// The same over those that have these labels.
+    /// The same sum over the samples with these labels.
     pub(super) fn sum_where(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let has = |sample: &&Sample| {
             let same =

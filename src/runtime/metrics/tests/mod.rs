@@ -17,7 +17,7 @@ use crate::io::udp::TargetReport;
 use crate::model::{Direction, NetworkInterface};
 use crate::runtime::{InterfaceSnapshot, RingSnapshot, Snapshot, WorkerSnapshot};
 
-/// Loses every third copy, and sends every fifth no longer than 30 bytes.
+/// A sink that drops every third copy and truncates every fifth to 30 bytes.
 #[derive(Default)]
 struct LossySink(usize);
 
@@ -49,7 +49,7 @@ fn after() -> Arc<MirrorTable> {
     table(include_str!("after.toml"))
 }
 
-/// A UDP datagram to that host and port, with some bytes behind its header.
+/// A UDP datagram to that host and port, with some payload.
 fn datagram(host: u8, port: u16) -> Vec<u8> {
     let mut frame = vec![2; 12];
     frame.extend([8, 0, 0x45, 0, 0, 60, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 9, 10, 0, 0, host]);
@@ -60,7 +60,8 @@ fn datagram(host: u8, port: u16) -> Vec<u8> {
     frame
 }
 
-/// In and out: what both sessions take, what none takes, DNS with the resolver, and ARP.
+/// Ingress and egress frames: accepted by both sessions, accepted by none, DNS with the resolver,
+/// and ARP.
 fn traffic(seed: u16) -> FrameSource<Vec<u8>> {
     let mut arp = datagram(5, 0);
     arp.splice(12..14, [8, 6]);
@@ -73,7 +74,7 @@ fn traffic(seed: u16) -> FrameSource<Vec<u8>> {
     )
 }
 
-/// Workers that run over a table; interface 0 is eni-web, 1 is eni-db.
+/// Workers that use one table; interface 0 is eni-web, 1 is eni-db.
 struct Mirror {
     table: Arc<MirrorTable>,
     workers: Vec<(u32, Worker, LossySink)>,
@@ -88,7 +89,7 @@ impl Mirror {
         Self { table: Arc::clone(table), workers: interfaces.iter().map(worker).collect() }
     }
 
-    /// Takes traffic through every worker, some of it lost before it came there.
+    /// Sends traffic through every worker, some of which was lost before.
     fn run(&mut self) {
         for (seed, (_, worker, sink)) in (0..).zip(&mut self.workers) {
             worker.run(&mut traffic(seed), sink).unwrap();
@@ -166,14 +167,14 @@ fn report(target: u32, destination: &str) -> TargetReport {
     }
 }
 
-/// Three workers, two of them on one interface, that have seen traffic.
+/// Three workers, two of them on one interface, that have mirrored traffic.
 fn busy() -> Snapshot {
     let mut mirror = Mirror::new(&before(), &[0, 0, 1]);
     mirror.run();
     mirror.snapshot()
 }
 
-/// Nothing was mirrored yet, and no device is there.
+/// A snapshot without mirrored traffic and without devices.
 fn idle() -> Snapshot {
     let mut snapshot = Mirror::new(&before(), &[0, 1]).snapshot();
     snapshot.workers.iter_mut().for_each(|worker| worker.is_attached = false);

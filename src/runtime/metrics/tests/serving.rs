@@ -1,4 +1,4 @@
-//! The pages as a client sees them, and clients that are up to no good.
+//! Tests the pages as a client sees them, and malicious clients.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -44,7 +44,7 @@ fn limits(connections: usize, head: Duration, connection: Duration) -> Limits {
     }
 }
 
-/// Head and body of the answer.
+/// Head and body of the response.
 fn fetch(server: &Server, request: &str) -> (String, String) {
     let mut stream = connected(server);
     stream.write_all(request.as_bytes()).unwrap();
@@ -65,7 +65,7 @@ fn the_accept_header_selects_the_metrics_format() {
     assert!(head.starts_with("http/1.1 200 ok"), "{head}");
     assert!(head.contains("content-type: text/plain; version=0.0.4; charset=utf-8"), "{head}");
     assert!(Samples::read(&body).sum("traffic_mirror_received_total") > 0.0);
-    // As Prometheus 2.49 asks.
+    // The Accept header of Prometheus 2.49.
     let accept = "Accept: application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1";
     let request = format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\n{accept}\r\n\r\n");
     let (head, body) = fetch(&server, &request);
@@ -140,7 +140,7 @@ fn dropping_the_server_closes_open_connections() {
     inside.write_all(b"GET /metrics HT").unwrap();
     drop(server);
     assert!(TcpStream::connect(address).is_err());
-    // Closed or reset, but not left waiting.
+    // The connection is closed or reset and does not hang.
     let _ = inside.read(&mut [0; 16]).map(|len| assert_eq!(len, 0));
 }
 
@@ -151,7 +151,7 @@ fn slow_clients_are_closed_and_do_not_block_others() {
     let snapshot = busy();
     let take = Arc::new(move || snapshot.clone());
     let server = try_serve(ANY, take, limits).unwrap();
-    // All places are taken by clients that say nothing, or half a thing.
+    // All slots are used by clients that send nothing or an incomplete request.
     let silent: Vec<TcpStream> = (0..4).map(|_| connected(&server)).collect();
     let mut half = connected(&server);
     half.write_all(b"GET /metrics HTTP/1.1\r\n").unwrap();
@@ -169,7 +169,7 @@ fn an_oversized_request_head_is_refused() {
     let mut stream = connected(&server);
     let field = format!("X-Long: {}\r\n", "a".repeat(1_000));
     let head = format!("GET / HTTP/1.1\r\nHost: localhost\r\n{}", field.repeat(40));
-    // The answer may come before all of it is sent.
+    // The response may arrive before the whole request is sent.
     let _ = stream.write_all(head.as_bytes());
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
@@ -183,7 +183,7 @@ fn a_connection_is_closed_at_its_time_limit() {
     let limits = limits(1, 400 * connection, connection);
     let server = try_serve(ANY, Arc::new(idle), limits).unwrap();
     let mut silent = connected(&server);
-    // Closed or reset, long before the head of a request is missed.
+    // The connection is closed or reset long before the time-out for a request head.
     let ended = silent.read(&mut [0; 16]);
     assert!(!ended.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock));
 }

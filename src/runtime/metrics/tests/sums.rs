@@ -1,4 +1,4 @@
-//! The law of the counters, checked from the text alone.
+//! Checks the equation of the counters with the values in the text.
 
 use super::super::text::{ExpositionFormat, exposition};
 use super::exposition_parser::Samples;
@@ -69,7 +69,7 @@ fn rules_and_directions_sum_to_the_mirrored_packets() {
     let bytes: f64 =
         ["NetworkMirrorIn", "NetworkMirrorOut"].map(|name| samples.sum(name)).iter().sum();
     assert_eq!(bytes, samples.sum("traffic_mirror_mirrored_bytes_total"));
-    // What was lost in a ring was never met by a filter.
+    // Frames that were lost in a ring were not evaluated by a filter.
     let skipped = ["NetworkPacketsSkipMirrorIn", "NetworkPacketsSkipMirrorOut"];
     let by_ring = samples.sum("traffic_mirror_ring_drops_total");
     let lost = samples.sum("traffic_mirror_dropped_total") - by_ring;
