@@ -57,6 +57,27 @@ impl From<InvalidValue> for ApiError {
     }
 }
 
+/// No resource has that id, or none can have it.
+/// `kind` is `Session`, `Target`, `Filter` or `FilterRule`.
+#[must_use]
+pub fn not_found(kind: &str, prefix: &str, id: &str) -> ApiError {
+    let hex = id.strip_prefix(prefix).unwrap_or_default();
+    let is_id =
+        hex.len() == 17 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let code = match (kind, is_id) {
+        (_, false) => {
+            let parameter = format!("TrafficMirror{kind}Id");
+            let expected = format!("an id such as {prefix}0123456789abcdef0");
+            return ApiError::invalid_value(&parameter, id, expected);
+        }
+        ("Filter", true) => "InvalidTrafficMirrorFilterId.NotFound",
+        ("FilterRule", true) => "InvalidTrafficMirrorFilterRuleId.NotFound",
+        ("Target", true) => "InvalidTrafficMirrorTargetId.NotFound",
+        _ => "InvalidTrafficMirrorSessionId.NotFound",
+    };
+    ApiError::new(code, format!("The TrafficMirror{kind} ID '{id}' does not exist"))
+}
+
 /// `session_number` as EC2 spells it: `SessionNumber`.
 fn parameter(field: &str) -> String {
     let words = field.split('_').map(|word| {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::api_error::ApiError;
-use super::targets::set_addresses;
+use super::target_resolver::set_addresses;
 use super::{Account, NamedBy};
 use crate::model::{NetworkInterface, NetworkInterfaceId, SessionId, Target, TargetId};
 

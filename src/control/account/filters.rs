@@ -1,9 +1,9 @@
 //! Filters of an account.
 
-use super::api_error::ApiError;
+use super::api_error::{ApiError, not_found};
 use super::records::RecordKey;
 use super::tokens::ClientToken;
-use super::{Account, Caller};
+use super::{Account, Caller, Resource};
 use crate::model::{Filter, FilterId, Session, Tags};
 
 /// CreateTrafficMirrorFilter.
@@ -42,10 +42,7 @@ impl Account {
         filter.description = request.description;
         filter.tags = request.tags;
         self.registry.add_filter(filter)?;
-        let ownership = self.new_ownership(caller.owner, false);
-        self.record_token(caller.now_s, &ownership.owner, request.client_token, id.as_str());
-        self.filters.insert(id.clone(), ownership);
-        self.mark_changed(RecordKey::Filter(id.clone()));
+        self.insert_created(caller, Resource::Filter(id.clone()), request.client_token);
         Ok(id)
     }
 
@@ -65,14 +62,9 @@ impl Account {
         let rules: Vec<_> = rules.filter_map(|rule| rule.id.clone()).collect();
         self.registry.remove_filter(&id)?;
         for rule in rules {
-            self.rules.remove(&rule);
-            self.filter_of.remove(&rule);
-            self.keep_token_of_deleted(rule.as_str(), caller.now_s);
-            self.mark_changed(RecordKey::Rule(rule));
+            self.remove_deleted(caller, Resource::Rule(rule));
         }
-        self.filters.remove(&id);
-        self.mark_changed(RecordKey::Filter(id.clone()));
-        self.keep_token_of_deleted(id.as_str(), caller.now_s);
+        self.remove_deleted(caller, Resource::Filter(id.clone()));
         Ok(id)
     }
 
@@ -147,25 +139,4 @@ impl Account {
 /// What stands in the way, by its id.
 pub(super) fn session_name(session: &Session) -> String {
     session.id.as_ref().map(ToString::to_string).unwrap_or_default()
-}
-
-/// No resource has that id, or none can have it.
-/// `kind` is `Session`, `Target`, `Filter` or `FilterRule`.
-#[must_use]
-pub fn not_found(kind: &str, prefix: &str, id: &str) -> ApiError {
-    let hex = id.strip_prefix(prefix).unwrap_or_default();
-    let is_id =
-        hex.len() == 17 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    let code = match (kind, is_id) {
-        (_, false) => {
-            let parameter = format!("TrafficMirror{kind}Id");
-            let expected = format!("an id such as {prefix}0123456789abcdef0");
-            return ApiError::invalid_value(&parameter, id, expected);
-        }
-        ("Filter", true) => "InvalidTrafficMirrorFilterId.NotFound",
-        ("FilterRule", true) => "InvalidTrafficMirrorFilterRuleId.NotFound",
-        ("Target", true) => "InvalidTrafficMirrorTargetId.NotFound",
-        _ => "InvalidTrafficMirrorSessionId.NotFound",
-    };
-    ApiError::new(code, format!("The TrafficMirror{kind} ID '{id}' does not exist"))
 }

@@ -10,6 +10,7 @@ mod filters;
 mod ownership;
 mod quotas;
 mod records;
+mod resources;
 mod rules;
 mod sessions;
 mod tags;
@@ -20,12 +21,13 @@ mod tokens;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-pub use api_error::ApiError;
+pub use api_error::{ApiError, not_found};
 pub use devices::{HostDevices, InactiveTarget, returns_to_device};
-pub use filters::{CreateFilter, not_found};
+pub use filters::CreateFilter;
 pub use ownership::{Ownership, OwnershipIndex};
 pub use quotas::Quotas;
 pub use records::Record;
+pub use resources::Resource;
 pub use rules::{CreateRule, ModifyRule, Ports, RuleField};
 pub use sessions::{CreateSession, ModifySession, SessionField};
 pub use tags::{TagToDelete, tags};
@@ -68,19 +70,6 @@ impl Caller<'_> {
     fn check_not_dry_run(&self) -> Result<(), ApiError> {
         if self.is_dry_run { Err(ApiError::dry_run()) } else { Ok(()) }
     }
-}
-
-/// A resource that has tags.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Resource {
-    /// `tms-`
-    Session(SessionId),
-    /// `tmt-`
-    Target(TargetId),
-    /// `tmf-`
-    Filter(FilterId),
-    /// `tmfr-`
-    Rule(FilterRuleId),
 }
 
 /// All resources.
@@ -188,45 +177,6 @@ impl Account {
         let filter = self.registry.filter(self.filter_of.get(id)?)?;
         let rule = filter.all_rules().iter().find(|rule| rule.id.as_ref() == Some(id))?;
         Some((filter, rule))
-    }
-
-    /// The resource of an id of any kind, which the caller wants to change.
-    ///
-    /// # Errors
-    /// [`ApiError`] where there is none, or it is of a configuration file.
-    pub fn resource(&self, caller: &Caller<'_>, id: &str) -> Result<Resource, ApiError> {
-        if let Ok(id) = self.owned_session(caller, id) {
-            return Ok(Resource::Session(id));
-        }
-        if let Ok(id) = self.owned_target(caller, id) {
-            return Ok(Resource::Target(id));
-        }
-        if let Ok(id) = self.owned_filter(caller, id) {
-            return Ok(Resource::Filter(id));
-        }
-        // The refusal of the kind that it looks like.
-        if id.starts_with(SessionId::PREFIX) {
-            return self.owned_session(caller, id).map(Resource::Session);
-        }
-        if id.starts_with(TargetId::PREFIX) {
-            return self.owned_target(caller, id).map(Resource::Target);
-        }
-        if id.starts_with(FilterId::PREFIX) {
-            return self.owned_filter(caller, id).map(Resource::Filter);
-        }
-        match self.owned_rule(caller, id) {
-            Err(_) if !id.starts_with(FilterRuleId::PREFIX) => {
-                let message = format!("The ID '{id}' is not valid");
-                Err(ApiError::new("InvalidID", message))
-            }
-            rule => rule.map(Resource::Rule),
-        }
-    }
-
-    fn new_ownership(&mut self, owner: &str, is_from_file: bool) -> Ownership {
-        let sequence = self.next_sequence;
-        self.next_sequence += 1;
-        Ownership { sequence, owner: Arc::from(owner), is_from_file }
     }
 
     /// Resources of configuration files are there from the start, and belong to nobody else.

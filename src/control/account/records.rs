@@ -3,21 +3,18 @@
 //! A record has a key and a text in JSON. What changed is kept as a set of keys, so that a record is
 //! written once however often its resource was changed since the last commit.
 
+mod format;
 mod restore;
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use self::format::{FilterRecord, RuleRecord, SessionRecord, TargetRecord};
+use super::Account;
 use super::api_error::ApiError;
-use super::targets::set_addresses;
-use super::{Account, NamedBy, Ownership};
 use crate::model::{
-    CidrBlock, Direction, Filter, FilterId, FilterRule, FilterRuleId, InvalidValue,
-    NetworkInterface, NetworkInterfaceId, PacketLength, PortRange, Protocol, RuleAction,
-    RuleNumber, Session, SessionId, SessionNumber, Tags, Target, TargetId, TargetKind,
-    VirtualNetworkId,
+    CidrBlock, FilterId, FilterRuleId, PacketLength, PortRange, SessionId, TargetId, TargetKind,
 };
 
 /// Which resource a record is of. The order is that in which records are read: what is referred to
@@ -38,80 +35,6 @@ pub struct Record {
     pub key: String,
     /// JSON.
     pub text: Option<String>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TargetRecord {
-    sequence: u64,
-    owner: String,
-    kind: String,
-    name: String,
-    /// Where copies went at last, for when nothing else says it any more.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    address: Option<SocketAddr>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    further_addresses: Vec<SocketAddr>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
-    #[serde(default, skip_serializing_if = "Tags::is_empty")]
-    tags: Tags,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FilterRecord {
-    sequence: u64,
-    owner: String,
-    amazon_dns: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
-    #[serde(default, skip_serializing_if = "Tags::is_empty")]
-    tags: Tags,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RuleRecord {
-    sequence: u64,
-    owner: String,
-    filter: String,
-    direction: String,
-    number: u16,
-    action: String,
-    source: (IpAddr, u8),
-    destination: (IpAddr, u8),
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    protocol: Option<u8>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    source_ports: Option<(u16, u16)>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    destination_ports: Option<(u16, u16)>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
-    #[serde(default, skip_serializing_if = "Tags::is_empty")]
-    tags: Tags,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SessionRecord {
-    sequence: u64,
-    owner: String,
-    network_interface: String,
-    /// By which an interface that is not there at the start is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    device: Option<String>,
-    target: String,
-    filter: String,
-    number: u16,
-    virtual_network_id: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    packet_length: Option<u16>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
-    #[serde(default, skip_serializing_if = "Tags::is_empty")]
-    tags: Tags,
 }
 
 impl Account {
@@ -227,32 +150,6 @@ impl Account {
             tags: session.tags.clone(),
         })
         .map(Some)
-    }
-}
-
-impl RuleRecord {
-    fn rule(&self) -> Result<FilterRule, InvalidValue> {
-        let block = |(address, len)| CidrBlock::new(address, len);
-        let mut rule = FilterRule::new(
-            Direction::parse(&self.direction)?,
-            RuleNumber::new(self.number)?,
-            RuleAction::parse(&self.action)?,
-            block(self.source)?,
-            block(self.destination)?,
-        )?;
-        if let Some(protocol) = self.protocol {
-            rule = rule.with_protocol(Protocol(protocol))?;
-        }
-        if let Some((from, to)) = self.source_ports {
-            rule = rule.with_source_ports(PortRange::new("source_port_range", from, to)?)?;
-        }
-        if let Some((from, to)) = self.destination_ports {
-            let ports = PortRange::new("destination_port_range", from, to)?;
-            rule = rule.with_destination_ports(ports)?;
-        }
-        rule.description.clone_from(&self.description);
-        rule.tags.clone_from(&self.tags);
-        Ok(rule)
     }
 }
 

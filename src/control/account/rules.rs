@@ -1,10 +1,9 @@
 //! Rules of filters of an account.
 
-use super::api_error::ApiError;
-use super::filters::not_found;
+use super::api_error::{ApiError, not_found};
 use super::records::RecordKey;
 use super::tokens::ClientToken;
-use super::{Account, Caller};
+use super::{Account, Caller, Resource};
 use crate::model::{
     CidrBlock, Direction, Filter, FilterRule, FilterRuleId, PortRange, Protocol, RuleAction,
     RuleNumber, Tags,
@@ -115,10 +114,7 @@ impl Account {
         rule.id = Some(id.clone());
         changed.push_rule(rule)?;
         self.registry.replace_filter(changed)?;
-        let ownership = self.new_ownership(caller.owner, false);
-        self.record_token(caller.now_s, &ownership.owner, request.client_token, id.as_str());
-        self.rules.insert(id.clone(), ownership);
-        self.mark_changed(RecordKey::Rule(id.clone()));
+        self.insert_created(caller, Resource::Rule(id.clone()), request.client_token);
         self.filter_of.insert(id.clone(), filter_id);
         Ok(id)
     }
@@ -161,10 +157,7 @@ impl Account {
             let changed = self.with_rules(filter, others.cloned().collect())?;
             self.registry.replace_filter(changed)?;
         }
-        self.rules.remove(&id);
-        self.mark_changed(RecordKey::Rule(id.clone()));
-        self.filter_of.remove(&id);
-        self.keep_token_of_deleted(id.as_str(), caller.now_s);
+        self.remove_deleted(caller, Resource::Rule(id.clone()));
         Ok(id)
     }
 

@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use super::api_error::ApiError;
-use super::filters::{not_found, session_name};
+use super::api_error::{ApiError, not_found};
+use super::filters::session_name;
 use super::records::RecordKey;
 use super::targets::is_hex_id;
 use super::tokens::ClientToken;
-use super::{Account, Caller};
+use super::{Account, Caller, Resource};
 use crate::model::{
     NetworkInterfaceId, PacketLength, Session, SessionId, SessionNumber, Tags, TargetId,
     TargetKind, VirtualNetworkId,
@@ -114,10 +114,7 @@ impl Account {
             session.virtual_network_id = Some(self.random_network_id()?);
         }
         self.registry.add_session(session)?;
-        let ownership = self.new_ownership(caller.owner, false);
-        self.record_token(caller.now_s, &ownership.owner, request.client_token, id.as_str());
-        self.sessions.insert(id.clone(), ownership);
-        self.mark_changed(RecordKey::Session(id.clone()));
+        self.insert_created(caller, Resource::Session(id.clone()), request.client_token);
         self.created_session = Some(id.clone());
         Ok(id)
     }
@@ -132,8 +129,7 @@ impl Account {
     /// same request makes it again.
     pub fn undo_create_session(&mut self, id: &SessionId) {
         self.registry.remove_session(id);
-        self.sessions.remove(id);
-        self.mark_changed(RecordKey::Session(id.clone()));
+        self.remove_ownership(Resource::Session(id.clone()));
         if let Some((owner, token)) = self.tokens.remove_of_resource(id.as_str()) {
             self.mark_changed(RecordKey::Token(owner, token));
         }
@@ -184,9 +180,7 @@ impl Account {
         let id = self.owned_session(caller, id)?;
         caller.check_not_dry_run()?;
         self.registry.remove_session(&id);
-        self.sessions.remove(&id);
-        self.mark_changed(RecordKey::Session(id.clone()));
-        self.keep_token_of_deleted(id.as_str(), caller.now_s);
+        self.remove_deleted(caller, Resource::Session(id.clone()));
         Ok(id)
     }
 
@@ -287,10 +281,11 @@ impl Account {
         let mut sources: HashSet<&NetworkInterfaceId> =
             self.registry.sessions_to(id).map(|one| &one.network_interface_id).collect();
         sources.insert(&session.network_interface_id);
-        if sources.len() <= self.quotas.sources_per_target {
+        let most = self.quotas.sources_per_target;
+        if sources.len() <= most {
             return Ok(());
         }
-        let message = format!("Sources per interface-target limit reached ({})", sources.len());
+        let message = format!("Sources per interface-target limit reached ({most}) for {id}");
         Err(ApiError::new("TrafficMirrorSourcesPerTargetLimitExceeded", message))
     }
 

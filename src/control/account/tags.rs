@@ -1,8 +1,7 @@
 //! Tags: what they may be, and changing those of resources that are there.
 
 use super::api_error::ApiError;
-use super::records::RecordKey;
-use super::targets::set_addresses;
+use super::target_resolver::set_addresses;
 use super::{Account, Caller, Resource};
 use crate::model::{ADDRESS_TAG, Filter, FilterRule, Tags, TargetId};
 
@@ -129,12 +128,7 @@ impl Account {
     }
 
     fn set_tags(&mut self, resource: Resource, tags: Tags) -> Result<(), ApiError> {
-        self.mark_changed(match &resource {
-            Resource::Session(id) => RecordKey::Session(id.clone()),
-            Resource::Target(id) => RecordKey::Target(id.clone()),
-            Resource::Filter(id) => RecordKey::Filter(id.clone()),
-            Resource::Rule(id) => RecordKey::Rule(id.clone()),
-        });
+        self.mark_changed(resource.clone().into());
         match resource {
             Resource::Session(id) => {
                 let Some(mut session) = self.registry.session(&id).cloned() else { return Ok(()) };

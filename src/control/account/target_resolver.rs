@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::api_error::ApiError;
-use crate::model::{CidrBlock, embedded_ipv4, non_host_address_kind};
+use crate::model::{CidrBlock, Target, embedded_ipv4, non_host_address_kind};
 
 /// Addresses as the user pinned them, and the networks that copies are allowed into.
 #[derive(Debug, Clone, Default)]
@@ -101,6 +101,13 @@ impl TargetResolver {
 fn forbidden_address(address: IpAddr, why: impl std::fmt::Display) -> ApiError {
     let message = format!("Copies may not go to {address}: {why}.");
     ApiError::new("InvalidTrafficMirrorTarget", message)
+}
+
+/// The first one, and the others of a load balancer.
+pub(super) fn set_addresses(target: &mut Target, addresses: Vec<SocketAddr>) {
+    let mut addresses = addresses.into_iter();
+    target.address = addresses.next();
+    target.further_addresses = addresses.collect();
 }
 
 #[cfg(test)]

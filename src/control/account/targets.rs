@@ -2,11 +2,11 @@
 
 use std::net::SocketAddr;
 
-use super::api_error::ApiError;
-use super::filters::{not_found, session_name};
-use super::records::RecordKey;
+use super::api_error::{ApiError, not_found};
+use super::filters::session_name;
+use super::target_resolver::set_addresses;
 use super::tokens::ClientToken;
-use super::{Account, Caller, NamedBy};
+use super::{Account, Caller, NamedBy, Resource};
 use crate::model::{
     ADDRESS_TAG, NetworkInterfaceId, Tags, Target, TargetId, TargetKind, parse_target_addresses,
 };
@@ -59,10 +59,7 @@ impl Account {
         target.description = request.description;
         target.tags = request.tags;
         self.registry.add_target(target)?;
-        let ownership = self.new_ownership(caller.owner, false);
-        self.record_token(caller.now_s, &ownership.owner, request.client_token, id.as_str());
-        self.targets.insert(id.clone(), ownership);
-        self.mark_changed(RecordKey::Target(id.clone()));
+        self.insert_created(caller, Resource::Target(id.clone()), request.client_token);
         Ok(id)
     }
 
@@ -79,9 +76,7 @@ impl Account {
         }
         caller.check_not_dry_run()?;
         self.registry.remove_target(&id)?;
-        self.targets.remove(&id);
-        self.mark_changed(RecordKey::Target(id.clone()));
-        self.keep_token_of_deleted(id.as_str(), caller.now_s);
+        self.remove_deleted(caller, Resource::Target(id.clone()));
         Ok(id)
     }
 
@@ -192,13 +187,6 @@ pub fn check_target_name(kind: &TargetKind) -> Result<(), ApiError> {
         }
         _ => Ok(()),
     }
-}
-
-/// The first one, and the others of a load balancer.
-pub(super) fn set_addresses(target: &mut Target, addresses: Vec<SocketAddr>) {
-    let mut addresses = addresses.into_iter();
-    target.address = addresses.next();
-    target.further_addresses = addresses.collect();
 }
 
 /// No session silently goes nowhere.

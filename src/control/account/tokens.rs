@@ -11,8 +11,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::api_error::ApiError;
-use super::filters::not_found;
+use super::api_error::{ApiError, not_found};
 use super::records::RecordKey;
 use super::{Account, Caller};
 

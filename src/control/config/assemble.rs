@@ -7,7 +7,8 @@ use super::collector::ProblemCollector;
 use super::document::{Node, SourcePosition, Table, TableEntry, Value};
 use super::fields::{Fields, tables_of};
 use super::filters::{FILTER, filter};
-use super::resource::{Kind, Resource, Resources};
+use super::resource::{Kind, Resource};
+use super::resource_set::ResourceSet;
 use super::resources::{
     NETWORK_INTERFACE, SESSION, SETTINGS, TARGET, UNKNOWN_ADDRESS, network_interface, session,
     settings, target,
@@ -50,8 +51,8 @@ pub(super) fn read(texts: &[Text<'_>], incomplete: bool) -> ParsedConfig {
 struct ConfigTables<'a> {
     settings: Vec<TableEntry<'a>>,
     settings_position: Option<SourcePosition>,
-    toml: Resources<'a>,
-    aws: Resources<'a>,
+    toml: ResourceSet<'a>,
+    aws: ResourceSet<'a>,
 }
 
 impl<'a> ConfigTables<'a> {
@@ -143,7 +144,7 @@ impl<'a> ConfigTables<'a> {
     }
 
     fn merged(&mut self, kind: Kind, out: &mut ProblemCollector<'_>) -> Vec<Resource<'a>> {
-        Resources::merged(kind, &mut self.aws, &mut self.toml, out)
+        ResourceSet::merged(kind, &mut self.aws, &mut self.toml, out)
     }
 
     /// The settings of all files, each given once.

@@ -4,13 +4,12 @@
 //! becomes the table that a TOML file would hold, its values where they stand in the JSON. Keys
 //! that mean nothing here are left out, and so is what is null.
 
-use std::borrow::Cow;
-
-use super::aws_parts::{list_to_tags, private_addresses, rules_of_filter};
-use super::collector::{ProblemCollector, api_spelling};
-use super::document::{Node, SourcePosition, Table, TableEntry, Value};
+use super::aws_parts::{private_addresses, renamed, rules_of_filter};
+use super::collector::ProblemCollector;
+use super::document::{Node, SourcePosition, Table, Value};
 use super::fields::tables_of;
-use super::resource::{Kind, Resource, Resources};
+use super::resource::{Kind, Resource};
+use super::resource_set::ResourceSet;
 use super::resources::{SESSION, TARGET};
 use super::standalone_rules::StandaloneRule;
 
@@ -35,7 +34,7 @@ enum ListContent {
 }
 
 /// Takes the resources of one file: an object, or a list of objects as several calls print them.
-pub(super) fn read<'a>(root: Node<'a>, into: &mut Resources<'a>, out: &mut ProblemCollector<'_>) {
+pub(super) fn read<'a>(root: Node<'a>, into: &mut ResourceSet<'a>, out: &mut ProblemCollector<'_>) {
     let position = root.position;
     let objects = match root.value {
         Value::Array(objects) => objects,
@@ -65,7 +64,7 @@ pub(super) fn read<'a>(root: Node<'a>, into: &mut Resources<'a>, out: &mut Probl
 
 fn read_object<'a>(
     table: &Table<'a>,
-    into: &mut Resources<'a>,
+    into: &mut ResourceSet<'a>,
     out: &mut ProblemCollector<'_>,
 ) -> bool {
     let mut is_known = false;
@@ -109,31 +108,5 @@ pub(super) fn resource<'a>(
             table.entries.push(rules_of_filter(position, object, out));
             table
         }
-    }
-}
-
-/// The entries whose keys the API spells after `keys`, and the tags.
-pub(super) fn renamed<'a>(
-    object: &Table<'a>,
-    keys: &[&'static str],
-    out: &mut ProblemCollector<'_>,
-) -> Table<'a> {
-    let mut entries: Vec<TableEntry<'a>> = keys
-        .iter()
-        .filter(|key| **key != "tags")
-        .filter_map(|key| Some((*key, object.entry(&api_spelling(key))?)))
-        .filter(|(key, entry)| says_something(key, &entry.value.value))
-        .map(|(key, entry)| TableEntry { key: Cow::Borrowed(key), ..entry.clone() })
-        .collect();
-    entries.extend(list_to_tags(object, out));
-    Table { path: object.path.clone(), entries }
-}
-
-/// EC2 prints an empty description where there is none.
-fn says_something(key: &str, value: &Value<'_>) -> bool {
-    match value {
-        Value::Null => false,
-        Value::String(text) => key != "description" || !text.is_empty(),
-        _ => true,
     }
 }

@@ -3,18 +3,40 @@
 
 use std::borrow::Cow;
 
-use super::aws::renamed;
 use super::collector::{ProblemCollector, api_spelling};
 use super::document::{Node, SourcePosition, Table, TableEntry, Value};
 use super::fields::tables_of;
 use super::filters::{PORT_RANGE, RULE};
 use crate::model::Direction;
 
-/// `[{"Key": k, "Value": v}]` as a table. Network interfaces call it `TagSet`.
-pub(super) fn list_to_tags<'a>(
+/// The entries whose keys the API spells after `keys`, and the tags.
+pub(super) fn renamed<'a>(
     object: &Table<'a>,
+    keys: &[&'static str],
     out: &mut ProblemCollector<'_>,
-) -> Option<TableEntry<'a>> {
+) -> Table<'a> {
+    let mut entries: Vec<TableEntry<'a>> = keys
+        .iter()
+        .filter(|key| **key != "tags")
+        .filter_map(|key| Some((*key, object.entry(&api_spelling(key))?)))
+        .filter(|(key, entry)| says_something(key, &entry.value.value))
+        .map(|(key, entry)| TableEntry { key: Cow::Borrowed(key), ..entry.clone() })
+        .collect();
+    entries.extend(list_to_tags(object, out));
+    Table { path: object.path.clone(), entries }
+}
+
+/// EC2 prints an empty description where there is none.
+fn says_something(key: &str, value: &Value<'_>) -> bool {
+    match value {
+        Value::Null => false,
+        Value::String(text) => key != "description" || !text.is_empty(),
+        _ => true,
+    }
+}
+
+/// `[{"Key": k, "Value": v}]` as a table. Network interfaces call it `TagSet`.
+fn list_to_tags<'a>(object: &Table<'a>, out: &mut ProblemCollector<'_>) -> Option<TableEntry<'a>> {
     let list = given(object, "Tags").or_else(|| given(object, "TagSet"))?;
     let mut entries = Vec::new();
     for (position, tag) in tables_of(list, out) {

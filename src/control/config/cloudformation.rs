@@ -4,89 +4,14 @@
 use std::borrow::Cow;
 
 use super::aws::resource;
+use super::cloudformation_types::{NETWORK_INTERFACE, NUMBERS, TYPES, TemplateType};
 use super::collector::ProblemCollector;
 use super::document::{Node, SourcePosition, Table, TableEntry, Value};
 use super::functions::TemplateScope;
-use super::resource::{Kind, Resource, Resources};
+use super::resource::{Kind, Resource};
+use super::resource_set::ResourceSet;
 use super::standalone_rules::StandaloneRule;
 use crate::control::nearest::nearest;
-
-/// Properties of each type, as of the resource specification.
-const TYPES: [(&str, TemplateType, &[&str]); 4] = [
-    (
-        "AWS::EC2::TrafficMirrorFilter",
-        TemplateType::One(Kind::Filter, "TrafficMirrorFilterId"),
-        &["Description", "NetworkServices", "Tags"],
-    ),
-    (
-        "AWS::EC2::TrafficMirrorFilterRule",
-        TemplateType::Rule,
-        &[
-            "Description",
-            "DestinationCidrBlock",
-            "DestinationPortRange",
-            "Protocol",
-            "RuleAction",
-            "RuleNumber",
-            "SourceCidrBlock",
-            "SourcePortRange",
-            "Tags",
-            "TrafficDirection",
-            "TrafficMirrorFilterId",
-        ],
-    ),
-    (
-        "AWS::EC2::TrafficMirrorTarget",
-        TemplateType::One(Kind::Target, "TrafficMirrorTargetId"),
-        &[
-            "Description",
-            "GatewayLoadBalancerEndpointId",
-            "NetworkInterfaceId",
-            "NetworkLoadBalancerArn",
-            "Tags",
-        ],
-    ),
-    (
-        "AWS::EC2::TrafficMirrorSession",
-        TemplateType::One(Kind::Session, "TrafficMirrorSessionId"),
-        &[
-            "Description",
-            "NetworkInterfaceId",
-            "OwnerId",
-            "PacketLength",
-            "SessionNumber",
-            "Tags",
-            "TrafficMirrorFilterId",
-            "TrafficMirrorTargetId",
-            "VirtualNetworkId",
-        ],
-    ),
-];
-
-const NETWORK_INTERFACE: &str = "AWS::EC2::NetworkInterface";
-
-/// Numbers, which may be written as texts.
-const NUMBERS: [&str; 7] = [
-    "FromPort",
-    "PacketLength",
-    "Protocol",
-    "RuleNumber",
-    "SessionNumber",
-    "ToPort",
-    "VirtualNetworkId",
-];
-
-#[derive(Clone, Copy)]
-enum TemplateType {
-    /// A resource, and the key of its id.
-    One(Kind, &'static str),
-    Rule,
-}
-
-/// Whether that is a type of traffic mirroring.
-pub(super) fn is_of_mirroring(kind: &str) -> bool {
-    TYPES.iter().any(|(name, ..)| *name == kind)
-}
 
 /// Whether a document is a template.
 pub(super) fn is_template(root: &Node<'_>) -> bool {
@@ -96,7 +21,11 @@ pub(super) fn is_template(root: &Node<'_>) -> bool {
 }
 
 /// Takes the resources of a template.
-pub(super) fn read<'a>(root: &Node<'a>, into: &mut Resources<'a>, out: &mut ProblemCollector<'_>) {
+pub(super) fn read<'a>(
+    root: &Node<'a>,
+    into: &mut ResourceSet<'a>,
+    out: &mut ProblemCollector<'_>,
+) {
     let table_of = |key: &str| match &root.value {
         Value::Table(table) => match &table.entry(key)?.value.value {
             Value::Table(table) => Some(table),
@@ -136,7 +65,7 @@ impl<'a> TemplateResource<'_, '_, 'a> {
         entry: &TableEntry<'a>,
         body: &Table<'a>,
         what: TemplateType,
-        (into, out): (&mut Resources<'a>, &mut ProblemCollector<'_>),
+        (into, out): (&mut ResourceSet<'a>, &mut ProblemCollector<'_>),
     ) {
         if let Some(condition) = body.entry("Condition") {
             let name = condition.value.value.shown();

@@ -97,6 +97,26 @@ impl<'a> Table<'a> {
         self.entry(key).is_some()
     }
 
+    /// The value of that key, if it is a table.
+    pub(super) fn table(&self, key: &str) -> Option<&Self> {
+        match &self.entry(key)?.value.value {
+            Value::Table(table) => Some(table),
+            _ => None,
+        }
+    }
+
+    /// The tables in the list of that key; values of other types are skipped.
+    pub(super) fn tables(&self, key: &str) -> impl Iterator<Item = &Self> {
+        let items = match self.entry(key).map(|entry| &entry.value.value) {
+            Some(Value::Array(items)) => &**items,
+            _ => &[],
+        };
+        items.iter().filter_map(|item| match &item.value {
+            Value::Table(table) => Some(table),
+            _ => None,
+        })
+    }
+
     /// The value of that key, if it is a string.
     pub(super) fn string(&self, key: &str) -> Option<&str> {
         match &self.entry(key)?.value.value {

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::cloudformation::is_of_mirroring;
+use super::cloudformation_types::is_of_mirroring;
 use super::collector::ProblemCollector;
 use super::document::{Node, Table, TableEntry, Value};
 

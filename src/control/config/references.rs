@@ -4,7 +4,6 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::document::{Table, Value};
-use super::terraform::{table_in, tables_in};
 
 /// Variables and outputs on the way to a resource.
 const MAX_REFERENCE_DEPTH: usize = 16;
@@ -67,13 +66,13 @@ impl<'n, 'a> References<'n, 'a> {
     fn expression(&self, address: &Address<'n>, argument: &str) -> Option<&'n Table<'a>> {
         let module = self.module(&address.modules)?;
         let is_it = |one: &&Table<'_>| one.string("address") == Some(&address.resource);
-        let resource = tables_in(module, "resources").find(is_it)?;
-        table_in(table_in(resource, "expressions")?, argument)
+        let resource = module.tables("resources").find(is_it)?;
+        resource.table("expressions")?.table(argument)
     }
 
     fn module(&self, path: &[AddressPart<'_>]) -> Option<&'n Table<'a>> {
         path.iter().try_fold(self.configuration?, |module, part| {
-            table_in(table_in(table_in(module, "module_calls")?, part.name)?, "module")
+            module.table("module_calls")?.table(part.name)?.table("module")
         })
     }
 
@@ -110,8 +109,8 @@ impl<'n, 'a> References<'n, 'a> {
         variable: &str,
     ) -> Option<(ModuleScope<'w, 'n>, &'n Table<'a>)> {
         let (last, modules) = scope.modules.split_last()?;
-        let call = table_in(table_in(self.module(modules)?, "module_calls")?, last.name)?;
-        let given = table_in(table_in(call, "expressions")?, variable)?;
+        let call = self.module(modules)?.table("module_calls")?.table(last.name)?;
+        let given = call.table("expressions")?.table(variable)?;
         Some((ModuleScope { modules, index: last.index }, given))
     }
 
@@ -126,9 +125,9 @@ impl<'n, 'a> References<'n, 'a> {
         let [_, child, output, ..] = parts else { return };
         let mut modules = scope.modules.to_vec();
         modules.push(*child);
-        let outputs = self.module(&modules).and_then(|module| table_in(module, "outputs"));
-        let output = outputs.and_then(|outputs| table_in(outputs, output.name));
-        if let Some(expression) = output.and_then(|output| table_in(output, "expression")) {
+        let outputs = self.module(&modules).and_then(|module| module.table("outputs"));
+        let output = outputs.and_then(|outputs| outputs.table(output.name));
+        if let Some(expression) = output.and_then(|output| output.table("expression")) {
             self.follow(&ModuleScope { modules: &modules, index: "" }, expression, found, left - 1);
         }
     }

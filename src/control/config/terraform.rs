@@ -9,7 +9,8 @@ use super::collector::ProblemCollector;
 use super::document::{Node, SourcePosition, Table, TableEntry, Value, join};
 use super::filters::{FILTER, RULE};
 use super::references::{References, Resolution};
-use super::resource::{Kind, Resource, Resources};
+use super::resource::{Kind, Resource};
+use super::resource_set::ResourceSet;
 use super::resources::{NETWORK_INTERFACE, SESSION, TARGET};
 use super::standalone_rules::StandaloneRule;
 
@@ -37,15 +38,19 @@ pub(super) fn is_state_or_plan(root: &Node<'_>) -> bool {
 }
 
 /// Takes the resources of a state or a plan.
-pub(super) fn read<'a>(root: &Node<'a>, into: &mut Resources<'a>, out: &mut ProblemCollector<'_>) {
+pub(super) fn read<'a>(
+    root: &Node<'a>,
+    into: &mut ResourceSet<'a>,
+    out: &mut ProblemCollector<'_>,
+) {
     let Value::Table(document) = &root.value else { return };
     out.use_toml_spelling(root.position);
-    let values = table_in(document, "planned_values").or_else(|| table_in(document, "values"));
+    let values = document.table("planned_values").or_else(|| document.table("values"));
     if values.is_none() && !document.has("terraform_version") {
         // That is all that is printed of a state without resources.
         return;
     }
-    let Some(module) = values.and_then(|values| table_in(values, "root_module")) else {
+    let Some(module) = values.and_then(|values| values.table("root_module")) else {
         return out.report_error(
             root.position,
             "expected what `terraform show -json` prints, with resources in values or \
@@ -57,15 +62,14 @@ pub(super) fn read<'a>(root: &Node<'a>, into: &mut Resources<'a>, out: &mut Prob
         out.report_error(root.position, format!("expected modules at most {MAX_DEPTH} deep"));
     }
     // What a plan has looked up is not in what it plans.
-    let before = table_in(document, "prior_state").and_then(|state| table_in(state, "values"));
-    if let Some(module) = before.and_then(|values| table_in(values, "root_module")) {
+    let before = document.table("prior_state").and_then(|state| state.table("values"));
+    if let Some(module) = before.and_then(|values| values.table("root_module")) {
         let mut earlier = Vec::new();
         let _ = resources_of(module, &mut earlier, MAX_DEPTH);
         found.extend(earlier.into_iter().filter(|one| one.string("mode") == Some("data")));
     }
-    let configuration = table_in(document, "configuration");
-    let mut references =
-        References::new(configuration.and_then(|one| table_in(one, "root_module")));
+    let configuration = document.table("configuration");
+    let mut references = References::new(configuration.and_then(|one| one.table("root_module")));
     for resource in &found {
         if let (Some(address), Some(id)) = (resource.string("address"), id_of(resource)) {
             references.put(address, id);
@@ -77,33 +81,10 @@ pub(super) fn read<'a>(root: &Node<'a>, into: &mut Resources<'a>, out: &mut Prob
     }
 }
 
-/// The table of that key.
-pub(super) fn table_in<'n, 'a>(table: &'n Table<'a>, key: &str) -> Option<&'n Table<'a>> {
-    match &table.entry(key)?.value.value {
-        Value::Table(table) => Some(table),
-        _ => None,
-    }
-}
-
-/// The tables in the list of that key.
-pub(super) fn tables_in<'n, 'a>(
-    table: &'n Table<'a>,
-    key: &str,
-) -> impl Iterator<Item = &'n Table<'a>> {
-    let items = match table.entry(key).map(|entry| &entry.value.value) {
-        Some(Value::Array(items)) => &**items,
-        _ => &[],
-    };
-    items.iter().filter_map(|item| match &item.value {
-        Value::Table(table) => Some(table),
-        _ => None,
-    })
-}
-
 /// Collects the resources of a module and those below it; whether all modules were read.
 fn resources_of<'n, 'a>(module: &'n Table<'a>, into: &mut Vec<&'n Table<'a>>, left: usize) -> bool {
-    into.extend(tables_in(module, "resources"));
-    let mut children = tables_in(module, "child_modules");
+    into.extend(module.tables("resources"));
+    let mut children = module.tables("child_modules");
     match left.checked_sub(1) {
         Some(left) => children.fold(true, |all, child| resources_of(child, into, left) & all),
         None => children.next().is_none(),
@@ -112,7 +93,7 @@ fn resources_of<'n, 'a>(module: &'n Table<'a>, into: &mut Vec<&'n Table<'a>>, le
 
 /// The id where it is known, else the address.
 fn id_of<'n>(resource: &'n Table<'_>) -> Option<&'n str> {
-    let values = table_in(resource, "values")?;
+    let values = resource.table("values")?;
     let known = values.string("id").filter(|id| !id.is_empty());
     known.or_else(|| resource.string("address"))
 }
@@ -141,7 +122,7 @@ impl<'n, 'a> StateReader<'n, 'a> {
     fn read(
         &self,
         resource: &'n Table<'a>,
-        into: &mut Resources<'a>,
+        into: &mut ResourceSet<'a>,
         out: &mut ProblemCollector<'_>,
     ) {
         let kind = resource.string("type").unwrap_or_default();

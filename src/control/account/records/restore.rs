@@ -1,6 +1,19 @@
 //! Back from records to resources.
 
-use super::*;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::format::{FilterRecord, RuleRecord, SessionRecord, TargetRecord};
+use crate::control::account::api_error::ApiError;
+use crate::control::account::target_resolver::set_addresses;
+use crate::control::account::{Account, NamedBy, Ownership};
+use crate::model::{
+    Filter, FilterId, FilterRuleId, InvalidValue, NetworkInterface, NetworkInterfaceId,
+    PacketLength, Session, SessionId, SessionNumber, Target, TargetId, TargetKind,
+    VirtualNetworkId,
+};
 
 impl Account {
     /// Takes in what was written before.
