@@ -1,7 +1,7 @@
-//! Resources as records, by which an account is as it was after a restart.
+//! Resources as records in a state store, from which an account is restored after a restart.
 //!
-//! A record has a key and a text in JSON. What changed is kept as a set of keys, so that a record is
-//! written once however often its resource was changed since the last commit.
+//! A record has a key and a JSON text. The account collects the keys of changed records in a set,
+//! so that each record is written once per commit, no matter how often its resource changed.
 
 mod format;
 mod restore;
@@ -17,8 +17,8 @@ use crate::model::{
     CidrBlock, FilterId, FilterRuleId, PacketLength, PortRange, SessionId, TargetId, TargetKind,
 };
 
-/// Which resource a record is of. The order is that in which records are read: what is referred to
-/// comes first.
+/// The resource or client token of a record, ordered so that each resource comes after the
+/// resources that it refers to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum RecordKey {
     Target(TargetId),
@@ -28,7 +28,7 @@ pub(super) enum RecordKey {
     Token(Arc<str>, String),
 }
 
-/// A record to be written, or to be deleted where it has no text.
+/// A record to write, or to delete if it has no text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// `session/tms-...`
@@ -38,10 +38,10 @@ pub struct Record {
 }
 
 impl Account {
-    /// What changed since the last time, to be written together.
+    /// The records that changed since the last call, to be written in one transaction.
     ///
     /// # Errors
-    /// [`ApiError`] where a resource cannot be said in JSON, which would be a fault of ours.
+    /// [`ApiError`] if a resource cannot be serialized, which is an internal error.
     pub fn take_changes(&mut self) -> Result<Vec<Record>, ApiError> {
         let changed = std::mem::take(&mut self.changed);
         changed.into_iter().map(|key| self.record(&key)).collect()
@@ -75,7 +75,7 @@ impl Account {
             TargetKind::GatewayLoadBalancerEndpoint(id) => {
                 ("gateway-load-balancer-endpoint", id.clone())
             }
-            TargetKind::Address => return Err(ApiError::internal("a target without a kind")),
+            TargetKind::Address => return Err(ApiError::internal("a target has no kind")),
         };
         to_json(&TargetRecord {
             sequence: ownership.sequence,
@@ -134,7 +134,8 @@ impl Account {
             return Ok(None);
         };
         let network_id = session.virtual_network_id;
-        let network_id = network_id.ok_or_else(|| ApiError::internal("a session without a VNI"))?;
+        let network_id =
+            network_id.ok_or_else(|| ApiError::internal("a session has no VirtualNetworkId"))?;
         let interface = self.registry.network_interface(&session.network_interface_id);
         to_json(&SessionRecord {
             sequence: ownership.sequence,

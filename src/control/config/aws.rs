@@ -1,10 +1,10 @@
-//! What the EC2 API says, put into the shape of a TOML file.
+//! Converts the output of the EC2 API's describe calls to the tables of a TOML file.
 //!
-//! The describe calls print `TrafficMirrorSessions`, `NetworkInterfaces` and so on; each object
-//! becomes the table that a TOML file would hold, its values where they stand in the JSON. Keys
-//! that mean nothing here are left out, and so is what is null.
+//! The output has lists such as `TrafficMirrorSessions` and `NetworkInterfaces`. Each object
+//! becomes the table that a TOML file has for it; values keep their positions in the JSON text.
+//! Unused keys and null values are left out.
 
-use super::aws_parts::{private_addresses, renamed, rules_of_filter};
+use super::aws_parts::{private_addresses, rename_keys, rules_of_filter};
 use super::collector::ProblemCollector;
 use super::document::{Node, SourcePosition, Table, Value};
 use super::fields::tables_of;
@@ -33,7 +33,7 @@ enum ListContent {
     Rules,
 }
 
-/// Takes the resources of one file: an object, or a list of objects as several calls print them.
+/// Reads the resources of one file: an object, or a list of objects from several calls.
 pub(super) fn read<'a>(root: Node<'a>, into: &mut ResourceSet<'a>, out: &mut ProblemCollector<'_>) {
     let position = root.position;
     let objects = match root.value {
@@ -96,15 +96,15 @@ pub(super) fn resource<'a>(
     out: &mut ProblemCollector<'_>,
 ) -> Table<'a> {
     match kind {
-        Kind::Session => renamed(object, &SESSION, out),
-        Kind::Target => renamed(object, &TARGET, out),
+        Kind::Session => rename_keys(object, &SESSION, out),
+        Kind::Target => rename_keys(object, &TARGET, out),
         Kind::NetworkInterface => {
-            let mut table = renamed(object, &NETWORK_INTERFACE, out);
+            let mut table = rename_keys(object, &NETWORK_INTERFACE, out);
             table.entries.extend(private_addresses(position, object, out));
             table
         }
         Kind::Filter => {
-            let mut table = renamed(object, &FILTER, out);
+            let mut table = rename_keys(object, &FILTER, out);
             table.entries.push(rules_of_filter(position, object, out));
             table
         }

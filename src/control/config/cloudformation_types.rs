@@ -2,7 +2,7 @@
 
 use super::resource::Kind;
 
-/// Properties of each type, as of the resource specification.
+/// The properties of each type, from AWS's resource specification.
 pub(super) const TYPES: [(&str, TemplateType, &[&str]); 4] = [
     (
         "AWS::EC2::TrafficMirrorFilter",
@@ -56,7 +56,7 @@ pub(super) const TYPES: [(&str, TemplateType, &[&str]); 4] = [
 
 pub(super) const NETWORK_INTERFACE: &str = "AWS::EC2::NetworkInterface";
 
-/// Numbers, which may be written as texts.
+/// Properties that are numbers, which a template may write as strings.
 pub(super) const NUMBERS: [&str; 7] = [
     "FromPort",
     "PacketLength",
@@ -69,12 +69,12 @@ pub(super) const NUMBERS: [&str; 7] = [
 
 #[derive(Clone, Copy)]
 pub(super) enum TemplateType {
-    /// A resource, and the key of its id.
+    /// A resource, and the key of its id in the EC2 API.
     One(Kind, &'static str),
     Rule,
 }
 
-/// Whether that is a type of traffic mirroring.
-pub(super) fn is_of_mirroring(kind: &str) -> bool {
+/// Whether a resource type belongs to traffic mirroring.
+pub(super) fn is_mirroring_type(kind: &str) -> bool {
     TYPES.iter().any(|(name, ..)| *name == kind)
 }

@@ -1,4 +1,4 @@
-//! One table of a resource as a file has it, and the names of each kind of resource.
+//! The table of one resource in a file, and the kinds of resources with their keys.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use super::collector::ProblemCollector;
 use super::document::{SourcePosition, Table};
 use super::fields::Fields;
 
-/// What a table is about.
+/// The kind of resource of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     NetworkInterface,
@@ -39,7 +39,7 @@ impl Kind {
         }
     }
 
-    /// As one says it.
+    /// The name of the kind in messages.
     pub(super) const fn noun(self) -> &'static str {
         match self {
             Self::NetworkInterface => "network interface",
@@ -50,14 +50,14 @@ impl Kind {
     }
 }
 
-/// One table of a resource.
+/// The table of a resource.
 pub(super) struct Resource<'a> {
     pub(super) position: SourcePosition,
     pub(super) table: Table<'a>,
 }
 
 impl<'a> Resource<'a> {
-    /// Its fields, of which `known` may be there.
+    /// Its fields. Reports keys that are not in `known`.
     pub(super) fn fields<'n, 'c, 't>(
         &'n self,
         known: &[&str],
@@ -72,7 +72,7 @@ pub(super) fn id<'r>(kind: Kind, resource: &'r Resource<'_>) -> Option<&'r str> 
     resource.table.string(kind.id_key())
 }
 
-/// Where each id is found.
+/// The index of each id in `resources`.
 pub(super) fn indices_by_id(kind: Kind, resources: &[Resource<'_>]) -> HashMap<String, usize> {
     let ids = resources.iter().map(|resource| id(kind, resource));
     let placed = ids.enumerate().filter_map(|(index, id)| Some((id?.to_owned(), index)));

@@ -9,16 +9,16 @@ use super::resource::{Kind, Resource, id, indices_by_id};
 use super::resources::TARGET_KINDS;
 use super::standalone_rules::{StandaloneRule, join_rules};
 
-/// All tables of the files of one format.
+/// The tables of the TOML files, or those of all other files.
 #[derive(Default)]
 pub(super) struct ResourceSet<'a> {
     by_kind: BTreeMap<Kind, Vec<Resource<'a>>>,
-    /// Rules of the API that stand outside their filter.
+    /// Rules that the API lists outside their filters.
     pub(super) standalone_rules: Vec<StandaloneRule<'a>>,
-    /// Network interfaces of infrastructure code: they are taken where sessions or targets name
+    /// Network interfaces of infrastructure code. They are used only if a session or target names
     /// them.
     pub(super) known_interfaces: Vec<Resource<'a>>,
-    /// What infrastructure code names as a network interface: there will be one.
+    /// Network interfaces that infrastructure code names without describing them.
     implied_interfaces: Vec<Resource<'a>>,
 }
 
@@ -27,8 +27,8 @@ impl<'a> ResourceSet<'a> {
         self.by_kind.entry(kind).or_default().push(resource);
     }
 
-    /// Whoever writes infrastructure code names interfaces that are elsewhere; such a one is known by
-    /// its name alone where no file says more.
+    /// Adds the network interface that a table of infrastructure code names. Its resource is often
+    /// defined elsewhere, so the id suffices.
     pub(super) fn imply_interface(&mut self, table: &Table<'a>) {
         let Some(entry) = table.entry(Kind::NetworkInterface.id_key()) else { return };
         if matches!(entry.value.value, Value::String(_)) {
@@ -38,7 +38,7 @@ impl<'a> ResourceSet<'a> {
         }
     }
 
-    /// The interfaces that are named, each once, with what is known of it.
+    /// The named interfaces, each once, with its description if there is one.
     fn take_implied(&mut self, known: &mut HashMap<String, usize>) -> Vec<Resource<'a>> {
         let kind = Kind::NetworkInterface;
         let mut interfaces = std::mem::take(&mut self.known_interfaces);
@@ -59,8 +59,8 @@ impl<'a> ResourceSet<'a> {
         self.by_kind.remove(&kind).unwrap_or_default()
     }
 
-    /// Those of one kind that `aws` and `toml` have together, each id once, in the order of the
-    /// files. Where both have one the TOML table completes the other field by field, and wins.
+    /// The resources of one kind in `aws` and `toml`, each id once, in the order of the files. If
+    /// both have a table of one id, the fields of the TOML table replace those of the other.
     pub(super) fn merged(
         kind: Kind,
         aws: &mut Self,
@@ -88,7 +88,7 @@ impl<'a> ResourceSet<'a> {
     }
 }
 
-/// Leaves out those whose id another one has had before, with a complaint.
+/// Reports and removes resources with an id that an earlier resource has.
 fn without_duplicates<'a>(
     kind: Kind,
     resources: Vec<Resource<'a>>,
@@ -111,7 +111,8 @@ fn without_duplicates<'a>(
     once
 }
 
-/// The fields of the TOML table win; where it names a kind of target, that is the kind.
+/// Merges a TOML table into a resource: its fields replace the resource's fields. If it gives a
+/// kind of target, that replaces any other kind.
 fn merge_toml<'a>(kind: Kind, resource: &mut Resource<'a>, toml: Table<'a>) {
     let names_kind = kind == Kind::Target && TARGET_KINDS.iter().any(|key| toml.has(key));
     resource.table.entries.retain(|entry| {

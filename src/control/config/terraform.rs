@@ -1,6 +1,6 @@
-//! What `terraform show -json` prints of a state or a plan, put into the shape of a TOML file,
-//! whose names are Terraform's own. What is not known before it is applied is found by the
-//! references of the configuration; there a resource's address stands for its id.
+//! Converts the output of `terraform show -json` to the tables of a TOML file, which uses
+//! Terraform's names. Values of a plan that are known only after it is applied are found through
+//! the references of its configuration; the address of a resource is then used as its id.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ const TYPES: [(&str, TerraformType); 5] = [
     ("aws_network_interface", TerraformType::One(Kind::NetworkInterface)),
 ];
 
-/// Deeper modules are refused.
+/// The maximum depth of modules.
 const MAX_DEPTH: usize = 12;
 
 #[derive(Clone, Copy)]
@@ -31,13 +31,13 @@ enum TerraformType {
     Rule,
 }
 
-/// Whether a document is of Terraform: its state, or a plan.
+/// Whether a document is a state or a plan of Terraform.
 pub(super) fn is_state_or_plan(root: &Node<'_>) -> bool {
     let Value::Table(table) = &root.value else { return false };
     table.has("format_version")
 }
 
-/// Takes the resources of a state or a plan.
+/// Reads the resources of a state or a plan.
 pub(super) fn read<'a>(
     root: &Node<'a>,
     into: &mut ResourceSet<'a>,
@@ -47,7 +47,7 @@ pub(super) fn read<'a>(
     out.use_toml_spelling(root.position);
     let values = document.table("planned_values").or_else(|| document.table("values"));
     if values.is_none() && !document.has("terraform_version") {
-        // That is all that is printed of a state without resources.
+        // A state without resources has only the format version.
         return;
     }
     let Some(module) = values.and_then(|values| values.table("root_module")) else {
@@ -61,7 +61,7 @@ pub(super) fn read<'a>(
     if !resources_of(module, &mut found, MAX_DEPTH) {
         out.report_error(root.position, format!("expected modules at most {MAX_DEPTH} deep"));
     }
-    // What a plan has looked up is not in what it plans.
+    // Data sources that a plan has read are in its prior state only.
     let before = document.table("prior_state").and_then(|state| state.table("values"));
     if let Some(module) = before.and_then(|values| values.table("root_module")) {
         let mut earlier = Vec::new();
@@ -81,7 +81,7 @@ pub(super) fn read<'a>(
     }
 }
 
-/// Collects the resources of a module and those below it; whether all modules were read.
+/// Collects the resources of a module and its child modules. Returns false if modules are too deep.
 fn resources_of<'n, 'a>(module: &'n Table<'a>, into: &mut Vec<&'n Table<'a>>, left: usize) -> bool {
     into.extend(module.tables("resources"));
     let mut children = module.tables("child_modules");
@@ -91,14 +91,14 @@ fn resources_of<'n, 'a>(module: &'n Table<'a>, into: &mut Vec<&'n Table<'a>>, le
     }
 }
 
-/// The id where it is known, else the address.
+/// The id of a resource if it is known, else its address.
 fn id_of<'n>(resource: &'n Table<'_>) -> Option<&'n str> {
     let values = resource.table("values")?;
     let known = values.string("id").filter(|id| !id.is_empty());
     known.or_else(|| resource.string("address"))
 }
 
-/// Arguments that name resources, and so may be known only when a plan is applied.
+/// Arguments that name resources, so their values may be known only after a plan is applied.
 const NAMES: [&str; 5] = [
     "network_interface_id",
     "traffic_mirror_target_id",
@@ -111,7 +111,7 @@ struct StateReader<'n, 'a> {
     references: References<'n, 'a>,
 }
 
-/// A resource of the document: its address is how its users know it.
+/// A resource of the document. Messages name it by its address.
 struct ResourceBlock<'n, 'a> {
     address: &'n TableEntry<'a>,
     path: Arc<str>,
@@ -160,7 +160,7 @@ impl<'n, 'a> StateReader<'n, 'a> {
         }
     }
 
-    /// The arguments that a TOML file has too, and the id.
+    /// The arguments that exist in a TOML file too, and the id.
     fn table(
         &self,
         block: &ResourceBlock<'n, 'a>,
@@ -178,7 +178,7 @@ impl<'n, 'a> StateReader<'n, 'a> {
         Table { path: block.path.clone(), entries }
     }
 
-    /// What stands in the values if it says anything; where it is not known yet, what the
+    /// The value of an argument if it is set. If it is not known yet, the resource that the
     /// configuration refers to.
     fn argument(
         &self,
@@ -201,8 +201,8 @@ impl<'n, 'a> StateReader<'n, 'a> {
             Resolution::One(id) => Some(entry(id)),
             Resolution::Ambiguous(names) => {
                 let entry = entry(names.clone());
-                let expected = "one resource that the plan tells, by its references, variables and \
-                                outputs";
+                let expected = "references, variables and outputs that the plan resolves to one \
+                                resource";
                 out.report_invalid_and_omit(&entry, &entry.value, names, expected.to_owned());
                 None
             }
@@ -226,8 +226,8 @@ impl<'a> ResourceBlock<'_, 'a> {
     }
 }
 
-/// Terraform prints what is not set as null, as an empty text or list, or as zero, where zero means
-/// nothing; a block comes in a list.
+/// The value of an entry if it is set. Terraform prints an unset value as null, as an empty string
+/// or list, or as zero for some numbers. It prints a block as a list with one table.
 fn given_value<'a>(key: &str, entry: &TableEntry<'a>) -> Option<Node<'a>> {
     let is_number = matches!(key, "protocol" | "packet_length");
     match &entry.value.value {
@@ -235,7 +235,7 @@ fn given_value<'a>(key: &str, entry: &TableEntry<'a>) -> Option<Node<'a>> {
         Value::String(text) if text.is_empty() => None,
         Value::Integer(0) if is_number => None,
         Value::Array(items) if items.is_empty() => None,
-        // A second block is not dropped: the list is refused where a table is expected.
+        // A list of two blocks stays a list and is reported, because a table is expected.
         Value::Array(items) if key.ends_with("port_range") && items.len() == 1 => {
             items.first().cloned()
         }
@@ -243,7 +243,7 @@ fn given_value<'a>(key: &str, entry: &TableEntry<'a>) -> Option<Node<'a>> {
     }
 }
 
-/// The primary address first.
+/// All private addresses, with the primary address first.
 fn addresses<'a>(values: &Table<'a>, position: SourcePosition) -> Option<TableEntry<'a>> {
     let mut found: Vec<Node<'a>> = Vec::new();
     for key in

@@ -1,6 +1,7 @@
 //! The JSON of each kind of record in a state file.
 //!
-//! Unknown fields are an error: a state file of a later version is not read as if it said less.
+//! Unknown fields are an error, so that an earlier version does not silently lose the fields of a
+//! state file that a later version wrote.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -18,7 +19,7 @@ pub(super) struct TargetRecord {
     pub(super) owner: String,
     pub(super) kind: String,
     pub(super) name: String,
-    /// Where copies went at last, for when nothing else says it any more.
+    /// The last address that copies were sent to, used if no other source gives an address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) address: Option<SocketAddr>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -70,7 +71,7 @@ pub(super) struct SessionRecord {
     pub(super) sequence: u64,
     pub(super) owner: String,
     pub(super) network_interface: String,
-    /// By which an interface that is not there at the start is known.
+    /// The name of the device, for an interface that does not exist at the start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) device: Option<String>,
     pub(super) target: String,
