@@ -1,13 +1,13 @@
 //! Rule sets and traces in the text format of ClassBench (Taylor and Turner, "ClassBench: A Packet
 //! Classification Benchmark", INFOCOM 2005).
 //!
-//! A rule is a line `@source/len destination/len low : high low : high protocol/mask ...`, the
-//! first of highest priority; what follows the protocol (flags) is left alone. A header of a trace
-//! is a line `source destination source_port destination_port protocol ...` of decimal numbers.
-//! IPv6 addresses are taken in their usual text form, in rules and in traces.
+//! A rule is a line `@source/len destination/len low : high low : high protocol/mask ...`. The
+//! first rule has the highest priority. Fields after the protocol (flags) are ignored. A header of
+//! a trace is a line `source destination source_port destination_port protocol ...` of decimal
+//! numbers. IPv6 addresses are in their usual text form, in rules and in traces.
 //!
-//! Some of its rules name ports with any protocol, or with one that has none. AWS takes no such
-//! rules, but here they are what they say: each header of a trace has ports.
+//! Some ClassBench rules have ports and no protocol, or a protocol without ports. AWS does not
+//! accept such rules. They are accepted here, because each header of a trace has ports.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -17,21 +17,21 @@ use crate::model::{
     RuleAction, RuleNumber,
 };
 
-/// A line that cannot be used.
+/// An invalid line.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("line {line}: {what}")]
 pub struct LineError {
-    /// The first line is 1.
+    /// The line, from 1.
     pub line: usize,
-    /// What is wrong with it, and what would be right.
+    /// The error, with the expected value.
     pub what: String,
 }
 
-/// Reads rules; empty lines are left out. All are accept rules of ingress, numbered from 1 on and
-/// again from 1 on where a filter's numbers end.
+/// Reads rules and skips empty lines. All are ingress rules with the action accept, numbered from 1
+/// to the largest rule number and then from 1 again.
 ///
 /// # Errors
-/// [`LineError`] at the first line that is no rule.
+/// [`LineError`] at the first line that is not a rule.
 pub fn rules(text: &str) -> Result<Vec<FilterRule>, LineError> {
     let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
     lines
@@ -40,20 +40,20 @@ pub fn rules(text: &str) -> Result<Vec<FilterRule>, LineError> {
         .collect()
 }
 
-/// Reads the headers of a trace; empty lines are left out.
+/// Reads the headers of a trace and skips empty lines.
 ///
 /// # Errors
-/// [`LineError`] at the first line that is no header.
+/// [`LineError`] at the first line that is not a header.
 pub fn trace(text: &str) -> Result<Vec<FlowKey>, LineError> {
     let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
     lines.map(|(line, text)| header(text).map_err(|what| LineError { line, what })).collect()
 }
 
-/// Distributes rules in their order over so many filters, as evenly as their order allows; over
-/// more where a filter has not numbers enough. Rules are numbered anew.
+/// Distributes rules in their order over `wanted` filters, as evenly as their order allows, or over
+/// more filters if one filter cannot number its rules. The rules get new numbers.
 ///
 /// # Errors
-/// [`InvalidValue`] where there are more filters than ids.
+/// [`InvalidValue`] if a rule number or filter id is invalid.
 pub fn filters(rules: &[FilterRule], wanted: usize) -> Result<Vec<Filter>, InvalidValue> {
     let most = usize::from(RuleNumber::MAX.value());
     let each = rules.len().div_ceil(wanted.max(1)).clamp(1, most);
@@ -71,7 +71,7 @@ fn filter(group: usize, rules: &[FilterRule]) -> Result<Filter, InvalidValue> {
 }
 
 fn rule(text: &str, index: u32) -> Result<FilterRule, String> {
-    let text = text.trim().strip_prefix('@').ok_or("a rule begins with @")?;
+    let text = text.trim().strip_prefix('@').ok_or("expected a rule that begins with @")?;
     let mut words = text.split_whitespace();
     let mut next = |name: &str| words.next().ok_or_else(|| format!("{name} is missing"));
     let source = block("source", next("source/len")?)?;
@@ -80,7 +80,7 @@ fn rule(text: &str, index: u32) -> Result<FilterRule, String> {
         let low = port(name, next(name)?)?;
         match next(name)? {
             ":" => ports(name, low, port(name, next(name)?)?),
-            other => Err(format!("{name}: {other:?} stands where : should be")),
+            other => Err(format!("{name} {other:?}: expected `:` between two ports")),
         }
     };
     let source_ports = range("source_ports")?;
@@ -106,10 +106,10 @@ fn block(name: &'static str, text: &str) -> Result<CidrBlock, String> {
 }
 
 fn port(name: &str, text: &str) -> Result<u16, String> {
-    text.parse().map_err(|_| format!("{name}: {text:?} is no number from 0 to 65535"))
+    text.parse().map_err(|_| format!("{name} {text:?}: expected a number from 0 to 65535"))
 }
 
-/// Nothing where all ports are meant.
+/// The port range, or `None` for all ports.
 fn ports(name: &'static str, low: u16, high: u16) -> Result<Option<PortRange>, String> {
     if (low, high) == (0, u16::MAX) {
         return Ok(None);
@@ -117,9 +117,9 @@ fn ports(name: &'static str, low: u16, high: u16) -> Result<Option<PortRange>, S
     PortRange::new(name, i64::from(low), i64::from(high)).map(Some).map_err(to_message)
 }
 
-/// Nothing where all protocols are meant.
+/// The protocol, or `None` for all protocols.
 fn protocol(text: &str) -> Result<Option<Protocol>, String> {
-    let bad = || format!("protocol: {text:?} is neither 0xNN/0xFF nor 0x00/0x00");
+    let bad = || format!("protocol {text:?}: expected 0xNN/0xFF or 0x00/0x00");
     let (value, mask) = text.split_once('/').ok_or_else(bad)?;
     let hex = |digits: &str| {
         let digits = digits.strip_prefix("0x").unwrap_or(digits);
@@ -142,9 +142,9 @@ fn header(text: &str) -> Result<FlowKey, String> {
     let protocol = next("protocol")?;
     let protocol = protocol
         .parse()
-        .map_err(|_| format!("protocol: {protocol:?} is no number from 0 to 255"))?;
+        .map_err(|_| format!("protocol {protocol:?}: expected a number from 0 to 255"))?;
     if source.is_ipv4() != destination.is_ipv4() {
-        return Err("source and destination are of two families".to_owned());
+        return Err("expected source and destination of one address family".to_owned());
     }
     Ok(FlowKey::new(source, destination, protocol, Some((source_port, destination_port))))
 }
@@ -152,7 +152,7 @@ fn header(text: &str) -> Result<FlowKey, String> {
 fn address(name: &str, text: &str) -> Result<IpAddr, String> {
     let number = text.parse().map(|bits: u32| IpAddr::V4(Ipv4Addr::from_bits(bits)));
     number.or_else(|_| text.parse()).map_err(|_| {
-        format!("{name}: {text:?} is neither an IPv4 address as one number nor an IP address")
+        format!("{name} {text:?}: expected an IPv4 address as a decimal number, or an IP address")
     })
 }
 
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn an_invalid_line_is_an_error_with_its_number() {
         let what = |text: &str| rules(text).unwrap_err().to_string();
-        assert_eq!(what("\n1.2.3.4/8"), "line 2: a rule begins with @");
+        assert_eq!(what("\n1.2.3.4/8"), "line 2: expected a rule that begins with @");
         assert!(what("@1.2.3.4/33 0.0.0.0/0 0 : 1 0 : 1 6/ff").contains("1.2.3.4/33"));
         assert!(what(&RULE.replace("0xFF", "0x0F")).contains("protocol"));
         assert!(what(&RULE.replace("53 : 1024", "53 - 1024")).contains("destination_ports"));

@@ -1,4 +1,5 @@
-//! Registry in, mirror table out: names become indices, order is decided, defaults are filled in.
+//! Compiles a registry to a mirror table: replaces ids by indices, sorts sessions by SessionNumber,
+//! and fills in defaults, so that the data plane makes none of these decisions per packet.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -12,17 +13,17 @@ use crate::model::{
     NetworkInterfaceId, PacketLength, Session, SessionId, Target, TargetKind, VirtualNetworkId,
 };
 
-/// What compilation needs besides the registry.
+/// The options of compilation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CompileOptions {
-    /// Random network identifiers are drawn from this: the same seed draws the same.
+    /// The seed of random network identifiers. The same seed gives the same identifiers.
     pub seed: u64,
-    /// Outer source address where the network interface has none of the target's family.
-    /// Without it, 192.0.2.1 (RFC 5737) or 2001:db8::1 (RFC 3849), which are nobody's.
+    /// The outer source address if the network interface has none of the target's family. Without
+    /// it, an address reserved for documentation: 192.0.2.1 (RFC 5737) or 2001:db8::1 (RFC 3849).
     pub source_address: Option<IpAddr>,
-    /// Whether the table is for live interfaces: frames on their way to a target are told apart as
-    /// our own, and without an address of the network interface the outer source is left to the
-    /// routes.
+    /// Whether the table is for live interfaces. The table then recognises its own copies on their
+    /// way to a target, and the kernel selects the outer source address if the network interface
+    /// has none.
     pub is_live: bool,
 }
 
@@ -36,9 +37,9 @@ pub fn compile(registry: &Registry, options: &CompileOptions) -> MirrorTable {
     MirrorTable::new(parts(registry, options))
 }
 
-/// Compiles all sessions into one table, and takes over from an earlier one what still holds. A
-/// few changed rules are in force at once, however many there are; [`MirrorTable::fully_compiled`]
-/// makes the table as fast as a new one, in its own time.
+/// Compiles all sessions into one table and reuses unchanged parts of an earlier one. The time for
+/// a few changed rules does not depend on the number of rules. [`MirrorTable::fully_compiled`]
+/// later makes the table as fast as a new one.
 #[must_use]
 pub fn recompile(
     registry: &Registry,
@@ -48,8 +49,8 @@ pub fn recompile(
     MirrorTable::reusing(parts(registry, options), earlier)
 }
 
-/// The same registry, but sessions that name no network identifier have the one that they are
-/// compiled with.
+/// The same registry, in which each session without a network identifier gets the one that
+/// [`compile`] assigns to it.
 #[must_use]
 pub fn with_network_ids(mut registry: Registry, seed: u64) -> Registry {
     let mut network_ids = NetworkIdAllocator::new(&registry, seed);
@@ -57,8 +58,8 @@ pub fn with_network_ids(mut registry: Registry, seed: u64) -> Registry {
     registry
 }
 
-/// The parts of a table with one interface, which has index 0: its sessions and their targets. Every
-/// session has a network identifier.
+/// The parts of a table with one interface, which has index 0: its sessions and their targets. The
+/// caller has assigned a network identifier to every session.
 pub(super) fn parts_of_interface(
     registry: &Registry,
     options: &CompileOptions,
@@ -69,7 +70,7 @@ pub(super) fn parts_of_interface(
     ordered.sort_by_key(|one| one.number);
     let mut targets: Vec<&Target> = Vec::new();
     for target in ordered.iter().filter_map(|session| registry.target(&session.target_id)) {
-        // A target without an address has no place in the table, and its sessions neither.
+        // A target without an address is not in the table, and neither are its sessions.
         let is_new = targets.iter().all(|known| known.id() != target.id());
         if is_new && registry.target_address(target).is_some() {
             targets.push(target);
@@ -92,7 +93,7 @@ pub(super) fn parts_of_interface(
 
 fn parts(registry: &Registry, options: &CompileOptions) -> TableParts {
     let interfaces = index_of(registry.network_interfaces().iter().map(|one| one.id()));
-    // Targets without an address have no place in the table, and their sessions neither.
+    // Targets without an address are not in the table, and neither are their sessions.
     let targets = registry.targets().iter().filter(|one| registry.target_address(one).is_some());
     let targets = index_of(targets.map(|one| one.id()));
     let mut network_ids = NetworkIdAllocator::new(registry, options.seed);
@@ -161,7 +162,7 @@ fn target_entry(registry: &Registry, target: &Target) -> Option<CompiledTarget> 
     })
 }
 
-/// The last sixteen hex digits of `vpce-...`, or a hash of a name without.
+/// The last 16 hex digits of `vpce-...`, or a hash (FNV-1a) of any other name.
 fn endpoint_id(name: &str) -> u64 {
     let digits = name.strip_prefix("vpce-").unwrap_or_default();
     let last = digits.get(digits.len().saturating_sub(16)..).unwrap_or_default();
@@ -171,7 +172,7 @@ fn endpoint_id(name: &str) -> u64 {
     })
 }
 
-/// Of a Network Load Balancer "the default value is 8500, valid values are 1-8500" (EC2 API).
+/// For a Network Load Balancer "the default value is 8500, valid values are 1-8500" (EC2 API).
 const fn default_packet_length(target: &Target) -> Option<PacketLength> {
     match target.kind {
         TargetKind::NetworkLoadBalancer(_) => Some(PacketLength::MAX),
@@ -195,14 +196,14 @@ fn index_of<'a, T: Eq + std::hash::Hash + 'a>(
     ids.zip(0..).collect()
 }
 
-/// An id for a session that has none: the same for the same interface and number.
+/// The id of a session that has none, derived from its interface and number.
 fn derived_session_id(session: &Session) -> SessionId {
     let high = u128::from(hash(1, &session.network_interface_id, session.number.value()));
     let low = u128::from(hash(2, &session.network_interface_id, session.number.value()));
     SessionId::from_seed(high << 64 | low)
 }
 
-/// Draws network identifiers: "random, unique among all sessions of the account".
+/// Assigns network identifiers: "random, unique among all sessions of the account".
 struct NetworkIdAllocator {
     seed: u64,
     taken: HashSet<u32>,
@@ -214,8 +215,8 @@ impl NetworkIdAllocator {
         Self { seed, taken: given.map(VirtualNetworkId::value).collect() }
     }
 
-    /// Depends on the seed and on the session's own names, so that another session in the file
-    /// does not change it.
+    /// The identifier depends on the seed, the interface and the session number, so that adding
+    /// another session to the file does not change it.
     fn assign(&mut self, session: &Session) -> VirtualNetworkId {
         if let Some(given) = session.virtual_network_id {
             return given;
@@ -234,8 +235,8 @@ impl NetworkIdAllocator {
     }
 }
 
-/// A number that looks random and is promised: FNV-1a over the names, then a finalizer.
-/// Library hashes do not promise their values, and captures hold these.
+/// A stable pseudo-random number: FNV-1a over the names, then the finalizer of MurmurHash3.
+/// Captures contain values derived from it, and hashes of libraries may change between versions.
 fn hash(seed: u64, interface: &NetworkInterfaceId, number: u16) -> u64 {
     let bytes = interface.as_str().bytes().chain([0]).chain(number.to_be_bytes());
     let mut word = bytes.chain(seed.to_be_bytes()).fold(0xcbf2_9ce4_8422_2325_u64, |word, byte| {

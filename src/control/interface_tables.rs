@@ -1,8 +1,8 @@
-//! One mirror table for each network interface that has sessions, and what changes them.
+//! One mirror table for each network interface that has sessions, and updates of these tables.
 //!
-//! A live worker mirrors one interface, so its table needs nothing of the others: a change compiles
-//! the tables of the interfaces that it touches and leaves the rest alone. What they share is kept
-//! here: compiled rules of the same filters, and the loop guard, which knows the targets of all.
+//! A live worker mirrors one interface, so its table is independent of other interfaces: a change
+//! compiles only the tables of the interfaces that it affects. The tables share the compiled rules
+//! of equal filters, and the loop guard, which contains the targets of all interfaces.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,33 +24,33 @@ pub struct InterfaceTables {
 /// The table of an interface.
 #[derive(Debug, Clone)]
 pub struct InterfaceTable {
-    /// The place of the interface in the configuration, by which reports are ordered.
+    /// The position of the interface in the configuration, which orders reports.
     pub position: usize,
-    /// What Linux calls it, if anybody has said so.
+    /// The name of the Linux device, if it is known.
     pub device: Option<String>,
-    /// What decides about its packets; it has index 0 there.
+    /// The mirror table, in which the interface has index 0.
     pub table: Arc<MirrorTable>,
 }
 
-/// What an interface goes by from now on.
+/// The new table of an interface.
 #[derive(Debug, Clone)]
 pub struct TableUpdate {
     /// The interface.
     pub network_interface_id: NetworkInterfaceId,
-    /// None where it has no session any more.
+    /// The table, or `None` if the interface has no sessions left.
     pub table: Option<InterfaceTable>,
 }
 
-/// Tables whose rules are all compiled again, off the path of a change.
+/// Tables whose rules are completely compiled, which happens in the background after a change.
 #[derive(Debug)]
 pub struct FullyCompiledTables {
-    /// The number of the table that each was made of, and the settled one.
+    /// For each interface, the number of the table before compilation and the compiled table.
     tables: Vec<(NetworkInterfaceId, u64, MirrorTable)>,
     rules: RuleCache,
 }
 
 impl InterfaceTables {
-    /// No tables yet.
+    /// An empty set of tables.
     #[must_use]
     pub fn new(options: CompileOptions) -> Self {
         Self {
@@ -61,7 +61,7 @@ impl InterfaceTables {
         }
     }
 
-    /// Compiles the tables of these interfaces anew. Every session of the registry has a network
+    /// Compiles the tables of these interfaces. Every session of the registry must have a network
     /// identifier; see [`with_network_ids`](super::with_network_ids).
     pub fn update(
         &mut self,
@@ -75,8 +75,8 @@ impl InterfaceTables {
         new.into_iter().map(|(id, parts)| self.insert(registry, id, parts)).collect()
     }
 
-    /// Compiles the tables of another registry, in the order of its interfaces. Interfaces that it
-    /// does not have lose theirs.
+    /// Compiles the tables of another registry, in the order of its interfaces, and removes the
+    /// tables of other interfaces.
     pub fn replace(&mut self, registry: &Registry) -> Vec<TableUpdate> {
         let has_session = |id: &NetworkInterfaceId| registry.sessions_of(id).next().is_some();
         let gone = self.tables.keys().filter(|id| !has_session(id)).cloned();
@@ -85,7 +85,7 @@ impl InterfaceTables {
         self.update(registry, touched)
     }
 
-    /// The table of an interface; none where it has no session.
+    /// The table of an interface, or `None` if it has no sessions.
     #[must_use]
     pub fn table(&self, id: &NetworkInterfaceId) -> Option<&InterfaceTable> {
         self.tables.get(id)
@@ -99,20 +99,21 @@ impl InterfaceTables {
         tables
     }
 
-    /// What recognises copies to the targets of all sessions.
+    /// The loop guard, which recognises copies to the targets of all sessions.
     #[must_use]
     pub const fn guard(&self) -> &Arc<LoopGuard> {
         &self.guard
     }
 
-    /// The tables with rules that stand beside their compiled ones.
+    /// The tables with changed rules that are not yet compiled together with the others.
     #[must_use]
     pub fn partly_compiled(&self) -> Vec<(NetworkInterfaceId, Arc<MirrorTable>)> {
         let partly_compiled = self.tables.iter().filter(|(_, one)| !one.table.is_fully_compiled());
         partly_compiled.map(|(id, one)| (id.clone(), Arc::clone(&one.table))).collect()
     }
 
-    /// Puts settled tables in force. What changed meanwhile stands beside them.
+    /// Replaces tables by their completely compiled versions. If a table has changed meanwhile, the
+    /// changes are applied on top of the compiled version.
     pub fn adopt(&mut self, settled: FullyCompiledTables) -> Vec<TableUpdate> {
         let Self { tables, rules, .. } = self;
         rules.merge(settled.rules);
@@ -126,7 +127,7 @@ impl InterfaceTables {
         updates.collect()
     }
 
-    /// The parts of a table; none where the interface has no session.
+    /// The parts of a table, or `None` if the interface has no sessions.
     fn parts(
         &self,
         registry: &Registry,
@@ -144,7 +145,7 @@ impl InterfaceTables {
             || now.iter().zip(before).any(|(now, before)| !has_same_endpoint(now, before))
     }
 
-    /// The guard stays where it knows the same addresses.
+    /// Replaces the loop guard if its addresses change.
     fn update_guard(&mut self, new: &[(NetworkInterfaceId, Option<TableParts>)]) {
         let stay = self.tables.iter().filter(|(id, _)| new.iter().all(|(other, _)| other != *id));
         let stay = stay.flat_map(|(_, known)| known.table.targets());
@@ -179,7 +180,7 @@ impl InterfaceTables {
 }
 
 impl FullyCompiledTables {
-    /// Compiles all rules of these tables, which takes as long as their rules are many.
+    /// Compiles all rules of these tables. The time grows with the number of rules.
     #[must_use]
     pub fn compile(partly_compiled: Vec<(NetworkInterfaceId, Arc<MirrorTable>)>) -> Self {
         let mut rules = RuleCache::default();
@@ -191,7 +192,7 @@ impl FullyCompiledTables {
     }
 }
 
-/// Whether copies to both are recognised alike.
+/// Whether the loop guard recognises copies to both targets in the same way.
 fn has_same_endpoint(one: &CompiledTarget, other: &CompiledTarget) -> bool {
     let is_gateway = |entry: &CompiledTarget| entry.gateway_endpoint.is_some();
     one.address == other.address

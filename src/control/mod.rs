@@ -1,9 +1,10 @@
-//! Who may: the registry of resources, configuration files, compilation of both into a mirror
-//! table. Slow; may lock and allocate.
+//! The control plane: the registry of resources, configuration files, AWS's rules for an account,
+//! and the compilation of resources into a mirror table. It is not on the path of packets, so it
+//! may be slow, lock and allocate.
 //!
-//! What belongs here: whether resources go together, and every way from text to resources and
-//! back. What does not: what a single value may be (that is `model`), what becomes of a packet
-//! (`dataplane`), exit codes and colours (`cli`).
+//! What belongs here: the consistency of resources, and conversions between texts and resources.
+//! What does not: the range of a single value (`model`), the processing of a packet (`dataplane`),
+//! exit codes and colours (`cli`).
 
 pub mod account;
 pub mod classbench;

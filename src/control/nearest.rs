@@ -1,20 +1,21 @@
-//! Suggestions: the known name that a user probably meant.
+//! Suggestions for misspelled names: the known name that is most similar.
 
 use std::fmt::Write as _;
 
-/// Names looked at for one suggestion, so that ten thousand wrong names cost no minutes.
+/// The maximum number of names compared for one suggestion, which limits the time for a file with
+/// ten thousand wrong names.
 const MAX_CANDIDATES: usize = 256;
 
-/// Longer names, in bytes, are no slip of the finger.
+/// The maximum length of a compared name in bytes. A longer name is not a typing error.
 const MAX_NAME_LEN: usize = 128;
 
-/// How alike two names must be, from 0 to 1.
+/// The minimum similarity of a suggestion, from 0 to 1.
 const MIN_SIMILARITY: f64 = 0.8;
 
-/// How many names are listed in full.
+/// The maximum number of names that an error lists completely.
 const MAX_LISTED: usize = 5;
 
-/// The candidate most like `wanted`, if any is like it at all.
+/// The candidate most similar to `wanted`, if any is similar enough.
 pub(super) fn nearest<'a>(
     wanted: &str,
     candidates: impl Iterator<Item = &'a str>,
@@ -32,7 +33,7 @@ pub(super) fn nearest<'a>(
         .map(|(_, name)| name)
 }
 
-/// Says which names a reference may have: all of them where they are few, else the nearest one.
+/// The expected value of a reference: all names if they are few, else the most similar one.
 pub(super) fn expected_id<'a>(
     kind: &str,
     wanted: &str,
@@ -40,13 +41,13 @@ pub(super) fn expected_id<'a>(
 ) -> String {
     let count = names.len();
     if count == 0 {
-        return format!("the id of a {kind}, but there is none");
+        return format!("the id of a {kind}, but no {kind} is defined");
     }
     if count > MAX_LISTED {
         let mut text = format!("the id of one of the {count} {kind}s");
         if let Some(name) = nearest(wanted, names) {
             // Writing to a string never fails.
-            let _ = write!(text, ", perhaps `{name}`");
+            let _ = write!(text, "; did you mean `{name}`?");
         }
         return text;
     }
@@ -81,12 +82,12 @@ mod tests {
         );
         assert_eq!(
             expected_id("filter", "c", few.iter().copied().take(0)),
-            "the id of a filter, but there is none"
+            "the id of a filter, but no filter is defined"
         );
         let many = ["web-1", "web-2", "dns-1", "dns-2", "ssh-1", "ssh-2"];
         assert_eq!(
             expected_id("filter", "dsn-2", many.iter().copied()),
-            "the id of one of the 6 filters, perhaps `dns-2`"
+            "the id of one of the 6 filters; did you mean `dns-2`?"
         );
         assert_eq!(
             expected_id("filter", "mail", many.iter().copied()),

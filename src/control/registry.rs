@@ -1,4 +1,7 @@
-//! The registry: resources that go together.
+//! The registry: a consistent set of network interfaces, targets, filters and sessions.
+//!
+//! It checks references, unique ids and session numbers, so that the code that reads it needs no
+//! such checks. Quotas and owners belong to `account`.
 
 mod checks;
 mod index;
@@ -16,14 +19,14 @@ use crate::model::{
     SessionId, SessionNumber, Settings, Target, TargetId, TargetKind, VXLAN_PORT, VirtualNetworkId,
 };
 
-/// The headers of a copy in GENEVE take up to 144 bytes.
+/// The smallest MTU of a GENEVE target in bytes. The outer headers take up to 144 of them.
 const GATEWAY_MIN_MTU: u16 = 256;
 
-/// Network interfaces, targets, filters and sessions of which every reference leads somewhere and
-/// every id is given once.
+/// Network interfaces, targets, filters and sessions in which every reference is valid and every id
+/// is unique.
 ///
-/// Each kind is kept in the order in which it was added. A resource is added behind those that it
-/// refers to; what does not fit is refused and changes nothing. There are no quotas.
+/// Each kind is kept in the order in which it was added. A resource must be added after those that
+/// it refers to. A resource that is refused changes nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Registry {
     settings: Settings,
@@ -32,7 +35,8 @@ pub struct Registry {
     filters: Vec<Arc<Filter>>,
     sessions: Vec<Session>,
     index: RegistryIndex,
-    /// Interfaces whose sessions, or what these refer to, changed of late.
+    /// Interfaces whose sessions, filters or targets changed since the last
+    /// [`Registry::take_touched`].
     touched: TouchedInterfaces,
 }
 
@@ -43,8 +47,8 @@ impl Registry {
         Self { settings, ..Self::default() }
     }
 
-    /// What a command line without a configuration means: one interface of which nothing is
-    /// known, one session with SessionNumber 1, and a filter that accepts everything.
+    /// The registry for a command line without a configuration: one interface without addresses,
+    /// one session with SessionNumber 1, and a filter that accepts every packet.
     #[must_use]
     pub fn accept_all(
         target: SocketAddr,
@@ -66,17 +70,17 @@ impl Registry {
             registry.add_session(session)?;
             Ok(registry)
         };
-        // None of these names is empty and none is given twice, so this never is the default.
+        // These ids are valid and unique, so `build` does not fail.
         build().unwrap_or_default()
     }
 
-    /// What holds for all sessions.
+    /// The settings of all sessions.
     #[must_use]
     pub const fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// What holds for all sessions, to be changed.
+    /// The settings of all sessions, mutable.
     pub const fn settings_mut(&mut self) -> &mut Settings {
         &mut self.settings
     }
@@ -84,7 +88,7 @@ impl Registry {
     /// Adds a network interface.
     ///
     /// # Errors
-    /// [`InvalidValue`] where its id is taken.
+    /// [`InvalidValue`] if its id is taken.
     pub fn add_network_interface(
         &mut self,
         interface: NetworkInterface,
@@ -102,12 +106,12 @@ impl Registry {
     }
 
     /// Adds a target. Its address is its own or the first one of the network interface that it
-    /// names, which is added before.
+    /// names, which must be added before.
     ///
     /// # Errors
-    /// [`InvalidValue`] where its id is taken, it has no address (`field` is `address`, `value` is
-    /// empty), or the interface it names is the source of a session: AWS mirrors no interface
-    /// that takes mirrored traffic.
+    /// [`InvalidValue`] if its id is taken, it has no address (`field` is `address`, `value` is
+    /// empty), or the interface it names is the source of a session: AWS does not mirror an
+    /// interface that receives mirrored traffic.
     pub fn add_target(&mut self, target: Target) -> Result<(), InvalidValue> {
         check_unique("traffic_mirror_target_id", target.id(), &self.index.targets, "target")?;
         if !target.is_forbidden && self.target_address(&target).is_none() {
@@ -116,7 +120,7 @@ impl Registry {
         if let (TargetKind::GatewayLoadBalancerEndpoint(_), Some(mtu)) = (&target.kind, target.mtu)
             && mtu.value() < GATEWAY_MIN_MTU
         {
-            let expected = format!("{GATEWAY_MIN_MTU} to 65535: GENEVE takes its part of it");
+            let expected = format!("{GATEWAY_MIN_MTU} to 65535: the GENEVE headers use part of it");
             return Err(InvalidValue::new("mtu", mtu.value(), expected));
         }
         let position = self.targets.len();
@@ -124,7 +128,7 @@ impl Registry {
             && let Some(session) = self.sessions_of(id).next()
         {
             let expected = format!(
-                "an interface that is no source, but it is that of {}",
+                "an interface that is not a source, but it is the source of {}",
                 describe_session(session)
             );
             return Err(InvalidValue::new("network_interface_id", id, expected));
@@ -137,7 +141,7 @@ impl Registry {
     /// Adds a filter.
     ///
     /// # Errors
-    /// [`InvalidValue`] where its id is taken.
+    /// [`InvalidValue`] if its id is taken.
     pub fn add_filter(&mut self, filter: Filter) -> Result<(), InvalidValue> {
         check_unique("traffic_mirror_filter_id", filter.id(), &self.index.filters, "filter")?;
         self.index.filters.insert(filter.id().clone(), self.filters.len());
@@ -145,11 +149,10 @@ impl Registry {
         Ok(())
     }
 
-    /// Puts a filter in the place of the one that has its id; sessions that refer to it go on with
-    /// this one.
+    /// Replaces the filter that has the same id. Sessions that refer to it then use the new one.
     ///
     /// # Errors
-    /// [`InvalidValue`] where no filter has that id.
+    /// [`InvalidValue`] if no filter has that id.
     pub fn replace_filter(&mut self, filter: Filter) -> Result<(), InvalidValue> {
         self.touch_sessions_by(filter.id());
         let position = self.index.filters.get(filter.id());
@@ -163,12 +166,12 @@ impl Registry {
         Ok(())
     }
 
-    /// Adds a session, whose interface, target and filter are added before.
+    /// Adds a session, whose interface, target and filter must be added before.
     ///
     /// # Errors
-    /// [`InvalidValue`] where one of these is not there, the id is taken, the interface has a
-    /// session of the same SessionNumber, or the interface is itself that of a target ("in use by
-    /// target", as AWS says).
+    /// [`InvalidValue`] if one of these does not exist, the id is taken, the interface has a
+    /// session with the same SessionNumber, or a target names the interface ("in use by target",
+    /// as AWS says).
     pub fn add_session(&mut self, session: Session) -> Result<(), InvalidValue> {
         let Session { network_interface_id, target_id, filter_id, .. } = &session;
         let errors =
@@ -198,7 +201,7 @@ impl Registry {
         self.network_interfaces.iter().filter(has_session)
     }
 
-    /// The place of an interface among all.
+    /// The position of an interface in [`Registry::network_interfaces`].
     #[must_use]
     pub fn position_of_interface(&self, id: &NetworkInterfaceId) -> Option<usize> {
         self.index.network_interfaces.get(id).copied()
@@ -228,8 +231,8 @@ impl Registry {
         self.index.network_interfaces.get(id).and_then(|i| self.network_interfaces.get(*i))
     }
 
-    /// The network interface of that id, to be changed in all but its id. A change that matters to
-    /// mirroring is told by [`Registry::touch_network_interface`].
+    /// The network interface of that id, mutable except for its id. The caller reports a change
+    /// that affects mirroring with [`Registry::touch_network_interface`].
     pub fn network_interface_mut(
         &mut self,
         id: &NetworkInterfaceId,
@@ -267,15 +270,15 @@ impl Registry {
         positions.filter_map(|position| self.sessions.get(*position))
     }
 
-    /// The sessions that ask that filter, in no order.
+    /// The sessions that use that filter, in no order.
     pub fn sessions_by(&self, id: &FilterId) -> impl Iterator<Item = &Session> {
         let positions = self.index.filter_users.get(id).into_iter().flatten();
         positions.filter_map(|position| self.sessions.get(*position))
     }
 
-    /// Where the copies for `target` go: its own address, or the first one of the network
-    /// interface that it names, at that interface's `target_port` or the port of VXLAN. Every
-    /// target that was added has one, but for those that are forbidden.
+    /// The address that the copies for `target` are sent to: its own, or the first one of the
+    /// network interface that it names, with that interface's `target_port` or the VXLAN port.
+    /// Every target in the registry has an address, except for forbidden ones.
     #[must_use]
     pub fn target_address(&self, target: &Target) -> Option<SocketAddr> {
         if target.is_forbidden {
@@ -290,7 +293,7 @@ impl Registry {
         Some(SocketAddr::new(*first, interface.target_port.unwrap_or(VXLAN_PORT)))
     }
 
-    /// All addresses that copies for `target` may go to; several of a load balancer.
+    /// All addresses that the copies for `target` are sent to; a load balancer can have several.
     pub fn target_addresses(&self, target: &Target) -> impl Iterator<Item = SocketAddr> {
         let first = self.target_address(target);
         let further = first.iter().flat_map(|_| target.further_addresses.clone());

@@ -1,4 +1,4 @@
-//! Prints a registry as the TOML file that it could have been read from, and in other forms.
+//! Renders a registry as a TOML configuration file, as AWS JSON, and as Terraform configuration.
 
 mod aws_json;
 mod terraform;
@@ -16,8 +16,8 @@ use crate::model::{
     Filter, FilterRule, NetworkInterface, PortRange, Session, Settings, Tags, Target, TargetKind,
 };
 
-/// The configuration as it was understood, in the TOML of configuration files: reading it gives an
-/// equal registry. What the user left open (VirtualNetworkId, ids) is left open here too.
+/// The TOML configuration of a registry. Reading it gives an equal registry. Optional values that
+/// the user did not set (VirtualNetworkId, ids) are not set here either.
 #[must_use]
 pub fn to_toml(registry: &Registry) -> String {
     let mut text = String::new();
@@ -158,7 +158,7 @@ fn description_and_tags(description: Option<&str>, tags: &Tags, out: &mut String
     writeln!(out, "tags = {}", Value::Table(table.collect()))
 }
 
-/// Without the port that is meant anyway.
+/// An address without its port if that is the default.
 fn without_default_port(address: SocketAddr, port: u16) -> String {
     if address.port() == port { address.ip().to_string() } else { address.to_string() }
 }

@@ -1,8 +1,8 @@
 //! Authentication: from an HTTP request to an action with parameters and an account.
 //!
-//! A request is checked in this order: the format of its signature, the service that it was signed
-//! for, the key, the headers that have to be signed, the signature, its time, the method, the
-//! parameters. The Host and Origin were checked by `crate::http` before.
+//! A request is checked in this order: the format of its signature, the service that it is signed
+//! for, the signed headers, the key, the signature, its time, the method, the parameters.
+//! `crate::http` has checked Host and Origin before.
 
 use ::http::request::Parts;
 use ::http::{HeaderMap, Method};
@@ -13,10 +13,10 @@ use super::signature::{Claim, SignedRequest};
 use super::{actions, error_response, sts};
 use crate::control::account::ApiError;
 
-/// What a request says of itself, where no service named another.
+/// The services of this endpoint, for error messages.
 const SERVED: &str = "this endpoint serves EC2 (version 2016-11-15) and STS (version 2011-06-15)";
 
-/// What is wanted, and by whom.
+/// An authenticated request: the action with its parameters, and the account it acts for.
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) action: String,
@@ -28,7 +28,7 @@ pub(super) struct Request {
     pub(super) is_sts: bool,
 }
 
-/// The format of a refusal.
+/// The format of an error response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ErrorFormat {
     Ec2,
@@ -38,7 +38,7 @@ enum ErrorFormat {
     Json,
 }
 
-/// A request that is refused.
+/// The error of a rejected request, and its format.
 #[derive(Debug)]
 pub(super) struct RejectedRequest {
     pub(super) error: ApiError,
@@ -50,7 +50,7 @@ impl RejectedRequest {
         Self { error, format: ErrorFormat::Ec2 }
     }
 
-    /// A status and a document.
+    /// The HTTP status and the document of the error.
     pub(super) fn answer(&self, request_id: &str) -> (u16, String) {
         let document = match self.format {
             ErrorFormat::Ec2 => error_response::document(&self.error, request_id),
@@ -65,7 +65,7 @@ impl Request {
     /// Reads a request and checks its signature.
     ///
     /// # Errors
-    /// [`RejectedRequest`] for what no client of EC2 or STS sends, and for a wrong signature.
+    /// [`RejectedRequest`] for a request that is not one of EC2 or STS, and for a wrong signature.
     pub(super) fn read(
         parts: &Parts,
         body: &[u8],
@@ -132,8 +132,8 @@ impl Request {
     }
 }
 
-/// A page can make a browser send a GET without any header that tells it from that of a program,
-/// as by an image. A change therefore has to come by POST, as all clients of AWS send it.
+/// Checks that a change is a POST, as all AWS clients send it. A web page can make a browser send a
+/// GET, for example with an image, and its headers do not differ from those of a program.
 fn check_method(method: &Method, action: &str, is_sts: bool) -> Result<(), ApiError> {
     let is_change = if is_sts { action != "GetCallerIdentity" } else { actions::is_change(action) };
     if *method == Method::POST || !is_change {
@@ -146,7 +146,7 @@ fn check_method(method: &Method, action: &str, is_sts: bool) -> Result<(), ApiEr
     Err(ApiError::new("MethodNotAllowed", message))
 }
 
-/// Requests of JSON protocols name their service in `X-Amz-Target`.
+/// Rejects requests of JSON protocols, which name their service in `X-Amz-Target`.
 fn check_not_json_protocol(headers: &HeaderMap) -> Result<(), RejectedRequest> {
     let text = |name: &str| {
         headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())

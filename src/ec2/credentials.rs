@@ -1,4 +1,4 @@
-//! Who may come in: keys, their secrets, and the accounts that they act for.
+//! Access control: access keys, their secrets, and the accounts that they act for.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,9 +11,9 @@ use crate::control::account::{DEFAULT_OWNER, is_account_id};
 /// Whose requests are accepted.
 #[derive(Debug)]
 pub enum Access {
-    /// Those that one of these keys signed. Each acts for the account of its key.
+    /// Requests signed with one of these keys. Each acts for the account of its key.
     Keys(Credentials),
-    /// Those with any signature. All act for this account.
+    /// Requests with any signature. All act for this account.
     Anyone(Arc<str>),
 }
 
@@ -23,18 +23,18 @@ impl Default for Access {
     }
 }
 
-/// Access keys that are known. Whoever shows them in a log shows no secret.
+/// The known access keys. Their debug output contains no secrets.
 #[derive(Default)]
 pub struct Credentials {
     by_id: HashMap<String, Credential>,
 }
 
-/// What belongs to an access key id.
+/// The secret and account of an access key id.
 pub(super) struct Credential {
     pub(super) secret: String,
-    /// Where the key is a temporary one: requests have to bear this too.
+    /// The session token of a temporary key, which requests must contain.
     pub(super) session_token: Option<String>,
-    /// The account that owns what is made with the key.
+    /// The account that owns resources created with the key.
     pub(super) account_id: String,
 }
 
@@ -55,13 +55,13 @@ struct CredentialEntry {
 }
 
 impl Credentials {
-    /// Reads them from TOML: `[[credential]]` with `access_key_id`, `secret_access_key`,
+    /// Reads keys from TOML: `[[credential]]` with `access_key_id`, `secret_access_key`,
     /// `account_id` (twelve digits) and, for a temporary key, `session_token`.
     ///
     /// # Errors
-    /// A sentence for everything that is wrong, one a line. None shows a secret.
+    /// One line for each error. None contains a secret.
     pub fn parse(text: &str) -> Result<Self, String> {
-        // The message alone: the whole error shows the line, which may be that of a secret.
+        // Only the message: the full error quotes the line, which may contain a secret.
         let file: CredentialsFile = toml::from_str(text).map_err(|error| {
             let line = error.span().map(|span| {
                 let before = text.bytes().take(span.start);
@@ -79,7 +79,9 @@ impl Credentials {
             wrong.extend(entry.errors());
             let id = entry.access_key_id.clone();
             if by_id.insert(id, entry.into_credential()).is_some() {
-                wrong.push("access_key_id: one of them is given twice".to_owned());
+                wrong.push(
+                    "access_key_id: expected each key once, but one is given twice".to_owned(),
+                );
             }
         }
         if wrong.is_empty() { Ok(Self { by_id }) } else { Err(wrong.join("\n")) }
@@ -93,13 +95,13 @@ impl Credentials {
         Self { by_id: HashMap::from([(access_key_id.to_owned(), key)]) }
     }
 
-    /// How many keys there are.
+    /// The number of keys.
     #[must_use]
     pub fn len(&self) -> usize {
         self.by_id.len()
     }
 
-    /// Whether nobody may come in.
+    /// Whether there are no keys, so that no request is accepted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.by_id.is_empty()
@@ -121,10 +123,10 @@ impl CredentialEntry {
             ));
         }
         if self.secret_access_key.is_empty() {
-            wrong.push(format!("secret_access_key of `{id}`: expected a text that is not empty"));
+            wrong.push(format!("secret_access_key of `{id}`: expected a non-empty string"));
         }
         if self.session_token.as_deref() == Some("") {
-            wrong.push(format!("session_token of `{id}`: expected a text that is not empty"));
+            wrong.push(format!("session_token of `{id}`: expected a non-empty string"));
         }
         let account = &self.account_id;
         if !is_account_id(account) {

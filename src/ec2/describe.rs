@@ -1,4 +1,4 @@
-//! What all Describe calls have in common: ids, filters, pages.
+//! The common part of all Describe actions: ids, filters and pages.
 
 use std::collections::BTreeSet;
 
@@ -11,34 +11,35 @@ use crate::model::Tags;
 /// "MaxResults: 5-1000".
 const PAGE_SIZE: std::ops::RangeInclusive<i64> = 5..=1000;
 
-/// As many filters and values as a request may have: "up to 200 values" in all (EC2 API, Filter).
+/// The maximum number of filter values of a request: "up to 200 values" (EC2 API, Filter).
 const MAX_FILTER_VALUES: usize = 200;
 
-/// A filter: a name, and patterns of which one has to fit.
+/// A filter: a name, and patterns of which at least one must match.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct DescribeFilter {
     name: String,
     values: Vec<String>,
 }
 
-/// What is asked for, and from where on. A NextToken holds all of it, so it suffices alone.
+/// The query of a Describe action, and where its page begins. A NextToken contains the whole query,
+/// so the server keeps no state between pages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Query {
     action: String,
     filters: Vec<DescribeFilter>,
-    /// What is behind this place.
+    /// The page begins after this position.
     #[serde(rename = "behind")]
     after: PageCursor,
-    /// How many at the most.
+    /// The maximum number of results of a page.
     most: Option<usize>,
-    /// Another restriction: the filter of the rules that are wanted.
+    /// For rules: the id of the traffic mirror filter that they belong to.
     pub(super) of: Option<String>,
     #[serde(skip)]
     ids: BTreeSet<String>,
 }
 
-/// Where something stands in a list: a resource in the order of creation, and what a resource has
-/// several of by its key, so that it stands there whatever else comes and goes.
+/// A position in a list: the resource in the order of creation, and a key for lists with several
+/// results per resource. It stays valid when other results are added or removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct PageCursor {
     pub(super) sequence: u64,
@@ -52,9 +53,9 @@ impl From<u64> for PageCursor {
     }
 }
 
-/// A resource as filters see it.
+/// A resource that filters can be applied to.
 pub(super) trait Filterable {
-    /// The values of a field, by the filter's name; nothing where there is no such filter.
+    /// The values of the field that a filter names, or `None` if there is no such filter.
     fn field(&self, name: &str) -> Option<Vec<String>>;
 
     /// The tags.
@@ -62,9 +63,8 @@ pub(super) trait Filterable {
 }
 
 impl Query {
-    /// Reads what a Describe call asks for. `id_list` is the parameter with ids, `names` are those
-    /// of the filters that there are beside those of tags: others are refused also where there is
-    /// nothing to be filtered.
+    /// Reads the query of a Describe action. `id_list` is the parameter with ids, `names` are the
+    /// filters besides those for tags. Unknown filters are refused even if there are no resources.
     pub(super) fn read(
         form: &Form,
         action: &str,
@@ -115,22 +115,22 @@ impl Query {
         })
     }
 
-    /// Where it begins in the order of creation.
+    /// The sequence number after which the page begins.
     pub(super) const fn after(&self) -> u64 {
         self.after.sequence
     }
 
-    /// Whether something is still to be told.
+    /// Whether a position is on this page or a later one.
     pub(super) fn is_after(&self, cursor: &PageCursor) -> bool {
         *cursor > self.after
     }
 
-    /// The ids that are wanted; all where there are none.
+    /// The requested ids; empty for all.
     pub(super) const fn ids(&self) -> &BTreeSet<String> {
         &self.ids
     }
 
-    /// Whether a resource is wanted.
+    /// Whether a resource matches the ids and filters.
     pub(super) fn selects(&self, id: &str, resource: &dyn Filterable) -> Result<bool, ApiError> {
         if !self.ids.is_empty() && !self.ids.contains(id) {
             return Ok(false);
@@ -146,7 +146,7 @@ impl Query {
         Ok(true)
     }
 
-    /// The first page of what is wanted, and the token of the next.
+    /// The page of matching resources, and the token of the next page.
     pub(super) fn page<T, P: Into<PageCursor>>(
         &self,
         resources: impl Iterator<Item = (P, Result<Option<T>, ApiError>)>,
@@ -208,11 +208,16 @@ fn invalid_filter(name: &str) -> ApiError {
     ApiError::new("InvalidParameterValue", format!("The filter '{name}' is invalid"))
 }
 
-/// Wildcards of EC2: `*` for any letters, `?` for one, `\` before what is meant as it stands.
+/// Whether a value matches a pattern with the wildcards of EC2: `*` for any number of characters,
+/// `?` for one, `\` before a literal character.
+///
+/// Only the last `*` needs backtracking. Example: `a*b` against `abcb`. The star first matches
+/// nothing and `b` matches at 1. The pattern then ends before the value, so the star grows by one
+/// character at a time, until `b` matches at 3.
 fn matches(pattern: &str, value: &str) -> bool {
     let pattern = tokens(pattern);
     let value: Vec<char> = value.chars().collect();
-    // Where the last star stands, and how far it reached: the only place to come back to.
+    // The position of the last star, and the end of the characters that it matched.
     let (mut at, mut of, mut star) = (0, 0, None);
     while let Some(letter) = value.get(of) {
         match pattern.get(at) {

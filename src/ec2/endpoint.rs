@@ -1,8 +1,8 @@
 //! The account behind a lock, and the one thread that changes it.
 //!
-//! Changes that come together are made and kept together. Each is answered when the data plane goes
-//! by it: at once where it touches no session. The thread waits for none of them, so a change that
-//! takes its time delays no other.
+//! Changes that arrive together are executed and persisted as one batch. Each gets its response
+//! when the data plane has applied it, or at once if it affects no session. The thread does not
+//! wait for the data plane, so a slow change does not delay others.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -21,55 +21,55 @@ use crate::control::Registry;
 use crate::control::account::{Account, ApiError, Caller, Record};
 use crate::model::{NetworkInterfaceId, SessionId};
 
-/// Puts changes of a registry in force.
+/// Applies changes of a registry to the data plane.
 pub trait Publish: Send {
-    /// Has the data plane go by what the registry says now of the interfaces that the changes
-    /// touch. It does not wait for that; whoever makes it so calls [`PublishedChange::done`].
+    /// Starts to apply the current registry to the interfaces that the changes affect. It does not
+    /// wait: the data plane calls [`PublishedChange::done`] when the change is applied.
     fn publish(&mut self, registry: &Registry, changes: Vec<PublishedChange>);
 }
 
-/// A change that the data plane is to go by.
+/// A change that the data plane must apply.
 pub struct PublishedChange {
-    /// The network interfaces whose sessions it touches, at least one.
+    /// The network interfaces whose sessions it affects, at least one.
     pub touched: BTreeSet<NetworkInterfaceId>,
-    /// Whether it is in force only where these interfaces are captured: it made a session.
+    /// Whether the change needs these interfaces to be captured, because it created a session.
     pub needs_capture: bool,
-    /// Called once: when the data plane goes by the change, or with the reason why it does not.
+    /// Called once: when the data plane has applied the change, or with the error if it cannot.
     pub done: Box<dyn FnOnce(io::Result<()>) + Send>,
 }
 
-/// Where changes are kept.
+/// Stores changes durably.
 pub trait Persist: Send {
-    /// Keeps all of these; with an error, none.
+    /// Stores all of these records, or none on an error.
     ///
     /// # Errors
-    /// Why they are not kept.
+    /// The records cannot be stored.
     fn commit(&mut self, records: &[Record]) -> io::Result<()>;
 
-    /// The account as it was kept at last.
+    /// Reads the account as it was last stored.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// The account cannot be read.
     fn restore(&mut self) -> io::Result<Account>;
 }
 
-/// So many changes are made together at the most.
+/// The maximum number of changes in a batch.
 const MAX_BATCH_LEN: usize = 256;
 
-/// A status and a document.
+/// An HTTP status and a document.
 pub(super) type Answer = (u16, String);
 
-/// A change and whoever waits for its answer.
+/// A change, and the channel for its response.
 struct Job {
     request: Request,
     request_id: String,
     now_s: u64,
     reply: oneshot::Sender<Answer>,
-    /// Where a session goes that was made and cannot be in force.
+    /// The channel for undoing a created session that cannot be captured.
     undo: Sender<Work>,
 }
 
-/// A session that was made and is not in force: it is removed before its maker hears of that.
+/// A created session that cannot be captured. It is removed before its client gets the error.
 struct Undo {
     session: SessionId,
     error: String,
@@ -77,17 +77,17 @@ struct Undo {
     reply: oneshot::Sender<Answer>,
 }
 
-/// What the thread that makes changes does.
+/// The work of the writer thread.
 enum Work {
     Change(Job),
     Undo(Undo),
 }
 
-/// A change that was made, but for its answer.
+/// An executed change whose response is not yet sent.
 struct AppliedChange {
     answer: Result<String, ApiError>,
     touched: BTreeSet<NetworkInterfaceId>,
-    /// The session that it made.
+    /// The session that it created.
     created: Option<SessionId>,
     job: Job,
 }
@@ -102,11 +102,10 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Begins the thread that makes changes. `now_s` gives the seconds since 1970, `draw` random
-    /// numbers.
+    /// Starts the writer thread. `now_s` returns the seconds since 1970, `draw` random numbers.
     ///
     /// # Errors
-    /// The system refuses the thread.
+    /// The thread cannot be started.
     pub fn new(
         account: Arc<RwLock<Account>>,
         mut publish: impl Publish + 'static,
@@ -126,26 +125,25 @@ impl Endpoint {
         Ok(Self { account, access: Access::default(), jobs, now_s, draw })
     }
 
-    /// Sets whose requests are accepted. Without it any signature is, and all act for the default
-    /// account.
+    /// Sets whose requests are accepted. By default any signature is accepted, and all requests
+    /// act for the default account.
     #[must_use]
     pub fn with_access(self, access: Access) -> Self {
         Self { access, ..self }
     }
 
-    /// The answer to a request that was refused before it came here.
+    /// The response to a request that the listener rejected.
     pub(super) fn answer_rejected(&self, rejected: &RejectedRequest) -> Answer {
         rejected.answer(&uuid((self.draw)()))
     }
 
-    /// Takes a request apart, and asks who sent it.
+    /// Parses and authenticates a request.
     pub(super) fn read(&self, parts: &Parts, body: &[u8]) -> Result<Request, RejectedRequest> {
         Request::read(parts, body, &self.access, (self.now_s)())
     }
 
-    /// Answers a request as it came, without any socket: a status and a document. It waits on this
-    /// thread until a change is made and in force, so tasks of an asynchronous runtime do not call
-    /// it.
+    /// Answers a request without a socket: an HTTP status and a document. It blocks this thread
+    /// until a change is applied, so tasks of an asynchronous runtime must not call it.
     #[must_use]
     pub fn respond(&self, head: &Parts, body: &[u8]) -> (u16, String) {
         match self.submit(self.read(head, body)) {
@@ -193,11 +191,11 @@ impl Endpoint {
     }
 }
 
-/// What becomes of a request at once.
+/// The immediate result of a request.
 enum Reply {
-    /// It is answered.
+    /// The response.
     Ready(Answer),
-    /// The thread that makes changes will answer it; the id of the request.
+    /// The channel on which the writer thread sends the response, and the id of the request.
     Pending(oneshot::Receiver<Answer>, String),
 }
 
@@ -205,7 +203,8 @@ fn change_failed(request_id: &str) -> Answer {
     error_answer(&ApiError::internal("the change was not made"), request_id, false)
 }
 
-/// What has come since, at least one; nothing when nobody can come any more.
+/// Waits for work and returns all that is queued, up to [`MAX_BATCH_LEN`]; `None` after all senders
+/// are dropped.
 fn next(waiting: &Receiver<Work>) -> Option<Vec<Work>> {
     let mut batch = vec![waiting.recv().ok()?];
     while batch.len() < MAX_BATCH_LEN
@@ -216,7 +215,8 @@ fn next(waiting: &Receiver<Work>) -> Option<Vec<Work>> {
     Some(batch)
 }
 
-/// Makes changes, has them kept and published, and answers. Nobody sees a change that is not kept.
+/// Executes a batch, persists it, publishes it, and sends the responses. The lock is held until the
+/// batch is persisted, so no client sees a change that is not.
 fn apply_batch(
     account: &RwLock<Account>,
     publish: &mut dyn Publish,
@@ -261,7 +261,8 @@ fn apply_batch(
 }
 
 impl AppliedChange {
-    /// Answers now where the data plane has nothing to do; otherwise what it is to go by.
+    /// Sends the response at once if the data plane has nothing to apply; otherwise returns the
+    /// change to publish.
     fn into_published(self, commit_error: Option<&io::Error>) -> Option<PublishedChange> {
         let Self { answer, touched, created, job } = self;
         let Job { request_id, reply, undo, .. } = job;
@@ -270,13 +271,13 @@ impl AppliedChange {
             Some(error) => answer.and(Err(ApiError::internal(error))),
         };
         if answer.is_err() || touched.is_empty() {
-            // Whoever does not wait any more does not want it.
+            // Sending fails if the client has disconnected.
             let _ = reply.send(to_answer(answer, &request_id));
             return None;
         }
         let needs_capture = created.is_some();
         let done = move |in_force: io::Result<()>| {
-            // Nobody waits for the answer any more: the client was told that the request failed.
+            // The receiver is closed, so the client already got an error for this request.
             let in_force = match in_force {
                 Ok(()) if reply.is_closed() => Err(io::Error::from(io::ErrorKind::TimedOut)),
                 in_force => in_force,
@@ -284,7 +285,7 @@ impl AppliedChange {
             match (in_force, created) {
                 (Err(error), Some(session)) => {
                     let error = error.to_string();
-                    // Where the thread has ended, so has the account.
+                    // Sending fails if the writer thread has ended.
                     let _ = undo.send(Work::Undo(Undo { session, error, request_id, reply }));
                 }
                 (in_force, _) => {
@@ -304,7 +305,7 @@ impl Undo {
     }
 }
 
-/// What cannot be kept is taken back.
+/// Persists the changes, or restores the stored account if that fails.
 fn commit(account: &mut Account, persist: &mut dyn Persist) -> io::Result<()> {
     let records = account.take_changes().map_err(io::Error::other)?;
     let Err(error) = persist.commit(&records) else { return Ok(()) };
@@ -348,7 +349,7 @@ fn error_answer(error: &ApiError, request_id: &str, is_sts: bool) -> Answer {
     (error_response::status(error.code), document(error, request_id))
 }
 
-/// The form of RFC 9562, version 4.
+/// A UUID version 4 (RFC 9562).
 fn uuid(random: u128) -> String {
     let bits = random & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
     let hex = format!("{bits:032x}");
@@ -357,7 +358,7 @@ fn uuid(random: u128) -> String {
     parts.join("-")
 }
 
-/// A thread that panicked while it wrote is a fault of ours; what it left is still told.
+/// Locks the account for reading. If a writer panicked, its account is still served.
 fn read(account: &RwLock<Account>) -> RwLockReadGuard<'_, Account> {
     account.read().unwrap_or_else(PoisonError::into_inner)
 }

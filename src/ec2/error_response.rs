@@ -1,10 +1,10 @@
-//! Refusals on the wire: AWS's code, HTTP's status, EC2's document.
+//! Error responses: the HTTP status of each AWS error code, and the documents of each protocol.
 
 use super::xml::Xml;
 use crate::control::account::ApiError;
 
-/// HTTP's status for a code: "client errors are 4xx", DryRunOperation 412, authentication 401 or
-/// 403. Terraform tries any 5xx up to 25 times again, so only faults of ours are that.
+/// The HTTP status of a code: "client errors are 4xx", DryRunOperation 412, authentication 401 or
+/// 403. Terraform retries any 5xx up to 25 times, so only internal errors have such a status.
 pub(super) fn status(code: &str) -> u16 {
     match code {
         "DryRunOperation" => 412,
@@ -24,7 +24,7 @@ pub(super) fn status(code: &str) -> u16 {
     }
 }
 
-/// EC2's document. The SDKs for Go, Java and Rust read only this path.
+/// The error document of EC2. The SDKs for Go, Java and Rust read only this path.
 pub(super) fn document(error: &ApiError, request_id: &str) -> String {
     let mut xml = Xml::document("Response", None);
     xml.element("Errors", |xml| {
@@ -37,7 +37,7 @@ pub(super) fn document(error: &ApiError, request_id: &str) -> String {
     xml.end("Response")
 }
 
-/// The document of STS and of most other services, which wrap it differently.
+/// The error document of STS and of most other services.
 pub(super) fn sts_document(error: &ApiError, request_id: &str) -> String {
     let root = "ErrorResponse";
     let mut xml = Xml::document(root, Some("https://sts.amazonaws.com/doc/2011-06-15/"));
@@ -50,7 +50,7 @@ pub(super) fn sts_document(error: &ApiError, request_id: &str) -> String {
     xml.end(root)
 }
 
-/// The document of services with JSON bodies, which the SDKs read the code from as well.
+/// The error document of services with JSON bodies, which the SDKs can read too.
 pub(super) fn json_document(error: &ApiError) -> String {
     serde_json::json!({"__type": error.code, "message": error.message}).to_string()
 }

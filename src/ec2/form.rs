@@ -1,7 +1,8 @@
-//! A request in the EC2 query protocol: flat keys with dots and numbers, and which were asked for.
+//! The parameters of a request in the EC2 query protocol: flat keys with dots and numbers.
 //!
 //! `TagSpecification.1.Tag.2.Key=env` is the key of the second tag of the first specification.
-//! Every key that nobody asks for is an `UnknownParameter`, so no spelling mistake passes.
+//! The form records which keys an action reads. Any other key is an `UnknownParameter`, so that
+//! misspelled keys are errors.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::signature;
 use crate::control::account::ApiError;
 
-/// Parameters by name, and the names that were asked for.
+/// Parameters by name, and the names that were read.
 #[derive(Debug)]
 pub(super) struct Form {
     parameters: BTreeMap<String, String>,
@@ -17,7 +18,8 @@ pub(super) struct Form {
 }
 
 impl Form {
-    /// Reads a query string and a form, either of which may be empty. What signs them is left out.
+    /// Parses a query string and a body, either of which may be empty. Parameters of the signature
+    /// are left out.
     pub(super) fn parse(query: &str, body: &[u8]) -> Result<Self, ApiError> {
         let mut parameters = BTreeMap::new();
         let of_query = form_urlencoded::parse(query.as_bytes());
@@ -29,28 +31,28 @@ impl Form {
             }
             if let Some(known) = parameters.insert(name.to_string(), value.into_owned()) {
                 let message =
-                    format!("The parameter {name} is given twice, with '{known}' before.");
+                    format!("The parameter {name} is given twice; the first value is '{known}'.");
                 return Err(ApiError::new("InvalidParameterCombination", message));
             }
         }
         Ok(Self { parameters, read_names: RefCell::default() })
     }
 
-    /// A text.
+    /// A string.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         let (name, value) = self.parameters.get_key_value(name)?;
         self.read_names.borrow_mut().insert(name.clone());
         Some(value)
     }
 
-    /// A text that has to be there.
+    /// A required string, which must not be empty.
     pub(super) fn required(&self, name: &str) -> Result<&str, ApiError> {
         self.text(name)
             .filter(|text| !text.is_empty())
             .ok_or_else(|| ApiError::missing_parameter(name))
     }
 
-    /// A text of one's own.
+    /// An owned string.
     pub(super) fn owned(&self, name: &str) -> Option<String> {
         self.text(name).map(str::to_owned)
     }
@@ -63,7 +65,7 @@ impl Form {
         self.text(name).map(parse).transpose()
     }
 
-    /// A boolean, false where it is not there.
+    /// A boolean, false if it is absent.
     pub(super) fn boolean(&self, name: &str) -> Result<bool, ApiError> {
         match self.text(name) {
             None | Some("false" | "False" | "0") => Ok(false),
@@ -72,7 +74,7 @@ impl Form {
         }
     }
 
-    /// The prefixes of the members of a list, in their order: `Filter.1`, `Filter.2`.
+    /// The prefixes of the members of a list, in ascending order: `Filter.1`, `Filter.2`.
     pub(super) fn members(&self, list: &str) -> Vec<String> {
         let prefix = format!("{list}.");
         let behind = self.parameters.range(prefix.clone()..);
@@ -82,12 +84,12 @@ impl Form {
         numbers.into_iter().map(|number| format!("{list}.{number}")).collect()
     }
 
-    /// The texts of a list, in their order.
+    /// The strings of a list, in ascending order.
     pub(super) fn texts(&self, list: &str) -> Vec<String> {
         self.members(list).iter().filter_map(|member| self.owned(member)).collect()
     }
 
-    /// Whether every parameter was asked for.
+    /// Checks that every parameter was read.
     pub(super) fn check_no_unknown_parameters(&self) -> Result<(), ApiError> {
         let read_names = self.read_names.borrow();
         match self.parameters.keys().find(|name| !read_names.contains(*name)) {
@@ -99,12 +101,12 @@ impl Form {
         }
     }
 
-    /// Action and parameters in an order, but for those that do not say what is wanted.
+    /// The action and its parameters in sorted order, without ClientToken and DryRun.
     pub(super) fn fingerprint(&self) -> String {
-        let says_what = |name: &str| !matches!(name, "ClientToken" | "DryRun");
+        let is_significant = |name: &str| !matches!(name, "ClientToken" | "DryRun");
         let mut text = String::new();
-        for (name, value) in self.parameters.iter().filter(|(name, _)| says_what(name)) {
-            // Lengths, so that no two forms read alike.
+        for (name, value) in self.parameters.iter().filter(|(name, _)| is_significant(name)) {
+            // The lengths make the text of each form unique.
             text.push_str(&format!("{}:{name}{}:{value}", name.len(), value.len()));
         }
         text

@@ -1,14 +1,14 @@
-//! The wire of EC2: query protocol in, XML out, over `control::account`.
+//! The EC2 endpoint: requests in the EC2 query protocol, responses in XML, over `control::account`.
 //!
-//! What belongs here: how a request is written, signed and answered, and what a client may not do
-//! to us. What does not: whether resources go together (that is `control`), sockets that carry
-//! packets, the program's own options.
+//! What belongs here: the format, signature and response of a request, and limits against misuse by
+//! clients. What does not: the consistency of resources (`control`), sockets for packets (`io`),
+//! options of the program (`cli`).
 //!
 //! ```text
-//! a connection -> authenticate (who, what) -> read: Describe, under a shared lock
-//!                                          -> changes: one writer thread takes what came
-//!                                             together, changes the account, has it
-//!                                             published, answers all
+//! connection -> authenticate (account, action) -> Describe actions: read under a shared lock
+//!                                              -> changes: one writer thread executes a batch,
+//!                                                 persists it, publishes it to the data plane,
+//!                                                 and sends the responses
 //! ```
 
 mod actions;
@@ -23,7 +23,7 @@ mod signature;
 mod sts;
 mod xml;
 
-/// The types in which a request comes to [`Endpoint::ask`].
+/// The crate whose types [`Endpoint::respond`] takes.
 pub use ::http;
 pub use credentials::{Access, Credentials};
 pub use endpoint::{Endpoint, Persist, Publish, PublishedChange};

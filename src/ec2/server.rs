@@ -1,4 +1,4 @@
-//! The port of the endpoint: what a client is granted, and requests as the endpoint takes them.
+//! The HTTP service of the endpoint: limits for clients, and conversion of requests and responses.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,8 +12,8 @@ use super::endpoint::{Answer, Endpoint};
 use crate::control::account::ApiError;
 use crate::http::{self, Certificate, Event, HostNames, HttpError, Limits, Options, Server};
 
-/// CreateTags for 1,000 resources with 50 tags of the longest kind is below `body_len`. Terraform
-/// and the AWS SDKs use at most some tens of connections each.
+/// Limits for clients. CreateTags for 1,000 resources with 50 tags of the maximum length fits in
+/// `body_len`. Terraform and the AWS SDKs use a few dozen connections each at most.
 const LIMITS: Limits = Limits {
     connections: 512,
     waiting_per_peer: 128,
@@ -27,11 +27,11 @@ const LIMITS: Limits = Limits {
     body_len: 1 << 20,
 };
 
-/// Serves the endpoint on a thread of its own: over TLS where there is a certificate. `report` is
-/// called with what happens to the listener.
+/// Serves the endpoint on its own thread, with TLS if there is a certificate. `report` is called
+/// with the events of the listener.
 ///
 /// # Errors
-/// The address cannot be bound, or the system refuses the thread.
+/// The address cannot be bound, or the thread cannot be started.
 pub fn serve(
     address: SocketAddr,
     endpoint: Endpoint,

@@ -1,4 +1,5 @@
-//! STS on the same endpoint: GetCallerIdentity, which Terraform asks twice an apply.
+//! The one action of STS on this endpoint: GetCallerIdentity, which Terraform calls twice per
+//! `terraform apply`.
 
 use super::xml::Xml;
 
@@ -7,7 +8,7 @@ pub(super) const VERSION: &str = "2011-06-15";
 
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
-/// The account, and a user there who is named by the key.
+/// The response of GetCallerIdentity: the account, and a user with the name of the access key id.
 pub(super) fn caller_identity(owner: &str, access_key_id: &str, request_id: &str) -> String {
     let root = "GetCallerIdentityResponse";
     let mut xml = Xml::document(root, Some(NAMESPACE));

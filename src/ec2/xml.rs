@@ -1,13 +1,13 @@
-//! Answers as XML: elements in elements, texts escaped.
+//! Writes XML responses: nested elements with escaped text.
 
 use std::fmt::{Display, Write as _};
 
-/// A document in the making.
+/// A document under construction.
 #[derive(Debug, Default)]
 pub(super) struct Xml(String);
 
 impl Xml {
-    /// A document with one element around all others.
+    /// A document with this root element.
     pub(super) fn document(root: &str, namespace: Option<&str>) -> Self {
         let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
         // Writing to a string never fails, here and below.
@@ -18,7 +18,7 @@ impl Xml {
         Self(text)
     }
 
-    /// An element with others in it; an empty one where there is nothing in it.
+    /// An element with content, or an empty-element tag if there is no content.
     pub(super) fn element(&mut self, name: &str, content: impl FnOnce(&mut Self)) {
         let _ = write!(self.0, "<{name}>");
         let begin = self.0.len();
@@ -31,19 +31,19 @@ impl Xml {
         }
     }
 
-    /// An element with a text in it.
+    /// An element with text.
     pub(super) fn text(&mut self, name: &str, value: impl Display) {
         self.element(name, |xml| xml.escape(&value.to_string()));
     }
 
-    /// An element where there is a value; nothing where there is none.
+    /// An element if there is a value.
     pub(super) fn optional(&mut self, name: &str, value: Option<impl Display>) {
         if let Some(value) = value {
             self.text(name, value);
         }
     }
 
-    /// A list, present also where it is empty.
+    /// A list of `item` elements, present even if it is empty.
     pub(super) fn list<T>(
         &mut self,
         name: &str,
@@ -57,7 +57,7 @@ impl Xml {
         });
     }
 
-    /// The whole document.
+    /// Closes the root element and returns the document.
     pub(super) fn end(mut self, root: &str) -> String {
         let _ = write!(self.0, "</{root}>");
         self.0
@@ -71,7 +71,7 @@ impl Xml {
                 '>' => self.0.push_str("&gt;"),
                 '"' => self.0.push_str("&quot;"),
                 '\r' => self.0.push_str("&#13;"),
-                // XML 1.0, section 2.2, has no way to say these.
+                // XML 1.0, section 2.2, does not allow these characters.
                 '\u{0}'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' => {
                     self.0.push('\u{fffd}');
                 }

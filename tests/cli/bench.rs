@@ -126,7 +126,7 @@ fn invalid_options_and_files_are_errors_with_the_value() {
         ("", "--classbench <FILE>|--config <FILE>|--rules <N>|--sweep <WHAT=LIST>"),
         ("--classbench rules --config rules", "cannot be used with"),
         ("--classbench none", "none: No such file or directory"),
-        ("--classbench trace", "trace: line 1: a rule begins with @"),
+        ("--classbench trace", "trace: line 1: expected a rule that begins with @"),
         ("--classbench rules --trace rules", "rules: line 1: source:"),
         ("--classbench empty", "rules: there is none"),
         ("--classbench rules --trace empty", "packets: there is none"),

@@ -154,8 +154,8 @@ fn toml_adds_fields_to_json_resources() {
     texts[2].1 = &balancer;
     assert_eq!(
         error_lines(&with(&texts)),
-        "targets.json:3:9: address is missing: expected an address such as 192.0.2.10 that stands \
-         in for the load balancer, in a [[traffic_mirror_target]] of this id in a TOML file"
+        "targets.json:3:9: address is missing: expected an address such as 192.0.2.10 to use \
+         for the load balancer, in a [[traffic_mirror_target]] of this id in a TOML file"
     );
     let toml = "\
 [[traffic_mirror_target]]
@@ -279,7 +279,7 @@ fn errors_use_the_field_names_of_the_api() {
         error_lines(&with(&[("a.json", text)])),
         "\
 a.json:2:29: TrafficMirrorFilterId is missing: expected the id of a filter
-a.json:3:27: NetworkInterfaceId `eni-x`: expected the id of a network interface, but there is none
+a.json:3:27: NetworkInterfaceId `eni-x`: expected the id of a network interface, but no network interface is defined
 a.json:4:30: TrafficMirrorTargetId `5`: expected a string, got a number
 a.json:5:22: SessionNumber `1`: expected a number, got a string
 a.json:6:21: PacketLength `8501`: expected a number from 1 to 8500
@@ -287,7 +287,7 @@ a.json:7:14: Key is missing: expected the key of a tag
 a.json:7:30: Tags `5`: expected a table, got a number
 a.json:7:41: Key `1`: expected a string, got a number
 a.json:7:67: Value `1`: expected a string, got a number
-a.json:12:27: TrafficDirection `egress`: expected ingress, as it stands in IngressFilterRules
+a.json:12:27: TrafficDirection `egress`: expected ingress, because it is listed in IngressFilterRules
 a.json:12:51: RuleNumber `0`: expected a number from 1 to 32766
 a.json:12:68: RuleAction `Accept`: expected accept or reject
 a.json:12:90: Protocol `-1`: expected an IANA number from 0 to 255, or nothing for all protocols
@@ -327,7 +327,7 @@ fn a_resource_in_two_json_files_is_an_error() {
     assert_eq!(
         error_lines(&with(&texts)),
         "again.json:4:38: TrafficMirrorTargetId `tmt-07f75d8feeEXAMPLE`: expected an id that no \
-         other target has, but it is given before, in targets.json:4"
+         other target has, but it is already given in targets.json:4"
     );
 }
 

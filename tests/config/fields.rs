@@ -50,7 +50,7 @@ fn errors_in_lists_and_tables_have_their_own_location() {
         (
             "network_interface",
             "private_ip_addresses = [\"224.0.0.1\"]",
-            "25: private_ip_addresses `224.0.0.1`: expected the address of one interface",
+            "25: private_ip_addresses `224.0.0.1`: expected the unicast address of an interface",
         ),
         (
             "network_interface",
@@ -60,7 +60,7 @@ fn errors_in_lists_and_tables_have_their_own_location() {
         (
             "traffic_mirror_filter",
             "network_services = [\"amazon-ntp\"]",
-            "21: network_services `amazon-ntp`: expected amazon-dns, the one network service there is",
+            "21: network_services `amazon-ntp`: expected amazon-dns, the only network service",
         ),
         (
             "traffic_mirror_filter.rule",
@@ -229,7 +229,7 @@ fn a_target_has_at_most_one_kind() {
         error_lines(&read_toml(&text)),
         format!(
             "m.toml:{number}:29: network_load_balancer_arn `arn:x`: \
-             expected one kind of target only, and network_interface_id is given"
+             expected only one kind of target, but network_interface_id is given too"
         )
     );
 }

@@ -69,7 +69,7 @@ fn a_template_that_cloudformation_refuses_is_an_error() {
         (
             "RuleAction: accept",
             "RuleActoin: accept",
-            "unknown key `Rule.RuleActoin`: perhaps `RuleAct",
+            "unknown key `Rule.RuleActoin`: did you mean `RuleAct",
         ),
         ("!GetAtt Target.Id", "!Ref Traget", "TrafficMirrorTargetId `Ref`: expected a resource or"),
         (
@@ -77,7 +77,7 @@ fn a_template_that_cloudformation_refuses_is_an_error() {
             "SessionNumber: !If [A, 1, 2]",
             "SessionNumber `Fn::If`: ex",
         ),
-        ("    Default: 1\n", "", "expected a Default of the parameter `Number`"),
+        ("    Default: 1\n", "", "expected a parameter with a Default, but `Number` has none"),
         ("\"100\"", "\"x\"", "RuleNumber `x`: expected a number, got a string"),
         ("VirtualNetworkId: 7", "VirtualNetworkId: -1", "VirtualNetworkId `-1`: expected"),
         ("!Ref Filter\n      TrafficDirection", "&a Filter\n      A: *a\n      B", "no alias"),
@@ -166,14 +166,14 @@ fn an_error_names_resource_property_and_value() {
         (
             "VirtualNetworkId: 7",
             "VirtualNetworkId: 007",
-            "t.yaml:49:25: Session.VirtualNetworkId `007`: expected a number without a zero in front, \
-             octal to some readers",
+            "t.yaml:49:25: Session.VirtualNetworkId `007`: expected a number without a leading \
+             zero, which some parsers read as octal",
         ),
         (
             "!Ref Eni",
             "!GetAtt Filter.Arn",
             "t.yaml:45:27: Session.NetworkInterfaceId `Fn::GetAtt`: expected Filter.Id: \
-             AWS::EC2::TrafficMirrorFilter has nothing here by the name of `Arn`",
+             AWS::EC2::TrafficMirrorFilter has no attribute `Arn`",
         ),
         (
             "192.0.2.10}",
@@ -230,7 +230,7 @@ fn an_unresolvable_plan_reference_is_an_error_with_its_address() {
         said.contains(
             "aws_ec2_traffic_mirror_session.web.traffic_mirror_target_id \
              `aws_ec2_traffic_mirror_target.collector or aws_ec2_traffic_mirror_target.other`: \
-             expected one resource that the plan tells"
+             expected references, variables and outputs that the plan resolves to one resource"
         ),
         "{said}"
     );

@@ -47,7 +47,7 @@ a.toml:6:24: network_interface_id `wbe`: expected the id of a network interface:
 a.toml:8:28: traffic_mirror_filter_id `all`: expected the id of a filter: `al`
 a.toml:9:18: session_number `40000`: expected a number from 1 to 32766
 a.toml:10:17: packet_length `9000`: expected a number from 1 to 8500
-b.toml:1:1: address is missing: expected an address such as 192.0.2.10, or the network_interface_id of one
+b.toml:1:1: address is missing: expected an address such as 192.0.2.10, or a network_interface_id
 b.toml:3:7: mtu `1`: expected a number from 68 to 65535
 b.toml:8:21: traffic_direction `in`: expected ingress or egress
 b.toml:12:26: destination_cidr_block `0.0.0.0/0`: expected an IPv6 block, as source_cidr_block is ::/0
@@ -70,7 +70,7 @@ fn several_files_form_one_configuration() {
 fn a_duplicate_is_an_error_with_the_first_location() {
     let twice = [Text::new("a.toml", EXAMPLE_CONFIG), Text::new("b.toml", EXAMPLE_CONFIG)];
     let said = error_lines(&read_texts(&twice));
-    let before = "but it is given before, in a.toml";
+    let before = "but it is already given in a.toml";
     assert_eq!(
         said,
         format!(
@@ -97,7 +97,7 @@ session_number = 1
     assert_eq!(
         error_lines(&read_toml(&format!("{EXAMPLE_CONFIG}{again}"))),
         "m.toml:47:18: session_number `1`: expected a number that no other session of \
-         `eni-0a1b2c3d4e5f60718` has, but it is given before, in m.toml:37"
+         `eni-0a1b2c3d4e5f60718` has, but it is already given in m.toml:37"
     );
 }
 
@@ -116,7 +116,7 @@ fn a_duplicate_rule_number_in_a_direction_is_an_error() {
     assert_eq!(
         error_lines(&read_toml(&format!("{filter}{egress}{ingress}{egress}"))),
         "m.toml:17:15: rule_number `7`: expected a number that no other egress rule has, \
-         but it is given before, in m.toml:5"
+         but it is already given in m.toml:5"
     );
 }
 
@@ -126,7 +126,7 @@ fn an_interface_as_source_and_target_of_a_session_is_an_error() {
     assert_eq!(
         error_lines(&read_toml(&text)),
         "m.toml:34:24: network_interface_id `eni-0a1b2c3d4e5f60718`: expected an interface that \
-         is no target, but it is in use by target `tmt-0a1b2c3d4e5f60718`"
+         is not a target, but target `tmt-0a1b2c3d4e5f60718` uses it"
     );
 }
 
@@ -137,9 +137,9 @@ fn a_syntax_error_causes_no_follow_up_errors() {
         .replace("packet_length = 128", "packet_length = 9000\ndevice == 1");
     assert_eq!(
         error_lines(&read_toml(&text)),
-        "m.toml:13:22: this is not TOML: invalid basic string, expected `\"`\n\
+        "m.toml:13:22: invalid TOML: invalid basic string, expected `\"`\n\
          m.toml:38:17: packet_length `9000`: expected a number from 1 to 8500\n\
-         m.toml:39:9: this is not TOML: extra `=`, expected nothing"
+         m.toml:39:9: invalid TOML: extra `=`, expected nothing"
     );
 }
 
@@ -151,7 +151,7 @@ fn a_file_with_a_syntax_error_causes_no_reference_errors_in_others() {
     let outcome = read_texts(&[Text::new("a.toml", &broken), Text::new("b.toml", &rest)]);
     assert_eq!(
         error_lines(&outcome),
-        "a.toml:5:21: this is not TOML: unclosed array table, expected `]`"
+        "a.toml:5:21: invalid TOML: unclosed array table, expected `]`"
     );
 }
 
@@ -177,7 +177,7 @@ fn an_unclosed_string_does_not_hide_errors_in_another_file() {
     ]);
     assert_eq!(
         error_lines(&outcome),
-        "a.json:1:23: this is not JSON: unterminated array\n\
+        "a.json:1:23: invalid JSON: unterminated array\n\
          b.toml:1:1: traffic_mirror_target_id is missing: expected the id of a target\n\
          b.toml:1:1: traffic_mirror_filter_id is missing: expected the id of a filter\n\
          b.toml:2:18: session_number `0`: expected a number from 1 to 32766"

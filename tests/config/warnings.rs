@@ -8,8 +8,8 @@ fn host_bits_are_cleared_as_ec2_does() {
     let outcome = read_toml(&text);
     assert_eq!(
         warning_lines(&outcome),
-        "m.toml:28:26: destination_cidr_block `10.1.2.3/8`: taken as 10.0.0.0/8, \
-         host bits cleared as EC2 does"
+        "m.toml:28:26: destination_cidr_block `10.1.2.3/8`: using 10.0.0.0/8: \
+         host bits are cleared, as EC2 does"
     );
     let registry = outcome.registry.unwrap();
     assert_eq!(registry.filters()[0].all_rules()[0].destination().to_string(), "10.0.0.0/8");
@@ -37,15 +37,15 @@ fn one_of_several_interfaces_without_addresses_is_a_warning() {
     assert_eq!(
         warning_lines(&read_toml(&two_interfaces(""))),
         "m.toml:43:1: the network interface `db` has neither mac_address nor \
-         private_ip_addresses: no replayed frame can be told to be its\n\
-         m.toml:47:1: the network interface `db` has no IPv4 address to reach \
-         `tmt-0a1b2c3d4e5f60718` from"
+         private_ip_addresses: no replayed frame is attributed to it\n\
+         m.toml:47:1: the network interface `db` has no IPv4 source address for \
+         copies to `tmt-0a1b2c3d4e5f60718`"
     );
     assert_eq!(warning_lines(&read_toml(&two_interfaces("device = \"eth1\""))), "");
     assert_eq!(
         warning_lines(&read_toml(&two_interfaces("private_ip_addresses = [\"2001:db8::5\"]"))),
-        "m.toml:47:1: the network interface `db` has no IPv4 address to reach \
-         `tmt-0a1b2c3d4e5f60718` from"
+        "m.toml:47:1: the network interface `db` has no IPv4 source address for \
+         copies to `tmt-0a1b2c3d4e5f60718`"
     );
 }
 
@@ -55,7 +55,7 @@ fn two_interfaces_with_one_address_are_a_warning() {
     assert_eq!(
         warning_lines(&read_toml(&text)),
         "m.toml:43:1: the network interfaces `eni-0a1b2c3d4e5f60718` and `db` both have 10.0.0.5: \
-         a frame that bears it belongs to both"
+         a frame with this address belongs to both"
     );
 }
 
@@ -89,6 +89,6 @@ fn a_filter_without_rules_is_a_warning() {
     let text = text.replace("network_services = [\"amazon-dns\"]", "");
     assert_eq!(
         warning_lines(&read_toml(&text)),
-        "m.toml:17:1: the filter `tmf-0a1b2c3d4e5f60718` has no rule: it takes nothing"
+        "m.toml:17:1: the filter `tmf-0a1b2c3d4e5f60718` has no rules: it mirrors nothing"
     );
 }

@@ -60,7 +60,10 @@ fn copies_of_loopback_traffic_are_not_mirrored_again() {
     for address in ["127.0.0.1", "127.0.0.2", "::ffff:127.0.0.1", "127.0.0.1:9"] {
         let target = client.done(&to(address), "trafficMirrorTargetId");
         let (status, document) = client.mirror(LO, &target);
-        assert!(status == 400 && document.contains("never leave"), "{address}: {document}");
+        assert!(
+            status == 400 && document.contains("return to their source"),
+            "{address}: {document}"
+        );
     }
     // An address of the host: its copies pass lo, and so do the ICMP errors about them.
     let target = client.done(&to("10.98.1.2"), "trafficMirrorTargetId");
@@ -68,7 +71,7 @@ fn copies_of_loopback_traffic_are_not_mirrored_again() {
     assert_eq!(status, 200, "{document}");
     let tags = format!("Action=CreateTags&ResourceId.1={target}&Tag.1.Key=mirror:address");
     let (status, document) = client.call(&format!("{tags}&Tag.1.Value=127.0.0.3"));
-    assert!(status == 400 && document.contains("never leave"), "{document}");
+    assert!(status == 400 && document.contains("return to their source"), "{document}");
     lab.host.inside(|| {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         for _ in 0..20 {
@@ -119,7 +122,7 @@ fn a_target_that_is_forbidden_after_a_restart_is_inactive() {
     let session = text(&made, "trafficMirrorSessionId");
     mirror.end().assert_no_loss();
     let mirror = start(&lab, &state);
-    mirror.wait_for_lines(&format!("target {target}: Copies may not go to 127.0.0.1"), 1);
+    mirror.wait_for_lines(&format!("target {target}: Copies cannot be sent to 127.0.0.1"), 1);
     assert_eq!(mirror.count_lines_with(&session), 1, "{:#?}", mirror.log_lines());
     let found = client.done("Action=DescribeTrafficMirrorSessions", "trafficMirrorSessionId");
     assert_eq!(found, session);

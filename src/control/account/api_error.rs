@@ -1,21 +1,21 @@
-//! Why an account does not do what was asked, in AWS's codes.
+//! The error of a request, with AWS's error codes.
 
 use std::fmt::Display;
 
 use crate::model::InvalidValue;
 
-/// A refusal: AWS's code for it, and a sentence with the value that was given.
+/// The error of a request: AWS's error code, and a sentence with the given value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct ApiError {
     /// As in AWS's "Error codes for the Amazon EC2 API".
     pub code: &'static str,
-    /// For people.
+    /// A sentence for the user.
     pub message: String,
 }
 
 impl ApiError {
-    /// A refusal of that code.
+    /// An error with this code.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
     }
@@ -27,25 +27,25 @@ impl ApiError {
         Self::new("DryRunOperation", message)
     }
 
-    /// A parameter that has a value which it cannot have.
+    /// A parameter has an invalid value.
     pub fn invalid_value(parameter: &str, value: impl Display, expected: impl Display) -> Self {
         let message =
             format!("Value ({value}) for parameter {parameter} is invalid. Expected {expected}.");
         Self::new("InvalidParameterValue", message)
     }
 
-    /// Parameters that do not go together.
+    /// Parameters exclude each other.
     pub fn invalid_combination(message: impl Into<String>) -> Self {
         Self::new("InvalidParameterCombination", message)
     }
 
-    /// A parameter that has to be there.
+    /// A required parameter is missing.
     pub fn missing_parameter(parameter: &str) -> Self {
         let message = format!("The request must contain the parameter {parameter}.");
         Self::new("MissingParameter", message)
     }
 
-    /// What is so, but should not be: a fault of ours.
+    /// A failure that the client did not cause.
     pub fn internal(message: impl Display) -> Self {
         Self::new("InternalError", format!("An internal error has occurred: {message}"))
     }
@@ -55,6 +55,27 @@ impl From<InvalidValue> for ApiError {
     fn from(invalid: InvalidValue) -> Self {
         Self::invalid_value(&parameter(invalid.field), invalid.value, invalid.expected)
     }
+}
+
+/// The error for an id that no resource has, or that is malformed. `kind` is `Session`, `Target`,
+/// `Filter` or `FilterRule`.
+#[must_use]
+pub fn not_found(kind: &str, prefix: &str, id: &str) -> ApiError {
+    let hex = id.strip_prefix(prefix).unwrap_or_default();
+    let is_id =
+        hex.len() == 17 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let code = match (kind, is_id) {
+        (_, false) => {
+            let parameter = format!("TrafficMirror{kind}Id");
+            let expected = format!("an id such as {prefix}0123456789abcdef0");
+            return ApiError::invalid_value(&parameter, id, expected);
+        }
+        ("Filter", true) => "InvalidTrafficMirrorFilterId.NotFound",
+        ("FilterRule", true) => "InvalidTrafficMirrorFilterRuleId.NotFound",
+        ("Target", true) => "InvalidTrafficMirrorTargetId.NotFound",
+        _ => "InvalidTrafficMirrorSessionId.NotFound",
+    };
+    ApiError::new(code, format!("The TrafficMirror{kind} ID '{id}' does not exist"))
 }
 
 /// `session_number` as EC2 spells it: `SessionNumber`.

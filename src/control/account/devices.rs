@@ -1,10 +1,13 @@
-//! Devices of this host as sources: which copies would never leave them.
+//! The devices of this host: which targets would return copies to the device they come from.
+//!
+//! Mirroring to such a target would mirror each copy again without end, so its sessions are
+//! inactive.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::api_error::ApiError;
-use super::targets::set_addresses;
+use super::target_resolver::set_addresses;
 use super::{Account, NamedBy};
 use crate::model::{NetworkInterface, NetworkInterfaceId, SessionId, Target, TargetId};
 
@@ -21,14 +24,14 @@ struct Device {
     addresses: Vec<IpAddr>,
 }
 
-/// A target whose copies may not be sent: its sessions are inactive.
+/// A target that no copies may be sent to, so its sessions are inactive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InactiveTarget {
     /// The target.
     pub target: TargetId,
     /// The sessions that send to it.
     pub sessions: Vec<SessionId>,
-    /// Why copies may not go there.
+    /// Why no copies may be sent to it.
     pub why: String,
 }
 
@@ -53,9 +56,8 @@ impl HostDevices {
     }
 }
 
-/// Whether a packet to `address` that is caused by the traffic of a device comes back to the device:
-/// it is one of its addresses, or the device is loopback and the address too. Copies of copies
-/// would follow without end.
+/// Whether a copy to `address` of the traffic of a device returns to the device: the address is one
+/// of its own, or both are loopback. Each copy would then be mirrored again without end.
 #[must_use]
 pub fn returns_to_device(own: &[IpAddr], is_loopback: bool, address: IpAddr) -> bool {
     let address = address.to_canonical();
@@ -63,8 +65,8 @@ pub fn returns_to_device(own: &[IpAddr], is_loopback: bool, address: IpAddr) -> 
 }
 
 impl Account {
-    /// Takes note of the devices of this host, and checks all targets again: an address of a network
-    /// interface may have become another one. Gives the targets that are forbidden from now on.
+    /// Stores the devices of this host, and checks all targets again, because addresses may have
+    /// changed. Returns the targets that have become inactive.
     pub fn set_devices(&mut self, devices: HostDevices) -> Vec<InactiveTarget> {
         self.target_resolver.set_broadcasts(devices.broadcasts.clone());
         self.devices = devices;
@@ -79,7 +81,7 @@ impl Account {
         inactive
     }
 
-    /// The targets that are forbidden.
+    /// The inactive targets.
     #[must_use]
     pub fn inactive(&self) -> Vec<InactiveTarget> {
         let forbidden = self.registry.targets().iter().filter(|target| target.is_forbidden);
@@ -97,7 +99,7 @@ impl Account {
     fn why_forbidden(&self, target: &Target) -> String {
         match self.addresses_of(&target.kind, &target.tags) {
             Err(why) => why.message,
-            Ok(_) => "its last address is forbidden".to_owned(),
+            Ok(_) => "copies cannot be sent to its last known address".to_owned(),
         }
     }
 
@@ -105,7 +107,7 @@ impl Account {
         let Some(target) = self.registry.target(id) else { return };
         let addresses = match self.addresses_of(&target.kind, &target.tags) {
             Ok(addresses) => Some(addresses),
-            // What has no address of its own any more keeps the one that it had, where it may.
+            // A target that has lost its address keeps the last one, if that is still allowed.
             Err(_) => self.last_allowed_addresses(target),
         };
         let mut checked = target.clone();
@@ -113,7 +115,7 @@ impl Account {
         if let Some(addresses) = addresses {
             set_addresses(&mut checked, addresses);
         }
-        // Changing a target touches its sessions, and mostly nothing has changed.
+        // `target_mut` marks the target's sessions for compilation, and most targets are unchanged.
         if checked != *target
             && let Some(target) = self.registry.target_mut(id)
         {
@@ -121,7 +123,7 @@ impl Account {
         }
     }
 
-    /// The addresses that a target has, where copies may still go there.
+    /// The current addresses of a target, if copies may still be sent to all of them.
     fn last_allowed_addresses(&self, target: &Target) -> Option<Vec<std::net::SocketAddr>> {
         let own = target.address.iter().chain(&target.further_addresses).copied();
         let own: Vec<_> = own.collect();
@@ -131,7 +133,7 @@ impl Account {
         (!own.is_empty() && is_allowed).then_some(own)
     }
 
-    /// Checks that copies of a source to these addresses leave it.
+    /// Checks that copies from a source to these addresses do not return to the source.
     pub(super) fn check_addresses_leave(
         &self,
         source: &NetworkInterfaceId,
@@ -144,8 +146,8 @@ impl Account {
             None => Ok(()),
             Some(address) => {
                 let message = format!(
-                    "The copies for {target} would never leave: {address} is an address of the \
-                     source {source}"
+                    "The copies for {target} would return to their source: {address} is an address \
+                     of {source}"
                 );
                 Err(ApiError::new("InvalidTrafficMirrorTarget", message))
             }

@@ -1,9 +1,9 @@
-//! Filters of an account.
+//! Filters of an account: create, modify and delete, with AWS's checks.
 
-use super::api_error::ApiError;
+use super::api_error::{ApiError, not_found};
 use super::records::RecordKey;
 use super::tokens::ClientToken;
-use super::{Account, Caller};
+use super::{Account, Caller, Resource};
 use crate::model::{Filter, FilterId, Session, Tags};
 
 /// CreateTrafficMirrorFilter.
@@ -18,10 +18,10 @@ pub struct CreateFilter {
 }
 
 impl Account {
-    /// Makes a filter without rules.
+    /// Creates a filter without rules.
     ///
     /// # Errors
-    /// [`ApiError`] beyond the quota.
+    /// [`ApiError`] if the quota is reached.
     pub fn create_filter(
         &mut self,
         caller: &Caller<'_>,
@@ -42,17 +42,14 @@ impl Account {
         filter.description = request.description;
         filter.tags = request.tags;
         self.registry.add_filter(filter)?;
-        let ownership = self.new_ownership(caller.owner, false);
-        self.record_token(caller.now_s, &ownership.owner, request.client_token, id.as_str());
-        self.filters.insert(id.clone(), ownership);
-        self.mark_changed(RecordKey::Filter(id.clone()));
+        self.insert_created(caller, Resource::Filter(id.clone()), request.client_token);
         Ok(id)
     }
 
     /// Deletes a filter and its rules.
     ///
     /// # Errors
-    /// [`ApiError`] where there is none, or a session asks it.
+    /// [`ApiError`] if the filter does not exist, or a session uses it.
     pub fn delete_filter(&mut self, caller: &Caller<'_>, id: &str) -> Result<FilterId, ApiError> {
         let id = self.owned_filter(caller, id)?;
         if let Some(session) = self.registry.sessions_by(&id).next() {
@@ -65,21 +62,17 @@ impl Account {
         let rules: Vec<_> = rules.filter_map(|rule| rule.id.clone()).collect();
         self.registry.remove_filter(&id)?;
         for rule in rules {
-            self.rules.remove(&rule);
-            self.filter_of.remove(&rule);
-            self.keep_token_of_deleted(rule.as_str(), caller.now_s);
-            self.mark_changed(RecordKey::Rule(rule));
+            self.remove_deleted(caller, Resource::Rule(rule));
         }
-        self.filters.remove(&id);
-        self.mark_changed(RecordKey::Filter(id.clone()));
-        self.keep_token_of_deleted(id.as_str(), caller.now_s);
+        self.remove_deleted(caller, Resource::Filter(id.clone()));
         Ok(id)
     }
 
     /// ModifyTrafficMirrorFilterNetworkServices.
     ///
     /// # Errors
-    /// [`ApiError`] where there is no such filter or service, or one is both added and removed.
+    /// [`ApiError`] if the filter or a service does not exist, or a service is both added and
+    /// removed.
     pub fn modify_network_services(
         &mut self,
         caller: &Caller<'_>,
@@ -110,24 +103,21 @@ impl Account {
 
     /// A filter that the caller may change.
     pub(super) fn owned_filter(&self, caller: &Caller<'_>, id: &str) -> Result<FilterId, ApiError> {
-        let known = FilterId::new(id).ok().filter(|id| {
-            self.filters.get(id).is_some_and(|ownership| *ownership.owner == *caller.owner)
-        });
+        let known = FilterId::new(id).ok();
+        let known = known.filter(|id| self.filters.is_owned_by(id, caller.owner));
         let Some(known) = known else { return Err(not_found("Filter", FilterId::PREFIX, id)) };
         self.check_not_from_file(self.filters.get(&known), id)?;
         Ok(known)
     }
 
-    /// A filter that the caller may refer to: own ones, and those of files.
+    /// A filter that the caller may refer to: its own, or one of a configuration file.
     pub(super) fn visible_filter(
         &self,
         caller: &Caller<'_>,
         id: &str,
     ) -> Result<FilterId, ApiError> {
-        let is_visible = |id: &FilterId| {
-            self.filters.get(id).is_some_and(|one| one.is_from_file || *one.owner == *caller.owner)
-        };
-        let known = FilterId::new(id).ok().filter(is_visible);
+        let known = FilterId::new(id).ok();
+        let known = known.filter(|id| self.filters.is_visible_to(id, caller.owner));
         known.ok_or_else(|| not_found("Filter", FilterId::PREFIX, id))
     }
 
@@ -139,33 +129,13 @@ impl Account {
         if ownership.is_none_or(|ownership| !ownership.is_from_file) {
             return Ok(());
         }
-        let message = format!("'{id}' is of a configuration file, which alone can change it.");
+        let message =
+            format!("'{id}' is defined in a configuration file and can be changed only there.");
         Err(ApiError::new("OperationNotPermitted", message))
     }
 }
 
-/// What stands in the way, by its id.
+/// The id of a session, for error messages.
 pub(super) fn session_name(session: &Session) -> String {
     session.id.as_ref().map(ToString::to_string).unwrap_or_default()
-}
-
-/// No resource has that id, or none can have it.
-/// `kind` is `Session`, `Target`, `Filter` or `FilterRule`.
-#[must_use]
-pub fn not_found(kind: &str, prefix: &str, id: &str) -> ApiError {
-    let hex = id.strip_prefix(prefix).unwrap_or_default();
-    let is_id =
-        hex.len() == 17 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    let code = match (kind, is_id) {
-        (_, false) => {
-            let parameter = format!("TrafficMirror{kind}Id");
-            let expected = format!("an id such as {prefix}0123456789abcdef0");
-            return ApiError::invalid_value(&parameter, id, expected);
-        }
-        ("Filter", true) => "InvalidTrafficMirrorFilterId.NotFound",
-        ("FilterRule", true) => "InvalidTrafficMirrorFilterRuleId.NotFound",
-        ("Target", true) => "InvalidTrafficMirrorTargetId.NotFound",
-        _ => "InvalidTrafficMirrorSessionId.NotFound",
-    };
-    ApiError::new(code, format!("The TrafficMirror{kind} ID '{id}' does not exist"))
 }

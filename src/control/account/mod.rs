@@ -1,8 +1,8 @@
-//! The account: resources as the EC2 API has them, over the registry.
+//! The account: AWS's rules for creating, changing and deleting resources of the registry.
 //!
-//! What belongs here: who owns what, quotas, ids and network identifiers that are drawn, idempotent
-//! requests, and AWS's order of checks: parameters, existence, state, quota, and DryRun last. What
-//! does not: how a request is written and an answer read (that is `ec2`), packets.
+//! What belongs here: owners, quotas, random ids and network identifiers, idempotent requests, and
+//! AWS's order of checks: parameters, existence, state, quota, and DryRun last. What does not: the
+//! format of requests and responses (`ec2`), packets (`dataplane`).
 
 mod api_error;
 mod devices;
@@ -10,6 +10,7 @@ mod filters;
 mod ownership;
 mod quotas;
 mod records;
+mod resources;
 mod rules;
 mod sessions;
 mod tags;
@@ -20,12 +21,13 @@ mod tokens;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-pub use api_error::ApiError;
+pub use api_error::{ApiError, not_found};
 pub use devices::{HostDevices, InactiveTarget, returns_to_device};
-pub use filters::{CreateFilter, not_found};
+pub use filters::CreateFilter;
 pub use ownership::{Ownership, OwnershipIndex};
 pub use quotas::Quotas;
 pub use records::Record;
+pub use resources::Resource;
 pub use rules::{CreateRule, ModifyRule, Ports, RuleField};
 pub use sessions::{CreateSession, ModifySession, SessionField};
 pub use tags::{TagToDelete, tags};
@@ -38,54 +40,41 @@ use self::tokens::TokenStore;
 use super::Registry;
 use crate::model::{Filter, FilterId, FilterRule, FilterRuleId, InvalidValue, SessionId, TargetId};
 
-/// The account that owns what comes from configuration files, where the user names no other: the
-/// convention of local emulators.
+/// The default owner of resources from configuration files: the account id that local emulators of
+/// AWS use by convention.
 pub const DEFAULT_OWNER: &str = "000000000000";
 
-/// Whether a text is the id of an account: twelve digits.
+/// Whether a text is an account id: twelve digits.
 #[must_use]
 pub fn is_account_id(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The place of the first resource that a client makes, behind all that files can hold: files may
-/// say more after a restart, and no two resources have one place.
+/// The sequence number of the first resource that a client creates. It leaves room for resources
+/// that a configuration file adds before a restart, so that sequence numbers stay unique.
 const FIRST_CLIENT_SEQUENCE: u64 = 1 << 32;
 
-/// Who asks, and how.
+/// The sender of a request, and how the request is executed.
 #[derive(Debug, Clone, Copy)]
 pub struct Caller<'a> {
     /// The account, twelve digits.
     pub owner: &'a str,
-    /// Whether everything is to be checked and nothing done.
+    /// Whether the request is only checked and changes nothing.
     pub is_dry_run: bool,
     /// The time, in seconds since 1970.
     pub now_s: u64,
 }
 
 impl Caller<'_> {
-    /// The last check.
+    /// Ends a dry run. AWS makes this check last.
     fn check_not_dry_run(&self) -> Result<(), ApiError> {
         if self.is_dry_run { Err(ApiError::dry_run()) } else { Ok(()) }
     }
 }
 
-/// A resource that has tags.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Resource {
-    /// `tms-`
-    Session(SessionId),
-    /// `tmt-`
-    Target(TargetId),
-    /// `tmf-`
-    Filter(FilterId),
-    /// `tmfr-`
-    Rule(FilterRuleId),
-}
-
-/// All resources.
+/// All resources with their owners, quotas and client tokens.
 pub struct Account {
-    /// The account that owns the resources of files.
+    /// The account that owns the resources of configuration files.
     owner: Arc<str>,
     registry: Registry,
     quotas: Quotas,
@@ -98,17 +87,17 @@ pub struct Account {
     rules: OwnershipIndex<FilterRuleId>,
     filter_of: HashMap<FilterRuleId, FilterId>,
     tokens: TokenStore,
-    /// What has to be written.
+    /// The records to persist.
     changed: BTreeSet<RecordKey>,
-    /// The session that was made last, until somebody takes note.
+    /// The session that was created last, until [`Account::take_created_session`] takes it.
     created_session: Option<SessionId>,
     next_sequence: u64,
     draw: Box<dyn FnMut() -> u128 + Send + Sync>,
 }
 
 impl Account {
-    /// An account over what configuration files say. `draw` gives random numbers, for ids and
-    /// network identifiers.
+    /// An account over the resources of configuration files. `draw` returns random numbers for ids
+    /// and network identifiers.
     pub fn new(
         registry: Registry,
         quotas: Quotas,
@@ -118,7 +107,7 @@ impl Account {
         Self::with_owner(DEFAULT_OWNER, registry, quotas, target_resolver, draw)
     }
 
-    /// The same, where the resources of files are of that account.
+    /// The same, with `owner` as the owner of the resources of configuration files.
     pub fn with_owner(
         owner: &str,
         registry: Registry,
@@ -147,13 +136,13 @@ impl Account {
         account
     }
 
-    /// All resources, as the data plane wants them.
+    /// All resources, without their owners.
     #[must_use]
     pub const fn registry(&self) -> &Registry {
         &self.registry
     }
 
-    /// All resources, for network interfaces that come and go.
+    /// All resources, to add and remove network interfaces.
     pub const fn registry_mut(&mut self) -> &mut Registry {
         &mut self.registry
     }
@@ -182,7 +171,7 @@ impl Account {
         &self.rules
     }
 
-    /// A rule, and the filter that it is of.
+    /// A rule and its filter.
     #[must_use]
     pub fn rule(&self, id: &FilterRuleId) -> Option<(&Arc<Filter>, &FilterRule)> {
         let filter = self.registry.filter(self.filter_of.get(id)?)?;
@@ -190,46 +179,7 @@ impl Account {
         Some((filter, rule))
     }
 
-    /// The resource of an id of any kind, which the caller wants to change.
-    ///
-    /// # Errors
-    /// [`ApiError`] where there is none, or it is of a configuration file.
-    pub fn resource(&self, caller: &Caller<'_>, id: &str) -> Result<Resource, ApiError> {
-        if let Ok(id) = self.owned_session(caller, id) {
-            return Ok(Resource::Session(id));
-        }
-        if let Ok(id) = self.owned_target(caller, id) {
-            return Ok(Resource::Target(id));
-        }
-        if let Ok(id) = self.owned_filter(caller, id) {
-            return Ok(Resource::Filter(id));
-        }
-        // The refusal of the kind that it looks like.
-        if id.starts_with(SessionId::PREFIX) {
-            return self.owned_session(caller, id).map(Resource::Session);
-        }
-        if id.starts_with(TargetId::PREFIX) {
-            return self.owned_target(caller, id).map(Resource::Target);
-        }
-        if id.starts_with(FilterId::PREFIX) {
-            return self.owned_filter(caller, id).map(Resource::Filter);
-        }
-        match self.owned_rule(caller, id) {
-            Err(_) if !id.starts_with(FilterRuleId::PREFIX) => {
-                let message = format!("The ID '{id}' is not valid");
-                Err(ApiError::new("InvalidID", message))
-            }
-            rule => rule.map(Resource::Rule),
-        }
-    }
-
-    fn new_ownership(&mut self, owner: &str, is_from_file: bool) -> Ownership {
-        let sequence = self.next_sequence;
-        self.next_sequence += 1;
-        Ownership { sequence, owner: Arc::from(owner), is_from_file }
-    }
-
-    /// Resources of configuration files are there from the start, and belong to nobody else.
+    /// Registers the resources of configuration files, which `self.owner` owns.
     fn register_file_resources(&mut self) {
         self.assign_missing_ids();
         let registry = std::mem::take(&mut self.registry);
@@ -255,7 +205,7 @@ impl Account {
         self.next_sequence = self.next_sequence.max(FIRST_CLIENT_SEQUENCE);
     }
 
-    /// What has no id or network identifier in a file gets one here: the API tells everything.
+    /// Assigns ids to sessions and rules that have none in a file, because the API returns ids.
     fn assign_missing_ids(&mut self) {
         let mut named = Registry::new(self.registry.settings().clone());
         let registry = std::mem::take(&mut self.registry);
@@ -280,7 +230,7 @@ impl Account {
             }
             Ok(())
         })();
-        // What went together goes together with ids.
+        // Resources that were consistent stay consistent with new ids, so this does not fail.
         self.registry = if fits.is_ok() { named } else { registry };
     }
 }

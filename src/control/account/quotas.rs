@@ -1,6 +1,6 @@
-//! How much an account may have.
+//! The quotas of an account.
 
-/// The quotas of Traffic Mirroring, "none adjustable" at AWS; here they are settings.
+/// The quotas of Traffic Mirroring. AWS says "none adjustable"; here the user can set them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quotas {
     /// Sessions of an account.
@@ -18,7 +18,7 @@ pub struct Quotas {
 }
 
 impl Default for Quotas {
-    /// AWS's own, of the user guide of August 2025.
+    /// The quotas of AWS, from the user guide of August 2025.
     fn default() -> Self {
         Self {
             sessions: 10_000,
@@ -32,7 +32,7 @@ impl Default for Quotas {
 }
 
 impl Quotas {
-    /// The names by which they are set.
+    /// The names of the quotas on the command line.
     pub const NAMES: [&str; 6] = [
         "sessions",
         "sessions-per-interface",
@@ -42,8 +42,8 @@ impl Quotas {
         "sources-per-target",
     ];
 
-    /// Sets one by its name; whether there is one of that name.
-    pub fn set(&mut self, name: &str, most: usize) -> bool {
+    /// Sets the quota of this name. Returns false if there is none.
+    pub fn set(&mut self, name: &str, limit: usize) -> bool {
         let quota = match name {
             "sessions" => &mut self.sessions,
             "sessions-per-interface" => &mut self.sessions_per_interface,
@@ -53,7 +53,7 @@ impl Quotas {
             "sources-per-target" => &mut self.sources_per_target,
             _ => return false,
         };
-        *quota = most;
+        *quota = limit;
         true
     }
 }

@@ -1,27 +1,24 @@
-//! Resources as records, by which an account is as it was after a restart.
+//! Resources as records in a state store, from which an account is restored after a restart.
 //!
-//! A record has a key and a text in JSON. What changed is kept as a set of keys, so that a record is
-//! written once however often its resource was changed since the last commit.
+//! A record has a key and a JSON text. The account collects the keys of changed records in a set,
+//! so that each record is written once per commit, no matter how often its resource changed.
 
+mod format;
 mod restore;
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use self::format::{FilterRecord, RuleRecord, SessionRecord, TargetRecord};
+use super::Account;
 use super::api_error::ApiError;
-use super::targets::set_addresses;
-use super::{Account, NamedBy, Ownership};
 use crate::model::{
-    CidrBlock, Direction, Filter, FilterId, FilterRule, FilterRuleId, InvalidValue,
-    NetworkInterface, NetworkInterfaceId, PacketLength, PortRange, Protocol, RuleAction,
-    RuleNumber, Session, SessionId, SessionNumber, Tags, Target, TargetId, TargetKind,
-    VirtualNetworkId,
+    CidrBlock, FilterId, FilterRuleId, PacketLength, PortRange, SessionId, TargetId, TargetKind,
 };
 
-/// Which resource a record is of. The order is that in which records are read: what is referred to
-/// comes first.
+/// The resource or client token of a record, ordered so that each resource comes after the
+/// resources that it refers to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum RecordKey {
     Target(TargetId),
@@ -31,7 +28,7 @@ pub(super) enum RecordKey {
     Token(Arc<str>, String),
 }
 
-/// A record to be written, or to be deleted where it has no text.
+/// A record to write, or to delete if it has no text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// `session/tms-...`
@@ -40,85 +37,11 @@ pub struct Record {
     pub text: Option<String>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TargetRecord {
-    sequence: u64,
-    owner: String,
-    kind: String,
-    name: String,
-    /// Where copies went at last, for when nothing else says it any more.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    address: Option<SocketAddr>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    further_addresses: Vec<SocketAddr>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
-    #[serde(default, skip_serializing_if = "Tags::is_empty")]
-    tags: Tags,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FilterRecord {
-    sequence: u64,
-    owner: String,
-    amazon_dns: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
-    #[serde(default, skip_serializing_if = "Tags::is_empty")]
-    tags: Tags,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RuleRecord {
-    sequence: u64,
-    owner: String,
-    filter: String,
-    direction: String,
-    number: u16,
-    action: String,
-    source: (IpAddr, u8),
-    destination: (IpAddr, u8),
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    protocol: Option<u8>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    source_ports: Option<(u16, u16)>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    destination_ports: Option<(u16, u16)>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
-    #[serde(default, skip_serializing_if = "Tags::is_empty")]
-    tags: Tags,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SessionRecord {
-    sequence: u64,
-    owner: String,
-    network_interface: String,
-    /// By which an interface that is not there at the start is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    device: Option<String>,
-    target: String,
-    filter: String,
-    number: u16,
-    virtual_network_id: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    packet_length: Option<u16>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
-    #[serde(default, skip_serializing_if = "Tags::is_empty")]
-    tags: Tags,
-}
-
 impl Account {
-    /// What changed since the last time, to be written together.
+    /// The records that changed since the last call, to be written in one transaction.
     ///
     /// # Errors
-    /// [`ApiError`] where a resource cannot be said in JSON, which would be a fault of ours.
+    /// [`ApiError`] if a resource cannot be serialized, which is an internal error.
     pub fn take_changes(&mut self) -> Result<Vec<Record>, ApiError> {
         let changed = std::mem::take(&mut self.changed);
         changed.into_iter().map(|key| self.record(&key)).collect()
@@ -152,7 +75,7 @@ impl Account {
             TargetKind::GatewayLoadBalancerEndpoint(id) => {
                 ("gateway-load-balancer-endpoint", id.clone())
             }
-            TargetKind::Address => return Err(ApiError::internal("a target without a kind")),
+            TargetKind::Address => return Err(ApiError::internal("a target has no kind")),
         };
         to_json(&TargetRecord {
             sequence: ownership.sequence,
@@ -211,7 +134,8 @@ impl Account {
             return Ok(None);
         };
         let network_id = session.virtual_network_id;
-        let network_id = network_id.ok_or_else(|| ApiError::internal("a session without a VNI"))?;
+        let network_id =
+            network_id.ok_or_else(|| ApiError::internal("a session has no VirtualNetworkId"))?;
         let interface = self.registry.network_interface(&session.network_interface_id);
         to_json(&SessionRecord {
             sequence: ownership.sequence,
@@ -227,32 +151,6 @@ impl Account {
             tags: session.tags.clone(),
         })
         .map(Some)
-    }
-}
-
-impl RuleRecord {
-    fn rule(&self) -> Result<FilterRule, InvalidValue> {
-        let block = |(address, len)| CidrBlock::new(address, len);
-        let mut rule = FilterRule::new(
-            Direction::parse(&self.direction)?,
-            RuleNumber::new(self.number)?,
-            RuleAction::parse(&self.action)?,
-            block(self.source)?,
-            block(self.destination)?,
-        )?;
-        if let Some(protocol) = self.protocol {
-            rule = rule.with_protocol(Protocol(protocol))?;
-        }
-        if let Some((from, to)) = self.source_ports {
-            rule = rule.with_source_ports(PortRange::new("source_port_range", from, to)?)?;
-        }
-        if let Some((from, to)) = self.destination_ports {
-            let ports = PortRange::new("destination_port_range", from, to)?;
-            rule = rule.with_destination_ports(ports)?;
-        }
-        rule.description.clone_from(&self.description);
-        rule.tags.clone_from(&self.tags);
-        Ok(rule)
     }
 }
 

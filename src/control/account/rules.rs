@@ -1,10 +1,9 @@
-//! Rules of filters of an account.
+//! Filter rules of an account: create, modify and delete, with AWS's checks.
 
-use super::api_error::ApiError;
-use super::filters::not_found;
+use super::api_error::{ApiError, not_found};
 use super::records::RecordKey;
 use super::tokens::ClientToken;
-use super::{Account, Caller};
+use super::{Account, Caller, Resource};
 use crate::model::{
     CidrBlock, Direction, Filter, FilterRule, FilterRuleId, PortRange, Protocol, RuleAction,
     RuleNumber, Tags,
@@ -21,7 +20,7 @@ pub struct CreateRule {
     pub client_token: Option<ClientToken>,
 }
 
-/// ModifyTrafficMirrorFilterRule: what is given is changed.
+/// ModifyTrafficMirrorFilterRule: changes the given fields.
 #[derive(Debug, Clone, Default)]
 pub struct ModifyRule {
     /// TrafficDirection.
@@ -53,7 +52,7 @@ pub struct Ports {
     pub destination: Option<PortRange>,
 }
 
-/// What ModifyTrafficMirrorFilterRule can remove.
+/// A field that ModifyTrafficMirrorFilterRule can remove.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RuleField {
     /// `destination-port-range`
@@ -87,7 +86,7 @@ impl Account {
     /// Adds a rule to a filter.
     ///
     /// # Errors
-    /// [`ApiError`] where there is no such filter, its number is taken, or beyond the quota.
+    /// [`ApiError`] if the filter does not exist, the number is taken, or the quota is reached.
     pub fn create_rule(
         &mut self,
         caller: &Caller<'_>,
@@ -115,10 +114,7 @@ impl Account {
         rule.id = Some(id.clone());
         changed.push_rule(rule)?;
         self.registry.replace_filter(changed)?;
-        let ownership = self.new_ownership(caller.owner, false);
-        self.record_token(caller.now_s, &ownership.owner, request.client_token, id.as_str());
-        self.rules.insert(id.clone(), ownership);
-        self.mark_changed(RecordKey::Rule(id.clone()));
+        self.insert_created(caller, Resource::Rule(id.clone()), request.client_token);
         self.filter_of.insert(id.clone(), filter_id);
         Ok(id)
     }
@@ -126,7 +122,7 @@ impl Account {
     /// Changes a rule.
     ///
     /// # Errors
-    /// [`ApiError`] where there is none, its new number is taken, or what comes of it is no rule.
+    /// [`ApiError`] if the rule does not exist, its new number is taken, or the result is invalid.
     pub fn modify_rule(
         &mut self,
         caller: &Caller<'_>,
@@ -152,7 +148,7 @@ impl Account {
     /// Deletes a rule.
     ///
     /// # Errors
-    /// [`ApiError`] where there is none.
+    /// [`ApiError`] if the rule does not exist.
     pub fn delete_rule(&mut self, caller: &Caller<'_>, id: &str) -> Result<FilterRuleId, ApiError> {
         let id = self.owned_rule(caller, id)?;
         caller.check_not_dry_run()?;
@@ -161,10 +157,7 @@ impl Account {
             let changed = self.with_rules(filter, others.cloned().collect())?;
             self.registry.replace_filter(changed)?;
         }
-        self.rules.remove(&id);
-        self.mark_changed(RecordKey::Rule(id.clone()));
-        self.filter_of.remove(&id);
-        self.keep_token_of_deleted(id.as_str(), caller.now_s);
+        self.remove_deleted(caller, Resource::Rule(id.clone()));
         Ok(id)
     }
 
@@ -189,9 +182,8 @@ impl Account {
         caller: &Caller<'_>,
         id: &str,
     ) -> Result<FilterRuleId, ApiError> {
-        let known = FilterRuleId::new(id).ok().filter(|id| {
-            self.rules.get(id).is_some_and(|ownership| *ownership.owner == *caller.owner)
-        });
+        let known = FilterRuleId::new(id).ok();
+        let known = known.filter(|id| self.rules.is_owned_by(id, caller.owner));
         let prefix = FilterRuleId::PREFIX;
         let Some(known) = known else { return Err(not_found("FilterRule", prefix, id)) };
         self.check_not_from_file(self.rules.get(&known), id)?;
@@ -224,7 +216,7 @@ impl ModifyRule {
         self.remove.contains(&field)
     }
 
-    /// No field is both set and removed.
+    /// Checks that no field is both set and removed.
     fn check_consistent(&self) -> Result<(), ApiError> {
         let both = [
             (RuleField::DestinationPorts, self.ports.destination.is_some(), "DestinationPortRange"),
@@ -240,8 +232,8 @@ impl ModifyRule {
         }
     }
 
-    /// What becomes of a rule. "A Modify that adds a port range" needs the protocol that it goes
-    /// with, in the same request or from before.
+    /// The changed rule. A port range needs a protocol with ports, from the same request or from
+    /// the rule before the change.
     fn applied(&self, rule: &FilterRule) -> Result<FilterRule, ApiError> {
         let mut changed = FilterRule::new(
             self.direction.unwrap_or(rule.direction()),

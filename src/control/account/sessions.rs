@@ -1,13 +1,13 @@
-//! Sessions of an account.
+//! Sessions of an account: create, modify and delete, with AWS's checks.
 
 use std::collections::HashSet;
 
-use super::api_error::ApiError;
-use super::filters::{not_found, session_name};
+use super::api_error::{ApiError, not_found};
+use super::filters::session_name;
 use super::records::RecordKey;
 use super::targets::is_hex_id;
 use super::tokens::ClientToken;
-use super::{Account, Caller};
+use super::{Account, Caller, Resource};
 use crate::model::{
     NetworkInterfaceId, PacketLength, Session, SessionId, SessionNumber, Tags, TargetId,
     TargetKind, VirtualNetworkId,
@@ -18,15 +18,15 @@ use crate::model::{
 pub struct CreateSession {
     /// The source.
     pub network_interface_id: String,
-    /// Where the copies go.
+    /// The target of the copies.
     pub target_id: String,
-    /// What is copied.
+    /// The filter that selects packets.
     pub filter_id: String,
-    /// Its place among the sessions of the source.
+    /// The SessionNumber, which orders the sessions of the source.
     pub number: SessionNumber,
-    /// How much of a packet is copied.
+    /// The number of bytes of a packet to copy; without it, all.
     pub packet_length: Option<PacketLength>,
-    /// The network identifier; a random one where there is none.
+    /// The VirtualNetworkId; without it, a random one.
     pub virtual_network_id: Option<VirtualNetworkId>,
     /// The description.
     pub description: Option<String>,
@@ -36,7 +36,7 @@ pub struct CreateSession {
     pub client_token: Option<ClientToken>,
 }
 
-/// ModifyTrafficMirrorSession: what is given is changed.
+/// ModifyTrafficMirrorSession: changes the given fields.
 #[derive(Debug, Clone, Default)]
 pub struct ModifySession {
     /// TrafficMirrorTargetId.
@@ -55,7 +55,7 @@ pub struct ModifySession {
     pub remove: Vec<SessionField>,
 }
 
-/// What ModifyTrafficMirrorSession can remove.
+/// A field that ModifyTrafficMirrorSession can remove.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionField {
     /// `packet-length`
@@ -83,11 +83,11 @@ impl SessionField {
 }
 
 impl Account {
-    /// Makes a session.
+    /// Creates a session.
     ///
     /// # Errors
-    /// [`ApiError`] where what it refers to is not there, its number is taken, its source is a
-    /// target, or beyond a quota.
+    /// [`ApiError`] if a resource that it refers to does not exist, its number is taken, its source
+    /// is a target, or a quota is reached.
     pub fn create_session(
         &mut self,
         caller: &Caller<'_>,
@@ -114,26 +114,21 @@ impl Account {
             session.virtual_network_id = Some(self.random_network_id()?);
         }
         self.registry.add_session(session)?;
-        let ownership = self.new_ownership(caller.owner, false);
-        self.record_token(caller.now_s, &ownership.owner, request.client_token, id.as_str());
-        self.sessions.insert(id.clone(), ownership);
-        self.mark_changed(RecordKey::Session(id.clone()));
+        self.insert_created(caller, Resource::Session(id.clone()), request.client_token);
         self.created_session = Some(id.clone());
         Ok(id)
     }
 
-    /// The session that was made since the last call, if any; a request that is repeated makes
-    /// none.
+    /// The session that was created since the last call, if any. A repeated request creates none.
     pub const fn take_created_session(&mut self) -> Option<SessionId> {
         self.created_session.take()
     }
 
-    /// Removes a session that was made and cannot be in force, and the memory of its request: the
-    /// same request makes it again.
+    /// Removes a session that was created but cannot be captured, and its client token, so that
+    /// the same request creates it again.
     pub fn undo_create_session(&mut self, id: &SessionId) {
         self.registry.remove_session(id);
-        self.sessions.remove(id);
-        self.mark_changed(RecordKey::Session(id.clone()));
+        self.remove_ownership(Resource::Session(id.clone()));
         if let Some((owner, token)) = self.tokens.remove_of_resource(id.as_str()) {
             self.mark_changed(RecordKey::Token(owner, token));
         }
@@ -142,7 +137,7 @@ impl Account {
     /// Changes a session.
     ///
     /// # Errors
-    /// [`ApiError`] as of [`Account::create_session`], and where a field is both set and removed.
+    /// [`ApiError`] as of [`Account::create_session`], and if a field is both set and removed.
     pub fn modify_session(
         &mut self,
         caller: &Caller<'_>,
@@ -179,14 +174,12 @@ impl Account {
     /// Deletes a session.
     ///
     /// # Errors
-    /// [`ApiError`] where there is none.
+    /// [`ApiError`] if the session does not exist.
     pub fn delete_session(&mut self, caller: &Caller<'_>, id: &str) -> Result<SessionId, ApiError> {
         let id = self.owned_session(caller, id)?;
         caller.check_not_dry_run()?;
         self.registry.remove_session(&id);
-        self.sessions.remove(&id);
-        self.mark_changed(RecordKey::Session(id.clone()));
-        self.keep_token_of_deleted(id.as_str(), caller.now_s);
+        self.remove_deleted(caller, Resource::Session(id.clone()));
         Ok(id)
     }
 
@@ -195,9 +188,8 @@ impl Account {
         caller: &Caller<'_>,
         id: &str,
     ) -> Result<SessionId, ApiError> {
-        let known = SessionId::new(id).ok().filter(|id| {
-            self.sessions.get(id).is_some_and(|ownership| *ownership.owner == *caller.owner)
-        });
+        let known = SessionId::new(id).ok();
+        let known = known.filter(|id| self.sessions.is_owned_by(id, caller.owner));
         let Some(known) = known else { return Err(not_found("Session", SessionId::PREFIX, id)) };
         self.check_not_from_file(self.sessions.get(&known), id)?;
         Ok(known)
@@ -216,11 +208,10 @@ impl Account {
         Err(ApiError::new("InvalidNetworkInterfaceID.NotFound", message))
     }
 
-    /// Whether its source can be one, and its number is free.
+    /// Checks that the interface can be a source, the target is allowed, and the number is free.
     fn check_session(&self, session: &Session) -> Result<(), ApiError> {
         let source = &session.network_interface_id;
-        let is_target = |one: &&crate::model::Target| matches!(&one.kind, TargetKind::NetworkInterface(id) if id == source);
-        if let Some(target) = self.registry.targets_at(source).find(is_target) {
+        if let Some(target) = self.registry.targets_at(source).next() {
             let message = format!("{source} is in use by target {}", target.id());
             return Err(ApiError::new("InvalidParameterValue", message));
         }
@@ -234,7 +225,7 @@ impl Account {
             && target.is_forbidden
         {
             self.addresses_of(&target.kind, &target.tags)?;
-            let message = format!("Copies may not go to the address of {}.", target.id());
+            let message = format!("Copies cannot be sent to the address of {}.", target.id());
             return Err(ApiError::new("InvalidTrafficMirrorTarget", message));
         }
         self.check_copies_leave(session)?;
@@ -251,10 +242,10 @@ impl Account {
         }
     }
 
-    /// Checks that the copies of a session do not come back to its source.
+    /// Checks that the copies of a session do not return to its source.
     ///
     /// # Errors
-    /// [`ApiError`] with the address that is one of the source.
+    /// [`ApiError`] that names the address of the target that belongs to the source.
     pub fn check_copies_leave(&self, session: &Session) -> Result<(), ApiError> {
         let Some(target) = self.registry.target(&session.target_id) else { return Ok(()) };
         let addresses = self.registry.target_addresses(target).map(|address| address.ip());
@@ -277,7 +268,7 @@ impl Account {
         Ok(())
     }
 
-    /// "Sources per target: 10", of interface targets; distinct sources are counted.
+    /// "Sources per target: 10", for interface targets. Counts distinct sources.
     fn check_sources_per_target(&self, session: &Session) -> Result<(), ApiError> {
         let id: &TargetId = &session.target_id;
         let kind = self.registry.target(id).map(|target| &target.kind);
@@ -287,10 +278,11 @@ impl Account {
         let mut sources: HashSet<&NetworkInterfaceId> =
             self.registry.sessions_to(id).map(|one| &one.network_interface_id).collect();
         sources.insert(&session.network_interface_id);
-        if sources.len() <= self.quotas.sources_per_target {
+        let most = self.quotas.sources_per_target;
+        if sources.len() <= most {
             return Ok(());
         }
-        let message = format!("Sources per interface-target limit reached ({})", sources.len());
+        let message = format!("Sources per interface-target limit reached ({most}) for {id}");
         Err(ApiError::new("TrafficMirrorSourcesPerTargetLimitExceeded", message))
     }
 
@@ -304,7 +296,7 @@ impl Account {
                 return Ok(candidate);
             }
         }
-        Err(ApiError::internal("no virtual network id is free"))
+        Err(ApiError::internal("no free VirtualNetworkId was found in 1000 attempts"))
     }
 }
 
@@ -313,7 +305,7 @@ impl ModifySession {
         self.remove.contains(&field)
     }
 
-    /// No field is both set and removed.
+    /// Checks that no field is both set and removed.
     fn check_consistent(&self) -> Result<(), ApiError> {
         let both = [
             (SessionField::PacketLength, self.packet_length.is_some(), "PacketLength"),

@@ -1,8 +1,7 @@
-//! Tags: what they may be, and changing those of resources that are there.
+//! Tags: their limits, and changes of the tags of existing resources.
 
 use super::api_error::ApiError;
-use super::records::RecordKey;
-use super::targets::set_addresses;
+use super::target_resolver::set_addresses;
 use super::{Account, Caller, Resource};
 use crate::model::{ADDRESS_TAG, Filter, FilterRule, Tags, TargetId};
 
@@ -13,19 +12,20 @@ const MAX_TAGS: usize = 50;
 const MAX_KEY_CHARS: usize = 127;
 const MAX_VALUE_CHARS: usize = 256;
 
-/// What `DeleteTags` is to delete.
+/// A tag that `DeleteTags` deletes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TagToDelete {
     /// The key.
     pub key: String,
-    /// Only where the tag has this value; without it, whatever its value.
+    /// Delete the tag only if it has this value; without it, always.
     pub value: Option<String>,
 }
 
-/// Takes pairs as they were sent.
+/// Checks the keys and values of a request.
 ///
 /// # Errors
-/// [`ApiError`] for a key or a value that is too long, reserved or given twice, and for too many.
+/// [`ApiError`] for a key that is too long, reserved or duplicate, for a value that is too long,
+/// and for too many tags.
 pub fn tags(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Tags, ApiError> {
     let mut tags = Tags::new();
     for (key, value) in pairs {
@@ -57,10 +57,10 @@ fn check_tag_count(tags: &Tags) -> Result<(), ApiError> {
 }
 
 impl Account {
-    /// Adds or overwrites tags of resources; all of them or none.
+    /// Adds or overwrites tags of all these resources, or of none on an error.
     ///
     /// # Errors
-    /// [`ApiError`] where a resource is not there or may not be changed, or has too many tags then.
+    /// [`ApiError`] if a resource does not exist, cannot be changed, or would have too many tags.
     pub fn create_tags(
         &mut self,
         caller: &Caller<'_>,
@@ -71,21 +71,21 @@ impl Account {
         self.change_tags(caller, ids, &overwrite)
     }
 
-    /// Deletes tags of resources: those that are named, or all where none is.
+    /// Deletes the given tags of resources; without any given tags, all of them.
     ///
     /// # Errors
-    /// [`ApiError`] where a resource is not there or may not be changed.
+    /// [`ApiError`] if a resource does not exist or cannot be changed.
     pub fn delete_tags(
         &mut self,
         caller: &Caller<'_>,
         ids: &[String],
         tags: &[TagToDelete],
     ) -> Result<(), ApiError> {
-        let goes = |key: &str, value: &str| {
+        let is_deleted = |key: &str, value: &str| {
             let mut named = tags.iter().filter(|tag| tag.key == key);
             tags.is_empty() || named.any(|tag| tag.value.as_deref().is_none_or(|own| own == value))
         };
-        self.change_tags(caller, ids, &|known| known.retain(|key, value| !goes(key, value)))
+        self.change_tags(caller, ids, &|known| known.retain(|key, value| !is_deleted(key, value)))
     }
 
     fn change_tags(
@@ -111,13 +111,13 @@ impl Account {
         changed.into_iter().try_for_each(|(resource, tags)| self.set_tags(resource, tags))
     }
 
-    /// Whether these tags say another address than a target has now.
+    /// Whether these tags give the target an address other than its current tags do.
     fn has_other_address(&self, id: &TargetId, tags: &Tags) -> bool {
         let known = self.registry.target(id).map(|target| target.tags.get(ADDRESS_TAG));
         known != Some(tags.get(ADDRESS_TAG))
     }
 
-    /// The tags of a resource; none where it is gone.
+    /// The tags of a resource, or `None` if it was deleted.
     #[must_use]
     pub fn tags_of(&self, resource: &Resource) -> Option<&Tags> {
         match resource {
@@ -129,12 +129,7 @@ impl Account {
     }
 
     fn set_tags(&mut self, resource: Resource, tags: Tags) -> Result<(), ApiError> {
-        self.mark_changed(match &resource {
-            Resource::Session(id) => RecordKey::Session(id.clone()),
-            Resource::Target(id) => RecordKey::Target(id.clone()),
-            Resource::Filter(id) => RecordKey::Filter(id.clone()),
-            Resource::Rule(id) => RecordKey::Rule(id.clone()),
-        });
+        self.mark_changed(resource.clone().into());
         match resource {
             Resource::Session(id) => {
                 let Some(mut session) = self.registry.session(&id).cloned() else { return Ok(()) };

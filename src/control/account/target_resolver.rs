@@ -1,50 +1,53 @@
-//! What real addresses the names of targets stand for, and where copies may go at all.
+//! The real addresses of named targets, and the addresses that copies may be sent to.
+//!
+//! A client of the API can name any address, so the check of its addresses is stricter than that of
+//! the addresses of the user who started the program.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::api_error::ApiError;
-use crate::model::{CidrBlock, embedded_ipv4, non_host_address_kind};
+use crate::model::{CidrBlock, Target, embedded_ipv4, non_host_address_kind};
 
-/// Addresses as the user pinned them, and the networks that copies are allowed into.
+/// The addresses that the user assigned to names, and the networks that copies may be sent to.
 #[derive(Debug, Clone, Default)]
 pub struct TargetResolver {
     pinned: HashMap<String, Vec<SocketAddr>>,
-    /// Everywhere where there is none.
+    /// The networks that copies may be sent to; empty if all are allowed.
     allowed: Vec<CidrBlock>,
     /// The directed broadcast addresses of the networks of this host.
     broadcasts: Vec<Ipv4Addr>,
 }
 
-/// Who named the address of a target.
+/// The origin of the address of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NamedBy {
     /// A client of the API, by a tag or by the network interface of a device.
     Client,
-    /// The user who started the program, on the command line or in a file: who may do that can send
-    /// to loopback without us.
+    /// The user who started the program, on the command line or in a file. This user can send to
+    /// loopback without this program too.
     User,
 }
 
 impl TargetResolver {
-    /// The ARN of a load balancer or the id of an endpoint stands for these addresses.
+    /// Assigns addresses to the ARN of a load balancer or the id of an endpoint.
     pub fn pin(&mut self, name: String, addresses: Vec<SocketAddr>) {
         self.pinned.insert(name, addresses);
     }
 
-    /// Whether the name stands for addresses.
+    /// Whether the name has addresses.
     #[must_use]
     pub fn is_pinned(&self, name: &str) -> bool {
         self.pinned.contains_key(name)
     }
 
-    /// Copies may go into that network; once there is one, into no other. A block of IPv4-mapped
-    /// IPv6 addresses is the block of IPv4 that it means.
+    /// Allows copies to a network. After the first call, copies to all other networks are refused.
+    /// A block of IPv4-mapped IPv6 addresses counts as the IPv4 block.
     pub fn allow(&mut self, block: CidrBlock) {
         self.allowed.push(block.to_canonical());
     }
 
-    /// The directed broadcast addresses of the networks that this host is in.
+    /// Sets the directed broadcast addresses of the networks of this host.
     pub fn set_broadcasts(&mut self, broadcasts: Vec<Ipv4Addr>) {
         self.broadcasts = broadcasts;
     }
@@ -53,12 +56,12 @@ impl TargetResolver {
         self.pinned.get(name).cloned()
     }
 
-    /// Checks that copies may go to an address, which is compared as IPv4 where it is IPv4-mapped.
+    /// Checks that copies may be sent to an address. An IPv4-mapped address is compared as IPv4.
     ///
     /// # Errors
-    /// [`ApiError`] for an address that is not that of one host, for one outside the allowed
-    /// networks, and, where a client named it, for a loopback address that is in none of them, and
-    /// for an IPv6 address that a translator would make one of these.
+    /// [`ApiError`] for an address that is not a unicast address, and for one outside the allowed
+    /// networks. If a client named it, also for a loopback address outside the allowed networks,
+    /// and for an IPv6 address that a translator maps to one of these.
     pub fn check_target(&self, address: IpAddr, named_by: NamedBy) -> Result<(), ApiError> {
         let address = address.to_canonical();
         if let Some(what) = self.not_of_one_host(address) {
@@ -77,7 +80,7 @@ impl TargetResolver {
             return Ok(());
         }
         if address.is_loopback() && !is_allowed {
-            let why = "it is a loopback address, and no --allow-target contains it";
+            let why = "it is a loopback address outside every --allow-target network";
             return Err(forbidden_address(address, why));
         }
         let IpAddr::V6(six) = address else { return Ok(()) };
@@ -85,7 +88,8 @@ impl TargetResolver {
         match embedded.filter(|four| four.is_loopback() || self.not_of_one_host(*four).is_some()) {
             None => Ok(()),
             Some(four) => {
-                let why = format!("it stands for {four}, which is not the address of another host");
+                let why =
+                    format!("it is translated to {four}, which is not the address of another host");
                 Err(forbidden_address(address, why))
             }
         }
@@ -99,8 +103,15 @@ impl TargetResolver {
 }
 
 fn forbidden_address(address: IpAddr, why: impl std::fmt::Display) -> ApiError {
-    let message = format!("Copies may not go to {address}: {why}.");
+    let message = format!("Copies cannot be sent to {address}: {why}.");
     ApiError::new("InvalidTrafficMirrorTarget", message)
+}
+
+/// Sets the first address of a target, and the further addresses of a load balancer.
+pub(super) fn set_addresses(target: &mut Target, addresses: Vec<SocketAddr>) {
+    let mut addresses = addresses.into_iter();
+    target.address = addresses.next();
+    target.further_addresses = addresses.collect();
 }
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
-//! Targets of an account, and what real address each stands for.
+//! Targets of an account: create and delete, with AWS's checks, and the real addresses of each.
+//!
+//! A target of AWS has no address here. It comes from a tag, from an option of the program, or from
+//! the network interface of the target.
 
 use std::net::SocketAddr;
 
-use super::api_error::ApiError;
-use super::filters::{not_found, session_name};
-use super::records::RecordKey;
+use super::api_error::{ApiError, not_found};
+use super::filters::session_name;
+use super::target_resolver::set_addresses;
 use super::tokens::ClientToken;
-use super::{Account, Caller, NamedBy};
+use super::{Account, Caller, NamedBy, Resource};
 use crate::model::{
     ADDRESS_TAG, NetworkInterfaceId, Tags, Target, TargetId, TargetKind, parse_target_addresses,
 };
@@ -14,7 +17,7 @@ use crate::model::{
 /// CreateTrafficMirrorTarget.
 #[derive(Debug, Clone)]
 pub struct CreateTarget {
-    /// What takes the copies.
+    /// The resource that receives the copies.
     pub kind: TargetKind,
     /// The description.
     pub description: Option<String>,
@@ -25,10 +28,10 @@ pub struct CreateTarget {
 }
 
 impl Account {
-    /// Makes a target.
+    /// Creates a target.
     ///
     /// # Errors
-    /// [`ApiError`] where what it names is not there, is a source, or has no address.
+    /// [`ApiError`] if the resource that it names does not exist, is a source, or has no address.
     pub fn create_target(
         &mut self,
         caller: &Caller<'_>,
@@ -59,17 +62,14 @@ impl Account {
         target.description = request.description;
         target.tags = request.tags;
         self.registry.add_target(target)?;
-        let ownership = self.new_ownership(caller.owner, false);
-        self.record_token(caller.now_s, &ownership.owner, request.client_token, id.as_str());
-        self.targets.insert(id.clone(), ownership);
-        self.mark_changed(RecordKey::Target(id.clone()));
+        self.insert_created(caller, Resource::Target(id.clone()), request.client_token);
         Ok(id)
     }
 
     /// Deletes a target.
     ///
     /// # Errors
-    /// [`ApiError`] where there is none, or a session sends to it.
+    /// [`ApiError`] if the target does not exist, or a session uses it.
     pub fn delete_target(&mut self, caller: &Caller<'_>, id: &str) -> Result<TargetId, ApiError> {
         let id = self.owned_target(caller, id)?;
         if let Some(session) = self.registry.sessions_to(&id).next() {
@@ -79,13 +79,11 @@ impl Account {
         }
         caller.check_not_dry_run()?;
         self.registry.remove_target(&id)?;
-        self.targets.remove(&id);
-        self.mark_changed(RecordKey::Target(id.clone()));
-        self.keep_token_of_deleted(id.as_str(), caller.now_s);
+        self.remove_deleted(caller, Resource::Target(id.clone()));
         Ok(id)
     }
 
-    /// The addresses that a target would have with these tags.
+    /// The addresses that a target has with these tags.
     pub(super) fn addresses_by_tags(
         &self,
         id: &TargetId,
@@ -100,7 +98,8 @@ impl Account {
         Ok(addresses)
     }
 
-    /// What the tag says, or the user pinned; none where the interface has an address.
+    /// The addresses of the tag, or those that the user assigned. Empty if the address is that of
+    /// the network interface.
     pub(super) fn addresses_of(
         &self,
         kind: &TargetKind,
@@ -137,7 +136,7 @@ impl Account {
         Ok(Vec::new())
     }
 
-    /// Whether what a target names can be there.
+    /// Checks that the interface of a target exists, or that its ARN or endpoint id is well-formed.
     fn check_target_exists(&self, kind: &TargetKind) -> Result<(), ApiError> {
         match kind {
             TargetKind::NetworkInterface(id) => self.check_interface_exists(id),
@@ -154,24 +153,21 @@ impl Account {
     }
 
     pub(super) fn owned_target(&self, caller: &Caller<'_>, id: &str) -> Result<TargetId, ApiError> {
-        let known = TargetId::new(id).ok().filter(|id| {
-            self.targets.get(id).is_some_and(|ownership| *ownership.owner == *caller.owner)
-        });
+        let known = TargetId::new(id).ok();
+        let known = known.filter(|id| self.targets.is_owned_by(id, caller.owner));
         let Some(known) = known else { return Err(not_found("Target", TargetId::PREFIX, id)) };
         self.check_not_from_file(self.targets.get(&known), id)?;
         Ok(known)
     }
 
-    /// A target that the caller may refer to: own ones, and those of files.
+    /// A target that the caller may refer to: its own, or one of a configuration file.
     pub(super) fn visible_target(
         &self,
         caller: &Caller<'_>,
         id: &str,
     ) -> Result<TargetId, ApiError> {
-        let is_visible = |id: &TargetId| {
-            self.targets.get(id).is_some_and(|one| one.is_from_file || *one.owner == *caller.owner)
-        };
-        let known = TargetId::new(id).ok().filter(is_visible);
+        let known = TargetId::new(id).ok();
+        let known = known.filter(|id| self.targets.is_visible_to(id, caller.owner));
         known.ok_or_else(|| not_found("Target", TargetId::PREFIX, id))
     }
 }
@@ -179,7 +175,7 @@ impl Account {
 /// Checks the form of the ARN of a load balancer or the id of an endpoint.
 ///
 /// # Errors
-/// [`ApiError`] for a name that no load balancer or endpoint has.
+/// [`ApiError`] for a malformed ARN or id.
 pub fn check_target_name(kind: &TargetKind) -> Result<(), ApiError> {
     match kind {
         TargetKind::NetworkLoadBalancer(arn) if !is_load_balancer(arn) => {
@@ -194,22 +190,15 @@ pub fn check_target_name(kind: &TargetKind) -> Result<(), ApiError> {
     }
 }
 
-/// The first one, and the others of a load balancer.
-pub(super) fn set_addresses(target: &mut Target, addresses: Vec<SocketAddr>) {
-    let mut addresses = addresses.into_iter();
-    target.address = addresses.next();
-    target.further_addresses = addresses.collect();
-}
-
-/// No session silently goes nowhere.
+/// The error for a target without an address, so that no session silently mirrors nothing.
 fn no_known_address(kind: &str, name: &str, option: &str) -> ApiError {
     let pin = match option {
         "" => String::new(),
-        option => format!(", or start the program with {option} {name}=ADDRESS"),
+        option => format!(", or start the program with the option {option} {name}=ADDRESS"),
     };
     let message = format!(
-        "No address is known for the {kind} '{name}'. Say where its copies go by the tag \
-         {ADDRESS_TAG} (IP or IP:PORT){pin}."
+        "No address is known for the {kind} '{name}'. Set it with the tag {ADDRESS_TAG} (IP or \
+         IP:PORT){pin}."
     );
     ApiError::new("InvalidTrafficMirrorTarget", message)
 }

@@ -1,9 +1,8 @@
-//! ClientTokens: the same request twice does its work once.
+//! Client tokens: a repeated request with the same token creates no second resource.
 //!
-//! The token of a resource is kept as long as the resource. That of a deleted one is kept for a day,
-//! and at most [`MAX_DELETED_TOKENS`] of these: tokens of deleted resources stand in a queue by
-//! the time of the deletion, so the one that expires next, or has to go first, is found without a
-//! search.
+//! The token of a resource is kept as long as the resource exists. The token of a deleted resource
+//! is kept for a day, and at most [`MAX_DELETED_TOKENS`] of these are kept. They are in a queue
+//! ordered by the time of deletion, so the next one to expire is found without a search.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -11,44 +10,43 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::api_error::ApiError;
-use super::filters::not_found;
+use super::api_error::{ApiError, not_found};
 use super::records::RecordKey;
 use super::{Account, Caller};
 
-/// How long a token is remembered after its resource is gone.
+/// How long a token is kept after its resource is deleted, in seconds.
 const RETENTION_S: u64 = 24 * 60 * 60;
 
-/// How many tokens of deleted resources are remembered. A client that repeats a request does so
-/// within minutes; at 10 deletions/s these are those of the last 27 minutes.
+/// At most this many tokens of deleted resources are kept. A client repeats a request within
+/// minutes; at 10 deletions/s, these are the tokens of the last 27 minutes.
 const MAX_DELETED_TOKENS: usize = 16_384;
 
 /// "Up to 64 ASCII characters" (EC2 user guide, "Ensuring idempotency").
 const MAX_TOKEN_LEN: usize = 64;
 
-/// What a token stood for.
+/// The request and the resource of a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct TokenRecord {
-    /// A hash of the parameters of the request without token and DryRun. In files of earlier
-    /// versions: the parameters themselves.
+    /// A hash of the parameters of the request, without ClientToken and DryRun. State files of
+    /// earlier versions contain the parameters themselves.
     request: String,
-    /// The id of the resource that was made.
+    /// The id of the resource that the request created.
     id: String,
-    /// When its resource was deleted, in seconds since 1970.
+    /// When the resource was deleted, in seconds since 1970.
     gone_s: Option<u64>,
-    /// Its place in the queue of those whose resources were deleted in the same second.
+    /// The place in the queue among tokens whose resources were deleted in the same second.
     #[serde(skip)]
     sequence: u64,
 }
 
-/// An account and its token.
+/// An account id and a token of this account.
 type TokenKey = (Arc<str>, String);
 
 /// All tokens, by account and token.
 #[derive(Debug, Clone, Default)]
 pub(super) struct TokenStore {
     tokens: HashMap<TokenKey, TokenRecord>,
-    /// The token that made a resource.
+    /// The token of the request that created a resource, by resource id.
     by_resource: HashMap<String, TokenKey>,
     /// Tokens of deleted resources, the earliest deletion first.
     deleted: BTreeMap<(u64, u64), TokenKey>,
@@ -56,12 +54,12 @@ pub(super) struct TokenStore {
     next_sequence: u64,
 }
 
-/// A request that may be one of the past.
+/// The token of a request, and the parameters that must match when the request is repeated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientToken {
-    /// What the client calls it.
+    /// The token.
     pub token: String,
-    /// The action and its parameters, but for the token and DryRun, in an order.
+    /// The action and its parameters in sorted order, without ClientToken and DryRun.
     pub request: String,
 }
 
@@ -77,12 +75,12 @@ impl ClientToken {
 }
 
 impl TokenRecord {
-    /// Whether it is of that request.
+    /// Whether the token was used for this request.
     fn is_of_request(&self, request: &str) -> bool {
         self.request == digest(request) || self.request == request
     }
 
-    /// Whether it may be used for something else again.
+    /// Whether the token may be used for another request.
     const fn is_expired(&self, now_s: u64) -> bool {
         match self.gone_s {
             Some(gone_s) => now_s >= gone_s.saturating_add(RETENTION_S),
@@ -92,7 +90,7 @@ impl TokenRecord {
 }
 
 impl TokenStore {
-    /// What came of the same request before, where that is still remembered.
+    /// The record of the same request, if it was executed before and is still kept.
     fn known(
         &self,
         caller: &Caller<'_>,
@@ -113,7 +111,7 @@ impl TokenStore {
         }
     }
 
-    /// Remembers what came of a request.
+    /// Stores the resource that a request created.
     fn record_token(&mut self, owner: &Arc<str>, client_token: ClientToken, id: &str) -> TokenKey {
         let ClientToken { token, request } = client_token;
         let key = (Arc::clone(owner), token);
@@ -129,8 +127,8 @@ impl TokenStore {
         key
     }
 
-    /// Forgets tokens of deleted resources: those that have expired, and the earliest ones beyond
-    /// `most`. Gives those that were forgotten.
+    /// Removes tokens of deleted resources: those that have expired, and the earliest ones beyond
+    /// `most`. Returns the removed tokens.
     fn expire(&mut self, now_s: u64, most: usize) -> Vec<TokenKey> {
         let mut expired = Vec::new();
         while let Some((&(gone_s, _), _)) = self.deleted.first_key_value() {
@@ -146,14 +144,14 @@ impl TokenStore {
         expired
     }
 
-    /// A resource was deleted; the token that made it.
+    /// Marks the token of a deleted resource. Returns the token.
     fn mark_deleted(&mut self, id: &str, now_s: u64) -> Option<TokenKey> {
         let key = self.by_resource.remove(id)?;
         self.enqueue_deleted(&key, now_s);
         Some(key)
     }
 
-    /// Forgets the request that made a resource; its token.
+    /// Removes the token of the request that created a resource. Returns the token.
     pub(super) fn remove_of_resource(&mut self, id: &str) -> Option<TokenKey> {
         let key = self.by_resource.remove(id)?;
         self.tokens.remove(&key);
@@ -167,12 +165,12 @@ impl TokenStore {
         self.next_sequence += 1;
     }
 
-    /// What a token stands for, to be written.
+    /// The record of a token, to persist it.
     pub(super) fn record(&self, owner: &Arc<str>, token: &str) -> Option<&TokenRecord> {
         self.tokens.get(&(Arc::clone(owner), token.to_owned()))
     }
 
-    /// Takes in what was written.
+    /// Adds a token of an earlier run.
     pub(super) fn restore(&mut self, owner: &str, token: &str, known: TokenRecord) {
         let key = (Arc::from(owner), token.to_owned());
         let (id, gone_s) = (known.id.clone(), known.gone_s);
@@ -184,17 +182,18 @@ impl TokenStore {
     }
 }
 
-/// Parameters of a request are as long as the client likes; their hash is not.
+/// The hash of the parameters of a request, which has a fixed length.
 fn digest(request: &str) -> String {
     base16ct::lower::encode_string(&Sha256::digest(request))
 }
 
 impl Account {
-    /// The id that came of the same request before; `kind` and `prefix` as of [`not_found`].
+    /// The id of the resource that the same request created before. `kind` and `prefix` are those
+    /// of [`not_found`].
     ///
     /// # Errors
-    /// [`ApiError`] for a token of another request, where what came of it is gone, and for a dry
-    /// run, which this would be as well.
+    /// [`ApiError`] if the token was used for another request, if the resource was deleted, and for
+    /// a dry run.
     pub(super) fn find_repeated(
         &self,
         caller: &Caller<'_>,
@@ -209,7 +208,7 @@ impl Account {
         Ok(Some(&token.id))
     }
 
-    /// Remembers what came of a request that has a token.
+    /// Stores the token of a request, if it has one, with the resource that the request created.
     pub(super) fn record_token(
         &mut self,
         now_s: u64,
@@ -230,7 +229,7 @@ impl Account {
         }
     }
 
-    /// A resource was deleted; its token is remembered for a day.
+    /// Marks the token of a deleted resource, which is kept for a day.
     pub(super) fn keep_token_of_deleted(&mut self, id: &str, now_s: u64) {
         if let Some((owner, token)) = self.tokens.mark_deleted(id, now_s) {
             self.mark_changed(RecordKey::Token(owner, token));

@@ -1,4 +1,4 @@
-//! From texts to a registry.
+//! Reads texts, merges their tables, and adds the resources to a registry.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,7 +7,8 @@ use super::collector::ProblemCollector;
 use super::document::{Node, SourcePosition, Table, TableEntry, Value};
 use super::fields::{Fields, tables_of};
 use super::filters::{FILTER, filter};
-use super::resource::{Kind, Resource, Resources};
+use super::resource::{Kind, Resource};
+use super::resource_set::ResourceSet;
 use super::resources::{
     NETWORK_INTERFACE, SESSION, SETTINGS, TARGET, UNKNOWN_ADDRESS, network_interface, session,
     settings, target,
@@ -26,7 +27,7 @@ const ROOT: [&str; 5] = [
     "traffic_mirror_session",
 ];
 
-/// Reads texts as one configuration. `incomplete` says that there are more that cannot be read.
+/// Reads texts as one configuration. `incomplete` means that further texts could not be read.
 pub(super) fn read(texts: &[Text<'_>], incomplete: bool) -> ParsedConfig {
     let texts = Texts::new(texts);
     let mut out = ProblemCollector::new(&texts, incomplete);
@@ -45,13 +46,13 @@ pub(super) fn read(texts: &[Text<'_>], incomplete: bool) -> ParsedConfig {
     ParsedConfig { registry: problems.is_empty().then_some(registry), problems, warnings }
 }
 
-/// What the texts hold, before it is put together.
+/// The tables of the texts, before they are merged.
 #[derive(Default)]
 struct ConfigTables<'a> {
     settings: Vec<TableEntry<'a>>,
     settings_position: Option<SourcePosition>,
-    toml: Resources<'a>,
-    aws: Resources<'a>,
+    toml: ResourceSet<'a>,
+    aws: ResourceSet<'a>,
 }
 
 impl<'a> ConfigTables<'a> {
@@ -90,7 +91,7 @@ impl<'a> ConfigTables<'a> {
             let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.key() == entry.key) else {
                 continue;
             };
-            // Complains about what is no table.
+            // Reports values that are not tables.
             tables_of(&entry, out);
             let Value::Array(items) = std::mem::replace(&mut entry.value.value, Value::Null) else {
                 continue;
@@ -143,10 +144,10 @@ impl<'a> ConfigTables<'a> {
     }
 
     fn merged(&mut self, kind: Kind, out: &mut ProblemCollector<'_>) -> Vec<Resource<'a>> {
-        Resources::merged(kind, &mut self.aws, &mut self.toml, out)
+        ResourceSet::merged(kind, &mut self.aws, &mut self.toml, out)
     }
 
-    /// The settings of all files, each given once.
+    /// The settings of all files. Reports a setting that is given twice.
     fn settings(&mut self, position: SourcePosition, out: &mut ProblemCollector<'_>) -> Settings {
         let mut known: HashMap<String, SourcePosition> = HashMap::new();
         let mut entries = std::mem::take(&mut self.settings);
@@ -165,7 +166,7 @@ impl<'a> ConfigTables<'a> {
     }
 }
 
-/// Where the sessions of an interface have their numbers.
+/// The position of each session number of an interface.
 type Numbers = HashMap<(NetworkInterfaceId, SessionNumber), SourcePosition>;
 
 fn added(result: Result<(), InvalidValue>, fields: &mut Fields<'_, '_, '_, '_>) -> bool {
@@ -182,7 +183,7 @@ fn add_target(registry: &mut Registry, fields: &mut Fields<'_, '_, '_, '_>) -> b
     let Some(mut target) = target(fields) else { return false };
     if registry.target_address(&target).is_none() {
         if fields.out.is_incomplete() {
-            // The interface that has the address may be in the part that is broken.
+            // The interface with the address may be in the part that could not be read.
             target.address = Some(UNKNOWN_ADDRESS);
         } else if let Err(mut invalid) = registry.add_target(target.clone()) {
             if fields.out.format(fields.position()) != Format::Toml {

@@ -1,16 +1,15 @@
-//! What the EC2 API says, put into the shape of a TOML file.
+//! Converts the output of the EC2 API's describe calls to the tables of a TOML file.
 //!
-//! The describe calls print `TrafficMirrorSessions`, `NetworkInterfaces` and so on; each object
-//! becomes the table that a TOML file would hold, its values where they stand in the JSON. Keys
-//! that mean nothing here are left out, and so is what is null.
+//! The output has lists such as `TrafficMirrorSessions` and `NetworkInterfaces`. Each object
+//! becomes the table that a TOML file has for it; values keep their positions in the JSON text.
+//! Unused keys and null values are left out.
 
-use std::borrow::Cow;
-
-use super::aws_parts::{list_to_tags, private_addresses, rules_of_filter};
-use super::collector::{ProblemCollector, api_spelling};
-use super::document::{Node, SourcePosition, Table, TableEntry, Value};
+use super::aws_parts::{private_addresses, rename_keys, rules_of_filter};
+use super::collector::ProblemCollector;
+use super::document::{Node, SourcePosition, Table, Value};
 use super::fields::tables_of;
-use super::resource::{Kind, Resource, Resources};
+use super::resource::{Kind, Resource};
+use super::resource_set::ResourceSet;
 use super::resources::{SESSION, TARGET};
 use super::standalone_rules::StandaloneRule;
 
@@ -34,8 +33,8 @@ enum ListContent {
     Rules,
 }
 
-/// Takes the resources of one file: an object, or a list of objects as several calls print them.
-pub(super) fn read<'a>(root: Node<'a>, into: &mut Resources<'a>, out: &mut ProblemCollector<'_>) {
+/// Reads the resources of one file: an object, or a list of objects from several calls.
+pub(super) fn read<'a>(root: Node<'a>, into: &mut ResourceSet<'a>, out: &mut ProblemCollector<'_>) {
     let position = root.position;
     let objects = match root.value {
         Value::Array(objects) => objects,
@@ -65,7 +64,7 @@ pub(super) fn read<'a>(root: Node<'a>, into: &mut Resources<'a>, out: &mut Probl
 
 fn read_object<'a>(
     table: &Table<'a>,
-    into: &mut Resources<'a>,
+    into: &mut ResourceSet<'a>,
     out: &mut ProblemCollector<'_>,
 ) -> bool {
     let mut is_known = false;
@@ -97,43 +96,17 @@ pub(super) fn resource<'a>(
     out: &mut ProblemCollector<'_>,
 ) -> Table<'a> {
     match kind {
-        Kind::Session => renamed(object, &SESSION, out),
-        Kind::Target => renamed(object, &TARGET, out),
+        Kind::Session => rename_keys(object, &SESSION, out),
+        Kind::Target => rename_keys(object, &TARGET, out),
         Kind::NetworkInterface => {
-            let mut table = renamed(object, &NETWORK_INTERFACE, out);
+            let mut table = rename_keys(object, &NETWORK_INTERFACE, out);
             table.entries.extend(private_addresses(position, object, out));
             table
         }
         Kind::Filter => {
-            let mut table = renamed(object, &FILTER, out);
+            let mut table = rename_keys(object, &FILTER, out);
             table.entries.push(rules_of_filter(position, object, out));
             table
         }
-    }
-}
-
-/// The entries whose keys the API spells after `keys`, and the tags.
-pub(super) fn renamed<'a>(
-    object: &Table<'a>,
-    keys: &[&'static str],
-    out: &mut ProblemCollector<'_>,
-) -> Table<'a> {
-    let mut entries: Vec<TableEntry<'a>> = keys
-        .iter()
-        .filter(|key| **key != "tags")
-        .filter_map(|key| Some((*key, object.entry(&api_spelling(key))?)))
-        .filter(|(key, entry)| says_something(key, &entry.value.value))
-        .map(|(key, entry)| TableEntry { key: Cow::Borrowed(key), ..entry.clone() })
-        .collect();
-    entries.extend(list_to_tags(object, out));
-    Table { path: object.path.clone(), entries }
-}
-
-/// EC2 prints an empty description where there is none.
-fn says_something(key: &str, value: &Value<'_>) -> bool {
-    match value {
-        Value::Null => false,
-        Value::String(text) => key != "description" || !text.is_empty(),
-        _ => true,
     }
 }

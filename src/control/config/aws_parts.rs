@@ -1,20 +1,42 @@
-//! The parts of the EC2 API that have another shape there than in a TOML file: lists of tags,
+//! Converts the parts of the EC2 API that differ from a TOML file: names of keys, lists of tags,
 //! addresses in several places, rules by direction.
 
 use std::borrow::Cow;
 
-use super::aws::renamed;
 use super::collector::{ProblemCollector, api_spelling};
 use super::document::{Node, SourcePosition, Table, TableEntry, Value};
 use super::fields::tables_of;
 use super::filters::{PORT_RANGE, RULE};
 use crate::model::Direction;
 
-/// `[{"Key": k, "Value": v}]` as a table. Network interfaces call it `TagSet`.
-pub(super) fn list_to_tags<'a>(
+/// The entries of `object` for these TOML keys, which the API spells in its own way, and the tags.
+pub(super) fn rename_keys<'a>(
     object: &Table<'a>,
+    keys: &[&'static str],
     out: &mut ProblemCollector<'_>,
-) -> Option<TableEntry<'a>> {
+) -> Table<'a> {
+    let mut entries: Vec<TableEntry<'a>> = keys
+        .iter()
+        .filter(|key| **key != "tags")
+        .filter_map(|key| Some((*key, object.entry(&api_spelling(key))?)))
+        .filter(|(key, entry)| is_set(key, &entry.value.value))
+        .map(|(key, entry)| TableEntry { key: Cow::Borrowed(key), ..entry.clone() })
+        .collect();
+    entries.extend(list_to_tags(object, out));
+    Table { path: object.path.clone(), entries }
+}
+
+/// Whether a value is set. EC2 prints an empty description if there is none.
+fn is_set(key: &str, value: &Value<'_>) -> bool {
+    match value {
+        Value::Null => false,
+        Value::String(text) => key != "description" || !text.is_empty(),
+        _ => true,
+    }
+}
+
+/// `[{"Key": k, "Value": v}]` as a table. Network interfaces call it `TagSet`.
+fn list_to_tags<'a>(object: &Table<'a>, out: &mut ProblemCollector<'_>) -> Option<TableEntry<'a>> {
     let list = given(object, "Tags").or_else(|| given(object, "TagSet"))?;
     let mut entries = Vec::new();
     for (position, tag) in tables_of(list, out) {
@@ -41,8 +63,8 @@ pub(super) fn list_to_tags<'a>(
     Some(TableEntry { key: Cow::Borrowed("tags"), value, ..list.clone() })
 }
 
-/// `PrivateIpAddress`, `PrivateIpAddresses` and `Ipv6Addresses` as one list: IPv4 before IPv6, in
-/// each family the primary one first, none twice.
+/// `PrivateIpAddress`, `PrivateIpAddresses` and `Ipv6Addresses` as one list without duplicates:
+/// IPv4 before IPv6, and the primary address of each family first.
 pub(super) fn private_addresses<'a>(
     position: SourcePosition,
     object: &Table<'a>,
@@ -104,7 +126,7 @@ pub(super) fn rules_of_filter<'a>(
     TableEntry { key: Cow::Borrowed("rule"), parent: object.path.clone(), position, value }
 }
 
-/// Refuses a rule that names another filter than the one that it is listed in.
+/// Reports a rule that names a filter other than the one that lists it.
 fn check_filter(filter: &Table<'_>, rule: &Table<'_>, out: &mut ProblemCollector<'_>) {
     let key = "TrafficMirrorFilterId";
     let Some((own, named)) = given(filter, key).zip(given(rule, key)) else { return };
@@ -119,19 +141,19 @@ fn check_filter(filter: &Table<'_>, rule: &Table<'_>, out: &mut ProblemCollector
     }
 }
 
-/// A rule, which may stand in the list of one direction.
+/// A rule. `direction` is that of the list that contains it, if any.
 pub(super) fn rule<'a>(
     position: SourcePosition,
     object: &Table<'a>,
     direction: Option<Direction>,
     out: &mut ProblemCollector<'_>,
 ) -> Table<'a> {
-    let mut table = renamed(object, &RULE, out);
+    let mut table = rename_keys(object, &RULE, out);
     for entry in &mut table.entries {
         if let Value::Table(range) = &entry.value.value
             && entry.key.ends_with("port_range")
         {
-            entry.value.value = Value::Table(renamed(range, &PORT_RANGE, out));
+            entry.value.value = Value::Table(rename_keys(range, &PORT_RANGE, out));
         }
     }
     let Some(direction) = direction else { return table };
@@ -149,7 +171,7 @@ pub(super) fn rule<'a>(
             let said = entry.value.value.shown();
             if Direction::parse(&said).is_ok_and(|said| said != direction) {
                 let list = api_spelling(direction.as_str());
-                let expected = format!("{direction}, as it stands in {list}FilterRules");
+                let expected = format!("{direction}, because it is listed in {list}FilterRules");
                 out.report_invalid(entry, &entry.value, said, expected);
             }
         }
@@ -157,7 +179,7 @@ pub(super) fn rule<'a>(
     table
 }
 
-/// The entry of that key, if it says anything.
+/// The entry of that key, if it is not null.
 fn given<'n, 'a>(table: &'n Table<'a>, key: &str) -> Option<&'n TableEntry<'a>> {
     table.entry(key).filter(|entry| !matches!(entry.value.value, Value::Null))
 }

@@ -1,102 +1,31 @@
-//! CloudFormation templates, put into the shape of what the EC2 API prints. Logical ids stand for
-//! ids.
+//! Converts CloudFormation templates to the output of the EC2 API. A template has no ids yet, so
+//! the logical id of a resource is used as its id.
 
 use std::borrow::Cow;
 
 use super::aws::resource;
+use super::cloudformation_types::{NETWORK_INTERFACE, NUMBERS, TYPES, TemplateType};
 use super::collector::ProblemCollector;
 use super::document::{Node, SourcePosition, Table, TableEntry, Value};
 use super::functions::TemplateScope;
-use super::resource::{Kind, Resource, Resources};
+use super::resource::{Kind, Resource};
+use super::resource_set::ResourceSet;
 use super::standalone_rules::StandaloneRule;
 use crate::control::nearest::nearest;
 
-/// Properties of each type, as of the resource specification.
-const TYPES: [(&str, TemplateType, &[&str]); 4] = [
-    (
-        "AWS::EC2::TrafficMirrorFilter",
-        TemplateType::One(Kind::Filter, "TrafficMirrorFilterId"),
-        &["Description", "NetworkServices", "Tags"],
-    ),
-    (
-        "AWS::EC2::TrafficMirrorFilterRule",
-        TemplateType::Rule,
-        &[
-            "Description",
-            "DestinationCidrBlock",
-            "DestinationPortRange",
-            "Protocol",
-            "RuleAction",
-            "RuleNumber",
-            "SourceCidrBlock",
-            "SourcePortRange",
-            "Tags",
-            "TrafficDirection",
-            "TrafficMirrorFilterId",
-        ],
-    ),
-    (
-        "AWS::EC2::TrafficMirrorTarget",
-        TemplateType::One(Kind::Target, "TrafficMirrorTargetId"),
-        &[
-            "Description",
-            "GatewayLoadBalancerEndpointId",
-            "NetworkInterfaceId",
-            "NetworkLoadBalancerArn",
-            "Tags",
-        ],
-    ),
-    (
-        "AWS::EC2::TrafficMirrorSession",
-        TemplateType::One(Kind::Session, "TrafficMirrorSessionId"),
-        &[
-            "Description",
-            "NetworkInterfaceId",
-            "OwnerId",
-            "PacketLength",
-            "SessionNumber",
-            "Tags",
-            "TrafficMirrorFilterId",
-            "TrafficMirrorTargetId",
-            "VirtualNetworkId",
-        ],
-    ),
-];
-
-const NETWORK_INTERFACE: &str = "AWS::EC2::NetworkInterface";
-
-/// Numbers, which may be written as texts.
-const NUMBERS: [&str; 7] = [
-    "FromPort",
-    "PacketLength",
-    "Protocol",
-    "RuleNumber",
-    "SessionNumber",
-    "ToPort",
-    "VirtualNetworkId",
-];
-
-#[derive(Clone, Copy)]
-enum TemplateType {
-    /// A resource, and the key of its id.
-    One(Kind, &'static str),
-    Rule,
-}
-
-/// Whether that is a type of traffic mirroring.
-pub(super) fn is_of_mirroring(kind: &str) -> bool {
-    TYPES.iter().any(|(name, ..)| *name == kind)
-}
-
-/// Whether a document is a template.
+/// Whether a document is a CloudFormation template.
 pub(super) fn is_template(root: &Node<'_>) -> bool {
     let Value::Table(table) = &root.value else { return false };
     let has_resources = table.entry("Resources").map(|entry| &entry.value.value);
     matches!(has_resources, Some(Value::Table(_))) || table.has("AWSTemplateFormatVersion")
 }
 
-/// Takes the resources of a template.
-pub(super) fn read<'a>(root: &Node<'a>, into: &mut Resources<'a>, out: &mut ProblemCollector<'_>) {
+/// Reads the resources of a template.
+pub(super) fn read<'a>(
+    root: &Node<'a>,
+    into: &mut ResourceSet<'a>,
+    out: &mut ProblemCollector<'_>,
+) {
     let table_of = |key: &str| match &root.value {
         Value::Table(table) => match &table.entry(key)?.value.value {
             Value::Table(table) => Some(table),
@@ -136,19 +65,23 @@ impl<'a> TemplateResource<'_, '_, 'a> {
         entry: &TableEntry<'a>,
         body: &Table<'a>,
         what: TemplateType,
-        (into, out): (&mut Resources<'a>, &mut ProblemCollector<'_>),
+        (into, out): (&mut ResourceSet<'a>, &mut ProblemCollector<'_>),
     ) {
         if let Some(condition) = body.entry("Condition") {
             let name = condition.value.value.shown();
-            let note = "is not looked at: the resource is taken";
+            let note = "is not evaluated: the resource is always used";
             out.report_warning(condition.position, format!("the condition `{name}` {note}"));
         }
         let mut object = properties(self.names, entry, body, out);
         for property in &object.entries {
             if !self.properties.contains(&&*property.key) {
                 let hint = match nearest(&property.key, self.properties.iter().copied()) {
-                    Some(name) => format!("perhaps `{name}`"),
-                    None => format!("{} has {}", self.name, self.properties.join(", ")),
+                    Some(name) => format!("did you mean `{name}`?"),
+                    None => format!(
+                        "expected a property of {}: {}",
+                        self.name,
+                        self.properties.join(", ")
+                    ),
                 };
                 out.report_unknown_key(property, hint);
             }
@@ -170,7 +103,7 @@ impl<'a> TemplateResource<'_, '_, 'a> {
     }
 }
 
-/// The properties of a resource, functions answered.
+/// The properties of a resource, with functions resolved.
 fn properties<'a>(
     names: &TemplateScope<'_, 'a>,
     entry: &TableEntry<'a>,
@@ -188,7 +121,7 @@ fn properties<'a>(
     }
 }
 
-/// A network interface of the template, as far as it is known before it is there.
+/// A network interface of the template, with the values that are known before deployment.
 fn interface<'a>(
     names: &TemplateScope<'_, 'a>,
     entry: &TableEntry<'a>,
@@ -211,7 +144,8 @@ fn put_id<'a>(object: &mut Table<'a>, key: &'static str, entry: &TableEntry<'a>)
     object.entries.push(TableEntry { key: Cow::Borrowed(key), parent, position, value });
 }
 
-/// Texts are numbers and numbers texts where a property wants them so, as CloudFormation has it.
+/// Converts strings to numbers and numbers to strings as the properties need, as CloudFormation
+/// does.
 fn coerce(object: &mut Table<'_>) {
     object.entries.iter_mut().for_each(|entry| coerce_value(&entry.key, &mut entry.value.value));
 }

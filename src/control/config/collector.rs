@@ -1,4 +1,7 @@
-//! Collects what is wrong while documents are read, and puts lines and columns to it at the end.
+//! Collects errors and warnings while documents are read, and adds lines and columns at the end.
+//!
+//! After a syntax error a resource may seem to be missing or incomplete although it is in the file.
+//! The collector therefore drops errors that a syntax error may have caused.
 
 use std::collections::HashSet;
 
@@ -6,21 +9,21 @@ use super::document::{Node, SourcePosition, TableEntry, join};
 use super::problem::{Location, Problem, ProblemKind};
 use super::texts::{Format, Texts};
 
-/// Fields that only a TOML file can have.
+/// Fields that exist only in TOML files.
 const NOT_IN_API: [&str; 5] = ["address", "addresses", "mtu", "device", "rate_limit"];
 
-/// What was found so far.
+/// The errors and warnings found so far.
 pub(super) struct ProblemCollector<'t> {
     texts: &'t Texts<'t>,
     errors: Vec<PendingProblem>,
     warnings: Vec<PendingProblem>,
-    /// Texts and their lines that are damaged.
+    /// Lines with a syntax error: the number of the text, and the line.
     damaged_lines: HashSet<(usize, usize)>,
-    /// Whether a whole text is not there.
+    /// Whether a whole text could not be read.
     incomplete: bool,
-    /// Texts in the shape of the API whose names are those of TOML.
+    /// JSON texts that spell keys as TOML files do.
     terraform_texts: HashSet<usize>,
-    /// Fields by text and path that were left out because they cannot be.
+    /// Fields by text and path that were omitted after an error.
     reported: HashSet<(usize, String)>,
 }
 
@@ -29,21 +32,21 @@ struct PendingProblem {
     path: String,
     field: String,
     kind: ProblemKind,
-    /// Where the same thing was given first.
+    /// The position of the first value, for a duplicate.
     first: Option<SourcePosition>,
-    /// Whether it may come of damage to the text.
+    /// Whether a syntax error may have caused it.
     is_doubtful: bool,
 }
 
 impl<'t> ProblemCollector<'t> {
-    /// `incomplete` says that there are more texts, which could not be read.
+    /// `incomplete` means that further texts could not be read.
     pub(super) fn new(texts: &'t Texts<'t>, incomplete: bool) -> Self {
         let (errors, warnings, damaged_lines) = (Vec::new(), Vec::new(), HashSet::new());
         let (terraform_texts, reported) = (HashSet::new(), HashSet::new());
         Self { texts, errors, warnings, damaged_lines, incomplete, terraform_texts, reported }
     }
 
-    /// How a key of the TOML schema is spelled in the text of `position`.
+    /// The spelling of a key of the TOML schema in the text of `position`.
     pub(super) fn spelling(&self, key: &str, position: SourcePosition) -> String {
         let is_api = self.texts.format(position.text) != Format::Toml;
         let is_spelled = is_api && !self.terraform_texts.contains(&position.text);
@@ -53,8 +56,8 @@ impl<'t> ProblemCollector<'t> {
         }
     }
 
-    /// The field as it is shown: behind the name of its resource in infrastructure code, where that
-    /// is how users know it.
+    /// The name of a field in messages. In infrastructure code it starts with the name of the
+    /// resource.
     fn with_resource(&self, field: String, path: &str, position: SourcePosition) -> String {
         if self.terraform_texts.contains(&position.text) {
             return path.to_owned();
@@ -65,17 +68,17 @@ impl<'t> ProblemCollector<'t> {
         }
     }
 
-    /// The text of `position` is Terraform's, whose names are those of TOML.
+    /// Marks the text of `position` as Terraform's, which spells keys as TOML files do.
     pub(super) fn use_toml_spelling(&mut self, position: SourcePosition) {
         self.terraform_texts.insert(position.text);
     }
 
-    /// What the text of `position` is written in.
+    /// The format of the text of `position`.
     pub(super) fn format(&self, position: SourcePosition) -> Format {
         self.texts.format(position.text)
     }
 
-    /// The text is broken there. What else is found wrong on that line is not told.
+    /// Reports a syntax error. Other errors on the same line are not reported.
     pub(super) fn report_syntax_error(&mut self, position: SourcePosition, message: String) {
         if !self.damaged_lines.insert((position.text, self.texts.line(position))) {
             return;
@@ -85,30 +88,30 @@ impl<'t> ProblemCollector<'t> {
         self.errors.push(found);
     }
 
-    /// Whether there is no text at all, so that nothing can be said about one.
+    /// Whether the configuration has no text at all.
     pub(super) fn has_no_text(&self) -> bool {
         self.texts.iter().next().is_none()
     }
 
-    /// Whether a part of the configuration could not be read at all, so that what seems to be
-    /// missing may well be there.
+    /// Whether a part of the configuration could not be read, so that a resource that seems to be
+    /// missing may exist.
     pub(super) fn is_incomplete(&self) -> bool {
         self.incomplete || !self.damaged_lines.is_empty()
     }
 
-    /// Something about a whole text or resource is wrong.
+    /// Reports an error of a whole text or resource.
     pub(super) fn report_error(&mut self, position: SourcePosition, message: impl Into<String>) {
         let kind = ProblemKind::Note(message.into());
         self.errors.push(PendingProblem::without_field(position, kind));
     }
 
-    /// Something about a whole text or resource is odd.
+    /// Reports a warning about a whole text or resource.
     pub(super) fn report_warning(&mut self, position: SourcePosition, message: impl Into<String>) {
         let kind = ProblemKind::Note(message.into());
         self.warnings.push(PendingProblem::without_field(position, kind));
     }
 
-    /// A value is taken, but not as it stands.
+    /// Reports a warning that a value is used in a changed form.
     pub(super) fn report_adjusted(&mut self, entry: &TableEntry<'_>, note: String) {
         let value = entry.value.value.shown();
         let found =
@@ -116,7 +119,7 @@ impl<'t> ProblemCollector<'t> {
         self.warnings.push(found);
     }
 
-    /// A value cannot be.
+    /// Reports an invalid value.
     pub(super) fn report_invalid(
         &mut self,
         entry: &TableEntry<'_>,
@@ -129,7 +132,7 @@ impl<'t> ProblemCollector<'t> {
         self.errors.push(found);
     }
 
-    /// A value cannot be, and will not be found where it is looked for.
+    /// Reports an invalid value that is omitted, so that it is not reported as missing later.
     pub(super) fn report_invalid_and_omit(
         &mut self,
         entry: &TableEntry<'_>,
@@ -142,7 +145,7 @@ impl<'t> ProblemCollector<'t> {
         self.reported.insert((node.position.text, path));
     }
 
-    /// A value is of the wrong type.
+    /// Reports a value of the wrong type.
     pub(super) fn report_wrong_type(
         &mut self,
         entry: &TableEntry<'_>,
@@ -153,7 +156,7 @@ impl<'t> ProblemCollector<'t> {
         self.report_invalid(entry, node, node.value.shown(), expected);
     }
 
-    /// A value was given before, at `first`.
+    /// Reports a value that is already given at `first`.
     pub(super) fn report_duplicate(
         &mut self,
         entry: &TableEntry<'_>,
@@ -167,7 +170,7 @@ impl<'t> ProblemCollector<'t> {
         self.errors.push(found);
     }
 
-    /// A key has to be in the table at `path` and is not.
+    /// Reports a required key that is missing in the table at `path`.
     pub(super) fn report_missing(
         &mut self,
         key: &str,
@@ -178,7 +181,7 @@ impl<'t> ProblemCollector<'t> {
         let field = self.spelling(key, position);
         let path = join(path, &field);
         if self.reported.contains(&(position.text, path.clone())) {
-            // It was there, and has been complained about.
+            // The key was given, and its value was already reported.
             return;
         }
         let field = self.with_resource(field, &path, position);
@@ -193,7 +196,7 @@ impl<'t> ProblemCollector<'t> {
         });
     }
 
-    /// Nobody knows that key.
+    /// Reports an unknown key.
     pub(super) fn report_unknown_key(&mut self, entry: &TableEntry<'_>, hint: String) {
         let kind = ProblemKind::UnknownKey { hint };
         let found = self.problem_about(entry, entry.position, kind);
@@ -212,7 +215,7 @@ impl<'t> ProblemCollector<'t> {
         PendingProblem { position, path, field, kind, first: None, is_doubtful: true }
     }
 
-    /// All errors and all warnings, each in the order of the texts.
+    /// Returns all errors and all warnings, each in the order of the texts.
     pub(super) fn finish(self) -> (Vec<Problem>, Vec<Problem>) {
         let is_incomplete = self.is_incomplete();
         let Self { texts, mut errors, mut warnings, damaged_lines, .. } = self;
@@ -231,7 +234,7 @@ impl PendingProblem {
         Self { position, path, field, kind, first: None, is_doubtful: true }
     }
 
-    /// Whether it is none of the consequences of damage to its text.
+    /// Whether no syntax error of its text can have caused it.
     fn is_certain(
         &self,
         texts: &Texts<'_>,
@@ -254,7 +257,7 @@ fn resolve(texts: &Texts<'_>, mut found: Vec<PendingProblem>) -> Vec<Problem> {
         let PendingProblem { position, path, field, mut kind, first, .. } = found;
         if let (Some(first), ProblemKind::Value { expected, .. }) = (first, &mut kind) {
             let (name, line) = (texts.name(first.text), texts.line(first));
-            expected.push_str(&format!(", but it is given before, in {name}:{line}"));
+            expected.push_str(&format!(", but it is already given in {name}:{line}"));
         }
         let line_and_column = Some((texts.line(position), columns.next(position)));
         let file = texts.name(position.text).to_owned();
@@ -265,7 +268,7 @@ fn resolve(texts: &Texts<'_>, mut found: Vec<PendingProblem>) -> Vec<Problem> {
     problems
 }
 
-/// `packet_length` is `PacketLength` in the EC2 API, and so are all the others.
+/// The spelling of a key in the EC2 API: `packet_length` becomes `PacketLength`.
 pub(super) fn api_spelling(key: &str) -> String {
     let mut spelled = String::with_capacity(key.len());
     for word in key.split('_') {

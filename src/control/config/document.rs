@@ -1,33 +1,33 @@
-//! A document as a tree in which every value knows where it stands, whatever the file's format.
+//! A document as a tree in which every value has its position, independent of the file format.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// Where something begins.
+/// The position where a key or value begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct SourcePosition {
-    /// The text it stands in, by its place among the texts.
+    /// The index of the text.
     pub(super) text: usize,
-    /// Bytes before it.
+    /// The offset in the text, in bytes.
     pub(super) offset: usize,
 }
 
-/// A value and where it stands.
+/// A value and its position.
 #[derive(Debug, Clone)]
 pub(super) struct Node<'a> {
     pub(super) position: SourcePosition,
     pub(super) value: Value<'a>,
 }
 
-/// A value of TOML or JSON.
+/// A value of TOML, JSON or YAML.
 #[derive(Debug, Clone)]
 pub(super) enum Value<'a> {
     String(Cow<'a, str>),
     Integer(i64),
-    /// A number that is no whole one or does not fit, as it was written.
+    /// A number that is not a 64-bit integer, as it is written.
     OtherNumber(Cow<'a, str>),
     Bool(bool),
-    /// A date or time of TOML, which no field wants.
+    /// A date or time of TOML, which no field accepts.
     Datetime(String),
     Null,
     Array(Vec<Node<'a>>),
@@ -35,12 +35,12 @@ pub(super) enum Value<'a> {
 }
 
 impl Value<'_> {
-    /// What kind of value it is, as one says it to a user.
+    /// The type of the value in messages.
     pub(super) const fn kind(&self) -> &'static str {
         match self {
             Self::String(_) => "a string",
             Self::Integer(_) => "a number",
-            Self::OtherNumber(_) => "no whole number that fits",
+            Self::OtherNumber(_) => "a number that is not a 64-bit integer",
             Self::Bool(_) => "true or false",
             Self::Datetime(_) => "a date or time",
             Self::Null => "null",
@@ -49,7 +49,7 @@ impl Value<'_> {
         }
     }
 
-    /// The value as a user would recognise it.
+    /// The value in messages.
     pub(super) fn shown(&self) -> String {
         match self {
             Self::String(text) => text.to_string(),
@@ -67,7 +67,7 @@ impl Value<'_> {
 /// Keys and values.
 #[derive(Debug, Clone)]
 pub(super) struct Table<'a> {
-    /// The way to the table, such as `traffic_mirror_session[2]`; empty at the root.
+    /// The path of the table, such as `traffic_mirror_session[2]`; empty at the root.
     pub(super) path: Arc<str>,
     /// In the order of the file.
     pub(super) entries: Vec<TableEntry<'a>>,
@@ -78,16 +78,16 @@ pub(super) struct Table<'a> {
 pub(super) struct TableEntry<'a> {
     /// The key, spelled as in a TOML file.
     pub(super) key: Cow<'a, str>,
-    /// The way to the table in which it was written, which is another one than that in which it
-    /// is found where a TOML file completes a JSON file.
+    /// The path of the table in which it is written. After a TOML table was merged into a JSON
+    /// table, this is not the table that contains the entry.
     pub(super) parent: Arc<str>,
-    /// Where the key stands.
+    /// The position of the key.
     pub(super) position: SourcePosition,
     pub(super) value: Node<'a>,
 }
 
 impl<'a> Table<'a> {
-    /// The entry of that key; the last one, as every JSON reader takes it, where JSON has several.
+    /// The entry of that key. If JSON repeats a key, the last entry counts, as in other readers.
     pub(super) fn entry(&self, key: &str) -> Option<&TableEntry<'a>> {
         self.entries.iter().rfind(|entry| entry.key == key)
     }
@@ -95,6 +95,26 @@ impl<'a> Table<'a> {
     /// Whether there is an entry of that key.
     pub(super) fn has(&self, key: &str) -> bool {
         self.entry(key).is_some()
+    }
+
+    /// The table of that key, or `None` if there is no table.
+    pub(super) fn table(&self, key: &str) -> Option<&Self> {
+        match &self.entry(key)?.value.value {
+            Value::Table(table) => Some(table),
+            _ => None,
+        }
+    }
+
+    /// The tables in the list of that key; values of other types are skipped.
+    pub(super) fn tables(&self, key: &str) -> impl Iterator<Item = &Self> {
+        let items = match self.entry(key).map(|entry| &entry.value.value) {
+            Some(Value::Array(items)) => &**items,
+            _ => &[],
+        };
+        items.iter().filter_map(|item| match &item.value {
+            Value::Table(table) => Some(table),
+            _ => None,
+        })
     }
 
     /// The value of that key, if it is a string.
@@ -106,7 +126,7 @@ impl<'a> Table<'a> {
     }
 }
 
-/// The way to what `key` names in the table at `parent`.
+/// The path of `key` in the table at `parent`.
 pub(super) fn join(parent: &str, key: &str) -> String {
     if parent.is_empty() { key.to_owned() } else { format!("{parent}.{key}") }
 }

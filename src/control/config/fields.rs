@@ -1,4 +1,4 @@
-//! The fields of one table: takes those that are known, complains about everything else.
+//! The fields of one table: reads known fields and reports unknown ones.
 
 use super::collector::ProblemCollector;
 use super::document::{Node, SourcePosition, Table, TableEntry, Value};
@@ -6,9 +6,9 @@ use super::texts::Format;
 use crate::control::nearest::nearest;
 use crate::model::InvalidValue;
 
-/// A table of which the fields are asked one by one.
+/// A table whose fields are read one by one.
 ///
-/// Every answer is none where the field is absent, and none with a complaint where it cannot be.
+/// Every method returns nothing if the field is absent or invalid; an invalid field is reported.
 pub(super) struct Fields<'n, 'a, 'c, 't> {
     table: &'n Table<'a>,
     position: SourcePosition,
@@ -16,7 +16,7 @@ pub(super) struct Fields<'n, 'a, 'c, 't> {
 }
 
 impl<'n, 'a, 'c, 't> Fields<'n, 'a, 'c, 't> {
-    /// The fields of `table`, which stands at `position` and may have the keys `known`.
+    /// The fields of `table` at `position`. Reports keys that are not in `known`.
     pub(super) fn new(
         table: &'n Table<'a>,
         position: SourcePosition,
@@ -35,29 +35,29 @@ impl<'n, 'a, 'c, 't> Fields<'n, 'a, 'c, 't> {
         Self { table, position, out }
     }
 
-    /// Where the table stands.
+    /// The position of the table.
     pub(super) const fn position(&self) -> SourcePosition {
         self.position
     }
 
-    /// Whether the field was given, be it right or wrong.
+    /// Whether the field is given, valid or not.
     pub(super) fn has(&self, key: &str) -> bool {
         self.table.has(key)
     }
 
-    /// The field as it was given.
+    /// The entry of the field.
     pub(super) fn entry(&self, key: &str) -> Option<&'n TableEntry<'a>> {
         self.table.entry(key)
     }
 
-    /// Complains where the field is absent, and says what it should have been.
+    /// Reports the field if it is absent.
     pub(super) fn require(&mut self, key: &str, expected: &str) {
         if !self.has(key) {
             self.out.report_missing(key, &self.table.path, self.position, expected);
         }
     }
 
-    /// A string that `read` makes something of.
+    /// A string, parsed by `read`.
     pub(super) fn text<T>(
         &mut self,
         key: &str,
@@ -67,7 +67,7 @@ impl<'n, 'a, 'c, 't> Fields<'n, 'a, 'c, 't> {
         self.read_text(entry, &entry.value, read)
     }
 
-    /// A list of strings that `read` makes something of; those that it refuses are left out.
+    /// A list of strings, each parsed by `read`; invalid ones are left out.
     pub(super) fn texts<T>(
         &mut self,
         key: &str,
@@ -100,7 +100,7 @@ impl<'n, 'a, 'c, 't> Fields<'n, 'a, 'c, 't> {
         }
     }
 
-    /// A whole number that `read` makes something of.
+    /// An integer, parsed by `read`.
     pub(super) fn number<T>(
         &mut self,
         key: &str,
@@ -116,9 +116,9 @@ impl<'n, 'a, 'c, 't> Fields<'n, 'a, 'c, 't> {
             Value::OtherNumber(text) if has_leading_zero(text) => InvalidValue::new(
                 "",
                 text,
-                "a number without a zero in front, octal to some readers",
+                "a number without a leading zero, which some parsers read as octal",
             ),
-            // One that does not fit is refused as the largest would be.
+            // An integer beyond 64 bits gets the same error as the largest one.
             Value::OtherNumber(text) if is_whole(text) => read(saturated(text)).err()?,
             Value::OtherNumber(text) => InvalidValue::new("", text, "a whole number"),
             _ => {
@@ -150,13 +150,13 @@ impl<'n, 'a, 'c, 't> Fields<'n, 'a, 'c, 't> {
         None
     }
 
-    /// A list of tables, each with its place.
+    /// A list of tables, each with its position.
     pub(super) fn tables(&mut self, key: &str) -> Vec<(SourcePosition, &'n Table<'a>)> {
         let Some(entry) = self.entry(key) else { return Vec::new() };
         tables_of(entry, self.out)
     }
 
-    /// Complains about the field that `invalid` names, or the whole table where it is absent.
+    /// Reports the field that `invalid` names, or that it is missing.
     pub(super) fn report_invalid(&mut self, invalid: InvalidValue) {
         match self.table.entry(invalid.field) {
             Some(entry) => {
@@ -167,7 +167,7 @@ impl<'n, 'a, 'c, 't> Fields<'n, 'a, 'c, 't> {
     }
 }
 
-/// The tables of a list of tables; what is none is complained about.
+/// The tables of a list of tables. Reports items that are not tables.
 pub(super) fn tables_of<'n, 'a>(
     entry: &'n TableEntry<'a>,
     out: &mut ProblemCollector<'_>,
@@ -195,13 +195,13 @@ fn list_of_tables(entry: &TableEntry<'_>, out: &ProblemCollector<'_>) -> String 
     String::from("a list of tables")
 }
 
-/// The header of a list of tables in TOML; there are no places in it.
+/// The header of a list of tables in TOML, which contains no indices.
 fn entry_header(entry: &TableEntry<'_>) -> String {
     let above = entry.parent.split('[').next().unwrap_or_default();
     super::document::join(above, &entry.key)
 }
 
-/// Octal in YAML 1.1, decimal in YAML 1.2: no number that everyone reads alike.
+/// Whether a number has a leading zero: it is octal in YAML 1.1 and decimal in YAML 1.2.
 pub(super) fn has_leading_zero(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     digits.len() > 1 && digits.starts_with('0') && digits.bytes().all(|one| one.is_ascii_digit())

@@ -1,4 +1,4 @@
-//! From tables to filters and their rules.
+//! Converts tables to filters and rules.
 
 use std::collections::HashMap;
 
@@ -46,7 +46,7 @@ pub(super) fn filter(fields: &mut Fields<'_, '_, '_, '_>) -> Option<Filter> {
         }
     }
     report_duplicate_rule_numbers(&rules, &read, fields);
-    // An id that cannot be was complained about; the rules were to be read all the same.
+    // The rules are read even if the id is invalid, so that their errors are reported too.
     let (mut filter, _) = Filter::from_rules(id?, rules);
     filter.amazon_dns = !services.is_empty();
     filter.description = description;
@@ -58,7 +58,7 @@ fn network_service(text: &str) -> Result<(), InvalidValue> {
     if text == Filter::AMAZON_DNS {
         return Ok(());
     }
-    Err(InvalidValue::new("network_services", text, "amazon-dns, the one network service there is"))
+    Err(InvalidValue::new("network_services", text, "amazon-dns, the only network service"))
 }
 
 fn report_duplicate_rule_numbers(
@@ -103,7 +103,7 @@ fn rule(fields: &mut Fields<'_, '_, '_, '_>) -> Option<FilterRule> {
     let (description, tags) = (description(fields), tags(fields));
     let (source, destination) = (source?, destination?);
     let whole = direction.zip(number).zip(action);
-    // Blocks of two families are told even where the rule cannot be for another reason.
+    // Placeholders let `FilterRule::new` check the blocks even if another field is invalid.
     let ((direction, number), action) =
         whole.unwrap_or(((Direction::Ingress, RuleNumber::MIN), RuleAction::Reject));
     let mut rule = match FilterRule::new(direction, number, action, source, destination) {
@@ -122,7 +122,7 @@ fn cidr_block(key: &'static str, fields: &mut Fields<'_, '_, '_, '_>) -> Option<
     if let Some(entry) = fields.entry(key).filter(|_| cleared) {
         fields
             .out
-            .report_adjusted(entry, format!("taken as {block}, host bits cleared as EC2 does"));
+            .report_adjusted(entry, format!("using {block}: host bits are cleared, as EC2 does"));
     }
     Some(block)
 }
@@ -147,7 +147,7 @@ fn port(number: i64) -> Result<u16, InvalidValue> {
     u16::try_from(number).map_err(|_| InvalidValue::new("port", number, "a port from 0 to 65535"))
 }
 
-/// What narrows a rule down.
+/// The optional conditions of a rule.
 struct RuleMatch {
     protocol: Option<Protocol>,
     source_ports: Option<PortRange>,
@@ -157,10 +157,10 @@ struct RuleMatch {
 impl RuleMatch {
     fn apply_to(self, mut rule: FilterRule, fields: &mut Fields<'_, '_, '_, '_>) -> FilterRule {
         if let Some(protocol) = self.protocol {
-            // A rule that has no ports yet takes every protocol.
+            // A rule without ports accepts every protocol, so this does not fail.
             rule = rule.clone().with_protocol(protocol).unwrap_or(rule);
         } else if fields.has("protocol") {
-            // It was complained about, and whether ports go with it cannot be said.
+            // The protocol is invalid and was reported, so the ports cannot be checked.
             return rule;
         }
         if let Some(ports) = self.source_ports {

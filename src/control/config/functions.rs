@@ -1,21 +1,21 @@
-//! The functions of CloudFormation that can be answered without an account: `Ref`, `Fn::GetAtt`,
-//! `Fn::Sub` and `Fn::Join` among the resources and parameters of a template.
+//! Resolves the functions of CloudFormation that need no AWS account: `Ref`, `Fn::GetAtt`,
+//! `Fn::Sub` and `Fn::Join` over the resources and parameters of a template.
 
 use std::borrow::Cow;
 
-use super::cloudformation::is_of_mirroring;
+use super::cloudformation_types::is_mirroring_type;
 use super::collector::ProblemCollector;
 use super::document::{Node, Table, TableEntry, Value};
 
-/// What a template defines, for those who refer to it.
+/// The resources and parameters that functions can refer to.
 pub(super) struct TemplateScope<'n, 'a> {
     pub(super) resources: &'n Table<'a>,
     pub(super) parameters: Option<&'n Table<'a>>,
 }
 
 impl<'a> TemplateScope<'_, 'a> {
-    /// The same table, every function in it answered. What has no answer is complained about and
-    /// left out.
+    /// The same table with every function resolved. An entry that cannot be resolved is reported
+    /// and left out.
     pub(super) fn resolved(&self, table: &Table<'a>, out: &mut ProblemCollector<'_>) -> Table<'a> {
         let entries = table.entries.iter().filter_map(|entry| {
             let value = self.value(entry, &entry.value, out)?;
@@ -24,7 +24,7 @@ impl<'a> TemplateScope<'_, 'a> {
         Table { path: table.path.clone(), entries: entries.collect() }
     }
 
-    /// The same, but what has no answer is left out silently.
+    /// The same, but an entry that cannot be resolved is not reported.
     pub(super) fn known(&self, table: &Table<'a>) -> Table<'a> {
         let entries = table.entries.iter().filter_map(|entry| {
             let value = self.known_value(&entry.value)?;
@@ -43,14 +43,14 @@ impl<'a> TemplateScope<'_, 'a> {
                 Some(function) if is_no_value(function) => return None,
                 // Other functions may name a resource, which has no value before it is deployed.
                 Some(function) if !self.is_parameter(function) => return None,
-                Some(function) => self.answer(function).ok()?,
+                Some(function) => self.evaluate(function).ok()?,
             },
             other => other.clone(),
         };
         Some(Node { position: node.position, value })
     }
 
-    /// Whether the answer is the value of a parameter.
+    /// Whether the function is a reference to a parameter.
     fn is_parameter(&self, function: &TableEntry<'_>) -> bool {
         let name = function.value.value.shown();
         function.key == "Ref" && self.parameters.is_some_and(|all| all.has(&name))
@@ -70,7 +70,7 @@ impl<'a> TemplateScope<'_, 'a> {
             Value::Table(table) => match function_of(table) {
                 None => Value::Table(self.resolved(table, out)),
                 Some(function) if is_no_value(function) => return None,
-                Some(function) => match self.answer(function) {
+                Some(function) => match self.evaluate(function) {
                     Ok(value) => value,
                     Err(expected) => {
                         let name = function.key.to_string();
@@ -84,8 +84,8 @@ impl<'a> TemplateScope<'_, 'a> {
         Some(Node { position, value })
     }
 
-    /// What a function comes to, or what would be right in its place.
-    fn answer(&self, function: &TableEntry<'a>) -> Result<Value<'a>, String> {
+    /// The value of a function, or the expected value as an error.
+    fn evaluate(&self, function: &TableEntry<'a>) -> Result<Value<'a>, String> {
         match (&*function.key, &function.value.value) {
             ("Ref", Value::String(name)) => self.reference(name),
             ("Fn::GetAtt", Value::Array(parts)) => match &**parts {
@@ -105,8 +105,8 @@ impl<'a> TemplateScope<'_, 'a> {
                 }
                 _ => Err("a delimiter and a list".to_owned()),
             },
-            _ => Err("a value, Ref, Fn::GetAtt, Fn::Sub or Fn::Join, whose answers are in the \
-                      template"
+            _ => Err("a value, or Ref, Fn::GetAtt, Fn::Sub or Fn::Join that the template alone \
+                      resolves"
                 .to_owned()),
         }
     }
@@ -122,27 +122,27 @@ impl<'a> TemplateScope<'_, 'a> {
         let Some(TableEntry { value: Node { value: Value::Table(parameter), .. }, .. }) = parameter
         else {
             return Err(format!(
-                "a resource or a parameter of the template, and it has no `{name}`"
+                "a resource or a parameter of the template, but it has no `{name}`"
             ));
         };
         match parameter.entry("Default") {
             Some(default) if is_list(parameter) => Ok(items(&default.value)),
             Some(default) => Ok(default.value.value.clone()),
-            None => Err(format!("a Default of the parameter `{name}`, which is asked for here")),
+            None => Err(format!("a parameter with a Default, but `{name}` has none")),
         }
     }
 
-    /// `Id` of our own resources is what `Ref` is; of others the names are kept, for another file to
-    /// say what is there.
+    /// `Id` of a traffic mirroring resource equals `Ref`. For other resources the value is
+    /// `NAME.ATTRIBUTE`, which another file can define.
     fn attribute(&self, name: &str, attribute: &str) -> Result<Value<'a>, String> {
         let Some(resource) = self.resources.entry(name) else {
-            return Err(format!("a resource of the template, and it has no `{name}`"));
+            return Err(format!("a resource of the template, but it has no `{name}`"));
         };
         if let Value::Table(body) = &resource.value.value
             && attribute != "Id"
-            && let Some(kind) = body.string("Type").filter(|kind| is_of_mirroring(kind))
+            && let Some(kind) = body.string("Type").filter(|kind| is_mirroring_type(kind))
         {
-            return Err(format!("{name}.Id: {kind} has nothing here by the name of `{attribute}`"));
+            return Err(format!("{name}.Id: {kind} has no attribute `{attribute}`"));
         }
         Ok(Value::String(match attribute {
             "Id" => name.to_owned().into(),
@@ -150,7 +150,7 @@ impl<'a> TemplateScope<'_, 'a> {
         }))
     }
 
-    /// `${X}` and `${X.Y}` stand for what `Ref` and `Fn::GetAtt` do, `${!X}` for `${X}`.
+    /// Replaces `${X}` as `Ref` and `${X.Y}` as `Fn::GetAtt`; `${!X}` becomes the literal `${X}`.
     fn substituted(&self, text: &str) -> Result<Value<'a>, String> {
         let mut made = String::new();
         let mut rest = text;
@@ -172,8 +172,8 @@ impl<'a> TemplateScope<'_, 'a> {
     fn text(&self, node: &Node<'a>) -> Result<String, String> {
         match &node.value {
             Value::Table(table) => match function_of(table) {
-                Some(function) => self.answer(function).map(|value| value.shown()),
-                None => Err("texts to be joined".to_owned()),
+                Some(function) => self.evaluate(function).map(|value| value.shown()),
+                None => Err("a list of strings to join".to_owned()),
             },
             value => Ok(value.shown()),
         }
@@ -185,7 +185,7 @@ fn is_list(parameter: &Table<'_>) -> bool {
     kind == "CommaDelimitedList" || kind.starts_with("List<")
 }
 
-/// The items of a list of texts, which stand in one text between commas.
+/// The items of a comma-delimited list.
 fn items<'a>(list: &Node<'a>) -> Value<'a> {
     let text = list.value.shown();
     let item = |text: &str| {
@@ -195,7 +195,7 @@ fn items<'a>(list: &Node<'a>) -> Value<'a> {
     Value::Array(text.split(',').map(item).collect())
 }
 
-/// The function that a table is.
+/// The function that a table with a single entry represents.
 fn function_of<'n, 'a>(table: &'n Table<'a>) -> Option<&'n TableEntry<'a>> {
     let [only] = &*table.entries else { return None };
     let is_function = matches!(&*only.key, "Ref" | "Condition") || only.key.starts_with("Fn::");

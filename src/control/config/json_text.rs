@@ -1,4 +1,4 @@
-//! JSON text to a document. The first syntax error ends the reading.
+//! Parses JSON text to a document. Parsing ends at the first syntax error.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 
 use super::document::{Node, SourcePosition, Table, TableEntry, Value, join};
 
-/// Nothing that is read lies deeper; the rest is left out.
+/// The maximum depth in levels. No key in use is deeper, so deeper values are left out.
 const MAX_DEPTH: usize = 32;
 
-/// The grammar of RFC 8259, without the liberties that the parser offers.
+/// The grammar of RFC 8259, without the extensions of the parser.
 const STRICT: ParseOptions = ParseOptions {
     allow_comments: false,
     allow_loose_object_property_names: false,
@@ -26,23 +26,23 @@ const STRICT: ParseOptions = ParseOptions {
     allow_extended_string_escapes: false,
 };
 
-/// Reads `source`, the text of that number.
+/// Parses `source`, the text with index `text`.
 ///
 /// # Errors
-/// The offset of what is no JSON, and what is wrong with it.
+/// The offset of the first syntax error in bytes, and its message.
 pub(super) fn read(text: usize, source: &str) -> Result<Node<'_>, (usize, String)> {
     let parsed = parse_to_ast(source, &CollectOptions::default(), &STRICT)
         .map_err(|error| (error.range().start, message(&error.kind().to_string())))?;
     match parsed.value {
         Some(value) => Ok(JsonReader { text }.node(value, &String::new, MAX_DEPTH)),
-        None => Err((0, message("The text is empty"))),
+        None => Err((0, message("The file is empty"))),
     }
 }
 
 fn message(kind: &str) -> String {
     let mut letters = kind.chars();
     let first = letters.next().map(|letter| letter.to_ascii_lowercase());
-    format!("this is not JSON: {}{}", first.unwrap_or_default(), letters.as_str())
+    format!("invalid JSON: {}{}", first.unwrap_or_default(), letters.as_str())
 }
 
 struct JsonReader {
@@ -50,7 +50,7 @@ struct JsonReader {
 }
 
 impl JsonReader {
-    /// `path` is asked only where something lies below: most values are leaves.
+    /// Calls `path` only for lists and tables, because most values are leaves.
     fn node<'a>(&self, json: Json<'a>, path: &dyn Fn() -> String, depth_left: usize) -> Node<'a> {
         let position = SourcePosition { text: self.text, offset: json.start() };
         let value = match json {
@@ -105,11 +105,11 @@ mod tests {
     #[test]
     fn invalid_json_is_an_error_with_its_position() {
         for (text, offset, message) in [
-            ("", 0, "this is not JSON: the text is empty"),
-            ("{\"a\": 1,}", 7, "this is not JSON: trailing commas are not allowed"),
-            ("{\"a\" 1}", 5, "this is not JSON: expected colon after"),
-            ("{} // note", 3, "this is not JSON: comments are not allowed"),
-            ("{\"a\": tru}", 6, "this is not JSON: unexpected"),
+            ("", 0, "invalid JSON: the file is empty"),
+            ("{\"a\": 1,}", 7, "invalid JSON: trailing commas are not allowed"),
+            ("{\"a\" 1}", 5, "invalid JSON: expected colon after"),
+            ("{} // note", 3, "invalid JSON: comments are not allowed"),
+            ("{\"a\": tru}", 6, "invalid JSON: unexpected"),
         ] {
             let (at, said) = read(0, text).unwrap_err();
             assert_eq!(at, offset, "{text}: {said}");

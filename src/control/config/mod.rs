@@ -1,19 +1,22 @@
-//! Configuration files: several texts, TOML, AWS JSON and infrastructure code, read as one.
+//! Configuration files: TOML, AWS JSON and infrastructure code, read together as one configuration.
 //!
-//! What belongs here: the way from text to a [`Registry`], and every complaint about it with file,
-//! line, field, value and what would be right. What does not: what one value may be (`model`) and
-//! whether resources go together (`Registry`).
+//! What belongs here: the conversion of texts to a [`Registry`], and every error with its file,
+//! line, field, value and the expected value. What does not: the range of a single value (`model`),
+//! and whether resources are consistent (`Registry`).
 //!
 //! ```text
-//! text -> document (toml_text, json_text, yaml_text) -> tables of resources (cloudformation gives
-//! templates the shape of the EC2 API, aws gives that the shape of TOML, as terraform does; resource
-//! puts files together) -> values (fields, resources, filters) -> registry (assemble)
+//! text -> document (toml_text, json_text, yaml_text)
+//!      -> tables of resources: cloudformation converts templates to the format of the EC2 API;
+//!         aws and terraform convert to the format of TOML; resource_set merges all files
+//!      -> values (fields, resources, filters)
+//!      -> registry (assemble)
 //! ```
 
 mod assemble;
 mod aws;
 mod aws_parts;
 mod cloudformation;
+mod cloudformation_types;
 mod collector;
 mod document;
 mod fields;
@@ -23,6 +26,7 @@ mod json_text;
 mod problem;
 mod references;
 mod resource;
+mod resource_set;
 mod resources;
 mod standalone_rules;
 mod terraform;
@@ -41,25 +45,24 @@ pub use texts::{Format, Text};
 
 use super::Registry;
 
-/// A larger file is no configuration; a device that never ends is none either.
+/// At most this many bytes are read of a file, which can be an endless device.
 const MAX_FILE_LEN: u64 = 1 << 28;
 
-/// What came of reading a configuration.
+/// The result of reading a configuration.
 #[derive(Debug, Clone)]
 pub struct ParsedConfig {
-    /// The resources, where nothing is wrong.
+    /// The resources, if there are no errors.
     pub registry: Option<Registry>,
-    /// All that is wrong, in the order of the files.
+    /// All errors, in the order of the files.
     pub problems: Vec<Problem>,
-    /// All that is odd, in the order of the files. Nothing is said to be odd while a file cannot
-    /// be read.
+    /// All warnings, in the order of the files; none if a file cannot be read.
     pub warnings: Vec<Problem>,
 }
 
-/// Why there is no configuration. Displayed as one line for each problem.
+/// The errors of a configuration. Displayed as one line for each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError(
-    /// All that is wrong.
+    /// All errors.
     pub Vec<Problem>,
 );
 
@@ -76,10 +79,10 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 impl ParsedConfig {
-    /// The resources and what is odd about them.
+    /// The resources and all warnings.
     ///
     /// # Errors
-    /// [`ConfigError`] with all that is wrong.
+    /// [`ConfigError`] with all errors.
     pub fn into_result(self) -> Result<(Registry, Vec<Problem>), ConfigError> {
         match self.registry {
             Some(registry) if self.problems.is_empty() => Ok((registry, self.warnings)),
@@ -88,9 +91,9 @@ impl ParsedConfig {
     }
 }
 
-/// Reads files as one configuration; `.json` is what AWS prints, a CloudFormation template or what
-/// `terraform show -json` prints, as its content says; `.yaml`, `.yml` and `.template` are
-/// CloudFormation templates, everything else TOML.
+/// Reads files as one configuration. The content of a `.json` file decides whether it is the output
+/// of the AWS CLI, a CloudFormation template, or the output of `terraform show -json`. Files ending
+/// in `.yaml`, `.yml` and `.template` are CloudFormation templates, all others TOML.
 ///
 /// ```no_run
 /// # use traffic_mirror::control::config;
@@ -122,7 +125,7 @@ pub fn read_files<P: AsRef<Path>>(paths: &[P]) -> ParsedConfig {
     outcome
 }
 
-/// Reads texts as one configuration, without touching a file.
+/// Reads texts as one configuration, without file access.
 ///
 /// ```
 /// use traffic_mirror::control::config::{self, Text};
@@ -142,12 +145,15 @@ pub fn read_texts(texts: &[Text<'_>]) -> ParsedConfig {
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     let file = File::open(path)?;
     if file.metadata()?.is_dir() {
-        return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory"));
+        return Err(io::Error::new(
+            io::ErrorKind::IsADirectory,
+            "expected a file, got a directory",
+        ));
     }
     let mut bytes = Vec::new();
     let read_len = file.take(MAX_FILE_LEN + 1).read_to_end(&mut bytes)?;
     if u64::try_from(read_len).is_ok_and(|len| len > MAX_FILE_LEN) {
-        let message = "it is larger than 256 MiB, which no configuration is";
+        let message = "expected at most 256 MiB";
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
     Ok(bytes)
@@ -160,8 +166,9 @@ fn decode(name: &str, bytes: Vec<u8>) -> Result<String, Box<Problem>> {
         let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
         let last_line = valid.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
         let column = String::from_utf8_lossy(last_line).chars().count() + 1;
-        let message = "expected UTF-8 text, and this byte is none";
-        Box::new(whole_file(name.to_owned(), Some((line, column)), message.to_owned()))
+        let invalid = error.as_bytes().get(valid_len).copied().unwrap_or_default();
+        let message = format!("expected UTF-8 text, got the invalid byte {invalid:#04x}");
+        Box::new(whole_file(name.to_owned(), Some((line, column)), message))
     })
 }
 

@@ -1,14 +1,13 @@
-//! What is wrong with a configuration, or odd about it: where, which field, which value, what
-//! would be right.
+//! An error or warning of a configuration: its location, field, value and the expected value.
 
 use std::fmt;
 
 /// A place in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Location {
-    /// The file, as it was named.
+    /// The name of the file, as the user gave it.
     pub file: String,
-    /// Line and column, both from 1, the column in characters; none where the whole file is meant.
+    /// Line and column, both from 1, the column in characters; `None` for the whole file.
     pub line_and_column: Option<(usize, usize)>,
 }
 
@@ -22,52 +21,52 @@ impl fmt::Display for Location {
     }
 }
 
-/// One thing that is wrong, or odd.
+/// One error or warning.
 ///
 /// Displayed on one line, such as
 /// ``mirror.toml:12:17: packet_length `9000`: expected a number from 1 to 8500``.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Problem {
-    /// Where.
+    /// The place in the file.
     pub location: Location,
-    /// The whole way to the field, such as `traffic_mirror_session[2].packet_length`; empty where
-    /// no field is meant.
+    /// The path of the field, such as `traffic_mirror_session[2].packet_length`; empty if the
+    /// problem has no field.
     pub path: String,
-    /// The field, spelled as in the file: the end of `path`, behind the name of its resource where
-    /// infrastructure code gives it one.
+    /// The field, spelled as in the file: the end of `path`, preceded by the name of the resource
+    /// in infrastructure code.
     pub field: String,
-    /// What about it.
+    /// The kind of the problem.
     pub kind: ProblemKind,
 }
 
-/// What is said about a field.
+/// The kind of a problem.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ProblemKind {
-    /// Its value cannot be.
+    /// The value is invalid.
     Value {
-        /// The value as it was given.
+        /// The given value.
         value: String,
-        /// What would have been right.
+        /// The expected value.
         expected: String,
     },
-    /// It has to be there and is not.
+    /// A required field is missing.
     Missing {
-        /// What would have been right.
+        /// The expected value.
         expected: String,
     },
-    /// Nobody knows such a field.
+    /// The field is unknown.
     UnknownKey {
-        /// What would have been right.
+        /// The expected fields, or the one that was probably meant.
         hint: String,
     },
-    /// The value is taken, but not quite as it stands.
+    /// The value is used in a changed form.
     Adjusted {
-        /// The value as it was given.
+        /// The given value.
         value: String,
-        /// What became of it.
+        /// The value that is used, and why.
         note: String,
     },
-    /// Something about the whole file or resource, as a sentence.
+    /// A sentence about the whole file or resource.
     Note(String),
 }
 
@@ -93,13 +92,13 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Text of a user on one line: control characters are written out, what is long is cut.
+/// Text of a user on one line: control characters are escaped, and long text is truncated.
 struct Escaped<'a>(&'a str);
 
-/// Characters of a value that are shown.
+/// The maximum length of a displayed value in characters.
 const MAX_VALUE_CHARS: usize = 100;
 
-/// Characters of a sentence that are shown: it may hold several values.
+/// The maximum length of a displayed sentence in characters: it may contain several values.
 const MAX_SENTENCE_CHARS: usize = 1000;
 
 impl fmt::Display for Escaped<'_> {
@@ -131,7 +130,7 @@ fn on_one_line(text: &str, longest: usize, f: &mut fmt::Formatter<'_>) -> fmt::R
     Ok(())
 }
 
-/// Characters that change the order of what follows and so could make a terminal lie.
+/// Whether a character changes the display order of the following text, which could disguise it.
 const fn is_bidi_control(character: char) -> bool {
     matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

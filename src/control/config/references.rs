@@ -1,40 +1,42 @@
-//! What the expressions of a Terraform plan refer to, where the value itself is known only when it
-//! is applied: through variables and outputs of modules, to one of several instances.
+//! Resolves references in a Terraform plan whose values are known only after it is applied.
+//!
+//! A reference is followed through variables and outputs of modules. Example: in `module.a`, the
+//! argument `filter = var.f` refers to the variable `f`. The call of the module sets it to
+//! `aws_ec2_traffic_mirror_filter.web[0].id`, so the argument refers to instance 0 of that block.
 
 use std::collections::{BTreeSet, HashMap};
 
 use super::document::{Table, Value};
-use super::terraform::{table_in, tables_in};
 
-/// Variables and outputs on the way to a resource.
+/// The maximum number of variables and outputs between an argument and a resource.
 const MAX_REFERENCE_DEPTH: usize = 16;
 
-/// What an argument refers to.
+/// The resource that an argument refers to.
 pub(super) enum Resolution {
     /// The argument has no expression.
     Nothing,
     /// The id of one resource, or its address.
     One(String),
-    /// None that can be told; these are what it might be.
+    /// Not one resource; the text lists the candidates.
     Ambiguous(String),
 }
 
-/// The configuration of a plan and the resources that come of it.
+/// The configuration of a plan and its resources.
 pub(super) struct References<'n, 'a> {
     configuration: Option<&'n Table<'a>>,
     /// Ids by address.
     ids: HashMap<&'n str, &'n str>,
-    /// The addresses of all that one block makes, by what they have in common.
+    /// The addresses of all instances of a block, by the address of the block without an index.
     instances: HashMap<String, Vec<&'n str>>,
 }
 
 impl<'n, 'a> References<'n, 'a> {
-    /// Those of a plan with that root module. Of a state there is none.
+    /// References in this root module of the configuration of a plan; a state has none.
     pub(super) fn new(configuration: Option<&'n Table<'a>>) -> Self {
         Self { configuration, ids: HashMap::new(), instances: HashMap::new() }
     }
 
-    /// There is a resource at that address.
+    /// Adds a resource at this address.
     pub(super) fn put(&mut self, address: &'n str, id: &'n str) {
         if self.ids.insert(address, id).is_none() {
             let block = Address::of(address).block();
@@ -42,7 +44,7 @@ impl<'n, 'a> References<'n, 'a> {
         }
     }
 
-    /// What the argument of the resource at `address` refers to.
+    /// The resource that an argument of the resource at `address` refers to.
     pub(super) fn of(&self, address: &'n str, argument: &str) -> Resolution {
         let address = Address::of(address);
         let Some(expression) = self.expression(&address, argument) else {
@@ -67,13 +69,13 @@ impl<'n, 'a> References<'n, 'a> {
     fn expression(&self, address: &Address<'n>, argument: &str) -> Option<&'n Table<'a>> {
         let module = self.module(&address.modules)?;
         let is_it = |one: &&Table<'_>| one.string("address") == Some(&address.resource);
-        let resource = tables_in(module, "resources").find(is_it)?;
-        table_in(table_in(resource, "expressions")?, argument)
+        let resource = module.tables("resources").find(is_it)?;
+        resource.table("expressions")?.table(argument)
     }
 
     fn module(&self, path: &[AddressPart<'_>]) -> Option<&'n Table<'a>> {
         path.iter().try_fold(self.configuration?, |module, part| {
-            table_in(table_in(table_in(module, "module_calls")?, part.name)?, "module")
+            module.table("module_calls")?.table(part.name)?.table("module")
         })
     }
 
@@ -103,15 +105,15 @@ impl<'n, 'a> References<'n, 'a> {
         }
     }
 
-    /// What the caller of a module gives for a variable, and where it says so.
+    /// The expression that the caller of a module sets a variable to, with the caller's scope.
     fn argument_of<'w>(
         &self,
         scope: &ModuleScope<'w, 'n>,
         variable: &str,
     ) -> Option<(ModuleScope<'w, 'n>, &'n Table<'a>)> {
         let (last, modules) = scope.modules.split_last()?;
-        let call = table_in(table_in(self.module(modules)?, "module_calls")?, last.name)?;
-        let given = table_in(table_in(call, "expressions")?, variable)?;
+        let call = self.module(modules)?.table("module_calls")?.table(last.name)?;
+        let given = call.table("expressions")?.table(variable)?;
         Some((ModuleScope { modules, index: last.index }, given))
     }
 
@@ -122,18 +124,18 @@ impl<'n, 'a> References<'n, 'a> {
         found: &mut BTreeSet<String>,
         left: usize,
     ) {
-        // The module alone is named behind each of its outputs, and says nothing more.
+        // A plan lists the module alone after each of its outputs; that entry adds nothing.
         let [_, child, output, ..] = parts else { return };
         let mut modules = scope.modules.to_vec();
         modules.push(*child);
-        let outputs = self.module(&modules).and_then(|module| table_in(module, "outputs"));
-        let output = outputs.and_then(|outputs| table_in(outputs, output.name));
-        if let Some(expression) = output.and_then(|output| table_in(output, "expression")) {
+        let outputs = self.module(&modules).and_then(|module| module.table("outputs"));
+        let output = outputs.and_then(|outputs| outputs.table(output.name));
+        if let Some(expression) = output.and_then(|output| output.table("expression")) {
             self.follow(&ModuleScope { modules: &modules, index: "" }, expression, found, left - 1);
         }
     }
 
-    /// The one instance that is meant, or all that may be.
+    /// The referenced instance if it is known, else all instances of the block.
     fn resources(&self, scope: &ModuleScope<'_, 'n>, text: &'n str) -> Vec<String> {
         let mut address = Address::of(text);
         address.modules = scope.modules.to_vec();
@@ -151,7 +153,7 @@ impl<'n, 'a> References<'n, 'a> {
     }
 }
 
-/// Where an expression stands: in which module, and of which instance.
+/// The scope of an expression: its module and the index of its instance.
 struct ModuleScope<'w, 'n> {
     modules: &'w [AddressPart<'n>],
     index: &'n str,
@@ -169,7 +171,7 @@ fn texts<'n>(expression: &'n Table<'_>) -> impl Iterator<Item = &'n str> {
     })
 }
 
-/// A name between dots, and the `[0]` or `["x"]` behind it.
+/// A name between dots, and the `[0]` or `["x"]` after it.
 #[derive(Clone, Copy)]
 struct AddressPart<'t> {
     name: &'t str,
@@ -184,7 +186,7 @@ impl<'t> AddressPart<'t> {
     }
 }
 
-/// The parts of an address; dots between quotes are a key's own.
+/// The parts of an address; dots in quotes belong to a key.
 fn parts(text: &str) -> Vec<AddressPart<'_>> {
     let (mut is_quoted, mut is_escaped) = (false, false);
     let between = |one: char| {
@@ -199,7 +201,7 @@ fn parts(text: &str) -> Vec<AddressPart<'_>> {
 /// The address of a resource.
 struct Address<'t> {
     modules: Vec<AddressPart<'t>>,
-    /// The resource in its module, without an index.
+    /// The address of the resource in its module, without an index.
     resource: String,
     index: &'t str,
 }

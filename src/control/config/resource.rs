@@ -1,15 +1,12 @@
-//! Tables of resources as the files hold them, and how files that speak of one resource go
-//! together.
+//! The table of one resource in a file, and the kinds of resources with their keys.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use super::collector::ProblemCollector;
-use super::document::{SourcePosition, Table, Value};
+use super::document::{SourcePosition, Table};
 use super::fields::Fields;
-use super::resources::TARGET_KINDS;
-use super::standalone_rules::{StandaloneRule, join_rules};
 
-/// What a table is about.
+/// The kind of resource of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     NetworkInterface,
@@ -42,7 +39,7 @@ impl Kind {
         }
     }
 
-    /// As one says it.
+    /// The name of the kind in messages.
     pub(super) const fn noun(self) -> &'static str {
         match self {
             Self::NetworkInterface => "network interface",
@@ -53,14 +50,14 @@ impl Kind {
     }
 }
 
-/// One table of a resource.
+/// The table of a resource.
 pub(super) struct Resource<'a> {
     pub(super) position: SourcePosition,
     pub(super) table: Table<'a>,
 }
 
 impl<'a> Resource<'a> {
-    /// Its fields, of which `known` may be there.
+    /// Its fields. Reports keys that are not in `known`.
     pub(super) fn fields<'n, 'c, 't>(
         &'n self,
         known: &[&str],
@@ -70,125 +67,14 @@ impl<'a> Resource<'a> {
     }
 }
 
-/// All tables of the files of one format.
-#[derive(Default)]
-pub(super) struct Resources<'a> {
-    by_kind: BTreeMap<Kind, Vec<Resource<'a>>>,
-    /// Rules of the API that stand outside their filter.
-    pub(super) standalone_rules: Vec<StandaloneRule<'a>>,
-    /// Network interfaces of infrastructure code: they are taken where sessions or targets name
-    /// them.
-    pub(super) known_interfaces: Vec<Resource<'a>>,
-    /// What infrastructure code names as a network interface: there will be one.
-    implied_interfaces: Vec<Resource<'a>>,
-}
-
-impl<'a> Resources<'a> {
-    pub(super) fn push(&mut self, kind: Kind, resource: Resource<'a>) {
-        self.by_kind.entry(kind).or_default().push(resource);
-    }
-
-    /// Whoever writes infrastructure code names interfaces that are elsewhere; such a one is known by
-    /// its name alone where no file says more.
-    pub(super) fn imply_interface(&mut self, table: &Table<'a>) {
-        let Some(entry) = table.entry(Kind::NetworkInterface.id_key()) else { return };
-        if matches!(entry.value.value, Value::String(_)) {
-            let (position, entry) = (entry.value.position, entry.clone());
-            let table = Table { path: table.path.clone(), entries: vec![entry] };
-            self.implied_interfaces.push(Resource { position, table });
-        }
-    }
-
-    /// The interfaces that are named, each once, with what is known of it.
-    fn take_implied(&mut self, known: &mut HashMap<String, usize>) -> Vec<Resource<'a>> {
-        let kind = Kind::NetworkInterface;
-        let mut interfaces = std::mem::take(&mut self.known_interfaces);
-        let mut taken = Vec::new();
-        for implied in std::mem::take(&mut self.implied_interfaces) {
-            let Some(name) = id(kind, &implied).map(str::to_owned) else { continue };
-            if known.contains_key(&name) {
-                continue;
-            }
-            let index = interfaces.iter().position(|one| id(kind, one) == Some(&name));
-            taken.push(index.map_or(implied, |index| interfaces.swap_remove(index)));
-            known.insert(name, usize::MAX);
-        }
-        taken
-    }
-
-    fn take(&mut self, kind: Kind) -> Vec<Resource<'a>> {
-        self.by_kind.remove(&kind).unwrap_or_default()
-    }
-
-    /// Those of one kind that `aws` and `toml` have together, each id once, in the order of the
-    /// files. Where both have one the TOML table completes the other field by field, and wins.
-    pub(super) fn merged(
-        kind: Kind,
-        aws: &mut Self,
-        toml: &mut Self,
-        out: &mut ProblemCollector<'_>,
-    ) -> Vec<Resource<'a>> {
-        let mut all = without_duplicates(kind, aws.take(kind), out);
-        let toml = without_duplicates(kind, toml.take(kind), out);
-        if kind == Kind::Filter {
-            join_rules(std::mem::take(&mut aws.standalone_rules), &mut all, &toml, out);
-        }
-        if kind == Kind::NetworkInterface {
-            all.extend(aws.take_implied(&mut indices_by_id(kind, &all)));
-        }
-        let indices = indices_by_id(kind, &all);
-        for resource in toml {
-            let known = id(kind, &resource).and_then(|id| indices.get(id));
-            match known.and_then(|index| all.get_mut(*index)) {
-                Some(completed) => merge_toml(kind, completed, resource.table),
-                None => all.push(resource),
-            }
-        }
-        all.sort_by_key(|resource| resource.position);
-        all
-    }
-}
-
-fn id<'r>(kind: Kind, resource: &'r Resource<'_>) -> Option<&'r str> {
+/// The id of a resource, where its table has one.
+pub(super) fn id<'r>(kind: Kind, resource: &'r Resource<'_>) -> Option<&'r str> {
     resource.table.string(kind.id_key())
 }
 
-/// Where each id is found.
+/// The index of each id in `resources`.
 pub(super) fn indices_by_id(kind: Kind, resources: &[Resource<'_>]) -> HashMap<String, usize> {
     let ids = resources.iter().map(|resource| id(kind, resource));
     let placed = ids.enumerate().filter_map(|(index, id)| Some((id?.to_owned(), index)));
     placed.collect()
-}
-
-/// Leaves out those whose id another one has had before, with a complaint.
-fn without_duplicates<'a>(
-    kind: Kind,
-    resources: Vec<Resource<'a>>,
-    out: &mut ProblemCollector<'_>,
-) -> Vec<Resource<'a>> {
-    let mut known: HashMap<String, SourcePosition> = HashMap::new();
-    let mut once = Vec::with_capacity(resources.len());
-    for resource in resources {
-        let entry = resource.table.entry(kind.id_key());
-        if let (Some(entry), Some(id)) = (entry, id(kind, &resource)) {
-            if let Some(first) = known.get(id) {
-                let expected = format!("an id that no other {} has", kind.noun());
-                out.report_duplicate(entry, expected, *first);
-                continue;
-            }
-            known.insert(id.to_owned(), entry.value.position);
-        }
-        once.push(resource);
-    }
-    once
-}
-
-/// The fields of the TOML table win; where it names a kind of target, that is the kind.
-fn merge_toml<'a>(kind: Kind, resource: &mut Resource<'a>, toml: Table<'a>) {
-    let names_kind = kind == Kind::Target && TARGET_KINDS.iter().any(|key| toml.has(key));
-    resource.table.entries.retain(|entry| {
-        let is_other_kind = names_kind && TARGET_KINDS.contains(&&*entry.key);
-        !is_other_kind && !toml.has(&entry.key)
-    });
-    resource.table.entries.extend(toml.entries);
 }

@@ -1,4 +1,4 @@
-//! From tables to interfaces, targets, sessions and settings.
+//! Converts tables to network interfaces, targets, sessions and settings.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -33,7 +33,7 @@ pub(super) const TARGET: [&str; 10] = [
     "tags",
 ];
 
-/// What AWS calls a target: one of them at the most.
+/// The keys of AWS's kinds of targets. A target has at most one of them.
 pub(super) const TARGET_KINDS: [&str; 3] =
     ["network_interface_id", "network_load_balancer_arn", "gateway_load_balancer_endpoint_id"];
 
@@ -127,7 +127,7 @@ fn target_addresses(
         further = all.collect();
     }
     if address.is_none() && (fields.has("address") || fields.has("addresses")) {
-        // Something was there and has been complained about.
+        // The address is invalid and was reported.
         address = Some(UNKNOWN_ADDRESS);
     }
     (address, further)
@@ -143,13 +143,13 @@ fn check_addresses(
         return Err(refused("`address` or `addresses`, not both"));
     }
     if !kind.is_load_balancer() {
-        return Err(refused("`address`: only a load balancer has several"));
+        return Err(refused("`address`: only a load balancer has several addresses"));
     }
     check_load_balancer_addresses("addresses", addresses)
 }
 
-/// Stands in for the address of a target that has none, so that only that is complained about and
-/// not every session that goes there.
+/// A placeholder for the missing address of a target, so that only the target is reported and not
+/// each of its sessions.
 pub(super) const UNKNOWN_ADDRESS: SocketAddr =
     SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), crate::model::VXLAN_PORT);
 
@@ -159,7 +159,7 @@ fn target_kind(fields: &mut Fields<'_, '_, '_, '_>) -> TargetKind {
         for key in others {
             let Some(entry) = fields.entry(key) else { continue };
             let first = fields.out.spelling(first, fields.position());
-            let expected = format!("one kind of target only, and {first} is given");
+            let expected = format!("only one kind of target, but {first} is given too");
             fields.out.report_invalid(entry, &entry.value, entry.value.value.shown(), expected);
         }
     }
@@ -178,7 +178,7 @@ fn target_kind(fields: &mut Fields<'_, '_, '_, '_>) -> TargetKind {
     }
 }
 
-/// What could be read of a session.
+/// The valid fields of a session.
 pub(super) struct SessionDraft {
     pub(super) network_interface: Option<NetworkInterfaceId>,
     pub(super) target: Option<TargetId>,
@@ -193,7 +193,7 @@ pub(super) struct SessionDraft {
 }
 
 impl SessionDraft {
-    /// The session, where all that it needs is there.
+    /// The session, if all required fields are valid.
     pub(super) fn to_session(&self) -> Option<Session> {
         let interface = self.network_interface.clone()?;
         let (filter, target) = (self.filter.clone()?, self.target.clone()?);
@@ -256,12 +256,12 @@ fn ip_address(field: &'static str, text: &str) -> Result<IpAddr, InvalidValue> {
     let expected = "an address such as 10.0.0.5 or 2001:db8::5";
     let address: IpAddr = text.parse().map_err(|_| InvalidValue::new(field, text, expected))?;
     if non_host_address_kind(address).is_some() {
-        return Err(InvalidValue::new(field, text, "the address of one interface"));
+        return Err(InvalidValue::new(field, text, "the unicast address of an interface"));
     }
     Ok(address.to_canonical())
 }
 
-/// The kernel takes names of up to 15 bytes without white space and slashes.
+/// The kernel accepts names of at most 15 bytes without white space and slashes.
 fn device(text: &str) -> Result<String, InvalidValue> {
     let fits = (1..=15).contains(&text.len()) && text != "." && text != "..";
     if fits && !text.contains(|letter: char| letter == '/' || letter.is_whitespace()) {

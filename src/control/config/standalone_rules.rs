@@ -1,5 +1,5 @@
-//! Rules of the EC2 API that are printed outside their filter (`TrafficMirrorFilterRules`), and
-//! how they come into it.
+//! Rules that the EC2 API lists outside their filters (`TrafficMirrorFilterRules`), and how they
+//! are added to the filters.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -12,7 +12,7 @@ use crate::control::nearest::expected_id;
 
 const RULE_ID: &str = "traffic_mirror_filter_rule_id";
 
-/// A rule that names its filter.
+/// A rule with the id of its filter.
 pub(super) struct StandaloneRule<'a> {
     filter: TableEntry<'a>,
     position: SourcePosition,
@@ -31,7 +31,7 @@ impl<'a> StandaloneRule<'a> {
         Self::of_filter(filter, position, table, out)
     }
 
-    /// The rule of a table, of the filter that the entry names.
+    /// The rule of a table, for the filter that the entry `filter` names.
     pub(super) fn of_filter(
         filter: Option<TableEntry<'a>>,
         position: SourcePosition,
@@ -59,8 +59,8 @@ impl<'a> StandaloneRule<'a> {
     }
 }
 
-/// Puts rules into the filters that they name. One that the filter has already, by its id, was
-/// printed twice and is taken once.
+/// Adds rules to the filters that they name. A rule whose id the filter already has is skipped: the
+/// output of two describe calls contains it twice.
 pub(super) fn join_rules<'a>(
     rules: Vec<StandaloneRule<'a>>,
     filters: &mut Vec<Resource<'a>>,
@@ -106,7 +106,7 @@ fn embedded_ids(filters: &[Resource<'_>]) -> HashMap<usize, HashSet<String>> {
     ids
 }
 
-/// A filter of which JSON knows only rules; a TOML file has the rest.
+/// A filter whose JSON has only rules; a TOML file has its other fields.
 fn empty_filter<'a>(rule: &StandaloneRule<'a>) -> Resource<'a> {
     let entries = vec![rule.filter.clone(), empty_rule_list(rule)];
     Resource { position: rule.position, table: Table { path: rule.table.path.clone(), entries } }

@@ -1,6 +1,6 @@
-//! What `terraform show -json` prints of a state or a plan, put into the shape of a TOML file,
-//! whose names are Terraform's own. What is not known before it is applied is found by the
-//! references of the configuration; there a resource's address stands for its id.
+//! Converts the output of `terraform show -json` to the tables of a TOML file, which uses
+//! Terraform's names. Values of a plan that are known only after it is applied are found through
+//! the references of its configuration; the address of a resource is then used as its id.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,7 +9,8 @@ use super::collector::ProblemCollector;
 use super::document::{Node, SourcePosition, Table, TableEntry, Value, join};
 use super::filters::{FILTER, RULE};
 use super::references::{References, Resolution};
-use super::resource::{Kind, Resource, Resources};
+use super::resource::{Kind, Resource};
+use super::resource_set::ResourceSet;
 use super::resources::{NETWORK_INTERFACE, SESSION, TARGET};
 use super::standalone_rules::StandaloneRule;
 
@@ -21,7 +22,7 @@ const TYPES: [(&str, TerraformType); 5] = [
     ("aws_network_interface", TerraformType::One(Kind::NetworkInterface)),
 ];
 
-/// Deeper modules are refused.
+/// The maximum depth of modules.
 const MAX_DEPTH: usize = 12;
 
 #[derive(Clone, Copy)]
@@ -30,22 +31,26 @@ enum TerraformType {
     Rule,
 }
 
-/// Whether a document is of Terraform: its state, or a plan.
+/// Whether a document is a state or a plan of Terraform.
 pub(super) fn is_state_or_plan(root: &Node<'_>) -> bool {
     let Value::Table(table) = &root.value else { return false };
     table.has("format_version")
 }
 
-/// Takes the resources of a state or a plan.
-pub(super) fn read<'a>(root: &Node<'a>, into: &mut Resources<'a>, out: &mut ProblemCollector<'_>) {
+/// Reads the resources of a state or a plan.
+pub(super) fn read<'a>(
+    root: &Node<'a>,
+    into: &mut ResourceSet<'a>,
+    out: &mut ProblemCollector<'_>,
+) {
     let Value::Table(document) = &root.value else { return };
     out.use_toml_spelling(root.position);
-    let values = table_in(document, "planned_values").or_else(|| table_in(document, "values"));
+    let values = document.table("planned_values").or_else(|| document.table("values"));
     if values.is_none() && !document.has("terraform_version") {
-        // That is all that is printed of a state without resources.
+        // A state without resources has only the format version.
         return;
     }
-    let Some(module) = values.and_then(|values| table_in(values, "root_module")) else {
+    let Some(module) = values.and_then(|values| values.table("root_module")) else {
         return out.report_error(
             root.position,
             "expected what `terraform show -json` prints, with resources in values or \
@@ -56,16 +61,15 @@ pub(super) fn read<'a>(root: &Node<'a>, into: &mut Resources<'a>, out: &mut Prob
     if !resources_of(module, &mut found, MAX_DEPTH) {
         out.report_error(root.position, format!("expected modules at most {MAX_DEPTH} deep"));
     }
-    // What a plan has looked up is not in what it plans.
-    let before = table_in(document, "prior_state").and_then(|state| table_in(state, "values"));
-    if let Some(module) = before.and_then(|values| table_in(values, "root_module")) {
+    // Data sources that a plan has read are in its prior state only.
+    let before = document.table("prior_state").and_then(|state| state.table("values"));
+    if let Some(module) = before.and_then(|values| values.table("root_module")) {
         let mut earlier = Vec::new();
         let _ = resources_of(module, &mut earlier, MAX_DEPTH);
         found.extend(earlier.into_iter().filter(|one| one.string("mode") == Some("data")));
     }
-    let configuration = table_in(document, "configuration");
-    let mut references =
-        References::new(configuration.and_then(|one| table_in(one, "root_module")));
+    let configuration = document.table("configuration");
+    let mut references = References::new(configuration.and_then(|one| one.table("root_module")));
     for resource in &found {
         if let (Some(address), Some(id)) = (resource.string("address"), id_of(resource)) {
             references.put(address, id);
@@ -77,47 +81,24 @@ pub(super) fn read<'a>(root: &Node<'a>, into: &mut Resources<'a>, out: &mut Prob
     }
 }
 
-/// The table of that key.
-pub(super) fn table_in<'n, 'a>(table: &'n Table<'a>, key: &str) -> Option<&'n Table<'a>> {
-    match &table.entry(key)?.value.value {
-        Value::Table(table) => Some(table),
-        _ => None,
-    }
-}
-
-/// The tables in the list of that key.
-pub(super) fn tables_in<'n, 'a>(
-    table: &'n Table<'a>,
-    key: &str,
-) -> impl Iterator<Item = &'n Table<'a>> {
-    let items = match table.entry(key).map(|entry| &entry.value.value) {
-        Some(Value::Array(items)) => &**items,
-        _ => &[],
-    };
-    items.iter().filter_map(|item| match &item.value {
-        Value::Table(table) => Some(table),
-        _ => None,
-    })
-}
-
-/// Collects the resources of a module and those below it; whether all modules were read.
+/// Collects the resources of a module and its child modules. Returns false if modules are too deep.
 fn resources_of<'n, 'a>(module: &'n Table<'a>, into: &mut Vec<&'n Table<'a>>, left: usize) -> bool {
-    into.extend(tables_in(module, "resources"));
-    let mut children = tables_in(module, "child_modules");
+    into.extend(module.tables("resources"));
+    let mut children = module.tables("child_modules");
     match left.checked_sub(1) {
         Some(left) => children.fold(true, |all, child| resources_of(child, into, left) & all),
         None => children.next().is_none(),
     }
 }
 
-/// The id where it is known, else the address.
+/// The id of a resource if it is known, else its address.
 fn id_of<'n>(resource: &'n Table<'_>) -> Option<&'n str> {
-    let values = table_in(resource, "values")?;
+    let values = resource.table("values")?;
     let known = values.string("id").filter(|id| !id.is_empty());
     known.or_else(|| resource.string("address"))
 }
 
-/// Arguments that name resources, and so may be known only when a plan is applied.
+/// Arguments that name resources, so their values may be known only after a plan is applied.
 const NAMES: [&str; 5] = [
     "network_interface_id",
     "traffic_mirror_target_id",
@@ -130,7 +111,7 @@ struct StateReader<'n, 'a> {
     references: References<'n, 'a>,
 }
 
-/// A resource of the document: its address is how its users know it.
+/// A resource of the document. Messages name it by its address.
 struct ResourceBlock<'n, 'a> {
     address: &'n TableEntry<'a>,
     path: Arc<str>,
@@ -141,7 +122,7 @@ impl<'n, 'a> StateReader<'n, 'a> {
     fn read(
         &self,
         resource: &'n Table<'a>,
-        into: &mut Resources<'a>,
+        into: &mut ResourceSet<'a>,
         out: &mut ProblemCollector<'_>,
     ) {
         let kind = resource.string("type").unwrap_or_default();
@@ -179,7 +160,7 @@ impl<'n, 'a> StateReader<'n, 'a> {
         }
     }
 
-    /// The arguments that a TOML file has too, and the id.
+    /// The arguments that exist in a TOML file too, and the id.
     fn table(
         &self,
         block: &ResourceBlock<'n, 'a>,
@@ -197,7 +178,7 @@ impl<'n, 'a> StateReader<'n, 'a> {
         Table { path: block.path.clone(), entries }
     }
 
-    /// What stands in the values if it says anything; where it is not known yet, what the
+    /// The value of an argument if it is set. If it is not known yet, the resource that the
     /// configuration refers to.
     fn argument(
         &self,
@@ -220,8 +201,8 @@ impl<'n, 'a> StateReader<'n, 'a> {
             Resolution::One(id) => Some(entry(id)),
             Resolution::Ambiguous(names) => {
                 let entry = entry(names.clone());
-                let expected = "one resource that the plan tells, by its references, variables and \
-                                outputs";
+                let expected = "references, variables and outputs that the plan resolves to one \
+                                resource";
                 out.report_invalid_and_omit(&entry, &entry.value, names, expected.to_owned());
                 None
             }
@@ -245,8 +226,8 @@ impl<'a> ResourceBlock<'_, 'a> {
     }
 }
 
-/// Terraform prints what is not set as null, as an empty text or list, or as zero, where zero means
-/// nothing; a block comes in a list.
+/// The value of an entry if it is set. Terraform prints an unset value as null, as an empty string
+/// or list, or as zero for some numbers. It prints a block as a list with one table.
 fn given_value<'a>(key: &str, entry: &TableEntry<'a>) -> Option<Node<'a>> {
     let is_number = matches!(key, "protocol" | "packet_length");
     match &entry.value.value {
@@ -254,7 +235,7 @@ fn given_value<'a>(key: &str, entry: &TableEntry<'a>) -> Option<Node<'a>> {
         Value::String(text) if text.is_empty() => None,
         Value::Integer(0) if is_number => None,
         Value::Array(items) if items.is_empty() => None,
-        // A second block is not dropped: the list is refused where a table is expected.
+        // A list of two blocks stays a list and is reported, because a table is expected.
         Value::Array(items) if key.ends_with("port_range") && items.len() == 1 => {
             items.first().cloned()
         }
@@ -262,7 +243,7 @@ fn given_value<'a>(key: &str, entry: &TableEntry<'a>) -> Option<Node<'a>> {
     }
 }
 
-/// The primary address first.
+/// All private addresses, with the primary address first.
 fn addresses<'a>(values: &Table<'a>, position: SourcePosition) -> Option<TableEntry<'a>> {
     let mut found: Vec<Node<'a>> = Vec::new();
     for key in

@@ -1,22 +1,22 @@
-//! The texts that make up a configuration, and where in them a byte is.
+//! The texts of a configuration, and the line and column of each byte.
 
 use super::document::SourcePosition;
 
-/// What a text is written in.
+/// The format of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
     /// The configuration file of this program.
     Toml,
-    /// What the AWS command line or an SDK prints of the EC2 API, a CloudFormation template, or what
-    /// `terraform show -json` prints.
+    /// JSON: the output of the AWS CLI or an SDK, a CloudFormation template, or the output of
+    /// `terraform show -json`.
     AwsJson,
-    /// A CloudFormation template; as YAML has it, also in JSON.
+    /// A CloudFormation template in YAML, of which JSON is a subset.
     Yaml,
 }
 
 impl Format {
-    /// JSON where the name ends in `.json`, YAML where it ends in `.yaml`, `.yml` or `.template`, in
-    /// whatever case; else TOML.
+    /// The format of a file: JSON for `.json`, YAML for `.yaml`, `.yml` and `.template`, else TOML.
+    /// Upper and lower case are equal.
     #[must_use]
     pub fn of_name(name: &str) -> Self {
         let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
@@ -31,23 +31,23 @@ impl Format {
 /// A text of a configuration.
 #[derive(Debug, Clone, Copy)]
 pub struct Text<'a> {
-    /// What the text is called in messages; a file's path.
+    /// The name in messages, such as the path of a file.
     pub name: &'a str,
-    /// What it is written in.
+    /// The format.
     pub format: Format,
-    /// The text itself. A byte order mark in front of it is passed over.
+    /// The text itself. A byte order mark at its start is skipped.
     pub text: &'a str,
 }
 
 impl<'a> Text<'a> {
-    /// A text in the format that its name says.
+    /// A text in the format that its name implies.
     #[must_use]
     pub fn new(name: &'a str, text: &'a str) -> Self {
         Self { name, format: Format::of_name(name), text }
     }
 }
 
-/// Texts with the starts of their lines.
+/// Texts with the offsets of their lines.
 pub(super) struct Texts<'a> {
     texts: Vec<Text<'a>>,
     line_starts: Vec<Vec<usize>>,
@@ -78,7 +78,7 @@ impl<'a> Texts<'a> {
         self.texts.get(text).map_or(Format::Toml, |text| text.format)
     }
 
-    /// The line of a place, from 1.
+    /// The line of a position, from 1.
     pub(super) fn line(&self, position: SourcePosition) -> usize {
         let starts = self.line_starts.get(position.text).map_or(&[][..], Vec::as_slice);
         starts.partition_point(|start| *start <= position.offset).max(1)
@@ -90,7 +90,7 @@ impl<'a> Texts<'a> {
         starts.and_then(|starts| starts.get(index)).copied().unwrap_or(0)
     }
 
-    /// Counts columns of places that come in ascending order.
+    /// Counts columns of positions in ascending order.
     pub(super) const fn columns(&self) -> ColumnCounter<'_, 'a> {
         ColumnCounter { texts: self, from: SourcePosition { text: 0, offset: 0 }, column: 1 }
     }
@@ -101,8 +101,8 @@ fn line_starts(text: &str) -> Vec<usize> {
     std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect()
 }
 
-/// Counts on from the place before, so that many problems on one endless line of JSON cost no
-/// more than one walk along it.
+/// Counts from the previous position, so that many problems on one long line of JSON need only one
+/// pass over the line.
 pub(super) struct ColumnCounter<'t, 'a> {
     texts: &'t Texts<'a>,
     from: SourcePosition,
@@ -118,7 +118,7 @@ impl ColumnCounter<'_, '_> {
         }
         let text = self.texts.texts.get(position.text).map_or("", |text| text.text);
         let between = text.as_bytes().get(self.from.offset..position.offset).unwrap_or_default();
-        // Every character has one byte that is no continuation of another.
+        // In UTF-8 each character has exactly one byte that is not a continuation byte.
         self.column += between.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
         self.from = position;
         self.column

@@ -1,4 +1,4 @@
-//! TOML text to a document. Every syntax error is found in one go.
+//! Parses TOML text to a document. All syntax errors of a text are reported together.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,21 +9,21 @@ use toml_parser::lexer::TokenKind;
 
 use super::document::{Node, SourcePosition, Table, TableEntry, Value, join};
 
-/// What is wrong with the text at an offset.
+/// Offsets in bytes, with messages.
 pub(super) type SyntaxErrors = Vec<(usize, String)>;
 
-/// How deep values may lie. The schema needs seven; the parser and its own data recurse, and
-/// dotted keys nest in them far beyond the limit that it sets itself.
+/// The maximum depth in levels. The schema needs seven. The parser recurses, and its own limit does
+/// not cover dotted keys.
 const MAX_DEPTH: usize = 32;
 
-/// Reads `source`, the text of that number. What can be read around errors is read.
+/// Parses `source`, the text with index `text`. Returns the values outside of syntax errors too.
 pub(super) fn read(text: usize, source: &str) -> (Table<'_>, SyntaxErrors) {
     if let Some(offset) = too_deep(source) {
         let message = format!("expected values at most {MAX_DEPTH} levels deep");
         return (Table { path: Arc::from(""), entries: Vec::new() }, vec![(offset, message)]);
     }
     let (root, errors) = DeTable::parse_recoverable(source);
-    // The parser takes what follows an open bracket for a part of it, up to the end of the file.
+    // After an unclosed bracket the parser treats the rest of the file as its content.
     let is_lost = errors.iter().any(|error| error.message().starts_with("unclosed"));
     let mut errors: SyntaxErrors = errors
         .into_iter()
@@ -35,10 +35,12 @@ pub(super) fn read(text: usize, source: &str) -> (Table<'_>, SyntaxErrors) {
 }
 
 fn message(error: &toml::de::Error) -> String {
-    format!("this is not TOML: {}", error.message())
+    format!("invalid TOML: {}", error.message())
 }
 
-/// Where values lie too deep, by a count of brackets and dots that is never too low.
+/// The offset where values are too deep, by an upper bound of the depth: `outside` counts open
+/// brackets and the dots before them, `dots` counts the dots of the current key. In `a.b = [{c.d`
+/// the bracket adds 2 (itself and one dot), the brace 1, and `c.d` has one dot: depth 4.
 fn too_deep(source: &str) -> Option<usize> {
     let mut open: Vec<(TokenKind, usize)> = Vec::new();
     let (mut outside, mut dots) = (0, 0);
@@ -91,7 +93,7 @@ impl TomlReader {
         Table { path: shared, entries }
     }
 
-    /// `path` is asked only where something lies below: most values are leaves.
+    /// Calls `path` only for lists and tables, because most values are leaves.
     fn node<'a>(&self, offset: usize, value: DeValue<'a>, path: impl Fn() -> String) -> Node<'a> {
         let value = match value {
             DeValue::String(text) => Value::String(text),

@@ -1,4 +1,4 @@
-//! What is odd about a configuration in which nothing is wrong.
+//! Warnings about a valid configuration.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,7 +7,7 @@ use super::document::SourcePosition;
 use crate::control::Registry;
 use crate::model::{FilterId, NetworkInterface, NetworkInterfaceId, Session, TargetId, TargetKind};
 
-/// Where the resources of a registry stand, each kind in the registry's order.
+/// The positions of the resources of a registry, each kind in the order of the registry.
 #[derive(Default)]
 pub(super) struct ResourcePositions {
     pub(super) network_interfaces: Vec<SourcePosition>,
@@ -16,7 +16,7 @@ pub(super) struct ResourcePositions {
     pub(super) sessions: Vec<SourcePosition>,
 }
 
-/// Says what is odd about `registry`.
+/// Reports warnings about `registry`.
 pub(super) fn warn(
     registry: &Registry,
     positions: &ResourcePositions,
@@ -41,7 +41,7 @@ pub(super) fn warn(
         } else if filter.all_rules().is_empty() && !filter.amazon_dns {
             out.report_warning(
                 *position,
-                format!("the filter `{}` has no rule: it takes nothing", filter.id()),
+                format!("the filter `{}` has no rules: it mirrors nothing", filter.id()),
             );
         }
     }
@@ -54,7 +54,7 @@ pub(super) fn warn(
     }
 }
 
-/// What the sessions name.
+/// The ids that sessions refer to.
 struct ReferencedIds<'r> {
     sources: HashSet<&'r NetworkInterfaceId>,
     targets: HashSet<&'r TargetId>,
@@ -103,7 +103,7 @@ fn interfaces(
         if !is_alone && interface.device.is_none() && names_of(interface).next().is_none() {
             let message = format!(
                 "the network interface `{id}` has neither mac_address nor private_ip_addresses: \
-                 no replayed frame can be told to be its"
+                 no replayed frame is attributed to it"
             );
             out.report_warning(*position, message);
         }
@@ -111,8 +111,8 @@ fn interfaces(
             let owner = *owners.entry(name.clone()).or_insert(id);
             if owner != id {
                 let message = format!(
-                    "the network interfaces `{owner}` and `{id}` both have {name}: a frame that \
-                     bears it belongs to both"
+                    "the network interfaces `{owner}` and `{id}` both have {name}: a frame with \
+                     this address belongs to both"
                 );
                 out.report_warning(*position, message);
             }
@@ -120,13 +120,13 @@ fn interfaces(
     }
 }
 
-/// The addresses that tell which frames are the interface's.
+/// The addresses that identify frames of the interface.
 fn names_of(interface: &NetworkInterface) -> impl Iterator<Item = String> {
     let mac = interface.mac_address.iter().map(ToString::to_string);
     mac.chain(interface.private_ip_addresses.iter().map(ToString::to_string))
 }
 
-/// Live, the kernel finds an address for the copies by itself.
+/// The warning that copies have no source address. In live mode the kernel selects an address.
 fn no_source_address(registry: &Registry, session: &Session) -> Option<String> {
     let interface = registry.network_interface(&session.network_interface_id)?;
     let to = registry.target_address(registry.target(&session.target_id)?)?;
@@ -135,5 +135,7 @@ fn no_source_address(registry: &Registry, session: &Session) -> Option<String> {
     }
     let family = if to.is_ipv4() { "IPv4" } else { "IPv6" };
     let (id, target) = (interface.id(), &session.target_id);
-    Some(format!("the network interface `{id}` has no {family} address to reach `{target}` from"))
+    Some(format!(
+        "the network interface `{id}` has no {family} source address for copies to `{target}`"
+    ))
 }

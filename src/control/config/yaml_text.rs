@@ -1,5 +1,5 @@
-//! YAML text to a document, as CloudFormation takes it: without aliases, with its short forms of
-//! functions (`!Ref x`).
+//! Parses YAML text to a document in CloudFormation's dialect: without aliases, and with short
+//! forms of functions (`!Ref x`).
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,13 +9,14 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 use super::document::{Node, SourcePosition, Table, TableEntry, Value, join};
 use super::fields::has_leading_zero;
 
-/// Nothing that is read lies deeper.
+/// The maximum depth in levels. No key in use is deeper.
 const MAX_DEPTH: usize = 32;
 
-/// Reads `source`, the text of that number.
+/// Parses `source`, the text with index `text`.
 ///
 /// # Errors
-/// The offset of what is no YAML or beyond what CloudFormation takes, and what is wrong with it.
+/// The offset in bytes and the message of the first syntax error, or of YAML that CloudFormation
+/// does not support.
 pub(super) fn read(text: usize, source: &str) -> Result<Node<'_>, (usize, String)> {
     let offsets: Vec<usize> = source.char_indices().map(|(offset, _)| offset).collect();
     let mut reader = YamlReader { text, offsets, parser: Parser::new_from_str(source) };
@@ -23,7 +24,7 @@ pub(super) fn read(text: usize, source: &str) -> Result<Node<'_>, (usize, String
         match reader.next()? {
             (Event::StreamStart | Event::DocumentStart(_) | Event::Nothing, _) => {}
             (Event::StreamEnd | Event::DocumentEnd, _) => {
-                return Err((0, "this is not YAML: the text is empty".to_owned()));
+                return Err((0, "invalid YAML: the file is empty".to_owned()));
             }
             (event, span) => {
                 let root = reader.node(event, span, "", MAX_DEPTH)?;
@@ -35,7 +36,7 @@ pub(super) fn read(text: usize, source: &str) -> Result<Node<'_>, (usize, String
 
 struct YamlReader<'a> {
     text: usize,
-    /// The byte at which each character begins.
+    /// The offset of each character in bytes.
     offsets: Vec<usize>,
     parser: Parser<'a, StrInput<'a>>,
 }
@@ -46,18 +47,18 @@ impl<'a> YamlReader<'a> {
     fn next(&mut self) -> YamlResult<(Event<'a>, Span)> {
         match self.parser.next_event() {
             Some(Ok(event)) => Ok(event),
-            Some(Err(error)) => Err(self.no_yaml(&error)),
-            None => Err((0, "this is not YAML: the text ends too early".to_owned())),
+            Some(Err(error)) => Err(self.syntax_error(&error)),
+            None => Err((0, "invalid YAML: unexpected end of file".to_owned())),
         }
     }
 
-    /// What stands behind the root is not passed over.
+    /// Checks that nothing follows the root.
     fn nothing_more(&mut self) -> YamlResult<()> {
         loop {
             match self.next()? {
                 (Event::StreamEnd, _) => return Ok(()),
                 (Event::DocumentStart(_), span) => {
-                    let message = "expected one document, and here a second one begins";
+                    let message = "expected one YAML document, but a second one begins here";
                     return Err((self.offset(span.start.index()), message.to_owned()));
                 }
                 _ => {}
@@ -65,8 +66,8 @@ impl<'a> YamlReader<'a> {
         }
     }
 
-    fn no_yaml(&self, error: &ScanError) -> (usize, String) {
-        (self.offset(error.marker().index()), format!("this is not YAML: {}", error.info()))
+    fn syntax_error(&self, error: &ScanError) -> (usize, String) {
+        (self.offset(error.marker().index()), format!("invalid YAML: {}", error.info()))
     }
 
     fn offset(&self, index: usize) -> usize {
@@ -84,7 +85,7 @@ impl<'a> YamlReader<'a> {
         let offset = self.offset(span.start.index());
         let position = SourcePosition { text: self.text, offset };
         if left == 0 {
-            return Err((offset, format!("expected no more than {MAX_DEPTH} levels")));
+            return Err((offset, format!("expected values at most {MAX_DEPTH} levels deep")));
         }
         let (value, tag) = match event {
             Event::Scalar(text, style, _, tag) => {
@@ -94,10 +95,10 @@ impl<'a> YamlReader<'a> {
             Event::SequenceStart(_, tag) => (Value::Array(self.items(path, left - 1)?), tag),
             Event::MappingStart(_, tag) => (Value::Table(self.table(path, left - 1)?), tag),
             Event::Alias(_) => {
-                let message = "expected no alias: CloudFormation takes none";
+                let message = "expected no alias: CloudFormation does not support YAML aliases";
                 return Err((offset, message.to_owned()));
             }
-            _ => return Err((offset, "this is not YAML: a value is missing".to_owned())),
+            _ => return Err((offset, "invalid YAML: a value is missing".to_owned())),
         };
         let node = Node { position, value };
         Ok(match tag.filter(|tag| tag.handle == "!" && !tag.suffix.is_empty()) {
@@ -127,7 +128,7 @@ impl<'a> YamlReader<'a> {
             let key = match event {
                 Event::MappingEnd => return Ok(Table { path: shared, entries }),
                 Event::Scalar(key, ..) => key,
-                _ => return Err((offset, "expected a text as the key".to_owned())),
+                _ => return Err((offset, "expected a string as the key".to_owned())),
             };
             let position = SourcePosition { text: self.text, offset };
             let (event, span) = self.next()?;
@@ -137,12 +138,12 @@ impl<'a> YamlReader<'a> {
     }
 }
 
-/// Whether what is tagged so is a number or a word by how it looks.
+/// Whether the type of a scalar with this tag follows from its text.
 fn is_guessed(tag: &Tag) -> bool {
     tag.is_yaml_core_schema() && tag.suffix != "str"
 }
 
-/// What a scalar without quotes is, in YAML 1.1.
+/// The value of a scalar without quotes in YAML 1.1.
 fn plain(text: Cow<'_, str>) -> Value<'_> {
     match &*text {
         "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
@@ -223,9 +224,9 @@ mod tests {
         let bomb = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]";
         for (text, offset, message) in [
             ("", 0, "empty"),
-            ("a: [1", 5, "not YAML"),
+            ("a: [1", 5, "invalid YAML"),
             (bomb, 20, "no alias"),
-            ("? [x]\n: 1", 2, "a text as the key"),
+            ("? [x]\n: 1", 2, "a string as the key"),
             (&deep, 32, "32 levels"),
             ("a: 1\n---\nb: 2\n", 8, "one document"),
         ] {

@@ -1,4 +1,4 @@
-//! Tables of single interfaces against the table of all.
+//! Tables of single interfaces against the table of all interfaces.
 
 use proptest::prelude::*;
 
@@ -90,7 +90,7 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-/// What does not go together is refused, and changes nothing.
+/// An inconsistent change is refused and changes nothing.
 fn apply(registry: &mut Registry, change: &Change) {
     match *change {
         Change::Create(i, n, f, t) => drop(registry.add_session(session(i, n, f, t))),
@@ -108,7 +108,7 @@ fn apply(registry: &mut Registry, change: &Change) {
     });
 }
 
-/// What a table says of the sessions of an interface: all that reports and copies depend on.
+/// The sessions of an interface in a table: everything that reports and copies depend on.
 fn sessions(table: &MirrorTable, interface: u32) -> Vec<String> {
     let own = table.sessions().iter().filter(|session| session.interface == interface);
     own.map(|session| {
@@ -122,7 +122,7 @@ fn sessions(table: &MirrorTable, interface: u32) -> Vec<String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// Tables that only follow what was touched are those that are compiled anew.
+    /// Tables updated for affected interfaces equal tables that are compiled from scratch.
     #[test]
     fn updated_tables_equal_tables_compiled_from_the_registry(
         batches in prop::collection::vec(prop::collection::vec(change(), 1..4), 1..12),

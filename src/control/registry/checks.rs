@@ -1,4 +1,4 @@
-//! What is checked before a resource comes into the registry.
+//! The checks before a resource is added to the registry.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -10,7 +10,7 @@ use crate::model::{
 };
 
 impl Registry {
-    /// What is wrong with references of a session, one for each at the most.
+    /// The errors in the references of a session, at most one for each.
     pub(in crate::control) fn reference_errors(
         &self,
         network_interface: Option<&NetworkInterfaceId>,
@@ -34,7 +34,7 @@ impl Registry {
         let targets = self.index.target_interfaces.get(id)?;
         let target = self.targets.get(*targets.first()?)?;
         let expected =
-            format!("an interface that is no target, but it is in use by target `{}`", target.id());
+            format!("an interface that is not a target, but target `{}` uses it", target.id());
         Some(InvalidValue::new("network_interface_id", id, expected))
     }
 
@@ -70,17 +70,17 @@ impl Registry {
 
     pub(super) fn address_hint(&self, target: &Target) -> String {
         match &target.kind {
-            TargetKind::NetworkInterface(id) if self.network_interface(id).is_some() => format!(
-                "an address, or private_ip_addresses of the network interface `{id}` it names"
-            ),
+            TargetKind::NetworkInterface(id) if self.network_interface(id).is_some() => {
+                format!("an address, or private_ip_addresses of the network interface `{id}`")
+            }
             TargetKind::NetworkInterface(id) => {
                 format!("an address, or a [[network_interface]] `{id}` with private_ip_addresses")
             }
             TargetKind::Address => {
-                String::from("an address such as 192.0.2.10, or the network_interface_id of one")
+                String::from("an address such as 192.0.2.10, or a network_interface_id")
             }
             TargetKind::NetworkLoadBalancer(_) | TargetKind::GatewayLoadBalancerEndpoint(_) => {
-                String::from("an address such as 192.0.2.10 that stands in for the load balancer")
+                String::from("an address such as 192.0.2.10 to use for the load balancer")
             }
         }
     }

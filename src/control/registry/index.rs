@@ -1,4 +1,6 @@
-//! Where each name is found.
+//! The index of the registry: positions of resources by id, and by the resources they refer to.
+//!
+//! With it, lookups and changes take constant time for any number of resources.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
@@ -8,27 +10,28 @@ use crate::model::{
     VirtualNetworkId,
 };
 
-/// The places of all resources, by their names and by what refers to what.
+/// The positions of all resources in the registry's lists.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct RegistryIndex {
     pub(super) network_interfaces: HashMap<NetworkInterfaceId, usize>,
     pub(super) targets: HashMap<TargetId, usize>,
     pub(super) filters: HashMap<FilterId, usize>,
     pub(super) sessions: HashMap<SessionId, usize>,
-    /// The sessions of an interface, by their number.
+    /// The session of an interface with a session number.
     pub(super) numbers: HashMap<(NetworkInterfaceId, SessionNumber), usize>,
     /// The sessions of an interface.
     pub(super) sources: Users<NetworkInterfaceId>,
-    /// The targets that are an interface.
+    /// The targets that name an interface.
     pub(super) target_interfaces: Users<NetworkInterfaceId>,
-    /// The sessions of a target, and of a filter.
+    /// The sessions that send to a target.
     pub(super) target_users: Users<TargetId>,
+    /// The sessions that use a filter.
     pub(super) filter_users: Users<FilterId>,
-    /// How many sessions have a network identifier.
+    /// The number of sessions that have a network identifier.
     pub(super) network_ids: HashMap<VirtualNetworkId, usize>,
 }
 
-/// The places of those that refer to a resource; none where nobody does.
+/// The positions of the resources that refer to a resource. A resource without users has no entry.
 type Users<K> = HashMap<K, BTreeSet<usize>>;
 
 impl RegistryIndex {

@@ -1,7 +1,7 @@
-//! Taking resources out of the registry again, and changing those that are there.
+//! Removes and changes resources of the registry.
 //!
-//! What still is referred to stays. The last one of its kind takes the place of the one that went,
-//! so that it costs the same however many there are.
+//! A resource that others refer to is not removed. The last resource of its kind moves to the
+//! position of the removed one, so the cost does not depend on the number of resources.
 
 use super::Registry;
 use super::checks::describe_session;
@@ -11,7 +11,7 @@ use crate::model::{
 };
 
 impl Registry {
-    /// Takes a session out; what it was, or nothing where none has that id.
+    /// Removes and returns a session, or returns `None` if no session has that id.
     pub fn remove_session(&mut self, id: &SessionId) -> Option<Session> {
         let position = *self.index.sessions.get(id)?;
         let last = self.sessions.len().checked_sub(1)?;
@@ -27,11 +27,11 @@ impl Registry {
         Some(removed)
     }
 
-    /// Puts a session in the place of the one that has its id.
+    /// Replaces the session that has the same id.
     ///
     /// # Errors
-    /// [`InvalidValue`] where none has it, or as of [`Registry::add_session`]; nothing is changed
-    /// then.
+    /// [`InvalidValue`] if no session has that id, or as of [`Registry::add_session`]. Nothing is
+    /// changed then.
     pub fn replace_session(&mut self, session: Session) -> Result<(), InvalidValue> {
         let known = session.id.as_ref().and_then(|id| self.remove_session(id));
         let Some(known) = known else {
@@ -39,15 +39,15 @@ impl Registry {
             return Err(InvalidValue::new("traffic_mirror_session_id", id, "the id of a session"));
         };
         self.add_session(session).inspect_err(|_| {
-            // It was there a moment ago, so it fits.
+            // The session was in the registry before, so adding it again does not fail.
             let _ = self.add_session(known);
         })
     }
 
-    /// Takes a target out.
+    /// Removes a target.
     ///
     /// # Errors
-    /// [`InvalidValue`] where no target has that id, or a session still sends to it.
+    /// [`InvalidValue`] if no target has that id, or a session sends to it.
     pub fn remove_target(&mut self, id: &TargetId) -> Result<Target, InvalidValue> {
         let field = "traffic_mirror_target_id";
         let no_such = || InvalidValue::new(field, id, "the id of a target");
@@ -67,13 +67,13 @@ impl Registry {
         Ok(removed)
     }
 
-    /// The targets that are that network interface, in no order.
+    /// The targets that name that network interface, in no order.
     pub fn targets_at(&self, id: &NetworkInterfaceId) -> impl Iterator<Item = &Target> {
         let positions = self.index.target_interfaces.get(id).into_iter().flatten();
         positions.filter_map(|position| self.targets.get(*position))
     }
 
-    /// Gives a network identifier to each session that names none.
+    /// Assigns a network identifier to each session that has none.
     pub(in crate::control) fn assign_network_ids(
         &mut self,
         mut draw: impl FnMut(&Session) -> VirtualNetworkId,
@@ -85,22 +85,22 @@ impl Registry {
         }
     }
 
-    /// Whether a session bears that network identifier.
+    /// Whether a session has that network identifier.
     #[must_use]
     pub fn has_network_id(&self, id: VirtualNetworkId) -> bool {
         self.index.network_ids.contains_key(&id)
     }
 
-    /// The target of that id, to have its tags, description or address changed.
+    /// The target of that id, to change its tags, description or address.
     pub fn target_mut(&mut self, id: &TargetId) -> Option<&mut Target> {
         self.touch_sessions_to(id);
         self.index.targets.get(id).and_then(|position| self.targets.get_mut(*position))
     }
 
-    /// Takes a filter out, with its rules.
+    /// Removes a filter with its rules.
     ///
     /// # Errors
-    /// [`InvalidValue`] where no filter has that id, or a session still asks it.
+    /// [`InvalidValue`] if no filter has that id, or a session uses it.
     pub fn remove_filter(&mut self, id: &FilterId) -> Result<(), InvalidValue> {
         let field = "traffic_mirror_filter_id";
         if let Some(session) = self.sessions_by(id).next() {
@@ -116,10 +116,10 @@ impl Registry {
         Ok(())
     }
 
-    /// Takes a network interface out.
+    /// Removes a network interface.
     ///
     /// # Errors
-    /// [`InvalidValue`] where none has that id, or a session or a target still names it.
+    /// [`InvalidValue`] if no interface has that id, or a session or a target names it.
     pub fn remove_network_interface(
         &mut self,
         id: &NetworkInterfaceId,
@@ -129,7 +129,7 @@ impl Registry {
             return Err(InvalidValue::new(field, id, expected_unused(session)));
         }
         if self.index.target_interfaces.contains_key(id) {
-            return Err(InvalidValue::new(field, id, "an interface that no target names"));
+            return Err(InvalidValue::new(field, id, "an unused resource, but a target uses it"));
         }
         let Some(position) = self.index.network_interfaces.remove(id) else {
             return Err(InvalidValue::new(field, id, "the id of a network interface"));
@@ -143,7 +143,7 @@ impl Registry {
 }
 
 fn expected_unused(session: &Session) -> String {
-    format!("one that is not in use, but {} uses it", describe_session(session))
+    format!("an unused resource, but {} uses it", describe_session(session))
 }
 
 #[cfg(test)]
@@ -176,7 +176,7 @@ mod tests {
         registry
     }
 
-    /// Every index leads where a registry that is made anew would lead.
+    /// The index equals that of a registry built from scratch with the same resources.
     fn assert_consistent(registry: &Registry) {
         let mut anew = Registry::new(registry.settings().clone());
         let interfaces = registry.network_interfaces().iter().cloned();

@@ -1,4 +1,4 @@
-//! Resources that go together and resources that do not.
+//! Consistent and inconsistent resources.
 
 use super::*;
 
@@ -39,10 +39,10 @@ fn a_target_without_an_address_is_an_error_with_the_possible_sources() {
     let mut registry = registry();
     let id = TargetId::new("u").unwrap();
     for (kind, expected) in [
-        (TargetKind::Address, "the network_interface_id of one"),
-        (TargetKind::NetworkInterface(eni("web")), "of the network interface `web` it names"),
+        (TargetKind::Address, "or a network_interface_id"),
+        (TargetKind::NetworkInterface(eni("web")), "of the network interface `web`"),
         (TargetKind::NetworkInterface(eni("x")), "a [[network_interface]] `x` with"),
-        (TargetKind::NetworkLoadBalancer("arn".into()), "stands in for the load balancer"),
+        (TargetKind::NetworkLoadBalancer("arn".into()), "to use for the load balancer"),
     ] {
         let refused = registry.add_target(Target::new(id.clone(), kind)).unwrap_err();
         assert_eq!(refused.field, "address");
@@ -91,7 +91,7 @@ fn a_session_number_is_unique_on_each_interface() {
 fn an_interface_cannot_be_source_and_target_of_a_session() {
     let mut registry = registry();
     let refused = registry.add_session(session("collector", 1, "f", "t")).unwrap_err();
-    assert!(refused.expected.contains("in use by target `t`"), "{refused}");
+    assert!(refused.expected.contains("target `t` uses it"), "{refused}");
     registry.add_session(session("web", 1, "f", "t")).unwrap();
     let kind = TargetKind::NetworkInterface(eni("web"));
     let mut target = Target::new(TargetId::new("u").unwrap(), kind);

@@ -1,12 +1,12 @@
-//! Which network interfaces a change touches: those whose tables have to be compiled anew.
+//! The network interfaces that a change affects, whose mirror tables must be compiled again.
 
 use std::collections::BTreeSet;
 
 use super::Registry;
 use crate::model::{FilterId, NetworkInterfaceId, TargetId};
 
-/// Interfaces that were touched and not yet taken. It is no part of what a registry says, so
-/// registries are equal whatever is in it.
+/// Interfaces that changes affected since the last call of [`Registry::take_touched`]. Registries
+/// with the same resources are equal, so all values of this type are equal.
 #[derive(Debug, Clone, Default)]
 pub(super) struct TouchedInterfaces(BTreeSet<NetworkInterfaceId>);
 
@@ -27,14 +27,14 @@ impl PartialEq for TouchedInterfaces {
 impl Eq for TouchedInterfaces {}
 
 impl Registry {
-    /// The interfaces with sessions that changed since the last call: sessions that came, went or
-    /// were replaced, and sessions whose filter, target or interface changed.
+    /// The interfaces whose sessions changed since the last call: sessions that were added, removed
+    /// or replaced, and sessions whose filter, target or interface changed.
     pub fn take_touched(&mut self) -> BTreeSet<NetworkInterfaceId> {
         std::mem::take(&mut self.touched.0)
     }
 
-    /// Addresses or the device of an interface changed: its own sessions are touched, and those
-    /// that send to it.
+    /// Reports that the addresses or the device of an interface changed, which affects its sessions
+    /// and the sessions that send to it.
     pub fn touch_network_interface(&mut self, id: &NetworkInterfaceId) {
         if self.sessions_of(id).next().is_some() {
             self.touched.insert(id);

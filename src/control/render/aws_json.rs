@@ -1,4 +1,4 @@
-//! Prints a registry as the describe calls of the EC2 API would.
+//! Renders a registry as the output of the EC2 API's describe calls.
 
 use std::net::SocketAddr;
 
@@ -10,10 +10,11 @@ use crate::model::{
     TargetKind,
 };
 
-/// What `aws ec2 describe-traffic-mirror-*` and `describe-network-interfaces` print, in one object.
+/// The output of `aws ec2 describe-traffic-mirror-*` and `describe-network-interfaces`, in one
+/// object.
 ///
-/// Reading it gives the same resources, but for what the API has no word for: devices, an MTU, rate
-/// limits, settings. An address that is a target's own stands in its tag `mirror:address`.
+/// Reading it gives the same resources without the fields that the API does not have: devices,
+/// MTUs, rate limits, settings. The tag `mirror:address` contains the own address of a target.
 #[must_use]
 pub fn to_aws_json(registry: &Registry) -> String {
     let interfaces = registry.network_interfaces().iter().map(network_interface);
@@ -28,7 +29,7 @@ pub fn to_aws_json(registry: &Registry) -> String {
     text
 }
 
-/// The addresses of a target that are its own, as its tag has them.
+/// The tag with the own addresses of a target.
 pub(super) fn address_tag(target: &Target) -> Option<(String, String)> {
     let port = target.kind.default_port();
     let without_default_port = |address: &SocketAddr| match address.port() == port {
@@ -40,7 +41,7 @@ pub(super) fn address_tag(target: &Target) -> Option<(String, String)> {
     (!all.is_empty()).then(|| (ADDRESS_TAG.to_owned(), all.join(" ")))
 }
 
-/// An object without what is null.
+/// An object without its null members.
 fn object(members: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
     let said = members.into_iter().filter(|(_, value)| !value.is_null());
     Value::Object(said.map(|(key, value)| (key.to_owned(), value)).collect::<Map<_, _>>())

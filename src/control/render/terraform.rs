@@ -1,4 +1,4 @@
-//! Prints a registry as Terraform's configuration language has it.
+//! Renders a registry in Terraform's configuration language.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Display, Write as _};
@@ -7,13 +7,13 @@ use super::aws_json::address_tag;
 use crate::control::Registry;
 use crate::model::{Filter, FilterRule, PortRange, Session, Tags, Target, TargetKind};
 
-/// Resources of the AWS provider that refer to each other by name, and an `import` block for each
-/// whose id is one that EC2 gives, so that Terraform takes over what is there.
+/// Resources of the AWS provider that refer to each other by name. A resource whose id has the
+/// format of EC2 gets an `import` block, so that Terraform adopts the existing resource.
 ///
-/// Settings, rate limits, an MTU, devices and tags of rules have no word there. An address that is a
-/// target's own stands in its tag `mirror:address`; the interface that AWS wants behind it, where
-/// there is an address alone, is a variable. Zero is no value there: a VirtualNetworkId of 0 is
-/// left out, a rule for protocol 0 too, and a comment says so.
+/// Terraform has no arguments for settings, rate limits, MTUs, devices and tags of rules. The tag
+/// `mirror:address` contains the own address of a target. If a target has only an address, the
+/// network interface that AWS requires is a variable. Terraform treats zero as unset: a
+/// VirtualNetworkId of 0 and a rule for protocol 0 are left out, and a comment says so.
 #[must_use]
 pub fn to_terraform(registry: &Registry) -> String {
     let names = ResourceNames::new(registry);
@@ -28,7 +28,7 @@ const FILTER: &str = "aws_ec2_traffic_mirror_filter";
 const RULE: &str = "aws_ec2_traffic_mirror_filter_rule";
 const SESSION: &str = "aws_ec2_traffic_mirror_session";
 
-/// What each resource is called: its id, as far as a name may be so.
+/// The Terraform name of each resource: its id with invalid characters replaced.
 #[derive(Default)]
 struct ResourceNames {
     by_id: HashMap<(&'static str, String), String>,
@@ -87,7 +87,7 @@ fn write(registry: &Registry, names: &ResourceNames, out: &mut String) -> fmt::R
     registry.sessions().iter().try_for_each(|one| session((names, &mut sessions), one, out))
 }
 
-/// A block under construction: its arguments are aligned as `terraform fmt` has them.
+/// Writes a block with its arguments aligned as `terraform fmt` aligns them.
 struct BlockWriter<'o> {
     out: &'o mut String,
     pending: Vec<(String, String)>,
@@ -153,7 +153,7 @@ impl<'o> BlockWriter<'o> {
     }
 }
 
-/// A target is one of three things there, and an address is none of them.
+/// Writes the variable for the network interface of a target that has only an address.
 fn variable(target: &str, out: &mut String) -> Result<String, fmt::Error> {
     let gap = if out.is_empty() { "" } else { "\n" };
     let name = format!("{target}_network_interface_id");
@@ -163,7 +163,7 @@ fn variable(target: &str, out: &mut String) -> Result<String, fmt::Error> {
     Ok(format!("var.{name}"))
 }
 
-/// What the form has no word for.
+/// Writes a comment about a value that Terraform cannot express.
 fn comment(text: impl Display, out: &mut String) -> fmt::Result {
     let gap = if out.is_empty() { "" } else { "\n" };
     writeln!(out, "{gap}# {text}")
@@ -276,14 +276,14 @@ fn import_as((kind, name): (&str, &str), id: &str, out: &mut String) -> fmt::Res
     writeln!(out, "\nimport {{\n  to = {kind}.{name}\n  id = {}\n}}", quoted(id))
 }
 
-/// The prefix and 8 or 17 hex digits.
+/// Whether an id has the format of EC2: the prefix and 8 or 17 hex digits.
 fn is_given_by_ec2(prefix: &str, id: &str) -> bool {
     let digits = id.strip_prefix(prefix).unwrap_or_default();
     let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     matches!(digits.len(), 8 | 17) && digits.bytes().all(is_hex)
 }
 
-/// A text in quotes, in which nothing is a template.
+/// A string literal in which template sequences are escaped.
 fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     let mut last = ' ';

@@ -1,4 +1,4 @@
-//! Resources as elements.
+//! Writes resources as XML elements, and gives their fields to filters.
 
 use super::super::describe::Filterable;
 use super::super::xml::Xml;
@@ -18,7 +18,7 @@ pub(super) fn owner(ownership: Option<&Ownership>) -> &str {
     ownership.map_or(DEFAULT_OWNER, |ownership| &ownership.owner)
 }
 
-/// A session with what the account knows of it.
+/// A session with its owner and its effective packet length.
 pub(super) struct SessionView<'a> {
     pub(super) session: &'a Session,
     pub(super) owner: &'a str,
@@ -60,7 +60,7 @@ fn maybe(value: Option<impl ToString>) -> Vec<String> {
     value.map(|value| value.to_string()).into_iter().collect()
 }
 
-/// The filters of sessions.
+/// The names of the filters of DescribeTrafficMirrorSessions.
 pub(super) const SESSION_FILTERS: &[&str] = &[
     "description",
     "network-interface-id",
@@ -129,7 +129,7 @@ impl<'a> TargetView<'a> {
                 "gateway-load-balancer-endpoint"
             }
             TargetKind::NetworkLoadBalancer(_) => "network-load-balancer",
-            // A bare address of a configuration file is nothing that AWS has.
+            // AWS has no kind for a target of a configuration file that is only an address.
             TargetKind::NetworkInterface(_) | TargetKind::Address => "network-interface",
         };
         xml.text("type", kind);
@@ -139,7 +139,7 @@ impl<'a> TargetView<'a> {
     }
 }
 
-/// The filters of targets.
+/// The names of the filters of DescribeTrafficMirrorTargets.
 pub(super) const TARGET_FILTERS: &[&str] = &[
     "description",
     "network-interface-id",
@@ -181,7 +181,7 @@ pub(super) fn filter(xml: &mut Xml, filter: &Filter) {
     tag_set(xml, &filter.tags);
 }
 
-/// The filters of filters.
+/// The names of the filters of DescribeTrafficMirrorFilters.
 pub(super) const FILTER_FILTERS: &[&str] = &["description", "traffic-mirror-filter-id"];
 
 impl Filterable for &Filter {
@@ -198,7 +198,7 @@ impl Filterable for &Filter {
     }
 }
 
-/// A rule. What Modify answers is "without tags" (EC2 API).
+/// Writes a rule. The response of Modify is "without tags" (EC2 API).
 pub(super) fn rule(xml: &mut Xml, filter: &Filter, rule: &FilterRule, has_tags: bool) {
     xml.optional("trafficMirrorFilterRuleId", rule.id.as_ref());
     xml.text("trafficMirrorFilterId", filter.id());
@@ -224,13 +224,13 @@ fn ports(xml: &mut Xml, name: &str, ports: Option<PortRange>) {
     });
 }
 
-/// A rule with the filter that it is of.
+/// A rule with its filter.
 pub(super) struct RuleView<'a> {
     pub(super) filter: &'a Filter,
     pub(super) rule: &'a FilterRule,
 }
 
-/// The filters of rules.
+/// The names of the filters of DescribeTrafficMirrorFilterRules.
 pub(super) const RULE_FILTERS: &[&str] = &[
     "traffic-mirror-filter-rule-id",
     "traffic-mirror-filter-id",

@@ -1,4 +1,4 @@
-//! Actions on filters.
+//! The actions of filters: Create, Delete, Describe, and the modification of network services.
 
 use super::super::describe::Query;
 use super::{Call, elements};
@@ -64,7 +64,8 @@ fn filter(
     token: Option<&str>,
 ) -> Result<String, ApiError> {
     let filter = account.registry().filter(id);
-    let filter = filter.ok_or_else(|| ApiError::internal("a filter is not there"))?;
+    let filter =
+        filter.ok_or_else(|| ApiError::internal("a filter is missing after its change"))?;
     Ok(call.answer(|xml| {
         xml.element("trafficMirrorFilter", |xml| elements::filter(xml, filter));
         xml.optional("clientToken", token);

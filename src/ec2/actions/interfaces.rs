@@ -1,4 +1,4 @@
-//! DescribeNetworkInterfaces: what can be a source or a target on this host.
+//! DescribeNetworkInterfaces: the possible sources and targets of this host.
 
 use super::super::describe::{Filterable, PageCursor, Query};
 use super::super::xml::Xml;
@@ -8,12 +8,12 @@ use crate::model::{NetworkInterface, NetworkInterfaceId, Tags};
 
 struct InterfaceView<'a> {
     interface: &'a NetworkInterface,
-    /// The interfaces of the host are those of whoever may mirror them.
+    /// The account of the caller: every account may mirror the interfaces of the host.
     owner: &'a str,
     tags: Tags,
 }
 
-/// The filters of network interfaces.
+/// The names of the filters of DescribeNetworkInterfaces.
 const FILTERS: &[&str] = &[
     "network-interface-id",
     "mac-address",
@@ -61,7 +61,7 @@ pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Api
             return Err(ApiError::new("InvalidNetworkInterfaceID.NotFound", message));
         }
     }
-    // They have no place in the order of creation: they come and go with the devices of the host.
+    // Interfaces have no order of creation, because they are added and removed with devices.
     let mut interfaces: Vec<&NetworkInterface> = registry.network_interfaces().iter().collect();
     interfaces.sort_by_key(|interface| interface.id().as_str());
     let interfaces = interfaces.into_iter().filter_map(|interface| {
@@ -84,7 +84,7 @@ pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Api
     }))
 }
 
-/// "in-use" is attached to something that runs.
+/// "in-use" for an interface that is up.
 const fn status(interface: &NetworkInterface) -> &'static str {
     if interface.is_down { "available" } else { "in-use" }
 }

@@ -1,7 +1,7 @@
-//! The actions: parameters in, what an account does or tells, elements out.
+//! The actions: each reads its parameters, calls the account, and writes the response.
 //!
-//! One file for each kind of resource. Each action reads all its parameters first, then makes sure
-//! that there were no others, and only then asks the account.
+//! There is one file for each kind of resource. Each action reads all its parameters first, then
+//! checks that the request has no others, and only then calls the account.
 
 mod elements;
 mod filters;
@@ -16,10 +16,10 @@ use super::xml::Xml;
 use crate::control::account::{Account, ApiError, Caller, ClientToken};
 use crate::model::Tags;
 
-/// "2016-11-15", the one version that EC2 has today.
+/// "2016-11-15", the current version of the EC2 API.
 pub(super) const VERSION: &str = "2016-11-15";
 
-/// With the slash at its end, as in AWS's documented examples.
+/// The namespace of responses, with a trailing slash as in AWS's documented examples.
 pub(super) const NAMESPACE: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";
 
 /// A call of an action.
@@ -36,7 +36,7 @@ pub(super) fn is_change(action: &str) -> bool {
     !action.starts_with("Describe")
 }
 
-/// Does what the action says, or tells why not.
+/// Executes an action.
 pub(super) fn execute(account: &mut Account, call: &Call<'_>) -> Result<String, ApiError> {
     match call.action {
         "CreateTrafficMirrorSession" => sessions::create(account, call),
@@ -56,7 +56,7 @@ pub(super) fn execute(account: &mut Account, call: &Call<'_>) -> Result<String, 
     }
 }
 
-/// Answers what changes nothing.
+/// Executes an action that changes nothing.
 pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, ApiError> {
     match call.action {
         "DescribeTrafficMirrorSessions" => sessions::describe(account, call),
@@ -73,7 +73,7 @@ pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Api
 }
 
 impl Call<'_> {
-    /// The document of the answer.
+    /// The document of the response.
     fn answer(&self, content: impl FnOnce(&mut Xml)) -> String {
         let root = format!("{}Response", self.action);
         let mut xml = Xml::document(&root, Some(NAMESPACE));
@@ -82,7 +82,7 @@ impl Call<'_> {
         xml.end(&root)
     }
 
-    /// The tags of a TagSpecification, of which the one for this type is the only one allowed.
+    /// The tags of the TagSpecification for this resource type; other types are refused.
     fn tags(&self, resource_type: &str) -> Result<Tags, ApiError> {
         let mut pairs = Vec::new();
         for member in self.form.members("TagSpecification") {
@@ -99,7 +99,7 @@ impl Call<'_> {
         crate::control::account::tags(pairs)
     }
 
-    /// Tags as they were sent.
+    /// The keys and values of tags in the request.
     fn pairs(&self, list: &str) -> Result<Vec<(String, String)>, ApiError> {
         let pairs = self.form.members(list).into_iter().map(|member| {
             let key = self.form.required(&format!("{member}.Key"))?.to_owned();
@@ -108,13 +108,14 @@ impl Call<'_> {
         pairs.collect()
     }
 
-    /// The ClientToken, where there is one.
+    /// The ClientToken, if there is one.
     fn client_token(&self) -> Result<Option<ClientToken>, ApiError> {
         let token = self.form.text("ClientToken");
         token.map(|token| ClientToken::new(token, self.form.fingerprint())).transpose()
     }
 
-    /// "Description": at most 255 characters, as of security groups; AWS gives no length here.
+    /// The description, at most 255 characters. AWS documents no limit here; this is the limit for
+    /// descriptions of security groups.
     fn description(&self) -> Result<Option<String>, ApiError> {
         let text = self.form.owned("Description");
         match text {
@@ -125,7 +126,7 @@ impl Call<'_> {
         }
     }
 
-    /// Every parameter is known; a Describe call with DryRun ends here.
+    /// Checks that every parameter is known, and ends a Describe action with DryRun.
     fn check_parameters(&self) -> Result<(), ApiError> {
         self.form.check_no_unknown_parameters()?;
         if self.caller.is_dry_run && !is_change(self.action) {
@@ -134,12 +135,12 @@ impl Call<'_> {
         Ok(())
     }
 
-    /// An answer that only names what went.
+    /// A response with only the id of the deleted resource.
     fn answer_id(&self, name: &str, id: impl std::fmt::Display) -> String {
         self.answer(|xml| xml.text(name, id))
     }
 
-    /// The end of a page.
+    /// The token of the next page, if there is one.
     fn next_token(xml: &mut Xml, token: Option<String>) {
         xml.optional("nextToken", token);
     }

@@ -1,4 +1,4 @@
-//! Actions on rules.
+//! The actions of filter rules: Create, Modify, Delete and Describe.
 
 use super::super::describe::Query;
 use super::super::form::Form;
@@ -121,7 +121,7 @@ fn ports(form: &Form) -> Result<Ports, ApiError> {
     })
 }
 
-/// Both ends or none.
+/// A port range, which needs both FromPort and ToPort.
 fn port_range(form: &Form, name: &str, field: &'static str) -> Result<Option<PortRange>, ApiError> {
     let from = form.integer(&format!("{name}.FromPort"))?;
     let to = form.integer(&format!("{name}.ToPort"))?;
@@ -140,7 +140,8 @@ fn rule_answer(
     is_new: bool,
 ) -> Result<String, ApiError> {
     let known = account.rule(id);
-    let (filter, rule) = known.ok_or_else(|| ApiError::internal("a rule is not there"))?;
+    let (filter, rule) =
+        known.ok_or_else(|| ApiError::internal("a rule is missing after its change"))?;
     Ok(call.answer(|xml| {
         xml.element("trafficMirrorFilterRule", |xml| elements::rule(xml, filter, rule, is_new));
         if is_new {

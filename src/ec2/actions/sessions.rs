@@ -1,4 +1,4 @@
-//! Actions on sessions.
+//! The actions of sessions: Create, Modify, Delete and Describe.
 
 use super::super::describe::Query;
 use super::elements::SessionView;
@@ -94,7 +94,8 @@ fn session(
     token: Option<&str>,
 ) -> Result<String, ApiError> {
     let session = account.registry().session(id);
-    let session = session.ok_or_else(|| ApiError::internal("a session is not there"))?;
+    let session =
+        session.ok_or_else(|| ApiError::internal("a session is missing after its change"))?;
     Ok(call.answer(|xml| {
         let view = SessionView::new(account, session);
         xml.element("trafficMirrorSession", |xml| view.write(xml));
@@ -103,13 +104,15 @@ fn session(
 }
 
 impl Call<'_> {
-    /// Whether the caller sees a resource: its own, and those of configuration files.
+    /// Whether the caller can see a resource: its own, or one of a configuration file.
     pub(super) fn can_see(&self, ownership: &Ownership) -> bool {
-        ownership.is_from_file || *ownership.owner == *self.caller.owner
+        ownership.is_visible_to(self.caller.owner)
     }
 
+    /// Checks that a resource exists and the caller can see it.
+    ///
     /// # Errors
-    /// The refusal of an id that leads nowhere.
+    /// The error for an id that does not exist.
     pub(super) fn check_visible(
         &self,
         ownership: Option<&Ownership>,

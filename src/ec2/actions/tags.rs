@@ -1,4 +1,4 @@
-//! CreateTags, DeleteTags, DescribeTags.
+//! CreateTags, DeleteTags and DescribeTags, for all kinds of resources.
 
 use super::super::describe::{Filterable, PageCursor, Query};
 use super::Call;
@@ -41,7 +41,7 @@ fn resources(call: &Call<'_>) -> Result<Vec<String>, ApiError> {
     }
 }
 
-/// A tag as filters see it.
+/// A tag that filters can be applied to.
 struct TagView<'a> {
     id: &'a str,
     kind: &'static str,
@@ -50,7 +50,7 @@ struct TagView<'a> {
     tags: Tags,
 }
 
-/// The filters of tags.
+/// The names of the filters of DescribeTags.
 const FILTERS: &[&str] = &["key", "value", "resource-id", "resource-type"];
 
 impl Filterable for TagView<'_> {
@@ -99,7 +99,7 @@ pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Api
     }))
 }
 
-/// Everything that has tags and that the caller sees, in the order of creation.
+/// All resources that the caller can see, in the order of creation.
 fn resources_of(account: &Account, call: &Call<'_>) -> Vec<(u64, String, &'static str, Resource)> {
     let sessions = account.sessions().after(0).map(|(sequence, id, ownership)| {
         (

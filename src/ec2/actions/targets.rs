@@ -1,4 +1,4 @@
-//! Actions on targets.
+//! The actions of targets: Create, Delete and Describe.
 
 use super::super::describe::Query;
 use super::elements::TargetView;
@@ -16,7 +16,8 @@ pub(super) fn create(account: &mut Account, call: &Call<'_>) -> Result<String, A
     call.check_parameters()?;
     let id = account.create_target(&call.caller, request)?;
     let target = account.registry().target(&id);
-    let target = target.ok_or_else(|| ApiError::internal("a target is not there"))?;
+    let target =
+        target.ok_or_else(|| ApiError::internal("a target is missing after its creation"))?;
     Ok(call.answer(|xml| {
         let view = TargetView::new(account, target);
         xml.element("trafficMirrorTarget", |xml| view.write(xml));
@@ -24,7 +25,7 @@ pub(super) fn create(account: &mut Account, call: &Call<'_>) -> Result<String, A
     }))
 }
 
-/// Exactly one of three.
+/// The kind of the target, from exactly one of three parameters.
 fn kind(call: &Call<'_>) -> Result<TargetKind, ApiError> {
     let named = |name: &str| call.form.text(name).filter(|text| !text.is_empty());
     let interface = named("NetworkInterfaceId");

@@ -1,4 +1,4 @@
-//! When changes are answered, and what is left of one that cannot be in force.
+//! When changes get their responses, and the rollback of a change that cannot be applied.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +8,7 @@ use crate::control::account::{Quotas, TargetResolver};
 use crate::ec2::form::Form;
 use crate::model::{NetworkInterface, Target, TargetId};
 
-/// Keeps nothing.
+/// Stores nothing.
 struct NullStore;
 
 impl Persist for NullStore {
@@ -21,11 +21,11 @@ impl Persist for NullStore {
     }
 }
 
-/// Changes that wait to be in force.
+/// Changes that wait to be applied.
 type Pending = Arc<Mutex<Vec<PublishedChange>>>;
 
-/// A data plane that does as it is told: devices that cannot be captured, and changes that are
-/// never in force.
+/// A data plane with devices that cannot be captured (`broken`), and devices whose changes stay
+/// pending (`slow`).
 #[derive(Default)]
 struct FakePublisher {
     broken: Vec<&'static str>,
@@ -105,12 +105,12 @@ fn a_session_that_cannot_be_captured_is_rolled_back() {
         endpoint(FakePublisher { broken: vec!["eni-00000001"], ..FakePublisher::default() });
     let filter = filter(&endpoint);
     for _ in 0..2 {
-        // The same token: the request that failed is forgotten, too.
+        // The same token works again: the failed request is removed with its session.
         let (status, text) = send(&endpoint, &session("eni-00000001", &filter, "token"));
         assert!(status == 500 && text.contains("no memory for a ring"), "{status} {text}");
         assert_eq!(sessions(&endpoint), 0);
     }
-    // Nothing of it stands in the way of other changes.
+    // The failed change does not block other changes.
     let (status, text) = send(&endpoint, &session("eni-00000002", &filter, "token"));
     assert_eq!((status, sessions(&endpoint)), (200, 1), "{text}");
 }
@@ -161,7 +161,7 @@ fn changes_of_unused_resources_are_not_published() {
     assert_eq!(status, 200, "{text}");
 }
 
-/// The client of a session whose answer came too late was told that the request failed.
+/// The client of a session whose response came too late already got an error.
 #[test]
 fn a_session_is_removed_when_its_client_stops_waiting() {
     let (reply, replied) = oneshot::channel();

@@ -1,7 +1,7 @@
-//! The text that is signed: AWS Signature Version 4's canonical request and string to sign.
+//! The text that is signed: the canonical request and string to sign of AWS Signature Version 4.
 //!
-//! By AWS's "Create a signed AWS API request". What is told apart there by service is as EC2 has it:
-//! the path is encoded once more, and the body is always part of what is signed.
+//! It follows AWS's "Create a signed AWS API request". Where that differs by service, it follows
+//! the rules of EC2: the path is encoded a second time, and the body is always signed.
 
 use ::http::HeaderMap;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const PATH: &AsciiSet = &VALUE.remove(b'/');
 
-/// What of a request is signed.
+/// The signed parts of a request.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::ec2) struct SignedRequest<'a> {
     pub(in crate::ec2) method: &'a str,
@@ -22,13 +22,13 @@ pub(in crate::ec2) struct SignedRequest<'a> {
 }
 
 impl SignedRequest<'_> {
-    /// "StringToSign", of a time and a scope, over those headers.
+    /// "StringToSign" for a time, a scope and these signed headers.
     pub(super) fn string_to_sign(&self, time: &str, scope: &str, names: &str) -> String {
         let hash = hex(&Sha256::digest(self.canonical_request(names)));
         format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{hash}")
     }
 
-    /// "CanonicalRequest", over those headers, which are given as in `SignedHeaders`.
+    /// "CanonicalRequest" with these signed headers, in the format of `SignedHeaders`.
     fn canonical_request(&self, names: &str) -> String {
         let path = normalized(self.path);
         let path = percent_encode(path.as_bytes(), PATH);
@@ -39,7 +39,7 @@ impl SignedRequest<'_> {
         format!("{method}\n{path}\n{query}\n{headers}\n{names}\n{body}")
     }
 
-    /// "Sorted by name and value, each encoded", as it is read here, without the signature.
+    /// The query string, "sorted by name and value, each encoded", without the signature.
     fn canonical_query(&self) -> String {
         let pairs = form_urlencoded::parse(self.query.as_bytes());
         let pairs = pairs.filter(|(name, _)| name != "X-Amz-Signature");
@@ -52,7 +52,8 @@ impl SignedRequest<'_> {
         pairs.join("&")
     }
 
-    /// "Trim, and convert sequential spaces to a single one"; values of one name are joined.
+    /// The value of a header: "Trim, and convert sequential spaces to a single one". Values of one
+    /// name are joined with commas.
     fn header(&self, name: &str) -> String {
         let values = self.headers.get_all(name).iter();
         let values: Vec<String> = values
@@ -66,8 +67,8 @@ impl SignedRequest<'_> {
     }
 }
 
-/// "Normalize URI paths according to RFC 3986": without empty segments, `.`, and `..` with the segment
-/// in front of it.
+/// "Normalize URI paths according to RFC 3986": removes empty segments, `.`, and `..` with the
+/// segment before it.
 fn normalized(path: &str) -> String {
     let mut segments = Vec::new();
     for segment in path.split('/') {
@@ -81,7 +82,7 @@ fn normalized(path: &str) -> String {
     format!("/{}{end}", segments.join("/"))
 }
 
-/// As SigV4 writes hashes.
+/// Lower-case hexadecimal digits, as SigV4 writes hashes.
 fn hex(bytes: &[u8]) -> String {
     base16ct::lower::encode_string(bytes)
 }

@@ -1,8 +1,8 @@
-//! AWS Signature Version 4: what a request claims about its sender, and whether that is so.
+//! AWS Signature Version 4: reads and verifies the claim of a request about its sender.
 //!
-//! The claim comes in the `Authorization` header, or in the query string of a presigned URL. A
-//! signature is believed if the key is known, the session token is the key's own, the time is
-//! within 15 minutes of ours, everything that we read is signed, and the hash is right.
+//! The claim is in the `Authorization` header, or in the query string of a presigned URL. It is
+//! valid if the key is known, the session token belongs to the key, the time is within 15 minutes
+//! of the local time, all headers that the endpoint reads are signed, and the signature is right.
 
 mod canonical;
 #[cfg(test)]
@@ -18,7 +18,7 @@ pub(super) use self::canonical::SignedRequest;
 use super::credentials::{Credential, Credentials};
 use crate::control::account::ApiError;
 
-/// Where a presigned URL has its claim. They are no parameters of an action.
+/// The query parameters with the claim of a presigned URL, which are not parameters of an action.
 pub(super) const PARAMETERS: [&str; 7] = [
     "X-Amz-Algorithm",
     "X-Amz-Credential",
@@ -37,7 +37,7 @@ const MAX_CLOCK_SKEW_S: u64 = 15 * 60;
 /// "The maximum is 604800 seconds (7 days)", of a presigned URL.
 const MAX_EXPIRES_S: u64 = 604_800;
 
-/// What a request says of its sender, as yet not believed.
+/// The claim of a request about its sender, not yet verified.
 #[derive(Debug, Default)]
 pub(super) struct Claim {
     pub(super) access_key_id: String,
@@ -45,7 +45,7 @@ pub(super) struct Claim {
     pub(super) service: String,
     date: String,
     time: Option<String>,
-    /// Of a presigned URL: so many seconds is it good.
+    /// The validity of a presigned URL in seconds.
     expires: Option<String>,
     signed_headers: String,
     signature: String,
@@ -54,10 +54,10 @@ pub(super) struct Claim {
 }
 
 impl Claim {
-    /// Reads it from the headers, or else from the query string.
+    /// Reads the claim from the headers, or else from the query string.
     ///
     /// # Errors
-    /// There is none (`MissingAuthenticationToken`), or it is not whole (`IncompleteSignature`).
+    /// The claim is missing (`MissingAuthenticationToken`) or incomplete (`IncompleteSignature`).
     pub(super) fn read(headers: &HeaderMap, query: &str) -> Result<Self, ApiError> {
         match headers.get("authorization") {
             Some(value) => Self::of_header(value.to_str().unwrap_or_default(), headers),
@@ -129,11 +129,11 @@ impl Claim {
         Ok(self)
     }
 
-    /// Whether the claim is that of a key that is known. Gives the key's account.
+    /// Verifies the claim against the known keys. Returns the account of the key.
     ///
     /// # Errors
-    /// AWS's own code for what is wrong: `AuthFailure` (of STS: `InvalidClientTokenId`),
-    /// `RequestExpired`, `IncompleteSignature`, `SignatureDoesNotMatch`.
+    /// AWS's code for the error: `AuthFailure` (STS: `InvalidClientTokenId`), `RequestExpired`,
+    /// `IncompleteSignature`, `SignatureDoesNotMatch`.
     pub(super) fn verify<'a>(
         &self,
         signed: SignedRequest<'_>,
@@ -142,10 +142,10 @@ impl Claim {
     ) -> Result<&'a str, ApiError> {
         let time = self.time.as_deref().unwrap_or_default();
         let time_s = unix_seconds(time).ok_or_else(|| {
-            incomplete(format!("X-Amz-Date '{time}' is no time as in 20261123T120000Z."))
+            incomplete(format!("X-Amz-Date '{time}': expected a time such as 20261123T120000Z."))
         })?;
         if !time.starts_with(&self.date) || self.date.len() != 8 {
-            let message = format!("Date in Credential scope '{}' is not that of {time}", self.date);
+            let message = format!("Credential date '{}': expected the date of {time}", self.date);
             return Err(incomplete(message));
         }
         self.check_signed_headers(signed.headers)?;
@@ -158,15 +158,15 @@ impl Claim {
         Ok(&key.account_id)
     }
 
-    /// Everything that we read of the headers has to be signed.
+    /// Checks that all headers that the endpoint reads are signed.
     fn check_signed_headers(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         let names: Vec<&str> = self.signed_headers.split(';').collect();
         let is_sorted = names.is_sorted_by(|one, next| one < next);
         let is_lower = !self.signed_headers.bytes().any(|byte| byte.is_ascii_uppercase());
         if !is_sorted || !is_lower || names.iter().any(|name| !headers.contains_key(*name)) {
             let message = format!(
-                "SignedHeaders '{}' are not names of headers of the request, in lower case and \
-                 in order.",
+                "SignedHeaders '{}': expected names of headers of the request, in lower case and \
+                 sorted.",
                 self.signed_headers
             );
             return Err(incomplete(message));
@@ -177,12 +177,12 @@ impl Claim {
         };
         let mut wanted = ["host", "x-amz-date", "x-amz-security-token"].into_iter();
         match wanted.find(|name| is_read(name) && !names.contains(name)) {
-            Some(name) => Err(incomplete(format!("The header '{name}' has to be signed."))),
+            Some(name) => Err(incomplete(format!("The header '{name}' must be signed."))),
             None => Ok(()),
         }
     }
 
-    /// Compared in a time that does not tell how much of it is right.
+    /// Compares the signature in constant time, so that the time does not reveal a right prefix.
     fn check_signature(
         &self,
         signed: SignedRequest<'_>,
@@ -213,7 +213,7 @@ impl Claim {
                     text.parse().ok().filter(|valid_s| (1..=MAX_EXPIRES_S).contains(valid_s));
                 valid_s.ok_or_else(|| {
                     incomplete(format!(
-                        "X-Amz-Expires '{text}' is not 1 to {MAX_EXPIRES_S} seconds."
+                        "X-Amz-Expires '{text}': expected 1 to {MAX_EXPIRES_S} seconds."
                     ))
                 })?
             }
@@ -229,7 +229,7 @@ impl Claim {
         Ok(())
     }
 
-    /// Which part of the two is wrong is nobody's business.
+    /// The error for a wrong key or session token. It does not reveal which of the two is wrong.
     fn unknown_credentials(&self) -> ApiError {
         if self.service == "sts" {
             let message = "The security token included in the request is invalid.";
@@ -245,7 +245,7 @@ fn incomplete(message: String) -> ApiError {
 }
 
 fn not_a_credential(text: &str) -> ApiError {
-    incomplete(format!("'{text}' is no Credential: expected KEY/DATE/REGION/ec2/aws4_request."))
+    incomplete(format!("Credential '{text}': expected KEY/DATE/REGION/ec2/aws4_request."))
 }
 
 fn mac(key: &[u8], text: &str) -> Result<Hmac<Sha256>, ApiError> {
@@ -255,7 +255,7 @@ fn mac(key: &[u8], text: &str) -> Result<Hmac<Sha256>, ApiError> {
     Ok(mac)
 }
 
-/// Whether a session token is there exactly where it should be, compared like a signature.
+/// Whether the session token of a request is that of its key, compared in constant time.
 fn is_same_token(own: Option<&str>, given: Option<&str>) -> bool {
     let hash = |text: &str| mac(b"token", text).map(|mac| mac.finalize().into_bytes());
     match (own, given) {

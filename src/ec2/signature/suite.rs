@@ -1,14 +1,14 @@
 //! AWS's own test suite of Signature Version 4.
 //!
-//! These requests are signed for a service named "service", so the endpoint refuses each of them
+//! These requests are signed for a service named "service", so the endpoint rejects each of them
 //! before it compares the signature (`authenticate`, `UnsupportedOperation`). The comparison
-//! itself is tested here. Of requests for EC2, three of the suite would be refused earlier as well:
+//! itself is tested here. Even for EC2, three requests of the suite are rejected earlier:
 //!
-//! | request | refused because |
-//! |---|---|
-//! | get-header-value-multiline | RFC 9112, section 5.2: obsolete line folding is invalid (hyper, 400) |
-//! | normalize-path/get-space | RFC 9112, section 3: a request line has no space in its target (hyper, 400) |
-//! | post-sts-header-after | a session token that is not signed is refused (`IncompleteSignature`) |
+//! | request | rejected by | reason |
+//! |---|---|---|
+//! | get-header-value-multiline | hyper, 400 | obsolete line folding (RFC 9112, section 5.2) |
+//! | normalize-path/get-space | hyper, 400 | a space in the request target (RFC 9112, section 3) |
+//! | post-sts-header-after | `IncompleteSignature` | a session token that is not signed |
 
 use ::http::{HeaderMap, HeaderName, HeaderValue};
 

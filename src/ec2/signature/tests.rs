@@ -1,4 +1,5 @@
-//! A vector, a signer of our own, and everything that can be wrong.
+//! Verification of a signature made by botocore, of signatures of an independent signer, and of
+//! wrong signatures.
 
 use ::http::{HeaderName, HeaderValue};
 use proptest::prelude::*;
@@ -28,7 +29,7 @@ fn known() -> Credentials {
     Credentials::parse(text).unwrap()
 }
 
-/// A request, as one would write it.
+/// A request under construction.
 #[derive(Debug, Clone)]
 struct Draft {
     method: String,
@@ -80,7 +81,7 @@ impl Draft {
         self.verify_at(NOW_S)
     }
 
-    /// Written from AWS's description, apart from the code that is tested.
+    /// Signs as AWS describes it, independent of the tested code.
     fn signature(&self, names: &str, region: &str) -> String {
         let hash = |text: &[u8]| base16ct::lower::encode_string(&Sha256::digest(text));
         let mut text = format!("{}\n{}\n{}\n", self.method, self.path, self.query);
@@ -114,7 +115,7 @@ impl Draft {
         self.put("authorization", &text)
     }
 
-    /// As a presigned URL: a GET without a body.
+    /// Converts the request to a presigned URL: a GET without a body.
     fn presign(expires: &str) -> Self {
         let day = DAY;
         let mut draft = Self::new();
@@ -207,7 +208,7 @@ fn amz_dates_are_parsed() {
 }
 
 proptest! {
-    /// What is not byte for byte what was signed is not believed.
+    /// A request that differs from the signed one in any byte is rejected.
     #[test]
     fn a_change_of_any_signed_byte_is_refused(
         place in any::<prop::sample::Index>(),

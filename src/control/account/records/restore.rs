@@ -1,12 +1,25 @@
-//! Back from records to resources.
+//! Restores resources from records.
 
-use super::*;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::format::{FilterRecord, RuleRecord, SessionRecord, TargetRecord};
+use crate::control::account::api_error::ApiError;
+use crate::control::account::target_resolver::set_addresses;
+use crate::control::account::{Account, NamedBy, Ownership};
+use crate::model::{
+    Filter, FilterId, FilterRuleId, InvalidValue, NetworkInterface, NetworkInterfaceId,
+    PacketLength, Session, SessionId, SessionNumber, Target, TargetId, TargetKind,
+    VirtualNetworkId,
+};
 
 impl Account {
-    /// Takes in what was written before.
+    /// Adds the resources and client tokens of the records of an earlier run.
     ///
     /// # Errors
-    /// [`ApiError`] for a record that cannot be read or does not go with the others.
+    /// [`ApiError`] for a record that cannot be read or contradicts another one.
     pub fn restore(
         &mut self,
         records: impl IntoIterator<Item = (String, String)>,
@@ -56,7 +69,13 @@ impl Account {
             "gateway-load-balancer-endpoint" => {
                 TargetKind::GatewayLoadBalancerEndpoint(record.name)
             }
-            other => return Err(ApiError::invalid_value("kind", other, "a kind of target")),
+            other => {
+                return Err(ApiError::invalid_value(
+                    "kind",
+                    other,
+                    "network-interface, network-load-balancer or gateway-load-balancer-endpoint",
+                ));
+            }
         };
         let mut target = Target::new(id.clone(), kind);
         match self.addresses_of(&target.kind, &record.tags) {
@@ -74,8 +93,8 @@ impl Account {
         Ok(())
     }
 
-    /// Where copies went when it was written: what has no address now keeps that, so that it is
-    /// there after a later start that allows it. Until then its sessions are inactive.
+    /// Sets the addresses of a record for a target that has no address now. If these are not
+    /// allowed, its sessions are inactive until a later start allows them.
     fn set_last_addresses<'a>(
         &self,
         target: &mut Target,
@@ -102,7 +121,11 @@ impl Account {
     fn restore_rule(&mut self, id: FilterRuleId, record: RuleRecord) -> Result<(), ApiError> {
         let filter_id = FilterId::new(&record.filter)?;
         let Some(filter) = self.registry.filter(&filter_id) else {
-            return Err(ApiError::invalid_value("filter", filter_id, "a filter that is there"));
+            return Err(ApiError::invalid_value(
+                "filter",
+                filter_id,
+                "the id of a filter in the state",
+            ));
         };
         let mut changed = Filter::clone(filter);
         let mut rule = record.rule()?;
@@ -132,7 +155,8 @@ impl Account {
         Ok(())
     }
 
-    /// "An interface that disappears keeps its sessions", also where it is not there at the start.
+    /// Adds the interface of a session if it does not exist: "An interface that disappears keeps
+    /// its sessions".
     fn ensure_interface(
         &mut self,
         id: &NetworkInterfaceId,
@@ -147,13 +171,13 @@ impl Account {
     }
 }
 
-/// In which order records are read.
+/// The rank of a record in the order of reading.
 fn restore_order(key: &str) -> Result<u8, ApiError> {
     let kinds = ["target/", "filter/", "rule/", "session/", "token/"];
     let known = (0..).zip(kinds).find(|(_, kind)| key.starts_with(kind));
     known
         .map(|(rank, _)| rank)
-        .ok_or_else(|| ApiError::internal(format!("record {key}: of no kind")))
+        .ok_or_else(|| ApiError::internal(format!("record {key}: unknown kind of record")))
 }
 
 fn from_json<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, ApiError> {

@@ -1,4 +1,4 @@
-//! Client tokens against a plain list of them.
+//! Client tokens against a model that is a plain list of tokens.
 
 use super::*;
 use crate::control::Registry;
@@ -64,7 +64,7 @@ fn tokens_have_1_to_64_ascii_characters() {
     }
 }
 
-/// A token as the model has it: its account and text, the request, its resource, and when that
+/// A token of the model: its account and text, the request, its resource, and when the resource
 /// was deleted.
 #[derive(Debug, Clone)]
 struct ModelToken {
@@ -74,7 +74,7 @@ struct ModelToken {
     gone: Option<(u64, usize)>,
 }
 
-/// The same as [`TokenStore`], by looking at all of them each time.
+/// A model of [`TokenStore`] that visits all tokens on each call.
 #[derive(Debug, Default)]
 struct Model {
     tokens: Vec<ModelToken>,
@@ -157,7 +157,7 @@ proptest::proptest! {
                 Step::Wait(seconds) => now_s += seconds,
                 Step::Restart => {
                     let mut after = TokenStore::default();
-                    // Records do not say which of one second came first.
+                    // Records do not contain the order of deletions within one second.
                     let mut known: Vec<_> = tokens.tokens.into_iter().collect();
                     known.sort_by_key(|(_, token)| token.sequence);
                     for ((owner, text), token) in known {

@@ -1,0 +1,128 @@
+//! Resources by id, and what every create and delete of a resource repeats: the owner, the client
+//! token and the record to persist.
+
+use std::sync::Arc;
+
+use super::api_error::ApiError;
+use super::ownership::Ownership;
+use super::records::RecordKey;
+use super::tokens::ClientToken;
+use super::{Account, Caller};
+use crate::model::{FilterId, FilterRuleId, SessionId, TargetId};
+
+/// The id of a resource that has an owner and tags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resource {
+    /// `tms-`
+    Session(SessionId),
+    /// `tmt-`
+    Target(TargetId),
+    /// `tmf-`
+    Filter(FilterId),
+    /// `tmfr-`
+    Rule(FilterRuleId),
+}
+
+impl Resource {
+    fn id(&self) -> &str {
+        match self {
+            Self::Session(id) => id.as_str(),
+            Self::Target(id) => id.as_str(),
+            Self::Filter(id) => id.as_str(),
+            Self::Rule(id) => id.as_str(),
+        }
+    }
+}
+
+impl From<Resource> for RecordKey {
+    fn from(resource: Resource) -> Self {
+        match resource {
+            Resource::Session(id) => Self::Session(id),
+            Resource::Target(id) => Self::Target(id),
+            Resource::Filter(id) => Self::Filter(id),
+            Resource::Rule(id) => Self::Rule(id),
+        }
+    }
+}
+
+impl Account {
+    /// The resource that an id of any kind names, if the caller may change it.
+    ///
+    /// # Errors
+    /// [`ApiError`] if the caller owns no resource of this id, or it comes from a configuration
+    /// file.
+    pub fn resource(&self, caller: &Caller<'_>, id: &str) -> Result<Resource, ApiError> {
+        if let Ok(id) = self.owned_session(caller, id) {
+            return Ok(Resource::Session(id));
+        }
+        if let Ok(id) = self.owned_target(caller, id) {
+            return Ok(Resource::Target(id));
+        }
+        if let Ok(id) = self.owned_filter(caller, id) {
+            return Ok(Resource::Filter(id));
+        }
+        // The prefix decides which error an unknown id gets.
+        if id.starts_with(SessionId::PREFIX) {
+            return self.owned_session(caller, id).map(Resource::Session);
+        }
+        if id.starts_with(TargetId::PREFIX) {
+            return self.owned_target(caller, id).map(Resource::Target);
+        }
+        if id.starts_with(FilterId::PREFIX) {
+            return self.owned_filter(caller, id).map(Resource::Filter);
+        }
+        match self.owned_rule(caller, id) {
+            Err(_) if !id.starts_with(FilterRuleId::PREFIX) => {
+                let message = format!("The ID '{id}' is not valid");
+                Err(ApiError::new("InvalidID", message))
+            }
+            rule => rule.map(Resource::Rule),
+        }
+    }
+
+    /// Completes the creation of a resource that is in the registry: makes the caller its owner,
+    /// stores the ClientToken of the request, and marks both records to be persisted.
+    pub(super) fn insert_created(
+        &mut self,
+        caller: &Caller<'_>,
+        resource: Resource,
+        client_token: Option<ClientToken>,
+    ) {
+        let ownership = self.new_ownership(caller.owner, false);
+        self.record_token(caller.now_s, &ownership.owner, client_token, resource.id());
+        match &resource {
+            Resource::Session(id) => self.sessions.insert(id.clone(), ownership),
+            Resource::Target(id) => self.targets.insert(id.clone(), ownership),
+            Resource::Filter(id) => self.filters.insert(id.clone(), ownership),
+            Resource::Rule(id) => self.rules.insert(id.clone(), ownership),
+        }
+        self.mark_changed(resource.into());
+    }
+
+    /// Completes the deletion of a resource that has left the registry: removes its owner, keeps
+    /// its ClientToken for a day, and marks both records to be persisted.
+    pub(super) fn remove_deleted(&mut self, caller: &Caller<'_>, resource: Resource) {
+        self.keep_token_of_deleted(resource.id(), caller.now_s);
+        self.remove_ownership(resource);
+    }
+
+    /// Removes the owner of a resource and marks its record to be deleted.
+    pub(super) fn remove_ownership(&mut self, resource: Resource) {
+        match &resource {
+            Resource::Session(id) => self.sessions.remove(id),
+            Resource::Target(id) => self.targets.remove(id),
+            Resource::Filter(id) => self.filters.remove(id),
+            Resource::Rule(id) => {
+                self.rules.remove(id);
+                self.filter_of.remove(id);
+            }
+        }
+        self.mark_changed(resource.into());
+    }
+
+    pub(super) fn new_ownership(&mut self, owner: &str, is_from_file: bool) -> Ownership {
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        Ownership { sequence, owner: Arc::from(owner), is_from_file }
+    }
+}
