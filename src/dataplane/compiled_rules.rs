@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::flow_key::FlowKey;
 use super::rules::{EngineStats, RuleSet};
-use super::table::{CompiledSession, TableParts};
+use super::table_parts::{CompiledSession, TableParts};
 use super::verdict::SessionMatch;
 use crate::model::{Direction, Filter, NetworkInterfaceId};
 

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::copy::CopyRef;
+use super::encap::copy::CopyRef;
 use super::endpoints::DropCause;
-use super::table::{CompiledSession, MirrorTable};
+use super::table::MirrorTable;
+use super::table_parts::CompiledSession;
 use super::verdict::{NotMirrored, SessionMatch};
 use crate::model::Direction;
 

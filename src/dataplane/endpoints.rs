@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::copy::Copies;
+use super::encap::copy::Copies;
 use super::frame::Burst;
 use super::verdict::Verdict;
 

@@ -10,7 +10,7 @@ use prefetch_index::prefetch_index;
 
 use super::compiled_rules::InterfaceRuleSet;
 use super::flow_key::FlowKey;
-use super::lookup_batch::LOOKUP_BATCH_LEN;
+use super::frame::LOOKUP_BATCH_LEN;
 use super::rules::RuleSet;
 
 /// How many flows have a place: 3.5 MiB.

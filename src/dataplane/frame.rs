@@ -4,6 +4,10 @@ use arrayvec::ArrayVec;
 
 use crate::model::Direction;
 
+/// How many frames are decided together. Enough to hide the memory's delay, few enough for all
+/// that is noted of them to stay in the first-level cache.
+pub(super) const LOOKUP_BATCH_LEN: usize = 64;
+
 /// How many frames a source lends at once where nothing speaks for more. Enough to hide the cost
 /// of one virtual call, few enough to stay in the first-level cache.
 pub const BURST_LEN: usize = 64;

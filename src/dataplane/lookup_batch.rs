@@ -4,17 +4,13 @@
 
 use super::flow_cache::FlowCache;
 use super::flow_key::FlowKey;
-use super::frame::Frame;
+use super::frame::{Frame, LOOKUP_BATCH_LEN};
 use super::headers;
 use super::interface_lookup::FrameOwner;
 use super::rules::RuleSet;
 use super::table::{MirrorTable, Precheck};
 use super::verdict::{MirrorOutcome, NotMirrored};
 use crate::model::Direction;
-
-/// How many frames are decided together. Enough to hide the memory's delay, few enough for all
-/// that is noted of them to stay in the first-level cache.
-pub(super) const LOOKUP_BATCH_LEN: usize = 64;
 
 /// A frame at one of its interfaces.
 #[derive(Debug, Clone, Copy)]

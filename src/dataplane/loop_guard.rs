@@ -8,23 +8,18 @@
 //! The second rule needs a look into the packet (`nesting`). It is done only for packets whose
 //! ports make it worth it: one comparison of the source port and one test of a bit.
 
-use std::net::{IpAddr, SocketAddr};
-
+use super::compiled_target::CompiledTarget;
 use super::flow_hash::FIRST_SOURCE_PORT;
 use super::flow_key::FlowKey;
 use super::frame::Frame;
-use super::nesting::{self, TunnelPorts};
-use super::table::CompiledTarget;
+use super::known_targets::KnownTargets;
+use super::nesting;
 use super::verdict::NotMirrored;
-
-const UDP: u16 = 17;
 
 /// Recognises copies, our own and nested ones.
 #[derive(Debug, PartialEq, Eq)]
 pub struct LoopGuard {
-    /// Addresses and ports of all targets, in order.
-    targets: Vec<(IpAddr, u16)>,
-    ports: TunnelPorts,
+    known: KnownTargets,
     /// Packets from this source port on are looked at; above all ports without a guard.
     first_source_port: u32,
     /// Packets to these destination ports are looked at: one bit for each value of [`port_bit`].
@@ -34,33 +29,23 @@ pub struct LoopGuard {
 impl LoopGuard {
     /// A guard that recognises the copies to these targets, and copies of copies to any target.
     pub fn new<'a>(known: impl Iterator<Item = &'a CompiledTarget>) -> Self {
-        let mut targets = Vec::new();
-        let mut ports = TunnelPorts::standard();
-        for target in known {
-            for address in [&target.address].into_iter().chain(&target.further_addresses) {
-                targets.push(address_and_port(*address));
-                ports.add(address.port(), target.gateway_endpoint.is_some());
-            }
-        }
-        targets.sort_unstable();
-        targets.dedup();
+        let known = KnownTargets::new(known);
         // Packets without ports have zero in their place: tunnels of other protocols, ICMP errors.
         let destination_bits =
-            ports.iter().chain([0]).fold(0, |bits, port| bits | 1 << port_bit(port));
+            known.ports().iter().chain([0]).fold(0, |bits, port| bits | 1 << port_bit(port));
         let first_source_port = u32::from(FIRST_SOURCE_PORT);
-        Self { targets, ports, first_source_port, destination_bits }
+        Self { known, first_source_port, destination_bits }
     }
 
     /// The ports of all targets, in order, with repetitions.
     pub(crate) fn target_ports(&self) -> impl Iterator<Item = u16> {
-        self.targets.iter().map(|(_, port)| *port)
+        self.known.target_ports()
     }
 
     /// A guard that finds nothing.
     pub(super) fn disabled() -> Self {
-        let ports = TunnelPorts::default();
         let first_source_port = u32::from(u16::MAX) + 1;
-        Self { targets: Vec::new(), ports, first_source_port, destination_bits: 0 }
+        Self { known: KnownTargets::default(), first_source_port, destination_bits: 0 }
     }
 
     /// Whether a packet may be a copy, or may carry one. Most packets are not and cannot.
@@ -78,33 +63,15 @@ impl LoopGuard {
         key: &FlowKey,
         frame: &Frame<'_>,
     ) -> Option<NotMirrored> {
-        if self.is_own_copy(key) {
+        if self.known.is_own_copy(key) {
             return Some(NotMirrored::OwnTraffic);
         }
         if nesting::may_encapsulate(key.protocol) {
-            nesting::nested_copy_reason(self, frame)
+            nesting::nested_copy_reason(&self.known, frame)
         } else {
             None
         }
     }
-
-    /// Whether these are the outer headers of a copy to one of our targets.
-    pub(super) fn is_own_copy(&self, key: &FlowKey) -> bool {
-        if key.protocol != UDP || !key.has_ports || key.source_port < FIRST_SOURCE_PORT {
-            return false;
-        }
-        let end = (key.destination(), key.destination_port);
-        self.targets.binary_search(&end).is_ok()
-    }
-
-    /// The destination ports of tunnels over UDP.
-    pub(super) const fn ports(&self) -> &TunnelPorts {
-        &self.ports
-    }
-}
-
-const fn address_and_port(address: SocketAddr) -> (IpAddr, u16) {
-    (address.ip(), address.port())
 }
 
 /// Ports share a bit with others. Those of VXLAN and GENEVE share none with DNS, HTTP and SIP.

@@ -27,7 +27,7 @@ use super::flow_hash::FIRST_SOURCE_PORT;
 use super::flow_key::FlowKey;
 use super::frame::Frame;
 use super::headers::{self, UpperLayer};
-use super::loop_guard::LoopGuard;
+use super::known_targets::{KnownTargets, TunnelPorts};
 use super::verdict::NotMirrored;
 
 /// A frame with more layers than this is nested.
@@ -36,11 +36,6 @@ const MAX_LAYERS: usize = 8;
 /// How much of a frame is looked at that a source lends in two pieces: eight layers of Ethernet
 /// with a tag, IPv6, UDP and VXLAN, twice.
 const MAX_HEADERS_LEN: usize = 1_184;
-
-/// IANA's port of VXLAN, and the one that Linux had before (RFC 7348, section 5).
-const VXLAN_PORTS: [u16; 2] = [4789, 8472];
-/// RFC 8926, section 3.3.
-const GENEVE_PORT: u16 = 6081;
 
 /// Transparent Ethernet bridging: an Ethernet frame follows (RFC 8926, section 3.4).
 const ETHERNET: u16 = 0x6558;
@@ -61,49 +56,22 @@ const ICMPV6_ERRORS: [u8; 4] = [1, 2, 3, 4];
 
 const UDP_LEN: usize = 8;
 
-/// The destination ports of tunnels over UDP.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct TunnelPorts {
-    vxlan: Vec<u16>,
-    geneve: Vec<u16>,
-}
-
-impl TunnelPorts {
-    /// Those that everybody uses.
-    pub(super) fn standard() -> Self {
-        Self { vxlan: VXLAN_PORTS.to_vec(), geneve: vec![GENEVE_PORT] }
-    }
-
-    /// The port of a target, or of a Gateway Load Balancer endpoint.
-    pub(super) fn add(&mut self, port: u16, is_gateway: bool) {
-        let ports = if is_gateway { &mut self.geneve } else { &mut self.vxlan };
-        if !ports.contains(&port) {
-            ports.push(port);
-        }
-    }
-
-    /// All of them.
-    pub(super) fn iter(&self) -> impl Iterator<Item = u16> {
-        self.vxlan.iter().chain(&self.geneve).copied()
-    }
-}
-
 /// Whether packets of a protocol may carry others.
 pub(super) const fn may_encapsulate(protocol: u16) -> bool {
     matches!(protocol, ICMP | IP_IN_IP | UDP | IPV6_IN_IP | GRE | ICMPV6)
 }
 
 /// Why a frame is not mirrored that may carry copies, if it is not.
-pub(super) fn nested_copy_reason(guard: &LoopGuard, frame: &Frame<'_>) -> Option<NotMirrored> {
+pub(super) fn nested_copy_reason(targets: &KnownTargets, frame: &Frame<'_>) -> Option<NotMirrored> {
     if frame.tail.is_empty() {
-        return find_copies(guard, frame.bytes);
+        return find_copies(targets, frame.bytes);
     }
     // Headers may begin in the one piece and end in the other.
     let mut joined = [0; MAX_HEADERS_LEN];
     let len = joined.len().min(frame.captured_len());
     let bytes = frame.bytes.iter().chain(frame.tail);
     joined.iter_mut().zip(bytes).for_each(|(place, byte)| *place = *byte);
-    find_copies(guard, joined.get(..len).unwrap_or_default())
+    find_copies(targets, joined.get(..len).unwrap_or_default())
 }
 
 /// A frame or packet, and what it is by its EtherType.
@@ -125,7 +93,7 @@ enum Layer<'a> {
     Incomplete,
 }
 
-fn find_copies(guard: &LoopGuard, frame: &[u8]) -> Option<NotMirrored> {
+fn find_copies(targets: &KnownTargets, frame: &[u8]) -> Option<NotMirrored> {
     let mut payload = Payload { ether_type: ETHERNET, bytes: frame };
     let mut key = FlowKey::EMPTY;
     // Whether it is below a copy, and whether one more copy makes it nested.
@@ -137,10 +105,10 @@ fn find_copies(guard: &LoopGuard, frame: &[u8]) -> Option<NotMirrored> {
             Err(NotMirrored::NotIp) => return None,
             Err(_) => return nested,
         };
-        if guard.is_own_copy(&key) {
+        if targets.is_own_copy(&key) {
             return nested.or(Some(NotMirrored::OwnTraffic));
         }
-        payload = match layer(guard.ports(), &key, upper) {
+        payload = match layer(targets.ports(), &key, upper) {
             Layer::Copy(_) if is_in_copy || is_quoted => return Some(NotMirrored::NestedCopy),
             Layer::Copy(inner) => {
                 is_in_copy = true;
@@ -193,8 +161,8 @@ fn in_udp<'a>(
     is_incomplete: bool,
 ) -> Option<Layer<'a>> {
     let is_from_copy_port = key.source_port >= FIRST_SOURCE_PORT;
-    let is_to_vxlan = ports.vxlan.contains(&key.destination_port);
-    let is_to_geneve = ports.geneve.contains(&key.destination_port);
+    let is_to_vxlan = ports.is_vxlan(key.destination_port);
+    let is_to_geneve = ports.is_geneve(key.destination_port);
     let Some((header, bytes)) = bytes.get(UDP_LEN..).and_then(<[u8]>::split_first_chunk) else {
         let nothing = Payload { ether_type: ETHERNET, bytes: &[] };
         return match (is_from_copy_port, is_to_vxlan || is_to_geneve) {

@@ -5,14 +5,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::aws_exclusions::{AwsExclusions, TrafficClass};
 use super::compiled_rules::{CompiledRules, InterfaceRuleSet, PreviousRules, RuleCache};
+use super::compiled_target::CompiledTarget;
+use super::encap::session_encap::SessionEncap;
+use super::encap::target_balancer::TargetBalancers;
 use super::flow_key::FlowKey;
 use super::frame::Frame;
 use super::interface_lookup::{FrameOwner, InterfaceLookup};
 use super::loop_guard::LoopGuard;
 use super::rules::{EngineStats, RuleSet, SessionDecision, matches};
-use super::session_encap::SessionEncap;
-pub use super::table_parts::{CompiledSession, CompiledTarget, TableParts};
-use super::target_balancer::TargetBalancers;
+use super::table_parts::{CompiledSession, TableParts};
 use super::verdict::{MirrorOutcome, NotMirrored, SessionMatch};
 use crate::model::{Direction, NetworkInterface, Settings};
 

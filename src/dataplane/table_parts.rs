@@ -1,11 +1,12 @@
 //! What a mirror table is compiled from: sessions and targets by index, and settings.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::compiled_target::CompiledTarget;
 use super::loop_guard::LoopGuard;
 use crate::model::{
-    Filter, NetworkInterface, PacketLength, Rate, SessionId, SessionNumber, Settings, TargetId,
+    Filter, NetworkInterface, PacketLength, Rate, SessionId, SessionNumber, Settings,
     VirtualNetworkId,
 };
 
@@ -29,23 +30,6 @@ pub struct CompiledSession {
     /// The outer source address.
     pub source_address: IpAddr,
     /// How much of it leaves at the most; a live mirror sheds the rest.
-    pub rate_limit: Option<Rate>,
-}
-
-/// A target as it was compiled.
-#[derive(Debug, Clone)]
-pub struct CompiledTarget {
-    /// The id.
-    pub id: TargetId,
-    /// Where its copies are sent.
-    pub address: SocketAddr,
-    /// The other addresses of a load balancer, of the same family; flows are spread over all.
-    pub further_addresses: Vec<SocketAddr>,
-    /// Of a Gateway Load Balancer endpoint: its id in GENEVE, which its copies are wrapped in.
-    pub gateway_endpoint: Option<u64>,
-    /// The longest outer IP packet it takes, in bytes.
-    pub mtu: Option<u16>,
-    /// How much it takes at the most; a live mirror sheds the rest.
     pub rate_limit: Option<Rate>,
 }
 

@@ -6,14 +6,14 @@
 use std::io;
 use std::sync::Arc;
 
-use super::copy::{Copies, CopyRef};
 use super::counters::Counters;
+use super::encap::copy::{Copies, CopyRef};
 use super::endpoints::{DropCause, Drops, Sink, Source};
 use super::flow_hash::{flow_hash_bits, source_port_bits, tag_bits};
 use super::flow_key::FlowKey;
-use super::frame::{Burst, Frame, MAX_BURST_LEN, Medium};
+use super::frame::{Burst, Frame, LOOKUP_BATCH_LEN, MAX_BURST_LEN, Medium};
 use super::interface_lookup::{FrameOwner, InterfaceLookup};
-use super::lookup_batch::{LOOKUP_BATCH_LEN, Lookup, LookupBatch};
+use super::lookup_batch::{Lookup, LookupBatch};
 use super::table::MirrorTable;
 use super::verdict::{MirrorOutcome, NotMirrored, SessionMatch, Verdict};
 use crate::model::Direction;

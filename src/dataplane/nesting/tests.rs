@@ -3,9 +3,9 @@
 use std::sync::LazyLock;
 
 use super::nested_copy_reason;
+use crate::dataplane::known_targets::KnownTargets;
 use crate::dataplane::loop_guard::LoopGuard;
-use crate::dataplane::table::CompiledTarget;
-use crate::dataplane::{FlowKey, Frame, NotMirrored};
+use crate::dataplane::{CompiledTarget, FlowKey, Frame, NotMirrored};
 use crate::model::TargetId;
 
 const OWN: Option<NotMirrored> = Some(NotMirrored::OwnTraffic);
@@ -15,7 +15,7 @@ const NESTED: Option<NotMirrored> = Some(NotMirrored::NestedCopy);
 const TARGET: ([u8; 4], u16) = ([192, 0, 2, 10], 4_999);
 const GATEWAY: ([u8; 4], u16) = ([192, 0, 2, 11], 7_081);
 
-fn guard() -> LoopGuard {
+fn known_targets() -> [CompiledTarget; 2] {
     let entry = |end: ([u8; 4], u16), gateway_endpoint| CompiledTarget {
         id: TargetId::new("tmt-1").unwrap(),
         address: end.into(),
@@ -24,7 +24,11 @@ fn guard() -> LoopGuard {
         mtu: None,
         rate_limit: None,
     };
-    LoopGuard::new([entry(TARGET, None), entry(GATEWAY, Some(1))].iter())
+    [entry(TARGET, None), entry(GATEWAY, Some(1))]
+}
+
+fn guard() -> LoopGuard {
+    LoopGuard::new(known_targets().iter())
 }
 
 /// What the loop guard says of a frame, as the worker asks it.
@@ -255,14 +259,14 @@ fn frames_that_only_resemble_a_copy_are_mirrored() {
 /// A segment of a super-frame has its headers in one piece and its payload in another.
 #[test]
 fn a_frame_split_into_head_and_tail_is_judged_like_the_whole_frame() {
-    let guard = guard();
+    let targets = KnownTargets::new(known_targets().iter());
     let one = copies(&plain());
     for frame in one.iter().chain(&copies(&one[0])).chain(&copies(&one[0][..45])) {
-        let whole = nested_copy_reason(&guard, &Frame::new(frame));
+        let whole = nested_copy_reason(&targets, &Frame::new(frame));
         for at in 1..frame.len() {
             let (bytes, tail) = frame.split_at(at);
             let split = Frame { tail, ..Frame::new(bytes) };
-            assert_eq!(nested_copy_reason(&guard, &split), whole, "split at {at}: {frame:02x?}");
+            assert_eq!(nested_copy_reason(&targets, &split), whole, "split at {at}: {frame:02x?}");
         }
     }
 }

@@ -82,7 +82,7 @@ impl Engine {
     }
 
     /// Puts the place of the rule that decides on each key into `answers`, or
-    /// [`NO_MATCH`](super::NOBODY).
+    /// [`NO_MATCH`](super::list::NO_MATCH).
     #[inline]
     pub(super) fn classify(&self, keys: &[FlowKey], answers: &mut [u32]) {
         match self {

@@ -1,7 +1,6 @@
 //! Rule after rule, as the sentences of AWS have it: the baseline, and the judge of the others.
 
-use super::NO_MATCH;
-use super::list::{RuleList, matches};
+use super::list::{NO_MATCH, RuleList, matches};
 use crate::dataplane::flow_key::FlowKey;
 use crate::model::{FilterRule, RuleAction};
 

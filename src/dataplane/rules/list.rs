@@ -9,6 +9,9 @@ use crate::model::{Direction, Filter, FilterRule, RuleAction};
 
 use std::sync::Arc;
 
+/// In place of an answer: no session accepts the packet.
+pub(super) const NO_MATCH: u32 = u32::MAX;
+
 /// A rule with what it stands for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ListedRule<'a> {

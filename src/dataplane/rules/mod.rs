@@ -5,6 +5,7 @@
 //! when some change. What does not: which packets come here at all, and what becomes of them.
 
 mod bit_vector;
+mod compiled;
 mod cross_product;
 mod cut_forest;
 mod engine;
@@ -14,18 +15,16 @@ mod patch;
 
 use std::sync::Arc;
 
+use compiled::Compiled;
 use engine::Engine;
 pub use engine::EngineKind;
-use list::RuleList;
 pub(crate) use list::matches;
+use list::{NO_MATCH, RuleList};
 use patch::Patch;
 
 use super::flow_key::FlowKey;
 use super::verdict::SessionMatch;
 use crate::model::{Direction, Filter, RuleAction};
-
-/// In place of an answer: no session takes the packet.
-const NO_MATCH: u32 = u32::MAX;
 
 /// What one session does with a packet by its rules alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,17 +56,6 @@ pub struct RuleSet {
     compiled: Arc<Compiled>,
     patch: Option<Patch>,
     /// By answer.
-    matched: Arc<[SessionMatch]>,
-}
-
-/// Tables, and the rules that they were made of.
-#[derive(Debug)]
-struct Compiled {
-    engine: Engine,
-    filters: Vec<Arc<Filter>>,
-    direction: Direction,
-    is_ipv4: bool,
-    /// By answer; sessions and rules as they were then.
     matched: Arc<[SessionMatch]>,
 }
 

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use arrayvec::ArrayVec;
 
 use super::bit_vector::BitVector;
-use super::list::{RuleList, matches, rules_of};
-use super::{Compiled, NO_MATCH};
+use super::compiled::Compiled;
+use super::list::{NO_MATCH, RuleList, matches, rules_of};
 use crate::dataplane::flow_key::FlowKey;
 use crate::dataplane::verdict::SessionMatch;
 use crate::model::{Filter, FilterRule, RuleAction};
@@ -144,25 +144,6 @@ impl Patch {
         lookup.session = at.session + 1;
         lookup.from = lookup.from.max(compiled.start_of(lookup.session));
         None
-    }
-}
-
-impl Compiled {
-    /// The first place of that session or a later one.
-    fn start_of(&self, session: u32) -> u32 {
-        let place = self.matched.partition_point(|matched| matched.session < session);
-        u32::try_from(place).unwrap_or(u32::MAX)
-    }
-
-    /// What the rule at a place does.
-    fn action(&self, place: usize) -> Option<RuleAction> {
-        self.rule(place).map(FilterRule::action)
-    }
-
-    fn rule(&self, place: usize) -> Option<&FilterRule> {
-        let matched = self.matched.get(place)?;
-        let filter = self.filters.get(usize::try_from(matched.session).ok()?)?;
-        filter.all_rules().get(usize::try_from(matched.rule).ok()?)
     }
 }
 

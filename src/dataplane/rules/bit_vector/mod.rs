@@ -28,8 +28,7 @@ mod planes;
 #[cfg(test)]
 mod tests;
 
-use super::NO_MATCH;
-use super::list::{ListedRule, RuleList};
+use super::list::{ListedRule, NO_MATCH, RuleList};
 use crate::dataplane::flow_key::FlowKey;
 use crate::model::FilterRule;
 use byte_vector::ByteVector;

@@ -1,7 +1,6 @@
 //! From an address to its class: its halves are looked up and cross in one go.
 
-use super::Row;
-use super::cross_table::{CrossTable, TableBuilder};
+use super::cross_table::{CrossTable, Row, TableBuilder};
 use super::field::{Field, FieldClasses, class_of};
 use super::interner::ClassSets;
 use crate::dataplane::flow_key::FlowKey;

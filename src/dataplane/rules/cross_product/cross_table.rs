@@ -1,11 +1,14 @@
 //! Tables in which two classes cross, and the plan by which all fields come to one answer.
 
-use super::address_classes::AddressClasses;
 use super::field::{Field, FieldClasses};
 use super::interner::ClassSets;
-use super::service_classes::ServiceClasses;
-use super::{CrossProduct, JoinOrder};
 use crate::dataplane::rules::list::RuleList;
+
+/// How many packets go through together.
+pub(super) const BATCH_LEN: usize = 64;
+
+/// A class for each of them.
+pub(super) type Row = [u16; BATCH_LEN];
 
 /// In a cell of the last table: no rule.
 pub(super) const NO_RULE: u16 = u16::MAX;
@@ -28,6 +31,11 @@ impl CrossTable {
         self.cells.get(place).copied().unwrap_or(NO_RULE)
     }
 
+    /// How many cells the table has.
+    pub(super) const fn len(&self) -> usize {
+        self.cells.len()
+    }
+
     /// In bytes.
     pub(super) const fn memory(&self) -> usize {
         2 * self.cells.len()
@@ -41,30 +49,10 @@ pub(super) struct TableBuilder<'a> {
 }
 
 impl<'a> TableBuilder<'a> {
-    /// Builds all tables; nothing where that takes too much.
-    pub(super) fn build(list: &'a RuleList<'a>, max_bytes: usize) -> Option<CrossProduct> {
-        if list.len() >= usize::from(NO_RULE) {
-            return None;
-        }
-        let mut builder = Self { list, bytes_left: max_bytes };
-        let (source, sources) = AddressClasses::new(&mut builder, false)?;
-        let (destination, destinations) = AddressClasses::new(&mut builder, true)?;
-        let (service, services) = ServiceClasses::new(&mut builder)?;
-        let orders = [
-            (JoinOrder::Addresses, &sources, &destinations, &services),
-            (JoinOrder::SourceAndService, &sources, &services, &destinations),
-            (JoinOrder::DestinationAndService, &destinations, &services, &sources),
-        ];
-        // Those two of three first that leave the least memory taken in the end.
-        let tries = orders.into_iter().filter_map(|(order, left, right, last)| {
-            let (both, sets) = cross(left, right, builder.bytes_left)?;
-            let cost = both.cells.len() + sets.len() * last.len();
-            Some((cost, order, both, sets, last))
-        });
-        let (_, order, both, sets, last) = tries.min_by_key(|(cost, ..)| *cost)?;
-        builder.reserve(both.memory())?;
-        let answers = builder.answers(&sets, last)?;
-        Some(CrossProduct { source, destination, service, order, both, answers })
+    /// A builder of tables of at most `max_bytes`; `None` if there are more rules than a cell can
+    /// number.
+    pub(super) fn new(list: &'a RuleList<'a>, max_bytes: usize) -> Option<Self> {
+        (list.len() < usize::from(NO_RULE)).then_some(Self { list, bytes_left: max_bytes })
     }
 
     /// The classes of a field.
@@ -80,9 +68,18 @@ impl<'a> TableBuilder<'a> {
         left: &ClassSets,
         right: &ClassSets,
     ) -> Option<(CrossTable, ClassSets)> {
-        let (cross, sets) = cross(left, right, self.bytes_left)?;
+        let (cross, sets) = self.try_cross(left, right)?;
         self.reserve(cross.memory())?;
         Some((cross, sets))
+    }
+
+    /// The same, without reserving the memory of the table.
+    pub(super) fn try_cross(
+        &self,
+        left: &ClassSets,
+        right: &ClassSets,
+    ) -> Option<(CrossTable, ClassSets)> {
+        cross(left, right, self.bytes_left)
     }
 
     /// Takes of what memory there is.
@@ -91,7 +88,8 @@ impl<'a> TableBuilder<'a> {
         Some(())
     }
 
-    fn answers(&self, left: &ClassSets, right: &ClassSets) -> Option<CrossTable> {
+    /// The last table: each cell is the place of the rule that decides, or [`NO_RULE`].
+    pub(super) fn answers(&self, left: &ClassSets, right: &ClassSets) -> Option<CrossTable> {
         let cells = left.len() * right.len();
         if 2 * cells > self.bytes_left {
             return None;

@@ -35,18 +35,11 @@ mod interner;
 mod service_classes;
 
 use address_classes::AddressClasses;
-use cross_table::{CrossTable, NO_RULE, TableBuilder};
+use cross_table::{BATCH_LEN, CrossTable, NO_RULE, TableBuilder};
 use service_classes::ServiceClasses;
 
-use super::NO_MATCH;
-use super::list::RuleList;
+use super::list::{NO_MATCH, RuleList};
 use crate::dataplane::flow_key::FlowKey;
-
-/// How many packets go through together.
-const BATCH_LEN: usize = 64;
-
-/// A class for each of them.
-type Row = [u16; BATCH_LEN];
 
 /// Rules as class tables.
 #[derive(Debug)]
@@ -70,7 +63,25 @@ enum JoinOrder {
 impl CrossProduct {
     /// For rules of IPv4. Nothing where the tables would be too large, or take too long to build.
     pub(super) fn new(list: &RuleList<'_>, max_bytes: usize) -> Option<Self> {
-        TableBuilder::build(list, max_bytes)
+        let mut builder = TableBuilder::new(list, max_bytes)?;
+        let (source, sources) = AddressClasses::new(&mut builder, false)?;
+        let (destination, destinations) = AddressClasses::new(&mut builder, true)?;
+        let (service, services) = ServiceClasses::new(&mut builder)?;
+        let orders = [
+            (JoinOrder::Addresses, &sources, &destinations, &services),
+            (JoinOrder::SourceAndService, &sources, &services, &destinations),
+            (JoinOrder::DestinationAndService, &destinations, &services, &sources),
+        ];
+        // The two that cross first are those with which both tables have the fewest cells.
+        let tries = orders.into_iter().filter_map(|(order, left, right, last)| {
+            let (both, sets) = builder.try_cross(left, right)?;
+            let cost = both.len() + sets.len() * last.len();
+            Some((cost, order, both, sets, last))
+        });
+        let (_, order, both, sets, last) = tries.min_by_key(|(cost, ..)| *cost)?;
+        builder.reserve(both.memory())?;
+        let answers = builder.answers(&sets, last)?;
+        Some(Self { source, destination, service, order, both, answers })
     }
 
     /// Puts the place of the rule that decides on each key into `answers`, or [`NO_MATCH`].

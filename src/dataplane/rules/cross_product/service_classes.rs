@@ -1,8 +1,7 @@
 //! From ports and protocol to their class.
 
-use super::Row;
 use super::address_classes::cross_fields;
-use super::cross_table::{CrossTable, TableBuilder};
+use super::cross_table::{CrossTable, Row, TableBuilder};
 use super::field::{Field, FieldClasses, class_of};
 use super::interner::ClassSets;
 use crate::dataplane::flow_key::FlowKey;

@@ -1,7 +1,8 @@
 //! Eight rules side by side, compared with a packet at once.
 
-use super::NO_MATCH;
+use super::terms::Terms;
 use super::ternary::{Packet, Rule};
+use crate::dataplane::rules::list::NO_MATCH;
 
 /// How many rules stand side by side.
 pub(super) const LANES: usize = 8;
@@ -20,23 +21,6 @@ pub(super) struct Block<const A: usize> {
     pub(super) terms: Lanes,
     /// Where the rules stand in the list; [`NO_MATCH`] where there is none.
     pub(super) places: Lanes,
-}
-
-/// Prefix lengths, protocol and flags of a rule in one word: source in the low byte, then
-/// destination, protocol, flags.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Terms;
-
-impl Terms {
-    pub(super) const PROTOCOL: u32 = 0xff << 16;
-    /// Any protocol will do.
-    pub(super) const ANY_PROTOCOL: u32 = 1 << 24;
-    /// A packet without ports does not match.
-    pub(super) const NEEDS_PORTS: u32 = 1 << 25;
-    /// No packet matches: there is no rule.
-    pub(super) const NO_RULE: u32 = 1 << 26;
-    /// Of the first rule of a block: the leaf goes on with the next block.
-    const GOES_ON: u32 = 1 << 27;
 }
 
 impl<const A: usize> Block<A> {

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use super::bits::{CutLimits, choose_bits, wildcard_bits};
 use super::block::{Block, LANES};
 use super::ternary::{Rule, Ternary};
-use super::{Branch, ChildRef, NO_MATCH, Node, Trees};
+use super::trees::{Branch, ChildRef, Node, Trees};
+use crate::dataplane::rules::list::NO_MATCH;
 
 /// Trees at the most; the last one takes all that is left.
 const MAX_TREES: usize = 10;

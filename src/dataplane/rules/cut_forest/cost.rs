@@ -1,9 +1,10 @@
 //! How much work a forest is: the choice between forests for the same rules.
 
-use super::block::Terms;
 use super::isa::{Isa, Portable};
+use super::terms::Terms;
 use super::ternary::{Packet, Rule};
-use super::{Branch, NO_MATCH, Trees};
+use super::trees::{Branch, Trees};
+use crate::dataplane::rules::list::NO_MATCH;
 
 /// How many rules and how many random packets are tried.
 const SAMPLE_LEN: usize = 512;

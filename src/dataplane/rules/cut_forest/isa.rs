@@ -5,8 +5,7 @@
 
 use super::block::Block;
 use super::ternary::Packet;
-use super::walk::BATCH_LEN;
-use super::{Search, Trees};
+use super::trees::{BATCH_LEN, Search, Trees};
 use crate::dataplane::flow_key::FlowKey;
 
 /// The instructions that a walk is made of.
@@ -57,7 +56,8 @@ mod x86 {
     use pulp::x86::V3;
 
     use super::{BATCH_LEN, Block, FlowKey, Isa, Packet, Search, Trees};
-    use crate::dataplane::rules::cut_forest::block::{LANES, Lanes, Terms};
+    use crate::dataplane::rules::cut_forest::block::{LANES, Lanes};
+    use crate::dataplane::rules::cut_forest::terms::Terms;
 
     pub(super) struct ClassifyCall<'a, const A: usize, const N: usize> {
         pub(super) isa: V3,

@@ -15,15 +15,16 @@ mod block;
 mod build;
 mod cost;
 mod isa;
+mod terms;
 mod ternary;
 #[cfg(test)]
 mod tests;
+mod trees;
 mod walk;
 
-use block::Block;
 use ternary::Rule;
+use trees::{MatchAction, Search, Trees};
 
-use super::NO_MATCH;
 use super::list::RuleList;
 use crate::dataplane::flow_key::FlowKey;
 
@@ -34,121 +35,6 @@ pub(super) enum CutForest {
     V4(Trees<2, 2>),
     /// Eight of them.
     V6(Trees<8, 5>),
-}
-
-/// Trees over packets of `A` address words, which are `N` words of 64 bits with all else.
-#[derive(Debug)]
-pub(super) struct Trees<const A: usize, const N: usize> {
-    /// The roots, by the first rule below them.
-    roots: Vec<Branch>,
-    nodes: Vec<Node<N>>,
-    branches: Vec<Branch>,
-    blocks: Vec<Block<A>>,
-    actions: Vec<MatchAction>,
-    /// Nodes on the longest way down, of all trees together, and blocks at its end.
-    depth: usize,
-}
-
-/// What is searched for.
-#[derive(Debug, Clone, Copy)]
-enum Search<'a> {
-    /// The rule that decides.
-    Decides,
-    /// The first rule that matches at or behind a place, which is one for each packet.
-    Matches(&'a [u32]),
-}
-
-/// What an accept or reject rule makes of the search.
-#[derive(Debug, Clone, Copy)]
-enum MatchAction {
-    /// It ends here.
-    Accepts,
-    /// It goes on at the next session, which begins here.
-    Rejects(u32),
-}
-
-/// A cut: the bits that tell the branches apart, and where these begin.
-///
-/// What shares a branch is told apart once more by a *mark*, one of 64.
-#[derive(Debug, Clone, Copy)]
-struct Node<const N: usize> {
-    masks: [u64; N],
-    /// Other bits that nearly all rules below care about; they make the mark.
-    marking: [u64; N],
-    first: u32,
-    /// How far a hash of 64 bits is moved to be the number of a branch.
-    shift: u32,
-}
-
-impl<const N: usize> Node<N> {
-    /// Which branch a packet with these words takes, and its mark, a bit. Bits that are not asked
-    /// about do not matter.
-    #[inline(always)]
-    fn branch(&self, words: &[u64; N]) -> (usize, u64) {
-        let index = usize::try_from(hash(words, &self.masks) >> self.shift).unwrap_or_default();
-        (index, 1 << (hash(words, &self.marking) >> 58))
-    }
-}
-
-/// Of the bits of the masks; its highest bits depend on all of them.
-#[inline(always)]
-fn hash<const N: usize>(words: &[u64; N], masks: &[u64; N]) -> u64 {
-    let parts = words.iter().zip(masks).zip(FACTORS);
-    parts.fold(0, |hash, ((word, mask), factor)| {
-        (word & mask).wrapping_mul(factor).wrapping_add(hash)
-    })
-}
-
-/// Odd, and otherwise random.
-const FACTORS: [u64; 5] = [
-    0x9e37_79b9_7f4a_7c15,
-    0xff51_afd7_ed55_8ccd,
-    0xc4ce_b9fe_1a85_ec53,
-    0xd6e8_feb8_6659_fd93,
-    0xa076_1d64_78bd_642f,
-];
-
-/// A way down.
-#[derive(Debug, Clone, Copy)]
-struct Branch {
-    /// A node, or the first block of a leaf.
-    next: ChildRef,
-    /// The first rule below; [`NO_MATCH`] where there is none.
-    best: u32,
-    /// The marks of all packets that may match some rule below.
-    marks: u64,
-}
-
-/// A node has its highest bit set; else it is a leaf's first block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct ChildRef(u32);
-
-impl ChildRef {
-    const NODE: u32 = 1 << 31;
-
-    const fn node(index: u32) -> Self {
-        Self(index | Self::NODE)
-    }
-
-    const fn leaf(first_block: u32) -> Self {
-        Self(first_block & !Self::NODE)
-    }
-
-    #[inline]
-    const fn is_node(self) -> bool {
-        self.0 & Self::NODE != 0
-    }
-
-    /// The next block of the same leaf.
-    #[inline]
-    const fn next_block(self) -> Self {
-        Self(self.0 + 1)
-    }
-
-    #[inline]
-    fn index(self) -> usize {
-        usize::try_from(self.0 & !Self::NODE).unwrap_or_default()
-    }
 }
 
 impl CutForest {
@@ -164,7 +50,7 @@ impl CutForest {
         if is_ipv4 { Self::V4(Trees::new(list, tried)) } else { Self::V6(Trees::new(list, tried)) }
     }
 
-    /// Puts the place of the rule that decides on each key into `answers`, or [`NO_MATCH`].
+    /// Puts the place of the rule that decides on each key into `answers`, or [`NO_MATCH`](super::list::NO_MATCH).
     pub(super) fn classify(&self, keys: &[FlowKey], answers: &mut [u32]) {
         match self {
             Self::V4(trees) => isa::dispatch(trees, Search::Decides, keys, answers),
@@ -173,7 +59,7 @@ impl CutForest {
     }
 
     /// Puts the place of the first rule that matches each key, at or behind its place in `from`,
-    /// into `answers`, or [`NO_MATCH`].
+    /// into `answers`, or [`NO_MATCH`](super::list::NO_MATCH).
     pub(super) fn first_matches(&self, keys: &[FlowKey], from: &[u32], answers: &mut [u32]) {
         match self {
             Self::V4(trees) => isa::dispatch(trees, Search::Matches(from), keys, answers),
@@ -232,12 +118,5 @@ impl<const A: usize, const N: usize> Trees<A, N> {
             actions,
             depth: 0,
         })
-    }
-
-    fn memory(&self) -> usize {
-        size_of_val(&*self.nodes)
-            + size_of_val(&*self.branches)
-            + size_of_val(&*self.blocks)
-            + size_of_val(&*self.actions)
     }
 }

@@ -1,6 +1,6 @@
 //! Rules and packets as words of bits.
 
-use super::block::Terms;
+use super::terms::Terms;
 use crate::dataplane::flow_key::FlowKey;
 use crate::model::{CidrBlock, FilterRule, PortRange};
 

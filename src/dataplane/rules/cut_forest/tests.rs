@@ -1,12 +1,12 @@
 //! The instructions of this processor against the portable way.
 
+use super::CutForest;
 use super::block::{Block, LANES};
 use super::isa::{self, Isa, Portable};
 use super::ternary::{Packet, Rule};
-use super::walk::BATCH_LEN;
-use super::{CutForest, NO_MATCH, Search, Trees};
+use super::trees::{BATCH_LEN, Search, Trees};
 use crate::dataplane::flow_key::FlowKey;
-use crate::dataplane::rules::list::RuleList;
+use crate::dataplane::rules::list::{NO_MATCH, RuleList};
 use crate::model::{
     CidrBlock, Direction, Filter, FilterId, FilterRule, PortRange, Protocol, RuleAction, RuleNumber,
 };

@@ -9,11 +9,9 @@ use prefetch_index::prefetch_index;
 use super::block::LANES;
 use super::isa::Isa;
 use super::ternary::Packet;
-use super::{Branch, ChildRef, MatchAction, NO_MATCH, Node, Search, Trees};
+use super::trees::{BATCH_LEN, Branch, ChildRef, MatchAction, Node, Search, Trees};
 use crate::dataplane::flow_key::FlowKey;
-
-/// How many packets walk together.
-pub(super) const BATCH_LEN: usize = 64;
+use crate::dataplane::rules::list::NO_MATCH;
 
 /// A packet of the batch, as its place there.
 type Lane = usize;

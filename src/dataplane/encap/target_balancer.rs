@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use super::flow_hash::mix;
+use crate::dataplane::flow_hash::mix;
 
 /// Flows share so many slots.
 const SLOTS: u16 = 8192;
@@ -53,7 +53,7 @@ fn seed(address: &SocketAddr) -> u64 {
 
 /// The balancers of a table, by their addresses: those of an earlier table are reused.
 #[derive(Debug, Default)]
-pub(super) struct TargetBalancers(HashMap<Vec<SocketAddr>, Arc<TargetBalancer>>);
+pub(in crate::dataplane) struct TargetBalancers(HashMap<Vec<SocketAddr>, Arc<TargetBalancer>>);
 
 impl TargetBalancers {
     /// The one for these addresses.

@@ -17,12 +17,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::copy::{ETHERNET_LEN, InnerBytes, MAX_OUTER_LEN};
-use super::outer::{OuterTemplate, fold, sum_of_pieces, sum_of_words};
+use super::checksum::{fold, sum_of_pieces, sum_of_words};
+use super::inner_bytes::InnerBytes;
+use super::outer_header::{ETHERNET_LEN, MAX_OUTER_LEN};
+use super::vxlan::VxlanTemplate;
 use crate::model::VirtualNetworkId;
-
-/// What GENEVE adds to a copy, in bytes: GENEVE with its options, and a second UDP and IP header.
-pub const GENEVE_OVERHEAD_LEN: [usize; 2] = [40 + 28, 40 + 48];
 
 const UDP: u64 = 17;
 const GENEVE_LEN: usize = 40;
@@ -48,7 +47,7 @@ impl GeneveTemplate {
     /// Headers from `source` to `target`, with the ids of the endpoint and of the attachment.
     pub(super) fn new(source: IpAddr, target: SocketAddr, endpoint: u64, attachment: u64) -> Self {
         let is_ipv4 = target.is_ipv4();
-        let below = OuterTemplate::new(source, target, VirtualNetworkId::MAX);
+        let below = VxlanTemplate::new(source, target, VirtualNetworkId::MAX);
         let protocol: [u8; 2] = if is_ipv4 { [0x08, 0x00] } else { [0x86, 0xdd] };
         let mut bytes = below.headers_before_vxlan().to_vec();
         bytes.extend([8, 0]);

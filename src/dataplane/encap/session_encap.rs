@@ -4,21 +4,21 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::geneve::{GeneveTemplate, attachment_id};
-use super::outer::OuterTemplate;
-use super::table::{CompiledSession, TableParts};
+use super::outer_template::OuterTemplate;
 use super::target_balancer::{TargetBalancer, TargetBalancers};
+use crate::dataplane::table_parts::{CompiledSession, TableParts};
 use crate::model::VXLAN_PORT;
 
 /// How the copies of a session look.
 #[derive(Debug)]
-pub(super) struct SessionEncap {
+pub(in crate::dataplane) struct SessionEncap {
     outer: OuterTemplate,
     /// The headers to the other addresses of a load balancer.
     further: Option<Box<BalancedTemplates>>,
     /// PacketLength, MTU and the longest UDP datagram in one number.
-    pub(super) max_inner_len: u32,
+    pub(in crate::dataplane) max_inner_len: u32,
     /// PacketLength alone.
-    pub(super) packet_length: u32,
+    pub(in crate::dataplane) packet_length: u32,
 }
 
 #[derive(Debug)]
@@ -29,7 +29,7 @@ struct BalancedTemplates {
 
 impl SessionEncap {
     /// The headers of a session of the parts. Balancers of an earlier table are reused.
-    pub(super) fn new(
+    pub(in crate::dataplane) fn new(
         parts: &TableParts,
         session: &CompiledSession,
         (balancers, previous): (&mut TargetBalancers, &TargetBalancers),
@@ -62,7 +62,7 @@ impl SessionEncap {
 
     /// The headers of a flow, and the index of the address that they lead to.
     #[inline(always)]
-    pub(super) fn template_for(&self, flow_tag: u16) -> (&OuterTemplate, usize) {
+    pub(in crate::dataplane) fn template_for(&self, flow_tag: u16) -> (&OuterTemplate, usize) {
         match &self.further {
             None => (&self.outer, 0),
             Some(further) => self.balanced_template(further, flow_tag),

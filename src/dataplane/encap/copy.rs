@@ -1,25 +1,13 @@
 //! A mirrored copy: outer headers that we own, inner bytes that the source lent.
 
-use std::ops::Deref;
 use std::ops::Range;
 
-use super::frame::Frame;
-use super::geneve::GENEVE_OVERHEAD_LEN;
-use super::outer::OuterTemplate;
-use super::table::MirrorTable;
+use super::inner_bytes::InnerBytes;
+use super::outer_header::{MAX_OUTER_LEN, OuterHeader};
+use super::outer_template::OuterTemplate;
+use crate::dataplane::frame::Frame;
+use crate::dataplane::table::MirrorTable;
 use crate::model::Direction;
-
-/// The longest outer header: Ethernet, IPv6, UDP, GENEVE, and again IPv6, UDP, VXLAN.
-pub const MAX_OUTER_LEN: usize = VXLAN_OUTER_LEN + GENEVE_OVERHEAD_LEN[1];
-
-/// The longest one without GENEVE: Ethernet, IPv6, UDP, VXLAN.
-pub(super) const VXLAN_OUTER_LEN: usize = 70;
-
-/// Ethernet header of the outer frame; only capture files bear it.
-pub const ETHERNET_LEN: usize = 14;
-
-/// UDP and VXLAN header: the end of every outer header.
-pub const UDP_VXLAN_LEN: usize = 16;
 
 /// What the worker notes of a copy; headers and bytes are looked up when a sink asks.
 #[derive(Debug, Clone, Copy)]
@@ -47,72 +35,6 @@ pub(crate) struct CopyRef {
 impl CopyRef {
     /// In place of the session: the copy was lost.
     pub(crate) const LOST: u32 = u32::MAX;
-}
-
-/// The outer headers of one copy, from Ethernet to VXLAN, by value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OuterHeader {
-    pub(crate) bytes: [u8; MAX_OUTER_LEN],
-    pub(crate) len: usize,
-}
-
-impl Deref for OuterHeader {
-    type Target = [u8];
-
-    #[inline]
-    fn deref(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or(&self.bytes)
-    }
-}
-
-/// The inner frame of a copy, in the two pieces that the source lent it in; the second one is
-/// nearly always empty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct InnerBytes<'a> {
-    /// From the destination MAC address on.
-    pub head: &'a [u8],
-    /// What follows it.
-    pub tail: &'a [u8],
-}
-
-impl<'a> InnerBytes<'a> {
-    /// How many bytes it has.
-    #[inline]
-    #[must_use]
-    pub const fn len(&self) -> usize {
-        self.head.len() + self.tail.len()
-    }
-
-    /// Whether it has none.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// No more than its first `len` bytes.
-    #[inline]
-    #[must_use]
-    pub fn cut(self, len: usize) -> Self {
-        match self.head.get(..len) {
-            Some(head) => Self { head, tail: &[] },
-            None => {
-                let left = len.saturating_sub(self.head.len());
-                Self { tail: self.tail.get(..left).unwrap_or(self.tail), ..self }
-            }
-        }
-    }
-
-    /// Both pieces in one.
-    #[must_use]
-    pub fn to_vec(self) -> Vec<u8> {
-        [self.head, self.tail].concat()
-    }
-}
-
-impl<'a> From<&'a [u8]> for InnerBytes<'a> {
-    fn from(head: &'a [u8]) -> Self {
-        Self { head, tail: &[] }
-    }
 }
 
 /// One copy as a sink sees it.
@@ -202,7 +124,7 @@ impl<'a> MirroredCopy<'a> {
     }
 
     /// Index of the rule in the session's filter, or
-    /// [`SessionMatch::BY_AMAZON_DNS`](super::Taken::BY_AMAZON_DNS).
+    /// [`SessionMatch::BY_AMAZON_DNS`](crate::dataplane::SessionMatch::BY_AMAZON_DNS).
     #[must_use]
     pub const fn rule(&self) -> u32 {
         self.copy.rule
@@ -267,7 +189,7 @@ impl<'a> Copies<'a> {
     }
 
     /// Some of them; none where the range reaches behind the last. What a sink then names in
-    /// [`Drops`](super::Drops) counts from the start of the range.
+    /// [`Drops`](crate::dataplane::Drops) counts from the start of the range.
     #[must_use]
     pub fn slice(&self, range: Range<usize>) -> Self {
         Self { copies: self.copies.get(range).unwrap_or_default(), ..*self }
