@@ -4,19 +4,20 @@ use std::net::SocketAddr;
 
 use crate::model::{Rate, TargetId};
 
-/// A target as it was compiled.
+/// A target with resolved addresses.
 #[derive(Debug, Clone)]
 pub struct CompiledTarget {
     /// The id.
     pub id: TargetId,
-    /// Where its copies are sent.
+    /// The address to which copies are sent.
     pub address: SocketAddr,
-    /// The other addresses of a load balancer, of the same family; flows are spread over all.
+    /// Further addresses of a load balancer, of the same address family. Flows are balanced over
+    /// all addresses.
     pub further_addresses: Vec<SocketAddr>,
-    /// Of a Gateway Load Balancer endpoint: its id in GENEVE, which its copies are wrapped in.
+    /// For a Gateway Load Balancer endpoint: its id in the GENEVE header of its copies.
     pub gateway_endpoint: Option<u64>,
-    /// The longest outer IP packet it takes, in bytes.
+    /// The longest outer IP packet that reaches it, in bytes.
     pub mtu: Option<u16>,
-    /// How much it takes at the most; a live mirror sheds the rest.
+    /// The highest rate of copies to it; a live mirror drops the excess.
     pub rate_limit: Option<Rate>,
 }

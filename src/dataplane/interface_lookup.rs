@@ -1,4 +1,4 @@
-//! Whose frame is it: the interfaces whose address a frame bears, and the direction it has there.
+//! Finds the interfaces to which a frame belongs by its addresses, and its direction at each.
 
 use std::net::IpAddr;
 
@@ -6,13 +6,13 @@ use super::flow_key::FlowKey;
 use super::frame::Frame;
 use crate::model::{Direction, NetworkInterface};
 
-/// An interface and the direction of a frame there.
+/// The index of an interface, and the direction of a frame at it.
 pub(super) type FrameOwner = (u32, Direction);
 
 /// Finds interfaces by MAC address, then by IP address.
 #[derive(Debug)]
 pub(super) struct InterfaceLookup {
-    /// The only interface, which names neither MAC nor IP address: every frame is its.
+    /// Whether there is one interface without MAC and IP addresses, so that it owns every frame.
     takes_all: bool,
     by_mac: Vec<(u64, u32)>,
     by_ipv4: Vec<(u128, u32)>,
@@ -45,26 +45,26 @@ impl InterfaceLookup {
         these
     }
 
-    /// How many interfaces may own one frame at the most.
+    /// The largest number of interfaces that can own one frame.
     pub(super) fn max_owners(&self) -> usize {
         2 * (widest(&self.by_mac) + widest(&self.by_ipv4).max(widest(&self.by_ipv6))).max(1)
     }
 
-    /// Whether every frame belongs to the one interface.
+    /// Whether one interface owns every frame.
     #[inline]
     pub(super) const fn has_one_owner(&self) -> bool {
         self.takes_all
     }
 
-    /// The owner of a frame where every frame belongs to the one interface.
+    /// The owner of a frame if one interface owns every frame.
     #[inline]
     pub(super) fn single_owner(frame: &Frame<'_>) -> FrameOwner {
         (0, frame.direction.unwrap_or(Direction::Ingress))
     }
 
-    /// The interfaces that own the frame, in their order. "MAC, then IP address, then pcapng
-    /// flags decide, and what none of them decides is ingress"; a frame that bears an address of
-    /// the interface as source and as destination leaves it.
+    /// The interfaces that own the frame, in their order. "MAC, then IP address, then pcapng flags
+    /// decide, and what none of them decides is ingress"; a frame whose source and destination both
+    /// belong to the interface is egress.
     #[inline]
     pub(super) fn owners(
         &self,
@@ -95,7 +95,7 @@ impl InterfaceLookup {
     }
 }
 
-/// Adds the interfaces of an address, but for those that are there already.
+/// Adds the interfaces with this address that are not yet owners.
 #[inline]
 fn add<A: Ord + Copy>(
     index: &[(A, u32)],
@@ -130,7 +130,7 @@ mod tests {
         interface
     }
 
-    /// From MAC 1 and 10.0.0.1 to MAC 2 and 10.0.0.2.
+    /// The owners of a frame from MAC 1 and 10.0.0.1 to MAC 2 and 10.0.0.2.
     fn owners(interfaces: &[NetworkInterface], hint: Option<Direction>) -> Vec<FrameOwner> {
         let mut bytes = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0, 0x45, 0, 0, 20];
         bytes.extend([0, 0, 0, 0, 64, 1, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);

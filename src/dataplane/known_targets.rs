@@ -9,9 +9,9 @@ use super::flow_key::FlowKey;
 
 const UDP: u16 = 17;
 
-/// IANA's port of VXLAN, and the one that Linux had before (RFC 7348, section 5).
+/// The IANA port of VXLAN, and the port that Linux used before (RFC 7348, section 5).
 const VXLAN_PORTS: [u16; 2] = [4789, 8472];
-/// RFC 8926, section 3.3.
+/// The IANA port of GENEVE (RFC 8926, section 3.3).
 const GENEVE_PORT: u16 = 6081;
 
 /// The targets of this process, and the ports of tunnels.
@@ -43,7 +43,7 @@ impl KnownTargets {
         self.targets.iter().map(|(_, port)| *port)
     }
 
-    /// Whether these are the outer headers of a copy to one of our targets.
+    /// Whether these are the outer headers of a copy to one of the targets.
     pub(super) fn is_own_copy(&self, key: &FlowKey) -> bool {
         if key.protocol != UDP || !key.has_ports || key.source_port < FIRST_SOURCE_PORT {
             return false;
@@ -66,12 +66,12 @@ pub(super) struct TunnelPorts {
 }
 
 impl TunnelPorts {
-    /// Those that everybody uses.
+    /// The standard ports of VXLAN and GENEVE.
     pub(super) fn standard() -> Self {
         Self { vxlan: VXLAN_PORTS.to_vec(), geneve: vec![GENEVE_PORT] }
     }
 
-    /// The port of a target, or of a Gateway Load Balancer endpoint.
+    /// Adds the port of a target, or of a Gateway Load Balancer endpoint.
     pub(super) fn add(&mut self, port: u16, is_gateway: bool) {
         let ports = if is_gateway { &mut self.geneve } else { &mut self.vxlan };
         if !ports.contains(&port) {
@@ -79,7 +79,7 @@ impl TunnelPorts {
         }
     }
 
-    /// All of them.
+    /// All ports.
     pub(super) fn iter(&self) -> impl Iterator<Item = u16> {
         self.vxlan.iter().chain(&self.geneve).copied()
     }

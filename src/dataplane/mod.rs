@@ -1,8 +1,10 @@
-//! The way of one packet: frame, flow key, mirror table, encapsulation, counters, the only loop.
+//! The path of one packet: frame, flow key, mirror table, encapsulation, counters, and the only
+//! loop that drives them.
 //!
-//! What belongs here: all that is done for each packet, and the shapes it is done with. What does
-//! not: files, sockets, clocks, locks, names of users' things beyond what a report prints, and
-//! allocation once a worker runs. It imports only `model`.
+//! What belongs here: everything that runs for each packet, and the types that it uses. What does
+//! not belong here: files, sockets, clocks, locks, and memory allocation after a worker has
+//! started. Without them a worker runs in memory and gives the same result each time. This module
+//! imports only `model`.
 //!
 //! ```text
 //! Source::fill -> FlowKey::parse -> MirrorTable::decide -> OuterTemplate -> Sink::send

@@ -2,8 +2,8 @@
 
 use super::inner_bytes::InnerBytes;
 
-/// A second piece that begins at an odd place has its words the other way round (RFC 1071,
-/// section 2 (B)).
+/// Sum over both pieces of a frame. If the first piece has an odd length, the bytes of the second
+/// piece's sum are swapped (RFC 1071, section 2 (B)).
 #[inline]
 pub(crate) fn sum_of_pieces(inner: InnerBytes<'_>) -> u64 {
     let head = sum_of_words(inner.head);
@@ -15,8 +15,8 @@ pub(crate) fn sum_of_pieces(inner: InnerBytes<'_>) -> u64 {
     head + u64::from(if is_odd { tail.swap_bytes() } else { tail })
 }
 
-/// Sum of big-endian 16-bit words, the last one filled up with a zero byte (RFC 1071), folded
-/// so far that it can be added to others.
+/// Sum of big-endian 16-bit words; an odd last byte is padded with a zero byte (RFC 1071). The
+/// result is folded to 16 bits, so that such sums can be added.
 #[inline]
 pub(crate) fn sum_of_words(bytes: &[u8]) -> u64 {
     let mut chunks = bytes.chunks_exact(4);
@@ -29,10 +29,11 @@ pub(crate) fn sum_of_words(bytes: &[u8]) -> u64 {
         *place = *byte;
     }
     sum += u64::from(u32::from_ne_bytes(last));
-    // Byte order does not matter to the sum but for a swap at its end (RFC 1071, section 2 (B)).
+    // The sum can be taken in any byte order and swapped once at the end (RFC 1071, section 2 (B)).
     u64::from(u16::from_be_bytes(fold(sum).to_ne_bytes()))
 }
 
+/// Folds a sum to 16 bits: adds the carries to the low bits.
 #[inline]
 pub(crate) fn fold(mut sum: u64) -> u16 {
     sum = (sum & 0xffff_ffff) + (sum >> 32);

@@ -1,30 +1,30 @@
 //! The bytes of the inner frame of a copy, borrowed from the source.
 
-/// The inner frame of a copy, in the two pieces that the source lent it in; the second one is
-/// nearly always empty.
+/// The inner frame of a copy, in two pieces as the source lent it. The second piece is empty except
+/// for a segment that was cut from a larger frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InnerBytes<'a> {
-    /// From the destination MAC address on.
+    /// The first piece; it begins with the destination MAC address.
     pub head: &'a [u8],
-    /// What follows it.
+    /// The bytes after `head`.
     pub tail: &'a [u8],
 }
 
 impl<'a> InnerBytes<'a> {
-    /// How many bytes it has.
+    /// Length of both pieces in bytes.
     #[inline]
     #[must_use]
     pub const fn len(&self) -> usize {
         self.head.len() + self.tail.len()
     }
 
-    /// Whether it has none.
+    /// Whether both pieces are empty.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// No more than its first `len` bytes.
+    /// The same frame, truncated to at most `len` bytes.
     #[inline]
     #[must_use]
     pub fn cut(self, len: usize) -> Self {
@@ -37,7 +37,7 @@ impl<'a> InnerBytes<'a> {
         }
     }
 
-    /// Both pieces in one.
+    /// Both pieces in one vector.
     #[must_use]
     pub fn to_vec(self) -> Vec<u8> {
         [self.head, self.tail].concat()

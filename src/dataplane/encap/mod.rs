@@ -1,8 +1,8 @@
 //! Encapsulation: from a frame and a session to the bytes that leave.
 //!
-//! What belongs here: the outer headers (VXLAN, and GENEVE around it), the choice among the addresses
-//! of a target, and the copies that a sink receives. What does not belong here: which session
-//! mirrors a packet (`table`), and sending (`io`).
+//! What belongs here: the outer headers (VXLAN, and GENEVE around it), the choice among the
+//! addresses of a target, and the copies that a sink receives. What does not belong here: which
+//! session mirrors a packet (`table`), and sending (`io`).
 //!
 //! Read from top to bottom; each file uses only files above it:
 //!

@@ -1,4 +1,5 @@
-//! The outer headers of a session: VXLAN, and GENEVE around it for a Gateway Load Balancer endpoint.
+//! The outer headers of a session: VXLAN, and GENEVE around it for a Gateway Load Balancer
+//! endpoint.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -11,8 +12,8 @@ use crate::model::VirtualNetworkId;
 
 /// The longest inner frame that one outer IPv4 packet carries, in bytes.
 pub const MAX_INNER_OVER_IPV4: u32 = 65_535 - 20 - 16;
-/// The longest inner frame that one outer IPv6 packet carries, in bytes: 65,535 for the packet
-/// with its header, so that both families have one limit.
+/// The longest inner frame that one outer IPv6 packet carries, in bytes. The packet with its header
+/// has at most 65,535 bytes, as over IPv4, so that both families have one limit.
 pub const MAX_INNER_OVER_IPV6: u32 = 65_535 - 40 - 16;
 
 /// The outer headers of a session.
@@ -31,7 +32,7 @@ impl OuterTemplate {
         Self { vxlan: VxlanTemplate::new(source, target, vni), gateway: None }
     }
 
-    /// The same packets inside of GENEVE, which goes from `source` to `gateway`.
+    /// The same headers, encapsulated in GENEVE.
     #[must_use]
     pub(super) fn in_geneve(self, gateway: GeneveTemplate) -> Self {
         Self { gateway: Some(Box::new(gateway)), ..self }
@@ -42,25 +43,25 @@ impl OuterTemplate {
         self.vxlan.headers_before_vxlan()
     }
 
-    /// Whether copies are in GENEVE.
+    /// Whether copies are encapsulated in GENEVE.
     #[must_use]
     pub(super) const fn is_in_geneve(&self) -> bool {
         self.gateway.is_some()
     }
 
-    /// 50 bytes over IPv4, 70 over IPv6; in GENEVE 118 and 158.
+    /// Length in bytes: 50 over IPv4, 70 over IPv6; with GENEVE 118 and 158.
     #[must_use]
     pub fn len(&self) -> usize {
         self.vxlan.len() + self.gateway.as_ref().map_or(0, |gateway| gateway.len())
     }
 
-    /// Never: a header has bytes.
+    /// Always false: a header has bytes.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         false
     }
 
-    /// The longest inner frame that one outer packet carries, with and without an MTU.
+    /// The longest inner frame in bytes that one outer packet carries, within `mtu` bytes if given.
     #[must_use]
     pub fn max_inner_len(&self, mtu: Option<u16>) -> u32 {
         let (most, ip_len) = if self.vxlan.is_ipv4() {
@@ -74,8 +75,8 @@ impl OuterTemplate {
         mtu.map_or(most, |mtu| u32::from(mtu).saturating_sub(ip_len + front_len).min(most))
     }
 
-    /// The headers in front of `inner`, which is no longer than [`Self::max_inner_len`], for a
-    /// flow of which these are 7 and 16 bits.
+    /// The headers before `inner`, whose length must be at most [`Self::max_inner_len`].
+    /// `flow_hash` has 7 bits of the flow's hash, `flow_tag` 16 more.
     #[inline]
     #[must_use]
     pub fn outer_header(&self, inner: InnerBytes<'_>, flow_hash: u8, flow_tag: u16) -> OuterHeader {
@@ -84,7 +85,7 @@ impl OuterTemplate {
         OuterHeader { bytes, len }
     }
 
-    /// The same, put where it is wanted; says how long it is.
+    /// Writes the same headers to the start of `place` and returns their length in bytes.
     #[inline(always)]
     pub fn write_outer_header(
         &self,
@@ -92,7 +93,7 @@ impl OuterTemplate {
         (flow_hash, flow_tag): (u8, u16),
         place: &mut [u8; MAX_OUTER_LEN],
     ) -> usize {
-        // No closure: it would be called, not inlined, twice as dear.
+        // A closure here is not inlined and makes the function twice as slow.
         let Some(head) = place.first_chunk_mut() else { return 0 };
         let len = self.vxlan.write(inner, flow_hash, head);
         match &self.gateway {
@@ -101,7 +102,7 @@ impl OuterTemplate {
         }
     }
 
-    /// GENEVE around what is in place already.
+    /// Writes the GENEVE headers around the VXLAN headers that are already in `place`.
     #[cold]
     #[inline(never)]
     fn write_geneve_header(

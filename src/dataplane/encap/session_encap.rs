@@ -1,4 +1,5 @@
-//! How the copies of a session look: headers to its target, or to each address of it.
+//! The encapsulation of a session: its length limits, and one header template for each address of
+//! its target.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,15 +10,15 @@ use super::target_balancer::{TargetBalancer, TargetBalancers};
 use crate::dataplane::table_parts::{CompiledSession, TableParts};
 use crate::model::VXLAN_PORT;
 
-/// How the copies of a session look.
+/// The header templates and the length limits of a session.
 #[derive(Debug)]
 pub(in crate::dataplane) struct SessionEncap {
     outer: OuterTemplate,
-    /// The headers to the other addresses of a load balancer.
+    /// Templates for the other addresses of a load balancer.
     further: Option<Box<BalancedTemplates>>,
-    /// PacketLength, MTU and the longest UDP datagram in one number.
+    /// The smallest of PacketLength, the MTU limit and the longest UDP datagram, in bytes.
     pub(in crate::dataplane) max_inner_len: u32,
-    /// PacketLength alone.
+    /// PacketLength alone, in bytes.
     pub(in crate::dataplane) packet_length: u32,
 }
 
@@ -28,7 +29,7 @@ struct BalancedTemplates {
 }
 
 impl SessionEncap {
-    /// The headers of a session of the parts. Balancers of an earlier table are reused.
+    /// Builds the templates of one session of `parts`. Balancers of an earlier table are reused.
     pub(in crate::dataplane) fn new(
         parts: &TableParts,
         session: &CompiledSession,
@@ -60,7 +61,7 @@ impl SessionEncap {
         Self { max_inner_len: by_mtu.min(by_user), packet_length: by_user, outer, further }
     }
 
-    /// The headers of a flow, and the index of the address that they lead to.
+    /// The template for a flow, and the index of its destination address.
     #[inline(always)]
     pub(in crate::dataplane) fn template_for(&self, flow_tag: u16) -> (&OuterTemplate, usize) {
         match &self.further {

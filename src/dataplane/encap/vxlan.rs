@@ -3,9 +3,9 @@
 //!
 //! ```text
 //!  0 Ethernet 14: 02:00:00:00:00:02 <- 02:00:00:00:00:01, EtherType    (capture files only)
-//! 14 IPv4 20:  45 00 LEN 0000 0000 ff 11 SUM SRC DST     as real copies of AWS show it
+//! 14 IPv4 20:  45 00 LEN 0000 0000 ff 11 SUM SRC DST     as in real copies of AWS
 //!    or IPv6 40:  60000000 LEN 11 ff SRC DST
-//! 34 UDP 8:    65408+hash PORT LEN SUM                   SUM is 0 over IPv4, right over IPv6
+//! 34 UDP 8:    65408+hash PORT LEN SUM                   SUM is 0 over IPv4, computed over IPv6
 //! 42 VXLAN 8:  08 00 00 00 VNI VNI VNI 00                RFC 7348, section 5
 //! 50 the inner frame
 //! ```
@@ -35,8 +35,8 @@ pub(super) struct VxlanTemplate {
 }
 
 impl VxlanTemplate {
-    /// Headers from `source` to `target`, which are of one family; where they are not, the
-    /// source is the unspecified address.
+    /// Headers from `source` to `target`, which must be of one address family; if they are not,
+    /// the source is the unspecified address.
     pub(super) fn new(source: IpAddr, target: SocketAddr, vni: VirtualNetworkId) -> Self {
         let is_ipv4 = target.is_ipv4();
         let mut header = [0; VXLAN_OUTER_LEN];
@@ -71,7 +71,7 @@ impl VxlanTemplate {
         Self { header, is_ipv4, fixed_sum }
     }
 
-    /// Ethernet, IP and UDP header, lengths and source port still zero.
+    /// The Ethernet, IP and UDP headers; lengths and source port are zero.
     pub(super) fn headers_before_vxlan(&self) -> &[u8] {
         self.header.get(..self.len() - 8).unwrap_or_default()
     }
@@ -106,7 +106,7 @@ impl VxlanTemplate {
             header[34..36].copy_from_slice(&port.to_be_bytes());
             header[38..40].copy_from_slice(&udp_len.to_be_bytes());
         } else {
-            // The length stands in the pseudo-header and in the UDP header.
+            // The length is in the pseudo-header and in the UDP header.
             let sum = u64::from(self.fixed_sum)
                 + u64::from(port)
                 + 2 * u64::from(udp_len)
@@ -124,7 +124,7 @@ impl VxlanTemplate {
         self.len()
     }
 
-    /// The VXLAN header alone, which is the same for all copies of a session.
+    /// The VXLAN header alone; it is the same for all copies of a session.
     #[inline]
     pub(super) fn vxlan_header(&self) -> [u8; 8] {
         let header = if self.is_ipv4 { &self.header[..50] } else { &self.header[..] };
@@ -136,7 +136,8 @@ fn fixed_sum(header: &[u8; VXLAN_OUTER_LEN], is_ipv4: bool) -> u32 {
     let fixed = if is_ipv4 {
         sum_of_words(&header[14..34])
     } else {
-        // Addresses, UDP header and VXLAN header stand in a row; lengths and port are still zero.
+        // The addresses, the UDP header and the VXLAN header are adjacent; lengths and port are
+        // zero.
         sum_of_words(&header[22..70]) + u64::from(UDP)
     };
     u32::from(fold(fixed))

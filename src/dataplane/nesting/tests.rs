@@ -1,4 +1,4 @@
-//! Frames of every shape, whole and cut at every length.
+//! Frames with all kinds of encapsulation, complete and truncated at each length.
 
 use std::sync::LazyLock;
 
@@ -11,7 +11,7 @@ use crate::model::TargetId;
 const OWN: Option<NotMirrored> = Some(NotMirrored::OwnTraffic);
 const NESTED: Option<NotMirrored> = Some(NotMirrored::NestedCopy);
 
-/// A target of ours, and the Gateway Load Balancer endpoint of ours.
+/// A target of this process, and its Gateway Load Balancer endpoint.
 const TARGET: ([u8; 4], u16) = ([192, 0, 2, 10], 4_999);
 const GATEWAY: ([u8; 4], u16) = ([192, 0, 2, 11], 7_081);
 
@@ -31,7 +31,7 @@ fn guard() -> LoopGuard {
     LoopGuard::new(known_targets().iter())
 }
 
-/// What the loop guard says of a frame, as the worker asks it.
+/// The result of the loop guard for a frame, as the worker calls it.
 fn verdict(frame: &[u8]) -> Option<NotMirrored> {
     static GUARD: LazyLock<LoopGuard> = LazyLock::new(guard);
     let (guard, frame) = (&*GUARD, Frame::new(frame));
@@ -73,12 +73,12 @@ fn vxlan(frame: &[u8]) -> Vec<u8> {
     [&[8, 0, 0, 0, 1, 2, 3, 0], frame].concat()
 }
 
-/// A copy of another mirror to a port.
+/// A copy that another mirror sent to a port.
 fn copy(port: u16, frame: &[u8]) -> Vec<u8> {
     ethernet(0x0800, &ipv4(17, &udp(65_450, port, &vxlan(frame))))
 }
 
-/// Ordinary VXLAN of an overlay.
+/// A VXLAN packet of an overlay network.
 fn overlay(port: u16, frame: &[u8]) -> Vec<u8> {
     ethernet(0x0800, &ipv4(17, &udp(40_000, port, &vxlan(frame))))
 }
@@ -90,17 +90,17 @@ fn geneve(port: u16, frame: &[u8]) -> Vec<u8> {
     ethernet(0x0800, &ipv4(17, &udp(65_450, port, &header)))
 }
 
-/// The packet of a frame without a tag.
+/// The IP packet of a frame without a VLAN tag.
 fn packet(frame: &[u8]) -> &[u8] {
     &frame[14..]
 }
 
-/// A frame of 12 bytes of payload, of UDP.
+/// A UDP packet with 12 bytes of payload.
 fn plain() -> Vec<u8> {
     ethernet(0x0800, &ipv4(17, &udp(5_000, 53, &[7; 12])))
 }
 
-/// Frames with one copy in them, in every shape.
+/// Frames that contain one copy, in each kind of encapsulation.
 fn copies(frame: &[u8]) -> Vec<Vec<u8>> {
     let body = udp(65_450, 4_789, &vxlan(frame));
     let mut with_options = ipv4(17, &body);
@@ -138,14 +138,14 @@ fn copies(frame: &[u8]) -> Vec<Vec<u8>> {
     ]
 }
 
-/// ICMP errors about a packet, quoted from its IP header on.
+/// ICMP errors that quote a packet from its IP header on.
 fn errors(frame: &[u8]) -> Vec<Vec<u8>> {
     let of = |kind: u8, quoted: &[u8]| [&[kind, 3, 0, 0, 0, 0, 0, 0], quoted].concat();
     let quoted = packet(frame);
     let four = [3, 4, 5, 11, 12].map(|kind| ethernet(0x0800, &ipv4(1, &of(kind, quoted))));
     let six = ipv6(quoted[9], &quoted[20..]);
     let six = [1, 2, 3, 4].map(|kind| ethernet(0x86dd, &ipv6(58, &of(kind, &six))));
-    // A router may quote no more than eight bytes behind the IP header (RFC 792).
+    // A router may quote only eight bytes after the IP header (RFC 792).
     let short = ethernet(0x0800, &ipv4(1, &of(11, &quoted[..28])));
     [&four[..], &six, &[short]].concat()
 }
@@ -161,7 +161,7 @@ fn a_copy_is_mirrored_and_a_copy_of_a_copy_is_not() {
     }
 }
 
-/// PacketLength 1, 2, 3 and so on: what is cut from a copy is not mirrored again at any length.
+/// With PacketLength 1, 2, 3 and so on: a truncated copy is not mirrored again at any length.
 #[test]
 fn a_truncated_copy_of_a_copy_is_recognised() {
     for one in copies(&plain()).iter().chain(&errors(&copy(4_789, &plain()))) {
@@ -175,7 +175,7 @@ fn a_truncated_copy_of_a_copy_is_recognised() {
     }
 }
 
-/// A copy that another mirror cut is mirrored as soon as it can be seen that it is of no copy.
+/// A truncated copy of another mirror is mirrored if its bytes prove that it contains no copy.
 #[test]
 fn truncated_copies_of_ordinary_frames_are_mirrored() {
     let tcp = ethernet(0x0800, &ipv4(6, &[9; 40]));
@@ -220,7 +220,7 @@ fn icmp_errors_about_copies_are_not_mirrored() {
     for error in errors(&plain()) {
         assert_eq!(verdict(&copy(4_789, &error)), None, "{error:02x?}");
     }
-    // An echo request is no error, whatever it carries.
+    // An echo request is not an error, whatever its payload is.
     let echo = [&[8, 0, 0, 0, 0, 0, 0, 0], packet(&copy(4_789, &plain()))].concat();
     assert_eq!(verdict(&ethernet(0x0800, &ipv4(1, &echo))), None);
 }
@@ -256,7 +256,7 @@ fn frames_that_only_resemble_a_copy_are_mirrored() {
     }
 }
 
-/// A segment of a super-frame has its headers in one piece and its payload in another.
+/// A segment of a super-frame has its headers in the first piece and its payload in the second.
 #[test]
 fn a_frame_split_into_head_and_tail_is_judged_like_the_whole_frame() {
     let targets = KnownTargets::new(known_targets().iter());
@@ -279,7 +279,7 @@ fn a_disabled_guard_suspects_no_frame() {
     }
 }
 
-/// Ordinary traffic is not looked into.
+/// Ordinary traffic is not parsed for copies.
 #[test]
 fn well_known_ports_are_not_suspected() {
     let guard = guard();

@@ -1,14 +1,24 @@
-//! A forest of cut trees: rules as bits that are zero, one or wild, for sets of any size.
+//! A forest of decision trees, for any number of rules. Each rule is a string of bits that are
+//! zero, one or wildcard.
 //!
-//! A tree is cut by those bits of the packet that tell its rules best apart, wherever in the
-//! addresses, ports and protocol they are; their hash is the number of the branch. A rule that is
-//! wild in more than a few of a root's bits would have to stand in many places; it goes to the
-//! next tree. A leaf holds a few rules, eight of which are compared at once. Each branch knows the
-//! first rule below it, so a tree that cannot better what was found is not entered, and what the
-//! rules below it say of further bits, so most packets that match none of them go no further.
+//! A node of a tree (a *cut*) selects some bits of the packet, anywhere in the addresses, ports and
+//! protocol, that best separate its rules. The hash of these bits is the number of the branch. A
+//! rule with a wildcard in a selected bit must be copied to the branches of both values; therefore
+//! a rule with wildcards in more than a few of a root's bits goes to the next tree. A leaf has a
+//! few rules, and eight rules are compared at once.
 //!
-//! A burst walks together, level by level, so that the misses of different packets overlap. Where
-//! the rule that is found rejects, the packet asks again for rules behind that session.
+//! Example: the rules 1: `00*`, 2: `01*`, 3: `*11` over three bits. A root that selects the first
+//! two bits puts rule 1 in branch 00 and rule 2 in branch 01. Rule 3 is copied to the branches 01
+//! and 11, or goes to a second tree that selects the last two bits. The packet `011` reaches branch
+//! 01, which has the rules 2 and 3; rule 2 is first.
+//!
+//! Two values in each branch save work. `best` is the first rule below the branch: if an earlier
+//! rule was already found, the branch is skipped. `marks` summarises further bits of the rules
+//! below: most packets that match none of them stop there.
+//!
+//! A batch of packets descends together, level by level, so that the cache misses of different
+//! packets overlap. If the rule that is found rejects, the search starts again after the rules of
+//! that session.
 
 mod bits;
 mod block;
@@ -28,29 +38,30 @@ use trees::{MatchAction, Search, Trees};
 use super::list::RuleList;
 use crate::dataplane::flow_key::FlowKey;
 
-/// A forest for either family.
+/// A forest for one address family.
 #[derive(Debug)]
 pub(super) enum CutForest {
-    /// Two address words of 32 bits.
+    /// IPv4: two address words of 32 bits.
     V4(Trees<2, 2>),
-    /// Eight of them.
+    /// IPv6: eight address words of 32 bits.
     V6(Trees<8, 5>),
 }
 
 impl CutForest {
-    /// The best of some forests.
+    /// Builds several forests and keeps the fastest.
     pub(super) fn new(list: &RuleList<'_>, is_ipv4: bool) -> Self {
         let tried = build::wildcard_limits(list.len());
         if is_ipv4 { Self::V4(Trees::new(list, tried)) } else { Self::V6(Trees::new(list, tried)) }
     }
 
-    /// The first that is grown.
+    /// Builds one forest, which takes less time.
     pub(super) fn new_fast(list: &RuleList<'_>, is_ipv4: bool) -> Self {
         let tried = build::wildcard_limits(list.len()).get(..1).unwrap_or_default();
         if is_ipv4 { Self::V4(Trees::new(list, tried)) } else { Self::V6(Trees::new(list, tried)) }
     }
 
-    /// Puts the place of the rule that decides on each key into `answers`, or [`NO_MATCH`](super::list::NO_MATCH).
+    /// Writes to `answers` the index of the rule that decides on each key, or
+    /// [`NO_MATCH`](super::list::NO_MATCH).
     pub(super) fn classify(&self, keys: &[FlowKey], answers: &mut [u32]) {
         match self {
             Self::V4(trees) => isa::dispatch(trees, Search::Decides, keys, answers),
@@ -58,8 +69,8 @@ impl CutForest {
         }
     }
 
-    /// Puts the place of the first rule that matches each key, at or behind its place in `from`,
-    /// into `answers`, or [`NO_MATCH`](super::list::NO_MATCH).
+    /// Writes to `answers` the index of the first rule that matches each key, at or after its index
+    /// in `from`, or [`NO_MATCH`](super::list::NO_MATCH).
     pub(super) fn first_matches(&self, keys: &[FlowKey], from: &[u32], answers: &mut [u32]) {
         match self {
             Self::V4(trees) => isa::dispatch(trees, Search::Matches(from), keys, answers),
@@ -67,7 +78,7 @@ impl CutForest {
         }
     }
 
-    /// The longest way through all trees: nodes and blocks.
+    /// The largest number of nodes and blocks that one lookup reads.
     pub(super) const fn depth(&self) -> usize {
         match self {
             Self::V4(trees) => trees.depth,
@@ -75,7 +86,7 @@ impl CutForest {
         }
     }
 
-    /// In bytes.
+    /// Memory in bytes.
     pub(super) fn memory(&self) -> usize {
         match self {
             Self::V4(trees) => trees.memory(),
@@ -108,7 +119,7 @@ impl<const A: usize, const N: usize> Trees<A, N> {
             trees.build(&rules, *max_wildcard_bits);
             trees
         });
-        // The one that is least work; the smaller one where that is the same.
+        // The forest with the lowest cost; of equal forests the smaller one.
         let best = grown.min_by_key(|trees| (trees.cost(&rules), trees.memory()));
         best.unwrap_or(Self {
             roots: vec![],

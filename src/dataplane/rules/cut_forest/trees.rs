@@ -1,57 +1,58 @@
-//! The parts of a forest: trees, nodes, branches, and what is searched for in them.
+//! The parts of a forest: trees, nodes and branches, and the searches in them.
 
 use super::block::Block;
 
-/// How many packets walk together.
+/// The number of packets that are searched together.
 pub(super) const BATCH_LEN: usize = 64;
 
-/// Trees over packets of `A` address words, which are `N` words of 64 bits with all else.
+/// Trees for packets with `A` address words of 32 bits, which are `N` words of 64 bits together
+/// with ports and protocol.
 #[derive(Debug)]
 pub(in crate::dataplane::rules) struct Trees<const A: usize, const N: usize> {
-    /// The roots, by the first rule below them.
+    /// The roots, sorted by the first rule below them.
     pub(super) roots: Vec<Branch>,
     pub(super) nodes: Vec<Node<N>>,
     pub(super) branches: Vec<Branch>,
     pub(super) blocks: Vec<Block<A>>,
     pub(super) actions: Vec<MatchAction>,
-    /// Nodes on the longest way down, of all trees together, and blocks at its end.
+    /// Nodes and blocks on the longest paths of all trees.
     pub(super) depth: usize,
 }
 
-/// What is searched for.
+/// The kind of a search.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Search<'a> {
-    /// The rule that decides.
+    /// Search the rule that decides.
     Decides,
-    /// The first rule that matches at or behind a place, which is one for each packet.
+    /// Search the first rule that matches at or after an index, which is given for each packet.
     Matches(&'a [u32]),
 }
 
-/// What an accept or reject rule makes of the search.
+/// The effect of a rule on the search.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum MatchAction {
-    /// It ends here.
+    /// The rule accepts: the search ends.
     Accepts,
-    /// It goes on at the next session, which begins here.
+    /// The rule rejects: the search continues at the next session, whose rules begin at this index.
     Rejects(u32),
 }
 
-/// A cut: the bits that tell the branches apart, and where these begin.
+/// A cut: the bits that select a branch, and the index of the first branch.
 ///
-/// What shares a branch is told apart once more by a *mark*, one of 64.
+/// Packets in one branch are distinguished further by a *mark*, one of 64.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Node<const N: usize> {
     pub(super) masks: [u64; N],
-    /// Other bits that nearly all rules below care about; they make the mark.
+    /// Other bits without wildcard in nearly all rules below; their hash is the mark.
     pub(super) marking: [u64; N],
     pub(super) first: u32,
-    /// How far a hash of 64 bits is moved to be the number of a branch.
+    /// The right shift that makes the number of a branch from a 64-bit hash.
     pub(super) shift: u32,
 }
 
 impl<const N: usize> Node<N> {
-    /// Which branch a packet with these words takes, and its mark, a bit. Bits that are not asked
-    /// about do not matter.
+    /// The branch of a packet with these words, and its mark as one bit. Bits outside the masks
+    /// have no effect.
     #[inline(always)]
     pub(super) fn branch(&self, words: &[u64; N]) -> (usize, u64) {
         let index = usize::try_from(hash(words, &self.masks) >> self.shift).unwrap_or_default();
@@ -59,7 +60,7 @@ impl<const N: usize> Node<N> {
     }
 }
 
-/// Of the bits of the masks; its highest bits depend on all of them.
+/// A hash of the bits in the masks; its highest bits depend on all of them.
 #[inline(always)]
 fn hash<const N: usize>(words: &[u64; N], masks: &[u64; N]) -> u64 {
     let parts = words.iter().zip(masks).zip(FACTORS);
@@ -68,7 +69,7 @@ fn hash<const N: usize>(words: &[u64; N], masks: &[u64; N]) -> u64 {
     })
 }
 
-/// Odd, and otherwise random.
+/// Random odd numbers.
 const FACTORS: [u64; 5] = [
     0x9e37_79b9_7f4a_7c15,
     0xff51_afd7_ed55_8ccd,
@@ -77,18 +78,19 @@ const FACTORS: [u64; 5] = [
     0xa076_1d64_78bd_642f,
 ];
 
-/// A way down.
+/// A branch to a node or a leaf.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Branch {
     /// A node, or the first block of a leaf.
     pub(super) next: ChildRef,
-    /// The first rule below; [`NO_MATCH`](crate::dataplane::rules::list::NO_MATCH) where there is none.
+    /// Index of the first rule below; [`NO_MATCH`](crate::dataplane::rules::list::NO_MATCH) where
+    /// there is none.
     pub(super) best: u32,
-    /// The marks of all packets that may match some rule below.
+    /// The marks of all packets that can match a rule below.
     pub(super) marks: u64,
 }
 
-/// A node has its highest bit set; else it is a leaf's first block.
+/// A node if the highest bit is set; otherwise a block of a leaf.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ChildRef(u32);
 
@@ -121,7 +123,7 @@ impl ChildRef {
 }
 
 impl<const A: usize, const N: usize> Trees<A, N> {
-    /// In bytes.
+    /// Memory in bytes.
     pub(super) fn memory(&self) -> usize {
         size_of_val(&*self.nodes)
             + size_of_val(&*self.branches)
