@@ -7,7 +7,11 @@ use super::frame::Frame;
 use crate::model::{Direction, NetworkInterface};
 
 /// The index of an interface, and the direction of a frame at it.
-pub(super) type FrameOwner = (u32, Direction);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FrameOwner {
+    pub(super) interface: u32,
+    pub(super) direction: Direction,
+}
 
 /// Finds interfaces by MAC address, then by IP address.
 #[derive(Debug)]
@@ -59,7 +63,7 @@ impl InterfaceLookup {
     /// The owner of a frame if one interface owns every frame.
     #[inline]
     pub(super) fn single_owner(frame: &Frame<'_>) -> FrameOwner {
-        (0, frame.direction.unwrap_or(Direction::Ingress))
+        FrameOwner { interface: 0, direction: frame.direction.unwrap_or(Direction::Ingress) }
     }
 
     /// The interfaces that own the frame, in their order. "MAC, then IP address, then pcapng flags
@@ -90,7 +94,7 @@ impl InterfaceLookup {
             add(by_ip, destination, Direction::Ingress, owners);
         }
         if owners.len() > 1 {
-            owners.sort_unstable_by_key(|(interface, _)| *interface);
+            owners.sort_unstable_by_key(|owner| owner.interface);
         }
     }
 }
@@ -108,8 +112,8 @@ fn add<A: Ord + Copy>(
         if *known != address {
             return;
         }
-        if !owners.iter().any(|(owner, _)| owner == interface) {
-            owners.push((*interface, direction));
+        if !owners.iter().any(|owner| owner.interface == *interface) {
+            owners.push(FrameOwner { interface: *interface, direction });
         }
     }
 }
@@ -131,7 +135,7 @@ mod tests {
     }
 
     /// The owners of a frame from MAC 1 and 10.0.0.1 to MAC 2 and 10.0.0.2.
-    fn owners(interfaces: &[NetworkInterface], hint: Option<Direction>) -> Vec<FrameOwner> {
+    fn owners(interfaces: &[NetworkInterface], hint: Option<Direction>) -> Vec<(u32, Direction)> {
         let mut bytes = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0, 0x45, 0, 0, 20];
         bytes.extend([0, 0, 0, 0, 64, 1, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
         let mut frame = Frame::new(&bytes);
@@ -141,7 +145,7 @@ mod tests {
         let mut owners = Vec::new();
         interface_lookup.owners(&frame, Some(&key), &mut owners);
         assert!(owners.len() <= interface_lookup.max_owners());
-        owners
+        owners.iter().map(|owner| (owner.interface, owner.direction)).collect()
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(super) struct KnownTargets {
 }
 
 impl KnownTargets {
-    /// Each address of these targets, and their ports beside the standard ports of tunnels.
+    /// Each address of these targets, and their ports in addition to the standard ports of tunnels.
     pub(super) fn new<'a>(known: impl Iterator<Item = &'a CompiledTarget>) -> Self {
         let mut targets = Vec::new();
         let mut ports = TunnelPorts::standard();

@@ -21,8 +21,10 @@ pub(super) struct Lookup {
     rules: u32,
     /// The answer of the rule set; if [`DECIDED`], the index in [`LookupBatch::decided`].
     answer: u32,
+    /// Index of the interface; meaningless without a direction.
     interface: u32,
-    direction: Direction,
+    /// `None` if no interface owns the frame.
+    direction: Option<Direction>,
     /// Index of the frame in the batch.
     frame: u8,
     /// Index of the key.
@@ -36,9 +38,11 @@ impl Lookup {
         usize::from(self.frame)
     }
 
+    /// The interface that owns the frame, if any, and the direction there.
     #[inline(always)]
-    pub(super) const fn owner(&self) -> FrameOwner {
-        (self.interface, self.direction)
+    pub(super) fn owner(&self) -> Option<FrameOwner> {
+        let interface = self.interface;
+        self.direction.map(|direction| FrameOwner { interface, direction })
     }
 }
 
@@ -123,15 +127,20 @@ impl LookupBatch {
     ) {
         let Some(key) = self.keys.get(self.key_count.wrapping_sub(1)) else { return };
         match table.precheck(owner, key, frame) {
-            Precheck::Rules(rules) => self.push(index, owner, rules, 0),
-            Precheck::Decided(outcome) => self.add_decided(index, owner, outcome),
+            Precheck::Rules(rules) => self.push(index, Some(owner), rules, 0),
+            Precheck::Decided(outcome) => self.add_decided(index, Some(owner), outcome),
         }
     }
 
     /// Adds a lookup with a known outcome. If it is mirrored, the last key must be that of the
     /// frame.
     #[inline]
-    pub(super) fn add_decided(&mut self, frame: usize, owner: FrameOwner, outcome: MirrorOutcome) {
+    pub(super) fn add_decided(
+        &mut self,
+        frame: usize,
+        owner: Option<FrameOwner>,
+        outcome: MirrorOutcome,
+    ) {
         let place = u32::try_from(self.decided.len()).unwrap_or(u32::MAX);
         self.decided.push(outcome);
         self.push(frame, owner, DECIDED, place);
@@ -151,13 +160,13 @@ impl LookupBatch {
     }
 
     #[inline(always)]
-    fn push(&mut self, frame: usize, (interface, direction): FrameOwner, rules: u32, answer: u32) {
+    fn push(&mut self, frame: usize, owner: Option<FrameOwner>, rules: u32, answer: u32) {
         let key = narrow(self.key_count.saturating_sub(1));
         self.lookups.push(Lookup {
             rules,
             answer,
-            interface,
-            direction,
+            interface: owner.map_or(0, |owner| owner.interface),
+            direction: owner.map(|owner| owner.direction),
             frame: narrow(frame),
             key,
         });

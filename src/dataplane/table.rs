@@ -61,7 +61,7 @@ impl MirrorTable {
     }
 
     /// Compiles the parts and reuses the compiled rules of an earlier table. If only a few rules
-    /// differ, they are kept as a patch beside the old rules, which is fast; call
+    /// differ, they are kept as a patch of the old rules, which is fast; call
     /// [`MirrorTable::fully_compiled`] later to compile them.
     #[must_use]
     pub fn reusing(parts: TableParts, previous: &Self) -> Self {
@@ -221,7 +221,7 @@ impl MirrorTable {
     /// are not recognised here, because the contents of the packet are not known.
     #[must_use]
     pub fn decide(&self, interface: u32, direction: Direction, key: &FlowKey) -> MirrorOutcome {
-        match self.precheck((interface, direction), key, &Frame::new(&[])) {
+        match self.precheck(FrameOwner { interface, direction }, key, &Frame::new(&[])) {
             Precheck::Decided(outcome) => outcome,
             Precheck::Rules(rules) => {
                 let matched = self.rule_set(rules).and_then(|rules| rules.first_accept(key));
@@ -232,13 +232,8 @@ impl MirrorTable {
 
     /// Checks everything that precedes the rules: interface, loop guard and AWS's exclusions.
     #[inline(always)]
-    pub(super) fn precheck(
-        &self,
-        (interface, direction): FrameOwner,
-        key: &FlowKey,
-        frame: &Frame<'_>,
-    ) -> Precheck {
-        let Some(slot) = self.slot_of(interface, direction) else {
+    pub(super) fn precheck(&self, owner: FrameOwner, key: &FlowKey, frame: &Frame<'_>) -> Precheck {
+        let Some(slot) = self.slot_of(owner.interface, owner.direction) else {
             return Precheck::Decided(MirrorOutcome::NotMirrored(NotMirrored::NoNetworkInterface));
         };
         if self.guard.may_be_copy(key)

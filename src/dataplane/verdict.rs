@@ -107,13 +107,8 @@ pub struct Verdict {
     pub frame: u16,
     /// Direction at the interface; meaningless if there is no interface.
     pub direction: Direction,
-    /// Index of the interface in the mirror table, or [`Verdict::NO_INTERFACE`].
-    pub interface: u32,
+    /// Index of the interface in the mirror table; `None` if no interface owns the frame.
+    pub interface: Option<u32>,
     /// Whether the frame was mirrored, and why.
     pub outcome: MirrorOutcome,
-}
-
-impl Verdict {
-    /// Value of `interface` if the frame belongs to no interface.
-    pub const NO_INTERFACE: u32 = u32::MAX;
 }

@@ -83,8 +83,8 @@ impl Worker {
     }
 
     /// The same worker, but every frame belongs to the interface at this index of the table,
-    /// regardless of addresses, as in live capture. With [`Verdict::NO_INTERFACE`] no frame belongs
-    /// to an interface.
+    /// regardless of addresses, as in live capture. If the table has no such interface, no frame
+    /// belongs to an interface.
     #[must_use]
     pub const fn with_interface(mut self, interface: u32) -> Self {
         self.interface = Some(interface);
@@ -215,7 +215,9 @@ impl Worker {
             match batch.add_key(frame.bytes) {
                 _ if frame.medium == Medium::Unsupported => add_unsupported(batch, index),
                 Ok(_) => batch.add(&self.table, (index, frame), owner),
-                Err(reason) => batch.add_decided(index, owner, MirrorOutcome::NotMirrored(reason)),
+                Err(reason) => {
+                    batch.add_decided(index, Some(owner), MirrorOutcome::NotMirrored(reason));
+                }
             }
         }
     }
@@ -230,24 +232,23 @@ impl Worker {
         if frame.medium == Medium::Unsupported {
             return add_unsupported(batch, index);
         }
-        if interface == Verdict::NO_INTERFACE {
-            return add_unowned(batch, index, NotMirrored::NoNetworkInterface);
-        }
         if frame.is_next_segment && batch.add_same(&self.table, index) {
             return;
         }
-        let owner =
-            self.with_forced_direction((interface, frame.direction.unwrap_or(Direction::Ingress)));
+        let direction = frame.direction.unwrap_or(Direction::Ingress);
+        let owner = self.with_forced_direction(FrameOwner { interface, direction });
         let holds = |(key, _): &(FlowKey, MirrorOutcome)| {
             frame.is_next_segment && !self.table.needs_decision_per_segment(key)
         };
         if let Some((key, outcome)) = self.last_decision.filter(holds) {
             batch.add_known_key(key);
-            return batch.add_decided(index, owner, outcome);
+            return batch.add_decided(index, Some(owner), outcome);
         }
         match batch.add_key(frame.bytes) {
             Ok(_) => batch.add(&self.table, (index, frame), owner),
-            Err(reason) => batch.add_decided(index, owner, MirrorOutcome::NotMirrored(reason)),
+            Err(reason) => {
+                batch.add_decided(index, Some(owner), MirrorOutcome::NotMirrored(reason));
+            }
         }
     }
 
@@ -272,15 +273,18 @@ impl Worker {
             let owner = self.with_forced_direction(*owner);
             match read {
                 Ok(()) => batch.add(&self.table, (index, frame), owner),
-                Err(reason) => batch.add_decided(index, owner, MirrorOutcome::NotMirrored(reason)),
+                Err(reason) => {
+                    batch.add_decided(index, Some(owner), MirrorOutcome::NotMirrored(reason));
+                }
             }
         }
         self.owners = owners;
     }
 
     #[inline]
-    fn with_forced_direction(&self, (interface, direction): FrameOwner) -> FrameOwner {
-        (interface, self.forced_direction.unwrap_or(direction))
+    fn with_forced_direction(&self, owner: FrameOwner) -> FrameOwner {
+        let direction = self.forced_direction.unwrap_or(owner.direction);
+        FrameOwner { direction, ..owner }
     }
 
     /// Counts a frame that is not mirrored, or records its copy.
@@ -292,9 +296,11 @@ impl Worker {
         (batch, lookup): (&LookupBatch, &Lookup),
     ) {
         let index = u16::try_from(start + lookup.frame()).unwrap_or(u16::MAX);
-        let (interface, direction) = lookup.owner();
+        let owner = lookup.owner();
+        let direction = owner.map_or(Direction::Ingress, |owner| owner.direction);
         let outcome = batch.outcome(&self.table, lookup);
         if self.wants_verdicts {
+            let interface = owner.map(|owner| owner.interface);
             self.verdicts.push(Verdict { frame: index, direction, interface, outcome });
         }
         match (outcome, batch.key(lookup)) {
@@ -357,8 +363,7 @@ impl Worker {
 /// Adds a frame that belongs to no interface.
 #[cold]
 fn add_unowned(batch: &mut LookupBatch, index: usize, reason: NotMirrored) {
-    let nobody = (Verdict::NO_INTERFACE, Direction::Ingress);
-    batch.add_decided(index, nobody, MirrorOutcome::NotMirrored(reason));
+    batch.add_decided(index, None, MirrorOutcome::NotMirrored(reason));
 }
 
 #[cold]

@@ -132,6 +132,7 @@ impl VxlanTemplate {
     }
 }
 
+/// The sum of the words of the header that do not change.
 fn fixed_sum(header: &[u8; VXLAN_OUTER_LEN], is_ipv4: bool) -> u32 {
     let fixed = if is_ipv4 {
         sum_of_words(&header[14..34])

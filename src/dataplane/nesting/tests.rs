@@ -235,7 +235,11 @@ fn own_copies_are_recognised_in_tunnels_and_icmp_errors() {
         assert_eq!(verdict(&overlay(4_789, &own)), OWN);
         assert_eq!(verdict(&ethernet(0x0800, &ipv4(4, packet(&own)))), OWN);
         assert_eq!(verdict(&errors(&own)[0]), OWN);
-        assert_eq!(verdict(&copy(4_789, &own)), NESTED, "another's copy of ours");
+        assert_eq!(
+            verdict(&copy(4_789, &own)),
+            NESTED,
+            "a copy that another host made of an own copy"
+        );
     }
     assert_eq!(verdict(&to((TARGET.0, 5_000))), None, "to another port");
 }

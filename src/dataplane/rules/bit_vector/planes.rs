@@ -24,7 +24,8 @@ pub(super) const MAX_BATCH_LEN: usize = 64;
 /// The number of rules in one byte of a table.
 const RULES_PER_GROUP: usize = 8;
 
-/// The largest number of planes: the rules of all words need at most 76 half bytes and 252 ranges.
+/// The largest number of planes: the rules of all words need at most 76 half bytes, and 252 ranges
+/// of which four share a plane.
 const MAX_PLANES: usize = 144;
 
 /// The planes of a batch.

@@ -7,10 +7,11 @@
 //! a rule with wildcards in more than a few of a root's bits goes to the next tree. A leaf has a
 //! few rules, and eight rules are compared at once.
 //!
-//! Example: the rules 1: `00*`, 2: `01*`, 3: `*11` over three bits. A root that selects the first
-//! two bits puts rule 1 in branch 00 and rule 2 in branch 01. Rule 3 is copied to the branches 01
-//! and 11, or goes to a second tree that selects the last two bits. The packet `011` reaches branch
-//! 01, which has the rules 2 and 3; rule 2 is first.
+//! Example: the rules 1: `00*`, 2: `01*`, 3: `*11` over three bits, with branches named by their
+//! bits instead of a hash. A root that selects the first two bits puts rule 1 in branch 00 and rule
+//! 2 in branch 01. Rule 3 is copied to the branches 01 and 11, or goes to a second tree that
+//! selects the last two bits. The packet `011` reaches branch 01, which has the rules 2 and 3; rule
+//! 2 is first.
 //!
 //! Two values in each branch save work. `best` is the first rule below the branch: if an earlier
 //! rule was already found, the branch is skipped. `marks` summarises further bits of the rules

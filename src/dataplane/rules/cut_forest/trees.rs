@@ -83,7 +83,7 @@ const FACTORS: [u64; 5] = [
 pub(super) struct Branch {
     /// A node, or the first block of a leaf.
     pub(super) next: ChildRef,
-    /// Index of the first rule below; [`NO_MATCH`](crate::dataplane::rules::list::NO_MATCH) where
+    /// Index of the first rule below; [`NO_MATCH`](crate::dataplane::rules::list::NO_MATCH) if
     /// there is none.
     pub(super) best: u32,
     /// The marks of all packets that can match a rule below.
