@@ -82,7 +82,7 @@ impl ExplainLine {
         frame: &Frame<'_>,
         verdict: &Verdict,
     ) -> Self {
-        let interface = table.interfaces().get(to_usize(verdict.interface));
+        let interface = verdict.interface.and_then(|index| table.interfaces().get(to_usize(index)));
         Self {
             number,
             timestamp_ns: frame.timestamp_ns,
@@ -206,10 +206,11 @@ fn session_decisions(
     verdict: &Verdict,
 ) -> Vec<SessionDecision> {
     let Ok(key) = FlowKey::parse(frame.bytes) else { return Vec::new() };
-    let decisions = table.session_decisions(verdict.interface, verdict.direction, &key);
+    let Some(interface) = verdict.interface else { return Vec::new() };
+    let decisions = table.session_decisions(interface, verdict.direction, &key);
     let numbered = (0..).zip(table.sessions());
     numbered
-        .filter(|(_, session)| session.interface == verdict.interface)
+        .filter(|(_, session)| session.interface == interface)
         .map(|(index, session)| {
             let decision = decisions.iter().find(|decision| decision.matched.session == index);
             let rejecting = decision.filter(|decision| decision.action == RuleAction::Reject);

@@ -1,8 +1,8 @@
-//! Traffic that AWS never mirrors, and DNS with the VPC resolver.
+//! Recognises traffic that AWS never mirrors, and DNS with the VPC resolver.
 //!
 //! "The following traffic types cannot be mirrored: ARP, DHCP, instance metadata service, NTP,
-//! Windows activation" is AWS's list. ARP is not IP and never gets here. NTP is the link-local
-//! time service alone: real AWS copies hold NTP with public servers.
+//! Windows activation" is AWS's list. ARP is not IP and is rejected by the parser. NTP means only
+//! the link-local time service, because real copies of AWS contain NTP with public servers.
 
 use std::net::IpAddr;
 
@@ -10,9 +10,9 @@ use super::flow_key::FlowKey;
 use crate::model::Settings;
 
 const DNS: u16 = 53;
-/// 67 and 68.
+/// The first of two ports: 67 and 68.
 const DHCP: u16 = 67;
-/// 546 and 547.
+/// The first of two ports: 546 and 547.
 const DHCPV6: u16 = 546;
 const WINDOWS_ACTIVATION: u16 = 1688;
 const TCP: u16 = 6;
@@ -24,27 +24,27 @@ const RESOLVER: u8 = 253;
 const TIME: u8 = 123;
 const ACTIVATION: [u8; 2] = [250, 251];
 
-/// `fd00:ec2::`, the first half of it.
+/// The first half of `fd00:ec2::`.
 const SERVICES_V6: [u8; 8] = [0xfd, 0x00, 0x0e, 0xc2, 0, 0, 0, 0];
 const METADATA_V6: [u8; 8] = [0, 0, 0, 0, 0, 0, 0x02, 0x54];
 const RESOLVER_V6: [u8; 8] = [0, 0, 0, 0, 0, 0, 0x02, 0x53];
 const TIME_V6: [u8; 8] = [0, 0, 0, 0, 0, 0, 0x01, 0x23];
 
-/// Which service of AWS a packet talks to.
+/// The AWS service that a packet belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TrafficClass {
-    /// None: the rules decide.
+    /// No service: the rules decide.
     Ordinary,
-    /// One whose traffic is never mirrored, unless the exclusions are off.
+    /// A service whose traffic is never mirrored, unless the exclusions are disabled.
     Excluded,
     /// The VPC resolver, on port 53.
     AmazonDns,
 }
 
-/// Tells services by address and port.
+/// Classifies packets by address and port.
 #[derive(Debug)]
 pub(super) struct AwsExclusions {
-    /// Whether the list holds at all.
+    /// Whether the exclusions are enabled.
     pub(super) enabled: bool,
     resolvers: Vec<([u8; 16], bool)>,
 }
@@ -64,7 +64,7 @@ impl AwsExclusions {
         Self { enabled: settings.aws_exclusions, resolvers: resolvers.collect() }
     }
 
-    /// Nearly every packet is ordinary, and a few comparisons tell.
+    /// The class of a packet. Nearly all packets are ordinary, which a few comparisons prove.
     #[inline]
     pub(super) fn traffic_class(&self, key: &FlowKey) -> TrafficClass {
         let near = is_service_address(key.source_half(), key.is_ipv4)
@@ -76,7 +76,8 @@ impl AwsExclusions {
         }
     }
 
-    /// The resolver's link-local addresses are near in any case.
+    /// Whether a packet may be DNS with a configured resolver. The resolver's link-local addresses
+    /// are service addresses and need no test here.
     #[inline]
     fn may_be_dns(&self, key: &FlowKey) -> bool {
         !self.resolvers.is_empty() && (key.source_port == DNS || key.destination_port == DNS)
@@ -90,7 +91,7 @@ impl AwsExclusions {
         let (source, destination) = (key.source_half(), key.destination_half());
         let queries = key.destination_port == DNS && self.is_resolver(destination, key.is_ipv4);
         let answers = key.source_port == DNS && self.is_resolver(source, key.is_ipv4);
-        // Without ports both numbers are zero.
+        // Without ports both port numbers are zero.
         if queries || answers { TrafficClass::AmazonDns } else { TrafficClass::Ordinary }
     }
 
@@ -104,7 +105,7 @@ impl AwsExclusions {
     }
 }
 
-/// Whether an address is among those that AWS's services have.
+/// Whether an address is in a range of AWS's services.
 #[inline]
 fn is_service_address(half: [u8; 16], is_ipv4: bool) -> bool {
     let [a, b, c, _, ..] = half;
@@ -115,7 +116,7 @@ fn is_service_address(half: [u8; 16], is_ipv4: bool) -> bool {
     }
 }
 
-/// The host part of one of AWS's service addresses: of IPv4 `Ok`, of IPv6 `Err`.
+/// The host part of an address of AWS's services: `Ok` for IPv4, `Err` for IPv6.
 fn link_local_service(half: [u8; 16], is_ipv4: bool) -> Option<Result<u8, [u8; 8]>> {
     if is_ipv4 {
         let [a, b, c, host, ..] = half;
@@ -126,8 +127,8 @@ fn link_local_service(half: [u8; 16], is_ipv4: bool) -> Option<Result<u8, [u8; 8
     }
 }
 
-/// By destination port: RFC 2131, section 4.1, and RFC 8415, section 7.2, name the port that
-/// each side listens on.
+/// Whether a packet is DHCP by its destination port: RFC 2131, section 4.1, and RFC 8415, section
+/// 7.2, define the port on which each side listens.
 #[inline]
 fn is_dhcp(key: &FlowKey) -> bool {
     let first = if key.is_ipv4 { DHCP } else { DHCPV6 };

@@ -1,65 +1,66 @@
-//! The rules of all interfaces, compiled: for each interface four sets, ingress and IPv4 first.
+//! The compiled rules of all interfaces: four sets for each interface, in the order ingress IPv4,
+//! ingress IPv6, egress IPv4, egress IPv6.
 //!
-//! Interfaces whose sessions have the same filters share theirs. What an earlier table has
-//! compiled is taken over where it still holds, so that a change costs what it touches.
+//! Interfaces whose sessions have the same filters share their sets. Sets of an earlier table are
+//! reused if their filters are unchanged, so the cost of a change depends only on its size.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::flow_key::FlowKey;
 use super::rules::{EngineStats, RuleSet};
-use super::table::{CompiledSession, TableParts};
+use super::table_parts::{CompiledSession, TableParts};
 use super::verdict::SessionMatch;
 use crate::model::{Direction, Filter, NetworkInterfaceId};
 
-/// The sets of an interface.
+/// The number of sets of an interface.
 const SETS: usize = 4;
 
-/// A set of rules in the place of its interface.
+/// A rule set at an interface.
 #[derive(Debug, Clone)]
 pub(super) struct InterfaceRuleSet {
     set: Arc<RuleSet>,
-    /// The index in the table of the interface's first session.
+    /// The index in the table of the first session of the interface.
     first_session: u32,
 }
 
-/// All of them.
+/// The rule sets of all interfaces.
 #[derive(Debug, Default)]
 pub(super) struct CompiledRules {
     all: Vec<InterfaceRuleSet>,
 }
 
-/// What is there already.
+/// The compiled rules of an earlier table, and how they may be reused.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum PreviousRules<'a> {
-    /// Nothing.
+    /// There is no earlier table.
     None,
-    /// A table; rules that changed may stand beside its tables.
+    /// Reuse sets with a patch for the rules that changed.
     AllowPatches(&'a TableParts, &'a CompiledRules),
-    /// The same, but where rules changed new tables are made.
+    /// Reuse only sets whose rules did not change; compile the others.
     Recompile(&'a TableParts, &'a CompiledRules),
 }
 
 impl InterfaceRuleSet {
-    /// Puts the answer for each key into `answers`; the keys are of the family of the rules.
+    /// Writes the answer for each key to `answers`. The keys must be of the family of the rules.
     #[inline]
     pub(super) fn classify(&self, keys: &[FlowKey], answers: &mut [u32]) {
         self.set.classify(keys, answers);
     }
 
-    /// Whether what they answered is worth being kept.
+    /// Whether the set is slow enough for a cache of its answers to be worthwhile.
     #[inline]
     pub(super) fn is_expensive(&self) -> bool {
         self.set.is_expensive()
     }
 
-    /// Which session of the table and which of its rules an answer stands for.
+    /// The session of the table and the rule that an answer denotes.
     #[inline]
     pub(super) fn session_match(&self, answer: u32) -> Option<SessionMatch> {
         self.set.session_match(answer).map(|matched| self.in_table(matched))
     }
 
-    /// The first session that accepts, and its rule.
+    /// The first session that accepts the packet, and its rule.
     pub(super) fn first_accept(&self, key: &FlowKey) -> Option<SessionMatch> {
         self.set.first_accept(key).map(|matched| self.in_table(matched))
     }
@@ -78,7 +79,7 @@ impl InterfaceRuleSet {
 }
 
 impl CompiledRules {
-    /// Compiles the rules of each interface of the parts, unless the cache has them.
+    /// Compiles the rules of each interface of the parts that are not in the cache.
     pub(super) fn new(
         parts: &TableParts,
         previous: PreviousRules<'_>,
@@ -95,13 +96,13 @@ impl CompiledRules {
         Self { all: all.collect() }
     }
 
-    /// Those of that number.
+    /// The set with this number.
     #[inline]
     pub(super) fn get(&self, number: u32) -> Option<&InterfaceRuleSet> {
         self.all.get(usize::try_from(number).ok()?)
     }
 
-    /// From now on these are those of that number.
+    /// Replaces the set with this number.
     pub(super) fn put(&mut self, number: u32, set: Arc<RuleSet>) {
         let place = usize::try_from(number).ok().and_then(|number| self.all.get_mut(number));
         if let Some(rule_set) = place {
@@ -113,12 +114,12 @@ impl CompiledRules {
         self.all.iter()
     }
 
-    /// Whether no rules stand beside their tables.
+    /// Whether no set has a patch.
     pub(super) fn are_fully_compiled(&self) -> bool {
         self.all.iter().all(|rule_set| rule_set.set.is_fully_compiled())
     }
 
-    /// Whether all sets are the same in memory.
+    /// Whether both share all sets in memory.
     #[cfg(test)]
     pub(super) fn are_shared_with(&self, other: &Self) -> bool {
         self.all.iter().zip(&other.all).all(|(own, other)| Arc::ptr_eq(&own.set, &other.set))
@@ -131,7 +132,7 @@ impl CompiledRules {
 }
 
 impl<'a> PreviousRules<'a> {
-    /// Where each interface of the earlier table is.
+    /// The sets of each interface of the earlier table.
     fn by_interface(self) -> HashMap<&'a NetworkInterfaceId, &'a [InterfaceRuleSet; SETS]> {
         let (Self::AllowPatches(parts, compiled) | Self::Recompile(parts, compiled)) = self else {
             return HashMap::new();
@@ -141,7 +142,7 @@ impl<'a> PreviousRules<'a> {
     }
 }
 
-/// The sessions of each interface.
+/// By interface: the index of the first session, and the sessions.
 struct SessionsByInterface<'a>(HashMap<u32, (u32, &'a [CompiledSession])>);
 
 impl<'a> SessionsByInterface<'a> {
@@ -155,35 +156,35 @@ impl<'a> SessionsByInterface<'a> {
         Self(groups.collect())
     }
 
-    /// The index of the first session, and the filters in the order of asking.
+    /// The index of the first session of an interface, and its filters in evaluation order.
     fn first_and_filters(&self, interface: u32) -> (u32, Vec<Arc<Filter>>) {
         let (first, sessions) = self.0.get(&interface).copied().unwrap_or_default();
         (first, sessions.iter().map(|session| Arc::clone(&session.filter)).collect())
     }
 }
 
-/// Compiled rules by the filters that they were compiled from. Interfaces whose sessions have the
-/// same filters share their rules, also where each interface has a table of its own.
+/// Compiled rules, by the filters from which they were compiled. Interfaces whose sessions have the
+/// same filters share their rules, even if each interface has its own table.
 #[derive(Debug, Default)]
 pub struct RuleCache {
-    /// By the addresses of the filters, which the value keeps allocated.
+    /// By the memory addresses of the filters; the value keeps them allocated.
     sets: HashMap<Vec<usize>, CachedSets>,
-    /// How many entries are looked through for unused ones, at least.
+    /// The number of entries from which unused entries are removed.
     prune_len: usize,
 }
 
 #[derive(Debug)]
 struct CachedSets {
-    /// No other filter can be at the addresses of the key while these are allocated.
+    /// While these are allocated, no other filter can have the addresses of the key.
     _filters: Vec<Arc<Filter>>,
     sets: [Arc<RuleSet>; SETS],
 }
 
-/// Up to this number of entries, unused ones are removed whenever rules are compiled.
+/// Below this number of entries, unused entries are removed each time rules are compiled.
 const MIN_PRUNE_LEN: usize = 64;
 
 impl RuleCache {
-    /// Adds the rules that another cache has; they take the place of those of the same filters.
+    /// Adds the rules of another cache; they replace the rules of the same filters.
     pub fn merge(&mut self, other: Self) {
         self.sets.extend(other.sets);
     }
@@ -201,7 +202,7 @@ impl RuleCache {
         self.sets.insert(key, CachedSets { _filters: filters, sets });
     }
 
-    /// How many combinations of filters it has rules of.
+    /// The number of combinations of filters in the cache.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.sets.len()
@@ -209,7 +210,7 @@ impl RuleCache {
 }
 
 impl CachedSets {
-    /// Whether a table has the rules.
+    /// Whether a table uses the rules.
     fn is_used(&self) -> bool {
         self.sets.iter().any(|set| Arc::strong_count(set) > 1)
     }
@@ -219,7 +220,7 @@ fn addresses(filters: &[Arc<Filter>]) -> Vec<usize> {
     filters.iter().map(|filter| Arc::as_ptr(filter).addr()).collect()
 }
 
-/// Makes sets.
+/// Builds the sets of one interface after the other.
 struct RuleSetBuilder<'a> {
     previous: PreviousRules<'a>,
     previous_by_interface: HashMap<&'a NetworkInterfaceId, &'a [InterfaceRuleSet; SETS]>,
@@ -250,13 +251,13 @@ impl RuleSetBuilder<'_> {
         sets
     }
 
-    /// Whether rules may stand beside their tables, or none of these do.
+    /// Whether patches are allowed, or none of these sets has one.
     fn may_reuse(&self, sets: &[Arc<RuleSet>; SETS]) -> bool {
         !matches!(self.previous, PreviousRules::Recompile(..))
             || sets.iter().all(|set| set.is_fully_compiled())
     }
 
-    /// What was compiled earlier, if it may be used.
+    /// The earlier set, adapted to these filters, if it may be reused.
     fn reusable(&self, previous: &RuleSet, filters: &[Arc<Filter>]) -> Option<Arc<RuleSet>> {
         let patched = previous.patched(filters)?;
         let must_recompile = matches!(self.previous, PreviousRules::Recompile(..));

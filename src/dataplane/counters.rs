@@ -1,25 +1,26 @@
-//! Counters: every frame ends in one counted box.
+//! Counters: every frame is counted exactly once, as mirrored, not mirrored or dropped.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::copy::CopyRef;
+use super::encap::copy::CopyRef;
 use super::endpoints::DropCause;
-use super::table::{CompiledSession, MirrorTable};
+use super::table::MirrorTable;
+use super::table_parts::CompiledSession;
 use super::verdict::{NotMirrored, SessionMatch};
 use crate::model::Direction;
 
-/// What one session did.
+/// The counters of one session.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SessionCounters {
-    /// Copies that left.
+    /// Copies that were sent.
     pub mirrored: u64,
     /// Inner bytes of these copies, after truncation, without encapsulation.
     pub mirrored_bytes: u64,
-    /// How many of these copies are shorter than their frame.
+    /// Copies among them that are shorter than their frame.
     pub truncated: u64,
-    /// How many of the shorter ones are so because the way to the target carries no more, not
-    /// because of PacketLength.
+    /// Truncated copies that are shorter because of the MTU of the path to the target, not because
+    /// of PacketLength.
     pub truncated_to_mtu: u64,
 }
 
@@ -41,23 +42,23 @@ impl SessionCounters {
     }
 }
 
-/// What was mirrored in one direction, and what would have been.
+/// The counters of one direction: copies that were sent, and copies that were dropped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DirectionCounters {
-    /// Copies that left.
+    /// Copies that were sent.
     pub mirrored: u64,
     /// Inner bytes of these copies, after truncation, without encapsulation.
     pub mirrored_bytes: u64,
-    /// Copies that a session took and that were lost.
+    /// Copies that a session accepted and that were dropped.
     pub skipped: u64,
-    /// Inner bytes of these.
+    /// Inner bytes of the dropped copies.
     pub skipped_bytes: u64,
 }
 
-/// What a worker did. `received = mirrored + not mirrored + dropped`, always.
+/// The counters of a worker. `received = mirrored + not mirrored + dropped` always holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Pairs of a frame and an interface that it belongs to; a frame that belongs to none is one.
+    /// Pairs of a frame and an interface that owns it; a frame without an owner counts once.
     pub received: u64,
     /// Frames that a source lent.
     pub frames: u64,
@@ -65,19 +66,19 @@ pub struct Counters {
     pub sessions: Vec<SessionCounters>,
     pub(super) not_mirrored: [u64; NotMirrored::ALL.len()],
     pub(super) dropped: [u64; DropCause::ALL.len()],
-    /// What sessions did that are no longer in the table.
+    /// The counters of sessions that are no longer in the table.
     retired: SessionCounters,
-    /// Ingress and egress.
+    /// By direction: ingress, then egress.
     directions: [DirectionCounters; 2],
-    /// Copies that left by rule: for each session as many places as its filter has rules, and
+    /// Copies that were sent, by rule: for each session one entry for each rule of its filter, and
     /// one for the network service `amazon-dns`.
     rules: Vec<u64>,
-    /// Where the places of each session begin.
+    /// Index in `rules` of the first entry of each session.
     rule_starts: Vec<usize>,
 }
 
 impl Counters {
-    /// All zero, for the sessions of a table.
+    /// Counters for the sessions of a table, all zero.
     #[must_use]
     pub fn new(table: &MirrorTable) -> Self {
         let sessions = table.sessions();
@@ -92,7 +93,7 @@ impl Counters {
         counters
     }
 
-    /// What was mirrored in one direction.
+    /// The counters of one direction.
     #[must_use]
     pub fn direction(&self, direction: Direction) -> DirectionCounters {
         let [ingress, egress] = self.directions;
@@ -102,9 +103,9 @@ impl Counters {
         }
     }
 
-    /// How many copies of a session left by each rule of its filter, in the order of
-    /// [`Filter::all_rules`](crate::model::Filter::all_rules), and behind them by the network
-    /// service `amazon-dns`. A changed filter begins anew.
+    /// Copies of a session that were sent, by the rule that accepted them, in the order of
+    /// [`Filter::all_rules`](crate::model::Filter::all_rules); the last entry is the network
+    /// service `amazon-dns`. The counts start at zero again when the filter changes.
     #[must_use]
     pub fn rules(&self, session: usize) -> &[u64] {
         let Some(start) = self.rule_starts.get(session) else { return &[] };
@@ -112,26 +113,26 @@ impl Counters {
         self.rules.get(*start..end).unwrap_or_default()
     }
 
-    /// Copies that left, of all sessions.
+    /// Copies that were sent, of all sessions.
     #[must_use]
     pub fn mirrored(&self) -> u64 {
         self.retired.mirrored + self.sessions.iter().map(|session| session.mirrored).sum::<u64>()
     }
 
-    /// Inner bytes that left, of all sessions.
+    /// Inner bytes that were sent, of all sessions.
     #[must_use]
     pub fn mirrored_bytes(&self) -> u64 {
         let now = self.sessions.iter().map(|session| session.mirrored_bytes).sum::<u64>();
         self.retired.mirrored_bytes + now
     }
 
-    /// How many stayed behind for one reason.
+    /// Frames that were not mirrored for one reason.
     #[must_use]
     pub fn not_mirrored(&self, reason: NotMirrored) -> u64 {
         self.not_mirrored.get(reason.index()).copied().unwrap_or_default()
     }
 
-    /// How many copies were lost for one cause.
+    /// Copies and frames that were dropped for one cause.
     #[must_use]
     pub fn dropped(&self, cause: DropCause) -> u64 {
         self.dropped.get(cause.index()).copied().unwrap_or_default()
@@ -143,21 +144,21 @@ impl Counters {
         self.unaccounted() == 0
     }
 
-    /// By how many frames `received` differs from what was mirrored, not mirrored and dropped;
-    /// anything but zero is a fault of this program.
+    /// The difference between `received` and the sum of mirrored, not mirrored and dropped; a value
+    /// other than zero is a bug in this program.
     #[must_use]
     pub fn unaccounted(&self) -> u64 {
         let buckets = self.not_mirrored.iter().chain(&self.dropped).sum::<u64>();
         self.received.abs_diff(self.mirrored() + buckets)
     }
 
-    /// Copies and bytes of sessions that a later table no longer has.
+    /// The counters of sessions that a later table no longer has.
     #[must_use]
     pub const fn retired(&self) -> SessionCounters {
         self.retired
     }
 
-    /// Adds what another worker with the same table counted.
+    /// Adds the counters of another worker with the same table.
     pub fn add(&mut self, other: &Self) {
         self.received += other.received;
         self.frames += other.frames;
@@ -177,7 +178,7 @@ impl Counters {
         }
     }
 
-    /// Carries the counts over to a new table: those of a session go with its id.
+    /// Moves the counters to a new table; those of a session follow its id.
     pub(super) fn move_to_table(&mut self, from: &MirrorTable, to: &MirrorTable) {
         let ids = from.sessions().iter().map(|session| &session.id);
         let places: HashMap<_, _> = ids.zip(0..).collect();
@@ -194,7 +195,7 @@ impl Counters {
                 *own = if same { *olds } else { 0 };
             }
         }
-        // What was taken is zero now.
+        // The counters of the sessions that still exist are zero now.
         old.sessions.iter().for_each(|gone| old.retired.add(gone));
         self.received = old.received;
         self.frames = old.frames;
@@ -202,7 +203,7 @@ impl Counters {
         (self.retired, self.directions) = (old.retired, old.directions);
     }
 
-    /// The sum of counters of any tables, with one session in the place of all.
+    /// The sum of counters of different tables, with one entry for all sessions together.
     #[must_use]
     pub fn sum<'a>(parts: impl Iterator<Item = &'a Self>) -> Self {
         let mut sum = Self::default();
@@ -215,7 +216,7 @@ impl Counters {
         sum
     }
 
-    /// The same counts, ordered by the sessions of another table.
+    /// The same counters in the order of the sessions of another table.
     #[must_use]
     pub fn reordered_for(&self, from: &MirrorTable, to: &MirrorTable) -> Self {
         let mut carried = self.clone();
@@ -223,7 +224,7 @@ impl Counters {
         carried
     }
 
-    /// Counts all that was mirrored as that of sessions that are no longer there.
+    /// Moves the counters of all sessions to the retired sessions.
     pub fn retire_sessions(&mut self) {
         let old = std::mem::take(&mut self.sessions);
         old.iter().for_each(|gone| self.retired.add(gone));
@@ -231,7 +232,7 @@ impl Counters {
         self.rule_starts.clear();
     }
 
-    /// So many frames were lost before they could be looked at.
+    /// Counts frames that were dropped before a decision.
     pub(super) fn count_dropped(&mut self, cause: DropCause, frames: u64) {
         self.received += frames;
         if let Some(count) = self.dropped.get_mut(cause.index()) {
@@ -239,7 +240,7 @@ impl Counters {
         }
     }
 
-    /// So many frames stayed behind.
+    /// Counts frames that were not mirrored.
     #[inline]
     pub fn count_not_mirrored(&mut self, reason: NotMirrored, frames: u64) {
         self.received += frames;
@@ -248,8 +249,8 @@ impl Counters {
         }
     }
 
-    /// Counts the copies of a burst, all at once: the sums of the directions stay in registers
-    /// meanwhile.
+    /// Counts the copies of a burst in one loop, so that the sums of the directions stay in
+    /// registers.
     pub(super) fn add_copies(&mut self, copies: &[CopyRef]) {
         self.received += u64::try_from(copies.len()).unwrap_or_default();
         let mut sums = [DirectionCounters::default(); 2];
@@ -258,7 +259,7 @@ impl Counters {
             if let Some(session) = self.session_of(copy) {
                 session.mirrored += 1;
                 session.mirrored_bytes += inner_len;
-                // Most copies are whole: nothing is written for these.
+                // Most copies are not truncated: avoid the stores for them.
                 if copy.is_truncated {
                     session.truncated += 1;
                     session.truncated_to_mtu += u64::from(copy.is_cut_to_mtu);
@@ -276,7 +277,7 @@ impl Counters {
         }
     }
 
-    /// Counts a copy that was lost, and marks it as no longer its session's.
+    /// Counts a dropped copy and marks it as [`CopyRef::LOST`].
     pub(super) fn record_drop(&mut self, copy: &mut CopyRef, cause: DropCause) {
         copy.session = CopyRef::LOST;
         let direction = for_direction(&mut self.directions, copy.direction);
@@ -304,8 +305,9 @@ impl Counters {
     }
 }
 
-/// Whether both sessions have the same rules. A file that is read again makes other filters of the
-/// same rules; most changes add or remove a rule.
+/// Whether both sessions have the same rules. Reloading a file makes new filters with the same
+/// rules, so pointers are not enough; most changes add or remove a rule, so the lengths are
+/// compared first.
 fn has_same_rules(one: &CompiledSession, other: &CompiledSession) -> bool {
     let [own, others] = [one, other].map(|session| session.filter.all_rules().len());
     Arc::ptr_eq(&one.filter, &other.filter) || own == others && one.filter == other.filter

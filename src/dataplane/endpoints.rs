@@ -1,38 +1,39 @@
-//! The endpoints of the loop: where frames come from, where copies go.
+//! The endpoints of the loop: the source of frames and the sink of copies. Both work on whole
+//! bursts, so there is one virtual call for each burst and none for each packet.
 
 use std::io;
 
-use super::copy::Copies;
+use super::encap::copy::Copies;
 use super::frame::Burst;
 use super::verdict::Verdict;
 
-/// Lends frames, a burst at a time.
+/// Lends frames, one burst at a time.
 pub trait Source {
-    /// Puts the next frames into an empty burst. A burst that stays empty is the end of a
-    /// capture; of a live interface it says that nothing is there now.
+    /// Puts the next frames into an empty burst. If the burst stays empty, a capture has ended; a
+    /// live interface has no frames at the moment.
     ///
-    /// The frames are lent until the burst is dropped: the memory is the source's own. A source
-    /// that meets trouble behind good frames lends these first and fails at the next call.
+    /// The frames are borrowed from the source until the burst is dropped. A source that fails
+    /// after some valid frames lends them first and returns the error from the next call.
     ///
     /// # Errors
-    /// Whatever ended the reading, said once; after that the burst stays empty.
+    /// The error that ended the source. It is returned once; later calls leave the burst empty.
     fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()>;
 }
 
-/// Takes the copies of a burst.
+/// Receives the copies of a burst.
 pub trait Sink {
-    /// Takes all copies of a burst, in order; what it cannot take it names in `drops`.
+    /// Sends all copies of a burst, in order, and adds those that it cannot send to `drops`.
     ///
     /// # Errors
-    /// The sink is broken and the run is over. A copy that a target refuses is no error.
+    /// The sink failed and the run must end. A copy that a target refuses is not an error.
     fn send(&mut self, copies: &Copies<'_>, drops: &mut Drops) -> io::Result<()>;
 
-    /// Whether it wants to hear what became of each frame. Most do not, and verdicts cost time.
+    /// Whether the sink observes verdicts. Most sinks do not, and verdicts take time.
     fn wants_verdicts(&self) -> bool {
         false
     }
 
-    /// Hears what became of each frame of the burst, before `send`, where it wants to.
+    /// Receives the verdict of each frame of the burst, before `send`, if `wants_verdicts` is true.
     ///
     /// # Errors
     /// As for `send`.
@@ -40,7 +41,7 @@ pub trait Sink {
         Ok(())
     }
 
-    /// Puts out what is still held back. Called once, behind the last burst.
+    /// Writes buffered output. Called once, after the last burst.
     ///
     /// # Errors
     /// As for `send`.
@@ -49,42 +50,42 @@ pub trait Sink {
     }
 }
 
-/// Why a copy was lost: only what we lost is said to be dropped.
+/// The cause of a dropped copy or frame: only losses inside this program or the kernel are drops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum DropCause {
-    /// The kernel had no room for it (`ENOBUFS`, `EAGAIN`).
+    /// The kernel had no buffer for it (`ENOBUFS`, `EAGAIN`).
     NoBuffers,
-    /// Longer than the way to the target carries (`EMSGSIZE`).
+    /// It exceeds the MTU of the path to the target (`EMSGSIZE`).
     MessageTooLong,
-    /// The target's host refuses UDP on that port (`ECONNREFUSED`).
+    /// The host of the target refuses UDP on that port (`ECONNREFUSED`).
     TargetRefused,
-    /// No way leads to the target (`ENETUNREACH`, `EHOSTUNREACH`, ...).
+    /// There is no route to the target (`ENETUNREACH`, `EHOSTUNREACH`, ...).
     TargetUnreachable,
-    /// The kernel refused it for another reason (`EPERM` of a firewall, ...).
+    /// The kernel refused it for another reason (`EPERM` from a firewall, ...).
     SendFailed,
-    /// The run was stopped while the copy waited for its time.
+    /// The run was stopped while the copy waited for its send time.
     Interrupted,
-    /// The output broke (a full disk, a closed pipe) before the copy was out.
+    /// The output failed (full disk, closed pipe) before the copy was written.
     OutputFailed,
-    /// The kernel had no room in the ring, so the frame was never seen here; or the frame was
-    /// left in the ring when the capture ended with an error.
+    /// The capture ring was full, so the kernel dropped the frame; or the frame was still in the
+    /// ring when the capture failed.
     Ring,
-    /// Shed so that production traffic does not wait: a rate limit, or an egress queue that
-    /// refused just now.
+    /// Dropped so that production traffic is not delayed: a rate limit was reached, or the egress
+    /// queue refused packets shortly before.
     Congestion,
-    /// Not sent because copies to the target come back to the mirrored interface.
+    /// Not sent because copies to the target return to the mirrored interface.
     Loop,
-    /// The kernel could not describe the frame's segmentation offload to a packet socket (UFO or
-    /// SCTP of a guest), so only its place in the ring was seen; or what the ring held did not fit.
+    /// A packet socket cannot describe the frame's segmentation offload (UFO or SCTP of a guest),
+    /// so the kernel delivered no bytes of it; or the offload header did not fit the frame.
     UnsupportedOffload,
-    /// A super-frame of more segments than any network stack makes: it was not cut, so that one
+    /// A super-frame with more segments than any network stack builds. It is dropped, so that one
     /// frame does not become tens of thousands of copies.
     TooManySegments,
 }
 
 impl DropCause {
-    /// Every cause, in the order of their numbers.
+    /// Every cause, in the order of [`DropCause::index`].
     pub const ALL: [Self; 12] = [
         Self::NoBuffers,
         Self::MessageTooLong,
@@ -100,7 +101,7 @@ impl DropCause {
         Self::TooManySegments,
     ];
 
-    /// Its place in [`DropCause::ALL`].
+    /// Index in [`DropCause::ALL`].
     #[inline]
     #[must_use]
     pub const fn index(self) -> usize {
@@ -140,7 +141,7 @@ impl DropCause {
     }
 }
 
-/// The copies of one burst that a sink could not take, or not as long as they were.
+/// The copies of one burst that a sink dropped or truncated.
 #[derive(Debug, Default)]
 pub struct Drops {
     lost: Vec<(usize, DropCause)>,
@@ -148,31 +149,31 @@ pub struct Drops {
 }
 
 impl Drops {
-    /// Says that the copy at `index` is lost; each copy is lost once.
+    /// Records that the copy at `index` was dropped; each copy at most once.
     pub fn push(&mut self, index: usize, cause: DropCause) {
         debug_assert!(self.lost.iter().all(|(known, _)| *known != index), "lost twice");
         self.lost.push((index, cause));
     }
 
-    /// Says that the copy at `index` left with only the first `inner_len` bytes of its frame,
-    /// because the way to the target carries no more. It may be said again with fewer.
+    /// Records that the copy at `index` was sent with only the first `inner_len` bytes of its
+    /// frame, because of the MTU of the path. A later call may give a smaller length.
     pub fn cut(&mut self, index: usize, inner_len: usize) {
         self.cut.push((index, inner_len));
     }
 
-    /// What was cut: indices into the copies of the burst, and how long the inner frame still is.
+    /// The truncated copies: index in the burst, and remaining length of the inner frame in bytes.
     #[must_use]
     pub fn cuts(&self) -> &[(usize, usize)] {
         &self.cut
     }
 
-    /// What was lost: indices into the copies of the burst, and why.
+    /// The dropped copies: index in the burst, and cause.
     #[must_use]
     pub fn lost(&self) -> &[(usize, DropCause)] {
         &self.lost
     }
 
-    /// Says that all of `copies` copies are lost but for those that are already.
+    /// Records as dropped all of the first `copies` copies that are not yet recorded.
     pub fn push_remaining(&mut self, copies: usize, cause: DropCause) {
         for index in 0..copies {
             if !self.lost.iter().any(|(known, _)| *known == index) {
@@ -181,13 +182,13 @@ impl Drops {
         }
     }
 
-    /// Forgets all, keeps the memory.
+    /// Removes all entries and keeps the memory.
     pub fn clear(&mut self) {
         self.lost.clear();
         self.cut.clear();
     }
 
-    /// Makes room for the copies of a burst.
+    /// Reserves memory for this number of copies.
     pub fn reserve(&mut self, copies: usize) {
         self.lost.reserve(copies);
         self.cut.reserve(copies);

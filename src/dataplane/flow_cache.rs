@@ -1,32 +1,33 @@
-//! What rules answered for the flows that came last, so that not every packet asks them.
+//! A cache of the answers of slow rule sets, by flow.
 //!
-//! Only for rules that are dearer to ask than memory is (a forest): a hit costs one line of the
-//! cache's memory, and those of a burst are asked for together. The cache is bounded and direct: a
-//! flow has one place, and the flow that came last has it, so a flood of new flows costs their
-//! look-ups and nothing else. Where most look-ups miss it rests, twice as long each time. Every
-//! answer is stamped with the table that gave it; another table knows none of them.
+//! It is used only for rule sets that are slower than a memory access (large forests). A hit reads
+//! one cache line, and the reads of a batch are prefetched together. The cache is bounded and
+//! directly mapped: each flow has one entry, and a new flow replaces the old one, so a flood of new
+//! flows costs only their lookups. If most lookups miss, the cache is bypassed for a number of
+//! packets, which doubles each time. Each answer is stamped with its table and rule set, so another
+//! table does not find it.
 
 use prefetch_index::prefetch_index;
 
 use super::compiled_rules::InterfaceRuleSet;
 use super::flow_key::FlowKey;
-use super::lookup_batch::LOOKUP_BATCH_LEN;
+use super::frame::LOOKUP_BATCH_LEN;
 use super::rules::RuleSet;
 
-/// How many flows have a place: 3.5 MiB.
+/// The number of entries; they take 3.5 MiB.
 const CACHE_ENTRIES: usize = 1 << 16;
 
-/// How many packets are watched before it is judged.
+/// The number of packets after which the hit rate is evaluated.
 const EVALUATION_LEN: u32 = 8192;
 
-/// How many packets it rests at first, and at the most.
+/// The number of packets for which the cache is bypassed: first value and maximum.
 const BYPASS_LEN: (u32, u32) = (1 << 15, 1 << 21);
 
-/// An answer and what it is of.
+/// An answer with its flow, table and rule set.
 #[derive(Debug, Clone, Copy)]
 struct CacheEntry {
     key: FlowKey,
-    /// Number of the table and of the rules there; zero where there is nothing yet.
+    /// The table and the rule set; zero if the entry is empty.
     stamp: u64,
     answer: u32,
 }
@@ -35,13 +36,13 @@ struct CacheEntry {
 #[derive(Debug)]
 pub(super) struct FlowCache {
     entries: Box<[CacheEntry]>,
-    /// Of the packets that are watched: how many there were, and how many were known.
+    /// Since the last evaluation: the number of lookups and of hits.
     lookups: u32,
     hits: u32,
-    /// How many more packets go by it, and how many will next time.
+    /// Packets that still bypass the cache, and the length of the next bypass.
     bypass_left: u32,
     next_bypass: u32,
-    /// Those of a burst that were not known: keys, their places in the burst, answers.
+    /// The misses of a batch: keys, pairs of the index in the batch and of the entry, answers.
     misses: Vec<FlowKey>,
     miss_positions: Vec<(usize, usize)>,
     answers: Vec<u32>,
@@ -62,8 +63,8 @@ impl FlowCache {
         }
     }
 
-    /// Puts the answer for each key, of which there are no more than a part of a burst has frames,
-    /// into `answers`: what is known, or what the rules say.
+    /// Writes the answer for each key to `answers`, from the cache or from the rules. There are at
+    /// most [`LOOKUP_BATCH_LEN`] keys.
     pub(super) fn classify(
         &mut self,
         stamp: u64,
@@ -106,7 +107,7 @@ impl FlowCache {
         self.update_bypass(count, u32::try_from(self.misses.len()).unwrap_or(u32::MAX));
     }
 
-    /// Whether it pays: two thirds of the packets must be known.
+    /// Updates the hit rate, and bypasses the cache if fewer than two thirds of the lookups hit.
     fn update_bypass(&mut self, lookups: u32, misses: u32) {
         self.lookups += lookups;
         self.hits += lookups.saturating_sub(misses);
@@ -123,7 +124,7 @@ impl FlowCache {
     }
 }
 
-/// Where a flow has its place.
+/// The index of a flow's entry.
 #[inline(always)]
 fn entry_index(key: &FlowKey, stamp: u64) -> usize {
     let (words, _) = key.addresses.as_chunks::<8>();

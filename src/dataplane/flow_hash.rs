@@ -1,18 +1,18 @@
-//! The UDP source port of a copy: seven bits of a hash that both directions of a flow share.
+//! The UDP source port of a copy: seven bits of a hash that is equal for both directions of a flow.
 //!
 //! AWS documents a hash "of the inner packet - 5-tuple for ICMP/TCP/UDP, 3-tuple otherwise"; in
-//! real copies only 65408 to 65535 are seen, and the same port for both directions. The hash
-//! itself is not known; this one is stable across runs, machines and versions.
+//! real copies only 65408 to 65535 occur, with the same port for both directions. AWS's hash is not
+//! known; this hash is stable across runs, machines and versions.
 
 use super::flow_key::FlowKey;
 
 /// The lowest source port of a copy; 65408 = 0xFF80.
 pub const FIRST_SOURCE_PORT: u16 = 65_408;
 
-/// How many source ports copies are spread over.
+/// The number of source ports of copies.
 pub const SOURCE_PORTS: u8 = 128;
 
-/// Seven bits, 0 to 127, from addresses and protocol, and from the ports where there are any.
+/// Seven bits (0 to 127) of the hash of the addresses, the protocol and the ports, if any.
 #[inline]
 #[must_use]
 pub fn flow_hash(key: &FlowKey) -> u8 {
@@ -26,23 +26,23 @@ pub fn flow_tag(key: &FlowKey) -> u16 {
     tag_bits(flow_hash_bits(key))
 }
 
-/// The whole hash of a flow. Both directions have the same.
+/// The complete hash of a flow; it is equal for both directions.
 #[inline]
 pub(super) fn flow_hash_bits(key: &FlowKey) -> u64 {
     let source = endpoint(key.source_half(), key.source_port);
     let destination = endpoint(key.destination_half(), key.destination_port);
-    // A sum does not know which end was first; the two ends are well mixed before.
+    // A sum does not depend on the order of the two ends. Each end is mixed before.
     mix(source.wrapping_add(destination) ^ u64::from(key.protocol))
 }
 
-/// The part of the hash of a flow that its source port shows.
+/// The bits of the hash that select the source port.
 #[inline]
 pub(super) const fn source_port_bits(flow: u64) -> u8 {
     let [top, ..] = flow.to_be_bytes();
     top >> 1
 }
 
-/// The part of the hash of a flow that spreads it over addresses.
+/// The bits of the hash that select the target address.
 #[inline]
 pub(super) const fn tag_bits(flow: u64) -> u16 {
     let [.., high, low] = flow.to_be_bytes();
@@ -57,7 +57,7 @@ fn endpoint(address: [u8; 16], port: u16) -> u64 {
     mix(high ^ low.rotate_left(29) ^ u64::from(port))
 }
 
-/// Multiply and fold: two rounds of it spread any single bit over the word.
+/// Two rounds of multiply and fold, which spread each bit over the word.
 #[inline]
 pub(super) const fn mix(mut word: u64) -> u64 {
     word = word.wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn the_flow_hash_is_stable_across_versions() {
-        // Golden captures hold these; a change is a change of every user's expected bytes.
+        // Golden captures contain this hash: a change would change the expected bytes of all users.
         assert_eq!(flow_hash(&key([10, 0, 0, 5], [192, 0, 2, 1], (40_000, 443))), 97);
     }
 

@@ -1,4 +1,4 @@
-//! The flow key: what rules can ask of a packet.
+//! The flow key: the fields of a packet that rules can match.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -6,12 +6,12 @@ use super::headers;
 use super::verdict::NotMirrored;
 
 /// Addresses, protocol and ports of a packet.
-// In this order, so that all but the addresses may be read at once.
+// The order of the fields lets one 64-bit load read all fields after the addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C, align(8))]
 pub struct FlowKey {
-    /// Source in the first half, destination in the second; an IPv4 address in the first four
-    /// bytes of its half, the rest zero. Rule sets look bytes up here by their place.
+    /// The source in the first half, the destination in the second. An IPv4 address is in the first
+    /// four bytes of its half; the rest is zero. Rule sets read single bytes of this array.
     pub(crate) addresses: [u8; 32],
     pub(crate) source_port: u16,
     pub(crate) destination_port: u16,
@@ -22,10 +22,10 @@ pub struct FlowKey {
 }
 
 impl FlowKey {
-    /// In place of a protocol: the chain of IPv6 extension headers is cut before its end.
+    /// Value of `protocol` if the chain of IPv6 extension headers is truncated.
     pub(crate) const UNKNOWN_PROTOCOL: u16 = 256;
 
-    /// Nothing was read into it yet.
+    /// A key before parsing.
     pub(super) const EMPTY: Self = Self {
         addresses: [0; 32],
         source_port: 0,
@@ -35,8 +35,8 @@ impl FlowKey {
         is_ipv4: true,
     };
 
-    /// A key by its fields; both addresses of one family. Without ports (`None`) no rule that names
-    /// ports matches, as with a later fragment.
+    /// A key from its fields; both addresses must be of one family. Without ports, rules with ports
+    /// do not match, as for a later fragment.
     #[must_use]
     pub fn new(
         source: IpAddr,
@@ -65,8 +65,8 @@ impl FlowKey {
     /// Reads the headers of an Ethernet frame.
     ///
     /// # Errors
-    /// [`NotMirrored::NotIp`] where the EtherType behind all VLAN tags is not that of IP,
-    /// [`NotMirrored::Unparsable`] where it is (or is cut off) and no addresses can be read.
+    /// [`NotMirrored::NotIp`] if the EtherType after all VLAN tags is not IPv4 or IPv6;
+    /// [`NotMirrored::Unparsable`] if it is truncated, or if the IP header is invalid or truncated.
     #[inline(always)]
     pub fn parse(frame: &[u8]) -> Result<Self, NotMirrored> {
         let mut key = Self::EMPTY;
@@ -85,15 +85,15 @@ impl FlowKey {
         self.address(self.destination_half())
     }
 
-    /// The protocol: of IPv4 the header's own field, of IPv6 the first upper-layer header.
-    /// `None` where the capture cuts the chain that leads there.
+    /// The protocol: for IPv4 the field of the header, for IPv6 the first upper-layer header.
+    /// `None` if the capture truncates the chain of extension headers.
     #[must_use]
     pub fn protocol(&self) -> Option<u8> {
         u8::try_from(self.protocol).ok()
     }
 
-    /// Source and destination port, where the packet is TCP or UDP, is not a later fragment, and
-    /// both ports were captured.
+    /// Source and destination port, if the packet is TCP or UDP, is not a later fragment, and both
+    /// ports were captured.
     #[must_use]
     pub fn ports(&self) -> Option<(u16, u16)> {
         self.has_ports.then_some((self.source_port, self.destination_port))

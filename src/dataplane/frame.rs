@@ -1,44 +1,48 @@
-//! A frame as a source lends it, and a burst of them.
+//! Frames and bursts of frames, borrowed from a source.
 
 use arrayvec::ArrayVec;
 
 use crate::model::Direction;
 
-/// How many frames a source lends at once where nothing speaks for more. Enough to hide the cost
-/// of one virtual call, few enough to stay in the first-level cache.
+/// The number of frames whose lookups are evaluated together. It is large enough to hide memory
+/// latency, and small enough for their state to stay in the first-level cache.
+pub(super) const LOOKUP_BATCH_LEN: usize = 64;
+
+/// The number of frames that a source normally lends at once. It is large enough to hide the cost
+/// of one virtual call, and small enough to stay in the first-level cache.
 pub const BURST_LEN: usize = 64;
 
-/// How many frames a burst holds at the most. A live source lends as many as lie ready, because
-/// what leaves by one socket is worth the more the more of it there is.
+/// The largest number of frames in a burst. A live source lends all frames that are ready, because
+/// sending many copies by one system call costs less for each copy.
 pub const MAX_BURST_LEN: usize = 2048;
 
 /// A borrowed Ethernet frame.
 #[derive(Debug, Clone, Copy)]
 pub struct Frame<'a> {
-    /// What was captured, from the destination MAC address on, without frame check sequence.
-    /// All headers that rules ask about stand in here.
+    /// The captured bytes, from the destination MAC address on, without frame check sequence. All
+    /// headers that rules can match are here.
     pub bytes: &'a [u8],
-    /// What follows `bytes`, where a source lends a frame in two pieces: a segment of a
-    /// super-frame is headers of the source's own and payload as it lies.
+    /// The bytes after `bytes`, if a source lends a frame in two pieces. A segment of a super-frame
+    /// has headers that the source built and payload in the memory of the super-frame.
     pub tail: &'a [u8],
-    /// The time of the frame in nanoseconds since 1970, zero where none is known.
+    /// The time of the frame in nanoseconds since 1970; zero if unknown.
     pub timestamp_ns: u64,
-    /// How long the frame was on the wire, in bytes; never below [`Frame::captured_len`].
+    /// Length of the frame on the wire in bytes; at least [`Frame::captured_len`].
     pub wire_len: u32,
-    /// What the source knows of the direction, where it knows.
+    /// The direction, if the source knows it.
     pub direction: Option<Direction>,
-    /// Whether `bytes` is an Ethernet frame at all.
+    /// Whether `bytes` is an Ethernet frame.
     pub medium: Medium,
-    /// Whether this is a further segment of the super-frame that the frame in front was cut from:
-    /// same addresses, ports and direction, so what was decided there holds here.
+    /// Whether this is a further segment of the same super-frame as the previous frame. Addresses,
+    /// ports and direction are equal, so the decision on the previous frame applies.
     pub is_next_segment: bool,
-    /// Whether a live source left off the end of the frame, as no session wants it: copies are
-    /// shorter than their frame then, though all that was captured is in them.
+    /// Whether a live source truncated the frame because no session needs the rest. Copies then
+    /// count as truncated although they contain all captured bytes.
     pub is_cut: bool,
 }
 
 impl<'a> Frame<'a> {
-    /// A whole Ethernet frame without a time.
+    /// A complete Ethernet frame without a time.
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
         Self {
@@ -53,15 +57,15 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// How many bytes of the frame were captured, in both pieces.
+    /// The number of captured bytes in both pieces.
     #[inline]
     #[must_use]
     pub const fn captured_len(&self) -> usize {
         self.bytes.len() + self.tail.len()
     }
 
-    /// How long the frame is that copies are measured by: what was captured, or, where a live
-    /// source cut it, what was on the wire.
+    /// The length in bytes with which a copy is compared to find out whether it is truncated: the
+    /// captured length, or the length on the wire if a live source truncated the frame.
     #[inline]
     #[must_use]
     pub fn copied_from_len(&self) -> u32 {
@@ -71,14 +75,14 @@ impl<'a> Frame<'a> {
         u32::try_from(self.captured_len()).unwrap_or(u32::MAX)
     }
 
-    /// The same frame at another time.
+    /// The same frame with another time.
     #[must_use]
     pub const fn at(mut self, timestamp_ns: u64) -> Self {
         self.timestamp_ns = timestamp_ns;
         self
     }
 
-    /// The same frame with a direction that the source knows.
+    /// The same frame with a direction.
     #[must_use]
     pub const fn flowing(mut self, direction: Direction) -> Self {
         self.direction = Some(direction);
@@ -86,14 +90,14 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// What the bytes of a frame are.
+/// The format of a frame's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Medium {
     /// An Ethernet frame.
     Ethernet,
-    /// Of a link type that carries no IP in a way known here; the bytes are never looked at.
+    /// A frame of an unsupported link type; its bytes are never parsed.
     Unsupported,
 }
 
-/// Some frames, lent together and given back together.
+/// Frames that are borrowed from a source together.
 pub type Burst<'a> = ArrayVec<Frame<'a>, MAX_BURST_LEN>;

@@ -1,4 +1,4 @@
-//! Reading a flow key from the headers of a frame, in one pass.
+//! Parses the headers of a frame into a flow key, in one pass.
 //!
 //! ```text
 //! Ethernet          802.1Q tag (any number)   IPv4 (RFC 791)             IPv6 (RFC 8200)
@@ -10,8 +10,8 @@
 //!                                             16  destination            40  next header ...
 //! ```
 //!
-//! Checksums are never looked at. What is odd is read as far as it goes: a packet whose addresses
-//! are known can be matched by every rule that asks for no more.
+//! Checksums are ignored. A malformed packet is parsed as far as possible: if its addresses are
+//! known, rules that use only addresses can match it.
 
 use super::flow_key::FlowKey;
 use super::verdict::NotMirrored;
@@ -27,18 +27,18 @@ const FRAGMENT: u8 = 44;
 const AUTHENTICATION: u8 = 51;
 const DESTINATION_OPTIONS: u8 = 60;
 
-/// What follows the IP header and its extension headers.
+/// The part of a packet after the IP header and its extension headers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct UpperLayer<'a> {
-    /// From the transport header to the end that the IP header states. `None` in a later fragment,
-    /// and where the chain of extension headers ends early.
+    /// The bytes from the transport header to the end that the IP header states. `None` for a later
+    /// fragment, and if the chain of extension headers is truncated.
     pub(super) bytes: Option<&'a [u8]>,
-    /// Whether fewer bytes were captured than the IP header states, or it does not state how many.
+    /// Whether fewer bytes were captured than the IP header states, or it states no length.
     pub(super) is_incomplete: bool,
 }
 
-/// Reads the headers of an Ethernet frame into a key that stands where it is wanted: a key that is
-/// moved as soon as it is written waits for its own stores.
+/// Parses the headers of an Ethernet frame into a key in its final place. A key that is returned by
+/// value is copied at once, and the copy must wait for the stores.
 #[inline(always)]
 pub(super) fn parse<'a>(key: &mut FlowKey, frame: &'a [u8]) -> Result<UpperLayer<'a>, NotMirrored> {
     let Some((ethernet, packet)) = frame.split_first_chunk::<14>() else {
@@ -51,8 +51,8 @@ pub(super) fn parse<'a>(key: &mut FlowKey, frame: &'a [u8]) -> Result<UpperLayer
     }
 }
 
-/// Reads what follows an EtherType: VLAN tags of 802.1Q, 802.1ad and the older 0x9100, in any
-/// number, then the packet.
+/// Parses the bytes after an EtherType: any number of VLAN tags (802.1Q, 802.1ad and the older
+/// 0x9100), then the packet.
 #[cold]
 pub(super) fn parse_after_ether_type<'a>(
     key: &mut FlowKey,
@@ -99,9 +99,9 @@ fn parse_ipv4<'a>(key: &mut FlowKey, packet: &'a [u8]) -> Result<UpperLayer<'a>,
     if be16(header[6], header[7]) & 0x1fff != 0 {
         return Ok(UpperLayer { bytes: None, is_incomplete });
     }
-    // A total length of zero (offload) or below the header counts to the end of what there is.
+    // A total length of zero (offload), or below the header length, means all captured bytes.
     let end = if is_incomplete { packet.len() } else { total_len };
-    // Options that are cut leave nothing.
+    // If the options are truncated, no bytes are left.
     let bytes = Some(packet.get(header_len..end).unwrap_or_default());
     parse_ports(key, bytes);
     Ok(UpperLayer { bytes, is_incomplete })
@@ -125,7 +125,7 @@ fn parse_ipv6<'a>(key: &mut FlowKey, packet: &'a [u8]) -> Result<UpperLayer<'a>,
         has_ports: false,
         is_ipv4: false,
     };
-    // A payload length of zero is a jumbogram's (RFC 2675, section 3) or an offload's.
+    // A payload length of zero means a jumbogram (RFC 2675, section 3) or an offload.
     let payload_len = usize::from(be16(header[4], header[5]));
     let is_incomplete = payload_len == 0 || payload_len > payload.len();
     let payload = if payload_len == 0 { payload } else { truncated(payload, payload_len) };
@@ -139,8 +139,8 @@ fn parse_ipv6<'a>(key: &mut FlowKey, packet: &'a [u8]) -> Result<UpperLayer<'a>,
     Ok(UpperLayer { bytes, is_incomplete })
 }
 
-/// Walks the extension headers to the first upper-layer header: its number, and where it begins
-/// unless the packet is a later fragment.
+/// Skips the extension headers. Returns the number of the first upper-layer header, and the bytes
+/// from there on unless the packet is a later fragment.
 #[cold]
 fn skip_extensions(mut next: u8, mut rest: &[u8]) -> (u16, Option<&[u8]>) {
     const CUT: (u16, Option<&[u8]>) = (FlowKey::UNKNOWN_PROTOCOL, None);
@@ -159,7 +159,7 @@ fn skip_extensions(mut next: u8, mut rest: &[u8]) -> (u16, Option<&[u8]>) {
             return CUT;
         };
         if next == FRAGMENT && is_later_fragment(header) {
-            // What a later fragment begins with is payload: a header named here is out of sight.
+            // A later fragment starts with payload; the extension header named here is elsewhere.
             let known = !is_extension(following);
             return if known { (u16::from(following), None) } else { CUT };
         }
@@ -250,7 +250,7 @@ mod tests {
         let mut rest = vec![1; 4];
         rest.extend(PORTS);
         assert!(FlowKey::parse(&v4(0x46, 32, 0, 6, &rest)).unwrap().ports().is_some());
-        // Ethernet padding behind a total length of 20 is no transport header.
+        // Ethernet padding after a total length of 20 is not a transport header.
         assert!(FlowKey::parse(&v4(0x45, 20, 0, 6, &PORTS)).unwrap().ports().is_none());
         assert!(FlowKey::parse(&v4(0x45, 23, 0, 6, &PORTS)).unwrap().ports().is_none());
         assert!(FlowKey::parse(&v4(0x45, 24, 0, 6, &PORTS)).unwrap().ports().is_some());

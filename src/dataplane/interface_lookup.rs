@@ -1,4 +1,4 @@
-//! Whose frame is it: the interfaces whose address a frame bears, and the direction it has there.
+//! Finds the interfaces to which a frame belongs by its addresses, and its direction at each.
 
 use std::net::IpAddr;
 
@@ -6,13 +6,17 @@ use super::flow_key::FlowKey;
 use super::frame::Frame;
 use crate::model::{Direction, NetworkInterface};
 
-/// An interface and the direction of a frame there.
-pub(super) type FrameOwner = (u32, Direction);
+/// The index of an interface, and the direction of a frame at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FrameOwner {
+    pub(super) interface: u32,
+    pub(super) direction: Direction,
+}
 
 /// Finds interfaces by MAC address, then by IP address.
 #[derive(Debug)]
 pub(super) struct InterfaceLookup {
-    /// The only interface, which names neither MAC nor IP address: every frame is its.
+    /// Whether there is one interface without MAC and IP addresses, so that it owns every frame.
     takes_all: bool,
     by_mac: Vec<(u64, u32)>,
     by_ipv4: Vec<(u128, u32)>,
@@ -45,26 +49,26 @@ impl InterfaceLookup {
         these
     }
 
-    /// How many interfaces may own one frame at the most.
+    /// The largest number of interfaces that can own one frame.
     pub(super) fn max_owners(&self) -> usize {
         2 * (widest(&self.by_mac) + widest(&self.by_ipv4).max(widest(&self.by_ipv6))).max(1)
     }
 
-    /// Whether every frame belongs to the one interface.
+    /// Whether one interface owns every frame.
     #[inline]
     pub(super) const fn has_one_owner(&self) -> bool {
         self.takes_all
     }
 
-    /// The owner of a frame where every frame belongs to the one interface.
+    /// The owner of a frame if one interface owns every frame.
     #[inline]
     pub(super) fn single_owner(frame: &Frame<'_>) -> FrameOwner {
-        (0, frame.direction.unwrap_or(Direction::Ingress))
+        FrameOwner { interface: 0, direction: frame.direction.unwrap_or(Direction::Ingress) }
     }
 
-    /// The interfaces that own the frame, in their order. "MAC, then IP address, then pcapng
-    /// flags decide, and what none of them decides is ingress"; a frame that bears an address of
-    /// the interface as source and as destination leaves it.
+    /// The interfaces that own the frame, in their order. "MAC, then IP address, then pcapng flags
+    /// decide, and what none of them decides is ingress"; a frame whose source and destination both
+    /// belong to the interface is egress.
     #[inline]
     pub(super) fn owners(
         &self,
@@ -90,12 +94,12 @@ impl InterfaceLookup {
             add(by_ip, destination, Direction::Ingress, owners);
         }
         if owners.len() > 1 {
-            owners.sort_unstable_by_key(|(interface, _)| *interface);
+            owners.sort_unstable_by_key(|owner| owner.interface);
         }
     }
 }
 
-/// Adds the interfaces of an address, but for those that are there already.
+/// Adds the interfaces with this address that are not yet owners.
 #[inline]
 fn add<A: Ord + Copy>(
     index: &[(A, u32)],
@@ -108,8 +112,8 @@ fn add<A: Ord + Copy>(
         if *known != address {
             return;
         }
-        if !owners.iter().any(|(owner, _)| owner == interface) {
-            owners.push((*interface, direction));
+        if !owners.iter().any(|owner| owner.interface == *interface) {
+            owners.push(FrameOwner { interface: *interface, direction });
         }
     }
 }
@@ -130,8 +134,8 @@ mod tests {
         interface
     }
 
-    /// From MAC 1 and 10.0.0.1 to MAC 2 and 10.0.0.2.
-    fn owners(interfaces: &[NetworkInterface], hint: Option<Direction>) -> Vec<FrameOwner> {
+    /// The owners of a frame from MAC 1 and 10.0.0.1 to MAC 2 and 10.0.0.2.
+    fn owners(interfaces: &[NetworkInterface], hint: Option<Direction>) -> Vec<(u32, Direction)> {
         let mut bytes = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0, 0x45, 0, 0, 20];
         bytes.extend([0, 0, 0, 0, 64, 1, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
         let mut frame = Frame::new(&bytes);
@@ -141,7 +145,7 @@ mod tests {
         let mut owners = Vec::new();
         interface_lookup.owners(&frame, Some(&key), &mut owners);
         assert!(owners.len() <= interface_lookup.max_owners());
-        owners
+        owners.iter().map(|owner| (owner.interface, owner.direction)).collect()
     }
 
     #[test]

@@ -1,10 +1,12 @@
-//! The lookups of a part of a burst: which rule set evaluates which flow key, and the results.
+//! The lookups of one batch of frames: which rule set evaluates which flow key, and the results.
 //!
-//! Rules are asked for many packets at once: their look-ups then do not wait for each other.
+//! The rules are evaluated for many packets at once, so that the memory accesses of different
+//! packets overlap. The usual batch has one lookup for each frame and one rule set, and is
+//! evaluated without copying the keys; otherwise the keys are grouped by rule set.
 
 use super::flow_cache::FlowCache;
 use super::flow_key::FlowKey;
-use super::frame::Frame;
+use super::frame::{Frame, LOOKUP_BATCH_LEN};
 use super::headers;
 use super::interface_lookup::FrameOwner;
 use super::rules::RuleSet;
@@ -12,62 +14,62 @@ use super::table::{MirrorTable, Precheck};
 use super::verdict::{MirrorOutcome, NotMirrored};
 use crate::model::Direction;
 
-/// How many frames are decided together. Enough to hide the memory's delay, few enough for all
-/// that is noted of them to stay in the first-level cache.
-pub(super) const LOOKUP_BATCH_LEN: usize = 64;
-
 /// A frame at one of its interfaces.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lookup {
-    /// The rules to be asked, [`DECIDED`] or [`SAME_AS_PREVIOUS`].
+    /// The number of the rule set, [`DECIDED`] or [`SAME_AS_PREVIOUS`].
     rules: u32,
-    /// What the rules answered; of what was decided without them, its place in that list.
+    /// The answer of the rule set; if [`DECIDED`], the index in [`LookupBatch::decided`].
     answer: u32,
+    /// Index of the interface; meaningless without a direction.
     interface: u32,
-    direction: Direction,
-    /// Index of the frame in its part of the burst.
+    /// `None` if no interface owns the frame.
+    direction: Option<Direction>,
+    /// Index of the frame in the batch.
     frame: u8,
-    /// Index of its key.
+    /// Index of the key.
     key: u8,
 }
 
 impl Lookup {
-    /// Index of the frame in its part of the burst.
+    /// Index of the frame in the batch.
     #[inline(always)]
     pub(super) fn frame(&self) -> usize {
         usize::from(self.frame)
     }
 
+    /// The interface that owns the frame, if any, and the direction there.
     #[inline(always)]
-    pub(super) const fn owner(&self) -> FrameOwner {
-        (self.interface, self.direction)
+    pub(super) fn owner(&self) -> Option<FrameOwner> {
+        let interface = self.interface;
+        self.direction.map(|direction| FrameOwner { interface, direction })
     }
 }
 
-/// In place of rules: it is decided already.
+/// Value of `rules`: the outcome is already known.
 const DECIDED: u32 = u32::MAX;
 
-/// In place of rules: the outcome of the previous lookup holds for this one.
+/// Value of `rules`: the outcome of the previous lookup applies.
 const SAME_AS_PREVIOUS: u32 = u32::MAX - 1;
 
-/// Lookups, and the keys that they evaluate.
+/// Lookups with their keys and results.
 #[derive(Debug, Default)]
 pub(super) struct LookupBatch {
     /// The keys, of which the first `key_count` are in use.
     keys: Vec<FlowKey>,
     key_count: usize,
     lookups: Vec<Lookup>,
-    /// What was decided without asking rules.
+    /// The outcomes that are known without rules.
     decided: Vec<MirrorOutcome>,
-    /// The keys that go to one set of rules, and what it answers.
+    /// The keys of one rule set, and its answers.
     grouped_keys: Vec<FlowKey>,
     answers: Vec<u32>,
-    /// Where some rules are dear.
+    /// Present if some rule sets are slow.
     cache: Option<FlowCache>,
 }
 
 impl LookupBatch {
-    /// Room for a part of a burst, of whose frames each has so many owners at the most.
+    /// Allocates memory for a batch in which each frame has at most `max_owners` owners.
     pub(super) fn new(max_owners: usize) -> Self {
         let lookups = LOOKUP_BATCH_LEN * max_owners;
         Self {
@@ -81,7 +83,7 @@ impl LookupBatch {
         }
     }
 
-    /// Keeps answers where the table has rules that are worth it.
+    /// Creates the flow cache if the table has slow rule sets, and removes it otherwise.
     pub(super) fn prepare(&mut self, table: &MirrorTable) {
         if table.is_expensive() {
             self.cache.get_or_insert_with(FlowCache::new);
@@ -96,7 +98,7 @@ impl LookupBatch {
         self.decided.clear();
     }
 
-    /// Adds the key of a frame for the lookups that follow.
+    /// Parses the key of a frame and adds it for the following lookups.
     #[inline(always)]
     pub(super) fn add_key(&mut self, frame: &[u8]) -> Result<&FlowKey, NotMirrored> {
         let Some(key) = self.keys.get_mut(self.key_count) else {
@@ -107,7 +109,7 @@ impl LookupBatch {
         Ok(key)
     }
 
-    /// Adds a key that is known.
+    /// Adds a known key.
     pub(super) fn add_known_key(&mut self, known: FlowKey) {
         if let Some(key) = self.keys.get_mut(self.key_count) {
             *key = known;
@@ -115,7 +117,7 @@ impl LookupBatch {
         }
     }
 
-    /// Adds a lookup of the key that was added last, which is that of the frame.
+    /// Adds a lookup of the last key, which must be the key of `frame`.
     #[inline(always)]
     pub(super) fn add(
         &mut self,
@@ -125,21 +127,27 @@ impl LookupBatch {
     ) {
         let Some(key) = self.keys.get(self.key_count.wrapping_sub(1)) else { return };
         match table.precheck(owner, key, frame) {
-            Precheck::Rules(rules) => self.push(index, owner, rules, 0),
-            Precheck::Decided(outcome) => self.add_decided(index, owner, outcome),
+            Precheck::Rules(rules) => self.push(index, Some(owner), rules, 0),
+            Precheck::Decided(outcome) => self.add_decided(index, Some(owner), outcome),
         }
     }
 
-    /// Adds a lookup that is decided already, of the key that was added last if it needs one.
+    /// Adds a lookup with a known outcome. If it is mirrored, the last key must be that of the
+    /// frame.
     #[inline]
-    pub(super) fn add_decided(&mut self, frame: usize, owner: FrameOwner, outcome: MirrorOutcome) {
+    pub(super) fn add_decided(
+        &mut self,
+        frame: usize,
+        owner: Option<FrameOwner>,
+        outcome: MirrorOutcome,
+    ) {
         let place = u32::try_from(self.decided.len()).unwrap_or(u32::MAX);
         self.decided.push(outcome);
         self.push(frame, owner, DECIDED, place);
     }
 
-    /// Adds a lookup with the outcome of the previous one; false where there is none, or where
-    /// each segment is decided.
+    /// Adds a lookup with the outcome of the previous one. Returns false if there is no previous
+    /// lookup, or if each segment needs its own decision.
     #[inline]
     pub(super) fn add_same(&mut self, table: &MirrorTable, frame: usize) -> bool {
         let Some(front) = self.lookups.last().copied() else { return false };
@@ -152,26 +160,27 @@ impl LookupBatch {
     }
 
     #[inline(always)]
-    fn push(&mut self, frame: usize, (interface, direction): FrameOwner, rules: u32, answer: u32) {
+    fn push(&mut self, frame: usize, owner: Option<FrameOwner>, rules: u32, answer: u32) {
         let key = narrow(self.key_count.saturating_sub(1));
         self.lookups.push(Lookup {
             rules,
             answer,
-            interface,
-            direction,
+            interface: owner.map_or(0, |owner| owner.interface),
+            direction: owner.map(|owner| owner.direction),
             frame: narrow(frame),
             key,
         });
     }
 
-    /// Asks the rules.
+    /// Evaluates all lookups.
     #[inline]
     pub(super) fn evaluate(&mut self, table: &MirrorTable) {
         let Some(rules) = self.next_rules() else { return };
         let is_plain = self.lookups.len() == self.key_count
             && self.lookups.iter().all(|lookup| lookup.rules == rules);
         if is_plain {
-            // Most often: every frame has one owner, and all are of one family and direction.
+            // The usual case: each frame has one owner, and all have one address family and
+            // direction.
             let Some(set) = table.rule_set(rules) else { return };
             let keys = self.keys.get(..self.key_count).unwrap_or_default();
             match &mut self.cache {
@@ -208,7 +217,7 @@ impl LookupBatch {
                 _ => set.classify(&self.grouped_keys, &mut self.answers),
             }
             let mut answers = self.answers.iter();
-            // The next rules are those of the first lookup that has others, behind these.
+            // The next rule set is the one with the next higher number.
             next = None;
             for lookup in &mut self.lookups {
                 if lookup.rules == rules {
@@ -227,7 +236,7 @@ impl LookupBatch {
         }
     }
 
-    /// The lowest number of rules that are to be asked.
+    /// The lowest number of a rule set that a lookup needs.
     fn next_rules(&self) -> Option<u32> {
         self.lookups
             .iter()
@@ -242,7 +251,7 @@ impl LookupBatch {
         &self.lookups
     }
 
-    /// The key of a lookup; one that was decided without may have none.
+    /// The key of a lookup; `None` if it was decided without a key.
     #[inline(always)]
     pub(super) fn key(&self, lookup: &Lookup) -> Option<&FlowKey> {
         self.keys.get(usize::from(lookup.key))
@@ -265,7 +274,7 @@ impl LookupBatch {
     }
 }
 
-/// Which rules of which table.
+/// Identifies a rule set of a table in the flow cache.
 #[inline]
 fn cache_stamp(table: &MirrorTable, rules: u32) -> u64 {
     table.number() << 28 | u64::from(rules)
@@ -273,6 +282,6 @@ fn cache_stamp(table: &MirrorTable, rules: u32) -> u64 {
 
 #[inline(always)]
 fn narrow(index: usize) -> u8 {
-    // A part of a burst has fewer frames.
+    // A batch has fewer frames than 256.
     u8::try_from(index).unwrap_or(u8::MAX)
 }

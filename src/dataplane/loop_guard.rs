@@ -1,76 +1,62 @@
-//! The loop guard: frames that a live mirror does not mirror because they are copies already.
+//! The loop guard: recognises frames that a live mirror must not mirror because they are copies.
 //!
-//! Two rules hold. A copy that this process sent, known by its outer headers, is never mirrored:
-//! a mirror of the interface that copies leave by would copy each copy without end. A copy of a
-//! copy is never mirrored, whoever sent it: two hosts that mirror to each other would do the same
-//! together. A copy of another process is mirrored once, as any other VXLAN packet is.
+//! There are two rules. A copy that this process sent is never mirrored; otherwise a mirror of the
+//! interface that sends the copies would copy each copy without end. Such a copy is recognised by
+//! its outer headers. A copy of a copy is never mirrored, no matter which host sent it; otherwise
+//! two hosts that mirror to each other would do so without end. A copy that another process sent is
+//! mirrored once, like any other VXLAN packet.
 //!
-//! The second rule needs a look into the packet (`nesting`). It is done only for packets whose
-//! ports make it worth it: one comparison of the source port and one test of a bit.
+//! The second rule must parse the packet (`nesting`). To save time only packets with suspect ports
+//! are parsed; the test is one comparison of the source port and one bit of the destination port.
 
-use std::net::{IpAddr, SocketAddr};
-
+use super::compiled_target::CompiledTarget;
 use super::flow_hash::FIRST_SOURCE_PORT;
 use super::flow_key::FlowKey;
 use super::frame::Frame;
-use super::nesting::{self, TunnelPorts};
-use super::table::CompiledTarget;
+use super::known_targets::KnownTargets;
+use super::nesting;
 use super::verdict::NotMirrored;
 
-const UDP: u16 = 17;
-
-/// Recognises copies, our own and nested ones.
+/// Recognises copies of this process and nested copies.
 #[derive(Debug, PartialEq, Eq)]
 pub struct LoopGuard {
-    /// Addresses and ports of all targets, in order.
-    targets: Vec<(IpAddr, u16)>,
-    ports: TunnelPorts,
-    /// Packets from this source port on are looked at; above all ports without a guard.
+    known: KnownTargets,
+    /// Packets with this source port or a higher one are suspect; 65,536 if the guard is disabled.
     first_source_port: u32,
-    /// Packets to these destination ports are looked at: one bit for each value of [`port_bit`].
+    /// Packets to these destination ports are suspect: one bit for each value of [`port_bit`].
     destination_bits: u64,
 }
 
 impl LoopGuard {
     /// A guard that recognises the copies to these targets, and copies of copies to any target.
     pub fn new<'a>(known: impl Iterator<Item = &'a CompiledTarget>) -> Self {
-        let mut targets = Vec::new();
-        let mut ports = TunnelPorts::standard();
-        for target in known {
-            for address in [&target.address].into_iter().chain(&target.further_addresses) {
-                targets.push(address_and_port(*address));
-                ports.add(address.port(), target.gateway_endpoint.is_some());
-            }
-        }
-        targets.sort_unstable();
-        targets.dedup();
-        // Packets without ports have zero in their place: tunnels of other protocols, ICMP errors.
+        let known = KnownTargets::new(known);
+        // Port 0 stands for packets without ports: tunnels of other protocols and ICMP errors.
         let destination_bits =
-            ports.iter().chain([0]).fold(0, |bits, port| bits | 1 << port_bit(port));
+            known.ports().iter().chain([0]).fold(0, |bits, port| bits | 1 << port_bit(port));
         let first_source_port = u32::from(FIRST_SOURCE_PORT);
-        Self { targets, ports, first_source_port, destination_bits }
+        Self { known, first_source_port, destination_bits }
     }
 
-    /// The ports of all targets, in order, with repetitions.
+    /// The ports of all targets, with repetitions.
     pub fn target_ports(&self) -> impl Iterator<Item = u16> {
-        self.targets.iter().map(|(_, port)| *port)
+        self.known.target_ports()
     }
 
-    /// A guard that finds nothing.
+    /// A guard that suspects no packet.
     pub(super) fn disabled() -> Self {
-        let ports = TunnelPorts::default();
         let first_source_port = u32::from(u16::MAX) + 1;
-        Self { targets: Vec::new(), ports, first_source_port, destination_bits: 0 }
+        Self { known: KnownTargets::default(), first_source_port, destination_bits: 0 }
     }
 
-    /// Whether a packet may be a copy, or may carry one. Most packets are not and cannot.
+    /// Whether a packet may be a copy or may contain one; false for most packets.
     #[inline(always)]
     pub(super) fn may_be_copy(&self, key: &FlowKey) -> bool {
         u32::from(key.source_port) >= self.first_source_port
             || self.destination_bits >> port_bit(key.destination_port) & 1 == 1
     }
 
-    /// Why a suspected frame is not mirrored, if it is not.
+    /// The reason why a suspect frame must not be mirrored; `None` if it may be mirrored.
     #[cold]
     #[inline(never)]
     pub(super) fn not_mirrored_reason(
@@ -78,36 +64,19 @@ impl LoopGuard {
         key: &FlowKey,
         frame: &Frame<'_>,
     ) -> Option<NotMirrored> {
-        if self.is_own_copy(key) {
+        if self.known.is_own_copy(key) {
             return Some(NotMirrored::OwnTraffic);
         }
         if nesting::may_encapsulate(key.protocol) {
-            nesting::nested_copy_reason(self, frame)
+            nesting::nested_copy_reason(&self.known, frame)
         } else {
             None
         }
     }
-
-    /// Whether these are the outer headers of a copy to one of our targets.
-    pub(super) fn is_own_copy(&self, key: &FlowKey) -> bool {
-        if key.protocol != UDP || !key.has_ports || key.source_port < FIRST_SOURCE_PORT {
-            return false;
-        }
-        let end = (key.destination(), key.destination_port);
-        self.targets.binary_search(&end).is_ok()
-    }
-
-    /// The destination ports of tunnels over UDP.
-    pub(super) const fn ports(&self) -> &TunnelPorts {
-        &self.ports
-    }
 }
 
-const fn address_and_port(address: SocketAddr) -> (IpAddr, u16) {
-    (address.ip(), address.port())
-}
-
-/// Ports share a bit with others. Those of VXLAN and GENEVE share none with DNS, HTTP and SIP.
+/// The bit of a port. Several ports share a bit, but VXLAN and GENEVE share none with DNS, HTTP and
+/// SIP.
 #[inline(always)]
 const fn port_bit(port: u16) -> u16 {
     port >> 2 & 63

@@ -1,8 +1,10 @@
-//! The way of one packet: frame, flow key, mirror table, encapsulation, counters, the only loop.
+//! The path of one packet: frame, flow key, mirror table, encapsulation, counters, and the only
+//! loop that drives them.
 //!
-//! What belongs here: all that is done for each packet, and the shapes it is done with. What does
-//! not: files, sockets, clocks, locks, names of users' things beyond what a report prints, and
-//! allocation once a worker runs. It imports only `model`.
+//! What belongs here: everything that runs for each packet, and the types that it uses. What does
+//! not belong here: files, sockets, clocks, locks, and memory allocation after a worker has
+//! started. Without them a worker runs in memory and gives the same result each time. This module
+//! imports only `model`.
 //!
 //! ```text
 //! Source::fill -> FlowKey::parse -> MirrorTable::decide -> OuterTemplate -> Sink::send
@@ -10,43 +12,42 @@
 
 mod aws_exclusions;
 mod compiled_rules;
-mod copy;
+mod compiled_target;
 mod counters;
+mod encap;
 mod endpoints;
 mod flow_cache;
 mod flow_hash;
 mod flow_key;
 mod frame;
-mod geneve;
 mod headers;
 mod interface_lookup;
+mod known_targets;
 mod lookup_batch;
 mod loop_guard;
 mod nesting;
-mod outer;
 mod rules;
-mod session_encap;
 mod table;
 mod table_parts;
-mod target_balancer;
 mod verdict;
 mod worker;
 
 pub use compiled_rules::RuleCache;
-pub use copy::{
-    Copies, ETHERNET_LEN, InnerBytes, MAX_OUTER_LEN, MirroredCopy, OuterHeader, UDP_VXLAN_LEN,
-};
+pub use compiled_target::CompiledTarget;
 pub use counters::{Counters, DirectionCounters, SessionCounters};
+pub use encap::{
+    Copies, ETHERNET_LEN, GENEVE_OVERHEAD_LEN, InnerBytes, MAX_INNER_OVER_IPV4,
+    MAX_INNER_OVER_IPV6, MAX_OUTER_LEN, MirroredCopy, OuterHeader, OuterTemplate, UDP_VXLAN_LEN,
+};
+#[cfg(feature = "live")]
+pub(crate) use encap::{fold, sum_of_pieces, sum_of_words};
 pub use endpoints::{DropCause, Drops, Sink, Source};
 pub use flow_hash::{FIRST_SOURCE_PORT, SOURCE_PORTS, flow_hash, flow_tag};
 pub use flow_key::FlowKey;
 pub use frame::{BURST_LEN, Burst, Frame, MAX_BURST_LEN, Medium};
-pub use geneve::GENEVE_OVERHEAD_LEN;
 pub use loop_guard::LoopGuard;
-pub use outer::{MAX_INNER_OVER_IPV4, MAX_INNER_OVER_IPV6, OuterTemplate};
-#[cfg(feature = "live")]
-pub(crate) use outer::{fold, sum_of_pieces, sum_of_words};
 pub use rules::{EngineKind, EngineStats, RuleSet, SessionDecision};
-pub use table::{CompiledSession, CompiledTarget, MirrorTable, TableParts};
+pub use table::MirrorTable;
+pub use table_parts::{CompiledSession, TableParts};
 pub use verdict::{MirrorOutcome, NotMirrored, SessionMatch, Verdict};
 pub use worker::{StepError, Worker};

@@ -1,23 +1,24 @@
-//! Copies within copies: what the frames carry that a live mirror sees.
+//! Finds copies inside the frames that a live mirror receives.
 //!
-//! A frame is peeled from outside to inside, layer by layer:
+//! A frame is parsed from the outside to the inside, layer by layer:
 //!
 //! ```text
-//! layer    is                                                          counts as
+//! layer    condition                                                   counts as
 //! copy     UDP from port 65408..=65535 to any port, then VXLAN         a copy
 //!          08 00 00 00 VNI 00
 //! tunnel   other VXLAN (4789, 8472, the port of a target), GENEVE      nothing
 //!          (6081, the port of a Gateway Load Balancer endpoint),
 //!          GRE, IPv4 or IPv6 in IP
-//! quote    an ICMP error, which quotes the packet it is about          a copy
+//! quote    an ICMP error, which quotes the packet that caused it       a copy
 //! ```
 //!
-//! A frame with two copies is nested and is not mirrored: however many hosts mirror to each other,
-//! by whatever ports, a frame is copied, its copies are copied, and that is all. An ICMP error
-//! about a copy is nested too, else a closed port at the target would keep a frame going for ever.
+//! A frame with two copies is nested and is not mirrored. So if any number of hosts mirror to each
+//! other, on any ports, a frame is copied, its copies are copied, and no further copy is made. An
+//! ICMP error about a copy is nested too; otherwise a closed port at the target would start a loop.
 //!
-//! PacketLength may cut a nested copy so short that the inner copy cannot be recognised. So below a
-//! copy, a packet that ends before it can be decided makes the frame nested. With PacketLength 20:
+//! PacketLength may truncate a nested copy so that the inner copy cannot be recognised. Therefore,
+//! if a packet inside a copy ends before it can be classified, the frame is nested. Example with
+//! PacketLength 20:
 //!
 //! ```text
 //! Ethernet, IPv4, UDP 65450 -> 4789, VXLAN | Ethernet, 6 bytes of IPv4      nested
@@ -27,20 +28,15 @@ use super::flow_hash::FIRST_SOURCE_PORT;
 use super::flow_key::FlowKey;
 use super::frame::Frame;
 use super::headers::{self, UpperLayer};
-use super::loop_guard::LoopGuard;
+use super::known_targets::{KnownTargets, TunnelPorts};
 use super::verdict::NotMirrored;
 
-/// A frame with more layers than this is nested.
+/// A frame with more layers than this counts as nested.
 const MAX_LAYERS: usize = 8;
 
-/// How much of a frame is looked at that a source lends in two pieces: eight layers of Ethernet
-/// with a tag, IPv6, UDP and VXLAN, twice.
+/// How many bytes are parsed of a frame that a source lends in two pieces: twice the length of
+/// eight layers of Ethernet with a tag, IPv6, UDP and VXLAN.
 const MAX_HEADERS_LEN: usize = 1_184;
-
-/// IANA's port of VXLAN, and the one that Linux had before (RFC 7348, section 5).
-const VXLAN_PORTS: [u16; 2] = [4789, 8472];
-/// RFC 8926, section 3.3.
-const GENEVE_PORT: u16 = 6081;
 
 /// Transparent Ethernet bridging: an Ethernet frame follows (RFC 8926, section 3.4).
 const ETHERNET: u16 = 0x6558;
@@ -61,74 +57,47 @@ const ICMPV6_ERRORS: [u8; 4] = [1, 2, 3, 4];
 
 const UDP_LEN: usize = 8;
 
-/// The destination ports of tunnels over UDP.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct TunnelPorts {
-    vxlan: Vec<u16>,
-    geneve: Vec<u16>,
-}
-
-impl TunnelPorts {
-    /// Those that everybody uses.
-    pub(super) fn standard() -> Self {
-        Self { vxlan: VXLAN_PORTS.to_vec(), geneve: vec![GENEVE_PORT] }
-    }
-
-    /// The port of a target, or of a Gateway Load Balancer endpoint.
-    pub(super) fn add(&mut self, port: u16, is_gateway: bool) {
-        let ports = if is_gateway { &mut self.geneve } else { &mut self.vxlan };
-        if !ports.contains(&port) {
-            ports.push(port);
-        }
-    }
-
-    /// All of them.
-    pub(super) fn iter(&self) -> impl Iterator<Item = u16> {
-        self.vxlan.iter().chain(&self.geneve).copied()
-    }
-}
-
-/// Whether packets of a protocol may carry others.
+/// Whether packets of this protocol may contain other packets.
 pub(super) const fn may_encapsulate(protocol: u16) -> bool {
     matches!(protocol, ICMP | IP_IN_IP | UDP | IPV6_IN_IP | GRE | ICMPV6)
 }
 
-/// Why a frame is not mirrored that may carry copies, if it is not.
-pub(super) fn nested_copy_reason(guard: &LoopGuard, frame: &Frame<'_>) -> Option<NotMirrored> {
+/// The reason why a frame that may contain copies must not be mirrored; `None` if it may be.
+pub(super) fn nested_copy_reason(targets: &KnownTargets, frame: &Frame<'_>) -> Option<NotMirrored> {
     if frame.tail.is_empty() {
-        return find_copies(guard, frame.bytes);
+        return find_copies(targets, frame.bytes);
     }
-    // Headers may begin in the one piece and end in the other.
+    // A header may begin in the first piece and end in the second.
     let mut joined = [0; MAX_HEADERS_LEN];
     let len = joined.len().min(frame.captured_len());
     let bytes = frame.bytes.iter().chain(frame.tail);
     joined.iter_mut().zip(bytes).for_each(|(place, byte)| *place = *byte);
-    find_copies(guard, joined.get(..len).unwrap_or_default())
+    find_copies(targets, joined.get(..len).unwrap_or_default())
 }
 
-/// A frame or packet, and what it is by its EtherType.
+/// A frame or packet with its EtherType.
 #[derive(Debug, Clone, Copy)]
 struct Payload<'a> {
     ether_type: u16,
     bytes: &'a [u8],
 }
 
-/// What a layer of headers is.
+/// The kind of a layer of headers, with the packet inside it.
 #[derive(Debug, Clone, Copy)]
 enum Layer<'a> {
     Copy(Payload<'a>),
     Tunnel(Payload<'a>),
     IcmpError(Payload<'a>),
-    /// Nothing inside that matters.
+    /// The layer contains no packet that can be a copy.
     Innermost,
-    /// The captured bytes end before it can be known.
+    /// The captured bytes end before the layer can be classified.
     Incomplete,
 }
 
-fn find_copies(guard: &LoopGuard, frame: &[u8]) -> Option<NotMirrored> {
+fn find_copies(targets: &KnownTargets, frame: &[u8]) -> Option<NotMirrored> {
     let mut payload = Payload { ether_type: ETHERNET, bytes: frame };
     let mut key = FlowKey::EMPTY;
-    // Whether it is below a copy, and whether one more copy makes it nested.
+    // Whether the layer is inside a copy, and whether it is inside an ICMP error.
     let (mut is_in_copy, mut is_quoted) = (false, false);
     for _ in 0..MAX_LAYERS {
         let nested = is_in_copy.then_some(NotMirrored::NestedCopy);
@@ -137,10 +106,10 @@ fn find_copies(guard: &LoopGuard, frame: &[u8]) -> Option<NotMirrored> {
             Err(NotMirrored::NotIp) => return None,
             Err(_) => return nested,
         };
-        if guard.is_own_copy(&key) {
+        if targets.is_own_copy(&key) {
             return nested.or(Some(NotMirrored::OwnTraffic));
         }
-        payload = match layer(guard.ports(), &key, upper) {
+        payload = match layer(targets.ports(), &key, upper) {
             Layer::Copy(_) if is_in_copy || is_quoted => return Some(NotMirrored::NestedCopy),
             Layer::Copy(inner) => {
                 is_in_copy = true;
@@ -185,7 +154,7 @@ fn layer<'a>(ports: &TunnelPorts, key: &FlowKey, upper: UpperLayer<'a>) -> Layer
     found.unwrap_or(if upper.is_incomplete { Layer::Incomplete } else { Layer::Innermost })
 }
 
-/// What UDP carries; `None` where there are too few bytes to know.
+/// The layer inside UDP; `None` if there are too few bytes to classify it.
 fn in_udp<'a>(
     ports: &TunnelPorts,
     key: &FlowKey,
@@ -193,8 +162,8 @@ fn in_udp<'a>(
     is_incomplete: bool,
 ) -> Option<Layer<'a>> {
     let is_from_copy_port = key.source_port >= FIRST_SOURCE_PORT;
-    let is_to_vxlan = ports.vxlan.contains(&key.destination_port);
-    let is_to_geneve = ports.geneve.contains(&key.destination_port);
+    let is_to_vxlan = ports.is_vxlan(key.destination_port);
+    let is_to_geneve = ports.is_geneve(key.destination_port);
     let Some((header, bytes)) = bytes.get(UDP_LEN..).and_then(<[u8]>::split_first_chunk) else {
         let nothing = Payload { ether_type: ETHERNET, bytes: &[] };
         return match (is_from_copy_port, is_to_vxlan || is_to_geneve) {
@@ -206,7 +175,7 @@ fn in_udp<'a>(
     let frame = Payload { ether_type: ETHERNET, bytes };
     match header {
         [8, 0, 0, 0, _, _, _, 0] if is_from_copy_port => Some(Layer::Copy(frame)),
-        // Copies for a Gateway Load Balancer endpoint, which may have any port.
+        // Copies to a Gateway Load Balancer endpoint, which may have any port.
         [8, 0, 0x08, 0x00, 0, 0, 0, 0] | [8, 0, 0x86, 0xdd, 0, 0, 0, 0] if is_from_copy_port => {
             in_geneve(header, bytes)
         }
@@ -227,8 +196,8 @@ fn in_geneve<'a>(header: &[u8; 8], bytes: &'a [u8]) -> Option<Layer<'a>> {
     Some(Layer::Tunnel(Payload { ether_type: u16::from_be_bytes([high, low]), bytes }))
 }
 
-/// RFC 2784 and RFC 2890: flags and version, EtherType; checksum, key and sequence number, each
-/// of four bytes, where their flags are set.
+/// RFC 2784 and RFC 2890: flags and version, EtherType; then checksum, key and sequence number, of
+/// four bytes each, if their flags are set.
 fn in_gre(bytes: &[u8]) -> Option<Layer<'_>> {
     let ([flags, version, high, low], bytes) = bytes.split_first_chunk()?;
     if version & 7 != 0 || flags & 0x40 != 0 {
@@ -239,7 +208,7 @@ fn in_gre(bytes: &[u8]) -> Option<Layer<'_>> {
     Some(Layer::Tunnel(Payload { ether_type: u16::from_be_bytes([*high, *low]), bytes }))
 }
 
-/// RFC 792 and RFC 4443: an error has eight bytes, then the beginning of the packet it is about.
+/// RFC 792 and RFC 4443: an error has eight bytes, then the start of the packet that caused it.
 fn in_icmp<'a>(bytes: &'a [u8], errors: &[u8], ether_type: u16) -> Option<Layer<'a>> {
     if !errors.contains(bytes.first()?) {
         return Some(Layer::Innermost);

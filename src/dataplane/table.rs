@@ -1,34 +1,36 @@
-//! The mirror table: everything that decides about a packet, compiled once and never changed.
+//! The mirror table: everything that is needed to decide which session mirrors a packet. It is
+//! compiled once and immutable, so workers share it without locks; a change makes a new table.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::aws_exclusions::{AwsExclusions, TrafficClass};
 use super::compiled_rules::{CompiledRules, InterfaceRuleSet, PreviousRules, RuleCache};
+use super::compiled_target::CompiledTarget;
+use super::encap::session_encap::SessionEncap;
+use super::encap::target_balancer::TargetBalancers;
 use super::flow_key::FlowKey;
 use super::frame::Frame;
 use super::interface_lookup::{FrameOwner, InterfaceLookup};
 use super::loop_guard::LoopGuard;
 use super::rules::{EngineStats, RuleSet, SessionDecision, matches};
-use super::session_encap::SessionEncap;
-pub use super::table_parts::{CompiledSession, CompiledTarget, TableParts};
-use super::target_balancer::TargetBalancers;
+use super::table_parts::{CompiledSession, TableParts};
 use super::verdict::{MirrorOutcome, NotMirrored, SessionMatch};
 use crate::model::{Direction, NetworkInterface, Settings};
 
-/// The number of the next table.
+/// The number of the next table of this process.
 static NEXT_TABLE_NUMBER: AtomicU64 = AtomicU64::new(1);
 
-/// Everything that decides about a packet.
+/// Decides which session mirrors a packet.
 #[derive(Debug)]
 pub struct MirrorTable {
-    /// Each table of the process has another one.
+    /// Unique among the tables of this process.
     number: u64,
     parts: TableParts,
     interface_lookup: InterfaceLookup,
     exclusions: AwsExclusions,
     guard: Arc<LoopGuard>,
-    /// By interface, direction and family: four for each interface, ingress and IPv4 first.
+    /// By interface, direction and address family: four rule sets for each interface.
     rules: CompiledRules,
     /// By interface and direction: the first session whose filter has `amazon-dns`.
     amazon_dns: Vec<Option<SessionMatch>>,
@@ -37,17 +39,17 @@ pub struct MirrorTable {
     balancers: TargetBalancers,
 }
 
-/// What must be asked about a packet at an interface.
+/// The result of the checks before the rules.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Precheck {
-    /// These rules.
+    /// The rule set with this number decides.
     Rules(u32),
-    /// Nothing; this is the end.
+    /// The outcome is known without rules.
     Decided(MirrorOutcome),
 }
 
 impl MirrorTable {
-    /// Compiles the parts. An index that leads nowhere makes a session that takes nothing.
+    /// Compiles the parts. A session with an invalid index mirrors nothing.
     #[must_use]
     pub fn new(parts: TableParts) -> Self {
         Self::from_previous(
@@ -58,14 +60,16 @@ impl MirrorTable {
         )
     }
 
-    /// Compiles the parts, but takes over what an earlier table has compiled: a few rules that came
-    /// or went stand beside its tables, which is quick, and [`MirrorTable::fully_compiled`] is due.
+    /// Compiles the parts and reuses the compiled rules of an earlier table. If only a few rules
+    /// differ, they are kept as a patch of the old rules, which is fast; call
+    /// [`MirrorTable::fully_compiled`] later to compile them.
     #[must_use]
     pub fn reusing(parts: TableParts, previous: &Self) -> Self {
         Self::with_rule_cache(parts, Some(previous), &mut RuleCache::default())
     }
 
-    /// The same, sharing rules with other tables whose sessions have the same filters.
+    /// Like [`MirrorTable::reusing`], but shares rules with other tables whose sessions have the
+    /// same filters.
     #[must_use]
     pub fn with_rule_cache(
         parts: TableParts,
@@ -83,13 +87,13 @@ impl MirrorTable {
         }
     }
 
-    /// The same with what another one has compiled, sharing rules with other tables.
+    /// The same table, compiled again with the rules that `compiled` has and those in `cache`.
     #[must_use]
     pub fn rebased(&self, compiled: &Self, cache: &mut RuleCache) -> Self {
         Self::with_rule_cache(self.parts.clone(), Some(compiled), cache)
     }
 
-    /// The same table with another loop guard; nothing where it has this one already.
+    /// The same table with another loop guard; `None` if it already has this guard.
     #[must_use]
     pub fn with_loop_guard(&self, guard: &Arc<LoopGuard>) -> Option<Self> {
         let loop_guard = Some(Arc::clone(guard));
@@ -97,31 +101,32 @@ impl MirrorTable {
         (!Arc::ptr_eq(&self.guard, guard)).then(|| Self::reusing(parts(), self))
     }
 
-    /// What recognises copies.
+    /// The loop guard of the table.
     #[must_use]
     pub fn loop_guard(&self) -> &LoopGuard {
         &self.guard
     }
 
-    /// Whether some of its rules are so dear that answers are worth being kept.
+    /// Whether some rule sets are slow enough for a cache of their answers to be worthwhile.
     pub(super) fn is_expensive(&self) -> bool {
         self.rules.iter().any(InterfaceRuleSet::is_expensive)
     }
 
-    /// Whether all rules are in its tables.
+    /// Whether all rules are compiled, so that no rule set has a patch.
     #[must_use]
     pub fn is_fully_compiled(&self) -> bool {
         self.rules.are_fully_compiled()
     }
 
-    /// The same table with all rules in its tables. Nothing where they are already; takes as long
-    /// as compiling the interfaces whose rules changed.
+    /// The same table with all rules compiled; `None` if they already are. It takes as long as
+    /// compiling the rules of the interfaces whose rules changed.
     #[must_use]
     pub fn fully_compiled(&self) -> Option<Self> {
         self.fully_compiled_with_cache(&mut RuleCache::default())
     }
 
-    /// The same, sharing rules with other tables whose sessions have the same filters.
+    /// Like [`MirrorTable::fully_compiled`], but shares rules with other tables whose sessions have
+    /// the same filters.
     #[must_use]
     pub fn fully_compiled_with_cache(&self, cache: &mut RuleCache) -> Option<Self> {
         let previous = PreviousRules::Recompile(&self.parts, &self.rules);
@@ -130,8 +135,8 @@ impl MirrorTable {
             .then(|| Self::from_previous(parts(), previous, &self.balancers, cache))
     }
 
-    /// The same table, but at an interface the rules of a direction and family are asked by `rules`,
-    /// which were made of its filters. For measurements.
+    /// The same table, but with `rules` for one interface, direction and address family. They must
+    /// be compiled from the same filters. For measurements of the engines.
     #[must_use]
     pub fn with_rule_set(
         &self,
@@ -181,8 +186,8 @@ impl MirrorTable {
         }
     }
 
-    /// A number that no other table of the process has: what a sink keeps of a table it can know
-    /// again.
+    /// A number that is unique among the tables of this process. A sink uses it to check whether
+    /// the values that it cached belong to this table.
     #[inline]
     #[must_use]
     pub const fn number(&self) -> u64 {
@@ -195,7 +200,7 @@ impl MirrorTable {
         &self.parts.interfaces
     }
 
-    /// The sessions: interface by interface, each in the order in which they are asked.
+    /// The sessions, grouped by interface; each group is in evaluation order.
     #[must_use]
     pub fn sessions(&self) -> &[CompiledSession] {
         &self.parts.sessions
@@ -213,11 +218,11 @@ impl MirrorTable {
         &self.parts.settings
     }
 
-    /// What becomes of a packet at an interface: at most one session takes it. What the packet
-    /// carries is not looked at, so copies of copies are not recognised here.
+    /// The outcome of a packet at an interface: at most one session mirrors it. Copies of copies
+    /// are not recognised here, because the contents of the packet are not known.
     #[must_use]
     pub fn decide(&self, interface: u32, direction: Direction, key: &FlowKey) -> MirrorOutcome {
-        match self.precheck((interface, direction), key, &Frame::new(&[])) {
+        match self.precheck(FrameOwner { interface, direction }, key, &Frame::new(&[])) {
             Precheck::Decided(outcome) => outcome,
             Precheck::Rules(rules) => {
                 let matched = self.rule_set(rules).and_then(|rules| rules.first_accept(key));
@@ -226,15 +231,10 @@ impl MirrorTable {
         }
     }
 
-    /// Whether rules must be asked, and which.
+    /// Checks everything that precedes the rules: interface, loop guard and AWS's exclusions.
     #[inline(always)]
-    pub(super) fn precheck(
-        &self,
-        (interface, direction): FrameOwner,
-        key: &FlowKey,
-        frame: &Frame<'_>,
-    ) -> Precheck {
-        let Some(slot) = self.slot_of(interface, direction) else {
+    pub(super) fn precheck(&self, owner: FrameOwner, key: &FlowKey, frame: &Frame<'_>) -> Precheck {
+        let Some(slot) = self.slot_of(owner.interface, owner.direction) else {
             return Precheck::Decided(MirrorOutcome::NotMirrored(NotMirrored::NoNetworkInterface));
         };
         if self.guard.may_be_copy(key)
@@ -250,14 +250,14 @@ impl MirrorTable {
         }
     }
 
-    /// The rules by their number.
+    /// The rule set with this number.
     #[inline]
     pub(super) fn rule_set(&self, number: u32) -> Option<&InterfaceRuleSet> {
         self.rules.get(number)
     }
 
-    /// What the rules of each session say of a packet, for explanations: the first match of
-    /// every session that has one. Services of AWS are not looked at.
+    /// The decision of each session's rules on a packet, for explanations: the first matching rule
+    /// of each session that has one. AWS's exclusions are not evaluated.
     #[must_use]
     pub fn session_decisions(
         &self,
@@ -278,8 +278,8 @@ impl MirrorTable {
         .collect()
     }
 
-    /// What the compiled rules cost, for each interface, direction and family that has some:
-    /// index of the interface, direction, whether of IPv4, figures.
+    /// The size and depth of each rule set that has rules: index of the interface, direction,
+    /// whether the rules are for IPv4, figures.
     pub fn engine_stats(&self) -> impl Iterator<Item = (u32, Direction, bool, EngineStats)> {
         let interfaces = (0..).zip(&self.parts.interfaces).map(|(interface, _)| interface);
         let slots = interfaces.flat_map(|interface| {
@@ -291,8 +291,8 @@ impl MirrorTable {
             .filter(|(.., stats)| stats.rules > 0)
     }
 
-    /// How many bytes of a frame a session copies at the most: PacketLength, the target's MTU and
-    /// the longest datagram in one number.
+    /// The longest inner frame of a session in bytes: the smallest of PacketLength, the limit of
+    /// the target's MTU and the longest UDP datagram.
     #[must_use]
     pub fn max_inner_len(&self, session: u32) -> usize {
         let encap = self.encap_of(session);
@@ -300,8 +300,8 @@ impl MirrorTable {
     }
 
     /// "When the service is on, DNS to and from the VPC resolver is mirrored whatever the rules
-    /// say; when it is off, it never is." With the exclusions off it is ordinary traffic, which a
-    /// session with the service takes all the same.
+    /// say; when it is off, it never is." Without AWS's exclusions the rules decide too, and the
+    /// first session that accepts by rule or by service mirrors the packet.
     #[cold]
     fn decide_aws_service(&self, service: TrafficClass, slot: u32, key: &FlowKey) -> MirrorOutcome {
         let dns = usize::try_from(slot).ok().and_then(|slot| self.amazon_dns.get(slot).copied()?);
@@ -321,7 +321,7 @@ impl MirrorTable {
         }
     }
 
-    /// The number of an interface and direction among all.
+    /// The index of an interface and direction: two for each interface.
     #[inline]
     fn slot_of(&self, interface: u32, direction: Direction) -> Option<u32> {
         let is_there = usize::try_from(interface).is_ok_and(|at| at < self.parts.interfaces.len());
@@ -329,8 +329,8 @@ impl MirrorTable {
         is_there.then_some(2 * interface + egress)
     }
 
-    /// Whether what is decided of one segment of a super-frame may not hold for the next: each
-    /// may carry another copy.
+    /// Whether each segment of a super-frame needs its own decision, because each may contain
+    /// another copy.
     #[inline]
     pub(super) fn needs_decision_per_segment(&self, key: &FlowKey) -> bool {
         self.guard.may_be_copy(key)

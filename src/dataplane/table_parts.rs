@@ -1,67 +1,52 @@
-//! What a mirror table is compiled from: sessions and targets by index, and settings.
+//! The input from which a mirror table is compiled: sessions and targets, which refer to each other
+//! by index, and settings.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::compiled_target::CompiledTarget;
 use super::loop_guard::LoopGuard;
 use crate::model::{
-    Filter, NetworkInterface, PacketLength, Rate, SessionId, SessionNumber, Settings, TargetId,
+    Filter, NetworkInterface, PacketLength, Rate, SessionId, SessionNumber, Settings,
     VirtualNetworkId,
 };
 
-/// A session as it was compiled, with its names for reports.
+/// A session whose references are resolved to indices, with its id for reports.
 #[derive(Debug, Clone)]
 pub struct CompiledSession {
-    /// The id; drawn where the user gave none.
+    /// The id; generated if the user gave none.
     pub id: SessionId,
-    /// The order among the sessions of its interface.
+    /// The SessionNumber: the evaluation order among the sessions of the interface.
     pub number: SessionNumber,
     /// Index of the source in [`MirrorTable::interfaces`](super::MirrorTable::interfaces).
     pub interface: u32,
     /// Index of the target in [`MirrorTable::targets`](super::MirrorTable::targets).
     pub target: u32,
-    /// Which packets it takes.
+    /// The filter that selects packets.
     pub filter: Arc<Filter>,
-    /// How much of a frame it copies, where the user or AWS's default limits it.
+    /// The longest copy in bytes, if the user or AWS's default limits it.
     pub packet_length: Option<PacketLength>,
-    /// The network identifier; drawn where the user gave none.
+    /// The VXLAN network identifier; generated if the user gave none.
     pub virtual_network_id: VirtualNetworkId,
     /// The outer source address.
     pub source_address: IpAddr,
-    /// How much of it leaves at the most; a live mirror sheds the rest.
+    /// The highest rate of its copies; a live mirror drops the excess.
     pub rate_limit: Option<Rate>,
 }
 
-/// A target as it was compiled.
-#[derive(Debug, Clone)]
-pub struct CompiledTarget {
-    /// The id.
-    pub id: TargetId,
-    /// Where its copies are sent.
-    pub address: SocketAddr,
-    /// The other addresses of a load balancer, of the same family; flows are spread over all.
-    pub further_addresses: Vec<SocketAddr>,
-    /// Of a Gateway Load Balancer endpoint: its id in GENEVE, which its copies are wrapped in.
-    pub gateway_endpoint: Option<u64>,
-    /// The longest outer IP packet it takes, in bytes.
-    pub mtu: Option<u16>,
-    /// How much it takes at the most; a live mirror sheds the rest.
-    pub rate_limit: Option<Rate>,
-}
-
-/// What a table is made of. Sessions are grouped by interface, in the order of the interfaces,
-/// and in each group in the order in which they are asked.
+/// The input of a table. Sessions are grouped by interface, in the order of the interfaces, and
+/// each group is in evaluation order.
 #[derive(Debug, Clone, Default)]
 pub struct TableParts {
-    /// What holds for all sessions.
+    /// Settings that apply to all sessions.
     pub settings: Settings,
-    /// The sources.
+    /// The mirrored interfaces.
     pub interfaces: Vec<Arc<NetworkInterface>>,
-    /// Where copies go.
+    /// The targets of the sessions.
     pub targets: Vec<CompiledTarget>,
-    /// Who takes what, in the order of asking.
+    /// The sessions, in evaluation order.
     pub sessions: Vec<CompiledSession>,
-    /// What recognises our own copies and copies of copies, which a live mirror must not mirror:
-    /// it would mirror them without end. Without a guard they are mirrored like other frames.
+    /// Recognises copies of this process and copies of copies. A live mirror must not mirror them,
+    /// or it would do so without end. Without a guard they are mirrored like other frames.
     pub loop_guard: Option<Arc<LoopGuard>>,
 }

@@ -1,35 +1,34 @@
-//! What became of a frame.
+//! The result for a frame at an interface.
 
 use crate::model::Direction;
 
-/// Why a frame stayed behind. Not a loss: nobody asked for it.
+/// The reason why a frame was not mirrored. It is not a loss: no session selected the frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum NotMirrored {
     /// No session of the interface accepted it.
     NoSessionMatched,
-    /// Its EtherType is not that of IP, ARP too.
+    /// Its EtherType is not IPv4 or IPv6; ARP, for example.
     NotIp,
-    /// Its EtherType says IP, but no addresses could be read.
+    /// Its EtherType is IPv4 or IPv6, but its IP header is invalid or truncated.
     Unparsable,
     /// Traffic that AWS never mirrors: DHCP, instance metadata, time service, Windows activation.
     AwsExcluded,
-    /// DNS with the VPC resolver, and no session's filter has `amazon-dns`.
+    /// DNS with the VPC resolver, and no session's filter enables `amazon-dns`.
     AmazonDns,
-    /// It bears the address of no interface in the configuration.
+    /// None of its addresses belongs to an interface of the configuration.
     NoNetworkInterface,
-    /// Its link type carries no IP in a way known here.
+    /// Its link type is not supported.
     UnsupportedLinkType,
-    /// It is a copy that we sent, perhaps in a tunnel or quoted in an ICMP error: a mirror never
-    /// mirrors itself.
+    /// It is a copy that this process sent, possibly in a tunnel or quoted in an ICMP error.
     OwnTraffic,
-    /// It is a copy of a copy, or an ICMP error about a copy: mirrors that see each other's copies
-    /// would send such frames round and round.
+    /// It is a copy of a copy, or an ICMP error about a copy. Two mirrors that receive each other's
+    /// copies would forward such frames without end.
     NestedCopy,
 }
 
 impl NotMirrored {
-    /// Every reason, in the order of their numbers.
+    /// Every reason, in the order of [`NotMirrored::index`].
     pub const ALL: [Self; 9] = [
         Self::NoSessionMatched,
         Self::NotIp,
@@ -42,7 +41,7 @@ impl NotMirrored {
         Self::NestedCopy,
     ];
 
-    /// Its place in [`NotMirrored::ALL`].
+    /// Index in [`NotMirrored::ALL`].
     #[inline]
     #[must_use]
     pub const fn index(self) -> usize {
@@ -76,22 +75,22 @@ impl NotMirrored {
     }
 }
 
-/// What a session took a frame for.
+/// The session that mirrors a frame, and the rule that accepted it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionMatch {
     /// Index of the session in the mirror table.
     pub session: u32,
     /// Index of the rule in the session's filter, see
-    /// [`Filter::all_rules`](crate::model::Filter::all_rules); or [`SessionMatch::BY_AMAZON_DNS`].
+    /// [`Filter::all_rules`](crate::model::Filter::all_rules), or [`SessionMatch::BY_AMAZON_DNS`].
     pub rule: u32,
 }
 
 impl SessionMatch {
-    /// In place of a rule: the network service `amazon-dns` took the frame.
+    /// Value of `rule` if the network service `amazon-dns` accepted the frame.
     pub const BY_AMAZON_DNS: u32 = u32::MAX;
 }
 
-/// The end of a frame's way at one interface.
+/// The outcome of a frame at one interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MirrorOutcome {
     /// A copy was made.
@@ -100,21 +99,16 @@ pub enum MirrorOutcome {
     NotMirrored(NotMirrored),
 }
 
-/// What became of one frame at one interface. A frame that bears the addresses of two interfaces
-/// has two verdicts.
+/// The outcome of one frame at one interface. A frame with the addresses of two interfaces has two
+/// verdicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verdict {
     /// Index of the frame in its burst.
     pub frame: u16,
-    /// Seen from the interface. Of no meaning where there is none.
+    /// Direction at the interface; meaningless if there is no interface.
     pub direction: Direction,
-    /// Index of the interface in the mirror table; [`Verdict::NO_INTERFACE`] where there is none.
-    pub interface: u32,
-    /// The end.
+    /// Index of the interface in the mirror table; `None` if no interface owns the frame.
+    pub interface: Option<u32>,
+    /// Whether the frame was mirrored, and why.
     pub outcome: MirrorOutcome,
-}
-
-impl Verdict {
-    /// In place of an interface: the frame belongs to none.
-    pub const NO_INTERFACE: u32 = u32::MAX;
 }

@@ -1,30 +1,32 @@
-//! The only loop: replay, explanations, tests, benches and live capture all drive it.
+//! The only packet loop: replay, live capture, explanations, tests and benches all call
+//! [`Worker::step`], so they cannot differ.
 //!
-//! A step takes one burst from the source through parsing, decision and encapsulation to the
-//! sink. All it needs is allocated when the worker is made.
+//! A step moves one burst from the source to the sink: it parses the frames, decides which session
+//! mirrors each of them, records the copies, sends them and counts. All memory is allocated when
+//! the worker is created.
 
 use std::io;
 use std::sync::Arc;
 
-use super::copy::{Copies, CopyRef};
 use super::counters::Counters;
+use super::encap::copy::{Copies, CopyRef};
 use super::endpoints::{DropCause, Drops, Sink, Source};
 use super::flow_hash::{flow_hash_bits, source_port_bits, tag_bits};
 use super::flow_key::FlowKey;
-use super::frame::{Burst, Frame, MAX_BURST_LEN, Medium};
+use super::frame::{Burst, Frame, LOOKUP_BATCH_LEN, MAX_BURST_LEN, Medium};
 use super::interface_lookup::{FrameOwner, InterfaceLookup};
-use super::lookup_batch::{LOOKUP_BATCH_LEN, Lookup, LookupBatch};
+use super::lookup_batch::{Lookup, LookupBatch};
 use super::table::MirrorTable;
 use super::verdict::{MirrorOutcome, NotMirrored, SessionMatch, Verdict};
 use crate::model::Direction;
 
-/// Which endpoint broke.
+/// The endpoint that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
-    /// The source; the frames before it are mirrored and counted.
+    /// The source failed. The frames before the failure are mirrored and counted.
     #[error(transparent)]
     Source(io::Error),
-    /// The sink; the copies of the burst are counted as dropped.
+    /// The sink failed. The copies of the burst are counted as dropped.
     #[error(transparent)]
     Sink(io::Error),
 }
@@ -35,16 +37,16 @@ pub struct Worker {
     table: Arc<MirrorTable>,
     counters: Counters,
     forced_direction: Option<Direction>,
-    /// The interface whose frames these are, whatever addresses they bear.
+    /// The interface that owns every frame, regardless of addresses.
     interface: Option<u32>,
-    /// What was decided of the frame in front, for the segments that follow it.
+    /// The decision on the last frame of the previous batch, for the segments that follow it.
     last_decision: Option<(FlowKey, MirrorOutcome)>,
     owners: Vec<FrameOwner>,
     batch: LookupBatch,
     verdicts: Vec<Verdict>,
     copies: Vec<CopyRef>,
     drops: Drops,
-    /// Whether the sink of this step wants verdicts.
+    /// Whether the sink of this step observes verdicts.
     wants_verdicts: bool,
 }
 
@@ -73,24 +75,24 @@ impl Worker {
         }
     }
 
-    /// The same worker, with every frame in one direction whatever its addresses say.
+    /// The same worker, but every frame has this direction, regardless of its addresses.
     #[must_use]
     pub const fn with_direction(mut self, direction: Option<Direction>) -> Self {
         self.forced_direction = direction;
         self
     }
 
-    /// The same worker, with every frame one of the interface at that index of the table, whatever
-    /// addresses it bears, as on a live interface. With [`Verdict::NO_INTERFACE`] every frame is
-    /// nobody's.
+    /// The same worker, but every frame belongs to the interface at this index of the table,
+    /// regardless of addresses, as in live capture. If the table has no such interface, no frame
+    /// belongs to an interface.
     #[must_use]
     pub const fn with_interface(mut self, interface: u32) -> Self {
         self.interface = Some(interface);
         self
     }
 
-    /// Goes on with another table, between two bursts. What sessions counted goes with their ids;
-    /// `interface` is the index of the worker's interface there, where it has one.
+    /// Replaces the table between two bursts. The counters of a session follow its id. `interface`
+    /// is the index of the worker's interface in the new table.
     pub fn change_table(&mut self, table: Arc<MirrorTable>, interface: Option<u32>) {
         self.counters.move_to_table(&self.table, &table);
         self.interface = interface;
@@ -99,32 +101,32 @@ impl Worker {
         self.table = table;
     }
 
-    /// Counts frames that were lost before they could be lent.
+    /// Counts frames that were dropped before the source could lend them.
     pub fn count_dropped(&mut self, cause: DropCause, frames: u64) {
         self.counters.count_dropped(cause, frames);
     }
 
-    /// Counts frames that were kept back before they could be lent.
+    /// Counts frames that were filtered out before the source could lend them.
     pub fn count_not_mirrored(&mut self, reason: NotMirrored, frames: u64) {
         self.counters.count_not_mirrored(reason, frames);
     }
 
-    /// What was counted so far.
+    /// The counters.
     #[must_use]
     pub const fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// The table in force.
+    /// The current table.
     #[must_use]
     pub const fn table(&self) -> &Arc<MirrorTable> {
         &self.table
     }
 
-    /// Takes one burst from `source` to `sink`; false at the end of the source.
+    /// Moves one burst from `source` to `sink`; returns false if the source lends no frames.
     ///
     /// # Errors
-    /// [`StepError`] where an endpoint broke.
+    /// [`StepError`] if an endpoint fails.
     pub fn step(
         &mut self,
         source: &mut dyn Source,
@@ -148,10 +150,10 @@ impl Worker {
         sent.map_err(StepError::Sink).map(|()| true)
     }
 
-    /// Takes everything that `source` has to `sink`, and flushes it.
+    /// Moves all bursts from `source` to `sink`, then flushes the sink.
     ///
     /// # Errors
-    /// [`StepError`] where an endpoint broke. The sink is flushed where it was the source's.
+    /// [`StepError`] if an endpoint fails. The sink is flushed if it was the source.
     pub fn run(&mut self, source: &mut dyn Source, sink: &mut dyn Sink) -> Result<(), StepError> {
         let end = loop {
             match self.step(source, sink) {
@@ -176,7 +178,7 @@ impl Worker {
         sink.send(&copies, &mut self.drops)
     }
 
-    /// Decides on every frame of a burst, a part of it at a time.
+    /// Decides on every frame of a burst, in batches.
     fn evaluate_burst(&mut self, burst: &Burst<'_>) {
         let mut batch = std::mem::take(&mut self.batch);
         for (part, frames) in burst.chunks(LOOKUP_BATCH_LEN).enumerate() {
@@ -198,7 +200,7 @@ impl Worker {
         self.batch = batch;
     }
 
-    /// Notes what is to be decided. Whose frames they may be is asked once.
+    /// Adds the lookups of a batch. How frames find their interfaces is tested once for the batch.
     #[inline]
     fn add_lookups(&mut self, batch: &mut LookupBatch, frames: &[Frame<'_>]) {
         let frames = frames.iter().enumerate();
@@ -213,12 +215,14 @@ impl Worker {
             match batch.add_key(frame.bytes) {
                 _ if frame.medium == Medium::Unsupported => add_unsupported(batch, index),
                 Ok(_) => batch.add(&self.table, (index, frame), owner),
-                Err(reason) => batch.add_decided(index, owner, MirrorOutcome::NotMirrored(reason)),
+                Err(reason) => {
+                    batch.add_decided(index, Some(owner), MirrorOutcome::NotMirrored(reason));
+                }
             }
         }
     }
 
-    /// A frame of the worker's own interface; what is decided holds for the segments behind it.
+    /// Adds a frame of the worker's interface. Its decision also applies to the segments after it.
     fn add_own_lookup(
         &self,
         batch: &mut LookupBatch,
@@ -228,28 +232,27 @@ impl Worker {
         if frame.medium == Medium::Unsupported {
             return add_unsupported(batch, index);
         }
-        if interface == Verdict::NO_INTERFACE {
-            return add_unowned(batch, index, NotMirrored::NoNetworkInterface);
-        }
         if frame.is_next_segment && batch.add_same(&self.table, index) {
             return;
         }
-        let owner =
-            self.with_forced_direction((interface, frame.direction.unwrap_or(Direction::Ingress)));
+        let direction = frame.direction.unwrap_or(Direction::Ingress);
+        let owner = self.with_forced_direction(FrameOwner { interface, direction });
         let holds = |(key, _): &(FlowKey, MirrorOutcome)| {
             frame.is_next_segment && !self.table.needs_decision_per_segment(key)
         };
         if let Some((key, outcome)) = self.last_decision.filter(holds) {
             batch.add_known_key(key);
-            return batch.add_decided(index, owner, outcome);
+            return batch.add_decided(index, Some(owner), outcome);
         }
         match batch.add_key(frame.bytes) {
             Ok(_) => batch.add(&self.table, (index, frame), owner),
-            Err(reason) => batch.add_decided(index, owner, MirrorOutcome::NotMirrored(reason)),
+            Err(reason) => {
+                batch.add_decided(index, Some(owner), MirrorOutcome::NotMirrored(reason));
+            }
         }
     }
 
-    /// A frame that belongs to the interfaces whose addresses it bears.
+    /// Adds a frame for each interface that has one of its addresses.
     #[inline]
     fn add_addressed_lookup(
         &mut self,
@@ -270,18 +273,21 @@ impl Worker {
             let owner = self.with_forced_direction(*owner);
             match read {
                 Ok(()) => batch.add(&self.table, (index, frame), owner),
-                Err(reason) => batch.add_decided(index, owner, MirrorOutcome::NotMirrored(reason)),
+                Err(reason) => {
+                    batch.add_decided(index, Some(owner), MirrorOutcome::NotMirrored(reason));
+                }
             }
         }
         self.owners = owners;
     }
 
     #[inline]
-    fn with_forced_direction(&self, (interface, direction): FrameOwner) -> FrameOwner {
-        (interface, self.forced_direction.unwrap_or(direction))
+    fn with_forced_direction(&self, owner: FrameOwner) -> FrameOwner {
+        let direction = self.forced_direction.unwrap_or(owner.direction);
+        FrameOwner { direction, ..owner }
     }
 
-    /// Counts what stays behind, and notes the copy of what does not.
+    /// Counts a frame that is not mirrored, or records its copy.
     #[inline(always)]
     fn record_outcome(
         &mut self,
@@ -290,9 +296,11 @@ impl Worker {
         (batch, lookup): (&LookupBatch, &Lookup),
     ) {
         let index = u16::try_from(start + lookup.frame()).unwrap_or(u16::MAX);
-        let (interface, direction) = lookup.owner();
+        let owner = lookup.owner();
+        let direction = owner.map_or(Direction::Ingress, |owner| owner.direction);
         let outcome = batch.outcome(&self.table, lookup);
         if self.wants_verdicts {
+            let interface = owner.map(|owner| owner.interface);
             self.verdicts.push(Verdict { frame: index, direction, interface, outcome });
         }
         match (outcome, batch.key(lookup)) {
@@ -300,7 +308,7 @@ impl Worker {
                 self.record_copy((index, frame), direction, (key, matched));
             }
             (MirrorOutcome::NotMirrored(reason), _) => self.counters.count_not_mirrored(reason, 1),
-            // Nothing is mirrored that has no key.
+            // A frame without a key is never mirrored.
             (MirrorOutcome::Mirrored(_), None) => {}
         }
     }
@@ -331,10 +339,10 @@ impl Worker {
         });
     }
 
-    /// Counts the frames and the copies of the burst, less what its sink lost.
+    /// Counts the frames of the burst, the copies that were sent and those that were dropped.
     fn finish_burst(&mut self, burst: &Burst<'_>) {
         self.counters.frames += u64::try_from(burst.len()).unwrap_or_default();
-        // Cuts first: a copy that was cut may be lost afterwards.
+        // Truncations first: a truncated copy may still have been dropped.
         for (index, inner_len) in self.drops.cuts() {
             if let Some(copy) = self.copies.get_mut(*index) {
                 copy.inner_len = copy.inner_len.min(u32::try_from(*inner_len).unwrap_or(u32::MAX));
@@ -352,11 +360,10 @@ impl Worker {
     }
 }
 
-/// The frame belongs to no interface.
+/// Adds a frame that belongs to no interface.
 #[cold]
 fn add_unowned(batch: &mut LookupBatch, index: usize, reason: NotMirrored) {
-    let nobody = (Verdict::NO_INTERFACE, Direction::Ingress);
-    batch.add_decided(index, nobody, MirrorOutcome::NotMirrored(reason));
+    batch.add_decided(index, None, MirrorOutcome::NotMirrored(reason));
 }
 
 #[cold]

@@ -215,11 +215,10 @@ impl Sink for CollectSink {
 
 fn unmirrored_frame(verdict: &Verdict, first_frame: u64) -> Option<UnmirroredFrame> {
     let MirrorOutcome::NotMirrored(reason) = verdict.outcome else { return None };
-    let known = verdict.interface != Verdict::NO_INTERFACE;
     Some(UnmirroredFrame {
         frame: first_frame + u64::from(verdict.frame),
-        interface: known.then_some(verdict.interface),
-        direction: known.then_some(verdict.direction),
+        interface: verdict.interface,
+        direction: verdict.interface.map(|_| verdict.direction),
         reason,
     })
 }

@@ -1,4 +1,4 @@
-//! CIDR blocks, with host bits cleared as EC2 clears them.
+//! CIDR blocks. Host bits are cleared, as EC2 does.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,15 +7,15 @@ use ipnet::IpNet;
 
 use super::InvalidValue;
 
-/// A network: an address and a prefix length, the bits behind the prefix all zero.
+/// A network: an address and a prefix length. All bits after the prefix are zero.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CidrBlock(IpNet);
 
 impl CidrBlock {
-    /// The block of `prefix_len` bits that `address` lies in.
+    /// The block with a prefix of `prefix_len` bits that contains `address`.
     ///
     /// # Errors
-    /// [`InvalidValue`] where the prefix is longer than the address.
+    /// [`InvalidValue`] if the prefix is longer than the address.
     pub fn new(address: IpAddr, prefix_len: u8) -> Result<Self, InvalidValue> {
         IpNet::new(address, prefix_len).map(|net| Self(net.trunc())).map_err(|_| {
             let longest = if address.is_ipv4() { 32 } else { 128 };
@@ -24,11 +24,11 @@ impl CidrBlock {
         })
     }
 
-    /// Reads `address/prefix`. The second value is true where host bits were set and have been
-    /// cleared, of which the user should hear.
+    /// Parses `address/prefix`. The second value is true if host bits were set and have been
+    /// cleared, so that the caller can warn the user.
     ///
     /// # Errors
-    /// [`InvalidValue`] with `field` where the text is no CIDR block.
+    /// [`InvalidValue`] with `field` if the text is not a CIDR block.
     pub fn parse(field: &'static str, text: &str) -> Result<(Self, bool), InvalidValue> {
         let expected = "a CIDR block such as 10.0.0.0/8 or 2001:db8::/32";
         let net: IpNet = text.parse().map_err(|_| InvalidValue::new(field, text, expected))?;
@@ -36,20 +36,20 @@ impl CidrBlock {
         Ok((Self(block), block != net))
     }
 
-    /// All of IPv4.
+    /// 0.0.0.0/0.
     #[must_use]
     pub fn any_ipv4() -> Self {
         Self(IpNet::V4(ipnet::Ipv4Net::default()))
     }
 
-    /// All of IPv6.
+    /// ::/0.
     #[must_use]
     pub fn any_ipv6() -> Self {
         Self(IpNet::V6(ipnet::Ipv6Net::default()))
     }
 
-    /// The block of IPv4 that a block of IPv4-mapped IPv6 addresses (::ffff:0:0/96) means; any other
-    /// one is as it was.
+    /// The IPv4 block for a block of IPv4-mapped IPv6 addresses (::ffff:0:0/96); any other block is
+    /// unchanged.
     #[must_use]
     pub fn to_canonical(&self) -> Self {
         let IpAddr::V4(address) = self.network().to_canonical() else { return *self };
@@ -62,7 +62,7 @@ impl CidrBlock {
         block.unwrap_or(*self)
     }
 
-    /// Whether the block is of IPv4; else it is of IPv6.
+    /// Whether the block has IPv4 addresses; otherwise it has IPv6 addresses.
     #[must_use]
     pub const fn is_ipv4(&self) -> bool {
         matches!(self.0, IpNet::V4(_))
@@ -80,14 +80,13 @@ impl CidrBlock {
         self.0.broadcast()
     }
 
-    /// How many leading bits the block fixes: 0 to 32, or 0 to 128.
+    /// The prefix length in bits: 0 to 32 for IPv4, 0 to 128 for IPv6.
     #[must_use]
     pub fn prefix_len(&self) -> u8 {
         self.0.prefix_len()
     }
 
-    /// Whether `address` lies in the block. No IPv4 address lies in an IPv6 block, nor the other
-    /// way round.
+    /// Whether the block contains `address`. A block contains no address of the other family.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address)

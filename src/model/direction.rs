@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::InvalidValue;
 
-/// Seen from the mirrored network interface: what comes in, what goes out.
+/// The direction of traffic at the mirrored network interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Direction {
     /// Inbound to the interface.
@@ -26,7 +26,7 @@ impl Direction {
         }
     }
 
-    /// Reads `ingress` or `egress`.
+    /// Parses `ingress` or `egress`.
     ///
     /// # Errors
     /// [`InvalidValue`] for any other text.

@@ -7,12 +7,12 @@ use super::{
     Tags,
 };
 
-/// What a rule does with a packet that matches it.
+/// The action of a rule on a packet that matches it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RuleAction {
-    /// The session takes the packet.
+    /// The session mirrors the packet.
     Accept,
-    /// The session leaves the packet to the next session.
+    /// The session does not mirror the packet; the next session is evaluated.
     Reject,
 }
 
@@ -26,7 +26,7 @@ impl RuleAction {
         }
     }
 
-    /// Reads `accept` or `reject`.
+    /// Parses `accept` or `reject`.
     ///
     /// # Errors
     /// [`InvalidValue`] for any other text.
@@ -45,7 +45,7 @@ impl fmt::Display for RuleAction {
     }
 }
 
-/// One numbered rule. Both blocks are of one family; ports stand only with TCP or UDP.
+/// One numbered rule. Both blocks have one address family; only TCP and UDP rules have ports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilterRule {
     direction: Direction,
@@ -56,9 +56,9 @@ pub struct FilterRule {
     protocol: Option<Protocol>,
     source_ports: Option<PortRange>,
     destination_ports: Option<PortRange>,
-    /// The id, where one was given.
+    /// The id, if given.
     pub id: Option<FilterRuleId>,
-    /// The description, where one was given.
+    /// The description, if given.
     pub description: Option<String>,
     /// The tags.
     pub tags: Tags,
@@ -68,7 +68,7 @@ impl FilterRule {
     /// A rule for all protocols and ports between two blocks.
     ///
     /// # Errors
-    /// [`InvalidValue`] where one block is of IPv4 and the other of IPv6.
+    /// [`InvalidValue`] if one block is IPv4 and the other IPv6.
     pub fn new(
         direction: Direction,
         number: RuleNumber,
@@ -96,42 +96,42 @@ impl FilterRule {
         })
     }
 
-    /// The same rule for one protocol only.
+    /// The same rule, restricted to one protocol.
     ///
     /// # Errors
-    /// [`InvalidValue`] where the rule names ports and the protocol is not TCP or UDP.
+    /// [`InvalidValue`] if the rule has ports and the protocol is not TCP or UDP.
     pub fn with_protocol(mut self, protocol: Protocol) -> Result<Self, InvalidValue> {
         self.protocol = Some(protocol);
         self.with_valid_ports()
     }
 
-    /// The same rule for some source ports only.
+    /// The same rule, restricted to some source ports.
     ///
     /// # Errors
-    /// [`InvalidValue`] where the rule's protocol is not TCP or UDP.
+    /// [`InvalidValue`] if the protocol of the rule is not TCP or UDP.
     pub fn with_source_ports(mut self, ports: PortRange) -> Result<Self, InvalidValue> {
         self.source_ports = Some(ports);
         self.with_valid_ports()
     }
 
-    /// The same rule for some destination ports only.
+    /// The same rule, restricted to some destination ports.
     ///
     /// # Errors
-    /// [`InvalidValue`] where the rule's protocol is not TCP or UDP.
+    /// [`InvalidValue`] if the protocol of the rule is not TCP or UDP.
     pub fn with_destination_ports(mut self, ports: PortRange) -> Result<Self, InvalidValue> {
         self.destination_ports = Some(ports);
         self.with_valid_ports()
     }
 
-    /// The same rule by another number.
+    /// The same rule with another number.
     #[must_use]
     pub const fn with_number(mut self, number: RuleNumber) -> Self {
         self.number = number;
         self
     }
 
-    /// The same rule for some ports, whatever its protocol is. AWS takes no such rule; rule sets
-    /// that classifiers are compared with have them.
+    /// The same rule with ports for any protocol. AWS rejects such a rule, but the rule sets of
+    /// classifier benchmarks contain them.
     pub(crate) const fn with_ports_of_any_protocol(
         mut self,
         source_ports: Option<PortRange>,
@@ -155,70 +155,70 @@ impl FilterRule {
         Err(InvalidValue::new(field, ports, expected))
     }
 
-    /// The direction it belongs to.
+    /// The direction.
     #[must_use]
     pub const fn direction(&self) -> Direction {
         self.direction
     }
 
-    /// Its number: "processed in ascending order" (EC2 API).
+    /// The RuleNumber: "processed in ascending order" (EC2 API).
     #[must_use]
     pub const fn number(&self) -> RuleNumber {
         self.number
     }
 
-    /// What it does.
+    /// The action.
     #[must_use]
     pub const fn action(&self) -> RuleAction {
         self.action
     }
 
-    /// The packet's own source must lie in this block.
+    /// The block that must contain the source address of the packet.
     #[must_use]
     pub const fn source(&self) -> CidrBlock {
         self.source
     }
 
-    /// The packet's own destination must lie in this block.
+    /// The block that must contain the destination address of the packet.
     #[must_use]
     pub const fn destination(&self) -> CidrBlock {
         self.destination
     }
 
-    /// The protocol; all where there is none.
+    /// The protocol; `None` matches all protocols.
     #[must_use]
     pub const fn protocol(&self) -> Option<Protocol> {
         self.protocol
     }
 
-    /// The source ports; any, and none at all, where there are none.
+    /// The source ports; `None` matches all ports and packets without ports.
     #[must_use]
     pub const fn source_ports(&self) -> Option<PortRange> {
         self.source_ports
     }
 
-    /// The destination ports; any, and none at all, where there are none.
+    /// The destination ports; `None` matches all ports and packets without ports.
     #[must_use]
     pub const fn destination_ports(&self) -> Option<PortRange> {
         self.destination_ports
     }
 }
 
-/// The rules of both directions and the network services, reusable by many sessions.
+/// The rules of both directions and the network services. Several sessions can use one filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {
     id: FilterId,
     rules: Vec<FilterRule>,
-    /// Whether the network service `amazon-dns` is on.
+    /// Whether the network service `amazon-dns` is enabled.
     pub amazon_dns: bool,
-    /// The description, where one was given.
+    /// The description, if given.
     pub description: Option<String>,
     /// The tags.
     pub tags: Tags,
 }
 
 impl Filter {
-    /// The one network service there is.
+    /// The only network service.
     pub const AMAZON_DNS: &'static str = "amazon-dns";
 
     /// A filter without rules, which mirrors nothing.
@@ -241,14 +241,14 @@ impl Filter {
         filter
     }
 
-    /// A filter of many rules, given in any order. What does not fit is left out and comes back
-    /// with the place it had among `rules`.
+    /// A filter from rules in any order. Rules that cannot be added are returned as errors, with
+    /// their index in `rules`.
     #[must_use]
     pub fn from_rules(id: FilterId, rules: Vec<FilterRule>) -> (Self, Vec<(usize, InvalidValue)>) {
         let mut filter = Self::new(id);
         let mut refused = Vec::new();
         let mut placed: Vec<(usize, FilterRule)> = rules.into_iter().enumerate().collect();
-        // Stable: of two rules with one number the first stays.
+        // The sort is stable: of two rules with one number, the first is kept.
         placed.sort_by_key(|(_, rule)| (rule.direction, rule.number));
         filter.rules.reserve(placed.len());
         for (place, rule) in placed {
@@ -259,10 +259,10 @@ impl Filter {
         (filter, refused)
     }
 
-    /// Adds a rule; the rules stay in the order in which they are asked.
+    /// Adds a rule; the rules stay in evaluation order.
     ///
     /// # Errors
-    /// [`InvalidValue`] where the direction already has a rule of that number.
+    /// [`InvalidValue`] if the direction already has a rule with this number.
     pub fn push_rule(&mut self, rule: FilterRule) -> Result<(), InvalidValue> {
         let key = |r: &FilterRule| (r.direction, r.number);
         match self.rules.binary_search_by_key(&key(&rule), key) {

@@ -12,13 +12,13 @@ macro_rules! identifier {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// The prefix of an id that AWS draws.
+            /// The prefix of ids that AWS generates.
             pub const PREFIX: &'static str = $prefix;
 
-            /// Takes any text that is not empty.
+            /// An id from any text that is not blank.
             ///
             /// # Errors
-            /// [`InvalidValue`] where the text is empty or only white space.
+            /// [`InvalidValue`] if the text is empty or only white space.
             pub fn new(text: &str) -> Result<Self, InvalidValue> {
                 if text.trim().is_empty() {
                     let expected = concat!("a name that is not empty, such as ", $prefix, "web");
@@ -27,8 +27,8 @@ macro_rules! identifier {
                 Ok(Self(Arc::from(text)))
             }
 
-            /// An id as AWS draws them: the prefix and 17 lower-case hexadecimal digits, here
-            /// taken from the low 68 bits of `seed`.
+            /// An id in AWS's format: the prefix and 17 lower-case hexadecimal digits, from the low
+            /// 68 bits of `seed`.
             #[must_use]
             pub fn from_seed(seed: u128) -> Self {
                 Self(Arc::from(format!("{}{:017x}", $prefix, seed & ((1 << 68) - 1))))
@@ -56,31 +56,31 @@ macro_rules! identifier {
 }
 
 identifier!(
-    /// Names a network interface, as `eni-...` does in AWS.
+    /// The id of a network interface, such as `eni-...` in AWS.
     NetworkInterfaceId,
     "network_interface_id",
     "eni-"
 );
 identifier!(
-    /// Names a target, as `tmt-...` does in AWS.
+    /// The id of a target, such as `tmt-...` in AWS.
     TargetId,
     "traffic_mirror_target_id",
     "tmt-"
 );
 identifier!(
-    /// Names a filter, as `tmf-...` does in AWS.
+    /// The id of a filter, such as `tmf-...` in AWS.
     FilterId,
     "traffic_mirror_filter_id",
     "tmf-"
 );
 identifier!(
-    /// Names a rule of a filter, as `tmfr-...` does in AWS.
+    /// The id of a filter rule, such as `tmfr-...` in AWS.
     FilterRuleId,
     "traffic_mirror_filter_rule_id",
     "tmfr-"
 );
 identifier!(
-    /// Names a session, as `tms-...` does in AWS.
+    /// The id of a session, such as `tms-...` in AWS.
     SessionId,
     "traffic_mirror_session_id",
     "tms-"

@@ -1,4 +1,4 @@
-//! Network interfaces: what is mirrored.
+//! Network interfaces: the sources of mirrored traffic.
 
 use std::net::IpAddr;
 
@@ -10,26 +10,26 @@ pub struct NetworkInterface {
     id: NetworkInterfaceId,
     /// The Linux interface, for live mirroring.
     pub device: Option<String>,
-    /// Tells ingress from egress: a frame from this address leaves, a frame to it arrives.
+    /// Decides the direction: a frame from this address is egress, a frame to it is ingress.
     pub mac_address: Option<MacAddress>,
-    /// The first one of the target's family is the outer source address of the copies; all of
-    /// them tell direction where MAC addresses cannot.
+    /// The first address of the target's family is the outer source address of the copies. All
+    /// addresses decide the direction if MAC addresses do not.
     pub private_ip_addresses: Vec<IpAddr>,
-    /// Whether these addresses are those of its device, because the user gave none: they follow the
-    /// device.
+    /// Whether the addresses were read from the device because the user gave none. They are updated
+    /// when those of the device change.
     pub has_device_addresses: bool,
-    /// The UDP port of copies whose target is this interface; the port of VXLAN if absent.
+    /// The UDP port of copies whose target is this interface; 4789 if absent.
     pub target_port: Option<u16>,
-    /// Live: its device is not there, or can neither send nor receive now.
+    /// In live mirroring: the device is missing, or is down.
     pub is_down: bool,
-    /// The description, where one was given.
+    /// The description, if given.
     pub description: Option<String>,
     /// The tags.
     pub tags: Tags,
 }
 
 impl NetworkInterface {
-    /// An interface of which only the name is known.
+    /// An interface of which only the id is known.
     #[must_use]
     pub fn new(id: NetworkInterfaceId) -> Self {
         Self {
@@ -51,7 +51,7 @@ impl NetworkInterface {
         &self.id
     }
 
-    /// The first of its addresses that is of the same family as `peer`.
+    /// The first address of the same family as `peer`.
     #[must_use]
     pub fn source_address_for(&self, peer: IpAddr) -> Option<IpAddr> {
         self.private_ip_addresses.iter().copied().find(|own| own.is_ipv4() == peer.is_ipv4())

@@ -1,6 +1,6 @@
-//! The one error of the model: a value that a user gave and that cannot be.
+//! The only error of the model: a user gave an invalid value.
 
-/// A value that is not possible, in the words a user can act on.
+/// An invalid value, with the information that a user needs to correct it.
 ///
 /// Displayed as ``field `value`: expected ...``.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -10,12 +10,12 @@ pub struct InvalidValue {
     pub field: &'static str,
     /// The value as it was given.
     pub value: String,
-    /// What would have been right.
+    /// A description of the valid values.
     pub expected: String,
 }
 
 impl InvalidValue {
-    /// Says that `field` cannot be `value`, and what would be right.
+    /// An error for `value` of `field`, with a description of the valid values.
     pub fn new(field: &'static str, value: impl ToString, expected: impl Into<String>) -> Self {
         Self { field, value: value.to_string(), expected: expected.into() }
     }

@@ -9,17 +9,16 @@ use super::InvalidValue;
 pub struct MacAddress([u8; 6]);
 
 impl MacAddress {
-    /// From its six bytes, as they stand in a frame.
+    /// An address from its six bytes, in the order of a frame.
     #[must_use]
     pub const fn new(octets: [u8; 6]) -> Self {
         Self(octets)
     }
 
-    /// Reads `02:29:23:74:c7:7d`.
+    /// Parses `02:29:23:74:c7:7d`.
     ///
     /// # Errors
-    /// [`InvalidValue`] where the text is anything else, or is a group address, which no interface
-    /// has.
+    /// [`InvalidValue`] for any other text, and for a group address, which no interface can have.
     pub fn parse(field: &'static str, text: &str) -> Result<Self, InvalidValue> {
         let expected = "six bytes in hexadecimal such as 02:29:23:74:c7:7d";
         let octets = octets(text).ok_or_else(|| InvalidValue::new(field, text, expected))?;

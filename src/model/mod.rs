@@ -1,9 +1,9 @@
-//! The words of traffic mirroring: sessions, filters, rules, targets, network interfaces.
+//! The terms of traffic mirroring: sessions, filters, rules, targets, network interfaces.
 //!
-//! What belongs here: values that a user names and that cannot be wrong once they are built
-//! (`new` and `parse` refuse everything else with an [`InvalidValue`] that names the field, the
-//! value and what would be right). What does not: packets, files, sockets, and the question whether
-//! two values go together (that is `control`). This module imports nothing of ours.
+//! What belongs here: values that a user gives. They are valid once they exist, because `new` and
+//! `parse` return an [`InvalidValue`] for everything else, with the field, the value and the
+//! expected values. What does not belong here: packets, files, sockets, and checks that involve
+//! several resources (`control`). This module imports no other module of the crate.
 
 mod cidr;
 mod direction;

@@ -1,4 +1,4 @@
-//! Numbers with a range.
+//! Numbers that are restricted to a range.
 
 use std::fmt;
 
@@ -16,10 +16,10 @@ macro_rules! ranged {
             /// The largest value.
             pub const MAX: Self = Self($max);
 
-            /// Takes a number in the range.
+            /// A number in the range.
             ///
             /// # Errors
-            /// [`InvalidValue`] outside of it.
+            /// [`InvalidValue`] for a number outside the range.
             pub fn new(number: impl Into<i64>) -> Result<Self, InvalidValue> {
                 let number = number.into();
                 match <$int>::try_from(number) {
@@ -47,26 +47,26 @@ macro_rules! ranged {
 }
 
 ranged!(
-    /// The place of a session among those of its network interface, lowest first
+    /// The evaluation order of a session among those of its network interface, lowest first
     /// (EC2 API, `SessionNumber`: "Valid values are 1-32766").
     SessionNumber(u16), "session_number", 1..=32766
 );
 ranged!(
-    /// The place of a rule among those of its direction, lowest first. AWS documents no range;
-    /// here it is that of the session numbers.
+    /// The evaluation order of a rule among those of its direction, lowest first. AWS documents no
+    /// range; this program uses the range of SessionNumber.
     RuleNumber(u16), "rule_number", 1..=32766
 );
 ranged!(
-    /// How many bytes of a frame are copied, counted from its destination MAC on.
+    /// The number of bytes of a frame that are copied, from its destination MAC address on.
     PacketLength(u16), "packet_length", 1..=8500
 );
 ranged!(
-    /// The 24 bits that name the virtual network in the VXLAN header (RFC 7348, section 5).
+    /// The VXLAN network identifier, a 24-bit number (RFC 7348, section 5).
     VirtualNetworkId(u32), "virtual_network_id", 0..=16_777_215
 );
 ranged!(
-    /// The longest IP packet, in bytes, that the way to a target carries.
-    /// 68 is the least that IPv4 allows (RFC 791, section 3.2).
+    /// The longest IP packet, in bytes, that the path to a target carries. 68 is the minimum for
+    /// IPv4 (RFC 791, section 3.2).
     Mtu(u16), "mtu", 68..=65535
 );
 

@@ -1,4 +1,4 @@
-//! IP protocols and the ports of those that have some.
+//! IP protocols and port ranges.
 
 use std::fmt;
 
@@ -9,22 +9,22 @@ use super::InvalidValue;
 pub struct Protocol(pub u8);
 
 impl Protocol {
-    /// 6.
+    /// TCP, number 6.
     pub const TCP: Self = Self(6);
-    /// 17.
+    /// UDP, number 17.
     pub const UDP: Self = Self(17);
 
-    /// Takes an IANA protocol number.
+    /// A protocol from its IANA number.
     ///
     /// # Errors
-    /// [`InvalidValue`] for anything but 0 to 255, -1 too.
+    /// [`InvalidValue`] for a number outside 0 to 255, such as -1.
     pub fn new(number: impl Into<i64>) -> Result<Self, InvalidValue> {
         let number = number.into();
         let expected = "an IANA number from 0 to 255, or nothing for all protocols";
         u8::try_from(number).map(Self).map_err(|_| InvalidValue::new("protocol", number, expected))
     }
 
-    /// Whether rules may name ports for it: "apply to the TCP and UDP protocols" (EC2 API).
+    /// Whether rules for it may have ports, which "apply to the TCP and UDP protocols" (EC2 API).
     #[must_use]
     pub const fn has_ports(self) -> bool {
         matches!(self, Self::TCP | Self::UDP)
@@ -48,7 +48,7 @@ impl PortRange {
     /// The ports from `from_port` to `to_port`.
     ///
     /// # Errors
-    /// [`InvalidValue`] with `field` where a port is not 0 to 65535 or the range is reversed.
+    /// [`InvalidValue`] with `field` if a port is outside 0 to 65535 or the range is reversed.
     pub fn new(
         field: &'static str,
         from_port: impl Into<i64>,

@@ -1,4 +1,4 @@
-//! Rates: so many packets or bits a second.
+//! Rates in packets per second or bits per second.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +12,8 @@ pub struct Ratio {
     denominator: u64,
 }
 
-/// Digits before and behind the point: what keeps all arithmetic of due times within 128 bits.
+/// Limits on the digits before and after the decimal point, which keep the arithmetic of send times
+/// within 128 bits.
 const MAX_DIGITS: usize = 18;
 const MAX_FRACTION_DIGITS: usize = 9;
 
@@ -20,21 +21,21 @@ impl Ratio {
     /// One.
     pub const ONE: Self = Self { numerator: 1, denominator: 1 };
 
-    /// `numerator / denominator`; nothing where one of them is zero.
+    /// `numerator / denominator`; `None` if one of them is zero.
     #[must_use]
     pub fn new(numerator: u64, denominator: u64) -> Option<Self> {
         let sound = numerator > 0 && denominator > 0;
         sound.then(|| Self { numerator: numerator.into(), denominator })
     }
 
-    /// `count / self`, rounded down: how many units of time `count` things take.
+    /// `count / self`, rounded down: with a rate, the units of time for `count` items.
     #[must_use]
     pub fn divide(self, count: u128) -> u64 {
         let product = count.saturating_mul(u128::from(self.denominator));
         u64::try_from(product / self.numerator.max(1)).unwrap_or(u64::MAX)
     }
 
-    /// Reads a decimal number such as `50` or `0.5`, times ten to the power of `exponent`.
+    /// Parses a decimal number such as `50` or `0.5`, multiplied by ten to the power of `exponent`.
     pub(crate) fn parse(digits: &str, exponent: u32) -> Option<Self> {
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
         let plain = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
@@ -64,18 +65,17 @@ impl fmt::Display for Ratio {
     }
 }
 
-/// So much a second.
+/// A rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rate {
-    /// So many copies a second.
+    /// Copies per second.
     Packets(Ratio),
-    /// So many bits a second, counted over the copies as Ethernet frames, without preamble and
-    /// frame check sequence.
+    /// Bits per second of the copies as Ethernet frames, without preamble and frame check sequence.
     Bits(Ratio),
 }
 
 impl Rate {
-    /// Reads `50kpps` or `1.5Gbps`.
+    /// Parses `50kpps` or `1.5Gbps`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         if let Some(amount) = text.strip_suffix("pps") {
             return parse_si_number(amount).map(Self::Packets);
@@ -83,7 +83,7 @@ impl Rate {
         parse_si_number(text.strip_suffix("bps")?).map(Self::Bits)
     }
 
-    /// How many nanoseconds `packets` of `bits` in all take at this rate.
+    /// The nanoseconds that `packets` packets with `bits` bits in total take at this rate.
     #[must_use]
     pub fn duration_ns(self, packets: u64, bits: u64) -> u64 {
         let (ratio, units) = match self {
@@ -115,7 +115,7 @@ impl fmt::Display for Rate {
     }
 }
 
-/// `50k`, `1.5M`, `1G`, in either case, with or without a space before the letter.
+/// Parses `50k`, `1.5M` or `1G`, in upper or lower case, with or without a space before the letter.
 fn parse_si_number(amount: &str) -> Option<Ratio> {
     let (digits, exponent) = match amount.chars().next_back()? {
         'k' | 'K' => (amount.strip_suffix(['k', 'K'])?, 3),

@@ -1,4 +1,4 @@
-//! Sessions: a source interface, a filter and a target, in an order.
+//! Sessions: each connects a source interface, a filter and a target.
 
 use std::collections::BTreeMap;
 
@@ -10,33 +10,33 @@ use super::{
 /// Tags of a resource, by key.
 pub type Tags = BTreeMap<String, String>;
 
-/// One session. The names it holds are resolved when the sessions are compiled.
+/// One session. Its ids are resolved when the sessions are compiled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// The id, where one was given.
+    /// The id, if given.
     pub id: Option<SessionId>,
-    /// The source.
+    /// The mirrored network interface.
     pub network_interface_id: NetworkInterfaceId,
-    /// Where the copies go.
+    /// The target of the copies.
     pub target_id: TargetId,
-    /// Which packets are copied.
+    /// The filter that selects packets.
     pub filter_id: FilterId,
-    /// The order among the sessions of the interface, lowest first.
+    /// The SessionNumber: the evaluation order among the sessions of the interface, lowest first.
     pub number: SessionNumber,
-    /// How much of a frame is copied; the whole frame where it is absent.
+    /// The longest copy in bytes; `None` copies the complete frame.
     pub packet_length: Option<PacketLength>,
-    /// How much of it leaves at the most, live; what is more is shed.
+    /// The highest rate of its copies in live mirroring; the excess is dropped.
     pub rate_limit: Option<Rate>,
-    /// The VXLAN network identifier; drawn from a seed where it is absent.
+    /// The VXLAN network identifier; generated from a seed if absent.
     pub virtual_network_id: Option<VirtualNetworkId>,
-    /// The description, where one was given.
+    /// The description, if given.
     pub description: Option<String>,
     /// The tags.
     pub tags: Tags,
 }
 
 impl Session {
-    /// A session that copies whole frames, with an id and a network identifier still to be drawn.
+    /// A session that copies complete frames; its id and network identifier are generated later.
     #[must_use]
     pub fn new(
         network_interface_id: NetworkInterfaceId,

@@ -1,4 +1,4 @@
-//! Targets: where the copies go.
+//! Targets: the destinations of copies.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -10,19 +10,19 @@ pub const VXLAN_PORT: u16 = 4789;
 /// The UDP port of GENEVE (RFC 8926, section 3.3: "6081").
 pub const GENEVE_PORT: u16 = 6081;
 
-/// The tag that says where the copies for a target go where nothing else does: `IP[:port]`, of a load
-/// balancer several with spaces between them.
+/// The tag with the address of a target that has no other address: `IP[:port]`; for a load balancer
+/// several addresses, separated by spaces.
 pub const ADDRESS_TAG: &str = "mirror:address";
 
-/// So many addresses has a load balancer at the most.
+/// The largest number of addresses of a load balancer.
 pub const MAX_ADDRESSES: usize = 64;
 
-/// AWS's own word for a target: exactly one of three, or an address alone.
+/// The kind of a target: one of AWS's three kinds, or only an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TargetKind {
-    /// Named only by its address.
+    /// Only an address.
     Address,
-    /// A network interface.
+    /// A network interface, by its id.
     NetworkInterface(NetworkInterfaceId),
     /// A Network Load Balancer, by its ARN.
     NetworkLoadBalancer(String),
@@ -31,8 +31,8 @@ pub enum TargetKind {
 }
 
 impl TargetKind {
-    /// The UDP port of an address that names none. Copies for a Gateway Load Balancer endpoint are
-    /// VXLAN in GENEVE, as what is behind the endpoint gets them.
+    /// The UDP port of an address without a port. Copies to a Gateway Load Balancer endpoint are
+    /// VXLAN in GENEVE, as the appliance behind the endpoint receives them.
     #[must_use]
     pub const fn default_port(&self) -> u16 {
         match self {
@@ -41,33 +41,34 @@ impl TargetKind {
         }
     }
 
-    /// Whether it is one name for several addresses.
+    /// Whether it can have several addresses.
     #[must_use]
     pub const fn is_load_balancer(&self) -> bool {
         matches!(self, Self::NetworkLoadBalancer(_) | Self::GatewayLoadBalancerEndpoint(_))
     }
 }
 
-/// A place that takes VXLAN.
+/// A receiver of copies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     id: TargetId,
-    /// What AWS calls it.
+    /// The kind.
     pub kind: TargetKind,
-    /// Where the copies are sent; where it is absent the address comes from the network
-    /// interface of the same name.
+    /// The address to which copies are sent; if absent, it is the address of the network interface
+    /// that is the target.
     pub address: Option<SocketAddr>,
-    /// The other addresses of a load balancer, of the same family. Flows are spread over all.
+    /// Further addresses of a load balancer, of the same family. Flows are balanced over all
+    /// addresses.
     pub further_addresses: Vec<SocketAddr>,
-    /// The longest outer IP packet that the target takes.
+    /// The longest outer IP packet that reaches the target, in bytes.
     pub mtu: Option<Mtu>,
-    /// How much it takes at the most, live; what is more is shed.
+    /// The highest rate of copies to it in live mirroring; the excess is dropped.
     pub rate_limit: Option<Rate>,
-    /// The description, where one was given.
+    /// The description, if given.
     pub description: Option<String>,
     /// The tags.
     pub tags: Tags,
-    /// Whether copies may not go there, although it was accepted before: its sessions are inactive.
+    /// Whether sending copies to it is no longer allowed, so that its sessions are inactive.
     pub is_forbidden: bool,
 }
 
@@ -80,7 +81,7 @@ impl Target {
         target
     }
 
-    /// A target of some kind, its address still to come.
+    /// A target of some kind, without an address.
     #[must_use]
     pub fn new(id: TargetId, kind: TargetKind) -> Self {
         Self {
@@ -103,7 +104,7 @@ impl Target {
     }
 }
 
-/// What an address is that is not that of one host; nothing where it may be.
+/// The kind of an address that cannot be the address of one host; `None` if it can.
 #[must_use]
 pub fn non_host_address_kind(address: IpAddr) -> Option<&'static str> {
     let address = address.to_canonical();
@@ -116,9 +117,10 @@ pub fn non_host_address_kind(address: IpAddr) -> Option<&'static str> {
     (address == IpAddr::V4(Ipv4Addr::BROADCAST)).then_some("the broadcast address")
 }
 
-/// The IPv4 address that a translator or relay makes of an IPv6 address: of NAT64 (64:ff9b::/96, RFC
-/// 6052), 6to4 (2002::/16, RFC 3056) and of the IPv4-compatible form (::/96, RFC 4291, deprecated).
-/// Packets to such an address leave as IPv6, unlike those to an IPv4-mapped one (::ffff:0:0/96).
+/// The IPv4 address to which a translator or relay forwards packets to an IPv6 address: NAT64
+/// (64:ff9b::/96, RFC 6052), 6to4 (2002::/16, RFC 3056) and IPv4-compatible addresses (::/96, RFC
+/// 4291, deprecated). Packets to such an address are sent as IPv6, unlike packets to an IPv4-mapped
+/// address (::ffff:0:0/96).
 #[must_use]
 pub fn embedded_ipv4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let ipv4 = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
@@ -131,9 +133,9 @@ pub fn embedded_ipv4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     }
 }
 
-/// Reads the address of a target: `192.0.2.10`, `192.0.2.10:4789`, `2001:db8::1` or
-/// `[2001:db8::1]:4789`; the port is `default_port` where it is left out. An IPv4-mapped IPv6
-/// address is the IPv4 address that it means.
+/// Parses the address of a target: `192.0.2.10`, `192.0.2.10:4789`, `2001:db8::1` or
+/// `[2001:db8::1]:4789`. The port is `default_port` if omitted. An IPv4-mapped IPv6 address becomes
+/// the IPv4 address.
 ///
 /// # Errors
 /// [`InvalidValue`] for anything else, for port 0, for an address that is not that of one host, and
@@ -168,12 +170,12 @@ pub fn parse_target_address(
     Ok(SocketAddr::new(address.ip().to_canonical(), address.port()))
 }
 
-/// Reads the addresses of a target of that kind, with commas or spaces between them: of a load
-/// balancer one or several, of any other one.
+/// Parses the addresses of a target, separated by commas or spaces: one or several for a load
+/// balancer, one for any other kind.
 ///
 /// # Errors
-/// [`InvalidValue`] as for one address, where there are too many, and where they do not go
-/// together.
+/// [`InvalidValue`] as for [`parse_target_address`] and [`check_load_balancer_addresses`], and for
+/// a wrong number of addresses.
 pub fn parse_target_addresses(
     field: &'static str,
     text: &str,
@@ -197,11 +199,11 @@ pub fn parse_target_addresses(
     Ok(addresses)
 }
 
-/// Whether addresses can be those of one load balancer.
+/// Checks whether addresses can belong to one load balancer.
 ///
 /// # Errors
-/// [`InvalidValue`] for one that is there twice, for families that are mixed, and for more than
-/// [`MAX_ADDRESSES`].
+/// [`InvalidValue`] for a repeated address, for mixed address families, and for more than
+/// [`MAX_ADDRESSES`] addresses.
 pub fn check_load_balancer_addresses(
     field: &'static str,
     addresses: &[SocketAddr],

@@ -50,7 +50,8 @@ impl Sink for OutcomeSink {
 
     fn observe_verdicts(&mut self, burst: &Burst<'_>, verdicts: &[Verdict]) -> io::Result<()> {
         for verdict in verdicts {
-            let interface = self.table.interfaces().get(verdict.interface as usize);
+            let interface =
+                verdict.interface.and_then(|index| self.table.interfaces().get(index as usize));
             let name = interface.map(|one| one.id().to_string());
             let outcome = match verdict.outcome {
                 MirrorOutcome::NotMirrored(reason) => FrameOutcome::NotMirrored(reason.label()),

@@ -1,21 +1,21 @@
-//! Frames of every shape, whole and cut at every length.
+//! Frames with all kinds of encapsulation, complete and truncated at each length.
 
 use std::sync::LazyLock;
 
 use super::nested_copy_reason;
+use crate::dataplane::known_targets::KnownTargets;
 use crate::dataplane::loop_guard::LoopGuard;
-use crate::dataplane::table::CompiledTarget;
-use crate::dataplane::{FlowKey, Frame, NotMirrored};
+use crate::dataplane::{CompiledTarget, FlowKey, Frame, NotMirrored};
 use crate::model::TargetId;
 
 const OWN: Option<NotMirrored> = Some(NotMirrored::OwnTraffic);
 const NESTED: Option<NotMirrored> = Some(NotMirrored::NestedCopy);
 
-/// A target of ours, and the Gateway Load Balancer endpoint of ours.
+/// A target of this process, and its Gateway Load Balancer endpoint.
 const TARGET: ([u8; 4], u16) = ([192, 0, 2, 10], 4_999);
 const GATEWAY: ([u8; 4], u16) = ([192, 0, 2, 11], 7_081);
 
-fn guard() -> LoopGuard {
+fn known_targets() -> [CompiledTarget; 2] {
     let entry = |end: ([u8; 4], u16), gateway_endpoint| CompiledTarget {
         id: TargetId::new("tmt-1").unwrap(),
         address: end.into(),
@@ -24,10 +24,14 @@ fn guard() -> LoopGuard {
         mtu: None,
         rate_limit: None,
     };
-    LoopGuard::new([entry(TARGET, None), entry(GATEWAY, Some(1))].iter())
+    [entry(TARGET, None), entry(GATEWAY, Some(1))]
 }
 
-/// What the loop guard says of a frame, as the worker asks it.
+fn guard() -> LoopGuard {
+    LoopGuard::new(known_targets().iter())
+}
+
+/// The result of the loop guard for a frame, as the worker calls it.
 fn verdict(frame: &[u8]) -> Option<NotMirrored> {
     static GUARD: LazyLock<LoopGuard> = LazyLock::new(guard);
     let (guard, frame) = (&*GUARD, Frame::new(frame));
@@ -69,12 +73,12 @@ fn vxlan(frame: &[u8]) -> Vec<u8> {
     [&[8, 0, 0, 0, 1, 2, 3, 0], frame].concat()
 }
 
-/// A copy of another mirror to a port.
+/// A copy that another mirror sent to a port.
 fn copy(port: u16, frame: &[u8]) -> Vec<u8> {
     ethernet(0x0800, &ipv4(17, &udp(65_450, port, &vxlan(frame))))
 }
 
-/// Ordinary VXLAN of an overlay.
+/// A VXLAN packet of an overlay network.
 fn overlay(port: u16, frame: &[u8]) -> Vec<u8> {
     ethernet(0x0800, &ipv4(17, &udp(40_000, port, &vxlan(frame))))
 }
@@ -86,17 +90,17 @@ fn geneve(port: u16, frame: &[u8]) -> Vec<u8> {
     ethernet(0x0800, &ipv4(17, &udp(65_450, port, &header)))
 }
 
-/// The packet of a frame without a tag.
+/// The IP packet of a frame without a VLAN tag.
 fn packet(frame: &[u8]) -> &[u8] {
     &frame[14..]
 }
 
-/// A frame of 12 bytes of payload, of UDP.
+/// A UDP packet with 12 bytes of payload.
 fn plain() -> Vec<u8> {
     ethernet(0x0800, &ipv4(17, &udp(5_000, 53, &[7; 12])))
 }
 
-/// Frames with one copy in them, in every shape.
+/// Frames that contain one copy, in each kind of encapsulation.
 fn copies(frame: &[u8]) -> Vec<Vec<u8>> {
     let body = udp(65_450, 4_789, &vxlan(frame));
     let mut with_options = ipv4(17, &body);
@@ -134,14 +138,14 @@ fn copies(frame: &[u8]) -> Vec<Vec<u8>> {
     ]
 }
 
-/// ICMP errors about a packet, quoted from its IP header on.
+/// ICMP errors that quote a packet from its IP header on.
 fn errors(frame: &[u8]) -> Vec<Vec<u8>> {
     let of = |kind: u8, quoted: &[u8]| [&[kind, 3, 0, 0, 0, 0, 0, 0], quoted].concat();
     let quoted = packet(frame);
     let four = [3, 4, 5, 11, 12].map(|kind| ethernet(0x0800, &ipv4(1, &of(kind, quoted))));
     let six = ipv6(quoted[9], &quoted[20..]);
     let six = [1, 2, 3, 4].map(|kind| ethernet(0x86dd, &ipv6(58, &of(kind, &six))));
-    // A router may quote no more than eight bytes behind the IP header (RFC 792).
+    // A router may quote only eight bytes after the IP header (RFC 792).
     let short = ethernet(0x0800, &ipv4(1, &of(11, &quoted[..28])));
     [&four[..], &six, &[short]].concat()
 }
@@ -157,7 +161,7 @@ fn a_copy_is_mirrored_and_a_copy_of_a_copy_is_not() {
     }
 }
 
-/// PacketLength 1, 2, 3 and so on: what is cut from a copy is not mirrored again at any length.
+/// With PacketLength 1, 2, 3 and so on: a truncated copy is not mirrored again at any length.
 #[test]
 fn a_truncated_copy_of_a_copy_is_recognised() {
     for one in copies(&plain()).iter().chain(&errors(&copy(4_789, &plain()))) {
@@ -171,7 +175,7 @@ fn a_truncated_copy_of_a_copy_is_recognised() {
     }
 }
 
-/// A copy that another mirror cut is mirrored as soon as it can be seen that it is of no copy.
+/// A truncated copy of another mirror is mirrored if its bytes prove that it contains no copy.
 #[test]
 fn truncated_copies_of_ordinary_frames_are_mirrored() {
     let tcp = ethernet(0x0800, &ipv4(6, &[9; 40]));
@@ -216,7 +220,7 @@ fn icmp_errors_about_copies_are_not_mirrored() {
     for error in errors(&plain()) {
         assert_eq!(verdict(&copy(4_789, &error)), None, "{error:02x?}");
     }
-    // An echo request is no error, whatever it carries.
+    // An echo request is not an error, whatever its payload is.
     let echo = [&[8, 0, 0, 0, 0, 0, 0, 0], packet(&copy(4_789, &plain()))].concat();
     assert_eq!(verdict(&ethernet(0x0800, &ipv4(1, &echo))), None);
 }
@@ -231,7 +235,11 @@ fn own_copies_are_recognised_in_tunnels_and_icmp_errors() {
         assert_eq!(verdict(&overlay(4_789, &own)), OWN);
         assert_eq!(verdict(&ethernet(0x0800, &ipv4(4, packet(&own)))), OWN);
         assert_eq!(verdict(&errors(&own)[0]), OWN);
-        assert_eq!(verdict(&copy(4_789, &own)), NESTED, "another's copy of ours");
+        assert_eq!(
+            verdict(&copy(4_789, &own)),
+            NESTED,
+            "a copy that another host made of an own copy"
+        );
     }
     assert_eq!(verdict(&to((TARGET.0, 5_000))), None, "to another port");
 }
@@ -252,17 +260,17 @@ fn frames_that_only_resemble_a_copy_are_mirrored() {
     }
 }
 
-/// A segment of a super-frame has its headers in one piece and its payload in another.
+/// A segment of a super-frame has its headers in the first piece and its payload in the second.
 #[test]
 fn a_frame_split_into_head_and_tail_is_judged_like_the_whole_frame() {
-    let guard = guard();
+    let targets = KnownTargets::new(known_targets().iter());
     let one = copies(&plain());
     for frame in one.iter().chain(&copies(&one[0])).chain(&copies(&one[0][..45])) {
-        let whole = nested_copy_reason(&guard, &Frame::new(frame));
+        let whole = nested_copy_reason(&targets, &Frame::new(frame));
         for at in 1..frame.len() {
             let (bytes, tail) = frame.split_at(at);
             let split = Frame { tail, ..Frame::new(bytes) };
-            assert_eq!(nested_copy_reason(&guard, &split), whole, "split at {at}: {frame:02x?}");
+            assert_eq!(nested_copy_reason(&targets, &split), whole, "split at {at}: {frame:02x?}");
         }
     }
 }
@@ -275,7 +283,7 @@ fn a_disabled_guard_suspects_no_frame() {
     }
 }
 
-/// Ordinary traffic is not looked into.
+/// Ordinary traffic is not parsed for copies.
 #[test]
 fn well_known_ports_are_not_suspected() {
     let guard = guard();

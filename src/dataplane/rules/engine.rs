@@ -1,4 +1,4 @@
-//! The engines, and the choice between them.
+//! The engines, and the choice between them by the number and the overlap of the rules.
 
 use super::bit_vector::BitVector;
 use super::cross_product::CrossProduct;
@@ -7,24 +7,24 @@ use super::linear::Linear;
 use super::list::RuleList;
 use crate::dataplane::flow_key::FlowKey;
 
-/// The ways in which rules are asked.
+/// The engines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EngineKind {
-    /// Rule after rule: the baseline, and what the others are held against.
+    /// Evaluates rule after rule: the baseline, and the specification of the others.
     Linear,
-    /// Rows of words with a bit for each rule.
+    /// Bit vectors: words with one bit for each rule.
     BitVector,
-    /// Class tables: recursive flow classification.
+    /// Cross-product tables of classes: recursive flow classification.
     CrossProduct,
-    /// A forest of cut trees.
+    /// A forest of decision trees.
     CutForest,
 }
 
 impl EngineKind {
-    /// Every kind, plainest first.
+    /// Every engine, the simplest first.
     pub const ALL: [Self; 4] = [Self::Linear, Self::BitVector, Self::CrossProduct, Self::CutForest];
 
-    /// What reports and options call it.
+    /// The name in reports and options.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -36,27 +36,28 @@ impl EngineKind {
     }
 }
 
-/// Rules made ready to be asked.
+/// Compiled rules in one of the engines.
 #[derive(Debug)]
 pub(super) enum Engine {
     Linear(Linear),
     BitVector(BitVector),
-    /// The trees are asked while rules that have changed wait for new tables.
+    /// The forest evaluates packets that match a rule of a patch.
     CrossProduct(Box<CrossProduct>, CutForest),
     CutForest(CutForest),
 }
 
-/// How many rules still go into rows of words.
+/// The largest number of rules for bit vectors.
 const MAX_BIT_VECTOR_RULES: usize = 126;
 
-/// From so many rules on a forest is dear.
+/// From this number of rules on, a forest is slower than the flow cache.
 const MIN_EXPENSIVE_RULES: usize = 4096;
 
-/// How large class tables may become, in bytes.
+/// The largest size of cross-product tables in bytes.
 const MAX_CROSS_PRODUCT_BYTES: usize = 24 << 20;
 
 impl Engine {
-    /// What the number of the rules and their overlap call for.
+    /// Selects the engine by the number of the rules and the size that cross-product tables would
+    /// have.
     pub(super) fn new(list: &RuleList<'_>, is_ipv4: bool) -> Self {
         if list.len() <= MAX_BIT_VECTOR_RULES {
             return Self::BitVector(BitVector::new(list, is_ipv4));
@@ -65,7 +66,7 @@ impl Engine {
         classes.unwrap_or_else(|| Self::CutForest(CutForest::new(list, is_ipv4)))
     }
 
-    /// What is wanted; nothing where the rules do not allow it.
+    /// The given engine; `None` if it cannot hold the rules.
     pub(super) fn of_kind(kind: EngineKind, list: &RuleList<'_>, is_ipv4: bool) -> Option<Self> {
         Some(match kind {
             EngineKind::Linear => Self::Linear(Linear::new(list)),
@@ -81,8 +82,8 @@ impl Engine {
         })
     }
 
-    /// Puts the place of the rule that decides on each key into `answers`, or
-    /// [`NO_MATCH`](super::NOBODY).
+    /// Writes to `answers` the index in the list of the rule that decides on each key, or
+    /// [`NO_MATCH`](super::list::NO_MATCH).
     #[inline]
     pub(super) fn classify(&self, keys: &[FlowKey], answers: &mut [u32]) {
         match self {
@@ -93,13 +94,13 @@ impl Engine {
         }
     }
 
-    /// Whether so many rules take longer to be asked than an answer to be found in memory.
+    /// Whether a lookup in this number of rules is slower than a memory access.
     #[inline]
     pub(super) const fn is_expensive(&self, rules: usize) -> bool {
         matches!(self, Self::CutForest(_)) && rules >= MIN_EXPENSIVE_RULES
     }
 
-    /// The trees, which tell first matches from any place on.
+    /// The forest, which can search the first match from any index on.
     pub(super) const fn forest(&self) -> Option<&CutForest> {
         match self {
             Self::CrossProduct(_, forest) | Self::CutForest(forest) => Some(forest),
@@ -107,7 +108,7 @@ impl Engine {
         }
     }
 
-    /// The kind, the memory in bytes, and how many tables the longest way looks into.
+    /// The engine, the memory in bytes, and the largest number of tables that one lookup reads.
     pub(super) fn stats(&self) -> (EngineKind, usize, usize) {
         match self {
             Self::Linear(linear) => (EngineKind::Linear, linear.memory(), linear.depth()),

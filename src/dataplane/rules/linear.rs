@@ -1,14 +1,14 @@
-//! Rule after rule, as the sentences of AWS have it: the baseline, and the judge of the others.
+//! Evaluates rule after rule, as AWS's documentation describes it: the baseline, and the
+//! specification of the other engines.
 
-use super::NO_MATCH;
-use super::list::{RuleList, matches};
+use super::list::{NO_MATCH, RuleList, matches};
 use crate::dataplane::flow_key::FlowKey;
 use crate::model::{FilterRule, RuleAction};
 
-/// The rules themselves.
+/// The rules in evaluation order.
 #[derive(Debug)]
 pub(super) struct Linear {
-    /// Each with the place where the rules of the next session begin.
+    /// Each rule with the index at which the rules of the next session begin.
     rules: Vec<(FilterRule, u32)>,
 }
 
@@ -18,7 +18,7 @@ impl Linear {
         Self { rules: places.map(|place| (place.rule.clone(), place.session_end)).collect() }
     }
 
-    /// Puts the place of the rule that decides on each key into `answers`, or [`NO_MATCH`].
+    /// Writes to `answers` the index of the rule that decides on each key, or [`NO_MATCH`].
     pub(super) fn classify(&self, keys: &[FlowKey], answers: &mut [u32]) {
         for (key, answer) in keys.iter().zip(answers) {
             *answer = self.first_accept(key);
@@ -39,12 +39,12 @@ impl Linear {
         NO_MATCH
     }
 
-    /// How many rules a packet may be asked by.
+    /// The largest number of rules that one lookup evaluates.
     pub(super) const fn depth(&self) -> usize {
         self.rules.len()
     }
 
-    /// In bytes.
+    /// Memory in bytes.
     pub(super) const fn memory(&self) -> usize {
         size_of::<(FilterRule, u32)>() * self.rules.len()
     }

@@ -1,7 +1,7 @@
-//! The rules that a packet of one interface, direction and family may meet, in one list.
+//! The rules for packets of one interface, direction and address family, in one list.
 //!
-//! Session behind session in the order in which they are asked, rule behind rule by number. A
-//! place in this list is what every engine answers with.
+//! The sessions are in evaluation order, and the rules of a session in the order of their numbers.
+//! The answer of every engine is an index in this list.
 
 use crate::dataplane::flow_key::FlowKey;
 use crate::dataplane::verdict::SessionMatch;
@@ -9,12 +9,15 @@ use crate::model::{Direction, Filter, FilterRule, RuleAction};
 
 use std::sync::Arc;
 
-/// A rule with what it stands for.
+/// The answer if no session accepts the packet.
+pub(super) const NO_MATCH: u32 = u32::MAX;
+
+/// A rule with its session.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ListedRule<'a> {
     pub(super) rule: &'a FilterRule,
     pub(super) matched: SessionMatch,
-    /// Where in the list the rules of the next session begin.
+    /// The index in the list at which the rules of the next session begin.
     pub(super) session_end: u32,
 }
 
@@ -24,17 +27,17 @@ impl ListedRule<'_> {
     }
 }
 
-/// All rules of all sessions, as one list.
+/// All rules of all sessions.
 #[derive(Debug, Default)]
 pub(super) struct RuleList<'a> {
     rules: Vec<ListedRule<'a>>,
 }
 
 impl<'a> RuleList<'a> {
-    /// The rules of one direction and family of each session's filter, in the order of asking.
+    /// The rules of one direction and address family of each filter, in evaluation order.
     ///
-    /// Rejecting rules behind the last accepting one of their session are left out: a packet that
-    /// gets there goes to the next session whether they match or not.
+    /// Rejecting rules after the last accepting rule of their session are omitted: a packet that
+    /// reaches them goes on to the next session whether they match or not.
     pub(super) fn new(filters: &'a [Arc<Filter>], direction: Direction, is_ipv4: bool) -> Self {
         let mut list = Self::default();
         for (session, filter) in (0..).zip(filters) {
@@ -43,7 +46,7 @@ impl<'a> RuleList<'a> {
         list
     }
 
-    /// All of these rules, as those of one session.
+    /// All of these rules, as the rules of one session.
     pub(super) fn of_rules(rules: impl Iterator<Item = &'a FilterRule>) -> Self {
         let mut list = Self::default();
         list.add(0, (0..).zip(rules));
@@ -68,7 +71,7 @@ impl<'a> RuleList<'a> {
         }));
     }
 
-    /// The session whose rules begin at `start` ends here.
+    /// Ends the session whose rules begin at `start`.
     fn close(&mut self, start: usize) {
         let end = u32::try_from(self.rules.len()).unwrap_or(u32::MAX);
         for place in self.rules.iter_mut().skip(start) {
@@ -89,8 +92,8 @@ impl<'a> RuleList<'a> {
         self.rules.chunk_by(|a, b| a.session_end == b.session_end)
     }
 
-    /// Of places that match, in ascending order, the one that decides: the first match of the
-    /// first session whose first match accepts.
+    /// The index of the rule that decides, given the indices of all matching rules in ascending
+    /// order: the first match of the first session whose first match accepts.
     pub(super) fn first_accept(&self, matches: impl Iterator<Item = usize>) -> Option<usize> {
         let mut floor = 0;
         for place in matches {
@@ -107,7 +110,7 @@ impl<'a> RuleList<'a> {
     }
 }
 
-/// The rules of one direction and family with their index among all rules of the filter.
+/// The rules of one direction and address family, each with its index in the filter.
 pub(super) fn rules_of(
     filter: &Filter,
     direction: Direction,
@@ -119,7 +122,7 @@ pub(super) fn rules_of(
         .filter(move |(_, rule)| rule.source().is_ipv4() == is_ipv4)
 }
 
-/// Whether a rule matches, by plain comparison of each of its fields.
+/// Whether a rule matches, by comparing each of its fields.
 pub(crate) fn matches(rule: &FilterRule, key: &FlowKey) -> bool {
     let ports_match = |wanted: Option<crate::model::PortRange>, port: u16| {
         wanted.is_none_or(|range| key.has_ports && range.contains(port))

@@ -1,10 +1,19 @@
-//! The rules of all sessions of one interface, direction and address family, fused: one walk says
-//! which session takes a packet, and by which rule.
+//! Classification: the rules of all sessions of one interface, direction and address family are
+//! compiled into one rule set. One lookup returns the session that mirrors a packet, and the rule.
 //!
-//! What belongs here: the engines, the choice between them, and what becomes of compiled rules
-//! when some change. What does not: which packets come here at all, and what becomes of them.
+//! What belongs here: the engines, the choice between them, and patches of compiled rules. What
+//! does not belong here: the checks before the rules (`table`) and the copies (`encap`).
+//!
+//! All engines give the same answers as `linear`, which is the specification. They differ in speed:
+//!
+//! ```text
+//! bit_vector     up to 126 rules          a bit for each rule, one AND for each field
+//! cross_product  more rules, IPv4 only    a fixed number of table lookups, if 24 MiB suffice
+//! cut_forest     all other rules          decision trees, whose depth depends on the rules
+//! ```
 
 mod bit_vector;
+mod compiled;
 mod cross_product;
 mod cut_forest;
 mod engine;
@@ -14,69 +23,57 @@ mod patch;
 
 use std::sync::Arc;
 
+use compiled::Compiled;
 use engine::Engine;
 pub use engine::EngineKind;
-use list::RuleList;
 pub(crate) use list::matches;
+use list::{NO_MATCH, RuleList};
 use patch::Patch;
 
 use super::flow_key::FlowKey;
 use super::verdict::SessionMatch;
 use crate::model::{Direction, Filter, RuleAction};
 
-/// In place of an answer: no session takes the packet.
-const NO_MATCH: u32 = u32::MAX;
-
-/// What one session does with a packet by its rules alone.
+/// The decision of one session on a packet by its rules alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionDecision {
-    /// The session and its first rule that matches.
+    /// The session and its first matching rule.
     pub matched: SessionMatch,
-    /// What the rule says.
+    /// The action of the rule.
     pub action: RuleAction,
 }
 
-/// What compiled rules cost.
+/// The size and depth of a compiled rule set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EngineStats {
-    /// How they are asked.
+    /// The engine.
     pub engine: EngineKind,
-    /// How many rules can decide; those behind the last accepting one of their session cannot.
+    /// The number of rules that can decide. Rejecting rules after the last accepting rule of a
+    /// session cannot.
     pub rules: usize,
-    /// The memory of the tables in bytes, without the rules themselves.
+    /// Memory of the tables in bytes, without the rules themselves.
     pub bytes: usize,
-    /// How many tables the longest way through them looks into.
+    /// The largest number of tables that one lookup reads.
     pub depth: usize,
-    /// How many rules have come or gone since the tables were made: they stand beside them.
+    /// The number of rules in the patch: those added or removed since the tables were built.
     pub changed: usize,
 }
 
-/// Compiled rules that answer: which session takes this packet, and by which rule?
+/// Compiled rules: for a packet, the session that mirrors it and the rule that accepts it.
 #[derive(Debug)]
 pub struct RuleSet {
     compiled: Arc<Compiled>,
     patch: Option<Patch>,
-    /// By answer.
-    matched: Arc<[SessionMatch]>,
-}
-
-/// Tables, and the rules that they were made of.
-#[derive(Debug)]
-struct Compiled {
-    engine: Engine,
-    filters: Vec<Arc<Filter>>,
-    direction: Direction,
-    is_ipv4: bool,
-    /// By answer; sessions and rules as they were then.
+    /// By answer: the session and the rule.
     matched: Arc<[SessionMatch]>,
 }
 
 impl RuleSet {
-    /// In place of an answer: no session takes the packet.
+    /// The answer if no session accepts the packet.
     pub const NO_MATCH: u32 = NO_MATCH;
 
-    /// Fuses the rules of one direction and family; `filters` are those of the sessions in the
-    /// order of asking. How they are asked follows from how many they are and how they overlap.
+    /// Compiles the rules of one direction and address family. `filters` are the filters of the
+    /// sessions in evaluation order. The number of the rules and their overlap select the engine.
     #[must_use]
     pub fn new(filters: &[Arc<Filter>], direction: Direction, is_ipv4: bool) -> Self {
         let list = RuleList::new(filters, direction, is_ipv4);
@@ -84,7 +81,7 @@ impl RuleSet {
         Self::of(filters, direction, is_ipv4, &list, engine)
     }
 
-    /// The same, asked in the way that is wanted; nothing where the rules do not allow it.
+    /// The same with a given engine; `None` if the engine cannot hold the rules.
     #[must_use]
     pub fn with_engine(
         filters: &[Arc<Filter>],
@@ -111,8 +108,8 @@ impl RuleSet {
         Self { compiled: Arc::new(compiled), patch: None, matched }
     }
 
-    /// The same for filters of which a few rules differ, made of the same tables: rules that came
-    /// or went stand beside them. Nothing where too much differs, or where new tables are made as
+    /// A rule set for filters with a few different rules. It has the same tables and a patch for
+    /// the rules that were added or removed. `None` if too many rules differ, or if compiling is as
     /// fast.
     #[must_use]
     pub fn patched(&self, filters: &[Arc<Filter>]) -> Option<Self> {
@@ -120,21 +117,20 @@ impl RuleSet {
         Some(Self { compiled: Arc::clone(&self.compiled), patch, matched })
     }
 
-    /// Whether asking is dearer than memory, so that answers are worth being kept.
+    /// Whether a lookup is slower than a memory access, so that a cache of answers is worthwhile.
     #[inline]
     pub(super) fn is_expensive(&self) -> bool {
         self.compiled.engine.is_expensive(self.compiled.matched.len())
     }
 
-    /// Whether all rules are in the tables.
+    /// Whether all rules are in the tables, so that there is no patch.
     #[must_use]
     pub const fn is_fully_compiled(&self) -> bool {
         self.patch.is_none()
     }
 
-    /// Puts the answer for each key into `answers`: what [`RuleSet::session_match`] makes a session
-    /// of, or
-    /// [`RuleSet::NO_MATCH`]. The keys must be of the family that the rules are of.
+    /// Writes the answer for each key to `answers`: a value for [`RuleSet::session_match`], or
+    /// [`RuleSet::NO_MATCH`]. The keys must be of the address family of the rules.
     #[inline]
     pub fn classify(&self, keys: &[FlowKey], answers: &mut [u32]) {
         self.compiled.engine.classify(keys, answers);
@@ -143,7 +139,7 @@ impl RuleSet {
         }
     }
 
-    /// The first session that accepts, and its rule.
+    /// The first session that accepts the packet, and its rule.
     #[inline]
     #[must_use]
     pub fn first_accept(&self, key: &FlowKey) -> Option<SessionMatch> {
@@ -153,15 +149,15 @@ impl RuleSet {
         self.session_match(answer)
     }
 
-    /// Which session and rule an answer stands for: the session by its place among the filters,
-    /// the rule by its place among all rules of the filter.
+    /// The session and the rule that an answer denotes: the index of the session's filter, and the
+    /// index of the rule among all rules of the filter.
     #[inline]
     #[must_use]
     pub fn session_match(&self, answer: u32) -> Option<SessionMatch> {
         self.matched.get(usize::try_from(answer).ok()?).copied()
     }
 
-    /// What it costs.
+    /// The size and depth of the rule set.
     #[must_use]
     pub fn stats(&self) -> EngineStats {
         let (engine, bytes, depth) = self.compiled.engine.stats();

@@ -1,52 +1,54 @@
-//! Rules that came or went since the tables were made.
+//! Patches: rules that were added or removed since the tables were built.
 //!
-//! Most packets match none of them: what the tables say of such a packet holds. The others walk
-//! from first match to first match, through the trees of the tables and through the rules that
-//! came, past those that went, until a session accepts. That costs such a packet a few walks, and
-//! it costs them only until new tables are there.
+//! Most packets match none of these rules, and the answer of the tables is valid. For the others
+//! the patch searches from match to match, in the forest and in the added rules, and skips the
+//! removed rules, until a session accepts. Example: the tables have rules 0 (reject) and 1 (accept)
+//! of one session, and rule 0 is removed. A packet that matches both finds rule 0, skips it because
+//! it is removed, searches from index 1 on, and finds rule 1, which accepts. Such a packet costs a
+//! few searches more, until the rules are compiled again.
 
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
 use super::bit_vector::BitVector;
-use super::list::{RuleList, matches, rules_of};
-use super::{Compiled, NO_MATCH};
+use super::compiled::Compiled;
+use super::list::{NO_MATCH, RuleList, matches, rules_of};
 use crate::dataplane::flow_key::FlowKey;
 use crate::dataplane::verdict::SessionMatch;
 use crate::model::{Filter, FilterRule, RuleAction};
 
-/// How many rules may have come and gone; with more, new tables are made at once.
+/// The largest number of rules in a patch; with more, the rules are compiled at once.
 const MAX_CHANGED: usize = 126;
 
-/// How many packets walk together.
+/// The number of packets that are searched together.
 const BATCH_LEN: usize = 32;
 
-/// What differs from the tables.
+/// The difference from the tables.
 #[derive(Debug)]
 pub(super) struct Patch {
-    /// All that came or went: what a packet must match for anything to differ.
+    /// All added and removed rules: only packets that match one of them may get another answer.
     changed: BitVector,
     len: usize,
-    /// Places in the tables, in their order.
+    /// Indices of the removed rules, ascending.
     removed: Vec<u32>,
-    /// In the order of asking.
+    /// The added rules in evaluation order.
     added: Vec<(FilterRule, SessionMatch)>,
 }
 
-/// A packet on its way from first match to first match.
+/// The search state of a packet.
 struct PatchLookup {
-    /// Its place among the keys.
+    /// Index of its key.
     key: usize,
-    /// The places of the tables before this one are behind it.
+    /// The search continues at this index of the tables.
     from: u32,
-    /// So are these sessions.
+    /// The search continues at this session.
     session: u32,
 }
 
 impl Patch {
-    /// What differs between the rules of the tables and these, and which session and rule each
-    /// answer now stands for. Nothing where too much differs.
+    /// The difference between the rules of the tables and those of `filters`, and the session and
+    /// rule that each answer now denotes. `None` if too many rules differ.
     pub(super) fn from_changes(
         compiled: &Compiled,
         filters: &[Arc<Filter>],
@@ -68,12 +70,12 @@ impl Patch {
         Some(changes.into_patch(compiled))
     }
 
-    /// How many rules came or went.
+    /// The number of added and removed rules.
     pub(super) const fn len(&self) -> usize {
         self.len
     }
 
-    /// Mends the answers of the tables for packets that match a rule that came or went.
+    /// Corrects the answers of the tables for packets that match an added or removed rule.
     pub(super) fn correct(
         &self,
         compiled: &Compiled,
@@ -92,7 +94,7 @@ impl Patch {
         }
     }
 
-    /// From the position of each lookup to the next match; removes the lookups that have an answer.
+    /// Searches the next match of each lookup, and removes the lookups that have an answer.
     fn step(
         &self,
         compiled: &Compiled,
@@ -117,7 +119,7 @@ impl Patch {
         });
     }
 
-    /// The answer, if the next match gives one; else the lookup continues behind that match.
+    /// The answer, if the next match gives one; otherwise the lookup continues after that match.
     fn resolve_match(
         &self,
         compiled: &Compiled,
@@ -147,31 +149,12 @@ impl Patch {
     }
 }
 
-impl Compiled {
-    /// The first place of that session or a later one.
-    fn start_of(&self, session: u32) -> u32 {
-        let place = self.matched.partition_point(|matched| matched.session < session);
-        u32::try_from(place).unwrap_or(u32::MAX)
-    }
-
-    /// What the rule at a place does.
-    fn action(&self, place: usize) -> Option<RuleAction> {
-        self.rule(place).map(FilterRule::action)
-    }
-
-    fn rule(&self, place: usize) -> Option<&FilterRule> {
-        let matched = self.matched.get(place)?;
-        let filter = self.filters.get(usize::try_from(matched.session).ok()?)?;
-        filter.all_rules().get(usize::try_from(matched.rule).ok()?)
-    }
-}
-
-/// What is known so far of the difference.
+/// The difference, while it is collected.
 #[derive(Debug, Default)]
 struct Changes {
     removed: Vec<u32>,
     added: Vec<(FilterRule, SessionMatch)>,
-    /// By place of the tables, where they are no longer those of the tables.
+    /// By index in the tables: session and rule, if they differ from those of the tables.
     matched: Option<Vec<SessionMatch>>,
 }
 
@@ -180,7 +163,7 @@ impl Changes {
         self.removed.is_empty() && self.added.is_empty()
     }
 
-    /// Compares a session's rules, which are in the order of their numbers, before and now.
+    /// Compares the old and new rules of a session; both are sorted by number.
     fn compare_session(
         &mut self,
         compiled: &Compiled,
@@ -211,7 +194,7 @@ impl Changes {
         }
         let room = MAX_CHANGED + 1 - self.removed.len();
         let rest: Vec<_> = new.collect();
-        // Behind the last accepting rule none changes anything.
+        // Rules after the last accepting rule have no effect.
         let kept = rest.iter().rposition(|(_, rule)| rule.action() == RuleAction::Accept);
         let rest = rest.into_iter().take(kept.map_or(0, |last| last + 1)).take(room);
         self.added
@@ -234,7 +217,7 @@ impl Changes {
     }
 }
 
-/// Whether both match the same packets and do the same with them.
+/// Whether both rules match the same packets and have the same action.
 fn has_same_effect(a: &FilterRule, b: &FilterRule) -> bool {
     let asked = |rule: &FilterRule| {
         (

@@ -1,16 +1,16 @@
-//! What a processor does with many bytes at once, as far as rows of words need it.
+//! The vector instructions that bit vectors need, for AVX2 and AVX-512.
 //!
-//! A vector has lanes of sixteen bytes, and a byte of each lane belongs to one packet.
+//! A vector has lanes of 16 bytes. Each byte of a lane belongs to one packet.
 
-/// How many lanes a vector has at the most.
+/// The largest number of lanes of a vector.
 pub(super) const MAX_LANES: usize = 4;
 
-/// Vectors of bytes.
+/// Instructions on vectors of bytes.
 pub(super) trait ByteVector: Copy {
     type Vector: Copy;
-    /// How many lanes a vector has.
+    /// The number of lanes of a vector.
     const LANES: usize;
-    /// A vector by its lanes.
+    /// A vector from its lanes.
     fn load_lanes(self, lanes: [[u64; 2]; MAX_LANES]) -> Self::Vector;
     /// The lanes of a vector.
     fn lanes(self, vector: Self::Vector) -> [[u64; 2]; MAX_LANES];
@@ -18,20 +18,21 @@ pub(super) trait ByteVector: Copy {
     fn splat(self, lane: &[u8; 16]) -> Self::Vector;
     fn and(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     fn or(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
-    /// Of words of 64 bits: their bits that `low_bits` and `guards` tell to be the first of their
-    /// stretch, and that are in `kept`.
+    /// For 64-bit words: the first set bit of each session, as `low_bits` and `guards` delimit the
+    /// sessions, restricted to the bits of `kept`.
     fn first(self, words: Self::Vector, guards: u64, low_bits: u64, kept: u64) -> Self::Vector;
-    /// For each byte, of which the upper half is zero, that byte of the lane of the table.
+    /// For each byte of `places`, from 0 to 15, the byte at this index of the lane of `table`.
     fn look_up(self, table: Self::Vector, places: Self::Vector) -> Self::Vector;
-    /// The upper half of each byte.
+    /// The upper four bits of each byte.
     fn upper(self, vector: Self::Vector) -> Self::Vector;
-    /// The bytes of the lower halves of the lanes, in turn.
+    /// Interleaves the bytes of the lower halves of the lanes.
     fn zip_low(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
-    /// Those of the upper halves.
+    /// Interleaves the bytes of the upper halves of the lanes.
     fn zip_high(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
-    /// All bits of each pair of bytes that lies within bounds, both included.
+    /// Sets all bits of each 16-bit value from `low` to `high`, both included; clears the others.
     fn within(self, pairs: Self::Vector, low: u16, high: u16) -> Self::Vector;
-    /// One byte for two, of pairs that have all bits or none; `a` becomes the lower half of lanes.
+    /// One byte for each 16-bit value, which must have all bits or none set; `a` becomes the lower
+    /// half of each lane.
     fn narrow(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
 }
 

@@ -1,4 +1,4 @@
-//! For each value of a field, the word of the rules that allow it.
+//! The tables of the scalar code: for each value of a field, the word of the rules that allow it.
 
 use crate::dataplane::flow_key::FlowKey;
 use crate::model::{CidrBlock, FilterRule, PortRange};
@@ -8,10 +8,10 @@ use std::net::IpAddr;
 /// One word for each value of a byte.
 type ByteWords = [u64; 256];
 
-/// Words for the address bytes that some rule asks about; the others are never looked at.
+/// Words for the address bytes that some rule restricts; other bytes are never read.
 #[derive(Debug)]
 pub(super) struct AddressWords {
-    /// The rules of the word: all of them match where no byte is asked about.
+    /// All rules of the word; they match if no byte is restricted.
     all: u64,
     tables: Vec<AddressByteWords>,
 }
@@ -19,7 +19,7 @@ pub(super) struct AddressWords {
 /// The words for one byte of the addresses.
 #[derive(Debug)]
 struct AddressByteWords {
-    /// Its place in [`FlowKey::addresses`](FlowKey), 0 to 31.
+    /// Index in [`FlowKey::addresses`](FlowKey), 0 to 31.
     place: usize,
     words: ByteWords,
 }
@@ -37,7 +37,7 @@ impl AddressWords {
         words
     }
 
-    /// In bytes, without what is in the word itself.
+    /// Memory in bytes, without this struct itself.
     pub(super) const fn memory(&self) -> usize {
         size_of::<AddressByteWords>() * self.tables.len()
     }
@@ -46,7 +46,7 @@ impl AddressWords {
     pub(super) fn word(&self, key: &FlowKey) -> u64 {
         let mut matches = self.all;
         for table in &self.tables {
-            // The place is below 32; the mask lets the compiler know.
+            // The index is below 32; the mask removes the bounds check.
             let byte = key.addresses.get(table.place & 31).copied().unwrap_or_default();
             matches &= at(&table.words, byte);
         }
@@ -65,7 +65,8 @@ fn byte_words(rules: &[(u64, &FilterRule)], place: u8) -> ByteWords {
     table
 }
 
-/// The values that the rule's block allows for the address byte at `place`, unless all.
+/// The first and last value that the rule's block allows for the address byte at `place`; `None` if
+/// all values are allowed.
 pub(super) fn byte_range(rule: &FilterRule, place: u8) -> Option<(u8, u8)> {
     let block = if place < 16 { rule.source() } else { rule.destination() };
     let place = place % 16;
@@ -87,7 +88,7 @@ fn octet(block: CidrBlock, place: u8) -> u8 {
     octet.unwrap_or_default()
 }
 
-/// Words for the protocol, and one for packets whose protocol is not known.
+/// Words for the protocol, and one word for packets whose protocol is unknown.
 #[derive(Debug)]
 pub(super) struct ProtocolWords {
     table: Box<ByteWords>,
@@ -110,7 +111,7 @@ impl ProtocolWords {
         words
     }
 
-    /// In bytes, without what is in the word itself.
+    /// Memory in bytes, without this struct itself.
     pub(super) const fn memory(&self) -> usize {
         size_of::<ByteWords>()
     }
@@ -121,21 +122,21 @@ impl ProtocolWords {
     }
 }
 
-/// Words for ports: a port has a class, found by page, and all ports of a class share a word.
+/// Words for ports: each port has a class, found by page, and all ports of a class share a word.
 #[derive(Debug)]
 pub(super) struct PortWords {
-    /// For the high byte of a port, the page of its low byte.
+    /// By the high byte of a port: the page for its low byte.
     pages: Box<[u16; 256]>,
-    /// For the low byte of a port, its class. Equal pages are one.
+    /// By page and low byte of a port: its class. Equal pages are stored once.
     classes: Vec<[u8; 256]>,
-    /// For each class, the rules that allow it.
+    /// By class: the rules that allow it.
     words: Box<ByteWords>,
-    /// The rules that do not name ports.
+    /// The rules without ports.
     without: u64,
 }
 
 impl PortWords {
-    /// Nothing where no rule names these ports.
+    /// `None` if no rule restricts these ports.
     pub(super) fn new(
         rules: &[(u64, &FilterRule)],
         ports: impl Fn(&FilterRule) -> Option<PortRange>,
@@ -153,7 +154,8 @@ impl PortWords {
             words: Box::new([0; 256]),
             without,
         };
-        // At most 63 rules, so at most 127 stretches of ports and as many classes.
+        // At most 63 rules divide the ports into at most 127 intervals, so there are at most 127
+        // classes.
         let mut known: Vec<u64> = Vec::new();
         for (high, page_of) in (0..=u8::MAX).zip(these.pages.iter_mut()) {
             let first = u16::from_be_bytes([high, 0]);
@@ -177,7 +179,7 @@ impl PortWords {
         these
     }
 
-    /// In bytes, without what is in the word itself.
+    /// Memory in bytes, without this struct itself.
     pub(super) const fn memory(&self) -> usize {
         512 + 256 * self.classes.len() + size_of::<ByteWords>()
     }
@@ -194,7 +196,7 @@ impl PortWords {
     }
 }
 
-/// Whether some range begins or ends between the 256 ports from `first` on.
+/// Whether some range begins or ends within the 256 ports from `first` on.
 fn is_cut(ranges: &[(u64, Option<PortRange>)], first: u16) -> bool {
     let last = first | 0x00ff;
     let holds = |port: u16| (first..=last).contains(&port);
@@ -208,7 +210,7 @@ fn allowed(ranges: &[(u64, Option<PortRange>)], port: u16) -> u64 {
 }
 
 fn class_of(word: u64, known: &mut Vec<u64>) -> u8 {
-    // Neighbouring ports mostly share a class: look at the newest first.
+    // Neighbouring ports usually share a class: search the newest first.
     let place = known.iter().rposition(|old| *old == word).unwrap_or_else(|| {
         known.push(word);
         known.len() - 1

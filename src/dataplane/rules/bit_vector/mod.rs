@@ -2,24 +2,35 @@
 //! Multi-dimensional Range Matching", SIGCOMM 1998), over the rules of all sessions of one
 //! interface, direction and address family.
 //!
-//! A word of 64 bits holds one bit for each rule, session behind session in the order in which
-//! they are asked, and a guard bit above the rules of each session:
+//! A word of 64 bits has one bit for each rule, with the sessions in evaluation order, and a guard
+//! bit above the rules of each session:
 //!
 //! ```text
 //! bit  0 1 2 3 4 5 6 7 8 ...
 //!      a a a G b b b b G ...     three rules of session a, four of session b
 //! ```
 //!
-//! For each value of a field a table says, in such a word, which rules allow it. The AND of the
-//! words of all fields holds the rules that match. Subtracting the lowest bit of every session
-//! from (matches | guards) borrows inside each session alone, which leaves the first match of
-//! each session; the lowest of those that accept is the answer:
-//! "the first session with a matching filter is the one that mirrors the packets".
+//! For each value of a field, a table has a word with the rules that allow this value. The AND of
+//! the words of all fields has the rules that match. Subtracting the lowest bit of each session
+//! from (matches | guards) clears the lowest match of each session and sets the bits below it; the
+//! guard keeps the borrow inside the session. So `matches & !(difference)` has the first match of
+//! each session. The lowest of these that accepts is the answer: "the first session with a matching
+//! filter is the one that mirrors the packets". Example with the sessions above, if rules 1 and 2
+//! of `a` and rule 2 of `b` match:
 //!
-//! A set that does not fit into one word is a row of words, asked in order.
+//! ```text
+//! bit                  0 1 2 3 4 5 6 7 8
+//! matches              0 1 1 0 0 0 1 0 0
+//! | guards             0 1 1 1 0 0 1 0 1
+//! - low bits (0, 4)    1 0 1 1 1 1 0 0 1
+//! matches & !that      0 1 0 0 0 0 1 0 0     the first match of a and of b
+//! & accepts, lowest                          the answer
+//! ```
 //!
-//! The words of many packets are made together where the processor can (`planes`), those of a few
-//! one after the other; either way answers the same.
+//! Rules that do not fit into one word take several words, which are evaluated in order.
+//!
+//! If the processor has AVX2 or AVX-512, many packets are evaluated together (`planes`); a few
+//! packets are evaluated one by one. Both ways give the same answers.
 
 mod byte_vector;
 mod fields;
@@ -28,15 +39,14 @@ mod planes;
 #[cfg(test)]
 mod tests;
 
-use super::NO_MATCH;
-use super::list::{ListedRule, RuleList};
+use super::list::{ListedRule, NO_MATCH, RuleList};
 use crate::dataplane::flow_key::FlowKey;
 use crate::model::FilterRule;
 use byte_vector::ByteVector;
 use fields::{AddressWords, PortWords, ProtocolWords};
 use planes::{LanePairs, Planes, Transposer, WordTables};
 
-/// Rules as rows of words.
+/// Rules in words, one bit for each rule.
 #[derive(Debug)]
 pub(super) struct BitVector {
     words: Vec<RuleWord>,
@@ -44,7 +54,7 @@ pub(super) struct BitVector {
     tables: Vec<WordTables>,
 }
 
-/// A rule and its place in the list.
+/// A rule and its index in the list.
 type IndexedRule<'a> = (u32, ListedRule<'a>);
 
 impl BitVector {
@@ -83,7 +93,7 @@ impl BitVector {
         these
     }
 
-    /// Puts the place of the rule that decides on each key into `answers`, or [`NO_MATCH`].
+    /// Writes to `answers` the index of the rule that decides on each key, or [`NO_MATCH`].
     #[inline]
     pub(super) fn classify(&self, keys: &[FlowKey], answers: &mut [u32]) {
         #[cfg(target_arch = "x86_64")]
@@ -98,7 +108,7 @@ impl BitVector {
         self.classify_scalar(keys, answers);
     }
 
-    /// A batch of packets goes through word after word.
+    /// Evaluates batches of packets, word after word.
     #[inline(always)]
     fn classify_vectorized<B: ByteVector>(&self, isa: B, keys: &[FlowKey], answers: &mut [u32]) {
         let mut planes = Planes::new();
@@ -143,7 +153,7 @@ impl BitVector {
         }
     }
 
-    /// Whether any rule matches, whatever it does.
+    /// Whether any rule matches, accepting or rejecting.
     #[inline]
     pub(super) fn has_match(&self, key: &FlowKey) -> bool {
         self.words.iter().any(|word| word.first_matches(key, false) != 0)
@@ -162,19 +172,19 @@ impl BitVector {
         NO_MATCH
     }
 
-    /// How many words a packet may be asked by.
+    /// The largest number of words that one lookup evaluates.
     pub(super) const fn depth(&self) -> usize {
         self.words.len()
     }
 
-    /// In bytes.
+    /// Memory in bytes.
     pub(super) fn memory(&self) -> usize {
         let tables = self.tables.iter().map(WordTables::memory);
         self.words.iter().map(RuleWord::memory).chain(tables).sum()
     }
 }
 
-/// With fewer packets than these, one after the other is as fast.
+/// With fewer packets, the scalar code is as fast.
 const MIN_VECTORIZED_LEN: usize = 24;
 
 #[cfg(target_arch = "x86_64")]
@@ -198,7 +208,7 @@ mod x86 {
     }
 }
 
-/// Which rule sits on which bit of a word that is being filled.
+/// The assignment of rules to the bits of a word, while the word is filled.
 #[derive(Debug, Default)]
 struct Layout<'a> {
     bits: Vec<Option<IndexedRule<'a>>>,
@@ -208,7 +218,7 @@ struct Layout<'a> {
 }
 
 impl<'a> Layout<'a> {
-    /// How many rules of one more session fit beside their guard.
+    /// The number of rules of one more session that fit, with their guard.
     fn room(&self) -> usize {
         63_usize.saturating_sub(self.bits.len())
     }
@@ -231,7 +241,7 @@ impl<'a> Layout<'a> {
     }
 }
 
-/// Up to 63 rules.
+/// A word with up to 63 rules.
 #[derive(Debug)]
 struct RuleWord {
     addresses: AddressWords,
@@ -241,11 +251,11 @@ struct RuleWord {
     guards: u64,
     low_bits: u64,
     accepts: u64,
-    /// The rules of the first session, where they continue those of the word before; else none.
+    /// The rules of the first session, if it began in the previous word; else zero.
     continued: u64,
-    /// The bits from the lowest of the last session on.
+    /// The bits of the last session and all higher bits.
     last_session: u64,
-    /// The place of each bit in the list; behind the last one nobody's.
+    /// The index in the list of each bit's rule; [`NO_MATCH`] after the last rule.
     places: [u32; 128],
 }
 
@@ -279,8 +289,8 @@ impl RuleWord {
         }
     }
 
-    /// The first match of each session. `carry` says that the session which the word begins with
-    /// had its first match in a word before.
+    /// The first match of each session. If `carry` is true, the first session of the word had its
+    /// first match in an earlier word.
     #[inline(always)]
     fn first_matches(&self, key: &FlowKey, carry: bool) -> u64 {
         let mut matches = self.protocols.word(key) & self.addresses.word(key);
@@ -296,13 +306,13 @@ impl RuleWord {
         self.first_of(matches)
     }
 
-    /// Of all matches the first one of each session.
+    /// The first match of each session, given all matches.
     #[inline(always)]
     const fn first_of(&self, matches: u64) -> u64 {
         matches & !(matches | self.guards).wrapping_sub(self.low_bits)
     }
 
-    /// The answers of packets that the words before had none for.
+    /// Sets the answers of packets that have none yet.
     #[inline(always)]
     fn update_answers(&self, matches: &[u64], carries: &mut [bool], answers: &mut [u32]) {
         for ((answer, matches), carry) in answers.iter_mut().zip(matches).zip(carries) {
@@ -314,7 +324,7 @@ impl RuleWord {
         }
     }
 
-    /// Whether the last session of this word has had its first match by now.
+    /// Whether the last session of this word has had its first match.
     #[inline]
     const fn carries(&self, first: u64, carry: bool) -> bool {
         let only_session = self.continued != 0 && self.last_session == u64::MAX;

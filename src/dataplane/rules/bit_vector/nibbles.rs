@@ -1,23 +1,24 @@
-//! Rules taken apart into conditions on nibbles, of which a processor looks up many at
-//! once.
+//! Rules as conditions on nibbles (four bits), because a vector instruction can look up many
+//! nibbles at once.
 //!
-//! A prefix is a condition on each nibble of an address by itself: a rule matches where all of its
-//! nibbles allow it. So is a protocol, and so are ports that are all those with some beginning. Any
-//! other range of ports is compared as a whole; what four comparisons say makes a nibble, too.
+//! A CIDR block is a condition on each nibble of an address by itself, and a rule matches if all of
+//! its nibbles match. A protocol and a port range that is a prefix (such as 1024-2047) are such
+//! conditions too. Any other port range is compared as a whole; the results of four comparisons
+//! form a nibble.
 
 use super::fields::byte_range;
 use crate::model::{FilterRule, PortRange};
 
-/// What is known of a packet in four bits.
+/// Four bits that are computed from a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Nibble {
-    /// Half of a byte of the key.
+    /// One half of a byte of the key.
     HalfByte(HalfByte),
-    /// Which of up to four ranges the ports lie in.
+    /// The results of up to four port conditions.
     PortConditions([Option<PortCondition>; 4]),
 }
 
-/// The four bits of a byte of the key.
+/// One half of a byte of the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct HalfByte {
     pub(super) place: KeyByte,
@@ -27,21 +28,21 @@ pub(super) struct HalfByte {
 /// A byte of the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum KeyByte {
-    /// Of [`FlowKey::addresses`](crate::dataplane::flow_key::FlowKey).
+    /// A byte of [`FlowKey::addresses`](crate::dataplane::flow_key::FlowKey).
     Address(u8),
-    /// Of a port.
+    /// A byte of a port.
     Port {
         is_destination: bool,
         is_upper: bool,
     },
     Protocol,
-    /// One where the protocol is not known.
+    /// 1 if the protocol is unknown, else 0.
     Unknown,
-    /// One where the packet has ports.
+    /// 1 if the packet has ports, else 0.
     HasPorts,
 }
 
-/// Ports of one end.
+/// A range of source or destination ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PortCondition {
     pub(super) is_destination: bool,
@@ -49,7 +50,7 @@ pub(super) struct PortCondition {
 }
 
 impl Nibble {
-    /// All nibbles that some rule asks about.
+    /// All nibbles that some rule restricts.
     pub(super) fn all(rules: &[&FilterRule]) -> Vec<Self> {
         let addresses = (0..32).map(KeyByte::Address);
         let ports = [(false, false), (false, true), (true, false), (true, true)];
@@ -77,7 +78,7 @@ impl Nibble {
         halves.filter(asked).chain(ranges).collect()
     }
 
-    /// Whether a packet that has this value there may match the rule.
+    /// Whether a packet with this value of the nibble can match the rule.
     pub(super) fn allows(&self, rule: &FilterRule, value: u8) -> bool {
         match self {
             Self::HalfByte(half) => half.allows(rule, value),
@@ -115,8 +116,8 @@ impl HalfByte {
         }
     }
 
-    /// Whether these four bits may be those of a byte within the bounds, which are those of all
-    /// bytes with some beginning.
+    /// Whether these four bits can belong to a byte within the bounds. The bounds are those of a
+    /// prefix.
     fn is_within(&self, bounds: Option<(u8, u8)>, value: u8) -> bool {
         let Some((low, high)) = bounds else { return true };
         if self.is_upper {
@@ -130,7 +131,7 @@ fn ports(rule: &FilterRule, is_destination: bool) -> Option<PortRange> {
     if is_destination { rule.destination_ports() } else { rule.source_ports() }
 }
 
-/// Those ranges of a rule that are no prefix.
+/// The port ranges of a rule that are not prefixes.
 fn non_prefix_ranges(rule: &FilterRule) -> impl Iterator<Item = PortCondition> {
     let ranges = [false, true].map(|is_destination| {
         ports(rule, is_destination).map(|ports| PortCondition { is_destination, ports })
@@ -138,7 +139,7 @@ fn non_prefix_ranges(rule: &FilterRule) -> impl Iterator<Item = PortCondition> {
     ranges.into_iter().flatten().filter(|range| !is_prefix(range.ports))
 }
 
-/// Whether these are all ports with some beginning.
+/// Whether the range has exactly the ports with some binary prefix.
 fn is_prefix(ports: PortRange) -> bool {
     let (low, high) = (ports.from_port(), ports.to_port());
     let free = low ^ high;

@@ -1,8 +1,15 @@
-//! Words of rules for many packets at once.
+//! The words of many packets at once.
 //!
-//! The keys of a batch of packets are transposed so that a vector holds the same byte of each of
-//! them, a *plane*. Sixteen-byte tables then say, for eight rules at a time, which of them a nibble
-//! allows; a processor looks up a whole plane in one such table by one instruction.
+//! The keys of a batch of packets are transposed, so that a vector has the same byte of each key,
+//! and each byte is split into two nibbles: a *plane* has the same nibble of each packet. For eight
+//! rules and one nibble, a table of 16 bytes has a byte for each value of the nibble, with a bit
+//! for each rule that allows the value. One byte-shuffle instruction looks up a whole plane in such
+//! a table.
+//!
+//! Example: rule 0 needs source 10.0.0.0/8, rule 1 needs 172.16.0.0/12. In the plane of the upper
+//! nibble of the first address byte, the table has 0b01 at value 0 (10 is 0x0a), 0b10 at value 10
+//! (172 is 0xac) and 0 elsewhere. The AND over the tables of all planes is the byte of matching
+//! rules.
 
 use arrayvec::ArrayVec;
 
@@ -11,30 +18,31 @@ use super::nibbles::{KeyByte, Nibble};
 use crate::dataplane::flow_key::FlowKey;
 use crate::model::FilterRule;
 
-/// How many packets a batch has at most.
+/// The largest number of packets in a batch.
 pub(super) const MAX_BATCH_LEN: usize = 64;
 
-/// How many rules a byte of a table is about.
+/// The number of rules in one byte of a table.
 const RULES_PER_GROUP: usize = 8;
 
-/// More planes than the rules of all words together can ask for: 76 nibbles, and 252 ranges.
+/// The largest number of planes: the rules of all words need at most 76 half bytes, and 252 ranges
+/// of which four share a plane.
 const MAX_PLANES: usize = 144;
 
-/// All nibbles of the keys of a batch.
+/// The planes of a batch.
 pub(super) type Planes<V> = ArrayVec<V, MAX_PLANES>;
 
-/// How planes are made.
+/// Builds planes.
 #[derive(Debug)]
 pub(super) struct Transposer {
-    /// What is transposed, with the halves of bytes that are needed of it.
+    /// The parts of the key to transpose, each with the half bytes that are needed.
     parts: Vec<(KeyPart, Vec<(u8, bool)>)>,
     ranges: Vec<Nibble>,
 }
 
-/// Sixteen bytes of a key.
+/// 16 bytes of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum KeyPart {
-    /// Both addresses of IPv4, and the rest.
+    /// Both IPv4 addresses, ports, protocol and flags.
     All,
     Source,
     Destination,
@@ -42,20 +50,20 @@ enum KeyPart {
     Rest,
 }
 
-/// A table of a word.
+/// A table for eight rules of a word and one nibble.
 #[derive(Debug)]
 struct NibbleTable {
-    /// By the value of the nibble, the rules that allow it.
+    /// By value of the nibble: the rules that allow it.
     rules: [u8; 16],
-    /// Which plane it is about.
+    /// Index of the plane.
     plane: u8,
 }
 
-/// Words of a batch as vectors hold them: the lanes of the vector at `pair` have those of the
-/// packets `2 * pair` and the one behind it, of each sixteen.
+/// The words of a batch as vectors hold them. Lane `l` of the vector at `pair` has the words of the
+/// packets `16 * l + 2 * pair` and the next one.
 pub(super) type LanePairs = [[[u64; 2]; MAX_LANES]; 8];
 
-/// In the order of the packets.
+/// The words in the order of the packets.
 #[inline(always)]
 pub(super) fn in_packet_order(pairs: &LanePairs) -> [u64; MAX_BATCH_LEN] {
     let mut words = [0; MAX_BATCH_LEN];
@@ -69,7 +77,7 @@ pub(super) fn in_packet_order(pairs: &LanePairs) -> [u64; MAX_BATCH_LEN] {
     words
 }
 
-/// The tables of a word, for each eight of its rules.
+/// The tables of a word: a group for each eight rules.
 #[derive(Debug)]
 pub(super) struct WordTables {
     groups: [RuleGroup; 8],
@@ -77,13 +85,14 @@ pub(super) struct WordTables {
 
 #[derive(Debug, Default)]
 struct RuleGroup {
-    /// The rules that there are.
+    /// The rules of the group.
     all: u8,
     tables: Vec<NibbleTable>,
 }
 
 impl Transposer {
-    /// For the nibbles of the rules of one family; in the order in which planes are made.
+    /// A transposer for the rules of one address family, and the nibbles in the order of the
+    /// planes.
     pub(super) fn new(rules: &[&FilterRule], is_ipv4: bool) -> (Self, Vec<Nibble>) {
         let asked = Nibble::all(rules);
         let mut transposer = Self { parts: Vec::new(), ranges: Vec::new() };
@@ -109,7 +118,7 @@ impl Transposer {
             .ranges
             .extend(asked.iter().filter(|nibble| matches!(nibble, Nibble::PortConditions(_))));
         nibbles.extend(&transposer.ranges);
-        // Ports are needed where ranges are; else what is not asked about is not transposed.
+        // Port ranges need the ports; other parts that no rule restricts are not transposed.
         let has_ranges = !transposer.ranges.is_empty();
         transposer.parts.retain(|(part, bytes)| {
             !bytes.is_empty() || (has_ranges && matches!(part, KeyPart::All | KeyPart::Rest))
@@ -117,13 +126,13 @@ impl Transposer {
         (transposer, nibbles)
     }
 
-    /// Whether the rules ask for so few planes that there is room for them.
+    /// Whether the planes of the rules fit into [`Planes`].
     pub(super) fn fits_planes(&self) -> bool {
         self.parts.iter().map(|(_, halves)| halves.len()).sum::<usize>() + self.ranges.len()
             <= MAX_PLANES
     }
 
-    /// Makes planes of up to as many keys as the vectors have bytes in a lane times lanes.
+    /// Builds the planes of at most `16 * B::LANES` keys.
     #[inline(always)]
     pub(super) fn transpose<B: ByteVector>(
         &self,
@@ -163,7 +172,7 @@ impl Transposer {
 }
 
 impl KeyPart {
-    /// Where a byte of the key is among the sixteen, unless it is elsewhere.
+    /// The index of a byte of the key among the 16 bytes; `None` if this part does not have it.
     fn byte_index(self, place: KeyByte) -> Option<u8> {
         match (self, place) {
             (Self::All, KeyByte::Address(at)) => {
@@ -182,7 +191,7 @@ impl KeyPart {
         }
     }
 
-    /// The bytes of the keys, transposed: a vector for each of the sixteen.
+    /// The bytes of the keys, transposed: one vector for each of the 16 bytes.
     #[inline(always)]
     fn transposed<B: ByteVector>(self, isa: B, keys: &[FlowKey]) -> [B::Vector; 16] {
         match self {
@@ -198,7 +207,7 @@ impl KeyPart {
     }
 }
 
-/// Sixteen bytes of each key, transposed.
+/// 16 bytes of each key, transposed.
 #[inline(always)]
 fn transposed<B: ByteVector>(
     isa: B,
@@ -212,7 +221,7 @@ fn transposed<B: ByteVector>(
         batch = padded(keys);
         batch.as_chunks::<16>().0
     };
-    // In a loop: what is called through a closure may lose the processor's instructions.
+    // A loop, because a closure may be compiled without the vector instructions.
     let mut vectors = [isa.splat(&[0; 16]); 16];
     for (row, vector) in vectors.iter_mut().enumerate() {
         let mut row_of = [[0; 2]; MAX_LANES];
@@ -224,7 +233,7 @@ fn transposed<B: ByteVector>(
     zip16(isa, zip16(isa, zip16(isa, zip16(isa, vectors))))
 }
 
-/// A whole batch, padded with empty keys.
+/// A complete batch, padded with empty keys.
 #[cold]
 fn padded(keys: &[FlowKey]) -> [FlowKey; MAX_BATCH_LEN] {
     let mut batch = [FlowKey::EMPTY; MAX_BATCH_LEN];
@@ -232,14 +241,15 @@ fn padded(keys: &[FlowKey]) -> [FlowKey; MAX_BATCH_LEN] {
     batch
 }
 
-/// Both halves of an address, the first byte lowest.
+/// Both halves of an address as little-endian integers.
 #[inline(always)]
 fn halves(bytes: [u8; 16]) -> [u64; 2] {
     let [low, high] = [bytes.first_chunk(), bytes.last_chunk()];
     [low, high].map(|half| half.copied().map_or(0, u64::from_le_bytes))
 }
 
-/// Ports, protocol and flags, the first byte lowest; as they lie in memory where that is so there.
+/// Ports, protocol and flags as a little-endian integer; on a little-endian machine this is one
+/// load.
 #[inline(always)]
 fn rest(key: &FlowKey) -> u64 {
     u64::from(key.source_port)
@@ -249,8 +259,8 @@ fn rest(key: &FlowKey) -> u64 {
         | u64::from(key.is_ipv4) << 56
 }
 
-/// The first half of the vectors in turn with the second, byte by byte. Four of these turn sixteen
-/// vectors of sixteen bytes a lane.
+/// Interleaves the bytes of the first eight vectors with those of the last eight. Four such steps
+/// transpose 16 vectors with 16 bytes in each lane.
 #[inline(always)]
 fn zip16<B: ByteVector>(isa: B, vectors: [B::Vector; 16]) -> [B::Vector; 16] {
     let [a, b, c, d, e, f, g, h, s, t, u, v, w, x, y, z] = vectors;
@@ -259,7 +269,7 @@ fn zip16<B: ByteVector>(isa: B, vectors: [B::Vector; 16]) -> [B::Vector; 16] {
     [a, s, b, t, c, u, d, v, e, w, f, x, g, y, h, z]
 }
 
-/// The same with eight vectors, which three of these turn.
+/// The same for eight vectors; three such steps transpose them.
 #[inline(always)]
 fn zip8<B: ByteVector>(isa: B, [a, b, c, d, s, t, u, v]: [B::Vector; 8]) -> [B::Vector; 8] {
     [
@@ -275,7 +285,7 @@ fn zip8<B: ByteVector>(isa: B, [a, b, c, d, s, t, u, v]: [B::Vector; 8]) -> [B::
 }
 
 impl WordTables {
-    /// For rules on the bits of a word.
+    /// The tables for rules with their bits in a word.
     pub(super) fn new(rules: &[(u64, &FilterRule)], nibbles: &[Nibble]) -> Self {
         let mut groups: [RuleGroup; 8] = Default::default();
         for (at, group) in (0_u32..).zip(&mut groups) {
@@ -320,7 +330,7 @@ impl WordTables {
         zip8(isa, zip8(isa, zip8(isa, bytes)))
     }
 
-    /// In bytes.
+    /// Memory in bytes.
     pub(super) fn memory(&self) -> usize {
         let tables: usize = self.groups.iter().map(|group| group.tables.len()).sum();
         size_of::<Self>() + tables * size_of::<NibbleTable>()

@@ -1,5 +1,4 @@
-//! The ways of making words against each other: together by each kind of instructions, and one by
-//! one.
+//! Compares the vector code for each instruction set with the scalar code.
 #![cfg(target_arch = "x86_64")]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -10,7 +9,7 @@ use super::{BitVector, ByteVector, RuleList, x86};
 use crate::dataplane::flow_key::FlowKey;
 use crate::model::{CidrBlock, Direction, FilterRule, PortRange, Protocol, RuleAction, RuleNumber};
 
-/// Numbers that look random, the same in each run.
+/// Pseudo-random numbers, the same in each run.
 struct Random(u64);
 
 impl Random {

@@ -1,12 +1,11 @@
-//! From an address to its class: its halves are looked up and cross in one go.
+//! The class of an address: the classes of its two halves of 16 bits, combined in one table.
 
-use super::Row;
-use super::cross_table::{CrossTable, TableBuilder};
+use super::cross_table::{CrossTable, Row, TableBuilder};
 use super::field::{Field, FieldClasses, class_of};
 use super::interner::ClassSets;
 use crate::dataplane::flow_key::FlowKey;
 
-/// The classes of the addresses of one end.
+/// The classes of source or destination addresses.
 #[derive(Debug)]
 pub(super) struct AddressClasses {
     is_destination: bool,
@@ -26,11 +25,11 @@ impl AddressClasses {
         Some((Self { is_destination, high, low, cross }, sets))
     }
 
-    /// Puts the class of each key into `row`.
+    /// Writes the class of each key to `row`.
     #[inline]
     pub(super) fn look_up(&self, keys: &[FlowKey], row: &mut Row) {
         let classes = [&self.high, &self.low];
-        // The fields outside of the loop, so that the loop need not ask.
+        // Branch here and not in the loop, where the fields are then constants.
         if self.is_destination {
             cross_fields(keys, halves(true), classes, &self.cross, row);
         } else {
@@ -38,22 +37,22 @@ impl AddressClasses {
         }
     }
 
-    /// How many look-ups a packet takes.
+    /// The number of lookups for a packet.
     pub(super) const DEPTH: usize = 3;
 
-    /// In bytes.
+    /// Memory in bytes.
     pub(super) fn memory(&self) -> usize {
         self.high.memory() + self.low.memory() + self.cross.memory()
     }
 }
 
-/// Both halves of an address.
+/// The fields of both halves of an address.
 const fn halves(is_destination: bool) -> [Field; 2] {
     let first = if is_destination { 8 } else { 0 };
     [Field::Address(first), Field::Address(first + 1)]
 }
 
-/// Where the classes of two fields cross.
+/// Looks up the classes of two fields and combines them.
 #[inline(always)]
 pub(super) fn cross_fields(
     keys: &[FlowKey],

@@ -1,19 +1,22 @@
-//! Tables in which two classes cross, and the plan by which all fields come to one answer.
+//! Tables that combine two classes into one, and their builder, which limits memory and time.
 
-use super::address_classes::AddressClasses;
 use super::field::{Field, FieldClasses};
 use super::interner::ClassSets;
-use super::service_classes::ServiceClasses;
-use super::{CrossProduct, JoinOrder};
 use crate::dataplane::rules::list::RuleList;
 
-/// In a cell of the last table: no rule.
+/// The number of packets that are looked up together.
+pub(super) const BATCH_LEN: usize = 64;
+
+/// A class for each packet of a batch.
+pub(super) type Row = [u16; BATCH_LEN];
+
+/// Value of a cell of the last table: no session accepts.
 pub(super) const NO_RULE: u16 = u16::MAX;
 
-/// How many words of rule sets are joined for one table at the most: it bounds the time.
+/// The largest number of words of rule sets that are joined for one table; it limits the time.
 const MAX_WORDS_JOINED: usize = 96 << 20;
 
-/// A table with a row for each class of one kind and a column for each of another.
+/// A table with a row for each class of one kind and a column for each class of another.
 #[derive(Debug)]
 pub(super) struct CrossTable {
     columns: usize,
@@ -21,50 +24,34 @@ pub(super) struct CrossTable {
 }
 
 impl CrossTable {
-    /// The class in which two cross.
+    /// The cell of two classes.
     #[inline(always)]
     pub(super) fn cell(&self, row: u16, column: u16) -> u16 {
         let place = usize::from(row) * self.columns + usize::from(column);
         self.cells.get(place).copied().unwrap_or(NO_RULE)
     }
 
-    /// In bytes.
+    /// The number of cells.
+    pub(super) const fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Memory in bytes.
     pub(super) const fn memory(&self) -> usize {
         2 * self.cells.len()
     }
 }
 
-/// Tables on their way to one answer.
+/// Builds tables within a limit of memory.
 pub(super) struct TableBuilder<'a> {
     list: &'a RuleList<'a>,
     bytes_left: usize,
 }
 
 impl<'a> TableBuilder<'a> {
-    /// Builds all tables; nothing where that takes too much.
-    pub(super) fn build(list: &'a RuleList<'a>, max_bytes: usize) -> Option<CrossProduct> {
-        if list.len() >= usize::from(NO_RULE) {
-            return None;
-        }
-        let mut builder = Self { list, bytes_left: max_bytes };
-        let (source, sources) = AddressClasses::new(&mut builder, false)?;
-        let (destination, destinations) = AddressClasses::new(&mut builder, true)?;
-        let (service, services) = ServiceClasses::new(&mut builder)?;
-        let orders = [
-            (JoinOrder::Addresses, &sources, &destinations, &services),
-            (JoinOrder::SourceAndService, &sources, &services, &destinations),
-            (JoinOrder::DestinationAndService, &destinations, &services, &sources),
-        ];
-        // Those two of three first that leave the least memory taken in the end.
-        let tries = orders.into_iter().filter_map(|(order, left, right, last)| {
-            let (both, sets) = cross(left, right, builder.bytes_left)?;
-            let cost = both.cells.len() + sets.len() * last.len();
-            Some((cost, order, both, sets, last))
-        });
-        let (_, order, both, sets, last) = tries.min_by_key(|(cost, ..)| *cost)?;
-        builder.reserve(both.memory())?;
-        let answers = builder.answers(&sets, last)?;
-        Some(CrossProduct { source, destination, service, order, both, answers })
+    /// A builder with `max_bytes` of memory; `None` if a cell cannot number all rules.
+    pub(super) fn new(list: &'a RuleList<'a>, max_bytes: usize) -> Option<Self> {
+        (list.len() < usize::from(NO_RULE)).then_some(Self { list, bytes_left: max_bytes })
     }
 
     /// The classes of a field.
@@ -74,24 +61,34 @@ impl<'a> TableBuilder<'a> {
         Some((classes, sets))
     }
 
-    /// The table in which two cross.
+    /// The table of two kinds of classes, and the rule sets of its classes.
     pub(super) fn cross(
         &mut self,
         left: &ClassSets,
         right: &ClassSets,
     ) -> Option<(CrossTable, ClassSets)> {
-        let (cross, sets) = cross(left, right, self.bytes_left)?;
+        let (cross, sets) = self.try_cross(left, right)?;
         self.reserve(cross.memory())?;
         Some((cross, sets))
     }
 
-    /// Takes of what memory there is.
+    /// The same, without reserving the memory of the table.
+    pub(super) fn try_cross(
+        &self,
+        left: &ClassSets,
+        right: &ClassSets,
+    ) -> Option<(CrossTable, ClassSets)> {
+        cross(left, right, self.bytes_left)
+    }
+
+    /// Reserves memory; `None` if too little is left.
     pub(super) fn reserve(&mut self, bytes: usize) -> Option<()> {
         self.bytes_left = self.bytes_left.checked_sub(bytes)?;
         Some(())
     }
 
-    fn answers(&self, left: &ClassSets, right: &ClassSets) -> Option<CrossTable> {
+    /// The last table: each cell is the index of the rule that decides, or [`NO_RULE`].
+    pub(super) fn answers(&self, left: &ClassSets, right: &ClassSets) -> Option<CrossTable> {
         let cells = left.len() * right.len();
         if 2 * cells > self.bytes_left {
             return None;
@@ -108,7 +105,7 @@ impl<'a> TableBuilder<'a> {
     }
 }
 
-/// A table, and what its classes are; nothing where it takes too much.
+/// A table, and the rule sets of its classes; `None` if it exceeds the limits of memory or time.
 fn cross(left: &ClassSets, right: &ClassSets, max_bytes: usize) -> Option<(CrossTable, ClassSets)> {
     let cells = left.len() * right.len();
     if 2 * cells > max_bytes || cells * left.words() > MAX_WORDS_JOINED {
@@ -138,7 +135,7 @@ fn cross(left: &ClassSets, right: &ClassSets, max_bytes: usize) -> Option<(Cross
     Some((CrossTable { columns: right.len(), cells: table }, sets))
 }
 
-/// The places of the bits that are set, ascending.
+/// The indices of the set bits, ascending.
 fn bits(words: impl Iterator<Item = u64>) -> impl Iterator<Item = usize> {
     (0..).zip(words).flat_map(|(at, mut word): (usize, u64)| {
         std::iter::from_fn(move || {

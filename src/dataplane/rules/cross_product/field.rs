@@ -1,4 +1,4 @@
-//! From the value of one field to its class.
+//! The classes of the values of one field.
 
 use super::interner::ClassSets;
 use crate::dataplane::flow_key::FlowKey;
@@ -7,17 +7,17 @@ use crate::model::{CidrBlock, FilterRule, PortRange};
 
 use std::net::IpAddr;
 
-/// Sixteen bits of a packet that rules ask about.
+/// 16 bits of a packet that rules can restrict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Field {
-    /// A part of the addresses of IPv4: 0 and 1 of the source, 8 and 9 of the destination.
+    /// 16 bits of an IPv4 address: 0 and 1 of the source, 8 and 9 of the destination.
     Address(u8),
     SourcePort,
     DestinationPort,
     Protocol,
 }
 
-/// The values that a rule allows in a field.
+/// The values of a field that a rule allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Span {
     low: u16,
@@ -29,7 +29,7 @@ struct Span {
 const ANY: Span = Span { low: 0, high: u16::MAX, absent: true };
 
 impl Field {
-    /// What a key has in this field; parts of addresses as they lie in memory.
+    /// The value of this field; parts of addresses in the byte order of the machine.
     #[inline(always)]
     pub(super) fn value(self, key: &FlowKey) -> u16 {
         match self {
@@ -66,7 +66,7 @@ impl Field {
     }
 }
 
-/// The values that a block allows for sixteen bits of an address, unless all.
+/// The values that a block allows for 16 bits of an address; `None` if it allows all.
 fn part_span(block: CidrBlock, part: u8) -> Option<Span> {
     let fixed_bits = block.prefix_len().saturating_sub(part * 16).min(16);
     if fixed_bits == 0 {
@@ -82,27 +82,27 @@ fn part_span(block: CidrBlock, part: u8) -> Option<Span> {
     Some(Span { low, high: low | free, absent: false })
 }
 
-/// Classes by the value of a field.
+/// The class of each value of a field.
 pub(super) type ByValue = [u16; 1 << 16];
 
-/// The classes of one field, one for each value: a look-up in pages of equal classes would be two,
-/// and took half as long again.
+/// The classes of one field, in an array with one entry for each value. A table of pages would be
+/// smaller, but needs two lookups and took 1.5 times as long.
 #[derive(Debug)]
 pub(super) struct FieldClasses {
-    /// By [`Field::value`]; nothing where all values have one class.
+    /// By [`Field::value`]; `None` if all values have one class.
     by_value: Option<Box<ByValue>>,
     absent: u16,
 }
 
 impl FieldClasses {
-    /// The classes of a field with the rules of each.
+    /// The classes of a field, with the rule set of each class.
     pub(super) fn new(field: Field, list: &RuleList<'_>) -> Option<(Self, ClassSets)> {
         let spans: Vec<Span> = list.rules().iter().map(|place| field.span(place.rule)).collect();
         let mut sets = ClassSets::new(spans.len());
         let absent = sets.class_of(&set_of(&spans, sets.words(), |span| span.absent))?;
         let mut by_value = sweep(&spans, &mut sets)?;
         if field.is_address() {
-            // A byte for a byte: this is its own inverse.
+            // Swapping the two bytes is its own inverse.
             let swapped = (0..=u16::MAX).map(|value| {
                 let value = u16::from_ne_bytes(value.to_be_bytes());
                 by_value.get(usize::from(value)).copied().unwrap_or_default()
@@ -119,12 +119,12 @@ impl FieldClasses {
         self.by_value.as_deref()
     }
 
-    /// The class of a key that has nothing in this field.
+    /// The class of a key without this field.
     pub(super) const fn absent(&self) -> u16 {
         self.absent
     }
 
-    /// In bytes.
+    /// Memory in bytes.
     pub(super) fn memory(&self) -> usize {
         self.by_value.as_deref().map_or(0, size_of_val)
     }
@@ -152,7 +152,8 @@ fn flip(set: &mut [u64], rule: usize) {
     }
 }
 
-/// The class of each value: from one to the next only the rules change that begin or end there.
+/// The class of each value, in one pass over all values. The rule set changes only at values where
+/// the range of a rule begins or ends.
 fn sweep(spans: &[Span], sets: &mut ClassSets) -> Option<Vec<u16>> {
     let mut changes: Vec<(u32, usize)> = Vec::with_capacity(2 * spans.len());
     for (rule, span) in spans.iter().enumerate() {

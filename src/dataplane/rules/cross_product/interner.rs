@@ -1,15 +1,15 @@
-//! Sets of rules, each kept once and known by a number: the classes of a field or of several.
+//! Sets of rules, each stored once and identified by a number: the classes of one or more fields.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-/// How many words all sets take at the most: 64 MiB while tables are built.
+/// The largest number of words of all sets: 64 MiB while tables are built.
 const MAX_WORDS: usize = 8 << 20;
 
-/// Distinct sets of rules, a bit for each rule.
+/// Distinct sets of rules, with a bit for each rule.
 #[derive(Debug)]
 pub(super) struct ClassSets {
-    /// How many words a set has.
+    /// The number of words of a set.
     words: usize,
     sets: Vec<u64>,
     by_hash: HashMap<u64, u16>,
@@ -21,7 +21,7 @@ impl ClassSets {
         Self { words, sets: Vec::new(), by_hash: HashMap::new() }
     }
 
-    /// No sets, of as many rules.
+    /// An empty collection for the same number of rules.
     pub(super) fn empty(&self) -> Self {
         Self { words: self.words, sets: Vec::new(), by_hash: HashMap::new() }
     }
@@ -38,7 +38,7 @@ impl ClassSets {
         self.sets.chunks_exact(self.words)
     }
 
-    /// The number of a set, a new one where it is not known; nothing where there are too many.
+    /// The number of a set; a new number if the set is new; `None` if there are too many sets.
     pub(super) fn class_of(&mut self, set: &[u64]) -> Option<u16> {
         let mut hash = hash_of(set);
         loop {
@@ -58,7 +58,7 @@ impl ClassSets {
                     }
                 }
             }
-            // Two sets with one hash: the second goes by the next number.
+            // Two sets have one hash: try the next hash.
             hash = hash.wrapping_add(1);
         }
     }

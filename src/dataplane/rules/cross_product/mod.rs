@@ -1,10 +1,17 @@
-//! Class tables: recursive flow classification (Gupta and McKeown, "Packet Classification on
-//! Multiple Fields", SIGCOMM 1999), fused over sessions.
+//! Cross-product tables: recursive flow classification (Gupta and McKeown, "Packet Classification
+//! on Multiple Fields", SIGCOMM 1999), over the rules of all sessions.
 //!
-//! Values of a field that no rule tells apart are one class. Two classes cross in a table whose
-//! cells are classes again, until one table is left whose cells are answers. A packet costs the
-//! same few look-ups whether it matches or not; what the sessions make of the matches is worked
-//! out when the tables are built.
+//! Two values of a field have the same class if the same rules allow them. A table has a row for
+//! each class of one field and a column for each class of another; its cells are classes of both
+//! fields together. Such tables are combined until the cells of the last table are answers. Each
+//! packet takes the same few lookups, whether it matches or not. The order of sessions and the
+//! actions of rules are evaluated when the tables are built.
+//!
+//! Example: rule 0 allows port 80 with TCP, rule 1 allows all ports with TCP. The classes of ports
+//! are A = {80} with the rules {0, 1} and B = {all others} with {1}; the classes of protocols are C
+//! = {TCP} with {0, 1} and D = {all others} with {}. The table of both has the cells A,C = {0, 1},
+//! B,C = {1}, A,D = B,D = {}, and thus three classes. If both rules accept, the answers are 0, 1
+//! and none.
 //!
 //! ```text
 //! source high --\
@@ -21,12 +28,12 @@
 //! protocol    ---------------/
 //! ```
 //!
-//! A burst goes through table after table, not packet after packet: the look-ups of one table do
-//! not wait for each other. (All tables for one packet, then the next, took half as long again.)
-//! Fields are looked up where they cross, so that little is put down and taken up again.
+//! A batch is evaluated table after table, not packet after packet, so that the lookups of one
+//! table overlap. (All tables for one packet and then the next packet took 1.5 times as long.) Both
+//! fields of a table are looked up in the same loop, so that few intermediate results are stored.
 //!
-//! Only for IPv4: eight parts of an IPv6 address are eight fields, and the 36 look-ups that they
-//! make take twice as long as a forest does.
+//! Only for IPv4: an IPv6 address has eight fields of 16 bits, and the resulting 36 lookups take
+//! twice as long as a forest.
 
 mod address_classes;
 mod cross_table;
@@ -35,20 +42,13 @@ mod interner;
 mod service_classes;
 
 use address_classes::AddressClasses;
-use cross_table::{CrossTable, NO_RULE, TableBuilder};
+use cross_table::{BATCH_LEN, CrossTable, NO_RULE, TableBuilder};
 use service_classes::ServiceClasses;
 
-use super::NO_MATCH;
-use super::list::RuleList;
+use super::list::{NO_MATCH, RuleList};
 use crate::dataplane::flow_key::FlowKey;
 
-/// How many packets go through together.
-const BATCH_LEN: usize = 64;
-
-/// A class for each of them.
-type Row = [u16; BATCH_LEN];
-
-/// Rules as class tables.
+/// Rules as cross-product tables.
 #[derive(Debug)]
 pub(super) struct CrossProduct {
     source: AddressClasses,
@@ -59,7 +59,7 @@ pub(super) struct CrossProduct {
     answers: CrossTable,
 }
 
-/// Which two of source, destination and service cross first; the third crosses last.
+/// Which two of source, destination and service are combined first; the third is combined last.
 #[derive(Debug, Clone, Copy)]
 enum JoinOrder {
     Addresses,
@@ -68,12 +68,30 @@ enum JoinOrder {
 }
 
 impl CrossProduct {
-    /// For rules of IPv4. Nothing where the tables would be too large, or take too long to build.
+    /// Tables for IPv4 rules; `None` if they would be too large or take too long to build.
     pub(super) fn new(list: &RuleList<'_>, max_bytes: usize) -> Option<Self> {
-        TableBuilder::build(list, max_bytes)
+        let mut builder = TableBuilder::new(list, max_bytes)?;
+        let (source, sources) = AddressClasses::new(&mut builder, false)?;
+        let (destination, destinations) = AddressClasses::new(&mut builder, true)?;
+        let (service, services) = ServiceClasses::new(&mut builder)?;
+        let orders = [
+            (JoinOrder::Addresses, &sources, &destinations, &services),
+            (JoinOrder::SourceAndService, &sources, &services, &destinations),
+            (JoinOrder::DestinationAndService, &destinations, &services, &sources),
+        ];
+        // Choose the order in which both tables together have the fewest cells.
+        let tries = orders.into_iter().filter_map(|(order, left, right, last)| {
+            let (both, sets) = builder.try_cross(left, right)?;
+            let cost = both.len() + sets.len() * last.len();
+            Some((cost, order, both, sets, last))
+        });
+        let (_, order, both, sets, last) = tries.min_by_key(|(cost, ..)| *cost)?;
+        builder.reserve(both.memory())?;
+        let answers = builder.answers(&sets, last)?;
+        Some(Self { source, destination, service, order, both, answers })
     }
 
-    /// Puts the place of the rule that decides on each key into `answers`, or [`NO_MATCH`].
+    /// Writes to `answers` the index of the rule that decides on each key, or [`NO_MATCH`].
     pub(super) fn classify(&self, keys: &[FlowKey], answers: &mut [u32]) {
         let [mut source, mut destination, mut service, mut joined] = [[0; BATCH_LEN]; 4];
         for (keys, answers) in keys.chunks(BATCH_LEN).zip(answers.chunks_mut(BATCH_LEN)) {
@@ -95,12 +113,12 @@ impl CrossProduct {
         }
     }
 
-    /// How many look-ups a packet takes.
+    /// The number of lookups for a packet.
     pub(super) const fn depth(&self) -> usize {
         2 * AddressClasses::DEPTH + ServiceClasses::DEPTH + 2
     }
 
-    /// In bytes.
+    /// Memory in bytes.
     pub(super) fn memory(&self) -> usize {
         let crosses = self.both.memory() + self.answers.memory();
         self.source.memory() + self.destination.memory() + self.service.memory() + crosses

@@ -1,19 +1,18 @@
-//! From ports and protocol to their class.
+//! The class of ports and protocol.
 
-use super::Row;
 use super::address_classes::cross_fields;
-use super::cross_table::{CrossTable, TableBuilder};
+use super::cross_table::{CrossTable, Row, TableBuilder};
 use super::field::{Field, FieldClasses, class_of};
 use super::interner::ClassSets;
 use crate::dataplane::flow_key::FlowKey;
 
-/// The classes of services.
+/// The classes of services: source port, destination port and protocol.
 #[derive(Debug)]
 pub(super) struct ServiceClasses {
     source: FieldClasses,
     destination: FieldClasses,
     ports: CrossTable,
-    /// The class of the ports of a packet that has none.
+    /// The class of the ports of a packet without ports.
     without_ports: u16,
     protocol: FieldClasses,
     services: CrossTable,
@@ -30,7 +29,7 @@ impl ServiceClasses {
         Some((Self { source, destination, ports, without_ports, protocol, services }, sets))
     }
 
-    /// Puts the class of each key into `row`.
+    /// Writes the class of each key to `row`.
     #[inline]
     pub(super) fn look_up(&self, keys: &[FlowKey], row: &mut Row) {
         let fields = [Field::SourcePort, Field::DestinationPort];
@@ -50,10 +49,10 @@ impl ServiceClasses {
         }
     }
 
-    /// How many look-ups a packet takes.
+    /// The number of lookups for a packet.
     pub(super) const DEPTH: usize = 5;
 
-    /// In bytes.
+    /// Memory in bytes.
     pub(super) fn memory(&self) -> usize {
         let fields = [&self.source, &self.destination, &self.protocol];
         let crosses = [&self.ports, &self.services];

@@ -1,37 +1,38 @@
-//! Which bits a cut is made by.
+//! Chooses the bits of a cut.
 //!
-//! Bits are chosen one by one: the one that is worth most, by how much fewer rules a packet meets
-//! then, for what it costs. A rule that is wild in a chosen bit stands in two cells; one that is
-//! wild in too many leaves the tree for another.
+//! The algorithm is greedy: it adds the bit with the highest score, which is the reduction of the
+//! rules in a packet's cell divided by the cost. A cell is the set of rules that agree with one
+//! value of the chosen bits. A rule with a wildcard in a chosen bit is in two cells (cost: a copy);
+//! a rule with too many such wildcards moves to another tree (cost: a move).
 
 use super::ternary::Ternary;
 
-/// What a cut is allowed.
+/// The limits of a cut.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CutLimits {
-    /// How many bits it has at the most.
+    /// The largest number of bits.
     pub(super) max_bits: usize,
-    /// How many of them a rule may be wild in and still stand in this tree.
+    /// The largest number of wildcards among them for a rule that stays in this tree.
     pub(super) max_wildcard_bits: u32,
-    /// How many rules all cells hold together at the most, for each rule that there is.
+    /// The largest average number of copies of a rule.
     pub(super) max_copies: usize,
-    /// No more than so many rules stand for all.
+    /// The largest number of rules that are examined; with more rules a sample is taken.
     pub(super) max_sampled: usize,
 }
 
-/// A bit: its word and its place there.
+/// A bit: the index of its word and the index in the word.
 type Bit = (usize, u32);
 
-/// When so few rules are met on average, no more bits are sought.
+/// If a packet's cell has at most this number of rules on average, no more bits are chosen.
 const TARGET_RULES: f64 = 5.0;
 
-/// What a bit costs that no rule is wild in, beside the rules that leave the tree for another.
+/// The cost of a bit without wildcards, relative to the cost of moving all rules to another tree.
 const BIT_COST: f64 = 0.02;
 
-/// What it costs that a rule stands in two cells, beside that it leaves.
+/// The cost of copying a rule to two cells, relative to the cost of moving it to another tree.
 const COPY_COST: f64 = 0.5;
 
-/// The bits by which some rules are best told apart.
+/// The bits that best separate some rules.
 pub(super) fn choose_bits<const N: usize>(
     ternaries: &[Ternary<N>],
     rules: &[u32],
@@ -42,7 +43,7 @@ pub(super) fn choose_bits<const N: usize>(
     let all: Vec<Ternary<N>> = sample.filter_map(|rule| at(ternaries, *rule)).collect();
     let scale = real(wide(step));
     let first = choose_among(all.clone(), scale, limits);
-    // Once more without those that leave: they have no say in how the others are told apart.
+    // Choose again without the rules that move to another tree.
     let stay: Vec<Ternary<N>> = all
         .iter()
         .copied()
@@ -83,7 +84,8 @@ fn wide(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }
 
-/// For each bit of a word, how many rules have a one there, how many care, and how many leave.
+/// For each bit of a word: the number of rules with a one, without a wildcard, and of rules that
+/// would move to another tree.
 #[derive(Debug, Clone, Copy)]
 struct BitCounts {
     ones: [u32; 64],
@@ -114,16 +116,16 @@ impl BitCounts {
     }
 }
 
-/// What becomes of the rules if one more bit is asked about.
+/// The effect of one more bit on the rules.
 #[derive(Debug, Clone, Copy, Default)]
 struct CutEstimate {
-    /// The sum of the squares of the cells.
+    /// The sum of the squares of the sizes of the cells.
     met: u64,
-    /// How many rules stand in the cells.
+    /// The number of rules in the cells.
     held: u64,
-    /// How many stand in two cells.
+    /// The number of rules in two cells.
     copied: u64,
-    /// How many leave.
+    /// The number of rules that move to another tree.
     left: u64,
 }
 
@@ -135,7 +137,7 @@ impl CutEstimate {
         self.left += u64::from(left);
     }
 
-    /// By how much fewer rules are met, for what it costs.
+    /// The reduction of the average number of rules in a packet's cell, divided by the cost.
     fn score(self, mean: f64) -> f64 {
         let after = real(self.met) / real(self.held).max(1.0);
         let gain = (mean / after.max(0.001)).ln();
@@ -145,7 +147,7 @@ impl CutEstimate {
     }
 }
 
-/// The bit that is worth most.
+/// The bit with the highest score.
 fn best<const N: usize>(
     cells: &[Vec<Ternary<N>>],
     chosen: &[u64; N],
@@ -176,7 +178,7 @@ fn best<const N: usize>(
     (score > 0.0).then_some(bit)
 }
 
-/// Each cell in two, without the rules that are wild in too many bits by now.
+/// Divides each cell in two, without the rules that now have too many wildcards.
 fn cut<const N: usize>(
     cells: Vec<Vec<Ternary<N>>>,
     (word, bit): Bit,
@@ -205,7 +207,7 @@ fn cut<const N: usize>(
     halves
 }
 
-/// In how many of the chosen bits a rule is wild.
+/// The number of wildcards of a rule in the chosen bits.
 pub(super) fn wildcard_bits<const N: usize>(rule: &Ternary<N>, masks: &[u64; N]) -> u32 {
     rule.cares.iter().zip(masks).map(|(cares, mask)| (mask & !cares).count_ones()).sum()
 }

@@ -1,15 +1,16 @@
-//! Eight rules side by side, compared with a packet at once.
+//! Blocks of eight rules, which are compared with a packet at once.
 
-use super::NO_MATCH;
+use super::terms::Terms;
 use super::ternary::{Packet, Rule};
+use crate::dataplane::rules::list::NO_MATCH;
 
-/// How many rules stand side by side.
+/// The number of rules in a block.
 pub(super) const LANES: usize = 8;
 
-/// One word of each of the rules.
+/// One word of each rule of a block.
 pub(super) type Lanes = [u32; LANES];
 
-/// Up to eight rules of a leaf, in the order of the list. Three cache lines for IPv4.
+/// Up to eight rules of a leaf, in the order of the list. It takes three cache lines for IPv4.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
 pub(super) struct Block<const A: usize> {
@@ -18,25 +19,8 @@ pub(super) struct Block<const A: usize> {
     pub(super) highest_ports: Lanes,
     /// [`Terms`] of each rule.
     pub(super) terms: Lanes,
-    /// Where the rules stand in the list; [`NO_MATCH`] where there is none.
+    /// The index of each rule in the list; [`NO_MATCH`] in empty lanes.
     pub(super) places: Lanes,
-}
-
-/// Prefix lengths, protocol and flags of a rule in one word: source in the low byte, then
-/// destination, protocol, flags.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Terms;
-
-impl Terms {
-    pub(super) const PROTOCOL: u32 = 0xff << 16;
-    /// Any protocol will do.
-    pub(super) const ANY_PROTOCOL: u32 = 1 << 24;
-    /// A packet without ports does not match.
-    pub(super) const NEEDS_PORTS: u32 = 1 << 25;
-    /// No packet matches: there is no rule.
-    pub(super) const NO_RULE: u32 = 1 << 26;
-    /// Of the first rule of a block: the leaf goes on with the next block.
-    const GOES_ON: u32 = 1 << 27;
 }
 
 impl<const A: usize> Block<A> {
@@ -48,7 +32,7 @@ impl<const A: usize> Block<A> {
         places: [NO_MATCH; LANES],
     };
 
-    /// As many of the rules as fit.
+    /// A block of the first eight rules.
     pub(super) fn new<'a>(rules: impl Iterator<Item = &'a Rule<A>>, goes_on: bool) -> Self {
         let mut block = Self::EMPTY;
         for (lane, rule) in rules.take(LANES).enumerate() {
@@ -72,14 +56,14 @@ impl<const A: usize> Block<A> {
         block
     }
 
-    /// Whether the leaf goes on with the next block.
+    /// Whether the leaf continues in the next block.
     #[inline(always)]
     pub(super) const fn goes_on(&self) -> bool {
         let [first, ..] = self.terms;
         first & Terms::GOES_ON != 0
     }
 
-    /// A bit for each lane whose rule matches and stands at `floor` or behind it: the portable way.
+    /// A bit for each lane whose rule matches and has index `floor` or higher, in portable code.
     #[inline(always)]
     pub(super) fn matching(&self, packet: &Packet<A>, floor: u32) -> u32 {
         let mut differs = [0; LANES];
@@ -102,8 +86,8 @@ impl<const A: usize> Block<A> {
     }
 }
 
-/// Of a word of the addresses, how many bits at its end a rule does not ask about; above 32 where
-/// it asks about none.
+/// The number of low bits of an address word that a rule does not restrict; 32 or more if it
+/// restricts no bit of the word.
 #[inline(always)]
 const fn free_bits<const A: usize>(part: u32, terms: u32) -> u32 {
     let half = if A == 2 { 1 } else { 4 };
@@ -111,7 +95,7 @@ const fn free_bits<const A: usize>(part: u32, terms: u32) -> u32 {
     (32 * (part + 1)).saturating_sub(len & 0xff)
 }
 
-/// Whether both halves lie within those of the bounds.
+/// Whether both ports are within their bounds.
 #[inline(always)]
 const fn is_within(ports: u32, low: u32, high: u32) -> bool {
     let (source, destination) = (ports >> 16, ports & 0xffff);

@@ -1,35 +1,36 @@
-//! Growing the forest.
+//! Builds a forest within a limit of memory.
 
 use std::collections::HashMap;
 
 use super::bits::{CutLimits, choose_bits, wildcard_bits};
 use super::block::{Block, LANES};
 use super::ternary::{Rule, Ternary};
-use super::{Branch, ChildRef, NO_MATCH, Node, Trees};
+use super::trees::{Branch, ChildRef, Node, Trees};
+use crate::dataplane::rules::list::NO_MATCH;
 
-/// Trees at the most; the last one takes all that is left.
+/// The largest number of trees; the last one takes all remaining rules.
 const MAX_TREES: usize = 10;
 
-/// Bits that a cut asks about at the most.
+/// The largest number of bits of a cut.
 const MAX_BITS: usize = 48;
 
-/// Branches of a cut at the most.
+/// The largest number of branches of a cut.
 const MAX_BRANCHES: usize = 1 << 20;
 
-/// Cuts one below the other at the most.
+/// The largest depth of cuts.
 const MAX_CUTS: usize = 8;
 
-/// How much memory nodes, branches and blocks take for each rule that there is, in bytes; about
-/// twelve copies of it, or less with what stands between them. Beyond that leaves grow longer.
+/// The memory limit of nodes, branches and blocks for each rule, in bytes: about twelve copies of
+/// the rule, or fewer with nodes and branches. At the limit, leaves are not divided further.
 const fn max_bytes<const A: usize>() -> usize {
     if A == 2 { 320 } else { 400 }
 }
 
-/// What even few rules may take, in bytes.
+/// Memory in bytes that is added to the limit, for few rules.
 const MIN_BYTES: usize = 128 << 10;
 
-/// How many bits of a root a rule may be wild in: what is tried for so many rules. The more, the
-/// fewer trees and the more copies; which is better only the forest tells.
+/// The limits that are tried, for this number of rules, on the wildcards of a rule in the bits of a
+/// root. A higher limit gives fewer trees and more copies; the cost of the built forests decides.
 pub(super) const fn wildcard_limits(rules: usize) -> &'static [u32] {
     match rules {
         0..20_000 => &[2, 3, 4, 6],
@@ -37,21 +38,21 @@ pub(super) const fn wildcard_limits(rules: usize) -> &'static [u32] {
     }
 }
 
-/// Rules on their way into the leaves.
+/// The state of the builder.
 struct ForestBuilder<'a, const A: usize, const N: usize> {
     trees: &'a mut Trees<A, N>,
     rules: &'a [Rule<A>],
     ternaries: Vec<Ternary<N>>,
-    /// Leaves that hold the same rules are one.
+    /// The leaf of each list of rules: equal leaves are stored once.
     leaves: HashMap<Vec<u32>, u32>,
-    /// How much more memory may be taken.
+    /// The remaining memory in bytes.
     bytes_left: usize,
 }
 
-/// What a part of a tree has: the way into it, and how far down it goes.
+/// A part of a tree: the branch to it, and its depth.
 type Subtree = (Branch, usize);
 
-/// The rules of a branch, and its marks.
+/// The rules of a branch and its marks.
 type Cell = (Vec<u32>, u64);
 
 impl<const A: usize, const N: usize> Trees<A, N> {
@@ -87,14 +88,14 @@ impl<const A: usize, const N: usize> ForestBuilder<'_, A, N> {
         }
     }
 
-    /// One tree; the rules that do not stand in it.
+    /// Builds one tree and returns the rules that are not in it.
     fn build_tree(&mut self, rules: Vec<u32>, limits: CutLimits) -> Vec<u32> {
         let masks = choose_bits(&self.ternaries, &rules, limits);
         let (own, other): (Vec<u32>, Vec<u32>) = rules.iter().partition(|rule| {
             self.ternary(**rule)
                 .is_some_and(|rule| wildcard_bits(rule, &masks) <= limits.max_wildcard_bits)
         });
-        // What the other trees need of what is there, by their rules.
+        // The share of the memory for the other trees, in proportion to their rules.
         let kept = proportional_share(self.bytes_left, other.len(), rules.len());
         let (root, depth) = self.build_cut(&own, masks, 0, kept);
         self.trees.depth += depth;
@@ -106,7 +107,7 @@ impl<const A: usize, const N: usize> ForestBuilder<'_, A, N> {
         self.ternaries.get(usize::try_from(rule).ok()?)
     }
 
-    /// How many rules the cells of a cut hold together.
+    /// The number of rules in all cells of a cut.
     fn copies(&self, rules: &[u32], masks: &[u64; N]) -> usize {
         let wild = rules.iter().filter_map(|rule| Some(wildcard_bits(self.ternary(*rule)?, masks)));
         wild.fold(0, |sum, wild| {
@@ -114,8 +115,8 @@ impl<const A: usize, const N: usize> ForestBuilder<'_, A, N> {
         })
     }
 
-    /// A part of a tree: a leaf where the rules are few or cannot be told apart. Of the memory,
-    /// `kept` is for others.
+    /// Builds a part of a tree: a leaf if the rules are few or cannot be separated, else a cut. It
+    /// leaves `kept` bytes of memory.
     fn build_subtree(&mut self, rules: &[u32], cuts: usize, kept: usize) -> Subtree {
         if rules.len() <= LANES || cuts >= MAX_CUTS || self.bytes_left <= kept {
             return self.build_leaf(rules);
@@ -137,7 +138,7 @@ impl<const A: usize, const N: usize> ForestBuilder<'_, A, N> {
         if masks == [0; N] || rules.is_empty() {
             return self.build_leaf(rules);
         }
-        // About as many branches as rules stand in them.
+        // About as many branches as copies of rules.
         let copies = self.copies(rules, &masks);
         let branches = copies.next_power_of_two().clamp(2, MAX_BRANCHES);
         let bytes = size_of::<Node<N>>() + branches * size_of::<Branch>();
@@ -159,7 +160,7 @@ impl<const A: usize, const N: usize> ForestBuilder<'_, A, N> {
         for (place, (cell, marks)) in (first..).zip(cells) {
             let all = later;
             later -= cell.len();
-            // What one part leaves is for those behind it, each by its rules.
+            // The later parts share the memory that is left, in proportion to their rules.
             let here = self.bytes_left.saturating_sub(kept);
             let (branch, depth) =
                 self.build_subtree(&cell, cuts + 1, kept + proportional_share(here, later, all));
@@ -172,7 +173,7 @@ impl<const A: usize, const N: usize> ForestBuilder<'_, A, N> {
         (Branch { next: ChildRef::node(narrow(node)), best, marks: u64::MAX }, deepest + 1)
     }
 
-    /// The bits that nearly all rules care about, but for those that the cut asks about.
+    /// The bits without wildcard in nearly all rules, except the bits of the cut.
     fn marking(&self, rules: &[u32], masks: &[u64; N]) -> [u64; N] {
         let mut cares = [[0_usize; 64]; N];
         for rule in rules {
@@ -195,13 +196,13 @@ impl<const A: usize, const N: usize> ForestBuilder<'_, A, N> {
         marking
     }
 
-    /// The rules of each branch and their marks; a rule that is wild in a bit stands in those of
-    /// both values, and has all marks where these need that bit.
+    /// The rules of each branch and its marks. A rule with a wildcard in a bit of the cut is in the
+    /// branches of both values; with a wildcard in a bit of the mark it has all marks.
     fn distribute(&self, rules: &[u32], cut: &Node<N>, branches: usize) -> Vec<Cell> {
         let mut cells: Vec<Cell> = vec![(Vec::new(), 0); branches];
         for rule in rules {
             let Some(ternary) = self.ternary(*rule) else { continue };
-            // The bits of a mark that it does not care about could be anything.
+            // A wildcard in the bits of the mark allows any mark.
             let other_marks = if wildcard_bits(ternary, &cut.marking) == 0 { 0 } else { u64::MAX };
             for words in expansions(ternary, &cut.masks) {
                 let (branch, mark) = cut.branch(&words);
@@ -236,8 +237,7 @@ impl<const A: usize, const N: usize> ForestBuilder<'_, A, N> {
     }
 }
 
-/// All packets that a rule allows, as far as the masks tell them apart: every way to fill in the
-/// bits that it is wild in.
+/// All values of the masked bits that a rule allows: each combination of values for its wildcards.
 fn expansions<const N: usize>(
     rule: &Ternary<N>,
     masks: &[u64; N],
@@ -254,7 +254,7 @@ fn expansions<const N: usize>(
     })
 }
 
-/// Counts one up in the wild bits alone; nothing behind the last.
+/// The next combination of the wildcard bits, in the order of counting; `None` after the last.
 fn next_expansion<const N: usize>(
     mut now: [u64; N],
     wild: &[u64; N],
@@ -270,7 +270,7 @@ fn next_expansion<const N: usize>(
     None
 }
 
-/// Of so much, what so many of all have.
+/// The share of `some` of `all` in `bytes`.
 fn proportional_share(bytes: usize, some: usize, all: usize) -> usize {
     let most = bytes.saturating_mul(some);
     most.checked_div(all).unwrap_or(0)

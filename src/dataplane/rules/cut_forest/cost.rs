@@ -1,20 +1,21 @@
-//! How much work a forest is: the choice between forests for the same rules.
+//! The cost of lookups in a forest, by which the best of several forests is chosen.
 
-use super::block::Terms;
 use super::isa::{Isa, Portable};
+use super::terms::Terms;
 use super::ternary::{Packet, Rule};
-use super::{Branch, NO_MATCH, Trees};
+use super::trees::{Branch, Trees};
+use crate::dataplane::rules::list::NO_MATCH;
 
-/// How many rules and how many random packets are tried.
+/// The number of rules and of random packets in the sample.
 const SAMPLE_LEN: usize = 512;
 
-/// What a cut and the comparison of a block cost, one against the other.
+/// The relative costs of a cut and of the comparison with a block.
 const CUT_COST: usize = 3;
 const BLOCK_COST: usize = 4;
 
 impl<const A: usize, const N: usize> Trees<A, N> {
-    /// How many blocks and cuts a sample of packets goes through: half of them match some rule,
-    /// half are random.
+    /// The cost of the cuts and blocks that a sample of packets reads. One half of the packets
+    /// matches some rule, the other half is random.
     pub(super) fn cost(&self, rules: &[Rule<A>]) -> usize {
         let step = rules.len().div_ceil(SAMPLE_LEN).max(1);
         let matching = rules.iter().step_by(step).map(Rule::matching_packet);
@@ -55,7 +56,7 @@ impl<const A: usize, const N: usize> Trees<A, N> {
 }
 
 impl<const A: usize> Rule<A> {
-    /// A packet that it matches.
+    /// A packet that the rule matches.
     fn matching_packet(&self) -> Packet<A> {
         let protocol = if self.terms & Terms::ANY_PROTOCOL == 0 { self.terms } else { 6 << 16 };
         Packet {
@@ -68,7 +69,7 @@ impl<const A: usize> Rule<A> {
 }
 
 impl<const A: usize> Packet<A> {
-    /// One of TCP or UDP with addresses and ports that look random.
+    /// A TCP or UDP packet with pseudo-random addresses and ports.
     fn random(state: &mut u64) -> Self {
         let mut draw = || {
             *state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);

@@ -1,24 +1,23 @@
-//! What differs from processor to processor: comparing eight rules at once.
+//! The instructions that depend on the processor: comparing eight rules at once.
 //!
-//! The portable way is always there and is what the others are tested against. Which one runs is
-//! found out once, when it is first asked.
+//! The portable code is always available, and the other code is tested against it. The features of
+//! the processor are detected once, at the first call.
 
 use super::block::Block;
 use super::ternary::Packet;
-use super::walk::BATCH_LEN;
-use super::{Search, Trees};
+use super::trees::{BATCH_LEN, Search, Trees};
 use crate::dataplane::flow_key::FlowKey;
 
-/// The instructions that a walk is made of.
+/// The instructions that a search uses.
 pub(super) trait Isa: Copy {
-    /// A bit for each rule of the block that matches and stands at `floor` or behind it.
+    /// A bit for each rule of the block that matches and has index `floor` or higher.
     fn matching<const A: usize>(self, block: &Block<A>, packet: &Packet<A>, floor: u32) -> u32;
 
-    /// A bit for each of the places that is behind this one.
+    /// A bit for each index that is higher than `than`.
     fn later(self, places: &[u32; BATCH_LEN], than: u32) -> u64;
 }
 
-/// Without anything that not every processor has.
+/// Code for every processor.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Portable;
 
@@ -35,7 +34,7 @@ impl Isa for Portable {
     }
 }
 
-/// Walks by the best instructions that the processor has.
+/// Searches with the best instructions of the processor.
 pub(super) fn dispatch<const A: usize, const N: usize>(
     trees: &Trees<A, N>,
     search: Search<'_>,
@@ -57,7 +56,8 @@ mod x86 {
     use pulp::x86::V3;
 
     use super::{BATCH_LEN, Block, FlowKey, Isa, Packet, Search, Trees};
-    use crate::dataplane::rules::cut_forest::block::{LANES, Lanes, Terms};
+    use crate::dataplane::rules::cut_forest::block::{LANES, Lanes};
+    use crate::dataplane::rules::cut_forest::terms::Terms;
 
     pub(super) struct ClassifyCall<'a, const A: usize, const N: usize> {
         pub(super) isa: V3,
@@ -100,7 +100,7 @@ mod x86 {
                 let free =
                     self.avx2._mm256_max_epi32(self.avx2._mm256_sub_epi32(splat(end), len), zero);
                 let differ = self.avx2._mm256_xor_si256(load(lanes), splat(word));
-                // Moved by more than 31, nothing is left.
+                // A shift by more than 31 gives zero.
                 let asked = self.avx2._mm256_srlv_epi32(differ, free);
                 differs = self.avx2._mm256_or_si256(differs, asked);
             }
@@ -111,7 +111,7 @@ mod x86 {
             let ports = splat(packet.ports);
             let above = self.avx2._mm256_max_epu16(ports, load(&block.lowest_ports));
             let below = self.avx2._mm256_min_epu16(ports, load(&block.highest_ports));
-            // Both are the ports themselves where these lie within the bounds.
+            // Clamping to the bounds leaves the ports unchanged if they are within the bounds.
             hits = and(hits, and(equal(above, ports), equal(below, ports)));
             let places = load(&block.places);
             let behind = self.avx2._mm256_max_epu32(places, splat(floor));

@@ -1,170 +1,68 @@
-//! A forest of cut trees: rules as bits that are zero, one or wild, for sets of any size.
+//! A forest of decision trees, for any number of rules. Each rule is a string of bits that are
+//! zero, one or wildcard.
 //!
-//! A tree is cut by those bits of the packet that tell its rules best apart, wherever in the
-//! addresses, ports and protocol they are; their hash is the number of the branch. A rule that is
-//! wild in more than a few of a root's bits would have to stand in many places; it goes to the
-//! next tree. A leaf holds a few rules, eight of which are compared at once. Each branch knows the
-//! first rule below it, so a tree that cannot better what was found is not entered, and what the
-//! rules below it say of further bits, so most packets that match none of them go no further.
+//! A node of a tree (a *cut*) selects some bits of the packet, anywhere in the addresses, ports and
+//! protocol, that best separate its rules. The hash of these bits is the number of the branch. A
+//! rule with a wildcard in a selected bit must be copied to the branches of both values; therefore
+//! a rule with wildcards in more than a few of a root's bits goes to the next tree. A leaf has a
+//! few rules, and eight rules are compared at once.
 //!
-//! A burst walks together, level by level, so that the misses of different packets overlap. Where
-//! the rule that is found rejects, the packet asks again for rules behind that session.
+//! Example: the rules 1: `00*`, 2: `01*`, 3: `*11` over three bits, with branches named by their
+//! bits instead of a hash. A root that selects the first two bits puts rule 1 in branch 00 and rule
+//! 2 in branch 01. Rule 3 is copied to the branches 01 and 11, or goes to a second tree that
+//! selects the last two bits. The packet `011` reaches branch 01, which has the rules 2 and 3; rule
+//! 2 is first.
+//!
+//! Two values in each branch save work. `best` is the first rule below the branch: if an earlier
+//! rule was already found, the branch is skipped. `marks` summarises further bits of the rules
+//! below: most packets that match none of them stop there.
+//!
+//! A batch of packets descends together, level by level, so that the cache misses of different
+//! packets overlap. If the rule that is found rejects, the search starts again after the rules of
+//! that session.
 
 mod bits;
 mod block;
 mod build;
 mod cost;
 mod isa;
+mod terms;
 mod ternary;
 #[cfg(test)]
 mod tests;
+mod trees;
 mod walk;
 
-use block::Block;
 use ternary::Rule;
+use trees::{MatchAction, Search, Trees};
 
-use super::NO_MATCH;
 use super::list::RuleList;
 use crate::dataplane::flow_key::FlowKey;
 
-/// A forest for either family.
+/// A forest for one address family.
 #[derive(Debug)]
 pub(super) enum CutForest {
-    /// Two address words of 32 bits.
+    /// IPv4: two address words of 32 bits.
     V4(Trees<2, 2>),
-    /// Eight of them.
+    /// IPv6: eight address words of 32 bits.
     V6(Trees<8, 5>),
 }
 
-/// Trees over packets of `A` address words, which are `N` words of 64 bits with all else.
-#[derive(Debug)]
-pub(super) struct Trees<const A: usize, const N: usize> {
-    /// The roots, by the first rule below them.
-    roots: Vec<Branch>,
-    nodes: Vec<Node<N>>,
-    branches: Vec<Branch>,
-    blocks: Vec<Block<A>>,
-    actions: Vec<MatchAction>,
-    /// Nodes on the longest way down, of all trees together, and blocks at its end.
-    depth: usize,
-}
-
-/// What is searched for.
-#[derive(Debug, Clone, Copy)]
-enum Search<'a> {
-    /// The rule that decides.
-    Decides,
-    /// The first rule that matches at or behind a place, which is one for each packet.
-    Matches(&'a [u32]),
-}
-
-/// What an accept or reject rule makes of the search.
-#[derive(Debug, Clone, Copy)]
-enum MatchAction {
-    /// It ends here.
-    Accepts,
-    /// It goes on at the next session, which begins here.
-    Rejects(u32),
-}
-
-/// A cut: the bits that tell the branches apart, and where these begin.
-///
-/// What shares a branch is told apart once more by a *mark*, one of 64.
-#[derive(Debug, Clone, Copy)]
-struct Node<const N: usize> {
-    masks: [u64; N],
-    /// Other bits that nearly all rules below care about; they make the mark.
-    marking: [u64; N],
-    first: u32,
-    /// How far a hash of 64 bits is moved to be the number of a branch.
-    shift: u32,
-}
-
-impl<const N: usize> Node<N> {
-    /// Which branch a packet with these words takes, and its mark, a bit. Bits that are not asked
-    /// about do not matter.
-    #[inline(always)]
-    fn branch(&self, words: &[u64; N]) -> (usize, u64) {
-        let index = usize::try_from(hash(words, &self.masks) >> self.shift).unwrap_or_default();
-        (index, 1 << (hash(words, &self.marking) >> 58))
-    }
-}
-
-/// Of the bits of the masks; its highest bits depend on all of them.
-#[inline(always)]
-fn hash<const N: usize>(words: &[u64; N], masks: &[u64; N]) -> u64 {
-    let parts = words.iter().zip(masks).zip(FACTORS);
-    parts.fold(0, |hash, ((word, mask), factor)| {
-        (word & mask).wrapping_mul(factor).wrapping_add(hash)
-    })
-}
-
-/// Odd, and otherwise random.
-const FACTORS: [u64; 5] = [
-    0x9e37_79b9_7f4a_7c15,
-    0xff51_afd7_ed55_8ccd,
-    0xc4ce_b9fe_1a85_ec53,
-    0xd6e8_feb8_6659_fd93,
-    0xa076_1d64_78bd_642f,
-];
-
-/// A way down.
-#[derive(Debug, Clone, Copy)]
-struct Branch {
-    /// A node, or the first block of a leaf.
-    next: ChildRef,
-    /// The first rule below; [`NO_MATCH`] where there is none.
-    best: u32,
-    /// The marks of all packets that may match some rule below.
-    marks: u64,
-}
-
-/// A node has its highest bit set; else it is a leaf's first block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct ChildRef(u32);
-
-impl ChildRef {
-    const NODE: u32 = 1 << 31;
-
-    const fn node(index: u32) -> Self {
-        Self(index | Self::NODE)
-    }
-
-    const fn leaf(first_block: u32) -> Self {
-        Self(first_block & !Self::NODE)
-    }
-
-    #[inline]
-    const fn is_node(self) -> bool {
-        self.0 & Self::NODE != 0
-    }
-
-    /// The next block of the same leaf.
-    #[inline]
-    const fn next_block(self) -> Self {
-        Self(self.0 + 1)
-    }
-
-    #[inline]
-    fn index(self) -> usize {
-        usize::try_from(self.0 & !Self::NODE).unwrap_or_default()
-    }
-}
-
 impl CutForest {
-    /// The best of some forests.
+    /// Builds several forests and keeps the fastest.
     pub(super) fn new(list: &RuleList<'_>, is_ipv4: bool) -> Self {
         let tried = build::wildcard_limits(list.len());
         if is_ipv4 { Self::V4(Trees::new(list, tried)) } else { Self::V6(Trees::new(list, tried)) }
     }
 
-    /// The first that is grown.
+    /// Builds one forest, which takes less time.
     pub(super) fn new_fast(list: &RuleList<'_>, is_ipv4: bool) -> Self {
         let tried = build::wildcard_limits(list.len()).get(..1).unwrap_or_default();
         if is_ipv4 { Self::V4(Trees::new(list, tried)) } else { Self::V6(Trees::new(list, tried)) }
     }
 
-    /// Puts the place of the rule that decides on each key into `answers`, or [`NO_MATCH`].
+    /// Writes to `answers` the index of the rule that decides on each key, or
+    /// [`NO_MATCH`](super::list::NO_MATCH).
     pub(super) fn classify(&self, keys: &[FlowKey], answers: &mut [u32]) {
         match self {
             Self::V4(trees) => isa::dispatch(trees, Search::Decides, keys, answers),
@@ -172,8 +70,8 @@ impl CutForest {
         }
     }
 
-    /// Puts the place of the first rule that matches each key, at or behind its place in `from`,
-    /// into `answers`, or [`NO_MATCH`].
+    /// Writes to `answers` the index of the first rule that matches each key, at or after its index
+    /// in `from`, or [`NO_MATCH`](super::list::NO_MATCH).
     pub(super) fn first_matches(&self, keys: &[FlowKey], from: &[u32], answers: &mut [u32]) {
         match self {
             Self::V4(trees) => isa::dispatch(trees, Search::Matches(from), keys, answers),
@@ -181,7 +79,7 @@ impl CutForest {
         }
     }
 
-    /// The longest way through all trees: nodes and blocks.
+    /// The largest number of nodes and blocks that one lookup reads.
     pub(super) const fn depth(&self) -> usize {
         match self {
             Self::V4(trees) => trees.depth,
@@ -189,7 +87,7 @@ impl CutForest {
         }
     }
 
-    /// In bytes.
+    /// Memory in bytes.
     pub(super) fn memory(&self) -> usize {
         match self {
             Self::V4(trees) => trees.memory(),
@@ -222,7 +120,7 @@ impl<const A: usize, const N: usize> Trees<A, N> {
             trees.build(&rules, *max_wildcard_bits);
             trees
         });
-        // The one that is least work; the smaller one where that is the same.
+        // The forest with the lowest cost; of equal forests the smaller one.
         let best = grown.min_by_key(|trees| (trees.cost(&rules), trees.memory()));
         best.unwrap_or(Self {
             roots: vec![],
@@ -232,12 +130,5 @@ impl<const A: usize, const N: usize> Trees<A, N> {
             actions,
             depth: 0,
         })
-    }
-
-    fn memory(&self) -> usize {
-        size_of_val(&*self.nodes)
-            + size_of_val(&*self.branches)
-            + size_of_val(&*self.blocks)
-            + size_of_val(&*self.actions)
     }
 }

@@ -1,26 +1,26 @@
-//! Rules and packets as words of bits.
+//! Rules and packets as words of bits; a bit of a rule may be a wildcard.
 
-use super::block::Terms;
+use super::terms::Terms;
 use crate::dataplane::flow_key::FlowKey;
 use crate::model::{CidrBlock, FilterRule, PortRange};
 
 use std::net::IpAddr;
 
-/// In the last word: the packet has ports, or the rule names some.
+/// A bit of the last word: the packet has ports, or the rule restricts ports.
 const HAS_PORTS: u32 = 1 << 15;
 
-/// A packet: its addresses in words of 32 bits, both ports in one.
+/// A packet: its addresses in words of 32 bits, both ports in one word.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Packet<const A: usize> {
     pub(super) addresses: [u32; A],
     pub(super) ports: u32,
-    /// Where [`Terms::PROTOCOL`] has it; above that, where it is not known.
+    /// The protocol in the bits of [`Terms::PROTOCOL`]; a higher bit if it is unknown.
     pub(super) protocol: u32,
-    /// The flags that a rule may not have.
+    /// The flags of rules that cannot match.
     pub(super) refused: u32,
 }
 
-/// A rule: of the addresses and of the service some bits must be so, the ports lie within a range.
+/// A rule: the required bits of addresses and protocol, and the ranges of the ports.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rule<const A: usize> {
     pub(super) addresses: [u32; A],
@@ -31,7 +31,7 @@ pub(super) struct Rule<const A: usize> {
     pub(super) place: u32,
 }
 
-/// The bits of a rule: what they must be, and which of them it cares about.
+/// The bits of a rule: `cares` has a one for each bit that is not a wildcard.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ternary<const N: usize> {
     pub(super) values: [u64; N],
@@ -56,7 +56,7 @@ impl<const A: usize> Packet<A> {
         }
     }
 
-    /// All of it as words of 64 bits, from which cuts gather their bits.
+    /// The packet as words of 64 bits, from which cuts select bits.
     #[inline]
     pub(super) fn words<const N: usize>(&self) -> [u64; N] {
         let has_ports = if self.refused & Terms::NEEDS_PORTS == 0 { HAS_PORTS } else { 0 };
@@ -116,7 +116,7 @@ impl<const A: usize> Rule<A> {
         }
     }
 
-    /// Its bits: of a range of ports those that all ports of the range share.
+    /// The bits of the rule. Of a range of ports, only the bits that all its ports share.
     pub(super) fn ternary<const N: usize>(&self) -> Ternary<N> {
         let shared = shared_bits(self.lowest_ports, self.highest_ports);
         let is_any = self.terms & Terms::ANY_PROTOCOL != 0;
@@ -129,7 +129,7 @@ impl<const A: usize> Rule<A> {
     }
 }
 
-/// The words of a block with their masks.
+/// The words of a CIDR block with their masks.
 fn block_words(block: CidrBlock) -> impl Iterator<Item = (u32, u32)> {
     let (bits, len) = match block.network() {
         IpAddr::V4(v4) => (u128::from(v4.to_bits()) << 96, block.prefix_len()),
@@ -143,7 +143,7 @@ fn block_words(block: CidrBlock) -> impl Iterator<Item = (u32, u32)> {
     values.into_iter().zip(masks)
 }
 
-/// Of each half, the leading bits in which both words agree.
+/// The leading bits of each half in which both words agree.
 fn shared_bits(low: u32, high: u32) -> u32 {
     let differ = low ^ high;
     let [a, b, c, d] = differ.to_be_bytes();

@@ -1,12 +1,12 @@
-//! The instructions of this processor against the portable way.
+//! Compares the vector code with the portable code.
 
+use super::CutForest;
 use super::block::{Block, LANES};
 use super::isa::{self, Isa, Portable};
 use super::ternary::{Packet, Rule};
-use super::walk::BATCH_LEN;
-use super::{CutForest, NO_MATCH, Search, Trees};
+use super::trees::{BATCH_LEN, Search, Trees};
 use crate::dataplane::flow_key::FlowKey;
-use crate::dataplane::rules::list::RuleList;
+use crate::dataplane::rules::list::{NO_MATCH, RuleList};
 use crate::model::{
     CidrBlock, Direction, Filter, FilterId, FilterRule, PortRange, Protocol, RuleAction, RuleNumber,
 };
@@ -14,7 +14,7 @@ use crate::model::{
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-/// Numbers that look random, the same in each run.
+/// Pseudo-random numbers, the same in each run.
 struct Random(u64);
 
 impl Random {
@@ -124,7 +124,7 @@ fn assert_walks_agree<const A: usize, const N: usize>(trees: &Trees<A, N>, keys:
     trees.classify(Portable, Search::Decides, keys, &mut portable);
     isa::dispatch(trees, Search::Decides, keys, &mut native);
     assert_eq!(portable, native);
-    assert!(portable.iter().any(|answer| *answer != NO_MATCH), "some are taken");
+    assert!(portable.iter().any(|answer| *answer != NO_MATCH), "some packets match");
 }
 
 #[test]

@@ -1,31 +1,29 @@
-//! Walking a burst through all trees, level by level.
+//! Searches a batch of packets in all trees, level by level.
 //!
-//! Which packets go which way is hardly ever to be guessed, and a processor that guesses wrong
-//! loses more time than the way takes. So sets of packets are words with a bit for each, made
-//! without a branch.
+//! The processor cannot predict the path of a packet, and a wrong branch prediction takes longer
+//! than the step itself. Therefore sets of packets are words with one bit for each packet, which
+//! are computed without branch instructions.
 
 use prefetch_index::prefetch_index;
 
 use super::block::LANES;
 use super::isa::Isa;
 use super::ternary::Packet;
-use super::{Branch, ChildRef, MatchAction, NO_MATCH, Node, Search, Trees};
+use super::trees::{BATCH_LEN, Branch, ChildRef, MatchAction, Node, Search, Trees};
 use crate::dataplane::flow_key::FlowKey;
+use crate::dataplane::rules::list::NO_MATCH;
 
-/// How many packets walk together.
-pub(super) const BATCH_LEN: usize = 64;
-
-/// A packet of the batch, as its place there.
+/// Index of a packet in the batch.
 type Lane = usize;
 
-/// Some packets of the batch.
+/// A set of packets of the batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct LaneMask(u64);
 
 impl LaneMask {
     const NONE: Self = Self(0);
 
-    /// The first so many.
+    /// The first `count` packets.
     #[inline(always)]
     fn first(count: usize) -> Self {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
@@ -36,7 +34,7 @@ impl LaneMask {
         self.0 == 0
     }
 
-    /// Adds the lane where the condition holds.
+    /// Adds the lane if the condition is true.
     #[inline(always)]
     fn insert_if(&mut self, condition: bool, lane: Lane) {
         self.0 |= u64::from(condition) << (lane % BATCH_LEN);
@@ -55,16 +53,16 @@ impl Iterator for LaneMask {
     }
 }
 
-/// Packets that walk together.
+/// The packets of a batch and the state of their searches.
 struct PacketBatch<const A: usize, const N: usize> {
     packets: [Packet<A>; BATCH_LEN],
-    /// The same as [`Packet::words`].
+    /// The [`Packet::words`] of each packet.
     words: [[u64; N]; BATCH_LEN],
-    /// The first rule found so far.
+    /// The index of the first rule found so far.
     best: [u32; BATCH_LEN],
-    /// Rules before this one no longer count: their session has rejected.
+    /// Rules before this index are ignored, because their session has rejected the packet.
     floor: [u32; BATCH_LEN],
-    /// The node or leaf that each has reached.
+    /// The node or leaf that each packet has reached.
     positions: [ChildRef; BATCH_LEN],
 }
 
@@ -79,8 +77,7 @@ impl<const A: usize, const N: usize> PacketBatch<A, N> {
 }
 
 impl<const A: usize, const N: usize> Trees<A, N> {
-    /// Puts the place of the rule that is searched for into the answer for each key, or
-    /// [`NO_MATCH`].
+    /// Writes to `answers` the index of the rule that each search finds, or [`NO_MATCH`].
     #[inline(always)]
     pub(super) fn classify<I: Isa>(
         &self,
@@ -121,7 +118,8 @@ impl<const A: usize, const N: usize> Trees<A, N> {
         }
     }
 
-    /// Those that found a rule which rejects, so that later sessions are asked.
+    /// Restarts the packets that found a rejecting rule, so that later sessions are searched.
+    /// Returns these packets.
     #[inline(always)]
     fn restart_rejected(&self, batch: &mut PacketBatch<A, N>, active: LaneMask) -> LaneMask {
         let mut again = LaneMask::NONE;
@@ -163,8 +161,8 @@ impl<const A: usize, const N: usize> Trees<A, N> {
         }
     }
 
-    /// One level down: those that come to another node, beside those that come to a leaf. What is
-    /// needed next is asked for from memory for all packets before the first of them goes on.
+    /// Descends one level. Returns the packets that reach another node, and adds those that reach a
+    /// leaf to `leaves`. The next memory of all packets is prefetched before the first is used.
     #[inline(always)]
     fn step<'a>(
         &self,
@@ -216,7 +214,7 @@ impl<const A: usize, const N: usize> Trees<A, N> {
         }
     }
 
-    /// One block of each leaf: the first rule that matches. Those that found none go on with the
+    /// Compares one block of each leaf. Returns the packets that found no rule and continue in the
     /// next block.
     #[inline(always)]
     fn scan<I: Isa>(&self, isa: I, batch: &mut PacketBatch<A, N>, leaves: LaneMask) -> LaneMask {

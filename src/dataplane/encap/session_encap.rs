@@ -1,24 +1,25 @@
-//! How the copies of a session look: headers to its target, or to each address of it.
+//! The encapsulation of a session: its length limits, and one header template for each address of
+//! its target.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::geneve::{GeneveTemplate, attachment_id};
-use super::outer::OuterTemplate;
-use super::table::{CompiledSession, TableParts};
+use super::outer_template::OuterTemplate;
 use super::target_balancer::{TargetBalancer, TargetBalancers};
+use crate::dataplane::table_parts::{CompiledSession, TableParts};
 use crate::model::VXLAN_PORT;
 
-/// How the copies of a session look.
+/// The header templates and the length limits of a session.
 #[derive(Debug)]
-pub(super) struct SessionEncap {
+pub(in crate::dataplane) struct SessionEncap {
     outer: OuterTemplate,
-    /// The headers to the other addresses of a load balancer.
+    /// Templates for the other addresses of a load balancer.
     further: Option<Box<BalancedTemplates>>,
-    /// PacketLength, MTU and the longest UDP datagram in one number.
-    pub(super) max_inner_len: u32,
-    /// PacketLength alone.
-    pub(super) packet_length: u32,
+    /// The smallest of PacketLength, the MTU limit and the longest UDP datagram, in bytes.
+    pub(in crate::dataplane) max_inner_len: u32,
+    /// PacketLength alone, in bytes.
+    pub(in crate::dataplane) packet_length: u32,
 }
 
 #[derive(Debug)]
@@ -28,8 +29,8 @@ struct BalancedTemplates {
 }
 
 impl SessionEncap {
-    /// The headers of a session of the parts. Balancers of an earlier table are reused.
-    pub(super) fn new(
+    /// Builds the templates of one session of `parts`. Balancers of an earlier table are reused.
+    pub(in crate::dataplane) fn new(
         parts: &TableParts,
         session: &CompiledSession,
         (balancers, previous): (&mut TargetBalancers, &TargetBalancers),
@@ -60,9 +61,9 @@ impl SessionEncap {
         Self { max_inner_len: by_mtu.min(by_user), packet_length: by_user, outer, further }
     }
 
-    /// The headers of a flow, and the index of the address that they lead to.
+    /// The template for a flow, and the index of its destination address.
     #[inline(always)]
-    pub(super) fn template_for(&self, flow_tag: u16) -> (&OuterTemplate, usize) {
+    pub(in crate::dataplane) fn template_for(&self, flow_tag: u16) -> (&OuterTemplate, usize) {
         match &self.further {
             None => (&self.outer, 0),
             Some(further) => self.balanced_template(further, flow_tag),

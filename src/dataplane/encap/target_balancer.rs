@@ -1,19 +1,20 @@
-//! Which of several addresses takes a flow: a symmetric consistent hash.
+//! Chooses which of several target addresses receives a flow, by a symmetric consistent hash.
 //!
-//! Each slot of flows goes to the address that weighs most there (rendezvous hashing), so the order
-//! of the addresses does not matter, and when one comes or goes only the flows that it takes or
-//! took change places. Both directions of a flow are in one slot.
+//! Flows are divided into slots by their hash. Rendezvous hashing (Thaler and Ravishankar, 1998)
+//! gives each slot to the address with the highest weight there. Therefore the order of the
+//! addresses does not matter, and adding or removing an address moves only the flows of that
+//! address. Both directions of a flow are in one slot.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use super::flow_hash::mix;
+use crate::dataplane::flow_hash::mix;
 
-/// Flows share so many slots.
+/// The number of slots.
 const SLOTS: u16 = 8192;
 
-/// Where the flows of each slot go.
+/// The address of each slot.
 #[derive(Debug)]
 pub(super) struct TargetBalancer {
     by_slot: Vec<u8>,
@@ -25,7 +26,7 @@ impl TargetBalancer {
         let by_slot = (0..SLOTS).map(|slot| {
             let weights = (0..=u8::MAX).zip(&seeds).map(|(index, seed)| {
                 let weight = mix(seed ^ mix(u64::from(slot).wrapping_add(1)));
-                // The seed breaks ties, so that the order still does not matter.
+                // The seed breaks ties independently of the order of the addresses.
                 (weight, *seed, index)
             });
             weights.max().map_or(0, |(.., index)| index)
@@ -33,14 +34,14 @@ impl TargetBalancer {
         Self { by_slot: by_slot.collect() }
     }
 
-    /// Index of the address that takes the flow.
+    /// Index of the address that receives the flow.
     #[inline]
     pub(super) fn address_index(&self, flow_tag: u16) -> usize {
         self.by_slot.get(usize::from(flow_tag % SLOTS)).map_or(0, |index| usize::from(*index))
     }
 }
 
-/// A number of an address that is the same on all machines.
+/// A hash of an address that is the same on all machines.
 fn seed(address: &SocketAddr) -> u64 {
     let fold = |word: u64, byte: u8| (word ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     let ip = match address.ip() {
@@ -51,12 +52,12 @@ fn seed(address: &SocketAddr) -> u64 {
     mix(bytes.fold(0xcbf2_9ce4_8422_2325, fold))
 }
 
-/// The balancers of a table, by their addresses: those of an earlier table are reused.
+/// The balancers of a table, by their addresses. Those of an earlier table are reused.
 #[derive(Debug, Default)]
-pub(super) struct TargetBalancers(HashMap<Vec<SocketAddr>, Arc<TargetBalancer>>);
+pub(in crate::dataplane) struct TargetBalancers(HashMap<Vec<SocketAddr>, Arc<TargetBalancer>>);
 
 impl TargetBalancers {
-    /// The one for these addresses.
+    /// The balancer of these addresses: the one of `previous` if it has one, else a new one.
     pub(super) fn get(&mut self, addresses: &[SocketAddr], previous: &Self) -> Arc<TargetBalancer> {
         if let Some(known) = self.0.get(addresses) {
             return Arc::clone(known);

@@ -1,4 +1,5 @@
-//! GENEVE around VXLAN: what the appliance behind a Gateway Load Balancer endpoint gets.
+//! GENEVE around VXLAN: the headers that the appliance behind a Gateway Load Balancer endpoint
+//! receives.
 //!
 //! ```text
 //!  0 Ethernet 14                                          (capture files only)
@@ -11,25 +12,24 @@
 //! 82 IPv4 20 or IPv6 40, UDP 8, VXLAN 8: interface -> target, port 4789; the inner frame
 //! ```
 //!
-//! The class, the types and lengths of the options are those that AWS's own decoder asks for. What
-//! stands in them is ours: the hex digits of the endpoint's id, a hash of the interface's, and 23
-//! bits of the hash of the flow, which both directions share.
+//! The class, types and lengths of the options are those that AWS's own decoder expects. Their
+//! values are chosen here: the hex digits of the endpoint's id, a hash of the interface's id, and
+//! 23 bits of the flow's hash, which is the same for both directions.
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::copy::{ETHERNET_LEN, InnerBytes, MAX_OUTER_LEN};
-use super::outer::{OuterTemplate, fold, sum_of_pieces, sum_of_words};
+use super::checksum::{fold, sum_of_pieces, sum_of_words};
+use super::inner_bytes::InnerBytes;
+use super::outer_header::{ETHERNET_LEN, MAX_OUTER_LEN};
+use super::vxlan::VxlanTemplate;
 use crate::model::VirtualNetworkId;
-
-/// What GENEVE adds to a copy, in bytes: GENEVE with its options, and a second UDP and IP header.
-pub const GENEVE_OVERHEAD_LEN: [usize; 2] = [40 + 28, 40 + 48];
 
 const UDP: u64 = 17;
 const GENEVE_LEN: usize = 40;
-/// Ethernet, IPv6, UDP, GENEVE.
+/// Length in bytes of the Ethernet, IPv6, UDP and GENEVE headers.
 const MAX_HEADER_LEN: usize = ETHERNET_LEN + 40 + 8 + GENEVE_LEN;
 
-/// The headers in front of the VXLAN packets of a session.
+/// The headers before the VXLAN packets of a session.
 #[derive(Debug, Clone)]
 pub(super) struct GeneveTemplate {
     header: [u8; MAX_HEADER_LEN],
@@ -37,7 +37,7 @@ pub(super) struct GeneveTemplate {
     is_ipv4: bool,
 }
 
-/// What of a flow can be seen in its headers.
+/// The header fields that depend on the flow.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct GeneveFlow {
     pub(super) source_port: u16,
@@ -48,7 +48,7 @@ impl GeneveTemplate {
     /// Headers from `source` to `target`, with the ids of the endpoint and of the attachment.
     pub(super) fn new(source: IpAddr, target: SocketAddr, endpoint: u64, attachment: u64) -> Self {
         let is_ipv4 = target.is_ipv4();
-        let below = OuterTemplate::new(source, target, VirtualNetworkId::MAX);
+        let below = VxlanTemplate::new(source, target, VirtualNetworkId::MAX);
         let protocol: [u8; 2] = if is_ipv4 { [0x08, 0x00] } else { [0x86, 0xdd] };
         let mut bytes = below.headers_before_vxlan().to_vec();
         bytes.extend([8, 0]);
@@ -64,12 +64,13 @@ impl GeneveTemplate {
         Self { header, len: bytes.len(), is_ipv4 }
     }
 
-    /// How much longer copies are.
+    /// Bytes that these headers add to a copy.
     pub(super) const fn len(&self) -> usize {
         self.len - ETHERNET_LEN
     }
 
-    /// Puts all headers of a copy in place: `packet` has the inner IP, UDP and VXLAN header.
+    /// Writes all headers of a copy to `place` and returns their length in bytes. `packet` has the
+    /// inner IP, UDP and VXLAN headers.
     #[cold]
     pub(super) fn write(
         &self,
@@ -106,9 +107,9 @@ impl GeneveTemplate {
     }
 }
 
-/// A number for the network interface whose packets are copied: a hash of its id.
+/// The attachment id of the mirrored network interface: a hash of the interface's id.
 pub(super) fn attachment_id(interface: &str) -> u64 {
     let fold = |word: u64, byte: u8| (word ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    // FNV-1a with 64 bits (draft-eastlake-fnv), which is promised to stay.
+    // FNV-1a with 64 bits (draft-eastlake-fnv): the same in every version of this program.
     interface.bytes().fold(0xcbf2_9ce4_8422_2325, fold)
 }

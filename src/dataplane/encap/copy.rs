@@ -1,30 +1,20 @@
-//! A mirrored copy: outer headers that we own, inner bytes that the source lent.
+//! Mirrored copies as a sink receives them: outer headers built here, inner bytes borrowed from the
+//! source.
 
-use std::ops::Deref;
 use std::ops::Range;
 
-use super::frame::Frame;
-use super::geneve::GENEVE_OVERHEAD_LEN;
-use super::outer::OuterTemplate;
-use super::table::MirrorTable;
+use super::inner_bytes::InnerBytes;
+use super::outer_header::{MAX_OUTER_LEN, OuterHeader};
+use super::outer_template::OuterTemplate;
+use crate::dataplane::frame::Frame;
+use crate::dataplane::table::MirrorTable;
 use crate::model::Direction;
 
-/// The longest outer header: Ethernet, IPv6, UDP, GENEVE, and again IPv6, UDP, VXLAN.
-pub const MAX_OUTER_LEN: usize = VXLAN_OUTER_LEN + GENEVE_OVERHEAD_LEN[1];
-
-/// The longest one without GENEVE: Ethernet, IPv6, UDP, VXLAN.
-pub(super) const VXLAN_OUTER_LEN: usize = 70;
-
-/// Ethernet header of the outer frame; only capture files bear it.
-pub const ETHERNET_LEN: usize = 14;
-
-/// UDP and VXLAN header: the end of every outer header.
-pub const UDP_VXLAN_LEN: usize = 16;
-
-/// What the worker notes of a copy; headers and bytes are looked up when a sink asks.
+/// The record of one copy. Headers and bytes are resolved only when a sink reads them, so a burst
+/// of copies costs few bytes of memory.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CopyRef {
-    /// How many bytes of the frame are copied.
+    /// Length of the copied part of the frame, in bytes.
     pub(crate) inner_len: u32,
     /// Index of the session in the mirror table.
     pub(crate) session: u32,
@@ -34,85 +24,19 @@ pub(crate) struct CopyRef {
     pub(crate) frame: u16,
     /// The low seven bits of the UDP source port: 0 to 127.
     pub(crate) flow_hash: u8,
-    /// Which way the frame goes, seen from the session's interface.
+    /// Direction of the frame at the session's interface.
     pub(crate) direction: Direction,
-    /// More bits of the same hash: copies that differ here are not of one flow.
+    /// 16 more bits of the same hash: copies with different values belong to different flows.
     pub(crate) flow_tag: u16,
-    /// Whether it is shorter than its frame.
+    /// Whether the copy is shorter than its frame.
     pub(crate) is_truncated: bool,
-    /// Whether PacketLength would have let more of the frame through.
+    /// Whether PacketLength allows a longer copy, so the MTU is what shortened it.
     pub(crate) is_cut_to_mtu: bool,
 }
 
 impl CopyRef {
-    /// In place of the session: the copy was lost.
+    /// Value of `session` after the copy was dropped.
     pub(crate) const LOST: u32 = u32::MAX;
-}
-
-/// The outer headers of one copy, from Ethernet to VXLAN, by value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OuterHeader {
-    pub(crate) bytes: [u8; MAX_OUTER_LEN],
-    pub(crate) len: usize,
-}
-
-impl Deref for OuterHeader {
-    type Target = [u8];
-
-    #[inline]
-    fn deref(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or(&self.bytes)
-    }
-}
-
-/// The inner frame of a copy, in the two pieces that the source lent it in; the second one is
-/// nearly always empty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct InnerBytes<'a> {
-    /// From the destination MAC address on.
-    pub head: &'a [u8],
-    /// What follows it.
-    pub tail: &'a [u8],
-}
-
-impl<'a> InnerBytes<'a> {
-    /// How many bytes it has.
-    #[inline]
-    #[must_use]
-    pub const fn len(&self) -> usize {
-        self.head.len() + self.tail.len()
-    }
-
-    /// Whether it has none.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// No more than its first `len` bytes.
-    #[inline]
-    #[must_use]
-    pub fn cut(self, len: usize) -> Self {
-        match self.head.get(..len) {
-            Some(head) => Self { head, tail: &[] },
-            None => {
-                let left = len.saturating_sub(self.head.len());
-                Self { tail: self.tail.get(..left).unwrap_or(self.tail), ..self }
-            }
-        }
-    }
-
-    /// Both pieces in one.
-    #[must_use]
-    pub fn to_vec(self) -> Vec<u8> {
-        [self.head, self.tail].concat()
-    }
-}
-
-impl<'a> From<&'a [u8]> for InnerBytes<'a> {
-    fn from(head: &'a [u8]) -> Self {
-        Self { head, tail: &[] }
-    }
 }
 
 /// One copy as a sink sees it.
@@ -125,31 +49,31 @@ pub struct MirroredCopy<'a> {
 }
 
 impl<'a> MirroredCopy<'a> {
-    /// The outer headers from the Ethernet header on: 50 bytes with IPv4 outside, 70 with IPv6; in
-    /// GENEVE 118 and 158. Made when asked for, so that a sink whose kernel makes them pays nothing.
+    /// The outer headers from the Ethernet header on: 50 bytes over IPv4, 70 over IPv6; with GENEVE
+    /// 118 and 158. They are built on each call, so a sink whose kernel builds them has no cost.
     #[inline]
     #[must_use]
     pub fn outer(&self) -> OuterHeader {
         self.template.outer_header(self.inner(), self.copy.flow_hash, self.copy.flow_tag)
     }
 
-    /// Puts the outer headers at the beginning of `place` and says how long they are; anything may
-    /// be behind them in `place`. For a sink that puts copies into a buffer of its own.
+    /// Writes the outer headers to the start of `place` and returns their length in bytes. The rest
+    /// of `place` is unspecified. For a sink that builds packets in its own buffer.
     #[inline]
     pub fn write_outer(&self, place: &mut [u8; MAX_OUTER_LEN]) -> usize {
         let flow = (self.copy.flow_hash, self.copy.flow_tag);
         self.template.write_outer_header(self.inner(), flow, place)
     }
 
-    /// Whether GENEVE is around it, as a Gateway Load Balancer endpoint has it.
+    /// Whether the copy is encapsulated in GENEVE, as for a Gateway Load Balancer endpoint.
     #[inline]
     #[must_use]
     pub const fn is_in_geneve(&self) -> bool {
         self.template.is_in_geneve()
     }
 
-    /// What a UDP socket is given in front of the VXLAN header, if the copy is cut to `inner`:
-    /// GENEVE, the second IP and the second UDP header, empty without GENEVE.
+    /// The bytes that a UDP socket must send before the VXLAN header if the copy is truncated to
+    /// `inner`: the GENEVE, inner IP and inner UDP headers. Empty without GENEVE.
     #[must_use]
     pub fn geneve_prefix(&self, inner: InnerBytes<'_>) -> Vec<u8> {
         if !self.is_in_geneve() {
@@ -157,19 +81,19 @@ impl<'a> MirroredCopy<'a> {
         }
         let header = self.template.outer_header(inner, self.copy.flow_hash, self.copy.flow_tag);
         let is_ipv4 = header.get(12..14) == Some(&[0x08, 0x00]);
-        // Ethernet, IP and UDP, which the socket makes itself.
+        // Ethernet, IP and UDP headers: the kernel builds them for the socket.
         let own_len = if is_ipv4 { 42 } else { 62 };
         header.get(own_len..header.len.saturating_sub(8)).unwrap_or_default().to_vec()
     }
 
-    /// Index of the address that it goes to, among those of its target.
+    /// Index of the destination address among the addresses of the target.
     #[inline]
     #[must_use]
     pub fn destination(&self) -> usize {
         self.destination
     }
 
-    /// The inner frame, cut as the session says, borrowed from the source.
+    /// The inner frame, truncated to the limit of the session and borrowed from the source.
     #[inline]
     #[must_use]
     pub fn inner(&self) -> InnerBytes<'a> {
@@ -177,7 +101,7 @@ impl<'a> MirroredCopy<'a> {
         usize::try_from(self.copy.inner_len).map_or(inner, |len| inner.cut(len))
     }
 
-    /// The VXLAN header alone: what a UDP socket is given in front of the inner frame.
+    /// The VXLAN header alone: the bytes that a UDP socket must send before the inner frame.
     #[must_use]
     pub fn vxlan_header(&self) -> [u8; 8] {
         self.template.vxlan_header()
@@ -189,7 +113,8 @@ impl<'a> MirroredCopy<'a> {
         self.copy.flow_hash
     }
 
-    /// Copies of one flow have the same number here; nearly all others another one.
+    /// 16 bits of the flow's hash: equal for all copies of one flow, and rarely equal for two
+    /// flows.
     #[must_use]
     pub const fn flow_tag(&self) -> u16 {
         self.copy.flow_tag
@@ -202,7 +127,7 @@ impl<'a> MirroredCopy<'a> {
     }
 
     /// Index of the rule in the session's filter, or
-    /// [`SessionMatch::BY_AMAZON_DNS`](super::Taken::BY_AMAZON_DNS).
+    /// [`SessionMatch::BY_AMAZON_DNS`](crate::dataplane::SessionMatch::BY_AMAZON_DNS).
     #[must_use]
     pub const fn rule(&self) -> u32 {
         self.copy.rule
@@ -220,13 +145,13 @@ impl<'a> MirroredCopy<'a> {
         self.copy.frame
     }
 
-    /// Length of the copy in bytes, outer Ethernet header and all.
+    /// Length of the copy in bytes, with the outer Ethernet header.
     #[must_use]
     pub fn len(&self) -> usize {
         self.template.len() + self.inner().len()
     }
 
-    /// Never: a copy has headers at least.
+    /// Always false: a copy has headers.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -242,19 +167,19 @@ pub struct Copies<'a> {
 }
 
 impl<'a> Copies<'a> {
-    /// How many there are.
+    /// The number of copies.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.copies.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no copies.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.copies.is_empty()
     }
 
-    /// The table that made them.
+    /// The table that made the copies.
     #[must_use]
     pub const fn table(&self) -> &'a MirrorTable {
         self.table
@@ -266,8 +191,8 @@ impl<'a> Copies<'a> {
         self.copies.get(index).and_then(|copy| self.resolve(copy))
     }
 
-    /// Some of them; none where the range reaches behind the last. What a sink then names in
-    /// [`Drops`](super::Drops) counts from the start of the range.
+    /// The copies in `range`; empty if the range ends after the last copy. The indices that a sink
+    /// adds to [`Drops`](crate::dataplane::Drops) then count from the start of the range.
     #[must_use]
     pub fn slice(&self, range: Range<usize>) -> Self {
         Self { copies: self.copies.get(range).unwrap_or_default(), ..*self }
@@ -281,8 +206,8 @@ impl<'a> Copies<'a> {
 
     #[inline]
     fn resolve(&self, copy: &'a CopyRef) -> Option<MirroredCopy<'a>> {
-        // The worker made `copy` from a frame of this very burst and a session of this very table,
-        // so there always is one.
+        // The worker made `copy` from a frame of this burst and a session of this table, so both
+        // exist.
         let frame = self.frames.get(usize::from(copy.frame))?;
         let (template, destination) =
             self.table.encap_of(copy.session)?.template_for(copy.flow_tag);
