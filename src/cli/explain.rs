@@ -57,6 +57,7 @@ pub(super) fn run(flags: &ExplainFlags) -> Result<Exit, Failure> {
         output: None,
         sends: false,
     });
+    inputs::check_standard_input(&flags.inputs, &flags.sessions)?;
     let table = flags.sessions.table()?;
     let mut sources = inputs::open(&flags.inputs, &StopFlag::new())?;
     let mut worker = Worker::new(Arc::clone(&table)).with_direction(flags.sessions.direction());

@@ -1,11 +1,12 @@
 //! Opens all captures of a command line before the first one is read, and prints their warnings.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::exit::Failure;
+use super::sessions::SessionFlags;
 use super::terminal;
 use crate::io::StopFlag;
-use crate::io::capture::CaptureSource;
+use crate::io::capture::{CaptureSource, OpenError};
 
 /// Opens all captures in the order of the command line. The stop flag ends a wait for a stream.
 pub(super) fn open(names: &[PathBuf], stop: &StopFlag) -> Result<Vec<CaptureSource>, Failure> {
@@ -19,11 +20,41 @@ pub(super) fn open(names: &[PathBuf], stop: &StopFlag) -> Result<Vec<CaptureSour
     for name in names {
         match CaptureSource::open_with_stop(name, stop) {
             Ok(source) => sources.push(source),
-            Err(error) => failures.push(error.to_string()),
+            Err(error) => failures.push(describe(&error)),
         }
     }
     sources.iter_mut().for_each(warn_of_format);
     if failures.is_empty() { Ok(sources) } else { Err(Failure::failed(failures.join("\n"))) }
+}
+
+/// Refuses standard input as a capture beside `--config -`. Call it before the configuration is read.
+pub(super) fn check_standard_input(
+    names: &[PathBuf],
+    sessions: &SessionFlags,
+) -> Result<(), Failure> {
+    let is_input = names.iter().any(|name| name.as_os_str() == "-");
+    match is_input && sessions.uses_standard_input() {
+        true => Err(Failure::usage("INPUT `-`: expected a file, because --config `-` reads it")),
+        false => Ok(()),
+    }
+}
+
+/// The error of a file that is not a capture. A configuration in its place is recognised by its name.
+fn describe(error: &OpenError) -> String {
+    match error {
+        OpenError::NotACapture { name, .. } if is_configuration_name(name) => format!(
+            "{name}: expected a capture, but this is the name of a configuration; give it with \
+             --config {name}"
+        ),
+        other => other.to_string(),
+    }
+}
+
+fn is_configuration_name(name: &str) -> bool {
+    let extension = Path::new(name).extension().map(|ending| ending.to_ascii_lowercase());
+    extension.is_some_and(|ending| {
+        ["toml", "json", "yaml", "yml", "template"].iter().any(|known| ending == *known)
+    })
 }
 
 /// Prints the warnings about a capture that are new since the last call.

@@ -155,6 +155,7 @@ fn plan(flags: &ReplayFlags) -> Result<ReplayPlan, Failure> {
         output: flags.write.as_deref().filter(|path| path.as_os_str() != "-"),
         sends: flags.send,
     });
+    inputs::check_standard_input(&flags.inputs, &flags.sessions)?;
     let table = flags.sessions.table()?;
     let stop = StopFlag::new();
     let sources = inputs::open(&flags.inputs, &stop)?;

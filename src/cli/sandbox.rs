@@ -73,7 +73,7 @@ impl SandboxFlags {
         }
         let mut sandbox = Sandbox::new(NetworkAccess::Serve);
         HOST_PATHS.iter().for_each(|path| sandbox.allow_read(path));
-        for path in files.configs {
+        for path in files.configs.iter().filter(|path| path.as_os_str() != "-") {
             // A reload opens the file again. It may be a new file or a symbolic link by then.
             sandbox.allow_read(parent_folder(path));
             if let Ok(real) = path.canonicalize() {

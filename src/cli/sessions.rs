@@ -10,6 +10,7 @@ use super::exit::Failure;
 use super::terminal;
 use crate::control::{CompileOptions, Registry, compile, config};
 use crate::dataplane::MirrorTable;
+use crate::io::capture::CaptureSource;
 use crate::model::{Direction, PacketLength, VXLAN_PORT, VirtualNetworkId, parse_target_address};
 
 /// The flags that define sessions.
@@ -131,6 +132,11 @@ impl SessionFlags {
         !self.config.is_empty()
     }
 
+    /// Whether a configuration is read from standard input, which is possible only once.
+    pub(super) fn uses_standard_input(&self) -> bool {
+        self.config.iter().any(|path| is_standard_input(path))
+    }
+
     /// One session with an accept-all filter in both directions.
     fn accept_all_registry(&self, target: &str) -> Result<Registry, Failure> {
         note_missing_brackets(target);
@@ -167,9 +173,36 @@ fn for_option(option: &'static str) -> impl Fn(crate::model::InvalidValue) -> Fa
 
 /// Reads configuration files as one. Prints the warnings; fails with all errors.
 pub(super) fn read_config<P: AsRef<Path>>(files: &[P]) -> Result<Registry, Failure> {
-    let (registry, warnings) = config::read_files(files).into_result().map_err(Failure::usage)?;
+    if files.iter().filter(|path| is_standard_input(path.as_ref())).count() > 1 {
+        return Err(Failure::usage(
+            "--config `-`: expected at most once, because standard input can be read only once",
+        ));
+    }
+    let read = config::read_files(files).into_result();
+    let (registry, warnings) = read.map_err(|error| match captures_among(files) {
+        captures if captures.is_empty() => Failure::usage(error),
+        captures => Failure::usage(captures.join("\n")),
+    })?;
     for warning in &warnings {
         terminal::warn(&warning.to_string());
     }
     Ok(registry)
+}
+
+/// An error for each file that is a capture. Pipes are not opened again.
+fn captures_among<P: AsRef<Path>>(files: &[P]) -> Vec<String> {
+    let paths = files.iter().map(AsRef::as_ref).filter(|path| path.is_file());
+    let captures = paths.filter(|path| CaptureSource::open(path).is_ok());
+    let error = |path: &Path| {
+        format!(
+            "--config `{}`: expected a configuration, but this is a capture; a capture is an INPUT \
+             of replay or explain",
+            path.display()
+        )
+    };
+    captures.map(error).collect()
+}
+
+fn is_standard_input(path: &Path) -> bool {
+    path.as_os_str() == "-"
 }

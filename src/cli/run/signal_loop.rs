@@ -60,6 +60,9 @@ fn reload(mirroring: &Mirroring<'_>) {
     if !flags.sessions.has_config_files() {
         return terminal::notice("SIGHUP ignored: there is no configuration file to reload");
     }
+    if flags.sessions.uses_standard_input() {
+        return terminal::notice("SIGHUP ignored: --config `-` cannot be read again");
+    }
     systemd::reloading();
     match plan::read_registry(flags, mirroring.namespace) {
         Ok(registry) => {

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use super::api_keys::warn_of_capitals;
 use super::aws_parts::{list_to_tags, private_addresses, rules_of_filter};
 use super::collector::{ProblemCollector, api_spelling};
 use super::document::{Node, SourcePosition, Table, TableEntry, Value};
@@ -69,6 +70,7 @@ fn read_object<'a>(
     out: &mut ProblemCollector<'_>,
 ) -> bool {
     let mut is_known = false;
+    warn_of_capitals(table, KNOWN.map(|(name, _)| name.to_owned()), out);
     for (name, part) in KNOWN {
         let Some(entry) = table.entry(name) else { continue };
         is_known = true;
@@ -96,6 +98,13 @@ pub(super) fn resource<'a>(
     object: &Table<'a>,
     out: &mut ProblemCollector<'_>,
 ) -> Table<'a> {
+    let keys: &[&str] = match kind {
+        Kind::Session => &SESSION,
+        Kind::Target => &TARGET,
+        Kind::NetworkInterface => &NETWORK_INTERFACE,
+        Kind::Filter => &FILTER,
+    };
+    warn_of_capitals(object, keys.iter().map(|key| api_spelling(key)), out);
     match kind {
         Kind::Session => renamed(object, &SESSION, out),
         Kind::Target => renamed(object, &TARGET, out),
