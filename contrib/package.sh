@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the Debian package: the program, its manual, completions, the unit and an example
+# Builds the Debian package: the program, a manual page for each command, completions, the unit and an example
 # configuration. Needs cargo-deb (`cargo install cargo-deb --locked`). PROFILE=dev packs a
 # development build.
 set -euo pipefail
@@ -9,12 +9,15 @@ case "$PROFILE" in
     dev) BINARY=target/debug/traffic-mirror ;;
     *) BINARY="target/$PROFILE/traffic-mirror" ;;
 esac
-cargo build --profile "$PROFILE" --quiet
+cargo build --locked --profile "$PROFILE" --quiet
 rm -rf "$OUT"
 mkdir -p "$OUT"
 "$BINARY" man >"$OUT/traffic-mirror.1"
+for command in $("$BINARY" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]\{1,\}\).*/\1/p'); do
+    test "$command" = help || "$BINARY" man "$command" >"$OUT/traffic-mirror-$command.1"
+done
 "$BINARY" completions bash >"$OUT/traffic-mirror.bash"
 "$BINARY" completions zsh >"$OUT/_traffic-mirror"
 "$BINARY" completions fish >"$OUT/traffic-mirror.fish"
-cargo deb --quiet --no-build --profile "$PROFILE" --output "$OUT/traffic-mirror.deb"
+cargo deb --locked --quiet --no-build --profile "$PROFILE" --output "$OUT/traffic-mirror.deb"
 echo "$OUT/traffic-mirror.deb"

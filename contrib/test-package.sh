@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the package, installs it, uses it, and removes it again without a trace. As root, on a
-# machine or in a container that has no traffic-mirror installed.
+# Builds the package, installs it, runs the program, purges it and checks that no file remains. Run
+# it as root, on a machine or in a container that has no traffic-mirror installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if dpkg-query --show traffic-mirror >/dev/null 2>&1; then
@@ -12,6 +12,9 @@ dpkg --install "$PACKAGE"
 /usr/bin/traffic-mirror --version
 /usr/bin/traffic-mirror check --config /etc/traffic-mirror/mirror.toml >/dev/null
 grep -q '^\.TH traffic-mirror' <(zcat -f /usr/share/man/man1/traffic-mirror.1*)
+for command in replay explain check export bench run receive interfaces completions man; do
+    grep -q "^\.TH traffic-mirror-$command " <(zcat -f /usr/share/man/man1/traffic-mirror-$command.1*)
+done
 test -s /usr/share/bash-completion/completions/traffic-mirror
 UNIT="$(dpkg --listfiles traffic-mirror | grep 'traffic-mirror.service$')"
 # Each option of the unit is one that the program knows.
@@ -19,7 +22,7 @@ for option in $(grep -o -- '--[a-z-]*' < <(grep ^ExecStart "$UNIT")); do
     /usr/bin/traffic-mirror run --help | grep -q -- "$option"
 done
 if command -v systemd-analyze >/dev/null; then
-    systemd-analyze verify "$UNIT" || echo "systemd-analyze has something to say, see above"
+    systemd-analyze verify "$UNIT" || echo "systemd-analyze reports the problems above"
 else
     echo "NOT RUN: systemd-analyze is not installed, so the unit is not verified"
 fi
@@ -28,4 +31,4 @@ for left in /usr/bin/traffic-mirror /etc/traffic-mirror "$UNIT"; do
     test ! -e "$left" || { echo "left behind: $left"; exit 1; }
 done
 trap - EXIT
-echo "the package installs, works and goes away"
+echo "the package installs, runs and is removed completely"

@@ -1,4 +1,4 @@
-//! `check`: validates configuration and prints it as it was understood.
+//! `check`: validates configuration and prints it in normal form.
 
 use std::fmt::Write as _;
 use std::io::Write;
@@ -13,8 +13,8 @@ use crate::dataplane::{EngineStats, MirrorTable};
 
 /// Validate configuration and print it as it was understood.
 ///
-/// All errors of all files are printed at once, each with file, line, field, value and what would
-/// be right. What is printed reads back the same.
+/// Prints all errors of all files at once, each with file, line, field, value and the expected
+/// value. The output is a valid configuration with the same meaning.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   traffic-mirror check --config mirror.toml
@@ -22,12 +22,13 @@ use crate::dataplane::{EngineStats, MirrorTable};
   aws ec2 describe-traffic-mirror-filters > filters.json
   traffic-mirror check --config sessions.json --config filters.json --config addresses.toml")]
 pub(super) struct CheckFlags {
-    /// Configuration: TOML, what the AWS CLI or `terraform show -json` prints (.json), CloudFormation
-    /// templates (.yaml, .yml, .template, .json); several are read as one.
+    /// Configuration file: TOML, output of the AWS CLI or of `terraform show -json` (.json), or a
+    /// CloudFormation template (.yaml, .yml, .template, .json); `-` is standard input. May be given
+    /// several times; the files are read as one.
     #[arg(long, value_name = "FILE", required = true)]
     config: Vec<PathBuf>,
 
-    /// Say behind it, as comments, what the compiled rules cost: engine, depth, memory.
+    /// Append comments with the engine, depth and memory of the compiled rules.
     #[arg(long)]
     stats: bool,
 }
@@ -42,7 +43,7 @@ pub(super) fn run(flags: &CheckFlags) -> Result<Exit, Failure> {
     ignore_broken_pipe(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
-/// A line for each interface, direction and family that has rules.
+/// One line for each interface, direction and address family that has rules.
 fn stats(table: &MirrorTable) -> String {
     let mut text = String::new();
     for (interface, direction, is_ipv4, stats) in table.engine_stats() {

@@ -7,9 +7,9 @@ use std::process::ExitCode;
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exit {
-    /// All was done.
+    /// The command did everything.
     Done,
-    /// The run failed, in part at least.
+    /// The run failed, completely or in part.
     Failed,
     /// The command line or the configuration is wrong.
     Usage,
@@ -25,7 +25,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command ended early, in sentences for the user, one a line.
+/// Why a command ended early: one or more lines for the user, and the exit code.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) exit: Exit,
@@ -33,12 +33,12 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    /// The user typed something that cannot be.
+    /// The command line or the configuration is wrong.
     pub(super) fn usage(message: impl fmt::Display) -> Self {
         Self { exit: Exit::Usage, message: message.to_string() }
     }
 
-    /// The world did not play along.
+    /// The run failed.
     pub(super) fn failed(message: impl fmt::Display) -> Self {
         Self { exit: Exit::Failed, message: message.to_string() }
     }
@@ -50,8 +50,8 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What happens when nobody reads standard output any more: for a text that is meant to be read,
-/// as by `| head`, that is the end and no failure.
+/// Treats a closed pipe on standard output as success. A reader such as `head` closes it when it has
+/// read enough.
 pub(super) fn ignore_broken_pipe(result: io::Result<()>) -> Result<Exit, Failure> {
     match result {
         Ok(()) => Ok(Exit::Done),

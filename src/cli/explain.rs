@@ -1,4 +1,4 @@
-//! `explain`: which session and rule took each frame, or why it stayed behind.
+//! `explain`: prints which session and rule mirrored each frame, or why it was not mirrored.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -14,24 +14,24 @@ use super::{inputs, terminal};
 use crate::dataplane::{Burst, Copies, Drops, MirrorTable, Sink, StepError, Verdict, Worker};
 use crate::io::StopFlag;
 
-/// Say of each frame which session and rule took it, or why it stayed behind.
+/// Show for each frame which session and rule mirrored it, or why it was not mirrored.
 ///
-/// One line a frame and network interface: number, time, flow, direction, and the end of its way.
+/// Prints one line per frame and network interface: number, time, flow, direction and the decision.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   traffic-mirror explain in.pcap --config mirror.toml
   traffic-mirror explain in.pcap --config mirror.toml --format json | jq 'select(.reason)'
   traffic-mirror explain in.pcap --target 192.0.2.10 | head")]
 pub(super) struct ExplainFlags {
-    /// Capture: pcap or pcapng, plain, gzip or zstd; `-` is standard input.
+    /// Captures to explain: pcap or pcapng, plain, gzip or zstd; `-` is standard input.
     #[arg(value_name = "INPUT", required = true)]
     inputs: Vec<PathBuf>,
 
     #[command(flatten)]
     sessions: SessionFlags,
 
-    /// Lines for people, or a JSON object a line.
-    #[arg(long, value_name = "FORM", value_enum, default_value_t = FormatFlag::Text)]
+    /// Format of the output: lines of text, or one JSON object per line.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = FormatFlag::Text)]
     format: FormatFlag,
 
     #[command(flatten)]
@@ -41,6 +41,7 @@ pub(super) struct ExplainFlags {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum FormatFlag {
     Text,
+    #[value(alias = "ndjson")]
     Json,
 }
 
@@ -56,6 +57,7 @@ pub(super) fn run(flags: &ExplainFlags) -> Result<Exit, Failure> {
         output: None,
         sends: false,
     });
+    inputs::check_standard_input(&flags.inputs, &flags.sessions)?;
     let table = flags.sessions.table()?;
     let mut sources = inputs::open(&flags.inputs, &StopFlag::new())?;
     let mut worker = Worker::new(Arc::clone(&table)).with_direction(flags.sessions.direction());
@@ -79,7 +81,7 @@ pub(super) fn run(flags: &ExplainFlags) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-/// Prints what the worker's verdicts say.
+/// Prints the worker's verdicts and ignores the copies.
 struct ExplainSink<W> {
     table: Arc<MirrorTable>,
     format: ExplainFormat,
@@ -105,7 +107,7 @@ impl<W: Write> Sink for ExplainSink<W> {
             }
         }
         self.frames += u64::try_from(burst.len()).unwrap_or_default();
-        // What comes through a pipe as it happens is told as it happens.
+        // Frames of a live pipe are explained at once.
         self.out.flush()
     }
 

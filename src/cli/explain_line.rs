@@ -1,4 +1,4 @@
-//! One line of `explain`: a frame at an interface, in words and as JSON.
+//! One line of `explain`, as text or JSON: the decision about a frame at a network interface.
 
 use std::fmt::Write;
 
@@ -10,14 +10,14 @@ use crate::dataplane::{
 };
 use crate::model::{FilterRule, RuleAction};
 
-/// How lines are printed.
+/// The format of the lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ExplainFormat {
     Text,
     Json,
 }
 
-/// What is told of a frame at an interface.
+/// The decision about a frame at a network interface.
 #[derive(Debug, Serialize)]
 pub(super) struct ExplainLine {
     number: u64,
@@ -65,7 +65,7 @@ enum MatchedBy {
     },
 }
 
-/// A session that did not take the frame.
+/// The decision of a session that did not mirror the frame.
 #[derive(Debug, Serialize)]
 struct SessionDecision {
     traffic_mirror_session_id: String,
@@ -199,7 +199,7 @@ fn mirrored(
     })
 }
 
-/// Why each session of the interface left the frame.
+/// Why each session of the interface did not mirror the frame.
 fn session_decisions(
     table: &MirrorTable,
     frame: &Frame<'_>,

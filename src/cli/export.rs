@@ -1,4 +1,4 @@
-//! `export`: prints resources in a form that another tool takes over.
+//! `export`: prints resources in a format that another tool reads.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -15,9 +15,9 @@ use crate::model::CidrBlock;
 /// Print the resources of configuration files, or of the state of an EC2 endpoint, as TOML, AWS
 /// JSON or Terraform.
 ///
-/// TOML and AWS JSON read back the same with --config, as far as the EC2 API has a word for it. In
-/// forms that have no word for a target's address it stands in the tag mirror:address. The state
-/// is read as it is at that moment, also while a run uses it.
+/// --config reads TOML and AWS JSON back with the same meaning, except for settings that the EC2 API
+/// does not have. In formats without a field for a target's address, the tag mirror:address holds
+/// it. The state file can be read while `run` uses it.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("from").required(true).multiple(true))]
 #[command(after_help = "Examples:
@@ -25,16 +25,16 @@ use crate::model::CidrBlock;
   traffic-mirror export --state mirror.state --format terraform > mirror.tf
   traffic-mirror export --config template.yaml --config addresses.toml --format aws-json")]
 pub(super) struct ExportFlags {
-    /// Configuration, as for check; several are read as one.
+    /// Configuration file, as for `check`. May be given several times; the files are read as one.
     #[arg(long, value_name = "FILE", group = "from")]
     config: Vec<PathBuf>,
 
-    /// What `run --state` has kept.
+    /// State file of `run --state`.
     #[arg(long, value_name = "FILE", group = "from")]
     state: Option<PathBuf>,
 
-    /// The form.
-    #[arg(long, value_name = "FORM", value_enum, default_value_t = ExportFormat::Toml)]
+    /// Format of the output.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = ExportFormat::Toml)]
     format: ExportFormat,
 }
 
@@ -42,9 +42,9 @@ pub(super) struct ExportFlags {
 enum ExportFormat {
     /// The configuration file of this program.
     Toml,
-    /// What the describe calls of the EC2 API print, in one object.
+    /// The output of the EC2 API's describe calls, in one object.
     AwsJson,
-    /// Resources of Terraform's AWS provider, and import blocks for those that are there.
+    /// Resources of Terraform's AWS provider, with import blocks for existing resources.
     Terraform,
 }
 
@@ -56,7 +56,7 @@ pub(super) fn run(flags: &ExportFlags) -> Result<Exit, Failure> {
     if let Some(path) = &flags.state {
         let failed = |why: &dyn std::fmt::Display| Failure::failed(format_args!("--state: {why}"));
         let records = Store::read_copy(path).map_err(|error| failed(&error))?;
-        // What a run allows it to send is not asked here: all addresses are printed.
+        // --allow-target of `run` does not apply: export prints all addresses.
         let mut resolver = TargetResolver::default();
         resolver.allow(CidrBlock::any_ipv4());
         resolver.allow(CidrBlock::any_ipv6());

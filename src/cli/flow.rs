@@ -1,4 +1,4 @@
-//! Who speaks with whom in a frame, in words and as JSON.
+//! The flow of a frame (addresses, protocol, ports), as text and JSON.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::dataplane::{FlowKey, Frame, Medium};
 
-/// The flow of a frame; all fields but the words are empty where it is not IP.
+/// The flow of a frame. A frame that is not IP has only the description.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Flow {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -20,13 +20,13 @@ pub(super) struct Flow {
     source_port: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     destination_port: Option<u16>,
-    /// For people.
+    /// The text form.
     #[serde(skip)]
     pub(super) description: String,
 }
 
 impl Flow {
-    /// Reads it as the data plane does.
+    /// Parses the frame as the data plane does.
     pub(super) fn from_frame(frame: &Frame<'_>) -> Self {
         if frame.medium == Medium::Unsupported {
             return Self::from_description(format!(
@@ -52,7 +52,7 @@ impl Flow {
                 let (from, to) = (SocketAddr::new(source, from), SocketAddr::new(destination, to));
                 format!("{from} > {to} {name}")
             }
-            // Of a later fragment, or cut by the capture: no rule with a port range matches.
+            // A later fragment, or a truncated frame. No rule with a port range matches it.
             (None, Some(6 | 17)) => format!("{source} > {destination} {name} without ports"),
             (None, _) => format!("{source} > {destination} {name}"),
         };
@@ -72,7 +72,7 @@ fn protocol_name(protocol: Option<u8>) -> String {
     IpNumber(number).keyword_str().map_or_else(|| format!("protocol {number}"), str::to_owned)
 }
 
-/// What is said of a frame that is not IP, or not sound.
+/// Describes a frame that is not IP or is malformed.
 fn describe_ethernet(bytes: &[u8]) -> String {
     let Ok(ethernet) = Ethernet2Slice::from_slice_without_fcs(bytes) else {
         return format!("{} bytes, too short for Ethernet", bytes.len());

@@ -1,4 +1,4 @@
-//! `interfaces`: the network interfaces of this host, and which of them can be mirrored.
+//! `interfaces`: lists the network interfaces of this host and whether each can be mirrored.
 
 use std::io::{ErrorKind, Write};
 use std::net::IpAddr;
@@ -12,30 +12,31 @@ use super::{report, terminal};
 use crate::io::links::{self, Link, Offloads};
 use crate::io::sys::capability;
 
-/// Show the network interfaces of this host and which of them can be mirrored.
+/// List the network interfaces of this host and whether each can be mirrored.
 ///
-/// For each of them its state, addresses and MTU, and the offloads that change what a capture
-/// sees: tso, gso, gro and lro make frames longer than those on the wire, csum leaves their
-/// checksums unfinished, vlan takes their tags off.
+/// Shows the state, addresses and MTU of each interface, and the offloads that change captured
+/// frames: tso, gso, gro and lro make frames longer than on the wire, csum leaves checksums
+/// incomplete, vlan removes tags.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   traffic-mirror interfaces
   traffic-mirror interfaces --format json
   sudo traffic-mirror interfaces --netns blue")]
 pub(super) struct InterfacesFlags {
-    /// How to print them.
-    #[arg(long, value_enum, default_value_t = InterfacesFormat::Table)]
+    /// Format of the output.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = InterfacesFormat::Table)]
     format: InterfacesFormat,
-    /// Those of another network namespace: a name of `ip netns`, or a path such as /proc/PID/ns/net.
+    /// List the interfaces of another network namespace: a name of `ip netns`, or a path such as
+    /// /proc/PID/ns/net.
     #[arg(long, value_name = "NAME")]
     netns: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum InterfacesFormat {
-    /// For people.
+    /// A table.
     Table,
-    /// One JSON array for programs.
+    /// One JSON array.
     Json,
 }
 
@@ -72,7 +73,7 @@ fn missing_capability(effective: &[String]) -> String {
     format!("mirroring needs the capability CAP_NET_RAW, as root has it; this process has {has}")
 }
 
-/// One interface, as it is printed.
+/// One row of the output.
 #[derive(Debug, Serialize)]
 struct InterfaceRow {
     device: String,
@@ -82,15 +83,15 @@ struct InterfaceRow {
     mtu: u32,
     kind: Option<String>,
     link_layer: String,
-    /// Those that are switched on, in short words.
+    /// The active offloads, abbreviated.
     offloads: Vec<&'static str>,
-    /// `yes`, or `no: ` and why.
+    /// `yes`, or `no: ` and the reason.
     mirror: String,
 }
 
 impl InterfaceRow {
     fn new(link: Link, may_capture: bool) -> Self {
-        // An interface may go away at any time; it has no offloads then.
+        // An interface that disappears meanwhile has no offloads.
         let offloads = links::offloads(&link.name).unwrap_or_default();
         Self {
             state: state(&link),
@@ -128,7 +129,7 @@ const fn state(link: &Link) -> &'static str {
     }
 }
 
-/// What lasts is said before what may change.
+/// Reports the most permanent reason first.
 fn mirror(link: &Link, may_capture: bool) -> String {
     if !link.is_ethernet {
         format!("no: not Ethernet (link/{})", link.link_layer)
@@ -167,7 +168,8 @@ fn table(rows: &[InterfaceRow]) -> String {
     table.trim_fmt() + "\n"
 }
 
-/// A name may hold any byte but `/`, white space and zero; none of them may steer the terminal.
+/// Replaces control characters. A device name may have any byte except `/`, white space and zero, and
+/// must not control the terminal.
 fn printable(name: &str) -> String {
     name.chars().map(|one| if one.is_control() { '\u{fffd}' } else { one }).collect()
 }

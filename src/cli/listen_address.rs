@@ -1,9 +1,9 @@
-//! The address of a port that the program opens.
+//! Parses the address of a port on which the program listens.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// Reads `ADDR:PORT`, where ADDR may be `localhost`, which means 127.0.0.1. Other names are not
-/// looked up: what they stand for may change after the command was typed.
+/// Parses `ADDR:PORT`, where ADDR may be `localhost`, which means 127.0.0.1. Other host names are not
+/// resolved, because their addresses may change.
 pub(super) fn parse(text: &str) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse() {
         return Ok(address);

@@ -1,4 +1,4 @@
-//! Shell completions and manual page, made from the same words as `--help`.
+//! Shell completions and manual pages, generated from the same definitions as `--help`.
 
 use std::io::{self, Write};
 
@@ -13,15 +13,20 @@ use super::{command, terminal};
 #[command(after_help = "Example:
   traffic-mirror completions bash > ~/.local/share/bash-completion/completions/traffic-mirror")]
 pub(super) struct CompletionsFlags {
-    /// The shell to complete for.
+    /// The shell.
     shell: Shell,
 }
 
-/// Print the manual page.
+/// Print the manual page of the program or of one command.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
-  traffic-mirror man | man -l -")]
-pub(super) struct ManFlags {}
+#[command(after_help = "Examples:
+  traffic-mirror man | man -l -
+  traffic-mirror man run | man -l -")]
+pub(super) struct ManFlags {
+    /// The command to document [default: the program and all commands in one page]
+    #[arg(value_name = "COMMAND")]
+    topic: Option<String>,
+}
 
 pub(super) fn completions(flags: &CompletionsFlags) -> Result<Exit, Failure> {
     let mut text = Vec::new();
@@ -29,17 +34,29 @@ pub(super) fn completions(flags: &CompletionsFlags) -> Result<Exit, Failure> {
     print(&text)
 }
 
-pub(super) fn man(_flags: &ManFlags) -> Result<Exit, Failure> {
+pub(super) fn man(flags: &ManFlags) -> Result<Exit, Failure> {
     let mut text = Vec::new();
     let mut command = command();
     command.build();
-    render(&command, &mut text).map_err(Failure::failed)?;
-    // The renderer knows no name for what stands behind the options; here it is always examples.
+    match &flags.topic {
+        None => render(&command, &mut text),
+        Some(name) => match command.find_subcommand(name) {
+            Some(one) => clap_mangen::Man::new(one.clone()).render(&mut text),
+            None => return Err(unknown_command(name, &command)),
+        },
+    }
+    .map_err(Failure::failed)?;
+    // clap_mangen calls the text after the options EXTRA; here it is always examples.
     let text = String::from_utf8_lossy(&text).replace("\n.SH EXTRA\n", "\n.SH EXAMPLES\n");
     print(text.as_bytes())
 }
 
-/// The page of a command, and behind it those of its subcommands.
+fn unknown_command(name: &str, command: &Command) -> Failure {
+    let names: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
+    Failure::usage(format_args!("COMMAND `{name}`: expected one of {}", names.join(", ")))
+}
+
+/// Renders the page of a command, followed by the pages of its subcommands.
 fn render(command: &Command, text: &mut Vec<u8>) -> io::Result<()> {
     clap_mangen::Man::new(command.clone()).render(text)?;
     let mut below = command.get_subcommands().filter(|one| one.get_name() != "help");

@@ -1,8 +1,9 @@
-//! The command line: one file per command, flags (what was typed) apart from plan (what will be
-//! done).
+//! The command line: one file per command. Each command converts its flags (what was typed) to
+//! options or a plan (what will be done), and prints the result.
 //!
-//! What belongs here: words for the user, exit codes, printing, and which doors are opened for a
-//! command. What does not: what becomes of a packet, and what a configuration may say.
+//! What belongs here: help texts, exit codes, printing, and the choice of sources and sinks for a
+//! command. What does not: the decision about a packet (`dataplane`), and the rules of a
+//! configuration (`control`).
 
 mod bench;
 mod check;
@@ -32,12 +33,12 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use exit::Exit;
 
-/// AWS VPC Traffic Mirroring outside AWS: captures in, VXLAN copies out.
+/// AWS VPC Traffic Mirroring outside AWS: mirrors captures and Linux interfaces as VXLAN copies.
 ///
-/// Sessions join a source network interface, a filter of numbered accept and reject rules, and a
-/// target. The first session (by SessionNumber) whose filter accepts a packet copies it: cut to
-/// PacketLength, wrapped in VXLAN with the session's VirtualNetworkId, for UDP port 4789 of the
-/// target.
+/// A session joins a source network interface, a filter of numbered accept and reject rules, and a
+/// target. The first session (by SessionNumber) whose filter accepts a packet mirrors it. The copy is
+/// truncated to PacketLength, encapsulated in VXLAN with the session's VirtualNetworkId and sent to
+/// UDP port 4789 of the target.
 #[derive(Debug, Parser)]
 #[command(name = "traffic-mirror", version, propagate_version = true, max_term_width = 100)]
 #[command(after_help = "Examples:
@@ -69,7 +70,8 @@ enum CliCommand {
     Man(manual::ManFlags),
 }
 
-/// With an endpoint, `run` needs no sessions from elsewhere.
+/// The command line as clap knows it. `run` can start without sessions, because clients of its
+/// endpoint create them.
 fn command() -> clap::Command {
     Cli::command().mut_subcommand("run", |run| run.mut_group("sessions", |one| one.required(false)))
 }
@@ -79,13 +81,13 @@ fn parse() -> Result<Cli, clap::Error> {
     Cli::from_arg_matches_mut(&mut matches)
 }
 
-/// Parses the command line, does what it says, and tells how it went.
+/// Parses the command line, runs the command and returns its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = match parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // A pipe that nobody reads is no reason to complain about a help text.
+            // A closed pipe is not an error for a help text.
             let _ = error.print();
             return if error.use_stderr() { Exit::Usage } else { Exit::Done }.into();
         }

@@ -1,4 +1,4 @@
-//! Where the copies of a replay go: a file, and for each target a socket.
+//! The outputs of a replay: a capture file, and a UDP socket for each target.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::io::pace::{PacedSink, Speed};
 use crate::io::record::{OutputFile, PcapSink, PcapngSink, Precision};
 use crate::io::udp::{DepartureOrder, TargetReport, UdpOptions, UdpSink};
 
-/// In which order copies are sent.
+/// The order in which copies are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum SendOrder {
     /// In the order of arrival, across all flows.
@@ -32,10 +32,11 @@ impl From<SendOrder> for DepartureOrder {
     }
 }
 
-/// All places that the copies of a replay go to, at the speed that was asked for.
+/// All outputs of a replay, paced to the requested speed.
 pub(super) struct Outputs(PacedSink<TeeSink>);
 
-/// The file holds every copy, also one that a target could not be sent.
+/// Sends each copy to its target and writes it to the file. The file also has the copies that could
+/// not be sent.
 struct TeeSink {
     udp: Option<UdpSink>,
     file: Option<FileSink>,
@@ -55,22 +56,22 @@ impl Outputs {
         Self(PacedSink::new(tee, speed, stop))
     }
 
-    /// Says that a capture begins.
+    /// Restarts the pace at the start of a capture.
     pub(super) fn begin_pass(&mut self) {
         self.0.begin_pass();
     }
 
-    /// Gives the file its name.
+    /// Renames the finished file to its final name.
     pub(super) fn commit(&mut self) -> io::Result<()> {
         self.0.inner_mut().file.take().map_or(Ok(()), FileSink::commit)
     }
 
-    /// What the user should hear of the sockets.
+    /// The new warnings of the sockets.
     pub(super) fn take_warnings(&mut self) -> Vec<String> {
         self.0.inner_mut().udp.as_mut().map(UdpSink::take_warnings).unwrap_or_default()
     }
 
-    /// What came back from each target.
+    /// The delivery errors of each target.
     pub(super) fn target_reports(&self) -> Vec<TargetReport> {
         self.0.inner().udp.as_ref().map(UdpSink::target_reports).unwrap_or_default()
     }
@@ -110,19 +111,19 @@ impl Sink for TeeSink {
     }
 }
 
-/// A capture file that is being written.
+/// A capture file under construction.
 pub(super) enum FileSink {
     Pcap(PcapSink<OutputFile>),
     Pcapng(PcapngSink<OutputFile>),
 }
 
 impl FileSink {
-    /// Begins the file; its ending tells the format. With microseconds, a time that does not fit
-    /// them makes the file one with nanoseconds, where it is no pipe.
+    /// Creates the file, in the format of its ending. A pcap file with microseconds changes to
+    /// nanoseconds when a timestamp needs them, unless it is a pipe.
     pub(super) fn create(path: &Path, precision: Precision) -> io::Result<Self> {
         let file = OutputFile::create(path)?;
-        if let Some(partial) = file.partial_path() {
-            signals::set_partial_file(partial, "what was written");
+        if file.partial_path().is_some() {
+            signals::set_unwritten_file(path);
         }
         if is_pcapng(path) {
             PcapngSink::new(file, precision).map(Self::Pcapng)
@@ -135,7 +136,7 @@ impl FileSink {
         }
     }
 
-    /// Gives the file its name.
+    /// Renames the finished file to its final name.
     pub(super) fn commit(self) -> io::Result<()> {
         let file = match self {
             Self::Pcap(sink) => sink.into_inner(),
@@ -173,7 +174,7 @@ pub(super) fn is_pcapng(path: &Path) -> bool {
     ["pcapng", "ntar"].contains(&extension(path).as_str())
 }
 
-/// Installs the signal handlers and opens the output, if there is one.
+/// Installs the signal handlers and opens the output, if one is given.
 ///
 /// Opening a pipe waits for its reader, and a signal must be able to end that wait. So handlers
 /// are installed afterwards for a pipe, and before for a regular file, so that a signal cannot
@@ -194,10 +195,11 @@ pub(super) fn open_output<T>(
     Ok(output)
 }
 
-/// The precision that a file begins with.
+/// The timestamp precision with which a file starts.
 ///
-/// A pcapng capture may describe an interface with a finer clock anywhere. A regular file is
-/// changed then, and pcapng gets a second interface; pcap in a pipe can only begin with nanoseconds.
+/// A pcapng input may introduce an interface with a finer clock at any position. A regular pcap file
+/// is then converted, and a pcapng file gets a second interface. A pcap stream cannot change, so it
+/// starts with nanoseconds if that may happen.
 pub(super) fn precision_for(path: &Path, sources: &[CaptureSource]) -> Precision {
     let can_refine = OutputFile::is_atomic(path) || is_pcapng(path);
     let is_fine = |source: &CaptureSource| {
@@ -206,7 +208,7 @@ pub(super) fn precision_for(path: &Path, sources: &[CaptureSource]) -> Precision
     if sources.iter().any(is_fine) { Precision::Nano } else { Precision::Micro }
 }
 
-/// Refuses names that promise what is not done.
+/// Refuses a name that promises compression, and the name of an input.
 pub(super) fn check_output_name(path: &Path, inputs: &[PathBuf]) -> Result<(), Failure> {
     let name = path.display();
     if ["gz", "zst", "zstd"].contains(&extension(path).as_str()) {
@@ -220,7 +222,7 @@ pub(super) fn check_output_name(path: &Path, inputs: &[PathBuf]) -> Result<(), F
     };
     if path.is_file() && inputs.iter().any(same) {
         return Err(Failure::usage(format_args!(
-            "--write `{name}`: expected another name than that of an INPUT"
+            "--write `{name}`: expected a file that is not an INPUT"
         )));
     }
     Ok(())

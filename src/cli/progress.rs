@@ -1,4 +1,4 @@
-//! A progress bar, where somebody sits at a terminal.
+//! A progress bar, shown if standard error is a terminal.
 
 use std::io::IsTerminal;
 
@@ -6,14 +6,14 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::io::capture::CaptureSource;
 
-/// Shows how much of all captures was read.
+/// Shows how many bytes of all captures were read.
 pub(super) struct ProgressDisplay {
     bar: Option<ProgressBar>,
     done: u64,
 }
 
 impl ProgressDisplay {
-    /// A bar over all captures; none where standard error is no terminal.
+    /// A bar over all captures and passes; no bar if standard error is not a terminal.
     pub(super) fn new(sources: &[CaptureSource], passes: u64) -> Self {
         if !std::io::stderr().is_terminal() {
             return Self { bar: None, done: 0 };
@@ -22,7 +22,7 @@ impl ProgressDisplay {
         let total = total.and_then(|total| total.checked_mul(passes));
         let target = ProgressDrawTarget::stderr();
         let bar = ProgressBar::with_draw_target(total, target);
-        // Of a stream nobody knows how long it is.
+        // The length of a stream is unknown.
         let template = match total {
             Some(_) => "{bytes:>10} of {total_bytes} [{bar:30}] {bytes_per_sec} {eta}",
             None => "{bytes:>10} in {elapsed} {bytes_per_sec}",
@@ -33,14 +33,14 @@ impl ProgressDisplay {
         Self { bar: Some(bar), done: 0 }
     }
 
-    /// Called once a burst; the bar itself sees to it that it is not drawn as often.
+    /// Call once per burst. The bar limits how often it is drawn.
     pub(super) fn update(&self, source: &CaptureSource) {
         if let Some(bar) = &self.bar {
             bar.set_position(self.done + source.position_bytes());
         }
     }
 
-    /// Called at the end of a capture.
+    /// Call at the end of a capture.
     pub(super) fn finish_capture(&mut self, source: &CaptureSource) {
         self.done += source.position_bytes();
     }

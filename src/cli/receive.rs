@@ -1,4 +1,5 @@
-//! `receive`: VXLAN in, the inner frames out, with a count for each virtual network.
+//! `receive`: the collector. Decapsulates VXLAN, writes the inner frames and counts them by virtual
+//! network.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -23,29 +24,29 @@ use crate::io::receive::{
 use crate::io::record::{OutputFile, PcapWriter, Precision};
 use crate::model::{InvalidValue, VXLAN_PORT};
 
-/// Receive mirrored traffic: take VXLAN on UDP, count it, and write the frames inside of it.
+/// Receive mirrored traffic: read VXLAN from UDP, count it and write the inner frames.
 ///
-/// Every VXLAN datagram is taken, from whomever it comes and for whatever virtual network; what is
-/// no VXLAN is counted by reason. It ends with SIGINT (Ctrl-C), SIGTERM, SIGHUP or --count. The file
-/// gets its name then, with all frames that came; until then it is called FILE.partial, and it keeps
-/// this name if the process is killed, if a second signal more than a second after the first ends it
-/// at once, or if the disk is full.
+/// Accepts every VXLAN datagram, from any sender and for any virtual network. Other datagrams are
+/// counted by reason. Ends at SIGINT (Ctrl-C), SIGTERM, SIGHUP or after --count frames. The output is
+/// called FILE.partial until the end and is then renamed to FILE. It keeps the name FILE.partial if
+/// the process is killed, if a second signal more than 1 s after the first ends it at once, or if the
+/// disk is full.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  Be the target of a mirror, and say at the end what came for each virtual network:
+  Be the target of a mirror, and print the frames of each virtual network at the end:
     traffic-mirror receive
-  Keep the first thousand frames:
+  Write the first 1000 frames:
     traffic-mirror receive --listen 192.0.2.10 --count 1000 --write frames.pcap
-  Look at them as they come:
+  Show the frames as they arrive:
     traffic-mirror receive --write - | tcpdump -n -r -
-  IPv4 and IPv6, another port, and the numbers for a program:
-    traffic-mirror receive --listen [::]:14789 --report json")]
+  Receive over IPv4 and IPv6 on another port, and print the report as JSON:
+    traffic-mirror receive --listen [::]:14789 --format json")]
 pub(super) struct ReceiveFlags {
-    /// Address and port to listen on; port 4789 if left out, `[::]` is IPv6 and IPv4.
+    /// Address and port to listen on. The port defaults to 4789; `[::]` accepts IPv6 and IPv4.
     #[arg(long, value_name = "ADDRESS[:PORT]", default_value = "0.0.0.0:4789")]
     listen: String,
 
-    /// Write the inner frames as pcap with times in nanoseconds; `-` is standard output.
+    /// Write the inner frames to FILE as pcap with nanosecond timestamps; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
 
@@ -53,8 +54,10 @@ pub(super) struct ReceiveFlags {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
 
-    /// How the report is printed: a table on standard error, and as JSON on standard output too.
-    #[arg(long, value_name = "FORM", value_enum, default_value_t = ReportFormat::Table)]
+    /// Format of the report. `table` prints it to standard error; `json` also prints one JSON object
+    /// to standard output.
+    #[arg(long = "format", visible_alias = "report", value_name = "FORMAT", value_enum,
+        default_value_t = ReportFormat::Table)]
     report: ReportFormat,
 }
 
@@ -87,11 +90,11 @@ pub(super) fn run(flags: &ReceiveFlags) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-/// What goes together on a command line and what does not.
+/// Refuses options that conflict.
 fn check(flags: &ReceiveFlags) -> Result<(), Failure> {
     let Some(path) = &flags.write else { return Ok(()) };
     if path.as_os_str() == "-" && flags.report == ReportFormat::Json {
-        return Err(Failure::usage("--write `-`: standard output is taken by --report json"));
+        return Err(Failure::usage("--write `-`: --format json already writes to standard output"));
     }
     if is_pcapng(path) {
         return Err(Failure::usage(format_args!(
@@ -102,7 +105,7 @@ fn check(flags: &ReceiveFlags) -> Result<(), Failure> {
     check_output_name(path, &[])
 }
 
-/// Reads `0.0.0.0`, `0.0.0.0:4789`, `::` or `[::]:4789`; port 0 is any free one.
+/// Reads `0.0.0.0`, `0.0.0.0:4789`, `::` or `[::]:4789`; port 0 selects a free port.
 fn listen_address(text: &str) -> Result<SocketAddr, InvalidValue> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     match bare.parse::<IpAddr>() {
@@ -116,32 +119,33 @@ fn listen_address(text: &str) -> Result<SocketAddr, InvalidValue> {
 
 fn bind_failure(address: SocketAddr, error: &io::Error) -> Failure {
     let why = match error.kind() {
-        io::ErrorKind::AddrInUse => "; another collector or a vxlan device has the port",
-        io::ErrorKind::AddrNotAvailable => "; it is none of this host's addresses",
+        io::ErrorKind::AddrInUse => "; another collector or a vxlan device uses this port",
+        io::ErrorKind::AddrNotAvailable => "; this host does not have this address",
         _ => "",
     };
     Failure::failed(format_args!("listening on {address}: {error}{why}"))
 }
 
-/// Begins the file of received frames. An incomplete one stays: its frames come only once.
+/// Creates the file of received frames. An incomplete file is kept, because its frames cannot be
+/// received again.
 fn create_file(path: &Path) -> io::Result<PcapWriter<OutputFile>> {
     let mut file = PcapWriter::new(OutputFile::create_keeping_partial(path)?, Precision::Nano)?;
-    // A reader of a pipe waits for the header.
+    // The reader of a pipe waits for the file header.
     file.flush()?;
     if let Some(partial) = file.inner_mut().partial_path() {
-        signals::set_partial_file(partial, "what was received");
+        signals::set_partial_file(partial);
     }
     Ok(file)
 }
 
-/// The file that the frames are written to, if any.
+/// Writes the frames to the file, if one is given.
 struct FrameSink {
     file: Option<PcapWriter<OutputFile>>,
 }
 
 impl FrameSink {
-    /// Does something with the file. Where that fails, nothing more is written to it, and the
-    /// error says where the frames before are.
+    /// Runs an operation on the file. After an error nothing more is written, and the error names the
+    /// file that has the earlier frames.
     fn attempt(
         &mut self,
         act: impl FnOnce(&mut PcapWriter<OutputFile>) -> io::Result<()>,
@@ -153,7 +157,7 @@ impl FrameSink {
         Err(error)
     }
 
-    /// Gives the file its name, unless writing it has failed.
+    /// Renames the file to its final name, unless writing it failed.
     fn commit(mut self) -> io::Result<()> {
         self.attempt(PcapWriter::flush)?;
         let Some(file) = self.file else { return Ok(()) };
@@ -182,7 +186,7 @@ impl FrameConsumer for FrameSink {
     }
 }
 
-/// What came, ready to be printed.
+/// The report of the received frames, ready to be printed.
 #[derive(Debug, Serialize)]
 struct ReceiveReport {
     received: u64,

@@ -1,4 +1,4 @@
-//! `replay`: captures in, encapsulated copies out.
+//! `replay`: mirrors captures to a file, to the targets, or to both.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -24,30 +24,31 @@ use crate::model::Direction;
 
 /// Mirror captures: read pcap or pcapng, write or send the encapsulated copies.
 ///
-/// The output is byte-identical from run to run. At the end a table on standard error says what
-/// was received, mirrored, left behind (and why) and dropped.
+/// The output is byte-identical from run to run. At the end, a table on standard error shows how
+/// many frames were received, mirrored, not mirrored (by reason) and dropped (by cause).
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  Everything to one collector, as it would arrive there:
+  Mirror everything to one collector, and write what would arrive there:
     traffic-mirror replay in.pcap --target 192.0.2.10 --virtual-network-id 42 --write out.pcap
-  The sessions of a file, with the reason of each copy as a comment in Wireshark:
+  Use the sessions of a file; each copy has a comment with its session and rule (Wireshark):
     traffic-mirror replay in.pcap --config mirror.toml --write out.pcapng
-  The sessions of a real account:
+  Use the sessions of an AWS account:
     traffic-mirror replay in.pcap --config describe.json --config addresses.toml --write out.pcap
-  Send to the collectors, at the pace of the capture or at another:
+  Send the copies to the collectors, at the speed of the capture or at another speed:
     traffic-mirror replay in.pcap --config mirror.toml --send
     traffic-mirror replay in.pcap --config mirror.toml --send --speed 50kpps --loop 10
-  Only the numbers, for a program:
-    zcat in.pcap.gz | traffic-mirror replay - --config mirror.toml --report json")]
+  Print the report as JSON:
+    zcat in.pcap.gz | traffic-mirror replay - --config mirror.toml --format json")]
 pub(super) struct ReplayFlags {
-    /// Captures: pcap or pcapng, plain, gzip or zstd; `-` is standard input.
+    /// Captures to mirror: pcap or pcapng, plain, gzip or zstd; `-` is standard input.
     #[arg(value_name = "INPUT", required = true)]
     inputs: Vec<PathBuf>,
 
     #[command(flatten)]
     sessions: SessionFlags,
 
-    /// Write the encapsulated frames: pcapng by the ending .pcapng, else pcap; `-` is standard output.
+    /// Write the encapsulated frames to FILE: pcapng if it ends in .pcapng, otherwise pcap; `-` is
+    /// standard output.
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
 
@@ -55,14 +56,14 @@ pub(super) struct ReplayFlags {
     #[arg(long)]
     send: bool,
 
-    /// With --send: order of the copies. `arrival` keeps the order of all frames, `flow` only that
-    /// of the frames of each flow.
+    /// With --send: order of the copies. `arrival` keeps the order of all frames, `flow` keeps the
+    /// order within each flow only.
     #[arg(long, value_name = "ORDER", value_enum, default_value_t = SendOrder::Arrival,
         requires = "send")]
     order: SendOrder,
 
-    /// How fast: max (default without --send), original (default with it), 2x, 50kpps, 1Gbps.
-    /// Packets and bits are those of the copies, as Ethernet frames.
+    /// Speed: max (default without --send), original (default with --send), or a value such as 2x,
+    /// 50kpps or 1Gbps. Rates count the packets and bits of the copies, as Ethernet frames.
     #[arg(long, value_name = "SPEED")]
     speed: Option<Speed>,
 
@@ -73,8 +74,10 @@ pub(super) struct ReplayFlags {
     #[command(flatten)]
     sandbox: SandboxFlags,
 
-    /// How the report is printed: a table on standard error, and as JSON on standard output too.
-    #[arg(long, value_name = "FORM", value_enum, default_value_t = ReportFormat::Table)]
+    /// Format of the report. `table` prints it to standard error; `json` also prints one JSON object
+    /// to standard output.
+    #[arg(long = "format", visible_alias = "report", value_name = "FORMAT", value_enum,
+        default_value_t = ReportFormat::Table)]
     report: ReportFormat,
 }
 
@@ -84,7 +87,7 @@ pub(super) enum ReportFormat {
     Json,
 }
 
-/// What will be done: all names resolved, all files open.
+/// A replay with all names resolved and all files open.
 struct ReplayPlan {
     table: Arc<MirrorTable>,
     direction: Option<Direction>,
@@ -118,7 +121,7 @@ pub(super) fn run(flags: &ReplayFlags) -> Result<Exit, Failure> {
     Ok(if errors.is_empty() { Exit::Done } else { Exit::Failed })
 }
 
-/// Why nothing of an output stays.
+/// The drop cause of all copies of an output that failed.
 fn drop_cause(error: &io::Error) -> DropCause {
     match error.kind() {
         io::ErrorKind::Interrupted => DropCause::Interrupted,
@@ -152,6 +155,7 @@ fn plan(flags: &ReplayFlags) -> Result<ReplayPlan, Failure> {
         output: flags.write.as_deref().filter(|path| path.as_os_str() != "-"),
         sends: flags.send,
     });
+    inputs::check_standard_input(&flags.inputs, &flags.sessions)?;
     let table = flags.sessions.table()?;
     let stop = StopFlag::new();
     let sources = inputs::open(&flags.inputs, &stop)?;
@@ -169,23 +173,23 @@ fn plan(flags: &ReplayFlags) -> Result<ReplayPlan, Failure> {
     })
 }
 
-/// What goes together on a command line and what does not.
+/// Refuses options that conflict.
 fn check(flags: &ReplayFlags) -> Result<(), Failure> {
     if flags.passes > 1 && flags.inputs.iter().any(|input| input.as_os_str() == "-") {
         let passes = flags.passes;
         return Err(Failure::usage(format_args!(
-            "--loop `{passes}`: standard input comes only once"
+            "--loop `{passes}`: expected 1, because standard input can be read only once"
         )));
     }
     let Some(path) = &flags.write else { return Ok(()) };
     if path.as_os_str() == "-" && flags.report == ReportFormat::Json {
-        return Err(Failure::usage("--write `-`: standard output is taken by --report json"));
+        return Err(Failure::usage("--write `-`: --format json already writes to standard output"));
     }
     check_output_name(path, &flags.inputs)
 }
 
-/// Takes every capture through the worker, as often as asked for. A damaged capture ends for this
-/// pass, and the next one follows.
+/// Runs every capture through the worker, once per pass. An error in a capture ends that capture for
+/// this pass; the next capture follows.
 fn replay_captures(
     plan: &mut ReplayPlan,
     worker: &mut Worker,
@@ -217,7 +221,7 @@ fn replay_captures(
             };
             progress.finish_capture(source);
             match ended {
-                // Said once, however often the capture is read.
+                // Report it once, not in each pass.
                 Err(error) if pass == 0 => errors.push(error.to_string()),
                 _ => {}
             }
@@ -226,8 +230,8 @@ fn replay_captures(
     if plan.stop.is_set() { Err(interrupted()) } else { plan.outputs.flush() }
 }
 
-/// A file that is not whole does not get its name.
+/// The error of a replay that a signal ended. An incomplete file is not kept.
 fn interrupted() -> io::Error {
-    let what = "interrupted by a signal before the end; a file that is not whole is not kept";
+    let what = "interrupted by a signal before the end; the incomplete output file is removed";
     io::Error::new(io::ErrorKind::Interrupted, what)
 }

@@ -1,4 +1,5 @@
-//! The report: what was received, mirrored, left behind and lost, as a table and as JSON.
+//! The report of `replay` and `run`: frames received, mirrored, not mirrored and dropped, as a table
+//! and as JSON.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -9,7 +10,7 @@ use serde::Serialize;
 
 use crate::dataplane::{Counters, DropCause, MirrorTable, NotMirrored, SessionCounters};
 
-/// What a run did, ready to be printed.
+/// The counters of a run, ready to be printed.
 #[derive(Debug, Serialize)]
 pub(super) struct MirrorReport {
     received: u64,
@@ -20,8 +21,8 @@ pub(super) struct MirrorReport {
     sessions: Vec<SessionSummary>,
     targets: Vec<TargetSummary>,
     elapsed_ns: u64,
-    /// Live only: frames that the kernel delivered and that are not counted above, or are counted
-    /// twice. Anything but zero is a fault of this program.
+    /// Live only: the difference between the frames that the kernel delivered and the frames that are
+    /// counted. Not zero means a bug in this program.
     #[serde(skip_serializing_if = "Option::is_none")]
     unaccounted: Option<u64>,
     #[serde(skip)]
@@ -38,7 +39,7 @@ struct SessionSummary {
     mirrored: u64,
     mirrored_bytes: u64,
     truncated: u64,
-    /// Of the truncated ones those that PacketLength alone would not have cut, or not so far.
+    /// Truncated copies that are shorter than PacketLength because of the target's MTU.
     truncated_to_mtu: u64,
 }
 
@@ -51,17 +52,17 @@ struct TargetSummary {
     further_addresses: Vec<String>,
     mirrored: u64,
     mirrored_bytes: u64,
-    /// How many answers said that nobody listens; such a copy did leave.
+    /// ICMP port-unreachable replies. The copies were sent.
     refused: u64,
-    /// How many answers said that the target cannot be reached.
+    /// Other ICMP destination-unreachable replies.
     unreachable: u64,
 }
 
 impl MirrorReport {
-    /// Takes in what came back from the targets that copies were sent to.
+    /// Adds the delivery errors of the targets.
     pub(super) fn add_delivery_errors(&mut self, sent: &[crate::io::udp::TargetReport]) {
         for reported in sent {
-            // By address: an index may be that of a table that is no longer in force.
+            // Match by address, because the index may refer to an older table.
             let address = reported.destination.to_string();
             let has = |one: &&mut TargetSummary| {
                 one.address == address || one.further_addresses.contains(&address)
@@ -73,7 +74,7 @@ impl MirrorReport {
         }
     }
 
-    /// Takes all copies for lost: the file that they were written to did not get its name.
+    /// Counts all copies as dropped, because the output file was not kept.
     pub(super) fn count_all_as_dropped(&mut self, cause: DropCause) {
         let lost = std::mem::take(&mut self.mirrored);
         self.mirrored_bytes = 0;
@@ -95,8 +96,8 @@ impl MirrorReport {
         report
     }
 
-    /// The report of a live run: each interface has its own table, and `other` is what was counted
-    /// besides.
+    /// The report of a live run. Each interface has its own table; `other` has the counters of removed
+    /// interfaces and sessions.
     pub(super) fn from_interfaces<'a>(
         interfaces: impl Iterator<Item = (&'a MirrorTable, &'a Counters)> + Clone,
         other: &'a Counters,
@@ -144,7 +145,7 @@ impl MirrorReport {
         }
     }
 
-    /// Says how many frames of a live run are not accounted for.
+    /// Sets the number of unaccounted frames of a live run.
     pub(super) const fn set_unaccounted(&mut self, frames: u64) {
         self.unaccounted = Some(frames);
     }
@@ -154,7 +155,7 @@ impl MirrorReport {
         serde_json::to_string(self).map(|text| text + "\n").unwrap_or_default()
     }
 
-    /// Tables for a reader, 80 columns wide where names are short.
+    /// The tables, at most 80 columns wide if the names are short.
     pub(super) fn table(&self) -> String {
         let mut text = String::new();
         let nanoseconds = u128::from(self.elapsed_ns.max(1));

@@ -1,4 +1,5 @@
-//! Which files and sockets a command line needs, for the sandbox that the command works in.
+//! Derives the sandbox of a command (Landlock and seccomp) from the files and ports that its command
+//! line names.
 
 use std::path::{Path, PathBuf};
 
@@ -8,8 +9,8 @@ use super::terminal;
 use crate::io::record::OutputFile;
 use crate::io::sandbox::{Enforcement, NetworkAccess, Sandbox, parent_folder};
 
-/// Files of the kernel that are read while interfaces come and go: memory, limits of the memory
-/// cgroup and of processors, and the number that the ids of devices are made from.
+/// Kernel files that `run` reads when interfaces appear and disappear: memory size, limits of the
+/// memory cgroup and the processors, and the machine id from which device ids are derived.
 const HOST_PATHS: [&str; 6] = [
     "/proc/self",
     "/proc/meminfo",
@@ -19,12 +20,11 @@ const HOST_PATHS: [&str; 6] = [
     "/etc/machine-id",
 ];
 
-/// Whether there is a sandbox.
+/// The flag that disables the sandbox.
 #[derive(Debug, Args)]
 pub(super) struct SandboxFlags {
-    /// Run without the sandbox. In it, the process can open only the files that the command line
-    /// names (Landlock), and make only the system calls that it needs (seccomp), as far as the
-    /// kernel has these.
+    /// Run without the sandbox. The sandbox limits the process to the files that the command line
+    /// names (Landlock) and to the system calls that it needs (seccomp), if the kernel supports them.
     #[arg(long)]
     no_sandbox: bool,
 }
@@ -47,7 +47,7 @@ impl SandboxFlags {
         let network = if files.sends { NetworkAccess::Send } else { NetworkAccess::None };
         let mut sandbox = Sandbox::new(network);
         for path in files.inputs.iter().chain(files.configs) {
-            // A folder that was named by mistake is to be reported as one.
+            // Also allows a directory that was named by mistake, so that the error can say so.
             sandbox.allow_read(path.clone());
         }
         if files.sends {
@@ -62,20 +62,19 @@ impl SandboxFlags {
             Some(path) => sandbox.allow_write(path),
             None => {}
         }
-        // Where a kernel lacks a sandbox, reading a capture is as it is for other programs.
+        // A kernel without Landlock or seccomp is no error: captures are then read without it.
         let _ = sandbox.enter();
     }
 
-    /// The sandbox of a run, which is entered after its files were opened and before its threads
-    /// start.
+    /// The sandbox of `run`. It is entered after the files are opened and before threads start.
     pub(super) fn sandbox_for_run(&self, files: &RunFiles<'_>) -> Option<Sandbox> {
         if self.no_sandbox {
             return None;
         }
         let mut sandbox = Sandbox::new(NetworkAccess::Serve);
         HOST_PATHS.iter().for_each(|path| sandbox.allow_read(path));
-        for path in files.configs {
-            // A file that is read again may have been replaced, and may be a link.
+        for path in files.configs.iter().filter(|path| path.as_os_str() != "-") {
+            // A reload opens the file again. It may be a new file or a symbolic link by then.
             sandbox.allow_read(parent_folder(path));
             if let Ok(real) = path.canonicalize() {
                 sandbox.allow_read(parent_folder(&real));
@@ -95,16 +94,16 @@ impl SandboxFlags {
     }
 }
 
-/// The files that a run opens after it has begun, and the ports that it listens on.
+/// The files that `run` opens after its start, and the ports on which it listens.
 pub(super) struct RunFiles<'a> {
     pub(super) configs: &'a [PathBuf],
     pub(super) state: Option<&'a Path>,
-    /// Where the file with generated credentials is, which is removed at the end.
+    /// The directory of the generated credentials file, which is removed at the end.
     pub(super) credentials_directory: Option<&'a Path>,
     pub(super) ports: Vec<u16>,
 }
 
-/// Says what is not enforced.
+/// Reports the parts of the sandbox that the kernel does not enforce.
 pub(super) fn report_unenforced(entered: &Enforcement) {
     let lacks = [("files", &entered.filesystem), ("system calls", &entered.syscalls)];
     for (what, enforced) in lacks {

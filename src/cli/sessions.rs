@@ -1,6 +1,6 @@
-//! Which sessions a command works with: from configuration, or one that the command line implies.
+//! The sessions of a command: those of configuration files, or the one that `--target` defines.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,25 +10,29 @@ use super::exit::Failure;
 use super::terminal;
 use crate::control::{CompileOptions, Registry, compile, config};
 use crate::dataplane::MirrorTable;
+use crate::io::capture::CaptureSource;
 use crate::model::{Direction, PacketLength, VXLAN_PORT, VirtualNetworkId, parse_target_address};
 
-/// What was typed about sessions.
+/// The flags that define sessions.
 #[derive(Debug, Args)]
 #[group(skip)]
 #[command(group = ArgGroup::new("sessions").args(["config", "target"]).required(true))]
 pub(super) struct SessionFlags {
-    /// Configuration: TOML, what the AWS CLI or `terraform show -json` prints (.json), CloudFormation
-    /// templates (.yaml, .yml, .template, .json); several are read as one.
+    /// Configuration file: TOML, output of the AWS CLI or of `terraform show -json` (.json), or a
+    /// CloudFormation template (.yaml, .yml, .template, .json); `-` is standard input. May be given
+    /// several times; the files are read as one.
     #[arg(long, value_name = "FILE")]
     config: Vec<PathBuf>,
 
-    /// Without --config: mirror everything to this address (port 4789 if left out).
+    /// Without --config: mirror everything to this address. The port defaults to 4789; write an IPv6
+    /// address with a port as [2001:db8::1]:4789.
     #[arg(long, value_name = "ADDRESS", conflicts_with = "config")]
     target: Option<String>,
 
-    /// With --target: the VXLAN network identifier, 0 to 16777215 [default: drawn from the seed]
+    /// With --target: VXLAN network identifier, 0 to 16777215 [default: generated from --seed]
     #[arg(
         long,
+        visible_alias = "vni",
         value_name = "N",
         requires = "target",
         conflicts_with = "config",
@@ -36,7 +40,7 @@ pub(super) struct SessionFlags {
     )]
     virtual_network_id: Option<i64>,
 
-    /// With --target: copy only the first N bytes of a frame, 1 to 8500.
+    /// With --target: truncate each copy to the first N bytes of the frame, 1 to 8500.
     #[arg(
         long,
         value_name = "N",
@@ -46,15 +50,15 @@ pub(super) struct SessionFlags {
     )]
     packet_length: Option<i64>,
 
-    /// Take every frame as inbound or outbound, whatever its addresses say.
+    /// Direction of every frame; its addresses are not used to determine it.
     #[arg(long, value_name = "DIRECTION", value_enum)]
     direction: Option<DirectionFlag>,
 
-    /// Network identifiers that nobody chose are drawn from this number.
+    /// Seed for the VXLAN network identifiers of sessions that have none.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
 
-    /// Outer source address where the network interface has none.
+    /// Outer source address of the copies of network interfaces that have no address.
     #[arg(long, value_name = "ADDRESS")]
     source: Option<IpAddr>,
 }
@@ -66,7 +70,7 @@ enum DirectionFlag {
 }
 
 impl SessionFlags {
-    /// The direction that was forced.
+    /// The value of `--direction`.
     pub(super) fn direction(&self) -> Option<Direction> {
         self.direction.map(|typed| match typed {
             DirectionFlag::Ingress => Direction::Ingress,
@@ -74,14 +78,14 @@ impl SessionFlags {
         })
     }
 
-    /// Reads, checks and compiles what was typed.
+    /// Reads, checks and compiles the sessions.
     pub(super) fn table(&self) -> Result<Arc<MirrorTable>, Failure> {
         let registry = self.registry()?;
         self.check_source(&registry)?;
         Ok(Arc::new(compile(&registry, &self.options())))
     }
 
-    /// Reads and checks what was typed.
+    /// Reads and checks the sessions.
     pub(super) fn registry(&self) -> Result<Registry, Failure> {
         match &self.target {
             Some(target) => self.accept_all_registry(target),
@@ -103,12 +107,12 @@ impl SessionFlags {
         )))
     }
 
-    /// The outer source address that was typed.
+    /// The value of `--source`.
     pub(super) const fn source(&self) -> Option<IpAddr> {
         self.source
     }
 
-    /// How it is compiled.
+    /// The options of compilation.
     pub(super) fn options(&self) -> CompileOptions {
         CompileOptions { seed: self.seed, source_address: self.source, ..CompileOptions::default() }
     }
@@ -118,18 +122,24 @@ impl SessionFlags {
         &self.config
     }
 
-    /// Whether any were typed.
+    /// Whether `--target` or `--config` was given.
     pub(super) const fn has_sessions(&self) -> bool {
         self.target.is_some() || self.has_config_files()
     }
 
-    /// Whether the sessions are those of files, which can be read again.
+    /// Whether `--config` was given.
     pub(super) const fn has_config_files(&self) -> bool {
         !self.config.is_empty()
     }
 
+    /// Whether a configuration is read from standard input, which is possible only once.
+    pub(super) fn uses_standard_input(&self) -> bool {
+        self.config.iter().any(|path| is_standard_input(path))
+    }
+
     /// One session with an accept-all filter in both directions.
     fn accept_all_registry(&self, target: &str) -> Result<Registry, Failure> {
+        note_missing_brackets(target);
         let target =
             parse_target_address("--target", target, VXLAN_PORT).map_err(Failure::usage)?;
         let vni = self.virtual_network_id.map(VirtualNetworkId::new).transpose();
@@ -140,6 +150,20 @@ impl SessionFlags {
     }
 }
 
+/// Prints a note where the last group of an IPv6 address looks like a port: `2001:db8::1:4789` is
+/// one address, and its port is the default.
+fn note_missing_brackets(target: &str) {
+    let Some((address, group)) = target.rsplit_once(':') else { return };
+    let looks_like_port = group.len() == 4 && group.bytes().all(|byte| byte.is_ascii_digit());
+    let are_addresses = [target, address].iter().all(|text| text.parse::<Ipv6Addr>().is_ok());
+    if looks_like_port && are_addresses {
+        terminal::notice(&format!(
+            "--target `{target}`: read as an IPv6 address without a port; write [{address}]:{group} \
+             for port {group} of {address}, or [{target}]:{VXLAN_PORT} to confirm this address"
+        ));
+    }
+}
+
 fn for_option(option: &'static str) -> impl Fn(crate::model::InvalidValue) -> Failure {
     move |mut invalid| {
         invalid.field = option;
@@ -147,11 +171,38 @@ fn for_option(option: &'static str) -> impl Fn(crate::model::InvalidValue) -> Fa
     }
 }
 
-/// Reads configuration files as one; says what is odd, fails with all that is wrong.
+/// Reads configuration files as one. Prints the warnings; fails with all errors.
 pub(super) fn read_config<P: AsRef<Path>>(files: &[P]) -> Result<Registry, Failure> {
-    let (registry, warnings) = config::read_files(files).into_result().map_err(Failure::usage)?;
+    if files.iter().filter(|path| is_standard_input(path.as_ref())).count() > 1 {
+        return Err(Failure::usage(
+            "--config `-`: expected at most once, because standard input can be read only once",
+        ));
+    }
+    let read = config::read_files(files).into_result();
+    let (registry, warnings) = read.map_err(|error| match captures_among(files) {
+        captures if captures.is_empty() => Failure::usage(error),
+        captures => Failure::usage(captures.join("\n")),
+    })?;
     for warning in &warnings {
         terminal::warn(&warning.to_string());
     }
     Ok(registry)
+}
+
+/// An error for each file that is a capture. Pipes are not opened again.
+fn captures_among<P: AsRef<Path>>(files: &[P]) -> Vec<String> {
+    let paths = files.iter().map(AsRef::as_ref).filter(|path| path.is_file());
+    let captures = paths.filter(|path| CaptureSource::open(path).is_ok());
+    let error = |path: &Path| {
+        format!(
+            "--config `{}`: expected a configuration, but this is a capture; a capture is an INPUT \
+             of replay or explain",
+            path.display()
+        )
+    };
+    captures.map(error).collect()
+}
+
+fn is_standard_input(path: &Path) -> bool {
+    path.as_os_str() == "-"
 }

@@ -1,5 +1,5 @@
-//! SIGINT, SIGTERM and SIGHUP request an orderly end; a second one, more than a second later, ends
-//! the process at once.
+//! SIGINT, SIGTERM and SIGHUP request an orderly end. A second signal more than 1 s later ends the
+//! process at once.
 
 use std::io;
 use std::path::Path;
@@ -12,7 +12,7 @@ pub(super) fn stop_on_signals(flag: &StopFlag) -> Result<(), Failure> {
     stop::stop_on_signals(flag).map_err(install_failure)
 }
 
-/// Sets the flag at the first SIGINT, SIGTERM or SIGHUP: for commands that reload nothing.
+/// Sets the flag at the first SIGINT, SIGTERM or SIGHUP. For commands that do not reload.
 pub(super) fn stop_on_signals_and_hang_up(flag: &StopFlag) -> Result<(), Failure> {
     stop_on_signals(flag)?;
     stop::stop_on_hang_up(flag).map_err(install_failure)
@@ -22,15 +22,24 @@ fn install_failure(error: io::Error) -> Failure {
     Failure::failed(format_args!("installing signal handlers: {error}"))
 }
 
-/// Names the file that a process which is ended at once leaves behind.
-pub(super) fn set_partial_file(partial: &Path, content: &str) {
+/// Sets the message of a process that a second signal ends at once: it names the file that remains.
+pub(super) fn set_partial_file(partial: &Path) {
     stop::set_last_message(format!(
-        "traffic-mirror: ended at once by a second signal; {content} so far is in {}\n",
+        "traffic-mirror: ended at once by a second signal; the frames received so far are in {}\n",
         partial.display()
     ));
 }
 
-/// Says that the file has its final name, or was removed.
+/// Sets the message of a process that a second signal ends at once, where its output can be written
+/// again. The temporary file that remains is removed by the next run with this output.
+pub(super) fn set_unwritten_file(output: &Path) {
+    stop::set_last_message(format!(
+        "traffic-mirror: ended at once by a second signal; {} was not written\n",
+        output.display()
+    ));
+}
+
+/// Clears the message: the file has its final name or was removed.
 pub(super) fn clear_partial_file() {
     stop::clear_last_message();
 }

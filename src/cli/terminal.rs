@@ -1,30 +1,30 @@
-//! The two streams a user reads.
+//! Standard output and standard error: diagnostics as text or JSON, and buffered output.
 
 use std::io::{self, BufWriter, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::io::clock;
 
-/// Whether diagnostics are written for programs.
+/// Whether diagnostics are JSON.
 static IS_JSON: AtomicBool = AtomicBool::new(false);
 
-/// From now on diagnostics are one JSON object a line: `timestamp` (RFC 3339), `level` (`info`,
+/// Switches diagnostics to one JSON object per line with `timestamp` (RFC 3339), `level` (`info`,
 /// `warn`, `error`) and `message`.
 pub(super) fn log_as_json() {
     IS_JSON.store(true, Ordering::Relaxed);
 }
 
-/// Says what is wrong, each line behind the name of the program.
+/// Prints an error. Each line starts with the name of the program.
 pub(super) fn error(message: &str) {
     message.lines().for_each(|line| log("error", "", line));
 }
 
-/// Says what happened, on a line of its own.
+/// Prints an informational line.
 pub(super) fn notice(message: &str) {
     log("info", "", message);
 }
 
-/// Says what is odd.
+/// Prints a warning.
 pub(super) fn warn(message: &str) {
     message.lines().for_each(|line| log("warn", "warning: ", line));
 }
@@ -40,13 +40,13 @@ fn log(level: &str, prefix: &str, message: &str) {
     }
 }
 
-/// Puts text on standard error as it is.
+/// Writes text to standard error unchanged.
 pub(super) fn write_stderr(text: &str) {
-    // Nobody is left to hear that standard error is closed.
+    // There is no place to report that standard error is closed.
     let _ = anstream::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Standard output, a buffer in front of it.
+/// Standard output with a buffer of 64 KiB.
 pub(super) fn stdout() -> BufWriter<io::StdoutLock<'static>> {
     BufWriter::with_capacity(64 * 1024, io::stdout().lock())
 }

@@ -8,6 +8,7 @@ mod bench_compare;
 mod files;
 mod help;
 mod interfaces;
+mod mistakes;
 mod outputs;
 mod run;
 mod sandbox;

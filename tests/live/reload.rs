@@ -74,9 +74,9 @@ fn each_packet_is_mirrored_once_during_reloads() {
     let networks = by_network(&arrived);
     assert_eq!(networks.keys().copied().collect::<Vec<_>>(), [42, 43]);
     assert!(
-        mirror.count_lines_with("read again") > 10,
+        mirror.count_lines_with("configuration reloaded") > 10,
         "{}",
-        mirror.count_lines_with("read again")
+        mirror.count_lines_with("configuration reloaded")
     );
 
     // The last one stays in force when the next one is wrong, and the one after it is taken.
@@ -89,10 +89,10 @@ fn each_packet_is_mirrored_once_during_reloads() {
         (0..10).for_each(|number| pair.send(number, 200));
         assert_eq!(by_network(&collector.take_after(10)), [(43, 10)].into(), "{wrong}");
     }
-    let times = mirror.count_lines_with("read again");
+    let times = mirror.count_lines_with("configuration reloaded");
     replace(&lab, &config(44));
     mirror.signal("-HUP");
-    mirror.wait_for_lines("read again", times + 1);
+    mirror.wait_for_lines("configuration reloaded", times + 1);
     // The letter is there; a worker opens it between two bursts.
     pause(200);
     (0..10).for_each(|number| pair.send(number, 200));

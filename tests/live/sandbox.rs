@@ -105,12 +105,12 @@ fn a_configuration_symlink_cannot_be_redirected_after_the_start() {
         fs::remove_file(&path).unwrap();
         symlink("next.toml", &path).unwrap();
         mirror.signal("-HUP");
-        mirror.wait_for_lines("the configuration was read again", 1);
+        mirror.wait_for_lines("configuration reloaded", 1);
         fs::remove_file(&path).unwrap();
         symlink(&secret, &path).unwrap();
         mirror.signal("-HUP");
         if times == 0 {
-            mirror.wait_for_lines("going on with the one before", 1);
+            mirror.wait_for_lines("the previous one stays in force", 1);
             assert_eq!(
                 mirror.count_lines_with("Permission denied"),
                 1,
@@ -118,7 +118,7 @@ fn a_configuration_symlink_cannot_be_redirected_after_the_start() {
                 mirror.log_lines()
             );
         } else {
-            mirror.wait_for_lines("the configuration was read again", 2);
+            mirror.wait_for_lines("configuration reloaded", 2);
         }
         mirror.end().assert_no_loss();
         fs::remove_file(&path).unwrap();

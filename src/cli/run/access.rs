@@ -1,4 +1,4 @@
-//! Access to the endpoint: reads the files of credentials and certificate that options name.
+//! Access to the endpoint: reads the credentials and certificate files that options name.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -11,12 +11,12 @@ use crate::http::Certificate;
 use crate::io::private_file::{self, PrivateFileError};
 use crate::runtime::endpoint::AccessOptions;
 
-/// Whose requests the endpoint at `address` accepts.
+/// Which requests the endpoint at `address` accepts.
 pub(super) fn access(address: SocketAddr, flags: &EndpointFlags) -> Result<AccessOptions, Failure> {
     if flags.credentials.is_none() && !address.ip().is_loopback() {
         return Err(Failure::usage(format_args!(
             "--ec2-endpoint `{address}`: expected a loopback address such as 127.0.0.1:4566, or \
-             --credentials FILE with it: a generated key is known on this host only"
+             --credentials FILE beside it: a generated key can be read on this host only"
         )));
     }
     match flags.credentials.as_deref() {
@@ -34,16 +34,15 @@ pub(super) fn certificate(flags: &EndpointFlags) -> Result<Option<Certificate>, 
 
 fn credentials(path: &Path) -> Result<Credentials, Failure> {
     let name = path.display();
-    let text = String::from_utf8(secret("--credentials", path)?).map_err(|_| {
-        Failure::usage(format_args!("--credentials `{name}`: expected text in UTF-8"))
-    })?;
+    let text = String::from_utf8(secret("--credentials", path)?)
+        .map_err(|_| Failure::usage(format_args!("--credentials `{name}`: expected UTF-8 text")))?;
     Credentials::parse(&text).map_err(|sentences| {
         let lines = sentences.lines().map(|line| format!("--credentials `{name}`: {line}"));
         Failure::usage(lines.collect::<Vec<_>>().join("\n"))
     })
 }
 
-/// Reads a file that nobody else may read.
+/// Reads a file that only its owner may read.
 fn secret(option: &str, path: &Path) -> Result<Vec<u8>, Failure> {
     let name = path.display();
     private_file::read_secret(path).map_err(|error| match error {

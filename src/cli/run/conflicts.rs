@@ -1,22 +1,22 @@
-//! Options of `run` that would have no effect beside others, or at all: they are refused.
+//! Rejects options of `run` that have no effect, alone or beside other options.
 
 use super::flags::{CaptureFlag, KernelFilterMode, RunFlags};
 use crate::cli::exit::Failure;
 use crate::runtime::RingSize;
 
-/// Refuses an option whose value nothing would use.
+/// Rejects an option that has no effect.
 pub(super) fn check(flags: &RunFlags) -> Result<(), Failure> {
     if let Some(direction) = flags.sessions.direction() {
         return Err(Failure::usage(format_args!(
-            "--direction `{direction}`: expected no --direction: the kernel reports which frames \
-             of a live interface arrive and which leave"
+            "--direction `{direction}`: expected no --direction, because the kernel reports the \
+             direction of each frame of a live interface"
         )));
     }
     check_interface(flags)?;
     if flags.capture == CaptureFlag::Pnet { check_pnet(flags) } else { Ok(()) }
 }
 
-/// `--interface` names the device of the sessions that files or `--target` describe.
+/// `--interface` names the device of the sessions that files or `--target` define.
 fn check_interface(flags: &RunFlags) -> Result<(), Failure> {
     match &flags.interface {
         Some(device) if !flags.sessions.has_sessions() => Err(Failure::usage(format_args!(
@@ -27,12 +27,12 @@ fn check_interface(flags: &RunFlags) -> Result<(), Failure> {
     }
 }
 
-/// `--capture pnet` has one thread, no ring and no filter.
+/// `--capture pnet` has one thread, no ring and no kernel filter.
 fn check_pnet(flags: &RunFlags) -> Result<(), Failure> {
     let refused = |option: &str| {
         Err(Failure::usage(format_args!(
-            "{option}: expected no such option with --capture pnet, which has one thread for each \
-             interface, no ring and no kernel filter"
+            "{option}: not available with --capture pnet, which has one thread for each interface, \
+             no ring and no kernel filter"
         )))
     };
     if flags.workers > 1 {

@@ -1,4 +1,4 @@
-//! From what is typed about the endpoint to its options.
+//! Converts the flags of the endpoint to its options.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -25,7 +25,7 @@ pub(super) fn endpoint_options(
         address,
         account_id: flags.account_id.clone(),
         quotas: quotas(&flags.quota)?,
-        targets: places(flags)?,
+        targets: target_resolver(flags)?,
         state: flags.state.clone(),
         access: access::access(address, flags)?,
         hosts,
@@ -63,7 +63,7 @@ fn pin_interface(registry: &mut Registry, text: &str) -> Result<(), Failure> {
     registry.add_network_interface(interface).map_err(Failure::usage)
 }
 
-/// AWS's quotas but for those that were set.
+/// AWS's quotas, with the changes of `--quota`.
 fn quotas(texts: &[String]) -> Result<Quotas, Failure> {
     let mut quotas = Quotas::default();
     let mut names = BTreeSet::new();
@@ -84,14 +84,14 @@ fn quotas(texts: &[String]) -> Result<Quotas, Failure> {
     Ok(quotas)
 }
 
-/// What names of targets stand for, and where copies may go.
-fn places(flags: &EndpointFlags) -> Result<TargetResolver, Failure> {
-    let mut places = TargetResolver::default();
+/// The addresses of load balancers and endpoints, and the networks that copies may go to.
+fn target_resolver(flags: &EndpointFlags) -> Result<TargetResolver, Failure> {
+    let mut resolver = TargetResolver::default();
     for text in &flags.load_balancer {
-        pin(&mut places, ("--load-balancer", text), TargetKind::NetworkLoadBalancer)?;
+        pin(&mut resolver, ("--load-balancer", text), TargetKind::NetworkLoadBalancer)?;
     }
     for text in &flags.gwlb_endpoint {
-        pin(&mut places, ("--gwlb-endpoint", text), TargetKind::GatewayLoadBalancerEndpoint)?;
+        pin(&mut resolver, ("--gwlb-endpoint", text), TargetKind::GatewayLoadBalancerEndpoint)?;
     }
     for text in &flags.allow_target {
         let (block, has_host_bits) =
@@ -101,14 +101,14 @@ fn places(flags: &EndpointFlags) -> Result<TargetResolver, Failure> {
                 "--allow-target `{text}`: expected a network without host bits, such as {block}"
             )));
         }
-        places.allow(block);
+        resolver.allow(block);
     }
-    Ok(places)
+    Ok(resolver)
 }
 
-/// `NAME=ADDRESS,ADDRESS`, where names may have `=` in them.
+/// Adds a mapping `NAME=ADDRESS,ADDRESS`. A name may contain `=`.
 fn pin(
-    places: &mut TargetResolver,
+    resolver: &mut TargetResolver,
     (option, text): (&'static str, &str),
     kind: impl FnOnce(String) -> TargetKind,
 ) -> Result<(), Failure> {
@@ -122,12 +122,12 @@ fn pin(
         Failure::usage(format_args!("{option} `{text}`: {}", refused.message))
     })?;
     let addresses = parse_target_addresses(option, addresses, &kind).map_err(Failure::usage)?;
-    if places.is_pinned(name) {
+    if resolver.is_pinned(name) {
         return Err(Failure::usage(format_args!(
-            "{option} `{text}`: expected {name} once, with all its addresses behind `=`"
+            "{option} `{text}`: expected {name} once, with all its addresses after `=`"
         )));
     }
-    places.pin(name.to_owned(), addresses);
+    resolver.pin(name.to_owned(), addresses);
     Ok(())
 }
 

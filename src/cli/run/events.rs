@@ -1,4 +1,4 @@
-//! From the events of live mirroring to lines on standard error, the live line and systemd.
+//! Prints the events of live mirroring to standard error, and updates the live line and systemd.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,7 +12,7 @@ use crate::runtime::{Event, EventSink, Severity};
 /// Notified when mirroring cannot go on.
 pub(super) type Broken = Arc<Notify>;
 
-/// Prints every event. Heartbeats become the live line and reach systemd's watchdog.
+/// Prints every event. A heartbeat updates the live line and systemd's watchdog.
 pub(super) fn printer(broken: Broken) -> EventSink {
     let line = Mutex::new(LiveLine::new());
     EventSink::new(move |event| match event {
@@ -39,13 +39,13 @@ fn print(event: &Event) {
         && !address.ip().to_canonical().is_loopback()
     {
         terminal::warn(&format!(
-            "--metrics `{address}`: this is not a loopback address: every host that reaches it can \
-             read the names of interfaces, sessions and targets and their counters"
+            "--metrics `{address}`: this is not a loopback address; every host that can connect to it \
+             can read the names and counters of interfaces, sessions and targets"
         ));
     }
 }
 
-/// The sentence of an event; where an option can change what it says, with the option's name.
+/// The sentence of an event. Names the option that changes the reported setting, if there is one.
 fn sentence(event: &Event) -> String {
     match event {
         Event::RingMemory { sentence, is_reduced: true } => {

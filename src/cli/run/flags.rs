@@ -1,4 +1,4 @@
-//! What is typed after `run`.
+//! The flags of `run`, and their conversion to the options of live mirroring.
 
 use std::net::SocketAddr;
 use std::sync::OnceLock;
@@ -17,141 +17,150 @@ use crate::io::live::{KernelFilter, RingOptions, SocketMark};
 use crate::io::udp::{EgressMode, Segmentation, UdpOptions};
 use crate::runtime::{CaptureMethod, InterfaceNamespace, MetricsOptions, Options, RingSize};
 
+// The headings of `run --help`.
+const CAPTURE: &str = "Capture";
+const COPIES: &str = "Copies";
+const MONITORING: &str = "Monitoring and output";
+
 /// Mirror live interfaces until SIGINT or SIGTERM.
 ///
-/// The frames of each network interface (its `device`) go through its sessions, and the copies
-/// leave as UDP. Offloads may stay on: super-frames are cut and checksums finished as a network
-/// card would. Own copies and copies of copies are never mirrored, and no copy is fragmented.
-/// SIGHUP reads the configuration again; an interface that goes away is waited for. A second SIGINT
-/// or SIGTERM more than a second after the first ends the run at once, without a report.
+/// Evaluates the sessions of each network interface (its `device`) for every frame, and sends the
+/// copies as UDP. Offloads may stay on: super-frames are segmented and checksums completed as a
+/// network card does. Copies are never mirrored again, and no copy is fragmented. SIGHUP reloads the
+/// configuration. If an interface disappears, `run` waits until it is back. A second SIGINT or SIGTERM
+/// more than 1 s after the first ends the run at once, without a report.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  All of one interface to one collector:
+  Mirror everything on one interface to one collector:
     sudo traffic-mirror run --interface eth0 --target 192.0.2.10 --virtual-network-id 42
-  The sessions of a file, whose network interfaces name their device:
+  Use the sessions of a file, whose network interfaces name their device:
     sudo traffic-mirror run --config mirror.toml
-  Read the file again, and end with a report:
+  Let AWS clients create the sessions of eth0 (use the printed credentials file):
+    sudo traffic-mirror run --ec2-endpoint 127.0.0.1:4566 \\
+      --network-interface eni-0a1b2c3d4e5f60718=eth0 --state /var/lib/mirror.state
+    aws ec2 describe-traffic-mirror-sessions --endpoint-url http://127.0.0.1:4566
+  Reload the file, and end with a report:
     sudo kill -HUP PID
     sudo kill -TERM PID
-  As little latency as there can be, for a core:
+  Get the lowest latency, at the cost of one processor core:
     sudo traffic-mirror run --config mirror.toml --busy-poll --cpus 3")]
 pub(in crate::cli) struct RunFlags {
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Sessions")]
     pub(super) sessions: SessionFlags,
 
-    /// The device to mirror: with --target, or of the only network interface of a configuration.
-    #[arg(long, short, value_name = "DEVICE")]
+    /// Device to mirror, with --target or for the only network interface of a configuration.
+    #[arg(help_heading = "Sessions", long, short, value_name = "DEVICE")]
     pub(super) interface: Option<String>,
 
-    /// How frames are captured.
-    #[arg(long, value_name = "WAY", value_enum, default_value_t = CaptureFlag::Ring)]
+    /// Capture method.
+    #[arg(help_heading = CAPTURE, long, value_name = "METHOD", value_enum, default_value_t = CaptureFlag::Ring)]
     pub(super) capture: CaptureFlag,
 
-    /// Threads for each interface; a flow always goes to the same one.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    /// Threads for each interface. All frames of a flow go to the same thread.
+    #[arg(help_heading = CAPTURE, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(super) workers: u16,
 
-    /// Processors that the threads are pinned to, in turn, as in 0,2,3.
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    /// Processors to which the threads are pinned in turn, for example 0,2,3.
+    #[arg(help_heading = CAPTURE, long, value_name = "LIST", value_delimiter = ',')]
     pub(super) cpus: Vec<u16>,
 
-    /// Memory for frames that wait, for each thread of each interface: KiB, MiB or GiB. auto shares
-    /// 1/16 of the memory (or of the limit of the memory cgroup), at most 320 MiB, among all threads:
-    /// 1 MiB to 64 MiB each. Larger rings survive longer stalls: the ring overflows when its bytes
-    /// are used up. Rings that need more than half of the memory are refused.
-    #[arg(long, value_name = "SIZE", default_value = "auto", value_parser = parse_ring_size)]
+    /// Ring memory for each thread of each interface, with the unit KiB, MiB or GiB. `auto` divides 1/16
+    /// of the memory (or of the limit of the memory cgroup), at most 320 MiB, among all threads: 1 MiB
+    /// to 64 MiB each. A larger ring can buffer a longer stall before frames are dropped. Rings that
+    /// need more than half of the memory are rejected.
+    #[arg(help_heading = CAPTURE, long, value_name = "SIZE", default_value = "auto", value_parser = parse_ring_size)]
     pub(super) ring_size: RingSize,
 
-    /// Never sleep: a core for each thread, for the least latency.
-    #[arg(long)]
+    /// Poll the rings without sleeping. Gives the lowest latency; each thread uses a whole core.
+    #[arg(help_heading = CAPTURE, long)]
     pub(super) busy_poll: bool,
 
-    /// When the kernel drops frames that no session can want, before they are counted: auto does
-    /// so while many more come than are mirrored. With never, they are not cut to PacketLength
-    /// there either.
-    #[arg(long, value_name = "WHEN", value_enum, default_value_t = KernelFilterMode::Auto)]
+    /// When to drop frames that no session can match in the kernel. They are not counted there. `never`
+    /// also disables truncation to PacketLength in the kernel.
+    #[arg(help_heading = CAPTURE, long, value_name = "WHEN", value_enum, default_value_t = KernelFilterMode::Auto)]
     pub(super) kernel_filter: KernelFilterMode,
 
     /// Order of the copies to each target: `arrival` keeps the order of all frames. `flow` keeps it
     /// within each flow only and saves CPU time where frames of many flows alternate.
-    #[arg(long, value_name = "ORDER", value_enum, default_value_t = SendOrder::Arrival)]
+    #[arg(help_heading = COPIES, long, value_name = "ORDER", value_enum, default_value_t = SendOrder::Arrival)]
     order: SendOrder,
 
-    /// How copies are given to the kernel: `auto` sends complete Ethernet frames where the next
-    /// hop is known, past the firewall of this host; `ip` sends IP packets, which it filters.
-    #[arg(long, value_name = "MODE", value_enum, default_value_t = SendMode::Auto)]
+    /// How copies are sent. `auto` sends complete Ethernet frames if the next hop is known; they bypass
+    /// the firewall of this host. `ip` sends IP packets, which the firewall filters.
+    #[arg(help_heading = COPIES, long, value_name = "MODE", value_enum, default_value_t = SendMode::Auto)]
     egress: SendMode,
 
-    /// Whether consecutive copies of one flow and length leave as one message that the kernel or
-    /// the network card cuts (UDP segmentation offload).
-    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Gso::Auto)]
+    /// Whether to pass consecutive copies of one flow and length to the kernel as one message, which
+    /// the kernel or the network card segments (UDP segmentation offload).
+    #[arg(help_heading = COPIES, long, value_name = "WHEN", value_enum, default_value_t = Gso::Auto)]
     gso: Gso,
 
-    /// The device that copies leave by, whatever the routes say.
-    #[arg(long, value_name = "DEVICE")]
+    /// Send the copies through this device, independent of the routes.
+    #[arg(help_heading = COPIES, long, value_name = "DEVICE")]
     pub(super) bind_device: Option<String>,
 
-    /// The mark (SO_MARK) of the copies, by which the kernel's filter recognises them. By default
-    /// a number that no other mirror of the network namespace uses, within the bits 0x30ff.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Mark (SO_MARK) of the copies, by which the kernel filter recognises them [default: a number that
+    /// no other mirror in the network namespace uses, within the bits 0x30ff]
+    #[arg(help_heading = COPIES, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     mark: Option<u32>,
 
-    /// The mark that is chosen where none was given.
+    /// The mark that is chosen without `--mark`.
     #[arg(skip)]
     own_mark: OnceLock<SocketMark>,
 
-    /// The network namespace of the interfaces: a name of `ip netns`, or a path. It is entered once,
-    /// at start. Copies are sent from where the program was started.
-    #[arg(long, value_name = "NAME")]
+    /// Network namespace of the interfaces: a name of `ip netns`, or a path. It is entered once, at
+    /// start. Copies are sent from the namespace in which the program was started.
+    #[arg(help_heading = CAPTURE, long, value_name = "NAME")]
     pub(super) netns: Option<String>,
 
-    /// Show Prometheus metrics at http://ADDR:PORT/metrics, and /healthz.
-    #[arg(long, value_name = "ADDR:PORT", value_parser = listen_address::parse)]
+    /// Serve Prometheus metrics at http://ADDR:PORT/metrics, and /healthz.
+    #[arg(help_heading = MONITORING, long, value_name = "ADDR:PORT", value_parser = listen_address::parse)]
     pub(super) metrics: Option<SocketAddr>,
 
-    /// With --ec2-endpoint or --metrics: a host name that clients may use for this host, besides
-    /// localhost, loopback addresses and the address that they connect to. Requests with another
-    /// Host header are refused, because a web page may have caused them. May be repeated.
-    #[arg(long, value_name = "NAME")]
+    /// With --ec2-endpoint or --metrics: accept this host name in the Host header, besides localhost,
+    /// loopback addresses and the address of the connection. Other requests are rejected, because a
+    /// web page may have caused them. May be given several times.
+    #[arg(help_heading = MONITORING, long, value_name = "NAME")]
     allow_host: Vec<String>,
 
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "EC2 endpoint (with --ec2-endpoint)")]
     pub(super) endpoint: EndpointFlags,
 
     #[command(flatten)]
     pub(super) sandbox: SandboxFlags,
 
-    /// How diagnostics are written: for people, or one JSON object a line.
-    #[arg(long, value_name = "FORM", value_enum, default_value_t = LogFormat::Text)]
+    /// Format of diagnostics: text, or one JSON object per line with a timestamp.
+    #[arg(help_heading = MONITORING, long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub(super) log: LogFormat,
 
-    /// How the report is printed at the end: a table on standard error, and as JSON on standard
-    /// output too.
-    #[arg(long, value_name = "FORM", value_enum, default_value_t = ReportFormat::Table)]
+    /// Format of the report at the end. `table` prints it to standard error; `json` also prints one
+    /// JSON object to standard output.
+    #[arg(help_heading = MONITORING, long = "format", visible_alias = "report",
+        value_name = "FORMAT", value_enum, default_value_t = ReportFormat::Table)]
     pub(super) report: ReportFormat,
 }
 
-/// How diagnostics are written.
+/// The format of diagnostics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum LogFormat {
-    /// Lines for people.
+    /// Lines of text.
     Text,
-    /// One JSON object a line: timestamp, level, message.
+    /// One JSON object per line: timestamp, level, message.
     Json,
 }
 
-/// How frames are captured.
+/// The capture method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum CaptureFlag {
-    /// By packet rings, offloads repaired.
+    /// Packet rings (TPACKET_V3), with repair of offloaded frames.
     Ring,
-    /// By pnet, one frame at a time and as they come: portable, slow, one thread, no repair.
+    /// The pnet crate, one frame at a time: portable, slow, one thread, no repair of offloads.
     Pnet,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum SendMode {
-    /// Complete frames where the next hop is known, otherwise IP packets.
+    /// Ethernet frames if the next hop is known, otherwise IP packets.
     Auto,
     /// IP packets.
     Ip,
@@ -159,7 +168,7 @@ enum SendMode {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Gso {
-    /// Where they are cut before anybody sees them: not over virtual devices that hand them on.
+    /// Only where the message is segmented before it reaches a receiver: not over virtual devices.
     Auto,
     /// Always.
     On,
@@ -170,7 +179,7 @@ enum Gso {
 /// When the kernel drops frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum KernelFilterMode {
-    /// While more than 50,000 frames a second come and less than half of them are mirrored.
+    /// While more than 50,000 frames/s arrive and fewer than half of them are mirrored.
     Auto,
     /// Always.
     Always,
@@ -179,7 +188,7 @@ pub(super) enum KernelFilterMode {
 }
 
 impl RunFlags {
-    /// Sessions from the command line or files, or an endpoint that takes them.
+    /// Checks that the command line names sessions, or an endpoint through which clients create them.
     pub(super) fn check_complete(&self) -> Result<(), Failure> {
         if self.sessions.has_sessions() || self.endpoint.ec2_endpoint.is_some() {
             return Ok(());
@@ -195,8 +204,8 @@ impl RunFlags {
         let serves = self.metrics.is_some() || self.endpoint.ec2_endpoint.is_some();
         if let Some(name) = self.allow_host.first().filter(|_| !serves) {
             return Err(Failure::usage(format_args!(
-                "--allow-host `{name}`: expected --ec2-endpoint or --metrics with it, which serve \
-                 HTTP"
+                "--allow-host `{name}`: expected --ec2-endpoint or --metrics beside it, which \
+                 serve HTTP"
             )));
         }
         let mut hosts = HostNames::default();
@@ -206,7 +215,7 @@ impl RunFlags {
         Ok(hosts)
     }
 
-    /// The mark of the copies. Without `--mark` it is chosen when it is first wanted, and stays.
+    /// The mark of the copies. Without `--mark` it is chosen at the first call and does not change.
     pub(super) fn mark(&self) -> u32 {
         self.mark.unwrap_or_else(|| self.own_mark.get_or_init(SocketMark::choose).value())
     }

@@ -1,10 +1,10 @@
-//! Options that name a part of this host: it must be there.
+//! Checks options that name processors or devices of this host.
 
 use super::flags::RunFlags;
 use crate::cli::exit::Failure;
 use crate::io::links;
 
-/// Refuses `--cpus` and `--bind-device` that name what is not there.
+/// Rejects `--cpus` and `--bind-device` values that this host does not have.
 pub(super) fn check(flags: &RunFlags) -> Result<(), Failure> {
     check_processors(&flags.cpus)?;
     flags.bind_device.as_deref().map_or(Ok(()), check_device)

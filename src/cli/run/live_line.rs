@@ -1,4 +1,4 @@
-//! The live line: what happened in the last second, rewritten in place on a terminal.
+//! The live line: the rates of the last second, updated in place on a terminal.
 
 use std::fmt::Write;
 use std::io::IsTerminal;
@@ -11,10 +11,10 @@ use crate::dataplane::{Counters, DropCause};
 use crate::io::clock::Stopwatch;
 use crate::io::udp::TargetState;
 
-/// How many failing targets there is room for.
+/// The maximum number of failing targets in the line.
 const MAX_FAILING_SHOWN: usize = 3;
 
-/// Rates from one look at the counters to the next.
+/// Computes rates between two heartbeats.
 pub(super) struct LiveLine {
     bar: Option<ProgressBar>,
     last: Counters,
@@ -22,19 +22,19 @@ pub(super) struct LiveLine {
 }
 
 impl LiveLine {
-    /// A line where somebody sits at a terminal.
+    /// A line that is shown if standard error is a terminal.
     pub(super) fn new() -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             bar.with_style(ProgressStyle::with_template("{msg}").unwrap_or_else(|_| {
-                // The template is ours and sound; the default one shows the message as well.
+                // Unreachable, because the template is valid; the default also shows the message.
                 ProgressStyle::default_spinner()
             }))
         });
         Self { bar, last: Counters::default(), since: Stopwatch::start() }
     }
 
-    /// Says what came since it was last called; in words, whether there is a terminal or not.
+    /// Updates the line with the rates since the last call, and returns its text.
     pub(super) fn show(&mut self, now: Counters, failing: &[(SocketAddr, TargetState)]) -> String {
         let elapsed = std::mem::replace(&mut self.since, Stopwatch::start()).elapsed();
         let mut text = rates_text(&self.last, &now, elapsed);

@@ -1,7 +1,7 @@
-//! `run`: live interfaces in, copies out over UDP, until a signal.
+//! `run`: mirrors live interfaces to UDP targets until a signal.
 //!
-//! What belongs here: flags to options, events to lines, signals, privileges, the sandbox. What does
-//! not: live mirroring itself (`runtime`).
+//! What belongs here: conversion of flags to options and of events to lines, signals, privileges and
+//! the sandbox. What does not: live mirroring itself (`runtime`).
 
 mod access;
 mod conflicts;
@@ -44,16 +44,17 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
     if flags.log == LogFormat::Json {
         terminal::log_as_json();
     }
-    if !capability::has_net_raw() {
-        return Err(Failure::failed(
-            "no right to capture: this needs the capability CAP_NET_RAW, as root has it \
-             (`sudo`, or `setcap cap_net_raw+ep` on the program)",
-        ));
-    }
-    host_checks::check(flags)?;
+    // A wrong command line is reported before missing privileges.
     flags.check_complete()?;
+    host_checks::check(flags)?;
     conflicts::check(flags)?;
     let hosts = flags.host_names()?;
+    if !capability::has_net_raw() {
+        return Err(Failure::failed(
+            "missing the capability CAP_NET_RAW, which capturing needs: use `sudo`, or \
+             `setcap cap_net_raw+ep` on the program",
+        ));
+    }
     let namespace = match &flags.netns {
         Some(name) => InterfaceNamespace::enter(name, privileges::drop_in_namespace),
         None => Ok(InterfaceNamespace::default()),
@@ -109,7 +110,7 @@ fn credentials_directory(resources: &Resources) -> Option<&Path> {
     }
 }
 
-/// Leaves this thread, and those that start from now on, only what the run needs.
+/// Restricts this thread, and threads that start later, to the files and ports that the run needs.
 fn enter_sandbox(
     flags: &RunFlags,
     namespace: &InterfaceNamespace,
@@ -128,14 +129,14 @@ fn enter_sandbox(
     Ok(())
 }
 
-/// Names the option that an error is about.
+/// Adds the name of the option to an error.
 fn failure(flags: &RunFlags, error: Error) -> Failure {
     match error {
         Error::InvalidValue(sentence) => Failure::usage(sentence),
         Error::RingMemory { sentence, fitting } => {
             let advice = match fitting {
                 Some(fitting) => format!("--ring-size {fitting} would fit"),
-                None => "mirror fewer interfaces, or with fewer --workers".to_owned(),
+                None => "mirror fewer interfaces or use fewer --workers".to_owned(),
             };
             Failure::usage(format_args!("--ring-size {}: {sentence}; {advice}", flags.ring_size))
         }

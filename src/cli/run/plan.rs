@@ -1,4 +1,4 @@
-//! From the command line and files to the interfaces that are mirrored.
+//! Reads the resources of the command line and files, and checks the devices that they name.
 
 use std::net::IpAddr;
 
@@ -13,14 +13,14 @@ use crate::runtime::InterfaceNamespace;
 /// One interface that is mirrored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct MirroredInterface {
-    /// What the configuration calls it.
+    /// Its id in the configuration.
     id: NetworkInterfaceId,
-    /// What Linux calls it.
+    /// Its Linux device.
     device: String,
 }
 
-/// Reads the configuration and looks at the devices that it names, which have to be there. Every
-/// session of the registry has a network identifier.
+/// Reads the configuration and checks that its devices exist. Every session of the returned registry
+/// has a network identifier.
 pub(super) fn read_registry(
     flags: &RunFlags,
     namespace: &InterfaceNamespace,
@@ -73,7 +73,7 @@ fn name_device(flags: &RunFlags, registry: &mut Registry) -> Result<(), Failure>
     Ok(())
 }
 
-/// The interfaces that have a session, in their order.
+/// The interfaces that have a session, in order.
 fn sources(registry: &Registry) -> Vec<NetworkInterfaceId> {
     registry.sources().map(|interface| interface.id().clone()).collect()
 }
@@ -98,7 +98,7 @@ fn mirrored(registry: &Registry) -> Result<Vec<MirroredInterface>, Failure> {
         mirrored.push(MirroredInterface { id, device });
     }
     if mirrored.is_empty() {
-        return Err(Failure::usage("the configuration has no session, so there is nothing to do"));
+        return Err(Failure::usage("the configuration has no session: expected at least one"));
     }
     Ok(mirrored)
 }
@@ -113,7 +113,8 @@ fn missing_device(one: &MirroredInterface, links: &[Link]) -> Failure {
     ))
 }
 
-/// A copy for an address of the mirrored interface itself would come in there and go nowhere.
+/// Rejects a target whose address belongs to the mirrored interface, because its copies would not
+/// leave the host.
 fn check_target_is_remote(
     registry: &Registry,
     one: &MirroredInterface,
@@ -127,8 +128,8 @@ fn check_target_is_remote(
             |own: &IpAddr| returns_to_device(&link.addresses, link.is_loopback, *own);
         if let Some(address) = addresses.find(returns_to_device) {
             return Err(Failure::usage(format_args!(
-                "address `{address}` of target `{}`: expected that of another host, but it is an \
-                 address of `{}`, which is mirrored to it: its copies would never leave",
+                "address `{address}` of target `{}`: expected an address of another host, but it is \
+                 an address of the mirrored device `{}`, so the copies would not leave this host",
                 target.id(),
                 one.device
             )));

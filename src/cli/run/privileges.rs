@@ -1,8 +1,8 @@
-//! Privileges: which capabilities a run keeps of those that it was started with.
+//! Drops the capabilities that a run does not need.
 //!
-//! They are dropped before any other thread starts, because each thread has its own and inherits
-//! those of the thread that starts it. The thread that lives in another network namespace starts
-//! before, since entering needs CAP_SYS_ADMIN; it gives up the same right after it has entered.
+//! This happens before other threads start, because each thread has its own capabilities and
+//! inherits those of its creator. The thread of another network namespace starts earlier, because
+//! entering a namespace needs CAP_SYS_ADMIN; it drops its capabilities after it has entered.
 
 use std::net::UdpSocket;
 
@@ -14,34 +14,34 @@ use socket2::SockRef;
 
 use crate::cli::terminal;
 
-/// Keeps what capturing and marking need, gives up all else for good, and says what is left.
+/// Keeps the capabilities for capturing and marking, drops all others permanently, and prints the
+/// result.
 pub(super) fn drop_unneeded(mark: u32) {
     let Some(had) = limit_bounding_set() else { return };
     let mut needed = CapabilitySet::NET_RAW;
     limit_effective(needed, had);
-    // SO_MARK wants CAP_NET_ADMIN before Linux 5.17, and CAP_NET_RAW is enough since.
+    // SO_MARK needs CAP_NET_ADMIN before Linux 5.17; since then CAP_NET_RAW is sufficient.
     if !can_set_mark(mark) {
         needed |= CapabilitySet::NET_ADMIN;
     }
-    // The first step left the permitted set as it was, so that this one can be made.
+    // The first step kept the permitted set, so that CAP_NET_ADMIN can still be kept here.
     let kept = keep_permanently(needed, had);
-    terminal::notice(&format!("rights kept: {}", names(kept)));
+    terminal::notice(&format!("capabilities kept: {}", names(kept)));
 }
 
-/// The same for the calling thread, which has entered the namespace of the interfaces: it opens
-/// packet sockets there and marks nothing.
+/// The same for the thread that has entered the namespace of the interfaces. It opens packet sockets
+/// and sets no mark.
 pub(super) fn drop_in_namespace() {
     if let Some(had) = limit_bounding_set() {
         keep_permanently(CapabilitySet::NET_RAW, had);
     }
 }
 
-/// No program that this thread starts can have more than CAP_NET_RAW. Returns what the thread
-/// itself has.
+/// Limits the programs that this thread starts to CAP_NET_RAW. Returns the thread's own capabilities.
 fn limit_bounding_set() -> Option<CapabilitySets> {
     let had = capabilities(None).ok()?;
     for capability in CapabilitySet::all().iter().filter(|one| *one != CapabilitySet::NET_RAW) {
-        // Only who may change capabilities may do that; others have little to give up.
+        // Needs CAP_SETPCAP. A process without it has few capabilities to drop.
         let _ = remove_capability_from_bounding_set(capability);
     }
     let _ = clear_ambient_capability_set();
@@ -49,10 +49,10 @@ fn limit_bounding_set() -> Option<CapabilitySets> {
     Some(had)
 }
 
-/// Uses no more than `needed` from now on.
+/// Reduces the effective set to `needed`.
 fn limit_effective(needed: CapabilitySet, had: CapabilitySets) {
     let effective = needed & had.permitted;
-    // Where that is refused nothing is worse than before.
+    // If this fails, the capabilities stay as they were.
     let _ = set_capabilities(None, CapabilitySets { effective, ..had });
 }
 

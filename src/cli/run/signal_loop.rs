@@ -13,7 +13,7 @@ use crate::cli::terminal;
 use crate::io::StopFlag;
 use crate::runtime::{InterfaceNamespace, LiveMirror};
 
-/// What signals act on.
+/// The run that signals reload or stop.
 pub(super) struct Mirroring<'a> {
     pub(super) flags: &'a RunFlags,
     pub(super) mirror: &'a LiveMirror,
@@ -22,8 +22,8 @@ pub(super) struct Mirroring<'a> {
     pub(super) broken: Broken,
 }
 
-/// Returns at the first SIGINT or SIGTERM, also one that came before: the stop flag is set by it.
-/// False where mirroring cannot go on.
+/// Returns at the first SIGINT or SIGTERM, also if it arrived before the call, because it set the stop
+/// flag. Returns false if mirroring cannot continue.
 pub(super) fn until_stopped(mirroring: &Mirroring<'_>) -> Result<bool, Failure> {
     let runtime = Builder::new_current_thread().enable_io().build();
     let runtime = runtime.map_err(Failure::failed)?;
@@ -31,7 +31,7 @@ pub(super) fn until_stopped(mirroring: &Mirroring<'_>) -> Result<bool, Failure> 
 }
 
 async fn wait(mirroring: &Mirroring<'_>) -> io::Result<bool> {
-    // These streams wake the loop. What a signal means is decided by the handlers that set `stop`.
+    // These streams only wake the loop; the signal handlers set `stop`.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -49,25 +49,30 @@ async fn wait(mirroring: &Mirroring<'_>) -> io::Result<bool> {
     Ok(is_sound)
 }
 
-/// Reads the configuration again; where it is wrong the old one stays in force.
+/// Reloads the configuration. An invalid configuration is reported and the old one stays in force.
 fn reload(mirroring: &Mirroring<'_>) {
     let flags = mirroring.flags;
     if flags.endpoint.ec2_endpoint.is_some() {
-        return terminal::notice("SIGHUP: with --ec2-endpoint files are read at the start only");
+        return terminal::notice(
+            "SIGHUP ignored: with --ec2-endpoint, files are read only at start",
+        );
     }
     if !flags.sessions.has_config_files() {
-        return terminal::notice("SIGHUP: there is no configuration file to read again");
+        return terminal::notice("SIGHUP ignored: there is no configuration file to reload");
+    }
+    if flags.sessions.uses_standard_input() {
+        return terminal::notice("SIGHUP ignored: --config `-` cannot be read again");
     }
     systemd::reloading();
     match plan::read_registry(flags, mirroring.namespace) {
         Ok(registry) => {
             mirroring.mirror.replace(&registry);
-            terminal::notice("the configuration was read again");
+            terminal::notice("configuration reloaded");
         }
         Err(failure) => {
             mirroring.mirror.count_failed_replace();
             terminal::error(&failure.to_string());
-            terminal::warn("the configuration is wrong: going on with the one before");
+            terminal::warn("the configuration is invalid; the previous one stays in force");
         }
     }
     systemd::ready();

@@ -1,13 +1,13 @@
-//! Tells systemd how a run is doing (sd_notify(3)); elsewhere nobody listens, and nothing happens.
+//! Notifies systemd of the state of a run (sd_notify(3)). Without systemd it does nothing.
 
 use sd_notify::{NotifyState, notify};
 
-/// Frames are taken from now on.
+/// Mirroring has started.
 pub(super) fn ready() {
     send(&[NotifyState::Ready]);
 }
 
-/// The configuration is being read again.
+/// The configuration is being reloaded.
 pub(super) fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => send(&[NotifyState::Reloading, now]),
@@ -20,12 +20,12 @@ pub(super) fn stopping() {
     send(&[NotifyState::Stopping]);
 }
 
-/// All workers are alive; how the run is doing in a few words.
+/// All workers are alive; `status` is shown by `systemctl status`.
 pub(super) fn alive(status: &str) {
     send(&[NotifyState::Watchdog, NotifyState::Status(status)]);
 }
 
 fn send(states: &[NotifyState<'_>]) {
-    // A manager that does not listen is no reason to stop mirroring.
+    // A failed notification does not affect mirroring.
     let _ = notify(states);
 }

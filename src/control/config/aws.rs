@@ -4,8 +4,9 @@
 //! becomes the table that a TOML file has for it; values keep their positions in the JSON text.
 //! Unused keys and null values are left out.
 
+use super::api_keys::warn_of_capitals;
 use super::aws_parts::{private_addresses, rename_keys, rules_of_filter};
-use super::collector::ProblemCollector;
+use super::collector::{ProblemCollector, api_spelling};
 use super::document::{Node, SourcePosition, Table, Value};
 use super::fields::tables_of;
 use super::resource::{Kind, Resource};
@@ -68,6 +69,7 @@ fn read_object<'a>(
     out: &mut ProblemCollector<'_>,
 ) -> bool {
     let mut is_known = false;
+    warn_of_capitals(table, KNOWN.map(|(name, _)| name.to_owned()), out);
     for (name, part) in KNOWN {
         let Some(entry) = table.entry(name) else { continue };
         is_known = true;
@@ -95,6 +97,13 @@ pub(super) fn resource<'a>(
     object: &Table<'a>,
     out: &mut ProblemCollector<'_>,
 ) -> Table<'a> {
+    let keys: &[&str] = match kind {
+        Kind::Session => &SESSION,
+        Kind::Target => &TARGET,
+        Kind::NetworkInterface => &NETWORK_INTERFACE,
+        Kind::Filter => &FILTER,
+    };
+    warn_of_capitals(object, keys.iter().map(|key| api_spelling(key)), out);
     match kind {
         Kind::Session => rename_keys(object, &SESSION, out),
         Kind::Target => rename_keys(object, &TARGET, out),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::document::{SourcePosition, Table};
+use super::document::{SourcePosition, Table, Value};
 use super::fields::Fields;
 use super::resources::{description, tags};
 use crate::model::{
@@ -28,6 +28,19 @@ pub(super) const RULE: [&str; 11] = [
 ];
 
 pub(super) const PORT_RANGE: [&str; 2] = ["from_port", "to_port"];
+
+/// Protocols that a rule may name, with their IANA numbers.
+const PROTOCOLS: [(&str, i64); 9] = [
+    ("icmp", 1),
+    ("igmp", 2),
+    ("tcp", 6),
+    ("udp", 17),
+    ("gre", 47),
+    ("esp", 50),
+    ("ah", 51),
+    ("icmpv6", 58),
+    ("sctp", 132),
+];
 
 const A_BLOCK: &str = "a CIDR block such as 0.0.0.0/0";
 
@@ -96,7 +109,7 @@ fn rule(fields: &mut Fields<'_, '_, '_, '_>) -> Option<FilterRule> {
     let source = cidr_block("source_cidr_block", fields);
     let destination = cidr_block("destination_cidr_block", fields);
     let rule_match = RuleMatch {
-        protocol: fields.number("protocol", Protocol::new),
+        protocol: protocol(fields),
         source_ports: port_range("source_port_range", fields),
         destination_ports: port_range("destination_port_range", fields),
     };
@@ -115,6 +128,25 @@ fn rule(fields: &mut Fields<'_, '_, '_, '_>) -> Option<FilterRule> {
     };
     (rule.id, rule.description, rule.tags) = (id, description, tags);
     whole.and(Some(rule))
+}
+
+/// A protocol: its number, or the name of a common one in any case.
+fn protocol(fields: &mut Fields<'_, '_, '_, '_>) -> Option<Protocol> {
+    match fields.entry("protocol").map(|entry| &entry.value.value) {
+        Some(Value::String(name)) if name.parse::<i64>().is_err() => {
+            fields.text("protocol", protocol_of_name)
+        }
+        _ => fields.number("protocol", Protocol::new),
+    }
+}
+
+fn protocol_of_name(name: &str) -> Result<Protocol, InvalidValue> {
+    let known = PROTOCOLS.iter().find(|(known, _)| name.eq_ignore_ascii_case(known));
+    known.map(|(_, number)| *number).map(Protocol::new).unwrap_or_else(|| {
+        let names = PROTOCOLS.map(|(name, _)| name).join(", ");
+        let expected = format!("a number from 0 to 255, or one of {names}");
+        Err(InvalidValue::new("protocol", name, expected))
+    })
 }
 
 fn cidr_block(key: &'static str, fields: &mut Fields<'_, '_, '_, '_>) -> Option<CidrBlock> {

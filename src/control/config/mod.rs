@@ -12,6 +12,7 @@
 //!      -> registry (assemble)
 //! ```
 
+mod api_keys;
 mod assemble;
 mod aws;
 mod aws_parts;
@@ -44,6 +45,9 @@ pub use problem::{Location, Problem, ProblemKind};
 pub use texts::{Format, Text};
 
 use super::Registry;
+
+/// The path that means standard input.
+const STANDARD_INPUT: &str = "-";
 
 /// At most this many bytes are read of a file, which can be an endless device.
 const MAX_FILE_LEN: u64 = 1 << 28;
@@ -94,6 +98,7 @@ impl ParsedConfig {
 /// Reads files as one configuration. The content of a `.json` file decides whether it is the output
 /// of the AWS CLI, a CloudFormation template, or the output of `terraform show -json`. Files ending
 /// in `.yaml`, `.yml` and `.template` are CloudFormation templates, all others TOML.
+/// The path `-` is standard input, whose content determines the format.
 ///
 /// ```no_run
 /// # use traffic_mirror::control::config;
@@ -106,16 +111,27 @@ pub fn read_files<P: AsRef<Path>>(paths: &[P]) -> ParsedConfig {
     let mut unreadable = Vec::new();
     let mut contents = Vec::new();
     for path in paths {
-        let name = path.as_ref().display().to_string();
+        let is_standard_input = path.as_ref().as_os_str() == STANDARD_INPUT;
+        let name = match is_standard_input {
+            true => "standard input".to_owned(),
+            false => path.as_ref().display().to_string(),
+        };
         match read_file(path.as_ref()) {
             Ok(bytes) => match decode(&name, bytes) {
-                Ok(text) => contents.push((name, text)),
+                Ok(text) => {
+                    let format = match is_standard_input {
+                        true => Format::of_content(&text),
+                        false => Format::of_name(&name),
+                    };
+                    contents.push((name, format, text));
+                }
                 Err(problem) => unreadable.push(*problem),
             },
             Err(error) => unreadable.push(cannot_read(name, &error)),
         }
     }
-    let texts: Vec<Text<'_>> = contents.iter().map(|(name, text)| Text::new(name, text)).collect();
+    let texts: Vec<Text<'_>> =
+        contents.iter().map(|(name, format, text)| Text { name, format: *format, text }).collect();
     let mut outcome = assemble::read(&texts, !unreadable.is_empty());
     if !unreadable.is_empty() {
         outcome.registry = None;
@@ -143,6 +159,9 @@ pub fn read_texts(texts: &[Text<'_>]) -> ParsedConfig {
 }
 
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    if path.as_os_str() == STANDARD_INPUT {
+        return read_limited(io::stdin().lock());
+    }
     let file = File::open(path)?;
     if file.metadata()?.is_dir() {
         return Err(io::Error::new(
@@ -150,6 +169,10 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
             "expected a file, got a directory",
         ));
     }
+    read_limited(file)
+}
+
+fn read_limited(file: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read_len = file.take(MAX_FILE_LEN + 1).read_to_end(&mut bytes)?;
     if u64::try_from(read_len).is_ok_and(|len| len > MAX_FILE_LEN) {

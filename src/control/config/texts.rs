@@ -26,6 +26,24 @@ impl Format {
             _ => Self::Toml,
         }
     }
+
+    /// The format of a text without a name, from its first line: JSON starts with an object or a list
+    /// of objects, YAML with `---` or `KEY:`; otherwise TOML.
+    #[must_use]
+    pub fn of_content(text: &str) -> Self {
+        let text = text.trim_start_matches('\u{feff}').trim_start();
+        let list = text.strip_prefix('[').map(str::trim_start);
+        if text.starts_with('{') || list.is_some_and(|items| items.starts_with(['{', ']'])) {
+            return Self::AwsJson;
+        }
+        let mut lines = text.lines().map(str::trim);
+        let line = lines.find(|line| !line.is_empty() && !line.starts_with('#')).unwrap_or("");
+        let key = line.split('=').next().unwrap_or("");
+        if line.starts_with("---") || (!key.starts_with('[') && key.contains(':')) {
+            return Self::Yaml;
+        }
+        Self::Toml
+    }
 }
 
 /// A text of a configuration.
@@ -141,6 +159,23 @@ mod tests {
             ("/dev/stdin", Format::Toml),
         ] {
             assert_eq!(Format::of_name(name), format, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_first_line_selects_the_format() {
+        for (text, format) in [
+            ("[[network_interface]]\n", Format::Toml),
+            ("# a: comment\n[settings]", Format::Toml),
+            ("settings.x = \"a:b\"", Format::Toml),
+            ("", Format::Toml),
+            ("\u{feff} {\"NetworkInterfaces\": []}", Format::AwsJson),
+            ("[\n  {}]", Format::AwsJson),
+            ("[]", Format::AwsJson),
+            ("---\nResources:", Format::Yaml),
+            ("# x\nAWSTemplateFormatVersion: '2010-09-09'", Format::Yaml),
+        ] {
+            assert_eq!(Format::of_content(text), format, "{text}");
         }
     }
 
