@@ -80,6 +80,7 @@
 //!
 //! ```text
 //! cli -> runtime -> {ec2, control, io} -> dataplane -> model
+//! cli -> bench -> {control, io}
 //! {runtime, ec2} -> http
 //! ```
 //!
@@ -96,6 +97,7 @@
 //! - [`runtime`]: live mirroring as a value, [`LiveMirror`](runtime::LiveMirror): options in, events
 //!   out.
 //! - [`http`]: the listener of every port: bounds, time-outs, TLS, and the check of the Host header.
+//! - [`bench`]: benchmarks of rules and packets, [`bench::run`]: options in, a report out.
 //! - [`cli`]: the commands of the binary.
 //!
 //! Nothing points up: what is on the right of an arrow knows nothing of what is on its left.
@@ -107,6 +109,7 @@
 //! [`CompileOptions::seed`](control::CompileOptions), which the caller may give: the same
 //! configuration and seed draw the same, from run to run and version to version.
 
+pub mod bench;
 pub mod cli;
 pub mod control;
 pub mod dataplane;
