@@ -80,6 +80,7 @@
 //!
 //! ```text
 //! cli -> runtime -> {ec2, control, io} -> dataplane -> model
+//! cli -> bench -> {control, io}
 //! {runtime, ec2} -> http
 //! ```
 //!
@@ -96,6 +97,7 @@
 //! - [`runtime`]: live mirroring as a value, [`LiveMirror`](runtime::LiveMirror): options in, events
 //!   out.
 //! - [`http`]: the listener of every port: bounds, time-outs, TLS, and the check of the Host header.
+//! - [`bench`]: benchmarks of rules and packets, [`bench::run`]: options in, a report out.
 //! - [`cli`]: the commands of the binary.
 //!
 //! Nothing points up: what is on the right of an arrow knows nothing of what is on its left.
@@ -110,6 +112,8 @@
 #[cfg(all(feature = "live", not(target_os = "linux")))]
 compile_error!("the feature `live` needs Linux: use default-features = false");
 
+#[cfg(feature = "bench")]
+pub mod bench;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod control;

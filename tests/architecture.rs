@@ -24,7 +24,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("http", &["http"]),
     ("ec2", &["ec2", "http", "control", "dataplane", "model"]),
     ("runtime", &["runtime", "ec2", "http", "control", "io", "dataplane", "model"]),
-    ("cli", &["cli", "runtime", "ec2", "http", "control", "io", "dataplane", "model"]),
+    ("bench", &["bench", "control", "io", "dataplane", "model"]),
+    ("cli", &["cli", "bench", "runtime", "ec2", "http", "control", "io", "dataplane", "model"]),
 ];
 
 /// What no file of `model` and `dataplane` may name: they run in memory and do not wait.

@@ -1,4 +1,4 @@
-//! What rules and packets cost: all but the times is the same in each run.
+//! `bench`: everything except the times is the same in each run.
 
 use crate::run::Scratch;
 
@@ -7,7 +7,7 @@ const RULES: &str = "@10.0.0.0/8\t0.0.0.0/0\t0 : 65535\t443 : 443\t0x06/0xFF\t0x
 @192.0.2.1/32\t0.0.0.0/0\t0 : 65535\t0 : 65535\t0x00/0x00\t0x0000/0x0000
 ";
 
-/// A header that the first rule takes, one for the second, one for nobody.
+/// A header that the first rule matches, one that the second rule matches, one without a match.
 const TRACE: &str = "167837953 3232235777 1024 443 6\n1 167837953 5 6 17\n1 2 3 4 6\n";
 
 fn scratch() -> Scratch {
@@ -36,6 +36,9 @@ fn every_stage_is_reported() {
         for stage in stages {
             let figures = &stage["ns_per_packet"];
             assert!(figures["min"].as_f64().unwrap() <= figures["p99"].as_f64().unwrap());
+            let latency = ["p50", "p99", "p99_9", "max"]
+                .map(|name| stage["latency_ns"][name].as_u64().unwrap());
+            assert!(latency.is_sorted(), "{latency:?}");
         }
     }
 }
@@ -47,7 +50,10 @@ fn without_packets_some_are_generated() {
     let ran = scratch.run(&format!("{flags} --mix hit=100"));
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(ran.text().contains("3 rules in 1 sessions, words"), "{}", ran.text());
-    assert!(ran.text().contains("100 packets, of which 100 are taken"), "{}", ran.text());
+    assert!(ran.text().contains("100 packets, 100 mirrored"), "{}", ran.text());
+    for head in ["averages of rounds", "latency", "p99.9"] {
+        assert!(ran.text().contains(head), "{}", ran.text());
+    }
     let run = scratch.run(&format!("{flags} --format json")).json()["runs"][0].clone();
     assert_eq!((&run["seed"], &run["zipf"]), (&1.into(), &0.0.into()));
     assert_eq!(run["mix"], serde_json::json!({"hit": 80, "miss": 15, "last": 5}));
@@ -105,16 +111,34 @@ fn a_sweep_measures_the_product_of_its_lists() {
 }
 
 #[test]
+fn without_rules_a_sweep_over_generated_rules_is_measured() {
+    let scratch = Scratch::new();
+    let flags = "bench --packets 64 --rounds 1 --stages classify --format json --plot bench.svg";
+    let ran = scratch.run(flags);
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+    let json = ran.json();
+    let runs = json["runs"].as_array().unwrap().iter();
+    let measured: Vec<(u64, &str)> =
+        runs.map(|run| (run["rules"].as_u64().unwrap(), run["asked"].as_str().unwrap())).collect();
+    let wanted = [10, 100, 1000].map(|rules| [(rules, "linear"), (rules, "auto")]);
+    assert_eq!(measured, wanted.concat());
+    assert!(std::fs::read_to_string(scratch.path("bench.svg")).unwrap().contains("<polyline"));
+}
+
+#[test]
 fn an_engine_that_does_not_support_the_rules_is_skipped() {
     let scratch = Scratch::new();
     let flags = "bench --rules 100001 --packets 64 --rounds 1 --stages classify --format json";
     let ran = scratch.run(&format!("{flags} --engine words"));
     assert_eq!(ran.code, 2);
-    assert!(ran.stderr.contains("--engine words: these rules need too much memory; take forest"));
+    assert!(
+        ran.stderr
+            .contains("engine words, 100001 rules: these rules need too much memory; use forest")
+    );
     let ran = scratch.run(&format!("{flags} --engine words,linear"));
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert!(ran.stderr.contains("--engine words"), "{}", ran.stderr);
-    assert!(ran.stderr.contains("left out"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("engine words"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("skipped"), "{}", ran.stderr);
     assert_eq!(ran.json()["runs"].as_array().map(Vec::len), Some(1));
 }
 
@@ -123,13 +147,12 @@ fn invalid_options_and_files_are_errors_with_the_value() {
     let scratch = scratch();
     scratch.write_file("empty", "");
     for (flags, sentence) in [
-        ("", "--classbench <FILE>|--config <FILE>|--rules <N>|--sweep <WHAT=LIST>"),
         ("--classbench rules --config rules", "cannot be used with"),
         ("--classbench none", "none: No such file or directory"),
         ("--classbench trace", "trace: line 1: expected a rule that begins with @"),
         ("--classbench rules --trace rules", "rules: line 1: source:"),
-        ("--classbench empty", "rules: there is none"),
-        ("--classbench rules --trace empty", "packets: there is none"),
+        ("--classbench empty", "rules: found no session"),
+        ("--classbench rules --trace empty", "packets: found no IP packet"),
         ("--classbench rules --sessions 0", "0 is not in 1..=32766"),
         ("--config rules --sessions 2", "cannot be used with"),
         ("--rules 1 --classbench rules", "cannot be used with"),
@@ -138,18 +161,21 @@ fn invalid_options_and_files_are_errors_with_the_value() {
         ("--config rules --family ipv6", "cannot be used with"),
         ("--classbench rules --trace trace --packets 9", "cannot be used with"),
         ("--classbench rules --trace trace --mix hit=100", "cannot be used with"),
-        ("--rules 1 --mix hit=80,miss=15", "the shares add up to 95, not to 100"),
-        ("--rules 1 --mix all=100", "\"all=100\" is none of hit=N, miss=N and last=N"),
-        ("--rules 1 --zipf -1", "\"-1\" is no number from 0 to 10"),
-        ("--rules 1 --zipf nan", "\"nan\" is no number from 0 to 10"),
+        ("--rules 1 --mix hit=80,miss=15", "the sum of the shares is 95: expected 100"),
+        ("--rules 1 --mix all=100", "\"all=100\": expected hit=N, miss=N or last=N"),
+        ("--rules 1 --zipf -1", "\"-1\": expected a number from 0 to 10"),
+        ("--rules 1 --zipf nan", "\"nan\": expected a number from 0 to 10"),
         ("--rules 1 --workers 0", "0 is not in 1..=1024"),
-        ("--rules 1 --packets 3 --workers 4", "--workers 4: there are only 3 packets"),
-        ("--rules 1 --sweep rules=1,2", "--sweep rules: says how many rules are generated"),
-        ("--classbench rules --sweep rules=1", "--sweep rules: says how many"),
-        ("--sweep rules=1 --sweep rules=2", "--sweep rules: is there twice"),
-        ("--sweep workers=1,2", "--sweep workers: rules are missing; add --rules"),
-        ("--sweep rules=1,2 --sweep workers=1 --workers 2", "--workers 2: is in --sweep workers"),
-        ("--sweep packets=1", "is neither rules=N,N,... nor workers=N,N,..."),
+        (
+            "--rules 1 --packets 3 --workers 4",
+            "workers 4: expected at most 3, the number of packets",
+        ),
+        ("--rules 1 --sweep rules=1,2", "--sweep rules: generates the rules"),
+        ("--classbench rules --sweep rules=1", "--sweep rules: generates the rules"),
+        ("--sweep rules=1 --sweep rules=2", "--sweep rules: is given twice"),
+        ("--sweep rules=1,2 --sweep workers=1 --workers 2", "--workers 2: --sweep workers has"),
+        ("--sweep packets=1", "expected rules=N,N,... or workers=N,N,..."),
+        ("--rules 1 --plot bench.png", "--plot bench.png: expected a name that ends in .svg"),
         ("--rules 1 --engine fast", "possible values: auto, linear, words, classes, forest"),
     ] {
         let ran = scratch.run(&format!("bench {flags}"));

@@ -1,4 +1,4 @@
-//! Two reports of `bench` side by side, and what it draws.
+//! `bench compare`, and the pictures and pages of `bench`.
 
 use crate::run::Scratch;
 
@@ -17,8 +17,8 @@ fn reports(machine: &str, runs: &[String]) -> String {
 #[test]
 fn runs_of_both_reports_are_compared() {
     let scratch = Scratch::new();
-    let a = [report("auto", 10, 4.0, 5.0), report("auto", 100, 10.0, 10.5)];
-    let b = [report("auto", 10, 2.0, 3.0), report("auto", 100, 10.25, 10.5)];
+    let a = [report("auto", 10, 4.0, 4.2), report("auto", 100, 10.0, 10.5)];
+    let b = [report("auto", 10, 2.0, 2.1), report("auto", 100, 10.25, 10.5)];
     let alone = report("linear", 10, 50.0, 51.0);
     scratch.write_file("a.json", reports("one", &[a[0].clone(), a[1].clone(), alone]));
     scratch.write_file("b.json", reports("one", &b));
@@ -26,13 +26,14 @@ fn runs_of_both_reports_are_compared() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let json = ran.json();
     assert_eq!((&json["stages"][0]["ratio"], &json["same_machine"]), (&0.5.into(), &true.into()));
-    assert_eq!(json["stages"][0]["ratio_of_medians"], 0.6);
+    assert_eq!(json["stages"][0]["ratio_of_medians"], 0.5);
     assert_eq!(json["stages"][0]["within_noise"], false);
     assert_eq!(json["stages"][1]["within_noise"], true);
     assert_eq!(json["means"][0]["ratio"], 0.716);
     assert_eq!(json["only_in_first"][0]["engine"], "linear");
     let text = scratch.run("bench compare a.json b.json").text().to_owned();
     assert!(text.contains("within the noise") && text.contains("geometric mean"), "{text}");
+    assert!(text.contains("1 of 2 differences are larger than the noise."), "{text}");
     assert!(text.contains("only in A: some <rules>, 10 rules in 1, linear"), "{text}");
     scratch.write_file("b.json", reports("two", &b));
     let text = scratch.run("bench compare a.json b.json").text().to_owned();
@@ -69,8 +70,21 @@ fn plot_and_html_write_an_svg_and_a_page() {
         assert!(svg.contains(label), "{label}");
     }
     let html = std::fs::read_to_string(scratch.path("bench.html")).unwrap();
+    let at = |text: &str| html.find(text).unwrap();
+    assert!(at("<h2>Summary") < at("Fastest: ") && at("Fastest: ") < at("<svg"), "{html}");
     assert!(html.contains(svg.trim()) && html.contains("--sweep rules=1,50"));
+    assert!(svg.contains("band = from the fastest to the median round"));
+    let ran = scratch.run("bench --rules 9 --packets 9 --rounds 1 --plot point.svg");
+    assert!(ran.stderr.contains("the picture has points and no curve"), "{}", ran.stderr);
     let ran = scratch.run(&format!("{flags} --plot no/such/folder/bench.svg"));
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     assert!(ran.stderr.contains("no/such/folder/bench.svg"), "{}", ran.stderr);
+}
+
+#[test]
+fn equal_reports_differ_only_by_noise() {
+    let scratch = Scratch::new();
+    scratch.write_file("a.json", reports("one", &[report("auto", 10, 4.0, 4.1)]));
+    let text = scratch.run("bench compare a.json a.json").text().to_owned();
+    assert!(text.contains("No difference is larger than the noise."), "{text}");
 }

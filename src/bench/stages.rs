@@ -1,10 +1,8 @@
-//! The stages of a packet's way, each by itself.
+//! The stages of the data plane, each of which can be measured alone.
 
 use std::fmt;
 use std::hint::black_box;
 use std::io;
-
-use clap::ValueEnum;
 
 use super::workload::Workload;
 use crate::dataplane::{
@@ -12,26 +10,28 @@ use crate::dataplane::{
     MAX_OUTER_LEN, OuterTemplate, RuleSet, Sink, Source, StepError, Worker,
 };
 
-/// A part of a packet's way, or all of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Stage {
-    /// Reading the flow key from the headers.
+/// A stage of the data plane, or all stages together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Read the flow key from the headers.
     Parse,
-    /// Asking the rules.
+    /// Evaluate the rules.
     Classify,
-    /// Making the outer headers.
+    /// Write the outer headers.
     Wrap,
-    /// Outer headers and inner bytes into a buffer: what a socket would be given.
+    /// Write outer headers and inner bytes to a buffer, as for a socket.
     Send,
-    /// From frames to the buffer, counters and all.
+    /// From frames to the buffer, with the counters.
     Whole,
 }
 
 impl Stage {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Parse, Self::Classify, Self::Wrap, Self::Send, Self::Whole];
+    /// All stages, in the order of a packet.
+    pub const ALL: [Self; 5] = [Self::Parse, Self::Classify, Self::Wrap, Self::Send, Self::Whole];
 
-    pub(super) const fn label(self) -> &'static str {
+    /// `parse`, `classify`, `wrap`, `send` or `whole`.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
         match self {
             Self::Parse => "parse",
             Self::Classify => "classify",
@@ -48,7 +48,7 @@ impl fmt::Display for Stage {
     }
 }
 
-/// Packets: their headers, and the same as frames.
+/// Some of the packets: their headers, and the same packets as frames.
 #[derive(Clone, Copy)]
 pub(super) struct PacketShare<'a> {
     pub(super) keys: &'a [FlowKey],
@@ -56,16 +56,23 @@ pub(super) struct PacketShare<'a> {
 }
 
 impl<'a> PacketShare<'a> {
-    /// The first packets of a workload, in so many parts of one length, but for the last.
+    /// The first packets of a workload in `parts` shares of equal length; the last may be shorter.
     pub(super) fn of(workload: &'a Workload, packets: usize, parts: usize) -> Vec<Self> {
         let each = packets.div_ceil(parts.max(1)).max(1);
         let keys = workload.keys.get(..packets).unwrap_or(&workload.keys).chunks(each);
         let frames = workload.frames.get(..packets).unwrap_or(&workload.frames).chunks(each);
         keys.zip(frames).map(|(keys, frames)| PacketShare { keys, frames }).collect()
     }
+
+    /// The share that consists of one packet; empty if there is none at the index.
+    fn packet(self, index: usize) -> Self {
+        let range = index..index.saturating_add(1);
+        let keys = self.keys.get(range.clone()).unwrap_or_default();
+        Self { keys, frames: self.frames.get(range).unwrap_or_default() }
+    }
 }
 
-/// All that the stages need, made before the clock runs.
+/// Runs the stages over its packets; everything that they need is allocated before the clock runs.
 pub(super) struct StageRunner<'a> {
     packets: PacketShare<'a>,
     rules: &'a RuleSet,
@@ -87,27 +94,36 @@ impl<'a> StageRunner<'a> {
         Self { packets, rules, template, answers, worker, buffer }
     }
 
-    /// Takes all packets through a stage once.
+    /// Sends all packets through a stage once.
     pub(super) fn run_stage(&mut self, stage: Stage) -> Result<(), StepError> {
+        self.run(stage, self.packets)
+    }
+
+    /// Sends one packet through a stage.
+    pub(super) fn run_packet(&mut self, stage: Stage, index: usize) -> Result<(), StepError> {
+        self.run(stage, self.packets.packet(index))
+    }
+
+    fn run(&mut self, stage: Stage, packets: PacketShare<'_>) -> Result<(), StepError> {
         match stage {
-            Stage::Parse => self.packets.frames.iter().for_each(|frame| {
+            Stage::Parse => packets.frames.iter().for_each(|frame| {
                 let _ = black_box(FlowKey::parse(black_box(frame)));
             }),
             Stage::Classify => {
-                let parts = self.packets.keys.chunks(BURST_LEN);
-                for (keys, answers) in parts.zip(self.answers.chunks_mut(BURST_LEN)) {
+                let bursts = packets.keys.chunks(BURST_LEN);
+                for (keys, answers) in bursts.zip(self.answers.chunks_mut(BURST_LEN)) {
                     self.rules.classify(black_box(keys), answers);
                 }
             }
             Stage::Wrap => {
                 let mut place = [0; MAX_OUTER_LEN];
-                for frame in self.packets.frames {
+                for frame in packets.frames {
                     let inner = black_box(truncate(frame));
                     self.template.write_outer_header(InnerBytes::from(inner), (5, 0), &mut place);
                     black_box(&place);
                 }
             }
-            Stage::Send => self.packets.frames.iter().for_each(|frame| {
+            Stage::Send => packets.frames.iter().for_each(|frame| {
                 let inner = truncate(frame);
                 let template = &self.template;
                 self.buffer.put(inner, |place| {
@@ -115,44 +131,44 @@ impl<'a> StageRunner<'a> {
                 });
             }),
             Stage::Whole => {
-                let mut frames = FrameSlices(self.packets.frames);
+                let mut frames = FrameSlices(packets.frames);
                 self.worker.run(&mut frames, &mut self.buffer)?;
             }
         }
         Ok(())
     }
 
-    /// How many packets there are.
+    /// The number of packets.
     pub(super) const fn packets(&self) -> usize {
         self.packets.keys.len()
     }
 
-    /// How many packets some session takes.
+    /// The number of packets that a session mirrors.
     pub(super) fn taken(&mut self) -> usize {
         self.rules.classify(self.packets.keys, &mut self.answers);
         self.answers.iter().filter(|answer| **answer != RuleSet::NO_MATCH).count()
     }
 }
 
-/// What a datagram holds of a frame.
+/// The part of a frame that fits into a datagram.
 fn truncate(frame: &[u8]) -> &[u8] {
-    let most = usize::try_from(MAX_INNER_OVER_IPV4).unwrap_or(usize::MAX);
-    frame.get(..most).unwrap_or(frame)
+    let max_len = usize::try_from(MAX_INNER_OVER_IPV4).unwrap_or(usize::MAX);
+    frame.get(..max_len).unwrap_or(frame)
 }
 
-/// Lends frames from memory.
+/// A source of frames in memory.
 struct FrameSlices<'f>(&'f [Vec<u8>]);
 
 impl Source for FrameSlices<'_> {
     fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
-        let (now, later) = self.0.split_at(self.0.len().min(BURST_LEN));
-        self.0 = later;
-        burst.extend(now.iter().map(|frame| Frame::new(frame)));
+        let (first, rest) = self.0.split_at(self.0.len().min(BURST_LEN));
+        self.0 = rest;
+        burst.extend(first.iter().map(|frame| Frame::new(frame)));
         Ok(())
     }
 }
 
-/// A buffer that is written round and round.
+/// A buffer that is overwritten from the start when it is full, and stays in the processor's cache.
 struct RingBuffer {
     bytes: Vec<u8>,
     at: usize,

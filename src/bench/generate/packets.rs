@@ -1,4 +1,4 @@
-//! Headers that meet given rules, or do not, by a mix and a seed.
+//! Headers of generated packets, by a mix and a seed.
 
 use std::net::IpAddr;
 
@@ -8,25 +8,34 @@ use super::random::Random;
 use crate::dataplane::FlowKey;
 use crate::model::{CidrBlock, FilterRule, PortRange, Protocol};
 
-/// How packets are drawn.
+/// How packets are generated.
 #[derive(Debug, Clone, Copy)]
-pub(in super::super) struct PacketOptions {
-    pub(in super::super) packets: usize,
-    /// How many headers there are.
-    pub(in super::super) flows: usize,
-    /// Flow r of 1, 2, 3 ... has the weight `1 / r^zipf`.
-    pub(in super::super) zipf: f64,
-    pub(in super::super) mix: Mix,
-    pub(in super::super) seed: u64,
+pub struct PacketOptions {
+    /// The number of packets.
+    pub packets: usize,
+    /// The number of different headers; a packet has the header of one flow.
+    pub flows: usize,
+    /// The exponent of Zipf's law: flow r of 1, 2, 3 ... has the weight `1 / r^zipf`.
+    pub zipf: f64,
+    /// Which share of the flows matches a rule.
+    pub mix: Mix,
+    /// The same seed gives the same packets.
+    pub seed: u64,
 }
 
-/// The headers of packets, one after the other; `rules` are of one family.
+impl Default for PacketOptions {
+    fn default() -> Self {
+        Self { packets: 65_536, flows: 65_536, zipf: 0.0, mix: Mix::default(), seed: 1 }
+    }
+}
+
+/// The headers of the packets in their order; all `rules` have one address family.
 pub(in super::super) fn headers(
     rules: &[&FilterRule],
     is_ipv4: bool,
     options: &PacketOptions,
 ) -> Vec<FlowKey> {
-    // Another sequence than that of the rules, which are drawn by the same seed.
+    // The rules use the same seed; the inversion gives the packets another sequence.
     let mut random = Random::new(Random::new(!options.seed).next());
     let flows: Vec<FlowKey> =
         (0..options.flows).map(|_| flow(&mut random, rules, is_ipv4, options.mix)).collect();
@@ -62,7 +71,7 @@ fn inside(random: &mut Random, rule: &FilterRule) -> FlowKey {
 
 fn anywhere(random: &mut Random, is_ipv4: bool) -> FlowKey {
     let ends = [random.word128(), random.word128()].map(|bits| {
-        // Of IPv6 what is given out: 2000::/3 (RFC 4291, section 2.4).
+        // IPv6: 2000::/3, the global unicast addresses that IANA assigns.
         let bits = if is_ipv4 { bits } else { bits >> 3 | 1 << 125 };
         address(bits, is_ipv4)
     });
@@ -77,7 +86,7 @@ fn key(source: IpAddr, destination: IpAddr, protocol: Protocol, ports: [u16; 2])
     FlowKey::new(source, destination, protocol.0, ports)
 }
 
-/// Of all protocols, those that have ports.
+/// A protocol that has ports.
 fn transport(random: &mut Random) -> Protocol {
     if random.chance(75) { Protocol::TCP } else { Protocol::UDP }
 }
@@ -96,7 +105,7 @@ fn host(random: &mut Random, block: CidrBlock) -> IpAddr {
     address(network | random.word128() & free, block.is_ipv4())
 }
 
-/// Draws ranks by Zipf's law.
+/// Draws ranks by Zipf's law: binary search of a random number in the sums of the weights.
 struct ZipfRanks {
     /// Of each rank, the weights up to and with it.
     sums: Vec<f64>,
@@ -115,8 +124,8 @@ impl ZipfRanks {
 
     fn draw(&self, random: &mut Random) -> usize {
         let drawn = random.fraction() * self.sums.last().copied().unwrap_or(0.0);
-        let place = self.sums.partition_point(|sum| *sum <= drawn);
-        place.min(self.sums.len().saturating_sub(1))
+        let rank = self.sums.partition_point(|sum| *sum <= drawn);
+        rank.min(self.sums.len().saturating_sub(1))
     }
 }
 
@@ -131,7 +140,7 @@ mod tests {
     use crate::dataplane::{EngineKind, RuleSet};
     use crate::model::Direction;
 
-    /// How many of the packets some rule matches.
+    /// The number of packets that a rule matches.
     fn count_matched(rules: &[&FilterRule], keys: &[FlowKey], is_ipv4: bool) -> usize {
         let rules: Vec<FilterRule> = rules.iter().copied().cloned().collect();
         let filters: Vec<_> =

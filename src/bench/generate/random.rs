@@ -1,13 +1,13 @@
-//! Numbers that look random and are promised: the same seed gives the same everywhere.
+//! Pseudorandom numbers that are the same on every machine and in every version.
 
 /// SplitMix64 (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA
-/// 2014). Written here because generators of libraries do not promise their values from one
-/// version to the next, and figures of two versions are compared.
+/// 2014). Implemented here because libraries do not guarantee the values of their generators across
+/// versions, and measurements of two versions must use the same rules.
 #[derive(Debug, Clone)]
 pub(super) struct Random(u64);
 
-/// Where a doubling of the rank begins and how many ranks it has, with a weight that grows by the
-/// square root of two.
+/// Intervals of ranks, each twice as long as the one before: its first rank (from 1), which is also
+/// its length, and its weight, which grows by the square root of two.
 const RANKS: [(u64, u32); 9] =
     [(1, 10), (2, 14), (4, 20), (8, 28), (16, 40), (32, 57), (64, 80), (128, 113), (256, 160)];
 
@@ -24,24 +24,25 @@ impl Random {
         word ^ word >> 31
     }
 
-    /// 0 up to, but without, `end`; 0 where there is nothing below it.
+    /// From 0 to `end - 1`; 0 if `end` is 0. Multiplies instead of a division (Lemire, "Fast Random
+    /// Integer Generation in an Interval", 2019), without the correction of a bias below 2^-32.
     pub(super) fn below(&mut self, end: u64) -> u64 {
         let wide = u128::from(self.next()) * u128::from(end);
         u64::try_from(wide >> 64).unwrap_or(0)
     }
 
-    /// A place in a list of so many.
+    /// An index of a list of this length.
     pub(super) fn index(&mut self, len: usize) -> usize {
         let end = u64::try_from(len).unwrap_or(u64::MAX);
         usize::try_from(self.below(end)).unwrap_or(0)
     }
 
-    /// True so often among a hundred.
+    /// True with this probability.
     pub(super) fn chance(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
-    /// From 0 up to 1, in steps that are exact in any arithmetic.
+    /// From 0 to below 1, in steps of 2^-32, which every floating-point unit represents exactly.
     pub(super) fn fraction(&mut self) -> f64 {
         f64::from(u32::try_from(self.next() >> 32).unwrap_or(0)) / 4_294_967_296.0
     }
@@ -55,15 +56,15 @@ impl Random {
         u128::from(self.next()) << 64 | u128::from(self.next())
     }
 
-    /// A rank from 0 on, below `2^(doublings + 1) - 1`; rank r is met about `1/sqrt(r)` times as
-    /// often as the first: Zipf's law in whole numbers, doubling by doubling.
+    /// A rank from 0 to `2^(doublings + 1) - 2`. Rank r is about `1/sqrt(r)` times as frequent as
+    /// the first: Zipf's law in integers, interval by interval.
     pub(super) fn rank(&mut self, doublings: usize) -> u64 {
         let ranks = RANKS.get(..=doublings).unwrap_or(&RANKS);
         let low = self.pick(ranks).unwrap_or(1);
         low - 1 + self.below(low)
     }
 
-    /// One of a list by its weight.
+    /// An element of the list, with a probability proportional to its weight.
     pub(super) fn pick<T: Copy>(&mut self, list: &[(T, u32)]) -> Option<T> {
         let total = list.iter().map(|(_, weight)| u64::from(*weight)).sum();
         let mut left = self.below(total);
@@ -83,7 +84,7 @@ mod tests {
 
     #[test]
     fn values_match_the_published_test_vector() {
-        // The first outputs of SplitMix64 for the seed 0, as its authors' C code gives them.
+        // The first outputs for the seed 0 of the reference implementation in C.
         let mut random = Random::new(0);
         assert_eq!(random.next(), 0xe220_a839_7b1d_cdaf);
         assert_eq!(random.next(), 0x6e78_9e6a_a1b9_65f4);

@@ -1,11 +1,16 @@
-//! A tree of networks, some of which are met far more often than others.
+//! A tree of networks from which addresses are drawn; some networks occur much more often.
+//!
+//! The prefixes of real rule lists nest, and a few networks occur in many rules. A tree gives both:
+//! a rule follows a random path from the root, and the children of each node are ranked by Zipf's
+//! law. For example, 10.0.0.0/8, 10.7.0.0/16 and 10.7.32.0/20 are nodes of one path; a rule with a
+//! prefix length of 18 has the first 18 bits of the last one.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::random::Random;
 use crate::model::{CidrBlock, InvalidValue};
 
-/// The leading bits of an address, at the left; all others are zero.
+/// The leading bits of an address, left-aligned; all other bits are zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Prefix {
     pub(super) bits: u128,
@@ -20,7 +25,7 @@ impl Prefix {
     }
 }
 
-/// The address of these bits, of which IPv4 takes the first 32.
+/// The address with these bits; IPv4 uses the first 32.
 pub(super) fn address(bits: u128, is_ipv4: bool) -> IpAddr {
     if is_ipv4 {
         IpAddr::V4(Ipv4Addr::from_bits(u32::try_from(bits >> 96).unwrap_or(0)))
@@ -29,34 +34,33 @@ pub(super) fn address(bits: u128, is_ipv4: bool) -> IpAddr {
     }
 }
 
-/// Where networks end that have networks inside, and how often their children's ranks double: for
-/// few rules, and for very many.
+/// The levels of the tree: prefix length, and how often the number of ranks of a level doubles, for
+/// few rules and for very many.
 type Levels = [(u8, usize, usize); 6];
 
 const LEVELS_IPV4: Levels = [(8, 3, 6), (16, 4, 8), (20, 2, 3), (24, 2, 3), (28, 3, 3), (32, 3, 3)];
 const LEVELS_IPV6: Levels =
     [(32, 3, 7), (40, 4, 8), (48, 2, 5), (56, 2, 5), (64, 3, 4), (128, 3, 5)];
 
-/// Up to four times as many live in the smallest tree.
+/// The smallest tree is used for fewer than four times this number of rules.
 const FEW_RULES: usize = 64;
 
-/// The tree. It is nowhere stored: the bits of a child follow from its parent and its rank.
+/// The tree. It is not stored: a hash of the parent and the rank gives the bits of a child.
 pub(super) struct NetworkTree {
     is_ipv4: bool,
     seed: u64,
-    /// The more rules there are, the more networks they are about: one more doubling for each
-    /// fourfold number of rules.
+    /// Additional doublings of the ranks: one for each factor of four in the number of rules.
     growth: usize,
 }
 
 impl NetworkTree {
-    /// For so many rules.
+    /// A tree for this number of rules.
     pub(super) fn new(is_ipv4: bool, seed: u64, rules: usize) -> Self {
         let growth = (rules / FEW_RULES).checked_ilog2().unwrap_or(0) / 2;
         Self { is_ipv4, seed, growth: usize::try_from(growth).unwrap_or(0) }
     }
 
-    /// A network of `len` bits, on the way to one of its hosts.
+    /// Draws a network with a prefix of `len` bits on the path to a random host.
     pub(super) fn draw(&self, random: &mut Random, len: u8) -> Prefix {
         if len == 0 {
             return Prefix::ANY;
@@ -64,7 +68,7 @@ impl NetworkTree {
         let (levels, mut at) = if self.is_ipv4 {
             (LEVELS_IPV4, Prefix::ANY)
         } else {
-            // 2000::/3 is what is given out of IPv6 (RFC 4291, section 2.4).
+            // 2000::/3, the global unicast addresses that IANA assigns.
             (LEVELS_IPV6, Prefix { bits: 1 << 125, len: 3 })
         };
         for (end, few, many) in levels {

@@ -1,4 +1,4 @@
-//! On what was measured: figures of two machines cannot be compared.
+//! A description of the machine, because times of two machines cannot be compared.
 
 use std::fmt;
 use std::fs;
@@ -7,12 +7,12 @@ use std::thread;
 
 use serde::Serialize;
 
-/// What the kernel says of this machine; what it does not say is absent.
+/// The machine as the kernel describes it; what the kernel does not state is absent.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Machine {
+pub struct Machine {
     #[serde(skip_serializing_if = "Option::is_none")]
     cpu: Option<String>,
-    /// How many processors this process may use.
+    /// The number of processors that this process may use.
     #[serde(skip_serializing_if = "Option::is_none")]
     cores: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -23,22 +23,23 @@ pub(super) struct Machine {
     l3_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     kernel: Option<String>,
-    /// How the first processor's clock is chosen.
+    /// The frequency governor of the first processor.
     #[serde(skip_serializing_if = "Option::is_none")]
     governor: Option<String>,
-    /// Of the levels that matter to us, those that the processor has.
+    /// Vector instruction sets of the processor.
     simd: Vec<&'static str>,
     version: &'static str,
     profile: &'static str,
 }
 
-/// As the kernel calls them in /proc/cpuinfo, on x86 and on Arm.
+/// Vector instruction sets by their names in /proc/cpuinfo, on x86 and Arm, the widest last.
 const SIMD: [&str; 9] =
     ["sse4_2", "avx", "avx2", "avx512f", "avx512bw", "avx512vl", "asimd", "sve", "sve2"];
 
 impl Machine {
-    /// Asks the kernel.
-    pub(super) fn read() -> Self {
+    /// Reads /proc and /sys.
+    #[must_use]
+    pub fn read() -> Self {
         Self::read_from(Path::new("/"))
     }
 
@@ -47,8 +48,8 @@ impl Machine {
             let text = fs::read_to_string(root.join(path)).ok()?;
             Some(text.trim().to_owned()).filter(|text| !text.is_empty())
         };
-        let of_cpus = line("proc/cpuinfo").unwrap_or_default();
-        let features = field(&of_cpus, "flags").or_else(|| field(&of_cpus, "Features"));
+        let cpuinfo = line("proc/cpuinfo").unwrap_or_default();
+        let features = field(&cpuinfo, "flags").or_else(|| field(&cpuinfo, "Features"));
         let features: Vec<&str> = features.unwrap_or_default().split_whitespace().collect();
         let caches = (0..8).filter_map(|index| {
             let cache = format!("sys/devices/system/cpu/cpu0/cache/index{index}");
@@ -62,7 +63,7 @@ impl Machine {
             own.next().map(|(.., bytes)| *bytes)
         };
         Self {
-            cpu: field(&of_cpus, "model name").map(str::to_owned),
+            cpu: field(&cpuinfo, "model name").map(str::to_owned),
             cores: thread::available_parallelism().ok().map(usize::from),
             l1d_bytes: cache("1"),
             l2_bytes: cache("2"),
@@ -76,14 +77,14 @@ impl Machine {
     }
 }
 
-/// The first line `name : value` of /proc/cpuinfo.
+/// The value of the first line `name : value` of /proc/cpuinfo.
 fn field<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     let mut fields = text.lines().filter_map(|line| line.split_once(':'));
     let found = fields.find(|(before, _)| before.trim() == name);
     found.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
 }
 
-/// `32K`, `1024K` or `16M`.
+/// Parses a cache size such as `32K`, `1024K` or `16M`.
 fn bytes(text: &str) -> Option<u64> {
     let (number, shift) = match (text.strip_suffix('K'), text.strip_suffix('M')) {
         (Some(number), _) => (number, 10),
@@ -134,7 +135,7 @@ mod tests {
     fn everything_that_the_kernel_reports_is_read() {
         let cpu = "processor\t: 0\nmodel name\t: Some CPU @ 2 GHz\nflags\t\t: fpu avx avx2\n";
         let cache = "sys/devices/system/cpu/cpu0/cache";
-        let [of_code, of_words, second, third] = [0, 1, 2, 3].map(|n| format!("{cache}/index{n}"));
+        let [code, l1d, l2, l3] = [0, 1, 2, 3].map(|n| format!("{cache}/index{n}"));
         let file = |folder: &str, name: &str| format!("{folder}/{name}");
         let mut files = vec![
             ("proc/cpuinfo".to_owned(), cpu),
@@ -142,10 +143,10 @@ mod tests {
             ("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor".to_owned(), "performance\n"),
         ];
         for (folder, level, kind, size) in [
-            (&of_words, "1\n", "Data\n", "32K\n"),
-            (&of_code, "1\n", "Instruction\n", "64K\n"),
-            (&second, "2\n", "Unified\n", "1024K\n"),
-            (&third, "3\n", "Unified\n", "32M\n"),
+            (&l1d, "1\n", "Data\n", "32K\n"),
+            (&code, "1\n", "Instruction\n", "64K\n"),
+            (&l2, "2\n", "Unified\n", "1024K\n"),
+            (&l3, "3\n", "Unified\n", "32M\n"),
         ] {
             files.push((file(folder, "level"), level));
             files.push((file(folder, "type"), kind));

@@ -1,4 +1,6 @@
-//! A picture of what was measured: nanoseconds a packet against the number of rules.
+//! A picture of a report: nanoseconds per packet against the number of rules, as SVG.
+//!
+//! Both axes are logarithmic, because the engines differ by orders of magnitude.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -13,13 +15,17 @@ use plotters::prelude::{
 
 use super::report::BenchRun;
 
-/// Of the picture, in pixels.
+/// Width and height of the picture, in pixels.
 const SIZE: (u32, u32) = (960, 540);
 
-/// How much of it the legend takes, on the right, where it covers no line.
-const LEGEND: u32 = 250;
+/// The start of a label in the legend, and the estimated width of a letter, in pixels.
+const LABEL_START: i32 = 44;
+const LETTER_WIDTH: u32 = 8;
 
-/// Colours that differ for all eyes and in grey (Okabe and Ito, "Color Universal Design").
+/// The widest legend, in pixels; longer labels are cut off.
+const MAX_LEGEND_WIDTH: u32 = 360;
+
+/// Colours that colour-blind readers can distinguish (Okabe and Ito, "Color Universal Design").
 const COLOURS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -30,10 +36,10 @@ const COLOURS: [RGBColor; 7] = [
     RGBColor(0, 0, 0),
 ];
 
-/// The baseline.
+/// The colour of the linear engine, the baseline.
 const GREY: RGBColor = RGBColor(110, 110, 110);
 
-/// A line of the picture: by number of rules, the lowest and the middle figure.
+/// A curve: by number of rules, the fastest and the median round in nanoseconds per packet.
 type Series = BTreeMap<usize, (f64, f64)>;
 
 type SeriesByName = BTreeMap<String, Series>;
@@ -42,17 +48,17 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 type DrawResult = Result<(), Box<dyn Error>>;
 
-/// As an SVG file. The stage is `classify`, or the last one where that was not measured.
+/// Draws the stage `classify`, or the last stage if that was not measured.
 pub(super) fn svg(runs: &[BenchRun]) -> Result<String, Box<dyn Error>> {
     let stages = runs.first().map_or(&[][..], |run| run.stages.as_slice());
     let classify = stages.iter().find(|one| one.stage == "classify");
     let stage = classify.or(stages.last()).map_or("", |one| one.stage);
-    let lines = lines(runs, stage);
+    let lines = series_by_name(runs, stage);
     let mut text = String::new();
     {
         let area = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
         area.fill(&WHITE)?;
-        let (left, right) = area.split_horizontally(SIZE.0 - LEGEND);
+        let (left, right) = area.split_horizontally(SIZE.0 - legend_width(&lines));
         draw_lines(&left, stage, &lines)?;
         draw_legend(&right, &lines)?;
         area.present()?;
@@ -60,8 +66,8 @@ pub(super) fn svg(runs: &[BenchRun]) -> Result<String, Box<dyn Error>> {
     Ok(text)
 }
 
-/// The lines by what tells them apart: the engine, and what differs between the runs beside it.
-fn lines(runs: &[BenchRun], stage: &str) -> SeriesByName {
+/// The curves by their labels: the engine, and the name and workers if they differ between runs.
+fn series_by_name(runs: &[BenchRun], stage: &str) -> SeriesByName {
     let differs = |of: fn(&BenchRun) -> String| {
         let first = runs.first().map(of);
         runs.iter().any(|run| Some(of(run)) != first)
@@ -84,7 +90,15 @@ fn lines(runs: &[BenchRun], stage: &str) -> SeriesByName {
     lines
 }
 
-/// A bit more than all values, so that no mark lies on the frame.
+/// The legend is as wide as its longest label, so that the chart uses the rest of the picture.
+fn legend_width(lines: &SeriesByName) -> u32 {
+    let letters = lines.keys().map(|label| label.chars().count()).max().unwrap_or(0);
+    let letters = u32::try_from(letters).unwrap_or(u32::MAX);
+    let label_width = letters.saturating_mul(LETTER_WIDTH);
+    label_width.saturating_add(LABEL_START.unsigned_abs()).min(MAX_LEGEND_WIDTH)
+}
+
+/// A range wider than all values, so that no marker touches the frame.
 fn range(values: impl Iterator<Item = f64>) -> Range<f64> {
     let ends = values.fold(None, |ends: Option<(f64, f64)>, value| {
         let (low, high) = ends.unwrap_or((value, value));
@@ -98,21 +112,25 @@ fn real(count: usize) -> f64 {
     u32::try_from(count).map_or(f64::from(u32::MAX), f64::from)
 }
 
-/// How a line looks.
+/// The style of a curve.
 #[derive(Debug, Clone, Copy)]
 struct SeriesStyle {
     colour: RGBColor,
     is_baseline: bool,
-    mark: usize,
+    marker: usize,
 }
 
-/// The looks of the lines in their order.
+/// The curves in their order, with their styles.
 fn series_styles(lines: &SeriesByName) -> impl Iterator<Item = (SeriesStyle, &String, &Series)> {
     let mut colours = COLOURS.into_iter().cycle();
-    lines.iter().enumerate().map(move |(mark, (label, line))| {
+    lines.iter().enumerate().map(move |(index, (label, line))| {
         let is_baseline = label.starts_with("linear");
         let colour = if is_baseline { None } else { colours.next() };
-        (SeriesStyle { colour: colour.unwrap_or(GREY), is_baseline, mark: mark % 4 }, label, line)
+        (
+            SeriesStyle { colour: colour.unwrap_or(GREY), is_baseline, marker: index % 4 },
+            label,
+            line,
+        )
     })
 }
 
@@ -121,15 +139,18 @@ fn draw_lines(area: &Area<'_>, stage: &str, lines: &SeriesByName) -> DrawResult 
     let rules = range(points().map(|(rules, _)| real(*rules)));
     let times = range(points().flat_map(|(_, (min, median))| [*min, *median]));
     let mut chart = ChartBuilder::on(area)
-        .caption(format!("{stage}, by number of rules"), ("sans-serif", 19))
+        .caption(
+            format!("{stage}: line = fastest round, band = from the fastest to the median round"),
+            ("sans-serif", 17),
+        )
         .margin(14)
         .x_label_area_size(46)
         .y_label_area_size(66)
         .build_cartesian_2d(rules.log_scale(), times.log_scale())?;
     let mut mesh = chart.configure_mesh();
-    mesh.x_desc("rules").y_desc("nanoseconds a packet: lowest, and band to the median");
+    mesh.x_desc("number of rules").y_desc("nanoseconds per packet");
     mesh.axis_desc_style(("sans-serif", 14)).label_style(("sans-serif", 13));
-    mesh.light_line_style(WHITE).x_label_formatter(&plain).y_label_formatter(&plain);
+    mesh.light_line_style(WHITE).x_label_formatter(&number).y_label_formatter(&number);
     mesh.draw()?;
     for (style, _, line) in series_styles(lines) {
         let low = line.iter().map(|(rules, (min, _))| (real(*rules), *min));
@@ -145,7 +166,7 @@ fn draw_lines(area: &Area<'_>, stage: &str, lines: &SeriesByName) -> DrawResult 
             chart.draw_series(LineSeries::new(low.clone(), stroke))?;
         }
         let filled = style.colour.filled();
-        match style.mark {
+        match style.marker {
             0 => chart.draw_series(low.map(|at| Circle::new(at, 4, filled)))?,
             1 => chart.draw_series(low.map(|at| TriangleMarker::new(at, 6, filled)))?,
             2 => chart.draw_series(low.map(|at| Cross::new(at, 4, stroke)))?,
@@ -167,19 +188,19 @@ fn draw_legend(area: &Area<'_>, lines: &SeriesByName) -> DrawResult {
         } else {
             area.draw(&PathElement::new([(4, y), (36, y)], stroke))?;
         }
-        match style.mark {
+        match style.marker {
             0 => area.draw(&Circle::new((20, y), 4, style.colour.filled()))?,
             1 => area.draw(&TriangleMarker::new((20, y), 6, style.colour.filled()))?,
             2 => area.draw(&Cross::new((20, y), 4, stroke))?,
             _ => area.draw(&Circle::new((20, y), 4, stroke))?,
         }
-        area.draw(&Text::new(label.clone(), (44, y - 7), font.clone()))?;
+        area.draw(&Text::new(label.clone(), (LABEL_START, y - 7), font.clone()))?;
     }
     Ok(())
 }
 
-/// Without a decimal point where there is nothing behind it.
-fn plain(value: &f64) -> String {
+/// A label of an axis: without a decimal point if the number is whole.
+fn number(value: &f64) -> String {
     value.to_string()
 }
 
@@ -187,14 +208,15 @@ fn plain(value: &f64) -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::super::report::{StageResult, TimingStatistics};
+    use super::super::report::StageResult;
+    use super::super::statistics::TimingStatistics;
     use super::*;
 
     fn run(asked: &'static str, rules: usize, ns: u64) -> BenchRun {
         let figures =
             TimingStatistics::new(vec![Duration::from_nanos(ns), Duration::from_nanos(ns + 3)], 1);
         let stage =
-            StageResult { stage: "classify", ns_per_packet: figures, counts: Default::default() };
+            StageResult { stage: "classify", ns_per_packet: figures, ..StageResult::default() };
         BenchRun { asked, rules, stages: vec![stage], ..BenchRun::default() }
     }
 
@@ -206,11 +228,17 @@ mod tests {
         let runs: Vec<BenchRun> = linear.into_iter().chain(forest).collect();
         let svg = svg(&runs).unwrap();
         assert!(svg.starts_with("<svg"), "{svg}");
-        for text in ["linear", "forest", "rules", "classify", "1000", "nanoseconds"] {
+        for text in ["linear", "forest", "rules", "classify", "1000", "nanoseconds", "band"] {
             assert!(svg.contains(text), "{text} is missing");
         }
         assert_eq!(svg.matches("<circle").count() + svg.matches("<polygon").count(), 12);
         assert_eq!(svg, super::svg(&runs).unwrap());
+    }
+
+    #[test]
+    fn a_short_legend_leaves_its_width_to_the_chart() {
+        let width = |label: &str| legend_width(&[(label.to_owned(), Series::new())].into());
+        assert_eq!([width("auto"), width(&"a".repeat(99))], [76, MAX_LEGEND_WIDTH]);
     }
 
     #[test]

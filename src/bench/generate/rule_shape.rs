@@ -1,24 +1,23 @@
-//! What lists of rules look like: laws by which their fields are drawn.
+//! Shapes of rule lists: distributions of the fields of their rules.
 //!
-//! The three shapes are those of the seeds of ClassBench in general terms (Taylor and Turner,
-//! "ClassBench: A Packet Classification Benchmark", INFOCOM 2005): which fields are wild, exact or
-//! ranges, and how often. The numbers are ours.
+//! The three shapes follow the kinds of seed files of ClassBench (Taylor and Turner, "ClassBench: A
+//! Packet Classification Benchmark", INFOCOM 2005): which fields are wildcards, exact values or
+//! ranges, and how often. The percentages are chosen for this project.
 
 use std::fmt;
 
-use clap::ValueEnum;
 use serde::Serialize;
 
-/// What a list of rules is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize)]
+/// The kind of rule list that generated rules resemble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(in super::super) enum RuleShape {
-    /// An access list: narrow networks on both sides, one port of the destination.
+pub enum RuleShape {
+    /// Access list: narrow networks on both sides and one destination port.
     #[default]
     Acl,
-    /// A firewall: much is wild, and ports of both sides are ranges.
+    /// Firewall: many wildcards, and port ranges on both sides.
     Fw,
-    /// Chains between the two: what is said of one way is often said of the way back.
+    /// IP chain: between the two; many rules have a counterpart for the opposite direction.
     Ipc,
 }
 
@@ -32,14 +31,14 @@ impl fmt::Display for RuleShape {
     }
 }
 
-/// Of IP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize)]
+/// The address family of generated rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(in super::super) enum AddressFamily {
-    /// Addresses of 32 bits.
+pub enum AddressFamily {
+    /// IPv4.
     #[default]
     Ipv4,
-    /// Addresses of 128 bits, below 2000::/3.
+    /// IPv6, with addresses in 2000::/3.
     Ipv6,
 }
 
@@ -52,38 +51,38 @@ impl fmt::Display for AddressFamily {
     }
 }
 
-/// What a rule says of a port.
+/// The ports that a rule matches.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum PortPattern {
     Any,
-    /// One that a service is known by.
+    /// One port of a well-known service.
     WellKnown,
-    /// One of all.
+    /// One port of all.
     One,
     /// From 0 to 1023.
     Low,
-    /// From 1024 on.
+    /// From 1024 to 65535.
     High,
-    /// A short way from any port on.
+    /// Up to 1,001 ports from a random port.
     ShortRange,
 }
 
-/// Each choice with its weight; weights of a list add up to 100.
+/// Values with their weights in percent; the weights of a list have the sum 100.
 type Weighted<T> = &'static [(T, u32)];
 
-/// How the fields of a shape's rules are drawn.
+/// The distributions of the fields of a shape.
 pub(super) struct ShapeDistribution {
-    /// Prefix lengths, of IPv4 and of IPv6.
+    /// Prefix lengths, for IPv4 and for IPv6.
     pub(super) sources: Weighted<(u8, u8)>,
     pub(super) destinations: Weighted<(u8, u8)>,
     pub(super) protocols: Weighted<ProtocolPattern>,
     pub(super) source_ports: Weighted<PortPattern>,
     pub(super) destination_ports: Weighted<PortPattern>,
-    /// How many of a hundred rules are the way back of the rule before.
+    /// The percentage of rules that are the reverse of the rule before.
     pub(super) reverse_percent: u64,
 }
 
-/// What a rule says of the protocol.
+/// The protocol that a rule matches.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum ProtocolPattern {
     Tcp,

@@ -1,29 +1,31 @@
-//! Instructions and cache misses, where kernel and processor count them for us (perf_event_open(2)).
+//! Instructions and cache misses, as the processor counts them (perf_event_open(2)).
 //!
-//! In many virtual machines and containers there are no such counters: that is no error.
+//! Many virtual machines and containers have no such counters; the counts are absent then.
 
 use perf_event::events::{Event, Hardware};
 use perf_event::{Builder, Counter};
 use serde::Serialize;
 
-/// Counters of this thread in user mode, which need no rights where `perf_event_paranoid` is 2 or
-/// less.
+/// Counters of this thread in user mode. They need no privileges if `perf_event_paranoid` is at
+/// most 2.
 pub(super) struct PerfCounters {
     instructions: Option<Counter>,
     cache_misses: Option<Counter>,
 }
 
-/// How much one packet took.
+/// Counts per packet; `None` if the machine has no such counter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub(super) struct PerfCounts {
+pub struct PerfCounts {
+    /// Instructions in user mode.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) instructions: Option<f64>,
+    pub instructions: Option<f64>,
+    /// Cache misses, of the level that the processor counts (usually the last).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) cache_misses: Option<f64>,
+    pub cache_misses: Option<f64>,
 }
 
 impl PerfCounters {
-    /// Asks for the counters.
+    /// Opens the counters that the machine has.
     pub(super) fn open() -> Self {
         Self {
             instructions: counter(Hardware::INSTRUCTIONS),
@@ -31,7 +33,7 @@ impl PerfCounters {
         }
     }
 
-    /// What some work takes for each of so many packets; without counters nothing is done.
+    /// Counts while `work` runs and divides by `packets`. Without counters, `work` does not run.
     pub(super) fn measure<E>(
         &mut self,
         packets: usize,
@@ -41,7 +43,7 @@ impl PerfCounters {
             return Ok(PerfCounts::default());
         }
         let mut counters = [self.instructions.as_mut(), self.cache_misses.as_mut()];
-        // A counter that does not start counts nothing, which reading it then shows.
+        // A counter that cannot start stays at 0, which is omitted below.
         for counter in counters.iter_mut().flatten() {
             let _ = counter.reset().and_then(|()| counter.enable());
         }
@@ -62,7 +64,7 @@ fn counter<E: Event>(event: E) -> Option<Counter> {
     Builder::new(event).build().ok()
 }
 
-/// To thousandths.
+/// Rounded down to thousandths.
 fn per_packet(count: u64, packets: usize) -> f64 {
     let thousandths = count.saturating_mul(1000) / u64::try_from(packets).unwrap_or(1).max(1);
     f64::from(u32::try_from(thousandths).unwrap_or(u32::MAX)) / 1000.0

@@ -1,4 +1,7 @@
-//! Rounds of measurements.
+//! Measures stages in rounds.
+//!
+//! The stages alternate within each round, so that a disturbance of the machine affects all of
+//! them. The fastest round is the cost of the work; slower rounds include other activity.
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -6,25 +9,26 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use super::super::exit::Failure;
-use super::BenchFlags;
 use super::engine::EngineChoice;
-use super::perf_counters::{PerfCounters, PerfCounts};
-use super::report::{BenchRun, StageResult, TimingStatistics};
+use super::error::BenchError;
+use super::latency::{self, nanoseconds};
+use super::options::BenchOptions;
+use super::perf_counters::PerfCounters;
+use super::report::{BenchRun, StageResult};
 use super::stages::{PacketShare, Stage, StageRunner};
+use super::statistics::TimingStatistics;
 use super::workload::Workload;
 use crate::dataplane::{EngineKind, MirrorTable, OuterTemplate, RuleSet, StepError, Worker};
 use crate::io::clock::Stopwatch;
 use crate::model::{Filter, VirtualNetworkId};
 
-/// How many packets each worker takes in a round at least.
+/// A round of a worker has at least this number of packets; fewer packets are repeated.
 const MIN_ROUND_PACKETS: usize = 32_768;
 
-/// How many comparisons a packet with a rule a round takes at the most, where each packet is
-/// compared with each rule.
+/// With the linear engine, a round has at most this number of comparisons of a packet with a rule.
 const MAX_COMPARISONS: usize = 1 << 24;
 
-/// Rules that are asked in one way, and packets for them.
+/// Rules that are compiled for one engine, and packets for them.
 pub(super) struct BenchCase<'a> {
     workload: &'a Workload,
     table: Arc<MirrorTable>,
@@ -37,7 +41,7 @@ pub(super) struct BenchCase<'a> {
 }
 
 impl<'a> BenchCase<'a> {
-    /// Compiles the rules; nothing where the engine would need too much memory.
+    /// Compiles the rules; `None` if the engine does not support them.
     pub(super) fn new(workload: &'a Workload, engine: EngineChoice) -> Option<Self> {
         let filters = workload.filters();
         let count = filters.iter().map(|filter| filter.all_rules().len()).sum();
@@ -51,16 +55,11 @@ impl<'a> BenchCase<'a> {
             Some(wanted) => RuleSet::with_engine(&filters, direction, is_ipv4, wanted)?,
         };
         let compile_time = stopwatch.elapsed();
-        let changed = without_one(&filters);
+        let changed = without_one_rule(&filters);
         let stopwatch = Stopwatch::start();
-        let adapted = rules.patched(&changed);
-        let new = || RuleSet::new(&changed, direction, is_ipv4);
-        black_box(adapted.or_else(|| {
-            let wanted = engine.kind();
-            wanted.map_or_else(
-                || Some(new()),
-                |wanted| RuleSet::with_engine(&changed, direction, is_ipv4, wanted),
-            )
+        black_box(rules.patched(&changed).or_else(|| match engine.kind() {
+            None => Some(RuleSet::new(&changed, direction, is_ipv4)),
+            Some(wanted) => RuleSet::with_engine(&changed, direction, is_ipv4, wanted),
         }));
         let change_time = stopwatch.elapsed();
         let rules = Arc::new(rules);
@@ -79,13 +78,12 @@ impl<'a> BenchCase<'a> {
         })
     }
 
-    /// Measures all stages in turn, so that what disturbs the machine disturbs all of them.
-    pub(super) fn run(&self, flags: &BenchFlags, workers: u32) -> Result<BenchRun, Failure> {
+    /// Measures all stages with this number of workers.
+    pub(super) fn run(&self, options: &BenchOptions, workers: u32) -> Result<BenchRun, BenchError> {
         let packets = self.packets();
         let parts = usize::try_from(workers).unwrap_or(usize::MAX);
         if parts > packets {
-            let what = format!("there are only {packets} packets; take no more workers than these");
-            return Err(Failure::usage(format!("--workers {workers}: {what}")));
+            return Err(BenchError::TooManyWorkers { workers, packets });
         }
         let shares = PacketShare::of(self.workload, packets, parts);
         let mut runners: Vec<StageRunner<'_>> = shares
@@ -94,21 +92,20 @@ impl<'a> BenchCase<'a> {
             .collect();
         let each = packets.div_ceil(runners.len().max(1));
         let rounds = Rounds {
-            stages: &flags.stages,
-            count: flags.rounds,
+            stages: &options.stages,
+            count: options.rounds,
             repeats: self.min_round_packets().div_ceil(each.max(1)).max(1),
             barrier: Barrier::new(runners.len()),
             stopwatch: Stopwatch::start(),
         };
-        let times = rounds.run_all(&mut runners)?;
-        let counts = counts(runners.first_mut(), &flags.stages)?;
-        let stages = flags.stages.iter().zip(times).zip(counts);
-        let stages = stages.map(|((stage, times), counts)| StageResult {
-            stage: stage.label(),
-            ns_per_packet: TimingStatistics::new(times, packets * rounds.repeats),
-            counts,
-        });
-        let stages: Vec<StageResult> = stages.collect();
+        let times = rounds.run_all(&mut runners).map_err(BenchError::failed)?;
+        let mut stages = Vec::new();
+        for (stage, times) in options.stages.iter().zip(times) {
+            let timing = TimingStatistics::new(times, packets * rounds.repeats);
+            if let Some(runner) = runners.first_mut() {
+                stages.push(self.stage_result(runner, *stage, timing).map_err(BenchError::failed)?);
+            }
+        }
         let stats = self.rules.stats();
         let whole = stages.iter().find(|one| one.stage == Stage::Whole.label());
         Ok(BenchRun {
@@ -125,10 +122,24 @@ impl<'a> BenchCase<'a> {
             packets,
             taken: runners.iter_mut().map(StageRunner::taken).sum(),
             workers,
-            rounds: flags.rounds,
+            rounds: options.rounds,
             mpps: whole.map(|whole| whole.ns_per_packet.mpps()),
             stages,
         })
+    }
+
+    /// Adds what one worker measures alone after the rounds: the processor's counters in one pass
+    /// over its packets, then the latency of single packets.
+    fn stage_result(
+        &self,
+        runner: &mut StageRunner<'_>,
+        stage: Stage,
+        ns_per_packet: TimingStatistics,
+    ) -> Result<StageResult, StepError> {
+        let packets = runner.packets();
+        let counts = PerfCounters::open().measure(packets, || runner.run_stage(stage))?;
+        let latency_ns = latency::measure(runner, stage, self.min_round_packets())?;
+        Ok(StageResult { stage: stage.label(), ns_per_packet, latency_ns, counts })
     }
 
     fn worker(&self) -> Worker {
@@ -136,12 +147,12 @@ impl<'a> BenchCase<'a> {
         worker.with_direction(Some(self.workload.direction))
     }
 
-    /// All, or as many as can be compared with each rule in bearable time.
+    /// The number of packets in a round.
     fn packets(&self) -> usize {
         self.max_packets().min(self.workload.keys.len())
     }
 
-    /// Few packets are taken again and again: a round must be longer than the clock is coarse.
+    /// A round must be much longer than the resolution of the clock.
     fn min_round_packets(&self) -> usize {
         self.max_packets().min(MIN_ROUND_PACKETS)
     }
@@ -154,25 +165,8 @@ impl<'a> BenchCase<'a> {
     }
 }
 
-/// What the processor counts in one round of each stage, which a worker takes alone when the clock
-/// no longer runs.
-fn counts(
-    runner: Option<&mut StageRunner<'_>>,
-    stages: &[Stage],
-) -> Result<Vec<PerfCounts>, Failure> {
-    let Some(runner) = runner else { return Ok(Vec::new()) };
-    let mut events = PerfCounters::open();
-    let counts =
-        stages.iter().map(|stage| events.measure(runner.packets(), || runner.run_stage(*stage)));
-    counts.collect::<Result<_, _>>().map_err(Failure::failed)
-}
-
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// The same filters, but one has a rule less.
-fn without_one(filters: &[Arc<Filter>]) -> Vec<Arc<Filter>> {
+/// The same filters, without one rule in the middle.
+fn without_one_rule(filters: &[Arc<Filter>]) -> Vec<Arc<Filter>> {
     let mut filters = filters.to_vec();
     let middle = filters.len() / 2;
     if let Some(filter) = filters.get_mut(middle) {
@@ -191,10 +185,10 @@ fn template() -> OuterTemplate {
     OuterTemplate::new(source, target, VirtualNetworkId::MAX)
 }
 
-/// From when to when, by a clock that all workers share.
+/// Start and end, by a clock that all workers share.
 type TimeSpan = (Duration, Duration);
 
-/// What each worker does, at the same time as the others.
+/// The rounds that each worker runs, at the same time as the others.
 struct Rounds<'a> {
     stages: &'a [Stage],
     count: u32,
@@ -204,8 +198,9 @@ struct Rounds<'a> {
 }
 
 impl Rounds<'_> {
-    /// How long each stage took in each round, from the first worker's start to the last one's end.
-    fn run_all(&self, runners: &mut [StageRunner<'_>]) -> Result<Vec<Vec<Duration>>, Failure> {
+    /// For each stage, the time of each round: from the start of the first worker to the end of the
+    /// last one.
+    fn run_all(&self, runners: &mut [StageRunner<'_>]) -> Result<Vec<Vec<Duration>>, StepError> {
         let spans: Result<Vec<Vec<TimeSpan>>, StepError> = match runners {
             [runner] => self.run_worker(runner).map(|spans| vec![spans]),
             runners => thread::scope(|scope| {
@@ -213,25 +208,26 @@ impl Rounds<'_> {
                     .iter_mut()
                     .map(|runner| scope.spawn(|| self.run_worker(runner)))
                     .collect();
-                // A thread that panicked has said why; the others have all that is needed.
+                // A thread that panicked has printed the reason; it is left out.
                 threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
             }),
         };
-        let spans = spans.map_err(Failure::failed)?;
-        let wall = |place: usize| {
-            let spans = spans.iter().filter_map(|runner| runner.get(place));
+        let spans = spans?;
+        let wall_time = |index: usize| {
+            let spans = spans.iter().filter_map(|runner| runner.get(index));
             let (mut first, mut last) = (Duration::MAX, Duration::ZERO);
             spans.for_each(|(start, end)| (first, last) = (first.min(*start), last.max(*end)));
             last.saturating_sub(first)
         };
         let rounds = usize::try_from(self.count).unwrap_or(usize::MAX);
-        let places = |stage: usize| (0..rounds).map(move |round| round * self.stages.len() + stage);
+        let indices =
+            |stage: usize| (0..rounds).map(move |round| round * self.stages.len() + stage);
         let stages = 0..self.stages.len();
-        Ok(stages.map(|stage| places(stage).map(wall).collect()).collect())
+        Ok(stages.map(|stage| indices(stage).map(wall_time).collect()).collect())
     }
 
-    /// One worker's spans, stage by stage, round by round. After an error it still waits for the
-    /// others, which would else wait for it.
+    /// The spans of one worker, stage by stage, round by round. After an error it continues to wait
+    /// at the barrier, because the other workers would block there without it.
     fn run_worker(&self, runner: &mut StageRunner<'_>) -> Result<Vec<TimeSpan>, StepError> {
         let mut spans = Vec::new();
         let mut end = Ok(());
@@ -249,25 +245,24 @@ impl Rounds<'_> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
-    use super::super::workload;
+    use super::super::generate::PacketOptions;
+    use super::super::options::{PacketSource, RuleSource};
     use super::*;
 
-    #[derive(Parser)]
-    struct TestArguments {
-        #[command(flatten)]
-        flags: BenchFlags,
-    }
-
-    fn flags(words: &str) -> BenchFlags {
-        TestArguments::parse_from(words.split_whitespace()).flags
+    fn options(rules: u32, packets: usize) -> BenchOptions {
+        let packets = PacketOptions { packets, flows: packets, ..PacketOptions::default() };
+        BenchOptions {
+            rules: RuleSource::generated([rules]),
+            packets: PacketSource::Generated(packets),
+            rounds: 1,
+            ..BenchOptions::default()
+        }
     }
 
     #[test]
     fn the_end_to_end_stage_uses_the_measured_engine() {
-        let flags = flags("bench --rules 40 --sessions 3 --packets 200 --rounds 1");
-        let workload = workload::read(&flags, Some(40)).unwrap();
+        let options = BenchOptions { sessions: 3, ..options(40, 200) };
+        let workload = Workload::new(&options, Some(40)).unwrap();
         for (engine, wanted) in [
             (EngineChoice::Auto, EngineKind::BitVector),
             (EngineChoice::Linear, EngineKind::Linear),
@@ -291,19 +286,20 @@ mod tests {
 
     #[test]
     fn packets_are_divided_among_workers() {
-        let flags = flags("bench --rules 10 --packets 50 --rounds 3 --stages classify,whole");
-        let workload = workload::read(&flags, Some(10)).unwrap();
+        let stages = vec![Stage::Classify, Stage::Whole];
+        let options = BenchOptions { stages, rounds: 3, ..options(10, 50) };
+        let workload = Workload::new(&options, Some(10)).unwrap();
         let case = BenchCase::new(&workload, EngineChoice::Auto).unwrap();
-        let [one, three] = [1, 3].map(|workers| case.run(&flags, workers).unwrap());
+        let [one, three] = [1, 3].map(|workers| case.run(&options, workers).unwrap());
         assert_eq!((one.packets, one.taken), (three.packets, three.taken));
         assert_eq!((one.stages.len(), three.stages.len(), three.workers), (2, 2, 3));
-        assert!(case.run(&flags, 51).is_err());
+        assert!(case.run(&options, 51).is_err());
     }
 
     #[test]
     fn the_baseline_measures_fewer_packets_with_more_rules() {
-        let flags = flags("bench --rules 10000");
-        let workload = workload::read(&flags, Some(10_000)).unwrap();
+        let options = options(10_000, 65_536);
+        let workload = Workload::new(&options, Some(10_000)).unwrap();
         let case = BenchCase::new(&workload, EngineChoice::Linear).unwrap();
         assert_eq!(case.packets(), 1677);
         assert!(EngineChoice::BitVector.exceeds_memory(100_001));

@@ -1,4 +1,7 @@
-//! Rules by a shape and a seed.
+//! Generated rules, by a shape and a seed.
+//!
+//! The rules are distinct and sorted from narrow to wide, because a rule behind a wider one would
+//! never match.
 
 use std::collections::HashSet;
 
@@ -11,30 +14,30 @@ use crate::model::{
     Direction, FilterRule, InvalidValue, PortRange, Protocol, RuleAction, RuleNumber,
 };
 
-/// Ports that services are known by, the most usual first.
+/// Ports of well-known services, the most frequent first.
 const WELL_KNOWN_PORTS: [u16; 32] = [
     443, 80, 22, 53, 25, 3306, 5432, 8080, 123, 389, 445, 161, 3389, 21, 110, 143, 514, 993, 995,
     1433, 1521, 6379, 8443, 9092, 27017, 636, 88, 179, 500, 1812, 2049, 5060,
 ];
 
-/// So often a rule is drawn by the shape's law; one that is there already then becomes one from
-/// host to host.
+/// After this number of duplicates, a rule from host to host is drawn.
 const MAX_TRIES: u32 = 32;
 
-/// From this prefix length of IPv4 on (and what stands for it in IPv6) a network is narrow.
+/// A network is narrow from this prefix length of IPv4 on (or its counterpart in IPv6).
 const MIN_NARROW_LEN: u8 = 16;
 
-/// So many of the rules that the laws make wide on both sides stay so.
+/// Of the rules that are drawn wide on both sides, this share stays wide; others become narrow on
+/// one side.
 const WIDE_PER_MILLE: u64 = 10;
 
-/// What one side of the others becomes.
+/// The prefix lengths of the side that becomes narrow, with weights.
 const NARROW_LENS: [((u8, u8), u32); 3] = [((24, 56), 40), ((28, 64), 20), ((32, 128), 40)];
 
-/// Distinct rules, the narrower first, so that none is hidden behind one that is all around it.
-/// All are accept rules of ingress, numbered as those of ClassBench files are.
+/// Generates distinct rules, the narrower first. All are ingress accept rules, numbered as the
+/// rules of ClassBench files are: from 1, and again from 1 after 32,766.
 ///
 /// # Errors
-/// [`InvalidValue`] never, unless the laws of the shapes were wrong.
+/// [`InvalidValue`] if a distribution gives an invalid field; the tests show that none does.
 pub(in super::super) fn rules(
     count: usize,
     shape: RuleShape,
@@ -49,7 +52,7 @@ pub(in super::super) fn rules(
     rules.map(|(fields, number)| fields.rule(RuleNumber::new(number)?, generator.is_ipv4)).collect()
 }
 
-/// A rule before it is one.
+/// The fields of a rule, before it has a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct RuleFields {
     source: Prefix,
@@ -60,7 +63,7 @@ struct RuleFields {
 }
 
 impl RuleFields {
-    /// More than that of any rule all around this one, since each of its parts is.
+    /// A rule that contains another one has a smaller value, because each of its terms is smaller.
     fn narrowness(&self) -> u32 {
         let span = |ports: Option<(u16, u16)>| {
             ports.map_or(65_535, |(low, high)| u32::from(high.saturating_sub(low)))
@@ -68,7 +71,7 @@ impl RuleFields {
         let bits = u32::from(self.source.len) + u32::from(self.destination.len);
         let protocol = if self.protocol.is_some() { 4 } else { 0 };
         let wide = span(self.source_ports) + span(self.destination_ports);
-        // A port that is fixed weighs as much as eight bits of an address.
+        // An exact port has the weight of eight bits of an address.
         ((bits + protocol) << 13) + (2 * 65_535 - wide)
     }
 
@@ -100,7 +103,7 @@ impl RuleFields {
     }
 }
 
-/// Draws rules, none of them twice.
+/// Draws rules without duplicates.
 struct RuleGenerator {
     distribution: &'static ShapeDistribution,
     is_ipv4: bool,
@@ -115,15 +118,15 @@ impl RuleGenerator {
     fn new(shape: RuleShape, family: AddressFamily, seed: u64, count: usize) -> Self {
         let is_ipv4 = family == AddressFamily::Ipv4;
         let mut random = Random::new(seed);
-        let [here, there] = [random.next(), random.next()];
-        // What is said of both ways is said of the same networks.
-        let there = if shape == RuleShape::Ipc { here } else { there };
+        let [source_seed, destination_seed] = [random.next(), random.next()];
+        // Rules of both directions need the same networks on both sides.
+        let destination_seed = if shape == RuleShape::Ipc { source_seed } else { destination_seed };
         Self {
             distribution: shape.distribution(),
             is_ipv4,
             random,
-            sources: NetworkTree::new(is_ipv4, here, count),
-            destinations: NetworkTree::new(is_ipv4, there, count),
+            sources: NetworkTree::new(is_ipv4, source_seed, count),
+            destinations: NetworkTree::new(is_ipv4, destination_seed, count),
             last: None,
             drawn: HashSet::new(),
         }
@@ -172,8 +175,7 @@ impl RuleGenerator {
         RuleFields { source, destination, protocol, source_ports, destination_ports }
     }
 
-    /// Rules that are wide on both sides are rare in any list: of the few services that everybody
-    /// may ask everybody for.
+    /// In real lists few rules are wide on both sides: those of services open to all hosts.
     fn prefix_lens(&mut self) -> [(u8, u8); 2] {
         let random = &mut self.random;
         let [source, destination] = [self.distribution.sources, self.distribution.destinations]
@@ -186,7 +188,7 @@ impl RuleGenerator {
         if random.chance(50) { [source, narrow] } else { [narrow, destination] }
     }
 
-    /// One port between wide networks.
+    /// A rule with one destination port between wide networks.
     fn service(&mut self, [source, destination]: [Prefix; 2]) -> RuleFields {
         let port = self.ports(&[(PortPattern::WellKnown, 50), (PortPattern::One, 50)]);
         let protocol = if self.random.chance(75) { 6 } else { 17 };
@@ -219,7 +221,7 @@ impl RuleGenerator {
     }
 }
 
-/// Whether both prefix lengths, of which the first stands for both families, are short.
+/// Whether both prefixes are wide. The length for IPv4 decides for both families.
 fn are_wide(lens: [(u8, u8); 2]) -> bool {
     lens.iter().all(|(ipv4, _)| *ipv4 < MIN_NARROW_LEN)
 }
@@ -231,7 +233,7 @@ mod tests {
     const SHAPES: [RuleShape; 3] = [RuleShape::Acl, RuleShape::Fw, RuleShape::Ipc];
     const FAMILIES: [AddressFamily; 2] = [AddressFamily::Ipv4, AddressFamily::Ipv6];
 
-    /// All that tells a rule from others, but its number.
+    /// The fields of a rule without its number.
     fn rule_text(rule: &FilterRule) -> String {
         let ports = [rule.source_ports(), rule.destination_ports()];
         format!("{} {} {:?} {ports:?}", rule.source(), rule.destination(), rule.protocol())
@@ -260,8 +262,8 @@ mod tests {
 
     #[test]
     fn generated_rules_are_stable_across_versions() {
-        // Figures of two versions can be compared while this holds; where it must change, say so
-        // in the changelog.
+        // Measurements of two versions are comparable only while these digests are the same. State
+        // a change in the changelog.
         let digest = |shape, family| {
             let bytes = rules(500, shape, family, 1).unwrap();
             let bytes = bytes.iter().flat_map(|rule| rule_text(rule).into_bytes());
@@ -281,7 +283,7 @@ mod tests {
     #[test]
     fn rule_numbers_restart_at_1_after_32766() {
         let rules = rules(32_768, RuleShape::Acl, AddressFamily::Ipv4, 1).unwrap();
-        let numbers = [32_765, 32_766, 32_767].map(|place| rules[place].number().value());
+        let numbers = [32_765, 32_766, 32_767].map(|index| rules[index].number().value());
         assert_eq!(numbers, [32_766, 1, 2]);
     }
 
@@ -299,7 +301,7 @@ mod tests {
     #[test]
     fn no_rule_is_hidden_by_an_earlier_wider_rule() {
         let rules = rules(400, RuleShape::Fw, AddressFamily::Ipv4, 5).unwrap();
-        for (place, rule) in rules.iter().enumerate() {
+        for (index, rule) in rules.iter().enumerate() {
             let hides = |before: &&FilterRule| {
                 before.source().contains(rule.source().network())
                     && before.source().prefix_len() <= rule.source().prefix_len()
@@ -308,7 +310,7 @@ mod tests {
                     && before.protocol().is_none_or(|one| rule.protocol() == Some(one))
                     && (before.source_ports().is_none() && before.destination_ports().is_none())
             };
-            let before = rules[..place].iter().find(hides);
+            let before = rules[..index].iter().find(hides);
             assert!(before.is_none(), "{} before {}", rule_text(before.unwrap()), rule_text(rule));
         }
     }

@@ -1,0 +1,73 @@
+//! The reasons for which a benchmark cannot run.
+
+use std::path::PathBuf;
+
+use super::engine::EngineChoice;
+use crate::model::InvalidValue;
+
+/// A benchmark cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    /// The engine needs too much memory for the rules, or does not support their address family.
+    #[error("engine {}{}: {}", engine.label(), of_rules(*rules), reason(*engine))]
+    UnsupportedEngine {
+        /// The engine.
+        engine: EngineChoice,
+        /// The number of generated rules; `None` if the rules are read.
+        rules: Option<u32>,
+    },
+    /// Each worker needs at least one packet.
+    #[error("workers {workers}: expected at most {packets}, the number of packets")]
+    TooManyWorkers {
+        /// The number of workers.
+        workers: u32,
+        /// The number of packets.
+        packets: usize,
+    },
+    /// A file cannot be read, or does not have the expected format.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The name of the file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No session has a rule.
+    #[error("rules: found no session, expected at least one rule")]
+    NoRules,
+    /// No packet is IP.
+    #[error("packets: found no IP packet, expected at least one")]
+    NoPackets,
+    /// A rule cannot be added to a session.
+    #[error(transparent)]
+    Invalid(#[from] InvalidValue),
+    /// The environment failed: a capture cannot be read, or a stage cannot run.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl BenchError {
+    /// Whether the options are wrong; otherwise the environment failed.
+    #[must_use]
+    pub const fn is_usage(&self) -> bool {
+        !matches!(self, Self::Failed(_))
+    }
+
+    /// A failure of the environment.
+    pub(super) fn failed(error: impl std::fmt::Display) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+fn of_rules(rules: Option<u32>) -> String {
+    rules.map(|rules| format!(", {rules} rules")).unwrap_or_default()
+}
+
+const fn reason(engine: EngineChoice) -> &'static str {
+    match engine {
+        EngineChoice::CrossProduct => {
+            "these rules need too much memory, or are IPv6; use forest or auto"
+        }
+        _ => "these rules need too much memory; use forest or auto",
+    }
+}
