@@ -1,9 +1,9 @@
 //! Runs table swap, status, receipt and stop of the live workers through interleavings of their
 //! threads: shuttle lets one thread at a time take one step, in an order that it chooses.
 //!
-//! The source files are those of the program; only their primitives are shuttle's. A queue stands
-//! in for the mailbox, which is a channel of crossbeam. Small
-//! cases run through all orders, those in which a thread waits through many random ones.
+//! The source files are those of the program; only their primitives are replaced by those of
+//! shuttle. A queue replaces the mailbox, which is a channel of crossbeam. Small cases run in all
+//! orders, cases in which a thread waits in many random ones.
 
 #![expect(clippy::unwrap_used, reason = "a thread that fails ends the test")]
 

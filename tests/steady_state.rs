@@ -1,4 +1,4 @@
-//! Nothing is allocated once a worker runs, however many frames it takes.
+//! A running worker allocates no memory, for any number of frames.
 
 use std::io;
 use std::sync::Arc;

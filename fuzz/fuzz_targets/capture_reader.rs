@@ -1,5 +1,5 @@
-//! Any bytes as a capture file: never a panic, never an endless loop, never more memory than the
-//! bytes are worth; and the reader of mapped files and that of streams say the same.
+//! Reads any bytes as a capture file. There must be no panic, no endless loop, and no more memory
+//! than the bytes justify. The readers of mapped files and of streams must return the same.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! Any bytes as requests of EC2: never a panic, never a fault of ours, every answer is XML as EC2
-//! has it, and what was kept makes the account again.
+//! Sends any bytes as EC2 requests. There must be no panic and no internal error, every response
+//! must be XML in the form of EC2, and the persisted records must restore the account.
 #![no_main]
 
 use std::collections::BTreeMap;

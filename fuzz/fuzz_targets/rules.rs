@@ -1,4 +1,4 @@
-//! Whatever the rules, every engine answers as the plain one does.
+//! Compares every rule engine with the linear one for any rules.
 #![no_main]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -1,4 +1,4 @@
-//! Operations with their ids, as the account takes them.
+//! Calls of the account with their ids, and how they are made.
 
 use std::fmt::Debug;
 

@@ -1,4 +1,4 @@
-//! What the model does once it is possible.
+//! How the model applies a call that passed all checks.
 
 use traffic_mirror::model::{
     FilterId, FilterRuleId, NetworkInterfaceId, Session, SessionId, TargetId,

@@ -1,4 +1,4 @@
-//! Where the account begins: network interfaces of all kinds, configuration files, quotas.
+//! The initial account: network interfaces of all kinds, configuration files, quotas.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,5 +1,5 @@
-//! The account against a plain model: the same answers, the same resources, and the same again
-//! from its records, whatever is asked of it and however often it is restarted.
+//! Compares the account with a plain model: the same responses, the same resources, and the same
+//! resources when the account is restored from its records, for random calls and restarts.
 #![expect(
     clippy::indexing_slicing,
     clippy::panic,

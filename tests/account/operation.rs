@@ -1,4 +1,4 @@
-//! What may be asked of an account, at random.
+//! Random operations on an account.
 
 use proptest::prelude::*;
 use proptest::sample::select;

@@ -1,4 +1,4 @@
-//! What an account has, as plain values that compare: of the account itself, and of the model.
+//! The resources of an account as plain values that can be compared, for the account and the model.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

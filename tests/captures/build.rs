@@ -1,4 +1,4 @@
-//! Captures built byte by byte, each field as a test wants it.
+//! Builds captures byte by byte; a test can set every field.
 
 /// The byte order of a writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

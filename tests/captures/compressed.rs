@@ -1,4 +1,4 @@
-//! gzip and zstd, told by content.
+//! Compressed captures (gzip and zstd), recognised by their content.
 
 use std::io::{Cursor, Read, Write};
 

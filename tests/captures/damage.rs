@@ -1,4 +1,5 @@
-//! Captures that break off or make no sense: what is before is lent, and the place is named.
+//! Captures that are cut off or invalid: the records before are lent, and the error names the
+//! place.
 
 use crate::build::{MICRO, MODIFIED, Order, Pcap, Pcapng, padded};
 use crate::reading::{read_all_ways, try_read_all_ways};

@@ -1,4 +1,4 @@
-//! What cannot be opened, and the one sentence for each; pipes.
+//! Files that cannot be opened, with one sentence for each, and pipes.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;

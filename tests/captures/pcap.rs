@@ -1,4 +1,4 @@
-//! The classic format.
+//! The pcap format.
 
 use traffic_mirror::io::capture::CaptureSource;
 

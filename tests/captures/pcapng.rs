@@ -1,4 +1,4 @@
-//! The newer format.
+//! The pcapng format.
 
 use traffic_mirror::io::capture::CaptureSource;
 use traffic_mirror::model::Direction;

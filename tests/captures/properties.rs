@@ -1,4 +1,4 @@
-//! For all captures, and for all that are none.
+//! Properties of the capture reader for all captures, and for bytes that are not a capture.
 
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -1,4 +1,4 @@
-//! Reads a capture in every way there is and holds that the ways agree.
+//! Reads a capture as file, stream and memory, and asserts that the results are equal.
 
 use std::io::{self, Read};
 

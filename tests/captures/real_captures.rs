@@ -1,4 +1,4 @@
-//! Captures that other projects keep because something about them is odd.
+//! Unusual captures that other projects keep as test files.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

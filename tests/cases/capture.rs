@@ -1,4 +1,4 @@
-//! Writes capture files byte by byte: pcap in all its dialects, and the blocks of pcapng.
+//! Writes capture files byte by byte: all variants of pcap, and the blocks of pcapng.
 
 /// The time of the first record of every case: 2023-11-14 22:13:20 UTC.
 pub(crate) const START_NS: u64 = 1_700_000_000_000_000_000;

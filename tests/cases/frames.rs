@@ -1,4 +1,4 @@
-//! Builds frames byte by byte, so that a case may also hold what no stack would send.
+//! Builds frames byte by byte, so a case may contain frames that no network stack sends.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 

@@ -1,4 +1,4 @@
-//! Cases about how much is copied, and what is written around it.
+//! Cases about the length of copies and the headers in front of them.
 
 use super::CaptureCase;
 use super::capture::{LINKTYPE_ETHERNET, Pcap, ethernet_pcap, records};

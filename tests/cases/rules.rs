@@ -1,4 +1,4 @@
-//! Cases about who decides: interfaces, directions, rules, sessions.
+//! Cases about interfaces, directions, rules and sessions.
 
 use std::net::Ipv6Addr;
 

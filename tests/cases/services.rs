@@ -1,4 +1,4 @@
-//! Cases about what AWS never mirrors, and about DNS with the VPC's resolver.
+//! Cases about traffic that AWS never mirrors, and about DNS with the VPC resolver.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 

@@ -1,10 +1,10 @@
-//! Bad input: one clear sentence each, the right exit code, nothing lost that could be kept.
+//! Bad input: one clear sentence and the right exit code for each, and no loss of valid input.
 
 use std::io::Read;
 use std::process::{Command, Stdio};
 
-use crate::records;
-use crate::run::{SESSION_CONFIG, Scratch, binary, capture, capture_of_type};
+use crate::run::{Scratch, binary, capture, capture_of_type, session_config};
+use testkit::records;
 
 /// Runs a replay that must fail with one sentence that holds these words, and leave nothing.
 fn assert_fails(scratch: &Scratch, words: &str, code: i32, sentence: &[&str]) {
@@ -107,7 +107,8 @@ fn conflicting_options_are_usage_errors() {
 #[test]
 fn an_invalid_configuration_is_an_error() {
     let scratch = scratch();
-    scratch.write_file("unknown.toml", SESSION_CONFIG.replace("session_number", "session_numbre"));
+    scratch
+        .write_file("unknown.toml", session_config().replace("session_number", "session_numbre"));
     scratch.write_file("not.toml", "this is = no [configuration");
     let all = "replay in.pcap --write out.pcap --config";
     let ran = scratch.run(&format!("{all} unknown.toml"));
@@ -130,7 +131,7 @@ fn an_invalid_configuration_is_an_error() {
 #[test]
 fn all_errors_of_a_configuration_are_reported() {
     let scratch = scratch();
-    let one = SESSION_CONFIG
+    let one = session_config()
         .replace("192.0.2.10", "nowhere")
         .replace("rule_number = 100", "rule_number = 0");
     scratch.write_file("one.toml", one);
@@ -148,7 +149,7 @@ fn inputs_that_are_not_captures_are_errors() {
     scratch.write_file("empty.pcap", "");
     scratch.write_file("letter.txt", "Dear reader,\nthis is a letter and no capture.\n");
     scratch.write_file("short", "a");
-    scratch.write_file("mirror.toml", SESSION_CONFIG);
+    scratch.write_file("mirror.toml", session_config());
     for command in ["replay --write out.pcap --target 192.0.2.1", "explain --config mirror.toml"] {
         assert_fails(
             &scratch,

@@ -1,4 +1,4 @@
-//! What rules and packets cost: all but the times is the same in each run.
+//! The command `bench`: its output is the same in each run, except for the times.
 
 use crate::run::Scratch;
 

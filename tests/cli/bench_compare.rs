@@ -1,4 +1,4 @@
-//! Two reports of `bench` side by side, and what it draws.
+//! `bench compare` of two reports, and the pictures that `bench` draws.
 
 use crate::run::Scratch;
 

@@ -1,4 +1,4 @@
-//! Files of other users, files that others can read, and what killed processes leave.
+//! Files of other users, files that others can read, and files that killed processes leave.
 
 use std::fs::{self, Permissions};
 use std::io::Write;
@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use crate::run::{SESSION_CONFIG, Scratch, binary, capture};
+use crate::run::{Scratch, binary, capture, session_config};
 
 /// The user `nobody` of every Linux.
 const OTHER: Option<u32> = Some(65_534);
@@ -23,7 +23,7 @@ fn is_root() -> bool {
 fn scratch() -> Scratch {
     let scratch = Scratch::new();
     scratch.write_file("in.pcap", capture(3));
-    scratch.write_file("mirror.toml", SESSION_CONFIG);
+    scratch.write_file("mirror.toml", session_config());
     scratch
 }
 

@@ -1,15 +1,15 @@
-//! What the options of a replay do to its output.
+//! Options that change the output of `replay`.
 
 use std::fs;
 
-use crate::records;
-use crate::run::{SESSION_CONFIG, Scratch, capture};
+use crate::run::{Scratch, capture, session_config};
+use testkit::records;
 
 fn scratch() -> Scratch {
     let scratch = Scratch::new();
     scratch.write_file("in.pcap", capture(7));
     scratch.write_file("more.pcap", capture(5));
-    scratch.write_file("mirror.toml", SESSION_CONFIG);
+    scratch.write_file("mirror.toml", session_config());
     scratch
 }
 

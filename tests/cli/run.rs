@@ -1,10 +1,11 @@
-//! Runs the binary in a scratch folder, and captures to feed it.
+//! Runs the binary in a scratch folder, and makes captures for it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use tempfile::TempDir;
+use testkit::config::one_session;
 
 /// A folder that goes away with the test.
 pub(crate) struct Scratch(TempDir);
@@ -109,30 +110,8 @@ fn packet(number: u32) -> Vec<u8> {
     frame
 }
 
-/// A session of one interface, 10.0.0.9, with both rules.
-pub(crate) const SESSION_CONFIG: &str = r#"
-[[network_interface]]
-network_interface_id = "eni-1"
-mac_address = "02:00:00:00:00:09"
-private_ip_addresses = ["10.0.0.9"]
-
-[[traffic_mirror_target]]
-traffic_mirror_target_id = "tmt-1"
-address = "192.0.2.10"
-
-[[traffic_mirror_filter]]
-traffic_mirror_filter_id = "tmf-1"
-
-[[traffic_mirror_filter.rule]]
-traffic_direction = "ingress"
-rule_number = 100
-rule_action = "accept"
-source_cidr_block = "0.0.0.0/0"
-destination_cidr_block = "0.0.0.0/0"
-
-[[traffic_mirror_session]]
-network_interface_id = "eni-1"
-traffic_mirror_target_id = "tmt-1"
-traffic_mirror_filter_id = "tmf-1"
-session_number = 1
-"#;
+/// A session of one interface, 10.0.0.9, which accepts what arrives.
+pub(crate) fn session_config() -> String {
+    let interface = "mac_address = \"02:00:00:00:00:09\"\nprivate_ip_addresses = [\"10.0.0.9\"]";
+    one_session(interface, "192.0.2.10", &["ingress"])
+}

@@ -1,4 +1,4 @@
-//! A signal ends a replay in good order, and its report still adds up.
+//! A signal ends a replay with a report whose sum is correct.
 
 use std::io::Write;
 use std::path::Path;

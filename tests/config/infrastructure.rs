@@ -1,4 +1,4 @@
-//! CloudFormation templates, and plans and states of Terraform.
+//! CloudFormation templates, and plans and states of Terraform, as a configuration.
 
 use traffic_mirror::control::Registry;
 use traffic_mirror::control::config::{ParsedConfig, Text, read_texts};

@@ -1,4 +1,4 @@
-//! Configuration files as users write them, right and wrong.
+//! Configuration files as users write them, valid and invalid.
 
 #![expect(
     clippy::unwrap_used,

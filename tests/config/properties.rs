@@ -1,4 +1,4 @@
-//! What is printed reads back as it was, and no text breaks the reader.
+//! An exported configuration is read back unchanged, and no text makes the reader panic.
 
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;

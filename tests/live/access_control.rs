@@ -1,4 +1,5 @@
-//! Who may use the ports of a run: not web pages, not users without the key, not slow clients alone.
+//! Access to the ports of a run: no web pages, no users without the key, no monopoly of slow
+//! clients.
 
 use std::fs;
 use std::io::{Read, Write};

@@ -1,4 +1,4 @@
-//! Addresses of targets and sources over the API: those that are refused, and those that change.
+//! Addresses of targets and sources over the API: rejected ones, and ones that change.
 
 use std::net::UdpSocket;
 use std::time::Duration;

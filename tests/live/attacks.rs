@@ -1,4 +1,4 @@
-//! Clients that no endpoint wants: slow, without end, deaf, or talking rubbish.
+//! Hostile clients: slow ones, endless requests, clients that do not read, invalid input.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -9,8 +9,8 @@ use std::time::Duration;
 use crate::connection::{Connection, connect, head, request};
 use crate::endpoint::start;
 use crate::lab::Lab;
-use crate::namespace::Namespace;
 use crate::waiting::pause;
+use testkit::namespace::Namespace;
 
 /// A hundred million bytes, or as good as.
 const HUGE: usize = 100_000_000;

@@ -1,4 +1,4 @@
-//! Byte for byte: what is mirrored is what the wire carried, with offloads and without.
+//! Copies are equal to the frames on the wire, byte for byte, with offloads and without.
 
 use crate::collector::{Collector, inner_frames};
 use crate::frames::{assert_same, is_in_order, of_a_test, sequences};

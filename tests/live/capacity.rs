@@ -1,4 +1,4 @@
-//! How much a ring holds while nobody reads it, and how much memory many rings take.
+//! How much a ring stores while its reader is stopped, and how much memory many rings use.
 
 use std::fmt::Write;
 use std::io::{Read, Write as _};
@@ -11,9 +11,11 @@ use std::thread;
 use crate::collector::{Collector, inner_frames};
 use crate::lab::Lab;
 use crate::mirror::{BINARY, Mirror, run_refused};
-use crate::namespace::{is_root, say};
 use crate::traffic::{IPV4, Pair, number_of, streams};
 use crate::waiting::pause;
+use testkit::config::{filter, network_interface, session, target};
+use testkit::namespace::is_root;
+use testkit::print_uncaptured;
 
 const RUN: &str = "-i h0 --target 10.99.1.2 --virtual-network-id 42";
 
@@ -117,7 +119,7 @@ fn two_streams_with_offloads_fit_into_the_default_ring() {
     let Some(lab) = Lab::new("fit2") else { return };
     let mirror = mirror_of_a_direct_cable(&lab);
     if mirror.count_lines_with("1 ring of 64 MiB") == 0 {
-        return say("NOT RUN: a default ring of 64 MiB needs 1 GiB of memory\n");
+        return print_uncaptured("NOT RUN: a default ring of 64 MiB needs 1 GiB of memory\n");
     }
     mirror.signal("-STOP");
     crate::waiting::wait_until("a stop", || mirror.state() == 'T');
@@ -151,22 +153,10 @@ fn assert_nothing_overflowed(mirror: Mirror) {
 
 /// A configuration with a session for each of these devices, which takes what comes in.
 pub(crate) fn config_of(devices: &[String]) -> String {
-    let mut text = String::from(
-        "[[traffic_mirror_target]]\ntraffic_mirror_target_id = \"t\"\naddress = \"10.99.1.2\"\n\
-         [[traffic_mirror_filter]]\ntraffic_mirror_filter_id = \"f\"\n\
-         [[traffic_mirror_filter.rule]]\ntraffic_direction = \"ingress\"\nrule_number = 1\n\
-         rule_action = \"accept\"\nsource_cidr_block = \"0.0.0.0/0\"\n\
-         destination_cidr_block = \"0.0.0.0/0\"\n",
-    );
+    let mut text = target("t", "10.99.1.2") + &filter("f", &["ingress"]);
     for device in devices {
-        write!(
-            text,
-            "[[network_interface]]\nnetwork_interface_id = \"{device}\"\ndevice = \"{device}\"\n\
-             [[traffic_mirror_session]]\nnetwork_interface_id = \"{device}\"\n\
-             traffic_mirror_target_id = \"t\"\ntraffic_mirror_filter_id = \"f\"\n\
-             session_number = 1\n"
-        )
-        .unwrap();
+        text += &network_interface(device, &format!("device = \"{device}\""));
+        text += &session(1, device, "t", "f");
     }
     text
 }
@@ -242,7 +232,9 @@ fn rings_of_more_than_half_of_the_memory_are_refused() {
     let total: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
     let workers = (total >> 20) / 8 + 1;
     if workers > 64 {
-        return say("NOT RUN: rings that are too large need less than 500 GiB of memory\n");
+        return print_uncaptured(
+            "NOT RUN: rings that are too large need less than 500 GiB of memory\n",
+        );
     }
     let words = format!("{RUN} --ring-size 4GiB --workers {workers}");
     let (code, log_lines) = run_refused(lab.host.command(BINARY), &words);
@@ -305,7 +297,9 @@ fn rings_stay_below_the_limit_of_the_memory_cgroup() {
     let Some(lab) = Lab::new("cgroup") else { return };
     let cgroup = match Cgroup::with_limit(256 * MIB) {
         Ok(cgroup) => cgroup,
-        Err(reason) => return say(&format!("NOT RUN: a memory cgroup with a limit: {reason}\n")),
+        Err(reason) => {
+            return print_uncaptured(&format!("NOT RUN: a memory cgroup with a limit: {reason}\n"));
+        }
     };
     let mirror = Mirror::start_command(cgroup.command(&lab), RUN, "mirroring ");
     let log_lines = mirror.log_lines().join("\n");

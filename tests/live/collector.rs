@@ -1,4 +1,4 @@
-//! The monitor's side: takes the copies that arrive at a UDP port, and takes them apart.
+//! The monitor: receives copies at a UDP port and splits them into headers and inner frame.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
-use crate::namespace::Namespace;
 use crate::recorder::{MAX_FRAME_LEN, enlarge_receive_buffer};
 use crate::waiting::{pause, wait_until};
+use testkit::namespace::Namespace;
 
 const VXLAN_PORT: u16 = 4789;
 

@@ -1,5 +1,5 @@
-//! The endpoint in a crowd: many clients at once, some of them hostile. The good ones end right,
-//! and mirroring loses nothing meanwhile.
+//! Many clients of the endpoint at once, some of them hostile. Valid requests succeed, and no copy
+//! is lost meanwhile.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;

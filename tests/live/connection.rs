@@ -1,11 +1,11 @@
-//! A connection to the EC2 endpoint that is kept from call to call.
+//! A persistent connection to the EC2 endpoint.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
 use crate::endpoint::ENDPOINT;
-use crate::namespace::Namespace;
+use testkit::namespace::Namespace;
 
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(20);

@@ -1,4 +1,4 @@
-//! With few descriptors, some interfaces wait, and metrics and health still answer.
+//! With few file descriptors, some interfaces wait, and metrics and health still respond.
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};

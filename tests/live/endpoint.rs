@@ -1,4 +1,4 @@
-//! The EC2 endpoint: what is created over HTTP mirrors at once, and until it is deleted.
+//! The EC2 endpoint: a session that is created over HTTP mirrors at once, until it is deleted.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -8,9 +8,10 @@ use std::path::Path;
 use crate::collector::{Collector, by_network};
 use crate::lab::Lab;
 use crate::mirror::Mirror;
-use crate::namespace::{Namespace, say};
 use crate::traffic::{IPV4, Pair};
 use crate::waiting::pause;
+use testkit::namespace::Namespace;
+use testkit::print_uncaptured;
 
 pub(crate) const ENDPOINT: &str = "127.0.0.1:4566";
 
@@ -217,7 +218,9 @@ fn boto3_needs_a_valid_key_with_and_without_tls() {
         .args([&chain, Path::new("-keyout"), &key])
         .output();
     if !made.is_ok_and(|output| output.status.success()) {
-        return say("openssl is not installed, so the endpoint was not tried with TLS");
+        return print_uncaptured(
+            "openssl is not installed, so the endpoint was not tried with TLS",
+        );
     }
     let (chain, key) = (chain.display(), key.display());
     let words = format!("{words} --tls-certificate {chain} --tls-key {key}");
@@ -232,7 +235,7 @@ fn boto3_needs_a_valid_key_with_and_without_tls() {
 fn run(lab: &Lab, script: &str, variables: &[(&str, &str)]) {
     let has_boto3 = std::process::Command::new("python3").args(["-c", "import boto3"]).output();
     if !has_boto3.is_ok_and(|output| output.status.success()) {
-        return say("boto3 is not installed, so the endpoint was not tried with it");
+        return print_uncaptured("boto3 is not installed, so the endpoint was not tried with it");
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script);
     let mut command = lab.host.command("python3");

@@ -1,4 +1,4 @@
-//! What tests ask of frames: which of them are a test's own, and whether two heaps are the same.
+//! Helps tests to select the frames that they sent, and to compare two sets of frames.
 
 use std::collections::{BTreeMap, HashMap};
 

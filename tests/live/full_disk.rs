@@ -1,4 +1,4 @@
-//! A disk that becomes full under the state of the endpoint, and has space again.
+//! A disk that becomes full under the state of the endpoint, and then has space again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,8 +6,8 @@ use std::process::Command;
 
 use crate::endpoint::{Client, start, text};
 use crate::lab::Lab;
-use crate::namespace::say;
 use crate::waiting::wait_until;
+use testkit::print_uncaptured;
 
 /// A file system of 3 MiB in memory, unmounted with the test.
 struct SmallFilesystem(PathBuf);
@@ -19,7 +19,7 @@ impl SmallFilesystem {
         command.args(["-t", "tmpfs", "-o", "size=3m", "tmpfs"]).arg(path);
         let is_mounted = command.output().is_ok_and(|output| output.status.success());
         if !is_mounted {
-            say("NOT RUN: no file system could be mounted to be full\n");
+            print_uncaptured("NOT RUN: no file system could be mounted to be full\n");
         }
         is_mounted.then(|| Self(path.to_owned()))
     }

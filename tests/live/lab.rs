@@ -1,4 +1,4 @@
-//! The lab: a host that is mirrored, a generator of traffic behind a wire, and a monitor.
+//! The lab: a mirrored host, a traffic generator behind a wire, and a monitor.
 //!
 //! ```text
 //! gen                wire                  host                mon
@@ -6,11 +6,11 @@
 //!                                     m0 10.99.1.1 --- v0 10.99.1.2
 //! ```
 //!
-//! The ports of the bridge have no offloads, so what passes g0 is what a wire would carry.
+//! The ports of the bridge have no offloads, so the frames at g0 are those that a wire would carry.
 
 use tempfile::TempDir;
 
-use crate::namespace::{Namespace, can_run};
+use testkit::namespace::{Namespace, can_run};
 
 pub(crate) const GEN_MAC: [u8; 6] = [2, 0, 0, 0, 1, 1];
 pub(crate) const HOST_MAC: [u8; 6] = [2, 0, 0, 0, 1, 2];

@@ -1,5 +1,5 @@
-//! Interfaces that go down, away and by other names: mirroring goes on when they are back, one
-//! line is said for each change, and nothing spins in between.
+//! Interfaces that go down, are removed or renamed: mirroring continues when they return, each
+//! change is reported by one line, and no thread spins meanwhile.
 
 use crate::collector::Collector;
 use crate::lab::Lab;

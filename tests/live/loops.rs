@@ -1,4 +1,4 @@
-//! Copies are never mirrored again, where the mirrored interface is the one that they leave by.
+//! Copies are not mirrored again if they leave through the mirrored interface.
 
 use std::net::UdpSocket;
 
@@ -7,8 +7,9 @@ use socket2::SockRef;
 use crate::collector::Collector;
 use crate::lab::Lab;
 use crate::mirror::Mirror;
-use crate::namespace::{Namespace, say};
 use crate::traffic::ping;
+use testkit::namespace::Namespace;
+use testkit::print_uncaptured;
 
 const PINGS: u16 = 20;
 
@@ -97,7 +98,7 @@ fn add_vxlan(lab: &Lab) -> bool {
     };
     let is_there = add(&lab.host, "m0", 1).and_then(|()| add(&lab.monitor, "v0", 2)).is_some();
     if !is_there {
-        say("NOT RUN: this kernel has no vxlan device\n");
+        print_uncaptured("NOT RUN: this kernel has no vxlan device\n");
     }
     is_there
 }

@@ -1,4 +1,4 @@
-//! The program under test, running in a namespace.
+//! The program under test, in a namespace.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -7,8 +7,8 @@ use std::thread;
 
 use serde_json::Value;
 
-use crate::namespace::Namespace;
 use crate::waiting::{wait_for, wait_until};
+use testkit::namespace::Namespace;
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_traffic-mirror");
 

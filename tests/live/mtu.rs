@@ -1,11 +1,11 @@
-//! Routes that are too narrow for the copies: these are cut, and nothing is ever fragmented.
+//! Routes whose MTU is too small for the copies: copies are truncated and never fragmented.
 
 use crate::collector::{Collector, ReceivedCopy};
 use crate::lab::Lab;
 use crate::mirror::Mirror;
-use crate::namespace::Namespace;
 use crate::traffic::{IPV4, Pair};
 use crate::waiting::{pause, wait_until};
+use testkit::namespace::Namespace;
 
 /// A frame of 1514 bytes.
 const FULL: usize = 1_472;

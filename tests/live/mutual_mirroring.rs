@@ -1,10 +1,11 @@
-//! Hosts whose mirrors send to each other: one datagram makes a few copies, and then it is quiet.
+//! Hosts that mirror to each other: one datagram causes a few copies, and then traffic stops.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use crate::mirror::Mirror;
-use crate::namespace::{Namespace, can_run, say};
 use crate::waiting::pause;
+use testkit::namespace::{Namespace, can_run};
+use testkit::print_uncaptured;
 
 /// A datagram between two mirrored hosts, and the ICMP error of its closed port, are each copied by
 /// both, and each of these copies by the other: 2 + 4 + 4. Each of the eight copies finds a closed
@@ -30,7 +31,9 @@ impl Hosts {
         }
         let switch = Namespace::new(&format!("{test}-switch"));
         if !switch.command("tc").arg("-V").output().is_ok_and(|output| output.status.success()) {
-            say("NOT RUN: hosts that mirror to each other need tc, to limit a storm\n");
+            print_uncaptured(
+                "NOT RUN: hosts that mirror to each other need tc, to limit a storm\n",
+            );
             return None;
         }
         switch.ip("link add br0 type bridge mcast_snooping 0\nlink set br0 up\n");

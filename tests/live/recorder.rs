@@ -1,7 +1,7 @@
-//! Records the frames that pass a device, by a plain packet socket.
+//! Records the frames that pass a device, with a packet socket.
 //!
-//! The socket hears all devices of the namespace, as one that is not bound does; the kernel's
-//! filter leaves those of one device.
+//! The socket is not bound and receives from all devices of the namespace; a kernel filter accepts
+//! those of one device.
 
 use std::io::Read;
 use std::mem::MaybeUninit;
@@ -13,7 +13,8 @@ use std::time::Duration;
 use rustix::net::sockopt::set_socket_recv_buffer_size_force;
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 
-use crate::namespace::{Namespace, say};
+use testkit::namespace::Namespace;
+use testkit::print_uncaptured;
 
 /// `ETH_P_ALL` of `linux/if_ether.h`.
 const ALL_PROTOCOLS: u16 = 3;
@@ -88,7 +89,7 @@ pub(crate) fn len_that_fits(len: usize) -> usize {
         enlarge_receive_buffer(&socket);
         let room = socket.recv_buffer_size().unwrap();
         if room < RECEIVE_BUFFER_LEN {
-            say(&format!(
+            print_uncaptured(&format!(
                 "receive buffers of this user end at {room} bytes (net.core.rmem_max): tests send \
                  at most {} bytes at a time\n",
                 room / 16

@@ -1,9 +1,11 @@
-//! Reloads under load: each packet is mirrored by the one configuration or the other, never by
-//! both or none, and a broken configuration changes nothing.
+//! Reloads under load: each packet is mirrored by exactly one configuration, and an invalid
+//! configuration changes nothing.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+
+use testkit::config::one_session;
 
 use crate::collector::{Collector, ReceivedCopy, by_network};
 use crate::lab::Lab;
@@ -14,35 +16,9 @@ use crate::waiting::pause;
 const RELOADS: u32 = 1_000;
 
 fn config(virtual_network_id: u32) -> String {
-    format!(
-        r#"
-[[network_interface]]
-network_interface_id = "eni-1"
-device = "h0"
-
-[[traffic_mirror_target]]
-traffic_mirror_target_id = "tmt-1"
-address = "10.99.1.2"
-
-[[traffic_mirror_session]]
-traffic_mirror_session_id = "tms-{virtual_network_id}"
-network_interface_id = "eni-1"
-traffic_mirror_target_id = "tmt-1"
-traffic_mirror_filter_id = "tmf-1"
-session_number = 1
-virtual_network_id = {virtual_network_id}
-
-[[traffic_mirror_filter]]
-traffic_mirror_filter_id = "tmf-1"
-
-[[traffic_mirror_filter.rule]]
-traffic_direction = "ingress"
-rule_number = 10
-rule_action = "accept"
-source_cidr_block = "0.0.0.0/0"
-destination_cidr_block = "0.0.0.0/0"
-"#
-    )
+    let session = one_session("device = \"h0\"", "10.99.1.2", &["ingress"]);
+    let id = format!("traffic_mirror_session_id = \"tms-{virtual_network_id}\"");
+    format!("{session}{id}\nvirtual_network_id = {virtual_network_id}\n")
 }
 
 /// Puts a configuration in the place of the one before, as an editor does.

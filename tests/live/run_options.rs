@@ -1,4 +1,4 @@
-//! What is typed behind `run`: other namespaces, several workers, busy polling, and mistakes.
+//! Options of `run`: other namespaces, several workers, busy polling, and mistakes.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +6,9 @@ use crate::collector::{Collector, ReceivedCopy, inner_frames};
 use crate::frames::{assert_same, of_a_test};
 use crate::lab::Lab;
 use crate::mirror::{BINARY, Mirror, run_refused};
-use crate::namespace::Namespace;
 use crate::recorder::Recorder;
 use crate::traffic::{IPV4, Pair, number_of};
+use testkit::namespace::Namespace;
 
 const RUN: &str = "-i h0 --target 10.99.1.2 --virtual-network-id 42";
 const FLOWS: u16 = 16;

@@ -1,4 +1,4 @@
-//! Rules, directions and several sessions: what arrives, what is told, and what the kernel counted.
+//! Rules, directions and several sessions: the copies, the report, and the counters of the kernel.
 
 use crate::collector::{Collector, by_network};
 use crate::lab::Lab;

@@ -1,4 +1,4 @@
-//! The end: what came in before SIGTERM leaves before the program does.
+//! Shutdown: frames that arrive before SIGTERM are sent before the program ends.
 
 use crate::collector::Collector;
 use crate::lab::Lab;

@@ -1,5 +1,5 @@
-//! A tap device that the test feeds as the guest of a virtual machine would: frames with any
-//! segmentation offload, those that a packet ring cannot describe among them.
+//! A tap device that the test writes to as the guest of a virtual machine does: frames with any
+//! segmentation offload, including those that a packet ring cannot describe.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -8,9 +8,10 @@ use std::process::{Child, ChildStdout, Stdio};
 use crate::collector::{Collector, inner_frames};
 use crate::lab::Lab;
 use crate::mirror::{Mirror, RunResult};
-use crate::namespace::{Namespace, say};
 use crate::traffic::number_of;
 use crate::waiting::pause;
+use testkit::namespace::Namespace;
+use testkit::print_uncaptured;
 
 /// `VIRTIO_NET_HDR_GSO_*` of `linux/virtio_net.h`.
 const TCP_V4: u8 = 1;
@@ -39,7 +40,7 @@ impl Tap {
         let mut tap = Self { feeder, answers };
         let answer = tap.answer();
         if answer != "up" {
-            say(&format!(
+            print_uncaptured(&format!(
                 "NOT RUN: tests with a tap device need python3 and /dev/net/tun {answer}\n"
             ));
             return None;

@@ -1,4 +1,4 @@
-//! Targets that go away: the mirror goes on, counts, and is heard again when they are back.
+//! Targets that disappear: mirroring continues, losses are counted, and copies arrive again later.
 
 use crate::collector::Collector;
 use crate::lab::Lab;

@@ -1,8 +1,8 @@
-//! The EC2 endpoint and Terraform: what is applied mirrors, and no plan sees a difference then.
+//! The EC2 endpoint with Terraform: applied resources mirror, and a plan then has no difference.
 //!
 //! Needs `terraform` (1.5 or newer) and a folder with `registry.terraform.io/hashicorp/aws`, as
-//! `terraform providers mirror` makes one: one of `MIRRORS`, or the one that the variable
-//! `TERRAFORM_MIRROR` names. The namespace of the test has no way to a registry.
+//! `terraform providers mirror` makes it: one of `MIRRORS`, or the value of the variable
+//! `TERRAFORM_MIRROR`. The namespace of the test cannot reach a registry.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,8 +13,8 @@ use crate::collector::{Collector, by_network};
 use crate::endpoint::Client;
 use crate::lab::Lab;
 use crate::mirror::Mirror;
-use crate::namespace::say;
 use crate::traffic::{IPV4, Pair};
+use testkit::print_uncaptured;
 
 const ENDPOINT: &str = "127.0.0.1:4566";
 const MIRRORS: [&str; 3] =
@@ -38,7 +38,9 @@ impl<'a> Terraform<'a> {
         let mirror = mirror_of_provider();
         let Some(mirror) = mirror.filter(|_| runs.is_ok_and(|output| output.status.success()))
         else {
-            say("NOT RUN: terraform and a mirror with its AWS provider are not installed\n");
+            print_uncaptured(
+                "NOT RUN: terraform and a mirror with its AWS provider are not installed\n",
+            );
             return None;
         };
         let folder = lab.folder.path().join("terraform");

@@ -1,4 +1,4 @@
-//! Traffic between the generator and the host, made with plain sockets of their namespaces.
+//! Traffic between generator and host, sent with plain sockets in their namespaces.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -8,8 +8,8 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::lab::Lab;
-use crate::namespace::Namespace;
 use crate::recorder::{enlarge_receive_buffer, len_that_fits};
+use testkit::namespace::Namespace;
 
 /// How long a socket waits for what must come.
 const TIMEOUT: Duration = Duration::from_secs(20);

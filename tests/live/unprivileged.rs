@@ -1,9 +1,10 @@
-//! Where the tests are not run by root: all of them once more, by the root of a user namespace.
+//! Runs all tests of this binary again as root of a user namespace, if the user is not root.
 
 use std::process::{Command, Stdio};
 
-use crate::namespace::{has_tools, is_root, say};
 use crate::waiting::{pause, wait_until};
+use testkit::namespace::{has_tools, is_root};
+use testkit::print_uncaptured;
 
 /// `ip netns` keeps names in /run, which must be one that it may write to.
 const PREPARE: &str = "mount -t tmpfs tmpfs /run && mkdir -p /run/netns";
@@ -26,8 +27,10 @@ fn all_live_tests_pass_in_a_user_namespace() {
     }
     let probe = as_root(&format!("{PREPARE} && ip netns add tm-probe")).output();
     if !has_tools() || !probe.is_ok_and(|output| output.status.success()) {
-        return say("NOT RUN: run in network namespaces needs root, or user namespaces, and ip, \
-                    ethtool and setpriv\n");
+        return print_uncaptured(
+            "NOT RUN: run in network namespaces needs root, or user namespaces, and ip, \
+                    ethtool and setpriv\n",
+        );
     }
     let binary = std::env::current_exe().unwrap();
     let mut tests = as_root(&format!("{PREPARE} && exec \"$0\" --test-threads 2"))

@@ -1,14 +1,14 @@
-//! Targets behind a VPN whose packets leave by the mirrored interface: every copy comes back
-//! encrypted, and the loop that this makes is broken.
+//! Targets behind a VPN whose packets leave by the mirrored interface: every copy returns
+//! encrypted, and the program breaks this loop.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
 use crate::lab::Lab;
 use crate::mirror::Mirror;
-use crate::namespace::say;
 use crate::traffic::{IPV4, Pair};
 use crate::waiting::{pause, wait_until};
+use testkit::print_uncaptured;
 
 /// The client of a VPN: whose packets go to the generator, through the mirrored h0.
 struct Vpn(Child);
@@ -24,7 +24,7 @@ impl Vpn {
         let read = BufReader::new(child.stdout.take()?).read_line(&mut line);
         let vpn = Self(child);
         if read.is_err() || line != "up\n" {
-            say("NOT RUN: a loop through a VPN needs python3 and /dev/net/tun\n");
+            print_uncaptured("NOT RUN: a loop through a VPN needs python3 and /dev/net/tun\n");
             return None;
         }
         lab.host.ip("link set tun0 up\naddr add 10.200.0.1/24 dev tun0\n");

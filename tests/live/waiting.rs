@@ -1,5 +1,5 @@
-//! Waiting for what another process or the kernel does: by asking again and again, with generous
-//! limits, because machines that run tests are slow at the wrong moment.
+//! Waits for other processes and the kernel by polling, with long limits, because machines that run
+//! tests may be slow.
 
 use std::thread;
 use std::time::Duration;

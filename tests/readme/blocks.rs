@@ -1,4 +1,4 @@
-//! The shell blocks of a document, and what their first line says about how to run them.
+//! The shell blocks of a document, and how the words behind `sh` say to run them.
 
 /// How a block is run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Runs a shell block of a document in a scratch folder, and ends all that it started.
+//! Runs a shell block of a document in a scratch folder, and ends the processes that it started.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
