@@ -43,7 +43,7 @@ fn listen(
     events: &EventSink,
 ) {
     while is_alive.strong_count() > 0 {
-        match has_news(&mut watch) {
+        match read_changes(&mut watch) {
             Ok(true) => drop(messages.send(Message::LinksChanged)),
             Ok(false) => {}
             Err(error) => return events.send(Event::WatchFailed(error.to_string())),
@@ -54,7 +54,7 @@ fn listen(
 }
 
 /// Whether anything happened; reads all messages of the kernel that have come.
-fn has_news(watch: &mut LinkWatch) -> io::Result<bool> {
+fn read_changes(watch: &mut LinkWatch) -> io::Result<bool> {
     let mut news = false;
     while watch.try_next()?.is_some() {
         news = true;

@@ -1,5 +1,5 @@
-//! Reads Rust source as far as the architecture tests need it: words, marks and paths, without
-//! comments and without what stands in strings.
+//! Splits Rust source into words, marks and paths for the architecture tests, without comments and
+//! without the content of strings.
 
 /// A word or a mark of the code, with the line it stands in, counted from one.
 #[derive(Debug, Clone, PartialEq, Eq)]
