@@ -1,6 +1,4 @@
-//! A test of your own: asserts which traffic a configuration mirrors, and why the rest stays.
-//!
-//! `cargo test --example assert_on_mirrored_traffic`
+//! A test that asserts which traffic a configuration mirrors, and why it does not mirror the rest.
 
 #![expect(clippy::print_stdout, reason = "main says how to run the tests")]
 
