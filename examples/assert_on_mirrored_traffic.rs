@@ -15,7 +15,7 @@ mod tests {
     use traffic_mirror::dataplane::{MirrorTable, NotMirrored};
     use traffic_mirror::io::memory::{FrameSource, mirror};
 
-    /// A web server whose HTTP is watched, but not what the monitoring host asks.
+    /// A web server whose HTTP is mirrored, except requests of the monitoring host.
     const CONFIGURATION: &str = r#"
         [[network_interface]]
         network_interface_id = "eni-web"

@@ -16,8 +16,8 @@ use std::path::Path;
 use names::{no_replaced_words, no_vague_names, questions_return_bool};
 use rust_text::{Token, paths, tokens};
 
-/// Each layer with all it may name: "cli -> runtime -> ec2 -> {http, control}", "runtime -> io" and
-/// "{control, io} -> dataplane -> model".
+/// Each layer with the layers that it may import: "cli -> runtime -> ec2 -> {http, control}",
+/// "runtime -> io" and "{control, io} -> dataplane -> model".
 const LAYERS: &[(&str, &[&str])] = &[
     ("model", &["model"]),
     ("dataplane", &["dataplane", "model"]),
@@ -29,7 +29,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("cli", &["cli", "runtime", "ec2", "http", "control", "io", "dataplane", "model"]),
 ];
 
-/// What no file of `model` and `dataplane` may name: they run in memory and do not wait.
+/// What no file of `model` and `dataplane` may use: they run in memory and do not wait.
 const SYSTEM_PATHS: &[&str] =
     &["std::fs", "std::thread", "std::process", "std::env", "std::os", "pnet::datalink"];
 const SYSTEM_NAMES: &[&str] = &[
@@ -50,10 +50,10 @@ const SYSTEM_NAMES: &[&str] = &[
     "ToSocketAddrs",
 ];
 
-/// Files are under this many lines, tests and all.
+/// Files have fewer lines than this, including tests.
 const MAX_LINES: usize = 400;
 
-/// What a rule is not held against, and why: rule, part of the complaint, reason.
+/// Exceptions of rules: rule, part of the complaint, reason.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[];
 
 /// A source file: its path from the root of the repository, with `/`, and its text.
@@ -112,7 +112,7 @@ fn only_lower_layers(source: &Source, tokens: &[Token]) -> Vec<String> {
             ("src/lib.rs", _) => return Vec::new(), // the map of the crate names all of it
             ("src/main.rs", _) => &["cli"],
             (_, Some((_, allowed))) => allowed,
-            (_, None) => return vec![source.violation(1, "lies in no layer; see LAYERS")],
+            (_, None) => return vec![source.violation(1, "is in no layer; see LAYERS")],
         };
     let wrong = |path: &rust_text::Path| {
         let inside = path.segments.first().is_some_and(|first| first == "crate");
@@ -151,7 +151,7 @@ fn unsafe_only_in_io_sys(source: &Source, tokens: &[Token]) -> Vec<String> {
         return Vec::new();
     }
     let found = tokens.iter().filter(|token| token.text == "unsafe");
-    found.map(|token| source.violation(token.line, "unsafe stands only in src/io/sys")).collect()
+    found.map(|token| source.violation(token.line, "unsafe is allowed only in src/io/sys")).collect()
 }
 
 fn no_allow(source: &Source, tokens: &[Token]) -> Vec<String> {
@@ -175,7 +175,7 @@ fn no_allow(source: &Source, tokens: &[Token]) -> Vec<String> {
 
 fn first_line_is_doc(source: &Source, _tokens: &[Token]) -> Vec<String> {
     let says = source.text.lines().next().is_some_and(|line| line.starts_with("//! "));
-    let complaint = || source.violation(1, "the first line says the file's one job (//! ...)");
+    let complaint = || source.violation(1, "the first line must state the purpose of the file (//! ...)");
     (!says).then(complaint).into_iter().collect()
 }
 
@@ -185,7 +185,7 @@ fn short_files(source: &Source, _tokens: &[Token]) -> Vec<String> {
     (lines >= MAX_LINES).then(complaint).into_iter().collect()
 }
 
-/// Complaints of all rules about one file, exceptions left out.
+/// Complaints of all rules about one file, without exceptions.
 fn violations(rules: &[(&str, Rule)], source: &Source) -> Vec<String> {
     let tokens = tokens(&source.text);
     let excepted = |rule: &str, complaint: &str| {
@@ -247,7 +247,7 @@ fn every_exception_is_still_needed() {
     }
 }
 
-/// What the rules of the source say about `text` at `path`, the first line's rule left out.
+/// Complaints about `text` at `path`, to which a first line is added.
 fn violations_in(path: &str, text: &str) -> Vec<String> {
     violations(SRC_RULES, &Source::new(path, &format!("//! Job.\n{text}")))
 }

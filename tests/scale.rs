@@ -7,7 +7,7 @@ use traffic_mirror::ec2::Endpoint;
 
 use testkit::memory_endpoint::{endpoint, send};
 
-/// So many of each kind.
+/// Number of resources of each kind.
 const MAX_RESOURCES: usize = 10_000;
 
 /// "MaxResults: 5-1000".
@@ -75,14 +75,14 @@ fn list(
         listed.extend(ids);
         let Some(token) = element_texts(&document, "nextToken").pop() else { break };
         assert_eq!(listed.len(), (page + 1) * PAGE, "a page that is not the last one is full");
-        // The token suffices alone.
+        // The token alone is sufficient.
         form = format!("{action}&NextToken={token}");
         meanwhile(page);
     }
     listed
 }
 
-/// The listed ones among those that were there all the time.
+/// The listed ids of resources that existed all the time.
 fn among(listed: &[String], there: &[String]) -> Vec<String> {
     let there: std::collections::HashSet<&String> = there.iter().collect();
     listed.iter().filter(|id| there.contains(id)).cloned().collect()
@@ -102,7 +102,7 @@ fn many_filters_are_paged_while_others_are_created_and_deleted() {
         (0..MAX_RESOURCES).map(|number| create_filter(&endpoint, number)).collect();
     assert_eq!(list(&endpoint, "Filter", "", |_| {}), filters);
 
-    // Each 500th goes meanwhile: some that were listed, some that were not, the last of a page.
+    // Each 500th is deleted meanwhile: listed ones, ones not yet listed, the last of a page.
     let (going, staying): (Vec<_>, Vec<_>) =
         filters.iter().cloned().enumerate().partition(|(number, _)| number % 500 == 499);
     let mut going = going.into_iter().map(|(_, id)| id);
@@ -183,7 +183,7 @@ fn tags_are_paged_while_others_are_created_and_deleted() {
         pages.extend(element_texts(&document, "resourceId").into_iter().zip(keys));
         let Some(token) = element_texts(&document, "nextToken").pop() else { break };
         form = format!("Action=DescribeTags&NextToken={token}");
-        // The resource that was listed first goes, and the one listed last has a tag more in front.
+        // The resource that was listed first is deleted, and the one listed last gets another tag.
         let id = filters.iter().find(|id| **id == pages.last().unwrap().0).unwrap();
         tag(std::slice::from_ref(id), "and");
         let first = filters.get(pages.len() / 5 - 1).unwrap();

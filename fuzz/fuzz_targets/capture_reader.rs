@@ -7,7 +7,7 @@ use traffic_mirror::dataplane::{Burst, Medium, Source};
 use traffic_mirror::io::capture::CaptureSource;
 use traffic_mirror::model::Direction;
 
-/// Compressed input may hold far more than it is long; this much is enough to find out.
+/// Compressed input may expand to much more than its length; this much is enough.
 const MAX_FRAMES: usize = 10_000;
 
 #[derive(Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use testkit::ring;
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((first, rest)) = bytes.split_first() else { return };
-    // More bytes take longer than they find.
+    // More bytes take time and find nothing new.
     let rest = rest.get(..4_096).unwrap_or(rest);
     if first.is_multiple_of(2) {
         ring::assert_frames_are_exact(rest);

@@ -4,7 +4,7 @@
 use super::Source;
 use super::rust_text::Token;
 
-/// Words that fit everything and therefore say nothing.
+/// Words that fit everything.
 const VAGUE_WORDS: &[&str] =
     &["data", "info", "manager", "handler", "util", "utils", "helper", "helpers", "common"];
 

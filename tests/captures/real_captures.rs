@@ -7,7 +7,7 @@ use traffic_mirror::io::capture::CaptureSource;
 
 use crate::reading::{CaptureContents, read};
 
-/// What the list beside the captures says of one of them.
+/// An entry of the list of captures.
 struct ManifestEntry {
     name: String,
     packets: Option<usize>,
@@ -41,7 +41,7 @@ fn entries(folder: &Path) -> Vec<ManifestEntry> {
     lines.map(entry).collect()
 }
 
-/// Reads a file in the way of files and in the way of streams.
+/// Reads a file as a file and as a stream.
 fn read_both_ways(path: &Path) -> Result<(CaptureContents, bool), String> {
     let open = CaptureSource::open(path).map_err(|error| error.to_string());
     let file = std::fs::File::open(path).unwrap();
@@ -101,7 +101,7 @@ fn each_real_capture_may_be_truncated_anywhere() {
         let bytes = std::fs::read(folder.join(&name)).unwrap();
         let bytes = &bytes[..bytes.len().min(3_000)];
         for len in 1..bytes.len() {
-            // Whether it opens is not asked; that it ends and panics not is held by `read`.
+            // It need not open; `read` asserts that it ends without a panic.
             if let Ok(mut source) = CaptureSource::from_bytes("cut", bytes[..len].to_vec()) {
                 read(&mut source);
             }

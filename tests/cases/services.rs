@@ -55,7 +55,7 @@ fn excluded() -> Vec<Vec<u8>> {
     ]
 }
 
-/// Ordinary traffic that looks like what is excluded.
+/// Ordinary traffic that looks like excluded traffic.
 fn near_misses() -> Vec<Vec<u8>> {
     vec![
         udp_out(SERVER, 123, 123),

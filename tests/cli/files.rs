@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::run::{Scratch, binary, capture, session_config};
 
-/// The user `nobody` of every Linux.
+/// The user id of `nobody`.
 const OTHER: Option<u32> = Some(65_534);
 
 fn is_root() -> bool {
@@ -27,8 +27,8 @@ fn scratch() -> Scratch {
     scratch
 }
 
-/// What a link of another user leads to stays as it is, in the folder of root, of everybody, and of
-/// that user.
+/// The target of another user's link stays unchanged, in a folder of root, a shared folder, and a
+/// folder of that user.
 #[test]
 fn a_symlink_of_another_user_is_replaced_and_an_own_one_is_followed() {
     if !is_root() {

@@ -12,7 +12,7 @@ use testkit::print_uncaptured;
 const MIRRORS: [&str; 3] =
     ["/opt/tf-plugins", "/usr/local/share/terraform/plugins", "/usr/share/terraform/plugins"];
 
-/// Everything that there is a word for, what there is none for, and texts that look like templates.
+/// All fields, values that Terraform cannot express, and texts that look like templates.
 const EVERYTHING: &str = r#"
 [[network_interface]]
 network_interface_id = "web"
@@ -110,7 +110,7 @@ fn terraform_accepts_the_exported_configuration() {
     std::fs::write(folder.join("rc"), rc).unwrap();
     passes(folder, "fmt -check -diff");
     if mirror.is_none() {
-        return print_uncaptured("NOT RUN: there is no mirror with Terraform's AWS provider\n");
+        return print_uncaptured("NOT RUN: no folder with Terraform's AWS provider\n");
     }
     passes(folder, "init -input=false");
     passes(folder, "validate -no-color");

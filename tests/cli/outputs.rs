@@ -84,7 +84,7 @@ fn the_json_report_is_one_object_on_standard_output() {
     assert!(session["virtual_network_id"].is_u64(), "{report}");
     let bytes = 7 * u64::from(records::read(&capture(1))[0].wire_len);
     assert_eq!(session["mirrored_bytes"], bytes);
-    // The table is for people: on standard error, and standard output stays empty.
+    // The table is printed on standard error; standard output stays empty.
     let ran = scratch.run("replay in.pcap --config mirror.toml");
     assert_eq!(ran.text(), "");
     assert!(ran.stderr.contains("frames received"), "{}", ran.stderr);

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use assert_cmd::cargo::cargo_bin;
 use serde_json::Value;
 
-/// A running collector, and where it listens.
+/// A running collector and its address.
 struct RunningReceive {
     child: Child,
     stderr: BufReader<ChildStderr>,
@@ -132,10 +132,10 @@ fn a_full_disk_and_a_closed_pipe_are_errors() {
     let mut running = RunningReceive::start(&["--write", "-"]);
     drop(running.child.stdout.take());
     // A child that another test has forked may hold the pipe open until it executes its program:
-    // the first frames may still be taken.
+    // the first frames may still be written.
     let end = Instant::now() + Duration::from_secs(30);
     while running.child.try_wait().unwrap().is_none() {
-        assert!(Instant::now() < end, "it goes on although nobody reads its output");
+        assert!(Instant::now() < end, "it continues although its output is not read");
         running.send(&[FRAME]);
         thread::sleep(Duration::from_millis(5));
     }

@@ -19,7 +19,7 @@ const FRAME: &[u8] = &[8, 0, 0, 0, 0, 0x10, 0x92, 0, 0xaa, 0xbb, 0xcc];
 /// The length of a capture of one such frame.
 const ONE_FRAME: usize = 24 + 16 + 3;
 
-/// A collector, started by itself or below `timeout`.
+/// A collector, started directly or by `timeout`.
 struct RunningReceive {
     child: Child,
     stderr: BufReader<ChildStderr>,
@@ -27,7 +27,7 @@ struct RunningReceive {
 }
 
 impl RunningReceive {
-    /// Starts a collector that writes to `file`, behind the words of a launcher.
+    /// Starts a collector that writes to `file`, with the words of a launcher in front.
     fn start(launcher: &[&str], file: &Path, stdout: Stdio) -> Self {
         let program = cargo_bin("traffic-mirror");
         let words = launcher.iter().map(Path::new).chain([&*program]);
@@ -58,7 +58,7 @@ impl RunningReceive {
         signal(self.child.id(), name);
     }
 
-    /// Waits for the end: how it ended, and the rest of standard error.
+    /// Waits for the end: exit status, and the rest of standard error.
     fn end(mut self) -> (ExitStatus, String) {
         let mut said = String::new();
         self.stderr.read_to_string(&mut said).unwrap();
@@ -81,7 +81,7 @@ fn pause(duration: Duration) {
     thread::sleep(duration);
 }
 
-/// Waits until a file of that many bytes is there.
+/// Waits until the file has that many bytes.
 fn wait_for_len(path: &Path, len: u64) {
     while !fs::metadata(path).is_ok_and(|metadata| metadata.len() >= len) {
         pause(Duration::from_millis(5));
@@ -108,7 +108,7 @@ fn every_receive_under_timeout_keeps_its_capture() {
     }
 }
 
-/// The deadline of `timeout` itself. The exit code is that of `timeout` where the time is over.
+/// The time limit of `timeout`. If it is exceeded, the exit code is that of `timeout`.
 #[test]
 fn the_deadline_of_timeout_keeps_the_capture() {
     for _ in 0..4 {
@@ -147,7 +147,7 @@ fn under_nohup_receive_continues_when_the_terminal_closes() {
     assert_eq!(fs::read(&file).unwrap().len(), ONE_FRAME);
 }
 
-/// All signals wait until the process goes on, so they come at one time.
+/// The process is stopped, so all signals are delivered together when it continues.
 #[test]
 fn simultaneous_signals_stop_receive_once() {
     let folder = tempfile::tempdir().unwrap();
@@ -209,7 +209,7 @@ fn a_killed_process_leaves_its_frames_in_a_partial_file() {
     assert_eq!(fs::read(&partial).unwrap().len(), ONE_FRAME);
     assert_eq!(fs::read(&file).unwrap(), b"an older capture");
 
-    // The next run leaves it alone.
+    // The next run does not change it.
     let running = RunningReceive::start(&[], &file, Stdio::null());
     running.signal("-TERM");
     assert!(running.end().0.success());
@@ -218,7 +218,7 @@ fn a_killed_process_leaves_its_frames_in_a_partial_file() {
     assert_eq!(names_in(folder.path()).len(), 2);
 }
 
-/// Whenever the signal comes, there is a whole file or none.
+/// At any time of the signal, there is a complete file or none.
 #[test]
 fn a_signal_during_startup_leaves_a_complete_file_or_none() {
     for round in 0..40 {
@@ -239,7 +239,7 @@ fn a_signal_during_startup_leaves_a_complete_file_or_none() {
     }
 }
 
-/// A write to a pipe whose reader is there and does not read: only a later signal ends that.
+/// A write to a pipe whose reader does not read: only a later signal ends it.
 #[test]
 fn a_full_pipe_does_not_block_the_end() {
     let folder = tempfile::tempdir().unwrap();
@@ -254,7 +254,7 @@ fn a_full_pipe_does_not_block_the_end() {
     pause(Duration::from_millis(1_200));
     running.signal("-TERM");
     let (status, said) = running.end();
-    // Where it got rid of all frames in time it has ended by itself.
+    // If it wrote all frames in time, it ended without the signal.
     assert!(status.signal() == Some(15) || status.success(), "{status} {said}");
     drop(keep_open);
 }

@@ -7,7 +7,7 @@ use assert_cmd::Command;
 use tempfile::TempDir;
 use testkit::config::one_session;
 
-/// A folder that goes away with the test.
+/// A folder, removed at the end of the test.
 pub(crate) struct Scratch(TempDir);
 
 /// How a run ended.
@@ -27,7 +27,7 @@ impl Scratch {
         self.0.path().join(name)
     }
 
-    /// Puts a file there.
+    /// Writes a file.
     pub(crate) fn write_file(&self, name: &str, content: impl AsRef<[u8]>) {
         fs::write(self.path(name), content).unwrap();
     }
@@ -45,7 +45,7 @@ impl Scratch {
         self.run_with(words, Vec::new())
     }
 
-    /// Runs the words in the folder, this on standard input.
+    /// Runs the words in the folder, with this standard input.
     pub(crate) fn run_with(&self, words: &str, stdin: Vec<u8>) -> CommandResult {
         let output = Command::new(binary())
             .current_dir(self.0.path())
@@ -79,7 +79,7 @@ pub(crate) fn binary() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_traffic-mirror"))
 }
 
-/// A pcap file of so many UDP packets.
+/// A pcap file of `frames` UDP packets.
 pub(crate) fn capture(frames: u32) -> Vec<u8> {
     capture_of_type(1, frames)
 }

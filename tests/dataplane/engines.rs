@@ -12,7 +12,7 @@ use traffic_mirror::model::{
     CidrBlock, Direction, Filter, FilterId, FilterRule, PortRange, Protocol, RuleAction, RuleNumber,
 };
 
-/// A rule as it shrinks well: small numbers, from which the fields are made.
+/// A rule as small numbers, which shrink well.
 #[derive(Debug, Clone)]
 struct RuleSpec {
     source: (u128, u8),
@@ -23,7 +23,7 @@ struct RuleSpec {
     accepts: bool,
 }
 
-/// Addresses that share beginnings of every length: a few bits are set here and there.
+/// Addresses with common prefixes of every length: a few bits are set.
 fn address() -> impl Strategy<Value = u128> {
     prop_oneof![
         prop::collection::vec(0_u32..128, 0..4)
@@ -108,7 +108,7 @@ fn header() -> impl Strategy<Value = Header> {
     (address(), address(), select(vec![6, 17, 1, 255]), ports)
 }
 
-/// Headers at the corners of the rules, beside them, and anywhere.
+/// Headers at the limits of the rules, next to them, and anywhere.
 fn keys(specs: &[RuleSpec], headers: &[Header], is_ipv4: bool) -> Vec<FlowKey> {
     let key = |source, destination, protocol, ports| {
         FlowKey::new(ip(source, is_ipv4), ip(destination, is_ipv4), protocol, ports)
@@ -198,7 +198,7 @@ proptest! {
     }
 }
 
-/// A change of one rule, by its place.
+/// A change of one rule, by its index.
 #[derive(Debug, Clone)]
 enum RuleChange {
     Add(usize, RuleSpec),
@@ -215,7 +215,7 @@ fn change() -> impl Strategy<Value = RuleChange> {
     ]
 }
 
-/// The filters with one rule more, less or changed; between two rules there is room for three.
+/// The filters with one rule added, removed or changed; there is room for three between two rules.
 fn apply_change(filters: &mut [Filter], change: &RuleChange, is_ipv4: bool) {
     let (place, spec) = match change {
         RuleChange::Add(place, spec) | RuleChange::Replace(place, spec) => (*place, Some(spec)),
@@ -258,7 +258,7 @@ fn decisions(set: &RuleSet, keys: &[FlowKey]) -> Vec<Option<SessionMatch>> {
     answers.into_iter().map(|answer| set.session_match(answer)).collect()
 }
 
-/// Tables with changed rules beside them, against new ones.
+/// Compares tables with patches with new tables.
 fn assert_patched_sets_agree(
     before: &[Filter],
     changes: &[RuleChange],
@@ -278,7 +278,7 @@ fn assert_patched_sets_agree(
         for ((key, found), wanted) in keys.iter().zip(decisions(&patched, keys)).zip(&wanted) {
             assert_eq!(found, *wanted, "{}, {:?}: {key:?}", kind.label(), patched.stats());
         }
-        // And back again, rules that are only equal, not the same.
+        // And back: equal rules, not the same objects.
         let back: Vec<Filter> = before.iter().map(|filter| Filter::clone(filter)).collect();
         let back = patched.patched(&to_arcs(&back)).unwrap();
         assert!(back.is_fully_compiled());
@@ -308,7 +308,7 @@ proptest! {
     }
 }
 
-/// Rules that overlap as much as rules can: wild ends, long ranges of ports, no order in it.
+/// Rules with the most overlap: wildcard addresses, long port ranges, random order.
 fn overlapping_rules(count: u32, is_ipv4: bool) -> Vec<RuleSpec> {
     let mut state = 7_u32;
     let mut below = |end: u32| {
@@ -339,12 +339,12 @@ fn memory_is_bounded_for_overlapping_rules() {
         let filters = to_arcs(&filters(&specs, 1, is_ipv4));
         let stats = RuleSet::new(&filters, Direction::Ingress, is_ipv4).stats();
         let rules = usize::try_from(count).unwrap();
-        // 320 or 400 bytes a rule, 8 for what it does, blocks that are not full, and a floor.
+        // 320 or 400 bytes per rule, 8 for its action, partly filled blocks, and a minimum.
         assert!(stats.bytes <= 900 * rules + (512 << 10), "{stats:?}");
     }
 }
 
-/// Small enough for rule after rule; the larger ones are seen in the benches.
+/// Small enough for the linear engine; benches measure larger ones.
 const CLASSBENCH_LINEAR: usize = 20_000_000;
 
 #[test]

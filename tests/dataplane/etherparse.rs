@@ -10,7 +10,7 @@ use etherparse::{IpNumber, PacketBuilder, VlanId};
 use proptest::prelude::*;
 use traffic_mirror::dataplane::FlowKey;
 
-/// Addresses of one family, ports, and what stands in front of and behind the IP header.
+/// Addresses of one family, ports, and what precedes and follows the IP header.
 #[derive(Debug, Clone)]
 struct FrameSpec {
     source: IpAddr,
@@ -80,7 +80,7 @@ fn build(spec: &FrameSpec) -> (Vec<u8>, u8, bool) {
 proptest! {
     #[test]
     fn frames_built_by_etherparse_are_parsed(spec in spec()) {
-        // ICMPv6 has a checksum over IPv6 addresses, so it stands there only.
+        // The checksum of ICMPv6 includes IPv6 addresses, so it is built for IPv6 only.
         prop_assume!(spec.transport != 2 || spec.source.is_ipv6());
         let (frame, protocol, has_ports) = build(&spec);
         let key = FlowKey::parse(&frame).unwrap();

@@ -17,7 +17,7 @@ use traffic_mirror::model::{
     SessionNumber, TargetId, VirtualNetworkId,
 };
 
-/// The frame, a copy by each end of its way, and a copy of each copy by the other end.
+/// The frame, a copy by each host, and a copy of each copy by the other host.
 const MAX_FRAMES: usize = 5;
 
 /// How the frames of a host look on the wire.
@@ -45,7 +45,7 @@ struct Host {
     worker: Worker,
 }
 
-/// Frames of one burst: bytes, tail, whether it is a further segment.
+/// Frames of one burst: bytes, tail, whether it is a further segment of a super-frame.
 struct Frames<'f>(&'f [(&'f [u8], &'f [u8], bool)], Direction);
 
 impl Source for Frames<'_> {
@@ -146,7 +146,7 @@ fn frames_caused_by(frame: &[u8], configs: &[MirrorConfig], is_ipv6: bool) -> us
     let mut passed = 0;
     while let Some((frame, from, to)) = wire.pop() {
         passed += 1;
-        // Beyond all bounds: the test has failed, and ends.
+        // The test has failed and ends.
         if passed > 100 {
             break;
         }
@@ -207,7 +207,7 @@ proptest! {
     }
 }
 
-/// What is proven by the property is not proven by mirrors that mirror nothing.
+/// Mirrors that mirror nothing would satisfy the property too.
 #[test]
 fn a_copy_of_another_mirror_is_mirrored_once() {
     let to = |target, port| MirrorConfig {
@@ -225,8 +225,8 @@ fn a_copy_of_another_mirror_is_mirrored_once() {
     }
 }
 
-/// Each segment of a super-frame of copies is looked at: they have the same ports, and are not the
-/// same copies.
+/// Each segment of a super-frame of copies is examined: segments have the same ports, but are not
+/// the same copies.
 #[test]
 fn segments_of_a_super_frame_of_copies_are_evaluated_separately() {
     let config = MirrorConfig {
@@ -244,7 +244,7 @@ fn segments_of_a_super_frame_of_copies_are_evaluated_separately() {
     let (one, two): (&'static [u8], &'static [u8]) = (one.leak(), two.leak());
     let segments = [of(one, false), of(two, true), of(one, true), of(two, true)];
     let mut worker = worker(0, &config, false);
-    // The second burst goes on with the super-frame that the first one began.
+    // The second burst continues the super-frame that the first one began.
     for part in [&segments[..], &segments[1..]] {
         worker.run(&mut Frames(part, Direction::Ingress), &mut CollectingSink::default()).unwrap();
     }

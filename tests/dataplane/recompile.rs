@@ -17,7 +17,7 @@ use traffic_mirror::model::{
     RuleAction, RuleNumber, Session, SessionNumber, Settings, Target, TargetId,
 };
 
-/// Numbers that look random, the same in each run.
+/// Pseudo-random numbers, the same in each run.
 struct Random(u64);
 
 impl Random {
@@ -93,7 +93,7 @@ fn outcomes(table: &MirrorTable, keys: &[FlowKey]) -> Vec<MirrorOutcome> {
         .collect()
 }
 
-/// One rule more, less or changed.
+/// One rule is added, removed or changed.
 fn change_a_filter(random: &mut Random, registry: &mut Registry) {
     let at = usize::try_from(random.below(u32::try_from(registry.filters().len()).unwrap()));
     let old = Arc::clone(&registry.filters()[at.unwrap()]);
@@ -103,7 +103,7 @@ fn change_a_filter(random: &mut Random, registry: &mut Registry) {
     match random.below(3) {
         0 => drop(rules.remove(at)),
         1 => rules[at] = random.rule(number),
-        // Where there is a rule of that number already, this one stays behind.
+        // If the number is in use, the rule is not added.
         _ => rules.push(random.rule(number + 1)),
     }
     registry.replace_filter(Filter::from_rules(old.id().clone(), rules).0).unwrap();
@@ -159,7 +159,7 @@ fn interfaces_and_sessions_are_added_and_removed() {
     }
 }
 
-/// Frames from memory, again and again.
+/// Repeats frames from memory.
 struct RepeatedFrames<'f> {
     frames: &'f [Vec<u8>],
     bursts: usize,
@@ -192,7 +192,7 @@ fn frame(random: &mut Random) -> Vec<u8> {
     frame
 }
 
-/// Bursts until no more tables come; how many frames were taken, and by how many tables.
+/// Runs bursts until no more tables arrive. Returns the numbers of frames and of tables.
 fn run_worker(first: Arc<MirrorTable>, tables: &Receiver<Arc<MirrorTable>>) -> (u64, u64, u64) {
     let mut random = Random(4);
     let frames: Vec<Vec<u8>> = (0..64).map(|_| frame(&mut random)).collect();
@@ -219,7 +219,7 @@ fn run_worker(first: Arc<MirrorTable>, tables: &Receiver<Arc<MirrorTable>>) -> (
 #[test]
 fn no_packet_is_lost_between_two_tables() {
     let mut random = Random(3);
-    // Whatever the first session leaves, the last one takes.
+    // The last session accepts what the first one does not.
     let all = Filter::accept_all(FilterId::new("all").unwrap());
     let mut registry = registry_of(&[random.filter("a", 500), all], &[("eni-1", &["a", "all"])]);
     let options = CompileOptions::default();
@@ -254,7 +254,7 @@ fn no_packet_is_lost_between_two_tables() {
     assert_eq!((mirrored, changes), (taken, published));
 }
 
-/// Holds each verdict against what the table decides by itself.
+/// Compares each verdict with the decision of the table.
 struct VerdictChecker {
     table: Arc<MirrorTable>,
     checked: u64,
@@ -280,7 +280,7 @@ impl Sink for VerdictChecker {
     }
 }
 
-/// So many rules that answers are kept for flows that come again.
+/// Enough rules for the flow cache.
 #[test]
 fn cached_decisions_match_the_current_table() {
     let mut random = Random(5);
@@ -298,7 +298,7 @@ fn cached_decisions_match_the_current_table() {
         let frames: Vec<Vec<u8>> =
             known.iter().cloned().chain((0..24).map(|_| frame(&mut random))).collect();
         let mut checker = VerdictChecker { table: Arc::clone(&table), checked: 0 };
-        // Long enough for the cache to rest, to be asked again, and to rest longer.
+        // Long enough for the cache to be disabled, enabled, and disabled for longer.
         let bursts = if round % 20 == 0 { 1_500 } else { 3 };
         worker.run(&mut RepeatedFrames { frames: &frames, bursts }, &mut checker).unwrap();
         checked += checker.checked;

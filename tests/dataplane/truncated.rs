@@ -9,7 +9,7 @@ use traffic_mirror::control::{CompileOptions, Registry, compile};
 use traffic_mirror::dataplane::{Burst, Copies, DropCause, Drops, Frame, Sink, Source, Worker};
 use traffic_mirror::model::PacketLength;
 
-/// Lends one frame, once.
+/// Lends one frame once.
 struct OneFrame<'f>(Option<Frame<'f>>);
 
 impl Source for OneFrame<'_> {
@@ -19,7 +19,7 @@ impl Source for OneFrame<'_> {
     }
 }
 
-/// Takes nothing, or cuts all.
+/// Sends all copies, none, or truncated ones.
 enum SinkBehaviour {
     All,
     Nothing,
@@ -37,8 +37,8 @@ impl Sink for SinkBehaviour {
     }
 }
 
-/// A frame of 60 captured bytes out of 1,000, at a session with that PacketLength: how many
-/// copies are truncated, and how many of them to the MTU.
+/// For a frame of 60 captured bytes of 1,000 and a session with that PacketLength: how many
+/// copies are truncated, and how many of these to the MTU.
 fn truncated_counts(length: Option<i64>, is_cut: bool, mut behaviour: SinkBehaviour) -> (u64, u64) {
     let length = length.map(|length| PacketLength::new(length).unwrap());
     let registry = Registry::accept_all(([192, 0, 2, 10], 4789).into(), None, length);

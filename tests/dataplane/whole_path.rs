@@ -24,7 +24,7 @@ proptest! {
         compare(&registry, Mode::Replay(forced), &inputs);
     }
 
-    /// Live, what frames carry counts too.
+    /// For live mirroring, the content of tunnels counts too.
     #[test]
     fn a_live_mirror_matches_the_oracle(
         choices in prop::collection::vec(any::<u8>(), 0..1_500),
@@ -44,7 +44,7 @@ proptest! {
     }
 }
 
-/// A generator that never reaches an outcome proves nothing about it.
+/// The properties prove only outcomes that the generator reaches.
 #[test]
 fn the_generator_reaches_every_outcome() {
     let mut seen = std::collections::BTreeMap::new();

@@ -11,7 +11,7 @@ use testkit::config::{accept_rule, network_interface, session, target};
 use testkit::records::{Record, read};
 use testkit::shared_captures;
 
-/// The interface, the resolver and the session that the capture was taken with.
+/// The interface, the resolver and the session of the capture.
 fn config() -> String {
     let fields = "mac_address = \"02:85:69:c2:ab:02\"\nprivate_ip_addresses = [\"172.31.0.238\"]";
     [
@@ -57,7 +57,7 @@ fn outer_headers_match_aws() {
     ports_are_symmetric(&aws);
 }
 
-/// The record, its outer MAC addresses and UDP source port blanked.
+/// The record with zeros for its outer MAC addresses and UDP source port.
 fn without_what_may_differ(record: &Record) -> Record {
     let mut record = record.clone();
     record.bytes[..12].fill(0);
@@ -65,8 +65,8 @@ fn without_what_may_differ(record: &Record) -> Record {
     record
 }
 
-/// Both directions of a flow leave from one port of 65408 to 65535. (Answers of the VPC resolver
-/// are apart at AWS: always 65408.)
+/// Both directions of a flow have one source port from 65408 to 65535. (AWS sends responses of the
+/// VPC resolver from 65408 always.)
 fn ports_are_symmetric(records: &[Record]) {
     let mut ports: HashMap<[Vec<u8>; 2], u16> = HashMap::new();
     for record in records {

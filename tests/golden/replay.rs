@@ -19,7 +19,7 @@ struct GoldenCase {
     exit_code: i32,
 }
 
-/// What one replay left behind.
+/// The result of one replay.
 struct ReplayResult {
     capture: Vec<u8>,
     report: Value,
@@ -39,7 +39,7 @@ impl GoldenCase {
         let mut inputs = entries.filter_map(|name| name.into_string().ok());
         let input = inputs.find(|file| file.starts_with("input.pcap"));
         let input =
-            input.ok_or_else(|| format!("{name}: there is no input.pcap or input.pcapng"))?;
+            input.ok_or_else(|| format!("{name}: expected input.pcap or input.pcapng"))?;
         let text = |file: &str| fs::read_to_string(path.join(file)).unwrap_or_default();
         let more_args = text("args").lines().map(str::to_owned).collect();
         let exit_code = text("exit_code").trim().parse().unwrap_or(0);
@@ -65,14 +65,14 @@ impl GoldenCase {
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         let said = |what: &str| format!("{}: {what}\n{stderr}", self.name());
         let mut report: Value = serde_json::from_slice(&output.stdout)
-            .map_err(|error| said(&format!("the report is no JSON: {error}")))?;
-        let members = report.as_object_mut().ok_or_else(|| said("the report is no object"))?;
+            .map_err(|error| said(&format!("the report is not JSON: {error}")))?;
+        let members = report.as_object_mut().ok_or_else(|| said("the report is not an object"))?;
         members.remove("elapsed_ns").ok_or_else(|| said("the report has no elapsed_ns"))?;
         let capture = fs::read(&written).map_err(|error| said(&format!("no output: {error}")))?;
         Ok(ReplayResult { capture, report, exit_code: output.status.code(), stderr })
     }
 
-    /// Everything that is wrong with the folder, nothing where all is well.
+    /// All problems of the folder, empty if there are none.
     fn problems(&self, bless: bool) -> Vec<String> {
         let (first, second) = match (self.replay(), self.replay()) {
             (Ok(first), Ok(second)) => (first, second),
@@ -170,7 +170,7 @@ fn wrong_sums(report: &Value, capture: &[u8]) -> Vec<String> {
     broken.map(|(law, left, right)| format!("{law}: {left} and {right}")).collect()
 }
 
-/// How many records a little-endian pcap file holds; nothing for another format.
+/// The number of records of a little-endian pcap file; none for another format.
 fn pcap_records(file: &[u8]) -> Option<u64> {
     let (header, mut rest) = file.split_at_checked(24)?;
     if !matches!(header.first_chunk()?, [0xd4, 0xc3, 0xb2, 0xa1] | [0x4d, 0x3c, 0xb2, 0xa1]) {

@@ -10,7 +10,7 @@ use assert_cmd::Command;
 use serde_json::Value;
 use testkit::{records, shared_captures};
 
-/// What one replay said and left behind.
+/// The result of one replay.
 #[derive(PartialEq, Eq)]
 struct ReplayResult {
     exit_code: Option<i32>,
@@ -43,7 +43,7 @@ fn replay(input: &Path) -> ReplayResult {
     }
 }
 
-/// What is wrong with how a file of the manifest was replayed.
+/// The problems of the replay of a file of the manifest.
 fn problems(row: &[&str], once: &ReplayResult) -> Vec<String> {
     let mut problems = Vec::new();
     let mut hold = |held: bool, what: String| {
@@ -74,7 +74,7 @@ fn problems(row: &[&str], once: &ReplayResult) -> Vec<String> {
         u64::try_from(records.len()).unwrap() == number("mirrored"),
         format!("{} copies written", records.len()),
     );
-    // Counted are the inner bytes, behind 50 of outer headers.
+    // Inner bytes are counted, after 50 bytes of outer headers.
     let bytes: u64 = records.iter().map(|record| u64::from(record.wire_len) - 50).sum();
     hold(bytes == number("mirrored_bytes"), format!("{bytes} bytes of copies"));
     let whole = |record: &records::Record| u32::try_from(record.bytes.len()) == Ok(record.wire_len);

@@ -26,7 +26,7 @@ const FIELDS: &[&str] = &[
     "vxlan.vni",
 ];
 
-/// What tshark says of every copy in GENEVE.
+/// What tshark prints for every copy in GENEVE.
 const IN_GENEVE: [(&str, &str); 6] = [
     ("geneve.version", "0"),
     ("geneve.vni", "0x000000"),
@@ -57,8 +57,8 @@ fn is_geneve(lines: &str) -> bool {
     lines.lines().next().is_some_and(|line| line.split('\t').nth(port) == Some("6081"))
 }
 
-/// Of a file whose copies are in GENEVE: the lines of which something is wrong. The VXLAN packet
-/// ends where the outer one does, and what is in front of it has the right length.
+/// The wrong lines of a file whose copies are in GENEVE. The VXLAN packet must end
+/// where the outer one does, and the headers before it must have the right length.
 fn geneve_problems(file: &Path) -> Vec<String> {
     let lengths = ["frame.len", "geneve.proto_type", "udp.length", "udp.checksum.status"];
     let names = lengths.into_iter().chain(IN_GENEVE.iter().map(|(name, _)| *name));
@@ -82,7 +82,7 @@ fn geneve_problems(file: &Path) -> Vec<String> {
     output.lines().filter(|line| !is_sound(line)).map(str::to_owned).collect()
 }
 
-/// What is wrong with one line of tshark's, nothing where all is well.
+/// The problems of one line of tshark, empty if there are none.
 fn problem(line: &str) -> Option<String> {
     let values: Vec<&str> = line.split('\t').collect();
     let text = |field: &str| {
@@ -126,7 +126,7 @@ fn expected_captures() -> Vec<PathBuf> {
 fn tshark_reports_no_problem_in_the_outer_headers() {
     if Command::new("tshark").arg("--version").output().is_err() {
         print_uncaptured(
-            "NOT RUN: tshark is not installed, so nobody else looked at the golden outputs",
+            "NOT RUN: tshark is not installed, so it did not check the golden outputs",
         );
         return;
     }

@@ -41,7 +41,7 @@ fn can_run(test: &str) -> bool {
         made
     };
     if !able {
-        // The harness swallows what a passing test prints in the ordinary way.
+        // The test harness hides the output of tests that pass.
         let missing = "NOT RUN: the kernel's vxlan device needs root, ip, tcpdump and tcpreplay\n";
         std::io::stderr().write_all(missing.as_bytes()).unwrap();
     }
@@ -106,14 +106,14 @@ impl Lab {
         self.folder.path().join(name)
     }
 
-    /// Captures what the kernel unwraps while `work` is done.
+    /// Captures what the kernel decapsulates while `work` runs.
     fn unwrapped_during(&self, work: impl FnOnce()) -> Vec<Vec<u8>> {
         let file = self.path("unwrapped.pcap");
         let mut tcpdump = self.tcpdump(&file);
         thread_pause(700);
         work();
         thread_pause(700);
-        // An interrupt makes tcpdump write out what it holds.
+        // SIGINT makes tcpdump write its buffer.
         run("kill", &["-INT", &tcpdump.id().to_string()]);
         tcpdump.wait().unwrap();
         frames(&file)
@@ -194,7 +194,7 @@ fn kernel_unwraps(name: &str, ipv6: bool) {
     assert!(expected.len() > 50, "the quickstart has more frames than {}", expected.len());
     assert_eq!(sorted(sent).len(), expected.len(), "sent as UDP");
 
-    // The written frames themselves, put on the wire as they are: headers and checksums of ours.
+    // The written frames, sent unchanged, with our headers and checksums.
     let replayed = lab.unwrapped_during(|| {
         let file = lab.path("written.pcap");
         let file = file.to_str().unwrap();

@@ -17,7 +17,7 @@ use traffic_mirror::io::links::{
 };
 use traffic_mirror::model::MacAddress;
 
-/// A network namespace, or none where the system has none.
+/// A network namespace, or none if the system does not allow it.
 fn new_namespace(test: &str) -> Option<Namespace> {
     let made = Namespace::try_new(test);
     if made.is_none() {
@@ -46,7 +46,7 @@ fn add_tunnel(namespace: &Namespace, name: &str) -> Option<&'static str> {
     found.map(|(_, layer)| *layer)
 }
 
-/// The first event that `wanted` takes; those before it are passed over, in their order.
+/// The first event that `wanted` accepts; earlier ones are discarded.
 fn wait_for<T>(
     watch: &mut LinkWatch,
     what: &str,

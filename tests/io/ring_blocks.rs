@@ -21,8 +21,8 @@ proptest! {
     }
 }
 
-/// The reproduction of the fault: every third slot is empty, the block is closed, and what is
-/// behind the first empty slot was lost and read again in the next round.
+/// Reproduces a fault: every third slot is empty, the block is closed, and the frames after the
+/// first empty slot were lost, and read again in the next round.
 #[test]
 fn frames_after_an_empty_slot_are_lent_once() {
     // Three blocks of 4 KiB; write, kind, length: two frames and an empty slot, again and again.

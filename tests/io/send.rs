@@ -149,7 +149,7 @@ fn listener() -> UdpSocket {
     listener
 }
 
-/// All traffic, to a load balancer at these addresses.
+/// A session that mirrors all traffic to a load balancer at these addresses.
 fn balanced(kind: TargetKind, addresses: &[SocketAddr]) -> Arc<MirrorTable> {
     let mut registry = Registry::accept_all(addresses[0], VirtualNetworkId::new(7).ok(), None);
     let id = registry.targets()[0].id().clone();
@@ -178,7 +178,7 @@ fn received(listener: &UdpSocket, table: &Arc<MirrorTable>, count: usize) -> Vec
     got
 }
 
-/// Source port and what is behind the UDP header, of each copy.
+/// Source port and UDP payload of each copy.
 #[derive(Default)]
 struct SentPayloads(Vec<(u16, Vec<u8>)>);
 
@@ -193,7 +193,7 @@ impl Sink for SentPayloads {
     }
 }
 
-/// A clock that sets the flag when it is asked to wait past a moment.
+/// A clock that sets the flag when a wait ends after a certain time.
 struct StoppingClock {
     now_ns: std::cell::Cell<u64>,
     stop: StopFlag,
@@ -212,7 +212,7 @@ impl Clock for StoppingClock {
     }
 }
 
-/// Loses every third copy of what it is given.
+/// Loses every third copy.
 struct LossySink;
 
 impl Sink for LossySink {

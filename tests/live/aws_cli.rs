@@ -9,7 +9,7 @@ use testkit::print_uncaptured;
 
 const ENDPOINT: &str = "127.0.0.1:4566";
 
-/// Some forty commands of half a second and more each.
+/// Time limit for about 40 commands of at least 500 ms each.
 #[test]
 fn the_aws_cli_creates_describes_and_deletes_resources() {
     let Some(lab) = Lab::new("ec2cli") else { return };

@@ -6,7 +6,7 @@ use crate::lab::Lab;
 use crate::mirror::BINARY;
 use testkit::print_uncaptured;
 
-/// So many times, where `TM_KILLS` says nothing else.
+/// Number of kills, unless `TM_KILLS` is set.
 const KILLS: &str = "200";
 
 #[test]

@@ -12,10 +12,10 @@ use testkit::print_uncaptured;
 /// port. A switch shows a few of them to a third host too. A storm would be thousands.
 const MAX_PACKETS: u64 = 40;
 
-/// It is quiet when nothing passed for this long.
+/// Traffic has stopped when no packet passed for this long.
 const QUIET_MS: u64 = 1_200;
 
-/// So often it is waited for; what passes then is a storm.
+/// Number of waits; traffic after these is a storm.
 const MAX_PAUSES: usize = 6;
 
 /// Hosts on one switch, each with a device `w0`, whose addresses end in 1, 2, 3 and so on.
@@ -54,7 +54,7 @@ impl Hosts {
                  addr add 10.5.0.{number}/24 dev w0\n\
                  addr add fd05::{number}/64 dev w0 nodad\n"
             ));
-            // Neighbours are known, so that none is asked for while packets are counted.
+            // Neighbours are static, so no ARP is counted.
             for other in (1..=count).filter(|other| *other != number) {
                 let mac = format!("lladdr 02:00:00:00:05:0{other} dev w0 nud permanent");
                 host.ip(&format!(
@@ -67,12 +67,12 @@ impl Hosts {
         Some(Self { hosts: hosts.collect(), _switch: switch })
     }
 
-    /// What all hosts received and sent so far.
+    /// How many packets all hosts have received and sent.
     fn packets(&self) -> u64 {
         self.hosts.iter().map(|host| host.packets("w0")).sum()
     }
 
-    /// What all hosts received and sent when it is quiet, or after a few seconds of a storm.
+    /// How many packets all hosts received and sent after traffic stopped, or after some seconds.
     fn packets_when_quiet(&self) -> u64 {
         let mut before = self.packets();
         for _ in 0..MAX_PAUSES {
@@ -110,7 +110,7 @@ impl Hosts {
     fn assert_quiet(&self, words: &[String]) {
         let (packets, nested) = self.one_datagram(words);
         assert!(packets <= MAX_PACKETS, "{packets} packets of one datagram: {words:?}");
-        // The datagram, its two copies and the copies of these: the mirrors did mirror.
+        // The datagram, its two copies and the copies of these: the mirrors worked.
         assert!(packets >= 4 && nested >= 1, "{packets} packets, {nested} nested: {words:?}");
     }
 }
@@ -135,7 +135,7 @@ fn two_hosts_that_mirror_to_each_other_stop_looping() {
     }
 }
 
-/// The inner copy is cut within its Ethernet, IP, UDP or VXLAN header, or behind these.
+/// The inner copy is truncated within its Ethernet, IP, UDP or VXLAN header, or after these.
 #[test]
 fn copies_truncated_to_a_few_bytes_stop_looping() {
     let Some(hosts) = Hosts::new("short", 2) else { return };

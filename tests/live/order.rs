@@ -21,7 +21,7 @@ fn copies_of_many_flows(lab: &Lab, words: &str) -> Vec<u32> {
     let mut sent = 0;
     for round in 0..ROUNDS {
         for (flow, pair) in (0..).zip(&pairs) {
-            // Two lengths, so that there is something to gather; many at once, so that bursts form.
+            // Two lengths, so that copies can be gathered; many at once, so that bursts form.
             let len = if (round + flow) % 3 == 0 { 900 } else { 60 };
             pair.generator.send(&numbered(sent, len)).unwrap();
             sent += 1;

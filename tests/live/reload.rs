@@ -21,7 +21,7 @@ fn config(virtual_network_id: u32) -> String {
     format!("{session}{id}\nvirtual_network_id = {virtual_network_id}\n")
 }
 
-/// Puts a configuration in the place of the one before, as an editor does.
+/// Replaces the configuration by rename, as an editor does.
 fn replace(lab: &Lab, text: &str) -> String {
     let new = lab.put("mirror.toml.new", text);
     let path = lab.folder.path().join("mirror.toml");
@@ -55,7 +55,7 @@ fn each_packet_is_mirrored_once_during_reloads() {
         mirror.count_lines_with("read again")
     );
 
-    // The last one stays in force when the next one is wrong, and the one after it is taken.
+    // An invalid configuration leaves the last one in force; the next valid one is accepted.
     let in_force = config(42 + (RELOADS - 1) % 2);
     for wrong in ["traffic", &in_force.replace("10.99.1.2", "10.99.1.2.3"), &no_device(&in_force)] {
         let times = mirror.count_lines_with("the configuration is wrong");
@@ -69,7 +69,7 @@ fn each_packet_is_mirrored_once_during_reloads() {
     replace(&lab, &config(44));
     mirror.signal("-HUP");
     mirror.wait_for_lines("read again", times + 1);
-    // The letter is there; a worker opens it between two bursts.
+    // The command is sent; a worker applies it between two bursts.
     pause(200);
     (0..10).for_each(|number| pair.send(number, 200));
     assert_eq!(by_network(&collector.take_after(10)), [(44, 10)].into());
@@ -82,7 +82,7 @@ fn no_device(config: &str) -> String {
     config.replace("\"h0\"", "\"h1\"")
 }
 
-/// As fast as the other end takes them; how many there were.
+/// Sends as fast as the receiver reads; returns the number of datagrams.
 fn send_until(pair: &Pair, is_over: &AtomicBool) -> u32 {
     let mut number = 0;
     while !is_over.load(Ordering::Acquire) {

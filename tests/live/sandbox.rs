@@ -43,7 +43,7 @@ fn no_thread_keeps_the_capability_to_enter_a_namespace() {
     let words = "-i h0 --target 10.99.1.1 --virtual-network-id 42 --netns";
     let mirror = Mirror::start(&lab.monitor, &format!("{words} {name}"));
     assert_only_net_raw(&mirror);
-    // The device is opened once more after the rights are gone, in the namespace.
+    // The device is opened again in the namespace after the capability is dropped.
     lab.host.ip("link del h0\n");
     mirror.wait_for_lines("h0 is gone", 1);
     lab.connect_host();
@@ -90,7 +90,7 @@ fn a_configuration_symlink_cannot_be_redirected_after_the_start() {
         }
         let warning = "every host that reaches it can read the names";
         assert_eq!(mirror.count_lines_with(warning), 1, "{:#?}", mirror.log_lines());
-        // A file that takes the place of the old one is read, also through a link in the folder.
+        // A file that replaces the old one is read, also through a link in the folder.
         lab.put("conf/next.toml", &config());
         fs::remove_file(&path).unwrap();
         symlink("next.toml", &path).unwrap();

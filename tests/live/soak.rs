@@ -6,7 +6,7 @@ use crate::mirror::Mirror;
 use crate::traffic::{IPV4, Pair};
 use testkit::print_uncaptured;
 
-/// What allocators and counters may take beyond what they took at the start, in KiB.
+/// Allowed growth for allocators and counters since the start, in KiB.
 const SLACK_KIB: u64 = 2_048;
 
 const ROUND: u32 = 200;
@@ -46,7 +46,7 @@ fn memory_does_not_grow() {
     assert_eq!(ended.count("mirrored") + ended.sum_of("dropped"), sent);
 }
 
-/// A time to come.
+/// The end of the test.
 struct Deadline(std::time::Instant);
 
 #[expect(clippy::disallowed_methods, reason = "a soak test is as long as it was told to be")]

@@ -6,13 +6,13 @@ use crate::waiting::{pause, wait_until};
 use testkit::namespace::{has_tools, is_root};
 use testkit::print_uncaptured;
 
-/// `ip netns` keeps names in /run, which must be one that it may write to.
+/// `ip netns` stores names in /run, which must be writable.
 const PREPARE: &str = "mount -t tmpfs tmpfs /run && mkdir -p /run/netns";
 
-/// All tests have ten minutes.
+/// Time limit of all tests: 10 minutes.
 const PAUSES: u32 = 6_000;
 
-/// A command as the root of namespaces of its own.
+/// A command as root of new namespaces.
 fn as_root(script: &str) -> Command {
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user", "--net", "--mount", "--kill-child", "--fork"]);

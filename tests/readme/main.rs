@@ -30,7 +30,7 @@ fn pages() -> Vec<PathBuf> {
     pages
 }
 
-/// Not through eprintln, which the test harness keeps to itself.
+/// The test harness hides the output of eprintln in tests that pass.
 fn print_not_run(what: &str, reason: &str) {
     std::io::stderr().write_all(format!("NOT RUN: {what}: {reason}\n").as_bytes()).unwrap();
 }

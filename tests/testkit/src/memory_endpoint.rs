@@ -32,7 +32,7 @@ impl Publish for NullBackend {
 }
 
 /// An endpoint over 100 network interfaces, `eni-00000000` to `eni-00000099`, and the target
-/// `tmt-file`, with quotas that nobody meets.
+/// `tmt-file`, with quotas that are never reached.
 pub fn endpoint() -> Endpoint {
     let mut registry = Registry::default();
     for number in 0..100 {
@@ -50,13 +50,13 @@ pub fn endpoint() -> Endpoint {
     Endpoint::new(account, NullBackend, NullBackend, || 1_700_000_000, draw).unwrap()
 }
 
-/// Numbers that look random and never repeat.
+/// Numbers that look random and do not repeat.
 fn draw() -> u128 {
     static DRAWN: AtomicU64 = AtomicU64::new(1);
     u128::from(DRAWN.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
-/// What the endpoint answers to a form of the version of EC2.
+/// The response of the endpoint to a form, to which the version of EC2 is added.
 pub fn send(endpoint: &Endpoint, form: &str) -> (u16, String) {
     let head = Request::post("/").header("authorization", SIGNED).body(()).unwrap();
     endpoint.respond(&head.into_parts().0, format!("Version=2016-11-15&{form}").as_bytes())

@@ -9,14 +9,14 @@ use traffic_mirror::io::links::{enter_network_namespace, link_by_name};
 
 use crate::print_uncaptured;
 
-/// A network namespace that goes away with the test.
+/// A network namespace, removed at the end of the test.
 #[derive(Debug)]
 pub struct Namespace {
     pub name: String,
 }
 
-/// Whether tests can have namespaces here; says aloud why not. Where somebody else than root asks,
-/// `unprivileged` runs all tests once more as the root of a user namespace.
+/// Whether tests can create namespaces here; prints why not. For users other than root,
+/// `unprivileged` runs all tests again as root of a user namespace.
 pub fn can_run() -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
     *ANSWER.get_or_init(|| {
@@ -33,7 +33,7 @@ pub fn can_run() -> bool {
     })
 }
 
-/// Whether this process is root, be it in a user namespace only.
+/// Whether this process is root, possibly only in a user namespace.
 pub fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
 }
@@ -46,7 +46,7 @@ pub fn has_tools() -> bool {
 }
 
 impl Namespace {
-    /// A namespace whose devices have no address of IPv6 but those that are given to them.
+    /// A namespace without automatic IPv6 addresses.
     pub fn new(name: &str) -> Self {
         Self::try_new(name).unwrap()
     }
@@ -58,7 +58,7 @@ impl Namespace {
         made.is_ok_and(|output| output.status.success()).then(|| Self { name })
     }
 
-    /// Many lines for `ip`, in one process.
+    /// Runs several lines of `ip` in one process.
     pub fn ip(&self, lines: &str) {
         let mut command = Command::new("ip");
         command.args(["-n", &self.name, "-batch", "-"]);
@@ -69,8 +69,8 @@ impl Namespace {
         assert!(output.status.success(), "in {}: {lines}\n{complaint}", self.name);
     }
 
-    /// A command that runs in the namespace, of which the process identifier is its own, and
-    /// which does not outlive the thread that starts it.
+    /// A command in the namespace. Its process id is that of the program, and it ends with the
+    /// thread that starts it.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.name, "setpriv", "--pdeathsig", "KILL", program]);
@@ -89,7 +89,7 @@ impl Namespace {
         self.run(&format!("ethtool -K {device} {features}"));
     }
 
-    /// Does the work in the namespace, in a thread of its own. Sockets stay there.
+    /// Does the work on a new thread in the namespace. Sockets stay in the namespace.
     pub fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         let enter_and_work = || {
             enter_network_namespace(&self.name).unwrap();
@@ -105,17 +105,17 @@ impl Namespace {
         self.inside(|| link_by_name(device)).unwrap().unwrap().index
     }
 
-    /// A file under /proc/net as this namespace has it.
+    /// A file below /proc/net of this namespace.
     pub fn proc_net(&self, file: &str) -> String {
         self.inside(|| std::fs::read_to_string(format!("/proc/thread-self/net/{file}")).unwrap())
     }
 
-    /// What a device received and sent so far, in packets.
+    /// How many packets a device has received and sent.
     pub fn packets(&self, device: &str) -> u64 {
         let table = self.proc_net("dev");
         let start = format!("{device}:");
         let line = table.lines().find_map(|line| line.trim().strip_prefix(&start)).unwrap();
-        // Bytes, packets and six more of what was received, then the same of what was sent.
+        // Bytes, packets and six further columns for received packets, then the same for sent ones.
         let columns: Vec<u64> =
             line.split_whitespace().map(|column| column.parse().unwrap()).collect();
         columns[1] + columns[9]

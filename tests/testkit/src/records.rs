@@ -8,7 +8,7 @@ pub struct Record {
     pub bytes: Vec<u8>,
 }
 
-/// Reads a little-endian pcap file that must be whole.
+/// Reads a little-endian pcap file that must be complete.
 pub fn read(file: &[u8]) -> Vec<Record> {
     let number = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().unwrap());
     let unit = match number(0) {

@@ -29,7 +29,7 @@ impl Source for Frames<'_> {
     }
 }
 
-/// Writes down what the data plane says, in the words of the oracle.
+/// Records the outcomes of the data plane as types of the oracle.
 struct OutcomeSink {
     table: Arc<MirrorTable>,
     outcomes: Vec<InterfaceOutcome>,

@@ -3,11 +3,11 @@
 use super::Input;
 use super::generate::{Entropy, frame};
 
-/// A frame with up to nine layers around it, most often one to three; some are cut, as PacketLength
-/// cuts.
+/// A frame with up to nine layers around it, usually one to three; some are truncated as by
+/// PacketLength.
 pub fn encapsulated_frame(e: &mut Entropy<'_>) -> Input {
     let mut input = frame(e);
-    // The layers below are the point; the jumbo frames of the generator would not fit in them.
+    // The jumbo frames of the generator would not fit into the layers.
     input.bytes.truncate(1_400);
     for _ in 0..[0, 1, 1, 2, 2, 2, 3, 9][e.below(8)] {
         if e.one_in(3) {
@@ -56,7 +56,7 @@ fn udp(from: u16, to: u16, payload: &[u8]) -> Vec<u8> {
     [&[from, to, len, 0].map(u16::to_be_bytes).concat(), payload].concat()
 }
 
-/// A frame of either family, perhaps with a tag, to a target or to somebody else.
+/// A frame of either family, possibly with a tag, to a target or to another address.
 fn ip(e: &mut Entropy<'_>, protocol: u8, body: &[u8]) -> Vec<u8> {
     let mut out = vec![2; 12];
     if e.one_in(5) {

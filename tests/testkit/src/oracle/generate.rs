@@ -11,7 +11,7 @@ use traffic_mirror::model::{
     SessionNumber, Settings, Target, TargetId, TargetKind, VirtualNetworkId,
 };
 
-/// A string of bytes that choices are drawn from; all choices are the first when it is used up.
+/// A string of bytes that makes choices; after its end, every choice is the first one.
 pub struct Entropy<'a>(pub &'a [u8]);
 
 const V4: [&str; 14] = [
@@ -171,7 +171,7 @@ pub fn registry(e: &mut Entropy<'_>) -> Registry {
         filter.amazon_dns = e.one_in(3);
         let rules = if e.one_in(8) { i64::from(e.byte()) } else { i64::from(e.byte() % 12) };
         for number in 0..rules {
-            // Numbers that go down and up, so that the order of addition is not that of asking.
+            // Numbers that go down and up, so the order of addition is not the order of evaluation.
             filter.push_rule(rule(e, 1 + (number * 7919) % 32_749)).unwrap();
         }
         registry.add_filter(filter).unwrap();
@@ -214,13 +214,13 @@ fn sessions(e: &mut Entropy<'_>, registry: &mut Registry) {
                 let length = [1, 14, 35, 64, 128, 1500, 8500][e.below(7)];
                 session.packet_length = Some(PacketLength::new(length).unwrap());
             }
-            // A number that is taken is refused, and that is fine here.
+            // A number that is in use is rejected, which does not matter here.
             let _ = registry.add_session(session);
         }
     }
 }
 
-/// A frame of every kind that captures hold, and of some that they should not.
+/// A frame of any kind that captures contain, valid or invalid.
 pub fn frame(e: &mut Entropy<'_>) -> Input {
     let mut bytes = Vec::new();
     bytes.extend(e.of(&MACS));

@@ -19,7 +19,7 @@ use traffic_mirror::model::{
     Direction, Filter, FilterRule, NetworkInterface, RuleAction, Session, TargetKind,
 };
 
-/// A frame as a capture gives it.
+/// A frame of a capture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Input {
     pub bytes: Vec<u8>,
@@ -37,7 +37,7 @@ pub enum FrameOutcome {
 /// One expected outcome: interface (none where the frame has no owner), direction, outcome.
 pub type InterfaceOutcome = (Option<String>, Direction, FrameOutcome);
 
-/// Where frames come from: a capture, whose direction may be forced, or live interfaces.
+/// The origin of frames: a capture, whose direction may be forced, or live interfaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     Replay(Option<Direction>),
@@ -238,7 +238,7 @@ fn mirrored(
             };
             stand_in.parse().unwrap()
         });
-    // The hash is ours to choose, so it is taken as it is; that it is symmetric has its own test.
+    // The hash is our choice, so it is used as it is; another test asserts that it is symmetric.
     let key = FlowKey::parse(&input.bytes).unwrap();
     let hash = flow_hash(&key);
     let port = FIRST_SOURCE_PORT + u16::from(hash);

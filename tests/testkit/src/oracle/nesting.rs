@@ -16,7 +16,7 @@ enum Layer {
     Copy,
     Tunnel,
     IcmpError,
-    /// It ends before one can know.
+    /// It ends before its kind can be determined.
     Cut,
     /// An ordinary packet.
     End,
@@ -46,7 +46,7 @@ pub fn reason_not_mirrored(destinations: &CopyDestinations, frame: &[u8]) -> Opt
     None
 }
 
-/// An IP packet behind an Ethernet header, so that one reading does for all.
+/// An IP packet behind an Ethernet header, so one parser reads all packets.
 fn with_ethernet_header(ether_type: [u8; 2], packet: &[u8]) -> Vec<u8> {
     [&[0; 12], &ether_type[..], packet].concat()
 }
@@ -175,7 +175,7 @@ fn ip_payload(frame: &[u8], is_ipv4: bool) -> (Option<Vec<u8>>, bool) {
         if word(at + 6) & 0x1fff != 0 {
             return (None, is_short);
         }
-        // Options may be cut.
+        // Options may be truncated.
         return (Some(frame[end.min(at + header_len)..end].to_vec()), is_short);
     }
     let payload_len = word(at + 4);

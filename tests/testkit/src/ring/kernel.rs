@@ -25,13 +25,13 @@ pub struct Packet {
     pub is_unsupported: bool,
 }
 
-/// Stores that fill a reserved slot; another CPU may make them later.
+/// Stores that fill a reserved slot; another processor may make them later.
 struct PendingSlot {
     block: usize,
     stores: VecDeque<(usize, Vec<u8>)>,
 }
 
-/// A ring as the kernel sees it.
+/// The kernel's state of a ring.
 pub struct Kernel {
     blocks: usize,
     block_len: usize,
@@ -40,10 +40,10 @@ pub struct Kernel {
     used: usize,
     slots: u32,
     last: usize,
-    /// The open block is still the reader's: nothing is written until it is given back.
+    /// The open block still belongs to the reader: nothing is written until it is returned.
     is_frozen: bool,
     pending: Vec<PendingSlot>,
-    /// How many slots were reserved in all.
+    /// How many slots were reserved.
     pub reserved: u64,
     /// How many of them stay empty.
     pub empty: u64,
@@ -67,7 +67,7 @@ impl Kernel {
         kernel
     }
 
-    /// `tpacket_rcv` up to where the lock is given up; false where there is no room in the ring.
+    /// `tpacket_rcv` until it releases the lock; false if the ring has no room.
     pub fn receive(&mut self, ring: &mut MemoryRing, packet: &Packet) -> bool {
         let len = (MAC_OFFSET + packet.frame.len()).next_multiple_of(8);
         if BLOCK_HEADER_LEN + len > self.block_len || !self.make_room(ring, len) {
@@ -78,7 +78,7 @@ impl Kernel {
         self.slots += 1;
         self.last = at;
         self.reserved += 1;
-        // prb_fill_curr_block, prb_run_all_ft_ops: the status is cleared over whatever was there.
+        // prb_fill_curr_block, prb_run_all_ft_ops: the status is cleared, whatever its value was.
         ring.store(block, at, &number(len));
         ring.store(block, 20, &number(self.used));
         ring.store(block, 12, &self.slots.to_ne_bytes());
@@ -111,8 +111,8 @@ impl Kernel {
         }
     }
 
-    /// The timer has expired: closes the block, if there is a slot in it. The copies in progress
-    /// are waited for.
+    /// The timer has expired: closes the block if it has a slot, after the copies in progress
+    /// have ended.
     pub fn close(&mut self, ring: &mut MemoryRing) {
         if self.is_frozen || self.slots == 0 {
             return;

@@ -10,7 +10,7 @@ use traffic_mirror::dataplane::{Burst, Source};
 use traffic_mirror::io::live::MemoryRing;
 use traffic_mirror::io::repair::{Offload, SegmentationResult, Segments};
 
-/// Choices, from the first byte on; zeros behind the last one.
+/// Choices, one per byte; zero after the last byte.
 struct Choices<'a>(&'a [u8]);
 
 impl Choices<'_> {
@@ -25,7 +25,7 @@ impl Choices<'_> {
     }
 }
 
-/// A ring, its kernel, and the frames that are to be lent and were not yet.
+/// A ring, its kernel, and the frames that the reader must still lend.
 struct RingTest {
     ring: MemoryRing,
     kernel: Kernel,
@@ -89,13 +89,13 @@ impl RingTest {
         let mut burst = Burst::new();
         self.ring.fill(&mut burst).unwrap();
         for frame in &burst {
-            let expected = self.expected.pop_front().expect("a frame that nobody wrote, or again");
+            let expected = self.expected.pop_front().expect("a frame that was written and not read before");
             assert_eq!([frame.bytes, frame.tail].concat(), expected);
             self.lent += 1;
         }
     }
 
-    /// Every slot that the kernel reserved was passed once or is still ahead.
+    /// Asserts that every slot that the kernel reserved was passed once or is still to be read.
     fn assert_every_slot_is_counted(&self) {
         let passed = self.ring.slots_passed();
         assert_eq!(passed.frames + passed.empty + self.ring.in_flight(), self.kernel.reserved);
@@ -153,7 +153,7 @@ pub fn assert_frames_are_exact(bytes: &[u8]) {
 }
 
 /// A ring with wrong numbers anywhere: the reader ends, counts every slot of the closed blocks
-/// once, gives these blocks back, and lends no byte twice.
+/// once, returns these blocks, and lends no byte twice.
 pub fn assert_corrupt_rings_are_survived(bytes: &[u8]) {
     let mut choices = Choices(bytes);
     let mut test = RingTest::new(&mut choices);
@@ -172,7 +172,7 @@ pub fn assert_corrupt_rings_are_survived(bytes: &[u8]) {
         ring.fill(&mut burst).unwrap();
         quiet = if burst.is_empty() { quiet + 1 } else { 0 };
         lent += u64::try_from(burst.len()).unwrap();
-        // The headers of a segment are the reader's own, its payload lies in the ring.
+        // The headers of a segment belong to the reader, its payload is in the ring.
         places.extend(burst.iter().map(|frame| {
             let lent = if frame.tail.is_empty() { frame.bytes } else { frame.tail };
             lent.as_ptr_range()
@@ -196,7 +196,7 @@ fn corrupt(test: &mut RingTest, choices: &mut Choices<'_>) {
         _ => (choices.number() * 256 + choices.number()) * 4 % test.block_len,
     };
     let word = [choices.next(), choices.next(), choices.next(), choices.next()];
-    // Small numbers reach further than large ones.
+    // Small numbers reach more code than large ones.
     let word = if choices.next().is_multiple_of(2) { word } else { [word[0], 0, 0, 0] };
     test.ring.store(block, at, &word);
 }
