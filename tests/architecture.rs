@@ -151,7 +151,9 @@ fn unsafe_only_in_io_sys(source: &Source, tokens: &[Token]) -> Vec<String> {
         return Vec::new();
     }
     let found = tokens.iter().filter(|token| token.text == "unsafe");
-    found.map(|token| source.violation(token.line, "unsafe is allowed only in src/io/sys")).collect()
+    found
+        .map(|token| source.violation(token.line, "unsafe is allowed only in src/io/sys"))
+        .collect()
 }
 
 fn no_allow(source: &Source, tokens: &[Token]) -> Vec<String> {
@@ -175,7 +177,8 @@ fn no_allow(source: &Source, tokens: &[Token]) -> Vec<String> {
 
 fn first_line_is_doc(source: &Source, _tokens: &[Token]) -> Vec<String> {
     let says = source.text.lines().next().is_some_and(|line| line.starts_with("//! "));
-    let complaint = || source.violation(1, "the first line must state the purpose of the file (//! ...)");
+    let complaint =
+        || source.violation(1, "the first line must state the purpose of the file (//! ...)");
     (!says).then(complaint).into_iter().collect()
 }
 

@@ -38,8 +38,7 @@ impl GoldenCase {
         let entries = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name());
         let mut inputs = entries.filter_map(|name| name.into_string().ok());
         let input = inputs.find(|file| file.starts_with("input.pcap"));
-        let input =
-            input.ok_or_else(|| format!("{name}: expected input.pcap or input.pcapng"))?;
+        let input = input.ok_or_else(|| format!("{name}: expected input.pcap or input.pcapng"))?;
         let text = |file: &str| fs::read_to_string(path.join(file)).unwrap_or_default();
         let more_args = text("args").lines().map(str::to_owned).collect();
         let exit_code = text("exit_code").trim().parse().unwrap_or(0);

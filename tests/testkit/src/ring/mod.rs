@@ -89,7 +89,8 @@ impl RingTest {
         let mut burst = Burst::new();
         self.ring.fill(&mut burst).unwrap();
         for frame in &burst {
-            let expected = self.expected.pop_front().expect("a frame that was written and not read before");
+            let expected =
+                self.expected.pop_front().expect("a frame that was written and not read before");
             assert_eq!([frame.bytes, frame.tail].concat(), expected);
             self.lent += 1;
         }
