@@ -1,7 +1,6 @@
 //! Files of other users, files that others can read, and files that killed processes leave.
 
 use std::fs::{self, Permissions};
-use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, lchown, symlink};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -15,7 +14,7 @@ const OTHER: Option<u32> = Some(65_534);
 fn is_root() -> bool {
     let is_root = Command::new("id").arg("-u").output().is_ok_and(|ran| ran.stdout == b"0\n");
     if !is_root {
-        std::io::stderr().write_all(b"NOT RUN: this test needs root\n").unwrap();
+        testkit::print_uncaptured("NOT RUN: this test needs root\n");
     }
     is_root
 }

@@ -4,11 +4,13 @@
 //! Needs root, `ip`, `tcpdump` and `tcpreplay`; prints `NOT RUN:` otherwise.
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
+
+use testkit::namespace::{Namespace, is_root};
+use testkit::print_uncaptured;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_traffic-mirror");
 const VNI: u32 = 4242;
@@ -32,25 +34,14 @@ fn can_run(test: &str) -> bool {
     let has = |program: &str, argument: &str| {
         Command::new(program).arg(argument).output().is_ok_and(|output| output.status.success())
     };
-    let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
     let tools = has("ip", "-V") && has("tcpdump", "--version") && has("tcpreplay", "--version");
-    let able = root && tools && {
-        let name = format!("tm-{test}-probe-{}", std::process::id());
-        let made = has_namespace(&name);
-        let _ = Command::new("ip").args(["netns", "del", &name]).output();
-        made
-    };
+    let able = is_root() && tools && { Namespace::try_new(&format!("{test}-probe")).is_some() };
     if !able {
-        // The test harness hides the output of tests that pass.
-        let missing = "NOT RUN: the kernel's vxlan device needs root, ip, tcpdump and tcpreplay\n";
-        std::io::stderr().write_all(missing.as_bytes()).unwrap();
+        print_uncaptured(
+            "NOT RUN: the kernel's vxlan device needs root, ip, tcpdump and tcpreplay\n",
+        );
     }
     able
-}
-
-fn has_namespace(name: &str) -> bool {
-    let made = Command::new("ip").args(["netns", "add", name]).output();
-    made.is_ok_and(|output| output.status.success())
 }
 
 impl Lab {

@@ -14,11 +14,11 @@ mod execute;
 mod links;
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use blocks::{blocks, single_spaced};
 use execute::{Ended, obstacle, run, scratch_folder};
+use testkit::print_uncaptured;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -28,11 +28,6 @@ fn pages() -> Vec<PathBuf> {
     let mut pages = vec![root.join("README.md")];
     pages.extend(links::documents(&root.join("docs")));
     pages
-}
-
-/// The test harness hides the output of eprintln in tests that pass.
-fn print_not_run(what: &str, reason: &str) {
-    std::io::stderr().write_all(format!("NOT RUN: {what}: {reason}\n").as_bytes()).unwrap();
 }
 
 /// The number of blocks of a page that ran, and a sentence for each one that went wrong.
@@ -47,7 +42,7 @@ fn check(page: &Path) -> (usize, Vec<String>) {
     for block in read {
         let place = format!("{name}:{}", block.line);
         if let Some(reason) = obstacle(&block) {
-            print_not_run(&place, &reason);
+            print_uncaptured(&format!("NOT RUN: {place}: {reason}\n"));
             continue;
         }
         let Ended { status, printed } = run(&block, folder.path());
