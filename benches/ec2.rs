@@ -2,15 +2,12 @@
 //! of a long list to be told.
 #![expect(clippy::unwrap_used, reason = "a bench")]
 
-#[path = "../tests/scale/memory_endpoint.rs"]
-mod memory_endpoint;
-
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use traffic_mirror::ec2::Endpoint;
 
-use memory_endpoint::{endpoint, send};
+use testkit::memory_endpoint::{endpoint, send};
 
 /// As many as AWS's quotas allow.
 const MAX_FILTERS: usize = 10_000;

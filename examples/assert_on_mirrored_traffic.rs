@@ -1,6 +1,4 @@
-//! A test of your own: asserts which traffic a configuration mirrors, and why the rest stays.
-//!
-//! `cargo test --example assert_on_mirrored_traffic`
+//! A test that asserts which traffic a configuration mirrors, and why it does not mirror the rest.
 
 #![expect(clippy::print_stdout, reason = "main says how to run the tests")]
 
@@ -17,7 +15,7 @@ mod tests {
     use traffic_mirror::dataplane::{MirrorTable, NotMirrored};
     use traffic_mirror::io::memory::{FrameSource, mirror};
 
-    /// A web server whose HTTP is watched, but not what the monitoring host asks.
+    /// A web server whose HTTP is mirrored, except requests of the monitoring host.
     const CONFIGURATION: &str = r#"
         [[network_interface]]
         network_interface_id = "eni-web"

@@ -1,4 +1,4 @@
-//! Builds two sessions in code, pushes frames from memory, and takes copies in a sink of its own.
+//! Builds two sessions in code, pushes frames from memory, and receives copies in its own sink.
 //!
 //! `cargo run --example sessions_in_code`
 
@@ -17,7 +17,7 @@ use traffic_mirror::model::{
     SessionNumber, Settings, Target, TargetId,
 };
 
-/// HTTPS that comes in goes to one session; the head of everything else goes to another.
+/// Ingress HTTPS goes to one session; the first bytes of all other packets go to another.
 fn registry() -> Result<Registry, Box<dyn Error>> {
     let mut registry = Registry::new(Settings::default());
 
@@ -52,7 +52,7 @@ fn https_rule() -> Result<FilterRule, InvalidValue> {
         .with_destination_ports(PortRange::new("destination_port_range", 443, 443)?)
 }
 
-/// A TCP segment to 10.0.0.5, or a frame that is no IP at all.
+/// A TCP segment to 10.0.0.5, or a frame that is not IP.
 fn frame(to_port: u16, ether_type: u16) -> Vec<u8> {
     let mut bytes = vec![2; 12];
     bytes.extend(ether_type.to_be_bytes());
@@ -63,7 +63,7 @@ fn frame(to_port: u16, ether_type: u16) -> Vec<u8> {
     bytes
 }
 
-/// Sees each copy as a borrowed pair; it would be kept with `io::memory::CollectSink`.
+/// Receives each copy as a borrowed pair. `io::memory::CollectSink` stores copies.
 struct PrintSink;
 
 impl Sink for PrintSink {
@@ -91,7 +91,7 @@ impl Sink for PrintSink {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // The sessions name no VirtualNetworkId: the seed draws them, always the same ones.
+    // The sessions have no VirtualNetworkId: they are computed from the seed, always the same.
     let options = CompileOptions { seed: 7, ..CompileOptions::default() };
     let table = Arc::new(compile(&registry()?, &options));
     for session in table.sessions() {

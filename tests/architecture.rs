@@ -1,21 +1,23 @@
-//! Holds the house rules that the compiler does not: which layer may name which, where `unsafe`
-//! may stand, what may be called what, how long a file may be.
+//! Enforces the rules that the compiler cannot: layers, the place of `unsafe`, names, file length.
 //!
-//! Each rule is a function from a file's text to complaints, so that the tests at the end can
-//! prove it by feeding it text that breaks it.
+//! Each rule is a function from the text of a file to violations. The tests at the end prove each
+//! rule with text that breaks it.
 
 #![expect(clippy::indexing_slicing, reason = "a test may stop where its input is not as it should")]
 
+#[path = "architecture/names.rs"]
+mod names;
 #[path = "architecture/rust_text.rs"]
 mod rust_text;
 
 use std::fs;
 use std::path::Path;
 
+use names::{no_replaced_words, no_vague_names, questions_return_bool};
 use rust_text::{Token, paths, tokens};
 
-/// Each layer with all it may name: "cli -> runtime -> ec2 -> {http, control}", "runtime -> io" and
-/// "{control, io} -> dataplane -> model".
+/// Each layer with the layers that it may import: "cli -> runtime -> ec2 -> {http, control}",
+/// "runtime -> io" and "{control, io} -> dataplane -> model".
 const LAYERS: &[(&str, &[&str])] = &[
     ("model", &["model"]),
     ("dataplane", &["dataplane", "model"]),
@@ -28,7 +30,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("cli", &["cli", "bench", "runtime", "ec2", "http", "control", "io", "dataplane", "model"]),
 ];
 
-/// What no file of `model` and `dataplane` may name: they run in memory and do not wait.
+/// What no file of `model` and `dataplane` may use: they run in memory and do not wait.
 const SYSTEM_PATHS: &[&str] =
     &["std::fs", "std::thread", "std::process", "std::env", "std::os", "pnet::datalink"];
 const SYSTEM_NAMES: &[&str] = &[
@@ -49,14 +51,10 @@ const SYSTEM_NAMES: &[&str] = &[
     "ToSocketAddrs",
 ];
 
-/// Words that say nothing about what a thing is.
-const VAGUE_WORDS: &[&str] =
-    &["data", "info", "manager", "handler", "util", "utils", "helper", "helpers", "common"];
-
-/// Files are under this many lines, tests and all.
+/// Files have fewer lines than this, including tests.
 const MAX_LINES: usize = 400;
 
-/// What a rule is not held against, and why: rule, part of the complaint, reason.
+/// Exceptions of rules: rule, part of the complaint, reason.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[];
 
 /// A source file: its path from the root of the repository, with `/`, and its text.
@@ -92,6 +90,8 @@ const SRC_RULES: &[(&str, Rule)] = &[
     ("unsafe", unsafe_only_in_io_sys),
     ("allow", no_allow),
     ("names", no_vague_names),
+    ("questions", questions_return_bool),
+    ("replaced", no_replaced_words),
     ("doc", first_line_is_doc),
     ("length", short_files),
 ];
@@ -113,7 +113,7 @@ fn only_lower_layers(source: &Source, tokens: &[Token]) -> Vec<String> {
             ("src/lib.rs", _) => return Vec::new(), // the map of the crate names all of it
             ("src/main.rs", _) => &["cli"],
             (_, Some((_, allowed))) => allowed,
-            (_, None) => return vec![source.violation(1, "lies in no layer; see LAYERS")],
+            (_, None) => return vec![source.violation(1, "is in no layer; see LAYERS")],
         };
     let wrong = |path: &rust_text::Path| {
         let inside = path.segments.first().is_some_and(|first| first == "crate");
@@ -152,7 +152,9 @@ fn unsafe_only_in_io_sys(source: &Source, tokens: &[Token]) -> Vec<String> {
         return Vec::new();
     }
     let found = tokens.iter().filter(|token| token.text == "unsafe");
-    found.map(|token| source.violation(token.line, "unsafe stands only in src/io/sys")).collect()
+    found
+        .map(|token| source.violation(token.line, "unsafe is allowed only in src/io/sys"))
+        .collect()
 }
 
 fn no_allow(source: &Source, tokens: &[Token]) -> Vec<String> {
@@ -174,41 +176,10 @@ fn no_allow(source: &Source, tokens: &[Token]) -> Vec<String> {
     complaints
 }
 
-fn no_vague_names(source: &Source, tokens: &[Token]) -> Vec<String> {
-    let file = source.path.rsplit('/').next().unwrap_or_default().trim_end_matches(".rs");
-    let kinds = ["mod", "fn", "struct", "enum", "trait", "type", "union"];
-    let named = tokens.windows(2).filter(|pair| kinds.contains(&pair[0].text.as_str()));
-    let empty = |name: &str| {
-        let words = words_of(name);
-        // A name of five words and more is a sentence, as those of tests are.
-        words.len() < 5 && words.iter().any(|word| VAGUE_WORDS.contains(&word.as_str()))
-    };
-    std::iter::once((1, file))
-        .chain(named.map(|pair| (pair[1].line, pair[1].text.as_str())))
-        .filter(|(_, name)| empty(name))
-        .map(|(line, name)| {
-            source.violation(line, &format!("`{name}` says nothing: name the thing"))
-        })
-        .collect()
-}
-
-/// `["frame", "info"]` for both `frame_info` and `FrameInfo`.
-fn words_of(name: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    for character in name.chars() {
-        if character == '_' || character.is_uppercase() {
-            words.push(String::new());
-        }
-        if let Some(word) = words.last_mut().filter(|_| character != '_') {
-            word.extend(character.to_lowercase());
-        }
-    }
-    words
-}
-
 fn first_line_is_doc(source: &Source, _tokens: &[Token]) -> Vec<String> {
     let says = source.text.lines().next().is_some_and(|line| line.starts_with("//! "));
-    let complaint = || source.violation(1, "the first line says the file's one job (//! ...)");
+    let complaint =
+        || source.violation(1, "the first line must state the purpose of the file (//! ...)");
     (!says).then(complaint).into_iter().collect()
 }
 
@@ -218,7 +189,7 @@ fn short_files(source: &Source, _tokens: &[Token]) -> Vec<String> {
     (lines >= MAX_LINES).then(complaint).into_iter().collect()
 }
 
-/// Complaints of all rules about one file, exceptions left out.
+/// Complaints of all rules about one file, without exceptions.
 fn violations(rules: &[(&str, Rule)], source: &Source) -> Vec<String> {
     let tokens = tokens(&source.text);
     let excepted = |rule: &str, complaint: &str| {
@@ -280,7 +251,7 @@ fn every_exception_is_still_needed() {
     }
 }
 
-/// What the rules of the source say about `text` at `path`, the first line's rule left out.
+/// Complaints about `text` at `path`, to which a first line is added.
 fn violations_in(path: &str, text: &str) -> Vec<String> {
     violations(SRC_RULES, &Source::new(path, &format!("//! Job.\n{text}")))
 }
@@ -342,6 +313,13 @@ fn each_other_rule_finds_a_violation() {
         ("src/io/a.rs", "mod utils;"),
         ("src/io/handler.rs", ""),
         ("src/io/a.rs", &"\n".repeat(MAX_LINES)),
+        ("src/io/a.rs", "fn is_known(a: u8) -> Result<(), E> { f() }"),
+        ("src/io/a.rs", "trait T { fn has_room<F: Fn() -> bool>(&self, f: F) -> Option<bool>; }"),
+        ("src/io/a.rs", "fn is_gone(&mut self) { f() } fn f() -> bool {}"),
+        ("src/io/a.rs", "struct FrameMender;"),
+        ("src/io/a.rs", "use shelf;"),
+        ("src/io/a.rs", "const CREW_LEN: u8 = 1;"),
+        ("src/io/docket.rs", ""),
     ] {
         assert_eq!(violations_in(path, text).len(), 1, "{path}: {text}");
     }
@@ -361,6 +339,14 @@ fn each_other_rule_accepts_valid_code() {
         ),
         ("src/io/sys/a.rs", "fn f() { unsafe { g() } }"),
         ("src/io/a.rs", "// unsafe\n#[expect(unsafe_code, reason = \"no unsafe\")] fn allow() {}"),
+        (
+            "src/io/a.rs",
+            "fn is_even<F>(f: F) -> bool where F: Fn() -> u8 {} trait T { fn has_room(&self) -> bool; }",
+        ),
+        (
+            "src/io/a.rs",
+            "fn is_a(f: impl Fn() -> u8, b: [u8; 2]) -> bool { true } fn is() {} fn express() {}",
+        ),
         (
             "src/io/a.rs",
             "struct Metadata; fn informed() {} fn the_data_plane_is_one_loop() {} fn f() { g(allow(), allow()) }",

@@ -1,9 +1,9 @@
 //! Runs table swap, status, receipt and stop of the live workers through interleavings of their
 //! threads: shuttle lets one thread at a time take one step, in an order that it chooses.
 //!
-//! The source files are those of the program; only their primitives are shuttle's. A queue stands
-//! in for the mailbox, which is a channel of crossbeam. Small
-//! cases run through all orders, those in which a thread waits through many random ones.
+//! The source files are those of the program; only their primitives are replaced by those of
+//! shuttle. A queue replaces the mailbox, which is a channel of crossbeam. Small cases run in all
+//! orders, cases in which a thread waits in many random ones.
 
 #![expect(clippy::unwrap_used, reason = "a thread that fails ends the test")]
 
@@ -12,7 +12,7 @@ mod receipt;
 #[path = "../src/runtime/status.rs"]
 mod status;
 
-/// What `src/runtime/sync.rs` takes from the standard library.
+/// What `src/runtime/sync.rs` imports from the standard library.
 mod sync {
     pub(super) use std::sync::PoisonError;
 
@@ -27,7 +27,7 @@ use shuttle::sync::atomic::AtomicU64;
 use status::Status;
 use sync::{Arc, AtomicBool, Mutex, Ordering};
 
-/// Stands in for the mailbox of a worker.
+/// Replaces the mailbox of a worker.
 struct Mailbox<T>(Arc<Mutex<Vec<T>>>);
 
 impl<T> Mailbox<T> {
@@ -50,7 +50,7 @@ impl<T> Clone for Mailbox<T> {
     }
 }
 
-/// What a worker is sent: the number of a table, or the end.
+/// A command to a worker: the number of a table, or the end.
 #[derive(Debug, PartialEq, Eq)]
 enum Message {
     Table(u64),
@@ -60,18 +60,18 @@ enum Message {
 /// Random orders of a case in which a thread waits; an error names the seed that repeats it.
 const RANDOM_ORDERS: usize = 20_000;
 
-/// Runs through all orders.
+/// Runs all orders.
 fn check_all_orders(of: impl Fn() + Send + Sync + 'static) {
     check_dfs(of, None);
 }
 
-/// Runs through many orders.
+/// Runs many orders.
 fn check_random_orders(of: impl Fn() + Send + Sync + 'static) {
     check_random(of, RANDOM_ORDERS);
 }
 
-/// The loop of a worker: it carries out what is in its mailbox, and publishes its status when that
-/// is requested and at its end. Returns which tables it had.
+/// The loop of a worker: it applies the commands in its mailbox, and publishes its status when that
+/// is requested and at its end. Returns the tables that it had.
 fn run_worker(mailbox: &Mailbox<Message>, status: &Status<u64>) -> Vec<u64> {
     let mut tables = vec![0];
     let mut is_ending = false;
@@ -107,7 +107,7 @@ fn no_message_is_lost_and_none_overtakes_another() {
     });
 }
 
-/// A change over the API is answered when its receipt reports: the table is then in force at every
+/// A change over the API is answered when its receipt reports: the table is then in force in every
 /// worker that was sent it.
 #[test]
 fn a_receipt_reports_once_when_the_table_is_in_force_everywhere() {
@@ -154,8 +154,8 @@ fn a_receipt_reports_the_failure_of_any_worker() {
     });
 }
 
-/// An idle worker is not asked for its status. Who was told that a change is in force finds it in the
-/// status, or sees that the status has to be requested.
+/// The status of an idle worker is not requested. After a change is confirmed, it is in the
+/// status, or the status must be requested.
 #[test]
 fn a_current_status_has_what_was_acknowledged() {
     check_random_orders(|| {
@@ -189,7 +189,7 @@ fn a_requested_status_is_no_older_than_the_request() {
         let counted = Arc::new(AtomicBool::new(false));
         let (reader, counts) = (status.clone(), Arc::clone(&counted));
         let worker = thread::spawn(move || {
-            // The second time answers a request that came while the first one was answered.
+            // The second time answers a request that arrived while the first one was answered.
             for _ in 0..2 {
                 if status.is_requested() {
                     status.publish(|published| *published = counted.load(Ordering::Relaxed));
@@ -208,7 +208,7 @@ fn a_requested_status_is_no_older_than_the_request() {
     });
 }
 
-/// A table, a request for the status and the end at the same time.
+/// A table, a request for the status and the end arrive at the same time.
 #[test]
 fn the_status_has_the_last_table_after_the_end() {
     check_random_orders(|| {

@@ -1,4 +1,4 @@
-//! Nothing is allocated once a worker runs, however many frames it takes.
+//! A running worker allocates no memory, for any number of frames.
 
 use std::io;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use traffic_mirror::control::{CompileOptions, Registry, compile};
 use traffic_mirror::dataplane::{BURST_LEN, Burst, Copies, Drops, Frame, Sink, Source, Worker};
 
-/// Lends the same frames for so many bursts.
+/// Lends the same frames for `bursts` bursts.
 struct RepeatedFrames<'f> {
     frames: &'f [Vec<u8>],
     bursts: usize,
@@ -22,7 +22,7 @@ impl Source for RepeatedFrames<'_> {
     }
 }
 
-/// Looks at every byte, keeps none.
+/// Reads every byte and stores none.
 #[derive(Default)]
 struct SummingSink(u64);
 

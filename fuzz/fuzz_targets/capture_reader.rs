@@ -1,5 +1,5 @@
-//! Any bytes as a capture file: never a panic, never an endless loop, never more memory than the
-//! bytes are worth; and the reader of mapped files and that of streams say the same.
+//! Reads any bytes as a capture file. There must be no panic, no endless loop, and no more memory
+//! than the bytes justify. The readers of mapped files and of streams must return the same.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -7,7 +7,7 @@ use traffic_mirror::dataplane::{Burst, Medium, Source};
 use traffic_mirror::io::capture::CaptureSource;
 use traffic_mirror::model::Direction;
 
-/// Compressed input may hold far more than it is long; this much is enough to find out.
+/// Compressed input may expand to much more than its length; this much is enough.
 const MAX_FRAMES: usize = 10_000;
 
 #[derive(Debug, PartialEq, Eq)]

@@ -1,5 +1,5 @@
-//! Any text as a configuration, in TOML and as AWS JSON: never a panic, and what can be read is
-//! printed so that it reads the same again.
+//! Reads any text as a configuration, in TOML and as AWS JSON. There must be no panic, and a valid
+//! configuration must be equal to itself after it is printed and read again.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

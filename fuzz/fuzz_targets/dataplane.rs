@@ -1,17 +1,14 @@
-//! Any configuration and any frames: the data plane does what the oracle tells, byte for byte.
+//! Compares the data plane with the oracle, byte for byte, for any configuration and any frames.
 #![no_main]
 
-#[path = "../../tests/oracle/mod.rs"]
-mod oracle;
-
 use libfuzzer_sys::fuzz_target;
-use oracle::Mode;
-use oracle::encapsulated::encapsulated_frame;
-use oracle::generate::{Entropy, frame, registry};
+use testkit::oracle::encapsulated::encapsulated_frame;
+use testkit::oracle::generate::{Entropy, frame, registry};
+use testkit::oracle::{self, Mode};
 use traffic_mirror::model::Direction;
 
-/// The first byte forces a direction, the second and third say how many bytes make the
-/// configuration; each stretch of 100 bytes behind these makes a frame.
+/// The first byte forces a direction, the second and third set how many bytes make the
+/// configuration; each 100 bytes after these make a frame.
 fuzz_target!(|bytes: &[u8]| {
     let Some(([forced, high, low], rest)) = bytes.split_first_chunk() else { return };
     let len = usize::from(u16::from_be_bytes([*high, *low]) % 2_000).min(rest.len());

@@ -1,5 +1,5 @@
-//! Any bytes as requests of EC2: never a panic, never a fault of ours, every answer is XML as EC2
-//! has it, and what was kept makes the account again.
+//! Sends any bytes as EC2 requests. There must be no panic and no internal error, every response
+//! must be XML in the form of EC2, and the persisted records must restore the account.
 #![no_main]
 
 use std::collections::BTreeMap;
@@ -19,10 +19,10 @@ use traffic_mirror::model::{
 
 const CREDENTIAL: &str = "AK/20261123/eu-west-1/ec2/aws4_request";
 
-/// More requests take longer than they find.
+/// More requests take time and find nothing new.
 const MAX_REQUESTS: usize = 16;
 
-/// What was kept, by key.
+/// The persisted records, by key.
 type StoredRecords = Arc<Mutex<BTreeMap<String, String>>>;
 
 struct MemoryStore(StoredRecords);
@@ -44,7 +44,7 @@ impl Persist for MemoryStore {
     }
 }
 
-/// Compiling after each change takes longer than it finds.
+/// Compiling after each change takes time and finds nothing new.
 struct AcknowledgingPublisher;
 
 impl Publish for AcknowledgingPublisher {
@@ -53,7 +53,7 @@ impl Publish for AcknowledgingPublisher {
     }
 }
 
-/// Two network interfaces, and a target and a filter of a file. Ids are drawn 1, 2, 3...
+/// Two network interfaces, and a target and a filter of a file. Generated ids are 1, 2, 3...
 fn initial_account() -> Account {
     let mut registry = Registry::default();
     for (name, device) in [("eni-00000001", "eth0"), ("eni-00000002", "eth1")] {
@@ -108,7 +108,7 @@ fn child<'a>(node: Node<'a, 'a>, name: &str) -> Node<'a, 'a> {
     found.unwrap_or_else(|| panic!("no {name} in {:?}", node.tag_name()))
 }
 
-/// An answer as clients of EC2 and STS read it.
+/// Checks a response as clients of EC2 and STS do.
 fn assert_valid_response(status: u16, text: &str) {
     let document = Document::parse(text).unwrap_or_else(|error| panic!("{error}: {text}"));
     let root = document.root_element();

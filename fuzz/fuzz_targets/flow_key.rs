@@ -1,9 +1,7 @@
-//! Any bytes are read as the oracle reads them.
+//! Compares the parser of the data plane with that of the oracle for any bytes.
 #![no_main]
 
-#[path = "../../tests/oracle/mod.rs"]
-mod oracle;
-
 use libfuzzer_sys::fuzz_target;
+use testkit::oracle;
 
 fuzz_target!(|bytes: &[u8]| oracle::compare::compare_parsing(bytes));

@@ -1,4 +1,4 @@
-//! Any frame is cut and finished, or left alone, by any numbers: ten bytes of them come first.
+//! Segments and completes any frame, or leaves it unchanged, for any offload: the first ten bytes.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Whatever the rules, every engine answers as the plain one does.
+//! Compares every rule engine with the linear one for any rules.
 #![no_main]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -58,7 +58,7 @@ fn key(is_ipv4: bool, record: Record) -> FlowKey {
 fuzz_target!(|bytes: &[u8]| {
     let Some(([first, second], rest)) = bytes.split_first_chunk() else { return };
     let is_ipv4 = first & 1 == 0;
-    // More rules take longer than they find.
+    // More rules take time and find nothing new.
     let records = rest.as_chunks::<16>().0;
     let records = &records[..records.len().min(300)];
     let each = usize::from(*second).max(1);
@@ -86,7 +86,7 @@ fuzz_target!(|bytes: &[u8]| {
     assert_patched_sets_agree(&filters, &keys, is_ipv4);
 });
 
-/// One rule less in each filter: beside the tables, and in new ones.
+/// One rule less in each filter, as a patch and in new tables.
 fn assert_patched_sets_agree(before: &[Arc<Filter>], keys: &[FlowKey], is_ipv4: bool) {
     let after = before.iter().zip(1..).map(|(filter, salt)| {
         let mut rules = filter.all_rules().to_vec();
@@ -108,7 +108,7 @@ fn assert_patched_sets_agree(before: &[Arc<Filter>], keys: &[FlowKey], is_ipv4: 
     let [Some(before), Some(wanted)] = tables.map(|(filters, kind)| set(filters, kind)) else {
         return;
     };
-    // More changes than can stand beside the tables make none.
+    // More changes than a patch can have make no patch.
     if let Some(patched) = before.patched(&after) {
         assert!(decisions(patched) == decisions(wanted));
     }

@@ -44,7 +44,7 @@ fn listen(
     events: &EventSink,
 ) {
     while is_alive.strong_count() > 0 {
-        match has_news(&mut watch) {
+        match read_changes(&mut watch) {
             Ok(true) => drop(messages.send(Message::LinksChanged)),
             Ok(false) => {}
             Err(error) => return events.send(Event::WatchFailed(error.to_string())),
@@ -55,7 +55,7 @@ fn listen(
 }
 
 /// Reads all pending messages of the kernel. Returns whether there were any.
-fn has_news(watch: &mut LinkWatch) -> io::Result<bool> {
+fn read_changes(watch: &mut LinkWatch) -> io::Result<bool> {
     let mut news = false;
     while watch.try_next()?.is_some() {
         news = true;

@@ -18,7 +18,7 @@ const INVALID_VALUE: ErrorCode = "InvalidParameterValue";
 const INVALID_COMBINATION: ErrorCode = "InvalidParameterCombination";
 
 impl Model {
-    /// Whether it is possible; the id that is answered, where it is not a new one.
+    /// Whether the call succeeds; the id of its response if that is not a new one.
     pub(crate) fn check(&self, owner: &str, call: &Call) -> Result<Option<String>, ErrorCode> {
         match call {
             Call::CreateTarget(request) => self.check_target(owner, request).map(|()| None),
@@ -107,7 +107,7 @@ impl Model {
         refuse_if(is_full, "TrafficMirrorFilterRuleLimitExceeded")
     }
 
-    /// What a rule becomes.
+    /// The rule after a change.
     pub(crate) fn modified_rule(
         &self,
         owner: &str,
@@ -195,7 +195,7 @@ impl Model {
         refuse_if(is_over, "TrafficMirrorSourcesPerTargetLimitExceeded")
     }
 
-    /// What a session becomes; without a network identifier where one is to be drawn.
+    /// The session after a change, without a network identifier if the account generates one.
     pub(crate) fn modified_session(
         &self,
         owner: &str,
@@ -235,7 +235,7 @@ impl Model {
         Ok(session)
     }
 
-    /// The tags that resources have then, by kind and id.
+    /// The tags of resources after the change, by kind and id.
     pub(crate) fn changed_tags(
         &self,
         owner: &str,
@@ -275,8 +275,8 @@ impl Model {
     }
 }
 
-/// Where the copies for a target go: "the tag first, then what the user pinned", and nothing of
-/// its own where its interface has an address.
+/// The address of a target: "the tag first, then what the user pinned". It has none of
+/// its own if its interface has an address.
 pub(crate) fn address(kind: &TargetKind, tags: &Tags) -> Result<Option<SocketAddr>, ErrorCode> {
     if let Some(text) = tags.get("mirror:address") {
         return text.parse().map(Some).map_err(|_| INVALID_VALUE);

@@ -1,4 +1,4 @@
-//! Operations with their ids, as the account takes them.
+//! Calls of the account with their ids, and how they are made.
 
 use std::fmt::Debug;
 
@@ -33,7 +33,7 @@ pub(crate) enum Call {
 }
 
 impl Call {
-    /// Looks ids up; nothing for what the account is not asked.
+    /// Resolves the ids of a step; none for steps that are not calls.
     pub(crate) fn new(step: &Step, id_of: impl Fn(usize, IdChoice) -> String) -> Option<Self> {
         let [session_id, target_id, filter_id, rule_id] =
             [0, 1, 2, 3].map(|kind| move |choice: &IdChoice| (kind, *choice));
@@ -96,7 +96,7 @@ impl Call {
         })
     }
 
-    /// The same call by a token, where it can have one.
+    /// The same call with a token, if it can have one.
     pub(crate) fn with_token(mut self, token: u8) -> Self {
         let request = format!("{self:?}");
         let client_token = match &mut self {
@@ -106,12 +106,12 @@ impl Call {
             Self::CreateSession(request) => &mut request.client_token,
             _ => return self,
         };
-        // A slash, which keys of records have as well.
+        // A slash, which keys of records contain too.
         *client_token = ClientToken::new(&format!("token/{token}"), request).ok();
         self
     }
 
-    /// Its token, and the kind of what it makes.
+    /// Its token, and the kind of the resource that it creates.
     pub(crate) fn token(&self) -> Option<(&ClientToken, usize)> {
         match self {
             Self::CreateSession(request) => Some((request.client_token.as_ref()?, 0)),
@@ -122,7 +122,7 @@ impl Call {
         }
     }
 
-    /// Asks the account: the id that it answers.
+    /// Makes the call; returns the id of the response.
     pub(crate) fn ask(
         &self,
         account: &mut Account,
@@ -160,7 +160,7 @@ fn description(text: Option<u8>) -> Option<String> {
     text.map(|number| format!("number {number}"))
 }
 
-/// Key 3 is the one by which a target has an address; value 2 or 3 is none.
+/// Key 3 is the tag with the address of a target; values 2 and 3 are not addresses.
 fn tag(key: u8, value: u8) -> (String, String) {
     match (key, value) {
         (3, 0 | 1) => (String::from("mirror:address"), format!("192.0.2.{value}:5000")),
@@ -274,7 +274,7 @@ fn action(parts: &RuleParts) -> RuleAction {
     if parts.accepts { RuleAction::Accept } else { RuleAction::Reject }
 }
 
-/// 2 is a block of IPv6, which goes with no other.
+/// 2 is an IPv6 block, which fits with no other.
 fn block(number: u8) -> CidrBlock {
     let blocks = [("10.0.0.0", 8), ("0.0.0.0", 0), ("2001:db8::", 32)];
     let (address, len) = blocks[usize::from(number)];

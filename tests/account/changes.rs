@@ -1,4 +1,4 @@
-//! What the model does once it is possible.
+//! How the model applies a call that passed all checks.
 
 use traffic_mirror::model::{
     FilterId, FilterRuleId, NetworkInterfaceId, Session, SessionId, TargetId,
@@ -110,7 +110,7 @@ impl Model {
         }
     }
 
-    /// With the network identifier that the account drew, where it had to.
+    /// With the network identifier that the account generated, if it had to.
     fn drawn(&self, mut session: Session, after: &Snapshot) -> Session {
         if session.virtual_network_id.is_none() {
             let id = session.id.as_ref().unwrap();

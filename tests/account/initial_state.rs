@@ -1,4 +1,4 @@
-//! Where the account begins: network interfaces of all kinds, configuration files, quotas.
+//! The initial account: network interfaces of all kinds, configuration files, quotas.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,7 +10,7 @@ use traffic_mirror::model::{
     TargetId, TargetKind,
 };
 
-/// So few that they are met.
+/// Small quotas, so that they are reached.
 pub(crate) const QUOTAS: Quotas = Quotas {
     sessions: 6,
     sessions_per_interface: 2,
@@ -20,7 +20,7 @@ pub(crate) const QUOTAS: Quotas = Quotas {
     sources_per_target: 2,
 };
 
-/// Files hold this many targets and filters more at the most.
+/// At most this many targets and filters are added to files.
 pub(crate) const MAX_ADDED_TO_FILES: usize = 3;
 
 pub(crate) const LOAD_BALANCERS: [&str; 3] = [
@@ -30,11 +30,11 @@ pub(crate) const LOAD_BALANCERS: [&str; 3] = [
 ];
 pub(crate) const ENDPOINTS: [&str; 3] = ["vpce-00000001", "vpce-00000002", "vpce-x"];
 
-/// The address of what is pinned.
+/// The address of a pinned interface.
 pub(crate) const PINNED: &str = "192.0.2.200:4789";
 
-/// 0 to 2 have a device and an address, 3 no address, 4 no device, 5 a pinned address; 6 is not
-/// there, 7 cannot be.
+/// 0 to 2 have a device and an address, 3 no address, 4 no device, 5 a pinned address; 6 does not
+/// exist, 7 is invalid.
 pub(crate) fn interface(number: u8) -> String {
     if number == 7 { String::from("eni-x") } else { format!("eni-{number:017x}") }
 }
@@ -59,7 +59,7 @@ pub(crate) fn file_id(prefix: &str, number: usize) -> String {
     format!("{prefix}{:017x}", 0xf00 + number)
 }
 
-/// What configuration files say: a session, and targets and filters of which some come later.
+/// The configuration files: a session, and targets and filters, some of which are added later.
 fn files(more: usize) -> Registry {
     let mut registry = Registry::default();
     for number in 0..6 {
@@ -106,7 +106,7 @@ pub(crate) fn session() -> Session {
 /// The kind of the targets of files.
 pub(crate) const FILE_KIND: TargetKind = TargetKind::Address;
 
-/// An account before any change. Ids never repeat, network identifiers are drawn of few.
+/// An account before any change. Ids do not repeat; there are few network identifiers.
 pub(crate) fn initial_account(more: usize) -> Account {
     static DRAWN: AtomicU64 = AtomicU64::new(1);
     let draw = || {

@@ -1,5 +1,5 @@
-//! The account against a plain model: the same answers, the same resources, and the same again
-//! from its records, whatever is asked of it and however often it is restarted.
+//! Compares the account with a plain model: the same responses, the same resources, and the same
+//! resources when the account is restored from its records, for random calls and restarts.
 #![expect(
     clippy::indexing_slicing,
     clippy::panic,
@@ -27,12 +27,12 @@ use self::model::{Model, OTHER_OWNER};
 use self::operation::{Operation, Step, operation};
 use self::snapshot::{Snapshot, assert_consistent};
 
-/// An account, what it should be, and what was written of it.
+/// An account, its model, and its records.
 struct Comparison {
     account: Account,
     model: Model,
     records: BTreeMap<String, String>,
-    /// Calls that had a token, and whose they were.
+    /// Calls that had a token, with their owner.
     calls_with_token: Vec<(&'static str, Call)>,
 }
 
@@ -100,7 +100,7 @@ impl Comparison {
         }
     }
 
-    /// What a process that begins now would have.
+    /// The account of a process that starts now.
     fn restored(&self) -> Account {
         let mut account = initial_account(self.model.more);
         account.restore(self.records.clone()).unwrap();
@@ -121,7 +121,7 @@ proptest! {
     }
 }
 
-/// What a file says later has a place of its own beside what clients made before.
+/// Resources that are added to a file do not collide with those that clients created before.
 #[test]
 fn files_may_have_more_resources_after_a_restart() {
     let mut run = Comparison::new();

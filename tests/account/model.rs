@@ -12,7 +12,7 @@ use super::snapshot::{
     PlainFilter, PlainOwnership, PlainRule, PlainSession, PlainTarget, Snapshot,
 };
 
-/// A refusal by its code.
+/// An error by its code.
 pub(crate) type ErrorCode = &'static str;
 
 pub(crate) const OTHER_OWNER: &str = "111111111111";
@@ -34,15 +34,15 @@ struct KnownToken {
     gone_s: Option<u64>,
 }
 
-/// What there is, and all that can be asked about the past.
+/// The resources, and the history that calls depend on.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Model {
     pub(crate) has: Snapshot,
     tokens: BTreeMap<(String, String), KnownToken>,
-    /// All ids that were ever given, by kind.
+    /// All ids that were ever generated, by kind.
     ever: [Vec<String>; 4],
     pub(crate) now_s: u64,
-    /// How many targets and filters more files hold.
+    /// How many targets and filters were added to the files.
     pub(crate) more: usize,
 }
 
@@ -83,13 +83,13 @@ impl Model {
         self.has.rules.insert(rule, plain);
     }
 
-    /// The file has a target and a filter more.
+    /// Adds a target and a filter to the file.
     pub(crate) fn add_to_files(&mut self) {
         self.more += 1;
         self.add_file_resources(self.more);
     }
 
-    /// The id that is meant. Kind 4 is of nothing that we know.
+    /// The id of a choice. Kind 4 is an unknown kind of resource.
     pub(crate) fn id_of(&self, kind: usize, choice: IdChoice) -> String {
         let Some(prefix) = PREFIXES.get(kind) else { return String::from("vpc-00000001") };
         let (there, ever) = (&self.has.order[kind], &self.ever[kind]);
@@ -103,7 +103,7 @@ impl Model {
         }
     }
 
-    /// What the account has to answer: an id that is known, a new one, or a code.
+    /// The expected response of the account: a known id, a new one, or an error code.
     pub(crate) fn expected_answer(
         &self,
         owner: &str,
@@ -132,7 +132,7 @@ impl Model {
         }
     }
 
-    /// Does what was found possible. What is drawn is learned from the account.
+    /// Applies a call that succeeds. Generated values are taken from the account.
     pub(crate) fn act(&mut self, owner: &str, call: &Call, id: &str, after: &Snapshot) {
         if self.known_by_token(owner, call).is_ok_and(|known| known.is_some()) {
             return;
@@ -148,7 +148,7 @@ impl Model {
         self.change(owner, call, id, after);
     }
 
-    /// A new resource: its id is as AWS's are, and was never given before.
+    /// Adds a resource: its id has the form of AWS's ids and is new.
     pub(crate) fn add_id(&mut self, kind: usize, id: &str) {
         let hex = id.strip_prefix(PREFIXES[kind]).unwrap();
         assert!(
@@ -160,7 +160,7 @@ impl Model {
         self.has.order[kind].push(id.to_owned());
     }
 
-    /// A resource goes; its token stays for a day.
+    /// Removes a resource; its token stays for a day.
     pub(crate) fn remove(&mut self, kind: usize, id: &str) {
         match kind {
             0 => drop(self.has.sessions.remove(id)),
@@ -173,7 +173,7 @@ impl Model {
         tokens.for_each(|token| token.gone_s = Some(self.now_s));
     }
 
-    /// A network identifier that was drawn: not 0, and no other session has it.
+    /// Checks a generated network identifier: it is not 0, and no other session has it.
     pub(crate) fn assert_network_id_is_unique(&self, session: &Session) {
         let drawn = session.virtual_network_id.unwrap();
         assert_ne!(drawn.value(), 0);

@@ -1,13 +1,13 @@
-//! What may be asked of an account, at random.
+//! Random operations on an account.
 
 use proptest::prelude::*;
 use proptest::sample::select;
 use traffic_mirror::control::account::{RuleField, SessionField};
 
-/// Which id is meant: one that was given at some time, or one of some that lead nowhere.
+/// Selects an id: one that was generated at some time, or one that does not exist.
 pub(crate) type IdChoice = u8;
 
-/// Something asked of an account.
+/// A call of an account.
 #[derive(Debug, Clone)]
 pub(crate) struct Operation {
     pub(crate) is_of_other: bool,
@@ -16,7 +16,7 @@ pub(crate) struct Operation {
     pub(crate) step: Step,
 }
 
-/// What is asked.
+/// The kind of call.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     CreateTarget {
@@ -63,18 +63,18 @@ pub(crate) enum Step {
         ids: Vec<(u8, IdChoice)>,
         tags: Vec<(u8, Option<u8>)>,
     },
-    /// A call of the past that had a token.
+    /// An earlier call that had a token.
     Again(u8),
     Wait {
         hours: u8,
     },
-    /// The process ends and begins again, perhaps with more in its configuration file.
+    /// The process restarts, possibly with more resources in its configuration file.
     Restart {
         has_more_in_files: bool,
     },
 }
 
-/// What a target names.
+/// The kind of a target.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum TargetRef {
     Interface(u8),
@@ -109,7 +109,7 @@ pub(crate) struct SessionParts {
 }
 
 fn choice() -> impl Strategy<Value = IdChoice> {
-    // The first few lead nowhere or to a file, the last to what may be gone.
+    // The first few do not exist or are of a file; the last may be deleted.
     prop_oneof![1 => 0_u8..4, 8 => 4_u8..12, 1 => 12_u8..16]
 }
 

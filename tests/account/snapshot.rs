@@ -1,4 +1,4 @@
-//! What an account has, as plain values that compare: of the account itself, and of the model.
+//! The resources of an account as plain values that can be compared, for the account and the model.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -7,7 +7,7 @@ use traffic_mirror::control::account::{Account, Ownership};
 use traffic_mirror::control::{CompileOptions, Registry, compile};
 use traffic_mirror::model::{Filter, FilterRule, Session, Tags, TargetKind};
 
-/// Whose a resource is, and whether it is of a file.
+/// The owner of a resource, and whether it comes from a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PlainOwnership {
     pub(crate) owner: String,
@@ -44,7 +44,7 @@ pub(crate) struct PlainSession {
     pub(crate) session: Session,
 }
 
-/// Everything that there is, and the order in which it is told: sessions, targets, filters, rules.
+/// All resources, and the order in which they are listed: sessions, targets, filters, rules.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Snapshot {
     pub(crate) targets: BTreeMap<String, PlainTarget>,
@@ -104,8 +104,8 @@ fn ownership(entry: &Ownership) -> PlainOwnership {
     PlainOwnership { owner: entry.owner.to_string(), is_from_file: entry.is_from_file }
 }
 
-/// A registry that is made anew of the same resources is the same, nothing in it is unknown to the
-/// account, and all of its sessions come into the table.
+/// Asserts that a new registry with the same resources is equal, that the account knows all of
+/// them, and that all sessions are in the table.
 pub(crate) fn assert_consistent(account: &Account, snapshot: &Snapshot) {
     let registry = account.registry();
     let mut anew = Registry::new(registry.settings().clone());

@@ -1,7 +1,7 @@
-//! Reads Rust source as far as the architecture tests need it: words, marks and paths, without
-//! comments and without what stands in strings.
+//! Splits Rust source into words, marks and paths for the architecture tests, without comments and
+//! without the content of strings.
 
-/// A word or a mark of the code, with the line it stands in, counted from one.
+/// A word or a mark of the code, with its line, counted from one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Token {
     pub(crate) line: usize,
@@ -134,7 +134,7 @@ impl Reader<'_> {
 }
 
 /// All paths of a file whose module is `module` (`["model", "filter"]` for src/model/filter.rs).
-/// Those into the crate begin with `crate`.
+/// Paths into the crate begin with `crate`.
 pub(crate) fn paths(tokens: &[Token], module: &[&str]) -> Vec<Path> {
     let mut found = Vec::new();
     let mut inline: Vec<(usize, String)> = Vec::new(); // brace depth outside of it, its name
@@ -173,7 +173,7 @@ fn starts_a_path(tokens: &[Token], at: usize) -> bool {
     word(text(tokens, at)) && before != "::" && (text(tokens, at + 1) == "::" || before == "use")
 }
 
-/// Follows one tree of a path from the token `at` on; gives the index behind it.
+/// Expands one tree of paths that begins at the token `at`; returns the index behind it.
 fn expand(
     tokens: &[Token],
     mut at: usize,

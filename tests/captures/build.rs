@@ -1,4 +1,4 @@
-//! Captures built byte by byte, each field as a test wants it.
+//! Builds captures byte by byte; a test can set every field.
 
 /// The byte order of a writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(crate) const MICRO: u32 = 0xa1b2_c3d4;
 pub(crate) const NANO: u32 = 0xa1b2_3c4d;
 pub(crate) const MODIFIED: u32 = 0xa1b2_cd34;
 
-/// A classic capture.
+/// A pcap file.
 #[derive(Debug, Clone)]
 pub(crate) struct Pcap {
     pub(crate) order: Order,
@@ -48,7 +48,7 @@ impl Pcap {
         Self { order, magic, version, snaplen: 65_535, network: 1, records: Vec::new() }
     }
 
-    /// A capture of the usual kind with another link type.
+    /// An ordinary capture with another link type.
     pub(crate) fn of_link(network: u32) -> Self {
         Self { network, ..Self::new(Order::Little, MICRO) }
     }
@@ -58,13 +58,13 @@ impl Pcap {
         self
     }
 
-    /// One record at 1,000 seconds, as long as it was.
+    /// Adds a record at 1,000 s that is not truncated.
     pub(crate) fn whole(self, bytes: &[u8]) -> Self {
         let len = u32::try_from(bytes.len()).unwrap();
         self.record([1_000, 0, len, len], bytes)
     }
 
-    /// One record: seconds, fraction, and the two lengths as they stand.
+    /// Adds a record with these seconds, fraction and lengths.
     pub(crate) fn record(mut self, header: [u32; 4], bytes: &[u8]) -> Self {
         self.records.extend(self.order.u32s_bytes(&header));
         if self.magic == MODIFIED {
@@ -87,7 +87,7 @@ impl Pcap {
 
 pub(crate) const SECTION: u32 = 0x0a0d_0d0a;
 
-/// A capture of the newer format.
+/// A pcapng file.
 #[derive(Debug, Clone)]
 pub(crate) struct Pcapng {
     order: Order,
@@ -122,7 +122,7 @@ impl Pcapng {
         self.block(1, &body)
     }
 
-    /// An enhanced packet block as long as it was.
+    /// Adds an enhanced packet block that is not truncated.
     pub(crate) fn packet(self, interface: u32, ticks: u64, bytes: &[u8]) -> Self {
         self.packet_with(interface, ticks, bytes, &[])
     }
@@ -138,7 +138,7 @@ impl Pcapng {
         self.packet_of(6, [interface, len, len], ticks, &[&padded(bytes), options].concat())
     }
 
-    /// A packet block of either kind: interface, captured and wire length as they stand.
+    /// Adds a packet block of either kind with these interface, captured and wire lengths.
     pub(crate) fn packet_of(self, kind: u32, header: [u32; 3], ticks: u64, rest: &[u8]) -> Self {
         let [interface, captured_len, wire_len] = header;
         let mut body = if kind == 2 {
@@ -165,7 +165,7 @@ impl Pcapng {
         self.block_of(kind, [len, len], body)
     }
 
-    /// A block with lengths at its head and tail as they stand.
+    /// Adds a block with these lengths at its head and tail.
     pub(crate) fn block_of(mut self, kind: u32, [head, tail]: [u32; 2], body: &[u8]) -> Self {
         self.bytes.extend(self.order.u32s_bytes(&[kind, head]));
         self.bytes.extend(body);

@@ -1,4 +1,4 @@
-//! gzip and zstd, told by content.
+//! Compressed captures (gzip and zstd), recognised by their content.
 
 use std::io::{Cursor, Read, Write};
 
@@ -26,7 +26,7 @@ fn skippable(number: u8, content: &[u8]) -> Vec<u8> {
     [&[0x50 + number, 0x2a, 0x4d, 0x18], &len[..], content].concat()
 }
 
-/// Frames that do not become shorter when they are packed.
+/// Frames that compression does not make shorter.
 fn capture() -> (Vec<Vec<u8>>, Vec<u8>) {
     let mut number = 1_u32;
     let mut any = || {
@@ -71,7 +71,7 @@ fn only_one_level_of_compression_is_read() {
     }
 }
 
-/// Two thirds of a file are two thirds of its frames, but for what one block of the packing holds.
+/// Two thirds of a file have two thirds of its frames, except for one compressed block.
 #[test]
 fn a_truncated_compressed_file_is_read_up_to_its_end() {
     let (frames, bytes) = capture();
@@ -91,7 +91,7 @@ fn a_truncated_compressed_file_is_read_up_to_its_end() {
     }
 }
 
-/// Checksums are looked at, behind what they are about.
+/// Checksums are verified after the data that they cover.
 #[test]
 fn a_wrong_checksum_is_an_error() {
     let (frames, bytes) = capture();
@@ -149,6 +149,6 @@ fn a_stream_cannot_be_rewound() {
     let error = source.rewind().unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::Unsupported);
     assert_eq!(error.to_string(), "capture cannot be read a second time");
-    // And nothing of it is lost by asking.
+    // Recognition loses no byte.
     assert_eq!(read(&mut source).into_valid_frames(), frames);
 }

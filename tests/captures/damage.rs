@@ -1,4 +1,5 @@
-//! Captures that break off or make no sense: what is before is lent, and the place is named.
+//! Captures that are cut off or invalid: the records before are lent, and the error names the
+//! place.
 
 use crate::build::{MICRO, MODIFIED, Order, Pcap, Pcapng, padded};
 use crate::reading::{read_all_ways, try_read_all_ways};
@@ -44,7 +45,7 @@ fn an_impossible_record_length_is_an_error() {
     }
 }
 
-/// Not even where the capture has so many bytes.
+/// Not even if the capture has that many bytes.
 #[test]
 fn an_impossible_length_within_a_burst_is_an_error() {
     let len = 17 * 1024 * 1024;
@@ -65,7 +66,7 @@ fn a_damaged_first_record_is_not_a_wrong_file_type() {
 
 #[test]
 fn a_truncated_block_is_an_error_at_every_offset() {
-    // A packet, an interface, and a block that nobody knows.
+    // A packet, an interface, and an unknown block.
     let blocks: [fn(Pcapng) -> Pcapng; 3] =
         [|c| c.packet(0, 0, &[9; 9]), |c| c.interface(1, 0, &[]), |c| c.block(77, &[7; 16])];
     for add in blocks {
@@ -109,7 +110,7 @@ fn an_impossible_block_length_is_an_error() {
     }
     let damaged = capture.clone().block_of(6, [u32::MAX - 3; 2], &[0; 32]).bytes();
     assert_error_at(&damaged, 1, sound, "a block of 4294967292 bytes");
-    // Of a block that nobody knows any length is believed, and nothing is held for it.
+    // Any length of an unknown block is accepted, and no memory is allocated for it.
     let damaged = capture.block_of(77, [u32::MAX - 3; 2], &[0; 32]).bytes();
     assert_error_at(&damaged, 1, sound, "it is 4294967292 bytes long, but only 44 bytes are left");
 }
@@ -127,7 +128,7 @@ fn a_packet_that_exceeds_its_block_or_section_is_an_error() {
     damaged(capture.clone().block(1, &[0; 4]), "an interface block cut short");
     let option = capture.option(9, &[0; 4])[..4].to_vec();
     damaged(capture.clone().interface(1, 0, &option), "option 9 of 4 bytes in a shorter block");
-    // A section forgets the interfaces of the one before.
+    // A section discards the interfaces of the previous one.
     let other = capture.section(Order::Big);
     let sound = other.bytes().len();
     assert_error_at(&other.simple(1, &[2]).bytes(), 1, sound, "interface 0, never described");
@@ -146,7 +147,7 @@ fn an_invalid_section_header_is_an_error() {
     assert_error_at(&section(0x1234_5678, 1), 1, sound, "byte-order magic");
     let short = capture.clone().block(head, &0x1a2b_3c4d_u32.to_le_bytes()).bytes();
     assert_error_at(&short, 1, sound, "a section block without its length");
-    // As the beginning of a file they are no capture at all.
+    // At the beginning of a file these bytes are not a capture.
     for (bytes, what) in [
         (section(0x1a2b_3c4d, 2), "version 2 of pcapng"),
         (section(0x1234_5678, 1), "byte-order magic"),

@@ -1,7 +1,6 @@
-//! Captures in: both formats in all their variants, damage, streams, compression, real files.
+//! Capture input: both formats in all their variants, damage, streams, compression, real files.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a broken test ends")]
 #![expect(clippy::indexing_slicing, reason = "the tests know the lengths of what they build")]
-#![expect(clippy::print_stderr, reason = "a test that cannot run says so")]
 
 mod build;
 mod compressed;

@@ -1,4 +1,4 @@
-//! What cannot be opened, and the one sentence for each; pipes.
+//! Files that cannot be opened, with one sentence for each, and pipes.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -38,7 +38,7 @@ fn an_empty_file_is_an_error() {
     assert!(matches!(CaptureSource::from_reader("a", io::empty()), Err(OpenError::Empty(_))));
 }
 
-/// Whatever its fifth byte is: that is where a pcapng block has its length.
+/// For any fifth byte, which is the length of a block in pcapng.
 #[test]
 fn the_error_for_a_text_file_shows_its_first_bytes() {
     for text in ["This is no capture.\n", "Hello, world, how are you?", "a", "x\ny", "{}"] {
@@ -97,7 +97,7 @@ fn a_fifo_is_read_while_it_is_written() {
     writer.join().unwrap();
 }
 
-/// Fails behind `bytes`.
+/// Fails after `bytes`.
 struct FailingReader<'a>(&'a [u8]);
 
 impl Read for FailingReader<'_> {
@@ -128,7 +128,7 @@ fn a_failing_stream_is_an_error_with_its_offset() {
     assert_eq!(error.to_string(), "capture: the wire broke");
 }
 
-/// Two blocks that nobody knows, with holes for bodies, and packets behind them.
+/// Two unknown blocks whose bodies are holes of the file, followed by packets.
 #[test]
 fn a_capture_beyond_four_gigabytes_is_read() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The classic format.
+//! The pcap format.
 
 use traffic_mirror::io::capture::CaptureSource;
 
@@ -36,12 +36,12 @@ fn unusual_headers_of_real_files_are_read() {
             [[7; 100]]
         );
     }
-    // A wire length below the captured one; microseconds of two and a half seconds.
+    // A wire length below the captured one; 2.5 s in the field of microseconds.
     let capture = Pcap::new(Order::Big, MICRO).record([1, 2_500_000, 4, 2], &[1; 4]);
     let contents = read_all_ways(&capture.bytes());
     assert_eq!(contents.frames[0].wire_len, 4);
     assert_eq!(contents.timestamps(), [3_500_000_000]);
-    // The upper half of the link type tells of frame check sequences; this record has none.
+    // The upper half of the link type describes frame check sequences; this record has none.
     for order in Order::BOTH {
         let capture = Pcap { network: 0x4400_0001, ..Pcap::new(order, MICRO) };
         assert_eq!(read_all_ways(&capture.whole(&[1]).bytes()).into_valid_frames(), [[1]]);
@@ -91,7 +91,7 @@ fn a_declared_frame_check_sequence_is_removed() {
             contents.frames.iter().map(|frame| (frame.bytes.len(), frame.wire_len)).collect();
         assert_eq!(lens, [(6, 6), (6, 6), (6, 6), (2, 6), (0, 0), (3, 3)]);
     }
-    // Behind a cooked header too: 16 bytes become 14.
+    // After a cooked header too: 16 bytes become 14.
     let cooked =
         [&[0, 0, 0, 1, 0, 6, 2, 1, 1, 1, 1, 1, 0, 0, 8, 0][..], &[0x45, 9, 9, 9, 9]].concat();
     let contents = read_all_ways(&Pcap::of_link(0x2400_0071).whole(&cooked).bytes());
@@ -136,7 +136,7 @@ fn a_capture_without_records_is_valid() {
 
 #[test]
 fn records_may_cross_bursts_and_buffers() {
-    // More than a burst, and more than a buffer of a stream, in records of many lengths.
+    // More than a burst and more than the buffer of a stream, in records of many lengths.
     let lens = (0..400).map(|n: usize| (n * 7919) % 3000);
     let frames: Vec<_> = lens.map(|len| vec![u8::try_from(len % 251).unwrap(); len]).collect();
     let mut capture = Pcap::new(Order::Little, MICRO);

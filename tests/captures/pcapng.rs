@@ -1,4 +1,4 @@
-//! The newer format.
+//! The pcapng format.
 
 use traffic_mirror::io::capture::CaptureSource;
 use traffic_mirror::model::Direction;
@@ -10,7 +10,7 @@ const TSRESOL: u16 = 9;
 const TSOFFSET: u16 = 14;
 const FLAGS: u16 = 2;
 
-/// When a packet of so many ticks was, by a clock with these options.
+/// The time of a packet of `ticks` by a clock with these options.
 fn time_of(order: Order, options: &[(u16, Vec<u8>)], ticks: u64) -> u64 {
     let capture = Pcapng::new(order);
     let options: Vec<u8> =

@@ -1,4 +1,4 @@
-//! For all captures, and for all that are none.
+//! Properties of the capture reader for all captures, and for bytes that are not a capture.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -22,7 +22,7 @@ fn pcap(order: Order, magic: u32, frames: &[Vec<u8>]) -> Vec<u8> {
     frames.iter().fold(Pcap::new(order, magic), |capture, frame| capture.whole(frame)).bytes()
 }
 
-/// Each frame in one of the three kinds of blocks, with blocks in between that say nothing.
+/// Each frame in one of the three kinds of blocks, with unrelated blocks between them.
 fn pcapng(order: Order, frames: &[Vec<u8>]) -> Vec<u8> {
     let add = |capture: Pcapng, (n, frame): (usize, &Vec<u8>)| {
         let len = u32::try_from(frame.len()).unwrap();
@@ -37,7 +37,7 @@ fn pcapng(order: Order, frames: &[Vec<u8>]) -> Vec<u8> {
     frames.iter().enumerate().fold(Pcapng::ethernet(order), add).bytes()
 }
 
-/// Something that a reader takes for a capture, at first.
+/// Bytes that begin like a capture.
 fn file_headers() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         Just(Vec::new()),
@@ -67,8 +67,8 @@ proptest! {
         }
     }
 
-    /// Cut or with one byte changed, a capture is still read to some end, and the frames before
-    /// the damage are those that were there.
+    /// A capture that is truncated or has a changed byte is still read to an end, and the frames
+    /// before the damage are correct.
     #[test]
     fn frames_before_a_damage_are_read(
         order in orders(),
@@ -83,7 +83,7 @@ proptest! {
                 prop_assert_eq!(&read[..], &frames[..read.len()]);
             }
             capture[at] ^= change;
-            // That all ways agree is what is asked here.
+            // `read` asserts that all ways agree.
             let _ = try_read_all_ways(&capture, &[64]);
         }
     }

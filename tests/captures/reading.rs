@@ -1,4 +1,4 @@
-//! Reads a capture in every way there is and holds that the ways agree.
+//! Reads a capture as file, stream and memory, and asserts that the results are equal.
 
 use std::io::{self, Read};
 
@@ -6,7 +6,7 @@ use traffic_mirror::dataplane::{Burst, Medium, Source};
 use traffic_mirror::io::capture::{CaptureSource, OpenError};
 use traffic_mirror::model::Direction;
 
-/// A frame, kept.
+/// An owned copy of a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OwnedFrame {
     pub(crate) bytes: Vec<u8>,
@@ -16,7 +16,7 @@ pub(crate) struct OwnedFrame {
     pub(crate) medium: Medium,
 }
 
-/// All that a capture holds, and what ended it.
+/// The content of a capture, and the error that ended it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CaptureContents {
     pub(crate) frames: Vec<OwnedFrame>,
@@ -24,7 +24,7 @@ pub(crate) struct CaptureContents {
 }
 
 impl CaptureContents {
-    /// The bytes of each frame of a capture that must be sound.
+    /// The bytes of each frame of a capture that must be valid.
     pub(crate) fn into_valid_frames(self) -> Vec<Vec<u8>> {
         assert_eq!(self.end, None);
         self.frames.into_iter().map(|frame| frame.bytes).collect()
@@ -35,7 +35,7 @@ impl CaptureContents {
     }
 }
 
-/// Reads to the end, and then some.
+/// Reads to the end, and once more.
 pub(crate) fn read(source: &mut CaptureSource) -> CaptureContents {
     let mut frames = Vec::new();
     let mut last_position = source.position_bytes();
@@ -70,7 +70,7 @@ pub(crate) fn read(source: &mut CaptureSource) -> CaptureContents {
     CaptureContents { frames, end }
 }
 
-/// A reader that gives a few bytes at a time: one of `lens` after the other, over and over.
+/// A reader that returns a few bytes at a time: the lengths `lens` in turn.
 pub(crate) struct ChunkedReader {
     bytes: Vec<u8>,
     at: usize,
@@ -103,7 +103,7 @@ fn mapped(bytes: &[u8]) -> OpenResult {
 }
 
 /// Reads `bytes` from memory, mapped, and as streams that come in one piece, in single bytes and
-/// in `lens`; or says why none of these ways opens them.
+/// in `lens`. Returns the error if none of these opens them.
 pub(crate) fn try_read_all_ways(bytes: &[u8], lens: &[usize]) -> Result<CaptureContents, String> {
     let chunked =
         |lens: Vec<usize>| CaptureSource::from_reader("capture", ChunkedReader::new(bytes, lens));
@@ -128,12 +128,12 @@ pub(crate) fn try_read_all_ways(bytes: &[u8], lens: &[usize]) -> Result<CaptureC
     first.unwrap()
 }
 
-/// Reads in all ways what must open.
+/// Reads a capture that must open, in all ways.
 pub(crate) fn read_all_ways(bytes: &[u8]) -> CaptureContents {
     try_read_all_ways(bytes, &[7, 1, 300]).unwrap()
 }
 
-/// A message as it is for a capture that lies nowhere.
+/// The message for a capture without a path.
 fn without_folder(message: &str) -> String {
     match message.split_once("/capture: ") {
         Some((folder, rest)) if !folder.contains(' ') => format!("capture: {rest}"),

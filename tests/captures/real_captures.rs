@@ -1,27 +1,19 @@
-//! Captures that other projects keep because something about them is odd.
+//! Unusual captures that other projects keep as test files.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use testkit::shared_captures;
 use traffic_mirror::io::capture::CaptureSource;
 
 use crate::reading::{CaptureContents, read};
 
-/// What the list beside the captures says of one of them.
+/// An entry of the list of captures.
 struct ManifestEntry {
     name: String,
     packets: Option<usize>,
     link_types: String,
     trouble: Option<String>,
-}
-
-fn folder() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/captures");
-    if folder.join("MANIFEST.tsv").exists() {
-        return Some(folder);
-    }
-    eprintln!("NOT RUN: the tests over real captures: {} is absent", folder.display());
-    None
 }
 
 fn entries(folder: &Path) -> Vec<ManifestEntry> {
@@ -41,7 +33,7 @@ fn entries(folder: &Path) -> Vec<ManifestEntry> {
     lines.map(entry).collect()
 }
 
-/// Reads a file in the way of files and in the way of streams.
+/// Reads a file as a file and as a stream.
 fn read_both_ways(path: &Path) -> Result<(CaptureContents, bool), String> {
     let open = CaptureSource::open(path).map_err(|error| error.to_string());
     let file = std::fs::File::open(path).unwrap();
@@ -59,7 +51,7 @@ fn read_both_ways(path: &Path) -> Result<(CaptureContents, bool), String> {
 
 #[test]
 fn real_captures_have_the_packet_count_of_the_manifest() {
-    let Some(folder) = folder() else { return };
+    let Some(folder) = shared_captures("real captures") else { return };
     let entries = entries(&folder);
     assert!(!entries.is_empty());
     for ManifestEntry { name, packets, link_types, trouble } in entries {
@@ -79,7 +71,7 @@ fn real_captures_have_the_packet_count_of_the_manifest() {
 
 #[test]
 fn damaged_real_captures_are_errors() {
-    let Some(folder) = folder() else { return };
+    let Some(folder) = shared_captures("real captures") else { return };
     let said = |name: &str| match read_both_ways(&folder.join(name)) {
         Ok((contents, _)) => contents.end.unwrap(),
         Err(error) => error,
@@ -96,12 +88,12 @@ fn damaged_real_captures_are_errors() {
 
 #[test]
 fn each_real_capture_may_be_truncated_anywhere() {
-    let Some(folder) = folder() else { return };
+    let Some(folder) = shared_captures("real captures") else { return };
     for ManifestEntry { name, .. } in entries(&folder) {
         let bytes = std::fs::read(folder.join(&name)).unwrap();
         let bytes = &bytes[..bytes.len().min(3_000)];
         for len in 1..bytes.len() {
-            // Whether it opens is not asked; that it ends and panics not is held by `read`.
+            // It need not open; `read` asserts that it ends without a panic.
             if let Ok(mut source) = CaptureSource::from_bytes("cut", bytes[..len].to_vec()) {
                 read(&mut source);
             }

@@ -1,8 +1,8 @@
-//! Writes capture files byte by byte: pcap in all its dialects, and the blocks of pcapng.
+//! Writes capture files byte by byte: all variants of pcap, and the blocks of pcapng.
 
 /// The time of the first record of every case: 2023-11-14 22:13:20 UTC.
 pub(crate) const START_NS: u64 = 1_700_000_000_000_000_000;
-/// Between two records.
+/// Time between two records.
 pub(crate) const STEP_NS: u64 = 1_000_000;
 
 pub(crate) const LINKTYPE_NULL: u16 = 0;
@@ -20,7 +20,7 @@ pub(crate) struct Record {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// The frames as whole records, a millisecond apart.
+/// The frames as complete records, 1 ms apart.
 pub(crate) fn records(frames: Vec<Vec<u8>>) -> Vec<Record> {
     let times = (0..).map(|step| START_NS + step * STEP_NS);
     let record = |(timestamp_ns, bytes): (u64, Vec<u8>)| Record {
@@ -83,7 +83,7 @@ impl Pcap {
     }
 }
 
-/// The usual file: Ethernet, little-endian, microseconds.
+/// The default file: Ethernet, little-endian, microseconds.
 pub(crate) fn ethernet_pcap(frames: Vec<Vec<u8>>) -> Vec<u8> {
     Pcap::of(LINKTYPE_ETHERNET).file(&records(frames))
 }

@@ -8,7 +8,7 @@ const IF_TSRESOL: u16 = 9;
 const IF_FCSLEN: u16 = 13;
 const EPB_FLAGS: u16 = 2;
 
-/// In place of the sum over a frame that a frame check sequence is.
+/// Replaces a frame check sequence.
 const FCS: &[u8] = &[0xfc, 0x50, 0xfc, 0x51];
 
 pub(crate) fn cases() -> Vec<CaptureCase> {
@@ -30,7 +30,7 @@ fn conversation() -> Vec<Vec<u8>> {
     vec![tcp_in(40_000, 443), tcp_out(443, 40_000)]
 }
 
-/// A capture of which some bytes of the file header are others.
+/// A capture with some changed bytes in the file header.
 fn patched(at: usize, bytes: &[u8]) -> Vec<u8> {
     let mut file = Pcap::of(LINKTYPE_ETHERNET).file(&records(conversation()));
     file[at..at + bytes.len()].copy_from_slice(bytes);

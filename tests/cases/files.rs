@@ -70,7 +70,7 @@ fn linux_sll2() -> Vec<Vec<u8>> {
     ]
 }
 
-/// The address family in the byte order of whoever recorded it; IPv6 is 24, 28 or 30.
+/// The address family in the byte order of the recording host; IPv6 is 24, 28 or 30.
 fn bsd_null() -> Vec<Vec<u8>> {
     let packets = raw_ip();
     let mut frames = vec![
@@ -158,7 +158,7 @@ fn simple_packets() -> Vec<u8> {
     file
 }
 
-/// Stored, not compressed, so that no library's taste is in the file.
+/// Stored, not compressed, so the file does not depend on a library.
 fn gzip(file: &[u8]) -> Vec<u8> {
     let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
     writer.write_all(file).unwrap();

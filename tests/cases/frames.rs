@@ -1,4 +1,4 @@
-//! Builds frames byte by byte, so that a case may also hold what no stack would send.
+//! Builds frames byte by byte, so a case may contain frames that no network stack sends.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -55,16 +55,16 @@ pub(crate) fn tagged(link: Link, tags: &[(u16, u16)], ether_type: u16, rest: &[u
     joined(&[&frame, &ether_type.to_be_bytes(), rest])
 }
 
-/// An IPv4 packet; what a case does not care about comes from `Ipv4::new`.
+/// An IPv4 packet; `Ipv4::new` sets default values.
 #[derive(Clone)]
 pub(crate) struct Ipv4 {
     pub(crate) from: Ipv4Addr,
     pub(crate) to: Ipv4Addr,
     pub(crate) protocol: u8,
-    /// Flags and offset as they stand in the header.
+    /// Flags and offset of the header.
     pub(crate) fragment: u16,
     pub(crate) options: Vec<u8>,
-    /// What the header says; the truth where there is none.
+    /// The total length in the header; the real one if none is given.
     pub(crate) total_len: Option<u16>,
     pub(crate) payload: Vec<u8>,
 }
@@ -107,7 +107,7 @@ pub(crate) fn ipv6(from: Ipv6Addr, to: Ipv6Addr, next: u8, payload: &[u8]) -> Ve
     ipv6_as_is(from, to, next, &with_checksum(&pseudo, next, payload))
 }
 
-/// An IPv6 packet whose payload is left as it is.
+/// An IPv6 packet with an unchanged payload.
 pub(crate) fn ipv6_as_is(from: Ipv6Addr, to: Ipv6Addr, next: u8, payload: &[u8]) -> Vec<u8> {
     let len = u16::try_from(payload.len()).unwrap().to_be_bytes();
     let addresses = joined(&[&from.octets(), &to.octets()]);
@@ -161,7 +161,7 @@ pub(crate) fn out6(next: u8, payload: &[u8]) -> Vec<u8> {
     ethernet(OUTBOUND, ETHER_IPV6, &ipv6(HOST6, CLIENT6, next, payload))
 }
 
-/// `payload` with the checksum of the protocol, where it is one that has one.
+/// `payload` with the checksum of the protocol, if it has one.
 pub(crate) fn with_checksum(addresses: &[u8], protocol: u8, payload: &[u8]) -> Vec<u8> {
     let place = match protocol {
         TCP => 16,

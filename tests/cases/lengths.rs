@@ -1,4 +1,4 @@
-//! Cases about how much is copied, and what is written around it.
+//! Cases about the length of copies and the headers in front of them.
 
 use super::CaptureCase;
 use super::capture::{LINKTYPE_ETHERNET, Pcap, ethernet_pcap, records};
@@ -20,7 +20,7 @@ pub(crate) fn cases() -> Vec<CaptureCase> {
     ]
 }
 
-/// TCP frames with this much behind a header of 54 bytes.
+/// TCP frames with this many bytes after 54 bytes of headers.
 fn sizes(payload_lens: &[usize]) -> Vec<Vec<u8>> {
     let frame =
         |len: &usize| Ipv4::new(CLIENT, HOST, TCP, &tcp(40_000, 443, &filler(*len))).on(INBOUND);
@@ -50,7 +50,7 @@ fn many_flows() -> Vec<Vec<u8>> {
     (40_000..40_012).flat_map(|port| [tcp_in(port, 443), tcp_out(443, port)]).collect()
 }
 
-/// Recorded with `tcpdump -s 48`: the TCP header is not there to its end, or not at all.
+/// Recorded with `tcpdump -s 48`: the TCP header is truncated or missing.
 fn snaplen_cut() -> Vec<u8> {
     let tagged = tagged(INBOUND, &[(0x8100, 7), (0x8100, 8)], ETHER_IPV4, &plain_packet(300));
     let mut cut = records(vec![tcp_in(40_000, 443), sizes(&[300]).concat(), tagged]);

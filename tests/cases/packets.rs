@@ -1,4 +1,4 @@
-//! Cases about what a packet is: tags, options, fragments, extension headers, odd lengths.
+//! Cases about packets: tags, options, fragments, extension headers, unusual lengths.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 

@@ -1,4 +1,4 @@
-//! Cases about who decides: interfaces, directions, rules, sessions.
+//! Cases about interfaces, directions, rules and sessions.
 
 use std::net::Ipv6Addr;
 
@@ -51,10 +51,10 @@ fn direction_by_mac() -> Vec<Vec<u8>> {
     vec![
         tcp_in(40_000, 443),
         tcp_out(443, 40_000),
-        // The host forwards for another one: its MAC address decides, not the IP address.
+        // The host forwards for another host: its MAC address decides, not the IP address.
         Ipv4::new(SERVER, HOST, TCP, &segment).on(OUTBOUND),
         Ipv4::new(HOST, SERVER, TCP, &segment).on(INBOUND),
-        // From the host to itself: it leaves.
+        // From the host to itself: egress.
         Ipv4::new(HOST, HOST, TCP, &segment).on(Link { to: HOST_MAC, from: HOST_MAC }),
     ]
 }
@@ -103,7 +103,7 @@ fn port_ranges() -> Vec<Vec<u8>> {
     [to.to_vec(), from.to_vec()].concat()
 }
 
-/// TCP and UDP headers of which four bytes and three bytes are there.
+/// TCP and UDP headers of which four and three bytes were captured.
 fn ports_cut() -> Vec<Vec<u8>> {
     let cut = |protocol: u8, len: usize| {
         let mut packet = Ipv4::new(CLIENT, HOST, TCP, &tcp(40_000, 443, b""));
@@ -152,7 +152,7 @@ fn icmp_messages() -> Vec<Vec<u8>> {
     let echo = [0, 7, 0, 1, 1, 2, 3, 4];
     let request = Ipv4::new(CLIENT, HOST, ICMP, &icmp(8, 0, &echo)).on(INBOUND);
     let reply = Ipv4::new(HOST, CLIENT, ICMP, &icmp(0, 0, &echo)).on(OUTBOUND);
-    // What is quoted inside of an error has ports of its own; nobody asks for them.
+    // The packet that an error quotes has ports, which are not evaluated.
     let quoted = Ipv4::new(HOST, CLIENT, UDP, &udp(40_000, 514, b"")).bytes();
     let error = icmp(3, 3, &[&[0; 4], &quoted[..]].concat());
     let unreachable = Ipv4::new(CLIENT, HOST, ICMP, &error).on(INBOUND);

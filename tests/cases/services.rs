@@ -1,4 +1,4 @@
-//! Cases about what AWS never mirrors, and about DNS with the VPC's resolver.
+//! Cases about traffic that AWS never mirrors, and about DNS with the VPC resolver.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -55,7 +55,7 @@ fn excluded() -> Vec<Vec<u8>> {
     ]
 }
 
-/// Ordinary traffic that looks like what is excluded.
+/// Ordinary traffic that looks like excluded traffic.
 fn near_misses() -> Vec<Vec<u8>> {
     vec![
         udp_out(SERVER, 123, 123),

@@ -1,12 +1,12 @@
-//! Bad input: one clear sentence each, the right exit code, nothing lost that could be kept.
+//! Bad input: one clear sentence and the right exit code for each, and no loss of valid input.
 
 use std::io::Read;
 use std::process::{Command, Stdio};
 
-use crate::records;
-use crate::run::{SESSION_CONFIG, Scratch, binary, capture, capture_of_type};
+use crate::run::{Scratch, binary, capture, capture_of_type, session_config};
+use testkit::records;
 
-/// Runs a replay that must fail with one sentence that holds these words, and leave nothing.
+/// Runs a replay that must fail with one sentence that has these words, and leave no file.
 fn assert_fails(scratch: &Scratch, words: &str, code: i32, sentence: &[&str]) {
     let before = scratch.names();
     let ran = scratch.run(words);
@@ -20,7 +20,7 @@ fn assert_fails(scratch: &Scratch, words: &str, code: i32, sentence: &[&str]) {
     assert!(ran.stdout.is_empty(), "{words}");
 }
 
-/// Runs words that the command line itself refuses.
+/// Runs words that the command line rejects.
 fn assert_usage_error(scratch: &Scratch, words: &str, part: &str) {
     let ran = scratch.run(words);
     assert_eq!(ran.code, 2, "{words}: {}", ran.stderr);
@@ -107,7 +107,8 @@ fn conflicting_options_are_usage_errors() {
 #[test]
 fn an_invalid_configuration_is_an_error() {
     let scratch = scratch();
-    scratch.write_file("unknown.toml", SESSION_CONFIG.replace("session_number", "session_numbre"));
+    scratch
+        .write_file("unknown.toml", session_config().replace("session_number", "session_numbre"));
     scratch.write_file("not.toml", "this is = no [configuration");
     let all = "replay in.pcap --write out.pcap --config";
     let ran = scratch.run(&format!("{all} unknown.toml"));
@@ -130,7 +131,7 @@ fn an_invalid_configuration_is_an_error() {
 #[test]
 fn all_errors_of_a_configuration_are_reported() {
     let scratch = scratch();
-    let one = SESSION_CONFIG
+    let one = session_config()
         .replace("192.0.2.10", "nowhere")
         .replace("rule_number = 100", "rule_number = 0");
     scratch.write_file("one.toml", one);
@@ -148,7 +149,7 @@ fn inputs_that_are_not_captures_are_errors() {
     scratch.write_file("empty.pcap", "");
     scratch.write_file("letter.txt", "Dear reader,\nthis is a letter and no capture.\n");
     scratch.write_file("short", "a");
-    scratch.write_file("mirror.toml", SESSION_CONFIG);
+    scratch.write_file("mirror.toml", session_config());
     for command in ["replay --write out.pcap --target 192.0.2.1", "explain --config mirror.toml"] {
         assert_fails(
             &scratch,
@@ -167,7 +168,7 @@ fn inputs_that_are_not_captures_are_errors() {
         assert_fails(&scratch, &format!("{command} short"), 1, &["short", "not a capture"]);
         assert_fails(&scratch, &format!("{command} -"), 1, &["standard input", "it is empty"]);
     }
-    // Each wrong one of several is said.
+    // Each wrong one of several is reported.
     let ran = scratch.run("replay in.pcap absent.pcap empty.pcap --target 192.0.2.1");
     assert_eq!((ran.code, ran.messages().len()), (1, 2), "{}", ran.stderr);
 }
@@ -224,7 +225,7 @@ fn a_full_disk_is_an_error() {
 }
 
 /// A disk that is full after some 100 KiB: a limit on the size of files stands in for it. Nothing
-/// of the file stays, so all of it is counted as dropped.
+/// of the file is kept, so all of it is counted as dropped.
 #[test]
 fn a_disk_that_fills_up_is_an_error() {
     for name in ["out.pcap", "out.pcapng"] {
@@ -272,7 +273,7 @@ fn output_paths_that_cannot_be_written_are_errors() {
     assert_fails(&scratch, &format!("{all} in.pcap/out.pcap"), 1, &["in.pcap/out.pcap"]);
 }
 
-/// A file that was there stays as it was when the run fails before its end.
+/// An existing file stays unchanged if the run fails.
 #[test]
 fn a_failed_run_leaves_the_old_file() {
     let scratch = scratch();
@@ -309,7 +310,7 @@ fn a_closed_pipe_is_an_error_for_a_written_capture() {
     assert_eq!(code, Some(1), "{stderr}");
     assert!(stderr.starts_with("traffic-mirror: standard output: Broken pipe"), "{stderr}");
     assert!(!stderr.contains("panicked"), "{stderr}");
-    // A text that is meant to be read: `| head` is no failure.
+    // `| head` closes a text early, which is not a failure.
     let (code, stderr) = read_first_bytes(&scratch, "explain in.pcap --target 192.0.2.1");
     assert_eq!((code, &*stderr), (Some(0), ""));
 }

@@ -1,4 +1,4 @@
-//! `bench`: everything except the times is the same in each run.
+//! The command `bench`: its output is the same in each run, except for the times.
 
 use crate::run::Scratch;
 
@@ -7,7 +7,7 @@ const RULES: &str = "@10.0.0.0/8\t0.0.0.0/0\t0 : 65535\t443 : 443\t0x06/0xFF\t0x
 @192.0.2.1/32\t0.0.0.0/0\t0 : 65535\t0 : 65535\t0x00/0x00\t0x0000/0x0000
 ";
 
-/// A header that the first rule matches, one that the second rule matches, one without a match.
+/// A header that matches the first rule, one that matches the second, one that matches none.
 const TRACE: &str = "167837953 3232235777 1024 443 6\n1 167837953 5 6 17\n1 2 3 4 6\n";
 
 fn scratch() -> Scratch {

@@ -1,4 +1,4 @@
-//! `bench compare`, and the pictures and pages of `bench`.
+//! `bench compare` of two reports, and the pictures that `bench` draws.
 
 use crate::run::Scratch;
 

@@ -1,21 +1,20 @@
-//! Files of other users, files that others can read, and what killed processes leave.
+//! Files of other users, files that others can read, and files that killed processes leave.
 
 use std::fs::{self, Permissions};
-use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, lchown, symlink};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use crate::run::{SESSION_CONFIG, Scratch, binary, capture};
+use crate::run::{Scratch, binary, capture, session_config};
 
-/// The user `nobody` of every Linux.
+/// The user id of `nobody`.
 const OTHER: Option<u32> = Some(65_534);
 
 fn is_root() -> bool {
     let is_root = Command::new("id").arg("-u").output().is_ok_and(|ran| ran.stdout == b"0\n");
     if !is_root {
-        std::io::stderr().write_all(b"NOT RUN: this test needs root\n").unwrap();
+        testkit::print_uncaptured("NOT RUN: this test needs root\n");
     }
     is_root
 }
@@ -23,12 +22,12 @@ fn is_root() -> bool {
 fn scratch() -> Scratch {
     let scratch = Scratch::new();
     scratch.write_file("in.pcap", capture(3));
-    scratch.write_file("mirror.toml", SESSION_CONFIG);
+    scratch.write_file("mirror.toml", session_config());
     scratch
 }
 
-/// What a link of another user leads to stays as it is, in the folder of root, of everybody, and of
-/// that user.
+/// The target of another user's link stays unchanged, in a folder of root, a shared folder, and a
+/// folder of that user.
 #[test]
 fn a_symlink_of_another_user_is_replaced_and_an_own_one_is_followed() {
     if !is_root() {

@@ -1,4 +1,4 @@
-//! The network interfaces of the host that the tests run on.
+//! The command `interfaces` on the host that runs the tests.
 
 use crate::run::Scratch;
 

@@ -5,15 +5,16 @@
 mod bad_input;
 mod bench;
 mod bench_compare;
+mod contrib;
 mod files;
+mod hcl;
 mod help;
 mod interfaces;
 mod mistakes;
 mod outputs;
+mod receive;
+mod receive_ending;
 mod run;
 mod sandbox;
 mod signals;
 mod unused_options;
-
-#[path = "../records/mod.rs"]
-mod records;

@@ -1,11 +1,11 @@
 //! Common mistakes and shortcuts of a new user: each gives the result or says what is right.
 
-use crate::run::{CommandResult, SESSION_CONFIG, Scratch, capture};
+use crate::run::{CommandResult, Scratch, capture, session_config};
 
 fn scratch() -> Scratch {
     let scratch = Scratch::new();
     scratch.write_file("in.pcap", capture(3));
-    scratch.write_file("mirror.toml", SESSION_CONFIG);
+    scratch.write_file("mirror.toml", session_config());
     scratch
 }
 
@@ -40,13 +40,13 @@ fn a_protocol_can_be_named() {
     let scratch = scratch();
     let rule = "rule_number = 100\nprotocol = ";
     for (name, number) in [("tcp", 6), ("UDP", 17), ("icmp", 1), ("icmpv6", 58)] {
-        let config = SESSION_CONFIG.replace("rule_number = 100", &format!("{rule}\"{name}\""));
+        let config = session_config().replace("rule_number = 100", &format!("{rule}\"{name}\""));
         scratch.write_file("named.toml", config);
         let ran = scratch.run("check --config named.toml");
         assert_eq!(ran.code, 0, "{}", ran.stderr);
         assert!(ran.text().contains(&format!("protocol = {number}\n")), "{}", ran.text());
     }
-    let config = SESSION_CONFIG.replace("rule_number = 100", &format!("{rule}\"tpc\""));
+    let config = session_config().replace("rule_number = 100", &format!("{rule}\"tpc\""));
     scratch.write_file("named.toml", config);
     let ran = scratch.run("check --config named.toml");
     assert_usage_error(&ran, &["protocol `tpc`", "a number from 0 to 255", "tcp"]);
@@ -55,7 +55,7 @@ fn a_protocol_can_be_named() {
 #[test]
 fn a_configuration_can_be_read_from_standard_input() {
     let scratch = scratch();
-    let ran = scratch.run_with("check --config -", SESSION_CONFIG.into());
+    let ran = scratch.run_with("check --config -", session_config().into());
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let toml = ran.text().to_owned();
     let json = scratch.run("export --config mirror.toml --format aws-json").stdout;

@@ -1,15 +1,15 @@
-//! What the options of a replay do to its output.
+//! Options that change the output of `replay`.
 
 use std::fs;
 
-use crate::records;
-use crate::run::{SESSION_CONFIG, Scratch, capture};
+use crate::run::{Scratch, capture, session_config};
+use testkit::records;
 
 fn scratch() -> Scratch {
     let scratch = Scratch::new();
     scratch.write_file("in.pcap", capture(7));
     scratch.write_file("more.pcap", capture(5));
-    scratch.write_file("mirror.toml", SESSION_CONFIG);
+    scratch.write_file("mirror.toml", session_config());
     scratch
 }
 
@@ -84,7 +84,7 @@ fn the_json_report_is_one_object_on_standard_output() {
     assert!(session["virtual_network_id"].is_u64(), "{report}");
     let bytes = 7 * u64::from(records::read(&capture(1))[0].wire_len);
     assert_eq!(session["mirrored_bytes"], bytes);
-    // The table is for people: on standard error, and standard output stays empty.
+    // The table is printed on standard error; standard output stays empty.
     let ran = scratch.run("replay in.pcap --config mirror.toml");
     assert_eq!(ran.text(), "");
     assert!(ran.stderr.contains("frames received"), "{}", ran.stderr);

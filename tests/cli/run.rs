@@ -1,12 +1,13 @@
-//! Runs the binary in a scratch folder, and captures to feed it.
+//! Runs the binary in a scratch folder, and makes captures for it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use tempfile::TempDir;
+use testkit::config::one_session;
 
-/// A folder that goes away with the test.
+/// A folder, removed at the end of the test.
 pub(crate) struct Scratch(TempDir);
 
 /// How a run ended.
@@ -26,7 +27,7 @@ impl Scratch {
         self.0.path().join(name)
     }
 
-    /// Puts a file there.
+    /// Writes a file.
     pub(crate) fn write_file(&self, name: &str, content: impl AsRef<[u8]>) {
         fs::write(self.path(name), content).unwrap();
     }
@@ -44,7 +45,7 @@ impl Scratch {
         self.run_with(words, Vec::new())
     }
 
-    /// Runs the words in the folder, this on standard input.
+    /// Runs the words in the folder, with this standard input.
     pub(crate) fn run_with(&self, words: &str, stdin: Vec<u8>) -> CommandResult {
         let output = Command::new(binary())
             .current_dir(self.0.path())
@@ -78,7 +79,7 @@ pub(crate) fn binary() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_traffic-mirror"))
 }
 
-/// A pcap file of so many UDP packets.
+/// A pcap file of `frames` UDP packets.
 pub(crate) fn capture(frames: u32) -> Vec<u8> {
     capture_of_type(1, frames)
 }
@@ -109,30 +110,8 @@ fn packet(number: u32) -> Vec<u8> {
     frame
 }
 
-/// A session of one interface, 10.0.0.9, with both rules.
-pub(crate) const SESSION_CONFIG: &str = r#"
-[[network_interface]]
-network_interface_id = "eni-1"
-mac_address = "02:00:00:00:00:09"
-private_ip_addresses = ["10.0.0.9"]
-
-[[traffic_mirror_target]]
-traffic_mirror_target_id = "tmt-1"
-address = "192.0.2.10"
-
-[[traffic_mirror_filter]]
-traffic_mirror_filter_id = "tmf-1"
-
-[[traffic_mirror_filter.rule]]
-traffic_direction = "ingress"
-rule_number = 100
-rule_action = "accept"
-source_cidr_block = "0.0.0.0/0"
-destination_cidr_block = "0.0.0.0/0"
-
-[[traffic_mirror_session]]
-network_interface_id = "eni-1"
-traffic_mirror_target_id = "tmt-1"
-traffic_mirror_filter_id = "tmf-1"
-session_number = 1
-"#;
+/// A session of one interface, 10.0.0.9, which accepts what arrives.
+pub(crate) fn session_config() -> String {
+    let interface = "mac_address = \"02:00:00:00:00:09\"\nprivate_ip_addresses = [\"10.0.0.9\"]";
+    one_session(interface, "192.0.2.10", &["ingress"])
+}

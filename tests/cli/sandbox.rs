@@ -104,7 +104,7 @@ fn only_the_named_files_are_read() {
     }
 }
 
-/// Longer than a pass takes.
+/// Longer than one pass.
 #[expect(clippy::disallowed_methods, reason = "a test waits for another process")]
 fn pause() {
     thread::sleep(Duration::from_millis(500));

@@ -1,4 +1,4 @@
-//! A signal ends a replay in good order, and its report still adds up.
+//! A signal ends a replay with a report whose sum is correct.
 
 use std::io::Write;
 use std::path::Path;
@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use crate::run::{Scratch, binary, capture};
 
-/// Starts a replay that takes longer than anybody waits, and returns once it writes.
+/// Starts a replay that does not end within the test, and returns when it writes.
 fn start(scratch: &Scratch, words: &str) -> Child {
     start_under(&[], scratch, words)
 }
 
-/// The same, behind the words of a launcher.
+/// The same, started by a launcher.
 fn start_under(launcher: &[&str], scratch: &Scratch, words: &str) -> Child {
     scratch.write_file("in.pcap", capture(20_000));
     scratch.write_file("out.pcap", "precious");
@@ -56,7 +56,7 @@ fn each_signal_keeps_the_old_file_and_prints_a_report() {
         assert!(stderr.starts_with("traffic-mirror: interrupted by a signal"), "{stderr}");
         assert_eq!(scratch.names(), ["in.pcap", "out.pcap"]);
         assert_eq!(std::fs::read(scratch.path("out.pcap")).unwrap(), b"precious");
-        // Nothing stays of a file that is not whole.
+        // An incomplete file is removed.
         assert_eq!((&report["mirrored"], &report["mirrored_bytes"]), (&0.into(), &0.into()));
         assert_eq!(report["received"], report["dropped"].get("interrupted").map_or(0, u64_of));
         assert_eq!(report["sessions"][0]["mirrored"], 0);
@@ -89,7 +89,7 @@ fn a_closed_terminal_ends_a_replay_with_a_report() {
     assert_eq!(report["mirrored"], 0);
 }
 
-/// A capture that comes through a pipe whose writer pauses.
+/// A capture from a pipe whose writer pauses.
 #[test]
 fn a_signal_ends_the_wait_for_standard_input() {
     let scratch = Scratch::new();
@@ -112,7 +112,7 @@ fn a_signal_ends_the_wait_for_standard_input() {
     drop(stdin);
 }
 
-/// What was sent has left, whatever becomes of the file.
+/// Copies are sent even if the file cannot be written.
 #[test]
 fn sent_copies_are_reported_after_a_signal() {
     let scratch = Scratch::new();

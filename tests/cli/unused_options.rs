@@ -1,13 +1,13 @@
-//! Options whose value nothing would use are refused, with what is accepted.
+//! Options whose value would not be used are errors that name the accepted values.
 
 use std::process::Command;
 
-use crate::run::{CommandResult, SESSION_CONFIG, Scratch, binary, capture};
+use crate::run::{CommandResult, Scratch, binary, capture, session_config};
 
 fn scratch() -> Scratch {
     let scratch = Scratch::new();
     scratch.write_file("in.pcap", capture(3));
-    scratch.write_file("mirror.toml", SESSION_CONFIG);
+    scratch.write_file("mirror.toml", session_config());
     scratch
 }
 

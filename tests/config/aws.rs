@@ -1,4 +1,4 @@
-//! What the AWS command line prints, as a configuration.
+//! Output of the AWS CLI as a configuration.
 
 use traffic_mirror::control::config::{ParsedConfig, Text, read_texts};
 use traffic_mirror::model::{Direction, TargetKind};

@@ -32,7 +32,7 @@ fn each_invalid_value_is_one_error_with_line_and_column() {
         let first = said.lines().next().unwrap_or_default();
         let column = key.len() + 4;
         assert_eq!(first, format!("m.toml:{number}:{column}: {key} {complaint}"));
-        // A resource without a name cannot be referred to, which is said too.
+        // A resource without a name cannot be referred to, which is reported too.
         let names =
             ["network_interface_id", "traffic_mirror_target_id", "traffic_mirror_filter_id"];
         assert!(said.lines().count() == 1 || names.contains(&key), "{line}:\n{said}");

@@ -1,4 +1,4 @@
-//! Configuration on disk.
+//! Configuration files on disk.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! CloudFormation templates, and plans and states of Terraform.
+//! CloudFormation templates, and plans and states of Terraform, as a configuration.
 
 use traffic_mirror::control::Registry;
 use traffic_mirror::control::config::{ParsedConfig, Text, read_texts};
@@ -17,7 +17,7 @@ fn registry(name: &str, text: &str) -> Registry {
     read(name, text).into_result().unwrap().0
 }
 
-/// The template with something else in it.
+/// The template with a part replaced.
 fn changed(from: &str, to: &str) -> String {
     assert!(TEMPLATE.contains(from), "{from}");
     error_lines(&read("t.yaml", &TEMPLATE.replace(from, to)))
@@ -253,7 +253,7 @@ fn a_state_without_resources_is_valid() {
     assert_eq!(outcome.registry.unwrap(), Registry::default());
 }
 
-/// Before, a second block was dropped without a word.
+/// A second block must not be dropped silently.
 #[test]
 fn a_second_port_range_is_refused() {
     let rule = |range: &str| {
@@ -291,7 +291,7 @@ fn modules_that_are_nested_too_deep_are_refused() {
     assert!(refused.contains("modules at most 12 deep"), "{refused}");
 }
 
-/// The address of an interface may be a parameter, as everything else may.
+/// The address of an interface may be a parameter.
 #[test]
 fn the_address_of_an_interface_may_be_a_parameter() {
     let template = TEMPLATE

@@ -1,4 +1,4 @@
-//! Values that cannot be, and what is said about them.
+//! Invalid values and their error messages.
 
 /// Header, line, complaint about its value.
 pub(crate) const INVALID_VALUES: &[(&str, &str, &str)] = &[

@@ -1,4 +1,4 @@
-//! Configuration files as users write them, right and wrong.
+//! Configuration files as users write them, valid and invalid.
 
 #![expect(
     clippy::unwrap_used,
@@ -17,7 +17,7 @@ mod warnings;
 
 use traffic_mirror::control::config::{ParsedConfig, Problem, Text, read_texts};
 
-/// The example of the contract, whole, and the interface that its target names.
+/// The complete example of the contract, and the interface that its target names.
 const EXAMPLE_CONFIG: &str = r#"[settings]                               # optional
 aws_exclusions = true
 vpc_resolver_addresses = ["10.0.0.2"]

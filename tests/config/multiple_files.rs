@@ -1,4 +1,4 @@
-//! Several files read as one, duplicates, and files that are broken.
+//! Several files that are read as one, duplicates, and invalid files.
 
 use traffic_mirror::control::config::{Text, read_texts};
 

@@ -1,4 +1,4 @@
-//! What is printed reads back as it was, and no text breaks the reader.
+//! An exported configuration is read back unchanged, and no text makes the reader panic.
 
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
@@ -21,7 +21,7 @@ fn name() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Any text that TOML can hold, quotes, line ends and control characters too.
+/// Any text that TOML can contain, including quotes, line ends and control characters.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof!["[a-z ]{0,8}", any::<String>(), "[\\x00-\\x7f]{0,12}"]
 }
@@ -142,7 +142,7 @@ prop_compose! {
 }
 
 prop_compose! {
-    /// Whatever of it goes together.
+    /// A valid combination of these.
     fn registry()(
         aws_exclusions in any::<bool>(),
         vpc_resolver_addresses in vec(address(), 0..3),
@@ -190,8 +190,8 @@ prop_compose! {
     }
 }
 
-/// Without devices, MTUs and settings; addresses of targets are tags, those of interfaces are in the
-/// API's order, and an empty description is none.
+/// The registry as the API returns it: without devices, MTUs and settings. Addresses of targets are
+/// tags, those of interfaces are in the API's order, and there are no empty descriptions.
 fn as_the_api_has_it(registry: &Registry) -> Registry {
     let mut told = Registry::default();
     for one in registry.network_interfaces() {
@@ -277,7 +277,7 @@ fn arbitrary_text() -> impl Strategy<Value = String> {
     vec(piece, 0..60).prop_map(|pieces| pieces.concat())
 }
 
-/// The text with a few bytes of it cut out, doubled or replaced.
+/// The text with a few bytes removed, doubled or replaced.
 fn mutated(text: &str, cuts: &[(prop::sample::Index, u8, u8)]) -> String {
     let mut bytes = text.as_bytes().to_vec();
     for (at, what, byte) in cuts {

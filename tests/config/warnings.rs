@@ -1,4 +1,4 @@
-//! What is taken but odd.
+//! Values that are accepted with a warning.
 
 use crate::{EXAMPLE_CONFIG, read_toml, warning_lines};
 

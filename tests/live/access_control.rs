@@ -1,4 +1,5 @@
-//! Who may use the ports of a run: not web pages, not users without the key, not slow clients alone.
+//! Access to the ports of a run: no web pages, no users without the key, no monopoly of slow
+//! clients.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -11,12 +12,12 @@ use crate::endpoint::ENDPOINT;
 use crate::lab::Lab;
 use crate::mirror::{BINARY, Mirror, run_refused};
 
-/// Less than a slow connection may take before it is closed for its own slowness.
+/// Less than the time-out of a slow connection.
 const TIMEOUT: Duration = Duration::from_millis(4_900);
 
 const METRICS: &str = "127.0.0.1:9464";
 
-/// Sends text to an address of the host; the status of the answer and all of it.
+/// Sends text to an address of the host; returns the status and the whole response.
 fn raw(lab: &Lab, address: &str, text: &str) -> (u16, String) {
     let address: SocketAddr = address.parse().unwrap();
     let mut stream = lab.host.inside(|| TcpStream::connect(address).unwrap());

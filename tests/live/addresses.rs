@@ -1,4 +1,4 @@
-//! Addresses of targets and sources over the API: those that are refused, and those that change.
+//! Addresses of targets and sources over the API: rejected ones, and ones that change.
 
 use std::net::UdpSocket;
 use std::time::Duration;
@@ -86,7 +86,7 @@ fn copies_of_loopback_traffic_are_not_mirrored_again() {
     assert!(ended.not_mirrored("own_traffic") > 0, "{}", ended.report);
 }
 
-/// Files and options are held to the same.
+/// Files and options have the same check.
 #[test]
 fn files_and_options_that_mirror_loopback_to_itself_are_refused() {
     let Some(lab) = Lab::new("lofile") else { return };
@@ -163,7 +163,7 @@ fn the_outer_source_follows_the_address_of_a_pinned_device() {
     mirror.wait_for_lines("to 10.98.1.7", 1);
     let describe = format!("Action=DescribeNetworkInterfaces&NetworkInterfaceId.1={LO}");
     assert_eq!(client.done(&describe, "privateIpAddress"), "10.98.1.7");
-    // Deleted and made again, with another Ethernet address.
+    // The device is deleted and created again with another Ethernet address.
     lab.host.ip("link del h0\n");
     lab.connect_host();
     mirror.wait_for_lines("mirroring h0", 2);
@@ -204,7 +204,7 @@ fn a_target_that_is_a_network_interface_follows_its_address() {
     mirror.end().assert_no_loss();
 }
 
-/// Takes what waits at a socket.
+/// Reads all queued datagrams of a socket.
 fn monitor_has(monitor: &UdpSocket) -> bool {
     monitor.set_nonblocking(true).unwrap();
     let has = monitor.recv_from(&mut [0; 2048]).is_ok();

@@ -1,4 +1,4 @@
-//! Clients that no endpoint wants: slow, without end, deaf, or talking rubbish.
+//! Hostile clients: slow ones, endless requests, clients that do not read, invalid input.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -9,17 +9,17 @@ use std::time::Duration;
 use crate::connection::{Connection, connect, head, request};
 use crate::endpoint::start;
 use crate::lab::Lab;
-use crate::namespace::Namespace;
 use crate::waiting::pause;
+use testkit::namespace::Namespace;
 
-/// A hundred million bytes, or as good as.
+/// About 100,000,000 bytes.
 const HUGE: usize = 100_000_000;
 
-/// What the endpoint may take of something too long before it hangs up: a request, and what the
-/// kernel keeps at both ends.
+/// How much of a too long request the endpoint may read before it closes the connection,
+/// including the buffers of the kernel at both ends.
 const MAX_ACCEPTED_BYTES: usize = 16 << 20;
 
-/// What is done over and over again; it ends when the endpoint hangs up or it is told to.
+/// A repeated attack; it ends when the endpoint closes the connection or the test ends.
 pub(crate) type Attack = fn(TcpStream, &AtomicBool);
 
 pub(crate) const ATTACKS: &[Attack] = &[
@@ -34,7 +34,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     reset_after_request,
 ];
 
-/// Attacks from new connections until it is over.
+/// Attacks from new connections until the test ends.
 pub(crate) fn repeat(host: &Namespace, attack: &Attack, is_over: &AtomicBool) {
     while !is_over.load(Ordering::Acquire) {
         let stream = connect(host);
@@ -45,7 +45,7 @@ pub(crate) fn repeat(host: &Namespace, attack: &Attack, is_over: &AtomicBool) {
     }
 }
 
-/// One byte a second, until it cannot.
+/// Sends one byte per second until that fails.
 fn send_slowly(mut stream: TcpStream, text: &str, is_over: &AtomicBool) {
     for byte in text.bytes() {
         if stream.write_all(&[byte]).is_err() {
@@ -69,13 +69,13 @@ fn send_body_slowly(mut stream: TcpStream, is_over: &AtomicBool) {
     send_slowly(stream, &"a".repeat(1_000), is_over);
 }
 
-/// Says that much will come, and sends nothing.
+/// Announces a long body and sends nothing.
 fn send_no_body(mut stream: TcpStream, is_over: &AtomicBool) {
     stream.write_all(format!("{}Content-Length: {HUGE}\r\n\r\n", head()).as_bytes()).unwrap();
     wait_for_close(stream, is_over);
 }
 
-/// Reads until the endpoint hangs up.
+/// Reads until the endpoint closes the connection.
 fn wait_for_close(mut stream: TcpStream, is_over: &AtomicBool) {
     let mut room = [0; 4_096];
     while !is_over.load(Ordering::Acquire) {
@@ -87,7 +87,7 @@ fn wait_for_close(mut stream: TcpStream, is_over: &AtomicBool) {
     }
 }
 
-/// Sends this again and again: the endpoint hangs up before it has taken much of it.
+/// Sends this repeatedly; the endpoint closes the connection before it has read much.
 fn flood(mut stream: TcpStream, beginning: &str, part: &str) {
     stream.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
     let mut taken = 0;
@@ -116,7 +116,7 @@ fn flood_headers(stream: TcpStream, _: &AtomicBool) {
     flood(stream, &head(), &"X-Again: and again\r\n".repeat(100));
 }
 
-/// A request, and bytes that are none in the same breath: the one is answered, then it hangs up.
+/// A request, followed by invalid bytes: it is answered, then the connection is closed.
 fn send_garbage(mut stream: TcpStream, is_over: &AtomicBool) {
     let mut bytes = request("Action=DescribeTags").into_bytes();
     bytes.extend([0, 255, 13, 10].into_iter().cycle().take(5_000));
@@ -127,7 +127,7 @@ fn send_garbage(mut stream: TcpStream, is_over: &AtomicBool) {
     wait_for_close(stream, is_over);
 }
 
-/// Asks and asks, and never reads an answer.
+/// Sends requests and never reads a response.
 fn never_read(mut stream: TcpStream, is_over: &AtomicBool) {
     let questions = request("Action=DescribeNetworkInterfaces").repeat(10);
     while !is_over.load(Ordering::Acquire) {
@@ -138,16 +138,16 @@ fn never_read(mut stream: TcpStream, is_over: &AtomicBool) {
     }
 }
 
-/// Asks and is gone at once.
+/// Sends a request and closes the connection.
 fn reset_after_request(mut stream: TcpStream, _: &AtomicBool) {
     stream.write_all(request("Action=DescribeTrafficMirrorFilters").as_bytes()).unwrap();
     socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
 }
 
-/// In steps of a tenth of a second. An endpoint that waits for half a minute has time to do so.
+/// In steps of 100 ms. This is longer than the time-out of 30 s.
 const STEPS: u32 = 450;
 
-/// Each of these is hung up on by itself, in time.
+/// Each of these connections is closed in time.
 fn assert_are_disconnected(test: &str, attacks: &[Attack]) {
     let Some(lab) = Lab::new(test) else { return };
     let mirror = start(&lab, &lab.folder.path().join("state"));

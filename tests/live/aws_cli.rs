@@ -1,22 +1,22 @@
-//! The EC2 endpoint and the AWS CLI: what a shell script would do with it.
+//! The EC2 endpoint with the AWS CLI, used as a shell script does.
 
 use std::path::Path;
 use std::process::Command;
 
 use crate::lab::Lab;
 use crate::mirror::Mirror;
-use crate::namespace::say;
+use testkit::print_uncaptured;
 
 const ENDPOINT: &str = "127.0.0.1:4566";
 
-/// Some forty commands of half a second and more each.
+/// Time limit for about 40 commands of at least 500 ms each.
 #[test]
 fn the_aws_cli_creates_describes_and_deletes_resources() {
     let Some(lab) = Lab::new("ec2cli") else { return };
     for (program, argument) in [("aws", "--version"), ("python3", "--version")] {
         let ran = Command::new(program).arg(argument).output();
         if !ran.is_ok_and(|output| output.status.success()) {
-            return say(&format!("NOT RUN: {program} is needed to try the AWS CLI\n"));
+            return print_uncaptured(&format!("NOT RUN: {program} is needed to try the AWS CLI\n"));
         }
     }
     let state = lab.folder.path().join("state");

@@ -1,4 +1,4 @@
-//! Byte for byte: what is mirrored is what the wire carried, with offloads and without.
+//! Copies are equal to the frames on the wire, byte for byte, with offloads and without.
 
 use crate::collector::{Collector, inner_frames};
 use crate::frames::{assert_same, is_in_order, of_a_test, sequences};
@@ -7,12 +7,12 @@ use crate::mirror::Mirror;
 use crate::recorder::Recorder;
 use crate::traffic::{IPV4, IPV6, Pair, inject, ping, tcp};
 
-/// The whole volume finds room in the ring, however slow the machine is; and a thread that stays
-/// on one processor has the kernel keep the order behind it.
+/// The ring has room for the whole volume even on a slow machine. A thread that stays
+/// on one processor keeps the order in the kernel.
 const RUN: &str = "-i h0 --target 10.99.1.2 --virtual-network-id 42 --ring-size 256MiB --cpus 0";
 
-/// Mirrors what `send` sends, and compares it with what passed g0. How long the longest frame was
-/// that h0 saw.
+/// Mirrors what `send` sends, and compares it with what passed g0. Returns the length of the
+/// longest frame at h0.
 fn assert_mirrored_equals_wire(lab: &Lab, send: impl FnOnce(&Lab)) -> usize {
     let collector = Collector::listen(&lab.monitor, "10.99.1.2");
     let mirror = Mirror::start(&lab.host, RUN);
@@ -49,7 +49,7 @@ fn send_all(lab: &Lab, tcp_len: usize) {
             pair.send(number, len);
             pair.answer(number, len);
         }
-        // 3000 bytes do not fit into a frame: fragments.
+        // 3,000 bytes need fragments.
         for (number, len) in (0..).zip([0, 1, 56, 1400, 3000]) {
             ping(&lab.generator, addresses.1, number, len);
             ping(&lab.host, addresses.0, number, len);
@@ -97,7 +97,7 @@ fn jumbo_frames_are_mirrored_whole() {
     });
 }
 
-/// A frame of UDP behind so many VLAN tags.
+/// A UDP frame with these VLAN tags.
 fn tagged(number: u16, is_egress: bool, tags: &[[u8; 4]]) -> Vec<u8> {
     let (from, to) = if is_egress { (HOST_MAC, GEN_MAC) } else { (GEN_MAC, HOST_MAC) };
     let builder = etherparse::PacketBuilder::ethernet2(from, to)
@@ -128,12 +128,12 @@ fn vlan_tags_are_kept_in_place() {
     mirror.end().assert_no_loss();
 }
 
-/// Those that `tagged` made.
+/// Frames of `tagged`.
 fn of_any_tag(frames: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
     frames.into_iter().filter(|frame| frame.ends_with(&[7; 80])).collect()
 }
 
-/// The kernel's own vxlan device unwraps the copies.
+/// The kernel's own vxlan device decapsulates the copies.
 fn kernel_unwraps(test: &str, local: &str, target: &str) {
     let Some(lab) = Lab::new(test) else { return };
     let lab = lab.with_ipv6().with_offloads(true);

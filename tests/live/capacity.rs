@@ -1,4 +1,4 @@
-//! How much a ring holds while nobody reads it, and how much memory many rings take.
+//! How much a ring stores while its reader is stopped, and how much memory many rings use.
 
 use std::fmt::Write;
 use std::io::{Read, Write as _};
@@ -11,15 +11,17 @@ use std::thread;
 use crate::collector::{Collector, inner_frames};
 use crate::lab::Lab;
 use crate::mirror::{BINARY, Mirror, run_refused};
-use crate::namespace::{is_root, say};
 use crate::traffic::{IPV4, Pair, number_of, streams};
 use crate::waiting::pause;
+use testkit::config::{filter, network_interface, session, target};
+use testkit::namespace::is_root;
+use testkit::print_uncaptured;
 
 const RUN: &str = "-i h0 --target 10.99.1.2 --virtual-network-id 42";
 
 const MIB: u64 = 1 << 20;
 
-/// Sends about 1,400 packets a second for three seconds; how many.
+/// Sends about 1,400 packets/s for 3 s; returns their number.
 fn three_seconds(pair: &Pair, len: usize) -> u32 {
     let (rounds, at_once) = (300, 14);
     for round in 0..rounds {
@@ -29,8 +31,8 @@ fn three_seconds(pair: &Pair, len: usize) -> u32 {
     rounds * at_once
 }
 
-/// The program is stopped for three seconds, as by a debugger or by a host that has no time for it.
-/// What came meanwhile is in the ring, and all of it arrives, in order.
+/// The program is stopped for 3 s, as by a debugger or a busy host.
+/// Frames that arrive meanwhile are in the ring, and all copies arrive in order.
 fn assert_all_copies_arrive_after_a_stop(test: &str, more: &str, len: usize) {
     let Some(lab) = Lab::new(test) else { return };
     let collector = Collector::listen(&lab.monitor, "10.99.1.2");
@@ -58,7 +60,7 @@ fn a_ring_of_1_mib_holds_1_mib_of_frames_for_any_time() {
     assert_all_copies_arrive_after_a_stop("stop1", "--ring-size 1MiB", 30);
 }
 
-/// Frames that came so fast that blocks were not cleaned do not make later ones late.
+/// After a burst during which blocks were not zeroed, later frames are not delayed.
 #[test]
 fn after_an_overflow_single_frames_arrive_again() {
     let Some(lab) = Lab::new("over") else { return };
@@ -81,7 +83,7 @@ fn after_an_overflow_single_frames_arrive_again() {
     assert_eq!(ended.count("mirrored") + lost, 2_200);
 }
 
-/// Tells the burners to end when it goes, also by a panic.
+/// Ends the threads that use the processors when it is dropped, also by a panic.
 struct SetOnDrop<'a>(&'a AtomicBool);
 
 impl Drop for SetOnDrop<'_> {
@@ -90,8 +92,8 @@ impl Drop for SetOnDrop<'_> {
     }
 }
 
-/// 40 MB in super-frames of up to 64 KiB, as fast as they come, while the processors have other
-/// things to do: they wait in the ring until the worker gets its turn.
+/// 40 MB in super-frames of up to 64 KiB, as fast as possible, while the processors are busy with
+/// other work: frames are in the ring until the worker runs.
 #[test]
 fn two_streams_with_offloads_lose_nothing_while_the_processors_are_busy() {
     let Some(lab) = Lab::new("busy2") else { return };
@@ -111,13 +113,13 @@ fn two_streams_with_offloads_lose_nothing_while_the_processors_are_busy() {
     assert_nothing_overflowed(mirror);
 }
 
-/// The same volume while the program does not run at all.
+/// The same volume while the program is stopped.
 #[test]
 fn two_streams_with_offloads_fit_into_the_default_ring() {
     let Some(lab) = Lab::new("fit2") else { return };
     let mirror = mirror_of_a_direct_cable(&lab);
     if mirror.count_lines_with("1 ring of 64 MiB") == 0 {
-        return say("NOT RUN: a default ring of 64 MiB needs 1 GiB of memory\n");
+        return print_uncaptured("NOT RUN: a default ring of 64 MiB needs 1 GiB of memory\n");
     }
     mirror.signal("-STOP");
     crate::waiting::wait_until("a stop", || mirror.state() == 'T');
@@ -126,7 +128,7 @@ fn two_streams_with_offloads_fit_into_the_default_ring() {
     assert_nothing_overflowed(mirror);
 }
 
-/// The ends of a cable between generator and host whose offloads are all on.
+/// The ends of a cable between generator and host with all offloads.
 const DIRECT: (&str, &str) = ("10.97.1.1", "10.97.1.2");
 
 fn mirror_of_a_direct_cable(lab: &Lab) -> Mirror {
@@ -144,34 +146,22 @@ fn assert_nothing_overflowed(mirror: Mirror) {
     assert_eq!(ended.code, 0, "{:#?}", ended.log_lines);
     let lost = ended.report["dropped"]["ring"].as_u64().unwrap_or_default();
     assert_eq!(lost, 0, "{} {:#?}", ended.report, ended.log_lines);
-    // What the sender's queue refuses was in the ring; at most it is not counted as mirrored.
+    // Copies that the sender's queue refuses were in the ring, but are not counted as mirrored.
     let copies = ended.count("mirrored") + ended.sum_of("dropped");
     assert!(copies > 40_000_000 / 1_460, "{copies} frames of 40 MB");
 }
 
-/// A configuration with a session for each of these devices, which takes what comes in.
+/// A configuration with a session for each of these devices that accepts ingress packets.
 pub(crate) fn config_of(devices: &[String]) -> String {
-    let mut text = String::from(
-        "[[traffic_mirror_target]]\ntraffic_mirror_target_id = \"t\"\naddress = \"10.99.1.2\"\n\
-         [[traffic_mirror_filter]]\ntraffic_mirror_filter_id = \"f\"\n\
-         [[traffic_mirror_filter.rule]]\ntraffic_direction = \"ingress\"\nrule_number = 1\n\
-         rule_action = \"accept\"\nsource_cidr_block = \"0.0.0.0/0\"\n\
-         destination_cidr_block = \"0.0.0.0/0\"\n",
-    );
+    let mut text = target("t", "10.99.1.2") + &filter("f", &["ingress"]);
     for device in devices {
-        write!(
-            text,
-            "[[network_interface]]\nnetwork_interface_id = \"{device}\"\ndevice = \"{device}\"\n\
-             [[traffic_mirror_session]]\nnetwork_interface_id = \"{device}\"\n\
-             traffic_mirror_target_id = \"t\"\ntraffic_mirror_filter_id = \"f\"\n\
-             session_number = 1\n"
-        )
-        .unwrap();
+        text += &network_interface(device, &format!("device = \"{device}\""));
+        text += &session(1, device, "t", "f");
     }
     text
 }
 
-/// Of all rings together, as the metrics have it.
+/// The number and the total size of all rings in the metrics.
 fn ring_bytes(lab: &Lab, address: &str) -> (usize, u64) {
     let text = lab.host.inside(|| {
         let mut stream = TcpStream::connect(address).unwrap();
@@ -188,14 +178,14 @@ fn ring_bytes(lab: &Lab, address: &str) -> (usize, u64) {
     (sizes.iter().filter(|size| **size > 0).count(), sizes.iter().sum())
 }
 
-/// A file under /proc/PID, a line of it in KiB.
+/// A line of a file below /proc/PID, in KiB.
 fn proportional_kib(mirror: &Mirror) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", mirror.id())).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix("Pss:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// The whole of a sum of MiB in a sentence, behind these words.
+/// The number of MiB in a sentence, after these words.
 fn mebibytes(sentence: &str, before: &str) -> u64 {
     let (front, _) = sentence.split_once(before).unwrap();
     front.rsplit(' ').nth(1).unwrap().split('.').next().unwrap().parse().unwrap()
@@ -242,7 +232,9 @@ fn rings_of_more_than_half_of_the_memory_are_refused() {
     let total: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
     let workers = (total >> 20) / 8 + 1;
     if workers > 64 {
-        return say("NOT RUN: rings that are too large need less than 500 GiB of memory\n");
+        return print_uncaptured(
+            "NOT RUN: rings that are too large need less than 500 GiB of memory\n",
+        );
     }
     let words = format!("{RUN} --ring-size 4GiB --workers {workers}");
     let (code, log_lines) = run_refused(lab.host.command(BINARY), &words);
@@ -252,11 +244,11 @@ fn rings_of_more_than_half_of_the_memory_are_refused() {
     }
 }
 
-/// A memory cgroup with a limit, gone with the test.
+/// A memory cgroup with a limit, removed at the end of the test.
 struct Cgroup(PathBuf);
 
 impl Cgroup {
-    /// None, with the reason, where there can be none.
+    /// None if it cannot be created; prints the reason then.
     fn with_limit(bytes: u64) -> Result<Self, String> {
         let places = [
             ("/sys/fs/cgroup", "cgroup.controllers", "memory.max"),
@@ -278,7 +270,7 @@ impl Cgroup {
         Err(reason)
     }
 
-    /// The program, to be started in the cgroup.
+    /// A command that starts the program in the cgroup.
     fn command(&self, lab: &Lab) -> Command {
         let mut command = Command::new("sh");
         let script = format!(
@@ -305,7 +297,9 @@ fn rings_stay_below_the_limit_of_the_memory_cgroup() {
     let Some(lab) = Lab::new("cgroup") else { return };
     let cgroup = match Cgroup::with_limit(256 * MIB) {
         Ok(cgroup) => cgroup,
-        Err(reason) => return say(&format!("NOT RUN: a memory cgroup with a limit: {reason}\n")),
+        Err(reason) => {
+            return print_uncaptured(&format!("NOT RUN: a memory cgroup with a limit: {reason}\n"));
+        }
     };
     let mirror = Mirror::start_command(cgroup.command(&lab), RUN, "mirroring ");
     let log_lines = mirror.log_lines().join("\n");

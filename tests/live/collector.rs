@@ -1,4 +1,4 @@
-//! The monitor's side: takes the copies that arrive at a UDP port, and takes them apart.
+//! The monitor: receives copies at a UDP port and splits them into headers and inner frame.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
-use crate::namespace::Namespace;
 use crate::recorder::{MAX_FRAME_LEN, enlarge_receive_buffer};
 use crate::waiting::{pause, wait_until};
+use testkit::namespace::Namespace;
 
 const VXLAN_PORT: u16 = 4789;
 
-/// One copy, unwrapped.
+/// One decapsulated copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ReceivedCopy {
     pub(crate) virtual_network_id: u32,
@@ -23,7 +23,7 @@ pub(crate) struct ReceivedCopy {
     pub(crate) inner: Vec<u8>,
 }
 
-/// A thread that listens.
+/// A thread that receives copies.
 #[derive(Debug)]
 pub(crate) struct Collector {
     arrived: Arc<Mutex<Vec<ReceivedCopy>>>,
@@ -53,24 +53,24 @@ impl Collector {
         self.arrived.lock().unwrap().len()
     }
 
-    /// Waits until so many have arrived.
+    /// Waits until `count` copies have arrived.
     pub(crate) fn wait_for(&self, count: usize) {
         wait_until(&format!("{count} copies"), || self.count() >= count);
     }
 
-    /// All that arrived since it was last asked.
+    /// All copies that arrived since the last call.
     pub(crate) fn take(&self) -> Vec<ReceivedCopy> {
         std::mem::take(&mut *self.arrived.lock().unwrap())
     }
 
-    /// Waits for so many; gives all that came, a moment later, since it was last asked.
+    /// Waits for `count` copies and a short time more; returns all since the last call.
     pub(crate) fn take_after(&self, count: usize) -> Vec<ReceivedCopy> {
         self.wait_for(count);
         pause(100);
         self.take()
     }
 
-    /// All that arrived since it was last asked; what was sent before is read.
+    /// All copies since the last call, including those that were sent but not yet read.
     pub(crate) fn end(mut self) -> Vec<ReceivedCopy> {
         self.stop();
         self.take()
@@ -90,12 +90,12 @@ impl Drop for Collector {
     }
 }
 
-/// The inner frames alone.
+/// Only the inner frames.
 pub(crate) fn inner_frames(arrived: Vec<ReceivedCopy>) -> Vec<Vec<u8>> {
     arrived.into_iter().map(|one| one.inner).collect()
 }
 
-/// How many came with which network identifier.
+/// The number of copies by network identifier.
 pub(crate) fn by_network(arrived: &[ReceivedCopy]) -> BTreeMap<u32, usize> {
     let mut counts = BTreeMap::new();
     for one in arrived {
@@ -107,7 +107,7 @@ pub(crate) fn by_network(arrived: &[ReceivedCopy]) -> BTreeMap<u32, usize> {
 fn listen(socket: &UdpSocket, arrived: &Mutex<Vec<ReceivedCopy>>, is_over: &AtomicBool) {
     let mut room = vec![0; MAX_FRAME_LEN];
     loop {
-        // Asked first: what came before the end is still read.
+        // Read the flag first: copies that arrived before the end are still read.
         let last = is_over.load(Ordering::Acquire);
         match socket.recv_from(&mut room) {
             Ok((len, from)) => arrived.lock().unwrap().push(unwrapped(&room[..len], from.port())),

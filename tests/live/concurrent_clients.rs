@@ -1,5 +1,5 @@
-//! The endpoint in a crowd: many clients at once, some of them hostile. The good ones end right,
-//! and mirroring loses nothing meanwhile.
+//! Many clients of the endpoint at once, some of them hostile. Valid requests succeed, and no copy
+//! is lost meanwhile.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -14,18 +14,18 @@ use crate::waiting::pause;
 
 const CLIENTS: u32 = 64;
 
-/// How often each client makes a filter and deletes it.
+/// How often each client creates and deletes a filter.
 const ROUNDS: u32 = 5;
 
 const RULES: u32 = 4;
 
-/// So many frames are under way at once.
+/// Number of frames in flight.
 const BURST: u32 = 32;
 
-/// What the hostile may make the program take beyond what it took before, in KiB.
+/// How much more memory the program may use because of hostile clients, in KiB.
 const SLACK_KIB: u64 = 64 << 10;
 
-/// One good client, from its first filter to its last.
+/// A valid client, from its first filter to its last.
 struct WellBehavedClient {
     connection: Connection,
     number: u32,
@@ -87,7 +87,7 @@ impl WellBehavedClient {
     }
 }
 
-/// Sends until nobody is left; how many frames.
+/// Sends until no client is left; returns the number of frames.
 fn send_while(pair: &Pair, is_busy: impl Fn() -> bool) -> u32 {
     let mut sent = 0;
     let mut room = [0; 2_048];
@@ -148,7 +148,7 @@ fn well_behaved_clients_succeed_beside_hostile_ones_without_frame_loss() {
     mirror.end().assert_no_loss();
 }
 
-/// Counts one less when it goes, also by a panic.
+/// Decrements the counter when it is dropped, also by a panic.
 struct DecrementOnDrop<'a>(&'a AtomicUsize);
 
 impl Drop for DecrementOnDrop<'_> {
@@ -157,7 +157,7 @@ impl Drop for DecrementOnDrop<'_> {
     }
 }
 
-/// Tells the hostile clients to end when it goes, also by a panic.
+/// Ends the hostile clients when it is dropped, also by a panic.
 struct SetOnDrop<'a>(&'a AtomicBool);
 
 impl Drop for SetOnDrop<'_> {

@@ -1,22 +1,22 @@
-//! A connection to the EC2 endpoint that is kept from call to call.
+//! A persistent connection to the EC2 endpoint.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
 use crate::endpoint::ENDPOINT;
-use crate::namespace::Namespace;
+use testkit::namespace::Namespace;
 
-/// How long an answer may take.
+/// How long a response may take.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A client that never connects a second time.
+/// A client that connects only once.
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: BufReader<TcpStream>,
 }
 
-/// A stream to the endpoint, on which nothing was sent yet.
+/// A new stream to the endpoint.
 pub(crate) fn connect(host: &Namespace) -> TcpStream {
     let stream = host.inside(|| TcpStream::connect(ENDPOINT).unwrap());
     stream.set_read_timeout(Some(TIMEOUT)).unwrap();
@@ -24,7 +24,7 @@ pub(crate) fn connect(host: &Namespace) -> TcpStream {
     stream
 }
 
-/// The head of a request, but for how long its body is and the empty line at its end.
+/// The head of a request, without the length of its body and the final empty line.
 pub(crate) fn head() -> String {
     let credential = "Credential=test/20261123/eu-west-1/ec2/aws4_request";
     format!(
@@ -34,7 +34,7 @@ pub(crate) fn head() -> String {
     )
 }
 
-/// A whole request.
+/// A complete request.
 pub(crate) fn request(parameters: &str) -> String {
     let body = format!("Version=2016-11-15&{parameters}");
     format!("{}Content-Length: {}\r\n\r\n{body}", head(), body.len())
@@ -45,20 +45,20 @@ impl Connection {
         Self { stream: BufReader::new(stream) }
     }
 
-    /// One call; the status and the document.
+    /// Sends a call; returns status and document.
     pub(crate) fn call(&mut self, parameters: &str) -> (u16, String) {
         self.stream.get_mut().write_all(request(parameters).as_bytes()).unwrap();
         self.answer()
     }
 
-    /// A call that is done; its document.
+    /// Sends a call that must succeed; returns its document.
     pub(crate) fn done(&mut self, parameters: &str) -> String {
         let (status, document) = self.call(parameters);
         assert_eq!(status, 200, "{parameters}: {document}");
         document
     }
 
-    /// The next answer.
+    /// The next response.
     pub(crate) fn answer(&mut self) -> (u16, String) {
         let status = self.line().split(' ').nth(1).unwrap().parse().unwrap();
         let mut len = 0;

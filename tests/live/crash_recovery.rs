@@ -1,12 +1,12 @@
-//! Killed amid writes: what was answered is there afterwards, and nothing is there by halves.
+//! A process that is killed during writes: every confirmed change is restored, and none in part.
 
 use std::path::Path;
 
 use crate::lab::Lab;
 use crate::mirror::BINARY;
-use crate::namespace::say;
+use testkit::print_uncaptured;
 
-/// So many times, where `TM_KILLS` says nothing else.
+/// Number of kills, unless `TM_KILLS` is set.
 const KILLS: &str = "200";
 
 #[test]
@@ -14,7 +14,9 @@ fn after_a_kill_during_writes_every_acknowledged_change_is_restored() {
     let Some(lab) = Lab::new("kills") else { return };
     let has_python = std::process::Command::new("python3").arg("--version").output();
     if !has_python.is_ok_and(|output| output.status.success()) {
-        return say("NOT RUN: the endpoint is killed by a script, and python3 is not installed\n");
+        return print_uncaptured(
+            "NOT RUN: the endpoint is killed by a script, and python3 is not installed\n",
+        );
     }
     let kills = std::env::var("TM_KILLS").unwrap_or_else(|_| KILLS.to_owned());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/kills.py");
@@ -27,5 +29,5 @@ fn after_a_kill_during_writes_every_acknowledged_change_is_restored() {
     command.env("STATE", lab.folder.path().join("state")).env("DEVICE", "h0").env("KILLS", kills);
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    say(&String::from_utf8_lossy(&output.stdout));
+    print_uncaptured(&String::from_utf8_lossy(&output.stdout));
 }

@@ -1,4 +1,4 @@
-//! With few descriptors, some interfaces wait, and metrics and health still answer.
+//! With few file descriptors, some interfaces wait, and metrics and health still respond.
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};
@@ -12,7 +12,7 @@ use crate::mirror::{BINARY, Mirror};
 use crate::traffic::{IPV4, Pair};
 use crate::waiting::wait_until;
 
-/// More interfaces than 64 descriptors are enough for.
+/// More interfaces than 64 descriptors allow.
 const INTERFACES: usize = 40;
 
 const ADDRESS: &str = "127.0.0.1:9465";
@@ -27,7 +27,7 @@ fn get(lab: &Lab, path: &str) -> String {
     })
 }
 
-/// A configuration with a session for h0 and for further devices, which are made.
+/// A configuration with a session for h0 and for further devices, which are created.
 fn config(lab: &Lab) -> String {
     let mut lines = String::new();
     let mut devices = vec!["h0".to_owned()];
@@ -61,8 +61,8 @@ fn with_64_descriptors_metrics_respond_and_some_interfaces_are_mirrored() {
     assert_eq!(mirror.end().code, 0);
 }
 
-/// Sessions over the API, with descriptors for a few of them: those that were refused are not there,
-/// those that were made mirror, and other changes go on.
+/// Sessions over the API, with descriptors for a few of them: rejected ones do not exist, created
+/// ones mirror, and other changes continue.
 #[test]
 fn a_session_is_refused_and_rolled_back_without_descriptors() {
     let Some(lab) = Lab::new("fdapi") else { return };
@@ -96,7 +96,7 @@ fn a_session_is_refused_and_rolled_back_without_descriptors() {
     let (_, listed) = client.call("Action=DescribeTrafficMirrorSessions");
     assert_eq!(listed.matches("<trafficMirrorSessionId>").count(), made.len(), "{listed}");
     assert!(get(&lab, "/healthz").ends_with("ok\n"));
-    // Changes go on, and what was given back can be used again.
+    // Changes continue, and released descriptors are used again.
     client.done("Action=CreateTrafficMirrorFilter", "trafficMirrorFilterId");
     let first = made.remove(0);
     let gone = format!("Action=DeleteTrafficMirrorSession&TrafficMirrorSessionId={first}");

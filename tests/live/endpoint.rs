@@ -1,4 +1,4 @@
-//! The EC2 endpoint: what is created over HTTP mirrors at once, and until it is deleted.
+//! The EC2 endpoint: a session that is created over HTTP mirrors at once, until it is deleted.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -8,9 +8,10 @@ use std::path::Path;
 use crate::collector::{Collector, by_network};
 use crate::lab::Lab;
 use crate::mirror::Mirror;
-use crate::namespace::{Namespace, say};
 use crate::traffic::{IPV4, Pair};
 use crate::waiting::pause;
+use testkit::namespace::Namespace;
+use testkit::print_uncaptured;
 
 pub(crate) const ENDPOINT: &str = "127.0.0.1:4566";
 
@@ -20,7 +21,7 @@ pub(crate) struct Client<'a> {
 }
 
 impl Client<'_> {
-    /// One call; the status and the document.
+    /// Sends a call; returns status and document.
     pub(crate) fn call(&self, parameters: &str) -> (u16, String) {
         let body = format!("Version=2016-11-15&{parameters}");
         let credential = "Credential=test/20261123/eu-west-1/ec2/aws4_request";
@@ -42,14 +43,14 @@ impl Client<'_> {
         (head.split(' ').nth(1).unwrap().parse().unwrap(), document.to_owned())
     }
 
-    /// A call that is done; what stands in an element of its answer.
+    /// Sends a call that must succeed; returns the text of an element of its response.
     pub(crate) fn done(&self, parameters: &str, element: &str) -> String {
         let (status, document) = self.call(parameters);
         assert_eq!(status, 200, "{document}");
         text(&document, element)
     }
 
-    /// The id of the interface of that name.
+    /// The id of the interface with that name.
     pub(crate) fn interface(&self, device: &str) -> String {
         let by_name = format!("Filter.1.Name=tag:Name&Filter.1.Value.1={device}");
         self.done(&format!("Action=DescribeNetworkInterfaces&{by_name}"), "networkInterfaceId")
@@ -69,12 +70,12 @@ impl Client<'_> {
         filter
     }
 
-    /// A target that stands for the monitor.
+    /// A target at the address of the monitor.
     pub(crate) fn target(&self) -> String {
         self.done(&to("10.99.1.2"), "trafficMirrorTargetId")
     }
 
-    /// A session of an interface with a filter of its own.
+    /// A session of an interface with a new filter.
     pub(crate) fn mirror(&self, interface: &str, target: &str) -> (u16, String) {
         let filter = self.filter();
         self.call(&format!(
@@ -96,7 +97,7 @@ impl Client<'_> {
     }
 }
 
-/// The call that makes a target which stands for this address.
+/// The call that creates a target with this address.
 pub(crate) fn to(address: &str) -> String {
     let arn = "arn:aws:elasticloadbalancing:eu-west-1:000000000000:loadbalancer/net/m/1";
     format!(
@@ -106,7 +107,7 @@ pub(crate) fn to(address: &str) -> String {
     )
 }
 
-/// What stands in the first element of that name.
+/// The text of the first element of that name.
 pub(crate) fn text(document: &str, element: &str) -> String {
     let (_, behind) = document.split_once(&format!("<{element}>")).unwrap();
     behind.split_once('<').unwrap().0.to_owned()
@@ -217,7 +218,9 @@ fn boto3_needs_a_valid_key_with_and_without_tls() {
         .args([&chain, Path::new("-keyout"), &key])
         .output();
     if !made.is_ok_and(|output| output.status.success()) {
-        return say("openssl is not installed, so the endpoint was not tried with TLS");
+        return print_uncaptured(
+            "openssl is not installed, so the endpoint was not tried with TLS",
+        );
     }
     let (chain, key) = (chain.display(), key.display());
     let words = format!("{words} --tls-certificate {chain} --tls-key {key}");
@@ -228,11 +231,11 @@ fn boto3_needs_a_valid_key_with_and_without_tls() {
     mirror.end().assert_no_loss();
 }
 
-/// Runs one of `tests/clients` on the host, where boto3 is installed.
+/// Runs a script of `tests/clients` on the host if boto3 is installed.
 fn run(lab: &Lab, script: &str, variables: &[(&str, &str)]) {
     let has_boto3 = std::process::Command::new("python3").args(["-c", "import boto3"]).output();
     if !has_boto3.is_ok_and(|output| output.status.success()) {
-        return say("boto3 is not installed, so the endpoint was not tried with it");
+        return print_uncaptured("boto3 is not installed, so the endpoint was not tried with it");
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script);
     let mut command = lab.host.command("python3");

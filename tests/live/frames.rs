@@ -1,17 +1,17 @@
-//! What tests ask of frames: which of them are a test's own, and whether two heaps are the same.
+//! Helps tests to select the frames that they sent, and to compare two sets of frames.
 
 use std::collections::{BTreeMap, HashMap};
 
 const TCP: u8 = 6;
 const ICMPV6: u8 = 58;
 
-/// Whether a frame is IP and nothing that the kernel says by itself, which passes at any time.
+/// Whether a frame is IP and not a message that the kernel sends at any time.
 pub(crate) fn is_of_a_test(frame: &[u8]) -> bool {
     match frame.get(12..14) {
         Some([0x08, 0x00]) => true,
         Some([0x86, 0xdd]) => {
             let speaks_icmp = frame[20] == ICMPV6;
-            // Hop-by-hop options stand in front of multicast listener reports; 133 to 137 is
+            // Hop-by-hop options precede multicast listener reports; 133 to 137 is
             // neighbour discovery.
             frame[20] != 0 && !(speaks_icmp && (133..=137).contains(&frame[54]))
         }
@@ -23,7 +23,7 @@ pub(crate) fn of_a_test(frames: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
     frames.into_iter().filter(|frame| is_of_a_test(frame)).collect()
 }
 
-/// Both heaps have the same frames, each as often.
+/// Asserts that both sets have the same frames, each equally often.
 pub(crate) fn assert_same(mirrored: &[Vec<u8>], wire: &[Vec<u8>]) {
     let mut counts: HashMap<&[u8], i64> = HashMap::new();
     wire.iter().for_each(|frame| *counts.entry(frame).or_default() += 1);
@@ -44,7 +44,7 @@ pub(crate) fn assert_same(mirrored: &[Vec<u8>], wire: &[Vec<u8>]) {
     );
 }
 
-/// Where in its stream each segment of TCP with a payload begins, by flow.
+/// The sequence number of each TCP segment with a payload, by flow.
 pub(crate) fn sequences(frames: &[Vec<u8>]) -> BTreeMap<Vec<u8>, Vec<u32>> {
     let mut flows: BTreeMap<Vec<u8>, Vec<u32>> = BTreeMap::new();
     for frame in frames {

@@ -1,4 +1,4 @@
-//! A disk that becomes full under the state of the endpoint, and has space again.
+//! A disk that becomes full under the state of the endpoint, and then has space again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,10 +6,10 @@ use std::process::Command;
 
 use crate::endpoint::{Client, start, text};
 use crate::lab::Lab;
-use crate::namespace::say;
 use crate::waiting::wait_until;
+use testkit::print_uncaptured;
 
-/// A file system of 3 MiB in memory, unmounted with the test.
+/// A file system of 3 MiB in memory, unmounted at the end of the test.
 struct SmallFilesystem(PathBuf);
 
 impl SmallFilesystem {
@@ -19,12 +19,12 @@ impl SmallFilesystem {
         command.args(["-t", "tmpfs", "-o", "size=3m", "tmpfs"]).arg(path);
         let is_mounted = command.output().is_ok_and(|output| output.status.success());
         if !is_mounted {
-            say("NOT RUN: no file system could be mounted to be full\n");
+            print_uncaptured("NOT RUN: no file system could be mounted to be full\n");
         }
         is_mounted.then(|| Self(path.to_owned()))
     }
 
-    /// Takes all space that is left.
+    /// Fills the remaining space.
     fn fill(&self) -> PathBuf {
         let ballast = self.0.join("ballast");
         // It ends with "no space left".
@@ -49,13 +49,13 @@ fn changes_work_again_once_a_full_disk_has_space() {
         client.call(&format!("Action=CreateTrafficMirrorFilter&Description={description}"))
     };
     assert_eq!(create("before").0, 200);
-    // An interface that came since the start stays known when the account is read again.
+    // An interface that was added after the start is still known when the account is read again.
     lab.host.ip("link add x0 type veth peer name x1\n");
     let by_name = "Action=DescribeNetworkInterfaces&Filter.1.Name=tag:Name&Filter.1.Value.1=x0";
     let has_new = || client.call(by_name).1.contains("<networkInterfaceId>");
     wait_until("a new interface", has_new);
     let ballast = disk.fill();
-    // The file may have some pages to spare.
+    // The file may have some free pages.
     let long = "a".repeat(200);
     let refused = (0..400).map(|_| create(&long)).find(|(status, _)| *status != 200);
     let (status, document) = refused.expect("the disk is full");

@@ -1,4 +1,4 @@
-//! The lab: a host that is mirrored, a generator of traffic behind a wire, and a monitor.
+//! The lab: a mirrored host, a traffic generator behind a wire, and a monitor.
 //!
 //! ```text
 //! gen                wire                  host                mon
@@ -6,16 +6,16 @@
 //!                                     m0 10.99.1.1 --- v0 10.99.1.2
 //! ```
 //!
-//! The ports of the bridge have no offloads, so what passes g0 is what a wire would carry.
+//! The ports of the bridge have no offloads, so the frames at g0 are those that a wire would carry.
 
 use tempfile::TempDir;
 
-use crate::namespace::{Namespace, can_run};
+use testkit::namespace::{Namespace, can_run};
 
 pub(crate) const GEN_MAC: [u8; 6] = [2, 0, 0, 0, 1, 1];
 pub(crate) const HOST_MAC: [u8; 6] = [2, 0, 0, 0, 1, 2];
 
-/// Four namespaces and their cables. They, and the folder, go away with the test.
+/// Four namespaces and their cables, removed with the folder at the end of the test.
 #[derive(Debug)]
 pub(crate) struct Lab {
     pub(crate) generator: Namespace,
@@ -26,7 +26,7 @@ pub(crate) struct Lab {
 }
 
 impl Lab {
-    /// None, said aloud, where the system does not let us have one.
+    /// None if namespaces are not possible; prints `NOT RUN:` then.
     pub(crate) fn new(test: &str) -> Option<Self> {
         if !can_run() {
             return None;
@@ -39,7 +39,7 @@ impl Lab {
             folder: tempfile::tempdir().unwrap(),
         };
         for namespace in [&lab.generator, &lab.wire, &lab.host, &lab.monitor] {
-            // Nothing is to pass that the test did not send.
+            // The kernel must not send packets by itself.
             namespace.run(
                 "sysctl -qw net.ipv6.conf.default.disable_ipv6=1 \
                  net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.default.router_solicitations=0",
@@ -66,7 +66,7 @@ impl Lab {
         self.connect_host();
     }
 
-    /// Makes h0 and its cable to the bridge.
+    /// Creates h0 and its cable to the bridge.
     pub(crate) fn connect_host(&self) {
         self.wire.ip(&format!(
             "link add p0 type veth peer name h0 netns {}\nlink set p0 master br0 up\n",
@@ -89,14 +89,14 @@ impl Lab {
         );
     }
 
-    /// A file in the folder; its path.
+    /// Writes a file in the folder and returns its path.
     pub(crate) fn put(&self, name: &str, text: &str) -> String {
         let path = self.folder.path().join(name);
         std::fs::write(&path, text).unwrap();
         path.to_str().unwrap().to_owned()
     }
 
-    /// Addresses of IPv6 on both cables.
+    /// Adds IPv6 addresses to both cables.
     pub(crate) fn with_ipv6(self) -> Self {
         let Self { generator, host, monitor, .. } = &self;
         for (namespace, device, address) in [
@@ -112,17 +112,17 @@ impl Lab {
         self
     }
 
-    /// What a network card would do for the host, or all of it by the kernel.
+    /// Enables all offloads of the host, or disables them.
     pub(crate) fn with_offloads(self, are_on: bool) -> Self {
         let features =
             if are_on { "gro on tso on gso on" } else { "gro off tso off gso off tx off" };
         self.host.offload("h0", features);
-        // Then the kernel cuts long messages in front of m0, and run sends such.
+        // The kernel then segments the long messages that run sends before they pass m0.
         self.host.offload("m0", "tx-udp-segmentation off");
         self
     }
 
-    /// The MTU of the wire and of both its ends.
+    /// Sets the MTU of the wire and of both its ends.
     pub(crate) fn with_mtu(self, mtu: u16) -> Self {
         self.wire
             .ip(&format!("link set p0 mtu {mtu}\nlink set p1 mtu {mtu}\nlink set br0 mtu {mtu}\n"));

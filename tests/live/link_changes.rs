@@ -1,5 +1,5 @@
-//! Interfaces that go down, away and by other names: mirroring goes on when they are back, one
-//! line is said for each change, and nothing spins in between.
+//! Interfaces that go down, are removed or renamed: mirroring continues when they return, each
+//! change is reported by one line, and no thread spins meanwhile.
 
 use crate::collector::Collector;
 use crate::lab::Lab;
@@ -27,7 +27,7 @@ impl LinkChangeTest {
         Some(Self { lab, collector, mirror })
     }
 
-    /// All that passes now is mirrored.
+    /// Asserts that current traffic is mirrored.
     fn assert_mirrors(&self) {
         pause(50);
         let _ = self.collector.take();
@@ -37,7 +37,7 @@ impl LinkChangeTest {
         assert_eq!(self.collector.take_after(100).len(), 100);
     }
 
-    /// It hardly works for a second. A thread that spins would take all of it.
+    /// Asserts that it is nearly idle for one second. A spinning thread would use all of it.
     fn assert_idle(&self) {
         let before = self.mirror.processor_time();
         pause(1_000);
@@ -45,7 +45,7 @@ impl LinkChangeTest {
         assert!(spent < 30, "{spent} hundredths of a second: {:#?}", self.mirror.log_lines());
     }
 
-    /// Says these words once more than before, and nothing else.
+    /// Waits until these words are logged once more, and nothing else.
     fn assert_logs(&self, words: &str, change: impl FnOnce(&Lab)) {
         let (times, lines) = (self.mirror.count_lines_with(words), self.mirror.log_lines().len());
         change(&self.lab);
@@ -93,7 +93,7 @@ fn a_recreated_interface_is_mirrored_again() {
     for _ in 0..2 {
         setup.assert_logs("h0 no longer exists: waiting", |lab| lab.wire.ip("link del p0\n"));
         setup.assert_idle();
-        // It is found down, or up: that is one line or two.
+        // It may be found down or up: one line or two.
         let times = setup.mirror.count_lines_with("mirroring h0");
         setup.lab.connect_host();
         setup.mirror.wait_for_lines("mirroring h0", times + 1);

@@ -1,4 +1,4 @@
-//! Copies are never mirrored again, where the mirrored interface is the one that they leave by.
+//! Copies are not mirrored again if they leave through the mirrored interface.
 
 use std::net::UdpSocket;
 
@@ -7,8 +7,9 @@ use socket2::SockRef;
 use crate::collector::Collector;
 use crate::lab::Lab;
 use crate::mirror::Mirror;
-use crate::namespace::{Namespace, say};
 use crate::traffic::ping;
+use testkit::namespace::Namespace;
+use testkit::print_uncaptured;
 
 const PINGS: u16 = 20;
 
@@ -29,7 +30,7 @@ fn copies_sent_through_the_mirrored_interface_are_not_mirrored_again() {
     assert_eq!(collector.end().len(), 0);
 }
 
-/// Copies of another process with the same target are known by their headers.
+/// Copies of another process with the same target are recognised by their headers.
 #[test]
 fn copies_without_the_own_mark_are_recognised_by_their_headers() {
     let Some(lab) = Lab::new("guard") else { return };
@@ -80,8 +81,8 @@ fn two_processes_that_mirror_each_others_copies_stop_looping() {
     }
 }
 
-/// A vxlan device of the kernel at both ends of the monitor's cable, 10.97.0.1 and 10.97.0.2; false,
-/// said aloud, where the kernel has none.
+/// Adds a vxlan device at both ends of the monitor's cable, 10.97.0.1 and 10.97.0.2. Returns false,
+/// and prints `NOT RUN:`, if the kernel has none.
 fn add_vxlan(lab: &Lab) -> bool {
     let add = |namespace: &Namespace, device: &str, local: u8| {
         let words = format!(
@@ -97,12 +98,12 @@ fn add_vxlan(lab: &Lab) -> bool {
     };
     let is_there = add(&lab.host, "m0", 1).and_then(|()| add(&lab.monitor, "v0", 2)).is_some();
     if !is_there {
-        say("NOT RUN: this kernel has no vxlan device\n");
+        print_uncaptured("NOT RUN: this kernel has no vxlan device\n");
     }
     is_there
 }
 
-/// The way to the target leads through a tunnel of the kernel, whose outer packets leave by the
+/// The route to the target uses a tunnel of the kernel, whose outer packets leave by the
 /// mirrored interface.
 #[test]
 fn copies_in_a_tunnel_over_the_mirrored_interface_are_not_mirrored_again() {
@@ -111,7 +112,7 @@ fn copies_in_a_tunnel_over_the_mirrored_interface_are_not_mirrored_again() {
         return;
     }
     let collector = Collector::listen(&lab.monitor, "10.97.0.2");
-    // The neighbours of the tunnel get to know each other before.
+    // Resolves the neighbours of the tunnel first.
     ping(&lab.host, "10.97.0.2", 999, 56);
     let mirror = Mirror::start(&lab.host, "-i m0 --target 10.97.0.2 --virtual-network-id 42");
     (0..PINGS).for_each(|number| ping(&lab.host, "10.99.1.2", number, 56));
@@ -120,12 +121,12 @@ fn copies_in_a_tunnel_over_the_mirrored_interface_are_not_mirrored_again() {
     ended.assert_no_loss();
     let is_ping = |frame: &[u8]| frame[23] == 1;
     assert_eq!(arrived.iter().filter(|one| is_ping(&one.inner)).count(), 2 * usize::from(PINGS));
-    // The tunnel's neighbours may ask for each other now and then.
+    // Neighbour resolution of the tunnel may send a few packets.
     assert!((40..=60).contains(&ended.count("mirrored")), "{}", ended.report);
     assert!(collector.end().len() <= 20);
 }
 
-/// An ordinary overlay on the mirrored interface is mirrored, whole.
+/// An ordinary overlay on the mirrored interface is mirrored completely.
 #[test]
 fn an_overlay_on_the_mirrored_interface_is_mirrored() {
     let Some(lab) = Lab::new("overlay") else { return };
@@ -153,7 +154,7 @@ fn reserved_marks(namespace: &Namespace) -> Vec<u32> {
     names.map(|hex| u32::from_str_radix(hex.trim(), 16).unwrap()).collect()
 }
 
-/// Datagrams of another program with a mark, to a port that is open at the monitor.
+/// Datagrams of another program with a mark, to an open port of the monitor.
 fn send_marked(lab: &Lab, mark: u32) {
     let far = lab.monitor.inside(|| UdpSocket::bind("10.99.1.2:5000").unwrap());
     let near = lab.host.inside(|| {

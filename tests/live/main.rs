@@ -1,7 +1,7 @@
-//! `run` in network namespaces: a host that is mirrored, a wire, and a monitor that judges.
+//! `run` in network namespaces: a mirrored host, a wire, and a monitor that checks the copies.
 //!
-//! Needs `ip`, `ethtool` and `setpriv`, and root or a user namespace in which it is root; says
-//! aloud when it cannot run.
+//! Needs `ip`, `ethtool` and `setpriv`, and root or a user namespace in which it is root; prints
+//! `NOT RUN:` otherwise.
 #![expect(
     clippy::indexing_slicing,
     clippy::panic,
@@ -29,7 +29,6 @@ mod loops;
 mod mirror;
 mod mtu;
 mod mutual_mirroring;
-mod namespace;
 mod order;
 mod recorder;
 mod reload;

@@ -1,4 +1,4 @@
-//! The program under test, running in a namespace.
+//! The program under test, in a namespace.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -7,12 +7,12 @@ use std::thread;
 
 use serde_json::Value;
 
-use crate::namespace::Namespace;
 use crate::waiting::{wait_for, wait_until};
+use testkit::namespace::Namespace;
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_traffic-mirror");
 
-/// A `traffic-mirror run` that is killed with the test, if it has not ended.
+/// A `traffic-mirror run` that is killed at the end of the test if it still runs.
 #[derive(Debug)]
 pub(crate) struct Mirror {
     child: Child,
@@ -20,7 +20,7 @@ pub(crate) struct Mirror {
     log_lines: Arc<Mutex<Vec<String>>>,
 }
 
-/// What it told at its end.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct RunResult {
     pub(crate) code: i32,
@@ -34,7 +34,7 @@ impl Mirror {
         Self::start_and_wait_for(namespace, words, "mirroring ")
     }
 
-    /// The same, and returns once it says so.
+    /// The same, and returns when it prints that it captures.
     pub(crate) fn start_and_wait_for(namespace: &Namespace, words: &str, says: &str) -> Self {
         Self::start_command(namespace.command(BINARY), words, says)
     }
@@ -48,7 +48,7 @@ impl Mirror {
         mirror
     }
 
-    /// The same below `timeout`, which is what `signal` reaches.
+    /// The same, started by `timeout`, to which `signal` sends.
     pub(crate) fn start_under_timeout(namespace: &Namespace, words: &str) -> Self {
         let mut command = namespace.command("timeout");
         command.args(["600", "setpriv", "--pdeathsig", "KILL", BINARY, "run", "--report", "json"]);
@@ -80,12 +80,12 @@ impl Mirror {
         self.log_lines.lock().unwrap().clone()
     }
 
-    /// How many lines it said with these words in them.
+    /// The number of log lines with these words.
     pub(crate) fn count_lines_with(&self, words: &str) -> usize {
         self.log_lines.lock().unwrap().iter().filter(|line| line.contains(words)).count()
     }
 
-    /// Waits until it has said these words in so many lines.
+    /// Waits until this number of log lines have these words.
     pub(crate) fn wait_for_lines(&self, words: &str, times: usize) {
         let what = format!("`{words}` said {times} times");
         wait_until(&what, || self.count_lines_with(words) >= times);
@@ -101,14 +101,14 @@ impl Mirror {
         assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
     }
 
-    /// Processor time so far, in hundredths of a second.
+    /// Processor time used, in hundredths of a second.
     pub(crate) fn processor_time(&self) -> u64 {
         let columns = self.stat();
         let time = |column: &String| column.parse::<u64>().unwrap();
         time(&columns[11]) + time(&columns[12])
     }
 
-    /// As in ps: `S` where it sleeps, `T` where it is stopped.
+    /// As in ps: `S` if it sleeps, `T` if it is stopped.
     pub(crate) fn state(&self) -> char {
         self.stat()[0].chars().next().unwrap()
     }
@@ -116,7 +116,7 @@ impl Mirror {
     /// /proc/PID/stat from its third column on: state first, utime and stime as the 12th and 13th.
     fn stat(&self) -> Vec<String> {
         let text = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
-        // The name before stands in brackets and may have spaces.
+        // The name before is in brackets and may have spaces.
         text.rsplit(')').next().unwrap().split_whitespace().map(str::to_owned).collect()
     }
 
@@ -133,7 +133,7 @@ impl Mirror {
         self.wait()
     }
 
-    /// Waits for its end, and holds its report to the law.
+    /// Waits for its end, and asserts that the counters of its report add up.
     pub(crate) fn wait(mut self) -> RunResult {
         let status = wait_for("the end of run", || self.child.try_wait().unwrap());
         let mut text = String::new();
@@ -170,14 +170,14 @@ impl RunResult {
         self.report["not_mirrored"][reason].as_u64().unwrap_or_default()
     }
 
-    /// It ended well and lost nothing.
+    /// Asserts that it ended with exit code 0 and lost nothing.
     pub(crate) fn assert_no_loss(&self) {
         assert_eq!(self.code, 0, "{:#?}", self.log_lines);
         assert_eq!(self.sum_of("dropped"), 0, "{} {:#?}", self.report, self.log_lines);
     }
 }
 
-/// Runs it where it must end by itself: exit code and its log.
+/// Runs it with arguments that it must reject; returns exit code and log.
 pub(crate) fn run_refused(mut command: Command, words: &str) -> (i32, String) {
     command.arg("run").args(words.split_whitespace());
     let mut mirror = Mirror::spawn(command);

@@ -1,16 +1,16 @@
-//! Routes that are too narrow for the copies: these are cut, and nothing is ever fragmented.
+//! Routes whose MTU is too small for the copies: copies are truncated and never fragmented.
 
 use crate::collector::{Collector, ReceivedCopy};
 use crate::lab::Lab;
 use crate::mirror::Mirror;
-use crate::namespace::Namespace;
 use crate::traffic::{IPV4, Pair};
 use crate::waiting::{pause, wait_until};
+use testkit::namespace::Namespace;
 
 /// A frame of 1514 bytes.
 const FULL: usize = 1_472;
 
-/// What VXLAN, UDP and IPv4 take of an MTU.
+/// Length of the VXLAN, UDP and IPv4 headers.
 const OUTER: usize = 36;
 
 #[test]
@@ -26,13 +26,13 @@ fn copies_are_truncated_to_the_current_mtu() {
     let arrived = collector.take_after(100);
     assert_eq!((of_len(&arrived, 1_500 - OUTER), of_len(&arrived, 142)), (50, 50));
 
-    // Narrower: from the next copy on, and that one is not lost either.
+    // A smaller MTU takes effect with the next copy, which is not lost.
     lab.host.ip("link set m0 mtu 1300\n");
     (0..50).for_each(|number| pair.send(number, FULL));
     let arrived = collector.take_after(50);
     assert_eq!((arrived.len(), of_len(&arrived, 1_300 - OUTER)), (50, 50));
 
-    // Wider: within a second or so. Each copy that arrives has the one length or the other.
+    // A larger MTU takes effect within about one second. Each copy has one of the two lengths.
     lab.host.ip("link set m0 mtu 1400\n");
     let mut sent = 0;
     wait_until("copies as long as the wider MTU", || {
@@ -59,7 +59,7 @@ fn of_len(arrived: &[ReceivedCopy], len: usize) -> usize {
     arrived.iter().filter(|one| one.inner.len() == len).count()
 }
 
-/// The route of the host carries the copies, and a router on the way does not.
+/// The route of the host has room for the copies, a router behind it does not.
 #[test]
 fn copies_are_truncated_to_the_path_mtu() {
     let Some(lab) = Lab::new("pmtu") else { return };

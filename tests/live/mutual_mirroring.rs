@@ -1,20 +1,21 @@
-//! Hosts whose mirrors send to each other: one datagram makes a few copies, and then it is quiet.
+//! Hosts that mirror to each other: one datagram causes a few copies, and then traffic stops.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use crate::mirror::Mirror;
-use crate::namespace::{Namespace, can_run, say};
 use crate::waiting::pause;
+use testkit::namespace::{Namespace, can_run};
+use testkit::print_uncaptured;
 
 /// A datagram between two mirrored hosts, and the ICMP error of its closed port, are each copied by
 /// both, and each of these copies by the other: 2 + 4 + 4. Each of the eight copies finds a closed
 /// port. A switch shows a few of them to a third host too. A storm would be thousands.
 const MAX_PACKETS: u64 = 40;
 
-/// It is quiet when nothing passed for this long.
+/// Traffic has stopped when no packet passed for this long.
 const QUIET_MS: u64 = 1_200;
 
-/// So often it is waited for; what passes then is a storm.
+/// Number of waits; traffic after these is a storm.
 const MAX_PAUSES: usize = 6;
 
 /// Hosts on one switch, each with a device `w0`, whose addresses end in 1, 2, 3 and so on.
@@ -30,7 +31,9 @@ impl Hosts {
         }
         let switch = Namespace::new(&format!("{test}-switch"));
         if !switch.command("tc").arg("-V").output().is_ok_and(|output| output.status.success()) {
-            say("NOT RUN: hosts that mirror to each other need tc, to limit a storm\n");
+            print_uncaptured(
+                "NOT RUN: hosts that mirror to each other need tc, to limit a storm\n",
+            );
             return None;
         }
         switch.ip("link add br0 type bridge mcast_snooping 0\nlink set br0 up\n");
@@ -51,7 +54,7 @@ impl Hosts {
                  addr add 10.5.0.{number}/24 dev w0\n\
                  addr add fd05::{number}/64 dev w0 nodad\n"
             ));
-            // Neighbours are known, so that none is asked for while packets are counted.
+            // Neighbours are static, so no ARP is counted.
             for other in (1..=count).filter(|other| *other != number) {
                 let mac = format!("lladdr 02:00:00:00:05:0{other} dev w0 nud permanent");
                 host.ip(&format!(
@@ -64,12 +67,12 @@ impl Hosts {
         Some(Self { hosts: hosts.collect(), _switch: switch })
     }
 
-    /// What all hosts received and sent so far.
+    /// How many packets all hosts have received and sent.
     fn packets(&self) -> u64 {
         self.hosts.iter().map(|host| host.packets("w0")).sum()
     }
 
-    /// What all hosts received and sent when it is quiet, or after a few seconds of a storm.
+    /// How many packets all hosts received and sent after traffic stopped, or after some seconds.
     fn packets_when_quiet(&self) -> u64 {
         let mut before = self.packets();
         for _ in 0..MAX_PAUSES {
@@ -107,7 +110,7 @@ impl Hosts {
     fn assert_quiet(&self, words: &[String]) {
         let (packets, nested) = self.one_datagram(words);
         assert!(packets <= MAX_PACKETS, "{packets} packets of one datagram: {words:?}");
-        // The datagram, its two copies and the copies of these: the mirrors did mirror.
+        // The datagram, its two copies and the copies of these: the mirrors worked.
         assert!(packets >= 4 && nested >= 1, "{packets} packets, {nested} nested: {words:?}");
     }
 }
@@ -132,7 +135,7 @@ fn two_hosts_that_mirror_to_each_other_stop_looping() {
     }
 }
 
-/// The inner copy is cut within its Ethernet, IP, UDP or VXLAN header, or behind these.
+/// The inner copy is truncated within its Ethernet, IP, UDP or VXLAN header, or after these.
 #[test]
 fn copies_truncated_to_a_few_bytes_stop_looping() {
     let Some(hosts) = Hosts::new("short", 2) else { return };

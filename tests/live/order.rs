@@ -1,7 +1,6 @@
-//! Copies of many flows arrive in the order in which their frames passed, and few descriptors are
-//! enough for many targets.
+//! Copies of many flows arrive in the order of their frames, and many targets need few descriptors.
 
-use std::fmt::Write as _;
+use testkit::config::{filter, network_interface, session, target};
 
 use crate::collector::Collector;
 use crate::lab::Lab;
@@ -22,7 +21,7 @@ fn copies_of_many_flows(lab: &Lab, words: &str) -> Vec<u32> {
     let mut sent = 0;
     for round in 0..ROUNDS {
         for (flow, pair) in (0..).zip(&pairs) {
-            // Two lengths, so that there is something to gather; many at once, so that bursts form.
+            // Two lengths, so that copies can be gathered; many at once, so that bursts form.
             let len = if (round + flow) % 3 == 0 { 900 } else { 60 };
             pair.generator.send(&numbered(sent, len)).unwrap();
             sent += 1;
@@ -55,29 +54,18 @@ fn descriptors_do_not_grow_with_targets_and_ports() {
     const TARGETS: usize = 40;
     let Some(lab) = Lab::new("few") else { return };
     let collector = Collector::listen(&lab.monitor, "0.0.0.0");
-    let mut text = String::from(
-        "[[network_interface]]\nnetwork_interface_id = \"eni-1\"\ndevice = \"h0\"\n\
-         private_ip_addresses = [\"10.98.1.2\"]\n",
-    );
-    for target in 0..TARGETS {
-        lab.monitor.ip(&format!("addr add 10.99.1.{}/24 dev v0\n", 100 + target));
-        write!(
-            text,
-            "[[traffic_mirror_target]]\ntraffic_mirror_target_id = \"t{target}\"\n\
-             address = \"10.99.1.{}\"\n\
-             [[traffic_mirror_filter]]\ntraffic_mirror_filter_id = \"f{target}\"\n\
-             [[traffic_mirror_filter.rule]]\ntraffic_direction = \"ingress\"\nrule_number = 1\n\
-             rule_action = \"accept\"\nsource_cidr_block = \"0.0.0.0/0\"\n\
-             destination_cidr_block = \"0.0.0.0/0\"\nprotocol = 17\n\
-             destination_port_range = {{ from_port = {port}, to_port = {port} }}\n\
-             [[traffic_mirror_session]]\nnetwork_interface_id = \"eni-1\"\n\
-             traffic_mirror_target_id = \"t{target}\"\ntraffic_mirror_filter_id = \"f{target}\"\n\
-             session_number = {number}\nvirtual_network_id = {number}\n",
-            100 + target,
-            port = 2000 + target,
-            number = target + 1,
-        )
-        .unwrap();
+    let fields = "device = \"h0\"\nprivate_ip_addresses = [\"10.98.1.2\"]";
+    let mut text = network_interface("eni-1", fields);
+    for number in 0..TARGETS {
+        lab.monitor.ip(&format!("addr add 10.99.1.{}/24 dev v0\n", 100 + number));
+        let (target_id, filter_id) = (format!("t{number}"), format!("f{number}"));
+        text += &target(&target_id, &format!("10.99.1.{}", 100 + number));
+        text += &filter(&filter_id, &["ingress"]);
+        let port = 2000 + number;
+        text += "protocol = 17\n";
+        text += &format!("destination_port_range = {{ from_port = {port}, to_port = {port} }}\n");
+        text += &session(number + 1, "eni-1", &target_id, &filter_id);
+        text += &format!("virtual_network_id = {}\n", number + 1);
     }
     let path = lab.put("many.toml", &text);
     let mirror = Mirror::start(&lab.host, &format!("--config {path}"));

@@ -1,7 +1,7 @@
-//! Records the frames that pass a device, by a plain packet socket.
+//! Records the frames that pass a device, with a packet socket.
 //!
-//! The socket hears all devices of the namespace, as one that is not bound does; the kernel's
-//! filter leaves those of one device.
+//! The socket is not bound and receives from all devices of the namespace; a kernel filter accepts
+//! those of one device.
 
 use std::io::Read;
 use std::mem::MaybeUninit;
@@ -13,7 +13,8 @@ use std::time::Duration;
 use rustix::net::sockopt::set_socket_recv_buffer_size_force;
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 
-use crate::namespace::{Namespace, say};
+use testkit::namespace::Namespace;
+use testkit::print_uncaptured;
 
 /// `ETH_P_ALL` of `linux/if_ether.h`.
 const ALL_PROTOCOLS: u16 = 3;
@@ -21,10 +22,10 @@ const ALL_PROTOCOLS: u16 = 3;
 /// `SKF_AD_OFF` and `SKF_AD_IFINDEX` of `linux/filter.h`.
 const INTERFACE_INDEX: u32 = 0xffff_f000 + 8;
 
-/// Room for all that waits, so that a busy machine loses nothing.
+/// Room for all queued frames, so that a busy machine loses none.
 pub(crate) const RECEIVE_BUFFER_LEN: usize = 256 << 20;
 
-/// As much as one packet can be.
+/// The longest packet.
 pub(crate) const MAX_FRAME_LEN: usize = 1 << 17;
 
 /// A thread that records.
@@ -35,7 +36,7 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// From now on.
+    /// Starts to record.
     pub(crate) fn start(namespace: &Namespace, device: &str) -> Self {
         let index = namespace.index_of(device);
         let socket = namespace.inside(|| {
@@ -44,7 +45,7 @@ impl Recorder {
         });
         socket.attach_filter(&interface_filter(index)).unwrap();
         enlarge_receive_buffer(&socket);
-        // What came of other devices before the filter was there.
+        // Frames of other devices that arrived before the filter was attached.
         socket.set_nonblocking(true).unwrap();
         while socket.recv(&mut [MaybeUninit::uninit()]).is_ok() {}
         socket.set_nonblocking(false).unwrap();
@@ -55,7 +56,7 @@ impl Recorder {
         Self { is_over, thread: Some(thread) }
     }
 
-    /// All frames that passed, in their order.
+    /// All frames that passed, in order.
     pub(crate) fn end(mut self) -> Vec<Vec<u8>> {
         self.is_over.store(true, Ordering::Release);
         self.thread.take().unwrap().join().unwrap()
@@ -68,16 +69,16 @@ impl Drop for Recorder {
     }
 }
 
-/// The force of root, or as much as there may be without it: root of a user namespace is bound by
-/// `net.core.rmem_max`.
+/// Enlarges the receive buffer beyond the limit if root may do so. Root of a user namespace is
+/// limited by `net.core.rmem_max`.
 pub(crate) fn enlarge_receive_buffer(socket: &Socket) {
     if set_socket_recv_buffer_size_force(socket, RECEIVE_BUFFER_LEN).is_err() {
         socket.set_recv_buffer_size(RECEIVE_BUFFER_LEN).unwrap();
     }
 }
 
-/// So many bytes, or as many as cannot overflow a buffer that `enlarge_receive_buffer` makes, even
-/// where its reader does not run at all. The first call says so where they are fewer.
+/// Returns `len`, or the number of bytes that fit into a buffer of `enlarge_receive_buffer` even if
+/// its reader does not run. The first call prints a line if these are fewer.
 ///
 /// The kernel counts the memory that frames take, up to four times their length, and a test sends
 /// up to four times this amount.
@@ -88,7 +89,7 @@ pub(crate) fn len_that_fits(len: usize) -> usize {
         enlarge_receive_buffer(&socket);
         let room = socket.recv_buffer_size().unwrap();
         if room < RECEIVE_BUFFER_LEN {
-            say(&format!(
+            print_uncaptured(&format!(
                 "receive buffers of this user end at {room} bytes (net.core.rmem_max): tests send \
                  at most {} bytes at a time\n",
                 room / 16
@@ -104,7 +105,7 @@ fn record(socket: &Socket, is_over: &AtomicBool) -> Vec<Vec<u8>> {
     let mut frames = Vec::new();
     let mut room = vec![0; MAX_FRAME_LEN];
     loop {
-        // Asked first: what passed before the end is still read.
+        // Read the flag first: frames that passed before the end are still read.
         let last = is_over.load(Ordering::Acquire);
         match (&*socket).read(&mut room) {
             Ok(len) => frames.push(room[..len].to_vec()),

@@ -1,9 +1,11 @@
-//! Reloads under load: each packet is mirrored by the one configuration or the other, never by
-//! both or none, and a broken configuration changes nothing.
+//! Reloads under load: each packet is mirrored by exactly one configuration, and an invalid
+//! configuration changes nothing.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+
+use testkit::config::one_session;
 
 use crate::collector::{Collector, ReceivedCopy, by_network};
 use crate::lab::Lab;
@@ -14,38 +16,12 @@ use crate::waiting::pause;
 const RELOADS: u32 = 1_000;
 
 fn config(virtual_network_id: u32) -> String {
-    format!(
-        r#"
-[[network_interface]]
-network_interface_id = "eni-1"
-device = "h0"
-
-[[traffic_mirror_target]]
-traffic_mirror_target_id = "tmt-1"
-address = "10.99.1.2"
-
-[[traffic_mirror_session]]
-traffic_mirror_session_id = "tms-{virtual_network_id}"
-network_interface_id = "eni-1"
-traffic_mirror_target_id = "tmt-1"
-traffic_mirror_filter_id = "tmf-1"
-session_number = 1
-virtual_network_id = {virtual_network_id}
-
-[[traffic_mirror_filter]]
-traffic_mirror_filter_id = "tmf-1"
-
-[[traffic_mirror_filter.rule]]
-traffic_direction = "ingress"
-rule_number = 10
-rule_action = "accept"
-source_cidr_block = "0.0.0.0/0"
-destination_cidr_block = "0.0.0.0/0"
-"#
-    )
+    let session = one_session("device = \"h0\"", "10.99.1.2", &["ingress"]);
+    let id = format!("traffic_mirror_session_id = \"tms-{virtual_network_id}\"");
+    format!("{session}{id}\nvirtual_network_id = {virtual_network_id}\n")
 }
 
-/// Puts a configuration in the place of the one before, as an editor does.
+/// Replaces the configuration by rename, as an editor does.
 fn replace(lab: &Lab, text: &str) -> String {
     let new = lab.put("mirror.toml.new", text);
     let path = lab.folder.path().join("mirror.toml");
@@ -79,7 +55,7 @@ fn each_packet_is_mirrored_once_during_reloads() {
         mirror.count_lines_with("configuration reloaded")
     );
 
-    // The last one stays in force when the next one is wrong, and the one after it is taken.
+    // An invalid configuration leaves the last one in force; the next valid one is accepted.
     let in_force = config(42 + (RELOADS - 1) % 2);
     for wrong in ["traffic", &in_force.replace("10.99.1.2", "10.99.1.2.3"), &no_device(&in_force)] {
         let times = mirror.count_lines_with("the configuration is wrong");
@@ -93,7 +69,7 @@ fn each_packet_is_mirrored_once_during_reloads() {
     replace(&lab, &config(44));
     mirror.signal("-HUP");
     mirror.wait_for_lines("configuration reloaded", times + 1);
-    // The letter is there; a worker opens it between two bursts.
+    // The command is sent; a worker applies it between two bursts.
     pause(200);
     (0..10).for_each(|number| pair.send(number, 200));
     assert_eq!(by_network(&collector.take_after(10)), [(44, 10)].into());
@@ -106,7 +82,7 @@ fn no_device(config: &str) -> String {
     config.replace("\"h0\"", "\"h1\"")
 }
 
-/// As fast as the other end takes them; how many there were.
+/// Sends as fast as the receiver reads; returns the number of datagrams.
 fn send_until(pair: &Pair, is_over: &AtomicBool) -> u32 {
     let mut number = 0;
     while !is_over.load(Ordering::Acquire) {

@@ -1,4 +1,4 @@
-//! What is typed behind `run`: other namespaces, several workers, busy polling, and mistakes.
+//! Options of `run`: other namespaces, several workers, busy polling, and mistakes.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +6,9 @@ use crate::collector::{Collector, ReceivedCopy, inner_frames};
 use crate::frames::{assert_same, of_a_test};
 use crate::lab::Lab;
 use crate::mirror::{BINARY, Mirror, run_refused};
-use crate::namespace::Namespace;
 use crate::recorder::Recorder;
 use crate::traffic::{IPV4, Pair, number_of};
+use testkit::namespace::Namespace;
 
 const RUN: &str = "-i h0 --target 10.99.1.2 --virtual-network-id 42";
 const FLOWS: u16 = 16;
@@ -23,7 +23,7 @@ fn numbers_by_flow<'f>(frames: impl Iterator<Item = &'f Vec<u8>>) -> BTreeMap<Ve
     flows
 }
 
-/// Many flows both ways at once; each arrives whole and in order, from one source port.
+/// Many flows in both directions at once; each arrives complete and in order, from one source port.
 fn flows_keep_their_order(lab: &Lab, mirror: Mirror, collector: Collector) {
     let pairs: Vec<Pair> =
         (0..FLOWS).map(|flow| Pair::new(lab, IPV4, (4_000 + flow, 2_000 + flow))).collect();
@@ -125,7 +125,7 @@ fn a_missing_capture_capability_is_an_error() {
     assert!(log_lines.contains("CAP_NET_RAW"), "{log_lines}");
 }
 
-/// What `Namespace` counts is what passed: the judge is judged.
+/// Checks the counters of `Namespace`, on which other tests rely.
 #[test]
 fn the_test_network_counts_the_frames_that_pass() {
     let Some(lab) = Lab::new("lab") else { return };

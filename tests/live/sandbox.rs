@@ -1,4 +1,4 @@
-//! What a run cannot do: capabilities that it gave up, and the sandbox that it is in.
+//! What a run cannot do: the capabilities that it dropped, and its sandbox.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -6,8 +6,9 @@ use std::os::unix::fs::symlink;
 use crate::collector::Collector;
 use crate::lab::Lab;
 use crate::mirror::Mirror;
-use crate::namespace::say;
 use crate::traffic::{IPV4, Pair};
+use testkit::config::one_session;
+use testkit::print_uncaptured;
 
 /// `CAP_NET_RAW` of `linux/capability.h`.
 const NET_RAW: u64 = 1 << 13;
@@ -42,7 +43,7 @@ fn no_thread_keeps_the_capability_to_enter_a_namespace() {
     let words = "-i h0 --target 10.99.1.1 --virtual-network-id 42 --netns";
     let mirror = Mirror::start(&lab.monitor, &format!("{words} {name}"));
     assert_only_net_raw(&mirror);
-    // The device is opened once more after the rights are gone, in the namespace.
+    // The device is opened again in the namespace after the capability is dropped.
     lab.host.ip("link del h0\n");
     mirror.wait_for_lines("h0 no longer exists", 1);
     lab.connect_host();
@@ -58,33 +59,22 @@ fn no_thread_keeps_the_capability_to_enter_a_namespace() {
 fn is_enforced(mirror: &Mirror) -> bool {
     let is_enforced = mirror.count_lines_with("no sandbox") == 0;
     if !is_enforced {
-        say("NOT RUN: the kernel does not enforce the sandbox\n");
+        print_uncaptured("NOT RUN: the kernel does not enforce the sandbox\n");
     }
     is_enforced
 }
 
-const CONFIG: &str = r#"
-[[network_interface]]
-network_interface_id = "eni-1"
-device = "h0"
-[[traffic_mirror_target]]
-traffic_mirror_target_id = "tmt-1"
-address = "10.99.1.2"
-[[traffic_mirror_session]]
-network_interface_id = "eni-1"
-traffic_mirror_target_id = "tmt-1"
-traffic_mirror_filter_id = "tmf-1"
-session_number = 1
-[[traffic_mirror_filter]]
-traffic_mirror_filter_id = "tmf-1"
-"#;
+/// A session whose filter has no rule.
+fn config() -> String {
+    one_session("device = \"h0\"", "10.99.1.2", &[])
+}
 
 #[test]
 fn a_configuration_symlink_cannot_be_redirected_after_the_start() {
     let Some(lab) = Lab::new("confined") else { return };
     fs::create_dir(lab.folder.path().join("conf")).unwrap();
-    let path = lab.put("conf/mirror.toml", CONFIG);
-    let secret = lab.put("secret.toml", CONFIG);
+    let path = lab.put("conf/mirror.toml", &config());
+    let secret = lab.put("secret.toml", &config());
     for (option, times) in [("", 0), ("--no-sandbox", 1)] {
         let words = format!("--config {path} --metrics 0.0.0.0:0 {option}");
         let mirror = Mirror::start(&lab.host, &words);
@@ -100,8 +90,8 @@ fn a_configuration_symlink_cannot_be_redirected_after_the_start() {
         }
         let warning = "every host that reaches it can read the names";
         assert_eq!(mirror.count_lines_with(warning), 1, "{:#?}", mirror.log_lines());
-        // A file that takes the place of the old one is read, also through a link in the folder.
-        lab.put("conf/next.toml", CONFIG);
+        // A file that replaces the old one is read, also through a link in the folder.
+        lab.put("conf/next.toml", &config());
         fs::remove_file(&path).unwrap();
         symlink("next.toml", &path).unwrap();
         mirror.signal("-HUP");
@@ -122,6 +112,6 @@ fn a_configuration_symlink_cannot_be_redirected_after_the_start() {
         }
         mirror.end().assert_no_loss();
         fs::remove_file(&path).unwrap();
-        lab.put("conf/mirror.toml", CONFIG);
+        lab.put("conf/mirror.toml", &config());
     }
 }

@@ -1,11 +1,11 @@
-//! Rules, directions and several sessions: what arrives, what is told, and what the kernel counted.
+//! Rules, directions and several sessions: the copies, the report, and the counters of the kernel.
 
 use crate::collector::{Collector, by_network};
 use crate::lab::Lab;
 use crate::mirror::Mirror;
 use crate::traffic::{IPV4, Pair, ping};
 
-/// Session 1 takes inbound UDP except to port 2000; session 2 that, and outbound UDP.
+/// Session 1 accepts ingress UDP except to port 2000. Session 2 accepts the rest and egress UDP.
 const CONFIG: &str = r#"
 [[network_interface]]
 network_interface_id = "eni-1"
@@ -115,6 +115,6 @@ fn each_session_mirrors_its_own_frames_as_reported() {
         let target = &ended.report["targets"][place];
         assert_eq!((&target["address"], &target["mirrored"]), (&(*address).into(), &50.into()));
     }
-    assert_eq!(ended.not_mirrored("no_session_matched"), 14, "pings are nobody's");
+    assert_eq!(ended.not_mirrored("no_session_matched"), 14, "no session accepts pings");
     assert_eq!(ended.count("received"), passed, "the kernel counted the same: {}", ended.report);
 }

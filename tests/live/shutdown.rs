@@ -1,4 +1,4 @@
-//! The end: what came in before SIGTERM leaves before the program does.
+//! Shutdown: frames that arrive before SIGTERM are sent before the program ends.
 
 use crate::collector::Collector;
 use crate::lab::Lab;
@@ -9,11 +9,11 @@ use crate::waiting::{pause, wait_until};
 
 const BURST: usize = 5_000;
 
-/// In bytes.
+/// Length in bytes.
 const DATAGRAM_LEN: usize = 1_000;
 
-/// The program is stopped while a burst comes in, so that all of it waits when the end is asked
-/// for.
+/// The program is stopped while a burst arrives, so that all of it is in the ring at the signal
+/// to end.
 fn assert_drained_by(test: &str, signal: &str, words: &str) {
     let Some(lab) = Lab::new(test) else { return };
     let collector = Collector::listen(&lab.monitor, "10.99.1.2");
@@ -71,7 +71,7 @@ fn every_run_under_timeout_prints_its_report() {
     }
 }
 
-/// All signals wait until the process goes on, so they come at one time.
+/// The process is stopped, so all signals are delivered together when it continues.
 #[test]
 fn simultaneous_signals_stop_a_run_once() {
     let Some(lab) = Lab::new("signals") else { return };

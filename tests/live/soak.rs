@@ -1,12 +1,12 @@
-//! A long run: its memory stays as it is. `TM_SOAK_SECONDS` says how long.
+//! A long run whose memory must not grow. `TM_SOAK_SECONDS` sets its length.
 
 use crate::collector::Collector;
 use crate::lab::Lab;
 use crate::mirror::Mirror;
-use crate::namespace::say;
 use crate::traffic::{IPV4, Pair};
+use testkit::print_uncaptured;
 
-/// What allocators and counters may take beyond what they took at the start, in KiB.
+/// Allowed growth for allocators and counters since the start, in KiB.
 const SLACK_KIB: u64 = 2_048;
 
 const ROUND: u32 = 200;
@@ -15,7 +15,7 @@ const ROUND: u32 = 200;
 fn memory_does_not_grow() {
     let seconds = std::env::var("TM_SOAK_SECONDS").ok().and_then(|text| text.parse().ok());
     let Some(seconds) = seconds.filter(|seconds| *seconds > 0) else {
-        return say("NOT RUN: the soak test wants TM_SOAK_SECONDS\n");
+        return print_uncaptured("NOT RUN: the soak test wants TM_SOAK_SECONDS\n");
     };
     let Some(lab) = Lab::new("soak") else { return };
     let collector = Collector::listen(&lab.monitor, "10.99.1.2");
@@ -46,7 +46,7 @@ fn memory_does_not_grow() {
     assert_eq!(ended.count("mirrored") + ended.sum_of("dropped"), sent);
 }
 
-/// A time to come.
+/// The end of the test.
 struct Deadline(std::time::Instant);
 
 #[expect(clippy::disallowed_methods, reason = "a soak test is as long as it was told to be")]

@@ -1,5 +1,5 @@
-//! A tap device that the test feeds as the guest of a virtual machine would: frames with any
-//! segmentation offload, those that a packet ring cannot describe among them.
+//! A tap device that the test writes to as the guest of a virtual machine does: frames with any
+//! segmentation offload, including those that a packet ring cannot describe.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -8,9 +8,10 @@ use std::process::{Child, ChildStdout, Stdio};
 use crate::collector::{Collector, inner_frames};
 use crate::lab::Lab;
 use crate::mirror::{Mirror, RunResult};
-use crate::namespace::{Namespace, say};
 use crate::traffic::number_of;
 use crate::waiting::pause;
+use testkit::namespace::Namespace;
+use testkit::print_uncaptured;
 
 /// `VIRTIO_NET_HDR_GSO_*` of `linux/virtio_net.h`.
 const TCP_V4: u8 = 1;
@@ -19,17 +20,17 @@ const UDP_SEGMENTS: u8 = 5;
 
 const DEVICE: &str = "tap0";
 
-/// The ring has room for all frames of a test, so that none of them is lost for want of it.
+/// The ring has room for all frames of a test, so none is lost.
 const RUN: &str = "-i tap0 --target 10.99.1.2 --virtual-network-id 42 --ring-size 128MiB";
 
-/// A tap device and the program that feeds it.
+/// A tap device and the program that writes to it.
 struct Tap {
     feeder: Child,
     answers: BufReader<ChildStdout>,
 }
 
 impl Tap {
-    /// None, said aloud, where there can be no tap device.
+    /// None if no tap device can be created; prints `NOT RUN:` then.
     fn new(namespace: &Namespace) -> Option<Self> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/tap_feeder.py");
         let mut command = namespace.command("python3");
@@ -39,7 +40,7 @@ impl Tap {
         let mut tap = Self { feeder, answers };
         let answer = tap.answer();
         if answer != "up" {
-            say(&format!(
+            print_uncaptured(&format!(
                 "NOT RUN: tests with a tap device need python3 and /dev/net/tun {answer}\n"
             ));
             return None;
@@ -54,7 +55,7 @@ impl Tap {
         line.trim_end().to_owned()
     }
 
-    /// Writes frames, and pauses for so many milliseconds behind each so many of them.
+    /// Writes frames, with a pause (milliseconds) after each group.
     fn feed(&mut self, records: &[Vec<u8>], (each, milliseconds): (usize, u64)) {
         for burst in records.chunks(each) {
             let mut bytes = Vec::new();
@@ -106,8 +107,8 @@ fn record(number: u32, gso: (u8, u16), payload_len: usize) -> Vec<u8> {
     record
 }
 
-/// How frames are fed: how many, each how many of them is UFO, and how many go at once, with a
-/// pause of so many milliseconds behind.
+/// How frames are written: their number, every how many is UFO, and the size of a group, with a
+/// pause in milliseconds after it.
 #[derive(Clone, Copy)]
 struct Feed {
     frames: u32,
@@ -121,8 +122,8 @@ impl Feed {
     }
 }
 
-/// Each frame is accounted for: those that the ring cannot describe under their own cause, and all
-/// others are mirrored in the order in which they came.
+/// Each frame is counted: those that the ring cannot describe under their own cause, and all
+/// others as mirrored, in the order of arrival.
 fn assert_empty_slots_are_skipped(test: &str, feed: Feed) {
     let Some(lab) = Lab::new(test) else { return };
     let Some(mut tap) = Tap::new(&lab.host) else { return };
@@ -180,8 +181,8 @@ fn occasional_empty_slots_lose_no_other_frame() {
     );
 }
 
-/// What a guest writes is cut like any super-frame where its segment size is one that network
-/// stacks use, and is counted once where it is not.
+/// A super-frame of a guest is segmented like any other if network stacks use its segment
+/// size, and is counted once if they do not.
 #[test]
 fn the_number_of_copies_of_one_frame_is_bounded() {
     let Some(lab) = Lab::new("tap-bound") else { return };

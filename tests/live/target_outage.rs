@@ -1,4 +1,4 @@
-//! Targets that go away: the mirror goes on, counts, and is heard again when they are back.
+//! Targets that disappear: mirroring continues, losses are counted, and copies arrive again later.
 
 use crate::collector::Collector;
 use crate::lab::Lab;
@@ -6,7 +6,7 @@ use crate::mirror::Mirror;
 use crate::traffic::{IPV4, Pair};
 use crate::waiting::{pause, wait_until};
 
-/// A target that comes and goes.
+/// A target that disappears and returns.
 struct TargetOutageTest {
     lab: Lab,
     mirror: Mirror,
@@ -29,7 +29,7 @@ impl TargetOutageTest {
         }
     }
 
-    /// Copies arrive again; and once they do, each of them.
+    /// Copies arrive again, and from then on all of them.
     fn assert_copies_arrive(&mut self) {
         let collector = Collector::listen(&self.lab.monitor, "10.99.1.2");
         wait_until("a copy", || {
@@ -43,7 +43,7 @@ impl TargetOutageTest {
         assert_eq!(collector.take_after(100).len(), 100);
     }
 
-    /// While nobody hears it the mirror does not mind.
+    /// The mirror continues while no target receives its copies.
     fn assert_keeps_running(&mut self) {
         for _ in 0..10 {
             self.send(20);
@@ -56,11 +56,11 @@ impl TargetOutageTest {
 #[test]
 fn copies_reach_a_target_again_after_an_outage() {
     let Some(mut setup) = TargetOutageTest::new("target") else { return };
-    // Nobody listens: ICMP says so.
+    // No process listens, which ICMP reports.
     setup.assert_keeps_running();
     setup.mirror.wait_for_lines("refuses copies: no program listens on that port", 1);
     setup.assert_copies_arrive();
-    // Once nothing came back for some seconds, while copies were sent.
+    // After no error arrived for some seconds while copies were sent.
     let collector = Collector::listen(&setup.lab.monitor, "10.99.1.2");
     wait_until("the recovery", || {
         setup.send(1);
@@ -73,14 +73,14 @@ fn copies_reach_a_target_again_after_an_outage() {
     setup.lab.monitor.ip("link set v0 up\n");
     setup.assert_copies_arrive();
 
-    // No neighbour has the address any more.
+    // No neighbour has the address.
     setup.lab.monitor.ip("addr del 10.99.1.2/24 dev v0\n");
     setup.lab.host.ip("neigh flush dev m0\n");
     setup.assert_keeps_running();
     setup.lab.monitor.ip("addr add 10.99.1.2/24 dev v0\n");
     setup.assert_copies_arrive();
 
-    // No route leads there.
+    // There is no route.
     setup.lab.host.ip("link set m0 down\n");
     setup.assert_keeps_running();
     setup.lab.host.ip("link set m0 up\n");

@@ -8,10 +8,10 @@ use crate::lab::Lab;
 use crate::mirror::Mirror;
 use crate::traffic::{IPV4, Pair};
 
-/// The interface that stands for the monitor.
+/// The interface of the monitor.
 const MONITOR: &str = "eni-0f000000000000001";
 
-/// The interface that stands for the device of the host.
+/// The interface of the device of the host.
 const HOST: &str = "eni-0f000000000000002";
 
 #[test]

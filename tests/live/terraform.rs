@@ -1,8 +1,8 @@
-//! The EC2 endpoint and Terraform: what is applied mirrors, and no plan sees a difference then.
+//! The EC2 endpoint with Terraform: applied resources mirror, and a plan then has no difference.
 //!
 //! Needs `terraform` (1.5 or newer) and a folder with `registry.terraform.io/hashicorp/aws`, as
-//! `terraform providers mirror` makes one: one of `MIRRORS`, or the one that the variable
-//! `TERRAFORM_MIRROR` names. The namespace of the test has no way to a registry.
+//! `terraform providers mirror` makes it: one of `MIRRORS`, or the value of the variable
+//! `TERRAFORM_MIRROR`. The namespace of the test cannot reach a registry.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,32 +13,34 @@ use crate::collector::{Collector, by_network};
 use crate::endpoint::Client;
 use crate::lab::Lab;
 use crate::mirror::Mirror;
-use crate::namespace::say;
 use crate::traffic::{IPV4, Pair};
+use testkit::print_uncaptured;
 
 const ENDPOINT: &str = "127.0.0.1:4566";
 const MIRRORS: [&str; 3] =
     ["/opt/tf-plugins", "/usr/local/share/terraform/plugins", "/usr/share/terraform/plugins"];
 /// How many resources `tests/clients/terraform` has.
 const RESOURCES: usize = 6;
-/// The exit code of `plan -detailed-exitcode` where nothing is to be done.
+/// The exit code of `plan -detailed-exitcode` if there is no difference.
 const CLEAN: i32 = 0;
 const DONE: i32 = 0;
 
-/// A folder with the configuration, and whom `terraform` speaks to from there.
+/// A folder with the configuration, and the endpoint that `terraform` uses.
 struct Terraform<'a> {
     lab: &'a Lab,
     folder: PathBuf,
 }
 
 impl<'a> Terraform<'a> {
-    /// None, said aloud, where it is not installed.
+    /// None if it is not installed; prints `NOT RUN:` then.
     fn new(lab: &'a Lab) -> Option<Self> {
         let runs = Command::new("terraform").arg("version").output();
         let mirror = mirror_of_provider();
         let Some(mirror) = mirror.filter(|_| runs.is_ok_and(|output| output.status.success()))
         else {
-            say("NOT RUN: terraform and a mirror with its AWS provider are not installed\n");
+            print_uncaptured(
+                "NOT RUN: terraform and a mirror with its AWS provider are not installed\n",
+            );
             return None;
         };
         let folder = lab.folder.path().join("terraform");
@@ -54,11 +56,11 @@ impl<'a> Terraform<'a> {
         Some(terraform)
     }
 
-    /// One command in a stage of the configuration; what it prints.
+    /// Runs a command in a stage of the configuration; returns its output.
     fn run(&self, stage: u32, words: &str, code: i32) -> String {
         let mut command = self.lab.host.command("terraform");
         let outer = std::env::vars().map(|(name, _)| name);
-        // Whoever runs the test has profiles and plugins of their own.
+        // Profiles and plugins of the user must have no effect.
         for name in outer.filter(|name| name.starts_with("AWS_") || name.starts_with("TF_")) {
             command.env_remove(name);
         }
@@ -78,14 +80,14 @@ impl<'a> Terraform<'a> {
         printed
     }
 
-    /// Applies it; then another plan has nothing to do. What is said to have been done.
+    /// Applies it and asserts that another plan has no difference. Returns the summary.
     fn apply(&self, stage: u32, did: &str) {
         let printed = self.run(stage, "apply -input=false -no-color -auto-approve", DONE);
         assert!(printed.contains(&format!("Resources: {did}.")), "{printed}");
         self.run(stage, "plan -input=false -no-color -detailed-exitcode", CLEAN);
     }
 
-    /// Forgets all that it made, and says by which ids it is to be found again.
+    /// Removes all resources from the state and returns their ids for import.
     fn forget(&self) {
         let ids: Value = serde_json::from_str(&self.run(2, "output -json ids", DONE)).unwrap();
         let ids = ids.as_object().unwrap();
@@ -97,7 +99,7 @@ impl<'a> Terraform<'a> {
     }
 }
 
-/// The folder that the AWS provider is in.
+/// The folder with the AWS provider.
 fn mirror_of_provider() -> Option<String> {
     let named = std::env::var("TERRAFORM_MIRROR").ok();
     let mut folders = named.into_iter().chain(MIRRORS.map(str::to_owned));
@@ -119,7 +121,7 @@ fn terraform_applies_changes_imports_and_destroys() {
 
     terraform.apply(1, "6 added, 0 changed, 0 destroyed");
     (0..10).for_each(|number| pair.send(number, 100));
-    // What leaves is accepted in the second stage only.
+    // Egress is accepted in the second stage only.
     (0..10).for_each(|number| pair.answer(number, 100));
     assert_eq!(by_network(&collector.take_after(10)), [(41, 10)].into());
 

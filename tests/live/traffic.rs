@@ -1,4 +1,4 @@
-//! Traffic between the generator and the host, made with plain sockets of their namespaces.
+//! Traffic between generator and host, sent with plain sockets in their namespaces.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -8,16 +8,16 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::lab::Lab;
-use crate::namespace::Namespace;
 use crate::recorder::{enlarge_receive_buffer, len_that_fits};
+use testkit::namespace::Namespace;
 
-/// How long a socket waits for what must come.
+/// How long a socket waits for an expected packet.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// So little is under way at once that no queue of the lab overflows.
+/// Few enough packets in flight that no queue of the lab overflows.
 const WINDOW: usize = 64 << 10;
 
-/// The generator's and the host's address.
+/// The addresses of generator and host.
 pub(crate) const IPV4: (&str, &str) = ("10.98.1.1", "10.98.1.2");
 pub(crate) const IPV6: (&str, &str) = ("fd98::1", "fd98::2");
 
@@ -25,8 +25,8 @@ fn at(address: &str, port: u16) -> SocketAddr {
     SocketAddr::new(address.parse::<IpAddr>().unwrap(), port)
 }
 
-/// A connection from the generator to the host, and so many bytes each way at the same time, or as
-/// many as those who record them have room for.
+/// Opens a connection from the generator to the host and sends `len` bytes each way at once, or as
+/// many as the recorders have room for.
 pub(crate) fn tcp(lab: &Lab, (_, host): (&str, &str), len: usize) {
     let len = len_that_fits(len);
     let address = at(host, 5001);
@@ -55,8 +55,8 @@ pub(crate) fn tcp(lab: &Lab, (_, host): (&str, &str), len: usize) {
     });
 }
 
-/// So many connections at once from the generator to the host, each with so many bytes, as fast as
-/// they go.
+/// Opens `count` connections from the generator to the host at once, and sends `len` bytes on each
+/// as fast as possible.
 pub(crate) fn streams(lab: &Lab, (_, host): (&str, &str), count: usize, len: usize) {
     let address = at(host, 5002);
     let listener = lab.host.inside(|| TcpListener::bind(address).unwrap());
@@ -74,7 +74,7 @@ pub(crate) fn streams(lab: &Lab, (_, host): (&str, &str), count: usize, len: usi
     });
 }
 
-/// Bytes that are nowhere the same for long.
+/// Bytes without long repetitions.
 fn send_stream(mut stream: &TcpStream, len: usize) {
     let mut word: u32 = 1;
     let mut chunk = vec![0; 32 << 10];
@@ -106,7 +106,7 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    /// Connected to each other, the generator's at 4000 or above.
+    /// Connected to each other; the port of the generator is 4000 or above.
     pub(crate) fn new(lab: &Lab, (near, far): (&str, &str), ports: (u16, u16)) -> Self {
         let (near, far) = (at(near, ports.0), at(far, ports.1));
         let open = |namespace: &Namespace, from: SocketAddr, to: SocketAddr| {
@@ -122,12 +122,12 @@ impl Pair {
         Self { generator: open(&lab.generator, near, far), host: open(&lab.host, far, near) }
     }
 
-    /// One datagram with a number in front, from the generator to the host, and there it is.
+    /// Sends a datagram with a number in front from the generator to the host and receives it.
     pub(crate) fn send(&self, number: u32, len: usize) {
         send_between(&self.generator, &self.host, number, len);
     }
 
-    /// One datagram, from the host to the generator.
+    /// Sends a datagram from the host to the generator.
     pub(crate) fn answer(&self, number: u32, len: usize) {
         send_between(&self.host, &self.generator, number, len);
     }
@@ -152,7 +152,7 @@ pub(crate) fn number_of(frame: &[u8]) -> u32 {
     u32::from_be_bytes(frame[42..46].try_into().unwrap())
 }
 
-/// An echo request with so many bytes, and its reply.
+/// Sends an echo request with `len` bytes and receives its reply.
 pub(crate) fn ping(from: &Namespace, to: &str, number: u16, len: usize) {
     let address = at(to, 0);
     let (protocol, kind) =
@@ -170,7 +170,7 @@ pub(crate) fn ping(from: &Namespace, to: &str, number: u16, len: usize) {
         request[2..4].copy_from_slice(&sum.to_be_bytes());
     }
     socket.send_to(&request, &address.into()).unwrap();
-    // What comes has an IP header in IPv4, and none in IPv6; the number and the bytes end it.
+    // A received packet has an IP header in IPv4 and none in IPv6; number and bytes are at its end.
     let end = request[4..].to_vec();
     let mut room = vec![0; 1 << 16];
     loop {
@@ -189,7 +189,7 @@ fn checksum(bytes: &[u8]) -> u16 {
     !u16::try_from((folded & 0xffff) + (folded >> 16)).unwrap()
 }
 
-/// Puts frames on a device of the namespace as they are.
+/// Sends frames unchanged on a device of the namespace.
 pub(crate) fn inject(namespace: &Namespace, device: &str, frames: &[Vec<u8>]) {
     use pnet::datalink::{Channel, channel, interfaces};
     namespace.inside(|| {

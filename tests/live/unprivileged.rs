@@ -1,17 +1,18 @@
-//! Where the tests are not run by root: all of them once more, by the root of a user namespace.
+//! Runs all tests of this binary again as root of a user namespace, if the user is not root.
 
 use std::process::{Command, Stdio};
 
-use crate::namespace::{has_tools, is_root, say};
 use crate::waiting::{pause, wait_until};
+use testkit::namespace::{has_tools, is_root};
+use testkit::print_uncaptured;
 
-/// `ip netns` keeps names in /run, which must be one that it may write to.
+/// `ip netns` stores names in /run, which must be writable.
 const PREPARE: &str = "mount -t tmpfs tmpfs /run && mkdir -p /run/netns";
 
-/// All tests have ten minutes.
+/// Time limit of all tests: 10 minutes.
 const PAUSES: u32 = 6_000;
 
-/// A command as the root of namespaces of its own.
+/// A command as root of new namespaces.
 fn as_root(script: &str) -> Command {
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user", "--net", "--mount", "--kill-child", "--fork"]);
@@ -26,8 +27,10 @@ fn all_live_tests_pass_in_a_user_namespace() {
     }
     let probe = as_root(&format!("{PREPARE} && ip netns add tm-probe")).output();
     if !has_tools() || !probe.is_ok_and(|output| output.status.success()) {
-        return say("NOT RUN: run in network namespaces needs root, or user namespaces, and ip, \
-                    ethtool and setpriv\n");
+        return print_uncaptured(
+            "NOT RUN: run in network namespaces needs root, or user namespaces, and ip, \
+                    ethtool and setpriv\n",
+        );
     }
     let binary = std::env::current_exe().unwrap();
     let mut tests = as_root(&format!("{PREPARE} && exec \"$0\" --test-threads 2"))

@@ -1,20 +1,20 @@
-//! Targets behind a VPN whose packets leave by the mirrored interface: every copy comes back
-//! encrypted, and the loop that this makes is broken.
+//! Targets behind a VPN whose packets leave by the mirrored interface: every copy returns
+//! encrypted, and the program breaks this loop.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
 use crate::lab::Lab;
 use crate::mirror::Mirror;
-use crate::namespace::say;
 use crate::traffic::{IPV4, Pair};
 use crate::waiting::{pause, wait_until};
+use testkit::print_uncaptured;
 
-/// The client of a VPN: whose packets go to the generator, through the mirrored h0.
+/// The client of a VPN whose packets go to the generator, through the mirrored h0.
 struct Vpn(Child);
 
 impl Vpn {
-    /// None, and a line that says so, where there is no Python or no tun device.
+    /// None if there is no Python or no tun device; prints `NOT RUN:` then.
     fn start(lab: &Lab) -> Option<Self> {
         let mut command = lab.host.command("python3");
         command.args(["tests/live/vpn.py", "tun0", "10.98.1.1", "5999"]);
@@ -24,7 +24,7 @@ impl Vpn {
         let read = BufReader::new(child.stdout.take()?).read_line(&mut line);
         let vpn = Self(child);
         if read.is_err() || line != "up\n" {
-            say("NOT RUN: a loop through a VPN needs python3 and /dev/net/tun\n");
+            print_uncaptured("NOT RUN: a loop through a VPN needs python3 and /dev/net/tun\n");
             return None;
         }
         lab.host.ip("link set tun0 up\naddr add 10.200.0.1/24 dev tun0\n");
@@ -47,7 +47,7 @@ fn a_loop_through_a_vpn_is_stopped_and_reported() {
     let mirror = Mirror::start(&lab.host, words);
     mirror.wait_for_lines("leave through the tunnel tun0", 1);
     let pair = Pair::new(&lab, IPV4, (4000, 2000));
-    // Each of these never stops without help.
+    // Each of these loops would not stop by itself.
     (0..20).for_each(|number| pair.send(number, 100));
     mirror.wait_for_lines("come back to this interface", 1);
     pause(200);
@@ -57,7 +57,7 @@ fn a_loop_through_a_vpn_is_stopped_and_reported() {
     let line = log_lines.iter().find(|line| line.contains("come back to this interface")).unwrap();
     assert!(line.contains("h0") && line.contains("10.200.0.2:4789 (through tun0)"), "{line}");
     assert!(lab.host.packets("h0") <= after + 2, "the loop goes on");
-    // What is not sent is counted.
+    // Copies that are not sent are counted.
     pair.send(20, 100);
     let ended = mirror.end();
     assert_eq!(ended.code, 0, "{:#?}", ended.log_lines);
@@ -70,7 +70,7 @@ fn traffic_into_a_vpn_is_mirrored_and_its_encrypted_packets_are_not() {
     let Some(_vpn) = Vpn::start(&lab) else { return };
     let words = "-i m0 --target 10.200.0.2 --virtual-network-id 42";
     let mirror = Mirror::start(&lab.host, words);
-    // Steady traffic over m0, whose copies leave by h0, is no loop.
+    // Steady traffic over m0, whose copies leave by h0, is not a loop.
     let socket = lab.host.inside(|| std::net::UdpSocket::bind("10.99.1.1:0")).unwrap();
     for _ in 0..300 {
         for _ in 0..20 {

@@ -1,15 +1,15 @@
-//! Waiting for what another process or the kernel does: by asking again and again, with generous
-//! limits, because machines that run tests are slow at the wrong moment.
+//! Waits for other processes and the kernel by polling, with long limits, because machines that run
+//! tests may be slow.
 
 use std::thread;
 use std::time::Duration;
 
-/// A test that waits longer than this for anything has failed.
+/// A test that waits longer than this has failed.
 const LIMIT_MS: u64 = 20_000;
 
 const STEP_MS: u64 = 10;
 
-/// Asks until the answer is there.
+/// Polls until there is a value.
 pub(crate) fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     for _ in 0..LIMIT_MS / STEP_MS {
         if let Some(answer) = ask() {
@@ -20,7 +20,7 @@ pub(crate) fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     panic!("waited in vain: {what}")
 }
 
-/// Asks until it is so.
+/// Polls until the condition holds.
 pub(crate) fn wait_until(what: &str, mut ask: impl FnMut() -> bool) {
     wait_for(what, || ask().then_some(()));
 }

@@ -1,24 +1,24 @@
-//! The shell blocks of a document, and what their first line says about how to run them.
+//! The shell blocks of a document, and how the words behind `sh` say to run them.
 
 /// How a block is run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// As it stands, in a scratch folder.
+    /// Unchanged, in a scratch folder.
     #[default]
     Plain,
     /// As root of a new user and network namespace that has a device eth0.
     Namespace,
-    /// Not at all, for this reason.
+    /// Not run, for this reason.
     NotRun(String),
 }
 
 /// One block of shell commands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Block {
-    /// The line of the document that the block begins at, from 1.
+    /// The line of the document at which the block begins, from 1.
     pub(crate) line: usize,
     pub(crate) mode: Mode,
-    /// Programs that have to be installed, or modules of Python as in `python3:boto3`.
+    /// Programs that must be installed, or modules of Python as in `python3:boto3`.
     pub(crate) needs: Vec<String>,
     pub(crate) script: String,
     /// Parts of the output that the document shows, in their order.

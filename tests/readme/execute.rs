@@ -1,4 +1,4 @@
-//! Runs a shell block of a document in a scratch folder, and ends all that it started.
+//! Runs a shell block of a document in a scratch folder, and ends the processes that it started.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::ROOT;
 use crate::blocks::{Block, Mode};
 
-/// The devices of the namespace: nothing is behind `wire`.
+/// The devices of the namespace; `wire` is connected to nothing.
 const DEVICES: &str = "\
 ip link set lo up
 ip link add eth0 type veth peer name wire
@@ -50,7 +50,7 @@ pub(crate) fn obstacle(block: &Block) -> Option<String> {
     Some(format!("{missing} is not installed"))
 }
 
-/// The block's commands as they can run in a test: with the binary under test, and with an end for
+/// The commands of the block for a test: with the binary under test, and with a time limit for
 /// those that would run until Ctrl-C.
 fn script(block: &Block) -> String {
     let mut script = String::new();
@@ -73,7 +73,7 @@ fn script(block: &Block) -> String {
     script
 }
 
-/// A folder in which the documents' relative names work, and nothing of the repository is changed.
+/// A folder in which relative names of the documents work and the repository is not changed.
 pub(crate) fn scratch_folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for name in ["pcaps", "contrib", "examples", "benches", "docs"] {
@@ -114,7 +114,7 @@ pub(crate) fn run(block: &Block, folder: &Path) -> Ended {
         .stderr(fs::File::create(&files[1]).unwrap())
         .spawn()
         .unwrap();
-    // `timeout` leads a process group of its own.
+    // `timeout` is the leader of a new process group.
     let group = child.id();
     let status = child.wait().unwrap();
     end_group(group);
@@ -122,7 +122,7 @@ pub(crate) fn run(block: &Block, folder: &Path) -> Ended {
     Ended { status, printed }
 }
 
-/// Ends the processes of a group as `kill` does, and after ten seconds those that are left.
+/// Ends the processes of a group with SIGTERM, and kills the rest after ten seconds.
 #[expect(clippy::disallowed_methods, reason = "a test waits for other processes")]
 fn end_group(group: u32) {
     let kill = |signal: &str| succeeds("kill", &[signal, "--", &format!("-{group}")]);

@@ -1,4 +1,4 @@
-//! Links between the documents of the repository resolve, with their headings.
+//! Checks that links between the documents of the repository resolve, including their headings.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -238,7 +238,7 @@ impl RingReader {
         }
         let at = self.slot_offset();
         let next = if left > 1 { self.memory.next_slot(self.block, at) } else { Some(0) };
-        match (self.memory.is_empty(self.block, at), next) {
+        match (self.memory.slot_emptiness(self.block, at), next) {
             (Some(is_empty), Some(next)) => {
                 (self.at, self.passed) = (next, self.passed + 1);
                 self.counts.empty += u64::from(is_empty);

@@ -242,7 +242,7 @@ impl RingMemory {
 
     /// Whether the kernel left the slot at `at` of a closed block empty; `None` if no slot can
     /// begin there.
-    pub(crate) fn is_empty(&self, block: usize, at: usize) -> Option<bool> {
+    pub(crate) fn slot_emptiness(&self, block: usize, at: usize) -> Option<bool> {
         let status = self.slot_header(block, at)?.status.load(Ordering::Relaxed);
         Some(status & libc::TP_STATUS_USER == 0)
     }

@@ -1,0 +1,104 @@
+//! Captures of other projects, valid and damaged: all frames are read, damage is reported, the
+//! counters add up, and two runs are equal.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+use std::fs;
+use std::path::Path;
+
+use assert_cmd::Command;
+use serde_json::Value;
+use testkit::{records, shared_captures};
+
+/// The result of one replay.
+#[derive(PartialEq, Eq)]
+struct ReplayResult {
+    exit_code: Option<i32>,
+    stderr: String,
+    report: Option<Value>,
+    written: Option<Vec<u8>>,
+}
+
+fn replay(input: &Path) -> ReplayResult {
+    let scratch = tempfile::tempdir().unwrap();
+    let written = scratch.path().join("out.pcap");
+    let output = Command::new(env!("CARGO_BIN_EXE_traffic-mirror"))
+        .arg("replay")
+        .arg(input)
+        .args(["--target", "192.0.2.10", "--report", "json", "--write"])
+        .arg(&written)
+        .output()
+        .unwrap();
+    let mut report: Option<Value> = serde_json::from_slice(&output.stdout).ok();
+    if let Some(report) = &mut report {
+        report.as_object_mut().unwrap().remove("elapsed_ns").unwrap();
+    }
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let said = stderr.lines().filter(|line| line.starts_with("traffic-mirror:"));
+    ReplayResult {
+        exit_code: output.status.code(),
+        stderr: said.collect::<Vec<_>>().join("\n"),
+        report,
+        written: fs::read(&written).ok(),
+    }
+}
+
+/// The problems of the replay of a file of the manifest.
+fn problems(row: &[&str], once: &ReplayResult) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut hold = |held: bool, what: String| {
+        if !held {
+            problems.push(format!("{}: {what}\n{}", row[0], once.stderr));
+        }
+    };
+    // The inner frames of AWS are described by the capture that they were taken from.
+    let packets = if row[6] == "-" { 100 } else { row[6].parse().unwrap() };
+    let damaged = row[11] != "-";
+    let exit_code = i32::from(damaged);
+    hold(once.exit_code == Some(exit_code), format!("exit code {:?}", once.exit_code));
+    hold(!damaged || once.stderr.contains(row[0]), "the damage is not said".to_owned());
+    hold(once.stderr.lines().count() <= 1, "more than one sentence".to_owned());
+    let Some(report) = &once.report else {
+        hold(damaged && packets == 0, "no report".to_owned());
+        return problems;
+    };
+    let number = |name: &str| report[name].as_u64().unwrap();
+    let sum = |name: &str| -> u64 {
+        report[name].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum()
+    };
+    hold(number("received") == packets, format!("{} of {packets} frames", number("received")));
+    let ends = number("mirrored") + sum("not_mirrored") + sum("dropped");
+    hold(number("received") == ends, format!("{ends} ends of {packets} frames"));
+    let records = records::read(once.written.as_deref().unwrap());
+    hold(
+        u64::try_from(records.len()).unwrap() == number("mirrored"),
+        format!("{} copies written", records.len()),
+    );
+    // Inner bytes are counted, after 50 bytes of outer headers.
+    let bytes: u64 = records.iter().map(|record| u64::from(record.wire_len) - 50).sum();
+    hold(bytes == number("mirrored_bytes"), format!("{bytes} bytes of copies"));
+    let whole = |record: &records::Record| u32::try_from(record.bytes.len()) == Ok(record.wire_len);
+    hold(records.iter().all(whole), "a copy that says it is cut".to_owned());
+    problems
+}
+
+#[test]
+fn every_capture_of_the_manifest_gives_its_expected_result() {
+    let test = "every_capture_of_the_manifest_gives_its_expected_result";
+    let Some(folder) = shared_captures(test) else { return };
+    let manifest = fs::read_to_string(folder.join("MANIFEST.tsv")).unwrap();
+    let mut all = Vec::new();
+    let mut files = 0;
+    for line in manifest.lines().skip(1) {
+        let row: Vec<&str> = line.split('\t').collect();
+        let once = replay(&folder.join(row[0]));
+        let again = replay(&folder.join(row[0]));
+        all.extend(problems(&row, &once));
+        if once != again {
+            all.push(format!("{}: two runs differ", row[0]));
+        }
+        files += 1;
+    }
+    assert!(files > 40, "only {files} files in the manifest");
+    assert!(all.is_empty(), "{}", all.join("\n"));
+}

@@ -1,0 +1,123 @@
+//! Compares the data plane with the oracle, byte for byte.
+
+use std::io;
+use std::sync::Arc;
+
+use super::parse::{ParsedFrame, parse_frame};
+use super::{FrameOutcome, Input, InterfaceOutcome, Mode, expected_outcomes};
+use traffic_mirror::control::{CompileOptions, Registry, compile};
+use traffic_mirror::dataplane::{
+    BURST_LEN, Burst, Copies, Drops, FlowKey, Frame, Medium, MirrorOutcome, MirrorTable,
+    NotMirrored, SessionMatch, Sink, Source, Verdict, Worker,
+};
+
+struct Frames<'f>(&'f [Input]);
+
+impl Source for Frames<'_> {
+    fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
+        let (now, later) = self.0.split_at(self.0.len().min(BURST_LEN));
+        self.0 = later;
+        for input in now {
+            let mut frame = Frame::new(&input.bytes);
+            frame.direction = input.direction;
+            if !input.supported {
+                frame.medium = Medium::Unsupported;
+            }
+            burst.push(frame);
+        }
+        Ok(())
+    }
+}
+
+/// Records the outcomes of the data plane as types of the oracle.
+struct OutcomeSink {
+    table: Arc<MirrorTable>,
+    outcomes: Vec<InterfaceOutcome>,
+    copied: Vec<Vec<u8>>,
+}
+
+impl Sink for OutcomeSink {
+    fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
+        for copy in copies.iter() {
+            self.copied.push([&copy.outer()[..], &copy.inner().to_vec()].concat());
+        }
+        Ok(())
+    }
+
+    fn wants_verdicts(&self) -> bool {
+        true
+    }
+
+    fn observe_verdicts(&mut self, burst: &Burst<'_>, verdicts: &[Verdict]) -> io::Result<()> {
+        for verdict in verdicts {
+            let interface =
+                verdict.interface.and_then(|index| self.table.interfaces().get(index as usize));
+            let name = interface.map(|one| one.id().to_string());
+            let outcome = match verdict.outcome {
+                MirrorOutcome::NotMirrored(reason) => FrameOutcome::NotMirrored(reason.label()),
+                MirrorOutcome::Mirrored(SessionMatch { session, rule }) => {
+                    let entry = &self.table.sessions()[session as usize];
+                    let rule = entry.filter.all_rules().get(rule as usize);
+                    assert!(usize::from(verdict.frame) < burst.len());
+                    FrameOutcome::Mirrored {
+                        session_number: entry.number.value(),
+                        rule_number: rule.map(|rule| rule.number().value()),
+                        bytes: Vec::new(),
+                        truncated: false,
+                    }
+                }
+            };
+            self.outcomes.push((name, verdict.direction, outcome));
+        }
+        Ok(())
+    }
+}
+
+/// Runs the frames through both and checks that they have the same outcomes.
+pub fn compare(registry: &Registry, mode: Mode, inputs: &[Input]) {
+    let options = CompileOptions { is_live: mode == Mode::Live, ..CompileOptions::default() };
+    let table = Arc::new(compile(registry, &options));
+    let mut worker = Worker::new(Arc::clone(&table));
+    if let Mode::Replay(forced) = mode {
+        worker = worker.with_direction(forced);
+    }
+    let mut sink = OutcomeSink { table, outcomes: Vec::new(), copied: Vec::new() };
+    worker.run(&mut Frames(inputs), &mut sink).unwrap();
+
+    let expected: Vec<InterfaceOutcome> =
+        inputs.iter().flat_map(|input| expected_outcomes(registry, mode, input)).collect();
+    let mut copied = sink.copied.into_iter();
+    let (mut cut, mut mirrored) = (0, 0);
+    assert_eq!(sink.outcomes.len(), expected.len());
+    for (mut outcome, expected) in sink.outcomes.into_iter().zip(expected) {
+        if let FrameOutcome::Mirrored { bytes, truncated, .. } = &mut outcome.2 {
+            *bytes = copied.next().unwrap();
+            if let FrameOutcome::Mirrored { truncated: wanted, .. } = &expected.2 {
+                *truncated = *wanted;
+                cut += u64::from(*wanted);
+            }
+            mirrored += 1;
+        }
+        assert_eq!(outcome, expected);
+    }
+    assert_eq!(copied.next(), None);
+    let counters = worker.counters();
+    assert!(counters.is_balanced());
+    assert_eq!(counters.mirrored(), mirrored);
+    assert_eq!(counters.sessions.iter().map(|one| one.truncated).sum::<u64>(), cut);
+}
+
+/// Reads any bytes as a frame with both parsers and checks that they give the same result.
+pub fn compare_parsing(bytes: &[u8]) {
+    let found = match FlowKey::parse(bytes) {
+        Err(NotMirrored::NotIp) => ParsedFrame::NotIp,
+        Err(_) => ParsedFrame::Unparsable,
+        Ok(key) => ParsedFrame::Ip {
+            source: key.source(),
+            destination: key.destination(),
+            protocol: key.protocol(),
+            ports: key.ports(),
+        },
+    };
+    assert_eq!(found, parse_frame(bytes));
+}
