@@ -94,7 +94,7 @@ pub(super) fn run(flags: &ReceiveFlags) -> Result<Exit, Failure> {
 fn check(flags: &ReceiveFlags) -> Result<(), Failure> {
     let Some(path) = &flags.write else { return Ok(()) };
     if path.as_os_str() == "-" && flags.report == ReportFormat::Json {
-        return Err(Failure::usage("--write `-`: --format json already writes to standard output"));
+        return Err(Failure::usage("--write `-`: the JSON report already uses standard output"));
     }
     if is_pcapng(path) {
         return Err(Failure::usage(format_args!(

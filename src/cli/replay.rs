@@ -183,7 +183,7 @@ fn check(flags: &ReplayFlags) -> Result<(), Failure> {
     }
     let Some(path) = &flags.write else { return Ok(()) };
     if path.as_os_str() == "-" && flags.report == ReportFormat::Json {
-        return Err(Failure::usage("--write `-`: --format json already writes to standard output"));
+        return Err(Failure::usage("--write `-`: the JSON report already uses standard output"));
     }
     check_output_name(path, &flags.inputs)
 }

@@ -252,7 +252,7 @@ mod tests {
         for other in ["x", "some other file that is long enough to be one"] {
             std::fs::write(&path, other).unwrap();
             let refused = Store::open(&path).unwrap_err().to_string();
-            assert!(refused.contains("no state file"), "{refused}");
+            assert!(refused.contains("not a state file"), "{refused}");
             assert_eq!(std::fs::read_to_string(&path).unwrap(), other);
         }
     }

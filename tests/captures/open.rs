@@ -45,7 +45,7 @@ fn the_error_for_a_text_file_shows_its_first_bytes() {
         let error = try_read_all_ways(text.as_bytes(), &[2]).unwrap_err();
         let start: String = text.chars().take(8).flat_map(char::escape_default).collect();
         assert!(error.contains(&format!("it begins with \"{start}\"")), "{error}");
-        assert!(error.contains("pcap and pcapng, plain, gzip or zstd"), "{error}");
+        assert!(error.contains("expected pcap or pcapng, plain or with gzip or zstd"), "{error}");
     }
 }
 

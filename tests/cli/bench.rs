@@ -150,7 +150,7 @@ fn invalid_options_and_files_are_errors_with_the_value() {
         ("--classbench rules --config rules", "cannot be used with"),
         ("--classbench none", "none: No such file or directory"),
         ("--classbench trace", "trace: line 1: expected a rule that begins with @"),
-        ("--classbench rules --trace rules", "rules: line 1: source:"),
+        ("--classbench rules --trace rules", "rules: line 1: source "),
         ("--classbench empty", "rules: found no session"),
         ("--classbench rules --trace empty", "packets: found no IP packet"),
         ("--classbench rules --sessions 0", "0 is not in 1..=32766"),

@@ -147,7 +147,10 @@ fn a_full_disk_and_a_closed_pipe_are_errors() {
 fn usage_errors_have_one_message_and_exit_code_2() {
     for (options, sentence) in [
         (&["--listen", "nowhere"][..], "--listen `nowhere`: expected an address of this host"),
-        (&["--write", "-", "--report", "json"], "--write `-`: standard output is taken"),
+        (
+            &["--write", "-", "--report", "json"],
+            "--write `-`: the JSON report already uses standard output",
+        ),
         (&["--write", "x.pcapng"], "--write `x.pcapng`: expected another ending"),
         (&["--write", "x.pcap.gz"], "--write `x.pcap.gz`: expected a name without .gz"),
         (&["--count", "0"], "invalid value '0' for '--count <N>'"),

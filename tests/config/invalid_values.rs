@@ -110,7 +110,11 @@ pub(crate) const INVALID_VALUES: &[(&str, &str, &str)] = &[
         "protocol = -1",
         "`-1`: expected an IANA number from 0 to 255, or nothing for all protocols",
     ),
-    ("traffic_mirror_filter.rule", "protocol = \"tcp\"", "`tcp`: expected a number, got a string"),
+    (
+        "traffic_mirror_filter.rule",
+        "protocol = \"tpc\"",
+        "`tpc`: expected a number from 0 to 255, or one of icmp, igmp, tcp, udp, gre, esp, ah, icmpv6, sctp",
+    ),
     (
         "traffic_mirror_filter.rule",
         "source_cidr_block = \"0.0.0.0\"",

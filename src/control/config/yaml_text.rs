@@ -228,7 +228,7 @@ mod tests {
             (bomb, 20, "no alias"),
             ("? [x]\n: 1", 2, "a string as the key"),
             (&deep, 32, "32 levels"),
-            ("a: 1\n---\nb: 2\n", 8, "one document"),
+            ("a: 1\n---\nb: 2\n", 8, "one YAML document"),
         ] {
             let (at, said) = read(0, text).unwrap_err();
             assert!(said.contains(message), "{said}");
