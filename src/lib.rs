@@ -97,7 +97,7 @@
 //! - [`runtime`]: live mirroring as a value, [`LiveMirror`](runtime::LiveMirror): options in, events
 //!   out.
 //! - [`http`]: the listener of every port: bounds, time-outs, TLS, and the check of the Host header.
-//! - [`bench`]: benchmarks of rules and packets, [`bench::run`]: options in, a report out.
+//! - [`bench`](mod@bench): benchmarks of rules and packets, [`bench::run`]: options in, a report out.
 //! - [`cli`]: the commands of the binary.
 //!
 //! Nothing points up: what is on the right of an arrow knows nothing of what is on its left.

@@ -111,7 +111,7 @@ pub struct OwnedCopy {
     /// The index of the session in the mirror table.
     pub session: u32,
     /// The index of the rule in the session's filter, or
-    /// [`SessionMatch::BY_AMAZON_DNS`](crate::dataplane::Taken::BY_AMAZON_DNS).
+    /// [`SessionMatch::BY_AMAZON_DNS`](crate::dataplane::SessionMatch::BY_AMAZON_DNS).
     pub rule: u32,
     /// The time of the frame in nanoseconds since 1970-01-01 UTC.
     pub timestamp_ns: u64,

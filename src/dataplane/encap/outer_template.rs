@@ -39,6 +39,7 @@ impl OuterTemplate {
     }
 
     /// The Ethernet, IP and UDP headers; lengths and source port are zero.
+    #[cfg(feature = "live")]
     pub(crate) fn headers_before_vxlan(&self) -> &[u8] {
         self.vxlan.headers_before_vxlan()
     }
