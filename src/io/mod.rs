@@ -25,11 +25,13 @@ pub mod record;
 pub mod repair;
 #[cfg(feature = "live")]
 pub mod sandbox;
+#[cfg(feature = "live")]
 pub mod stop;
+mod stop_flag;
 #[cfg(feature = "endpoint")]
 pub mod store;
 pub(crate) mod sys;
 #[cfg(feature = "live")]
 pub mod udp;
 
-pub use stop::StopFlag;
+pub use stop_flag::StopFlag;

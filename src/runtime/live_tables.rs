@@ -140,6 +140,11 @@ impl LiveTables {
         self.locked().tables.table(id).cloned()
     }
 
+    /// Whether workers receive the tables of an interface.
+    pub(super) fn has_workers(&self, id: &NetworkInterfaceId) -> bool {
+        self.locked().workers.contains_key(id)
+    }
+
     /// Sends the tables of an interface to these workers from now on. They were started with
     /// `table`. Returns false if the interface no longer has a session or has another device.
     pub(super) fn add_workers(
@@ -174,6 +179,8 @@ impl LiveTables {
     ) {
         let mut inner = self.locked();
         if inner.is_ending {
+            // A receipt may call code that reads the tables.
+            drop(inner);
             return waiting.into_iter().for_each(|one| one.receipt.fail(RUN_IS_ENDING));
         }
         let updates = change(&mut inner.tables);

@@ -226,7 +226,13 @@ impl Supervisor {
     /// another device. The receipts wait until the interface is captured.
     fn update(&mut self, id: &NetworkInterfaceId, receipts: Vec<Receipt>) {
         let device = self.shared.tables.table(id).and_then(|table| table.device);
-        if self.interfaces.get(id).is_some_and(|one| Some(&one.device) != device.as_ref()) {
+        let has_workers = self.shared.tables.has_workers(id);
+        // Workers that receive no tables any more had a change that removed the interface. Another
+        // change may have added it again before this one was processed.
+        let is_outdated = |one: &InterfaceWorkers| {
+            Some(&one.device) != device.as_ref() || !one.workers.is_empty() && !has_workers
+        };
+        if self.interfaces.get(id).is_some_and(is_outdated) {
             self.remove(id);
         }
         // An interface without a device cannot be captured.

@@ -24,6 +24,7 @@ mod endpoint;
 mod frames;
 mod full_disk;
 mod lab;
+mod library;
 mod link_changes;
 mod loops;
 mod mirror;

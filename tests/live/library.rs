@@ -1,0 +1,53 @@
+//! Live mirroring through the library, without the program.
+
+use std::net::SocketAddr;
+
+use traffic_mirror::control::{Registry, with_network_ids};
+use traffic_mirror::io::StopFlag;
+use traffic_mirror::io::live::{RingOptions, SocketMark};
+use traffic_mirror::io::udp::UdpOptions;
+use traffic_mirror::model::Settings;
+use traffic_mirror::runtime::{EventSink, LiveMirror, Options, Resources};
+
+use crate::collector::Collector;
+use crate::lab::Lab;
+use crate::traffic::{IPV4, Pair};
+use crate::waiting::{pause, wait_until};
+
+/// One session that accepts everything of h0.
+fn registry() -> Registry {
+    let target = SocketAddr::from(([10, 99, 1, 2], 4789));
+    let mut registry = Registry::accept_all(target, None, None);
+    let id = registry.sources().next().unwrap().id().clone();
+    registry.network_interface_mut(&id).unwrap().device = Some("h0".to_owned());
+    with_network_ids(registry, 1)
+}
+
+/// The supervisor may see only the last of several changes.
+#[test]
+fn an_interface_that_loses_and_regains_its_session_at_once_is_mirrored() {
+    let Some(lab) = Lab::new("library") else { return };
+    let collector = Collector::listen(&lab.monitor, "10.99.1.2");
+    let (with_session, without_session) = (registry(), Registry::new(Settings::default()));
+    let mirror = lab.host.inside(|| {
+        let mark = Some(SocketMark::choose().value());
+        let options = Options {
+            ring: RingOptions { mark, ..RingOptions::default() },
+            udp: UdpOptions { mark, ..UdpOptions::default() },
+            ..Options::default()
+        };
+        let resources = Resources::Registry(Box::new(with_session.clone()));
+        LiveMirror::start(&options, resources, EventSink::ignore(), StopFlag::new()).unwrap()
+    });
+    for _ in 0..30 {
+        mirror.replace(&without_session);
+        mirror.replace(&with_session);
+    }
+    pause(500);
+    wait_until("the capture of h0", || mirror.snapshot().workers.iter().any(|one| one.is_attached));
+    let pair = Pair::new(&lab, IPV4, (4000, 2000));
+    (0..20).for_each(|number| pair.send(number, 60));
+    assert_eq!(collector.take_after(20).len(), 20);
+    let summary = mirror.stop();
+    assert!(summary.is_complete && summary.unaccounted == 0, "{summary:?}");
+}
