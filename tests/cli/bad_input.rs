@@ -93,7 +93,7 @@ fn conflicting_options_are_usage_errors() {
         &scratch,
         &format!("replay in.pcap {both} - --report json"),
         2,
-        &["--format json"],
+        &["the JSON report"],
     );
     assert_fails(
         &scratch,
