@@ -114,6 +114,7 @@ pub(crate) fn try_read_all_ways(bytes: &[u8], lens: &[usize]) -> Result<CaptureC
         ("single bytes", chunked(vec![1])),
         ("pieces", chunked(lens.to_vec())),
     ];
+    let is_gzip = bytes.starts_with(&[0x1f, 0x8b]);
     let mut first = None;
     for (way, opened) in ways {
         let outcome = opened.map(|mut source| read(&mut source));
@@ -123,7 +124,11 @@ pub(crate) fn try_read_all_ways(bytes: &[u8], lens: &[usize]) -> Result<CaptureC
             ..contents
         });
         let first = first.get_or_insert_with(|| outcome.clone());
-        assert_eq!(&outcome, first, "{way}");
+        // A decoder of gzip may discard what it decoded when it finds damage in the same call, so
+        // the error depends on the pieces.
+        if !(is_gzip && outcome.is_err() && first.is_err()) {
+            assert_eq!(&outcome, first, "{way}");
+        }
     }
     first.unwrap()
 }
