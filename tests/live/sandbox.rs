@@ -88,7 +88,7 @@ fn a_configuration_symlink_cannot_be_redirected_after_the_start() {
         for (name, flag) in of_threads(&mirror, "NoNewPrivs") {
             assert_eq!(flag, "1", "{name}");
         }
-        let warning = "every host that reaches it can read the names";
+        let warning = "every host that can connect to it can read the names";
         assert_eq!(mirror.count_lines_with(warning), 1, "{:#?}", mirror.log_lines());
         // A file that replaces the old one is read, also through a link in the folder.
         lab.put("conf/next.toml", &config());
