@@ -34,6 +34,8 @@ struct Inner {
     workers: HashMap<NetworkInterfaceId, Workers>,
     /// Whether the run is ending, so that changes are rejected.
     is_ending: bool,
+    /// Whether tables have changed since pending rules were last searched.
+    has_changed: bool,
 }
 
 /// The workers of an interface.
@@ -91,7 +93,7 @@ impl LiveTables {
     pub(super) fn new(options: CompileOptions, messages: Sender<Message>) -> Self {
         let tables = InterfaceTables::new(options);
         let guard = SharedGuard::new(Arc::clone(tables.guard()));
-        let inner = Inner { tables, workers: HashMap::new(), is_ending: false };
+        let inner = Inner { tables, workers: HashMap::new(), is_ending: false, has_changed: false };
         Self { inner: Arc::new(Mutex::new(inner)), guard, messages }
     }
 
@@ -124,7 +126,14 @@ impl LiveTables {
     /// A function that compiles all rules that were added to tables without a full compilation;
     /// none if there are no such rules.
     pub(super) fn compile_pending(&self) -> Option<impl FnOnce() -> FullyCompiledTables + use<>> {
-        let partly_compiled = self.locked().tables.partly_compiled();
+        let partly_compiled = {
+            let mut inner = self.locked();
+            // An idle run does not search the tables of hundreds of interfaces again and again.
+            if !std::mem::take(&mut inner.has_changed) {
+                return None;
+            }
+            inner.tables.partly_compiled()
+        };
         (!partly_compiled.is_empty()).then_some(|| FullyCompiledTables::compile(partly_compiled))
     }
 
@@ -184,6 +193,7 @@ impl LiveTables {
             return waiting.into_iter().for_each(|one| one.receipt.fail(RUN_IS_ENDING));
         }
         let updates = change(&mut inner.tables);
+        inner.has_changed |= !updates.is_empty();
         // The guard is replaced first, so that copies to a new target are recognised from the
         // first.
         self.guard.replace(inner.tables.guard());

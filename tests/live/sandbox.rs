@@ -16,7 +16,9 @@ const NET_RAW: u64 = 1 << 13;
 /// A line of /proc/PID/task/TID/status for each thread, by the name of the thread.
 fn of_threads(mirror: &Mirror, key: &str) -> Vec<(String, String)> {
     let tasks = fs::read_dir(format!("/proc/{}/task", mirror.id())).unwrap();
-    let status = tasks.map(|task| fs::read_to_string(task.unwrap().path().join("status")).unwrap());
+    // A thread may end meanwhile.
+    let status =
+        tasks.filter_map(|task| fs::read_to_string(task.unwrap().path().join("status")).ok());
     let line = |status: &str, key: &str| {
         let found = status.lines().find_map(|line| line.strip_prefix(&format!("{key}:"))).unwrap();
         found.trim().to_owned()
