@@ -219,7 +219,9 @@ impl Supervisor {
         for one in interfaces.into_values() {
             self.totals.add_ended(one.join());
         }
-        self.totals.summary(&self.shared.egress, &own)
+        let totals =
+            std::mem::replace(&mut self.totals, RunTotals::new(self.channels.events.clone()));
+        totals.summary(&self.shared.egress, &own)
     }
 
     /// Starts or ends the workers of an interface that now has its first session, no session, or
@@ -328,6 +330,16 @@ impl Supervisor {
 
     fn is_opening(&self) -> bool {
         self.interfaces.values().any(|one| matches!(one.capture, CaptureState::Opening(..)))
+    }
+}
+
+/// A supervisor that is dropped without [`Supervisor::shut_down`], because a later step of the start
+/// failed, leaves no worker that goes on mirroring.
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        for one in self.interfaces.values() {
+            one.send(|| Command::End);
+        }
     }
 }
 

@@ -1,13 +1,18 @@
 //! Live mirroring through the library, without the program.
 
-use std::net::SocketAddr;
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
 
+use traffic_mirror::control::account::{DEFAULT_OWNER, Quotas, TargetResolver};
 use traffic_mirror::control::{Registry, with_network_ids};
+use traffic_mirror::http::HostNames;
 use traffic_mirror::io::StopFlag;
+use traffic_mirror::io::links::links;
 use traffic_mirror::io::live::{RingOptions, SocketMark};
 use traffic_mirror::io::udp::UdpOptions;
 use traffic_mirror::model::Settings;
-use traffic_mirror::runtime::{EventSink, LiveMirror, Options, Resources};
+use traffic_mirror::runtime::endpoint::{AccessOptions, EndpointOptions, PreparedEndpoint};
+use traffic_mirror::runtime::{Error, EventSink, LiveMirror, Options, Resources};
 
 use crate::collector::Collector;
 use crate::lab::Lab;
@@ -50,4 +55,37 @@ fn an_interface_that_loses_and_regains_its_session_at_once_is_mirrored() {
     assert_eq!(collector.take_after(20).len(), 20);
     let summary = mirror.stop();
     assert!(summary.is_complete && summary.unaccounted == 0, "{summary:?}");
+}
+
+/// Whether this process has the worker thread of h0.
+fn has_worker() -> bool {
+    let tasks = fs::read_dir("/proc/self/task").unwrap();
+    let mut names =
+        tasks.filter_map(|task| fs::read_to_string(task.unwrap().path().join("comm")).ok());
+    names.any(|name| name.trim() == "h0-0")
+}
+
+#[test]
+fn a_start_that_fails_leaves_no_worker() {
+    let Some(lab) = Lab::new("libfail") else { return };
+    let events = EventSink::ignore();
+    lab.host.inside(|| {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let options = EndpointOptions {
+            address: taken.local_addr().unwrap(),
+            account_id: DEFAULT_OWNER.to_owned(),
+            quotas: Quotas::default(),
+            targets: TargetResolver::default(),
+            state: None,
+            access: AccessOptions::Anyone,
+            hosts: HostNames::default(),
+            certificate: None,
+        };
+        let links = links().unwrap();
+        let prepared = PreparedEndpoint::new(options, registry(), &links, 1, &events).unwrap();
+        let resources = Resources::Endpoint(Box::new(prepared));
+        let started = LiveMirror::start(&Options::default(), resources, events, StopFlag::new());
+        assert!(matches!(started.err(), Some(Error::Endpoint(_))));
+    });
+    wait_until("the end of the worker", || !has_worker());
 }
