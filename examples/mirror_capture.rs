@@ -19,18 +19,11 @@ struct PrintSink;
 impl Sink for PrintSink {
     fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
         for copy in copies.iter() {
-            let Some(session) = usize::try_from(copy.session())
-                .ok()
-                .and_then(|index| copies.table().sessions().get(index))
-            else {
-                continue;
-            };
             println!(
-                "{} ns: {} took {} bytes, VNI {}, outer header of {} bytes",
+                "{} ns: {} mirrors {} bytes behind an outer header of {} bytes",
                 copy.frame().timestamp_ns,
-                session.id,
+                copy.session_id(),
                 copy.inner().len(),
-                session.virtual_network_id,
                 copy.outer().len()
             );
         }

@@ -70,8 +70,8 @@ impl Sink for PrintSink {
     fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
         for copy in copies.iter() {
             let (outer, inner) = (copy.outer(), copy.inner().to_vec());
-            let (session, outer_len, inner_len) = (copy.session(), outer.len(), inner.len());
-            println!("session {session}: outer header {outer_len} bytes, inner {inner_len} bytes");
+            let (session, outer_len, inner_len) = (copy.session_id(), outer.len(), inner.len());
+            println!("{session}: outer header {outer_len} bytes, inner {inner_len} bytes");
         }
         Ok(())
     }

@@ -1,6 +1,9 @@
 //! Standard output and standard error: diagnostics as text or JSON, and buffered output.
 
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::io::clock;
@@ -8,10 +11,27 @@ use crate::io::clock;
 /// Whether diagnostics are JSON.
 static IS_JSON: AtomicBool = AtomicBool::new(false);
 
+/// Whether lines of text start with the time.
+static HAS_TIMES: AtomicBool = AtomicBool::new(false);
+
 /// Switches diagnostics to one JSON object per line with `timestamp` (RFC 3339), `level` (`info`,
 /// `warn`, `error`) and `message`.
 pub(super) fn log_as_json() {
     IS_JSON.store(true, Ordering::Relaxed);
+}
+
+/// Starts each further line of text with the time (RFC 3339), as the log of a long run needs it. A
+/// line to the journal of systemd has a time already (systemd.exec(5), `JOURNAL_STREAM`).
+pub(super) fn log_times() {
+    HAS_TIMES.store(!is_connected_to_journal(), Ordering::Relaxed);
+}
+
+/// Whether `JOURNAL_STREAM` names standard error: its device and inode number.
+fn is_connected_to_journal() -> bool {
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
+    let descriptor = io::stderr().as_fd().try_clone_to_owned();
+    let metadata = descriptor.and_then(|descriptor| File::from(descriptor).metadata());
+    metadata.is_ok_and(|file| stream == format!("{}:{}", file.dev(), file.ino()))
 }
 
 /// Prints an error. Each line starts with the name of the program.
@@ -30,14 +50,16 @@ pub(super) fn warn(message: &str) {
 }
 
 fn log(level: &str, prefix: &str, message: &str) {
-    if IS_JSON.load(Ordering::Relaxed) {
-        let timestamp = humantime::format_rfc3339_millis(clock::now());
-        let timestamp = timestamp.to_string();
-        let line = serde_json::json!({"timestamp": timestamp, "level": level, "message": message});
-        write_stderr(&format!("{line}\n"));
+    let timestamp = || humantime::format_rfc3339_millis(clock::now());
+    let line = if IS_JSON.load(Ordering::Relaxed) {
+        let timestamp = timestamp().to_string();
+        serde_json::json!({"timestamp": timestamp, "level": level, "message": message}).to_string()
+    } else if HAS_TIMES.load(Ordering::Relaxed) {
+        format!("{} traffic-mirror: {prefix}{message}", timestamp())
     } else {
-        write_stderr(&format!("traffic-mirror: {prefix}{message}\n"));
-    }
+        format!("traffic-mirror: {prefix}{message}")
+    };
+    write_stderr(&format!("{line}\n"));
 }
 
 /// Writes text to standard error unchanged.

@@ -11,7 +11,7 @@ use crate::dataplane::{
     BURST_LEN, Burst, Copies, Drops, Frame, MirrorOutcome, MirrorTable, MirroredCopy, NotMirrored,
     Sink, Source, StepError, Verdict, Worker,
 };
-use crate::model::Direction;
+use crate::model::{Direction, SessionId};
 
 /// A frame in memory. `B` is the type of its bytes, owned or borrowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,6 +108,8 @@ impl<B: AsRef<[u8]>> Source for FrameSource<B> {
 pub struct OwnedCopy {
     /// The number of the copied frame in its source, from 0, over all bursts.
     pub frame: u64,
+    /// The id of the session.
+    pub session_id: SessionId,
     /// The index of the session in the mirror table.
     pub session: u32,
     /// The index of the rule in the session's filter, or
@@ -127,6 +129,7 @@ impl OwnedCopy {
     pub fn new(copy: &MirroredCopy<'_>, first_frame: u64) -> Self {
         Self {
             frame: first_frame + u64::from(copy.frame_index()),
+            session_id: copy.session_id().clone(),
             session: copy.session(),
             rule: copy.rule(),
             timestamp_ns: copy.frame().timestamp_ns,

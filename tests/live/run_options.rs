@@ -53,6 +53,18 @@ fn assert_one_port_a_flow(arrived: &[ReceivedCopy]) {
 }
 
 #[test]
+fn log_lines_start_with_the_time() {
+    let Some(lab) = Lab::new("times") else { return };
+    let lines = Mirror::start(&lab.host, RUN).end().log_lines;
+    let own: Vec<_> = lines.iter().filter(|line| line.contains("traffic-mirror: ")).collect();
+    assert!(!own.is_empty(), "{lines:#?}");
+    for line in own {
+        let (time, _) = line.split_once(" traffic-mirror: ").unwrap();
+        assert!(humantime::parse_rfc3339(time).is_ok(), "{line}");
+    }
+}
+
+#[test]
 fn one_worker_keeps_the_order_of_flows() {
     let Some(lab) = Lab::new("one") else { return };
     let collector = Collector::listen(&lab.monitor, "10.99.1.2");

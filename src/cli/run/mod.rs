@@ -60,6 +60,7 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
         None => Ok(InterfaceNamespace::default()),
     };
     let namespace = namespace.map_err(Failure::failed)?;
+    terminal::log_times();
     let broken = Arc::new(Notify::new());
     let events = events::printer(Arc::clone(&broken));
     let resources = resources(flags, &namespace, &hosts, &events)?;

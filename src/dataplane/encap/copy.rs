@@ -6,9 +6,10 @@ use std::ops::Range;
 use super::inner_bytes::InnerBytes;
 use super::outer_header::{MAX_OUTER_LEN, OuterHeader};
 use super::outer_template::OuterTemplate;
+use super::session_encap::SessionEncap;
 use crate::dataplane::frame::Frame;
 use crate::dataplane::table::MirrorTable;
-use crate::model::Direction;
+use crate::model::{Direction, SessionId};
 
 /// The record of one copy. Headers and bytes are resolved only when a sink reads them, so a burst
 /// of copies costs few bytes of memory.
@@ -44,6 +45,7 @@ impl CopyRef {
 pub struct MirroredCopy<'a> {
     copy: &'a CopyRef,
     frame: &'a Frame<'a>,
+    encap: &'a SessionEncap,
     template: &'a OuterTemplate,
     destination: usize,
 }
@@ -118,6 +120,12 @@ impl<'a> MirroredCopy<'a> {
     #[must_use]
     pub const fn flow_tag(&self) -> u16 {
         self.copy.flow_tag
+    }
+
+    /// The id of the session; generated if the user gave none.
+    #[must_use]
+    pub const fn session_id(&self) -> &'a SessionId {
+        &self.encap.session_id
     }
 
     /// Index of the session in the mirror table.
@@ -209,8 +217,8 @@ impl<'a> Copies<'a> {
         // The worker made `copy` from a frame of this burst and a session of this table, so both
         // exist.
         let frame = self.frames.get(usize::from(copy.frame))?;
-        let (template, destination) =
-            self.table.encap_of(copy.session)?.template_for(copy.flow_tag);
-        Some(MirroredCopy { copy, frame, template, destination })
+        let encap = self.table.encap_of(copy.session)?;
+        let (template, destination) = encap.template_for(copy.flow_tag);
+        Some(MirroredCopy { copy, frame, encap, template, destination })
     }
 }

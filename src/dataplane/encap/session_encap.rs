@@ -8,11 +8,13 @@ use super::geneve::{GeneveTemplate, attachment_id};
 use super::outer_template::OuterTemplate;
 use super::target_balancer::{TargetBalancer, TargetBalancers};
 use crate::dataplane::table_parts::{CompiledSession, TableParts};
-use crate::model::VXLAN_PORT;
+use crate::model::{SessionId, VXLAN_PORT};
 
 /// The header templates and the length limits of a session.
 #[derive(Debug)]
 pub(in crate::dataplane) struct SessionEncap {
+    /// The id of the session.
+    pub(super) session_id: SessionId,
     outer: OuterTemplate,
     /// Templates for the other addresses of a load balancer.
     further: Option<Box<BalancedTemplates>>,
@@ -58,7 +60,13 @@ impl SessionEncap {
         let outer = outer(address);
         let by_mtu = outer.max_inner_len(target.and_then(|target| target.mtu));
         let by_user = session.packet_length.map_or(u32::MAX, |length| u32::from(length.value()));
-        Self { max_inner_len: by_mtu.min(by_user), packet_length: by_user, outer, further }
+        Self {
+            session_id: session.id.clone(),
+            outer,
+            further,
+            max_inner_len: by_mtu.min(by_user),
+            packet_length: by_user,
+        }
     }
 
     /// The template for a flow, and the index of its destination address.
