@@ -55,7 +55,8 @@ def measure_round_trips(connection, seconds):
     while time.monotonic() < end:
         begin = time.perf_counter_ns()
         connection.sendall(b".")
-        connection.recv(1)
+        if not connection.recv(1):
+            raise ConnectionError("the server closed the connection")
         times_ns.append(time.perf_counter_ns() - begin)
         time.sleep(PAUSE_SECONDS)
     return sorted(times_ns)
