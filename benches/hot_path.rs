@@ -1,10 +1,12 @@
-//! Memory to memory: parse, classify, wrap and copy, hot and cold, against a plain memcpy.
+//! Measures mirroring from memory to memory: parsing and classifying alone, and the whole path with
+//! encapsulation and copying, compared with memcpy. Frames come from the second-level cache (hot)
+//! or from main memory (cold).
 #![expect(
     unreachable_pub,
     clippy::as_conversions,
     clippy::indexing_slicing,
     clippy::unwrap_used,
-    reason = "a bench"
+    reason = "a failed benchmark may panic, and its numbers are small"
 )]
 
 mod traffic;
@@ -25,16 +27,16 @@ const SIZES: [(&str, Sizes); 4] = [
     ("imix", Sizes::Imix),
 ];
 
-/// Hot frames stay in the second-level cache.
+/// The length in bytes of a capture that fits into the second-level cache.
 const HOT_LEN: usize = 100_000;
 
-/// Cold frames are several times the last-level cache.
+/// The length in bytes of a capture that is several times longer than the last-level cache.
 const COLD_LEN: usize = 256 * 1024 * 1024;
 
-fn parts(c: &mut Criterion) {
+fn parts(criterion: &mut Criterion) {
     let image = Image::new(HOT_LEN, Sizes::Of(64));
     let frames: Vec<&[u8]> = image.iter().collect();
-    let mut group = c.benchmark_group("part");
+    let mut group = criterion.benchmark_group("part");
     group.throughput(Throughput::Elements(frames.len() as u64));
     group.bench_function("parse", |b| {
         b.iter(|| {
@@ -55,9 +57,9 @@ fn parts(c: &mut Criterion) {
     group.finish();
 }
 
-fn whole(c: &mut Criterion, name: &str, image_len: usize) {
+fn whole_path(criterion: &mut Criterion, group_name: &str, image_len: usize) {
     let table = table(3, 10);
-    let mut group = c.benchmark_group(name);
+    let mut group = criterion.benchmark_group(group_name);
     group.sample_size(10).measurement_time(Duration::from_secs(3));
     for (label, sizes) in SIZES {
         let image = Image::new(image_len, sizes);
@@ -81,12 +83,12 @@ fn whole(c: &mut Criterion, name: &str, image_len: usize) {
     group.finish();
 }
 
-fn hot(c: &mut Criterion) {
-    whole(c, "hot", HOT_LEN);
+fn hot(criterion: &mut Criterion) {
+    whole_path(criterion, "hot", HOT_LEN);
 }
 
-fn cold(c: &mut Criterion) {
-    whole(c, "cold", COLD_LEN);
+fn cold(criterion: &mut Criterion) {
+    whole_path(criterion, "cold", COLD_LEN);
 }
 
 criterion_group!(benches, parts, hot, cold);

@@ -1,7 +1,7 @@
-//! Rules: how long each engine takes for a burst, how long they take to compile, and how long until
-//! a changed rule is in force. `traffic-mirror bench` measures more shapes and sizes; here Criterion
-//! keeps a history of a few.
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a bench")]
+//! Measures rule sets: classifying packets with each engine, compiling new tables, and removing one
+//! rule from compiled tables. `traffic-mirror bench` measures more shapes and sizes; here Criterion
+//! compares a few of them with earlier runs.
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a failed benchmark may panic")]
 
 use std::hint::black_box;
 use std::net::Ipv4Addr;
@@ -13,13 +13,13 @@ use traffic_mirror::model::{
     CidrBlock, Direction, Filter, FilterId, FilterRule, PortRange, Protocol, RuleAction, RuleNumber,
 };
 
-/// How many rules there are, by the session.
+/// The sizes of the rule sets: the number of sessions, and the number of rules of each.
 const SIZES: [(usize, usize); 4] = [(3, 10), (10, 100), (1, 1_000), (1, 10_000)];
 
-/// How many packets are asked about, in bursts.
+/// The number of packets that one iteration classifies, in bursts.
 const PACKETS: usize = 16 * 1024;
 
-/// Numbers that look random, the same in each run.
+/// Pseudorandom numbers, the same in each run (a linear congruential generator).
 struct Random(u64);
 
 impl Random {
@@ -28,7 +28,8 @@ impl Random {
         u32::try_from(self.0 >> 33).unwrap() % end
     }
 
-    /// In one of some networks, of which the first come often.
+    /// An address in one of 64 networks of 65,536 addresses each. The first networks are the most
+    /// frequent.
     fn address(&mut self) -> u32 {
         let networks = 1 + self.below(64);
         let network = self.below(networks) * 0x0101_4111;
@@ -36,9 +37,9 @@ impl Random {
     }
 
     fn block(&mut self) -> CidrBlock {
-        let lens = [0, 8, 16, 24, 24, 28, 32, 32];
-        let len = lens[usize::try_from(self.below(8)).unwrap()];
-        CidrBlock::new(Ipv4Addr::from_bits(self.address()).into(), len).unwrap()
+        let prefix_lens = [0, 8, 16, 24, 24, 28, 32, 32];
+        let prefix_len = prefix_lens[usize::try_from(self.below(8)).unwrap()];
+        CidrBlock::new(Ipv4Addr::from_bits(self.address()).into(), prefix_len).unwrap()
     }
 
     fn rule(&mut self, number: i64) -> FilterRule {
@@ -47,45 +48,47 @@ impl Random {
         let action = if self.below(8) == 0 { RuleAction::Reject } else { RuleAction::Accept };
         let rule = FilterRule::new(Direction::Ingress, number, action, source, destination);
         let ports = [(80, 80), (443, 443), (53, 53), (1024, 65_535), (6000, 6063)];
-        let (low, high) = ports[usize::try_from(self.below(5)).unwrap()];
-        let ports = PortRange::new("ports", low, high).unwrap();
+        let (first, last) = ports[usize::try_from(self.below(5)).unwrap()];
+        let ports = PortRange::new("ports", first, last).unwrap();
         let rule = rule.unwrap().with_protocol(Protocol::TCP).unwrap();
         rule.with_destination_ports(ports).unwrap()
     }
 
-    fn filters(&mut self, sessions: usize, rules: usize) -> Vec<Arc<Filter>> {
+    fn filters(&mut self, sessions: usize, rules_per_session: usize) -> Vec<Arc<Filter>> {
         let filter = |session: usize| {
-            let count = i64::try_from(rules).unwrap();
-            let rules = (1..=count).map(|number| self.rule(number)).collect();
+            let last_number = i64::try_from(rules_per_session).unwrap();
+            let rules = (1..=last_number).map(|number| self.rule(number)).collect();
             let id = FilterId::new(&format!("tmf-{session}")).unwrap();
             Arc::new(Filter::from_rules(id, rules).0)
         };
         (0..sessions).map(filter).collect()
     }
 
-    /// Half of the packets are of networks that rules know, half are anything.
+    /// The addresses of half of the packets are in the networks of the rules. The others are any
+    /// addresses.
     fn key(&mut self) -> FlowKey {
-        let is_known = self.below(2) == 0;
-        let mut end = || match is_known {
+        let is_in_networks = self.below(2) == 0;
+        let mut address = || match is_in_networks {
             true => Ipv4Addr::from_bits(self.address()),
             false => Ipv4Addr::from_bits(self.below(u32::MAX)),
         };
-        let (source, destination) = (end(), end());
+        let (source, destination) = (address(), address());
         let ports = [80, 443, 53, 1024, 6001, 7];
         let port = ports[usize::try_from(self.below(6)).unwrap()];
         FlowKey::new(source.into(), destination.into(), 6, Some((40_000, port)))
     }
 }
 
-fn classify(c: &mut Criterion) {
+fn classify(criterion: &mut Criterion) {
     let mut random = Random(1);
     let keys: Vec<FlowKey> = (0..PACKETS).map(|_| random.key()).collect();
     let mut answers = vec![0; BURST_LEN];
-    let mut group = c.benchmark_group("classify");
+    let mut group = criterion.benchmark_group("classify");
     group.sample_size(20).throughput(Throughput::Elements(PACKETS.try_into().unwrap()));
     for (sessions, rules) in SIZES {
         let filters = random.filters(sessions, rules);
         for kind in EngineKind::ALL {
+            // The time of these engines grows with the number of rules.
             let is_slow = matches!(kind, EngineKind::Linear | EngineKind::BitVector);
             if is_slow && sessions * rules > 1_000 {
                 continue;
@@ -93,34 +96,34 @@ fn classify(c: &mut Criterion) {
             let set = RuleSet::with_engine(&filters, Direction::Ingress, true, kind);
             let Some(set) = set else { continue };
             let id = BenchmarkId::new(kind.label(), format!("{sessions}x{rules}"));
-            let mut all = || {
+            let mut classify_all = || {
                 keys.chunks(BURST_LEN).for_each(|keys| set.classify(black_box(keys), &mut answers));
                 black_box(answers.first().copied())
             };
-            group.bench_function(id, |b| b.iter(&mut all));
+            group.bench_function(id, |b| b.iter(&mut classify_all));
         }
     }
     group.finish();
 }
 
-fn compile(c: &mut Criterion) {
+fn compile(criterion: &mut Criterion) {
     let mut random = Random(2);
-    let mut group = c.benchmark_group("compile");
+    let mut group = criterion.benchmark_group("compile");
     group.sample_size(10);
     for (sessions, rules) in SIZES {
         let filters = random.filters(sessions, rules);
-        let new = || RuleSet::new(&filters, Direction::Ingress, true);
-        let label = format!("{sessions}x{rules}");
-        group.bench_function(BenchmarkId::new("new", &label), |b| b.iter(new));
+        let compile_all = || RuleSet::new(&filters, Direction::Ingress, true);
+        let size = format!("{sessions}x{rules}");
+        group.bench_function(BenchmarkId::new("new", &size), |b| b.iter(compile_all));
         let mut changed = filters.clone();
         let mut rules = changed[0].all_rules().to_vec();
         rules.remove(rules.len() / 2);
         changed[0] = Arc::new(Filter::from_rules(changed[0].id().clone(), rules).0);
-        let set = new();
-        group.bench_function(BenchmarkId::new("a-rule-less", &label), |b| {
+        let set = compile_all();
+        group.bench_function(BenchmarkId::new("remove-one-rule", &size), |b| {
             b.iter(|| {
-                let new = || RuleSet::new(&changed, Direction::Ingress, true);
-                black_box(set.patched(&changed)).unwrap_or_else(new)
+                let compile_changed = || RuleSet::new(&changed, Direction::Ingress, true);
+                black_box(set.patched(&changed)).unwrap_or_else(compile_changed)
             });
         });
     }

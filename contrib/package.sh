@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds the Debian package: the program, a manual page for each command, completions, the unit and an example
-# configuration. Needs cargo-deb (`cargo install cargo-deb --locked`). PROFILE=dev packs a
-# development build.
+# Builds target/package/traffic-mirror.deb: the program, a manual page for each command, shell
+# completions, the systemd unit, an example configuration and a Grafana dashboard. Needs cargo-deb
+# (`cargo install cargo-deb --locked`). PROFILE=dev packages a development build.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 readonly PROFILE="${PROFILE:-release}" OUT=target/package

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Builds the package, installs it, runs the program, purges it and checks that no file remains. Run
-# it as root, on a machine or in a container that has no traffic-mirror installed.
+# Builds the package, installs it, runs the program, purges the package and checks that no file
+# remains. Needs root, and a machine or container on which the package is not installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if dpkg-query --show traffic-mirror >/dev/null 2>&1; then
-    echo "NOT RUN: a package traffic-mirror is installed here" && exit 0
+    echo "NOT RUN: the package traffic-mirror is already installed" && exit 0
 fi
 PACKAGE="$(contrib/package.sh | tail -1)"
 trap 'dpkg --purge traffic-mirror >/dev/null 2>&1 || true' EXIT
@@ -17,7 +17,7 @@ for command in replay explain check export bench run receive interfaces completi
 done
 test -s /usr/share/bash-completion/completions/traffic-mirror
 UNIT="$(dpkg --listfiles traffic-mirror | grep 'traffic-mirror.service$')"
-# Each option of the unit is one that the program knows.
+# Every option of the unit must be in the help of the program.
 for option in $(grep -o -- '--[a-z-]*' < <(grep ^ExecStart "$UNIT")); do
     /usr/bin/traffic-mirror run --help | grep -q -- "$option"
 done
@@ -27,8 +27,8 @@ else
     echo "NOT RUN: systemd-analyze is not installed, so the unit is not verified"
 fi
 dpkg --purge traffic-mirror
-for left in /usr/bin/traffic-mirror /etc/traffic-mirror "$UNIT"; do
-    test ! -e "$left" || { echo "left behind: $left"; exit 1; }
+for path in /usr/bin/traffic-mirror /etc/traffic-mirror "$UNIT"; do
+    test ! -e "$path" || { echo "$path still exists after the purge" >&2; exit 1; }
 done
 trap - EXIT
 echo "the package installs, runs and is removed completely"

@@ -1,9 +1,11 @@
-//! A test that asserts which traffic a configuration mirrors, and why it does not mirror the rest.
+//! Tests that assert which traffic a configuration mirrors, and why it does not mirror the rest.
+//!
+//! `cargo test --example assert_on_mirrored_traffic`
 
-#![expect(clippy::print_stdout, reason = "main says how to run the tests")]
+#![expect(clippy::print_stdout, reason = "main prints how to run the tests")]
 
 fn main() {
-    println!("these are tests: cargo test --example assert_on_mirrored_traffic");
+    println!("run these tests with: cargo test --example assert_on_mirrored_traffic");
 }
 
 #[cfg(test)]
@@ -15,7 +17,8 @@ mod tests {
     use traffic_mirror::dataplane::{MirrorTable, NotMirrored};
     use traffic_mirror::io::memory::{FrameSource, mirror};
 
-    /// A web server whose HTTP is mirrored, except requests of the monitoring host.
+    /// Mirrors the HTTP requests that a web server receives, except those of the monitoring host.
+    /// PacketLength 54 is Ethernet, IPv4 and TCP headers (14 + 20 + 20 bytes) without payload.
     const CONFIGURATION: &str = r#"
         [[network_interface]]
         network_interface_id = "eni-web"
@@ -65,27 +68,27 @@ mod tests {
         Arc::new(compile(&registry, &CompileOptions::default()))
     }
 
-    /// A TCP segment with 20 bytes of payload: 74 bytes.
-    fn tcp(from: [u8; 4], to: [u8; 4], to_port: u16) -> Vec<u8> {
-        let mut frame = vec![2; 12];
-        frame.extend([0x08, 0x00]);
-        frame.extend([0x45, 0, 0, 60, 0, 0, 0, 0, 64, 6, 0, 0]);
-        frame.extend(from);
-        frame.extend(to);
-        frame.extend([0xc0, 0]);
-        frame.extend(to_port.to_be_bytes());
-        frame.extend([0, 0, 0, 0, 0, 0, 0, 0, 0x50, 0x18, 0, 0, 0, 0, 0, 0]);
+    /// A frame of 74 bytes: Ethernet, IPv4, TCP from port 49152, and 20 bytes of payload.
+    fn tcp_frame(source: [u8; 4], destination: [u8; 4], destination_port: u16) -> Vec<u8> {
+        let mut frame = vec![2; 12]; // both MAC addresses
+        frame.extend([0x08, 0x00]); // EtherType: IPv4
+        frame.extend([0x45, 0, 0, 60, 0, 0, 0, 0, 64, 6, 0, 0]); // total length 60, TTL 64, TCP
+        frame.extend(source);
+        frame.extend(destination);
+        frame.extend([0xc0, 0]); // source port
+        frame.extend(destination_port.to_be_bytes());
+        frame.extend([0, 0, 0, 0, 0, 0, 0, 0, 0x50, 0x18, 0, 0, 0, 0, 0, 0]); // flags PSH, ACK
         frame.extend([b'x'; 20]);
         frame
     }
 
     #[test]
     fn http_is_mirrored_truncated_with_the_virtual_network_id() {
-        let (table, sent) = (table(), tcp(CLIENT, SERVER, 80));
-        let collected = mirror(&table, FrameSource::new([&sent])).unwrap();
+        let (table, frame) = (table(), tcp_frame(CLIENT, SERVER, 80));
+        let collected = mirror(&table, FrameSource::new([&frame])).unwrap();
 
         let [copy] = &collected.mirrored[..] else { panic!("{collected:?}") };
-        assert_eq!(copy.inner, sent[..54]);
+        assert_eq!(copy.inner, frame[..54]);
         assert_eq!(copy.outer[36..38], 4789_u16.to_be_bytes(), "UDP destination port");
         assert_eq!(copy.outer[46..49], [0, 0, 42], "VXLAN network identifier");
         assert_eq!(table.sessions()[0].id.as_str(), "tms-http");
@@ -95,12 +98,13 @@ mod tests {
 
     #[test]
     fn traffic_that_no_rule_accepts_is_not_mirrored_with_a_reason() {
-        let stranger = tcp(CLIENT, MONITORING, 80);
-        let sent = [tcp(MONITORING, SERVER, 80), tcp(CLIENT, SERVER, 22), stranger];
-        let collected = mirror(&table(), FrameSource::new(sent)).unwrap();
+        let of_other_hosts = tcp_frame(CLIENT, MONITORING, 80);
+        let frames =
+            [tcp_frame(MONITORING, SERVER, 80), tcp_frame(CLIENT, SERVER, 22), of_other_hosts];
+        let collected = mirror(&table(), FrameSource::new(frames)).unwrap();
 
         assert!(collected.mirrored.is_empty());
-        let reasons: Vec<_> = collected.not_mirrored.iter().map(|left| left.reason).collect();
+        let reasons: Vec<_> = collected.not_mirrored.iter().map(|frame| frame.reason).collect();
         let (no_session, no_interface) =
             (NotMirrored::NoSessionMatched, NotMirrored::NoNetworkInterface);
         assert_eq!(reasons, [no_session, no_session, no_interface]);
@@ -108,7 +112,8 @@ mod tests {
 
     #[test]
     fn responses_are_not_mirrored_without_an_egress_rule() {
-        let collected = mirror(&table(), FrameSource::new([tcp(SERVER, CLIENT, 80)])).unwrap();
+        let frames = [tcp_frame(SERVER, CLIENT, 80)];
+        let collected = mirror(&table(), FrameSource::new(frames)).unwrap();
         assert_eq!(collected.reasons_for(0).collect::<Vec<_>>(), [NotMirrored::NoSessionMatched]);
     }
 }

@@ -1,9 +1,11 @@
-//! Mirrors a network interface of this host for some seconds, and prints what was mirrored.
+//! Mirrors a network interface of this host for some seconds, and prints the numbers of frames and
+//! copies.
 //!
-//! As root: `cargo run --example mirror_an_interface -- eth0 192.0.2.10 10`
+//! As root, for ten seconds, to UDP port 4789 of 192.0.2.10:
+//! `cargo run --example mirror_an_interface -- eth0 192.0.2.10 10`
 
-#![expect(clippy::print_stdout, reason = "an example shows what it found")]
-#![expect(clippy::disallowed_methods, reason = "the time of the run passes here")]
+#![expect(clippy::print_stdout, reason = "an example prints its results")]
+#![expect(clippy::disallowed_methods, reason = "the main thread sleeps while the workers mirror")]
 
 use std::env;
 use std::error::Error;
@@ -17,7 +19,7 @@ use traffic_mirror::io::udp::UdpOptions;
 use traffic_mirror::model::VXLAN_PORT;
 use traffic_mirror::runtime::{Event, EventSink, LiveMirror, Options, Resources};
 
-/// One session that accepts everything of the device.
+/// One session that mirrors all traffic of the device to the target.
 fn registry(device: &str, target: IpAddr) -> Registry {
     let mut registry = Registry::accept_all(SocketAddr::new(target, VXLAN_PORT), None, None);
     let sources: Vec<_> = registry.sources().map(|interface| interface.id().clone()).collect();
@@ -32,11 +34,11 @@ fn registry(device: &str, target: IpAddr) -> Registry {
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = env::args().skip(1);
     let (Some(device), Some(target)) = (arguments.next(), arguments.next()) else {
-        return Err("expected a device and the address of a target, such as eth0 192.0.2.10".into());
+        return Err("expected DEVICE TARGET [SECONDS], such as eth0 192.0.2.10 10".into());
     };
     let seconds = arguments.next().map_or(Ok(10), |text| text.parse())?;
 
-    // Copies that leave by the same device are recognised by their mark.
+    // Copies that leave through the mirrored device are recognised by this mark and not mirrored.
     let mark = Some(SocketMark::choose().value());
     let options = Options {
         ring: RingOptions { mark, ..RingOptions::default() },
@@ -53,7 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let summary = mirror.stop();
     for (_, counters) in &summary.interfaces {
-        println!("{} frames received, {} copies made", counters.received, counters.mirrored());
+        println!("{} frames received, {} copies sent", counters.received, counters.mirrored());
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! `cargo run --example mirror_capture -- pcaps/quickstart/input.pcap pcaps/quickstart/mirror.toml`
 
-#![expect(clippy::print_stdout, reason = "an example shows what it found")]
+#![expect(clippy::print_stdout, reason = "an example prints its results")]
 
 use std::error::Error;
 use std::io;
@@ -13,7 +13,8 @@ use traffic_mirror::control::{CompileOptions, compile, config};
 use traffic_mirror::dataplane::{Copies, DropCause, Drops, NotMirrored, Sink, Worker};
 use traffic_mirror::io::capture::CaptureSource;
 
-/// Prints the pair of outer header and inner bytes, borrowed from the mapped file.
+/// Prints the session and the lengths of each copy. The inner bytes are borrowed from the mapped
+/// file.
 struct PrintSink;
 
 impl Sink for PrintSink {
@@ -34,7 +35,7 @@ impl Sink for PrintSink {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [capture, configuration] = arguments.as_slice() else {
-        return Err("expected two names: a capture and a configuration file".into());
+        return Err("expected CAPTURE CONFIGURATION: the names of two files".into());
     };
 
     let (registry, warnings) = config::read_files(&[configuration]).into_result()?;
@@ -49,10 +50,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let counters = worker.counters();
     println!("{} received, {} mirrored", counters.received, counters.mirrored());
     for reason in NotMirrored::ALL.into_iter().filter(|one| counters.not_mirrored(*one) > 0) {
-        println!("{} stayed behind: {}", counters.not_mirrored(reason), reason.label());
+        println!("{} not mirrored: {}", counters.not_mirrored(reason), reason.label());
     }
     for cause in DropCause::ALL.into_iter().filter(|one| counters.dropped(*one) > 0) {
-        println!("{} lost: {}", counters.dropped(cause), cause.label());
+        println!("{} dropped: {}", counters.dropped(cause), cause.label());
     }
     Ok(())
 }

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Runs every fuzz target for SECONDS each, as many at a time as there are processors:
+# Runs every fuzz target, or the given ones, for SECONDS each, one per processor at a time:
 # `fuzz/run.sh SECONDS [TARGET...]`.
 #
-# Needs `cargo install cargo-fuzz`. The files of fuzz/seeds/TARGET are the seeds; readers of whole
-# captures and configurations also start from the golden cases of pcaps/. What was found before
-# (fuzz/corpus, not in the repository) is kept. A finding is written to fuzz/artifacts and ends the
-# run: make it a golden case or a unit test.
+# Needs `cargo install cargo-fuzz --locked`. Every target starts from the seeds in fuzz/seeds/TARGET;
+# capture_reader and configuration also from the golden cases in pcaps/. Inputs of earlier runs
+# (fuzz/corpus, not in the repository) are kept. An input that crashes a target is written to
+# fuzz/artifacts and ends that target: make it a golden case or a unit test.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,13 +14,14 @@ if [[ ! "${1:-}" =~ ^[0-9]+$ ]]; then
     exit 2
 fi
 readonly SECONDS_EACH="$1"
-# Without the address sanitizer the targets compile in half the time; unsafe code is left unwatched.
+# FUZZ_SANITIZER=none halves the time to compile, but errors of memory in unsafe code are not found.
 readonly SANITIZER="${FUZZ_SANITIZER:-address}"
 shift
 # libFuzzer's instrumentation needs unstable flags, which a stable compiler accepts with this.
 export RUSTC_BOOTSTRAP=1
 
-# seed TARGET FILE...: copies them into its corpus, named after the folder that they come from.
+# seed TARGET FILE...: copies the files into the corpus of the target. The folder of a file becomes
+# the first part of its name there.
 seed() {
     local corpus="fuzz/corpus/$1"
     mkdir -p "$corpus"
@@ -35,7 +36,8 @@ if [ ${#targets[@]} -eq 0 ]; then
 fi
 readonly HOST="$(rustc -vV | sed -n 's/^host: //p')"
 
-# fuzz TARGET: runs it alone. The output of targets that run side by side is kept apart.
+# fuzz TARGET: runs the target and prints its output only if it fails, so that the outputs of targets
+# that run at the same time are not mixed.
 fuzz() {
     local corpus="fuzz/corpus/$1" artifacts="fuzz/artifacts/$1/" output status=0
     mkdir -p "$artifacts"

@@ -1,30 +1,32 @@
-"""What machine this is: without it no number can be compared."""
+"""Describes the machine and the tools of a run, because numbers of different machines cannot be compared."""
 import os
 import platform
 import subprocess
 
 
-def first_line(*words):
-    """The first line a program prints; a program that is not there has none."""
+def first_line(*command):
+    """The first line that a program prints, or `not installed`."""
     try:
-        done = subprocess.run(words, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     except OSError:
-        return "not there"
+        return "not installed"
     return done.stdout.strip().partition("\n")[0]
 
 
 def cpu_fields():
+    """The fields of /proc/cpuinfo; of all processors, the last one."""
     with open("/proc/cpuinfo", encoding="utf-8") as lines:
         pairs = (line.partition(":") for line in lines)
         return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def read(path):
+    """The text of a file, or `unknown` if it cannot be read."""
     try:
-        with open(path, encoding="utf-8") as text:
-            return text.read().strip()
+        with open(path, encoding="utf-8") as file:
+            return file.read().strip()
     except OSError:
-        return "not told"
+        return "unknown"
 
 
 def memory_gib():
@@ -32,7 +34,7 @@ def memory_gib():
 
 
 def fingerprint(options):
-    """Machine, kernel, tools and what was asked, by name."""
+    """Machine, kernel, versions of the tools and the options of this run, by name."""
     cpu = cpu_fields()
     here = os.path.dirname(os.path.abspath(__file__))
     return {

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""A TCP flow of the mirrored host's own: bulk one way, also at a wire's pace, or one byte there and back.
+"""A TCP flow of the mirrored host itself: bulk data as fast as possible or paced, or one byte to and fro.
 
-    flow.py serve ADDRESS PORT            answers each connection, until it is ended
-    flow.py bulk ADDRESS PORT SECONDS     prints bytes a second, counted by the receiver
-    flow.py paced ADDRESS PORT SECONDS    the same at a gigabit a second
-    flow.py turns ADDRESS PORT SECONDS    prints the round trips in nanoseconds, sorted
+    flow.py serve ADDRESS PORT                  serves connections until it is ended
+    flow.py bulk ADDRESS PORT SECONDS           prints bytes per second, counted by the receiver
+    flow.py paced ADDRESS PORT SECONDS          the same at 1 Gbit/s
+    flow.py round-trips ADDRESS PORT SECONDS    prints the round trip times in nanoseconds, sorted
 """
 import contextlib
 import json
@@ -12,10 +12,11 @@ import socket
 import sys
 import time
 
-CHUNK = 1 << 18
-BULK, TURNS = b"b", b"t"
-PACE = 125_000_000
-SO_MAX_PACING_RATE = 47  # asm-generic/socket.h
+CHUNK_LEN = 1 << 18
+BULK, ROUND_TRIPS = b"b", b"t"  # the first byte of a connection
+PACE = 125_000_000              # bytes per second
+PAUSE_SECONDS = 0.0005          # between round trips, so that no other packet is underway
+SO_MAX_PACING_RATE = 47         # asm-generic/socket.h
 
 
 def serve(address, port):
@@ -24,52 +25,54 @@ def serve(address, port):
         while True:
             connection, _ = server.accept()
             with connection, contextlib.suppress(ConnectionError):
-                answer(connection)
+                serve_connection(connection)
 
 
-def answer(connection):
+def serve_connection(connection):
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if connection.recv(1) == TURNS:
+    if connection.recv(1) == ROUND_TRIPS:
         while byte := connection.recv(1):
             connection.sendall(byte)
         return
-    room, received, begin = bytearray(CHUNK), 0, time.monotonic()
-    while count := connection.recv_into(room):
+    buffer, received, begin = bytearray(CHUNK_LEN), 0, time.monotonic()
+    while count := connection.recv_into(buffer):
         received += count
     connection.sendall(json.dumps(received / (time.monotonic() - begin)).encode())
 
 
-def bulk(connection, seconds):
-    chunk, end = bytes(CHUNK), time.monotonic() + seconds
+def send_bulk(connection, seconds):
+    """Bytes per second, as the receiver counted them."""
+    chunk, end = bytes(CHUNK_LEN), time.monotonic() + seconds
     while time.monotonic() < end:
         connection.sendall(chunk)
     connection.shutdown(socket.SHUT_WR)
-    return json.loads(connection.recv(CHUNK))
+    return json.loads(connection.recv(CHUNK_LEN))
 
 
-def turns(connection, seconds):
-    """At most two a millisecond, so that the wire is quiet in between."""
-    found, end = [], time.monotonic() + seconds
+def measure_round_trips(connection, seconds):
+    """The round trip times in nanoseconds, sorted; at most 2,000 per second."""
+    times_ns, end = [], time.monotonic() + seconds
     while time.monotonic() < end:
         begin = time.perf_counter_ns()
         connection.sendall(b".")
-        connection.recv(1)
-        found.append(time.perf_counter_ns() - begin)
-        time.sleep(0.0005)
-    return sorted(found)
+        if not connection.recv(1):
+            raise ConnectionError("the server closed the connection")
+        times_ns.append(time.perf_counter_ns() - begin)
+        time.sleep(PAUSE_SECONDS)
+    return sorted(times_ns)
 
 
 def main():
-    what, address, port, *seconds = sys.argv[1:]
-    if what == "serve":
+    mode, address, port, *seconds = sys.argv[1:]
+    if mode == "serve":
         return serve(address, int(port))
     with socket.create_connection((address, int(port))) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if what == "paced":
+        if mode == "paced":
             connection.setsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE, PACE)
-        connection.sendall(TURNS if what == "turns" else BULK)
-        how = turns if what == "turns" else bulk
-        print(json.dumps(how(connection, float(seconds[0]))))
+        connection.sendall(ROUND_TRIPS if mode == "round-trips" else BULK)
+        measurement = measure_round_trips if mode == "round-trips" else send_bulk
+        print(json.dumps(measurement(connection, float(seconds[0]))))
     return None
 
 

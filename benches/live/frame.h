@@ -1,4 +1,4 @@
-/* Writes the headers of a frame of load: Ethernet, IPv4, UDP. */
+/* Writes the headers of a frame that load.c sends: Ethernet, IPv4, UDP. */
 #ifndef FRAME_H
 #define FRAME_H
 
@@ -9,13 +9,14 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { IP_AT = 14, UDP_AT = IP_AT + 20, HEADERS = UDP_AT + 8 };
+enum { IP_OFFSET = 14, UDP_OFFSET = IP_OFFSET + 20, HEADERS_LEN = UDP_OFFSET + 8 };
 
-/* The sum of RFC 1071, folded, not yet complemented. `length` is even. */
+/* The Internet checksum (RFC 1071) before its complement: the words of `bytes` added to `sum`, with
+ * carries. `length` is even. */
 static uint16_t sum_words(const void *bytes, size_t length, uint32_t sum) {
-    for (size_t at = 0; at < length; at += 2) {
+    for (size_t offset = 0; offset < length; offset += 2) {
         uint16_t word;
-        memcpy(&word, (const char *)bytes + at, 2);
+        memcpy(&word, (const char *)bytes + offset, 2);
         sum += word;
     }
     while (sum >> 16)
@@ -23,30 +24,32 @@ static uint16_t sum_words(const void *bytes, size_t length, uint32_t sum) {
     return sum;
 }
 
-/* Flows differ in address and source port. 198.18.0.0/15 is for benchmarks (RFC 2544). A checksum
- * of 0 is "none" (RFC 768). */
+/* Writes the headers of a frame of `frame_len` bytes. Flows differ in source address and source
+ * port. Source addresses are in 198.18.0.0/15, which is for benchmarks (RFC 2544). A UDP checksum of
+ * 0 means that there is none (RFC 768). */
 static void write_headers(unsigned char *frame, const struct ether_header *ethernet,
-                          struct in_addr destination, unsigned size, unsigned flow) {
+                          struct in_addr destination, unsigned frame_len, unsigned flow) {
     struct iphdr ip = {
         .version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_UDP,
-        .tot_len = htons(size - IP_AT),
+        .tot_len = htons(frame_len - IP_OFFSET),
         .saddr = htonl(0xc6120001 + flow), .daddr = destination.s_addr,
     };
     struct udphdr udp = {
-        .source = htons(10000 + flow), .dest = htons(9), .len = htons(size - UDP_AT),
+        .source = htons(10000 + flow), .dest = htons(9), .len = htons(frame_len - UDP_OFFSET),
     };
     ip.check = (uint16_t)~sum_words(&ip, sizeof ip, 0);
     memcpy(frame, ethernet, sizeof *ethernet);
-    memcpy(frame + IP_AT, &ip, sizeof ip);
-    memcpy(frame + UDP_AT, &udp, sizeof udp);
+    memcpy(frame + IP_OFFSET, &ip, sizeof ip);
+    memcpy(frame + UDP_OFFSET, &udp, sizeof udp);
 }
 
-/* Leaves the sum of the pseudo header in the checksum's place: who finishes it starts from there. */
+/* Writes the sum of the pseudo header into the UDP checksum. The kernel adds the rest when it
+ * completes the checksum (VIRTIO_NET_HDR_F_NEEDS_CSUM). */
 static void start_udp_checksum(unsigned char *frame) {
     uint16_t udp_len, sum;
-    memcpy(&udp_len, frame + UDP_AT + 4, 2);
-    sum = sum_words(frame + IP_AT + 12, 8, htons(IPPROTO_UDP) + udp_len);
-    memcpy(frame + UDP_AT + 6, &sum, 2);
+    memcpy(&udp_len, frame + UDP_OFFSET + 4, 2);
+    sum = sum_words(frame + IP_OFFSET + 12, 8, htons(IPPROTO_UDP) + udp_len);
+    memcpy(frame + UDP_OFFSET + 6, &sum, 2);
 }
 
 #endif

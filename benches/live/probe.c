@@ -1,13 +1,13 @@
-/* Measures latency: stamped frames that arrive at a device, by the kernel's time of arrival.
+/* Measures latency: the time from the stamp in a frame until the kernel received it on a device.
  *
  *   probe DEVICE OFFSET SECONDS
  *
  * OFFSET is the number of bytes in front of the stamped frame: 0 for the frame itself, 50 for a copy
- * in VXLAN over IPv4. Prints `ready`, and one line of JSON after SECONDS or at SIGTERM.
+ * in VXLAN over IPv4. Prints `ready` when it listens, and one line of JSON after SECONDS or at
+ * SIGTERM.
  *
- * The time of arrival is the kernel's (SO_TIMESTAMPNS), so that neither the time it takes to wake
- * this program nor how often it looks is part of the result: it sleeps, and takes little of the
- * processor that the mirror needs.
+ * The kernel records the time of arrival (SO_TIMESTAMPNS). So the result does not depend on when
+ * this program wakes up and reads, and it can sleep and leave the processor to the mirror.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -25,34 +25,36 @@
 #include "stamp.h"
 
 enum {
-    BATCH = 256,
-    MOST = 1 << 20, /* latencies kept: a hundred seconds at 10 kpps */
-    STAMP_AT = 14 + 20 + 8,
-    ROOM = 256,     /* bytes of a frame that are looked at */
-    NAP_US = 2000,
+    BATCH = 256,                  /* frames per recvmmsg */
+    MAX_LATENCIES = 1 << 20,      /* 104 seconds at 10,000 packets per second; later ones are ignored */
+    STAMP_OFFSET = 14 + 20 + 8,   /* behind the headers of Ethernet, IPv4 and UDP */
+    SNAP_LEN = 256,               /* bytes of a frame that are read */
+    MAX_OFFSET = SNAP_LEN - STAMP_OFFSET - (int)sizeof(struct stamp),
+    MAX_SECONDS = 600,
+    POLL_INTERVAL_US = 2000,
 };
 
 struct inbox {
     struct mmsghdr messages[BATCH];
-    struct iovec pieces[BATCH];
-    unsigned char frames[BATCH][ROOM];
+    struct iovec buffers[BATCH];
+    unsigned char frames[BATCH][SNAP_LEN];
     char control[BATCH][64];
 };
 
 struct latencies {
-    long long *values;
+    long long *values_ns;
     size_t count;
 };
 
-static volatile sig_atomic_t stopped;
+static volatile sig_atomic_t is_stopped;
 
 static void stop(int signal) {
     (void)signal;
-    stopped = 1;
+    is_stopped = 1;
 }
 
-static void die(const char *what) {
-    perror(what);
+static void die(const char *operation) {
+    perror(operation);
     exit(1);
 }
 
@@ -61,13 +63,13 @@ static int open_device(const char *device) {
         .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_IP),
         .sll_ifindex = if_nametoindex(device),
     };
-    int one = 1, room = 64 << 20;
+    int enabled = 1, buffer_size = 64 << 20;
     int sock = socket(AF_PACKET, SOCK_RAW, 0);
     if (sock < 0)
         die("socket");
-    if (setsockopt(sock, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof one))
+    if (setsockopt(sock, SOL_SOCKET, SO_TIMESTAMPNS, &enabled, sizeof enabled))
         die("SO_TIMESTAMPNS");
-    setsockopt(sock, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room);
+    setsockopt(sock, SOL_SOCKET, SO_RCVBUFFORCE, &buffer_size, sizeof buffer_size);
     if (!address.sll_ifindex || bind(sock, (struct sockaddr *)&address, sizeof address))
         die(device);
     return sock;
@@ -75,17 +77,17 @@ static int open_device(const char *device) {
 
 static void prepare(struct inbox *inbox) {
     for (int i = 0; i < BATCH; i++) {
-        inbox->pieces[i] = (struct iovec){inbox->frames[i], ROOM};
+        inbox->buffers[i] = (struct iovec){inbox->frames[i], SNAP_LEN};
         inbox->messages[i].msg_hdr = (struct msghdr){
-            .msg_iov = &inbox->pieces[i], .msg_iovlen = 1,
+            .msg_iov = &inbox->buffers[i], .msg_iovlen = 1,
             .msg_control = inbox->control[i], .msg_controllen = sizeof inbox->control[i],
         };
     }
 }
 
-/* When the kernel took the frame in; 0 if it does not say. */
-static long long arrival_ns(struct msghdr *header) {
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
+/* The time at which the kernel received the frame; 0 if the message does not contain it. */
+static long long arrival_ns(struct msghdr *message) {
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
         if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) {
             struct timespec time;
             memcpy(&time, CMSG_DATA(c), sizeof time);
@@ -95,34 +97,37 @@ static long long arrival_ns(struct msghdr *header) {
     return 0;
 }
 
-static void note(struct latencies *found, struct mmsghdr *message, unsigned offset) {
+/* Adds the latency of a message, unless it is not a stamped frame. */
+static void record_latency(struct latencies *latencies, struct mmsghdr *message, unsigned offset) {
     struct stamp stamp;
     const unsigned char *frame = message->msg_hdr.msg_iov->iov_base;
-    long long arrived = arrival_ns(&message->msg_hdr);
-    if (message->msg_len < offset + STAMP_AT + sizeof stamp || !arrived || found->count == MOST)
+    long long arrived_ns = arrival_ns(&message->msg_hdr);
+    if (message->msg_len < offset + STAMP_OFFSET + sizeof stamp || !arrived_ns ||
+        latencies->count == MAX_LATENCIES)
         return;
-    memcpy(&stamp, frame + offset + STAMP_AT, sizeof stamp);
+    memcpy(&stamp, frame + offset + STAMP_OFFSET, sizeof stamp);
     if (stamp.magic == STAMP_MAGIC)
-        found->values[found->count++] = arrived - (long long)stamp.realtime_ns;
+        latencies->values_ns[latencies->count++] = arrived_ns - (long long)stamp.realtime_ns;
 }
 
-static void drain(int sock, struct inbox *inbox, struct latencies *found, unsigned offset) {
+static void drain(int sock, struct inbox *inbox, struct latencies *latencies, unsigned offset) {
     int count;
     do {
-        prepare(inbox); /* the kernel has shortened the lengths */
+        prepare(inbox); /* recvmmsg has replaced the lengths of the control buffers */
         count = recvmmsg(sock, inbox->messages, BATCH, MSG_DONTWAIT, NULL);
         for (int i = 0; i < count; i++)
-            note(found, &inbox->messages[i], offset);
+            record_latency(latencies, &inbox->messages[i], offset);
     } while (count > 0);
 }
 
-static int ascending(const void *left, const void *right) {
+static int compare_latencies(const void *left, const void *right) {
     long long a = *(const long long *)left, b = *(const long long *)right;
     return (a > b) - (a < b);
 }
 
-static long long percentile(const struct latencies *found, double share) {
-    return found->count ? found->values[(size_t)((found->count - 1) * share)] : -1;
+/* `fraction` is from 0, the minimum, to 1, the maximum. -1 if there are no latencies. */
+static long long percentile(const struct latencies *sorted, double fraction) {
+    return sorted->count ? sorted->values_ns[(size_t)((sorted->count - 1) * fraction)] : -1;
 }
 
 static time_t now_seconds(void) {
@@ -131,33 +136,38 @@ static time_t now_seconds(void) {
     return time.tv_sec;
 }
 
-static void listen_on(int sock, struct latencies *found, unsigned offset, unsigned seconds) {
+static void listen_on(int sock, struct latencies *latencies, unsigned offset, unsigned seconds) {
     static struct inbox inbox;
     time_t end = now_seconds() + seconds;
-    while (!stopped && now_seconds() < end) {
-        usleep(NAP_US);
-        drain(sock, &inbox, found, offset);
+    while (!is_stopped && now_seconds() < end) {
+        usleep(POLL_INTERVAL_US);
+        drain(sock, &inbox, latencies, offset);
     }
-    drain(sock, &inbox, found, offset);
+    drain(sock, &inbox, latencies, offset);
 }
 
-int main(int count, char **words) {
-    if (count != 4) {
+int main(int argc, char **argv) {
+    if (argc != 4) {
         fprintf(stderr, "usage: probe DEVICE OFFSET SECONDS\n");
         return 2;
     }
-    unsigned offset = strtoul(words[2], NULL, 10), seconds = strtoul(words[3], NULL, 10);
-    struct latencies found = {.values = calloc(MOST, sizeof(long long))};
-    if (!found.values || offset > ROOM || seconds > 600)
-        die("probe");
+    unsigned offset = strtoul(argv[2], NULL, 10), seconds = strtoul(argv[3], NULL, 10);
+    if (offset > MAX_OFFSET || seconds > MAX_SECONDS) {
+        fprintf(stderr, "probe: OFFSET %s, SECONDS %s: expected at most %d bytes and %d seconds\n",
+                argv[2], argv[3], MAX_OFFSET, MAX_SECONDS);
+        return 2;
+    }
+    struct latencies latencies = {.values_ns = calloc(MAX_LATENCIES, sizeof(long long))};
+    if (!latencies.values_ns)
+        die("calloc");
     signal(SIGTERM, stop);
-    int sock = open_device(words[1]);
+    int sock = open_device(argv[1]);
     printf("ready\n");
     fflush(stdout);
-    listen_on(sock, &found, offset, seconds);
-    qsort(found.values, found.count, sizeof *found.values, ascending);
+    listen_on(sock, &latencies, offset, seconds);
+    qsort(latencies.values_ns, latencies.count, sizeof *latencies.values_ns, compare_latencies);
     printf("{\"seen\": %zu, \"min_ns\": %lld, \"p50_ns\": %lld, \"p99_ns\": %lld, \"max_ns\": %lld}\n",
-           found.count, percentile(&found, 0), percentile(&found, 0.5), percentile(&found, 0.99),
-           percentile(&found, 1));
+           latencies.count, percentile(&latencies, 0), percentile(&latencies, 0.5),
+           percentile(&latencies, 0.99), percentile(&latencies, 1));
     return 0;
 }

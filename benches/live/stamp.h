@@ -1,7 +1,7 @@
-/* What a stamped frame carries behind its UDP header; load.c writes it, probe.c reads it.
+/* The time stamp in the UDP payload of a frame. load.c writes it, probe.c reads it.
  *
  *   0       4        8             16
- *   | magic | number | realtime_ns |   host byte order: both ends are one machine
+ *   | magic | number | realtime_ns |   host byte order: both programs run on one machine
  */
 #ifndef STAMP_H
 #define STAMP_H

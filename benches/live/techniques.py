@@ -1,4 +1,4 @@
-"""The techniques that are compared: each is a context in which frames on h0 are mirrored."""
+"""The techniques that are compared. Each is a context manager that mirrors the frames of h0."""
 import contextlib
 import json
 import os
@@ -15,11 +15,11 @@ PORT = "4789"
 
 
 class Mirror:
-    """A technique while it runs: the process, where there is one, and what it said at its end."""
+    """A running technique: its process, if it has one, and what the process printed, once it ended."""
 
     def __init__(self, process=None):
         self.process = process
-        self.said = None
+        self.report = None
 
 
 @contextlib.contextmanager
@@ -29,8 +29,8 @@ def nothing(_lab):
 
 @contextlib.contextmanager
 def traffic_control(lab):
-    """The kernel's own way: u32 takes all of both directions, as ours does, and mirred copies to a
-    vxlan device that learns nothing."""
+    """Mirroring by the kernel: u32 matches all frames of both directions, as ours does, and mirred
+    copies them to a vxlan device that does not learn addresses."""
     lab.ip(lab.host, "link", "add", "vx0", "type", "vxlan", "id", NETWORK_ID, "local", M0_ADDRESS,
            "remote", TARGET, "dstport", PORT, "dev", "m0", "nolearning", "noudpcsum")
     try:
@@ -47,49 +47,49 @@ def traffic_control(lab):
         lab.ip(lab.host, "link", "del", "vx0")
 
 
-def program(words):
-    """A technique that is a program which taps h0 and ends at SIGTERM."""
+def program(command):
+    """A technique that is a program which captures h0 and ends at SIGTERM."""
     @contextlib.contextmanager
     def running(lab):
-        with tempfile.TemporaryFile("w+") as out:
-            process = lab.start(lab.host, words, lab.mirror_cores, stdout=out, stderr=out)
+        with tempfile.TemporaryFile("w+") as file:
+            process = lab.start(lab.host, command, lab.mirror_cores, stdout=file, stderr=file)
             mirror = Mirror(process)
             try:
-                if not lab.has_tap(5) or process.poll() is not None:
-                    raise RuntimeError(f"{shlex.join(words)}: opens no tap on h0: {said(out)[-500:]}")
+                if not lab.wait_for_capture(5) or process.poll() is not None:
+                    raise RuntimeError(f"{shlex.join(command)}: does not capture h0: {read_all(file)[-500:]}")
                 time.sleep(0.3)
                 yield mirror
             finally:
                 stop(process, signal.SIGTERM)
-                mirror.said = report(said(out))
+                mirror.report = parse_report(read_all(file))
     return running
 
 
-def said(out):
-    out.seek(0)
-    return out.read().strip()
+def read_all(file):
+    file.seek(0)
+    return file.read().strip()
 
 
-def report(text):
-    """What a program printed: parsed where it is JSON."""
+def parse_report(text):
+    """The value if a program printed JSON, else the end of the text."""
     with contextlib.suppress(ValueError):
         return json.loads(text)
     return text[-2000:]
 
 
-# More options of ours, as --busy-poll; set by --options.
-OWN_OPTIONS = []
+# More options of ours, such as --busy-poll; set by --options.
+MORE_OPTIONS = []
 
 
-def own_words(binary, *more):
+def own_command(binary, *more):
     return [binary, "run", "--interface", "h0", "--target", TARGET, "--virtual-network-id", NETWORK_ID,
-            "--report", "json", *OWN_OPTIONS, *more]
+            "--report", "json", *MORE_OPTIONS, *more]
 
 
-def own_help(binary):
-    """What `run --help` says, or why there is none."""
+def help_of_run(binary):
+    """The text of `run --help` and None, or None and why there is none."""
     if not os.access(binary, os.X_OK):
-        return None, f"{binary} is not there: cargo build --release, or --binary PATH"
+        return None, f"{binary} does not exist: run cargo build --release, or use --binary PATH"
     done = subprocess.run([binary, "run", "--help"], text=True, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, check=False)
     if done.returncode:
@@ -97,28 +97,28 @@ def own_help(binary):
     return done.stdout, None
 
 
-def agent_words(path, arguments):
-    """packet-agent sends VXLAN by its extension; other versions want other arguments."""
+def agent_command(path, arguments):
+    """packet-agent sends VXLAN by an extension. `arguments` replace ours, for other versions of it."""
     extension = {"ext_file_path": "libproto_vxlan.so",
                  "ext_params": {"remoteips": [TARGET], "bind_device": "m0", "pmtudisc_option": "dont",
                                 "use_default_header": False, "vni": int(NETWORK_ID)}}
-    own = ["-i", "h0", "--nofilter", "--proto-config", json.dumps(extension)]
-    return [path, *(shlex.split(arguments) if arguments else own)]
+    default = ["-i", "h0", "--nofilter", "--proto-config", json.dumps(extension)]
+    return [path, *(shlex.split(arguments) if arguments else default)]
 
 
 def available(binary, agent, agent_arguments, before=None):
-    """All techniques that can run here, by name, and a line about each that cannot."""
-    found, missing = {"nothing": nothing, "tc": traffic_control}, []
-    manual, why_not = own_help(binary)
-    wanted = {"pnet": ("--capture", "pnet"), "ours": (), "ours/128": ("--packet-length", "128")}
-    for name, more in wanted.items():
-        if manual is None or (more and more[0] not in manual):
-            missing.append(f"{name}: {why_not or f'{binary} run has no {more[0]}'}")
+    """The techniques that can run here, by name, and a line about each that cannot."""
+    techniques, missing = {"nothing": nothing, "tc": traffic_control}, []
+    help_text, why_not = help_of_run(binary)
+    options_of = {"pnet": ("--capture", "pnet"), "ours": (), "ours/128": ("--packet-length", "128")}
+    for name, options in options_of.items():
+        if help_text is None or (options and options[0] not in help_text):
+            missing.append(f"{name}: {why_not or f'{binary} run has no option {options[0]}'}")
         else:
-            found[name] = program(own_words(binary, *more))
+            techniques[name] = program(own_command(binary, *options))
     if before:
-        found["before"] = program(own_words(before))
-        found["before/128"] = program(own_words(before, "--packet-length", "128"))
+        techniques["before"] = program(own_command(before))
+        techniques["before/128"] = program(own_command(before, "--packet-length", "128"))
     if agent:
-        found["packet-agent"] = program(agent_words(agent, agent_arguments))
-    return found, missing
+        techniques["packet-agent"] = program(agent_command(agent, agent_arguments))
+    return techniques, missing

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""File to file: traffic-mirror against tcpdump, editcap and tcprewrite, whole processes in turn.
+"""Compares traffic-mirror with tcpdump, editcap and tcprewrite, from capture file to capture file.
 
     cargo build --release && benches/peers/file_to_file.py [ROUNDS] [PACKETS]
 
-Makes captures of 64, 512 and 1,400-byte frames in /dev/shm (page cache warm, no disk), gives all
-programs the same work as nearly as they can do it, and prints minimum and median of each in
-nanoseconds a packet, and ratios of minima. tcpdump does less: it writes 50 bytes less a packet.
+Writes captures of 64, 512 and 1,400-byte frames to /dev/shm (in memory, no disk) and runs the
+programs on them in turn, as whole processes. Each does the work that comes closest to mirroring:
+tcpdump filters by the same ports and writes 50 bytes less per packet, because it does not
+encapsulate; editcap truncates, tcprewrite rewrites ports, cp only copies. Prints minimum and median
+in nanoseconds per packet, and the ratio of each minimum to that of traffic-mirror.
 """
 import os
 import random
@@ -19,13 +21,13 @@ import time
 
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 5
 PACKETS = int(sys.argv[2]) if len(sys.argv) > 2 else 1_000_000
-BINARY = os.path.join(os.path.dirname(__file__), "../../target/release/traffic-mirror")
+BINARY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../target/release/traffic-mirror")
 PORTS = [80, 443, 22, 8080, 5432, 3306, 6379, 9200, 25, 110]
 EXPRESSION = "tcp and (" + " or ".join(f"dst port {port}" for port in PORTS) + ")"
 
 
-def make_capture(path, length):
-    """Mixed flows; nine in ten packets are TCP to one of the ports, the others UDP."""
+def write_capture(path, frame_len):
+    """A pcap file of many flows: nine in ten packets are TCP to one of PORTS, the others UDP."""
     rng = random.Random(1)
     with open(path, "wb") as out:
         out.write(struct.pack("<IHHIIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1))
@@ -33,17 +35,17 @@ def make_capture(path, length):
             block = bytearray()
             for number in range(start, min(start + 10_000, PACKETS)):
                 protocol = 17 if rng.random() < 0.1 else 6
-                head = struct.pack(">6s6sHBBHHHBBH4s4sHH", b"\2\0\0\0\0\1", b"\2\0\0\0\0\2", 0x0800,
-                                   0x45, 0, length - 14, 0, 0x4000, 64, protocol, 0,
-                                   bytes([10, rng.randrange(32), rng.randrange(256), 1]),
-                                   b"\x0a\0\0\5", rng.randrange(1024, 65536), rng.choice(PORTS))
-                block += struct.pack("<IIII", 1_700_000_000 + number // 1000, number % 1000, length, length)
-                block += head.ljust(length, b"x")
+                headers = struct.pack(">6s6sHBBHHHBBH4s4sHH", b"\2\0\0\0\0\1", b"\2\0\0\0\0\2", 0x0800,
+                                      0x45, 0, frame_len - 14, 0, 0x4000, 64, protocol, 0,
+                                      bytes([10, rng.randrange(32), rng.randrange(256), 1]),
+                                      b"\x0a\0\0\5", rng.randrange(1024, 65536), rng.choice(PORTS))
+                block += struct.pack("<IIII", 1_700_000_000 + number // 1000, number % 1000, frame_len, frame_len)
+                block += headers.ljust(frame_len, b"x")
             out.write(block)
 
 
-def make_configuration(path):
-    """Three sessions of ten rules each; together they take what the expression takes."""
+def write_configuration(path):
+    """Three sessions of ten rules each. Together they accept what EXPRESSION accepts."""
     with open(path, "w", encoding="ascii") as out:
         out.write('[[network_interface]]\nnetwork_interface_id = "eni"\n'
                   '[[traffic_mirror_target]]\ntraffic_mirror_target_id = "t"\naddress = "192.0.2.10"\n')
@@ -52,56 +54,58 @@ def make_configuration(path):
                       f'traffic_mirror_target_id = "t"\ntraffic_mirror_filter_id = "f{session}"\n'
                       f'session_number = {session}\nvirtual_network_id = {session}\n'
                       f'[[traffic_mirror_filter]]\ntraffic_mirror_filter_id = "f{session}"\n')
-            source = ["10.0.0.0/13", "10.8.0.0/13", "0.0.0.0/0"][session - 1]
+            source_cidr_block = ["10.0.0.0/13", "10.8.0.0/13", "0.0.0.0/0"][session - 1]
             for number, port in enumerate(PORTS, 1):
                 out.write(f'[[traffic_mirror_filter.rule]]\ntraffic_direction = "ingress"\n'
                           f'rule_number = {number}\nrule_action = "accept"\nprotocol = 6\n'
-                          f'source_cidr_block = "{source}"\ndestination_cidr_block = "0.0.0.0/0"\n'
+                          f'source_cidr_block = "{source_cidr_block}"\ndestination_cidr_block = "0.0.0.0/0"\n'
                           f'destination_port_range = {{ from_port = {port}, to_port = {port} }}\n')
 
 
-def timed(command):
+def ns_per_packet(command):
     begin = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return (time.perf_counter() - begin) * 1e9 / PACKETS
 
 
 def compare(capture, configuration, out):
-    """Runs all programs in turn; returns the times of each."""
-    own = [BINARY, "replay", capture, "--config", configuration, "--write"]
+    """Runs the programs in turn; returns the times of each by its name and its output."""
+    replay = [BINARY, "replay", capture, "--config", configuration, "--write"]
     commands = {
-        ("traffic-mirror", "/dev/null"): own + ["/dev/null"],
+        ("traffic-mirror", "/dev/null"): replay + ["/dev/null"],
         ("tcpdump", "/dev/null"): ["tcpdump", "-r", capture, "-w", "/dev/null", EXPRESSION],
-        ("traffic-mirror", "tmpfs"): own + [out],
+        ("traffic-mirror", "tmpfs"): replay + [out],
         ("tcpdump", "tmpfs"): ["tcpdump", "-r", capture, "-w", out, EXPRESSION],
         ("editcap -s 128", "tmpfs"): ["editcap", "-F", "pcap", "-s", "128", capture, out],
         ("tcprewrite", "tmpfs"): ["tcprewrite", "--portmap=1:2", f"--infile={capture}", f"--outfile={out}"],
         ("cp", "tmpfs"): ["cp", capture, out],
     }
-    commands = {key: command for key, command in commands.items()
-                if shutil.which(command[0]) or os.path.exists(command[0])}
+    commands = {key: command for key, command in commands.items() if shutil.which(command[0])}
     times = {key: [] for key in commands}
     for _ in range(ROUNDS):
         for key, command in commands.items():
             if os.path.exists(out):
                 os.remove(out)
-            times[key].append(timed(command))
+            times[key].append(ns_per_packet(command))
     return times
 
 
 def main():
+    if not os.access(BINARY, os.X_OK):
+        sys.exit(f"{BINARY} does not exist: run cargo build --release first")
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         configuration = os.path.join(folder, "mirror.toml")
-        make_configuration(configuration)
-        for length in (64, 512, 1400):
+        write_configuration(configuration)
+        for frame_len in (64, 512, 1400):
             capture = os.path.join(folder, "in.pcap")
-            make_capture(capture, length)
+            write_capture(capture, frame_len)
             times = compare(capture, configuration, os.path.join(folder, "out.pcap"))
-            print(f"{length}-byte frames, {PACKETS} packets, {ROUNDS} rounds: ns a packet, min / median")
-            for (program, place), found in times.items():
-                best = min(times[("traffic-mirror", place)])
-                print(f"  {program:16} to {place:10} {min(found):7.0f} / {statistics.median(found):7.0f}"
-                      f"   {min(found) / best:5.2f}x")
+            print(f"{frame_len}-byte frames, {PACKETS} packets, {ROUNDS} rounds: ns per packet, min / median")
+            for (program, output), program_times in times.items():
+                own_min = min(times[("traffic-mirror", output)])
+                lowest, median = min(program_times), statistics.median(program_times)
+                print(f"  {program:16} to {output:10} {lowest:7.0f} / {median:7.0f}   {lowest / own_min:5.2f}x")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,11 +1,11 @@
 #!/bin/sh
-# DPDK's packet classifier against ours: the same rules, the same headers, one core, in turn.
-# Installs Debian's DPDK where it is missing; all else is in rte_acl.py beside this file.
+# Installs Debian's DPDK if it is missing, and runs rte_acl.py, which compares its packet classifier
+# with that of traffic-mirror.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 if ! command -v dpdk-test-acl >/dev/null; then
     if ! apt-get install -y --no-install-recommends dpdk-dev >/dev/null 2>&1; then
-        echo "rte_acl.sh: dpdk-test-acl is missing, and apt-get could not install dpdk-dev (as root, on Debian 12 or later)" >&2
+        echo "rte_acl.sh: dpdk-test-acl is missing, and apt-get cannot install dpdk-dev: run this as root on Debian 12 or later" >&2
         exit 2
     fi
 fi

@@ -14,7 +14,7 @@ fuzz_target!(|text: &str| {
             assert!(!line.contains('\n'), "a problem is one line: {line:?}");
         }
         let Some(registry) = outcome.registry else {
-            assert!(!outcome.problems.is_empty(), "refused without a reason");
+            assert!(!outcome.problems.is_empty(), "rejected without a problem");
             continue;
         };
         let rendered = render::to_toml(&registry);

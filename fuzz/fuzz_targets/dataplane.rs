@@ -1,4 +1,5 @@
-//! Compares the data plane with the oracle, byte for byte, for any configuration and any frames.
+//! Compares the copies of the data plane with those of the oracle, byte for byte, for any
+//! configuration and any frames.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -7,8 +8,9 @@ use testkit::oracle::generate::{Entropy, frame, registry};
 use testkit::oracle::{self, Mode};
 use traffic_mirror::model::Direction;
 
-/// The first byte forces a direction, the second and third set how many bytes make the
-/// configuration; each 100 bytes after these make a frame.
+// The first byte forces a direction, or none. The next two are the length of the bytes that choose
+// the configuration. Of the rest, each 100 bytes choose a frame of a replay, and each 200 bytes an
+// encapsulated frame of a live device.
 fuzz_target!(|bytes: &[u8]| {
     let Some(([forced, high, low], rest)) = bytes.split_first_chunk() else { return };
     let len = usize::from(u16::from_be_bytes([*high, *low]) % 2_000).min(rest.len());

@@ -1,5 +1,5 @@
 //! Sends any bytes as EC2 requests. There must be no panic and no internal error, every response
-//! must be XML in the form of EC2, and the persisted records must restore the account.
+//! must be XML in the format of EC2 or STS, and the persisted records must restore an account.
 #![no_main]
 
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ use traffic_mirror::model::{
 
 const CREDENTIAL: &str = "AK/20261123/eu-west-1/ec2/aws4_request";
 
-/// More requests take time and find nothing new.
+/// More requests take more time and test nothing else.
 const MAX_REQUESTS: usize = 16;
 
 /// The persisted records, by key.
@@ -44,7 +44,7 @@ impl Persist for MemoryStore {
     }
 }
 
-/// Compiling after each change takes time and finds nothing new.
+/// Confirms every change without compiling it. The registry is compiled once, at the end.
 struct AcknowledgingPublisher;
 
 impl Publish for AcknowledgingPublisher {
@@ -53,7 +53,8 @@ impl Publish for AcknowledgingPublisher {
     }
 }
 
-/// Two network interfaces, and a target and a filter of a file. Generated ids are 1, 2, 3...
+/// Two network interfaces, and a target and a filter as from a configuration file. The ids of new
+/// resources are numbered from 1.
 fn initial_account() -> Account {
     let mut registry = Registry::default();
     for (name, device) in [("eni-00000001", "eth0"), ("eni-00000002", "eth1")] {
@@ -65,17 +66,26 @@ fn initial_account() -> Account {
     let target = Target::at(TargetId::new("tmt-f").unwrap(), "192.0.2.9:4789".parse().unwrap());
     registry.add_target(target).unwrap();
     registry.add_filter(Filter::accept_all(FilterId::new("tmf-f").unwrap())).unwrap();
-    let mut drawn = 0;
+    let mut last_drawn = 0;
     let draw = move || {
-        drawn += 1;
-        drawn
+        last_drawn += 1;
+        last_drawn
     };
     Account::new(registry, Quotas::default(), TargetResolver::default(), draw)
 }
 
-/// The head of a request. The bits choose the method, who signed it, and what a web page would add;
-/// `@` is what clients send.
-fn head(bits: u8, form: &[u8]) -> Option<(Parts, Vec<u8>)> {
+/// The head and the body of a request; `None` if the form is not valid in a URI.
+///
+/// ```text
+/// bit 0     1: GET with the form as query; 0: POST with the form as body
+/// bit 1     0: add `Version`
+/// bits 2-4  signature. x00: in a header; x01: in the form; 010: none; 110: an invalid header;
+///           x11: the form as header
+/// bits 5-7  000: Origin of another site; 001: Sec-Fetch-Site of another site; 011: PUT for GET
+/// ```
+///
+/// The byte `@` (0x40) is a request as clients send it.
+fn build_request(bits: u8, form: &[u8]) -> Option<(Parts, Vec<u8>)> {
     let is_get = bits & 1 != 0;
     let mut form = form.to_vec();
     if bits & 2 == 0 {
@@ -139,18 +149,18 @@ fn assert_valid_response(status: u16, text: &str) {
     }
 }
 
-// A line is a request: a byte that chooses its head, and the form.
+// Each line is a request: the bits of `build_request`, and the form.
 fuzz_target!(|bytes: &[u8]| {
     let stored = StoredRecords::default();
     let account = Arc::new(RwLock::new(initial_account()));
     let store = MemoryStore(Arc::clone(&stored));
     let shared_account = Arc::clone(&account);
+    let (now_s, random) = (|| 1_700_000_000_u64, || 7_u128);
     let endpoint =
-        Endpoint::new(shared_account, AcknowledgingPublisher, store, || 1_700_000_000, || 7)
-            .unwrap();
+        Endpoint::new(shared_account, AcknowledgingPublisher, store, now_s, random).unwrap();
     for line in bytes.split(|byte| *byte == b'\n').take(MAX_REQUESTS) {
         let Some((bits, form)) = line.split_first() else { continue };
-        let Some((head, body)) = head(*bits, form) else { continue };
+        let Some((head, body)) = build_request(*bits, form) else { continue };
         let (status, text) = endpoint.respond(&head, &body);
         assert_valid_response(status, &text);
     }

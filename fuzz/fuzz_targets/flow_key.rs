@@ -1,4 +1,5 @@
-//! Compares the parser of the data plane with that of the oracle for any bytes.
+//! Parses any bytes as a frame with the parser of the data plane and with that of the oracle. Both
+//! must return the same flow key or the same error.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

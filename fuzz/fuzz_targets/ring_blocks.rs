@@ -1,5 +1,6 @@
-//! Uses any bytes as a packet ring and as the order in which it is written and read. The first byte
-//! selects a kernel that follows its own rules, or wrong numbers in any header.
+//! Uses any bytes as the frames of a packet ring, and as the order in which the ring is written and
+//! read. If the first byte is even, the simulated kernel writes valid blocks; if it is odd, wrong
+//! numbers are then written into any headers.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -7,7 +8,7 @@ use testkit::ring;
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((first, rest)) = bytes.split_first() else { return };
-    // More bytes take time and find nothing new.
+    // Longer inputs take more time and test nothing else.
     let rest = rest.get(..4_096).unwrap_or(rest);
     if first.is_multiple_of(2) {
         ring::assert_frames_are_exact(rest);

@@ -1,4 +1,5 @@
-//! Compares every rule engine with the linear one for any rules.
+//! Classifies packets with every rule engine. All engines must return the result of the linear one,
+//! for any rules, and a patched rule set that of a new one.
 #![no_main]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -10,24 +11,32 @@ use traffic_mirror::model::{
     CidrBlock, Direction, Filter, FilterId, FilterRule, PortRange, Protocol, RuleAction, RuleNumber,
 };
 
-/// Sixteen bytes make a rule, and twelve of them a packet.
+/// A record is a rule. Without the bytes 8, 9, 14 and 15 it is also a packet:
+///
+/// ```text
+/// 0-3    source address                10      protocol
+/// 4-7    destination address           11, 12  high bytes of the ports, or of a range of ports
+/// 8, 9   lengths of the two prefixes   13      their low byte; its last bits select the ports
+/// 14     not used                      15      action
+/// ```
 type Record = [u8; 16];
 
 fn address(is_ipv4: bool, bytes: [u8; 4]) -> IpAddr {
     if is_ipv4 {
         return Ipv4Addr::from(bytes).into();
     }
-    let [a, b, c, d] = bytes.map(u16::from);
-    Ipv6Addr::new(a << 8 | b, c, 0, d, 0, 0, d, a).into()
+    let [first, second, third, fourth] = bytes.map(u16::from);
+    Ipv6Addr::new(first << 8 | second, third, 0, fourth, 0, 0, fourth, first).into()
 }
 
 fn rule(number: usize, is_ipv4: bool, record: Record) -> Option<FilterRule> {
-    let [a, b, c, d, e, f, g, h, source_len, destination_len, protocol, low, high, port, _, action] =
-        record;
-    let most = if is_ipv4 { 33 } else { 129 };
-    let source = CidrBlock::new(address(is_ipv4, [a, b, c, d]), source_len % most).ok()?;
+    let [s0, s1, s2, s3, d0, d1, d2, d3, source_len, destination_len, rest @ ..] = record;
+    let [protocol, low, high, port, _, action] = rest;
+    let prefix_lens = if is_ipv4 { 33 } else { 129 };
+    let source =
+        CidrBlock::new(address(is_ipv4, [s0, s1, s2, s3]), source_len % prefix_lens).ok()?;
     let destination =
-        CidrBlock::new(address(is_ipv4, [e, f, g, h]), destination_len % most).ok()?;
+        CidrBlock::new(address(is_ipv4, [d0, d1, d2, d3]), destination_len % prefix_lens).ok()?;
     let action = if action & 1 == 0 { RuleAction::Accept } else { RuleAction::Reject };
     let number = RuleNumber::new(i64::try_from(number + 1).ok()?).ok()?;
     let rule = FilterRule::new(Direction::Ingress, number, action, source, destination).ok()?;
@@ -48,55 +57,58 @@ fn rule(number: usize, is_ipv4: bool, record: Record) -> Option<FilterRule> {
 }
 
 fn key(is_ipv4: bool, record: Record) -> FlowKey {
-    let [a, b, c, d, e, f, g, h, _, _, protocol, low, high, port, ..] = record;
+    let [s0, s1, s2, s3, d0, d1, d2, d3, _, _, protocol, low, high, port, ..] = record;
     let ports = (port & 4 == 0)
         .then(|| (u16::from_be_bytes([low, port]), u16::from_be_bytes([high, port])));
     let protocol = [6, 17, 1, protocol][usize::from(protocol & 3)];
-    FlowKey::new(address(is_ipv4, [a, b, c, d]), address(is_ipv4, [e, f, g, h]), protocol, ports)
+    let source = address(is_ipv4, [s0, s1, s2, s3]);
+    let destination = address(is_ipv4, [d0, d1, d2, d3]);
+    FlowKey::new(source, destination, protocol, ports)
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    let Some(([first, second], rest)) = bytes.split_first_chunk() else { return };
-    let is_ipv4 = first & 1 == 0;
-    // More rules take time and find nothing new.
+    let Some(([family, rules_per_filter], rest)) = bytes.split_first_chunk() else { return };
+    let is_ipv4 = family & 1 == 0;
+    // More rules take more time and test nothing else.
     let records = rest.as_chunks::<16>().0;
     let records = &records[..records.len().min(300)];
-    let each = usize::from(*second).max(1);
+    let rules_per_filter = usize::from(*rules_per_filter).max(1);
     let filters: Vec<Filter> = records
-        .chunks(each)
+        .chunks(rules_per_filter)
         .filter_map(|records| {
             let rules =
-                records.iter().enumerate().filter_map(|(n, record)| rule(n, is_ipv4, *record));
+                records.iter().enumerate().filter_map(|(i, record)| rule(i, is_ipv4, *record));
             Some(Filter::from_rules(FilterId::new("tmf-1").ok()?, rules.collect()).0)
         })
         .collect();
     let filters: Vec<Arc<Filter>> = filters.into_iter().map(Arc::new).collect();
     let keys: Vec<FlowKey> = records.iter().map(|record| key(is_ipv4, *record)).collect();
-    let answers = |kind| {
+    let classify_all = |kind| {
         let mut answers = vec![0; keys.len()];
         RuleSet::with_engine(&filters, Direction::Ingress, is_ipv4, kind)?
             .classify(&keys, &mut answers);
         Some(answers)
     };
-    let linear = answers(EngineKind::Linear).unwrap_or_default();
+    let linear = classify_all(EngineKind::Linear).unwrap_or_default();
     for kind in EngineKind::ALL {
-        let found = answers(kind);
-        assert!(found.is_none_or(|found| found == linear), "{}", kind.label());
+        let answers = classify_all(kind);
+        let is_same = answers.is_none_or(|answers| answers == linear);
+        assert!(is_same, "{} and linear give different answers", kind.label());
     }
     assert_patched_sets_agree(&filters, &keys, is_ipv4);
 });
 
-/// One rule less in each filter, as a patch and in new tables.
+/// Removes one rule of each filter. A patched rule set must decide as newly compiled tables do.
 fn assert_patched_sets_agree(before: &[Arc<Filter>], keys: &[FlowKey], is_ipv4: bool) {
-    let after = before.iter().zip(1..).map(|(filter, salt)| {
+    let after = before.iter().zip(1..).map(|(filter, filter_number)| {
         let mut rules = filter.all_rules().to_vec();
         if !rules.is_empty() {
-            rules.remove(salt * 31 % rules.len());
+            rules.remove(filter_number * 31 % rules.len());
         }
         Arc::new(Filter::from_rules(filter.id().clone(), rules).0)
     });
     let after: Vec<Arc<Filter>> = after.collect();
-    let set = |filters: &[Arc<Filter>], kind| {
+    let compiled = |filters: &[Arc<Filter>], kind| {
         RuleSet::with_engine(filters, Direction::Ingress, is_ipv4, kind)
     };
     let decisions = |set: RuleSet| {
@@ -105,11 +117,12 @@ fn assert_patched_sets_agree(before: &[Arc<Filter>], keys: &[FlowKey], is_ipv4: 
         answers.into_iter().map(|answer| set.session_match(answer)).collect::<Vec<_>>()
     };
     let tables = [(before, EngineKind::CutForest), (after.as_slice(), EngineKind::Linear)];
-    let [Some(before), Some(wanted)] = tables.map(|(filters, kind)| set(filters, kind)) else {
+    let [Some(before), Some(expected)] = tables.map(|(filters, kind)| compiled(filters, kind))
+    else {
         return;
     };
-    // More changes than a patch can have make no patch.
+    // There is no patch for too many changes.
     if let Some(patched) = before.patched(&after) {
-        assert!(decisions(patched) == decisions(wanted));
+        assert!(decisions(patched) == decisions(expected), "the patched set decides differently");
     }
 }
