@@ -19,8 +19,8 @@ fn runs_of_both_reports_are_compared() {
     let scratch = Scratch::new();
     let a = [report("auto", 10, 4.0, 4.2), report("auto", 100, 10.0, 10.5)];
     let b = [report("auto", 10, 2.0, 2.1), report("auto", 100, 10.25, 10.5)];
-    let alone = report("linear", 10, 50.0, 51.0);
-    scratch.write_file("a.json", reports("one", &[a[0].clone(), a[1].clone(), alone]));
+    let only_in_a = report("linear", 10, 50.0, 51.0);
+    scratch.write_file("a.json", reports("one", &[a[0].clone(), a[1].clone(), only_in_a]));
     scratch.write_file("b.json", reports("one", &b));
     let ran = scratch.run("bench compare a.json b.json --format json");
     assert_eq!(ran.code, 0, "{}", ran.stderr);
