@@ -181,8 +181,8 @@ fn a_current_status_has_the_acknowledged_change() {
     });
 }
 
-/// Metrics request the status, wait until the request is answered, and read it: the status that they
-/// read is no older than their request.
+/// Metrics request the status, wait until the request is answered, and read it: the status that
+/// they read is no older than their request.
 #[test]
 fn a_requested_status_is_no_older_than_the_request() {
     check_all_orders(|| {

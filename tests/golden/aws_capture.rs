@@ -65,8 +65,8 @@ fn with_cleared_fields(record: &Record) -> Record {
     record
 }
 
-/// Asserts that both directions of a flow have one source port from 65408 to 65535. Flows of the VPC
-/// resolver are skipped: AWS always sends its responses from 65408.
+/// Asserts that both directions of a flow have one source port from 65408 to 65535. Flows of the
+/// VPC resolver are skipped: AWS always sends its responses from 65408.
 fn assert_ports_are_symmetric(records: &[Record]) {
     let mut ports: HashMap<[Vec<u8>; 2], u16> = HashMap::new();
     for record in records {

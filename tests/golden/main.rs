@@ -1,5 +1,5 @@
-//! `replay` from capture to capture: the golden cases of `pcaps/`, copies that AWS sent, tshark, and
-//! captures of other projects.
+//! `replay` from capture to capture: the golden cases of `pcaps/`, copies that AWS sent, tshark,
+//! and captures of other projects.
 
 mod aws_capture;
 mod replay;

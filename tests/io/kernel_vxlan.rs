@@ -120,8 +120,8 @@ impl Lab {
             .unwrap()
     }
 
-    /// Mirrors the quickstart capture to a file and, with `send`, to the target. Returns the written
-    /// copies.
+    /// Mirrors the quickstart capture to a file and, with `send`, to the target. Returns the
+    /// written copies.
     fn replay(&self, vni: u32, send: bool) -> Vec<Vec<u8>> {
         let written = self.path("written.pcap");
         let input = Path::new(env!("CARGO_MANIFEST_DIR")).join("pcaps/quickstart/input.pcap");

@@ -21,8 +21,8 @@ proptest! {
     }
 }
 
-/// Reproduces a fault: every third slot is empty and the block is closed. The frames after the first
-/// empty slot were lost, and were read again in the next round.
+/// Reproduces a fault: every third slot is empty and the block is closed. The frames after the
+/// first empty slot were lost, and were read again in the next round.
 #[test]
 fn frames_after_an_empty_slot_are_lent_once() {
     // Three blocks of 4 KiB; write, kind, length: two frames and an empty slot, repeated.

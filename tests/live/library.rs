@@ -50,6 +50,7 @@ fn an_interface_that_loses_and_regains_its_session_at_once_is_mirrored() {
     }
     pause(500);
     wait_until("the capture of h0", || mirror.snapshot().workers.iter().any(|one| one.is_attached));
+    assert!(has_worker(), "the worker thread has another name");
     let pair = Pair::new(&lab, IPV4, (4000, 2000));
     (0..20).for_each(|number| pair.send(number, 60));
     assert_eq!(collector.take_after(20).len(), 20);
