@@ -102,7 +102,7 @@ fn many_filters_are_paged_while_others_are_created_and_deleted() {
         (0..MAX_RESOURCES).map(|number| create_filter(&endpoint, number)).collect();
     assert_eq!(list(&endpoint, "Filter", "", |_| {}), filters);
 
-    // Each 500th is deleted meanwhile: listed ones, ones not yet listed, the last of a page.
+    // Each 500th is deleted between pages: listed ones, ones not yet listed, the last of a page.
     let (deleted, kept): (Vec<_>, Vec<_>) =
         filters.iter().cloned().enumerate().partition(|(number, _)| number % 500 == 499);
     let mut deleted = deleted.into_iter().map(|(_, id)| id);

@@ -124,7 +124,9 @@ impl Model {
         let Some((client_token, kind)) = call.token() else { return Ok(None) };
         let known = self.tokens.get(&(owner.to_owned(), client_token.token.clone()));
         match known {
-            Some(known) if known.deleted_s.is_some_and(|gone| self.now_s >= gone + DAY_S) => {
+            Some(known)
+                if known.deleted_s.is_some_and(|deleted_s| self.now_s >= deleted_s + DAY_S) =>
+            {
                 Ok(None)
             }
             Some(known) if known.request != client_token.request => {

@@ -104,7 +104,7 @@ fn ownership(entry: &Ownership) -> PlainOwnership {
     PlainOwnership { owner: entry.owner.to_string(), is_from_file: entry.is_from_file }
 }
 
-/// Asserts that a new registry with the same resources is equal, that the account knows all of
+/// Asserts that a new registry with the same resources is equal, that the account has all of
 /// them, and that all sessions are in the table.
 pub(crate) fn assert_consistent(account: &Account, snapshot: &Snapshot) {
     let registry = account.registry();

@@ -121,8 +121,8 @@ class Actions(unittest.TestCase):
             TrafficMirrorFilterId=filter_id,
             AddNetworkServices=["ntp"],
         )
-        gone = EC2.delete_traffic_mirror_filter(TrafficMirrorFilterId=filter_id)
-        self.assertEqual(gone["TrafficMirrorFilterId"], filter_id)
+        deleted = EC2.delete_traffic_mirror_filter(TrafficMirrorFilterId=filter_id)
+        self.assertEqual(deleted["TrafficMirrorFilterId"], filter_id)
         not_found = "InvalidTrafficMirrorFilterId.NotFound"
         self.fail_with(
             not_found, EC2.delete_traffic_mirror_filter, TrafficMirrorFilterId=filter_id

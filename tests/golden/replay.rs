@@ -181,9 +181,9 @@ fn pcap_records(file: &[u8]) -> Option<u64> {
         return None;
     }
     let mut records = 0;
-    while let Some((header, behind)) = rest.split_at_checked(16) {
+    while let Some((header, body)) = rest.split_at_checked(16) {
         let len = u32::from_le_bytes(*header.get(8..)?.first_chunk()?);
-        rest = behind.get(usize::try_from(len).ok()?..)?;
+        rest = body.get(usize::try_from(len).ok()?..)?;
         records += 1;
     }
     rest.is_empty().then_some(records)

@@ -75,9 +75,9 @@ fn changed(watch: &mut LinkWatch, what: &str, wanted: impl Fn(&Link) -> bool) ->
     })
 }
 
-fn removed(watch: &mut LinkWatch, gone: &str) -> u32 {
-    wait_for(watch, &format!("{gone} is removed"), |event| match event {
-        LinkEvent::Removed { index, name } if name == gone => Some(index),
+fn removed(watch: &mut LinkWatch, device: &str) -> u32 {
+    wait_for(watch, &format!("{device} is removed"), |event| match event {
+        LinkEvent::Removed { index, name } if name == device => Some(index),
         LinkEvent::Removed { name, .. } => panic!("{name} was removed"),
         _ => None,
     })
@@ -113,15 +113,18 @@ fn a_watch_reports_a_veth_from_creation_to_removal() {
     namespace.ip("link set va name vc");
     changed(&mut watch, "va is called vc", |link| own(link) && link.name == "vc");
     namespace.ip("link del vb");
-    let mut gone = Vec::new();
+    let mut removed_links = Vec::new();
     wait_for(&mut watch, "both are removed", |event| {
         if let LinkEvent::Removed { index, name } = event {
-            gone.push((name, index));
+            removed_links.push((name, index));
         }
-        (gone.len() == 2).then_some(())
+        (removed_links.len() == 2).then_some(())
     });
-    gone.sort();
-    assert_eq!((&*gone[0].0, gone[1].clone()), ("vb", ("vc".to_owned(), made.index)));
+    removed_links.sort();
+    assert_eq!(
+        (&*removed_links[0].0, removed_links[1].clone()),
+        ("vb", ("vc".to_owned(), made.index))
+    );
 
     namespace.ip("link add va type veth peer name vb");
     let again = changed(&mut watch, "va is there again", |link| link.name == "va");

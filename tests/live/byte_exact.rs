@@ -74,7 +74,7 @@ fn without_offloads_copies_equal_the_frames_on_the_wire() {
 }
 
 #[test]
-#[ignore = "takes long and much memory"]
+#[ignore = "needs much time and memory"]
 fn copies_of_100_mib_equal_the_frames_on_the_wire() {
     let Some(lab) = Lab::new("lot") else { return };
     let lab = lab.with_ipv6().with_offloads(true);

@@ -48,8 +48,9 @@ impl WellBehavedClient {
         self.done(&change);
         let expected: Vec<String> = (2..=RULES).chain([99]).map(|rule| rule.to_string()).collect();
         assert_eq!(self.numbers(&filter), (expected, name));
-        let gone = format!("DeleteTrafficMirrorFilterRule&TrafficMirrorFilterRuleId={}", rules[1]);
-        self.done(&gone);
+        let delete =
+            format!("DeleteTrafficMirrorFilterRule&TrafficMirrorFilterRuleId={}", rules[1]);
+        self.done(&delete);
         let expected: Vec<String> = (3..=RULES).chain([99]).map(|rule| rule.to_string()).collect();
         assert_eq!(self.numbers(&filter).0, expected);
         self.done(&format!("DeleteTrafficMirrorFilter&TrafficMirrorFilterId={filter}"));

@@ -101,8 +101,8 @@ fn a_session_is_refused_and_rolled_back_without_descriptors() {
     // Changes continue, and released descriptors are used again.
     client.done("Action=CreateTrafficMirrorFilter", "trafficMirrorFilterId");
     let first = made.remove(0);
-    let gone = format!("Action=DeleteTrafficMirrorSession&TrafficMirrorSessionId={first}");
-    assert_eq!(client.call(&gone).0, 200);
+    let delete = format!("Action=DeleteTrafficMirrorSession&TrafficMirrorSessionId={first}");
+    assert_eq!(client.call(&delete).0, 200);
     let interface = client.interface("h0");
     assert_eq!(client.mirror(&interface, &target).0, 200);
     Pair::new(&lab, IPV4, (4000, 2000)).send(0, 60);

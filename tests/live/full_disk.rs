@@ -68,7 +68,7 @@ fn changes_work_again_once_a_full_disk_has_space() {
     let (status, during) = describe();
     assert_eq!(status, 200, "{during}");
     assert!(during.contains("<description>before<"), "{during}");
-    assert!(has_new(), "the new interface is gone");
+    assert!(has_new(), "the new interface is not listed");
     fs::remove_file(ballast).unwrap();
     let (status, made) = create("after");
     assert_eq!(status, 200, "{made}");

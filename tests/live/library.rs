@@ -71,9 +71,9 @@ fn a_start_that_fails_leaves_no_worker() {
     let Some(lab) = Lab::new("libfail") else { return };
     let events = EventSink::ignore();
     lab.host.inside(|| {
-        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let bound = TcpListener::bind("127.0.0.1:0").unwrap();
         let options = EndpointOptions {
-            address: taken.local_addr().unwrap(),
+            address: bound.local_addr().unwrap(),
             account_id: DEFAULT_OWNER.to_owned(),
             quotas: Quotas::default(),
             targets: TargetResolver::default(),

@@ -59,7 +59,7 @@ fn of_len(arrived: &[ReceivedCopy], len: usize) -> usize {
     arrived.iter().filter(|one| one.inner.len() == len).count()
 }
 
-/// The route of the host has room for the copies, a router behind it does not.
+/// The MTU of the route of the host is large enough for the copies, that of the next router is not.
 #[test]
 fn copies_are_truncated_to_the_path_mtu() {
     let Some(lab) = Lab::new("pmtu") else { return };

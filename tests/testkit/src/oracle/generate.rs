@@ -112,9 +112,9 @@ impl Entropy<'_> {
     }
 
     fn range(&mut self) -> PortRange {
-        let (a, b) = (self.port(), self.port());
-        let b = if self.one_in(3) { a } else { b };
-        PortRange::new("source_port_range", a.min(b), a.max(b)).unwrap()
+        let (first, second) = (self.port(), self.port());
+        let second = if self.one_in(3) { first } else { second };
+        PortRange::new("source_port_range", first.min(second), first.max(second)).unwrap()
     }
 }
 
