@@ -45,6 +45,11 @@ fn copies_arrive_in_the_order_of_their_frames_across_flows() {
         assert_eq!(late, 0, "{words}: {late} of {} copies are out of order", numbers.len());
     }
     let mut numbers = copies_of_many_flows(&lab, "--order flow");
+    // Each round sends one frame of each flow, in the order of the flows.
+    for flow in 0..u32::from(FLOWS) {
+        let of_flow = numbers.iter().filter(|number| **number % u32::from(FLOWS) == flow);
+        assert!(of_flow.is_sorted(), "the copies of flow {flow} are out of order");
+    }
     numbers.sort_unstable();
     numbers.dedup();
     assert_eq!(numbers.len(), usize::from(FLOWS) * usize::try_from(ROUNDS).unwrap());

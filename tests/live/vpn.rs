@@ -19,9 +19,9 @@ impl Vpn {
         let mut command = lab.host.command("python3");
         command.args(["tests/live/vpn.py", "tun0", "10.98.1.1", "5999"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().ok()?;
+        let mut child = command.spawn().unwrap();
         let mut line = String::new();
-        let read = BufReader::new(child.stdout.take()?).read_line(&mut line);
+        let read = BufReader::new(child.stdout.take().unwrap()).read_line(&mut line);
         let vpn = Self(child);
         if read.is_err() || line != "up\n" {
             print_uncaptured("NOT RUN: a loop through a VPN needs python3 and /dev/net/tun\n");
