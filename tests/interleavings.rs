@@ -1,9 +1,10 @@
-//! Runs table swap, status, receipt and stop of the live workers through interleavings of their
-//! threads: shuttle lets one thread at a time take one step, in an order that it chooses.
+//! Runs the status and the receipts of the live workers through interleavings of their threads:
+//! shuttle runs one thread at a time, and chooses after each step which thread is next.
 //!
-//! The source files are those of the program; only their primitives are replaced by those of
-//! shuttle. A queue replaces the mailbox, which is a channel of crossbeam. Small cases run in all
-//! orders, cases in which a thread waits in many random ones.
+//! `receipt.rs` and `status.rs` are compiled from the program with the primitives of shuttle. The
+//! mailbox (a channel of crossbeam in the program) and the loop of a worker are written again for
+//! this test, so these tests do not cover them. Small cases run in all orders; cases in which a
+//! thread waits run in many random orders.
 
 #![expect(clippy::unwrap_used, reason = "a thread that fails ends the test")]
 
@@ -57,21 +58,21 @@ enum Message {
     End,
 }
 
-/// Random orders of a case in which a thread waits; an error names the seed that repeats it.
+/// The number of random orders of a case. A failure prints the seed that repeats it.
 const RANDOM_ORDERS: usize = 20_000;
 
-/// Runs all orders.
-fn check_all_orders(of: impl Fn() + Send + Sync + 'static) {
-    check_dfs(of, None);
+/// Runs a case in all orders.
+fn check_all_orders(case: impl Fn() + Send + Sync + 'static) {
+    check_dfs(case, None);
 }
 
-/// Runs many orders.
-fn check_random_orders(of: impl Fn() + Send + Sync + 'static) {
-    check_random(of, RANDOM_ORDERS);
+/// Runs a case in many random orders.
+fn check_random_orders(case: impl Fn() + Send + Sync + 'static) {
+    check_random(case, RANDOM_ORDERS);
 }
 
-/// The loop of a worker: it applies the commands in its mailbox, and publishes its status when that
-/// is requested and at its end. Returns the tables that it had.
+/// A loop like that of a worker: it applies the messages in its mailbox, and publishes its status
+/// when that is requested and at its end. Returns the tables that were in force, in order.
 fn run_worker(mailbox: &Mailbox<Message>, status: &Status<u64>) -> Vec<u64> {
     let mut tables = vec![0];
     let mut is_ending = false;
@@ -157,13 +158,13 @@ fn a_receipt_reports_the_failure_of_any_worker() {
 /// The status of an idle worker is not requested. After a change is confirmed, it is in the
 /// status, or the status must be requested.
 #[test]
-fn a_current_status_has_what_was_acknowledged() {
+fn a_current_status_has_the_acknowledged_change() {
     check_random_orders(|| {
         let (mailbox, status) = (Mailbox::new(), Status::<u64>::new());
         status.set_current(true);
         let acknowledged = Arc::new(AtomicBool::new(false));
-        let (told, read) = (Arc::clone(&acknowledged), status.clone());
-        mailbox.send(Receipt::new(move |_| told.store(true, Ordering::Release)));
+        let (set_by_receipt, read) = (Arc::clone(&acknowledged), status.clone());
+        mailbox.send(Receipt::new(move |_| set_by_receipt.store(true, Ordering::Release)));
         let worker = thread::spawn(move || {
             for receipt in mailbox.take_all() {
                 status.set_current(false);
@@ -180,8 +181,8 @@ fn a_current_status_has_what_was_acknowledged() {
     });
 }
 
-/// Metrics request the status, wait until the request is gone, and read: what they read is no older
-/// than their request.
+/// Metrics request the status, wait until the request is answered, and read it: the status that
+/// they read is no older than their request.
 #[test]
 fn a_requested_status_is_no_older_than_the_request() {
     check_all_orders(|| {
@@ -215,10 +216,10 @@ fn the_status_has_the_last_table_after_the_end() {
         let (mailbox, status) = (Mailbox::new(), Status::new());
         let (sent, published) = (mailbox.clone(), status.clone());
         let worker = thread::spawn(move || run_worker(&mailbox, &status));
-        let asking = published.clone();
+        let reader = published.clone();
         let metrics = thread::spawn(move || {
-            asking.request();
-            if asking.is_requested() { None } else { Some(*asking.read()) }
+            reader.request();
+            if reader.is_requested() { None } else { Some(*reader.read()) }
         });
         sent.send(Message::Table(1));
         sent.send(Message::End);

@@ -10,7 +10,7 @@ use testkit::memory_endpoint::{endpoint, send};
 /// Number of resources of each kind.
 const MAX_RESOURCES: usize = 10_000;
 
-/// "MaxResults: 5-1000".
+/// The largest page: "MaxResults: 5-1000".
 const PAGE: usize = 1_000;
 
 /// The texts of the elements of that name, in their order.
@@ -49,7 +49,7 @@ fn create_session(endpoint: &Endpoint, number: usize, filter: &str) -> String {
     element_texts(&answer(endpoint, &form), "trafficMirrorSessionId").remove(0)
 }
 
-/// All ids of a listing by pages, with something done between two of them.
+/// All ids of a listing by pages. `meanwhile` runs between two pages, with the number of the first.
 fn list(
     endpoint: &Endpoint,
     kind: &str,
@@ -75,24 +75,24 @@ fn list(
         listed.extend(ids);
         let Some(token) = element_texts(&document, "nextToken").pop() else { break };
         assert_eq!(listed.len(), (page + 1) * PAGE, "a page that is not the last one is full");
-        // The token alone is sufficient.
+        // The token includes the filters of the first request.
         form = format!("{action}&NextToken={token}");
         meanwhile(page);
     }
     listed
 }
 
-/// The listed ids of resources that existed all the time.
-fn among(listed: &[String], there: &[String]) -> Vec<String> {
-    let there: std::collections::HashSet<&String> = there.iter().collect();
-    listed.iter().filter(|id| there.contains(id)).cloned().collect()
+/// The ids of `listed` that are in `ids`, in the order of `listed`.
+fn among(listed: &[String], ids: &[String]) -> Vec<String> {
+    let ids: std::collections::HashSet<&String> = ids.iter().collect();
+    listed.iter().filter(|id| ids.contains(id)).cloned().collect()
 }
 
 fn assert_no_duplicates(listed: &[String]) {
     let mut sorted = listed.to_vec();
     sorted.sort();
     sorted.dedup();
-    assert_eq!(sorted.len(), listed.len(), "something is listed twice");
+    assert_eq!(sorted.len(), listed.len(), "a resource is listed twice");
 }
 
 #[test]
@@ -102,20 +102,20 @@ fn many_filters_are_paged_while_others_are_created_and_deleted() {
         (0..MAX_RESOURCES).map(|number| create_filter(&endpoint, number)).collect();
     assert_eq!(list(&endpoint, "Filter", "", |_| {}), filters);
 
-    // Each 500th is deleted meanwhile: listed ones, ones not yet listed, the last of a page.
-    let (going, staying): (Vec<_>, Vec<_>) =
+    // Each 500th is deleted between pages: listed ones, ones not yet listed, the last of a page.
+    let (deleted, kept): (Vec<_>, Vec<_>) =
         filters.iter().cloned().enumerate().partition(|(number, _)| number % 500 == 499);
-    let mut going = going.into_iter().map(|(_, id)| id);
-    let staying: Vec<String> = staying.into_iter().map(|(_, id)| id).collect();
+    let mut deleted = deleted.into_iter().map(|(_, id)| id);
+    let kept: Vec<String> = kept.into_iter().map(|(_, id)| id).collect();
     let listed = list(&endpoint, "Filter", "", |page| {
         create_filter(&endpoint, MAX_RESOURCES + page);
-        for id in [going.next(), going.next_back()].into_iter().flatten() {
+        for id in [deleted.next(), deleted.next_back()].into_iter().flatten() {
             let form = format!("Action=DeleteTrafficMirrorFilter&TrafficMirrorFilterId={id}");
             answer(&endpoint, &form);
         }
     });
     assert_no_duplicates(&listed);
-    assert_eq!(among(&listed, &staying), staying);
+    assert_eq!(among(&listed, &kept), kept);
 
     let described =
         list(&endpoint, "Filter", "&Filter.1.Name=description&Filter.1.Value.1=*+12?4", |_| {});
@@ -134,18 +134,18 @@ fn many_sessions_are_paged_while_others_are_created_and_deleted() {
     let sessions: Vec<String> = (0..MAX_RESOURCES).map(create).collect();
     assert_eq!(list(&endpoint, "Session", "", |_| {}), sessions);
 
-    let (going, staying) =
+    let (deleted, kept) =
         (&sessions[5_000..5_020], [&sessions[..5_000], &sessions[5_020..]].concat());
-    let mut going = going.iter();
+    let mut deleted = deleted.iter();
     let listed = list(&endpoint, "Session", "", |page| {
         create(MAX_RESOURCES + page);
-        for id in going.by_ref().take(2) {
+        for id in deleted.by_ref().take(2) {
             let form = format!("Action=DeleteTrafficMirrorSession&TrafficMirrorSessionId={id}");
             answer(&endpoint, &form);
         }
     });
     assert_no_duplicates(&listed);
-    assert_eq!(among(&listed, &staying), staying);
+    assert_eq!(among(&listed, &kept), kept);
 
     let query = "&Filter.1.Name=network-interface-id&Filter.1.Value.1=eni-0000000?\
                  &Filter.2.Name=session-number&Filter.2.Value.1=3&Filter.2.Value.2=9*";
@@ -156,12 +156,12 @@ fn many_sessions_are_paged_while_others_are_created_and_deleted() {
     assert_eq!(list(&endpoint, "Session", query, |_| {}), expected);
     let of_shard =
         list(&endpoint, "Session", "&Filter.1.Name=tag:shard&Filter.1.Value.1=7", |_| {});
-    let expected: Vec<String> = staying
+    let expected: Vec<String> = kept
         .iter()
         .filter(|id| sessions.iter().skip(7).step_by(50).any(|one| one == *id))
         .cloned()
         .collect();
-    assert_eq!(among(&of_shard, &staying), expected);
+    assert_eq!(among(&of_shard, &kept), expected);
 }
 
 #[test]

@@ -22,7 +22,7 @@ impl Source for RepeatedFrames<'_> {
     }
 }
 
-/// Reads every byte and stores none.
+/// Reads every byte of the headers and of the heads of the copies, and stores none.
 #[derive(Default)]
 struct SummingSink(u64);
 

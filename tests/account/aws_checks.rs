@@ -18,7 +18,7 @@ const INVALID_VALUE: ErrorCode = "InvalidParameterValue";
 const INVALID_COMBINATION: ErrorCode = "InvalidParameterCombination";
 
 impl Model {
-    /// Whether the call succeeds; the id of its response if that is not a new one.
+    /// Checks a call. Returns the id of the response if it is the id of an existing resource.
     pub(crate) fn check(&self, owner: &str, call: &Call) -> Result<Option<String>, ErrorCode> {
         match call {
             Call::CreateTarget(request) => self.check_target(owner, request).map(|()| None),
@@ -41,8 +41,8 @@ impl Model {
                 Ok(Some(id.clone()))
             }
             Call::Services(id, add, remove) => {
-                let is_strange = add.iter().chain(remove).any(|one| one != "amazon-dns");
-                refuse_if(is_strange, INVALID_VALUE)?;
+                let is_unknown = add.iter().chain(remove).any(|one| one != "amazon-dns");
+                refuse_if(is_unknown, INVALID_VALUE)?;
                 refuse_if(!add.is_empty() && !remove.is_empty(), INVALID_COMBINATION)?;
                 self.check_owned(owner, 2, id).map(|()| Some(id.clone()))
             }
@@ -61,7 +61,7 @@ impl Model {
     }
 
     fn sessions(&self) -> impl Iterator<Item = &Session> {
-        self.has.sessions.values().map(|one| &one.session)
+        self.resources.sessions.values().map(|one| &one.session)
     }
 
     fn check_target(&self, owner: &str, request: &CreateTarget) -> Result<(), ErrorCode> {
@@ -70,8 +70,8 @@ impl Model {
                 refuse_if(!initial_state::exists(id.as_str()), "InvalidTrafficMirrorTarget")?;
             }
             TargetKind::NetworkLoadBalancer(arn) => {
-                let is_one = arn.contains(":loadbalancer/net/");
-                refuse_if(!is_one, "InvalidNetworkLoadBalancerArn.Malformed")?;
+                let is_network_load_balancer = arn.contains(":loadbalancer/net/");
+                refuse_if(!is_network_load_balancer, "InvalidNetworkLoadBalancerArn.Malformed")?;
             }
             TargetKind::GatewayLoadBalancerEndpoint(id) => {
                 refuse_if(id.ends_with('x'), "InvalidVpcEndpointId.Malformed")?;
@@ -94,7 +94,7 @@ impl Model {
         id: &str,
     ) -> Result<(), ErrorCode> {
         let key = |rule: &FilterRule| (rule.direction(), rule.number());
-        let mut others = self.has.rules.iter().filter(|(other, _)| *other != id);
+        let mut others = self.resources.rules.iter().filter(|(other, _)| *other != id);
         let is_taken = others.any(|(_, one)| one.filter == filter && key(&one.rule) == key(rule));
         refuse_if(is_taken, "TrafficMirrorFilterRuleAlreadyExists")
     }
@@ -102,7 +102,7 @@ impl Model {
     fn check_rule(&self, owner: &str, request: &CreateRule) -> Result<(), ErrorCode> {
         self.check_owned(owner, 2, &request.filter_id)?;
         self.check_rule_number(&request.filter_id, &request.rule, "")?;
-        let rules = self.has.rules.values().filter(|one| one.filter == request.filter_id);
+        let rules = self.resources.rules.values().filter(|one| one.filter == request.filter_id);
         let is_full = rules.count() >= QUOTAS.rules_per_filter;
         refuse_if(is_full, "TrafficMirrorFilterRuleLimitExceeded")
     }
@@ -115,15 +115,15 @@ impl Model {
         request: &ModifyRule,
     ) -> Result<FilterRule, ErrorCode> {
         let removes = |field| request.remove.contains(&field);
-        let both = [
+        let set_and_removed = [
             request.ports.destination.is_some() && removes(RuleField::DestinationPorts),
             request.ports.source.is_some() && removes(RuleField::SourcePorts),
             request.protocol.is_some() && removes(RuleField::Protocol),
             request.description.is_some() && removes(RuleField::Description),
         ];
-        refuse_if(both.contains(&true), INVALID_COMBINATION)?;
+        refuse_if(set_and_removed.contains(&true), INVALID_COMBINATION)?;
         self.check_owned(owner, 3, id)?;
-        let known = &self.has.rules[id];
+        let known = &self.resources.rules[id];
         let old = &known.rule;
         let (source, destination) = (
             request.source.unwrap_or(old.source()),
@@ -131,11 +131,11 @@ impl Model {
         );
         let protocol =
             request.protocol.or(old.protocol()).filter(|_| !removes(RuleField::Protocol));
-        let from = request.ports.source.or(old.source_ports());
-        let from = from.filter(|_| !removes(RuleField::SourcePorts));
-        let to = request.ports.destination.or(old.destination_ports());
-        let to = to.filter(|_| !removes(RuleField::DestinationPorts));
-        let has_ports = from.is_some() || to.is_some();
+        let source_ports = request.ports.source.or(old.source_ports());
+        let source_ports = source_ports.filter(|_| !removes(RuleField::SourcePorts));
+        let destination_ports = request.ports.destination.or(old.destination_ports());
+        let destination_ports = destination_ports.filter(|_| !removes(RuleField::DestinationPorts));
+        let has_ports = source_ports.is_some() || destination_ports.is_some();
         refuse_if(
             has_ports && !protocol.is_some_and(|one| matches!(one.0, 6 | 17)),
             INVALID_VALUE,
@@ -148,13 +148,16 @@ impl Model {
         let rule = FilterRule::new(direction, number, action, source, destination);
         let rule = rule.map_err(|_| INVALID_VALUE)?;
         let rule = protocol.map_or(Ok(rule.clone()), |one| rule.with_protocol(one)).unwrap();
-        let rule = from.map_or(Ok(rule.clone()), |one| rule.with_source_ports(one)).unwrap();
-        let mut rule = to.map_or(Ok(rule.clone()), |one| rule.with_destination_ports(one)).unwrap();
+        let rule =
+            source_ports.map_or(Ok(rule.clone()), |one| rule.with_source_ports(one)).unwrap();
+        let mut rule = destination_ports
+            .map_or(Ok(rule.clone()), |one| rule.with_destination_ports(one))
+            .unwrap();
         self.check_rule_number(&known.filter, &rule, id)?;
         rule.id.clone_from(&old.id);
         rule.tags.clone_from(&old.tags);
-        let text = request.description.clone().or_else(|| old.description.clone());
-        rule.description = text.filter(|_| !removes(RuleField::Description));
+        let description = request.description.clone().or_else(|| old.description.clone());
+        rule.description = description.filter(|_| !removes(RuleField::Description));
         Ok(rule)
     }
 
@@ -165,8 +168,8 @@ impl Model {
         self.check_visible(owner, 1, &request.target_id)?;
         self.check_visible(owner, 2, &request.filter_id)?;
         self.check_source(source, request.number.value(), "")?;
-        let here = self.sessions().filter(|one| one.network_interface_id.as_str() == source);
-        let is_full = here.count() >= QUOTAS.sessions_per_interface;
+        let of_source = self.sessions().filter(|one| one.network_interface_id.as_str() == source);
+        let is_full = of_source.count() >= QUOTAS.sessions_per_interface;
         refuse_if(is_full, "TrafficMirrorSessionsPerInterfaceLimitExceeded")?;
         self.check_source_quota(&request.target_id, source)?;
         let is_full = self.count(0, owner) >= QUOTAS.sessions;
@@ -174,10 +177,10 @@ impl Model {
     }
 
     fn check_source(&self, source: &str, number: u16, id: &str) -> Result<(), ErrorCode> {
-        let is_it = |kind: &TargetKind| matches!(kind, TargetKind::NetworkInterface(one) if one.as_str() == source);
-        refuse_if(self.has.targets.values().any(|one| is_it(&one.kind)), INVALID_VALUE)?;
+        let is_source = |kind: &TargetKind| matches!(kind, TargetKind::NetworkInterface(one) if one.as_str() == source);
+        refuse_if(self.resources.targets.values().any(|one| is_source(&one.kind)), INVALID_VALUE)?;
         refuse_if(!initial_state::has_device(source), "NetworkInterfaceNotSupported")?;
-        let mut others = self.has.sessions.iter().filter(|(other, _)| *other != id);
+        let mut others = self.resources.sessions.iter().filter(|(other, _)| *other != id);
         let is_taken = others.any(|(_, one)| {
             let one = &one.session;
             one.network_interface_id.as_str() == source && one.number.value() == number
@@ -185,12 +188,14 @@ impl Model {
         refuse_if(is_taken, INVALID_VALUE)
     }
 
-    /// Distinct sources of an interface target, this one among them.
+    /// Checks the number of distinct sources of an interface target, including `source`.
     fn check_source_quota(&self, target: &str, source: &str) -> Result<(), ErrorCode> {
-        let to = self.sessions().filter(|one| one.target_id.as_str() == target);
-        let mut sources: BTreeSet<&str> = to.map(|one| one.network_interface_id.as_str()).collect();
+        let with_target = self.sessions().filter(|one| one.target_id.as_str() == target);
+        let mut sources: BTreeSet<&str> =
+            with_target.map(|one| one.network_interface_id.as_str()).collect();
         sources.insert(source);
-        let is_interface = matches!(self.has.targets[target].kind, TargetKind::NetworkInterface(_));
+        let is_interface =
+            matches!(self.resources.targets[target].kind, TargetKind::NetworkInterface(_));
         let is_over = is_interface && sources.len() > QUOTAS.sources_per_target;
         refuse_if(is_over, "TrafficMirrorSourcesPerTargetLimitExceeded")
     }
@@ -203,14 +208,14 @@ impl Model {
         request: &ModifySession,
     ) -> Result<Session, ErrorCode> {
         let removes = |field| request.remove.contains(&field);
-        let both = [
+        let set_and_removed = [
             request.packet_length.is_some() && removes(SessionField::PacketLength),
             request.description.is_some() && removes(SessionField::Description),
             request.virtual_network_id.is_some() && removes(SessionField::VirtualNetworkId),
         ];
-        refuse_if(both.contains(&true), INVALID_COMBINATION)?;
+        refuse_if(set_and_removed.contains(&true), INVALID_COMBINATION)?;
         self.check_owned(owner, 0, id)?;
-        let old = &self.has.sessions[id].session;
+        let old = &self.resources.sessions[id].session;
         let target = request.target_id.as_deref().unwrap_or(old.target_id.as_str());
         let filter = request.filter_id.as_deref().unwrap_or(old.filter_id.as_str());
         self.check_visible(owner, 1, target)?;
@@ -230,8 +235,8 @@ impl Model {
             network_id.filter(|_| !removes(SessionField::VirtualNetworkId));
         let len = request.packet_length.or(old.packet_length);
         session.packet_length = len.filter(|_| !removes(SessionField::PacketLength));
-        let text = request.description.clone().or_else(|| old.description.clone());
-        session.description = text.filter(|_| !removes(SessionField::Description));
+        let description = request.description.clone().or_else(|| old.description.clone());
+        session.description = description.filter(|_| !removes(SessionField::Description));
         Ok(session)
     }
 
@@ -250,15 +255,16 @@ impl Model {
             let mut tags = self.tags_of(kind, id).clone();
             match call {
                 Call::CreateTags(_, new) => tags.extend(new.clone()),
-                Call::DeleteTags(_, gone) if gone.is_empty() => tags.clear(),
-                Call::DeleteTags(_, gone) => tags.retain(|key, value| {
-                    let is_it = |own: &Option<String>| own.as_ref().is_none_or(|own| own == value);
-                    !gone.iter().any(|one| one.key == *key && is_it(&one.value))
+                Call::DeleteTags(_, deleted) if deleted.is_empty() => tags.clear(),
+                Call::DeleteTags(_, deleted) => tags.retain(|key, value| {
+                    let is_value =
+                        |own: &Option<String>| own.as_ref().is_none_or(|own| own == value);
+                    !deleted.iter().any(|one| one.key == *key && is_value(&one.value))
                 }),
                 _ => {}
             }
             if kind == 1 {
-                address(&self.has.targets[id].kind, &tags)?;
+                address(&self.resources.targets[id].kind, &tags)?;
             }
             changed.push((kind, id.clone(), tags));
         }
@@ -267,16 +273,16 @@ impl Model {
 
     fn tags_of(&self, kind: usize, id: &str) -> &Tags {
         match kind {
-            0 => &self.has.sessions[id].session.tags,
-            1 => &self.has.targets[id].tags,
-            2 => &self.has.filters[id].tags,
-            _ => &self.has.rules[id].rule.tags,
+            0 => &self.resources.sessions[id].session.tags,
+            1 => &self.resources.targets[id].tags,
+            2 => &self.resources.filters[id].tags,
+            _ => &self.resources.rules[id].rule.tags,
         }
     }
 }
 
-/// The address of a target: "the tag first, then what the user pinned". It has none of
-/// its own if its interface has an address.
+/// The address of a target: "the tag first, then what the user pinned". None if its interface has
+/// an address, which is then used.
 pub(crate) fn address(kind: &TargetKind, tags: &Tags) -> Result<Option<SocketAddr>, ErrorCode> {
     if let Some(text) = tags.get("mirror:address") {
         return text.parse().map(Some).map_err(|_| INVALID_VALUE);

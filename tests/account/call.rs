@@ -1,4 +1,4 @@
-//! Calls of the account with their ids, and how they are made.
+//! Calls of the account with resolved ids, and how each call is made.
 
 use std::fmt::Debug;
 
@@ -33,7 +33,7 @@ pub(crate) enum Call {
 }
 
 impl Call {
-    /// Resolves the ids of a step; none for steps that are not calls.
+    /// Resolves the ids of a step. None for a step that is not a call.
     pub(crate) fn new(step: &Step, id_of: impl Fn(usize, IdChoice) -> String) -> Option<Self> {
         let [session_id, target_id, filter_id, rule_id] =
             [0, 1, 2, 3].map(|kind| move |choice: &IdChoice| (kind, *choice));
@@ -106,7 +106,7 @@ impl Call {
             Self::CreateSession(request) => &mut request.client_token,
             _ => return self,
         };
-        // A slash, which keys of records contain too.
+        // With a slash, because the keys of records contain slashes too.
         *client_token = ClientToken::new(&format!("token/{token}"), request).ok();
         self
     }
@@ -123,7 +123,7 @@ impl Call {
     }
 
     /// Makes the call; returns the id of the response.
-    pub(crate) fn ask(
+    pub(crate) fn make(
         &self,
         account: &mut Account,
         caller: &Caller<'_>,
@@ -274,7 +274,7 @@ fn action(parts: &RuleParts) -> RuleAction {
     if parts.accepts { RuleAction::Accept } else { RuleAction::Reject }
 }
 
-/// 2 is an IPv6 block, which fits with no other.
+/// 2 is the IPv6 block, which cannot be combined with the others in a rule.
 fn block(number: u8) -> CidrBlock {
     let blocks = [("10.0.0.0", 8), ("0.0.0.0", 0), ("2001:db8::", 32)];
     let (address, len) = blocks[usize::from(number)];

@@ -20,7 +20,7 @@ impl Model {
             | Call::CreateSession(_) => self.create(owner, call, id, after),
             Call::DeleteTarget(id) => self.remove(1, id),
             Call::DeleteFilter(id) => {
-                let rules = self.has.rules.iter().filter(|(_, one)| one.filter == *id);
+                let rules = self.resources.rules.iter().filter(|(_, one)| one.filter == *id);
                 let rules: Vec<String> = rules.map(|(rule, _)| rule.clone()).collect();
                 rules.iter().for_each(|rule| self.remove(3, rule));
                 self.remove(2, id);
@@ -28,17 +28,17 @@ impl Model {
             Call::DeleteRule(id) => self.remove(3, id),
             Call::DeleteSession(id) => self.remove(0, id),
             Call::Services(id, add, remove) => {
-                let filter = self.has.filters.get_mut(id).unwrap();
+                let filter = self.resources.filters.get_mut(id).unwrap();
                 filter.amazon_dns = (filter.amazon_dns || !add.is_empty()) && remove.is_empty();
             }
             Call::ModifyRule(id, request) => {
                 let rule = self.modified_rule(owner, id, request).unwrap();
-                self.has.rules.get_mut(id).unwrap().rule = rule;
+                self.resources.rules.get_mut(id).unwrap().rule = rule;
             }
             Call::ModifySession(id, request) => {
                 let session = self.modified_session(owner, id, request).unwrap();
-                let session = self.drawn(session, after);
-                self.has.sessions.get_mut(id).unwrap().session = session;
+                let session = self.with_generated_network_id(session, after);
+                self.resources.sessions.get_mut(id).unwrap().session = session;
             }
             Call::CreateTags(..) | Call::DeleteTags(..) => self.change_tags(owner, call),
         }
@@ -56,7 +56,7 @@ impl Model {
                     tags: request.tags.clone(),
                 };
                 self.add_id(1, id);
-                self.has.targets.insert(id.to_owned(), plain);
+                self.resources.targets.insert(id.to_owned(), plain);
             }
             Call::CreateFilter(request) => {
                 let plain = PlainFilter {
@@ -66,14 +66,14 @@ impl Model {
                     tags: request.tags.clone(),
                 };
                 self.add_id(2, id);
-                self.has.filters.insert(id.to_owned(), plain);
+                self.resources.filters.insert(id.to_owned(), plain);
             }
             Call::CreateRule(request) => {
                 let mut rule = request.rule.clone();
                 rule.id = FilterRuleId::new(id).ok();
                 let plain = PlainRule { ownership, filter: request.filter_id.clone(), rule };
                 self.add_id(3, id);
-                self.has.rules.insert(id.to_owned(), plain);
+                self.resources.rules.insert(id.to_owned(), plain);
             }
             Call::CreateSession(request) => {
                 let mut session = Session::new(
@@ -88,8 +88,8 @@ impl Model {
                 session.description = request.description.clone();
                 session.tags = request.tags.clone();
                 self.add_id(0, id);
-                let session = self.drawn(session, after);
-                self.has.sessions.insert(id.to_owned(), PlainSession { ownership, session });
+                let session = self.with_generated_network_id(session, after);
+                self.resources.sessions.insert(id.to_owned(), PlainSession { ownership, session });
             }
             _ => {}
         }
@@ -98,20 +98,20 @@ impl Model {
     fn change_tags(&mut self, owner: &str, call: &Call) {
         for (kind, id, tags) in self.changed_tags(owner, call).unwrap() {
             match kind {
-                0 => self.has.sessions.get_mut(&id).unwrap().session.tags = tags,
+                0 => self.resources.sessions.get_mut(&id).unwrap().session.tags = tags,
                 1 => {
-                    let target = self.has.targets.get_mut(&id).unwrap();
+                    let target = self.resources.targets.get_mut(&id).unwrap();
                     target.address = address(&target.kind, &tags).unwrap();
                     target.tags = tags;
                 }
-                2 => self.has.filters.get_mut(&id).unwrap().tags = tags,
-                _ => self.has.rules.get_mut(&id).unwrap().rule.tags = tags,
+                2 => self.resources.filters.get_mut(&id).unwrap().tags = tags,
+                _ => self.resources.rules.get_mut(&id).unwrap().rule.tags = tags,
             }
         }
     }
 
-    /// With the network identifier that the account generated, if it had to.
-    fn drawn(&self, mut session: Session, after: &Snapshot) -> Session {
+    /// The session, with the network identifier that the account generated if it has none.
+    fn with_generated_network_id(&self, mut session: Session, after: &Snapshot) -> Session {
         if session.virtual_network_id.is_none() {
             let id = session.id.as_ref().unwrap();
             session.virtual_network_id = after.sessions[id.as_str()].session.virtual_network_id;

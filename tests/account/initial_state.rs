@@ -30,7 +30,7 @@ pub(crate) const LOAD_BALANCERS: [&str; 3] = [
 ];
 pub(crate) const ENDPOINTS: [&str; 3] = ["vpce-00000001", "vpce-00000002", "vpce-x"];
 
-/// The address of a pinned interface.
+/// The address of pinned interfaces, load balancers and endpoints.
 pub(crate) const PINNED: &str = "192.0.2.200:4789";
 
 /// 0 to 2 have a device and an address, 3 no address, 4 no device, 5 a pinned address; 6 does not
@@ -64,12 +64,14 @@ fn files(more: usize) -> Registry {
     let mut registry = Registry::default();
     for number in 0..6 {
         let id = NetworkInterfaceId::new(&interface(number)).unwrap();
-        let mut one = NetworkInterface::new(id);
-        one.device = (number != 4).then(|| format!("eth{number}"));
+        let mut interface_of_file = NetworkInterface::new(id);
+        interface_of_file.device = (number != 4).then(|| format!("eth{number}"));
         if has_address(&interface(number)) {
-            one.private_ip_addresses.push(format!("10.0.0.{number}").parse().unwrap());
+            interface_of_file
+                .private_ip_addresses
+                .push(format!("10.0.0.{number}").parse().unwrap());
         }
-        registry.add_network_interface(one).unwrap();
+        registry.add_network_interface(interface_of_file).unwrap();
     }
     for number in 0..=more {
         let id = TargetId::new(&file_id("tmt-", number)).unwrap();
@@ -106,15 +108,16 @@ pub(crate) fn session() -> Session {
 /// The kind of the targets of files.
 pub(crate) const FILE_KIND: TargetKind = TargetKind::Address;
 
-/// An account before any change. Ids do not repeat; there are few network identifiers.
+/// An account before any change. Ids do not repeat. There are 32 network identifiers, so that
+/// generated ones collide.
 pub(crate) fn initial_account(more: usize) -> Account {
-    static DRAWN: AtomicU64 = AtomicU64::new(1);
-    let draw = || {
-        let number = DRAWN.fetch_add(1, Ordering::Relaxed);
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let generate = || {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
         u128::from(number) << 24 | u128::from(number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 59)
     };
     let names = [LOAD_BALANCERS[0].to_owned(), ENDPOINTS[0].to_owned(), interface(5)];
     let mut pins = TargetResolver::default();
     names.into_iter().for_each(|name| pins.pin(name, vec![PINNED.parse().unwrap()]));
-    Account::new(files(more), QUOTAS, pins, draw)
+    Account::new(files(more), QUOTAS, pins, generate)
 }

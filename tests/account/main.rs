@@ -5,7 +5,7 @@
     clippy::panic,
     clippy::unwrap_used,
     clippy::unreachable,
-    reason = "a test may stop where something is not as it should"
+    reason = "a test may panic where a value is not as expected"
 )]
 
 mod aws_checks;
@@ -43,11 +43,11 @@ impl Comparison {
     }
 
     fn step(&mut self, operation: &Operation) {
-        let owner = if operation.is_of_other { OTHER_OWNER } else { DEFAULT_OWNER };
+        let owner = if operation.is_other_owner { OTHER_OWNER } else { DEFAULT_OWNER };
         match &operation.step {
             Step::Wait { hours } => self.model.now_s += u64::from(*hours) * 3600,
             Step::Restart { has_more_in_files } => {
-                if *has_more_in_files && self.model.more < MAX_ADDED_TO_FILES {
+                if *has_more_in_files && self.model.added_to_files < MAX_ADDED_TO_FILES {
                     self.model.add_to_files();
                 }
                 self.account = self.restored();
@@ -56,7 +56,7 @@ impl Comparison {
                 let last = self.calls_with_token.len() - 1;
                 let (owner, call) =
                     self.calls_with_token[last - usize::from(*which) % (last + 1)].clone();
-                self.ask(owner, operation.is_dry_run, &call);
+                self.make_call(owner, operation.is_dry_run, &call);
             }
             step => {
                 let call = Call::new(step, |kind, choice| self.model.id_of(kind, choice));
@@ -67,28 +67,32 @@ impl Comparison {
                 if call.token().is_some() {
                     self.calls_with_token.push((owner, call.clone()));
                 }
-                self.ask(owner, operation.is_dry_run, &call);
+                self.make_call(owner, operation.is_dry_run, &call);
             }
         }
         let now = Snapshot::of(&self.account);
-        assert_eq!(now, self.model.has, "the account has other resources");
+        assert_eq!(now, self.model.resources, "the account differs from the model");
         assert_consistent(&self.account, &now);
-        assert_eq!(Snapshot::of(&self.restored()), now, "its records give other resources");
+        assert_eq!(
+            Snapshot::of(&self.restored()),
+            now,
+            "the account restored from its records differs"
+        );
     }
 
-    fn ask(&mut self, owner: &str, is_dry_run: bool, call: &Call) {
+    fn make_call(&mut self, owner: &str, is_dry_run: bool, call: &Call) {
         let expected = self.model.expected_answer(owner, is_dry_run, call);
         let caller = Caller { owner, is_dry_run, now_s: self.model.now_s };
-        let answer = call.ask(&mut self.account, &caller);
+        let answer = call.make(&mut self.account, &caller);
         let records = self.account.take_changes().unwrap();
         match (expected, answer) {
             (Err(code), Err(refused)) => {
                 assert_eq!(refused.code, code, "{call:?}: {}", refused.message);
-                assert_eq!(records, [], "a refusal is written");
+                assert_eq!(records, [], "a rejected call changed records");
             }
             (Ok(expected), Ok(id)) => {
                 assert!(expected.is_none_or(|expected| expected == id), "{call:?}: {id}");
-                self.model.act(owner, call, &id, &Snapshot::of(&self.account));
+                self.model.apply(owner, call, &id, &Snapshot::of(&self.account));
             }
             (expected, answer) => panic!("{call:?}: {answer:?} instead of {expected:?}"),
         }
@@ -102,9 +106,9 @@ impl Comparison {
 
     /// The account of a process that starts now.
     fn restored(&self) -> Account {
-        let mut account = initial_account(self.model.more);
+        let mut account = initial_account(self.model.added_to_files);
         account.restore(self.records.clone()).unwrap();
-        assert_eq!(account.take_changes().unwrap(), [], "what was read is written again");
+        assert_eq!(account.take_changes().unwrap(), [], "a restore changed records");
         account
     }
 }
@@ -116,15 +120,15 @@ proptest! {
     fn an_account_behaves_like_the_model(
         operations in prop::collection::vec(operation(), 1..100),
     ) {
-        let mut run = Comparison::new();
-        operations.iter().for_each(|operation| run.step(operation));
+        let mut comparison = Comparison::new();
+        operations.iter().for_each(|operation| comparison.step(operation));
     }
 }
 
 /// Resources that are added to a file do not collide with those that clients created before.
 #[test]
 fn files_may_have_more_resources_after_a_restart() {
-    let mut run = Comparison::new();
+    let mut comparison = Comparison::new();
     let steps = [
         Step::CreateFilter { text: None },
         Step::Restart { has_more_in_files: true },
@@ -132,7 +136,7 @@ fn files_may_have_more_resources_after_a_restart() {
         Step::Restart { has_more_in_files: true },
     ];
     for step in steps {
-        run.step(&Operation { is_of_other: false, is_dry_run: false, token: None, step });
+        comparison.step(&Operation { is_other_owner: false, is_dry_run: false, token: None, step });
     }
-    assert_eq!(run.model.has.order[2].len(), 5);
+    assert_eq!(comparison.model.resources.order[2].len(), 5);
 }

@@ -1,4 +1,4 @@
-//! The plain model of an account: maps, and AWS's rules one after the other.
+//! The plain model of an account: maps, and AWS's rules evaluated one after the other.
 
 use std::collections::BTreeMap;
 
@@ -31,19 +31,19 @@ const DAY_S: u64 = 24 * 60 * 60;
 struct KnownToken {
     request: String,
     id: String,
-    gone_s: Option<u64>,
+    deleted_s: Option<u64>,
 }
 
 /// The resources, and the history that calls depend on.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Model {
-    pub(crate) has: Snapshot,
+    pub(crate) resources: Snapshot,
     tokens: BTreeMap<(String, String), KnownToken>,
     /// All ids that were ever generated, by kind.
-    ever: [Vec<String>; 4],
+    generated_ids: [Vec<String>; 4],
     pub(crate) now_s: u64,
-    /// How many targets and filters were added to the files.
-    pub(crate) more: usize,
+    /// The number of targets, and of filters, that were added to the files.
+    pub(crate) added_to_files: usize,
 }
 
 impl Model {
@@ -53,15 +53,15 @@ impl Model {
         let id = file_id("tms-", 0);
         let session =
             PlainSession { ownership: file_ownership(), session: initial_state::session() };
-        model.has.order[0].push(id.clone());
-        model.has.sessions.insert(id, session);
+        model.resources.order[0].push(id.clone());
+        model.resources.sessions.insert(id, session);
         model
     }
 
     fn add_file_resources(&mut self, number: usize) {
         let [_, target, filter, rule] = PREFIXES.map(|prefix| file_id(prefix, number));
         for (kind, id) in [(1, &target), (2, &filter), (3, &rule)] {
-            self.has.order[kind].insert(number, id.clone());
+            self.resources.order[kind].insert(number, id.clone());
         }
         let plain = PlainTarget {
             ownership: file_ownership(),
@@ -70,35 +70,37 @@ impl Model {
             description: None,
             tags: Default::default(),
         };
-        self.has.targets.insert(target, plain);
+        self.resources.targets.insert(target, plain);
         let plain = PlainFilter {
             ownership: file_ownership(),
             amazon_dns: false,
             description: None,
             tags: Default::default(),
         };
-        self.has.filters.insert(filter.clone(), plain);
+        self.resources.filters.insert(filter.clone(), plain);
         let plain =
             PlainRule { ownership: file_ownership(), filter, rule: initial_state::rule(number) };
-        self.has.rules.insert(rule, plain);
+        self.resources.rules.insert(rule, plain);
     }
 
     /// Adds a target and a filter to the file.
     pub(crate) fn add_to_files(&mut self) {
-        self.more += 1;
-        self.add_file_resources(self.more);
+        self.added_to_files += 1;
+        self.add_file_resources(self.added_to_files);
     }
 
     /// The id of a choice. Kind 4 is an unknown kind of resource.
     pub(crate) fn id_of(&self, kind: usize, choice: IdChoice) -> String {
         let Some(prefix) = PREFIXES.get(kind) else { return String::from("vpc-00000001") };
-        let (there, ever) = (&self.has.order[kind], &self.ever[kind]);
-        let there: Vec<&String> = there.iter().filter(|id| ever.contains(id)).collect();
+        let (existing, generated) = (&self.resources.order[kind], &self.generated_ids[kind]);
+        let existing: Vec<&String> = existing.iter().filter(|id| generated.contains(id)).collect();
         match choice {
             1 => format!("{prefix}x"),
             2 | 3 => file_id(prefix, usize::from(choice) - 2),
-            4..12 if !there.is_empty() => there[usize::from(choice) % there.len()].clone(),
-            12.. if !ever.is_empty() => ever[usize::from(choice) % ever.len()].clone(),
+            4..12 if !existing.is_empty() => existing[usize::from(choice) % existing.len()].clone(),
+            12.. if !generated.is_empty() => {
+                generated[usize::from(choice) % generated.len()].clone()
+            }
             _ => format!("{prefix}0000000000000dead"),
         }
     }
@@ -122,18 +124,22 @@ impl Model {
         let Some((client_token, kind)) = call.token() else { return Ok(None) };
         let known = self.tokens.get(&(owner.to_owned(), client_token.token.clone()));
         match known {
-            Some(known) if known.gone_s.is_some_and(|gone| self.now_s >= gone + DAY_S) => Ok(None),
+            Some(known)
+                if known.deleted_s.is_some_and(|deleted_s| self.now_s >= deleted_s + DAY_S) =>
+            {
+                Ok(None)
+            }
             Some(known) if known.request != client_token.request => {
                 Err("IdempotentParameterMismatch")
             }
-            Some(KnownToken { gone_s: Some(_), .. }) => Err(NO_SUCH[kind]),
+            Some(KnownToken { deleted_s: Some(_), .. }) => Err(NO_SUCH[kind]),
             Some(known) => Ok(Some(known.id.clone())),
             None => Ok(None),
         }
     }
 
     /// Applies a call that succeeds. Generated values are taken from the account.
-    pub(crate) fn act(&mut self, owner: &str, call: &Call, id: &str, after: &Snapshot) {
+    pub(crate) fn apply(&mut self, owner: &str, call: &Call, id: &str, after: &Snapshot) {
         if self.known_by_token(owner, call).is_ok_and(|known| known.is_some()) {
             return;
         }
@@ -141,7 +147,7 @@ impl Model {
             let known = KnownToken {
                 request: client_token.request.clone(),
                 id: id.to_owned(),
-                gone_s: None,
+                deleted_s: None,
             };
             self.tokens.insert((owner.to_owned(), client_token.token.clone()), known);
         }
@@ -155,42 +161,48 @@ impl Model {
             hex.len() == 17 && hex.bytes().all(|one| b"0123456789abcdef".contains(&one)),
             "{id}"
         );
-        assert!(!self.ever[kind].iter().any(|known| known == id), "{id} is given twice");
-        self.ever[kind].push(id.to_owned());
-        self.has.order[kind].push(id.to_owned());
+        assert!(
+            !self.generated_ids[kind].iter().any(|known| known == id),
+            "{id} was generated twice"
+        );
+        self.generated_ids[kind].push(id.to_owned());
+        self.resources.order[kind].push(id.to_owned());
     }
 
     /// Removes a resource; its token stays for a day.
     pub(crate) fn remove(&mut self, kind: usize, id: &str) {
         match kind {
-            0 => drop(self.has.sessions.remove(id)),
-            1 => drop(self.has.targets.remove(id)),
-            2 => drop(self.has.filters.remove(id)),
-            _ => drop(self.has.rules.remove(id)),
+            0 => drop(self.resources.sessions.remove(id)),
+            1 => drop(self.resources.targets.remove(id)),
+            2 => drop(self.resources.filters.remove(id)),
+            _ => drop(self.resources.rules.remove(id)),
         }
-        self.has.order[kind].retain(|one| one != id);
+        self.resources.order[kind].retain(|one| one != id);
         let tokens = self.tokens.values_mut().filter(|token| token.id == id);
-        tokens.for_each(|token| token.gone_s = Some(self.now_s));
+        tokens.for_each(|token| token.deleted_s = Some(self.now_s));
     }
 
     /// Checks a generated network identifier: it is not 0, and no other session has it.
     pub(crate) fn assert_network_id_is_unique(&self, session: &Session) {
-        let drawn = session.virtual_network_id.unwrap();
-        assert_ne!(drawn.value(), 0);
-        let mut others = self.has.sessions.values().map(|one| &one.session);
-        assert!(!others.any(|one| one.virtual_network_id == Some(drawn)), "{drawn:?} is taken");
+        let generated = session.virtual_network_id.unwrap();
+        assert_ne!(generated.value(), 0);
+        let mut others = self.resources.sessions.values().map(|one| &one.session);
+        assert!(
+            !others.any(|one| one.virtual_network_id == Some(generated)),
+            "{generated:?} is in use"
+        );
     }
 
     fn ownership(&self, kind: usize, id: &str) -> Option<&PlainOwnership> {
         match kind {
-            0 => self.has.sessions.get(id).map(|one| &one.ownership),
-            1 => self.has.targets.get(id).map(|one| &one.ownership),
-            2 => self.has.filters.get(id).map(|one| &one.ownership),
-            _ => self.has.rules.get(id).map(|one| &one.ownership),
+            0 => self.resources.sessions.get(id).map(|one| &one.ownership),
+            1 => self.resources.targets.get(id).map(|one| &one.ownership),
+            2 => self.resources.filters.get(id).map(|one| &one.ownership),
+            _ => self.resources.rules.get(id).map(|one| &one.ownership),
         }
     }
 
-    /// Whether the caller may change a resource.
+    /// Checks that the caller may change a resource.
     pub(crate) fn check_owned(&self, owner: &str, kind: usize, id: &str) -> Result<(), ErrorCode> {
         match self.ownership(kind, id) {
             Some(ownership) if ownership.owner == owner && ownership.is_from_file => {
@@ -201,7 +213,7 @@ impl Model {
         }
     }
 
-    /// Whether the caller may refer to a resource.
+    /// Checks that the caller may refer to a resource.
     pub(crate) fn check_visible(
         &self,
         owner: &str,
@@ -214,9 +226,9 @@ impl Model {
         ownership.map(drop).ok_or_else(|| not_found(kind, id))
     }
 
-    /// How many of a kind an account has.
+    /// The number of resources of a kind that an account owns.
     pub(crate) fn count(&self, kind: usize, owner: &str) -> usize {
-        let ids = self.has.order[kind].iter();
+        let ids = self.resources.order[kind].iter();
         ids.filter(|id| self.ownership(kind, id).is_some_and(|ownership| ownership.owner == owner))
             .count()
     }

@@ -10,7 +10,7 @@ pub(crate) type IdChoice = u8;
 /// A call of an account.
 #[derive(Debug, Clone)]
 pub(crate) struct Operation {
-    pub(crate) is_of_other: bool,
+    pub(crate) is_other_owner: bool,
     pub(crate) is_dry_run: bool,
     pub(crate) token: Option<u8>,
     pub(crate) step: Step,
@@ -109,11 +109,11 @@ pub(crate) struct SessionParts {
 }
 
 fn choice() -> impl Strategy<Value = IdChoice> {
-    // The first few do not exist or are of a file; the last may be deleted.
+    // 0 to 3 do not exist or are of a file, 4 to 11 exist, 12 to 15 may be deleted.
     prop_oneof![1 => 0_u8..4, 8 => 4_u8..12, 1 => 12_u8..16]
 }
 
-/// Most of them can be sources.
+/// An interface; most of these can be sources.
 fn interface() -> impl Strategy<Value = u8> {
     select(vec![0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 4, 5, 5, 6, 7])
 }
@@ -213,8 +213,8 @@ fn step() -> impl Strategy<Value = Step> {
 pub(crate) fn operation() -> impl Strategy<Value = Operation> {
     let token = prop::option::weighted(0.3, 0_u8..4);
     let caller = (prop::bool::weighted(0.15), prop::bool::weighted(0.15));
-    (caller, token, step()).prop_map(|((is_of_other, is_dry_run), token, step)| Operation {
-        is_of_other,
+    (caller, token, step()).prop_map(|((is_other_owner, is_dry_run), token, step)| Operation {
+        is_other_owner,
         is_dry_run,
         token,
         step,

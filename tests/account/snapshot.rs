@@ -104,17 +104,17 @@ fn ownership(entry: &Ownership) -> PlainOwnership {
     PlainOwnership { owner: entry.owner.to_string(), is_from_file: entry.is_from_file }
 }
 
-/// Asserts that a new registry with the same resources is equal, that the account knows all of
+/// Asserts that a new registry with the same resources is equal, that the account has all of
 /// them, and that all sessions are in the table.
 pub(crate) fn assert_consistent(account: &Account, snapshot: &Snapshot) {
     let registry = account.registry();
-    let mut anew = Registry::new(registry.settings().clone());
+    let mut rebuilt = Registry::new(registry.settings().clone());
     let interfaces = registry.network_interfaces().iter().cloned();
-    interfaces.for_each(|one| anew.add_network_interface(one).unwrap());
-    registry.targets().iter().cloned().for_each(|one| anew.add_target(one).unwrap());
-    registry.filters().iter().for_each(|one| anew.add_filter(Filter::clone(one)).unwrap());
-    registry.sessions().iter().cloned().for_each(|one| anew.add_session(one).unwrap());
-    assert!(*registry == anew, "an index of the registry leads astray");
+    interfaces.for_each(|one| rebuilt.add_network_interface(one).unwrap());
+    registry.targets().iter().cloned().for_each(|one| rebuilt.add_target(one).unwrap());
+    registry.filters().iter().for_each(|one| rebuilt.add_filter(Filter::clone(one)).unwrap());
+    registry.sessions().iter().cloned().for_each(|one| rebuilt.add_session(one).unwrap());
+    assert!(*registry == rebuilt, "an index of the registry is wrong");
     let rules = registry.filters().iter().map(|one| one.all_rules().len()).sum::<usize>();
     let counts = [registry.sessions().len(), registry.targets().len(), registry.filters().len()];
     let known = [snapshot.sessions.len(), snapshot.targets.len(), snapshot.filters.len()];

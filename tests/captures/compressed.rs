@@ -20,20 +20,21 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
     compress_to_vec(bytes, CompressionLevel::Fastest)
 }
 
-/// A frame of zstd without content: RFC 8878, section 3.1.2.
+/// A skippable frame of zstd, which has no content: RFC 8878, section 3.1.2.
 fn skippable(number: u8, content: &[u8]) -> Vec<u8> {
     let len = u32::try_from(content.len()).unwrap().to_le_bytes();
     [&[0x50 + number, 0x2a, 0x4d, 0x18], &len[..], content].concat()
 }
 
-/// Frames that compression does not make shorter.
+/// Frames that compression does not make shorter, and a capture of them.
 fn capture() -> (Vec<Vec<u8>>, Vec<u8>) {
     let mut number = 1_u32;
-    let mut any = || {
+    let mut next_byte = || {
         number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         number.to_be_bytes()[0]
     };
-    let frames: Vec<Vec<u8>> = (0..300).map(|n| (0..5 * n).map(|_| any()).collect()).collect();
+    let frames: Vec<Vec<u8>> =
+        (0..300).map(|n| (0..5 * n).map(|_| next_byte()).collect()).collect();
     let start = Pcap::new(Order::Little, MICRO);
     let capture = frames.iter().fold(start, |capture, frame| capture.whole(frame));
     (frames, capture.bytes())
@@ -43,7 +44,7 @@ fn capture() -> (Vec<Vec<u8>>, Vec<u8>) {
 fn gzip_and_zstd_are_read_with_one_or_several_members() {
     let (frames, bytes) = capture();
     let (front, back) = bytes.split_at(100_000);
-    for packed in [
+    for compressed in [
         gzip(&bytes),
         [gzip(front), gzip(back)].concat(),
         zstd(&bytes),
@@ -52,7 +53,7 @@ fn gzip_and_zstd_are_read_with_one_or_several_members() {
             .concat(),
         [zstd(&bytes), skippable(7, &[])].concat(),
     ] {
-        assert_eq!(read_all_ways(&packed).into_valid_frames(), frames);
+        assert_eq!(read_all_ways(&compressed).into_valid_frames(), frames);
     }
     let capture = Pcapng::ethernet(Order::Big).packet(0, 0, &[1]).bytes();
     assert_eq!(read_all_ways(&zstd(&capture)).into_valid_frames(), [[1]]);
@@ -61,12 +62,12 @@ fn gzip_and_zstd_are_read_with_one_or_several_members() {
 #[test]
 fn only_one_level_of_compression_is_read() {
     let (_, bytes) = capture();
-    for twice in [gzip(&gzip(&bytes)), zstd(&gzip(&bytes)), gzip(&zstd(&bytes))] {
-        let error = try_read_all_ways(&twice, &[5]).unwrap_err();
+    for compressed_twice in [gzip(&gzip(&bytes)), zstd(&gzip(&bytes)), gzip(&zstd(&bytes))] {
+        let error = try_read_all_ways(&compressed_twice, &[5]).unwrap_err();
         assert!(error.contains("not a capture"), "{error}");
     }
-    for nothing in [gzip(&[]), zstd(&[]), skippable(1, &[])] {
-        let error = try_read_all_ways(&nothing, &[5]).unwrap_err();
+    for empty in [gzip(&[]), zstd(&[]), skippable(1, &[])] {
+        let error = try_read_all_ways(&empty, &[5]).unwrap_err();
         assert!(error.contains("its content is empty"), "{error}");
     }
 }
@@ -75,15 +76,15 @@ fn only_one_level_of_compression_is_read() {
 #[test]
 fn a_truncated_compressed_file_is_read_up_to_its_end() {
     let (frames, bytes) = capture();
-    for packed in [gzip(&bytes), zstd(&bytes)] {
-        for (cut, at_most) in [(1, 0), (5, 130_000), (packed.len() / 3, 100_000)] {
-            let stream = Cursor::new(packed[..packed.len() - cut].to_vec());
+    for compressed in [gzip(&bytes), zstd(&bytes)] {
+        for (cut, max_missing) in [(1, 0), (5, 130_000), (compressed.len() / 3, 100_000)] {
+            let stream = Cursor::new(compressed[..compressed.len() - cut].to_vec());
             let mut source = CaptureSource::from_reader("capture", stream).unwrap();
             let contents = read(&mut source);
             let read = contents.frames.len();
             assert!(contents.frames.iter().map(|frame| &frame.bytes).eq(&frames[..read]));
             let missing = bytes.len() - usize::try_from(source.position_bytes()).unwrap();
-            assert!(missing <= at_most, "{missing} missing of {}, cut by {cut}", bytes.len());
+            assert!(missing <= max_missing, "{missing} missing of {}, cut by {cut}", bytes.len());
             let end = contents.end.unwrap();
             let place = format!("capture: record {} at byte ", read + 1);
             assert!(end.starts_with(&place) && end.contains("cannot be read"), "{end}");
@@ -95,15 +96,15 @@ fn a_truncated_compressed_file_is_read_up_to_its_end() {
 #[test]
 fn a_wrong_checksum_is_an_error() {
     let (frames, bytes) = capture();
-    let mut packed = gzip(&bytes);
-    let at = packed.len() - 8;
-    packed[at] ^= 1;
-    let contents = read_all_ways(&packed);
+    let mut compressed = gzip(&bytes);
+    let at = compressed.len() - 8;
+    compressed[at] ^= 1;
+    let contents = read_all_ways(&compressed);
     assert_eq!((contents.frames.len(), contents.end.is_some()), (frames.len(), true));
-    let mut packed = zstd(&bytes);
-    let at = packed.len() - 1;
-    packed[at] ^= 1;
-    let contents = read_all_ways(&packed);
+    let mut compressed = zstd(&bytes);
+    let at = compressed.len() - 1;
+    compressed[at] ^= 1;
+    let contents = read_all_ways(&compressed);
     assert_eq!(contents.frames.len(), frames.len());
     assert!(contents.end.unwrap().contains("the zstd checksum is wrong"));
 }

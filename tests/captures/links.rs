@@ -12,7 +12,7 @@ const STATION_MAC: [u8; 6] = [0x0a, 1, 2, 3, 4, 5];
 const IPV4: [u8; 2] = [0x08, 0x00];
 const IPV6: [u8; 2] = [0x86, 0xdd];
 
-fn one(link_type: u32, bytes: &[u8]) -> OwnedFrame {
+fn single_frame(link_type: u32, bytes: &[u8]) -> OwnedFrame {
     let contents = read_all_ways(&Pcap::of_link(link_type).whole(bytes).bytes());
     assert_eq!((contents.frames.len(), contents.end), (1, None));
     contents.frames.into_iter().next().unwrap()
@@ -26,7 +26,7 @@ fn ethernet(source: [u8; 6], ether_type: [u8; 2], packet: &[u8]) -> Vec<u8> {
 fn raw_ip_is_recognised_by_its_version() {
     for link_type in [12, 14, 101, 228, 229] {
         for (packet, ether_type) in [([0x45; 30], IPV4), ([0x60; 30], IPV6), ([0x10; 30], [0, 0])] {
-            let frame = one(link_type, &packet);
+            let frame = single_frame(link_type, &packet);
             assert_eq!(frame.bytes, ethernet(PLACEHOLDER_MAC, ether_type, &packet));
             assert_eq!((frame.wire_len, frame.medium), (44, Medium::Ethernet));
         }
@@ -39,13 +39,13 @@ fn loopback_is_recognised_by_its_family_in_both_byte_orders() {
         for order in Order::BOTH {
             for link_type in [0, 108] {
                 let packet = [&order.u32_bytes(family)[..], &[7; 20]].concat();
-                let frame = one(link_type, &packet);
+                let frame = single_frame(link_type, &packet);
                 assert_eq!(frame.bytes, ethernet(PLACEHOLDER_MAC, ether_type, &[7; 20]));
                 assert_eq!(frame.wire_len, 34);
             }
         }
     }
-    assert_eq!(one(0, &[99, 0, 0, 0, 1]).bytes, ethernet(PLACEHOLDER_MAC, [0, 0], &[1]));
+    assert_eq!(single_frame(0, &[99, 0, 0, 0, 1]).bytes, ethernet(PLACEHOLDER_MAC, [0, 0], &[1]));
 }
 
 fn cooked(packet_type: u8, address_len: u8, protocol: [u8; 2]) -> Vec<u8> {
@@ -64,18 +64,18 @@ const BOTH_COOKED: [(u32, Cooked); 2] = [(113, cooked), (276, cooked_v2)];
 #[test]
 fn cooked_frames_keep_their_source_and_type() {
     for (link_type, cook) in BOTH_COOKED {
-        // 4 is the number of 802.2 frames there: no EtherType, and kept.
+        // 4 is the protocol number of 802.2 frames. It is not an EtherType, and is kept.
         for protocol in [IPV4, IPV6, [0, 4]] {
-            let frame = one(link_type, &cook(0, 6, protocol));
+            let frame = single_frame(link_type, &cook(0, 6, protocol));
             assert_eq!(frame.bytes, ethernet(STATION_MAC, protocol, &[7; 20]));
             assert_eq!(frame.wire_len, 34);
         }
         assert_eq!(
-            one(link_type, &cook(0, 0, IPV4)).bytes,
+            single_frame(link_type, &cook(0, 0, IPV4)).bytes,
             ethernet(PLACEHOLDER_MAC, IPV4, &[7; 20])
         );
         assert_eq!(
-            one(link_type, &cook(0, 8, IPV4)).bytes,
+            single_frame(link_type, &cook(0, 8, IPV4)).bytes,
             ethernet(PLACEHOLDER_MAC, IPV4, &[7; 20])
         );
     }
@@ -92,7 +92,7 @@ fn cooked_frames_have_a_direction() {
             (4, Some(Direction::Egress)),
             (5, None),
         ] {
-            assert_eq!(one(link_type, &cook(packet_type, 6, IPV4)).direction, direction);
+            assert_eq!(single_frame(link_type, &cook(packet_type, 6, IPV4)).direction, direction);
         }
     }
 }
@@ -102,11 +102,11 @@ fn a_frame_truncated_in_its_link_header_is_kept() {
     for (link_type, cook) in BOTH_COOKED {
         let whole = cook(4, 6, IPV4);
         for len in [0, 1, 15] {
-            let frame = one(link_type, &whole[..len]);
+            let frame = single_frame(link_type, &whole[..len]);
             assert_eq!(frame.bytes, ethernet(PLACEHOLDER_MAC, [0, 0], &[]));
         }
     }
-    assert_eq!(one(0, &[2, 0]).bytes, ethernet(PLACEHOLDER_MAC, [0, 0], &[]));
+    assert_eq!(single_frame(0, &[2, 0]).bytes, ethernet(PLACEHOLDER_MAC, [0, 0], &[]));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Capture input: both formats in all their variants, damage, streams, compression, real files.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a broken test ends")]
-#![expect(clippy::indexing_slicing, reason = "the tests know the lengths of what they build")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that fails may panic")]
+#![expect(clippy::indexing_slicing, reason = "the lengths of generated captures are known")]
 
 mod build;
 mod compressed;

@@ -1,4 +1,4 @@
-//! Files that cannot be opened, with one sentence for each, and pipes.
+//! Files that cannot be opened (each gives one error), pipes, and files of more than 4 GiB.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +9,7 @@ use traffic_mirror::io::capture::{CaptureSource, OpenError};
 use crate::build::{MICRO, NANO, Order, Pcap, Pcapng};
 use crate::reading::{read, try_read_all_ways};
 
-fn refusal(path: &Path) -> OpenError {
+fn open_error(path: &Path) -> OpenError {
     match CaptureSource::open(path) {
         Ok(_) => panic!("{} was opened", path.display()),
         Err(error) => error,
@@ -20,10 +20,10 @@ fn refusal(path: &Path) -> OpenError {
 fn a_missing_file_and_a_directory_are_errors_with_the_path() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing.pcap");
-    let error = refusal(&missing).to_string();
+    let error = open_error(&missing).to_string();
     let name = missing.display().to_string();
     assert!(error.starts_with(&name) && error.contains("No such file"), "{error}");
-    let error = refusal(folder.path());
+    let error = open_error(folder.path());
     assert!(matches!(error, OpenError::Directory(_)), "{error}");
 }
 
@@ -32,7 +32,7 @@ fn an_empty_file_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("empty.pcap");
     std::fs::write(&path, []).unwrap();
-    let error = refusal(&path);
+    let error = open_error(&path);
     assert!(matches!(error, OpenError::Empty(_)), "{error}");
     assert!(matches!(CaptureSource::from_bytes("a", Vec::new()), Err(OpenError::Empty(_))));
     assert!(matches!(CaptureSource::from_reader("a", io::empty()), Err(OpenError::Empty(_))));
@@ -65,12 +65,12 @@ fn an_unreadable_file_is_an_error_with_the_path() {
     std::fs::write(&path, Pcap::new(Order::Little, MICRO).bytes()).unwrap();
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o000)).unwrap();
     if std::fs::File::open(&path).is_ok() {
-        eprintln!(
-            "NOT RUN: an_unreadable_file_is_an_error_with_the_path: root may read everything"
+        testkit::print_uncaptured(
+            "NOT RUN: an_unreadable_file_is_an_error_with_the_path: root may read every file\n",
         );
         return;
     }
-    let error = refusal(&path).to_string();
+    let error = open_error(&path).to_string();
     assert!(error.contains("Permission denied"), "{error}");
 }
 
@@ -97,12 +97,12 @@ fn a_fifo_is_read_while_it_is_written() {
     writer.join().unwrap();
 }
 
-/// Fails after `bytes`.
+/// Returns its bytes, then an error.
 struct FailingReader<'a>(&'a [u8]);
 
 impl Read for FailingReader<'_> {
-    fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
-        match self.0.read(place)? {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.0.read(buffer)? {
             0 => Err(io::Error::new(io::ErrorKind::ConnectionReset, "the wire broke")),
             len => Ok(len),
         }
@@ -145,7 +145,7 @@ fn a_capture_beyond_four_gigabytes_is_read() {
         file.write_all(&len.to_le_bytes()).unwrap();
         file.write_all(packet).unwrap();
     }
-    let sound = file.stream_position().unwrap();
+    let damaged_at = file.stream_position().unwrap();
     file.write_all(&packet[..packet.len() - 1]).unwrap();
     drop(file);
 
@@ -153,8 +153,8 @@ fn a_capture_beyond_four_gigabytes_is_read() {
     let contents = read(&mut source);
     assert_eq!(contents.frames.len(), 3);
     let end = contents.end.unwrap();
-    assert!(end.contains(&format!("record 4 at byte {sound} is damaged")), "{end}");
-    assert_eq!(source.position_bytes(), sound);
+    assert!(end.contains(&format!("record 4 at byte {damaged_at} is damaged")), "{end}");
+    assert_eq!(source.position_bytes(), damaged_at);
 }
 
 #[test]

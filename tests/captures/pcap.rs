@@ -48,15 +48,15 @@ fn unusual_headers_of_real_files_are_read() {
     }
 }
 
-/// What is unusual about a capture with this field and version.
+/// The warnings about a capture with this link type field and minor version.
 fn warnings(network: u32, minor: u16) -> Vec<String> {
     let capture = Pcap { network, ..Pcap::new(Order::Big, MICRO) }.versioned(2, minor);
     let mut source = CaptureSource::from_bytes("capture", capture.bytes()).unwrap();
-    let said = source.take_warnings();
-    assert!(source.take_warnings().is_empty(), "said once");
+    let first = source.take_warnings();
+    assert!(source.take_warnings().is_empty(), "a warning is reported once");
     source.rewind().unwrap();
-    assert!(source.take_warnings().is_empty(), "said once");
-    said
+    assert!(source.take_warnings().is_empty(), "a warning is reported once");
+    first
 }
 
 #[test]

@@ -168,10 +168,10 @@ fn a_version_that_libpcap_refuses_is_read_with_a_warning() {
         capture[14] = minor;
         assert_eq!(read_all_ways(&capture).into_valid_frames(), [[1]]);
         let mut source = CaptureSource::from_bytes("capture", capture).unwrap();
-        let said = source.take_warnings();
-        assert_eq!(said.len(), warnings, "1.{minor}: {said:?}");
+        let messages = source.take_warnings();
+        assert_eq!(messages.len(), warnings, "1.{minor}: {messages:?}");
         let expected = format!("version 1.{minor} of pcapng: expected 1.0 or 1.2");
-        assert!(said.iter().all(|warning| warning.starts_with(&expected)), "{said:?}");
+        assert!(messages.iter().all(|warning| warning.starts_with(&expected)), "{messages:?}");
         assert!(source.take_warnings().is_empty());
     }
 }

@@ -67,10 +67,10 @@ proptest! {
         }
     }
 
-    /// A capture that is truncated or has a changed byte is still read to an end, and the frames
-    /// before the damage are correct.
+    /// A truncated capture gives the frames before its end. A capture with a changed byte is read
+    /// to an end, with the same result in all ways of reading.
     #[test]
-    fn frames_before_a_damage_are_read(
+    fn frames_before_the_damage_are_read(
         order in orders(),
         frames in frames(),
         at in any::<prop::sample::Index>(),
@@ -83,7 +83,7 @@ proptest! {
                 prop_assert_eq!(&read[..], &frames[..read.len()]);
             }
             capture[at] ^= change;
-            // `read` asserts that all ways agree.
+            // `try_read_all_ways` asserts that all ways agree.
             let _ = try_read_all_ways(&capture, &[64]);
         }
     }

@@ -35,7 +35,7 @@ impl CaptureContents {
     }
 }
 
-/// Reads to the end, and once more.
+/// Reads to the end, and asserts that further reads return nothing.
 pub(crate) fn read(source: &mut CaptureSource) -> CaptureContents {
     let mut frames = Vec::new();
     let mut last_position = source.position_bytes();
@@ -49,20 +49,20 @@ pub(crate) fn read(source: &mut CaptureSource) -> CaptureContents {
             direction: frame.direction,
             medium: frame.medium,
         }));
-        let lent = burst.len();
+        let frame_count = burst.len();
         drop(burst);
         match filled {
             Err(error) => break Some(error.to_string()),
-            Ok(()) if lent == 0 => break None,
+            Ok(()) if frame_count == 0 => break None,
             Ok(()) => {}
         }
-        assert!(source.position_bytes() >= last_position, "the cursor goes forwards");
+        assert!(source.position_bytes() >= last_position, "the position decreased");
         last_position = source.position_bytes();
     };
     for _ in 0..3 {
         let mut burst = Burst::new();
-        assert!(source.fill(&mut burst).is_ok(), "an error is returned once");
-        assert!(burst.is_empty(), "behind the end there is nothing");
+        assert!(source.fill(&mut burst).is_ok(), "an error was returned twice");
+        assert!(burst.is_empty(), "a frame follows the end");
     }
     for frame in &frames {
         assert!(frame.bytes.len() <= usize::try_from(frame.wire_len).unwrap());
@@ -84,10 +84,10 @@ impl ChunkedReader {
 }
 
 impl Read for ChunkedReader {
-    fn read(&mut self, place: &mut [u8]) -> io::Result<usize> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let len = self.lens.next().unwrap_or(1).max(1);
-        let len = len.min(place.len()).min(self.bytes.len() - self.at);
-        place[..len].copy_from_slice(&self.bytes[self.at..self.at + len]);
+        let len = len.min(buffer.len()).min(self.bytes.len() - self.at);
+        buffer[..len].copy_from_slice(&self.bytes[self.at..self.at + len]);
         self.at += len;
         Ok(len)
     }

@@ -8,12 +8,12 @@ use traffic_mirror::io::capture::CaptureSource;
 
 use crate::reading::{CaptureContents, read};
 
-/// An entry of the list of captures.
+/// A row of the list of captures, `MANIFEST.tsv`.
 struct ManifestEntry {
     name: String,
-    packets: Option<usize>,
+    packets: usize,
     link_types: String,
-    trouble: Option<String>,
+    reader_error: Option<String>,
 }
 
 fn entries(folder: &Path) -> Vec<ManifestEntry> {
@@ -22,12 +22,12 @@ fn entries(folder: &Path) -> Vec<ManifestEntry> {
     let columns: Vec<_> = lines.next().unwrap().collect();
     let entry = |fields: std::str::Split<'_, char>| {
         let row: BTreeMap<_, _> = columns.iter().copied().zip(fields).collect();
-        let trouble = row["reader_error_after_packets"];
+        let reader_error = row["reader_error_after_packets"];
         ManifestEntry {
             name: row["file"].to_owned(),
-            packets: row["packets"].parse().ok(),
+            packets: row["packets"].parse().unwrap(),
             link_types: row["link_type"].to_owned(),
-            trouble: (trouble != "-").then(|| trouble.to_owned()),
+            reader_error: (reader_error != "-").then(|| reader_error.to_owned()),
         }
     };
     lines.map(entry).collect()
@@ -54,16 +54,20 @@ fn real_captures_have_the_packet_count_of_the_manifest() {
     let Some(folder) = shared_captures("real captures") else { return };
     let entries = entries(&folder);
     assert!(!entries.is_empty());
-    for ManifestEntry { name, packets, link_types, trouble } in entries {
+    for ManifestEntry { name, packets, link_types, reader_error } in entries {
         let path = folder.join(&name);
-        match (read_both_ways(&path), &trouble) {
+        match (read_both_ways(&path), &reader_error) {
             (Ok((contents, all_supported)), _) => {
-                let packets = packets.unwrap_or(contents.frames.len());
                 assert_eq!(contents.frames.len(), packets, "{name}");
-                assert_eq!(contents.end.is_some(), trouble.is_some(), "{name}: {:?}", contents.end);
+                assert_eq!(
+                    contents.end.is_some(),
+                    reader_error.is_some(),
+                    "{name}: {:?}",
+                    contents.end
+                );
                 assert_eq!(all_supported, link_types != "RADIOTAP", "{name}");
             }
-            (Err(error), Some(_)) => assert_eq!(packets, Some(0), "{name}: {error}"),
+            (Err(error), Some(_)) => assert_eq!(packets, 0, "{name}: {error}"),
             (Err(error), None) => panic!("{name}: {error}"),
         }
     }
@@ -72,17 +76,17 @@ fn real_captures_have_the_packet_count_of_the_manifest() {
 #[test]
 fn damaged_real_captures_are_errors() {
     let Some(folder) = shared_captures("real captures") else { return };
-    let said = |name: &str| match read_both_ways(&folder.join(name)) {
+    let error_of = |name: &str| match read_both_ways(&folder.join(name)) {
         Ok((contents, _)) => contents.end.unwrap(),
         Err(error) => error,
     };
-    for (name, what) in [
+    for (name, cause) in [
         ("libpcap__pcap-invalid-version-1.pcap", "version 1.4 of pcap"),
         ("libpcap__shb-option-too-long.pcapng", "that ends with a length of"),
         ("suricata__bug-6875-01-fuzz.pcap", "record 2 at byte 228 is damaged: a captured length"),
     ] {
-        let said = said(name);
-        assert!(said.contains(name) && said.contains(what), "{said}");
+        let error = error_of(name);
+        assert!(error.contains(name) && error.contains(cause), "{error}");
     }
 }
 
@@ -93,7 +97,7 @@ fn each_real_capture_may_be_truncated_anywhere() {
         let bytes = std::fs::read(folder.join(&name)).unwrap();
         let bytes = &bytes[..bytes.len().min(3_000)];
         for len in 1..bytes.len() {
-            // It need not open; `read` asserts that it ends without a panic.
+            // An error is allowed; `read` asserts that reading ends and does not panic.
             if let Ok(mut source) = CaptureSource::from_bytes("cut", bytes[..len].to_vec()) {
                 read(&mut source);
             }

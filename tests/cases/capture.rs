@@ -103,7 +103,7 @@ impl Pcapng {
         if self.big_endian { number.to_be_bytes().into() } else { number.to_le_bytes().into() }
     }
 
-    /// A block of any type: its length stands on both sides of it.
+    /// A block of any type. Its length precedes and follows the body.
     pub(crate) fn block(self, kind: u32, body: &[u8]) -> Vec<u8> {
         let body = padded(body);
         let len = self.u32(u32_of(body.len() + 12));

@@ -8,7 +8,7 @@ const IF_TSRESOL: u16 = 9;
 const IF_FCSLEN: u16 = 13;
 const EPB_FLAGS: u16 = 2;
 
-/// Replaces a frame check sequence.
+/// A frame check sequence. Its value is not verified.
 const FCS: &[u8] = &[0xfc, 0x50, 0xfc, 0x51];
 
 pub(crate) fn cases() -> Vec<CaptureCase> {
@@ -38,15 +38,15 @@ fn patched(at: usize, bytes: &[u8]) -> Vec<u8> {
 }
 
 fn pcapng_version_1_1() -> Vec<u8> {
-    let form = Pcapng { big_endian: false };
-    let mut file = [form.section(), form.interface(LINKTYPE_ETHERNET, 0, b"")].concat();
+    let writer = Pcapng { big_endian: false };
+    let mut file = [writer.section(), writer.interface(LINKTYPE_ETHERNET, 0, b"")].concat();
     file[14] = 1;
-    file.extend(form.packet(0, START_NS / 1_000, &tcp_in(40_000, 443), b""));
+    file.extend(writer.packet(0, START_NS / 1_000, &tcp_in(40_000, 443), b""));
     file
 }
 
-/// The header declares two words of FCS. The records are whole, cut within the FCS, cut in front
-/// of it, cut within the frame, and shorter than an FCS.
+/// The header declares two words of FCS. The records are complete, truncated within the FCS, before
+/// the FCS and within the frame, and shorter than an FCS.
 fn with_fcs() -> Vec<u8> {
     let frame = tcp_in(40_000, 443);
     let on_wire = joined(&[&frame, FCS]);
@@ -64,51 +64,51 @@ fn with_fcs() -> Vec<u8> {
     file
 }
 
-/// One interface counts its FCS in bytes, one in bits, one has none; the flags of a packet say
-/// more than its interface.
+/// One interface declares its FCS in bytes, one in bits, one has none. The flags of a packet take
+/// precedence over its interface.
 fn pcapng_with_fcs() -> Vec<u8> {
-    let form = Pcapng { big_endian: false };
+    let writer = Pcapng { big_endian: false };
     let frame = tcp_in(40_000, 443);
     let with_fcs = joined(&[&frame, FCS]);
-    let flags = |fcs_len: u32| form.option(EPB_FLAGS, &form.u32(fcs_len << 5 | 1));
+    let flags = |fcs_len: u32| writer.option(EPB_FLAGS, &writer.u32(fcs_len << 5 | 1));
     let time = START_NS / 1_000;
     [
-        form.section(),
-        form.interface(LINKTYPE_ETHERNET, 0, &form.option(IF_FCSLEN, &[4])),
-        form.interface(LINKTYPE_ETHERNET, 0, &form.option(IF_FCSLEN, &[32])),
-        form.interface(LINKTYPE_ETHERNET, 0, b""),
-        form.packet(0, time, &with_fcs, b""),
-        form.packet(1, time + 1, &with_fcs, b""),
-        form.packet(2, time + 2, &frame, b""),
-        form.packet(2, time + 3, &with_fcs, &flags(4)),
-        form.packet(0, time + 4, &joined(&[&frame, &FCS[..2]]), &flags(2)),
-        form.packet(0, time + 5, &with_fcs, &flags(0)),
+        writer.section(),
+        writer.interface(LINKTYPE_ETHERNET, 0, &writer.option(IF_FCSLEN, &[4])),
+        writer.interface(LINKTYPE_ETHERNET, 0, &writer.option(IF_FCSLEN, &[32])),
+        writer.interface(LINKTYPE_ETHERNET, 0, b""),
+        writer.packet(0, time, &with_fcs, b""),
+        writer.packet(1, time + 1, &with_fcs, b""),
+        writer.packet(2, time + 2, &frame, b""),
+        writer.packet(2, time + 3, &with_fcs, &flags(4)),
+        writer.packet(0, time + 4, &joined(&[&frame, &FCS[..2]]), &flags(2)),
+        writer.packet(0, time + 5, &with_fcs, &flags(0)),
     ]
     .concat()
 }
 
 /// Ticks of 2^-8 s: 3,906.25 microseconds.
 fn binary_clock() -> Vec<u8> {
-    let form = Pcapng { big_endian: false };
+    let writer = Pcapng { big_endian: false };
     let start = (START_NS / 1_000_000_000) << 8;
-    let mut file = form.section();
-    file.extend(form.interface(LINKTYPE_ETHERNET, 0, &form.option(IF_TSRESOL, &[0x80 | 8])));
+    let mut file = writer.section();
+    file.extend(writer.interface(LINKTYPE_ETHERNET, 0, &writer.option(IF_TSRESOL, &[0x80 | 8])));
     for (tick, frame) in (0..).zip([conversation(), conversation()].concat()) {
-        file.extend(form.packet(0, start + tick, &frame, b""));
+        file.extend(writer.packet(0, start + tick, &frame, b""));
     }
     file
 }
 
-/// The first interface has microseconds; the second one, described behind a packet, nanoseconds.
+/// The first interface has microseconds. The second one, described after a packet, has nanoseconds.
 fn late_finer_clock() -> Vec<u8> {
-    let form = Pcapng { big_endian: false };
+    let writer = Pcapng { big_endian: false };
     [
-        form.section(),
-        form.interface(LINKTYPE_ETHERNET, 0, b""),
-        form.packet(0, START_NS / 1_000 + 1, &tcp_in(40_000, 443), b""),
-        form.interface(LINKTYPE_ETHERNET, 0, &form.option(IF_TSRESOL, &[9])),
-        form.packet(1, START_NS + 123_456_789, &tcp_out(443, 40_000), b""),
-        form.packet(0, START_NS / 1_000 + 500_000, &tcp_in(40_000, 443), b""),
+        writer.section(),
+        writer.interface(LINKTYPE_ETHERNET, 0, b""),
+        writer.packet(0, START_NS / 1_000 + 1, &tcp_in(40_000, 443), b""),
+        writer.interface(LINKTYPE_ETHERNET, 0, &writer.option(IF_TSRESOL, &[9])),
+        writer.packet(1, START_NS + 123_456_789, &tcp_out(443, 40_000), b""),
+        writer.packet(0, START_NS / 1_000 + 500_000, &tcp_in(40_000, 443), b""),
     ]
     .concat()
 }

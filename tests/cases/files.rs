@@ -36,9 +36,9 @@ fn conversation() -> Vec<Vec<u8>> {
 }
 
 fn raw_ip() -> Vec<Vec<u8>> {
-    let four = Ipv4::new(CLIENT, HOST, TCP, &tcp(40_000, 443, b"hello")).bytes();
-    let back = Ipv4::new(HOST, CLIENT, TCP, &tcp(443, 40_000, b"hello")).bytes();
-    vec![four, back, ipv6(CLIENT6, HOST6, TCP, &tcp(40_000, 443, b""))]
+    let ingress = Ipv4::new(CLIENT, HOST, TCP, &tcp(40_000, 443, b"hello")).bytes();
+    let egress = Ipv4::new(HOST, CLIENT, TCP, &tcp(443, 40_000, b"hello")).bytes();
+    vec![ingress, egress, ipv6(CLIENT6, HOST6, TCP, &tcp(40_000, 443, b""))]
 }
 
 /// Packet type, ARPHRD, address length, eight bytes of address, protocol.
@@ -82,36 +82,37 @@ fn bsd_null() -> Vec<Vec<u8>> {
 }
 
 fn big_endian_nanoseconds() -> Vec<u8> {
-    let form = Pcap { big_endian: true, nanoseconds: true, ..Pcap::of(LINKTYPE_ETHERNET) };
+    let writer = Pcap { big_endian: true, nanoseconds: true, ..Pcap::of(LINKTYPE_ETHERNET) };
     let mut records = records(conversation());
     for (record, odd) in records.iter_mut().zip([1, 123_456_789, 999_999_999]) {
         record.timestamp_ns += odd;
     }
-    form.file(&records)
+    writer.file(&records)
 }
 
-/// The dialect of an old patch: each record header has eight bytes more.
+/// The format of an old patch of libpcap: each record header is eight bytes longer.
 fn modified_magic() -> Vec<u8> {
-    let form = Pcap::of(LINKTYPE_ETHERNET);
-    let mut file = form.header(0xa1b2_cd34);
+    let writer = Pcap::of(LINKTYPE_ETHERNET);
+    let mut file = writer.header(0xa1b2_cd34);
     for frame in conversation() {
         let len = u32_of(frame.len());
-        file.extend(form.record_header([1_700_000_000, 0, len, len]));
+        file.extend(writer.record_header([1_700_000_000, 0, len, len]));
         file.extend([2, 0, 0, 0, 8, 0, 0, 0]); // interface index, protocol, packet type
         file.extend(frame);
     }
     file
 }
 
-/// What real files have: snaplen 0, more captured than on the wire, microseconds above a million.
+/// Values of real files: snaplen 0, a captured length above the wire length, more than 999,999
+/// microseconds.
 fn odd_records() -> Vec<u8> {
-    let form = Pcap { snaplen: 0, ..Pcap::of(LINKTYPE_ETHERNET) };
-    let mut file = form.header(0xa1b2_c3d4);
+    let writer = Pcap { snaplen: 0, ..Pcap::of(LINKTYPE_ETHERNET) };
+    let mut file = writer.header(0xa1b2_c3d4);
     let len_of = |frame: &[u8]| u32_of(frame.len());
     for (frame, odd) in conversation().iter().zip([0, 1, 2]) {
         let micros = if odd == 2 { 2_500_000 } else { 0 };
         let wire_len = if odd == 1 { 20 } else { len_of(frame) };
-        file.extend(form.record_header([1_700_000_000, micros, len_of(frame), wire_len]));
+        file.extend(writer.record_header([1_700_000_000, micros, len_of(frame), wire_len]));
         file.extend(frame);
     }
     file
@@ -120,40 +121,40 @@ fn odd_records() -> Vec<u8> {
 fn two_sections() -> Vec<u8> {
     let mut file = Vec::new();
     for (big_endian, frame) in [(false, tcp_in(40_000, 443)), (true, tcp_out(443, 40_000))] {
-        let form = Pcapng { big_endian };
-        file.extend(form.section());
-        file.extend(form.interface(LINKTYPE_ETHERNET, 0, b""));
-        file.extend(form.block(0x0bad_beef, b"a block that nobody knows"));
-        file.extend(form.packet(0, START_NS / 1_000, &frame, &form.option(1, b"a comment")));
+        let writer = Pcapng { big_endian };
+        file.extend(writer.section());
+        file.extend(writer.interface(LINKTYPE_ETHERNET, 0, b""));
+        file.extend(writer.block(0x0bad_beef, b"a block that nobody knows"));
+        file.extend(writer.packet(0, START_NS / 1_000, &frame, &writer.option(1, b"a comment")));
     }
     file
 }
 
-/// Ethernet with nanoseconds, raw IP with an offset of an hour, in units of 2^-10 seconds.
+/// Ethernet with nanoseconds; raw IP with an offset of an hour and units of 2^-10 s.
 fn two_pcapng_interfaces() -> Vec<u8> {
-    let form = Pcapng { big_endian: false };
-    let hour = form.option(14, &[form.u32(3_600), form.u32(0)].concat());
-    let slow = [form.option(9, &[0x80 | 10]), hour].concat();
+    let writer = Pcapng { big_endian: false };
+    let hour = writer.option(14, &[writer.u32(3_600), writer.u32(0)].concat());
+    let slow = [writer.option(9, &[0x80 | 10]), hour].concat();
     let packets = raw_ip();
     [
-        form.section(),
-        form.interface(LINKTYPE_ETHERNET, 0, &form.option(9, &[9])),
-        form.interface(LINKTYPE_RAW, 0, &slow),
-        form.packet(0, START_NS + 123_456_789, &tcp_in(40_000, 443), b""),
-        form.packet(1, 1_700_000_000 * 1_024 + 512, &packets[1], b""),
-        form.packet(1, 1_700_000_001 * 1_024, &packets[2], b""),
+        writer.section(),
+        writer.interface(LINKTYPE_ETHERNET, 0, &writer.option(9, &[9])),
+        writer.interface(LINKTYPE_RAW, 0, &slow),
+        writer.packet(0, START_NS + 123_456_789, &tcp_in(40_000, 443), b""),
+        writer.packet(1, 1_700_000_000 * 1_024 + 512, &packets[1], b""),
+        writer.packet(1, 1_700_000_001 * 1_024, &packets[2], b""),
     ]
     .concat()
 }
 
-/// Simple packets have no time and no interface; the snaplen cuts them.
+/// Simple packets have no time and no interface. They are truncated to the snaplen.
 fn simple_packets() -> Vec<u8> {
-    let form = Pcapng { big_endian: true };
-    let mut file = [form.section(), form.interface(LINKTYPE_ETHERNET, 60, b"")].concat();
+    let writer = Pcapng { big_endian: true };
+    let mut file = [writer.section(), writer.interface(LINKTYPE_ETHERNET, 60, b"")].concat();
     for frame in conversation() {
         let kept = &frame[..frame.len().min(60)];
-        let body = [&form.u32(u32_of(frame.len()))[..], kept].concat();
-        file.extend(form.block(3, &body));
+        let body = [&writer.u32(u32_of(frame.len()))[..], kept].concat();
+        file.extend(writer.block(3, &body));
     }
     file
 }

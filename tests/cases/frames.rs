@@ -100,8 +100,8 @@ impl Ipv4 {
     }
 }
 
-/// An IPv6 packet whose payload begins with the header `next`. `upper` names the transport
-/// header at the payload's very beginning, to finish its checksum; extension headers have none.
+/// An IPv6 packet whose payload begins with the header `next`. If that is a transport header, its
+/// checksum is computed; extension headers have none.
 pub(crate) fn ipv6(from: Ipv6Addr, to: Ipv6Addr, next: u8, payload: &[u8]) -> Vec<u8> {
     let pseudo = joined(&[&from.octets(), &to.octets()]);
     ipv6_as_is(from, to, next, &with_checksum(&pseudo, next, payload))
@@ -163,7 +163,7 @@ pub(crate) fn out6(next: u8, payload: &[u8]) -> Vec<u8> {
 
 /// `payload` with the checksum of the protocol, if it has one.
 pub(crate) fn with_checksum(addresses: &[u8], protocol: u8, payload: &[u8]) -> Vec<u8> {
-    let place = match protocol {
+    let offset = match protocol {
         TCP => 16,
         UDP => 6,
         ICMP | ICMPV6 => 2,
@@ -173,7 +173,7 @@ pub(crate) fn with_checksum(addresses: &[u8], protocol: u8, payload: &[u8]) -> V
     let pseudo = joined(&[addresses, &len, &[0, 0, 0, protocol]]);
     let covered = if protocol == ICMP { payload.to_vec() } else { joined(&[&pseudo, payload]) };
     let mut finished = payload.to_vec();
-    finished.splice(place..place + 2, checksum(&covered).to_be_bytes());
+    finished.splice(offset..offset + 2, checksum(&covered).to_be_bytes());
     finished
 }
 

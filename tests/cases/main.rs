@@ -33,7 +33,7 @@ impl CaptureCase {
     }
 }
 
-/// Folders of `pcaps/` whose input is recorded, not built.
+/// Folders of `pcaps/` whose input is recorded, not generated.
 const RECORDED: &[&str] = &["quickstart"];
 
 fn all_cases() -> Vec<CaptureCase> {
@@ -65,17 +65,23 @@ fn committed_captures_match_the_generated_ones() {
             wrong.push(path);
         }
     }
-    assert!(wrong.is_empty(), "not what is built here (BLESS=1 writes them): {wrong:#?}");
+    assert!(
+        wrong.is_empty(),
+        "these files differ from the generated captures (BLESS=1 writes them): {wrong:#?}"
+    );
 }
 
 #[test]
 fn every_folder_has_a_generated_or_recorded_capture() {
-    let built: BTreeSet<String> = all_cases().iter().map(|case| case.name.to_owned()).collect();
-    assert_eq!(built.len(), all_cases().len(), "two cases of one name");
+    let generated: BTreeSet<String> = all_cases().iter().map(|case| case.name.to_owned()).collect();
+    assert_eq!(generated.len(), all_cases().len(), "two cases have one name");
     let entries = fs::read_dir(pcaps()).unwrap().map(Result::unwrap);
     let folders: BTreeSet<String> =
         entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
     let recorded = RECORDED.iter().map(|name| (*name).to_owned());
-    let known: BTreeSet<String> = built.into_iter().chain(recorded).collect();
-    assert!(folders == known || std::env::var_os("BLESS").is_some(), "{folders:?} {known:?}");
+    let known: BTreeSet<String> = generated.into_iter().chain(recorded).collect();
+    assert!(
+        folders == known || std::env::var_os("BLESS").is_some(),
+        "folders {folders:?}, cases {known:?}"
+    );
 }

@@ -76,22 +76,22 @@ fn ipv4_fragments() -> Vec<Vec<u8>> {
 fn ipv4_padding() -> Vec<Vec<u8>> {
     let mut short = Ipv4::new(CLIENT, HOST, TCP, &tcp(40_000, 443, b"")).on(INBOUND);
     short.resize(60, 0);
-    // No transport header at all: what looks like ports is padding.
+    // No transport header: the bytes in place of the ports are padding.
     let mut bare = Ipv4::new(CLIENT, HOST, TCP, &tcp(40_000, 443, b""));
     bare.total_len = Some(20);
-    // Two bytes of it: not enough for ports.
+    // Two bytes of a transport header: not enough for ports.
     let mut half = bare.clone();
     half.total_len = Some(22);
     vec![short, bare.on(INBOUND), half.on(INBOUND)]
 }
 
 fn ipv4_total_length() -> Vec<Vec<u8>> {
-    let says = |len| {
+    let with_total_length = |len| {
         let mut packet = to_port(443);
         packet.total_len = Some(len);
         packet.on(INBOUND)
     };
-    vec![says(0), says(19), says(1_500), says(65_535), says(45)]
+    [0, 19, 1_500, 65_535, 45].map(with_total_length).to_vec()
 }
 
 fn authentication() -> Vec<Vec<u8>> {
@@ -160,12 +160,12 @@ fn neighbour_discovery() -> Vec<Vec<u8>> {
     let solicitation = icmp(135, 0, &joined(&[&[0; 4], &HOST6.octets(), &[1, 1], &ROUTER_MAC]));
     let advertisement =
         icmp(136, 0, &joined(&[&[0x60, 0, 0, 0], &HOST6.octets(), &[2, 1], &HOST_MAC]));
-    let asked = ipv6(link_local, HOST6, ICMPV6, &solicitation);
-    let answered = ipv6(HOST6, link_local, ICMPV6, &advertisement);
+    let solicitation_packet = ipv6(link_local, HOST6, ICMPV6, &solicitation);
+    let advertisement_packet = ipv6(HOST6, link_local, ICMPV6, &advertisement);
     let echo = icmp(128, 0, &[0, 7, 0, 1, 1, 2, 3, 4]);
     vec![
-        ethernet(INBOUND, ETHER_IPV6, &asked),
-        ethernet(OUTBOUND, ETHER_IPV6, &answered),
+        ethernet(INBOUND, ETHER_IPV6, &solicitation_packet),
+        ethernet(OUTBOUND, ETHER_IPV6, &advertisement_packet),
         in6(ICMPV6, &echo),
     ]
 }
@@ -177,9 +177,9 @@ fn multicast_and_broadcast() -> Vec<Vec<u8>> {
     let mdns = udp(5_353, 5_353, b"mdns");
     let to_group6 = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 251);
     let others = Link { from: ROUTER_MAC, ..group };
-    let everyone = Ipv4Addr::new(10, 0, 0, 255);
+    let subnet_broadcast = Ipv4Addr::new(10, 0, 0, 255);
     vec![
-        Ipv4::new(HOST, everyone, UDP, &udp(137, 137, b"name")).on(all),
+        Ipv4::new(HOST, subnet_broadcast, UDP, &udp(137, 137, b"name")).on(all),
         Ipv4::new(HOST, Ipv4Addr::BROADCAST, UDP, &udp(6_000, 6_001, b"")).on(all),
         Ipv4::new(HOST, Ipv4Addr::new(224, 0, 0, 251), UDP, &mdns).on(group),
         ethernet(group6, ETHER_IPV6, &ipv6(HOST6, to_group6, UDP, &mdns)),
@@ -202,25 +202,25 @@ fn not_ip() -> Vec<Vec<u8>> {
 }
 
 fn unparsable() -> Vec<Vec<u8>> {
-    let good = tcp_in(40_000, 443);
-    let broken = |place: usize, value: u8| {
-        let mut frame = good.clone();
-        frame[place] = value;
+    let valid = tcp_in(40_000, 443);
+    let with_byte = |offset: usize, value: u8| {
+        let mut frame = valid.clone();
+        frame[offset] = value;
         frame
     };
-    let short = |len: usize| good[..len].to_vec();
-    let six = in6(TCP, &tcp(40_000, 443, b""));
-    let mut six_says_four = six.clone();
-    six_says_four[14] = 0x45;
-    let mut cut_options = good[..36].to_vec(); // 15 words announced, 22 bytes there
+    let truncated = |len: usize| valid[..len].to_vec();
+    let ipv6_frame = in6(TCP, &tcp(40_000, 443, b""));
+    let mut ipv6_with_version_4 = ipv6_frame.clone();
+    ipv6_with_version_4[14] = 0x45;
+    let mut cut_options = valid[..36].to_vec(); // 60 bytes declared, 22 present
     cut_options[14] = 0x4f;
     vec![
-        broken(14, 0x44),
-        broken(14, 0x65),
-        six_says_four,
-        short(14),
-        short(33),
-        six[..53].to_vec(),
+        with_byte(14, 0x44),
+        with_byte(14, 0x65),
+        ipv6_with_version_4,
+        truncated(14),
+        truncated(33),
+        ipv6_frame[..53].to_vec(),
         cut_options,
     ]
 }

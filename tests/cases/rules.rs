@@ -75,12 +75,12 @@ fn foreign_frames() -> Vec<u8> {
 }
 
 fn direction_flags() -> Vec<u8> {
-    let form = Pcapng { big_endian: false };
+    let writer = Pcapng { big_endian: false };
     let frame = tcp_in(40_000, 443);
-    let mut file = [form.section(), form.interface(LINKTYPE_ETHERNET, 0, b"")].concat();
+    let mut file = [writer.section(), writer.interface(LINKTYPE_ETHERNET, 0, b"")].concat();
     for (step, flags) in (0..).zip([Some(1), Some(2), Some(0), None]) {
-        let options = flags.map_or(vec![], |flags| form.option(2, &form.u32(flags)));
-        file.extend(form.packet(0, START_NS / 1_000 + step, &frame, &options));
+        let options = flags.map_or(vec![], |flags| writer.option(2, &writer.u32(flags)));
+        file.extend(writer.packet(0, START_NS / 1_000 + step, &frame, &options));
     }
     file
 }
@@ -103,7 +103,7 @@ fn port_ranges() -> Vec<Vec<u8>> {
     [to.to_vec(), from.to_vec()].concat()
 }
 
-/// TCP and UDP headers of which four and three bytes were captured.
+/// TCP and UDP headers truncated to four, three and zero bytes. Ports need four.
 fn ports_cut() -> Vec<Vec<u8>> {
     let cut = |protocol: u8, len: usize| {
         let mut packet = Ipv4::new(CLIENT, HOST, TCP, &tcp(40_000, 443, b""));

@@ -6,21 +6,22 @@ use std::process::{Command, Stdio};
 use crate::run::{Scratch, binary, capture, capture_of_type, session_config};
 use testkit::records;
 
-/// Runs a replay that must fail with one sentence that has these words, and leave no file.
+/// Runs a command that must fail with one message that contains the parts of `sentence`, and must
+/// leave no file.
 fn assert_fails(scratch: &Scratch, words: &str, code: i32, sentence: &[&str]) {
     let before = scratch.names();
     let ran = scratch.run(words);
     assert_eq!(ran.code, code, "{words}: {}", ran.stderr);
-    let said = ran.messages();
-    assert_eq!(said.len(), 1, "{words}: {}", ran.stderr);
+    let messages = ran.messages();
+    assert_eq!(messages.len(), 1, "{words}: {}", ran.stderr);
     for part in sentence {
-        assert!(said[0].contains(part), "{words}: `{part}` is missing in: {}", said[0]);
+        assert!(messages[0].contains(part), "{words}: `{part}` is missing in: {}", messages[0]);
     }
-    assert_eq!(scratch.names(), before, "{words}: something was left behind");
+    assert_eq!(scratch.names(), before, "{words}: a file was left behind");
     assert!(ran.stdout.is_empty(), "{words}");
 }
 
-/// Runs words that the command line rejects.
+/// Runs a command line that must be rejected as a usage error.
 fn assert_usage_error(scratch: &Scratch, words: &str, part: &str) {
     let ran = scratch.run(words);
     assert_eq!(ran.code, 2, "{words}: {}", ran.stderr);
@@ -65,19 +66,19 @@ fn unknown_options_are_usage_errors() {
 #[test]
 fn invalid_option_values_are_usage_errors() {
     let scratch = scratch();
-    let all = "replay in.pcap --write out.pcap --target";
-    assert_fails(&scratch, &format!("{all} nowhere"), 2, &["--target", "nowhere"]);
+    let replay = "replay in.pcap --write out.pcap --target";
+    assert_fails(&scratch, &format!("{replay} nowhere"), 2, &["--target", "nowhere"]);
     let wrong = "192.0.2.1 --virtual-network-id 16777216";
-    assert_fails(&scratch, &format!("{all} {wrong}"), 2, &["--virtual-network-id", "16777216"]);
+    assert_fails(&scratch, &format!("{replay} {wrong}"), 2, &["--virtual-network-id", "16777216"]);
     let wrong = "192.0.2.1 --virtual-network-id -1";
-    assert_fails(&scratch, &format!("{all} {wrong}"), 2, &["--virtual-network-id", "-1"]);
+    assert_fails(&scratch, &format!("{replay} {wrong}"), 2, &["--virtual-network-id", "-1"]);
     for wrong in ["0", "8501", "-5"] {
-        let words = format!("{all} 192.0.2.1 --packet-length {wrong}");
+        let words = format!("{replay} 192.0.2.1 --packet-length {wrong}");
         assert_fails(&scratch, &words, 2, &["--packet-length", wrong, "8500"]);
     }
-    let words = format!("{all} 192.0.2.1 --source 2001:db8::1");
+    let words = format!("{replay} 192.0.2.1 --source 2001:db8::1");
     assert_fails(&scratch, &words, 2, &["--source", "2001:db8::1", "IPv4"]);
-    let words = format!("{all} [2001:db8::1]:4789 --source 192.0.2.1");
+    let words = format!("{replay} [2001:db8::1]:4789 --source 192.0.2.1");
     assert_fails(&scratch, &words, 2, &["--source", "192.0.2.1", "IPv6"]);
 }
 
@@ -110,12 +111,12 @@ fn an_invalid_configuration_is_an_error() {
     scratch
         .write_file("unknown.toml", session_config().replace("session_number", "session_numbre"));
     scratch.write_file("not.toml", "this is = no [configuration");
-    let all = "replay in.pcap --write out.pcap --config";
-    let ran = scratch.run(&format!("{all} unknown.toml"));
+    let replay = "replay in.pcap --write out.pcap --config";
+    let ran = scratch.run(&format!("{replay} unknown.toml"));
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     assert!(ran.messages().iter().any(|one| one.contains("session_numbre")), "{}", ran.stderr);
     assert!(ran.messages().iter().all(|one| one.contains("unknown.toml")), "{}", ran.stderr);
-    for command in [all, "check --config", "explain in.pcap --config"] {
+    for command in [replay, "check --config", "explain in.pcap --config"] {
         assert_fails(&scratch, &format!("{command} not.toml"), 2, &["not.toml"]);
         assert_fails(
             &scratch,
@@ -168,7 +169,7 @@ fn inputs_that_are_not_captures_are_errors() {
         assert_fails(&scratch, &format!("{command} short"), 1, &["short", "not a capture"]);
         assert_fails(&scratch, &format!("{command} -"), 1, &["standard input", "it is empty"]);
     }
-    // Each wrong one of several is reported.
+    // Each invalid input is reported.
     let ran = scratch.run("replay in.pcap absent.pcap empty.pcap --target 192.0.2.1");
     assert_eq!((ran.code, ran.messages().len()), (1, 2), "{}", ran.stderr);
 }
@@ -224,8 +225,8 @@ fn a_full_disk_is_an_error() {
     assert_fails(&scratch, words, 1, &["/dev/full: No space left"]);
 }
 
-/// A disk that is full after some 100 KiB: a limit on the size of files stands in for it. Nothing
-/// of the file is kept, so all of it is counted as dropped.
+/// A limit of about 100 KiB on the size of files (`ulimit -f`) replaces a disk that fills up. The
+/// file is not kept, so all its copies are counted as dropped.
 #[test]
 fn a_disk_that_fills_up_is_an_error() {
     for name in ["out.pcap", "out.pcapng"] {
@@ -245,15 +246,15 @@ fn a_disk_that_fills_up_is_an_error() {
         assert_eq!(output.status.code(), Some(1), "{stderr}");
         let sentence = format!("traffic-mirror: {name}: File too large");
         assert!(stderr.starts_with(&sentence), "{stderr}");
-        assert_eq!(scratch.names(), ["in.pcap", name], "a half file was left behind");
+        assert_eq!(scratch.names(), ["in.pcap", name], "a partial file was left behind");
         assert_eq!(std::fs::read(scratch.path(name)).unwrap(), b"precious");
         let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         let sum = |name: &str| -> u64 {
             report[name].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum()
         };
         let mirrored = report["mirrored"].as_u64().unwrap();
-        let ends = mirrored + sum("not_mirrored") + sum("dropped");
-        assert_eq!(report["received"], ends);
+        let accounted = mirrored + sum("not_mirrored") + sum("dropped");
+        assert_eq!(report["received"], accounted);
         assert_eq!(report["dropped"]["output_failed"], report["received"], "{report}");
         assert_eq!((&report["mirrored"], &report["mirrored_bytes"]), (&0.into(), &0.into()));
     }
@@ -262,15 +263,15 @@ fn a_disk_that_fills_up_is_an_error() {
 #[test]
 fn output_paths_that_cannot_be_written_are_errors() {
     let scratch = scratch();
-    let all = "replay in.pcap --target 192.0.2.1 --write";
-    assert_fails(&scratch, &format!("{all} ."), 1, &["directory"]);
+    let replay = "replay in.pcap --target 192.0.2.1 --write";
+    assert_fails(&scratch, &format!("{replay} ."), 1, &["directory"]);
     assert_fails(
         &scratch,
-        &format!("{all} absent/out.pcap"),
+        &format!("{replay} absent/out.pcap"),
         1,
         &["absent/out.pcap", "No such file"],
     );
-    assert_fails(&scratch, &format!("{all} in.pcap/out.pcap"), 1, &["in.pcap/out.pcap"]);
+    assert_fails(&scratch, &format!("{replay} in.pcap/out.pcap"), 1, &["in.pcap/out.pcap"]);
 }
 
 /// An existing file stays unchanged if the run fails.
@@ -287,7 +288,7 @@ fn a_failed_run_leaves_the_old_file() {
     assert_eq!(std::fs::read(scratch.path("out.pcap")).unwrap(), b"precious");
 }
 
-/// Runs the words and reads only the first bytes of standard output.
+/// Runs a command and reads only the first bytes of its standard output.
 fn read_first_bytes(scratch: &Scratch, words: &str) -> (Option<i32>, String) {
     let mut child = Command::new(binary())
         .current_dir(scratch.path("."))
@@ -296,8 +297,8 @@ fn read_first_bytes(scratch: &Scratch, words: &str) -> (Option<i32>, String) {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut first = [0; 10];
-    child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+    let mut first_bytes = [0; 10];
+    child.stdout.take().unwrap().read_exact(&mut first_bytes).unwrap();
     let output = child.wait_with_output().unwrap();
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
@@ -310,7 +311,7 @@ fn a_closed_pipe_is_an_error_for_a_written_capture() {
     assert_eq!(code, Some(1), "{stderr}");
     assert!(stderr.starts_with("traffic-mirror: standard output: Broken pipe"), "{stderr}");
     assert!(!stderr.contains("panicked"), "{stderr}");
-    // `| head` closes a text early, which is not a failure.
+    // A reader such as `head` closes a text early, which is not a failure.
     let (code, stderr) = read_first_bytes(&scratch, "explain in.pcap --target 192.0.2.1");
     assert_eq!((code, &*stderr), (Some(0), ""));
 }

@@ -64,20 +64,20 @@ fn without_packets_some_are_generated() {
 fn rules_are_generated_by_shape_family_and_seed() {
     let scratch = Scratch::new();
     let run = |flags: &str| {
-        let some = "bench --rules 200 --packets 500 --rounds 1 --format json";
-        let ran = scratch.run(&format!("{some} --stages whole {flags}"));
+        let generated = "bench --rules 200 --packets 500 --rounds 1 --format json";
+        let ran = scratch.run(&format!("{generated} --stages whole {flags}"));
         assert_eq!(ran.code, 0, "{flags}: {}", ran.stderr);
         ran.json()["runs"][0].clone()
     };
     for shape in ["acl", "fw", "ipc"] {
         for family in ["ipv4", "ipv6"] {
             let flags = format!("--shape {shape} --family {family} --sessions 3");
-            let one = run(&flags);
-            assert_eq!((&one["shape"], &one["family"]), (&shape.into(), &family.into()));
-            assert_eq!((&one["rules"], &one["sessions"]), (&200.into(), &3.into()));
-            assert_eq!((&one["packets"], &one["workers"]), (&500.into(), &1.into()));
-            assert!(one["mpps"].as_f64().unwrap() > 0.0);
-            assert_eq!(run(&flags)["taken"], one["taken"]);
+            let report = run(&flags);
+            assert_eq!((&report["shape"], &report["family"]), (&shape.into(), &family.into()));
+            assert_eq!((&report["rules"], &report["sessions"]), (&200.into(), &3.into()));
+            assert_eq!((&report["packets"], &report["workers"]), (&500.into(), &1.into()));
+            assert!(report["mpps"].as_f64().unwrap() > 0.0);
+            assert_eq!(run(&flags)["taken"], report["taken"]);
         }
     }
     assert_eq!(run("--mix hit=100")["taken"], 500);

@@ -17,11 +17,14 @@ fn reports(machine: &str, runs: &[String]) -> String {
 #[test]
 fn runs_of_both_reports_are_compared() {
     let scratch = Scratch::new();
-    let a = [report("auto", 10, 4.0, 4.2), report("auto", 100, 10.0, 10.5)];
-    let b = [report("auto", 10, 2.0, 2.1), report("auto", 100, 10.25, 10.5)];
-    let alone = report("linear", 10, 50.0, 51.0);
-    scratch.write_file("a.json", reports("one", &[a[0].clone(), a[1].clone(), alone]));
-    scratch.write_file("b.json", reports("one", &b));
+    let first_runs = [report("auto", 10, 4.0, 4.2), report("auto", 100, 10.0, 10.5)];
+    let second_runs = [report("auto", 10, 2.0, 2.1), report("auto", 100, 10.25, 10.5)];
+    let only_in_a = report("linear", 10, 50.0, 51.0);
+    scratch.write_file(
+        "a.json",
+        reports("one", &[first_runs[0].clone(), first_runs[1].clone(), only_in_a]),
+    );
+    scratch.write_file("b.json", reports("one", &second_runs));
     let ran = scratch.run("bench compare a.json b.json --format json");
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let json = ran.json();
@@ -35,7 +38,7 @@ fn runs_of_both_reports_are_compared() {
     assert!(text.contains("within the noise") && text.contains("geometric mean"), "{text}");
     assert!(text.contains("1 of 2 differences are larger than the noise."), "{text}");
     assert!(text.contains("only in A: some <rules>, 10 rules in 1, linear"), "{text}");
-    scratch.write_file("b.json", reports("two", &b));
+    scratch.write_file("b.json", reports("two", &second_runs));
     let text = scratch.run("bench compare a.json b.json").text().to_owned();
     assert!(text.starts_with("The machines differ"), "{text}");
 }

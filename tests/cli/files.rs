@@ -1,4 +1,4 @@
-//! Files of other users, files that others can read, and files that killed processes leave.
+//! Files of other users, files that other users can read, and files that killed processes leave.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, lchown, symlink};
@@ -9,10 +9,10 @@ use std::time::Duration;
 use crate::run::{Scratch, binary, capture, session_config};
 
 /// The user id of `nobody`.
-const OTHER: Option<u32> = Some(65_534);
+const NOBODY: Option<u32> = Some(65_534);
 
 fn is_root() -> bool {
-    let is_root = Command::new("id").arg("-u").output().is_ok_and(|ran| ran.stdout == b"0\n");
+    let is_root = testkit::namespace::is_root();
     if !is_root {
         testkit::print_uncaptured("NOT RUN: this test needs root\n");
     }
@@ -34,19 +34,19 @@ fn a_symlink_of_another_user_is_replaced_and_an_own_one_is_followed() {
         return;
     }
     let scratch = scratch();
-    for (mode, owner) in [(0o755, Some(0)), (0o1777, Some(0)), (0o755, OTHER)] {
+    for (mode, owner) in [(0o755, Some(0)), (0o1777, Some(0)), (0o755, NOBODY)] {
         for command in [
             "replay in.pcap --target 192.0.2.1 --write way/link",
             "bench --rules 5 --packets 64 --rounds 1 --plot way/link",
             "bench --rules 5 --packets 64 --rounds 1 --html way/link",
         ] {
             scratch.write_file("precious", "precious");
-            let (way, link) = (scratch.path("way"), scratch.path("way/link"));
-            fs::create_dir(&way).unwrap();
-            fs::set_permissions(&way, Permissions::from_mode(mode)).unwrap();
-            lchown(&way, owner, None).unwrap();
+            let (folder, link) = (scratch.path("way"), scratch.path("way/link"));
+            fs::create_dir(&folder).unwrap();
+            fs::set_permissions(&folder, Permissions::from_mode(mode)).unwrap();
+            lchown(&folder, owner, None).unwrap();
             symlink(scratch.path("precious"), &link).unwrap();
-            lchown(&link, OTHER, None).unwrap();
+            lchown(&link, NOBODY, None).unwrap();
             let ran = scratch.run(command);
             assert_eq!(ran.code, 0, "{command}: {}", ran.stderr);
             assert_eq!(fs::read(scratch.path("precious")).unwrap(), b"precious", "{command}");
@@ -56,7 +56,7 @@ fn a_symlink_of_another_user_is_replaced_and_an_own_one_is_followed() {
             assert_eq!(scratch.run(command).code, 0);
             assert!(link.is_symlink(), "{command}");
             assert_ne!(fs::read(scratch.path("precious")).unwrap(), b"precious", "{command}");
-            fs::remove_dir_all(&way).unwrap();
+            fs::remove_dir_all(&folder).unwrap();
         }
     }
 }
@@ -69,7 +69,7 @@ fn an_output_folder_behind_a_symlink_of_another_user_is_refused() {
     let scratch = scratch();
     fs::create_dir(scratch.path("real")).unwrap();
     symlink("real", scratch.path("way")).unwrap();
-    lchown(scratch.path("way"), OTHER, None).unwrap();
+    lchown(scratch.path("way"), NOBODY, None).unwrap();
     let ran = scratch.run("replay in.pcap --target 192.0.2.1 --write way/out.pcap");
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     assert!(ran.stderr.contains("way` belongs to user 65534"), "{}", ran.stderr);
@@ -92,9 +92,11 @@ fn a_killed_replay_leaves_a_partial_file_that_the_next_one_removes() {
     let mut killed = start();
     let mut living = start();
     for child in [&killed, &living] {
-        while !scratch.names().contains(&partial(child.id())) {
+        let is_written = (0..1_000).any(|_| {
             pause();
-        }
+            scratch.names().contains(&partial(child.id()))
+        });
+        assert!(is_written, "there is no partial file after 10 s");
     }
     killed.kill().unwrap();
     killed.wait().unwrap();
@@ -119,24 +121,24 @@ fn secrets_that_others_can_read_are_refused() {
         return;
     }
     let scratch = scratch();
-    let put = |name: &str, mode: u32| {
+    let write_with_mode = |name: &str, mode: u32| {
         scratch.write_file(name, "");
         fs::set_permissions(scratch.path(name), Permissions::from_mode(mode)).unwrap();
     };
-    put("chain.pem", 0o644);
+    write_with_mode("chain.pem", 0o644);
     let endpoint = "run --ec2-endpoint 127.0.0.1:0";
     for (option, words) in [
         ("--tls-key `secret`", "--tls-certificate chain.pem --tls-key secret"),
         ("--credentials `secret`", "--credentials secret"),
     ] {
         for mode in [0o644, 0o640] {
-            put("secret", mode);
+            write_with_mode("secret", mode);
             let ran = scratch.run(&format!("{endpoint} {words}"));
             assert_eq!(ran.code, 2, "{}", ran.stderr);
             assert!(ran.stderr.contains(option), "{}", ran.stderr);
             assert!(ran.stderr.contains("chmod 600 secret"), "{}", ran.stderr);
         }
-        put("secret", 0o600);
+        write_with_mode("secret", 0o600);
         let ran = scratch.run(&format!("{endpoint} {words}"));
         assert!(!ran.stderr.contains("chmod"), "{}", ran.stderr);
     }
@@ -163,10 +165,10 @@ fn a_state_file_that_others_can_change_is_refused() {
     fs::set_permissions(folder.join("state"), Permissions::from_mode(0o664)).unwrap();
     refused("other users may write to it (mode 664)");
     fs::set_permissions(folder.join("state"), Permissions::from_mode(0o600)).unwrap();
-    lchown(folder.join("state"), OTHER, None).unwrap();
+    lchown(folder.join("state"), NOBODY, None).unwrap();
     refused("it belongs to user 65534");
     fs::remove_file(folder.join("state")).unwrap();
     symlink(scratch.path("real"), folder.join("state")).unwrap();
-    lchown(folder.join("state"), OTHER, None).unwrap();
+    lchown(folder.join("state"), NOBODY, None).unwrap();
     refused("a symbolic link that belongs to another user");
 }

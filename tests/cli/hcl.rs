@@ -12,7 +12,8 @@ use testkit::print_uncaptured;
 const MIRRORS: [&str; 3] =
     ["/opt/tf-plugins", "/usr/local/share/terraform/plugins", "/usr/share/terraform/plugins"];
 
-/// All fields, values that Terraform cannot express, and texts that look like templates.
+/// A configuration with all fields, values that Terraform cannot express, and texts that look like
+/// templates.
 const EVERYTHING: &str = r#"
 [[network_interface]]
 network_interface_id = "web"
@@ -64,19 +65,19 @@ packet_length = 128
 
 fn terraform(folder: &Path, words: &str) -> Output {
     let rc = folder.join("rc");
-    let terraform = Command::new("terraform")
+    let output = Command::new("terraform")
         .args(words.split(' '))
         .current_dir(folder)
         .env("TF_CLI_CONFIG_FILE", &rc)
         .env("CHECKPOINT_DISABLE", "1")
         .output();
-    terraform.unwrap()
+    output.unwrap()
 }
 
-fn passes(folder: &Path, words: &str) {
+fn assert_terraform_succeeds(folder: &Path, words: &str) {
     let ran = terraform(folder, words);
-    let said = [ran.stdout, ran.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
-    assert!(ran.status.success(), "terraform {words}: {}", said.concat());
+    let output = [ran.stdout, ran.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    assert!(ran.status.success(), "terraform {words}: {}", output.concat());
 }
 
 #[test]
@@ -108,10 +109,10 @@ fn terraform_accepts_the_exported_configuration() {
         format!("provider_installation {{\n filesystem_mirror {{\n path = \"{path}\"\n }}\n}}")
     });
     std::fs::write(folder.join("rc"), rc).unwrap();
-    passes(folder, "fmt -check -diff");
+    assert_terraform_succeeds(folder, "fmt -check -diff");
     if mirror.is_none() {
         return print_uncaptured("NOT RUN: no folder with Terraform's AWS provider\n");
     }
-    passes(folder, "init -input=false");
-    passes(folder, "validate -no-color");
+    assert_terraform_succeeds(folder, "init -input=false");
+    assert_terraform_succeeds(folder, "validate -no-color");
 }

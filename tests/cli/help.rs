@@ -5,8 +5,19 @@ use crate::run::Scratch;
 #[test]
 fn the_help_of_each_command_has_an_example() {
     let scratch = Scratch::new();
-    for command in ["", "replay", "explain", "check", "export", "interfaces", "completions", "man"]
-    {
+    for command in [
+        "",
+        "replay",
+        "explain",
+        "check",
+        "export",
+        "bench",
+        "run",
+        "receive",
+        "interfaces",
+        "completions",
+        "man",
+    ] {
         let ran = scratch.run(&format!("{command} --help"));
         assert_eq!((ran.code, &*ran.stderr), (0, ""));
         assert!(ran.text().contains("Example"), "{command}: {}", ran.text());

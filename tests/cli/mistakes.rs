@@ -1,4 +1,4 @@
-//! Common mistakes and shortcuts of a new user: each gives the result or says what is right.
+//! Common mistakes and shortcuts of new users: each works, or gives an error with the right form.
 
 use crate::run::{CommandResult, Scratch, capture, session_config};
 

@@ -16,14 +16,14 @@ fn scratch() -> Scratch {
 #[test]
 fn standard_input_and_output_are_captures() {
     let scratch = scratch();
-    let all = "--target 192.0.2.1 --virtual-network-id 42 --write";
-    assert_eq!(scratch.run(&format!("replay in.pcap {all} out.pcap")).code, 0);
-    let ran = scratch.run_with(&format!("replay - {all} -"), capture(7));
+    let options = "--target 192.0.2.1 --virtual-network-id 42 --write";
+    assert_eq!(scratch.run(&format!("replay in.pcap {options} out.pcap")).code, 0);
+    let ran = scratch.run_with(&format!("replay - {options} -"), capture(7));
     assert_eq!((ran.code, ran.messages().len()), (0, 0), "{}", ran.stderr);
     assert_eq!(ran.stdout, fs::read(scratch.path("out.pcap")).unwrap());
     assert_eq!(records::read(&ran.stdout).len(), 7);
-    let told = scratch.run_with("explain - --target 192.0.2.1", capture(7));
-    assert_eq!((told.code, told.text().lines().count()), (0, 7));
+    let explained = scratch.run_with("explain - --target 192.0.2.1", capture(7));
+    assert_eq!((explained.code, explained.text().lines().count()), (0, 7));
 }
 
 #[test]
@@ -106,13 +106,13 @@ fn the_direction_can_be_forced() {
 #[test]
 fn the_seed_selects_the_virtual_network_ids() {
     let scratch = scratch();
-    let drawn = |more: &str| {
+    let network_id = |more: &str| {
         let words = format!("replay in.pcap --config mirror.toml --report json {more}");
         scratch.run(&words).json()["sessions"][0]["virtual_network_id"].as_u64().unwrap()
     };
-    assert_eq!(drawn(""), drawn("--seed 0"));
-    assert_eq!(drawn("--seed 7"), drawn("--seed 7"));
-    assert_ne!(drawn("--seed 7"), drawn("--seed 8"));
+    assert_eq!(network_id(""), network_id("--seed 0"));
+    assert_eq!(network_id("--seed 7"), network_id("--seed 7"));
+    assert_ne!(network_id("--seed 7"), network_id("--seed 8"));
     let words = "replay in.pcap --target 192.0.2.1 --virtual-network-id 42 --seed 7 --report json";
     assert_eq!(scratch.run(words).json()["sessions"][0]["virtual_network_id"], 42);
 }

@@ -51,10 +51,10 @@ impl RunningReceive {
 
     /// Waits for the end: exit code, standard output, the rest of standard error.
     fn end(mut self) -> (i32, String, String) {
-        let mut said = String::new();
-        self.stderr.read_to_string(&mut said).unwrap();
+        let mut log = String::new();
+        self.stderr.read_to_string(&mut log).unwrap();
         let Output { status, stdout, .. } = self.child.wait_with_output().unwrap();
-        (status.code().unwrap(), String::from_utf8(stdout).unwrap(), said)
+        (status.code().unwrap(), String::from_utf8(stdout).unwrap(), log)
     }
 }
 
@@ -74,8 +74,8 @@ fn count_ends_receive_with_a_matching_report_and_file() {
     let name = file.to_str().unwrap();
     let running = RunningReceive::start(&["--count", "3", "--write", name, "--report", "json"]);
     running.send(&[FRAME, b"no", &[0; 9], EMPTY_FRAME, FRAME]);
-    let (code, out, said) = running.end();
-    assert_eq!(code, 0, "{said}");
+    let (code, out, log) = running.end();
+    assert_eq!(code, 0, "{log}");
     let report: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((&report["received"], &report["received_bytes"]), (&3.into(), &6.into()));
     assert_eq!(report["not_vxlan"], serde_json::json!({"too_short": 1, "flag_not_set": 1}));
@@ -87,7 +87,7 @@ fn count_ends_receive_with_a_matching_report_and_file() {
         ])
     );
     assert!(report["elapsed_ns"].is_u64() && report["dropped"] == serde_json::json!({}));
-    assert!(said.contains("4242") && said.contains("no VXLAN: too_short"), "{said}");
+    assert!(log.contains("4242") && log.contains("no VXLAN: too_short"), "{log}");
     let written = fs::read(&file).unwrap();
     assert_eq!(written[..4], 0xa1b2_3c4d_u32.to_le_bytes());
     assert_eq!(written.len(), 24 + 3 * 16 + 6);
@@ -101,8 +101,8 @@ fn each_signal_ends_receive_with_a_report() {
         let running = RunningReceive::start(&["--report", "json"]);
         running.send(&[FRAME]);
         running.signal(signal);
-        let (code, out, said) = running.end();
-        assert_eq!(code, 0, "{said}");
+        let (code, out, log) = running.end();
+        assert_eq!(code, 0, "{log}");
         assert!(out.contains(r#""received":1,"#), "{out}");
     }
 }
@@ -124,10 +124,10 @@ fn frames_are_written_to_a_pipe_as_they_arrive() {
 #[test]
 fn a_full_disk_and_a_closed_pipe_are_errors() {
     if Path::new("/dev/full").exists() {
-        let (code, said) = run_refused(&["--listen", "127.0.0.1:0", "--write", "/dev/full"]);
-        assert!(code == 1 && said.contains("/dev/full: No space left"), "{code} {said}");
+        let (code, log) = run_refused(&["--listen", "127.0.0.1:0", "--write", "/dev/full"]);
+        assert!(code == 1 && log.contains("/dev/full: No space left"), "{code} {log}");
     } else {
-        eprintln!("NOT RUN: this host has no /dev/full");
+        testkit::print_uncaptured("NOT RUN: this host has no /dev/full\n");
     }
     let mut running = RunningReceive::start(&["--write", "-"]);
     drop(running.child.stdout.take());
@@ -135,12 +135,12 @@ fn a_full_disk_and_a_closed_pipe_are_errors() {
     // the first frames may still be written.
     let end = Instant::now() + Duration::from_secs(30);
     while running.child.try_wait().unwrap().is_none() {
-        assert!(Instant::now() < end, "it continues although its output is not read");
+        assert!(Instant::now() < end, "it continues although nothing reads its output");
         running.send(&[FRAME]);
         thread::sleep(Duration::from_millis(5));
     }
-    let (code, _, said) = running.end();
-    assert!(code == 1 && said.contains("standard output: Broken pipe"), "{code} {said}");
+    let (code, _, log) = running.end();
+    assert!(code == 1 && log.contains("standard output: Broken pipe"), "{code} {log}");
 }
 
 #[test]
@@ -155,20 +155,20 @@ fn usage_errors_have_one_message_and_exit_code_2() {
         (&["--write", "x.pcap.gz"], "--write `x.pcap.gz`: expected a name without .gz"),
         (&["--count", "0"], "invalid value '0' for '--count <N>'"),
     ] {
-        let (code, said) = run_refused(options);
-        assert!(code == 2 && said.contains(sentence), "{code} {said}");
+        let (code, log) = run_refused(options);
+        assert!(code == 2 && log.contains(sentence), "{code} {log}");
     }
 }
 
 #[test]
 fn an_unusable_listen_address_is_an_error_with_the_reason() {
-    let holder = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let taken = holder.local_addr().unwrap().to_string();
-    let (code, said) = run_refused(&["--listen", &taken]);
-    assert!(code == 1 && said.contains("another collector or a vxlan device"), "{code} {said}");
-    let (code, said) = run_refused(&["--listen", "203.0.113.1:0"]);
-    assert!(code == 1 && said.contains("does not have this address"), "{code} {said}");
-    let (code, said) =
+    let bound = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let taken = bound.local_addr().unwrap().to_string();
+    let (code, log) = run_refused(&["--listen", &taken]);
+    assert!(code == 1 && log.contains("another collector or a vxlan device"), "{code} {log}");
+    let (code, log) = run_refused(&["--listen", "203.0.113.1:0"]);
+    assert!(code == 1 && log.contains("does not have this address"), "{code} {log}");
+    let (code, log) =
         run_refused(&["--listen", "127.0.0.1:0", "--write", "/no/such/folder/x.pcap"]);
-    assert!(code == 1 && said.contains("/no/such/folder/x.pcap"), "{code} {said}");
+    assert!(code == 1 && log.contains("/no/such/folder/x.pcap"), "{code} {log}");
 }

@@ -16,8 +16,8 @@ use assert_cmd::cargo::cargo_bin;
 /// A VXLAN datagram of network 4242 with a frame of three bytes.
 const FRAME: &[u8] = &[8, 0, 0, 0, 0, 0x10, 0x92, 0, 0xaa, 0xbb, 0xcc];
 
-/// The length of a capture of one such frame.
-const ONE_FRAME: usize = 24 + 16 + 3;
+/// The length in bytes of a capture of one such frame: file header, record header, frame.
+const ONE_FRAME_LEN: usize = 24 + 16 + 3;
 
 /// A collector, started directly or by `timeout`.
 struct RunningReceive {
@@ -60,9 +60,9 @@ impl RunningReceive {
 
     /// Waits for the end: exit status, and the rest of standard error.
     fn end(mut self) -> (ExitStatus, String) {
-        let mut said = String::new();
-        self.stderr.read_to_string(&mut said).unwrap();
-        (self.child.wait().unwrap(), said)
+        let mut log = String::new();
+        self.stderr.read_to_string(&mut log).unwrap();
+        (self.child.wait().unwrap(), log)
     }
 }
 
@@ -81,18 +81,22 @@ fn pause(duration: Duration) {
     thread::sleep(duration);
 }
 
-/// Waits until the file has that many bytes.
+/// Waits until the file has that many bytes, for at most 20 s.
 fn wait_for_len(path: &Path, len: u64) {
-    while !fs::metadata(path).is_ok_and(|metadata| metadata.len() >= len) {
+    for _ in 0..4_000 {
+        if fs::metadata(path).is_ok_and(|metadata| metadata.len() >= len) {
+            return;
+        }
         pause(Duration::from_millis(5));
     }
+    panic!("{} did not grow to {len} bytes", path.display());
 }
 
 /// `timeout` signals its child and, right after that, its whole process group.
 #[test]
 fn every_receive_under_timeout_keeps_its_capture() {
     if Command::new("timeout").arg("--version").output().is_err() {
-        eprintln!("NOT RUN: this test needs timeout, of coreutils");
+        testkit::print_uncaptured("NOT RUN: this test needs timeout, of coreutils\n");
         return;
     }
     for round in 0..40 {
@@ -101,14 +105,14 @@ fn every_receive_under_timeout_keeps_its_capture() {
         let running = RunningReceive::start(&["timeout", "600"], &file, Stdio::null());
         running.send(FRAME);
         running.signal(if round % 2 == 0 { "-TERM" } else { "-INT" });
-        let (status, said) = running.end();
-        assert!(status.success(), "round {round}: {status} {said}");
-        assert_eq!(fs::read(&file).unwrap().len(), ONE_FRAME, "round {round}: {said}");
+        let (status, log) = running.end();
+        assert!(status.success(), "round {round}: {status} {log}");
+        assert_eq!(fs::read(&file).unwrap().len(), ONE_FRAME_LEN, "round {round}: {log}");
         assert_eq!(names_in(folder.path()), ["frames.pcap"]);
     }
 }
 
-/// The time limit of `timeout`. If it is exceeded, the exit code is that of `timeout`.
+/// The time limit of `timeout` ends the process. The exit code is then that of `timeout`.
 #[test]
 fn the_deadline_of_timeout_keeps_the_capture() {
     for _ in 0..4 {
@@ -116,9 +120,9 @@ fn the_deadline_of_timeout_keeps_the_capture() {
         let file = folder.path().join("frames.pcap");
         let running = RunningReceive::start(&["timeout", "1"], &file, Stdio::null());
         running.send(FRAME);
-        let (status, said) = running.end();
-        assert_eq!(status.code(), Some(124), "{said}");
-        assert_eq!(fs::read(&file).unwrap().len(), ONE_FRAME, "{said}");
+        let (status, log) = running.end();
+        assert_eq!(status.code(), Some(124), "{log}");
+        assert_eq!(fs::read(&file).unwrap().len(), ONE_FRAME_LEN, "{log}");
     }
 }
 
@@ -129,9 +133,9 @@ fn a_closed_terminal_ends_receive_with_a_report() {
     let running = RunningReceive::start(&[], &file, Stdio::null());
     running.send(FRAME);
     running.signal("-HUP");
-    let (status, said) = running.end();
-    assert!(status.success(), "{status} {said}");
-    assert_eq!(fs::read(&file).unwrap().len(), ONE_FRAME);
+    let (status, log) = running.end();
+    assert!(status.success(), "{status} {log}");
+    assert_eq!(fs::read(&file).unwrap().len(), ONE_FRAME_LEN);
 }
 
 #[test]
@@ -142,9 +146,9 @@ fn under_nohup_receive_continues_when_the_terminal_closes() {
     running.signal("-HUP");
     running.send(FRAME);
     running.signal("-TERM");
-    let (status, said) = running.end();
-    assert!(status.success(), "{status} {said}");
-    assert_eq!(fs::read(&file).unwrap().len(), ONE_FRAME);
+    let (status, log) = running.end();
+    assert!(status.success(), "{status} {log}");
+    assert_eq!(fs::read(&file).unwrap().len(), ONE_FRAME_LEN);
 }
 
 /// The process is stopped, so all signals are delivered together when it continues.
@@ -158,19 +162,19 @@ fn simultaneous_signals_stop_receive_once() {
     for name in ["-INT", "-TERM", "-HUP", "-CONT"] {
         running.signal(name);
     }
-    let (status, said) = running.end();
-    assert!(status.success(), "{status} {said}");
-    assert_eq!(fs::read(&file).unwrap().len(), ONE_FRAME);
+    let (status, log) = running.end();
+    assert!(status.success(), "{status} {log}");
+    assert_eq!(fs::read(&file).unwrap().len(), ONE_FRAME_LEN);
 }
 
-/// The end waits for the reader of the report, who does not read. The second signal comes after
-/// `gap`; the third one comes later than a second after the first.
+/// The report is written to a full pipe that is not read, so the program waits. The second signal
+/// is sent after `gap`, the third one more than a second after the first.
 fn assert_third_signal_ends_at_once(gap: Duration) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("frames.pcap");
-    let (reader, mut full) = std::io::pipe().unwrap();
-    full.write_all(&[0; 65_536]).unwrap(); // as much as a pipe holds
-    let mut running = RunningReceive::start(&[], &file, full.into());
+    let (reader, mut full_pipe) = std::io::pipe().unwrap();
+    full_pipe.write_all(&[0; 65_536]).unwrap(); // the capacity of a pipe
+    let mut running = RunningReceive::start(&[], &file, full_pipe.into());
     running.send(FRAME);
     running.signal("-TERM");
     pause(gap);
@@ -179,10 +183,10 @@ fn assert_third_signal_ends_at_once(gap: Duration) {
     assert!(running.child.try_wait().unwrap().is_none(), "the second signal ended it");
     pause(Duration::from_millis(1_200));
     running.signal("-INT");
-    let (status, said) = running.end();
-    assert_eq!(status.signal(), Some(2), "{status} {said}");
-    assert!(!said.contains("ended at once"), "the file has its name: {said}");
-    assert_eq!(fs::read(&file).unwrap().len(), ONE_FRAME);
+    let (status, log) = running.end();
+    assert_eq!(status.signal(), Some(2), "{status} {log}");
+    assert!(!log.contains("ended at once"), "the file was already complete: {log}");
+    assert_eq!(fs::read(&file).unwrap().len(), ONE_FRAME_LEN);
     drop(reader);
 }
 
@@ -203,17 +207,17 @@ fn a_killed_process_leaves_its_frames_in_a_partial_file() {
     fs::write(&file, "an older capture").unwrap();
     let running = RunningReceive::start(&[], &file, Stdio::null());
     running.send(FRAME);
-    wait_for_len(&partial, ONE_FRAME.try_into().unwrap());
+    wait_for_len(&partial, ONE_FRAME_LEN.try_into().unwrap());
     running.signal("-KILL");
     assert_eq!(running.end().0.signal(), Some(9));
-    assert_eq!(fs::read(&partial).unwrap().len(), ONE_FRAME);
+    assert_eq!(fs::read(&partial).unwrap().len(), ONE_FRAME_LEN);
     assert_eq!(fs::read(&file).unwrap(), b"an older capture");
 
     // The next run does not change it.
     let running = RunningReceive::start(&[], &file, Stdio::null());
     running.signal("-TERM");
     assert!(running.end().0.success());
-    assert_eq!(fs::read(&partial).unwrap().len(), ONE_FRAME);
+    assert_eq!(fs::read(&partial).unwrap().len(), ONE_FRAME_LEN);
     assert_eq!(fs::read(&file).unwrap().len(), 24);
     assert_eq!(names_in(folder.path()).len(), 2);
 }
@@ -239,7 +243,7 @@ fn a_signal_during_startup_leaves_a_complete_file_or_none() {
     }
 }
 
-/// A write to a pipe whose reader does not read: only a later signal ends it.
+/// A write to a pipe that is not read blocks. A later signal ends the program.
 #[test]
 fn a_full_pipe_does_not_block_the_end() {
     let folder = tempfile::tempdir().unwrap();
@@ -253,8 +257,8 @@ fn a_full_pipe_does_not_block_the_end() {
     running.signal("-TERM");
     pause(Duration::from_millis(1_200));
     running.signal("-TERM");
-    let (status, said) = running.end();
-    // If it wrote all frames in time, it ended without the signal.
-    assert!(status.signal() == Some(15) || status.success(), "{status} {said}");
+    let (status, log) = running.end();
+    // It may have written all frames before the second signal.
+    assert!(status.signal() == Some(15) || status.success(), "{status} {log}");
     drop(keep_open);
 }

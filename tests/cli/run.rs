@@ -2,10 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use assert_cmd::Command;
 use tempfile::TempDir;
 use testkit::config::one_session;
+
+/// A program that runs longer has failed the test.
+const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// A folder, removed at the end of the test.
 pub(crate) struct Scratch(TempDir);
@@ -45,12 +49,13 @@ impl Scratch {
         self.run_with(words, Vec::new())
     }
 
-    /// Runs the words in the folder, with this standard input.
+    /// Runs the program in the folder with these arguments and this standard input.
     pub(crate) fn run_with(&self, words: &str, stdin: Vec<u8>) -> CommandResult {
         let output = Command::new(binary())
             .current_dir(self.0.path())
             .args(words.split_whitespace())
             .write_stdin(stdin)
+            .timeout(TIMEOUT)
             .output()
             .unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
@@ -110,7 +115,7 @@ fn packet(number: u32) -> Vec<u8> {
     frame
 }
 
-/// A session of one interface, 10.0.0.9, which accepts what arrives.
+/// A session of the interface with the address 10.0.0.9 that accepts all ingress packets.
 pub(crate) fn session_config() -> String {
     let interface = "mac_address = \"02:00:00:00:00:09\"\nprivate_ip_addresses = [\"10.0.0.9\"]";
     one_session(interface, "192.0.2.10", &["ingress"])

@@ -27,18 +27,18 @@ fn status(child: &Child, key: &str) -> String {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test waits for another process")]
-fn wait_for(child: &mut Child, is_there: impl Fn(&Child) -> bool) {
+fn wait_for(child: &mut Child, is_done: impl Fn(&Child) -> bool) {
     for _ in 0..1_000 {
-        if is_there(child) {
+        if is_done(child) {
             return;
         }
-        assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+        assert!(child.try_wait().unwrap().is_none(), "the program ended by itself");
         thread::sleep(Duration::from_millis(10));
     }
-    panic!("ten seconds are over");
+    panic!("the condition did not hold within 10 s");
 }
 
-/// Each waits for its standard input.
+/// Each command waits for its standard input, so that its state can be read.
 #[test]
 fn captures_are_read_inside_a_sandbox() {
     let scratch = Scratch::new();
@@ -65,28 +65,30 @@ fn captures_are_read_inside_a_sandbox() {
     assert!(child.wait().unwrap().success());
 }
 
-/// A file that takes the name of an input while it is replayed was not named on the command line.
+/// Only the file that had the name of the input at the start is read. A file that is renamed to it
+/// during the replay is not.
 #[test]
 fn only_the_named_files_are_read() {
     let scratch = Scratch::new();
-    let packed = |frames: u32| {
+    let compressed = |frames: u32| {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         encoder.write_all(&capture(frames)).unwrap();
         encoder.finish().unwrap()
     };
-    // The folder of an output may be read, so it is another one.
+    // The program may read the folder of its output, so the output goes to another folder.
     fs::create_dir(scratch.path("out")).unwrap();
     for (option, is_refused) in [("", true), ("--no-sandbox", false)] {
         // Longer than the buffer, so that each pass opens the file.
-        scratch.write_file("in.gz", packed(20_000));
-        scratch.write_file("other.gz", packed(20_000));
+        scratch.write_file("in.gz", compressed(20_000));
+        scratch.write_file("other.gz", compressed(20_000));
         let words = "replay in.gz --target 192.0.2.1 --speed 40kpps --loop 20 --write out/o.pcap";
         let mut child = start(&scratch, &format!("{words} {option}"));
         let partial = format!("out/.o.pcap.traffic-mirror-{}.partial", child.id());
         wait_for(&mut child, |_| scratch.path(&partial).exists());
         if is_refused && status(&child, "Seccomp") == "0" {
-            eprintln!("NOT RUN: the kernel does not enforce the sandbox");
+            testkit::print_uncaptured("NOT RUN: the kernel does not enforce the sandbox\n");
             child.kill().unwrap();
+            child.wait().unwrap();
             return;
         }
         fs::rename(scratch.path("other.gz"), scratch.path("in.gz")).unwrap();
@@ -97,15 +99,15 @@ fn only_the_named_files_are_read() {
             assert!(stderr.contains("in.gz: Permission denied"), "{stderr}");
         } else {
             pause();
-            assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+            assert!(child.try_wait().unwrap().is_none(), "the program ended by itself");
             child.kill().unwrap();
             child.wait().unwrap();
         }
     }
 }
 
-/// Longer than one pass.
+/// Longer than a pass of 500 ms: 20,000 frames at 40,000 frames/s.
 #[expect(clippy::disallowed_methods, reason = "a test waits for another process")]
 fn pause() {
-    thread::sleep(Duration::from_millis(500));
+    thread::sleep(Duration::from_millis(1_500));
 }

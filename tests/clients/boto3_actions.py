@@ -1,7 +1,7 @@
-"""Every action of traffic mirroring through boto3, good and bad.
+"""Every action of traffic mirroring through boto3, with valid and invalid parameters.
 
-EC2_ENDPOINT names a running endpoint with AWS's quotas and nothing created; DEVICE a network device
-of its host that can be a source, OTHER_DEVICE one that can be a target.
+EC2_ENDPOINT is the URL of a running endpoint with AWS's quotas and without resources, DEVICE a
+network device of its host that can be a source, OTHER_DEVICE one that can be a target.
 """
 
 import os
@@ -48,7 +48,7 @@ class Actions(unittest.TestCase):
             except ClientError:
                 pass
 
-    def refused(self, code, call, **parameters):
+    def fail_with(self, code, call, **parameters):
         with self.assertRaises(ClientError) as refusal:
             call(**parameters)
         error = refusal.exception.response["Error"]
@@ -115,19 +115,19 @@ class Actions(unittest.TestCase):
         self.assertEqual(changed["TrafficMirrorFilter"]["NetworkServices"], ["amazon-dns"])
         changed = services(TrafficMirrorFilterId=filter_id, RemoveNetworkServices=["amazon-dns"])
         self.assertEqual(changed["TrafficMirrorFilter"]["NetworkServices"], [])
-        self.refused(
+        self.fail_with(
             "InvalidParameterValue",
             services,
             TrafficMirrorFilterId=filter_id,
             AddNetworkServices=["ntp"],
         )
-        gone = EC2.delete_traffic_mirror_filter(TrafficMirrorFilterId=filter_id)
-        self.assertEqual(gone["TrafficMirrorFilterId"], filter_id)
+        deleted = EC2.delete_traffic_mirror_filter(TrafficMirrorFilterId=filter_id)
+        self.assertEqual(deleted["TrafficMirrorFilterId"], filter_id)
         not_found = "InvalidTrafficMirrorFilterId.NotFound"
-        self.refused(
+        self.fail_with(
             not_found, EC2.delete_traffic_mirror_filter, TrafficMirrorFilterId=filter_id
         )
-        self.refused(
+        self.fail_with(
             not_found, EC2.describe_traffic_mirror_filters, TrafficMirrorFilterIds=[filter_id]
         )
 
@@ -145,7 +145,7 @@ class Actions(unittest.TestCase):
         self.assertEqual(made["Tags"], [{"Key": "a", "Value": "1"}])
         self.assertNotIn("SourcePortRange", made)
         rule_id = made["TrafficMirrorFilterRuleId"]
-        self.refused("TrafficMirrorFilterRuleAlreadyExists", self.rule, filter_id=filter_id)
+        self.fail_with("TrafficMirrorFilterRuleAlreadyExists", self.rule, filter_id=filter_id)
         self.rule(filter_id, TrafficDirection="egress")
         changed = EC2.modify_traffic_mirror_filter_rule(
             TrafficMirrorFilterRuleId=rule_id,
@@ -178,17 +178,17 @@ class Actions(unittest.TestCase):
             {"RuleNumber": 2, "Protocol": 17, "SourcePortRange": {"FromPort": 2}},
         ):
             with self.subTest(**wrong):
-                self.refused("InvalidParameterValue", self.rule, filter_id=filter_id, **wrong)
+                self.fail_with("InvalidParameterValue", self.rule, filter_id=filter_id, **wrong)
         for number in range(100, 108):
             self.rule(filter_id, RuleNumber=number)
-        self.refused(
+        self.fail_with(
             "TrafficMirrorFilterRuleLimitExceeded",
             self.rule,
             filter_id=filter_id,
             RuleNumber=200,
         )
         EC2.delete_traffic_mirror_filter_rule(TrafficMirrorFilterRuleId=rule_id)
-        self.refused(
+        self.fail_with(
             "InvalidTrafficMirrorFilterRuleId.NotFound",
             EC2.delete_traffic_mirror_filter_rule,
             TrafficMirrorFilterRuleId=rule_id,
@@ -196,24 +196,24 @@ class Actions(unittest.TestCase):
 
     def test_targets(self):
         create = EC2.create_traffic_mirror_target
-        self.refused("MissingParameter", create)
+        self.fail_with("MissingParameter", create)
         eni = interface(os.environ["OTHER_DEVICE"])
-        self.refused(
+        self.fail_with(
             "InvalidParameterCombination",
             create,
             NetworkInterfaceId=eni,
             NetworkLoadBalancerArn=NLB,
         )
-        said = self.refused(
+        message = self.fail_with(
             "InvalidTrafficMirrorTarget", create, NetworkInterfaceId="eni-00000000000000000"
         )
-        self.assertIn("'eni-00000000000000000' does not exist", said)
-        said = self.refused("InvalidTrafficMirrorTarget", create, NetworkLoadBalancerArn=NLB)
-        self.assertIn("mirror:address", said)
-        self.refused(
+        self.assertIn("'eni-00000000000000000' does not exist", message)
+        message = self.fail_with("InvalidTrafficMirrorTarget", create, NetworkLoadBalancerArn=NLB)
+        self.assertIn("mirror:address", message)
+        self.fail_with(
             "InvalidNetworkLoadBalancerArn.Malformed", create, NetworkLoadBalancerArn="x"
         )
-        self.refused(
+        self.fail_with(
             "InvalidVpcEndpointId.Malformed", create, GatewayLoadBalancerEndpointId="x"
         )
         made = self.target(NetworkInterfaceId=eni)
@@ -261,23 +261,23 @@ class Actions(unittest.TestCase):
             {"RemoveFields": ["colour"]},
         ):
             with self.subTest(**wrong):
-                self.refused(
+                self.fail_with(
                     "InvalidParameterValue", modify, TrafficMirrorSessionId=session_id, **wrong
                 )
-        self.refused(
+        self.fail_with(
             "InvalidParameterValue",
             self.session,
             filter_id=filter_id,
             target_id=target_id,
             number=5,
         )
-        self.refused(
+        self.fail_with(
             "InvalidTrafficMirrorFilterId.NotFound",
             self.session,
             filter_id="tmf-00000000000000000",
             target_id=target_id,
         )
-        self.refused(
+        self.fail_with(
             "InvalidNetworkInterfaceID.NotFound",
             EC2.create_traffic_mirror_session,
             NetworkInterfaceId="eni-00000000000000000",
@@ -287,26 +287,26 @@ class Actions(unittest.TestCase):
         )
         for number in (6, 7):
             self.session(filter_id, target_id, number)
-        self.refused(
+        self.fail_with(
             "TrafficMirrorSessionsPerInterfaceLimitExceeded",
             self.session,
             filter_id=filter_id,
             target_id=target_id,
             number=8,
         )
-        said = self.refused(
+        message = self.fail_with(
             "TrafficMirrorFilterInUse",
             EC2.delete_traffic_mirror_filter,
             TrafficMirrorFilterId=other_filter,
         )
-        self.assertIn(session_id, said)
-        said = self.refused(
+        self.assertIn(session_id, message)
+        message = self.fail_with(
             "TrafficMirrorTargetInUse",
             EC2.delete_traffic_mirror_target,
             TrafficMirrorTargetId=target_id,
         )
-        self.assertIn("Cannot delete", said)
-        source_as_target = self.refused(
+        self.assertIn("Cannot delete", message)
+        source_as_target = self.fail_with(
             "InvalidTrafficMirrorTarget",
             EC2.create_traffic_mirror_target,
             NetworkInterfaceId=made["NetworkInterfaceId"],
@@ -316,10 +316,10 @@ class Actions(unittest.TestCase):
     def test_dry_run_changes_nothing(self):
         before = EC2.describe_traffic_mirror_filters()["TrafficMirrorFilters"]
         create = EC2.create_traffic_mirror_filter
-        self.refused("DryRunOperation", create, DryRun=True, ClientToken="dry")
-        self.refused("DryRunOperation", EC2.describe_traffic_mirror_filters, DryRun=True)
+        self.fail_with("DryRunOperation", create, DryRun=True, ClientToken="dry")
+        self.fail_with("DryRunOperation", EC2.describe_traffic_mirror_filters, DryRun=True)
         self.assertEqual(EC2.describe_traffic_mirror_filters()["TrafficMirrorFilters"], before)
-        # The token was not used up.
+        # The dry run did not use the token.
         self.filter(ClientToken="dry", Description="other")
 
     def test_client_tokens(self):
@@ -327,7 +327,7 @@ class Actions(unittest.TestCase):
         again = EC2.create_traffic_mirror_filter(ClientToken="once", Description="a")
         self.assertEqual(again["TrafficMirrorFilter"], first)
         self.assertEqual(again["ClientToken"], "once")
-        self.refused(
+        self.fail_with(
             "IdempotentParameterMismatch",
             EC2.create_traffic_mirror_filter,
             ClientToken="once",
@@ -357,17 +357,17 @@ class Actions(unittest.TestCase):
         )
         found = EC2.describe_traffic_mirror_targets(Filters=by_tag)["TrafficMirrorTargets"]
         self.assertEqual([target["TrafficMirrorTargetId"] for target in found], [two])
-        self.refused(
+        self.fail_with(
             "InvalidParameterValue",
             EC2.create_tags,
             Resources=[one],
             Tags=[{"Key": "aws:x", "Value": ""}],
         )
-        self.refused(
+        self.fail_with(
             "InvalidID", EC2.create_tags, Resources=["i-1"], Tags=[{"Key": "k", "Value": ""}]
         )
         many = [{"Key": str(number), "Value": ""} for number in range(51)]
-        self.refused("TagLimitExceeded", EC2.create_tags, Resources=[one], Tags=many)
+        self.fail_with("TagLimitExceeded", EC2.create_tags, Resources=[one], Tags=many)
 
     def test_pages(self):
         made = [self.filter(Description=f"page {n}")["TrafficMirrorFilterId"] for n in range(12)]
@@ -375,25 +375,28 @@ class Actions(unittest.TestCase):
         pages = EC2.get_paginator("describe_traffic_mirror_filters").paginate(
             Filters=wanted, PaginationConfig={"PageSize": 5}
         )
-        listed = [[one["TrafficMirrorFilterId"] for one in page["TrafficMirrorFilters"]] for page in pages]
+        listed = [
+            [one["TrafficMirrorFilterId"] for one in page["TrafficMirrorFilters"]]
+            for page in pages
+        ]
         self.assertEqual([len(page) for page in listed], [5, 5, 2])
         self.assertEqual(sum(listed, []), made)
         describe = EC2.describe_traffic_mirror_filters
-        self.refused("InvalidNextToken", describe, NextToken="nothing")
-        self.refused("InvalidParameterValue", describe, MaxResults=1001)
-        self.refused(
+        self.fail_with("InvalidNextToken", describe, NextToken="nothing")
+        self.fail_with("InvalidParameterValue", describe, MaxResults=1001)
+        self.fail_with(
             "InvalidParameterCombination",
             describe,
             TrafficMirrorFilterIds=made[:1],
             MaxResults=5,
         )
-        self.refused(
+        self.fail_with(
             "InvalidParameterValue", describe, Filters=[{"Name": "colour", "Values": ["red"]}]
         )
 
-    def test_other_actions_are_not_answered(self):
-        self.refused("InvalidAction", EC2.describe_instances)
-        self.refused("InvalidAction", client("sts").get_session_token)
+    def test_other_actions_are_refused(self):
+        self.fail_with("InvalidAction", EC2.describe_instances)
+        self.fail_with("InvalidAction", client("sts").get_session_token)
 
 
 if __name__ == "__main__":

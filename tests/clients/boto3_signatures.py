@@ -1,7 +1,7 @@
-"""Who gets in: signatures, session tokens, presigned URLs and TLS through boto3.
+"""Authentication through boto3: signatures, session tokens, presigned URLs and TLS.
 
-EC2_ENDPOINT names a running endpoint with the two credentials below that lets copies go into
-127.0.0.0/8 only; where it is https, CA_BUNDLE has its certificate.
+EC2_ENDPOINT is the URL of a running endpoint with the two credentials below that allows targets in
+127.0.0.0/8 only. If it is an https URL, CA_BUNDLE is a file with its certificate.
 """
 
 import os
@@ -38,13 +38,13 @@ def fetch(url, **parts):
 
 
 class Signatures(unittest.TestCase):
-    def refused(self, code, status, call, *arguments, **parameters):
+    def fail_with(self, code, status, call, *arguments, **parameters):
         with self.assertRaises(ClientError) as caught:
             call(*arguments, **parameters)
         self.assertEqual(caught.exception.response["Error"]["Code"], code)
         self.assertEqual(caught.exception.response["ResponseMetadata"]["HTTPStatusCode"], status)
 
-    def test_keys_act_for_their_accounts(self):
+    def test_each_key_acts_for_its_account(self):
         for key, account in [(KEY, "111122223333"), (TEMPORARY, "444455556666")]:
             self.assertEqual(client("sts", key).get_caller_identity()["Account"], account)
             made = client("ec2", key).create_traffic_mirror_filter(Description="é a+b&c~d")
@@ -58,11 +58,11 @@ class Signatures(unittest.TestCase):
     def test_each_failure_has_its_code(self):
         describe = lambda key: client("ec2", key).describe_traffic_mirror_filters
         identity = lambda key: client("sts", key).get_caller_identity
-        self.refused("SignatureDoesNotMatch", 403, describe((KEY[0], "wrong", None)))
-        self.refused("AuthFailure", 401, describe(("AKIDOTHER", "x", None)))
-        self.refused("AuthFailure", 401, describe(TEMPORARY[:2] + (None,)))
-        self.refused("AuthFailure", 401, describe(TEMPORARY[:2] + ("other",)))
-        self.refused("InvalidClientTokenId", 403, identity(("AKIDOTHER", "x", None)))
+        self.fail_with("SignatureDoesNotMatch", 403, describe((KEY[0], "wrong", None)))
+        self.fail_with("AuthFailure", 401, describe(("AKIDOTHER", "x", None)))
+        self.fail_with("AuthFailure", 401, describe(TEMPORARY[:2] + (None,)))
+        self.fail_with("AuthFailure", 401, describe(TEMPORARY[:2] + ("other",)))
+        self.fail_with("InvalidClientTokenId", 403, identity(("AKIDOTHER", "x", None)))
 
     def test_presigned_urls(self):
         sign = client("ec2", KEY).generate_presigned_url
@@ -72,7 +72,7 @@ class Signatures(unittest.TestCase):
             fetch(url.replace("MaxResults=5", "MaxResults=6"))
         self.assertEqual(caught.exception.code, 403)
 
-    def test_requests_of_nobody_and_of_web_pages(self):
+    def test_unsigned_requests_and_requests_of_web_pages_are_refused(self):
         url = os.environ["EC2_ENDPOINT"] + "/?Action=DescribeTags&Version=2016-11-15"
         with self.assertRaises(urllib.error.HTTPError) as caught:
             fetch(url)
@@ -81,7 +81,7 @@ class Signatures(unittest.TestCase):
             fetch(url, headers={"Origin": "https://example.org"})
         self.assertEqual(caught.exception.code, 403)
 
-    def test_copies_go_only_where_they_may(self):
+    def test_targets_outside_the_allowed_network_are_refused(self):
         def target(address):
             tags = [{"Key": "mirror:address", "Value": address}]
             specification = [{"ResourceType": "traffic-mirror-target", "Tags": tags}]
@@ -89,8 +89,8 @@ class Signatures(unittest.TestCase):
                 NetworkLoadBalancerArn=NLB, TagSpecifications=specification
             )
 
-        self.refused("InvalidTrafficMirrorTarget", 400, target, "192.0.2.1")
-        self.refused("InvalidTrafficMirrorTarget", 400, target, "127.0.0.1 192.0.2.1")
+        self.fail_with("InvalidTrafficMirrorTarget", 400, target, "192.0.2.1")
+        self.fail_with("InvalidTrafficMirrorTarget", 400, target, "127.0.0.1 192.0.2.1")
         target("127.0.0.1 127.0.0.2:4790")
 
 

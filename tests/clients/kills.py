@@ -1,9 +1,9 @@
-"""Kills an endpoint amid the writes of four clients, again and again, and starts it anew.
+"""Kills an endpoint repeatedly while four clients change resources, and starts it again.
 
-Each time, every change that was answered has to be there with all that was said of it, and of the
-one change of each client that was under way all or nothing. TRAFFIC_MIRROR names the program,
-EC2_ENDPOINT where it is to serve (ADDR:PORT), STATE its file, DEVICE the source of the sessions,
-KILLS how often, SEED where chance begins.
+After each start, every confirmed change must be complete, and the one unconfirmed change of each
+client must be complete or absent. TRAFFIC_MIRROR is the program, EC2_ENDPOINT its address
+(ADDR:PORT), STATE its state file, DEVICE the source of the sessions, KILLS the number of kills and
+SEED the seed of the random choices (optional).
 """
 
 import os
@@ -12,84 +12,90 @@ import subprocess
 import threading
 import time
 
-from kills_calls import ENDPOINT, SEED, Client, taken_apart, wrong
-from kills_writer import COLLECTOR, MOST, Writer
+from kills_calls import ENDPOINT, SEED, Client, fail, id_and_state
+from kills_writer import COLLECTOR, MAX_RESOURCES, Writer
 
 WRITERS = 4
 
 
 def described(client):
-    """The world as the endpoint describes it, in its order; it has to agree with itself."""
-    world, nested = {}, {}
-    for kind in MOST:
-        answer = client.call(f"DescribeTrafficMirror{kind}s")
-        for found in answer[f"trafficMirror{kind}Set"] or []:
-            resource_id, state = taken_apart(kind, found)
-            world[resource_id] = (kind, state)
+    """All resources that the endpoint lists, in its order. All lists must agree."""
+    resources, nested = {}, {}
+    for kind in MAX_RESOURCES:
+        response = client.call(f"DescribeTrafficMirror{kind}s")
+        for resource in response[f"trafficMirror{kind}Set"] or []:
+            resource_id, state = id_and_state(kind, resource)
+            resources[resource_id] = (kind, state)
             for direction in ("ingress", "egress"):
-                for rule in found.get(f"{direction}FilterRuleSet") or []:
-                    rule_id, state = taken_apart("FilterRule", rule)
+                for rule in resource.get(f"{direction}FilterRuleSet") or []:
+                    rule_id, state = id_and_state("FilterRule", rule)
                     nested[rule_id] = ("FilterRule", state)
-    rules = {key: one for key, one in world.items() if one[0] == "FilterRule"}
+    rules = {key: one for key, one in resources.items() if one[0] == "FilterRule"}
     if rules != nested:
-        wrong(f"rules are {rules}, and in their filters {nested}")
+        fail(f"the list of rules has {rules}, the filters have {nested}")
     tags = client.call("DescribeTags")["tagSet"] or []
     listed = {(tag["resourceId"], tag["key"], tag["value"]) for tag in tags}
-    held = {(key, *tag) for key, (_, state) in world.items() for tag in state["tagSet"].items()}
-    if listed != held:
-        wrong(f"tags differ: {listed ^ held}")
-    return world
+    own = {(key, *tag) for key, (_, state) in resources.items() for tag in state["tagSet"].items()}
+    if listed != own:
+        fail(f"the list of tags differs from the tags of resources: {listed ^ own}")
+    return resources
 
 
-def in_order(world):
-    """By kind, as every list is in the order of creation."""
-    return {kind: [one for one in world.items() if one[1][0] == kind] for kind in MOST}
+def by_kind(resources):
+    """Resources by kind. The endpoint lists each kind in the order of creation."""
+    return {kind: [one for one in resources.items() if one[1][0] == kind] for kind in MAX_RESOURCES}
 
 
 def difference(expected, found):
-    """What either has otherwise."""
+    """The resources that differ, by id, each with the expected and the found one."""
     keys = dict.fromkeys([*expected, *found])
     both = {key: (expected.get(key), found.get(key)) for key in keys}
     return {key: pair for key, pair in both.items() if pair[0] != pair[1]}
 
 
-def settle(writer, found, client):
-    """What the writer was answered is there. Whether what it had under way was made."""
+def check_writer(writer, found, client):
+    """Checks the resources of a writer, and removes them from `found`.
+
+    Returns whether its unconfirmed change was made.
+    """
     change, is_made = writer.pending, False
-    ours = {key: one for key, one in found.items() if key in writer.world}
-    expected = [writer.world]
+    own = {key: one for key, one in found.items() if key in writer.resources}
+    expected = [writer.resources]
     if change and change.new:
-        # Descriptions at creation are all different.
-        mark = change.new[1]["description"]
-        marked = [key for key, (_, one) in found.items() if one.get("description") == mark]
-        [new_id] = marked or [None]
+        # The description of each created resource is unique.
+        description = change.new[1]["description"]
+        created = [key for key, (_, one) in found.items() if one.get("description") == description]
+        [new_id] = created or [None]
         if new_id:
-            ours[new_id] = found[new_id]
-            expected = [change.made(writer.world, new_id)]
+            own[new_id] = found[new_id]
+            expected = [change.applied_to(writer.resources, new_id)]
     elif change:
-        expected.append(change.made(writer.world))
-    orders = [in_order(one) for one in expected]
-    if in_order(ours) not in orders:
-        begun = (change.action, change.parameters) if change else None
-        differ = [difference(one, ours) or "in the order of the lists" for one in expected]
-        wrong(f"under way was {begun}; expected and found differ: {' or '.join(map(str, differ))}")
-    for key in ours:
+        expected.append(change.applied_to(writer.resources))
+    lists = [by_kind(one) for one in expected]
+    if by_kind(own) not in lists:
+        unconfirmed = (change.action, change.parameters) if change else None
+        differences = [difference(one, own) or "in the order of the lists" for one in expected]
+        fail(
+            f"the unconfirmed change was {unconfirmed}; expected and found differ: "
+            f"{' or '.join(map(str, differences))}"
+        )
+    for key in own:
         del found[key]
     if change and change.new:
         is_made = new_id is not None
-        # Its client asks again, with the same token.
-        again = change.ask(client)
-        if is_made and again != new_id:
-            wrong(f"{new_id} was made by {change.parameters}, and {again} once more")
-        ours = change.made(writer.world, again)
+        # The client repeats the call, with the same token.
+        repeated_id = change.make(client)
+        if is_made and repeated_id != new_id:
+            fail(f"{change.parameters} created {new_id}, and {repeated_id} when repeated")
+        own = change.applied_to(writer.resources, repeated_id)
     elif change:
-        is_made = in_order(ours) != orders[0]
-    writer.world, writer.pending = ours, None
+        is_made = by_kind(own) != lists[0]
+    writer.resources, writer.pending = own, None
     return is_made
 
 
 class Program:
-    """The program under test; it does not outlive this one."""
+    """The program under test. It ends with this script."""
 
     def __init__(self):
         command = ["setpriv", "--pdeathsig", "KILL", os.environ["TRAFFIC_MIRROR"], "run"]
@@ -97,11 +103,11 @@ class Program:
         command += ["--state", os.environ["STATE"]]
         command += ["--network-interface", f"{COLLECTOR}=udp:127.0.0.1:4789"]
         command += ["--quota", "sessions-per-interface=100", "--ring-size", "1MiB"]
-        self.said = open(os.environ["STATE"] + ".said", "w+", encoding="utf-8")
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=self.said)
+        self.log = open(os.environ["STATE"] + ".log", "w+", encoding="utf-8")
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=self.log)
 
     def client(self):
-        """A client, as soon as it serves."""
+        """A connected client, once the program accepts connections."""
         for _ in range(4_000):
             client = Client()
             try:
@@ -112,41 +118,41 @@ class Program:
             if self.process.poll() is not None:
                 break
             time.sleep(0.005)
-        wrong(f"it does not serve: {self.words()}")
+        fail(f"the program accepts no connection: {self.log_text()}")
 
-    def words(self):
-        self.said.seek(0)
-        return self.said.read()
+    def log_text(self):
+        self.log.seek(0)
+        return self.log.read()
 
     def kill(self):
         ended = self.process.poll()
         self.process.kill()
         self.process.wait()
-        words = self.words()
-        self.said.close()
-        if ended is not None or "panicked" in words:
-            wrong(f"it ended by itself: {words}")
+        log_text = self.log_text()
+        self.log.close()
+        if ended is not None or "panicked" in log_text:
+            fail(f"the program ended by itself: {log_text}")
 
 
 def main():
     writers = [Writer(number) for number in range(WRITERS)]
-    chance, in_flight, made, early = random.Random(SEED), 0, 0, 0
+    choices, unconfirmed, made, early = random.Random(SEED), 0, 0, 0
     kills = int(os.environ["KILLS"])
     for kill in range(kills + 1):
-        if chance.random() < 0.1:
-            # Also where it is about to begin, and to mend what the last one left.
+        if choices.random() < 0.1:
+            # A kill during the start, when the program repairs the state file after the last kill.
             program = Program()
-            time.sleep(chance.uniform(0, 0.03))
+            time.sleep(choices.uniform(0, 0.03))
             program.kill()
             early += 1
         program = Program()
         client = program.client()
         found = described(client)
         for writer in writers:
-            in_flight += writer.pending is not None
-            made += settle(writer, found, client)
+            unconfirmed += writer.pending is not None
+            made += check_writer(writer, found, client)
         if found:
-            wrong(f"nobody made {found}")
+            fail(f"no client created {found}")
         if kill == 0:
             named = {"Filter.1.Name": "tag:Name", "Filter.1.Value.1": os.environ["DEVICE"]}
             [device] = client.call("DescribeNetworkInterfaces", named)["networkInterfaceSet"]
@@ -158,19 +164,21 @@ def main():
         threads = [threading.Thread(target=writer.write) for writer in writers]
         for thread in threads:
             thread.start()
-        time.sleep(chance.uniform(0.01, 0.15))
+        time.sleep(choices.uniform(0.01, 0.15))
         killed_at = time.monotonic()
         program.kill()
         for thread in threads:
             thread.join()
-        if any(writer.cut_at < killed_at for writer in writers):
-            wrong(f"it hung up before kill {kill + 1}")
-    answered = sum(writer.answered for writer in writers)
-    held = sum(len(writer.world) for writer in writers)
+        if any(writer.lost_at < killed_at for writer in writers):
+            fail(f"the program closed a connection before kill {kill + 1}")
+    confirmed = sum(writer.confirmed for writer in writers)
+    if kills and not confirmed:
+        fail("no change was confirmed")
+    count = sum(len(writer.resources) for writer in writers)
     size = os.path.getsize(os.environ["STATE"])
     print(
-        f"{kills} kills and {early} early ones; {answered} changes answered, {in_flight} under "
-        f"way, {made} of these made; {held} resources are held in {size} bytes"
+        f"{kills} kills and {early} during the start; {confirmed} changes confirmed, {unconfirmed} "
+        f"unconfirmed, {made} of these made; {count} resources in {size} bytes"
     )
 
 

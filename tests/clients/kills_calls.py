@@ -1,4 +1,4 @@
-"""How the endpoint is called, and resources as their clients know them."""
+"""Calls of the endpoint, and the state of resources as a client knows it."""
 
 import http.client
 import os
@@ -16,17 +16,18 @@ HEADERS = {
 }
 
 
-class Cut(Exception):
-    """The connection ended before the answer."""
+class ConnectionLost(Exception):
+    """The connection ended before the response."""
 
 
 class Client:
-    """A connection that is kept."""
+    """A client that sends all its calls on one connection."""
 
     def __init__(self):
         self.connection = http.client.HTTPConnection(ENDPOINT, timeout=20)
 
     def call(self, action, parameters=()):
+        """Calls an action. Returns the response as lists, dictionaries and texts."""
         form = {"Action": action, "Version": "2016-11-15", **dict(parameters)}
         try:
             self.connection.request("POST", "/", urllib.parse.urlencode(form), HEADERS)
@@ -34,20 +35,21 @@ class Client:
             document = response.read()
         except (OSError, http.client.HTTPException) as error:
             self.connection.close()
-            raise Cut(repr(error)) from error
+            raise ConnectionLost(repr(error)) from error
         if response.status != 200:
-            wrong(f"{form} was refused: {document.decode()}")
+            fail(f"{form} was refused: {document.decode()}")
         return plain(xml.etree.ElementTree.fromstring(document))
 
 
-def wrong(what):
-    sys.stderr.write(f"seed {SEED}: {what}\n")
+def fail(complaint):
+    """Ends the process, from any thread, with a complaint that names the seed."""
+    sys.stderr.write(f"seed {SEED}: {complaint}\n")
     sys.stderr.flush()
     os._exit(1)
 
 
 def plain(element):
-    """A document as lists, dictionaries and texts."""
+    """An XML element as lists, dictionaries and texts."""
     children = list(element)
     names = [child.tag.split("}")[-1] for child in children]
     if not children:
@@ -61,9 +63,9 @@ def name_of_id(kind):
     return f"trafficMirror{kind}Id"
 
 
-def taken_apart(kind, found):
-    """The id of a resource, and its state: what a client chooses, by the names of the answer."""
-    state = dict(found)
+def id_and_state(kind, resource):
+    """The id of a resource, and its state: the fields that a client chooses, by XML names."""
+    state = dict(resource)
     resource_id = state.pop(name_of_id(kind))
     for name in ("ownerId", "type", "ingressFilterRuleSet", "egressFilterRuleSet", "clientToken"):
         state.pop(name, None)
@@ -78,7 +80,7 @@ def capital(name):
 
 
 def parameters_of(state):
-    """A state as the parameters that ask for it, but for tags."""
+    """The parameters of a call that sets this state, without tags."""
     parameters = {}
     for name, value in state.items():
         if name.endswith("Range"):

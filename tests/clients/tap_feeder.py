@@ -1,11 +1,11 @@
-"""Makes a tap device and writes frames to it as the guest of a virtual machine would.
+"""Creates a tap device and writes frames to it as the guest of a virtual machine would.
 
 usage: tap_feeder.py DEVICE
 
-Reads records from standard input: a length of four bytes, little-endian, and so many bytes of a
-virtio_net_hdr (ten bytes) and a frame. Prints `up` once the device exists, and the number of
-frames that the device took at a record of length zero. The device goes away with the program,
-which ends with its standard input.
+Reads records from standard input: a length (four bytes, little-endian), then a virtio_net_hdr (ten
+bytes) and a frame, which have that length together. Prints `up` once the device exists, and, for a
+record of length zero, the number of frames that the device accepted. The program ends at the end of
+its standard input, and the device is then removed.
 """
 
 import fcntl
@@ -28,13 +28,13 @@ def main():
         return
     print("up", flush=True)
     records = sys.stdin.buffer
-    taken = 0
+    accepted = 0
     while len(head := records.read(4)) == 4:
         (length,) = struct.unpack("<I", head)
         if length == 0:
-            print(taken, flush=True)
+            print(accepted, flush=True)
             continue
-        taken += os.write(tap, records.read(length)) == length
+        accepted += os.write(tap, records.read(length)) == length
 
 
 main()

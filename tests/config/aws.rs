@@ -94,7 +94,7 @@ const INTERFACES: &str = r#"{
     ]
 }"#;
 
-fn with(texts: &[(&str, &str)]) -> ParsedConfig {
+fn read_config(texts: &[(&str, &str)]) -> ParsedConfig {
     let texts: Vec<Text<'_>> = texts.iter().map(|(name, text)| Text::new(name, text)).collect();
     read_texts(&texts)
 }
@@ -110,7 +110,7 @@ fn account() -> Vec<(&'static str, &'static str)> {
 
 #[test]
 fn an_account_is_read_from_its_describe_calls() {
-    let outcome = with(&account());
+    let outcome = read_config(&account());
     assert_eq!(warning_lines(&outcome), "");
     let registry = outcome.registry.unwrap();
     let session = &registry.sessions()[0];
@@ -141,7 +141,7 @@ fn one_object_and_a_list_of_one_are_equal() {
     let texts = account();
     let whole: Vec<&str> = texts.iter().map(|(_, text)| *text).collect();
     let list = format!("[{}]", whole.join(","));
-    assert_eq!(with(&[("all.json", &list)]).registry, with(&texts).registry);
+    assert_eq!(read_config(&[("all.json", &list)]).registry, read_config(&texts).registry);
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn toml_adds_fields_to_json_resources() {
     let mut texts = account();
     texts[2].1 = &balancer;
     assert_eq!(
-        error_lines(&with(&texts)),
+        error_lines(&read_config(&texts)),
         "targets.json:3:9: address is missing: expected an address such as 192.0.2.10 to use \
          for the load balancer, in a [[traffic_mirror_target]] of this id in a TOML file"
     );
@@ -170,7 +170,7 @@ traffic_mirror_session_id = \"tms-08a33b1214EXAMPLE\"
 packet_length = 99
 ";
     texts.insert(0, ("here.toml", toml));
-    let outcome = with(&texts);
+    let outcome = read_config(&texts);
     assert_eq!(error_lines(&outcome), "");
     let registry = outcome.registry.unwrap();
     let target = &registry.targets()[0];
@@ -195,7 +195,7 @@ address = \"192.0.2.1\"
 ";
     let mut texts = account();
     texts.push(("here.toml", toml));
-    let registry = with(&texts).registry.unwrap();
+    let registry = read_config(&texts).registry.unwrap();
     assert!(matches!(
         &registry.targets()[0].kind,
         TargetKind::GatewayLoadBalancerEndpoint(id) if id == "vpce-1"
@@ -218,7 +218,7 @@ const RULES: &str = r#"{"TrafficMirrorFilterRules": [
 fn separately_listed_rules_are_added_to_their_filter_once() {
     let mut texts = account();
     texts.insert(0, ("rules.json", RULES));
-    let outcome = with(&texts);
+    let outcome = read_config(&texts);
     assert_eq!(warning_lines(&outcome), "");
     let registry = outcome.registry.unwrap();
     let ids: Vec<&str> = registry.filters()[0]
@@ -234,7 +234,7 @@ fn separately_listed_rules_are_added_to_their_filter_once() {
 fn separately_listed_rules_may_belong_to_a_toml_filter() {
     let filter =
         "[[traffic_mirror_filter]]\ntraffic_mirror_filter_id = \"tmf-04812ff784EXAMPLE\"\n";
-    let outcome = with(&[("rules.json", RULES), ("f.toml", filter)]);
+    let outcome = read_config(&[("rules.json", RULES), ("f.toml", filter)]);
     assert_eq!(error_lines(&outcome), "");
     assert_eq!(outcome.registry.unwrap().filters()[0].all_rules().len(), 2);
 }
@@ -245,13 +245,13 @@ fn a_rule_of_an_unknown_filter_is_an_error() {
     let mut texts = account();
     texts.push(("rules.json", &rules));
     assert_eq!(
-        error_lines(&with(&texts)),
+        error_lines(&read_config(&texts)),
         "rules.json:3:31: TrafficMirrorFilterId `tmf-no`: expected the id of a filter: \
          `tmf-04812ff784EXAMPLE`"
     );
     let rules = r#"{"TrafficMirrorFilterRules": [{}]}"#;
-    let said = error_lines(&with(&[("rules.json", rules)]));
-    assert!(said.starts_with("rules.json:1:31: TrafficMirrorFilterId is missing"), "{said}");
+    let errors = error_lines(&read_config(&[("rules.json", rules)]));
+    assert!(errors.starts_with("rules.json:1:31: TrafficMirrorFilterId is missing"), "{errors}");
 }
 
 #[test]
@@ -276,7 +276,7 @@ fn errors_use_the_field_names_of_the_api() {
   "NetworkInterfaces": [5, {"PrivateIpAddresses": 5, "Ipv6Addresses": [{"Ipv6Address": 5}]}]
 }"#;
     assert_eq!(
-        error_lines(&with(&[("a.json", text)])),
+        error_lines(&read_config(&[("a.json", text)])),
         "\
 a.json:2:29: TrafficMirrorFilterId is missing: expected the id of a filter
 a.json:3:27: NetworkInterfaceId `eni-x`: expected the id of a network interface, but no network interface is defined
@@ -308,13 +308,13 @@ fn unrecognised_json_is_an_error_with_the_expected_content() {
                 or what `terraform show -json` prints";
     for text in [r#"{"Reservations": []}"#, "{}", "[]", "[{}]"] {
         assert_eq!(
-            error_lines(&with(&[("a.json", text)])),
+            error_lines(&read_config(&[("a.json", text)])),
             format!("a.json:1:1: expected an object with one of the keys {keys}")
         );
     }
     for (text, kind) in [("5", "a number"), ("\"x\"", "a string"), ("null", "null")] {
         assert_eq!(
-            error_lines(&with(&[("a.json", text)])),
+            error_lines(&read_config(&[("a.json", text)])),
             format!("a.json:1:1: expected a JSON object, got {kind}")
         );
     }
@@ -325,7 +325,7 @@ fn a_resource_in_two_json_files_is_an_error() {
     let mut texts = account();
     texts.push(("again.json", TARGETS));
     assert_eq!(
-        error_lines(&with(&texts)),
+        error_lines(&read_config(&texts)),
         "again.json:4:38: TrafficMirrorTargetId `tmt-07f75d8feeEXAMPLE`: expected an id that no \
          other target has, but it is already given in targets.json:4"
     );
@@ -339,10 +339,10 @@ fn null_equals_an_absent_field() {
     let mut texts = account();
     texts[0].1 = &sessions;
     texts[3].1 = &interfaces;
-    let registry = with(&texts).registry.unwrap();
+    let registry = read_config(&texts).registry.unwrap();
     assert!(registry.sessions()[0].packet_length.is_none());
     assert!(registry.network_interfaces()[0].tags.is_empty());
-    let outcome = with(&[("a.json", r#"{"TrafficMirrorSessions": null}"#)]);
+    let outcome = read_config(&[("a.json", r#"{"TrafficMirrorSessions": null}"#)]);
     assert_eq!(error_lines(&outcome), "");
 }
 
@@ -354,7 +354,7 @@ fn a_rule_that_names_another_filter_than_its_own_is_refused() {
         1,
     );
     assert!(text.contains("tmf-other"));
-    let refused = error_lines(&read_texts(&[Text::new("filters.json", &text)]));
+    let errors = error_lines(&read_texts(&[Text::new("filters.json", &text)]));
     let part = "`tmf-other`: expected tmf-04812ff784EXAMPLE, the filter that lists the rule";
-    assert!(refused.contains(part), "{refused}");
+    assert!(errors.contains(part), "{errors}");
 }

@@ -5,8 +5,8 @@ use traffic_mirror::model::{Direction, RuleAction};
 use crate::invalid_values::INVALID_VALUES;
 use crate::{EXAMPLE_CONFIG, error_lines, read_toml, warning_lines};
 
-/// The contract's example with one line in the place of that of `key` under `[[header]]`.
-/// The second value is the number of the line.
+/// The example with `line` in place of the line of `key` under `[[header]]`, or added if there is
+/// none. Returns the text and the number of the line, from 1.
 fn changed(header: &str, key: &str, line: &str) -> (String, usize) {
     let mut lines: Vec<&str> = EXAMPLE_CONFIG.lines().collect();
     let is_header =
@@ -28,14 +28,14 @@ fn each_invalid_value_is_one_error_with_line_and_column() {
     for (header, line, complaint) in INVALID_VALUES {
         let key = line.split(" = ").next().unwrap();
         let (text, number) = changed(header, key, line);
-        let said = error_lines(&read_toml(&text));
-        let first = said.lines().next().unwrap_or_default();
+        let errors = error_lines(&read_toml(&text));
+        let first = errors.lines().next().unwrap_or_default();
         let column = key.len() + 4;
         assert_eq!(first, format!("m.toml:{number}:{column}: {key} {complaint}"));
         // A resource without a name cannot be referred to, which is reported too.
         let names =
             ["network_interface_id", "traffic_mirror_target_id", "traffic_mirror_filter_id"];
-        assert!(said.lines().count() == 1 || names.contains(&key), "{line}:\n{said}");
+        assert!(errors.lines().count() == 1 || names.contains(&key), "{line}:\n{errors}");
     }
 }
 
@@ -84,8 +84,8 @@ fn errors_in_lists_and_tables_have_their_own_location() {
         ),
     ] {
         let (text, number) = changed(header, line.split(" = ").next().unwrap(), line);
-        let said = error_lines(&read_toml(&text));
-        let first = said.lines().next().unwrap_or_default();
+        let errors = error_lines(&read_toml(&text));
+        let first = errors.lines().next().unwrap_or_default();
         assert_eq!(first, format!("m.toml:{number}:{complaint}"));
     }
 }
@@ -117,8 +117,8 @@ fn a_missing_required_key_is_an_error() {
     ] {
         let (text, _) = changed(header, key, "# nothing");
         let number = 1 + text.lines().position(|line| line == format!("[[{header}]]")).unwrap();
-        let said = error_lines(&read_toml(&text));
-        let first = said.lines().next().unwrap_or_default();
+        let errors = error_lines(&read_toml(&text));
+        let first = errors.lines().next().unwrap_or_default();
         assert_eq!(first, format!("m.toml:{number}:1: {key} is missing: expected {complaint}"));
     }
 }
@@ -142,6 +142,7 @@ fn optional_keys_may_be_absent() {
         ("traffic_mirror_session", "description"),
         ("traffic_mirror_session", "tags"),
     ] {
+        assert!(EXAMPLE_CONFIG.contains(&format!("\n{key} = ")), "{key}");
         let (text, _) = changed(header, key, "# nothing");
         assert_eq!(warning_lines(&read_toml(&text)), "", "{key}");
     }
@@ -177,9 +178,9 @@ fn an_unknown_key_is_an_error_with_a_suggestion() {
         ),
     ] {
         let (text, number) = changed(header, "no such key", line);
-        let said = error_lines(&read_toml(&text));
-        assert!(said.starts_with(&format!("m.toml:{number}:1: {complaint}")), "{said}");
-        assert_eq!(said.lines().count(), 1, "{said}");
+        let errors = error_lines(&read_toml(&text));
+        assert!(errors.starts_with(&format!("m.toml:{number}:1: {complaint}")), "{errors}");
+        assert_eq!(errors.lines().count(), 1, "{errors}");
     }
     assert_eq!(
         error_lines(&read_toml("[[traffic_mirror_sessions]]\n")),
@@ -189,20 +190,20 @@ fn an_unknown_key_is_an_error_with_a_suggestion() {
 
 #[test]
 fn a_table_instead_of_an_array_of_tables_is_an_error() {
-    let said = error_lines(&read_toml("[network_interface]\nnetwork_interface_id = \"a\"\n"));
+    let errors = error_lines(&read_toml("[network_interface]\nnetwork_interface_id = \"a\"\n"));
     assert_eq!(
-        said,
+        errors,
         "m.toml:1:1: network_interface `{...}`: expected a list of tables, \
          each headed [[network_interface]], got a table"
     );
     let text =
         EXAMPLE_CONFIG.replace("[[traffic_mirror_filter.rule]]", "[traffic_mirror_filter.rule]");
-    let said = error_lines(&read_toml(&text));
-    assert!(said.contains("each headed [[traffic_mirror_filter.rule]], got a table"), "{said}");
-    let said = error_lines(&read_toml("traffic_mirror_session = [1]\n"));
-    assert_eq!(said, "m.toml:1:27: traffic_mirror_session `1`: expected a table, got a number");
-    let said = error_lines(&read_toml("settings = 5"));
-    assert_eq!(said, "m.toml:1:12: settings `5`: expected a table, got a number");
+    let errors = error_lines(&read_toml(&text));
+    assert!(errors.contains("each headed [[traffic_mirror_filter.rule]], got a table"), "{errors}");
+    let errors = error_lines(&read_toml("traffic_mirror_session = [1]\n"));
+    assert_eq!(errors, "m.toml:1:27: traffic_mirror_session `1`: expected a table, got a number");
+    let errors = error_lines(&read_toml("settings = 5"));
+    assert_eq!(errors, "m.toml:1:12: settings `5`: expected a table, got a number");
 }
 
 #[test]

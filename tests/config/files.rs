@@ -9,10 +9,10 @@ use crate::{EXAMPLE_CONFIG, read_toml};
 #[test]
 fn the_file_extension_selects_the_format() {
     let folder = tempfile::tempdir().unwrap();
-    let (a, b) = (folder.path().join("mirror.toml"), folder.path().join("aws.JSON"));
-    fs::write(&a, EXAMPLE_CONFIG).unwrap();
-    fs::write(&b, r#"{"TrafficMirrorSessions": []}"#).unwrap();
-    let (registry, warnings) = read_files(&[a, b]).into_result().unwrap();
+    let (toml, json) = (folder.path().join("mirror.toml"), folder.path().join("aws.JSON"));
+    fs::write(&toml, EXAMPLE_CONFIG).unwrap();
+    fs::write(&json, r#"{"TrafficMirrorSessions": []}"#).unwrap();
+    let (registry, warnings) = read_files(&[toml, json]).into_result().unwrap();
     assert_eq!(Some(registry), read_toml(EXAMPLE_CONFIG).registry);
     assert!(warnings.is_empty());
 }

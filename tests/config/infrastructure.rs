@@ -17,7 +17,7 @@ fn registry(name: &str, text: &str) -> Registry {
     read(name, text).into_result().unwrap().0
 }
 
-/// The template with a part replaced.
+/// The errors of the template with a part replaced.
 fn changed(from: &str, to: &str) -> String {
     assert!(TEMPLATE.contains(from), "{from}");
     error_lines(&read("t.yaml", &TEMPLATE.replace(from, to)))
@@ -83,8 +83,8 @@ fn a_template_that_cloudformation_refuses_is_an_error() {
         ("!Ref Filter\n      TrafficDirection", "&a Filter\n      A: *a\n      B", "no alias"),
         ("Resources:", "Resourcen:", "expected a CloudFormation template with Resources"),
     ] {
-        let said = changed(from, to);
-        assert!(said.contains(sentence), "{said}");
+        let errors = changed(from, to);
+        assert!(errors.contains(sentence), "{errors}");
     }
 }
 
@@ -92,8 +92,11 @@ fn a_template_that_cloudformation_refuses_is_an_error() {
 fn conditions_are_ignored_with_a_warning() {
     let text = TEMPLATE.replace("    DependsOn: Rule", "    Condition: IsProduction");
     let (_, warnings) = read("t.yml", &text).into_result().unwrap();
-    let said: Vec<String> = warnings.iter().map(ToString::to_string).collect();
-    assert!(said.iter().any(|one| one.contains("the condition `IsProduction`")), "{said:?}");
+    let messages: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+    assert!(
+        messages.iter().any(|one| one.contains("the condition `IsProduction`")),
+        "{messages:?}"
+    );
 }
 
 #[test]
@@ -111,7 +114,7 @@ fn a_plan_without_ids_uses_resource_addresses() {
     assert!(refused.contains("what `terraform show -json` prints"), "{refused}");
 }
 
-/// The same resource in a module, counted: its address has an index.
+/// A resource with `count` in a module: its address has the module and an index.
 #[test]
 fn resources_in_modules_have_module_addresses() {
     let plan = r#"{"format_version": "1.2", "terraform_version": "1.11.4", "planned_values": {
@@ -201,7 +204,7 @@ const MODULES: &str = include_str!("infrastructure/plan.json");
 fn plan_references_cross_modules_and_select_an_index() {
     let registry = registry("plan.json", MODULES);
     let filter = "aws_ec2_traffic_mirror_filter.web";
-    let [web, second] = registry.sessions() else { panic!() };
+    let [web, second] = registry.sessions() else { panic!("expected two sessions") };
     assert_eq!((web.filter_id.as_str(), second.filter_id.as_str()), (filter, filter));
     assert_eq!(second.network_interface_id.as_str(), "aws_network_interface.web");
     assert_eq!(second.target_id.as_str(), "module.more.aws_ec2_traffic_mirror_target.second");
@@ -220,29 +223,32 @@ fn an_unresolvable_plan_reference_is_an_error_with_its_address() {
         assert!(MODULES.contains(from), "{from}");
         error_lines(&read("plan.json", &MODULES.replace(from, to)))
     };
-    let said = refused("\"aws_ec2_traffic_mirror_target.collector.id\"", "\"local.target\"");
-    assert_eq!(said, "", "the resource behind it is still named");
-    let said = refused(
+    let errors = refused("\"aws_ec2_traffic_mirror_target.collector.id\"", "\"local.target\"");
+    assert_eq!(errors, "", "the resource itself is still named");
+    let errors = refused(
         "\"aws_ec2_traffic_mirror_target.collector.id\",",
         "\"aws_ec2_traffic_mirror_target.other.id\",",
     );
     assert!(
-        said.contains(
+        errors.contains(
             "aws_ec2_traffic_mirror_session.web.traffic_mirror_target_id \
              `aws_ec2_traffic_mirror_target.collector or aws_ec2_traffic_mirror_target.other`: \
              expected references, variables and outputs that the plan resolves to one resource"
         ),
-        "{said}"
+        "{errors}"
     );
-    let said = refused("\"var.filter_id\"", "\"local.filter\"");
-    assert!(said.contains("second[0].traffic_mirror_filter_id `local.filter`: expected"), "{said}");
-    let said = refused("\"packet_length\": 128", "\"packet_length\": 9000");
+    let errors = refused("\"var.filter_id\"", "\"local.filter\"");
     assert!(
-        said.contains(
+        errors.contains("second[0].traffic_mirror_filter_id `local.filter`: expected"),
+        "{errors}"
+    );
+    let errors = refused("\"packet_length\": 128", "\"packet_length\": 9000");
+    assert!(
+        errors.contains(
             ": aws_ec2_traffic_mirror_session.web.packet_length `9000`: expected a number from 1 \
              to 8500"
         ),
-        "{said}"
+        "{errors}"
     );
 }
 

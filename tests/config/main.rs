@@ -17,7 +17,7 @@ mod warnings;
 
 use traffic_mirror::control::config::{ParsedConfig, Problem, Text, read_texts};
 
-/// The complete example of the contract, and the interface that its target names.
+/// An example with every key, whose target names an interface that is not defined.
 const EXAMPLE_CONFIG: &str = r#"[settings]                               # optional
 aws_exclusions = true
 vpc_resolver_addresses = ["10.0.0.2"]

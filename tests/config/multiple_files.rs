@@ -69,10 +69,10 @@ fn several_files_form_one_configuration() {
 #[test]
 fn a_duplicate_is_an_error_with_the_first_location() {
     let twice = [Text::new("a.toml", EXAMPLE_CONFIG), Text::new("b.toml", EXAMPLE_CONFIG)];
-    let said = error_lines(&read_texts(&twice));
+    let errors = error_lines(&read_texts(&twice));
     let before = "but it is already given in a.toml";
     assert_eq!(
-        said,
+        errors,
         format!(
             "\
 b.toml:2:18: aws_exclusions `true`: expected one value in all files, {before}:2

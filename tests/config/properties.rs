@@ -33,7 +33,7 @@ fn extras() -> impl Strategy<Value = (Option<String>, Tags)> {
 fn address() -> impl Strategy<Value = std::net::IpAddr> {
     any::<std::net::IpAddr>()
         .prop_map(|ip| ip.to_canonical())
-        .prop_filter("not of one host", |ip| non_host_address_kind(*ip).is_none())
+        .prop_filter("not the address of one host", |ip| non_host_address_kind(*ip).is_none())
 }
 
 prop_compose! {
@@ -165,20 +165,21 @@ prop_compose! {
         for filter in filters {
             let _ = registry.add_filter(filter);
         }
-        for ([i, t, f], number, packet_length, vni, id, (description, tags)) in sessions {
-            let there = [
+        for (choices, number, packet_length, vni, id, (description, tags)) in sessions {
+            let [interface, target, filter] = choices;
+            let counts = [
                 registry.network_interfaces().len(),
                 registry.targets().len(),
                 registry.filters().len(),
             ];
-            if there.contains(&0) {
+            if counts.contains(&0) {
                 continue;
             }
             let mut session = Session::new(
-                registry.network_interfaces()[i.index(there[0])].id().clone(),
+                registry.network_interfaces()[interface.index(counts[0])].id().clone(),
                 SessionNumber::new(number).unwrap(),
-                registry.filters()[f.index(there[2])].id().clone(),
-                registry.targets()[t.index(there[1])].id().clone(),
+                registry.filters()[filter.index(counts[2])].id().clone(),
+                registry.targets()[target.index(counts[1])].id().clone(),
             );
             session.id = id.map(|id| SessionId::new(&id).unwrap());
             session.packet_length = packet_length.map(|length| PacketLength::new(length).unwrap());
@@ -193,7 +194,7 @@ prop_compose! {
 /// The registry as the API returns it: without devices, MTUs and settings. Addresses of targets are
 /// tags, those of interfaces are in the API's order, and there are no empty descriptions.
 fn as_the_api_has_it(registry: &Registry) -> Registry {
-    let mut told = Registry::default();
+    let mut expected = Registry::default();
     for one in registry.network_interfaces() {
         let mut interface = one.clone();
         interface.device = None;
@@ -201,7 +202,7 @@ fn as_the_api_has_it(registry: &Registry) -> Registry {
         let mut seen = std::collections::HashSet::new();
         interface.private_ip_addresses.retain(|address| seen.insert(*address));
         interface.description = interface.description.filter(|text| !text.is_empty());
-        told.add_network_interface(interface).unwrap();
+        expected.add_network_interface(interface).unwrap();
     }
     for one in registry.targets() {
         let mut target = one.clone();
@@ -215,7 +216,7 @@ fn as_the_api_has_it(registry: &Registry) -> Registry {
             target.address.iter().chain(&target.further_addresses).map(shortest).collect();
         target.tags.insert("mirror:address".to_owned(), all.join(" "));
         target.description = target.description.filter(|text| !text.is_empty());
-        told.add_target(target).unwrap();
+        expected.add_target(target).unwrap();
     }
     for one in registry.filters() {
         let rules = one.all_rules().iter().cloned().map(|mut rule| {
@@ -226,20 +227,20 @@ fn as_the_api_has_it(registry: &Registry) -> Registry {
         filter.amazon_dns = one.amazon_dns;
         filter.description = one.description.clone().filter(|text| !text.is_empty());
         filter.tags.clone_from(&one.tags);
-        told.add_filter(filter).unwrap();
+        expected.add_filter(filter).unwrap();
     }
     for one in registry.sessions() {
         let mut session = one.clone();
         session.description = session.description.filter(|text| !text.is_empty());
-        told.add_session(session).unwrap();
+        expected.add_session(session).unwrap();
     }
-    told
+    expected
 }
 
-/// Pieces of configurations, right and wrong, in any order.
+/// Pieces of configurations, valid and invalid, in any order.
 fn arbitrary_text() -> impl Strategy<Value = String> {
     let lines: Vec<String> = EXAMPLE_CONFIG.lines().map(|line| format!("{line}\n")).collect();
-    let odds = [
+    let fragments = [
         "[",
         "]",
         "{",
@@ -272,17 +273,17 @@ fn arbitrary_text() -> impl Strategy<Value = String> {
     ];
     let piece = prop_oneof![
         prop::sample::select(lines),
-        prop::sample::select(odds.map(String::from).to_vec()),
+        prop::sample::select(fragments.map(String::from).to_vec()),
     ];
     vec(piece, 0..60).prop_map(|pieces| pieces.concat())
 }
 
-/// The text with a few bytes removed, doubled or replaced.
-fn mutated(text: &str, cuts: &[(prop::sample::Index, u8, u8)]) -> String {
+/// The text with a few bytes replaced, inserted or removed.
+fn mutated(text: &str, changes: &[(prop::sample::Index, u8, u8)]) -> String {
     let mut bytes = text.as_bytes().to_vec();
-    for (at, what, byte) in cuts {
+    for (at, kind, byte) in changes {
         let at = at.index(bytes.len());
-        match what % 3 {
+        match kind % 3 {
             0 => bytes[at] = *byte,
             1 => bytes.insert(at, *byte),
             _ => drop(bytes.remove(at)),
@@ -326,9 +327,9 @@ proptest! {
 
     #[test]
     fn a_mutated_example_does_not_panic(
-        cuts in vec((any::<prop::sample::Index>(), any::<u8>(), any::<u8>()), 1..4)
+        changes in vec((any::<prop::sample::Index>(), any::<u8>(), any::<u8>()), 1..4)
     ) {
-        let text = mutated(EXAMPLE_CONFIG, &cuts);
+        let text = mutated(EXAMPLE_CONFIG, &changes);
         let outcome = read_texts(&[Text::new("m.toml", &text)]);
         prop_assert_eq!(outcome.registry.is_some(), outcome.problems.is_empty());
     }

@@ -15,7 +15,7 @@ fn host_bits_are_cleared_as_ec2_does() {
     assert_eq!(registry.filters()[0].all_rules()[0].destination().to_string(), "10.0.0.0/8");
 }
 
-/// Two mirrored interfaces, the second as `more` says.
+/// Two mirrored interfaces; `more` has the fields of the second one.
 fn two_interfaces(more: &str) -> String {
     format!(
         "{EXAMPLE_CONFIG}

@@ -117,17 +117,27 @@ fn keys(specs: &[RuleSpec], headers: &[Header], is_ipv4: bool) -> Vec<FlowKey> {
         headers.iter().map(|(a, b, protocol, ports)| key(*a, *b, *protocol, *ports)).collect();
     for (index, rule) in specs.iter().enumerate() {
         let other = &specs[(index * 7 + 3) % specs.len()];
-        let low = (rule.source_ports.map_or(9, |r| r.0), rule.destination_ports.map_or(9, |r| r.0));
-        let high =
-            (rule.source_ports.map_or(9, |r| r.1), rule.destination_ports.map_or(9, |r| r.1));
+        let low = (
+            rule.source_ports.map_or(9, |range| range.0),
+            rule.destination_ports.map_or(9, |range| range.0),
+        );
+        let high = (
+            rule.source_ports.map_or(9, |range| range.1),
+            rule.destination_ports.map_or(9, |range| range.1),
+        );
         let beside = (low.0.wrapping_sub(1), high.1.wrapping_add(1));
         let protocol = rule.protocol.unwrap_or(6);
-        let free = |(bits, len): (u128, u8)| {
+        let last_address = |(bits, len): (u128, u8)| {
             let len = if is_ipv4 { len.min(32) } else { len };
             bits | u128::MAX.checked_shr(u32::from(len)).unwrap_or(0)
         };
         keys.push(key(rule.source.0, rule.destination.0, protocol, Some(low)));
-        keys.push(key(free(rule.source), free(rule.destination), protocol, Some(high)));
+        keys.push(key(
+            last_address(rule.source),
+            last_address(rule.destination),
+            protocol,
+            Some(high),
+        ));
         keys.push(key(rule.source.0, other.destination.0, protocol, Some(beside)));
         keys.push(key(other.source.0, rule.destination.0, protocol, None));
     }
@@ -135,9 +145,9 @@ fn keys(specs: &[RuleSpec], headers: &[Header], is_ipv4: bool) -> Vec<FlowKey> {
 }
 
 fn filters(specs: &[RuleSpec], sessions: usize, is_ipv4: bool) -> Vec<Filter> {
-    let each = specs.len().div_ceil(sessions).max(1);
+    let rules_per_filter = specs.len().div_ceil(sessions).max(1);
     (0..)
-        .zip(specs.chunks(each))
+        .zip(specs.chunks(rules_per_filter))
         .map(|(number, specs)| {
             let rules = specs.iter().enumerate().map(|(i, spec)| rule(i, spec, is_ipv4));
             Filter::from_rules(FilterId::new(&format!("tmf-{number}")).unwrap(), rules.collect()).0
@@ -238,7 +248,7 @@ fn apply_change(filters: &mut [Filter], change: &RuleChange, is_ipv4: bool) {
     filters[session] = Filter::from_rules(id, rules).0;
 }
 
-/// Rules of every fourth number.
+/// The filter with all rule numbers multiplied by four, so that rules can be added in between.
 fn with_spaced_numbers(filter: &Filter) -> Filter {
     let spread = |rule: &FilterRule| {
         let number = RuleNumber::new(i64::from(rule.number().value()) * 4).unwrap();
@@ -258,7 +268,7 @@ fn decisions(set: &RuleSet, keys: &[FlowKey]) -> Vec<Option<SessionMatch>> {
     answers.into_iter().map(|answer| set.session_match(answer)).collect()
 }
 
-/// Compares tables with patches with new tables.
+/// Compares patched tables with newly compiled ones.
 fn assert_patched_sets_agree(
     before: &[Filter],
     changes: &[RuleChange],
@@ -278,11 +288,11 @@ fn assert_patched_sets_agree(
         for ((key, found), wanted) in keys.iter().zip(decisions(&patched, keys)).zip(&wanted) {
             assert_eq!(found, *wanted, "{}, {:?}: {key:?}", kind.label(), patched.stats());
         }
-        // And back: equal rules, not the same objects.
-        let back: Vec<Filter> = before.iter().map(|filter| Filter::clone(filter)).collect();
-        let back = patched.patched(&to_arcs(&back)).unwrap();
-        assert!(back.is_fully_compiled());
-        assert_eq!(decisions(&back, keys), decisions(&tables, keys));
+        // Patched back to rules that are equal to the first ones, but not the same objects.
+        let restored: Vec<Filter> = before.iter().map(|filter| Filter::clone(filter)).collect();
+        let restored = patched.patched(&to_arcs(&restored)).unwrap();
+        assert!(restored.is_fully_compiled());
+        assert_eq!(decisions(&restored, keys), decisions(&tables, keys));
     }
 }
 
@@ -344,22 +354,21 @@ fn memory_is_bounded_for_overlapping_rules() {
     }
 }
 
-/// Small enough for the linear engine; benches measure larger ones.
+/// The maximum product of rules and keys, small enough for the linear engine.
 const CLASSBENCH_LINEAR: usize = 20_000_000;
 
 #[test]
 fn engines_agree_on_classbench() {
     let folder = std::path::Path::new("../shared/classbench");
     let Ok(files) = std::fs::read_dir(folder) else {
-        use std::io::Write;
-        let what = "NOT RUN: ../shared/classbench is absent\n";
-        std::io::stderr().write_all(what.as_bytes()).unwrap();
+        testkit::print_uncaptured("NOT RUN: ../shared/classbench is absent\n");
         return;
     };
     let mut names: Vec<String> =
         files.filter_map(|file| file.unwrap().file_name().into_string().ok()).collect();
     names.retain(|name| name.ends_with(".xz") && !name.ends_with("_trace.xz"));
     names.sort();
+    assert!(!names.is_empty(), "../shared/classbench has no rules");
     for name in names {
         let unpack = |name: &str| {
             let out = std::process::Command::new("xz").arg("-dkc").arg(folder.join(name)).output();

@@ -45,7 +45,7 @@ struct Host {
     worker: Worker,
 }
 
-/// Frames of one burst: bytes, tail, whether it is a further segment of a super-frame.
+/// The frames of one burst (bytes, tail, whether it continues a super-frame) and their direction.
 struct Frames<'f>(&'f [(&'f [u8], &'f [u8], bool)], Direction);
 
 impl Source for Frames<'_> {
@@ -136,7 +136,7 @@ fn encode(wire_format: WireFormat, frame: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Sends a frame from the first host to the second and counts all that pass the wire.
+/// Sends a frame from the first host to the second one. Returns the number of frames on the wire.
 fn frames_caused_by(frame: &[u8], configs: &[MirrorConfig], is_ipv6: bool) -> usize {
     let hosts = configs.iter().enumerate();
     let mut hosts: Vec<Host> = hosts
@@ -146,7 +146,7 @@ fn frames_caused_by(frame: &[u8], configs: &[MirrorConfig], is_ipv6: bool) -> us
     let mut passed = 0;
     while let Some((frame, from, to)) = wire.pop() {
         passed += 1;
-        // The test has failed and ends.
+        // The loop does not end: the assertion of the caller fails.
         if passed > 100 {
             break;
         }
@@ -195,7 +195,7 @@ proptest! {
         ports: (u16, u16),
         payload in 0_usize..60,
     ) {
-        // Each mirrors to another host.
+        // Each host mirrors to another host.
         let count = configs.len();
         for (own, config) in configs.iter_mut().enumerate() {
             config.target = (own + 1 + config.target % (count - 1)) % count;
@@ -207,7 +207,7 @@ proptest! {
     }
 }
 
-/// Mirrors that mirror nothing would satisfy the property too.
+/// The property above would also hold for hosts that mirror nothing.
 #[test]
 fn a_copy_of_another_mirror_is_mirrored_once() {
     let to = |target, port| MirrorConfig {
@@ -240,9 +240,10 @@ fn segments_of_a_super_frame_of_copies_are_evaluated_separately() {
         |frame: &[u8]| ipv4(17, &udp(65_450, 4_789, &[&[8, 0, 0, 0, 0, 0, 9, 0], frame].concat()));
     let plain = ipv4(17, &udp(5_000, 53, &[0; 12]));
     let (one, two) = (copy(&plain), copy(&copy(&plain)));
-    let of = |frame: &'static [u8], is_next| (&frame[..42], &frame[42..], is_next);
+    let segment = |frame: &'static [u8], is_next| (&frame[..42], &frame[42..], is_next);
     let (one, two): (&'static [u8], &'static [u8]) = (one.leak(), two.leak());
-    let segments = [of(one, false), of(two, true), of(one, true), of(two, true)];
+    let segments =
+        [segment(one, false), segment(two, true), segment(one, true), segment(two, true)];
     let mut worker = worker(0, &config, false);
     // The second burst continues the super-frame that the first one began.
     for part in [&segments[..], &segments[1..]] {

@@ -131,7 +131,7 @@ fn a_recompiled_table_decides_like_a_new_one() {
             if round % 7 == 6 {
                 table = table.fully_compiled().unwrap_or(table);
                 assert!(table.is_fully_compiled());
-                assert!(outcomes(&table, &keys) == wanted, "settled in round {round}");
+                assert!(outcomes(&table, &keys) == wanted, "fully compiled in round {round}");
             }
         }
     }
@@ -192,13 +192,14 @@ fn frame(random: &mut Random) -> Vec<u8> {
     frame
 }
 
-/// Runs bursts until no more tables arrive. Returns the numbers of frames and of tables.
+/// Runs bursts until no more tables arrive. Returns the numbers of received frames, of mirrored
+/// frames and of tables.
 fn run_worker(first: Arc<MirrorTable>, tables: &Receiver<Arc<MirrorTable>>) -> (u64, u64, u64) {
     let mut random = Random(4);
     let frames: Vec<Vec<u8>> = (0..64).map(|_| frame(&mut random)).collect();
     let mut worker = Worker::new(first).with_interface(0);
     worker = worker.with_direction(Some(Direction::Ingress));
-    let (mut taken, mut changes) = (0, 0);
+    let (mut received, mut changes) = (0, 0);
     loop {
         match tables.try_recv() {
             Ok(table) => {
@@ -210,10 +211,10 @@ fn run_worker(first: Arc<MirrorTable>, tables: &Receiver<Arc<MirrorTable>>) -> (
         }
         let mut source = RepeatedFrames { frames: &frames, bursts: 10 };
         worker.run(&mut source, &mut NullSink).unwrap();
-        taken += 640;
+        received += 640;
     }
     assert!(worker.counters().is_balanced());
-    (taken, worker.counters().mirrored(), changes)
+    (received, worker.counters().mirrored(), changes)
 }
 
 #[test]
@@ -242,16 +243,16 @@ fn no_packet_is_lost_between_two_tables() {
         send.send(Arc::clone(&table)).unwrap();
         published += 1;
         if round % 30 == 29
-            && let Some(settled) = table.fully_compiled()
+            && let Some(compiled) = table.fully_compiled()
         {
-            table = Arc::new(settled);
+            table = Arc::new(compiled);
             send.send(Arc::clone(&table)).unwrap();
             published += 1;
         }
     }
     drop(send);
-    let (taken, mirrored, changes) = worker.join().unwrap();
-    assert_eq!((mirrored, changes), (taken, published));
+    let (received, mirrored, changes) = worker.join().unwrap();
+    assert_eq!((mirrored, changes), (received, published));
 }
 
 /// Compares each verdict with the decision of the table.
@@ -292,11 +293,11 @@ fn cached_decisions_match_the_current_table() {
     let mut table = Arc::new(compile(&registry, &options));
     let mut worker = Worker::new(Arc::clone(&table)).with_interface(0);
     worker = worker.with_direction(Some(Direction::Ingress));
-    let known: Vec<Vec<u8>> = (0..40).map(|_| frame(&mut random)).collect();
+    let repeated: Vec<Vec<u8>> = (0..40).map(|_| frame(&mut random)).collect();
     let mut checked = 0;
     for round in 0..60 {
         let frames: Vec<Vec<u8>> =
-            known.iter().cloned().chain((0..24).map(|_| frame(&mut random))).collect();
+            repeated.iter().cloned().chain((0..24).map(|_| frame(&mut random))).collect();
         let mut checker = VerdictChecker { table: Arc::clone(&table), checked: 0 };
         // Long enough for the cache to be disabled, enabled, and disabled for longer.
         let bursts = if round % 20 == 0 { 1_500 } else { 3 };
@@ -305,9 +306,9 @@ fn cached_decisions_match_the_current_table() {
         change_a_filter(&mut random, &mut registry);
         table = Arc::new(recompile(&registry, &options, &table));
         if round % 25 == 24
-            && let Some(settled) = table.fully_compiled()
+            && let Some(compiled) = table.fully_compiled()
         {
-            table = Arc::new(settled);
+            table = Arc::new(compiled);
         }
         worker.change_table(Arc::clone(&table), Some(0));
     }

@@ -1,5 +1,5 @@
-//! Which copies count as truncated: those shorter than the captured frame or, if a live source cut
-//! the frame before, shorter than the frame on the wire.
+//! Which copies count as truncated: those that are shorter than the captured frame or, if a live
+//! source truncated the frame, shorter than the frame on the wire.
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
 
 use std::io;
@@ -37,8 +37,8 @@ impl Sink for SinkBehaviour {
     }
 }
 
-/// For a frame of 60 captured bytes of 1,000 and a session with that PacketLength: how many
-/// copies are truncated, and how many of these to the MTU.
+/// The number of truncated copies, and of copies truncated to the MTU, of a frame with 60 captured
+/// bytes of 1,000 and a session with this PacketLength.
 fn truncated_counts(length: Option<i64>, is_cut: bool, mut behaviour: SinkBehaviour) -> (u64, u64) {
     let length = length.map(|length| PacketLength::new(length).unwrap());
     let registry = Registry::accept_all(([192, 0, 2, 10], 4789).into(), None, length);

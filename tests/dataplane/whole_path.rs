@@ -14,13 +14,14 @@ proptest! {
     #[test]
     fn the_data_plane_matches_the_oracle(
         choices in prop::collection::vec(any::<u8>(), 0..1_500),
-        flow in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..120), 1..100),
+        frame_choices in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..120), 1..100),
         forced in prop_oneof![
             4 => Just(None), 1 => Just(Some(Direction::Ingress)), 1 => Just(Some(Direction::Egress))
         ],
     ) {
         let registry = registry(&mut Entropy(&choices));
-        let inputs: Vec<Input> = flow.iter().map(|bytes| frame(&mut Entropy(bytes))).collect();
+        let inputs = frame_choices.iter().map(|bytes| frame(&mut Entropy(bytes)));
+        let inputs: Vec<Input> = inputs.collect();
         compare(&registry, Mode::Replay(forced), &inputs);
     }
 
@@ -28,10 +29,10 @@ proptest! {
     #[test]
     fn a_live_mirror_matches_the_oracle(
         choices in prop::collection::vec(any::<u8>(), 0..1_500),
-        flow in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 1..50),
+        frame_choices in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 1..50),
     ) {
         let registry = registry(&mut Entropy(&choices));
-        let inputs = flow.iter().map(|bytes| encapsulated_frame(&mut Entropy(bytes)));
+        let inputs = frame_choices.iter().map(|bytes| encapsulated_frame(&mut Entropy(bytes)));
         let inputs: Vec<Input> = inputs.collect();
         compare(&registry, Mode::Live, &inputs);
     }
@@ -44,10 +45,10 @@ proptest! {
     }
 }
 
-/// The properties prove only outcomes that the generator reaches.
+/// The properties above cover only outcomes that the generator reaches.
 #[test]
 fn the_generator_reaches_every_outcome() {
-    let mut seen = std::collections::BTreeMap::new();
+    let mut counts = std::collections::BTreeMap::new();
     let mut state = 1_u64;
     let mut bytes = |len: usize| -> Vec<u8> {
         let mut next = || {
@@ -68,16 +69,15 @@ fn the_generator_reaches_every_outcome() {
             );
             for (_, _, outcome) in replayed.into_iter().chain(live) {
                 let label = match outcome {
-                    FrameOutcome::Mirrored { rule_number: None, .. } => "copied by amazon-dns",
-                    FrameOutcome::Mirrored { truncated: true, .. } => "copied and cut",
-                    FrameOutcome::Mirrored { .. } => "copied",
+                    FrameOutcome::Mirrored { rule_number: None, .. } => "mirrored by amazon-dns",
+                    FrameOutcome::Mirrored { truncated: true, .. } => "mirrored and truncated",
+                    FrameOutcome::Mirrored { .. } => "mirrored",
                     FrameOutcome::NotMirrored(reason) => reason,
                 };
-                *seen.entry(label).or_insert(0) += 1;
+                *counts.entry(label).or_insert(0) += 1;
             }
         }
     }
-    println!("{seen:?}");
-    assert_eq!(seen.len(), 12, "{seen:?}");
-    assert!(seen.values().all(|&count| count > 10), "{seen:?}");
+    assert_eq!(counts.len(), 12, "{counts:?}");
+    assert!(counts.values().all(|&count| count > 10), "{counts:?}");
 }

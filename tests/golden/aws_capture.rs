@@ -51,23 +51,23 @@ fn outer_headers_match_aws() {
     let ours = read(&fs::read(&written).unwrap());
     assert_eq!((aws.len(), ours.len()), (100, 100));
     for (number, (aws, ours)) in aws.iter().zip(&ours).enumerate() {
-        assert_eq!(without_what_may_differ(aws), without_what_may_differ(ours), "record {number}");
+        assert_eq!(with_cleared_fields(aws), with_cleared_fields(ours), "record {number}");
     }
-    ports_are_symmetric(&ours);
-    ports_are_symmetric(&aws);
+    assert_ports_are_symmetric(&ours);
+    assert_ports_are_symmetric(&aws);
 }
 
 /// The record with zeros for its outer MAC addresses and UDP source port.
-fn without_what_may_differ(record: &Record) -> Record {
+fn with_cleared_fields(record: &Record) -> Record {
     let mut record = record.clone();
     record.bytes[..12].fill(0);
     record.bytes[34..36].fill(0);
     record
 }
 
-/// Both directions of a flow have one source port from 65408 to 65535. (AWS sends responses of the
-/// VPC resolver from 65408 always.)
-fn ports_are_symmetric(records: &[Record]) {
+/// Asserts that both directions of a flow have one source port from 65408 to 65535. Flows of the
+/// VPC resolver are skipped: AWS always sends its responses from 65408.
+fn assert_ports_are_symmetric(records: &[Record]) {
     let mut ports: HashMap<[Vec<u8>; 2], u16> = HashMap::new();
     for record in records {
         let port = u16::from_be_bytes([record.bytes[34], record.bytes[35]]);
@@ -76,7 +76,7 @@ fn ports_are_symmetric(records: &[Record]) {
         if inner[12..14] != [8, 0] || ![6, 17].contains(&inner[23]) {
             continue;
         }
-        assert_eq!(inner[14], 0x45, "options would move the ports");
+        assert_eq!(inner[14], 0x45, "IP options, which move the ports, are not expected");
         let end = |address: usize, port: usize| {
             [&inner[address..address + 4], &inner[port..port + 2]].concat()
         };

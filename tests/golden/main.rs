@@ -1,5 +1,5 @@
-//! Captures in, captures out: the golden cases of `pcaps/`, and what AWS, tshark and captures of
-//! other projects say about the output of `replay`.
+//! `replay` from capture to capture: the golden cases of `pcaps/`, copies that AWS sent, tshark,
+//! and captures of other projects.
 
 mod aws_capture;
 mod replay;

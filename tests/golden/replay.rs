@@ -62,16 +62,16 @@ impl GoldenCase {
             .output()
             .map_err(|error| format!("{}: {error}", self.name()))?;
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        let said = |what: &str| format!("{}: {what}\n{stderr}", self.name());
+        let error = |what: &str| format!("{}: {what}\n{stderr}", self.name());
         let mut report: Value = serde_json::from_slice(&output.stdout)
-            .map_err(|error| said(&format!("the report is not JSON: {error}")))?;
-        let members = report.as_object_mut().ok_or_else(|| said("the report is not an object"))?;
-        members.remove("elapsed_ns").ok_or_else(|| said("the report has no elapsed_ns"))?;
-        let capture = fs::read(&written).map_err(|error| said(&format!("no output: {error}")))?;
+            .map_err(|cause| error(&format!("the report is not JSON: {cause}")))?;
+        let members = report.as_object_mut().ok_or_else(|| error("the report is not an object"))?;
+        members.remove("elapsed_ns").ok_or_else(|| error("the report has no elapsed_ns"))?;
+        let capture = fs::read(&written).map_err(|cause| error(&format!("no output: {cause}")))?;
         Ok(ReplayResult { capture, report, exit_code: output.status.code(), stderr })
     }
 
-    /// All problems of the folder, empty if there are none.
+    /// All problems of the folder; with `bless`, first writes the output of a valid replay.
     fn problems(&self, bless: bool) -> Vec<String> {
         let (first, second) = match (self.replay(), self.replay()) {
             (Ok(first), Ok(second)) => (first, second),
@@ -120,7 +120,7 @@ fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap()
 }
 
-/// Where two files differ, with the bytes around that place.
+/// The offset at which two files differ, with the bytes around it. None if they are equal.
 fn first_difference(expected: &[u8], found: &[u8]) -> Option<String> {
     if expected == found {
         return None;
@@ -145,16 +145,17 @@ fn first_difference(expected: &[u8], found: &[u8]) -> Option<String> {
 fn wrong_sums(report: &Value, capture: &[u8]) -> Vec<String> {
     let number = |name: &str| report.get(name).and_then(Value::as_u64).unwrap_or(u64::MAX);
     let sum = |name: &str| -> u64 {
-        let boxes = report.get(name).and_then(Value::as_object);
-        boxes.map_or(u64::MAX, |boxes| boxes.values().filter_map(Value::as_u64).sum())
+        let counts = report.get(name).and_then(Value::as_object);
+        counts.map_or(u64::MAX, |counts| counts.values().filter_map(Value::as_u64).sum())
     };
     let of_sessions = |name: &str| -> u64 {
         let sessions = report.get("sessions").and_then(Value::as_array);
         sessions.into_iter().flatten().filter_map(|s| s.get(name)).filter_map(Value::as_u64).sum()
     };
-    let ends = number("mirrored").wrapping_add(sum("not_mirrored")).wrapping_add(sum("dropped"));
-    let mut laws = vec![
-        ("received is not the sum of all ends", number("received"), ends),
+    let accounted =
+        number("mirrored").wrapping_add(sum("not_mirrored")).wrapping_add(sum("dropped"));
+    let mut equations = vec![
+        ("received is not mirrored + not_mirrored + dropped", number("received"), accounted),
         ("the sessions' mirrored do not add up", number("mirrored"), of_sessions("mirrored")),
         (
             "the sessions' mirrored_bytes do not add up",
@@ -163,10 +164,14 @@ fn wrong_sums(report: &Value, capture: &[u8]) -> Vec<String> {
         ),
     ];
     if let Some(records) = pcap_records(capture) {
-        laws.push(("the capture does not hold what was mirrored", number("mirrored"), records));
+        equations.push((
+            "the number of records is not the number of mirrored frames",
+            number("mirrored"),
+            records,
+        ));
     }
-    let broken = laws.into_iter().filter(|(_, left, right)| left != right);
-    broken.map(|(law, left, right)| format!("{law}: {left} and {right}")).collect()
+    let broken = equations.into_iter().filter(|(_, left, right)| left != right);
+    broken.map(|(complaint, left, right)| format!("{complaint}: {left} and {right}")).collect()
 }
 
 /// The number of records of a little-endian pcap file; none for another format.
@@ -176,9 +181,9 @@ fn pcap_records(file: &[u8]) -> Option<u64> {
         return None;
     }
     let mut records = 0;
-    while let Some((header, behind)) = rest.split_at_checked(16) {
+    while let Some((header, body)) = rest.split_at_checked(16) {
         let len = u32::from_le_bytes(*header.get(8..)?.first_chunk()?);
-        rest = behind.get(usize::try_from(len).ok()?..)?;
+        rest = body.get(usize::try_from(len).ok()?..)?;
         records += 1;
     }
     rest.is_empty().then_some(records)

@@ -34,51 +34,57 @@ fn replay(input: &Path) -> ReplayResult {
         report.as_object_mut().unwrap().remove("elapsed_ns").unwrap();
     }
     let stderr = String::from_utf8(output.stderr).unwrap();
-    let said = stderr.lines().filter(|line| line.starts_with("traffic-mirror:"));
+    let messages = stderr.lines().filter(|line| line.starts_with("traffic-mirror:"));
     ReplayResult {
         exit_code: output.status.code(),
-        stderr: said.collect::<Vec<_>>().join("\n"),
+        stderr: messages.collect::<Vec<_>>().join("\n"),
         report,
         written: fs::read(&written).ok(),
     }
 }
 
+/// Columns of the manifest: the number of packets, and the error after these or `-`.
+const PACKETS: usize = 6;
+const READER_ERROR: usize = 11;
+
 /// The problems of the replay of a file of the manifest.
 fn problems(row: &[&str], once: &ReplayResult) -> Vec<String> {
     let mut problems = Vec::new();
-    let mut hold = |held: bool, what: String| {
-        if !held {
+    let mut check = |is_right: bool, what: String| {
+        if !is_right {
             problems.push(format!("{}: {what}\n{}", row[0], once.stderr));
         }
     };
-    // The inner frames of AWS are described by the capture that they were taken from.
-    let packets = if row[6] == "-" { 100 } else { row[6].parse().unwrap() };
-    let damaged = row[11] != "-";
+    let packets: u64 = row[PACKETS].parse().unwrap();
+    let damaged = row[READER_ERROR] != "-";
     let exit_code = i32::from(damaged);
-    hold(once.exit_code == Some(exit_code), format!("exit code {:?}", once.exit_code));
-    hold(!damaged || once.stderr.contains(row[0]), "the damage is not said".to_owned());
-    hold(once.stderr.lines().count() <= 1, "more than one sentence".to_owned());
+    check(once.exit_code == Some(exit_code), format!("exit code {:?}", once.exit_code));
+    check(!damaged || once.stderr.contains(row[0]), "the damage is not reported".to_owned());
+    check(once.stderr.lines().count() <= 1, "more than one message".to_owned());
     let Some(report) = &once.report else {
-        hold(damaged && packets == 0, "no report".to_owned());
+        check(damaged && packets == 0, "no report".to_owned());
         return problems;
     };
     let number = |name: &str| report[name].as_u64().unwrap();
     let sum = |name: &str| -> u64 {
         report[name].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum()
     };
-    hold(number("received") == packets, format!("{} of {packets} frames", number("received")));
-    let ends = number("mirrored") + sum("not_mirrored") + sum("dropped");
-    hold(number("received") == ends, format!("{ends} ends of {packets} frames"));
+    check(number("received") == packets, format!("{} of {packets} frames", number("received")));
+    let accounted = number("mirrored") + sum("not_mirrored") + sum("dropped");
+    check(
+        number("received") == accounted,
+        format!("{accounted} of {packets} frames are accounted for"),
+    );
     let records = records::read(once.written.as_deref().unwrap());
-    hold(
+    check(
         u64::try_from(records.len()).unwrap() == number("mirrored"),
         format!("{} copies written", records.len()),
     );
     // Inner bytes are counted, after 50 bytes of outer headers.
     let bytes: u64 = records.iter().map(|record| u64::from(record.wire_len) - 50).sum();
-    hold(bytes == number("mirrored_bytes"), format!("{bytes} bytes of copies"));
+    check(bytes == number("mirrored_bytes"), format!("{bytes} bytes of copies"));
     let whole = |record: &records::Record| u32::try_from(record.bytes.len()) == Ok(record.wire_len);
-    hold(records.iter().all(whole), "a copy that says it is cut".to_owned());
+    check(records.iter().all(whole), "a record of a copy is truncated".to_owned());
     problems
 }
 

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use testkit::print_uncaptured;
 
-/// The first occurrence of each in a frame is that of the outer headers.
+/// The fields that tshark prints. Their first occurrence in a frame is in the outer headers.
 const FIELDS: &[&str] = &[
     "frame.number",
     "frame.len",
@@ -65,7 +65,10 @@ fn geneve_problems(file: &Path) -> Vec<String> {
     let mut command = Command::new("tshark");
     command.arg("-r").arg(file).args(["-n", "-T", "fields", "-o", "udp.check_checksum:TRUE"]);
     command.args(names.flat_map(|name| ["-e", name]));
-    let output = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {stderr}", file.display());
+    let output = String::from_utf8(output.stdout).unwrap();
     let is_sound = |line: &&str| {
         let values: Vec<&str> = line.split('\t').collect();
         let (first, rest) = values.split_at(lengths.len());
@@ -73,9 +76,9 @@ fn geneve_problems(file: &Path) -> Vec<String> {
         let (headers_len, sum) = if first[1] == "0x86dd" { (54, "1") } else { (34, "3") };
         let front_len = headers_len - 14 + 8 + 40;
         let udp_lens = [frame_len - headers_len, frame_len - headers_len - front_len];
-        let told: Vec<u32> = first[2].split(',').map(|len| len.parse().unwrap()).collect();
+        let found_lens: Vec<u32> = first[2].split(',').map(|len| len.parse().unwrap()).collect();
         let sums: Vec<&str> = first[3].split(',').take(2).collect();
-        told.starts_with(&udp_lens)
+        found_lens.starts_with(&udp_lens)
             && sums == [sum, sum]
             && rest.iter().zip(IN_GENEVE).all(|(value, (_, right))| *value == right)
     };
@@ -126,16 +129,17 @@ fn expected_captures() -> Vec<PathBuf> {
 fn tshark_reports_no_problem_in_the_outer_headers() {
     if Command::new("tshark").arg("--version").output().is_err() {
         print_uncaptured(
-            "NOT RUN: tshark is not installed, so it did not check the golden outputs",
+            "NOT RUN: tshark is not installed, so it did not check the golden outputs\n",
         );
         return;
     }
     let files = expected_captures();
     assert!(files.len() > 30, "the golden outputs were not found");
-    let mut problems = Vec::new();
+    let (mut copies, mut problems) = (0, Vec::new());
     for file in files {
         let name = file.display().to_string();
         let lines = tshark(&file);
+        copies += lines.lines().count();
         let found = match is_geneve(&lines) {
             true => geneve_problems(&file),
             false => lines.lines().filter_map(problem).collect(),
@@ -143,6 +147,7 @@ fn tshark_reports_no_problem_in_the_outer_headers() {
         problems.extend(found.iter().map(|found| format!("{name}: {found}")));
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
+    assert!(copies > 400, "tshark read only {copies} copies");
 }
 
 #[test]

@@ -35,13 +35,13 @@ fn can_run(test: &str) -> bool {
         Command::new(program).arg(argument).output().is_ok_and(|output| output.status.success())
     };
     let tools = has("ip", "-V") && has("tcpdump", "--version") && has("tcpreplay", "--version");
-    let able = is_root() && tools && { Namespace::try_new(&format!("{test}-probe")).is_some() };
-    if !able {
+    let is_able = is_root() && tools && Namespace::try_new(&format!("{test}-probe")).is_some();
+    if !is_able {
         print_uncaptured(
             "NOT RUN: the kernel's vxlan device needs root, ip, tcpdump and tcpreplay\n",
         );
     }
-    able
+    is_able
 }
 
 impl Lab {
@@ -97,13 +97,13 @@ impl Lab {
         self.folder.path().join(name)
     }
 
-    /// Captures what the kernel decapsulates while `work` runs.
+    /// The frames that the kernel decapsulates while `work` runs.
     fn unwrapped_during(&self, work: impl FnOnce()) -> Vec<Vec<u8>> {
         let file = self.path("unwrapped.pcap");
         let mut tcpdump = self.tcpdump(&file);
-        thread_pause(700);
+        pause(700);
         work();
-        thread_pause(700);
+        pause(700);
         // SIGINT makes tcpdump write its buffer.
         run("kill", &["-INT", &tcpdump.id().to_string()]);
         tcpdump.wait().unwrap();
@@ -120,7 +120,8 @@ impl Lab {
             .unwrap()
     }
 
-    /// Mirrors the quickstart capture, sent and written.
+    /// Mirrors the quickstart capture to a file and, with `send`, to the target. Returns the
+    /// written copies.
     fn replay(&self, vni: u32, send: bool) -> Vec<Vec<u8>> {
         let written = self.path("written.pcap");
         let input = Path::new(env!("CARGO_MANIFEST_DIR")).join("pcaps/quickstart/input.pcap");
@@ -146,7 +147,7 @@ impl Drop for Lab {
 }
 
 #[expect(clippy::disallowed_methods, reason = "tcpdump does not say when it is ready")]
-fn thread_pause(milliseconds: u64) {
+fn pause(milliseconds: u64) {
     thread::sleep(Duration::from_millis(milliseconds));
 }
 
@@ -174,7 +175,7 @@ fn sorted(mut frames: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
     frames
 }
 
-fn kernel_unwraps(name: &str, ipv6: bool) {
+fn assert_kernel_decapsulates(name: &str, ipv6: bool) {
     if !can_run(name) {
         return;
     }
@@ -196,18 +197,18 @@ fn kernel_unwraps(name: &str, ipv6: bool) {
     });
     assert_eq!(sorted(replayed), expected, "written to a file and put on the wire");
 
-    let none = lab.unwrapped_during(|| {
+    let decapsulated = lab.unwrapped_during(|| {
         lab.replay(VNI + 1, true);
     });
-    assert_eq!(none.len(), 0, "a wrong VNI must not arrive");
+    assert_eq!(decapsulated.len(), 0, "copies with a wrong VNI must not arrive");
 }
 
 #[test]
 fn the_kernel_decapsulates_copies_over_ipv4() {
-    kernel_unwraps("v4", false);
+    assert_kernel_decapsulates("v4", false);
 }
 
 #[test]
 fn the_kernel_decapsulates_copies_over_ipv6() {
-    kernel_unwraps("v6", true);
+    assert_kernel_decapsulates("v6", true);
 }

@@ -17,7 +17,7 @@ use traffic_mirror::io::links::{
 };
 use traffic_mirror::model::MacAddress;
 
-/// A network namespace, or none if the system does not allow it.
+/// A network namespace. None, after `NOT RUN:`, if the system does not allow it.
 fn new_namespace(test: &str) -> Option<Namespace> {
     let made = Namespace::try_new(test);
     if made.is_none() {
@@ -29,13 +29,13 @@ fn new_namespace(test: &str) -> Option<Namespace> {
 /// Adds a device without Ethernet headers, of the first kind that this kernel has. Returns what
 /// `ip link` calls its frames.
 fn add_tunnel(namespace: &Namespace, name: &str) -> Option<&'static str> {
-    let ways = [
+    let kinds = [
         (format!("tuntap add {name} mode tun"), "none"),
         (format!("link add {name} type sit remote 10.99.0.2 local 10.99.0.1"), "sit"),
         (format!("link add {name} type ipip remote 10.99.0.2 local 10.99.0.1"), "ipip"),
         (format!("link add {name} type nlmon"), "netlink"),
     ];
-    let found = ways.iter().find(|(words, _)| {
+    let found = kinds.iter().find(|(words, _)| {
         let mut command = Command::new("ip");
         command.args(["-n", &namespace.name]).args(words.split(' '));
         command.output().unwrap().status.success()
@@ -60,10 +60,10 @@ fn wait_for<T>(
         }
         pause();
     }
-    panic!("never heard: {what}")
+    panic!("no event within 4 s: {what}")
 }
 
-#[expect(clippy::disallowed_methods, reason = "the kernel tells some things a moment later")]
+#[expect(clippy::disallowed_methods, reason = "the kernel reports changes with a delay")]
 fn pause() {
     thread::sleep(Duration::from_millis(2));
 }
@@ -75,9 +75,9 @@ fn changed(watch: &mut LinkWatch, what: &str, wanted: impl Fn(&Link) -> bool) ->
     })
 }
 
-fn removed(watch: &mut LinkWatch, gone: &str) -> u32 {
-    wait_for(watch, &format!("{gone} is removed"), |event| match event {
-        LinkEvent::Removed { index, name } if name == gone => Some(index),
+fn removed(watch: &mut LinkWatch, device: &str) -> u32 {
+    wait_for(watch, &format!("{device} is removed"), |event| match event {
+        LinkEvent::Removed { index, name } if name == device => Some(index),
         LinkEvent::Removed { name, .. } => panic!("{name} was removed"),
         _ => None,
     })
@@ -113,15 +113,18 @@ fn a_watch_reports_a_veth_from_creation_to_removal() {
     namespace.ip("link set va name vc");
     changed(&mut watch, "va is called vc", |link| own(link) && link.name == "vc");
     namespace.ip("link del vb");
-    let mut gone = Vec::new();
+    let mut removed_links = Vec::new();
     wait_for(&mut watch, "both are removed", |event| {
         if let LinkEvent::Removed { index, name } = event {
-            gone.push((name, index));
+            removed_links.push((name, index));
         }
-        (gone.len() == 2).then_some(())
+        (removed_links.len() == 2).then_some(())
     });
-    gone.sort();
-    assert_eq!((&*gone[0].0, gone[1].clone()), ("vb", ("vc".to_owned(), made.index)));
+    removed_links.sort();
+    assert_eq!(
+        (&*removed_links[0].0, removed_links[1].clone()),
+        ("vb", ("vc".to_owned(), made.index))
+    );
 
     namespace.ip("link add va type veth peer name vb");
     let again = changed(&mut watch, "va is there again", |link| link.name == "va");
@@ -157,7 +160,7 @@ fn a_watch_that_overflows_reports_it_and_continues() {
     namespace.ip(&"link set va mtu 1400\nlink set va mtu 1500\n".repeat(6_000));
     let overrun = |event| (event == LinkEvent::Overrun).then_some(());
     wait_for(&mut watch, "changes were lost", overrun);
-    assert_eq!(watch.try_next().unwrap(), None, "what is older than the list to come is not told");
+    assert_eq!(watch.try_next().unwrap(), None, "events before the overrun are discarded");
     namespace.ip("link set va mtu 1300");
     changed(&mut watch, "va has another MTU", |link| link.mtu == 1_300);
 }
@@ -179,7 +182,10 @@ fn a_listed_interface_has_all_its_attributes() {
     for address in ["10.99.0.1", "fd99::1"] {
         assert!(va.addresses.contains(&address.parse().unwrap()), "{:?}", va.addresses);
     }
-    assert!(!va.addresses.contains(&"10.99.0.2".parse().unwrap()), "that is its peer's");
+    assert!(
+        !va.addresses.contains(&"10.99.0.2".parse().unwrap()),
+        "the address of the peer is listed"
+    );
     assert!(links.is_sorted_by_key(|link| link.index));
     if let Some(layer) = tunnel_layer {
         let tunnel = links.iter().find(|link| link.name == "tun7").unwrap();
@@ -206,6 +212,8 @@ fn a_listed_interface_has_all_its_attributes() {
         assert!(command.output().unwrap().status.success());
         let offloads = namespace.inside(|| traffic_mirror::io::links::offloads("va")).unwrap();
         assert_eq!((offloads.tso, offloads.tx_checksum), (Some(false), Some(false)));
+    } else {
+        print_uncaptured("NOT RUN: disabled offloads need ethtool\n");
     }
 }
 

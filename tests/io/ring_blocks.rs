@@ -21,11 +21,11 @@ proptest! {
     }
 }
 
-/// Reproduces a fault: every third slot is empty, the block is closed, and the frames after the
-/// first empty slot were lost, and read again in the next round.
+/// Reproduces a fault: every third slot is empty and the block is closed. The frames after the
+/// first empty slot were lost, and were read again in the next round.
 #[test]
 fn frames_after_an_empty_slot_are_lent_once() {
-    // Three blocks of 4 KiB; write, kind, length: two frames and an empty slot, again and again.
+    // Three blocks of 4 KiB; write, kind, length: two frames and an empty slot, repeated.
     let mut bytes = vec![1, 1];
     for round in 0..200 {
         bytes.extend([1, 0, 0, 20, 1, 0, 0, 20, 1, 0, 3, 20]);

@@ -41,7 +41,7 @@ impl Source for NumberedFrames {
     }
 }
 
-/// UDP packets of eleven flows, each with its number at the end.
+/// UDP packets of eleven flows; each frame ends with its number.
 fn numbered_frames(count: u32) -> NumberedFrames {
     let frame = |number: u32| {
         let port = 1_000 + u16::try_from(number % 11).unwrap();
@@ -76,10 +76,10 @@ fn every_copy_arrives_in_the_order_of_its_flow() {
     let speed: Speed = "100kpps".parse().unwrap();
     let mut sink = PacedSink::new(UdpSink::new(), speed, StopFlag::new());
     let mut last_of_flow = [None; 11];
-    let mut came = 0;
+    let mut arrived = 0;
     let mut source = numbered_frames(5_000);
     while worker.step(&mut source, &mut sink).unwrap() {
-        let mut take = |frame: &InnerFrame<'_>| {
+        let mut check_frame = |frame: &InnerFrame<'_>| {
             assert_eq!(frame.virtual_network_id.value(), 4_242);
             let number = u32::from_be_bytes(*frame.bytes.last_chunk().unwrap());
             let last = &mut last_of_flow[usize::try_from(number % 11).unwrap()];
@@ -87,11 +87,11 @@ fn every_copy_arrives_in_the_order_of_its_flow() {
             Ok(())
         };
         let sent = worker.counters().mirrored();
-        collector.run(Some(sent - came), &StopFlag::new(), &mut take).unwrap();
-        came = sent;
+        collector.run(Some(sent - arrived), &StopFlag::new(), &mut check_frame).unwrap();
+        arrived = sent;
     }
     sink.flush().unwrap();
-    assert_eq!((came, worker.counters().received), (5_000, 5_000));
+    assert_eq!((arrived, worker.counters().received), (5_000, 5_000));
     assert_eq!(last_of_flow.iter().flatten().count(), 11);
     let report = sink.inner().target_reports()[0];
     assert_eq!((report.sent, report.refused), (5_000, 0));
@@ -129,16 +129,16 @@ fn a_flow_is_sent_to_one_address_of_a_load_balancer() {
     for (listener, address) in listeners.iter().zip(addresses) {
         let mut reports = sink.target_reports();
         reports.retain(|report| report.destination == address);
-        let mut own = Vec::new();
+        let mut flows_of_address = Vec::new();
         for _ in 0..reports[0].sent {
             let mut buffer = [0; 2_000];
             let (len, _) = listener.recv_from(&mut buffer).unwrap();
-            own.push(buffer[8 + 34..8 + 36].to_vec());
+            flows_of_address.push(buffer[8 + 34..8 + 36].to_vec());
             assert!(len > 8);
         }
-        own.sort();
-        own.dedup();
-        flows.extend(own);
+        flows_of_address.sort();
+        flows_of_address.dedup();
+        flows.extend(flows_of_address);
     }
     assert_eq!(flows.len(), 11, "{flows:?}");
 }
@@ -160,22 +160,22 @@ fn balanced(kind: TargetKind, addresses: &[SocketAddr]) -> Arc<MirrorTable> {
 }
 
 fn expected(table: &Arc<MirrorTable>) -> Vec<(u16, Vec<u8>)> {
-    let mut outers = SentPayloads::default();
-    Worker::new(Arc::clone(table)).run(&mut numbered_frames(64), &mut outers).unwrap();
-    outers.0.sort();
-    outers.0
+    let mut payloads = SentPayloads::default();
+    Worker::new(Arc::clone(table)).run(&mut numbered_frames(64), &mut payloads).unwrap();
+    payloads.0.sort();
+    payloads.0
 }
 
 fn received(listener: &UdpSocket, table: &Arc<MirrorTable>, count: usize) -> Vec<(u16, Vec<u8>)> {
     Worker::new(Arc::clone(table)).run(&mut numbered_frames(64), &mut UdpSink::new()).unwrap();
-    let mut got = Vec::new();
+    let mut datagrams = Vec::new();
     let mut buffer = [0; 2_000];
     for _ in 0..count {
         let (len, peer) = listener.recv_from(&mut buffer).unwrap();
-        got.push((peer.port(), buffer[..len].to_vec()));
+        datagrams.push((peer.port(), buffer[..len].to_vec()));
     }
-    got.sort();
-    got
+    datagrams.sort();
+    datagrams
 }
 
 /// Source port and UDP payload of each copy.
@@ -193,7 +193,7 @@ impl Sink for SentPayloads {
     }
 }
 
-/// A clock that sets the flag when a wait ends after a certain time.
+/// A clock that sets the stop flag when a wait ends later than 20 ms after the start.
 struct StoppingClock {
     now_ns: std::cell::Cell<u64>,
     stop: StopFlag,

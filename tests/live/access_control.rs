@@ -1,5 +1,5 @@
-//! Access to the ports of a run: no web pages, no users without the key, no monopoly of slow
-//! clients.
+//! Access to the ports of a run: web pages and users without the key are refused, and slow clients
+//! do not block others.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -12,13 +12,13 @@ use crate::endpoint::ENDPOINT;
 use crate::lab::Lab;
 use crate::mirror::{BINARY, Mirror, run_refused};
 
-/// Less than the time-out of a slow connection.
+/// Less than the time after which the program closes a slow connection.
 const TIMEOUT: Duration = Duration::from_millis(4_900);
 
 const METRICS: &str = "127.0.0.1:9464";
 
 /// Sends text to an address of the host; returns the status and the whole response.
-fn raw(lab: &Lab, address: &str, text: &str) -> (u16, String) {
+fn send_raw(lab: &Lab, address: &str, text: &str) -> (u16, String) {
     let address: SocketAddr = address.parse().unwrap();
     let mut stream = lab.host.inside(|| TcpStream::connect(address).unwrap());
     stream.set_read_timeout(Some(TIMEOUT)).unwrap();
@@ -29,11 +29,15 @@ fn raw(lab: &Lab, address: &str, text: &str) -> (u16, String) {
 }
 
 fn get(lab: &Lab, address: &str, path: &str, host: &str) -> (u16, String) {
-    raw(lab, address, &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"))
+    send_raw(
+        lab,
+        address,
+        &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"),
+    )
 }
 
 /// A call with a signature in the query, as a page can make a browser send it.
-fn of_page(action: &str) -> String {
+fn page_call(action: &str) -> String {
     format!(
         "/?Action={action}&Version=2016-11-15&X-Amz-Algorithm=AWS4-HMAC-SHA256\
          &X-Amz-Credential=x/20260101/eu-west-1/ec2/aws4_request&X-Amz-Signature=0"
@@ -47,34 +51,35 @@ fn requests_from_web_pages_are_refused_on_every_port_and_path() {
                  --allow-host mirror.example --account-id 111122223333";
     let mirror = Mirror::start_and_wait_for(&lab.host, words, "metrics on");
     mirror.wait_for_lines("EC2 endpoint on", 1);
-    let describe = of_page("DescribeTrafficMirrorSessions");
+    let describe = page_call("DescribeTrafficMirrorSessions");
     for (address, path) in
         [(ENDPOINT, &*describe), (ENDPOINT, "/x"), (METRICS, "/metrics"), (METRICS, "/healthz")]
     {
         let (status, answer) = get(&lab, address, path, "evil.example:4566");
         assert_eq!(status, 403, "{path}: {answer}");
         assert!(answer.contains("--allow-host"), "{answer}");
-        let two = format!(
+        let two_hosts = format!(
             "GET {path} HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nConnection: close\r\n\r\n"
         );
-        assert_eq!(raw(&lab, address, &two).0, 400, "{path}");
-        let none = format!("GET {path} HTTP/1.1\r\nConnection: close\r\n\r\n");
-        assert_eq!(raw(&lab, address, &none).0, 400, "{path}");
-        let origin = format!(
+        assert_eq!(send_raw(&lab, address, &two_hosts).0, 400, "{path}");
+        let no_host = format!("GET {path} HTTP/1.1\r\nConnection: close\r\n\r\n");
+        assert_eq!(send_raw(&lab, address, &no_host).0, 400, "{path}");
+        let with_origin = format!(
             "GET {path} HTTP/1.1\r\nHost: localhost\r\nOrigin: http://a.example\r\nConnection: close\r\n\r\n"
         );
-        assert_eq!(raw(&lab, address, &origin).0, 403, "{path}");
+        assert_eq!(send_raw(&lab, address, &with_origin).0, 403, "{path}");
     }
     for host in ["localhost", "127.0.0.1:4566", "mirror.example", "Mirror.Example:80"] {
         assert_eq!(get(&lab, ENDPOINT, &describe, host).0, 200, "{host}");
         assert_eq!(get(&lab, METRICS, "/metrics", host).0, 200, "{host}");
     }
-    let (status, answer) = get(&lab, ENDPOINT, &of_page("CreateTrafficMirrorFilter"), "localhost");
+    let (status, answer) =
+        get(&lab, ENDPOINT, &page_call("CreateTrafficMirrorFilter"), "localhost");
     assert_eq!(status, 405, "{answer}");
     assert!(answer.contains("<Code>MethodNotAllowed</Code>"), "{answer}");
-    let (_, answer) = get(&lab, ENDPOINT, &of_page("DescribeNetworkInterfaces"), "localhost");
+    let (_, answer) = get(&lab, ENDPOINT, &page_call("DescribeNetworkInterfaces"), "localhost");
     assert!(answer.contains("<ownerId>111122223333</ownerId>"), "{answer}");
-    let other = of_page("DescribeLoadBalancers").replace("/ec2/", "/elasticloadbalancing/");
+    let other = page_call("DescribeLoadBalancers").replace("/ec2/", "/elasticloadbalancing/");
     let (status, answer) = get(&lab, ENDPOINT, &other, "localhost");
     assert!(status == 400 && answer.contains("EC2") && answer.contains("STS"), "{answer}");
     mirror.end().assert_no_loss();
@@ -99,7 +104,7 @@ fn without_options_a_key_is_generated_that_only_its_user_can_read() {
     let call = |id: &str| {
         let body = "Action=CreateTrafficMirrorFilter&Version=2016-11-15";
         let head = head().replace("Credential=test/", &format!("Credential={id}/"));
-        raw(
+        send_raw(
             &lab,
             ENDPOINT,
             &format!(
@@ -151,7 +156,7 @@ fn slow_connections_do_not_block_others() {
             slow.push(stream);
         }
     });
-    let describe = of_page("DescribeTrafficMirrorSessions");
+    let describe = page_call("DescribeTrafficMirrorSessions");
     for _ in 0..10 {
         assert_eq!(get(&lab, ENDPOINT, &describe, "localhost").0, 200);
         assert_eq!(get(&lab, METRICS, "/healthz", "localhost").0, 200);

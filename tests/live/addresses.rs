@@ -86,7 +86,7 @@ fn copies_of_loopback_traffic_are_not_mirrored_again() {
     assert!(ended.not_mirrored("own_traffic") > 0, "{}", ended.report);
 }
 
-/// Files and options have the same check.
+/// Files and options are checked in the same way.
 #[test]
 fn files_and_options_that_mirror_loopback_to_itself_are_refused() {
     let Some(lab) = Lab::new("lofile") else { return };
@@ -131,7 +131,7 @@ fn a_target_that_is_forbidden_after_a_restart_is_inactive() {
     let (status, document) = client.mirror(&client.interface("m0"), &target);
     assert!(status == 400 && document.contains("loopback"), "{document}");
     let tag = format!("Action=CreateTags&ResourceId.1={target}&Tag.1.Key=Name&Tag.1.Value=x");
-    assert_eq!(client.call(&tag).0, 200, "another tag says nothing of the address");
+    assert_eq!(client.call(&tag).0, 200, "a tag that is not the address is accepted");
     let pair = Pair::new(&lab, IPV4, (4000, 2000));
     (0..5).for_each(|number| pair.send(number, 100));
     let collector = Collector::listen(&lab.monitor, "10.99.1.2");
@@ -171,14 +171,14 @@ fn the_outer_source_follows_the_address_of_a_pinned_device() {
     mirror.wait_for_lines("mirroring h0", 2);
     mirror.wait_for_lines("to 10.98.1.2", 1);
     let pair = Pair::new(&lab, IPV4, (4001, 2001));
-    while monitor_has(&monitor) {}
+    while read_queued(&monitor) {}
     // The route is looked up again a moment after the address is back.
     let arrived = (0..100).any(|_| {
         pause(20);
         pair.send(2, 100);
         source() == "10.98.1.2"
     });
-    assert!(arrived, "copies keep coming from another address");
+    assert!(arrived, "copies still have the old source address");
     mirror.end().assert_no_loss();
 }
 
@@ -206,10 +206,10 @@ fn a_target_that_is_a_network_interface_follows_its_address() {
     mirror.end().assert_no_loss();
 }
 
-/// Reads all queued datagrams of a socket.
-fn monitor_has(monitor: &UdpSocket) -> bool {
+/// Reads one queued datagram of a socket. Returns false if there is none.
+fn read_queued(monitor: &UdpSocket) -> bool {
     monitor.set_nonblocking(true).unwrap();
-    let has = monitor.recv_from(&mut [0; 2048]).is_ok();
+    let is_read = monitor.recv_from(&mut [0; 2048]).is_ok();
     monitor.set_nonblocking(false).unwrap();
-    has
+    is_read
 }

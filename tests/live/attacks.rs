@@ -12,11 +12,11 @@ use crate::lab::Lab;
 use crate::waiting::pause;
 use testkit::namespace::Namespace;
 
-/// About 100,000,000 bytes.
+/// The length in bytes of a body that is too long.
 const HUGE: usize = 100_000_000;
 
-/// How much of a too long request the endpoint may read before it closes the connection,
-/// including the buffers of the kernel at both ends.
+/// How many bytes of a request that is too long the endpoint may read before it closes the
+/// connection, including the buffers of the kernel at both ends.
 const MAX_ACCEPTED_BYTES: usize = 16 << 20;
 
 /// A repeated attack; it ends when the endpoint closes the connection or the test ends.
@@ -77,9 +77,9 @@ fn send_no_body(mut stream: TcpStream, is_over: &AtomicBool) {
 
 /// Reads until the endpoint closes the connection.
 fn wait_for_close(mut stream: TcpStream, is_over: &AtomicBool) {
-    let mut room = [0; 4_096];
+    let mut buffer = [0; 4_096];
     while !is_over.load(Ordering::Acquire) {
-        match stream.read(&mut room) {
+        match stream.read(&mut buffer) {
             Ok(0) => return,
             Err(error) if error.kind() != ErrorKind::WouldBlock => return,
             _ => {}
@@ -87,17 +87,18 @@ fn wait_for_close(mut stream: TcpStream, is_over: &AtomicBool) {
     }
 }
 
-/// Sends this repeatedly; the endpoint closes the connection before it has read much.
+/// Sends `beginning` once and `part` repeatedly. The endpoint must close the connection before
+/// `MAX_ACCEPTED_BYTES`.
 fn flood(mut stream: TcpStream, beginning: &str, part: &str) {
     stream.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
-    let mut taken = 0;
+    let mut sent = 0;
     let mut next = beginning;
     let error = loop {
         if let Err(error) = stream.write_all(next.as_bytes()) {
             break error.kind();
         }
-        taken += next.len();
-        assert!(taken < MAX_ACCEPTED_BYTES, "it takes {taken} bytes and more");
+        sent += next.len();
+        assert!(sent < MAX_ACCEPTED_BYTES, "the endpoint accepted {sent} bytes");
         next = part;
     };
     assert!(matches!(error, ErrorKind::BrokenPipe | ErrorKind::ConnectionReset), "{error}");
@@ -129,9 +130,9 @@ fn send_garbage(mut stream: TcpStream, is_over: &AtomicBool) {
 
 /// Sends requests and never reads a response.
 fn never_read(mut stream: TcpStream, is_over: &AtomicBool) {
-    let questions = request("Action=DescribeNetworkInterfaces").repeat(10);
+    let requests = request("Action=DescribeNetworkInterfaces").repeat(10);
     while !is_over.load(Ordering::Acquire) {
-        match stream.write_all(questions.as_bytes()) {
+        match stream.write_all(requests.as_bytes()) {
             Err(error) if error.kind() != ErrorKind::WouldBlock => return,
             _ => {}
         }
@@ -144,10 +145,10 @@ fn reset_after_request(mut stream: TcpStream, _: &AtomicBool) {
     socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
 }
 
-/// In steps of 100 ms. This is longer than the time-out of 30 s.
+/// The time limit in steps of 100 ms: 45 s, longer than the time-out of 30 s.
 const STEPS: u32 = 450;
 
-/// Each of these connections is closed in time.
+/// Asserts that the endpoint closes the connection of each attack in time.
 fn assert_are_disconnected(test: &str, attacks: &[Attack]) {
     let Some(lab) = Lab::new(test) else { return };
     let mirror = start(&lab, &lab.folder.path().join("state"));
@@ -171,7 +172,7 @@ fn assert_are_disconnected(test: &str, attacks: &[Attack]) {
         is_over.store(true, Ordering::Release);
         left
     });
-    assert!(!left.contains(&true), "which are still there: {left:?}");
+    assert!(!left.contains(&true), "connections that are still open: {left:?}");
     mirror.end().assert_no_loss();
 }
 

@@ -3,13 +3,12 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::endpoint::ENDPOINT;
 use crate::lab::Lab;
 use crate::mirror::Mirror;
 use testkit::print_uncaptured;
 
-const ENDPOINT: &str = "127.0.0.1:4566";
-
-/// Time limit for about 40 commands of at least 500 ms each.
+/// Runs about 40 commands of at least 500 ms each.
 #[test]
 fn the_aws_cli_creates_describes_and_deletes_resources() {
     let Some(lab) = Lab::new("ec2cli") else { return };
@@ -26,8 +25,8 @@ fn the_aws_cli_creates_describes_and_deletes_resources() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/aws_cli.py");
     let mut command = lab.host.command("python3");
     let log_lines = mirror.log_lines();
-    let of_key = log_lines.iter().find_map(|line| line.split_once("with the key in "));
-    let (file, _) = of_key.unwrap().1.split_once(',').unwrap();
+    let key_line = log_lines.iter().find_map(|line| line.split_once("with the key in "));
+    let (file, _) = key_line.unwrap().1.split_once(',').unwrap();
     command.arg(script).env("EC2_ENDPOINT", format!("http://{ENDPOINT}")).env("DEVICE", "h0");
     command.env("CREDENTIALS", file);
     let output = command.output().unwrap();

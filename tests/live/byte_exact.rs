@@ -11,8 +11,8 @@ use crate::traffic::{IPV4, IPV6, Pair, inject, ping, tcp};
 /// on one processor keeps the order in the kernel.
 const RUN: &str = "-i h0 --target 10.99.1.2 --virtual-network-id 42 --ring-size 256MiB --cpus 0";
 
-/// Mirrors what `send` sends, and compares it with what passed g0. Returns the length of the
-/// longest frame at h0.
+/// Asserts that the copies of the traffic of `send` are the frames that passed g0. Returns the
+/// length in bytes of the longest frame at h0.
 fn assert_mirrored_equals_wire(lab: &Lab, send: impl FnOnce(&Lab)) -> usize {
     let collector = Collector::listen(&lab.monitor, "10.99.1.2");
     let mirror = Mirror::start(&lab.host, RUN);
@@ -29,7 +29,7 @@ fn assert_mirrored_equals_wire(lab: &Lab, send: impl FnOnce(&Lab)) -> usize {
     seen.iter().map(Vec::len).max().unwrap()
 }
 
-/// Streams that passed h0 in order are in order in the mirror.
+/// Asserts that the copies of each TCP stream that passed h0 in order are in order.
 fn assert_in_order(mirrored: &[Vec<u8>], seen: &[Vec<u8>]) {
     let (mirrored, seen) = (sequences(mirrored), sequences(seen));
     assert!(!mirrored.is_empty());
@@ -62,7 +62,7 @@ fn with_offloads_copies_equal_the_frames_on_the_wire() {
     let Some(lab) = Lab::new("on") else { return };
     let lab = lab.with_ipv6().with_offloads(true);
     let longest = assert_mirrored_equals_wire(&lab, |lab| send_all(lab, 20 << 20));
-    assert!(longest > 1_514, "no super-frame passed h0, so nothing was shown");
+    assert!(longest > 1_514, "no super-frame passed h0, so the test shows nothing");
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn without_offloads_copies_equal_the_frames_on_the_wire() {
 }
 
 #[test]
-#[ignore = "takes long and much memory"]
+#[ignore = "needs much time and memory"]
 fn copies_of_100_mib_equal_the_frames_on_the_wire() {
     let Some(lab) = Lab::new("lot") else { return };
     let lab = lab.with_ipv6().with_offloads(true);
@@ -134,7 +134,7 @@ fn of_any_tag(frames: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
 }
 
 /// The kernel's own vxlan device decapsulates the copies.
-fn kernel_unwraps(test: &str, local: &str, target: &str) {
+fn assert_kernel_decapsulates(test: &str, local: &str, target: &str) {
     let Some(lab) = Lab::new(test) else { return };
     let lab = lab.with_ipv6().with_offloads(true);
     lab.monitor.ip(&format!(
@@ -156,10 +156,10 @@ fn kernel_unwraps(test: &str, local: &str, target: &str) {
 
 #[test]
 fn the_kernel_decapsulates_copies_equal_to_the_wire() {
-    kernel_unwraps("vx4", "10.99.1.2", "10.99.1.2");
+    assert_kernel_decapsulates("vx4", "10.99.1.2", "10.99.1.2");
 }
 
 #[test]
 fn the_kernel_decapsulates_copies_equal_to_the_wire_over_ipv6() {
-    kernel_unwraps("vx6", "fd99::2", "fd99::2");
+    assert_kernel_decapsulates("vx6", "fd99::2", "fd99::2");
 }

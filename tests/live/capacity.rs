@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use crate::collector::{Collector, inner_frames};
 use crate::lab::Lab;
@@ -21,8 +22,8 @@ const RUN: &str = "-i h0 --target 10.99.1.2 --virtual-network-id 42";
 
 const MIB: u64 = 1 << 20;
 
-/// Sends about 1,400 packets/s for 3 s; returns their number.
-fn three_seconds(pair: &Pair, len: usize) -> u32 {
+/// Sends about 1,400 packets/s for 3 s. Returns their number.
+fn send_for_three_seconds(pair: &Pair, len: usize) -> u32 {
     let (rounds, at_once) = (300, 14);
     for round in 0..rounds {
         (0..at_once).for_each(|number| pair.send(round * at_once + number, len));
@@ -31,8 +32,8 @@ fn three_seconds(pair: &Pair, len: usize) -> u32 {
     rounds * at_once
 }
 
-/// The program is stopped for 3 s, as by a debugger or a busy host.
-/// Frames that arrive meanwhile are in the ring, and all copies arrive in order.
+/// Asserts that a program that is stopped for 3 s loses no frame: frames that arrive meanwhile are
+/// in the ring, and all copies arrive in order.
 fn assert_all_copies_arrive_after_a_stop(test: &str, more: &str, len: usize) {
     let Some(lab) = Lab::new(test) else { return };
     let collector = Collector::listen(&lab.monitor, "10.99.1.2");
@@ -40,7 +41,7 @@ fn assert_all_copies_arrive_after_a_stop(test: &str, more: &str, len: usize) {
     let pair = Pair::new(&lab, IPV4, (4000, 2000));
     mirror.signal("-STOP");
     crate::waiting::wait_until("a stop", || mirror.state() == 'T');
-    let sent = three_seconds(&pair, len);
+    let sent = send_for_three_seconds(&pair, len);
     mirror.signal("-CONT");
     collector.wait_for(usize::try_from(sent).unwrap());
     let ended = mirror.end();
@@ -79,11 +80,11 @@ fn after_an_overflow_single_frames_arrive_again() {
     let ended = mirror.end();
     assert_eq!(ended.code, 0, "{:#?}", ended.log_lines);
     let lost = ended.report["dropped"]["ring"].as_u64().unwrap_or_default();
-    assert!(lost > 0, "nothing overflowed, so nothing was shown: {}", ended.report);
+    assert!(lost > 0, "nothing overflowed, so the test shows nothing: {}", ended.report);
     assert_eq!(ended.count("mirrored") + lost, 2_200);
 }
 
-/// Ends the threads that use the processors when it is dropped, also by a panic.
+/// Ends the threads that use the processors when it is dropped, even by a panic.
 struct SetOnDrop<'a>(&'a AtomicBool);
 
 impl Drop for SetOnDrop<'_> {
@@ -100,7 +101,7 @@ fn two_streams_with_offloads_lose_nothing_while_the_processors_are_busy() {
     let mirror = mirror_of_a_direct_cable(&lab);
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
-        let _ending = SetOnDrop(&is_over);
+        let _end = SetOnDrop(&is_over);
         for _ in 0..2 * thread::available_parallelism().map_or(2, usize::from) {
             scope.spawn(|| {
                 while !is_over.load(Ordering::Relaxed) {
@@ -165,6 +166,7 @@ pub(crate) fn config_of(devices: &[String]) -> String {
 fn ring_bytes(lab: &Lab, address: &str) -> (usize, u64) {
     let text = lab.host.inside(|| {
         let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
@@ -178,14 +180,14 @@ fn ring_bytes(lab: &Lab, address: &str) -> (usize, u64) {
     (sizes.iter().filter(|size| **size > 0).count(), sizes.iter().sum())
 }
 
-/// A line of a file below /proc/PID, in KiB.
+/// The memory of the program in KiB, with shared pages divided among their users (Pss).
 fn proportional_kib(mirror: &Mirror) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", mirror.id())).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix("Pss:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// The number of MiB in a sentence, after these words.
+/// The whole number of MiB in a sentence, before these words.
 fn mebibytes(sentence: &str, before: &str) -> u64 {
     let (front, _) = sentence.split_once(before).unwrap();
     front.rsplit(' ').nth(1).unwrap().split('.').next().unwrap().parse().unwrap()
@@ -207,20 +209,20 @@ fn two_hundred_interfaces_share_the_reported_budget() {
     let mirror = Mirror::start(&lab.host, &words);
     mirror.wait_for_lines("mirroring ", 200);
     let log_lines = mirror.log_lines();
-    let stated =
+    let logged =
         log_lines.iter().position(|line| line.contains("ring memory: 200 rings of ")).unwrap();
     let first = log_lines.iter().position(|line| line.contains(": mirroring ")).unwrap();
-    assert!(stated < first, "the memory is stated before it is taken: {log_lines:#?}");
-    let total = mebibytes(&log_lines[stated], " in total") * MIB;
-    assert!((200 * MIB..=1024 * MIB).contains(&total), "{}", log_lines[stated]);
+    assert!(logged < first, "the memory is logged after it is allocated: {log_lines:#?}");
+    let total = mebibytes(&log_lines[logged], " in total") * MIB;
+    assert!((200 * MIB..=1024 * MIB).contains(&total), "{}", log_lines[logged]);
     let mut found = (0, 0);
     crate::waiting::wait_until("rings in the metrics", || {
         found = ring_bytes(&lab, "127.0.0.1:9464");
         found.0 == 200
     });
-    assert!(found.1 <= total + MIB && found.1 + MIB >= total, "{} {}", found.1, log_lines[stated]);
-    let taken = proportional_kib(&mirror) << 10;
-    assert!(taken <= total + 128 * MIB, "{taken} bytes taken, {}", log_lines[stated]);
+    assert!(found.1 <= total + MIB && found.1 + MIB >= total, "{} {}", found.1, log_lines[logged]);
+    let used = proportional_kib(&mirror) << 10;
+    assert!(used <= total + 128 * MIB, "{used} bytes used, {}", log_lines[logged]);
     mirror.end().assert_no_loss();
 }
 
@@ -248,7 +250,8 @@ fn rings_of_more_than_half_of_the_memory_are_refused() {
 struct Cgroup(PathBuf);
 
 impl Cgroup {
-    /// None if it cannot be created; prints the reason then.
+    /// # Errors
+    /// The reason why it cannot be created.
     fn with_limit(bytes: u64) -> Result<Self, String> {
         let places = [
             ("/sys/fs/cgroup", "cgroup.controllers", "memory.max"),
@@ -317,7 +320,7 @@ fn rings_stay_below_the_limit_of_the_memory_cgroup() {
     );
 }
 
-/// With too little address space the kernel refuses the ring that was planned.
+/// With too little address space, the kernel refuses a ring of the planned size.
 #[test]
 fn a_ring_that_cannot_be_allocated_is_made_smaller() {
     let Some(lab) = Lab::new("nomem") else { return };

@@ -44,8 +44,8 @@ impl Collector {
         socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
         let socket = UdpSocket::from(socket);
         let (arrived, is_over) = (Arc::default(), Arc::new(AtomicBool::new(false)));
-        let (put, told) = (Arc::clone(&arrived), Arc::clone(&is_over));
-        let thread = thread::spawn(move || listen(&socket, &put, &told));
+        let (copies, end) = (Arc::clone(&arrived), Arc::clone(&is_over));
+        let thread = thread::spawn(move || listen(&socket, &copies, &end));
         Self { arrived, is_over, thread: Some(thread) }
     }
 
@@ -70,7 +70,7 @@ impl Collector {
         self.take()
     }
 
-    /// All copies since the last call, including those that were sent but not yet read.
+    /// All copies since the last call, including those that are still in the socket.
     pub(crate) fn end(mut self) -> Vec<ReceivedCopy> {
         self.stop();
         self.take()
@@ -105,20 +105,22 @@ pub(crate) fn by_network(arrived: &[ReceivedCopy]) -> BTreeMap<u32, usize> {
 }
 
 fn listen(socket: &UdpSocket, arrived: &Mutex<Vec<ReceivedCopy>>, is_over: &AtomicBool) {
-    let mut room = vec![0; MAX_FRAME_LEN];
+    let mut buffer = vec![0; MAX_FRAME_LEN];
     loop {
         // Read the flag first: copies that arrived before the end are still read.
-        let last = is_over.load(Ordering::Acquire);
-        match socket.recv_from(&mut room) {
-            Ok((len, from)) => arrived.lock().unwrap().push(unwrapped(&room[..len], from.port())),
-            Err(_) if last => return,
+        let is_last = is_over.load(Ordering::Acquire);
+        match socket.recv_from(&mut buffer) {
+            Ok((len, from)) => {
+                arrived.lock().unwrap().push(decapsulated(&buffer[..len], from.port()));
+            }
+            Err(_) if is_last => return,
             Err(_) => {}
         }
     }
 }
 
 /// RFC 7348, section 5: flags, reserved, 24 bits of network identifier, reserved.
-fn unwrapped(datagram: &[u8], source_port: u16) -> ReceivedCopy {
+fn decapsulated(datagram: &[u8], source_port: u16) -> ReceivedCopy {
     let (header, inner) = datagram.split_at(8);
     assert_eq!((&header[..4], header[7]), (&[8, 0, 0, 0][..], 0), "a VXLAN header");
     let virtual_network_id = u32::from_be_bytes([0, header[4], header[5], header[6]]);

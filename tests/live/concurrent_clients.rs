@@ -19,7 +19,7 @@ const ROUNDS: u32 = 5;
 
 const RULES: u32 = 4;
 
-/// Number of frames in flight.
+/// Number of frames that are sent before they are received.
 const BURST: u32 = 32;
 
 /// How much more memory the program may use because of hostile clients, in KiB.
@@ -48,8 +48,9 @@ impl WellBehavedClient {
         self.done(&change);
         let expected: Vec<String> = (2..=RULES).chain([99]).map(|rule| rule.to_string()).collect();
         assert_eq!(self.numbers(&filter), (expected, name));
-        let gone = format!("DeleteTrafficMirrorFilterRule&TrafficMirrorFilterRuleId={}", rules[1]);
-        self.done(&gone);
+        let delete =
+            format!("DeleteTrafficMirrorFilterRule&TrafficMirrorFilterRuleId={}", rules[1]);
+        self.done(&delete);
         let expected: Vec<String> = (3..=RULES).chain([99]).map(|rule| rule.to_string()).collect();
         assert_eq!(self.numbers(&filter).0, expected);
         self.done(&format!("DeleteTrafficMirrorFilter&TrafficMirrorFilterId={filter}"));
@@ -87,17 +88,17 @@ impl WellBehavedClient {
     }
 }
 
-/// Sends until no client is left; returns the number of frames.
+/// Sends while clients are busy. Returns the number of frames.
 fn send_while(pair: &Pair, is_busy: impl Fn() -> bool) -> u32 {
     let mut sent = 0;
-    let mut room = [0; 2_048];
+    let mut buffer = [0; 2_048];
     while is_busy() {
         for number in sent..sent + BURST {
             pair.generator.send(&numbered(number, 100)).unwrap();
         }
         for number in sent..sent + BURST {
-            pair.host.recv(&mut room).unwrap();
-            assert_eq!(room[..4], number.to_be_bytes());
+            pair.host.recv(&mut buffer).unwrap();
+            assert_eq!(buffer[..4], number.to_be_bytes());
         }
         sent += BURST;
         pause(1);
@@ -115,11 +116,11 @@ fn well_behaved_clients_succeed_beside_hostile_ones_without_frame_loss() {
     let before = mirror.status_kib("VmRSS");
     let (busy, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
     let sent = thread::scope(|scope| {
-        let end = SetOnDrop(&is_over);
+        let end_of_attacks = SetOnDrop(&is_over);
         for attack in attacks::ATTACKS.iter().cycle().take(4 * attacks::ATTACKS.len()) {
             scope.spawn(|| attacks::repeat(&lab.host, attack, &is_over));
         }
-        let good: Vec<_> = (0..CLIENTS)
+        let clients: Vec<_> = (0..CLIENTS)
             .map(|number| {
                 let connection = Connection::new(connect(&lab.host));
                 busy.fetch_add(1, Ordering::AcqRel);
@@ -131,8 +132,8 @@ fn well_behaved_clients_succeed_beside_hostile_ones_without_frame_loss() {
             })
             .collect();
         let sent = send_while(&pair, || busy.load(Ordering::Acquire) > 0);
-        drop(end);
-        good.into_iter().for_each(|one| one.join().unwrap());
+        drop(end_of_attacks);
+        clients.into_iter().for_each(|client| client.join().unwrap());
         sent
     });
     let copies = collector.take_after(usize::try_from(sent).unwrap());
@@ -140,7 +141,7 @@ fn well_behaved_clients_succeed_beside_hostile_ones_without_frame_loss() {
     numbers.sort_unstable();
     assert!(numbers.into_iter().eq(0..sent), "{sent} frames and {} copies", copies.len());
     let most = mirror.status_kib("VmHWM");
-    assert!(most < before + SLACK_KIB, "{before} KiB before the crowd, then {most} KiB");
+    assert!(most < before + SLACK_KIB, "{before} KiB before the clients, then {most} KiB");
     let mut last = Connection::new(connect(&lab.host));
     let left = last.done("Action=DescribeTrafficMirrorFilters");
     assert_eq!(left.matches("<description>").count(), 0, "{left}");
@@ -148,7 +149,7 @@ fn well_behaved_clients_succeed_beside_hostile_ones_without_frame_loss() {
     mirror.end().assert_no_loss();
 }
 
-/// Decrements the counter when it is dropped, also by a panic.
+/// Decrements the counter when it is dropped, even by a panic.
 struct DecrementOnDrop<'a>(&'a AtomicUsize);
 
 impl Drop for DecrementOnDrop<'_> {
@@ -157,7 +158,7 @@ impl Drop for DecrementOnDrop<'_> {
     }
 }
 
-/// Ends the hostile clients when it is dropped, also by a panic.
+/// Ends the hostile clients when it is dropped, even by a panic.
 struct SetOnDrop<'a>(&'a AtomicBool);
 
 impl Drop for SetOnDrop<'_> {

@@ -10,7 +10,7 @@ use testkit::namespace::Namespace;
 /// How long a response may take.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A client that connects only once.
+/// A client that sends all its requests on one connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: BufReader<TcpStream>,
@@ -78,7 +78,11 @@ impl Connection {
 
     fn line(&mut self) -> String {
         let mut line = String::new();
-        assert_ne!(self.stream.read_line(&mut line).unwrap(), 0, "the endpoint hung up");
+        assert_ne!(
+            self.stream.read_line(&mut line).unwrap(),
+            0,
+            "the endpoint closed the connection"
+        );
         line.trim_end().to_owned()
     }
 }

@@ -14,9 +14,7 @@ fn after_a_kill_during_writes_every_acknowledged_change_is_restored() {
     let Some(lab) = Lab::new("kills") else { return };
     let has_python = std::process::Command::new("python3").arg("--version").output();
     if !has_python.is_ok_and(|output| output.status.success()) {
-        return print_uncaptured(
-            "NOT RUN: the endpoint is killed by a script, and python3 is not installed\n",
-        );
+        return print_uncaptured("NOT RUN: the script that kills the endpoint needs python3\n");
     }
     let kills = std::env::var("TM_KILLS").unwrap_or_else(|_| KILLS.to_owned());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/kills.py");

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use crate::capacity::config_of;
 use crate::collector::Collector;
@@ -20,6 +21,7 @@ const ADDRESS: &str = "127.0.0.1:9465";
 fn get(lab: &Lab, path: &str) -> String {
     lab.host.inside(|| {
         let mut stream = TcpStream::connect(ADDRESS).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         write!(stream, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
@@ -99,8 +101,8 @@ fn a_session_is_refused_and_rolled_back_without_descriptors() {
     // Changes continue, and released descriptors are used again.
     client.done("Action=CreateTrafficMirrorFilter", "trafficMirrorFilterId");
     let first = made.remove(0);
-    let gone = format!("Action=DeleteTrafficMirrorSession&TrafficMirrorSessionId={first}");
-    assert_eq!(client.call(&gone).0, 200);
+    let delete = format!("Action=DeleteTrafficMirrorSession&TrafficMirrorSessionId={first}");
+    assert_eq!(client.call(&delete).0, 200);
     let interface = client.interface("h0");
     assert_eq!(client.mirror(&interface, &target).0, 200);
     Pair::new(&lab, IPV4, (4000, 2000)).send(0, 60);

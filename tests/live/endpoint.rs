@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::collector::{Collector, by_network};
 use crate::lab::Lab;
@@ -14,6 +15,9 @@ use testkit::namespace::Namespace;
 use testkit::print_uncaptured;
 
 pub(crate) const ENDPOINT: &str = "127.0.0.1:4566";
+
+/// How long a response may take.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A client of the endpoint, in the namespace of the host.
 pub(crate) struct Client<'a> {
@@ -34,6 +38,7 @@ impl Client<'_> {
         );
         let answer = self.host.inside(|| {
             let mut stream = TcpStream::connect(ENDPOINT).unwrap();
+            stream.set_read_timeout(Some(TIMEOUT)).unwrap();
             stream.write_all(request.as_bytes()).unwrap();
             let mut answer = String::new();
             stream.read_to_string(&mut answer).unwrap();
@@ -85,7 +90,7 @@ impl Client<'_> {
         ))
     }
 
-    /// A session of h0 with all of these.
+    /// A session of h0 with a new filter and a new target.
     pub(crate) fn session(&self, network_id: u32) -> String {
         let (interface, filter, target) = (self.interface("h0"), self.filter(), self.target());
         let session = format!(
@@ -109,8 +114,8 @@ pub(crate) fn to(address: &str) -> String {
 
 /// The text of the first element of that name.
 pub(crate) fn text(document: &str, element: &str) -> String {
-    let (_, behind) = document.split_once(&format!("<{element}>")).unwrap();
-    behind.split_once('<').unwrap().0.to_owned()
+    let (_, rest) = document.split_once(&format!("<{element}>")).unwrap();
+    rest.split_once('<').unwrap().0.to_owned()
 }
 
 pub(crate) fn start(lab: &Lab, state: &Path) -> Mirror {
@@ -218,9 +223,7 @@ fn boto3_needs_a_valid_key_with_and_without_tls() {
         .args([&chain, Path::new("-keyout"), &key])
         .output();
     if !made.is_ok_and(|output| output.status.success()) {
-        return print_uncaptured(
-            "openssl is not installed, so the endpoint was not tried with TLS",
-        );
+        return print_uncaptured("NOT RUN: the endpoint with TLS needs openssl\n");
     }
     let (chain, key) = (chain.display(), key.display());
     let words = format!("{words} --tls-certificate {chain} --tls-key {key}");
@@ -231,11 +234,11 @@ fn boto3_needs_a_valid_key_with_and_without_tls() {
     mirror.end().assert_no_loss();
 }
 
-/// Runs a script of `tests/clients` on the host if boto3 is installed.
+/// Runs a script of `tests/clients` on the host. Prints `NOT RUN:` if boto3 is not installed.
 fn run(lab: &Lab, script: &str, variables: &[(&str, &str)]) {
     let has_boto3 = std::process::Command::new("python3").args(["-c", "import boto3"]).output();
     if !has_boto3.is_ok_and(|output| output.status.success()) {
-        return print_uncaptured("boto3 is not installed, so the endpoint was not tried with it");
+        return print_uncaptured("NOT RUN: the endpoint with boto3 needs python3 and boto3\n");
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script);
     let mut command = lab.host.command("python3");

@@ -1,4 +1,4 @@
-//! Helps tests to select the frames that they sent, and to compare two sets of frames.
+//! Selects the frames that tests sent from recorded frames, and compares two sets of frames.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,10 +10,10 @@ pub(crate) fn is_of_a_test(frame: &[u8]) -> bool {
     match frame.get(12..14) {
         Some([0x08, 0x00]) => true,
         Some([0x86, 0xdd]) => {
-            let speaks_icmp = frame[20] == ICMPV6;
+            let is_icmpv6 = frame[20] == ICMPV6;
             // Hop-by-hop options precede multicast listener reports; 133 to 137 is
             // neighbour discovery.
-            frame[20] != 0 && !(speaks_icmp && (133..=137).contains(&frame[54]))
+            frame[20] != 0 && !(is_icmpv6 && (133..=137).contains(&frame[54]))
         }
         _ => false,
     }

@@ -19,7 +19,7 @@ impl SmallFilesystem {
         command.args(["-t", "tmpfs", "-o", "size=3m", "tmpfs"]).arg(path);
         let is_mounted = command.output().is_ok_and(|output| output.status.success());
         if !is_mounted {
-            print_uncaptured("NOT RUN: no file system could be mounted to be full\n");
+            print_uncaptured("NOT RUN: a full file system needs the permission to mount\n");
         }
         is_mounted.then(|| Self(path.to_owned()))
     }
@@ -27,7 +27,7 @@ impl SmallFilesystem {
     /// Fills the remaining space.
     fn fill(&self) -> PathBuf {
         let ballast = self.0.join("ballast");
-        // It ends with "no space left".
+        // The write fails with "No space left on device".
         let _ = fs::write(&ballast, vec![1; 4 << 20]);
         ballast
     }
@@ -68,14 +68,14 @@ fn changes_work_again_once_a_full_disk_has_space() {
     let (status, during) = describe();
     assert_eq!(status, 200, "{during}");
     assert!(during.contains("<description>before<"), "{during}");
-    assert!(has_new(), "the new interface is gone");
+    assert!(has_new(), "the new interface is not listed");
     fs::remove_file(ballast).unwrap();
     let (status, made) = create("after");
     assert_eq!(status, 200, "{made}");
     let made = text(&made, "trafficMirrorFilterId");
     let (_, after) = describe();
     let count = |document: &str| document.matches("<trafficMirrorFilterId>").count();
-    assert_eq!(count(&after), count(&during) + 1, "what was refused is not there");
+    assert_eq!(count(&after), count(&during) + 1, "a refused filter exists");
     assert_eq!(
         mirror.count_lines_with("changes are refused until"),
         1,

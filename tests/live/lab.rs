@@ -26,7 +26,7 @@ pub(crate) struct Lab {
 }
 
 impl Lab {
-    /// None if namespaces are not possible; prints `NOT RUN:` then.
+    /// None, after `NOT RUN:`, if namespaces are not possible.
     pub(crate) fn new(test: &str) -> Option<Self> {
         if !can_run() {
             return None;

@@ -50,6 +50,7 @@ fn an_interface_that_loses_and_regains_its_session_at_once_is_mirrored() {
     }
     pause(500);
     wait_until("the capture of h0", || mirror.snapshot().workers.iter().any(|one| one.is_attached));
+    assert!(has_worker(), "the worker thread has another name");
     let pair = Pair::new(&lab, IPV4, (4000, 2000));
     (0..20).for_each(|number| pair.send(number, 60));
     assert_eq!(collector.take_after(20).len(), 20);
@@ -70,9 +71,9 @@ fn a_start_that_fails_leaves_no_worker() {
     let Some(lab) = Lab::new("libfail") else { return };
     let events = EventSink::ignore();
     lab.host.inside(|| {
-        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let bound = TcpListener::bind("127.0.0.1:0").unwrap();
         let options = EndpointOptions {
-            address: taken.local_addr().unwrap(),
+            address: bound.local_addr().unwrap(),
             account_id: DEFAULT_OWNER.to_owned(),
             quotas: Quotas::default(),
             targets: TargetResolver::default(),

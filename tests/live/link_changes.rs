@@ -37,7 +37,8 @@ impl LinkChangeTest {
         assert_eq!(self.collector.take_after(100).len(), 100);
     }
 
-    /// Asserts that it is nearly idle for one second. A spinning thread would use all of it.
+    /// Asserts that the program uses less than 300 ms of processor time in one second. A thread
+    /// that spins would use the whole second.
     fn assert_idle(&self) {
         let before = self.mirror.processor_time();
         pause(1_000);
@@ -93,7 +94,7 @@ fn a_recreated_interface_is_mirrored_again() {
     for _ in 0..2 {
         setup.assert_logs("h0 no longer exists: waiting", |lab| lab.wire.ip("link del p0\n"));
         setup.assert_idle();
-        // It may be found down or up: one line or two.
+        // The interface may be down or up when it is found: one line or two.
         let times = setup.mirror.count_lines_with("mirroring h0");
         setup.lab.connect_host();
         setup.mirror.wait_for_lines("mirroring h0", times + 1);

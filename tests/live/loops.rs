@@ -44,12 +44,16 @@ fn copies_without_the_own_mark_are_recognised_by_their_headers() {
     for ended in [one.end(), two.end()] {
         ended.assert_no_loss();
         let own = ended.not_mirrored("own_traffic");
-        assert_eq!((ended.count("mirrored"), own), (40, 80), "its own, and those of the other");
+        assert_eq!(
+            (ended.count("mirrored"), own),
+            (40, 80),
+            "own copies and copies of the other process"
+        );
     }
     assert_eq!(collector.end().len(), 0);
 }
 
-/// Two processes with other marks and other targets: each mirrors the copies of the other, once.
+/// Two processes with different marks and targets: each mirrors the copies of the other once.
 #[test]
 fn two_processes_that_mirror_each_others_copies_stop_looping() {
     let Some(lab) = Lab::new("pair") else { return };

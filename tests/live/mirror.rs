@@ -34,21 +34,21 @@ impl Mirror {
         Self::start_and_wait_for(namespace, words, "mirroring ")
     }
 
-    /// The same, and returns when it prints that it captures.
-    pub(crate) fn start_and_wait_for(namespace: &Namespace, words: &str, says: &str) -> Self {
-        Self::start_command(namespace.command(BINARY), words, says)
+    /// Starts `run` with these words and returns once a log line contains `awaited`.
+    pub(crate) fn start_and_wait_for(namespace: &Namespace, words: &str, awaited: &str) -> Self {
+        Self::start_command(namespace.command(BINARY), words, awaited)
     }
 
-    /// The same for a command that starts the program in another way.
-    pub(crate) fn start_command(mut command: Command, words: &str, says: &str) -> Self {
+    /// The same, with a command that starts the program in another way.
+    pub(crate) fn start_command(mut command: Command, words: &str, awaited: &str) -> Self {
         command.args(["run", "--report", "json"]).args(words.split_whitespace());
         let mut mirror = Self::spawn(command);
-        mirror.wait_for_lines(says, 1);
+        mirror.wait_for_lines(awaited, 1);
         mirror.assert_running();
         mirror
     }
 
-    /// The same, started by `timeout`, to which `signal` sends.
+    /// The same, started by `timeout`, which then receives the signals of `signal`.
     pub(crate) fn start_under_timeout(namespace: &Namespace, words: &str) -> Self {
         let mut command = namespace.command("timeout");
         command.args(["600", "setpriv", "--pdeathsig", "KILL", BINARY, "run", "--report", "json"]);
@@ -63,11 +63,11 @@ impl Mirror {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let log_lines = Arc::new(Mutex::new(Vec::new()));
-        let heard = Arc::clone(&log_lines);
+        let shared_lines = Arc::clone(&log_lines);
         let stderr = BufReader::new(child.stderr.take().unwrap());
         thread::spawn(move || {
             let lines = stderr.lines().map_while(Result::ok);
-            lines.for_each(|line| heard.lock().unwrap().push(line));
+            lines.for_each(|line| shared_lines.lock().unwrap().push(line));
         });
         Self { stdout: child.stdout.take(), child, log_lines }
     }
@@ -87,7 +87,7 @@ impl Mirror {
 
     /// Waits until this number of log lines have these words.
     pub(crate) fn wait_for_lines(&self, words: &str, times: usize) {
-        let what = format!("`{words}` said {times} times");
+        let what = format!("{times} log lines with `{words}`");
         wait_until(&what, || self.count_lines_with(words) >= times);
     }
 
@@ -101,14 +101,14 @@ impl Mirror {
         assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
     }
 
-    /// Processor time used, in hundredths of a second.
+    /// The processor time that the program has used, in units of 10 ms.
     pub(crate) fn processor_time(&self) -> u64 {
         let columns = self.stat();
         let time = |column: &String| column.parse::<u64>().unwrap();
         time(&columns[11]) + time(&columns[12])
     }
 
-    /// As in ps: `S` if it sleeps, `T` if it is stopped.
+    /// The state of the process as in ps: `S` if it sleeps, `T` if it is stopped.
     pub(crate) fn state(&self) -> char {
         self.stat()[0].chars().next().unwrap()
     }
@@ -138,14 +138,14 @@ impl Mirror {
         let status = wait_for("the end of run", || self.child.try_wait().unwrap());
         let mut text = String::new();
         self.stdout.take().unwrap().read_to_string(&mut text).unwrap();
-        wait_until("all that it said", || Arc::strong_count(&self.log_lines) == 1);
+        wait_until("the end of its log", || Arc::strong_count(&self.log_lines) == 1);
         let log_lines = self.log_lines();
         assert!(!log_lines.iter().any(|line| line.contains("panicked")), "{log_lines:#?}");
         let report =
             serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text} {log_lines:#?}"));
         let ended = RunResult { code: status.code().unwrap_or(-1), report, log_lines };
-        let boxes = ended.sum_of("not_mirrored") + ended.sum_of("dropped");
-        assert_eq!(ended.count("received"), ended.count("mirrored") + boxes, "{}", ended.report);
+        let others = ended.sum_of("not_mirrored") + ended.sum_of("dropped");
+        assert_eq!(ended.count("received"), ended.count("mirrored") + others, "{}", ended.report);
         ended
     }
 }
@@ -162,8 +162,9 @@ impl RunResult {
         self.report[name].as_u64().unwrap()
     }
 
-    pub(crate) fn sum_of(&self, boxes: &str) -> u64 {
-        self.report[boxes].as_object().unwrap().values().map(|one| one.as_u64().unwrap()).sum()
+    /// The sum of `not_mirrored` or `dropped` over all reasons or causes.
+    pub(crate) fn sum_of(&self, field: &str) -> u64 {
+        self.report[field].as_object().unwrap().values().map(|one| one.as_u64().unwrap()).sum()
     }
 
     pub(crate) fn not_mirrored(&self, reason: &str) -> u64 {
@@ -177,12 +178,12 @@ impl RunResult {
     }
 }
 
-/// Runs it with arguments that it must reject; returns exit code and log.
+/// Runs `run` with arguments that it must reject. Returns the exit code and the log.
 pub(crate) fn run_refused(mut command: Command, words: &str) -> (i32, String) {
     command.arg("run").args(words.split_whitespace());
     let mut mirror = Mirror::spawn(command);
-    let status = wait_for("a refusal", || mirror.child.try_wait().unwrap());
-    wait_until("all that it said", || Arc::strong_count(&mirror.log_lines) == 1);
+    let status = wait_for("the end of a run that is refused", || mirror.child.try_wait().unwrap());
+    wait_until("the end of its log", || Arc::strong_count(&mirror.log_lines) == 1);
     let log_lines = mirror.log_lines().join("\n");
     assert!(!log_lines.contains("panicked"), "{log_lines}");
     (status.code().unwrap_or(-1), log_lines)

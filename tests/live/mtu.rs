@@ -7,10 +7,10 @@ use crate::traffic::{IPV4, Pair};
 use crate::waiting::{pause, wait_until};
 use testkit::namespace::Namespace;
 
-/// A frame of 1514 bytes.
+/// The UDP payload in bytes of a frame of 1,514 bytes.
 const FULL: usize = 1_472;
 
-/// Length of the VXLAN, UDP and IPv4 headers.
+/// The length in bytes of the VXLAN, UDP and IPv4 headers.
 const OUTER: usize = 36;
 
 #[test]
@@ -35,7 +35,7 @@ fn copies_are_truncated_to_the_current_mtu() {
     // A larger MTU takes effect within about one second. Each copy has one of the two lengths.
     lab.host.ip("link set m0 mtu 1400\n");
     let mut sent = 0;
-    wait_until("copies as long as the wider MTU", || {
+    wait_until("copies of the length of the larger MTU", || {
         pair.send(sent, FULL);
         sent += 1;
         pause(10);
@@ -59,7 +59,7 @@ fn of_len(arrived: &[ReceivedCopy], len: usize) -> usize {
     arrived.iter().filter(|one| one.inner.len() == len).count()
 }
 
-/// The route of the host has room for the copies, a router behind it does not.
+/// The MTU of the route of the host is large enough for the copies, that of the next router is not.
 #[test]
 fn copies_are_truncated_to_the_path_mtu() {
     let Some(lab) = Lab::new("pmtu") else { return };
@@ -77,7 +77,7 @@ fn copies_are_truncated_to_the_path_mtu() {
     let mirror = Mirror::start(&lab.host, "-i h0 --target 10.50.0.2 --virtual-network-id 42");
     let pair = Pair::new(&lab, IPV4, (4000, 2000));
     let mut sent = 0;
-    wait_until("copies that the router carries", || {
+    wait_until("copies that the router forwards", || {
         pair.send(sent, FULL);
         sent += 1;
         pause(10);

@@ -7,15 +7,16 @@ use crate::waiting::pause;
 use testkit::namespace::{Namespace, can_run};
 use testkit::print_uncaptured;
 
-/// A datagram between two mirrored hosts, and the ICMP error of its closed port, are each copied by
-/// both, and each of these copies by the other: 2 + 4 + 4. Each of the eight copies finds a closed
-/// port. A switch shows a few of them to a third host too. A storm would be thousands.
+/// Both hosts copy the datagram and the ICMP error of its closed port, and each host copies these
+/// copies of the other one: 2 + 4 + 4 packets. Each of the eight copies reaches a closed port,
+/// which causes an ICMP error. A switch may send a few packets to a third host too. A loop would
+/// cause thousands of packets.
 const MAX_PACKETS: u64 = 40;
 
-/// Traffic has stopped when no packet passed for this long.
+/// Traffic has stopped if no packet passed for this time.
 const QUIET_MS: u64 = 1_200;
 
-/// Number of waits; traffic after these is a storm.
+/// Number of waits. If packets still pass after these, the loop has not stopped.
 const MAX_PAUSES: usize = 6;
 
 /// Hosts on one switch, each with a device `w0`, whose addresses end in 1, 2, 3 and so on.
@@ -67,12 +68,12 @@ impl Hosts {
         Some(Self { hosts: hosts.collect(), _switch: switch })
     }
 
-    /// How many packets all hosts have received and sent.
+    /// The number of packets that all hosts have received and sent.
     fn packets(&self) -> u64 {
         self.hosts.iter().map(|host| host.packets("w0")).sum()
     }
 
-    /// How many packets all hosts received and sent after traffic stopped, or after some seconds.
+    /// The same number once traffic has stopped, or after `MAX_PAUSES`.
     fn packets_when_quiet(&self) -> u64 {
         let mut before = self.packets();
         for _ in 0..MAX_PAUSES {
@@ -85,8 +86,8 @@ impl Hosts {
         before
     }
 
-    /// Each host mirrors by its words; the first sends one datagram to the second. How many packets
-    /// passed then, and how many copies of copies were seen.
+    /// Each host mirrors with its options, and the first one sends a datagram to the second one.
+    /// Returns how many packets passed then, and how many copies of copies were not mirrored.
     fn one_datagram(&self, words: &[String]) -> (u64, u64) {
         let mirrors: Vec<Mirror> = self
             .hosts
@@ -109,7 +110,7 @@ impl Hosts {
 
     fn assert_quiet(&self, words: &[String]) {
         let (packets, nested) = self.one_datagram(words);
-        assert!(packets <= MAX_PACKETS, "{packets} packets of one datagram: {words:?}");
+        assert!(packets <= MAX_PACKETS, "one datagram caused {packets} packets: {words:?}");
         // The datagram, its two copies and the copies of these: the mirrors worked.
         assert!(packets >= 4 && nested >= 1, "{packets} packets, {nested} nested: {words:?}");
     }

@@ -25,7 +25,7 @@ const INTERFACE_INDEX: u32 = 0xffff_f000 + 8;
 /// Room for all queued frames, so that a busy machine loses none.
 pub(crate) const RECEIVE_BUFFER_LEN: usize = 256 << 20;
 
-/// The longest packet.
+/// Longer than the longest packet, in bytes.
 pub(crate) const MAX_FRAME_LEN: usize = 1 << 17;
 
 /// A thread that records.
@@ -45,14 +45,14 @@ impl Recorder {
         });
         socket.attach_filter(&interface_filter(index)).unwrap();
         enlarge_receive_buffer(&socket);
-        // Frames of other devices that arrived before the filter was attached.
+        // Discards frames of other devices that arrived before the filter was attached.
         socket.set_nonblocking(true).unwrap();
         while socket.recv(&mut [MaybeUninit::uninit()]).is_ok() {}
         socket.set_nonblocking(false).unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
         let is_over = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&is_over);
-        let thread = thread::spawn(move || record(&socket, &told));
+        let end = Arc::clone(&is_over);
+        let thread = thread::spawn(move || record(&socket, &end));
         Self { is_over, thread: Some(thread) }
     }
 
@@ -77,44 +77,45 @@ pub(crate) fn enlarge_receive_buffer(socket: &Socket) {
     }
 }
 
-/// Returns `len`, or the number of bytes that fit into a buffer of `enlarge_receive_buffer` even if
-/// its reader does not run. The first call prints a line if these are fewer.
+/// `len`, or fewer bytes if a receive buffer of `enlarge_receive_buffer` is smaller than requested.
+/// A test can then send four times as many bytes while the reader does not run. The first call
+/// prints a line if the buffer is smaller.
 ///
-/// The kernel counts the memory that frames take, up to four times their length, and a test sends
-/// up to four times this amount.
+/// The kernel counts the memory of the frames, which is up to four times their length.
 pub(crate) fn len_that_fits(len: usize) -> usize {
     static MAX_LEN: OnceLock<usize> = OnceLock::new();
-    let fits = *MAX_LEN.get_or_init(|| {
+    let max_len = *MAX_LEN.get_or_init(|| {
         let socket = Socket::new(Domain::UNIX, Type::DGRAM, None).unwrap();
         enlarge_receive_buffer(&socket);
-        let room = socket.recv_buffer_size().unwrap();
-        if room < RECEIVE_BUFFER_LEN {
+        let buffer_len = socket.recv_buffer_size().unwrap();
+        if buffer_len < RECEIVE_BUFFER_LEN {
             print_uncaptured(&format!(
-                "receive buffers of this user end at {room} bytes (net.core.rmem_max): tests send \
-                 at most {} bytes at a time\n",
-                room / 16
+                "receive buffers of this user have at most {buffer_len} bytes (net.core.rmem_max): \
+                 tests send at most {} bytes at a time\n",
+                buffer_len / 16
             ));
-            return room / 16;
+            return buffer_len / 16;
         }
         usize::MAX
     });
-    len.min(fits)
+    len.min(max_len)
 }
 
 fn record(socket: &Socket, is_over: &AtomicBool) -> Vec<Vec<u8>> {
     let mut frames = Vec::new();
-    let mut room = vec![0; MAX_FRAME_LEN];
+    let mut buffer = vec![0; MAX_FRAME_LEN];
     loop {
         // Read the flag first: frames that passed before the end are still read.
-        let last = is_over.load(Ordering::Acquire);
-        match (&*socket).read(&mut room) {
-            Ok(len) => frames.push(room[..len].to_vec()),
-            Err(_) if last => return frames,
+        let is_last = is_over.load(Ordering::Acquire);
+        match (&*socket).read(&mut buffer) {
+            Ok(len) => frames.push(buffer[..len].to_vec()),
+            Err(_) if is_last => return frames,
             Err(_) => {}
         }
     }
 }
 
+/// Classic BPF: load the index of the interface; if it is `index`, accept 256 KiB, else reject.
 fn interface_filter(index: u32) -> [SockFilter; 4] {
     [
         SockFilter::new(0x20, 0, 0, INTERFACE_INDEX),

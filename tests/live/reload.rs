@@ -37,13 +37,13 @@ fn each_packet_is_mirrored_once_during_reloads() {
     let pair = Pair::new(&lab, IPV4, (4000, 2000));
     let is_over = AtomicBool::new(false);
     let sent = thread::scope(|scope| {
-        let load = scope.spawn(|| send_until(&pair, &is_over));
+        let sender = scope.spawn(|| send_until(&pair, &is_over));
         for number in 0..RELOADS {
             replace(&lab, &config(42 + number % 2));
             mirror.signal("-HUP");
         }
         is_over.store(true, Ordering::Release);
-        load.join().unwrap()
+        sender.join().unwrap()
     });
     let arrived = collector.take_after(usize::try_from(sent).unwrap());
     assert_each_once(&arrived, sent);
@@ -98,6 +98,6 @@ fn send_until(pair: &Pair, is_over: &AtomicBool) -> u32 {
 fn assert_each_once(arrived: &[ReceivedCopy], sent: u32) {
     let numbers: BTreeSet<u32> = arrived.iter().map(|one| number_of(&one.inner)).collect();
     let lost: Vec<u32> = (0..sent).filter(|number| !numbers.contains(number)).collect();
-    assert_eq!(lost, [0; 0], "of {sent}, {} arrived", arrived.len());
+    assert_eq!(lost, [0; 0], "{sent} packets were sent, {} copies arrived", arrived.len());
     assert_eq!(arrived.len(), usize::try_from(sent).unwrap(), "some arrived twice");
 }

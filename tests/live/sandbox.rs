@@ -1,4 +1,4 @@
-//! What a run cannot do: the capabilities that it dropped, and its sandbox.
+//! Restrictions of a run: the capabilities that it drops, and its sandbox.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -14,7 +14,7 @@ use testkit::print_uncaptured;
 const NET_RAW: u64 = 1 << 13;
 
 /// A line of /proc/PID/task/TID/status for each thread, by the name of the thread.
-fn of_threads(mirror: &Mirror, key: &str) -> Vec<(String, String)> {
+fn status_of_threads(mirror: &Mirror, key: &str) -> Vec<(String, String)> {
     let tasks = fs::read_dir(format!("/proc/{}/task", mirror.id())).unwrap();
     // A thread may end meanwhile.
     let status =
@@ -28,11 +28,11 @@ fn of_threads(mirror: &Mirror, key: &str) -> Vec<(String, String)> {
 
 fn assert_only_net_raw(mirror: &Mirror) {
     for set in ["CapEff", "CapPrm", "CapBnd"] {
-        let threads = of_threads(mirror, set);
+        let threads = status_of_threads(mirror, set);
         assert!(threads.iter().any(|(name, _)| name == "h0-0"), "{threads:?}");
-        for (name, rights) in threads {
-            let rights = u64::from_str_radix(&rights, 16).unwrap();
-            assert_eq!(rights & !NET_RAW, 0, "{name}: {set} {rights:x}");
+        for (name, capabilities) in threads {
+            let capabilities = u64::from_str_radix(&capabilities, 16).unwrap();
+            assert_eq!(capabilities & !NET_RAW, 0, "{name}: {set} {capabilities:x}");
         }
     }
 }
@@ -57,7 +57,7 @@ fn no_thread_keeps_the_capability_to_enter_a_namespace() {
     mirror.end().assert_no_loss();
 }
 
-/// Whether the kernel enforces the sandbox here.
+/// Whether the kernel enforces the sandbox; prints `NOT RUN:` if not.
 fn is_enforced(mirror: &Mirror) -> bool {
     let is_enforced = mirror.count_lines_with("no sandbox") == 0;
     if !is_enforced {
@@ -77,17 +77,17 @@ fn a_configuration_symlink_cannot_be_redirected_after_the_start() {
     fs::create_dir(lab.folder.path().join("conf")).unwrap();
     let path = lab.put("conf/mirror.toml", &config());
     let secret = lab.put("secret.toml", &config());
-    for (option, times) in [("", 0), ("--no-sandbox", 1)] {
+    for (option, is_followed) in [("", false), ("--no-sandbox", true)] {
         let words = format!("--config {path} --metrics 0.0.0.0:0 {option}");
         let mirror = Mirror::start(&lab.host, &words);
         if option.is_empty() && !is_enforced(&mirror) {
             return;
         }
         let state = if option.is_empty() { "2" } else { "0" };
-        for (name, filter) in of_threads(&mirror, "Seccomp") {
+        for (name, filter) in status_of_threads(&mirror, "Seccomp") {
             assert_eq!(filter, state, "{name}");
         }
-        for (name, flag) in of_threads(&mirror, "NoNewPrivs") {
+        for (name, flag) in status_of_threads(&mirror, "NoNewPrivs") {
             assert_eq!(flag, "1", "{name}");
         }
         let warning = "every host that can connect to it can read the names";
@@ -101,7 +101,9 @@ fn a_configuration_symlink_cannot_be_redirected_after_the_start() {
         fs::remove_file(&path).unwrap();
         symlink(&secret, &path).unwrap();
         mirror.signal("-HUP");
-        if times == 0 {
+        if is_followed {
+            mirror.wait_for_lines("configuration reloaded", 2);
+        } else {
             mirror.wait_for_lines("the previous one stays in force", 1);
             assert_eq!(
                 mirror.count_lines_with("Permission denied"),
@@ -109,8 +111,6 @@ fn a_configuration_symlink_cannot_be_redirected_after_the_start() {
                 "{:#?}",
                 mirror.log_lines()
             );
-        } else {
-            mirror.wait_for_lines("configuration reloaded", 2);
         }
         mirror.end().assert_no_loss();
         fs::remove_file(&path).unwrap();

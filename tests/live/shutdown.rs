@@ -7,13 +7,14 @@ use crate::recorder::len_that_fits;
 use crate::traffic::{IPV4, Pair, number_of};
 use crate::waiting::{pause, wait_until};
 
+/// The number of datagrams.
 const BURST: usize = 5_000;
 
-/// Length in bytes.
+/// The length of a datagram in bytes.
 const DATAGRAM_LEN: usize = 1_000;
 
-/// The program is stopped while a burst arrives, so that all of it is in the ring at the signal
-/// to end.
+/// Asserts that all frames in the ring are mirrored after `signal`. The program is stopped while a
+/// burst arrives, so that the whole burst is in the ring when the signal is sent.
 fn assert_drained_by(test: &str, signal: &str, words: &str) {
     let Some(lab) = Lab::new(test) else { return };
     let collector = Collector::listen(&lab.monitor, "10.99.1.2");
@@ -23,7 +24,7 @@ fn assert_drained_by(test: &str, signal: &str, words: &str) {
     );
     let pair = Pair::new(&lab, IPV4, (4000, 2000));
     mirror.signal("-STOP");
-    wait_until("it is stopped", || mirror.state() == 'T');
+    wait_until("a stop", || mirror.state() == 'T');
     let burst = len_that_fits(BURST * DATAGRAM_LEN) / DATAGRAM_LEN;
     let burst = u32::try_from(burst).unwrap();
     (0..burst).for_each(|number| pair.send(number, DATAGRAM_LEN));
@@ -34,7 +35,11 @@ fn assert_drained_by(test: &str, signal: &str, words: &str) {
     assert_eq!(ended.count("mirrored"), u64::from(burst));
     let arrived = collector.end();
     let numbers: Vec<u32> = arrived.iter().map(|one| number_of(&one.inner)).collect();
-    assert!(numbers.iter().copied().eq(0..burst), "{} arrived, of {burst}", numbers.len());
+    assert!(
+        numbers.iter().copied().eq(0..burst),
+        "{} of {burst} copies arrived, or in another order",
+        numbers.len()
+    );
 }
 
 #[test]

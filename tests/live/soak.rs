@@ -9,13 +9,14 @@ use testkit::print_uncaptured;
 /// Allowed growth for allocators and counters since the start, in KiB.
 const SLACK_KIB: u64 = 2_048;
 
+/// The number of datagrams of a round, each way.
 const ROUND: u32 = 200;
 
 #[test]
 fn memory_does_not_grow() {
     let seconds = std::env::var("TM_SOAK_SECONDS").ok().and_then(|text| text.parse().ok());
     let Some(seconds) = seconds.filter(|seconds| *seconds > 0) else {
-        return print_uncaptured("NOT RUN: the soak test wants TM_SOAK_SECONDS\n");
+        return print_uncaptured("NOT RUN: the soak test needs its length in TM_SOAK_SECONDS\n");
     };
     let Some(lab) = Lab::new("soak") else { return };
     let collector = Collector::listen(&lab.monitor, "10.99.1.2");
@@ -33,14 +34,14 @@ fn memory_does_not_grow() {
         let _ = collector.take();
         mirror.status_kib("VmRSS")
     };
-    // Sockets are opened and buffers grow to what they need.
+    // Warm-up: sockets are opened and buffers grow.
     let warm = (0..50).map(|_| round()).max().unwrap();
     let end = after(seconds);
     let mut most = warm;
     while !end.is_past() {
         most = most.max(round());
     }
-    assert!(most <= warm + SLACK_KIB, "{warm} KiB when it was warm, then {most} KiB");
+    assert!(most <= warm + SLACK_KIB, "{warm} KiB after the warm-up, then {most} KiB");
     let ended = mirror.end();
     assert_eq!(ended.code, 0, "{:#?}", ended.log_lines);
     assert_eq!(ended.count("mirrored") + ended.sum_of("dropped"), sent);
@@ -49,7 +50,7 @@ fn memory_does_not_grow() {
 /// The end of the test.
 struct Deadline(std::time::Instant);
 
-#[expect(clippy::disallowed_methods, reason = "a soak test is as long as it was told to be")]
+#[expect(clippy::disallowed_methods, reason = "a soak test runs for a given time")]
 fn after(seconds: u64) -> Deadline {
     Deadline(std::time::Instant::now() + std::time::Duration::from_secs(seconds))
 }

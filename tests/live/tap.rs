@@ -30,7 +30,7 @@ struct Tap {
 }
 
 impl Tap {
-    /// None if no tap device can be created; prints `NOT RUN:` then.
+    /// None, after `NOT RUN:`, if no tap device can be created.
     fn new(namespace: &Namespace) -> Option<Self> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/tap_feeder.py");
         let mut command = namespace.command("python3");
@@ -55,20 +55,20 @@ impl Tap {
         line.trim_end().to_owned()
     }
 
-    /// Writes frames, with a pause (milliseconds) after each group.
-    fn feed(&mut self, records: &[Vec<u8>], (each, milliseconds): (usize, u64)) {
-        for burst in records.chunks(each) {
+    /// Writes frames in groups of `group_len`, with a pause after each group.
+    fn feed(&mut self, records: &[Vec<u8>], (group_len, pause_ms): (usize, u64)) {
+        for burst in records.chunks(group_len) {
             let mut bytes = Vec::new();
             for record in burst {
                 bytes.extend(u32::try_from(record.len()).unwrap().to_le_bytes());
                 bytes.extend(record);
             }
             self.feeder.stdin.as_mut().unwrap().write_all(&bytes).unwrap();
-            pause(milliseconds);
+            pause(pause_ms);
         }
         self.feeder.stdin.as_mut().unwrap().write_all(&[0; 4]).unwrap();
-        let taken = self.answer();
-        assert_eq!(taken, records.len().to_string(), "frames that the device took");
+        let accepted = self.answer();
+        assert_eq!(accepted, records.len().to_string(), "frames that the device accepted");
     }
 }
 
@@ -107,8 +107,8 @@ fn record(number: u32, gso: (u8, u16), payload_len: usize) -> Vec<u8> {
     record
 }
 
-/// How frames are written: their number, every how many is UFO, and the size of a group, with a
-/// pause in milliseconds after it.
+/// How frames are written: their number, the interval of UFO frames (`every` 10: one in ten), and
+/// the size of a group with the pause in milliseconds after it.
 #[derive(Clone, Copy)]
 struct Feed {
     frames: u32,
@@ -122,29 +122,29 @@ impl Feed {
     }
 }
 
-/// Each frame is counted: those that the ring cannot describe under their own cause, and all
-/// others as mirrored, in the order of arrival.
+/// Asserts that each frame is counted: those that the ring cannot describe as
+/// `unsupported_offload`, all others as mirrored; and that the copies have the order of arrival.
 fn assert_empty_slots_are_skipped(test: &str, feed: Feed) {
     let Some(lab) = Lab::new(test) else { return };
     let Some(mut tap) = Tap::new(&lab.host) else { return };
     let collector = Collector::listen(&lab.monitor, "10.99.1.2");
     let mirror = Mirror::start(&lab.host, RUN);
-    let of = |number: u32| match feed.is_empty_slot(number) {
+    let record_of = |number: u32| match feed.is_empty_slot(number) {
         true => record(number, (UFO, 1_400), 4_000),
         false => record(number, (0, 0), 100),
     };
-    let records: Vec<_> = (0..feed.frames).map(of).collect();
+    let records: Vec<_> = (0..feed.frames).map(record_of).collect();
     tap.feed(&records, feed.pace);
     let wanted: Vec<u32> = (0..feed.frames).filter(|number| !feed.is_empty_slot(*number)).collect();
     collector.wait_for(wanted.len());
     let received = lab.host.packets(DEVICE);
     let ended = mirror.end();
-    let holes = u64::from(feed.frames / feed.every);
-    assert_eq!(received, u64::from(feed.frames), "what the device counted");
+    let empty_slots = u64::from(feed.frames / feed.every);
+    assert_eq!(received, u64::from(feed.frames), "frames that the device counted");
     assert_eq!(ended.count("received"), received, "{}", ended.report);
-    assert_eq!(dropped(&ended, "unsupported_offload"), holes, "{}", ended.report);
-    assert_eq!(ended.sum_of("dropped"), holes, "{}", ended.report);
-    assert_eq!(ended.count("mirrored"), received - holes, "{}", ended.report);
+    assert_eq!(dropped(&ended, "unsupported_offload"), empty_slots, "{}", ended.report);
+    assert_eq!(ended.sum_of("dropped"), empty_slots, "{}", ended.report);
+    assert_eq!(ended.count("mirrored"), received - empty_slots, "{}", ended.report);
     assert_eq!((ended.code, ended.count("unaccounted")), (0, 0), "{:#?}", ended.log_lines);
     let frames = inner_frames(collector.end());
     let numbers = frames.iter().map(|frame| number_of(frame));
@@ -189,11 +189,11 @@ fn the_number_of_copies_of_one_frame_is_bounded() {
     let Some(mut tap) = Tap::new(&lab.host) else { return };
     let collector = Collector::listen(&lab.monitor, "10.99.1.2");
     let mirror = Mirror::start(&lab.host, RUN);
-    let cut = [(TCP_V4, 1_448, 60_000), (TCP_V4, 48, 60_000), (UDP_SEGMENTS, 1_200, 12_000)];
+    let segmented = [(TCP_V4, 1_448, 60_000), (TCP_V4, 48, 60_000), (UDP_SEGMENTS, 1_200, 12_000)];
     let small = [(TCP_V4, 1, 100), (UDP_SEGMENTS, 2, 200)];
     let bounded = [(TCP_V4, 1, 60_000), (TCP_V4, 7, 2_000), (TCP_V4, 24, 60_000)];
     let mut records = Vec::new();
-    for (gso_type, size, len) in cut.into_iter().chain(small).chain(bounded) {
+    for (gso_type, size, len) in segmented.into_iter().chain(small).chain(bounded) {
         (0..5).for_each(|number| records.push(record(number, (gso_type, size), len)));
     }
     tap.feed(&records, (1, 5));

@@ -29,7 +29,7 @@ impl TargetOutageTest {
         }
     }
 
-    /// Copies arrive again, and from then on all of them.
+    /// Asserts that copies arrive again, and that none is lost after the first.
     fn assert_copies_arrive(&mut self) {
         let collector = Collector::listen(&self.lab.monitor, "10.99.1.2");
         wait_until("a copy", || {
@@ -43,7 +43,7 @@ impl TargetOutageTest {
         assert_eq!(collector.take_after(100).len(), 100);
     }
 
-    /// The mirror continues while no target receives its copies.
+    /// Asserts that the mirror continues while no target receives its copies.
     fn assert_keeps_running(&mut self) {
         for _ in 0..10 {
             self.send(20);
@@ -56,11 +56,11 @@ impl TargetOutageTest {
 #[test]
 fn copies_reach_a_target_again_after_an_outage() {
     let Some(mut setup) = TargetOutageTest::new("target") else { return };
-    // No process listens, which ICMP reports.
+    // No process listens: ICMP reports a closed port.
     setup.assert_keeps_running();
     setup.mirror.wait_for_lines("refuses copies: no program listens on that port", 1);
     setup.assert_copies_arrive();
-    // After no error arrived for some seconds while copies were sent.
+    // The recovery is reported after some seconds of copies without an error.
     let collector = Collector::listen(&setup.lab.monitor, "10.99.1.2");
     wait_until("the recovery", || {
         setup.send(1);

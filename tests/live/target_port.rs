@@ -11,7 +11,7 @@ use crate::traffic::{IPV4, Pair};
 /// The interface of the monitor.
 const MONITOR: &str = "eni-0f000000000000001";
 
-/// The interface of the device of the host.
+/// The interface of h0, the device of the host.
 const HOST: &str = "eni-0f000000000000002";
 
 #[test]

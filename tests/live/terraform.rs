@@ -10,19 +10,19 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::collector::{Collector, by_network};
-use crate::endpoint::Client;
+use crate::endpoint::{Client, ENDPOINT};
 use crate::lab::Lab;
 use crate::mirror::Mirror;
 use crate::traffic::{IPV4, Pair};
 use testkit::print_uncaptured;
 
-const ENDPOINT: &str = "127.0.0.1:4566";
 const MIRRORS: [&str; 3] =
     ["/opt/tf-plugins", "/usr/local/share/terraform/plugins", "/usr/share/terraform/plugins"];
-/// How many resources `tests/clients/terraform` has.
+/// The number of resources in `tests/clients/terraform`.
 const RESOURCES: usize = 6;
 /// The exit code of `plan -detailed-exitcode` if there is no difference.
 const CLEAN: i32 = 0;
+/// The exit code of other commands that succeed.
 const DONE: i32 = 0;
 
 /// A folder with the configuration, and the endpoint that `terraform` uses.
@@ -32,7 +32,7 @@ struct Terraform<'a> {
 }
 
 impl<'a> Terraform<'a> {
-    /// None if it is not installed; prints `NOT RUN:` then.
+    /// None, after `NOT RUN:`, if Terraform or its AWS provider is not installed.
     fn new(lab: &'a Lab) -> Option<Self> {
         let runs = Command::new("terraform").arg("version").output();
         let mirror = mirror_of_provider();
@@ -80,10 +80,11 @@ impl<'a> Terraform<'a> {
         printed
     }
 
-    /// Applies it and asserts that another plan has no difference. Returns the summary.
-    fn apply(&self, stage: u32, did: &str) {
+    /// Applies a stage, and asserts that Terraform prints this summary and that a plan then has no
+    /// difference.
+    fn apply(&self, stage: u32, summary: &str) {
         let printed = self.run(stage, "apply -input=false -no-color -auto-approve", DONE);
-        assert!(printed.contains(&format!("Resources: {did}.")), "{printed}");
+        assert!(printed.contains(&format!("Resources: {summary}.")), "{printed}");
         self.run(stage, "plan -input=false -no-color -detailed-exitcode", CLEAN);
     }
 
@@ -92,7 +93,7 @@ impl<'a> Terraform<'a> {
         let ids: Value = serde_json::from_str(&self.run(2, "output -json ids", DONE)).unwrap();
         let ids = ids.as_object().unwrap();
         assert_eq!(ids.len(), RESOURCES);
-        let import = |(to, id)| format!("import {{\n to = {to}\n id = {id}\n}}\n");
+        let import = |(address, id)| format!("import {{\n to = {address}\n id = {id}\n}}\n");
         let imports: String = ids.iter().map(import).collect();
         std::fs::write(self.folder.join("imports.tf"), imports).unwrap();
         std::fs::remove_file(self.folder.join("terraform.tfstate")).unwrap();
@@ -106,8 +107,8 @@ fn mirror_of_provider() -> Option<String> {
     folders.find(|folder| Path::new(folder).join("registry.terraform.io/hashicorp/aws").is_dir())
 }
 
-/// Nine commands, and nearly all start the provider: half a minute on an idle machine, minutes on a
-/// loaded one or where the provider is not in the page cache.
+/// Runs nine commands, most of which start the provider: 30 s on an idle machine, several minutes
+/// on a busy one or if the provider is not in the page cache.
 #[test]
 fn terraform_applies_changes_imports_and_destroys() {
     let Some(lab) = Lab::new("ec2tf") else { return };

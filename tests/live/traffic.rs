@@ -14,7 +14,7 @@ use testkit::namespace::Namespace;
 /// How long a socket waits for an expected packet.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Few enough packets in flight that no queue of the lab overflows.
+/// The receive buffer of TCP sockets in bytes, so small that no queue of the lab overflows.
 const WINDOW: usize = 64 << 10;
 
 /// The addresses of generator and host.
@@ -74,7 +74,7 @@ pub(crate) fn streams(lab: &Lab, (_, host): (&str, &str), count: usize, len: usi
     });
 }
 
-/// Bytes without long repetitions.
+/// Sends `len` bytes without long repetitions.
 fn send_stream(mut stream: &TcpStream, len: usize) {
     let mut word: u32 = 1;
     let mut chunk = vec![0; 32 << 10];
@@ -91,10 +91,12 @@ fn send_stream(mut stream: &TcpStream, len: usize) {
 }
 
 fn receive_stream(mut stream: &TcpStream, len: usize) {
-    let mut room = vec![0; 256 << 10];
+    let mut buffer = vec![0; 256 << 10];
     let mut left = len;
     while left > 0 {
-        left -= stream.read(&mut room).unwrap();
+        let read = stream.read(&mut buffer).unwrap();
+        assert_ne!(read, 0, "the connection was closed {left} bytes before its end");
+        left -= read;
     }
 }
 
@@ -127,7 +129,7 @@ impl Pair {
         send_between(&self.generator, &self.host, number, len);
     }
 
-    /// Sends a datagram from the host to the generator.
+    /// Sends a datagram from the host to the generator and receives it.
     pub(crate) fn answer(&self, number: u32, len: usize) {
         send_between(&self.host, &self.generator, number, len);
     }
@@ -135,9 +137,9 @@ impl Pair {
 
 fn send_between(from: &UdpSocket, to: &UdpSocket, number: u32, len: usize) {
     from.send(&numbered(number, len)).unwrap();
-    let mut room = vec![0; 1 << 16];
-    assert_eq!(to.recv(&mut room).unwrap(), len);
-    assert_eq!(room[..4], number.to_be_bytes());
+    let mut buffer = vec![0; 1 << 16];
+    assert_eq!(to.recv(&mut buffer).unwrap(), len);
+    assert_eq!(buffer[..4], number.to_be_bytes());
 }
 
 /// A payload that begins with its number.
@@ -162,8 +164,8 @@ pub(crate) fn ping(from: &Namespace, to: &str, number: u16, len: usize) {
         Socket::new(domain, Type::RAW, Some(protocol)).unwrap()
     });
     socket.set_read_timeout(Some(TIMEOUT)).unwrap();
-    let [a, b] = number.to_be_bytes();
-    let mut request = vec![kind, 0, 0, 0, 0x77, 0x77, a, b];
+    let [high, low] = number.to_be_bytes();
+    let mut request = vec![kind, 0, 0, 0, 0x77, 0x77, high, low];
     request.extend((0..=255_u8).cycle().take(len));
     if address.is_ipv4() {
         let sum = checksum(&request);
@@ -172,10 +174,10 @@ pub(crate) fn ping(from: &Namespace, to: &str, number: u16, len: usize) {
     socket.send_to(&request, &address.into()).unwrap();
     // A received packet has an IP header in IPv4 and none in IPv6; number and bytes are at its end.
     let end = request[4..].to_vec();
-    let mut room = vec![0; 1 << 16];
+    let mut buffer = vec![0; 1 << 16];
     loop {
-        let len = (&socket).read(&mut room).unwrap();
-        if room[..len].ends_with(&end) && !room[..len].ends_with(&request) {
+        let len = (&socket).read(&mut buffer).unwrap();
+        if buffer[..len].ends_with(&end) && !buffer[..len].ends_with(&request) {
             return;
         }
     }

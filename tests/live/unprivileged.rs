@@ -9,7 +9,7 @@ use testkit::print_uncaptured;
 /// `ip netns` stores names in /run, which must be writable.
 const PREPARE: &str = "mount -t tmpfs tmpfs /run && mkdir -p /run/netns";
 
-/// Time limit of all tests: 10 minutes.
+/// Time limit of all tests, in steps of 100 ms: 10 minutes.
 const PAUSES: u32 = 6_000;
 
 /// A command as root of new namespaces.
@@ -40,11 +40,11 @@ fn all_live_tests_pass_in_a_user_namespace() {
         .unwrap();
     for _ in 0..PAUSES {
         if let Some(status) = tests.try_wait().unwrap() {
-            return assert!(status.success(), "in the user namespace some failed");
+            return assert!(status.success(), "tests failed in the user namespace");
         }
         pause(100);
     }
     tests.kill().unwrap();
     wait_until("the end of the tests", || tests.try_wait().unwrap().is_some());
-    panic!("in the user namespace they did not end");
+    panic!("tests did not end in the user namespace within 10 minutes");
 }

@@ -1,4 +1,4 @@
-"""A VPN client as OpenVPN or tailscaled is one: packets of a tun device leave as UDP, encrypted.
+"""A VPN client such as OpenVPN or tailscaled: sends packets of a tun device as encrypted UDP.
 
 Usage: vpn.py DEVICE PEER PORT; ends after 30 seconds.
 """
@@ -23,5 +23,5 @@ end = time.monotonic() + 30
 while time.monotonic() < end:
     if select.select([tun], [], [], 0.1)[0]:
         packet = os.read(tun, 65536)
-        # Nobody can tell what is in it.
+        # XOR replaces encryption: the packet inside cannot be recognised.
         outer.sendto(bytes(byte ^ 0x5A for byte in packet), (peer, port))

@@ -14,14 +14,14 @@ use testkit::print_uncaptured;
 struct Vpn(Child);
 
 impl Vpn {
-    /// None if there is no Python or no tun device; prints `NOT RUN:` then.
+    /// None, after `NOT RUN:`, if there is no Python or no tun device.
     fn start(lab: &Lab) -> Option<Self> {
         let mut command = lab.host.command("python3");
         command.args(["tests/live/vpn.py", "tun0", "10.98.1.1", "5999"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().ok()?;
+        let mut child = command.spawn().unwrap();
         let mut line = String::new();
-        let read = BufReader::new(child.stdout.take()?).read_line(&mut line);
+        let read = BufReader::new(child.stdout.take().unwrap()).read_line(&mut line);
         let vpn = Self(child);
         if read.is_err() || line != "up\n" {
             print_uncaptured("NOT RUN: a loop through a VPN needs python3 and /dev/net/tun\n");
@@ -47,7 +47,7 @@ fn a_loop_through_a_vpn_is_stopped_and_reported() {
     let mirror = Mirror::start(&lab.host, words);
     mirror.wait_for_lines("leave through the tunnel tun0", 1);
     let pair = Pair::new(&lab, IPV4, (4000, 2000));
-    // Each of these loops would not stop by itself.
+    // Each datagram starts a loop that would not stop by itself.
     (0..20).for_each(|number| pair.send(number, 100));
     mirror.wait_for_lines("come back to this interface", 1);
     pause(200);
@@ -56,7 +56,7 @@ fn a_loop_through_a_vpn_is_stopped_and_reported() {
     let log_lines = mirror.log_lines();
     let line = log_lines.iter().find(|line| line.contains("come back to this interface")).unwrap();
     assert!(line.contains("h0") && line.contains("10.200.0.2:4789 (through tun0)"), "{line}");
-    assert!(lab.host.packets("h0") <= after + 2, "the loop goes on");
+    assert!(lab.host.packets("h0") <= after + 2, "the loop continues");
     // Copies that are not sent are counted.
     pair.send(20, 100);
     let ended = mirror.end();

@@ -1,4 +1,4 @@
-//! The shell blocks of a document, and how the words behind `sh` say to run them.
+//! The shell blocks of a document, and how each is run, which the words after `sh` select.
 
 /// How a block is run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,8 +25,8 @@ pub(crate) struct Block {
     pub(crate) output: Vec<String>,
 }
 
-/// The text behind "```" on the line that opens a fence.
-fn opened_fence(line: &str) -> Option<&str> {
+/// The text after "```" on a line that opens a fence.
+fn fence_words(line: &str) -> Option<&str> {
     line.strip_prefix("```")
 }
 
@@ -34,12 +34,12 @@ fn opened_fence(line: &str) -> Option<&str> {
 /// before it; a line `...` in it stands for omitted lines.
 ///
 /// # Errors
-/// A sentence that names the line whose words are not known.
+/// A message with the line whose words are unknown.
 pub(crate) fn blocks(document: &str) -> Result<Vec<Block>, String> {
     let mut blocks: Vec<Block> = Vec::new();
     let mut lines = document.lines().zip(1..);
     while let Some((line, number)) = lines.next() {
-        let Some(words) = opened_fence(line) else { continue };
+        let Some(words) = fence_words(line) else { continue };
         let inside: Vec<&str> =
             lines.by_ref().map(|(line, _)| line).take_while(|line| *line != "```").collect();
         match words.split(' ').next().unwrap_or_default() {
@@ -77,13 +77,10 @@ fn shell_block(line: usize, words: &str, inside: &[&str]) -> Result<Block, Strin
     Ok(block)
 }
 
-/// The stretches between lines `...`, with single spaces.
+/// The parts between lines `...`, with single spaces.
 fn parts_of(lines: &[&str]) -> Vec<String> {
-    let stretches = lines.split(|line| line.trim() == "...");
-    stretches
-        .map(|stretch| single_spaced(&stretch.join("\n")))
-        .filter(|part| !part.is_empty())
-        .collect()
+    let parts = lines.split(|line| line.trim() == "...");
+    parts.map(|part| single_spaced(&part.join("\n"))).filter(|part| !part.is_empty()).collect()
 }
 
 /// The text with each run of white space replaced by one space.

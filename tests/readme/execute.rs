@@ -19,7 +19,7 @@ ip link set eth0 up
 ip link set wire up
 ";
 
-/// Ends a command in the foreground as Ctrl-C would.
+/// Interrupts a command in the foreground after 3 s, as Ctrl-C does.
 const INTERRUPTED: &str = "timeout --preserve-status --signal=INT --kill-after=30 3 traffic-mirror";
 
 /// How a block ended, and what it printed on standard output and standard error.
@@ -34,7 +34,7 @@ fn succeeds(command: &str, arguments: &[&str]) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-/// Why the block cannot run here.
+/// Why the block cannot run on this host. None if it can.
 pub(crate) fn obstacle(block: &Block) -> Option<String> {
     let is_there = |name: &str| match name.strip_prefix("python3:") {
         Some(module) => succeeds("python3", &["-c", &format!("import {module}")]),
@@ -50,8 +50,8 @@ pub(crate) fn obstacle(block: &Block) -> Option<String> {
     Some(format!("{missing} is not installed"))
 }
 
-/// The commands of the block for a test: with the binary under test, and with a time limit for
-/// those that would run until Ctrl-C.
+/// The commands of the block with the binary under test, and with an interrupt after 3 s for
+/// commands that run until Ctrl-C.
 fn script(block: &Block) -> String {
     let mut script = String::new();
     if block.mode == Mode::Namespace {
@@ -59,11 +59,11 @@ fn script(block: &Block) -> String {
     }
     for line in block.script.replace("\\\n", " ").lines() {
         let line = line.replace("cargo run --release --locked --", "traffic-mirror");
-        let runs_on = ["traffic-mirror run", "traffic-mirror receive"]
+        let runs_until_interrupted = ["traffic-mirror run", "traffic-mirror receive"]
             .iter()
             .any(|command| line.trim_start_matches("sudo ").starts_with(command));
         let has_end = line.trim_end().ends_with('&') || line.contains("--count");
-        if runs_on && !has_end {
+        if runs_until_interrupted && !has_end {
             script.push_str(&line.replacen("traffic-mirror", INTERRUPTED, 1));
         } else {
             script.push_str(&line);
@@ -89,7 +89,7 @@ pub(crate) fn scratch_folder() -> tempfile::TempDir {
     folder
 }
 
-/// Runs a block, and ends what it left running in the background.
+/// Runs a block, and ends the processes that it leaves in the background.
 pub(crate) fn run(block: &Block, folder: &Path) -> Ended {
     let binary = Path::new(env!("CARGO_BIN_EXE_traffic-mirror")).parent().unwrap();
     let programs = folder.join("programs");
@@ -101,7 +101,7 @@ pub(crate) fn run(block: &Block, folder: &Path) -> Ended {
     }
     let script = script(block);
     arguments.extend(["sh", "-ec", &script]);
-    // Files, because a pipe would stay open as long as a program in the background.
+    // Files, because a program in the background would keep a pipe open.
     let files = ["stdout", "stderr"].map(|name| programs.join(name));
     let mut child = Command::new("timeout")
         .args(arguments)

@@ -35,13 +35,16 @@ fn prose(document: &str) -> String {
     lines.join("\n")
 }
 
-/// What links and pictures of a document point to.
+/// The targets of the links and pictures of a document.
 fn targets(document: &str) -> Vec<String> {
     let prose = prose(document);
     let ends = [("](", ')'), ("src=\"", '"'), ("href=\"", '"')];
     let of_kind = |(begin, end): &(&str, char)| -> Vec<String> {
-        let behind = prose.split(begin).skip(1);
-        behind.filter_map(|text| text.split_once(*end)).map(|(link, _)| link.to_owned()).collect()
+        let after_begin = prose.split(begin).skip(1);
+        after_begin
+            .filter_map(|text| text.split_once(*end))
+            .map(|(link, _)| link.to_owned())
+            .collect()
     };
     ends.iter().flat_map(of_kind).collect()
 }
@@ -59,7 +62,7 @@ fn anchors(document: &str) -> BTreeSet<String> {
     headings.map(slug).collect()
 }
 
-/// A sentence for each link of `path` that leads nowhere.
+/// A message for each link of `path` whose file or heading does not exist.
 fn broken_links(path: &Path) -> Vec<String> {
     let text = fs::read_to_string(path).unwrap();
     let mut broken = Vec::new();
@@ -97,7 +100,7 @@ fn links_and_headings_are_found() {
 }
 
 #[test]
-fn a_link_that_leads_nowhere_is_found() {
+fn a_broken_link_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.md");
     fs::write(&path, "# One\n[ok](#one) [ok](a.md#one) [no](b.md) [no](#two)").unwrap();

@@ -30,16 +30,16 @@ fn pages() -> Vec<PathBuf> {
     pages
 }
 
-/// The number of blocks of a page that ran, and a sentence for each one that went wrong.
+/// The number of blocks of a page that ran, and a message for each one that failed.
 fn check(page: &Path) -> (usize, Vec<String>) {
     let folder = scratch_folder();
     let name = page.strip_prefix(ROOT).unwrap_or(page).display().to_string();
-    let read = match blocks(&fs::read_to_string(page).unwrap()) {
-        Ok(read) => read,
-        Err(wrong) => return (0, vec![format!("{name}: {wrong}")]),
+    let blocks = match blocks(&fs::read_to_string(page).unwrap()) {
+        Ok(blocks) => blocks,
+        Err(complaint) => return (0, vec![format!("{name}: {complaint}")]),
     };
-    let (mut ran, mut wrong) = (0, Vec::new());
-    for block in read {
+    let (mut ran, mut failures) = (0, Vec::new());
+    for block in blocks {
         let place = format!("{name}:{}", block.line);
         if let Some(reason) = obstacle(&block) {
             print_uncaptured(&format!("NOT RUN: {place}: {reason}\n"));
@@ -48,17 +48,17 @@ fn check(page: &Path) -> (usize, Vec<String>) {
         let Ended { status, printed } = run(&block, folder.path());
         let all = printed.concat();
         if !status.success() {
-            wrong.push(format!("{place}: {status}\n{}\n{all}", block.script));
+            failures.push(format!("{place}: {status}\n{}\n{all}", block.script));
         }
         let printed = printed.each_ref().map(|text| single_spaced(text));
         for part in &block.output {
             if !printed.iter().any(|printed| printed.contains(part.as_str())) {
-                wrong.push(format!("{place}: expected the output `{part}`\n{all}"));
+                failures.push(format!("{place}: expected the output `{part}`\n{all}"));
             }
         }
         ran += 1;
     }
-    (ran, wrong)
+    (ran, failures)
 }
 
 #[test]
@@ -69,8 +69,8 @@ fn every_command_of_the_documents_runs() {
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     let ran: usize = checked.iter().map(|(ran, _)| ran).sum();
-    let wrong: Vec<String> = checked.into_iter().flat_map(|(_, wrong)| wrong).collect();
-    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    let failures: Vec<String> = checked.into_iter().flat_map(|(_, failures)| failures).collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
     assert!(ran >= 20, "only {ran} blocks ran");
 }
 
@@ -93,6 +93,6 @@ fn a_command_that_fails_and_output_that_differs_are_found() {
     let folder = tempfile::tempdir().unwrap();
     let page = folder.path().join("page.md");
     fs::write(&page, "```sh\nfalse\n```\n```sh\necho yes\n```\n```text output\nno\n```\n").unwrap();
-    let (ran, wrong) = check(&page);
-    assert_eq!((ran, wrong.len()), (2, 2), "{wrong:?}");
+    let (ran, failures) = check(&page);
+    assert_eq!((ran, failures.len()), (2, 2), "{failures:?}");
 }

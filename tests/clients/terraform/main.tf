@@ -1,5 +1,5 @@
-# One of everything that there is of traffic mirroring. In its second stage the resources stay and
-# most of what can be changed of them is changed: `tests/live/terraform.rs` applies both.
+# All kinds of resources of traffic mirroring. The second stage changes most of the arguments that can
+# be changed without a new resource. `tests/live/terraform.rs` applies both stages.
 
 terraform {
   required_providers {
@@ -83,7 +83,7 @@ resource "aws_ec2_traffic_mirror_session" "h0" {
   tags                     = { stage = var.stage }
 }
 
-# What an import of each is to be told.
+# The id that an import of each resource needs.
 output "ids" {
   value = {
     "aws_ec2_traffic_mirror_filter.web"       = aws_ec2_traffic_mirror_filter.web.id

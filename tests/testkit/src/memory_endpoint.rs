@@ -1,4 +1,4 @@
-//! An EC2 endpoint in memory that compiles and writes nothing.
+//! An EC2 endpoint in memory, without compiled tables and a state file.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +21,7 @@ impl Persist for NullBackend {
     }
 
     fn restore(&mut self) -> io::Result<Account> {
-        Err(io::Error::other("nothing is kept"))
+        Err(io::Error::other("the endpoint in memory has no state file"))
     }
 }
 
@@ -45,15 +45,15 @@ pub fn endpoint() -> Endpoint {
     registry.add_target(Target::at(id, "192.0.2.1:4789".parse().unwrap())).unwrap();
     let mut quotas = Quotas::default();
     assert!(Quotas::NAMES.iter().all(|name| quotas.set(name, 1_000_000)));
-    let account = Account::new(registry, quotas, TargetResolver::default(), draw);
+    let account = Account::new(registry, quotas, TargetResolver::default(), random_number);
     let account = Arc::new(RwLock::new(account));
-    Endpoint::new(account, NullBackend, NullBackend, || 1_700_000_000, draw).unwrap()
+    Endpoint::new(account, NullBackend, NullBackend, || 1_700_000_000, random_number).unwrap()
 }
 
 /// Numbers that look random and do not repeat.
-fn draw() -> u128 {
-    static DRAWN: AtomicU64 = AtomicU64::new(1);
-    u128::from(DRAWN.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+fn random_number() -> u128 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    u128::from(NEXT.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
 /// The response of the endpoint to a form, to which the version of EC2 is added.

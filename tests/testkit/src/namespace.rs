@@ -15,21 +15,21 @@ pub struct Namespace {
     pub name: String,
 }
 
-/// Whether tests can create namespaces here; prints why not. For users other than root,
-/// `unprivileged` runs all tests again as root of a user namespace.
+/// Whether tests can create namespaces; prints `NOT RUN:` if root cannot. For other users, the test
+/// `unprivileged` runs all live tests again as root of a user namespace.
 pub fn can_run() -> bool {
-    static ANSWER: OnceLock<bool> = OnceLock::new();
-    *ANSWER.get_or_init(|| {
+    static IS_ABLE: OnceLock<bool> = OnceLock::new();
+    *IS_ABLE.get_or_init(|| {
         if !is_root() {
             return false;
         }
-        let able = has_tools() && Namespace::try_new("probe").is_some();
-        if !able {
+        let is_able = has_tools() && Namespace::try_new("probe").is_some();
+        if !is_able {
             print_uncaptured(
                 "NOT RUN: run in network namespaces needs root, ip, ethtool and setpriv\n",
             );
         }
-        able
+        is_able
     })
 }
 
@@ -38,6 +38,7 @@ pub fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
 }
 
+/// Whether `ip`, `ethtool` and `setpriv` are installed.
 pub fn has_tools() -> bool {
     let has = |program: &str, argument: &str| {
         Command::new(program).arg(argument).output().is_ok_and(|output| output.status.success())
@@ -51,7 +52,7 @@ impl Namespace {
         Self::try_new(name).unwrap()
     }
 
-    /// None where namespaces cannot be created.
+    /// None if namespaces cannot be created.
     pub fn try_new(name: &str) -> Option<Self> {
         let name = format!("tm-{name}-{}", std::process::id());
         let made = Command::new("ip").args(["netns", "add", &name]).output();
@@ -77,6 +78,7 @@ impl Namespace {
         command
     }
 
+    /// Runs a command that must succeed, with its arguments separated by spaces.
     pub fn run(&self, words: &str) {
         let mut words = words.split(' ');
         let output = self.command(words.next().unwrap()).args(words.clone()).output().unwrap();
@@ -89,7 +91,7 @@ impl Namespace {
         self.run(&format!("ethtool -K {device} {features}"));
     }
 
-    /// Does the work on a new thread in the namespace. Sockets stay in the namespace.
+    /// Runs `work` on a new thread in the namespace. Sockets that it opens stay in the namespace.
     pub fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         let enter_and_work = || {
             enter_network_namespace(&self.name).unwrap();
@@ -101,6 +103,7 @@ impl Namespace {
         })
     }
 
+    /// The index of a device.
     pub fn index_of(&self, device: &str) -> u32 {
         self.inside(|| link_by_name(device)).unwrap().unwrap().index
     }
@@ -110,7 +113,7 @@ impl Namespace {
         self.inside(|| std::fs::read_to_string(format!("/proc/thread-self/net/{file}")).unwrap())
     }
 
-    /// How many packets a device has received and sent.
+    /// The number of packets that a device has received and sent.
     pub fn packets(&self, device: &str) -> u64 {
         let table = self.proc_net("dev");
         let start = format!("{device}:");

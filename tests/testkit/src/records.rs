@@ -14,7 +14,7 @@ pub fn read(file: &[u8]) -> Vec<Record> {
     let unit = match number(0) {
         0xa1b2_c3d4 => 1_000,
         0xa1b2_3c4d => 1,
-        other => panic!("magic {other:x}"),
+        other => panic!("magic number {other:#x}: expected pcap in little-endian order"),
     };
     let mut at = 24;
     let mut records = Vec::new();

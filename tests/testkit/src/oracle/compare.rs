@@ -33,13 +33,13 @@ impl Source for Frames<'_> {
 struct OutcomeSink {
     table: Arc<MirrorTable>,
     outcomes: Vec<InterfaceOutcome>,
-    copied: Vec<Vec<u8>>,
+    copies: Vec<Vec<u8>>,
 }
 
 impl Sink for OutcomeSink {
     fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
         for copy in copies.iter() {
-            self.copied.push([&copy.outer()[..], &copy.inner().to_vec()].concat());
+            self.copies.push([&copy.outer()[..], &copy.inner().to_vec()].concat());
         }
         Ok(())
     }
@@ -73,7 +73,8 @@ impl Sink for OutcomeSink {
     }
 }
 
-/// Runs the frames through both and checks that they have the same outcomes.
+/// Runs the frames through the data plane and the oracle, and asserts that the outcomes are equal.
+/// Whether a copy is truncated is compared by the number of truncated copies only.
 pub fn compare(registry: &Registry, mode: Mode, inputs: &[Input]) {
     let options = CompileOptions { is_live: mode == Mode::Live, ..CompileOptions::default() };
     let table = Arc::new(compile(registry, &options));
@@ -81,33 +82,33 @@ pub fn compare(registry: &Registry, mode: Mode, inputs: &[Input]) {
     if let Mode::Replay(forced) = mode {
         worker = worker.with_direction(forced);
     }
-    let mut sink = OutcomeSink { table, outcomes: Vec::new(), copied: Vec::new() };
+    let mut sink = OutcomeSink { table, outcomes: Vec::new(), copies: Vec::new() };
     worker.run(&mut Frames(inputs), &mut sink).unwrap();
 
     let expected: Vec<InterfaceOutcome> =
         inputs.iter().flat_map(|input| expected_outcomes(registry, mode, input)).collect();
-    let mut copied = sink.copied.into_iter();
-    let (mut cut, mut mirrored) = (0, 0);
+    let mut copies = sink.copies.into_iter();
+    let (mut truncated_copies, mut mirrored) = (0, 0);
     assert_eq!(sink.outcomes.len(), expected.len());
     for (mut outcome, expected) in sink.outcomes.into_iter().zip(expected) {
         if let FrameOutcome::Mirrored { bytes, truncated, .. } = &mut outcome.2 {
-            *bytes = copied.next().unwrap();
+            *bytes = copies.next().unwrap();
             if let FrameOutcome::Mirrored { truncated: wanted, .. } = &expected.2 {
                 *truncated = *wanted;
-                cut += u64::from(*wanted);
+                truncated_copies += u64::from(*wanted);
             }
             mirrored += 1;
         }
         assert_eq!(outcome, expected);
     }
-    assert_eq!(copied.next(), None);
+    assert_eq!(copies.next(), None);
     let counters = worker.counters();
     assert!(counters.is_balanced());
     assert_eq!(counters.mirrored(), mirrored);
-    assert_eq!(counters.sessions.iter().map(|one| one.truncated).sum::<u64>(), cut);
+    assert_eq!(counters.sessions.iter().map(|one| one.truncated).sum::<u64>(), truncated_copies);
 }
 
-/// Reads any bytes as a frame with both parsers and checks that they give the same result.
+/// Parses any bytes with both parsers, and asserts that the results are equal.
 pub fn compare_parsing(bytes: &[u8]) {
     let found = match FlowKey::parse(bytes) {
         Err(NotMirrored::NotIp) => ParsedFrame::NotIp,

@@ -11,7 +11,7 @@ use traffic_mirror::model::{
     SessionNumber, Settings, Target, TargetId, TargetKind, VirtualNetworkId,
 };
 
-/// A string of bytes that makes choices; after its end, every choice is the first one.
+/// Makes choices by the bytes of a string. After its end, every choice is the first one.
 pub struct Entropy<'a>(pub &'a [u8]);
 
 const V4: [&str; 14] = [
@@ -58,14 +58,17 @@ impl Entropy<'_> {
         *first
     }
 
-    pub fn below(&mut self, n: usize) -> usize {
-        self.byte() as usize % n
+    /// A number from 0 to `end` - 1.
+    pub fn below(&mut self, end: usize) -> usize {
+        self.byte() as usize % end
     }
 
-    pub fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == n - 1
+    /// True with a probability of 1 in `count`.
+    pub fn one_in(&mut self, count: usize) -> bool {
+        self.below(count) == count - 1
     }
 
+    /// One of the choices.
     pub fn of<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.below(choices.len())]
     }
@@ -109,109 +112,113 @@ impl Entropy<'_> {
     }
 
     fn range(&mut self) -> PortRange {
-        let (a, b) = (self.port(), self.port());
-        let b = if self.one_in(3) { a } else { b };
-        PortRange::new("source_port_range", a.min(b), a.max(b)).unwrap()
+        let (first, second) = (self.port(), self.port());
+        let second = if self.one_in(3) { first } else { second };
+        PortRange::new("source_port_range", first.min(second), first.max(second)).unwrap()
     }
 }
 
 /// A rule of any kind.
-fn rule(e: &mut Entropy<'_>, number: i64) -> FilterRule {
-    let v4 = !e.one_in(3);
-    let direction = e.of(&Direction::BOTH);
-    let action = if e.one_in(3) { RuleAction::Reject } else { RuleAction::Accept };
+fn rule(entropy: &mut Entropy<'_>, number: i64) -> FilterRule {
+    let v4 = !entropy.one_in(3);
+    let direction = entropy.of(&Direction::BOTH);
+    let action = if entropy.one_in(3) { RuleAction::Reject } else { RuleAction::Accept };
     let number = RuleNumber::new(number).unwrap();
-    let (source, destination) = (e.block(v4), e.block(v4));
+    let (source, destination) = (entropy.block(v4), entropy.block(v4));
     let mut rule = FilterRule::new(direction, number, action, source, destination).unwrap();
-    match e.below(4) {
+    match entropy.below(4) {
         0 => {}
-        1 => rule = rule.with_protocol(Protocol(e.protocol())).unwrap(),
+        1 => rule = rule.with_protocol(Protocol(entropy.protocol())).unwrap(),
         _ => {
-            let protocol = if e.one_in(2) { Protocol::UDP } else { Protocol::TCP };
+            let protocol = if entropy.one_in(2) { Protocol::UDP } else { Protocol::TCP };
             rule = rule.with_protocol(protocol).unwrap();
-            if e.one_in(2) {
-                rule = rule.with_source_ports(e.range()).unwrap();
+            if entropy.one_in(2) {
+                rule = rule.with_source_ports(entropy.range()).unwrap();
             }
-            if !e.one_in(3) {
-                rule = rule.with_destination_ports(e.range()).unwrap();
+            if !entropy.one_in(3) {
+                rule = rule.with_destination_ports(entropy.range()).unwrap();
             }
         }
     }
     rule
 }
 
-/// A configuration of up to three interfaces with up to four sessions each; filters are mostly
-/// small, some reach over several machine words.
-pub fn registry(e: &mut Entropy<'_>) -> Registry {
-    let mut settings = Settings { aws_exclusions: !e.one_in(4), ..Settings::default() };
+/// A configuration of up to three interfaces with up to four sessions each. Most filters are small;
+/// some have more rules than a machine word has bits.
+pub fn registry(entropy: &mut Entropy<'_>) -> Registry {
+    let mut settings = Settings { aws_exclusions: !entropy.one_in(4), ..Settings::default() };
     for _ in 0..e.below(3) {
-        let v4 = !e.one_in(3);
-        settings.vpc_resolver_addresses.push(e.address(v4));
+        let v4 = !entropy.one_in(3);
+        settings.vpc_resolver_addresses.push(entropy.address(v4));
     }
     let mut registry = Registry::new(settings);
-    let interfaces = [1, 1, 1, 2, 3][e.below(5)];
+    let interfaces = [1, 1, 1, 2, 3][entropy.below(5)];
     for index in 0..interfaces {
         let name = format!("eni-{index}");
         let mut interface = NetworkInterface::new(NetworkInterfaceId::new(&name).unwrap());
-        let nameless = interfaces == 1 && e.one_in(2);
-        if !nameless && e.one_in(2) {
-            interface.mac_address = Some(MacAddress::new(MACS[e.below(3)]));
+        let is_without_addresses = interfaces == 1 && entropy.one_in(2);
+        if !is_without_addresses && entropy.one_in(2) {
+            interface.mac_address = Some(MacAddress::new(MACS[entropy.below(3)]));
         }
-        for _ in 0..if nameless { 0 } else { e.below(3) } {
-            let v4 = !e.one_in(3);
-            interface.private_ip_addresses.push(e.address(v4));
+        for _ in 0..if is_without_addresses { 0 } else { entropy.below(3) } {
+            let v4 = !entropy.one_in(3);
+            interface.private_ip_addresses.push(entropy.address(v4));
         }
         registry.add_network_interface(interface).unwrap();
     }
-    for index in 0..1 + e.below(3) {
-        registry.add_target(target(e, index)).unwrap();
+    for index in 0..1 + entropy.below(3) {
+        registry.add_target(target(entropy, index)).unwrap();
     }
-    for index in 0..1 + e.below(3) {
+    for index in 0..1 + entropy.below(3) {
         let mut filter = Filter::new(FilterId::new(&format!("tmf-{index}")).unwrap());
-        filter.amazon_dns = e.one_in(3);
-        let rules = if e.one_in(8) { i64::from(e.byte()) } else { i64::from(e.byte() % 12) };
+        filter.amazon_dns = entropy.one_in(3);
+        let rules = if entropy.one_in(8) {
+            i64::from(entropy.byte())
+        } else {
+            i64::from(entropy.byte() % 12)
+        };
         for number in 0..rules {
-            // Numbers that go down and up, so the order of addition is not the order of evaluation.
-            filter.push_rule(rule(e, 1 + (number * 7919) % 32_749)).unwrap();
+            // Numbers that are not sorted, so the order of addition is not the order of evaluation.
+            filter.push_rule(rule(entropy, 1 + (number * 7919) % 32_749)).unwrap();
         }
         registry.add_filter(filter).unwrap();
     }
-    sessions(e, &mut registry);
+    sessions(entropy, &mut registry);
     registry
 }
 
-fn target(e: &mut Entropy<'_>, index: usize) -> Target {
-    let kind = match e.below(6) {
+fn target(entropy: &mut Entropy<'_>, index: usize) -> Target {
+    let kind = match entropy.below(6) {
         0 => TargetKind::NetworkLoadBalancer("arn:aws:elasticloadbalancing".to_owned()),
         1 => TargetKind::GatewayLoadBalancerEndpoint("vpce-1".to_owned()),
         _ => TargetKind::Address,
     };
     let mut target = Target::new(TargetId::new(&format!("tmt-{index}")).unwrap(), kind);
-    let address = if e.one_in(3) { "[2001:db8::99]:4789" } else { "192.0.2.99:4790" };
+    let address = if entropy.one_in(3) { "[2001:db8::99]:4789" } else { "192.0.2.99:4790" };
     target.address = Some(address.parse().unwrap());
-    if e.one_in(3) {
+    if entropy.one_in(3) {
         let is_gateway = matches!(target.kind, TargetKind::GatewayLoadBalancerEndpoint(_));
         let lowest = if is_gateway { 256 } else { 68 };
         target.mtu =
-            Some(Mtu::new([lowest, 300, 576, 1280, 1500, 9001, 65_535][e.below(7)]).unwrap());
+            Some(Mtu::new([lowest, 300, 576, 1280, 1500, 9001, 65_535][entropy.below(7)]).unwrap());
     }
     target
 }
 
-fn sessions(e: &mut Entropy<'_>, registry: &mut Registry) {
+fn sessions(entropy: &mut Entropy<'_>, registry: &mut Registry) {
     let interfaces = registry.network_interfaces().to_vec();
     let (targets, filters) = (registry.targets().to_vec(), registry.filters().to_vec());
     for interface in &interfaces {
-        for _ in 0..1 + e.below(4) {
-            let filter = &filters[e.below(filters.len())];
-            let target = &targets[e.below(targets.len())];
-            let number = SessionNumber::new(1 + e.word() as i64 % 32_766).unwrap();
+        for _ in 0..1 + entropy.below(4) {
+            let filter = &filters[entropy.below(filters.len())];
+            let target = &targets[entropy.below(targets.len())];
+            let number = SessionNumber::new(1 + entropy.word() as i64 % 32_766).unwrap();
             let (interface, filter) = (interface.id().clone(), filter.id().clone());
             let mut session = Session::new(interface, number, filter, target.id().clone());
-            let vni = u32::from(e.byte()) << 16 | u32::from(e.word());
+            let vni = u32::from(entropy.byte()) << 16 | u32::from(entropy.word());
             session.virtual_network_id = Some(VirtualNetworkId::new(vni).unwrap());
-            if e.one_in(3) {
-                let length = [1, 14, 35, 64, 128, 1500, 8500][e.below(7)];
+            if entropy.one_in(3) {
+                let length = [1, 14, 35, 64, 128, 1500, 8500][entropy.below(7)];
                 session.packet_length = Some(PacketLength::new(length).unwrap());
             }
             // A number that is in use is rejected, which does not matter here.
@@ -220,101 +227,102 @@ fn sessions(e: &mut Entropy<'_>, registry: &mut Registry) {
     }
 }
 
-/// A frame of any kind that captures contain, valid or invalid.
-pub fn frame(e: &mut Entropy<'_>) -> Input {
+/// A frame of any kind that captures contain, valid or invalid. Frames are up to 70 kB long.
+pub fn frame(entropy: &mut Entropy<'_>) -> Input {
     let mut bytes = Vec::new();
-    bytes.extend(e.of(&MACS));
-    bytes.extend(e.of(&MACS));
-    for _ in 0..[0, 0, 0, 0, 1, 2, 3][e.below(7)] {
-        bytes.extend(e.of(&[0x8100_u16, 0x88a8, 0x9100]).to_be_bytes());
-        bytes.extend([0, e.byte()]);
+    bytes.extend(entropy.of(&MACS));
+    bytes.extend(entropy.of(&MACS));
+    for _ in 0..[0, 0, 0, 0, 1, 2, 3][entropy.below(7)] {
+        bytes.extend(entropy.of(&[0x8100_u16, 0x88a8, 0x9100]).to_be_bytes());
+        bytes.extend([0, entropy.byte()]);
     }
-    match e.below(16) {
+    match entropy.below(16) {
         0 => bytes.extend([0x08, 0x06, 0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 0xa, 10, 0, 0, 1]),
         1 => bytes.extend([0, 0x26, 0x42, 0x42, 3, 0, 0, 0, 0, 0]),
         2 => {
             for _ in 0..e.below(64) {
-                bytes.push(e.byte());
+                bytes.push(entropy.byte());
             }
         }
-        3..=10 => ipv4(e, &mut bytes),
-        _ => ipv6(e, &mut bytes),
+        3..=10 => ipv4(entropy, &mut bytes),
+        _ => ipv6(entropy, &mut bytes),
     }
-    if e.one_in(12) && !bytes.is_empty() {
-        let place = e.word() as usize % bytes.len();
-        bytes[place] ^= e.byte();
+    if entropy.one_in(12) && !bytes.is_empty() {
+        let place = entropy.word() as usize % bytes.len();
+        bytes[place] ^= entropy.byte();
     }
-    if e.one_in(6) {
-        bytes.truncate(e.word() as usize % (bytes.len() + 1));
+    if entropy.one_in(6) {
+        bytes.truncate(entropy.word() as usize % (bytes.len() + 1));
     }
-    let direction = [None, None, Some(Direction::Egress), Some(Direction::Ingress)][e.below(4)];
-    Input { bytes, direction, supported: !e.one_in(40) }
+    let direction =
+        [None, None, Some(Direction::Egress), Some(Direction::Ingress)][entropy.below(4)];
+    Input { bytes, direction, supported: !entropy.one_in(40) }
 }
 
-fn transport(e: &mut Entropy<'_>, protocol: u8) -> Vec<u8> {
+fn transport(entropy: &mut Entropy<'_>, protocol: u8) -> Vec<u8> {
     let mut out = Vec::new();
     if protocol == 6 || protocol == 17 || protocol == 132 {
-        out.extend(e.port().to_be_bytes());
-        out.extend(e.port().to_be_bytes());
+        out.extend(entropy.port().to_be_bytes());
+        out.extend(entropy.port().to_be_bytes());
     }
-    let len = match e.below(12) {
+    let len = match entropy.below(12) {
         0 => 0,
         1 => 1,
         2 => 70_000,
         3 => 9_000,
         4 => 1_460,
-        _ => e.byte() as usize,
+        _ => entropy.byte() as usize,
     };
-    let fill = e.byte();
+    let fill = entropy.byte();
     out.resize(out.len() + len, fill);
-    if e.one_in(8) {
-        out.truncate(e.below(8));
+    if entropy.one_in(8) {
+        out.truncate(entropy.below(8));
     }
     out
 }
 
-fn ipv4(e: &mut Entropy<'_>, bytes: &mut Vec<u8>) {
-    let protocol = e.protocol();
-    let options = if e.one_in(4) { e.below(11) } else { 0 };
-    let body = transport(e, protocol);
+fn ipv4(entropy: &mut Entropy<'_>, bytes: &mut Vec<u8>) {
+    let protocol = entropy.protocol();
+    let options = if entropy.one_in(4) { entropy.below(11) } else { 0 };
+    let body = transport(entropy, protocol);
     let whole = 20 + 4 * options + body.len();
-    let total_len = match e.below(8) {
-        0 => e.word(),
+    let total_len = match entropy.below(8) {
+        0 => entropy.word(),
         1 => 0,
         _ => u16::try_from(whole).unwrap_or(0),
     };
-    let fragment = [0_u16, 0, 0, 0, 0x4000, 0x2000, 0x2001, 0x00b9, 0x1fff][e.below(9)];
+    let fragment = [0_u16, 0, 0, 0, 0x4000, 0x2000, 0x2001, 0x00b9, 0x1fff][entropy.below(9)];
     bytes.extend([0x08, 0x00]);
-    bytes.extend([0x45 + options as u8, e.byte()]);
+    bytes.extend([0x45 + options as u8, entropy.byte()]);
     bytes.extend(total_len.to_be_bytes());
     bytes.extend([0, 1]);
     bytes.extend(fragment.to_be_bytes());
     bytes.extend([64, protocol, 0, 0]);
     for _ in 0..2 {
-        if let IpAddr::V4(address) = e.address(true) {
+        if let IpAddr::V4(address) = entropy.address(true) {
             bytes.extend(address.octets());
         }
     }
     bytes.resize(bytes.len() + 4 * options, 1);
     bytes.extend(body);
-    if e.one_in(4) {
+    if entropy.one_in(4) {
         bytes.extend([0; 18]);
     }
 }
 
-fn ipv6(e: &mut Entropy<'_>, bytes: &mut Vec<u8>) {
-    let protocol = e.protocol();
+fn ipv6(entropy: &mut Entropy<'_>, bytes: &mut Vec<u8>) {
+    let protocol = entropy.protocol();
     let mut chain: Vec<u8> = Vec::new();
-    for _ in 0..[0, 0, 0, 1, 2, 4][e.below(6)] {
-        chain.push(e.of(&[0, 43, 44, 51, 60]));
+    for _ in 0..[0, 0, 0, 1, 2, 4][entropy.below(6)] {
+        chain.push(entropy.of(&[0, 43, 44, 51, 60]));
     }
     let mut body = Vec::new();
     for (index, header) in chain.iter().enumerate() {
         let next = chain.get(index + 1).copied().unwrap_or(protocol);
-        let units = e.below(3);
+        let units = entropy.below(3);
         match header {
             44 => {
-                let offset = [0_u16, 0, 1, 8, 0x1ff8, 7][e.below(6)];
+                let offset = [0_u16, 0, 1, 8, 0x1ff8, 7][entropy.below(6)];
                 body.extend([next, 0]);
                 body.extend(offset.to_be_bytes());
                 body.extend([0, 0, 0, 7]);
@@ -329,16 +337,16 @@ fn ipv6(e: &mut Entropy<'_>, bytes: &mut Vec<u8>) {
             }
         }
     }
-    body.extend(transport(e, protocol));
-    let payload_len = match e.below(8) {
-        0 => e.word(),
+    body.extend(transport(entropy, protocol));
+    let payload_len = match entropy.below(8) {
+        0 => entropy.word(),
         _ => u16::try_from(body.len()).unwrap_or(0),
     };
     bytes.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
     bytes.extend(payload_len.to_be_bytes());
     bytes.extend([chain.first().copied().unwrap_or(protocol), 64]);
     for _ in 0..2 {
-        if let IpAddr::V6(address) = e.address(false) {
+        if let IpAddr::V6(address) = entropy.address(false) {
             bytes.extend(address.octets());
         }
     }

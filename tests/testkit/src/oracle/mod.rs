@@ -19,7 +19,7 @@ use traffic_mirror::model::{
     Direction, Filter, FilterRule, NetworkInterface, RuleAction, Session, TargetKind,
 };
 
-/// A frame of a capture.
+/// A frame of a capture: its bytes, its recorded direction, and whether its link type is supported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Input {
     pub bytes: Vec<u8>,
@@ -34,7 +34,7 @@ pub enum FrameOutcome {
     NotMirrored(&'static str),
 }
 
-/// One expected outcome: interface (none where the frame has no owner), direction, outcome.
+/// One expected outcome: the interface (None if the frame belongs to none), direction, outcome.
 pub type InterfaceOutcome = (Option<String>, Direction, FrameOutcome);
 
 /// The origin of frames: a capture, whose direction may be forced, or live interfaces.
@@ -57,8 +57,8 @@ pub fn expected_outcomes(registry: &Registry, mode: Mode, input: &Input) -> Vec<
     let parsed = parse_frame(&input.bytes);
     let mut outcomes = Vec::new();
     for interface in registry.network_interfaces() {
-        let alone = registry.network_interfaces().len() == 1;
-        if let Some(direction) = direction_at(interface, alone, input, &parsed) {
+        let is_only_one = registry.network_interfaces().len() == 1;
+        if let Some(direction) = direction_at(interface, is_only_one, input, &parsed) {
             let direction = forced.unwrap_or(direction);
             let outcome = outcome(registry, (interface, mode), direction, input, &parsed);
             outcomes.push((Some(interface.id().to_string()), direction, outcome));
@@ -76,13 +76,14 @@ pub fn expected_outcomes(registry: &Registry, mode: Mode, input: &Input) -> Vec<
 
 fn direction_at(
     interface: &NetworkInterface,
-    alone: bool,
+    is_only_one: bool,
     input: &Input,
     parsed: &ParsedFrame,
 ) -> Option<Direction> {
-    let names_none = interface.mac_address.is_none() && interface.private_ip_addresses.is_empty();
-    if names_none {
-        return alone.then(|| input.direction.unwrap_or(Direction::Ingress));
+    let has_no_address =
+        interface.mac_address.is_none() && interface.private_ip_addresses.is_empty();
+    if has_no_address {
+        return is_only_one.then(|| input.direction.unwrap_or(Direction::Ingress));
     }
     if let (Some(mac), true) = (interface.mac_address, input.bytes.len() >= 12) {
         if input.bytes[6..12] == mac.octets() {
@@ -148,7 +149,7 @@ fn outcome(
     FrameOutcome::NotMirrored(if dns && exclusions { "amazon_dns" } else { "no_session_matched" })
 }
 
-/// Where the copies of all targets go.
+/// The addresses to which copies are sent, of all targets.
 fn copy_destinations(registry: &Registry) -> nesting::CopyDestinations {
     let target = |target| {
         let address = registry.target_address(target)?;
@@ -168,13 +169,18 @@ fn first_match<'a>(
     rules.into_iter().find(|rule| rule.direction() == direction && matches(rule, parsed))
 }
 
+/// Whether a rule matches a frame: addresses, protocol and ports.
 pub fn matches(rule: &FilterRule, parsed: &ParsedFrame) -> bool {
     let ParsedFrame::Ip { source, destination, protocol, ports } = parsed else { return false };
     rule.source().contains(*source)
         && rule.destination().contains(*destination)
         && rule.protocol().is_none_or(|wanted| *protocol == Some(wanted.0))
-        && rule.source_ports().is_none_or(|range| ports.is_some_and(|p| range.contains(p.0)))
-        && rule.destination_ports().is_none_or(|range| ports.is_some_and(|p| range.contains(p.1)))
+        && rule
+            .source_ports()
+            .is_none_or(|range| ports.is_some_and(|ports| range.contains(ports.0)))
+        && rule
+            .destination_ports()
+            .is_none_or(|range| ports.is_some_and(|ports| range.contains(ports.1)))
 }
 
 fn is_excluded(parsed: &ParsedFrame) -> bool {
@@ -185,7 +191,7 @@ fn is_excluded(parsed: &ParsedFrame) -> bool {
             return true;
         }
     }
-    let ends = [(source, ports.map(|p| p.0)), (destination, ports.map(|p| p.1))];
+    let ends = [(source, ports.map(|ports| ports.0)), (destination, ports.map(|ports| ports.1))];
     ends.iter().any(|(address, port)| match address.to_string().as_str() {
         "169.254.169.254" | "169.254.169.123" | "fd00:ec2::254" | "fd00:ec2::123" => true,
         "169.254.169.250" | "169.254.169.251" => *protocol == Some(6) && *port == Some(1688),
@@ -230,19 +236,20 @@ fn mirrored(
         .find(|own| own.is_ipv4() == address.is_ipv4())
         .copied()
         .unwrap_or_else(|| {
-            let stand_in = match (mode, address.is_ipv4()) {
+            let placeholder = match (mode, address.is_ipv4()) {
                 (Mode::Replay(_), true) => "192.0.2.1",
                 (Mode::Replay(_), false) => "2001:db8::1",
                 (Mode::Live, true) => "0.0.0.0",
                 (Mode::Live, false) => "::",
             };
-            stand_in.parse().unwrap()
+            placeholder.parse().unwrap()
         });
-    // The hash is our choice, so it is used as it is; another test asserts that it is symmetric.
+    // AWS does not document the hash, so the oracle uses that of the data plane. Another test
+    // asserts that it is symmetric.
     let key = FlowKey::parse(&input.bytes).unwrap();
     let hash = flow_hash(&key);
     let port = FIRST_SOURCE_PORT + u16::from(hash);
-    let vni = session.virtual_network_id.expect("generated sessions name it").value();
+    let vni = session.virtual_network_id.expect("generated sessions have one").value();
     let inner = &input.bytes[..len];
     let vxlan_port = if gateway { 4789 } else { address.port() };
     let mut bytes = encapsulate(source, address.ip(), (port, vxlan_port), &vxlan(vni, inner));
@@ -322,7 +329,7 @@ fn encapsulate(from: IpAddr, to: IpAddr, ports: (u16, u16), payload: &[u8]) -> V
             out.extend(from.octets());
             out.extend(to.octets());
         }
-        _ => panic!("families mixed"),
+        _ => panic!("source {from} and destination {to} differ in their address family"),
     }
     out.extend(udp);
     out

@@ -6,17 +6,19 @@ use std::net::IpAddr;
 
 use super::parse::{ParsedFrame, parse_frame};
 
-/// Where copies of the configuration go: address, port, whether in GENEVE.
+/// The destinations of the copies of a configuration: address, port, whether in GENEVE.
 pub type CopyDestinations = Vec<(IpAddr, u16, bool)>;
 
 /// One layer of headers, from outside to inside.
 #[derive(Debug, PartialEq)]
 enum Layer {
+    /// A copy to a target of the configuration.
     Own,
+    /// A copy of another mirror.
     Copy,
     Tunnel,
     IcmpError,
-    /// It ends before its kind can be determined.
+    /// A packet that is truncated before its kind can be determined.
     Cut,
     /// An ordinary packet.
     End,
@@ -51,6 +53,7 @@ fn with_ethernet_header(ether_type: [u8; 2], packet: &[u8]) -> Vec<u8> {
     [&[0; 12], &ether_type[..], packet].concat()
 }
 
+/// Adds the layers of a frame, from outside to inside.
 fn walk(destinations: &CopyDestinations, frame: &[u8], layers: &mut Vec<Layer>) {
     if layers.len() > 10 {
         return;
@@ -158,8 +161,8 @@ fn inner_frame(ether_type: [u8; 2], bytes: &[u8]) -> Vec<u8> {
     }
 }
 
-/// What follows the IP headers, none in later fragments and where the chain of headers ends early;
-/// and whether the packet is shorter than it says.
+/// The bytes after the IP headers (None in later fragments, and if the chain of headers is
+/// truncated), and whether the packet is shorter than its header declares.
 fn ip_payload(frame: &[u8], is_ipv4: bool) -> (Option<Vec<u8>>, bool) {
     let word = |at: usize| 256 * frame[at] as usize + frame[at + 1] as usize;
     let mut at = 12;

@@ -2,6 +2,9 @@
 
 use std::net::IpAddr;
 
+/// A frame as the rules see it. `protocol` is None if the chain of IPv6 headers is truncated,
+/// `ports` if the frame is a later fragment, is truncated before its ports, or is neither TCP nor
+/// UDP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ParsedFrame {
     NotIp,
@@ -9,6 +12,7 @@ pub enum ParsedFrame {
     Ip { source: IpAddr, destination: IpAddr, protocol: Option<u8>, ports: Option<(u16, u16)> },
 }
 
+/// Parses Ethernet with any number of VLAN tags, IP, and the ports of TCP and UDP.
 pub fn parse_frame(frame: &[u8]) -> ParsedFrame {
     let word = |at: usize| Some(u16::from_be_bytes([*frame.get(at)?, *frame.get(at + 1)?]));
     let mut at = 12;

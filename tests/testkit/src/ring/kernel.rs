@@ -14,7 +14,7 @@ const USER: u32 = 1;
 const VLAN_VALID: u32 = 1 << 4;
 const VLAN_TPID_VALID: u32 = 1 << 6;
 
-/// What the kernel puts into a slot.
+/// A packet that the kernel writes into a slot: its frame and its `virtio_net_hdr`.
 #[derive(Debug, Clone)]
 pub struct Packet {
     pub frame: Vec<u8>,
@@ -25,7 +25,7 @@ pub struct Packet {
     pub is_unsupported: bool,
 }
 
-/// Stores that fill a reserved slot; another processor may make them later.
+/// The stores that fill a reserved slot. Another processor may make them later.
 struct PendingSlot {
     block: usize,
     stores: VecDeque<(usize, Vec<u8>)>,
@@ -40,12 +40,12 @@ pub struct Kernel {
     used: usize,
     slots: u32,
     last: usize,
-    /// The open block still belongs to the reader: nothing is written until it is returned.
+    /// The next block still belongs to the reader. Nothing is written until the reader returns it.
     is_frozen: bool,
     pending: Vec<PendingSlot>,
-    /// How many slots were reserved.
+    /// The number of reserved slots.
     pub reserved: u64,
-    /// How many of them stay empty.
+    /// The number of reserved slots that stay empty.
     pub empty: u64,
 }
 
@@ -67,7 +67,7 @@ impl Kernel {
         kernel
     }
 
-    /// `tpacket_rcv` until it releases the lock; false if the ring has no room.
+    /// `tpacket_rcv` until it releases the lock. False if the ring has no room.
     pub fn receive(&mut self, ring: &mut MemoryRing, packet: &Packet) -> bool {
         let len = (MAC_OFFSET + packet.frame.len()).next_multiple_of(8);
         if BLOCK_HEADER_LEN + len > self.block_len || !self.make_room(ring, len) {
@@ -96,17 +96,17 @@ impl Kernel {
         true
     }
 
-    /// One store of one of the slots that are being filled.
+    /// Makes the next store of one of the pending slots.
     pub fn store_next(&mut self, ring: &mut MemoryRing, which: usize) {
         if self.pending.is_empty() {
             return;
         }
         let which = which % self.pending.len();
-        let fill = &mut self.pending[which];
-        if let Some((at, bytes)) = fill.stores.pop_front() {
-            ring.store(fill.block, at, &bytes);
+        let slot = &mut self.pending[which];
+        if let Some((at, bytes)) = slot.stores.pop_front() {
+            ring.store(slot.block, at, &bytes);
         }
-        if fill.stores.is_empty() {
+        if slot.stores.is_empty() {
             self.pending.remove(which);
         }
     }
@@ -155,19 +155,19 @@ fn stores(at: usize, packet: &Packet, status: u32, second: u64) -> VecDeque<(usi
     let len = number(packet.frame.len()).to_vec();
     let mac = u16::try_from(MAC_OFFSET).unwrap();
     let second = u32::try_from(second).unwrap();
-    let half = |number: u16| number.to_ne_bytes().to_vec();
+    let u16_bytes = |number: u16| number.to_ne_bytes().to_vec();
     [
         (MAC_OFFSET, packet.frame.clone()),
         (20, (status | USER).to_ne_bytes().to_vec()),
         (16, len.clone()),
         (12, len),
-        (24, half(mac)),
-        (26, half(mac + 14)),
+        (24, u16_bytes(mac)),
+        (26, u16_bytes(mac + 14)),
         (4, second.to_ne_bytes().to_vec()),
         (8, vec![0; 4]),
         (40, vec![0; 8]),
-        (48, half(17)),
-        (50, half(3_u16.to_be())),
+        (48, u16_bytes(17)),
+        (50, u16_bytes(3_u16.to_be())),
         (58, vec![0]),
         (52, number(2).to_vec()),
     ]

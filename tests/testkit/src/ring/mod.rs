@@ -1,5 +1,8 @@
-//! Packet rings that a model of the kernel writes from a string of bytes, and what a reader must
-//! return.
+//! Packet rings that a model of the kernel writes from a string of bytes, and the frames that a
+//! reader must return.
+//!
+//! The segments of super-frames are computed by `Segments` of the program, which its own tests
+//! check.
 
 mod kernel;
 
@@ -10,7 +13,7 @@ use traffic_mirror::dataplane::{Burst, Source};
 use traffic_mirror::io::live::MemoryRing;
 use traffic_mirror::io::repair::{Offload, SegmentationResult, Segments};
 
-/// Choices, one per byte; zero after the last byte.
+/// Choices by the bytes of a string, one per byte. Zero after the last byte.
 struct Choices<'a>(&'a [u8]);
 
 impl Choices<'_> {
@@ -128,8 +131,8 @@ fn packet(choices: &mut Choices<'_>, block_len: usize, number: u64) -> Packet {
     Packet { frame, offload, tag, is_unsupported: kind % 8 == 3 }
 }
 
-/// The kernel writes and closes, the reader reads, in any order: every frame is lent as it was
-/// written, once and in the order of arrival, and every slot is counted.
+/// Asserts, for any order of writes, closed blocks and reads, that every frame is lent as it was
+/// written, once and in the order of arrival, and that every slot is counted.
 pub fn assert_frames_are_exact(bytes: &[u8]) {
     let mut choices = Choices(bytes);
     let mut test = RingTest::new(&mut choices);
@@ -146,15 +149,15 @@ pub fn assert_frames_are_exact(bytes: &[u8]) {
     while test.ring.in_flight() > 0 || !test.expected.is_empty() {
         test.read();
         bursts += 1;
-        assert!(bursts < 10_000, "the reader stands still");
+        assert!(bursts < 10_000, "the reader does not finish");
     }
     test.assert_every_slot_is_counted();
     let passed = test.ring.slots_passed();
     assert_eq!((passed.empty, passed.too_many_segments), (test.kernel.empty, test.too_many));
 }
 
-/// A ring with wrong numbers anywhere: the reader ends, counts every slot of the closed blocks
-/// once, returns these blocks, and lends no byte twice.
+/// Asserts for a ring with wrong numbers anywhere that the reader ends, counts every slot of the
+/// closed blocks once, returns these blocks, and lends no byte twice.
 pub fn assert_corrupt_rings_are_survived(bytes: &[u8]) {
     let mut choices = Choices(bytes);
     let mut test = RingTest::new(&mut choices);
@@ -165,27 +168,27 @@ pub fn assert_corrupt_rings_are_survived(bytes: &[u8]) {
     }
     let RingTest { mut ring, blocks, .. } = test;
     let closed = (0..blocks).take_while(|block| ring.is_closed(*block)).count();
-    let ahead = ring.in_flight();
+    let unread_slots = ring.in_flight();
     let mut places = Vec::new();
-    let (mut lent, mut quiet) = (0, 0);
-    while quiet < blocks + 2 {
+    let (mut lent, mut empty_bursts) = (0, 0);
+    while empty_bursts < blocks + 2 {
         let mut burst = Burst::new();
         ring.fill(&mut burst).unwrap();
-        quiet = if burst.is_empty() { quiet + 1 } else { 0 };
+        empty_bursts = if burst.is_empty() { empty_bursts + 1 } else { 0 };
         lent += u64::try_from(burst.len()).unwrap();
         // The headers of a segment belong to the reader, its payload is in the ring.
         places.extend(burst.iter().map(|frame| {
-            let lent = if frame.tail.is_empty() { frame.bytes } else { frame.tail };
-            lent.as_ptr_range()
+            let in_ring = if frame.tail.is_empty() { frame.bytes } else { frame.tail };
+            in_ring.as_ptr_range()
         }));
     }
     let passed = ring.slots_passed();
-    assert_eq!(passed.frames + passed.empty + passed.malformed + ring.in_flight(), ahead);
+    assert_eq!(passed.frames + passed.empty + passed.malformed + ring.in_flight(), unread_slots);
     assert_eq!(passed.delivered, lent);
-    assert!((0..closed).all(|block| !ring.is_closed(block)), "a block was kept");
+    assert!((0..closed).all(|block| !ring.is_closed(block)), "a block was not returned");
     places.retain(|place| !place.is_empty());
     places.sort_by_key(|place| place.start);
-    assert!(places.windows(2).all(|pair| pair[0].end <= pair[1].start), "lent twice");
+    assert!(places.windows(2).all(|pair| pair[0].end <= pair[1].start), "a byte was lent twice");
 }
 
 /// Stores four bytes somewhere: in a block header, in the header of the first slot, or anywhere.
