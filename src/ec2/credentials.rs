@@ -78,10 +78,10 @@ impl Credentials {
         for entry in file.credential {
             wrong.extend(entry.errors());
             let id = entry.access_key_id.clone();
-            if by_id.insert(id, entry.into_credential()).is_some() {
-                wrong.push(
-                    "access_key_id: expected each key once, but one is given twice".to_owned(),
-                );
+            if by_id.insert(id.clone(), entry.into_credential()).is_some() {
+                wrong.push(format!(
+                    "access_key_id `{id}`: expected each key once, but it is given twice"
+                ));
             }
         }
         if wrong.is_empty() { Ok(Self { by_id }) } else { Err(wrong.join("\n")) }

@@ -8,10 +8,11 @@ use super::form::Form;
 use crate::control::account::ApiError;
 use crate::model::Tags;
 
-/// "MaxResults: 5-1000".
+/// MaxResults: "This value can be between 5 and 1000" (EC2 API, DescribeTags).
 const PAGE_SIZE: std::ops::RangeInclusive<i64> = 5..=1000;
 
-/// The maximum number of filter values of a request: "up to 200 values" (EC2 API, Filter).
+/// The maximum number of values of all filters of a request. AWS accepts more: "up to 50 filters and
+/// up to 200 values per filter in a single request" (EC2 user guide).
 const MAX_FILTER_VALUES: usize = 200;
 
 /// A filter: a name, and patterns of which at least one must match.
@@ -27,7 +28,7 @@ struct DescribeFilter {
 pub(super) struct Query {
     action: String,
     filters: Vec<DescribeFilter>,
-    /// The page begins after this position.
+    /// The page begins after this position. A NextToken has the name of an earlier version.
     #[serde(rename = "behind")]
     after: PageCursor,
     /// The maximum number of results of a page.
@@ -65,6 +66,10 @@ pub(super) trait Filterable {
 impl Query {
     /// Reads the query of a Describe action. `id_list` is the parameter with ids, `names` are the
     /// filters besides those for tags. Unknown filters are refused even if there are no resources.
+    ///
+    /// # Errors
+    /// [`ApiError`] for an unknown filter, a MaxResults out of range or with ids, and a NextToken of
+    /// another action.
     pub(super) fn read(
         form: &Form,
         action: &str,
@@ -212,29 +217,31 @@ fn invalid_filter(name: &str) -> ApiError {
 /// `?` for one, `\` before a literal character.
 ///
 /// Only the last `*` needs backtracking. Example: `a*b` against `abcb`. The star first matches
-/// nothing and `b` matches at 1. The pattern then ends before the value, so the star grows by one
-/// character at a time, until `b` matches at 3.
+/// nothing and `b` matches at 1. The pattern then ends before the value, so the star is extended by
+/// one character at a time, until `b` matches at 3.
 fn matches(pattern: &str, value: &str) -> bool {
     let pattern = tokens(pattern);
     let value: Vec<char> = value.chars().collect();
-    // The position of the last star, and the end of the characters that it matched.
-    let (mut at, mut of, mut star) = (0, 0, None);
-    while let Some(letter) = value.get(of) {
-        match pattern.get(at) {
+    // `star` is the position of the last star, and the end of the characters that it matches.
+    let (mut pattern_at, mut value_at, mut star) = (0, 0, None);
+    while let Some(letter) = value.get(value_at) {
+        match pattern.get(pattern_at) {
             Some(PatternToken::Any) => {
-                star = Some((at, of));
-                at += 1;
+                star = Some((pattern_at, value_at));
+                pattern_at += 1;
             }
-            Some(PatternToken::One) => (at, of) = (at + 1, of + 1),
-            Some(PatternToken::This(own)) if own == letter => (at, of) = (at + 1, of + 1),
+            Some(PatternToken::One) => (pattern_at, value_at) = (pattern_at + 1, value_at + 1),
+            Some(PatternToken::This(wanted)) if wanted == letter => {
+                (pattern_at, value_at) = (pattern_at + 1, value_at + 1);
+            }
             _ => {
-                let Some((star_at, reached)) = star else { return false };
-                (at, of) = (star_at + 1, reached + 1);
-                star = Some((star_at, reached + 1));
+                let Some((star_at, star_end)) = star else { return false };
+                (pattern_at, value_at) = (star_at + 1, star_end + 1);
+                star = Some((star_at, star_end + 1));
             }
         }
     }
-    pattern.iter().skip(at).all(|letter| matches!(letter, PatternToken::Any))
+    pattern.iter().skip(pattern_at).all(|letter| matches!(letter, PatternToken::Any))
 }
 
 enum PatternToken {

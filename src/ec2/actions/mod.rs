@@ -16,18 +16,20 @@ use super::xml::Xml;
 use crate::control::account::{Account, ApiError, Caller, ClientToken};
 use crate::model::Tags;
 
-/// "2016-11-15", the current version of the EC2 API.
+/// The only version of the EC2 API that is served.
 pub(super) const VERSION: &str = "2016-11-15";
 
 /// The namespace of responses, with a trailing slash as in AWS's documented examples.
 pub(super) const NAMESPACE: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";
 
-/// A call of an action.
+/// A request for an action.
 pub(super) struct Call<'a> {
     pub(super) action: &'a str,
     pub(super) form: &'a Form,
     pub(super) caller: Caller<'a>,
+    /// The region of the signature.
     pub(super) region: &'a str,
+    /// The id of this request in its response.
     pub(super) request_id: &'a str,
 }
 
@@ -90,7 +92,8 @@ impl Call<'_> {
             let given = self.form.required(&parameter)?;
             if given != resource_type {
                 let message = format!(
-                    "'{given}' is not a valid taggable resource type for this operation: expected {resource_type}."
+                    "'{given}' is not a valid taggable resource type for this operation: expected \
+                     {resource_type}."
                 );
                 return Err(ApiError::new("InvalidParameterValue", message));
             }
@@ -99,7 +102,7 @@ impl Call<'_> {
         crate::control::account::tags(pairs)
     }
 
-    /// The keys and values of tags in the request.
+    /// The keys and values of a list of tags; a missing value is empty.
     fn pairs(&self, list: &str) -> Result<Vec<(String, String)>, ApiError> {
         let pairs = self.form.members(list).into_iter().map(|member| {
             let key = self.form.required(&format!("{member}.Key"))?.to_owned();
