@@ -97,8 +97,10 @@
 //!   answers requests, with or without sockets.
 //! - [`runtime`]: live mirroring as a library, [`LiveMirror`](runtime::LiveMirror): options in,
 //!   events out.
-//! - [`http`]: the listener of every port: limits, time-outs, TLS, and the check of the Host header.
-//! - [`bench`](mod@bench): benchmarks of rules and packets, [`bench::run`]: options in, a report out.
+//! - [`http`]: the listener of every port: limits, time-outs, TLS, and the check of the Host
+//!   header.
+//! - [`bench`](mod@bench): benchmarks of rules and packets, [`bench::run`]: options in, a report
+//!   out.
 //! - [`cli`]: the commands of the binary.
 //!
 //! A module imports only modules to the right of its arrows.

@@ -29,8 +29,8 @@ impl Ratio {
         is_positive.then(|| Self { numerator: numerator.into(), denominator })
     }
 
-    /// `count / self`, rounded down, and `u64::MAX` if it is larger. For a rate in items per second,
-    /// this is the time of `count` items in seconds.
+    /// `count / self`, rounded down, and `u64::MAX` if it is larger. For a rate in items per
+    /// second, this is the time of `count` items in seconds.
     #[must_use]
     pub fn divide(self, count: u128) -> u64 {
         let product = count.saturating_mul(u128::from(self.denominator));
