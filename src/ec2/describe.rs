@@ -11,8 +11,8 @@ use crate::model::Tags;
 /// MaxResults: "This value can be between 5 and 1000" (EC2 API, DescribeTags).
 const PAGE_SIZE: std::ops::RangeInclusive<i64> = 5..=1000;
 
-/// The maximum number of values of all filters of a request. AWS accepts more: "up to 50 filters and
-/// up to 200 values per filter in a single request" (EC2 user guide).
+/// The maximum number of values of all filters of a request. AWS accepts more: "up to 50 filters
+/// and up to 200 values per filter in a single request" (EC2 user guide).
 const MAX_FILTER_VALUES: usize = 200;
 
 /// A filter: a name, and patterns of which at least one must match.
@@ -68,8 +68,8 @@ impl Query {
     /// filters besides those for tags. Unknown filters are refused even if there are no resources.
     ///
     /// # Errors
-    /// [`ApiError`] for an unknown filter, a MaxResults out of range or with ids, and a NextToken of
-    /// another action.
+    /// [`ApiError`] for an unknown filter, a MaxResults out of range or with ids, and a NextToken
+    /// of another action.
     pub(super) fn read(
         form: &Form,
         action: &str,

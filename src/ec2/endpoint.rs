@@ -280,8 +280,8 @@ impl AppliedChange {
         }
         let needs_capture = created.is_some();
         let done = move |in_force: io::Result<()>| {
-            // A closed receiver means that the client has disconnected or got a time-out. It does not
-            // learn that the change was applied, so a created session is removed.
+            // A closed receiver means that the client has disconnected or got a time-out. It does
+            // not learn that the change was applied, so a created session is removed.
             let in_force = match in_force {
                 Ok(()) if reply.is_closed() => Err(io::Error::from(io::ErrorKind::TimedOut)),
                 in_force => in_force,
