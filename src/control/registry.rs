@@ -110,8 +110,8 @@ impl Registry {
     ///
     /// # Errors
     /// [`InvalidValue`] if its id is taken, it has no address (`field` is `address`, `value` is
-    /// empty), or the interface it names is the source of a session: AWS does not mirror an
-    /// interface that receives mirrored traffic.
+    /// empty), its MTU is too small for GENEVE, or the interface it names is the source of a
+    /// session: AWS does not mirror an interface that receives mirrored traffic.
     pub fn add_target(&mut self, target: Target) -> Result<(), InvalidValue> {
         check_unique("traffic_mirror_target_id", target.id(), &self.index.targets, "target")?;
         if !target.is_forbidden && self.target_address(&target).is_none() {
