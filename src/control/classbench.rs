@@ -197,11 +197,11 @@ mod tests {
 
     #[test]
     fn an_invalid_line_is_an_error_with_its_number() {
-        let what = |text: &str| rules(text).unwrap_err().to_string();
-        assert_eq!(what("\n1.2.3.4/8"), "line 2: expected a rule that begins with @");
-        assert!(what("@1.2.3.4/33 0.0.0.0/0 0 : 1 0 : 1 6/ff").contains("1.2.3.4/33"));
-        assert!(what(&RULE.replace("0xFF", "0x0F")).contains("protocol"));
-        assert!(what(&RULE.replace("53 : 1024", "53 - 1024")).contains("destination_ports"));
+        let message = |text: &str| rules(text).unwrap_err().to_string();
+        assert_eq!(message("\n1.2.3.4/8"), "line 2: expected a rule that begins with @");
+        assert!(message("@1.2.3.4/33 0.0.0.0/0 0 : 1 0 : 1 6/ff").contains("1.2.3.4/33"));
+        assert!(message(&RULE.replace("0xFF", "0x0F")).contains("protocol"));
+        assert!(message(&RULE.replace("53 : 1024", "53 - 1024")).contains("destination_ports"));
         assert_eq!(trace("1 2 3").unwrap_err().what, "destination_port is missing");
         assert!(trace("1 2 3 4 256").unwrap_err().what.contains("256"));
     }

@@ -25,8 +25,9 @@ const GATEWAY_MIN_MTU: u16 = 256;
 /// Network interfaces, targets, filters and sessions in which every reference is valid and every id
 /// is unique.
 ///
-/// Each kind is kept in the order in which it was added. A resource must be added after those that
-/// it refers to. A resource that is refused changes nothing.
+/// Each kind is kept in the order in which it was added, except that the last resource of a kind
+/// replaces one that is removed. A resource must be added after those that it refers to. A resource
+/// that is refused changes nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Registry {
     settings: Settings,

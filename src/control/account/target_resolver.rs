@@ -64,8 +64,8 @@ impl TargetResolver {
     /// and for an IPv6 address that a translator maps to one of these.
     pub fn check_target(&self, address: IpAddr, named_by: NamedBy) -> Result<(), ApiError> {
         let address = address.to_canonical();
-        if let Some(what) = self.not_of_one_host(address) {
-            return Err(forbidden_address(address, format_args!("it is {what}")));
+        if let Some(kind) = self.not_of_one_host(address) {
+            return Err(forbidden_address(address, format_args!("it is {kind}")));
         }
         let is_allowed = self.allowed.iter().any(|block| block.contains(address));
         if !is_allowed && !self.allowed.is_empty() {

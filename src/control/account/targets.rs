@@ -121,7 +121,7 @@ impl Account {
     }
 
     fn pinned_addresses(&self, kind: &TargetKind) -> Result<Vec<SocketAddr>, ApiError> {
-        let (name, what, option) = match kind {
+        let (name, noun, option) = match kind {
             TargetKind::Address => return Err(ApiError::missing_parameter(ADDRESS_TAG)),
             TargetKind::NetworkInterface(id) => (id.as_str(), "network interface", ""),
             TargetKind::NetworkLoadBalancer(arn) => (&**arn, "load balancer", "--load-balancer"),
@@ -131,11 +131,11 @@ impl Account {
             return Ok(pinned);
         }
         let TargetKind::NetworkInterface(id) = kind else {
-            return Err(no_known_address(what, name, option));
+            return Err(no_known_address(noun, name, option));
         };
         let interface = self.registry.network_interface(id);
         let first = interface.and_then(|one| Some((one, one.private_ip_addresses.first()?)));
-        let (interface, address) = first.ok_or_else(|| no_known_address(what, name, option))?;
+        let (interface, address) = first.ok_or_else(|| no_known_address(noun, name, option))?;
         let is_of_device = interface.device.is_some();
         let named_by = if is_of_device { NamedBy::Client } else { NamedBy::User };
         self.target_resolver.check_target(*address, named_by)?;

@@ -44,9 +44,11 @@ pub(super) fn read<'a>(
             continue;
         };
         let kind = body.string("Type").unwrap_or_default();
-        if let Some((name, what, properties)) = TYPES.iter().find(|(name, ..)| *name == kind) {
+        if let Some((name, template_type, properties)) =
+            TYPES.iter().find(|(name, ..)| *name == kind)
+        {
             let resource_reader = TemplateResource { scope: &scope, name, properties };
-            resource_reader.read(entry, body, *what, (into, out));
+            resource_reader.read(entry, body, *template_type, (into, out));
         } else if kind == NETWORK_INTERFACE {
             into.known_interfaces.push(interface(&scope, entry, body, out));
         }
@@ -64,7 +66,7 @@ impl<'a> TemplateResource<'_, '_, 'a> {
         &self,
         entry: &TableEntry<'a>,
         body: &Table<'a>,
-        what: TemplateType,
+        template_type: TemplateType,
         (into, out): (&mut ResourceSet<'a>, &mut ProblemCollector<'_>),
     ) {
         if let Some(condition) = body.entry("Condition") {
@@ -88,7 +90,7 @@ impl<'a> TemplateResource<'_, '_, 'a> {
         }
         coerce(&mut object);
         let position = entry.position;
-        match what {
+        match template_type {
             TemplateType::Rule => {
                 put_id(&mut object, "TrafficMirrorFilterRuleId", entry);
                 into.standalone_rules.extend(StandaloneRule::read(position, &object, out));

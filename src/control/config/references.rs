@@ -216,9 +216,9 @@ impl<'t> Address<'t> {
     fn of(text: &'t str) -> Self {
         let all = parts(text);
         let (mut rest, mut modules) = (&*all, Vec::new());
-        while let [AddressPart { name: "module", .. }, module, behind @ ..] = rest {
+        while let [AddressPart { name: "module", .. }, module, others @ ..] = rest {
             modules.push(*module);
-            rest = behind;
+            rest = others;
         }
         let len = if rest.first().is_some_and(|part| part.name == "data") { 3 } else { 2 };
         let own = rest.get(..len).unwrap_or(rest);

@@ -201,19 +201,19 @@ mod tests {
 
     #[test]
     fn an_unused_resource_is_removed_and_the_others_are_still_found() {
-        for gone in ["a", "b", "c"] {
+        for name in ["a", "b", "c"] {
             let mut registry = registry();
-            registry.remove_session(&SessionId::new(gone).unwrap()).unwrap();
+            registry.remove_session(&SessionId::new(name).unwrap()).unwrap();
             assert_consistent(&registry);
-            registry.remove_target(&TargetId::new(gone).unwrap()).unwrap();
+            registry.remove_target(&TargetId::new(name).unwrap()).unwrap();
             assert_consistent(&registry);
-            registry.remove_filter(&FilterId::new(gone).unwrap()).unwrap();
+            registry.remove_filter(&FilterId::new(name).unwrap()).unwrap();
             assert_consistent(&registry);
-            registry.remove_network_interface(&eni(gone)).unwrap();
+            registry.remove_network_interface(&eni(name)).unwrap();
             assert_consistent(&registry);
-            assert!(registry.remove_session(&SessionId::new(gone).unwrap()).is_none());
-            assert!(registry.remove_target(&TargetId::new(gone).unwrap()).is_err());
-            assert!(registry.remove_filter(&FilterId::new(gone).unwrap()).is_err());
+            assert!(registry.remove_session(&SessionId::new(name).unwrap()).is_none());
+            assert!(registry.remove_target(&TargetId::new(name).unwrap()).is_err());
+            assert!(registry.remove_filter(&FilterId::new(name).unwrap()).is_err());
         }
     }
 

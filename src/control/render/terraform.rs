@@ -159,7 +159,7 @@ fn variable(target: &str, out: &mut String) -> Result<String, fmt::Error> {
     let gap = if out.is_empty() { "" } else { "\n" };
     let name = format!("{target}_network_interface_id");
     writeln!(out, "{gap}variable \"{name}\" {{")?;
-    writeln!(out, "  description = \"The network interface that takes the copies.\"")?;
+    writeln!(out, "  description = \"The network interface that receives the copies.\"")?;
     writeln!(out, "  type        = string\n}}")?;
     Ok(format!("var.{name}"))
 }
@@ -252,7 +252,10 @@ fn session(
     let name = sessions.unique_name(SESSION, id.unwrap_or(&derived));
     let network = session.virtual_network_id.map(|id| id.value());
     if network == Some(0) {
-        comment(format_args!("{name} has VirtualNetworkId 0, which Terraform cannot say"), out)?;
+        comment(
+            format_args!("{name} has VirtualNetworkId 0, which Terraform cannot express"),
+            out,
+        )?;
     }
     let mut block = BlockWriter::open(SESSION, &name, out)?;
     block.text("description", session.description.as_deref());
