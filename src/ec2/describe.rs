@@ -23,18 +23,21 @@ struct DescribeFilter {
 }
 
 /// The query of a Describe action, and where its page begins. A NextToken contains the whole query,
-/// so the server keeps no state between pages.
+/// so the server keeps no state between pages. Its JSON has the names of an earlier version, because
+/// a token stays valid after an update.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Query {
     action: String,
     filters: Vec<DescribeFilter>,
-    /// The page begins after this position. A NextToken has the name of an earlier version.
+    /// The page begins after this position.
     #[serde(rename = "behind")]
     after: PageCursor,
     /// The maximum number of results of a page.
-    most: Option<usize>,
+    #[serde(rename = "most")]
+    max_results: Option<usize>,
     /// For rules: the id of the traffic mirror filter that they belong to.
-    pub(super) of: Option<String>,
+    #[serde(rename = "of")]
+    pub(super) filter_id: Option<String>,
     #[serde(skip)]
     ids: BTreeSet<String>,
 }
@@ -93,29 +96,29 @@ impl Query {
             let message = format!("A request has at most {MAX_FILTER_VALUES} filter values.");
             return Err(ApiError::new("FilterLimitExceeded", message));
         }
-        let most = form.integer("MaxResults")?;
+        let max_results = form.integer("MaxResults")?;
         let token = form.text("NextToken");
-        if let Some(most) = most.filter(|most| !PAGE_SIZE.contains(most)) {
-            return Err(ApiError::invalid_value("MaxResults", most, "5 to 1000"));
+        if let Some(invalid) = max_results.filter(|count| !PAGE_SIZE.contains(count)) {
+            return Err(ApiError::invalid_value("MaxResults", invalid, "5 to 1000"));
         }
-        if !ids.is_empty() && (most.is_some() || token.is_some()) {
+        if !ids.is_empty() && (max_results.is_some() || token.is_some()) {
             let message = format!(
                 "The parameter {id_list} cannot be used with the parameter MaxResults or NextToken."
             );
             return Err(ApiError::invalid_combination(message));
         }
-        let most = most.and_then(|most| usize::try_from(most).ok());
+        let max_results = max_results.and_then(|count| usize::try_from(count).ok());
         if let Some(token) = token {
             let known = Self::of_token(action, token)?;
             // A client may change the length of its pages.
-            return Ok(Self { most: most.or(known.most), ..known });
+            return Ok(Self { max_results: max_results.or(known.max_results), ..known });
         }
         Ok(Self {
             action: action.to_owned(),
             filters,
             after: PageCursor::default(),
-            most,
-            of: None,
+            max_results,
+            filter_id: None,
             ids,
         })
     }
@@ -160,7 +163,7 @@ impl Query {
         let mut last = self.after.clone();
         for (cursor, resource) in resources {
             let Some(resource) = resource? else { continue };
-            if self.most.is_some_and(|most| page.len() >= most) {
+            if self.max_results.is_some_and(|count| page.len() >= count) {
                 return Ok((page, Some(self.token(last)?)));
             }
             page.push(resource);
@@ -295,7 +298,7 @@ mod tests {
         assert_eq!(page, [1, 2, 3, 4, 5]);
         let form = Form::parse(&format!("NextToken={}", token.unwrap()), b"").unwrap();
         let next = Query::read(&form, "DescribeX", "Id", &["x"]).unwrap();
-        assert_eq!((next.after(), next.most, next.filters.len()), (5, Some(5), 1));
+        assert_eq!((next.after(), next.max_results, next.filters.len()), (5, Some(5), 1));
         assert!(Query::read(&form, "DescribeY", "Id", &[]).is_err());
         let wrong = Form::parse("", b"NextToken=zz").unwrap();
         assert_eq!(Query::read(&wrong, "X", "Id", &[]).unwrap_err().code, "InvalidNextToken");

@@ -80,10 +80,10 @@ pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Api
     let mut query =
         Query::read(call.form, call.action, "TrafficMirrorFilterRuleId", elements::RULE_FILTERS)?;
     if let Some(filter_id) = call.form.owned("TrafficMirrorFilterId") {
-        query.of = Some(filter_id);
+        query.filter_id = Some(filter_id);
     }
     call.check_parameters()?;
-    if let Some(filter_id) = &query.of {
+    if let Some(filter_id) = &query.filter_id {
         let ownership = FilterId::new(filter_id).ok().and_then(|id| account.filters().get(&id));
         call.check_visible(ownership, "Filter", FilterId::PREFIX, filter_id)?;
     }
@@ -92,7 +92,7 @@ pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Api
         call.check_visible(ownership, "FilterRule", FilterRuleId::PREFIX, id)?;
     }
     let is_in_filter = |view: &RuleView<'_>| {
-        query.of.as_deref().is_none_or(|filter_id| view.filter.id().as_str() == filter_id)
+        query.filter_id.as_deref().is_none_or(|filter_id| view.filter.id().as_str() == filter_id)
     };
     let rules = account.rules().after(query.after()).map(|(sequence, id, ownership)| {
         let known = account.rule(id).filter(|_| call.can_see(ownership));
