@@ -127,7 +127,7 @@ fn session_entry(
 ) -> Option<CompiledSession> {
     let target_resource = registry.target(&session.target_id)?;
     let peer = registry.target_address(target_resource)?.ip();
-    let own = registry
+    let own_address = registry
         .network_interface(&session.network_interface_id)
         .and_then(|interface| interface.source_address_for(peer));
     Some(CompiledSession {
@@ -139,7 +139,7 @@ fn session_entry(
         packet_length: session.packet_length.or_else(|| default_packet_length(target_resource)),
         rate_limit: session.rate_limit,
         virtual_network_id,
-        source_address: own.unwrap_or_else(|| placeholder_source(peer, options)),
+        source_address: own_address.unwrap_or_else(|| placeholder_source(peer, options)),
     })
 }
 

@@ -116,10 +116,10 @@ fn rule(fields: &mut Fields<'_, '_, '_, '_>) -> Option<FilterRule> {
     };
     let (description, tags) = (description(fields), tags(fields));
     let (source, destination) = (source?, destination?);
-    let whole = direction.zip(number).zip(action);
+    let required = direction.zip(number).zip(action);
     // Placeholders let `FilterRule::new` check the blocks even if another field is invalid.
     let ((direction, number), action) =
-        whole.unwrap_or(((Direction::Ingress, RuleNumber::MIN), RuleAction::Reject));
+        required.unwrap_or(((Direction::Ingress, RuleNumber::MIN), RuleAction::Reject));
     let mut rule = match FilterRule::new(direction, number, action, source, destination) {
         Ok(rule) => rule_match.apply_to(rule, fields),
         Err(invalid) => {
@@ -128,7 +128,7 @@ fn rule(fields: &mut Fields<'_, '_, '_, '_>) -> Option<FilterRule> {
         }
     };
     (rule.id, rule.description, rule.tags) = (id, description, tags);
-    whole.and(Some(rule))
+    required.and(Some(rule))
 }
 
 /// A protocol: its number, or the name of a common one in any case.

@@ -29,7 +29,7 @@ pub(super) fn warn(
         );
     }
     let used = ReferencedIds::by(registry.sessions());
-    interfaces(registry, positions, &used, out);
+    warn_about_interfaces(registry, positions, &used, out);
     for (target, position) in registry.targets().iter().zip(&positions.targets) {
         if !used.targets.contains(target.id()) {
             out.report_warning(*position, format!("no session uses the target `{}`", target.id()));
@@ -71,7 +71,7 @@ impl<'r> ReferencedIds<'r> {
     }
 }
 
-fn interfaces(
+fn warn_about_interfaces(
     registry: &Registry,
     positions: &ResourcePositions,
     used: &ReferencedIds<'_>,
