@@ -23,8 +23,8 @@ struct DescribeFilter {
 }
 
 /// The query of a Describe action, and where its page begins. A NextToken contains the whole query,
-/// so the server keeps no state between pages. Its JSON has the names of an earlier version, because
-/// a token stays valid after an update.
+/// so the server keeps no state between pages. Its JSON has the names of an earlier version,
+/// because a token stays valid after an update.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Query {
     action: String,
