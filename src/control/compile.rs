@@ -167,10 +167,7 @@ fn target_entry(registry: &Registry, target: &Target) -> Option<CompiledTarget> 
 fn endpoint_id(name: &str) -> u64 {
     let digits = name.strip_prefix("vpce-").unwrap_or_default();
     let last = digits.get(digits.len().saturating_sub(16)..).unwrap_or_default();
-    u64::from_str_radix(last, 16).unwrap_or_else(|_| {
-        let fold = |word: u64, byte: u8| (word ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        name.bytes().fold(0xcbf2_9ce4_8422_2325, fold)
-    })
+    u64::from_str_radix(last, 16).unwrap_or_else(|_| fnv_1a(name.bytes()))
 }
 
 /// "For sessions with Network Load Balancer (NLB) Traffic Mirror targets the default PacketLength
@@ -243,12 +240,17 @@ impl NetworkIdAllocator {
 /// Captures contain values derived from it, and hashes of libraries may change between versions.
 fn hash(seed: u64, interface: &NetworkInterfaceId, number: u16) -> u64 {
     let bytes = interface.as_str().bytes().chain([0]).chain(number.to_be_bytes());
-    let mut word = bytes.chain(seed.to_be_bytes()).fold(0xcbf2_9ce4_8422_2325_u64, |word, byte| {
-        (word ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let mut word = fnv_1a(bytes.chain(seed.to_be_bytes()));
     word = (word ^ word >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
     word = (word ^ word >> 33).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
     word ^ word >> 33
+}
+
+/// The 64-bit hash FNV-1a (Fowler, Noll and Vo).
+fn fnv_1a(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 #[cfg(test)]
