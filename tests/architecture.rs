@@ -5,6 +5,8 @@
 
 #![expect(clippy::indexing_slicing, reason = "a test may stop where its input is not as it should")]
 
+#[path = "architecture/cycles.rs"]
+mod cycles;
 #[path = "architecture/names.rs"]
 mod names;
 #[path = "architecture/rust_text.rs"]

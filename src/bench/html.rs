@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::error::BenchError;
 use super::report::{BenchReport, BenchRun, StageResult};
 use super::statistics::{LatencyStatistics, TimingStatistics};
 
@@ -51,8 +52,19 @@ const HEADS: [&str; 15] = [
     "latency max, ns",
 ];
 
+impl BenchReport {
+    /// The report as an HTML page that includes the picture and needs no other file. `command`
+    /// appears as the command that produced it.
+    ///
+    /// # Errors
+    /// [`BenchError::Failed`] if the picture cannot be drawn.
+    pub fn to_html(&self, command: &str) -> Result<String, BenchError> {
+        Ok(page(self, &self.to_svg()?, command))
+    }
+}
+
 /// The page, with the picture `svg` and the command that produced the report.
-pub(super) fn page(report: &BenchReport, svg: &str, command: &str) -> String {
+fn page(report: &BenchReport, svg: &str, command: &str) -> String {
     let mut text = format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n\

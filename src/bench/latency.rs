@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::stages::{Stage, StageRunner};
+use super::stage::Stage;
+use super::stage_runner::StageRunner;
 use super::statistics::LatencyStatistics;
 use crate::dataplane::StepError;
 use crate::io::clock::Stopwatch;

@@ -36,7 +36,8 @@ mod options;
 mod perf_counters;
 mod plot;
 mod report;
-mod stages;
+mod stage;
+mod stage_runner;
 mod statistics;
 mod text;
 mod workload;
@@ -51,7 +52,7 @@ pub use machine::Machine;
 pub use options::{BenchOptions, PacketSource, RuleSource};
 pub use perf_counters::PerfCounts;
 pub use report::{BenchReport, BenchRun, StageResult};
-pub use stages::Stage;
+pub use stage::Stage;
 pub use statistics::{LatencyStatistics, TimingStatistics};
 pub use workload::GeneratorSettings;
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::engine::EngineChoice;
 use super::generate::{AddressFamily, PacketOptions, RuleShape};
-use super::stages::Stage;
+use super::stage::Stage;
 use crate::control::Registry;
 
 /// Options of a benchmark. [`Default`] sweeps over 10, 100 and 1,000 generated rules.

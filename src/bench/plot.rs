@@ -13,7 +13,8 @@ use plotters::prelude::{
     WHITE,
 };
 
-use super::report::BenchRun;
+use super::error::BenchError;
+use super::report::{BenchReport, BenchRun};
 
 /// Width and height of the picture, in pixels.
 const SIZE: (u32, u32) = (960, 540);
@@ -48,8 +49,18 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 type DrawResult = Result<(), Box<dyn Error>>;
 
+impl BenchReport {
+    /// Nanoseconds per packet against the number of rules, as SVG.
+    ///
+    /// # Errors
+    /// [`BenchError::Failed`] if the picture cannot be drawn.
+    pub fn to_svg(&self) -> Result<String, BenchError> {
+        draw(&self.runs).map_err(BenchError::failed)
+    }
+}
+
 /// Draws the stage `classify`, or the last stage if that was not measured.
-pub(super) fn svg(runs: &[BenchRun]) -> Result<String, Box<dyn Error>> {
+fn draw(runs: &[BenchRun]) -> Result<String, Box<dyn Error>> {
     let stages = runs.first().map_or(&[][..], |run| run.stages.as_slice());
     let classify = stages.iter().find(|one| one.stage == "classify");
     let stage = classify.or(stages.last()).map_or("", |one| one.stage);
@@ -226,13 +237,13 @@ mod tests {
         let linear = sizes.map(|rules| run("linear", rules, u64::try_from(rules).unwrap()));
         let forest = sizes.map(|rules| run("forest", rules, 9));
         let runs: Vec<BenchRun> = linear.into_iter().chain(forest).collect();
-        let svg = svg(&runs).unwrap();
+        let svg = draw(&runs).unwrap();
         assert!(svg.starts_with("<svg"), "{svg}");
         for text in ["linear", "forest", "rules", "classify", "1000", "nanoseconds", "band"] {
             assert!(svg.contains(text), "{text} is missing");
         }
         assert_eq!(svg.matches("<circle").count() + svg.matches("<polygon").count(), 12);
-        assert_eq!(svg, super::svg(&runs).unwrap());
+        assert_eq!(svg, draw(&runs).unwrap());
     }
 
     #[test]
@@ -243,7 +254,7 @@ mod tests {
 
     #[test]
     fn one_or_zero_sizes_still_make_a_picture() {
-        assert!(svg(&[run("auto", 30, 5)]).unwrap().contains("auto"));
-        assert!(svg(&[]).unwrap().starts_with("<svg"));
+        assert!(draw(&[run("auto", 30, 5)]).unwrap().contains("auto"));
+        assert!(draw(&[]).unwrap().starts_with("<svg"));
     }
 }

@@ -7,7 +7,6 @@ use super::machine::Machine;
 use super::perf_counters::PerfCounts;
 use super::statistics::{LatencyStatistics, TimingStatistics};
 use super::workload::GeneratorSettings;
-use super::{html, plot, text};
 
 /// All runs of a benchmark, and the machine that they ran on.
 #[derive(Debug, Serialize)]
@@ -77,29 +76,6 @@ pub struct StageResult {
 impl BenchReport {
     pub(super) const fn new(machine: Machine) -> Self {
         Self { machine, runs: Vec::new(), skipped: Vec::new() }
-    }
-
-    /// The report as tables of text, one for each run.
-    #[must_use]
-    pub fn to_text(&self) -> String {
-        text::report(self)
-    }
-
-    /// Nanoseconds per packet against the number of rules, as SVG.
-    ///
-    /// # Errors
-    /// [`BenchError::Failed`] if the picture cannot be drawn.
-    pub fn to_svg(&self) -> Result<String, BenchError> {
-        plot::svg(&self.runs).map_err(BenchError::failed)
-    }
-
-    /// The report as an HTML page that includes the picture and needs no other file. `command`
-    /// appears as the command that produced it.
-    ///
-    /// # Errors
-    /// [`BenchError::Failed`] if the picture cannot be drawn.
-    pub fn to_html(&self, command: &str) -> Result<String, BenchError> {
-        Ok(html::page(self, &self.to_svg()?, command))
     }
 
     /// Whether a picture has a curve: runs with different numbers of rules.

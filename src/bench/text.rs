@@ -6,27 +6,30 @@ use std::time::Duration;
 use super::report::{BenchReport, BenchRun, StageResult};
 use super::statistics::{LatencyStatistics, TimingStatistics};
 
-/// The machine, then a table for each run.
-pub(super) fn report(report: &BenchReport) -> String {
-    let mut text = format!("{}\n", report.machine);
-    for run in &report.runs {
-        let BenchRun { name, rules, sessions, engine, depth, bytes, packets, taken, .. } = run;
-        let BenchRun { workers, rounds, .. } = run;
-        let compile_time = Duration::from_nanos(run.compile_ns);
-        let change_time = Duration::from_nanos(run.change_ns);
-        let _ = writeln!(
-            text,
-            "\n{name}: {rules} rules in {sessions} sessions, {engine}, depth {depth}, {} KiB, \
-             compiled in {compile_time:.1?}, with one rule removed in {change_time:.1?}\n\
-             {packets} packets, {taken} mirrored, {workers} workers, {rounds} rounds",
-            bytes.div_ceil(1024)
-        );
-        text += &stages(&run.stages);
+impl BenchReport {
+    /// The report as text: the machine, then a table for each run.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut text = format!("{}\n", self.machine);
+        for run in &self.runs {
+            let BenchRun { name, rules, sessions, engine, depth, bytes, packets, taken, .. } = run;
+            let BenchRun { workers, rounds, .. } = run;
+            let compile_time = Duration::from_nanos(run.compile_ns);
+            let change_time = Duration::from_nanos(run.change_ns);
+            let _ = writeln!(
+                text,
+                "\n{name}: {rules} rules in {sessions} sessions, {engine}, depth {depth}, {} KiB, \
+                 compiled in {compile_time:.1?}, with one rule removed in {change_time:.1?}\n\
+                 {packets} packets, {taken} mirrored, {workers} workers, {rounds} rounds",
+                bytes.div_ceil(1024)
+            );
+            text += &stages(&run.stages);
+        }
+        text += "\nAll times are nanoseconds per packet. A round is averaged over its packets: min, \
+                 median and p99 are\nthe fastest, the median and the 99th percentile round. Latency \
+                 is that of packets sent one by one.\n";
+        text
     }
-    text += "\nAll times are nanoseconds per packet. A round is averaged over its packets: min, \
-             median and p99 are\nthe fastest, the median and the 99th percentile round. Latency \
-             is that of packets sent one by one.\n";
-    text
 }
 
 /// One line for each stage. The processor's counters have columns only if they were read.

@@ -6,7 +6,7 @@ use clap::{Args, Command};
 use clap_complete::Shell;
 
 use super::exit::{Exit, Failure, ignore_broken_pipe};
-use super::{command, terminal};
+use super::terminal;
 
 /// Print completions for a shell.
 #[derive(Debug, Args)]
@@ -28,15 +28,16 @@ pub(super) struct ManFlags {
     topic: Option<String>,
 }
 
-pub(super) fn completions(flags: &CompletionsFlags) -> Result<Exit, Failure> {
+/// Prints the completions for `command`, the program.
+pub(super) fn completions(flags: &CompletionsFlags, mut command: Command) -> Result<Exit, Failure> {
     let mut text = Vec::new();
-    clap_complete::generate(flags.shell, &mut command(), "traffic-mirror", &mut text);
+    clap_complete::generate(flags.shell, &mut command, "traffic-mirror", &mut text);
     print(&text)
 }
 
-pub(super) fn man(flags: &ManFlags) -> Result<Exit, Failure> {
+/// Prints the manual of `command`, the program.
+pub(super) fn man(flags: &ManFlags, mut command: Command) -> Result<Exit, Failure> {
     let mut text = Vec::new();
-    let mut command = command();
     command.build();
     match &flags.topic {
         None => render(&command, &mut text),

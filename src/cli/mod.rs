@@ -101,8 +101,8 @@ pub fn main() -> ExitCode {
         CliCommand::Run(flags) => run::run(&flags),
         CliCommand::Receive(flags) => receive::run(&flags),
         CliCommand::Interfaces(flags) => interfaces::run(&flags),
-        CliCommand::Completions(flags) => manual::completions(&flags),
-        CliCommand::Man(flags) => manual::man(&flags),
+        CliCommand::Completions(flags) => manual::completions(&flags, command()),
+        CliCommand::Man(flags) => manual::man(&flags, command()),
     };
     match ended {
         Ok(exit) => exit.into(),

@@ -5,9 +5,11 @@
 
 mod checks;
 mod index;
+mod references;
 mod remove;
 mod touched;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -299,6 +301,36 @@ impl Registry {
         let first = self.target_address(target);
         let further = first.iter().flat_map(|_| target.further_addresses.clone());
         first.into_iter().chain(further.collect::<Vec<_>>())
+    }
+
+    /// The interfaces whose sessions changed since the last call: sessions that were added, removed
+    /// or replaced, and sessions whose filter, target or interface changed.
+    pub fn take_touched(&mut self) -> BTreeSet<NetworkInterfaceId> {
+        self.touched.take()
+    }
+
+    /// Reports that the addresses or the device of an interface changed, which affects its sessions
+    /// and the sessions that send to it.
+    pub fn touch_network_interface(&mut self, id: &NetworkInterfaceId) {
+        if self.sessions_of(id).next().is_some() {
+            self.touched.insert(id);
+        }
+        let targets: Vec<TargetId> = self.targets_at(id).map(|one| one.id().clone()).collect();
+        targets.iter().for_each(|target| self.touch_sessions_to(target));
+    }
+
+    fn touch_sessions_to(&mut self, id: &TargetId) {
+        let positions = self.index.target_users.get(id).into_iter().flatten();
+        for session in positions.filter_map(|position| self.sessions.get(*position)) {
+            self.touched.insert(&session.network_interface_id);
+        }
+    }
+
+    fn touch_sessions_by(&mut self, id: &FilterId) {
+        let positions = self.index.filter_users.get(id).into_iter().flatten();
+        for session in positions.filter_map(|position| self.sessions.get(*position)) {
+            self.touched.insert(&session.network_interface_id);
+        }
     }
 }
 

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::super::exit::{Exit, Failure};
-use super::flags::BenchFormat;
-use super::{json, print_text};
+use super::output::{BenchFormat, json, print_text};
 use crate::bench::{Comparison, SavedReport};
 
 /// Compare two reports of `bench --format json`, and mark differences that are noise.

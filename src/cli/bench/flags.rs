@@ -8,6 +8,7 @@ use super::super::exit::Failure;
 use super::super::sessions;
 use super::compare::CompareFlags;
 use super::generate_flags::GenerateFlags;
+use super::output::BenchFormat;
 use super::sweep::{self, Sweep};
 use crate::bench::{BenchOptions, EngineChoice, PacketSource, RuleSource, Stage};
 
@@ -99,15 +100,6 @@ pub(in super::super) struct BenchFlags {
 #[derive(Debug, Subcommand)]
 pub(super) enum BenchCommand {
     Compare(CompareFlags),
-}
-
-/// Format of the output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum BenchFormat {
-    /// A table for people.
-    Text,
-    /// One JSON object.
-    Json,
 }
 
 /// Rule engine.

@@ -3,18 +3,20 @@
 mod compare;
 mod flags;
 mod generate_flags;
+mod output;
 mod sweep;
 
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::exit::{Exit, Failure, ignore_broken_pipe};
+use super::exit::{Exit, Failure};
 use super::terminal;
 use crate::bench::{self, BenchError, BenchReport};
 use crate::io::record::OutputFile;
 
+use flags::BenchCommand;
 pub(super) use flags::BenchFlags;
-use flags::{BenchCommand, BenchFormat};
+use output::{BenchFormat, json, print_text};
 
 /// Names of picture formats other than SVG that a user may expect of `--plot`.
 const OTHER_PICTURES: [&str; 6] = ["png", "jpg", "jpeg", "gif", "webp", "pdf"];
@@ -78,13 +80,4 @@ fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
         file.commit()
     };
     written().map_err(|error: io::Error| Failure::failed(error))
-}
-
-fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
-    Ok(serde_json::to_string_pretty(value).map_err(Failure::failed)? + "\n")
-}
-
-fn print_text(text: &str) -> Result<Exit, Failure> {
-    let mut out = terminal::stdout();
-    ignore_broken_pipe(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }

@@ -5,10 +5,12 @@
 //! format of requests and responses (`ec2`), packets (`dataplane`).
 
 mod api_error;
+mod caller;
 mod devices;
 mod filters;
 mod ownership;
 mod quotas;
+mod record_key;
 mod records;
 mod resources;
 mod rules;
@@ -16,12 +18,14 @@ mod sessions;
 mod tags;
 mod target_resolver;
 mod targets;
+mod token_store;
 mod tokens;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 pub use api_error::{ApiError, not_found};
+pub use caller::Caller;
 pub use devices::{HostDevices, InactiveTarget, returns_to_device};
 pub use filters::CreateFilter;
 pub use ownership::{Ownership, OwnershipIndex};
@@ -33,10 +37,10 @@ pub use sessions::{CreateSession, ModifySession, SessionField};
 pub use tags::{TagToDelete, tags};
 pub use target_resolver::{NamedBy, TargetResolver};
 pub use targets::{CreateTarget, check_target_name};
-pub use tokens::ClientToken;
+pub use token_store::ClientToken;
 
-use self::records::RecordKey;
-use self::tokens::TokenStore;
+use self::record_key::RecordKey;
+use self::token_store::TokenStore;
 use super::Registry;
 use crate::model::{Filter, FilterId, FilterRule, FilterRuleId, InvalidValue, SessionId, TargetId};
 
@@ -53,24 +57,6 @@ pub fn is_account_id(text: &str) -> bool {
 /// The sequence number of the first resource that a client creates. It leaves room for resources
 /// that a configuration file adds before a restart, so that sequence numbers stay unique.
 const FIRST_CLIENT_SEQUENCE: u64 = 1 << 32;
-
-/// The sender of a request, and how the request is executed.
-#[derive(Debug, Clone, Copy)]
-pub struct Caller<'a> {
-    /// The account, twelve digits.
-    pub owner: &'a str,
-    /// Whether the request is only checked and changes nothing.
-    pub is_dry_run: bool,
-    /// The time, in seconds since 1970.
-    pub now_s: u64,
-}
-
-impl Caller<'_> {
-    /// Ends a dry run. AWS makes this check last.
-    fn check_not_dry_run(&self) -> Result<(), ApiError> {
-        if self.is_dry_run { Err(ApiError::dry_run()) } else { Ok(()) }
-    }
-}
 
 /// All resources with their owners, quotas and client tokens.
 pub struct Account {

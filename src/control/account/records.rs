@@ -6,27 +6,15 @@
 mod format;
 mod restore;
 
-use std::sync::Arc;
-
 use serde::Serialize;
 
 use self::format::{FilterRecord, RuleRecord, SessionRecord, TargetRecord};
 use super::Account;
 use super::api_error::ApiError;
+use super::record_key::RecordKey;
 use crate::model::{
     CidrBlock, FilterId, FilterRuleId, PacketLength, PortRange, SessionId, TargetId, TargetKind,
 };
-
-/// The resource or client token of a record, ordered so that each resource comes after the
-/// resources that it refers to.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum RecordKey {
-    Target(TargetId),
-    Filter(FilterId),
-    Rule(FilterRuleId),
-    Session(SessionId),
-    Token(Arc<str>, String),
-}
 
 /// A record to write, or to delete if it has no text.
 #[derive(Debug, Clone, PartialEq, Eq)]

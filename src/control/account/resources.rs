@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::api_error::ApiError;
 use super::ownership::Ownership;
-use super::records::RecordKey;
-use super::tokens::ClientToken;
+use super::record_key::RecordKey;
+use super::token_store::ClientToken;
 use super::{Account, Caller};
 use crate::model::{FilterId, FilterRuleId, SessionId, TargetId};
 

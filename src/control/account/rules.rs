@@ -1,8 +1,8 @@
 //! Filter rules of an account: create, modify and delete, with AWS's checks.
 
 use super::api_error::{ApiError, not_found};
-use super::records::RecordKey;
-use super::tokens::ClientToken;
+use super::record_key::RecordKey;
+use super::token_store::ClientToken;
 use super::{Account, Caller, Resource};
 use crate::model::{
     CidrBlock, Direction, Filter, FilterRule, FilterRuleId, PortRange, Protocol, RuleAction,

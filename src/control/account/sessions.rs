@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use super::api_error::{ApiError, not_found};
 use super::filters::session_name;
-use super::records::RecordKey;
+use super::record_key::RecordKey;
 use super::targets::is_hex_id;
-use super::tokens::ClientToken;
+use super::token_store::ClientToken;
 use super::{Account, Caller, Resource};
 use crate::model::{
     NetworkInterfaceId, PacketLength, Session, SessionId, SessionNumber, Tags, TargetId,

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use super::api_error::{ApiError, not_found};
 use super::filters::session_name;
 use super::target_resolver::set_addresses;
-use super::tokens::ClientToken;
+use super::token_store::ClientToken;
 use super::{Account, Caller, NamedBy, Resource};
 use crate::model::{
     ADDRESS_TAG, NetworkInterfaceId, Tags, Target, TargetId, TargetKind, parse_target_addresses,

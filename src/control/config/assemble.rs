@@ -7,6 +7,7 @@ use super::collector::ProblemCollector;
 use super::document::{Node, SourcePosition, Table, TableEntry, Value};
 use super::fields::{Fields, tables_of};
 use super::filters::{FILTER, filter};
+use super::parsed_config::ParsedConfig;
 use super::resource::{Kind, Resource};
 use super::resource_set::ResourceSet;
 use super::resources::{
@@ -15,7 +16,7 @@ use super::resources::{
 };
 use super::texts::{Format, Text, Texts};
 use super::warnings::{ResourcePositions, warn};
-use super::{ParsedConfig, aws, cloudformation, json_text, terraform, toml_text, yaml_text};
+use super::{aws, cloudformation, json_text, terraform, toml_text, yaml_text};
 use crate::control::Registry;
 use crate::model::{InvalidValue, NetworkInterfaceId, SessionNumber, Settings};
 

@@ -24,6 +24,7 @@ mod fields;
 mod filters;
 mod functions;
 mod json_text;
+mod parsed_config;
 mod problem;
 mod references;
 mod resource;
@@ -36,64 +37,19 @@ mod toml_text;
 mod warnings;
 mod yaml_text;
 
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+pub use parsed_config::{ConfigError, ParsedConfig};
 pub use problem::{Location, Problem, ProblemKind};
 pub use texts::{Format, Text};
-
-use super::Registry;
 
 /// The path that means standard input.
 const STANDARD_INPUT: &str = "-";
 
 /// At most this many bytes are read of a file, which can be an endless device.
 const MAX_FILE_LEN: u64 = 1 << 28;
-
-/// The result of reading a configuration.
-#[derive(Debug, Clone)]
-pub struct ParsedConfig {
-    /// The resources, if there are no errors.
-    pub registry: Option<Registry>,
-    /// All errors, in the order of the files.
-    pub problems: Vec<Problem>,
-    /// All warnings, in the order of the files; none if a file cannot be read.
-    pub warnings: Vec<Problem>,
-}
-
-/// The errors of a configuration. Displayed as one line for each.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigError(
-    /// All errors.
-    pub Vec<Problem>,
-);
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.0.iter().enumerate() {
-            let end_of_last = if index == 0 { "" } else { "\n" };
-            write!(f, "{end_of_last}{problem}")?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for ConfigError {}
-
-impl ParsedConfig {
-    /// The resources and all warnings.
-    ///
-    /// # Errors
-    /// [`ConfigError`] with all errors.
-    pub fn into_result(self) -> Result<(Registry, Vec<Problem>), ConfigError> {
-        match self.registry {
-            Some(registry) if self.problems.is_empty() => Ok((registry, self.warnings)),
-            _ => Err(ConfigError(self.problems)),
-        }
-    }
-}
 
 /// Reads files as one configuration. The content of a `.json` file decides whether it is the output
 /// of the AWS CLI, a CloudFormation template, or the output of `terraform show -json`. Files ending

@@ -32,7 +32,10 @@ pub fn to_aws_json(registry: &Registry) -> String {
 /// The tag with the own addresses of a target.
 pub(super) fn address_tag(target: &Target) -> Option<(String, String)> {
     let port = target.kind.default_port();
-    let without_default_port = |address: &SocketAddr| super::without_default_port(*address, port);
+    let without_default_port = |address: &SocketAddr| match address.port() == port {
+        true => address.ip().to_string(),
+        false => address.to_string(),
+    };
     let all: Vec<String> =
         target.address.iter().chain(&target.further_addresses).map(without_default_port).collect();
     (!all.is_empty()).then(|| (ADDRESS_TAG.to_owned(), all.join(" ")))

@@ -7,7 +7,7 @@ use landlock::{
     RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 
-use super::{NetworkAccess, Sandbox};
+use super::rights::{NetworkAccess, Sandbox};
 
 /// The newest version of Landlock whose rights are used here. An older kernel enforces the rights
 /// that it supports.

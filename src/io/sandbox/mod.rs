@@ -8,36 +8,12 @@
 //! or a part of it, that part is not enforced.
 
 mod filesystem;
+mod rights;
 mod syscalls;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// The access to the network that a task needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum NetworkAccess {
-    /// No socket can be opened.
-    #[default]
-    None,
-    /// Copies can be sent. No connection can be accepted.
-    Send,
-    /// Frames can be captured, copies sent, and connections served.
-    Serve,
-}
-
-/// The rights that remain after entering the sandbox.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sandbox {
-    /// The permitted sockets.
-    network: NetworkAccess,
-    /// Files that may be read, and folders whose contents may be read.
-    readable: Vec<PathBuf>,
-    /// Files that may be written to.
-    writable: Vec<PathBuf>,
-    /// Folders in which files may be created, written, replaced and removed.
-    folders: Vec<PathBuf>,
-    /// TCP ports that may be listened on.
-    ports: Vec<u16>,
-}
+pub use rights::{NetworkAccess, Sandbox};
 
 /// The restrictions that are enforced. An error says why one is not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,32 +25,6 @@ pub struct Enforcement {
 }
 
 impl Sandbox {
-    /// Permits only open descriptors, memory, threads, and this network access.
-    #[must_use]
-    pub fn new(network: NetworkAccess) -> Self {
-        Self { network, ..Self::default() }
-    }
-
-    /// Permits reading a file, or all files below a folder. A path that does not exist is ignored.
-    pub fn allow_read(&mut self, path: impl Into<PathBuf>) {
-        self.readable.push(path.into());
-    }
-
-    /// Permits writing to a device, pipe or file.
-    pub fn allow_write(&mut self, path: impl Into<PathBuf>) {
-        self.writable.push(path.into());
-    }
-
-    /// Permits creating, writing, replacing and removing files in a folder.
-    pub fn allow_write_in(&mut self, folder: impl Into<PathBuf>) {
-        self.folders.push(folder.into());
-    }
-
-    /// Permits listening on a TCP port; 0 is any free port.
-    pub fn allow_listen(&mut self, port: u16) {
-        self.ports.push(port);
-    }
-
     /// Restricts the calling thread and the threads that it starts afterwards.
     #[must_use]
     pub fn enter(&self) -> Enforcement {

@@ -15,7 +15,7 @@ use seccompiler::{
     SeccompFilter, SeccompRule, TargetArch,
 };
 
-use super::NetworkAccess;
+use super::rights::NetworkAccess;
 
 /// The calls that every task needs.
 const ALWAYS_ALLOWED: &[i64] = &[

@@ -1,52 +1,14 @@
-//! The stages of the data plane, each of which can be measured alone.
+//! Runs one stage of the data plane over packets, without the others.
 
-use std::fmt;
 use std::hint::black_box;
 use std::io;
 
+use super::stage::Stage;
 use super::workload::Workload;
 use crate::dataplane::{
     BURST_LEN, Burst, Copies, Drops, FlowKey, Frame, InnerBytes, MAX_INNER_OVER_IPV4,
     MAX_OUTER_LEN, OuterTemplate, RuleSet, Sink, Source, StepError, Worker,
 };
-
-/// A stage of the data plane, or all stages together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// Read the flow key from the headers.
-    Parse,
-    /// Evaluate the rules.
-    Classify,
-    /// Write the outer headers.
-    Wrap,
-    /// Write outer headers and inner bytes to a buffer, as for a socket.
-    Send,
-    /// From frames to the buffer, with the counters.
-    Whole,
-}
-
-impl Stage {
-    /// All stages, in the order of a packet.
-    pub const ALL: [Self; 5] = [Self::Parse, Self::Classify, Self::Wrap, Self::Send, Self::Whole];
-
-    /// `parse`, `classify`, `wrap`, `send` or `whole`.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Parse => "parse",
-            Self::Classify => "classify",
-            Self::Wrap => "wrap",
-            Self::Send => "send",
-            Self::Whole => "whole",
-        }
-    }
-}
-
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.label())
-    }
-}
 
 /// Some of the packets: their headers, and the same packets as frames.
 #[derive(Clone, Copy)]

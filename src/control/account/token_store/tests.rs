@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::control::Registry;
-use crate::control::account::{CreateFilter, Quotas, TargetResolver};
+use crate::control::account::{Account, CreateFilter, Quotas, TargetResolver};
 
 fn client_token(token: &str, request: &str) -> ClientToken {
     ClientToken::new(token, request.to_owned()).unwrap()
