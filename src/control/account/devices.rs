@@ -1,4 +1,5 @@
-//! The devices of this host: which targets would return copies to the device they come from.
+//! The addresses of the devices of this host, and the targets whose copies would return to the
+//! device that they come from.
 //!
 //! Mirroring to such a target would mirror each copy again without end, so its sessions are
 //! inactive.
