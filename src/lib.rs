@@ -1,14 +1,14 @@
 //! AWS VPC Traffic Mirroring outside AWS.
 //!
-//! Frames come from memory, a capture or a door of your own. Sessions are asked in the order of
-//! their SessionNumber, the rules of their filters decide, and the copy is cut to PacketLength
-//! and wrapped in VXLAN, as AWS does it. Every frame ends as a copy, with a reason for which it
-//! stayed behind, or as a counted loss.
+//! Frames come from memory, from a capture or from a [`Source`](dataplane::Source) of your own.
+//! Sessions are evaluated in the order of their SessionNumber, and the rules of their filters
+//! decide. The copy is truncated to PacketLength and encapsulated in VXLAN, as in AWS. Every frame
+//! is counted once: as mirrored, as not mirrored with a reason, or as dropped with a cause.
 //!
 //! # First steps
 //!
-//! A registry is read from text (or from files with [`control::config::read_files`]), compiled
-//! into a table, and frames are taken through it:
+//! Read a registry from text (or from files with [`control::config::read_files`]), compile it to a
+//! table, and evaluate frames with the table:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -50,7 +50,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # Why a frame stayed behind
+//! # Why a frame is not mirrored
 //!
 //! ```
 //! # use std::sync::Arc;
@@ -58,7 +58,7 @@
 //! use traffic_mirror::dataplane::NotMirrored;
 //! use traffic_mirror::io::memory::{FrameSource, mirror};
 //!
-//! // One session that takes everything.
+//! // One session that accepts every packet.
 //! let registry = Registry::accept_all("192.0.2.10:4789".parse()?, None, None);
 //! let table = Arc::new(compile(&registry, &CompileOptions::default()));
 //!
@@ -71,43 +71,46 @@
 //! metadata.extend([0x30, 0x39, 0, 80, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, 2, 0, 0, 0, 0, 0, 0]);
 //!
 //! let collected = mirror(&table, FrameSource::new([arp, metadata]))?;
-//! let reasons: Vec<_> = collected.not_mirrored.iter().map(|left| left.reason).collect();
+//! let reasons: Vec<_> = collected.not_mirrored.iter().map(|frame| frame.reason).collect();
 //! assert_eq!(reasons, [NotMirrored::NotIp, NotMirrored::AwsExcluded]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # The map
+//! # Modules
 //!
 //! ```text
 //! cli -> runtime -> {ec2, control, io} -> dataplane -> model
 //! cli -> bench -> {control, io}
+//! ec2 -> control
 //! {runtime, ec2} -> http
 //! ```
 //!
-//! - [`model`]: the words a user says (session, filter, rule, target), values that cannot be wrong.
-//! - [`dataplane`]: the way of one packet, the [`Worker`](dataplane::Worker) that drives it, and
-//!   its two doors [`Source`](dataplane::Source) and [`Sink`](dataplane::Sink). A sink of your own
-//!   sees each copy as a borrowed pair, outer header and inner bytes; nothing is allocated.
+//! - [`model`]: sessions, filters, rules and targets as values that are valid once they exist.
+//! - [`dataplane`]: the evaluation of one packet, the [`Worker`](dataplane::Worker) that runs it,
+//!   and the traits [`Source`](dataplane::Source) and [`Sink`](dataplane::Sink). A sink of your own
+//!   receives each copy as borrowed outer header and inner bytes; nothing is allocated.
 //! - [`control`]: the [`Registry`](control::Registry) of resources, configuration files, and
-//!   [`compile`](control::compile()), which makes a table of both.
-//! - [`io`]: the doors we bring: [captures](io::capture), [memory](io::memory),
-//!   [queues](io::queue) between threads, [capture files out](io::record).
-//! - [`ec2`]: EC2's own protocol over an [account](control::account): an
-//!   [`Endpoint`](ec2::Endpoint) answers requests, with or without sockets.
-//! - [`runtime`]: live mirroring as a value, [`LiveMirror`](runtime::LiveMirror): options in, events
+//!   [`compile`](control::compile()), which converts a registry to a table.
+//! - [`io`]: sources and sinks: [captures](io::capture), [memory](io::memory),
+//!   [queues](io::queue) between threads, and [written captures](io::record).
+//! - [`ec2`]: the EC2 API over an [account](control::account): an [`Endpoint`](ec2::Endpoint)
+//!   answers requests, with or without sockets.
+//! - [`runtime`]: live mirroring as a library, [`LiveMirror`](runtime::LiveMirror): options in,
+//!   events out.
+//! - [`http`]: the listener of every port: limits, time-outs, TLS, and the check of the Host
+//!   header.
+//! - [`bench`](mod@bench): benchmarks of rules and packets, [`bench::run`]: options in, a report
 //!   out.
-//! - [`http`]: the listener of every port: bounds, time-outs, TLS, and the check of the Host header.
-//! - [`bench`](mod@bench): benchmarks of rules and packets, [`bench::run`]: options in, a report out.
 //! - [`cli`]: the commands of the binary.
 //!
-//! Nothing points up: what is on the right of an arrow knows nothing of what is on its left.
+//! A module imports only modules to the right of its arrows.
 //!
-//! # The same in, the same out
+//! # Determinism
 //!
-//! `model`, `dataplane` and `control` have no clock and no randomness inside. Times come with the
-//! frames. Where a session names no VirtualNetworkId, one is drawn from
-//! [`CompileOptions::seed`](control::CompileOptions), which the caller may give: the same
-//! configuration and seed draw the same, from run to run and version to version.
+//! `model`, `dataplane` and `control` read no clock and no random numbers. Times come with the
+//! frames. A session without a VirtualNetworkId gets one that is derived from
+//! [`CompileOptions::seed`](control::CompileOptions), its network interface and its SessionNumber:
+//! the same configuration and seed give the same identifiers in every run and version.
 
 #[cfg(all(feature = "live", not(target_os = "linux")))]
 compile_error!("the feature `live` needs Linux: use default-features = false");

@@ -55,12 +55,13 @@ pub fn trace(text: &str) -> Result<Vec<FlowKey>, LineError> {
 /// # Errors
 /// [`InvalidValue`] if a rule number or filter id is invalid.
 pub fn filters(rules: &[FilterRule], wanted: usize) -> Result<Vec<Filter>, InvalidValue> {
-    let most = usize::from(RuleNumber::MAX.value());
-    let each = rules.len().div_ceil(wanted.max(1)).clamp(1, most);
-    let groups = (1..).zip(rules.chunks(each));
+    let max_rules = usize::from(RuleNumber::MAX.value());
+    let rules_per_filter = rules.len().div_ceil(wanted.max(1)).clamp(1, max_rules);
+    let groups = (1..).zip(rules.chunks(rules_per_filter));
     groups.map(|(group, rules)| filter(group, rules)).collect()
 }
 
+/// The filter `tmf-GROUP`, with rules that are numbered from 1.
 fn filter(group: usize, rules: &[FilterRule]) -> Result<Filter, InvalidValue> {
     let numbered = (1..)
         .zip(rules)
@@ -70,6 +71,7 @@ fn filter(group: usize, rules: &[FilterRule]) -> Result<Filter, InvalidValue> {
     Ok(filter)
 }
 
+/// The rule of a line; `index` is that of the rule, from 0.
 fn rule(text: &str, index: u32) -> Result<FilterRule, String> {
     let text = text.trim().strip_prefix('@').ok_or("expected a rule that begins with @")?;
     let mut words = text.split_whitespace();
@@ -86,8 +88,8 @@ fn rule(text: &str, index: u32) -> Result<FilterRule, String> {
     let source_ports = range("source_ports")?;
     let destination_ports = range("destination_ports")?;
     let protocol = protocol(next("protocol/mask")?)?;
-    let numbers = u32::from(RuleNumber::MAX.value());
-    let number = RuleNumber::new(i64::from(index % numbers) + 1).map_err(to_message)?;
+    let number_count = u32::from(RuleNumber::MAX.value());
+    let number = RuleNumber::new(i64::from(index % number_count) + 1).map_err(to_message)?;
     let mut rule =
         FilterRule::new(Direction::Ingress, number, RuleAction::Accept, source, destination)
             .map_err(to_message)?;
@@ -119,16 +121,16 @@ fn ports(name: &'static str, low: u16, high: u16) -> Result<Option<PortRange>, S
 
 /// The protocol, or `None` for all protocols.
 fn protocol(text: &str) -> Result<Option<Protocol>, String> {
-    let bad = || format!("protocol {text:?}: expected 0xNN/0xFF or 0x00/0x00");
-    let (value, mask) = text.split_once('/').ok_or_else(bad)?;
+    let invalid = || format!("protocol {text:?}: expected 0xNN/0xFF or 0x00/0x00");
+    let (value, mask) = text.split_once('/').ok_or_else(invalid)?;
     let hex = |digits: &str| {
         let digits = digits.strip_prefix("0x").unwrap_or(digits);
-        u8::from_str_radix(digits, 16).map_err(|_| bad())
+        u8::from_str_radix(digits, 16).map_err(|_| invalid())
     };
     match (hex(value)?, hex(mask)?) {
         (_, 0) => Ok(None),
         (value, 0xff) => Ok(Some(Protocol(value))),
-        _ => Err(bad()),
+        _ => Err(invalid()),
     }
 }
 
@@ -195,11 +197,11 @@ mod tests {
 
     #[test]
     fn an_invalid_line_is_an_error_with_its_number() {
-        let what = |text: &str| rules(text).unwrap_err().to_string();
-        assert_eq!(what("\n1.2.3.4/8"), "line 2: expected a rule that begins with @");
-        assert!(what("@1.2.3.4/33 0.0.0.0/0 0 : 1 0 : 1 6/ff").contains("1.2.3.4/33"));
-        assert!(what(&RULE.replace("0xFF", "0x0F")).contains("protocol"));
-        assert!(what(&RULE.replace("53 : 1024", "53 - 1024")).contains("destination_ports"));
+        let message = |text: &str| rules(text).unwrap_err().to_string();
+        assert_eq!(message("\n1.2.3.4/8"), "line 2: expected a rule that begins with @");
+        assert!(message("@1.2.3.4/33 0.0.0.0/0 0 : 1 0 : 1 6/ff").contains("1.2.3.4/33"));
+        assert!(message(&RULE.replace("0xFF", "0x0F")).contains("protocol"));
+        assert!(message(&RULE.replace("53 : 1024", "53 - 1024")).contains("destination_ports"));
         assert_eq!(trace("1 2 3").unwrap_err().what, "destination_port is missing");
         assert!(trace("1 2 3 4 256").unwrap_err().what.contains("256"));
     }

@@ -27,8 +27,8 @@ pub struct CompileOptions {
     pub is_live: bool,
 }
 
-/// "max MTU 8500" of a Gateway Load Balancer endpoint, in bytes of the IP packet that GENEVE
-/// carries.
+/// The MTU of a Gateway Load Balancer endpoint (user guide): the longest IP packet that GENEVE
+/// carries, in bytes.
 const GATEWAY_LOAD_BALANCER_MTU: u16 = 8500;
 
 /// Compiles all sessions into one table.
@@ -70,7 +70,8 @@ pub(super) fn parts_of_interface(
     ordered.sort_by_key(|one| one.number);
     let mut targets: Vec<&Target> = Vec::new();
     for target in ordered.iter().filter_map(|session| registry.target(&session.target_id)) {
-        // A target without an address is not in the table, and neither are its sessions.
+        // A target without an address is not in the table, and neither are its sessions: the next
+        // session is evaluated instead.
         let is_new = targets.iter().all(|known| known.id() != target.id());
         if is_new && registry.target_address(target).is_some() {
             targets.push(target);
@@ -124,9 +125,9 @@ fn session_entry(
     virtual_network_id: VirtualNetworkId,
     (interface, target): (u32, u32),
 ) -> Option<CompiledSession> {
-    let known = registry.target(&session.target_id)?;
-    let peer = registry.target_address(known)?.ip();
-    let own = registry
+    let target_resource = registry.target(&session.target_id)?;
+    let peer = registry.target_address(target_resource)?.ip();
+    let own_address = registry
         .network_interface(&session.network_interface_id)
         .and_then(|interface| interface.source_address_for(peer));
     Some(CompiledSession {
@@ -135,10 +136,10 @@ fn session_entry(
         interface,
         target,
         filter: Arc::clone(registry.filter(&session.filter_id)?),
-        packet_length: session.packet_length.or_else(|| default_packet_length(known)),
+        packet_length: session.packet_length.or_else(|| default_packet_length(target_resource)),
         rate_limit: session.rate_limit,
         virtual_network_id,
-        source_address: own.unwrap_or_else(|| placeholder_source(peer, options)),
+        source_address: own_address.unwrap_or_else(|| placeholder_source(peer, options)),
     })
 }
 
@@ -148,16 +149,16 @@ fn target_entry(registry: &Registry, target: &Target) -> Option<CompiledTarget> 
         TargetKind::GatewayLoadBalancerEndpoint(id) => Some(endpoint_id(id)),
         _ => None,
     };
-    let [v4, v6] = GENEVE_OVERHEAD_LEN;
-    let front_len = if address.is_ipv4() { v4 } else { v6 };
-    let front_len = u16::try_from(front_len).unwrap_or_default();
-    let by_kind = gateway_endpoint.map(|_| GATEWAY_LOAD_BALANCER_MTU + front_len);
+    let [ipv4, ipv6] = GENEVE_OVERHEAD_LEN;
+    let overhead_len = if address.is_ipv4() { ipv4 } else { ipv6 };
+    let overhead_len = u16::try_from(overhead_len).unwrap_or_default();
+    let default_mtu = gateway_endpoint.map(|_| GATEWAY_LOAD_BALANCER_MTU + overhead_len);
     Some(CompiledTarget {
         id: target.id().clone(),
         address,
         further_addresses: target.further_addresses.clone(),
         gateway_endpoint,
-        mtu: target.mtu.map(|mtu| mtu.value()).or(by_kind),
+        mtu: target.mtu.map(|mtu| mtu.value()).or(default_mtu),
         rate_limit: target.rate_limit,
     })
 }
@@ -166,13 +167,11 @@ fn target_entry(registry: &Registry, target: &Target) -> Option<CompiledTarget> 
 fn endpoint_id(name: &str) -> u64 {
     let digits = name.strip_prefix("vpce-").unwrap_or_default();
     let last = digits.get(digits.len().saturating_sub(16)..).unwrap_or_default();
-    u64::from_str_radix(last, 16).unwrap_or_else(|_| {
-        let fold = |word: u64, byte: u8| (word ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        name.bytes().fold(0xcbf2_9ce4_8422_2325, fold)
-    })
+    u64::from_str_radix(last, 16).unwrap_or_else(|_| fnv_1a(name.bytes()))
 }
 
-/// For a Network Load Balancer "the default value is 8500, valid values are 1-8500" (EC2 API).
+/// "For sessions with Network Load Balancer (NLB) Traffic Mirror targets the default PacketLength
+/// will be set to 8500" (EC2 API).
 const fn default_packet_length(target: &Target) -> Option<PacketLength> {
     match target.kind {
         TargetKind::NetworkLoadBalancer(_) => Some(PacketLength::MAX),
@@ -180,9 +179,10 @@ const fn default_packet_length(target: &Target) -> Option<PacketLength> {
     }
 }
 
+/// The outer source address of a network interface that has none of the family of `peer`.
 fn placeholder_source(peer: IpAddr, options: &CompileOptions) -> IpAddr {
-    let wanted = options.source_address.filter(|wanted| wanted.is_ipv4() == peer.is_ipv4());
-    wanted.unwrap_or(match peer {
+    let configured = options.source_address.filter(|own| own.is_ipv4() == peer.is_ipv4());
+    configured.unwrap_or(match peer {
         IpAddr::V4(_) if options.is_live => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         IpAddr::V6(_) if options.is_live => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
@@ -196,14 +196,15 @@ fn index_of<'a, T: Eq + std::hash::Hash + 'a>(
     ids.zip(0..).collect()
 }
 
-/// The id of a session that has none, derived from its interface and number.
+/// The id of a session that has none, derived from its interface and number: the same in every run.
 fn derived_session_id(session: &Session) -> SessionId {
     let high = u128::from(hash(1, &session.network_interface_id, session.number.value()));
     let low = u128::from(hash(2, &session.network_interface_id, session.number.value()));
     SessionId::from_seed(high << 64 | low)
 }
 
-/// Assigns network identifiers: "random, unique among all sessions of the account".
+/// Assigns network identifiers: "If you do not specify a VirtualNetworkId, an account-wide unique
+/// ID is chosen at random" (EC2 API).
 struct NetworkIdAllocator {
     seed: u64,
     taken: HashSet<u32>,
@@ -215,8 +216,8 @@ impl NetworkIdAllocator {
         Self { seed, taken: given.map(VirtualNetworkId::value).collect() }
     }
 
-    /// The identifier depends on the seed, the interface and the session number, so that adding
-    /// another session to the file does not change it.
+    /// The identifier of the session, or one that depends on the seed, the interface and the
+    /// session number, so that it does not change when another session is added to the file.
     fn assign(&mut self, session: &Session) -> VirtualNetworkId {
         if let Some(given) = session.virtual_network_id {
             return given;
@@ -239,12 +240,17 @@ impl NetworkIdAllocator {
 /// Captures contain values derived from it, and hashes of libraries may change between versions.
 fn hash(seed: u64, interface: &NetworkInterfaceId, number: u16) -> u64 {
     let bytes = interface.as_str().bytes().chain([0]).chain(number.to_be_bytes());
-    let mut word = bytes.chain(seed.to_be_bytes()).fold(0xcbf2_9ce4_8422_2325_u64, |word, byte| {
-        (word ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let mut word = fnv_1a(bytes.chain(seed.to_be_bytes()));
     word = (word ^ word >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
     word = (word ^ word >> 33).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
     word ^ word >> 33
+}
+
+/// The 64-bit hash FNV-1a (Fowler, Noll and Vo).
+fn fnv_1a(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub struct InterfaceTables {
     options: CompileOptions,
     tables: BTreeMap<NetworkInterfaceId, InterfaceTable>,
     guard: Arc<LoopGuard>,
+    /// The compiled rules of filters that several tables use.
     rules: RuleCache,
 }
 
@@ -61,8 +62,9 @@ impl InterfaceTables {
         }
     }
 
-    /// Compiles the tables of these interfaces. Every session of the registry must have a network
-    /// identifier; see [`with_network_ids`](super::with_network_ids).
+    /// Compiles the tables of these interfaces and returns them, with `None` for an interface whose
+    /// last session was removed. Every session of the registry must have a network identifier; see
+    /// [`with_network_ids`](super::with_network_ids).
     pub fn update(
         &mut self,
         registry: &Registry,
@@ -79,9 +81,9 @@ impl InterfaceTables {
     /// tables of other interfaces.
     pub fn replace(&mut self, registry: &Registry) -> Vec<TableUpdate> {
         let has_session = |id: &NetworkInterfaceId| registry.sessions_of(id).next().is_some();
-        let gone = self.tables.keys().filter(|id| !has_session(id)).cloned();
+        let removed = self.tables.keys().filter(|id| !has_session(id)).cloned();
         let new = registry.sources().map(|interface| interface.id().clone());
-        let touched: Vec<_> = gone.chain(new).collect();
+        let touched: Vec<_> = removed.chain(new).collect();
         self.update(registry, touched)
     }
 
@@ -114,13 +116,13 @@ impl InterfaceTables {
 
     /// Replaces tables by their completely compiled versions. If a table has changed meanwhile, the
     /// changes are applied on top of the compiled version.
-    pub fn adopt(&mut self, settled: FullyCompiledTables) -> Vec<TableUpdate> {
+    pub fn adopt(&mut self, compiled: FullyCompiledTables) -> Vec<TableUpdate> {
         let Self { tables, rules, .. } = self;
-        rules.merge(settled.rules);
-        let updates = settled.tables.into_iter().filter_map(|(id, number, table)| {
+        rules.merge(compiled.rules);
+        let updates = compiled.tables.into_iter().filter_map(|(id, number, table)| {
             let known = tables.get_mut(&id)?;
-            let is_last = known.table.number() == number;
-            let table = if is_last { table } else { known.table.rebased(&table, rules) };
+            let is_unchanged = known.table.number() == number;
+            let table = if is_unchanged { table } else { known.table.rebased(&table, rules) };
             known.table = Arc::new(table);
             Some(TableUpdate { network_interface_id: id, table: Some(known.clone()) })
         });
@@ -145,12 +147,13 @@ impl InterfaceTables {
             || now.iter().zip(before).any(|(now, before)| !has_same_endpoint(now, before))
     }
 
-    /// Replaces the loop guard if its addresses change.
+    /// Replaces the loop guard if its addresses change. `new` are the changed tables.
     fn update_guard(&mut self, new: &[(NetworkInterfaceId, Option<TableParts>)]) {
-        let stay = self.tables.iter().filter(|(id, _)| new.iter().all(|(other, _)| other != *id));
-        let stay = stay.flat_map(|(_, known)| known.table.targets());
+        let is_other = |id: &NetworkInterfaceId| new.iter().all(|(changed, _)| changed != id);
+        let others = self.tables.iter().filter(|(id, _)| is_other(id));
+        let others = others.flat_map(|(_, known)| known.table.targets());
         let new = new.iter().filter_map(|(_, parts)| parts.as_ref());
-        let guard = LoopGuard::new(stay.chain(new.flat_map(|parts| &parts.targets)));
+        let guard = LoopGuard::new(others.chain(new.flat_map(|parts| &parts.targets)));
         if guard != *self.guard {
             self.guard = Arc::new(guard);
         }
@@ -185,8 +188,8 @@ impl FullyCompiledTables {
     pub fn compile(partly_compiled: Vec<(NetworkInterfaceId, Arc<MirrorTable>)>) -> Self {
         let mut rules = RuleCache::default();
         let tables = partly_compiled.into_iter().filter_map(|(id, table)| {
-            let settled = table.fully_compiled_with_cache(&mut rules)?;
-            Some((id, table.number(), settled))
+            let compiled = table.fully_compiled_with_cache(&mut rules)?;
+            Some((id, table.number(), compiled))
         });
         Self { tables: tables.collect(), rules }
     }

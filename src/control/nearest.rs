@@ -27,6 +27,8 @@ pub(super) fn nearest<'a>(
         .take(MAX_CANDIDATES)
         .filter(|name| name.len() <= MAX_NAME_LEN)
         .map(|name| (strsim::normalized_damerau_levenshtein(wanted, name), name))
+        // Jaro-Winkler finds abbreviations, because it favours a common prefix. It rates other
+        // pairs higher than Damerau-Levenshtein does, hence the deduction.
         .map(|(similarity, name)| (similarity.max(strsim::jaro_winkler(wanted, name) - 0.1), name))
         .filter(|(similarity, _)| *similarity >= MIN_SIMILARITY)
         .max_by(|a, b| a.0.total_cmp(&b.0))

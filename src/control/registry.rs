@@ -27,8 +27,9 @@ const GATEWAY_MIN_MTU: u16 = 256;
 /// Network interfaces, targets, filters and sessions in which every reference is valid and every id
 /// is unique.
 ///
-/// Each kind is kept in the order in which it was added. A resource must be added after those that
-/// it refers to. A resource that is refused changes nothing.
+/// Each kind is kept in the order in which it was added, except that the last resource of a kind
+/// replaces one that is removed. A resource must be added after those that it refers to. A resource
+/// that is refused changes nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Registry {
     settings: Settings,
@@ -112,8 +113,8 @@ impl Registry {
     ///
     /// # Errors
     /// [`InvalidValue`] if its id is taken, it has no address (`field` is `address`, `value` is
-    /// empty), or the interface it names is the source of a session: AWS does not mirror an
-    /// interface that receives mirrored traffic.
+    /// empty), its MTU is too small for GENEVE, or the interface it names is the source of a
+    /// session: AWS does not mirror an interface that receives mirrored traffic.
     pub fn add_target(&mut self, target: Target) -> Result<(), InvalidValue> {
         check_unique("traffic_mirror_target_id", target.id(), &self.index.targets, "target")?;
         if !target.is_forbidden && self.target_address(&target).is_none() {

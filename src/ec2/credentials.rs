@@ -70,21 +70,21 @@ impl Credentials {
             let line = line.map(|line| format!("line {line}: ")).unwrap_or_default();
             format!("{line}{}", error.message())
         })?;
-        let mut wrong = Vec::new();
+        let mut errors = Vec::new();
         if file.credential.is_empty() {
-            wrong.push("expected at least one [[credential]]".to_owned());
+            errors.push("expected at least one [[credential]]".to_owned());
         }
         let mut by_id = HashMap::new();
         for entry in file.credential {
-            wrong.extend(entry.errors());
+            errors.extend(entry.errors());
             let id = entry.access_key_id.clone();
-            if by_id.insert(id, entry.into_credential()).is_some() {
-                wrong.push(
-                    "access_key_id: expected each key once, but one is given twice".to_owned(),
-                );
+            if by_id.insert(id.clone(), entry.into_credential()).is_some() {
+                errors.push(format!(
+                    "access_key_id `{id}`: expected each key once, but it is given twice"
+                ));
             }
         }
-        if wrong.is_empty() { Ok(Self { by_id }) } else { Err(wrong.join("\n")) }
+        if errors.is_empty() { Ok(Self { by_id }) } else { Err(errors.join("\n")) }
     }
 
     /// One key, which acts for an account.
@@ -114,25 +114,25 @@ impl Credentials {
 
 impl CredentialEntry {
     fn errors(&self) -> Vec<String> {
-        let mut wrong = Vec::new();
+        let mut errors = Vec::new();
         let id = &self.access_key_id;
         let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         if id.is_empty() || id.len() > 128 || !id.bytes().all(is_word) {
-            wrong.push(format!(
+            errors.push(format!(
                 "access_key_id `{id}`: expected 1 to 128 letters, digits and underscores"
             ));
         }
         if self.secret_access_key.is_empty() {
-            wrong.push(format!("secret_access_key of `{id}`: expected a non-empty string"));
+            errors.push(format!("secret_access_key of `{id}`: expected a non-empty string"));
         }
         if self.session_token.as_deref() == Some("") {
-            wrong.push(format!("session_token of `{id}`: expected a non-empty string"));
+            errors.push(format!("session_token of `{id}`: expected a non-empty string"));
         }
         let account = &self.account_id;
         if !is_account_id(account) {
-            wrong.push(format!("account_id `{account}` of `{id}`: expected twelve digits"));
+            errors.push(format!("account_id `{account}` of `{id}`: expected twelve digits"));
         }
-        wrong
+        errors
     }
 
     fn into_credential(self) -> Credential {

@@ -8,10 +8,11 @@ use super::form::Form;
 use crate::control::account::ApiError;
 use crate::model::Tags;
 
-/// "MaxResults: 5-1000".
+/// MaxResults: "This value can be between 5 and 1000" (EC2 API, DescribeTags).
 const PAGE_SIZE: std::ops::RangeInclusive<i64> = 5..=1000;
 
-/// The maximum number of filter values of a request: "up to 200 values" (EC2 API, Filter).
+/// The maximum number of values of all filters of a request. AWS accepts more: "up to 50 filters
+/// and up to 200 values per filter in a single request" (EC2 user guide).
 const MAX_FILTER_VALUES: usize = 200;
 
 /// A filter: a name, and patterns of which at least one must match.
@@ -22,7 +23,8 @@ struct DescribeFilter {
 }
 
 /// The query of a Describe action, and where its page begins. A NextToken contains the whole query,
-/// so the server keeps no state between pages.
+/// so the server keeps no state between pages. Its JSON has the names of an earlier version,
+/// because a token stays valid after an update.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Query {
     action: String,
@@ -31,9 +33,11 @@ pub(super) struct Query {
     #[serde(rename = "behind")]
     after: PageCursor,
     /// The maximum number of results of a page.
-    most: Option<usize>,
+    #[serde(rename = "most")]
+    max_results: Option<usize>,
     /// For rules: the id of the traffic mirror filter that they belong to.
-    pub(super) of: Option<String>,
+    #[serde(rename = "of")]
+    pub(super) filter_id: Option<String>,
     #[serde(skip)]
     ids: BTreeSet<String>,
 }
@@ -65,6 +69,10 @@ pub(super) trait Filterable {
 impl Query {
     /// Reads the query of a Describe action. `id_list` is the parameter with ids, `names` are the
     /// filters besides those for tags. Unknown filters are refused even if there are no resources.
+    ///
+    /// # Errors
+    /// [`ApiError`] for an unknown filter, a MaxResults out of range or with ids, and a NextToken
+    /// of another action.
     pub(super) fn read(
         form: &Form,
         action: &str,
@@ -88,29 +96,29 @@ impl Query {
             let message = format!("A request has at most {MAX_FILTER_VALUES} filter values.");
             return Err(ApiError::new("FilterLimitExceeded", message));
         }
-        let most = form.integer("MaxResults")?;
+        let max_results = form.integer("MaxResults")?;
         let token = form.text("NextToken");
-        if let Some(most) = most.filter(|most| !PAGE_SIZE.contains(most)) {
-            return Err(ApiError::invalid_value("MaxResults", most, "5 to 1000"));
+        if let Some(invalid) = max_results.filter(|count| !PAGE_SIZE.contains(count)) {
+            return Err(ApiError::invalid_value("MaxResults", invalid, "5 to 1000"));
         }
-        if !ids.is_empty() && (most.is_some() || token.is_some()) {
+        if !ids.is_empty() && (max_results.is_some() || token.is_some()) {
             let message = format!(
                 "The parameter {id_list} cannot be used with the parameter MaxResults or NextToken."
             );
             return Err(ApiError::invalid_combination(message));
         }
-        let most = most.and_then(|most| usize::try_from(most).ok());
+        let max_results = max_results.and_then(|count| usize::try_from(count).ok());
         if let Some(token) = token {
             let known = Self::of_token(action, token)?;
             // A client may change the length of its pages.
-            return Ok(Self { most: most.or(known.most), ..known });
+            return Ok(Self { max_results: max_results.or(known.max_results), ..known });
         }
         Ok(Self {
             action: action.to_owned(),
             filters,
             after: PageCursor::default(),
-            most,
-            of: None,
+            max_results,
+            filter_id: None,
             ids,
         })
     }
@@ -155,7 +163,7 @@ impl Query {
         let mut last = self.after.clone();
         for (cursor, resource) in resources {
             let Some(resource) = resource? else { continue };
-            if self.most.is_some_and(|most| page.len() >= most) {
+            if self.max_results.is_some_and(|count| page.len() >= count) {
                 return Ok((page, Some(self.token(last)?)));
             }
             page.push(resource);
@@ -212,29 +220,31 @@ fn invalid_filter(name: &str) -> ApiError {
 /// `?` for one, `\` before a literal character.
 ///
 /// Only the last `*` needs backtracking. Example: `a*b` against `abcb`. The star first matches
-/// nothing and `b` matches at 1. The pattern then ends before the value, so the star grows by one
-/// character at a time, until `b` matches at 3.
+/// nothing and `b` matches at 1. The pattern then ends before the value, so the star is extended by
+/// one character at a time, until `b` matches at 3.
 fn matches(pattern: &str, value: &str) -> bool {
     let pattern = tokens(pattern);
     let value: Vec<char> = value.chars().collect();
-    // The position of the last star, and the end of the characters that it matched.
-    let (mut at, mut of, mut star) = (0, 0, None);
-    while let Some(letter) = value.get(of) {
-        match pattern.get(at) {
+    // `star` is the position of the last star, and the end of the characters that it matches.
+    let (mut pattern_at, mut value_at, mut star) = (0, 0, None);
+    while let Some(letter) = value.get(value_at) {
+        match pattern.get(pattern_at) {
             Some(PatternToken::Any) => {
-                star = Some((at, of));
-                at += 1;
+                star = Some((pattern_at, value_at));
+                pattern_at += 1;
             }
-            Some(PatternToken::One) => (at, of) = (at + 1, of + 1),
-            Some(PatternToken::This(own)) if own == letter => (at, of) = (at + 1, of + 1),
+            Some(PatternToken::One) => (pattern_at, value_at) = (pattern_at + 1, value_at + 1),
+            Some(PatternToken::This(wanted)) if wanted == letter => {
+                (pattern_at, value_at) = (pattern_at + 1, value_at + 1);
+            }
             _ => {
-                let Some((star_at, reached)) = star else { return false };
-                (at, of) = (star_at + 1, reached + 1);
-                star = Some((star_at, reached + 1));
+                let Some((star_at, star_end)) = star else { return false };
+                (pattern_at, value_at) = (star_at + 1, star_end + 1);
+                star = Some((star_at, star_end + 1));
             }
         }
     }
-    pattern.iter().skip(at).all(|letter| matches!(letter, PatternToken::Any))
+    pattern.iter().skip(pattern_at).all(|letter| matches!(letter, PatternToken::Any))
 }
 
 enum PatternToken {
@@ -288,7 +298,7 @@ mod tests {
         assert_eq!(page, [1, 2, 3, 4, 5]);
         let form = Form::parse(&format!("NextToken={}", token.unwrap()), b"").unwrap();
         let next = Query::read(&form, "DescribeX", "Id", &["x"]).unwrap();
-        assert_eq!((next.after(), next.most, next.filters.len()), (5, Some(5), 1));
+        assert_eq!((next.after(), next.max_results, next.filters.len()), (5, Some(5), 1));
         assert!(Query::read(&form, "DescribeY", "Id", &[]).is_err());
         let wrong = Form::parse("", b"NextToken=zz").unwrap();
         assert_eq!(Query::read(&wrong, "X", "Id", &[]).unwrap_err().code, "InvalidNextToken");

@@ -1,8 +1,9 @@
-//! The account behind a lock, and the one thread that changes it.
+//! The account behind a lock, and the thread that executes the changes of clients.
 //!
-//! Changes that arrive together are executed and persisted as one batch. Each gets its response
-//! when the data plane has applied it, or at once if it affects no session. The thread does not
-//! wait for the data plane, so a slow change does not delay others.
+//! Changes that arrive together are executed and persisted as one batch, because the durable write
+//! takes the most time. Each gets its response when the data plane has applied it, or at once if it
+//! affects no session. The thread does not wait for the data plane, so a slow change does not delay
+//! others.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -97,7 +98,9 @@ pub struct Endpoint {
     account: Arc<RwLock<Account>>,
     access: Access,
     jobs: Sender<Work>,
+    /// Returns the seconds since 1970.
     now_s: Box<dyn Fn() -> u64 + Send + Sync>,
+    /// Returns random bits for the ids of requests.
     draw: Box<dyn Fn() -> u128 + Send + Sync>,
 }
 
@@ -113,11 +116,11 @@ impl Endpoint {
         now_s: impl Fn() -> u64 + Send + Sync + 'static,
         draw: impl Fn() -> u128 + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        let (jobs, waiting) = mpsc::channel();
-        let own = Arc::clone(&account);
+        let (jobs, queue) = mpsc::channel();
+        let written = Arc::clone(&account);
         let write = move || {
-            while let Some(batch) = next(&waiting) {
-                apply_batch(&own, &mut publish, &mut persist, batch);
+            while let Some(batch) = next_batch(&queue) {
+                apply_batch(&written, &mut publish, &mut persist, batch);
             }
         };
         thread::Builder::new().name("ec2-writer".to_owned()).spawn(write)?;
@@ -137,7 +140,7 @@ impl Endpoint {
         rejected.answer(&uuid((self.draw)()))
     }
 
-    /// Parses and authenticates a request.
+    /// Parses and authenticates a request; a wrong one becomes an error response.
     pub(super) fn read(&self, parts: &Parts, body: &[u8]) -> Result<Request, RejectedRequest> {
         Request::read(parts, body, &self.access, (self.now_s)())
     }
@@ -205,10 +208,10 @@ fn change_failed(request_id: &str) -> Answer {
 
 /// Waits for work and returns all that is queued, up to [`MAX_BATCH_LEN`]; `None` after all senders
 /// are dropped.
-fn next(waiting: &Receiver<Work>) -> Option<Vec<Work>> {
-    let mut batch = vec![waiting.recv().ok()?];
+fn next_batch(queue: &Receiver<Work>) -> Option<Vec<Work>> {
+    let mut batch = vec![queue.recv().ok()?];
     while batch.len() < MAX_BATCH_LEN
-        && let Ok(work) = waiting.try_recv()
+        && let Ok(work) = queue.try_recv()
     {
         batch.push(work);
     }
@@ -247,8 +250,8 @@ fn apply_batch(
     let committed = if has_changed { commit(&mut locked, persist) } else { Ok(()) };
     drop(locked);
     let mut changes = Vec::new();
-    for one in applied {
-        changes.extend(one.into_published(committed.as_ref().err()));
+    for change in applied {
+        changes.extend(change.into_published(committed.as_ref().err()));
     }
     changes.extend(undone.into_iter().map(|(undo, touched)| PublishedChange {
         touched,
@@ -277,7 +280,8 @@ impl AppliedChange {
         }
         let needs_capture = created.is_some();
         let done = move |in_force: io::Result<()>| {
-            // The receiver is closed, so the client already got an error for this request.
+            // A closed receiver means that the client has disconnected or got a time-out. It does
+            // not learn that the change was applied, so a created session is removed.
             let in_force = match in_force {
                 Ok(()) if reply.is_closed() => Err(io::Error::from(io::ErrorKind::TimedOut)),
                 in_force => in_force,
@@ -305,7 +309,7 @@ impl Undo {
     }
 }
 
-/// Persists the changes, or restores the stored account if that fails.
+/// Persists the changes. If that fails, replaces the account by the stored one.
 fn commit(account: &mut Account, persist: &mut dyn Persist) -> io::Result<()> {
     let records = account.take_changes().map_err(io::Error::other)?;
     let Err(error) = persist.commit(&records) else { return Ok(()) };

@@ -3,8 +3,9 @@
 use super::xml::Xml;
 use crate::control::account::ApiError;
 
-/// The HTTP status of a code: "client errors are 4xx", DryRunOperation 412, authentication 401 or
-/// 403. Terraform retries any 5xx up to 25 times, so only internal errors have such a status.
+/// The HTTP status of an error code: 412 for a dry run, 401 or 403 for a request that is not
+/// permitted, 5xx for a failure of this server, and 400 for most others. Terraform repeats a
+/// request up to 25 times after any 5xx.
 pub(super) fn status(code: &str) -> u16 {
     match code {
         "DryRunOperation" => 412,

@@ -18,20 +18,24 @@ pub(super) struct Form {
 }
 
 impl Form {
-    /// Parses a query string and a body, either of which may be empty. Parameters of the signature
-    /// are left out.
+    /// Parses a query string and a body; either may be empty. Parameters of the signature are left
+    /// out.
+    ///
+    /// # Errors
+    /// `MalformedQueryString` for a parameter that is not UTF-8, `InvalidParameterCombination` for
+    /// one that is given twice.
     pub(super) fn parse(query: &str, body: &[u8]) -> Result<Self, ApiError> {
         let mut parameters = BTreeMap::new();
-        let of_query = form_urlencoded::parse(query.as_bytes());
-        let of_query = of_query.filter(|(name, _)| !signature::PARAMETERS.contains(&&**name));
-        for (name, value) in of_query.chain(form_urlencoded::parse(body)) {
+        let query = form_urlencoded::parse(query.as_bytes());
+        let query = query.filter(|(name, _)| !signature::PARAMETERS.contains(&&**name));
+        for (name, value) in query.chain(form_urlencoded::parse(body)) {
             if name.contains('\u{fffd}') || value.contains('\u{fffd}') {
                 let message = format!("The parameter {name} is not UTF-8.");
                 return Err(ApiError::new("MalformedQueryString", message));
             }
-            if let Some(known) = parameters.insert(name.to_string(), value.into_owned()) {
+            if let Some(first) = parameters.insert(name.to_string(), value.into_owned()) {
                 let message =
-                    format!("The parameter {name} is given twice; the first value is '{known}'.");
+                    format!("The parameter {name} is given twice; the first value is '{first}'.");
                 return Err(ApiError::new("InvalidParameterCombination", message));
             }
         }
@@ -77,9 +81,9 @@ impl Form {
     /// The prefixes of the members of a list, in ascending order: `Filter.1`, `Filter.2`.
     pub(super) fn members(&self, list: &str) -> Vec<String> {
         let prefix = format!("{list}.");
-        let behind = self.parameters.range(prefix.clone()..);
-        let of_list = behind.map_while(|(name, _)| name.strip_prefix(&*prefix));
-        let numbers = of_list.filter_map(|rest| rest.split('.').next()?.parse::<u32>().ok());
+        let from_prefix = self.parameters.range(prefix.clone()..);
+        let suffixes = from_prefix.map_while(|(name, _)| name.strip_prefix(&*prefix));
+        let numbers = suffixes.filter_map(|suffix| suffix.split('.').next()?.parse::<u32>().ok());
         let numbers: BTreeSet<u32> = numbers.filter(|number| *number > 0).collect();
         numbers.into_iter().map(|number| format!("{list}.{number}")).collect()
     }
@@ -106,7 +110,7 @@ impl Form {
         let is_significant = |name: &str| !matches!(name, "ClientToken" | "DryRun");
         let mut text = String::new();
         for (name, value) in self.parameters.iter().filter(|(name, _)| is_significant(name)) {
-            // The lengths make the text of each form unique.
+            // The lengths separate names and values, so that no two forms have the same text.
             text.push_str(&format!("{}:{name}{}:{value}", name.len(), value.len()));
         }
         text

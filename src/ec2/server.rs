@@ -59,9 +59,10 @@ impl http::Service for Endpoint {
 
 fn response((status, document): Answer) -> Response<Bytes> {
     let is_json = document.starts_with('{');
-    let kind = if is_json { "application/x-amz-json-1.0" } else { "text/xml;charset=UTF-8" };
+    let content_type =
+        if is_json { "application/x-amz-json-1.0" } else { "text/xml;charset=UTF-8" };
     let mut response = Response::new(Bytes::from(document));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }

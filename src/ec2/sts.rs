@@ -1,9 +1,9 @@
-//! The one action of STS on this endpoint: GetCallerIdentity, which Terraform calls twice per
+//! The only STS action of this endpoint: GetCallerIdentity, which Terraform calls twice per
 //! `terraform apply`.
 
 use super::xml::Xml;
 
-/// "2011-06-15", the one version of STS.
+/// The only version of the STS API.
 pub(super) const VERSION: &str = "2011-06-15";
 
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";

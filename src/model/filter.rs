@@ -161,7 +161,7 @@ impl FilterRule {
         self.direction
     }
 
-    /// The RuleNumber: "processed in ascending order" (EC2 API).
+    /// The RuleNumber: "The rules are processed in ascending order by rule number" (EC2 API).
     #[must_use]
     pub const fn number(&self) -> RuleNumber {
         self.number
@@ -247,13 +247,13 @@ impl Filter {
     pub fn from_rules(id: FilterId, rules: Vec<FilterRule>) -> (Self, Vec<(usize, InvalidValue)>) {
         let mut filter = Self::new(id);
         let mut refused = Vec::new();
-        let mut placed: Vec<(usize, FilterRule)> = rules.into_iter().enumerate().collect();
+        let mut indexed: Vec<(usize, FilterRule)> = rules.into_iter().enumerate().collect();
         // The sort is stable: of two rules with one number, the first is kept.
-        placed.sort_by_key(|(_, rule)| (rule.direction, rule.number));
-        filter.rules.reserve(placed.len());
-        for (place, rule) in placed {
+        indexed.sort_by_key(|(_, rule)| (rule.direction, rule.number));
+        filter.rules.reserve(indexed.len());
+        for (index, rule) in indexed {
             if let Err(invalid) = filter.push_rule(rule) {
-                refused.push((place, invalid));
+                refused.push((index, invalid));
             }
         }
         (filter, refused)
@@ -270,8 +270,8 @@ impl Filter {
                 let expected = format!("a number that no other {} rule has", rule.direction);
                 Err(InvalidValue::new("rule_number", rule.number, expected))
             }
-            Err(place) => {
-                self.rules.insert(place, rule);
+            Err(index) => {
+                self.rules.insert(index, rule);
                 Ok(())
             }
         }
@@ -329,8 +329,8 @@ mod tests {
             one_by_one.push_rule(rule(Direction::Egress, number)).unwrap();
         }
         assert_eq!(filter, one_by_one);
-        let places: Vec<usize> = refused.iter().map(|(place, _)| *place).collect();
-        assert_eq!(places, [4, 2]);
+        let indices: Vec<usize> = refused.iter().map(|(index, _)| *index).collect();
+        assert_eq!(indices, [4, 2]);
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub struct NetworkInterface {
 }
 
 impl NetworkInterface {
-    /// An interface of which only the id is known.
+    /// An interface with an id, and without a device or addresses.
     #[must_use]
     pub fn new(id: NetworkInterfaceId) -> Self {
         Self {

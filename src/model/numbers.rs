@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::InvalidValue;
 
+// A type for an integer in a range. Its error names the field, the number and the range.
 macro_rules! ranged {
     ($(#[$doc:meta])* $name:ident($int:ty), $field:literal, $min:literal ..= $max:literal) => {
         $(#[$doc])*
@@ -57,7 +58,8 @@ ranged!(
     RuleNumber(u16), "rule_number", 1..=32766
 );
 ranged!(
-    /// The number of bytes of a frame that are copied, from its destination MAC address on.
+    /// The number of bytes of a frame that are copied, from its destination MAC address on. AWS
+    /// documents the range for Network Load Balancers; this program uses it for every target.
     PacketLength(u16), "packet_length", 1..=8500
 );
 ranged!(

@@ -24,7 +24,8 @@ impl Protocol {
         u8::try_from(number).map(Self).map_err(|_| InvalidValue::new("protocol", number, expected))
     }
 
-    /// Whether rules for it may have ports, which "apply to the TCP and UDP protocols" (EC2 API).
+    /// Whether rules for it may have a port range: "This applies to the TCP and UDP protocols" (EC2
+    /// API).
     #[must_use]
     pub const fn has_ports(self) -> bool {
         matches!(self, Self::TCP | Self::UDP)

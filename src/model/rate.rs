@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use super::InvalidValue;
 
-/// A positive number, exact: a numerator over a power of ten.
+/// An exact positive number: a numerator and a denominator. It is displayed with at most nine
+/// decimals, rounded down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ratio {
     numerator: u128,
@@ -24,11 +25,12 @@ impl Ratio {
     /// `numerator / denominator`; `None` if one of them is zero.
     #[must_use]
     pub fn new(numerator: u64, denominator: u64) -> Option<Self> {
-        let sound = numerator > 0 && denominator > 0;
-        sound.then(|| Self { numerator: numerator.into(), denominator })
+        let is_positive = numerator > 0 && denominator > 0;
+        is_positive.then(|| Self { numerator: numerator.into(), denominator })
     }
 
-    /// `count / self`, rounded down: with a rate, the units of time for `count` items.
+    /// `count / self`, rounded down, and `u64::MAX` if it is larger. For a rate in items per
+    /// second, this is the time of `count` items in seconds.
     #[must_use]
     pub fn divide(self, count: u128) -> u64 {
         let product = count.saturating_mul(u128::from(self.denominator));
@@ -36,11 +38,17 @@ impl Ratio {
     }
 
     /// Parses a decimal number such as `50` or `0.5`, multiplied by ten to the power of `exponent`.
+    /// `None` for other texts, for zero, and for more digits than the limits above.
     pub(crate) fn parse(digits: &str, exponent: u32) -> Option<Self> {
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
-        let plain = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        let is_digits =
+            |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
         let fits = whole.len() + fraction.len() <= MAX_DIGITS;
-        if !(plain(whole) && plain(fraction) && fits && fraction.len() <= MAX_FRACTION_DIGITS) {
+        if !(is_digits(whole)
+            && is_digits(fraction)
+            && fits
+            && fraction.len() <= MAX_FRACTION_DIGITS)
+        {
             return None;
         }
         let power = u32::try_from(fraction.len()).ok()?;
@@ -65,7 +73,7 @@ impl fmt::Display for Ratio {
     }
 }
 
-/// A rate.
+/// A rate of copies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rate {
     /// Copies per second.
@@ -75,7 +83,7 @@ pub enum Rate {
 }
 
 impl Rate {
-    /// Parses `50kpps` or `1.5Gbps`.
+    /// Parses `50kpps` or `1.5Gbps`; `None` for any other text.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         if let Some(amount) = text.strip_suffix("pps") {
             return parse_si_number(amount).map(Self::Packets);

@@ -160,11 +160,11 @@ pub fn parse_target_address(
     if address.port() == 0 {
         return Err(InvalidValue::new(field, text, "a port from 1 to 65535"));
     }
-    if let Some(what) = non_host_address_kind(address.ip()) {
+    if let Some(kind) = non_host_address_kind(address.ip()) {
         return Err(InvalidValue::new(
             field,
             text,
-            format!("the address of a collector, not {what}"),
+            format!("the address of a collector, not {kind}"),
         ));
     }
     Ok(SocketAddr::new(address.ip().to_canonical(), address.port()))
@@ -215,8 +215,8 @@ pub fn check_load_balancer_addresses(
     let mut sorted = addresses.to_vec();
     sorted.sort_unstable();
     let mut pairs = sorted.iter().zip(sorted.iter().skip(1));
-    if let Some((twice, _)) = pairs.find(|(one, next)| one == next) {
-        return Err(InvalidValue::new(field, twice, "each address once"));
+    if let Some((repeated, _)) = pairs.find(|(one, next)| one == next) {
+        return Err(InvalidValue::new(field, repeated, "each address once"));
     }
     if addresses.len() > MAX_ADDRESSES {
         let expected = format!("at most {MAX_ADDRESSES} addresses");

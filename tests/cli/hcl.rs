@@ -95,7 +95,7 @@ fn terraform_accepts_the_exported_configuration() {
     for line in [
         "  network_interface_id = var._1_t_network_interface_id",
         "# egress rule 1 of tmf-0a1b2c3d4e5f60718 is left out: protocol 0 is every protocol in Terraform",
-        "# tms-0a1b2c3d4e5f60718 has VirtualNetworkId 0, which Terraform cannot say",
+        "# tms-0a1b2c3d4e5f60718 has VirtualNetworkId 0, which Terraform cannot express",
         "  id = \"tmf-0a1b2c3d4e5f60718:tmfr-0a1b2c3d4e5f60718\"",
     ] {
         assert!(text.lines().any(|one| one == line), "{line} in {text}");

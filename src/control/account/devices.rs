@@ -1,4 +1,5 @@
-//! The devices of this host: which targets would return copies to the device they come from.
+//! The addresses of the devices of this host, and the targets whose copies would return to the
+//! device that they come from.
 //!
 //! Mirroring to such a target would mirror each copy again without end, so its sessions are
 //! inactive.
@@ -56,12 +57,12 @@ impl HostDevices {
     }
 }
 
-/// Whether a copy to `address` of the traffic of a device returns to the device: the address is one
-/// of its own, or both are loopback. Each copy would then be mirrored again without end.
+/// Whether a copy to `address` returns to the device with these `addresses`: `address` is one of
+/// them, or both are loopback. Each copy of its traffic would then be mirrored again without end.
 #[must_use]
-pub fn returns_to_device(own: &[IpAddr], is_loopback: bool, address: IpAddr) -> bool {
+pub fn returns_to_device(addresses: &[IpAddr], is_loopback: bool, address: IpAddr) -> bool {
     let address = address.to_canonical();
-    own.contains(&address) || is_loopback && address.is_loopback()
+    addresses.contains(&address) || is_loopback && address.is_loopback()
 }
 
 impl Account {
@@ -103,6 +104,7 @@ impl Account {
         }
     }
 
+    /// Resolves the addresses of a target again, and checks that copies may be sent to them.
     fn recheck_target(&mut self, id: &TargetId) {
         let Some(target) = self.registry.target(id) else { return };
         let addresses = match self.addresses_of(&target.kind, &target.tags) {
@@ -125,15 +127,18 @@ impl Account {
 
     /// The current addresses of a target, if copies may still be sent to all of them.
     fn last_allowed_addresses(&self, target: &Target) -> Option<Vec<std::net::SocketAddr>> {
-        let own = target.address.iter().chain(&target.further_addresses).copied();
-        let own: Vec<_> = own.collect();
-        let is_allowed = own
+        let addresses = target.address.iter().chain(&target.further_addresses).copied();
+        let addresses: Vec<_> = addresses.collect();
+        let is_allowed = addresses
             .iter()
             .all(|one| self.target_resolver.check_target(one.ip(), NamedBy::Client).is_ok());
-        (!own.is_empty() && is_allowed).then_some(own)
+        (!addresses.is_empty() && is_allowed).then_some(addresses)
     }
 
     /// Checks that copies from a source to these addresses do not return to the source.
+    ///
+    /// # Errors
+    /// [`ApiError`] that names the first address of the source.
     pub(super) fn check_addresses_leave(
         &self,
         source: &NetworkInterfaceId,

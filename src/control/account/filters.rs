@@ -32,8 +32,8 @@ impl Account {
             return Ok(FilterId::new(id)?);
         }
         if self.filters.count_owned_by(caller.owner) >= self.quotas.filters {
-            let most = self.quotas.filters;
-            let message = format!("The maximum number of traffic mirror filters is {most}.");
+            let limit = self.quotas.filters;
+            let message = format!("The maximum number of traffic mirror filters is {limit}.");
             return Err(ApiError::new("TrafficMirrorFilterLimitExceeded", message));
         }
         caller.check_not_dry_run()?;
@@ -49,7 +49,8 @@ impl Account {
     /// Deletes a filter and its rules.
     ///
     /// # Errors
-    /// [`ApiError`] if the filter does not exist, or a session uses it.
+    /// [`ApiError`] if the filter does not exist or comes from a configuration file, or a session
+    /// uses it.
     pub fn delete_filter(&mut self, caller: &Caller<'_>, id: &str) -> Result<FilterId, ApiError> {
         let id = self.owned_filter(caller, id)?;
         if let Some(session) = self.registry.sessions_by(&id).next() {
@@ -121,6 +122,7 @@ impl Account {
         known.ok_or_else(|| not_found("Filter", FilterId::PREFIX, id))
     }
 
+    /// Checks that a resource does not come from a configuration file.
     pub(super) fn check_not_from_file(
         &self,
         ownership: Option<&super::Ownership>,

@@ -69,8 +69,8 @@ pub struct Account {
     sessions: OwnershipIndex<SessionId>,
     targets: OwnershipIndex<TargetId>,
     filters: OwnershipIndex<FilterId>,
-    /// The filter of each rule.
     rules: OwnershipIndex<FilterRuleId>,
+    /// The filter of each rule.
     filter_of: HashMap<FilterRuleId, FilterId>,
     tokens: TokenStore,
     /// The records to persist.

@@ -1,6 +1,6 @@
 //! The quotas of an account.
 
-/// The quotas of Traffic Mirroring. AWS says "none adjustable"; here the user can set them.
+/// The quotas of Traffic Mirroring. AWS does not adjust them; here the user can set them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quotas {
     /// Sessions of an account.

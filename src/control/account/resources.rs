@@ -1,4 +1,4 @@
-//! Resources by id, and what every create and delete of a resource repeats: the owner, the client
+//! Resources by id, and the steps that every creation and deletion shares: the owner, the client
 //! token and the record to persist.
 
 use std::sync::Arc;
@@ -99,8 +99,8 @@ impl Account {
         self.mark_changed(resource.into());
     }
 
-    /// Completes the deletion of a resource that has left the registry: removes its owner, keeps
-    /// its ClientToken for a day, and marks both records to be persisted.
+    /// Completes the deletion of a resource that was removed from the registry: removes its owner,
+    /// keeps its ClientToken for a day, and marks both records to be persisted.
     pub(super) fn remove_deleted(&mut self, caller: &Caller<'_>, resource: Resource) {
         self.keep_token_of_deleted(resource.id(), caller.now_s);
         self.remove_ownership(resource);

@@ -66,8 +66,10 @@ pub enum RuleField {
 }
 
 impl RuleField {
+    /// Parses a value of RemoveField.
+    ///
     /// # Errors
-    /// [`ApiError`] for any other word.
+    /// [`ApiError`] for any other text.
     pub fn parse(text: &str) -> Result<Self, ApiError> {
         match text {
             "destination-port-range" => Ok(Self::DestinationPorts),
@@ -102,9 +104,9 @@ impl Account {
         };
         check_number_is_free(&filter, &request.rule, None)?;
         if filter.all_rules().len() >= self.quotas.rules_per_filter {
-            let most = self.quotas.rules_per_filter;
+            let limit = self.quotas.rules_per_filter;
             let message =
-                format!("The maximum number of rules of a traffic mirror filter is {most}.");
+                format!("The maximum number of rules of a traffic mirror filter is {limit}.");
             return Err(ApiError::new("TrafficMirrorFilterRuleLimitExceeded", message));
         }
         caller.check_not_dry_run()?;
@@ -191,13 +193,14 @@ impl Account {
     }
 }
 
+/// Checks that no rule of the direction has the number of `rule`, except the rule `replaced`.
 fn check_number_is_free(
     filter: &Filter,
     rule: &FilterRule,
-    but_for: Option<&FilterRuleId>,
+    replaced: Option<&FilterRuleId>,
 ) -> Result<(), ApiError> {
     let is_taken = filter.rules(rule.direction()).any(|one| {
-        one.number() == rule.number() && (but_for.is_none() || one.id.as_ref() != but_for)
+        one.number() == rule.number() && (replaced.is_none() || one.id.as_ref() != replaced)
     });
     if !is_taken {
         return Ok(());
@@ -218,13 +221,13 @@ impl ModifyRule {
 
     /// Checks that no field is both set and removed.
     fn check_consistent(&self) -> Result<(), ApiError> {
-        let both = [
+        let removable = [
             (RuleField::DestinationPorts, self.ports.destination.is_some(), "DestinationPortRange"),
             (RuleField::SourcePorts, self.ports.source.is_some(), "SourcePortRange"),
             (RuleField::Protocol, self.protocol.is_some(), "Protocol"),
             (RuleField::Description, self.description.is_some(), "Description"),
         ];
-        match both.into_iter().find(|(field, is_set, _)| *is_set && self.removes(*field)) {
+        match removable.into_iter().find(|(field, is_set, _)| *is_set && self.removes(*field)) {
             None => Ok(()),
             Some((_, _, name)) => Err(ApiError::invalid_combination(format!(
                 "{name} cannot be both set and removed."

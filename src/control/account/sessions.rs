@@ -67,8 +67,10 @@ pub enum SessionField {
 }
 
 impl SessionField {
+    /// Parses a value of RemoveField.
+    ///
     /// # Errors
-    /// [`ApiError`] for any other word.
+    /// [`ApiError`] for any other text.
     pub fn parse(text: &str) -> Result<Self, ApiError> {
         match text {
             "packet-length" => Ok(Self::PacketLength),
@@ -137,7 +139,7 @@ impl Account {
     /// Changes a session.
     ///
     /// # Errors
-    /// [`ApiError`] as of [`Account::create_session`], and if a field is both set and removed.
+    /// Those of [`Account::create_session`], and one for a field that is both set and removed.
     pub fn modify_session(
         &mut self,
         caller: &Caller<'_>,
@@ -208,7 +210,8 @@ impl Account {
         Err(ApiError::new("InvalidNetworkInterfaceID.NotFound", message))
     }
 
-    /// Checks that the interface can be a source, the target is allowed, and the number is free.
+    /// Checks that the interface can be a source, the target can receive copies, and the number is
+    /// free.
     fn check_session(&self, session: &Session) -> Result<(), ApiError> {
         let source = &session.network_interface_id;
         if let Some(target) = self.registry.targets_at(source).next() {
@@ -229,8 +232,8 @@ impl Account {
             return Err(ApiError::new("InvalidTrafficMirrorTarget", message));
         }
         self.check_copies_leave(session)?;
-        let same = |one: &&Session| one.number == session.number && one.id != session.id;
-        match self.registry.sessions_of(source).find(same) {
+        let has_its_number = |one: &&Session| one.number == session.number && one.id != session.id;
+        match self.registry.sessions_of(source).find(has_its_number) {
             None => Ok(()),
             Some(other) => {
                 let expected = format!(
@@ -253,22 +256,23 @@ impl Account {
     }
 
     fn check_quotas(&self, caller: &Caller<'_>, session: &Session) -> Result<(), ApiError> {
-        let most = self.quotas.sessions_per_interface;
+        let limit = self.quotas.sessions_per_interface;
         let source = &session.network_interface_id;
-        if self.registry.sessions_of(source).count() >= most {
-            let message = format!("Sessions per interface limit reached ({most}) for {source}");
+        if self.registry.sessions_of(source).count() >= limit {
+            let message = format!("Sessions per interface limit reached ({limit}) for {source}");
             return Err(ApiError::new("TrafficMirrorSessionsPerInterfaceLimitExceeded", message));
         }
         self.check_sources_per_target(session)?;
         if self.sessions.count_owned_by(caller.owner) >= self.quotas.sessions {
-            let most = self.quotas.sessions;
-            let message = format!("The maximum number of traffic mirror sessions is {most}.");
+            let limit = self.quotas.sessions;
+            let message = format!("The maximum number of traffic mirror sessions is {limit}.");
             return Err(ApiError::new("TrafficMirrorSessionLimitExceeded", message));
         }
         Ok(())
     }
 
-    /// "Sources per target: 10", for interface targets. Counts distinct sources.
+    /// Checks the quota of sources of a target that is a network interface. It counts distinct
+    /// sources.
     fn check_sources_per_target(&self, session: &Session) -> Result<(), ApiError> {
         let id: &TargetId = &session.target_id;
         let kind = self.registry.target(id).map(|target| &target.kind);
@@ -278,15 +282,16 @@ impl Account {
         let mut sources: HashSet<&NetworkInterfaceId> =
             self.registry.sessions_to(id).map(|one| &one.network_interface_id).collect();
         sources.insert(&session.network_interface_id);
-        let most = self.quotas.sources_per_target;
-        if sources.len() <= most {
+        let limit = self.quotas.sources_per_target;
+        if sources.len() <= limit {
             return Ok(());
         }
-        let message = format!("Sources per interface-target limit reached ({most}) for {id}");
+        let message = format!("Sources per interface-target limit reached ({limit}) for {id}");
         Err(ApiError::new("TrafficMirrorSourcesPerTargetLimitExceeded", message))
     }
 
-    /// "Random, unique among all sessions of the account".
+    /// "If you do not specify a VirtualNetworkId, an account-wide unique ID is chosen at random"
+    /// (EC2 API).
     fn random_network_id(&mut self) -> Result<VirtualNetworkId, ApiError> {
         for _ in 0..1000 {
             let [.., a, b, c] = (self.draw)().to_be_bytes();
@@ -307,12 +312,12 @@ impl ModifySession {
 
     /// Checks that no field is both set and removed.
     fn check_consistent(&self) -> Result<(), ApiError> {
-        let both = [
+        let removable = [
             (SessionField::PacketLength, self.packet_length.is_some(), "PacketLength"),
             (SessionField::Description, self.description.is_some(), "Description"),
             (SessionField::VirtualNetworkId, self.virtual_network_id.is_some(), "VirtualNetworkId"),
         ];
-        match both.into_iter().find(|(field, is_set, _)| *is_set && self.removes(*field)) {
+        match removable.into_iter().find(|(field, is_set, _)| *is_set && self.removes(*field)) {
             None => Ok(()),
             Some((_, _, name)) => Err(ApiError::invalid_combination(format!(
                 "{name} cannot be both set and removed."

@@ -5,11 +5,13 @@ use super::target_resolver::set_addresses;
 use super::{Account, Caller, Resource};
 use crate::model::{ADDRESS_TAG, Filter, FilterRule, Tags, TargetId};
 
-/// "Maximum number of tags per resource: 50."
+/// The maximum number of tags of a resource (EC2 user guide).
 const MAX_TAGS: usize = 50;
 
-/// "Maximum of 127 Unicode characters" for a key, "256" for a value (EC2 API, `Tag`).
+/// "Tag keys are case-sensitive and accept a maximum of 127 Unicode characters" (EC2 API, Tag).
 const MAX_KEY_CHARS: usize = 127;
+
+/// "Tag values are case-sensitive and accept a maximum of 256 Unicode characters" (EC2 API, Tag).
 const MAX_VALUE_CHARS: usize = 256;
 
 /// A tag that `DeleteTags` deletes.

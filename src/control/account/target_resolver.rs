@@ -64,8 +64,8 @@ impl TargetResolver {
     /// and for an IPv6 address that a translator maps to one of these.
     pub fn check_target(&self, address: IpAddr, named_by: NamedBy) -> Result<(), ApiError> {
         let address = address.to_canonical();
-        if let Some(what) = self.not_of_one_host(address) {
-            return Err(forbidden_address(address, format_args!("it is {what}")));
+        if let Some(kind) = self.not_of_one_host(address) {
+            return Err(forbidden_address(address, format_args!("it is {kind}")));
         }
         let is_allowed = self.allowed.iter().any(|block| block.contains(address));
         if !is_allowed && !self.allowed.is_empty() {
@@ -83,20 +83,21 @@ impl TargetResolver {
             let why = "it is a loopback address outside every --allow-target network";
             return Err(forbidden_address(address, why));
         }
-        let IpAddr::V6(six) = address else { return Ok(()) };
-        let embedded = embedded_ipv4(six).map(IpAddr::V4);
-        match embedded.filter(|four| four.is_loopback() || self.not_of_one_host(*four).is_some()) {
+        let IpAddr::V6(ipv6) = address else { return Ok(()) };
+        let embedded = embedded_ipv4(ipv6).map(IpAddr::V4);
+        match embedded.filter(|ipv4| ipv4.is_loopback() || self.not_of_one_host(*ipv4).is_some()) {
             None => Ok(()),
-            Some(four) => {
+            Some(ipv4) => {
                 let why =
-                    format!("it is translated to {four}, which is not the address of another host");
+                    format!("it is translated to {ipv4}, which is not the address of another host");
                 Err(forbidden_address(address, why))
             }
         }
     }
 
+    /// The kind of an address that is not that of one host; `None` if it is.
     fn not_of_one_host(&self, address: IpAddr) -> Option<&'static str> {
-        let is_broadcast = matches!(address, IpAddr::V4(four) if self.broadcasts.contains(&four));
+        let is_broadcast = matches!(address, IpAddr::V4(ipv4) if self.broadcasts.contains(&ipv4));
         let directed = is_broadcast.then_some("the broadcast address of a network of this host");
         non_host_address_kind(address).or(directed)
     }
@@ -182,8 +183,8 @@ mod tests {
                 }
             }
         }
-        let six = resolver(&["2001:db8::/32", "::/0"]);
-        assert_eq!(why(&six, "2001:db8::1", NamedBy::Client), "");
-        assert_ne!(why(&six, "::ffff:192.0.2.1", NamedBy::Client), "", "an IPv4 address");
+        let ipv6 = resolver(&["2001:db8::/32", "::/0"]);
+        assert_eq!(why(&ipv6, "2001:db8::1", NamedBy::Client), "");
+        assert_ne!(why(&ipv6, "::ffff:192.0.2.1", NamedBy::Client), "", "an IPv4 address");
     }
 }

@@ -1,7 +1,7 @@
 //! Targets of an account: create and delete, with AWS's checks, and the real addresses of each.
 //!
-//! A target of AWS has no address here. It comes from a tag, from an option of the program, or from
-//! the network interface of the target.
+//! A target of AWS names a network interface, load balancer or endpoint. Its address comes from the
+//! tag `mirror:address`, from an option of the program, or from the network interface.
 
 use std::net::SocketAddr;
 
@@ -51,8 +51,8 @@ impl Account {
             return Err(ApiError::new("InvalidTrafficMirrorTarget", message));
         }
         if self.targets.count_owned_by(caller.owner) >= self.quotas.targets {
-            let most = self.quotas.targets;
-            let message = format!("The maximum number of traffic mirror targets is {most}.");
+            let limit = self.quotas.targets;
+            let message = format!("The maximum number of traffic mirror targets is {limit}.");
             return Err(ApiError::new("TrafficMirrorTargetLimitExceeded", message));
         }
         caller.check_not_dry_run()?;
@@ -84,6 +84,9 @@ impl Account {
     }
 
     /// The addresses that a target has with these tags.
+    ///
+    /// # Errors
+    /// Those of [`Account::addresses_of`], and one for an address of the source of a session.
     pub(super) fn addresses_by_tags(
         &self,
         id: &TargetId,
@@ -100,6 +103,9 @@ impl Account {
 
     /// The addresses of the tag, or those that the user assigned. Empty if the address is that of
     /// the network interface.
+    ///
+    /// # Errors
+    /// [`ApiError`] if no address is known, or copies may not be sent to it.
     pub(super) fn addresses_of(
         &self,
         kind: &TargetKind,
@@ -115,7 +121,7 @@ impl Account {
     }
 
     fn pinned_addresses(&self, kind: &TargetKind) -> Result<Vec<SocketAddr>, ApiError> {
-        let (name, what, option) = match kind {
+        let (name, noun, option) = match kind {
             TargetKind::Address => return Err(ApiError::missing_parameter(ADDRESS_TAG)),
             TargetKind::NetworkInterface(id) => (id.as_str(), "network interface", ""),
             TargetKind::NetworkLoadBalancer(arn) => (&**arn, "load balancer", "--load-balancer"),
@@ -125,14 +131,14 @@ impl Account {
             return Ok(pinned);
         }
         let TargetKind::NetworkInterface(id) = kind else {
-            return Err(no_known_address(what, name, option));
+            return Err(no_known_address(noun, name, option));
         };
         let interface = self.registry.network_interface(id);
-        let own = interface.and_then(|one| Some((one, one.private_ip_addresses.first()?)));
-        let (interface, own) = own.ok_or_else(|| no_known_address(what, name, option))?;
+        let first = interface.and_then(|one| Some((one, one.private_ip_addresses.first()?)));
+        let (interface, address) = first.ok_or_else(|| no_known_address(noun, name, option))?;
         let is_of_device = interface.device.is_some();
         let named_by = if is_of_device { NamedBy::Client } else { NamedBy::User };
-        self.target_resolver.check_target(*own, named_by)?;
+        self.target_resolver.check_target(*address, named_by)?;
         Ok(Vec::new())
     }
 
@@ -190,7 +196,8 @@ pub fn check_target_name(kind: &TargetKind) -> Result<(), ApiError> {
     }
 }
 
-/// The error for a target without an address, so that no session silently mirrors nothing.
+/// The error for a target without an address. AWS has no such error: without it, a session would
+/// silently mirror nothing.
 fn no_known_address(kind: &str, name: &str, option: &str) -> ApiError {
     let pin = match option {
         "" => String::new(),
@@ -217,6 +224,7 @@ fn is_load_balancer(arn: &str) -> bool {
     }
 }
 
+/// Whether an id has the format of EC2: the prefix and 8 or 17 hexadecimal digits.
 pub(super) fn is_hex_id(id: &str, prefix: &str) -> bool {
     let hex = id.strip_prefix(prefix).unwrap_or_default();
     matches!(hex.len(), 8 | 17) && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))

@@ -63,8 +63,10 @@ pub struct ClientToken {
 }
 
 impl ClientToken {
+    /// A token, with the text of its request.
+    ///
     /// # Errors
-    /// [`ApiError`] for a token that is too long or not ASCII.
+    /// [`ApiError`] for a token that is empty, too long or not ASCII.
     pub fn new(token: &str, request: String) -> Result<Self, ApiError> {
         if token.is_empty() || token.len() > MAX_TOKEN_LEN || !token.is_ascii() {
             return Err(ApiError::invalid_value("ClientToken", token, "1 to 64 ASCII characters"));
@@ -132,12 +134,12 @@ impl TokenStore {
     }
 
     /// Removes tokens of deleted resources: those that have expired, and the earliest ones beyond
-    /// `most`. Returns the removed tokens.
-    pub(super) fn expire(&mut self, now_s: u64, most: usize) -> Vec<TokenKey> {
+    /// `limit`. Returns the removed tokens.
+    pub(super) fn expire(&mut self, now_s: u64, limit: usize) -> Vec<TokenKey> {
         let mut expired = Vec::new();
         while let Some((&(gone_s, _), _)) = self.deleted.first_key_value() {
             let is_expired = now_s >= gone_s.saturating_add(RETENTION_S);
-            if !is_expired && self.deleted.len() <= most {
+            if !is_expired && self.deleted.len() <= limit {
                 break;
             }
             if let Some((_, key)) = self.deleted.pop_first() {

@@ -1,5 +1,5 @@
-//! The keys of the EC2 API. Unknown keys are ignored, as SDKs do; a key that differs from a known one
-//! only in its capitals is likely a mistake, so it gives a warning.
+//! The keys of the EC2 API. Unknown keys are ignored, as SDKs do. A key that differs from a known
+//! one only in its capitals is likely a mistake, so it gives a warning.
 
 use super::collector::ProblemCollector;
 use super::document::Table;

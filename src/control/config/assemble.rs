@@ -32,17 +32,17 @@ const ROOT: [&str; 5] = [
 pub(super) fn read(texts: &[Text<'_>], incomplete: bool) -> ParsedConfig {
     let texts = Texts::new(texts);
     let mut out = ProblemCollector::new(&texts, incomplete);
-    let mut read = ConfigTables::default();
+    let mut tables = ConfigTables::default();
     for (number, text) in texts.iter().enumerate() {
         match text.format {
-            Format::Toml => read.read_toml(number, text.text, &mut out),
+            Format::Toml => tables.read_toml(number, text.text, &mut out),
             Format::AwsJson => {
-                read.read_tree(number, json_text::read(number, text.text), &mut out);
+                tables.read_tree(number, json_text::read(number, text.text), &mut out);
             }
-            Format::Yaml => read.read_tree(number, yaml_text::read(number, text.text), &mut out),
+            Format::Yaml => tables.read_tree(number, yaml_text::read(number, text.text), &mut out),
         }
     }
-    let registry = read.into_registry(&mut out);
+    let registry = tables.into_registry(&mut out);
     let (problems, warnings) = out.finish();
     ParsedConfig { registry: problems.is_empty().then_some(registry), problems, warnings }
 }
@@ -170,6 +170,7 @@ impl<'a> ConfigTables<'a> {
 /// The position of each session number of an interface.
 type Numbers = HashMap<(NetworkInterfaceId, SessionNumber), SourcePosition>;
 
+/// Whether a resource was added; reports the error if it was not.
 fn added(result: Result<(), InvalidValue>, fields: &mut Fields<'_, '_, '_, '_>) -> bool {
     match result {
         Ok(()) => true,
@@ -180,6 +181,7 @@ fn added(result: Result<(), InvalidValue>, fields: &mut Fields<'_, '_, '_, '_>) 
     }
 }
 
+/// Reads a target and adds it. Returns whether it was added.
 fn add_target(registry: &mut Registry, fields: &mut Fields<'_, '_, '_, '_>) -> bool {
     let Some(mut target) = target(fields) else { return false };
     if registry.target_address(&target).is_none() {
@@ -188,8 +190,8 @@ fn add_target(registry: &mut Registry, fields: &mut Fields<'_, '_, '_, '_>) -> b
             target.address = Some(UNKNOWN_ADDRESS);
         } else if let Err(mut invalid) = registry.add_target(target.clone()) {
             if fields.out.format(fields.position()) != Format::Toml {
-                let where_to = ", in a [[traffic_mirror_target]] of this id in a TOML file";
-                invalid.expected.push_str(where_to);
+                let place = ", in a [[traffic_mirror_target]] of this id in a TOML file";
+                invalid.expected.push_str(place);
             }
             fields.report_invalid(invalid);
             target.address = Some(UNKNOWN_ADDRESS);
@@ -198,6 +200,7 @@ fn add_target(registry: &mut Registry, fields: &mut Fields<'_, '_, '_, '_>) -> b
     added(registry.add_target(target), fields)
 }
 
+/// Reads a session and adds it, or reports every wrong reference. Returns whether it was added.
 fn add_session(
     registry: &mut Registry,
     numbers: &mut Numbers,

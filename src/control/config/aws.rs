@@ -20,6 +20,7 @@ const NETWORK_INTERFACE: [&str; 3] = ["network_interface_id", "mac_address", "de
 /// Keys of a filter that are plain values in the API.
 const FILTER: [&str; 3] = ["traffic_mirror_filter_id", "network_services", "description"];
 
+/// The lists of the describe calls, and the content of each.
 const KNOWN: [(&str, ListContent); 5] = [
     ("TrafficMirrorSessions", ListContent::Resource(Kind::Session)),
     ("TrafficMirrorFilters", ListContent::Resource(Kind::Filter)),
@@ -70,14 +71,14 @@ fn read_object<'a>(
 ) -> bool {
     let mut is_known = false;
     warn_of_capitals(table, KNOWN.map(|(name, _)| name.to_owned()), out);
-    for (name, part) in KNOWN {
+    for (name, content) in KNOWN {
         let Some(entry) = table.entry(name) else { continue };
         is_known = true;
         if matches!(entry.value.value, Value::Null) {
             continue;
         }
         for (position, object) in tables_of(entry, out) {
-            match part {
+            match content {
                 ListContent::Resource(kind) => {
                     let table = resource(kind, position, object, out);
                     into.push(kind, Resource { position, table });
@@ -91,6 +92,7 @@ fn read_object<'a>(
     is_known
 }
 
+/// The table of a resource, with the keys of TOML.
 pub(super) fn resource<'a>(
     kind: Kind,
     position: SourcePosition,

@@ -71,6 +71,7 @@ pub(super) fn private_addresses<'a>(
     out: &mut ProblemCollector<'_>,
 ) -> Option<TableEntry<'a>> {
     let mut found: Vec<Node<'a>> = Vec::new();
+    // The first entry with addresses, whose position the list has in messages.
     let mut from: Option<&TableEntry<'a>> = None;
     if let Some(entry) = given(object, "PrivateIpAddress") {
         from = Some(entry);
@@ -84,7 +85,7 @@ pub(super) fn private_addresses<'a>(
         from = from.or(Some(entry));
         let mut tables = tables_of(entry, out);
         tables.sort_by_key(|(_, table)| !is_true(table, primary));
-        found.extend(tables.iter().filter_map(|(_, t)| Some(given(t, key)?.value.clone())));
+        found.extend(tables.iter().filter_map(|(_, one)| Some(given(one, key)?.value.clone())));
     }
     let mut addresses: Vec<Node<'a>> = Vec::with_capacity(found.len());
     for node in found {
@@ -168,11 +169,11 @@ pub(super) fn rule<'a>(
             });
         }
         Some(entry) => {
-            let said = entry.value.value.shown();
-            if Direction::parse(&said).is_ok_and(|said| said != direction) {
+            let value = entry.value.value.shown();
+            if Direction::parse(&value).is_ok_and(|given| given != direction) {
                 let list = api_spelling(direction.as_str());
                 let expected = format!("{direction}, because it is listed in {list}FilterRules");
-                out.report_invalid(entry, &entry.value, said, expected);
+                out.report_invalid(entry, &entry.value, value, expected);
             }
         }
     }

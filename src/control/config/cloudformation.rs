@@ -37,24 +37,26 @@ pub(super) fn read<'a>(
         return out
             .report_error(root.position, "expected a CloudFormation template with Resources");
     };
-    let names = TemplateScope { resources, parameters: table_of("Parameters") };
+    let scope = TemplateScope { resources, parameters: table_of("Parameters") };
     for entry in &resources.entries {
         let Value::Table(body) = &entry.value.value else {
             out.report_wrong_type(entry, &entry.value, "a resource with Type and Properties");
             continue;
         };
         let kind = body.string("Type").unwrap_or_default();
-        if let Some((name, what, properties)) = TYPES.iter().find(|(name, ..)| *name == kind) {
-            let resource_reader = TemplateResource { names: &names, name, properties };
-            resource_reader.read(entry, body, *what, (into, out));
+        if let Some((name, template_type, properties)) =
+            TYPES.iter().find(|(name, ..)| *name == kind)
+        {
+            let resource_reader = TemplateResource { scope: &scope, name, properties };
+            resource_reader.read(entry, body, *template_type, (into, out));
         } else if kind == NETWORK_INTERFACE {
-            into.known_interfaces.push(interface(&names, entry, body, out));
+            into.known_interfaces.push(interface(&scope, entry, body, out));
         }
     }
 }
 
 struct TemplateResource<'t, 'n, 'a> {
-    names: &'t TemplateScope<'n, 'a>,
+    scope: &'t TemplateScope<'n, 'a>,
     name: &'static str,
     properties: &'static [&'static str],
 }
@@ -64,7 +66,7 @@ impl<'a> TemplateResource<'_, '_, 'a> {
         &self,
         entry: &TableEntry<'a>,
         body: &Table<'a>,
-        what: TemplateType,
+        template_type: TemplateType,
         (into, out): (&mut ResourceSet<'a>, &mut ProblemCollector<'_>),
     ) {
         if let Some(condition) = body.entry("Condition") {
@@ -72,7 +74,7 @@ impl<'a> TemplateResource<'_, '_, 'a> {
             let note = "is not evaluated: the resource is always used";
             out.report_warning(condition.position, format!("the condition `{name}` {note}"));
         }
-        let mut object = properties(self.names, entry, body, out);
+        let mut object = properties(self.scope, entry, body, out);
         for property in &object.entries {
             if !self.properties.contains(&&*property.key) {
                 let hint = match nearest(&property.key, self.properties.iter().copied()) {
@@ -88,7 +90,7 @@ impl<'a> TemplateResource<'_, '_, 'a> {
         }
         coerce(&mut object);
         let position = entry.position;
-        match what {
+        match template_type {
             TemplateType::Rule => {
                 put_id(&mut object, "TrafficMirrorFilterRuleId", entry);
                 into.standalone_rules.extend(StandaloneRule::read(position, &object, out));
@@ -105,32 +107,32 @@ impl<'a> TemplateResource<'_, '_, 'a> {
 
 /// The properties of a resource, with functions resolved.
 fn properties<'a>(
-    names: &TemplateScope<'_, 'a>,
+    scope: &TemplateScope<'_, 'a>,
     entry: &TableEntry<'a>,
     body: &Table<'a>,
     out: &mut ProblemCollector<'_>,
 ) -> Table<'a> {
-    let nothing = || Table { path: entry.parent.clone(), entries: Vec::new() };
-    let Some(properties) = body.entry("Properties") else { return nothing() };
+    let empty = || Table { path: entry.parent.clone(), entries: Vec::new() };
+    let Some(properties) = body.entry("Properties") else { return empty() };
     match &properties.value.value {
-        Value::Table(table) => names.resolved(table, out),
+        Value::Table(table) => scope.resolved(table, out),
         _ => {
             out.report_wrong_type(properties, &properties.value, "a table");
-            nothing()
+            empty()
         }
     }
 }
 
 /// A network interface of the template, with the values that are known before deployment.
 fn interface<'a>(
-    names: &TemplateScope<'_, 'a>,
+    scope: &TemplateScope<'_, 'a>,
     entry: &TableEntry<'a>,
     body: &Table<'a>,
     out: &mut ProblemCollector<'_>,
 ) -> Resource<'a> {
     let empty = Table { path: entry.parent.clone(), entries: Vec::new() };
     let mut object = match body.entry("Properties").map(|entry| &entry.value.value) {
-        Some(Value::Table(table)) => names.known(table),
+        Some(Value::Table(table)) => scope.known(table),
         _ => empty,
     };
     put_id(&mut object, "NetworkInterfaceId", entry);

@@ -108,7 +108,7 @@ impl<'n, 'a, 'c, 't> Fields<'n, 'a, 'c, 't> {
     ) -> Option<T> {
         let entry = self.entry(key)?;
         let node = &entry.value;
-        let refused = match &node.value {
+        let invalid = match &node.value {
             Value::Integer(number) => match read(*number) {
                 Ok(value) => return Some(value),
                 Err(invalid) => invalid,
@@ -126,7 +126,7 @@ impl<'n, 'a, 'c, 't> Fields<'n, 'a, 'c, 't> {
                 return None;
             }
         };
-        self.out.report_invalid(entry, node, node.value.shown(), refused.expected);
+        self.out.report_invalid(entry, node, node.value.shown(), invalid.expected);
         None
     }
 

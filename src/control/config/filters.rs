@@ -42,7 +42,7 @@ const PROTOCOLS: [(&str, i64); 9] = [
     ("sctp", 132),
 ];
 
-const A_BLOCK: &str = "a CIDR block such as 0.0.0.0/0";
+const EXPECTED_BLOCK: &str = "a CIDR block such as 0.0.0.0/0";
 
 pub(super) fn filter(fields: &mut Fields<'_, '_, '_, '_>) -> Option<Filter> {
     fields.require("traffic_mirror_filter_id", "a name such as tmf-web");
@@ -51,14 +51,14 @@ pub(super) fn filter(fields: &mut Fields<'_, '_, '_, '_>) -> Option<Filter> {
     let (description, tags) = (description(fields), tags(fields));
     let tables = fields.tables("rule");
     let mut rules = Vec::with_capacity(tables.len());
-    let mut read = Vec::with_capacity(tables.len());
+    let mut rule_tables = Vec::with_capacity(tables.len());
     for (position, table) in tables {
         if let Some(one) = rule(&mut Fields::new(table, position, &RULE, fields.out)) {
             rules.push(one);
-            read.push((position, table));
+            rule_tables.push(table);
         }
     }
-    report_duplicate_rule_numbers(&rules, &read, fields);
+    report_duplicate_rule_numbers(&rules, &rule_tables, fields);
     // The rules are read even if the id is invalid, so that their errors are reported too.
     let (mut filter, _) = Filter::from_rules(id?, rules);
     filter.amazon_dns = !services.is_empty();
@@ -74,14 +74,15 @@ fn network_service(text: &str) -> Result<(), InvalidValue> {
     Err(InvalidValue::new("network_services", text, "amazon-dns, the only network service"))
 }
 
+/// Reports rule numbers that an earlier rule of the direction has. `tables` are those of `rules`.
 fn report_duplicate_rule_numbers(
     rules: &[FilterRule],
-    read: &[(SourcePosition, &Table<'_>)],
+    tables: &[&Table<'_>],
     fields: &mut Fields<'_, '_, '_, '_>,
 ) {
     let mut known: HashMap<(Direction, RuleNumber), SourcePosition> =
         HashMap::with_capacity(rules.len());
-    for (rule, (_, table)) in rules.iter().zip(read) {
+    for (rule, table) in rules.iter().zip(tables) {
         let Some(entry) = table.entry("rule_number") else { continue };
         let key = (rule.direction(), rule.number());
         match known.get(&key) {
@@ -100,8 +101,8 @@ fn rule(fields: &mut Fields<'_, '_, '_, '_>) -> Option<FilterRule> {
     fields.require("traffic_direction", "ingress or egress");
     fields.require("rule_number", "a number from 1 to 32766");
     fields.require("rule_action", "accept or reject");
-    fields.require("source_cidr_block", A_BLOCK);
-    fields.require("destination_cidr_block", A_BLOCK);
+    fields.require("source_cidr_block", EXPECTED_BLOCK);
+    fields.require("destination_cidr_block", EXPECTED_BLOCK);
     let id = fields.text("traffic_mirror_filter_rule_id", FilterRuleId::new);
     let direction = fields.text("traffic_direction", Direction::parse);
     let number = fields.number("rule_number", RuleNumber::new);
@@ -115,10 +116,10 @@ fn rule(fields: &mut Fields<'_, '_, '_, '_>) -> Option<FilterRule> {
     };
     let (description, tags) = (description(fields), tags(fields));
     let (source, destination) = (source?, destination?);
-    let whole = direction.zip(number).zip(action);
+    let required = direction.zip(number).zip(action);
     // Placeholders let `FilterRule::new` check the blocks even if another field is invalid.
     let ((direction, number), action) =
-        whole.unwrap_or(((Direction::Ingress, RuleNumber::MIN), RuleAction::Reject));
+        required.unwrap_or(((Direction::Ingress, RuleNumber::MIN), RuleAction::Reject));
     let mut rule = match FilterRule::new(direction, number, action, source, destination) {
         Ok(rule) => rule_match.apply_to(rule, fields),
         Err(invalid) => {
@@ -127,7 +128,7 @@ fn rule(fields: &mut Fields<'_, '_, '_, '_>) -> Option<FilterRule> {
         }
     };
     (rule.id, rule.description, rule.tags) = (id, description, tags);
-    whole.and(Some(rule))
+    required.and(Some(rule))
 }
 
 /// A protocol: its number, or the name of a common one in any case.

@@ -33,6 +33,7 @@ impl<'a> TemplateScope<'_, 'a> {
         Table { path: table.path.clone(), entries: entries.collect() }
     }
 
+    /// A value with every function resolved, or `None` if it is not known before deployment.
     fn known_value(&self, node: &Node<'a>) -> Option<Node<'a>> {
         let value = match &node.value {
             Value::Array(items) => {
@@ -56,6 +57,7 @@ impl<'a> TemplateScope<'_, 'a> {
         function.key == "Ref" && self.parameters.is_some_and(|all| all.has(&name))
     }
 
+    /// A value with every function resolved. `entry` names it in messages.
     fn value(
         &self,
         entry: &TableEntry<'a>,
@@ -152,21 +154,21 @@ impl<'a> TemplateScope<'_, 'a> {
 
     /// Replaces `${X}` as `Ref` and `${X.Y}` as `Fn::GetAtt`; `${!X}` becomes the literal `${X}`.
     fn substituted(&self, text: &str) -> Result<Value<'a>, String> {
-        let mut made = String::new();
+        let mut substituted = String::new();
         let mut rest = text;
-        while let Some((before, behind)) = rest.split_once("${") {
-            let Some((name, after)) = behind.split_once('}') else { break };
-            made.push_str(before);
+        while let Some((before, opened)) = rest.split_once("${") {
+            let Some((name, after)) = opened.split_once('}') else { break };
+            substituted.push_str(before);
             let value = match (name.strip_prefix('!'), name.split_once('.')) {
                 (Some(literal), _) => format!("${{{literal}}}"),
                 (None, Some((resource, attribute))) => self.attribute(resource, attribute)?.shown(),
                 (None, None) => self.reference(name)?.shown(),
             };
-            made.push_str(&value);
+            substituted.push_str(&value);
             rest = after;
         }
-        made.push_str(rest);
-        Ok(Value::String(Cow::Owned(made)))
+        substituted.push_str(rest);
+        Ok(Value::String(Cow::Owned(substituted)))
     }
 
     fn text(&self, node: &Node<'a>) -> Result<String, String> {
@@ -202,7 +204,7 @@ fn function_of<'n, 'a>(table: &'n Table<'a>) -> Option<&'n TableEntry<'a>> {
     is_function.then_some(only)
 }
 
-/// "AWS::NoValue removes the corresponding resource property".
+/// Whether the function is `Ref: AWS::NoValue`, which removes the property.
 fn is_no_value(function: &TableEntry<'_>) -> bool {
     function.key == "Ref" && function.value.value.shown() == "AWS::NoValue"
 }

@@ -9,7 +9,7 @@ use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 
 use super::document::{Node, SourcePosition, Table, TableEntry, Value, join};
 
-/// The maximum depth in levels. No key in use is deeper, so deeper values are left out.
+/// The maximum depth in levels. No key in use is deeper, so deeper values are read as null.
 const MAX_DEPTH: usize = 32;
 
 /// The grammar of RFC 8259, without the extensions of the parser.
@@ -111,9 +111,9 @@ mod tests {
             ("{} // note", 3, "invalid JSON: comments are not allowed"),
             ("{\"a\": tru}", 6, "invalid JSON: unexpected"),
         ] {
-            let (at, said) = read(0, text).unwrap_err();
-            assert_eq!(at, offset, "{text}: {said}");
-            assert!(said.starts_with(message), "{text}: {said}");
+            let (at, error) = read(0, text).unwrap_err();
+            assert_eq!(at, offset, "{text}: {error}");
+            assert!(error.starts_with(message), "{text}: {error}");
         }
     }
 

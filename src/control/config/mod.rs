@@ -147,15 +147,16 @@ fn decode(name: &str, bytes: Vec<u8>) -> Result<String, Box<Problem>> {
         let column = String::from_utf8_lossy(last_line).chars().count() + 1;
         let invalid = error.as_bytes().get(valid_len).copied().unwrap_or_default();
         let message = format!("expected UTF-8 text, got the invalid byte {invalid:#04x}");
-        Box::new(whole_file(name.to_owned(), Some((line, column)), message))
+        Box::new(file_problem(name.to_owned(), Some((line, column)), message))
     })
 }
 
 fn cannot_read(name: String, error: &io::Error) -> Problem {
-    whole_file(name, None, format!("cannot read the configuration: {error}"))
+    file_problem(name, None, format!("cannot read the configuration: {error}"))
 }
 
-fn whole_file(file: String, line_and_column: Option<(usize, usize)>, message: String) -> Problem {
+/// A problem of a whole file.
+fn file_problem(file: String, line_and_column: Option<(usize, usize)>, message: String) -> Problem {
     let location = Location { file, line_and_column };
     let (path, field) = (String::new(), String::new());
     Problem { location, path, field, kind: ProblemKind::Note(message) }

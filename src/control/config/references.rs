@@ -8,7 +8,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::document::{Table, Value};
 
-/// The maximum number of variables and outputs between an argument and a resource.
+/// The maximum number of variables and outputs between an argument and a resource. A longer chain
+/// is not followed.
 const MAX_REFERENCE_DEPTH: usize = 16;
 
 /// The resource that an argument refers to.
@@ -59,17 +60,18 @@ impl<'n, 'a> References<'n, 'a> {
         );
         match found.len() {
             0 => Resolution::Ambiguous(
-                texts(expression).next().unwrap_or("(known after apply)").into(),
+                references_in(expression).next().unwrap_or("(known after apply)").into(),
             ),
             1 => Resolution::One(found.pop_first().unwrap_or_default()),
             _ => Resolution::Ambiguous(found.into_iter().collect::<Vec<_>>().join(" or ")),
         }
     }
 
+    /// The expression of an argument in the configuration.
     fn expression(&self, address: &Address<'n>, argument: &str) -> Option<&'n Table<'a>> {
         let module = self.module(&address.modules)?;
-        let is_it = |one: &&Table<'_>| one.string("address") == Some(&address.resource);
-        let resource = module.tables("resources").find(is_it)?;
+        let has_address = |one: &&Table<'_>| one.string("address") == Some(&address.resource);
+        let resource = module.tables("resources").find(has_address)?;
         resource.table("expressions")?.table(argument)
     }
 
@@ -79,27 +81,28 @@ impl<'n, 'a> References<'n, 'a> {
         })
     }
 
+    /// Adds to `found` the ids or addresses of all resources that an expression refers to.
     fn follow(
         &self,
         scope: &ModuleScope<'_, 'n>,
         expression: &'n Table<'a>,
         found: &mut BTreeSet<String>,
-        left: usize,
+        depth_left: usize,
     ) {
-        if left == 0 {
+        if depth_left == 0 {
             return;
         }
-        for text in texts(expression) {
+        for text in references_in(expression) {
             let parts = parts(text);
             match (parts.first().map(|part| part.name), parts.get(1)) {
                 (Some("each" | "count" | "local" | "path" | "self" | "terraform") | None, _)
                 | (_, None) => {}
                 (Some("var"), Some(variable)) => {
                     if let Some((outer, given)) = self.argument_of(scope, variable.name) {
-                        self.follow(&outer, given, found, left - 1);
+                        self.follow(&outer, given, found, depth_left - 1);
                     }
                 }
-                (Some("module"), Some(_)) => self.follow_output(scope, &parts, found, left),
+                (Some("module"), Some(_)) => self.follow_output(scope, &parts, found, depth_left),
                 _ => found.extend(self.resources(scope, text)),
             }
         }
@@ -122,7 +125,7 @@ impl<'n, 'a> References<'n, 'a> {
         scope: &ModuleScope<'_, 'n>,
         parts: &[AddressPart<'n>],
         found: &mut BTreeSet<String>,
-        left: usize,
+        depth_left: usize,
     ) {
         // A plan lists the module alone after each of its outputs; that entry adds nothing.
         let [_, child, output, ..] = parts else { return };
@@ -131,7 +134,8 @@ impl<'n, 'a> References<'n, 'a> {
         let outputs = self.module(&modules).and_then(|module| module.table("outputs"));
         let output = outputs.and_then(|outputs| outputs.table(output.name));
         if let Some(expression) = output.and_then(|output| output.table("expression")) {
-            self.follow(&ModuleScope { modules: &modules, index: "" }, expression, found, left - 1);
+            let scope = ModuleScope { modules: &modules, index: "" };
+            self.follow(&scope, expression, found, depth_left - 1);
         }
     }
 
@@ -141,13 +145,15 @@ impl<'n, 'a> References<'n, 'a> {
         address.modules = scope.modules.to_vec();
         let block = address.block();
         let id_of = |address: &str| self.ids.get(address).map(|id| (*id).to_owned());
-        let (named, alike) = (address.index, scope.index);
-        if let Some(id) = id_of(&format!("{block}{named}")) {
+        let given_index = address.index;
+        if let Some(id) = id_of(&format!("{block}{given_index}")) {
             return vec![id];
         }
         let Some(instances) = self.instances.get(&block) else { return vec![block] };
-        match id_of(&format!("{block}{alike}")) {
-            Some(id) if named.is_empty() => vec![id],
+        // A plan lists the references of `x.web[count.index].id` as `x.web` and `count.index`, so
+        // instance 0 of a block refers to instance 0 of `x.web`.
+        match id_of(&format!("{block}{}", scope.index)) {
+            Some(id) if given_index.is_empty() => vec![id],
             _ => instances.iter().filter_map(|address| id_of(address)).collect(),
         }
     }
@@ -159,8 +165,8 @@ struct ModuleScope<'w, 'n> {
     index: &'n str,
 }
 
-/// The references of an expression.
-fn texts<'n>(expression: &'n Table<'_>) -> impl Iterator<Item = &'n str> {
+/// The references in an expression, such as `var.f`.
+fn references_in<'n>(expression: &'n Table<'_>) -> impl Iterator<Item = &'n str> {
     let items = match expression.entry("references").map(|entry| &entry.value.value) {
         Some(Value::Array(items)) => &**items,
         _ => &[],
@@ -210,9 +216,9 @@ impl<'t> Address<'t> {
     fn of(text: &'t str) -> Self {
         let all = parts(text);
         let (mut rest, mut modules) = (&*all, Vec::new());
-        while let [AddressPart { name: "module", .. }, module, behind @ ..] = rest {
+        while let [AddressPart { name: "module", .. }, module, others @ ..] = rest {
             modules.push(*module);
-            rest = behind;
+            rest = others;
         }
         let len = if rest.first().is_some_and(|part| part.name == "data") { 3 } else { 2 };
         let own = rest.get(..len).unwrap_or(rest);

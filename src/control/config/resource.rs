@@ -67,7 +67,7 @@ impl<'a> Resource<'a> {
     }
 }
 
-/// The id of a resource, where its table has one.
+/// The id of a resource, if its table has one.
 pub(super) fn id<'r>(kind: Kind, resource: &'r Resource<'_>) -> Option<&'r str> {
     resource.table.string(kind.id_key())
 }

@@ -62,11 +62,11 @@ pub(super) fn read<'a>(
         out.report_error(root.position, format!("expected modules at most {MAX_DEPTH} deep"));
     }
     // Data sources that a plan has read are in its prior state only.
-    let before = document.table("prior_state").and_then(|state| state.table("values"));
-    if let Some(module) = before.and_then(|values| values.table("root_module")) {
-        let mut earlier = Vec::new();
-        let _ = resources_of(module, &mut earlier, MAX_DEPTH);
-        found.extend(earlier.into_iter().filter(|one| one.string("mode") == Some("data")));
+    let prior_values = document.table("prior_state").and_then(|state| state.table("values"));
+    if let Some(module) = prior_values.and_then(|values| values.table("root_module")) {
+        let mut prior = Vec::new();
+        let _ = resources_of(module, &mut prior, MAX_DEPTH);
+        found.extend(prior.into_iter().filter(|one| one.string("mode") == Some("data")));
     }
     let configuration = document.table("configuration");
     let mut references = References::new(configuration.and_then(|one| one.table("root_module")));
@@ -82,11 +82,17 @@ pub(super) fn read<'a>(
 }
 
 /// Collects the resources of a module and its child modules. Returns false if modules are too deep.
-fn resources_of<'n, 'a>(module: &'n Table<'a>, into: &mut Vec<&'n Table<'a>>, left: usize) -> bool {
+fn resources_of<'n, 'a>(
+    module: &'n Table<'a>,
+    into: &mut Vec<&'n Table<'a>>,
+    depth_left: usize,
+) -> bool {
     into.extend(module.tables("resources"));
     let mut children = module.tables("child_modules");
-    match left.checked_sub(1) {
-        Some(left) => children.fold(true, |all, child| resources_of(child, into, left) & all),
+    match depth_left.checked_sub(1) {
+        Some(depth_left) => {
+            children.fold(true, |all, child| resources_of(child, into, depth_left) & all)
+        }
         None => children.next().is_none(),
     }
 }
@@ -98,8 +104,8 @@ fn id_of<'n>(resource: &'n Table<'_>) -> Option<&'n str> {
     known.or_else(|| resource.string("address"))
 }
 
-/// Arguments that name resources, so their values may be known only after a plan is applied.
-const NAMES: [&str; 5] = [
+/// Arguments that refer to resources, so their values may be known only after a plan is applied.
+const REFERENCE_ARGUMENTS: [&str; 5] = [
     "network_interface_id",
     "traffic_mirror_target_id",
     "traffic_mirror_filter_id",
@@ -126,7 +132,7 @@ impl<'n, 'a> StateReader<'n, 'a> {
         out: &mut ProblemCollector<'_>,
     ) {
         let kind = resource.string("type").unwrap_or_default();
-        let Some((_, what)) = TYPES.iter().find(|(name, _)| *name == kind) else { return };
+        let Some((_, known_type)) = TYPES.iter().find(|(name, _)| *name == kind) else { return };
         let entries = resource.entry("values").zip(resource.entry("address"));
         let Some((entry, address)) = entries else { return };
         let Value::Table(values) = &entry.value.value else {
@@ -134,7 +140,7 @@ impl<'n, 'a> StateReader<'n, 'a> {
         };
         let (path, position) = (Arc::from(address.value.value.shown()), entry.value.position);
         let block = ResourceBlock { address, path, values };
-        match *what {
+        match *known_type {
             TerraformType::One(Kind::NetworkInterface) => {
                 let mut table =
                     self.table(&block, Kind::NetworkInterface.id_key(), &NETWORK_INTERFACE, out);
@@ -190,7 +196,7 @@ impl<'n, 'a> StateReader<'n, 'a> {
             return given_value(key, entry).map(|value| block.entry(key, value));
         }
         let Value::String(address) = &block.address.value.value else { return None };
-        if !NAMES.contains(&key) {
+        if !REFERENCE_ARGUMENTS.contains(&key) {
             return None;
         }
         let position = block.address.value.position;

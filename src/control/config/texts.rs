@@ -27,8 +27,8 @@ impl Format {
         }
     }
 
-    /// The format of a text without a name, from its first line: JSON starts with an object or a list
-    /// of objects, YAML with `---` or `KEY:`; otherwise TOML.
+    /// The format of a text without a name, from its first line: JSON starts with an object or a
+    /// list of objects, YAML with `---` or `KEY:`; otherwise TOML.
     #[must_use]
     pub fn of_content(text: &str) -> Self {
         let text = text.trim_start_matches('\u{feff}').trim_start();
@@ -76,8 +76,8 @@ impl<'a> Texts<'a> {
         let texts: Vec<Text<'a>> = texts
             .iter()
             .map(|text| {
-                let bare = text.text.strip_prefix('\u{feff}').unwrap_or(text.text);
-                Text { text: bare, ..*text }
+                let without_bom = text.text.strip_prefix('\u{feff}').unwrap_or(text.text);
+                Text { text: without_bom, ..*text }
             })
             .collect();
         let line_starts = texts.iter().map(|text| line_starts(text.text)).collect();
@@ -119,8 +119,8 @@ fn line_starts(text: &str) -> Vec<usize> {
     std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect()
 }
 
-/// Counts from the previous position, so that many problems on one long line of JSON need only one
-/// pass over the line.
+/// Counts columns from the previous position, so that many problems on one long line of JSON need
+/// only one pass over the line.
 pub(super) struct ColumnCounter<'t, 'a> {
     texts: &'t Texts<'a>,
     from: SourcePosition,

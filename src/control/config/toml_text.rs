@@ -38,9 +38,10 @@ fn message(error: &toml::de::Error) -> String {
     format!("invalid TOML: {}", error.message())
 }
 
-/// The offset where values are too deep, by an upper bound of the depth: `outside` counts open
-/// brackets and the dots before them, `dots` counts the dots of the current key. In `a.b = [{c.d`
-/// the bracket adds 2 (itself and one dot), the brace 1, and `c.d` has one dot: depth 4.
+/// The offset where values are deeper than [`MAX_DEPTH`], by an upper bound of the depth: `outside`
+/// counts open brackets and the dots before them, `dots` counts the dots of the current key. In
+/// `a.b = [{c.d` the bracket adds 2 (itself and one dot), the brace 1, and `c.d` has one dot: depth
+/// 4.
 fn too_deep(source: &str) -> Option<usize> {
     let mut open: Vec<(TokenKind, usize)> = Vec::new();
     let (mut outside, mut dots) = (0, 0);

@@ -29,7 +29,7 @@ pub(super) fn warn(
         );
     }
     let used = ReferencedIds::by(registry.sessions());
-    interfaces(registry, positions, &used, out);
+    warn_about_interfaces(registry, positions, &used, out);
     for (target, position) in registry.targets().iter().zip(&positions.targets) {
         if !used.targets.contains(target.id()) {
             out.report_warning(*position, format!("no session uses the target `{}`", target.id()));
@@ -71,7 +71,7 @@ impl<'r> ReferencedIds<'r> {
     }
 }
 
-fn interfaces(
+fn warn_about_interfaces(
     registry: &Registry,
     positions: &ResourcePositions,
     used: &ReferencedIds<'_>,
@@ -100,18 +100,18 @@ fn interfaces(
             }
             continue;
         }
-        if !is_alone && interface.device.is_none() && names_of(interface).next().is_none() {
+        if !is_alone && interface.device.is_none() && addresses_of(interface).next().is_none() {
             let message = format!(
                 "the network interface `{id}` has neither mac_address nor private_ip_addresses: \
                  no replayed frame is attributed to it"
             );
             out.report_warning(*position, message);
         }
-        for name in names_of(interface) {
-            let owner = *owners.entry(name.clone()).or_insert(id);
+        for address in addresses_of(interface) {
+            let owner = *owners.entry(address.clone()).or_insert(id);
             if owner != id {
                 let message = format!(
-                    "the network interfaces `{owner}` and `{id}` both have {name}: a frame with \
+                    "the network interfaces `{owner}` and `{id}` both have {address}: a frame with \
                      this address belongs to both"
                 );
                 out.report_warning(*position, message);
@@ -120,8 +120,8 @@ fn interfaces(
     }
 }
 
-/// The addresses that identify frames of the interface.
-fn names_of(interface: &NetworkInterface) -> impl Iterator<Item = String> {
+/// The MAC and IP addresses that identify frames of the interface.
+fn addresses_of(interface: &NetworkInterface) -> impl Iterator<Item = String> {
     let mac = interface.mac_address.iter().map(ToString::to_string);
     mac.chain(interface.private_ip_addresses.iter().map(ToString::to_string))
 }

@@ -70,6 +70,7 @@ impl<'a> YamlReader<'a> {
         (self.offset(error.marker().index()), format!("invalid YAML: {}", error.info()))
     }
 
+    /// The offset in bytes of the character with that index.
     fn offset(&self, index: usize) -> usize {
         let last = self.offsets.last().copied().unwrap_or_default();
         self.offsets.get(index).copied().unwrap_or(last)
@@ -80,11 +81,11 @@ impl<'a> YamlReader<'a> {
         event: Event<'a>,
         span: Span,
         path: &str,
-        left: usize,
+        depth_left: usize,
     ) -> YamlResult<Node<'a>> {
         let offset = self.offset(span.start.index());
         let position = SourcePosition { text: self.text, offset };
-        if left == 0 {
+        if depth_left == 0 {
             return Err((offset, format!("expected values at most {MAX_DEPTH} levels deep")));
         }
         let (value, tag) = match event {
@@ -92,8 +93,8 @@ impl<'a> YamlReader<'a> {
                 let is_plain = style == ScalarStyle::Plain && tag.as_deref().is_none_or(is_guessed);
                 (if is_plain { plain(text) } else { Value::String(text) }, tag)
             }
-            Event::SequenceStart(_, tag) => (Value::Array(self.items(path, left - 1)?), tag),
-            Event::MappingStart(_, tag) => (Value::Table(self.table(path, left - 1)?), tag),
+            Event::SequenceStart(_, tag) => (Value::Array(self.items(path, depth_left - 1)?), tag),
+            Event::MappingStart(_, tag) => (Value::Table(self.table(path, depth_left - 1)?), tag),
             Event::Alias(_) => {
                 let message = "expected no alias: CloudFormation does not support YAML aliases";
                 return Err((offset, message.to_owned()));
@@ -107,7 +108,7 @@ impl<'a> YamlReader<'a> {
         })
     }
 
-    fn items(&mut self, path: &str, left: usize) -> YamlResult<Vec<Node<'a>>> {
+    fn items(&mut self, path: &str, depth_left: usize) -> YamlResult<Vec<Node<'a>>> {
         let mut items = Vec::new();
         loop {
             let (event, span) = self.next()?;
@@ -115,11 +116,11 @@ impl<'a> YamlReader<'a> {
                 return Ok(items);
             }
             let path = format!("{path}[{}]", items.len());
-            items.push(self.node(event, span, &path, left)?);
+            items.push(self.node(event, span, &path, depth_left)?);
         }
     }
 
-    fn table(&mut self, path: &str, left: usize) -> YamlResult<Table<'a>> {
+    fn table(&mut self, path: &str, depth_left: usize) -> YamlResult<Table<'a>> {
         let shared: Arc<str> = Arc::from(path);
         let mut entries = Vec::new();
         loop {
@@ -132,13 +133,13 @@ impl<'a> YamlReader<'a> {
             };
             let position = SourcePosition { text: self.text, offset };
             let (event, span) = self.next()?;
-            let value = self.node(event, span, &join(path, &key), left)?;
+            let value = self.node(event, span, &join(path, &key), depth_left)?;
             entries.push(TableEntry { key, parent: shared.clone(), position, value });
         }
     }
 }
 
-/// Whether the type of a scalar with this tag follows from its text.
+/// Whether the type of a scalar with this tag depends on its text, as without a tag.
 fn is_guessed(tag: &Tag) -> bool {
     tag.is_yaml_core_schema() && tag.suffix != "str"
 }
@@ -230,8 +231,8 @@ mod tests {
             (&deep, 32, "32 levels"),
             ("a: 1\n---\nb: 2\n", 8, "one YAML document"),
         ] {
-            let (at, said) = read(0, text).unwrap_err();
-            assert!(said.contains(message), "{said}");
+            let (at, error) = read(0, text).unwrap_err();
+            assert!(error.contains(message), "{error}");
             assert_eq!(at.min(offset), at, "{text}: {at}");
         }
     }

@@ -28,9 +28,10 @@ fn eni(number: u8) -> NetworkInterfaceId {
     NetworkInterfaceId::new(&format!("eni-{number}")).unwrap()
 }
 
-fn filter(number: u8, ports: u16) -> Filter {
+/// A filter with one rule, which accepts if `variant` is even and rejects if it is odd.
+fn filter(number: u8, variant: u16) -> Filter {
     let id = FilterId::new(&format!("tmf-{number}")).unwrap();
-    let action = if ports.is_multiple_of(2) { RuleAction::Accept } else { RuleAction::Reject };
+    let action = if variant.is_multiple_of(2) { RuleAction::Accept } else { RuleAction::Reject };
     let (number, any) = (RuleNumber::new(1).unwrap(), CidrBlock::any_ipv4());
     let rule = FilterRule::new(Direction::Ingress, number, action, any, any).unwrap();
     Filter::from_rules(id, vec![rule]).0
@@ -71,21 +72,26 @@ fn registry() -> Registry {
 /// A change of a registry.
 #[derive(Debug, Clone)]
 enum Change {
+    /// Interface, SessionNumber, filter, target.
     Create(u8, u8, u8, u8),
+    /// Interface, SessionNumber.
     Delete(u8, u8),
+    /// Interface, SessionNumber, new filter, new target.
     Replace(u8, u8, u8, u8),
+    /// Filter, variant of its rule.
     Filter(u8, u16),
+    /// Target, UDP port.
     Target(u8, u16),
 }
 
 fn change() -> impl Strategy<Value = Change> {
-    let place = || (0..INTERFACES, 1_u8..4);
-    let of = || (0..FILTERS, 0..TARGETS);
+    let session = || (0..INTERFACES, 1_u8..4);
+    let resources = || (0..FILTERS, 0..TARGETS);
     prop_oneof![
-        4 => (place(), of()).prop_map(|((i, n), (f, t))| Change::Create(i, n, f, t)),
-        2 => place().prop_map(|(i, n)| Change::Delete(i, n)),
-        2 => (place(), of()).prop_map(|((i, n), (f, t))| Change::Replace(i, n, f, t)),
-        1 => (0..FILTERS, any::<u16>()).prop_map(|(f, ports)| Change::Filter(f, ports)),
+        4 => (session(), resources()).prop_map(|((i, n), (f, t))| Change::Create(i, n, f, t)),
+        2 => session().prop_map(|(i, n)| Change::Delete(i, n)),
+        2 => (session(), resources()).prop_map(|((i, n), (f, t))| Change::Replace(i, n, f, t)),
+        1 => (0..FILTERS, any::<u16>()).prop_map(|(f, variant)| Change::Filter(f, variant)),
         1 => (0..TARGETS, 4_789..4_791_u16).prop_map(|(t, port)| Change::Target(t, port)),
     ]
 }
@@ -96,7 +102,7 @@ fn apply(registry: &mut Registry, change: &Change) {
         Change::Create(i, n, f, t) => drop(registry.add_session(session(i, n, f, t))),
         Change::Delete(i, n) => drop(registry.remove_session(&session_id(i, n))),
         Change::Replace(i, n, f, t) => drop(registry.replace_session(session(i, n, f, t))),
-        Change::Filter(f, ports) => drop(registry.replace_filter(filter(f, ports))),
+        Change::Filter(f, variant) => drop(registry.replace_filter(filter(f, variant))),
         Change::Target(t, port) => {
             let id = TargetId::new(&format!("tmt-{t}")).unwrap();
             registry.target_mut(&id).unwrap().address = target(t, port).address;
@@ -140,12 +146,11 @@ proptest! {
             let known: Vec<_> = tables.in_order().iter().map(|(id, _)| (*id).clone()).collect();
             prop_assert_eq!(&known, &with_sessions);
             for (id, one) in tables.in_order() {
-                let place = registry.position_of_interface(id).unwrap();
-                let of_whole = sessions(&whole, u32::try_from(place).unwrap());
-                prop_assert_eq!(sessions(&one.table, 0), of_whole);
+                let position = registry.position_of_interface(id).unwrap();
+                let position = u32::try_from(position).unwrap();
+                prop_assert_eq!(sessions(&one.table, 0), sessions(&whole, position));
                 let decided = one.table.decide(0, Direction::Ingress, &KEY);
-                let place = u32::try_from(place).unwrap();
-                let expected = whole.decide(place, Direction::Ingress, &KEY);
+                let expected = whole.decide(position, Direction::Ingress, &KEY);
                 prop_assert_eq!(
                     matches!(decided, crate::dataplane::MirrorOutcome::Mirrored(_)),
                     matches!(expected, crate::dataplane::MirrorOutcome::Mirrored(_))

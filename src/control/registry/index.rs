@@ -73,9 +73,9 @@ impl RegistryIndex {
         remove(&mut self.target_users, &session.target_id, position);
         remove(&mut self.filter_users, &session.filter_id, position);
         let Some(id) = session.virtual_network_id else { return };
-        let left = self.network_ids.remove(&id).and_then(|count| count.checked_sub(1));
-        if let Some(left) = left.filter(|left| *left > 0) {
-            self.network_ids.insert(id, left);
+        let remaining = self.network_ids.remove(&id).and_then(|count| count.checked_sub(1));
+        if let Some(remaining) = remaining.filter(|count| *count > 0) {
+            self.network_ids.insert(id, remaining);
         }
     }
 }

@@ -30,8 +30,8 @@ impl Registry {
     /// Replaces the session that has the same id.
     ///
     /// # Errors
-    /// [`InvalidValue`] if no session has that id, or as of [`Registry::add_session`]. Nothing is
-    /// changed then.
+    /// [`InvalidValue`] if no session has that id, and those of [`Registry::add_session`]. On an
+    /// error the registry has the same resources as before.
     pub fn replace_session(&mut self, session: Session) -> Result<(), InvalidValue> {
         let known = session.id.as_ref().and_then(|id| self.remove_session(id));
         let Some(known) = known else {
@@ -91,7 +91,8 @@ impl Registry {
         self.index.network_ids.contains_key(&id)
     }
 
-    /// The target of that id, to change its tags, description or address.
+    /// The target of that id, to change its tags, description or address. Its sessions count as
+    /// changed.
     pub fn target_mut(&mut self, id: &TargetId) -> Option<&mut Target> {
         self.touch_sessions_to(id);
         self.index.targets.get(id).and_then(|position| self.targets.get_mut(*position))
@@ -178,14 +179,14 @@ mod tests {
 
     /// The index equals that of a registry built from scratch with the same resources.
     fn assert_consistent(registry: &Registry) {
-        let mut anew = Registry::new(registry.settings().clone());
+        let mut rebuilt = Registry::new(registry.settings().clone());
         let interfaces = registry.network_interfaces().iter().cloned();
-        interfaces.for_each(|one| anew.add_network_interface(one).unwrap());
-        registry.targets().iter().cloned().for_each(|one| anew.add_target(one).unwrap());
+        interfaces.for_each(|one| rebuilt.add_network_interface(one).unwrap());
+        registry.targets().iter().cloned().for_each(|one| rebuilt.add_target(one).unwrap());
         let filters = registry.filters().iter().map(|one| Filter::clone(one));
-        filters.for_each(|one| anew.add_filter(one).unwrap());
-        registry.sessions().iter().cloned().for_each(|one| anew.add_session(one).unwrap());
-        assert_eq!(*registry, anew);
+        filters.for_each(|one| rebuilt.add_filter(one).unwrap());
+        registry.sessions().iter().cloned().for_each(|one| rebuilt.add_session(one).unwrap());
+        assert_eq!(*registry, rebuilt);
     }
 
     #[test]
@@ -200,19 +201,19 @@ mod tests {
 
     #[test]
     fn an_unused_resource_is_removed_and_the_others_are_still_found() {
-        for gone in ["a", "b", "c"] {
+        for name in ["a", "b", "c"] {
             let mut registry = registry();
-            registry.remove_session(&SessionId::new(gone).unwrap()).unwrap();
+            registry.remove_session(&SessionId::new(name).unwrap()).unwrap();
             assert_consistent(&registry);
-            registry.remove_target(&TargetId::new(gone).unwrap()).unwrap();
+            registry.remove_target(&TargetId::new(name).unwrap()).unwrap();
             assert_consistent(&registry);
-            registry.remove_filter(&FilterId::new(gone).unwrap()).unwrap();
+            registry.remove_filter(&FilterId::new(name).unwrap()).unwrap();
             assert_consistent(&registry);
-            registry.remove_network_interface(&eni(gone)).unwrap();
+            registry.remove_network_interface(&eni(name)).unwrap();
             assert_consistent(&registry);
-            assert!(registry.remove_session(&SessionId::new(gone).unwrap()).is_none());
-            assert!(registry.remove_target(&TargetId::new(gone).unwrap()).is_err());
-            assert!(registry.remove_filter(&FilterId::new(gone).unwrap()).is_err());
+            assert!(registry.remove_session(&SessionId::new(name).unwrap()).is_none());
+            assert!(registry.remove_target(&TargetId::new(name).unwrap()).is_err());
+            assert!(registry.remove_filter(&FilterId::new(name).unwrap()).is_err());
         }
     }
 

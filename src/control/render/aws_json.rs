@@ -43,8 +43,8 @@ pub(super) fn address_tag(target: &Target) -> Option<(String, String)> {
 
 /// An object without its null members.
 fn object(members: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
-    let said = members.into_iter().filter(|(_, value)| !value.is_null());
-    Value::Object(said.map(|(key, value)| (key.to_owned(), value)).collect::<Map<_, _>>())
+    let present = members.into_iter().filter(|(_, value)| !value.is_null());
+    Value::Object(present.map(|(key, value)| (key.to_owned(), value)).collect::<Map<_, _>>())
 }
 
 fn tag_list(tags: &Tags) -> Value {
@@ -53,18 +53,18 @@ fn tag_list(tags: &Tags) -> Value {
 
 fn network_interface(interface: &NetworkInterface) -> Value {
     let addresses = &interface.private_ip_addresses;
-    let four = addresses.iter().filter(|address| address.is_ipv4()).enumerate();
-    let four: Vec<Value> = four
-        .map(|(place, address)| json!({"PrivateIpAddress": address, "Primary": place == 0}))
+    let ipv4 = addresses.iter().filter(|address| address.is_ipv4()).enumerate();
+    let ipv4: Vec<Value> = ipv4
+        .map(|(index, address)| json!({"PrivateIpAddress": address, "Primary": index == 0}))
         .collect();
-    let six = addresses.iter().filter(|address| address.is_ipv6());
-    let six: Vec<Value> = six.map(|address| json!({"Ipv6Address": address})).collect();
+    let ipv6 = addresses.iter().filter(|address| address.is_ipv6());
+    let ipv6: Vec<Value> = ipv6.map(|address| json!({"Ipv6Address": address})).collect();
     object([
         ("NetworkInterfaceId", json!(interface.id().as_str())),
         ("MacAddress", json!(interface.mac_address.map(|mac| mac.to_string()))),
         ("PrivateIpAddress", json!(addresses.iter().find(|address| address.is_ipv4()))),
-        ("PrivateIpAddresses", json!(four)),
-        ("Ipv6Addresses", json!(six)),
+        ("PrivateIpAddresses", json!(ipv4)),
+        ("Ipv6Addresses", json!(ipv6)),
         ("Description", json!(interface.description)),
         ("TagSet", tag_list(&interface.tags)),
     ])
@@ -90,8 +90,8 @@ fn target(target: &Target) -> Value {
             Some(("GatewayLoadBalancerEndpointId", &**id, "gateway-load-balancer-endpoint"))
         }
     };
-    if let Some((key, name, word)) = kind {
-        members.extend([(key, json!(name)), ("Type", json!(word))]);
+    if let Some((key, name, target_type)) = kind {
+        members.extend([(key, json!(name)), ("Type", json!(target_type))]);
     }
     object(members)
 }

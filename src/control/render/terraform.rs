@@ -55,16 +55,16 @@ impl ResourceNames {
     /// "Names must start with a letter or underscore, and may contain only letters, digits,
     /// underscores, and dashes."
     fn unique_name(&mut self, kind: &'static str, id: &str) -> String {
-        let is_fit = |one: char| one.is_ascii_alphanumeric() || matches!(one, '_' | '-');
-        let fit: String = id.chars().map(|one| if is_fit(one) { one } else { '_' }).collect();
-        let starts_well = fit.starts_with(|one: char| one.is_ascii_alphabetic() || one == '_');
-        let fit = if starts_well { fit } else { format!("_{fit}") };
-        let mut name = fit.clone();
+        let is_valid = |one: char| one.is_ascii_alphanumeric() || matches!(one, '_' | '-');
+        let valid: String = id.chars().map(|one| if is_valid(one) { one } else { '_' }).collect();
+        let starts_valid = valid.starts_with(|one: char| one.is_ascii_alphabetic() || one == '_');
+        let base = if starts_valid { valid } else { format!("_{valid}") };
+        let mut name = base.clone();
         for number in 2_u64.. {
             if self.taken.insert((kind, name.clone())) {
                 break;
             }
-            name = format!("{fit}_{number}");
+            name = format!("{base}_{number}");
         }
         name
     }
@@ -79,8 +79,8 @@ fn write(registry: &Registry, names: &ResourceNames, out: &mut String) -> fmt::R
     let mut rules = ResourceNames::default();
     for one in registry.filters() {
         filter(names, one, out)?;
-        for each in one.all_rules() {
-            rule((names, &mut rules), one, each, out)?;
+        for filter_rule in one.all_rules() {
+            rule((names, &mut rules), one, filter_rule, out)?;
         }
     }
     let mut sessions = ResourceNames::default();
@@ -90,6 +90,7 @@ fn write(registry: &Registry, names: &ResourceNames, out: &mut String) -> fmt::R
 /// Writes a block with its arguments aligned as `terraform fmt` aligns them.
 struct BlockWriter<'o> {
     out: &'o mut String,
+    /// Arguments that are not yet written, because their longest name is not yet known.
     pending: Vec<(String, String)>,
 }
 
@@ -158,7 +159,7 @@ fn variable(target: &str, out: &mut String) -> Result<String, fmt::Error> {
     let gap = if out.is_empty() { "" } else { "\n" };
     let name = format!("{target}_network_interface_id");
     writeln!(out, "{gap}variable \"{name}\" {{")?;
-    writeln!(out, "  description = \"The network interface that takes the copies.\"")?;
+    writeln!(out, "  description = \"The network interface that receives the copies.\"")?;
     writeln!(out, "  type        = string\n}}")?;
     Ok(format!("var.{name}"))
 }
@@ -215,9 +216,9 @@ fn rule(
     let of_filter = names.of(FILTER, filter.id().as_str());
     let (direction, number) = (rule.direction().as_str(), rule.number().value());
     if rule.protocol().is_some_and(|protocol| protocol.0 == 0) {
-        let left_out = format_args!("{direction} rule {number} of {of_filter}");
+        let omitted = format_args!("{direction} rule {number} of {of_filter}");
         return comment(
-            format_args!("{left_out} is left out: protocol 0 is every protocol in Terraform"),
+            format_args!("{omitted} is left out: protocol 0 is every protocol in Terraform"),
             out,
         );
     }
@@ -247,11 +248,14 @@ fn session(
     out: &mut String,
 ) -> fmt::Result {
     let id = session.id.as_ref().map(|id| id.as_str());
-    let drawn = format!("{}_{}", session.network_interface_id, session.number.value());
-    let name = sessions.unique_name(SESSION, id.unwrap_or(&drawn));
+    let derived = format!("{}_{}", session.network_interface_id, session.number.value());
+    let name = sessions.unique_name(SESSION, id.unwrap_or(&derived));
     let network = session.virtual_network_id.map(|id| id.value());
     if network == Some(0) {
-        comment(format_args!("{name} has VirtualNetworkId 0, which Terraform cannot say"), out)?;
+        comment(
+            format_args!("{name} has VirtualNetworkId 0, which Terraform cannot express"),
+            out,
+        )?;
     }
     let mut block = BlockWriter::open(SESSION, &name, out)?;
     block.text("description", session.description.as_deref());
@@ -294,7 +298,7 @@ fn quoted(text: &str) -> String {
             '\n' => quoted.push_str("\\n"),
             '\r' => quoted.push_str("\\r"),
             '\t' => quoted.push_str("\\t"),
-            // `${` and `%{` begin templates; doubled they stand for themselves.
+            // `${` and `%{` begin a template; `$${` and `%%{` are these characters themselves.
             '{' if matches!(last, '$' | '%') => {
                 quoted.push(last);
                 quoted.push('{');

@@ -1,4 +1,4 @@
-//! A call of an action: what its parameters and responses have in common.
+//! A request for an action: the parameters and elements of responses that several actions share.
 
 use super::super::form::Form;
 use super::super::xml::Xml;
@@ -8,12 +8,14 @@ use crate::model::Tags;
 /// The namespace of responses, with a trailing slash as in AWS's documented examples.
 const NAMESPACE: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";
 
-/// A call of an action.
+/// A request for an action.
 pub(in super::super) struct Call<'a> {
     pub(in super::super) action: &'a str,
     pub(in super::super) form: &'a Form,
     pub(in super::super) caller: Caller<'a>,
+    /// The region of the signature.
     pub(in super::super) region: &'a str,
+    /// The id of this request in its response.
     pub(in super::super) request_id: &'a str,
 }
 
@@ -40,7 +42,8 @@ impl Call<'_> {
             let given = self.form.required(&parameter)?;
             if given != resource_type {
                 let message = format!(
-                    "'{given}' is not a valid taggable resource type for this operation: expected {resource_type}."
+                    "'{given}' is not a valid taggable resource type for this operation: expected \
+                     {resource_type}."
                 );
                 return Err(ApiError::new("InvalidParameterValue", message));
             }
@@ -49,7 +52,7 @@ impl Call<'_> {
         crate::control::account::tags(pairs)
     }
 
-    /// The keys and values of tags in the request.
+    /// The keys and values of a list of tags; a missing value is empty.
     pub(super) fn pairs(&self, list: &str) -> Result<Vec<(String, String)>, ApiError> {
         let pairs = self.form.members(list).into_iter().map(|member| {
             let key = self.form.required(&format!("{member}.Key"))?.to_owned();

@@ -29,7 +29,8 @@ impl<'a> SessionView<'a> {
     pub(super) fn new(account: &'a Account, session: &'a Session) -> Self {
         let ownership = session.id.as_ref().and_then(|id| account.sessions().get(id));
         let target = account.registry().target(&session.target_id);
-        // "For load balancer targets the default value is 8500" (EC2 API).
+        // "For sessions with Network Load Balancer (NLB) Traffic Mirror targets the default
+        // PacketLength will be set to 8500" (EC2 API).
         let default = match target.map(|target| &target.kind) {
             Some(TargetKind::NetworkLoadBalancer(_)) => Some(PacketLength::MAX),
             _ => None,
@@ -52,11 +53,11 @@ impl<'a> SessionView<'a> {
     }
 }
 
-fn one(value: impl ToString) -> Vec<String> {
+fn single(value: impl ToString) -> Vec<String> {
     vec![value.to_string()]
 }
 
-fn maybe(value: Option<impl ToString>) -> Vec<String> {
+fn optional(value: Option<impl ToString>) -> Vec<String> {
     value.map(|value| value.to_string()).into_iter().collect()
 }
 
@@ -76,15 +77,15 @@ pub(super) const SESSION_FILTERS: &[&str] = &[
 impl Filterable for SessionView<'_> {
     fn field(&self, name: &str) -> Option<Vec<String>> {
         Some(match name {
-            "description" => maybe(self.session.description.as_ref()),
-            "network-interface-id" => one(&self.session.network_interface_id),
-            "owner-id" => one(self.owner),
-            "packet-length" => maybe(self.packet_length),
-            "session-number" => one(self.session.number),
-            "traffic-mirror-filter-id" => one(&self.session.filter_id),
-            "traffic-mirror-session-id" => maybe(self.session.id.as_ref()),
-            "traffic-mirror-target-id" => one(&self.session.target_id),
-            "virtual-network-id" => maybe(self.session.virtual_network_id),
+            "description" => optional(self.session.description.as_ref()),
+            "network-interface-id" => single(&self.session.network_interface_id),
+            "owner-id" => single(self.owner),
+            "packet-length" => optional(self.packet_length),
+            "session-number" => single(self.session.number),
+            "traffic-mirror-filter-id" => single(&self.session.filter_id),
+            "traffic-mirror-session-id" => optional(self.session.id.as_ref()),
+            "traffic-mirror-target-id" => single(&self.session.target_id),
+            "virtual-network-id" => optional(self.session.virtual_network_id),
             _ => return None,
         })
     }
@@ -151,11 +152,11 @@ pub(super) const TARGET_FILTERS: &[&str] = &[
 impl Filterable for TargetView<'_> {
     fn field(&self, name: &str) -> Option<Vec<String>> {
         Some(match name {
-            "description" => maybe(self.target.description.as_ref()),
-            "network-interface-id" => maybe(self.interface()),
-            "network-load-balancer-arn" => maybe(self.load_balancer()),
-            "owner-id" => one(self.owner),
-            "traffic-mirror-target-id" => one(self.target.id()),
+            "description" => optional(self.target.description.as_ref()),
+            "network-interface-id" => optional(self.interface()),
+            "network-load-balancer-arn" => optional(self.load_balancer()),
+            "owner-id" => single(self.owner),
+            "traffic-mirror-target-id" => single(self.target.id()),
             _ => return None,
         })
     }
@@ -187,8 +188,8 @@ pub(super) const FILTER_FILTERS: &[&str] = &["description", "traffic-mirror-filt
 impl Filterable for &Filter {
     fn field(&self, name: &str) -> Option<Vec<String>> {
         Some(match name {
-            "description" => maybe(self.description.as_ref()),
-            "traffic-mirror-filter-id" => one(self.id()),
+            "description" => optional(self.description.as_ref()),
+            "traffic-mirror-filter-id" => single(self.id()),
             _ => return None,
         })
     }
@@ -198,7 +199,7 @@ impl Filterable for &Filter {
     }
 }
 
-/// Writes a rule. The response of Modify is "without tags" (EC2 API).
+/// Writes a rule. "Tags are not returned for ModifyTrafficMirrorFilterRule" (EC2 API).
 pub(super) fn rule(xml: &mut Xml, filter: &Filter, rule: &FilterRule, has_tags: bool) {
     xml.optional("trafficMirrorFilterRuleId", rule.id.as_ref());
     xml.text("trafficMirrorFilterId", filter.id());
@@ -246,15 +247,15 @@ pub(super) const RULE_FILTERS: &[&str] = &[
 impl Filterable for RuleView<'_> {
     fn field(&self, name: &str) -> Option<Vec<String>> {
         Some(match name {
-            "traffic-mirror-filter-rule-id" => maybe(self.rule.id.as_ref()),
-            "traffic-mirror-filter-id" => one(self.filter.id()),
-            "rule-number" => one(self.rule.number()),
-            "rule-action" => one(self.rule.action()),
-            "traffic-direction" => one(self.rule.direction()),
-            "protocol" => maybe(self.rule.protocol()),
-            "source-cidr-block" => one(self.rule.source()),
-            "destination-cidr-block" => one(self.rule.destination()),
-            "description" => maybe(self.rule.description.as_ref()),
+            "traffic-mirror-filter-rule-id" => optional(self.rule.id.as_ref()),
+            "traffic-mirror-filter-id" => single(self.filter.id()),
+            "rule-number" => single(self.rule.number()),
+            "rule-action" => single(self.rule.action()),
+            "traffic-direction" => single(self.rule.direction()),
+            "protocol" => optional(self.rule.protocol()),
+            "source-cidr-block" => single(self.rule.source()),
+            "destination-cidr-block" => single(self.rule.destination()),
+            "description" => optional(self.rule.description.as_ref()),
             _ => return None,
         })
     }

@@ -46,9 +46,9 @@ pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Api
             .filter(id)
             .filter(|_| call.can_see(ownership))
             .map(|filter| &**filter);
-        let taken = filter
+        let selected = filter
             .map_or(Ok(None), |filter| Ok(query.selects(id.as_str(), &filter)?.then_some(filter)));
-        (sequence, taken)
+        (sequence, selected)
     });
     let (page, token) = query.page(filters)?;
     Ok(call.answer(|xml| {

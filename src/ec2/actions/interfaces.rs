@@ -61,7 +61,8 @@ pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Api
             return Err(ApiError::new("InvalidNetworkInterfaceID.NotFound", message));
         }
     }
-    // Interfaces have no order of creation, because they are added and removed with devices.
+    // Interfaces have no sequence number, because they are added and removed with devices: pages
+    // are in the order of ids.
     let mut interfaces: Vec<&NetworkInterface> = registry.network_interfaces().iter().collect();
     interfaces.sort_by_key(|interface| interface.id().as_str());
     let interfaces = interfaces.into_iter().filter_map(|interface| {
@@ -74,8 +75,8 @@ pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Api
             tags.entry("Name".to_owned()).or_insert_with(|| device.clone());
         }
         let view = InterfaceView { interface, owner: call.caller.owner, tags };
-        let taken = query.selects(interface.id().as_str(), &view);
-        (cursor, taken.map(|taken| taken.then_some(view)))
+        let selected = query.selects(interface.id().as_str(), &view);
+        (cursor, selected.map(|is_selected| is_selected.then_some(view)))
     });
     let (page, token) = query.page(interfaces)?;
     Ok(call.answer(|xml| {
@@ -84,7 +85,8 @@ pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Api
     }))
 }
 
-/// "in-use" for an interface that is up.
+/// The status in EC2: `in-use` for an interface that is up, `available` for one that is down or
+/// whose device is missing.
 const fn status(interface: &NetworkInterface) -> &'static str {
     if interface.is_down { "available" } else { "in-use" }
 }
@@ -109,7 +111,7 @@ fn write(xml: &mut Xml, view: &InterfaceView<'_>, call: &Call<'_>) {
         xml.text("privateIpAddress", address);
         xml.text("primary", index == 0);
     });
-    let six = addresses.iter().filter(|address| address.is_ipv6());
-    xml.list("ipv6AddressesSet", six, |xml, address| xml.text("ipv6Address", address));
+    let ipv6 = addresses.iter().filter(|address| address.is_ipv6());
+    xml.list("ipv6AddressesSet", ipv6, |xml, address| xml.text("ipv6Address", address));
     xml.text("interfaceType", "interface");
 }

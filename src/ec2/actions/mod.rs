@@ -16,7 +16,7 @@ pub(super) use call::{Call, is_change};
 
 use crate::control::account::{Account, ApiError};
 
-/// "2016-11-15", the current version of the EC2 API.
+/// The only version of the EC2 API that is served.
 pub(super) const VERSION: &str = "2016-11-15";
 
 /// Executes an action.

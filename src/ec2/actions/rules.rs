@@ -79,23 +79,24 @@ pub(super) fn delete(account: &mut Account, call: &Call<'_>) -> Result<String, A
 pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, ApiError> {
     let mut query =
         Query::read(call.form, call.action, "TrafficMirrorFilterRuleId", elements::RULE_FILTERS)?;
-    if let Some(of) = call.form.owned("TrafficMirrorFilterId") {
-        query.of = Some(of);
+    if let Some(filter_id) = call.form.owned("TrafficMirrorFilterId") {
+        query.filter_id = Some(filter_id);
     }
     call.check_parameters()?;
-    if let Some(of) = &query.of {
-        let ownership = FilterId::new(of).ok().and_then(|id| account.filters().get(&id));
-        call.check_visible(ownership, "Filter", FilterId::PREFIX, of)?;
+    if let Some(filter_id) = &query.filter_id {
+        let ownership = FilterId::new(filter_id).ok().and_then(|id| account.filters().get(&id));
+        call.check_visible(ownership, "Filter", FilterId::PREFIX, filter_id)?;
     }
     for id in query.ids() {
         let ownership = FilterRuleId::new(id).ok().and_then(|id| account.rules().get(&id));
         call.check_visible(ownership, "FilterRule", FilterRuleId::PREFIX, id)?;
     }
-    let is_of =
-        |view: &RuleView<'_>| query.of.as_deref().is_none_or(|of| view.filter.id().as_str() == of);
+    let is_in_filter = |view: &RuleView<'_>| {
+        query.filter_id.as_deref().is_none_or(|filter_id| view.filter.id().as_str() == filter_id)
+    };
     let rules = account.rules().after(query.after()).map(|(sequence, id, ownership)| {
         let known = account.rule(id).filter(|_| call.can_see(ownership));
-        let view = known.map(|(filter, rule)| RuleView { filter, rule }).filter(is_of);
+        let view = known.map(|(filter, rule)| RuleView { filter, rule }).filter(is_in_filter);
         (
             sequence,
             view.map_or(Ok(None), |view| Ok(query.selects(id.as_str(), &view)?.then_some(view))),
@@ -133,6 +134,7 @@ fn port_range(form: &Form, name: &str, field: &'static str) -> Result<Option<Por
     }
 }
 
+/// The response with a rule. The response of Create has its tags and the client token too.
 fn rule_answer(
     account: &Account,
     call: &Call<'_>,

@@ -5,7 +5,7 @@ use super::Call;
 use crate::control::account::{Account, ApiError, Resource, TagToDelete};
 use crate::model::Tags;
 
-/// "Up to 1000" (EC2 API, CreateTags).
+/// "Up to 1000 resource IDs" (EC2 API, CreateTags).
 const MAX_RESOURCES: usize = 1000;
 
 pub(super) fn create(account: &mut Account, call: &Call<'_>) -> Result<String, ApiError> {
@@ -71,11 +71,13 @@ impl Filterable for TagView<'_> {
 }
 
 pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, ApiError> {
+    // DescribeTags has no list of ids: clients filter by resource-id.
     let query = Query::read(call.form, call.action, "NoId", FILTERS)?;
     call.check_parameters()?;
     let resources = resources_of(account, call);
-    let unseen = resources.iter().filter(|(sequence, ..)| *sequence >= query.after());
-    let tags = unseen.flat_map(|(sequence, id, kind, resource)| {
+    // The last page may have ended between two tags of the resource at `after`.
+    let remaining = resources.iter().filter(|(sequence, ..)| *sequence >= query.after());
+    let tags = remaining.flat_map(|(sequence, id, kind, resource)| {
         let tags = account.tags_of(resource).into_iter().flatten();
         tags.map(move |(key, value)| {
             let tags = Tags::from([(key.clone(), value.clone())]);
@@ -84,8 +86,8 @@ pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Api
         })
     });
     let with_cursors = tags.filter(|(cursor, _)| query.is_after(cursor)).map(|(cursor, view)| {
-        let taken = query.selects(view.id, &view);
-        (cursor, taken.map(|taken| taken.then_some(view)))
+        let selected = query.selects(view.id, &view);
+        (cursor, selected.map(|is_selected| is_selected.then_some(view)))
     });
     let (page, token) = query.page(with_cursors)?;
     Ok(call.answer(|xml| {
@@ -99,7 +101,8 @@ pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Api
     }))
 }
 
-/// All resources that the caller can see, in the order of creation.
+/// All resources that the caller can see, in the order of creation: sequence number, id, resource
+/// type, resource.
 fn resources_of(account: &Account, call: &Call<'_>) -> Vec<(u64, String, &'static str, Resource)> {
     let sessions = account.sessions().after(0).map(|(sequence, id, ownership)| {
         (
@@ -126,9 +129,9 @@ fn resources_of(account: &Account, call: &Call<'_>) -> Vec<(u64, String, &'stati
         )
     });
     let all = sessions.chain(targets).chain(filters).chain(rules);
-    let mut seen: Vec<_> = all.filter(|(_, ownership, ..)| call.can_see(ownership)).collect();
-    seen.sort_by_key(|(sequence, ..)| *sequence);
+    let mut visible: Vec<_> = all.filter(|(_, ownership, ..)| call.can_see(ownership)).collect();
+    visible.sort_by_key(|(sequence, ..)| *sequence);
     let described =
-        seen.into_iter().map(|(sequence, _, id, kind, resource)| (sequence, id, kind, resource));
+        visible.into_iter().map(|(sequence, _, id, kind, resource)| (sequence, id, kind, resource));
     described.collect()
 }

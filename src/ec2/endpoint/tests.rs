@@ -161,7 +161,7 @@ fn changes_of_unused_resources_are_not_published() {
     assert_eq!(status, 200, "{text}");
 }
 
-/// The client of a session whose response came too late already got an error.
+/// The client of a session that is applied too late has already got an error.
 #[test]
 fn a_session_is_removed_when_its_client_stops_waiting() {
     let (reply, replied) = oneshot::channel();

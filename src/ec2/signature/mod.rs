@@ -2,7 +2,8 @@
 //!
 //! The claim is in the `Authorization` header, or in the query string of a presigned URL. It is
 //! valid if the key is known, the session token belongs to the key, the time is within 15 minutes
-//! of the local time, all headers that the endpoint reads are signed, and the signature is right.
+//! of the local time (a presigned URL has its own duration), Host and the headers of the claim are
+//! signed, and the signature matches.
 
 mod canonical;
 #[cfg(test)]
@@ -43,12 +44,17 @@ pub(super) struct Claim {
     pub(super) access_key_id: String,
     pub(super) region: String,
     pub(super) service: String,
+    /// The date of the credential scope: `20261123`.
     date: String,
+    /// The time of the signature: `20261123T120000Z`.
     time: Option<String>,
     /// The validity of a presigned URL in seconds.
     expires: Option<String>,
+    /// The names of the signed headers, separated by semicolons.
     signed_headers: String,
+    /// Hexadecimal digits.
     signature: String,
+    /// The session token of a temporary key.
     token: Option<String>,
     is_presigned: bool,
 }
@@ -158,7 +164,8 @@ impl Claim {
         Ok(&key.account_id)
     }
 
-    /// Checks that all headers that the endpoint reads are signed.
+    /// Checks that Host is signed, and also `X-Amz-Date` and `X-Amz-Security-Token` if the claim is
+    /// in the headers. Content-Type need not be signed; the body always is.
     fn check_signed_headers(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         let names: Vec<&str> = self.signed_headers.split(';').collect();
         let is_sorted = names.is_sorted_by(|one, next| one < next);
@@ -182,7 +189,8 @@ impl Claim {
         }
     }
 
-    /// Compares the signature in constant time, so that the time does not reveal a right prefix.
+    /// Compares the signature in constant time, so that the time does not reveal how many of its
+    /// first bytes are right.
     fn check_signature(
         &self,
         signed: SignedRequest<'_>,

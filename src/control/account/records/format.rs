@@ -17,7 +17,9 @@ use crate::model::{
 pub(super) struct TargetRecord {
     pub(super) sequence: u64,
     pub(super) owner: String,
+    /// `network-interface`, `network-load-balancer` or `gateway-load-balancer-endpoint`.
     pub(super) kind: String,
+    /// The id or ARN of the resource that receives the copies.
     pub(super) name: String,
     /// The last address that copies were sent to, used if no other source gives an address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -51,6 +53,7 @@ pub(super) struct RuleRecord {
     pub(super) direction: String,
     pub(super) number: u16,
     pub(super) action: String,
+    /// Address and prefix length, also of the destination.
     pub(super) source: (IpAddr, u8),
     pub(super) destination: (IpAddr, u8),
     #[serde(default, skip_serializing_if = "Option::is_none")]

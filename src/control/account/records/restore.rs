@@ -155,8 +155,8 @@ impl Account {
         Ok(())
     }
 
-    /// Adds the interface of a session if it does not exist: "An interface that disappears keeps
-    /// its sessions".
+    /// Adds the interface of a session or target if it does not exist: an interface that disappears
+    /// keeps its sessions.
     fn ensure_interface(
         &mut self,
         id: &NetworkInterfaceId,
