@@ -147,7 +147,7 @@ fn rule(entropy: &mut Entropy<'_>, number: i64) -> FilterRule {
 /// some have more rules than a machine word has bits.
 pub fn registry(entropy: &mut Entropy<'_>) -> Registry {
     let mut settings = Settings { aws_exclusions: !entropy.one_in(4), ..Settings::default() };
-    for _ in 0..e.below(3) {
+    for _ in 0..entropy.below(3) {
         let v4 = !entropy.one_in(3);
         settings.vpc_resolver_addresses.push(entropy.address(v4));
     }
@@ -240,7 +240,7 @@ pub fn frame(entropy: &mut Entropy<'_>) -> Input {
         0 => bytes.extend([0x08, 0x06, 0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 0xa, 10, 0, 0, 1]),
         1 => bytes.extend([0, 0x26, 0x42, 0x42, 3, 0, 0, 0, 0, 0]),
         2 => {
-            for _ in 0..e.below(64) {
+            for _ in 0..entropy.below(64) {
                 bytes.push(entropy.byte());
             }
         }
