@@ -208,8 +208,8 @@ fn session_decisions(
     let Ok(key) = FlowKey::parse(frame.bytes) else { return Vec::new() };
     let Some(interface) = verdict.interface else { return Vec::new() };
     let decisions = table.session_decisions(interface, verdict.direction, &key);
-    let numbered = (0..).zip(table.sessions());
-    numbered
+    let indexed = (0..).zip(table.sessions());
+    indexed
         .filter(|(_, session)| session.interface == interface)
         .map(|(index, session)| {
             let decision = decisions.iter().find(|decision| decision.matched.session == index);

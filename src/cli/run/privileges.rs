@@ -14,8 +14,8 @@ use socket2::SockRef;
 
 use crate::cli::terminal;
 
-/// Keeps the capabilities for capturing and marking, drops all others permanently, and prints the
-/// result.
+/// Keeps the capabilities for capturing and for setting `mark`, drops all others permanently, and
+/// prints which are kept.
 pub(super) fn drop_unneeded(mark: u32) {
     let Some(had) = limit_bounding_set() else { return };
     let mut needed = CapabilitySet::NET_RAW;
@@ -29,15 +29,16 @@ pub(super) fn drop_unneeded(mark: u32) {
     terminal::notice(&format!("capabilities kept: {}", names(kept)));
 }
 
-/// The same for the thread that has entered the namespace of the interfaces. It opens packet sockets
-/// and sets no mark.
+/// Does the same for the thread that has entered the network namespace of the interfaces, which
+/// opens packet sockets and sets no mark.
 pub(super) fn drop_in_namespace() {
     if let Some(had) = limit_bounding_set() {
         keep_permanently(CapabilitySet::NET_RAW, had);
     }
 }
 
-/// Limits the programs that this thread starts to CAP_NET_RAW. Returns the thread's own capabilities.
+/// Limits the bounding set, so that a program that this thread executes has at most CAP_NET_RAW.
+/// Returns the capabilities of the thread.
 fn limit_bounding_set() -> Option<CapabilitySets> {
     let had = capabilities(None).ok()?;
     for capability in CapabilitySet::all().iter().filter(|one| *one != CapabilitySet::NET_RAW) {
@@ -49,13 +50,15 @@ fn limit_bounding_set() -> Option<CapabilitySets> {
     Some(had)
 }
 
-/// Reduces the effective set to `needed`.
+/// Reduces the effective set to `needed`, and keeps the permitted set.
 fn limit_effective(needed: CapabilitySet, had: CapabilitySets) {
     let effective = needed & had.permitted;
     // If this fails, the capabilities stay as they were.
     let _ = set_capabilities(None, CapabilitySets { effective, ..had });
 }
 
+/// Reduces the permitted and effective sets to `needed` permanently. Returns the capabilities that
+/// the thread has now.
 fn keep_permanently(needed: CapabilitySet, had: CapabilitySets) -> CapabilitySet {
     let kept = needed & had.permitted;
     let sets =
