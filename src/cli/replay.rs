@@ -233,6 +233,6 @@ fn replay_captures(
 
 /// The error of a replay that a signal ended. An incomplete file is not kept.
 fn interrupted() -> io::Error {
-    let what = "interrupted by a signal before the end; the incomplete output file is removed";
+    let what = "interrupted by a signal before the end; an incomplete output file is not kept";
     io::Error::new(io::ErrorKind::Interrupted, what)
 }

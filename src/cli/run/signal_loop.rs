@@ -49,7 +49,7 @@ async fn wait(mirroring: &Mirroring<'_>) -> io::Result<bool> {
     Ok(can_continue)
 }
 
-/// Reloads the configuration. An invalid configuration is reported and the old one stays in force.
+/// Reloads the configuration. If it is invalid, this is reported and the previous one stays in force.
 fn reload(mirroring: &Mirroring<'_>) {
     let flags = mirroring.flags;
     if flags.endpoint.ec2_endpoint.is_some() {
@@ -72,7 +72,7 @@ fn reload(mirroring: &Mirroring<'_>) {
         Err(failure) => {
             mirroring.mirror.count_failed_replace();
             terminal::error(&failure.to_string());
-            terminal::warn("the configuration is invalid; the previous one stays in force");
+            terminal::warn("the configuration was not reloaded; the previous one stays in force");
         }
     }
     systemd::ready();
