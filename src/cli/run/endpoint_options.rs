@@ -59,6 +59,7 @@ fn pin_interface(registry: &mut Registry, text: &str) -> Result<(), Failure> {
             interface.private_ip_addresses.push(address.ip());
             interface.target_port = Some(address.port());
         }
+        None if device.is_empty() => return Err(wrong("a device after `=`, such as eth0")),
         None => interface.device = Some(device.to_owned()),
     }
     registry.add_network_interface(interface).map_err(Failure::usage)

@@ -130,7 +130,7 @@ pub(in crate::cli) struct RunFlags {
     #[command(flatten)]
     pub(super) sandbox: SandboxFlags,
 
-    /// Format of diagnostics: text, or one JSON object per line with a timestamp.
+    /// Format of diagnostics: lines of text, or one JSON object per line.
     #[arg(help_heading = MONITORING, long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub(super) log: LogFormat,
 
@@ -144,7 +144,7 @@ pub(in crate::cli) struct RunFlags {
 /// The format of diagnostics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum LogFormat {
-    /// Lines of text.
+    /// Lines of text with the time, except in the journal of systemd.
     Text,
     /// One JSON object per line: timestamp, level, message.
     Json,
