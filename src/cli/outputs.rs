@@ -202,10 +202,10 @@ pub(super) fn open_output<T>(
 /// changed, so it starts with nanoseconds if an input is pcapng.
 pub(super) fn precision_for(path: &Path, sources: &[CaptureSource]) -> Precision {
     let can_refine = OutputFile::is_atomic(path) || is_pcapng(path);
-    let is_fine = |source: &CaptureSource| {
+    let needs_nanoseconds = |source: &CaptureSource| {
         source.needs_nanoseconds() || (!can_refine && source.may_change_precision())
     };
-    if sources.iter().any(is_fine) { Precision::Nano } else { Precision::Micro }
+    if sources.iter().any(needs_nanoseconds) { Precision::Nano } else { Precision::Micro }
 }
 
 /// Rejects a name with the ending of a compressed file, and the name of an input.
@@ -217,10 +217,11 @@ pub(super) fn check_output_name(path: &Path, inputs: &[PathBuf]) -> Result<(), F
             extension(path)
         )));
     }
-    let same = |input: &PathBuf| {
-        input.canonicalize().is_ok_and(|input| path.canonicalize().is_ok_and(|own| own == input))
+    let is_output = |input: &PathBuf| {
+        let input = input.canonicalize();
+        input.is_ok_and(|input| path.canonicalize().is_ok_and(|output| output == input))
     };
-    if path.is_file() && inputs.iter().any(same) {
+    if path.is_file() && inputs.iter().any(is_output) {
         return Err(Failure::usage(format_args!(
             "--write `{name}`: expected a file that is not an INPUT"
         )));

@@ -18,9 +18,7 @@ use super::report::table_with_columns;
 use super::{signals, terminal};
 use crate::io::StopFlag;
 use crate::io::clock::Stopwatch;
-use crate::io::receive::{
-    FrameConsumer, InnerFrame, NotVxlan, ReceiveCounters, TrafficCount, VxlanReceiver,
-};
+use crate::io::receive::{FrameConsumer, InnerFrame, ReceiveCounters, TrafficCount, VxlanReceiver};
 use crate::io::record::{OutputFile, PcapWriter, Precision};
 use crate::model::{InvalidValue, VXLAN_PORT};
 
@@ -150,10 +148,10 @@ impl FrameSink {
     /// the file that contains the earlier frames.
     fn attempt(
         &mut self,
-        act: impl FnOnce(&mut PcapWriter<OutputFile>) -> io::Result<()>,
+        operation: impl FnOnce(&mut PcapWriter<OutputFile>) -> io::Result<()>,
     ) -> io::Result<()> {
         let Some(file) = &mut self.file else { return Ok(()) };
-        let Err(error) = act(file) else { return Ok(()) };
+        let Err(error) = operation(file) else { return Ok(()) };
         let error = with_partial(error, file.inner_mut().partial_path());
         self.file = None;
         Err(error)
@@ -224,7 +222,6 @@ impl From<TrafficCount> for AmountReport {
 impl ReceiveReport {
     fn new(counters: &ReceiveCounters, elapsed: Duration) -> Self {
         let dropped = [("socket_buffer", counters.dropped)];
-        let other = |reason: &NotVxlan, count: &u64| (reason.label(), *count);
         let network = |(id, amount): (&crate::model::VirtualNetworkId, &TrafficCount)| {
             NetworkReport { virtual_network_id: id.value(), amount: (*amount).into() }
         };
@@ -236,7 +233,7 @@ impl ReceiveReport {
             not_vxlan: counters
                 .not_vxlan
                 .iter()
-                .map(|(reason, count)| other(reason, count))
+                .map(|(reason, count)| (reason.label(), *count))
                 .collect(),
             virtual_networks: counters.networks.iter().map(network).collect(),
             further_virtual_networks: further.map(Into::into),

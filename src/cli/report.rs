@@ -239,12 +239,18 @@ fn session_summaries(table: &MirrorTable, counters: &Counters) -> Vec<SessionSum
 }
 
 fn target_summaries(table: &MirrorTable, counters: &Counters) -> Vec<TargetSummary> {
+    // The target of each session, and the counters of the session.
     let pairs: Vec<(u32, &SessionCounters)> =
         table.sessions().iter().map(|one| one.target).zip(&counters.sessions).collect();
-    let numbered = (0..).zip(table.targets());
-    numbered
+    let indexed = (0..).zip(table.targets());
+    indexed
         .map(|(index, target)| {
-            let own = || pairs.iter().filter(|(of, _)| *of == index).map(|(_, counted)| counted);
+            let sessions = || {
+                pairs
+                    .iter()
+                    .filter(|(target_index, _)| *target_index == index)
+                    .map(|(_, counted)| counted)
+            };
             TargetSummary {
                 traffic_mirror_target_id: target.id.to_string(),
                 address: target.address.to_string(),
@@ -253,8 +259,8 @@ fn target_summaries(table: &MirrorTable, counters: &Counters) -> Vec<TargetSumma
                     .iter()
                     .map(ToString::to_string)
                     .collect(),
-                mirrored: own().map(|counted| counted.mirrored).sum(),
-                mirrored_bytes: own().map(|counted| counted.mirrored_bytes).sum(),
+                mirrored: sessions().map(|counted| counted.mirrored).sum(),
+                mirrored_bytes: sessions().map(|counted| counted.mirrored_bytes).sum(),
                 refused: 0,
                 unreachable: 0,
             }

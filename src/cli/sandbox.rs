@@ -108,8 +108,8 @@ pub(super) struct RunFiles<'a> {
 
 /// Reports the parts of the sandbox that the kernel does not enforce.
 pub(super) fn report_unenforced(entered: &Enforcement) {
-    let lacks = [("files", &entered.filesystem), ("system calls", &entered.syscalls)];
-    for (what, enforced) in lacks {
+    let parts = [("files", &entered.filesystem), ("system calls", &entered.syscalls)];
+    for (what, enforced) in parts {
         if let Err(why) = enforced {
             terminal::notice(&format!("no sandbox for {what}: {why}"));
         }
