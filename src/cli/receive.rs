@@ -26,9 +26,9 @@ use crate::model::{InvalidValue, VXLAN_PORT};
 ///
 /// Accepts every VXLAN datagram, from any sender and for any virtual network. Other datagrams are
 /// counted by reason. Ends at SIGINT (Ctrl-C), SIGTERM, SIGHUP or after --count frames. The output
-/// is called FILE.partial until the end and is then renamed to FILE. It keeps the name FILE.partial
-/// if the process is killed, if a second signal more than 1 s after the first ends it at once, or
-/// if the disk is full.
+/// is called FILE.partial (or FILE.partial-XXXXXX, if this name exists) until the end and is then
+/// renamed to FILE. It keeps the first name if the process is killed, if a second signal more than
+/// 1 s after the first ends it at once, or if the disk is full.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   Be the target of a mirror, and print the frames of each virtual network at the end:
