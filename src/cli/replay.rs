@@ -48,8 +48,8 @@ pub(super) struct ReplayFlags {
     #[command(flatten)]
     sessions: SessionFlags,
 
-    /// Write the encapsulated frames to FILE: pcapng if it ends in .pcapng or .ntar, otherwise pcap;
-    /// `-` is standard output.
+    /// Write the encapsulated frames to FILE: pcapng if it ends in .pcapng or .ntar, otherwise
+    /// pcap; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
 

@@ -49,7 +49,8 @@ async fn wait(mirroring: &Mirroring<'_>) -> io::Result<bool> {
     Ok(can_continue)
 }
 
-/// Reloads the configuration. If it is invalid, this is reported and the previous one stays in force.
+/// Reloads the configuration. If it is invalid, this is reported and the previous one stays in
+/// force.
 fn reload(mirroring: &Mirroring<'_>) {
     let flags = mirroring.flags;
     if flags.endpoint.ec2_endpoint.is_some() {
