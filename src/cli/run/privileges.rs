@@ -70,7 +70,8 @@ fn keep_permanently(needed: CapabilitySet, initial: CapabilitySets) -> Capabilit
 }
 
 fn can_set_mark(mark: u32) -> bool {
-    let socket = UdpSocket::bind("127.0.0.1:0");
+    // Not 127.0.0.1, because the device lo may be down in a network namespace.
+    let socket = UdpSocket::bind("0.0.0.0:0");
     socket.is_ok_and(|socket| SockRef::from(&socket).set_mark(mark).is_ok())
 }
 
