@@ -1,4 +1,4 @@
-//! The binary: everything it does is in the library's `cli`.
+//! The binary `traffic-mirror`. The command line is in the library's module `cli`.
 
 use std::process::ExitCode;
 

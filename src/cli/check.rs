@@ -23,12 +23,13 @@ use crate::dataplane::{EngineStats, MirrorTable};
   traffic-mirror check --config sessions.json --config filters.json --config addresses.toml")]
 pub(super) struct CheckFlags {
     /// Configuration file: TOML, output of the AWS CLI or of `terraform show -json` (.json), or a
-    /// CloudFormation template (.yaml, .yml, .template, .json); `-` is standard input. May be given
-    /// several times; the files are read as one.
+    /// CloudFormation template (.yaml, .yml, .template, .json); `-` reads standard input and
+    /// recognises the format. May be given several times; the files are read as one.
     #[arg(long, value_name = "FILE", required = true)]
     config: Vec<PathBuf>,
 
-    /// Append comments with the engine, depth and memory of the compiled rules.
+    /// Append comments with the cost of the compiled rules: engine, look-ups for each packet,
+    /// memory.
     #[arg(long)]
     stats: bool,
 }

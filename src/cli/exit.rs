@@ -7,7 +7,7 @@ use std::process::ExitCode;
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exit {
-    /// The command did everything.
+    /// The command succeeded.
     Done,
     /// The run failed, completely or in part.
     Failed,
@@ -50,8 +50,8 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Treats a closed pipe on standard output as success. A reader such as `head` closes it when it has
-/// read enough.
+/// Treats a closed pipe on standard output as success. A reader such as `head` closes it when it
+/// has read enough.
 pub(super) fn ignore_broken_pipe(result: io::Result<()>) -> Result<Exit, Failure> {
     match result {
         Ok(()) => Ok(Exit::Done),

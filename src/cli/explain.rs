@@ -16,7 +16,8 @@ use crate::io::StopFlag;
 
 /// Show for each frame which session and rule mirrored it, or why it was not mirrored.
 ///
-/// Prints one line per frame and network interface: number, time, flow, direction and the decision.
+/// Prints one line per frame and network interface: number, time (seconds since 1970, UTC), flow,
+/// direction and the decision.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   traffic-mirror explain in.pcap --config mirror.toml
@@ -86,6 +87,7 @@ struct ExplainSink<W> {
     table: Arc<MirrorTable>,
     format: ExplainFormat,
     out: W,
+    /// The number of frames of earlier bursts.
     frames: u64,
 }
 
@@ -107,7 +109,7 @@ impl<W: Write> Sink for ExplainSink<W> {
             }
         }
         self.frames += u64::try_from(burst.len()).unwrap_or_default();
-        // Frames of a live pipe are explained at once.
+        // A frame that arrives through a pipe is printed at once, not when the buffer is full.
         self.out.flush()
     }
 

@@ -163,7 +163,7 @@ impl SessionDecision {
 
 fn explain_verdict(table: &MirrorTable, frame: &Frame<'_>, verdict: &Verdict) -> ExplainedVerdict {
     match verdict.outcome {
-        MirrorOutcome::Mirrored(taken) => mirrored(table, frame, taken)
+        MirrorOutcome::Mirrored(matched) => mirrored(table, frame, matched)
             .unwrap_or(ExplainedVerdict::NotMirrored { reason: "", sessions: Vec::new() }),
         MirrorOutcome::NotMirrored(reason) => ExplainedVerdict::NotMirrored {
             reason: reason.label(),
@@ -178,17 +178,17 @@ fn explain_verdict(table: &MirrorTable, frame: &Frame<'_>, verdict: &Verdict) ->
 fn mirrored(
     table: &MirrorTable,
     frame: &Frame<'_>,
-    taken: SessionMatch,
+    matched: SessionMatch,
 ) -> Option<ExplainedVerdict> {
-    let session = table.sessions().get(to_usize(taken.session))?;
-    let by = match rule(session, taken) {
+    let session = table.sessions().get(to_usize(matched.session))?;
+    let by = match rule(session, matched) {
         Some(rule) => MatchedBy::Rule {
             rule_number: rule.number().value(),
             traffic_mirror_filter_rule_id: rule.id.as_ref().map(ToString::to_string),
         },
         None => MatchedBy::Service { network_service: crate::model::Filter::AMAZON_DNS },
     };
-    let mirrored_length = frame.captured_len().min(table.max_inner_len(taken.session));
+    let mirrored_length = frame.captured_len().min(table.max_inner_len(matched.session));
     Some(ExplainedVerdict::Mirrored {
         traffic_mirror_session_id: session.id.to_string(),
         session_number: session.number.value(),
@@ -208,8 +208,8 @@ fn session_decisions(
     let Ok(key) = FlowKey::parse(frame.bytes) else { return Vec::new() };
     let Some(interface) = verdict.interface else { return Vec::new() };
     let decisions = table.session_decisions(interface, verdict.direction, &key);
-    let numbered = (0..).zip(table.sessions());
-    numbered
+    let indexed = (0..).zip(table.sessions());
+    indexed
         .filter(|(_, session)| session.interface == interface)
         .map(|(index, session)| {
             let decision = decisions.iter().find(|decision| decision.matched.session == index);
@@ -225,8 +225,8 @@ fn session_decisions(
         .collect()
 }
 
-fn rule(session: &CompiledSession, taken: SessionMatch) -> Option<&FilterRule> {
-    session.filter.all_rules().get(to_usize(taken.rule))
+fn rule(session: &CompiledSession, matched: SessionMatch) -> Option<&FilterRule> {
+    session.filter.all_rules().get(to_usize(matched.rule))
 }
 
 fn to_usize(index: u32) -> usize {

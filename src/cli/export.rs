@@ -15,9 +15,10 @@ use crate::model::CidrBlock;
 /// Print the resources of configuration files, or of the state of an EC2 endpoint, as TOML, AWS
 /// JSON or Terraform.
 ///
-/// --config reads TOML and AWS JSON back with the same meaning, except for settings that the EC2 API
-/// does not have. In formats without a field for a target's address, the tag mirror:address holds
-/// it. The state file can be read while `run` uses it.
+/// --config reads the TOML output back with the same meaning. AWS JSON does not contain devices,
+/// MTUs, rate limits and settings, which the EC2 API does not have. AWS JSON and Terraform have no
+/// field for the address of a target; there the tag mirror:address contains it. The state file can
+/// be read while `run` uses it.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("from").required(true).multiple(true))]
 #[command(after_help = "Examples:

@@ -20,13 +20,13 @@ pub(super) struct Flow {
     source_port: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     destination_port: Option<u16>,
-    /// The text form.
+    /// The flow as text, such as `10.0.0.20:55524 > 10.0.0.5:80 TCP`.
     #[serde(skip)]
     pub(super) description: String,
 }
 
 impl Flow {
-    /// Parses the frame as the data plane does.
+    /// Parses the frame with the parser of the data plane.
     pub(super) fn from_frame(frame: &Frame<'_>) -> Self {
         if frame.medium == Medium::Unsupported {
             return Self::from_description(format!(
@@ -88,7 +88,7 @@ fn describe_ethernet(bytes: &[u8]) -> String {
     }
 }
 
-/// `ARP 10.0.0.20 asks for 10.0.0.5`
+/// Describes an ARP request or reply, such as `ARP 10.0.0.20 asks for 10.0.0.5`.
 fn describe_arp(payload: &[u8]) -> Option<String> {
     let arp = ArpPacketSlice::from_slice(payload).ok()?;
     let verb = match arp.operation() {

@@ -8,7 +8,7 @@ use super::terminal;
 use crate::io::StopFlag;
 use crate::io::capture::{CaptureSource, OpenError};
 
-/// Opens all captures in the order of the command line. The stop flag ends a wait for a stream.
+/// Opens all captures in the order of the command line. The stop flag ends the wait for a pipe.
 pub(super) fn open(names: &[PathBuf], stop: &StopFlag) -> Result<Vec<CaptureSource>, Failure> {
     if names.iter().filter(|name| name.as_os_str() == "-").count() > 1 {
         return Err(Failure::usage(
@@ -27,24 +27,28 @@ pub(super) fn open(names: &[PathBuf], stop: &StopFlag) -> Result<Vec<CaptureSour
     if failures.is_empty() { Ok(sources) } else { Err(Failure::failed(failures.join("\n"))) }
 }
 
-/// Refuses standard input as a capture beside `--config -`. Call it before the configuration is read.
+/// Rejects standard input as a capture beside `--config -`. Call it before the configuration is
+/// read.
 pub(super) fn check_standard_input(
     names: &[PathBuf],
     sessions: &SessionFlags,
 ) -> Result<(), Failure> {
     let is_input = names.iter().any(|name| name.as_os_str() == "-");
     match is_input && sessions.uses_standard_input() {
-        true => Err(Failure::usage("INPUT `-`: expected a file, because --config `-` reads it")),
+        true => Err(Failure::usage(
+            "INPUT `-`: expected a file, because --config `-` reads standard input",
+        )),
         false => Ok(()),
     }
 }
 
-/// The error of a file that is not a capture. A configuration in its place is recognised by its name.
+/// The error of a file that is not a capture. A configuration in its place is recognised by its
+/// name.
 fn describe(error: &OpenError) -> String {
     match error {
         OpenError::NotACapture { name, .. } if is_configuration_name(name) => format!(
             "{name}: expected a capture, but this is the name of a configuration; give it with \
-             --config {name}"
+             --config {name}, and a capture as INPUT"
         ),
         other => other.to_string(),
     }
@@ -57,7 +61,7 @@ fn is_configuration_name(name: &str) -> bool {
     })
 }
 
-/// Prints the warnings about a capture that are new since the last call.
+/// Prints the warnings about the format of a capture that are new since the last call.
 fn warn_of_format(source: &mut CaptureSource) {
     for warning in source.take_warnings() {
         terminal::warn(&format!("{}: {warning}", source.name()));

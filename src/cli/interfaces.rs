@@ -70,7 +70,7 @@ fn missing_capability(effective: &[String]) -> String {
     } else {
         effective.join(", ")
     };
-    format!("mirroring needs the capability CAP_NET_RAW, as root has it; this process has {has}")
+    format!("mirroring needs the capability CAP_NET_RAW, which root has; this process has {has}")
 }
 
 /// One row of the output.
@@ -107,15 +107,15 @@ impl InterfaceRow {
     }
 
     fn cells(&self) -> [String; 7] {
-        let dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
+        let dash_if_empty = |text: String| if text.is_empty() { "-".to_owned() } else { text };
         let addresses: Vec<String> = self.addresses.iter().map(ToString::to_string).collect();
         [
             printable(&self.device),
             self.state.to_owned(),
-            dash(self.mac_address.clone().unwrap_or_default()),
-            dash(addresses.join("\n")),
+            dash_if_empty(self.mac_address.clone().unwrap_or_default()),
+            dash_if_empty(addresses.join("\n")),
             self.mtu.to_string(),
-            dash(self.offloads.join(" ")),
+            dash_if_empty(self.offloads.join(" ")),
             self.mirror.clone(),
         ]
     }
@@ -129,7 +129,7 @@ const fn state(link: &Link) -> &'static str {
     }
 }
 
-/// Reports the most permanent reason first.
+/// `yes`, or `no: ` with the reason that is hardest to change.
 fn mirror(link: &Link, may_capture: bool) -> String {
     if !link.is_ethernet {
         format!("no: not Ethernet (link/{})", link.link_layer)
@@ -143,7 +143,7 @@ fn mirror(link: &Link, may_capture: bool) -> String {
 }
 
 fn offload_names(offloads: &Offloads) -> Vec<&'static str> {
-    let words = [
+    let names = [
         (offloads.tso, "tso"),
         (offloads.gso, "gso"),
         (offloads.gro, "gro"),
@@ -151,7 +151,7 @@ fn offload_names(offloads: &Offloads) -> Vec<&'static str> {
         (offloads.tx_checksum, "csum"),
         (offloads.rx_vlan, "vlan"),
     ];
-    words.iter().filter(|(is_on, _)| *is_on == Some(true)).map(|(_, word)| *word).collect()
+    names.iter().filter(|(is_on, _)| *is_on == Some(true)).map(|(_, name)| *name).collect()
 }
 
 fn table(rows: &[InterfaceRow]) -> String {
@@ -168,8 +168,8 @@ fn table(rows: &[InterfaceRow]) -> String {
     table.trim_fmt() + "\n"
 }
 
-/// Replaces control characters. A device name may have any byte except `/`, white space and zero, and
-/// must not control the terminal.
+/// Replaces control characters. A device name may have any byte except `/`, white space and zero,
+/// and must not control the terminal.
 fn printable(name: &str) -> String {
     name.chars().map(|one| if one.is_control() { '\u{fffd}' } else { one }).collect()
 }

@@ -1,19 +1,19 @@
-//! Parses the address of a port on which the program listens.
+//! Parses the address and port on which an HTTP listener of `run` listens.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// Parses `ADDR:PORT`, where ADDR may be `localhost`, which means 127.0.0.1. Other host names are not
-/// resolved, because their addresses may change.
+/// Parses `ADDR:PORT`, where ADDR may be `localhost`, which means 127.0.0.1. Other host names are
+/// not resolved, because their addresses may change.
 pub(super) fn parse(text: &str) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse() {
         return Ok(address);
     }
-    let of_localhost = text.rsplit_once(':').and_then(|(name, port)| {
+    let localhost_port = text.rsplit_once(':').and_then(|(name, port)| {
         let is_local = name.eq_ignore_ascii_case("localhost");
         let is_port = port.bytes().all(|byte| byte.is_ascii_digit());
         port.parse().ok().filter(|_| is_local && is_port)
     });
-    match of_localhost {
+    match localhost_port {
         Some(port) => Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)),
         None => Err("expected an address and a port, such as 127.0.0.1:4566, [::1]:4566 or \
                      localhost:4566"

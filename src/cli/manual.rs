@@ -60,8 +60,8 @@ fn unknown_command(name: &str, command: &Command) -> Failure {
 /// Renders the page of a command, followed by the pages of its subcommands.
 fn render(command: &Command, text: &mut Vec<u8>) -> io::Result<()> {
     clap_mangen::Man::new(command.clone()).render(text)?;
-    let mut below = command.get_subcommands().filter(|one| one.get_name() != "help");
-    below.try_for_each(|one| render(one, text))
+    let mut subcommands = command.get_subcommands().filter(|one| one.get_name() != "help");
+    subcommands.try_for_each(|one| render(one, text))
 }
 
 fn print(text: &[u8]) -> Result<Exit, Failure> {

@@ -36,9 +36,9 @@ use exit::Exit;
 /// AWS VPC Traffic Mirroring outside AWS: mirrors captures and Linux interfaces as VXLAN copies.
 ///
 /// A session joins a source network interface, a filter of numbered accept and reject rules, and a
-/// target. The first session (by SessionNumber) whose filter accepts a packet mirrors it. The copy is
-/// truncated to PacketLength, encapsulated in VXLAN with the session's VirtualNetworkId and sent to
-/// UDP port 4789 of the target.
+/// target. The first session (by SessionNumber) whose filter accepts a packet mirrors it. The copy
+/// is truncated to PacketLength, encapsulated in VXLAN with the session's VirtualNetworkId and sent
+/// to UDP port 4789 of the target.
 #[derive(Debug, Parser)]
 #[command(name = "traffic-mirror", version, propagate_version = true, max_term_width = 100)]
 #[command(after_help = "Examples:
@@ -70,10 +70,16 @@ enum CliCommand {
     Man(manual::ManFlags),
 }
 
-/// The command line as clap knows it. `run` can start without sessions, because clients of its
-/// endpoint create them.
+/// The definition of the command line. `run` can start without sessions, because clients of its
+/// endpoint create them. An option of `SessionFlags` that a command always rejects is
+/// hidden in its help.
 fn command() -> clap::Command {
-    Cli::command().mut_subcommand("run", |run| run.mut_group("sessions", |one| one.required(false)))
+    Cli::command()
+        .mut_subcommand("explain", |explain| explain.mut_arg("source", |source| source.hide(true)))
+        .mut_subcommand("run", |run| {
+            run.mut_group("sessions", |group| group.required(false))
+                .mut_arg("direction", |direction| direction.hide(true))
+        })
 }
 
 fn parse() -> Result<Cli, clap::Error> {
@@ -87,7 +93,7 @@ pub fn main() -> ExitCode {
     let cli = match parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // A closed pipe is not an error for a help text.
+            // A help text whose reader closed the pipe is not an error.
             let _ = error.print();
             return if error.use_stderr() { Exit::Usage } else { Exit::Done }.into();
         }

@@ -35,8 +35,8 @@ impl From<SendOrder> for DepartureOrder {
 /// All outputs of a replay, paced to the requested speed.
 pub(super) struct Outputs(PacedSink<TeeSink>);
 
-/// Sends each copy to its target and writes it to the file. The file also has the copies that could
-/// not be sent.
+/// Sends each copy to its target and writes it to the file. The file also contains the copies that
+/// could not be sent.
 struct TeeSink {
     udp: Option<UdpSink>,
     file: Option<FileSink>,
@@ -176,9 +176,9 @@ pub(super) fn is_pcapng(path: &Path) -> bool {
 
 /// Installs the signal handlers and opens the output, if one is given.
 ///
-/// Opening a pipe waits for its reader, and a signal must be able to end that wait. So handlers
-/// are installed afterwards for a pipe, and before for a regular file, so that a signal cannot
-/// leave an empty one behind.
+/// For a pipe, the handlers are installed after it is opened: opening waits for a reader, and the
+/// default action of a signal ends this wait. For a regular file they are installed before, so that
+/// a signal cannot leave an empty file behind.
 pub(super) fn open_output<T>(
     path: Option<&Path>,
     stop: &StopFlag,
@@ -195,20 +195,20 @@ pub(super) fn open_output<T>(
     Ok(output)
 }
 
-/// The timestamp precision with which a file starts.
+/// The timestamp precision with which the output starts.
 ///
-/// A pcapng input may introduce an interface with a finer clock at any position. A regular pcap file
-/// is then converted, and a pcapng file gets a second interface. A pcap stream cannot change, so it
-/// starts with nanoseconds if that may happen.
+/// A pcapng input may describe an interface with a finer clock at any position. A regular pcap
+/// output is then converted, and a pcapng output gets a second interface. A pcap stream cannot be
+/// changed, so it starts with nanoseconds if an input is pcapng.
 pub(super) fn precision_for(path: &Path, sources: &[CaptureSource]) -> Precision {
     let can_refine = OutputFile::is_atomic(path) || is_pcapng(path);
-    let is_fine = |source: &CaptureSource| {
+    let needs_nanoseconds = |source: &CaptureSource| {
         source.needs_nanoseconds() || (!can_refine && source.may_change_precision())
     };
-    if sources.iter().any(is_fine) { Precision::Nano } else { Precision::Micro }
+    if sources.iter().any(needs_nanoseconds) { Precision::Nano } else { Precision::Micro }
 }
 
-/// Refuses a name that promises compression, and the name of an input.
+/// Rejects a name with the ending of a compressed file, and the name of an input.
 pub(super) fn check_output_name(path: &Path, inputs: &[PathBuf]) -> Result<(), Failure> {
     let name = path.display();
     if ["gz", "zst", "zstd"].contains(&extension(path).as_str()) {
@@ -217,10 +217,11 @@ pub(super) fn check_output_name(path: &Path, inputs: &[PathBuf]) -> Result<(), F
             extension(path)
         )));
     }
-    let same = |input: &PathBuf| {
-        input.canonicalize().is_ok_and(|input| path.canonicalize().is_ok_and(|own| own == input))
+    let is_output = |input: &PathBuf| {
+        let input = input.canonicalize();
+        input.is_ok_and(|input| path.canonicalize().is_ok_and(|output| output == input))
     };
-    if path.is_file() && inputs.iter().any(same) {
+    if path.is_file() && inputs.iter().any(is_output) {
         return Err(Failure::usage(format_args!(
             "--write `{name}`: expected a file that is not an INPUT"
         )));

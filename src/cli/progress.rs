@@ -1,4 +1,4 @@
-//! A progress bar, shown if standard error is a terminal.
+//! The progress bar of `replay`, shown if standard error is a terminal.
 
 use std::io::IsTerminal;
 
@@ -6,9 +6,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::io::capture::CaptureSource;
 
-/// Shows how many bytes of all captures were read.
+/// Shows how many bytes of all captures, in all passes, were read.
 pub(super) struct ProgressDisplay {
     bar: Option<ProgressBar>,
+    /// The bytes of finished captures.
     done: u64,
 }
 

@@ -18,19 +18,17 @@ use super::report::table_with_columns;
 use super::{signals, terminal};
 use crate::io::StopFlag;
 use crate::io::clock::Stopwatch;
-use crate::io::receive::{
-    FrameConsumer, InnerFrame, NotVxlan, ReceiveCounters, TrafficCount, VxlanReceiver,
-};
+use crate::io::receive::{FrameConsumer, InnerFrame, ReceiveCounters, TrafficCount, VxlanReceiver};
 use crate::io::record::{OutputFile, PcapWriter, Precision};
 use crate::model::{InvalidValue, VXLAN_PORT};
 
 /// Receive mirrored traffic: read VXLAN from UDP, count it and write the inner frames.
 ///
 /// Accepts every VXLAN datagram, from any sender and for any virtual network. Other datagrams are
-/// counted by reason. Ends at SIGINT (Ctrl-C), SIGTERM, SIGHUP or after --count frames. The output is
-/// called FILE.partial until the end and is then renamed to FILE. It keeps the name FILE.partial if
-/// the process is killed, if a second signal more than 1 s after the first ends it at once, or if the
-/// disk is full.
+/// counted by reason. Ends at SIGINT (Ctrl-C), SIGTERM, SIGHUP or after --count frames. The output
+/// is called FILE.partial (or FILE.partial-XXXXXX, if this name exists) until the end and is then
+/// renamed to FILE. It keeps the first name if the process is killed, if a second signal more than
+/// 1 s after the first ends it at once, or if the disk is full.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   Be the target of a mirror, and print the frames of each virtual network at the end:
@@ -54,8 +52,8 @@ pub(super) struct ReceiveFlags {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
 
-    /// Format of the report. `table` prints it to standard error; `json` also prints one JSON object
-    /// to standard output.
+    /// Format of the report. `table` prints it to standard error; `json` also prints one JSON
+    /// object to standard output.
     #[arg(long = "format", visible_alias = "report", value_name = "FORMAT", value_enum,
         default_value_t = ReportFormat::Table)]
     report: ReportFormat,
@@ -90,7 +88,7 @@ pub(super) fn run(flags: &ReceiveFlags) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-/// Refuses options that conflict.
+/// Rejects options that conflict.
 fn check(flags: &ReceiveFlags) -> Result<(), Failure> {
     let Some(path) = &flags.write else { return Ok(()) };
     if path.as_os_str() == "-" && flags.report == ReportFormat::Json {
@@ -98,7 +96,8 @@ fn check(flags: &ReceiveFlags) -> Result<(), Failure> {
     }
     if is_pcapng(path) {
         return Err(Failure::usage(format_args!(
-            "--write `{}`: expected another ending; received frames are written as pcap",
+            "--write `{}`: expected an ending such as .pcap, because received frames are written \
+             as pcap",
             path.display()
         )));
     }
@@ -121,6 +120,7 @@ fn bind_failure(address: SocketAddr, error: &io::Error) -> Failure {
     let why = match error.kind() {
         io::ErrorKind::AddrInUse => "; another collector or a vxlan device uses this port",
         io::ErrorKind::AddrNotAvailable => "; this host does not have this address",
+        io::ErrorKind::PermissionDenied => "; ports below 1024 need root or CAP_NET_BIND_SERVICE",
         _ => "",
     };
     Failure::failed(format_args!("listening on {address}: {error}{why}"))
@@ -130,7 +130,7 @@ fn bind_failure(address: SocketAddr, error: &io::Error) -> Failure {
 /// received again.
 fn create_file(path: &Path) -> io::Result<PcapWriter<OutputFile>> {
     let mut file = PcapWriter::new(OutputFile::create_keeping_partial(path)?, Precision::Nano)?;
-    // The reader of a pipe waits for the file header.
+    // The reader of a pipe waits for the file header, so it is written at once.
     file.flush()?;
     if let Some(partial) = file.inner_mut().partial_path() {
         signals::set_partial_file(partial);
@@ -144,14 +144,14 @@ struct FrameSink {
 }
 
 impl FrameSink {
-    /// Runs an operation on the file. After an error nothing more is written, and the error names the
-    /// file that has the earlier frames.
+    /// Runs an operation on the file. After an error nothing more is written, and the error names
+    /// the file that contains the earlier frames.
     fn attempt(
         &mut self,
-        act: impl FnOnce(&mut PcapWriter<OutputFile>) -> io::Result<()>,
+        operation: impl FnOnce(&mut PcapWriter<OutputFile>) -> io::Result<()>,
     ) -> io::Result<()> {
         let Some(file) = &mut self.file else { return Ok(()) };
-        let Err(error) = act(file) else { return Ok(()) };
+        let Err(error) = operation(file) else { return Ok(()) };
         let error = with_partial(error, file.inner_mut().partial_path());
         self.file = None;
         Err(error)
@@ -186,7 +186,7 @@ impl FrameConsumer for FrameSink {
     }
 }
 
-/// The report of the received frames, ready to be printed.
+/// The report of the received frames. Bytes are those of the inner frames.
 #[derive(Debug, Serialize)]
 struct ReceiveReport {
     received: u64,
@@ -194,6 +194,7 @@ struct ReceiveReport {
     dropped: BTreeMap<&'static str, u64>,
     not_vxlan: BTreeMap<&'static str, u64>,
     virtual_networks: Vec<NetworkReport>,
+    /// The sum over the networks for which there is no separate count.
     #[serde(skip_serializing_if = "Option::is_none")]
     further_virtual_networks: Option<AmountReport>,
     elapsed_ns: u64,
@@ -221,7 +222,6 @@ impl From<TrafficCount> for AmountReport {
 impl ReceiveReport {
     fn new(counters: &ReceiveCounters, elapsed: Duration) -> Self {
         let dropped = [("socket_buffer", counters.dropped)];
-        let other = |reason: &NotVxlan, count: &u64| (reason.label(), *count);
         let network = |(id, amount): (&crate::model::VirtualNetworkId, &TrafficCount)| {
             NetworkReport { virtual_network_id: id.value(), amount: (*amount).into() }
         };
@@ -233,7 +233,7 @@ impl ReceiveReport {
             not_vxlan: counters
                 .not_vxlan
                 .iter()
-                .map(|(reason, count)| other(reason, count))
+                .map(|(reason, count)| (reason.label(), *count))
                 .collect(),
             virtual_networks: counters.networks.iter().map(network).collect(),
             further_virtual_networks: further.map(Into::into),
@@ -260,7 +260,7 @@ impl ReceiveReport {
         }
         row("all".to_owned(), self.received, self.received_bytes.to_string());
         for (reason, count) in &self.not_vxlan {
-            row(format!("no VXLAN: {reason}"), *count, String::new());
+            row(format!("not VXLAN: {reason}"), *count, String::new());
         }
         for (cause, count) in &self.dropped {
             row(format!("dropped: {cause}"), *count, String::new());

@@ -25,7 +25,8 @@ use crate::model::Direction;
 /// Mirror captures: read pcap or pcapng, write or send the encapsulated copies.
 ///
 /// The output is byte-identical from run to run. At the end, a table on standard error shows how
-/// many frames were received, mirrored, not mirrored (by reason) and dropped (by cause).
+/// many frames were received, mirrored, not mirrored (by reason) and dropped (by cause). Without
+/// --write and --send, the copies are only counted.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   Mirror everything to one collector, and write what would arrive there:
@@ -47,8 +48,8 @@ pub(super) struct ReplayFlags {
     #[command(flatten)]
     sessions: SessionFlags,
 
-    /// Write the encapsulated frames to FILE: pcapng if it ends in .pcapng, otherwise pcap; `-` is
-    /// standard output.
+    /// Write the encapsulated frames to FILE: pcapng if it ends in .pcapng or .ntar, otherwise
+    /// pcap; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
 
@@ -67,15 +68,15 @@ pub(super) struct ReplayFlags {
     #[arg(long, value_name = "SPEED")]
     speed: Option<Speed>,
 
-    /// Replay all inputs N times.
+    /// Replay all inputs N times, one pass after the other.
     #[arg(long = "loop", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     passes: u64,
 
     #[command(flatten)]
     sandbox: SandboxFlags,
 
-    /// Format of the report. `table` prints it to standard error; `json` also prints one JSON object
-    /// to standard output.
+    /// Format of the report. `table` prints it to standard error; `json` also prints one JSON
+    /// object to standard output.
     #[arg(long = "format", visible_alias = "report", value_name = "FORMAT", value_enum,
         default_value_t = ReportFormat::Table)]
     report: ReportFormat,
@@ -94,7 +95,7 @@ struct ReplayPlan {
     sources: Vec<CaptureSource>,
     outputs: Outputs,
     passes: u64,
-    /// Set by a signal.
+    /// Set by SIGINT, SIGTERM or SIGHUP.
     stop: StopFlag,
 }
 
@@ -173,7 +174,7 @@ fn plan(flags: &ReplayFlags) -> Result<ReplayPlan, Failure> {
     })
 }
 
-/// Refuses options that conflict.
+/// Rejects options that conflict.
 fn check(flags: &ReplayFlags) -> Result<(), Failure> {
     if flags.passes > 1 && flags.inputs.iter().any(|input| input.as_os_str() == "-") {
         let passes = flags.passes;
@@ -188,8 +189,8 @@ fn check(flags: &ReplayFlags) -> Result<(), Failure> {
     check_output_name(path, &flags.inputs)
 }
 
-/// Runs every capture through the worker, once per pass. An error in a capture ends that capture for
-/// this pass; the next capture follows.
+/// Runs every capture through the worker, once per pass. An error in a capture ends that capture
+/// for this pass; the next capture follows.
 fn replay_captures(
     plan: &mut ReplayPlan,
     worker: &mut Worker,
@@ -213,7 +214,7 @@ fn replay_captures(
                         plan.outputs.take_warnings().iter().for_each(|one| terminal::warn(one));
                     }
                     Ok(false) => break Ok(()),
-                    // A stream whose writer pauses ends at a signal with an error.
+                    // A signal ends the wait for the writer of a pipe with an error.
                     Err(StepError::Source(_)) if plan.stop.is_set() => return Err(interrupted()),
                     Err(StepError::Source(error)) => break Err(error),
                     Err(StepError::Sink(error)) => return Err(error),
@@ -221,7 +222,7 @@ fn replay_captures(
             };
             progress.finish_capture(source);
             match ended {
-                // Report it once, not in each pass.
+                // Reported in the first pass only.
                 Err(error) if pass == 0 => errors.push(error.to_string()),
                 _ => {}
             }
@@ -232,6 +233,6 @@ fn replay_captures(
 
 /// The error of a replay that a signal ended. An incomplete file is not kept.
 fn interrupted() -> io::Error {
-    let what = "interrupted by a signal before the end; the incomplete output file is removed";
+    let what = "interrupted by a signal before the end; an incomplete output file is not kept";
     io::Error::new(io::ErrorKind::Interrupted, what)
 }

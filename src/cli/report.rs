@@ -1,5 +1,5 @@
-//! The report of `replay` and `run`: frames received, mirrored, not mirrored and dropped, as a table
-//! and as JSON.
+//! The report of `replay` and `run`: frames received, mirrored, not mirrored and dropped, as a
+//! table and as JSON.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -21,10 +21,12 @@ pub(super) struct MirrorReport {
     sessions: Vec<SessionSummary>,
     targets: Vec<TargetSummary>,
     elapsed_ns: u64,
-    /// Live only: the difference between the frames that the kernel delivered and the frames that are
-    /// counted. Not zero means a bug in this program.
+    /// Live only: the difference between the frames that the kernel delivered and the frames that
+    /// are counted. Not zero means a bug in this program.
     #[serde(skip_serializing_if = "Option::is_none")]
     unaccounted: Option<u64>,
+    /// Frames that the workers evaluated, for the rate. `received` counts pairs of frame and
+    /// interface.
     #[serde(skip)]
     frames: u64,
 }
@@ -64,17 +66,17 @@ impl MirrorReport {
         for reported in sent {
             // Match by address, because the index may refer to an older table.
             let address = reported.destination.to_string();
-            let has = |one: &&mut TargetSummary| {
+            let has_address = |one: &&mut TargetSummary| {
                 one.address == address || one.further_addresses.contains(&address)
             };
-            if let Some(target) = self.targets.iter_mut().find(has) {
+            if let Some(target) = self.targets.iter_mut().find(has_address) {
                 target.refused += reported.refused;
                 target.unreachable += reported.unreachable;
             }
         }
     }
 
-    /// Counts all copies as dropped, because the output file was not kept.
+    /// Counts all copies as dropped, because the only output was a file that was not kept.
     pub(super) fn count_all_as_dropped(&mut self, cause: DropCause) {
         let lost = std::mem::take(&mut self.mirrored);
         self.mirrored_bytes = 0;
@@ -82,7 +84,8 @@ impl MirrorReport {
             *self.dropped.entry(cause.label()).or_default() += lost;
         }
         for session in &mut self.sessions {
-            (session.mirrored, session.mirrored_bytes, session.truncated) = (0, 0, 0);
+            (session.mirrored, session.mirrored_bytes) = (0, 0);
+            (session.truncated, session.truncated_to_mtu) = (0, 0);
         }
         for target in &mut self.targets {
             (target.mirrored, target.mirrored_bytes) = (0, 0);
@@ -96,8 +99,8 @@ impl MirrorReport {
         report
     }
 
-    /// The report of a live run. Each interface has its own table; `other` has the counters of removed
-    /// interfaces and sessions.
+    /// The report of a live run. Each interface has its own table; `other` has the counters of
+    /// removed interfaces and sessions.
     pub(super) fn from_interfaces<'a>(
         interfaces: impl Iterator<Item = (&'a MirrorTable, &'a Counters)> + Clone,
         other: &'a Counters,
@@ -186,7 +189,7 @@ impl MirrorReport {
             let cells = numbers.iter().map(ToString::to_string);
             sessions.add_row(std::iter::once(one.traffic_mirror_session_id.clone()).chain(cells));
         }
-        let mut targets = table_with_columns(&["target", "mirrored", "bytes", "refused"]);
+        let mut targets = table_with_columns(&["target", "mirrored", "bytes", "ICMP errors"]);
         for one in &self.targets {
             let further: String =
                 one.further_addresses.iter().map(|address| format!(" {address}")).collect();
@@ -199,11 +202,12 @@ impl MirrorReport {
             // Writing to a string does not fail.
             let _ = writeln!(text, "{}\n", table.trim_fmt());
         }
-        let _ = writeln!(text, "{seconds:.3} s, {per_second} frames a second");
+        let _ = writeln!(text, "{seconds:.3} s, {per_second} frames/s");
         text
     }
 }
 
+/// An empty table without borders. All columns except the first are aligned to the right.
 pub(super) fn table_with_columns(names: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(names.iter().copied());
@@ -235,12 +239,18 @@ fn session_summaries(table: &MirrorTable, counters: &Counters) -> Vec<SessionSum
 }
 
 fn target_summaries(table: &MirrorTable, counters: &Counters) -> Vec<TargetSummary> {
+    // The target of each session, and the counters of the session.
     let pairs: Vec<(u32, &SessionCounters)> =
         table.sessions().iter().map(|one| one.target).zip(&counters.sessions).collect();
-    let numbered = (0..).zip(table.targets());
-    numbered
+    let indexed = (0..).zip(table.targets());
+    indexed
         .map(|(index, target)| {
-            let own = || pairs.iter().filter(|(of, _)| *of == index).map(|(_, counted)| counted);
+            let sessions = || {
+                pairs
+                    .iter()
+                    .filter(|(target_index, _)| *target_index == index)
+                    .map(|(_, counted)| counted)
+            };
             TargetSummary {
                 traffic_mirror_target_id: target.id.to_string(),
                 address: target.address.to_string(),
@@ -249,8 +259,8 @@ fn target_summaries(table: &MirrorTable, counters: &Counters) -> Vec<TargetSumma
                     .iter()
                     .map(ToString::to_string)
                     .collect(),
-                mirrored: own().map(|counted| counted.mirrored).sum(),
-                mirrored_bytes: own().map(|counted| counted.mirrored_bytes).sum(),
+                mirrored: sessions().map(|counted| counted.mirrored).sum(),
+                mirrored_bytes: sessions().map(|counted| counted.mirrored_bytes).sum(),
                 refused: 0,
                 unreachable: 0,
             }

@@ -1,5 +1,5 @@
-//! Derives the sandbox of a command (Landlock and seccomp) from the files and ports that its command
-//! line names.
+//! Derives the sandbox of a command (Landlock and seccomp) from the files and ports that its
+//! command line names.
 
 use std::path::{Path, PathBuf};
 
@@ -9,8 +9,9 @@ use super::terminal;
 use crate::io::record::OutputFile;
 use crate::io::sandbox::{Enforcement, NetworkAccess, Sandbox, parent_folder};
 
-/// Kernel files that `run` reads when interfaces appear and disappear: memory size, limits of the
-/// memory cgroup and the processors, and the machine id from which device ids are derived.
+/// Files of the host that `run` and `replay --send` read while they run: memory size, limits of the
+/// memory cgroup, network devices and their settings, and the machine id from which device ids are
+/// derived.
 const HOST_PATHS: [&str; 6] = [
     "/proc/self",
     "/proc/meminfo",
@@ -24,7 +25,8 @@ const HOST_PATHS: [&str; 6] = [
 #[derive(Debug, Args)]
 pub(super) struct SandboxFlags {
     /// Run without the sandbox. The sandbox limits the process to the files that the command line
-    /// names (Landlock) and to the system calls that it needs (seccomp), if the kernel supports them.
+    /// names (Landlock) and to the system calls that it needs (seccomp), if the kernel supports
+    /// them.
     #[arg(long)]
     no_sandbox: bool,
 }
@@ -47,7 +49,8 @@ impl SandboxFlags {
         let network = if files.sends { NetworkAccess::Send } else { NetworkAccess::None };
         let mut sandbox = Sandbox::new(network);
         for path in files.inputs.iter().chain(files.configs) {
-            // Also allows a directory that was named by mistake, so that the error can say so.
+            // This also allows a directory that was given by mistake, so that the error can name
+            // it.
             sandbox.allow_read(path.clone());
         }
         if files.sends {
@@ -62,7 +65,7 @@ impl SandboxFlags {
             Some(path) => sandbox.allow_write(path),
             None => {}
         }
-        // A kernel without Landlock or seccomp is no error: captures are then read without it.
+        // On a kernel without Landlock or seccomp, captures are read without it.
         let _ = sandbox.enter();
     }
 
@@ -105,8 +108,8 @@ pub(super) struct RunFiles<'a> {
 
 /// Reports the parts of the sandbox that the kernel does not enforce.
 pub(super) fn report_unenforced(entered: &Enforcement) {
-    let lacks = [("files", &entered.filesystem), ("system calls", &entered.syscalls)];
-    for (what, enforced) in lacks {
+    let parts = [("files", &entered.filesystem), ("system calls", &entered.syscalls)];
+    for (what, enforced) in parts {
         if let Err(why) = enforced {
             terminal::notice(&format!("no sandbox for {what}: {why}"));
         }

@@ -19,13 +19,13 @@ use crate::model::{Direction, PacketLength, VXLAN_PORT, VirtualNetworkId, parse_
 #[command(group = ArgGroup::new("sessions").args(["config", "target"]).required(true))]
 pub(super) struct SessionFlags {
     /// Configuration file: TOML, output of the AWS CLI or of `terraform show -json` (.json), or a
-    /// CloudFormation template (.yaml, .yml, .template, .json); `-` is standard input. May be given
-    /// several times; the files are read as one.
+    /// CloudFormation template (.yaml, .yml, .template, .json); `-` reads standard input and
+    /// recognises the format. May be given several times; the files are read as one.
     #[arg(long, value_name = "FILE")]
     config: Vec<PathBuf>,
 
-    /// Without --config: mirror everything to this address. The port defaults to 4789; write an IPv6
-    /// address with a port as [2001:db8::1]:4789.
+    /// Without --config: mirror everything to this address. The port defaults to 4789; write an
+    /// IPv6 address with a port as [2001:db8::1]:4789.
     #[arg(long, value_name = "ADDRESS", conflicts_with = "config")]
     target: Option<String>,
 
@@ -50,7 +50,8 @@ pub(super) struct SessionFlags {
     )]
     packet_length: Option<i64>,
 
-    /// Direction of every frame; its addresses are not used to determine it.
+    /// Direction of every frame [default: determined by the MAC address, the IP address or the
+    /// pcapng flags of each frame, otherwise ingress]
     #[arg(long, value_name = "DIRECTION", value_enum)]
     direction: Option<DirectionFlag>,
 
@@ -58,7 +59,8 @@ pub(super) struct SessionFlags {
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
 
-    /// Outer source address of the copies of network interfaces that have no address.
+    /// Outer source address of the copies of network interfaces that have no address [default:
+    /// 192.0.2.1 or 2001:db8::1 in a capture; `run`: the kernel selects it]
     #[arg(long, value_name = "ADDRESS")]
     source: Option<IpAddr>,
 }
@@ -93,7 +95,7 @@ impl SessionFlags {
         }
     }
 
-    /// Refuses `--source` if no target has an address of its family, since no copy could use it.
+    /// Rejects `--source` if no target has an address of its family, since no copy could use it.
     pub(super) fn check_source(&self, registry: &Registry) -> Result<(), Failure> {
         let Some(source) = self.source else { return Ok(()) };
         let mut addresses =
@@ -150,8 +152,8 @@ impl SessionFlags {
     }
 }
 
-/// Prints a note where the last group of an IPv6 address looks like a port: `2001:db8::1:4789` is
-/// one address, and its port is the default.
+/// Prints a note if the last group of an IPv6 address looks like a port: `2001:db8::1:4789` is one
+/// address, and its port is the default.
 fn note_missing_brackets(target: &str) {
     let Some((address, group)) = target.rsplit_once(':') else { return };
     let looks_like_port = group.len() == 4 && group.bytes().all(|byte| byte.is_ascii_digit());
@@ -164,6 +166,7 @@ fn note_missing_brackets(target: &str) {
     }
 }
 
+/// Replaces the name of the configuration key in an error by the name of the option.
 fn for_option(option: &'static str) -> impl Fn(crate::model::InvalidValue) -> Failure {
     move |mut invalid| {
         invalid.field = option;
@@ -189,7 +192,7 @@ pub(super) fn read_config<P: AsRef<Path>>(files: &[P]) -> Result<Registry, Failu
     Ok(registry)
 }
 
-/// An error for each file that is a capture. Pipes are not opened again.
+/// An error for each file that is a capture. Pipes are skipped, because they cannot be read again.
 fn captures_among<P: AsRef<Path>>(files: &[P]) -> Vec<String> {
     let paths = files.iter().map(AsRef::as_ref).filter(|path| path.is_file());
     let captures = paths.filter(|path| CaptureSource::open(path).is_ok());

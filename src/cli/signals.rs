@@ -1,5 +1,5 @@
-//! SIGINT, SIGTERM and SIGHUP request an orderly end. A second signal more than 1 s later ends the
-//! process at once.
+//! SIGINT and SIGTERM, and SIGHUP in commands that do not reload, request an orderly end. A second
+//! signal more than 1 s later ends the process at once.
 
 use std::io;
 use std::path::Path;
@@ -12,7 +12,7 @@ pub(super) fn stop_on_signals(flag: &StopFlag) -> Result<(), Failure> {
     stop::stop_on_signals(flag).map_err(install_failure)
 }
 
-/// Sets the flag at the first SIGINT, SIGTERM or SIGHUP. For commands that do not reload.
+/// Sets the flag at the first SIGINT, SIGTERM or SIGHUP, for commands that do not reload.
 pub(super) fn stop_on_signals_and_hang_up(flag: &StopFlag) -> Result<(), Failure> {
     stop_on_signals(flag)?;
     stop::stop_on_hang_up(flag).map_err(install_failure)
@@ -22,7 +22,8 @@ fn install_failure(error: io::Error) -> Failure {
     Failure::failed(format_args!("installing signal handlers: {error}"))
 }
 
-/// Sets the message of a process that a second signal ends at once: it names the file that remains.
+/// Sets the message that is printed when a second signal ends the process at once. It names the
+/// file that remains.
 pub(super) fn set_partial_file(partial: &Path) {
     stop::set_last_message(format!(
         "traffic-mirror: ended at once by a second signal; the frames received so far are in {}\n",
@@ -30,8 +31,8 @@ pub(super) fn set_partial_file(partial: &Path) {
     ));
 }
 
-/// Sets the message of a process that a second signal ends at once, where its output can be written
-/// again. The temporary file that remains is removed by the next run with this output.
+/// Sets the same message for an output that can be made again from its input. The next run with
+/// this output removes the temporary file that remains.
 pub(super) fn set_unwritten_file(output: &Path) {
     stop::set_last_message(format!(
         "traffic-mirror: ended at once by a second signal; {} was not written\n",

@@ -20,8 +20,8 @@ pub(super) fn log_as_json() {
     IS_JSON.store(true, Ordering::Relaxed);
 }
 
-/// Starts each further line of text with the time (RFC 3339), as the log of a long run needs it. A
-/// line to the journal of systemd has a time already (systemd.exec(5), `JOURNAL_STREAM`).
+/// Starts each further line of text with the time (RFC 3339), for the log of a long run. In the
+/// journal of systemd, lines already have a time (systemd.exec(5), `JOURNAL_STREAM`).
 pub(super) fn log_times() {
     HAS_TIMES.store(!is_connected_to_journal(), Ordering::Relaxed);
 }

@@ -87,7 +87,7 @@ fn count_ends_receive_with_a_matching_report_and_file() {
         ])
     );
     assert!(report["elapsed_ns"].is_u64() && report["dropped"] == serde_json::json!({}));
-    assert!(log.contains("4242") && log.contains("no VXLAN: too_short"), "{log}");
+    assert!(log.contains("4242") && log.contains("not VXLAN: too_short"), "{log}");
     let written = fs::read(&file).unwrap();
     assert_eq!(written[..4], 0xa1b2_3c4d_u32.to_le_bytes());
     assert_eq!(written.len(), 24 + 3 * 16 + 6);
@@ -151,7 +151,7 @@ fn usage_errors_have_one_message_and_exit_code_2() {
             &["--write", "-", "--report", "json"],
             "--write `-`: the JSON report already uses standard output",
         ),
-        (&["--write", "x.pcapng"], "--write `x.pcapng`: expected another ending"),
+        (&["--write", "x.pcapng"], "--write `x.pcapng`: expected an ending such as .pcap"),
         (&["--write", "x.pcap.gz"], "--write `x.pcap.gz`: expected a name without .gz"),
         (&["--count", "0"], "invalid value '0' for '--count <N>'"),
     ] {

@@ -1,4 +1,5 @@
-//! Access to the endpoint: reads the credentials and certificate files that options name.
+//! Access to the endpoint: decides which requests it accepts, and reads the files of credentials
+//! and certificate.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -16,7 +17,7 @@ pub(super) fn access(address: SocketAddr, flags: &EndpointFlags) -> Result<Acces
     if flags.credentials.is_none() && !address.ip().is_loopback() {
         return Err(Failure::usage(format_args!(
             "--ec2-endpoint `{address}`: expected a loopback address such as 127.0.0.1:4566, or \
-             --credentials FILE beside it: a generated key can be read on this host only"
+             --credentials FILE beside it, because a generated key can be read on this host only"
         )));
     }
     match flags.credentials.as_deref() {
@@ -36,8 +37,8 @@ fn credentials(path: &Path) -> Result<Credentials, Failure> {
     let name = path.display();
     let text = String::from_utf8(secret("--credentials", path)?)
         .map_err(|_| Failure::usage(format_args!("--credentials `{name}`: expected UTF-8 text")))?;
-    Credentials::parse(&text).map_err(|sentences| {
-        let lines = sentences.lines().map(|line| format!("--credentials `{name}`: {line}"));
+    Credentials::parse(&text).map_err(|errors| {
+        let lines = errors.lines().map(|line| format!("--credentials `{name}`: {line}"));
         Failure::usage(lines.collect::<Vec<_>>().join("\n"))
     })
 }

@@ -1,10 +1,10 @@
-//! Rejects options of `run` that have no effect, alone or beside other options.
+//! Rejects options of `run` that would have no effect, either always or with the other options.
 
 use super::flags::{CaptureFlag, KernelFilterMode, RunFlags};
 use crate::cli::exit::Failure;
 use crate::runtime::RingSize;
 
-/// Rejects an option that has no effect.
+/// Rejects an option that would have no effect.
 pub(super) fn check(flags: &RunFlags) -> Result<(), Failure> {
     if let Some(direction) = flags.sessions.direction() {
         return Err(Failure::usage(format_args!(
@@ -16,7 +16,8 @@ pub(super) fn check(flags: &RunFlags) -> Result<(), Failure> {
     if flags.capture == CaptureFlag::Pnet { check_pnet(flags) } else { Ok(()) }
 }
 
-/// `--interface` names the device of the sessions that files or `--target` define.
+/// `--interface` is the device of the sessions of `--config` or `--target`, so it needs one of
+/// them.
 fn check_interface(flags: &RunFlags) -> Result<(), Failure> {
     match &flags.interface {
         Some(device) if !flags.sessions.has_sessions() => Err(Failure::usage(format_args!(

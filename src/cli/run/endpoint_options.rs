@@ -41,24 +41,26 @@ pub(super) fn add_network_interfaces(
     flags.network_interface.iter().try_for_each(|text| pin_interface(registry, text))
 }
 
-/// `eni-...=eth0` or `eni-...=udp:192.0.2.10`.
+/// Adds the network interface of `eni-...=eth0` or `eni-...=udp:192.0.2.10`.
 fn pin_interface(registry: &mut Registry, text: &str) -> Result<(), Failure> {
     let wrong = |expected: &str| {
         Failure::usage(format_args!("--network-interface `{text}`: expected {expected}"))
     };
-    let (id, what) = text
+    let (id, device) = text
         .split_once('=')
         .ok_or_else(|| wrong("an id and a device, as in eni-0a1b2c3d4e5f60718=eth0"))?;
-    let id = NetworkInterfaceId::new(id).map_err(Failure::usage)?;
+    let id = NetworkInterfaceId::new(id)
+        .map_err(|error| Failure::usage(format_args!("--network-interface `{text}`: {error}")))?;
     let mut interface = NetworkInterface::new(id);
-    match what.strip_prefix("udp:") {
+    match device.strip_prefix("udp:") {
         Some(address) => {
             let address = parse_target_address("--network-interface", address, VXLAN_PORT)
                 .map_err(Failure::usage)?;
             interface.private_ip_addresses.push(address.ip());
             interface.target_port = Some(address.port());
         }
-        None => interface.device = Some(what.to_owned()),
+        None if device.is_empty() => return Err(wrong("a device after `=`, such as eth0")),
+        None => interface.device = Some(device.to_owned()),
     }
     registry.add_network_interface(interface).map_err(Failure::usage)
 }
@@ -68,15 +70,15 @@ fn quotas(texts: &[String]) -> Result<Quotas, Failure> {
     let mut quotas = Quotas::default();
     let mut names = BTreeSet::new();
     for text in texts {
-        let read = text.split_once('=').and_then(|(name, most)| Some((name, most.parse().ok()?)));
+        let read = text.split_once('=').and_then(|(name, limit)| Some((name, limit.parse().ok()?)));
         if let Some((name, _)) = read
             && !names.insert(name)
         {
             return Err(Failure::usage(format_args!("--quota `{text}`: expected {name} once")));
         }
-        if !read.is_some_and(|(name, most)| quotas.set(name, most)) {
+        if !read.is_some_and(|(name, limit)| quotas.set(name, limit)) {
             return Err(Failure::usage(format_args!(
-                "--quota `{text}`: expected NAME=N with one of {}",
+                "--quota `{text}`: expected NAME=N, where N is a number and NAME one of {}",
                 Quotas::NAMES.join(", ")
             )));
         }
@@ -84,7 +86,7 @@ fn quotas(texts: &[String]) -> Result<Quotas, Failure> {
     Ok(quotas)
 }
 
-/// The addresses of load balancers and endpoints, and the networks that copies may go to.
+/// The addresses of load balancers and endpoints, and the networks to which copies may be sent.
 fn target_resolver(flags: &EndpointFlags) -> Result<TargetResolver, Failure> {
     let mut resolver = TargetResolver::default();
     for text in &flags.load_balancer {

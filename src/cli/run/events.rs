@@ -9,7 +9,7 @@ use super::systemd;
 use crate::cli::terminal;
 use crate::runtime::{Event, EventSink, Severity};
 
-/// Notified when mirroring cannot go on.
+/// Notified when mirroring cannot continue.
 pub(super) type Broken = Arc<Notify>;
 
 /// Prints every event. A heartbeat updates the live line and systemd's watchdog.
@@ -29,11 +29,11 @@ pub(super) fn printer(broken: Broken) -> EventSink {
 }
 
 fn print(event: &Event) {
-    let sentence = sentence(event);
+    let message = message(event);
     match event.severity() {
-        Severity::Info => terminal::notice(&sentence),
-        Severity::Warning => terminal::warn(&sentence),
-        Severity::Error => terminal::error(&sentence),
+        Severity::Info => terminal::notice(&message),
+        Severity::Warning => terminal::warn(&message),
+        Severity::Error => terminal::error(&message),
     }
     if let Event::MetricsServed(address) = event
         && !address.ip().to_canonical().is_loopback()
@@ -45,11 +45,11 @@ fn print(event: &Event) {
     }
 }
 
-/// The sentence of an event. Names the option that changes the reported setting, if there is one.
-fn sentence(event: &Event) -> String {
+/// The message of an event, with the name of the option that changes the reported setting, if any.
+fn message(event: &Event) -> String {
     match event {
         Event::RingMemory { sentence, is_reduced: true } => {
-            format!("{sentence}; --ring-size sets the size of each")
+            format!("{sentence}; --ring-size sets the size of each ring")
         }
         Event::PinFailed { cpu, error } => format!("--cpus `{cpu}`: {error}"),
         Event::StateNotWritable(error) => {
@@ -59,8 +59,7 @@ fn sentence(event: &Event) -> String {
             "--state: the file can be written again; changes are accepted".to_owned()
         }
         Event::StateNotKept => {
-            "state is kept in memory only and lost on exit; use --state FILE to \
-                                persist it"
+            "state is kept in memory only and lost on exit; use --state FILE to persist it"
                 .to_owned()
         }
         Event::EndpointIsOpen => "--no-authentication: every local user can send the traffic of \

@@ -26,9 +26,9 @@ const MONITORING: &str = "Monitoring and output";
 ///
 /// Evaluates the sessions of each network interface (its `device`) for every frame, and sends the
 /// copies as UDP. Offloads may stay on: super-frames are segmented and checksums completed as a
-/// network card does. Copies are never mirrored again, and no copy is fragmented. SIGHUP reloads the
-/// configuration. If an interface disappears, `run` waits until it is back. A second SIGINT or SIGTERM
-/// more than 1 s after the first ends the run at once, without a report.
+/// network card does. Copies are not mirrored again, and no copy is fragmented. SIGHUP reloads the
+/// configuration. If an interface disappears, `run` waits until it reappears. A second SIGINT or
+/// SIGTERM more than 1 s after the first ends the run at once, without a report.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   Mirror everything on one interface to one collector:
@@ -48,7 +48,8 @@ pub(in crate::cli) struct RunFlags {
     #[command(flatten, next_help_heading = "Sessions")]
     pub(super) sessions: SessionFlags,
 
-    /// Device to mirror, with --target or for the only network interface of a configuration.
+    /// Device to mirror, with --target or with a configuration whose sessions have one network
+    /// interface.
     #[arg(help_heading = "Sessions", long, short, value_name = "DEVICE")]
     pub(super) interface: Option<String>,
 
@@ -64,10 +65,10 @@ pub(in crate::cli) struct RunFlags {
     #[arg(help_heading = CAPTURE, long, value_name = "LIST", value_delimiter = ',')]
     pub(super) cpus: Vec<u16>,
 
-    /// Ring memory for each thread of each interface, with the unit KiB, MiB or GiB. `auto` divides 1/16
-    /// of the memory (or of the limit of the memory cgroup), at most 320 MiB, among all threads: 1 MiB
-    /// to 64 MiB each. A larger ring can buffer a longer stall before frames are dropped. Rings that
-    /// need more than half of the memory are rejected.
+    /// Ring memory for each thread of each interface, with the unit KiB, MiB or GiB. `auto` divides
+    /// 1/16 of the memory (or of the limit of the memory cgroup), at most 320 MiB, among all
+    /// threads: 1 MiB to 64 MiB each. A larger ring can buffer a longer stall before frames are
+    /// dropped. Rings that need more than half of the memory are rejected.
     #[arg(help_heading = CAPTURE, long, value_name = "SIZE", default_value = "auto", value_parser = parse_ring_size)]
     pub(super) ring_size: RingSize,
 
@@ -75,8 +76,8 @@ pub(in crate::cli) struct RunFlags {
     #[arg(help_heading = CAPTURE, long)]
     pub(super) busy_poll: bool,
 
-    /// When to drop frames that no session can match in the kernel. They are not counted there. `never`
-    /// also disables truncation to PacketLength in the kernel.
+    /// When the kernel drops frames that no session can match. It does not count them. `never` also
+    /// disables truncation to PacketLength in the kernel.
     #[arg(help_heading = CAPTURE, long, value_name = "WHEN", value_enum, default_value_t = KernelFilterMode::Auto)]
     pub(super) kernel_filter: KernelFilterMode,
 
@@ -85,12 +86,12 @@ pub(in crate::cli) struct RunFlags {
     #[arg(help_heading = COPIES, long, value_name = "ORDER", value_enum, default_value_t = SendOrder::Arrival)]
     order: SendOrder,
 
-    /// How copies are sent. `auto` sends complete Ethernet frames if the next hop is known; they bypass
-    /// the firewall of this host. `ip` sends IP packets, which the firewall filters.
+    /// How copies are sent. `auto` sends complete Ethernet frames if the next hop is known; they
+    /// bypass the firewall of this host. `ip` sends IP packets, which the firewall filters.
     #[arg(help_heading = COPIES, long, value_name = "MODE", value_enum, default_value_t = SendMode::Auto)]
     egress: SendMode,
 
-    /// Whether to pass consecutive copies of one flow and length to the kernel as one message, which
+    /// When to pass consecutive copies of one flow and length to the kernel as one message, which
     /// the kernel or the network card segments (UDP segmentation offload).
     #[arg(help_heading = COPIES, long, value_name = "WHEN", value_enum, default_value_t = Gso::Auto)]
     gso: Gso,
@@ -99,8 +100,8 @@ pub(in crate::cli) struct RunFlags {
     #[arg(help_heading = COPIES, long, value_name = "DEVICE")]
     pub(super) bind_device: Option<String>,
 
-    /// Mark (SO_MARK) of the copies, by which the kernel filter recognises them [default: a number that
-    /// no other mirror in the network namespace uses, within the bits 0x30ff]
+    /// Mark (SO_MARK) of the copies, by which the kernel filter recognises them [default: a number
+    /// within the bits 0x30ff that no other mirror in the network namespace uses]
     #[arg(help_heading = COPIES, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     mark: Option<u32>,
 
@@ -117,9 +118,9 @@ pub(in crate::cli) struct RunFlags {
     #[arg(help_heading = MONITORING, long, value_name = "ADDR:PORT", value_parser = listen_address::parse)]
     pub(super) metrics: Option<SocketAddr>,
 
-    /// With --ec2-endpoint or --metrics: accept this host name in the Host header, besides localhost,
-    /// loopback addresses and the address of the connection. Other requests are rejected, because a
-    /// web page may have caused them. May be given several times.
+    /// With --ec2-endpoint or --metrics: accept this host name in the Host header, besides
+    /// localhost, loopback addresses and the address of the connection. Other requests are
+    /// rejected, because a web page may have caused them. May be given several times.
     #[arg(help_heading = MONITORING, long, value_name = "NAME")]
     allow_host: Vec<String>,
 
@@ -129,7 +130,7 @@ pub(in crate::cli) struct RunFlags {
     #[command(flatten)]
     pub(super) sandbox: SandboxFlags,
 
-    /// Format of diagnostics: text, or one JSON object per line with a timestamp.
+    /// Format of diagnostics: lines of text, or one JSON object per line.
     #[arg(help_heading = MONITORING, long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub(super) log: LogFormat,
 
@@ -143,7 +144,7 @@ pub(in crate::cli) struct RunFlags {
 /// The format of diagnostics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum LogFormat {
-    /// Lines of text.
+    /// Lines of text with the time, except in the journal of systemd.
     Text,
     /// One JSON object per line: timestamp, level, message.
     Json,
@@ -154,7 +155,8 @@ pub(super) enum LogFormat {
 pub(super) enum CaptureFlag {
     /// Packet rings (TPACKET_V3), with repair of offloaded frames.
     Ring,
-    /// The pnet crate, one frame at a time: portable, slow, one thread, no repair of offloads.
+    /// The Rust library pnet, one frame at a time: portable, slow, one thread, no repair of
+    /// offloads.
     Pnet,
 }
 
@@ -168,7 +170,7 @@ enum SendMode {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Gso {
-    /// Only where the message is segmented before it reaches a receiver: not over virtual devices.
+    /// Where the message is segmented before it reaches a receiver; not over virtual devices.
     Auto,
     /// Always.
     On,
@@ -179,7 +181,8 @@ enum Gso {
 /// When the kernel drops frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum KernelFilterMode {
-    /// While more than 50,000 frames/s arrive and fewer than half of them are mirrored.
+    /// Under high load: from above 50,000 frames/s until below 10,000 frames/s, while fewer than
+    /// half of the frames are mirrored.
     Auto,
     /// Always.
     Always,
@@ -188,7 +191,8 @@ pub(super) enum KernelFilterMode {
 }
 
 impl RunFlags {
-    /// Checks that the command line names sessions, or an endpoint through which clients create them.
+    /// Checks that the command line names sessions, or an endpoint through which clients create
+    /// them.
     pub(super) fn check_complete(&self) -> Result<(), Failure> {
         if self.sessions.has_sessions() || self.endpoint.ec2_endpoint.is_some() {
             return Ok(());
@@ -270,7 +274,7 @@ impl RunFlags {
     }
 }
 
-/// `auto`, or `64MiB`, `1GiB`, `512KiB`, or bytes.
+/// Parses `auto`, a size such as `512KiB`, `64MiB` or `1GiB`, or a number of bytes.
 fn parse_ring_size(text: &str) -> Result<RingSize, String> {
     if text == "auto" {
         return Ok(RingSize::Auto);
@@ -280,8 +284,8 @@ fn parse_ring_size(text: &str) -> Result<RingSize, String> {
         let number = text.strip_suffix(unit)?.trim_end().parse::<usize>().ok()?;
         number.checked_mul(1 << shift)
     });
-    let sound = read.filter(|len| (RingSize::MIN..=RingSize::MAX).contains(len));
-    let size = sound.map(RingSize::Fixed);
+    let permitted = read.filter(|len| (RingSize::MIN..=RingSize::MAX).contains(len));
+    let size = permitted.map(RingSize::Fixed);
     size.ok_or_else(|| "expected auto, or 512KiB to 4GiB, as in 64MiB".to_owned())
 }
 

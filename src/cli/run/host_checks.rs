@@ -10,13 +10,13 @@ pub(super) fn check(flags: &RunFlags) -> Result<(), Failure> {
     flags.bind_device.as_deref().map_or(Ok(()), check_device)
 }
 
-fn check_processors(wanted: &[u16]) -> Result<(), Failure> {
+fn check_processors(cpus: &[u16]) -> Result<(), Failure> {
     let allowed = rustix::thread::sched_getaffinity(None).map_err(Failure::failed)?;
-    let is_there = |cpu: &u16| {
+    let is_allowed = |cpu: &u16| {
         usize::from(*cpu) < rustix::thread::CpuSet::MAX_CPU && allowed.is_set(usize::from(*cpu))
     };
-    let Some(absent) = wanted.iter().find(|cpu| !is_there(cpu)) else { return Ok(()) };
-    let known: Vec<String> = (0..=u16::MAX).filter(is_there).map(|cpu| cpu.to_string()).collect();
+    let Some(absent) = cpus.iter().find(|cpu| !is_allowed(cpu)) else { return Ok(()) };
+    let known: Vec<String> = (0..=u16::MAX).filter(is_allowed).map(|cpu| cpu.to_string()).collect();
     Err(Failure::usage(format_args!(
         "--cpus `{absent}`: expected processors that this process may use, which are {}",
         known.join(", ")
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unknown_processors_and_devices_are_refused_with_the_known_ones() {
+    fn the_error_for_an_unknown_processor_or_device_lists_the_known_ones() {
         assert!(check_processors(&[]).is_ok());
         let refused = check_processors(&[65_535]).unwrap_err().to_string();
         assert!(refused.starts_with("--cpus `65535`: expected processors"), "{refused}");

@@ -1,4 +1,4 @@
-//! The live line: the rates of the last second, updated in place on a terminal.
+//! The live line of `run`: the rates of the last second. It is updated in place on a terminal.
 
 use std::fmt::Write;
 use std::io::IsTerminal;
@@ -14,7 +14,7 @@ use crate::io::udp::TargetState;
 /// The maximum number of failing targets in the line.
 const MAX_FAILING_SHOWN: usize = 3;
 
-/// Computes rates between two heartbeats.
+/// Shows the rates between two heartbeats.
 pub(super) struct LiveLine {
     bar: Option<ProgressBar>,
     last: Counters,
@@ -87,7 +87,7 @@ mod tests {
     fn rates_are_computed_from_the_elapsed_time() {
         let (before, mut now) = (Counters::default(), Counters::default());
         now.received = 500;
-        let said = rates_text(&before, &now, Duration::from_millis(500));
-        assert_eq!(said, "1000 frames/s, 0 mirrored/s, 0 Mbit/s");
+        let text = rates_text(&before, &now, Duration::from_millis(500));
+        assert_eq!(text, "1000 frames/s, 0 mirrored/s, 0 Mbit/s");
     }
 }

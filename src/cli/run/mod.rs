@@ -1,7 +1,7 @@
 //! `run`: mirrors live interfaces to UDP targets until a signal.
 //!
-//! What belongs here: conversion of flags to options and of events to lines, signals, privileges and
-//! the sandbox. What does not: live mirroring itself (`runtime`).
+//! What belongs here: conversion of flags to options and of events to messages, signals, privileges
+//! and the sandbox. What does not: live mirroring itself (`runtime`).
 
 mod access;
 mod conflicts;
@@ -44,7 +44,7 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
     if flags.log == LogFormat::Json {
         terminal::log_as_json();
     }
-    // A wrong command line is reported before missing privileges.
+    // A wrong command line is reported first, then missing privileges.
     flags.check_complete()?;
     host_checks::check(flags)?;
     conflicts::check(flags)?;
@@ -77,8 +77,8 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
     let stopped = signal_loop::until_stopped(&mirroring);
     let summary = mirror.stop();
     print_report(&report(&summary, stopwatch), flags.report)?;
-    let is_sound = stopped? && summary.is_complete && summary.unaccounted == 0;
-    Ok(if is_sound { Exit::Done } else { Exit::Failed })
+    let succeeded = stopped? && summary.is_complete && summary.unaccounted == 0;
+    Ok(if succeeded { Exit::Done } else { Exit::Failed })
 }
 
 /// The resources of files or the command line, or the endpoint that changes them.
@@ -130,7 +130,7 @@ fn enter_sandbox(
     Ok(())
 }
 
-/// Adds the name of the option to an error.
+/// Adds the name of the option to an error of live mirroring.
 fn failure(flags: &RunFlags, error: Error) -> Failure {
     match error {
         Error::InvalidValue(sentence) => Failure::usage(sentence),

@@ -1,4 +1,5 @@
-//! Reads the resources of the command line and files, and checks the devices that they name.
+//! Reads the sessions from files or the command line, and checks that their devices exist and that
+//! their copies leave the host.
 
 use std::net::IpAddr;
 
@@ -19,8 +20,8 @@ struct MirroredInterface {
     device: String,
 }
 
-/// Reads the configuration and checks that its devices exist. Every session of the returned registry
-/// has a network identifier.
+/// Reads the configuration and checks that its devices exist. Every session of the returned
+/// registry has a network identifier.
 pub(super) fn read_registry(
     flags: &RunFlags,
     namespace: &InterfaceNamespace,
@@ -46,7 +47,7 @@ pub(super) fn read_registry(
     Ok(with_network_ids(registry, flags.sessions.options().seed))
 }
 
-/// The resources of files or the command line.
+/// The resources of files or the command line. Their devices are not checked.
 pub(super) fn registry(flags: &RunFlags) -> Result<Registry, Failure> {
     let mut registry = flags.sessions.registry()?;
     if flags.endpoint.ec2_endpoint.is_none() {
@@ -56,10 +57,10 @@ pub(super) fn registry(flags: &RunFlags) -> Result<Registry, Failure> {
     Ok(registry)
 }
 
-/// `--interface` names the device of the only network interface.
+/// Sets the device of the only network interface with sessions to that of `--interface`.
 fn name_device(flags: &RunFlags, registry: &mut Registry) -> Result<(), Failure> {
     let Some(device) = &flags.interface else { return Ok(()) };
-    let ids: Vec<_> = sources(registry);
+    let ids = sources(registry);
     let [only] = &*ids else {
         return Err(Failure::usage(format_args!(
             "--interface `{device}`: expected a configuration with sessions of one network \
@@ -85,13 +86,13 @@ fn mirrored(registry: &Registry) -> Result<Vec<MirroredInterface>, Failure> {
         let Some(device) = device else {
             return Err(Failure::usage(format_args!(
                 "network_interface `{id}`: expected a device, the Linux interface to mirror; \
-                 `traffic-mirror interfaces` lists them, --interface names one"
+                 `traffic-mirror interfaces` lists them, and --interface selects one"
             )));
         };
         if let Some(other) = mirrored.iter().find(|other| other.device == device) {
             return Err(Failure::usage(format_args!(
-                "device `{device}`: expected one network interface for it, but `{}` and `{id}` \
-                 both name it",
+                "device `{device}`: expected one network interface with this device, but `{}` and \
+                 `{id}` both have it",
                 other.id
             )));
         }

@@ -14,60 +14,64 @@ use socket2::SockRef;
 
 use crate::cli::terminal;
 
-/// Keeps the capabilities for capturing and marking, drops all others permanently, and prints the
-/// result.
+/// Keeps the capabilities for capturing and for setting `mark`, drops all others permanently, and
+/// prints which are kept.
 pub(super) fn drop_unneeded(mark: u32) {
-    let Some(had) = limit_bounding_set() else { return };
+    let Some(initial) = limit_bounding_set() else { return };
     let mut needed = CapabilitySet::NET_RAW;
-    limit_effective(needed, had);
+    limit_effective(needed, initial);
     // SO_MARK needs CAP_NET_ADMIN before Linux 5.17; since then CAP_NET_RAW is sufficient.
     if !can_set_mark(mark) {
         needed |= CapabilitySet::NET_ADMIN;
     }
     // The first step kept the permitted set, so that CAP_NET_ADMIN can still be kept here.
-    let kept = keep_permanently(needed, had);
+    let kept = keep_permanently(needed, initial);
     terminal::notice(&format!("capabilities kept: {}", names(kept)));
 }
 
-/// The same for the thread that has entered the namespace of the interfaces. It opens packet sockets
-/// and sets no mark.
+/// Does the same for the thread that has entered the network namespace of the interfaces, which
+/// opens packet sockets and sets no mark.
 pub(super) fn drop_in_namespace() {
-    if let Some(had) = limit_bounding_set() {
-        keep_permanently(CapabilitySet::NET_RAW, had);
+    if let Some(initial) = limit_bounding_set() {
+        keep_permanently(CapabilitySet::NET_RAW, initial);
     }
 }
 
-/// Limits the programs that this thread starts to CAP_NET_RAW. Returns the thread's own capabilities.
+/// Limits the bounding set, so that a program that this thread executes has at most CAP_NET_RAW.
+/// Returns the capabilities of the thread.
 fn limit_bounding_set() -> Option<CapabilitySets> {
-    let had = capabilities(None).ok()?;
+    let initial = capabilities(None).ok()?;
     for capability in CapabilitySet::all().iter().filter(|one| *one != CapabilitySet::NET_RAW) {
         // Needs CAP_SETPCAP. A process without it has few capabilities to drop.
         let _ = remove_capability_from_bounding_set(capability);
     }
     let _ = clear_ambient_capability_set();
     let _ = set_no_new_privs(true);
-    Some(had)
+    Some(initial)
 }
 
-/// Reduces the effective set to `needed`.
-fn limit_effective(needed: CapabilitySet, had: CapabilitySets) {
-    let effective = needed & had.permitted;
+/// Reduces the effective set to `needed`, and keeps the permitted set.
+fn limit_effective(needed: CapabilitySet, initial: CapabilitySets) {
+    let effective = needed & initial.permitted;
     // If this fails, the capabilities stay as they were.
-    let _ = set_capabilities(None, CapabilitySets { effective, ..had });
+    let _ = set_capabilities(None, CapabilitySets { effective, ..initial });
 }
 
-fn keep_permanently(needed: CapabilitySet, had: CapabilitySets) -> CapabilitySet {
-    let kept = needed & had.permitted;
+/// Reduces the permitted and effective sets to `needed` permanently. Returns the capabilities that
+/// the thread has now.
+fn keep_permanently(needed: CapabilitySet, initial: CapabilitySets) -> CapabilitySet {
+    let kept = needed & initial.permitted;
     let sets =
         CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() };
     match set_capabilities(None, sets) {
         Ok(()) => kept,
-        Err(_) => had.effective,
+        Err(_) => initial.effective,
     }
 }
 
 fn can_set_mark(mark: u32) -> bool {
-    let socket = UdpSocket::bind("127.0.0.1:0");
+    // Not 127.0.0.1, because the device lo may be down in a network namespace.
+    let socket = UdpSocket::bind("0.0.0.0:0");
     socket.is_ok_and(|socket| SockRef::from(&socket).set_mark(mark).is_ok())
 }
 

@@ -13,7 +13,7 @@ use crate::cli::terminal;
 use crate::io::StopFlag;
 use crate::runtime::{InterfaceNamespace, LiveMirror};
 
-/// The run that signals reload or stop.
+/// A run, and what is needed to reload and stop it.
 pub(super) struct Mirroring<'a> {
     pub(super) flags: &'a RunFlags,
     pub(super) mirror: &'a LiveMirror,
@@ -22,8 +22,8 @@ pub(super) struct Mirroring<'a> {
     pub(super) broken: Broken,
 }
 
-/// Returns at the first SIGINT or SIGTERM, also if it arrived before the call, because it set the stop
-/// flag. Returns false if mirroring cannot continue.
+/// Waits for the first SIGINT or SIGTERM, and reloads at each SIGHUP. Returns at once if the stop
+/// flag was set before the call. Returns false if mirroring cannot continue.
 pub(super) fn until_stopped(mirroring: &Mirroring<'_>) -> Result<bool, Failure> {
     let runtime = Builder::new_current_thread().enable_io().build();
     let runtime = runtime.map_err(Failure::failed)?;
@@ -36,20 +36,21 @@ async fn wait(mirroring: &Mirroring<'_>) -> io::Result<bool> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
     systemd::ready();
-    let mut is_sound = true;
-    while is_sound && !mirroring.stop.is_set() {
+    let mut can_continue = true;
+    while can_continue && !mirroring.stop.is_set() {
         tokio::select! {
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
             _ = hang_up.recv() => reload(mirroring),
-            () = mirroring.broken.notified() => is_sound = false,
+            () = mirroring.broken.notified() => can_continue = false,
         }
     }
     systemd::stopping();
-    Ok(is_sound)
+    Ok(can_continue)
 }
 
-/// Reloads the configuration. An invalid configuration is reported and the old one stays in force.
+/// Reloads the configuration. If it is invalid, this is reported and the previous one stays in
+/// force.
 fn reload(mirroring: &Mirroring<'_>) {
     let flags = mirroring.flags;
     if flags.endpoint.ec2_endpoint.is_some() {
@@ -72,7 +73,7 @@ fn reload(mirroring: &Mirroring<'_>) {
         Err(failure) => {
             mirroring.mirror.count_failed_replace();
             terminal::error(&failure.to_string());
-            terminal::warn("the configuration is invalid; the previous one stays in force");
+            terminal::warn("the configuration was not reloaded; the previous one stays in force");
         }
     }
     systemd::ready();
