@@ -29,8 +29,14 @@ pub fn flow_tag(key: &FlowKey) -> u16 {
 /// The complete hash of a flow; it is equal for both directions.
 #[inline]
 pub(super) fn flow_hash_bits(key: &FlowKey) -> u64 {
-    let source = endpoint(key.source_half(), key.source_port);
-    let destination = endpoint(key.destination_half(), key.destination_port);
+    let (source, destination) = if key.is_ipv4 {
+        let [source, destination] = key.ipv4_addresses();
+        let endpoint = |address: u32, port| mix(u64::from(address) << 32 ^ u64::from(port));
+        (endpoint(source, key.source_port), endpoint(destination, key.destination_port))
+    } else {
+        let source = endpoint(key.source_half(), key.source_port);
+        (source, endpoint(key.destination_half(), key.destination_port))
+    };
     // A sum does not depend on the order of the two ends. Each end is mixed before.
     mix(source.wrapping_add(destination) ^ u64::from(key.protocol))
 }

@@ -99,6 +99,18 @@ impl FlowKey {
         self.has_ports.then_some((self.source_port, self.destination_port))
     }
 
+    /// Source and destination as numbers, of a key of IPv4.
+    #[inline(always)]
+    pub(super) fn ipv4_addresses(&self) -> [u32; 2] {
+        let (words, _) = self.addresses.as_chunks::<4>();
+        match words {
+            [source, _, _, _, destination, ..] => {
+                [u32::from_be_bytes(*source), u32::from_be_bytes(*destination)]
+            }
+            _ => [0; 2],
+        }
+    }
+
     pub(crate) fn source_half(&self) -> [u8; 16] {
         self.addresses.first_chunk().copied().unwrap_or_default()
     }

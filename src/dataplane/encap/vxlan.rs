@@ -100,7 +100,10 @@ impl VxlanTemplate {
         let udp_len = u16::try_from(inner.len() + UDP_VXLAN_LEN).unwrap_or(u16::MAX);
         if self.is_ipv4 {
             let total_len = u16::try_from(inner.len() + 36).unwrap_or(u16::MAX);
-            let checksum = !fold(u64::from(self.fixed_sum) + u64::from(total_len));
+            // Two numbers of 16 bits have one carry at most.
+            let sum = self.fixed_sum + u32::from(total_len);
+            let [a, b, ..] = ((sum & 0xffff) + (sum >> 16)).to_le_bytes();
+            let checksum = !u16::from_le_bytes([a, b]);
             header[16..18].copy_from_slice(&total_len.to_be_bytes());
             header[24..26].copy_from_slice(&checksum.to_be_bytes());
             header[34..36].copy_from_slice(&port.to_be_bytes());

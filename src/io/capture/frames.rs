@@ -7,7 +7,8 @@ use arrayvec::ArrayVec;
 
 use super::format::CaptureFormat;
 use super::link_type::{IpLinkType, LinkType, synthesize_header};
-use super::record::PacketRecord;
+use super::pcap::UsualRecordHeader;
+use super::record::{MAX_RECORD_LEN, PacketRecord};
 use super::source::CaptureSource;
 use crate::dataplane::{BURST_LEN, Burst, Frame, Medium};
 use crate::io::sys::prefetch;
@@ -44,6 +45,10 @@ impl CaptureSource {
         let unsupported = &mut self.unsupported;
         // One loop for each format, so that there is no branch on the format for each record.
         self.borrowed = match &self.format {
+            CaptureFormat::Pcap(layout) if layout.is_usual() => {
+                let nanoseconds_per_unit = if layout.nanosecond { 1 } else { 1_000 };
+                borrow_usual_records(window, burst, nanoseconds_per_unit)
+            }
             CaptureFormat::Pcap(layout) => {
                 borrow_records(window, burst, unsupported, |bytes| layout.parse_record(bytes))
             }
@@ -124,6 +129,41 @@ fn borrow_records<'a>(
         });
     }
     borrowed
+}
+
+/// Borrows records of the usual layout of pcap, see [`PcapLayout::is_usual`]. It does the same as
+/// [`borrow_records`] in half as many instructions.
+fn borrow_usual_records<'a>(
+    window: &'a [u8],
+    burst: &mut Burst<'a>,
+    nanoseconds_per_unit: u64,
+) -> BorrowedRecords {
+    let mut rest = window;
+    let mut records = 0;
+    while records < BURST_LEN {
+        let Some((header, behind)) = rest.split_first_chunk() else { break };
+        let header = UsualRecordHeader::parse(header);
+        let Some(len) =
+            usize::try_from(header.captured_len).ok().filter(|len| *len <= MAX_RECORD_LEN)
+        else {
+            break;
+        };
+        let Some((bytes, behind)) = behind.split_at_checked(len) else { break };
+        if len >= MIN_PREFETCHED_LEN {
+            prefetch_ahead(window, window.len() - rest.len(), len);
+        }
+        let frame = Frame {
+            timestamp_ns: header.timestamp_ns(nanoseconds_per_unit),
+            wire_len: header.wire_len.max(header.captured_len),
+            ..Frame::new(bytes)
+        };
+        if burst.try_push(frame).is_err() {
+            break;
+        }
+        rest = behind;
+        records += 1;
+    }
+    BorrowedRecords { bytes: window.len() - rest.len(), records }
 }
 
 fn copy_with_header(

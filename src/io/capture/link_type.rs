@@ -8,7 +8,7 @@
 use crate::model::Direction;
 
 const NULL: u16 = 0;
-const ETHERNET: u16 = 1;
+pub(super) const ETHERNET: u16 = 1;
 const RAW: [u16; 5] = [12, 14, 101, 228, 229];
 const LOOP: u16 = 108;
 const LINUX_SLL: u16 = 113;

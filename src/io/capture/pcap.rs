@@ -13,6 +13,7 @@
 //! ```
 //! The FCS (frame check sequence) length is in units of two bytes.
 
+use super::link_type::ETHERNET;
 use super::record::{MAX_RECORD_LEN, PacketRecord, fcs_warning};
 
 /// The layout of the records of a file.
@@ -48,6 +49,33 @@ enum LengthOrder {
 
 /// The length of the file header, in bytes.
 pub(super) const FILE_HEADER_LEN: usize = 24;
+
+/// The fields of a record header in the usual layout.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct UsualRecordHeader {
+    seconds: u32,
+    fraction: u32,
+    pub(super) captured_len: u32,
+    pub(super) wire_len: u32,
+}
+
+impl UsualRecordHeader {
+    #[inline(always)]
+    pub(super) const fn parse(header: &[u8; 16]) -> Self {
+        let [s0, s1, s2, s3, f0, f1, f2, f3, a0, a1, a2, a3, b0, b1, b2, b3] = *header;
+        Self {
+            seconds: u32::from_le_bytes([s0, s1, s2, s3]),
+            fraction: u32::from_le_bytes([f0, f1, f2, f3]),
+            captured_len: u32::from_le_bytes([a0, a1, a2, a3]),
+            wire_len: u32::from_le_bytes([b0, b1, b2, b3]),
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn timestamp_ns(&self, nanoseconds_per_unit: u64) -> u64 {
+        u64::from(self.seconds) * 1_000_000_000 + u64::from(self.fraction) * nanoseconds_per_unit
+    }
+}
 
 /// A parsed record header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +138,16 @@ impl PcapLayout {
             link_type_field,
             version: (major, minor),
         })
+    }
+
+    /// Whether the capture has Ethernet frames without frame check sequence in little-endian records
+    /// with a header of 16 bytes, the captured length first: nearly every pcap file.
+    pub(super) const fn is_usual(&self) -> bool {
+        !self.big_endian
+            && self.header_len == 16
+            && matches!(self.length_order, LengthOrder::CapturedFirst)
+            && self.fcs_len == 0
+            && self.link_type == ETHERNET
     }
 
     /// Warnings about deviations in the file header that are tolerated.

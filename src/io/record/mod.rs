@@ -14,6 +14,7 @@ mod output_location;
 mod partial_file;
 mod pcap;
 mod pcapng;
+mod record_clock;
 
 pub use format::Precision;
 #[cfg(target_os = "linux")]

@@ -5,10 +5,11 @@ use std::io::{self, Write};
 
 use super::format::{
     BUFFER_LEN, ETHERNET, FILE_HEADER_LEN, MICROSECOND_MAGIC, NANOSECOND_MAGIC, Precision,
-    RECORD_HEADER_LEN, is_whole_microseconds,
+    RECORD_HEADER_LEN,
 };
 #[cfg(target_os = "linux")]
 use super::output_file::OutputFile;
+use super::record_clock::RecordClock;
 use crate::dataplane::{Copies, Drops, InnerBytes, MAX_OUTER_LEN, Sink};
 
 /// The snaplen in the file header, in bytes, which is the default of tcpdump.
@@ -24,6 +25,7 @@ pub struct PcapWriter<W> {
     /// known at compile time.
     buffer: Vec<u8>,
     buffered_len: usize,
+    clock: RecordClock,
 }
 
 impl<W: Write> PcapWriter<W> {
@@ -49,6 +51,7 @@ impl<W: Write> PcapWriter<W> {
             convert_to_nanoseconds: None,
             buffer: vec![0; BUFFER_LEN],
             buffered_len: 0,
+            clock: RecordClock::default(),
         })
     }
 
@@ -60,7 +63,8 @@ impl<W: Write> PcapWriter<W> {
         body: InnerBytes<'_>,
         head: impl FnOnce(&mut [u8; MAX_OUTER_LEN]) -> usize,
     ) -> io::Result<()> {
-        if self.precision == Precision::Micro && !is_whole_microseconds(timestamp_ns) {
+        let time = self.clock.time(timestamp_ns);
+        if self.precision == Precision::Micro && !time.is_whole_microseconds() {
             self.switch_to_nanoseconds()?;
         }
         let most = RECORD_HEADER_LEN + MAX_OUTER_LEN + body.len();
@@ -73,15 +77,15 @@ impl<W: Write> PcapWriter<W> {
         };
         let Some(start) = room.first_chunk_mut() else { return Ok(()) };
         let head_len = head(start);
-        let len = head_len + body.len();
-        let (first, second) = (body.head.len(), body.tail.len());
-        if let Some(room) = room.get_mut(head_len..head_len + first) {
+        let first_len = head_len + body.head.len();
+        if let Some(room) = room.get_mut(head_len..first_len) {
             room.copy_from_slice(body.head);
         }
-        if let (Some(room), true) = (room.get_mut(len - second..len), second > 0) {
+        let len = first_len + body.tail.len();
+        if let (Some(room), false) = (room.get_mut(first_len..len), body.tail.is_empty()) {
             room.copy_from_slice(body.tail);
         }
-        *header = record_header(timestamp_ns, len, self.precision);
+        *header = time.record_header(len, self.precision);
         self.buffered_len += RECORD_HEADER_LEN + len;
         Ok(())
     }
@@ -137,25 +141,6 @@ impl<W: Write> PcapWriter<W> {
     pub fn into_inner(self) -> W {
         self.out
     }
-}
-
-/// Seconds, fraction, captured length and wire length, which are equal. A timestamp after 2106 is
-/// clamped to the last one of the format.
-#[inline]
-fn record_header(timestamp_ns: u64, len: usize, precision: Precision) -> [u8; RECORD_HEADER_LEN] {
-    let seconds = u32::try_from(timestamp_ns / 1_000_000_000).unwrap_or(u32::MAX);
-    let nanoseconds = u32::try_from(timestamp_ns % 1_000_000_000).unwrap_or_default();
-    let fraction = match precision {
-        Precision::Micro => nanoseconds / 1_000,
-        Precision::Nano => nanoseconds,
-    };
-    let len = u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes();
-    let mut header = [0; RECORD_HEADER_LEN];
-    header[0..4].copy_from_slice(&seconds.to_le_bytes());
-    header[4..8].copy_from_slice(&fraction.to_le_bytes());
-    header[8..12].copy_from_slice(&len);
-    header[12..16].copy_from_slice(&len);
-    header
 }
 
 /// A sink that writes copies as pcap records.
