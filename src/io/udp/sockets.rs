@@ -219,7 +219,8 @@ fn udp_socket(source: IpAddr, flow_hash: u8, warnings: &mut Warnings) -> io::Res
 }
 
 /// Enables error reports. Without them the kernel does not report packets dropped by the egress
-/// queue.
+/// queue. A queue that drops another packet than the new one, such as fq_codel and sfq, reports
+/// nothing in any case (`NET_XMIT_CN` in `net_xmit_errno` of linux/netdevice.h).
 fn enable_error_queue(socket: &Socket, is_ipv4: bool) -> io::Result<()> {
     let (level, name) = if is_ipv4 {
         (libc::IPPROTO_IP, libc::IP_RECVERR)
