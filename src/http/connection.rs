@@ -141,13 +141,14 @@ impl<S: Service> ClientConnection<S> {
         let (head, body) = request.into_parts();
         self.context.hosts.check(&head, self.local)?;
         browser::check(&head.headers)?;
-        let most = self.context.limits.body_len;
-        let body = Limited::new(body, most).collect().await.map_err(|error| match error
-            .downcast_ref::<LengthLimitError>(
-        ) {
-            Some(_) => HttpError::body_too_large(most),
-            None => HttpError::invalid("The body of the request ended early."),
-        })?;
+        let max_len = self.context.limits.body_len;
+        let body =
+            Limited::new(body, max_len).collect().await.map_err(|error| match error
+                .downcast_ref::<LengthLimitError>()
+            {
+                Some(_) => HttpError::body_too_large(max_len),
+                None => HttpError::invalid("The body of the request ended early."),
+            })?;
         Ok(Request::from_parts(head, body.to_bytes()))
     }
 }

@@ -38,7 +38,7 @@ struct OpenConnections {
     /// Connection numbers by the event with which they began to wait.
     numbers: HashMap<u64, u64>,
     waiting: WaitingConnections,
-    of_peer: HashMap<IpAddr, WaitingConnections>,
+    by_peer: HashMap<IpAddr, WaitingConnections>,
     /// The number of connections that were closed for others.
     closed: u64,
 }
@@ -82,9 +82,9 @@ impl ConnectionTable {
     ) -> Option<(ConnectionSlot, oneshot::Receiver<()>)> {
         let peer = network_of(peer);
         let mut open = self.open();
-        let of_peer = open.of_peer.get(&peer);
-        if let Some(of_peer) = of_peer.filter(|one| one.len() >= self.waiting_per_peer) {
-            let oldest = of_peer.oldest(self.waiting_per_peer);
+        let peer_waiting = open.by_peer.get(&peer);
+        if let Some(peer_waiting) = peer_waiting.filter(|one| one.len() >= self.waiting_per_peer) {
+            let oldest = peer_waiting.oldest(self.waiting_per_peer);
             open.close(oldest);
         }
         if open.connections.len() >= self.connections && !open.close_oldest(self.connections) {
@@ -134,7 +134,7 @@ impl OpenConnections {
         }
         connection.since = Some(since);
         let is_proven = connection.is_proven;
-        self.of_peer.entry(connection.peer).or_default().insert(since, is_proven);
+        self.by_peer.entry(connection.peer).or_default().insert(since, is_proven);
         self.waiting.insert(since, is_proven);
         self.numbers.insert(since, number);
     }
@@ -168,10 +168,10 @@ impl OpenConnections {
         let Some(since) = since else { return };
         self.numbers.remove(&since);
         self.waiting.remove(since);
-        if let Some(of_peer) = self.of_peer.get_mut(&peer) {
-            of_peer.remove(since);
-            if of_peer.len() == 0 {
-                self.of_peer.remove(&peer);
+        if let Some(peer_waiting) = self.by_peer.get_mut(&peer) {
+            peer_waiting.remove(since);
+            if peer_waiting.len() == 0 {
+                self.by_peer.remove(&peer);
             }
         }
     }
@@ -308,9 +308,9 @@ mod tests {
 
     #[test]
     fn an_ipv6_prefix_counts_as_one_peer() {
-        let of = |text: &str| network_of(text.parse().unwrap());
-        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
-        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
-        assert_eq!(of("::ffff:10.0.0.1"), peer(1));
+        let peer_of = |text: &str| network_of(text.parse().unwrap());
+        assert_eq!(peer_of("2001:db8::1"), peer_of("2001:db8::ffff:1"));
+        assert_ne!(peer_of("2001:db8::1"), peer_of("2001:db8:0:1::1"));
+        assert_eq!(peer_of("::ffff:10.0.0.1"), peer(1));
     }
 }

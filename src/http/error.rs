@@ -24,9 +24,9 @@ impl HttpError {
         Self { status: StatusCode::FORBIDDEN, code: "Blocked", message: message.into() }
     }
 
-    /// 413: the body is longer than `most` bytes.
-    pub(super) fn body_too_large(most: usize) -> Self {
-        let message = format!("The body of a request is at most {most} bytes long.");
+    /// 413: the body is longer than `max_len` bytes.
+    pub(super) fn body_too_large(max_len: usize) -> Self {
+        let message = format!("The body of a request is at most {max_len} bytes long.");
         let status = StatusCode::PAYLOAD_TOO_LARGE;
         Self { status, code: "RequestEntityTooLarge", message }
     }

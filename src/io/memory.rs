@@ -95,8 +95,8 @@ impl<B: AsRef<[u8]>> Source for FrameSource<B> {
         let waiting = self.frames.get(self.next..).unwrap_or_default();
         for frame in waiting.iter().take(BURST_LEN) {
             let direction = frame.direction;
-            let lent = Frame::new(frame.bytes.as_ref()).at(frame.timestamp_ns);
-            burst.push(Frame { direction, ..lent });
+            let borrowed = Frame::new(frame.bytes.as_ref()).at(frame.timestamp_ns);
+            burst.push(Frame { direction, ..borrowed });
             self.next += 1;
         }
         Ok(())
@@ -336,10 +336,10 @@ pub(super) mod tests {
     #[test]
     fn a_source_ends_and_can_be_rewound() {
         let mut source = FrameSource::new([frame(true), frame(true)]);
-        for lent in [2, 0] {
+        for expected_len in [2, 0] {
             let mut burst = Burst::new();
             source.fill(&mut burst).unwrap();
-            assert_eq!(burst.len(), lent);
+            assert_eq!(burst.len(), expected_len);
         }
         source.rewind();
         assert_eq!(source.remaining(), 2);

@@ -35,12 +35,12 @@ impl MemoryLimit {
         let text = |path: &str| fs::read_to_string(root.join(path)).ok();
         let cgroups = text("proc/self/cgroup").unwrap_or_default();
         let mounts = text("proc/self/mountinfo").unwrap_or_default();
-        let of_cgroups = CgroupVersion::ALL.iter().filter_map(|version| {
+        let cgroup_limits = CgroupVersion::ALL.iter().filter_map(|version| {
             let path = version.cgroup_path(&cgroups)?;
             lowest_limit(root, &version.find_mount(&mounts)?, path, version.limit_file())
         });
-        let of_machine = machine.map(|bytes| Self { bytes, cgroup_file: None });
-        of_machine.into_iter().chain(of_cgroups).min_by_key(|limit| limit.bytes)
+        let machine_limit = machine.map(|bytes| Self { bytes, cgroup_file: None });
+        machine_limit.into_iter().chain(cgroup_limits).min_by_key(|limit| limit.bytes)
     }
 }
 

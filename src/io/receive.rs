@@ -112,7 +112,8 @@ pub struct ReceiveCounters {
     pub networks: BTreeMap<VirtualNetworkId, TrafficCount>,
     /// The frames of all further VNIs.
     pub other_networks: TrafficCount,
-    /// Datagrams that the kernel dropped before they were read.
+    /// Datagrams that the kernel dropped before they were read. Updated when
+    /// [`VxlanReceiver::run`] returns without an error.
     pub dropped: u64,
 }
 
@@ -274,16 +275,16 @@ mod tests {
         for (network, frame) in [(0, &b""[..]), (16_777_215, &longest), (4242, b"x")] {
             sender.send(&datagram(network, frame)).unwrap();
         }
-        let mut got = Vec::new();
+        let mut received = Vec::new();
         let peer = sender.local_addr().unwrap();
         let mut sink = |frame: &InnerFrame<'_>| {
             assert_eq!(frame.peer, Some(peer));
             assert!(frame.timestamp_ns > 1_700_000_000_000_000_000);
-            got.push((frame.virtual_network_id.value(), frame.bytes.to_vec()));
+            received.push((frame.virtual_network_id.value(), frame.bytes.to_vec()));
             Ok(())
         };
         receiver.run(Some(3), &StopFlag::new(), &mut sink).unwrap();
-        assert_eq!(got, [(0, vec![]), (16_777_215, longest), (4242, b"x".to_vec())]);
+        assert_eq!(received, [(0, vec![]), (16_777_215, longest), (4242, b"x".to_vec())]);
         let counters = receiver.counters();
         assert_eq!(counters.received, TrafficCount { frames: 3, bytes: 65_500 });
         assert_eq!(counters.networks.len(), 3);

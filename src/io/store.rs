@@ -201,7 +201,8 @@ fn version_error(path: &Path, found: u64) -> io::Error {
     invalid_file(
         path,
         format_args!(
-            "its version is {found}, but this program supports version {VERSION}; it was not changed"
+            "its version is {found}, but this program supports version {VERSION}; it was not \
+             changed"
         ),
     )
 }
@@ -285,17 +286,17 @@ mod tests {
         let whole = std::fs::read(&path).unwrap();
         let mut refused = 0;
         let step = whole.len() / 400;
-        for place in (0..whole.len()).step_by(step) {
+        for offset in (0..whole.len()).step_by(step) {
             let mut flipped = whole.clone();
-            flipped[place] ^= 1 << (place % 8);
-            let cut = whole[..place].to_vec();
+            flipped[offset] ^= 1 << (offset % 8);
+            let cut = whole[..offset].to_vec();
             for damaged in [flipped, cut] {
                 std::fs::write(&path, &damaged).unwrap();
                 match Store::open(&path).and_then(|store| store.load()) {
-                    Ok(found) => assert!(found == written || damaged.is_empty(), "{place}"),
+                    Ok(found) => assert!(found == written || damaged.is_empty(), "{offset}"),
                     Err(_) => {
                         refused += 1;
-                        assert_eq!(std::fs::read(&path).unwrap(), damaged, "{place}");
+                        assert_eq!(std::fs::read(&path).unwrap(), damaged, "{offset}");
                     }
                 }
             }

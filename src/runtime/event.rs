@@ -36,7 +36,8 @@ pub enum Event {
     InterfaceStateChanged { device: String, is_up: bool },
     /// A device cannot be captured. This is retried once a second and reported once for each cause.
     CaptureFailed { device: String, error: String },
-    /// The capture of a device ended with an error. The device is opened again.
+    /// The capture of a device ended with an error. The device is opened again; frames that pass
+    /// it until then are neither mirrored nor counted.
     CaptureEnded { device: String, error: String },
     /// The kernel has no memory for a ring of `len` bytes; one of `smaller_len` bytes is tried.
     RingShrunk { device: String, len: usize, smaller_len: usize },
@@ -136,14 +137,18 @@ impl fmt::Display for Event {
                 write!(f, "cannot capture {device}: {error}; retrying every second")
             }
             Self::CaptureEnded { device, error } => {
-                write!(f, "the capture of {device} ended: {error}; opening it again")
+                write!(
+                    f,
+                    "the capture of {device} ended: {error}; it is opened again, and frames until \
+                     then are neither mirrored nor counted"
+                )
             }
             Self::RingShrunk { device, len, smaller_len } => {
                 let (len, smaller) = (ByteSize(*len), ByteSize(*smaller_len));
                 write!(f, "{device}: no memory for a ring of {len}: trying {smaller}")
             }
             Self::PinFailed { cpu, error } => {
-                write!(f, "cannot pin a worker to processor {cpu}: {error}")
+                write!(f, "cannot pin a worker to processor {cpu}: {error}; it runs unpinned")
             }
             Self::DescriptorsNeeded { workers, needed } => {
                 write!(f, "file descriptors: up to {needed} for {workers} workers")

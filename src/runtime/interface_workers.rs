@@ -42,7 +42,7 @@ fn report(port: &WorkerPort, device: &str, events: &EventSink) {
     let mut status = port.status();
     let errors = std::mem::take(&mut status.errors);
     let warnings = std::mem::take(&mut status.warnings);
-    let of_source = std::mem::take(&mut status.source_warnings);
+    let source_warnings = std::mem::take(&mut status.source_warnings);
     drop(status);
     let device = || device.to_owned();
     for message in errors {
@@ -51,7 +51,7 @@ fn report(port: &WorkerPort, device: &str, events: &EventSink) {
     for message in warnings {
         events.send(Event::WorkerWarning { device: None, message });
     }
-    for message in of_source {
+    for message in source_warnings {
         events.send(Event::WorkerWarning { device: Some(device()), message });
     }
 }

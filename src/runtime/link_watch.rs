@@ -47,7 +47,11 @@ fn listen(
         match read_changes(&mut watch) {
             Ok(true) => drop(messages.send(Message::LinksChanged)),
             Ok(false) => {}
-            Err(error) => return events.send(Event::WatchFailed(error.to_string())),
+            Err(error) => {
+                return events.send(Event::WatchFailed(format!(
+                    "{error}; interfaces that appear, disappear or change are no longer noticed"
+                )));
+            }
         }
         // The result is not needed: the next loop reads the watch in any case.
         let _ = poll(&mut [PollFd::new(&watch, PollFlags::IN)], Some(&LISTEN));
@@ -56,9 +60,9 @@ fn listen(
 
 /// Reads all pending messages of the kernel. Returns whether there were any.
 fn read_changes(watch: &mut LinkWatch) -> io::Result<bool> {
-    let mut news = false;
+    let mut has_changed = false;
     while watch.try_next()?.is_some() {
-        news = true;
+        has_changed = true;
     }
-    Ok(news)
+    Ok(has_changed)
 }

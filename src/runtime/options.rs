@@ -15,7 +15,7 @@ pub struct Options {
     /// How frames are captured.
     pub capture: CaptureMethod,
     /// The number of worker threads for each interface. The kernel distributes the frames by flow:
-    /// those of one flow always go to the same worker.
+    /// those of one flow always go to the same worker, except IP fragments.
     pub workers: u16,
     /// The numbers of the processors that the worker threads are pinned to, in rotation. If it is
     /// empty, the kernel schedules the threads on all processors.

@@ -34,7 +34,8 @@ impl Receipt {
         Self { state: None }
     }
 
-    /// One receipt that stands for several.
+    /// Combines receipts: an error of the returned receipt fails all of them, and they are dropped
+    /// when its last clone is dropped.
     pub(super) fn all(receipts: Vec<Self>) -> Self {
         let callback = |result: Result<(), String>| {
             if let Err(error) = result {

@@ -66,16 +66,16 @@ impl RingBudget {
         if let Some(reserved_len) = self.reserved_len {
             return Ok(reserved_len);
         }
-        let most = (self.memory() / MAX_DIVISOR).saturating_sub(self.allocated);
-        let (wanted, least) = match self.size {
+        let max_total = (self.memory() / MAX_DIVISOR).saturating_sub(self.allocated);
+        let (wanted_len, min_len) = match self.size {
             RingSize::Fixed(len) => (len, len),
             RingSize::Auto => (self.share(rings, opened), RingOptions::MIN_RING_LEN),
         };
-        let fits = |len| ring_memory_len(len).saturating_mul(rings) <= most;
-        match (fits(wanted), fits(least)) {
-            (true, _) => Ok(ring_memory_len(wanted)),
-            (false, true) => Ok(ring_memory_len(most / rings.max(1))),
-            (false, false) => Err(self.refusal(rings, least)),
+        let fits = |len| ring_memory_len(len).saturating_mul(rings) <= max_total;
+        match (fits(wanted_len), fits(min_len)) {
+            (true, _) => Ok(ring_memory_len(wanted_len)),
+            (false, true) => Ok(ring_memory_len(max_total / rings.max(1))),
+            (false, false) => Err(self.refusal(rings, min_len)),
         }
     }
 
@@ -115,16 +115,16 @@ impl RingBudget {
 
     fn statement(&self, rings: usize, len: usize) -> String {
         if self.rings == 0 {
-            let most = DisplaySize(self.budget());
-            return format!("ring memory: none yet; at most {most} for all interfaces together");
+            let budget = DisplaySize(self.budget());
+            return format!("ring memory: none yet; at most {budget} for all interfaces together");
         }
         let total = DisplaySize(self.allocated);
         let new = if rings < self.rings { "new " } else { "" };
-        let of_each = match rings {
+        let ring_sizes = match rings {
             1 => format!("1 {new}ring of {}", DisplaySize(len)),
             _ => format!("{rings} {new}rings of {} each", DisplaySize(len)),
         };
-        format!("ring memory: {of_each}, {total} in total{}", self.reason(len))
+        format!("ring memory: {ring_sizes}, {total} in total{}", self.reason(len))
     }
 
     fn reason(&self, len: usize) -> String {
@@ -132,11 +132,13 @@ impl RingBudget {
             return String::new();
         }
         let (whole, budget) = (DisplaySize(RingOptions::RING_LEN), DisplaySize(self.budget()));
-        let of_what = match &self.limit {
+        let memory_share = match &self.limit {
             Some(limit) if self.budget() < MAX_BUDGET => format!(", 1/{BUDGET_DIVISOR} of {limit}"),
             _ => String::new(),
         };
-        format!("; rings of {whole} would exceed the budget of {budget} for all rings{of_what}")
+        format!(
+            "; rings of {whole} would exceed the budget of {budget} for all rings{memory_share}"
+        )
     }
 
     /// The default size in bytes of each of `rings` new rings.
@@ -162,8 +164,8 @@ impl RingBudget {
     fn refusal(&self, rings: usize, len: usize) -> Error {
         let limit = self.limit.as_ref().map(ToString::to_string).unwrap_or_default();
         let needed = DisplaySize(rings.saturating_mul(ring_memory_len(len)));
-        let most = (self.memory() / MAX_DIVISOR).saturating_sub(self.allocated);
-        let fitting = most / rings.max(1) / (MIB / 2) * (MIB / 2);
+        let max_total = (self.memory() / MAX_DIVISOR).saturating_sub(self.allocated);
+        let fitting = max_total / rings.max(1) / (MIB / 2) * (MIB / 2);
         let besides = match self.allocated {
             0 => String::new(),
             allocated => {
@@ -224,9 +226,9 @@ mod tests {
             for rings in 1..300 {
                 let budget = budget(RingSize::Auto, memory);
                 let Ok(len) = budget.plan(rings, OpenPhase::AtStart) else { continue };
-                let least = RingOptions::MIN_RING_LEN;
-                assert!(len == least || len * rings <= budget.budget(), "{memory} {rings}");
-                assert!((least..=RingOptions::RING_LEN).contains(&len));
+                let min_len = RingOptions::MIN_RING_LEN;
+                assert!(len == min_len || len * rings <= budget.budget(), "{memory} {rings}");
+                assert!((min_len..=RingOptions::RING_LEN).contains(&len));
             }
         }
     }

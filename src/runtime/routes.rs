@@ -45,11 +45,11 @@ fn refresh_until_dropped(watch: &mut RouteWatch, egress: &Weak<Egress>) -> io::R
     let mut since = Stopwatch::start();
     while let Some(egress) = egress.upgrade() {
         if watch.drain_changes()? || since.elapsed() >= REFRESH {
-            let begun = Stopwatch::start();
+            let stopwatch = Stopwatch::start();
             egress.refresh();
             since = Stopwatch::start();
             egress.read_errors();
-            thread::park_timeout(MIN_REFRESH_INTERVAL.max(begun.elapsed() * IDLE_FACTOR));
+            thread::park_timeout(MIN_REFRESH_INTERVAL.max(stopwatch.elapsed() * IDLE_FACTOR));
         }
         egress.read_errors();
         drop(egress);

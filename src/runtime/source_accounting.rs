@@ -36,8 +36,8 @@ impl SourceAccounting {
 
     /// The number of frames that are not accounted for. It adds up four differences:
     ///
-    /// - frames that the kernel delivered and the source did not pass on or count;
-    /// - frames that the source passed on and the worker did not count, or the reverse;
+    /// - frames that the kernel delivered and the source neither delivered nor counted;
+    /// - frames that the source delivered and the worker did not count, or the reverse;
     /// - frames and losses of the source that are missing in `received`;
     /// - received frames that are in no counter.
     ///
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_between_lent_and_counted_frames_is_unaccounted() {
+    fn a_difference_between_delivered_and_counted_frames_is_unaccounted() {
         let (mut worker, mut accounting) = (worker(), SourceAccounting::default());
         worker.step(&mut OneFrame, &mut NullSink).unwrap();
         assert_eq!(accounting.unaccounted(worker.counters()), 1);

@@ -2,8 +2,9 @@
 //!
 //! If copies leave through a VPN whose packets pass the mirrored interface, each copy returns
 //! encrypted and is mirrored again, without end. Such frames look like any others, but they stop as
-//! soon as no copies are sent. So when frames arrive continuously, the worker pauses for a moment
-//! and checks whether they still arrive. The ring stores the frames of the pause without loss.
+//! soon as no copies are sent. So when frames arrive continuously, the worker pauses for 20 ms, at
+//! every fourth attempt for 80 ms, and checks whether they still arrive. The ring stores the frames
+//! of the pause. If it is too small for them, it overflows, and the lost frames are counted.
 //!
 //! ```text
 //! frames in 10 ms   31 30 33 29 | pause: 12 0 | 30 31 32 33 | 11 0 | 31 30 29 32 | 13 0   a loop

@@ -74,8 +74,8 @@ impl Supervisor {
     ) -> Result<Self, Error> {
         let events = &channels.events;
         let egress = Arc::new(Egress::new(options.udp.clone()));
-        let no_routes = |error| Error::failed("watching the routes", &error);
-        routes::spawn_refresher(&egress, events.clone()).map_err(no_routes)?;
+        let watch_error = |error| Error::failed("watching the routes", &error);
+        routes::spawn_refresher(&egress, events.clone()).map_err(watch_error)?;
         let shared = Shared {
             tables: tables.clone(),
             egress: Arc::clone(&egress),
@@ -110,10 +110,10 @@ impl Supervisor {
     ) -> Result<(), Error> {
         self.links = by_name(links);
         let wanted = self.shared.tables.in_order();
-        self.shared.egress.prepare(wanted.iter().map(|(_, one)| &*one.table));
+        self.shared.egress.prepare(wanted.iter().map(|(_, interface)| &*interface.table));
         let devices = wanted.iter().filter_map(|(_, table)| table.device.as_ref());
-        let there = devices.filter(|device| self.links.contains_key(*device)).count();
-        self.starter.plan_start(there)?;
+        let existing = devices.filter(|device| self.links.contains_key(*device)).count();
+        self.starter.plan_start(existing)?;
         while let Ok(message) = messages.try_recv() {
             self.apply(message);
         }
@@ -137,13 +137,13 @@ impl Supervisor {
 
     /// Whether a worker thread has ended without a command.
     pub(super) fn has_ended_worker(&self) -> bool {
-        let mut workers = self.interfaces.values().flat_map(|one| &one.workers);
+        let mut workers = self.interfaces.values().flat_map(|interface| &interface.workers);
         workers.any(|worker| worker.thread.is_finished())
     }
 
     /// The names of the devices whose interfaces have a session.
     pub(super) fn devices(&self) -> Vec<String> {
-        self.interfaces.values().map(|one| one.device.clone()).collect()
+        self.interfaces.values().map(|interface| interface.device.clone()).collect()
     }
 
     /// Applies a message.
@@ -169,10 +169,10 @@ impl Supervisor {
         self.links = by_name(links);
         let ids: Vec<_> = self.interfaces.keys().cloned().collect();
         for id in ids {
-            let Some(one) = self.interfaces.get_mut(&id) else { continue };
-            let to_open = one.update_link(self.links.get(&one.device)).cloned();
-            if one.attached().is_none() {
-                self.registry.set_device_index(one.instance, None);
+            let Some(interface) = self.interfaces.get_mut(&id) else { continue };
+            let to_open = interface.update_link(self.links.get(&interface.device)).cloned();
+            if interface.attached().is_none() {
+                self.registry.set_device_index(interface.instance, None);
             }
             if let Some(link) = to_open {
                 self.open(&id, link, Vec::new());
@@ -182,14 +182,14 @@ impl Supervisor {
 
     /// Reports the warnings and errors of the workers, and opens failed devices again.
     pub(super) fn check(&mut self) {
-        let mut again = Vec::new();
-        for (id, one) in &mut self.interfaces {
-            let failed = one.report();
-            if failed || matches!(one.capture, CaptureState::Failed) {
-                again.push(id.clone());
+        let mut to_reopen = Vec::new();
+        for (id, interface) in &mut self.interfaces {
+            let failed = interface.report();
+            if failed || matches!(interface.capture, CaptureState::Failed) {
+                to_reopen.push(id.clone());
             }
         }
-        for id in again {
+        for id in to_reopen {
             self.open_if_there(&id, Vec::new());
         }
     }
@@ -199,8 +199,8 @@ impl Supervisor {
         self.shared.tables.end();
         let attached = self.interfaces.values().filter_map(InterfaceWorkers::attached);
         let own: Vec<u32> = attached.filter(|_| self.shared.is_same_namespace).collect();
-        for one in self.interfaces.values() {
-            one.send(|| Command::End);
+        for interface in self.interfaces.values() {
+            interface.send(|| Command::End);
         }
         while self.ending > 0 {
             match messages.recv() {
@@ -212,12 +212,12 @@ impl Supervisor {
         messages.try_iter().for_each(Message::refuse);
         let mut interfaces = std::mem::take(&mut self.interfaces);
         for (id, table) in self.shared.tables.in_order() {
-            if let Some(one) = interfaces.remove(&id) {
-                self.totals.add_interface(table, one.join());
+            if let Some(interface) = interfaces.remove(&id) {
+                self.totals.add_interface(table, interface.join());
             }
         }
-        for one in interfaces.into_values() {
-            self.totals.add_ended(one.join());
+        for interface in interfaces.into_values() {
+            self.totals.add_ended(interface.join());
         }
         let totals =
             std::mem::replace(&mut self.totals, RunTotals::new(self.channels.events.clone()));
@@ -230,9 +230,10 @@ impl Supervisor {
         let device = self.shared.tables.table(id).and_then(|table| table.device);
         let has_workers = self.shared.tables.has_workers(id);
         // Workers that receive no tables any more had a change that removed the interface. Another
-        // change may have added it again before this one was processed.
-        let is_outdated = |one: &InterfaceWorkers| {
-            Some(&one.device) != device.as_ref() || !one.workers.is_empty() && !has_workers
+        // change may have added it again before this change was processed.
+        let is_outdated = |interface: &InterfaceWorkers| {
+            Some(&interface.device) != device.as_ref()
+                || !interface.workers.is_empty() && !has_workers
         };
         if self.interfaces.get(id).is_some_and(is_outdated) {
             self.remove(id);
@@ -242,8 +243,8 @@ impl Supervisor {
         if !self.interfaces.contains_key(id) {
             self.instances += 1;
             let events = self.channels.events.clone();
-            let one = InterfaceWorkers::new(self.instances, id.clone(), device, events);
-            self.interfaces.insert(id.clone(), one);
+            let interface = InterfaceWorkers::new(self.instances, id.clone(), device, events);
+            self.interfaces.insert(id.clone(), interface);
         }
         self.open_if_there(id, receipts);
     }
@@ -251,15 +252,16 @@ impl Supervisor {
     /// Ends the threads of an interface in the background. They already have a table without
     /// sessions, so they count the frames in their rings as not mirrored.
     fn remove(&mut self, id: &NetworkInterfaceId) {
-        let Some(one) = self.interfaces.remove(id) else { return };
-        one.send(|| Command::End);
-        self.starter.release(one.workers.len(), one.ring_len);
+        let Some(interface) = self.interfaces.remove(id) else { return };
+        interface.send(|| Command::End);
+        self.starter.release(interface.workers.len(), interface.ring_len);
         self.ending += 1;
         let messages = self.channels.messages.clone();
         self.tasks.run(move || {
-            let instance = one.instance;
+            let instance = interface.instance;
             // Sending fails only if the run has ended; then the result is not needed.
-            let _ = messages.send(Message::Ended(EndedWorkers { instance, results: one.join() }));
+            let _ =
+                messages.send(Message::Ended(EndedWorkers { instance, results: interface.join() }));
         });
     }
 
@@ -272,12 +274,12 @@ impl Supervisor {
     /// Opens the device of an interface unless it is open, is being opened, or does not exist. The
     /// receipts wait until it is captured.
     fn open_if_there(&mut self, id: &NetworkInterfaceId, receipts: Vec<Receipt>) {
-        let Some(one) = self.interfaces.get_mut(id) else { return };
-        match &mut one.capture {
+        let Some(interface) = self.interfaces.get_mut(id) else { return };
+        match &mut interface.capture {
             CaptureState::Attached(_) => {}
             CaptureState::Opening(_, waiting) => waiting.extend(receipts),
             CaptureState::Absent | CaptureState::Failed => {
-                if let Some(link) = self.links.get(&one.device).cloned() {
+                if let Some(link) = self.links.get(&interface.device).cloned() {
                     self.open(id, link, receipts);
                 }
             }
@@ -288,18 +290,20 @@ impl Supervisor {
         if self.stop.is_set() {
             return receipts.into_iter().for_each(|receipt| receipt.fail(RUN_IS_ENDING));
         }
-        let Some(mut one) = self.interfaces.remove(id) else { return };
-        one.capture = CaptureState::Opening(link.index, receipts);
-        match self.starter.start(&mut one) {
-            Ok(()) => self.open_in_background(&one, link),
-            Err(error) => one.fail(&error),
+        let Some(mut interface) = self.interfaces.remove(id) else { return };
+        interface.capture = CaptureState::Opening(link.index, receipts);
+        match self.starter.start(&mut interface) {
+            Ok(()) => self.open_in_background(&interface, link),
+            Err(error) => interface.fail(&error),
         }
-        self.interfaces.insert(id.clone(), one);
+        self.interfaces.insert(id.clone(), interface);
     }
 
-    fn open_in_background(&mut self, one: &InterfaceWorkers, link: Link) {
-        let (id, instance, ring_len) = (one.id.clone(), one.instance, one.ring_len);
-        let wakers: Vec<_> = one.workers.iter().map(|one| one.port.waker().clone()).collect();
+    fn open_in_background(&mut self, interface: &InterfaceWorkers, link: Link) {
+        let (id, instance, ring_len) =
+            (interface.id.clone(), interface.instance, interface.ring_len);
+        let wakers: Vec<_> =
+            interface.workers.iter().map(|worker| worker.port.waker().clone()).collect();
         let (opener, messages) = (self.shared.opener.clone(), self.channels.messages.clone());
         self.tasks.run(move || {
             let result = opener.open(&link, ring_len, &wakers).map_err(|error| error.to_string());
@@ -311,34 +315,36 @@ impl Supervisor {
     /// meanwhile.
     fn attach(&mut self, opened: OpenedDevice) {
         let OpenedDevice { id, instance, link, result } = opened;
-        let is_awaited = |one: &&mut InterfaceWorkers| {
+        let is_awaited = |interface: &&mut InterfaceWorkers| {
             let is_opening =
-                matches!(one.capture, CaptureState::Opening(index, _) if index == link.index);
-            one.instance == instance && is_opening
+                matches!(interface.capture, CaptureState::Opening(index, _) if index == link.index);
+            interface.instance == instance && is_opening
         };
-        let Some(one) = self.interfaces.get_mut(&id).filter(is_awaited) else {
+        let Some(interface) = self.interfaces.get_mut(&id).filter(is_awaited) else {
             // Closing a ring blocks as long as opening it.
             return self.tasks.run(move || drop(result));
         };
         match result {
-            Ok(sources) => one.attach(&link, sources),
-            Err(error) => one.fail(&error),
+            Ok(sources) => interface.attach(&link, sources),
+            Err(error) => interface.fail(&error),
         }
-        let index = one.attached().filter(|_| self.shared.is_same_namespace);
+        let index = interface.attached().filter(|_| self.shared.is_same_namespace);
         self.registry.set_device_index(instance, index);
     }
 
     fn is_opening(&self) -> bool {
-        self.interfaces.values().any(|one| matches!(one.capture, CaptureState::Opening(..)))
+        self.interfaces
+            .values()
+            .any(|interface| matches!(interface.capture, CaptureState::Opening(..)))
     }
 }
 
-/// A supervisor that is dropped without [`Supervisor::shut_down`], because a later step of the start
-/// failed, leaves no worker that goes on mirroring.
+/// Ends the workers of a supervisor that is dropped without [`Supervisor::shut_down`], because a
+/// later step of the start failed.
 impl Drop for Supervisor {
     fn drop(&mut self) {
-        for one in self.interfaces.values() {
-            one.send(|| Command::End);
+        for interface in self.interfaces.values() {
+            interface.send(|| Command::End);
         }
     }
 }

@@ -131,7 +131,9 @@ impl SupervisorLoop {
                 }
                 supervisor.update_links(&links);
             }
-            Err(error) => self.channels.events.send(Event::WatchFailed(error.to_string())),
+            Err(error) => self.channels.events.send(Event::WatchFailed(format!(
+                "{error}; the next change of an interface causes another attempt"
+            ))),
         }
     }
 

@@ -88,9 +88,9 @@ impl WorkerRegistry {
     pub(super) fn remove(&self, instance: u64, results: &[WorkerResult]) {
         let mut inner = self.locked();
         let entries = std::mem::take(&mut inner.entries);
-        let (ended, stay): (Vec<_>, Vec<_>) =
+        let (ended, running): (Vec<_>, Vec<_>) =
             entries.into_iter().partition(|entry| entry.instance == instance);
-        inner.entries = stay;
+        inner.entries = running;
         for (entry, result) in ended.into_iter().zip(results) {
             let RegisteredWorker { last, .. } = entry;
             let ring = RingSnapshot { unaccounted: result.unaccounted, ..last.ring };

@@ -63,9 +63,10 @@ impl WorkerStarter {
     /// interfaces, before they are started. Their rings share the memory budget equally.
     pub(super) fn plan_start(&mut self, interfaces: usize) -> Result<(), Error> {
         let workers = interfaces.saturating_mul(usize::from(self.workers));
-        let (most, needed) = (self.descriptors.max_workers(), DescriptorBudget::needed(workers));
-        if workers > most {
-            self.events.send(Event::DescriptorsShort { workers, needed, max_workers: most });
+        let max_workers = self.descriptors.max_workers();
+        let needed = DescriptorBudget::needed(workers);
+        if workers > max_workers {
+            self.events.send(Event::DescriptorsShort { workers, needed, max_workers });
         } else if workers > 0 {
             self.events.send(Event::DescriptorsNeeded { workers, needed });
         }
@@ -86,23 +87,26 @@ impl WorkerStarter {
 
     /// Starts the threads of an interface, if it has none. They wait for a source and receive every
     /// change of the interface's table from now on.
-    pub(super) fn start(&mut self, one: &mut InterfaceWorkers) -> Result<(), String> {
-        if !one.workers.is_empty() {
+    pub(super) fn start(&mut self, interface: &mut InterfaceWorkers) -> Result<(), String> {
+        if !interface.workers.is_empty() {
             return Ok(());
         }
-        let table = self.tables.table(&one.id).ok_or_else(|| "it has no session".to_owned())?;
-        self.reserve(one)?;
+        let table =
+            self.tables.table(&interface.id).ok_or_else(|| "it has no session".to_owned())?;
+        self.reserve(interface)?;
         for number in 0..self.workers {
-            match self.start_one(one, &table.table, number) {
-                Ok(worker) => one.workers.push(worker),
-                Err(error) => return Err(self.cancel(one, &format!("starting a thread: {error}"))),
+            match self.start_one(interface, &table.table, number) {
+                Ok(worker) => interface.workers.push(worker),
+                Err(error) => {
+                    return Err(self.cancel(interface, &format!("starting a thread: {error}")));
+                }
             }
         }
-        let ports = one.workers.iter().map(|worker| worker.port.clone()).collect();
-        if self.tables.add_workers(&one.id, &one.device, &table.table, ports) {
+        let ports = interface.workers.iter().map(|worker| worker.port.clone()).collect();
+        if self.tables.add_workers(&interface.id, &interface.device, &table.table, ports) {
             return Ok(());
         }
-        Err(self.cancel(one, "it has no session"))
+        Err(self.cancel(interface, "it has no session"))
     }
 
     /// Releases the memory and the descriptors of ended workers.
@@ -114,38 +118,38 @@ impl WorkerStarter {
     }
 
     /// Reserves memory and descriptors for the workers of an interface.
-    fn reserve(&mut self, one: &mut InterfaceWorkers) -> Result<(), String> {
+    fn reserve(&mut self, interface: &mut InterfaceWorkers) -> Result<(), String> {
         let count = usize::from(self.workers);
         if let Some(rings) = &self.rings {
             let planned = rings.plan(count, OpenPhase::Later);
-            one.ring_len = planned.map_err(|failure| failure.to_string())?;
+            interface.ring_len = planned.map_err(|failure| failure.to_string())?;
         }
         self.descriptors.allocate(count)?;
         if let Some(rings) = &mut self.rings
-            && rings.allocate(count, one.ring_len)
+            && rings.allocate(count, interface.ring_len)
         {
-            self.events.send(rings.event(count, one.ring_len));
+            self.events.send(rings.event(count, interface.ring_len));
         }
         Ok(())
     }
 
     /// Ends workers that were started and have no source yet. Returns the reason.
-    fn cancel(&mut self, one: &mut InterfaceWorkers, reason: &str) -> String {
-        one.send(|| Command::End);
-        one.workers.clear();
-        self.registry.remove(one.instance, &[]);
-        self.release(usize::from(self.workers), one.ring_len);
+    fn cancel(&mut self, interface: &mut InterfaceWorkers, reason: &str) -> String {
+        interface.send(|| Command::End);
+        interface.workers.clear();
+        self.registry.remove(interface.instance, &[]);
+        self.release(usize::from(self.workers), interface.ring_len);
         reason.to_owned()
     }
 
     fn start_one(
         &mut self,
-        one: &InterfaceWorkers,
+        interface: &InterfaceWorkers,
         table: &Arc<MirrorTable>,
         number: u16,
     ) -> io::Result<RunningWorker> {
         let port = WorkerPort::new(live::Waker::new()?);
-        let (instance, id, device) = (one.instance, &one.id, &*one.device);
+        let (instance, id, device) = (interface.instance, &interface.id, &*interface.device);
         let (guard, egress) = (self.tables.guard().clone(), Arc::clone(&self.egress));
         let worker = WorkerThread::new(Arc::clone(table), guard, egress, port.clone());
         let cpu = self.cpus.iter().cycle().nth(self.started).copied();

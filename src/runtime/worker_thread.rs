@@ -27,7 +27,7 @@ const IDLE_WAIT: Duration = Duration::from_secs(2);
 /// How long a closed source is polled for frames that the kernel still delivers.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(10);
 
-/// How long a closed source is polled for frames that the kernel has announced: frames behind an
+/// How long a closed source is polled for frames that the kernel has announced: frames after an
 /// empty slot of an open block. The kernel closes the block within two time-outs of two seconds.
 const ANNOUNCED_FRAME_TIMEOUT: Duration = Duration::from_millis(4_500);
 
@@ -213,7 +213,7 @@ impl WorkerThread {
         }
     }
 
-    /// Reports the load to the source about ten times a second. It decides on the kernel filter.
+    /// Reports the load about ten times a second to the source, which decides on the kernel filter.
     fn report_load(&mut self) {
         let Some(load) = self.load.sample(self.worker.counters()) else { return };
         if let Some(Err(error)) = self.source.as_mut().map(|source| source.observe_traffic(&load)) {
@@ -321,7 +321,8 @@ impl WorkerThread {
         }
         Some(format!(
             "{unaccounted} frames that the kernel delivered are not accounted for: they were lost \
-             without a count or mirrored twice; this is a defect of traffic-mirror, please report it"
+             without a count or mirrored twice; this is a defect of traffic-mirror, please report \
+             it"
         ))
     }
 
@@ -357,8 +358,8 @@ impl WorkerThread {
 
 /// Sleeps for the whole time, even if the thread is woken meanwhile.
 fn sleep_for(length: Duration) {
-    let begun = Stopwatch::start();
-    while let Some(left) = length.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) {
+    let stopwatch = Stopwatch::start();
+    while let Some(left) = length.checked_sub(stopwatch.elapsed()).filter(|left| !left.is_zero()) {
         thread::park_timeout(left);
     }
 }

@@ -128,18 +128,23 @@ fn a_packet_that_exceeds_its_block_or_section_is_an_error() {
     let capture = Pcapng::ethernet(Order::Little).packet(0, 0, &[1]);
     let valid_len = capture.bytes().len();
     let damaged = |capture: Pcapng, what| assert_error_at(&capture.bytes(), 1, valid_len, what);
-    damaged(capture.clone().packet(1, 0, &[2]), "interface 1, never described");
+    damaged(capture.clone().packet(1, 0, &[2]), "interface 1, which no earlier block describes");
     let longer = capture.clone().packet_of(6, [0, 9, 9], 0, &padded(&[2; 5]));
     damaged(longer, "a captured length of 9 bytes in a shorter block");
-    damaged(capture.clone().block(6, &[0; 16]), "a packet block cut short");
-    damaged(capture.clone().block(3, &[]), "a packet block cut short");
-    damaged(capture.clone().block(1, &[0; 4]), "an interface block cut short");
+    damaged(capture.clone().block(6, &[0; 16]), "a packet block that is too short");
+    damaged(capture.clone().block(3, &[]), "a packet block that is too short");
+    damaged(capture.clone().block(1, &[0; 4]), "an interface block that is too short");
     let option = capture.option(9, &[0; 4])[..4].to_vec();
     damaged(capture.clone().interface(1, 0, &option), "option 9 of 4 bytes in a shorter block");
     // A section discards the interfaces of the previous one.
     let other = capture.section(Order::Big);
     let valid_len = other.bytes().len();
-    assert_error_at(&other.simple(1, &[2]).bytes(), 1, valid_len, "interface 0, never described");
+    assert_error_at(
+        &other.simple(1, &[2]).bytes(),
+        1,
+        valid_len,
+        "interface 0, which no earlier block describes",
+    );
 }
 
 #[test]
@@ -154,12 +159,12 @@ fn an_invalid_section_header_is_an_error() {
     assert_error_at(&section(0x1a2b_3c4d, 2), 1, valid_len, "version 2 of pcapng");
     assert_error_at(&section(0x1234_5678, 1), 1, valid_len, "byte-order magic");
     let short = capture.clone().block(head, &0x1a2b_3c4d_u32.to_le_bytes()).bytes();
-    assert_error_at(&short, 1, valid_len, "a section block without its length");
+    assert_error_at(&short, 1, valid_len, "a section block that is too short");
     // A file that begins with these bytes is not opened.
     for (bytes, what) in [
         (section(0x1a2b_3c4d, 2), "version 2 of pcapng"),
         (section(0x1234_5678, 1), "byte-order magic"),
-        (short, "a section block without its length"),
+        (short, "a section block that is too short"),
     ] {
         let error = try_read_all_ways(&bytes[valid_len..], &[1]).unwrap_err();
         assert!(error.contains(what), "{error}");

@@ -21,16 +21,16 @@ impl<'a> Iterator for BlockOptions<'a> {
     type Item = Result<(u16, &'a [u8]), String>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (&[c0, c1, l0, l1], behind) = std::mem::take(&mut self.rest).split_first_chunk()?;
+        let (&[c0, c1, l0, l1], tail) = std::mem::take(&mut self.rest).split_first_chunk()?;
         let code = self.read_u16([c0, c1]);
         if code == 0 {
             return None;
         }
         let len = usize::from(self.read_u16([l0, l1]));
-        let Some((value, behind)) = behind.split_at_checked(len.next_multiple_of(4)) else {
+        let Some((value, tail)) = tail.split_at_checked(len.next_multiple_of(4)) else {
             return Some(Err(format!("option {code} of {len} bytes in a shorter block")));
         };
-        self.rest = behind;
+        self.rest = tail;
         Some(Ok((code, value.get(..len).unwrap_or_default())))
     }
 }

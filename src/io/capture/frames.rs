@@ -1,5 +1,5 @@
 //! Turns records into frames: Ethernet is borrowed from the file; other link types are copied
-//! behind a synthesized Ethernet header.
+//! after a synthesized Ethernet header.
 
 use std::collections::BTreeSet;
 
@@ -58,7 +58,7 @@ impl CaptureSource {
         };
     }
 
-    /// Fills the burst with records that are copied behind Ethernet headers, up to the first record
+    /// Fills the burst with records that are copied after Ethernet headers, up to the first record
     /// of another link type.
     pub(super) fn fill_copied<'a>(&'a mut self, kind: IpLinkType, burst: &mut Burst<'a>) {
         self.copied.clear();

@@ -31,24 +31,24 @@ impl Read for InterruptibleReader {
             if self.stop.is_set() {
                 return Err(io::Error::other("the run was stopped while it waited for data"));
             }
-            if has_news(&self.file) {
+            if is_ready_or_failed(&self.file) {
                 return self.file.read(buffer);
             }
         }
     }
 }
 
-/// Waits until a read would not block, at most for [`POLL_TIMEOUT`]. An error counts as news: the
-/// read reports it.
+/// Waits until a read would not block, at most for [`POLL_TIMEOUT`]. Returns true also after an
+/// error, which the read then reports.
 #[cfg(unix)]
-fn has_news(file: &File) -> bool {
+fn is_ready_or_failed(file: &File) -> bool {
     let polled = poll(&mut [PollFd::new(file, PollFlags::IN)], Some(&POLL_TIMEOUT));
     !matches!(polled, Ok(0) | Err(rustix::io::Errno::INTR))
 }
 
-/// Other systems cannot wait for a file: the read blocks until bytes come.
+/// Other systems cannot wait for a file: the read blocks until bytes arrive.
 #[cfg(not(unix))]
-const fn has_news(_: &File) -> bool {
+const fn is_ready_or_failed(_: &File) -> bool {
     true
 }
 

@@ -25,7 +25,7 @@ pub(super) enum LinkType {
     Ethernet,
     /// Borrowed unchanged and never evaluated.
     Unsupported,
-    /// Copied behind a synthesized Ethernet header.
+    /// Copied after a synthesized Ethernet header.
     Ip(IpLinkType),
 }
 

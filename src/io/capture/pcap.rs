@@ -112,7 +112,7 @@ impl PcapLayout {
         let [m0, m1, m2, m3, a0, a1, i0, i1, .., l0, l1, l2, l3] = *header;
         let field = [l0, l1, l2, l3];
         let Some((big_endian, nanosecond, header_len)) = Self::parse_magic([m0, m1, m2, m3]) else {
-            return Err("no magic number".to_owned());
+            return Err("it does not begin with a magic number of pcap".to_owned());
         };
         let word =
             |pair| if big_endian { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) };

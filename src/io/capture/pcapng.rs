@@ -83,14 +83,22 @@ impl PcapngSection {
             big_endian = match u32::from_be_bytes([m0, m1, m2, m3]) {
                 0x1a2b_3c4d => true,
                 0x4d3c_2b1a => false,
-                other => return Err(format!("byte-order magic {other:#010x} of a section")),
+                other => {
+                    return Err(format!(
+                        "byte-order magic {other:#010x} of a section: expected 0x1a2b3c4d in \
+                         either byte order"
+                    ));
+                }
             };
         }
         let number = |bytes| u32_in_order(big_endian, bytes);
         let (kind, len) = (number([k0, k1, k2, k3]), number([l0, l1, l2, l3]));
         let len = usize::try_from(len).unwrap_or(usize::MAX);
         if len < BlockHeader::LEN || !len.is_multiple_of(4) {
-            return Err(format!("a block length of {len} bytes"));
+            return Err(format!(
+                "a block length of {len} bytes: expected a multiple of 4, at least {}",
+                BlockHeader::LEN
+            ));
         }
         let header = BlockHeader { kind, len };
         if header.is_known() && len > MAX_BLOCK_LEN {
@@ -107,7 +115,8 @@ impl PcapngSection {
                 let warnings = std::mem::take(&mut self.warnings);
                 *self = Self { big_endian, interfaces: Vec::new(), warnings };
                 let body = self.body(block)?;
-                let options = body.get(16..).ok_or("a section block without its length")?;
+                let options =
+                    body.get(16..).ok_or("a section block that is too short for its fields")?;
                 self.check_version(body)?;
                 self.options(options).try_for_each(|option| option.map(drop))
             }
@@ -180,8 +189,9 @@ impl PcapngSection {
         match header.kind {
             SIMPLE_PACKET => self.parse_simple_packet(body),
             ENHANCED_PACKET => {
-                let (fixed, rest) =
-                    body.split_first_chunk::<20>().ok_or("a packet block cut short")?;
+                let (fixed, rest) = body
+                    .split_first_chunk::<20>()
+                    .ok_or("a packet block that is too short for its fields")?;
                 let [i0, i1, i2, i3, time @ .., c0, c1, c2, c3, w0, w1, w2, w3] = *fixed;
                 let interface = self.read_u32([i0, i1, i2, i3]);
                 let lens = (self.read_u32([c0, c1, c2, c3]), self.read_u32([w0, w1, w2, w3]));
@@ -189,8 +199,9 @@ impl PcapngSection {
             }
             _ => {
                 // The obsolete block has a drop count in the upper half of the interface field.
-                let (fixed, rest) =
-                    body.split_first_chunk::<20>().ok_or("a packet block cut short")?;
+                let (fixed, rest) = body
+                    .split_first_chunk::<20>()
+                    .ok_or("a packet block that is too short for its fields")?;
                 let [i0, i1, _, _, time @ .., c0, c1, c2, c3, w0, w1, w2, w3] = *fixed;
                 let interface = u32::from(self.read_u16(&[i0, i1]).unwrap_or_default());
                 let lens = (self.read_u32([c0, c1, c2, c3]), self.read_u32([w0, w1, w2, w3]));
@@ -208,16 +219,17 @@ impl PcapngSection {
     ) -> Result<PacketRecord<'a>, String> {
         let index = usize::try_from(interface).unwrap_or(usize::MAX);
         let known = self.interfaces.get(index);
-        let known =
-            known.ok_or_else(|| format!("a packet of interface {interface}, never described"))?;
+        let known = known.ok_or_else(|| {
+            format!("a packet of interface {interface}, which no earlier block describes")
+        })?;
         let len = usize::try_from(captured_len).unwrap_or(usize::MAX);
         let too_long = || format!("a captured length of {captured_len} bytes in a shorter block");
-        let (bytes, behind) = rest.split_at_checked(len).ok_or_else(too_long)?;
+        let (bytes, tail) = rest.split_at_checked(len).ok_or_else(too_long)?;
         let padding = len.wrapping_neg() % 4;
         let [h0, h1, h2, h3, l0, l1, l2, l3] = time;
         let ticks = u64::from(self.read_u32([h0, h1, h2, h3])) << 32
             | u64::from(self.read_u32([l0, l1, l2, l3]));
-        let flags = self.flags(behind.get(padding..).unwrap_or_default());
+        let flags = self.flags(tail.get(padding..).unwrap_or_default());
         let record = PacketRecord {
             bytes,
             wire_len: wire_len.max(captured_len),
@@ -230,8 +242,13 @@ impl PcapngSection {
     }
 
     fn parse_simple_packet<'a>(&self, body: &'a [u8]) -> Result<PacketRecord<'a>, String> {
-        let (wire_len, rest) = body.split_first_chunk::<4>().ok_or("a packet block cut short")?;
-        let known = self.interfaces.first().ok_or("a packet of interface 0, never described")?;
+        let (wire_len, rest) = body
+            .split_first_chunk::<4>()
+            .ok_or("a packet block that is too short for its fields")?;
+        let known = self
+            .interfaces
+            .first()
+            .ok_or("a packet of interface 0, which no earlier block describes")?;
         let wire_len = self.read_u32(*wire_len);
         let snaplen = if known.snaplen == 0 { u32::MAX } else { known.snaplen };
         let len = usize::try_from(wire_len.min(snaplen)).unwrap_or(usize::MAX).min(rest.len());
@@ -249,8 +266,9 @@ impl PcapngSection {
     }
 
     fn parse_interface(&self, body: &[u8]) -> Result<InterfaceDescription, String> {
-        let (fixed, options) =
-            body.split_first_chunk::<8>().ok_or("an interface block cut short")?;
+        let (fixed, options) = body
+            .split_first_chunk::<8>()
+            .ok_or("an interface block that is too short for its fields")?;
         let [l0, l1, _, _, s0, s1, s2, s3] = *fixed;
         let mut interface = InterfaceDescription {
             link_type: self.read_u16(&[l0, l1]).unwrap_or_default(),
@@ -279,8 +297,8 @@ impl PcapngSection {
         Ok(interface)
     }
 
-    /// The value of `epb_flags`, or 0 if there is none. Invalid options are ignored; the packet is
-    /// read all the same.
+    /// The value of `epb_flags`, or 0 if there is none. Invalid options are ignored, so that the
+    /// packet is still read.
     fn flags(&self, options: &[u8]) -> u32 {
         let mut options = self.options(options).flatten();
         let flags = options.find(|(code, _)| *code == EPB_FLAGS);
@@ -303,7 +321,7 @@ impl PcapngSection {
     /// The body of a block, if both of its lengths are equal.
     fn body<'a>(&self, block: &'a [u8]) -> Result<&'a [u8], String> {
         let inside = block.get(8..).and_then(<[u8]>::split_last_chunk::<4>);
-        let (body, tail) = inside.ok_or("a block cut short")?;
+        let (body, tail) = inside.ok_or("a block that is too short for its lengths")?;
         self.check_trailing_length(block.len(), *tail)?;
         Ok(body)
     }

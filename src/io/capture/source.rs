@@ -57,7 +57,7 @@ impl CaptureSource {
             Err(what) => return Ok(Err(what)),
         };
         window.advance(format.file_header_len());
-        let mut this = Self {
+        let mut source = Self {
             name,
             origin: StreamOrigin::NotRepeatable,
             window,
@@ -72,14 +72,16 @@ impl CaptureSource {
             copied: Vec::new(),
             borrowed: BorrowedRecords::default(),
         };
-        this.collect_warnings();
-        match this.find_record() {
+        source.collect_warnings();
+        match source.find_record() {
             // If the start is damaged, the file is not a capture.
-            Err(ReadError::Malformed(what)) if this.window.position() == 0 => return Ok(Err(what)),
-            Err(error) => this.pending_error = Some(error),
+            Err(ReadError::Malformed(what)) if source.window.position() == 0 => {
+                return Ok(Err(what));
+            }
+            Err(error) => source.pending_error = Some(error),
             Ok(_) => {}
         }
-        Ok(Ok(this))
+        Ok(Ok(source))
     }
 
     /// The name of the capture in messages.
@@ -136,8 +138,8 @@ impl CaptureSource {
     /// Starts again with the first record.
     ///
     /// # Errors
-    /// [`io::ErrorKind::Unsupported`] for a stream that cannot be read again, or the error of opening
-    /// the file again.
+    /// [`io::ErrorKind::Unsupported`] for a stream that cannot be read again, or the error of
+    /// opening the file again.
     pub fn rewind(&mut self) -> io::Result<()> {
         if self.window.rewind() {
             self.window.advance(self.format.file_header_len());

@@ -100,8 +100,8 @@ impl Window {
             && self.at + POPULATE_LEN / 2 > *populated
         {
             // The bytes before the cursor are not borrowed. The cursor may be within a page.
-            let behind = populated.saturating_sub(2 * POPULATE_LEN);
-            map.release(behind, (self.at & !0xffff).saturating_sub(behind));
+            let release_from = populated.saturating_sub(2 * POPULATE_LEN);
+            map.release(release_from, (self.at & !0xffff).saturating_sub(release_from));
             let from = self.at.max(*populated);
             map.populate(from, POPULATE_LEN);
             *populated = from + POPULATE_LEN;

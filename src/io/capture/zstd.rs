@@ -71,9 +71,9 @@ impl<R: BufRead> ZstdFrames<R> {
 impl<R: BufRead> Read for ZstdFrames<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.is_in_frame || self.start_frame()? {
-            let got = self.decoder.read(buffer)?;
-            if got > 0 || buffer.is_empty() {
-                return Ok(got);
+            let len = self.decoder.read(buffer)?;
+            if len > 0 || buffer.is_empty() {
+                return Ok(len);
             }
             if self.decoder.is_finished() {
                 self.finish_frame()?;

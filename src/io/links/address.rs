@@ -60,13 +60,13 @@ mod tests {
 
     #[test]
     fn networks_of_more_than_two_addresses_have_a_broadcast_address() {
-        let of = |text: &str, len| {
+        let broadcast_of = |text: &str, len| {
             broadcast_address(text.parse().unwrap(), len).map(|one| one.to_string())
         };
-        assert_eq!(of("10.1.2.3", 16).as_deref(), Some("10.1.255.255"));
-        assert_eq!(of("192.0.2.9", 30).as_deref(), Some("192.0.2.11"));
+        assert_eq!(broadcast_of("10.1.2.3", 16).as_deref(), Some("10.1.255.255"));
+        assert_eq!(broadcast_of("192.0.2.9", 30).as_deref(), Some("192.0.2.11"));
         for (text, len) in [("10.0.0.1", 31), ("10.0.0.1", 32), ("127.0.0.1", 8), ("::1", 24)] {
-            assert_eq!(of(text, len), None, "{text}/{len}");
+            assert_eq!(broadcast_of(text, len), None, "{text}/{len}");
         }
     }
 }

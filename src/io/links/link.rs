@@ -167,10 +167,10 @@ mod tests {
 
     #[test]
     fn malformed_attributes_are_skipped() {
-        let odd = veth()
+        let malformed = veth()
             .with_attribute(libc::IFLA_ADDRESS, &[2; 20])
             .with_attribute(libc::IFLA_IFNAME, b"v\xff");
-        let link = read(&odd).unwrap();
+        let link = read(&malformed).unwrap();
         assert_eq!((link.mac, &*link.name), (None, "v\u{fffd}"));
     }
 

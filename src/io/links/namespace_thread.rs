@@ -62,7 +62,7 @@ impl NamespaceThread {
     /// Runs a task in the namespace on a new thread and waits for its result.
     ///
     /// # Errors
-    /// The error that `task` returns, or an error if there is no thread for it.
+    /// The error that `task` returns, or an error if no thread can be started for it.
     pub fn run<T: Send + 'static>(
         &self,
         task: impl FnOnce() -> io::Result<T> + Send + 'static,
@@ -73,7 +73,11 @@ impl NamespaceThread {
             let _ = answer.send(task());
         };
         self.jobs.send(NamespaceJob::OnNewThread(Box::new(job))).map_err(|_| thread_ended())?;
-        answered.recv().unwrap_or_else(|_| Err(thread_ended()))
+        answered.recv().unwrap_or_else(|_| {
+            let sentence = "a task in the network namespace has no result: its thread could not \
+                            be started, or it panicked";
+            Err(io::Error::other(sentence))
+        })
     }
 
     /// Runs a task that restricts the thread, and so all threads that it starts afterwards.

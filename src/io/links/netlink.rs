@@ -171,7 +171,12 @@ impl NetlinkSocket {
                 Err(error) => return Err(error.into()),
             }
         };
-        let too_long = || io::Error::new(io::ErrorKind::InvalidData, "a message of too many bytes");
+        let too_long = || {
+            let sentence = format!(
+                "the kernel sent a message of {len} bytes: expected at most {BUFFER_LEN} bytes"
+            );
+            io::Error::new(io::ErrorKind::InvalidData, sentence)
+        };
         self.buffer.get(..len).ok_or_else(too_long)
     }
 }

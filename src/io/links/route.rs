@@ -94,9 +94,9 @@ pub(super) fn octets(address: IpAddr) -> Vec<u8> {
 }
 
 fn parse_route(payload: &[u8]) -> io::Result<Route> {
-    let cut =
+    let truncated =
         || io::Error::new(io::ErrorKind::InvalidData, "the response of the kernel is truncated");
-    let (fixed, attributes) = payload.split_first_chunk::<12>().ok_or_else(cut)?;
+    let (fixed, attributes) = payload.split_first_chunk::<12>().ok_or_else(truncated)?;
     let [_, _, _, _, _, _, _, kind, ..] = *fixed;
     match kind {
         libc::RTN_BLACKHOLE => return Err(io::ErrorKind::InvalidInput.into()),

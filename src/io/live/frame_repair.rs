@@ -234,14 +234,14 @@ fn is_truncated(slot: &Slot) -> bool {
     usize::try_from(slot.wire_len) != Ok(slot.frame.len())
 }
 
-/// Reads the `virtio_net_hdr`, which is directly in front of the frame.
+/// Reads the `virtio_net_hdr`, which is directly before the frame.
 #[inline]
 fn offload_of(memory: &RingMemory, slot: &Slot) -> Option<Offload> {
     let header = slot.frame.with_headroom(VNET_HEADER_LEN)?.part(0, VNET_HEADER_LEN);
     memory.bytes(header).first_chunk().map(Offload::parse)
 }
 
-/// Moves the MAC addresses into the headroom of the frame and inserts the tag behind them. Returns
+/// Moves the MAC addresses into the headroom of the frame and inserts the tag after them. Returns
 /// false and changes nothing if the frame is too short.
 fn restore_vlan_tag(
     memory: &mut RingMemory,

@@ -11,7 +11,7 @@ use crate::io::sys::ring_memory::{RingGeometry, RingMemory};
 /// A TPACKET_V3 ring in a buffer, with the reader and the offload repair of live capture.
 ///
 /// The caller writes blocks and slots as the kernel does, in the layouts of `linux/if_packet.h`: a
-/// slot with a frame has a `virtio_net_hdr` of ten bytes directly in front of the frame. All bytes
+/// slot with a frame has a `virtio_net_hdr` of ten bytes directly before the frame. All bytes
 /// are zero at first. A block belongs to the caller while its status (a `u32` at offset 8) lacks
 /// `TP_STATUS_USER`. It belongs to the reader after the caller has set that bit, until the reader
 /// has cleared it.
@@ -46,7 +46,7 @@ pub struct SlotsPassed {
     pub frames: u64,
     /// Slots that the kernel left empty.
     pub empty: u64,
-    /// Slots whose frame does not fit, and slots behind a broken chain.
+    /// Slots whose frame does not fit, and slots after a broken chain.
     pub malformed: u64,
     /// Super-frames with more segments than the limit, which were not delivered.
     pub too_many_segments: u64,
@@ -77,7 +77,7 @@ impl MemoryRing {
         self.frames.reader.memory().is_closed(block)
     }
 
-    /// Number of slots in the closed blocks and the open block behind them that were not passed.
+    /// Number of slots in the closed blocks and the open block after them that were not passed.
     #[must_use]
     pub fn in_flight(&self) -> u64 {
         self.frames.reader.in_flight()

@@ -1,5 +1,6 @@
 //! Opens an interface: one ring for each worker. The rings form a fanout group (packet(7)), so that
-//! the kernel sends all frames of a flow to the same worker.
+//! the kernel sends all frames of a flow to the same worker. It distributes IP fragments by their
+//! addresses only, so they may go to another worker than the other frames of their flow.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -17,8 +18,8 @@ use crate::io::sys::{option, resource};
 
 const ALL_PROTOCOLS: u16 = 3;
 
-/// Opens the interface at `index`, with one source for each waker. All frames of a flow go to the
-/// same source.
+/// Opens the interface at `index`, with one source for each waker. All frames of a flow except IP
+/// fragments go to the same source.
 ///
 /// # Errors
 /// The process lacks CAP_NET_RAW, there is no such interface, or there is not enough memory.

@@ -11,7 +11,7 @@
 //! round 1, later   [0 0 0 0][0 0 0 0][frame C][0 ..  (in pieces of at least 16 KiB)
 //! round 1, closed  all frames were delivered: zero the rest, release the block to the kernel
 //! round 2, open    [frame D][half E ][0 0 0 ...      D is complete; the zero fields of E show that
-//!                                                    it is not: the reader stops in front of E
+//!                                                    it is not: the reader stops before E
 //! ```
 //!
 //! If the ring is almost full, the reader skips the zeroing. `stale_to` then records how many bytes
@@ -20,7 +20,7 @@
 //! The kernel reserves the slots of a block one after another and then fills them. A slot stays
 //! *empty* if the kernel reserved it and could not write the `virtio_net_hdr` of the frame. This
 //! happens for UFO, SCTP and other kinds of segmentation offload for which the header has no
-//! number. The kernel counts such a frame as dropped and still fills the slots behind it:
+//! number. The kernel counts such a frame as dropped and still fills the slots after it:
 //!
 //! ```text
 //! block, 5 slots: [frame][frame][empty][frame][frame]
@@ -59,7 +59,7 @@ pub(super) struct SlotCounts {
     pub(super) frames: u64,
     /// Slots that the kernel left empty. The kernel counts them as dropped, too.
     pub(super) empty: u64,
-    /// Slots whose frame does not fit their block, and all slots behind a broken chain.
+    /// Slots whose frame does not fit their block, and all slots after a broken chain.
     pub(super) malformed: u64,
     /// Blocks whose slots were all passed.
     pub(super) blocks: u64,
@@ -132,7 +132,7 @@ impl RingReader {
     }
 
     /// Number of slots that the kernel has reserved and the reader has not passed, in the closed
-    /// blocks and in the open block behind them.
+    /// blocks and in the open block after them.
     pub(super) fn in_flight(&self) -> u64 {
         let blocks = self.memory.geometry().blocks;
         let mut slots = 0;

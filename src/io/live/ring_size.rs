@@ -6,7 +6,7 @@
 //! when its timeout expires. With a short timeout, a ring of N blocks therefore holds N times the
 //! timeout of traffic and not its length in bytes: 128 blocks of 2 ms hold 256 ms. If the worker
 //! reads frames from the open block, no frame waits for the end of a block and the timeout can be
-//! long. It still limits how long an empty slot delays the frames behind it.
+//! long. It still limits how long an empty slot delays the frames after it.
 //!
 //! ```text
 //! ring      block     blocks   timeout         full by timeouts alone after
@@ -28,7 +28,7 @@ const FULL_AFTER_MS: usize = 32_000;
 /// The shortest timeout in ms: it bounds how often the kernel's timer runs.
 const MIN_TIMEOUT_MS: usize = 50;
 
-/// The longest timeout in ms: it bounds how long an empty slot delays the frames behind it.
+/// The longest timeout in ms: it bounds how long an empty slot delays the frames after it.
 const MAX_TIMEOUT_MS: usize = 2_000;
 
 /// The timeout in ms where frames are read only after their block was closed. A ring then holds as
@@ -84,8 +84,11 @@ mod tests {
     #[test]
     fn a_ring_uses_most_of_its_memory_and_never_more() {
         for len in LENS {
-            let taken = ring_memory_len(len);
-            assert!(taken <= len && taken > len - len / 4, "{len}: {taken}");
+            let allocated_len = ring_memory_len(len);
+            assert!(
+                allocated_len <= len && allocated_len > len - len / 4,
+                "{len}: {allocated_len}"
+            );
         }
         assert_eq!(ring_memory_len(0), 256 * KIB);
     }

@@ -89,10 +89,11 @@ mod tests {
         drop(first);
         assert_eq!(SocketMark::choose_from(start).value(), value);
         // If all tried marks are reserved, the first one is used without a reservation.
-        let taken: Vec<_> = (0..MAX_ATTEMPTS).map(|_| SocketMark::choose_from(start)).collect();
+        let reservations: Vec<_> =
+            (0..MAX_ATTEMPTS).map(|_| SocketMark::choose_from(start)).collect();
         let other = SocketMark::choose_from(start);
         assert!(!other.is_reserved());
         assert_eq!(other.value(), mark_of(start));
-        drop(taken);
+        drop(reservations);
     }
 }

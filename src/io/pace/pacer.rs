@@ -21,8 +21,8 @@ const MAX_CATCH_UP_NS: u64 = SECOND_NS;
 /// At a rate, copy number k (from 0) is due after the time that k copies, or the bits of the k
 /// copies before it, take. This is computed from the start in integers, so it does not drift.
 /// Example: at 3 packets/s copy 10,000 is due after 3,333,333,333,333 ns. As recorded, a copy is
-/// due as long after the start of the pass as its frame is behind the first frame, divided by the
-/// speed: at 2x, a frame 10 ms behind the first is due after 5 ms.
+/// due as long after the start of the pass as its frame is after the first frame, divided by the
+/// speed: at 2x, a frame 10 ms after the first is due after 5 ms.
 #[derive(Debug, Clone)]
 pub struct Pacer {
     speed: Speed,

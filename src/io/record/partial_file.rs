@@ -1,9 +1,10 @@
 //! An incomplete file with a partial name. It is renamed to its final name when it is complete.
 //!
-//! A file that can be created again has the name `.NAME.traffic-mirror-PID.partial`. Its writer
-//! holds a lock on it (flock(2)), which the kernel releases when the process ends for any reason.
-//! The next run with the same output removes the files that are not locked. A file that cannot be
-//! created again has the name `NAME.partial` and is never removed.
+//! A file whose content can be produced again, such as the result of a replay, has the name
+//! `.NAME.traffic-mirror-PID.partial`. Its writer holds a lock on it (flock(2)), which the kernel
+//! releases when the process ends for any reason. The next run with the same output removes the
+//! files that are not locked. A file whose content cannot be produced again, such as received
+//! frames, has the name `NAME.partial` and is never removed.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;

@@ -67,9 +67,9 @@ impl<W: Write> PcapWriter<W> {
         if self.precision == Precision::Micro && !time.is_whole_microseconds() {
             self.switch_to_nanoseconds()?;
         }
-        let most = RECORD_HEADER_LEN + MAX_OUTER_LEN + body.len();
-        if self.buffered_len + most > self.buffer.len() {
-            self.make_room(most)?;
+        let max_len = RECORD_HEADER_LEN + MAX_OUTER_LEN + body.len();
+        if self.buffered_len + max_len > self.buffer.len() {
+            self.make_room(max_len)?;
         }
         let room = self.buffer.get_mut(self.buffered_len..).unwrap_or_default();
         let Some((header, room)) = room.split_first_chunk_mut::<RECORD_HEADER_LEN>() else {

@@ -176,11 +176,11 @@ fn comment_options(table: &MirrorTable, (session, rule): (u32, u32)) -> Vec<u8> 
 fn comment_text(table: &MirrorTable, session: u32, rule: u32) -> Option<String> {
     let session = table.sessions().get(usize::try_from(session).ok()?)?;
     let interface = table.interfaces().get(usize::try_from(session.interface).ok()?)?.id();
-    let of = format!("session {} ({}) of {interface}", session.number, session.id);
+    let prefix = format!("session {} ({}) of {interface}", session.number, session.id);
     if rule == SessionMatch::BY_AMAZON_DNS {
-        return Some(format!("{of}: network service amazon-dns"));
+        return Some(format!("{prefix}: network service amazon-dns"));
     }
     let rule = session.filter.all_rules().get(usize::try_from(rule).ok()?)?;
     let id = rule.id.as_ref().map(|id| format!(" ({id})")).unwrap_or_default();
-    Some(format!("{of}: {} rule {}{id} {}", rule.direction(), rule.number(), rule.action()))
+    Some(format!("{prefix}: {} rule {}{id} {}", rule.direction(), rule.number(), rule.action()))
 }

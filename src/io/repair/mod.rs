@@ -6,9 +6,9 @@
 //! A sending host leaves two tasks to the network card: computing checksums, and cutting large TCP
 //! or UDP data into packets (segmentation offload,
 //! `Documentation/networking/segmentation-offloads.rst` of Linux). A packet socket sees frames
-//! before the card does this. A receiving host similarly joins several packets into one (GRO). A
-//! *super-frame* is such a frame that stands for several. Each segment gets its own headers; its
-//! payload is borrowed from the super-frame and is not copied:
+//! before the card does this. A receiving host similarly joins several packets into one (GRO). In
+//! both cases, one *super-frame* contains the payload of several frames of the wire. Each segment
+//! gets its own headers; its payload is borrowed from the super-frame and is not copied:
 //!
 //! ```text
 //! super-frame   [ headers | payload ............................................ ]

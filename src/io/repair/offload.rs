@@ -1,4 +1,4 @@
-//! The `virtio_net_hdr` in front of a frame: the work that was left to the network card.
+//! The `virtio_net_hdr` before a frame: the work that was left to the network card.
 //!
 //! ```text
 //!  0  flags        1  gso_type     2  hdr_len
@@ -47,7 +47,7 @@ impl Offload {
         }
     }
 
-    /// The same work after `len` bytes, such as a VLAN tag, were inserted in front of the
+    /// The same work after `len` bytes, such as a VLAN tag, were inserted before the
     /// checksummed bytes.
     #[must_use]
     pub const fn shifted_by(mut self, len: u16) -> Self {
@@ -61,7 +61,8 @@ impl Offload {
         !self.is_super_frame() && self.unfinished_checksum().is_none()
     }
 
-    /// Whether the frame stands for several frames of the wire, of a known or unknown kind.
+    /// Whether the frame contains the payload of several frames of the wire. Its kind may be
+    /// unknown.
     #[must_use]
     pub fn is_super_frame(&self) -> bool {
         self.gso_type & !(GSO_ECN | GSO_ACCECN) != GSO_NONE
@@ -84,7 +85,7 @@ impl Offload {
         usize::from(self.gso_size)
     }
 
-    /// The offset where the checksummed bytes begin, and the offset of the checksum behind it.
+    /// The offset where the checksummed bytes begin, and the offset of the checksum from there.
     pub(super) fn unfinished_checksum(&self) -> Option<(usize, usize)> {
         (self.flags & NEEDS_CSUM != 0)
             .then_some((usize::from(self.csum_start), usize::from(self.csum_offset)))
@@ -104,8 +105,8 @@ mod tests {
 
     fn header(flags: u8, gso_type: u8, numbers: [u16; 4]) -> [u8; 10] {
         let mut header = [flags, gso_type, 0, 0, 0, 0, 0, 0, 0, 0];
-        for (place, number) in header[2..].chunks_mut(2).zip(numbers) {
-            place.copy_from_slice(&number.to_ne_bytes());
+        for (slot, number) in header[2..].chunks_mut(2).zip(numbers) {
+            slot.copy_from_slice(&number.to_ne_bytes());
         }
         header
     }

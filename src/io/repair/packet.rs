@@ -98,23 +98,23 @@ fn ipv6(frame: &[u8], start: usize) -> Option<IpPacket> {
     if header[0] >> 4 != 6 {
         return None;
     }
-    let behind = start + 40;
+    let payload_start = start + 40;
     let payload_len = usize::from(u16::from_be_bytes([header[4], header[5]]));
     let jumbo_len = match (payload_len, header[6]) {
-        (0, HOP_BY_HOP) => jumbo_len(frame.get(behind..)?),
+        (0, HOP_BY_HOP) => jumbo_len(frame.get(payload_start..)?),
         _ => None,
     };
     let mut packet = IpPacket {
         is_ipv4: false,
         start,
-        transport: behind,
+        transport: payload_start,
         protocol: header[6],
         // BIG TCP without a jumbo option has length 0, as over IPv4.
         end: match jumbo_len.unwrap_or(payload_len) {
             0 => frame.len(),
-            len => behind.checked_add(len)?,
+            len => payload_start.checked_add(len)?,
         },
-        jumbo: jumbo_len.map(|_| behind..behind + 8),
+        jumbo: jumbo_len.map(|_| payload_start..payload_start + 8),
         is_routed: false,
     };
     packet.skip_extension_headers(frame)?;

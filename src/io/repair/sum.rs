@@ -15,8 +15,8 @@ pub(super) fn sum(bytes: &[u8]) -> u64 {
     }
     let (words, last) = rest.as_chunks();
     let mut padded = [0; 4];
-    for (place, byte) in padded.iter_mut().zip(last) {
-        *place = *byte;
+    for (slot, byte) in padded.iter_mut().zip(last) {
+        *slot = *byte;
     }
     let words = words.iter().chain([&padded]);
     let total = words.map(|word| u64::from(u32::from_ne_bytes(*word))).chain(lanes).sum();

@@ -332,8 +332,8 @@ proptest! {
     ) {
         let mut frame = spec.frame();
         for (at, byte) in changes {
-            if let Some(place) = frame.get_mut(at) {
-                *place = byte;
+            if let Some(slot) = frame.get_mut(at) {
+                *slot = byte;
             }
         }
         let offload = if keeps_offload { spec.offload() } else { Offload::parse(&header) };

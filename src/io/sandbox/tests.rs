@@ -112,10 +112,10 @@ fn a_sender_cannot_accept_connections() {
         return;
     }
     run_sandboxed(Sandbox::new(NetworkAccess::Send), || {
-        let far = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let near = UdpSocket::bind("127.0.0.1:0").unwrap();
-        near.send_to(b"copy", far.local_addr().unwrap()).unwrap();
-        assert_eq!(far.recv(&mut [0; 8]).unwrap(), 4);
+        let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        sender.send_to(b"copy", receiver.local_addr().unwrap()).unwrap();
+        assert_eq!(receiver.recv(&mut [0; 8]).unwrap(), 4);
         assert!(TcpListener::bind("127.0.0.1:0").is_err());
         for family in [AddressFamily::VSOCK, AddressFamily::BLUETOOTH] {
             let refused = socket(family, SocketType::DGRAM, None);
@@ -179,10 +179,10 @@ fn cost_of_system_calls() {
     const ROUNDS: usize = 200;
     let measure = |is_inside: bool| {
         let work = move || {
-            let far = UdpSocket::bind("127.0.0.1:0").unwrap();
-            let near = UdpSocket::bind("127.0.0.1:0").unwrap();
-            near.connect(far.local_addr().unwrap()).unwrap();
-            near.set_nonblocking(true).unwrap();
+            let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+            let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+            sender.connect(receiver.local_addr().unwrap()).unwrap();
+            sender.set_nonblocking(true).unwrap();
             if is_inside {
                 assert_eq!(Sandbox::new(NetworkAccess::Serve).enter().syscalls, Ok(()));
             }
@@ -198,11 +198,11 @@ fn cost_of_system_calls() {
                     let _ = rustix::process::getppid();
                 }),
                 timed(&mut || {
-                    let waited = rustix::event::PollFd::new(&near, rustix::event::PollFlags::IN);
+                    let waited = rustix::event::PollFd::new(&sender, rustix::event::PollFlags::IN);
                     rustix::event::poll(&mut [waited], Some(&soon)).unwrap();
                 }),
-                timed(&mut || drop(near.recv(&mut byte))),
-                timed(&mut || drop(near.send(&byte))),
+                timed(&mut || drop(sender.recv(&mut byte))),
+                timed(&mut || drop(sender.send(&byte))),
             ]
         };
         thread::spawn(work).join().unwrap()

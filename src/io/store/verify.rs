@@ -50,7 +50,7 @@ fn run_isolated<T: Send>(task: impl FnOnce() -> T + Send) -> Option<T> {
 }
 
 /// The name of the verifying thread.
-const VERIFIER_THREAD: &str = "state-examiner";
+const VERIFIER_THREAD: &str = "state-verifier";
 
 static SILENCE_PANICS: Once = Once::new();
 

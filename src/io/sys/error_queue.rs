@@ -36,8 +36,8 @@ pub(crate) fn next_error(socket: BorrowedFd<'_>) -> Option<QueuedError> {
     let flags = libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT;
     // SAFETY: `message` points at `name` and `control` alone, each with its own length, and all
     // three live across the call; the kernel writes no more than these lengths.
-    let taken = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) };
-    if taken < 0 {
+    let received_len = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) };
+    if received_len < 0 {
         return None;
     }
     let len = message.msg_namelen.min(socklen_of::<SockAddrStorage>());
@@ -54,7 +54,7 @@ fn remote_errno(message: &msghdr) -> c_int {
     while let Some(current) = unsafe { header.as_ref() } {
         if is_extended_error(current) {
             // SAFETY: such a message begins with a whole extended error (linux/errqueue.h), and
-            // the control buffer has room for every message that this socket asked for, so that
+            // the control buffer has room for every message that this socket requested, so that
             // none is truncated; no alignment is required for the read.
             let error: sock_extended_err =
                 unsafe { libc::CMSG_DATA(current).cast::<sock_extended_err>().read_unaligned() };

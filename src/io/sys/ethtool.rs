@@ -38,8 +38,8 @@ fn interface_request(device: &str) -> io::Result<ifreq> {
     if device.len() >= request.ifr_name.len() {
         return Err(io::Error::from_raw_os_error(libc::ENODEV));
     }
-    for (place, byte) in request.ifr_name.iter_mut().zip(device.bytes()) {
-        *place = c_char::from_ne_bytes([byte]);
+    for (slot, byte) in request.ifr_name.iter_mut().zip(device.bytes()) {
+        *slot = c_char::from_ne_bytes([byte]);
     }
     Ok(request)
 }
@@ -50,6 +50,8 @@ struct EthtoolRequest<'a> {
 }
 
 impl EthtoolRequest<'_> {
+    /// The number of features that the kernel knows.
+    ///
     /// ```text
     /// | command | reserved | mask of sets, 2 words | length of the first set |
     /// ```
@@ -68,6 +70,8 @@ impl EthtoolRequest<'_> {
         })
     }
 
+    /// The names of the first `count` features, in the order of their bits.
+    ///
     /// ```text
     /// | command | set | count | name, 8 words | name ...
     /// ```
@@ -84,6 +88,8 @@ impl EthtoolRequest<'_> {
         Ok(names.take(count).map(text).collect())
     }
 
+    /// The bits of the active features, 32 in each word.
+    ///
     /// ```text
     /// | command | count of blocks | available, requested, active, never changed | ...
     /// ```
@@ -100,8 +106,10 @@ impl EthtoolRequest<'_> {
         Ok(blocks.filter_map(|block| block.get(2).copied()).collect())
     }
 
+    /// Sends the command in the first word. The kernel writes its response into `words`.
+    ///
     /// # Safety
-    /// What the kernel writes in answer to the command fits into `words`.
+    /// The response to the command fits into `words`.
     unsafe fn call(&mut self, words: &mut [u32]) -> io::Result<()> {
         self.device.ifr_ifru.ifru_data = words.as_mut_ptr().cast();
         let device = &raw mut self.device;

@@ -13,10 +13,10 @@ pub(crate) fn set_int_option(
     value: c_int,
 ) -> io::Result<()> {
     let len = socklen_of::<c_int>();
-    let place = (&raw const value).cast();
-    // SAFETY: `place` points at `len` bytes of `value`, which lives across the call and is only
+    let pointer = (&raw const value).cast();
+    // SAFETY: `pointer` points at `len` bytes of `value`, which lives across the call and is only
     // read; the descriptor is open as long as it is borrowed.
-    let failed = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, place, len) };
+    let failed = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, pointer, len) };
     if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
@@ -41,11 +41,11 @@ pub(crate) fn set_struct_option<T: InitializedBytes>(
     name: c_int,
     value: &T,
 ) -> io::Result<()> {
-    let place = std::ptr::from_ref(value).cast();
-    // SAFETY: `place` points at a whole `T`, all bytes of which are initialised
+    let pointer = std::ptr::from_ref(value).cast();
+    // SAFETY: `pointer` points at a whole `T`, all bytes of which are initialised
     // (`InitializedBytes`), which is borrowed across the call and only read.
     let failed =
-        unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, place, socklen_of::<T>()) };
+        unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, pointer, socklen_of::<T>()) };
     if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
@@ -64,10 +64,10 @@ pub(crate) fn bind_packet(
         sll_halen: 0,
         sll_addr: [0; 8],
     };
-    let place = (&raw const address).cast();
+    let pointer = (&raw const address).cast();
     let len = socklen_of::<libc::sockaddr_ll>();
-    // SAFETY: `place` points at a whole address, which lives across the call and is only read.
-    let failed = unsafe { libc::bind(socket.as_raw_fd(), place, len) };
+    // SAFETY: `pointer` points at a whole address, which lives across the call and is only read.
+    let failed = unsafe { libc::bind(socket.as_raw_fd(), pointer, len) };
     if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
@@ -80,9 +80,9 @@ pub(crate) fn ignore_outgoing(socket: BorrowedFd<'_>) -> io::Result<()> {
 /// Distributes the frames of an interface to several packet sockets by flow hash. Joins `group`, or
 /// creates a group; returns its number.
 pub(crate) fn join_fanout(socket: BorrowedFd<'_>, group: Option<u16>) -> io::Result<u16> {
-    let way = i64::from(libc::PACKET_FANOUT_HASH) << 16;
-    let unique = i64::from(libc::PACKET_FANOUT_FLAG_UNIQUEID) << 16;
-    let value = group.map_or(unique | way, |group| i64::from(group) | way);
+    let algorithm = i64::from(libc::PACKET_FANOUT_HASH) << 16;
+    let unique_id = i64::from(libc::PACKET_FANOUT_FLAG_UNIQUEID) << 16;
+    let value = group.map_or(unique_id | algorithm, |group| i64::from(group) | algorithm);
     let value = c_int::try_from(value).map_err(io::Error::other)?;
     set_int_option(socket, libc::SOL_PACKET, libc::PACKET_FANOUT, value)?;
     let joined = int_option(socket, libc::SOL_PACKET, libc::PACKET_FANOUT)?;
@@ -94,10 +94,11 @@ pub(crate) fn join_fanout(socket: BorrowedFd<'_>, group: Option<u16>) -> io::Res
 pub(crate) fn int_option(socket: BorrowedFd<'_>, level: c_int, name: c_int) -> io::Result<c_int> {
     let mut value: c_int = 0;
     let mut len = socklen_of::<c_int>();
-    let place = (&raw mut value).cast();
-    // SAFETY: `place` points at `len` bytes of `value`, which lives across the call and for which
+    let pointer = (&raw mut value).cast();
+    // SAFETY: `pointer` points at `len` bytes of `value`, which lives across the call and for which
     // every bit pattern is valid; the kernel writes no more than `len`.
-    let failed = unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, place, &raw mut len) };
+    let failed =
+        unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, pointer, &raw mut len) };
     if failed == 0 { Ok(value) } else { Err(io::Error::last_os_error()) }
 }
 
@@ -116,15 +117,15 @@ pub(crate) fn path_mtu(socket: BorrowedFd<'_>, is_ipv4: bool) -> io::Result<usiz
 pub(crate) fn receive_drops(socket: BorrowedFd<'_>) -> io::Result<u32> {
     let mut counters = [0_u32; 16];
     let mut len = socklen_of::<[u32; 16]>();
-    let place = counters.as_mut_ptr().cast();
-    // SAFETY: `place` points at `len` bytes of `counters`, which lives across the call and for
+    let pointer = counters.as_mut_ptr().cast();
+    // SAFETY: `pointer` points at `len` bytes of `counters`, which lives across the call and for
     // which every bit pattern is valid; the kernel writes no more than `len`.
     let failed = unsafe {
         libc::getsockopt(
             socket.as_raw_fd(),
             libc::SOL_SOCKET,
             libc::SO_MEMINFO,
-            place,
+            pointer,
             &raw mut len,
         )
     };

@@ -60,15 +60,15 @@ impl ReceiveBatch {
         }
     }
 
-    /// Waits for a datagram up to the socket's time-out, and receives it and those queued behind
+    /// Waits for a datagram up to the socket's time-out, and receives it and those queued after
     /// it, at most `limit`. Returns their number; 0 after the time-out or a signal.
     pub(crate) fn receive(&mut self, socket: BorrowedFd<'_>, limit: usize) -> io::Result<usize> {
         self.count = 0;
         let len = self.point_at_buffers(limit);
-        // SAFETY: the first `len` messages point at buffers, names and controls of ours, each
-        // with its own length, which live and are held exclusively across the call; no two
-        // messages share any; no timeout is passed.
-        let taken = unsafe {
+        // SAFETY: each of the first `len` messages points at a buffer, a name and a control buffer
+        // of this batch, with their lengths. They live and are borrowed exclusively across the
+        // call, and no two messages share one. No timeout is passed.
+        let received = unsafe {
             libc::recvmmsg(
                 socket.as_raw_fd(),
                 self.messages.as_mut_ptr(),
@@ -77,7 +77,7 @@ impl ReceiveBatch {
                 std::ptr::null_mut(),
             )
         };
-        match usize::try_from(taken) {
+        match usize::try_from(received) {
             Ok(count) => self.count = count,
             Err(_) => ignore_timeout(io::Error::last_os_error())?,
         }
@@ -101,9 +101,9 @@ impl ReceiveBatch {
     fn point_at_buffers(&mut self, limit: usize) -> c_uint {
         let mut len = 0;
         let buffers = self.buffers.chunks_exact_mut(BUFFER_LEN);
-        let places = self.pieces.iter_mut().zip(&mut self.names).zip(&mut self.controls);
+        let parts = self.pieces.iter_mut().zip(&mut self.names).zip(&mut self.controls);
         for ((message, ((piece, name), control)), buffer) in
-            self.messages.iter_mut().zip(places).zip(buffers).take(limit)
+            self.messages.iter_mut().zip(parts).zip(buffers).take(limit)
         {
             *piece = iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
             let header = &mut message.msg_hdr;
@@ -150,7 +150,7 @@ fn timestamp_ns(header: &msghdr) -> u64 {
         return 0;
     }
     // SAFETY: the first header stands at the start of a `ControlBuffer`, in which a `timespec`
-    // behind it fits whatever its own length says, and all bytes of which are initialised; no
+    // after it fits whatever its own length says, and all bytes of which are initialised; no
     // alignment is required for the read. Such a message holds a `timespec` (socket(7)).
     let time: timespec = unsafe { libc::CMSG_DATA(control).cast::<timespec>().read_unaligned() };
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);

@@ -65,24 +65,25 @@ impl RingSocket {
     /// them it did not put into the ring, because of lack of room or because it could not write a
     /// `virtio_net_hdr`.
     pub(crate) fn statistics(&self) -> io::Result<(u32, u32)> {
-        let mut counted = libc::tpacket_stats_v3 { tp_packets: 0, tp_drops: 0, tp_freeze_q_cnt: 0 };
+        let mut counters =
+            libc::tpacket_stats_v3 { tp_packets: 0, tp_drops: 0, tp_freeze_q_cnt: 0 };
         let mut len = socklen_of::<libc::tpacket_stats_v3>();
-        let place: *mut c_void = (&raw mut counted).cast();
-        // SAFETY: `place` points at `len` bytes of `counted`, which lives across the call and for
-        // which every bit pattern is valid; the kernel writes no more than `len`.
+        let pointer: *mut c_void = (&raw mut counters).cast();
+        // SAFETY: `pointer` points at `len` bytes of `counters`, which lives across the call and
+        // for which every bit pattern is valid; the kernel writes no more than `len`.
         let failed = unsafe {
             libc::getsockopt(
                 self.0.as_raw_fd(),
                 libc::SOL_PACKET,
                 libc::PACKET_STATISTICS,
-                place,
+                pointer,
                 &raw mut len,
             )
         };
         if failed != 0 {
             return Err(io::Error::last_os_error());
         }
-        Ok((counted.tp_packets, counted.tp_drops))
+        Ok((counters.tp_packets, counters.tp_drops))
     }
 }
 

@@ -22,10 +22,10 @@ use super::ring_slot::{Extent, Slot};
 /// Length of a block header (`BLK_HDR_LEN` of `net/packet/af_packet.c`).
 pub(crate) const BLOCK_HEADER_LEN: usize = 48;
 
-/// Length of the `virtio_net_hdr` in front of each frame.
+/// Length of the `virtio_net_hdr` before each frame.
 pub(crate) const VNET_HEADER_LEN: usize = 10;
 
-/// The smallest offset of a frame in its slot: behind both headers and the `virtio_net_hdr`.
+/// The smallest offset of a frame in its slot: after both headers and the `virtio_net_hdr`.
 const MIN_FRAME_OFFSET: usize = size_of::<SlotHeader>() + VNET_HEADER_LEN;
 
 /// The size of a ring and its division into blocks.
@@ -50,7 +50,7 @@ struct BlockHeader {
     len: AtomicU32,
 }
 
-/// `struct tpacket3_hdr`, and `struct sockaddr_ll` behind it.
+/// `struct tpacket3_hdr`, and `struct sockaddr_ll` after it.
 #[repr(C)]
 struct SlotHeader {
     next: AtomicU32,
@@ -186,7 +186,7 @@ impl RingMemory {
 
     /// Fills a block with zeros from `start` to `end`, except its header, so that a later slot can
     /// be distinguished from an earlier one. In an open block, `end` must be the start of the first
-    /// incomplete slot: the kernel has finished everything in front of it.
+    /// incomplete slot: the kernel has finished everything before it.
     pub(crate) fn wipe(&mut self, block: usize, start: usize, end: usize) {
         let start = start.max(BLOCK_HEADER_LEN);
         let len = end.min(self.geometry.block_len).saturating_sub(start);
@@ -247,11 +247,11 @@ impl RingMemory {
         Some(status & libc::TP_STATUS_USER == 0)
     }
 
-    /// Offset of the slot behind the one at `at`; `None` if no slot can begin there.
+    /// Offset of the slot after the one at `at`; `None` if no slot can begin there.
     pub(crate) fn next_slot(&self, block: usize, at: usize) -> Option<usize> {
         let next = to_index(self.slot_header(block, at)?.next.load(Ordering::Relaxed));
-        let behind = at.checked_add(next).filter(|_| next >= size_of::<SlotHeader>())?;
-        self.slot_header(block, behind).map(|_| behind)
+        let following = at.checked_add(next).filter(|_| next >= size_of::<SlotHeader>())?;
+        self.slot_header(block, following).map(|_| following)
     }
 
     /// The bytes of an extent; empty if its block was released since.
@@ -259,7 +259,7 @@ impl RingMemory {
     pub(crate) fn bytes(&self, extent: Extent) -> &[u8] {
         match self.pointer_to_extent(extent) {
             // SAFETY: an extent is made by `slot` alone (its fields are private to `io::sys`), and
-            // its methods give parts of the frame and of the room in front of it, which `slot`
+            // its methods give parts of the frame and of the room before it, which `slot`
             // found within one slot of one block. The frame is complete, and the kernel does not
             // write to the bytes of a complete frame until its block is released:
             // `pointer_to_extent` checked that this did not happen. We write to them through `&mut
@@ -320,7 +320,7 @@ impl RingMemory {
         // SAFETY: `pointer` lies within the memory, which lives as long as the borrow of `self`,
         // and is aligned. All fields are atomics, which may change while they are shared, and every
         // bit pattern is valid for them. No slice overlaps a block header: extents and `wipe` begin
-        // behind it.
+        // after it.
         Some(unsafe { pointer.as_ref() })
     }
 

@@ -6,7 +6,7 @@ pub(crate) struct Extent {
     pub(super) block: usize,
     pub(super) start: usize,
     pub(super) len: usize,
-    /// Number of bytes in front that belong to the slot and may be used.
+    /// Number of bytes before them that belong to the slot and may be used.
     pub(super) headroom: usize,
     /// The generation of the block when the frame was found.
     pub(super) generation: u32,
@@ -27,7 +27,7 @@ impl Extent {
         Self { start: self.start + offset, len, headroom: self.headroom + offset, ..*self }
     }
 
-    /// The same bytes with `len` more in front; `None` if the slot has less headroom.
+    /// The same bytes with `len` more before them; `None` if the slot has less headroom.
     #[inline]
     pub(crate) fn with_headroom(&self, len: usize) -> Option<Self> {
         let headroom = self.headroom.checked_sub(len)?;
@@ -48,6 +48,6 @@ pub(crate) struct Slot {
     pub(crate) tag: Option<(u16, u16)>,
     /// `sll_pkttype`.
     pub(crate) packet_type: u8,
-    /// Offset of the next slot; 0 behind the last slot and if the kernel has not set it yet.
+    /// Offset of the next slot; 0 after the last slot and if the kernel has not set it yet.
     pub(crate) next: usize,
 }

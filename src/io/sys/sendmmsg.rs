@@ -30,7 +30,7 @@ pub(crate) const MAX_SEGMENTS: usize = 64;
 const COPIED_LEN: usize = 256;
 
 /// Memory for headers and short payload in bytes. It holds the longest message: 64 datagrams of at
-/// most 256 bytes of headers and two short payloads each, and the headers in front of them.
+/// most 256 bytes of headers and two short payloads each, and the headers before them.
 const MEMORY_LEN: usize = 128 * 1024;
 
 /// The maximum number of pieces of one call. One message has at most 3 for each of its datagrams
@@ -110,7 +110,7 @@ impl<'d> MessageBatch<'_, 'd> {
     }
 
     /// Begins a message of at most `datagrams` datagrams, each with at most `header_len` bytes of
-    /// headers and two slices of payload, and with `header_len` bytes of headers in front of all.
+    /// headers and two slices of payload, and with `header_len` bytes of headers before all.
     /// Returns false if there is no room: send the batch first. An empty batch has room for
     /// [`MAX_SEGMENTS`] datagrams with 256 bytes of headers each.
     pub(crate) fn begin_message(&mut self, datagrams: usize, header_len: usize) -> bool {
@@ -128,8 +128,8 @@ impl<'d> MessageBatch<'_, 'd> {
     #[inline]
     pub(crate) fn append_copied(&mut self, bytes: &[u8]) {
         let end = self.used + bytes.len();
-        if let Some(place) = self.arrays.memory.get_mut(self.used..end) {
-            place.copy_from_slice(bytes);
+        if let Some(room) = self.arrays.memory.get_mut(self.used..end) {
+            room.copy_from_slice(bytes);
             self.used = end;
         }
     }

@@ -1,7 +1,8 @@
 //! The circuit breaker: after the egress queue refused a copy, copies are dropped without an
 //! attempt for a pause, so that production traffic has the queue for itself. Pauses double from 0.5
 //! ms to 64 ms while refusals continue: 0.5, 1, 2, ... 64, 64 ms. After 100 ms without a refusal
-//! the next pause is 0.5 ms again.
+//! the next pause is 0.5 ms again. A queue that never refuses the new packet but drops another one,
+//! such as fq_codel, does not open the circuit breaker.
 
 /// The first pause in ns; each pause of the same congestion is twice as long as the previous one.
 const FIRST_NS: u64 = 500_000;

@@ -20,7 +20,7 @@ use super::sockets::SocketKey;
 use crate::dataplane::{DropCause, Drops, sum_of_pieces, sum_of_words};
 use crate::io::sys::sendmmsg::{MessageBatch, SendResult};
 
-/// The longest GENEVE and VXLAN headers in front of an inner frame, in bytes.
+/// The longest GENEVE and VXLAN headers before an inner frame, in bytes.
 const MAX_ENCAPSULATION_LEN: usize = 96;
 
 /// The progress of sending.
@@ -176,12 +176,13 @@ impl UdpSink {
     /// length.
     fn truncate(&mut self, path: u32, from: usize, drops: &mut Drops) {
         let Some(route) = self.paths.get(to_index(path)) else { return };
-        let (encapsulation_len, most) = (route.encapsulation_len(), route.most_inner_len);
-        let most_len = u32::try_from(encapsulation_len.saturating_add(most)).unwrap_or(u32::MAX);
+        let (encapsulation_len, max_inner_len) = (route.encapsulation_len(), route.max_inner_len);
+        let max_len =
+            u32::try_from(encapsulation_len.saturating_add(max_inner_len)).unwrap_or(u32::MAX);
         let left = self.runs.queued_mut().iter_mut().skip(from);
-        for copy in left.filter(|copy| copy.path == path && copy.len > most_len) {
-            copy.len = most_len;
-            drops.cut(to_index(copy.index), most);
+        for copy in left.filter(|copy| copy.path == path && copy.len > max_len) {
+            copy.len = max_len;
+            drops.cut(to_index(copy.index), max_inner_len);
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The state that all senders of a process share: routes to targets and received ICMP errors.
 //!
-//! A burst must not wait for the kernel's routing tables. Routes are therefore resolved ahead and
-//! cached here. A generation number changes with every route: a sender compares one atomic number
-//! per burst and reads the routes again only if it differs.
+//! A query of the kernel's routing tables takes long compared with a burst. Routes are therefore
+//! resolved in advance and cached here. Only the first burst to a target that [`Egress::prepare`]
+//! has not seen yet resolves its route itself. A generation number changes with every route: a
+//! sender compares one atomic number per burst and reads the routes again only if it differs.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
@@ -235,8 +236,8 @@ impl Egress {
 /// The routes that the sessions of a table use.
 fn route_ids(table: &MirrorTable) -> impl Iterator<Item = RouteId> {
     table.sessions().iter().flat_map(|session| {
-        let place = usize::try_from(session.target).unwrap_or(usize::MAX);
-        let target = table.targets().get(place).into_iter();
+        let index = usize::try_from(session.target).unwrap_or(usize::MAX);
+        let target = table.targets().get(index).into_iter();
         let addresses = target.flat_map(|target| {
             std::iter::once(target.address).chain(target.further_addresses.iter().copied())
         });

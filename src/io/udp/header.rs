@@ -47,7 +47,7 @@ pub(super) struct NextHop {
 pub(super) struct Payload {
     /// The low seven bits of the source port.
     pub(super) flow_hash: u8,
-    /// Length of everything behind the UDP header, in bytes.
+    /// Length of everything after the UDP header, in bytes.
     pub(super) len: usize,
     /// If the kernel cuts it into several datagrams: the payload length of each, in bytes.
     pub(super) segment_len: Option<u16>,
@@ -72,7 +72,7 @@ impl WireHeader {
     /// The headers from `source` to `destination`, which have one IP version; for frames if there
     /// is a next hop.
     pub(super) fn new(source: IpAddr, destination: SocketAddr, next_hop: Option<NextHop>) -> Self {
-        // The same headers as in a written capture; the caller adds everything behind the UDP
+        // The same headers as in a written capture; the caller adds everything after the UDP
         // header.
         let template = OuterTemplate::new(source, destination, VirtualNetworkId::MAX);
         let is_ipv4 = destination.is_ipv4();
@@ -106,7 +106,7 @@ impl WireHeader {
         !self.is_ipv4 && !self.is_frame
     }
 
-    /// Writes the headers in front of a payload.
+    /// Writes the headers before a payload.
     #[inline]
     pub(super) fn write<'r>(
         &self,
@@ -183,8 +183,8 @@ const IP: usize = VNET_HEADER_LEN + ETHERNET_LEN;
 
 #[inline]
 fn put(room: &mut [u8; MAX_HEADER_LEN], at: usize, bytes: &[u8]) {
-    if let Some(place) = room.get_mut(at..at + bytes.len()) {
-        place.copy_from_slice(bytes);
+    if let Some(slot) = room.get_mut(at..at + bytes.len()) {
+        slot.copy_from_slice(bytes);
     }
 }
 
@@ -239,19 +239,19 @@ mod tests {
         );
         let inner: Vec<u8> = (0..=255).cycle().take(333).collect();
         let expected = template.outer_header(InnerBytes::from(&inner[..]), 9, 0);
-        let behind = [&expected[62..], &inner[..]].concat();
-        let mut of = payload(behind.len());
-        of.flow_hash = 9;
-        of.sum = words(Some(&behind));
+        let after_udp = [&expected[62..], &inner[..]].concat();
+        let mut properties = payload(after_udp.len());
+        properties.flow_hash = 9;
+        properties.sum = words(Some(&after_udp));
         let mut room = [0; MAX_HEADER_LEN];
         let new = |next_hop| {
             WireHeader::new(source.parse().unwrap(), destination.parse().unwrap(), next_hop)
         };
         let packet = new(None);
         assert!(packet.needs_payload_sum());
-        assert_eq!(packet.write(&of, &mut room), &expected[14..62]);
+        assert_eq!(packet.write(&properties, &mut room), &expected[14..62]);
         let frame = new(Some(NEXT_HOP));
-        let bytes = frame.write(&of, &mut room).to_vec();
+        let bytes = frame.write(&properties, &mut room).to_vec();
         assert!(!frame.needs_payload_sum());
         assert_eq!(
             bytes[..10],
@@ -265,7 +265,7 @@ mod tests {
             .concat()
         );
         // The kernel sums everything from the UDP header on, including the seed.
-        let sum = words(Some(&bytes[64..])) + words(Some(&behind));
+        let sum = words(Some(&bytes[64..])) + words(Some(&after_udp));
         assert_eq!(!fold(sum), u16::from_be_bytes([expected[60], expected[61]]));
     }
 
@@ -277,8 +277,8 @@ mod tests {
             Some(NEXT_HOP),
         );
         let mut room = [0; MAX_HEADER_LEN];
-        let of = Payload { segment_len: Some(72), ..payload(72 * 3 + 20) };
-        let bytes = header.write(&of, &mut room);
+        let run = Payload { segment_len: Some(72), ..payload(72 * 3 + 20) };
+        let bytes = header.write(&run, &mut room);
         assert_eq!((bytes[0], bytes[1]), (NEEDS_CHECKSUM, GSO_UDP));
         assert_eq!(u16::from_ne_bytes([bytes[4], bytes[5]]), 72);
         assert_eq!(u16::from_ne_bytes([bytes[6], bytes[7]]), 34);

@@ -39,7 +39,8 @@ impl TargetState {
         match self {
             Self::Accepting => format!("target {address} accepts copies again"),
             Self::Refusing => format!(
-                "target {address} refuses copies: no program listens on that port (ICMP port unreachable)"
+                "target {address} refuses copies: no program listens on that port (ICMP port \
+                 unreachable)"
             ),
             Self::Unreachable => {
                 format!("target {address} is unreachable: received an ICMP error")
@@ -158,15 +159,15 @@ mod tests {
     fn the_first_refusal_and_the_recovery_are_reported_once() {
         let mut health = TargetHealth::default();
         assert!(health.observe(&[report(10, 0, 0)], 0).is_empty());
-        let said = health.observe(&[report(20, 1, 0)], SECOND);
-        assert!(said.len() == 1 && said[0].contains("refuses copies"), "{said:?}");
+        let messages = health.observe(&[report(20, 1, 0)], SECOND);
+        assert!(messages.len() == 1 && messages[0].contains("refuses copies"), "{messages:?}");
         assert_eq!(health.failing().count(), 1);
         assert!(health.observe(&[report(30, 2, 0)], 2 * SECOND).is_empty());
         // No error was received, but the quiet time is not over.
         assert!(health.observe(&[report(40, 2, 0)], 3 * SECOND).is_empty());
         // The quiet time is over, and copies were sent since the last error.
-        let said = health.observe(&[report(40, 2, 0)], 8 * SECOND);
-        assert!(said.len() == 1 && said[0].contains("again"), "{said:?}");
+        let messages = health.observe(&[report(40, 2, 0)], 8 * SECOND);
+        assert!(messages.len() == 1 && messages[0].contains("again"), "{messages:?}");
         assert_eq!(health.failing().count(), 0);
         assert!(health.observe(&[report(50, 2, 0)], 20 * SECOND).is_empty());
     }
@@ -181,9 +182,9 @@ mod tests {
     #[test]
     fn a_restored_route_is_reported_at_once() {
         let mut health = TargetHealth::default();
-        let said = health.observe(&[report(0, 0, 7)], SECOND);
-        assert!(said[0].contains("no route"), "{said:?}");
-        let said = health.observe(&[report(1, 0, 7)], SECOND + 1);
-        assert!(said[0].contains("again"), "{said:?}");
+        let messages = health.observe(&[report(0, 0, 7)], SECOND);
+        assert!(messages[0].contains("no route"), "{messages:?}");
+        let messages = health.observe(&[report(1, 0, 7)], SECOND + 1);
+        assert!(messages[0].contains("again"), "{messages:?}");
     }
 }

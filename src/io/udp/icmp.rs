@@ -188,14 +188,14 @@ mod tests {
 
     #[test]
     fn an_icmp_error_gives_the_destination_of_the_datagram() {
-        let to = "10.0.0.2:4789".parse().unwrap();
-        assert_eq!(parse_v4(&v4(3, 0)), Some(IcmpError::Refused(to)));
-        assert_eq!(parse_v4(&v4(1, 0)), Some(IcmpError::Unreachable(to)));
-        assert_eq!(parse_v4(&v4(4, 1_400)), Some(IcmpError::TooBig(to, 1_400)));
-        let to = "[fd99::2]:4789".parse().unwrap();
-        assert_eq!(parse_v6(&v6(1, 4, 0)), Some(IcmpError::Refused(to)));
-        assert_eq!(parse_v6(&v6(1, 3, 0)), Some(IcmpError::Unreachable(to)));
-        assert_eq!(parse_v6(&v6(2, 0, 1_280)), Some(IcmpError::TooBig(to, 1_280)));
+        let target = "10.0.0.2:4789".parse().unwrap();
+        assert_eq!(parse_v4(&v4(3, 0)), Some(IcmpError::Refused(target)));
+        assert_eq!(parse_v4(&v4(1, 0)), Some(IcmpError::Unreachable(target)));
+        assert_eq!(parse_v4(&v4(4, 1_400)), Some(IcmpError::TooBig(target, 1_400)));
+        let target = "[fd99::2]:4789".parse().unwrap();
+        assert_eq!(parse_v6(&v6(1, 4, 0)), Some(IcmpError::Refused(target)));
+        assert_eq!(parse_v6(&v6(1, 3, 0)), Some(IcmpError::Unreachable(target)));
+        assert_eq!(parse_v6(&v6(2, 0, 1_280)), Some(IcmpError::TooBig(target, 1_280)));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::io::links::{self, Link};
 
-/// Kinds of virtual devices that usually stand for a network card.
+/// Kinds of virtual devices that usually send through a network card.
 const CARD_BACKED_KINDS: [&str; 3] = ["vlan", "bond", "team"];
 
 /// How copies are sent.

@@ -76,7 +76,7 @@ pub(super) trait OutgoingCopies {
     /// The VXLAN header of one copy.
     fn vxlan_header(&self, index: usize) -> [u8; 8];
 
-    /// The GENEVE headers in front of it, for a frame that is truncated to `inner`.
+    /// The GENEVE headers before it, for a frame that is truncated to `inner`.
     fn geneve_header(&self, index: usize, inner: InnerBytes<'_>) -> Vec<u8>;
 }
 
@@ -111,8 +111,8 @@ impl OutgoingCopies for Copies<'_> {
         let Some(SessionEgress { path_key, .. }) = self.session_egress(session) else {
             return Vec::new();
         };
-        let place = usize::try_from(path_key.target).unwrap_or(usize::MAX);
-        let others = self.table().targets().get(place).map(|target| &*target.further_addresses);
+        let index = usize::try_from(path_key.target).unwrap_or(usize::MAX);
+        let others = self.table().targets().get(index).map(|target| &*target.further_addresses);
         let others = others.unwrap_or_default().iter();
         others.map(|destination| PathKey { destination: *destination, ..path_key }).collect()
     }

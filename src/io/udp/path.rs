@@ -56,7 +56,7 @@ pub(super) struct Path {
     /// The next copy leaves as an IP packet, so that the kernel verifies the next hop.
     verifies: bool,
     /// The longest inner frame that the route carries, in bytes.
-    pub(super) most_inner_len: usize,
+    pub(super) max_inner_len: usize,
     /// The time at which the route was last resolved because the kernel refused a message.
     resolved_ns: u64,
     /// Whether a run is sent as one message.
@@ -98,7 +98,7 @@ impl Path {
             frame: None,
             frames_from_ns: 0,
             verifies: false,
-            most_inner_len: usize::MAX,
+            max_inner_len: usize::MAX,
             proven_len: MIN_CARRIED_LEN,
             proven_ns: 0,
             breaker: CircuitBreaker::default(),
@@ -131,10 +131,10 @@ impl Path {
         if std::mem::replace(&mut self.resolved_ns, now_ns) == now_ns {
             return false;
         }
-        let before = self.most_inner_len;
+        let before = self.max_inner_len;
         self.route = self.egress.refresh_one(self.path_key.route_id());
         self.apply_route(now_ns, warnings);
-        self.most_inner_len < before
+        self.max_inner_len < before
     }
 
     /// The socket, headers and address of the next copy.
@@ -288,7 +288,7 @@ impl Path {
         let headers_len = headers_len + self.path_key.geneve_len() + VXLAN_LEN;
         match self.route.mtu {
             Ok(mtu) => {
-                self.most_inner_len = mtu.min(MAX_PACKET_LEN).saturating_sub(headers_len);
+                self.max_inner_len = mtu.min(MAX_PACKET_LEN).saturating_sub(headers_len);
             }
             Err(errno) if cause_of(errno) != DropCause::TargetUnreachable => {
                 self.report(&io::Error::from_raw_os_error(errno), warnings);

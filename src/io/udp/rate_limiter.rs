@@ -40,9 +40,9 @@ impl RateLimiter {
         let outer_len = if session_egress.path_key.destination.is_ipv4() { v4 } else { v6 };
         let outer_len = outer_len + session_egress.path_key.geneve_len();
         let bits = u64::try_from((outer_len + outgoing.inner.len()) * 8).unwrap_or(u64::MAX);
-        let [of_session, of_target] = session_egress.limits;
-        let session = bucket(&mut self.sessions, outgoing.session, of_session);
-        let target = bucket(&mut self.targets, session_egress.path_key.target, of_target);
+        let [session_rate, target_rate] = session_egress.limits;
+        let session = bucket(&mut self.sessions, outgoing.session, session_rate);
+        let target = bucket(&mut self.targets, session_egress.path_key.target, target_rate);
         let mut both = [session, target];
         let admitted = both.iter().flatten().all(|bucket| bucket.has_tokens(now_ns));
         if admitted {
@@ -74,11 +74,11 @@ fn bucket(
     if buckets.len() <= index {
         buckets.resize(index.checked_add(1)?, None);
     }
-    let place = buckets.get_mut(index)?;
-    if place.is_none_or(|bucket| bucket.rate != rate) {
-        *place = Some(TokenBucket { rate, full_ns: 0 });
+    let slot = buckets.get_mut(index)?;
+    if slot.is_none_or(|bucket| bucket.rate != rate) {
+        *slot = Some(TokenBucket { rate, full_ns: 0 });
     }
-    place.as_mut()
+    slot.as_mut()
 }
 
 #[cfg(test)]
@@ -120,8 +120,8 @@ mod tests {
                 admitted +=
                     u64::from(buckets.admit(&session_egress, &COPY, 7_000_000_000 + now * 10_000));
             }
-            let most = a_second + a_second / 100 + 1;
-            assert!((a_second..=most).contains(&admitted), "{limits:?}: {admitted}");
+            let max_admitted = a_second + a_second / 100 + 1;
+            assert!((a_second..=max_admitted).contains(&admitted), "{limits:?}: {admitted}");
         }
     }
 

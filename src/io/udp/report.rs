@@ -9,7 +9,8 @@ pub struct TargetReport {
     pub target: u32,
     /// The target's address.
     pub destination: SocketAddr,
-    /// Datagrams that the kernel accepted.
+    /// Datagrams that the kernel accepted. It does not report all that it drops afterwards, for
+    /// example while the device has no carrier.
     pub sent: u64,
     /// Length of the inner frames in them in bytes, after truncation, without encapsulation.
     pub sent_bytes: u64,

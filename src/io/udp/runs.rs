@@ -116,8 +116,8 @@ impl Runs {
         self.queued.truncate(copy);
         let mut kept = run;
         let mut start = 0;
-        for place in run..self.counts.len() {
-            let count = self.counts.get(place).copied().unwrap_or_default();
+        for index in run..self.counts.len() {
+            let count = self.counts.get(index).copied().unwrap_or_default();
             let copies = self.arranged.get(start..start + count).unwrap_or_default();
             start += count;
             if copies.first().is_some_and(|first| first.path != path) {
@@ -216,8 +216,8 @@ impl Runs {
                 self.runs.len() - 1
             }
         };
-        if let Some(place) = self.last_of_flow.get_mut(slot) {
-            *place = u32::try_from(index).unwrap_or(u32::MAX);
+        if let Some(last_run) = self.last_of_flow.get_mut(slot) {
+            *last_run = u32::try_from(index).unwrap_or(u32::MAX);
         }
         index
     }
@@ -247,8 +247,8 @@ impl Runs {
         }
         for (copy, run) in port.iter().zip(&self.run_of) {
             let Some(run) = self.runs.get_mut(to_index(*run)) else { continue };
-            if let Some(place) = self.arranged.get_mut(to_index(run.bytes)) {
-                *place = *copy;
+            if let Some(slot) = self.arranged.get_mut(to_index(run.bytes)) {
+                *slot = *copy;
             }
             run.bytes += 1;
         }
@@ -359,10 +359,10 @@ mod tests {
             let mut last = HashMap::new();
             let mut rest = runs.queued();
             for count in runs.counts() {
-                let (run, behind) = rest.split_at(*count);
-                rest = behind;
-                for (place, copy) in run.iter().enumerate() {
-                    let is_last = place + 1 == run.len();
+                let (run, others) = rest.split_at(*count);
+                rest = others;
+                for (position, copy) in run.iter().enumerate() {
+                    let is_last = position + 1 == run.len();
                     assert!(copy.len == run[0].len || is_last && copy.len < run[0].len);
                     assert_eq!(copy.flow_hash, run[0].flow_hash);
                     let before = last.insert(copy.flow_tag, copy.index);

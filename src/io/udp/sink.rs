@@ -59,6 +59,7 @@ pub struct UdpSink {
     pub(super) warnings: Warnings,
     /// The time of this burst in nanoseconds.
     pub(super) now_ns: u64,
+    /// The time of the next refresh in nanoseconds.
     refresh_ns: u64,
     /// Whether the sink waits for a full socket: once per burst, and never if copies are shed.
     pub(super) may_wait: bool,
@@ -201,13 +202,13 @@ impl UdpSink {
         let session = usize::try_from(outgoing.session).unwrap_or(usize::MAX);
         let session = self.sessions.get(session).copied().flatten();
         let session = session.ok_or(DropCause::SendFailed)?;
-        let place = match outgoing.destination {
+        let path_index = match outgoing.destination {
             0 => session.path,
-            behind => self.additional_path(session, behind)?,
+            destination => self.additional_path(session, destination)?,
         };
-        let path = self.paths.get_mut(place).ok_or(DropCause::SendFailed)?;
-        let most_inner_len = path.most_inner_len;
-        let len = path.encapsulation_len() + outgoing.inner.len().min(most_inner_len);
+        let path = self.paths.get_mut(path_index).ok_or(DropCause::SendFailed)?;
+        let max_inner_len = path.max_inner_len;
+        let len = path.encapsulation_len() + outgoing.inner.len().min(max_inner_len);
         if let Some(cause) = path.drop_cause(self.now_ns) {
             return Err(cause);
         }
@@ -217,12 +218,12 @@ impl UdpSink {
         {
             return Err(DropCause::Congestion);
         }
-        if outgoing.inner.len() > most_inner_len {
-            drops.cut(index, most_inner_len);
+        if outgoing.inner.len() > max_inner_len {
+            drops.cut(index, max_inner_len);
         }
         Ok(QueuedCopy {
             index: to_u32(index),
-            path: to_u32(place),
+            path: to_u32(path_index),
             len: to_u32(len),
             flow_tag: outgoing.flow_tag,
             flow_hash: outgoing.flow_hash & 0x7f,
@@ -236,9 +237,9 @@ impl UdpSink {
         session: SessionPath,
         destination: usize,
     ) -> Result<usize, DropCause> {
-        let place = (session.first_additional + destination).checked_sub(1);
-        place
-            .and_then(|place| self.additional_paths.get(place))
+        let index = (session.first_additional + destination).checked_sub(1);
+        index
+            .and_then(|index| self.additional_paths.get(index))
             .copied()
             .ok_or(DropCause::SendFailed)
     }
@@ -291,9 +292,9 @@ impl UdpSink {
     fn path_of(&mut self, path_key: PathKey) -> usize {
         let (now_ns, warnings) = (self.now_ns, &mut self.warnings);
         let mut known = self.paths.iter_mut().enumerate();
-        if let Some((place, path)) = known.find(|(_, path)| path.path_key == path_key) {
+        if let Some((index, path)) = known.find(|(_, path)| path.path_key == path_key) {
             path.renew_route(now_ns, warnings);
-            return place;
+            return index;
         }
         self.paths.push(Path::new(path_key, Arc::clone(&self.egress), now_ns, warnings));
         self.paths.len() - 1

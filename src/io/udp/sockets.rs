@@ -82,11 +82,11 @@ impl Sockets {
     ) -> Result<BorrowedFd<'_>, i32> {
         self.sends += 1;
         let known = self.open.iter().position(|one| one.key == key);
-        let place = match known {
-            Some(place) => place,
+        let index = match known {
+            Some(index) => index,
             None => self.add(key, options, now_ns, warnings)?,
         };
-        let one = self.open.get_mut(place).ok_or(libc::EBADF)?;
+        let one = self.open.get_mut(index).ok_or(libc::EBADF)?;
         one.used = self.sends;
         Ok(one.socket.as_fd())
     }
@@ -149,8 +149,8 @@ impl Sockets {
     fn close_least_used(&mut self) -> bool {
         let udp = self.open.iter().enumerate();
         let udp = udp.filter(|(_, one)| matches!(one.key, SocketKey::Udp { .. }));
-        let Some((place, _)) = udp.min_by_key(|(_, one)| one.used) else { return false };
-        self.open.swap_remove(place);
+        let Some((index, _)) = udp.min_by_key(|(_, one)| one.used) else { return false };
+        self.open.swap_remove(index);
         true
     }
 }
@@ -219,7 +219,8 @@ fn udp_socket(source: IpAddr, flow_hash: u8, warnings: &mut Warnings) -> io::Res
 }
 
 /// Enables error reports. Without them the kernel does not report packets dropped by the egress
-/// queue.
+/// queue. A queue that drops another packet than the new one, such as fq_codel and sfq, reports
+/// nothing in any case (`NET_XMIT_CN` in `net_xmit_errno` of linux/netdevice.h).
 fn enable_error_queue(socket: &Socket, is_ipv4: bool) -> io::Result<()> {
     let (level, name) = if is_ipv4 {
         (libc::IPPROTO_IP, libc::IP_RECVERR)

@@ -111,11 +111,11 @@ fn header_and_frame_are_sent_from_the_source_port_of_the_flow() {
         ];
         for mut sink in sinks() {
             assert_eq!(send(&mut sink, &copies), []);
-            let got = [next(&listener), next(&listener)];
+            let received = [next(&listener), next(&listener)];
             let vxlan = [8, 0, 0, 0, 0, 0x10, 0x92, 0];
-            assert_eq!(got[0].0, [&vxlan[..], &[0xab; 60]].concat());
-            assert_eq!(got[0].1, SocketAddr::new(address.parse().unwrap(), 65_408 + 17));
-            assert_eq!((got[1].0.as_slice(), got[1].1.port()), (&vxlan[..], 65_535));
+            assert_eq!(received[0].0, [&vxlan[..], &[0xab; 60]].concat());
+            assert_eq!(received[0].1, SocketAddr::new(address.parse().unwrap(), 65_408 + 17));
+            assert_eq!((received[1].0.as_slice(), received[1].1.port()), (&vxlan[..], 65_535));
             assert_eq!(sink.take_warnings(), Vec::<String>::new());
             let report = sink.target_reports()[0];
             assert_eq!((report.target, report.sent, report.sent_bytes), (3, 2, 60));
@@ -257,8 +257,8 @@ fn a_foreign_source_address_is_reported_once_and_replaced() {
 #[test]
 fn a_source_port_in_use_is_reported_once_and_replaced() {
     // Without SO_REUSEADDR the port cannot be shared.
-    let taken: Vec<_> = (80..120).map(|x| UdpSocket::bind(("127.0.0.3", 65_408 + x))).collect();
-    assert!(taken.iter().any(Result::is_ok));
+    let occupied: Vec<_> = (80..120).map(|x| UdpSocket::bind(("127.0.0.3", 65_408 + x))).collect();
+    assert!(occupied.iter().any(Result::is_ok));
     let listener = listener("127.0.0.1");
     let path_key = path_key(listener.local_addr().unwrap(), "127.0.0.3");
     let copies: Vec<Copy> =

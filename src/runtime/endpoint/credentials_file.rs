@@ -46,19 +46,20 @@ impl CredentialsFile {
         let id = format!("AKIA{}", random_text::<ID_LEN>(BASE32)?);
         let secret = random_text::<SECRET_LEN>(BASE64)?;
         let user_id = fs::metadata("/proc/self")?.uid();
-        let (directory, made) = match private_directory(user_id) {
+        let (directory, temporary) = match private_directory(user_id) {
             Some(directory) => (directory, None),
             None => {
                 let only_owner = fs::Permissions::from_mode(0o700);
                 let mut builder = tempfile::Builder::new();
-                let made = builder.prefix("traffic-mirror-").permissions(only_owner).tempdir()?;
-                (made.path().to_owned(), Some(made))
+                let temporary =
+                    builder.prefix("traffic-mirror-").permissions(only_owner).tempdir()?;
+                (temporary.path().to_owned(), Some(temporary))
             }
         };
         remove_stale(&directory);
         let path = directory.join(format!("{FILE_NAME}{}", std::process::id()));
         let locked = write_new(&path, &text(&id, &secret))?;
-        let file = Self { path, _locked: locked, _directory: made };
+        let file = Self { path, _locked: locked, _directory: temporary };
         Ok((file, Credentials::one(&id, &secret, account_id)))
     }
 
@@ -92,10 +93,10 @@ fn random_text<const LEN: usize>(alphabet: &[u8]) -> io::Result<String> {
 /// The first standard directory in which only this user can create files.
 fn private_directory(user_id: u32) -> Option<PathBuf> {
     // systemd separates several directories by colons.
-    let of_service = std::env::var("RUNTIME_DIRECTORY").unwrap_or_default();
-    let of_service = of_service.split(':').next().map(PathBuf::from);
-    let of_session = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    let mut named = [of_session, of_service].into_iter().flatten();
+    let service_directory = std::env::var("RUNTIME_DIRECTORY").unwrap_or_default();
+    let service_directory = service_directory.split(':').next().map(PathBuf::from);
+    let session_directory = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let mut named = [session_directory, service_directory].into_iter().flatten();
     named.find(|path| path.is_absolute() && is_private(path, user_id)).or_else(|| {
         let path = PathBuf::from(RUN_DIRECTORY);
         let is_root = user_id == 0;

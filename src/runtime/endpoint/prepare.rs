@@ -128,10 +128,10 @@ fn check_sessions(account: &Account, events: &EventSink) -> Result<(), Error> {
 }
 
 /// Rejects targets of files whose address is forbidden for targets of clients.
-fn check_targets(registry: &Registry, places: &TargetResolver) -> Result<(), Error> {
+fn check_targets(registry: &Registry, resolver: &TargetResolver) -> Result<(), Error> {
     for target in registry.targets() {
         for address in registry.target_addresses(target) {
-            places.check_target(address.ip(), NamedBy::User).map_err(|refused| {
+            resolver.check_target(address.ip(), NamedBy::User).map_err(|refused| {
                 let (id, why) = (target.id(), refused.message);
                 Error::InvalidValue(format!("traffic_mirror_target `{id}`: {why}"))
             })?;

@@ -46,29 +46,29 @@ fn dropped(total: &Counters) -> MetricFamily {
 }
 
 fn retired(total: &Counters) -> [MetricFamily; 4] {
-    let gone = total.retired();
+    let retired = total.retired();
     [
         MetricFamily::counter(
             "traffic_mirror_retired_mirrored_packets",
             "Copies of sessions that are no longer configured.",
         )
-        .with_sample(Vec::new(), gone.mirrored),
+        .with_sample(Vec::new(), retired.mirrored),
         MetricFamily::counter(
             "traffic_mirror_retired_mirrored_bytes",
             "Bytes of the copies of sessions that are no longer configured.",
         )
-        .with_sample(Vec::new(), gone.mirrored_bytes),
+        .with_sample(Vec::new(), retired.mirrored_bytes),
         MetricFamily::counter(
             "traffic_mirror_retired_truncated_packets",
             "Copies shorter than their frame, of sessions that are no longer configured.",
         )
-        .with_sample(Vec::new(), gone.truncated),
+        .with_sample(Vec::new(), retired.truncated),
         MetricFamily::counter(
             "traffic_mirror_retired_truncated_to_mtu_packets",
             "Copies truncated to the MTU of the path to the target, of sessions that are no longer \
              configured.",
         )
-        .with_sample(Vec::new(), gone.truncated_to_mtu),
+        .with_sample(Vec::new(), retired.truncated_to_mtu),
     ]
 }
 

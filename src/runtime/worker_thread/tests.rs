@@ -12,7 +12,7 @@ use crate::io::udp::UdpOptions;
 #[derive(Default)]
 struct RingWithWaitingFrames {
     left: usize,
-    lent: u64,
+    delivered: u64,
     is_closed: bool,
     /// The number of calls of `fill` before it was closed.
     fills_while_open: Arc<AtomicUsize>,
@@ -31,7 +31,7 @@ impl Source for RingWithWaitingFrames {
         }
         if self.left > 0 {
             self.left -= 1;
-            self.lent += 1;
+            self.delivered += 1;
             burst.push(Frame::new(&[0; 60]));
         }
         Ok(())
@@ -40,7 +40,7 @@ impl Source for RingWithWaitingFrames {
 
 impl LiveSource for RingWithWaitingFrames {
     fn counts(&mut self) -> SourceCounts {
-        SourceCounts { delivered: self.lent, ..SourceCounts::default() }
+        SourceCounts { delivered: self.delivered, ..SourceCounts::default() }
     }
 
     fn memory_len(&self) -> usize {

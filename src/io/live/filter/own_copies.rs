@@ -53,69 +53,74 @@ pub(super) fn emit_own_copy_test(
     emit_min_len_test(builder, ETHER_TYPE + TAG_LEN + 2, first, exits.accept)
 }
 
-/// Emits the test by the EtherType behind `behind` bytes of VLAN tags; other types continue at
-/// `other`.
+/// Emits the test of the EtherType that follows `tags_len` bytes of VLAN tags. Types other than
+/// IPv4 and IPv6 continue at `other`.
 fn emit_ether_type(
     builder: &mut ProgramBuilder,
-    behind: u32,
+    tags_len: u32,
     (target_ports, other): (&[u16], Label),
     exits: ExitLabels,
 ) -> Label {
-    let at = ETHER_TYPE + 2 + behind;
-    let ipv6 = emit_ipv6(builder, at, target_ports, exits);
-    let ipv4 = emit_ipv4(builder, at, target_ports, exits);
+    let ip_offset = ETHER_TYPE + 2 + tags_len;
+    let ipv6 = emit_ipv6(builder, ip_offset, target_ports, exits);
+    let ipv4 = emit_ipv4(builder, ip_offset, target_ports, exits);
     let not_ipv4 = builder.branch(opcodes::IF_EQUAL, 0x86dd, ipv6, other);
     builder.branch(opcodes::IF_EQUAL, 0x0800, ipv4, not_ipv4);
-    builder.prepend(&[load_half(ETHER_TYPE + behind)])
+    builder.prepend(&[load_half(ETHER_TYPE + tags_len)])
 }
 
 fn emit_ipv4(
     builder: &mut ProgramBuilder,
-    at: u32,
+    ip_offset: u32,
     target_ports: &[u16],
     exits: ExitLabels,
 ) -> Label {
-    let load = |offset| Instruction::new(opcodes::LOAD_HALF_AT_X, at + offset);
+    let load = |offset| Instruction::new(opcodes::LOAD_HALF_AT_X, ip_offset + offset);
     emit_ports(builder, target_ports, [load(0), load(2)], exits);
-    let header_len = Instruction::new(opcodes::LOAD_X_HEADER_LEN, at);
+    let header_len = Instruction::new(opcodes::LOAD_X_HEADER_LEN, ip_offset);
     let ports = builder.prepend(&[header_len]);
     builder.branch(opcodes::IF_AT_LEAST_X, 0, ports, exits.accept);
     let first = builder.prepend(&[
         header_len,
         Instruction::new(opcodes::COPY_FROM_X, 0),
-        Instruction::new(opcodes::ADD, at + PORTS_LEN),
+        Instruction::new(opcodes::ADD, ip_offset + PORTS_LEN),
         Instruction::new(opcodes::COPY_TO_X, 0),
         Instruction::new(opcodes::LOAD_LEN, 0),
     ]);
     builder.branch(opcodes::IF_ANY_BIT, 0x1fff, exits.reject, first);
-    let udp = builder.prepend(&[load_half(at + IPV4_FRAGMENT)]);
-    let protocol = emit_protocol(builder, at + IPV4_PROTOCOL, udp, exits);
-    emit_min_len_test(builder, at + IPV4_LEN, protocol, exits.accept)
+    let udp = builder.prepend(&[load_half(ip_offset + IPV4_FRAGMENT)]);
+    let protocol = emit_protocol(builder, ip_offset + IPV4_PROTOCOL, udp, exits);
+    emit_min_len_test(builder, ip_offset + IPV4_LEN, protocol, exits.accept)
 }
 
 fn emit_ipv6(
     builder: &mut ProgramBuilder,
-    at: u32,
+    ip_offset: u32,
     target_ports: &[u16],
     exits: ExitLabels,
 ) -> Label {
-    let ports = [load_half(at + IPV6_LEN), load_half(at + IPV6_LEN + 2)];
+    let ports = [load_half(ip_offset + IPV6_LEN), load_half(ip_offset + IPV6_LEN + 2)];
     let ports = emit_ports(builder, target_ports, ports, exits);
-    let udp = emit_min_len_test(builder, at + IPV6_LEN + PORTS_LEN, ports, exits.accept);
-    let protocol = emit_protocol(builder, at + IPV6_NEXT_HEADER, udp, exits);
-    emit_min_len_test(builder, at + IPV6_LEN, protocol, exits.accept)
+    let udp = emit_min_len_test(builder, ip_offset + IPV6_LEN + PORTS_LEN, ports, exits.accept);
+    let protocol = emit_protocol(builder, ip_offset + IPV6_NEXT_HEADER, udp, exits);
+    emit_min_len_test(builder, ip_offset + IPV6_LEN, protocol, exits.accept)
 }
 
-fn emit_protocol(builder: &mut ProgramBuilder, at: u32, udp: Label, exits: ExitLabels) -> Label {
+fn emit_protocol(
+    builder: &mut ProgramBuilder,
+    protocol_offset: u32,
+    udp: Label,
+    exits: ExitLabels,
+) -> Label {
     builder.branch(opcodes::IF_EQUAL, UDP, udp, exits.accept);
     for protocol in TUNNEL_PROTOCOLS {
         let other = builder.current_label();
         builder.branch(opcodes::IF_EQUAL, protocol, exits.reject, other);
     }
-    builder.prepend(&[load_byte(at)])
+    builder.prepend(&[load_byte(protocol_offset)])
 }
 
-/// Emits the tests of the ports that these instructions load.
+/// Emits the tests of the UDP ports that these instructions load.
 fn emit_ports(
     builder: &mut ProgramBuilder,
     target_ports: &[u16],

@@ -40,7 +40,8 @@ pub(super) const MARK: u32 = 0xffff_f000 + 20;
 /// `PACKET_OUTGOING` of `linux/if_packet.h`.
 const OUTGOING: u32 = 4;
 
-/// A length in bytes that no frame exceeds.
+/// Length in bytes to which the kernel truncates every frame: 256 KiB, the default snaplen of
+/// tcpdump. Only super-frames of BIG TCP can be longer (`GSO_MAX_SIZE`, 512 KiB).
 pub(in crate::io::live) const MAX_SNAPLEN: u32 = 0x0004_0000;
 
 /// Length of the Ethernet header and a VLAN tag.
@@ -150,23 +151,23 @@ impl ProgramSpec<'_> {
     }
 }
 
-fn emit_plain_ipv4(builder: &mut ProgramBuilder, plain: Label, odd: Label) -> Label {
+fn emit_plain_ipv4(builder: &mut ProgramBuilder, plain: Label, other: Label) -> Label {
     // More fragments, or an offset: RFC 791, section 3.1.
-    builder.branch(opcodes::IF_ANY_BIT, 0x3fff, odd, plain);
+    builder.branch(opcodes::IF_ANY_BIT, 0x3fff, other, plain);
     let short = builder.prepend(&[load_half(FRAGMENT)]);
-    builder.branch(opcodes::IF_EQUAL, 0x45, short, odd);
+    builder.branch(opcodes::IF_EQUAL, 0x45, short, other);
     builder.prepend(&[load_byte(VERSION)])
 }
 
-fn emit_plain_ipv6(builder: &mut ProgramBuilder, plain: Label, odd: Label) -> Label {
+fn emit_plain_ipv6(builder: &mut ProgramBuilder, plain: Label, other: Label) -> Label {
     let mut next = plain;
     for extension in EXTENSIONS {
-        next = builder.branch(opcodes::IF_EQUAL, extension, odd, next);
+        next = builder.branch(opcodes::IF_EQUAL, extension, other, next);
     }
     let next = builder.prepend(&[load_byte(Family::V6.protocol())]);
-    builder.branch(opcodes::IF_EQUAL, 0x60, next, odd);
+    builder.branch(opcodes::IF_EQUAL, 0x60, next, other);
     let version = builder.prepend(&[load_byte(VERSION), Instruction::new(opcodes::AND, 0xf0)]);
-    emit_min_len_test(builder, Family::V6.transport() + 4, version, odd)
+    emit_min_len_test(builder, Family::V6.transport() + 4, version, other)
 }
 
 /// Emits the tests of the terms: a plain packet that matches a term continues at `accept`, others
@@ -283,24 +284,25 @@ fn emit_truncation(
     for port in target_ports {
         udp = builder.branch(opcodes::IF_EQUAL, u32::from(*port), accept, udp);
     }
-    for port in [2, 0] {
+    for port_offset in [2, 0] {
         for tunnel in TUNNEL_PORTS {
             udp = builder.branch(opcodes::IF_EQUAL, tunnel, accept, udp);
         }
-        if port == 0 {
+        if port_offset == 0 {
             builder.branch(opcodes::IF_AT_LEAST, FIRST_SOURCE_PORT.into(), accept, udp);
         }
-        udp = builder.prepend(&[load_half(family.transport() + port)]);
+        udp = builder.prepend(&[load_half(family.transport() + port_offset)]);
     }
     let not_tcp = builder.branch(opcodes::IF_EQUAL, UDP, udp, accept);
     builder.branch(opcodes::IF_EQUAL, TCP, tcp, not_tcp);
     let protocol = builder.prepend(&[load_byte(family.protocol())]);
     // The length field is 0 for packets longer than 65,535 bytes.
-    let least = family.counted_header_len() + 8;
-    builder.branch(opcodes::IF_AT_LEAST, least, protocol, accept);
-    let sound = builder.prepend(&[load_half(family.len())]);
-    let long = builder.branch(opcodes::IF_ABOVE, truncation.max_frame_len, accept, sound);
-    builder.branch(opcodes::IF_ABOVE, truncation.len, long, accept);
+    let min_len = family.counted_header_len() + 8;
+    builder.branch(opcodes::IF_AT_LEAST, min_len, protocol, accept);
+    let length_field_test = builder.prepend(&[load_half(family.len())]);
+    let super_frame_test =
+        builder.branch(opcodes::IF_ABOVE, truncation.max_frame_len, accept, length_field_test);
+    builder.branch(opcodes::IF_ABOVE, truncation.len, super_frame_test, accept);
     builder.prepend(&[Instruction::new(opcodes::LOAD_LEN, 0)])
 }
 

@@ -134,7 +134,7 @@ pub(super) struct ExitLabels {
     pub(super) accept: Label,
 }
 
-/// Emits a test of the frame length: a load behind the end of a frame would drop the frame.
+/// Emits a test of the frame length: a load beyond the end of a frame would drop the frame.
 pub(super) fn emit_min_len_test(
     builder: &mut ProgramBuilder,
     len: u32,

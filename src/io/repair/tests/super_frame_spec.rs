@@ -269,13 +269,13 @@ pub(super) fn super_frame_specs() -> impl Strategy<Value = SuperFrameSpec> {
     let payload = proptest::collection::vec(any::<u8>(), 1..4000);
     let cut = (prop_oneof![1_u16..20, 1_u16..1500, 500_u16..=9000], any::<bool>(), any::<bool>());
     // Super-frames above these limits are not segmented.
-    let most = |(mut payload, cut): (Vec<u8>, (u16, bool, bool))| {
+    let within_limits = |(mut payload, cut): (Vec<u8>, (u16, bool, bool))| {
         if usize::from(cut.0) < MIN_SEGMENT_LEN {
             payload.truncate(usize::from(cut.0) * MAX_SMALL_SEGMENTS);
         }
         (payload, cut)
     };
-    let rest = (payload, cut).prop_map(most);
+    let rest = (payload, cut).prop_map(within_limits);
     (ethernet, ip, tcp, rest).prop_map(|(ethernet, ip, tcp, (payload, cut))| SuperFrameSpec {
         tags: ethernet.0,
         is_ipv4: ip.0,

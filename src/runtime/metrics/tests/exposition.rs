@@ -92,8 +92,8 @@ fn ring_and_process_metrics_are_exported() {
 
 #[test]
 fn ids_with_special_characters_are_escaped() {
-    let odd = include_str!("before.toml").replace("eni-web", r#"eni \"\\ \n {a=\"b\"} 1"#);
-    let mut mirror = Mirror::new(&super::table(&odd), &[0]);
+    let escaped = include_str!("before.toml").replace("eni-web", r#"eni \"\\ \n {a=\"b\"} 1"#);
+    let mut mirror = Mirror::new(&super::table(&escaped), &[0]);
     mirror.run();
     let samples = Samples::read(&text(&mirror.snapshot()));
     let labels = [("network_interface_id", "eni \"\\ \n {a=\"b\"} 1")];

@@ -18,7 +18,7 @@ struct Registers {
     slots: [u32; 16],
 }
 
-/// Number of bytes that the program accepts. A load behind the end of the frame rejects it.
+/// Number of bytes that the program accepts. A load beyond the end of the frame rejects it.
 pub(super) fn run(program: &[Instruction], test_frame: TestFrame<'_>) -> u32 {
     let mut registers = Registers::default();
     let mut at = 0;

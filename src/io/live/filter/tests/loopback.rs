@@ -22,7 +22,7 @@ const PACKET_VNET_HDR: i32 = 15;
 
 /// A sending packet socket, and the source under test.
 struct LoopbackFixture {
-    out: Socket,
+    sender: Socket,
     source: RingSource,
 }
 
@@ -32,10 +32,15 @@ type Received = (usize, u32, bool, bool);
 
 impl LoopbackFixture {
     fn open(link: &Link, kernel_filter: KernelFilter, prefixed: bool) -> Self {
-        let out = Socket::new(Domain::PACKET, Type::RAW, None).unwrap();
-        option::set_int_option(out.as_fd(), libc::SOL_PACKET, PACKET_VNET_HDR, i32::from(prefixed))
-            .unwrap();
-        option::bind_packet(out.as_fd(), i32::try_from(link.index).unwrap(), 0).unwrap();
+        let sender = Socket::new(Domain::PACKET, Type::RAW, None).unwrap();
+        option::set_int_option(
+            sender.as_fd(),
+            libc::SOL_PACKET,
+            PACKET_VNET_HDR,
+            i32::from(prefixed),
+        )
+        .unwrap();
+        option::bind_packet(sender.as_fd(), i32::try_from(link.index).unwrap(), 0).unwrap();
         let options = RingOptions {
             ring_len: 1 << 20,
             is_loopback: true,
@@ -44,7 +49,7 @@ impl LoopbackFixture {
             ..RingOptions::default()
         };
         let source = open(link.index, &options, &[Waker::new().unwrap()]).unwrap().pop().unwrap();
-        Self { out, source }
+        Self { sender, source }
     }
 
     /// Waits for the frame to `port`.
@@ -121,17 +126,17 @@ fn finished_frames_are_truncated_and_others_arrive_whole() {
     let Some(link) = loopback("finished_frames_are_truncated_and_others_arrive_whole") else {
         return;
     };
-    let mut to = LoopbackFixture::open(&link, KernelFilter::Auto, false);
-    to.source.set_table(&udp_table(None, 100), 0).unwrap();
-    to.out.send(&frame(40_011, None)).unwrap();
-    assert_eq!(to.receive(40_011), Some((100, 1_042, true, false)));
-    let usual = UdpSocket::bind("127.0.0.1:0").unwrap();
-    usual.send_to(&[7; 1_000], "127.0.0.1:40012").unwrap();
-    assert_eq!(to.receive(40_012), Some((WIRE_LEN, 1_042, false, true)));
-    to.source.set_table(&udp_table(None, 200), 0).unwrap();
-    to.out.send(&frame(40_013, None)).unwrap();
-    assert_eq!(to.receive(40_013), Some((200, 1_042, true, false)));
-    assert_eq!(to.source.filter_state(), Default::default());
+    let mut fixture = LoopbackFixture::open(&link, KernelFilter::Auto, false);
+    fixture.source.set_table(&udp_table(None, 100), 0).unwrap();
+    fixture.sender.send(&frame(40_011, None)).unwrap();
+    assert_eq!(fixture.receive(40_011), Some((100, 1_042, true, false)));
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.send_to(&[7; 1_000], "127.0.0.1:40012").unwrap();
+    assert_eq!(fixture.receive(40_012), Some((WIRE_LEN, 1_042, false, true)));
+    fixture.source.set_table(&udp_table(None, 200), 0).unwrap();
+    fixture.sender.send(&frame(40_013, None)).unwrap();
+    assert_eq!(fixture.receive(40_013), Some((200, 1_042, true, false)));
+    assert_eq!(fixture.source.filter_state(), Default::default());
 }
 
 #[test]
@@ -139,22 +144,22 @@ fn truncation_stops_after_a_frame_was_truncated_too_early() {
     let Some(link) = loopback("truncation_stops_after_a_frame_was_truncated_too_early") else {
         return;
     };
-    let mut to = LoopbackFixture::open(&link, KernelFilter::Auto, true);
-    to.source.set_table(&udp_table(None, 100), 0).unwrap();
+    let mut fixture = LoopbackFixture::open(&link, KernelFilter::Auto, true);
+    fixture.source.set_table(&udp_table(None, 100), 0).unwrap();
     // Declared as unfinished, but without the expected content of an unfinished checksum.
     let prefix = |flags| {
         [[flags, 0, 0, 0, 0, 0].as_slice(), &34_u16.to_ne_bytes(), &6_u16.to_ne_bytes()].concat()
     };
-    to.out.send(&[prefix(1), frame(40_021, Some(0x1234))].concat()).unwrap();
-    assert_eq!(to.receive(40_021), Some((100, 1_042, true, false)));
-    assert_eq!(to.source.filter_state().overtruncated, 1);
-    assert_eq!(to.source.take_warnings().len(), 1);
+    fixture.sender.send(&[prefix(1), frame(40_021, Some(0x1234))].concat()).unwrap();
+    assert_eq!(fixture.receive(40_021), Some((100, 1_042, true, false)));
+    assert_eq!(fixture.source.filter_state().overtruncated, 1);
+    assert_eq!(fixture.source.take_warnings().len(), 1);
     for _ in 0..2 {
-        to.out.send(&[prefix(0), frame(40_022, None)].concat()).unwrap();
-        assert_eq!(to.receive(40_022), Some((WIRE_LEN, 1_042, false, true)));
-        to.source.set_table(&udp_table(None, 90), 0).unwrap();
+        fixture.sender.send(&[prefix(0), frame(40_022, None)].concat()).unwrap();
+        assert_eq!(fixture.receive(40_022), Some((WIRE_LEN, 1_042, false, true)));
+        fixture.source.set_table(&udp_table(None, 90), 0).unwrap();
     }
-    assert!(to.source.take_warnings().is_empty());
+    assert!(fixture.source.take_warnings().is_empty());
 }
 
 #[test]
@@ -162,21 +167,21 @@ fn unwanted_frames_are_dropped_until_a_session_wants_them() {
     let Some(link) = loopback("unwanted_frames_are_dropped_until_a_session_wants_them") else {
         return;
     };
-    let mut to = LoopbackFixture::open(&link, KernelFilter::Always, false);
-    to.source.set_table(&udp_table(Some(40_031), 8_500), 0).unwrap();
-    assert!(to.source.filter_state().is_filtering);
+    let mut fixture = LoopbackFixture::open(&link, KernelFilter::Always, false);
+    fixture.source.set_table(&udp_table(Some(40_031), 8_500), 0).unwrap();
+    assert!(fixture.source.filter_state().is_filtering);
     for port in [40_032, 40_031] {
-        to.out.send(&frame(port, None)).unwrap();
-        assert_eq!(to.receive(port).is_some(), port == 40_031, "{port}");
+        fixture.sender.send(&frame(port, None)).unwrap();
+        assert_eq!(fixture.receive(port).is_some(), port == 40_031, "{port}");
     }
-    to.source.set_table(&udp_table(None, 8_500), 0).unwrap();
-    to.out.send(&frame(40_032, None)).unwrap();
-    assert!(to.receive(40_032).is_some());
-    to.source.close().unwrap();
+    fixture.source.set_table(&udp_table(None, 8_500), 0).unwrap();
+    fixture.sender.send(&frame(40_032, None)).unwrap();
+    assert!(fixture.receive(40_032).is_some());
+    fixture.source.close().unwrap();
     // A closed source stays closed after a new table.
-    to.source.set_table(&udp_table(None, 100), 0).unwrap();
-    to.out.send(&frame(40_032, None)).unwrap();
-    assert!(to.receive(40_032).is_none());
+    fixture.source.set_table(&udp_table(None, 100), 0).unwrap();
+    fixture.sender.send(&frame(40_032, None)).unwrap();
+    assert!(fixture.receive(40_032).is_none());
 }
 
 #[test]
@@ -185,11 +190,11 @@ fn under_load_frames_are_dropped_and_each_switch_is_reported_once() {
     else {
         return;
     };
-    let mut to = LoopbackFixture::open(&link, KernelFilter::Auto, false);
-    to.source.set_table(&udp_table(Some(40_041), 8_500), 0).unwrap();
+    let mut fixture = LoopbackFixture::open(&link, KernelFilter::Auto, false);
+    fixture.source.set_table(&udp_table(Some(40_041), 8_500), 0).unwrap();
     let flood = TrafficSample { elapsed_ns: 1_000_000_000, frames: 60_000, mirrored: 10 };
     // On, off to probe, on for twice as long; the table may change meanwhile.
-    for (load, comes, is_on) in [
+    for (load, is_accepted, is_filtering) in [
         (TrafficSample::default(), true, false),
         (flood, false, true),
         (flood, true, true),
@@ -198,15 +203,15 @@ fn under_load_frames_are_dropped_and_each_switch_is_reported_once() {
         (flood, true, true),
         (TrafficSample { frames: 9_000, ..flood }, true, false),
     ] {
-        to.source.observe_traffic(&load).unwrap();
-        to.source.set_table(&udp_table(Some(40_041), 8_000), 0).unwrap();
-        to.out.send(&frame(40_042, None)).unwrap();
-        assert_eq!(to.receive(40_042).is_some(), comes, "{load:?}");
-        assert_eq!(to.source.filter_state().is_filtering, is_on);
+        fixture.source.observe_traffic(&load).unwrap();
+        fixture.source.set_table(&udp_table(Some(40_041), 8_000), 0).unwrap();
+        fixture.sender.send(&frame(40_042, None)).unwrap();
+        assert_eq!(fixture.receive(40_042).is_some(), is_accepted, "{load:?}");
+        assert_eq!(fixture.source.filter_state().is_filtering, is_filtering);
     }
-    assert_eq!(to.source.take_warnings().len(), 2);
-    to.source.observe_traffic(&flood).unwrap();
-    to.source.set_table(&udp_table(None, 8_000), 0).unwrap();
-    to.source.observe_traffic(&flood).unwrap();
-    assert!(to.source.filter_state().is_filtering, "only UDP over IPv4 is wanted");
+    assert_eq!(fixture.source.take_warnings().len(), 2);
+    fixture.source.observe_traffic(&flood).unwrap();
+    fixture.source.set_table(&udp_table(None, 8_000), 0).unwrap();
+    fixture.source.observe_traffic(&flood).unwrap();
+    assert!(fixture.source.filter_state().is_filtering, "only UDP over IPv4 is wanted");
 }

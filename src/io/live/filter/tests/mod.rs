@@ -67,8 +67,8 @@ fn accepted_len(program: &[Instruction], test_frame: TestFrame<'_>) -> usize {
     test_frame.bytes.len().min(to_usize(run(program, test_frame)))
 }
 
-fn bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {
-    proptest::collection::vec(any::<u8>(), 0..most)
+fn bytes(max_len: usize) -> impl Strategy<Value = Vec<u8>> {
+    proptest::collection::vec(any::<u8>(), 0..max_len)
 }
 
 proptest! {
@@ -131,9 +131,9 @@ proptest! {
                     continue;
                 }
                 prop_assert_eq!(out.send(&frame).unwrap(), frame.len());
-                let got = into.recv(&mut [0; 4_096]).unwrap_or(0);
+                let received_len = into.recv(&mut [0; 4_096]).unwrap_or(0);
                 let expected = accepted_len(&program, test_frame(&frame, Direction::Ingress));
-                prop_assert_eq!(got, expected);
+                prop_assert_eq!(received_len, expected);
             }
         }
     }
@@ -203,8 +203,8 @@ fn every_term_of_the_longest_program_is_reached() {
     };
     for direction in Direction::BOTH {
         for port in 1_090..1_150 {
-            let came = run(&program, test_frame(&frame(port), direction)) > 0;
-            assert_eq!(came, (1_101..=1_135).contains(&port), "{port}");
+            let is_accepted = run(&program, test_frame(&frame(port), direction)) > 0;
+            assert_eq!(is_accepted, (1_101..=1_135).contains(&port), "{port}");
         }
     }
 }
@@ -242,16 +242,19 @@ fn with_the_own_mark_only_possible_copies_are_dropped() {
         frame
     };
     let program = exclude_own_copies(Some(MARK), MAX_SNAPLEN);
-    let comes = |frame: &[u8], mark| {
+    let is_accepted = |frame: &[u8], mark| {
         run(&program, TestFrame { mark, ..test_frame(frame, Direction::Egress) }) == MAX_SNAPLEN
     };
     let ours = [udp(65_408, 4_999), udp(65_535, 53), udp(5_000, 4_789), udp(5_000, 6_081)];
     for frame in ours.into_iter().chain([4, 41, 47, 50, 51, 115].map(of_protocol)) {
-        assert!(!comes(&frame, MARK) && comes(&frame, 0) && comes(&frame, MARK + 1), "{frame:?}");
+        assert!(
+            !is_accepted(&frame, MARK) && is_accepted(&frame, 0) && is_accepted(&frame, MARK + 1),
+            "{frame:?}"
+        );
     }
     let others = [udp(65_407, 53), udp(5_000, 51_820), Vec::new(), udp(65_408, 53)[..37].to_vec()];
     for frame in others.into_iter().chain([1, 6, 58, 132].map(of_protocol)) {
-        assert!(comes(&frame, MARK), "{frame:?}");
+        assert!(is_accepted(&frame, MARK), "{frame:?}");
     }
     assert_eq!(
         run(

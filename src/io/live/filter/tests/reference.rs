@@ -161,7 +161,7 @@ pub(super) fn accepted_len(
         return 0;
     }
     let Some(truncation) = truncation else { return frame.len() };
-    let (least, most) = (to_usize(truncation.len), to_usize(truncation.max_frame_len));
-    let fits = frame.len() > least && frame.len() <= most;
-    if fits && plain.may_be_truncated(frame) { least } else { frame.len() }
+    let (truncated_len, max_len) = (to_usize(truncation.len), to_usize(truncation.max_frame_len));
+    let fits = frame.len() > truncated_len && frame.len() <= max_len;
+    if fits && plain.may_be_truncated(frame) { truncated_len } else { frame.len() }
 }
