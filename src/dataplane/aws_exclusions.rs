@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use super::flow_key::FlowKey;
+use super::flow_key::{FlowKey, Ipv4Key};
 use crate::model::Settings;
 
 const DNS: u16 = 53;
@@ -67,13 +67,28 @@ impl AwsExclusions {
     /// The class of a packet. Nearly all packets are ordinary, which a few comparisons prove.
     #[inline]
     pub(super) fn traffic_class(&self, key: &FlowKey) -> TrafficClass {
+        if self.may_be_service(key) { self.classify_service(key) } else { TrafficClass::Ordinary }
+    }
+
+    /// Whether a packet may belong to a service; false for nearly all packets.
+    #[inline(always)]
+    pub(super) fn may_be_service(&self, key: &FlowKey) -> bool {
         let near = is_service_address(key.source_half(), key.is_ipv4)
             | is_service_address(key.destination_half(), key.is_ipv4);
-        if near || is_dhcp(key) || self.may_be_dns(key) {
-            self.classify_service(key)
-        } else {
-            TrafficClass::Ordinary
-        }
+        near || is_dhcp(key) || self.may_be_dns(key)
+    }
+
+    /// The same for a packet of IPv4 with ports, without branches.
+    #[inline(always)]
+    pub(super) fn may_be_ipv4_service(&self, key: Ipv4Key) -> bool {
+        let [a, b, c] = LINK_LOCAL_SERVICES;
+        let services = u32::from_be_bytes([0, a, b, c]);
+        let dhcp = (key.protocol == UDP) & (key.destination_port.wrapping_sub(DHCP) < 2);
+        let dns = (key.source_port == DNS) | (key.destination_port == DNS);
+        (key.source >> 8 == services)
+            | (key.destination >> 8 == services)
+            | dhcp
+            | (dns & !self.resolvers.is_empty())
     }
 
     /// Whether a packet may be DNS with a configured resolver. The resolver's link-local addresses

@@ -54,6 +54,13 @@ impl InterfaceRuleSet {
         self.set.is_expensive()
     }
 
+    /// The session and the rule that each answer denotes, with sessions counted from the returned
+    /// one.
+    #[inline]
+    pub(super) fn matches(&self) -> (&[SessionMatch], u32) {
+        (self.set.matches(), self.first_session)
+    }
+
     /// The session of the table and the rule that an answer denotes.
     #[inline]
     pub(super) fn session_match(&self, answer: u32) -> Option<SessionMatch> {

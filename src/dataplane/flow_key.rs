@@ -21,6 +21,16 @@ pub struct FlowKey {
     pub(crate) is_ipv4: bool,
 }
 
+/// The fields of a key of IPv4, with addresses as numbers.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Ipv4Key {
+    pub(super) source: u32,
+    pub(super) destination: u32,
+    pub(super) source_port: u16,
+    pub(super) destination_port: u16,
+    pub(super) protocol: u16,
+}
+
 impl FlowKey {
     /// Value of `protocol` if the chain of IPv6 extension headers is truncated.
     pub(crate) const UNKNOWN_PROTOCOL: u16 = 256;
@@ -99,15 +109,36 @@ impl FlowKey {
         self.has_ports.then_some((self.source_port, self.destination_port))
     }
 
-    /// Source and destination as numbers, of a key of IPv4.
+    /// Sets all fields to those of a packet of IPv4 with ports. The bytes of addresses that IPv4
+    /// does not use must be zero.
     #[inline(always)]
-    pub(super) fn ipv4_addresses(&self) -> [u32; 2] {
+    pub(super) fn set_ipv4(&mut self, fields: Ipv4Key) {
+        let (words, _) = self.addresses.as_chunks_mut::<4>();
+        if let [source, _, _, _, destination, ..] = words {
+            *source = fields.source.to_be_bytes();
+            *destination = fields.destination.to_be_bytes();
+        }
+        self.source_port = fields.source_port;
+        self.destination_port = fields.destination_port;
+        self.protocol = fields.protocol;
+        self.has_ports = true;
+        self.is_ipv4 = true;
+    }
+
+    /// The fields of a key of IPv4.
+    #[inline(always)]
+    pub(super) fn ipv4(&self) -> Ipv4Key {
         let (words, _) = self.addresses.as_chunks::<4>();
-        match words {
-            [source, _, _, _, destination, ..] => {
-                [u32::from_be_bytes(*source), u32::from_be_bytes(*destination)]
-            }
-            _ => [0; 2],
+        let (source, destination) = match words {
+            [source, _, _, _, destination, ..] => (*source, *destination),
+            _ => Default::default(),
+        };
+        Ipv4Key {
+            source: u32::from_be_bytes(source),
+            destination: u32::from_be_bytes(destination),
+            source_port: self.source_port,
+            destination_port: self.destination_port,
+            protocol: self.protocol,
         }
     }
 

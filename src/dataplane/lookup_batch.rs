@@ -181,20 +181,26 @@ impl LookupBatch {
         if is_plain {
             // The usual case: each frame has one owner, and all have one address family and
             // direction.
-            let Some(set) = table.rule_set(rules) else { return };
             let keys = self.keys.get(..self.key_count).unwrap_or_default();
-            match &mut self.cache {
-                Some(cache) if set.is_expensive() => {
-                    cache.classify(cache_stamp(table, rules), set, keys, &mut self.answers);
-                }
-                _ => set.classify(keys, &mut self.answers),
-            }
+            classify(&mut self.cache, (table, rules), keys, &mut self.answers);
             for (lookup, answer) in self.lookups.iter_mut().zip(&self.answers) {
                 lookup.answer = *answer;
             }
             return;
         }
         self.evaluate_by_rule_set(table, rules);
+    }
+
+    /// Writes the answers of a rule set for keys that are in no lookup.
+    #[inline]
+    pub(super) fn classify(
+        &mut self,
+        table: &MirrorTable,
+        rules: u32,
+        keys: &[FlowKey],
+        answers: &mut [u32],
+    ) {
+        classify(&mut self.cache, (table, rules), keys, answers);
     }
 
     fn evaluate_by_rule_set(&mut self, table: &MirrorTable, first: u32) {
@@ -204,18 +210,7 @@ impl LookupBatch {
             for lookup in self.lookups.iter().filter(|lookup| lookup.rules == rules) {
                 self.grouped_keys.extend(self.keys.get(usize::from(lookup.key)));
             }
-            let Some(set) = table.rule_set(rules) else { return };
-            match &mut self.cache {
-                Some(cache) if set.is_expensive() => {
-                    cache.classify(
-                        cache_stamp(table, rules),
-                        set,
-                        &self.grouped_keys,
-                        &mut self.answers,
-                    );
-                }
-                _ => set.classify(&self.grouped_keys, &mut self.answers),
-            }
+            classify(&mut self.cache, (table, rules), &self.grouped_keys, &mut self.answers);
             let mut answers = self.answers.iter();
             // The next rule set is the one with the next higher number.
             next = None;
@@ -271,6 +266,23 @@ impl LookupBatch {
             MirrorOutcome::NotMirrored(NotMirrored::NoSessionMatched),
             MirrorOutcome::Mirrored,
         )
+    }
+}
+
+/// Writes the answer of a rule set for each key, from the cache if the rule set is slow.
+#[inline]
+fn classify(
+    cache: &mut Option<FlowCache>,
+    (table, rules): (&MirrorTable, u32),
+    keys: &[FlowKey],
+    answers: &mut [u32],
+) {
+    let Some(set) = table.rule_set(rules) else { return };
+    match cache {
+        Some(cache) if set.is_expensive() => {
+            cache.classify(cache_stamp(table, rules), set, keys, answers);
+        }
+        _ => set.classify(keys, answers),
     }
 }
 

@@ -52,8 +52,19 @@ impl LoopGuard {
     /// Whether a packet may be a copy or may contain one; false for most packets.
     #[inline(always)]
     pub(super) fn may_be_copy(&self, key: &FlowKey) -> bool {
-        u32::from(key.source_port) >= self.first_source_port
-            || self.destination_bits >> port_bit(key.destination_port) & 1 == 1
+        self.has_suspect_port(key.source_port, key.destination_port)
+    }
+
+    /// The same by the ports of a packet, without branches.
+    #[inline(always)]
+    pub(super) fn has_suspect_port(&self, source_port: u16, destination_port: u16) -> bool {
+        (u32::from(source_port) >= self.first_source_port)
+            | (self.destination_bits >> port_bit(destination_port) & 1 == 1)
+    }
+
+    /// Whether the guard suspects any packet.
+    pub(super) const fn is_enabled(&self) -> bool {
+        self.destination_bits != 0
     }
 
     /// The reason why a suspect frame must not be mirrored; `None` if it may be mirrored.

@@ -12,6 +12,7 @@ use super::encap::target_balancer::TargetBalancers;
 use super::flow_key::FlowKey;
 use super::frame::Frame;
 use super::interface_lookup::{FrameOwner, InterfaceLookup};
+use super::ipv4_fields::Ipv4Fields;
 use super::loop_guard::LoopGuard;
 use super::rules::{EngineStats, RuleSet, SessionDecision, matches};
 use super::table_parts::{CompiledSession, TableParts};
@@ -250,6 +251,37 @@ impl MirrorTable {
         }
     }
 
+    /// Whether the checks before the rules cannot concern a packet, so that the rules decide.
+    #[inline(always)]
+    pub(super) fn is_ordinary(&self, key: &FlowKey) -> bool {
+        !self.guard.may_be_copy(key) && !self.exclusions.may_be_service(key)
+    }
+
+    /// Whether these checks may concern any of the packets.
+    #[inline]
+    pub(super) fn has_special(&self, fields: &Ipv4Fields) -> bool {
+        fields.has_special(&self.exclusions, &self.guard)
+    }
+
+    /// The session and the rule that each answer of a rule set denotes, and the index in the table
+    /// of the first session of its interface.
+    #[inline]
+    pub(super) fn matches_of(&self, rules: u32) -> Option<(&[SessionMatch], u32)> {
+        self.rule_set(rules).map(InterfaceRuleSet::matches)
+    }
+
+    /// The encapsulations, by session.
+    #[inline]
+    pub(super) fn encaps(&self) -> &[SessionEncap] {
+        &self.encaps
+    }
+
+    /// Whether the table has an interface with this index.
+    #[inline]
+    pub(super) fn has_interface(&self, interface: u32) -> bool {
+        usize::try_from(interface).is_ok_and(|index| index < self.parts.interfaces.len())
+    }
+
     /// The rule set with this number.
     #[inline]
     pub(super) fn rule_set(&self, number: u32) -> Option<&InterfaceRuleSet> {
@@ -324,9 +356,8 @@ impl MirrorTable {
     /// The index of an interface and direction: two for each interface.
     #[inline]
     fn slot_of(&self, interface: u32, direction: Direction) -> Option<u32> {
-        let is_there = usize::try_from(interface).is_ok_and(|at| at < self.parts.interfaces.len());
         let egress = u32::from(direction == Direction::Egress);
-        is_there.then_some(2 * interface + egress)
+        self.has_interface(interface).then_some(2 * interface + egress)
     }
 
     /// Whether each segment of a super-frame needs its own decision, because each may contain
@@ -352,7 +383,7 @@ impl MirrorTable {
 }
 
 #[inline]
-fn outcome_of(matched: Option<SessionMatch>) -> MirrorOutcome {
+pub(super) fn outcome_of(matched: Option<SessionMatch>) -> MirrorOutcome {
     matched
         .map_or(MirrorOutcome::NotMirrored(NotMirrored::NoSessionMatched), MirrorOutcome::Mirrored)
 }

@@ -5,19 +5,22 @@
 //! mirrors each of them, records the copies, sends them and counts. All memory is allocated when
 //! the worker is created.
 
+mod lookups;
+mod outcomes;
+
 use std::io;
 use std::sync::Arc;
 
 use super::counters::Counters;
 use super::encap::copy::{Copies, CopyRef};
 use super::endpoints::{DropCause, Drops, Sink, Source};
-use super::flow_hash::{flow_hash_bits, source_port_bits, tag_bits};
 use super::flow_key::FlowKey;
-use super::frame::{Burst, Frame, LOOKUP_BATCH_LEN, MAX_BURST_LEN, Medium};
-use super::interface_lookup::{FrameOwner, InterfaceLookup};
-use super::lookup_batch::{Lookup, LookupBatch};
+use super::frame::{Burst, LOOKUP_BATCH_LEN, MAX_BURST_LEN};
+use super::interface_lookup::FrameOwner;
+use super::lookup_batch::LookupBatch;
+use super::plain_lanes::PlainLanes;
 use super::table::MirrorTable;
-use super::verdict::{MirrorOutcome, NotMirrored, SessionMatch, Verdict};
+use super::verdict::{MirrorOutcome, NotMirrored, Verdict};
 use crate::model::Direction;
 
 /// The endpoint that failed.
@@ -43,8 +46,12 @@ pub struct Worker {
     last_decision: Option<(FlowKey, MirrorOutcome)>,
     owners: Vec<FrameOwner>,
     batch: LookupBatch,
+    /// Absent only while a burst is evaluated.
+    lanes: Option<Box<PlainLanes>>,
     verdicts: Vec<Verdict>,
+    /// The first `copy_count` copies are those of the burst.
     copies: Vec<CopyRef>,
+    copy_count: usize,
     drops: Drops,
     /// Whether the sink of this step observes verdicts.
     wants_verdicts: bool,
@@ -67,8 +74,10 @@ impl Worker {
             last_decision: None,
             owners: Vec::with_capacity(max_owners),
             batch,
+            lanes: Some(Box::new(PlainLanes::new())),
             verdicts: Vec::with_capacity(pairs),
-            copies: Vec::with_capacity(pairs),
+            copies: vec![CopyRef::UNUSED; pairs],
+            copy_count: 0,
             drops,
             wants_verdicts: false,
             table,
@@ -138,13 +147,13 @@ impl Worker {
             return Ok(false);
         }
         self.verdicts.clear();
-        self.copies.clear();
+        self.copy_count = 0;
         self.drops.clear();
         self.wants_verdicts = sink.wants_verdicts();
         self.evaluate_burst(&burst);
         let sent = self.send_copies(&burst, sink);
         if sent.is_err() {
-            self.drops.push_remaining(self.copies.len(), DropCause::OutputFailed);
+            self.drops.push_remaining(self.copy_count, DropCause::OutputFailed);
         }
         self.finish_burst(&burst);
         sent.map_err(StepError::Sink).map(|()| true)
@@ -171,172 +180,27 @@ impl Worker {
         if self.wants_verdicts {
             sink.observe_verdicts(burst, &self.verdicts)?;
         }
-        if self.copies.is_empty() {
+        if self.copy_count == 0 {
             return Ok(());
         }
-        let copies = Copies { table: &self.table, frames: burst, copies: &self.copies };
+        let copies = self.copies.get(..self.copy_count).unwrap_or_default();
+        let copies = Copies { table: &self.table, frames: burst, copies };
         sink.send(&copies, &mut self.drops)
     }
 
     /// Decides on every frame of a burst, in batches.
     fn evaluate_burst(&mut self, burst: &Burst<'_>) {
         let mut batch = std::mem::take(&mut self.batch);
+        let Some(mut lanes) = self.lanes.take() else { return };
         for (part, frames) in burst.chunks(LOOKUP_BATCH_LEN).enumerate() {
             batch.clear();
-            self.add_lookups(&mut batch, frames);
+            self.add_frames(&mut batch, &mut lanes, frames);
             batch.evaluate(&self.table);
-            for lookup in batch.lookups() {
-                if let Some(frame) = frames.get(lookup.frame()) {
-                    self.record_outcome(part * LOOKUP_BATCH_LEN, frame, (&batch, lookup));
-                }
-            }
-            if self.interface.is_some() {
-                let last = batch.lookups().last();
-                self.last_decision = last.and_then(|lookup| {
-                    Some((*batch.key(lookup)?, batch.outcome(&self.table, lookup)))
-                });
-            }
+            lanes.evaluate(&self.table, &mut batch);
+            self.record_outcomes(part * LOOKUP_BATCH_LEN, frames, (&batch, &lanes));
         }
         self.batch = batch;
-    }
-
-    /// Adds the lookups of a batch. How frames find their interfaces is tested once for the batch.
-    #[inline]
-    fn add_lookups(&mut self, batch: &mut LookupBatch, frames: &[Frame<'_>]) {
-        let frames = frames.iter().enumerate();
-        if let Some(interface) = self.interface {
-            return frames.for_each(|frame| self.add_own_lookup(batch, interface, frame));
-        }
-        if !self.table.interface_lookup().has_one_owner() {
-            return frames.for_each(|frame| self.add_addressed_lookup(batch, frame));
-        }
-        for (index, frame) in frames {
-            let owner = self.with_forced_direction(InterfaceLookup::single_owner(frame));
-            match batch.add_key(frame.bytes) {
-                _ if frame.medium == Medium::Unsupported => add_unsupported(batch, index),
-                Ok(_) => batch.add(&self.table, (index, frame), owner),
-                Err(reason) => {
-                    batch.add_decided(index, Some(owner), MirrorOutcome::NotMirrored(reason));
-                }
-            }
-        }
-    }
-
-    /// Adds a frame of the worker's interface. Its decision also applies to the segments after it.
-    fn add_own_lookup(
-        &self,
-        batch: &mut LookupBatch,
-        interface: u32,
-        (index, frame): (usize, &Frame<'_>),
-    ) {
-        if frame.medium == Medium::Unsupported {
-            return add_unsupported(batch, index);
-        }
-        if frame.is_next_segment && batch.add_same(&self.table, index) {
-            return;
-        }
-        let direction = frame.direction.unwrap_or(Direction::Ingress);
-        let owner = self.with_forced_direction(FrameOwner { interface, direction });
-        let holds = |(key, _): &(FlowKey, MirrorOutcome)| {
-            frame.is_next_segment && !self.table.needs_decision_per_segment(key)
-        };
-        if let Some((key, outcome)) = self.last_decision.filter(holds) {
-            batch.add_known_key(key);
-            return batch.add_decided(index, Some(owner), outcome);
-        }
-        match batch.add_key(frame.bytes) {
-            Ok(_) => batch.add(&self.table, (index, frame), owner),
-            Err(reason) => {
-                batch.add_decided(index, Some(owner), MirrorOutcome::NotMirrored(reason));
-            }
-        }
-    }
-
-    /// Adds a frame for each interface that has one of its addresses.
-    #[inline]
-    fn add_addressed_lookup(
-        &mut self,
-        batch: &mut LookupBatch,
-        (index, frame): (usize, &Frame<'_>),
-    ) {
-        if frame.medium == Medium::Unsupported {
-            return add_unsupported(batch, index);
-        }
-        let key = batch.add_key(frame.bytes);
-        let mut owners = std::mem::take(&mut self.owners);
-        self.table.interface_lookup().owners(frame, key.ok(), &mut owners);
-        let read = key.map(|_| ());
-        if owners.is_empty() {
-            add_unowned(batch, index, NotMirrored::NoNetworkInterface);
-        }
-        for owner in &owners {
-            let owner = self.with_forced_direction(*owner);
-            match read {
-                Ok(()) => batch.add(&self.table, (index, frame), owner),
-                Err(reason) => {
-                    batch.add_decided(index, Some(owner), MirrorOutcome::NotMirrored(reason));
-                }
-            }
-        }
-        self.owners = owners;
-    }
-
-    #[inline]
-    fn with_forced_direction(&self, owner: FrameOwner) -> FrameOwner {
-        let direction = self.forced_direction.unwrap_or(owner.direction);
-        FrameOwner { direction, ..owner }
-    }
-
-    /// Counts a frame that is not mirrored, or records its copy.
-    #[inline(always)]
-    fn record_outcome(
-        &mut self,
-        start: usize,
-        frame: &Frame<'_>,
-        (batch, lookup): (&LookupBatch, &Lookup),
-    ) {
-        let index = u16::try_from(start + lookup.frame()).unwrap_or(u16::MAX);
-        let owner = lookup.owner();
-        let direction = owner.map_or(Direction::Ingress, |owner| owner.direction);
-        let outcome = batch.outcome(&self.table, lookup);
-        if self.wants_verdicts {
-            let interface = owner.map(|owner| owner.interface);
-            self.verdicts.push(Verdict { frame: index, direction, interface, outcome });
-        }
-        match (outcome, batch.key(lookup)) {
-            (MirrorOutcome::Mirrored(matched), Some(key)) => {
-                self.record_copy((index, frame), direction, (key, matched));
-            }
-            (MirrorOutcome::NotMirrored(reason), _) => self.counters.count_not_mirrored(reason, 1),
-            // A frame without a key is never mirrored.
-            (MirrorOutcome::Mirrored(_), None) => {}
-        }
-    }
-
-    #[inline(always)]
-    fn record_copy(
-        &mut self,
-        (index, frame): (u16, &Frame<'_>),
-        direction: Direction,
-        (key, matched): (&FlowKey, SessionMatch),
-    ) {
-        let Some(encap) = self.table.encap_of(matched.session) else {
-            return;
-        };
-        let captured_len = u32::try_from(frame.captured_len()).unwrap_or(u32::MAX);
-        let inner_len = captured_len.min(encap.max_inner_len);
-        let flow = flow_hash_bits(key);
-        self.copies.push(CopyRef {
-            inner_len,
-            session: matched.session,
-            rule: matched.rule,
-            frame: index,
-            flow_hash: source_port_bits(flow),
-            flow_tag: tag_bits(flow),
-            direction,
-            is_truncated: inner_len < frame.copied_from_len(),
-            is_cut_to_mtu: inner_len < captured_len.min(encap.packet_length),
-        });
+        self.lanes = Some(lanes);
     }
 
     /// Counts the frames of the burst, the copies that were sent and those that were dropped.
@@ -356,17 +220,6 @@ impl Worker {
                 self.counters.record_drop(copy, *cause);
             }
         }
-        self.counters.add_copies(&self.copies);
+        self.counters.add_copies(self.copies.get(..self.copy_count).unwrap_or_default());
     }
-}
-
-/// Adds a frame that belongs to no interface.
-#[cold]
-fn add_unowned(batch: &mut LookupBatch, index: usize, reason: NotMirrored) {
-    batch.add_decided(index, None, MirrorOutcome::NotMirrored(reason));
-}
-
-#[cold]
-fn add_unsupported(batch: &mut LookupBatch, index: usize) {
-    add_unowned(batch, index, NotMirrored::UnsupportedLinkType);
 }

@@ -97,9 +97,11 @@ impl VxlanTemplate {
     ) -> usize {
         *header = self.header;
         let port = FIRST_SOURCE_PORT + u16::from(flow_hash & 0x7f);
-        let udp_len = u16::try_from(inner.len() + UDP_VXLAN_LEN).unwrap_or(u16::MAX);
+        // An inner frame is cut to what fits into one packet, so no upper byte is lost here.
+        let [low, high, ..] = (inner.len() + UDP_VXLAN_LEN).to_le_bytes();
+        let udp_len = u16::from_le_bytes([low, high]);
         if self.is_ipv4 {
-            let total_len = u16::try_from(inner.len() + 36).unwrap_or(u16::MAX);
+            let total_len = udp_len.wrapping_add(20);
             // Two numbers of 16 bits have one carry at most.
             let sum = self.fixed_sum + u32::from(total_len);
             let [a, b, ..] = ((sum & 0xffff) + (sum >> 16)).to_le_bytes();

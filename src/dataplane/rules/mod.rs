@@ -157,6 +157,12 @@ impl RuleSet {
         self.matched.get(usize::try_from(answer).ok()?).copied()
     }
 
+    /// By answer: the session and the rule.
+    #[inline]
+    pub(in crate::dataplane) fn matches(&self) -> &[SessionMatch] {
+        &self.matched
+    }
+
     /// The size and depth of the rule set.
     #[must_use]
     pub fn stats(&self) -> EngineStats {

@@ -56,7 +56,7 @@ impl<W: Write> PcapWriter<W> {
     }
 
     /// Writes one record. `head` writes its first bytes and returns their number.
-    #[inline]
+    #[inline(always)]
     fn write_with_head(
         &mut self,
         timestamp_ns: u64,
@@ -67,9 +67,9 @@ impl<W: Write> PcapWriter<W> {
         if self.precision == Precision::Micro && !time.is_whole_microseconds() {
             self.switch_to_nanoseconds()?;
         }
-        let max_len = RECORD_HEADER_LEN + MAX_OUTER_LEN + body.len();
-        if self.buffered_len + max_len > self.buffer.len() {
-            self.make_room(max_len)?;
+        let most = RECORD_HEADER_LEN + MAX_OUTER_LEN + body.len();
+        if self.buffer.len() - self.buffered_len < most {
+            self.make_room(most)?;
         }
         let room = self.buffer.get_mut(self.buffered_len..).unwrap_or_default();
         let Some((header, room)) = room.split_first_chunk_mut::<RECORD_HEADER_LEN>() else {
@@ -77,16 +77,16 @@ impl<W: Write> PcapWriter<W> {
         };
         let Some(start) = room.first_chunk_mut() else { return Ok(()) };
         let head_len = head(start);
+        let len = head_len + body.len();
+        *header = time.record_header(len, self.precision);
+        self.buffered_len += RECORD_HEADER_LEN + len;
         let first_len = head_len + body.head.len();
-        if let Some(room) = room.get_mut(head_len..first_len) {
-            room.copy_from_slice(body.head);
-        }
-        let len = first_len + body.tail.len();
         if let (Some(room), false) = (room.get_mut(first_len..len), body.tail.is_empty()) {
             room.copy_from_slice(body.tail);
         }
-        *header = time.record_header(len, self.precision);
-        self.buffered_len += RECORD_HEADER_LEN + len;
+        if let Some(room) = room.get_mut(head_len..first_len) {
+            room.copy_from_slice(body.head);
+        }
         Ok(())
     }
 
@@ -183,8 +183,16 @@ impl PcapSink<OutputFile> {
 impl<W: Write> Sink for PcapSink<W> {
     fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
         for copy in copies.iter() {
-            let timestamp_ns = copy.frame().timestamp_ns;
-            self.0.write_with_head(timestamp_ns, copy.inner(), |room| copy.write_outer(room))?;
+            let (timestamp_ns, inner) = (copy.frame().timestamp_ns, copy.inner());
+            // Nearly every frame is one piece, for which the compiler omits the second one.
+            if inner.tail.is_empty() {
+                let inner = InnerBytes::from(inner.head);
+                self.0.write_with_head(timestamp_ns, inner, |room| {
+                    copy.write_outer_for(inner, room)
+                })?;
+            } else {
+                self.0.write_with_head(timestamp_ns, inner, |room| copy.write_outer(room))?;
+            }
         }
         Ok(())
     }

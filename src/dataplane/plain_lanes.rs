@@ -1,0 +1,312 @@
+//! The lanes of plain frames: the short way of nearly all traffic.
+//!
+//! A frame is *plain* if it is Ethernet without VLAN tags, IPv4 without options or IPv6 without
+//! extension headers, TCP or UDP with both ports, no later fragment, and if the checks before the
+//! rules (loop guard, AWS's exclusions) do not concern it. So its fields are at fixed offsets:
+//!
+//! ```text
+//! Ethernet       IPv4                             IPv6                           ports
+//! 12 EtherType   14 version and IHL: 45           14 version: 6                  34 over IPv4
+//!                16 total length: 24 or more      18 payload length: 4 or more   54 over IPv6
+//!                20 fragment offset: 0            20 next header: 6, 17
+//!                23 protocol: 6, 17
+//! ```
+//!
+//! The plain frames of a batch are sorted into lanes, one for each direction and address family of
+//! one interface. A lane has one rule set, which evaluates all its keys in one call. The other
+//! frames of the batch take the general way (`lookup_batch`); they do not slow down the plain
+//! frames beside them. Both ways give the same results.
+
+use super::flow_hash::flow_hash_bits;
+use super::flow_key::{FlowKey, Ipv4Key};
+use super::frame::{Frame, LOOKUP_BATCH_LEN, Medium};
+use super::ipv4_fields::Ipv4Fields;
+use super::lookup_batch::LookupBatch;
+use super::rules::RuleSet;
+use super::table::MirrorTable;
+use crate::model::Direction;
+
+/// The number of lanes: one for each rule set of an interface.
+const LANES: usize = 4;
+
+/// The length of a plain frame up to its ports, in bytes.
+const IPV4_HEADERS_LEN: usize = 38;
+const IPV6_HEADERS_LEN: usize = 58;
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+
+/// Successive frames of a batch in one lane. Their keys and answers are successive too.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    /// Index of the first frame in the batch.
+    frame: usize,
+    lane: usize,
+    /// Index of the first key in the lane.
+    key: usize,
+    len: usize,
+}
+
+/// Evaluated frames of one rule set: successive frames of a batch.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PlainRun<'a> {
+    /// Index of the first frame in the batch.
+    pub(super) frame: usize,
+    pub(super) keys: &'a [FlowKey],
+    /// The answer of the rule set for each key.
+    pub(super) answers: &'a [u32],
+    /// The flow hash of each key.
+    pub(super) flows: &'a [u64],
+    /// The number of the rule set.
+    pub(super) rules: u32,
+    pub(super) direction: Direction,
+}
+
+/// The keys of one direction and address family, and what is computed from them.
+#[derive(Debug)]
+struct Lane {
+    /// The first `len` keys are in use.
+    keys: [FlowKey; LOOKUP_BATCH_LEN],
+    len: usize,
+    /// The same keys as columns, in a lane of IPv4.
+    fields: Ipv4Fields,
+    answers: [u32; LOOKUP_BATCH_LEN],
+    flows: [u64; LOOKUP_BATCH_LEN],
+}
+
+impl Lane {
+    fn new() -> Self {
+        Self {
+            keys: [FlowKey::EMPTY; LOOKUP_BATCH_LEN],
+            len: 0,
+            fields: Ipv4Fields::default(),
+            answers: [RuleSet::NO_MATCH; LOOKUP_BATCH_LEN],
+            flows: [0; LOOKUP_BATCH_LEN],
+        }
+    }
+}
+
+/// The plain frames of a batch.
+#[derive(Debug)]
+pub(super) struct PlainLanes {
+    lanes: [Lane; LANES],
+    /// In the order of the frames.
+    runs: Vec<Run>,
+    /// The index of the interface; `None` if every frame takes the general way.
+    interface: Option<u32>,
+}
+
+impl PlainLanes {
+    pub(super) fn new() -> Self {
+        let runs = Vec::with_capacity(LOOKUP_BATCH_LEN);
+        Self { lanes: [0, 1, 2, 3].map(|_| Lane::new()), runs, interface: None }
+    }
+
+    /// Removes all frames. The next ones belong to this interface.
+    #[inline]
+    pub(super) fn start_batch(&mut self, table: &MirrorTable, interface: Option<u32>) {
+        self.runs.clear();
+        self.lanes.iter_mut().for_each(|lane| lane.len = 0);
+        self.interface = interface.filter(|interface| table.has_interface(*interface));
+    }
+
+    /// Adds the plain frames at the start of `frames` that have one direction and address family.
+    /// `index` is the index of the first frame in the batch, `direction` its direction. Returns the
+    /// number of frames that were added.
+    #[inline]
+    pub(super) fn add_run(
+        &mut self,
+        table: &MirrorTable,
+        (index, frames): (usize, &[Frame<'_>]),
+        direction: Direction,
+    ) -> usize {
+        let Some(first) = frames.first().filter(|_| self.interface.is_some()) else { return 0 };
+        let family = match first.bytes.get(12..15) {
+            Some([0x08, 0x00, 0x45]) => 0,
+            Some([0x86, 0xdd, 0x60..=0x6f]) => 1,
+            _ => return 0,
+        };
+        let number = 2 * usize::from(direction == Direction::Egress) + family;
+        let Some(lane) = self.lanes.get_mut(number) else { return 0 };
+        let key = lane.len;
+        let len = match family {
+            0 => lane.read_ipv4_run(table, (first, frames)),
+            _ => lane.read_ipv6_run(table, (first, frames)),
+        };
+        if len > 0 {
+            self.runs.push(Run { frame: index, lane: number, key, len });
+        }
+        len
+    }
+
+    /// Adds the segments at the start of `frames` if the frame before them is in a lane: they have
+    /// its key. Returns the number of frames that were added.
+    #[inline]
+    pub(super) fn add_segments(&mut self, index: usize, frames: &[Frame<'_>]) -> usize {
+        let Some(run) = self.runs.last_mut().filter(|run| run.frame + run.len == index) else {
+            return 0;
+        };
+        let Some(lane) = self.lanes.get_mut(run.lane) else { return 0 };
+        let last = lane.len.checked_sub(1).and_then(|last| lane.keys.get(last).copied());
+        let Some(last) = last else { return 0 };
+        let mut len = 0;
+        for key in lane.keys.iter_mut().skip(lane.len) {
+            if !frames.get(len).is_some_and(|frame| frame.is_next_segment) {
+                break;
+            }
+            *key = last;
+            lane.fields.set(lane.len + len, last.ipv4());
+            len += 1;
+        }
+        lane.len += len;
+        run.len += len;
+        len
+    }
+
+    /// Evaluates the rules for all lanes.
+    #[inline]
+    pub(super) fn evaluate(&mut self, table: &MirrorTable, batch: &mut LookupBatch) {
+        let Some(interface) = self.interface else { return };
+        for (number, lane) in (0..).zip(&mut self.lanes).filter(|(_, lane)| lane.len > 0) {
+            let keys = lane.keys.get(..lane.len).unwrap_or_default();
+            batch.classify(table, first_rule_set(interface) + number, keys, &mut lane.answers);
+            if number % 2 == 0 {
+                lane.fields.flow_hashes(&mut lane.flows);
+            } else {
+                lane.flows.iter_mut().zip(keys).for_each(|(flow, key)| *flow = flow_hash_bits(key));
+            }
+        }
+    }
+
+    /// The runs in the order of their frames.
+    pub(super) fn runs(&self) -> impl Iterator<Item = PlainRun<'_>> {
+        let first_rules = first_rule_set(self.interface.unwrap_or_default());
+        self.runs.iter().filter_map(move |run| {
+            let lane = self.lanes.get(run.lane)?;
+            let keys = run.key..run.key + run.len;
+            Some(PlainRun {
+                frame: run.frame,
+                answers: lane.answers.get(keys.clone())?,
+                flows: lane.flows.get(keys.clone())?,
+                keys: lane.keys.get(keys)?,
+                rules: first_rules + u32::try_from(run.lane).ok()?,
+                direction: if run.lane < 2 { Direction::Ingress } else { Direction::Egress },
+            })
+        })
+    }
+}
+
+impl Lane {
+    /// Reads the keys of the plain frames at the start of `frames` that have the direction of the
+    /// first one. Returns their number.
+    #[inline(never)]
+    fn read_ipv4_run(
+        &mut self,
+        table: &MirrorTable,
+        (first, frames): (&Frame<'_>, &[Frame<'_>]),
+    ) -> usize {
+        let start = self.len;
+        let keys = self.keys.get_mut(start..).unwrap_or_default();
+        let mut len = 0;
+        for (key, frame) in keys.iter_mut().zip(frames) {
+            let Some(fields) = read_ipv4(frame).filter(|_| is_like(frame, first)) else { break };
+            key.set_ipv4(fields);
+            self.fields.set(start + len, fields);
+            len += 1;
+        }
+        // Nearly all batches have no packet that the checks before the rules concern, and one
+        // vector loop proves it.
+        if table.has_special(&self.fields) {
+            len = self.count_ordinary(table, len);
+        }
+        self.len += len;
+        len
+    }
+
+    #[inline(always)]
+    fn read_ipv6_run(
+        &mut self,
+        table: &MirrorTable,
+        (first, frames): (&Frame<'_>, &[Frame<'_>]),
+    ) -> usize {
+        let mut len = 0;
+        for (key, frame) in self.keys.iter_mut().skip(self.len).zip(frames) {
+            if !is_like(frame, first) || !read_ipv6(key, frame.bytes) || !table.is_ordinary(key) {
+                break;
+            }
+            len += 1;
+        }
+        self.len += len;
+        len
+    }
+
+    /// The number of keys, of the `len` keys after those in use, before the first one that is not
+    /// ordinary. The others are overwritten, so that the next batch does not find them.
+    #[cold]
+    fn count_ordinary(&mut self, table: &MirrorTable, len: usize) -> usize {
+        let new = self.keys.iter().skip(self.len).take(len);
+        let ordinary = new.take_while(|key| table.is_ordinary(key)).count();
+        for index in self.len + ordinary..LOOKUP_BATCH_LEN {
+            self.fields.set(index, Ipv4Key::default());
+        }
+        ordinary
+    }
+}
+
+/// Whether a frame can be in one run with the first frame of the run.
+#[inline(always)]
+fn is_like(frame: &Frame<'_>, first: &Frame<'_>) -> bool {
+    let code = |direction| match direction {
+        Some(Direction::Ingress) => 0_u8,
+        Some(Direction::Egress) => 1,
+        None => 2,
+    };
+    (code(frame.direction) == code(first.direction))
+        & (frame.medium == Medium::Ethernet)
+        & !frame.is_next_segment
+}
+
+/// The number of the first rule set of an interface.
+#[inline(always)]
+const fn first_rule_set(interface: u32) -> u32 {
+    interface.wrapping_mul(4)
+}
+
+/// The fields of a plain frame of IPv4; `None` if it is another frame.
+#[inline(always)]
+fn read_ipv4(frame: &Frame<'_>) -> Option<Ipv4Key> {
+    let headers = frame.bytes.first_chunk::<IPV4_HEADERS_LEN>()?;
+    let [.., s0, s1, s2, s3, d0, d1, d2, d3, from0, from1, to0, to1] = *headers;
+    let start = u32::from_be_bytes([headers[12], headers[13], headers[14], 0]);
+    let total_len = u16::from_be_bytes([headers[16], headers[17]]);
+    let fragment_offset = u16::from_be_bytes([headers[20], headers[21]]) & 0x1fff;
+    let protocol = headers[23];
+    let is_plain = (start == 0x0800_4500)
+        & (total_len >= 24)
+        & (fragment_offset == 0)
+        & ((protocol == TCP) | (protocol == UDP));
+    is_plain.then_some(Ipv4Key {
+        source: u32::from_be_bytes([s0, s1, s2, s3]),
+        destination: u32::from_be_bytes([d0, d1, d2, d3]),
+        source_port: u16::from_be_bytes([from0, from1]),
+        destination_port: u16::from_be_bytes([to0, to1]),
+        protocol: u16::from(protocol),
+    })
+}
+
+/// Reads the key of a frame of IPv6. Returns false if the frame is not plain.
+#[inline(always)]
+fn read_ipv6(key: &mut FlowKey, frame: &[u8]) -> bool {
+    let Some(headers) = frame.first_chunk::<IPV6_HEADERS_LEN>() else { return false };
+    let [.., source_high, source_low, destination_high, destination_low] = *headers;
+    let payload_len = u16::from_be_bytes([headers[18], headers[19]]);
+    let protocol = headers[20];
+    key.addresses.copy_from_slice(&headers[22..54]);
+    key.source_port = u16::from_be_bytes([source_high, source_low]);
+    key.destination_port = u16::from_be_bytes([destination_high, destination_low]);
+    key.protocol = u16::from(protocol);
+    key.has_ports = true;
+    key.is_ipv4 = false;
+    let start = u32::from_be_bytes([0, headers[12], headers[13], headers[14] & 0xf0]);
+    (start == 0x0086_dd60) & (payload_len >= 4) & ((protocol == TCP) | (protocol == UDP))
+}

@@ -1,0 +1,138 @@
+//! Sorts the frames of a batch: plain frames into lanes, the others into lookups, one for each
+//! interface that owns the frame.
+
+use std::sync::Arc;
+
+use super::Worker;
+use crate::dataplane::flow_key::FlowKey;
+use crate::dataplane::frame::{Frame, Medium};
+use crate::dataplane::interface_lookup::FrameOwner;
+use crate::dataplane::lookup_batch::LookupBatch;
+use crate::dataplane::plain_lanes::PlainLanes;
+use crate::dataplane::verdict::{MirrorOutcome, NotMirrored};
+use crate::model::Direction;
+
+impl Worker {
+    /// Adds the frames of a batch. How frames find their interfaces is tested once for the batch.
+    #[inline]
+    pub(super) fn add_frames(
+        &mut self,
+        batch: &mut LookupBatch,
+        lanes: &mut PlainLanes,
+        frames: &[Frame<'_>],
+    ) {
+        let table = Arc::clone(&self.table);
+        let interface = match self.interface {
+            None if table.interface_lookup().has_one_owner() => Some(0),
+            own => own,
+        };
+        lanes.start_batch(&table, interface);
+        let mut index = 0;
+        while let Some(frame) = frames.get(index) {
+            let rest = frames.get(index..).unwrap_or_default();
+            let added = match frame.is_next_segment {
+                true => lanes.add_segments(index, rest),
+                false => lanes.add_run(&table, (index, rest), self.direction_of(frame)),
+            };
+            if added == 0 {
+                self.add_lookup(batch, interface, (index, frame));
+            }
+            index += added.max(1);
+        }
+    }
+
+    /// Adds a frame that is not plain.
+    #[inline]
+    fn add_lookup(
+        &mut self,
+        batch: &mut LookupBatch,
+        interface: Option<u32>,
+        frame: (usize, &Frame<'_>),
+    ) {
+        match interface {
+            Some(interface) => self.add_own_lookup(batch, interface, frame),
+            None => self.add_addressed_lookup(batch, frame),
+        }
+    }
+
+    /// The direction of a frame at the only interface to which it can belong.
+    #[inline(always)]
+    fn direction_of(&self, frame: &Frame<'_>) -> Direction {
+        self.forced_direction.or(frame.direction).unwrap_or(Direction::Ingress)
+    }
+
+    /// Adds a frame of the worker's interface. Its decision also applies to the segments after it.
+    fn add_own_lookup(
+        &self,
+        batch: &mut LookupBatch,
+        interface: u32,
+        (index, frame): (usize, &Frame<'_>),
+    ) {
+        if frame.medium == Medium::Unsupported {
+            return add_unsupported(batch, index);
+        }
+        if frame.is_next_segment && batch.add_same(&self.table, index) {
+            return;
+        }
+        let owner = FrameOwner { interface, direction: self.direction_of(frame) };
+        let holds = |(key, _): &(FlowKey, MirrorOutcome)| {
+            frame.is_next_segment && !self.table.needs_decision_per_segment(key)
+        };
+        if let Some((key, outcome)) = self.last_decision.filter(holds) {
+            batch.add_known_key(key);
+            return batch.add_decided(index, Some(owner), outcome);
+        }
+        match batch.add_key(frame.bytes) {
+            Ok(_) => batch.add(&self.table, (index, frame), owner),
+            Err(reason) => {
+                batch.add_decided(index, Some(owner), MirrorOutcome::NotMirrored(reason));
+            }
+        }
+    }
+
+    /// Adds a frame for each interface that has one of its addresses.
+    #[inline]
+    fn add_addressed_lookup(
+        &mut self,
+        batch: &mut LookupBatch,
+        (index, frame): (usize, &Frame<'_>),
+    ) {
+        if frame.medium == Medium::Unsupported {
+            return add_unsupported(batch, index);
+        }
+        let key = batch.add_key(frame.bytes);
+        let mut owners = std::mem::take(&mut self.owners);
+        self.table.interface_lookup().owners(frame, key.ok(), &mut owners);
+        let read = key.map(|_| ());
+        if owners.is_empty() {
+            add_unowned(batch, index, NotMirrored::NoNetworkInterface);
+        }
+        for owner in &owners {
+            let owner = self.with_forced_direction(*owner);
+            match read {
+                Ok(()) => batch.add(&self.table, (index, frame), owner),
+                Err(reason) => {
+                    batch.add_decided(index, Some(owner), MirrorOutcome::NotMirrored(reason));
+                }
+            }
+        }
+        self.owners = owners;
+    }
+
+    #[inline]
+    fn with_forced_direction(&self, owner: FrameOwner) -> FrameOwner {
+        let direction = self.forced_direction.unwrap_or(owner.direction);
+        FrameOwner { direction, ..owner }
+    }
+}
+
+/// Adds a frame that belongs to no interface.
+#[cold]
+fn add_unowned(batch: &mut LookupBatch, index: usize, reason: NotMirrored) {
+    batch.add_decided(index, None, MirrorOutcome::NotMirrored(reason));
+}
+
+#[cold]
+fn add_unsupported(batch: &mut LookupBatch, index: usize) {
+    add_unowned(batch, index, NotMirrored::UnsupportedLinkType);
+}
