@@ -20,6 +20,7 @@ mod target_resolver;
 mod targets;
 mod token_store;
 mod tokens;
+mod undo;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -31,13 +32,14 @@ pub use filters::CreateFilter;
 pub use ownership::{Ownership, OwnershipIndex};
 pub use quotas::Quotas;
 pub use records::Record;
-pub use resources::Resource;
+pub use resources::{CreatedResource, Resource};
 pub use rules::{CreateRule, ModifyRule, Ports, RuleField};
 pub use sessions::{CreateSession, ModifySession, SessionField};
 pub use tags::{TagToDelete, tags};
 pub use target_resolver::{NamedBy, TargetResolver};
 pub use targets::{CreateTarget, check_target_name};
 pub use token_store::ClientToken;
+pub use undo::UndoLog;
 
 use self::record_key::RecordKey;
 use self::token_store::TokenStore;
@@ -75,8 +77,10 @@ pub struct Account {
     tokens: TokenStore,
     /// The records to persist.
     changed: BTreeSet<RecordKey>,
-    /// The session that was created last, until [`Account::take_created_session`] takes it.
-    created_session: Option<SessionId>,
+    /// What undoes the changes since [`Account::take_undo_log`] was called.
+    undo_log: UndoLog,
+    /// The resource of the last Create request, until [`Account::take_created`] takes it.
+    created: Option<CreatedResource>,
     next_sequence: u64,
     draw: Box<dyn FnMut() -> u128 + Send + Sync>,
 }
@@ -114,7 +118,8 @@ impl Account {
             filter_of: HashMap::new(),
             tokens: TokenStore::default(),
             changed: BTreeSet::new(),
-            created_session: None,
+            undo_log: UndoLog::default(),
+            created: None,
             next_sequence: 1,
             draw: Box::new(draw),
         };

@@ -23,6 +23,17 @@ pub enum Resource {
     Rule(FilterRuleId),
 }
 
+/// The resource of a Create request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreatedResource {
+    /// Its id.
+    pub id: String,
+    /// Whether it is a session.
+    pub is_session: bool,
+    /// Whether an earlier request with the same ClientToken created it.
+    pub is_repeated: bool,
+}
+
 impl Resource {
     fn id(&self) -> &str {
         match self {
@@ -89,6 +100,10 @@ impl Account {
         client_token: Option<ClientToken>,
     ) {
         let ownership = self.new_ownership(caller.owner, false);
+        let is_session = matches!(resource, Resource::Session(_));
+        let id = resource.id().to_owned();
+        self.created = Some(CreatedResource { id, is_session, is_repeated: false });
+        self.mark_changed(resource.clone().into());
         self.record_token(caller.now_s, &ownership.owner, client_token, resource.id());
         match &resource {
             Resource::Session(id) => self.sessions.insert(id.clone(), ownership),
@@ -96,19 +111,18 @@ impl Account {
             Resource::Filter(id) => self.filters.insert(id.clone(), ownership),
             Resource::Rule(id) => self.rules.insert(id.clone(), ownership),
         }
-        self.mark_changed(resource.into());
+    }
+
+    /// The resource of the Create request that succeeded since the last call, if any.
+    pub const fn take_created(&mut self) -> Option<CreatedResource> {
+        self.created.take()
     }
 
     /// Completes the deletion of a resource that was removed from the registry: removes its owner,
-    /// keeps its ClientToken for a day, and marks both records to be persisted.
-    pub(super) fn remove_deleted(&mut self, caller: &Caller<'_>, resource: Resource) {
+    /// and keeps its ClientToken for a day. The caller has marked its record as changed.
+    pub(super) fn remove_deleted(&mut self, caller: &Caller<'_>, resource: &Resource) {
         self.keep_token_of_deleted(resource.id(), caller.now_s);
-        self.remove_ownership(resource);
-    }
-
-    /// Removes the owner of a resource and marks its record to be deleted.
-    pub(super) fn remove_ownership(&mut self, resource: Resource) {
-        match &resource {
+        match resource {
             Resource::Session(id) => self.sessions.remove(id),
             Resource::Target(id) => self.targets.remove(id),
             Resource::Filter(id) => self.filters.remove(id),
@@ -117,7 +131,6 @@ impl Account {
                 self.filter_of.remove(id);
             }
         }
-        self.mark_changed(resource.into());
     }
 
     pub(super) fn new_ownership(&mut self, owner: &str, is_from_file: bool) -> Ownership {

@@ -96,7 +96,7 @@ impl Account {
     ) -> Result<FilterRuleId, ApiError> {
         let kind = ("FilterRule", FilterRuleId::PREFIX);
         if let Some(id) = self.find_repeated(caller, request.client_token.as_ref(), kind)? {
-            return Ok(FilterRuleId::new(id)?);
+            return Ok(FilterRuleId::new(&id)?);
         }
         let filter_id = self.owned_filter(caller, &request.filter_id)?;
         let Some(filter) = self.registry.filter(&filter_id).cloned() else {
@@ -142,8 +142,8 @@ impl Account {
         let rules = others.cloned().chain([rule]).collect();
         let changed = self.with_rules(filter, rules)?;
         caller.check_not_dry_run()?;
-        self.registry.replace_filter(changed)?;
         self.mark_changed(RecordKey::Rule(id.clone()));
+        self.registry.replace_filter(changed)?;
         Ok(id)
     }
 
@@ -157,9 +157,10 @@ impl Account {
         if let Some((filter, _)) = self.rule(&id) {
             let others = filter.all_rules().iter().filter(|one| one.id.as_ref() != Some(&id));
             let changed = self.with_rules(filter, others.cloned().collect())?;
+            self.mark_changed(RecordKey::Rule(id.clone()));
             self.registry.replace_filter(changed)?;
         }
-        self.remove_deleted(caller, Resource::Rule(id.clone()));
+        self.remove_deleted(caller, &Resource::Rule(id.clone()));
         Ok(id)
     }
 

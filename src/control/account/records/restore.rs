@@ -157,7 +157,7 @@ impl Account {
 
     /// Adds the interface of a session or target if it does not exist: an interface that disappears
     /// keeps its sessions.
-    fn ensure_interface(
+    pub(in crate::control::account) fn ensure_interface(
         &mut self,
         id: &NetworkInterfaceId,
         device: Option<String>,
