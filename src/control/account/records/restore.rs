@@ -119,6 +119,10 @@ impl Account {
     }
 
     fn restore_rule(&mut self, id: FilterRuleId, record: RuleRecord) -> Result<(), ApiError> {
+        if self.filter_of.contains_key(&id) {
+            let expected = "an id that no other rule has";
+            return Err(ApiError::invalid_value("FilterRuleId", id, expected));
+        }
         let filter_id = FilterId::new(&record.filter)?;
         let Some(filter) = self.registry.filter(&filter_id) else {
             return Err(ApiError::invalid_value(
