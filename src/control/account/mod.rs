@@ -44,6 +44,7 @@ pub use undo::UndoLog;
 use self::record_key::RecordKey;
 use self::token_store::TokenStore;
 use super::Registry;
+use super::derived_ids::{derived_rule_id, derived_session_id};
 use crate::model::{Filter, FilterId, FilterRule, FilterRuleId, InvalidValue, SessionId, TargetId};
 
 /// The default owner of resources from configuration files: the account id that local emulators of
@@ -196,7 +197,8 @@ impl Account {
         self.next_sequence = self.next_sequence.max(FIRST_CLIENT_SEQUENCE);
     }
 
-    /// Assigns ids to sessions and rules that have none in a file, because the API returns ids.
+    /// Assigns ids to sessions and rules that have none in a file, because the API returns ids. The
+    /// ids are derived from names, so clients find the same ids after a restart.
     fn assign_missing_ids(&mut self) {
         let mut named = Registry::new(self.registry.settings().clone());
         let registry = std::mem::take(&mut self.registry);
@@ -207,7 +209,8 @@ impl Account {
             for filter in registry.filters() {
                 let mut rules = filter.all_rules().to_vec();
                 for rule in &mut rules {
-                    rule.id.get_or_insert_with(|| FilterRuleId::from_seed((self.draw)()));
+                    let derived = derived_rule_id(filter.id(), rule);
+                    rule.id.get_or_insert(derived);
                 }
                 let (mut known, _) = Filter::from_rules(filter.id().clone(), rules);
                 known.amazon_dns = filter.amazon_dns;
@@ -216,12 +219,46 @@ impl Account {
                 named.add_filter(known)?;
             }
             for mut session in registry.sessions().iter().cloned() {
-                session.id.get_or_insert_with(|| SessionId::from_seed((self.draw)()));
+                let derived = derived_session_id(&session);
+                session.id.get_or_insert(derived);
                 named.add_session(session)?;
             }
             Ok(())
         })();
         // Resources that were consistent stay consistent with new ids, so this does not fail.
         self.registry = if fits.is_ok() { named } else { registry };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The ids of the rules and sessions of an account whose random numbers start at `seed`.
+    fn ids(registry: &Registry, seed: u128) -> (Vec<String>, Vec<String>) {
+        let mut drawn = seed;
+        let draw = move || {
+            drawn += 1;
+            drawn
+        };
+        let account =
+            Account::new(registry.clone(), Quotas::default(), TargetResolver::default(), draw);
+        let rules = account.rules().after(0).map(|(_, id, _)| id.to_string()).collect();
+        (rules, account.sessions().after(0).map(|(_, id, _)| id.to_string()).collect())
+    }
+
+    #[test]
+    fn resources_without_ids_have_the_same_ids_after_a_restart() {
+        let mut registry = Registry::accept_all("192.0.2.9:4789".parse().unwrap(), None, None);
+        let mut session = registry.sessions()[0].clone();
+        registry.remove_session(session.id.as_ref().unwrap());
+        session.id = None;
+        registry.add_session(session).unwrap();
+        let (rules, sessions) = ids(&registry, 0);
+        assert_eq!((rules.len(), sessions.len()), (4, 1));
+        assert!(rules.iter().all(|id| id.starts_with(FilterRuleId::PREFIX)), "{rules:?}");
+        let different: BTreeSet<&String> = rules.iter().collect();
+        assert_eq!(different.len(), rules.len());
+        assert_eq!(ids(&registry, 1000), (rules, sessions));
     }
 }
