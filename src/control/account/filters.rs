@@ -1,6 +1,6 @@
 //! Filters of an account: create, modify and delete, with AWS's checks.
 
-use super::api_error::{ApiError, not_found};
+use super::api_error::{ApiError, NOT_PERMITTED, not_found};
 use super::record_key::RecordKey;
 use super::token_store::ClientToken;
 use super::{Account, Caller, Resource};
@@ -132,7 +132,7 @@ impl Account {
         }
         let message =
             format!("'{id}' is defined in a configuration file and can be changed only there.");
-        Err(ApiError::new("OperationNotPermitted", message))
+        Err(ApiError::new(NOT_PERMITTED, message))
     }
 }
 

@@ -233,6 +233,7 @@ impl Account {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Session, SessionNumber, Target};
 
     /// The ids of the rules and sessions of an account whose random numbers start at `seed`.
     fn ids(registry: &Registry, seed: u128) -> (Vec<String>, Vec<String>) {
@@ -260,5 +261,31 @@ mod tests {
         let different: BTreeSet<&String> = rules.iter().collect();
         assert_eq!(different.len(), rules.len());
         assert_eq!(ids(&registry, 1000), (rules, sessions));
+    }
+
+    #[test]
+    fn tags_of_file_resources_cannot_be_changed_whatever_their_ids_are() {
+        let registry = Registry::accept_all("192.0.2.9:4789".parse().unwrap(), None, None);
+        let mut named = Registry::default();
+        let interface = registry.network_interfaces()[0].clone();
+        named.add_network_interface(interface.clone()).unwrap();
+        let target = Target::at(TargetId::new("collector").unwrap(), ([192, 0, 2, 9], 4789).into());
+        named.add_target(target.clone()).unwrap();
+        let mut rules = registry.filters()[0].all_rules().to_vec();
+        rules[0].id = FilterRuleId::new("first").ok();
+        let (filter, _) = Filter::from_rules(FilterId::new("all").unwrap(), rules);
+        named.add_filter(filter.clone()).unwrap();
+        let (filter, target) = (filter.id().clone(), target.id().clone());
+        let mut session = Session::new(interface.id().clone(), SessionNumber::MIN, filter, target);
+        session.id = SessionId::new("web").ok();
+        named.add_session(session).unwrap();
+        let account = Account::new(named, Quotas::default(), TargetResolver::default(), || 0);
+        let caller = Caller { owner: DEFAULT_OWNER, is_dry_run: false, now_s: 0 };
+        let code = |id: &str| account.resource(&caller, id).unwrap_err().code;
+        for id in ["collector", "first", "all", "web"] {
+            assert_eq!(code(id), "OperationNotPermitted", "{id}");
+        }
+        assert_eq!(code("other"), "InvalidID");
+        assert_eq!(code("tmf-00000000000000000"), "InvalidTrafficMirrorFilterId.NotFound");
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::api_error::ApiError;
+use super::api_error::{ApiError, NOT_PERMITTED};
 use super::ownership::Ownership;
 use super::record_key::RecordKey;
 use super::token_store::ClientToken;
@@ -63,32 +63,27 @@ impl Account {
     /// [`ApiError`] if the caller owns no resource of this id, or it comes from a configuration
     /// file.
     pub fn resource(&self, caller: &Caller<'_>, id: &str) -> Result<Resource, ApiError> {
-        if let Ok(id) = self.owned_session(caller, id) {
-            return Ok(Resource::Session(id));
-        }
-        if let Ok(id) = self.owned_target(caller, id) {
-            return Ok(Resource::Target(id));
-        }
-        if let Ok(id) = self.owned_filter(caller, id) {
-            return Ok(Resource::Filter(id));
-        }
-        // The prefix decides which error an unknown id gets.
-        if id.starts_with(SessionId::PREFIX) {
-            return self.owned_session(caller, id).map(Resource::Session);
-        }
-        if id.starts_with(TargetId::PREFIX) {
-            return self.owned_target(caller, id).map(Resource::Target);
-        }
-        if id.starts_with(FilterId::PREFIX) {
-            return self.owned_filter(caller, id).map(Resource::Filter);
-        }
-        match self.owned_rule(caller, id) {
-            Err(_) if !id.starts_with(FilterRuleId::PREFIX) => {
-                let message = format!("The ID '{id}' is not valid");
-                Err(ApiError::new("InvalidID", message))
+        let found = [
+            self.owned_session(caller, id).map(Resource::Session),
+            self.owned_target(caller, id).map(Resource::Target),
+            self.owned_filter(caller, id).map(Resource::Filter),
+            self.owned_rule(caller, id).map(Resource::Rule),
+        ];
+        let prefixes =
+            [SessionId::PREFIX, TargetId::PREFIX, FilterId::PREFIX, FilterRuleId::PREFIX];
+        let mut why = None;
+        for (found, prefix) in found.into_iter().zip(prefixes) {
+            match found {
+                Ok(resource) => return Ok(resource),
+                // A resource of a file may have any id.
+                Err(error) if error.code == NOT_PERMITTED => why = Some(error),
+                // The prefix decides which error an unknown id gets.
+                Err(error) if id.starts_with(prefix) => why = why.or(Some(error)),
+                Err(_) => {}
             }
-            rule => rule.map(Resource::Rule),
         }
+        Err(why
+            .unwrap_or_else(|| ApiError::new("InvalidID", format!("The ID '{id}' is not valid"))))
     }
 
     /// Completes the creation of a resource that is in the registry: makes the caller its owner,
