@@ -82,7 +82,8 @@ impl Account {
     ) -> Result<FilterId, ApiError> {
         for (parameter, services) in [("AddNetworkService", add), ("RemoveNetworkService", remove)]
         {
-            if let Some(other) = services.iter().find(|one| **one != Filter::AMAZON_DNS) {
+            let is_unknown = |one: &&String| !one.eq_ignore_ascii_case(Filter::AMAZON_DNS);
+            if let Some(other) = services.iter().find(is_unknown) {
                 return Err(ApiError::invalid_value(parameter, other, Filter::AMAZON_DNS));
             }
         }

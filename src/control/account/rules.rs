@@ -66,19 +66,19 @@ pub enum RuleField {
 }
 
 impl RuleField {
-    /// Parses a value of RemoveField.
+    /// Parses a value of RemoveField, in upper, lower or mixed case.
     ///
     /// # Errors
     /// [`ApiError`] for any other text.
     pub fn parse(text: &str) -> Result<Self, ApiError> {
-        match text {
+        match &*text.to_ascii_lowercase() {
             "destination-port-range" => Ok(Self::DestinationPorts),
             "source-port-range" => Ok(Self::SourcePorts),
             "protocol" => Ok(Self::Protocol),
             "description" => Ok(Self::Description),
-            other => {
+            _ => {
                 let expected = "destination-port-range, source-port-range, protocol or description";
-                Err(ApiError::invalid_value("RemoveField", other, expected))
+                Err(ApiError::invalid_value("RemoveField", text, expected))
             }
         }
     }

@@ -67,18 +67,18 @@ pub enum SessionField {
 }
 
 impl SessionField {
-    /// Parses a value of RemoveField.
+    /// Parses a value of RemoveField, in upper, lower or mixed case.
     ///
     /// # Errors
     /// [`ApiError`] for any other text.
     pub fn parse(text: &str) -> Result<Self, ApiError> {
-        match text {
+        match &*text.to_ascii_lowercase() {
             "packet-length" => Ok(Self::PacketLength),
             "description" => Ok(Self::Description),
             "virtual-network-id" => Ok(Self::VirtualNetworkId),
-            other => {
+            _ => {
                 let expected = "packet-length, description or virtual-network-id";
-                Err(ApiError::invalid_value("RemoveField", other, expected))
+                Err(ApiError::invalid_value("RemoveField", text, expected))
             }
         }
     }

@@ -75,7 +75,7 @@ pub(super) fn filter(
 }
 
 fn network_service(text: &str) -> Result<(), InvalidValue> {
-    if text == Filter::AMAZON_DNS {
+    if text.eq_ignore_ascii_case(Filter::AMAZON_DNS) {
         return Ok(());
     }
     Err(InvalidValue::new("network_services", text, "amazon-dns, the only network service"))

@@ -352,3 +352,36 @@ fn a_change_that_the_data_plane_refuses_is_undone() {
     let (_, text) = send(&endpoint, "Action=DescribeTrafficMirrorFilters");
     assert!(!text.contains("amazon-dns") && !text.contains("tmfr-"), "{text}");
 }
+
+#[test]
+fn enumeration_values_are_accepted_in_any_case_and_returned_in_lower_case() {
+    let endpoint = endpoint(FakePublisher::default());
+    let create = "Action=CreateTrafficMirrorFilter&TagSpecification.1.Tag.1.Key=k\
+                  &TagSpecification.1.ResourceType=Traffic-Mirror-Filter";
+    let (status, text) = send(&endpoint, create);
+    assert_eq!(status, 200, "{text}");
+    let filter = filter(&endpoint);
+    let rule = format!(
+        "Action=CreateTrafficMirrorFilterRule&TrafficMirrorFilterId={filter}&RuleNumber=1\
+         &TrafficDirection=InGress&RuleAction=ACCEPT&Description=d\
+         &SourceCidrBlock=0.0.0.0/0&DestinationCidrBlock=0.0.0.0/0"
+    );
+    let (status, text) = send(&endpoint, &rule);
+    assert_eq!(status, 200, "{text}");
+    assert!(text.contains("<ruleAction>accept<"), "{text}");
+    assert!(text.contains("<trafficDirection>ingress<"), "{text}");
+    let (_, behind) = text.split_once("<trafficMirrorFilterRuleId>").unwrap();
+    let id = behind.split_once('<').unwrap().0;
+    let modify = format!(
+        "Action=ModifyTrafficMirrorFilterRule&TrafficMirrorFilterRuleId={id}\
+         &RemoveField.1=DESCRIPTION&RuleAction=Reject"
+    );
+    let (status, text) = send(&endpoint, &modify);
+    assert!(status == 200 && text.contains("<ruleAction>reject<"), "{status} {text}");
+    let services = format!(
+        "Action=ModifyTrafficMirrorFilterNetworkServices&TrafficMirrorFilterId={filter}\
+         &AddNetworkService.1=Amazon-DNS"
+    );
+    let (status, text) = send(&endpoint, &services);
+    assert!(status == 200 && text.contains("<item>amazon-dns<"), "{status} {text}");
+}
