@@ -171,6 +171,7 @@ impl Account {
         }
         let mut interface = NetworkInterface::new(id.clone());
         interface.device = device;
+        interface.is_discovered = true;
         self.registry.add_network_interface(interface)
     }
 }
