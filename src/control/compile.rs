@@ -6,11 +6,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use super::Registry;
+use super::derived_ids::{derived_session_id, fnv_1a, hash};
 use crate::dataplane::{
     CompiledSession, CompiledTarget, GENEVE_OVERHEAD_LEN, LoopGuard, MirrorTable, TableParts,
 };
 use crate::model::{
-    NetworkInterfaceId, PacketLength, Session, SessionId, Target, TargetKind, VirtualNetworkId,
+    NetworkInterfaceId, PacketLength, Session, Target, TargetKind, VirtualNetworkId,
 };
 
 /// The options of compilation.
@@ -196,13 +197,6 @@ fn index_of<'a, T: Eq + std::hash::Hash + 'a>(
     ids.zip(0..).collect()
 }
 
-/// The id of a session that has none, derived from its interface and number: the same in every run.
-fn derived_session_id(session: &Session) -> SessionId {
-    let high = u128::from(hash(1, &session.network_interface_id, session.number.value()));
-    let low = u128::from(hash(2, &session.network_interface_id, session.number.value()));
-    SessionId::from_seed(high << 64 | low)
-}
-
 /// Assigns network identifiers: "If you do not specify a VirtualNetworkId, an account-wide unique
 /// ID is chosen at random" (EC2 API).
 struct NetworkIdAllocator {
@@ -222,7 +216,8 @@ impl NetworkIdAllocator {
         if let Some(given) = session.virtual_network_id {
             return given;
         }
-        let mut drawn = hash(self.seed, &session.network_interface_id, session.number.value());
+        let mut drawn =
+            hash(self.seed, session.network_interface_id.as_str(), session.number.value());
         // There are far fewer sessions than identifiers, so a free one is always found.
         for _ in 0..=VirtualNetworkId::MAX.value() {
             let [.., a, b, c] = drawn.to_be_bytes();
@@ -234,23 +229,6 @@ impl NetworkIdAllocator {
         }
         VirtualNetworkId::MAX
     }
-}
-
-/// A stable pseudo-random number: FNV-1a over the names, then the finalizer of MurmurHash3.
-/// Captures contain values derived from it, and hashes of libraries may change between versions.
-fn hash(seed: u64, interface: &NetworkInterfaceId, number: u16) -> u64 {
-    let bytes = interface.as_str().bytes().chain([0]).chain(number.to_be_bytes());
-    let mut word = fnv_1a(bytes.chain(seed.to_be_bytes()));
-    word = (word ^ word >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    word = (word ^ word >> 33).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    word ^ word >> 33
-}
-
-/// The 64-bit hash FNV-1a (Fowler, Noll and Vo).
-fn fnv_1a(bytes: impl Iterator<Item = u8>) -> u64 {
-    bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ pub mod account;
 pub mod classbench;
 mod compile;
 pub mod config;
+mod derived_ids;
 mod interface_tables;
 mod nearest;
 mod registry;

@@ -7,6 +7,7 @@ mod checks;
 mod index;
 mod references;
 mod remove;
+mod rule_ids;
 mod touched;
 
 use std::collections::BTreeSet;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use self::checks::{check_unique, describe_session};
 use self::index::RegistryIndex;
+use self::rule_ids::RuleIds;
 use self::touched::TouchedInterfaces;
 use crate::model::{
     Filter, FilterId, InvalidValue, NetworkInterface, NetworkInterfaceId, PacketLength, Session,
@@ -38,6 +40,7 @@ pub struct Registry {
     filters: Vec<Arc<Filter>>,
     sessions: Vec<Session>,
     index: RegistryIndex,
+    rule_ids: RuleIds,
     /// Interfaces whose sessions, filters or targets changed since the last
     /// [`Registry::take_touched`].
     touched: TouchedInterfaces,
@@ -144,9 +147,10 @@ impl Registry {
     /// Adds a filter.
     ///
     /// # Errors
-    /// [`InvalidValue`] if its id is taken.
+    /// [`InvalidValue`] if its id or the id of one of its rules is taken.
     pub fn add_filter(&mut self, filter: Filter) -> Result<(), InvalidValue> {
         check_unique("traffic_mirror_filter_id", filter.id(), &self.index.filters, "filter")?;
+        self.rule_ids.add(&filter)?;
         self.index.filters.insert(filter.id().clone(), self.filters.len());
         self.filters.push(Arc::new(filter));
         Ok(())

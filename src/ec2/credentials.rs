@@ -38,6 +38,9 @@ pub(super) struct Credential {
     pub(super) account_id: String,
 }
 
+/// The maximum length of an id in messages, in characters.
+const MAX_SHOWN_CHARS: usize = 32;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CredentialsFile {
@@ -61,14 +64,13 @@ impl Credentials {
     /// # Errors
     /// One line for each error. None contains a secret.
     pub fn parse(text: &str) -> Result<Self, String> {
-        // Only the message: the full error quotes the line, which may contain a secret.
         let file: CredentialsFile = toml::from_str(text).map_err(|error| {
             let line = error.span().map(|span| {
                 let before = text.bytes().take(span.start);
                 1 + before.filter(|byte| *byte == b'\n').count()
             });
             let line = line.map(|line| format!("line {line}: ")).unwrap_or_default();
-            format!("{line}{}", error.message())
+            format!("{line}{}", message_without_values(error.message()))
         })?;
         let mut errors = Vec::new();
         if file.credential.is_empty() {
@@ -79,8 +81,9 @@ impl Credentials {
             errors.extend(entry.errors());
             let id = entry.access_key_id.clone();
             if by_id.insert(id.clone(), entry.into_credential()).is_some() {
+                let id = shown(&id);
                 errors.push(format!(
-                    "access_key_id `{id}`: expected each key once, but it is given twice"
+                    "access_key_id {id}: expected each key once, but it is given twice"
                 ));
             }
         }
@@ -115,22 +118,23 @@ impl Credentials {
 impl CredentialEntry {
     fn errors(&self) -> Vec<String> {
         let mut errors = Vec::new();
-        let id = &self.access_key_id;
+        let (id, shown_id) = (&self.access_key_id, shown(&self.access_key_id));
         let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         if id.is_empty() || id.len() > 128 || !id.bytes().all(is_word) {
             errors.push(format!(
-                "access_key_id `{id}`: expected 1 to 128 letters, digits and underscores"
+                "access_key_id {shown_id}: expected 1 to 128 letters, digits and underscores"
             ));
         }
         if self.secret_access_key.is_empty() {
-            errors.push(format!("secret_access_key of `{id}`: expected a non-empty string"));
+            errors.push(format!("secret_access_key of {shown_id}: expected a non-empty string"));
         }
         if self.session_token.as_deref() == Some("") {
-            errors.push(format!("session_token of `{id}`: expected a non-empty string"));
+            errors.push(format!("session_token of {shown_id}: expected a non-empty string"));
         }
         let account = &self.account_id;
         if !is_account_id(account) {
-            errors.push(format!("account_id `{account}` of `{id}`: expected twelve digits"));
+            let account = shown(account);
+            errors.push(format!("account_id {account} of {shown_id}: expected twelve digits"));
         }
         errors
     }
@@ -138,6 +142,27 @@ impl CredentialEntry {
     fn into_credential(self) -> Credential {
         let Self { secret_access_key: secret, session_token, account_id, .. } = self;
         Credential { secret, session_token, account_id }
+    }
+}
+
+/// The message of a TOML error, if it contains only names of fields. Others may quote a part of the
+/// file, which may be a secret.
+fn message_without_values(message: &str) -> &str {
+    match message.starts_with("missing field") {
+        true => message,
+        false => {
+            "expected [[credential]] with access_key_id, secret_access_key, account_id and, for a \
+             temporary key, session_token, each a string in quotes"
+        }
+    }
+}
+
+/// An id for messages. A longer text may be a secret in the wrong field: secrets of AWS have 40
+/// characters, ids of access keys 20.
+fn shown(id: &str) -> String {
+    match id.chars().count() {
+        0..=MAX_SHOWN_CHARS => format!("`{id}`"),
+        count => format!("({count} characters)"),
     }
 }
 
@@ -167,6 +192,28 @@ mod tests {
     }
 
     #[test]
+    fn errors_contain_no_part_of_a_secret() {
+        let quoted = "\"SECRETEXAMPLE\"";
+        let long = "0123456789abcdefghij0123456789/bcdefghij";
+        for (text, secret) in [
+            (KEY.replace(quoted, "73950112"), "7395"),
+            (KEY.replace(quoted, "7395.0112"), "7395"),
+            (KEY.replace(quoted, "2026-11-30"), "2026"),
+            (KEY.replace(quoted, "[\"SECRET\"]"), "SECRET"),
+            (KEY.replace(quoted, "SECRET"), "SECRET"),
+            (KEY.replace(quoted, "SECRET = \"x\""), "SECRET"),
+            (KEY.replace("secret_access_key =", "secret_access_key"), "SECRET"),
+            (KEY.replace("secret_access_key", "secret_access_key\nSECRET"), "SECRET"),
+            (KEY.replace("secret_access_key = ", ""), "SECRET"),
+            (KEY.replace("AKIDEXAMPLE", long), "0123456789"),
+            (KEY.replace("111122223333", long), "0123456789"),
+        ] {
+            let error = Credentials::parse(&text).unwrap_err();
+            assert!(!error.contains(secret), "{text}: {error}");
+        }
+    }
+
+    #[test]
     fn errors_name_the_invalid_field_and_never_the_secret() {
         for (text, sentence) in [
             (String::new(), "at least one"),
@@ -176,6 +223,7 @@ mod tests {
             (KEY.replace("account_id", "owner"), "line 5"),
             (KEY.replace("SECRETEXAMPLE\"", "SECRETEXAMPLE"), "line 4"),
             (KEY.repeat(2), "twice"),
+            (KEY.replace("secret_access_key", "#"), "missing field `secret_access_key`"),
         ] {
             let error = Credentials::parse(&text).unwrap_err();
             assert!(error.contains(sentence) && !error.contains("SECRETEX"), "{error}");

@@ -87,12 +87,13 @@ impl Query {
             if values.is_empty() {
                 return Err(ApiError::missing_parameter(&format!("{member}.Value.1")));
             }
-            if !is_of_tags(&name) && !names.contains(&&*name) {
-                return Err(invalid_filter(&name));
+            let filter = DescribeFilter { name, values };
+            if !filter.has_known_name(names) {
+                return Err(invalid_filter(&filter.name));
             }
-            filters.push(DescribeFilter { name, values });
+            filters.push(filter);
         }
-        if filters.iter().map(|one| one.values.len()).sum::<usize>() > MAX_FILTER_VALUES {
+        if has_too_many_values(&filters) {
             let message = format!("A request has at most {MAX_FILTER_VALUES} filter values.");
             return Err(ApiError::new("FilterLimitExceeded", message));
         }
@@ -109,7 +110,7 @@ impl Query {
         }
         let max_results = max_results.and_then(|count| usize::try_from(count).ok());
         if let Some(token) = token {
-            let known = Self::of_token(action, token)?;
+            let known = Self::of_token(action, names, token)?;
             // A client may change the length of its pages.
             return Ok(Self { max_results: max_results.or(known.max_results), ..known });
         }
@@ -121,6 +122,15 @@ impl Query {
             filter_id: None,
             ids,
         })
+    }
+
+    /// Whether a request could contain the query: `names` are the filters besides those for tags.
+    fn is_within_limits(&self, names: &[&str]) -> bool {
+        let is_valid = |one: &DescribeFilter| !one.values.is_empty() && one.has_known_name(names);
+        let count = self.max_results.and_then(|count| i64::try_from(count).ok());
+        count.is_some_and(|count| PAGE_SIZE.contains(&count))
+            && self.filters.iter().all(is_valid)
+            && !has_too_many_values(&self.filters)
     }
 
     /// The sequence number after which the page begins.
@@ -178,7 +188,8 @@ impl Query {
         Ok(text.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
-    fn of_token(action: &str, token: &str) -> Result<Self, ApiError> {
+    /// The query of a NextToken. A client can forge a token, so the limits of a request apply.
+    fn of_token(action: &str, names: &[&str], token: &str) -> Result<Self, ApiError> {
         let (pairs, rest) = token.as_bytes().as_chunks::<2>();
         let bytes: Option<Vec<u8>> = pairs
             .iter()
@@ -186,13 +197,22 @@ impl Query {
             .collect();
         let query = bytes.filter(|_| rest.is_empty());
         let query = query.and_then(|bytes| serde_json::from_slice::<Self>(&bytes).ok());
-        query.filter(|query| query.action == action).ok_or_else(|| {
+        let is_valid = |query: &Self| query.action == action && query.is_within_limits(names);
+        query.filter(is_valid).ok_or_else(|| {
             ApiError::new("InvalidNextToken", format!("The token '{token}' is not valid."))
         })
     }
 }
 
+fn has_too_many_values(filters: &[DescribeFilter]) -> bool {
+    filters.iter().map(|one| one.values.len()).sum::<usize>() > MAX_FILTER_VALUES
+}
+
 impl DescribeFilter {
+    fn has_known_name(&self, names: &[&str]) -> bool {
+        is_of_tags(&self.name) || names.contains(&&*self.name)
+    }
+
     fn values_of(&self, resource: &dyn Filterable) -> Option<Vec<String>> {
         if let Some(key) = self.name.strip_prefix("tag:") {
             return Some(resource.tags().get(key).cloned().into_iter().collect());
@@ -290,6 +310,16 @@ mod tests {
         }
     }
 
+    /// The token of this query, which a client forged, is invalid.
+    fn assert_invalid(forged: Query) {
+        let token = forged.token(PageCursor::default()).unwrap();
+        for more in ["", "&MaxResults=5"] {
+            let form = Form::parse(&format!("NextToken={token}{more}"), b"").unwrap();
+            let refused = Query::read(&form, "DescribeX", "Id", &["x"]).unwrap_err();
+            assert_eq!(refused.code, "InvalidNextToken", "{forged:?}");
+        }
+    }
+
     #[test]
     fn a_next_token_carries_the_whole_query() {
         let form = Form::parse("", b"Filter.1.Name=x&Filter.1.Value.1=y&MaxResults=5").unwrap();
@@ -300,6 +330,16 @@ mod tests {
         let next = Query::read(&form, "DescribeX", "Id", &["x"]).unwrap();
         assert_eq!((next.after(), next.max_results, next.filters.len()), (5, Some(5), 1));
         assert!(Query::read(&form, "DescribeY", "Id", &[]).is_err());
+        for max_results in [None, Some(4), Some(1001), Some(usize::MAX)] {
+            assert_invalid(Query { max_results, ..next.clone() });
+        }
+        let filter = |name: &str, count| {
+            let values = vec![String::new(); count];
+            vec![DescribeFilter { name: name.to_owned(), values }]
+        };
+        for filters in [filter("x", 201), filter("x", 0), filter("y", 1)] {
+            assert_invalid(Query { filters, ..next.clone() });
+        }
         let wrong = Form::parse("", b"NextToken=zz").unwrap();
         assert_eq!(Query::read(&wrong, "X", "Id", &[]).unwrap_err().code, "InvalidNextToken");
     }

@@ -71,10 +71,11 @@ impl Form {
 
     /// A boolean, false if it is absent.
     pub(super) fn boolean(&self, name: &str) -> Result<bool, ApiError> {
-        match self.text(name) {
-            None | Some("false" | "False" | "0") => Ok(false),
-            Some("true" | "True" | "1") => Ok(true),
-            Some(other) => Err(ApiError::invalid_value(name, other, "true or false")),
+        let Some(text) = self.text(name) else { return Ok(false) };
+        match &*text.to_ascii_lowercase() {
+            "false" | "0" => Ok(false),
+            "true" | "1" => Ok(true),
+            _ => Err(ApiError::invalid_value(name, text, "true or false")),
         }
     }
 
@@ -161,5 +162,6 @@ mod tests {
         assert!(Form::parse("a=1", b"a=2").is_err());
         assert_eq!(form("N=x").integer("N").unwrap_err().code, "InvalidParameterValue");
         assert!(form("B=yes").boolean("B").is_err());
+        assert!(form("B=TRUE").boolean("B").unwrap());
     }
 }

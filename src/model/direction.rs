@@ -26,16 +26,15 @@ impl Direction {
         }
     }
 
-    /// Parses `ingress` or `egress`.
+    /// Parses `ingress` or `egress`, in upper, lower or mixed case.
     ///
     /// # Errors
     /// [`InvalidValue`] for any other text.
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
-        match text {
-            "ingress" => Ok(Self::Ingress),
-            "egress" => Ok(Self::Egress),
-            _ => Err(InvalidValue::new("traffic_direction", text, "ingress or egress")),
-        }
+        let mut known =
+            Self::BOTH.into_iter().filter(|one| text.eq_ignore_ascii_case(one.as_str()));
+        let expected = "ingress or egress";
+        known.next().ok_or_else(|| InvalidValue::new("traffic_direction", text, expected))
     }
 }
 

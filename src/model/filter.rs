@@ -26,16 +26,15 @@ impl RuleAction {
         }
     }
 
-    /// Parses `accept` or `reject`.
+    /// Parses `accept` or `reject`, in upper, lower or mixed case.
     ///
     /// # Errors
     /// [`InvalidValue`] for any other text.
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
-        match text {
-            "accept" => Ok(Self::Accept),
-            "reject" => Ok(Self::Reject),
-            _ => Err(InvalidValue::new("rule_action", text, "accept or reject")),
-        }
+        let known = [Self::Accept, Self::Reject].into_iter();
+        let mut known = known.filter(|action| text.eq_ignore_ascii_case(action.as_str()));
+        let expected = "accept or reject";
+        known.next().ok_or_else(|| InvalidValue::new("rule_action", text, expected))
     }
 }
 

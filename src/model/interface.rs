@@ -22,6 +22,9 @@ pub struct NetworkInterface {
     pub target_port: Option<u16>,
     /// In live mirroring: the device is missing, or is down.
     pub is_down: bool,
+    /// Whether it is listed only because the host has its device, or because a persisted session or
+    /// target refers to it. It is removed when the device and all references are gone.
+    pub is_discovered: bool,
     /// The description, if given.
     pub description: Option<String>,
     /// The tags.
@@ -40,6 +43,7 @@ impl NetworkInterface {
             has_device_addresses: false,
             target_port: None,
             is_down: false,
+            is_discovered: false,
             description: None,
             tags: Tags::default(),
         }

@@ -46,7 +46,7 @@ fn octets(text: &str) -> Option<[u8; 6]> {
     let mut parts = text.split(':');
     for octet in &mut octets {
         let part = parts.next()?;
-        let is_hex = part.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_hex = part.len() <= 2 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
         *octet = u8::from_str_radix(part, 16).ok().filter(|_| is_hex)?;
     }
     parts.next().is_none().then_some(octets)
@@ -77,9 +77,16 @@ mod tests {
 
     #[test]
     fn multicast_and_malformed_mac_addresses_are_refused() {
-        for text in
-            ["", "02:29:23:74:c7", "02:29:23:74:c7:7d:00", "0g:00:00:00:00:00", "+2:29:23:74:c7:7d"]
-        {
+        for text in [
+            "",
+            "02:29:23:74:c7",
+            "02:29:23:74:c7:7d:00",
+            "0g:00:00:00:00:00",
+            "+2:29:23:74:c7:7d",
+            "0002:29:23:74:c7:7d",
+            "02:29:23:74:c7:07d",
+            "02:29::74:c7:7d",
+        ] {
             assert!(MacAddress::parse("mac_address", text).is_err(), "{text}");
         }
         assert!(MacAddress::parse("mac_address", "ff:ff:ff:ff:ff:ff").is_err());

@@ -19,7 +19,7 @@ mod snapshot;
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use traffic_mirror::control::account::{Account, Caller, DEFAULT_OWNER};
+use traffic_mirror::control::account::{Account, Caller, DEFAULT_OWNER, Record};
 
 use self::call::Call;
 use self::initial_state::{MAX_ADDED_TO_FILES, initial_account};
@@ -34,12 +34,15 @@ struct Comparison {
     records: BTreeMap<String, String>,
     /// Calls that had a token, with their owner.
     calls_with_token: Vec<(&'static str, Call)>,
+    /// Whether the last successful call was undone and made again.
+    is_undoing: bool,
 }
 
 impl Comparison {
     fn new() -> Self {
         let (account, model) = (initial_account(0), Model::new());
-        Self { account, model, records: BTreeMap::new(), calls_with_token: Vec::new() }
+        let (records, calls_with_token) = (BTreeMap::new(), Vec::new());
+        Self { account, model, records, calls_with_token, is_undoing: false }
     }
 
     fn step(&mut self, operation: &Operation) {
@@ -83,7 +86,11 @@ impl Comparison {
     fn make_call(&mut self, owner: &str, is_dry_run: bool, call: &Call) {
         let expected = self.model.expected_answer(owner, is_dry_run, call);
         let caller = Caller { owner, is_dry_run, now_s: self.model.now_s };
-        let answer = call.make(&mut self.account, &caller);
+        let mut answer = call.make(&mut self.account, &caller);
+        if answer.is_ok() && self.undoes_next() {
+            self.undo();
+            answer = call.make(&mut self.account, &caller);
+        }
         let records = self.account.take_changes().unwrap();
         match (expected, answer) {
             (Err(code), Err(refused)) => {
@@ -96,12 +103,36 @@ impl Comparison {
             }
             (expected, answer) => panic!("{call:?}: {answer:?} instead of {expected:?}"),
         }
+        self.write(records);
+    }
+
+    fn write(&mut self, records: Vec<Record>) {
         for record in records {
             match record.text {
                 Some(text) => self.records.insert(record.key, text),
                 None => self.records.remove(&record.key),
             };
         }
+    }
+
+    /// Whether the next successful call is undone and made again: every second one.
+    fn undoes_next(&mut self) -> bool {
+        self.is_undoing = !self.is_undoing;
+        self.is_undoing
+    }
+
+    /// Undoes a call that was persisted; the model does not have it.
+    fn undo(&mut self) {
+        let log = self.account.take_undo_log();
+        let records = self.account.take_changes().unwrap();
+        self.write(records);
+        self.account.undo(log);
+        let records = self.account.take_changes().unwrap();
+        self.write(records);
+        let now = Snapshot::of(&self.account);
+        assert_eq!(now, self.model.resources, "the account after an undone call differs");
+        assert_consistent(&self.account, &now);
+        assert_eq!(Snapshot::of(&self.restored()), now, "the records of an undone call differ");
     }
 
     /// The account of a process that starts now.

@@ -267,7 +267,7 @@ fn errors_use_the_field_names_of_the_api() {
   "TrafficMirrorFilters": [{
     "TrafficMirrorFilterId": "f",
     "IngressFilterRules": [{
-      "TrafficDirection": "egress", "RuleNumber": 0, "RuleAction": "Accept", "Protocol": -1,
+      "TrafficDirection": "egress", "RuleNumber": 0, "RuleAction": "Accepts", "Protocol": -1,
       "SourceCidrBlock": "10.0.0.0/8", "DestinationCidrBlock": "::/0",
       "SourcePortRange": {"FromPort": 1}
     }]
@@ -289,8 +289,8 @@ a.json:7:41: Key `1`: expected a string, got a number
 a.json:7:67: Value `1`: expected a string, got a number
 a.json:12:27: TrafficDirection `egress`: expected ingress, because it is listed in IngressFilterRules
 a.json:12:51: RuleNumber `0`: expected a number from 1 to 32766
-a.json:12:68: RuleAction `Accept`: expected accept or reject
-a.json:12:90: Protocol `-1`: expected an IANA number from 0 to 255, or nothing for all protocols
+a.json:12:68: RuleAction `Accepts`: expected accept or reject
+a.json:12:91: Protocol `-1`: expected an IANA number from 0 to 255, or nothing for all protocols
 a.json:13:64: DestinationCidrBlock `::/0`: expected an IPv4 block, as source_cidr_block is 10.0.0.0/8
 a.json:14:26: ToPort is missing: expected a port from 0 to 65535
 a.json:17:27: TrafficMirrorTargets `{...}`: expected a list of tables, got a table

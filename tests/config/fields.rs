@@ -1,5 +1,6 @@
 //! Every field with values of the wrong type, out of range, absent, or misspelled.
 
+use traffic_mirror::control::config::{Text, read_texts};
 use traffic_mirror::model::{Direction, RuleAction};
 
 use crate::invalid_values::INVALID_VALUES;
@@ -277,4 +278,72 @@ fn an_error_has_the_full_key_path() {
     assert_eq!(outcome.problems[0].path, "traffic_mirror_filter[0].rule[0].protocol");
     assert_eq!(outcome.problems[0].field, "protocol");
     assert_eq!(outcome.problems[0].location.line_and_column, Some((26, 12)));
+}
+
+/// The filter of a text with one rule. Its values do not depend on upper and lower case.
+fn assert_is_rule_in_any_case(name: &str, text: &str) {
+    for text in [text.to_owned(), text.replace("ACCEPT", "Accept").replace("EGRESS", "eGress")] {
+        let outcome = read_texts(&[Text::new(name, &text)]);
+        assert_eq!(error_lines(&outcome), "", "{text}");
+        let registry = outcome.registry.unwrap();
+        let filter = &registry.filters()[0];
+        let rule = &filter.all_rules()[0];
+        assert!(filter.amazon_dns, "{text}");
+        assert_eq!((rule.action(), rule.direction()), (RuleAction::Accept, Direction::Egress));
+        assert_eq!(rule.protocol().map(|protocol| protocol.0), Some(6), "{text}");
+    }
+}
+
+#[test]
+fn enumeration_values_are_read_in_upper_lower_and_mixed_case() {
+    assert_is_rule_in_any_case(
+        "m.toml",
+        "[[traffic_mirror_filter]]
+traffic_mirror_filter_id = 'f'
+network_services = ['Amazon-DNS']
+[[traffic_mirror_filter.rule]]
+traffic_direction = 'EGRESS'
+rule_number = 1
+rule_action = 'ACCEPT'
+protocol = 'Tcp'
+source_cidr_block = '::/0'
+destination_cidr_block = '::/0'",
+    );
+    assert_is_rule_in_any_case(
+        "m.json",
+        r#"{"TrafficMirrorFilters": [{"TrafficMirrorFilterId": "f", "NetworkServices": ["AMAZON-DNS"],
+            "EgressFilterRules": [{"TrafficDirection": "EGRESS", "RuleNumber": 1,
+            "RuleAction": "ACCEPT", "Protocol": "TCP", "SourceCidrBlock": "::/0",
+            "DestinationCidrBlock": "::/0"}]}]}"#,
+    );
+    assert_is_rule_in_any_case(
+        "m.yaml",
+        "Resources:
+  Filter:
+    Type: AWS::EC2::TrafficMirrorFilter
+    Properties: {NetworkServices: [Amazon-Dns]}
+  Rule:
+    Type: AWS::EC2::TrafficMirrorFilterRule
+    Properties:
+      TrafficMirrorFilterId: !Ref Filter
+      TrafficDirection: EGRESS
+      RuleNumber: 1
+      RuleAction: ACCEPT
+      Protocol: tCP
+      SourceCidrBlock: ::/0
+      DestinationCidrBlock: ::/0
+",
+    );
+    assert_is_rule_in_any_case(
+        "state.json",
+        r#"{"format_version": "1.0", "terraform_version": "1.9.0", "values": {"root_module":
+            {"resources": [{"address": "aws_ec2_traffic_mirror_filter.f", "mode": "managed",
+            "type": "aws_ec2_traffic_mirror_filter", "values": {"id": "f",
+            "network_services": ["Amazon-DNS"]}},
+            {"address": "aws_ec2_traffic_mirror_filter_rule.r", "mode": "managed",
+            "type": "aws_ec2_traffic_mirror_filter_rule", "values": {"id": "r",
+            "traffic_mirror_filter_id": "f", "traffic_direction": "EGRESS", "rule_number": 1,
+            "rule_action": "ACCEPT", "protocol": "TCP", "source_cidr_block": "::/0",
+            "destination_cidr_block": "::/0"}}]}}}"#,
+    );
 }

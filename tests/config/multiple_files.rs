@@ -121,6 +121,25 @@ fn a_duplicate_rule_number_in_a_direction_is_an_error() {
 }
 
 #[test]
+fn a_duplicate_rule_id_is_an_error_in_all_filters_of_all_files() {
+    let rule = |number: u16| {
+        format!(
+            "[[traffic_mirror_filter.rule]]\ntraffic_mirror_filter_rule_id = \"r\"\n\
+             traffic_direction = \"ingress\"\nrule_number = {number}\nrule_action = \"accept\"\n\
+             source_cidr_block = \"::/0\"\ndestination_cidr_block = \"::/0\"\n"
+        )
+    };
+    let filter = |id: &str| {
+        format!("[[traffic_mirror_filter]]\ntraffic_mirror_filter_id = \"{id}\"\n{}", rule(1))
+    };
+    let (first, second) = (filter("f") + &rule(2), filter("g"));
+    let outcome = read_texts(&[Text::new("a.toml", &first), Text::new("b.toml", &second)]);
+    let expected = "traffic_mirror_filter_rule_id `r`: expected an id that no other rule has, \
+                    but it is already given in a.toml:4";
+    assert_eq!(error_lines(&outcome), format!("a.toml:11:33: {expected}\nb.toml:4:33: {expected}"));
+}
+
+#[test]
 fn an_interface_as_source_and_target_of_a_session_is_an_error() {
     let text = EXAMPLE_CONFIG.replace("eni-0f", "eni-0a1b2c3d4e5f60718");
     assert_eq!(

@@ -14,6 +14,9 @@ pub struct ApiError {
     pub message: String,
 }
 
+/// The code of the error for a change of a resource of a configuration file.
+pub(super) const NOT_PERMITTED: &str = "OperationNotPermitted";
+
 impl ApiError {
     /// An error with this code.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {

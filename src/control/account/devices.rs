@@ -105,7 +105,7 @@ impl Account {
     }
 
     /// Resolves the addresses of a target again, and checks that copies may be sent to them.
-    fn recheck_target(&mut self, id: &TargetId) {
+    pub(super) fn recheck_target(&mut self, id: &TargetId) {
         let Some(target) = self.registry.target(id) else { return };
         let addresses = match self.addresses_of(&target.kind, &target.tags) {
             Ok(addresses) => Some(addresses),

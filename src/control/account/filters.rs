@@ -1,6 +1,6 @@
 //! Filters of an account: create, modify and delete, with AWS's checks.
 
-use super::api_error::{ApiError, not_found};
+use super::api_error::{ApiError, NOT_PERMITTED, not_found};
 use super::record_key::RecordKey;
 use super::token_store::ClientToken;
 use super::{Account, Caller, Resource};
@@ -29,7 +29,7 @@ impl Account {
     ) -> Result<FilterId, ApiError> {
         let kind = ("Filter", FilterId::PREFIX);
         if let Some(id) = self.find_repeated(caller, request.client_token.as_ref(), kind)? {
-            return Ok(FilterId::new(id)?);
+            return Ok(FilterId::new(&id)?);
         }
         if self.filters.count_owned_by(caller.owner) >= self.quotas.filters {
             let limit = self.quotas.filters;
@@ -59,13 +59,12 @@ impl Account {
             return Err(ApiError::new("TrafficMirrorFilterInUse", message));
         }
         caller.check_not_dry_run()?;
-        let rules = self.registry.filter(&id).into_iter().flat_map(|filter| filter.all_rules());
-        let rules: Vec<_> = rules.filter_map(|rule| rule.id.clone()).collect();
+        let rules = self.mark_filter_deleted(&id);
         self.registry.remove_filter(&id)?;
         for rule in rules {
-            self.remove_deleted(caller, Resource::Rule(rule));
+            self.remove_deleted(caller, &Resource::Rule(rule));
         }
-        self.remove_deleted(caller, Resource::Filter(id.clone()));
+        self.remove_deleted(caller, &Resource::Filter(id.clone()));
         Ok(id)
     }
 
@@ -83,7 +82,8 @@ impl Account {
     ) -> Result<FilterId, ApiError> {
         for (parameter, services) in [("AddNetworkService", add), ("RemoveNetworkService", remove)]
         {
-            if let Some(other) = services.iter().find(|one| **one != Filter::AMAZON_DNS) {
+            let is_unknown = |one: &&String| !one.eq_ignore_ascii_case(Filter::AMAZON_DNS);
+            if let Some(other) = services.iter().find(is_unknown) {
                 return Err(ApiError::invalid_value(parameter, other, Filter::AMAZON_DNS));
             }
         }
@@ -93,12 +93,12 @@ impl Account {
         }
         let id = self.owned_filter(caller, id)?;
         caller.check_not_dry_run()?;
+        self.mark_changed(RecordKey::Filter(id.clone()));
         if let Some(filter) = self.registry.filter(&id) {
             let mut filter = Filter::clone(filter);
             filter.amazon_dns = !add.is_empty() || filter.amazon_dns && remove.is_empty();
             self.registry.replace_filter(filter)?;
         }
-        self.mark_changed(RecordKey::Filter(id.clone()));
         Ok(id)
     }
 
@@ -133,7 +133,7 @@ impl Account {
         }
         let message =
             format!("'{id}' is defined in a configuration file and can be changed only there.");
-        Err(ApiError::new("OperationNotPermitted", message))
+        Err(ApiError::new(NOT_PERMITTED, message))
     }
 }
 

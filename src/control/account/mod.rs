@@ -20,6 +20,7 @@ mod target_resolver;
 mod targets;
 mod token_store;
 mod tokens;
+mod undo;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -31,17 +32,19 @@ pub use filters::CreateFilter;
 pub use ownership::{Ownership, OwnershipIndex};
 pub use quotas::Quotas;
 pub use records::Record;
-pub use resources::Resource;
+pub use resources::{CreatedResource, Resource};
 pub use rules::{CreateRule, ModifyRule, Ports, RuleField};
 pub use sessions::{CreateSession, ModifySession, SessionField};
 pub use tags::{TagToDelete, tags};
 pub use target_resolver::{NamedBy, TargetResolver};
 pub use targets::{CreateTarget, check_target_name};
 pub use token_store::ClientToken;
+pub use undo::UndoLog;
 
 use self::record_key::RecordKey;
 use self::token_store::TokenStore;
 use super::Registry;
+use super::derived_ids::{derived_rule_id, derived_session_id};
 use crate::model::{Filter, FilterId, FilterRule, FilterRuleId, InvalidValue, SessionId, TargetId};
 
 /// The default owner of resources from configuration files: the account id that local emulators of
@@ -75,8 +78,10 @@ pub struct Account {
     tokens: TokenStore,
     /// The records to persist.
     changed: BTreeSet<RecordKey>,
-    /// The session that was created last, until [`Account::take_created_session`] takes it.
-    created_session: Option<SessionId>,
+    /// What undoes the changes since [`Account::take_undo_log`] was called.
+    undo_log: UndoLog,
+    /// The resource of the last Create request, until [`Account::take_created`] takes it.
+    created: Option<CreatedResource>,
     next_sequence: u64,
     draw: Box<dyn FnMut() -> u128 + Send + Sync>,
 }
@@ -114,7 +119,8 @@ impl Account {
             filter_of: HashMap::new(),
             tokens: TokenStore::default(),
             changed: BTreeSet::new(),
-            created_session: None,
+            undo_log: UndoLog::default(),
+            created: None,
             next_sequence: 1,
             draw: Box::new(draw),
         };
@@ -191,7 +197,8 @@ impl Account {
         self.next_sequence = self.next_sequence.max(FIRST_CLIENT_SEQUENCE);
     }
 
-    /// Assigns ids to sessions and rules that have none in a file, because the API returns ids.
+    /// Assigns ids to sessions and rules that have none in a file, because the API returns ids. The
+    /// ids are derived from names, so clients find the same ids after a restart.
     fn assign_missing_ids(&mut self) {
         let mut named = Registry::new(self.registry.settings().clone());
         let registry = std::mem::take(&mut self.registry);
@@ -202,7 +209,8 @@ impl Account {
             for filter in registry.filters() {
                 let mut rules = filter.all_rules().to_vec();
                 for rule in &mut rules {
-                    rule.id.get_or_insert_with(|| FilterRuleId::from_seed((self.draw)()));
+                    let derived = derived_rule_id(filter.id(), rule);
+                    rule.id.get_or_insert(derived);
                 }
                 let (mut known, _) = Filter::from_rules(filter.id().clone(), rules);
                 known.amazon_dns = filter.amazon_dns;
@@ -211,12 +219,73 @@ impl Account {
                 named.add_filter(known)?;
             }
             for mut session in registry.sessions().iter().cloned() {
-                session.id.get_or_insert_with(|| SessionId::from_seed((self.draw)()));
+                let derived = derived_session_id(&session);
+                session.id.get_or_insert(derived);
                 named.add_session(session)?;
             }
             Ok(())
         })();
         // Resources that were consistent stay consistent with new ids, so this does not fail.
         self.registry = if fits.is_ok() { named } else { registry };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Session, SessionNumber, Target};
+
+    /// The ids of the rules and sessions of an account whose random numbers start at `seed`.
+    fn ids(registry: &Registry, seed: u128) -> (Vec<String>, Vec<String>) {
+        let mut drawn = seed;
+        let draw = move || {
+            drawn += 1;
+            drawn
+        };
+        let account =
+            Account::new(registry.clone(), Quotas::default(), TargetResolver::default(), draw);
+        let rules = account.rules().after(0).map(|(_, id, _)| id.to_string()).collect();
+        (rules, account.sessions().after(0).map(|(_, id, _)| id.to_string()).collect())
+    }
+
+    #[test]
+    fn resources_without_ids_have_the_same_ids_after_a_restart() {
+        let mut registry = Registry::accept_all("192.0.2.9:4789".parse().unwrap(), None, None);
+        let mut session = registry.sessions()[0].clone();
+        registry.remove_session(session.id.as_ref().unwrap());
+        session.id = None;
+        registry.add_session(session).unwrap();
+        let (rules, sessions) = ids(&registry, 0);
+        assert_eq!((rules.len(), sessions.len()), (4, 1));
+        assert!(rules.iter().all(|id| id.starts_with(FilterRuleId::PREFIX)), "{rules:?}");
+        let different: BTreeSet<&String> = rules.iter().collect();
+        assert_eq!(different.len(), rules.len());
+        assert_eq!(ids(&registry, 1000), (rules, sessions));
+    }
+
+    #[test]
+    fn tags_of_file_resources_cannot_be_changed_whatever_their_ids_are() {
+        let registry = Registry::accept_all("192.0.2.9:4789".parse().unwrap(), None, None);
+        let mut named = Registry::default();
+        let interface = registry.network_interfaces()[0].clone();
+        named.add_network_interface(interface.clone()).unwrap();
+        let target = Target::at(TargetId::new("collector").unwrap(), ([192, 0, 2, 9], 4789).into());
+        named.add_target(target.clone()).unwrap();
+        let mut rules = registry.filters()[0].all_rules().to_vec();
+        rules[0].id = FilterRuleId::new("first").ok();
+        let (filter, _) = Filter::from_rules(FilterId::new("all").unwrap(), rules);
+        named.add_filter(filter.clone()).unwrap();
+        let (filter, target) = (filter.id().clone(), target.id().clone());
+        let mut session = Session::new(interface.id().clone(), SessionNumber::MIN, filter, target);
+        session.id = SessionId::new("web").ok();
+        named.add_session(session).unwrap();
+        let account = Account::new(named, Quotas::default(), TargetResolver::default(), || 0);
+        let caller = Caller { owner: DEFAULT_OWNER, is_dry_run: false, now_s: 0 };
+        let code = |id: &str| account.resource(&caller, id).unwrap_err().code;
+        for id in ["collector", "first", "all", "web"] {
+            assert_eq!(code(id), "OperationNotPermitted", "{id}");
+        }
+        assert_eq!(code("other"), "InvalidID");
+        assert_eq!(code("tmf-00000000000000000"), "InvalidTrafficMirrorFilterId.NotFound");
     }
 }

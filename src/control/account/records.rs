@@ -12,6 +12,7 @@ use self::format::{FilterRecord, RuleRecord, SessionRecord, TargetRecord};
 use super::Account;
 use super::api_error::ApiError;
 use super::record_key::RecordKey;
+use super::undo::UndoLog;
 use crate::model::{
     CidrBlock, FilterId, FilterRuleId, PacketLength, PortRange, SessionId, TargetId, TargetKind,
 };
@@ -26,17 +27,36 @@ pub struct Record {
 }
 
 impl Account {
-    /// The records that changed since the last call, to be written in one transaction.
+    /// The records that changed since [`Account::mark_persisted`], to be written in one
+    /// transaction.
     ///
     /// # Errors
     /// [`ApiError`] if a resource cannot be serialized, which is an internal error.
-    pub fn take_changes(&mut self) -> Result<Vec<Record>, ApiError> {
-        let changed = std::mem::take(&mut self.changed);
-        changed.into_iter().map(|key| self.record(&key)).collect()
+    pub fn unpersisted_records(&self) -> Result<Vec<Record>, ApiError> {
+        self.changed.iter().map(|key| self.record(key)).collect()
     }
 
-    pub(super) fn mark_changed(&mut self, key: RecordKey) {
-        self.changed.insert(key);
+    /// The number of [`Account::unpersisted_records`].
+    #[must_use]
+    pub fn unpersisted_len(&self) -> usize {
+        self.changed.len()
+    }
+
+    /// Reports that all changed records were written. Changes whose undo log was not taken can no
+    /// longer be undone.
+    pub fn mark_persisted(&mut self) {
+        self.changed.clear();
+        self.undo_log = UndoLog::default();
+    }
+
+    /// The records that changed since the last call, which count as written.
+    ///
+    /// # Errors
+    /// That of [`Account::unpersisted_records`]; then none counts as written.
+    pub fn take_changes(&mut self) -> Result<Vec<Record>, ApiError> {
+        let records = self.unpersisted_records()?;
+        self.mark_persisted();
+        Ok(records)
     }
 
     fn record(&self, key: &RecordKey) -> Result<Record, ApiError> {

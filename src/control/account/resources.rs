@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::api_error::ApiError;
+use super::api_error::{ApiError, NOT_PERMITTED};
 use super::ownership::Ownership;
 use super::record_key::RecordKey;
 use super::token_store::ClientToken;
@@ -21,6 +21,17 @@ pub enum Resource {
     Filter(FilterId),
     /// `tmfr-`
     Rule(FilterRuleId),
+}
+
+/// The resource of a Create request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreatedResource {
+    /// Its id.
+    pub id: String,
+    /// Whether it is a session.
+    pub is_session: bool,
+    /// Whether an earlier request with the same ClientToken created it.
+    pub is_repeated: bool,
 }
 
 impl Resource {
@@ -52,32 +63,27 @@ impl Account {
     /// [`ApiError`] if the caller owns no resource of this id, or it comes from a configuration
     /// file.
     pub fn resource(&self, caller: &Caller<'_>, id: &str) -> Result<Resource, ApiError> {
-        if let Ok(id) = self.owned_session(caller, id) {
-            return Ok(Resource::Session(id));
-        }
-        if let Ok(id) = self.owned_target(caller, id) {
-            return Ok(Resource::Target(id));
-        }
-        if let Ok(id) = self.owned_filter(caller, id) {
-            return Ok(Resource::Filter(id));
-        }
-        // The prefix decides which error an unknown id gets.
-        if id.starts_with(SessionId::PREFIX) {
-            return self.owned_session(caller, id).map(Resource::Session);
-        }
-        if id.starts_with(TargetId::PREFIX) {
-            return self.owned_target(caller, id).map(Resource::Target);
-        }
-        if id.starts_with(FilterId::PREFIX) {
-            return self.owned_filter(caller, id).map(Resource::Filter);
-        }
-        match self.owned_rule(caller, id) {
-            Err(_) if !id.starts_with(FilterRuleId::PREFIX) => {
-                let message = format!("The ID '{id}' is not valid");
-                Err(ApiError::new("InvalidID", message))
+        let found = [
+            self.owned_session(caller, id).map(Resource::Session),
+            self.owned_target(caller, id).map(Resource::Target),
+            self.owned_filter(caller, id).map(Resource::Filter),
+            self.owned_rule(caller, id).map(Resource::Rule),
+        ];
+        let prefixes =
+            [SessionId::PREFIX, TargetId::PREFIX, FilterId::PREFIX, FilterRuleId::PREFIX];
+        let mut why = None;
+        for (found, prefix) in found.into_iter().zip(prefixes) {
+            match found {
+                Ok(resource) => return Ok(resource),
+                // A resource of a file may have any id.
+                Err(error) if error.code == NOT_PERMITTED => why = Some(error),
+                // The prefix decides which error an unknown id gets.
+                Err(error) if id.starts_with(prefix) => why = why.or(Some(error)),
+                Err(_) => {}
             }
-            rule => rule.map(Resource::Rule),
         }
+        Err(why
+            .unwrap_or_else(|| ApiError::new("InvalidID", format!("The ID '{id}' is not valid"))))
     }
 
     /// Completes the creation of a resource that is in the registry: makes the caller its owner,
@@ -89,6 +95,10 @@ impl Account {
         client_token: Option<ClientToken>,
     ) {
         let ownership = self.new_ownership(caller.owner, false);
+        let is_session = matches!(resource, Resource::Session(_));
+        let id = resource.id().to_owned();
+        self.created = Some(CreatedResource { id, is_session, is_repeated: false });
+        self.mark_changed(resource.clone().into());
         self.record_token(caller.now_s, &ownership.owner, client_token, resource.id());
         match &resource {
             Resource::Session(id) => self.sessions.insert(id.clone(), ownership),
@@ -96,19 +106,18 @@ impl Account {
             Resource::Filter(id) => self.filters.insert(id.clone(), ownership),
             Resource::Rule(id) => self.rules.insert(id.clone(), ownership),
         }
-        self.mark_changed(resource.into());
+    }
+
+    /// The resource of the Create request that succeeded since the last call, if any.
+    pub const fn take_created(&mut self) -> Option<CreatedResource> {
+        self.created.take()
     }
 
     /// Completes the deletion of a resource that was removed from the registry: removes its owner,
-    /// keeps its ClientToken for a day, and marks both records to be persisted.
-    pub(super) fn remove_deleted(&mut self, caller: &Caller<'_>, resource: Resource) {
+    /// and keeps its ClientToken for a day. The caller has marked its record as changed.
+    pub(super) fn remove_deleted(&mut self, caller: &Caller<'_>, resource: &Resource) {
         self.keep_token_of_deleted(resource.id(), caller.now_s);
-        self.remove_ownership(resource);
-    }
-
-    /// Removes the owner of a resource and marks its record to be deleted.
-    pub(super) fn remove_ownership(&mut self, resource: Resource) {
-        match &resource {
+        match resource {
             Resource::Session(id) => self.sessions.remove(id),
             Resource::Target(id) => self.targets.remove(id),
             Resource::Filter(id) => self.filters.remove(id),
@@ -117,7 +126,6 @@ impl Account {
                 self.filter_of.remove(id);
             }
         }
-        self.mark_changed(resource.into());
     }
 
     pub(super) fn new_ownership(&mut self, owner: &str, is_from_file: bool) -> Ownership {

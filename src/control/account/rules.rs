@@ -66,19 +66,19 @@ pub enum RuleField {
 }
 
 impl RuleField {
-    /// Parses a value of RemoveField.
+    /// Parses a value of RemoveField, in upper, lower or mixed case.
     ///
     /// # Errors
     /// [`ApiError`] for any other text.
     pub fn parse(text: &str) -> Result<Self, ApiError> {
-        match text {
+        match &*text.to_ascii_lowercase() {
             "destination-port-range" => Ok(Self::DestinationPorts),
             "source-port-range" => Ok(Self::SourcePorts),
             "protocol" => Ok(Self::Protocol),
             "description" => Ok(Self::Description),
-            other => {
+            _ => {
                 let expected = "destination-port-range, source-port-range, protocol or description";
-                Err(ApiError::invalid_value("RemoveField", other, expected))
+                Err(ApiError::invalid_value("RemoveField", text, expected))
             }
         }
     }
@@ -96,7 +96,7 @@ impl Account {
     ) -> Result<FilterRuleId, ApiError> {
         let kind = ("FilterRule", FilterRuleId::PREFIX);
         if let Some(id) = self.find_repeated(caller, request.client_token.as_ref(), kind)? {
-            return Ok(FilterRuleId::new(id)?);
+            return Ok(FilterRuleId::new(&id)?);
         }
         let filter_id = self.owned_filter(caller, &request.filter_id)?;
         let Some(filter) = self.registry.filter(&filter_id).cloned() else {
@@ -142,8 +142,8 @@ impl Account {
         let rules = others.cloned().chain([rule]).collect();
         let changed = self.with_rules(filter, rules)?;
         caller.check_not_dry_run()?;
-        self.registry.replace_filter(changed)?;
         self.mark_changed(RecordKey::Rule(id.clone()));
+        self.registry.replace_filter(changed)?;
         Ok(id)
     }
 
@@ -157,9 +157,10 @@ impl Account {
         if let Some((filter, _)) = self.rule(&id) {
             let others = filter.all_rules().iter().filter(|one| one.id.as_ref() != Some(&id));
             let changed = self.with_rules(filter, others.cloned().collect())?;
+            self.mark_changed(RecordKey::Rule(id.clone()));
             self.registry.replace_filter(changed)?;
         }
-        self.remove_deleted(caller, Resource::Rule(id.clone()));
+        self.remove_deleted(caller, &Resource::Rule(id.clone()));
         Ok(id)
     }
 

@@ -67,18 +67,18 @@ pub enum SessionField {
 }
 
 impl SessionField {
-    /// Parses a value of RemoveField.
+    /// Parses a value of RemoveField, in upper, lower or mixed case.
     ///
     /// # Errors
     /// [`ApiError`] for any other text.
     pub fn parse(text: &str) -> Result<Self, ApiError> {
-        match text {
+        match &*text.to_ascii_lowercase() {
             "packet-length" => Ok(Self::PacketLength),
             "description" => Ok(Self::Description),
             "virtual-network-id" => Ok(Self::VirtualNetworkId),
-            other => {
+            _ => {
                 let expected = "packet-length, description or virtual-network-id";
-                Err(ApiError::invalid_value("RemoveField", other, expected))
+                Err(ApiError::invalid_value("RemoveField", text, expected))
             }
         }
     }
@@ -97,7 +97,7 @@ impl Account {
     ) -> Result<SessionId, ApiError> {
         let kind = ("Session", SessionId::PREFIX);
         if let Some(id) = self.find_repeated(caller, request.client_token.as_ref(), kind)? {
-            return Ok(SessionId::new(id)?);
+            return Ok(SessionId::new(&id)?);
         }
         let interface = self.existing_interface(&request.network_interface_id)?;
         let target = self.visible_target(caller, &request.target_id)?;
@@ -117,23 +117,7 @@ impl Account {
         }
         self.registry.add_session(session)?;
         self.insert_created(caller, Resource::Session(id.clone()), request.client_token);
-        self.created_session = Some(id.clone());
         Ok(id)
-    }
-
-    /// The session that was created since the last call, if any. A repeated request creates none.
-    pub const fn take_created_session(&mut self) -> Option<SessionId> {
-        self.created_session.take()
-    }
-
-    /// Removes a session that was created but cannot be captured, and its client token, so that
-    /// the same request creates it again.
-    pub fn undo_create_session(&mut self, id: &SessionId) {
-        self.registry.remove_session(id);
-        self.remove_ownership(Resource::Session(id.clone()));
-        if let Some((owner, token)) = self.tokens.remove_of_resource(id.as_str()) {
-            self.mark_changed(RecordKey::Token(owner, token));
-        }
     }
 
     /// Changes a session.
@@ -168,8 +152,8 @@ impl Account {
         if session.virtual_network_id.is_none() {
             session.virtual_network_id = Some(self.random_network_id()?);
         }
-        self.registry.replace_session(session)?;
         self.mark_changed(RecordKey::Session(id.clone()));
+        self.registry.replace_session(session)?;
         Ok(id)
     }
 
@@ -180,8 +164,9 @@ impl Account {
     pub fn delete_session(&mut self, caller: &Caller<'_>, id: &str) -> Result<SessionId, ApiError> {
         let id = self.owned_session(caller, id)?;
         caller.check_not_dry_run()?;
+        self.mark_changed(RecordKey::Session(id.clone()));
         self.registry.remove_session(&id);
-        self.remove_deleted(caller, Resource::Session(id.clone()));
+        self.remove_deleted(caller, &Resource::Session(id.clone()));
         Ok(id)
     }
 

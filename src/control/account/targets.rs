@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 use super::api_error::{ApiError, not_found};
 use super::filters::session_name;
+use super::record_key::RecordKey;
 use super::target_resolver::set_addresses;
 use super::token_store::ClientToken;
 use super::{Account, Caller, NamedBy, Resource};
@@ -39,7 +40,7 @@ impl Account {
     ) -> Result<TargetId, ApiError> {
         let kind = ("Target", TargetId::PREFIX);
         if let Some(id) = self.find_repeated(caller, request.client_token.as_ref(), kind)? {
-            return Ok(TargetId::new(id)?);
+            return Ok(TargetId::new(&id)?);
         }
         self.check_target_exists(&request.kind)?;
         let addresses = self.addresses_of(&request.kind, &request.tags)?;
@@ -78,8 +79,9 @@ impl Account {
             return Err(ApiError::new("TrafficMirrorTargetInUse", message));
         }
         caller.check_not_dry_run()?;
+        self.mark_changed(RecordKey::Target(id.clone()));
         self.registry.remove_target(&id)?;
-        self.remove_deleted(caller, Resource::Target(id.clone()));
+        self.remove_deleted(caller, &Resource::Target(id.clone()));
         Ok(id)
     }
 

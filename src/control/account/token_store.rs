@@ -113,24 +113,13 @@ impl TokenStore {
     }
 
     /// Stores the resource that a request created.
-    pub(super) fn record_token(
-        &mut self,
-        owner: &Arc<str>,
-        client_token: ClientToken,
-        id: &str,
-    ) -> TokenKey {
+    pub(super) fn record_token(&mut self, owner: &Arc<str>, client_token: ClientToken, id: &str) {
         let ClientToken { token, request } = client_token;
         let key = (Arc::clone(owner), token);
         let request = digest(&request);
-        let token = TokenRecord { request, id: id.to_owned(), gone_s: None, sequence: 0 };
-        self.by_resource.insert(id.to_owned(), key.clone());
         // The same token may have been used for a resource that was deleted more than a day ago.
-        if let Some(TokenRecord { gone_s: Some(gone_s), sequence, .. }) =
-            self.tokens.insert(key.clone(), token)
-        {
-            self.deleted.remove(&(gone_s, sequence));
-        }
-        key
+        let token = TokenRecord { request, id: id.to_owned(), gone_s: None, sequence: 0 };
+        self.replace(key, Some(token));
     }
 
     /// Removes tokens of deleted resources: those that have expired, and the earliest ones beyond
@@ -150,18 +139,29 @@ impl TokenStore {
         expired
     }
 
-    /// Marks the token of a deleted resource. Returns the token.
-    pub(super) fn mark_deleted(&mut self, id: &str, now_s: u64) -> Option<TokenKey> {
-        let key = self.by_resource.remove(id)?;
-        self.enqueue_deleted(&key, now_s);
-        Some(key)
+    /// The token of the request that created a resource.
+    pub(super) fn key_of_resource(&self, id: &str) -> Option<&TokenKey> {
+        self.by_resource.get(id)
     }
 
-    /// Removes the token of the request that created a resource. Returns the token.
-    pub(super) fn remove_of_resource(&mut self, id: &str) -> Option<TokenKey> {
-        let key = self.by_resource.remove(id)?;
-        self.tokens.remove(&key);
-        Some(key)
+    /// Marks the token of a deleted resource.
+    pub(super) fn mark_deleted(&mut self, id: &str, now_s: u64) {
+        if let Some(key) = self.by_resource.remove(id) {
+            self.enqueue_deleted(&key, now_s);
+        }
+    }
+
+    /// Replaces the record of a token, or removes it.
+    pub(super) fn replace(&mut self, key: TokenKey, record: Option<TokenRecord>) {
+        if let Some(known) = self.tokens.remove(&key) {
+            match known.gone_s {
+                Some(gone_s) => drop(self.deleted.remove(&(gone_s, known.sequence))),
+                None => drop(self.by_resource.remove(&known.id)),
+            }
+        }
+        if let Some(record) = record {
+            self.insert(key, record);
+        }
     }
 
     fn enqueue_deleted(&mut self, key: &TokenKey, gone_s: u64) {
@@ -178,9 +178,12 @@ impl TokenStore {
 
     /// Adds a token of an earlier run.
     pub(super) fn restore(&mut self, owner: &str, token: &str, known: TokenRecord) {
-        let key = (Arc::from(owner), token.to_owned());
-        let (id, gone_s) = (known.id.clone(), known.gone_s);
-        self.tokens.insert(key.clone(), known);
+        self.insert((Arc::from(owner), token.to_owned()), known);
+    }
+
+    fn insert(&mut self, key: TokenKey, record: TokenRecord) {
+        let (id, gone_s) = (record.id.clone(), record.gone_s);
+        self.tokens.insert(key.clone(), record);
         match gone_s {
             Some(gone_s) => self.enqueue_deleted(&key, gone_s),
             None => drop(self.by_resource.insert(id, key)),

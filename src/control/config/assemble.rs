@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::collector::ProblemCollector;
 use super::document::{Node, SourcePosition, Table, TableEntry, Value};
 use super::fields::{Fields, tables_of};
-use super::filters::{FILTER, filter};
+use super::filters::{FILTER, RuleIds, filter};
 use super::parsed_config::ParsedConfig;
 use super::resource::{Kind, Resource};
 use super::resource_set::ResourceSet;
@@ -125,9 +125,10 @@ impl<'a> ConfigTables<'a> {
                 positions.targets.push(resource.position);
             }
         }
+        let mut rule_ids = RuleIds::new();
         for resource in self.merged(Kind::Filter, out) {
             let mut fields = resource.fields(&FILTER, out);
-            if let Some(filter) = filter(&mut fields)
+            if let Some(filter) = filter(&mut fields, &mut rule_ids)
                 && added(registry.add_filter(filter), &mut fields)
             {
                 positions.filters.push(resource.position);

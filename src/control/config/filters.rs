@@ -44,7 +44,13 @@ const PROTOCOLS: [(&str, i64); 9] = [
 
 const EXPECTED_BLOCK: &str = "a CIDR block such as 0.0.0.0/0";
 
-pub(super) fn filter(fields: &mut Fields<'_, '_, '_, '_>) -> Option<Filter> {
+/// The position of the id of each rule of all filters.
+pub(super) type RuleIds = HashMap<FilterRuleId, SourcePosition>;
+
+pub(super) fn filter(
+    fields: &mut Fields<'_, '_, '_, '_>,
+    rule_ids: &mut RuleIds,
+) -> Option<Filter> {
     fields.require("traffic_mirror_filter_id", "a name such as tmf-web");
     let id = fields.text("traffic_mirror_filter_id", FilterId::new);
     let services = fields.texts("network_services", network_service);
@@ -59,6 +65,7 @@ pub(super) fn filter(fields: &mut Fields<'_, '_, '_, '_>) -> Option<Filter> {
         }
     }
     report_duplicate_rule_numbers(&rules, &rule_tables, fields);
+    report_duplicate_rule_ids(&mut rules, &rule_tables, rule_ids, fields);
     // The rules are read even if the id is invalid, so that their errors are reported too.
     let (mut filter, _) = Filter::from_rules(id?, rules);
     filter.amazon_dns = !services.is_empty();
@@ -68,7 +75,7 @@ pub(super) fn filter(fields: &mut Fields<'_, '_, '_, '_>) -> Option<Filter> {
 }
 
 fn network_service(text: &str) -> Result<(), InvalidValue> {
-    if text == Filter::AMAZON_DNS {
+    if text.eq_ignore_ascii_case(Filter::AMAZON_DNS) {
         return Ok(());
     }
     Err(InvalidValue::new("network_services", text, "amazon-dns, the only network service"))
@@ -93,6 +100,25 @@ fn report_duplicate_rule_numbers(
             None => {
                 known.insert(key, entry.value.position);
             }
+        }
+    }
+}
+
+/// Reports and removes rule ids that an earlier rule of any filter has. `tables` are those of
+/// `rules`.
+fn report_duplicate_rule_ids(
+    rules: &mut [FilterRule],
+    tables: &[&Table<'_>],
+    known: &mut RuleIds,
+    fields: &mut Fields<'_, '_, '_, '_>,
+) {
+    for (rule, table) in rules.iter_mut().zip(tables) {
+        let entry = table.entry("traffic_mirror_filter_rule_id");
+        let Some((id, entry)) = rule.id.clone().zip(entry) else { continue };
+        let first = *known.entry(id).or_insert(entry.value.position);
+        if first != entry.value.position {
+            fields.out.report_duplicate(entry, "an id that no other rule has", first);
+            rule.id = None;
         }
     }
 }

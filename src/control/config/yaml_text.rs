@@ -146,11 +146,15 @@ fn is_guessed(tag: &Tag) -> bool {
 
 /// The value of a scalar without quotes in YAML 1.1.
 fn plain(text: Cow<'_, str>) -> Value<'_> {
-    match &*text {
-        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
-        "true" | "True" | "TRUE" | "yes" | "Yes" | "on" | "On" => return Value::Bool(true),
-        "false" | "False" | "FALSE" | "no" | "No" | "off" | "Off" => return Value::Bool(false),
-        _ => {}
+    let is_one_of = |words: &[&str]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
+    if is_one_of(&["", "~", "null"]) {
+        return Value::Null;
+    }
+    if is_one_of(&["true", "yes", "on"]) {
+        return Value::Bool(true);
+    }
+    if is_one_of(&["false", "no", "off"]) {
+        return Value::Bool(false);
     }
     match text.parse() {
         Ok(number) if !text.starts_with('+') && !has_leading_zero(&text) => Value::Integer(number),
@@ -211,6 +215,9 @@ mod tests {
             ("a: !Ref b\nc: !GetAtt d.Id", "{a: {Ref: 'b'}, c: {Fn::GetAtt: ['d', 'Id']}}"),
             ("- !Sub '${A}'\n- ~\n- yes\n- 1.5", "[{Fn::Sub: '${A}'}, null, true, 1.5]"),
             ("a: 2010-09-09", "{a: '2010-09-09'}"),
+            ("[YES, yes, Yes, ON, on, TRUE]", "[true, true, true, true, true, true]"),
+            ("[NO, no, No, OFF, Off, FALSE]", "[false, false, false, false, false, false]"),
+            ("[NULL, 'NO', \"ON\", yess]", "[null, 'NO', 'ON', 'yess']"),
             ("a: 010\nb: 0\n...\n", "{a: 010, b: 0}"),
             ("{\"a\": [1, \"x\"]}", "{a: [1, 'x']}"),
             ("é: |\n  two\n  lines\n", "{é: 'two\nlines\n'}"),

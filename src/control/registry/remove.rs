@@ -110,7 +110,7 @@ impl Registry {
         let Some(position) = self.index.filters.remove(id) else {
             return Err(InvalidValue::new(field, id, "the id of a filter"));
         };
-        self.filters.swap_remove(position);
+        self.rule_ids.remove(&self.filters.swap_remove(position));
         if let Some(moved) = self.filters.get(position) {
             self.index.filters.insert(moved.id().clone(), position);
         }

@@ -1,6 +1,7 @@
 //! Consistent and inconsistent resources.
 
 use super::*;
+use crate::model::FilterRuleId;
 
 fn eni(name: &str) -> NetworkInterfaceId {
     NetworkInterfaceId::new(name).unwrap()
@@ -25,6 +26,27 @@ fn session(interface: &str, number: i64, filter: &str, target: &str) -> Session 
         FilterId::new(filter).unwrap(),
         TargetId::new(target).unwrap(),
     )
+}
+
+#[test]
+fn a_rule_id_is_unique_in_all_filters() {
+    let filter = |name: &str, ids: &[&str]| {
+        let mut filter = Filter::accept_all(FilterId::new(name).unwrap());
+        let rules = filter.all_rules().to_vec().into_iter().zip(ids).map(|(mut rule, id)| {
+            rule.id = Some(FilterRuleId::new(id).unwrap());
+            rule
+        });
+        (filter, _) = Filter::from_rules(filter.id().clone(), rules.collect());
+        filter
+    };
+    let mut registry = Registry::default();
+    registry.add_filter(filter("a", &["r", "s"])).unwrap();
+    for ids in [["s", "t"], ["t", "t"]] {
+        let refused = registry.add_filter(filter("b", &ids)).unwrap_err();
+        assert_eq!((refused.field, &*refused.value), ("traffic_mirror_filter_rule_id", ids[0]));
+    }
+    registry.remove_filter(&FilterId::new("a").unwrap()).unwrap();
+    registry.add_filter(filter("b", &["s", "t"])).unwrap();
 }
 
 #[test]

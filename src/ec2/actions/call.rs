@@ -40,7 +40,7 @@ impl Call<'_> {
         for member in self.form.members("TagSpecification") {
             let parameter = format!("{member}.ResourceType");
             let given = self.form.required(&parameter)?;
-            if given != resource_type {
+            if !given.eq_ignore_ascii_case(resource_type) {
                 let message = format!(
                     "'{given}' is not a valid taggable resource type for this operation: expected \
                      {resource_type}."

@@ -1,23 +1,43 @@
 //! When changes get their responses, and the rollback of a change that cannot be applied.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::*;
-use crate::control::account::{Quotas, TargetResolver};
-use crate::ec2::form::Form;
-use crate::model::{NetworkInterface, Target, TargetId};
+use crate::control::Registry;
+use crate::control::account::{Quotas, Record, TargetResolver};
+use crate::model::{NetworkInterface, NetworkInterfaceId, Target, TargetId};
 
-/// Stores nothing.
-struct NullStore;
+/// Stores records in memory, except while it fails.
+#[derive(Clone, Default)]
+struct MemoryStore {
+    records: Arc<Mutex<BTreeMap<String, String>>>,
+    fails: Arc<AtomicBool>,
+}
 
-impl Persist for NullStore {
-    fn commit(&mut self, _: &[Record]) -> io::Result<()> {
-        Ok(())
+impl MemoryStore {
+    /// The stored records of a kind: `session`, `filter`.
+    fn of_kind(&self, kind: &str) -> Vec<String> {
+        let records = self.records.lock().unwrap();
+        let of_kind = records.iter().filter(|(key, _)| key.starts_with(kind));
+        of_kind.map(|(_, text)| text.clone()).collect()
     }
+}
 
-    fn restore(&mut self) -> io::Result<Account> {
-        Err(io::Error::other("nothing is kept"))
+impl Persist for MemoryStore {
+    fn commit(&mut self, records: &[Record]) -> io::Result<()> {
+        if self.fails.load(Ordering::Relaxed) {
+            return Err(io::Error::other("no space left"));
+        }
+        let mut stored = self.records.lock().unwrap();
+        for record in records {
+            match &record.text {
+                Some(text) => stored.insert(record.key.clone(), text.clone()),
+                None => stored.remove(&record.key),
+            };
+        }
+        Ok(())
     }
 }
 
@@ -31,13 +51,17 @@ struct FakePublisher {
     broken: Vec<&'static str>,
     slow: Vec<&'static str>,
     pending: Pending,
+    /// Whether the run is ending, so that all changes are refused.
+    is_ending: Arc<AtomicBool>,
 }
 
 impl Publish for FakePublisher {
     fn publish(&mut self, _: &Registry, changes: Vec<PublishedChange>) {
         for change in changes {
             let touches = |ids: &[&str]| change.touched.iter().any(|id| ids.contains(&id.as_str()));
-            if change.needs_capture && touches(&self.broken) {
+            if self.is_ending.load(Ordering::Relaxed) {
+                (change.done)(Err(io::Error::other("the run is ending")));
+            } else if change.needs_capture && touches(&self.broken) {
                 (change.done)(Err(io::Error::other("no memory for a ring")));
             } else if touches(&self.slow) {
                 self.pending.lock().unwrap().push(change);
@@ -54,6 +78,10 @@ fn draw() -> u128 {
 }
 
 fn endpoint(publisher: FakePublisher) -> Endpoint {
+    endpoint_with_store(publisher, MemoryStore::default())
+}
+
+fn endpoint_with_store(publisher: FakePublisher, store: MemoryStore) -> Endpoint {
     let mut registry = Registry::default();
     for name in ["eni-00000001", "eni-00000002"] {
         let mut interface = NetworkInterface::new(NetworkInterfaceId::new(name).unwrap());
@@ -64,13 +92,32 @@ fn endpoint(publisher: FakePublisher) -> Endpoint {
     registry.add_target(Target::at(TargetId::new("tmt-f").unwrap(), address)).unwrap();
     let account = Account::new(registry, Quotas::default(), TargetResolver::default(), draw);
     let account = Arc::new(RwLock::new(account));
-    Endpoint::new(account, publisher, NullStore, || 1_700_000_000, draw).unwrap()
+    Endpoint::new(account, publisher, store, || 1_700_000_000, draw).unwrap()
+}
+
+fn head() -> Parts {
+    let signed = "AWS4-HMAC-SHA256 Credential=AK/20261123/eu-west-1/ec2/aws4_request, Signature=0";
+    let head = http::Request::post("/").header("authorization", signed).body(()).unwrap();
+    head.into_parts().0
 }
 
 fn send(endpoint: &Endpoint, form: &str) -> (u16, String) {
-    let signed = "AWS4-HMAC-SHA256 Credential=AK/20261123/eu-west-1/ec2/aws4_request, Signature=0";
-    let head = http::Request::post("/").header("authorization", signed).body(()).unwrap();
-    endpoint.respond(&head.into_parts().0, format!("Version=2016-11-15&{form}").as_bytes())
+    endpoint.respond(&head(), format!("Version=2016-11-15&{form}").as_bytes())
+}
+
+/// Queues a change. Returns the channel for its response.
+fn queue(endpoint: &Endpoint, form: &str) -> oneshot::Receiver<Answer> {
+    let request = endpoint.read(&head(), format!("Version=2016-11-15&{form}").as_bytes());
+    match endpoint.submit(request) {
+        Reply::Pending(replied, _) => replied,
+        Reply::Ready(answer) => panic!("{answer:?}"),
+    }
+}
+
+fn wait_until(is_true: impl Fn() -> bool) {
+    while !is_true() {
+        thread::yield_now();
+    }
 }
 
 fn filter(endpoint: &Endpoint) -> String {
@@ -150,7 +197,8 @@ fn changes_of_unused_resources_are_not_published() {
         Account::new(Registry::default(), Quotas::default(), TargetResolver::default(), draw);
     let account = Arc::new(RwLock::new(account));
     let endpoint =
-        Endpoint::new(account, SilentPublisher, NullStore, || 1_700_000_000, draw).unwrap();
+        Endpoint::new(account, SilentPublisher, MemoryStore::default(), || 1_700_000_000, draw)
+            .unwrap();
     let filter = filter(&endpoint);
     let rule = format!(
         "Action=CreateTrafficMirrorFilterRule&TrafficMirrorFilterId={filter}\
@@ -161,28 +209,179 @@ fn changes_of_unused_resources_are_not_published() {
     assert_eq!(status, 200, "{text}");
 }
 
-/// The client of a session that is applied too late has already got an error.
+/// An endpoint whose session on `eni-00000001` is pending, because its capture takes long. Its
+/// client has disconnected. Returns the form of its request too.
+fn with_pending_session(store: MemoryStore) -> (Endpoint, Pending, String) {
+    let publisher = FakePublisher { slow: vec!["eni-00000001"], ..FakePublisher::default() };
+    let pending = Arc::clone(&publisher.pending);
+    let endpoint = endpoint_with_store(publisher, store);
+    let form = session("eni-00000001", &filter(&endpoint), "token");
+    drop(queue(&endpoint, &form));
+    wait_until(|| !pending.lock().unwrap().is_empty());
+    (endpoint, pending, form)
+}
+
+/// Ends the pending change with a result.
+fn finish(pending: &Pending, result: io::Result<()>) {
+    let change = pending.lock().unwrap().pop().unwrap();
+    (change.done)(result);
+}
+
 #[test]
-fn a_session_is_removed_when_its_client_stops_waiting() {
-    let (reply, replied) = oneshot::channel();
-    drop(replied);
-    let (undo, work) = mpsc::channel();
-    let form = Form::parse("", b"").unwrap();
-    let request = Request {
-        action: "CreateTrafficMirrorSession".to_owned(),
-        form,
-        owner: "000000000000".to_owned(),
-        access_key_id: "AK".to_owned(),
-        region: "eu-west-1".to_owned(),
-        is_dry_run: false,
-        is_sts: false,
-    };
-    let job = Job { request, request_id: "id".to_owned(), now_s: 0, reply, undo };
-    let created = SessionId::new("tms-1").unwrap();
-    let touched = BTreeSet::from([NetworkInterfaceId::new("eni-1").unwrap()]);
-    let applied = AppliedChange { answer: Ok(String::new()), touched, created: Some(created), job };
-    let change = applied.into_published(None).unwrap();
-    (change.done)(Ok(()));
-    let Ok(Work::Undo(undo)) = work.try_recv() else { panic!("nothing is undone") };
-    assert_eq!(undo.session.as_str(), "tms-1");
+fn an_applied_session_stays_although_its_client_has_disconnected() {
+    let (endpoint, pending, form) = with_pending_session(MemoryStore::default());
+    finish(&pending, Ok(()));
+    let (status, text) = send(&endpoint, &form);
+    assert_eq!(status, 200, "{text}");
+    // Work that was queued by the end of the change would be done before this.
+    filter(&endpoint);
+    assert_eq!(sessions(&endpoint), 1);
+}
+
+#[test]
+fn repeated_requests_wait_for_the_first_one_and_get_its_result() {
+    for is_captured in [true, false] {
+        let (endpoint, pending, form) = with_pending_session(MemoryStore::default());
+        let mut repeats = [(); 2].map(|()| queue(&endpoint, &form));
+        // This is executed after the repeats.
+        filter(&endpoint);
+        assert!(repeats.iter_mut().all(|one| one.try_recv().is_err()), "answered early");
+        let result = if is_captured { Ok(()) } else { Err(io::Error::other("no memory")) };
+        finish(&pending, result);
+        if !is_captured {
+            // The session is removed from the interface before the error is sent.
+            wait_until(|| !pending.lock().unwrap().is_empty());
+            finish(&pending, Ok(()));
+        }
+        for repeat in repeats {
+            let (status, text) = repeat.blocking_recv().unwrap();
+            assert_eq!(status, if is_captured { 200 } else { 500 }, "{text}");
+            assert!(is_captured || text.contains("no memory"), "{text}");
+        }
+        assert_eq!(sessions(&endpoint), usize::from(is_captured));
+    }
+}
+
+#[test]
+fn an_undone_session_is_removed_from_the_store_after_a_failed_commit() {
+    for ends in [false, true] {
+        let store = MemoryStore::default();
+        let (endpoint, pending, form) = with_pending_session(store.clone());
+        let repeat = queue(&endpoint, &form);
+        filter(&endpoint);
+        store.fails.store(true, Ordering::Relaxed);
+        finish(&pending, Err(io::Error::other("no memory")));
+        wait_until(|| !pending.lock().unwrap().is_empty());
+        finish(&pending, Ok(()));
+        assert_eq!((repeat.blocking_recv().unwrap().0, sessions(&endpoint)), (500, 0));
+        assert_eq!(store.of_kind("session").len(), 1);
+        store.fails.store(false, Ordering::Relaxed);
+        if ends {
+            drop(endpoint);
+        } else {
+            filter(&endpoint);
+        }
+        wait_until(|| store.of_kind("session").is_empty());
+        assert_eq!(store.of_kind("token"), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_batch_that_cannot_be_stored_leaves_nothing_behind() {
+    let store = MemoryStore::default();
+    let endpoint = endpoint_with_store(FakePublisher::default(), store.clone());
+    let known = filter(&endpoint);
+    store.fails.store(true, Ordering::Relaxed);
+    for form in [
+        "Action=CreateTrafficMirrorFilter&ClientToken=a".to_owned(),
+        session("eni-00000001", &known, "b"),
+        format!("Action=DeleteTrafficMirrorFilter&TrafficMirrorFilterId={known}"),
+        format!("Action=CreateTags&ResourceId.1={known}&Tag.1.Key=k&Tag.1.Value=v"),
+    ] {
+        let (status, text) = send(&endpoint, &form);
+        assert!(status == 500 && text.contains("no space left"), "{status} {text}");
+    }
+    let (_, text) = send(&endpoint, "Action=DescribeTrafficMirrorFilters");
+    assert_eq!(text.matches("<trafficMirrorFilterId>").count(), 1, "{text}");
+    assert!(text.contains(&known) && !text.contains("<key>k"), "{text}");
+    assert_eq!(sessions(&endpoint), 0);
+    store.fails.store(false, Ordering::Relaxed);
+    filter(&endpoint);
+    assert_eq!((store.of_kind("filter").len(), store.of_kind("session").len()), (2, 0));
+    assert_eq!(store.of_kind("token"), Vec::<String>::new());
+}
+
+#[test]
+fn a_change_that_the_data_plane_refuses_is_undone() {
+    let store = MemoryStore::default();
+    let publisher = FakePublisher::default();
+    let is_ending = Arc::clone(&publisher.is_ending);
+    let endpoint = endpoint_with_store(publisher, store.clone());
+    let filter = filter(&endpoint);
+    let (_, created) = send(&endpoint, &session("eni-00000001", &filter, "token"));
+    let (_, behind) = created.split_once("<trafficMirrorSessionId>").unwrap();
+    let id = behind.split_once('<').unwrap().0;
+    let rule = format!(
+        "Action=CreateTrafficMirrorFilterRule&TrafficMirrorFilterId={filter}\
+         &TrafficDirection=ingress&RuleNumber=1&RuleAction=accept\
+         &SourceCidrBlock=0.0.0.0/0&DestinationCidrBlock=0.0.0.0/0"
+    );
+    let stored = store.records.lock().unwrap().clone();
+    is_ending.store(true, Ordering::Relaxed);
+    for form in [
+        format!(
+            "Action=ModifyTrafficMirrorSession&TrafficMirrorSessionId={id}&SessionNumber=2\
+             &Description=d"
+        ),
+        format!("Action=DeleteTrafficMirrorSession&TrafficMirrorSessionId={id}"),
+        format!("Action=CreateTags&ResourceId.1={id}&Tag.1.Key=k&Tag.1.Value=v"),
+        format!(
+            "Action=ModifyTrafficMirrorFilterNetworkServices&TrafficMirrorFilterId={filter}\
+             &AddNetworkService.1=amazon-dns"
+        ),
+        rule,
+        session("eni-00000002", &filter, "other"),
+    ] {
+        let (status, text) = send(&endpoint, &form);
+        assert!(status == 500 && text.contains("the run is ending"), "{status} {text}");
+        assert_eq!(*store.records.lock().unwrap(), stored, "{form}");
+    }
+    let (_, text) = send(&endpoint, "Action=DescribeTrafficMirrorSessions");
+    assert!(text.contains("<sessionNumber>1<") && !text.contains("<key>k"), "{text}");
+    assert_eq!(sessions(&endpoint), 1);
+    let (_, text) = send(&endpoint, "Action=DescribeTrafficMirrorFilters");
+    assert!(!text.contains("amazon-dns") && !text.contains("tmfr-"), "{text}");
+}
+
+#[test]
+fn enumeration_values_are_accepted_in_any_case_and_returned_in_lower_case() {
+    let endpoint = endpoint(FakePublisher::default());
+    let create = "Action=CreateTrafficMirrorFilter&TagSpecification.1.Tag.1.Key=k\
+                  &TagSpecification.1.ResourceType=Traffic-Mirror-Filter";
+    let (status, text) = send(&endpoint, create);
+    assert_eq!(status, 200, "{text}");
+    let filter = filter(&endpoint);
+    let rule = format!(
+        "Action=CreateTrafficMirrorFilterRule&TrafficMirrorFilterId={filter}&RuleNumber=1\
+         &TrafficDirection=InGress&RuleAction=ACCEPT&Description=d\
+         &SourceCidrBlock=0.0.0.0/0&DestinationCidrBlock=0.0.0.0/0"
+    );
+    let (status, text) = send(&endpoint, &rule);
+    assert_eq!(status, 200, "{text}");
+    assert!(text.contains("<ruleAction>accept<"), "{text}");
+    assert!(text.contains("<trafficDirection>ingress<"), "{text}");
+    let (_, behind) = text.split_once("<trafficMirrorFilterRuleId>").unwrap();
+    let id = behind.split_once('<').unwrap().0;
+    let modify = format!(
+        "Action=ModifyTrafficMirrorFilterRule&TrafficMirrorFilterRuleId={id}\
+         &RemoveField.1=DESCRIPTION&RuleAction=Reject"
+    );
+    let (status, text) = send(&endpoint, &modify);
+    assert!(status == 200 && text.contains("<ruleAction>reject<"), "{status} {text}");
+    let services = format!(
+        "Action=ModifyTrafficMirrorFilterNetworkServices&TrafficMirrorFilterId={filter}\
+         &AddNetworkService.1=Amazon-DNS"
+    );
+    let (status, text) = send(&endpoint, &services);
+    assert!(status == 200 && text.contains("<item>amazon-dns<"), "{status} {text}");
 }

@@ -1,17 +1,13 @@
 //! The account that the endpoint's writer and the supervisor's thread share.
 
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, RwLock};
 
 use crate::control::account::{Account, InactiveTarget};
 use crate::io::clock::unix_seconds;
-use crate::io::links::Link;
 use crate::runtime::event::{Event, EventSink};
 
 /// The account of the endpoint. The endpoint's writer and the supervisor's thread change it.
 pub(super) type SharedAccount = Arc<RwLock<Account>>;
-
-/// The links of this host when they were last read.
-pub(super) type SharedLinks = Arc<Mutex<Vec<Link>>>;
 
 /// Reports the sessions that are inactive because of their targets.
 pub(super) fn report_inactive(inactive: &[InactiveTarget], events: &EventSink) {

@@ -1,6 +1,6 @@
 //! Lists the devices of this host as network interfaces of the account.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::net::IpAddr;
 
@@ -28,10 +28,12 @@ pub(super) fn update_devices(account: &mut Account, links: &[Link]) -> DeviceCha
     DeviceChanges { notes, inactive: account.set_devices(devices) }
 }
 
-/// Adds a network interface for every Ethernet device except loopback. A network interface that is
-/// in the configuration keeps its values, except its Ethernet address, and its IP addresses if the
-/// configuration has none. Returns a sentence for each source or target whose addresses changed.
+/// Adds a network interface for every Ethernet device except loopback, and removes the unused ones
+/// of devices that are gone. A network interface that is in the configuration keeps its values,
+/// except its Ethernet address, and its IP addresses if the configuration has none. Returns a
+/// sentence for each source or target whose addresses changed.
 pub(super) fn list_devices(registry: &mut Registry, links: &[Link]) -> Vec<String> {
+    remove_gone(registry, links);
     let machine = fs::read_to_string("/etc/machine-id").unwrap_or_default();
     let known: HashMap<String, NetworkInterfaceId> = registry
         .network_interfaces()
@@ -50,6 +52,7 @@ pub(super) fn list_devices(registry: &mut Registry, links: &[Link]) -> Vec<Strin
             let id = device_id(machine.trim(), link);
             let mut interface = NetworkInterface::new(id.clone());
             interface.device = Some(link.name.clone());
+            interface.is_discovered = true;
             // This fails if the ID exists under an earlier device name, which then stays.
             let _ = registry.add_network_interface(interface);
             id
@@ -65,6 +68,21 @@ pub(super) fn list_devices(registry: &mut Registry, links: &[Link]) -> Vec<Strin
         }
     }
     notes
+}
+
+/// Removes the network interfaces that were added for a device which is gone, so that devices with
+/// random names do not fill the registry. Those that a session or target refers to stay.
+fn remove_gone(registry: &mut Registry, links: &[Link]) {
+    let names: HashSet<&str> = links.iter().map(|link| &*link.name).collect();
+    let has_device =
+        |one: &NetworkInterface| one.device.as_deref().is_some_and(|name| names.contains(name));
+    let interfaces = registry.network_interfaces().iter();
+    let gone = interfaces.filter(|one| one.is_discovered && !has_device(one));
+    let gone: Vec<NetworkInterfaceId> = gone.map(|one| one.id().clone()).collect();
+    for id in gone {
+        // This fails if a session or target refers to it.
+        let _ = registry.remove_network_interface(&id);
+    }
 }
 
 /// Updates a network interface from its device. Returns a sentence if its addresses changed.
@@ -105,4 +123,103 @@ fn device_id(machine: &str, link: &Link) -> NetworkInterfaceId {
         (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
     });
     NetworkInterfaceId::from_seed(hash ^ hash >> 68)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::account::{Caller, DEFAULT_OWNER, Quotas, TargetResolver};
+    use crate::model::{Filter, FilterId, Session, SessionId, SessionNumber, Target, TargetId};
+
+    fn veth(name: &str) -> Link {
+        Link {
+            index: 7,
+            name: name.to_owned(),
+            mac: None,
+            permanent_mac: None,
+            mtu: 1500,
+            is_up: true,
+            is_running: true,
+            is_loopback: false,
+            is_ethernet: true,
+            resolves_neighbours: true,
+            link_layer: "ether".to_owned(),
+            kind: Some("veth".to_owned()),
+            addresses: Vec::new(),
+            broadcasts: Vec::new(),
+        }
+    }
+
+    fn devices(registry: &Registry) -> Vec<&str> {
+        registry.network_interfaces().iter().filter_map(|one| one.device.as_deref()).collect()
+    }
+
+    /// A registry with a configured interface of `eth9`, and a session of the device `eth0`.
+    fn registry() -> Registry {
+        let mut registry = Registry::default();
+        let mut configured = NetworkInterface::new(NetworkInterfaceId::new("eni-9").unwrap());
+        configured.device = Some("eth9".to_owned());
+        registry.add_network_interface(configured).unwrap();
+        let target = Target::at(TargetId::new("t").unwrap(), ([192, 0, 2, 9], 4789).into());
+        registry.add_target(target.clone()).unwrap();
+        let filter = Filter::accept_all(FilterId::new("f").unwrap());
+        registry.add_filter(filter.clone()).unwrap();
+        list_devices(&mut registry, &[veth("eth0")]);
+        let source = registry.network_interfaces()[1].id().clone();
+        let (filter, target) = (filter.id().clone(), target.id().clone());
+        let mut session = Session::new(source, SessionNumber::MIN, filter, target);
+        session.id = SessionId::new("s").ok();
+        registry.add_session(session).unwrap();
+        registry
+    }
+
+    #[test]
+    fn unused_interfaces_of_devices_that_are_gone_are_removed() {
+        let mut registry = registry();
+        for number in 0..1000 {
+            list_devices(&mut registry, &[veth(&format!("veth{number}")), veth("eth1")]);
+        }
+        let mut names = devices(&registry);
+        names.sort_unstable();
+        assert_eq!(names, ["eth0", "eth1", "eth9", "veth999"]);
+        registry.remove_session(&SessionId::new("s").unwrap());
+        list_devices(&mut registry, &[]);
+        assert_eq!(devices(&registry), ["eth9"]);
+    }
+
+    #[test]
+    fn a_deleted_session_of_the_state_file_leaves_no_interface() {
+        let link = [veth("veth0")];
+        let empty = || {
+            let mut registry = Registry::default();
+            let target = Target::at(TargetId::new("t").unwrap(), ([192, 0, 2, 9], 4789).into());
+            registry.add_target(target).unwrap();
+            registry.add_filter(Filter::accept_all(FilterId::new("f").unwrap())).unwrap();
+            Account::new(registry, Quotas::default(), TargetResolver::default(), || 1)
+        };
+        let mut earlier = empty();
+        update_devices(&mut earlier, &link);
+        let caller = Caller { owner: DEFAULT_OWNER, is_dry_run: false, now_s: 0 };
+        let request = crate::control::account::CreateSession {
+            network_interface_id: earlier.registry().network_interfaces()[0].id().to_string(),
+            target_id: "t".to_owned(),
+            filter_id: "f".to_owned(),
+            number: SessionNumber::MIN,
+            packet_length: None,
+            virtual_network_id: None,
+            description: None,
+            tags: Default::default(),
+            client_token: None,
+        };
+        let id = earlier.create_session(&caller, request).unwrap();
+        let records = earlier.take_changes().unwrap();
+        let records = records.into_iter().filter_map(|one| Some((one.key, one.text?)));
+        let mut account = empty();
+        account.restore(records).unwrap();
+        update_devices(&mut account, &[]);
+        assert_eq!(devices(account.registry()), ["veth0"]);
+        account.delete_session(&caller, id.as_str()).unwrap();
+        update_devices(&mut account, &[]);
+        assert_eq!(devices(account.registry()), Vec::<&str>::new());
+    }
 }

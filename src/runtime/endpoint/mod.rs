@@ -17,7 +17,7 @@ use std::sync::{Arc, PoisonError};
 
 pub use self::access::AccessOptions;
 use self::access::EndpointServer;
-use self::account::{SharedAccount, SharedLinks, random, report_inactive};
+use self::account::{SharedAccount, random, report_inactive};
 use self::devices::update_devices;
 pub use self::prepare::{EndpointOptions, PreparedEndpoint};
 use super::error::Error;
@@ -34,7 +34,6 @@ use crate::model::NetworkInterfaceId;
 pub(super) struct ServedEndpoint {
     account: SharedAccount,
     tables: LiveTables,
-    links: SharedLinks,
     events: EventSink,
     _server: EndpointServer,
 }
@@ -43,7 +42,6 @@ impl ServedEndpoint {
     /// Updates the network interfaces of the account from the devices of this host. Outer source
     /// addresses, and targets that are network interfaces, follow their addresses.
     pub(super) fn update_devices(&self, links: &[Link]) {
-        *self.links.lock().unwrap_or_else(PoisonError::into_inner) = links.to_vec();
         let mut account = self.account.write().unwrap_or_else(PoisonError::into_inner);
         let changes = update_devices(&mut account, links);
         let touched = account.registry_mut().take_touched();
@@ -75,7 +73,7 @@ pub(super) fn serve(
     tables: LiveTables,
     events: EventSink,
 ) -> Result<ServedEndpoint, Error> {
-    let PreparedEndpoint { account, state, links, access, address } = prepared;
+    let PreparedEndpoint { account, state, access, address } = prepared;
     let failed = |error: io::Error| Error::Endpoint(error.to_string());
     let publisher = Publisher { tables: tables.clone() };
     let is_kept = state.is_kept();
@@ -84,7 +82,7 @@ pub(super) fn serve(
     if !is_kept {
         events.send(Event::StateNotKept);
     }
-    Ok(ServedEndpoint { account, tables, links, events, _server: server })
+    Ok(ServedEndpoint { account, tables, events, _server: server })
 }
 
 /// Compiles the tables that a change touches, on the endpoint's writer thread.

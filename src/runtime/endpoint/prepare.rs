@@ -2,15 +2,14 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use super::access::{AccessOptions, EndpointAccess};
-use super::account::{SharedAccount, SharedLinks, random, report_inactive};
+use super::account::{SharedAccount, random, report_inactive};
 use super::devices::{list_devices, update_devices};
 use super::state::EndpointState;
 use crate::control::account::{Account, NamedBy, Quotas, TargetResolver};
 use crate::control::{Registry, with_network_ids};
-use crate::ec2::Persist;
 use crate::http::{Certificate, HostNames};
 use crate::io::links::Link;
 use crate::runtime::error::Error;
@@ -46,7 +45,6 @@ pub struct EndpointOptions {
 pub struct PreparedEndpoint {
     pub(super) account: SharedAccount,
     pub(super) state: EndpointState,
-    pub(super) links: SharedLinks,
     pub(super) access: EndpointAccess,
     pub(super) address: SocketAddr,
 }
@@ -74,26 +72,18 @@ impl PreparedEndpoint {
         list_devices(&mut registry, links);
         targets.set_broadcasts(links.iter().flat_map(|link| link.broadcasts.clone()).collect());
         check_targets(&registry, &targets)?;
-        // The virtual network IDs are chosen once, so that a rebuilt account has the same.
         let registry = with_network_ids(registry, seed);
-        let named = Account::new(registry, quotas, targets.clone(), random).registry().clone();
-        let links: SharedLinks = Arc::new(Mutex::new(links.to_vec()));
-        let latest = Arc::clone(&links);
-        let rebuild = move |records| {
-            let links = latest.lock().unwrap_or_else(PoisonError::into_inner);
-            let (named, targets) = (named.clone(), targets.clone());
-            let mut account = Account::with_owner(&account_id, named, quotas, targets, random);
-            // Targets of the state file may need the addresses of devices.
-            update_devices(&mut account, &links);
-            account.restore(records)?;
-            update_devices(&mut account, &links);
-            Ok(account)
-        };
-        let mut state = EndpointState::open(state.as_deref(), Box::new(rebuild), events.clone())?;
-        let account = state.restore().map_err(|error| Error::state_failed(None, &error))?;
+        let mut account = Account::with_owner(&account_id, registry, quotas, targets, random);
+        // Targets of the state file may need the addresses of devices.
+        update_devices(&mut account, links);
+        let state = EndpointState::open(state.as_deref(), events.clone())?;
+        account
+            .restore(state.load()?)
+            .map_err(|error| Error::state_failed(None, &std::io::Error::other(error)))?;
+        update_devices(&mut account, links);
         check_sessions(&account, events)?;
         report_inactive(&account.inactive(), events);
-        Ok(Self { account: Arc::new(RwLock::new(account)), state, links, access, address })
+        Ok(Self { account: Arc::new(RwLock::new(account)), state, access, address })
     }
 
     /// The directory of the file with the generated key, if there is one. A sandbox must permit

@@ -3,21 +3,16 @@
 use std::io;
 use std::path::Path;
 
-use crate::control::account::{Account, ApiError, Record};
+use crate::control::account::Record;
 use crate::ec2::Persist;
 use crate::io::private_file::{PrivateFileError, check_owner_only_writable};
 use crate::io::store::Store;
 use crate::runtime::error::Error;
 use crate::runtime::event::{Event, EventSink};
 
-/// Builds the account from files, devices and these records.
-pub(super) type RebuildAccount =
-    Box<dyn Fn(Vec<(String, String)>) -> Result<Account, ApiError> + Send>;
-
 /// Persists the changes of the account, if there is a file.
 pub(super) struct EndpointState {
     store: Option<Store>,
-    rebuild: RebuildAccount,
     /// Whether the last write failed.
     is_failing: bool,
     events: EventSink,
@@ -25,17 +20,19 @@ pub(super) struct EndpointState {
 
 impl EndpointState {
     /// Opens the file, if there is a path.
-    pub(super) fn open(
-        path: Option<&Path>,
-        rebuild: RebuildAccount,
-        events: EventSink,
-    ) -> Result<Self, Error> {
+    pub(super) fn open(path: Option<&Path>, events: EventSink) -> Result<Self, Error> {
         if let Some(path) = path {
             check_owner_only_writable(path).map_err(|error| private_file_failure(path, error))?;
         }
         let store = path.map(Store::open).transpose();
         let store = store.map_err(|error| Error::state_failed(None, &error))?;
-        Ok(Self { store, rebuild, is_failing: false, events })
+        Ok(Self { store, is_failing: false, events })
+    }
+
+    /// The keys and texts of all records; none without a file.
+    pub(super) fn load(&self) -> Result<Vec<(String, String)>, Error> {
+        let records = self.store.as_ref().map_or(Ok(Vec::new()), Store::load);
+        records.map_err(|error| Error::state_failed(None, &error))
     }
 
     /// Whether changes are written to a file.
@@ -75,10 +72,5 @@ impl Persist for EndpointState {
         let committed = store.commit(&writes.collect::<Vec<_>>());
         self.report(&committed);
         committed
-    }
-
-    fn restore(&mut self) -> io::Result<Account> {
-        let records = self.store.as_ref().map_or(Ok(Vec::new()), Store::load)?;
-        (self.rebuild)(records).map_err(io::Error::other)
     }
 }

@@ -19,10 +19,6 @@ impl Persist for NullBackend {
     fn commit(&mut self, _: &[Record]) -> io::Result<()> {
         Ok(())
     }
-
-    fn restore(&mut self) -> io::Result<Account> {
-        Err(io::Error::other("the endpoint in memory has no state file"))
-    }
 }
 
 impl Publish for NullBackend {

@@ -119,6 +119,10 @@ impl Account {
     }
 
     fn restore_rule(&mut self, id: FilterRuleId, record: RuleRecord) -> Result<(), ApiError> {
+        if self.filter_of.contains_key(&id) {
+            let expected = "an id that no other rule has";
+            return Err(ApiError::invalid_value("FilterRuleId", id, expected));
+        }
         let filter_id = FilterId::new(&record.filter)?;
         let Some(filter) = self.registry.filter(&filter_id) else {
             return Err(ApiError::invalid_value(
@@ -157,7 +161,7 @@ impl Account {
 
     /// Adds the interface of a session or target if it does not exist: an interface that disappears
     /// keeps its sessions.
-    fn ensure_interface(
+    pub(in crate::control::account) fn ensure_interface(
         &mut self,
         id: &NetworkInterfaceId,
         device: Option<String>,
@@ -167,6 +171,7 @@ impl Account {
         }
         let mut interface = NetworkInterface::new(id.clone());
         interface.device = device;
+        interface.is_discovered = true;
         self.registry.add_network_interface(interface)
     }
 }

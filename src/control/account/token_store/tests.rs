@@ -152,7 +152,8 @@ proptest::proptest! {
                     let at = which.index(live.len());
                     model.deletions += 1;
                     live[at].gone = Some((now_s, model.deletions));
-                    proptest::prop_assert!(tokens.mark_deleted(&live[at].id, now_s).is_some());
+                    proptest::prop_assert!(tokens.key_of_resource(&live[at].id).is_some());
+                    tokens.mark_deleted(&live[at].id, now_s);
                 }
                 Step::Wait(seconds) => now_s += seconds,
                 Step::Restart => {
