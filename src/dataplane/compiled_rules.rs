@@ -8,13 +8,43 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::flow_key::FlowKey;
-use super::rules::{EngineStats, RuleSet};
+use super::interface_lookup::FrameOwner;
+use super::rules::{Answer, EngineStats, RuleSet};
 use super::table_parts::{CompiledSession, TableParts};
 use super::verdict::SessionMatch;
 use crate::model::{Direction, Filter, NetworkInterfaceId};
 
 /// The number of sets of an interface.
 const SETS: usize = 4;
+
+/// The index of a rule set: four for each interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct RuleSetIndex(u32);
+
+impl RuleSetIndex {
+    /// The set for an interface of the table, a direction and an address family.
+    #[inline(always)]
+    pub(super) fn new(owner: FrameOwner, is_ipv4: bool) -> Self {
+        let is_egress = owner.direction == Direction::Egress;
+        Self(4 * owner.interface + 2 * u32::from(is_egress) + u32::from(!is_ipv4))
+    }
+
+    /// The interface and the direction.
+    #[inline(always)]
+    pub(super) const fn owner(self) -> FrameOwner {
+        let direction = match self.0 & 2 {
+            0 => Direction::Ingress,
+            _ => Direction::Egress,
+        };
+        FrameOwner { interface: self.0 / 4, direction }
+    }
+
+    /// The number, which is unique in the table and below 2^32.
+    #[inline(always)]
+    pub(super) const fn number(self) -> u32 {
+        self.0
+    }
+}
 
 /// A rule set at an interface.
 #[derive(Debug, Clone)]
@@ -44,7 +74,7 @@ pub(super) enum PreviousRules<'a> {
 impl InterfaceRuleSet {
     /// Writes the answer for each key to `answers`. The keys must be of the family of the rules.
     #[inline]
-    pub(super) fn classify(&self, keys: &[FlowKey], answers: &mut [u32]) {
+    pub(super) fn classify(&self, keys: &[FlowKey], answers: &mut [Answer]) {
         self.set.classify(keys, answers);
     }
 
@@ -56,7 +86,7 @@ impl InterfaceRuleSet {
 
     /// The session of the table and the rule that an answer denotes.
     #[inline]
-    pub(super) fn session_match(&self, answer: u32) -> Option<SessionMatch> {
+    pub(super) fn session_match(&self, answer: Answer) -> Option<SessionMatch> {
         self.set.session_match(answer).map(|matched| self.in_table(matched))
     }
 
@@ -96,15 +126,15 @@ impl CompiledRules {
         Self { all: all.collect() }
     }
 
-    /// The set with this number.
+    /// The set at this index.
     #[inline]
-    pub(super) fn get(&self, number: u32) -> Option<&InterfaceRuleSet> {
-        self.all.get(usize::try_from(number).ok()?)
+    pub(super) fn get(&self, index: RuleSetIndex) -> Option<&InterfaceRuleSet> {
+        self.all.get(usize::try_from(index.0).ok()?)
     }
 
-    /// Replaces the set with this number.
-    pub(super) fn put(&mut self, number: u32, set: Arc<RuleSet>) {
-        let place = usize::try_from(number).ok().and_then(|number| self.all.get_mut(number));
+    /// Replaces the set at this index.
+    pub(super) fn put(&mut self, index: RuleSetIndex, set: Arc<RuleSet>) {
+        let place = usize::try_from(index.0).ok().and_then(|index| self.all.get_mut(index));
         if let Some(rule_set) = place {
             rule_set.set = set;
         }

@@ -46,7 +46,7 @@ pub use flow_hash::{FIRST_SOURCE_PORT, SOURCE_PORTS, flow_hash, flow_tag};
 pub use flow_key::FlowKey;
 pub use frame::{BURST_LEN, Burst, Frame, MAX_BURST_LEN, Medium};
 pub use loop_guard::LoopGuard;
-pub use rules::{EngineKind, EngineStats, RuleSet, SessionDecision};
+pub use rules::{Answer, EngineKind, EngineStats, RuleSet, SessionDecision};
 pub use table::MirrorTable;
 pub use table_parts::{CompiledSession, TableParts};
 pub use verdict::{MirrorOutcome, NotMirrored, SessionMatch, Verdict};

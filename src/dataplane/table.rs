@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::aws_exclusions::{AwsExclusions, TrafficClass};
-use super::compiled_rules::{CompiledRules, InterfaceRuleSet, PreviousRules, RuleCache};
+use super::compiled_rules::{
+    CompiledRules, InterfaceRuleSet, PreviousRules, RuleCache, RuleSetIndex,
+};
 use super::compiled_target::CompiledTarget;
 use super::encap::session_encap::SessionEncap;
 use super::encap::target_balancer::TargetBalancers;
@@ -32,7 +34,7 @@ pub struct MirrorTable {
     guard: Arc<LoopGuard>,
     /// By interface, direction and address family: four rule sets for each interface.
     rules: CompiledRules,
-    /// By interface and direction: the first session whose filter has `amazon-dns`.
+    /// By interface: the first session whose filter has `amazon-dns`.
     amazon_dns: Vec<Option<SessionMatch>>,
     /// By session.
     encaps: Vec<SessionEncap>,
@@ -42,8 +44,8 @@ pub struct MirrorTable {
 /// The result of the checks before the rules.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Precheck {
-    /// The rule set with this number decides.
-    Rules(u32),
+    /// The rule set at this index decides.
+    Rules(RuleSetIndex),
     /// The outcome is known without rules.
     Decided(MirrorOutcome),
 }
@@ -146,8 +148,8 @@ impl MirrorTable {
         rules: Arc<RuleSet>,
     ) -> Self {
         let mut table = Self::reusing(self.parts.clone(), self);
-        if let Some(slot) = table.slot_of(interface, direction) {
-            table.rules.put(2 * slot + u32::from(!is_ipv4), rules);
+        if let Some(index) = table.rule_set_index(FrameOwner { interface, direction }, is_ipv4) {
+            table.rules.put(index, rules);
         }
         table
     }
@@ -163,14 +165,12 @@ impl MirrorTable {
         let encaps = sessions
             .map(|one| SessionEncap::new(&parts, one, (&mut balancers, previous_balancers)))
             .collect();
-        let mut amazon_dns = vec![None; 2 * parts.interfaces.len()];
-        for (index, session) in (0..).zip(&parts.sessions) {
-            let own = usize::try_from(session.interface).map_or(usize::MAX, |own| 2 * own);
-            for first in amazon_dns.iter_mut().skip(own).take(2) {
-                if session.filter.amazon_dns && first.is_none() {
-                    *first =
-                        Some(SessionMatch { session: index, rule: SessionMatch::BY_AMAZON_DNS });
-                }
+        let mut amazon_dns = vec![None; parts.interfaces.len()];
+        let with_dns = (0..).zip(&parts.sessions).filter(|(_, one)| one.filter.amazon_dns);
+        for (index, session) in with_dns {
+            let own = usize::try_from(session.interface).unwrap_or(usize::MAX);
+            if let Some(first @ None) = amazon_dns.get_mut(own) {
+                *first = Some(SessionMatch { session: index, rule: SessionMatch::BY_AMAZON_DNS });
             }
         }
         Self {
@@ -234,7 +234,7 @@ impl MirrorTable {
     /// Checks everything that precedes the rules: interface, loop guard and AWS's exclusions.
     #[inline(always)]
     pub(super) fn precheck(&self, owner: FrameOwner, key: &FlowKey, frame: &Frame<'_>) -> Precheck {
-        let Some(slot) = self.slot_of(owner.interface, owner.direction) else {
+        let Some(rules) = self.rule_set_index(owner, key.is_ipv4) else {
             return Precheck::Decided(MirrorOutcome::NotMirrored(NotMirrored::NoNetworkInterface));
         };
         if self.guard.may_be_copy(key)
@@ -243,17 +243,17 @@ impl MirrorTable {
             return Precheck::Decided(MirrorOutcome::NotMirrored(reason));
         }
         match self.exclusions.traffic_class(key) {
-            TrafficClass::Ordinary => Precheck::Rules(2 * slot + u32::from(!key.is_ipv4)),
+            TrafficClass::Ordinary => Precheck::Rules(rules),
             service_traffic => {
-                Precheck::Decided(self.decide_aws_service(service_traffic, slot, key))
+                Precheck::Decided(self.decide_aws_service(service_traffic, rules, key))
             }
         }
     }
 
-    /// The rule set with this number.
+    /// The rule set at this index.
     #[inline]
-    pub(super) fn rule_set(&self, number: u32) -> Option<&InterfaceRuleSet> {
-        self.rules.get(number)
+    pub(super) fn rule_set(&self, index: RuleSetIndex) -> Option<&InterfaceRuleSet> {
+        self.rules.get(index)
     }
 
     /// The decision of each session's rules on a packet, for explanations: the first matching rule
@@ -303,9 +303,15 @@ impl MirrorTable {
     /// say; when it is off, it never is." Without AWS's exclusions the rules decide too, and the
     /// first session that accepts by rule or by service mirrors the packet.
     #[cold]
-    fn decide_aws_service(&self, service: TrafficClass, slot: u32, key: &FlowKey) -> MirrorOutcome {
-        let dns = usize::try_from(slot).ok().and_then(|slot| self.amazon_dns.get(slot).copied()?);
-        let rules = self.rule_set(2 * slot + u32::from(!key.is_ipv4));
+    fn decide_aws_service(
+        &self,
+        service: TrafficClass,
+        index: RuleSetIndex,
+        key: &FlowKey,
+    ) -> MirrorOutcome {
+        let interface = usize::try_from(index.owner().interface).unwrap_or(usize::MAX);
+        let dns = self.amazon_dns.get(interface).copied().flatten();
+        let rules = self.rule_set(index);
         let by_rules = || rules.and_then(|rules| rules.first_accept(key));
         match (service, self.exclusions.enabled) {
             (TrafficClass::Excluded, _) => MirrorOutcome::NotMirrored(NotMirrored::AwsExcluded),
@@ -321,12 +327,11 @@ impl MirrorTable {
         }
     }
 
-    /// The index of an interface and direction: two for each interface.
+    /// The index of a rule set; `None` if the table has no such interface.
     #[inline]
-    fn slot_of(&self, interface: u32, direction: Direction) -> Option<u32> {
-        let is_there = usize::try_from(interface).is_ok_and(|at| at < self.parts.interfaces.len());
-        let egress = u32::from(direction == Direction::Egress);
-        is_there.then_some(2 * interface + egress)
+    fn rule_set_index(&self, owner: FrameOwner, is_ipv4: bool) -> Option<RuleSetIndex> {
+        let interface = usize::try_from(owner.interface).ok()?;
+        (interface < self.parts.interfaces.len()).then(|| RuleSetIndex::new(owner, is_ipv4))
     }
 
     /// Whether each segment of a super-frame needs its own decision, because each may contain

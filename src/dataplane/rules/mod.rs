@@ -12,6 +12,7 @@
 //! cut_forest     all other rules          decision trees, whose depth depends on the rules
 //! ```
 
+mod answer;
 mod bit_vector;
 mod compiled;
 mod cross_product;
@@ -23,11 +24,12 @@ mod patch;
 
 use std::sync::Arc;
 
+pub use answer::Answer;
 use compiled::Compiled;
 use engine::Engine;
 pub use engine::EngineKind;
+use list::RuleList;
 pub(crate) use list::matches;
-use list::{NO_MATCH, RuleList};
 use patch::Patch;
 
 use super::flow_key::FlowKey;
@@ -69,9 +71,6 @@ pub struct RuleSet {
 }
 
 impl RuleSet {
-    /// The answer if no session accepts the packet.
-    pub const NO_MATCH: u32 = NO_MATCH;
-
     /// Compiles the rules of one direction and address family. `filters` are the filters of the
     /// sessions in evaluation order. The number of the rules and their overlap select the engine.
     #[must_use]
@@ -129,10 +128,10 @@ impl RuleSet {
         self.patch.is_none()
     }
 
-    /// Writes the answer for each key to `answers`: a value for [`RuleSet::session_match`], or
-    /// [`RuleSet::NO_MATCH`]. The keys must be of the address family of the rules.
+    /// Writes the answer for each key to `answers`. The keys must be of the address family of the
+    /// rules.
     #[inline]
-    pub fn classify(&self, keys: &[FlowKey], answers: &mut [u32]) {
+    pub fn classify(&self, keys: &[FlowKey], answers: &mut [Answer]) {
         self.compiled.engine.classify(keys, answers);
         if let Some(patch) = &self.patch {
             patch.correct(&self.compiled, &self.matched, keys, answers);
@@ -143,7 +142,7 @@ impl RuleSet {
     #[inline]
     #[must_use]
     pub fn first_accept(&self, key: &FlowKey) -> Option<SessionMatch> {
-        let mut answer = [NO_MATCH];
+        let mut answer = [Answer::NONE];
         self.classify(std::slice::from_ref(key), &mut answer);
         let [answer] = answer;
         self.session_match(answer)
@@ -153,8 +152,8 @@ impl RuleSet {
     /// index of the rule among all rules of the filter.
     #[inline]
     #[must_use]
-    pub fn session_match(&self, answer: u32) -> Option<SessionMatch> {
-        self.matched.get(usize::try_from(answer).ok()?).copied()
+    pub fn session_match(&self, answer: Answer) -> Option<SessionMatch> {
+        self.matched.get(usize::try_from(answer.place()).ok()?).copied()
     }
 
     /// The size and depth of the rule set.

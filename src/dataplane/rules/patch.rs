@@ -11,9 +11,10 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
+use super::answer::Answer;
 use super::bit_vector::BitVector;
 use super::compiled::Compiled;
-use super::list::{NO_MATCH, RuleList, matches, rules_of};
+use super::list::{RuleList, matches, rules_of};
 use crate::dataplane::flow_key::FlowKey;
 use crate::dataplane::verdict::SessionMatch;
 use crate::model::{Filter, FilterRule, RuleAction};
@@ -81,7 +82,7 @@ impl Patch {
         compiled: &Compiled,
         matched: &[SessionMatch],
         keys: &[FlowKey],
-        answers: &mut [u32],
+        answers: &mut [Answer],
     ) {
         for (keys, answers) in keys.chunks(BATCH_LEN).zip(answers.chunks_mut(BATCH_LEN)) {
             let numbered = keys.iter().enumerate();
@@ -99,19 +100,19 @@ impl Patch {
         &self,
         compiled: &Compiled,
         matched: &[SessionMatch],
-        (keys, answers): (&[FlowKey], &mut [u32]),
+        (keys, answers): (&[FlowKey], &mut [Answer]),
         lookups: &mut ArrayVec<PatchLookup, BATCH_LEN>,
     ) {
         let Some(forest) = compiled.engine.forest() else { return lookups.clear() };
         let asked: ArrayVec<FlowKey, BATCH_LEN> =
             lookups.iter().filter_map(|lookup| keys.get(lookup.key).copied()).collect();
         let from: ArrayVec<u32, BATCH_LEN> = lookups.iter().map(|lookup| lookup.from).collect();
-        let mut found = [NO_MATCH; BATCH_LEN];
+        let mut found = [Answer::NONE; BATCH_LEN];
         forest.first_matches(&asked, &from, &mut found);
         let mut found = found.into_iter().zip(asked);
         lookups.retain(|lookup| {
-            let Some((place, key)) = found.next() else { return false };
-            let answer = self.resolve_match(compiled, matched, lookup, (place, &key));
+            let Some((found, key)) = found.next() else { return false };
+            let answer = self.resolve_match(compiled, matched, lookup, (found, &key));
             if let (Some(answer), Some(slot)) = (answer, answers.get_mut(lookup.key)) {
                 *slot = answer;
             }
@@ -125,8 +126,9 @@ impl Patch {
         compiled: &Compiled,
         matched: &[SessionMatch],
         lookup: &mut PatchLookup,
-        (place, key): (u32, &FlowKey),
-    ) -> Option<u32> {
+        (found, key): (Answer, &FlowKey),
+    ) -> Option<Answer> {
+        let place = found.place();
         if self.removed.binary_search(&place).is_ok() {
             lookup.from = place + 1;
             return None;
@@ -134,14 +136,14 @@ impl Patch {
         let mut added = (compiled.matched.len()..).zip(&self.added);
         let added =
             added.find(|(_, (rule, at))| at.session >= lookup.session && matches(rule, key));
-        let old = usize::try_from(place).ok().filter(|_| place != NO_MATCH);
+        let old = usize::try_from(place).ok().filter(|_| found != Answer::NONE);
         let old =
             old.and_then(|place| Some((place, *matched.get(place)?, compiled.action(place)?)));
         let new = added.map(|(answer, (rule, at))| (answer, *at, rule.action()));
         let first = old.into_iter().chain(new).min_by_key(|(_, at, _)| (at.session, at.rule));
-        let Some((answer, at, action)) = first else { return Some(NO_MATCH) };
+        let Some((answer, at, action)) = first else { return Some(Answer::NONE) };
         if action == RuleAction::Accept {
-            return Some(u32::try_from(answer).unwrap_or(NO_MATCH));
+            return Some(u32::try_from(answer).map_or(Answer::NONE, Answer::new));
         }
         lookup.session = at.session + 1;
         lookup.from = lookup.from.max(compiled.start_of(lookup.session));
