@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::flow_key::FlowKey;
+use super::index::InterfaceIndex;
 use super::interface_lookup::FrameOwner;
 use super::rules::{Answer, EngineStats, RuleSet};
 use super::table_parts::{CompiledSession, TableParts};
@@ -26,7 +27,7 @@ impl RuleSetIndex {
     #[inline(always)]
     pub(super) fn new(owner: FrameOwner, is_ipv4: bool) -> Self {
         let is_egress = owner.direction == Direction::Egress;
-        Self(4 * owner.interface + 2 * u32::from(is_egress) + u32::from(!is_ipv4))
+        Self(4 * owner.interface.number() + 2 * u32::from(is_egress) + u32::from(!is_ipv4))
     }
 
     /// The interface and the direction.
@@ -36,10 +37,10 @@ impl RuleSetIndex {
             0 => Direction::Ingress,
             _ => Direction::Egress,
         };
-        FrameOwner { interface: self.0 / 4, direction }
+        FrameOwner { interface: InterfaceIndex::new(self.0 / 4), direction }
     }
 
-    /// The number, which is unique in the table and below 2^32.
+    /// The number, which is unique in the table.
     #[inline(always)]
     pub(super) const fn number(self) -> u32 {
         self.0
@@ -50,8 +51,8 @@ impl RuleSetIndex {
 #[derive(Debug, Clone)]
 pub(super) struct InterfaceRuleSet {
     set: Arc<RuleSet>,
-    /// The index in the table of the first session of the interface.
-    first_session: u32,
+    /// The number of sessions in the table before those of the interface.
+    sessions_before: u32,
 }
 
 /// The rule sets of all interfaces.
@@ -102,8 +103,8 @@ impl InterfaceRuleSet {
     #[inline]
     const fn in_table(&self, matched: SessionMatch) -> SessionMatch {
         SessionMatch {
-            session: matched.session.wrapping_add(self.first_session),
-            rule: matched.rule,
+            session: matched.session.saturating_add(self.sessions_before),
+            by: matched.by,
         }
     }
 }
@@ -118,10 +119,11 @@ impl CompiledRules {
         let sessions_by_interface = SessionsByInterface::new(&parts.sessions);
         let mut builder =
             RuleSetBuilder { previous_by_interface: previous.by_interface(), previous, cache };
-        let all = (0..).zip(&parts.interfaces).flat_map(|(index, interface)| {
-            let (first_session, filters) = sessions_by_interface.first_and_filters(index);
+        let interfaces = InterfaceIndex::enumerate(&parts.interfaces);
+        let all = interfaces.flat_map(|(index, interface)| {
+            let (sessions_before, filters) = sessions_by_interface.filters_of(index);
             let sets = builder.sets(interface.id(), filters);
-            sets.map(|set| InterfaceRuleSet { set, first_session })
+            sets.map(|set| InterfaceRuleSet { set, sessions_before })
         });
         Self { all: all.collect() }
     }
@@ -172,24 +174,24 @@ impl<'a> PreviousRules<'a> {
     }
 }
 
-/// By interface: the index of the first session, and the sessions.
-struct SessionsByInterface<'a>(HashMap<u32, (u32, &'a [CompiledSession])>);
+/// By interface: the number of sessions before its own, and its sessions.
+struct SessionsByInterface<'a>(HashMap<InterfaceIndex, (u32, &'a [CompiledSession])>);
 
 impl<'a> SessionsByInterface<'a> {
     fn new(sessions: &'a [CompiledSession]) -> Self {
-        let mut first = 0;
+        let mut before = 0;
         let groups = sessions.chunk_by(|a, b| a.interface == b.interface).filter_map(|group| {
-            let start = first;
-            first += u32::try_from(group.len()).unwrap_or(u32::MAX);
+            let start = before;
+            before += u32::try_from(group.len()).unwrap_or(u32::MAX);
             Some((group.first()?.interface, (start, group)))
         });
         Self(groups.collect())
     }
 
-    /// The index of the first session of an interface, and its filters in evaluation order.
-    fn first_and_filters(&self, interface: u32) -> (u32, Vec<Arc<Filter>>) {
-        let (first, sessions) = self.0.get(&interface).copied().unwrap_or_default();
-        (first, sessions.iter().map(|session| Arc::clone(&session.filter)).collect())
+    /// The number of sessions before those of an interface, and its filters in evaluation order.
+    fn filters_of(&self, interface: InterfaceIndex) -> (u32, Vec<Arc<Filter>>) {
+        let (before, sessions) = self.0.get(&interface).copied().unwrap_or_default();
+        (before, sessions.iter().map(|session| Arc::clone(&session.filter)).collect())
     }
 }
 

@@ -13,11 +13,12 @@ use super::encap::session_encap::SessionEncap;
 use super::encap::target_balancer::TargetBalancers;
 use super::flow_key::FlowKey;
 use super::frame::Frame;
+use super::index::{InterfaceIndex, RuleIndex, SessionIndex, TargetIndex};
 use super::interface_lookup::{FrameOwner, InterfaceLookup};
 use super::loop_guard::LoopGuard;
 use super::rules::{EngineStats, RuleSet, SessionDecision, matches};
 use super::table_parts::{CompiledSession, TableParts};
-use super::verdict::{MirrorOutcome, NotMirrored, SessionMatch};
+use super::verdict::{AcceptedBy, MirrorOutcome, NotMirrored, SessionMatch};
 use crate::model::{Direction, NetworkInterface, Settings};
 
 /// The number of the next table of this process.
@@ -35,7 +36,7 @@ pub struct MirrorTable {
     /// By interface, direction and address family: four rule sets for each interface.
     rules: CompiledRules,
     /// By interface: the first session whose filter has `amazon-dns`.
-    amazon_dns: Vec<Option<SessionMatch>>,
+    amazon_dns: Vec<Option<SessionIndex>>,
     /// By session.
     encaps: Vec<SessionEncap>,
     balancers: TargetBalancers,
@@ -142,7 +143,7 @@ impl MirrorTable {
     #[must_use]
     pub fn with_rule_set(
         &self,
-        interface: u32,
+        interface: InterfaceIndex,
         direction: Direction,
         is_ipv4: bool,
         rules: Arc<RuleSet>,
@@ -166,11 +167,10 @@ impl MirrorTable {
             .map(|one| SessionEncap::new(&parts, one, (&mut balancers, previous_balancers)))
             .collect();
         let mut amazon_dns = vec![None; parts.interfaces.len()];
-        let with_dns = (0..).zip(&parts.sessions).filter(|(_, one)| one.filter.amazon_dns);
-        for (index, session) in with_dns {
-            let own = usize::try_from(session.interface).unwrap_or(usize::MAX);
-            if let Some(first @ None) = amazon_dns.get_mut(own) {
-                *first = Some(SessionMatch { session: index, rule: SessionMatch::BY_AMAZON_DNS });
+        let sessions = SessionIndex::enumerate(&parts.sessions);
+        for (index, session) in sessions.filter(|(_, session)| session.filter.amazon_dns) {
+            if let Some(first @ None) = amazon_dns.get_mut(session.interface.get()) {
+                *first = Some(index);
             }
         }
         Self {
@@ -212,6 +212,24 @@ impl MirrorTable {
         &self.parts.targets
     }
 
+    /// The interface at an index.
+    #[must_use]
+    pub fn interface(&self, index: InterfaceIndex) -> Option<&NetworkInterface> {
+        self.parts.interfaces.get(index.get()).map(AsRef::as_ref)
+    }
+
+    /// The session at an index.
+    #[must_use]
+    pub fn session(&self, index: SessionIndex) -> Option<&CompiledSession> {
+        self.parts.sessions.get(index.get())
+    }
+
+    /// The target at an index.
+    #[must_use]
+    pub fn target(&self, index: TargetIndex) -> Option<&CompiledTarget> {
+        self.parts.targets.get(index.get())
+    }
+
     /// The settings it was compiled with.
     #[must_use]
     pub const fn settings(&self) -> &Settings {
@@ -221,7 +239,12 @@ impl MirrorTable {
     /// The outcome of a packet at an interface: at most one session mirrors it. Copies of copies
     /// are not recognised here, because the contents of the packet are not known.
     #[must_use]
-    pub fn decide(&self, interface: u32, direction: Direction, key: &FlowKey) -> MirrorOutcome {
+    pub fn decide(
+        &self,
+        interface: InterfaceIndex,
+        direction: Direction,
+        key: &FlowKey,
+    ) -> MirrorOutcome {
         match self.precheck(FrameOwner { interface, direction }, key, &Frame::new(&[])) {
             Precheck::Decided(outcome) => outcome,
             Precheck::Rules(rules) => {
@@ -261,28 +284,29 @@ impl MirrorTable {
     #[must_use]
     pub fn session_decisions(
         &self,
-        interface: u32,
+        interface: InterfaceIndex,
         direction: Direction,
         key: &FlowKey,
     ) -> Vec<SessionDecision> {
-        let sessions = (0..).zip(&self.parts.sessions);
+        let sessions = SessionIndex::enumerate(&self.parts.sessions);
         let own = sessions.filter(|(_, session)| session.interface == interface);
         own.filter_map(|(session, entry)| {
-            let mut rules = (0..).zip(entry.filter.all_rules());
+            let mut rules = RuleIndex::enumerate(entry.filter.all_rules());
             let first = rules.find(|(_, rule)| rule.direction() == direction && matches(rule, key));
             first.map(|(rule, found)| SessionDecision {
-                matched: SessionMatch { session, rule },
+                matched: SessionMatch { session, by: AcceptedBy::Rule(rule) },
                 action: found.action(),
             })
         })
         .collect()
     }
 
-    /// The size and depth of each rule set that has rules: index of the interface, direction,
-    /// whether the rules are for IPv4, figures.
-    pub fn engine_stats(&self) -> impl Iterator<Item = (u32, Direction, bool, EngineStats)> {
-        let interfaces = (0..).zip(&self.parts.interfaces).map(|(interface, _)| interface);
-        let slots = interfaces.flat_map(|interface| {
+    /// The size and depth of each rule set that has rules: interface, direction, whether the rules
+    /// are for IPv4, figures.
+    pub fn engine_stats(
+        &self,
+    ) -> impl Iterator<Item = (InterfaceIndex, Direction, bool, EngineStats)> {
+        let slots = InterfaceIndex::enumerate(&self.parts.interfaces).flat_map(|(interface, _)| {
             let directions = Direction::BOTH.into_iter();
             directions.flat_map(move |way| [(interface, way, true), (interface, way, false)])
         });
@@ -294,7 +318,7 @@ impl MirrorTable {
     /// The longest inner frame of a session in bytes: the smallest of PacketLength, the limit of
     /// the target's MTU and the longest UDP datagram.
     #[must_use]
-    pub fn max_inner_len(&self, session: u32) -> usize {
+    pub fn max_inner_len(&self, session: SessionIndex) -> usize {
         let encap = self.encap_of(session);
         encap.and_then(|encap| usize::try_from(encap.max_inner_len).ok()).unwrap_or_default()
     }
@@ -309,8 +333,8 @@ impl MirrorTable {
         index: RuleSetIndex,
         key: &FlowKey,
     ) -> MirrorOutcome {
-        let interface = usize::try_from(index.owner().interface).unwrap_or(usize::MAX);
-        let dns = self.amazon_dns.get(interface).copied().flatten();
+        let dns = self.amazon_dns.get(index.owner().interface.get()).copied().flatten();
+        let dns = dns.map(|session| SessionMatch { session, by: AcceptedBy::AmazonDns });
         let rules = self.rule_set(index);
         let by_rules = || rules.and_then(|rules| rules.first_accept(key));
         match (service, self.exclusions.enabled) {
@@ -330,8 +354,8 @@ impl MirrorTable {
     /// The index of a rule set; `None` if the table has no such interface.
     #[inline]
     fn rule_set_index(&self, owner: FrameOwner, is_ipv4: bool) -> Option<RuleSetIndex> {
-        let interface = usize::try_from(owner.interface).ok()?;
-        (interface < self.parts.interfaces.len()).then(|| RuleSetIndex::new(owner, is_ipv4))
+        let is_known = owner.interface.get() < self.parts.interfaces.len();
+        is_known.then(|| RuleSetIndex::new(owner, is_ipv4))
     }
 
     /// Whether each segment of a super-frame needs its own decision, because each may contain
@@ -351,8 +375,8 @@ impl MirrorTable {
     }
 
     #[inline]
-    pub(super) fn encap_of(&self, session: u32) -> Option<&SessionEncap> {
-        self.encaps.get(usize::try_from(session).ok()?)
+    pub(super) fn encap_of(&self, session: SessionIndex) -> Option<&SessionEncap> {
+        self.encaps.get(session.get())
     }
 }
 

@@ -9,11 +9,12 @@ use std::io;
 use std::sync::Arc;
 
 use super::counters::Counters;
-use super::encap::copy::{Copies, CopyRef};
+use super::encap::copy::{Copies, CopyRef, CopyState};
 use super::endpoints::{DropCause, Drops, Sink, Source};
 use super::flow_hash::{flow_hash_bits, source_port_bits, tag_bits};
 use super::flow_key::FlowKey;
 use super::frame::{Burst, Frame, LOOKUP_BATCH_LEN, MAX_BURST_LEN, Medium};
+use super::index::InterfaceIndex;
 use super::interface_lookup::{FrameOwner, InterfaceLookup};
 use super::lookup_batch::{Lookup, LookupBatch};
 use super::table::MirrorTable;
@@ -38,7 +39,7 @@ pub struct Worker {
     counters: Counters,
     forced_direction: Option<Direction>,
     /// The interface that owns every frame, regardless of addresses.
-    interface: Option<u32>,
+    interface: Option<InterfaceIndex>,
     /// The decision on the last frame of the previous batch, for the segments that follow it.
     last_decision: Option<(FlowKey, MirrorOutcome)>,
     owners: Vec<FrameOwner>,
@@ -86,14 +87,14 @@ impl Worker {
     /// regardless of addresses, as in live capture. If the table has no such interface, no frame
     /// belongs to an interface.
     #[must_use]
-    pub const fn with_interface(mut self, interface: u32) -> Self {
+    pub const fn with_interface(mut self, interface: InterfaceIndex) -> Self {
         self.interface = Some(interface);
         self
     }
 
     /// Replaces the table between two bursts. The counters of a session follow its id. `interface`
     /// is the index of the worker's interface in the new table.
-    pub fn change_table(&mut self, table: Arc<MirrorTable>, interface: Option<u32>) {
+    pub fn change_table(&mut self, table: Arc<MirrorTable>, interface: Option<InterfaceIndex>) {
         self.counters.move_to_table(&self.table, &table);
         self.interface = interface;
         self.last_decision = None;
@@ -226,7 +227,7 @@ impl Worker {
     fn add_own_lookup(
         &self,
         batch: &mut LookupBatch,
-        interface: u32,
+        interface: InterfaceIndex,
         (index, frame): (usize, &Frame<'_>),
     ) {
         if frame.medium == Medium::Unsupported {
@@ -325,17 +326,23 @@ impl Worker {
         };
         let captured_len = u32::try_from(frame.captured_len()).unwrap_or(u32::MAX);
         let inner_len = captured_len.min(encap.max_inner_len);
+        let state = if inner_len >= frame.copied_from_len() {
+            CopyState::Whole
+        } else if inner_len >= captured_len.min(encap.packet_length) {
+            CopyState::Truncated
+        } else {
+            CopyState::TruncatedToMtu
+        };
         let flow = flow_hash_bits(key);
         self.copies.push(CopyRef {
             inner_len,
             session: matched.session,
-            rule: matched.rule,
+            by: matched.by,
             frame: index,
             flow_hash: source_port_bits(flow),
             flow_tag: tag_bits(flow),
             direction,
-            is_truncated: inner_len < frame.copied_from_len(),
-            is_cut_to_mtu: inner_len < captured_len.min(encap.packet_length),
+            state,
         });
     }
 
@@ -347,8 +354,10 @@ impl Worker {
             if let Some(copy) = self.copies.get_mut(*index) {
                 copy.inner_len = copy.inner_len.min(u32::try_from(*inner_len).unwrap_or(u32::MAX));
                 let frame = burst.get(usize::from(copy.frame));
-                copy.is_truncated |= frame.is_some_and(|f| copy.inner_len < f.copied_from_len());
-                copy.is_cut_to_mtu = true;
+                let is_cut = frame.is_some_and(|frame| copy.inner_len < frame.copied_from_len());
+                if is_cut || copy.state != CopyState::Whole {
+                    copy.state = CopyState::TruncatedToMtu;
+                }
             }
         }
         for (index, cause) in self.drops.lost() {

@@ -28,12 +28,12 @@ pub use answer::Answer;
 use compiled::Compiled;
 use engine::Engine;
 pub use engine::EngineKind;
-use list::RuleList;
 pub(crate) use list::matches;
+use list::{RuleList, RulePosition};
 use patch::Patch;
 
 use super::flow_key::FlowKey;
-use super::verdict::SessionMatch;
+use super::verdict::{AcceptedBy, SessionMatch};
 use crate::model::{Direction, Filter, RuleAction};
 
 /// The decision of one session on a packet by its rules alone.
@@ -67,7 +67,7 @@ pub struct RuleSet {
     compiled: Arc<Compiled>,
     patch: Option<Patch>,
     /// By answer: the session and the rule.
-    matched: Arc<[SessionMatch]>,
+    positions: Arc<[RulePosition]>,
 }
 
 impl RuleSet {
@@ -100,11 +100,12 @@ impl RuleSet {
         list: &RuleList<'_>,
         engine: Engine,
     ) -> Self {
-        let matched: Arc<[SessionMatch]> = list.rules().iter().map(|place| place.matched).collect();
+        let positions: Arc<[RulePosition]> =
+            list.rules().iter().map(|place| place.position).collect();
         let filters = filters.to_vec();
         let compiled =
-            Compiled { engine, filters, direction, is_ipv4, matched: Arc::clone(&matched) };
-        Self { compiled: Arc::new(compiled), patch: None, matched }
+            Compiled { engine, filters, direction, is_ipv4, positions: Arc::clone(&positions) };
+        Self { compiled: Arc::new(compiled), patch: None, positions }
     }
 
     /// A rule set for filters with a few different rules. It has the same tables and a patch for
@@ -112,14 +113,14 @@ impl RuleSet {
     /// fast.
     #[must_use]
     pub fn patched(&self, filters: &[Arc<Filter>]) -> Option<Self> {
-        let (patch, matched) = Patch::from_changes(&self.compiled, filters)?;
-        Some(Self { compiled: Arc::clone(&self.compiled), patch, matched })
+        let (patch, positions) = Patch::from_changes(&self.compiled, filters)?;
+        Some(Self { compiled: Arc::clone(&self.compiled), patch, positions })
     }
 
     /// Whether a lookup is slower than a memory access, so that a cache of answers is worthwhile.
     #[inline]
     pub(super) fn is_expensive(&self) -> bool {
-        self.compiled.engine.is_expensive(self.compiled.matched.len())
+        self.compiled.engine.is_expensive(self.compiled.positions.len())
     }
 
     /// Whether all rules are in the tables, so that there is no patch.
@@ -134,7 +135,7 @@ impl RuleSet {
     pub fn classify(&self, keys: &[FlowKey], answers: &mut [Answer]) {
         self.compiled.engine.classify(keys, answers);
         if let Some(patch) = &self.patch {
-            patch.correct(&self.compiled, &self.matched, keys, answers);
+            patch.correct(&self.compiled, &self.positions, keys, answers);
         }
     }
 
@@ -148,12 +149,13 @@ impl RuleSet {
         self.session_match(answer)
     }
 
-    /// The session and the rule that an answer denotes: the index of the session's filter, and the
-    /// index of the rule among all rules of the filter.
+    /// The session and the rule that an answer denotes. The session is the index of its filter
+    /// among the filters of the rule set.
     #[inline]
     #[must_use]
     pub fn session_match(&self, answer: Answer) -> Option<SessionMatch> {
-        self.matched.get(usize::try_from(answer.place()).ok()?).copied()
+        let position = self.positions.get(usize::try_from(answer.place()).ok()?)?;
+        Some(SessionMatch { session: position.session, by: AcceptedBy::Rule(position.rule) })
     }
 
     /// The size and depth of the rule set.
@@ -161,6 +163,6 @@ impl RuleSet {
     pub fn stats(&self) -> EngineStats {
         let (engine, bytes, depth) = self.compiled.engine.stats();
         let changed = self.patch.as_ref().map_or(0, Patch::len);
-        EngineStats { engine, rules: self.compiled.matched.len(), bytes, depth, changed }
+        EngineStats { engine, rules: self.compiled.positions.len(), bytes, depth, changed }
     }
 }
