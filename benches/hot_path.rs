@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use traffic::{Image, RingSink, Sizes, table};
-use traffic_mirror::dataplane::{FlowKey, Worker};
+use traffic_mirror::dataplane::{FlowKey, InterfaceIndex, Worker};
 use traffic_mirror::io::capture::CaptureSource;
 use traffic_mirror::model::Direction;
 
@@ -50,7 +50,7 @@ fn parts(criterion: &mut Criterion) {
     group.bench_function("classify", |b| {
         b.iter(|| {
             for key in &keys {
-                black_box(table.decide(0, Direction::Ingress, black_box(key)));
+                black_box(table.decide(InterfaceIndex::FIRST, Direction::Ingress, black_box(key)));
             }
         });
     });

@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use traffic_mirror::dataplane::{BURST_LEN, EngineKind, FlowKey, RuleSet};
+use traffic_mirror::dataplane::{Answer, BURST_LEN, EngineKind, FlowKey, RuleSet};
 use traffic_mirror::model::{
     CidrBlock, Direction, Filter, FilterId, FilterRule, PortRange, Protocol, RuleAction, RuleNumber,
 };
@@ -82,7 +82,7 @@ impl Random {
 fn classify(criterion: &mut Criterion) {
     let mut random = Random(1);
     let keys: Vec<FlowKey> = (0..PACKETS).map(|_| random.key()).collect();
-    let mut answers = vec![0; BURST_LEN];
+    let mut answers = vec![Answer::NONE; BURST_LEN];
     let mut group = criterion.benchmark_group("classify");
     group.sample_size(20).throughput(Throughput::Elements(PACKETS.try_into().unwrap()));
     for (sessions, rules) in SIZES {

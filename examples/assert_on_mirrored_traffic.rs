@@ -14,7 +14,9 @@ mod tests {
 
     use traffic_mirror::control::config::{self, Text};
     use traffic_mirror::control::{CompileOptions, compile};
-    use traffic_mirror::dataplane::{MirrorTable, NotMirrored};
+    use traffic_mirror::dataplane::{
+        AcceptedBy, MirrorTable, NotMirrored, RuleIndex, SessionIndex,
+    };
     use traffic_mirror::io::memory::{FrameSource, mirror};
 
     /// Mirrors the HTTP requests that a web server receives, except those of the monitoring host.
@@ -93,7 +95,8 @@ mod tests {
         assert_eq!(copy.outer[46..49], [0, 0, 42], "VXLAN network identifier");
         assert_eq!(table.sessions()[0].id.as_str(), "tms-http");
         assert_eq!(table.sessions()[0].filter.all_rules()[1].number().value(), 20);
-        assert_eq!((copy.session, copy.rule), (0, 1));
+        assert_eq!(copy.session, SessionIndex::FIRST);
+        assert_eq!(copy.accepted_by, AcceptedBy::Rule(RuleIndex::new(1)));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
-use traffic_mirror::dataplane::{EngineKind, FlowKey, RuleSet};
+use traffic_mirror::dataplane::{Answer, EngineKind, FlowKey, RuleSet};
 use traffic_mirror::model::{
     CidrBlock, Direction, Filter, FilterId, FilterRule, PortRange, Protocol, RuleAction, RuleNumber,
 };
@@ -84,7 +84,7 @@ fuzz_target!(|bytes: &[u8]| {
     let filters: Vec<Arc<Filter>> = filters.into_iter().map(Arc::new).collect();
     let keys: Vec<FlowKey> = records.iter().map(|record| key(is_ipv4, *record)).collect();
     let classify_all = |kind| {
-        let mut answers = vec![0; keys.len()];
+        let mut answers = vec![Answer::NONE; keys.len()];
         RuleSet::with_engine(&filters, Direction::Ingress, is_ipv4, kind)?
             .classify(&keys, &mut answers);
         Some(answers)
@@ -112,7 +112,7 @@ fn assert_patched_sets_agree(before: &[Arc<Filter>], keys: &[FlowKey], is_ipv4: 
         RuleSet::with_engine(filters, Direction::Ingress, is_ipv4, kind)
     };
     let decisions = |set: RuleSet| {
-        let mut answers = vec![0; keys.len()];
+        let mut answers = vec![Answer::NONE; keys.len()];
         set.classify(keys, &mut answers);
         answers.into_iter().map(|answer| set.session_match(answer)).collect::<Vec<_>>()
     };

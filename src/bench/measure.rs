@@ -249,6 +249,7 @@ mod tests {
     use super::super::generate::PacketOptions;
     use super::super::options::{PacketSource, RuleSource};
     use super::*;
+    use crate::dataplane::Answer;
 
     fn options(rules: u32, packets: usize) -> BenchOptions {
         let packets = PacketOptions { packets, flows: packets, ..PacketOptions::default() };
@@ -274,9 +275,9 @@ mod tests {
             let used: Vec<EngineKind> =
                 case.table.engine_stats().map(|(.., stats)| stats.engine).collect();
             assert_eq!(used, [wanted]);
-            let mut answers = vec![RuleSet::NO_MATCH; workload.keys.len()];
+            let mut answers = vec![Answer::NONE; workload.keys.len()];
             case.rules.classify(&workload.keys, &mut answers);
-            let by_rules = answers.iter().filter(|answer| **answer != RuleSet::NO_MATCH).count();
+            let by_rules = answers.iter().filter(|answer| **answer != Answer::NONE).count();
             let mirrored = workload.keys.iter().filter(|key| {
                 let outcome = case.table.decide(workload.interface, workload.direction, key);
                 matches!(outcome, crate::dataplane::MirrorOutcome::Mirrored(_))

@@ -6,7 +6,7 @@ use std::io;
 use super::stage::Stage;
 use super::workload::Workload;
 use crate::dataplane::{
-    BURST_LEN, Burst, Copies, Drops, FlowKey, Frame, InnerBytes, MAX_INNER_OVER_IPV4,
+    Answer, BURST_LEN, Burst, Copies, Drops, FlowKey, Frame, InnerBytes, MAX_INNER_OVER_IPV4,
     MAX_OUTER_LEN, OuterTemplate, RuleSet, Sink, Source, StepError, Worker,
 };
 
@@ -39,7 +39,7 @@ pub(super) struct StageRunner<'a> {
     packets: PacketShare<'a>,
     rules: &'a RuleSet,
     template: OuterTemplate,
-    answers: Vec<u32>,
+    answers: Vec<Answer>,
     worker: Worker,
     buffer: RingBuffer,
 }
@@ -51,7 +51,7 @@ impl<'a> StageRunner<'a> {
         worker: Worker,
         template: OuterTemplate,
     ) -> Self {
-        let answers = vec![RuleSet::NO_MATCH; packets.keys.len()];
+        let answers = vec![Answer::NONE; packets.keys.len()];
         let buffer = RingBuffer { bytes: vec![0; RingBuffer::LEN], at: 0 };
         Self { packets, rules, template, answers, worker, buffer }
     }
@@ -108,7 +108,7 @@ impl<'a> StageRunner<'a> {
     /// The number of packets that a session mirrors.
     pub(super) fn taken(&mut self) -> usize {
         self.rules.classify(self.packets.keys, &mut self.answers);
-        self.answers.iter().filter(|answer| **answer != RuleSet::NO_MATCH).count()
+        self.answers.iter().filter(|answer| **answer != Answer::NONE).count()
     }
 }
 

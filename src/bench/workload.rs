@@ -12,7 +12,7 @@ use super::frames::build_frame;
 use super::generate::{self, AddressFamily, Mix, PacketOptions, RuleShape};
 use super::options::{BenchOptions, PacketSource, RuleSource};
 use crate::control::{CompileOptions, Registry, classbench, compile};
-use crate::dataplane::{Burst, FlowKey, MirrorTable, Source};
+use crate::dataplane::{Burst, FlowKey, InterfaceIndex, MirrorTable, Source};
 use crate::io::capture::CaptureSource;
 use crate::model::{
     Direction, Filter, FilterRule, InvalidValue, NetworkInterface, NetworkInterfaceId, Session,
@@ -26,7 +26,7 @@ pub(super) struct Workload {
     pub(super) generated: GeneratorSettings,
     pub(super) table: Arc<MirrorTable>,
     /// The interface in the table whose rules are measured.
-    pub(super) interface: u32,
+    pub(super) interface: InterfaceIndex,
     pub(super) direction: Direction,
     pub(super) keys: Vec<FlowKey>,
     /// The same packets as Ethernet frames.
@@ -138,7 +138,7 @@ fn table(
 }
 
 /// The rules of all sessions of an interface, in the order of evaluation.
-fn rules_of(table: &MirrorTable, interface: u32) -> Vec<&FilterRule> {
+fn rules_of(table: &MirrorTable, interface: InterfaceIndex) -> Vec<&FilterRule> {
     let own = table.sessions().iter().filter(|session| session.interface == interface);
     own.flat_map(|session| session.filter.all_rules()).collect()
 }

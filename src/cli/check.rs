@@ -48,7 +48,7 @@ pub(super) fn run(flags: &CheckFlags) -> Result<Exit, Failure> {
 fn stats(table: &MirrorTable) -> String {
     let mut text = String::new();
     for (interface, direction, is_ipv4, stats) in table.engine_stats() {
-        let interface = usize::try_from(interface).ok().and_then(|at| table.interfaces().get(at));
+        let interface = table.interface(interface);
         let interface = interface.map(|one| one.id().to_string()).unwrap_or_default();
         let family = if is_ipv4 { "IPv4" } else { "IPv6" };
         let EngineStats { engine, rules, bytes, depth, changed: _ } = stats;

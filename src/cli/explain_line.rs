@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::flow::Flow;
 use crate::dataplane::{
-    CompiledSession, FlowKey, Frame, MirrorOutcome, MirrorTable, NotMirrored, SessionMatch, Verdict,
+    CompiledSession, FlowKey, Frame, MirrorOutcome, MirrorTable, NotMirrored, SessionIndex,
+    SessionMatch, Verdict,
 };
 use crate::model::{FilterRule, RuleAction};
 
@@ -82,7 +83,7 @@ impl ExplainLine {
         frame: &Frame<'_>,
         verdict: &Verdict,
     ) -> Self {
-        let interface = verdict.interface.and_then(|index| table.interfaces().get(to_usize(index)));
+        let interface = verdict.interface.and_then(|index| table.interface(index));
         Self {
             number,
             timestamp_ns: frame.timestamp_ns,
@@ -180,7 +181,7 @@ fn mirrored(
     frame: &Frame<'_>,
     matched: SessionMatch,
 ) -> Option<ExplainedVerdict> {
-    let session = table.sessions().get(to_usize(matched.session))?;
+    let session = table.session(matched.session)?;
     let by = match rule(session, matched) {
         Some(rule) => MatchedBy::Rule {
             rule_number: rule.number().value(),
@@ -208,7 +209,7 @@ fn session_decisions(
     let Ok(key) = FlowKey::parse(frame.bytes) else { return Vec::new() };
     let Some(interface) = verdict.interface else { return Vec::new() };
     let decisions = table.session_decisions(interface, verdict.direction, &key);
-    let indexed = (0..).zip(table.sessions());
+    let indexed = SessionIndex::enumerate(table.sessions());
     indexed
         .filter(|(_, session)| session.interface == interface)
         .map(|(index, session)| {
@@ -226,9 +227,5 @@ fn session_decisions(
 }
 
 fn rule(session: &CompiledSession, matched: SessionMatch) -> Option<&FilterRule> {
-    session.filter.all_rules().get(to_usize(matched.rule))
-}
-
-fn to_usize(index: u32) -> usize {
-    usize::try_from(index).unwrap_or(usize::MAX)
+    session.filter.all_rules().get(matched.by.rule()?.get())
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
-use crate::dataplane::{Counters, DropCause, MirrorTable, NotMirrored, SessionCounters};
+use crate::dataplane::{
+    Counters, DropCause, MirrorTable, NotMirrored, SessionCounters, TargetIndex,
+};
 
 /// The counters of a run, ready to be printed.
 #[derive(Debug, Serialize)]
@@ -221,8 +223,8 @@ fn session_summaries(table: &MirrorTable, counters: &Counters) -> Vec<SessionSum
     let pairs = table.sessions().iter().zip(&counters.sessions);
     pairs
         .map(|(session, counted)| {
-            let interface = table.interfaces().get(to_usize(session.interface));
-            let target = table.targets().get(to_usize(session.target));
+            let interface = table.interface(session.interface);
+            let target = table.target(session.target);
             SessionSummary {
                 traffic_mirror_session_id: session.id.to_string(),
                 network_interface_id: interface.map(|one| one.id().to_string()).unwrap_or_default(),
@@ -240,9 +242,9 @@ fn session_summaries(table: &MirrorTable, counters: &Counters) -> Vec<SessionSum
 
 fn target_summaries(table: &MirrorTable, counters: &Counters) -> Vec<TargetSummary> {
     // The target of each session, and the counters of the session.
-    let pairs: Vec<(u32, &SessionCounters)> =
+    let pairs: Vec<(TargetIndex, &SessionCounters)> =
         table.sessions().iter().map(|one| one.target).zip(&counters.sessions).collect();
-    let indexed = (0..).zip(table.targets());
+    let indexed = TargetIndex::enumerate(table.targets());
     indexed
         .map(|(index, target)| {
             let sessions = || {
@@ -266,8 +268,4 @@ fn target_summaries(table: &MirrorTable, counters: &Counters) -> Vec<TargetSumma
             }
         })
         .collect()
-}
-
-fn to_usize(index: u32) -> usize {
-    usize::try_from(index).unwrap_or(usize::MAX)
 }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use super::Registry;
 use super::derived_ids::{derived_session_id, fnv_1a, hash};
 use crate::dataplane::{
-    CompiledSession, CompiledTarget, GENEVE_OVERHEAD_LEN, LoopGuard, MirrorTable, TableParts,
+    CompiledSession, CompiledTarget, GENEVE_OVERHEAD_LEN, InterfaceIndex, LoopGuard, MirrorTable,
+    TableParts, TargetIndex,
 };
 use crate::model::{
     NetworkInterfaceId, PacketLength, Session, Target, TargetKind, VirtualNetworkId,
@@ -78,11 +79,13 @@ pub(super) fn parts_of_interface(
             targets.push(target);
         }
     }
-    let indices = index_of(targets.iter().map(|target| target.id()));
+    let ids = targets.iter().map(|target| target.id());
+    let indices: HashMap<_, _> =
+        TargetIndex::enumerate(ids).map(|(index, id)| (id, index)).collect();
     let sessions = ordered.into_iter().filter_map(|session| {
         let target = *indices.get(&session.target_id)?;
         let network_id = session.virtual_network_id.unwrap_or(VirtualNetworkId::MAX);
-        session_entry(registry, options, session, network_id, (0, target))
+        session_entry(registry, options, session, network_id, (InterfaceIndex::FIRST, target))
     });
     Some(TableParts {
         settings: registry.settings().clone(),
@@ -94,10 +97,12 @@ pub(super) fn parts_of_interface(
 }
 
 fn parts(registry: &Registry, options: &CompileOptions) -> TableParts {
-    let interfaces = index_of(registry.network_interfaces().iter().map(|one| one.id()));
+    let interfaces = InterfaceIndex::enumerate(registry.network_interfaces());
+    let interfaces: HashMap<_, _> = interfaces.map(|(index, one)| (one.id(), index)).collect();
     // Targets without an address are not in the table, and neither are their sessions.
     let targets = registry.targets().iter().filter(|one| registry.target_address(one).is_some());
-    let targets = index_of(targets.map(|one| one.id()));
+    let targets = TargetIndex::enumerate(targets);
+    let targets: HashMap<_, _> = targets.map(|(index, one)| (one.id(), index)).collect();
     let mut network_ids = NetworkIdAllocator::new(registry, options.seed);
     let mut ordered: Vec<&Session> = registry.sessions().iter().collect();
     ordered.sort_by_key(|one| (interfaces.get(&one.network_interface_id), one.number));
@@ -124,7 +129,7 @@ fn session_entry(
     options: &CompileOptions,
     session: &Session,
     virtual_network_id: VirtualNetworkId,
-    (interface, target): (u32, u32),
+    (interface, target): (InterfaceIndex, TargetIndex),
 ) -> Option<CompiledSession> {
     let target_resource = registry.target(&session.target_id)?;
     let peer = registry.target_address(target_resource)?.ip();
@@ -191,12 +196,6 @@ fn placeholder_source(peer: IpAddr, options: &CompileOptions) -> IpAddr {
     })
 }
 
-fn index_of<'a, T: Eq + std::hash::Hash + 'a>(
-    ids: impl Iterator<Item = &'a T>,
-) -> HashMap<&'a T, u32> {
-    ids.zip(0..).collect()
-}
-
 /// Assigns network identifiers: "If you do not specify a VirtualNetworkId, an account-wide unique
 /// ID is chosen at random" (EC2 API).
 struct NetworkIdAllocator {
@@ -234,6 +233,7 @@ impl NetworkIdAllocator {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataplane::SessionIndex;
     use crate::model::{Filter, FilterId, NetworkInterface, SessionNumber, TargetId};
 
     fn registry(numbers: &[i64], kind: TargetKind) -> Registry {
@@ -283,6 +283,6 @@ mod tests {
         assert_eq!(table.sessions()[0].packet_length, None);
         assert_eq!(table.targets()[0].mtu, Some(8568));
         assert_eq!(table.targets()[0].gateway_endpoint, Some(1));
-        assert_eq!(table.max_inner_len(0), 8464);
+        assert_eq!(table.max_inner_len(SessionIndex::FIRST), 8464);
     }
 }

@@ -8,7 +8,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::flow_key::FlowKey;
-use super::rules::{EngineStats, RuleSet};
+use super::index::InterfaceIndex;
+use super::interface_lookup::FrameOwner;
+use super::rules::{Answer, EngineStats, RuleSet};
 use super::table_parts::{CompiledSession, TableParts};
 use super::verdict::SessionMatch;
 use crate::model::{Direction, Filter, NetworkInterfaceId};
@@ -16,12 +18,41 @@ use crate::model::{Direction, Filter, NetworkInterfaceId};
 /// The number of sets of an interface.
 const SETS: usize = 4;
 
+/// The index of a rule set: four for each interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct RuleSetIndex(u32);
+
+impl RuleSetIndex {
+    /// The set for an interface of the table, a direction and an address family.
+    #[inline(always)]
+    pub(super) fn new(owner: FrameOwner, is_ipv4: bool) -> Self {
+        let is_egress = owner.direction == Direction::Egress;
+        Self(4 * owner.interface.number() + 2 * u32::from(is_egress) + u32::from(!is_ipv4))
+    }
+
+    /// The interface and the direction.
+    #[inline(always)]
+    pub(super) const fn owner(self) -> FrameOwner {
+        let direction = match self.0 & 2 {
+            0 => Direction::Ingress,
+            _ => Direction::Egress,
+        };
+        FrameOwner { interface: InterfaceIndex::new(self.0 / 4), direction }
+    }
+
+    /// The number, which is unique in the table.
+    #[inline(always)]
+    pub(super) const fn number(self) -> u32 {
+        self.0
+    }
+}
+
 /// A rule set at an interface.
 #[derive(Debug, Clone)]
 pub(super) struct InterfaceRuleSet {
     set: Arc<RuleSet>,
-    /// The index in the table of the first session of the interface.
-    first_session: u32,
+    /// The number of sessions in the table before those of the interface.
+    sessions_before: u32,
 }
 
 /// The rule sets of all interfaces.
@@ -44,7 +75,7 @@ pub(super) enum PreviousRules<'a> {
 impl InterfaceRuleSet {
     /// Writes the answer for each key to `answers`. The keys must be of the family of the rules.
     #[inline]
-    pub(super) fn classify(&self, keys: &[FlowKey], answers: &mut [u32]) {
+    pub(super) fn classify(&self, keys: &[FlowKey], answers: &mut [Answer]) {
         self.set.classify(keys, answers);
     }
 
@@ -54,16 +85,9 @@ impl InterfaceRuleSet {
         self.set.is_expensive()
     }
 
-    /// The session and the rule that each answer denotes, with sessions counted from the returned
-    /// one.
-    #[inline]
-    pub(super) fn matches(&self) -> (&[SessionMatch], u32) {
-        (self.set.matches(), self.first_session)
-    }
-
     /// The session of the table and the rule that an answer denotes.
     #[inline]
-    pub(super) fn session_match(&self, answer: u32) -> Option<SessionMatch> {
+    pub(super) fn session_match(&self, answer: Answer) -> Option<SessionMatch> {
         self.set.session_match(answer).map(|matched| self.in_table(matched))
     }
 
@@ -79,8 +103,8 @@ impl InterfaceRuleSet {
     #[inline]
     const fn in_table(&self, matched: SessionMatch) -> SessionMatch {
         SessionMatch {
-            session: matched.session.wrapping_add(self.first_session),
-            rule: matched.rule,
+            session: matched.session.saturating_add(self.sessions_before),
+            by: matched.by,
         }
     }
 }
@@ -95,23 +119,24 @@ impl CompiledRules {
         let sessions_by_interface = SessionsByInterface::new(&parts.sessions);
         let mut builder =
             RuleSetBuilder { previous_by_interface: previous.by_interface(), previous, cache };
-        let all = (0..).zip(&parts.interfaces).flat_map(|(index, interface)| {
-            let (first_session, filters) = sessions_by_interface.first_and_filters(index);
+        let interfaces = InterfaceIndex::enumerate(&parts.interfaces);
+        let all = interfaces.flat_map(|(index, interface)| {
+            let (sessions_before, filters) = sessions_by_interface.filters_of(index);
             let sets = builder.sets(interface.id(), filters);
-            sets.map(|set| InterfaceRuleSet { set, first_session })
+            sets.map(|set| InterfaceRuleSet { set, sessions_before })
         });
         Self { all: all.collect() }
     }
 
-    /// The set with this number.
+    /// The set at this index.
     #[inline]
-    pub(super) fn get(&self, number: u32) -> Option<&InterfaceRuleSet> {
-        self.all.get(usize::try_from(number).ok()?)
+    pub(super) fn get(&self, index: RuleSetIndex) -> Option<&InterfaceRuleSet> {
+        self.all.get(usize::try_from(index.0).ok()?)
     }
 
-    /// Replaces the set with this number.
-    pub(super) fn put(&mut self, number: u32, set: Arc<RuleSet>) {
-        let place = usize::try_from(number).ok().and_then(|number| self.all.get_mut(number));
+    /// Replaces the set at this index.
+    pub(super) fn put(&mut self, index: RuleSetIndex, set: Arc<RuleSet>) {
+        let place = usize::try_from(index.0).ok().and_then(|index| self.all.get_mut(index));
         if let Some(rule_set) = place {
             rule_set.set = set;
         }
@@ -149,24 +174,24 @@ impl<'a> PreviousRules<'a> {
     }
 }
 
-/// By interface: the index of the first session, and the sessions.
-struct SessionsByInterface<'a>(HashMap<u32, (u32, &'a [CompiledSession])>);
+/// By interface: the number of sessions before its own, and its sessions.
+struct SessionsByInterface<'a>(HashMap<InterfaceIndex, (u32, &'a [CompiledSession])>);
 
 impl<'a> SessionsByInterface<'a> {
     fn new(sessions: &'a [CompiledSession]) -> Self {
-        let mut first = 0;
+        let mut before = 0;
         let groups = sessions.chunk_by(|a, b| a.interface == b.interface).filter_map(|group| {
-            let start = first;
-            first += u32::try_from(group.len()).unwrap_or(u32::MAX);
+            let start = before;
+            before += u32::try_from(group.len()).unwrap_or(u32::MAX);
             Some((group.first()?.interface, (start, group)))
         });
         Self(groups.collect())
     }
 
-    /// The index of the first session of an interface, and its filters in evaluation order.
-    fn first_and_filters(&self, interface: u32) -> (u32, Vec<Arc<Filter>>) {
-        let (first, sessions) = self.0.get(&interface).copied().unwrap_or_default();
-        (first, sessions.iter().map(|session| Arc::clone(&session.filter)).collect())
+    /// The number of sessions before those of an interface, and its filters in evaluation order.
+    fn filters_of(&self, interface: InterfaceIndex) -> (u32, Vec<Arc<Filter>>) {
+        let (before, sessions) = self.0.get(&interface).copied().unwrap_or_default();
+        (before, sessions.iter().map(|session| Arc::clone(&session.filter)).collect())
     }
 }
 

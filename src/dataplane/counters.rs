@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::encap::copy::CopyRef;
+use super::encap::copy::{CopyRef, CopyState};
 use super::endpoints::DropCause;
+use super::index::SessionIndex;
 use super::table::MirrorTable;
 use super::table_parts::CompiledSession;
-use super::verdict::{NotMirrored, SessionMatch};
+use super::verdict::{AcceptedBy, NotMirrored};
 use crate::model::Direction;
 
 /// The counters of one session.
@@ -62,7 +63,7 @@ pub struct Counters {
     pub received: u64,
     /// Frames that a source lent.
     pub frames: u64,
-    /// By index of the session in the mirror table.
+    /// By [`SessionIndex`].
     pub sessions: Vec<SessionCounters>,
     pub(super) not_mirrored: [u64; NotMirrored::ALL.len()],
     pub(super) dropped: [u64; DropCause::ALL.len()],
@@ -107,9 +108,9 @@ impl Counters {
     /// [`Filter::all_rules`](crate::model::Filter::all_rules); the last entry is the network
     /// service `amazon-dns`. The counts start at zero again when the filter changes.
     #[must_use]
-    pub fn rules(&self, session: usize) -> &[u64] {
-        let Some(start) = self.rule_starts.get(session) else { return &[] };
-        let end = self.rule_starts.get(session + 1).copied().unwrap_or(self.rules.len());
+    pub fn rules(&self, session: SessionIndex) -> &[u64] {
+        let Some(start) = self.rule_starts.get(session.get()) else { return &[] };
+        let end = self.rules_end(session);
         self.rules.get(*start..end).unwrap_or_default()
     }
 
@@ -181,14 +182,18 @@ impl Counters {
     /// Moves the counters to a new table; those of a session follow its id.
     pub(super) fn move_to_table(&mut self, from: &MirrorTable, to: &MirrorTable) {
         let ids = from.sessions().iter().map(|session| &session.id);
-        let places: HashMap<_, _> = ids.zip(0..).collect();
+        let places: HashMap<_, _> =
+            SessionIndex::enumerate(ids).map(|(index, id)| (id, index)).collect();
         let mut old = std::mem::replace(self, Self::new(to));
         for (place, session) in to.sessions().iter().enumerate() {
             let known = places.get(&session.id).copied();
-            let Some(known) = known.filter(|known| *known < old.sessions.len()) else { continue };
-            let same = from.sessions().get(known).is_some_and(|one| has_same_rules(one, session));
+            let Some(known) = known.filter(|known| known.get() < old.sessions.len()) else {
+                continue;
+            };
+            let same = from.session(known).is_some_and(|one| has_same_rules(one, session));
             if let Some(counted) = self.sessions.get_mut(place) {
-                *counted = old.sessions.get_mut(known).map(std::mem::take).unwrap_or_default();
+                *counted =
+                    old.sessions.get_mut(known.get()).map(std::mem::take).unwrap_or_default();
             }
             let start = self.rule_starts.get(place).copied().unwrap_or_default();
             for (own, olds) in self.rules.iter_mut().skip(start).zip(old.rules(known)) {
@@ -254,15 +259,15 @@ impl Counters {
     pub(super) fn add_copies(&mut self, copies: &[CopyRef]) {
         self.received += u64::try_from(copies.len()).unwrap_or_default();
         let mut sums = [DirectionCounters::default(); 2];
-        for copy in copies.iter().filter(|copy| copy.session != CopyRef::LOST) {
+        for copy in copies.iter().filter(|copy| copy.state != CopyState::Lost) {
             let inner_len = u64::from(copy.inner_len);
-            if let Some(session) = self.session_of(copy) {
+            if let Some(session) = self.sessions.get_mut(copy.session.get()) {
                 session.mirrored += 1;
                 session.mirrored_bytes += inner_len;
                 // Most copies are not truncated: avoid the stores for them.
-                if copy.is_truncated {
+                if copy.state != CopyState::Whole {
                     session.truncated += 1;
-                    session.truncated_to_mtu += u64::from(copy.is_cut_to_mtu);
+                    session.truncated_to_mtu += u64::from(copy.state == CopyState::TruncatedToMtu);
                 }
             }
             if let Some(rule) = self.rule_of(copy) {
@@ -277,9 +282,9 @@ impl Counters {
         }
     }
 
-    /// Counts a dropped copy and marks it as [`CopyRef::LOST`].
+    /// Counts a dropped copy and marks it as [`CopyState::Lost`].
     pub(super) fn record_drop(&mut self, copy: &mut CopyRef, cause: DropCause) {
-        copy.session = CopyRef::LOST;
+        copy.state = CopyState::Lost;
         let direction = for_direction(&mut self.directions, copy.direction);
         direction.skipped += 1;
         direction.skipped_bytes += u64::from(copy.inner_len);
@@ -290,18 +295,18 @@ impl Counters {
 
     #[inline]
     fn rule_of(&mut self, copy: &CopyRef) -> Option<&mut u64> {
-        let session = usize::try_from(copy.session).ok()?;
-        let start = self.rule_starts.get(session)?;
-        if copy.rule == SessionMatch::BY_AMAZON_DNS {
-            let end = self.rule_starts.get(session + 1).copied().unwrap_or(self.rules.len());
-            return self.rules.get_mut(end.checked_sub(1)?);
-        }
-        self.rules.get_mut(start + usize::try_from(copy.rule).ok()?)
+        let start = self.rule_starts.get(copy.session.get())?;
+        let place = match copy.by {
+            AcceptedBy::Rule(rule) => start + rule.get(),
+            AcceptedBy::AmazonDns => self.rules_end(copy.session).checked_sub(1)?,
+        };
+        self.rules.get_mut(place)
     }
 
+    /// Index in `rules` after the last entry of a session.
     #[inline]
-    fn session_of(&mut self, copy: &CopyRef) -> Option<&mut SessionCounters> {
-        usize::try_from(copy.session).ok().and_then(|index| self.sessions.get_mut(index))
+    fn rules_end(&self, session: SessionIndex) -> usize {
+        self.rule_starts.get(session.get() + 1).copied().unwrap_or(self.rules.len())
     }
 }
 

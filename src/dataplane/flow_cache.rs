@@ -12,7 +12,7 @@ use prefetch_index::prefetch_index;
 use super::compiled_rules::InterfaceRuleSet;
 use super::flow_key::FlowKey;
 use super::frame::LOOKUP_BATCH_LEN;
-use super::rules::RuleSet;
+use super::rules::Answer;
 
 /// The number of entries; they take 3.5 MiB.
 const CACHE_ENTRIES: usize = 1 << 16;
@@ -29,7 +29,7 @@ struct CacheEntry {
     key: FlowKey,
     /// The table and the rule set; zero if the entry is empty.
     stamp: u64,
-    answer: u32,
+    answer: Answer,
 }
 
 /// Answers by flow.
@@ -45,12 +45,12 @@ pub(super) struct FlowCache {
     /// The misses of a batch: keys, pairs of the index in the batch and of the entry, answers.
     misses: Vec<FlowKey>,
     miss_positions: Vec<(usize, usize)>,
-    answers: Vec<u32>,
+    answers: Vec<Answer>,
 }
 
 impl FlowCache {
     pub(super) fn new() -> Self {
-        let nothing = CacheEntry { key: FlowKey::EMPTY, stamp: 0, answer: RuleSet::NO_MATCH };
+        let nothing = CacheEntry { key: FlowKey::EMPTY, stamp: 0, answer: Answer::NONE };
         Self {
             entries: vec![nothing; CACHE_ENTRIES].into_boxed_slice(),
             lookups: 0,
@@ -59,7 +59,7 @@ impl FlowCache {
             next_bypass: BYPASS_LEN.0,
             misses: Vec::with_capacity(LOOKUP_BATCH_LEN),
             miss_positions: Vec::with_capacity(LOOKUP_BATCH_LEN),
-            answers: vec![0; LOOKUP_BATCH_LEN],
+            answers: vec![Answer::NONE; LOOKUP_BATCH_LEN],
         }
     }
 
@@ -70,7 +70,7 @@ impl FlowCache {
         stamp: u64,
         rules: &InterfaceRuleSet,
         keys: &[FlowKey],
-        answers: &mut [u32],
+        answers: &mut [Answer],
     ) {
         let count = u32::try_from(keys.len()).unwrap_or(u32::MAX);
         if self.bypass_left > 0 || keys.len() > LOOKUP_BATCH_LEN {

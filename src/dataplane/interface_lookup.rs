@@ -4,12 +4,13 @@ use std::net::IpAddr;
 
 use super::flow_key::FlowKey;
 use super::frame::Frame;
+use super::index::InterfaceIndex;
 use crate::model::{Direction, NetworkInterface};
 
 /// The index of an interface, and the direction of a frame at it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FrameOwner {
-    pub(super) interface: u32,
+    pub(super) interface: InterfaceIndex,
     pub(super) direction: Direction,
 }
 
@@ -18,17 +19,17 @@ pub(super) struct FrameOwner {
 pub(super) struct InterfaceLookup {
     /// Whether there is one interface without MAC and IP addresses, so that it owns every frame.
     takes_all: bool,
-    by_mac: Vec<(u64, u32)>,
-    by_ipv4: Vec<(u128, u32)>,
-    by_ipv6: Vec<(u128, u32)>,
+    by_mac: Vec<(u64, InterfaceIndex)>,
+    by_ipv4: Vec<(u128, InterfaceIndex)>,
+    by_ipv6: Vec<(u128, InterfaceIndex)>,
 }
 
 impl InterfaceLookup {
     pub(super) fn new<'a>(interfaces: impl Iterator<Item = &'a NetworkInterface>) -> Self {
         let mut these = Self { takes_all: false, by_mac: vec![], by_ipv4: vec![], by_ipv6: vec![] };
         let mut count = 0;
-        for (index, interface) in (0..).zip(interfaces) {
-            count = index + 1;
+        for (index, interface) in InterfaceIndex::enumerate(interfaces) {
+            count += 1;
             these.by_mac.extend(interface.mac_address.map(|mac| {
                 let [a, b, c, d, e, f] = mac.octets();
                 (u64::from_be_bytes([0, 0, a, b, c, d, e, f]), index)
@@ -63,7 +64,8 @@ impl InterfaceLookup {
     /// The owner of a frame if one interface owns every frame.
     #[inline]
     pub(super) fn single_owner(frame: &Frame<'_>) -> FrameOwner {
-        FrameOwner { interface: 0, direction: frame.direction.unwrap_or(Direction::Ingress) }
+        let direction = frame.direction.unwrap_or(Direction::Ingress);
+        FrameOwner { interface: InterfaceIndex::FIRST, direction }
     }
 
     /// The interfaces that own the frame, in their order. "MAC, then IP address, then pcapng flags
@@ -102,7 +104,7 @@ impl InterfaceLookup {
 /// Adds the interfaces with this address that are not yet owners.
 #[inline]
 fn add<A: Ord + Copy>(
-    index: &[(A, u32)],
+    index: &[(A, InterfaceIndex)],
     address: A,
     direction: Direction,
     owners: &mut Vec<FrameOwner>,
@@ -118,7 +120,7 @@ fn add<A: Ord + Copy>(
     }
 }
 
-fn widest<A: PartialEq>(index: &[(A, u32)]) -> usize {
+fn widest<A: PartialEq>(index: &[(A, InterfaceIndex)]) -> usize {
     index.chunk_by(|a, b| a.0 == b.0).map(<[_]>::len).max().unwrap_or(0)
 }
 
@@ -145,7 +147,7 @@ mod tests {
         let mut owners = Vec::new();
         interface_lookup.owners(&frame, Some(&key), &mut owners);
         assert!(owners.len() <= interface_lookup.max_owners());
-        owners.iter().map(|owner| (owner.interface, owner.direction)).collect()
+        owners.iter().map(|owner| (owner.interface.number(), owner.direction)).collect()
     }
 
     #[test]

@@ -4,31 +4,36 @@
 //! packets overlap. The usual batch has one lookup for each frame and one rule set, and is
 //! evaluated without copying the keys; otherwise the keys are grouped by rule set.
 
+use super::compiled_rules::RuleSetIndex;
 use super::flow_cache::FlowCache;
 use super::flow_key::FlowKey;
 use super::frame::{Frame, LOOKUP_BATCH_LEN};
 use super::headers;
 use super::interface_lookup::FrameOwner;
-use super::rules::RuleSet;
+use super::rules::Answer;
 use super::table::{MirrorTable, Precheck};
 use super::verdict::{MirrorOutcome, NotMirrored};
-use crate::model::Direction;
 
 /// A frame at one of its interfaces.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lookup {
-    /// The number of the rule set, [`DECIDED`] or [`SAME_AS_PREVIOUS`].
-    rules: u32,
-    /// The answer of the rule set; if [`DECIDED`], the index in [`LookupBatch::decided`].
-    answer: u32,
-    /// Index of the interface; meaningless without a direction.
-    interface: u32,
-    /// `None` if no interface owns the frame.
-    direction: Option<Direction>,
+    state: LookupState,
     /// Index of the frame in the batch.
     frame: u8,
     /// Index of the key.
     key: u8,
+}
+
+/// What decides on a frame.
+#[derive(Debug, Clone, Copy)]
+enum LookupState {
+    /// A rule set, with its answer once it is evaluated. The index contains the owner.
+    Rules { index: RuleSetIndex, answer: Answer },
+    /// The outcome is known: its index in [`LookupBatch::decided`]. There is no owner if no
+    /// interface owns the frame.
+    Decided { outcome: u32, owner: Option<FrameOwner> },
+    /// The state of the previous lookup applies, and replaces this one when that is evaluated.
+    SameAsPrevious,
 }
 
 impl Lookup {
@@ -41,16 +46,22 @@ impl Lookup {
     /// The interface that owns the frame, if any, and the direction there.
     #[inline(always)]
     pub(super) fn owner(&self) -> Option<FrameOwner> {
-        let interface = self.interface;
-        self.direction.map(|direction| FrameOwner { interface, direction })
+        match self.state {
+            LookupState::Rules { index, .. } => Some(index.owner()),
+            LookupState::Decided { owner, .. } => owner,
+            LookupState::SameAsPrevious => None,
+        }
+    }
+
+    /// The rule set that evaluates the frame; `None` if it is decided without rules.
+    #[inline(always)]
+    const fn rule_set(&self) -> Option<RuleSetIndex> {
+        match self.state {
+            LookupState::Rules { index, .. } => Some(index),
+            LookupState::Decided { .. } | LookupState::SameAsPrevious => None,
+        }
     }
 }
-
-/// Value of `rules`: the outcome is already known.
-const DECIDED: u32 = u32::MAX;
-
-/// Value of `rules`: the outcome of the previous lookup applies.
-const SAME_AS_PREVIOUS: u32 = u32::MAX - 1;
 
 /// Lookups with their keys and results.
 #[derive(Debug, Default)]
@@ -63,7 +74,7 @@ pub(super) struct LookupBatch {
     decided: Vec<MirrorOutcome>,
     /// The keys of one rule set, and its answers.
     grouped_keys: Vec<FlowKey>,
-    answers: Vec<u32>,
+    answers: Vec<Answer>,
     /// Present if some rule sets are slow.
     cache: Option<FlowCache>,
 }
@@ -78,7 +89,7 @@ impl LookupBatch {
             lookups: Vec::with_capacity(lookups),
             decided: Vec::with_capacity(lookups),
             grouped_keys: Vec::with_capacity(lookups),
-            answers: vec![0; lookups],
+            answers: vec![Answer::NONE; lookups],
             cache: None,
         }
     }
@@ -127,7 +138,9 @@ impl LookupBatch {
     ) {
         let Some(key) = self.keys.get(self.key_count.wrapping_sub(1)) else { return };
         match table.precheck(owner, key, frame) {
-            Precheck::Rules(rules) => self.push(index, Some(owner), rules, 0),
+            Precheck::Rules(rules) => {
+                self.push(index, LookupState::Rules { index: rules, answer: Answer::NONE });
+            }
             Precheck::Decided(outcome) => self.add_decided(index, Some(owner), outcome),
         }
     }
@@ -143,7 +156,7 @@ impl LookupBatch {
     ) {
         let place = u32::try_from(self.decided.len()).unwrap_or(u32::MAX);
         self.decided.push(outcome);
-        self.push(frame, owner, DECIDED, place);
+        self.push(frame, LookupState::Decided { outcome: place, owner });
     }
 
     /// Adds a lookup with the outcome of the previous one. Returns false if there is no previous
@@ -154,41 +167,31 @@ impl LookupBatch {
         if self.key(&front).is_some_and(|key| table.needs_decision_per_segment(key)) {
             return false;
         }
-        let rules = if front.rules == DECIDED { DECIDED } else { SAME_AS_PREVIOUS };
-        self.lookups.push(Lookup { frame: narrow(frame), rules, ..front });
+        let state = match front.state {
+            decided @ LookupState::Decided { .. } => decided,
+            LookupState::Rules { .. } | LookupState::SameAsPrevious => LookupState::SameAsPrevious,
+        };
+        self.lookups.push(Lookup { state, frame: narrow(frame), key: front.key });
         true
     }
 
     #[inline(always)]
-    fn push(&mut self, frame: usize, owner: Option<FrameOwner>, rules: u32, answer: u32) {
+    fn push(&mut self, frame: usize, state: LookupState) {
         let key = narrow(self.key_count.saturating_sub(1));
-        self.lookups.push(Lookup {
-            rules,
-            answer,
-            interface: owner.map_or(0, |owner| owner.interface),
-            direction: owner.map(|owner| owner.direction),
-            frame: narrow(frame),
-            key,
-        });
+        self.lookups.push(Lookup { state, frame: narrow(frame), key });
     }
 
     /// Evaluates all lookups.
     #[inline]
     pub(super) fn evaluate(&mut self, table: &MirrorTable) {
-        let Some(rules) = self.next_rules() else { return };
-        let is_plain = self.lookups.len() == self.key_count
-            && self.lookups.iter().all(|lookup| lookup.rules == rules);
-        if is_plain {
-            // The usual case: each frame has one owner, and all have one address family and
-            // direction.
-            let keys = self.keys.get(..self.key_count).unwrap_or_default();
-            classify(&mut self.cache, (table, rules), keys, &mut self.answers);
-            for (lookup, answer) in self.lookups.iter_mut().zip(&self.answers) {
-                lookup.answer = *answer;
-            }
-            return;
+        let Some(index) = self.only_rule_set() else {
+            return self.evaluate_by_rule_set(table);
+        };
+        let keys = self.keys.get(..self.key_count).unwrap_or_default();
+        classify(&mut self.cache, (table, index), keys, &mut self.answers);
+        for (lookup, answer) in self.lookups.iter_mut().zip(&self.answers) {
+            lookup.state = LookupState::Rules { index, answer: *answer };
         }
-        self.evaluate_by_rule_set(table, rules);
     }
 
     /// Writes the answers of a rule set for keys that are in no lookup.
@@ -196,48 +199,52 @@ impl LookupBatch {
     pub(super) fn classify(
         &mut self,
         table: &MirrorTable,
-        rules: u32,
+        index: RuleSetIndex,
         keys: &[FlowKey],
-        answers: &mut [u32],
+        answers: &mut [Answer],
     ) {
-        classify(&mut self.cache, (table, rules), keys, answers);
+        classify(&mut self.cache, (table, index), keys, answers);
     }
 
-    fn evaluate_by_rule_set(&mut self, table: &MirrorTable, first: u32) {
-        let mut next = Some(first);
-        while let Some(rules) = next {
+    /// The rule set that evaluates all frames, if each has a key of its own. This is the usual
+    /// case: each frame has one owner, and all have one address family and direction.
+    #[inline]
+    fn only_rule_set(&self) -> Option<RuleSetIndex> {
+        let index = self.lookups.first()?.rule_set()?;
+        let is_only = self.lookups.len() == self.key_count
+            && self.lookups.iter().all(|lookup| lookup.rule_set() == Some(index));
+        is_only.then_some(index)
+    }
+
+    fn evaluate_by_rule_set(&mut self, table: &MirrorTable) {
+        let mut next = self.lookups.iter().filter_map(Lookup::rule_set).min();
+        while let Some(index) = next {
             self.grouped_keys.clear();
-            for lookup in self.lookups.iter().filter(|lookup| lookup.rules == rules) {
+            let own = self.lookups.iter().filter(|lookup| lookup.rule_set() == Some(index));
+            for lookup in own {
                 self.grouped_keys.extend(self.keys.get(usize::from(lookup.key)));
             }
-            classify(&mut self.cache, (table, rules), &self.grouped_keys, &mut self.answers);
+            classify(&mut self.cache, (table, index), &self.grouped_keys, &mut self.answers);
             let mut answers = self.answers.iter();
-            // The next rule set is the one with the next higher number.
+            // The next rule set is the one with the next higher index.
             next = None;
             for lookup in &mut self.lookups {
-                if lookup.rules == rules {
-                    lookup.answer = answers.next().copied().unwrap_or(RuleSet::NO_MATCH);
-                } else if lookup.rules > rules && lookup.rules < next.unwrap_or(SAME_AS_PREVIOUS) {
-                    next = Some(lookup.rules);
+                let Some(own) = lookup.rule_set() else { continue };
+                if own == index {
+                    let answer = answers.next().copied().unwrap_or(Answer::NONE);
+                    lookup.state = LookupState::Rules { index, answer };
+                } else if own > index && next.is_none_or(|next| own < next) {
+                    next = Some(own);
                 }
             }
         }
-        let mut front = (DECIDED, 0);
+        let mut front = LookupState::SameAsPrevious;
         for lookup in &mut self.lookups {
-            if lookup.rules == SAME_AS_PREVIOUS {
-                (lookup.rules, lookup.answer) = front;
+            if matches!(lookup.state, LookupState::SameAsPrevious) {
+                lookup.state = front;
             }
-            front = (lookup.rules, lookup.answer);
+            front = lookup.state;
         }
-    }
-
-    /// The lowest number of a rule set that a lookup needs.
-    fn next_rules(&self) -> Option<u32> {
-        self.lookups
-            .iter()
-            .map(|lookup| lookup.rules)
-            .min()
-            .filter(|rules| *rules < SAME_AS_PREVIOUS)
     }
 
     /// All lookups.
@@ -255,17 +262,17 @@ impl LookupBatch {
     /// The outcome of a lookup.
     #[inline(always)]
     pub(super) fn outcome(&self, table: &MirrorTable, lookup: &Lookup) -> MirrorOutcome {
-        if lookup.rules == DECIDED {
-            let place = usize::try_from(lookup.answer).unwrap_or(usize::MAX);
-            let decided = self.decided.get(place).copied();
-            return decided.unwrap_or(MirrorOutcome::NotMirrored(NotMirrored::NoSessionMatched));
-        }
-        let matched =
-            table.rule_set(lookup.rules).and_then(|rules| rules.session_match(lookup.answer));
-        matched.map_or(
-            MirrorOutcome::NotMirrored(NotMirrored::NoSessionMatched),
-            MirrorOutcome::Mirrored,
-        )
+        let outcome = match lookup.state {
+            LookupState::Rules { index, answer } => table
+                .rule_set(index)
+                .and_then(|rules| rules.session_match(answer))
+                .map(MirrorOutcome::Mirrored),
+            LookupState::Decided { outcome, .. } => {
+                usize::try_from(outcome).ok().and_then(|place| self.decided.get(place).copied())
+            }
+            LookupState::SameAsPrevious => None,
+        };
+        outcome.unwrap_or(MirrorOutcome::NotMirrored(NotMirrored::NoSessionMatched))
     }
 }
 
@@ -273,14 +280,14 @@ impl LookupBatch {
 #[inline]
 fn classify(
     cache: &mut Option<FlowCache>,
-    (table, rules): (&MirrorTable, u32),
+    (table, index): (&MirrorTable, RuleSetIndex),
     keys: &[FlowKey],
-    answers: &mut [u32],
+    answers: &mut [Answer],
 ) {
-    let Some(set) = table.rule_set(rules) else { return };
+    let Some(set) = table.rule_set(index) else { return };
     match cache {
         Some(cache) if set.is_expensive() => {
-            cache.classify(cache_stamp(table, rules), set, keys, answers);
+            cache.classify(cache_stamp(table, index), set, keys, answers);
         }
         _ => set.classify(keys, answers),
     }
@@ -288,12 +295,22 @@ fn classify(
 
 /// Identifies a rule set of a table in the flow cache.
 #[inline]
-fn cache_stamp(table: &MirrorTable, rules: u32) -> u64 {
-    table.number() << 28 | u64::from(rules)
+fn cache_stamp(table: &MirrorTable, index: RuleSetIndex) -> u64 {
+    table.number() << 28 | u64::from(index.number())
 }
 
 #[inline(always)]
 fn narrow(index: usize) -> u8 {
     // A batch has fewer frames than 256.
     u8::try_from(index).unwrap_or(u8::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lookup_has_sixteen_bytes() {
+        assert_eq!(size_of::<Lookup>(), 16);
+    }
 }

@@ -17,12 +17,15 @@
 //! frames of the batch take the general way (`lookup_batch`); they do not slow down the plain
 //! frames beside them. Both ways give the same results.
 
+use super::compiled_rules::RuleSetIndex;
 use super::flow_hash::flow_hash_bits;
 use super::flow_key::{FlowKey, Ipv4Key};
 use super::frame::{Frame, LOOKUP_BATCH_LEN, Medium};
+use super::index::InterfaceIndex;
+use super::interface_lookup::FrameOwner;
 use super::ipv4_fields::Ipv4Fields;
 use super::lookup_batch::LookupBatch;
-use super::rules::RuleSet;
+use super::rules::Answer;
 use super::table::MirrorTable;
 use crate::model::Direction;
 
@@ -54,12 +57,10 @@ pub(super) struct PlainRun<'a> {
     pub(super) frame: usize,
     pub(super) keys: &'a [FlowKey],
     /// The answer of the rule set for each key.
-    pub(super) answers: &'a [u32],
+    pub(super) answers: &'a [Answer],
     /// The flow hash of each key.
     pub(super) flows: &'a [u64],
-    /// The number of the rule set.
-    pub(super) rules: u32,
-    pub(super) direction: Direction,
+    pub(super) rules: RuleSetIndex,
 }
 
 /// The keys of one direction and address family, and what is computed from them.
@@ -70,7 +71,7 @@ struct Lane {
     len: usize,
     /// The same keys as columns, in a lane of IPv4.
     fields: Ipv4Fields,
-    answers: [u32; LOOKUP_BATCH_LEN],
+    answers: [Answer; LOOKUP_BATCH_LEN],
     flows: [u64; LOOKUP_BATCH_LEN],
 }
 
@@ -80,7 +81,7 @@ impl Lane {
             keys: [FlowKey::EMPTY; LOOKUP_BATCH_LEN],
             len: 0,
             fields: Ipv4Fields::default(),
-            answers: [RuleSet::NO_MATCH; LOOKUP_BATCH_LEN],
+            answers: [Answer::NONE; LOOKUP_BATCH_LEN],
             flows: [0; LOOKUP_BATCH_LEN],
         }
     }
@@ -93,7 +94,7 @@ pub(super) struct PlainLanes {
     /// In the order of the frames.
     runs: Vec<Run>,
     /// The index of the interface; `None` if every frame takes the general way.
-    interface: Option<u32>,
+    interface: Option<InterfaceIndex>,
 }
 
 impl PlainLanes {
@@ -104,7 +105,7 @@ impl PlainLanes {
 
     /// Removes all frames. The next ones belong to this interface.
     #[inline]
-    pub(super) fn start_batch(&mut self, table: &MirrorTable, interface: Option<u32>) {
+    pub(super) fn start_batch(&mut self, table: &MirrorTable, interface: Option<InterfaceIndex>) {
         self.runs.clear();
         self.lanes.iter_mut().for_each(|lane| lane.len = 0);
         self.interface = interface.filter(|interface| table.has_interface(*interface));
@@ -167,10 +168,11 @@ impl PlainLanes {
     #[inline]
     pub(super) fn evaluate(&mut self, table: &MirrorTable, batch: &mut LookupBatch) {
         let Some(interface) = self.interface else { return };
-        for (number, lane) in (0..).zip(&mut self.lanes).filter(|(_, lane)| lane.len > 0) {
+        let lanes = self.lanes.iter_mut().enumerate();
+        for (number, lane) in lanes.filter(|(_, lane)| lane.len > 0) {
             let keys = lane.keys.get(..lane.len).unwrap_or_default();
-            batch.classify(table, first_rule_set(interface) + number, keys, &mut lane.answers);
-            if number % 2 == 0 {
+            batch.classify(table, rule_set_of(interface, number), keys, &mut lane.answers);
+            if is_ipv4(number) {
                 lane.fields.flow_hashes(&mut lane.flows);
             } else {
                 lane.flows.iter_mut().zip(keys).for_each(|(flow, key)| *flow = flow_hash_bits(key));
@@ -180,7 +182,7 @@ impl PlainLanes {
 
     /// The runs in the order of their frames.
     pub(super) fn runs(&self) -> impl Iterator<Item = PlainRun<'_>> {
-        let first_rules = first_rule_set(self.interface.unwrap_or_default());
+        let interface = self.interface.unwrap_or(InterfaceIndex::FIRST);
         self.runs.iter().filter_map(move |run| {
             let lane = self.lanes.get(run.lane)?;
             let keys = run.key..run.key + run.len;
@@ -189,8 +191,7 @@ impl PlainLanes {
                 answers: lane.answers.get(keys.clone())?,
                 flows: lane.flows.get(keys.clone())?,
                 keys: lane.keys.get(keys)?,
-                rules: first_rules + u32::try_from(run.lane).ok()?,
-                direction: if run.lane < 2 { Direction::Ingress } else { Direction::Egress },
+                rules: rule_set_of(interface, run.lane),
             })
         })
     }
@@ -266,10 +267,16 @@ fn is_like(frame: &Frame<'_>, first: &Frame<'_>) -> bool {
         & !frame.is_next_segment
 }
 
-/// The number of the first rule set of an interface.
+/// Whether a lane is one of IPv4.
+const fn is_ipv4(lane: usize) -> bool {
+    matches!(lane, 0 | 2)
+}
+
+/// The rule set of a lane.
 #[inline(always)]
-const fn first_rule_set(interface: u32) -> u32 {
-    interface.wrapping_mul(4)
+fn rule_set_of(interface: InterfaceIndex, lane: usize) -> RuleSetIndex {
+    let direction = if lane < 2 { Direction::Ingress } else { Direction::Egress };
+    RuleSetIndex::new(FrameOwner { interface, direction }, is_ipv4(lane))
 }
 
 /// The fields of a plain frame of IPv4; `None` if it is another frame.

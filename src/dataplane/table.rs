@@ -1,22 +1,27 @@
 //! The mirror table: everything that is needed to decide which session mirrors a packet. It is
 //! compiled once and immutable, so workers share it without locks; a change makes a new table.
 
+mod explanations;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::aws_exclusions::{AwsExclusions, TrafficClass};
-use super::compiled_rules::{CompiledRules, InterfaceRuleSet, PreviousRules, RuleCache};
+use super::compiled_rules::{
+    CompiledRules, InterfaceRuleSet, PreviousRules, RuleCache, RuleSetIndex,
+};
 use super::compiled_target::CompiledTarget;
 use super::encap::session_encap::SessionEncap;
 use super::encap::target_balancer::TargetBalancers;
 use super::flow_key::FlowKey;
 use super::frame::Frame;
+use super::index::{InterfaceIndex, SessionIndex, TargetIndex};
 use super::interface_lookup::{FrameOwner, InterfaceLookup};
 use super::ipv4_fields::Ipv4Fields;
 use super::loop_guard::LoopGuard;
-use super::rules::{EngineStats, RuleSet, SessionDecision, matches};
+use super::rules::RuleSet;
 use super::table_parts::{CompiledSession, TableParts};
-use super::verdict::{MirrorOutcome, NotMirrored, SessionMatch};
+use super::verdict::{AcceptedBy, MirrorOutcome, NotMirrored, SessionMatch};
 use crate::model::{Direction, NetworkInterface, Settings};
 
 /// The number of the next table of this process.
@@ -33,8 +38,8 @@ pub struct MirrorTable {
     guard: Arc<LoopGuard>,
     /// By interface, direction and address family: four rule sets for each interface.
     rules: CompiledRules,
-    /// By interface and direction: the first session whose filter has `amazon-dns`.
-    amazon_dns: Vec<Option<SessionMatch>>,
+    /// By interface: the first session whose filter has `amazon-dns`.
+    amazon_dns: Vec<Option<SessionIndex>>,
     /// By session.
     encaps: Vec<SessionEncap>,
     balancers: TargetBalancers,
@@ -43,8 +48,8 @@ pub struct MirrorTable {
 /// The result of the checks before the rules.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Precheck {
-    /// The rule set with this number decides.
-    Rules(u32),
+    /// The rule set at this index decides.
+    Rules(RuleSetIndex),
     /// The outcome is known without rules.
     Decided(MirrorOutcome),
 }
@@ -141,14 +146,14 @@ impl MirrorTable {
     #[must_use]
     pub fn with_rule_set(
         &self,
-        interface: u32,
+        interface: InterfaceIndex,
         direction: Direction,
         is_ipv4: bool,
         rules: Arc<RuleSet>,
     ) -> Self {
         let mut table = Self::reusing(self.parts.clone(), self);
-        if let Some(slot) = table.slot_of(interface, direction) {
-            table.rules.put(2 * slot + u32::from(!is_ipv4), rules);
+        if let Some(index) = table.rule_set_index(FrameOwner { interface, direction }, is_ipv4) {
+            table.rules.put(index, rules);
         }
         table
     }
@@ -164,14 +169,11 @@ impl MirrorTable {
         let encaps = sessions
             .map(|one| SessionEncap::new(&parts, one, (&mut balancers, previous_balancers)))
             .collect();
-        let mut amazon_dns = vec![None; 2 * parts.interfaces.len()];
-        for (index, session) in (0..).zip(&parts.sessions) {
-            let own = usize::try_from(session.interface).map_or(usize::MAX, |own| 2 * own);
-            for first in amazon_dns.iter_mut().skip(own).take(2) {
-                if session.filter.amazon_dns && first.is_none() {
-                    *first =
-                        Some(SessionMatch { session: index, rule: SessionMatch::BY_AMAZON_DNS });
-                }
+        let mut amazon_dns = vec![None; parts.interfaces.len()];
+        let sessions = SessionIndex::enumerate(&parts.sessions);
+        for (index, session) in sessions.filter(|(_, session)| session.filter.amazon_dns) {
+            if let Some(first @ None) = amazon_dns.get_mut(session.interface.get()) {
+                *first = Some(index);
             }
         }
         Self {
@@ -213,6 +215,24 @@ impl MirrorTable {
         &self.parts.targets
     }
 
+    /// The interface at an index.
+    #[must_use]
+    pub fn interface(&self, index: InterfaceIndex) -> Option<&NetworkInterface> {
+        self.parts.interfaces.get(index.get()).map(AsRef::as_ref)
+    }
+
+    /// The session at an index.
+    #[must_use]
+    pub fn session(&self, index: SessionIndex) -> Option<&CompiledSession> {
+        self.parts.sessions.get(index.get())
+    }
+
+    /// The target at an index.
+    #[must_use]
+    pub fn target(&self, index: TargetIndex) -> Option<&CompiledTarget> {
+        self.parts.targets.get(index.get())
+    }
+
     /// The settings it was compiled with.
     #[must_use]
     pub const fn settings(&self) -> &Settings {
@@ -222,7 +242,12 @@ impl MirrorTable {
     /// The outcome of a packet at an interface: at most one session mirrors it. Copies of copies
     /// are not recognised here, because the contents of the packet are not known.
     #[must_use]
-    pub fn decide(&self, interface: u32, direction: Direction, key: &FlowKey) -> MirrorOutcome {
+    pub fn decide(
+        &self,
+        interface: InterfaceIndex,
+        direction: Direction,
+        key: &FlowKey,
+    ) -> MirrorOutcome {
         match self.precheck(FrameOwner { interface, direction }, key, &Frame::new(&[])) {
             Precheck::Decided(outcome) => outcome,
             Precheck::Rules(rules) => {
@@ -235,7 +260,7 @@ impl MirrorTable {
     /// Checks everything that precedes the rules: interface, loop guard and AWS's exclusions.
     #[inline(always)]
     pub(super) fn precheck(&self, owner: FrameOwner, key: &FlowKey, frame: &Frame<'_>) -> Precheck {
-        let Some(slot) = self.slot_of(owner.interface, owner.direction) else {
+        let Some(rules) = self.rule_set_index(owner, key.is_ipv4) else {
             return Precheck::Decided(MirrorOutcome::NotMirrored(NotMirrored::NoNetworkInterface));
         };
         if self.guard.may_be_copy(key)
@@ -244,9 +269,9 @@ impl MirrorTable {
             return Precheck::Decided(MirrorOutcome::NotMirrored(reason));
         }
         match self.exclusions.traffic_class(key) {
-            TrafficClass::Ordinary => Precheck::Rules(2 * slot + u32::from(!key.is_ipv4)),
+            TrafficClass::Ordinary => Precheck::Rules(rules),
             service_traffic => {
-                Precheck::Decided(self.decide_aws_service(service_traffic, slot, key))
+                Precheck::Decided(self.decide_aws_service(service_traffic, rules, key))
             }
         }
     }
@@ -263,13 +288,6 @@ impl MirrorTable {
         fields.has_special(&self.exclusions, &self.guard)
     }
 
-    /// The session and the rule that each answer of a rule set denotes, and the index in the table
-    /// of the first session of its interface.
-    #[inline]
-    pub(super) fn matches_of(&self, rules: u32) -> Option<(&[SessionMatch], u32)> {
-        self.rule_set(rules).map(InterfaceRuleSet::matches)
-    }
-
     /// The encapsulations, by session.
     #[inline]
     pub(super) fn encaps(&self) -> &[SessionEncap] {
@@ -278,55 +296,20 @@ impl MirrorTable {
 
     /// Whether the table has an interface with this index.
     #[inline]
-    pub(super) fn has_interface(&self, interface: u32) -> bool {
-        usize::try_from(interface).is_ok_and(|index| index < self.parts.interfaces.len())
+    pub(super) fn has_interface(&self, interface: InterfaceIndex) -> bool {
+        interface.get() < self.parts.interfaces.len()
     }
 
-    /// The rule set with this number.
+    /// The rule set at this index.
     #[inline]
-    pub(super) fn rule_set(&self, number: u32) -> Option<&InterfaceRuleSet> {
-        self.rules.get(number)
-    }
-
-    /// The decision of each session's rules on a packet, for explanations: the first matching rule
-    /// of each session that has one. AWS's exclusions are not evaluated.
-    #[must_use]
-    pub fn session_decisions(
-        &self,
-        interface: u32,
-        direction: Direction,
-        key: &FlowKey,
-    ) -> Vec<SessionDecision> {
-        let sessions = (0..).zip(&self.parts.sessions);
-        let own = sessions.filter(|(_, session)| session.interface == interface);
-        own.filter_map(|(session, entry)| {
-            let mut rules = (0..).zip(entry.filter.all_rules());
-            let first = rules.find(|(_, rule)| rule.direction() == direction && matches(rule, key));
-            first.map(|(rule, found)| SessionDecision {
-                matched: SessionMatch { session, rule },
-                action: found.action(),
-            })
-        })
-        .collect()
-    }
-
-    /// The size and depth of each rule set that has rules: index of the interface, direction,
-    /// whether the rules are for IPv4, figures.
-    pub fn engine_stats(&self) -> impl Iterator<Item = (u32, Direction, bool, EngineStats)> {
-        let interfaces = (0..).zip(&self.parts.interfaces).map(|(interface, _)| interface);
-        let slots = interfaces.flat_map(|interface| {
-            let directions = Direction::BOTH.into_iter();
-            directions.flat_map(move |way| [(interface, way, true), (interface, way, false)])
-        });
-        let sets = slots.zip(self.rules.iter());
-        sets.map(|((interface, way, is_ipv4), rules)| (interface, way, is_ipv4, rules.stats()))
-            .filter(|(.., stats)| stats.rules > 0)
+    pub(super) fn rule_set(&self, index: RuleSetIndex) -> Option<&InterfaceRuleSet> {
+        self.rules.get(index)
     }
 
     /// The longest inner frame of a session in bytes: the smallest of PacketLength, the limit of
     /// the target's MTU and the longest UDP datagram.
     #[must_use]
-    pub fn max_inner_len(&self, session: u32) -> usize {
+    pub fn max_inner_len(&self, session: SessionIndex) -> usize {
         let encap = self.encap_of(session);
         encap.and_then(|encap| usize::try_from(encap.max_inner_len).ok()).unwrap_or_default()
     }
@@ -335,9 +318,15 @@ impl MirrorTable {
     /// say; when it is off, it never is." Without AWS's exclusions the rules decide too, and the
     /// first session that accepts by rule or by service mirrors the packet.
     #[cold]
-    fn decide_aws_service(&self, service: TrafficClass, slot: u32, key: &FlowKey) -> MirrorOutcome {
-        let dns = usize::try_from(slot).ok().and_then(|slot| self.amazon_dns.get(slot).copied()?);
-        let rules = self.rule_set(2 * slot + u32::from(!key.is_ipv4));
+    fn decide_aws_service(
+        &self,
+        service: TrafficClass,
+        index: RuleSetIndex,
+        key: &FlowKey,
+    ) -> MirrorOutcome {
+        let dns = self.amazon_dns.get(index.owner().interface.get()).copied().flatten();
+        let dns = dns.map(|session| SessionMatch { session, by: AcceptedBy::AmazonDns });
+        let rules = self.rule_set(index);
         let by_rules = || rules.and_then(|rules| rules.first_accept(key));
         match (service, self.exclusions.enabled) {
             (TrafficClass::Excluded, _) => MirrorOutcome::NotMirrored(NotMirrored::AwsExcluded),
@@ -353,11 +342,10 @@ impl MirrorTable {
         }
     }
 
-    /// The index of an interface and direction: two for each interface.
+    /// The index of a rule set; `None` if the table has no such interface.
     #[inline]
-    fn slot_of(&self, interface: u32, direction: Direction) -> Option<u32> {
-        let egress = u32::from(direction == Direction::Egress);
-        self.has_interface(interface).then_some(2 * interface + egress)
+    fn rule_set_index(&self, owner: FrameOwner, is_ipv4: bool) -> Option<RuleSetIndex> {
+        self.has_interface(owner.interface).then(|| RuleSetIndex::new(owner, is_ipv4))
     }
 
     /// Whether each segment of a super-frame needs its own decision, because each may contain
@@ -377,8 +365,8 @@ impl MirrorTable {
     }
 
     #[inline]
-    pub(super) fn encap_of(&self, session: u32) -> Option<&SessionEncap> {
-        self.encaps.get(usize::try_from(session).ok()?)
+    pub(super) fn encap_of(&self, session: SessionIndex) -> Option<&SessionEncap> {
+        self.encaps.get(session.get())
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::compiled_target::CompiledTarget;
+use super::index::{InterfaceIndex, TargetIndex};
 use super::loop_guard::LoopGuard;
 use crate::model::{
     Filter, NetworkInterface, PacketLength, Rate, SessionId, SessionNumber, Settings,
@@ -18,10 +19,10 @@ pub struct CompiledSession {
     pub id: SessionId,
     /// The SessionNumber: the evaluation order among the sessions of the interface.
     pub number: SessionNumber,
-    /// Index of the source in [`MirrorTable::interfaces`](super::MirrorTable::interfaces).
-    pub interface: u32,
-    /// Index of the target in [`MirrorTable::targets`](super::MirrorTable::targets).
-    pub target: u32,
+    /// The source.
+    pub interface: InterfaceIndex,
+    /// The target.
+    pub target: TargetIndex,
     /// The filter that selects packets.
     pub filter: Arc<Filter>,
     /// The longest copy in bytes, if the user or AWS's default limits it.

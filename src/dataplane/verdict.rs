@@ -1,5 +1,6 @@
 //! The result for a frame at an interface.
 
+use super::index::{InterfaceIndex, RuleIndex, SessionIndex};
 use crate::model::Direction;
 
 /// The reason why a frame was not mirrored. It is not a loss: no session selected the frame.
@@ -75,19 +76,34 @@ impl NotMirrored {
     }
 }
 
-/// The session that mirrors a frame, and the rule that accepted it.
+/// The part of a filter that accepted a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct SessionMatch {
-    /// Index of the session in the mirror table.
-    pub session: u32,
-    /// Index of the rule in the session's filter, see
-    /// [`Filter::all_rules`](crate::model::Filter::all_rules), or [`SessionMatch::BY_AMAZON_DNS`].
-    pub rule: u32,
+pub enum AcceptedBy {
+    /// A rule.
+    Rule(RuleIndex),
+    /// The network service `amazon-dns`.
+    AmazonDns,
 }
 
-impl SessionMatch {
-    /// Value of `rule` if the network service `amazon-dns` accepted the frame.
-    pub const BY_AMAZON_DNS: u32 = u32::MAX;
+impl AcceptedBy {
+    /// The rule; `None` if a network service accepted the frame.
+    #[inline(always)]
+    #[must_use]
+    pub const fn rule(self) -> Option<RuleIndex> {
+        match self {
+            Self::Rule(rule) => Some(rule),
+            Self::AmazonDns => None,
+        }
+    }
+}
+
+/// The session that mirrors a frame, and the part of its filter that accepted the frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionMatch {
+    /// The session.
+    pub session: SessionIndex,
+    /// The part of its filter.
+    pub by: AcceptedBy,
 }
 
 /// The outcome of a frame at one interface.
@@ -107,8 +123,20 @@ pub struct Verdict {
     pub frame: u16,
     /// Direction at the interface; meaningless if there is no interface.
     pub direction: Direction,
-    /// Index of the interface in the mirror table; `None` if no interface owns the frame.
-    pub interface: Option<u32>,
+    /// The interface; `None` if no interface owns the frame.
+    pub interface: Option<InterfaceIndex>,
     /// Whether the frame was mirrored, and why.
     pub outcome: MirrorOutcome,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_match_has_eight_bytes_and_its_parts_four_each() {
+        assert_eq!(size_of::<AcceptedBy>(), 4);
+        assert_eq!(size_of::<Option<SessionMatch>>(), 8);
+        assert_eq!(size_of::<MirrorOutcome>(), 8);
+    }
 }

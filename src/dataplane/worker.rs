@@ -12,10 +12,11 @@ use std::io;
 use std::sync::Arc;
 
 use super::counters::Counters;
-use super::encap::copy::{Copies, CopyRef};
+use super::encap::copy::{Copies, CopyRef, CopyState};
 use super::endpoints::{DropCause, Drops, Sink, Source};
 use super::flow_key::FlowKey;
 use super::frame::{Burst, LOOKUP_BATCH_LEN, MAX_BURST_LEN};
+use super::index::InterfaceIndex;
 use super::interface_lookup::FrameOwner;
 use super::lookup_batch::LookupBatch;
 use super::plain_lanes::PlainLanes;
@@ -41,7 +42,7 @@ pub struct Worker {
     counters: Counters,
     forced_direction: Option<Direction>,
     /// The interface that owns every frame, regardless of addresses.
-    interface: Option<u32>,
+    interface: Option<InterfaceIndex>,
     /// The decision on the last frame of the previous batch, for the segments that follow it.
     last_decision: Option<(FlowKey, MirrorOutcome)>,
     owners: Vec<FrameOwner>,
@@ -95,14 +96,14 @@ impl Worker {
     /// regardless of addresses, as in live capture. If the table has no such interface, no frame
     /// belongs to an interface.
     #[must_use]
-    pub const fn with_interface(mut self, interface: u32) -> Self {
+    pub const fn with_interface(mut self, interface: InterfaceIndex) -> Self {
         self.interface = Some(interface);
         self
     }
 
     /// Replaces the table between two bursts. The counters of a session follow its id. `interface`
     /// is the index of the worker's interface in the new table.
-    pub fn change_table(&mut self, table: Arc<MirrorTable>, interface: Option<u32>) {
+    pub fn change_table(&mut self, table: Arc<MirrorTable>, interface: Option<InterfaceIndex>) {
         self.counters.move_to_table(&self.table, &table);
         self.interface = interface;
         self.last_decision = None;
@@ -211,8 +212,10 @@ impl Worker {
             if let Some(copy) = self.copies.get_mut(*index) {
                 copy.inner_len = copy.inner_len.min(u32::try_from(*inner_len).unwrap_or(u32::MAX));
                 let frame = burst.get(usize::from(copy.frame));
-                copy.is_truncated |= frame.is_some_and(|f| copy.inner_len < f.copied_from_len());
-                copy.is_cut_to_mtu = true;
+                let is_cut = frame.is_some_and(|frame| copy.inner_len < frame.copied_from_len());
+                if is_cut || copy.state != CopyState::Whole {
+                    copy.state = CopyState::TruncatedToMtu;
+                }
             }
         }
         for (index, cause) in self.drops.lost() {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::dataplane::{
-    BURST_LEN, Burst, Copies, Drops, Frame, MirrorOutcome, MirrorTable, MirroredCopy, NotMirrored,
-    Sink, Source, StepError, Verdict, Worker,
+    AcceptedBy, BURST_LEN, Burst, Copies, Drops, Frame, InterfaceIndex, MirrorOutcome, MirrorTable,
+    MirroredCopy, NotMirrored, SessionIndex, Sink, Source, StepError, Verdict, Worker,
 };
 use crate::model::{Direction, SessionId};
 
@@ -110,11 +110,10 @@ pub struct OwnedCopy {
     pub frame: u64,
     /// The id of the session.
     pub session_id: SessionId,
-    /// The index of the session in the mirror table.
-    pub session: u32,
-    /// The index of the rule in the session's filter, or
-    /// [`SessionMatch::BY_AMAZON_DNS`](crate::dataplane::SessionMatch::BY_AMAZON_DNS).
-    pub rule: u32,
+    /// The session.
+    pub session: SessionIndex,
+    /// The part of the session's filter that accepted the frame.
+    pub accepted_by: AcceptedBy,
     /// The time of the frame in nanoseconds since 1970-01-01 UTC.
     pub timestamp_ns: u64,
     /// The outer Ethernet, IP, UDP and VXLAN headers: 50 bytes with IPv4, 70 with IPv6.
@@ -131,7 +130,7 @@ impl OwnedCopy {
             frame: first_frame + u64::from(copy.frame_index()),
             session_id: copy.session_id().clone(),
             session: copy.session(),
-            rule: copy.rule(),
+            accepted_by: copy.accepted_by(),
             timestamp_ns: copy.frame().timestamp_ns,
             outer: Bytes::copy_from_slice(&copy.outer()),
             inner: copy.inner().to_vec().into(),
@@ -144,8 +143,8 @@ impl OwnedCopy {
 pub struct UnmirroredFrame {
     /// The number of the frame in its source, from 0, over all bursts.
     pub frame: u64,
-    /// The index of the interface in the mirror table; none if the frame belongs to no interface.
-    pub interface: Option<u32>,
+    /// The interface; none if the frame belongs to no interface.
+    pub interface: Option<InterfaceIndex>,
     /// The direction, seen from the interface; none if there is no interface.
     pub direction: Option<Direction>,
     /// The reason.
@@ -260,7 +259,7 @@ pub fn mirror(table: &Arc<MirrorTable>, mut source: impl Source) -> io::Result<C
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::dataplane::{CompiledSession, CompiledTarget, TableParts};
+    use crate::dataplane::{CompiledSession, CompiledTarget, TableParts, TargetIndex};
     use crate::model::{
         Filter, FilterId, NetworkInterface, NetworkInterfaceId, SessionId, SessionNumber, TargetId,
         VirtualNetworkId,
@@ -274,8 +273,8 @@ pub(super) mod tests {
         let session = CompiledSession {
             id: SessionId::new("tms-1").unwrap(),
             number: SessionNumber::MIN,
-            interface: 0,
-            target: 0,
+            interface: InterfaceIndex::FIRST,
+            target: TargetIndex::FIRST,
             filter: Arc::new(Filter::accept_all(FilterId::new("tmf-1").unwrap())),
             packet_length: None,
             rate_limit: None,
@@ -330,7 +329,7 @@ pub(super) mod tests {
         let collected = mirror(&table(), FrameSource::from_frames(sent)).unwrap();
         assert_eq!(collected.mirrored[0].timestamp_ns, 7);
         assert_eq!(collected.not_mirrored[0].direction, Some(Direction::Egress));
-        assert_eq!(collected.not_mirrored[0].interface, Some(0));
+        assert_eq!(collected.not_mirrored[0].interface, Some(InterfaceIndex::FIRST));
     }
 
     #[test]

@@ -56,7 +56,9 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::dataplane::{Burst, Copies, Drops, Frame, MirrorTable, Sink, Source, TableParts};
+    use crate::dataplane::{
+        Burst, Copies, Drops, Frame, InterfaceIndex, MirrorTable, Sink, Source, TableParts,
+    };
 
     struct OneFrame;
 
@@ -76,7 +78,8 @@ mod tests {
     }
 
     fn worker() -> Worker {
-        Worker::new(Arc::new(MirrorTable::new(TableParts::default()))).with_interface(0)
+        Worker::new(Arc::new(MirrorTable::new(TableParts::default())))
+            .with_interface(InterfaceIndex::FIRST)
     }
 
     #[test]

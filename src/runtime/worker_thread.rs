@@ -11,7 +11,7 @@ use super::load_sampler::LoadSampler;
 use super::shared_guard::SharedGuard;
 use super::source_accounting::SourceAccounting;
 use super::storm_detector::{StormAction, StormDetector, WorkerSample};
-use crate::dataplane::{Counters, MirrorTable, Sink, StepError, Worker};
+use crate::dataplane::{Counters, InterfaceIndex, MirrorTable, Sink, StepError, Worker};
 use crate::io::clock::Stopwatch;
 use crate::io::live::LiveSource;
 use crate::io::udp::{Egress, TargetReport, UdpSink};
@@ -44,7 +44,7 @@ pub(super) struct WorkerResult {
 }
 
 /// The index of the worker's interface in its table.
-const INTERFACE: u32 = 0;
+const INTERFACE: InterfaceIndex = InterfaceIndex::FIRST;
 
 /// The state of a worker thread.
 pub(super) struct WorkerThread {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use proptest::sample::select;
 use traffic_mirror::control::classbench;
-use traffic_mirror::dataplane::{EngineKind, FlowKey, RuleSet, SessionMatch};
+use traffic_mirror::dataplane::{Answer, EngineKind, FlowKey, RuleSet, SessionMatch};
 use traffic_mirror::model::{
     CidrBlock, Direction, Filter, FilterId, FilterRule, PortRange, Protocol, RuleAction, RuleNumber,
 };
@@ -159,7 +159,7 @@ fn assert_engines_agree(filters: &[Filter], keys: &[FlowKey], is_ipv4: bool) {
     let filters = to_arcs(filters);
     let set = |kind| RuleSet::with_engine(&filters, Direction::Ingress, is_ipv4, kind);
     let answers = |set: &RuleSet| {
-        let mut answers = vec![0; keys.len()];
+        let mut answers = vec![Answer::NONE; keys.len()];
         for (keys, answers) in keys.chunks(150).zip(answers.chunks_mut(150)) {
             set.classify(keys, answers);
         }
@@ -263,7 +263,7 @@ fn to_arcs(filters: &[Filter]) -> Vec<Arc<Filter>> {
 }
 
 fn decisions(set: &RuleSet, keys: &[FlowKey]) -> Vec<Option<SessionMatch>> {
-    let mut answers = vec![0; keys.len()];
+    let mut answers = vec![Answer::NONE; keys.len()];
     set.classify(keys, &mut answers);
     answers.into_iter().map(|answer| set.session_match(answer)).collect()
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use traffic_mirror::dataplane::{
-    Burst, CompiledSession, CompiledTarget, Copies, Drops, Frame, LoopGuard, MirrorTable,
-    NotMirrored, Sink, Source, TableParts, Worker,
+    Burst, CompiledSession, CompiledTarget, Copies, Drops, Frame, InterfaceIndex, LoopGuard,
+    MirrorTable, NotMirrored, Sink, Source, TableParts, TargetIndex, Worker,
 };
 use traffic_mirror::model::{
     Direction, Filter, FilterId, NetworkInterface, NetworkInterfaceId, PacketLength, SessionId,
@@ -90,8 +90,8 @@ fn worker(own: usize, config: &MirrorConfig, is_ipv6: bool) -> Worker {
     let session = CompiledSession {
         id: SessionId::from_seed(1),
         number: SessionNumber::new(1).unwrap(),
-        interface: 0,
-        target: 0,
+        interface: InterfaceIndex::FIRST,
+        target: TargetIndex::FIRST,
         filter: Arc::new(Filter::accept_all(FilterId::new("tmf-1").unwrap())),
         packet_length: config.packet_length.map(|length| PacketLength::new(length).unwrap()),
         virtual_network_id: VirtualNetworkId::new(1).unwrap(),
@@ -106,7 +106,7 @@ fn worker(own: usize, config: &MirrorConfig, is_ipv6: bool) -> Worker {
         loop_guard,
         ..TableParts::default()
     };
-    Worker::new(Arc::new(MirrorTable::new(parts))).with_interface(0)
+    Worker::new(Arc::new(MirrorTable::new(parts))).with_interface(InterfaceIndex::FIRST)
 }
 
 fn ipv4(protocol: u8, body: &[u8]) -> Vec<u8> {

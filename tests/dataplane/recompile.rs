@@ -10,7 +10,8 @@ use std::thread;
 
 use traffic_mirror::control::{CompileOptions, Registry, compile, recompile};
 use traffic_mirror::dataplane::{
-    Burst, Copies, Drops, FlowKey, Frame, MirrorOutcome, MirrorTable, Sink, Source, Verdict, Worker,
+    Burst, Copies, Drops, FlowKey, Frame, InterfaceIndex, MirrorOutcome, MirrorTable, Sink, Source,
+    Verdict, Worker,
 };
 use traffic_mirror::model::{
     CidrBlock, Direction, Filter, FilterId, FilterRule, NetworkInterface, NetworkInterfaceId,
@@ -85,7 +86,7 @@ fn registry_of(filters: &[Filter], interfaces: &[(&str, &[&str])]) -> Registry {
 }
 
 fn outcomes(table: &MirrorTable, keys: &[FlowKey]) -> Vec<MirrorOutcome> {
-    let interfaces = (0..).zip(table.interfaces());
+    let interfaces = InterfaceIndex::enumerate(table.interfaces());
     interfaces
         .flat_map(|(interface, _)| {
             keys.iter().map(move |key| table.decide(interface, Direction::Ingress, key))
@@ -197,13 +198,13 @@ fn frame(random: &mut Random) -> Vec<u8> {
 fn run_worker(first: Arc<MirrorTable>, tables: &Receiver<Arc<MirrorTable>>) -> (u64, u64, u64) {
     let mut random = Random(4);
     let frames: Vec<Vec<u8>> = (0..64).map(|_| frame(&mut random)).collect();
-    let mut worker = Worker::new(first).with_interface(0);
+    let mut worker = Worker::new(first).with_interface(InterfaceIndex::FIRST);
     worker = worker.with_direction(Some(Direction::Ingress));
     let (mut received, mut changes) = (0, 0);
     loop {
         match tables.try_recv() {
             Ok(table) => {
-                worker.change_table(table, Some(0));
+                worker.change_table(table, Some(InterfaceIndex::FIRST));
                 changes += 1;
             }
             Err(std::sync::mpsc::TryRecvError::Disconnected) => break,
@@ -274,7 +275,10 @@ impl Sink for VerdictChecker {
         for verdict in verdicts {
             let frame = &burst[usize::from(verdict.frame)];
             let key = FlowKey::parse(frame.bytes).unwrap();
-            assert_eq!(verdict.outcome, self.table.decide(0, Direction::Ingress, &key));
+            assert_eq!(
+                verdict.outcome,
+                self.table.decide(InterfaceIndex::FIRST, Direction::Ingress, &key)
+            );
             self.checked += 1;
         }
         Ok(())
@@ -291,7 +295,7 @@ fn cached_decisions_match_the_current_table() {
     );
     let options = CompileOptions::default();
     let mut table = Arc::new(compile(&registry, &options));
-    let mut worker = Worker::new(Arc::clone(&table)).with_interface(0);
+    let mut worker = Worker::new(Arc::clone(&table)).with_interface(InterfaceIndex::FIRST);
     worker = worker.with_direction(Some(Direction::Ingress));
     let repeated: Vec<Vec<u8>> = (0..40).map(|_| frame(&mut random)).collect();
     let mut checked = 0;
@@ -310,7 +314,7 @@ fn cached_decisions_match_the_current_table() {
         {
             table = Arc::new(compiled);
         }
-        worker.change_table(Arc::clone(&table), Some(0));
+        worker.change_table(Arc::clone(&table), Some(InterfaceIndex::FIRST));
     }
     assert_eq!(checked, (3 * 1_500 + 57 * 3) * 64);
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::control::{compile, with_network_ids};
-use crate::dataplane::FlowKey;
+use crate::dataplane::{FlowKey, InterfaceIndex};
 use crate::model::{
     CidrBlock, Direction, Filter, FilterId, FilterRule, NetworkInterface, RuleAction, RuleNumber,
     Session, SessionId, SessionNumber, Target, TargetId,
@@ -115,10 +115,10 @@ fn apply(registry: &mut Registry, change: &Change) {
 }
 
 /// The sessions of an interface in a table: everything that reports and copies depend on.
-fn sessions(table: &MirrorTable, interface: u32) -> Vec<String> {
+fn sessions(table: &MirrorTable, interface: InterfaceIndex) -> Vec<String> {
     let own = table.sessions().iter().filter(|session| session.interface == interface);
     own.map(|session| {
-        let target = &table.targets()[usize::try_from(session.target).unwrap()];
+        let target = table.target(session.target).unwrap();
         let rules = session.filter.all_rules();
         format!("{} {} {} {rules:?}", session.id, target.id, target.address)
     })
@@ -147,9 +147,10 @@ proptest! {
             prop_assert_eq!(&known, &with_sessions);
             for (id, one) in tables.in_order() {
                 let position = registry.position_of_interface(id).unwrap();
-                let position = u32::try_from(position).unwrap();
-                prop_assert_eq!(sessions(&one.table, 0), sessions(&whole, position));
-                let decided = one.table.decide(0, Direction::Ingress, &KEY);
+                let position = InterfaceIndex::from_usize(position);
+                let first = InterfaceIndex::FIRST;
+                prop_assert_eq!(sessions(&one.table, first), sessions(&whole, position));
+                let decided = one.table.decide(first, Direction::Ingress, &KEY);
                 let expected = whole.decide(position, Direction::Ingress, &KEY);
                 prop_assert_eq!(
                     matches!(decided, crate::dataplane::MirrorOutcome::Mirrored(_)),

@@ -8,7 +8,9 @@ use super::outer_header::{MAX_OUTER_LEN, OuterHeader};
 use super::outer_template::OuterTemplate;
 use super::session_encap::SessionEncap;
 use crate::dataplane::frame::Frame;
+use crate::dataplane::index::SessionIndex;
 use crate::dataplane::table::MirrorTable;
+use crate::dataplane::verdict::AcceptedBy;
 use crate::model::{Direction, SessionId};
 
 /// The record of one copy. Headers and bytes are resolved only when a sink reads them, so a burst
@@ -17,10 +19,10 @@ use crate::model::{Direction, SessionId};
 pub(crate) struct CopyRef {
     /// Length of the copied part of the frame, in bytes.
     pub(crate) inner_len: u32,
-    /// Index of the session in the mirror table.
-    pub(crate) session: u32,
-    /// Index of the rule in the session's filter, or `SessionMatch::BY_AMAZON_DNS`.
-    pub(crate) rule: u32,
+    /// The session.
+    pub(crate) session: SessionIndex,
+    /// The part of the session's filter that accepted the frame.
+    pub(crate) by: AcceptedBy,
     /// Index of the frame in its burst.
     pub(crate) frame: u16,
     /// The low seven bits of the UDP source port: 0 to 127.
@@ -29,28 +31,35 @@ pub(crate) struct CopyRef {
     pub(crate) direction: Direction,
     /// 16 more bits of the same hash: copies with different values belong to different flows.
     pub(crate) flow_tag: u16,
-    /// Whether the copy is shorter than its frame.
-    pub(crate) is_truncated: bool,
-    /// Whether PacketLength allows a longer copy, so the MTU is what shortened it.
-    pub(crate) is_cut_to_mtu: bool,
+    pub(crate) state: CopyState,
 }
 
 impl CopyRef {
-    /// Value of `session` after the copy was dropped.
-    pub(crate) const LOST: u32 = u32::MAX;
-
     /// A record before it is used.
     pub(crate) const UNUSED: Self = Self {
         inner_len: 0,
-        session: Self::LOST,
-        rule: 0,
+        session: SessionIndex::MAX,
+        by: AcceptedBy::AmazonDns,
         frame: 0,
         flow_hash: 0,
         direction: Direction::Ingress,
         flow_tag: 0,
-        is_truncated: false,
-        is_cut_to_mtu: false,
+        state: CopyState::Lost,
     };
+}
+
+/// What happened to a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum CopyState {
+    /// It contains the whole frame.
+    Whole,
+    /// PacketLength makes it shorter than its frame.
+    Truncated,
+    /// It is shorter than its frame and than PacketLength, because of an MTU.
+    TruncatedToMtu,
+    /// It was dropped.
+    Lost,
 }
 
 /// One copy as a sink sees it.
@@ -152,17 +161,16 @@ impl<'a> MirroredCopy<'a> {
         &self.encap.session_id
     }
 
-    /// Index of the session in the mirror table.
+    /// The session.
     #[must_use]
-    pub const fn session(&self) -> u32 {
+    pub const fn session(&self) -> SessionIndex {
         self.copy.session
     }
 
-    /// Index of the rule in the session's filter, or
-    /// [`SessionMatch::BY_AMAZON_DNS`](crate::dataplane::SessionMatch::BY_AMAZON_DNS).
+    /// The part of the session's filter that accepted the frame.
     #[must_use]
-    pub const fn rule(&self) -> u32 {
-        self.copy.rule
+    pub const fn accepted_by(&self) -> AcceptedBy {
+        self.copy.by
     }
 
     /// The frame that was copied.
@@ -246,5 +254,15 @@ impl<'a> Copies<'a> {
         let inner = InnerBytes { head: frame.bytes, tail: frame.tail };
         let inner = usize::try_from(copy.inner_len).map_or(inner, |len| inner.cut(len));
         Some(MirroredCopy { copy, frame, encap, template, destination, inner })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_is_recorded_in_twenty_bytes() {
+        assert_eq!(size_of::<CopyRef>(), 20);
     }
 }

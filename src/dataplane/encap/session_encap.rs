@@ -37,15 +37,14 @@ impl SessionEncap {
         session: &CompiledSession,
         (balancers, previous): (&mut TargetBalancers, &TargetBalancers),
     ) -> Self {
-        let place = |index: u32| usize::try_from(index).unwrap_or(usize::MAX);
-        let target = parts.targets.get(place(session.target));
+        let target = parts.targets.get(session.target.get());
         let nowhere = SocketAddr::new(session.source_address, 0);
         let address = target.map_or(nowhere, |target| target.address);
         let endpoint = target.and_then(|target| target.gateway_endpoint);
         let outer = |address: SocketAddr| {
             let (source, vni) = (session.source_address, session.virtual_network_id);
             let Some(endpoint) = endpoint else { return OuterTemplate::new(source, address, vni) };
-            let interface = parts.interfaces.get(place(session.interface));
+            let interface = parts.interfaces.get(session.interface.get());
             let attachment = interface.map_or(0, |one| attachment_id(one.id().as_str()));
             let vxlan = SocketAddr::new(address.ip(), VXLAN_PORT);
             OuterTemplate::new(source, vxlan, vni)

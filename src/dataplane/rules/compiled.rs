@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::engine::Engine;
-use crate::dataplane::verdict::SessionMatch;
+use super::list::RulePosition;
+use crate::dataplane::index::SessionIndex;
 use crate::model::{Direction, Filter, FilterRule, RuleAction};
 
 /// The tables of an engine, and the rules from which they were built.
@@ -14,13 +15,13 @@ pub(super) struct Compiled {
     pub(super) direction: Direction,
     pub(super) is_ipv4: bool,
     /// By answer: the session and the rule when the tables were built.
-    pub(super) matched: Arc<[SessionMatch]>,
+    pub(super) positions: Arc<[RulePosition]>,
 }
 
 impl Compiled {
     /// The index of the first rule of this session or a later one.
-    pub(super) fn start_of(&self, session: u32) -> u32 {
-        let place = self.matched.partition_point(|matched| matched.session < session);
+    pub(super) fn start_of(&self, session: SessionIndex) -> u32 {
+        let place = self.positions.partition_point(|position| position.session < session);
         u32::try_from(place).unwrap_or(u32::MAX)
     }
 
@@ -31,8 +32,7 @@ impl Compiled {
 
     /// The rule at an index of the list.
     pub(super) fn rule(&self, place: usize) -> Option<&FilterRule> {
-        let matched = self.matched.get(place)?;
-        let filter = self.filters.get(usize::try_from(matched.session).ok()?)?;
-        filter.all_rules().get(usize::try_from(matched.rule).ok()?)
+        let position = self.positions.get(place)?;
+        self.filters.get(position.session.get())?.all_rules().get(position.rule.get())
     }
 }

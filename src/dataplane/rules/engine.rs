@@ -1,5 +1,6 @@
 //! The engines, and the choice between them by the number and the overlap of the rules.
 
+use super::answer::Answer;
 use super::bit_vector::BitVector;
 use super::cross_product::CrossProduct;
 use super::cut_forest::CutForest;
@@ -83,9 +84,9 @@ impl Engine {
     }
 
     /// Writes to `answers` the index in the list of the rule that decides on each key, or
-    /// [`NO_MATCH`](super::list::NO_MATCH).
+    /// [`Answer::NONE`].
     #[inline]
-    pub(super) fn classify(&self, keys: &[FlowKey], answers: &mut [u32]) {
+    pub(super) fn classify(&self, keys: &[FlowKey], answers: &mut [Answer]) {
         match self {
             Self::Linear(linear) => linear.classify(keys, answers),
             Self::BitVector(words) => words.classify(keys, answers),

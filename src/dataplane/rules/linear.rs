@@ -1,7 +1,8 @@
 //! Evaluates rule after rule, as AWS's documentation describes it: the baseline, and the
 //! specification of the other engines.
 
-use super::list::{NO_MATCH, RuleList, matches};
+use super::answer::Answer;
+use super::list::{RuleList, matches};
 use crate::dataplane::flow_key::FlowKey;
 use crate::model::{FilterRule, RuleAction};
 
@@ -18,25 +19,25 @@ impl Linear {
         Self { rules: places.map(|place| (place.rule.clone(), place.session_end)).collect() }
     }
 
-    /// Writes to `answers` the index of the rule that decides on each key, or [`NO_MATCH`].
-    pub(super) fn classify(&self, keys: &[FlowKey], answers: &mut [u32]) {
+    /// Writes to `answers` the index of the rule that decides on each key, or [`Answer::NONE`].
+    pub(super) fn classify(&self, keys: &[FlowKey], answers: &mut [Answer]) {
         for (key, answer) in keys.iter().zip(answers) {
             *answer = self.first_accept(key);
         }
     }
 
     /// "The first session with a matching filter is the one that mirrors the packets."
-    fn first_accept(&self, key: &FlowKey) -> u32 {
+    fn first_accept(&self, key: &FlowKey) -> Answer {
         let mut floor = 0;
         for (place, (rule, session_end)) in (0_u32..).zip(&self.rules) {
             if place >= floor && matches(rule, key) {
                 match rule.action() {
-                    RuleAction::Accept => return place,
+                    RuleAction::Accept => return Answer::new(place),
                     RuleAction::Reject => floor = *session_end,
                 }
             }
         }
-        NO_MATCH
+        Answer::NONE
     }
 
     /// The largest number of rules that one lookup evaluates.

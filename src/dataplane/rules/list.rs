@@ -4,7 +4,7 @@
 //! The answer of every engine is an index in this list.
 
 use crate::dataplane::flow_key::FlowKey;
-use crate::dataplane::verdict::SessionMatch;
+use crate::dataplane::index::{RuleIndex, SessionIndex};
 use crate::model::{Direction, Filter, FilterRule, RuleAction};
 
 use std::sync::Arc;
@@ -12,11 +12,18 @@ use std::sync::Arc;
 /// The answer if no session accepts the packet.
 pub(super) const NO_MATCH: u32 = u32::MAX;
 
+/// A rule of a session. The session counts from 0 at the first filter of the rule set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct RulePosition {
+    pub(super) session: SessionIndex,
+    pub(super) rule: RuleIndex,
+}
+
 /// A rule with its session.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ListedRule<'a> {
     pub(super) rule: &'a FilterRule,
-    pub(super) matched: SessionMatch,
+    pub(super) position: RulePosition,
     /// The index in the list at which the rules of the next session begin.
     pub(super) session_end: u32,
 }
@@ -40,7 +47,7 @@ impl<'a> RuleList<'a> {
     /// reaches them goes on to the next session whether they match or not.
     pub(super) fn new(filters: &'a [Arc<Filter>], direction: Direction, is_ipv4: bool) -> Self {
         let mut list = Self::default();
-        for (session, filter) in (0..).zip(filters) {
+        for (session, filter) in SessionIndex::enumerate(filters) {
             list.add_session(session, rules_of(filter, direction, is_ipv4));
         }
         list
@@ -49,12 +56,16 @@ impl<'a> RuleList<'a> {
     /// All of these rules, as the rules of one session.
     pub(super) fn of_rules(rules: impl Iterator<Item = &'a FilterRule>) -> Self {
         let mut list = Self::default();
-        list.add(0, (0..).zip(rules));
+        list.add(SessionIndex::FIRST, RuleIndex::enumerate(rules));
         list.close(0);
         list
     }
 
-    fn add_session(&mut self, session: u32, rules: impl Iterator<Item = (u32, &'a FilterRule)>) {
+    fn add_session(
+        &mut self,
+        session: SessionIndex,
+        rules: impl Iterator<Item = (RuleIndex, &'a FilterRule)>,
+    ) {
         let start = self.rules.len();
         self.add(session, rules);
         let own = self.rules.get(start..).unwrap_or_default();
@@ -63,10 +74,14 @@ impl<'a> RuleList<'a> {
         self.close(start);
     }
 
-    fn add(&mut self, session: u32, rules: impl Iterator<Item = (u32, &'a FilterRule)>) {
+    fn add(
+        &mut self,
+        session: SessionIndex,
+        rules: impl Iterator<Item = (RuleIndex, &'a FilterRule)>,
+    ) {
         self.rules.extend(rules.map(|(index, rule)| ListedRule {
             rule,
-            matched: SessionMatch { session, rule: index },
+            position: RulePosition { session, rule: index },
             session_end: 0,
         }));
     }
@@ -115,8 +130,8 @@ pub(super) fn rules_of(
     filter: &Filter,
     direction: Direction,
     is_ipv4: bool,
-) -> impl Iterator<Item = (u32, &FilterRule)> {
-    let numbered = (0_u32..).zip(filter.all_rules());
+) -> impl Iterator<Item = (RuleIndex, &FilterRule)> {
+    let numbered = RuleIndex::enumerate(filter.all_rules());
     numbered
         .filter(move |(_, rule)| rule.direction() == direction)
         .filter(move |(_, rule)| rule.source().is_ipv4() == is_ipv4)

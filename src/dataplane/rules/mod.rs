@@ -12,6 +12,7 @@
 //! cut_forest     all other rules          decision trees, whose depth depends on the rules
 //! ```
 
+mod answer;
 mod bit_vector;
 mod compiled;
 mod cross_product;
@@ -23,15 +24,16 @@ mod patch;
 
 use std::sync::Arc;
 
+pub use answer::Answer;
 use compiled::Compiled;
 use engine::Engine;
 pub use engine::EngineKind;
 pub(crate) use list::matches;
-use list::{NO_MATCH, RuleList};
+use list::{RuleList, RulePosition};
 use patch::Patch;
 
 use super::flow_key::FlowKey;
-use super::verdict::SessionMatch;
+use super::verdict::{AcceptedBy, SessionMatch};
 use crate::model::{Direction, Filter, RuleAction};
 
 /// The decision of one session on a packet by its rules alone.
@@ -65,13 +67,10 @@ pub struct RuleSet {
     compiled: Arc<Compiled>,
     patch: Option<Patch>,
     /// By answer: the session and the rule.
-    matched: Arc<[SessionMatch]>,
+    positions: Arc<[RulePosition]>,
 }
 
 impl RuleSet {
-    /// The answer if no session accepts the packet.
-    pub const NO_MATCH: u32 = NO_MATCH;
-
     /// Compiles the rules of one direction and address family. `filters` are the filters of the
     /// sessions in evaluation order. The number of the rules and their overlap select the engine.
     #[must_use]
@@ -101,11 +100,12 @@ impl RuleSet {
         list: &RuleList<'_>,
         engine: Engine,
     ) -> Self {
-        let matched: Arc<[SessionMatch]> = list.rules().iter().map(|place| place.matched).collect();
+        let positions: Arc<[RulePosition]> =
+            list.rules().iter().map(|place| place.position).collect();
         let filters = filters.to_vec();
         let compiled =
-            Compiled { engine, filters, direction, is_ipv4, matched: Arc::clone(&matched) };
-        Self { compiled: Arc::new(compiled), patch: None, matched }
+            Compiled { engine, filters, direction, is_ipv4, positions: Arc::clone(&positions) };
+        Self { compiled: Arc::new(compiled), patch: None, positions }
     }
 
     /// A rule set for filters with a few different rules. It has the same tables and a patch for
@@ -113,14 +113,14 @@ impl RuleSet {
     /// fast.
     #[must_use]
     pub fn patched(&self, filters: &[Arc<Filter>]) -> Option<Self> {
-        let (patch, matched) = Patch::from_changes(&self.compiled, filters)?;
-        Some(Self { compiled: Arc::clone(&self.compiled), patch, matched })
+        let (patch, positions) = Patch::from_changes(&self.compiled, filters)?;
+        Some(Self { compiled: Arc::clone(&self.compiled), patch, positions })
     }
 
     /// Whether a lookup is slower than a memory access, so that a cache of answers is worthwhile.
     #[inline]
     pub(super) fn is_expensive(&self) -> bool {
-        self.compiled.engine.is_expensive(self.compiled.matched.len())
+        self.compiled.engine.is_expensive(self.compiled.positions.len())
     }
 
     /// Whether all rules are in the tables, so that there is no patch.
@@ -129,13 +129,13 @@ impl RuleSet {
         self.patch.is_none()
     }
 
-    /// Writes the answer for each key to `answers`: a value for [`RuleSet::session_match`], or
-    /// [`RuleSet::NO_MATCH`]. The keys must be of the address family of the rules.
+    /// Writes the answer for each key to `answers`. The keys must be of the address family of the
+    /// rules.
     #[inline]
-    pub fn classify(&self, keys: &[FlowKey], answers: &mut [u32]) {
+    pub fn classify(&self, keys: &[FlowKey], answers: &mut [Answer]) {
         self.compiled.engine.classify(keys, answers);
         if let Some(patch) = &self.patch {
-            patch.correct(&self.compiled, &self.matched, keys, answers);
+            patch.correct(&self.compiled, &self.positions, keys, answers);
         }
     }
 
@@ -143,24 +143,19 @@ impl RuleSet {
     #[inline]
     #[must_use]
     pub fn first_accept(&self, key: &FlowKey) -> Option<SessionMatch> {
-        let mut answer = [NO_MATCH];
+        let mut answer = [Answer::NONE];
         self.classify(std::slice::from_ref(key), &mut answer);
         let [answer] = answer;
         self.session_match(answer)
     }
 
-    /// The session and the rule that an answer denotes: the index of the session's filter, and the
-    /// index of the rule among all rules of the filter.
+    /// The session and the rule that an answer denotes. The session is the index of its filter
+    /// among the filters of the rule set.
     #[inline]
     #[must_use]
-    pub fn session_match(&self, answer: u32) -> Option<SessionMatch> {
-        self.matched.get(usize::try_from(answer).ok()?).copied()
-    }
-
-    /// By answer: the session and the rule.
-    #[inline]
-    pub(in crate::dataplane) fn matches(&self) -> &[SessionMatch] {
-        &self.matched
+    pub fn session_match(&self, answer: Answer) -> Option<SessionMatch> {
+        let position = self.positions.get(usize::try_from(answer.place()).ok()?)?;
+        Some(SessionMatch { session: position.session, by: AcceptedBy::Rule(position.rule) })
     }
 
     /// The size and depth of the rule set.
@@ -168,6 +163,6 @@ impl RuleSet {
     pub fn stats(&self) -> EngineStats {
         let (engine, bytes, depth) = self.compiled.engine.stats();
         let changed = self.patch.as_ref().map_or(0, Patch::len);
-        EngineStats { engine, rules: self.compiled.matched.len(), bytes, depth, changed }
+        EngineStats { engine, rules: self.compiled.positions.len(), bytes, depth, changed }
     }
 }

@@ -11,11 +11,12 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
+use super::answer::Answer;
 use super::bit_vector::BitVector;
 use super::compiled::Compiled;
-use super::list::{NO_MATCH, RuleList, matches, rules_of};
+use super::list::{RuleList, RulePosition, matches, rules_of};
 use crate::dataplane::flow_key::FlowKey;
-use crate::dataplane::verdict::SessionMatch;
+use crate::dataplane::index::SessionIndex;
 use crate::model::{Filter, FilterRule, RuleAction};
 
 /// The largest number of rules in a patch; with more, the rules are compiled at once.
@@ -33,7 +34,7 @@ pub(super) struct Patch {
     /// Indices of the removed rules, ascending.
     removed: Vec<u32>,
     /// The added rules in evaluation order.
-    added: Vec<(FilterRule, SessionMatch)>,
+    added: Vec<(FilterRule, RulePosition)>,
 }
 
 /// The search state of a packet.
@@ -43,7 +44,13 @@ struct PatchLookup {
     /// The search continues at this index of the tables.
     from: u32,
     /// The search continues at this session.
-    session: u32,
+    session: SessionIndex,
+}
+
+impl PatchLookup {
+    const fn new(key: usize) -> Self {
+        Self { key, from: 0, session: SessionIndex::FIRST }
+    }
 }
 
 impl Patch {
@@ -52,19 +59,19 @@ impl Patch {
     pub(super) fn from_changes(
         compiled: &Compiled,
         filters: &[Arc<Filter>],
-    ) -> Option<(Option<Self>, Arc<[SessionMatch]>)> {
+    ) -> Option<(Option<Self>, Arc<[RulePosition]>)> {
         if filters.len() != compiled.filters.len() {
             return None;
         }
         let mut changes = Changes::default();
-        for (session, (old, new)) in (0..).zip(compiled.filters.iter().zip(filters)) {
+        for (session, (old, new)) in SessionIndex::enumerate(compiled.filters.iter().zip(filters)) {
             if !Arc::ptr_eq(old, new) {
                 changes.compare_session(compiled, session, (old, new))?;
             }
         }
         if changes.is_none() {
-            let matched = changes.matched.map_or_else(|| Arc::clone(&compiled.matched), Arc::from);
-            return Some((None, matched));
+            let unchanged = || Arc::clone(&compiled.positions);
+            return Some((None, changes.positions.map_or_else(unchanged, Arc::from)));
         }
         compiled.engine.forest()?;
         Some(changes.into_patch(compiled))
@@ -79,17 +86,17 @@ impl Patch {
     pub(super) fn correct(
         &self,
         compiled: &Compiled,
-        matched: &[SessionMatch],
+        positions: &[RulePosition],
         keys: &[FlowKey],
-        answers: &mut [u32],
+        answers: &mut [Answer],
     ) {
         for (keys, answers) in keys.chunks(BATCH_LEN).zip(answers.chunks_mut(BATCH_LEN)) {
             let numbered = keys.iter().enumerate();
             let differing = numbered.filter(|(_, key)| self.changed.has_match(key));
             let mut lookups: ArrayVec<PatchLookup, BATCH_LEN> =
-                differing.map(|(key, _)| PatchLookup { key, from: 0, session: 0 }).collect();
+                differing.map(|(key, _)| PatchLookup::new(key)).collect();
             while !lookups.is_empty() {
-                self.step(compiled, matched, (keys, answers), &mut lookups);
+                self.step(compiled, positions, (keys, answers), &mut lookups);
             }
         }
     }
@@ -98,20 +105,20 @@ impl Patch {
     fn step(
         &self,
         compiled: &Compiled,
-        matched: &[SessionMatch],
-        (keys, answers): (&[FlowKey], &mut [u32]),
+        positions: &[RulePosition],
+        (keys, answers): (&[FlowKey], &mut [Answer]),
         lookups: &mut ArrayVec<PatchLookup, BATCH_LEN>,
     ) {
         let Some(forest) = compiled.engine.forest() else { return lookups.clear() };
         let asked: ArrayVec<FlowKey, BATCH_LEN> =
             lookups.iter().filter_map(|lookup| keys.get(lookup.key).copied()).collect();
         let from: ArrayVec<u32, BATCH_LEN> = lookups.iter().map(|lookup| lookup.from).collect();
-        let mut found = [NO_MATCH; BATCH_LEN];
+        let mut found = [Answer::NONE; BATCH_LEN];
         forest.first_matches(&asked, &from, &mut found);
         let mut found = found.into_iter().zip(asked);
         lookups.retain(|lookup| {
-            let Some((place, key)) = found.next() else { return false };
-            let answer = self.resolve_match(compiled, matched, lookup, (place, &key));
+            let Some((found, key)) = found.next() else { return false };
+            let answer = self.resolve_match(compiled, positions, lookup, (found, &key));
             if let (Some(answer), Some(slot)) = (answer, answers.get_mut(lookup.key)) {
                 *slot = answer;
             }
@@ -123,27 +130,28 @@ impl Patch {
     fn resolve_match(
         &self,
         compiled: &Compiled,
-        matched: &[SessionMatch],
+        positions: &[RulePosition],
         lookup: &mut PatchLookup,
-        (place, key): (u32, &FlowKey),
-    ) -> Option<u32> {
+        (found, key): (Answer, &FlowKey),
+    ) -> Option<Answer> {
+        let place = found.place();
         if self.removed.binary_search(&place).is_ok() {
             lookup.from = place + 1;
             return None;
         }
-        let mut added = (compiled.matched.len()..).zip(&self.added);
+        let mut added = (compiled.positions.len()..).zip(&self.added);
         let added =
             added.find(|(_, (rule, at))| at.session >= lookup.session && matches(rule, key));
-        let old = usize::try_from(place).ok().filter(|_| place != NO_MATCH);
+        let old = usize::try_from(place).ok().filter(|_| found != Answer::NONE);
         let old =
-            old.and_then(|place| Some((place, *matched.get(place)?, compiled.action(place)?)));
+            old.and_then(|place| Some((place, *positions.get(place)?, compiled.action(place)?)));
         let new = added.map(|(answer, (rule, at))| (answer, *at, rule.action()));
-        let first = old.into_iter().chain(new).min_by_key(|(_, at, _)| (at.session, at.rule));
-        let Some((answer, at, action)) = first else { return Some(NO_MATCH) };
+        let first = old.into_iter().chain(new).min_by_key(|(_, at, _)| *at);
+        let Some((answer, at, action)) = first else { return Some(Answer::NONE) };
         if action == RuleAction::Accept {
-            return Some(u32::try_from(answer).unwrap_or(NO_MATCH));
+            return Some(u32::try_from(answer).map_or(Answer::NONE, Answer::new));
         }
-        lookup.session = at.session + 1;
+        lookup.session = at.session.saturating_add(1);
         lookup.from = lookup.from.max(compiled.start_of(lookup.session));
         None
     }
@@ -153,9 +161,9 @@ impl Patch {
 #[derive(Debug, Default)]
 struct Changes {
     removed: Vec<u32>,
-    added: Vec<(FilterRule, SessionMatch)>,
+    added: Vec<(FilterRule, RulePosition)>,
     /// By index in the tables: session and rule, if they differ from those of the tables.
-    matched: Option<Vec<SessionMatch>>,
+    positions: Option<Vec<RulePosition>>,
 }
 
 impl Changes {
@@ -167,24 +175,25 @@ impl Changes {
     fn compare_session(
         &mut self,
         compiled: &Compiled,
-        session: u32,
+        session: SessionIndex,
         (old, new): (&Filter, &Filter),
     ) -> Option<()> {
-        let (start, end) = (compiled.start_of(session), compiled.start_of(session + 1));
+        let next_session = session.saturating_add(1);
+        let (start, end) = (compiled.start_of(session), compiled.start_of(next_session));
         let mut new = rules_of(new, compiled.direction, compiled.is_ipv4).peekable();
-        let all = self.matched.get_or_insert_with(|| compiled.matched.to_vec());
+        let all = self.positions.get_or_insert_with(|| compiled.positions.to_vec());
         let places = usize::try_from(start).ok()?..usize::try_from(end).ok()?;
-        for (place, matched) in (start..).zip(all.get_mut(places)?) {
-            let rule = old.all_rules().get(usize::try_from(matched.rule).ok()?)?;
+        for (place, position) in (start..).zip(all.get_mut(places)?) {
+            let rule = old.all_rules().get(position.rule.get())?;
             while let Some((at, rule)) = new.next_if(|(_, new)| new.number() < rule.number()) {
-                self.added.push((rule.clone(), SessionMatch { session, rule: at }));
+                self.added.push((rule.clone(), RulePosition { session, rule: at }));
             }
             match new.next_if(|(_, new)| new.number() == rule.number()) {
-                Some((at, same)) if has_same_effect(rule, same) => matched.rule = at,
+                Some((at, same)) if has_same_effect(rule, same) => position.rule = at,
                 other => {
                     self.removed.push(place);
                     self.added.extend(
-                        other.map(|(at, rule)| (rule.clone(), SessionMatch { session, rule: at })),
+                        other.map(|(at, rule)| (rule.clone(), RulePosition { session, rule: at })),
                     );
                 }
             }
@@ -198,22 +207,22 @@ impl Changes {
         let kept = rest.iter().rposition(|(_, rule)| rule.action() == RuleAction::Accept);
         let rest = rest.into_iter().take(kept.map_or(0, |last| last + 1)).take(room);
         self.added
-            .extend(rest.map(|(at, rule)| (rule.clone(), SessionMatch { session, rule: at })));
+            .extend(rest.map(|(at, rule)| (rule.clone(), RulePosition { session, rule: at })));
         (self.removed.len() + self.added.len() <= MAX_CHANGED).then_some(())
     }
 
-    fn into_patch(self, compiled: &Compiled) -> (Option<Patch>, Arc<[SessionMatch]>) {
-        let Self { removed, added, matched } = self;
+    fn into_patch(self, compiled: &Compiled) -> (Option<Patch>, Arc<[RulePosition]>) {
+        let Self { removed, added, positions } = self;
         let removed_rules =
             removed.iter().filter_map(|place| compiled.rule(usize::try_from(*place).ok()?));
         let changed = {
             let touched = removed_rules.chain(added.iter().map(|(rule, _)| rule));
             BitVector::new(&RuleList::of_rules(touched), compiled.is_ipv4)
         };
-        let mut matched = matched.unwrap_or_else(|| compiled.matched.to_vec());
-        matched.extend(added.iter().map(|(_, matched)| *matched));
+        let mut positions = positions.unwrap_or_else(|| compiled.positions.to_vec());
+        positions.extend(added.iter().map(|(_, position)| *position));
         let patch = Patch { changed, len: removed.len() + added.len(), removed, added };
-        (Some(patch), Arc::from(matched))
+        (Some(patch), Arc::from(positions))
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Worker;
 use crate::dataplane::flow_key::FlowKey;
 use crate::dataplane::frame::{Frame, Medium};
+use crate::dataplane::index::InterfaceIndex;
 use crate::dataplane::interface_lookup::FrameOwner;
 use crate::dataplane::lookup_batch::LookupBatch;
 use crate::dataplane::plain_lanes::PlainLanes;
@@ -23,7 +24,7 @@ impl Worker {
     ) {
         let table = Arc::clone(&self.table);
         let interface = match self.interface {
-            None if table.interface_lookup().has_one_owner() => Some(0),
+            None if table.interface_lookup().has_one_owner() => Some(InterfaceIndex::FIRST),
             own => own,
         };
         lanes.start_batch(&table, interface);
@@ -46,7 +47,7 @@ impl Worker {
     fn add_lookup(
         &mut self,
         batch: &mut LookupBatch,
-        interface: Option<u32>,
+        interface: Option<InterfaceIndex>,
         frame: (usize, &Frame<'_>),
     ) {
         match interface {
@@ -65,7 +66,7 @@ impl Worker {
     fn add_own_lookup(
         &self,
         batch: &mut LookupBatch,
-        interface: u32,
+        interface: InterfaceIndex,
         (index, frame): (usize, &Frame<'_>),
     ) {
         if frame.medium == Medium::Unsupported {

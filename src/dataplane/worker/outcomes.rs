@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::Worker;
-use crate::dataplane::encap::copy::CopyRef;
+use crate::dataplane::compiled_rules::InterfaceRuleSet;
+use crate::dataplane::encap::copy::{CopyRef, CopyState};
 use crate::dataplane::encap::session_encap::SessionEncap;
 use crate::dataplane::flow_hash::{flow_hash_bits, source_port_bits, tag_bits};
 use crate::dataplane::flow_key::FlowKey;
@@ -56,24 +57,20 @@ impl Worker {
     #[inline]
     fn record_run(&mut self, start: usize, frames: &[Frame<'_>], run: PlainRun<'_>) {
         let table = Arc::clone(&self.table);
-        let Some((matches, first_session)) = table.matches_of(run.rules) else { return };
-        let session_match = |answer: u32| {
-            let matched = matches.get(usize::try_from(answer).ok()?)?;
-            Some(SessionMatch { session: matched.session + first_session, ..*matched })
-        };
+        let Some(rules) = table.rule_set(run.rules) else { return };
         if self.wants_verdicts {
             for (frame, answer) in (start + run.frame..).zip(run.answers) {
                 self.verdicts.push(Verdict {
                     frame: u16::try_from(frame).unwrap_or(u16::MAX),
-                    direction: run.direction,
-                    interface: Some(run.rules / 4),
-                    outcome: outcome_of(session_match(*answer)),
+                    direction: run.rules.owner().direction,
+                    interface: Some(run.rules.owner().interface),
+                    outcome: outcome_of(rules.session_match(*answer)),
                 });
             }
         }
         let frames = frames.get(run.frame..).unwrap_or_default();
         let room = self.copies.get_mut(self.copy_count..).unwrap_or_default();
-        let copied = record_copies((start, frames), &run, (matches, first_session, &table), room);
+        let copied = record_copies((start, frames), &run, (rules, &table), room);
         self.copy_count += copied;
         let unmatched = run.keys.len().saturating_sub(copied);
         self.counters.count_not_mirrored(
@@ -83,7 +80,7 @@ impl Worker {
         if let (Some(key), Some(answer), Some(_)) =
             (run.keys.last(), run.answers.last(), self.interface)
         {
-            self.last_decision = Some((*key, outcome_of(session_match(*answer))));
+            self.last_decision = Some((*key, outcome_of(rules.session_match(*answer))));
         }
     }
 
@@ -137,16 +134,22 @@ fn copy_ref(
 ) -> CopyRef {
     let captured_len = u32::try_from(frame.captured_len()).unwrap_or(u32::MAX);
     let inner_len = captured_len.min(encap.max_inner_len);
+    let state = if inner_len >= frame.copied_from_len() {
+        CopyState::Whole
+    } else if inner_len >= captured_len.min(encap.packet_length) {
+        CopyState::Truncated
+    } else {
+        CopyState::TruncatedToMtu
+    };
     CopyRef {
         inner_len,
         session: matched.session,
-        rule: matched.rule,
+        by: matched.by,
         frame: index,
         flow_hash: source_port_bits(flow),
         flow_tag: tag_bits(flow),
         direction,
-        is_truncated: inner_len < frame.copied_from_len(),
-        is_cut_to_mtu: inner_len < captured_len.min(encap.packet_length),
+        state,
     }
 }
 
@@ -155,21 +158,19 @@ fn copy_ref(
 fn record_copies(
     (start, frames): (usize, &[Frame<'_>]),
     run: &PlainRun<'_>,
-    (matches, first_session, table): (&[SessionMatch], u32, &MirrorTable),
+    (rules, table): (&InterfaceRuleSet, &MirrorTable),
     room: &mut [CopyRef],
 ) -> usize {
     let encaps = table.encaps();
+    let direction = run.rules.owner().direction;
     let first = u16::try_from(start + run.frame).unwrap_or(u16::MAX);
     let mut copied = 0;
     let evaluated = run.flows.iter().zip(run.answers).zip(frames);
     for (index, ((flow, answer), frame)) in (first..).zip(evaluated) {
-        let answer = usize::try_from(*answer).unwrap_or(usize::MAX);
-        let Some(matched) = matches.get(answer) else { continue };
-        let session = matched.session + first_session;
-        let encap = usize::try_from(session).ok().and_then(|session| encaps.get(session));
+        let Some(matched) = rules.session_match(*answer) else { continue };
+        let encap = encaps.get(matched.session.get());
         let (Some(encap), Some(copy)) = (encap, room.get_mut(copied)) else { continue };
-        let matched = SessionMatch { session, rule: matched.rule };
-        *copy = copy_ref((index, frame), run.direction, (*flow, matched), encap);
+        *copy = copy_ref((index, frame), direction, (*flow, matched), encap);
         copied += 1;
     }
     copied

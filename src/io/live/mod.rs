@@ -44,7 +44,7 @@ pub use ring_source::RingSource;
 pub use socket_mark::SocketMark;
 pub use waker::Waker;
 
-use crate::dataplane::{MirrorTable, Source};
+use crate::dataplane::{InterfaceIndex, MirrorTable, Source};
 
 /// A source of frames from a network interface.
 pub trait LiveSource: Source + Send {
@@ -66,13 +66,12 @@ pub trait LiveSource: Source + Send {
     /// memory.
     fn memory_len(&self) -> usize;
 
-    /// Adapts the kernel filter to the sessions of the interface at index `interface` of `table`.
-    /// Call it before the table is used, so that the filter does not drop frames that the new table
+    /// Adapts the kernel filter to the sessions of an interface of `table`. Call it before the table is used, so that the filter does not drop frames that the new table
     /// mirrors. Frames that are already in the source passed the filter of the previous table.
     ///
     /// # Errors
     /// The kernel rejects the filter.
-    fn set_table(&mut self, table: &MirrorTable, interface: u32) -> io::Result<()>;
+    fn set_table(&mut self, table: &MirrorTable, interface: InterfaceIndex) -> io::Result<()>;
 
     /// Reports the recent traffic and how much of it was mirrored, about ten times per second.
     ///

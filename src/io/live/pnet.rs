@@ -12,7 +12,7 @@ use pnet::datalink::{self, Channel, Config, DataLinkReceiver, NetworkInterface};
 
 use super::filter::{FilterState, TrafficSample};
 use super::{LiveSource, SourceCounts, Waker};
-use crate::dataplane::{Burst, Frame, MirrorTable, Source};
+use crate::dataplane::{Burst, Frame, InterfaceIndex, MirrorTable, Source};
 use crate::model::{Direction, MacAddress};
 
 /// How long one read waits before it checks for a wake-up.
@@ -98,7 +98,7 @@ impl LiveSource for PnetSource {
         0
     }
 
-    fn set_table(&mut self, _table: &MirrorTable, _interface: u32) -> io::Result<()> {
+    fn set_table(&mut self, _table: &MirrorTable, _interface: InterfaceIndex) -> io::Result<()> {
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use super::ring_statistics::{ReaderProgress, RingStatistics};
 use super::wake_socket::WakeSocket;
 use super::waker::Waker;
 use super::{LiveSource, SourceCounts};
-use crate::dataplane::{Burst, MirrorTable, Source};
+use crate::dataplane::{Burst, InterfaceIndex, MirrorTable, Source};
 use crate::io::sys::ring::{Ring, RingSocket};
 
 /// Delivers the frames of one ring.
@@ -142,7 +142,7 @@ impl LiveSource for RingSource {
         self.frames.pending_segments() > 0 || self.frames.reader.in_flight() > 0
     }
 
-    fn set_table(&mut self, table: &MirrorTable, interface: u32) -> io::Result<()> {
+    fn set_table(&mut self, table: &MirrorTable, interface: InterfaceIndex) -> io::Result<()> {
         self.update_filter(|filter_controller, sockets| {
             filter_controller.set_table((table, interface), sockets)
         })

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 
 use super::format::{BUFFER_LEN, ETHERNET, Precision, is_whole_microseconds};
-use crate::dataplane::{Copies, Drops, MirrorTable, MirroredCopy, SessionMatch, Sink};
+use crate::dataplane::{AcceptedBy, Copies, Drops, MirrorTable, MirroredCopy, SessionMatch, Sink};
 
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;
 const INTERFACE_DESCRIPTION: u32 = 1;
@@ -25,7 +25,7 @@ pub struct PcapngSink<W> {
     interface: u32,
     buffer: Vec<u8>,
     /// The encoded options of the records, by session and rule.
-    options: HashMap<(u32, u32), Vec<u8>>,
+    options: HashMap<SessionMatch, Vec<u8>>,
 }
 
 impl<W: Write> PcapngSink<W> {
@@ -75,7 +75,7 @@ impl<W: Write> Sink for PcapngSink<W> {
             if self.precision == Precision::Micro && !is_whole_microseconds(timestamp_ns) {
                 self.switch_to_nanoseconds();
             }
-            let key = (copy.session(), copy.rule());
+            let key = SessionMatch { session: copy.session(), by: copy.accepted_by() };
             let options =
                 self.options.entry(key).or_insert_with(|| comment_options(copies.table(), key));
             if self.buffer.len() + copy.len() + options.len() + 40 > BUFFER_LEN {
@@ -164,23 +164,23 @@ fn u32_bytes(len: usize) -> [u8; 4] {
     u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes()
 }
 
-fn comment_options(table: &MirrorTable, (session, rule): (u32, u32)) -> Vec<u8> {
+fn comment_options(table: &MirrorTable, matched: SessionMatch) -> Vec<u8> {
     let mut options = Vec::new();
-    let comment = comment_text(table, session, rule).unwrap_or_default();
+    let comment = comment_text(table, matched).unwrap_or_default();
     put_option(&mut options, OPT_COMMENT, comment.as_bytes());
     put_option(&mut options, 0, &[]);
     options
 }
 
 /// `session 1 (tms-...) of eni-...: ingress rule 100 accept`
-fn comment_text(table: &MirrorTable, session: u32, rule: u32) -> Option<String> {
-    let session = table.sessions().get(usize::try_from(session).ok()?)?;
-    let interface = table.interfaces().get(usize::try_from(session.interface).ok()?)?.id();
+fn comment_text(table: &MirrorTable, matched: SessionMatch) -> Option<String> {
+    let session = table.session(matched.session)?;
+    let interface = table.interface(session.interface)?.id();
     let prefix = format!("session {} ({}) of {interface}", session.number, session.id);
-    if rule == SessionMatch::BY_AMAZON_DNS {
+    let AcceptedBy::Rule(rule) = matched.by else {
         return Some(format!("{prefix}: network service amazon-dns"));
-    }
-    let rule = session.filter.all_rules().get(usize::try_from(rule).ok()?)?;
+    };
+    let rule = session.filter.all_rules().get(rule.get())?;
     let id = rule.id.as_ref().map(|id| format!(" ({id})")).unwrap_or_default();
     Some(format!("{prefix}: {} rule {}{id} {}", rule.direction(), rule.number(), rule.action()))
 }

@@ -236,8 +236,7 @@ impl Egress {
 /// The routes that the sessions of a table use.
 fn route_ids(table: &MirrorTable) -> impl Iterator<Item = RouteId> {
     table.sessions().iter().flat_map(|session| {
-        let index = usize::try_from(session.target).unwrap_or(usize::MAX);
-        let target = table.targets().get(index).into_iter();
+        let target = table.target(session.target).into_iter();
         let addresses = target.flat_map(|target| {
             std::iter::once(target.address).chain(target.further_addresses.iter().copied())
         });

@@ -138,12 +138,13 @@ impl TrackedTarget {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataplane::TargetIndex;
 
     const SECOND: u64 = 1_000_000_000;
 
     fn report(sent: u64, refused: u64, no_route: u64) -> TargetReport {
         TargetReport {
-            target: 0,
+            target: TargetIndex::FIRST,
             destination: "192.0.2.1:4789".parse().unwrap(),
             sent,
             sent_bytes: 0,

@@ -3,14 +3,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::dataplane::{Copies, GENEVE_OVERHEAD_LEN, InnerBytes};
+use crate::dataplane::{Copies, GENEVE_OVERHEAD_LEN, InnerBytes, SessionIndex, TargetIndex};
 use crate::model::Rate;
 
 /// Identifies a path: source and destination of copies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PathKey {
-    /// Index of the target in the mirror table.
-    pub(super) target: u32,
+    /// The target.
+    pub(super) target: TargetIndex,
     /// The target's address.
     pub(super) destination: SocketAddr,
     /// The outer source address that the session requests.
@@ -42,8 +42,8 @@ pub(super) struct SessionEgress {
 /// One copy that will be sent.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OutgoingCopy<'a> {
-    /// Index of the session in the mirror table.
-    pub(super) session: u32,
+    /// The session.
+    pub(super) session: SessionIndex,
     /// The low seven bits of the UDP source port.
     pub(super) flow_hash: u8,
     /// Index among the addresses of the session's target.
@@ -65,10 +65,10 @@ pub(super) trait OutgoingCopies {
     fn sessions(&self) -> usize;
 
     /// The properties that a session's copies share; `None` for a session without a target.
-    fn session_egress(&self, session: usize) -> Option<SessionEgress>;
+    fn session_egress(&self, session: SessionIndex) -> Option<SessionEgress>;
 
     /// The keys of the paths to the other addresses of the session's target.
-    fn additional_keys(&self, session: usize) -> Vec<PathKey>;
+    fn additional_keys(&self, session: SessionIndex) -> Vec<PathKey>;
 
     /// The copy at `index`; `None` if there is none.
     fn get(&self, index: usize) -> Option<OutgoingCopy<'_>>;
@@ -93,9 +93,9 @@ impl OutgoingCopies for Copies<'_> {
         self.table().sessions().len()
     }
 
-    fn session_egress(&self, session: usize) -> Option<SessionEgress> {
-        let session = self.table().sessions().get(session)?;
-        let target = self.table().targets().get(usize::try_from(session.target).ok()?)?;
+    fn session_egress(&self, session: SessionIndex) -> Option<SessionEgress> {
+        let session = self.table().session(session)?;
+        let target = self.table().target(session.target)?;
         Some(SessionEgress {
             path_key: PathKey {
                 target: session.target,
@@ -107,12 +107,11 @@ impl OutgoingCopies for Copies<'_> {
         })
     }
 
-    fn additional_keys(&self, session: usize) -> Vec<PathKey> {
+    fn additional_keys(&self, session: SessionIndex) -> Vec<PathKey> {
         let Some(SessionEgress { path_key, .. }) = self.session_egress(session) else {
             return Vec::new();
         };
-        let index = usize::try_from(path_key.target).unwrap_or(usize::MAX);
-        let others = self.table().targets().get(index).map(|target| &*target.further_addresses);
+        let others = self.table().target(path_key.target).map(|target| &*target.further_addresses);
         let others = others.unwrap_or_default().iter();
         others.map(|destination| PathKey { destination: *destination, ..path_key }).collect()
     }

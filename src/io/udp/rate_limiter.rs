@@ -41,8 +41,8 @@ impl RateLimiter {
         let outer_len = outer_len + session_egress.path_key.geneve_len();
         let bits = u64::try_from((outer_len + outgoing.inner.len()) * 8).unwrap_or(u64::MAX);
         let [session_rate, target_rate] = session_egress.limits;
-        let session = bucket(&mut self.sessions, outgoing.session, session_rate);
-        let target = bucket(&mut self.targets, session_egress.path_key.target, target_rate);
+        let session = bucket(&mut self.sessions, outgoing.session.get(), session_rate);
+        let target = bucket(&mut self.targets, session_egress.path_key.target.get(), target_rate);
         let mut both = [session, target];
         let admitted = both.iter().flatten().all(|bucket| bucket.has_tokens(now_ns));
         if admitted {
@@ -66,11 +66,10 @@ impl TokenBucket {
 /// The bucket at `index`; replaced by a new one if the rate has changed.
 fn bucket(
     buckets: &mut Vec<Option<TokenBucket>>,
-    index: u32,
+    index: usize,
     rate: Option<Rate>,
 ) -> Option<&mut TokenBucket> {
     let rate = rate?;
-    let index = usize::try_from(index).ok()?;
     if buckets.len() <= index {
         buckets.resize(index.checked_add(1)?, None);
     }
@@ -84,11 +83,11 @@ fn bucket(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataplane::InnerBytes;
+    use crate::dataplane::{InnerBytes, SessionIndex, TargetIndex};
     use crate::io::udp::outgoing::PathKey;
 
     const COPY: OutgoingCopy<'static> = OutgoingCopy {
-        session: 1,
+        session: SessionIndex::new(1),
         flow_hash: 0,
         flow_tag: 0,
         destination: 0,
@@ -99,7 +98,12 @@ mod tests {
         let destination = "192.0.2.1:4789".parse().unwrap();
         let source = "192.0.2.2".parse().unwrap();
         SessionEgress {
-            path_key: PathKey { target: 2, destination, source, is_in_geneve: false },
+            path_key: PathKey {
+                target: TargetIndex::new(2),
+                destination,
+                source,
+                is_in_geneve: false,
+            },
             limits,
         }
     }

@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 
+use crate::dataplane::TargetIndex;
+
 /// The counters of datagrams to one target from one source address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TargetReport {
-    /// Index of the target in the mirror table.
-    pub target: u32,
+    /// The target.
+    pub target: TargetIndex,
     /// The target's address.
     pub destination: SocketAddr,
     /// Datagrams that the kernel accepted. It does not report all that it drops afterwards, for

@@ -21,7 +21,7 @@ use super::report::TargetReport;
 use super::runs::{QueuedCopy, Runs};
 use super::sockets::Sockets;
 use super::warnings::Warnings;
-use crate::dataplane::{Copies, DropCause, Drops, Sink};
+use crate::dataplane::{Copies, DropCause, Drops, SessionIndex, Sink};
 use crate::io::sys::sendmmsg::SendBatch;
 
 /// How often the sink resolves routes and reads errors, in ns, if no other thread does.
@@ -199,8 +199,7 @@ impl UdpSink {
         drops: &mut Drops,
     ) -> Result<QueuedCopy, DropCause> {
         let outgoing = outgoing.ok_or(DropCause::SendFailed)?;
-        let session = usize::try_from(outgoing.session).unwrap_or(usize::MAX);
-        let session = self.sessions.get(session).copied().flatten();
+        let session = self.sessions.get(outgoing.session.get()).copied().flatten();
         let session = session.ok_or(DropCause::SendFailed)?;
         let path_index = match outgoing.destination {
             0 => session.path,
@@ -258,8 +257,9 @@ impl UdpSink {
         let table = copies.table_number();
         if std::mem::replace(&mut self.table, table) != table {
             self.additional_paths.clear();
-            let sessions = 0..copies.sessions();
-            self.sessions = sessions.map(|session| self.path_of_session(session, copies)).collect();
+            let sessions = SessionIndex::enumerate(0..copies.sessions());
+            self.sessions =
+                sessions.map(|(session, _)| self.path_of_session(session, copies)).collect();
         }
         let generation = self.egress.generation();
         if std::mem::replace(&mut self.generation, generation) != generation {
@@ -271,7 +271,7 @@ impl UdpSink {
 
     fn path_of_session(
         &mut self,
-        session: usize,
+        session: SessionIndex,
         copies: &impl OutgoingCopies,
     ) -> Option<SessionPath> {
         let session_egress = copies.session_egress(session)?;

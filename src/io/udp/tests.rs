@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::options::{DepartureOrder, EgressMode, UdpOptions};
 use super::outgoing::{OutgoingCopies, OutgoingCopy, PathKey, SessionEgress};
 use super::sink::UdpSink;
-use crate::dataplane::{DropCause, Drops, InnerBytes};
+use crate::dataplane::{DropCause, Drops, InnerBytes, SessionIndex, TargetIndex};
 use crate::io::sys::capability;
 
 struct Copy {
@@ -23,7 +23,7 @@ impl OutgoingCopies for Vec<Copy> {
 
     fn get(&self, index: usize) -> Option<OutgoingCopy<'_>> {
         let Copy { flow_hash, inner, .. } = <[Copy]>::get(self, index)?;
-        let session = u32::try_from(index).unwrap();
+        let session = SessionIndex::from_usize(index);
         let inner = inner[..].into();
         let (flow_hash, flow_tag, destination) = (*flow_hash, 0, 0);
         Some(OutgoingCopy { session, flow_hash, flow_tag, destination, inner })
@@ -39,11 +39,11 @@ impl OutgoingCopies for Vec<Copy> {
         self.len()
     }
 
-    fn session_egress(&self, session: usize) -> Option<SessionEgress> {
-        Some(SessionEgress { path_key: self[session].path_key, limits: [None, None] })
+    fn session_egress(&self, session: SessionIndex) -> Option<SessionEgress> {
+        Some(SessionEgress { path_key: self[session.get()].path_key, limits: [None, None] })
     }
 
-    fn additional_keys(&self, _session: usize) -> Vec<PathKey> {
+    fn additional_keys(&self, _session: SessionIndex) -> Vec<PathKey> {
         Vec::new()
     }
 
@@ -57,7 +57,12 @@ impl OutgoingCopies for Vec<Copy> {
 }
 
 fn path_key(destination: SocketAddr, source: &str) -> PathKey {
-    PathKey { target: 3, destination, source: source.parse().unwrap(), is_in_geneve: false }
+    PathKey {
+        target: TargetIndex::new(3),
+        destination,
+        source: source.parse().unwrap(),
+        is_in_geneve: false,
+    }
 }
 
 fn listener(address: &str) -> UdpSocket {
@@ -118,7 +123,7 @@ fn header_and_frame_are_sent_from_the_source_port_of_the_flow() {
             assert_eq!((received[1].0.as_slice(), received[1].1.port()), (&vxlan[..], 65_535));
             assert_eq!(sink.take_warnings(), Vec::<String>::new());
             let report = sink.target_reports()[0];
-            assert_eq!((report.target, report.sent, report.sent_bytes), (3, 2, 60));
+            assert_eq!((report.target.number(), report.sent, report.sent_bytes), (3, 2, 60));
         }
     }
 }
@@ -173,7 +178,10 @@ fn in_flow_order_each_flow_keeps_its_order() {
 fn several_targets_share_a_source_port() {
     let listeners = [listener("127.0.0.1"), listener("127.0.0.1")];
     let to = |listener: &UdpSocket, target| Copy {
-        path_key: PathKey { target, ..path_key(listener.local_addr().unwrap(), "127.0.0.1") },
+        path_key: PathKey {
+            target: TargetIndex::new(target),
+            ..path_key(listener.local_addr().unwrap(), "127.0.0.1")
+        },
         flow_hash: 99,
         inner: vec![1],
     };

@@ -1,7 +1,7 @@
 //! The metric families by session and by rule.
 
 use super::family::{Labels, MetricFamily};
-use crate::dataplane::{CompiledSession, Counters, MirrorTable, SessionCounters};
+use crate::dataplane::{CompiledSession, Counters, MirrorTable, SessionCounters, SessionIndex};
 use crate::model::{Filter, FilterRule, RuleAction};
 use crate::runtime::snapshot::Snapshot;
 
@@ -49,8 +49,8 @@ fn empty() -> [MetricFamily; 4] {
 
 /// They contain the target's address, so that a sum over the sessions of a target keeps it.
 fn labels(table: &MirrorTable, session: &CompiledSession) -> Labels {
-    let interface = table.interfaces().get(to_usize(session.interface));
-    let target = table.targets().get(to_usize(session.target));
+    let interface = table.interface(session.interface);
+    let target = table.target(session.target);
     vec![
         ("traffic_mirror_session_id", session.id.to_string()),
         ("session_number", session.number.value().to_string()),
@@ -68,7 +68,7 @@ fn rules(by_session: &[(&MirrorTable, Counters)]) -> MetricFamily {
          starts at 0.",
     );
     let sessions = by_session.iter().flat_map(|(table, counters)| {
-        let sessions = table.sessions().iter().enumerate();
+        let sessions = SessionIndex::enumerate(table.sessions());
         sessions.map(move |(index, session)| (session, counters.rules(index)))
     });
     for (session, counted) in sessions {
@@ -107,8 +107,4 @@ fn service_labels(session: &CompiledSession) -> Labels {
         ("traffic_mirror_filter_id", session.filter.id().to_string()),
         ("network_service", Filter::AMAZON_DNS.to_owned()),
     ]
-}
-
-fn to_usize(index: u32) -> usize {
-    usize::try_from(index).unwrap_or(usize::MAX)
 }

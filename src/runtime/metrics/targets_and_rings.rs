@@ -115,10 +115,9 @@ fn reported_labels(
     by_address: &HashMap<SocketAddr, &CompiledTarget>,
     report: &TargetReport,
 ) -> Labels {
-    let index = usize::try_from(report.target).unwrap_or(usize::MAX);
     let has_address =
         |target: &&CompiledTarget| addresses(target).any(|one| one == report.destination);
-    let target = table.and_then(|table| table.targets().get(index)).filter(has_address);
+    let target = table.and_then(|table| table.target(report.target)).filter(has_address);
     match target.or_else(|| by_address.get(&report.destination).copied()) {
         Some(target) => target_labels(target, report.destination),
         None => vec![

@@ -47,7 +47,7 @@ impl LiveSource for RingWithWaitingFrames {
         0
     }
 
-    fn set_table(&mut self, _: &MirrorTable, _: u32) -> io::Result<()> {
+    fn set_table(&mut self, _: &MirrorTable, _: InterfaceIndex) -> io::Result<()> {
         Ok(())
     }
 

@@ -39,7 +39,8 @@ mod planes;
 #[cfg(test)]
 mod tests;
 
-use super::list::{ListedRule, NO_MATCH, RuleList};
+use super::answer::Answer;
+use super::list::{ListedRule, RuleList};
 use crate::dataplane::flow_key::FlowKey;
 use crate::model::FilterRule;
 use byte_vector::ByteVector;
@@ -93,9 +94,9 @@ impl BitVector {
         these
     }
 
-    /// Writes to `answers` the index of the rule that decides on each key, or [`NO_MATCH`].
+    /// Writes to `answers` the index of the rule that decides on each key, or [`Answer::NONE`].
     #[inline]
-    pub(super) fn classify(&self, keys: &[FlowKey], answers: &mut [u32]) {
+    pub(super) fn classify(&self, keys: &[FlowKey], answers: &mut [Answer]) {
         #[cfg(target_arch = "x86_64")]
         if keys.len() >= MIN_VECTORIZED_LEN && self.transposer.fits_planes() {
             if let Some(isa) = pulp::x86::V4::try_new() {
@@ -110,7 +111,7 @@ impl BitVector {
 
     /// Evaluates batches of packets, word after word.
     #[inline(always)]
-    fn classify_vectorized<B: ByteVector>(&self, isa: B, keys: &[FlowKey], answers: &mut [u32]) {
+    fn classify_vectorized<B: ByteVector>(&self, isa: B, keys: &[FlowKey], answers: &mut [Answer]) {
         let mut planes = Planes::new();
         for (keys, answers) in keys.chunks(16 * B::LANES).zip(answers.chunks_mut(16 * B::LANES)) {
             if keys.len() < MIN_VECTORIZED_LEN {
@@ -129,7 +130,7 @@ impl BitVector {
                 continue;
             }
             let mut carries = [false; planes::MAX_BATCH_LEN];
-            answers.fill(NO_MATCH);
+            answers.fill(Answer::NONE);
             for (word, tables) in self.words.iter().zip(&self.tables) {
                 let mut pairs = LanePairs::default();
                 for (pair, matches) in pairs.iter_mut().zip(tables.matches(isa, &planes)) {
@@ -140,7 +141,7 @@ impl BitVector {
         }
     }
 
-    fn classify_scalar(&self, keys: &[FlowKey], answers: &mut [u32]) {
+    fn classify_scalar(&self, keys: &[FlowKey], answers: &mut [Answer]) {
         if let [word] = self.words.as_slice() {
             for (key, answer) in keys.iter().zip(answers) {
                 let accepted = word.first_matches(key, false) & word.accepts;
@@ -159,7 +160,7 @@ impl BitVector {
         self.words.iter().any(|word| word.first_matches(key, false) != 0)
     }
 
-    fn first_accept(&self, key: &FlowKey) -> u32 {
+    fn first_accept(&self, key: &FlowKey) -> Answer {
         let mut carry = false;
         for word in &self.words {
             let first = word.first_matches(key, carry);
@@ -169,7 +170,7 @@ impl BitVector {
             }
             carry = word.carries(first, carry);
         }
-        NO_MATCH
+        Answer::NONE
     }
 
     /// The largest number of words that one lookup evaluates.
@@ -189,13 +190,13 @@ const MIN_VECTORIZED_LEN: usize = 24;
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{BitVector, ByteVector, FlowKey};
+    use super::{Answer, BitVector, ByteVector, FlowKey};
 
     pub(super) struct VectorizedCall<'a, B> {
         pub(super) isa: B,
         pub(super) words: &'a BitVector,
         pub(super) keys: &'a [FlowKey],
-        pub(super) answers: &'a mut [u32],
+        pub(super) answers: &'a mut [Answer],
     }
 
     impl<B: ByteVector> pulp::NullaryFnOnce for VectorizedCall<'_, B> {
@@ -255,13 +256,13 @@ struct RuleWord {
     continued: u64,
     /// The bits of the last session and all higher bits.
     last_session: u64,
-    /// The index in the list of each bit's rule; [`NO_MATCH`] after the last rule.
-    places: [u32; 128],
+    /// The index in the list of each bit's rule; none after the last rule.
+    places: [Answer; 128],
 }
 
 impl RuleWord {
     fn new(layout: &Layout<'_>, rules: &[(u64, &FilterRule)]) -> Self {
-        let mut places = [NO_MATCH; 128];
+        let mut places = [Answer::NONE; 128];
         let mut accepts = 0;
         let mut all = 0;
         for (bit, (at, place)) in layout.entries() {
@@ -270,7 +271,7 @@ impl RuleWord {
                 accepts |= 1 << bit;
             }
             if let Some(known) = usize::try_from(bit).ok().and_then(|bit| places.get_mut(bit)) {
-                *known = at;
+                *known = Answer::new(at);
             }
         }
         let first_guard = layout.guards & layout.guards.wrapping_neg();
@@ -314,12 +315,12 @@ impl RuleWord {
 
     /// Sets the answers of packets that have none yet.
     #[inline(always)]
-    fn update_answers(&self, matches: &[u64], carries: &mut [bool], answers: &mut [u32]) {
+    fn update_answers(&self, matches: &[u64], carries: &mut [bool], answers: &mut [Answer]) {
         for ((answer, matches), carry) in answers.iter_mut().zip(matches).zip(carries) {
             let known = if *carry { self.continued } else { 0 };
             let first = self.first_of(matches & !known);
             let place = self.place((first & self.accepts).trailing_zeros());
-            *answer = if *answer == NO_MATCH { place } else { *answer };
+            *answer = if *answer == Answer::NONE { place } else { *answer };
             *carry = self.carries(first, *carry);
         }
     }
@@ -332,9 +333,9 @@ impl RuleWord {
     }
 
     #[inline]
-    fn place(&self, bit: u32) -> u32 {
+    fn place(&self, bit: u32) -> Answer {
         let bit = usize::try_from(bit & 127).unwrap_or_default();
-        self.places.get(bit).copied().unwrap_or(NO_MATCH)
+        self.places.get(bit).copied().unwrap_or(Answer::NONE)
     }
 
     fn memory(&self) -> usize {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use pulp::x86::{V3, V4};
 
-use super::{BitVector, ByteVector, RuleList, x86};
+use super::{Answer, BitVector, ByteVector, RuleList, x86};
 use crate::dataplane::flow_key::FlowKey;
 use crate::model::{CidrBlock, Direction, FilterRule, PortRange, Protocol, RuleAction, RuleNumber};
 
@@ -73,8 +73,8 @@ impl Random {
     }
 }
 
-fn classify_vectorized<B: ByteVector>(words: &BitVector, isa: B, keys: &[FlowKey]) -> Vec<u32> {
-    let mut answers = vec![0; keys.len()];
+fn classify_vectorized<B: ByteVector>(words: &BitVector, isa: B, keys: &[FlowKey]) -> Vec<Answer> {
+    let mut answers = vec![Answer::NONE; keys.len()];
     let walk = x86::VectorizedCall { isa, words, keys, answers: &mut answers };
     pulp::NullaryFnOnce::call(walk);
     answers
@@ -90,7 +90,7 @@ fn all_simd_variants_agree() {
         let words = BitVector::new(&RuleList::of_rules(rules.iter()), is_ipv4);
         for len in [24, 32, 33, 64, 100] {
             let keys: Vec<FlowKey> = (0..len).map(|_| random.key(is_ipv4)).collect();
-            let mut wanted = vec![0; keys.len()];
+            let mut wanted = vec![Answer::NONE; keys.len()];
             words.classify_scalar(&keys, &mut wanted);
             if let Some(isa) = V3::try_new() {
                 assert_eq!(

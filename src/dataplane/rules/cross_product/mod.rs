@@ -45,7 +45,8 @@ use address_classes::AddressClasses;
 use cross_table::{BATCH_LEN, CrossTable, NO_RULE, TableBuilder};
 use service_classes::ServiceClasses;
 
-use super::list::{NO_MATCH, RuleList};
+use super::answer::Answer;
+use super::list::RuleList;
 use crate::dataplane::flow_key::FlowKey;
 
 /// Rules as cross-product tables.
@@ -91,8 +92,8 @@ impl CrossProduct {
         Some(Self { source, destination, service, order, both, answers })
     }
 
-    /// Writes to `answers` the index of the rule that decides on each key, or [`NO_MATCH`].
-    pub(super) fn classify(&self, keys: &[FlowKey], answers: &mut [u32]) {
+    /// Writes to `answers` the index of the rule that decides on each key, or [`Answer::NONE`].
+    pub(super) fn classify(&self, keys: &[FlowKey], answers: &mut [Answer]) {
         let [mut source, mut destination, mut service, mut joined] = [[0; BATCH_LEN]; 4];
         for (keys, answers) in keys.chunks(BATCH_LEN).zip(answers.chunks_mut(BATCH_LEN)) {
             self.source.look_up(keys, &mut source);
@@ -108,7 +109,7 @@ impl CrossProduct {
             }
             for ((answer, left), right) in answers.iter_mut().zip(&joined).zip(last) {
                 let place = self.answers.cell(*left, *right);
-                *answer = if place == NO_RULE { NO_MATCH } else { u32::from(place) };
+                *answer = if place == NO_RULE { Answer::NONE } else { Answer::new(place.into()) };
             }
         }
     }

@@ -7,6 +7,7 @@ use super::block::Block;
 use super::ternary::Packet;
 use super::trees::{BATCH_LEN, Search, Trees};
 use crate::dataplane::flow_key::FlowKey;
+use crate::dataplane::rules::answer::Answer;
 
 /// The instructions that a search uses.
 pub(super) trait Isa: Copy {
@@ -39,7 +40,7 @@ pub(super) fn dispatch<const A: usize, const N: usize>(
     trees: &Trees<A, N>,
     search: Search<'_>,
     keys: &[FlowKey],
-    answers: &mut [u32],
+    answers: &mut [Answer],
 ) {
     #[cfg(target_arch = "x86_64")]
     if let Some(v3) = pulp::x86::V3::try_new() {
@@ -55,7 +56,7 @@ mod x86 {
     use pulp::NullaryFnOnce;
     use pulp::x86::V3;
 
-    use super::{BATCH_LEN, Block, FlowKey, Isa, Packet, Search, Trees};
+    use super::{Answer, BATCH_LEN, Block, FlowKey, Isa, Packet, Search, Trees};
     use crate::dataplane::rules::cut_forest::block::{LANES, Lanes};
     use crate::dataplane::rules::cut_forest::terms::Terms;
 
@@ -64,7 +65,7 @@ mod x86 {
         pub(super) trees: &'a Trees<A, N>,
         pub(super) search: Search<'a>,
         pub(super) keys: &'a [FlowKey],
-        pub(super) answers: &'a mut [u32],
+        pub(super) answers: &'a mut [Answer],
     }
 
     impl<const A: usize, const N: usize> NullaryFnOnce for ClassifyCall<'_, A, N> {

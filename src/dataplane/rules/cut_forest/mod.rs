@@ -36,6 +36,7 @@ mod walk;
 use ternary::Rule;
 use trees::{MatchAction, Search, Trees};
 
+use super::answer::Answer;
 use super::list::RuleList;
 use crate::dataplane::flow_key::FlowKey;
 
@@ -61,9 +62,8 @@ impl CutForest {
         if is_ipv4 { Self::V4(Trees::new(list, tried)) } else { Self::V6(Trees::new(list, tried)) }
     }
 
-    /// Writes to `answers` the index of the rule that decides on each key, or
-    /// [`NO_MATCH`](super::list::NO_MATCH).
-    pub(super) fn classify(&self, keys: &[FlowKey], answers: &mut [u32]) {
+    /// Writes to `answers` the index of the rule that decides on each key, or [`Answer::NONE`].
+    pub(super) fn classify(&self, keys: &[FlowKey], answers: &mut [Answer]) {
         match self {
             Self::V4(trees) => isa::dispatch(trees, Search::Decides, keys, answers),
             Self::V6(trees) => isa::dispatch(trees, Search::Decides, keys, answers),
@@ -71,8 +71,8 @@ impl CutForest {
     }
 
     /// Writes to `answers` the index of the first rule that matches each key, at or after its index
-    /// in `from`, or [`NO_MATCH`](super::list::NO_MATCH).
-    pub(super) fn first_matches(&self, keys: &[FlowKey], from: &[u32], answers: &mut [u32]) {
+    /// in `from`, or [`Answer::NONE`].
+    pub(super) fn first_matches(&self, keys: &[FlowKey], from: &[u32], answers: &mut [Answer]) {
         match self {
             Self::V4(trees) => isa::dispatch(trees, Search::Matches(from), keys, answers),
             Self::V6(trees) => isa::dispatch(trees, Search::Matches(from), keys, answers),

@@ -6,6 +6,7 @@ use super::isa::{self, Isa, Portable};
 use super::ternary::{Packet, Rule};
 use super::trees::{BATCH_LEN, Search, Trees};
 use crate::dataplane::flow_key::FlowKey;
+use crate::dataplane::rules::answer::Answer;
 use crate::dataplane::rules::list::{NO_MATCH, RuleList};
 use crate::model::{
     CidrBlock, Direction, Filter, FilterId, FilterRule, PortRange, Protocol, RuleAction, RuleNumber,
@@ -120,11 +121,12 @@ fn later_rule_indices_agree_across_simd_widths() {
 }
 
 fn assert_walks_agree<const A: usize, const N: usize>(trees: &Trees<A, N>, keys: &[FlowKey]) {
-    let (mut portable, mut native) = (vec![0; keys.len()], vec![0; keys.len()]);
+    let (mut portable, mut native) =
+        (vec![Answer::NONE; keys.len()], vec![Answer::NONE; keys.len()]);
     trees.classify(Portable, Search::Decides, keys, &mut portable);
     isa::dispatch(trees, Search::Decides, keys, &mut native);
     assert_eq!(portable, native);
-    assert!(portable.iter().any(|answer| *answer != NO_MATCH), "some packets match");
+    assert!(portable.iter().any(|answer| *answer != Answer::NONE), "some packets match");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use super::isa::Isa;
 use super::ternary::Packet;
 use super::trees::{BATCH_LEN, Branch, ChildRef, MatchAction, Node, Search, Trees};
 use crate::dataplane::flow_key::FlowKey;
+use crate::dataplane::rules::answer::Answer;
 use crate::dataplane::rules::list::NO_MATCH;
 
 /// Index of a packet in the batch.
@@ -77,14 +78,14 @@ impl<const A: usize, const N: usize> PacketBatch<A, N> {
 }
 
 impl<const A: usize, const N: usize> Trees<A, N> {
-    /// Writes to `answers` the index of the rule that each search finds, or [`NO_MATCH`].
+    /// Writes to `answers` the index of the rule that each search finds, or [`Answer::NONE`].
     #[inline(always)]
     pub(super) fn classify<I: Isa>(
         &self,
         isa: I,
         search: Search<'_>,
         keys: &[FlowKey],
-        answers: &mut [u32],
+        answers: &mut [Answer],
     ) {
         let mut floors = match search {
             Search::Decides => [].as_slice(),
@@ -113,7 +114,7 @@ impl<const A: usize, const N: usize> Trees<A, N> {
                 };
             }
             for (answer, best) in answers.iter_mut().zip(batch.best) {
-                *answer = best;
+                *answer = Answer::new(best);
             }
         }
     }

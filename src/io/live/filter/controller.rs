@@ -14,7 +14,7 @@ use super::auto_filter::AutoFilter;
 use super::program::{MAX_SNAPLEN, ProgramSpec, Truncation};
 use super::wanted_packets::WantedPackets;
 use super::{FilterState, Instruction, KernelFilter, TrafficSample, attach, reject_all};
-use crate::dataplane::MirrorTable;
+use crate::dataplane::{InterfaceIndex, MirrorTable};
 use crate::io::live::RingOptions;
 use crate::io::live::wake_socket::WakeSocket;
 
@@ -77,7 +77,7 @@ impl KernelFilterController {
     /// Attaches the filters for the sessions of another table.
     pub(in crate::io::live) fn set_table(
         &mut self,
-        (table, interface): (&MirrorTable, u32),
+        (table, interface): (&MirrorTable, InterfaceIndex),
         sockets: FilterSockets<'_>,
     ) -> io::Result<()> {
         self.wanted_packets = WantedPackets::of(table, interface);

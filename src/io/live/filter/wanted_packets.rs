@@ -8,7 +8,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::dataplane::{CompiledSession, MirrorTable};
+use crate::dataplane::{CompiledSession, InterfaceIndex, MirrorTable};
 use crate::model::{CidrBlock, Direction, Filter, FilterRule, PortRange, Protocol, RuleAction};
 
 use super::layout::{Family, TUNNEL_PORTS};
@@ -64,9 +64,9 @@ impl WantedPackets {
         egress: [TermSet::All, TermSet::All],
     };
 
-    /// The packets for the sessions of the interface at index `interface` of the table. All packets
-    /// of an interface without sessions are accepted, because they are counted.
-    pub(super) fn of(table: &MirrorTable, interface: u32) -> Self {
+    /// The packets for the sessions of an interface of the table. All packets of an interface
+    /// without sessions are accepted, because they are counted.
+    pub(super) fn of(table: &MirrorTable, interface: InterfaceIndex) -> Self {
         let sessions: Vec<&CompiledSession> =
             table.sessions().iter().filter(|one| one.interface == interface).collect();
         let target_ports = target_ports(table);

@@ -1,6 +1,7 @@
 //! Tests when a path resolves its route and what it keeps of it.
 
 use super::*;
+use crate::dataplane::TargetIndex;
 use crate::io::udp::options::UdpOptions;
 
 const NOW_NS: u64 = 7_000;
@@ -8,7 +9,7 @@ const NOW_NS: u64 = 7_000;
 fn path() -> (Path, Arc<Egress>, Warnings) {
     let egress = Arc::new(Egress::new(UdpOptions::default()));
     let path_key = PathKey {
-        target: 0,
+        target: TargetIndex::FIRST,
         destination: "127.0.0.1:4789".parse().unwrap(),
         source: "127.0.0.1".parse().unwrap(),
         is_in_geneve: false,

@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use crate::control::config::{self, Text};
 use crate::control::{CompileOptions, compile};
-use crate::dataplane::{Copies, DropCause, Drops, MirrorTable, NotMirrored, Sink, Worker};
+use crate::dataplane::{
+    Copies, DropCause, Drops, InterfaceIndex, MirrorTable, NotMirrored, Sink, TargetIndex, Worker,
+};
 use crate::io::memory::{FrameSource, MemoryFrame};
 use crate::io::udp::TargetReport;
 use crate::model::{Direction, NetworkInterface};
@@ -77,14 +79,15 @@ fn traffic(seed: u16) -> FrameSource<Vec<u8>> {
 /// Workers that use one table; interface 0 is eni-web, 1 is eni-db.
 struct Mirror {
     table: Arc<MirrorTable>,
-    workers: Vec<(u32, Worker, LossySink)>,
+    workers: Vec<(InterfaceIndex, Worker, LossySink)>,
 }
 
 impl Mirror {
     fn new(table: &Arc<MirrorTable>, interfaces: &[u32]) -> Self {
         let worker = |interface: &u32| {
-            let worker = Worker::new(Arc::clone(table)).with_interface(*interface);
-            (*interface, worker, LossySink::default())
+            let interface = InterfaceIndex::new(*interface);
+            let worker = Worker::new(Arc::clone(table)).with_interface(interface);
+            (interface, worker, LossySink::default())
         };
         Self { table: Arc::clone(table), workers: interfaces.iter().map(worker).collect() }
     }
@@ -105,30 +108,31 @@ impl Mirror {
         self.table = Arc::clone(table);
     }
 
-    fn id_of(&self, interface: u32) -> String {
-        self.table.interfaces()[usize::try_from(interface).unwrap()].id().to_string()
+    fn id_of(&self, interface: InterfaceIndex) -> String {
+        self.table.interface(interface).unwrap().id().to_string()
     }
 
     fn snapshot(&self) -> Snapshot {
-        let worker = |(number, (interface, worker, _)): (u16, &(u32, Worker, LossySink))| {
-            let counters = worker.counters().clone();
-            WorkerSnapshot {
-                network_interface_id: self.id_of(*interface),
-                device: format!("eth{interface}"),
-                worker: number,
-                is_attached: true,
-                ring: RingSnapshot {
-                    frames: counters.frames,
-                    bytes_len: 1 << 22,
-                    drops: 11,
-                    unaccounted: 0,
-                    is_filtered: true,
-                },
-                targets: vec![report(0, "192.0.2.10:4789"), report(1, "[2001:db8::53]:4789")],
-                table: Some(Arc::clone(&self.table)),
-                counters,
-            }
-        };
+        let worker =
+            |(number, (interface, worker, _)): (u16, &(InterfaceIndex, Worker, LossySink))| {
+                let counters = worker.counters().clone();
+                WorkerSnapshot {
+                    network_interface_id: self.id_of(*interface),
+                    device: format!("eth{interface}"),
+                    worker: number,
+                    is_attached: true,
+                    ring: RingSnapshot {
+                        frames: counters.frames,
+                        bytes_len: 1 << 22,
+                        drops: 11,
+                        unaccounted: 0,
+                        is_filtered: true,
+                    },
+                    targets: vec![report(0, "192.0.2.10:4789"), report(1, "[2001:db8::53]:4789")],
+                    table: Some(Arc::clone(&self.table)),
+                    counters,
+                }
+            };
         Snapshot {
             interfaces: interfaces(&self.table),
             workers: (0..).zip(&self.workers).map(worker).collect(),
@@ -141,21 +145,21 @@ impl Mirror {
 
 /// The interfaces of a table that have a session.
 fn interfaces(table: &Arc<MirrorTable>) -> Vec<InterfaceSnapshot> {
-    let with_session = (0..)
-        .zip(table.interfaces())
+    let with_session = InterfaceIndex::enumerate(table.interfaces())
         .filter(|(index, _)| table.sessions().iter().any(|session| session.interface == *index));
-    let snapshot = |(index, interface): (u32, &Arc<NetworkInterface>)| InterfaceSnapshot {
-        id: interface.id().to_string(),
-        device: Some(format!("eth{index}")),
-        table: Arc::clone(table),
-    };
+    let snapshot =
+        |(index, interface): (InterfaceIndex, &Arc<NetworkInterface>)| InterfaceSnapshot {
+            id: interface.id().to_string(),
+            device: Some(format!("eth{index}")),
+            table: Arc::clone(table),
+        };
     with_session.map(snapshot).collect()
 }
 
 fn report(target: u32, destination: &str) -> TargetReport {
     let destination = destination.parse().unwrap();
     TargetReport {
-        target,
+        target: TargetIndex::new(target),
         destination,
         sent: 10,
         sent_bytes: 600,

@@ -50,14 +50,13 @@ impl Sink for OutcomeSink {
 
     fn observe_verdicts(&mut self, burst: &Burst<'_>, verdicts: &[Verdict]) -> io::Result<()> {
         for verdict in verdicts {
-            let interface =
-                verdict.interface.and_then(|index| self.table.interfaces().get(index as usize));
+            let interface = verdict.interface.and_then(|index| self.table.interface(index));
             let name = interface.map(|one| one.id().to_string());
             let outcome = match verdict.outcome {
                 MirrorOutcome::NotMirrored(reason) => FrameOutcome::NotMirrored(reason.label()),
-                MirrorOutcome::Mirrored(SessionMatch { session, rule }) => {
-                    let entry = &self.table.sessions()[session as usize];
-                    let rule = entry.filter.all_rules().get(rule as usize);
+                MirrorOutcome::Mirrored(SessionMatch { session, by }) => {
+                    let entry = self.table.session(session).unwrap();
+                    let rule = by.rule().map(|rule| &entry.filter.all_rules()[rule.get()]);
                     assert!(usize::from(verdict.frame) < burst.len());
                     FrameOutcome::Mirrored {
                         session_number: entry.number.value(),

@@ -4,7 +4,10 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use crate::dataplane::{CompiledSession, CompiledTarget, LoopGuard, MirrorTable, TableParts};
+use crate::dataplane::{
+    CompiledSession, CompiledTarget, InterfaceIndex, LoopGuard, MirrorTable, TableParts,
+    TargetIndex,
+};
 use crate::model::*;
 
 pub(super) const RESOLVER: &str = "10.0.0.2";
@@ -96,7 +99,7 @@ impl Entropy<'_> {
         if self.one_in(2) { rule.with_destination_ports(self.ports()).unwrap() } else { rule }
     }
 
-    fn session(&mut self, interface: u32, most_rules: usize) -> CompiledSession {
+    fn session(&mut self, interface: InterfaceIndex, most_rules: usize) -> CompiledSession {
         let mut filter = Filter::new(FilterId::new("tmf-1").unwrap());
         for number in 0..self.below(most_rules + 1) {
             filter.push_rule(self.rule(i64::try_from(number).unwrap() + 1)).unwrap();
@@ -111,6 +114,7 @@ impl Entropy<'_> {
     pub(super) fn table(&mut self, most_rules: usize) -> MirrorTable {
         let mut sessions = Vec::new();
         for interface in 0..=u32::from(self.one_in(3)) {
+            let interface = InterfaceIndex::new(interface);
             for _ in 0..=self.below(3) {
                 sessions.push(self.session(interface, most_rules));
             }
@@ -225,7 +229,7 @@ fn put_sum(frame: &mut [u8], ip: usize, v4: bool, finish: usize) {
 }
 
 pub(super) fn session(
-    interface: u32,
+    interface: InterfaceIndex,
     filter: Filter,
     packet_length: Option<PacketLength>,
 ) -> CompiledSession {
@@ -233,7 +237,7 @@ pub(super) fn session(
         id: SessionId::from_seed(1),
         number: SessionNumber::new(1).unwrap(),
         interface,
-        target: 0,
+        target: TargetIndex::FIRST,
         filter: Arc::new(filter),
         packet_length,
         virtual_network_id: VirtualNetworkId::new(1).unwrap(),

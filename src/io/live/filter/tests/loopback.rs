@@ -7,7 +7,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::generate::{session, table};
 use super::reference::{PlainFrame, fold};
-use crate::dataplane::{Burst, Frame, MirrorTable, Source};
+use crate::dataplane::{Burst, Frame, InterfaceIndex, MirrorTable, Source};
 use crate::io::links::{Link, links};
 use crate::io::live::{
     KernelFilter, LiveSource, RingOptions, RingSource, TrafficSample, Waker, open,
@@ -108,7 +108,7 @@ fn udp_table(port: Option<u16>, len: i64) -> MirrorTable {
     }
     let mut filter = Filter::new(FilterId::new("tmf-1").unwrap());
     filter.push_rule(rule).unwrap();
-    table(vec![session(0, filter, PacketLength::new(len).ok())], false)
+    table(vec![session(InterfaceIndex::FIRST, filter, PacketLength::new(len).ok())], false)
 }
 
 fn loopback(name: &str) -> Option<Link> {
@@ -127,13 +127,13 @@ fn finished_frames_are_truncated_and_others_arrive_whole() {
         return;
     };
     let mut fixture = LoopbackFixture::open(&link, KernelFilter::Auto, false);
-    fixture.source.set_table(&udp_table(None, 100), 0).unwrap();
+    fixture.source.set_table(&udp_table(None, 100), InterfaceIndex::FIRST).unwrap();
     fixture.sender.send(&frame(40_011, None)).unwrap();
     assert_eq!(fixture.receive(40_011), Some((100, 1_042, true, false)));
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.send_to(&[7; 1_000], "127.0.0.1:40012").unwrap();
     assert_eq!(fixture.receive(40_012), Some((WIRE_LEN, 1_042, false, true)));
-    fixture.source.set_table(&udp_table(None, 200), 0).unwrap();
+    fixture.source.set_table(&udp_table(None, 200), InterfaceIndex::FIRST).unwrap();
     fixture.sender.send(&frame(40_013, None)).unwrap();
     assert_eq!(fixture.receive(40_013), Some((200, 1_042, true, false)));
     assert_eq!(fixture.source.filter_state(), Default::default());
@@ -145,7 +145,7 @@ fn truncation_stops_after_a_frame_was_truncated_too_early() {
         return;
     };
     let mut fixture = LoopbackFixture::open(&link, KernelFilter::Auto, true);
-    fixture.source.set_table(&udp_table(None, 100), 0).unwrap();
+    fixture.source.set_table(&udp_table(None, 100), InterfaceIndex::FIRST).unwrap();
     // Declared as unfinished, but without the expected content of an unfinished checksum.
     let prefix = |flags| {
         [[flags, 0, 0, 0, 0, 0].as_slice(), &34_u16.to_ne_bytes(), &6_u16.to_ne_bytes()].concat()
@@ -157,7 +157,7 @@ fn truncation_stops_after_a_frame_was_truncated_too_early() {
     for _ in 0..2 {
         fixture.sender.send(&[prefix(0), frame(40_022, None)].concat()).unwrap();
         assert_eq!(fixture.receive(40_022), Some((WIRE_LEN, 1_042, false, true)));
-        fixture.source.set_table(&udp_table(None, 90), 0).unwrap();
+        fixture.source.set_table(&udp_table(None, 90), InterfaceIndex::FIRST).unwrap();
     }
     assert!(fixture.source.take_warnings().is_empty());
 }
@@ -168,18 +168,18 @@ fn unwanted_frames_are_dropped_until_a_session_wants_them() {
         return;
     };
     let mut fixture = LoopbackFixture::open(&link, KernelFilter::Always, false);
-    fixture.source.set_table(&udp_table(Some(40_031), 8_500), 0).unwrap();
+    fixture.source.set_table(&udp_table(Some(40_031), 8_500), InterfaceIndex::FIRST).unwrap();
     assert!(fixture.source.filter_state().is_filtering);
     for port in [40_032, 40_031] {
         fixture.sender.send(&frame(port, None)).unwrap();
         assert_eq!(fixture.receive(port).is_some(), port == 40_031, "{port}");
     }
-    fixture.source.set_table(&udp_table(None, 8_500), 0).unwrap();
+    fixture.source.set_table(&udp_table(None, 8_500), InterfaceIndex::FIRST).unwrap();
     fixture.sender.send(&frame(40_032, None)).unwrap();
     assert!(fixture.receive(40_032).is_some());
     fixture.source.close().unwrap();
     // A closed source stays closed after a new table.
-    fixture.source.set_table(&udp_table(None, 100), 0).unwrap();
+    fixture.source.set_table(&udp_table(None, 100), InterfaceIndex::FIRST).unwrap();
     fixture.sender.send(&frame(40_032, None)).unwrap();
     assert!(fixture.receive(40_032).is_none());
 }
@@ -191,7 +191,7 @@ fn under_load_frames_are_dropped_and_each_switch_is_reported_once() {
         return;
     };
     let mut fixture = LoopbackFixture::open(&link, KernelFilter::Auto, false);
-    fixture.source.set_table(&udp_table(Some(40_041), 8_500), 0).unwrap();
+    fixture.source.set_table(&udp_table(Some(40_041), 8_500), InterfaceIndex::FIRST).unwrap();
     let flood = TrafficSample { elapsed_ns: 1_000_000_000, frames: 60_000, mirrored: 10 };
     // On, off to probe, on for twice as long; the table may change meanwhile.
     for (load, is_accepted, is_filtering) in [
@@ -204,14 +204,14 @@ fn under_load_frames_are_dropped_and_each_switch_is_reported_once() {
         (TrafficSample { frames: 9_000, ..flood }, true, false),
     ] {
         fixture.source.observe_traffic(&load).unwrap();
-        fixture.source.set_table(&udp_table(Some(40_041), 8_000), 0).unwrap();
+        fixture.source.set_table(&udp_table(Some(40_041), 8_000), InterfaceIndex::FIRST).unwrap();
         fixture.sender.send(&frame(40_042, None)).unwrap();
         assert_eq!(fixture.receive(40_042).is_some(), is_accepted, "{load:?}");
         assert_eq!(fixture.source.filter_state().is_filtering, is_filtering);
     }
     assert_eq!(fixture.source.take_warnings().len(), 2);
     fixture.source.observe_traffic(&flood).unwrap();
-    fixture.source.set_table(&udp_table(None, 8_000), 0).unwrap();
+    fixture.source.set_table(&udp_table(None, 8_000), InterfaceIndex::FIRST).unwrap();
     fixture.source.observe_traffic(&flood).unwrap();
     assert!(fixture.source.filter_state().is_filtering, "only UDP over IPv4 is wanted");
 }

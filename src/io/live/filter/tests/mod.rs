@@ -14,7 +14,7 @@ use super::attach;
 use super::program::{MAX_SNAPLEN, ProgramSpec, Truncation, exclude_own_copies};
 use super::program_builder::Instruction;
 use super::wanted_packets::WantedPackets;
-use crate::dataplane::{FlowKey, MirrorOutcome, MirrorTable};
+use crate::dataplane::{FlowKey, InterfaceIndex, MirrorOutcome, MirrorTable};
 use crate::io::sys::capability;
 use crate::model::{
     CidrBlock, Direction, Filter, FilterId, FilterRule, PacketLength, PortRange, Protocol,
@@ -38,7 +38,7 @@ fn truncation_of(wanted_packets: &WantedPackets, mtu: u32) -> Option<Truncation>
 }
 
 fn program(table: &MirrorTable, mtu: u32, drops: bool) -> (Option<Truncation>, Vec<Instruction>) {
-    let wanted_packets = WantedPackets::of(table, 0);
+    let wanted_packets = WantedPackets::of(table, InterfaceIndex::FIRST);
     let truncation = truncation_of(&wanted_packets, mtu);
     let target_ports = &wanted_packets.target_ports;
     let wanted = drops.then_some(&wanted_packets);
@@ -49,7 +49,7 @@ fn program(table: &MirrorTable, mtu: u32, drops: bool) -> (Option<Truncation>, V
 
 /// The program of a mirror with mark 0, so that all unmarked frames have it.
 fn program_of_no_mark(table: &MirrorTable) -> Vec<Instruction> {
-    let wanted_packets = WantedPackets::of(table, 0);
+    let wanted_packets = WantedPackets::of(table, InterfaceIndex::FIRST);
     let (target_ports, truncation) =
         (&wanted_packets.target_ports, truncation_of(&wanted_packets, 1_500));
     ProgramSpec {
@@ -83,7 +83,7 @@ proptest! {
         let frame = entropy.frame();
         let (_, program) = program(&table, 1_500, true);
         let Ok(key) = FlowKey::parse(&frame) else { return Ok(()) };
-        if let MirrorOutcome::Mirrored(by) = table.decide(0, direction, &key) {
+        if let MirrorOutcome::Mirrored(by) = table.decide(InterfaceIndex::FIRST, direction, &key) {
             let accepted_len = accepted_len(&program, test_frame(&frame, direction));
             let copied = table.max_inner_len(by.session).min(frame.len());
             prop_assert!(accepted_len >= copied && accepted_len > 0, "{accepted_len} of {copied}");
@@ -104,7 +104,7 @@ proptest! {
         let mtu = [1_500, 9_000, 0][entropy.below(3)];
         let frame = entropy.frame();
         let (truncation, program) = program(&table, mtu, drops);
-        let wanted_by = drops.then_some((&table, 0, direction));
+        let wanted_by = drops.then_some((&table, InterfaceIndex::FIRST, direction));
         let expected = reference::accepted_len(&frame, truncation, wanted_by);
         prop_assert_eq!(accepted_len(&program, test_frame(&frame, direction)), expected);
         // With our mark, possible copies are dropped; other frames are handled like any frame.
@@ -150,7 +150,7 @@ fn longest_table() -> MirrorTable {
         }
     }
     filter.amazon_dns = true;
-    let sessions = vec![session(0, filter, PacketLength::new(100).ok())];
+    let sessions = vec![session(InterfaceIndex::FIRST, filter, PacketLength::new(100).ok())];
     table_of_targets(sessions, true, (5_000..5_032).collect())
 }
 
@@ -214,8 +214,9 @@ fn the_longest_packet_length_decides_the_cut() {
     let filter = Filter::accept_all(FilterId::new("tmf-1").unwrap());
     let wanted_packets = |lengths: &[Option<i64>]| {
         let length = |len: &Option<i64>| len.map(|len| PacketLength::new(len).unwrap());
-        let sessions = lengths.iter().map(|len| session(0, filter.clone(), length(len)));
-        WantedPackets::of(&table(sessions.collect(), true), 0)
+        let sessions =
+            lengths.iter().map(|len| session(InterfaceIndex::FIRST, filter.clone(), length(len)));
+        WantedPackets::of(&table(sessions.collect(), true), InterfaceIndex::FIRST)
     };
     assert!(!wanted_packets(&[Some(1)]).can_drop());
     assert_eq!(wanted_packets(&[Some(60), Some(90)]).max_packet_length, Some(90));
@@ -269,8 +270,12 @@ fn with_the_own_mark_only_possible_copies_are_dropped() {
 fn with_too_many_target_ports_no_frame_is_truncated() {
     let filter = Filter::accept_all(FilterId::new("tmf-1").unwrap());
     let wanted_packets = |ports: u16| {
-        let sessions = vec![session(0, filter.clone(), PacketLength::new(100).ok())];
-        WantedPackets::of(&table_of_targets(sessions, true, (5_000..5_000 + ports).collect()), 0)
+        let sessions =
+            vec![session(InterfaceIndex::FIRST, filter.clone(), PacketLength::new(100).ok())];
+        WantedPackets::of(
+            &table_of_targets(sessions, true, (5_000..5_000 + ports).collect()),
+            InterfaceIndex::FIRST,
+        )
     };
     assert_eq!(
         (wanted_packets(32).max_packet_length, wanted_packets(32).target_ports.len()),
@@ -285,9 +290,10 @@ fn with_too_many_target_ports_no_frame_is_truncated() {
 #[test]
 fn an_interface_without_sessions_receives_all_frames() {
     let filter = Filter::new(FilterId::new("tmf-1").unwrap());
-    let table = table(vec![session(0, filter, PacketLength::new(100).ok())], true);
-    assert!(WantedPackets::of(&table, 0).can_drop());
-    for other in [1, u32::MAX] {
+    let table =
+        table(vec![session(InterfaceIndex::FIRST, filter, PacketLength::new(100).ok())], true);
+    assert!(WantedPackets::of(&table, InterfaceIndex::FIRST).can_drop());
+    for other in [InterfaceIndex::new(1), InterfaceIndex::MAX] {
         let wanted_packets = WantedPackets::of(&table, other);
         assert!(!wanted_packets.can_drop() && wanted_packets.max_packet_length.is_none());
         assert_eq!(wanted_packets.target_ports, [generate::TARGET_PORT]);

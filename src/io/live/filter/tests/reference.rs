@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::super::program::Truncation;
 use super::bpf_interpreter::to_usize;
 use super::generate::TARGET_PORT;
-use crate::dataplane::MirrorTable;
+use crate::dataplane::{InterfaceIndex, MirrorTable};
 use crate::model::{Direction, FilterRule, RuleAction};
 
 /// L2TP, GTP-U, GRE, VXLAN, FOU, GUE, GENEVE and MPLS over UDP.
@@ -105,7 +105,12 @@ impl PlainFrame {
             || (is_resolver(self.destination) && self.ports.1 == 53)
     }
 
-    fn is_wanted(&self, table: &MirrorTable, interface: u32, direction: Direction) -> bool {
+    fn is_wanted(
+        &self,
+        table: &MirrorTable,
+        interface: InterfaceIndex,
+        direction: Direction,
+    ) -> bool {
         let mut sessions = table.sessions().iter().filter(|one| one.interface == interface);
         sessions.any(|session| {
             session.filter.rules(direction).any(|rule| self.matches(rule))
@@ -154,7 +159,7 @@ pub(super) fn fold(bytes: &[u8]) -> u16 {
 pub(super) fn accepted_len(
     frame: &[u8],
     truncation: Option<Truncation>,
-    wanted_by: Option<(&MirrorTable, u32, Direction)>,
+    wanted_by: Option<(&MirrorTable, InterfaceIndex, Direction)>,
 ) -> usize {
     let Some(plain) = PlainFrame::of(frame) else { return frame.len() };
     if wanted_by.is_some_and(|(table, at, direction)| !plain.is_wanted(table, at, direction)) {
