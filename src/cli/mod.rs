@@ -113,6 +113,7 @@ pub fn main() -> ExitCode {
     match ended {
         Ok(exit) => exit.into(),
         Err(failure) => {
+            terminal::clear_updated_line();
             terminal::error(&failure.to_string());
             failure.exit.into()
         }

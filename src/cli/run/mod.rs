@@ -76,6 +76,7 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
         Mirroring { flags, mirror: &mirror, namespace: &namespace, stop: &stop, broken };
     let stopped = signal_loop::until_stopped(&mirroring);
     let summary = mirror.stop();
+    terminal::clear_updated_line();
     print_report(&report(&summary, stopwatch), flags.report)?;
     let succeeded = stopped? && summary.is_complete && summary.unaccounted == 0;
     Ok(if succeeded { Exit::Done } else { Exit::Failed })
