@@ -78,6 +78,19 @@ fn each_packet_is_mirrored_once_during_reloads() {
     assert_eq!(ended.count("mirrored"), u64::from(sent) + 40);
 }
 
+/// The message about capabilities is the last one before the devices are opened.
+#[test]
+fn a_sighup_during_the_start_is_a_reload_after_it() {
+    let Some(lab) = Lab::new("early") else { return };
+    let words = format!("--config {}", replace(&lab, &config(42)));
+    for _ in 0..3 {
+        let mirror = Mirror::start_and_wait_for(&lab.host, &words, "capabilities kept");
+        mirror.signal("-HUP");
+        mirror.wait_for_lines("configuration reloaded", 1);
+        mirror.end().assert_no_loss();
+    }
+}
+
 fn no_device(config: &str) -> String {
     config.replace("\"h0\"", "\"h1\"")
 }

@@ -24,7 +24,7 @@ use tokio::sync::Notify;
 use endpoint_options::{add_network_interfaces, endpoint_options};
 use flags::LogFormat;
 pub(super) use flags::RunFlags;
-use signal_loop::Mirroring;
+use signal_loop::{Mirroring, ReloadSignal};
 
 use super::exit::{Exit, Failure};
 use super::replay::print_report;
@@ -55,6 +55,7 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
              `setcap cap_net_raw+ep` on the program",
         ));
     }
+    let reload = ReloadSignal::install()?;
     let namespace = match &flags.netns {
         Some(name) => InterfaceNamespace::enter(name, privileges::drop_in_namespace),
         None => Ok(InterfaceNamespace::default()),
@@ -74,7 +75,7 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
     let mirror = started.map_err(|error| failure(flags, error))?;
     let mirroring =
         Mirroring { flags, mirror: &mirror, namespace: &namespace, stop: &stop, broken };
-    let stopped = signal_loop::until_stopped(&mirroring);
+    let stopped = reload.until_stopped(&mirroring);
     let summary = mirror.stop();
     terminal::clear_updated_line();
     print_report(&report(&summary, stopwatch), flags.report)?;

@@ -2,8 +2,8 @@
 
 use std::io;
 
-use tokio::runtime::Builder;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::events::Broken;
 use super::flags::RunFlags;
@@ -22,19 +22,37 @@ pub(super) struct Mirroring<'a> {
     pub(super) broken: Broken,
 }
 
-/// Waits for the first SIGINT or SIGTERM, and reloads at each SIGHUP. Returns at once if the stop
-/// flag was set before the call. Returns false if mirroring cannot continue.
-pub(super) fn until_stopped(mirroring: &Mirroring<'_>) -> Result<bool, Failure> {
-    let runtime = Builder::new_current_thread().enable_io().build();
-    let runtime = runtime.map_err(Failure::failed)?;
-    runtime.block_on(wait(mirroring)).map_err(Failure::failed)
+/// Receives SIGHUP from its creation on, so that a SIGHUP during the start does not end the process
+/// but reloads the configuration when mirroring has started.
+pub(super) struct ReloadSignal {
+    runtime: Runtime,
+    hang_up: Signal,
 }
 
-async fn wait(mirroring: &Mirroring<'_>) -> io::Result<bool> {
+impl ReloadSignal {
+    /// Installs the signal handler.
+    pub(super) fn install() -> Result<Self, Failure> {
+        let runtime = Builder::new_current_thread().enable_io().build();
+        let runtime = runtime.map_err(Failure::failed)?;
+        let installed = {
+            let _entered = runtime.enter();
+            signal(SignalKind::hangup())
+        };
+        Ok(Self { hang_up: installed.map_err(Failure::failed)?, runtime })
+    }
+
+    /// Waits for the first SIGINT or SIGTERM, and reloads at each SIGHUP. Returns at once if the
+    /// stop flag was set before the call. Returns false if mirroring cannot continue.
+    pub(super) fn until_stopped(mut self, mirroring: &Mirroring<'_>) -> Result<bool, Failure> {
+        let ended = self.runtime.block_on(wait(mirroring, &mut self.hang_up));
+        ended.map_err(Failure::failed)
+    }
+}
+
+async fn wait(mirroring: &Mirroring<'_>, hang_up: &mut Signal) -> io::Result<bool> {
     // These streams only wake the loop; the signal handlers set `stop`.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
     systemd::ready();
     let mut can_continue = true;
     while can_continue && !mirroring.stop.is_set() {
