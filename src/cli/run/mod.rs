@@ -16,6 +16,7 @@ mod privileges;
 mod signal_loop;
 mod systemd;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -65,6 +66,10 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
     let broken = Arc::new(Notify::new());
     let events = events::printer(Arc::clone(&broken));
     let resources = resources(flags, &namespace, &hosts, &events)?;
+    let devices = match &resources {
+        Resources::Registry(registry) => plan::devices(registry),
+        Resources::Endpoint(_) => BTreeSet::new(),
+    };
     privileges::drop_unneeded(flags.mark());
     enter_sandbox(flags, &namespace, credentials_directory(&resources))?;
     let stopwatch = Stopwatch::start();
@@ -74,8 +79,8 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
     let started = LiveMirror::start(&options, resources, events, stop.clone());
     let mirror = started.map_err(|error| failure(flags, error))?;
     let mirroring =
-        Mirroring { flags, mirror: &mirror, namespace: &namespace, stop: &stop, broken };
-    let stopped = reload.until_stopped(&mirroring);
+        Mirroring { flags, mirror: &mirror, namespace: &namespace, stop: &stop, broken, devices };
+    let stopped = reload.until_stopped(mirroring);
     let summary = mirror.stop();
     terminal::clear_updated_line();
     print_report(&report(&summary, stopwatch), flags.report)?;
@@ -91,7 +96,8 @@ fn resources(
     events: &EventSink,
 ) -> Result<Resources, Failure> {
     let Some(address) = flags.endpoint.ec2_endpoint else {
-        return plan::read_registry(flags, namespace).map(Box::new).map(Resources::Registry);
+        let registry = plan::read_registry(flags, namespace, &BTreeSet::new());
+        return registry.map(Box::new).map(Resources::Registry);
     };
     let options = endpoint_options(address, &flags.endpoint, hosts.clone())?;
     let links = namespace.run(links).map_err(Failure::failed)?;

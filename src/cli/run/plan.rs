@@ -1,10 +1,12 @@
 //! Reads the sessions from files or the command line, and checks that their devices exist and that
 //! their copies leave the host.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::flags::RunFlags;
 use crate::cli::exit::Failure;
+use crate::cli::terminal;
 use crate::control::account::returns_to_device;
 use crate::control::{Registry, with_network_ids};
 use crate::io::links::{self, Link};
@@ -20,18 +22,28 @@ struct MirroredInterface {
     device: String,
 }
 
-/// Reads the configuration and checks that its devices exist. Every session of the returned
-/// registry has a network identifier.
+/// Reads the configuration and checks that its devices exist. One of `in_force`, the devices of the
+/// configuration in force, may be absent for some time, which is a warning. Every session of the
+/// returned registry has a network identifier.
 pub(super) fn read_registry(
     flags: &RunFlags,
     namespace: &InterfaceNamespace,
+    in_force: &BTreeSet<String>,
 ) -> Result<Registry, Failure> {
     let mut registry = registry(flags)?;
     let mirrored = mirrored(&registry)?;
     let links = namespace.run(links::links).map_err(Failure::failed)?;
     for one in &mirrored {
         let Some(link) = links.iter().find(|link| link.name == one.device) else {
-            return Err(missing_device(one, &links));
+            if !in_force.contains(&one.device) {
+                return Err(missing_device(one, &links));
+            }
+            terminal::warn(&format!(
+                "device `{}` of network interface `{}` does not exist; it is mirrored when it \
+                 appears",
+                one.device, one.id
+            ));
+            continue;
         };
         check_target_is_remote(&registry, one, link)?;
         if !link.is_ethernet && !link.is_loopback {
@@ -45,6 +57,11 @@ pub(super) fn read_registry(
         }
     }
     Ok(with_network_ids(registry, flags.sessions.options().seed))
+}
+
+/// The devices of the network interfaces that have a session.
+pub(super) fn devices(registry: &Registry) -> BTreeSet<String> {
+    registry.sources().filter_map(|interface| interface.device.clone()).collect()
 }
 
 /// The resources of files or the command line. Their devices are not checked.

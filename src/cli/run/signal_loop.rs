@@ -1,6 +1,8 @@
 //! Waits for signals while interfaces are mirrored.
 
+use std::collections::BTreeSet;
 use std::io;
+use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -20,6 +22,8 @@ pub(super) struct Mirroring<'a> {
     pub(super) namespace: &'a InterfaceNamespace,
     pub(super) stop: &'a StopFlag,
     pub(super) broken: Broken,
+    /// The devices of the configuration in force.
+    pub(super) devices: BTreeSet<String>,
 }
 
 /// Receives SIGHUP from its creation on, so that a SIGHUP during the start does not end the process
@@ -43,24 +47,25 @@ impl ReloadSignal {
 
     /// Waits for the first SIGINT or SIGTERM, and reloads at each SIGHUP. Returns at once if the
     /// stop flag was set before the call. Returns false if mirroring cannot continue.
-    pub(super) fn until_stopped(mut self, mirroring: &Mirroring<'_>) -> Result<bool, Failure> {
-        let ended = self.runtime.block_on(wait(mirroring, &mut self.hang_up));
+    pub(super) fn until_stopped(mut self, mut mirroring: Mirroring<'_>) -> Result<bool, Failure> {
+        let ended = self.runtime.block_on(wait(&mut mirroring, &mut self.hang_up));
         ended.map_err(Failure::failed)
     }
 }
 
-async fn wait(mirroring: &Mirroring<'_>, hang_up: &mut Signal) -> io::Result<bool> {
+async fn wait(mirroring: &mut Mirroring<'_>, hang_up: &mut Signal) -> io::Result<bool> {
     // These streams only wake the loop; the signal handlers set `stop`.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     systemd::ready();
+    let broken = Arc::clone(&mirroring.broken);
     let mut can_continue = true;
     while can_continue && !mirroring.stop.is_set() {
         tokio::select! {
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
             _ = hang_up.recv() => reload(mirroring),
-            () = mirroring.broken.notified() => can_continue = false,
+            () = broken.notified() => can_continue = false,
         }
     }
     systemd::stopping();
@@ -69,7 +74,7 @@ async fn wait(mirroring: &Mirroring<'_>, hang_up: &mut Signal) -> io::Result<boo
 
 /// Reloads the configuration. If it is invalid, this is reported and the previous one stays in
 /// force.
-fn reload(mirroring: &Mirroring<'_>) {
+fn reload(mirroring: &mut Mirroring<'_>) {
     let flags = mirroring.flags;
     if flags.endpoint.ec2_endpoint.is_some() {
         return terminal::notice(
@@ -83,9 +88,10 @@ fn reload(mirroring: &Mirroring<'_>) {
         return terminal::notice("SIGHUP ignored: --config `-` cannot be read again");
     }
     systemd::reloading();
-    match plan::read_registry(flags, mirroring.namespace) {
+    match plan::read_registry(flags, mirroring.namespace, &mirroring.devices) {
         Ok(registry) => {
             mirroring.mirror.replace(&registry);
+            mirroring.devices = plan::devices(&registry);
             terminal::notice("configuration reloaded");
         }
         Err(failure) => {
