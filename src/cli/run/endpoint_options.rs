@@ -1,12 +1,10 @@
 //! Converts the flags of the endpoint to its options.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 
 use super::access;
 use super::endpoint_flags::EndpointFlags;
 use crate::cli::exit::Failure;
-use crate::control::Registry;
 use crate::control::account::{Quotas, TargetResolver, check_target_name};
 use crate::http::HostNames;
 use crate::model::{
@@ -15,34 +13,36 @@ use crate::model::{
 };
 use crate::runtime::endpoint::EndpointOptions;
 
-/// The options of an endpoint at `address`. Reads the files of credentials and certificate.
-pub(super) fn endpoint_options(
-    address: SocketAddr,
-    flags: &EndpointFlags,
-    hosts: HostNames,
-) -> Result<EndpointOptions, Failure> {
-    Ok(EndpointOptions {
-        address,
-        account_id: flags.account_id.clone(),
-        quotas: quotas(&flags.quota)?,
-        targets: target_resolver(flags)?,
-        state: flags.state.clone(),
-        access: access::access(address, flags)?,
-        hosts,
-        certificate: access::certificate(flags)?,
-    })
+/// The endpoint that the flags describe.
+pub(super) struct EndpointSetup {
+    pub(super) options: EndpointOptions,
+    /// The network interfaces of `--network-interface`.
+    pub(super) network_interfaces: Vec<NetworkInterface>,
 }
 
-/// Adds the network interfaces of `--network-interface`.
-pub(super) fn add_network_interfaces(
-    registry: &mut Registry,
-    flags: &EndpointFlags,
-) -> Result<(), Failure> {
-    flags.network_interface.iter().try_for_each(|text| pin_interface(registry, text))
+impl EndpointSetup {
+    /// Checks and converts the flags, and reads the files of credentials and certificate. `None`
+    /// without `--ec2-endpoint`.
+    pub(super) fn new(flags: &EndpointFlags, hosts: &HostNames) -> Result<Option<Self>, Failure> {
+        let Some(address) = flags.ec2_endpoint else { return Ok(None) };
+        let interfaces = flags.network_interface.iter().map(|text| network_interface(text));
+        let network_interfaces = interfaces.collect::<Result<_, _>>()?;
+        let options = EndpointOptions {
+            address,
+            account_id: flags.account_id.clone(),
+            quotas: quotas(&flags.quota)?,
+            targets: target_resolver(flags)?,
+            state: flags.state.clone(),
+            access: access::access(address, flags)?,
+            hosts: hosts.clone(),
+            certificate: access::certificate(flags)?,
+        };
+        Ok(Some(Self { options, network_interfaces }))
+    }
 }
 
-/// Adds the network interface of `eni-...=eth0` or `eni-...=udp:192.0.2.10`.
-fn pin_interface(registry: &mut Registry, text: &str) -> Result<(), Failure> {
+/// The network interface of `eni-...=eth0` or `eni-...=udp:192.0.2.10`.
+fn network_interface(text: &str) -> Result<NetworkInterface, Failure> {
     let wrong = |expected: &str| {
         Failure::usage(format_args!("--network-interface `{text}`: expected {expected}"))
     };
@@ -62,7 +62,7 @@ fn pin_interface(registry: &mut Registry, text: &str) -> Result<(), Failure> {
         None if device.is_empty() => return Err(wrong("a device after `=`, such as eth0")),
         None => interface.device = Some(device.to_owned()),
     }
-    registry.add_network_interface(interface).map_err(Failure::usage)
+    Ok(interface)
 }
 
 /// AWS's quotas, with the changes of `--quota`.
@@ -136,6 +136,7 @@ fn pin(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::Registry;
     use crate::model::{Target, TargetId};
 
     #[test]
@@ -146,7 +147,7 @@ mod tests {
             ("eni-1=udp:[2001:db8::1]:6000", "[2001:db8::1]:6000"),
         ] {
             let mut registry = Registry::default();
-            pin_interface(&mut registry, text).unwrap();
+            registry.add_network_interface(network_interface(text).unwrap()).unwrap();
             let kind = TargetKind::NetworkInterface(NetworkInterfaceId::new("eni-1").unwrap());
             let target = Target::new(TargetId::new("tmt-1").unwrap(), kind);
             assert_eq!(registry.target_address(&target).unwrap().to_string(), address);

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use endpoint_options::{add_network_interfaces, endpoint_options};
+use endpoint_options::EndpointSetup;
 use flags::LogFormat;
 pub(super) use flags::RunFlags;
 use signal_loop::{Mirroring, ReloadSignal};
@@ -33,7 +33,6 @@ use super::report::MirrorReport;
 use super::sandbox::{RunFiles, report_unenforced};
 use super::{signals, terminal};
 use crate::control::Registry;
-use crate::http::HostNames;
 use crate::io::StopFlag;
 use crate::io::clock::Stopwatch;
 use crate::io::links::links;
@@ -50,6 +49,7 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
     host_checks::check(flags)?;
     conflicts::check(flags)?;
     let hosts = flags.host_names()?;
+    let endpoint = EndpointSetup::new(&flags.endpoint, &hosts)?;
     if !capability::has_net_raw() {
         return Err(Failure::failed(
             "missing the capability CAP_NET_RAW, which capturing needs: use `sudo`, or \
@@ -65,7 +65,11 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
     terminal::log_times();
     let broken = Arc::new(Notify::new());
     let events = events::printer(Arc::clone(&broken));
-    let resources = resources(flags, &namespace, &hosts, &events)?;
+    let resources = match endpoint {
+        Some(endpoint) => endpoint_resources(flags, &namespace, endpoint, &events)?,
+        None => plan::read_registry(flags, &namespace, &BTreeSet::new())
+            .map(|registry| Resources::Registry(Box::new(registry)))?,
+    };
     let devices = match &resources {
         Resources::Registry(registry) => plan::devices(registry),
         Resources::Endpoint(_) => BTreeSet::new(),
@@ -88,26 +92,23 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
     Ok(if succeeded { Exit::Done } else { Exit::Failed })
 }
 
-/// The resources of files or the command line, or the endpoint that changes them.
-fn resources(
+/// The endpoint, with the resources of files or the command line.
+fn endpoint_resources(
     flags: &RunFlags,
     namespace: &InterfaceNamespace,
-    hosts: &HostNames,
+    endpoint: EndpointSetup,
     events: &EventSink,
 ) -> Result<Resources, Failure> {
-    let Some(address) = flags.endpoint.ec2_endpoint else {
-        let registry = plan::read_registry(flags, namespace, &BTreeSet::new());
-        return registry.map(Box::new).map(Resources::Registry);
-    };
-    let options = endpoint_options(address, &flags.endpoint, hosts.clone())?;
     let links = namespace.run(links).map_err(Failure::failed)?;
     let mut registry = match flags.sessions.has_sessions() {
         true => plan::registry(flags)?,
         false => Registry::default(),
     };
-    add_network_interfaces(&mut registry, &flags.endpoint)?;
+    for interface in endpoint.network_interfaces {
+        registry.add_network_interface(interface).map_err(Failure::usage)?;
+    }
     let seed = flags.sessions.options().seed;
-    let prepared = PreparedEndpoint::new(options, registry, &links, seed, events);
+    let prepared = PreparedEndpoint::new(endpoint.options, registry, &links, seed, events);
     let prepared = prepared.map_err(|error| failure(flags, error))?;
     Ok(Resources::Endpoint(Box::new(prepared)))
 }
