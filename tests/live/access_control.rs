@@ -124,6 +124,24 @@ fn without_options_a_key_is_generated_that_only_its_user_can_read() {
     assert!(fs::symlink_metadata(&file).is_err(), "{file} is still there");
 }
 
+/// Where no standard directory is private, as for a user without a session, the key is in a
+/// temporary directory, which is removed at the end.
+#[test]
+fn the_temporary_directory_of_the_key_is_removed() {
+    let Some(lab) = Lab::new("temporary") else { return };
+    let mut command = lab.host.command("sh");
+    let script =
+        "mount -t tmpfs tmpfs /run && mkdir -m 777 /run/traffic-mirror && exec \"$0\" \"$@\"";
+    command.args(["-c", script, BINARY]).env("TMPDIR", lab.folder.path());
+    command.env_remove("XDG_RUNTIME_DIR").env_remove("RUNTIME_DIRECTORY");
+    let words = "--ec2-endpoint 127.0.0.1:0";
+    let mirror = Mirror::start_command(command, words, "EC2 endpoint on");
+    let count = || fs::read_dir(lab.folder.path()).unwrap().count();
+    assert_eq!(count(), 1, "{:#?}", mirror.log_lines());
+    mirror.end().assert_no_loss();
+    assert_eq!(count(), 0, "an empty directory is left");
+}
+
 #[test]
 fn options_without_authentication_need_a_loopback_address() {
     let Some(lab) = Lab::new("open") else { return };

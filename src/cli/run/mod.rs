@@ -17,7 +17,6 @@ mod signal_loop;
 mod systemd;
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::Notify;
@@ -75,7 +74,7 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
         Resources::Endpoint(_) => BTreeSet::new(),
     };
     privileges::drop_unneeded(flags.mark());
-    enter_sandbox(flags, &namespace, credentials_directory(&resources))?;
+    enter_sandbox(flags, &namespace, &resources)?;
     let stopwatch = Stopwatch::start();
     let stop = StopFlag::new();
     signals::stop_on_signals(&stop)?;
@@ -113,24 +112,22 @@ fn endpoint_resources(
     Ok(Resources::Endpoint(Box::new(prepared)))
 }
 
-fn credentials_directory(resources: &Resources) -> Option<&Path> {
-    match resources {
-        Resources::Endpoint(prepared) => prepared.credentials_directory(),
-        Resources::Registry(_) => None,
-    }
-}
-
 /// Restricts this thread, and threads that start later, to the files and ports that the run needs.
 fn enter_sandbox(
     flags: &RunFlags,
     namespace: &InterfaceNamespace,
-    credentials_directory: Option<&Path>,
+    resources: &Resources,
 ) -> Result<(), Failure> {
+    let endpoint = match resources {
+        Resources::Endpoint(prepared) => Some(prepared),
+        Resources::Registry(_) => None,
+    };
     let ports = [flags.metrics, flags.endpoint.ec2_endpoint];
     let sandbox = flags.sandbox.sandbox_for_run(&RunFiles {
         configs: flags.sessions.files(),
         state: flags.endpoint.state.as_deref(),
-        credentials_directory,
+        credentials_directory: endpoint.and_then(|one| one.credentials_directory()),
+        temporary_directory: endpoint.and_then(|one| one.temporary_directory()),
         ports: ports.into_iter().flatten().map(|address| address.port()).collect(),
     });
     let Some(sandbox) = sandbox else { return Ok(()) };
