@@ -18,9 +18,10 @@ use crate::model::{Direction, PacketLength, VXLAN_PORT, VirtualNetworkId, parse_
 #[group(skip)]
 #[command(group = ArgGroup::new("sessions").args(["config", "target"]).required(true))]
 pub(super) struct SessionFlags {
-    /// Configuration file: TOML, output of the AWS CLI or of `terraform show -json` (.json), or a
-    /// CloudFormation template (.yaml, .yml, .template, .json); `-` reads standard input and
-    /// recognises the format. May be given several times; the files are read as one.
+    /// Configuration file: TOML (.toml), output of the AWS CLI or of `terraform show -json` (.json),
+    /// or a CloudFormation template (.yaml, .yml, .template, .json). `-` is standard input. The
+    /// format of standard input, and of other names, is recognised by the content. May be given
+    /// several times; the files are read as one.
     #[arg(long, value_name = "FILE")]
     config: Vec<PathBuf>,
 

@@ -79,6 +79,10 @@ impl<'a> ConfigTables<'a> {
 
     fn read_toml(&mut self, text: usize, source: &'a str, out: &mut ProblemCollector<'_>) {
         let (root, errors) = toml_text::read(text, source);
+        if let (false, Some(message)) = (errors.is_empty(), other_format_error(source)) {
+            let start = SourcePosition { text, offset: 0 };
+            return out.report_syntax_error(start, message.to_owned());
+        }
         for (offset, message) in errors {
             out.report_syntax_error(SourcePosition { text, offset }, message);
         }
@@ -164,6 +168,20 @@ impl<'a> ConfigTables<'a> {
         });
         let table = Table { path: Arc::from("settings"), entries };
         settings(&mut Fields::new(&table, position, &SETTINGS, out))
+    }
+}
+
+/// The error of a text that is not TOML but JSON or YAML. Every line of it would be an error.
+fn other_format_error(source: &str) -> Option<&'static str> {
+    match Format::of_content(source) {
+        Format::Toml => None,
+        Format::AwsJson => {
+            Some("expected TOML, but the content is JSON: give the file a name that ends in .json")
+        }
+        Format::Yaml => Some(
+            "expected TOML, but the first line is YAML: give a CloudFormation template a name that \
+             ends in .yaml",
+        ),
     }
 }
 
