@@ -1,5 +1,6 @@
 //! Every field with values of the wrong type, out of range, absent, or misspelled.
 
+use testkit::config::{one_session, session};
 use traffic_mirror::model::{Direction, RuleAction};
 
 use crate::invalid_values::INVALID_VALUES;
@@ -277,4 +278,28 @@ fn an_error_has_the_full_key_path() {
     assert_eq!(outcome.problems[0].path, "traffic_mirror_filter[0].rule[0].protocol");
     assert_eq!(outcome.problems[0].field, "protocol");
     assert_eq!(outcome.problems[0].location.line_and_column, Some((26, 12)));
+}
+
+#[test]
+fn an_invalid_resource_is_not_reported_again_at_its_session() {
+    let valid = one_session("", "192.0.2.1", &["ingress"]);
+    let gateway =
+        "gateway_load_balancer_endpoint_id = \"vpce-0123456789abcdef0\"\nmtu = 100\naddress";
+    let target = "[[traffic_mirror_target]]\ntraffic_mirror_target_id = \"tmt-1\"";
+    let filter = "[[traffic_mirror_filter]]\ntraffic_mirror_filter_id = \"tmf-1\"";
+    let interface = "[[network_interface]]\nnetwork_interface_id = \"eni-1\"";
+    for (part, invalid, error) in [
+        ("address", gateway, "mtu `100`"),
+        (target, "[[traffic_mirror_target]]\ntraffic_mirror_target_id = 5", "`5`"),
+        (filter, "[[traffic_mirror_filter]]\ntraffic_mirror_filter_id = \" \"", "` `"),
+        (interface, "[[network_interface]]\nnetwork_interface_id = true", "`true`"),
+    ] {
+        assert!(valid.contains(part), "{part}");
+        let errors = error_lines(&read_toml(&valid.replacen(part, invalid, 1)));
+        assert!(errors.lines().count() == 1 && errors.contains(error), "{errors}");
+    }
+    // A wrong reference is still reported beside an invalid resource of the kind.
+    let wrong = session(2, "eni-1", "tmt-x", "tmf-1");
+    let errors = error_lines(&read_toml(&(valid.replacen("address", gateway, 1) + &wrong)));
+    assert!(errors.lines().count() == 2 && errors.contains("`tmt-x`"), "{errors}");
 }

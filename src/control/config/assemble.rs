@@ -8,6 +8,7 @@ use super::document::{Node, SourcePosition, Table, TableEntry, Value};
 use super::fields::{Fields, tables_of};
 use super::filters::{FILTER, filter};
 use super::parsed_config::ParsedConfig;
+use super::refused::RefusedResources;
 use super::resource::{Kind, Resource};
 use super::resource_set::ResourceSet;
 use super::resources::{
@@ -112,6 +113,7 @@ impl<'a> ConfigTables<'a> {
     fn into_registry(mut self, out: &mut ProblemCollector<'_>) -> Registry {
         let mut registry = Registry::default();
         let mut positions = ResourcePositions::default();
+        let mut refused = RefusedResources::default();
         if let Some(position) = self.settings_position {
             *registry.settings_mut() = self.settings(position, out);
         }
@@ -121,12 +123,16 @@ impl<'a> ConfigTables<'a> {
                 && added(registry.add_network_interface(interface), &mut fields)
             {
                 positions.network_interfaces.push(resource.position);
+            } else {
+                refused.insert(Kind::NetworkInterface, &resource);
             }
         }
         for resource in self.merged(Kind::Target, out) {
             let mut fields = resource.fields(&TARGET, out);
             if add_target(&mut registry, &mut fields) {
                 positions.targets.push(resource.position);
+            } else {
+                refused.insert(Kind::Target, &resource);
             }
         }
         for resource in self.merged(Kind::Filter, out) {
@@ -135,12 +141,14 @@ impl<'a> ConfigTables<'a> {
                 && added(registry.add_filter(filter), &mut fields)
             {
                 positions.filters.push(resource.position);
+            } else {
+                refused.insert(Kind::Filter, &resource);
             }
         }
         let mut numbers = Numbers::new();
         for resource in self.merged(Kind::Session, out) {
             let mut fields = resource.fields(&SESSION, out);
-            if add_session(&mut registry, &mut numbers, &mut fields) {
+            if add_session(&mut registry, &mut numbers, &refused, &mut fields) {
                 positions.sessions.push(resource.position);
             }
         }
@@ -218,10 +226,12 @@ fn add_target(registry: &mut Registry, fields: &mut Fields<'_, '_, '_, '_>) -> b
     added(registry.add_target(target), fields)
 }
 
-/// Reads a session and adds it, or reports every wrong reference. Returns whether it was added.
+/// Reads a session and adds it, or reports every wrong reference, except those to `refused`
+/// resources. Returns whether it was added.
 fn add_session(
     registry: &mut Registry,
     numbers: &mut Numbers,
+    refused: &RefusedResources,
     fields: &mut Fields<'_, '_, '_, '_>,
 ) -> bool {
     let draft = session(fields);
@@ -242,10 +252,14 @@ fn add_session(
         return true;
     }
     if !fields.out.is_incomplete() {
+        let is_refused = |kind, id: &str| refused.may_contain(kind, id);
         let errors = registry.reference_errors(
-            draft.network_interface.as_ref(),
-            draft.target.as_ref(),
-            draft.filter.as_ref(),
+            draft
+                .network_interface
+                .as_ref()
+                .filter(|id| !is_refused(Kind::NetworkInterface, id.as_str())),
+            draft.target.as_ref().filter(|id| !is_refused(Kind::Target, id.as_str())),
+            draft.filter.as_ref().filter(|id| !is_refused(Kind::Filter, id.as_str())),
         );
         errors.into_iter().for_each(|invalid| fields.report_invalid(invalid));
     }

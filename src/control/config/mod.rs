@@ -27,6 +27,7 @@ mod json_text;
 mod parsed_config;
 mod problem;
 mod references;
+mod refused;
 mod resource;
 mod resource_set;
 mod resources;
