@@ -127,7 +127,12 @@ impl SessionFlags {
 
     /// Whether `--target` or `--config` was given.
     pub(super) const fn has_sessions(&self) -> bool {
-        self.target.is_some() || self.has_config_files()
+        self.has_target() || self.has_config_files()
+    }
+
+    /// Whether `--target` was given.
+    pub(super) const fn has_target(&self) -> bool {
+        self.target.is_some()
     }
 
     /// Whether `--config` was given.

@@ -100,6 +100,15 @@ fn invalid_endpoint_options_are_refused() {
             &["--quota `targets=2`", "once"],
         ),
         (format!("{endpoint} --quota x"), &["--quota `x`", "NAME=N"]),
+        (format!("{endpoint} --target 192.0.2.1"), &["--interface is missing"]),
+        (
+            format!("{endpoint} --network-interface eni-1=lo --network-interface eni-2=lo"),
+            &["--network-interface `eni-2=lo`", "`eni-1` has the device `lo`"],
+        ),
+        (
+            format!("{endpoint} --network-interface eni-1=lo --network-interface eni-1=eth0"),
+            &["--network-interface `eni-1`"],
+        ),
         (
             format!("{endpoint} --network-interface eni-1=udp:[fe80::1%2]:6000"),
             &["--network-interface", "without a zone"],

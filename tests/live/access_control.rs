@@ -11,6 +11,7 @@ use crate::connection::head;
 use crate::endpoint::ENDPOINT;
 use crate::lab::Lab;
 use crate::mirror::{BINARY, Mirror, run_refused};
+use testkit::config::one_session;
 
 /// Less than the time after which the program closes a slow connection.
 const TIMEOUT: Duration = Duration::from_millis(4_900);
@@ -156,6 +157,32 @@ fn options_without_authentication_need_a_loopback_address() {
     ] {
         let (code, log_lines) = run_refused(lab.host.command(BINARY), words);
         assert!(code == 2 && log_lines.contains(part), "{words}: {code} {log_lines}");
+    }
+}
+
+/// A device of `--network-interface` may appear later; the session of a file needs one.
+#[test]
+fn devices_of_the_endpoint_are_checked_at_start() {
+    let Some(lab) = Lab::new("devices") else { return };
+    let words = "--ec2-endpoint 127.0.0.1:0 --no-authentication";
+    let named = format!("{words} --network-interface eni-1=nosuch --network-interface eni-2=h0");
+    let mirror = Mirror::start_and_wait_for(&lab.host, &named, "EC2 endpoint on");
+    let log_lines = mirror.log_lines();
+    let warned: Vec<_> = log_lines.iter().filter(|line| line.contains("does not exist")).collect();
+    assert!(warned.len() == 1 && warned[0].contains("`nosuch`"), "{log_lines:#?}");
+    mirror.end().assert_no_loss();
+    for (fields, option, part) in [
+        ("", "", "network_interface `eni-1`: expected a device"),
+        (
+            "device = \"h0\"",
+            "--network-interface eni-2=h0",
+            "--network-interface `eni-2=h0`: expected one id for each device, but `eni-1`",
+        ),
+    ] {
+        let path = lab.put("mirror.toml", &one_session(fields, "10.99.1.2", &["ingress"]));
+        let words = format!("{words} --config {path} {option}");
+        let (code, log_lines) = run_refused(lab.host.command(BINARY), &words);
+        assert!(code == 2 && log_lines.contains(part), "{code} {log_lines}");
     }
 }
 

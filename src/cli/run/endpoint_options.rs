@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::access;
 use super::endpoint_flags::EndpointFlags;
 use crate::cli::exit::Failure;
+use crate::control::Registry;
 use crate::control::account::{Quotas, TargetResolver, check_target_name};
 use crate::http::HostNames;
 use crate::model::{
@@ -26,7 +27,11 @@ impl EndpointSetup {
     pub(super) fn new(flags: &EndpointFlags, hosts: &HostNames) -> Result<Option<Self>, Failure> {
         let Some(address) = flags.ec2_endpoint else { return Ok(None) };
         let interfaces = flags.network_interface.iter().map(|text| network_interface(text));
-        let network_interfaces = interfaces.collect::<Result<_, _>>()?;
+        let network_interfaces = interfaces.collect::<Result<Vec<_>, _>>()?;
+        let mut known = Registry::default();
+        for interface in &network_interfaces {
+            add_network_interface(&mut known, interface.clone())?;
+        }
         let options = EndpointOptions {
             address,
             account_id: flags.account_id.clone(),
@@ -39,6 +44,29 @@ impl EndpointSetup {
         };
         Ok(Some(Self { options, network_interfaces }))
     }
+}
+
+/// Adds a network interface of `--network-interface`. Its device must not have another id, because
+/// the frames of a device belong to one network interface.
+pub(super) fn add_network_interface(
+    registry: &mut Registry,
+    interface: NetworkInterface,
+) -> Result<(), Failure> {
+    let mut others = registry.network_interfaces().iter();
+    if let Some(device) = &interface.device
+        && let Some(other) = others.find(|other| other.device.as_ref() == Some(device))
+    {
+        let id = interface.id();
+        return Err(Failure::usage(format_args!(
+            "--network-interface `{id}={device}`: expected one id for each device, but `{}` has the \
+             device `{device}` too",
+            other.id()
+        )));
+    }
+    registry.add_network_interface(interface).map_err(|mut invalid| {
+        invalid.field = "--network-interface";
+        Failure::usage(invalid)
+    })
 }
 
 /// The network interface of `eni-...=eth0` or `eni-...=udp:192.0.2.10`.
@@ -136,7 +164,6 @@ fn pin(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::Registry;
     use crate::model::{Target, TargetId};
 
     #[test]

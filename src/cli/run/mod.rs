@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use endpoint_options::EndpointSetup;
+use endpoint_options::{EndpointSetup, add_network_interface};
 use flags::LogFormat;
 pub(super) use flags::RunFlags;
 use signal_loop::{Mirroring, ReloadSignal};
@@ -104,8 +104,9 @@ fn endpoint_resources(
         false => Registry::default(),
     };
     for interface in endpoint.network_interfaces {
-        registry.add_network_interface(interface).map_err(Failure::usage)?;
+        add_network_interface(&mut registry, interface)?;
     }
+    plan::check_endpoint_devices(&registry, &links)?;
     let seed = flags.sessions.options().seed;
     let prepared = PreparedEndpoint::new(endpoint.options, registry, &links, seed, events);
     let prepared = prepared.map_err(|error| failure(flags, error))?;

@@ -32,17 +32,16 @@ pub(super) fn read_registry(
 ) -> Result<Registry, Failure> {
     let mut registry = registry(flags)?;
     let mirrored = mirrored(&registry)?;
+    if mirrored.is_empty() {
+        return Err(Failure::usage("the configuration has no session: expected at least one"));
+    }
     let links = namespace.run(links::links).map_err(Failure::failed)?;
     for one in &mirrored {
         let Some(link) = links.iter().find(|link| link.name == one.device) else {
             if !in_force.contains(&one.device) {
                 return Err(missing_device(one, &links));
             }
-            terminal::warn(&format!(
-                "device `{}` of network interface `{}` does not exist; it is mirrored when it \
-                 appears",
-                one.device, one.id
-            ));
+            warn_of_absent_device(&one.id, &one.device);
             continue;
         };
         check_target_is_remote(&registry, one, link)?;
@@ -57,6 +56,20 @@ pub(super) fn read_registry(
         }
     }
     Ok(with_network_ids(registry, flags.sessions.options().seed))
+}
+
+/// Checks the resources with which an endpoint starts: every network interface that has a session
+/// needs a device. A device that does not exist is a warning, because it may appear later.
+pub(super) fn check_endpoint_devices(registry: &Registry, links: &[Link]) -> Result<(), Failure> {
+    mirrored(registry)?;
+    for interface in registry.network_interfaces() {
+        if let Some(device) = &interface.device
+            && !links.iter().any(|link| link.name == *device)
+        {
+            warn_of_absent_device(interface.id(), device);
+        }
+    }
+    Ok(())
 }
 
 /// The devices of the network interfaces that have a session.
@@ -115,10 +128,13 @@ fn mirrored(registry: &Registry) -> Result<Vec<MirroredInterface>, Failure> {
         }
         mirrored.push(MirroredInterface { id, device });
     }
-    if mirrored.is_empty() {
-        return Err(Failure::usage("the configuration has no session: expected at least one"));
-    }
     Ok(mirrored)
+}
+
+fn warn_of_absent_device(id: &NetworkInterfaceId, device: &str) {
+    terminal::warn(&format!(
+        "device `{device}` of network interface `{id}` does not exist; it is used when it appears"
+    ));
 }
 
 fn missing_device(one: &MirroredInterface, links: &[Link]) -> Failure {
