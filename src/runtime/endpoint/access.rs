@@ -85,6 +85,9 @@ impl EndpointAccess {
                  AWS_SHARED_CREDENTIALS_FILE to this file",
                 file.path().display()
             ),
+            (Access::Keys(known), None) if known.len() == 1 => {
+                "requests must be signed with the key of the credentials file".to_owned()
+            }
             (Access::Keys(known), None) => {
                 format!("requests must be signed with one of {} keys", known.len())
             }
