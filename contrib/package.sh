@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds target/package/traffic-mirror.deb: the program, a manual page for each command, shell
-# completions, the systemd unit, an example configuration and a Grafana dashboard. Needs cargo-deb
-# (`cargo install cargo-deb --locked`). PROFILE=dev packages a development build.
+# completions, the systemd unit, an example configuration, a Grafana dashboard and the documentation.
+# Needs cargo-deb (`cargo install cargo-deb --locked`). PROFILE=dev packages a development build.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 readonly PROFILE="${PROFILE:-release}" OUT=target/package

@@ -15,6 +15,8 @@ grep -q '^\.TH traffic-mirror' <(zcat -f /usr/share/man/man1/traffic-mirror.1*)
 for command in replay explain check export bench run receive interfaces completions man; do
     grep -q "^\.TH traffic-mirror-$command " <(zcat -f /usr/share/man/man1/traffic-mirror-$command.1*)
 done
+# dpkg may be configured not to unpack documentation, but lists it.
+dpkg --listfiles traffic-mirror | grep -c '/doc/traffic-mirror/docs/README.md$' >/dev/null
 test -s /usr/share/bash-completion/completions/traffic-mirror
 UNIT="$(dpkg --listfiles traffic-mirror | grep 'traffic-mirror.service$')"
 # Every option of the unit must be in the help of the program.

@@ -1,5 +1,5 @@
 //! Mirrors a network interface of this host for some seconds, and prints the numbers of frames and
-//! copies.
+//! copies, and why other frames were not mirrored or their copies were dropped.
 //!
 //! As root, for ten seconds, to UDP port 4789 of 192.0.2.10:
 //! `cargo run --example mirror_an_interface -- eth0 192.0.2.10 10`
@@ -13,6 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use traffic_mirror::control::{Registry, with_network_ids};
+use traffic_mirror::dataplane::{Counters, DropCause, NotMirrored};
 use traffic_mirror::io::StopFlag;
 use traffic_mirror::io::live::{RingOptions, SocketMark};
 use traffic_mirror::io::udp::UdpOptions;
@@ -29,6 +30,23 @@ fn registry(device: &str, target: IpAddr) -> Registry {
         }
     }
     with_network_ids(registry, 1)
+}
+
+/// Prints the counters: received = mirrored + not mirrored + dropped.
+fn print(counters: &Counters) {
+    println!("{} frames received, {} copies sent", counters.received, counters.mirrored());
+    for reason in NotMirrored::ALL {
+        let count = counters.not_mirrored(reason);
+        if count > 0 {
+            println!("{count} not mirrored: {}", reason.label());
+        }
+    }
+    for cause in DropCause::ALL {
+        let count = counters.dropped(cause);
+        if count > 0 {
+            println!("{count} dropped: {}", cause.label());
+        }
+    }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -55,7 +73,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let summary = mirror.stop();
     for (_, counters) in &summary.interfaces {
-        println!("{} frames received, {} copies sent", counters.received, counters.mirrored());
+        print(counters);
     }
     Ok(())
 }

@@ -91,8 +91,8 @@ fn summary(runs: &[BenchRun]) -> String {
     let describe = |run: &BenchRun| {
         let stage = run.main_stage().map_or("", |stage| stage.stage);
         let BenchRun { engine, rules, workers, .. } = run;
-        let time = main(run);
-        format!("{time:.1} ns per packet ({stage}, {rules} rules, {engine}, {workers} workers)")
+        let (time, noun) = (main(run), if *workers == 1 { "worker" } else { "workers" });
+        format!("{time:.1} ns per packet ({stage}, {rules} rules, {engine}, {workers} {noun})")
     };
     let ends = runs.iter().min_by(order).zip(runs.iter().max_by(order));
     let sentence = ends.map_or_else(String::new, |(fastest, slowest)| {

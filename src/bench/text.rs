@@ -16,11 +16,12 @@ impl BenchReport {
             let BenchRun { workers, rounds, .. } = run;
             let compile_time = Duration::from_nanos(run.compile_ns);
             let change_time = Duration::from_nanos(run.change_ns);
+            let noun = if *workers == 1 { "worker" } else { "workers" };
             let _ = writeln!(
                 text,
                 "\n{name}: {rules} rules in {sessions} sessions, {engine}, depth {depth}, {} KiB, \
                  compiled in {compile_time:.1?}, with one rule removed in {change_time:.1?}\n\
-                 {packets} packets, {taken} mirrored, {workers} workers, {rounds} rounds",
+                 {packets} packets, {taken} mirrored, {workers} {noun}, {rounds} rounds",
                 bytes.div_ceil(1024)
             );
             text += &stages(&run.stages);

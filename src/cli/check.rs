@@ -22,9 +22,10 @@ use crate::dataplane::{EngineStats, MirrorTable};
   aws ec2 describe-traffic-mirror-filters > filters.json
   traffic-mirror check --config sessions.json --config filters.json --config addresses.toml")]
 pub(super) struct CheckFlags {
-    /// Configuration file: TOML, output of the AWS CLI or of `terraform show -json` (.json), or a
-    /// CloudFormation template (.yaml, .yml, .template, .json); `-` reads standard input and
-    /// recognises the format. May be given several times; the files are read as one.
+    /// Configuration file: TOML (.toml), output of the AWS CLI or of `terraform show -json` (.json),
+    /// or a CloudFormation template (.yaml, .yml, .template, .json). `-` is standard input. The
+    /// format of standard input, and of other names, is recognised by the content. May be given
+    /// several times; the files are read as one.
     #[arg(long, value_name = "FILE", required = true)]
     config: Vec<PathBuf>,
 

@@ -80,8 +80,8 @@ fn describe_ethernet(bytes: &[u8]) -> String {
     match ethernet.ether_type().0 {
         0x0806 => describe_arp(ethernet.payload_slice()).unwrap_or_else(|| "ARP".to_owned()),
         0x88cc => "LLDP".to_owned(),
-        0x0800 => "IPv4, unsound".to_owned(),
-        0x86dd => "IPv6, unsound".to_owned(),
+        0x0800 => "IPv4, malformed".to_owned(),
+        0x86dd => "IPv6, malformed".to_owned(),
         0x8100 | 0x88a8 | 0x9100 => "VLAN-tagged, not IP".to_owned(),
         length if length < 0x0600 => "802.3 LLC".to_owned(),
         other => format!("EtherType 0x{other:04x}"),
@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(description(&ethernet(0x0026, &[])), "802.3 LLC");
         assert_eq!(description(&ethernet(0x1234, &[])), "EtherType 0x1234");
         assert_eq!(description(&ethernet(0x8100, &[0, 5, 8, 6])), "VLAN-tagged, not IP");
-        assert_eq!(description(&ethernet(0x0800, &[0x45])), "IPv4, unsound");
+        assert_eq!(description(&ethernet(0x0800, &[0x45])), "IPv4, malformed");
         assert_eq!(description(&[1; 5]), "5 bytes, too short for Ethernet");
         let foreign = Frame { medium: Medium::Unsupported, ..Frame::new(&[1; 5]) };
         assert_eq!(Flow::from_frame(&foreign).description, "5 bytes of another link type");

@@ -1,4 +1,4 @@
-//! Parses the address and port on which an HTTP listener of `run` listens.
+//! Parses the address and port on which a command listens.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 

@@ -16,6 +16,7 @@ mod inputs;
 mod interfaces;
 mod listen_address;
 mod manual;
+mod number;
 mod outputs;
 mod progress;
 mod receive;
@@ -74,12 +75,27 @@ enum CliCommand {
 /// endpoint create them. An option of `SessionFlags` that a command always rejects is
 /// hidden in its help.
 fn command() -> clap::Command {
-    Cli::command()
+    with_value_syntax(Cli::command())
         .mut_subcommand("explain", |explain| explain.mut_arg("source", |source| source.hide(true)))
         .mut_subcommand("run", |run| {
             run.mut_group("sessions", |group| group.required(false))
                 .mut_arg("direction", |direction| direction.hide(true))
         })
+}
+
+/// Sets the syntax of the values of all options: names of enumerations may have capital letters,
+/// and a negative number is a value and not an unknown option, so that the error names the expected
+/// range.
+fn with_value_syntax(command: clap::Command) -> clap::Command {
+    let with_rules = |arg: clap::Arg| {
+        if !arg.get_action().takes_values() {
+            return arg;
+        }
+        let is_enumeration = arg.get_value_parser().possible_values().is_some();
+        let is_option = !arg.is_positional();
+        arg.ignore_case(is_enumeration).allow_negative_numbers(is_option)
+    };
+    command.mut_args(with_rules).mut_subcommands(with_value_syntax)
 }
 
 fn parse() -> Result<Cli, clap::Error> {
@@ -113,6 +129,7 @@ pub fn main() -> ExitCode {
     match ended {
         Ok(exit) => exit.into(),
         Err(failure) => {
+            terminal::clear_updated_line();
             terminal::error(&failure.to_string());
             failure.exit.into()
         }

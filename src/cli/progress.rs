@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::terminal;
 use crate::io::capture::CaptureSource;
 
 /// Shows how many bytes of all captures, in all passes, were read.
@@ -31,6 +32,7 @@ impl ProgressDisplay {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("=> "));
         }
+        terminal::show_updated_line(bar.clone());
         Self { bar: Some(bar), done: 0 }
     }
 
@@ -49,8 +51,8 @@ impl ProgressDisplay {
 
 impl Drop for ProgressDisplay {
     fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
+        if self.bar.is_some() {
+            terminal::clear_updated_line();
         }
     }
 }

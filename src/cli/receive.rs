@@ -15,7 +15,7 @@ use super::exit::{Exit, Failure};
 use super::outputs::{check_output_name, is_pcapng, open_output};
 use super::replay::ReportFormat;
 use super::report::table_with_columns;
-use super::{signals, terminal};
+use super::{listen_address, number, signals, terminal};
 use crate::io::StopFlag;
 use crate::io::clock::Stopwatch;
 use crate::io::receive::{FrameConsumer, InnerFrame, ReceiveCounters, TrafficCount, VxlanReceiver};
@@ -49,7 +49,7 @@ pub(super) struct ReceiveFlags {
     write: Option<PathBuf>,
 
     /// End after N frames.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = number::at_least(1))]
     count: Option<u64>,
 
     /// Format of the report. `table` prints it to standard error; `json` also prints one JSON
@@ -60,7 +60,7 @@ pub(super) struct ReceiveFlags {
 }
 
 pub(super) fn run(flags: &ReceiveFlags) -> Result<Exit, Failure> {
-    let address = listen_address(&flags.listen).map_err(Failure::usage)?;
+    let address = parse_listen_address(&flags.listen).map_err(Failure::usage)?;
     check(flags)?;
     let stop = StopFlag::new();
     let mut receiver =
@@ -104,16 +104,20 @@ fn check(flags: &ReceiveFlags) -> Result<(), Failure> {
     check_output_name(path, &[])
 }
 
-/// Reads `0.0.0.0`, `0.0.0.0:4789`, `::` or `[::]:4789`; port 0 selects a free port.
-fn listen_address(text: &str) -> Result<SocketAddr, InvalidValue> {
+/// Reads `0.0.0.0`, `0.0.0.0:4789`, `::`, `[::]:4789`, `localhost` or `localhost:4789`; port 0
+/// selects a free port.
+fn parse_listen_address(text: &str) -> Result<SocketAddr, InvalidValue> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    match bare.parse::<IpAddr>() {
-        Ok(ip) => Ok(SocketAddr::new(ip, VXLAN_PORT)),
-        Err(_) => text.parse().map_err(|_| {
-            let expected = "an address of this host such as 0.0.0.0, 192.0.2.10:4789 or [::]:4789";
-            InvalidValue::new("--listen", text, expected)
-        }),
+    if let Ok(ip) = bare.parse::<IpAddr>() {
+        return Ok(SocketAddr::new(ip, VXLAN_PORT));
     }
+    let with_port = format!("{text}:{VXLAN_PORT}");
+    let parsed = listen_address::parse(text).or_else(|_| listen_address::parse(&with_port));
+    parsed.map_err(|_| {
+        let expected =
+            "an address of this host such as 0.0.0.0, 192.0.2.10:4789, [::]:4789 or localhost";
+        InvalidValue::new("--listen", text, expected)
+    })
 }
 
 fn bind_failure(address: SocketAddr, error: &io::Error) -> Failure {
@@ -285,10 +289,15 @@ mod tests {
             ("::", "[::]:4789"),
             ("[::1]", "[::1]:4789"),
             ("[::]:1", "[::]:1"),
+            ("localhost", "127.0.0.1:4789"),
+            ("localhost:1", "127.0.0.1:1"),
         ] {
-            assert_eq!(listen_address(text).unwrap().to_string(), address);
+            assert_eq!(parse_listen_address(text).unwrap().to_string(), address);
         }
-        let refused = listen_address("localhost").unwrap_err().to_string();
-        assert!(refused.starts_with("--listen `localhost`: expected an address"), "{refused}");
+        for wrong in ["example.com", "localhost:x", ":1", ""] {
+            let refused = parse_listen_address(wrong).unwrap_err().to_string();
+            let start = format!("--listen `{wrong}`: expected an address");
+            assert!(refused.starts_with(&start), "{refused}");
+        }
     }
 }

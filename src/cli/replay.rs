@@ -13,14 +13,14 @@ use super::progress::ProgressDisplay;
 use super::report::MirrorReport;
 use super::sandbox::{CaptureFiles, SandboxFlags};
 use super::sessions::SessionFlags;
-use super::terminal;
+use super::{number, terminal};
 use crate::dataplane::{DropCause, MirrorTable, Sink, StepError, Worker};
 use crate::io::StopFlag;
 use crate::io::capture::CaptureSource;
 use crate::io::clock::Stopwatch;
 use crate::io::pace::Speed;
 use crate::io::record::OutputFile;
-use crate::model::Direction;
+use crate::model::{Direction, InvalidValue};
 
 /// Mirror captures: read pcap or pcapng, write or send the encapsulated copies.
 ///
@@ -65,11 +65,11 @@ pub(super) struct ReplayFlags {
 
     /// Speed: max (default without --send), original (default with --send), or a value such as 2x,
     /// 50kpps or 1Gbps. Rates count the packets and bits of the copies, as Ethernet frames.
-    #[arg(long, value_name = "SPEED")]
+    #[arg(long, value_name = "SPEED", value_parser = parse_speed)]
     speed: Option<Speed>,
 
     /// Replay all inputs N times, one pass after the other.
-    #[arg(long = "loop", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long = "loop", value_name = "N", default_value_t = 1, value_parser = number::at_least(1))]
     passes: u64,
 
     #[command(flatten)]
@@ -86,6 +86,11 @@ pub(super) struct ReplayFlags {
 pub(super) enum ReportFormat {
     Table,
     Json,
+}
+
+/// Parses a speed. The error does not contain the option and the value, which clap adds.
+fn parse_speed(text: &str) -> Result<Speed, String> {
+    text.parse().map_err(|invalid: InvalidValue| format!("expected {}", invalid.expected))
 }
 
 /// A replay with all names resolved and all files open.

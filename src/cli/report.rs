@@ -56,24 +56,30 @@ struct TargetSummary {
     further_addresses: Vec<String>,
     mirrored: u64,
     mirrored_bytes: u64,
-    /// ICMP port-unreachable replies. The copies were sent.
+    /// ICMP port-unreachable replies. The copies were sent. Targets with one address have the same
+    /// number, because a reply does not contain the target.
     refused: u64,
     /// Other ICMP destination-unreachable replies.
     unreachable: u64,
 }
 
 impl MirrorReport {
-    /// Adds the delivery errors of the targets.
+    /// Adds the delivery errors of the targets. An ICMP error contains only the address, so it is
+    /// counted for every target to whose address copies were sent.
     pub(super) fn add_delivery_errors(&mut self, sent: &[crate::io::udp::TargetReport]) {
         for reported in sent {
             // Match by address, because the index may refer to an older table.
             let address = reported.destination.to_string();
-            let has_address = |one: &&mut TargetSummary| {
+            let has_address = |one: &TargetSummary| {
                 one.address == address || one.further_addresses.contains(&address)
             };
-            if let Some(target) = self.targets.iter_mut().find(has_address) {
-                target.refused += reported.refused;
-                target.unreachable += reported.unreachable;
+            let is_used = |one: &TargetSummary| has_address(one) && one.mirrored > 0;
+            let is_any_used = self.targets.iter().any(is_used);
+            for target in &mut self.targets {
+                if is_used(target) || has_address(target) && !is_any_used {
+                    target.refused += reported.refused;
+                    target.unreachable += reported.unreachable;
+                }
             }
         }
     }
@@ -268,4 +274,48 @@ fn target_summaries(table: &MirrorTable, counters: &Counters) -> Vec<TargetSumma
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::udp::TargetReport;
+
+    fn target(id: &str, address: &str, mirrored: u64) -> TargetSummary {
+        TargetSummary {
+            traffic_mirror_target_id: id.to_owned(),
+            address: address.to_owned(),
+            further_addresses: Vec::new(),
+            mirrored,
+            mirrored_bytes: 0,
+            refused: 0,
+            unreachable: 0,
+        }
+    }
+
+    #[test]
+    fn icmp_errors_count_for_every_used_target_of_their_address() {
+        let (shared, other) = ("192.0.2.1:4789", "192.0.2.2:4789");
+        let mut report = MirrorReport::from_counters(&Counters::default(), Duration::ZERO);
+        report.targets = vec![
+            target("tmt-1", shared, 10),
+            target("tmt-2", shared, 20),
+            target("tmt-3", shared, 0),
+            target("tmt-4", other, 0),
+        ];
+        let reported = |address: &str| TargetReport {
+            target: TargetIndex::FIRST,
+            destination: address.parse().unwrap(),
+            sent: 30,
+            sent_bytes: 0,
+            no_route: 0,
+            refused: 5,
+            unreachable: 1,
+            device_index: None,
+            is_tunnelled: false,
+        };
+        report.add_delivery_errors(&[reported(shared), reported(other)]);
+        let errors = report.targets.iter().map(|one| (one.refused, one.unreachable));
+        assert_eq!(errors.collect::<Vec<_>>(), [(5, 1), (5, 1), (0, 0), (5, 1)]);
+    }
 }

@@ -92,6 +92,10 @@ impl SandboxFlags {
         if let Some(directory) = files.credentials_directory {
             sandbox.allow_write_in(directory);
         }
+        if let Some(directory) = files.temporary_directory {
+            // Landlock grants this right only for the folder that contains the directory.
+            sandbox.allow_remove_folders_in(parent_folder(directory));
+        }
         files.ports.iter().for_each(|port| sandbox.allow_listen(*port));
         Some(sandbox)
     }
@@ -103,6 +107,8 @@ pub(super) struct RunFiles<'a> {
     pub(super) state: Option<&'a Path>,
     /// The directory of the generated credentials file, which is removed at the end.
     pub(super) credentials_directory: Option<&'a Path>,
+    /// The same directory, if it was created for the file and is removed with it.
+    pub(super) temporary_directory: Option<&'a Path>,
     pub(super) ports: Vec<u16>,
 }
 

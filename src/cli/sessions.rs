@@ -7,20 +7,23 @@ use std::sync::Arc;
 use clap::{ArgGroup, Args, ValueEnum};
 
 use super::exit::Failure;
-use super::terminal;
+use super::{number, terminal};
 use crate::control::{CompileOptions, Registry, compile, config};
 use crate::dataplane::MirrorTable;
 use crate::io::capture::CaptureSource;
-use crate::model::{Direction, PacketLength, VXLAN_PORT, VirtualNetworkId, parse_target_address};
+use crate::model::{
+    Direction, InvalidValue, PacketLength, VXLAN_PORT, VirtualNetworkId, parse_target_address,
+};
 
 /// The flags that define sessions.
 #[derive(Debug, Args)]
 #[group(skip)]
 #[command(group = ArgGroup::new("sessions").args(["config", "target"]).required(true))]
 pub(super) struct SessionFlags {
-    /// Configuration file: TOML, output of the AWS CLI or of `terraform show -json` (.json), or a
-    /// CloudFormation template (.yaml, .yml, .template, .json); `-` reads standard input and
-    /// recognises the format. May be given several times; the files are read as one.
+    /// Configuration file: TOML (.toml), output of the AWS CLI or of `terraform show -json` (.json),
+    /// or a CloudFormation template (.yaml, .yml, .template, .json). `-` is standard input. The
+    /// format of standard input, and of other names, is recognised by the content. May be given
+    /// several times; the files are read as one.
     #[arg(long, value_name = "FILE")]
     config: Vec<PathBuf>,
 
@@ -35,20 +38,13 @@ pub(super) struct SessionFlags {
         visible_alias = "vni",
         value_name = "N",
         requires = "target",
-        conflicts_with = "config",
-        allow_negative_numbers = true
+        conflicts_with = "config"
     )]
-    virtual_network_id: Option<i64>,
+    virtual_network_id: Option<String>,
 
     /// With --target: truncate each copy to the first N bytes of the frame, 1 to 8500.
-    #[arg(
-        long,
-        value_name = "N",
-        requires = "target",
-        conflicts_with = "config",
-        allow_negative_numbers = true
-    )]
-    packet_length: Option<i64>,
+    #[arg(long, value_name = "N", requires = "target", conflicts_with = "config")]
+    packet_length: Option<String>,
 
     /// Direction of every frame [default: determined by the MAC address, the IP address or the
     /// pcapng flags of each frame, otherwise ingress]
@@ -56,7 +52,7 @@ pub(super) struct SessionFlags {
     direction: Option<DirectionFlag>,
 
     /// Seed for the VXLAN network identifiers of sessions that have none.
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = number::at_least(0))]
     seed: u64,
 
     /// Outer source address of the copies of network interfaces that have no address [default:
@@ -126,7 +122,12 @@ impl SessionFlags {
 
     /// Whether `--target` or `--config` was given.
     pub(super) const fn has_sessions(&self) -> bool {
-        self.target.is_some() || self.has_config_files()
+        self.has_target() || self.has_config_files()
+    }
+
+    /// Whether `--target` was given.
+    pub(super) const fn has_target(&self) -> bool {
+        self.target.is_some()
     }
 
     /// Whether `--config` was given.
@@ -144,10 +145,11 @@ impl SessionFlags {
         note_missing_brackets(target);
         let target =
             parse_target_address("--target", target, VXLAN_PORT).map_err(Failure::usage)?;
-        let vni = self.virtual_network_id.map(VirtualNetworkId::new).transpose();
-        let length = self.packet_length.map(PacketLength::new).transpose();
-        let vni = vni.map_err(for_option("--virtual-network-id"))?;
-        let length = length.map_err(for_option("--packet-length"))?;
+        let vni = self.virtual_network_id.as_deref();
+        let vni = vni.map(|text| ranged("--virtual-network-id", text, VirtualNetworkId::new));
+        let length = self.packet_length.as_deref();
+        let length = length.map(|text| ranged("--packet-length", text, PacketLength::new));
+        let (vni, length) = (vni.transpose()?, length.transpose()?);
         Ok(Registry::accept_all(target, vni, length))
     }
 }
@@ -166,12 +168,16 @@ fn note_missing_brackets(target: &str) {
     }
 }
 
-/// Replaces the name of the configuration key in an error by the name of the option.
-fn for_option(option: &'static str) -> impl Fn(crate::model::InvalidValue) -> Failure {
-    move |mut invalid| {
-        invalid.field = option;
-        Failure::usage(invalid)
-    }
+/// Parses a number in a range. The error names the option and the range, for text that is not a
+/// number too.
+fn ranged<T>(
+    option: &'static str,
+    text: &str,
+    new: impl Fn(i64) -> Result<T, InvalidValue>,
+) -> Result<T, Failure> {
+    // No range contains the largest number.
+    new(text.parse().unwrap_or(i64::MAX))
+        .map_err(|invalid| Failure::usage(InvalidValue::new(option, text, invalid.expected)))
 }
 
 /// Reads configuration files as one. Prints the warnings; fails with all errors.

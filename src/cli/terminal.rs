@@ -1,10 +1,14 @@
-//! Standard output and standard error: diagnostics as text or JSON, and buffered output.
+//! Standard output and standard error: diagnostics as text or JSON, the line that is updated in
+//! place, and buffered output.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use indicatif::ProgressBar;
 
 use crate::io::clock;
 
@@ -13,6 +17,10 @@ static IS_JSON: AtomicBool = AtomicBool::new(false);
 
 /// Whether lines of text start with the time.
 static HAS_TIMES: AtomicBool = AtomicBool::new(false);
+
+/// The line that is updated in place on the terminal, if there is one: a progress bar or the live
+/// line. All other text is written above it.
+static UPDATED_LINE: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 /// Switches diagnostics to one JSON object per line with `timestamp` (RFC 3339), `level` (`info`,
 /// `warn`, `error`) and `message`.
@@ -62,10 +70,30 @@ fn log(level: &str, prefix: &str, message: &str) {
     write_stderr(&format!("{line}\n"));
 }
 
-/// Writes text to standard error unchanged.
+/// Writes text to standard error unchanged, above the line that is updated in place.
 pub(super) fn write_stderr(text: &str) {
     // There is no place to report that standard error is closed.
-    let _ = anstream::stderr().lock().write_all(text.as_bytes());
+    let write = || drop(anstream::stderr().lock().write_all(text.as_bytes()));
+    match &*updated_line() {
+        Some(line) => line.suspend(write),
+        None => write(),
+    }
+}
+
+/// Shows a line that is updated in place, until [`clear_updated_line`].
+pub(super) fn show_updated_line(line: ProgressBar) {
+    *updated_line() = Some(line);
+}
+
+/// Removes the line that is updated in place, if there is one. Later updates of it show nothing.
+pub(super) fn clear_updated_line() {
+    if let Some(line) = updated_line().take() {
+        line.finish_and_clear();
+    }
+}
+
+fn updated_line() -> MutexGuard<'static, Option<ProgressBar>> {
+    UPDATED_LINE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Standard output with a buffer of 64 KiB.

@@ -69,9 +69,13 @@ impl HostNames {
         if host.is_some_and(|host| self.serves(&host, local)) {
             return Ok(());
         }
+        let own = match local.to_canonical() {
+            local if local.is_loopback() => String::new(),
+            local => format!("{local}, "),
+        };
         Err(HttpError::blocked(format!(
-            "The Host header is `{text}`: expected localhost, a loopback address, {local}, or a \
-             name that was allowed with --allow-host."
+            "The Host header is `{text}`: expected localhost, a loopback address, {own}or a name \
+             that was allowed with --allow-host."
         )))
     }
 
@@ -196,6 +200,17 @@ mod tests {
             "localhost,evil.example",
         ] {
             assert_eq!(status("/", &[host], LOCAL), 403, "{host}");
+        }
+    }
+
+    #[test]
+    fn the_error_lists_each_accepted_host_once() {
+        for (local, own) in [("127.0.0.1", false), ("::ffff:127.0.0.1", false), ("10.0.0.5", true)]
+        {
+            let request = ::http::Request::builder().uri("/").header(HOST, "evil.example");
+            let (parts, ()) = request.body(()).unwrap().into_parts();
+            let refused = HostNames::default().check(&parts, local.parse().unwrap()).unwrap_err();
+            assert_eq!(refused.message.contains(local), own, "{}", refused.message);
         }
     }
 

@@ -98,7 +98,7 @@ impl Drop for Server {
 /// # Errors
 /// The address cannot be bound, or the system refuses the thread.
 pub fn serve<S: Service>(address: SocketAddr, service: S, options: Options) -> io::Result<Server> {
-    let listener = std::net::TcpListener::bind(address)?;
+    let listener = std::net::TcpListener::bind(address).map_err(|error| bind_error(&error))?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
@@ -118,6 +118,16 @@ pub fn serve<S: Service>(address: SocketAddr, service: S, options: Options) -> i
     let thread =
         thread::Builder::new().name(name.to_owned()).spawn(move || runtime.block_on(serve))?;
     Ok(Server { address, stop: Some(stop), thread: Some(thread) })
+}
+
+fn bind_error(error: &io::Error) -> io::Error {
+    let why = match error.kind() {
+        io::ErrorKind::AddrInUse => "; another program uses the port",
+        io::ErrorKind::AddrNotAvailable => "; this host does not have this address",
+        io::ErrorKind::PermissionDenied => "; ports below 1024 need root or CAP_NET_BIND_SERVICE",
+        _ => "",
+    };
+    io::Error::new(error.kind(), format!("{error}{why}"))
 }
 
 async fn accept<S: Service>(

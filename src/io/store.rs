@@ -52,10 +52,7 @@ impl Store {
     /// # Errors
     /// The file cannot be read, is damaged, has another version, or is not a state file.
     pub fn read_copy(path: &Path) -> io::Result<Vec<(String, String)>> {
-        if !path.exists() {
-            return Err(invalid_file(path, "there is no such file"));
-        }
-        ensure_state_file(path)?;
+        check_is_state_file(path, File::open(path).map_err(|error| named_error(path, &error))?)?;
         let mut tries = 0;
         loop {
             let error = match verify::read_records(&std::fs::read(path)?) {
@@ -157,33 +154,40 @@ fn read_or_write_version(database: &Database) -> Result<u64, redb::Error> {
 /// Checks that the file is a database, so that a file of another kind is never written to. Creates
 /// a file that does not exist, with permissions for its owner only.
 fn ensure_state_file(path: &Path) -> io::Result<()> {
-    let mut beginning = [0; 4];
-    let named =
-        |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     match File::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let mut options = OpenOptions::new();
             std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            options.write(true).create_new(true).open(path).map(drop).map_err(named)
+            let created = options.write(true).create_new(true).open(path);
+            created.map(drop).map_err(|error| named_error(path, &error))
         }
-        Err(error) => Err(named(error)),
-        Ok(mut file) => match file.metadata().map_err(named)?.len() {
-            0 => Ok(()),
-            _ => match file.read_exact(&mut beginning) {
-                Ok(()) if beginning == *b"redb" => Ok(()),
-                _ => Err(invalid_file(
-                    path,
-                    "it is not a state file of this program; it was not changed",
-                )),
-            },
+        Err(error) => Err(named_error(path, &error)),
+        Ok(file) => check_is_state_file(path, file),
+    }
+}
+
+/// Checks that a file is empty or a database.
+fn check_is_state_file(path: &Path, mut file: File) -> io::Result<()> {
+    let mut beginning = [0; 4];
+    match file.metadata().map_err(|error| named_error(path, &error))?.len() {
+        0 => Ok(()),
+        _ => match file.read_exact(&mut beginning) {
+            Ok(()) if beginning == *b"redb" => Ok(()),
+            _ => Err(invalid_file(
+                path,
+                "it is not a state file of this program; it was not changed",
+            )),
         },
     }
 }
 
+fn named_error(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
 /// Verifies a copy of the file, because opening a damaged file may write to it.
 fn check_integrity(path: &Path) -> io::Result<()> {
-    let bytes = std::fs::read(path)
-        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+    let bytes = std::fs::read(path).map_err(|error| named_error(path, &error))?;
     match verify::read_records(&bytes) {
         Ok(_) => Ok(()),
         Err(VerifyError::OtherVersion(found)) => Err(version_error(path, found)),
@@ -256,6 +260,19 @@ mod tests {
             assert!(refused.contains("not a state file"), "{refused}");
             assert_eq!(std::fs::read_to_string(&path).unwrap(), other);
         }
+    }
+
+    #[test]
+    fn a_copy_of_a_file_that_cannot_be_opened_is_refused_with_the_cause() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        let refused = Store::read_copy(&path).unwrap_err().to_string();
+        assert!(refused.contains("No such file"), "{refused}");
+        assert!(!path.exists(), "it was created");
+        std::fs::write(&path, "").unwrap();
+        // Root has permission for all files, so the test has another cause.
+        let refused = Store::read_copy(&path.join("state")).unwrap_err().to_string();
+        assert!(refused.contains("Not a directory"), "{refused}");
     }
 
     #[test]

@@ -151,7 +151,8 @@ impl fmt::Display for Event {
                 write!(f, "cannot pin a worker to processor {cpu}: {error}; it runs unpinned")
             }
             Self::DescriptorsNeeded { workers, needed } => {
-                write!(f, "file descriptors: up to {needed} for {workers} workers")
+                let noun = if *workers == 1 { "worker" } else { "workers" };
+                write!(f, "file descriptors: up to {needed} for {workers} {noun}")
             }
             Self::DescriptorsShort { workers, needed, max_workers } => write!(
                 f,

@@ -72,9 +72,18 @@ fn invalid_option_values_are_usage_errors() {
     assert_fails(&scratch, &format!("{replay} {wrong}"), 2, &["--virtual-network-id", "16777216"]);
     let wrong = "192.0.2.1 --virtual-network-id -1";
     assert_fails(&scratch, &format!("{replay} {wrong}"), 2, &["--virtual-network-id", "-1"]);
-    for wrong in ["0", "8501", "-5"] {
+    for wrong in ["0", "8501", "-5", "x", "99999999999999999999"] {
         let words = format!("{replay} 192.0.2.1 --packet-length {wrong}");
-        assert_fails(&scratch, &words, 2, &["--packet-length", wrong, "8500"]);
+        assert_fails(&scratch, &words, 2, &["--packet-length", wrong, "from 1 to 8500"]);
+    }
+    let words = format!("{replay} 192.0.2.1 --vni x");
+    assert_fails(&scratch, &words, 2, &["--virtual-network-id `x`", "from 0 to 16777215"]);
+    let words = format!("{replay} 192.0.2.1 --speed x");
+    let ran = scratch.run(&words);
+    assert_eq!((ran.code, ran.stderr.matches("speed").count()), (2, 1), "{}", ran.stderr);
+    for option in ["--seed", "--loop"] {
+        let words = format!("{replay} 192.0.2.1 {option} -1");
+        assert_usage_error(&scratch, &words, "to 18446744073709551615");
     }
     let words = format!("{replay} 192.0.2.1 --source 2001:db8::1");
     assert_fails(&scratch, &words, 2, &["--source", "2001:db8::1", "IPv4"]);

@@ -163,8 +163,8 @@ fn invalid_options_and_files_are_errors_with_the_value() {
         ("--classbench rules --trace trace --mix hit=100", "cannot be used with"),
         ("--rules 1 --mix hit=80,miss=15", "the sum of the shares is 95: expected 100"),
         ("--rules 1 --mix all=100", "\"all=100\": expected hit=N, miss=N or last=N"),
-        ("--rules 1 --zipf -1", "\"-1\": expected a number from 0 to 10"),
-        ("--rules 1 --zipf nan", "\"nan\": expected a number from 0 to 10"),
+        ("--rules 1 --zipf -1", "'-1' for '--zipf <S>': expected a number from 0 to 10"),
+        ("--rules 1 --zipf nan", "'nan' for '--zipf <S>': expected a number from 0 to 10"),
         ("--rules 1 --workers 0", "0 is not in 1..=1024"),
         (
             "--rules 1 --packets 3 --workers 4",

@@ -17,4 +17,5 @@ mod receive_ending;
 mod run;
 mod sandbox;
 mod signals;
+mod terminal;
 mod unused_options;

@@ -85,6 +85,21 @@ fn short_names_and_old_names_of_options_are_accepted() {
 }
 
 #[test]
+fn names_of_values_may_have_capital_letters() {
+    let scratch = scratch();
+    for words in [
+        "replay in.pcap --target 192.0.2.1 --direction INGRESS --format JSON --speed MAX",
+        "explain in.pcap --target 192.0.2.1 --direction Egress --format NDJSON",
+        "export --config mirror.toml --format Aws-Json",
+        "bench --rules 2 --packets 64 --rounds 1 --engine LINEAR --stages Classify --family IPv4",
+        "interfaces --format Json",
+    ] {
+        let ran = scratch.run(words);
+        assert_eq!(ran.code, 0, "{words}: {}", ran.stderr);
+    }
+}
+
+#[test]
 fn a_capture_and_a_configuration_are_recognised_in_each_others_place() {
     let scratch = scratch();
     for words in ["check --config in.pcap", "explain in.pcap --config in.pcap"] {

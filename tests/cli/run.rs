@@ -49,9 +49,23 @@ impl Scratch {
         self.run_with(words, Vec::new())
     }
 
+    /// Runs the program without capabilities, if this process is root.
+    pub(crate) fn run_unprivileged(&self, words: &str) -> CommandResult {
+        if !testkit::namespace::is_root() {
+            return self.run(words);
+        }
+        let mut command = Command::new("setpriv");
+        command.args(["--bounding-set", "-all", "--inh-caps", "-all"]).arg(binary());
+        self.run_command(command, words, Vec::new())
+    }
+
     /// Runs the program in the folder with these arguments and this standard input.
     pub(crate) fn run_with(&self, words: &str, stdin: Vec<u8>) -> CommandResult {
-        let output = Command::new(binary())
+        self.run_command(Command::new(binary()), words, stdin)
+    }
+
+    fn run_command(&self, mut command: Command, words: &str, stdin: Vec<u8>) -> CommandResult {
+        let output = command
             .current_dir(self.0.path())
             .args(words.split_whitespace())
             .write_stdin(stdin)

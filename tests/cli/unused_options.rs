@@ -78,15 +78,9 @@ fn unused_live_options_are_refused() {
     }
 }
 
+/// A wrong command line is reported before missing privileges.
 #[test]
 fn invalid_endpoint_options_are_refused() {
-    if !testkit::namespace::is_root() {
-        testkit::print_uncaptured(
-            "NOT RUN: this test needs root, because `run` checks the options of the endpoint only \
-             with the capability CAP_NET_RAW\n",
-        );
-        return;
-    }
     let scratch = scratch();
     let endpoint = "--ec2-endpoint 127.0.0.1:0";
     let arn = "arn:aws:elasticloadbalancing:eu-west-1:000000000000:loadbalancer/net/m/1";
@@ -105,12 +99,22 @@ fn invalid_endpoint_options_are_refused() {
             format!("{endpoint} --quota targets=1 --quota targets=2"),
             &["--quota `targets=2`", "once"],
         ),
+        (format!("{endpoint} --quota x"), &["--quota `x`", "NAME=N"]),
+        (format!("{endpoint} --target 192.0.2.1"), &["--interface is missing"]),
+        (
+            format!("{endpoint} --network-interface eni-1=lo --network-interface eni-2=lo"),
+            &["--network-interface `eni-2=lo`", "`eni-1` has the device `lo`"],
+        ),
+        (
+            format!("{endpoint} --network-interface eni-1=lo --network-interface eni-1=eth0"),
+            &["--network-interface `eni-1`"],
+        ),
         (
             format!("{endpoint} --network-interface eni-1=udp:[fe80::1%2]:6000"),
             &["--network-interface", "without a zone"],
         ),
     ] {
-        let ran = scratch.run(&format!("run {words}"));
+        let ran = scratch.run_unprivileged(&format!("run {words}"));
         assert_refused(&ran, &words, parts);
     }
 }

@@ -279,7 +279,6 @@ fn errors_use_the_field_names_of_the_api() {
         error_lines(&read_config(&[("a.json", text)])),
         "\
 a.json:2:29: TrafficMirrorFilterId is missing: expected the id of a filter
-a.json:3:27: NetworkInterfaceId `eni-x`: expected the id of a network interface, but no network interface is defined
 a.json:4:30: TrafficMirrorTargetId `5`: expected a string, got a number
 a.json:5:22: SessionNumber `1`: expected a number, got a string
 a.json:6:21: PacketLength `8501`: expected a number from 1 to 8500

@@ -1,5 +1,6 @@
 //! Every field with values of the wrong type, out of range, absent, or misspelled.
 
+use testkit::config::{one_session, session};
 use traffic_mirror::control::config::{Text, read_texts};
 use traffic_mirror::model::{Direction, RuleAction};
 
@@ -346,4 +347,28 @@ destination_cidr_block = '::/0'",
             "rule_action": "ACCEPT", "protocol": "TCP", "source_cidr_block": "::/0",
             "destination_cidr_block": "::/0"}}]}}}"#,
     );
+}
+
+#[test]
+fn an_invalid_resource_is_not_reported_again_at_its_session() {
+    let valid = one_session("", "192.0.2.1", &["ingress"]);
+    let gateway =
+        "gateway_load_balancer_endpoint_id = \"vpce-0123456789abcdef0\"\nmtu = 100\naddress";
+    let target = "[[traffic_mirror_target]]\ntraffic_mirror_target_id = \"tmt-1\"";
+    let filter = "[[traffic_mirror_filter]]\ntraffic_mirror_filter_id = \"tmf-1\"";
+    let interface = "[[network_interface]]\nnetwork_interface_id = \"eni-1\"";
+    for (part, invalid, error) in [
+        ("address", gateway, "mtu `100`"),
+        (target, "[[traffic_mirror_target]]\ntraffic_mirror_target_id = 5", "`5`"),
+        (filter, "[[traffic_mirror_filter]]\ntraffic_mirror_filter_id = \" \"", "` `"),
+        (interface, "[[network_interface]]\nnetwork_interface_id = true", "`true`"),
+    ] {
+        assert!(valid.contains(part), "{part}");
+        let errors = error_lines(&read_toml(&valid.replacen(part, invalid, 1)));
+        assert!(errors.lines().count() == 1 && errors.contains(error), "{errors}");
+    }
+    // A wrong reference is still reported beside an invalid resource of the kind.
+    let wrong = session(2, "eni-1", "tmt-x", "tmf-1");
+    let errors = error_lines(&read_toml(&(valid.replacen("address", gateway, 1) + &wrong)));
+    assert!(errors.lines().count() == 2 && errors.contains("`tmt-x`"), "{errors}");
 }

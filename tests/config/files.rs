@@ -18,6 +18,24 @@ fn the_file_extension_selects_the_format() {
 }
 
 #[test]
+fn json_and_yaml_are_read_under_an_unknown_extension_and_one_error_under_toml() {
+    let folder = tempfile::tempdir().unwrap();
+    let json = "{\n \"TrafficMirrorSessions\": [\n ],\n \"TrafficMirrorFilters\": [\n ]\n}\n";
+    let yaml = "Resources:\n  Filter:\n    Type: AWS::EC2::TrafficMirrorFilter\n";
+    for (text, format) in [(json, "JSON"), (yaml, "YAML")] {
+        let path = folder.path().join("describe.txt");
+        fs::write(&path, text).unwrap();
+        assert!(read_files(&[path]).into_result().is_ok(), "{format}");
+        let path = folder.path().join("mirror.toml");
+        fs::write(&path, text).unwrap();
+        let refused = read_files(&[path]).into_result().unwrap_err().to_string();
+        assert_eq!(refused.lines().count(), 1, "{refused}");
+        assert!(refused.contains("mirror.toml:1:1: expected TOML"), "{refused}");
+        assert!(refused.contains(format), "{refused}");
+    }
+}
+
+#[test]
 fn an_unreadable_file_is_one_error() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);

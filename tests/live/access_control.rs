@@ -11,6 +11,7 @@ use crate::connection::head;
 use crate::endpoint::ENDPOINT;
 use crate::lab::Lab;
 use crate::mirror::{BINARY, Mirror, run_refused};
+use testkit::config::one_session;
 
 /// Less than the time after which the program closes a slow connection.
 const TIMEOUT: Duration = Duration::from_millis(4_900);
@@ -124,6 +125,24 @@ fn without_options_a_key_is_generated_that_only_its_user_can_read() {
     assert!(fs::symlink_metadata(&file).is_err(), "{file} is still there");
 }
 
+/// Where no standard directory is private, as for a user without a session, the key is in a
+/// temporary directory, which is removed at the end.
+#[test]
+fn the_temporary_directory_of_the_key_is_removed() {
+    let Some(lab) = Lab::new("temporary") else { return };
+    let mut command = lab.host.command("sh");
+    let script =
+        "mount -t tmpfs tmpfs /run && mkdir -m 777 /run/traffic-mirror && exec \"$0\" \"$@\"";
+    command.args(["-c", script, BINARY]).env("TMPDIR", lab.folder.path());
+    command.env_remove("XDG_RUNTIME_DIR").env_remove("RUNTIME_DIRECTORY");
+    let words = "--ec2-endpoint 127.0.0.1:0";
+    let mirror = Mirror::start_command(command, words, "EC2 endpoint on");
+    let count = || fs::read_dir(lab.folder.path()).unwrap().count();
+    assert_eq!(count(), 1, "{:#?}", mirror.log_lines());
+    mirror.end().assert_no_loss();
+    assert_eq!(count(), 0, "an empty directory is left");
+}
+
 #[test]
 fn options_without_authentication_need_a_loopback_address() {
     let Some(lab) = Lab::new("open") else { return };
@@ -138,6 +157,32 @@ fn options_without_authentication_need_a_loopback_address() {
     ] {
         let (code, log_lines) = run_refused(lab.host.command(BINARY), words);
         assert!(code == 2 && log_lines.contains(part), "{words}: {code} {log_lines}");
+    }
+}
+
+/// A device of `--network-interface` may appear later; the session of a file needs one.
+#[test]
+fn devices_of_the_endpoint_are_checked_at_start() {
+    let Some(lab) = Lab::new("devices") else { return };
+    let words = "--ec2-endpoint 127.0.0.1:0 --no-authentication";
+    let named = format!("{words} --network-interface eni-1=nosuch --network-interface eni-2=h0");
+    let mirror = Mirror::start_and_wait_for(&lab.host, &named, "EC2 endpoint on");
+    let log_lines = mirror.log_lines();
+    let warned: Vec<_> = log_lines.iter().filter(|line| line.contains("does not exist")).collect();
+    assert!(warned.len() == 1 && warned[0].contains("`nosuch`"), "{log_lines:#?}");
+    mirror.end().assert_no_loss();
+    for (fields, option, part) in [
+        ("", "", "network_interface `eni-1`: expected a device"),
+        (
+            "device = \"h0\"",
+            "--network-interface eni-2=h0",
+            "--network-interface `eni-2=h0`: expected one id for each device, but `eni-1`",
+        ),
+    ] {
+        let path = lab.put("mirror.toml", &one_session(fields, "10.99.1.2", &["ingress"]));
+        let words = format!("{words} --config {path} {option}");
+        let (code, log_lines) = run_refused(lab.host.command(BINARY), &words);
+        assert!(code == 2 && log_lines.contains(part), "{code} {log_lines}");
     }
 }
 

@@ -11,7 +11,7 @@ use crate::collector::{Collector, ReceivedCopy, by_network};
 use crate::lab::Lab;
 use crate::mirror::Mirror;
 use crate::traffic::{IPV4, Pair, number_of};
-use crate::waiting::pause;
+use crate::waiting::{pause, wait_until};
 
 const RELOADS: u32 = 1_000;
 
@@ -76,6 +76,43 @@ fn each_packet_is_mirrored_once_during_reloads() {
     let ended = mirror.end();
     ended.assert_no_loss();
     assert_eq!(ended.count("mirrored"), u64::from(sent) + 40);
+}
+
+/// The message about capabilities is the last one before the devices are opened.
+#[test]
+fn a_sighup_during_the_start_is_a_reload_after_it() {
+    let Some(lab) = Lab::new("early") else { return };
+    let words = format!("--config {}", replace(&lab, &config(42)));
+    for _ in 0..3 {
+        let mirror = Mirror::start_and_wait_for(&lab.host, &words, "capabilities kept");
+        mirror.signal("-HUP");
+        mirror.wait_for_lines("configuration reloaded", 1);
+        mirror.end().assert_no_loss();
+    }
+}
+
+#[test]
+fn a_reload_while_a_mirrored_device_is_absent_is_accepted() {
+    let Some(lab) = Lab::new("absent") else { return };
+    let collector = Collector::listen(&lab.monitor, "10.99.1.2");
+    let mirror = Mirror::start(&lab.host, &format!("--config {}", replace(&lab, &config(42))));
+    lab.wire.ip("link del p0\n");
+    mirror.wait_for_lines("h0 no longer exists", 1);
+    replace(&lab, &config(43));
+    mirror.signal("-HUP");
+    mirror.wait_for_lines("configuration reloaded", 1);
+    let warning = "device `h0` of network interface `eni-1` does not exist";
+    assert_eq!(mirror.count_lines_with(warning), 1, "{:#?}", mirror.log_lines());
+    let times = mirror.count_lines_with("mirroring h0");
+    lab.connect_host();
+    mirror.wait_for_lines("mirroring h0", times + 1);
+    let is_up = || lab.host.inside(|| traffic_mirror::io::links::link_by_name("h0"));
+    wait_until("h0 is up", || is_up().unwrap().is_some_and(|link| link.is_running));
+    pause(50);
+    let pair = Pair::new(&lab, IPV4, (4000, 2000));
+    (0..10).for_each(|number| pair.send(number, 200));
+    assert_eq!(by_network(&collector.take_after(10)), [(43, 10)].into());
+    mirror.end().assert_no_loss();
 }
 
 fn no_device(config: &str) -> String {

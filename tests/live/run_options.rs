@@ -1,6 +1,7 @@
 //! Options of `run`: other namespaces, several workers, busy polling, and mistakes.
 
 use std::collections::BTreeMap;
+use std::thread;
 
 use crate::collector::{Collector, ReceivedCopy, inner_frames};
 use crate::frames::{assert_same, of_a_test};
@@ -8,6 +9,7 @@ use crate::lab::Lab;
 use crate::mirror::{BINARY, Mirror, run_refused};
 use crate::recorder::Recorder;
 use crate::traffic::{IPV4, Pair, number_of};
+use crate::waiting::pause;
 use testkit::namespace::Namespace;
 
 const RUN: &str = "-i h0 --target 10.99.1.2 --virtual-network-id 42";
@@ -51,6 +53,32 @@ fn assert_one_port_a_flow(arrived: &[ReceivedCopy]) {
         assert_eq!(*ports.entry(flow).or_insert(one.source_port), one.source_port);
         assert!(one.source_port >= 65_408);
     }
+}
+
+/// A message that is logged while the live line is shown has its own line, and so has the report.
+#[test]
+fn log_lines_and_report_are_not_written_on_the_live_line() {
+    let Some(lab) = Lab::new("screen") else { return };
+    let run = format!("timeout --foreground 4 {BINARY} run {RUN}");
+    let mut command = lab.host.command("script");
+    command.args(["-qfec", &run, "/dev/null"]).env("TERM", "xterm");
+    let ran = thread::scope(|scope| {
+        let ran = scope.spawn(move || command.output().unwrap());
+        pause(2_500);
+        lab.host.ip("link set h0 down\n");
+        ran.join().unwrap()
+    });
+    let received = String::from_utf8_lossy(&ran.stdout).into_owned();
+    // `ESC [ 2 K` erases the line.
+    let lines: Vec<&str> = received.split("\u{1b}[2K").flat_map(str::lines).collect();
+    let has_live_line = |line: &&&str| line.contains("mirrored/s");
+    assert!(lines.iter().any(|line| has_live_line(&line)), "{received:?}");
+    for text in ["h0 is down: waiting", "frames received"] {
+        assert!(lines.iter().any(|line| line.contains(text)), "{text}: {received:?}");
+    }
+    let is_mixed = |line: &&&str| line.contains("traffic-mirror:") || line.contains("count");
+    let mixed: Vec<_> = lines.iter().filter(has_live_line).filter(is_mixed).collect();
+    assert!(mixed.is_empty(), "{mixed:?}");
 }
 
 #[test]

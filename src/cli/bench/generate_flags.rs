@@ -3,6 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use crate::bench::{AddressFamily, Mix, PacketOptions, RuleShape, RuleSource};
+use crate::cli::number;
 
 /// Flags of generated rules and packets.
 #[derive(Debug, Args)]
@@ -21,7 +22,7 @@ pub(super) struct GenerateFlags {
     family: Option<FamilyFlag>,
 
     /// Seed of generated rules and packets: the same seed gives the same ones [default: 1].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number::at_least(0))]
     pub(super) seed: Option<u64>,
 
     /// Generate N packets.
@@ -42,7 +43,7 @@ pub(super) struct GenerateFlags {
     flows: Option<u32>,
 
     /// Exponent of Zipf's law: flow r of 1, 2, 3 ... has the weight 1/r^S; 0 gives equal weights.
-    #[arg(long, value_name = "S", default_value_t = 0.0, allow_negative_numbers = true,
+    #[arg(long, value_name = "S", default_value_t = 0.0,
         conflicts_with_all = ["trace", "capture"], value_parser = exponent)]
     zipf: f64,
 }
@@ -97,5 +98,5 @@ impl GenerateFlags {
 fn exponent(text: &str) -> Result<f64, String> {
     let number: Option<f64> = text.parse().ok();
     let number = number.filter(|number| (0.0..=10.0).contains(number));
-    number.ok_or_else(|| format!("{text:?}: expected a number from 0 to 10"))
+    number.ok_or_else(|| "expected a number from 0 to 10".to_owned())
 }

@@ -17,13 +17,17 @@ pub(super) fn check(flags: &RunFlags) -> Result<(), Failure> {
 }
 
 /// `--interface` is the device of the sessions of `--config` or `--target`, so it needs one of
-/// them.
+/// them. The session of `--target` has no other device.
 fn check_interface(flags: &RunFlags) -> Result<(), Failure> {
     match &flags.interface {
         Some(device) if !flags.sessions.has_sessions() => Err(Failure::usage(format_args!(
             "--interface `{device}`: expected --target or --config beside it; with --ec2-endpoint \
              alone, sessions name the interface: --network-interface ENI={device}"
         ))),
+        None if flags.sessions.has_target() => Err(Failure::usage(
+            "--interface is missing: expected --interface DEVICE beside --target, the Linux \
+             interface to mirror; `traffic-mirror interfaces` lists them",
+        )),
         _ => Ok(()),
     }
 }

@@ -1,7 +1,6 @@
 //! Converts the flags of the endpoint to its options.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 
 use super::access;
 use super::endpoint_flags::EndpointFlags;
@@ -15,34 +14,63 @@ use crate::model::{
 };
 use crate::runtime::endpoint::EndpointOptions;
 
-/// The options of an endpoint at `address`. Reads the files of credentials and certificate.
-pub(super) fn endpoint_options(
-    address: SocketAddr,
-    flags: &EndpointFlags,
-    hosts: HostNames,
-) -> Result<EndpointOptions, Failure> {
-    Ok(EndpointOptions {
-        address,
-        account_id: flags.account_id.clone(),
-        quotas: quotas(&flags.quota)?,
-        targets: target_resolver(flags)?,
-        state: flags.state.clone(),
-        access: access::access(address, flags)?,
-        hosts,
-        certificate: access::certificate(flags)?,
+/// The endpoint that the flags describe.
+pub(super) struct EndpointSetup {
+    pub(super) options: EndpointOptions,
+    /// The network interfaces of `--network-interface`.
+    pub(super) network_interfaces: Vec<NetworkInterface>,
+}
+
+impl EndpointSetup {
+    /// Checks and converts the flags, and reads the files of credentials and certificate. `None`
+    /// without `--ec2-endpoint`.
+    pub(super) fn new(flags: &EndpointFlags, hosts: &HostNames) -> Result<Option<Self>, Failure> {
+        let Some(address) = flags.ec2_endpoint else { return Ok(None) };
+        let interfaces = flags.network_interface.iter().map(|text| network_interface(text));
+        let network_interfaces = interfaces.collect::<Result<Vec<_>, _>>()?;
+        let mut known = Registry::default();
+        for interface in &network_interfaces {
+            add_network_interface(&mut known, interface.clone())?;
+        }
+        let options = EndpointOptions {
+            address,
+            account_id: flags.account_id.clone(),
+            quotas: quotas(&flags.quota)?,
+            targets: target_resolver(flags)?,
+            state: flags.state.clone(),
+            access: access::access(address, flags)?,
+            hosts: hosts.clone(),
+            certificate: access::certificate(flags)?,
+        };
+        Ok(Some(Self { options, network_interfaces }))
+    }
+}
+
+/// Adds a network interface of `--network-interface`. Its device must not have another id, because
+/// the frames of a device belong to one network interface.
+pub(super) fn add_network_interface(
+    registry: &mut Registry,
+    interface: NetworkInterface,
+) -> Result<(), Failure> {
+    let mut others = registry.network_interfaces().iter();
+    if let Some(device) = &interface.device
+        && let Some(other) = others.find(|other| other.device.as_ref() == Some(device))
+    {
+        let id = interface.id();
+        return Err(Failure::usage(format_args!(
+            "--network-interface `{id}={device}`: expected one id for each device, but `{}` has the \
+             device `{device}` too",
+            other.id()
+        )));
+    }
+    registry.add_network_interface(interface).map_err(|mut invalid| {
+        invalid.field = "--network-interface";
+        Failure::usage(invalid)
     })
 }
 
-/// Adds the network interfaces of `--network-interface`.
-pub(super) fn add_network_interfaces(
-    registry: &mut Registry,
-    flags: &EndpointFlags,
-) -> Result<(), Failure> {
-    flags.network_interface.iter().try_for_each(|text| pin_interface(registry, text))
-}
-
-/// Adds the network interface of `eni-...=eth0` or `eni-...=udp:192.0.2.10`.
-fn pin_interface(registry: &mut Registry, text: &str) -> Result<(), Failure> {
+/// The network interface of `eni-...=eth0` or `eni-...=udp:192.0.2.10`.
+fn network_interface(text: &str) -> Result<NetworkInterface, Failure> {
     let wrong = |expected: &str| {
         Failure::usage(format_args!("--network-interface `{text}`: expected {expected}"))
     };
@@ -62,7 +90,7 @@ fn pin_interface(registry: &mut Registry, text: &str) -> Result<(), Failure> {
         None if device.is_empty() => return Err(wrong("a device after `=`, such as eth0")),
         None => interface.device = Some(device.to_owned()),
     }
-    registry.add_network_interface(interface).map_err(Failure::usage)
+    Ok(interface)
 }
 
 /// AWS's quotas, with the changes of `--quota`.
@@ -146,7 +174,7 @@ mod tests {
             ("eni-1=udp:[2001:db8::1]:6000", "[2001:db8::1]:6000"),
         ] {
             let mut registry = Registry::default();
-            pin_interface(&mut registry, text).unwrap();
+            registry.add_network_interface(network_interface(text).unwrap()).unwrap();
             let kind = TargetKind::NetworkInterface(NetworkInterfaceId::new("eni-1").unwrap());
             let target = Target::new(TargetId::new("tmt-1").unwrap(), kind);
             assert_eq!(registry.target_address(&target).unwrap().to_string(), address);

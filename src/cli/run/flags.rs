@@ -276,7 +276,7 @@ impl RunFlags {
 
 /// Parses `auto`, a size such as `512KiB`, `64MiB` or `1GiB`, or a number of bytes.
 fn parse_ring_size(text: &str) -> Result<RingSize, String> {
-    if text == "auto" {
+    if text.eq_ignore_ascii_case("auto") {
         return Ok(RingSize::Auto);
     }
     let units = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("", 0)];
@@ -296,6 +296,7 @@ mod tests {
     #[test]
     fn sizes_are_parsed_with_units() {
         assert_eq!(parse_ring_size("auto"), Ok(RingSize::Auto));
+        assert_eq!(parse_ring_size("AUTO"), Ok(RingSize::Auto));
         assert_eq!(parse_ring_size("32MiB"), Ok(RingSize::Fixed(32 << 20)));
         assert_eq!(parse_ring_size("1 GiB"), Ok(RingSize::Fixed(1 << 30)));
         assert_eq!(parse_ring_size("1048576"), Ok(RingSize::Fixed(1 << 20)));

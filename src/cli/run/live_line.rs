@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::cli::terminal;
 use crate::dataplane::{Counters, DropCause};
 use crate::io::clock::Stopwatch;
 use crate::io::udp::TargetState;
@@ -22,7 +23,8 @@ pub(super) struct LiveLine {
 }
 
 impl LiveLine {
-    /// A line that is shown if standard error is a terminal.
+    /// A line that is shown if standard error is a terminal, from the first heartbeat until
+    /// [`terminal::clear_updated_line`].
     pub(super) fn new() -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
@@ -44,18 +46,11 @@ impl LiveLine {
         }
         self.last = now;
         if let Some(bar) = &self.bar {
+            terminal::show_updated_line(bar.clone());
             bar.set_message(text.clone());
             bar.tick();
         }
         text
-    }
-}
-
-impl Drop for LiveLine {
-    fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
     }
 }
 

@@ -16,15 +16,15 @@ mod privileges;
 mod signal_loop;
 mod systemd;
 
-use std::path::Path;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use endpoint_options::{add_network_interfaces, endpoint_options};
+use endpoint_options::{EndpointSetup, add_network_interface};
 use flags::LogFormat;
 pub(super) use flags::RunFlags;
-use signal_loop::Mirroring;
+use signal_loop::{Mirroring, ReloadSignal};
 
 use super::exit::{Exit, Failure};
 use super::replay::print_report;
@@ -32,7 +32,6 @@ use super::report::MirrorReport;
 use super::sandbox::{RunFiles, report_unenforced};
 use super::{signals, terminal};
 use crate::control::Registry;
-use crate::http::HostNames;
 use crate::io::StopFlag;
 use crate::io::clock::Stopwatch;
 use crate::io::links::links;
@@ -49,12 +48,14 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
     host_checks::check(flags)?;
     conflicts::check(flags)?;
     let hosts = flags.host_names()?;
+    let endpoint = EndpointSetup::new(&flags.endpoint, &hosts)?;
     if !capability::has_net_raw() {
         return Err(Failure::failed(
             "missing the capability CAP_NET_RAW, which capturing needs: use `sudo`, or \
              `setcap cap_net_raw+ep` on the program",
         ));
     }
+    let reload = ReloadSignal::install()?;
     let namespace = match &flags.netns {
         Some(name) => InterfaceNamespace::enter(name, privileges::drop_in_namespace),
         None => Ok(InterfaceNamespace::default()),
@@ -63,9 +64,17 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
     terminal::log_times();
     let broken = Arc::new(Notify::new());
     let events = events::printer(Arc::clone(&broken));
-    let resources = resources(flags, &namespace, &hosts, &events)?;
+    let resources = match endpoint {
+        Some(endpoint) => endpoint_resources(flags, &namespace, endpoint, &events)?,
+        None => plan::read_registry(flags, &namespace, &BTreeSet::new())
+            .map(|registry| Resources::Registry(Box::new(registry)))?,
+    };
+    let devices = match &resources {
+        Resources::Registry(registry) => plan::devices(registry),
+        Resources::Endpoint(_) => BTreeSet::new(),
+    };
     privileges::drop_unneeded(flags.mark());
-    enter_sandbox(flags, &namespace, credentials_directory(&resources))?;
+    enter_sandbox(flags, &namespace, &resources)?;
     let stopwatch = Stopwatch::start();
     let stop = StopFlag::new();
     signals::stop_on_signals(&stop)?;
@@ -73,55 +82,53 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
     let started = LiveMirror::start(&options, resources, events, stop.clone());
     let mirror = started.map_err(|error| failure(flags, error))?;
     let mirroring =
-        Mirroring { flags, mirror: &mirror, namespace: &namespace, stop: &stop, broken };
-    let stopped = signal_loop::until_stopped(&mirroring);
+        Mirroring { flags, mirror: &mirror, namespace: &namespace, stop: &stop, broken, devices };
+    let stopped = reload.until_stopped(mirroring);
     let summary = mirror.stop();
+    terminal::clear_updated_line();
     print_report(&report(&summary, stopwatch), flags.report)?;
     let succeeded = stopped? && summary.is_complete && summary.unaccounted == 0;
     Ok(if succeeded { Exit::Done } else { Exit::Failed })
 }
 
-/// The resources of files or the command line, or the endpoint that changes them.
-fn resources(
+/// The endpoint, with the resources of files or the command line.
+fn endpoint_resources(
     flags: &RunFlags,
     namespace: &InterfaceNamespace,
-    hosts: &HostNames,
+    endpoint: EndpointSetup,
     events: &EventSink,
 ) -> Result<Resources, Failure> {
-    let Some(address) = flags.endpoint.ec2_endpoint else {
-        return plan::read_registry(flags, namespace).map(Box::new).map(Resources::Registry);
-    };
-    let options = endpoint_options(address, &flags.endpoint, hosts.clone())?;
     let links = namespace.run(links).map_err(Failure::failed)?;
     let mut registry = match flags.sessions.has_sessions() {
         true => plan::registry(flags)?,
         false => Registry::default(),
     };
-    add_network_interfaces(&mut registry, &flags.endpoint)?;
+    for interface in endpoint.network_interfaces {
+        add_network_interface(&mut registry, interface)?;
+    }
+    plan::check_endpoint_devices(&registry, &links)?;
     let seed = flags.sessions.options().seed;
-    let prepared = PreparedEndpoint::new(options, registry, &links, seed, events);
+    let prepared = PreparedEndpoint::new(endpoint.options, registry, &links, seed, events);
     let prepared = prepared.map_err(|error| failure(flags, error))?;
     Ok(Resources::Endpoint(Box::new(prepared)))
-}
-
-fn credentials_directory(resources: &Resources) -> Option<&Path> {
-    match resources {
-        Resources::Endpoint(prepared) => prepared.credentials_directory(),
-        Resources::Registry(_) => None,
-    }
 }
 
 /// Restricts this thread, and threads that start later, to the files and ports that the run needs.
 fn enter_sandbox(
     flags: &RunFlags,
     namespace: &InterfaceNamespace,
-    credentials_directory: Option<&Path>,
+    resources: &Resources,
 ) -> Result<(), Failure> {
+    let endpoint = match resources {
+        Resources::Endpoint(prepared) => Some(prepared),
+        Resources::Registry(_) => None,
+    };
     let ports = [flags.metrics, flags.endpoint.ec2_endpoint];
     let sandbox = flags.sandbox.sandbox_for_run(&RunFiles {
         configs: flags.sessions.files(),
         state: flags.endpoint.state.as_deref(),
-        credentials_directory,
+        credentials_directory: endpoint.and_then(|one| one.credentials_directory()),
+        temporary_directory: endpoint.and_then(|one| one.temporary_directory()),
         ports: ports.into_iter().flatten().map(|address| address.port()).collect(),
     });
     let Some(sandbox) = sandbox else { return Ok(()) };

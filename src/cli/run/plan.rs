@@ -1,10 +1,12 @@
 //! Reads the sessions from files or the command line, and checks that their devices exist and that
 //! their copies leave the host.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::flags::RunFlags;
 use crate::cli::exit::Failure;
+use crate::cli::terminal;
 use crate::control::account::returns_to_device;
 use crate::control::{Registry, with_network_ids};
 use crate::io::links::{self, Link};
@@ -20,18 +22,27 @@ struct MirroredInterface {
     device: String,
 }
 
-/// Reads the configuration and checks that its devices exist. Every session of the returned
-/// registry has a network identifier.
+/// Reads the configuration and checks that its devices exist. One of `in_force`, the devices of the
+/// configuration in force, may be absent for some time, which is a warning. Every session of the
+/// returned registry has a network identifier.
 pub(super) fn read_registry(
     flags: &RunFlags,
     namespace: &InterfaceNamespace,
+    in_force: &BTreeSet<String>,
 ) -> Result<Registry, Failure> {
     let mut registry = registry(flags)?;
     let mirrored = mirrored(&registry)?;
+    if mirrored.is_empty() {
+        return Err(Failure::usage("the configuration has no session: expected at least one"));
+    }
     let links = namespace.run(links::links).map_err(Failure::failed)?;
     for one in &mirrored {
         let Some(link) = links.iter().find(|link| link.name == one.device) else {
-            return Err(missing_device(one, &links));
+            if !in_force.contains(&one.device) {
+                return Err(missing_device(one, &links));
+            }
+            warn_of_absent_device(&one.id, &one.device);
+            continue;
         };
         check_target_is_remote(&registry, one, link)?;
         if !link.is_ethernet && !link.is_loopback {
@@ -45,6 +56,25 @@ pub(super) fn read_registry(
         }
     }
     Ok(with_network_ids(registry, flags.sessions.options().seed))
+}
+
+/// Checks the resources with which an endpoint starts: every network interface that has a session
+/// needs a device. A device that does not exist is a warning, because it may appear later.
+pub(super) fn check_endpoint_devices(registry: &Registry, links: &[Link]) -> Result<(), Failure> {
+    mirrored(registry)?;
+    for interface in registry.network_interfaces() {
+        if let Some(device) = &interface.device
+            && !links.iter().any(|link| link.name == *device)
+        {
+            warn_of_absent_device(interface.id(), device);
+        }
+    }
+    Ok(())
+}
+
+/// The devices of the network interfaces that have a session.
+pub(super) fn devices(registry: &Registry) -> BTreeSet<String> {
+    registry.sources().filter_map(|interface| interface.device.clone()).collect()
 }
 
 /// The resources of files or the command line. Their devices are not checked.
@@ -98,10 +128,13 @@ fn mirrored(registry: &Registry) -> Result<Vec<MirroredInterface>, Failure> {
         }
         mirrored.push(MirroredInterface { id, device });
     }
-    if mirrored.is_empty() {
-        return Err(Failure::usage("the configuration has no session: expected at least one"));
-    }
     Ok(mirrored)
+}
+
+fn warn_of_absent_device(id: &NetworkInterfaceId, device: &str) {
+    terminal::warn(&format!(
+        "device `{device}` of network interface `{id}` does not exist; it is used when it appears"
+    ));
 }
 
 fn missing_device(one: &MirroredInterface, links: &[Link]) -> Failure {

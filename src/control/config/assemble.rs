@@ -8,6 +8,7 @@ use super::document::{Node, SourcePosition, Table, TableEntry, Value};
 use super::fields::{Fields, tables_of};
 use super::filters::{FILTER, RuleIds, filter};
 use super::parsed_config::ParsedConfig;
+use super::refused::RefusedResources;
 use super::resource::{Kind, Resource};
 use super::resource_set::ResourceSet;
 use super::resources::{
@@ -79,6 +80,10 @@ impl<'a> ConfigTables<'a> {
 
     fn read_toml(&mut self, text: usize, source: &'a str, out: &mut ProblemCollector<'_>) {
         let (root, errors) = toml_text::read(text, source);
+        if let (false, Some(message)) = (errors.is_empty(), other_format_error(source)) {
+            let start = SourcePosition { text, offset: 0 };
+            return out.report_syntax_error(start, message.to_owned());
+        }
         for (offset, message) in errors {
             out.report_syntax_error(SourcePosition { text, offset }, message);
         }
@@ -108,6 +113,7 @@ impl<'a> ConfigTables<'a> {
     fn into_registry(mut self, out: &mut ProblemCollector<'_>) -> Registry {
         let mut registry = Registry::default();
         let mut positions = ResourcePositions::default();
+        let mut refused = RefusedResources::default();
         if let Some(position) = self.settings_position {
             *registry.settings_mut() = self.settings(position, out);
         }
@@ -117,12 +123,16 @@ impl<'a> ConfigTables<'a> {
                 && added(registry.add_network_interface(interface), &mut fields)
             {
                 positions.network_interfaces.push(resource.position);
+            } else {
+                refused.insert(Kind::NetworkInterface, &resource);
             }
         }
         for resource in self.merged(Kind::Target, out) {
             let mut fields = resource.fields(&TARGET, out);
             if add_target(&mut registry, &mut fields) {
                 positions.targets.push(resource.position);
+            } else {
+                refused.insert(Kind::Target, &resource);
             }
         }
         let mut rule_ids = RuleIds::new();
@@ -132,12 +142,14 @@ impl<'a> ConfigTables<'a> {
                 && added(registry.add_filter(filter), &mut fields)
             {
                 positions.filters.push(resource.position);
+            } else {
+                refused.insert(Kind::Filter, &resource);
             }
         }
         let mut numbers = Numbers::new();
         for resource in self.merged(Kind::Session, out) {
             let mut fields = resource.fields(&SESSION, out);
-            if add_session(&mut registry, &mut numbers, &mut fields) {
+            if add_session(&mut registry, &mut numbers, &refused, &mut fields) {
                 positions.sessions.push(resource.position);
             }
         }
@@ -165,6 +177,20 @@ impl<'a> ConfigTables<'a> {
         });
         let table = Table { path: Arc::from("settings"), entries };
         settings(&mut Fields::new(&table, position, &SETTINGS, out))
+    }
+}
+
+/// The error of a text that is not TOML but JSON or YAML. Every line of it would be an error.
+fn other_format_error(source: &str) -> Option<&'static str> {
+    match Format::of_content(source) {
+        Format::Toml => None,
+        Format::AwsJson => {
+            Some("expected TOML, but the content is JSON: give the file a name that ends in .json")
+        }
+        Format::Yaml => Some(
+            "expected TOML, but the first line is YAML: give a CloudFormation template a name that \
+             ends in .yaml",
+        ),
     }
 }
 
@@ -201,10 +227,12 @@ fn add_target(registry: &mut Registry, fields: &mut Fields<'_, '_, '_, '_>) -> b
     added(registry.add_target(target), fields)
 }
 
-/// Reads a session and adds it, or reports every wrong reference. Returns whether it was added.
+/// Reads a session and adds it, or reports every wrong reference, except those to `refused`
+/// resources. Returns whether it was added.
 fn add_session(
     registry: &mut Registry,
     numbers: &mut Numbers,
+    refused: &RefusedResources,
     fields: &mut Fields<'_, '_, '_, '_>,
 ) -> bool {
     let draft = session(fields);
@@ -225,10 +253,14 @@ fn add_session(
         return true;
     }
     if !fields.out.is_incomplete() {
+        let is_refused = |kind, id: &str| refused.may_contain(kind, id);
         let errors = registry.reference_errors(
-            draft.network_interface.as_ref(),
-            draft.target.as_ref(),
-            draft.filter.as_ref(),
+            draft
+                .network_interface
+                .as_ref()
+                .filter(|id| !is_refused(Kind::NetworkInterface, id.as_str())),
+            draft.target.as_ref().filter(|id| !is_refused(Kind::Target, id.as_str())),
+            draft.filter.as_ref().filter(|id| !is_refused(Kind::Filter, id.as_str())),
         );
         errors.into_iter().for_each(|invalid| fields.report_invalid(invalid));
     }

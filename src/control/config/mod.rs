@@ -27,6 +27,7 @@ mod json_text;
 mod parsed_config;
 mod problem;
 mod references;
+mod refused;
 mod resource;
 mod resource_set;
 mod resources;
@@ -53,8 +54,9 @@ const MAX_FILE_LEN: u64 = 1 << 28;
 
 /// Reads files as one configuration. The content of a `.json` file decides whether it is the output
 /// of the AWS CLI, a CloudFormation template, or the output of `terraform show -json`. Files ending
-/// in `.yaml`, `.yml` and `.template` are CloudFormation templates, all others TOML.
-/// The path `-` is standard input, whose content determines the format.
+/// in `.yaml`, `.yml` and `.template` are CloudFormation templates, those ending in `.toml` are
+/// TOML. The content of all others determines the format, as for the path `-`, which is standard
+/// input.
 ///
 /// ```no_run
 /// # use traffic_mirror::control::config;
@@ -74,20 +76,13 @@ pub fn read_files<P: AsRef<Path>>(paths: &[P]) -> ParsedConfig {
         };
         match read_file(path.as_ref()) {
             Ok(bytes) => match decode(&name, bytes) {
-                Ok(text) => {
-                    let format = match is_standard_input {
-                        true => Format::of_content(&text),
-                        false => Format::of_name(&name),
-                    };
-                    contents.push((name, format, text));
-                }
+                Ok(text) => contents.push((name, text)),
                 Err(problem) => unreadable.push(*problem),
             },
             Err(error) => unreadable.push(cannot_read(name, &error)),
         }
     }
-    let texts: Vec<Text<'_>> =
-        contents.iter().map(|(name, format, text)| Text { name, format: *format, text }).collect();
+    let texts: Vec<Text<'_>> = contents.iter().map(|(name, text)| Text::new(name, text)).collect();
     let mut outcome = assemble::read(&texts, !unreadable.is_empty());
     if !unreadable.is_empty() {
         outcome.registry = None;

@@ -15,19 +15,20 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format of a file: JSON for `.json`, YAML for `.yaml`, `.yml` and `.template`, else TOML.
-    /// Upper and lower case are equal.
+    /// The format of a file: TOML for `.toml`, JSON for `.json`, YAML for `.yaml`, `.yml` and
+    /// `.template`. Upper and lower case are equal. `None` for other names, such as `/dev/fd/63`.
     #[must_use]
-    pub fn of_name(name: &str) -> Self {
+    pub fn of_name(name: &str) -> Option<Self> {
         let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
         match ending.as_deref() {
-            Some("json") => Self::AwsJson,
-            Some("yaml" | "yml" | "template") => Self::Yaml,
-            _ => Self::Toml,
+            Some("toml") => Some(Self::Toml),
+            Some("json") => Some(Self::AwsJson),
+            Some("yaml" | "yml" | "template") => Some(Self::Yaml),
+            _ => None,
         }
     }
 
-    /// The format of a text without a name, from its first line: JSON starts with an object or a
+    /// The format of a text whose name does not determine it, from its first line: JSON starts with an object or a
     /// list of objects, YAML with `---` or `KEY:`; otherwise TOML.
     #[must_use]
     pub fn of_content(text: &str) -> Self {
@@ -58,10 +59,12 @@ pub struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
-    /// A text in the format that its name implies.
+    /// A text in the format that the ending of its name implies, or that of its content if the
+    /// ending is not known.
     #[must_use]
     pub fn new(name: &'a str, text: &'a str) -> Self {
-        Self { name, format: Format::of_name(name), text }
+        let format = Format::of_name(name).unwrap_or_else(|| Format::of_content(text));
+        Self { name, format, text }
     }
 }
 
@@ -150,13 +153,13 @@ mod tests {
     #[test]
     fn the_file_name_selects_the_format() {
         for (name, format) in [
-            ("mirror.toml", Format::Toml),
-            ("a/b.JSON", Format::AwsJson),
-            (".json", Format::AwsJson),
-            ("json", Format::Toml),
-            ("é.json", Format::AwsJson),
-            ("éééé", Format::Toml),
-            ("/dev/stdin", Format::Toml),
+            ("mirror.toml", Some(Format::Toml)),
+            ("a/b.JSON", Some(Format::AwsJson)),
+            (".json", Some(Format::AwsJson)),
+            ("json", None),
+            ("é.json", Some(Format::AwsJson)),
+            ("éééé", None),
+            ("/dev/stdin", None),
         ] {
             assert_eq!(Format::of_name(name), format, "{name}");
         }
@@ -176,6 +179,19 @@ mod tests {
             ("# x\nAWSTemplateFormatVersion: '2010-09-09'", Format::Yaml),
         ] {
             assert_eq!(Format::of_content(text), format, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_content_selects_the_format_if_the_name_does_not() {
+        let json = "{\"NetworkInterfaces\": []}";
+        for (name, text, format) in [
+            ("aws.txt", json, Format::AwsJson),
+            ("/dev/fd/63", "Resources:\n", Format::Yaml),
+            ("mirror.conf", "[settings]\n", Format::Toml),
+            ("mirror.toml", json, Format::Toml),
+        ] {
+            assert_eq!(Text::new(name, text).format, format, "{name}");
         }
     }
 

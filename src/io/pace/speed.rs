@@ -38,10 +38,11 @@ impl FromStr for Speed {
     type Err = InvalidValue;
 
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
-        let read = match text.trim() {
+        let trimmed = text.trim();
+        let read = match &*trimmed.to_ascii_lowercase() {
             "max" => Some(Self::Max),
             "original" => Some(Self::ORIGINAL),
-            other => Self::read(other),
+            _ => Self::read(trimmed),
         };
         read.ok_or_else(|| {
             let expected = "max, original, a multiple of it such as 2x or 0.5x, packets per second \
@@ -72,6 +73,8 @@ mod tests {
     fn every_documented_speed_is_parsed() {
         for (text, printed) in [
             ("max", "max"),
+            ("MAX", "max"),
+            ("Original", "original"),
             ("original", "original"),
             ("1x", "1x"),
             ("2x", "2x"),

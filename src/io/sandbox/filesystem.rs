@@ -37,6 +37,7 @@ fn ruleset(sandbox: &Sandbox) -> Result<RulesetCreated, RulesetError> {
         .add_rules(rules(&sandbox.readable, read))?
         .add_rules(rules(&sandbox.writable, write))?
         .add_rules(rules(&sandbox.folders, all))?
+        .add_rules(rules(&sandbox.parents, AccessFs::RemoveDir.into()))?
         .add_rules(ports)
 }
 

@@ -25,6 +25,8 @@ pub struct Sandbox {
     pub(super) writable: Vec<PathBuf>,
     /// Folders in which files may be created, written, replaced and removed.
     pub(super) folders: Vec<PathBuf>,
+    /// Folders in which empty folders may be removed.
+    pub(super) parents: Vec<PathBuf>,
     /// TCP ports that may be listened on.
     pub(super) ports: Vec<u16>,
 }
@@ -49,6 +51,11 @@ impl Sandbox {
     /// Permits creating, writing, replacing and removing files in a folder.
     pub fn allow_write_in(&mut self, folder: impl Into<PathBuf>) {
         self.folders.push(folder.into());
+    }
+
+    /// Permits removing empty folders below a folder.
+    pub fn allow_remove_folders_in(&mut self, folder: impl Into<PathBuf>) {
+        self.parents.push(folder.into());
     }
 
     /// Permits listening on a TCP port; 0 is any free port.

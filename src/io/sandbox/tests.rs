@@ -85,6 +85,28 @@ fn only_the_named_files_can_be_read_and_written() {
 }
 
 #[test]
+fn a_temporary_folder_can_be_removed_with_its_files() {
+    if !can_enforce() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    for name in ["made", "other"] {
+        fs::create_dir(at(name)).unwrap();
+        fs::write(at(name).join("file"), "text").unwrap();
+    }
+    let mut sandbox = Sandbox::new(NetworkAccess::None);
+    sandbox.allow_write_in(at("made"));
+    sandbox.allow_remove_folders_in(folder.path());
+    let base = folder.path().to_owned();
+    run_sandboxed(sandbox, move || {
+        fs::remove_dir_all(base.join("made")).unwrap();
+        assert!(fs::remove_dir_all(base.join("other")).is_err());
+    });
+    assert!(!at("made").exists() && at("other").join("file").exists());
+}
+
+#[test]
 fn without_network_access_no_socket_is_opened() {
     if !can_enforce() {
         return;

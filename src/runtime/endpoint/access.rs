@@ -64,6 +64,11 @@ impl EndpointAccess {
         self.credentials_file.as_ref().and_then(|file| file.path().parent())
     }
 
+    /// The same directory, if it was created for the file and is removed with it.
+    pub(super) fn temporary_directory(&self) -> Option<&Path> {
+        self.credentials_file.as_ref().and_then(CredentialsFile::temporary_directory)
+    }
+
     /// Serves the endpoint and reports which requests are accepted.
     pub(super) fn serve(
         self,
@@ -80,6 +85,9 @@ impl EndpointAccess {
                  AWS_SHARED_CREDENTIALS_FILE to this file",
                 file.path().display()
             ),
+            (Access::Keys(known), None) if known.len() == 1 => {
+                "requests must be signed with the key of the credentials file".to_owned()
+            }
             (Access::Keys(known), None) => {
                 format!("requests must be signed with one of {} keys", known.len())
             }

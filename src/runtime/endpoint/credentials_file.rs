@@ -33,7 +33,7 @@ pub(super) struct CredentialsFile {
     /// Locked while the run lasts, so that a later run can recognise the files of killed runs.
     _locked: File,
     /// The temporary directory that was created for the file, if any.
-    _directory: Option<TempDir>,
+    directory: Option<TempDir>,
 }
 
 impl CredentialsFile {
@@ -59,12 +59,17 @@ impl CredentialsFile {
         remove_stale(&directory);
         let path = directory.join(format!("{FILE_NAME}{}", std::process::id()));
         let locked = write_new(&path, &text(&id, &secret))?;
-        let file = Self { path, _locked: locked, _directory: temporary };
+        let file = Self { path, _locked: locked, directory: temporary };
         Ok((file, Credentials::one(&id, &secret, account_id)))
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The directory that was created for the file and is removed with it, if any.
+    pub(super) fn temporary_directory(&self) -> Option<&Path> {
+        self.directory.as_ref().map(TempDir::path)
     }
 }
 

@@ -93,6 +93,13 @@ impl PreparedEndpoint {
         self.access.credentials_directory()
     }
 
+    /// The same directory, if it was created for the file. A sandbox must permit removing it,
+    /// because it is removed with the file.
+    #[must_use]
+    pub fn temporary_directory(&self) -> Option<&Path> {
+        self.access.temporary_directory()
+    }
+
     /// Compiles the tables of the resources that exist at the start.
     pub(in crate::runtime) fn publish(&self, tables: &LiveTables) {
         let mut account = self.account.write().unwrap_or_else(PoisonError::into_inner);

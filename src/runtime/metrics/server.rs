@@ -4,7 +4,6 @@
 //! occupy connections for longer.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use std::sync::Arc;
@@ -49,19 +48,9 @@ pub(super) fn serve(
     limits: Limits,
     events: EventSink,
 ) -> io::Result<Server> {
-    let address = options.address;
     let hosts = options.hosts.clone();
     let report = move |event| events.send(Event::Listener { name: "metrics", event });
     let report = Box::new(report);
-    let options = Options { name: "metrics", limits, hosts, certificate: None, report };
-    http::serve(address, Pages::new(snapshot), options).map_err(|error| bind_error(address, &error))
-}
-
-fn bind_error(address: SocketAddr, error: &io::Error) -> io::Error {
-    let why = match error.kind() {
-        io::ErrorKind::AddrInUse => "; another program uses the port",
-        io::ErrorKind::AddrNotAvailable => "; it is not an address of this host",
-        _ => "",
-    };
-    io::Error::new(error.kind(), format!("serving metrics on {address}: {error}{why}"))
+    let served = Options { name: "metrics", limits, hosts, certificate: None, report };
+    http::serve(options.address, Pages::new(snapshot), served)
 }

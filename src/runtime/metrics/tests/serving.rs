@@ -129,7 +129,7 @@ fn a_port_in_use_is_an_error_at_startup() {
     let server = served(idle());
     let error = try_serve(server.address(), Arc::new(idle), LIMITS).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
-    assert!(error.to_string().contains(&server.address().to_string()), "{error}");
+    assert!(error.to_string().ends_with("; another program uses the port"), "{error}");
 }
 
 #[test]
