@@ -38,10 +38,6 @@ impl Persist for MemoryStore {
         }
         Ok(())
     }
-
-    fn restore(&mut self) -> io::Result<Account> {
-        unreachable!("every commit is stored")
-    }
 }
 
 /// Confirms every change without compiling it. The registry is compiled once, at the end.
