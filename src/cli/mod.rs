@@ -18,6 +18,7 @@ mod listen_address;
 mod manual;
 mod number;
 mod outputs;
+mod pipeline;
 mod progress;
 mod receive;
 mod replay;

@@ -8,19 +8,22 @@ use clap::{Args, ValueEnum};
 
 use super::exit::{Exit, Failure};
 use super::inputs;
-use super::outputs::{FileSink, Outputs, SendOrder, check_output_name, open_output, precision_for};
+use super::outputs::{
+    FileSink, Outputs, SendOrder, check_output_name, is_pcapng, open_output, precision_for,
+};
+use super::pipeline::{ParallelFile, Pipeline};
 use super::progress::ProgressDisplay;
 use super::report::MirrorReport;
 use super::sandbox::{CaptureFiles, SandboxFlags};
 use super::sessions::SessionFlags;
 use super::{number, terminal};
-use crate::dataplane::{DropCause, MirrorTable, Sink, StepError, Worker};
+use crate::dataplane::{DropCause, MirrorTable, StepError};
 use crate::io::StopFlag;
 use crate::io::capture::CaptureSource;
 use crate::io::clock::Stopwatch;
 use crate::io::pace::Speed;
 use crate::io::record::OutputFile;
-use crate::model::{Direction, InvalidValue};
+use crate::model::InvalidValue;
 
 /// Mirror captures: read pcap or pcapng, write or send the encapsulated copies.
 ///
@@ -72,6 +75,11 @@ pub(super) struct ReplayFlags {
     #[arg(long = "loop", value_name = "N", default_value_t = 1, value_parser = number::at_least(1))]
     passes: u64,
 
+    /// Threads that mirror a capture to a pcap file [default: the number of processors]. The file is
+    /// the same with any number. Copies to a pipe, a pcapng file or a target use one thread.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    workers: Option<u16>,
+
     #[command(flatten)]
     sandbox: SandboxFlags,
 
@@ -96,9 +104,8 @@ fn parse_speed(text: &str) -> Result<Speed, String> {
 /// A replay with all names resolved and all files open.
 struct ReplayPlan {
     table: Arc<MirrorTable>,
-    direction: Option<Direction>,
     sources: Vec<CaptureSource>,
-    outputs: Outputs,
+    pipeline: Pipeline,
     passes: u64,
     /// Set by SIGINT, SIGTERM or SIGHUP.
     stop: StopFlag,
@@ -107,17 +114,21 @@ struct ReplayPlan {
 pub(super) fn run(flags: &ReplayFlags) -> Result<Exit, Failure> {
     let mut plan = plan(flags)?;
     let stopwatch = Stopwatch::start();
-    let mut worker = Worker::new(Arc::clone(&plan.table)).with_direction(plan.direction);
     let mut errors = Vec::new();
-    let replayed = replay_captures(&mut plan, &mut worker, &mut errors);
-    let written = replayed.and_then(|()| plan.outputs.commit());
+    let replayed = replay_captures(&mut plan, &mut errors);
+    let counters = plan.pipeline.counters();
+    let delivery_errors = plan.pipeline.target_reports();
+    let warnings = plan.pipeline.take_warnings();
+    let written = replayed.and_then(|()| plan.pipeline.commit());
     let lost = written.err().map(|error| {
         errors.push(error.to_string());
         drop_cause(&error)
     });
-    report_problems(&mut plan, &errors);
-    let mut report = MirrorReport::new(&plan.table, worker.counters(), stopwatch.elapsed());
-    report.add_delivery_errors(&plan.outputs.target_reports());
+    plan.sources.iter_mut().for_each(inputs::warn);
+    warnings.iter().for_each(|warning| terminal::warn(warning));
+    errors.iter().for_each(|error| terminal::error(error));
+    let mut report = MirrorReport::new(&plan.table, &counters, stopwatch.elapsed());
+    report.add_delivery_errors(&delivery_errors);
     let is_to_file = flags.write.as_deref().is_some_and(OutputFile::is_atomic);
     let only_to_file = !flags.send && is_to_file;
     if let (Some(cause), true) = (lost, only_to_file) {
@@ -132,14 +143,6 @@ fn drop_cause(error: &io::Error) -> DropCause {
     match error.kind() {
         io::ErrorKind::Interrupted => DropCause::Interrupted,
         _ => DropCause::OutputFailed,
-    }
-}
-
-fn report_problems(plan: &mut ReplayPlan, errors: &[String]) {
-    plan.sources.iter_mut().for_each(inputs::warn);
-    plan.outputs.take_warnings().iter().for_each(|warning| terminal::warn(warning));
-    for error in errors {
-        terminal::error(error);
     }
 }
 
@@ -165,18 +168,40 @@ fn plan(flags: &ReplayFlags) -> Result<ReplayPlan, Failure> {
     let table = flags.sessions.table()?;
     let stop = StopFlag::new();
     let sources = inputs::open(&flags.inputs, &stop)?;
-    let create = |path: &Path| FileSink::create(path, precision_for(path, &sources));
-    let file = open_output(flags.write.as_deref(), &stop, create)?;
+    let pipeline = open_pipeline(flags, &table, &sources, &stop)?;
+    Ok(ReplayPlan { table, sources, pipeline, passes: flags.passes, stop })
+}
+
+/// Opens the outputs, and selects one thread or several.
+fn open_pipeline(
+    flags: &ReplayFlags,
+    table: &Arc<MirrorTable>,
+    sources: &[CaptureSource],
+    stop: &StopFlag,
+) -> Result<Pipeline, Failure> {
+    let direction = flags.sessions.direction();
     let default_speed = if flags.send { Speed::ORIGINAL } else { Speed::Max };
     let speed = flags.speed.unwrap_or(default_speed);
-    Ok(ReplayPlan {
-        table,
-        direction: flags.sessions.direction(),
-        sources,
-        outputs: Outputs::new(file, flags.send.then_some(flags.order), speed, stop.clone()),
-        passes: flags.passes,
-        stop,
-    })
+    let to_pcap = |path: &PathBuf| OutputFile::is_atomic(path) && !is_pcapng(path);
+    let workers = match &flags.write {
+        Some(path) if !flags.send && speed == Speed::Max && to_pcap(path) => workers(flags),
+        _ => 1,
+    };
+    if workers > 1 {
+        let create = |path: &Path| ParallelFile::create(path, precision_for(path, sources));
+        if let Some(file) = open_output(flags.write.as_deref(), stop, create)? {
+            return Pipeline::parallel(table, direction, workers, file).map_err(Failure::failed);
+        }
+    }
+    let create = |path: &Path| FileSink::create(path, precision_for(path, sources));
+    let file = open_output(flags.write.as_deref(), stop, create)?;
+    let outputs = Outputs::new(file, flags.send.then_some(flags.order), speed, stop.clone());
+    Ok(Pipeline::serial(table, direction, outputs))
+}
+
+fn workers(flags: &ReplayFlags) -> usize {
+    let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+    flags.workers.map_or_else(processors, usize::from)
 }
 
 /// Rejects options that conflict.
@@ -194,50 +219,33 @@ fn check(flags: &ReplayFlags) -> Result<(), Failure> {
     check_output_name(path, &flags.inputs)
 }
 
-/// Runs every capture through the worker, once per pass. An error in a capture ends that capture
-/// for this pass; the next capture follows.
-fn replay_captures(
-    plan: &mut ReplayPlan,
-    worker: &mut Worker,
-    errors: &mut Vec<String>,
-) -> io::Result<()> {
+/// Mirrors every capture, once per pass. An error in a capture ends that capture for this pass; the
+/// next capture follows.
+fn replay_captures(plan: &mut ReplayPlan, errors: &mut Vec<String>) -> io::Result<()> {
     let mut progress = ProgressDisplay::new(&plan.sources, plan.passes);
     for pass in 0..plan.passes {
         for source in &mut plan.sources {
             if pass > 0 {
                 source.rewind()?;
             }
-            plan.outputs.begin_pass();
-            let ended = loop {
-                if plan.stop.is_set() {
-                    return Err(interrupted());
-                }
-                match worker.step(source, &mut plan.outputs) {
-                    Ok(true) => {
-                        progress.update(source);
-                        // A target that refuses copies is reported at once.
-                        plan.outputs.take_warnings().iter().for_each(|one| terminal::warn(one));
-                    }
-                    Ok(false) => break Ok(()),
-                    // A signal ends the wait for the writer of a pipe with an error.
-                    Err(StepError::Source(_)) if plan.stop.is_set() => return Err(interrupted()),
-                    Err(StepError::Source(error)) => break Err(error),
-                    Err(StepError::Sink(error)) => return Err(error),
-                }
-            };
+            let ended = plan.pipeline.mirror(source, &plan.stop, &progress);
+            if plan.stop.is_set() {
+                return Err(interrupted());
+            }
             progress.finish_capture(source);
             match ended {
-                // Reported in the first pass only.
-                Err(error) if pass == 0 => errors.push(error.to_string()),
+                Err(StepError::Sink(error)) => return Err(error),
+                // Report it once, not in each pass.
+                Err(StepError::Source(error)) if pass == 0 => errors.push(error.to_string()),
                 _ => {}
             }
         }
     }
-    if plan.stop.is_set() { Err(interrupted()) } else { plan.outputs.flush() }
+    plan.pipeline.flush()
 }
 
 /// The error of a replay that a signal ended. An incomplete file is not kept.
 fn interrupted() -> io::Error {
-    let what = "interrupted by a signal before the end; an incomplete output file is not kept";
+    let what = "interrupted by a signal before the end; the incomplete output file is removed";
     io::Error::new(io::ErrorKind::Interrupted, what)
 }

@@ -16,6 +16,8 @@ pub mod memory;
 #[cfg(feature = "live")]
 pub mod memory_limit;
 pub mod pace;
+#[cfg(target_os = "linux")]
+pub mod parallel;
 #[cfg(feature = "live")]
 pub mod private_file;
 pub mod queue;

@@ -19,3 +19,4 @@ mod sandbox;
 mod signals;
 mod terminal;
 mod unused_options;
+mod workers;

@@ -5,6 +5,7 @@ use super::pcapng::{PcapngSection, SECTION_HEADER};
 use super::record::PacketRecord;
 
 /// The format of a capture, with what its headers have declared so far.
+#[derive(Debug, Clone)]
 pub(super) enum CaptureFormat {
     Pcap(PcapLayout),
     Pcapng(PcapngSection),

@@ -5,6 +5,7 @@
 //! bytes, which is the whole mapped file or the part of a stream that was received so far.
 
 mod block_options;
+mod chunk;
 mod error;
 mod format;
 mod frames;
@@ -19,6 +20,7 @@ mod timestamp_resolution;
 mod window;
 mod zstd;
 
+pub use chunk::CaptureChunk;
 pub use error::DamagedCapture;
 pub use open::OpenError;
 pub use record::MAX_RECORD_LEN;

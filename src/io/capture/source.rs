@@ -84,6 +84,25 @@ impl CaptureSource {
         Ok(Ok(source))
     }
 
+    /// A source of the records in a window.
+    pub(super) fn of_records(name: String, window: Window, format: CaptureFormat) -> Self {
+        Self {
+            name,
+            origin: StreamOrigin::NotRepeatable,
+            window,
+            format,
+            record_count: 0,
+            record_offset: 0,
+            pending_error: None,
+            is_finished: false,
+            unsupported: BTreeSet::new(),
+            warnings: BTreeSet::new(),
+            new_warnings: Vec::new(),
+            copied: Vec::new(),
+            borrowed: BorrowedRecords::default(),
+        }
+    }
+
     /// The name of the capture in messages.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -252,24 +271,30 @@ impl CaptureSource {
     }
 }
 
-impl Source for CaptureSource {
-    fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
+impl CaptureSource {
+    /// Advances to the next record. Returns its link type; none at the end.
+    ///
+    /// # Errors
+    /// The error that ends the capture, with its position.
+    pub(super) fn advance_to_record(&mut self) -> io::Result<Option<LinkType>> {
         self.consume_borrowed();
         if self.is_finished {
-            return Ok(());
+            return Ok(None);
         }
-        match self.next_link_type() {
-            Ok(Some(LinkType::Ip(kind))) => self.fill_copied(kind, burst),
-            Ok(Some(_)) => self.fill_borrowed(burst),
-            Ok(None) => self.is_finished = true,
-            Err(error) => {
-                self.is_finished = true;
-                return Err(error.into_io_error(
-                    &self.name,
-                    self.record_count + 1,
-                    self.record_offset,
-                ));
-            }
+        let link_type = self.next_link_type();
+        self.is_finished = !matches!(link_type, Ok(Some(_)));
+        link_type.map_err(|error| {
+            error.into_io_error(&self.name, self.record_count + 1, self.record_offset)
+        })
+    }
+}
+
+impl Source for CaptureSource {
+    fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
+        match self.advance_to_record()? {
+            Some(LinkType::Ip(kind)) => self.fill_copied(kind, burst),
+            Some(_) => self.fill_borrowed(burst),
+            None => {}
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! A window on the bytes of a capture: the whole file, or the buffered part of a stream.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -22,7 +23,15 @@ pub(super) struct Window {
 }
 
 enum Backing {
-    Mapped { map: MappedFile, populated: usize },
+    Mapped {
+        map: Arc<MappedFile>,
+        populated: usize,
+    },
+    /// The bytes of a mapped file up to `end`.
+    MappedPart {
+        map: Arc<MappedFile>,
+        end: usize,
+    },
     Memory(Bytes),
     Stream(Stream),
 }
@@ -38,7 +47,7 @@ struct Stream {
 
 impl Window {
     pub(super) fn mapped(map: MappedFile) -> Self {
-        Self::new(Backing::Mapped { map, populated: 0 })
+        Self::new(Backing::Mapped { map: Arc::new(map), populated: 0 })
     }
 
     pub(super) fn memory(bytes: Bytes) -> Self {
@@ -62,10 +71,28 @@ impl Window {
     pub(super) fn remaining(&self) -> &[u8] {
         let held = match &self.bytes {
             Backing::Mapped { map, .. } => map.bytes(),
+            Backing::MappedPart { map, end } => map.bytes().get(..*end).unwrap_or_default(),
             Backing::Memory(bytes) => bytes,
             Backing::Stream(stream) => stream.buffer.get(..stream.filled).unwrap_or_default(),
         };
         held.get(self.at..).unwrap_or_default()
+    }
+
+    /// The next `len` buffered bytes as a window of its own, which stays valid when this one
+    /// advances. Only the bytes of a stream are copied.
+    pub(super) fn part(&self, len: usize) -> Self {
+        let end = self.at + len;
+        match &self.bytes {
+            Backing::Mapped { map, .. } | Backing::MappedPart { map, .. } => {
+                let bytes = Backing::MappedPart { map: Arc::clone(map), end };
+                Self { bytes, at: self.at, buffer_start: self.buffer_start }
+            }
+            Backing::Memory(bytes) => Self::memory(bytes.slice(self.at..end.min(bytes.len()))),
+            Backing::Stream(_) => {
+                let bytes = self.remaining().get(..len).unwrap_or_default();
+                Self::memory(Bytes::copy_from_slice(bytes))
+            }
+        }
     }
 
     /// The offset of the cursor in the capture, in bytes.
@@ -77,6 +104,7 @@ impl Window {
     pub(super) fn total_len(&self) -> Option<u64> {
         match &self.bytes {
             Backing::Mapped { map, .. } => u64::try_from(map.bytes().len()).ok(),
+            Backing::MappedPart { end, .. } => u64::try_from(*end).ok(),
             Backing::Memory(bytes) => u64::try_from(bytes.len()).ok(),
             Backing::Stream(_) => None,
         }
@@ -87,7 +115,7 @@ impl Window {
         match &mut self.bytes {
             Backing::Stream(_) => return false,
             Backing::Mapped { populated, .. } => *populated = 0,
-            Backing::Memory(_) => {}
+            Backing::MappedPart { .. } | Backing::Memory(_) => {}
         }
         self.at = 0;
         true

@@ -4,8 +4,9 @@
 //! belong here: the selection of copies.
 
 mod format;
-#[cfg(target_os = "linux")]
 mod nanoseconds;
+#[cfg(target_os = "linux")]
+mod ordered_file;
 #[cfg(target_os = "linux")]
 mod output_file;
 #[cfg(target_os = "linux")]
@@ -14,9 +15,12 @@ mod output_location;
 mod partial_file;
 mod pcap;
 mod pcapng;
+mod record_buffer;
 mod record_clock;
 
 pub use format::Precision;
+#[cfg(target_os = "linux")]
+pub use ordered_file::{ChunkSink, OrderedFile};
 #[cfg(target_os = "linux")]
 pub use output_file::OutputFile;
 pub use pcap::{PcapSink, PcapWriter};

@@ -1,12 +1,18 @@
 //! Converts a pcap file from timestamps in microseconds to nanoseconds, in place.
 
+#[cfg(target_os = "linux")]
 use std::fs::File;
+#[cfg(target_os = "linux")]
 use std::io;
+#[cfg(target_os = "linux")]
 use std::os::unix::fs::FileExt;
 
-use super::format::{FILE_HEADER_LEN, NANOSECOND_MAGIC, RECORD_HEADER_LEN};
+use super::format::RECORD_HEADER_LEN;
+#[cfg(target_os = "linux")]
+use super::format::{FILE_HEADER_LEN, NANOSECOND_MAGIC};
 
 /// The length of one read and write, in bytes.
+#[cfg(target_os = "linux")]
 const CHUNK_LEN: usize = 1024 * 1024;
 
 /// Replaces the magic number and multiplies the fraction of each timestamp by 1000. The file must
@@ -15,6 +21,7 @@ const CHUNK_LEN: usize = 1024 * 1024;
 ///
 /// # Errors
 /// The file cannot be read or written.
+#[cfg(target_os = "linux")]
 pub(super) fn convert_to_nanoseconds(file: &File) -> io::Result<()> {
     file.write_all_at(&NANOSECOND_MAGIC.to_le_bytes(), 0)?;
     let mut chunk = vec![0; CHUNK_LEN];
@@ -32,6 +39,7 @@ pub(super) fn convert_to_nanoseconds(file: &File) -> io::Result<()> {
 }
 
 /// Reads until `chunk` is full or the file ends.
+#[cfg(target_os = "linux")]
 fn read_at(file: &File, chunk: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut len = 0;
     loop {
@@ -47,7 +55,7 @@ fn read_at(file: &File, chunk: &mut [u8], offset: u64) -> io::Result<usize> {
 
 /// Converts the records whose headers are in the chunk, which starts with a header. Returns the
 /// offset of the next header from the start of the chunk.
-fn convert_records(chunk: &mut [u8]) -> usize {
+pub(super) fn convert_records(chunk: &mut [u8]) -> usize {
     let mut at = 0;
     while let Some(header) = chunk.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
         let header: &mut [u8; RECORD_HEADER_LEN] = header;

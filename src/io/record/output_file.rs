@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::nanoseconds::convert_to_nanoseconds;
@@ -105,10 +106,19 @@ impl OutputFile {
 
     /// Converts the timestamps of the pcap file that was written so far to nanoseconds. Output that
     /// was written to a device or pipe is not changed.
-    pub(super) fn convert_to_nanoseconds(&mut self) -> io::Result<()> {
+    pub(super) fn convert_to_nanoseconds(&self) -> io::Result<()> {
         match &self.destination {
             Destination::Partial(file) => convert_to_nanoseconds(file.file()),
             Destination::Direct(_) => Ok(()),
+        }
+        .map_err(|error| with_name(&self.name, &error))
+    }
+
+    /// Writes bytes at an offset, without the file cursor. A device or pipe has no offsets.
+    pub(super) fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        match &self.destination {
+            Destination::Partial(file) => file.file().write_all_at(bytes, offset),
+            Destination::Direct(_) => Err(io::ErrorKind::NotSeekable.into()),
         }
         .map_err(|error| with_name(&self.name, &error))
     }

@@ -5,11 +5,10 @@ use std::io::{self, Write};
 
 use super::format::{
     BUFFER_LEN, ETHERNET, FILE_HEADER_LEN, MICROSECOND_MAGIC, NANOSECOND_MAGIC, Precision,
-    RECORD_HEADER_LEN,
 };
 #[cfg(target_os = "linux")]
 use super::output_file::OutputFile;
-use super::record_clock::RecordClock;
+use super::record_buffer::{NotAdded, RecordBuffer};
 use crate::dataplane::{Copies, Drops, InnerBytes, MAX_OUTER_LEN, Sink};
 
 /// The snaplen in the file header, in bytes, which is the default of tcpdump.
@@ -18,14 +17,9 @@ const SNAPLEN: u32 = 262_144;
 /// Writes records with any bytes to `W`.
 pub struct PcapWriter<W> {
     out: W,
-    precision: Precision,
+    buffer: RecordBuffer,
     /// Converts the written records from microseconds to nanoseconds, if the output permits it.
     convert_to_nanoseconds: Option<fn(&mut W) -> io::Result<()>>,
-    /// Longer than the buffered records, so that headers can be written with copies whose length is
-    /// known at compile time.
-    buffer: Vec<u8>,
-    buffered_len: usize,
-    clock: RecordClock,
 }
 
 impl<W: Write> PcapWriter<W> {
@@ -34,25 +28,9 @@ impl<W: Write> PcapWriter<W> {
     /// # Errors
     /// The error of the output.
     pub fn new(mut out: W, precision: Precision) -> io::Result<Self> {
-        let magic: u32 = match precision {
-            Precision::Micro => MICROSECOND_MAGIC,
-            Precision::Nano => NANOSECOND_MAGIC,
-        };
-        let mut header = Vec::with_capacity(FILE_HEADER_LEN);
-        header.extend(magic.to_le_bytes());
-        header.extend([2, 0, 4, 0]);
-        header.extend([0; 8]);
-        header.extend(SNAPLEN.to_le_bytes());
-        header.extend(ETHERNET.to_le_bytes());
-        out.write_all(&header)?;
-        Ok(Self {
-            out,
-            precision,
-            convert_to_nanoseconds: None,
-            buffer: vec![0; BUFFER_LEN],
-            buffered_len: 0,
-            clock: RecordClock::default(),
-        })
+        out.write_all(&file_header(precision))?;
+        let buffer = RecordBuffer::new(BUFFER_LEN, precision);
+        Ok(Self { out, buffer, convert_to_nanoseconds: None })
     }
 
     /// Writes one record. `head` writes its first bytes and returns their number.
@@ -61,31 +39,11 @@ impl<W: Write> PcapWriter<W> {
         &mut self,
         timestamp_ns: u64,
         body: InnerBytes<'_>,
-        head: impl FnOnce(&mut [u8; MAX_OUTER_LEN]) -> usize,
+        head: impl Fn(&mut [u8; MAX_OUTER_LEN]) -> usize,
     ) -> io::Result<()> {
-        let time = self.clock.time(timestamp_ns);
-        if self.precision == Precision::Micro && !time.is_whole_microseconds() {
-            self.switch_to_nanoseconds()?;
-        }
-        let most = RECORD_HEADER_LEN + MAX_OUTER_LEN + body.len();
-        if self.buffer.len() - self.buffered_len < most {
-            self.make_room(most)?;
-        }
-        let room = self.buffer.get_mut(self.buffered_len..).unwrap_or_default();
-        let Some((header, room)) = room.split_first_chunk_mut::<RECORD_HEADER_LEN>() else {
-            return Ok(());
-        };
-        let Some(start) = room.first_chunk_mut() else { return Ok(()) };
-        let head_len = head(start);
-        let len = head_len + body.len();
-        *header = time.record_header(len, self.precision);
-        self.buffered_len += RECORD_HEADER_LEN + len;
-        let first_len = head_len + body.head.len();
-        if let (Some(room), false) = (room.get_mut(first_len..len), body.tail.is_empty()) {
-            room.copy_from_slice(body.tail);
-        }
-        if let Some(room) = room.get_mut(head_len..first_len) {
-            room.copy_from_slice(body.head);
+        let keeps_precision = self.convert_to_nanoseconds.is_none();
+        while let Err(reason) = self.buffer.push(timestamp_ns, body, keeps_precision, &head) {
+            self.prepare(reason)?;
         }
         Ok(())
     }
@@ -98,29 +56,28 @@ impl<W: Write> PcapWriter<W> {
         self.write_with_head(timestamp_ns, bytes.into(), |_| 0)
     }
 
-    /// Switches to nanoseconds, also for records already written. A pipe keeps microseconds.
+    /// Removes the reason why a record was not added.
     #[cold]
-    fn switch_to_nanoseconds(&mut self) -> io::Result<()> {
-        let Some(convert_to_nanoseconds) = self.convert_to_nanoseconds else { return Ok(()) };
-        self.flush()?;
-        convert_to_nanoseconds(&mut self.out)?;
-        self.precision = Precision::Nano;
-        Ok(())
-    }
-
-    #[cold]
-    fn make_room(&mut self, len: usize) -> io::Result<()> {
+    fn prepare(&mut self, reason: NotAdded) -> io::Result<()> {
         self.write_buffered()?;
-        if self.buffer.len() < len {
+        match reason {
             // Reached only for very long frames. The buffer keeps its new length.
-            self.buffer.resize(len, 0);
+            NotAdded::NeedsRoom(len) => self.buffer.reserve(len),
+            NotAdded::NeedsNanoseconds => {
+                if let Some(convert_to_nanoseconds) = self.convert_to_nanoseconds {
+                    self.out.flush()?;
+                    convert_to_nanoseconds(&mut self.out)?;
+                }
+                self.buffer.set_precision(Precision::Nano);
+            }
         }
         Ok(())
     }
 
     fn write_buffered(&mut self) -> io::Result<()> {
-        let buffered_len = std::mem::take(&mut self.buffered_len);
-        self.out.write_all(self.buffer.get(..buffered_len).unwrap_or_default())
+        let written = self.out.write_all(self.buffer.records());
+        self.buffer.clear();
+        written
     }
 
     /// Writes the buffered records.
@@ -141,6 +98,20 @@ impl<W: Write> PcapWriter<W> {
     pub fn into_inner(self) -> W {
         self.out
     }
+}
+
+/// The header of a file with timestamps of this precision.
+pub(super) fn file_header(precision: Precision) -> [u8; FILE_HEADER_LEN] {
+    let magic = match precision {
+        Precision::Micro => MICROSECOND_MAGIC,
+        Precision::Nano => NANOSECOND_MAGIC,
+    };
+    let mut header = [0; FILE_HEADER_LEN];
+    header[0..4].copy_from_slice(&magic.to_le_bytes());
+    header[4..8].copy_from_slice(&[2, 0, 4, 0]);
+    header[16..20].copy_from_slice(&SNAPLEN.to_le_bytes());
+    header[20..24].copy_from_slice(&ETHERNET.to_le_bytes());
+    header
 }
 
 /// A sink that writes copies as pcap records.
@@ -173,7 +144,7 @@ impl PcapSink<OutputFile> {
         let mut writer = PcapWriter::new(out, Precision::Micro)?;
         writer.convert_to_nanoseconds = writer.out.partial_path().map(|_| {
             let convert_to_nanoseconds: fn(&mut OutputFile) -> io::Result<()> =
-                OutputFile::convert_to_nanoseconds;
+                |file| file.convert_to_nanoseconds();
             convert_to_nanoseconds
         });
         Ok(Self(writer))
@@ -187,9 +158,8 @@ impl<W: Write> Sink for PcapSink<W> {
             // Nearly every frame is one piece, for which the compiler omits the second one.
             if inner.tail.is_empty() {
                 let inner = InnerBytes::from(inner.head);
-                self.0.write_with_head(timestamp_ns, inner, |room| {
-                    copy.write_outer_for(inner, room)
-                })?;
+                let head = |room: &mut _| copy.write_outer_for(inner, room);
+                self.0.write_with_head(timestamp_ns, inner, head)?;
             } else {
                 self.0.write_with_head(timestamp_ns, inner, |room| copy.write_outer(room))?;
             }
