@@ -6,8 +6,10 @@
 Writes captures of 64, 512 and 1,400-byte frames to /dev/shm (in memory, no disk) and runs the
 programs on them in turn, as whole processes. Each does the work that comes closest to mirroring:
 tcpdump filters by the same ports and writes 50 bytes less per packet, because it does not
-encapsulate; editcap truncates, tcprewrite rewrites ports, cp only copies. Prints minimum and median
-in nanoseconds per packet, and the ratio of each minimum to that of traffic-mirror.
+encapsulate; editcap truncates, tcprewrite rewrites ports, cp only copies. The floor (floor.c, built
+here with cc) only walks and copies records. traffic-mirror writes with one thread and with two.
+Prints minimum and median in nanoseconds per packet, and the ratio of each minimum to that of
+traffic-mirror with one thread.
 """
 import os
 import random
@@ -68,13 +70,30 @@ def ns_per_packet(command):
     return (time.perf_counter() - begin) * 1e9 / PACKETS
 
 
-def compare(capture, configuration, out):
+def build_floor(folder):
+    """The compiled floor.c; a name that does not exist if there is no C compiler."""
+    floor = os.path.join(folder, "floor")
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "floor.c")
+    if shutil.which("cc"):
+        subprocess.run(["cc", "-O3", "-march=native", "-o", floor, source], check=True)
+    return floor
+
+
+def compare(capture, configuration, out, floor):
     """Runs the programs in turn; returns the times of each by its name and its output."""
-    replay = [BINARY, "replay", capture, "--config", configuration, "--write"]
+
+    def replay_with(workers):
+        options = ["--config", configuration, "--workers", str(workers)]
+        return [BINARY, "replay", capture, *options, "--write"]
+
+    replay = replay_with(1)
     commands = {
         ("traffic-mirror", "/dev/null"): replay + ["/dev/null"],
+        ("floor", "/dev/null"): [floor, capture, "/dev/null"],
         ("tcpdump", "/dev/null"): ["tcpdump", "-r", capture, "-w", "/dev/null", EXPRESSION],
         ("traffic-mirror", "tmpfs"): replay + [out],
+        ("two threads", "tmpfs"): replay_with(2) + [out],
+        ("floor", "tmpfs"): [floor, capture, out],
         ("tcpdump", "tmpfs"): ["tcpdump", "-r", capture, "-w", out, EXPRESSION],
         ("editcap -s 128", "tmpfs"): ["editcap", "-F", "pcap", "-s", "128", capture, out],
         ("tcprewrite", "tmpfs"): ["tcprewrite", "--portmap=1:2", f"--infile={capture}", f"--outfile={out}"],
@@ -96,10 +115,11 @@ def main():
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         configuration = os.path.join(folder, "mirror.toml")
         write_configuration(configuration)
+        floor = build_floor(folder)
         for frame_len in (64, 512, 1400):
             capture = os.path.join(folder, "in.pcap")
             write_capture(capture, frame_len)
-            times = compare(capture, configuration, os.path.join(folder, "out.pcap"))
+            times = compare(capture, configuration, os.path.join(folder, "out.pcap"), floor)
             print(f"{frame_len}-byte frames, {PACKETS} packets, {ROUNDS} rounds: ns per packet, min / median")
             for (program, output), program_times in times.items():
                 own_min = min(times[("traffic-mirror", output)])

@@ -15,10 +15,12 @@ pub(super) struct FrameOwner {
 }
 
 /// Finds interfaces by MAC address, then by IP address.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct InterfaceLookup {
     /// Whether there is one interface without MAC and IP addresses, so that it owns every frame.
     takes_all: bool,
+    /// Whether there is one interface.
+    is_single: bool,
     by_mac: Vec<(u64, InterfaceIndex)>,
     by_ipv4: Vec<(u128, InterfaceIndex)>,
     by_ipv6: Vec<(u128, InterfaceIndex)>,
@@ -26,7 +28,7 @@ pub(super) struct InterfaceLookup {
 
 impl InterfaceLookup {
     pub(super) fn new<'a>(interfaces: impl Iterator<Item = &'a NetworkInterface>) -> Self {
-        let mut these = Self { takes_all: false, by_mac: vec![], by_ipv4: vec![], by_ipv6: vec![] };
+        let mut these = Self::default();
         let mut count = 0;
         for (index, interface) in InterfaceIndex::enumerate(interfaces) {
             count += 1;
@@ -43,7 +45,8 @@ impl InterfaceLookup {
         }
         let nameless =
             these.by_mac.is_empty() && these.by_ipv4.is_empty() && these.by_ipv6.is_empty();
-        these.takes_all = nameless && count == 1;
+        these.is_single = count == 1;
+        these.takes_all = nameless && these.is_single;
         these.by_mac.sort_unstable();
         these.by_ipv4.sort_unstable();
         these.by_ipv6.sort_unstable();
@@ -66,6 +69,45 @@ impl InterfaceLookup {
     pub(super) fn single_owner(frame: &Frame<'_>) -> FrameOwner {
         let direction = frame.direction.unwrap_or(Direction::Ingress);
         FrameOwner { interface: InterfaceIndex::FIRST, direction }
+    }
+
+    /// Whether there is one interface, so that every owner is this one.
+    #[inline]
+    pub(super) const fn is_single(&self) -> bool {
+        self.is_single
+    }
+
+    /// The direction of a plain frame at the only interface; `None` if the interface does not own
+    /// the frame. It is the direction that [`owners`](Self::owners) finds.
+    #[inline(always)]
+    pub(super) fn direction_of_plain(&self, frame: &Frame<'_>) -> Option<Direction> {
+        if self.takes_all {
+            return Some(frame.direction.unwrap_or(Direction::Ingress));
+        }
+        let ends = |source, destination| match (source, destination) {
+            (true, _) => Some(Direction::Egress),
+            (false, true) => Some(Direction::Ingress),
+            (false, false) => None,
+        };
+        let by_mac = || {
+            let [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5] = *frame.bytes.first_chunk()?;
+            let source = u64::from_be_bytes([0, 0, s0, s1, s2, s3, s4, s5]);
+            let destination = u64::from_be_bytes([0, 0, d0, d1, d2, d3, d4, d5]);
+            ends(has(&self.by_mac, source), has(&self.by_mac, destination))
+        };
+        if let Some(direction) = by_mac().filter(|_| !self.by_mac.is_empty()) {
+            return Some(direction);
+        }
+        // The first byte of the IP header contains the version.
+        if frame.bytes.get(14)? >> 4 == 4 {
+            let [a, b, c, d, e, f, g, h] = *frame.bytes.get(26..)?.first_chunk()?;
+            let wide = |bytes| u128::from(u32::from_be_bytes(bytes)) << 96;
+            let (source, destination) = (wide([a, b, c, d]), wide([e, f, g, h]));
+            return ends(has(&self.by_ipv4, source), has(&self.by_ipv4, destination));
+        }
+        let source = u128::from_be_bytes(*frame.bytes.get(22..)?.first_chunk()?);
+        let destination = u128::from_be_bytes(*frame.bytes.get(38..)?.first_chunk()?);
+        ends(has(&self.by_ipv6, source), has(&self.by_ipv6, destination))
     }
 
     /// The interfaces that own the frame, in their order. "MAC, then IP address, then pcapng flags
@@ -99,6 +141,15 @@ impl InterfaceLookup {
             owners.sort_unstable_by_key(|owner| owner.interface);
         }
     }
+}
+
+/// Whether an interface has this address. Most interfaces have a few.
+#[inline(always)]
+fn has<A: Ord + Copy>(index: &[(A, InterfaceIndex)], address: A) -> bool {
+    if index.len() <= 8 {
+        return index.iter().any(|(known, _)| *known == address);
+    }
+    index.binary_search_by_key(&address, |(known, _)| *known).is_ok()
 }
 
 /// Adds the interfaces with this address that are not yet owners.

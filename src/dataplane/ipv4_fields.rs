@@ -1,10 +1,9 @@
 //! The fields of plain IPv4 frames as a structure of arrays, so that one instruction processes the
 //! field of several frames.
 //!
-//! The loops have no branches and a constant length, and the compiler turns them into vector
-//! instructions: of AVX-512 or AVX2 where the processor has them, of the base instruction set
-//! otherwise (`pulp` selects a version at run time). Entries that are not in use are computed too,
-//! and ignored.
+//! The loops have no branches, and the compiler turns them into vector instructions: of AVX-512 or
+//! AVX2 where the processor has them, of the base instruction set otherwise (`pulp` selects a
+//! version at run time).
 
 use pulp::NullaryFnOnce;
 
@@ -56,29 +55,45 @@ impl Ipv4Fields {
         }
     }
 
-    /// Whether any entry may be a copy or belong to a service of AWS. An entry that is not in use
-    /// may cause a wrong "yes".
-    pub(super) fn has_special(&self, exclusions: &AwsExclusions, guard: &LoopGuard) -> bool {
-        vectorized(HasSpecial { fields: self, exclusions, guard })
+    /// Whether any of the first `len` frames may be a copy or belong to a service of AWS.
+    pub(super) fn has_special(
+        &self,
+        len: usize,
+        exclusions: &AwsExclusions,
+        guard: &LoopGuard,
+    ) -> bool {
+        vectorized(HasSpecial { fields: self, len, exclusions, guard })
     }
 
-    /// The flow hash of each entry.
-    pub(super) fn flow_hashes(&self, hashes: &mut Column<u64>) {
+    /// Writes the flow hash of each of the first frames to `hashes`.
+    pub(super) fn flow_hashes(&self, hashes: &mut [u64]) {
         vectorized(FlowHashes { fields: self, hashes });
     }
 
     #[inline(always)]
-    fn keys(&self) -> impl Iterator<Item = Ipv4Key> {
-        let addresses = self.sources.iter().zip(&self.destinations);
-        let ports = self.source_ports.iter().zip(&self.destination_ports);
-        addresses.zip(ports).zip(&self.protocols).map(|((addresses, ports), protocol)| Ipv4Key {
-            source: *addresses.0,
-            destination: *addresses.1,
-            source_port: *ports.0,
-            destination_port: *ports.1,
-            protocol: *protocol,
+    fn keys(&self, len: usize) -> impl Iterator<Item = Ipv4Key> {
+        let addresses = first(&self.sources, len).iter().zip(first(&self.destinations, len));
+        let protocols = first(&self.protocols, len);
+        addresses.zip(self.ports(len)).zip(protocols).map(|((addresses, ports), protocol)| {
+            Ipv4Key {
+                source: *addresses.0,
+                destination: *addresses.1,
+                source_port: *ports.0,
+                destination_port: *ports.1,
+                protocol: *protocol,
+            }
         })
     }
+
+    #[inline(always)]
+    fn ports(&self, len: usize) -> impl Iterator<Item = (&u16, &u16)> {
+        first(&self.source_ports, len).iter().zip(first(&self.destination_ports, len))
+    }
+}
+
+#[inline(always)]
+fn first<T>(column: &Column<T>, len: usize) -> &[T] {
+    column.get(..len).unwrap_or(column)
 }
 
 /// Runs a loop with the widest vector instructions of the processor.
@@ -98,6 +113,7 @@ fn vectorized<L: NullaryFnOnce>(vector_loop: L) -> L::Output {
 
 struct HasSpecial<'a> {
     fields: &'a Ipv4Fields,
+    len: usize,
     exclusions: &'a AwsExclusions,
     guard: &'a LoopGuard,
 }
@@ -107,19 +123,20 @@ impl NullaryFnOnce for HasSpecial<'_> {
 
     #[inline(always)]
     fn call(self) -> bool {
-        let Self { fields, exclusions, guard } = self;
+        let Self { fields, len, exclusions, guard } = self;
         let service =
-            fields.keys().fold(false, |any, key| any | exclusions.may_be_ipv4_service(key));
-        let ports = fields.source_ports.iter().zip(&fields.destination_ports);
+            fields.keys(len).fold(false, |any, key| any | exclusions.may_be_ipv4_service(key));
         let copy = guard.is_enabled()
-            && ports.fold(false, |any, (from, to)| any | guard.has_suspect_port(*from, *to));
+            && fields
+                .ports(len)
+                .fold(false, |any, (from, to)| any | guard.has_suspect_port(*from, *to));
         service | copy
     }
 }
 
 struct FlowHashes<'a> {
     fields: &'a Ipv4Fields,
-    hashes: &'a mut Column<u64>,
+    hashes: &'a mut [u64],
 }
 
 impl NullaryFnOnce for FlowHashes<'_> {
@@ -127,7 +144,8 @@ impl NullaryFnOnce for FlowHashes<'_> {
 
     #[inline(always)]
     fn call(self) {
-        for (hash, key) in self.hashes.iter_mut().zip(self.fields.keys()) {
+        let keys = self.fields.keys(self.hashes.len());
+        for (hash, key) in self.hashes.iter_mut().zip(keys) {
             *hash = ipv4_flow_hash(key);
         }
     }

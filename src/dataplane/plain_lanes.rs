@@ -1,8 +1,8 @@
 //! The lanes of plain frames: the short way of nearly all traffic.
 //!
 //! A frame is *plain* if it is Ethernet without VLAN tags, IPv4 without options or IPv6 without
-//! extension headers, TCP or UDP with both ports, no later fragment, and if the checks before the
-//! rules (loop guard, AWS's exclusions) do not concern it. So its fields are at fixed offsets:
+//! extension headers, TCP or UDP with both ports, and no later fragment. So its fields are at fixed
+//! offsets:
 //!
 //! ```text
 //! Ethernet       IPv4                             IPv6                           ports
@@ -26,7 +26,8 @@ use super::interface_lookup::FrameOwner;
 use super::ipv4_fields::Ipv4Fields;
 use super::lookup_batch::LookupBatch;
 use super::rules::Answer;
-use super::table::MirrorTable;
+use super::table::{MirrorTable, Precheck};
+use super::verdict::MirrorOutcome;
 use crate::model::Direction;
 
 /// The number of lanes: one for each rule set of an interface.
@@ -95,31 +96,40 @@ pub(super) struct PlainLanes {
     runs: Vec<Run>,
     /// The index of the interface; `None` if every frame takes the general way.
     interface: Option<InterfaceIndex>,
+    /// The outcomes of frames that the checks before the rules decide, in the order of the frames.
+    decided: Vec<(usize, MirrorOutcome)>,
 }
 
 impl PlainLanes {
     pub(super) fn new() -> Self {
         let runs = Vec::with_capacity(LOOKUP_BATCH_LEN);
-        Self { lanes: [0, 1, 2, 3].map(|_| Lane::new()), runs, interface: None }
+        Self {
+            lanes: [0, 1, 2, 3].map(|_| Lane::new()),
+            runs,
+            interface: None,
+            decided: Vec::with_capacity(LOOKUP_BATCH_LEN),
+        }
     }
 
     /// Removes all frames. The next ones belong to this interface.
     #[inline]
     pub(super) fn start_batch(&mut self, table: &MirrorTable, interface: Option<InterfaceIndex>) {
         self.runs.clear();
+        self.decided.clear();
         self.lanes.iter_mut().for_each(|lane| lane.len = 0);
         self.interface = interface.filter(|interface| table.has_interface(*interface));
     }
 
     /// Adds the plain frames at the start of `frames` that have one direction and address family.
-    /// `index` is the index of the first frame in the batch, `direction` its direction. Returns the
-    /// number of frames that were added.
+    /// `index` is the index of the first frame in the batch, `direction` its direction, and
+    /// `has_direction` whether another frame has the same. Returns the number of frames that were
+    /// added.
     #[inline]
     pub(super) fn add_run(
         &mut self,
-        table: &MirrorTable,
         (index, frames): (usize, &[Frame<'_>]),
         direction: Direction,
+        has_direction: impl Fn(&Frame<'_>) -> bool,
     ) -> usize {
         let Some(first) = frames.first().filter(|_| self.interface.is_some()) else { return 0 };
         let family = match first.bytes.get(12..15) {
@@ -131,8 +141,8 @@ impl PlainLanes {
         let Some(lane) = self.lanes.get_mut(number) else { return 0 };
         let key = lane.len;
         let len = match family {
-            0 => lane.read_ipv4_run(table, (first, frames)),
-            _ => lane.read_ipv6_run(table, (first, frames)),
+            0 => lane.read_ipv4_run(frames, has_direction),
+            _ => lane.read_ipv6_run(frames, has_direction),
         };
         if len > 0 {
             self.runs.push(Run { frame: index, lane: number, key, len });
@@ -166,18 +176,65 @@ impl PlainLanes {
 
     /// Evaluates the rules for all lanes.
     #[inline]
-    pub(super) fn evaluate(&mut self, table: &MirrorTable, batch: &mut LookupBatch) {
+    pub(super) fn evaluate(
+        &mut self,
+        table: &MirrorTable,
+        batch: &mut LookupBatch,
+        frames: &[Frame<'_>],
+    ) {
         let Some(interface) = self.interface else { return };
+        let mut has_special = false;
         let lanes = self.lanes.iter_mut().enumerate();
         for (number, lane) in lanes.filter(|(_, lane)| lane.len > 0) {
             let keys = lane.keys.get(..lane.len).unwrap_or_default();
             batch.classify(table, rule_set_of(interface, number), keys, &mut lane.answers);
             if is_ipv4(number) {
-                lane.fields.flow_hashes(&mut lane.flows);
+                let flows = lane.flows.get_mut(..lane.len).unwrap_or_default();
+                lane.fields.flow_hashes(flows);
+                has_special |= table.has_special(&lane.fields, lane.len);
             } else {
                 lane.flows.iter_mut().zip(keys).for_each(|(flow, key)| *flow = flow_hash_bits(key));
+                has_special |= !keys.iter().all(|key| table.is_ordinary(key));
             }
         }
+        // Nearly all batches have no packet that the checks before the rules concern, and one
+        // vector loop for each lane proves it.
+        if has_special {
+            self.check_special(table, frames);
+        }
+    }
+
+    /// Makes the checks before the rules for each frame that they may concern.
+    #[cold]
+    fn check_special(&mut self, table: &MirrorTable, frames: &[Frame<'_>]) {
+        let Self { lanes, runs, decided, interface } = self;
+        let Some(interface) = *interface else { return };
+        for run in runs.iter() {
+            let Some(lane) = lanes.get(run.lane) else { continue };
+            let owner = rule_set_of(interface, run.lane).owner();
+            let keys = lane.keys.iter().skip(run.key).take(run.len);
+            for (index, key) in (run.frame..).zip(keys) {
+                let Some(frame) = frames.get(index).filter(|_| !table.is_ordinary(key)) else {
+                    continue;
+                };
+                if let Precheck::Decided(outcome) = table.precheck(owner, key, frame) {
+                    decided.push((index, outcome));
+                }
+            }
+        }
+    }
+
+    /// The outcome of a frame of the batch that the checks before the rules decided.
+    #[inline]
+    pub(super) fn decided(&self, frame: usize) -> Option<MirrorOutcome> {
+        let position = self.decided.binary_search_by_key(&frame, |(decided, _)| *decided).ok()?;
+        self.decided.get(position).map(|(_, outcome)| *outcome)
+    }
+
+    /// Whether the rules decide on every frame in the lanes.
+    #[inline]
+    pub(super) const fn is_decided_by_rules(&self) -> bool {
+        self.decided.is_empty()
     }
 
     /// The runs in the order of their frames.
@@ -198,41 +255,40 @@ impl PlainLanes {
 }
 
 impl Lane {
-    /// Reads the keys of the plain frames at the start of `frames` that have the direction of the
-    /// first one. Returns their number.
+    /// Reads the keys of the plain frames at the start of `frames` that have one direction. Returns
+    /// their number.
     #[inline(never)]
     fn read_ipv4_run(
         &mut self,
-        table: &MirrorTable,
-        (first, frames): (&Frame<'_>, &[Frame<'_>]),
+        frames: &[Frame<'_>],
+        has_direction: impl Fn(&Frame<'_>) -> bool,
     ) -> usize {
         let start = self.len;
         let keys = self.keys.get_mut(start..).unwrap_or_default();
         let mut len = 0;
         for (key, frame) in keys.iter_mut().zip(frames) {
-            let Some(fields) = read_ipv4(frame).filter(|_| is_like(frame, first)) else { break };
+            let Some(fields) = read_ipv4(frame).filter(|_| is_whole(frame) & has_direction(frame))
+            else {
+                break;
+            };
             key.set_ipv4(fields);
             self.fields.set(start + len, fields);
             len += 1;
-        }
-        // Nearly all batches have no packet that the checks before the rules concern, and one
-        // vector loop proves it.
-        if table.has_special(&self.fields) {
-            len = self.count_ordinary(table, len);
         }
         self.len += len;
         len
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn read_ipv6_run(
         &mut self,
-        table: &MirrorTable,
-        (first, frames): (&Frame<'_>, &[Frame<'_>]),
+        frames: &[Frame<'_>],
+        has_direction: impl Fn(&Frame<'_>) -> bool,
     ) -> usize {
+        let keys = self.keys.get_mut(self.len..).unwrap_or_default();
         let mut len = 0;
-        for (key, frame) in self.keys.iter_mut().skip(self.len).zip(frames) {
-            if !is_like(frame, first) || !read_ipv6(key, frame.bytes) || !table.is_ordinary(key) {
+        for (key, frame) in keys.iter_mut().zip(frames) {
+            if !read_ipv6(key, frame.bytes) || !is_whole(frame) || !has_direction(frame) {
                 break;
             }
             len += 1;
@@ -240,31 +296,12 @@ impl Lane {
         self.len += len;
         len
     }
-
-    /// The number of keys, of the `len` keys after those in use, before the first one that is not
-    /// ordinary. The others are overwritten, so that the next batch does not find them.
-    #[cold]
-    fn count_ordinary(&mut self, table: &MirrorTable, len: usize) -> usize {
-        let new = self.keys.iter().skip(self.len).take(len);
-        let ordinary = new.take_while(|key| table.is_ordinary(key)).count();
-        for index in self.len + ordinary..LOOKUP_BATCH_LEN {
-            self.fields.set(index, Ipv4Key::default());
-        }
-        ordinary
-    }
 }
 
-/// Whether a frame can be in one run with the first frame of the run.
+/// Whether a frame is an Ethernet frame with headers of its own.
 #[inline(always)]
-fn is_like(frame: &Frame<'_>, first: &Frame<'_>) -> bool {
-    let code = |direction| match direction {
-        Some(Direction::Ingress) => 0_u8,
-        Some(Direction::Egress) => 1,
-        None => 2,
-    };
-    (code(frame.direction) == code(first.direction))
-        & (frame.medium == Medium::Ethernet)
-        & !frame.is_next_segment
+fn is_whole(frame: &Frame<'_>) -> bool {
+    (frame.medium == Medium::Ethernet) & !frame.is_next_segment
 }
 
 /// Whether a lane is one of IPv4.

@@ -282,10 +282,10 @@ impl MirrorTable {
         !self.guard.may_be_copy(key) && !self.exclusions.may_be_service(key)
     }
 
-    /// Whether these checks may concern any of the packets.
+    /// Whether these checks may concern any of the first `len` packets.
     #[inline]
-    pub(super) fn has_special(&self, fields: &Ipv4Fields) -> bool {
-        fields.has_special(&self.exclusions, &self.guard)
+    pub(super) fn has_special(&self, fields: &Ipv4Fields, len: usize) -> bool {
+        fields.has_special(len, &self.exclusions, &self.guard)
     }
 
     /// The encapsulations, by session.

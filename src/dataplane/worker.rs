@@ -197,7 +197,7 @@ impl Worker {
             batch.clear();
             self.add_frames(&mut batch, &mut lanes, frames);
             batch.evaluate(&self.table);
-            lanes.evaluate(&self.table, &mut batch);
+            lanes.evaluate(&self.table, &mut batch, frames);
             self.record_outcomes(part * LOOKUP_BATCH_LEN, frames, (&batch, &lanes));
         }
         self.batch = batch;

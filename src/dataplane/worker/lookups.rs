@@ -23,19 +23,31 @@ impl Worker {
         frames: &[Frame<'_>],
     ) {
         let table = Arc::clone(&self.table);
-        let interface = match self.interface {
-            None if table.interface_lookup().has_one_owner() => Some(InterfaceIndex::FIRST),
-            own => own,
+        let lookup = table.interface_lookup();
+        let (forced, own) = (self.forced_direction, self.interface);
+        let is_single = own.is_some() || lookup.is_single();
+        lanes.start_batch(&table, is_single.then(|| own.unwrap_or(InterfaceIndex::FIRST)));
+        let has_one_owner = own.is_some() || lookup.has_one_owner();
+        let hint = |frame: &Frame<'_>| forced.or(frame.direction).unwrap_or(Direction::Ingress);
+        let by_address = |frame: &Frame<'_>| {
+            let direction = lookup.direction_of_plain(frame)?;
+            Some(forced.unwrap_or(direction))
         };
-        lanes.start_batch(&table, interface);
         let mut index = 0;
         while let Some(frame) = frames.get(index) {
-            let rest = frames.get(index..).unwrap_or_default();
-            let added = match frame.is_next_segment {
-                true => lanes.add_segments(index, rest),
-                false => lanes.add_run(&table, (index, rest), self.direction_of(frame)),
+            let run = (index, frames.get(index..).unwrap_or_default());
+            let added = if frame.is_next_segment {
+                lanes.add_segments(run.0, run.1)
+            } else if has_one_owner {
+                let direction = hint(frame);
+                lanes.add_run(run, direction, |frame| hint(frame) == direction)
+            } else if let Some(direction) = by_address(frame).filter(|_| is_single) {
+                lanes.add_run(run, direction, |frame| by_address(frame) == Some(direction))
+            } else {
+                0
             };
             if added == 0 {
+                let interface = own.or(has_one_owner.then_some(InterfaceIndex::FIRST));
                 self.add_lookup(batch, interface, (index, frame));
             }
             index += added.max(1);

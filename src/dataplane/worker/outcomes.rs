@@ -31,7 +31,11 @@ impl Worker {
             while let Some(lookup) = lookups.next_if(|lookup| lookup.frame() < run.frame) {
                 self.record_lookup(start, frames, (batch, lookup));
             }
-            self.record_run(start, frames, run);
+            if lanes.is_decided_by_rules() && !self.wants_verdicts {
+                self.record_run(start, frames, run);
+            } else {
+                self.record_each(start, frames, (lanes, run));
+            }
         }
         for lookup in lookups {
             self.record_lookup(start, frames, (batch, lookup));
@@ -53,21 +57,31 @@ impl Worker {
         self.last_decision = key.filter(|_| self.interface.is_some()).map(|key| (*key, outcome));
     }
 
-    /// Records the outcomes of plain frames.
+    /// Records the outcomes of plain frames one by one, with verdicts.
+    fn record_each(
+        &mut self,
+        start: usize,
+        frames: &[Frame<'_>],
+        (lanes, run): (&PlainLanes, PlainRun<'_>),
+    ) {
+        let table = Arc::clone(&self.table);
+        let Some(rules) = table.rule_set(run.rules) else { return };
+        let evaluated = run.keys.iter().zip(run.answers);
+        for (index, (key, answer)) in (run.frame..).zip(evaluated) {
+            let Some(frame) = frames.get(index) else { return };
+            let by_rules = || outcome_of(rules.session_match(*answer));
+            let outcome = lanes.decided(index).unwrap_or_else(by_rules);
+            let owner = Some(run.rules.owner());
+            self.record_outcome((start + index, frame), owner, (Some(key), outcome));
+            self.last_decision = self.interface.map(|_| (*key, outcome));
+        }
+    }
+
+    /// Records the outcomes of plain frames that the rules decide.
     #[inline]
     fn record_run(&mut self, start: usize, frames: &[Frame<'_>], run: PlainRun<'_>) {
         let table = Arc::clone(&self.table);
         let Some(rules) = table.rule_set(run.rules) else { return };
-        if self.wants_verdicts {
-            for (frame, answer) in (start + run.frame..).zip(run.answers) {
-                self.verdicts.push(Verdict {
-                    frame: u16::try_from(frame).unwrap_or(u16::MAX),
-                    direction: run.rules.owner().direction,
-                    interface: Some(run.rules.owner().interface),
-                    outcome: outcome_of(rules.session_match(*answer)),
-                });
-            }
-        }
         let frames = frames.get(run.frame..).unwrap_or_default();
         let room = self.copies.get_mut(self.copy_count..).unwrap_or_default();
         let copied = record_copies((start, frames), &run, (rules, &table), room);

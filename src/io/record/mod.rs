@@ -4,6 +4,7 @@
 //! belong here: the selection of copies.
 
 mod format;
+#[cfg(target_os = "linux")]
 mod nanoseconds;
 #[cfg(target_os = "linux")]
 mod ordered_file;

@@ -1,18 +1,13 @@
 //! Converts a pcap file from timestamps in microseconds to nanoseconds, in place.
 
-#[cfg(target_os = "linux")]
 use std::fs::File;
-#[cfg(target_os = "linux")]
 use std::io;
-#[cfg(target_os = "linux")]
 use std::os::unix::fs::FileExt;
 
 use super::format::RECORD_HEADER_LEN;
-#[cfg(target_os = "linux")]
 use super::format::{FILE_HEADER_LEN, NANOSECOND_MAGIC};
 
 /// The length of one read and write, in bytes.
-#[cfg(target_os = "linux")]
 const CHUNK_LEN: usize = 1024 * 1024;
 
 /// Replaces the magic number and multiplies the fraction of each timestamp by 1000. The file must
@@ -21,7 +16,6 @@ const CHUNK_LEN: usize = 1024 * 1024;
 ///
 /// # Errors
 /// The file cannot be read or written.
-#[cfg(target_os = "linux")]
 pub(super) fn convert_to_nanoseconds(file: &File) -> io::Result<()> {
     file.write_all_at(&NANOSECOND_MAGIC.to_le_bytes(), 0)?;
     let mut chunk = vec![0; CHUNK_LEN];
@@ -39,7 +33,6 @@ pub(super) fn convert_to_nanoseconds(file: &File) -> io::Result<()> {
 }
 
 /// Reads until `chunk` is full or the file ends.
-#[cfg(target_os = "linux")]
 fn read_at(file: &File, chunk: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut len = 0;
     loop {

@@ -1,6 +1,7 @@
 //! Pcap records in memory, with timestamps of one precision.
 
 use super::format::{Precision, RECORD_HEADER_LEN};
+#[cfg(target_os = "linux")]
 use super::nanoseconds::convert_records;
 use super::record_clock::RecordClock;
 use crate::dataplane::{InnerBytes, MAX_OUTER_LEN};
@@ -32,6 +33,7 @@ impl RecordBuffer {
     }
 
     /// The precision of the records.
+    #[cfg(target_os = "linux")]
     pub(super) const fn precision(&self) -> Precision {
         self.precision
     }
@@ -59,6 +61,7 @@ impl RecordBuffer {
     }
 
     /// Converts all records from microseconds to nanoseconds.
+    #[cfg(target_os = "linux")]
     pub(super) fn convert_to_nanoseconds(&mut self) {
         convert_records(self.bytes.get_mut(..self.len).unwrap_or_default());
         self.precision = Precision::Nano;

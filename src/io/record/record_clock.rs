@@ -37,6 +37,7 @@ impl RecordClock {
 
     /// Remembers another second. Returns the nanoseconds since its start.
     #[cold]
+    #[inline(never)]
     fn change_second(&mut self, timestamp_ns: u64) -> u64 {
         let since = timestamp_ns % SECOND_NS;
         self.second_start_ns = timestamp_ns - since;
