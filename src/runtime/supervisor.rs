@@ -156,7 +156,7 @@ impl Supervisor {
             }
             Message::Opened(opened) => self.attach(opened),
             Message::Ended(ended) => self.end(ended),
-            // `SupervisorLoop` handles these.
+            // `SupervisorLoop` handles these, and reads the links after the start.
             Message::LinksChanged
             | Message::TablesCompiled(_)
             | Message::StatusRead(_)
