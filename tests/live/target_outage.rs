@@ -16,8 +16,13 @@ struct TargetOutageTest {
 
 impl TargetOutageTest {
     fn new(test: &str) -> Option<Self> {
+        Self::with_options(test, "")
+    }
+
+    fn with_options(test: &str, options: &str) -> Option<Self> {
         let lab = Lab::new(test)?;
-        let mirror = Mirror::start(&lab.host, "-i h0 --target 10.99.1.2 --virtual-network-id 42");
+        let words = format!("-i h0 --target 10.99.1.2 --virtual-network-id 42 {options}");
+        let mirror = Mirror::start(&lab.host, &words);
         let pair = Pair::new(&lab, IPV4, (4000, 2000));
         Some(Self { lab, mirror, pair, sent: 0 })
     }
@@ -93,4 +98,17 @@ fn copies_reach_a_target_again_after_an_outage() {
     assert!(target["refused"].as_u64().unwrap() > 0, "{}", ended.report);
     assert!(ended.sum_of("dropped") > 0, "{}", ended.report);
     assert_eq!(ended.count("mirrored") + ended.sum_of("dropped"), u64::from(sent));
+}
+
+#[test]
+fn a_recreated_bound_device_is_used_again() {
+    for options in ["--bind-device m0", "--bind-device m0 --egress ip"] {
+        let Some(mut setup) = TargetOutageTest::with_options("bound", options) else { return };
+        setup.assert_copies_arrive();
+        setup.lab.host.ip("link del m0\n");
+        setup.assert_keeps_running();
+        setup.lab.connect_monitor();
+        setup.assert_copies_arrive();
+        assert_eq!(setup.mirror.end().code, 0);
+    }
 }

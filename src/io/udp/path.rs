@@ -224,6 +224,11 @@ impl Path {
         self.route.device.as_ref().map(|device| device.index)
     }
 
+    /// The index of the device that the options require, if it exists.
+    pub(super) fn bound_index(&self) -> Option<u32> {
+        self.route.bound_index
+    }
+
     /// Whether the egress device encapsulates copies in other packets.
     pub(super) fn is_tunnelled(&self) -> bool {
         self.route.device.as_ref().is_some_and(|device| device.is_tunnel)

@@ -51,6 +51,8 @@ pub(super) struct EgressRoute {
     pub(super) mtu: Result<usize, i32>,
     /// `None` if there is no route, or if the address is the host's own.
     pub(super) device: Option<EgressDevice>,
+    /// The index of the device of `UdpOptions::device`, if it exists.
+    pub(super) bound_index: Option<u32>,
     /// The next hop, if complete frames can be sent.
     pub(super) next_hop: Option<NextHop>,
     /// Whether frames can be sent after the kernel has resolved the next hop.
@@ -77,6 +79,7 @@ impl EgressRoute {
                 .map(|probe| probe.mtu)
                 .map_err(|error| error.raw_os_error().unwrap_or(libc::ENETUNREACH)),
             device: None,
+            bound_index: None,
             next_hop: None,
             awaits_next_hop: false,
             is_stale: false,
@@ -89,11 +92,16 @@ impl EgressRoute {
     }
 
     fn add_device(&mut self, destination: IpAddr, options: &UdpOptions) {
-        let device = options.device.as_deref();
-        let bound = device.and_then(|name| links::link_by_name(name).ok().flatten());
+        let bound = match options.device.as_deref().map(links::link_by_name) {
+            Some(Ok(None)) => {
+                self.mtu = Err(libc::ENODEV);
+                return;
+            }
+            known => known.and_then(Result::ok).flatten(),
+        };
+        self.bound_index = bound.as_ref().map(|link| link.index);
         let source = Some(self.source).filter(|source| !source.is_unspecified());
-        let device_index = bound.as_ref().map(|link| link.index);
-        let key = RouteKey { mark: options.mark, source, device_index };
+        let key = RouteKey { mark: options.mark, source, device_index: self.bound_index };
         let Ok(route) = links::route_to(destination, key) else { return };
         if route.is_local {
             return;
@@ -132,7 +140,7 @@ impl EgressRoute {
 impl UdpOptions {
     /// Whether the egress device must be known.
     fn needs_device(&self) -> bool {
-        self.egress != EgressMode::UdpSockets || self.mark.is_some()
+        self.egress != EgressMode::UdpSockets || self.mark.is_some() || self.device.is_some()
     }
 }
 

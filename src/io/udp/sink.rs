@@ -55,6 +55,8 @@ pub struct UdpSink {
     pub(super) runs: Runs,
     rate_limiter: RateLimiter,
     pub(super) sockets: Sockets,
+    /// The index of the device that the sockets are bound to.
+    bound_index: Option<u32>,
     pub(super) batch: SendBatch,
     pub(super) warnings: Warnings,
     /// The time of this burst in nanoseconds.
@@ -110,6 +112,7 @@ impl UdpSink {
             runs: Runs::new(),
             rate_limiter: RateLimiter::default(),
             sockets: Sockets::default(),
+            bound_index: None,
             batch: SendBatch::new(),
             warnings: Warnings::default(),
             now_ns: 0,
@@ -266,6 +269,18 @@ impl UdpSink {
             for path in &mut self.paths {
                 path.follow_route(self.now_ns, &mut self.warnings);
             }
+        }
+        if self.egress.options().device.is_some() {
+            self.follow_bound_device();
+        }
+    }
+
+    /// Opens the sockets again if the device that they are bound to was removed and created again.
+    fn follow_bound_device(&mut self) {
+        let index = self.paths.iter().find_map(Path::bound_index);
+        if index.is_some() && self.bound_index != index {
+            self.bound_index = index;
+            self.sockets.close_bound();
         }
     }
 
