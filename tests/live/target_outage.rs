@@ -1,5 +1,7 @@
 //! Targets that disappear: mirroring continues, losses are counted, and copies arrive again later.
 
+use traffic_mirror::io::links::link_by_name;
+
 use crate::collector::Collector;
 use crate::lab::Lab;
 use crate::mirror::Mirror;
@@ -46,6 +48,14 @@ impl TargetOutageTest {
         let _ = collector.take();
         self.send(100);
         assert_eq!(collector.take_after(100).len(), 100);
+    }
+
+    /// Removes the carrier of m0 and waits until the kernel reports this.
+    fn remove_carrier(&self) {
+        self.lab.monitor.ip("link set v0 down\n");
+        let link = || self.lab.host.inside(|| link_by_name("m0")).unwrap().unwrap();
+        wait_until("m0 has no carrier", || !link().is_running);
+        pause(200);
     }
 
     /// Asserts that the mirror continues while no target receives its copies.
@@ -98,6 +108,27 @@ fn copies_reach_a_target_again_after_an_outage() {
     assert!(target["refused"].as_u64().unwrap() > 0, "{}", ended.report);
     assert!(ended.sum_of("dropped") > 0, "{}", ended.report);
     assert_eq!(ended.count("mirrored") + ended.sum_of("dropped"), u64::from(sent));
+}
+
+/// Without a carrier the kernel accepts copies and discards them.
+#[test]
+fn copies_are_dropped_while_the_egress_device_has_no_carrier() {
+    let Some(mut setup) = TargetOutageTest::new("carrier") else { return };
+    setup.assert_copies_arrive();
+    setup.remove_carrier();
+    let sent_before = setup.sent;
+    setup.send(100);
+    setup.mirror.wait_for_lines("10.99.1.2:4789 is unreachable", 1);
+    setup.lab.monitor.ip("link set v0 up\n");
+    setup.assert_copies_arrive();
+    setup.mirror.wait_for_lines("accepts copies again", 1);
+    let TargetOutageTest { mirror, sent, .. } = setup;
+    assert_eq!(mirror.count_lines_with("is unreachable"), 1, "{:#?}", mirror.log_lines());
+    let ended = mirror.end();
+    let dropped = ended.report["dropped"]["target_unreachable"].as_u64().unwrap_or_default();
+    let after = u64::from(sent - sent_before);
+    assert!((100..=after).contains(&dropped), "{dropped}: {}", ended.report);
+    assert_eq!(ended.count("mirrored") + dropped, u64::from(sent), "{}", ended.report);
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub enum TargetState {
     Refusing,
     /// Another ICMP error was received.
     Unreachable,
-    /// This host has no route or neighbour for the target.
+    /// This host has no route or neighbour for the target, or the egress device has no carrier.
     NoRoute,
 }
 
@@ -47,7 +47,8 @@ impl TargetState {
             }
             Self::NoRoute => {
                 format!(
-                    "target {address} is unreachable: this host has no route or neighbour for it"
+                    "target {address} is unreachable: this host has no route or neighbour for it, \
+                     or the device has no carrier"
                 )
             }
         }

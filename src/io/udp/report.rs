@@ -12,11 +12,12 @@ pub struct TargetReport {
     /// The target's address.
     pub destination: SocketAddr,
     /// Datagrams that the kernel accepted. It does not report all that it drops afterwards, for
-    /// example while the device has no carrier.
+    /// example in some queueing disciplines.
     pub sent: u64,
     /// Length of the inner frames in them in bytes, after truncation, without encapsulation.
     pub sent_bytes: u64,
-    /// Datagrams that this host could not send because it has no route or neighbour.
+    /// Datagrams that this host could not send because it has no route or neighbour, or because the
+    /// egress device has no carrier.
     pub no_route: u64,
     /// Number of received ICMP port unreachable messages: no program listens there. Hosts limit
     /// their rate, so this is at most the number of refused datagrams.

@@ -112,6 +112,10 @@ impl EgressRoute {
         if options.egress == EgressMode::Auto && self.may_send_frames(&route, &link) {
             self.add_next_hop(route.gateway.unwrap_or(destination), &link);
         }
+        // The kernel accepts packets for a device without a carrier and discards them.
+        if self.mtu.is_ok() && !link.is_running {
+            self.mtu = Err(libc::ENETDOWN);
+        }
         let is_tunnel = link.kind.as_deref().is_some_and(|kind| TUNNELS.contains(&kind));
         self.device = Some(EgressDevice { index: link.index, name: link.name, is_tunnel });
     }
