@@ -143,3 +143,23 @@ fn a_recreated_bound_device_is_used_again() {
         assert_eq!(setup.mirror.end().code, 0);
     }
 }
+
+/// `pfifo_head_drop` drops another packet than the new one and returns success.
+#[test]
+fn a_queue_whose_losses_the_kernel_does_not_report_gives_one_warning() {
+    let Some(mut setup) = TargetOutageTest::new("queue") else { return };
+    let warnings = |mirror: &Mirror| mirror.count_lines_with("cannot be counted");
+    setup.assert_copies_arrive();
+    assert_eq!(warnings(&setup.mirror), 0, "{:#?}", setup.mirror.log_lines());
+    setup.lab.host.run("tc qdisc replace dev m0 root pfifo_head_drop");
+    wait_until("a warning", || {
+        setup.send(1);
+        pause(20);
+        warnings(&setup.mirror) > 0
+    });
+    setup.lab.host.ip("link set m0 mtu 1400\n");
+    setup.assert_copies_arrive();
+    let log_lines = setup.mirror.end().log_lines;
+    let lines: Vec<_> = log_lines.iter().filter(|one| one.contains("cannot be counted")).collect();
+    assert!(lines.len() == 1 && lines[0].contains("m0") && lines[0].contains("pfifo_head_drop"));
+}

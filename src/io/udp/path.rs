@@ -275,6 +275,12 @@ impl Path {
         if self.route.has_foreign_source {
             warnings.foreign_source(self.path_key.source);
         }
+        if let Some(device) = &self.route.device
+            && let Some(queue) = &device.lossy_queue
+            && self.egress.is_new_lossy_queue(device.index)
+        {
+            warnings.lossy_queue(&device.name, queue);
+        }
         let had_frames = self.frame.is_some();
         self.packet = packet_header(&self.path_key, &self.route);
         self.frame = self.route.next_hop.map(|next_hop| {

@@ -31,6 +31,12 @@ const TUNNELS: [&str; 15] = [
     "amt",
 ];
 
+/// Queueing disciplines that drop other packets than the new one, or answer `NET_XMIT_CN`, which
+/// the kernel reports as a success (`net_xmit_errno` of linux/netdevice.h). Their losses have no
+/// error.
+const LOSSY_QUEUES: [&str; 8] =
+    ["cake", "choke", "codel", "fq_codel", "hhf", "pfifo_head_drop", "red", "sfq"];
+
 /// The device through which packets leave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct EgressDevice {
@@ -38,6 +44,8 @@ pub(super) struct EgressDevice {
     pub(super) name: String,
     /// Whether it encapsulates packets in other packets.
     pub(super) is_tunnel: bool,
+    /// Its queueing discipline, if the kernel does not report the packets that are lost there.
+    pub(super) lossy_queue: Option<String>,
 }
 
 /// How packets reach an address.
@@ -117,7 +125,9 @@ impl EgressRoute {
             self.mtu = Err(libc::ENETDOWN);
         }
         let is_tunnel = link.kind.as_deref().is_some_and(|kind| TUNNELS.contains(&kind));
-        self.device = Some(EgressDevice { index: link.index, name: link.name, is_tunnel });
+        let lossy_queue = link.qdisc.filter(|qdisc| LOSSY_QUEUES.contains(&&**qdisc));
+        self.device =
+            Some(EgressDevice { index: link.index, name: link.name, is_tunnel, lossy_queue });
     }
 
     /// Whether complete frames may be sent: not if the kernel would change packets when sending. An
