@@ -27,6 +27,7 @@ mod rate_limiter;
 mod report;
 mod route;
 mod runs;
+mod sent_counts;
 mod sink;
 mod sockets;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::dataplane::TargetIndex;
 
-/// The counters of datagrams to one target from one source address.
+/// The counters of datagrams to one target from one source address through one device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TargetReport {
     /// The target.
@@ -24,7 +24,7 @@ pub struct TargetReport {
     pub refused: u64,
     /// Number of other received ICMP errors.
     pub unreachable: u64,
-    /// The index of the egress device, if it is known.
+    /// The index of the device that the datagrams left through, if it is known.
     pub device_index: Option<u32>,
     /// Whether that device is a tunnel: it encapsulates the datagrams in other packets.
     pub is_tunnelled: bool,

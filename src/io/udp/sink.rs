@@ -130,21 +130,11 @@ impl UdpSink {
     }
 
     /// The counters of the datagrams, in the order in which the targets were first used. A target
-    /// of sessions with several source addresses has a report for each source address.
+    /// has a report for each source address of its sessions and each device that copies left
+    /// through.
     #[must_use]
     pub fn target_reports(&self) -> Vec<TargetReport> {
-        let report = |path: &Path| TargetReport {
-            target: path.path_key.target,
-            destination: path.path_key.destination,
-            sent: path.sent,
-            sent_bytes: path.sent_bytes,
-            no_route: path.no_route,
-            refused: 0,
-            unreachable: 0,
-            device_index: path.device_index(),
-            is_tunnelled: path.is_tunnelled(),
-        };
-        let mut reports: Vec<TargetReport> = self.paths.iter().map(report).collect();
+        let mut reports: Vec<TargetReport> = self.paths.iter().flat_map(Path::reports).collect();
         if self.health.is_some() {
             self.egress.add_errors(reports.iter_mut());
         }
@@ -154,7 +144,7 @@ impl UdpSink {
     /// Whether any copies leave through a tunnel.
     #[must_use]
     pub fn is_tunnelled(&self) -> bool {
-        self.paths.iter().any(|path| path.sent > 0 && path.is_tunnelled())
+        self.paths.iter().any(|path| path.sent.has_sent() && path.is_tunnelled())
     }
 
     /// Suspends sending because copies come back: the paths through a tunnel, or all paths if none
@@ -164,7 +154,8 @@ impl UdpSink {
         let until_ns = self.egress.now_ns().saturating_add(length_ns);
         let is_tunnelled = self.is_tunnelled();
         let paths = self.paths.iter_mut();
-        let used = paths.filter(|path| path.sent > 0 && (path.is_tunnelled() || !is_tunnelled));
+        let used =
+            paths.filter(|path| path.sent.has_sent() && (path.is_tunnelled() || !is_tunnelled));
         used.map(|path| path.suspend(until_ns)).collect()
     }
 
