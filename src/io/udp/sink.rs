@@ -324,8 +324,10 @@ impl UdpSink {
         self.sockets.read_errors(|error| egress.add_error(error));
         egress.read_errors();
         let reports = self.target_reports();
-        let changes = self.health.as_mut().map(|health| health.observe(&reports, self.now_ns));
-        changes.into_iter().flatten().for_each(|change| self.warnings.add(change));
+        let Some(health) = &mut self.health else { return };
+        for change in health.observe(&reports, self.now_ns, |_| true) {
+            self.warnings.add(change.sentence);
+        }
     }
 }
 
