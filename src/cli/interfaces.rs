@@ -192,6 +192,7 @@ mod tests {
             is_ethernet: true,
             link_layer: "ether".to_owned(),
             kind: None,
+            qdisc: None,
             broadcasts: Vec::new(),
             addresses: Vec::new(),
         }

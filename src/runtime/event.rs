@@ -61,8 +61,8 @@ pub enum Event {
     /// Copies to `target` leave through the device `tunnel`, whose packets may leave by one of the
     /// `mirrored` devices and be mirrored again.
     TunnelRoute { target: SocketAddr, tunnel: String, mirrored: Vec<String> },
-    /// A target began to refuse copies, or accepts them again, as a sentence.
-    TargetChanged(String),
+    /// A target began to refuse copies, or accepts them again. `sentence` describes its `state`.
+    TargetChanged { state: TargetState, sentence: String },
     /// The addresses of a device that is a source or a target changed, as a sentence.
     AddressesChanged(String),
     /// The endpoint's target with the ID `target` has a forbidden address, so the sessions with the
@@ -105,6 +105,7 @@ impl Event {
             | Self::RingMemory { .. }
             | Self::DescriptorsNeeded { .. }
             | Self::AddressesChanged(_)
+            | Self::TargetChanged { state: TargetState::Accepting, .. }
             | Self::StateWritable
             | Self::MetricsServed(_)
             | Self::EndpointAccess(_)
@@ -218,7 +219,7 @@ impl Event {
             Self::RingMemory { sentence, .. }
             | Self::WorkerWarning { message: sentence, .. }
             | Self::WatchFailed(sentence)
-            | Self::TargetChanged(sentence)
+            | Self::TargetChanged { sentence, .. }
             | Self::AddressesChanged(sentence)
             | Self::SessionComesBack(sentence)
             | Self::EndpointAccess(sentence) => f.write_str(sentence),

@@ -1,6 +1,6 @@
 //! Messages to the supervisor's thread.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::net::SocketAddr;
 
 use super::receipt::Receipt;
@@ -55,6 +55,8 @@ pub(super) type Tunnels = BTreeSet<(SocketAddr, String)>;
 /// The status of all workers and of the routes to the targets.
 pub(super) struct RunStatus {
     pub(super) snapshot: Snapshot,
+    /// The addresses of the targets of all sessions.
+    pub(super) targets: HashSet<SocketAddr>,
     pub(super) tunnels: Tunnels,
 }
 

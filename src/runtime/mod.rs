@@ -35,6 +35,7 @@ mod metrics;
 mod monitor;
 mod namespace;
 mod options;
+mod own_traffic;
 mod receipt;
 mod ring_budget;
 mod routes;

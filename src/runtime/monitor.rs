@@ -1,5 +1,6 @@
 //! Reports once a second on all workers: counters, the health of targets, and tunnels.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::event::{Event, EventSink};
@@ -7,7 +8,7 @@ use super::live_tables::LiveTables;
 use super::message::{RunStatus, Tunnels};
 use super::worker_registry::WorkerRegistry;
 use crate::io::clock::Stopwatch;
-use crate::io::udp::{Egress, TargetHealth};
+use crate::io::udp::{Egress, HealthChange, TargetHealth};
 
 /// Reads the status of all workers and resolves the routes to new targets. Takes up to 250 ms.
 pub(super) fn read_run_status(
@@ -15,9 +16,15 @@ pub(super) fn read_run_status(
     egress: &Egress,
     tables: &LiveTables,
 ) -> RunStatus {
-    egress.prepare(tables.in_order().iter().map(|(_, one)| &*one.table));
+    let interfaces = tables.in_order();
+    egress.prepare(interfaces.iter().map(|(_, one)| &*one.table));
+    let targets = interfaces.iter().flat_map(|(_, one)| one.table.targets());
+    let addresses = targets.flat_map(|target| {
+        std::iter::once(target.address).chain(target.further_addresses.iter().copied())
+    });
+    let targets = addresses.collect();
     let tunnels = egress.tunnels().into_iter().collect();
-    RunStatus { snapshot: registry.snapshot(), tunnels }
+    RunStatus { snapshot: registry.snapshot(), targets, tunnels }
 }
 
 /// Compares each status with the one before and reports the changes.
@@ -40,8 +47,10 @@ impl Monitor {
         let reports = status.snapshot.workers.iter().flat_map(|worker| &worker.targets);
         let reports: Vec<_> = reports.copied().collect();
         let now_ns = u64::try_from(self.running.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        for sentence in self.health.observe(&reports, now_ns) {
-            self.events.send(Event::TargetChanged(sentence));
+        let is_configured = |address: &SocketAddr| status.targets.contains(address);
+        for HealthChange { state, sentence } in self.health.observe(&reports, now_ns, is_configured)
+        {
+            self.events.send(Event::TargetChanged { state, sentence });
         }
         self.report_tunnels(status.tunnels, devices);
         let counters = Box::new(status.snapshot.sum());

@@ -4,7 +4,8 @@
 //! encrypted and is mirrored again, without end. Such frames look like any others, but they stop as
 //! soon as no copies are sent. So when frames arrive continuously, the worker pauses for 20 ms, at
 //! every fourth attempt for 80 ms, and checks whether they still arrive. The ring stores the frames
-//! of the pause. If it is too small for them, it overflows, and the lost frames are counted.
+//! of the pause. The pause ends early when half of the ring is in use, so that it does not overflow;
+//! frames that fill it have not stopped.
 //!
 //! ```text
 //! frames in 10 ms   31 30 33 29 | pause: 12 0 | 30 31 32 33 | 11 0 | 31 30 29 32 | 13 0   a loop
@@ -45,7 +46,8 @@ const MAX_SUSPENSION: Duration = Duration::from_secs(300);
 pub(super) enum StormAction {
     /// Continue.
     Continue,
-    /// Read no frames for twice this time, and count the frames that arrive in the second half.
+    /// Read no frames for twice this time, and count the frames that arrive in the second half. End
+    /// the pause with [`StormDetector::cancel_pause`] if the ring is half full.
     Pause(Duration),
 }
 
@@ -143,9 +145,7 @@ impl StormDetector {
         // Frames that arrived during the pause do not belong to the next window.
         self.last = end;
         if !is_silent {
-            self.attempts = self.attempts.wrapping_add(1);
-            self.backoff = (self.backoff * 2).clamp(FIRST_BACKOFF, MAX_BACKOFF);
-            self.next_attempt = end.at + self.backoff;
+            self.back_off(end.at);
             return None;
         }
         if silenced < SILENCED_PAUSES {
@@ -156,6 +156,19 @@ impl StormDetector {
         let length = self.next_suspension;
         self.next_suspension = (length * 2).min(MAX_SUSPENSION);
         Some(length)
+    }
+
+    /// Ends a pause early because many frames arrived: they did not stop.
+    pub(super) fn cancel_pause(&mut self, end: WorkerSample) {
+        self.reset();
+        self.last = end;
+        self.back_off(end.at);
+    }
+
+    fn back_off(&mut self, at: Duration) {
+        self.attempts = self.attempts.wrapping_add(1);
+        self.backoff = (self.backoff * 2).clamp(FIRST_BACKOFF, MAX_BACKOFF);
+        self.next_attempt = at + self.backoff;
     }
 
     const fn reset(&mut self) {
@@ -217,6 +230,17 @@ mod tests {
         assert_eq!(pause(&mut detector, &mut sample, 0), Some(FIRST_SUSPENSION));
         // This takes less than half a second.
         assert!(sample.at < Duration::from_secs(1) / 2);
+    }
+
+    #[test]
+    fn a_cancelled_pause_is_followed_by_a_backoff() {
+        let (mut detector, mut sample) = (StormDetector::new(), tunnelled());
+        assert!(feed(&mut detector, &mut sample, 30, WINDOWS_BEFORE_PAUSE));
+        assert_eq!(pause(&mut detector, &mut sample, 0), None);
+        assert!(feed(&mut detector, &mut sample, 30, WINDOWS_BEFORE_PAUSE / 2));
+        detector.cancel_pause(sample);
+        assert_eq!((detector.silenced, detector.backoff), (0, FIRST_BACKOFF));
+        assert!(!feed(&mut detector, &mut sample, 30, WINDOWS_BEFORE_PAUSE));
     }
 
     #[test]

@@ -156,7 +156,7 @@ impl Supervisor {
             }
             Message::Opened(opened) => self.attach(opened),
             Message::Ended(ended) => self.end(ended),
-            // `SupervisorLoop` handles these.
+            // `SupervisorLoop` handles these, and reads the links after the start.
             Message::LinksChanged
             | Message::TablesCompiled(_)
             | Message::StatusRead(_)
@@ -197,8 +197,6 @@ impl Supervisor {
     /// Ends all worker threads and adds up their results.
     pub(super) fn shut_down(mut self, messages: &Receiver<Message>) -> Summary {
         self.shared.tables.end();
-        let attached = self.interfaces.values().filter_map(InterfaceWorkers::attached);
-        let own: Vec<u32> = attached.filter(|_| self.shared.is_same_namespace).collect();
         for interface in self.interfaces.values() {
             interface.send(|| Command::End);
         }
@@ -221,7 +219,8 @@ impl Supervisor {
         }
         let totals =
             std::mem::replace(&mut self.totals, RunTotals::new(self.channels.events.clone()));
-        totals.summary(&self.shared.egress, &own)
+        let own_traffic = self.registry.final_own_traffic(&totals.sent_by_device());
+        totals.summary(&self.shared.egress, own_traffic)
     }
 
     /// Starts or ends the workers of an interface that now has its first session, no session, or

@@ -84,6 +84,8 @@ impl SupervisorLoop {
         mut supervisor: Supervisor,
         messages: &Receiver<Message>,
     ) -> Summary {
+        // `Supervisor::start` discards the changes that were reported meanwhile.
+        self.follow_links(&mut supervisor);
         self.monitor.start(supervisor.egress(), || supervisor.devices());
         let mut interval = Stopwatch::start();
         let mut intervals = 0;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::event::{Event, EventSink};
-use super::worker_registry::sent_over;
+use super::own_traffic::{SentByDevice, sent_by_device};
 use super::worker_thread::WorkerResult;
 use crate::control::InterfaceTable;
 use crate::dataplane::{Counters, MirrorTable, NotMirrored};
@@ -69,14 +69,19 @@ impl RunTotals {
         }
     }
 
-    /// The sums. Reads the last ICMP errors first. `own` are the indices of the mirrored devices:
-    /// copies that were sent by them are counted as own traffic.
-    pub(super) fn summary(self, egress: &Egress, own: &[u32]) -> Summary {
+    /// The number of copies that were sent, by device.
+    pub(super) fn sent_by_device(&self) -> SentByDevice {
+        sent_by_device(self.targets.values())
+    }
+
+    /// The sums. Reads the last ICMP errors first. `own_traffic` is the number of copies that
+    /// mirrored devices have sent.
+    pub(super) fn summary(self, egress: &Egress, own_traffic: u64) -> Summary {
         let Self { mut interfaces, mut retired, targets, unaccounted, failed_threads, .. } = self;
         let mut targets: Vec<TargetReport> = targets.into_values().collect();
         egress.read_errors();
         egress.add_errors(targets.iter_mut());
-        retired.count_not_mirrored(NotMirrored::OwnTraffic, sent_over(&targets, own));
+        retired.count_not_mirrored(NotMirrored::OwnTraffic, own_traffic);
         interfaces.sort_by_key(|(position, ..)| *position);
         let interfaces = interfaces.into_iter().map(|(_, table, counters)| (table, counters));
         let is_complete = failed_threads == 0;

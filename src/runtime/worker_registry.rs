@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use super::command::WorkerPort;
 use super::live_tables::LiveTables;
+use super::own_traffic::{OwnTraffic, SentByDevice, sent_by_device};
 use super::snapshot::{InterfaceSnapshot, RingSnapshot, Snapshot, WorkerSnapshot};
 use super::worker_thread::WorkerResult;
 use crate::dataplane::{Counters, NotMirrored};
 use crate::io::clock::Stopwatch;
-use crate::io::udp::{Egress, TargetReport};
+use crate::io::udp::Egress;
 use crate::model::NetworkInterfaceId;
 
 /// How long a snapshot waits for workers to publish their status. A sleeping worker is woken.
@@ -36,6 +37,7 @@ struct RegistryState {
     entries: Vec<RegisteredWorker>,
     /// The sums of workers whose threads have ended.
     ended: BTreeMap<WorkerName, WorkerSnapshot>,
+    own_traffic: OwnTraffic,
     reloads: u64,
     reload_failures: u64,
 }
@@ -62,6 +64,7 @@ impl WorkerRegistry {
         let inner = RegistryState {
             entries: Vec::new(),
             ended: BTreeMap::new(),
+            own_traffic: OwnTraffic::default(),
             reloads: 0,
             reload_failures: 0,
         };
@@ -105,13 +108,25 @@ impl WorkerRegistry {
                 None => drop(inner.ended.insert(name, one)),
             }
         }
+        inner.update_mirrored();
     }
 
     /// Sets the interface index of the captured device, if it is in the namespace of the process.
     pub(super) fn set_device_index(&self, instance: u64, device_index: Option<u32>) {
         let mut inner = self.locked();
-        let entries = inner.entries.iter_mut().filter(|entry| entry.instance == instance);
-        entries.for_each(|entry| entry.device_index = device_index);
+        let mut has_changed = false;
+        for entry in inner.entries.iter_mut().filter(|entry| entry.instance == instance) {
+            has_changed |= std::mem::replace(&mut entry.device_index, device_index) != device_index;
+        }
+        if has_changed {
+            inner.entries.iter_mut().for_each(RegisteredWorker::read_status);
+            inner.update_mirrored();
+        }
+    }
+
+    /// The copies that mirrored devices have sent, from the final counts of all workers.
+    pub(super) fn final_own_traffic(&self, sent: &SentByDevice) -> u64 {
+        self.locked().own_traffic.update(sent)
     }
 
     /// Counts a replaced registry.
@@ -138,13 +153,13 @@ impl WorkerRegistry {
         let interfaces = interfaces.collect();
         let mut inner = self.locked();
         inner.entries.iter_mut().for_each(RegisteredWorker::read_status);
+        let sent = inner.sent_by_device();
+        let own = inner.own_traffic.update(&sent);
         let now = inner.entries.iter().map(|entry| entry.last.clone());
         let mut workers: Vec<_> = now.chain(inner.ended.values().cloned()).collect();
-        let devices: Vec<u32> = inner.entries.iter().filter_map(|one| one.device_index).collect();
         let (reloads, reload_failures) = (inner.reloads, inner.reload_failures);
         drop(inner);
         self.egress.add_errors(workers.iter_mut().flat_map(|worker| &mut worker.targets));
-        let own = workers.iter().map(|worker| sent_over(&worker.targets, &devices)).sum();
         if let Some(first) = workers.first_mut() {
             first.counters.count_not_mirrored(NotMirrored::OwnTraffic, own);
         }
@@ -175,6 +190,21 @@ fn wait_for_status(mut ports: Vec<WorkerPort>) {
     }
 }
 
+impl RegistryState {
+    /// The number of copies that all workers have sent, by device.
+    fn sent_by_device(&self) -> SentByDevice {
+        let running = self.entries.iter().map(|entry| &entry.last);
+        sent_by_device(running.chain(self.ended.values()).flat_map(|worker| &worker.targets))
+    }
+
+    /// Counts the copies that were sent until now for the devices that were mirrored until now.
+    fn update_mirrored(&mut self) {
+        let sent = self.sent_by_device();
+        let mirrored = self.entries.iter().filter_map(|entry| entry.device_index);
+        self.own_traffic.set_mirrored(mirrored, &sent);
+    }
+}
+
 impl RegisteredWorker {
     fn read_status(&mut self) {
         let status = self.port.status();
@@ -190,13 +220,4 @@ impl RegisteredWorker {
             is_filtered: status.filter.is_filtering,
         };
     }
-}
-
-/// The number of copies that were sent by mirrored devices. The filter in the kernel drops them by
-/// their socket mark before they reach a ring, so only the senders can count them.
-pub(super) fn sent_over(targets: &[TargetReport], devices: &[u32]) -> u64 {
-    let over = |target: &&TargetReport| {
-        target.device_index.is_some_and(|device| devices.contains(&device))
-    };
-    targets.iter().filter(over).map(|target| target.sent).sum()
 }

@@ -2,6 +2,7 @@
 //! its status.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -30,6 +31,9 @@ const DRAIN_TIMEOUT: Duration = Duration::from_millis(10);
 /// How long a closed source is polled for frames that the kernel has announced: frames after an
 /// empty slot of an open block. The kernel closes the block within two time-outs of two seconds.
 const ANNOUNCED_FRAME_TIMEOUT: Duration = Duration::from_millis(4_500);
+
+/// How often a pause checks whether the ring is half full.
+const PAUSE_STEP: Duration = Duration::from_millis(1);
 
 /// The final counts of a worker.
 #[derive(Debug, Default)]
@@ -225,9 +229,12 @@ impl WorkerThread {
     fn watch_for_storm(&mut self) {
         let sample = self.sample();
         let StormAction::Pause(half) = self.storm.observe(sample) else { return };
-        sleep_for(half);
+        let first_half = self.pause(half);
         let middle = self.sample();
-        sleep_for(half);
+        if first_half.is_break() || self.pause(half).is_break() {
+            let end = self.sample();
+            return self.storm.cancel_pause(end);
+        }
         let end = self.sample();
         if let Some(length) = self.storm.end_pause(middle, end) {
             let targets = self.sink.suspend(length).join(", ");
@@ -238,6 +245,20 @@ impl WorkerThread {
             ));
             self.publish_status();
         }
+    }
+
+    /// Reads no frames for this time. Ends early when the ring is half full, so that it does not
+    /// overflow.
+    fn pause(&mut self, length: Duration) -> ControlFlow<()> {
+        let stopwatch = Stopwatch::start();
+        while let Some(left) = length.checked_sub(stopwatch.elapsed()).filter(|one| !one.is_zero())
+        {
+            if self.source.as_mut().is_some_and(|source| source.is_half_full()) {
+                return ControlFlow::Break(());
+            }
+            thread::park_timeout(left.min(PAUSE_STEP));
+        }
+        ControlFlow::Continue(())
     }
 
     fn sample(&mut self) -> WorkerSample {
@@ -353,14 +374,6 @@ impl WorkerThread {
             status.filter = filter.unwrap_or_default();
             port.set_has_report(status);
         });
-    }
-}
-
-/// Sleeps for the whole time, even if the thread is woken meanwhile.
-fn sleep_for(length: Duration) {
-    let stopwatch = Stopwatch::start();
-    while let Some(left) = length.checked_sub(stopwatch.elapsed()).filter(|left| !left.is_zero()) {
-        thread::park_timeout(left);
     }
 }
 

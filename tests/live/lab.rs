@@ -76,7 +76,8 @@ impl Lab {
         self.host.ip("link set h0 address 02:00:00:00:01:02 up\naddr add 10.98.1.2/24 dev h0\n");
     }
 
-    fn connect_monitor(&self) {
+    /// Creates m0 and its cable to the monitor.
+    pub(crate) fn connect_monitor(&self) {
         let Self { host, monitor, .. } = self;
         monitor.ip(&format!(
             "link add v0 type veth peer name m0 netns {}\n\

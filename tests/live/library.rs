@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use traffic_mirror::control::account::{DEFAULT_OWNER, Quotas, TargetResolver};
 use traffic_mirror::control::{Registry, with_network_ids};
@@ -12,7 +14,7 @@ use traffic_mirror::io::live::{RingOptions, SocketMark};
 use traffic_mirror::io::udp::UdpOptions;
 use traffic_mirror::model::Settings;
 use traffic_mirror::runtime::endpoint::{AccessOptions, EndpointOptions, PreparedEndpoint};
-use traffic_mirror::runtime::{Error, EventSink, LiveMirror, Options, Resources};
+use traffic_mirror::runtime::{Error, Event, EventSink, LiveMirror, Options, Resources};
 
 use crate::collector::Collector;
 use crate::lab::Lab;
@@ -56,6 +58,32 @@ fn an_interface_that_loses_and_regains_its_session_at_once_is_mirrored() {
     assert_eq!(collector.take_after(20).len(), 20);
     let summary = mirror.stop();
     assert!(summary.is_complete && summary.unaccounted == 0, "{summary:?}");
+}
+
+/// The list of links is read before the rings are planned, and the devices are opened afterwards.
+#[test]
+fn an_interface_that_is_recreated_during_the_start_is_mirrored() {
+    let Some(lab) = Lab::new("libanew") else { return };
+    let lab = Arc::new(lab);
+    let (of_events, has_recreated) = (Arc::clone(&lab), AtomicBool::new(false));
+    let events = EventSink::new(move |event| {
+        let is_planned = matches!(event, Event::RingMemory { .. });
+        if is_planned && !has_recreated.swap(true, Ordering::Relaxed) {
+            of_events.wire.ip("link del p0\n");
+            of_events.connect_host();
+            pause(500);
+        }
+    });
+    let collector = Collector::listen(&lab.monitor, "10.99.1.2");
+    let resources = Resources::Registry(Box::new(registry()));
+    let mirror = lab.host.inside(|| {
+        LiveMirror::start(&Options::default(), resources, events, StopFlag::new()).unwrap()
+    });
+    wait_until("the capture of h0", || mirror.snapshot().workers.iter().any(|one| one.is_attached));
+    let pair = Pair::new(&lab, IPV4, (4000, 2000));
+    (0..20).for_each(|number| pair.send(number, 60));
+    assert_eq!(collector.take_after(20).len(), 20);
+    assert!(mirror.stop().is_complete);
 }
 
 /// Whether this process has the worker thread of h0.

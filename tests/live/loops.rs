@@ -30,6 +30,29 @@ fn copies_sent_through_the_mirrored_interface_are_not_mirrored_again() {
     assert_eq!(collector.end().len(), 0);
 }
 
+/// Copies stay counted for the device that they were sent by when the route changes.
+#[test]
+fn own_traffic_does_not_decrease_when_the_route_moves_to_another_device() {
+    let Some(lab) = Lab::new("move") else { return };
+    let collector = Collector::listen(&lab.monitor, "10.99.1.2");
+    let mirror = Mirror::start(&lab.host, "-i m0 --target 10.99.1.2 --virtual-network-id 42");
+    (0..PINGS).for_each(|number| ping(&lab.host, "10.99.1.2", number, 56));
+    assert_eq!(collector.take_after(2 * usize::from(PINGS)).len(), 2 * usize::from(PINGS));
+    lab.monitor.ip(&format!(
+        "link add v1 type veth peer name m1 netns {}\nlink set v1 up\n",
+        lab.host.name
+    ));
+    lab.host.ip("link set m1 up\nroute add 10.99.1.2/32 dev m1 src 10.99.1.1\n");
+    crate::waiting::pause(500);
+    // Requests and copies leave by m1; the replies still arrive at m0.
+    (0..PINGS).for_each(|number| ping(&lab.host, "10.99.1.2", number, 56));
+    assert_eq!(collector.take_after(usize::from(PINGS)).len(), usize::from(PINGS));
+    let ended = mirror.end();
+    ended.assert_no_loss();
+    let counts = (ended.count("mirrored"), ended.not_mirrored("own_traffic"));
+    assert_eq!(counts, (60, 40), "{}", ended.report);
+}
+
 /// Copies of another process with the same target are recognised by their headers.
 #[test]
 fn copies_without_the_own_mark_are_recognised_by_their_headers() {

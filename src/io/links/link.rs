@@ -45,6 +45,8 @@ pub struct Link {
     pub link_layer: String,
     /// The kind of a virtual device, such as `veth` or `vxlan`; none for hardware.
     pub kind: Option<String>,
+    /// The name of its queueing discipline, such as `fq_codel`; none if the message has none.
+    pub qdisc: Option<String>,
     /// Its IP addresses, in the kernel's order.
     pub addresses: Vec<IpAddr>,
     /// The broadcast addresses of its IPv4 networks.
@@ -80,6 +82,7 @@ impl Link {
             resolves_neighbours: flags & IFF_NOARP == 0,
             link_layer: link_layer::name(layer),
             kind: None,
+            qdisc: None,
             addresses: Vec::new(),
             broadcasts: Vec::new(),
         };
@@ -98,6 +101,7 @@ impl Link {
                 libc::IFLA_ADDRESS => self.mac = mac(value),
                 IFLA_PERM_ADDRESS => self.permanent_mac = mac(value),
                 libc::IFLA_LINKINFO => self.kind = kind(value),
+                libc::IFLA_QDISC => self.qdisc = Some(text(value)),
                 libc::IFLA_MTU => {
                     self.mtu = parse_u32(value).unwrap_or_default();
                     has_mtu = true;
@@ -152,6 +156,7 @@ mod tests {
         )
         .with_attribute(libc::IFLA_IFNAME, b"va\0")
         .with_attribute(libc::IFLA_MTU, &1_400_u32.to_ne_bytes())
+        .with_attribute(libc::IFLA_QDISC, b"fq_codel\0")
         .with_attribute(libc::IFLA_ADDRESS, &[2, 0, 0, 0, 0, 1])
         .with_attribute(libc::IFLA_LINKINFO, &[9, 0, 1, 0, b'v', b'e', b't', b'h', 0])
     }
@@ -161,7 +166,7 @@ mod tests {
         let link = read(&veth()).unwrap();
         assert_eq!((link.index, &*link.name, link.mtu), (7, "va", 1_400));
         assert_eq!(link.mac, Some(MacAddress::new([2, 0, 0, 0, 0, 1])));
-        assert_eq!(link.kind.as_deref(), Some("veth"));
+        assert_eq!((link.kind.as_deref(), link.qdisc.as_deref()), (Some("veth"), Some("fq_codel")));
         assert!(link.is_up && link.is_running && link.is_ethernet && !link.is_loopback);
     }
 

@@ -107,3 +107,25 @@ impl Source for MemoryRing {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ring_is_half_full_when_half_of_its_blocks_are_closed() {
+        let mut ring = MemoryRing::new(4, 4_096).unwrap();
+        let mut filled = Vec::new();
+        for block in 0..4 {
+            // A closed block with one empty slot, as in the example above.
+            for (at, value) in [(12, 1_u32), (16, 48), (20, 128), (8, 1)] {
+                ring.store(block, at, &value.to_ne_bytes());
+            }
+            filled.push(ring.frames.reader.is_half_full());
+        }
+        assert_eq!(filled, [false, true, true, true]);
+        ring.fill(&mut Burst::new()).unwrap();
+        ring.fill(&mut Burst::new()).unwrap();
+        assert!(!ring.frames.reader.is_half_full());
+    }
+}

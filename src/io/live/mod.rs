@@ -62,6 +62,11 @@ pub trait LiveSource: Source + Send {
         false
     }
 
+    /// Whether frames that were not delivered yet use at least half of the memory.
+    fn is_half_full(&mut self) -> bool {
+        false
+    }
+
     /// Bytes of memory that the kernel fills with frames for this source; 0 if there is no such
     /// memory.
     fn memory_len(&self) -> usize;

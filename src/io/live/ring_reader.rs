@@ -196,6 +196,12 @@ impl RingReader {
         self.memory.is_closed((self.block + waiting) % blocks)
     }
 
+    /// Whether frames wait in at least half of the blocks.
+    pub(super) fn is_half_full(&self) -> bool {
+        let blocks = self.memory.geometry().blocks;
+        self.memory.is_closed((self.block + (blocks / 2).saturating_sub(1)) % blocks)
+    }
+
     fn zeroed_to(&self, block: usize) -> usize {
         self.zeroed_to.get(block).copied().unwrap_or_default()
     }

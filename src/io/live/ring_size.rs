@@ -52,8 +52,9 @@ pub fn ring_memory_len(ring_len: usize) -> usize {
 /// The kernel does not split a frame: a frame that does not fit into the rest of a block leaves
 /// that rest unused. A super-frame has up to 64 KiB, so up to a quarter of a block of 256 KiB is
 /// unused, and a sixteenth of 1 MiB. Small rings have small blocks so that they have enough of
-/// them. Super-frames of more than 64 KiB (BIG TCP, up to 512 KiB) fit into a block of 1 MiB only;
-/// the kernel truncates longer ones.
+/// them. The longest super-frames (BIG TCP, up to 512 KiB) fit into a block of 1 MiB only. The
+/// kernel truncates a frame that is longer than a block; the segments that are missing then are
+/// counted as lost.
 const fn block_len(ring_len: usize) -> usize {
     if ring_len >= 16 * MIB {
         MIB

@@ -142,6 +142,12 @@ impl LiveSource for RingSource {
         self.frames.pending_segments() > 0 || self.frames.reader.in_flight() > 0
     }
 
+    fn is_half_full(&mut self) -> bool {
+        // The frames of these blocks were delivered.
+        self.frames.reader.release();
+        self.frames.reader.is_half_full()
+    }
+
     fn set_table(&mut self, table: &MirrorTable, interface: InterfaceIndex) -> io::Result<()> {
         self.update_filter(|filter_controller, sockets| {
             filter_controller.set_table((table, interface), sockets)

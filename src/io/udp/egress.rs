@@ -61,6 +61,8 @@ pub struct Egress {
     icmp: Option<Mutex<IcmpListener>>,
     errors: Mutex<HashMap<SocketAddr, AddressErrors>>,
     path_mtus: Mutex<HashMap<IpAddr, PathMtu>>,
+    /// The indices of the egress devices whose queue was reported as lossy.
+    lossy_queues: Mutex<HashSet<u32>>,
 }
 
 impl Egress {
@@ -84,6 +86,7 @@ impl Egress {
             icmp,
             errors: Mutex::default(),
             path_mtus: Mutex::default(),
+            lossy_queues: Mutex::default(),
         }
     }
 
@@ -191,6 +194,12 @@ impl Egress {
             self.generation.fetch_add(1, Ordering::Release);
         }
         route
+    }
+
+    /// Whether the queue of the device was not yet reported as lossy; it counts as reported
+    /// afterwards.
+    pub(super) fn is_new_lossy_queue(&self, device_index: u32) -> bool {
+        locked(&self.lossy_queues).insert(device_index)
     }
 
     /// Counts an error that a UDP socket reported.

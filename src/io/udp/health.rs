@@ -19,7 +19,7 @@ pub enum TargetState {
     Refusing,
     /// Another ICMP error was received.
     Unreachable,
-    /// This host has no route or neighbour for the target.
+    /// This host has no route or neighbour for the target, or the egress device has no carrier.
     NoRoute,
 }
 
@@ -47,7 +47,8 @@ impl TargetState {
             }
             Self::NoRoute => {
                 format!(
-                    "target {address} is unreachable: this host has no route or neighbour for it"
+                    "target {address} is unreachable: this host has no route or neighbour for it, \
+                     or the device has no carrier"
                 )
             }
         }
@@ -72,6 +73,15 @@ struct TrackedTarget {
     error_sent: u64,
 }
 
+/// A target whose state has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthChange {
+    /// The new state.
+    pub state: TargetState,
+    /// A sentence that describes it.
+    pub sentence: String,
+}
+
 /// The state of every target, derived from its errors.
 #[derive(Debug, Default)]
 pub struct TargetHealth {
@@ -79,9 +89,15 @@ pub struct TargetHealth {
 }
 
 impl TargetHealth {
-    /// Compares reports with those of the last call. Returns a message for each target whose state
-    /// has changed.
-    pub fn observe(&mut self, reports: &[TargetReport], now_ns: u64) -> Vec<String> {
+    /// Compares reports with those of the last call. Returns the changes of the targets that are
+    /// configured. A target that is not configured is no longer failing, and its errors are
+    /// ignored: they concern copies that were sent before it was removed.
+    pub fn observe(
+        &mut self,
+        reports: &[TargetReport],
+        now_ns: u64,
+        is_configured: impl Fn(&SocketAddr) -> bool,
+    ) -> Vec<HealthChange> {
         let mut totals: BTreeMap<SocketAddr, Totals> = BTreeMap::new();
         for report in reports {
             let total = totals.entry(report.destination).or_default();
@@ -93,10 +109,15 @@ impl TargetHealth {
         let mut changes = Vec::new();
         for (address, total) in totals {
             let tracked = self.targets.entry(address).or_default();
+            if !is_configured(&address) {
+                *tracked = TrackedTarget { previous: total, ..TrackedTarget::default() };
+                continue;
+            }
             let before = tracked.state;
             tracked.observe(total, now_ns);
-            if tracked.state != before {
-                changes.push(tracked.state.describe(address));
+            let state = tracked.state;
+            if state != before {
+                changes.push(HealthChange { state, sentence: state.describe(address) });
             }
         }
         changes
@@ -156,36 +177,54 @@ mod tests {
         }
     }
 
+    /// The sentences of the changes of a configured target.
+    fn observe(health: &mut TargetHealth, reports: &[TargetReport], now_ns: u64) -> Vec<String> {
+        let changes = health.observe(reports, now_ns, |_| true);
+        changes.into_iter().map(|change| change.sentence).collect()
+    }
+
     #[test]
     fn the_first_refusal_and_the_recovery_are_reported_once() {
         let mut health = TargetHealth::default();
-        assert!(health.observe(&[report(10, 0, 0)], 0).is_empty());
-        let messages = health.observe(&[report(20, 1, 0)], SECOND);
+        assert!(observe(&mut health, &[report(10, 0, 0)], 0).is_empty());
+        let messages = observe(&mut health, &[report(20, 1, 0)], SECOND);
         assert!(messages.len() == 1 && messages[0].contains("refuses copies"), "{messages:?}");
         assert_eq!(health.failing().count(), 1);
-        assert!(health.observe(&[report(30, 2, 0)], 2 * SECOND).is_empty());
+        assert!(observe(&mut health, &[report(30, 2, 0)], 2 * SECOND).is_empty());
         // No error was received, but the quiet time is not over.
-        assert!(health.observe(&[report(40, 2, 0)], 3 * SECOND).is_empty());
+        assert!(observe(&mut health, &[report(40, 2, 0)], 3 * SECOND).is_empty());
         // The quiet time is over, and copies were sent since the last error.
-        let messages = health.observe(&[report(40, 2, 0)], 8 * SECOND);
+        let messages = observe(&mut health, &[report(40, 2, 0)], 8 * SECOND);
         assert!(messages.len() == 1 && messages[0].contains("again"), "{messages:?}");
         assert_eq!(health.failing().count(), 0);
-        assert!(health.observe(&[report(50, 2, 0)], 20 * SECOND).is_empty());
+        assert!(observe(&mut health, &[report(50, 2, 0)], 20 * SECOND).is_empty());
     }
 
     #[test]
     fn a_target_without_traffic_does_not_recover() {
         let mut health = TargetHealth::default();
-        assert_eq!(health.observe(&[report(20, 1, 0)], SECOND).len(), 1);
-        assert!(health.observe(&[report(20, 1, 0)], 60 * SECOND).is_empty());
+        assert_eq!(observe(&mut health, &[report(20, 1, 0)], SECOND).len(), 1);
+        assert!(observe(&mut health, &[report(20, 1, 0)], 60 * SECOND).is_empty());
     }
 
     #[test]
     fn a_restored_route_is_reported_at_once() {
         let mut health = TargetHealth::default();
-        let messages = health.observe(&[report(0, 0, 7)], SECOND);
+        let messages = observe(&mut health, &[report(0, 0, 7)], SECOND);
         assert!(messages[0].contains("no route"), "{messages:?}");
-        let messages = health.observe(&[report(1, 0, 7)], SECOND + 1);
+        let messages = observe(&mut health, &[report(1, 0, 7)], SECOND + 1);
         assert!(messages[0].contains("again"), "{messages:?}");
+    }
+
+    #[test]
+    fn a_removed_target_is_not_reported() {
+        let mut health = TargetHealth::default();
+        assert_eq!(observe(&mut health, &[report(20, 1, 0)], SECOND).len(), 1);
+        // Errors about earlier copies arrive after the removal.
+        assert_eq!(health.observe(&[report(20, 2, 0)], 2 * SECOND, |_| false), []);
+        assert_eq!(health.failing().count(), 0);
+        assert_eq!(health.observe(&[report(20, 3, 0)], 60 * SECOND, |_| false), []);
+        // It is added again, and accepts copies.
+        assert!(observe(&mut health, &[report(30, 3, 0)], 61 * SECOND).is_empty());
     }
 }

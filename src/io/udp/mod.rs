@@ -27,6 +27,7 @@ mod rate_limiter;
 mod report;
 mod route;
 mod runs;
+mod sent_counts;
 mod sink;
 mod sockets;
 #[cfg(test)]
@@ -34,7 +35,7 @@ mod tests;
 mod warnings;
 
 pub use egress::Egress;
-pub use health::{TargetHealth, TargetState};
+pub use health::{HealthChange, TargetHealth, TargetState};
 pub use options::{DepartureOrder, EgressMode, Segmentation, UdpOptions};
 pub use report::TargetReport;
 pub use sink::UdpSink;

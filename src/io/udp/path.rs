@@ -8,6 +8,7 @@
 //! copies leave as frames; the delay lets the packets that the kernel held back leave first.
 
 use std::io;
+use std::iter::{once, repeat};
 use std::sync::Arc;
 
 use libc::c_int;
@@ -18,7 +19,9 @@ use super::egress::{Egress, RouteId};
 use super::header::WireHeader;
 use super::options::EgressMode;
 use super::outgoing::PathKey;
+use super::report::TargetReport;
 use super::route::EgressRoute;
+use super::sent_counts::SentCounts;
 use super::sockets::SocketKey;
 use super::warnings::Warnings;
 use crate::dataplane::DropCause;
@@ -70,10 +73,9 @@ pub(super) struct Path {
     /// The time until which nothing is sent because copies came back.
     suspended_until_ns: u64,
     /// Datagrams that the kernel accepted.
-    pub(super) sent: u64,
-    /// Length of the inner frames in them.
-    pub(super) sent_bytes: u64,
-    /// Datagrams that the kernel refused because there is no route or neighbour for the address.
+    pub(super) sent: SentCounts,
+    /// Datagrams that were not sent because there is no route or neighbour for the address, or no
+    /// carrier.
     pub(super) no_route: u64,
     is_error_reported: bool,
 }
@@ -103,8 +105,7 @@ impl Path {
             proven_ns: 0,
             breaker: CircuitBreaker::default(),
             suspended_until_ns: 0,
-            sent: 0,
-            sent_bytes: 0,
+            sent: SentCounts::default(),
             no_route: 0,
             is_error_reported: false,
         };
@@ -164,8 +165,7 @@ impl Path {
     /// Counts datagrams that the kernel accepted, and the bytes of the inner frames in them.
     pub(super) fn count(&mut self, datagrams: usize, inner_bytes: usize) {
         self.verifies = false;
-        self.sent += u64::try_from(datagrams).unwrap_or_default();
-        self.sent_bytes += u64::try_from(inner_bytes).unwrap_or_default();
+        self.sent.add(datagrams, inner_bytes);
     }
 
     /// The cause for which copies are dropped now: the egress queue refused some a moment ago, they
@@ -219,9 +219,27 @@ impl Path {
         }
     }
 
-    /// The index of the egress device, if it is known.
-    pub(super) fn device_index(&self) -> Option<u32> {
-        self.route.device.as_ref().map(|device| device.index)
+    /// The counters of the path, by device. The first report has the datagrams without a route.
+    pub(super) fn reports(&self) -> impl Iterator<Item = TargetReport> {
+        let PathKey { target, destination, .. } = self.path_key;
+        self.sent.by_device().zip(once(self.no_route).chain(repeat(0))).map(
+            move |(count, no_route)| TargetReport {
+                target,
+                destination,
+                sent: count.sent,
+                sent_bytes: count.sent_bytes,
+                no_route,
+                refused: 0,
+                unreachable: 0,
+                device_index: count.device_index,
+                is_tunnelled: count.is_tunnelled,
+            },
+        )
+    }
+
+    /// The index of the device that the options require, if it exists.
+    pub(super) fn bound_index(&self) -> Option<u32> {
+        self.route.bound_index
     }
 
     /// Whether the egress device encapsulates copies in other packets.
@@ -270,6 +288,14 @@ impl Path {
         if self.route.has_foreign_source {
             warnings.foreign_source(self.path_key.source);
         }
+        if let Some(device) = &self.route.device
+            && let Some(queue) = &device.lossy_queue
+            && self.egress.is_new_lossy_queue(device.index)
+        {
+            warnings.lossy_queue(&device.name, queue);
+        }
+        let device_index = self.route.device.as_ref().map(|device| device.index);
+        self.sent.use_device(device_index, self.is_tunnelled());
         let had_frames = self.frame.is_some();
         self.packet = packet_header(&self.path_key, &self.route);
         self.frame = self.route.next_hop.map(|next_hop| {
@@ -279,7 +305,7 @@ impl Path {
             let protocol = if self.path_key.destination.is_ipv4() { v4 } else { v6 };
             (header, link_address(next_hop.device_index, protocol))
         });
-        if self.frame.is_some() && !had_frames && self.sent > 0 {
+        if self.frame.is_some() && !had_frames && self.sent.has_sent() {
             self.frames_from_ns = now_ns.saturating_add(FRAME_DELAY_NS);
         }
         self.verifies = self.route.is_stale;

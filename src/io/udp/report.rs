@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::dataplane::TargetIndex;
 
-/// The counters of datagrams to one target from one source address.
+/// The counters of datagrams to one target from one source address through one device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TargetReport {
     /// The target.
@@ -12,18 +12,19 @@ pub struct TargetReport {
     /// The target's address.
     pub destination: SocketAddr,
     /// Datagrams that the kernel accepted. It does not report all that it drops afterwards, for
-    /// example while the device has no carrier.
+    /// example in some queueing disciplines.
     pub sent: u64,
     /// Length of the inner frames in them in bytes, after truncation, without encapsulation.
     pub sent_bytes: u64,
-    /// Datagrams that this host could not send because it has no route or neighbour.
+    /// Datagrams that this host could not send because it has no route or neighbour, or because the
+    /// egress device has no carrier.
     pub no_route: u64,
     /// Number of received ICMP port unreachable messages: no program listens there. Hosts limit
     /// their rate, so this is at most the number of refused datagrams.
     pub refused: u64,
     /// Number of other received ICMP errors.
     pub unreachable: u64,
-    /// The index of the egress device, if it is known.
+    /// The index of the device that the datagrams left through, if it is known.
     pub device_index: Option<u32>,
     /// Whether that device is a tunnel: it encapsulates the datagrams in other packets.
     pub is_tunnelled: bool,

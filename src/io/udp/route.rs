@@ -31,6 +31,12 @@ const TUNNELS: [&str; 15] = [
     "amt",
 ];
 
+/// Queueing disciplines that drop other packets than the new one, or answer `NET_XMIT_CN`, which
+/// the kernel reports as a success (`net_xmit_errno` of linux/netdevice.h). Their losses have no
+/// error.
+const LOSSY_QUEUES: [&str; 8] =
+    ["cake", "choke", "codel", "fq_codel", "hhf", "pfifo_head_drop", "red", "sfq"];
+
 /// The device through which packets leave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct EgressDevice {
@@ -38,6 +44,8 @@ pub(super) struct EgressDevice {
     pub(super) name: String,
     /// Whether it encapsulates packets in other packets.
     pub(super) is_tunnel: bool,
+    /// Its queueing discipline, if the kernel does not report the packets that are lost there.
+    pub(super) lossy_queue: Option<String>,
 }
 
 /// How packets reach an address.
@@ -51,6 +59,8 @@ pub(super) struct EgressRoute {
     pub(super) mtu: Result<usize, i32>,
     /// `None` if there is no route, or if the address is the host's own.
     pub(super) device: Option<EgressDevice>,
+    /// The index of the device of `UdpOptions::device`, if it exists.
+    pub(super) bound_index: Option<u32>,
     /// The next hop, if complete frames can be sent.
     pub(super) next_hop: Option<NextHop>,
     /// Whether frames can be sent after the kernel has resolved the next hop.
@@ -77,6 +87,7 @@ impl EgressRoute {
                 .map(|probe| probe.mtu)
                 .map_err(|error| error.raw_os_error().unwrap_or(libc::ENETUNREACH)),
             device: None,
+            bound_index: None,
             next_hop: None,
             awaits_next_hop: false,
             is_stale: false,
@@ -89,11 +100,16 @@ impl EgressRoute {
     }
 
     fn add_device(&mut self, destination: IpAddr, options: &UdpOptions) {
-        let device = options.device.as_deref();
-        let bound = device.and_then(|name| links::link_by_name(name).ok().flatten());
+        let bound = match options.device.as_deref().map(links::link_by_name) {
+            Some(Ok(None)) => {
+                self.mtu = Err(libc::ENODEV);
+                return;
+            }
+            known => known.and_then(Result::ok).flatten(),
+        };
+        self.bound_index = bound.as_ref().map(|link| link.index);
         let source = Some(self.source).filter(|source| !source.is_unspecified());
-        let device_index = bound.as_ref().map(|link| link.index);
-        let key = RouteKey { mark: options.mark, source, device_index };
+        let key = RouteKey { mark: options.mark, source, device_index: self.bound_index };
         let Ok(route) = links::route_to(destination, key) else { return };
         if route.is_local {
             return;
@@ -104,8 +120,14 @@ impl EgressRoute {
         if options.egress == EgressMode::Auto && self.may_send_frames(&route, &link) {
             self.add_next_hop(route.gateway.unwrap_or(destination), &link);
         }
+        // The kernel accepts packets for a device without a carrier and discards them.
+        if self.mtu.is_ok() && !link.is_running {
+            self.mtu = Err(libc::ENETDOWN);
+        }
         let is_tunnel = link.kind.as_deref().is_some_and(|kind| TUNNELS.contains(&kind));
-        self.device = Some(EgressDevice { index: link.index, name: link.name, is_tunnel });
+        let lossy_queue = link.qdisc.filter(|qdisc| LOSSY_QUEUES.contains(&&**qdisc));
+        self.device =
+            Some(EgressDevice { index: link.index, name: link.name, is_tunnel, lossy_queue });
     }
 
     /// Whether complete frames may be sent: not if the kernel would change packets when sending. An
@@ -132,7 +154,7 @@ impl EgressRoute {
 impl UdpOptions {
     /// Whether the egress device must be known.
     fn needs_device(&self) -> bool {
-        self.egress != EgressMode::UdpSockets || self.mark.is_some()
+        self.egress != EgressMode::UdpSockets || self.mark.is_some() || self.device.is_some()
     }
 }
 

@@ -55,6 +55,8 @@ pub struct UdpSink {
     pub(super) runs: Runs,
     rate_limiter: RateLimiter,
     pub(super) sockets: Sockets,
+    /// The index of the device that the sockets are bound to.
+    bound_index: Option<u32>,
     pub(super) batch: SendBatch,
     pub(super) warnings: Warnings,
     /// The time of this burst in nanoseconds.
@@ -110,6 +112,7 @@ impl UdpSink {
             runs: Runs::new(),
             rate_limiter: RateLimiter::default(),
             sockets: Sockets::default(),
+            bound_index: None,
             batch: SendBatch::new(),
             warnings: Warnings::default(),
             now_ns: 0,
@@ -127,21 +130,11 @@ impl UdpSink {
     }
 
     /// The counters of the datagrams, in the order in which the targets were first used. A target
-    /// of sessions with several source addresses has a report for each source address.
+    /// has a report for each source address of its sessions and each device that copies left
+    /// through.
     #[must_use]
     pub fn target_reports(&self) -> Vec<TargetReport> {
-        let report = |path: &Path| TargetReport {
-            target: path.path_key.target,
-            destination: path.path_key.destination,
-            sent: path.sent,
-            sent_bytes: path.sent_bytes,
-            no_route: path.no_route,
-            refused: 0,
-            unreachable: 0,
-            device_index: path.device_index(),
-            is_tunnelled: path.is_tunnelled(),
-        };
-        let mut reports: Vec<TargetReport> = self.paths.iter().map(report).collect();
+        let mut reports: Vec<TargetReport> = self.paths.iter().flat_map(Path::reports).collect();
         if self.health.is_some() {
             self.egress.add_errors(reports.iter_mut());
         }
@@ -151,7 +144,7 @@ impl UdpSink {
     /// Whether any copies leave through a tunnel.
     #[must_use]
     pub fn is_tunnelled(&self) -> bool {
-        self.paths.iter().any(|path| path.sent > 0 && path.is_tunnelled())
+        self.paths.iter().any(|path| path.sent.has_sent() && path.is_tunnelled())
     }
 
     /// Suspends sending because copies come back: the paths through a tunnel, or all paths if none
@@ -161,7 +154,8 @@ impl UdpSink {
         let until_ns = self.egress.now_ns().saturating_add(length_ns);
         let is_tunnelled = self.is_tunnelled();
         let paths = self.paths.iter_mut();
-        let used = paths.filter(|path| path.sent > 0 && (path.is_tunnelled() || !is_tunnelled));
+        let used =
+            paths.filter(|path| path.sent.has_sent() && (path.is_tunnelled() || !is_tunnelled));
         used.map(|path| path.suspend(until_ns)).collect()
     }
 
@@ -267,6 +261,18 @@ impl UdpSink {
                 path.follow_route(self.now_ns, &mut self.warnings);
             }
         }
+        if self.egress.options().device.is_some() {
+            self.follow_bound_device();
+        }
+    }
+
+    /// Opens the sockets again if the device that they are bound to was removed and created again.
+    fn follow_bound_device(&mut self) {
+        let index = self.paths.iter().find_map(Path::bound_index);
+        if index.is_some() && self.bound_index != index {
+            self.bound_index = index;
+            self.sockets.close_bound();
+        }
     }
 
     fn path_of_session(
@@ -318,8 +324,10 @@ impl UdpSink {
         self.sockets.read_errors(|error| egress.add_error(error));
         egress.read_errors();
         let reports = self.target_reports();
-        let changes = self.health.as_mut().map(|health| health.observe(&reports, self.now_ns));
-        changes.into_iter().flatten().for_each(|change| self.warnings.add(change));
+        let Some(health) = &mut self.health else { return };
+        for change in health.observe(&reports, self.now_ns, |_| true) {
+            self.warnings.add(change.sentence);
+        }
     }
 }
 

@@ -91,6 +91,12 @@ impl Sockets {
         Ok(one.socket.as_fd())
     }
 
+    /// Closes the sockets that are bound to the device of the options, because its index has
+    /// changed: they stay bound to the previous index.
+    pub(super) fn close_bound(&mut self) {
+        self.open.retain(|one| one.key == SocketKey::Frames);
+    }
+
     /// Reads the errors that the UDP sockets received about earlier datagrams.
     pub(super) fn read_errors(&self, mut take: impl FnMut(IcmpError)) {
         let udp = self.open.iter().filter(|one| matches!(one.key, SocketKey::Udp { .. }));

@@ -56,6 +56,14 @@ impl Warnings {
         self.pending.push(format!("cannot send to {destination}: {error}"));
     }
 
+    /// The kernel does not report the copies that the queue of an egress device loses.
+    pub(super) fn lossy_queue(&mut self, device: &str, queue: &str) {
+        self.pending.push(format!(
+            "copies that are lost in the queue of {device} cannot be counted: its queueing \
+             discipline `{queue}` does not report them; `pfifo` and `fq` do"
+        ));
+    }
+
     /// Any other warning.
     pub(super) fn add(&mut self, warning: String) {
         self.pending.push(warning);

@@ -145,6 +145,7 @@ mod tests {
             resolves_neighbours: true,
             link_layer: "ether".to_owned(),
             kind: Some("veth".to_owned()),
+            qdisc: None,
             addresses: Vec::new(),
             broadcasts: Vec::new(),
         }

@@ -14,6 +14,7 @@ struct RingWithWaitingFrames {
     left: usize,
     delivered: u64,
     is_closed: bool,
+    is_half_full: bool,
     /// The number of calls of `fill` before it was closed.
     fills_while_open: Arc<AtomicUsize>,
 }
@@ -41,6 +42,10 @@ impl Source for RingWithWaitingFrames {
 impl LiveSource for RingWithWaitingFrames {
     fn counts(&mut self) -> SourceCounts {
         SourceCounts { delivered: self.delivered, ..SourceCounts::default() }
+    }
+
+    fn is_half_full(&mut self) -> bool {
+        self.is_half_full
     }
 
     fn memory_len(&self) -> usize {
@@ -117,6 +122,17 @@ fn a_worker_that_must_stop_does_not_wait_for_frames() {
     worker.port.send(Command::End);
     assert!(worker.work().ended_as_requested);
     assert_eq!(fills_while_open.load(Ordering::Relaxed), 0);
+}
+
+/// Frames that arrive during a pause stay in the ring, which would overflow.
+#[test]
+fn a_pause_ends_when_the_ring_is_half_full() {
+    let mut worker = worker();
+    for is_half_full in [false, true] {
+        let source = RingWithWaitingFrames { is_half_full, ..RingWithWaitingFrames::default() };
+        worker.apply(Command::Source(Box::new(source), Receipt::none()));
+        assert_eq!(worker.pause(Duration::from_millis(3)).is_break(), is_half_full);
+    }
 }
 
 /// Otherwise the failure would not be published before the status is old.

@@ -40,9 +40,10 @@ pub(super) const MARK: u32 = 0xffff_f000 + 20;
 /// `PACKET_OUTGOING` of `linux/if_packet.h`.
 const OUTGOING: u32 = 4;
 
-/// Length in bytes to which the kernel truncates every frame: 256 KiB, the default snaplen of
-/// tcpdump. Only super-frames of BIG TCP can be longer (`GSO_MAX_SIZE`, 512 KiB).
-pub(in crate::io::live) const MAX_SNAPLEN: u32 = 0x0004_0000;
+/// Length in bytes to which the kernel truncates every frame: 1 MiB, the longest block of a ring.
+/// It is longer than every frame: super-frames of BIG TCP have up to 512 KiB (`GSO_MAX_SIZE`,
+/// 8 * 65,535 bytes) and their headers.
+pub(in crate::io::live) const MAX_SNAPLEN: u32 = 0x0010_0000;
 
 /// Length of the Ethernet header and a VLAN tag.
 const LINK_HEADER_LEN: u32 = 14 + 4;

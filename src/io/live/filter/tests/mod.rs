@@ -266,6 +266,15 @@ fn with_the_own_mark_only_possible_copies_are_dropped() {
     );
 }
 
+/// `GSO_MAX_SIZE` of linux/netdevice.h is 8 * 65,535 bytes.
+#[test]
+fn super_frames_of_big_tcp_are_received_whole() {
+    let frame = vec![0; 8 * 65_535 + 14 + 4];
+    let accepted =
+        run(&exclude_own_copies(None, MAX_SNAPLEN), test_frame(&frame, Direction::Ingress));
+    assert!(to_usize(accepted) >= frame.len());
+}
+
 #[test]
 fn with_too_many_target_ports_no_frame_is_truncated() {
     let filter = Filter::accept_all(FilterId::new("tmf-1").unwrap());
