@@ -94,6 +94,12 @@ impl LookupBatch {
         }
     }
 
+    /// Allocates memory for frames with more owners, if `max_owners` is higher than before.
+    pub(super) fn grow(&mut self, max_owners: usize) {
+        let lookups = self.answers.len().max(LOOKUP_BATCH_LEN * max_owners);
+        self.answers.resize(lookups, Answer::NONE);
+    }
+
     /// Creates the flow cache if the table has slow rule sets, and removes it otherwise.
     pub(super) fn prepare(&mut self, table: &MirrorTable) {
         if table.is_expensive() {

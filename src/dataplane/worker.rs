@@ -107,6 +107,10 @@ impl Worker {
         self.counters.move_to_table(&self.table, &table);
         self.interface = interface;
         self.last_decision = None;
+        let max_owners = table.interface_lookup().max_owners();
+        let pairs = self.copies.len().max(MAX_BURST_LEN * max_owners);
+        self.copies.resize(pairs, CopyRef::UNUSED);
+        self.batch.grow(max_owners);
         self.batch.prepare(&table);
         self.table = table;
     }

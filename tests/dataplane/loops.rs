@@ -253,3 +253,27 @@ fn segments_of_a_super_frame_of_copies_are_evaluated_separately() {
     assert_eq!((counters.mirrored(), counters.not_mirrored(NotMirrored::NestedCopy)), (3, 4));
     assert!(counters.is_balanced());
 }
+
+#[test]
+fn segments_do_not_take_the_decision_of_an_earlier_burst() {
+    let config = MirrorConfig {
+        target: 1,
+        port: 4_789,
+        packet_length: None,
+        is_gateway: false,
+        wire_format: WireFormat::Plain,
+    };
+    let mut worker = worker(0, &config, false);
+    let mut sent = CollectingSink::default();
+    let ordinary = ipv4(17, &udp(40_000, 7, &[0; 20]));
+    let one = [(&ordinary[..], &[][..], false)];
+    worker.run(&mut Frames(&one, Direction::Ingress), &mut sent).unwrap();
+    assert_eq!(sent.0.len(), 1);
+    // A super-frame of copies of copies: no segment of it may be mirrored.
+    let copy = sent.0.remove(0);
+    let nested = ipv4(17, &udp(65_408, 4_789, &[&[8, 0, 0, 0, 0, 0, 9, 0], &copy[..]].concat()));
+    let segments = [(&nested[..], &[][..], false), (&nested[..], &[][..], true)];
+    worker.run(&mut Frames(&segments, Direction::Ingress), &mut sent).unwrap();
+    assert_eq!(worker.counters().not_mirrored(NotMirrored::NestedCopy), 2);
+    assert!(sent.0.is_empty());
+}

@@ -88,8 +88,9 @@ impl Worker {
             return;
         }
         let owner = FrameOwner { interface, direction: self.direction_of(frame) };
+        // The last decision is that on the frame before the batch.
         let holds = |(key, _): &(FlowKey, MirrorOutcome)| {
-            frame.is_next_segment && !self.table.needs_decision_per_segment(key)
+            index == 0 && frame.is_next_segment && !self.table.needs_decision_per_segment(key)
         };
         if let Some((key, outcome)) = self.last_decision.filter(holds) {
             batch.add_known_key(key);
