@@ -202,8 +202,12 @@ impl Egress {
         locked(&self.lossy_queues).insert(device_index)
     }
 
-    /// Counts an error that a UDP socket reported.
+    /// Counts an error about a datagram of ours. Errors about other addresses are ignored, because
+    /// anyone can send them.
     pub(super) fn add_error(&self, error: IcmpError) {
+        if !self.has_route_to(error.destination()) {
+            return;
+        }
         let mut errors = locked(&self.errors);
         if errors.len() >= MAX_ADDRESSES && !errors.contains_key(&error.destination()) {
             return;
@@ -222,12 +226,13 @@ impl Egress {
     fn limit_mtu(&self, address: SocketAddr, mtu: usize) {
         let [v4, v6] = MIN_PATH_MTU;
         let mtu = mtu.max(if address.is_ipv4() { v4 } else { v6 });
-        let is_ours = locked(&self.routes).keys().any(|id| id.destination == address);
-        if is_ours {
-            let until_ns = self.now_ns().saturating_add(PATH_MTU_EXPIRES_NS);
-            locked(&self.path_mtus).insert(address.ip(), PathMtu { mtu, until_ns });
-            self.refresh();
-        }
+        let until_ns = self.now_ns().saturating_add(PATH_MTU_EXPIRES_NS);
+        locked(&self.path_mtus).insert(address.ip(), PathMtu { mtu, until_ns });
+        self.refresh();
+    }
+
+    fn has_route_to(&self, address: SocketAddr) -> bool {
+        locked(&self.routes).keys().any(|id| id.destination == address)
     }
 
     fn resolve(&self, id: RouteId) -> EgressRoute {
@@ -256,4 +261,23 @@ fn route_ids(table: &MirrorTable) -> impl Iterator<Item = RouteId> {
 /// Locks a mutex. The values are valid even if a thread panicked while it held the lock.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn icmp_errors_about_unknown_addresses_are_ignored() {
+        let egress = Egress::new(UdpOptions::default());
+        let [known, unknown] =
+            ["127.0.0.1:4789", "127.0.0.1:4790"].map(|one| one.parse::<SocketAddr>().unwrap());
+        let _ = egress.route(RouteId { destination: known, source: known.ip() });
+        for address in [known, unknown] {
+            egress.add_error(IcmpError::Refused(address));
+            egress.add_error(IcmpError::TooBig(address, 1_400));
+        }
+        assert!(locked(&egress.errors).keys().eq([&known]));
+        assert_eq!(locked(&egress.path_mtus).len(), 1);
+    }
 }
