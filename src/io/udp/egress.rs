@@ -6,6 +6,7 @@
 //! sender compares one atomic number per burst and reads the routes again only if it differs.
 
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -59,6 +60,8 @@ pub struct Egress {
     /// Whether another thread refreshes the routes, so that senders do not.
     is_externally_refreshed: AtomicBool,
     icmp: Option<Mutex<IcmpListener>>,
+    /// Why ICMP errors are not read, until a sender reports it.
+    icmp_error: Mutex<Option<io::Error>>,
     errors: Mutex<HashMap<SocketAddr, AddressErrors>>,
     path_mtus: Mutex<HashMap<IpAddr, PathMtu>>,
     /// The indices of the egress devices whose queue was reported as lossy.
@@ -74,7 +77,7 @@ impl Egress {
             options.egress = EgressMode::UdpSockets;
         }
         let has_icmp = options.egress != EgressMode::UdpSockets;
-        let icmp = has_icmp.then(IcmpListener::open).map(Mutex::new);
+        let (icmp, icmp_error) = has_icmp.then(IcmpListener::open).unzip();
         // If this fails, opening a socket later reports the low limit.
         let _ = resource::raise_open_file_limit();
         Self {
@@ -83,7 +86,8 @@ impl Egress {
             routes: Mutex::default(),
             generation: AtomicU64::new(1),
             is_externally_refreshed: AtomicBool::new(false),
-            icmp,
+            icmp: icmp.map(Mutex::new),
+            icmp_error: Mutex::new(icmp_error.flatten()),
             errors: Mutex::default(),
             path_mtus: Mutex::default(),
             lossy_queues: Mutex::default(),
@@ -194,6 +198,11 @@ impl Egress {
             self.generation.fetch_add(1, Ordering::Release);
         }
         route
+    }
+
+    /// Why ICMP errors are not read; returned once.
+    pub(super) fn take_icmp_error(&self) -> Option<io::Error> {
+        locked(&self.icmp_error).take()
     }
 
     /// Whether the queue of the device was not yet reported as lossy; it counts as reported
