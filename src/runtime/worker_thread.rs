@@ -176,10 +176,13 @@ impl WorkerThread {
                 let table = self.guarded(&table).unwrap_or(table);
                 self.change_table(table);
             }
-            Command::Source(source, _receipt) => {
+            Command::Source(source, receipt) => {
                 self.drain();
                 self.source = Some(source);
                 self.filter_for(&Arc::clone(self.worker.table()));
+                if let (None, Some(failure)) = (&self.source, &self.failure) {
+                    receipt.fail(failure);
+                }
             }
             Command::NoSource => self.drain(),
             Command::End => self.is_ending = true,
