@@ -132,6 +132,17 @@ fn a_source_whose_filter_is_rejected_fails_its_receipt() {
     assert!(worker.source.is_none());
 }
 
+/// The filter that closes a source may be rejected while frames arrive without end.
+#[test]
+fn the_drain_of_a_source_that_cannot_be_closed_ends() {
+    let mut worker = worker();
+    let source =
+        RingWithWaitingFrames { rejects_filters: true, ..RingWithWaitingFrames::with(usize::MAX) };
+    worker.source = Some(Box::new(source));
+    worker.drain();
+    assert!(worker.source.is_none() && worker.worker.counters().received > 0);
+}
+
 /// A source waits up to two seconds for frames, and one wake-up may bring all commands.
 #[test]
 fn a_worker_that_must_stop_does_not_wait_for_frames() {
