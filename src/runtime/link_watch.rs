@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::{Arc, Weak};
 use std::thread;
+use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -14,6 +15,9 @@ use crate::io::links::LinkWatch;
 
 /// The time between two checks whether the [`LinkListener`] still exists.
 const LISTEN: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+
+/// The pause after an error.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// The running thread. It ends within a second after this is dropped.
 pub(super) struct LinkListener {
@@ -29,28 +33,46 @@ impl LinkListener {
         events: EventSink,
     ) -> io::Result<Self> {
         let watch = namespace.run(LinkWatch::open)?;
+        let namespace = namespace.clone();
         let alive = Arc::new(());
         let is_alive = Arc::downgrade(&alive);
-        let listen = move || listen(watch, &is_alive, &messages, &events);
+        let listen = move || {
+            let open = || namespace.run(LinkWatch::open);
+            listen(watch, &is_alive, (&messages, &events), open);
+        };
         thread::Builder::new().name("links".to_owned()).spawn(listen)?;
         Ok(Self { _alive: alive })
     }
 }
 
+/// Reads the watch until the listener is dropped. After an error the watch is opened again, and the
+/// links count as changed.
 fn listen(
     mut watch: LinkWatch,
     is_alive: &Weak<()>,
-    messages: &Sender<Message>,
-    events: &EventSink,
+    (messages, events): (&Sender<Message>, &EventSink),
+    open: impl Fn() -> io::Result<LinkWatch>,
 ) {
+    let mut is_failing = false;
     while is_alive.strong_count() > 0 {
         match read_changes(&mut watch) {
-            Ok(true) => drop(messages.send(Message::LinksChanged)),
-            Ok(false) => {}
+            Ok(has_changed) => {
+                if has_changed || std::mem::take(&mut is_failing) {
+                    drop(messages.send(Message::LinksChanged));
+                }
+            }
             Err(error) => {
-                return events.send(Event::WatchFailed(format!(
-                    "{error}; interfaces that appear, disappear or change are no longer noticed"
-                )));
+                if !std::mem::replace(&mut is_failing, true) {
+                    events.send(Event::WatchFailed(format!(
+                        "{error}; until this works again, interfaces that appear, disappear or \
+                         change are not noticed; retrying every second"
+                    )));
+                }
+                thread::park_timeout(RETRY_DELAY);
+                if let Ok(new) = open() {
+                    watch = new;
+                }
+                continue;
             }
         }
         // The result is not needed: the next loop reads the watch in any case.

@@ -64,6 +64,9 @@ pub struct RingSnapshot {
     pub bytes_len: u64,
     /// Frames that the kernel dropped because the ring was full.
     pub drops: u64,
+    /// Frames that the kernel filter truncated although their checksum or segmentation was
+    /// unfinished. A super-frame among them was mirrored as one truncated frame.
+    pub overtruncated: u64,
     /// Frames that the kernel delivered and that were not counted, or were counted twice. A value
     /// other than 0 is a defect of this program.
     pub unaccounted: u64,
@@ -157,6 +160,7 @@ impl WorkerSnapshot {
         self.counters.add(&other.counters);
         self.ring.frames += other.ring.frames;
         self.ring.drops += other.ring.drops;
+        self.ring.overtruncated += other.ring.overtruncated;
         self.ring.unaccounted += other.ring.unaccounted;
         for report in other.targets {
             match self.targets.iter_mut().find(|known| {

@@ -216,6 +216,7 @@ impl RegisteredWorker {
             frames: status.source.frames,
             bytes_len: status.ring_len,
             drops: status.source.ring_full,
+            overtruncated: status.source.overtruncated,
             unaccounted: status.unaccounted,
             is_filtered: status.filter.is_filtering,
         };

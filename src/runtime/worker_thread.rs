@@ -28,6 +28,9 @@ const IDLE_WAIT: Duration = Duration::from_secs(2);
 /// How long a closed source is polled for frames that the kernel still delivers.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(10);
 
+/// How long a source that cannot be closed is drained: frames may arrive without end.
+const OPEN_DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// How long a closed source is polled for frames that the kernel has announced: frames after an
 /// empty slot of an open block. The kernel closes the block within two time-outs of two seconds.
 const ANNOUNCED_FRAME_TIMEOUT: Duration = Duration::from_millis(4_500);
@@ -176,10 +179,13 @@ impl WorkerThread {
                 let table = self.guarded(&table).unwrap_or(table);
                 self.change_table(table);
             }
-            Command::Source(source, _receipt) => {
+            Command::Source(source, receipt) => {
                 self.drain();
                 self.source = Some(source);
                 self.filter_for(&Arc::clone(self.worker.table()));
+                if let (None, Some(failure)) = (&self.source, &self.failure) {
+                    receipt.fail(failure);
+                }
             }
             Command::NoSource => self.drain(),
             Command::End => self.is_ending = true,
@@ -298,15 +304,14 @@ impl WorkerThread {
 
     /// Mirrors the frames that are still in the ring, and closes the source.
     fn drain(&mut self) {
-        if let Some(source) = &mut self.source {
-            // If this fails, frames that arrive during the drain are mirrored too.
-            let _ = source.close();
-        }
-        let mut quiet = Stopwatch::start();
+        // If this fails, frames that arrive during the drain are mirrored too, for a limited time.
+        let is_closed = self.source.as_mut().is_none_or(|source| source.close().is_ok());
+        let (draining, mut quiet) = (Stopwatch::start(), Stopwatch::start());
         while let Some(source) = &self.source {
             let is_announced = source.has_frames();
             let patience = if is_announced { ANNOUNCED_FRAME_TIMEOUT } else { DRAIN_TIMEOUT };
-            if quiet.elapsed() >= patience {
+            let is_late = !is_closed && draining.elapsed() >= OPEN_DRAIN_TIMEOUT;
+            if is_late || quiet.elapsed() >= patience {
                 break;
             }
             self.port.waker().wake();

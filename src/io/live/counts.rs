@@ -12,6 +12,9 @@ pub struct SourceCounts {
     pub unsupported_offload: u64,
     /// Super-frames with more segments than the limit.
     pub too_many_segments: u64,
+    /// Frames that the kernel filter truncated although their checksum or segmentation was
+    /// unfinished. They were delivered: a super-frame as one frame, and not as its segments.
+    pub overtruncated: u64,
     /// Frames that were delivered to the data plane; each segment of a super-frame counts as one.
     pub delivered: u64,
     /// Frames that the kernel queued in the ring and that were neither delivered nor counted, or
@@ -30,6 +33,7 @@ impl SourceCounts {
                 .unsupported_offload
                 .saturating_sub(earlier.unsupported_offload),
             too_many_segments: self.too_many_segments.saturating_sub(earlier.too_many_segments),
+            overtruncated: self.overtruncated.saturating_sub(earlier.overtruncated),
             delivered: self.delivered.saturating_sub(earlier.delivered),
             unaccounted: self.unaccounted.saturating_sub(earlier.unaccounted),
         }
@@ -41,6 +45,7 @@ impl SourceCounts {
         self.ring_full += other.ring_full;
         self.unsupported_offload += other.unsupported_offload;
         self.too_many_segments += other.too_many_segments;
+        self.overtruncated += other.overtruncated;
         self.delivered += other.delivered;
         self.unaccounted += other.unaccounted;
     }

@@ -94,6 +94,7 @@ impl RingSource {
             ring_full: self.statistics.ring_full() + losses.uncaptured + left_behind,
             unsupported_offload: slots.empty + slots.malformed + losses.header_errors,
             too_many_segments: losses.too_many_segments,
+            overtruncated: self.filter_controller.state().overtruncated,
             delivered: self.frames.delivered(),
             unaccounted: self.statistics.unaccounted(),
         }

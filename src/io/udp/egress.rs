@@ -6,6 +6,7 @@
 //! sender compares one atomic number per burst and reads the routes again only if it differs.
 
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -59,6 +60,8 @@ pub struct Egress {
     /// Whether another thread refreshes the routes, so that senders do not.
     is_externally_refreshed: AtomicBool,
     icmp: Option<Mutex<IcmpListener>>,
+    /// Why ICMP errors are not read, until a sender reports it.
+    icmp_error: Mutex<Option<io::Error>>,
     errors: Mutex<HashMap<SocketAddr, AddressErrors>>,
     path_mtus: Mutex<HashMap<IpAddr, PathMtu>>,
     /// The indices of the egress devices whose queue was reported as lossy.
@@ -74,7 +77,7 @@ impl Egress {
             options.egress = EgressMode::UdpSockets;
         }
         let has_icmp = options.egress != EgressMode::UdpSockets;
-        let icmp = has_icmp.then(IcmpListener::open).map(Mutex::new);
+        let (icmp, icmp_error) = has_icmp.then(IcmpListener::open).unzip();
         // If this fails, opening a socket later reports the low limit.
         let _ = resource::raise_open_file_limit();
         Self {
@@ -83,7 +86,8 @@ impl Egress {
             routes: Mutex::default(),
             generation: AtomicU64::new(1),
             is_externally_refreshed: AtomicBool::new(false),
-            icmp,
+            icmp: icmp.map(Mutex::new),
+            icmp_error: Mutex::new(icmp_error.flatten()),
             errors: Mutex::default(),
             path_mtus: Mutex::default(),
             lossy_queues: Mutex::default(),
@@ -196,14 +200,23 @@ impl Egress {
         route
     }
 
+    /// Why ICMP errors are not read; returned once.
+    pub(super) fn take_icmp_error(&self) -> Option<io::Error> {
+        locked(&self.icmp_error).take()
+    }
+
     /// Whether the queue of the device was not yet reported as lossy; it counts as reported
     /// afterwards.
     pub(super) fn is_new_lossy_queue(&self, device_index: u32) -> bool {
         locked(&self.lossy_queues).insert(device_index)
     }
 
-    /// Counts an error that a UDP socket reported.
+    /// Counts an error about a datagram of ours. Errors about other addresses are ignored, because
+    /// anyone can send them.
     pub(super) fn add_error(&self, error: IcmpError) {
+        if !self.has_route_to(error.destination()) {
+            return;
+        }
         let mut errors = locked(&self.errors);
         if errors.len() >= MAX_ADDRESSES && !errors.contains_key(&error.destination()) {
             return;
@@ -222,12 +235,13 @@ impl Egress {
     fn limit_mtu(&self, address: SocketAddr, mtu: usize) {
         let [v4, v6] = MIN_PATH_MTU;
         let mtu = mtu.max(if address.is_ipv4() { v4 } else { v6 });
-        let is_ours = locked(&self.routes).keys().any(|id| id.destination == address);
-        if is_ours {
-            let until_ns = self.now_ns().saturating_add(PATH_MTU_EXPIRES_NS);
-            locked(&self.path_mtus).insert(address.ip(), PathMtu { mtu, until_ns });
-            self.refresh();
-        }
+        let until_ns = self.now_ns().saturating_add(PATH_MTU_EXPIRES_NS);
+        locked(&self.path_mtus).insert(address.ip(), PathMtu { mtu, until_ns });
+        self.refresh();
+    }
+
+    fn has_route_to(&self, address: SocketAddr) -> bool {
+        locked(&self.routes).keys().any(|id| id.destination == address)
     }
 
     fn resolve(&self, id: RouteId) -> EgressRoute {
@@ -256,4 +270,23 @@ fn route_ids(table: &MirrorTable) -> impl Iterator<Item = RouteId> {
 /// Locks a mutex. The values are valid even if a thread panicked while it held the lock.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn icmp_errors_about_unknown_addresses_are_ignored() {
+        let egress = Egress::new(UdpOptions::default());
+        let [known, unknown] =
+            ["127.0.0.1:4789", "127.0.0.1:4790"].map(|one| one.parse::<SocketAddr>().unwrap());
+        let _ = egress.route(RouteId { destination: known, source: known.ip() });
+        for address in [known, unknown] {
+            egress.add_error(IcmpError::Refused(address));
+            egress.add_error(IcmpError::TooBig(address, 1_400));
+        }
+        assert!(locked(&egress.errors).keys().eq([&known]));
+        assert_eq!(locked(&egress.path_mtus).len(), 1);
+    }
 }

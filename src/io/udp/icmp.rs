@@ -67,9 +67,15 @@ pub(super) struct IcmpListener {
 }
 
 impl IcmpListener {
-    /// Opens the sockets. If one cannot be opened, its errors are not read.
-    pub(super) fn open() -> Self {
-        Self { v4: open_v4().ok(), v6: open_v6().ok() }
+    /// Opens the sockets. If one cannot be opened, its errors are not read; the second value has
+    /// the cause, unless the host lacks the IP version.
+    pub(super) fn open() -> (Self, Option<io::Error>) {
+        let (v4, v6) = (open_v4(), open_v6());
+        let lacks_version = |error: &io::Error| error.raw_os_error() == Some(libc::EAFNOSUPPORT);
+        let causes = [&v4, &v6].map(|opened| opened.as_ref().err());
+        let cause = causes.into_iter().flatten().find(|error| !lacks_version(error));
+        let cause = cause.map(|error| io::Error::new(error.kind(), error.to_string()));
+        (Self { v4: v4.ok(), v6: v6.ok() }, cause)
     }
 
     /// The errors since the last call; never waits.

@@ -302,6 +302,9 @@ impl UdpSink {
             path.renew_route(now_ns, warnings);
             return index;
         }
+        if let Some(error) = self.egress.take_icmp_error() {
+            warnings.no_icmp(&error);
+        }
         self.paths.push(Path::new(path_key, Arc::clone(&self.egress), now_ns, warnings));
         self.paths.len() - 1
     }

@@ -64,6 +64,14 @@ impl Warnings {
         ));
     }
 
+    /// The sockets that receive ICMP errors cannot be opened.
+    pub(super) fn no_icmp(&mut self, error: &io::Error) {
+        self.pending.push(format!(
+            "ICMP errors are not read ({error}): targets that refuse copies are not reported, and a \
+             smaller MTU on the path to a target is not noticed"
+        ));
+    }
+
     /// Any other warning.
     pub(super) fn add(&mut self, warning: String) {
         self.pending.push(warning);

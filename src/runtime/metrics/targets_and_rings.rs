@@ -51,8 +51,16 @@ pub(super) fn targets(snapshot: &Snapshot) -> [MetricFamily; 4] {
 
 /// The families by device and worker. A worker whose interface is no longer configured keeps its
 /// counters, but has no gauges.
-pub(super) fn rings(snapshot: &Snapshot) -> [MetricFamily; 6] {
-    let [mut frames, mut drops, mut unaccounted, mut size, mut attached, mut filtered] = [
+pub(super) fn rings(snapshot: &Snapshot) -> [MetricFamily; 7] {
+    let [
+        mut frames,
+        mut drops,
+        mut overtruncated,
+        mut unaccounted,
+        mut size,
+        mut attached,
+        mut filtered,
+    ] = [
         MetricFamily::counter(
             "traffic_mirror_ring_frames",
             "Frames that the kernel had for the ring.",
@@ -60,6 +68,10 @@ pub(super) fn rings(snapshot: &Snapshot) -> [MetricFamily; 6] {
         MetricFamily::counter(
             "traffic_mirror_ring_drops",
             "Frames that the kernel dropped because the ring was full.",
+        ),
+        MetricFamily::counter(
+            "traffic_mirror_ring_overtruncated",
+            "Frames that the kernel truncated too early; a super-frame was mirrored as one frame.",
         ),
         MetricFamily::counter(
             "traffic_mirror_ring_unaccounted",
@@ -79,6 +91,7 @@ pub(super) fn rings(snapshot: &Snapshot) -> [MetricFamily; 6] {
     for worker in &snapshot.workers {
         frames.add(ring_labels(worker), worker.ring.frames);
         drops.add(ring_labels(worker), worker.ring.drops);
+        overtruncated.add(ring_labels(worker), worker.ring.overtruncated);
         unaccounted.add(ring_labels(worker), worker.ring.unaccounted);
     }
     for worker in snapshot.active_workers() {
@@ -86,7 +99,7 @@ pub(super) fn rings(snapshot: &Snapshot) -> [MetricFamily; 6] {
         attached.add(ring_labels(worker), u64::from(worker.is_attached));
         filtered.add(ring_labels(worker), u64::from(worker.ring.is_filtered));
     }
-    [frames, drops, unaccounted, size, attached, filtered]
+    [frames, drops, overtruncated, unaccounted, size, attached, filtered]
 }
 
 fn target_labels(target: &CompiledTarget, address: SocketAddr) -> Labels {

@@ -15,6 +15,8 @@ struct RingWithWaitingFrames {
     delivered: u64,
     is_closed: bool,
     is_half_full: bool,
+    /// Whether the kernel rejects every filter.
+    rejects_filters: bool,
     /// The number of calls of `fill` before it was closed.
     fills_while_open: Arc<AtomicUsize>,
 }
@@ -22,6 +24,12 @@ struct RingWithWaitingFrames {
 impl RingWithWaitingFrames {
     fn with(left: usize) -> Self {
         Self { left, ..Self::default() }
+    }
+}
+
+impl RingWithWaitingFrames {
+    fn check_filter(&self) -> io::Result<()> {
+        if self.rejects_filters { Err(io::Error::other("no filter")) } else { Ok(()) }
     }
 }
 
@@ -53,7 +61,7 @@ impl LiveSource for RingWithWaitingFrames {
     }
 
     fn set_table(&mut self, _: &MirrorTable, _: InterfaceIndex) -> io::Result<()> {
-        Ok(())
+        self.check_filter()
     }
 
     fn observe_traffic(&mut self, _: &TrafficSample) -> io::Result<()> {
@@ -69,6 +77,7 @@ impl LiveSource for RingWithWaitingFrames {
     }
 
     fn close(&mut self) -> io::Result<()> {
+        self.check_filter()?;
         self.is_closed = true;
         Ok(())
     }
@@ -110,6 +119,28 @@ fn a_failed_source_is_closed_and_its_error_stays_in_the_status() {
     worker.publish_status();
     let status = worker.port.status().clone();
     assert_eq!((status.has_source, status.failure.as_deref()), (false, Some("no")));
+}
+
+#[test]
+fn a_source_whose_filter_is_rejected_fails_its_receipt() {
+    let mut worker = worker();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let receipt = Receipt::new(move |result| sender.send(result).unwrap());
+    let source = RingWithWaitingFrames { rejects_filters: true, ..RingWithWaitingFrames::with(3) };
+    worker.apply(Command::Source(Box::new(source), receipt));
+    assert_eq!(receiver.try_recv(), Ok(Err("no filter".to_owned())));
+    assert!(worker.source.is_none());
+}
+
+/// The filter that closes a source may be rejected while frames arrive without end.
+#[test]
+fn the_drain_of_a_source_that_cannot_be_closed_ends() {
+    let mut worker = worker();
+    let source =
+        RingWithWaitingFrames { rejects_filters: true, ..RingWithWaitingFrames::with(usize::MAX) };
+    worker.source = Some(Box::new(source));
+    worker.drain();
+    assert!(worker.source.is_none() && worker.worker.counters().received > 0);
 }
 
 /// A source waits up to two seconds for frames, and one wake-up may bring all commands.

@@ -125,6 +125,7 @@ impl Mirror {
                         frames: counters.frames,
                         bytes_len: 1 << 22,
                         drops: 11,
+                        overtruncated: 0,
                         unaccounted: 0,
                         is_filtered: true,
                     },
