@@ -272,8 +272,13 @@ fn segments_do_not_take_the_decision_of_an_earlier_burst() {
     // A super-frame of copies of copies: no segment of it may be mirrored.
     let copy = sent.0.remove(0);
     let nested = ipv4(17, &udp(65_408, 4_789, &[&[8, 0, 0, 0, 0, 0, 9, 0], &copy[..]].concat()));
-    let segments = [(&nested[..], &[][..], false), (&nested[..], &[][..], true)];
-    worker.run(&mut Frames(&segments, Direction::Ingress), &mut sent).unwrap();
-    assert_eq!(worker.counters().not_mirrored(NotMirrored::NestedCopy), 2);
-    assert!(sent.0.is_empty());
+    for wire_format in [WireFormat::Plain, WireFormat::Tagged] {
+        let nested = encode(wire_format, &nested);
+        worker.run(&mut Frames(&one, Direction::Ingress), &mut sent).unwrap();
+        sent.0.clear();
+        let segments = [(&nested[..], &[][..], false), (&nested[..], &[][..], true)];
+        worker.run(&mut Frames(&segments, Direction::Ingress), &mut sent).unwrap();
+        assert!(sent.0.is_empty(), "{wire_format:?}");
+    }
+    assert_eq!(worker.counters().not_mirrored(NotMirrored::NestedCopy), 4);
 }
