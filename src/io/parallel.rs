@@ -167,6 +167,17 @@ fn next_chunk_of(source: &mut CaptureSource, stop: &StopFlag) -> io::Result<Opti
     if stop.is_set() { Ok(None) } else { source.next_chunk() }
 }
 
+/// Ends the wait of the other workers if its worker ends without its last chunk in the file.
+struct FailOnDrop<'a>(Option<&'a OrderedFile>);
+
+impl Drop for FailOnDrop<'_> {
+    fn drop(&mut self) {
+        if let Some(file) = self.0 {
+            file.fail();
+        }
+    }
+}
+
 impl ChunkWorker {
     /// Mirrors chunks until there are no more.
     fn mirror_all(
@@ -174,7 +185,10 @@ impl ChunkWorker {
         chunks: &Receiver<NumberedChunk>,
         file: &OrderedFile,
     ) -> io::Result<()> {
-        chunks.iter().try_for_each(|chunk| self.mirror(chunk, file))
+        let mut guard = FailOnDrop(Some(file));
+        let ended = chunks.iter().try_for_each(|chunk| self.mirror(chunk, file));
+        guard.0 = None;
+        ended
     }
 
     /// Mirrors the records of a chunk and writes the copies to their place.
