@@ -110,6 +110,10 @@ impl BitVector {
     }
 
     /// Evaluates batches of packets, word after word.
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        expect(dead_code, reason = "only processors with AVX2 evaluate many packets together")
+    )]
     #[inline(always)]
     fn classify_vectorized<B: ByteVector>(&self, isa: B, keys: &[FlowKey], answers: &mut [Answer]) {
         let mut planes = Planes::new();
