@@ -1,6 +1,6 @@
 //! Configuration files: TOML, AWS JSON and infrastructure code, read together as one configuration.
 //!
-//! What belongs here: the conversion of texts to a [`Registry`], and every error with its file,
+//! What belongs here: the conversion of texts to a [`Registry`](super::Registry), and every error with its file,
 //! line, field, value and the expected value. What does not: the range of a single value (`model`),
 //! and whether resources are consistent (`Registry`).
 //!

@@ -11,7 +11,7 @@ use super::format::{BUFFER_LEN, FILE_HEADER_LEN, Precision};
 use super::output_file::OutputFile;
 use super::pcap::file_header;
 use super::record_buffer::{NotAdded, RecordBuffer};
-use crate::dataplane::{Copies, Drops, InnerBytes, MAX_OUTER_LEN, Sink};
+use crate::dataplane::{Copies, Drops, Sink};
 
 /// A pcap file under construction.
 pub struct OrderedFile {
@@ -134,18 +134,12 @@ impl ChunkSink {
         Self(RecordBuffer::new(2 * BUFFER_LEN, precision))
     }
 
-    #[inline(always)]
-    fn push(
-        &mut self,
-        timestamp_ns: u64,
-        inner: InnerBytes<'_>,
-        head: impl Fn(&mut [u8; MAX_OUTER_LEN]) -> usize,
-    ) {
-        while let Err(reason) = self.0.push(timestamp_ns, inner, false, &head) {
-            match reason {
-                NotAdded::NeedsRoom(len) => self.0.reserve(len),
-                NotAdded::NeedsNanoseconds => self.0.convert_to_nanoseconds(),
-            }
+    /// Removes the reason why a record was not added.
+    #[cold]
+    fn prepare(&mut self, reason: NotAdded) {
+        match reason {
+            NotAdded::NeedsRoom(len) => self.0.reserve(len),
+            NotAdded::NeedsNanoseconds => self.0.convert_to_nanoseconds(),
         }
     }
 }
@@ -153,12 +147,8 @@ impl ChunkSink {
 impl Sink for ChunkSink {
     fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
         for copy in copies.iter() {
-            let (timestamp_ns, inner) = (copy.frame().timestamp_ns, copy.inner());
-            if inner.tail.is_empty() {
-                let inner = InnerBytes::from(inner.head);
-                self.push(timestamp_ns, inner, |room| copy.write_outer_for(inner, room));
-            } else {
-                self.push(timestamp_ns, inner, |room| copy.write_outer(room));
+            while let Err(reason) = self.0.push_copy(&copy, false) {
+                self.prepare(reason);
             }
         }
         Ok(())
@@ -168,10 +158,14 @@ impl Sink for ChunkSink {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataplane::InnerBytes;
 
     fn sink(timestamp_ns: u64) -> ChunkSink {
         let mut sink = ChunkSink::new(Precision::Micro);
-        sink.push(timestamp_ns, InnerBytes::from(&[7; 30][..]), |_| 0);
+        let body = InnerBytes::from(&[7; 30][..]);
+        while let Err(reason) = sink.0.push(timestamp_ns, body, false, |_| 0) {
+            sink.prepare(reason);
+        }
         sink
     }
 

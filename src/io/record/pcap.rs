@@ -9,7 +9,7 @@ use super::format::{
 #[cfg(target_os = "linux")]
 use super::output_file::OutputFile;
 use super::record_buffer::{NotAdded, RecordBuffer};
-use crate::dataplane::{Copies, Drops, InnerBytes, MAX_OUTER_LEN, Sink};
+use crate::dataplane::{Copies, Drops, InnerBytes, MirroredCopy, Sink};
 
 /// The snaplen in the file header, in bytes, which is the default of tcpdump.
 const SNAPLEN: u32 = 262_144;
@@ -33,16 +33,11 @@ impl<W: Write> PcapWriter<W> {
         Ok(Self { out, buffer, convert_to_nanoseconds: None })
     }
 
-    /// Writes one record. `head` writes its first bytes and returns their number.
+    /// Writes the record of a copy.
     #[inline(always)]
-    fn write_with_head(
-        &mut self,
-        timestamp_ns: u64,
-        body: InnerBytes<'_>,
-        head: impl Fn(&mut [u8; MAX_OUTER_LEN]) -> usize,
-    ) -> io::Result<()> {
-        let keeps_precision = self.convert_to_nanoseconds.is_none();
-        while let Err(reason) = self.buffer.push(timestamp_ns, body, keeps_precision, &head) {
+    fn write_copy(&mut self, copy: &MirroredCopy<'_>) -> io::Result<()> {
+        let truncates_time = self.convert_to_nanoseconds.is_none();
+        while let Err(reason) = self.buffer.push_copy(copy, truncates_time) {
             self.prepare(reason)?;
         }
         Ok(())
@@ -53,7 +48,12 @@ impl<W: Write> PcapWriter<W> {
     /// # Errors
     /// The error of the output.
     pub fn write_record(&mut self, timestamp_ns: u64, bytes: &[u8]) -> io::Result<()> {
-        self.write_with_head(timestamp_ns, bytes.into(), |_| 0)
+        let truncates_time = self.convert_to_nanoseconds.is_none();
+        let body = InnerBytes::from(bytes);
+        while let Err(reason) = self.buffer.push(timestamp_ns, body, truncates_time, |_| 0) {
+            self.prepare(reason)?;
+        }
+        Ok(())
     }
 
     /// Removes the reason why a record was not added.
@@ -154,15 +154,7 @@ impl PcapSink<OutputFile> {
 impl<W: Write> Sink for PcapSink<W> {
     fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
         for copy in copies.iter() {
-            let (timestamp_ns, inner) = (copy.frame().timestamp_ns, copy.inner());
-            // Nearly every frame is one piece, for which the compiler omits the second one.
-            if inner.tail.is_empty() {
-                let inner = InnerBytes::from(inner.head);
-                let head = |room: &mut _| copy.write_outer_for(inner, room);
-                self.0.write_with_head(timestamp_ns, inner, head)?;
-            } else {
-                self.0.write_with_head(timestamp_ns, inner, |room| copy.write_outer(room))?;
-            }
+            self.0.write_copy(&copy)?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::format::{Precision, RECORD_HEADER_LEN};
 #[cfg(target_os = "linux")]
 use super::nanoseconds::convert_records;
 use super::record_clock::RecordClock;
-use crate::dataplane::{InnerBytes, MAX_OUTER_LEN};
+use crate::dataplane::{InnerBytes, MAX_OUTER_LEN, MirroredCopy};
 
 /// Records, built in place.
 #[derive(Debug)]
@@ -65,6 +65,27 @@ impl RecordBuffer {
     pub(super) fn convert_to_nanoseconds(&mut self) {
         convert_records(self.bytes.get_mut(..self.len).unwrap_or_default());
         self.precision = Precision::Nano;
+    }
+
+    /// Adds the record of a copy. With `truncates_time` a fraction of a microsecond is discarded.
+    ///
+    /// # Errors
+    /// [`NotAdded`] if the buffer is not changed.
+    #[inline(always)]
+    pub(super) fn push_copy(
+        &mut self,
+        copy: &MirroredCopy<'_>,
+        truncates_time: bool,
+    ) -> Result<(), NotAdded> {
+        let (timestamp_ns, inner) = (copy.frame().timestamp_ns, copy.inner());
+        // Nearly every frame is one piece, for which the compiler omits the second one.
+        if inner.tail.is_empty() {
+            let inner = InnerBytes::from(inner.head);
+            let head = |room: &mut _| copy.write_outer_for(inner, room);
+            self.push(timestamp_ns, inner, truncates_time, head)
+        } else {
+            self.push(timestamp_ns, inner, truncates_time, |room| copy.write_outer(room))
+        }
     }
 
     /// Adds a record. `head` writes its first bytes and returns their number; `body` follows. With
