@@ -1,8 +1,8 @@
 //! Configuration files: TOML, AWS JSON and infrastructure code, read together as one configuration.
 //!
-//! What belongs here: the conversion of texts to a [`Registry`](super::Registry), and every error with its file,
-//! line, field, value and the expected value. What does not: the range of a single value (`model`),
-//! and whether resources are consistent (`Registry`).
+//! What belongs here: the conversion of texts to a [`Registry`](super::Registry), and every error
+//! with its file, line, field, value and the expected value. What does not: the range of a single
+//! value (`model`), and whether resources are consistent (`Registry`).
 //!
 //! ```text
 //! text -> document (toml_text, json_text, yaml_text)
