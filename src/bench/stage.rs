@@ -9,7 +9,7 @@ pub enum Stage {
     /// `Whole` reads plain frames at fixed offsets instead, so the sum of the stages is not its
     /// time.
     Parse,
-    /// Evaluate the rules.
+    /// Evaluate the rules, without the flow cache that `Whole` uses for large forests.
     Classify,
     /// Write the outer headers.
     Wrap,
