@@ -38,7 +38,7 @@ pub struct SavedRun {
 /// Two runs are compared if these fields are equal.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct RunIdentity {
-    /// What the rules are.
+    /// The settings of the generator, or the names of the files with the rules.
     pub name: String,
     /// The number of rules.
     pub rules: u64,
@@ -92,7 +92,7 @@ pub struct StageComparison {
     pub ratio: f64,
     /// The median of the second report divided by that of the first.
     pub ratio_of_medians: f64,
-    /// Whether the difference is not larger than the noise; see the module.
+    /// Whether the difference is not larger than the noise: 5 % plus the spread of both reports.
     pub within_noise: bool,
 }
 
@@ -222,7 +222,8 @@ impl StageComparison {
     }
 }
 
-/// Whether the difference is smaller than the noise of both measurements; see the module.
+/// Whether the difference is smaller than the noise of both measurements. The description of this
+/// module defines the noise.
 fn is_noise(a: &TimingStatistics, b: &TimingStatistics) -> bool {
     let spread = |one: &TimingStatistics| ratio_of(one.median, one.min).max(1.0);
     let limit = MIN_RATIO * spread(a) * spread(b);

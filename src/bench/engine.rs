@@ -18,7 +18,7 @@ pub enum EngineChoice {
 }
 
 impl EngineChoice {
-    /// With more rules, the bit vectors need hundreds of megabytes.
+    /// With more rules, bit vectors need hundreds of megabytes of memory, and are not measured.
     const MAX_BIT_VECTOR_RULES: usize = 100_000;
 
     /// The engine; `None` for the automatic selection.

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use crate::dataplane::FlowKey;
 
-/// A frame with these headers and 22 bytes behind the ports: 60 bytes over IPv4, 80 over IPv6.
+/// A frame with these headers and 22 zero bytes after the ports: 60 bytes over IPv4, 80 over IPv6.
+/// Checksums are zero.
 pub(super) fn build_frame(key: &FlowKey) -> Vec<u8> {
     let (source_port, destination_port) = key.ports().unwrap_or_default();
     let mut transport = Vec::with_capacity(24);

@@ -1,4 +1,4 @@
-//! The time of single packets, which averages over rounds hide.
+//! The time of single packets. Averages over rounds do not show how much it varies.
 
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use crate::io::clock::Stopwatch;
 /// How often the clock is read to measure the time of reading it.
 const CLOCK_READINGS: usize = 1001;
 
-/// Sends packets through a stage one by one, `samples` in all, and measures each.
+/// Sends `samples` packets through a stage one by one, and measures the time of each. The packets
+/// are repeated if there are fewer.
 ///
 /// Runs after the rounds and on one thread, so that reading the clock does not change the averages.
 ///

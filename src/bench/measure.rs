@@ -153,7 +153,8 @@ impl<'a> BenchCase<'a> {
         self.max_packets().min(self.workload.keys.len())
     }
 
-    /// A round must be much longer than the resolution of the clock.
+    /// The smallest number of packets of a worker in a round, with repetitions. A round must be
+    /// much longer than the resolution of the clock.
     fn min_round_packets(&self) -> usize {
         self.max_packets().min(MIN_ROUND_PACKETS)
     }
@@ -186,7 +187,7 @@ fn template() -> OuterTemplate {
     OuterTemplate::new(source, target, VirtualNetworkId::MAX)
 }
 
-/// Start and end, by a clock that all workers share.
+/// Start and end of a round of one stage, by a stopwatch that all workers share.
 type TimeSpan = (Duration, Duration);
 
 /// The rounds that each worker runs, at the same time as the others.
@@ -227,8 +228,9 @@ impl Rounds<'_> {
         Ok(stages.map(|stage| indices(stage).map(wall_time).collect()).collect())
     }
 
-    /// The spans of one worker, stage by stage, round by round. After an error it continues to wait
-    /// at the barrier, because the other workers would block there without it.
+    /// The spans of one worker: those of all stages in the first round, then in the second, and so
+    /// on. After an error the worker continues to wait at the barrier, because the other workers
+    /// would block there without it.
     fn run_worker(&self, runner: &mut StageRunner<'_>) -> Result<Vec<TimeSpan>, StepError> {
         let mut spans = Vec::new();
         let mut end = Ok(());

@@ -12,7 +12,8 @@ use crate::control::Registry;
 pub struct BenchOptions {
     /// Where the rules come from.
     pub rules: RuleSource,
-    /// Over how many sessions generated and ClassBench rules are distributed, 1 to 32,766.
+    /// The number of sessions over which generated and ClassBench rules are distributed, 1 to
+    /// 32,766.
     pub sessions: u32,
     /// Where the packets come from.
     pub packets: PacketSource,
@@ -24,7 +25,7 @@ pub struct BenchOptions {
     pub workers: Vec<u32>,
     /// The stages, in the order in which they are measured.
     pub stages: Vec<Stage>,
-    /// How often each stage is measured.
+    /// The number of rounds, in each of which every stage is measured once.
     pub rounds: u32,
 }
 
@@ -61,7 +62,7 @@ pub enum RuleSource {
     ClassBench(PathBuf),
     /// The rules of the first network interface that has sessions.
     Registry {
-        /// How the report calls the rules.
+        /// The name of the rules in the report.
         name: String,
         /// The sessions and filters.
         registry: Box<Registry>,

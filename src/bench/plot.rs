@@ -1,6 +1,6 @@
 //! A picture of a report: nanoseconds per packet against the number of rules, as SVG.
 //!
-//! Both axes are logarithmic, because the engines differ by orders of magnitude.
+//! Both axes are logarithmic, because numbers of rules and times differ by orders of magnitude.
 
 use std::collections::BTreeMap;
 use std::error::Error;

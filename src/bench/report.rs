@@ -23,7 +23,7 @@ pub struct BenchReport {
 /// The measurements of one set of rules with one engine and number of workers.
 #[derive(Debug, Default, Serialize)]
 pub struct BenchRun {
-    /// What the rules are: the settings of the generator, or names of files.
+    /// The settings of the generator, or the names of the files with the rules.
     pub name: String,
     /// The settings of the generators.
     #[serde(flatten)]

@@ -5,15 +5,17 @@ use std::fmt;
 /// A stage of the data plane, or all stages together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// Read the flow key from the headers.
+    /// Read the flow key from the headers, by [`FlowKey::parse`](crate::dataplane::FlowKey::parse).
+    /// `Whole` reads plain frames at fixed offsets instead, so the sum of the stages is not its
+    /// time.
     Parse,
-    /// Evaluate the rules.
+    /// Evaluate the rules, without the flow cache that `Whole` uses for large forests.
     Classify,
     /// Write the outer headers.
     Wrap,
     /// Write outer headers and inner bytes to a buffer, as for a socket.
     Send,
-    /// From frames to the buffer, with the counters.
+    /// Everything that a worker does with a burst: from frames to the buffer, with the counters.
     Whole,
 }
 

@@ -21,7 +21,7 @@ use crate::model::{
 
 /// Rules and packets.
 pub(super) struct Workload {
-    /// How the report calls the rules.
+    /// The name of the rules in the report.
     pub(super) name: String,
     pub(super) generated: GeneratorSettings,
     pub(super) table: Arc<MirrorTable>,
@@ -112,7 +112,7 @@ impl GeneratorSettings {
     }
 }
 
-/// The compiled rules, and how the report calls them.
+/// The compiled rules, and their name in the report.
 fn table(
     options: &BenchOptions,
     count: Option<u32>,

@@ -156,7 +156,8 @@ impl Drops {
     }
 
     /// Records that the copy at `index` was sent with only the first `inner_len` bytes of its
-    /// frame, because of the MTU of the path. A later call may give a smaller length.
+    /// frame, because of the MTU of the path. If it is called again for a copy, the smallest length
+    /// counts.
     pub fn cut(&mut self, index: usize, inner_len: usize) {
         self.cut.push((index, inner_len));
     }

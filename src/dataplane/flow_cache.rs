@@ -1,11 +1,11 @@
 //! A cache of the answers of slow rule sets, by flow.
 //!
 //! It is used only for rule sets that are slower than a memory access (large forests). A hit reads
-//! one cache line, and the reads of a batch are prefetched together. The cache is bounded and
-//! directly mapped: each flow has one entry, and a new flow replaces the old one, so a flood of new
-//! flows costs only their lookups. If most lookups miss, the cache is bypassed for a number of
-//! packets, which doubles each time. Each answer is stamped with its table and rule set, so another
-//! table does not find it.
+//! one or two cache lines, the first of which is prefetched for the whole batch. The cache is
+//! bounded and direct-mapped: each flow has one entry, and a new flow replaces the old one, so a
+//! flood of new flows costs only their lookups. If fewer than two thirds of 8,192 lookups hit, the
+//! cache is bypassed for 32,768 packets, then for twice as many each time, up to 2,097,152. Each
+//! answer is stamped with its table and rule set, so another table does not find it.
 
 use prefetch_index::prefetch_index;
 
@@ -107,7 +107,7 @@ impl FlowCache {
         self.update_bypass(count, u32::try_from(self.misses.len()).unwrap_or(u32::MAX));
     }
 
-    /// Updates the hit rate, and bypasses the cache if fewer than two thirds of the lookups hit.
+    /// Counts lookups and hits, and bypasses the cache if fewer than two thirds of the lookups hit.
     fn update_bypass(&mut self, lookups: u32, misses: u32) {
         self.lookups += lookups;
         self.hits += lookups.saturating_sub(misses);

@@ -21,7 +21,7 @@ pub struct FlowKey {
     pub(crate) is_ipv4: bool,
 }
 
-/// The fields of a key of IPv4, with addresses as numbers.
+/// The fields of a key of IPv4, with addresses as numbers in host byte order.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Ipv4Key {
     pub(super) source: u32,

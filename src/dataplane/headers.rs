@@ -37,8 +37,9 @@ pub(super) struct UpperLayer<'a> {
     pub(super) is_incomplete: bool,
 }
 
-/// Parses the headers of an Ethernet frame into a key in its final place. A key that is returned by
-/// value is copied at once, and the copy must wait for the stores.
+/// Parses the headers of an Ethernet frame, and writes the key to its final place. A key that is
+/// returned by value would be copied immediately, and this copy would wait until the stores of the
+/// fields have finished.
 #[inline(always)]
 pub(super) fn parse<'a>(key: &mut FlowKey, frame: &'a [u8]) -> Result<UpperLayer<'a>, NotMirrored> {
     let Some((ethernet, packet)) = frame.split_first_chunk::<14>() else {
@@ -159,7 +160,8 @@ fn skip_extensions(mut next: u8, mut rest: &[u8]) -> (u16, Option<&[u8]>) {
             return CUT;
         };
         if next == FRAGMENT && is_later_fragment(header) {
-            // A later fragment starts with payload; the extension header named here is elsewhere.
+            // A later fragment starts with payload. An extension header that is named here is in
+            // the first fragment, so the protocol after it is unknown.
             let known = !is_extension(following);
             return if known { (u16::from(following), None) } else { CUT };
         }

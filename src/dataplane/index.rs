@@ -1,9 +1,10 @@
 //! The indices of a mirror table: one type for each list, so that the index of one list cannot be
 //! used with another.
 //!
-//! An index is stored as the complement of its number, which is never zero. The value zero is free
-//! for `None`, so `Option<SessionIndex>` has four bytes, as the index alone. The conversion is one
-//! instruction. The number 4,294,967,295 has no index; no list of a table is that long.
+//! An index is stored as the bitwise complement of its number: 0 as 4,294,967,295, 1 as
+//! 4,294,967,294. The complement is never zero, so `Option<SessionIndex>` stores `None` as zero and
+//! has four bytes, like the index alone. The conversion is one instruction. The number
+//! 4,294,967,295, whose complement is zero, has no index; no list of a table is that long.
 
 use std::cmp::Ordering;
 use std::fmt;

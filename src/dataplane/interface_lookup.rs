@@ -1,4 +1,7 @@
 //! Finds the interfaces to which a frame belongs by its addresses, and its direction at each.
+//!
+//! An interface owns a frame if it has one of the frame's MAC or IP addresses. If a table has only
+//! one interface and this has no addresses, it owns every frame.
 
 use std::net::IpAddr;
 
@@ -17,11 +20,13 @@ pub(super) struct FrameOwner {
 /// Finds interfaces by MAC address, then by IP address.
 #[derive(Debug, Default)]
 pub(super) struct InterfaceLookup {
-    /// Whether there is one interface without MAC and IP addresses, so that it owns every frame.
+    /// Whether the only interface has no MAC and IP addresses, so that it owns every frame.
     takes_all: bool,
     /// Whether there is one interface.
     is_single: bool,
+    /// Sorted by address, as the two below. A MAC address is in the low 48 bits.
     by_mac: Vec<(u64, InterfaceIndex)>,
+    /// An IPv4 address is in the high 32 bits, as in the first four bytes of a flow key's half.
     by_ipv4: Vec<(u128, InterfaceIndex)>,
     by_ipv6: Vec<(u128, InterfaceIndex)>,
 }
@@ -53,7 +58,8 @@ impl InterfaceLookup {
         these
     }
 
-    /// The largest number of interfaces that can own one frame.
+    /// An upper bound of the number of interfaces that own one frame: those with its two MAC
+    /// addresses and its two IP addresses.
     pub(super) fn max_owners(&self) -> usize {
         2 * (widest(&self.by_mac) + widest(&self.by_ipv4).max(widest(&self.by_ipv6))).max(1)
     }
@@ -78,7 +84,8 @@ impl InterfaceLookup {
     }
 
     /// The direction of a plain frame at the only interface; `None` if the interface does not own
-    /// the frame. It is the direction that [`owners`](Self::owners) finds.
+    /// the frame. It is the direction that [`owners`](Self::owners) finds, but is computed without
+    /// a flow key. The result for a frame that is not plain is meaningless.
     #[inline(always)]
     pub(super) fn direction_of_plain(&self, frame: &Frame<'_>) -> Option<Direction> {
         if self.takes_all {
@@ -110,9 +117,11 @@ impl InterfaceLookup {
         ends(has(&self.by_ipv6, source), has(&self.by_ipv6, destination))
     }
 
-    /// The interfaces that own the frame, in their order. "MAC, then IP address, then pcapng flags
-    /// decide, and what none of them decides is ingress"; a frame whose source and destination both
-    /// belong to the interface is egress.
+    /// Writes the interfaces that own the frame to `owners`, in their order. "MAC, then IP address,
+    /// then pcapng flags decide, and what none of them decides is ingress": flags count only at an
+    /// interface without addresses, because it alone owns frames with other addresses. A frame
+    /// whose source and destination both belong to an interface is egress. `key` is `None` if the
+    /// frame has no valid IP header.
     #[inline]
     pub(super) fn owners(
         &self,
@@ -143,7 +152,8 @@ impl InterfaceLookup {
     }
 }
 
-/// Whether an interface has this address. Most interfaces have a few.
+/// Whether an interface has this address. Most tables have few addresses, for which a loop is
+/// faster than a binary search.
 #[inline(always)]
 fn has<A: Ord + Copy>(index: &[(A, InterfaceIndex)], address: A) -> bool {
     if index.len() <= 8 {
@@ -171,6 +181,7 @@ fn add<A: Ord + Copy>(
     }
 }
 
+/// The largest number of interfaces that have the same address.
 fn widest<A: PartialEq>(index: &[(A, InterfaceIndex)]) -> usize {
     index.chunk_by(|a, b| a.0 == b.0).map(<[_]>::len).max().unwrap_or(0)
 }

@@ -1,9 +1,9 @@
-//! The fields of plain IPv4 frames as a structure of arrays, so that one instruction processes the
-//! field of several frames.
+//! The fields of plain IPv4 frames as a structure of arrays: one array for each field, so that one
+//! instruction processes this field of several frames.
 //!
-//! The loops have no branches, and the compiler turns them into vector instructions: of AVX-512 or
-//! AVX2 where the processor has them, of the base instruction set otherwise (`pulp` selects a
-//! version at run time).
+//! The loops have no branches, so the compiler can vectorize them. Each loop is compiled for
+//! AVX-512, for AVX2 and for the base instruction set; the processor selects the version at run
+//! time (`pulp`).
 
 use pulp::NullaryFnOnce;
 
@@ -13,10 +13,10 @@ use super::flow_key::Ipv4Key;
 use super::frame::LOOKUP_BATCH_LEN;
 use super::loop_guard::LoopGuard;
 
-/// One field of each frame of a batch.
+/// One field of each frame in a lane.
 type Column<T> = [T; LOOKUP_BATCH_LEN];
 
-/// Addresses, ports and protocols, as numbers.
+/// Addresses, ports and protocols of the frames in a lane, in host byte order.
 #[derive(Debug)]
 pub(super) struct Ipv4Fields {
     sources: Column<u32>,
@@ -39,7 +39,7 @@ impl Default for Ipv4Fields {
 }
 
 impl Ipv4Fields {
-    /// Sets the fields of the frame at an index of the batch.
+    /// Sets the fields of the frame at this index of the lane.
     #[inline(always)]
     pub(super) fn set(&mut self, index: usize, key: Ipv4Key) {
         let columns = (
@@ -55,7 +55,8 @@ impl Ipv4Fields {
         }
     }
 
-    /// Whether any of the first `len` frames may be a copy or belong to a service of AWS.
+    /// Whether any of the first `len` frames may be a copy (loop guard) or may belong to an AWS
+    /// service. May be true for frames that are neither.
     pub(super) fn has_special(
         &self,
         len: usize,
@@ -65,7 +66,7 @@ impl Ipv4Fields {
         vectorized(HasSpecial { fields: self, len, exclusions, guard })
     }
 
-    /// Writes the flow hash of each of the first frames to `hashes`.
+    /// Writes the flow hashes of the first `hashes.len()` frames to `hashes`.
     pub(super) fn flow_hashes(&self, hashes: &mut [u64]) {
         vectorized(FlowHashes { fields: self, hashes });
     }

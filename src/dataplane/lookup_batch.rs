@@ -1,8 +1,9 @@
 //! The lookups of one batch of frames: which rule set evaluates which flow key, and the results.
+//! This is the general path, for frames that are in no lane (`plain_lanes`).
 //!
 //! The rules are evaluated for many packets at once, so that the memory accesses of different
-//! packets overlap. The usual batch has one lookup for each frame and one rule set, and is
-//! evaluated without copying the keys; otherwise the keys are grouped by rule set.
+//! packets overlap. If each lookup has its own key and all have one rule set, the keys are
+//! evaluated without copying; otherwise they are grouped by rule set.
 
 use super::compiled_rules::RuleSetIndex;
 use super::flow_cache::FlowCache;
@@ -20,7 +21,8 @@ pub(super) struct Lookup {
     state: LookupState,
     /// Index of the frame in the batch.
     frame: u8,
-    /// Index of the key.
+    /// Index of the key in [`LookupBatch::keys`]. Meaningless if the lookup was decided without a
+    /// key.
     key: u8,
 }
 
@@ -200,7 +202,8 @@ impl LookupBatch {
         }
     }
 
-    /// Writes the answers of a rule set for keys that are in no lookup.
+    /// Writes the answers of a rule set for keys that are in no lookup, those of a lane. Uses the
+    /// flow cache.
     #[inline]
     pub(super) fn classify(
         &mut self,
@@ -212,8 +215,8 @@ impl LookupBatch {
         classify(&mut self.cache, (table, index), keys, answers);
     }
 
-    /// The rule set that evaluates all frames, if each has a key of its own. This is the usual
-    /// case: each frame has one owner, and all have one address family and direction.
+    /// The rule set that evaluates all lookups, if each has a key of its own: each frame has one
+    /// owner, and all have one address family and direction.
     #[inline]
     fn only_rule_set(&self) -> Option<RuleSetIndex> {
         let index = self.lookups.first()?.rule_set()?;
@@ -259,7 +262,8 @@ impl LookupBatch {
         &self.lookups
     }
 
-    /// The key of a lookup; `None` if it was decided without a key.
+    /// The key of a lookup. If the lookup was decided without a key, it is that of another frame,
+    /// or an empty one; such a lookup is never mirrored.
     #[inline(always)]
     pub(super) fn key(&self, lookup: &Lookup) -> Option<&FlowKey> {
         self.keys.get(usize::from(lookup.key))

@@ -6,8 +6,11 @@
 //! two hosts that mirror to each other would do so without end. A copy that another process sent is
 //! mirrored once, like any other VXLAN packet.
 //!
-//! The second rule must parse the packet (`nesting`). To save time only packets with suspect ports
-//! are parsed; the test is one comparison of the source port and one bit of the destination port.
+//! The second rule must parse the packet (`nesting`). To save time, only packets with suspect ports
+//! are parsed. The test is one comparison of the source port and one bit of a word for the
+//! destination port. Example: port 4789 has the bit `4789 >> 2 & 63` = 45, which it shares with
+//! 1,023 other ports. The standard ports of tunnels and port 0 set four of the 64 bits, so one of
+//! 16 random destination ports is suspect.
 
 use super::compiled_target::CompiledTarget;
 use super::flow_hash::FIRST_SOURCE_PORT;
@@ -31,7 +34,7 @@ impl LoopGuard {
     /// A guard that recognises the copies to these targets, and copies of copies to any target.
     pub fn new<'a>(known: impl Iterator<Item = &'a CompiledTarget>) -> Self {
         let known = KnownTargets::new(known);
-        // Port 0 stands for packets without ports: tunnels of other protocols and ICMP errors.
+        // The port of packets without ports is 0: tunnels of other protocols, and ICMP errors.
         let destination_bits =
             known.ports().iter().chain([0]).fold(0, |bits, port| bits | 1 << port_bit(port));
         let first_source_port = u32::from(FIRST_SOURCE_PORT);

@@ -7,8 +7,10 @@
 //! imports only `model`.
 //!
 //! ```text
-//! Source::fill -> FlowKey::parse -> MirrorTable::decide -> OuterTemplate -> Sink::send
+//! Source::fill -> PlainLanes, LookupBatch -> RuleSet -> Copies -> Sink::send -> Counters
 //! ```
+//!
+//! `worker` has the loop. `MirrorTable::decide` gives the outcome of a single flow key.
 
 mod aws_exclusions;
 mod compiled_rules;

@@ -1,8 +1,8 @@
-//! The lanes of plain frames: the short way of nearly all traffic.
+//! The lanes of plain frames: the fast path, which nearly all traffic takes.
 //!
 //! A frame is *plain* if it is Ethernet without VLAN tags, IPv4 without options or IPv6 without
-//! extension headers, TCP or UDP with both ports, and no later fragment. So its fields are at fixed
-//! offsets:
+//! extension headers, TCP or UDP with both ports, and not a later fragment. Its fields are then at
+//! fixed offsets from the start of the frame, in bytes:
 //!
 //! ```text
 //! Ethernet       IPv4                             IPv6                           ports
@@ -14,8 +14,19 @@
 //!
 //! The plain frames of a batch are sorted into lanes, one for each direction and address family of
 //! one interface. A lane has one rule set, which evaluates all its keys in one call. The other
-//! frames of the batch take the general way (`lookup_batch`); they do not slow down the plain
-//! frames beside them. Both ways give the same results.
+//! frames of the batch take the general path (`lookup_batch`), and do not slow down the plain
+//! frames. Both paths give the same results.
+//!
+//! Outcomes are recorded in the order of the frames. Therefore successive frames in one lane are a
+//! *run*. Example:
+//!
+//! ```text
+//! frame  0 ingress IPv4   lane 0, key 0   first run: frames 0 and 1, keys 0 and 1 of lane 0
+//!        1 ingress IPv4   lane 0, key 1
+//!        2 ARP            a lookup of the general path
+//!        3 egress IPv4    lane 2, key 0   second run: frame 3, key 0 of lane 2
+//!        4 ingress IPv4   lane 0, key 2   third run: frame 4, key 2 of lane 0
+//! ```
 
 use super::compiled_rules::RuleSetIndex;
 use super::flow_hash::flow_hash_bits;
@@ -30,10 +41,11 @@ use super::table::{MirrorTable, Precheck};
 use super::verdict::MirrorOutcome;
 use crate::model::Direction;
 
-/// The number of lanes: one for each rule set of an interface.
+/// The number of lanes: one for each rule set of an interface. The order is ingress IPv4, ingress
+/// IPv6, egress IPv4, egress IPv6.
 const LANES: usize = 4;
 
-/// The length of a plain frame up to its ports, in bytes.
+/// The length of the headers of a plain frame up to and including the ports, in bytes.
 const IPV4_HEADERS_LEN: usize = 38;
 const IPV6_HEADERS_LEN: usize = 58;
 
@@ -51,7 +63,7 @@ struct Run {
     len: usize,
 }
 
-/// Evaluated frames of one rule set: successive frames of a batch.
+/// A [`Run`] with its keys and the results of the evaluation.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PlainRun<'a> {
     /// Index of the first frame in the batch.
@@ -70,7 +82,7 @@ struct Lane {
     /// The first `len` keys are in use.
     keys: [FlowKey; LOOKUP_BATCH_LEN],
     len: usize,
-    /// The same keys as columns, in a lane of IPv4.
+    /// The same keys as columns; unused in a lane of IPv6.
     fields: Ipv4Fields,
     answers: [Answer; LOOKUP_BATCH_LEN],
     flows: [u64; LOOKUP_BATCH_LEN],
@@ -94,7 +106,7 @@ pub(super) struct PlainLanes {
     lanes: [Lane; LANES],
     /// In the order of the frames.
     runs: Vec<Run>,
-    /// The index of the interface; `None` if every frame takes the general way.
+    /// The interface of all frames in the lanes; `None` if every frame takes the general path.
     interface: Option<InterfaceIndex>,
     /// The outcomes of frames that the checks before the rules decide, in the order of the frames.
     decided: Vec<(usize, MirrorOutcome)>,
@@ -111,7 +123,8 @@ impl PlainLanes {
         }
     }
 
-    /// Removes all frames. The next ones belong to this interface.
+    /// Removes all frames. The frames that are added next belong to `interface`. Without an
+    /// interface, or if the table does not have it, no frame can be added.
     #[inline]
     pub(super) fn start_batch(&mut self, table: &MirrorTable, interface: Option<InterfaceIndex>) {
         self.runs.clear();
@@ -150,8 +163,9 @@ impl PlainLanes {
         len
     }
 
-    /// Adds the segments at the start of `frames` if the frame before them is in a lane: they have
-    /// its key. Returns the number of frames that were added.
+    /// Adds the further segments of a super-frame at the start of `frames`, with the key of the
+    /// frame before them, if that frame is in a lane. `index` is the index of the first segment in
+    /// the batch. Returns the number of frames that were added.
     #[inline]
     pub(super) fn add_segments(&mut self, index: usize, frames: &[Frame<'_>]) -> usize {
         let Some(run) = self.runs.last_mut().filter(|run| run.frame + run.len == index) else {
@@ -174,7 +188,8 @@ impl PlainLanes {
         len
     }
 
-    /// Evaluates the rules for all lanes.
+    /// Evaluates the rules for all lanes, computes the flow hashes, and makes the checks that
+    /// precede the rules. `batch` has the flow cache; `frames` are the frames of the batch.
     #[inline]
     pub(super) fn evaluate(
         &mut self,
@@ -197,14 +212,15 @@ impl PlainLanes {
                 has_special |= !keys.iter().all(|key| table.is_ordinary(key));
             }
         }
-        // Nearly all batches have no packet that the checks before the rules concern, and one
-        // vector loop for each lane proves it.
+        // One loop for each lane shows whether the checks before the rules can concern a packet of
+        // the batch. Without a loop guard (replay), this is rare.
         if has_special {
             self.check_special(table, frames);
         }
     }
 
-    /// Makes the checks before the rules for each frame that they may concern.
+    /// Makes the checks before the rules for each frame that they may concern, and keeps the
+    /// outcomes that they decide. These replace the answers of the rules.
     #[cold]
     fn check_special(&mut self, table: &MirrorTable, frames: &[Frame<'_>]) {
         let Self { lanes, runs, decided, interface } = self;
@@ -224,14 +240,14 @@ impl PlainLanes {
         }
     }
 
-    /// The outcome of a frame of the batch that the checks before the rules decided.
+    /// The outcome of a frame of the batch if the checks before the rules decided on it.
     #[inline]
     pub(super) fn decided(&self, frame: usize) -> Option<MirrorOutcome> {
         let position = self.decided.binary_search_by_key(&frame, |(decided, _)| *decided).ok()?;
         self.decided.get(position).map(|(_, outcome)| *outcome)
     }
 
-    /// Whether the rules decide on every frame in the lanes.
+    /// Whether the rules decide on every frame in the lanes, so that no outcome replaces an answer.
     #[inline]
     pub(super) const fn is_decided_by_rules(&self) -> bool {
         self.decided.is_empty()
@@ -298,7 +314,7 @@ impl Lane {
     }
 }
 
-/// Whether a frame is an Ethernet frame with headers of its own.
+/// Whether a frame is an Ethernet frame and not a further segment of a super-frame.
 #[inline(always)]
 fn is_whole(frame: &Frame<'_>) -> bool {
     (frame.medium == Medium::Ethernet) & !frame.is_next_segment

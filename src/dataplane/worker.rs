@@ -1,8 +1,15 @@
 //! The only packet loop: replay, live capture, explanations, tests and benches all call
 //! [`Worker::step`], so they cannot differ.
 //!
-//! A step moves one burst from the source to the sink: it parses the frames, decides which session
-//! mirrors each of them, records the copies, sends them and counts. All memory is allocated when
+//! A step moves one burst from the source to the sink, in batches of 64 frames:
+//!
+//! ```text
+//! lookups    sorts the frames of a batch into lanes (plain frames) and lookups (all others)
+//! evaluate   the rules and the checks before them decide on each frame
+//! outcomes   counts the frames that are not mirrored, and records the copies of the others
+//! ```
+//!
+//! Then the sink sends all copies of the burst, and these are counted. All memory is allocated when
 //! the worker is created.
 
 mod lookups;

@@ -1,4 +1,5 @@
-//! Generated rules and packets: the same seed gives the same on every machine and in every version.
+//! Generated rules and packets. The same seed gives the same rules and packets on every machine and
+//! in every version, so that measurements of two versions can be compared.
 //!
 //! What belongs here: how the fields of generated rules and packets are distributed. What does not:
 //! sessions, and frames.

@@ -34,8 +34,9 @@ pub(super) fn address(bits: u128, is_ipv4: bool) -> IpAddr {
     }
 }
 
-/// The levels of the tree: prefix length, and how often the number of ranks of a level doubles, for
-/// few rules and for very many.
+/// The levels of the tree, each with the prefix length of its networks and two numbers of doublings
+/// d: for few rules and for very many. A node has `2^(d + 1) - 1` children on the next level:
+/// [`Random::rank`].
 type Levels = [(u8, usize, usize); 6];
 
 const LEVELS_IPV4: Levels = [(8, 3, 6), (16, 4, 8), (20, 2, 3), (24, 2, 3), (28, 3, 3), (32, 3, 3)];

@@ -105,9 +105,11 @@ fn host(random: &mut Random, block: CidrBlock) -> IpAddr {
     address(network | random.word128() & free, block.is_ipv4())
 }
 
-/// Draws ranks by Zipf's law: binary search of a random number in the sums of the weights.
+/// Draws ranks by Zipf's law: binary search of a random number in the sums of the weights. With the
+/// exponent 1 and three ranks, the weights are 1, 1/2 and 1/3 and the sums 1, 1.5 and 1.83. The
+/// random number 1.2 gives the second rank.
 struct ZipfRanks {
-    /// Of each rank, the weights up to and with it.
+    /// By rank: the sum of the weights of this rank and all before it.
     sums: Vec<f64>,
 }
 

@@ -57,7 +57,7 @@ pub(super) enum PortPattern {
     Any,
     /// One port of a well-known service.
     WellKnown,
-    /// One port of all.
+    /// One random port.
     One,
     /// From 0 to 1023.
     Low,

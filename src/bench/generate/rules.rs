@@ -1,7 +1,7 @@
 //! Generated rules, by a shape and a seed.
 //!
-//! The rules are distinct and sorted from narrow to wide, because a rule behind a wider one would
-//! never match.
+//! The rules are distinct and sorted from narrow to wide, because a rule after one that contains it
+//! would never match.
 
 use std::collections::HashSet;
 
@@ -63,7 +63,8 @@ struct RuleFields {
 }
 
 impl RuleFields {
-    /// A rule that contains another one has a smaller value, because each of its terms is smaller.
+    /// The order of the rules, the highest value first. A rule that contains another one has a
+    /// smaller value, because none of its terms is larger and one is smaller.
     fn narrowness(&self) -> u32 {
         let span = |ports: Option<(u16, u16)>| {
             ports.map_or(65_535, |(low, high)| u32::from(high.saturating_sub(low)))

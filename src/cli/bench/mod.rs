@@ -40,7 +40,7 @@ pub(super) fn run(flags: &BenchFlags) -> Result<Exit, Failure> {
     })
 }
 
-/// Refuses the name of a picture that would not be what its ending says.
+/// Rejects the name of a picture whose ending promises another format than SVG.
 fn check_plot_name(path: &Path) -> Result<(), Failure> {
     let extension = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
     match extension {
@@ -56,7 +56,8 @@ fn failure(error: BenchError) -> Failure {
     if error.is_usage() { Failure::usage(error) } else { Failure::failed(error) }
 }
 
-/// Writes the picture and the page if they are requested. A file is written whole or not at all.
+/// Writes the picture and the page if they are requested. A file that cannot be written completely
+/// is removed.
 fn write_files(report: &BenchReport, flags: &BenchFlags) -> Result<(), Failure> {
     if let Some(path) = &flags.plot {
         if !report.has_curve() {

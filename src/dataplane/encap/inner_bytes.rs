@@ -1,7 +1,7 @@
 //! The bytes of the inner frame of a copy, borrowed from the source.
 
 /// The inner frame of a copy, in two pieces as the source lent it. The second piece is empty except
-/// for a segment that was cut from a larger frame.
+/// for a segment of a super-frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InnerBytes<'a> {
     /// The first piece; it begins with the destination MAC address.

@@ -97,12 +97,12 @@ impl VxlanTemplate {
     ) -> usize {
         *header = self.header;
         let port = FIRST_SOURCE_PORT + u16::from(flow_hash & 0x7f);
-        // An inner frame is cut to what fits into one packet, so no upper byte is lost here.
+        // The inner frame is truncated to what fits into one packet, so the length has 16 bits.
         let [low, high, ..] = (inner.len() + UDP_VXLAN_LEN).to_le_bytes();
         let udp_len = u16::from_le_bytes([low, high]);
         if self.is_ipv4 {
             let total_len = udp_len.wrapping_add(20);
-            // Two numbers of 16 bits have one carry at most.
+            // The sum of two 16-bit numbers has at most one carry.
             let sum = self.fixed_sum + u32::from(total_len);
             let [a, b, ..] = ((sum & 0xffff) + (sum >> 16)).to_le_bytes();
             let checksum = !u16::from_le_bytes([a, b]);

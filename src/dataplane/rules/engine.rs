@@ -50,7 +50,7 @@ pub(super) enum Engine {
 /// The largest number of rules for bit vectors.
 const MAX_BIT_VECTOR_RULES: usize = 126;
 
-/// From this number of rules on, a forest is slower than the flow cache.
+/// From this number of rules on, a lookup in a forest is slower than one in the flow cache.
 const MIN_EXPENSIVE_RULES: usize = 4096;
 
 /// The largest size of cross-product tables in bytes.

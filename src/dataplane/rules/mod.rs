@@ -7,7 +7,7 @@
 //! All engines give the same answers as `linear`, which is the specification. They differ in speed:
 //!
 //! ```text
-//! bit_vector     up to 126 rules          a bit for each rule, one AND for each field
+//! bit_vector     up to 126 rules          a bit for each rule, an AND over the fields
 //! cross_product  more rules, IPv4 only    a fixed number of table lookups, if 24 MiB suffice
 //! cut_forest     all other rules          decision trees, whose depth depends on the rules
 //! ```

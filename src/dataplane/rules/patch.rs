@@ -4,8 +4,8 @@
 //! the patch searches from match to match, in the forest and in the added rules, and skips the
 //! removed rules, until a session accepts. Example: the tables have rules 0 (reject) and 1 (accept)
 //! of one session, and rule 0 is removed. A packet that matches both finds rule 0, skips it because
-//! it is removed, searches from index 1 on, and finds rule 1, which accepts. Such a packet costs a
-//! few searches more, until the rules are compiled again.
+//! it is removed, searches from index 1 on, and finds rule 1, which accepts. Such a packet needs a
+//! few more searches, until the rules are compiled again.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::dataplane::flow_key::FlowKey;
 use crate::dataplane::index::SessionIndex;
 use crate::model::{Filter, FilterRule, RuleAction};
 
-/// The largest number of rules in a patch; with more, the rules are compiled at once.
+/// The largest number of rules in a patch; if more rules differ, all rules are compiled again.
 const MAX_CHANGED: usize = 126;
 
 /// The number of packets that are searched together.

@@ -1,5 +1,13 @@
-//! Sorts the frames of a batch: plain frames into lanes, the others into lookups, one for each
-//! interface that owns the frame.
+//! Sorts the frames of a batch: plain frames of one interface into lanes (`plain_lanes`), the
+//! others into lookups (`lookup_batch`), one for each interface that owns the frame.
+//!
+//! There are three ways to find the interface of a frame:
+//!
+//! ```text
+//! worker or table has one owner for all frames   no address is read        lanes and lookups
+//! table has one interface with addresses         MAC, then IP address      lanes and lookups
+//! table has several interfaces                   MAC, then IP address      lookups only
+//! ```
 
 use std::sync::Arc;
 
@@ -14,7 +22,8 @@ use crate::dataplane::verdict::{MirrorOutcome, NotMirrored};
 use crate::model::Direction;
 
 impl Worker {
-    /// Adds the frames of a batch. How frames find their interfaces is tested once for the batch.
+    /// Adds the frames of a batch. How interfaces are found is the same for all its frames, and is
+    /// selected once.
     #[inline]
     pub(super) fn add_frames(
         &mut self,
@@ -54,7 +63,8 @@ impl Worker {
         }
     }
 
-    /// Adds a frame that is not plain.
+    /// Adds a frame that is in no lane. `interface` is its interface; `None` if its addresses
+    /// decide.
     #[inline]
     fn add_lookup(
         &mut self,
@@ -74,7 +84,8 @@ impl Worker {
         self.forced_direction.or(frame.direction).unwrap_or(Direction::Ingress)
     }
 
-    /// Adds a frame of the worker's interface. Its decision also applies to the segments after it.
+    /// Adds a frame whose interface is known without its addresses. A further segment of a
+    /// super-frame gets the decision on the segment before it.
     fn add_own_lookup(
         &self,
         batch: &mut LookupBatch,

@@ -1,4 +1,7 @@
 //! Records the outcomes of a batch: copies, counters, and verdicts if the sink observes them.
+//!
+//! Lookups and runs of plain frames are merged in the order of the frames, because copies leave in
+//! this order.
 
 use std::sync::Arc;
 
@@ -18,6 +21,7 @@ use crate::model::Direction;
 
 impl Worker {
     /// Counts the frames of a batch that are not mirrored, and records the copies of the others.
+    /// `start` is the index of the first frame of the batch in the burst.
     #[inline]
     pub(super) fn record_outcomes(
         &mut self,
@@ -42,7 +46,7 @@ impl Worker {
         }
     }
 
-    /// Records the outcome of a frame that is not plain.
+    /// Records the outcome of a frame that is in no lane.
     #[inline]
     fn record_lookup(
         &mut self,
@@ -57,7 +61,8 @@ impl Worker {
         self.last_decision = key.filter(|_| self.interface.is_some()).map(|key| (*key, outcome));
     }
 
-    /// Records the outcomes of plain frames one by one, with verdicts.
+    /// Records the outcomes of a run one by one: if the sink observes verdicts, or if the checks
+    /// before the rules decided on a frame of the batch.
     fn record_each(
         &mut self,
         start: usize,
@@ -77,7 +82,8 @@ impl Worker {
         }
     }
 
-    /// Records the outcomes of plain frames that the rules decide.
+    /// Records the outcomes of a run if the rules decide on all frames and no sink observes
+    /// verdicts.
     #[inline]
     fn record_run(&mut self, start: usize, frames: &[Frame<'_>], run: PlainRun<'_>) {
         let table = Arc::clone(&self.table);
@@ -138,7 +144,7 @@ impl Worker {
     }
 }
 
-/// The record of a copy of the frame at `index` of the burst.
+/// The record of a copy of the frame at `index` of the burst. `flow` is the flow hash.
 #[inline(always)]
 fn copy_ref(
     (index, frame): (u16, &Frame<'_>),
@@ -167,7 +173,8 @@ fn copy_ref(
     }
 }
 
-/// Writes the copies of a run to `room`, and returns their number.
+/// Writes the copies of a run to the start of `room`, and returns their number. `start` is the
+/// index of the first frame of the batch in the burst; `frames` begin with the first of the run.
 #[inline(never)]
 fn record_copies(
     (start, frames): (usize, &[Frame<'_>]),

@@ -1,6 +1,7 @@
 //! The vector instructions that bit vectors need, for AVX2 and AVX-512.
 //!
-//! A vector has lanes of 16 bytes. Each byte of a lane belongs to one packet.
+//! A vector has lanes of 16 bytes: two with AVX2, four with AVX-512. Each byte of a lane belongs to
+//! one packet, so a vector has a byte of 32 or 64 packets.
 
 /// The largest number of lanes of a vector.
 pub(super) const MAX_LANES: usize = 4;

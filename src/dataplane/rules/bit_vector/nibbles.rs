@@ -1,10 +1,11 @@
 //! Rules as conditions on nibbles (four bits), because a vector instruction can look up many
 //! nibbles at once.
 //!
-//! A CIDR block is a condition on each nibble of an address by itself, and a rule matches if all of
-//! its nibbles match. A protocol and a port range that is a prefix (such as 1024-2047) are such
-//! conditions too. Any other port range is compared as a whole; the results of four comparisons
-//! form a nibble.
+//! A CIDR block is a separate condition on each nibble of an address, and a rule matches if all of
+//! its nibbles match. Example: 10.32.0.0/11 needs the nibbles 0, a, then 2 or 3; the other nibbles
+//! may have any value. A protocol, and a port range that is a binary prefix (such as 1024-2047),
+//! are such conditions too. Any other port range is compared as a whole; the results of four
+//! comparisons form a nibble.
 
 use super::fields::byte_range;
 use crate::model::{FilterRule, PortRange};

@@ -31,10 +31,11 @@ const MAX_PLANES: usize = 144;
 /// The planes of a batch.
 pub(super) type Planes<V> = ArrayVec<V, MAX_PLANES>;
 
-/// Builds planes.
+/// Builds planes: selects the bytes of the keys that rules restrict, and transposes them.
 #[derive(Debug)]
 pub(super) struct Transposer {
-    /// The parts of the key to transpose, each with the half bytes that are needed.
+    /// The parts of the key to transpose, each with the half bytes that are needed: index of the
+    /// byte in the part, and whether it is the upper half.
     parts: Vec<(KeyPart, Vec<(u8, bool)>)>,
     ranges: Vec<Nibble>,
 }
@@ -50,7 +51,7 @@ enum KeyPart {
     Rest,
 }
 
-/// A table for eight rules of a word and one nibble.
+/// A table for eight rules of a word and one nibble of the key.
 #[derive(Debug)]
 struct NibbleTable {
     /// By value of the nibble: the rules that allow it.

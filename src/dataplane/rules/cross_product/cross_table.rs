@@ -13,7 +13,8 @@ pub(super) type Row = [u16; BATCH_LEN];
 /// Value of a cell of the last table: no session accepts.
 pub(super) const NO_RULE: u16 = u16::MAX;
 
-/// The largest number of words of rule sets that are joined for one table; it limits the time.
+/// The largest number of 64-bit words of rule sets that are joined for one table. It limits the
+/// time to build the tables before the last one; the last one is limited only by memory.
 const MAX_WORDS_JOINED: usize = 96 << 20;
 
 /// A table with a row for each class of one kind and a column for each class of another.
@@ -49,7 +50,7 @@ pub(super) struct TableBuilder<'a> {
 }
 
 impl<'a> TableBuilder<'a> {
-    /// A builder with `max_bytes` of memory; `None` if a cell cannot number all rules.
+    /// A builder with `max_bytes` of memory; `None` if a cell of 16 bits cannot number all rules.
     pub(super) fn new(list: &'a RuleList<'a>, max_bytes: usize) -> Option<Self> {
         (list.len() < usize::from(NO_RULE)).then_some(Self { list, bytes_left: max_bytes })
     }

@@ -152,8 +152,9 @@ fn flip(set: &mut [u64], rule: usize) {
     }
 }
 
-/// The class of each value, in one pass over all values. The rule set changes only at values where
-/// the range of a rule begins or ends.
+/// The class of each value, in one pass over all values. The set of rules that allow a value
+/// changes only at values where the range of a rule begins, or just after it ends. Example: a rule
+/// with the ports 80-89 changes the set at 80 and at 90.
 fn sweep(spans: &[Span], sets: &mut ClassSets) -> Option<Vec<u16>> {
     let mut changes: Vec<(u32, usize)> = Vec::with_capacity(2 * spans.len());
     for (rule, span) in spans.iter().enumerate() {

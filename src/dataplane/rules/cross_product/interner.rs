@@ -1,4 +1,5 @@
-//! Sets of rules, each stored once and identified by a number: the classes of one or more fields.
+//! Sets of rules, each stored once and identified by a number. The sets are the classes of one or
+//! more fields: all values with the same set have the same class.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -1,9 +1,15 @@
 //! Chooses the bits of a cut.
 //!
-//! The algorithm is greedy: it adds the bit with the highest score, which is the reduction of the
-//! rules in a packet's cell divided by the cost. A cell is the set of rules that agree with one
-//! value of the chosen bits. A rule with a wildcard in a chosen bit is in two cells (cost: a copy);
-//! a rule with too many such wildcards moves to another tree (cost: a move).
+//! The algorithm is greedy: it adds the bit with the highest score. A cell is the set of rules that
+//! agree with one value of the chosen bits. The score of a bit is the natural logarithm of the
+//! factor by which it reduces the average number of rules in a packet's cell, divided by its cost.
+//! A rule with a wildcard in a chosen bit is in two cells (cost: a copy); a rule with too many such
+//! wildcards moves to another tree (cost: a move).
+//!
+//! Example: eight rules are in one cell. A bit that is zero in four rules and one in the other four
+//! reduces the average from 8 to 4 without copies: the score is `ln(8 / 4) / 0.02` = 34.7. A bit
+//! that is zero in two rules and a wildcard in six gives cells of eight and six rules, 7.1 on
+//! average, and six copies: the score is `ln(8 / 7.1) / (0.02 + 0.5 * 6 / 8)` = 0.3.
 
 use super::ternary::Ternary;
 

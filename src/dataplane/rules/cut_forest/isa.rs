@@ -14,7 +14,7 @@ pub(super) trait Isa: Copy {
     /// A bit for each rule of the block that matches and has index `floor` or higher.
     fn matching<const A: usize>(self, block: &Block<A>, packet: &Packet<A>, floor: u32) -> u32;
 
-    /// A bit for each index that is higher than `than`.
+    /// A bit for each packet whose index in `places` is higher than `than`.
     fn later(self, places: &[u32; BATCH_LEN], than: u32) -> u64;
 }
 

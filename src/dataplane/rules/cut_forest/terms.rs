@@ -1,4 +1,5 @@
-//! Prefix lengths, protocol and flags of a rule in one word.
+//! Prefix lengths, protocol and flags of a rule in one word of 32 bits, so that one load reads them
+//! for eight rules.
 
 /// The fields of the word. From the low byte on: source prefix length, destination prefix length,
 /// protocol, flags.

@@ -1,4 +1,8 @@
 //! Rules and packets as words of bits; a bit of a rule may be a wildcard.
+//!
+//! Example: the ports 1024-2047 are `000001` and ten wildcards. The ports 1000-1100 share only the
+//! leading bits `00000`; the other bits are wildcards when bits are selected for cuts, and the
+//! bounds of the range are compared in the leaf.
 
 use super::terms::Terms;
 use crate::dataplane::flow_key::FlowKey;
