@@ -235,9 +235,14 @@ fn replay_captures(plan: &mut ReplayPlan, errors: &mut Vec<String>) -> io::Resul
             progress.finish_capture(source);
             match ended {
                 Err(StepError::Sink(error)) => return Err(error),
-                // Report it once, not in each pass.
-                Err(StepError::Source(error)) if pass == 0 => errors.push(error.to_string()),
-                _ => {}
+                Err(StepError::Source(error)) => {
+                    // An error that occurs in each pass is reported once.
+                    let error = error.to_string();
+                    if !errors.contains(&error) {
+                        errors.push(error);
+                    }
+                }
+                Ok(()) => {}
             }
         }
     }

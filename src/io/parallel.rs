@@ -2,7 +2,8 @@
 //!
 //! The calling thread divides a capture into chunks of whole records; each worker thread mirrors a
 //! chunk to a buffer and writes it to its place in the file. The output is the same as with one
-//! thread. At most two chunks for each worker are in memory, and all waits block.
+//! thread. Besides the chunks in work, at most one for each worker and one more are in memory, and all
+//! waits block. A capture that cannot be divided well is mirrored by the calling thread.
 
 use std::io;
 use std::sync::Arc;
@@ -18,6 +19,9 @@ use crate::model::Direction;
 
 /// A shorter capture is mirrored by the calling thread, because starting threads takes longer.
 const MIN_PARALLEL_BYTES: u64 = 1024 * 1024;
+
+/// The calling thread writes its records in parts of this length, in bytes.
+const WRITTEN_LEN: usize = 256 * 1024;
 
 /// Workers that write one pcap file.
 pub struct ParallelMirror {
@@ -66,26 +70,39 @@ impl ParallelMirror {
         stop: &StopFlag,
         observe: impl Fn(&CaptureSource),
     ) -> Result<(), StepError> {
-        if source.total_bytes().is_some_and(|len| len < MIN_PARALLEL_BYTES) {
-            self.mirror_on_this_thread(source, stop)
-        } else {
-            self.mirror_on_threads(source, stop, observe)
+        let is_short = source.total_bytes().is_some_and(|len| len < MIN_PARALLEL_BYTES);
+        if !is_short && self.workers.len() > 1 {
+            self.mirror_on_threads(source, stop, &observe)?;
         }
+        self.mirror_on_this_thread(source, stop, &observe)
     }
 
+    /// Mirrors the rest of a capture.
     fn mirror_on_this_thread(
         &mut self,
         source: &mut CaptureSource,
         stop: &StopFlag,
+        observe: impl Fn(&CaptureSource),
     ) -> Result<(), StepError> {
-        let Some(worker) = self.workers.first_mut() else { return Ok(()) };
-        while let Some(chunk) = next_chunk_of(source, stop).map_err(StepError::Source)? {
-            worker.mirror((self.next_chunk, chunk), &self.file).map_err(StepError::Sink)?;
-            self.next_chunk += 1;
-        }
-        Ok(())
+        let Some(ChunkWorker { worker, sink }) = self.workers.first_mut() else { return Ok(()) };
+        let ended = loop {
+            match worker.step(source, sink) {
+                Ok(true) if !stop.is_set() => {}
+                Ok(_) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+            if sink.len() >= WRITTEN_LEN {
+                self.file.write_chunk(self.next_chunk, sink).map_err(StepError::Sink)?;
+                self.next_chunk += 1;
+                observe(source);
+            }
+        };
+        self.file.write_chunk(self.next_chunk, sink).map_err(StepError::Sink)?;
+        self.next_chunk += 1;
+        ended
     }
 
+    /// Mirrors a capture, as long as it can be divided.
     fn mirror_on_threads(
         &mut self,
         source: &mut CaptureSource,
@@ -103,12 +120,17 @@ impl ParallelMirror {
                 match builder.spawn_scoped(scope, move || worker.mirror_all(&chunks, file)) {
                     Ok(thread) => threads.push(thread),
                     // Fewer threads do the same work.
-                    Err(_) if !threads.is_empty() => break,
-                    Err(error) => return Err(StepError::Sink(error)),
+                    Err(_) => break,
                 }
             }
             drop(chunks);
+            if threads.is_empty() {
+                return Ok(());
+            }
             let read = loop {
+                if !source.is_divisible() {
+                    break Ok(());
+                }
                 let chunk = match next_chunk_of(source, stop) {
                     Ok(Some(chunk)) => chunk,
                     Ok(None) => break Ok(()),

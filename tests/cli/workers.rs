@@ -71,3 +71,48 @@ fn a_capture_with_nanoseconds_is_the_same_with_any_number_of_workers() {
     fine[..4].copy_from_slice(&[0x4d, 0x3c, 0xb2, 0xa1]);
     assert_same_with_any_number(&fine, "in.pcap");
 }
+
+/// A block of pcapng in little-endian order.
+fn block(kind: u32, body: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(12 + body.len()).unwrap().to_le_bytes();
+    [&kind.to_le_bytes(), &len[..], body, &len[..]].concat()
+}
+
+/// The frames of `capture` as pcapng. Another interface, or a block that is skipped, precedes each
+/// packet whose number `is_preceded` selects.
+fn pcapng(is_preceded: impl Fn(u32) -> bool, kind: u32) -> Vec<u8> {
+    let interface = [1, 0, 0, 0, 0, 0, 0, 0];
+    let mut file = block(
+        0x0a0d_0d0a,
+        &[0x4d, 0x3c, 0x2b, 0x1a, 1, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255],
+    );
+    file.extend(block(1, &interface));
+    for (number, record) in (0..).zip(testkit::records::read(&capture(FRAMES))) {
+        if is_preceded(number) {
+            file.extend(block(kind, &interface));
+        }
+        let microseconds = record.timestamp_ns / 1_000;
+        let len = u32::try_from(record.bytes.len()).unwrap();
+        let words = [
+            0,
+            (microseconds >> 32).try_into().unwrap(),
+            (microseconds & 0xffff_ffff).try_into().unwrap(),
+            len,
+            len,
+        ];
+        let mut body: Vec<u8> = words.iter().flat_map(|word: &u32| word.to_le_bytes()).collect();
+        body.extend(&record.bytes);
+        body.resize(body.len().next_multiple_of(4), 0);
+        file.extend(block(6, &body));
+    }
+    file
+}
+
+#[test]
+fn a_capture_that_cannot_be_divided_is_mirrored_by_one_thread() {
+    let interfaces = pcapng(|number| number % 1_000 == 7, 1);
+    assert_same_with_any_number(&interfaces, "in.pcap");
+    let skipped = pcapng(|_| true, 0x0bad);
+    assert_same_with_any_number(&skipped, "in.pcap");
+    assert_same_with_any_number(&pcapng(|_| false, 0), "in.pcap in.pcap");
+}

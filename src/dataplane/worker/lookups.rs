@@ -50,7 +50,7 @@ impl Worker {
             } else if has_one_owner {
                 let direction = hint(frame);
                 lanes.add_run(run, direction, |frame| hint(frame) == direction)
-            } else if let Some(direction) = by_address(frame).filter(|_| is_single) {
+            } else if is_single && let Some(direction) = by_address(frame) {
                 lanes.add_run(run, direction, |frame| by_address(frame) == Some(direction))
             } else {
                 0

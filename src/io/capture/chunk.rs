@@ -12,6 +12,19 @@ use super::window::Window;
 /// cost of passing it to another thread, and small enough that its copies stay in the cache.
 const CHUNK_LEN: usize = 256 * 1024;
 
+/// How many bytes before the cursor the chunks of 64 workers may contain, two for each.
+const RELEASE_LAG: usize = 2 * 64 * CHUNK_LEN;
+
+/// A section of pcapng with more interfaces is not divided, because each chunk has a copy of them.
+const MAX_INTERFACES: usize = 16;
+
+/// Chunks shorter than this, in bytes, cost more than their records.
+const SHORT_CHUNK_LEN: usize = 16 * 1024;
+
+/// A capture with more short chunks is not divided further. Blocks between the packets of pcapng end
+/// chunks.
+const MAX_SHORT_CHUNKS: u32 = 64;
+
 /// Successive records of a capture.
 pub struct CaptureChunk {
     window: Window,
@@ -37,8 +50,20 @@ impl CaptureSource {
             return Ok(None);
         }
         self.borrowed = self.measure_chunk();
+        self.short_chunks += u32::from(self.borrowed.bytes < SHORT_CHUNK_LEN);
+        self.window.set_release_lag(RELEASE_LAG);
         let (window, format) = (self.window.part(self.borrowed.bytes), self.format.clone());
         Ok(Some(CaptureChunk { window, format }))
+    }
+
+    /// Whether several threads can read the rest of the capture faster than one.
+    #[must_use]
+    pub const fn is_divisible(&self) -> bool {
+        let has_few_interfaces = match &self.format {
+            CaptureFormat::Pcap(_) => true,
+            CaptureFormat::Pcapng(section) => section.interface_count() <= MAX_INTERFACES,
+        };
+        has_few_interfaces && self.short_chunks < MAX_SHORT_CHUNKS
     }
 
     /// The length of the next chunk. Link types that are not supported are recorded.

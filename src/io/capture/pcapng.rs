@@ -71,6 +71,11 @@ impl BlockHeader {
 }
 
 impl PcapngSection {
+    /// The number of interfaces that were read so far.
+    pub(super) const fn interface_count(&self) -> usize {
+        self.interfaces.len()
+    }
+
     /// Parses the header of the block at the start of `bytes`, which are at least 12.
     pub(super) fn block_header(
         &self,

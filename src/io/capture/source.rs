@@ -29,6 +29,8 @@ pub struct CaptureSource {
     /// An error after the header of the capture, which the first burst returns.
     pending_error: Option<ReadError>,
     is_finished: bool,
+    /// The number of short chunks into which the capture was divided.
+    pub(super) short_chunks: u32,
     pub(super) unsupported: BTreeSet<u16>,
     /// All warnings about the capture, and those that were not returned yet.
     warnings: BTreeSet<String>,
@@ -57,21 +59,7 @@ impl CaptureSource {
             Err(what) => return Ok(Err(what)),
         };
         window.advance(format.file_header_len());
-        let mut source = Self {
-            name,
-            origin: StreamOrigin::NotRepeatable,
-            window,
-            format,
-            record_count: 0,
-            record_offset: 0,
-            pending_error: None,
-            is_finished: false,
-            unsupported: BTreeSet::new(),
-            warnings: BTreeSet::new(),
-            new_warnings: Vec::new(),
-            copied: Vec::new(),
-            borrowed: BorrowedRecords::default(),
-        };
+        let mut source = Self::of_records(name, window, format);
         source.collect_warnings();
         match source.find_record() {
             // If the start is damaged, the file is not a capture.
@@ -95,6 +83,7 @@ impl CaptureSource {
             record_offset: 0,
             pending_error: None,
             is_finished: false,
+            short_chunks: 0,
             unsupported: BTreeSet::new(),
             warnings: BTreeSet::new(),
             new_warnings: Vec::new(),
@@ -170,6 +159,7 @@ impl CaptureSource {
             self.pending_error = reopened.pending_error;
         }
         self.record_count = 0;
+        self.short_chunks = 0;
         self.borrowed = BorrowedRecords::default();
         self.is_finished = false;
         Ok(())

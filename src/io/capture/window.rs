@@ -23,10 +23,7 @@ pub(super) struct Window {
 }
 
 enum Backing {
-    Mapped {
-        map: Arc<MappedFile>,
-        populated: usize,
-    },
+    Mapped(MappedWindow),
     /// The bytes of a mapped file up to `end`.
     MappedPart {
         map: Arc<MappedFile>,
@@ -45,9 +42,25 @@ struct Stream {
     is_at_end: bool,
 }
 
+/// A mapped file, of which the pages around the cursor are in memory.
+struct MappedWindow {
+    map: Arc<MappedFile>,
+    /// The bytes up to this offset were loaded.
+    populated: usize,
+    /// The pages up to this offset were released.
+    released: usize,
+    /// The number of bytes before the cursor that may be in use.
+    lag: usize,
+}
+
 impl Window {
     pub(super) fn mapped(map: MappedFile) -> Self {
-        Self::new(Backing::Mapped { map: Arc::new(map), populated: 0 })
+        Self::new(Backing::Mapped(MappedWindow {
+            map: Arc::new(map),
+            populated: 0,
+            released: 0,
+            lag: 0,
+        }))
     }
 
     pub(super) fn memory(bytes: Bytes) -> Self {
@@ -70,7 +83,7 @@ impl Window {
     /// The buffered bytes from the cursor on.
     pub(super) fn remaining(&self) -> &[u8] {
         let held = match &self.bytes {
-            Backing::Mapped { map, .. } => map.bytes(),
+            Backing::Mapped(window) => window.map.bytes(),
             Backing::MappedPart { map, end } => map.bytes().get(..*end).unwrap_or_default(),
             Backing::Memory(bytes) => bytes,
             Backing::Stream(stream) => stream.buffer.get(..stream.filled).unwrap_or_default(),
@@ -83,7 +96,7 @@ impl Window {
     pub(super) fn part(&self, len: usize) -> Self {
         let end = self.at + len;
         match &self.bytes {
-            Backing::Mapped { map, .. } | Backing::MappedPart { map, .. } => {
+            Backing::Mapped(MappedWindow { map, .. }) | Backing::MappedPart { map, .. } => {
                 let bytes = Backing::MappedPart { map: Arc::clone(map), end };
                 Self { bytes, at: self.at, buffer_start: self.buffer_start }
             }
@@ -103,7 +116,7 @@ impl Window {
     /// The length of the capture in bytes; none for a stream.
     pub(super) fn total_len(&self) -> Option<u64> {
         match &self.bytes {
-            Backing::Mapped { map, .. } => u64::try_from(map.bytes().len()).ok(),
+            Backing::Mapped(window) => u64::try_from(window.map.bytes().len()).ok(),
             Backing::MappedPart { end, .. } => u64::try_from(*end).ok(),
             Backing::Memory(bytes) => u64::try_from(bytes.len()).ok(),
             Backing::Stream(_) => None,
@@ -114,7 +127,7 @@ impl Window {
     pub(super) fn rewind(&mut self) -> bool {
         match &mut self.bytes {
             Backing::Stream(_) => return false,
-            Backing::Mapped { populated, .. } => *populated = 0,
+            Backing::Mapped(window) => (window.populated, window.released) = (0, 0),
             Backing::MappedPart { .. } | Backing::Memory(_) => {}
         }
         self.at = 0;
@@ -124,15 +137,24 @@ impl Window {
     /// Moves the cursor over buffered bytes.
     pub(super) fn advance(&mut self, len: usize) {
         self.at += len;
-        if let Backing::Mapped { map, populated } = &mut self.bytes
+        if let Backing::Mapped(MappedWindow { map, populated, released, lag }) = &mut self.bytes
             && self.at + POPULATE_LEN / 2 > *populated
         {
-            // The bytes before the cursor are not borrowed. The cursor may be within a page.
-            let release_from = populated.saturating_sub(2 * POPULATE_LEN);
-            map.release(release_from, (self.at & !0xffff).saturating_sub(release_from));
+            // The bytes before the lag are not borrowed. The cursor may be within a page.
+            let unused = self.at.saturating_sub(*lag) & !0xffff;
+            map.release(*released, unused.saturating_sub(*released));
+            *released = unused.max(*released);
             let from = self.at.max(*populated);
             map.populate(from, POPULATE_LEN);
             *populated = from + POPULATE_LEN;
+        }
+    }
+
+    /// Keeps this number of bytes before the cursor in memory, because parts of the window have
+    /// them.
+    pub(super) const fn set_release_lag(&mut self, len: usize) {
+        if let Backing::Mapped(window) = &mut self.bytes {
+            window.lag = len;
         }
     }
 

@@ -134,6 +134,18 @@ impl ChunkSink {
         Self(RecordBuffer::new(2 * BUFFER_LEN, precision))
     }
 
+    /// The length of the records, in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.records().len()
+    }
+
+    /// Whether there are no records.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Removes the reason why a record was not added.
     #[cold]
     fn prepare(&mut self, reason: NotAdded) {
