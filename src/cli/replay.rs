@@ -25,6 +25,9 @@ use crate::io::pace::Speed;
 use crate::io::record::OutputFile;
 use crate::model::InvalidValue;
 
+/// The largest number of threads. The reader keeps the pages of their chunks in memory.
+const MAX_WORKERS: u16 = 64;
+
 /// Mirror captures: read pcap or pcapng, write or send the encapsulated copies.
 ///
 /// The output is byte-identical from run to run. At the end, a table on standard error shows how
@@ -75,9 +78,10 @@ pub(super) struct ReplayFlags {
     #[arg(long = "loop", value_name = "N", default_value_t = 1, value_parser = number::at_least(1))]
     passes: u64,
 
-    /// Threads that mirror a capture to a pcap file [default: the number of processors]. The file is
-    /// the same with any number. Copies to a pipe, a pcapng file or a target use one thread.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    /// Threads that mirror a capture to a pcap file [default: the number of processors, at most 64].
+    /// The file is the same with any number. Copies to a pipe, a pcapng file or a target use one
+    /// thread.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_WORKERS)))]
     workers: Option<u16>,
 
     #[command(flatten)]
@@ -201,7 +205,7 @@ fn open_pipeline(
 
 fn workers(flags: &ReplayFlags) -> usize {
     let processors = || std::thread::available_parallelism().map_or(1, usize::from);
-    flags.workers.map_or_else(processors, usize::from)
+    flags.workers.map_or_else(processors, usize::from).min(usize::from(MAX_WORKERS))
 }
 
 /// Rejects options that conflict.
@@ -223,27 +227,40 @@ fn check(flags: &ReplayFlags) -> Result<(), Failure> {
 /// next capture follows.
 fn replay_captures(plan: &mut ReplayPlan, errors: &mut Vec<String>) -> io::Result<()> {
     let mut progress = ProgressDisplay::new(&plan.sources, plan.passes);
+    // An error that occurs in each pass is reported once.
+    let mut add_error = |error: String| {
+        if !errors.contains(&error) {
+            errors.push(error);
+        }
+    };
     for pass in 0..plan.passes {
+        let mut is_any_read = false;
         for source in &mut plan.sources {
-            if pass > 0 {
-                source.rewind()?;
-            }
-            let ended = plan.pipeline.mirror(source, &plan.stop, &progress);
             if plan.stop.is_set() {
                 return Err(interrupted());
             }
-            progress.finish_capture(source);
-            match ended {
-                Err(StepError::Sink(error)) => return Err(error),
-                Err(StepError::Source(error)) => {
-                    // An error that occurs in each pass is reported once.
-                    let error = error.to_string();
-                    if !errors.contains(&error) {
-                        errors.push(error);
-                    }
+            if pass > 0
+                && let Err(error) = source.rewind()
+            {
+                add_error(error.to_string());
+                progress.finish_capture(source);
+                continue;
+            }
+            is_any_read = true;
+            match plan.pipeline.mirror(source, &plan.stop, &progress) {
+                // The output failed before the signal, unless the signal itself ended its wait.
+                Err(StepError::Sink(error)) if error.kind() != io::ErrorKind::Interrupted => {
+                    return Err(error);
                 }
+                _ if plan.stop.is_set() => return Err(interrupted()),
+                Err(StepError::Sink(error)) => return Err(error),
+                Err(StepError::Source(error)) => add_error(error.to_string()),
                 Ok(()) => {}
             }
+            progress.finish_capture(source);
+        }
+        if !is_any_read {
+            break;
         }
     }
     plan.pipeline.flush()

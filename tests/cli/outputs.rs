@@ -1,6 +1,8 @@
 //! Options that change the output of `replay`.
 
 use std::fs;
+use std::process::Command;
+use std::thread::JoinHandle;
 
 use crate::run::{Scratch, capture, session_config};
 use testkit::records;
@@ -11,6 +13,13 @@ fn scratch() -> Scratch {
     scratch.write_file("more.pcap", capture(5));
     scratch.write_file("mirror.toml", session_config());
     scratch
+}
+
+/// Creates the named pipe `pipe.pcap`, through which a thread sends a capture of five frames once.
+fn piped_capture(scratch: &Scratch) -> JoinHandle<()> {
+    let pipe = scratch.path("pipe.pcap");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    std::thread::spawn(move || fs::write(pipe, capture(5)).unwrap())
 }
 
 #[test]
@@ -63,6 +72,33 @@ fn loop_multiplies_the_counts() {
         }
         assert_eq!(records::read(&fs::read(scratch.path("o.pcap")).unwrap()).len(), 21);
     }
+}
+
+/// The copies of the first pass are valid, and other captures are read again.
+#[test]
+fn a_capture_that_cannot_be_read_again_is_an_error_of_this_capture_alone() {
+    let scratch = scratch();
+    let writer = piped_capture(&scratch);
+    let words =
+        "replay pipe.pcap in.pcap --config mirror.toml --report json --loop 3 --write o.pcap";
+    let ran = scratch.run(words);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    writer.join().unwrap();
+    assert_eq!(ran.messages().len(), 1, "{}", ran.stderr);
+    assert!(ran.messages()[0].contains("pipe.pcap cannot be read a second time"), "{}", ran.stderr);
+    assert_eq!(ran.json()["received"], 5 + 3 * 7);
+    assert_eq!(records::read(&fs::read(scratch.path("o.pcap")).unwrap()).len(), 26);
+}
+
+#[test]
+fn passes_in_which_no_capture_can_be_read_are_not_tried() {
+    let scratch = scratch();
+    let writer = piped_capture(&scratch);
+    let ran =
+        scratch.run("replay pipe.pcap --config mirror.toml --loop 1000000000000 --report json");
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    writer.join().unwrap();
+    assert_eq!(ran.json()["received"], 5);
 }
 
 #[test]
