@@ -25,7 +25,12 @@ const WRITTEN_LEN: usize = 256 * 1024;
 
 /// Workers that write one pcap file.
 pub struct ParallelMirror {
+    /// One worker until a capture is long enough for several.
     workers: Vec<ChunkWorker>,
+    max_workers: usize,
+    table: Arc<MirrorTable>,
+    direction: Option<Direction>,
+    precision: Precision,
     file: OrderedFile,
     next_chunk: u64,
 }
@@ -51,12 +56,27 @@ impl ParallelMirror {
         workers: usize,
         (file, precision): (OutputFile, Precision),
     ) -> io::Result<Self> {
-        let worker = |_| ChunkWorker {
-            worker: Worker::new(Arc::clone(table)).with_direction(direction),
-            sink: ChunkSink::new(precision),
+        let mut mirror = Self {
+            workers: Vec::new(),
+            max_workers: workers.max(1),
+            table: Arc::clone(table),
+            direction,
+            precision,
+            file: OrderedFile::new(file, precision)?,
+            next_chunk: 0,
         };
-        let workers = (0..workers.max(1)).map(worker).collect();
-        Ok(Self { workers, file: OrderedFile::new(file, precision)?, next_chunk: 0 })
+        mirror.add_workers(1);
+        Ok(mirror)
+    }
+
+    /// Creates workers until there are this many. Each has about a megabyte of memory.
+    fn add_workers(&mut self, number: usize) {
+        while self.workers.len() < number {
+            self.workers.push(ChunkWorker {
+                worker: Worker::new(Arc::clone(&self.table)).with_direction(self.direction),
+                sink: ChunkSink::new(self.precision),
+            });
+        }
     }
 
     /// Mirrors a capture to its end, or until `stop` is set. `observe` is called for each chunk.
@@ -71,7 +91,8 @@ impl ParallelMirror {
         observe: impl Fn(&CaptureSource),
     ) -> Result<(), StepError> {
         let is_short = source.total_bytes().is_some_and(|len| len < MIN_PARALLEL_BYTES);
-        if !is_short && self.workers.len() > 1 {
+        if !is_short && self.max_workers > 1 {
+            self.add_workers(self.max_workers);
             self.mirror_on_threads(source, stop, &observe)?;
         }
         self.mirror_on_this_thread(source, stop, &observe)
@@ -109,7 +130,7 @@ impl ParallelMirror {
         stop: &StopFlag,
         observe: impl Fn(&CaptureSource),
     ) -> Result<(), StepError> {
-        let Self { workers, file, next_chunk } = self;
+        let Self { workers, file, next_chunk, .. } = self;
         let file = &*file;
         let (sender, chunks) = crossbeam_channel::bounded::<NumberedChunk>(workers.len());
         thread::scope(|scope| {
@@ -155,13 +176,9 @@ impl ParallelMirror {
     /// The counters of all workers together.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        let mut sum = Counters::default();
-        for (index, worker) in self.workers.iter().enumerate() {
-            match index {
-                0 => sum = worker.worker.counters().clone(),
-                _ => sum.add(worker.worker.counters()),
-            }
-        }
+        let mut counters = self.workers.iter().map(|one| one.worker.counters());
+        let mut sum = counters.next().cloned().unwrap_or_default();
+        counters.for_each(|one| sum.add(one));
         sum
     }
 

@@ -11,7 +11,7 @@ use super::format::{BUFFER_LEN, FILE_HEADER_LEN, Precision};
 use super::output_file::OutputFile;
 use super::pcap::file_header;
 use super::record_buffer::{NotAdded, RecordBuffer};
-use crate::dataplane::{Copies, Drops, Sink};
+use crate::dataplane::{Copies, Drops, MirroredCopy, Sink};
 
 /// A pcap file under construction.
 pub struct OrderedFile {
@@ -146,8 +146,16 @@ impl ChunkSink {
         self.len() == 0
     }
 
-    /// Removes the reason why a record was not added.
+    /// Adds a copy after the reason why it was not added is removed.
     #[cold]
+    #[inline(never)]
+    fn push_copy_after(&mut self, copy: &MirroredCopy<'_>, reason: NotAdded) {
+        self.prepare(reason);
+        while let Err(reason) = self.0.push_any_copy(copy, false) {
+            self.prepare(reason);
+        }
+    }
+
     fn prepare(&mut self, reason: NotAdded) {
         match reason {
             NotAdded::NeedsRoom(len) => self.0.reserve(len),
@@ -159,8 +167,8 @@ impl ChunkSink {
 impl Sink for ChunkSink {
     fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
         for copy in copies.iter() {
-            while let Err(reason) = self.0.push_copy(&copy, false) {
-                self.prepare(reason);
+            if let Err(reason) = self.0.push_copy(&copy, false) {
+                self.push_copy_after(&copy, reason);
             }
         }
         Ok(())

@@ -36,8 +36,19 @@ impl<W: Write> PcapWriter<W> {
     /// Writes the record of a copy.
     #[inline(always)]
     fn write_copy(&mut self, copy: &MirroredCopy<'_>) -> io::Result<()> {
+        match self.buffer.push_copy(copy, self.convert_to_nanoseconds.is_none()) {
+            Ok(()) => Ok(()),
+            Err(reason) => self.write_copy_after(copy, reason),
+        }
+    }
+
+    /// The same after the reason why it was not added is removed.
+    #[cold]
+    #[inline(never)]
+    fn write_copy_after(&mut self, copy: &MirroredCopy<'_>, reason: NotAdded) -> io::Result<()> {
+        self.prepare(reason)?;
         let truncates_time = self.convert_to_nanoseconds.is_none();
-        while let Err(reason) = self.buffer.push_copy(copy, truncates_time) {
+        while let Err(reason) = self.buffer.push_any_copy(copy, truncates_time) {
             self.prepare(reason)?;
         }
         Ok(())

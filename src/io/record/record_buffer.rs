@@ -79,13 +79,28 @@ impl RecordBuffer {
     ) -> Result<(), NotAdded> {
         let (timestamp_ns, inner) = (copy.frame().timestamp_ns, copy.inner());
         // Nearly every frame is one piece, for which the compiler omits the second one.
-        if inner.tail.is_empty() {
-            let inner = InnerBytes::from(inner.head);
-            let head = |room: &mut _| copy.write_outer_for(inner, room);
-            self.push(timestamp_ns, inner, truncates_time, head)
-        } else {
-            self.push(timestamp_ns, inner, truncates_time, |room| copy.write_outer(room))
+        if !inner.tail.is_empty() {
+            return self.push_any_copy(copy, truncates_time);
         }
+        let inner = InnerBytes::from(inner.head);
+        let head = |room: &mut _| copy.write_outer_for(inner, room);
+        self.push(timestamp_ns, inner, truncates_time, head)
+    }
+
+    /// The same, for a copy of two pieces or one that was not added before. If it were inlined, the
+    /// caller's loop would compute the lengths of one-piece and two-piece copies for each copy.
+    ///
+    /// # Errors
+    /// [`NotAdded`] if the buffer is not changed.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn push_any_copy(
+        &mut self,
+        copy: &MirroredCopy<'_>,
+        truncates_time: bool,
+    ) -> Result<(), NotAdded> {
+        let head = |room: &mut _| copy.write_outer(room);
+        self.push(copy.frame().timestamp_ns, copy.inner(), truncates_time, head)
     }
 
     /// Adds a record. `head` writes its first bytes and returns their number; `body` follows. With
