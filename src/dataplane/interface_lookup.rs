@@ -83,14 +83,12 @@ impl InterfaceLookup {
         self.is_single
     }
 
-    /// The direction of a plain frame at the only interface; `None` if the interface does not own
-    /// the frame. It is the direction that [`owners`](Self::owners) finds, but is computed without
-    /// a flow key. The result for a frame that is not plain is meaningless.
+    /// The direction of a plain frame at the only interface, which must have addresses; `None` if
+    /// the interface does not own the frame. It is the direction that [`owners`](Self::owners)
+    /// finds, but is computed without a flow key. The result for a frame that is not plain is
+    /// meaningless.
     #[inline(always)]
     pub(super) fn direction_of_plain(&self, frame: &Frame<'_>) -> Option<Direction> {
-        if self.takes_all {
-            return Some(frame.direction.unwrap_or(Direction::Ingress));
-        }
         let ends = |source, destination| match (source, destination) {
             (true, _) => Some(Direction::Egress),
             (false, true) => Some(Direction::Ingress),

@@ -14,8 +14,6 @@ use super::frame::LOOKUP_BATCH_LEN;
 use super::loop_guard::LoopGuard;
 
 /// One field of each frame in a lane.
-const UDP: u16 = 17;
-
 type Column<T> = [T; LOOKUP_BATCH_LEN];
 
 /// Addresses, ports and protocols of the frames in a lane, in host byte order.
@@ -129,12 +127,8 @@ impl NullaryFnOnce for HasSpecial<'_> {
         let Self { fields, len, exclusions, guard } = self;
         let service =
             fields.keys(len).fold(false, |any, key| any | exclusions.may_be_ipv4_service(key));
-        // Of the protocols of plain frames, only UDP carries copies.
-        let may_be_copy = |key: Ipv4Key| {
-            (key.protocol == UDP) & guard.has_suspect_port(key.source_port, key.destination_port)
-        };
-        let copy =
-            guard.is_enabled() && fields.keys(len).fold(false, |any, key| any | may_be_copy(key));
+        let copy = guard.is_enabled()
+            && fields.keys(len).fold(false, |any, key| any | guard.may_be_ipv4_copy(key));
         service | copy
     }
 }

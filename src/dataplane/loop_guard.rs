@@ -7,18 +7,20 @@
 //! mirrored once, like any other VXLAN packet.
 //!
 //! The second rule must parse the packet (`nesting`). To save time, only packets with suspect ports
-//! are parsed. The test is one comparison of the source port and one bit of a word for the
-//! destination port. Example: port 4789 has the bit `4789 >> 2 & 63` = 45, which it shares with
-//! 1,023 other ports. The standard ports of tunnels and port 0 set four of the 64 bits, so one of
-//! 16 random destination ports is suspect.
+//! that are not TCP are parsed. The test is one comparison of the source port and one bit of a word
+//! for the destination port. Example: port 4789 has the bit `4789 >> 2 & 63` = 45, which it shares
+//! with 1,023 other ports. The standard ports of tunnels and port 0 set four of the 64 bits, so one
+//! of 16 random destination ports is suspect.
 
 use super::compiled_target::CompiledTarget;
 use super::flow_hash::FIRST_SOURCE_PORT;
-use super::flow_key::FlowKey;
+use super::flow_key::{FlowKey, Ipv4Key};
 use super::frame::Frame;
 use super::known_targets::KnownTargets;
 use super::nesting;
 use super::verdict::NotMirrored;
+
+const TCP: u16 = 6;
 
 /// Recognises copies of this process and nested copies.
 #[derive(Debug, PartialEq, Eq)]
@@ -55,14 +57,22 @@ impl LoopGuard {
     /// Whether a packet may be a copy or may contain one; false for most packets.
     #[inline(always)]
     pub(super) fn may_be_copy(&self, key: &FlowKey) -> bool {
-        self.has_suspect_port(key.source_port, key.destination_port)
+        self.is_suspect(key.protocol, key.source_port, key.destination_port)
     }
 
-    /// The same by the ports of a packet, without branches.
+    /// The same for a packet of IPv4 with ports.
     #[inline(always)]
-    pub(super) fn has_suspect_port(&self, source_port: u16, destination_port: u16) -> bool {
-        (u32::from(source_port) >= self.first_source_port)
-            | (self.destination_bits >> port_bit(destination_port) & 1 == 1)
+    pub(super) fn may_be_ipv4_copy(&self, key: Ipv4Key) -> bool {
+        self.is_suspect(key.protocol, key.source_port, key.destination_port)
+    }
+
+    /// Tests protocol and ports without branches. TCP carries no copies and no tunnels, and its
+    /// clients use many ports that share a bit with a suspect port.
+    #[inline(always)]
+    fn is_suspect(&self, protocol: u16, source_port: u16, destination_port: u16) -> bool {
+        (protocol != TCP)
+            & ((u32::from(source_port) >= self.first_source_port)
+                | (self.destination_bits >> port_bit(destination_port) & 1 == 1))
     }
 
     /// Whether the guard suspects any packet.
