@@ -8,8 +8,8 @@ use crate::model::InvalidValue;
 /// A benchmark cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
-    /// The engine needs too much memory for the rules, or does not support their address family.
-    #[error("engine {}{}: {}", engine.label(), of_rules(*rules), reason(*engine))]
+    /// The rules are too many for the engine, or need too much memory or time.
+    #[error("engine {}{}: {TOO_LARGE}", engine.label(), of_rules(*rules))]
     UnsupportedEngine {
         /// The engine.
         engine: EngineChoice,
@@ -59,15 +59,10 @@ impl BenchError {
     }
 }
 
+/// Why an engine cannot hold rules.
+const TOO_LARGE: &str =
+    "these rules are too many, or need too much memory or time; use forest or auto";
+
 fn of_rules(rules: Option<u32>) -> String {
     rules.map(|rules| format!(", {rules} rules")).unwrap_or_default()
-}
-
-const fn reason(engine: EngineChoice) -> &'static str {
-    match engine {
-        EngineChoice::CrossProduct => {
-            "these rules need too much memory, or are IPv6; use forest or auto"
-        }
-        _ => "these rules need too much memory; use forest or auto",
-    }
 }

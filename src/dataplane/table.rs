@@ -24,8 +24,6 @@ use super::table_parts::{CompiledSession, TableParts};
 use super::verdict::{AcceptedBy, MirrorOutcome, NotMirrored, SessionMatch};
 use crate::model::{Direction, NetworkInterface, Settings};
 
-const UDP: u16 = 17;
-
 /// The number of the next table of this process.
 static NEXT_TABLE_NUMBER: AtomicU64 = AtomicU64::new(1);
 
@@ -281,9 +279,7 @@ impl MirrorTable {
     /// Whether the checks before the rules cannot concern a packet, so that the rules decide.
     #[inline(always)]
     pub(super) fn is_ordinary(&self, key: &FlowKey) -> bool {
-        // TCP carries no copies.
-        let may_be_copy = key.protocol == UDP && self.guard.may_be_copy(key);
-        !may_be_copy && !self.exclusions.may_be_service(key)
+        !self.guard.may_be_copy(key) && !self.exclusions.may_be_service(key)
     }
 
     /// Whether these checks may concern any of the first `len` packets.

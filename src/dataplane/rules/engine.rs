@@ -54,7 +54,7 @@ const MAX_BIT_VECTOR_RULES: usize = 126;
 const MIN_EXPENSIVE_RULES: usize = 4096;
 
 /// The largest size of cross-product tables in bytes.
-const MAX_CROSS_PRODUCT_BYTES: usize = 24 << 20;
+const MAX_CROSS_PRODUCT_BYTES: usize = 32 << 20;
 
 impl Engine {
     /// Selects the engine by the number of the rules and the size that cross-product tables would
@@ -73,10 +73,7 @@ impl Engine {
             EngineKind::Linear => Self::Linear(Linear::new(list)),
             EngineKind::BitVector => Self::BitVector(BitVector::new(list, is_ipv4)),
             EngineKind::CrossProduct => {
-                if !is_ipv4 {
-                    return None;
-                }
-                let classes = CrossProduct::new(list, MAX_CROSS_PRODUCT_BYTES)?;
+                let classes = CrossProduct::new(list, is_ipv4, MAX_CROSS_PRODUCT_BYTES)?;
                 Self::CrossProduct(Box::new(classes), CutForest::new_fast(list, is_ipv4))
             }
             EngineKind::CutForest => Self::CutForest(CutForest::new(list, is_ipv4)),

@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! bit_vector     up to 126 rules          a bit for each rule, an AND over the fields
-//! cross_product  more rules, IPv4 only    a fixed number of table lookups, if 24 MiB suffice
+//! cross_product  up to 65,534 rules       a fixed number of table lookups, within 32 MiB
 //! cut_forest     all other rules          decision trees, whose depth depends on the rules
 //! ```
 

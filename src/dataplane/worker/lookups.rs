@@ -37,7 +37,6 @@ impl Worker {
         let is_single = own.is_some() || lookup.is_single();
         lanes.start_batch(&table, is_single.then(|| own.unwrap_or(InterfaceIndex::FIRST)));
         let has_one_owner = own.is_some() || lookup.has_one_owner();
-        let hint = |frame: &Frame<'_>| forced.or(frame.direction).unwrap_or(Direction::Ingress);
         let by_address = |frame: &Frame<'_>| {
             let direction = lookup.direction_of_plain(frame)?;
             Some(forced.unwrap_or(direction))
@@ -48,8 +47,8 @@ impl Worker {
             let added = if frame.is_next_segment {
                 lanes.add_segments(run.0, run.1)
             } else if has_one_owner {
-                let direction = hint(frame);
-                lanes.add_run(run, direction, |frame| hint(frame) == direction)
+                let direction = direction_of(forced, frame);
+                lanes.add_run(run, direction, |frame| direction_of(forced, frame) == direction)
             } else if is_single && let Some(direction) = by_address(frame) {
                 lanes.add_run(run, direction, |frame| by_address(frame) == Some(direction))
             } else {
@@ -78,12 +77,6 @@ impl Worker {
         }
     }
 
-    /// The direction of a frame at the only interface to which it can belong.
-    #[inline(always)]
-    fn direction_of(&self, frame: &Frame<'_>) -> Direction {
-        self.forced_direction.or(frame.direction).unwrap_or(Direction::Ingress)
-    }
-
     /// Adds a frame whose interface is known without its addresses. A further segment of a
     /// super-frame gets the decision on the segment before it.
     fn add_own_lookup(
@@ -98,7 +91,7 @@ impl Worker {
         if frame.is_next_segment && batch.add_same(&self.table, index) {
             return;
         }
-        let owner = FrameOwner { interface, direction: self.direction_of(frame) };
+        let owner = FrameOwner { interface, direction: direction_of(self.forced_direction, frame) };
         // The last decision is that on the frame before the batch.
         let holds = |(key, _): &(FlowKey, MirrorOutcome)| {
             index == 0 && frame.is_next_segment && !self.table.needs_decision_per_segment(key)
@@ -149,6 +142,12 @@ impl Worker {
         let direction = self.forced_direction.unwrap_or(owner.direction);
         FrameOwner { direction, ..owner }
     }
+}
+
+/// The direction of a frame at the only interface to which it can belong.
+#[inline(always)]
+fn direction_of(forced: Option<Direction>, frame: &Frame<'_>) -> Direction {
+    forced.or(frame.direction).unwrap_or(Direction::Ingress)
 }
 
 /// Adds a frame that belongs to no interface.

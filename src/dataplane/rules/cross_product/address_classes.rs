@@ -1,24 +1,71 @@
-//! The class of an address: the classes of its two halves of 16 bits, combined in one table.
+//! The class of an address. For IPv4, the classes of its two halves of 16 bits are combined in one
+//! table.
 
 use super::cross_table::{CrossTable, Row, TableBuilder};
 use super::field::{Field, FieldClasses, class_of};
 use super::interner::ClassSets;
+use super::ipv6_classes::Ipv6Classes;
 use crate::dataplane::flow_key::FlowKey;
 
-/// The classes of source or destination addresses.
+/// The classes of source or destination addresses of one family.
 #[derive(Debug)]
-pub(super) struct AddressClasses {
+pub(super) enum AddressClasses {
+    V4(Ipv4Classes),
+    V6(Ipv6Classes),
+}
+
+impl AddressClasses {
+    pub(super) fn new(
+        builder: &mut TableBuilder<'_>,
+        is_ipv4: bool,
+        is_destination: bool,
+    ) -> Option<(Self, ClassSets)> {
+        if is_ipv4 {
+            let (classes, sets) = Ipv4Classes::new(builder, is_destination)?;
+            Some((Self::V4(classes), sets))
+        } else {
+            let (classes, sets) = Ipv6Classes::new(builder, is_destination)?;
+            Some((Self::V6(classes), sets))
+        }
+    }
+
+    /// Writes the class of each key to `row`.
+    #[inline]
+    pub(super) fn look_up(&self, keys: &[FlowKey], row: &mut Row) {
+        match self {
+            Self::V4(classes) => classes.look_up(keys, row),
+            Self::V6(classes) => classes.look_up(keys, row),
+        }
+    }
+
+    /// The number of lookups for a packet.
+    pub(super) const fn depth(&self) -> usize {
+        match self {
+            Self::V4(_) => 3,
+            Self::V6(classes) => classes.depth(),
+        }
+    }
+
+    /// Memory in bytes.
+    pub(super) fn memory(&self) -> usize {
+        match self {
+            Self::V4(classes) => classes.memory(),
+            Self::V6(classes) => classes.memory(),
+        }
+    }
+}
+
+/// The classes of IPv4 addresses.
+#[derive(Debug)]
+pub(super) struct Ipv4Classes {
     is_destination: bool,
     high: FieldClasses,
     low: FieldClasses,
     cross: CrossTable,
 }
 
-impl AddressClasses {
-    pub(super) fn new(
-        builder: &mut TableBuilder<'_>,
-        is_destination: bool,
-    ) -> Option<(Self, ClassSets)> {
+impl Ipv4Classes {
+    fn new(builder: &mut TableBuilder<'_>, is_destination: bool) -> Option<(Self, ClassSets)> {
         let [high, low] = halves(is_destination);
         let ((high, rows), (low, columns)) = (builder.field(high)?, builder.field(low)?);
         let (cross, sets) = builder.cross(&rows, &columns)?;
@@ -27,7 +74,7 @@ impl AddressClasses {
 
     /// Writes the class of each key to `row`.
     #[inline]
-    pub(super) fn look_up(&self, keys: &[FlowKey], row: &mut Row) {
+    fn look_up(&self, keys: &[FlowKey], row: &mut Row) {
         let classes = [&self.high, &self.low];
         // Branch here and not in the loop, where the fields are then constants.
         if self.is_destination {
@@ -37,11 +84,8 @@ impl AddressClasses {
         }
     }
 
-    /// The number of lookups for a packet.
-    pub(super) const DEPTH: usize = 3;
-
     /// Memory in bytes.
-    pub(super) fn memory(&self) -> usize {
+    fn memory(&self) -> usize {
         self.high.memory() + self.low.memory() + self.cross.memory()
     }
 }

@@ -1,6 +1,7 @@
 //! The classes of the values of one field.
 
-use super::interner::ClassSets;
+use super::class_ranges::class_ranges;
+use super::interner::{ClassSets, flip};
 use crate::dataplane::flow_key::FlowKey;
 use crate::dataplane::rules::list::RuleList;
 use crate::model::{CidrBlock, FilterRule, PortRange};
@@ -100,7 +101,7 @@ impl FieldClasses {
         let spans: Vec<Span> = list.rules().iter().map(|place| field.span(place.rule)).collect();
         let mut sets = ClassSets::new(spans.len());
         let absent = sets.class_of(&set_of(&spans, sets.words(), |span| span.absent))?;
-        let mut by_value = sweep(&spans, &mut sets)?;
+        let mut by_value = classes_by_value(&spans, &mut sets)?;
         if field.is_address() {
             // Swapping the two bytes is its own inverse.
             let swapped = (0..=u16::MAX).map(|value| {
@@ -146,33 +147,14 @@ fn set_of(spans: &[Span], words: usize, is_in: impl Fn(&Span) -> bool) -> Vec<u6
     set
 }
 
-fn flip(set: &mut [u64], rule: usize) {
-    if let Some(word) = set.get_mut(rule / 64) {
-        *word ^= 1 << (rule % 64);
+/// The class of each value.
+fn classes_by_value(spans: &[Span], sets: &mut ClassSets) -> Option<Vec<u16>> {
+    let spans = spans.iter().map(|span| (span.low.into(), span.high.into()));
+    let ranges = class_ranges(spans, u16::MAX.into(), sets)?;
+    let ends = ranges.iter().skip(1).map(|(first, _)| *first).chain([1 << 16]);
+    let mut by_value = Vec::with_capacity(1 << 16);
+    for ((_, class), end) in ranges.iter().zip(ends) {
+        by_value.resize(usize::try_from(end).ok()?, *class);
     }
-}
-
-/// The class of each value, in one pass over all values. The set of rules that allow a value
-/// changes only at values where the range of a rule begins, or just after it ends. Example: a rule
-/// with the ports 80-89 changes the set at 80 and at 90.
-fn sweep(spans: &[Span], sets: &mut ClassSets) -> Option<Vec<u16>> {
-    let mut changes: Vec<(u32, usize)> = Vec::with_capacity(2 * spans.len());
-    for (rule, span) in spans.iter().enumerate() {
-        changes.push((u32::from(span.low), rule));
-        changes.push((u32::from(span.high) + 1, rule));
-    }
-    changes.sort_unstable();
-    let mut flat = Vec::with_capacity(1 << 16);
-    let mut now = vec![0; sets.words()];
-    for changed in changes.chunk_by(|a, b| a.0 == b.0) {
-        let value = changed.first().and_then(|(value, _)| usize::try_from(*value).ok())?;
-        if value > flat.len() {
-            flat.resize(value, sets.class_of(&now)?);
-        }
-        changed.iter().for_each(|(_, rule)| flip(&mut now, *rule));
-    }
-    if flat.len() < 1 << 16 {
-        flat.resize(1 << 16, sets.class_of(&now)?);
-    }
-    Some(flat)
+    Some(by_value)
 }

@@ -32,14 +32,20 @@
 //! table overlap. (All tables for one packet and then the next packet took 1.5 times as long.) Both
 //! fields of a table are looked up in the same loop, so that few intermediate results are stored.
 //!
-//! Only for IPv4: an IPv6 address has eight fields of 16 bits, and the resulting 36 lookups take
-//! twice as long as a forest.
+//! The figure shows IPv4, where the class of 16 bits is read from an array with an entry for each
+//! value. An IPv6 address has eight times 16 bits, and so many lookups took twice as long as a
+//! forest; its class is found in a search tree and a hash table (`ipv6_classes`).
 
 mod address_classes;
+mod class_ranges;
 mod cross_table;
+mod eight_keys;
 mod field;
+mod host_table;
 mod interner;
+mod ipv6_classes;
 mod service_classes;
+mod wide_field;
 
 use address_classes::AddressClasses;
 use cross_table::{BATCH_LEN, CrossTable, NO_RULE, TableBuilder};
@@ -69,11 +75,12 @@ enum JoinOrder {
 }
 
 impl CrossProduct {
-    /// Tables for IPv4 rules; `None` if they would be too large or take too long to build.
-    pub(super) fn new(list: &RuleList<'_>, max_bytes: usize) -> Option<Self> {
+    /// Tables for the rules of one address family; `None` if they would be too large or take too
+    /// long to build.
+    pub(super) fn new(list: &RuleList<'_>, is_ipv4: bool, max_bytes: usize) -> Option<Self> {
         let mut builder = TableBuilder::new(list, max_bytes)?;
-        let (source, sources) = AddressClasses::new(&mut builder, false)?;
-        let (destination, destinations) = AddressClasses::new(&mut builder, true)?;
+        let (source, sources) = AddressClasses::new(&mut builder, is_ipv4, false)?;
+        let (destination, destinations) = AddressClasses::new(&mut builder, is_ipv4, true)?;
         let (service, services) = ServiceClasses::new(&mut builder)?;
         let orders = [
             (JoinOrder::Addresses, &sources, &destinations, &services),
@@ -81,12 +88,16 @@ impl CrossProduct {
             (JoinOrder::DestinationAndService, &destinations, &services, &sources),
         ];
         // Choose the order in which both tables together have the fewest cells.
-        let tries = orders.into_iter().filter_map(|(order, left, right, last)| {
-            let (both, sets) = builder.try_cross(left, right)?;
-            let cost = both.len() + sets.len() * last.len();
-            Some((cost, order, both, sets, last))
-        });
-        let (_, order, both, sets, last) = tries.min_by_key(|(cost, ..)| *cost)?;
+        let mut best = None;
+        let mut fewest_cells = usize::MAX;
+        for (order, left, right, last) in orders {
+            let crossed = builder.cross_before(last, (left, right), fewest_cells);
+            if let Some((both, sets)) = crossed {
+                fewest_cells = both.len() + sets.len() * last.len();
+                best = Some((order, both, sets, last));
+            }
+        }
+        let (order, both, sets, last) = best?;
         builder.reserve(both.memory())?;
         let answers = builder.answers(&sets, last)?;
         Some(Self { source, destination, service, order, both, answers })
@@ -115,8 +126,8 @@ impl CrossProduct {
     }
 
     /// The number of lookups for a packet.
-    pub(super) const fn depth(&self) -> usize {
-        2 * AddressClasses::DEPTH + ServiceClasses::DEPTH + 2
+    pub(super) fn depth(&self) -> usize {
+        self.source.depth() + self.destination.depth() + ServiceClasses::DEPTH + 2
     }
 
     /// Memory in bytes.

@@ -11,6 +11,7 @@
 //! that is zero in two rules and a wildcard in six gives cells of eight and six rules, 7.1 on
 //! average, and six copies: the score is `ln(8 / 7.1) / (0.02 + 0.5 * 6 / 8)` = 0.3.
 
+use super::bit_counters::BitCounters;
 use super::ternary::Ternary;
 
 /// The limits of a cut.
@@ -48,32 +49,30 @@ pub(super) fn choose_bits<const N: usize>(
     let sample = rules.iter().step_by(step);
     let all: Vec<Ternary<N>> = sample.filter_map(|rule| at(ternaries, *rule)).collect();
     let scale = real(wide(step));
-    let first = choose_among(all.clone(), scale, limits);
+    let first = choose_among(&all, scale, limits);
     // Choose again without the rules that move to another tree.
     let stay: Vec<Ternary<N>> = all
         .iter()
         .copied()
         .filter(|rule| wildcard_bits(rule, &first) <= limits.max_wildcard_bits)
         .collect();
-    if stay.len() == all.len() { first } else { choose_among(stay, scale, limits) }
+    if stay.len() == all.len() { first } else { choose_among(&stay, scale, limits) }
 }
 
-fn choose_among<const N: usize>(all: Vec<Ternary<N>>, scale: f64, limits: CutLimits) -> [u64; N] {
+fn choose_among<const N: usize>(all: &[Ternary<N>], scale: f64, limits: CutLimits) -> [u64; N] {
     let max_held = all.len() * limits.max_copies;
     let mut chosen = [0; N];
-    let mut cells = vec![all];
+    let mut cells = Cells::new(all, limits.max_wildcard_bits);
     for _ in 0..limits.max_bits {
-        let met: u64 = cells.iter().map(|cell| wide(cell.len()).pow(2)).sum();
-        let held: usize = cells.iter().map(Vec::len).sum();
-        let mean = real(met) / real(wide(held)).max(1.0);
-        if mean * scale <= TARGET_RULES || held > max_held {
+        let mean = cells.mean_len();
+        if mean * scale <= TARGET_RULES || cells.members.len() > max_held {
             break;
         }
-        let Some((word, bit)) = best(&cells, &chosen, mean, limits) else { break };
+        let Some((word, bit)) = cells.best_bit(&chosen, mean) else { break };
         if let Some(mask) = chosen.get_mut(word) {
             *mask |= 1 << bit;
         }
-        cells = cut(cells, (word, bit), &chosen, limits.max_wildcard_bits);
+        cells.divide((word, bit));
     }
     chosen
 }
@@ -90,127 +89,151 @@ fn wide(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }
 
-/// For each bit of a word: the number of rules with a one, without a wildcard, and of rules that
-/// would move to another tree.
-#[derive(Debug, Clone, Copy)]
-struct BitCounts {
-    ones: [u32; 64],
-    cares: [u32; 64],
-    left: [u32; 64],
-}
-
-impl BitCounts {
-    const NONE: Self = Self { ones: [0; 64], cares: [0; 64], left: [0; 64] };
-
-    #[inline]
-    fn add(&mut self, values: u64, cares: u64, is_full: bool) {
-        let left = if is_full { !cares } else { 0 };
-        let counts = self.ones.iter_mut().zip(&mut self.cares).zip(&mut self.left);
-        for (bit, ((ones, care), leave)) in (0..).zip(counts) {
-            *ones += u32::from(values >> bit & 1 == 1);
-            *care += u32::from(cares >> bit & 1 == 1);
-            *leave += u32::from(left >> bit & 1 == 1);
-        }
-    }
-
-    fn put_into(&self, estimates: &mut [CutEstimate; 64], count: usize) {
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        let counts = self.ones.iter().zip(&self.cares).zip(&self.left);
-        for (estimate, ((ones, cares), left)) in estimates.iter_mut().zip(counts) {
-            estimate.add(*ones, cares - ones, count - cares - left, *left);
-        }
-    }
-}
-
-/// The effect of one more bit on the rules.
-#[derive(Debug, Clone, Copy, Default)]
-struct CutEstimate {
-    /// The sum of the squares of the sizes of the cells.
-    met: u64,
-    /// The number of rules in the cells.
-    held: u64,
-    /// The number of rules in two cells.
-    copied: u64,
-    /// The number of rules that move to another tree.
-    left: u64,
-}
-
-impl CutEstimate {
-    fn add(&mut self, ones: u32, zeros: u32, copied: u32, left: u32) {
-        self.met += u64::from(zeros + copied).pow(2) + u64::from(ones + copied).pow(2);
-        self.held += u64::from(zeros + ones + 2 * copied);
-        self.copied += u64::from(copied);
-        self.left += u64::from(left);
-    }
-
-    /// The reduction of the average number of rules in a packet's cell, divided by the cost.
-    fn score(self, mean: f64) -> f64 {
-        let after = real(self.met) / real(self.held).max(1.0);
-        let gain = (mean / after.max(0.001)).ln();
-        let all = real(self.held - self.copied + self.left).max(1.0);
-        let cost = BIT_COST + (COPY_COST * real(self.copied) + real(self.left)) / all;
-        if gain < 0.02 || self.held == 0 { 0.0 } else { gain / cost }
-    }
-}
-
-/// The bit with the highest score.
-fn best<const N: usize>(
-    cells: &[Vec<Ternary<N>>],
-    chosen: &[u64; N],
-    mean: f64,
-    limits: CutLimits,
-) -> Option<Bit> {
-    let mut estimates = [[CutEstimate::default(); 64]; N];
-    for cell in cells {
-        let mut all_bit_counts = [BitCounts::NONE; N];
-        for rule in cell {
-            let is_full = wildcard_bits(rule, chosen) >= limits.max_wildcard_bits;
-            for ((bit_counts, values), cares) in
-                all_bit_counts.iter_mut().zip(rule.values).zip(rule.cares)
-            {
-                bit_counts.add(values, cares, is_full);
-            }
-        }
-        for (estimates, bit_counts) in estimates.iter_mut().zip(&all_bit_counts) {
-            bit_counts.put_into(estimates, cell.len());
-        }
-    }
-    let words = estimates.iter().enumerate().zip(chosen);
-    let bits = words.flat_map(|((word, estimates), chosen)| {
-        let free = (0_u32..).zip(estimates).filter(move |(bit, _)| chosen >> bit & 1 == 0);
-        free.map(move |(bit, estimate)| (estimate.score(mean), (word, bit)))
-    });
-    let (score, bit) = bits.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
-    (score > 0.0).then_some(bit)
-}
-
-/// Divides each cell in two, without the rules that now have too many wildcards.
-fn cut<const N: usize>(
-    cells: Vec<Vec<Ternary<N>>>,
-    (word, bit): Bit,
-    chosen: &[u64; N],
+/// The rules of each value of the chosen bits.
+struct Cells<'a, const N: usize> {
+    rules: &'a [Ternary<N>],
     max_wildcard_bits: u32,
-) -> Vec<Vec<Ternary<N>>> {
-    let mut halves = Vec::with_capacity(2 * cells.len());
-    for cell in cells {
-        let (mut zeros, mut ones) = (Vec::new(), Vec::new());
-        for rule in cell {
-            if wildcard_bits(&rule, chosen) > max_wildcard_bits {
-                continue;
-            }
-            let is_set =
-                |words: &[u64; N]| words.get(word).is_some_and(|word| word >> bit & 1 == 1);
-            let cares = is_set(&rule.cares);
-            if !cares || !is_set(&rule.values) {
-                zeros.push(rule);
-            }
-            if !cares || is_set(&rule.values) {
-                ones.push(rule);
+    /// By rule: the number of its wildcards in the chosen bits.
+    wildcards: Vec<u32>,
+    /// The indices of the rules of all cells, cell by cell. Only the rules that stay in the tree are
+    /// in cells.
+    members: Vec<u32>,
+    /// The number of rules of each cell.
+    lens: Vec<usize>,
+}
+
+/// The largest width of a counter of rules.
+const COUNT_BITS: usize = 32;
+
+/// For each bit of a word, the effect of cutting on it.
+#[derive(Clone, Copy)]
+struct CutEffects {
+    /// The sum of the squares of the numbers of rules in the new cells.
+    squares: BitCounters<64>,
+    /// The number of rules in the new cells.
+    held: BitCounters<COUNT_BITS>,
+    /// The number of rules that move to another tree.
+    left: BitCounters<COUNT_BITS>,
+}
+
+impl CutEffects {
+    const NONE: Self =
+        Self { squares: BitCounters::ZERO, held: BitCounters::ZERO, left: BitCounters::ZERO };
+}
+
+impl<'a, const N: usize> Cells<'a, N> {
+    /// All rules in one cell.
+    fn new(rules: &'a [Ternary<N>], max_wildcard_bits: u32) -> Self {
+        let members = (0..).zip(rules).map(|(index, _)| index).collect();
+        let wildcards = vec![0; rules.len()];
+        Self { rules, max_wildcard_bits, wildcards, members, lens: vec![rules.len()] }
+    }
+
+    /// The average number of rules in the cell of a packet.
+    fn mean_len(&self) -> f64 {
+        let met: u64 = self.lens.iter().map(|len| wide(*len).pow(2)).sum();
+        real(met) / real(wide(self.members.len())).max(1.0)
+    }
+
+    /// A rule, and whether it moves to another tree with one more wildcard.
+    #[inline(always)]
+    fn rule(&self, member: u32) -> Option<(&Ternary<N>, bool)> {
+        let index = usize::try_from(member).ok()?;
+        let is_full = *self.wildcards.get(index)? >= self.max_wildcard_bits;
+        Some((self.rules.get(index)?, is_full))
+    }
+
+    /// The bit with the highest score, except the chosen bits; `None` if no bit is worthwhile.
+    fn best_bit(&self, chosen: &[u64; N], mean: f64) -> Option<Bit> {
+        let mut effects = [CutEffects::NONE; N];
+        let mut members = self.members.as_slice();
+        for len in &self.lens {
+            let (cell, rest) = members.split_at_checked(*len)?;
+            members = rest;
+            self.add_cell(cell, &mut effects);
+        }
+        let words = effects.iter().enumerate().zip(chosen);
+        let bits = words.flat_map(|((word, effects), chosen)| {
+            let scores = (0_u32..).zip(effects.scores(self.members.len(), mean));
+            let free = scores.filter(move |(bit, _)| chosen >> bit & 1 == 0);
+            free.map(move |(bit, score)| (score, (word, bit)))
+        });
+        let (score, bit) = bits.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
+        (score > 0.0).then_some(bit)
+    }
+
+    /// Adds the effects of dividing a cell by each bit.
+    #[inline]
+    fn add_cell(&self, cell: &[u32], effects: &mut [CutEffects; N]) {
+        let mut counters = [[BitCounters::<COUNT_BITS>::ZERO; 2]; N];
+        for (rule, is_full) in cell.iter().filter_map(|member| self.rule(*member)) {
+            let words = counters.iter_mut().zip(rule.values).zip(rule.cares).zip(&mut *effects);
+            for ((([zeros, ones], values), cares), effects) in words {
+                // A wildcard is in both cells, or in none if the rule moves to another tree.
+                let (kept, left) = if is_full { (cares, !cares) } else { (u64::MAX, 0) };
+                zeros.add(!values & kept);
+                ones.add((values | !cares) & kept);
+                effects.left.add(left);
             }
         }
-        halves.extend([zeros, ones].into_iter().filter(|half| !half.is_empty()));
+        let width = usize::try_from(cell.len().checked_ilog2().unwrap_or(0)).unwrap_or(0) + 1;
+        for (effects, sides) in effects.iter_mut().zip(&counters) {
+            for side in sides {
+                effects.squares.add_squares(side, width);
+                effects.held.add_all(side, width);
+            }
+        }
     }
-    halves
+
+    /// Divides each cell in two, without the rules that now have too many wildcards.
+    fn divide(&mut self, (word, bit): Bit) {
+        let is_set = |words: &[u64; N]| words.get(word).is_some_and(|word| word >> bit & 1 == 1);
+        for (rule, wildcards) in self.rules.iter().zip(&mut self.wildcards) {
+            *wildcards += u32::from(!is_set(&rule.cares));
+        }
+        let old = std::mem::take(&mut self.members);
+        let mut members = Vec::with_capacity(old.len() + old.len() / 2);
+        let mut lens = Vec::with_capacity(2 * self.lens.len());
+        let mut left = old.as_slice();
+        for len in &self.lens {
+            let Some((cell, rest)) = left.split_at_checked(*len) else { break };
+            left = rest;
+            for side in [false, true] {
+                let start = members.len();
+                members.extend(cell.iter().copied().filter(|member| {
+                    let index = usize::try_from(*member).unwrap_or(usize::MAX);
+                    let wildcards = self.wildcards.get(index).copied().unwrap_or(u32::MAX);
+                    let is_in = self
+                        .rules
+                        .get(index)
+                        .is_some_and(|rule| !is_set(&rule.cares) || is_set(&rule.values) == side);
+                    is_in && wildcards <= self.max_wildcard_bits
+                }));
+                if members.len() > start {
+                    lens.push(members.len() - start);
+                }
+            }
+        }
+        (self.members, self.lens) = (members, lens);
+    }
+}
+
+impl CutEffects {
+    /// For each bit, the reduction of the average number of rules in a packet's cell, divided by
+    /// the cost. `all` is the number of rules in the cells now, `mean` the average now.
+    fn scores(&self, all: usize, mean: f64) -> impl Iterator<Item = f64> {
+        let all = wide(all);
+        let counts = [self.squares.counts(), self.held.counts(), self.left.counts()];
+        let [squares, held, left] = counts.map(IntoIterator::into_iter);
+        squares.zip(held).zip(left).map(move |((squares, held), left)| {
+            let copied = held.saturating_sub(all.saturating_sub(left));
+            let after = real(squares) / real(held).max(1.0);
+            let gain = (mean / after.max(0.001)).ln();
+            let moved = COPY_COST * real(copied) + real(left);
+            let cost = BIT_COST + moved / real(all).max(1.0);
+            if gain < 0.02 || held == 0 { 0.0 } else { gain / cost }
+        })
+    }
 }
 
 /// The number of wildcards of a rule in the chosen bits.

@@ -21,6 +21,7 @@
 //! packets overlap. If the rule that is found rejects, the search starts again after the rules of
 //! that session.
 
+mod bit_counters;
 mod bits;
 mod block;
 mod build;
