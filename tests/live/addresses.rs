@@ -3,6 +3,7 @@
 use std::net::UdpSocket;
 use std::time::Duration;
 
+use crate::binding::bind_udp;
 use crate::collector::Collector;
 use crate::endpoint::{Client, ENDPOINT, text, to};
 use crate::lab::Lab;
@@ -154,7 +155,7 @@ fn the_outer_source_follows_the_address_of_a_pinned_device() {
     let client = Client { host: &lab.host };
     let (status, document) = client.mirror(LO, &client.target());
     assert_eq!(status, 200, "{document}");
-    let monitor = lab.monitor.inside(|| UdpSocket::bind("10.99.1.2:4789").unwrap());
+    let monitor = lab.monitor.inside(|| bind_udp("10.99.1.2:4789"));
     monitor.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let source = || monitor.recv_from(&mut [0; 2048]).unwrap().1.ip().to_string();
     let pair = Pair::new(&lab, IPV4, (4000, 2000));

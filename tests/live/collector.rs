@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
+use crate::binding::bind;
 use crate::recorder::{MAX_FRAME_LEN, enlarge_receive_buffer};
 use crate::waiting::{pause, wait_until};
 use testkit::namespace::Namespace;
@@ -38,7 +39,7 @@ impl Collector {
         let socket = namespace.inside(|| {
             let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None).unwrap();
             enlarge_receive_buffer(&socket);
-            socket.bind(&address.into()).unwrap();
+            bind(&socket, address);
             socket
         });
         socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();

@@ -1,9 +1,8 @@
 //! Copies are not mirrored again if they leave through the mirrored interface.
 
-use std::net::UdpSocket;
-
 use socket2::SockRef;
 
+use crate::binding::bind_udp;
 use crate::collector::Collector;
 use crate::lab::Lab;
 use crate::mirror::Mirror;
@@ -183,9 +182,9 @@ fn reserved_marks(namespace: &Namespace) -> Vec<u32> {
 
 /// Datagrams of another program with a mark, to an open port of the monitor.
 fn send_marked(lab: &Lab, mark: u32) {
-    let far = lab.monitor.inside(|| UdpSocket::bind("10.99.1.2:5000").unwrap());
+    let far = lab.monitor.inside(|| bind_udp("10.99.1.2:5000"));
     let near = lab.host.inside(|| {
-        let socket = UdpSocket::bind("10.99.1.1:4000").unwrap();
+        let socket = bind_udp("10.99.1.1:4000");
         SockRef::from(&socket).set_mark(mark).unwrap();
         socket
     });

@@ -13,6 +13,7 @@ mod access_control;
 mod addresses;
 mod attacks;
 mod aws_cli;
+mod binding;
 mod byte_exact;
 mod capacity;
 mod collector;

@@ -1,7 +1,8 @@
 //! Hosts that mirror to each other: one datagram causes a few copies, and then traffic stops.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 
+use crate::binding::bind_udp;
 use crate::mirror::Mirror;
 use crate::waiting::pause;
 use testkit::namespace::{Namespace, can_run};
@@ -98,8 +99,7 @@ impl Hosts {
             })
             .collect();
         let before = self.packets_when_quiet();
-        let from: SocketAddr = "10.5.0.1:4000".parse().unwrap();
-        let sender = self.hosts[0].inside(|| UdpSocket::bind(from).unwrap());
+        let sender = self.hosts[0].inside(|| bind_udp("10.5.0.1:4000"));
         sender.send_to(b"twelve bytes", "10.5.0.2:5000").unwrap();
         let after = self.packets_when_quiet();
         let ended = mirrors.into_iter().map(Mirror::end);

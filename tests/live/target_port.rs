@@ -1,8 +1,8 @@
 //! A target that is a network interface at an address with a port: copies arrive at that port.
 
-use std::net::UdpSocket;
 use std::time::Duration;
 
+use crate::binding::bind_udp;
 use crate::endpoint::{Client, ENDPOINT, text};
 use crate::lab::Lab;
 use crate::mirror::Mirror;
@@ -22,7 +22,7 @@ fn copies_for_an_interface_target_arrive_at_its_port() {
          --network-interface {HOST}=h0"
     );
     let mirror = Mirror::start_and_wait_for(&lab.host, &words, "EC2 endpoint on");
-    let socket = lab.monitor.inside(|| UdpSocket::bind("10.99.1.2:6000").unwrap());
+    let socket = lab.monitor.inside(|| bind_udp("10.99.1.2:6000"));
     socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let client = Client { host: &lab.host };
     let made = |parameters: &str, element: &str| {

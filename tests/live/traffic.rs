@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::binding::bind;
 use crate::lab::Lab;
 use crate::recorder::{enlarge_receive_buffer, len_that_fits};
 use testkit::namespace::Namespace;
@@ -34,7 +35,7 @@ pub(crate) fn tcp(lab: &Lab, (_, host): (&str, &str), len: usize) {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
         socket.set_recv_buffer_size(WINDOW).unwrap();
         socket.set_reuse_address(true).unwrap();
-        socket.bind(&address.into()).unwrap();
+        bind(&socket, address);
         socket.listen(1).unwrap();
         TcpListener::from(socket)
     });
@@ -59,7 +60,13 @@ pub(crate) fn tcp(lab: &Lab, (_, host): (&str, &str), len: usize) {
 /// as fast as possible.
 pub(crate) fn streams(lab: &Lab, (_, host): (&str, &str), count: usize, len: usize) {
     let address = at(host, 5002);
-    let listener = lab.host.inside(|| TcpListener::bind(address).unwrap());
+    let listener = lab.host.inside(|| {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+        socket.set_reuse_address(true).unwrap();
+        bind(&socket, address);
+        socket.listen(128).unwrap();
+        TcpListener::from(socket)
+    });
     thread::scope(|scope| {
         for _ in 0..count {
             let near = lab.generator.inside(|| TcpStream::connect(address).unwrap());
@@ -115,7 +122,7 @@ impl Pair {
             namespace.inside(|| {
                 let socket = Socket::new(Domain::for_address(from), Type::DGRAM, None).unwrap();
                 enlarge_receive_buffer(&socket);
-                socket.bind(&from.into()).unwrap();
+                bind(&socket, from);
                 socket.connect(&to.into()).unwrap();
                 socket.set_read_timeout(Some(TIMEOUT)).unwrap();
                 UdpSocket::from(socket)
