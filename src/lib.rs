@@ -127,6 +127,8 @@ pub mod ec2;
 pub mod http;
 pub mod io;
 pub mod model;
+#[cfg(feature = "report")]
+pub mod report;
 #[cfg(feature = "live")]
 pub mod runtime;
 
