@@ -12,6 +12,7 @@ mod ownership;
 mod quotas;
 mod record_key;
 mod records;
+mod reset;
 mod resources;
 mod rules;
 mod sessions;
