@@ -126,6 +126,8 @@ pub mod ec2;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod io;
+#[cfg(feature = "lab")]
+pub mod lab;
 pub mod model;
 #[cfg(feature = "report")]
 pub mod report;

@@ -12,6 +12,7 @@ mod explain;
 mod export;
 mod inputs;
 mod interfaces;
+mod lab;
 mod listen_address;
 mod manual;
 mod number;
@@ -66,6 +67,7 @@ enum CliCommand {
     Run(Box<run::RunFlags>),
     Receive(receive::ReceiveFlags),
     Interfaces(interfaces::InterfacesFlags),
+    Lab(lab::LabFlags),
     Completions(manual::CompletionsFlags),
     Man(manual::ManFlags),
 }
@@ -122,6 +124,7 @@ pub fn main() -> ExitCode {
         CliCommand::Run(flags) => run::run(&flags),
         CliCommand::Receive(flags) => receive::run(&flags),
         CliCommand::Interfaces(flags) => interfaces::run(&flags),
+        CliCommand::Lab(flags) => lab::run(&flags),
         CliCommand::Completions(flags) => manual::completions(&flags, command()),
         CliCommand::Man(flags) => manual::man(&flags, command()),
     };

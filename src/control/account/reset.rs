@@ -51,9 +51,8 @@ mod tests {
             drawn += 1;
             drawn
         };
-        let new = || {
-            Account::new(registry.clone(), Quotas::default(), TargetResolver::default(), || 77)
-        };
+        let new =
+            || Account::new(registry.clone(), Quotas::default(), TargetResolver::default(), || 77);
         let mut account =
             Account::new(registry.clone(), Quotas::default(), TargetResolver::default(), draw);
         let caller = Caller { owner: DEFAULT_OWNER, is_dry_run: false, now_s: 0 };
