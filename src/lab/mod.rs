@@ -224,5 +224,7 @@ fn new_account(options: &LabOptions, randomness: &Arc<Randomness>) -> Account {
     let LabOptions { registry, account_id, quotas, targets, .. } = options;
     let registry = with_network_ids(registry.clone(), options.seed.unwrap_or_default());
     let randomness = Arc::clone(randomness);
-    Account::with_owner(account_id, registry, *quotas, targets.clone(), move || randomness.draw())
+    let draw = move || randomness.draw();
+    Account::with_owner(account_id, registry, *quotas, targets.clone(), draw)
+        .with_virtual_interfaces()
 }
