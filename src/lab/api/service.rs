@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use ::http::request::Parts;
-use ::http::{Request, Response, header};
+use ::http::{HeaderMap, Request, Response, Uri, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use super::answer::{self, Answer, document, done};
 use super::json::{self, ClockBody, ExplainBody, InterfaceBody, SeedBody, TargetBody};
 use super::query::Query;
 use super::route::{PREFIX, Route};
-use super::{events, frames};
+use super::{events, follow, frames};
 use crate::http::{Body, HttpError, Service};
 use crate::lab::error::LabError;
 use crate::lab::explain::frame_of_flow;
@@ -40,6 +40,14 @@ impl Service for LabService {
         };
         let route = match Route::read(request.method(), path) {
             Ok(Route::Events) => return events::stream(&self.lab),
+            Ok(Route::Copies(target)) => match follow_format(request.headers(), request.uri()) {
+                Ok(Some(format)) => {
+                    let streamed = follow::stream(&self.lab, &target, format);
+                    return streamed.unwrap_or_else(|error| answer::error(&error));
+                }
+                Ok(None) => Route::Copies(target),
+                Err(error) => return answer::error(&error),
+            },
             Ok(route) => route,
             Err(error) => return answer::error(&error),
         };
@@ -59,7 +67,7 @@ impl Service for LabService {
 }
 
 fn respond(lab: &Lab, route: &Route, head: &Parts, body: Bytes) -> Answer {
-    if !matches!(route, Route::Play(_)) {
+    if !matches!(route, Route::Play(_) | Route::Copies(_)) {
         Query::parse(head.uri.query(), &[])?;
     }
     match route {
@@ -83,9 +91,19 @@ fn respond(lab: &Lab, route: &Route, head: &Parts, body: Bytes) -> Answer {
     Ok(done())
 }
 
+/// The format of copies that are streamed; `None` if they are not.
+fn follow_format(headers: &HeaderMap, uri: &Uri) -> Result<Option<CopyFormat>, LabError> {
+    let follows = Query::parse(uri.query(), &["follow"])?.boolean("follow")?;
+    follows.then(|| copy_format(headers)).transpose()
+}
+
+fn copy_format(headers: &HeaderMap) -> Result<CopyFormat, LabError> {
+    let accept = headers.get(header::ACCEPT).map(|value| value.to_str().unwrap_or_default());
+    CopyFormat::negotiate(accept)
+}
+
 fn copies(lab: &Lab, target: &TargetId, head: &Parts) -> Answer {
-    let accept = head.headers.get(header::ACCEPT).map(|value| value.to_str().unwrap_or_default());
-    let format = CopyFormat::negotiate(accept)?;
+    let format = copy_format(&head.headers)?;
     Ok(answer::bytes(format.media_type(), lab.copies_as(target, format)?))
 }
 
