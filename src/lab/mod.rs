@@ -51,12 +51,12 @@ use crate::model::{NetworkInterfaceId, Target, TargetId};
 #[derive(Clone)]
 pub struct Lab {
     shared: Arc<Shared>,
-    endpoint: Arc<Endpoint>,
 }
 
 /// What the threads of a laboratory share.
 struct Shared {
     options: LabOptions,
+    endpoint: Endpoint,
     account: Arc<RwLock<Account>>,
     tables: LabTables,
     copies: Arc<Mutex<CopyStore>>,
@@ -100,6 +100,7 @@ impl Lab {
             move || requests.draw(),
         )?;
         let shared = Shared {
+            endpoint: endpoint.with_access(access).with_awaited_end(),
             account,
             tables,
             copies: Arc::new(Mutex::new(CopyStore::new(options.copy_memory))),
@@ -111,14 +112,13 @@ impl Lab {
             stop: StopFlag::new(),
             options,
         };
-        let endpoint = Arc::new(endpoint.with_access(access));
-        Ok(Self { shared: Arc::new(shared), endpoint })
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// The EC2 endpoint, which answers requests with or without a socket.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
+        &self.shared.endpoint
     }
 
     /// Removes everything that clients created, all copies and counters. Random numbers start again
@@ -134,7 +134,7 @@ impl Lab {
         self.shared.captures().clone_from(&options.captures);
         *self.shared.totals() = Totals::default();
         let initial = new_account(options, randomness);
-        self.endpoint.change_account(move |account| {
+        self.shared.endpoint.change_account(move |account| {
             account.replace(initial);
             Ok(())
         })?;
