@@ -7,6 +7,7 @@
 //! `/_traffic-mirror/`. What does not belong here: the EC2 API (`ec2`), AWS's rules (`control`), and
 //! the processing of a frame (`dataplane`).
 
+mod action;
 mod api;
 mod copy_formats;
 mod copy_sink;
@@ -20,6 +21,7 @@ mod randomness;
 mod snapshot;
 mod state;
 mod tables;
+mod totals;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -38,9 +40,9 @@ pub use self::options::{DEFAULT_COPY_MEMORY, LabOptions};
 pub use self::pins::InterfacePin;
 pub use self::play::{PlayInput, PlayOptions, Played};
 use self::randomness::{LabClock, Randomness};
-use self::snapshot::Totals;
 use self::state::LabState;
 use self::tables::LabTables;
+use self::totals::Totals;
 use crate::control::account::Account;
 use crate::control::{CompileOptions, with_network_ids};
 use crate::ec2::{Access, Endpoint};

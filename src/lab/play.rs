@@ -106,7 +106,7 @@ impl Lab {
                 self.play_capture(id, CaptureSource::open(&path), options)?
             }
         };
-        self.record_play(&played);
+        self.shared.totals().add(&played.report);
         Ok(played)
     }
 

@@ -48,13 +48,13 @@ fn a_capture_is_played_and_its_copies_are_fetched_in_every_format() {
     let reply = served.play("?explain=true", &capture());
     assert_eq!(reply.status, 200, "{}", reply.text());
     let report = reply.json();
-    let mirrored = report["mirrored"].as_u64().unwrap();
-    assert_eq!(report["explain"].as_array().unwrap().len() as u64, report["received"]);
+    let mirrored = usize::try_from(report["mirrored"].as_u64().unwrap()).unwrap();
+    assert_eq!(report["explain"].as_array().unwrap().len(), report["received"]);
     let path = served.copies_path();
     let get =
         |accept: &str| served.send(&format!("GET {path}"), &format!("Accept: {accept}\r\n"), b"");
     let records = read(&get("application/vnd.tcpdump.pcap").body);
-    assert_eq!(records.len() as u64, mirrored);
+    assert_eq!(records.len(), mirrored);
     let prefixed: Vec<u8> = records
         .iter()
         .flat_map(|one| [&one.wire_len.to_be_bytes()[..], &one.bytes].concat())
@@ -62,7 +62,7 @@ fn a_capture_is_played_and_its_copies_are_fetched_in_every_format() {
     assert_eq!(get("application/octet-stream").body, prefixed);
     assert_eq!(get("application/x-pcapng").body[..4], [0x0a, 0x0d, 0x0d, 0x0a]);
     let lines = get("application/x-ndjson").text();
-    assert_eq!(lines.lines().count() as u64, mirrored);
+    assert_eq!(lines.lines().count(), mirrored);
     let first: serde_json::Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
     assert_eq!(first["session"], served.resources.session);
     assert_eq!(first["vni"].to_string(), served.resources.network_id);
