@@ -8,6 +8,7 @@ mod api_error;
 mod caller;
 mod devices;
 mod filters;
+mod interfaces;
 mod ownership;
 mod quotas;
 mod record_key;
@@ -25,10 +26,11 @@ mod undo;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-pub use api_error::{ApiError, not_found};
+pub use api_error::{ApiError, interface_not_found, not_found};
 pub use caller::Caller;
 pub use devices::{HostDevices, InactiveTarget, returns_to_device};
 pub use filters::CreateFilter;
+pub use interfaces::CreateNetworkInterface;
 pub use ownership::{Ownership, OwnershipIndex};
 pub use quotas::Quotas;
 pub use records::Record;
@@ -45,7 +47,10 @@ use self::record_key::RecordKey;
 use self::token_store::TokenStore;
 use super::Registry;
 use super::derived_ids::{derived_rule_id, derived_session_id};
-use crate::model::{Filter, FilterId, FilterRule, FilterRuleId, InvalidValue, SessionId, TargetId};
+use crate::model::{
+    Filter, FilterId, FilterRule, FilterRuleId, InvalidValue, NetworkInterfaceId, SessionId,
+    TargetId,
+};
 
 /// The default owner of resources from configuration files: the account id that local emulators of
 /// AWS use by convention.
@@ -69,6 +74,10 @@ pub struct Account {
     quotas: Quotas,
     target_resolver: TargetResolver,
     devices: HostDevices,
+    /// Whether clients create and delete network interfaces.
+    has_virtual_interfaces: bool,
+    /// The network interfaces that clients created.
+    network_interfaces: OwnershipIndex<NetworkInterfaceId>,
     sessions: OwnershipIndex<SessionId>,
     targets: OwnershipIndex<TargetId>,
     filters: OwnershipIndex<FilterId>,
@@ -112,6 +121,8 @@ impl Account {
             quotas,
             target_resolver,
             devices: HostDevices::default(),
+            has_virtual_interfaces: false,
+            network_interfaces: OwnershipIndex::default(),
             sessions: OwnershipIndex::default(),
             targets: OwnershipIndex::default(),
             filters: OwnershipIndex::default(),
