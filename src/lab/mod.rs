@@ -238,6 +238,7 @@ fn new_account(options: &LabOptions, randomness: &Arc<Randomness>) -> Account {
     let registry = with_network_ids(registry.clone(), options.seed.unwrap_or_default());
     let randomness = Arc::clone(randomness);
     let draw = move || randomness.draw();
-    Account::with_owner(account_id, registry, *quotas, targets.clone(), draw)
-        .with_virtual_interfaces()
+    let mut account = Account::with_owner(account_id, registry, *quotas, targets.clone(), draw);
+    account.use_virtual_interfaces();
+    account
 }
