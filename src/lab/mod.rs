@@ -44,6 +44,7 @@ use self::state::LabState;
 use self::tables::LabTables;
 use self::totals::Totals;
 use crate::control::account::Account;
+use crate::control::vpc::synthetic_mac;
 use crate::control::{CompileOptions, with_network_ids};
 use crate::ec2::{Access, Endpoint};
 use crate::io::StopFlag;
@@ -235,7 +236,15 @@ impl Shared {
 /// The account at the start and after a reset.
 fn new_account(options: &LabOptions, randomness: &Arc<Randomness>) -> Account {
     let LabOptions { registry, account_id, quotas, targets, .. } = options;
-    let registry = with_network_ids(registry.clone(), options.seed.unwrap_or_default());
+    let mut registry = with_network_ids(registry.clone(), options.seed.unwrap_or_default());
+    let interfaces = registry.network_interfaces().iter();
+    let ids: Vec<_> = interfaces.map(|interface| interface.id().clone()).collect();
+    for id in ids {
+        // Clients expect that every interface has one.
+        if let Some(interface) = registry.network_interface_mut(&id) {
+            interface.mac_address.get_or_insert(synthetic_mac(&id));
+        }
+    }
     let randomness = Arc::clone(randomness);
     let draw = move || randomness.draw();
     let mut account = Account::with_owner(account_id, registry, *quotas, targets.clone(), draw);
