@@ -21,6 +21,7 @@ pub mod parallel;
 #[cfg(feature = "live")]
 pub mod private_file;
 pub mod queue;
+pub(crate) mod random;
 #[cfg(feature = "live")]
 pub mod receive;
 pub mod record;
