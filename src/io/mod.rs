@@ -8,6 +8,7 @@
 
 pub mod capture;
 pub mod clock;
+pub mod impair;
 #[cfg(feature = "live")]
 pub mod links;
 #[cfg(feature = "live")]
