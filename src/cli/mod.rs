@@ -12,6 +12,7 @@ mod explain;
 mod explain_line;
 mod export;
 mod flow;
+mod impair;
 mod inputs;
 mod interfaces;
 mod listen_address;

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::dataplane::{
     Counters, DropCause, MirrorTable, NotMirrored, SessionCounters, TargetIndex,
 };
+use crate::io::impair::ImpairmentCounts;
 
 /// The counters of a run, ready to be printed.
 #[derive(Debug, Serialize)]
@@ -20,6 +21,9 @@ pub(super) struct MirrorReport {
     mirrored_bytes: u64,
     dropped: BTreeMap<&'static str, u64>,
     not_mirrored: BTreeMap<&'static str, u64>,
+    /// Only with `--impair`: what it did to mirrored copies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    impaired: Option<ImpairmentCounts>,
     sessions: Vec<SessionSummary>,
     targets: Vec<TargetSummary>,
     elapsed_ns: u64,
@@ -130,6 +134,7 @@ impl MirrorReport {
             mirrored_bytes: counters.mirrored_bytes(),
             dropped: dropped.filter(|(_, count)| *count > 0).collect(),
             not_mirrored: not_mirrored.filter(|(_, count)| *count > 0).collect(),
+            impaired: None,
             sessions: Vec::new(),
             targets: Vec::new(),
             elapsed_ns: u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX),
@@ -161,6 +166,11 @@ impl MirrorReport {
         self.unaccounted = Some(frames);
     }
 
+    /// Sets what fault injection did.
+    pub(super) const fn set_impaired(&mut self, counts: Option<ImpairmentCounts>) {
+        self.impaired = counts;
+    }
+
     /// One JSON object on one line.
     pub(super) fn json(&self) -> String {
         serde_json::to_string(self).map(|text| text + "\n").unwrap_or_default()
@@ -180,6 +190,10 @@ impl MirrorReport {
         }
         for (cause, count) in &self.dropped {
             sums.add_row([&*format!("dropped: {cause}"), &count.to_string(), ""]);
+        }
+        let impaired = self.impaired.iter().flat_map(ImpairmentCounts::by_name);
+        for (name, count) in impaired.filter(|(_, count)| *count > 0) {
+            sums.add_row([&*format!("impaired: {name}"), &count.to_string(), ""]);
         }
         if let Some(frames) = self.unaccounted.filter(|frames| *frames > 0) {
             sums.add_row(["not accounted for", &frames.to_string(), ""]);
