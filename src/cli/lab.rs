@@ -10,6 +10,7 @@ use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::{Exit, Failure};
+use super::impair::ImpairFlags;
 use super::sessions::read_config;
 use super::{listen_address, number, signals, terminal};
 use crate::control::Registry;
@@ -59,6 +60,9 @@ pub(super) struct LabFlags {
     /// Account (12 digits) that owns all resources.
     #[arg(long, value_name = "ID", default_value = DEFAULT_OWNER)]
     account_id: String,
+
+    #[command(flatten)]
+    impair: ImpairFlags,
 
     /// Accept this name in the Host header besides localhost. May be given several times.
     #[arg(long, value_name = "NAME")]
@@ -134,6 +138,7 @@ fn options(flags: &LabFlags) -> Result<LabOptions, Failure> {
         account_id: flags.account_id.clone(),
         state: flags.state.clone(),
         seed: flags.seed,
+        impairments: flags.impair.impairments(),
         ..LabOptions::default()
     })
 }

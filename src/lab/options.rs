@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::control::Registry;
 use crate::control::account::{DEFAULT_OWNER, Quotas, TargetResolver};
+use crate::io::impair::Impairments;
 use crate::model::NetworkInterfaceId;
 
 /// The largest number of bytes of all copies that a laboratory keeps, by default: 1 GiB.
@@ -27,6 +28,8 @@ pub struct LabOptions {
     pub state: Option<PathBuf>,
     /// The seed of all ids and network identifiers. Without it they are random.
     pub seed: Option<u64>,
+    /// The faults that are injected into the copies of every play.
+    pub impairments: Option<Impairments>,
     /// The largest number of bytes of all copies that are kept. Further copies are dropped as
     /// `no_buffers`.
     pub copy_memory: usize,
@@ -42,6 +45,7 @@ impl Default for LabOptions {
             captures: BTreeMap::new(),
             state: None,
             seed: None,
+            impairments: None,
             copy_memory: DEFAULT_COPY_MEMORY,
         }
     }

@@ -35,6 +35,14 @@ impl<S> OptionallyImpaired<S> {
         }
     }
 
+    /// The inner sink, after it was flushed.
+    pub fn into_inner(self) -> S {
+        match self {
+            Self::Direct(inner) => inner,
+            Self::Impaired(impaired) => impaired.into_inner(),
+        }
+    }
+
     /// The inner sink, mutable.
     #[must_use]
     pub const fn inner_mut(&mut self) -> &mut S {
