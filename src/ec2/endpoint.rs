@@ -121,7 +121,8 @@ impl Endpoint {
             }
         };
         if request.is_sts {
-            return Reply::Ready(answer_sts(&request, &request_id));
+            let account = read(&self.account);
+            return Reply::Ready(answer_sts(&account, &request, &request_id));
         }
         if !actions::is_change(&request.action) {
             let account = read(&self.account);
@@ -184,14 +185,14 @@ enum Reply {
     Pending(oneshot::Receiver<ChangeResult>, String),
 }
 
-fn answer_sts(request: &Request, request_id: &str) -> Answer {
+fn answer_sts(account: &Account, request: &Request, request_id: &str) -> Answer {
     if request.action != "GetCallerIdentity" {
         let message = format!("The action {} is not valid for this web service.", request.action);
         return error_answer(&ApiError::new("InvalidAction", message), request_id, true);
     }
     match request.form.check_no_unknown_parameters() {
         Ok(()) => {
-            let (owner, key) = (&request.owner, &request.access_key_id);
+            let (owner, key) = (account.shown_owner(&request.owner), &request.access_key_id);
             (200, sts::caller_identity(owner, key, request_id))
         }
         Err(error) => error_answer(&error, request_id, true),

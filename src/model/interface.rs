@@ -25,6 +25,9 @@ pub struct NetworkInterface {
     /// Whether it is listed only because the host has its device, or because a persisted session or
     /// target refers to it. It is removed when the device and all references are gone.
     pub is_discovered: bool,
+    /// Whether another emulator of AWS in front of which this program runs has it. That emulator
+    /// describes it, and it is removed here when it is removed there.
+    pub is_learned: bool,
     /// The description, if given.
     pub description: Option<String>,
     /// The tags.
@@ -44,6 +47,7 @@ impl NetworkInterface {
             target_port: None,
             is_down: false,
             is_discovered: false,
+            is_learned: false,
             description: None,
             tags: Tags::default(),
         }

@@ -8,6 +8,7 @@ mod api_error;
 mod caller;
 mod devices;
 mod filters;
+mod learned;
 mod ownership;
 mod quotas;
 mod record_key;
@@ -42,6 +43,7 @@ pub use targets::{CreateTarget, check_target_name};
 pub use token_store::ClientToken;
 pub use undo::UndoLog;
 
+use self::learned::Emulator;
 use self::record_key::RecordKey;
 use self::token_store::TokenStore;
 use super::Registry;
@@ -72,6 +74,7 @@ pub struct Account {
     devices: HostDevices,
     /// Whether network interfaces exist in the account alone, without Linux devices.
     has_virtual_interfaces: bool,
+    emulator: Emulator,
     sessions: OwnershipIndex<SessionId>,
     targets: OwnershipIndex<TargetId>,
     filters: OwnershipIndex<FilterId>,
@@ -116,6 +119,7 @@ impl Account {
             target_resolver,
             devices: HostDevices::default(),
             has_virtual_interfaces: false,
+            emulator: Emulator::default(),
             sessions: OwnershipIndex::default(),
             targets: OwnershipIndex::default(),
             filters: OwnershipIndex::default(),

@@ -166,7 +166,7 @@ impl Account {
         caller.check_not_dry_run()?;
         self.mark_changed(RecordKey::Session(id.clone()));
         self.registry.remove_session(&id);
-        self.remove_deleted(caller, &Resource::Session(id.clone()));
+        self.remove_deleted(caller.now_s, &Resource::Session(id.clone()));
         Ok(id)
     }
 
@@ -184,7 +184,12 @@ impl Account {
 
     fn existing_interface(&self, id: &str) -> Result<NetworkInterfaceId, ApiError> {
         let known = NetworkInterfaceId::new(id).ok();
-        if let Some(known) = known.filter(|id| self.registry.network_interface(id).is_some()) {
+        // A learned interface that is down was removed in the other emulator.
+        let exists = |id: &NetworkInterfaceId| {
+            let interface = self.registry.network_interface(id);
+            interface.is_some_and(|interface| !(interface.is_learned && interface.is_down))
+        };
+        if let Some(known) = known.filter(exists) {
             return Ok(known);
         }
         if !is_hex_id(id, NetworkInterfaceId::PREFIX) {
@@ -204,7 +209,7 @@ impl Account {
             return Err(ApiError::new("InvalidParameterValue", message));
         }
         let interface = self.registry.network_interface(source);
-        let has_device = interface.is_some_and(|interface| interface.device.is_some());
+        let has_device = interface.is_some_and(|one| one.device.is_some() || one.is_learned);
         if !has_device && !self.has_virtual_interfaces {
             let message =
                 format!("{source} must be attached to a supported instance: it has no device");

@@ -81,7 +81,7 @@ impl Account {
         caller.check_not_dry_run()?;
         self.mark_changed(RecordKey::Target(id.clone()));
         self.registry.remove_target(&id)?;
-        self.remove_deleted(caller, &Resource::Target(id.clone()));
+        self.remove_deleted(caller.now_s, &Resource::Target(id.clone()));
         Ok(id)
     }
 
@@ -138,8 +138,8 @@ impl Account {
         let interface = self.registry.network_interface(id);
         let first = interface.and_then(|one| Some((one, one.private_ip_addresses.first()?)));
         let (interface, address) = first.ok_or_else(|| no_known_address(noun, name, option))?;
-        let is_of_device = interface.device.is_some();
-        let named_by = if is_of_device { NamedBy::Client } else { NamedBy::User };
+        let is_of_client = interface.device.is_some() || interface.is_learned;
+        let named_by = if is_of_client { NamedBy::Client } else { NamedBy::User };
         self.target_resolver.check_target(*address, named_by)?;
         Ok(Vec::new())
     }
@@ -148,6 +148,9 @@ impl Account {
     fn check_target_exists(&self, kind: &TargetKind) -> Result<(), ApiError> {
         match kind {
             TargetKind::NetworkInterface(id) => self.check_interface_exists(id),
+            TargetKind::NetworkLoadBalancer(arn) if self.emulator.is_present => {
+                check_load_balancer_arn(arn, "loadbalancer/")
+            }
             other => check_target_name(other),
         }
     }
@@ -186,10 +189,7 @@ impl Account {
 /// [`ApiError`] for a malformed ARN or id.
 pub fn check_target_name(kind: &TargetKind) -> Result<(), ApiError> {
     match kind {
-        TargetKind::NetworkLoadBalancer(arn) if !is_load_balancer(arn) => {
-            let message = format!("The load balancer ARN '{arn}' is malformed");
-            Err(ApiError::new("InvalidNetworkLoadBalancerArn.Malformed", message))
-        }
+        TargetKind::NetworkLoadBalancer(arn) => check_load_balancer_arn(arn, "loadbalancer/net/"),
         TargetKind::GatewayLoadBalancerEndpoint(id) if !is_hex_id(id, "vpce-") => {
             let message = format!("The VPC endpoint ID '{id}' is malformed");
             Err(ApiError::new("InvalidVpcEndpointId.Malformed", message))
@@ -212,15 +212,24 @@ fn no_known_address(kind: &str, name: &str, option: &str) -> ApiError {
     ApiError::new("InvalidTrafficMirrorTarget", message)
 }
 
-/// `arn:PARTITION:elasticloadbalancing:REGION:ACCOUNT:loadbalancer/net/NAME/ID`
-fn is_load_balancer(arn: &str) -> bool {
+fn check_load_balancer_arn(arn: &str, prefix: &str) -> Result<(), ApiError> {
+    if is_load_balancer(arn, prefix) {
+        return Ok(());
+    }
+    let message = format!("The load balancer ARN '{arn}' is malformed");
+    Err(ApiError::new("InvalidNetworkLoadBalancerArn.Malformed", message))
+}
+
+/// `arn:PARTITION:elasticloadbalancing:REGION:ACCOUNT:loadbalancer/net/NAME/ID`, where `prefix` is
+/// `loadbalancer/net/`.
+fn is_load_balancer(arn: &str, prefix: &str) -> bool {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     match &*parts {
         ["arn", partition, "elasticloadbalancing", region, account, resource] => {
             !partition.is_empty()
                 && !region.is_empty()
                 && account.bytes().all(|byte| byte.is_ascii_digit())
-                && resource.starts_with("loadbalancer/net/")
+                && resource.starts_with(prefix)
         }
         _ => false,
     }

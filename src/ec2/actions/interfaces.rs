@@ -63,7 +63,9 @@ pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Api
     }
     // Interfaces have no sequence number, because they are added and removed with devices: pages
     // are in the order of ids.
-    let mut interfaces: Vec<&NetworkInterface> = registry.network_interfaces().iter().collect();
+    // The emulator that has a learned interface describes it.
+    let own = registry.network_interfaces().iter().filter(|interface| !interface.is_learned);
+    let mut interfaces: Vec<&NetworkInterface> = own.collect();
     interfaces.sort_by_key(|interface| interface.id().as_str());
     let interfaces = interfaces.into_iter().filter_map(|interface| {
         let cursor = PageCursor { sequence: 0, key: Some(interface.id().to_string()) };
@@ -74,7 +76,8 @@ pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Api
         if let Some(device) = &interface.device {
             tags.entry("Name".to_owned()).or_insert_with(|| device.clone());
         }
-        let view = InterfaceView { interface, owner: call.caller.owner, tags };
+        let owner = account.shown_owner(call.caller.owner);
+        let view = InterfaceView { interface, owner, tags };
         let selected = query.selects(interface.id().as_str(), &view);
         (cursor, selected.map(|is_selected| is_selected.then_some(view)))
     });
