@@ -161,7 +161,8 @@ impl Request {
 }
 
 impl Principal {
-    /// Authenticates a request to any service.
+    /// Authenticates a request to any service. If any signature is accepted, it may be of another
+    /// version; such a request names neither a service nor a region.
     ///
     /// # Errors
     /// [`RejectedRequest`] for a missing or wrong signature.
@@ -171,6 +172,13 @@ impl Principal {
         access: &Access,
         now_s: u64,
     ) -> Result<Self, RejectedRequest> {
+        if let Access::Anyone(account_id) = access
+            && has_other_signature(parts)
+        {
+            let account_id = account_id.to_string();
+            let (access_key_id, region, service) = Default::default();
+            return Ok(Self { access_key_id, account_id, region, service });
+        }
         let claim = read_claim(parts)?;
         let format = ErrorFormat::of_request(&claim.service, &parts.headers);
         let rejected = |error| RejectedRequest { error, format };
@@ -219,6 +227,16 @@ impl ErrorFormat {
             Some(_) => Self::Json,
             None => Self::of_service(service),
         }
+    }
+}
+
+/// Whether a request has a signature that is not of version 4. Version 2 is still used for presigned
+/// URLs of S3.
+fn has_other_signature(parts: &Parts) -> bool {
+    let mut pairs = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
+    match parts.headers.get("authorization") {
+        Some(value) => !value.as_bytes().starts_with(b"AWS4-HMAC-SHA256"),
+        None => pairs.any(|(name, _)| name == "AWSAccessKeyId"),
     }
 }
 

@@ -49,6 +49,11 @@ impl Form {
         Some(value)
     }
 
+    /// Whether there is a string that is not empty.
+    pub(super) fn has_text(&self, name: &str) -> bool {
+        self.text(name).is_some_and(|text| !text.is_empty())
+    }
+
     /// A required string, which must not be empty.
     pub(super) fn required(&self, name: &str) -> Result<&str, ApiError> {
         self.text(name)

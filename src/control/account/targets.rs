@@ -43,7 +43,11 @@ impl Account {
             return Ok(TargetId::new(&id)?);
         }
         self.check_target_exists(&request.kind)?;
-        let addresses = self.addresses_of(&request.kind, &request.tags)?;
+        let addresses = match self.addresses_of(&request.kind, &request.tags) {
+            // The other emulator may know the addresses later.
+            Err(_) if self.may_learn_addresses(&request.kind, &request.tags) => None,
+            addresses => Some(addresses?),
+        };
         if let TargetKind::NetworkInterface(id) = &request.kind
             && let Some(session) = self.registry.sessions_of(id).next()
         {
@@ -59,12 +63,46 @@ impl Account {
         caller.check_not_dry_run()?;
         let id = TargetId::from_seed((self.draw)());
         let mut target = Target::new(id.clone(), request.kind);
-        set_addresses(&mut target, addresses);
+        target.is_forbidden = addresses.is_none();
+        set_addresses(&mut target, addresses.unwrap_or_default());
         target.description = request.description;
         target.tags = request.tags;
         self.registry.add_target(target)?;
         self.insert_created(caller, Resource::Target(id.clone()), request.client_token);
         Ok(id)
+    }
+
+    /// Whether the addresses of a target can only be learned from the other emulator: those of a
+    /// load balancer that neither a tag nor an option names.
+    fn may_learn_addresses(&self, kind: &TargetKind, tags: &Tags) -> bool {
+        match kind {
+            TargetKind::NetworkLoadBalancer(arn) => {
+                self.emulator.is_present
+                    && !tags.contains_key(ADDRESS_TAG)
+                    && !self.target_resolver.is_pinned(arn)
+            }
+            _ => false,
+        }
+    }
+
+    /// Sets the addresses that were found for a load balancer. A tag and an option have
+    /// precedence, and addresses to which copies may not be sent are left out.
+    pub fn learn_target(&mut self, id: &TargetId, addresses: Vec<SocketAddr>) {
+        let Some(target) = self.registry.target(id) else { return };
+        if !self.may_learn_addresses(&target.kind, &target.tags) {
+            return;
+        }
+        let mut addresses = addresses;
+        addresses
+            .retain(|one| self.target_resolver.check_target(one.ip(), NamedBy::Client).is_ok());
+        let mut learned = target.clone();
+        learned.is_forbidden = addresses.is_empty();
+        set_addresses(&mut learned, addresses);
+        if learned != *target
+            && let Some(target) = self.registry.target_mut(id)
+        {
+            *target = learned;
+        }
     }
 
     /// Deletes a target.
