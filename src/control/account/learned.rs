@@ -7,15 +7,6 @@ use super::record_key::RecordKey;
 use super::{Account, ApiError, Resource};
 use crate::model::{NetworkInterface, NetworkInterfaceId, SessionId, TargetId, TargetKind};
 
-/// What the other emulator determines.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Emulator {
-    /// The account id that is shown instead of the account's own.
-    shown_owner: Option<Arc<str>>,
-    /// Whether the program runs in front of another emulator.
-    pub(super) is_present: bool,
-}
-
 impl Account {
     /// Reports that the program runs in front of another emulator. Then every ARN of a load balancer
     /// is accepted, because moto names each of them `loadbalancer/app/...`.

@@ -7,6 +7,7 @@
 mod api_error;
 mod caller;
 mod devices;
+mod emulator;
 mod filters;
 mod learned;
 mod ownership;
@@ -43,7 +44,7 @@ pub use targets::{CreateTarget, check_target_name};
 pub use token_store::ClientToken;
 pub use undo::UndoLog;
 
-use self::learned::Emulator;
+use self::emulator::Emulator;
 use self::record_key::RecordKey;
 use self::token_store::TokenStore;
 use super::Registry;

@@ -59,9 +59,9 @@ impl Client {
         if host.is_empty() {
             return Err(expected("it names no host"));
         }
-        let port = match authority.port() {
-            Some(_) => authority.port_u16().filter(|port| *port != 0),
-            None => Some(80),
+        let port = match authority.as_str() == authority.host() {
+            true => Some(80),
+            false => authority.port_u16().filter(|port| *port != 0),
         };
         let port = port.ok_or_else(|| expected("its port is not one of 1 to 65535"))?;
         let authority = HeaderValue::from_str(authority.as_str());
