@@ -26,11 +26,22 @@ pub(super) struct Request {
     pub(super) region: String,
     pub(super) is_dry_run: bool,
     pub(super) is_sts: bool,
+    version: String,
+}
+
+/// The authenticated sender of a request to any service: its key, the account of the key, and the
+/// region and service that the request is signed for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Principal {
+    pub(super) access_key_id: String,
+    pub(super) account_id: String,
+    pub(super) region: String,
+    pub(super) service: String,
 }
 
 /// The format of an error response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ErrorFormat {
+pub(super) enum ErrorFormat {
     Ec2,
     /// STS and the other services of the query protocol.
     Query,
@@ -46,8 +57,12 @@ pub(super) struct RejectedRequest {
 }
 
 impl RejectedRequest {
+    pub(super) const fn new(error: ApiError, format: ErrorFormat) -> Self {
+        Self { error, format }
+    }
+
     pub(super) const fn of_ec2(error: ApiError) -> Self {
-        Self { error, format: ErrorFormat::Ec2 }
+        Self::new(error, ErrorFormat::Ec2)
     }
 
     /// The HTTP status and the document of the error.
@@ -72,64 +87,162 @@ impl Request {
         access: &Access,
         now_s: u64,
     ) -> Result<Self, RejectedRequest> {
-        let query = parts.uri.query().unwrap_or_default();
         check_not_json_protocol(&parts.headers)?;
-        let claim = Claim::read(&parts.headers, query).map_err(RejectedRequest::of_ec2)?;
-        let format = match &*claim.service {
-            "ec2" => ErrorFormat::Ec2,
-            _ => ErrorFormat::Query,
-        };
+        let claim = read_claim(parts)?;
+        let format = ErrorFormat::of_service(&claim.service);
         let rejected = |error| RejectedRequest { error, format };
         if !matches!(&*claim.service, "ec2" | "sts") {
             return Err(rejected(unsupported_service(&claim.service)));
         }
-        let signed = SignedRequest {
-            method: parts.method.as_str(),
-            path: parts.uri.path(),
-            query,
-            headers: &parts.headers,
-            body,
-        };
-        let owner = match access {
-            Access::Keys(known) => claim.verify(signed, known, now_s).map_err(rejected)?,
-            Access::Anyone(account_id) => account_id,
-        };
-        let (is_sts, is_checked) = (claim.service == "sts", matches!(access, Access::Keys(_)));
-        let request = Self::of_claim(parts, body, claim, owner).map_err(rejected)?;
-        if is_checked && request.is_sts != is_sts {
+        let principal = Principal::verify(claim, parts, body, (access, now_s)).map_err(rejected)?;
+        let is_checked = matches!(access, Access::Keys(_));
+        let request = Self::parse(parts, body, &principal).map_err(rejected)?;
+        request.check_version().map_err(rejected)?;
+        if is_checked && request.is_sts != (principal.service == "sts") {
             let service = if request.is_sts { "sts" } else { "ec2" };
             return Err(rejected(wrong_service(service)));
         }
         Ok(request)
     }
 
-    fn of_claim(parts: &Parts, body: &[u8], claim: Claim, owner: &str) -> Result<Self, ApiError> {
+    /// Reads the action and its parameters. The version can be one that is not served here.
+    pub(super) fn parse(
+        parts: &Parts,
+        body: &[u8],
+        principal: &Principal,
+    ) -> Result<Self, ApiError> {
         if !matches!(parts.method, Method::POST | Method::GET) {
             let message = format!("The method {} is not one of POST and GET.", parts.method);
             return Err(ApiError::new("MethodNotAllowed", message));
         }
         let form = Form::parse(parts.uri.query().unwrap_or_default(), body)?;
         let action = form.required("Action").map_err(|_| missing_action())?.to_owned();
-        let version = form.required("Version")?;
+        let version = form.required("Version")?.to_owned();
         let is_sts = version == sts::VERSION;
-        if !is_sts && version != actions::VERSION {
-            let message = format!(
-                "The version {version} is not valid: expected {}; {SERVED}.",
-                actions::VERSION
-            );
-            return Err(ApiError::new("NoSuchVersion", message));
-        }
         check_method(&parts.method, &action, is_sts)?;
         Ok(Self {
             is_dry_run: form.boolean("DryRun")?,
-            owner: owner.to_owned(),
+            owner: principal.account_id.clone(),
             action,
             form,
-            access_key_id: claim.access_key_id,
-            region: claim.region,
+            access_key_id: principal.access_key_id.clone(),
+            region: principal.region.clone(),
             is_sts,
+            version,
         })
     }
+
+    /// Checks that the version is one that is served here.
+    pub(super) fn check_version(&self) -> Result<(), ApiError> {
+        if self.is_sts || self.version == actions::VERSION {
+            return Ok(());
+        }
+        let message = format!(
+            "The version {} is not valid: expected {}; {SERVED}.",
+            self.version,
+            actions::VERSION
+        );
+        Err(ApiError::new("NoSuchVersion", message))
+    }
+
+    /// The same request with another form, which is a part of its own.
+    pub(super) fn with_form(&self, form: Form) -> Self {
+        Self {
+            action: self.action.clone(),
+            form,
+            owner: self.owner.clone(),
+            access_key_id: self.access_key_id.clone(),
+            region: self.region.clone(),
+            is_dry_run: self.is_dry_run,
+            is_sts: self.is_sts,
+            version: self.version.clone(),
+        }
+    }
+}
+
+impl Principal {
+    /// Authenticates a request to any service. If any signature is accepted, it may be of another
+    /// version; such a request names neither a service nor a region.
+    ///
+    /// # Errors
+    /// [`RejectedRequest`] for a missing or wrong signature.
+    pub(super) fn authenticate(
+        parts: &Parts,
+        body: &[u8],
+        access: &Access,
+        now_s: u64,
+    ) -> Result<Self, RejectedRequest> {
+        if let Access::Anyone(account_id) = access
+            && has_other_signature(parts)
+        {
+            let account_id = account_id.to_string();
+            let (access_key_id, region, service) = Default::default();
+            return Ok(Self { access_key_id, account_id, region, service });
+        }
+        let claim = read_claim(parts)?;
+        let format = ErrorFormat::of_request(&claim.service, &parts.headers);
+        let rejected = |error| RejectedRequest { error, format };
+        Self::verify(claim, parts, body, (access, now_s)).map_err(rejected)
+    }
+
+    fn verify(
+        claim: Claim,
+        parts: &Parts,
+        body: &[u8],
+        (access, now_s): (&Access, u64),
+    ) -> Result<Self, ApiError> {
+        let signed = SignedRequest {
+            method: parts.method.as_str(),
+            path: parts.uri.path(),
+            query: parts.uri.query().unwrap_or_default(),
+            headers: &parts.headers,
+            body,
+            is_s3: claim.service == "s3",
+        };
+        let account_id = match access {
+            Access::Keys(known) => claim.verify(signed, known, now_s)?,
+            Access::Anyone(account_id) => account_id,
+        };
+        let account_id = account_id.to_owned();
+        let Claim { access_key_id, region, service, .. } = claim;
+        Ok(Self { access_key_id, account_id, region, service })
+    }
+
+    /// The format of an error response to a request of this principal.
+    pub(super) fn error_format(&self, headers: &HeaderMap) -> ErrorFormat {
+        ErrorFormat::of_request(&self.service, headers)
+    }
+}
+
+impl ErrorFormat {
+    fn of_service(service: &str) -> Self {
+        match service {
+            "ec2" => Self::Ec2,
+            _ => Self::Query,
+        }
+    }
+
+    fn of_request(service: &str, headers: &HeaderMap) -> Self {
+        match json_target(headers) {
+            Some(_) => Self::Json,
+            None => Self::of_service(service),
+        }
+    }
+}
+
+/// Whether a request has a signature that is not of version 4. Version 2 is still used for presigned
+/// URLs of S3.
+fn has_other_signature(parts: &Parts) -> bool {
+    let mut pairs = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
+    match parts.headers.get("authorization") {
+        Some(value) => !value.as_bytes().starts_with(b"AWS4-HMAC-SHA256"),
+        None => pairs.any(|(name, _)| name == "AWSAccessKeyId"),
+    }
+}
+
+fn read_claim(parts: &Parts) -> Result<Claim, RejectedRequest> {
+    let query = parts.uri.query().unwrap_or_default();
+    Claim::read(&parts.headers, query).map_err(RejectedRequest::of_ec2)
 }
 
 /// Checks that a change is a POST, as all AWS clients send it. A web page can make a browser send a
@@ -148,19 +261,19 @@ fn check_method(method: &Method, action: &str, is_sts: bool) -> Result<(), ApiEr
 
 /// Rejects requests of JSON protocols, which name their service in `X-Amz-Target`.
 fn check_not_json_protocol(headers: &HeaderMap) -> Result<(), RejectedRequest> {
+    let Some(target) = json_target(headers) else { return Ok(()) };
+    let name = target.split('.').next().filter(|name| !name.is_empty());
+    let error = unsupported_service(name.unwrap_or("JSON"));
+    Err(RejectedRequest { error, format: ErrorFormat::Json })
+}
+
+/// The target of a request of a JSON protocol, empty if it names none.
+fn json_target(headers: &HeaderMap) -> Option<String> {
     let text = |name: &str| {
         headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
     };
-    let target = text("x-amz-target");
-    let kind = text("content-type").unwrap_or_default();
-    if target.is_none() && !kind.starts_with("application/x-amz-json") {
-        return Ok(());
-    }
-    let name = target.as_deref().and_then(|target| target.split('.').next());
-    Err(RejectedRequest {
-        error: unsupported_service(name.unwrap_or("JSON")),
-        format: ErrorFormat::Json,
-    })
+    let is_json = text("content-type").unwrap_or_default().starts_with("application/x-amz-json");
+    text("x-amz-target").or_else(|| is_json.then(String::new))
 }
 
 fn unsupported_service(service: &str) -> ApiError {

@@ -264,7 +264,15 @@ fn is_of_tags(name: &str) -> bool {
 }
 
 fn invalid_filter(name: &str) -> ApiError {
-    ApiError::new("InvalidParameterValue", format!("The filter '{name}' is invalid"))
+    ApiError::new("InvalidParameterValue", format!("{UNKNOWN_FILTER}{name}' is invalid"))
+}
+
+/// The start of the message for a filter that does not exist here.
+const UNKNOWN_FILTER: &str = "The filter '";
+
+/// Whether an error is that of a filter that does not exist here.
+pub(super) fn is_unknown_filter(error: &ApiError) -> bool {
+    error.code == "InvalidParameterValue" && error.message.starts_with(UNKNOWN_FILTER)
 }
 
 /// Whether a value matches a pattern with the wildcards of EC2: `*` for any number of characters,

@@ -5,9 +5,11 @@
 //! affects no session. The thread does not wait for the data plane, so a slow change does not delay
 //! others. A change that cannot be persisted, or that the data plane refuses, is undone.
 
+mod account_handle;
 mod answer;
 mod backend;
 mod pending;
+mod upstream_sync;
 mod writer;
 
 use std::io;
@@ -18,26 +20,33 @@ use std::thread::{self, JoinHandle};
 use ::http::request::Parts;
 use tokio::sync::oneshot;
 
+use self::account_handle::AccountHandle;
 pub(super) use self::answer::Answer;
 use self::answer::{error_answer, not_executed, to_answer};
 pub use self::backend::{Persist, Publish, PublishedChange};
 use self::pending::{ChangeResult, Responder};
+pub(super) use self::upstream_sync::UpstreamSync;
+use self::upstream_sync::UpstreamThread;
 use self::writer::{AccountChange, Change, Job, Work, Writer, call};
 use super::actions;
-use super::authenticate::{RejectedRequest, Request};
+use super::authenticate::{Principal, RejectedRequest, Request};
 use super::credentials::Access;
 use super::sts;
+use super::upstream::Upstream;
 use crate::control::account::{Account, ApiError};
 
 /// The EC2 endpoint without its sockets.
 pub struct Endpoint {
+    /// The other emulator, and the thread that reads it. Both have senders of jobs, so they are
+    /// dropped before the writer thread is awaited.
+    upstream: Option<(UpstreamSync, UpstreamThread)>,
     account: Arc<RwLock<Account>>,
     access: Access,
     jobs: Sender<Work>,
     /// Dropped after the sender of its jobs, which ends the thread.
     writer: WriterHandle,
     /// Returns the seconds since 1970.
-    now_s: Box<dyn Fn() -> u64 + Send + Sync>,
+    now_s: Arc<dyn Fn() -> u64 + Send + Sync>,
     /// Returns random bits for the ids of requests.
     draw: Box<dyn Fn() -> u128 + Send + Sync>,
 }
@@ -59,8 +68,8 @@ impl Endpoint {
         let thread = thread::Builder::new().name("ec2-writer".to_owned());
         let thread = thread.spawn(move || writer.run())?;
         let writer = WriterHandle { thread: Some(thread), is_awaited: false };
-        let (now_s, draw) = (Box::new(now_s), Box::new(draw));
-        Ok(Self { account, access: Access::default(), jobs, writer, now_s, draw })
+        let (now_s, draw) = (Arc::new(now_s), Box::new(draw));
+        Ok(Self { account, access: Access::default(), jobs, writer, now_s, draw, upstream: None })
     }
 
     /// Makes the end of the endpoint wait until all changes are executed and persisted and the store
@@ -77,6 +86,46 @@ impl Endpoint {
     #[must_use]
     pub fn with_access(self, access: Access) -> Self {
         Self { access, ..self }
+    }
+
+    /// Runs the endpoint in front of another emulator of AWS, and starts a thread that reads it. The
+    /// listener then forwards to it the requests that are not for traffic mirroring;
+    /// [`Endpoint::respond`] forwards none.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn with_upstream(self, upstream: Upstream) -> io::Result<Self> {
+        self.account.write().unwrap_or_else(PoisonError::into_inner).expect_emulator();
+        let account = AccountHandle::new(Arc::clone(&self.account), self.jobs.clone());
+        let sync = UpstreamSync::new(account, Arc::new(upstream), Arc::clone(&self.now_s));
+        let thread = UpstreamThread::start(sync.clone())?;
+        Ok(Self { upstream: Some((sync, thread)), ..self })
+    }
+
+    /// The emulator behind the endpoint, if there is one.
+    #[must_use]
+    pub fn upstream(&self) -> Option<&Upstream> {
+        self.upstream_sync().map(UpstreamSync::upstream)
+    }
+
+    pub(super) fn upstream_sync(&self) -> Option<&UpstreamSync> {
+        self.upstream.as_ref().map(|(sync, _)| sync)
+    }
+
+    /// Authenticates a request to any service.
+    pub(super) fn authenticate(
+        &self,
+        parts: &Parts,
+        body: &[u8],
+    ) -> Result<Principal, RejectedRequest> {
+        Principal::authenticate(parts, body, &self.access, (self.now_s)())
+    }
+
+    /// The answer of this endpoint to a Describe action, whatever the other emulator has.
+    pub(super) fn describe(&self, request: &Request) -> Result<String, ApiError> {
+        let account = read(&self.account);
+        let request_id = uuid((self.draw)());
+        actions::describe(&account, &call(request, &request_id, (self.now_s)()))
     }
 
     /// The response to a request that the listener rejected.
@@ -121,7 +170,8 @@ impl Endpoint {
             }
         };
         if request.is_sts {
-            return Reply::Ready(answer_sts(&request, &request_id));
+            let account = read(&self.account);
+            return Reply::Ready(answer_sts(&account, &request, &request_id));
         }
         if !actions::is_change(&request.action) {
             let account = read(&self.account);
@@ -184,14 +234,14 @@ enum Reply {
     Pending(oneshot::Receiver<ChangeResult>, String),
 }
 
-fn answer_sts(request: &Request, request_id: &str) -> Answer {
+fn answer_sts(account: &Account, request: &Request, request_id: &str) -> Answer {
     if request.action != "GetCallerIdentity" {
         let message = format!("The action {} is not valid for this web service.", request.action);
         return error_answer(&ApiError::new("InvalidAction", message), request_id, true);
     }
     match request.form.check_no_unknown_parameters() {
         Ok(()) => {
-            let (owner, key) = (&request.owner, &request.access_key_id);
+            let (owner, key) = (account.shown_owner(&request.owner), &request.access_key_id);
             (200, sts::caller_identity(owner, key, request_id))
         }
         Err(error) => error_answer(&error, request_id, true),

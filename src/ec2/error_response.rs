@@ -4,7 +4,8 @@ use super::xml::Xml;
 use crate::control::account::ApiError;
 
 /// The HTTP status of an error code: 412 for a dry run, 401 or 403 for a request that is not
-/// permitted, 5xx for a failure of this server, and 400 for most others. Terraform repeats a
+/// permitted, 424 for a failure of the emulator behind this server, 5xx for a failure of this
+/// server, and 400 for most others. Terraform repeats a
 /// request up to 25 times after any 5xx.
 pub(super) fn status(code: &str) -> u16 {
     match code {
@@ -19,6 +20,7 @@ pub(super) fn status(code: &str) -> u16 {
         "MethodNotAllowed" => 405,
         "RequestTimeout" => 408,
         "RequestEntityTooLarge" => 413,
+        "UpstreamUnavailable" => 424,
         "InternalError" => 500,
         "Unavailable" => 503,
         _ => 400,

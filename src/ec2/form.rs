@@ -49,6 +49,11 @@ impl Form {
         Some(value)
     }
 
+    /// Whether there is a string that is not empty.
+    pub(super) fn has_text(&self, name: &str) -> bool {
+        self.text(name).is_some_and(|text| !text.is_empty())
+    }
+
     /// A required string, which must not be empty.
     pub(super) fn required(&self, name: &str) -> Result<&str, ApiError> {
         self.text(name)
@@ -106,6 +111,32 @@ impl Form {
         }
     }
 
+    /// The same parameters with other strings in a list. The parameters that were read count as
+    /// read, here and in [`Form::with`].
+    pub(super) fn with_list(&self, list: &str, values: &[&str]) -> Self {
+        let mut parameters = self.parameters.clone();
+        let members = self.members(list);
+        parameters.retain(|name, _| !members.contains(name));
+        let numbered = (1..).zip(values);
+        parameters.extend(numbered.map(|(n, value)| (format!("{list}.{n}"), (*value).to_owned())));
+        Self { parameters, read_names: self.read_names.clone() }
+    }
+
+    /// The same parameters with another value of one of them, or without it.
+    pub(super) fn with(&self, name: &str, value: Option<&str>) -> Self {
+        let mut parameters = self.parameters.clone();
+        match value {
+            Some(value) => parameters.insert(name.to_owned(), value.to_owned()),
+            None => parameters.remove(name),
+        };
+        Self { parameters, read_names: self.read_names.clone() }
+    }
+
+    /// The parameters as the body of a request.
+    pub(super) fn encoded(&self) -> String {
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.parameters).finish()
+    }
+
     /// The action and its parameters in sorted order, without ClientToken and DryRun.
     pub(super) fn fingerprint(&self) -> String {
         let is_significant = |name: &str| !matches!(name, "ClientToken" | "DryRun");
@@ -153,6 +184,19 @@ mod tests {
         );
         form.text("Colour");
         form.check_no_unknown_parameters().unwrap();
+    }
+
+    #[test]
+    fn a_form_with_other_values_is_encoded_again() {
+        let form = form("Action=A&Id.1=a&Id.2=b&Id.3=c&Note=x+y%26z&NextToken=t");
+        form.text("Action");
+        let part =
+            form.with_list("Id", &["c"]).with("NextToken", None).with("Note", Some("\u{e9}"));
+        assert_eq!(part.encoded(), "Action=A&Id.1=c&Note=%C3%A9");
+        assert_eq!(form.encoded(), "Action=A&Id.1=a&Id.2=b&Id.3=c&NextToken=t&Note=x+y%26z");
+        part.texts("Id");
+        part.text("Note");
+        part.check_no_unknown_parameters().unwrap();
     }
 
     #[test]

@@ -18,9 +18,12 @@ mod describe;
 mod endpoint;
 mod error_response;
 mod form;
+mod http_response;
+mod relay;
 mod server;
 mod signature;
 mod sts;
+mod upstream;
 mod xml;
 
 /// The crate whose types [`Endpoint::respond`] takes.
@@ -28,3 +31,4 @@ pub use ::http;
 pub use credentials::{Access, Credentials};
 pub use endpoint::{Endpoint, Persist, Publish, PublishedChange};
 pub use server::serve;
+pub use upstream::Upstream;

@@ -4,11 +4,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ::http::{HeaderValue, Request, Response, StatusCode, header};
+use ::http::{Request, Response};
 use bytes::Bytes;
 
 use super::authenticate::RejectedRequest;
-use super::endpoint::{Answer, Endpoint};
+use super::endpoint::Endpoint;
+use super::http_response::response;
+use super::relay;
 use crate::control::account::ApiError;
 use crate::http::{self, Body, Certificate, Event, HostNames, HttpError, Limits, Options, Server};
 
@@ -27,6 +29,10 @@ const LIMITS: Limits = Limits {
     body_len: 1 << 20,
 };
 
+/// The limit for the body of a request when the endpoint forwards requests: clients of S3 upload
+/// parts of 8 MiB by default.
+const FORWARDED_BODY_LEN: usize = 16 << 20;
+
 /// Serves the endpoint on its own thread, with TLS if there is a certificate. `report` is called
 /// with the events of the listener.
 ///
@@ -40,29 +46,27 @@ pub fn serve(
     report: impl Fn(Event) + Send + Sync + 'static,
 ) -> io::Result<Server> {
     let report = Box::new(report);
-    let options = Options { name: "ec2", limits: LIMITS, hosts, certificate, report };
+    let body_len = match endpoint.upstream() {
+        Some(_) => FORWARDED_BODY_LEN,
+        None => LIMITS.body_len,
+    };
+    let limits = Limits { body_len, ..LIMITS };
+    let options = Options { name: "ec2", limits, hosts, certificate, report };
     http::serve(address, endpoint, options)
 }
 
 impl http::Service for Endpoint {
     async fn answer(&self, request: Request<Bytes>) -> Response<Body> {
         let (head, body) = request.into_parts();
-        response(self.answer(self.read(&head, &body)).await)
+        match self.upstream_sync() {
+            Some(sync) => relay::answer(self, sync, head, body).await.map(Body::from),
+            None => response(self.answer(self.read(&head, &body)).await).map(Body::from),
+        }
     }
 
     fn error_response(&self, error: &HttpError) -> Response<Body> {
         let api_error = ApiError::new(error.code, error.message.clone());
         let (_, document) = self.answer_rejected(&RejectedRequest::of_ec2(api_error));
-        response((error.status.as_u16(), document))
+        response((error.status.as_u16(), document)).map(Body::from)
     }
-}
-
-fn response((status, document): Answer) -> Response<Body> {
-    let is_json = document.starts_with('{');
-    let content_type =
-        if is_json { "application/x-amz-json-1.0" } else { "text/xml;charset=UTF-8" };
-    let mut response = Response::new(Bytes::from(document).into());
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response
 }

@@ -31,6 +31,9 @@ pub struct NetworkInterface {
     pub is_detached: bool,
     /// When a client created it over the API, in seconds since 1970.
     pub created_s: Option<u64>,
+    /// Whether another emulator of AWS in front of which this program runs has it. That emulator
+    /// describes it, and it is removed here when it is removed there.
+    pub is_learned: bool,
     /// The description, if given.
     pub description: Option<String>,
     /// The tags.
@@ -53,6 +56,7 @@ impl NetworkInterface {
             interface_type: None,
             is_detached: false,
             created_s: None,
+            is_learned: false,
             description: None,
             tags: Tags::default(),
         }

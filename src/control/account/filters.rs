@@ -62,9 +62,9 @@ impl Account {
         let rules = self.mark_filter_deleted(&id);
         self.registry.remove_filter(&id)?;
         for rule in rules {
-            self.remove_deleted(caller, &Resource::Rule(rule));
+            self.remove_deleted(caller.now_s, &Resource::Rule(rule));
         }
-        self.remove_deleted(caller, &Resource::Filter(id.clone()));
+        self.remove_deleted(caller.now_s, &Resource::Filter(id.clone()));
         Ok(id)
     }
 

@@ -188,11 +188,11 @@ impl Account {
         for session in sessions {
             self.mark_changed(RecordKey::Session(session.clone()));
             self.registry.remove_session(&session);
-            self.remove_deleted(caller, &Resource::Session(session));
+            self.remove_deleted(caller.now_s, &Resource::Session(session));
         }
         self.mark_changed(RecordKey::NetworkInterface(id.clone()));
         self.registry.remove_network_interface(&id)?;
-        self.remove_deleted(caller, &Resource::NetworkInterface(id.clone()));
+        self.remove_deleted(caller.now_s, &Resource::NetworkInterface(id.clone()));
         Ok(id)
     }
 
@@ -238,7 +238,12 @@ impl Account {
         id: &str,
     ) -> Result<NetworkInterfaceId, ApiError> {
         let known = NetworkInterfaceId::new(id).ok();
-        let known = known.filter(|id| self.registry.network_interface(id).is_some());
+        // A learned interface that is down was removed in the other emulator.
+        let exists = |id: &NetworkInterfaceId| {
+            let interface = self.registry.network_interface(id);
+            interface.is_some_and(|interface| !(interface.is_learned && interface.is_down))
+        };
+        let known = known.filter(exists);
         let known = known.filter(|id| self.is_interface_visible(id, caller.owner));
         known.ok_or_else(|| interface_not_found(id))
     }

@@ -7,8 +7,10 @@
 mod api_error;
 mod caller;
 mod devices;
+mod emulator;
 mod filters;
 mod interfaces;
+mod learned;
 mod ownership;
 mod quotas;
 mod record_key;
@@ -44,6 +46,7 @@ pub use targets::{CreateTarget, check_target_name};
 pub use token_store::ClientToken;
 pub use undo::UndoLog;
 
+use self::emulator::Emulator;
 use self::record_key::RecordKey;
 use self::token_store::TokenStore;
 use super::Registry;
@@ -79,6 +82,7 @@ pub struct Account {
     has_virtual_interfaces: bool,
     /// The network interfaces that clients created.
     network_interfaces: OwnershipIndex<NetworkInterfaceId>,
+    emulator: Emulator,
     sessions: OwnershipIndex<SessionId>,
     targets: OwnershipIndex<TargetId>,
     filters: OwnershipIndex<FilterId>,
@@ -124,6 +128,7 @@ impl Account {
             devices: HostDevices::default(),
             has_virtual_interfaces: false,
             network_interfaces: OwnershipIndex::default(),
+            emulator: Emulator::default(),
             sessions: OwnershipIndex::default(),
             targets: OwnershipIndex::default(),
             filters: OwnershipIndex::default(),

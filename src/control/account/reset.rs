@@ -11,7 +11,9 @@ impl Account {
         let keys = self.client_records();
         let sources = self.registry.sources().chain(other.registry.sources());
         let sources: Vec<_> = sources.map(|interface| interface.id().clone()).collect();
+        let emulator = std::mem::take(&mut self.emulator);
         *self = other;
+        self.emulator = emulator;
         self.changed.extend(keys);
         for id in sources {
             self.registry.touch_source(&id);

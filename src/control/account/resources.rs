@@ -130,8 +130,8 @@ impl Account {
 
     /// Completes the deletion of a resource that was removed from the registry: removes its owner,
     /// and keeps its ClientToken for a day. The caller has marked its record as changed.
-    pub(super) fn remove_deleted(&mut self, caller: &Caller<'_>, resource: &Resource) {
-        self.keep_token_of_deleted(resource.id(), caller.now_s);
+    pub(super) fn remove_deleted(&mut self, now_s: u64, resource: &Resource) {
+        self.keep_token_of_deleted(resource.id(), now_s);
         match resource {
             Resource::NetworkInterface(id) => self.network_interfaces.remove(id),
             Resource::Session(id) => self.sessions.remove(id),

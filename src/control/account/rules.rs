@@ -160,7 +160,7 @@ impl Account {
             self.mark_changed(RecordKey::Rule(id.clone()));
             self.registry.replace_filter(changed)?;
         }
-        self.remove_deleted(caller, &Resource::Rule(id.clone()));
+        self.remove_deleted(caller.now_s, &Resource::Rule(id.clone()));
         Ok(id)
     }
 

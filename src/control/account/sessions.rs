@@ -165,7 +165,7 @@ impl Account {
         caller.check_not_dry_run()?;
         self.mark_changed(RecordKey::Session(id.clone()));
         self.registry.remove_session(&id);
-        self.remove_deleted(caller, &Resource::Session(id.clone()));
+        self.remove_deleted(caller.now_s, &Resource::Session(id.clone()));
         Ok(id)
     }
 
@@ -191,7 +191,7 @@ impl Account {
         }
         let interface = self.registry.network_interface(source);
         let is_detached = interface.is_none_or(|interface| interface.is_detached);
-        let has_device = interface.is_some_and(|interface| interface.device.is_some());
+        let has_device = interface.is_some_and(|one| one.device.is_some() || one.is_learned);
         if is_detached || !has_device && !self.has_virtual_interfaces {
             let why = if is_detached { "it is detached" } else { "it has no device" };
             let message = format!("{source} must be attached to a supported instance: {why}");

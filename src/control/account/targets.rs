@@ -43,7 +43,11 @@ impl Account {
             return Ok(TargetId::new(&id)?);
         }
         self.check_target_exists(caller, &request.kind)?;
-        let addresses = self.addresses_of(&request.kind, &request.tags)?;
+        let addresses = match self.addresses_of(&request.kind, &request.tags) {
+            // The other emulator may know the addresses later.
+            Err(_) if self.may_learn_addresses(&request.kind, &request.tags) => None,
+            addresses => Some(addresses?),
+        };
         if let TargetKind::NetworkInterface(id) = &request.kind
             && let Some(session) = self.registry.sessions_of(id).next()
         {
@@ -59,12 +63,46 @@ impl Account {
         caller.check_not_dry_run()?;
         let id = TargetId::from_seed((self.draw)());
         let mut target = Target::new(id.clone(), request.kind);
-        set_addresses(&mut target, addresses);
+        target.is_forbidden = addresses.is_none();
+        set_addresses(&mut target, addresses.unwrap_or_default());
         target.description = request.description;
         target.tags = request.tags;
         self.registry.add_target(target)?;
         self.insert_created(caller, Resource::Target(id.clone()), request.client_token);
         Ok(id)
+    }
+
+    /// Whether the addresses of a target can only be learned from the other emulator: those of a
+    /// load balancer that neither a tag nor an option names.
+    fn may_learn_addresses(&self, kind: &TargetKind, tags: &Tags) -> bool {
+        match kind {
+            TargetKind::NetworkLoadBalancer(arn) => {
+                self.emulator.is_present
+                    && !tags.contains_key(ADDRESS_TAG)
+                    && !self.target_resolver.is_pinned(arn)
+            }
+            _ => false,
+        }
+    }
+
+    /// Sets the addresses that were found for a load balancer. A tag and an option have
+    /// precedence, and addresses to which copies may not be sent are left out.
+    pub fn learn_target(&mut self, id: &TargetId, addresses: Vec<SocketAddr>) {
+        let Some(target) = self.registry.target(id) else { return };
+        if !self.may_learn_addresses(&target.kind, &target.tags) {
+            return;
+        }
+        let mut addresses = addresses;
+        addresses
+            .retain(|one| self.target_resolver.check_target(one.ip(), NamedBy::Client).is_ok());
+        let mut learned = target.clone();
+        learned.is_forbidden = addresses.is_empty();
+        set_addresses(&mut learned, addresses);
+        if learned != *target
+            && let Some(target) = self.registry.target_mut(id)
+        {
+            *target = learned;
+        }
     }
 
     /// Deletes a target.
@@ -81,7 +119,7 @@ impl Account {
         caller.check_not_dry_run()?;
         self.mark_changed(RecordKey::Target(id.clone()));
         self.registry.remove_target(&id)?;
-        self.remove_deleted(caller, &Resource::Target(id.clone()));
+        self.remove_deleted(caller.now_s, &Resource::Target(id.clone()));
         Ok(id)
     }
 
@@ -138,7 +176,9 @@ impl Account {
         let interface = self.registry.network_interface(id);
         let first = interface.and_then(|one| Some((one, one.private_ip_addresses.first()?)));
         let (interface, address) = first.ok_or_else(|| no_known_address(noun, name, option))?;
-        let is_of_client = interface.device.is_some() || self.network_interfaces.get(id).is_some();
+        let is_of_client = interface.device.is_some()
+            || interface.is_learned
+            || self.network_interfaces.get(id).is_some();
         let named_by = if is_of_client { NamedBy::Client } else { NamedBy::User };
         self.target_resolver.check_target(*address, named_by)?;
         Ok(Vec::new())
@@ -148,6 +188,9 @@ impl Account {
     fn check_target_exists(&self, caller: &Caller<'_>, kind: &TargetKind) -> Result<(), ApiError> {
         match kind {
             TargetKind::NetworkInterface(id) => self.check_interface_exists(caller, id),
+            TargetKind::NetworkLoadBalancer(arn) if self.emulator.is_present => {
+                check_load_balancer_arn(arn, "loadbalancer/")
+            }
             other => check_target_name(other),
         }
     }
@@ -190,10 +233,7 @@ impl Account {
 /// [`ApiError`] for a malformed ARN or id.
 pub fn check_target_name(kind: &TargetKind) -> Result<(), ApiError> {
     match kind {
-        TargetKind::NetworkLoadBalancer(arn) if !is_load_balancer(arn) => {
-            let message = format!("The load balancer ARN '{arn}' is malformed");
-            Err(ApiError::new("InvalidNetworkLoadBalancerArn.Malformed", message))
-        }
+        TargetKind::NetworkLoadBalancer(arn) => check_load_balancer_arn(arn, "loadbalancer/net/"),
         TargetKind::GatewayLoadBalancerEndpoint(id) if !is_hex_id(id, "vpce-") => {
             let message = format!("The VPC endpoint ID '{id}' is malformed");
             Err(ApiError::new("InvalidVpcEndpointId.Malformed", message))
@@ -216,15 +256,24 @@ fn no_known_address(kind: &str, name: &str, option: &str) -> ApiError {
     ApiError::new("InvalidTrafficMirrorTarget", message)
 }
 
-/// `arn:PARTITION:elasticloadbalancing:REGION:ACCOUNT:loadbalancer/net/NAME/ID`
-fn is_load_balancer(arn: &str) -> bool {
+fn check_load_balancer_arn(arn: &str, prefix: &str) -> Result<(), ApiError> {
+    if is_load_balancer(arn, prefix) {
+        return Ok(());
+    }
+    let message = format!("The load balancer ARN '{arn}' is malformed");
+    Err(ApiError::new("InvalidNetworkLoadBalancerArn.Malformed", message))
+}
+
+/// `arn:PARTITION:elasticloadbalancing:REGION:ACCOUNT:loadbalancer/net/NAME/ID`, where `prefix` is
+/// `loadbalancer/net/`.
+fn is_load_balancer(arn: &str, prefix: &str) -> bool {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     match &*parts {
         ["arn", partition, "elasticloadbalancing", region, account, resource] => {
             !partition.is_empty()
                 && !region.is_empty()
                 && account.bytes().all(|byte| byte.is_ascii_digit())
-                && resource.starts_with("loadbalancer/net/")
+                && resource.starts_with(prefix)
         }
         _ => false,
     }

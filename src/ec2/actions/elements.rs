@@ -14,8 +14,8 @@ pub(super) fn tag_set(xml: &mut Xml, tags: &Tags) {
     });
 }
 
-pub(super) fn owner(ownership: Option<&Ownership>) -> &str {
-    ownership.map_or(DEFAULT_OWNER, |ownership| &ownership.owner)
+pub(super) fn owner<'a>(account: &'a Account, ownership: Option<&'a Ownership>) -> &'a str {
+    account.shown_owner(ownership.map_or(DEFAULT_OWNER, |ownership| &ownership.owner))
 }
 
 /// A session with its owner and its effective packet length.
@@ -35,7 +35,8 @@ impl<'a> SessionView<'a> {
             Some(TargetKind::NetworkLoadBalancer(_)) => Some(PacketLength::MAX),
             _ => None,
         };
-        Self { session, owner: owner(ownership), packet_length: session.packet_length.or(default) }
+        let packet_length = session.packet_length.or(default);
+        Self { session, owner: owner(account, ownership), packet_length }
     }
 
     pub(super) fn write(&self, xml: &mut Xml) {
@@ -103,7 +104,7 @@ pub(super) struct TargetView<'a> {
 
 impl<'a> TargetView<'a> {
     pub(super) fn new(account: &'a Account, target: &'a Target) -> Self {
-        Self { target, owner: owner(account.targets().get(target.id())) }
+        Self { target, owner: owner(account, account.targets().get(target.id())) }
     }
 
     fn interface(&self) -> Option<&str> {

@@ -73,11 +73,15 @@ pub(super) struct InterfaceView<'a> {
 }
 
 impl<'a> InterfaceView<'a> {
-    pub(super) fn new(account: &Account, call: &Call<'a>, interface: &'a NetworkInterface) -> Self {
+    pub(super) fn new(
+        account: &'a Account,
+        call: &Call<'a>,
+        interface: &'a NetworkInterface,
+    ) -> Self {
         let is_of_client = account.network_interfaces().get(interface.id()).is_some();
         Self {
             interface,
-            owner: call.caller.owner,
+            owner: account.shown_owner(call.caller.owner),
             region: Region::of(call),
             subnet: Subnet::of(interface),
             tags: tags_of(interface),

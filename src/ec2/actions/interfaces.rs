@@ -150,7 +150,8 @@ pub(super) fn interface_views<'a>(
     account: &'a Account,
     call: &Call<'a>,
 ) -> Vec<(String, InterfaceView<'a>)> {
-    let interfaces = account.visible_interfaces(call.caller.owner);
+    // The emulator that has a learned interface describes it.
+    let interfaces = account.visible_interfaces(call.caller.owner).filter(|one| !one.is_learned);
     let views = interfaces.map(|interface| {
         (interface.id().to_string(), InterfaceView::new(account, call, interface))
     });

@@ -1,7 +1,8 @@
 //! The text that is signed: the canonical request and string to sign of AWS Signature Version 4.
 //!
 //! It follows AWS's "Create a signed AWS API request". Where that differs by service, it follows
-//! the rules of EC2: the path is encoded a second time, and the body is always signed.
+//! the rules of EC2, which most services share: the path is encoded a second time, and the body is
+//! always signed. S3 has its own rules ("Signature Calculations for the Authorization Header").
 
 use ::http::HeaderMap;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
@@ -19,6 +20,8 @@ pub(in crate::ec2) struct SignedRequest<'a> {
     pub(in crate::ec2) query: &'a str,
     pub(in crate::ec2) headers: &'a HeaderMap,
     pub(in crate::ec2) body: &'a [u8],
+    /// Whether the rules of S3 apply: the path is not encoded again, and the body may be unsigned.
+    pub(in crate::ec2) is_s3: bool,
 }
 
 impl SignedRequest<'_> {
@@ -30,13 +33,31 @@ impl SignedRequest<'_> {
 
     /// "CanonicalRequest" with these signed headers, in the format of `SignedHeaders`.
     fn canonical_request(&self, names: &str) -> String {
-        let path = normalized(self.path);
-        let path = percent_encode(path.as_bytes(), PATH);
+        let path = match self.is_s3 {
+            true => self.path.to_owned(),
+            false => percent_encode(normalized(self.path).as_bytes(), PATH).to_string(),
+        };
         let headers: String =
             names.split(';').map(|name| format!("{name}:{}\n", self.header(name))).collect();
-        let body = hex(&Sha256::digest(self.body));
+        let body = self.payload_hash(names);
         let (method, query) = (self.method, self.canonical_query());
         format!("{method}\n{path}\n{query}\n{headers}\n{names}\n{body}")
+    }
+
+    /// "HashedPayload". For S3 it can be a constant: `UNSIGNED-PAYLOAD`, which presigned URLs always
+    /// have, or one that starts with `STREAMING-` for a body that is sent in chunks.
+    fn payload_hash(&self, names: &str) -> String {
+        let name = "x-amz-content-sha256";
+        let claimed = self.header(name);
+        let is_constant = claimed == "UNSIGNED-PAYLOAD" || claimed.starts_with("STREAMING-");
+        let is_signed = names.split(';').any(|signed| signed == name);
+        match self.is_s3 {
+            true if is_signed && is_constant => claimed,
+            true if !is_signed && self.query.contains("X-Amz-Signature=") => {
+                "UNSIGNED-PAYLOAD".to_owned()
+            }
+            _ => hex(&Sha256::digest(self.body)),
+        }
     }
 
     /// The query string, "sorted by name and value, each encoded", without the signature.

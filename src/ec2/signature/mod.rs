@@ -7,6 +7,8 @@
 
 mod canonical;
 #[cfg(test)]
+mod s3_examples;
+#[cfg(test)]
 mod suite;
 #[cfg(test)]
 mod tests;

@@ -72,6 +72,7 @@ impl Request {
             query: &self.query,
             headers: &self.headers,
             body: self.body.as_bytes(),
+            is_s3: false,
         }
     }
 

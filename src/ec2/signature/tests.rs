@@ -71,7 +71,8 @@ impl Draft {
     fn verify_at(&self, now_s: u64) -> Result<String, &'static str> {
         let headers = self.map();
         let Self { method, path, query, body, .. } = self;
-        let signed = SignedRequest { method, path, query, headers: &headers, body };
+        let is_s3 = false;
+        let signed = SignedRequest { method, path, query, headers: &headers, body, is_s3 };
         let claim = Claim::read(&headers, query).map_err(|error| error.code)?;
         let account = claim.verify(signed, &known(), now_s).map(str::to_owned);
         account.map_err(|error| error.code)

@@ -1,0 +1,252 @@
+//! Keeps the account consistent with the other emulator: the interfaces that were learned, the
+//! addresses of load balancers, and the account id.
+//!
+//! An interface is learned when a session or target names it. Everything learned is read again after
+//! each change that the other emulator made for a client, and every few seconds, because other
+//! clients can change it directly. Neither the writer thread nor a lock waits for the network.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::sleep;
+
+use super::super::upstream::{Scope, Upstream, UpstreamError};
+use super::account_handle::AccountHandle;
+use crate::control::account::Account;
+use crate::model::{NetworkInterface, NetworkInterfaceId, TargetId};
+
+/// The time between two reads of everything learned.
+const INTERVAL: Duration = Duration::from_secs(3);
+
+/// Returns the seconds since 1970.
+pub(super) type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// Copies what is in the other emulator to the account. Clones share their state.
+#[derive(Clone)]
+pub(in crate::ec2) struct UpstreamSync {
+    account: AccountHandle,
+    upstream: Arc<Upstream>,
+    now_s: Clock,
+    /// The scope in which each interface was learned.
+    scopes: Arc<Mutex<HashMap<NetworkInterfaceId, Scope>>>,
+}
+
+impl UpstreamSync {
+    pub(super) fn new(account: AccountHandle, upstream: Arc<Upstream>, now_s: Clock) -> Self {
+        Self { account, upstream, now_s, scopes: Arc::default() }
+    }
+
+    pub(in crate::ec2) fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
+    /// Whether only this endpoint has an interface, and not also the other emulator as far as is
+    /// known.
+    pub(in crate::ec2) fn is_own_interface(&self, id: &NetworkInterfaceId) -> bool {
+        let account = self.account.read();
+        let is_unknown = account.unknown_interfaces().any(|one| one.id() == id);
+        let known = account.registry().network_interface(id);
+        known.is_some_and(|interface| !interface.is_learned && !is_unknown)
+    }
+
+    /// Reads an interface that a request names, unless it is an own one. If the emulator is down,
+    /// what was learned before is used.
+    ///
+    /// # Errors
+    /// The emulator does not answer, and the interface is unknown.
+    pub(in crate::ec2) async fn learn_interface(
+        &self,
+        scope: &Scope,
+        id: &NetworkInterfaceId,
+    ) -> Result<(), UpstreamError> {
+        if self.is_own_interface(id) {
+            return Ok(());
+        }
+        let found = self.upstream.network_interfaces(scope, std::slice::from_ref(id)).await;
+        match found {
+            Ok(mut found) => {
+                self.store_interface(scope, id, found.remove(id)).await;
+                Ok(())
+            }
+            Err(_) if self.account.read().registry().network_interface(id).is_some() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Stores an interface, or removes it with its sessions if the emulator does not have it.
+    async fn store_interface(
+        &self,
+        scope: &Scope,
+        id: &NetworkInterfaceId,
+        found: Option<NetworkInterface>,
+    ) {
+        let now_s = (self.now_s)();
+        let id = id.clone();
+        match &found {
+            Some(_) => self.scopes().insert(id.clone(), scope.clone()),
+            None => self.scopes().remove(&id),
+        };
+        let change = move |account: &mut Account| match found {
+            Some(interface) => account.learn_interface(interface),
+            None => {
+                account.forget_interface(&id, now_s);
+                Ok(())
+            }
+        };
+        // A change that cannot be persisted is made again at the next read.
+        let _ = self.account.change(change).await;
+    }
+
+    /// Reads everything learned again.
+    pub(in crate::ec2) async fn refresh(&self) {
+        self.refresh_interfaces().await;
+        self.refresh_load_balancers(None).await;
+    }
+
+    async fn refresh_interfaces(&self) {
+        for (scope, ids) in self.interfaces_by_scope() {
+            // While the emulator is down, what was learned stays.
+            let Ok(mut found) = self.upstream.network_interfaces(&scope, &ids).await else {
+                return;
+            };
+            for id in ids {
+                let found = found.remove(&id);
+                if self.has_changed(&id, found.as_ref()) {
+                    self.store_interface(&scope, &id, found).await;
+                }
+            }
+        }
+    }
+
+    /// The interfaces to read. Those of a state file are read in the scope of the last request.
+    fn interfaces_by_scope(&self) -> BTreeMap<Scope, Vec<NetworkInterfaceId>> {
+        let last = self.upstream.last_scope();
+        let account = self.account.read();
+        let scopes = self.scopes();
+        let mut by_scope: BTreeMap<Scope, Vec<NetworkInterfaceId>> = BTreeMap::new();
+        for interface in account.learned_interfaces().chain(account.unknown_interfaces()) {
+            if let Some(scope) = scopes.get(interface.id()).or(last.as_ref()) {
+                by_scope.entry(scope.clone()).or_default().push(interface.id().clone());
+            }
+        }
+        by_scope
+    }
+
+    /// Whether an interface differs from what is known of it.
+    fn has_changed(&self, id: &NetworkInterfaceId, found: Option<&NetworkInterface>) -> bool {
+        let account = self.account.read();
+        let known = account.registry().network_interface(id);
+        match (known, found) {
+            (Some(known), Some(found)) => {
+                !known.is_learned
+                    || known.is_down
+                    || known.private_ip_addresses != found.private_ip_addresses
+                    || known.mac_address != found.mac_address
+                    || known.tags != found.tags
+                    || known.description != found.description
+            }
+            // An interface of a state file that the emulator never had in this run stays.
+            (Some(known), None) => known.is_learned && !known.is_down,
+            (None, _) => false,
+        }
+    }
+
+    /// Reads the addresses of the load balancers of targets, or of one load balancer.
+    pub(in crate::ec2) async fn refresh_load_balancers(&self, only: Option<&str>) {
+        let mut by_arn: BTreeMap<String, Vec<TargetId>> = BTreeMap::new();
+        for (id, arn) in self.account.read().load_balancer_targets() {
+            if only.is_none_or(|only| only == arn) {
+                by_arn.entry(arn.to_owned()).or_default().push(id.clone());
+            }
+        }
+        let key = self.upstream.last_scope().map(|scope| scope.access_key_id);
+        let key = key.unwrap_or_else(|| "test".to_owned());
+        for (arn, targets) in by_arn {
+            let addresses = match self.upstream.load_balancer_addresses(&key, &arn).await {
+                Ok(addresses) => addresses,
+                // While the emulator is down, the addresses stay.
+                Err(error) if error.is_down() => return,
+                // The load balancer does not exist.
+                Err(_) => Vec::new(),
+            };
+            self.store_addresses(targets, addresses).await;
+        }
+    }
+
+    async fn store_addresses(&self, targets: Vec<TargetId>, addresses: Vec<SocketAddr>) {
+        let change = move |account: &mut Account| {
+            targets.iter().for_each(|id| account.learn_target(id, addresses.clone()));
+            Ok(())
+        };
+        // This fails only if the data plane refuses the addresses; then the last ones stay.
+        let _ = self.account.change(change).await;
+    }
+
+    /// Asks the emulator for its account id until it is known.
+    async fn ask_account_id(&self) {
+        if self.upstream.account_id().is_some() {
+            return;
+        }
+        let Ok(id) = self.upstream.ask_account_id().await else {
+            return self.upstream.set_account_id(None);
+        };
+        let shown = id.clone();
+        let change = move |account: &mut Account| {
+            account.show_owner_as(&shown);
+            Ok(())
+        };
+        // This fails only if the writer thread has ended.
+        let _ = self.account.change(change).await;
+        self.upstream.set_account_id(Some(&id));
+    }
+
+    /// Reads everything learned again and again.
+    async fn run(self) {
+        loop {
+            self.ask_account_id().await;
+            self.refresh().await;
+            sleep(INTERVAL).await;
+        }
+    }
+
+    fn scopes(&self) -> MutexGuard<'_, HashMap<NetworkInterfaceId, Scope>> {
+        self.scopes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The thread that reads everything learned again. It ends when this is dropped.
+pub(super) struct UpstreamThread {
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl UpstreamThread {
+    pub(super) fn start(sync: UpstreamSync) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (stop, stopped) = oneshot::channel();
+        let run = async move {
+            tokio::select! {
+                _ = stopped => {}
+                () = sync.run() => {}
+            }
+        };
+        let thread = thread::Builder::new().name("ec2-upstream".to_owned());
+        let thread = thread.spawn(move || runtime.block_on(run))?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for UpstreamThread {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // An error means that the thread panicked, so it has ended.
+            let _ = thread.join();
+        }
+    }
+}
