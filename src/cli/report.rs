@@ -45,12 +45,16 @@ struct SessionSummary {
     truncated: u64,
     /// Truncated copies that are shorter than PacketLength because of the target's MTU.
     truncated_to_mtu: u64,
+    /// Copies that the session accepted and that were dropped.
+    dropped: u64,
 }
 
 #[derive(Debug, Serialize)]
 struct TargetSummary {
     traffic_mirror_target_id: String,
-    address: String,
+    /// Absent if the target has no address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
     /// The other addresses of a load balancer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     further_addresses: Vec<String>,
@@ -71,7 +75,7 @@ impl MirrorReport {
             // Match by address, because the index may refer to an older table.
             let address = reported.destination.to_string();
             let has_address = |one: &TargetSummary| {
-                one.address == address || one.further_addresses.contains(&address)
+                one.address.as_ref() == Some(&address) || one.further_addresses.contains(&address)
             };
             let is_used = |one: &TargetSummary| has_address(one) && one.mirrored > 0;
             let is_any_used = self.targets.iter().any(is_used);
@@ -92,7 +96,8 @@ impl MirrorReport {
             *self.dropped.entry(cause.label()).or_default() += lost;
         }
         for session in &mut self.sessions {
-            (session.mirrored, session.mirrored_bytes) = (0, 0);
+            session.dropped += std::mem::take(&mut session.mirrored);
+            session.mirrored_bytes = 0;
             (session.truncated, session.truncated_to_mtu) = (0, 0);
         }
         for target in &mut self.targets {
@@ -201,7 +206,8 @@ impl MirrorReport {
         for one in &self.targets {
             let further: String =
                 one.further_addresses.iter().map(|address| format!(" {address}")).collect();
-            let name = format!("{} {}{further}", one.traffic_mirror_target_id, one.address);
+            let address = one.address.as_deref().unwrap_or("(no address)");
+            let name = format!("{} {address}{further}", one.traffic_mirror_target_id);
             let numbers = [one.mirrored, one.mirrored_bytes, one.refused + one.unreachable];
             targets.add_row(std::iter::once(name).chain(numbers.iter().map(ToString::to_string)));
         }
@@ -241,6 +247,7 @@ fn session_summaries(table: &MirrorTable, counters: &Counters) -> Vec<SessionSum
                 mirrored_bytes: counted.mirrored_bytes,
                 truncated: counted.truncated,
                 truncated_to_mtu: counted.truncated_to_mtu,
+                dropped: counted.dropped,
             }
         })
         .collect()
@@ -261,7 +268,7 @@ fn target_summaries(table: &MirrorTable, counters: &Counters) -> Vec<TargetSumma
             };
             TargetSummary {
                 traffic_mirror_target_id: target.id.to_string(),
-                address: target.address.to_string(),
+                address: target.address.map(|address| address.to_string()),
                 further_addresses: target
                     .further_addresses
                     .iter()
@@ -284,7 +291,7 @@ mod tests {
     fn target(id: &str, address: &str, mirrored: u64) -> TargetSummary {
         TargetSummary {
             traffic_mirror_target_id: id.to_owned(),
-            address: address.to_owned(),
+            address: Some(address.to_owned()),
             further_addresses: Vec::new(),
             mirrored,
             mirrored_bytes: 0,

@@ -19,10 +19,7 @@ pub(super) fn read_run_status(
     let interfaces = tables.in_order();
     egress.prepare(interfaces.iter().map(|(_, one)| &*one.table));
     let targets = interfaces.iter().flat_map(|(_, one)| one.table.targets());
-    let addresses = targets.flat_map(|target| {
-        std::iter::once(target.address).chain(target.further_addresses.iter().copied())
-    });
-    let targets = addresses.collect();
+    let targets = targets.flat_map(|target| target.addresses()).collect();
     let tunnels = egress.tunnels().into_iter().collect();
     RunStatus { snapshot: registry.snapshot(), targets, tunnels }
 }
