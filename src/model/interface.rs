@@ -1,6 +1,7 @@
 //! Network interfaces: the sources of mirrored traffic.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use super::{MacAddress, NetworkInterfaceId, Tags};
 
@@ -25,10 +26,27 @@ pub struct NetworkInterface {
     /// Whether it is listed only because the host has its device, or because a persisted session or
     /// target refers to it. It is removed when the device and all references are gone.
     pub is_discovered: bool,
+    /// A capture whose frames are those of the interface, in place of a device.
+    pub capture: Option<PathBuf>,
+    /// The values that were pinned at run time. The values of the device do not replace them.
+    pub pin: InterfacePin,
     /// The description, if given.
     pub description: Option<String>,
     /// The tags.
     pub tags: Tags,
+}
+
+/// Values of a network interface that are pinned at run time. An absent value is not changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InterfacePin {
+    /// The addresses.
+    pub private_ip_addresses: Option<Vec<IpAddr>>,
+    /// The Ethernet address.
+    pub mac_address: Option<MacAddress>,
+    /// The capture whose frames are those of the interface.
+    pub capture: Option<PathBuf>,
+    /// The Linux device.
+    pub device: Option<String>,
 }
 
 impl NetworkInterface {
@@ -44,6 +62,8 @@ impl NetworkInterface {
             target_port: None,
             is_down: false,
             is_discovered: false,
+            capture: None,
+            pin: InterfacePin::default(),
             description: None,
             tags: Tags::default(),
         }

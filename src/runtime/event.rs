@@ -68,6 +68,10 @@ pub enum Event {
     /// The endpoint's target with the ID `target` has a forbidden address, so the sessions with the
     /// IDs `sessions` are inactive. `reason` is a sentence.
     TargetInactive { target: String, reason: String, sessions: Vec<String> },
+    /// The target with this ID has sessions and no address, so their copies are dropped.
+    TargetAddressUnknown(String),
+    /// The address of a target became known.
+    TargetAddressKnown { target: String, addresses: Vec<SocketAddr> },
     /// Copies of a session would return to its own source, as a sentence.
     SessionComesBack(String),
     /// The endpoint's state file cannot be written, so changes are rejected. The value is the
@@ -106,6 +110,7 @@ impl Event {
             | Self::DescriptorsNeeded { .. }
             | Self::AddressesChanged(_)
             | Self::TargetChanged { state: TargetState::Accepting, .. }
+            | Self::TargetAddressKnown { .. }
             | Self::StateWritable
             | Self::MetricsServed(_)
             | Self::EndpointAccess(_)
@@ -190,6 +195,18 @@ impl Event {
                 "target {target}: {reason} inactive until it has another address: {}",
                 sessions.join(", ")
             ),
+            Self::TargetAddressUnknown(target) => write!(
+                f,
+                "target {target} has no address, so the copies of its sessions are dropped as \
+                 no_target_address until it has one"
+            ),
+            Self::TargetAddressKnown { target, addresses } => {
+                let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+                let noun = if addresses.len() == 1 { "the address" } else { "the addresses" };
+                let them = if addresses.len() == 1 { "it" } else { "them" };
+                let all = addresses.join(", ");
+                write!(f, "target {target} has {noun} {all}: copies are sent to {them}")
+            }
             Self::StateNotWritable(error) => write!(
                 f,
                 "the state file cannot be written, so changes are refused until it can: {error}"
