@@ -45,7 +45,8 @@ struct SessionSummary {
     truncated: u64,
     /// Truncated copies that are shorter than PacketLength because of the target's MTU.
     truncated_to_mtu: u64,
-    /// Copies that the session accepted and that were dropped.
+    /// Copies that the session accepted and that were dropped. Absent if there are none.
+    #[serde(skip_serializing_if = "is_zero")]
     dropped: u64,
 }
 
@@ -65,6 +66,12 @@ struct TargetSummary {
     refused: u64,
     /// Other ICMP destination-unreachable replies.
     unreachable: u64,
+}
+
+/// Whether a count is omitted from the report.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl MirrorReport {

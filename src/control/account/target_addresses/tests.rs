@@ -41,7 +41,7 @@ fn account(resolver: TargetResolver) -> Account {
     }
     let mut drawn = 0;
     let draw = move || {
-        drawn += 1 << 64;
+        drawn += 1 << 64 | 1;
         drawn
     };
     Account::new(registry, Quotas::default(), resolver, draw)
