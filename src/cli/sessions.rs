@@ -92,7 +92,10 @@ impl SessionFlags {
     /// Reads and checks the sessions.
     pub(super) fn registry(&self) -> Result<Registry, Failure> {
         match &self.target {
-            Some(target) => self.accept_all_registry(target),
+            Some(target) => {
+                self.targets.check_unused()?;
+                self.accept_all_registry(target)
+            }
             None => read_config(&self.config, &self.targets),
         }
     }
@@ -101,6 +104,9 @@ impl SessionFlags {
     /// itself. If it `has_account`, the account resolves the addresses of targets too.
     pub(super) fn live_registry(&self, has_account: bool) -> Result<Registry, Failure> {
         if let Some(target) = &self.target {
+            if !has_account {
+                self.targets.check_unused()?;
+            }
             return self.accept_all_registry(target);
         }
         let mut config = read_files(&self.config)?;

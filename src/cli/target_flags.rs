@@ -34,6 +34,22 @@ pub(super) struct TargetFlags {
 }
 
 impl TargetFlags {
+    /// Rejects the flags beside `--target`, whose target has an address.
+    pub(super) fn check_unused(&self) -> Result<(), Failure> {
+        let given = [
+            ("--load-balancer", !self.load_balancer.is_empty()),
+            ("--gwlb-endpoint", !self.gwlb_endpoint.is_empty()),
+            ("--default-target", self.default_target.is_some()),
+            ("--strict-targets", self.strict_targets),
+        ];
+        match given.into_iter().find(|(_, is_given)| *is_given) {
+            None => Ok(()),
+            Some((option, _)) => Err(Failure::usage(format_args!(
+                "{option}: expected --config in place of --target, because --target has an address"
+            ))),
+        }
+    }
+
     /// The addresses that the flags assign.
     pub(super) fn resolver(&self) -> Result<TargetResolver, Failure> {
         let mut resolver = TargetResolver::default();

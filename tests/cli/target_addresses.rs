@@ -70,6 +70,17 @@ fn options_supply_the_address() {
 }
 
 #[test]
+fn options_without_effect_are_refused() {
+    let scratch = scratch();
+    for option in ["--strict-targets", "--default-target 192.0.2.1", "--load-balancer *=192.0.2.1"]
+    {
+        let ran = scratch.run(&format!("replay in.pcap --target 192.0.2.9 {option}"));
+        assert_eq!(ran.code, 2, "{}", ran.stderr);
+        assert!(ran.stderr.contains(option.split(' ').next().unwrap()), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn strict_targets_refuses_a_target_without_an_address() {
     let scratch = scratch();
     for command in ["replay in.pcap", "explain in.pcap", "check"] {
