@@ -155,7 +155,7 @@ fn toml_adds_fields_to_json_resources() {
     let outcome = read_config(&texts);
     assert_eq!(error_lines(&outcome), "");
     assert_eq!(
-        warning_lines(&outcome).lines().last().unwrap(),
+        warning_lines(&outcome).lines().find(|line| line.starts_with("targets.json")).unwrap(),
         "targets.json:3:9: target `tmt-07f75d8feeEXAMPLE` has no address, so its copies are dropped: \
          no address is known for the load balancer `arn:aws:x`; set it with --load-balancer \
          NAME=ADDRESS, with --default-target ADDRESS, with the tag mirror:address, or with `address` \
