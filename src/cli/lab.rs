@@ -1,6 +1,5 @@
 //! `lab`: the EC2 endpoint without live interfaces, for tests without root.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::exit::{Exit, Failure};
 use super::impair::ImpairFlags;
 use super::sessions::read_config;
+use super::target_flags::TargetFlags;
 use super::{listen_address, number, signals, terminal};
 use crate::control::Registry;
 use crate::control::account::DEFAULT_OWNER;
@@ -60,6 +60,9 @@ pub(super) struct LabFlags {
     /// Account (12 digits) that owns all resources.
     #[arg(long, value_name = "ID", default_value = DEFAULT_OWNER)]
     account_id: String,
+
+    #[command(flatten)]
+    targets: TargetFlags,
 
     #[command(flatten)]
     impair: ImpairFlags,
@@ -126,18 +129,17 @@ fn announce(address: SocketAddr) -> Result<(), Failure> {
 fn options(flags: &LabFlags) -> Result<LabOptions, Failure> {
     let mut registry = match flags.config.is_empty() {
         true => Registry::default(),
-        false => read_config(&flags.config)?,
+        false => read_config(&flags.config, &flags.targets)?,
     };
-    let mut captures = BTreeMap::new();
     for text in &flags.network_interface {
-        add_network_interface(&mut registry, &mut captures, text)?;
+        add_network_interface(&mut registry, text)?;
     }
     Ok(LabOptions {
         registry,
-        captures,
         account_id: flags.account_id.clone(),
         state: flags.state.clone(),
         seed: flags.seed,
+        targets: flags.targets.resolver()?,
         impairments: flags.impair.impairments(),
         ..LabOptions::default()
     })
@@ -145,11 +147,7 @@ fn options(flags: &LabFlags) -> Result<LabOptions, Failure> {
 
 /// Adds the network interface of `eni-...=10.0.0.5` or `eni-...=pcap:trace.pcap`. Several addresses
 /// of one interface are separated by commas.
-fn add_network_interface(
-    registry: &mut Registry,
-    captures: &mut BTreeMap<NetworkInterfaceId, PathBuf>,
-    text: &str,
-) -> Result<(), Failure> {
+fn add_network_interface(registry: &mut Registry, text: &str) -> Result<(), Failure> {
     let wrong = |expected: &str| {
         Failure::usage(format_args!("--network-interface `{text}`: expected {expected}"))
     };
@@ -159,13 +157,13 @@ fn add_network_interface(
     })?;
     let id = NetworkInterfaceId::new(id)
         .map_err(|error| Failure::usage(format_args!("--network-interface `{text}`: {error}")))?;
-    let mut addresses = Vec::new();
+    let (mut addresses, mut capture) = (Vec::new(), None);
     if let Some(path) = value.strip_prefix("pcap:") {
         let opened = CaptureSource::open(path.as_ref());
         opened.map_err(|error| {
             Failure::usage(format_args!("--network-interface `{text}`: {error}"))
         })?;
-        captures.insert(id.clone(), path.into());
+        capture = Some(path.into());
     } else {
         let parsed = value.split(',').map(|one| one.trim().parse());
         addresses = parsed
@@ -177,9 +175,11 @@ fn add_network_interface(
         if !addresses.is_empty() {
             known.private_ip_addresses = addresses;
         }
+        known.capture = capture.or_else(|| known.capture.take());
         return Ok(());
     }
     let mut interface = NetworkInterface::new(id);
     interface.private_ip_addresses = addresses;
+    interface.capture = capture;
     registry.add_network_interface(interface).map_err(Failure::usage)
 }

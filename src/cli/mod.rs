@@ -27,6 +27,7 @@ mod run;
 mod sandbox;
 mod sessions;
 mod signals;
+mod target_flags;
 mod terminal;
 
 use std::process::ExitCode;

@@ -48,7 +48,8 @@ pub(super) fn report_table(report: &MirrorReport) -> String {
     for one in &report.targets {
         let further: String =
             one.further_addresses.iter().map(|address| format!(" {address}")).collect();
-        let name = format!("{} {}{further}", one.traffic_mirror_target_id, one.address);
+        let address = one.address.as_deref().unwrap_or("(no address)");
+        let name = format!("{} {address}{further}", one.traffic_mirror_target_id);
         let numbers = [one.mirrored, one.mirrored_bytes, one.refused + one.unreachable];
         targets.add_row(std::iter::once(name).chain(numbers.iter().map(ToString::to_string)));
     }

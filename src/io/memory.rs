@@ -287,7 +287,7 @@ pub(super) mod tests {
             interfaces: vec![Arc::new(interface)],
             targets: vec![CompiledTarget {
                 id,
-                address,
+                address: Some(address),
                 further_addresses: Vec::new(),
                 gateway_endpoint: None,
                 mtu: None,

@@ -23,9 +23,7 @@ mod state;
 mod tables;
 mod totals;
 
-use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use tokio::sync::watch::{Receiver, Sender};
@@ -37,7 +35,6 @@ pub use self::copy_store::{CopyOrigin, StoredCopy};
 pub use self::error::{LabError, LabErrorKind};
 pub use self::explain::ExplainRequest;
 pub use self::options::{DEFAULT_COPY_MEMORY, LabOptions};
-pub use self::pins::InterfacePin;
 pub use self::play::{PlayInput, PlayOptions, Played};
 use self::randomness::{LabClock, Randomness};
 use self::state::LabState;
@@ -48,7 +45,7 @@ use crate::control::vpc::synthetic_mac;
 use crate::control::{CompileOptions, with_network_ids};
 use crate::ec2::{Access, Endpoint};
 use crate::io::StopFlag;
-use crate::model::{NetworkInterfaceId, Target, TargetId};
+use crate::model::{Target, TargetId};
 
 /// A laboratory. Clones are the same laboratory.
 #[derive(Clone)]
@@ -65,8 +62,6 @@ struct Shared {
     copies: Arc<Mutex<CopyStore>>,
     /// Notified when copies were stored or removed.
     copies_changed: Arc<Sender<()>>,
-    /// The captures of interfaces: those of the options and those that clients pinned.
-    captures: Mutex<BTreeMap<NetworkInterfaceId, PathBuf>>,
     totals: Mutex<Totals>,
     randomness: Arc<Randomness>,
     clock: Arc<LabClock>,
@@ -108,7 +103,6 @@ impl Lab {
             tables,
             copies: Arc::new(Mutex::new(CopyStore::new(options.copy_memory))),
             copies_changed: Arc::new(Sender::new(())),
-            captures: Mutex::new(options.captures.clone()),
             totals: Mutex::default(),
             randomness,
             clock,
@@ -134,7 +128,6 @@ impl Lab {
         randomness.restart(options.seed);
         clock.set(None);
         self.copies().clear();
-        self.shared.captures().clone_from(&options.captures);
         *self.shared.totals() = Totals::default();
         let initial = new_account(options, randomness);
         self.shared.endpoint.change_account(move |account| {
@@ -224,10 +217,6 @@ impl Lab {
 }
 
 impl Shared {
-    fn captures(&self) -> MutexGuard<'_, BTreeMap<NetworkInterfaceId, PathBuf>> {
-        self.captures.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn totals(&self) -> MutexGuard<'_, Totals> {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,12 +1,10 @@
 //! The options of a laboratory.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::control::Registry;
 use crate::control::account::{DEFAULT_OWNER, Quotas, TargetResolver};
 use crate::io::impair::Impairments;
-use crate::model::NetworkInterfaceId;
 
 /// The largest number of bytes of all copies that a laboratory keeps, by default: 1 GiB.
 pub const DEFAULT_COPY_MEMORY: usize = 1 << 30;
@@ -22,8 +20,6 @@ pub struct LabOptions {
     pub quotas: Quotas,
     /// Resolves targets to addresses.
     pub targets: TargetResolver,
-    /// The captures of network interfaces, which are played if a client sends none.
-    pub captures: BTreeMap<NetworkInterfaceId, PathBuf>,
     /// The file that persists the resources of clients. Without it they are lost at the end.
     pub state: Option<PathBuf>,
     /// The seed of all ids and network identifiers. Without it they are random.
@@ -42,7 +38,6 @@ impl Default for LabOptions {
             account_id: DEFAULT_OWNER.to_owned(),
             quotas: Quotas::default(),
             targets: TargetResolver::default(),
-            captures: BTreeMap::new(),
             state: None,
             seed: None,
             impairments: None,

@@ -125,7 +125,9 @@ impl Lab {
     }
 
     fn pinned_capture(&self, id: &NetworkInterfaceId) -> Result<PathBuf, LabError> {
-        let pinned = self.shared.captures().get(id).cloned();
+        let account = self.account();
+        let interface = account.registry().network_interface(id);
+        let pinned = interface.and_then(|interface| interface.capture.clone());
         pinned.ok_or_else(|| {
             let message = format!(
                 "body: expected a capture, because the network interface {id} has none; pin one with \

@@ -1,6 +1,7 @@
 //! Network interfaces: the sources of mirrored traffic.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use super::{MacAddress, NetworkInterfaceId, Tags};
 
@@ -34,10 +35,27 @@ pub struct NetworkInterface {
     /// Whether another emulator of AWS in front of which this program runs has it. That emulator
     /// describes it, and it is removed here when it is removed there.
     pub is_learned: bool,
+    /// A capture whose frames are those of the interface, in place of a device.
+    pub capture: Option<PathBuf>,
+    /// The values that were pinned at run time. The values of the device do not replace them.
+    pub pin: InterfacePin,
     /// The description, if given.
     pub description: Option<String>,
     /// The tags.
     pub tags: Tags,
+}
+
+/// Values of a network interface that are pinned at run time. An absent value is not changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InterfacePin {
+    /// The addresses.
+    pub private_ip_addresses: Option<Vec<IpAddr>>,
+    /// The Ethernet address.
+    pub mac_address: Option<MacAddress>,
+    /// The capture whose frames are those of the interface.
+    pub capture: Option<PathBuf>,
+    /// The Linux device.
+    pub device: Option<String>,
 }
 
 impl NetworkInterface {
@@ -57,6 +75,8 @@ impl NetworkInterface {
             is_detached: false,
             created_s: None,
             is_learned: false,
+            capture: None,
+            pin: InterfacePin::default(),
             description: None,
             tags: Tags::default(),
         }

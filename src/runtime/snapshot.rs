@@ -1,6 +1,7 @@
 //! The state and the counters of a run at one moment, as plain values.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::dataplane::{Counters, MirrorTable};
@@ -120,6 +121,18 @@ impl Snapshot {
 
     fn by_id(&self) -> HashMap<&str, &InterfaceSnapshot> {
         self.interfaces.iter().map(|one| (&*one.id, one)).collect()
+    }
+
+    /// The IDs of the targets of sessions, and their addresses; none if the address is unknown.
+    pub(super) fn targets(&self) -> BTreeMap<&str, Vec<SocketAddr>> {
+        let targets = self.interfaces.iter().flat_map(|one| one.table.targets());
+        targets.map(|target| (target.id.as_str(), target.addresses().collect())).collect()
+    }
+
+    /// The IDs of the targets of sessions that have no address.
+    pub(super) fn targets_without_address(&self) -> Vec<&str> {
+        let targets = self.targets().into_iter();
+        targets.filter(|(_, addresses)| addresses.is_empty()).map(|(id, _)| id).collect()
     }
 
     /// Whether every interface with a session is captured.

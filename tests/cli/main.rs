@@ -18,6 +18,7 @@ mod receive_ending;
 mod run;
 mod sandbox;
 mod signals;
+mod target_addresses;
 mod terminal;
 mod unused_options;
 mod workers;

@@ -4,8 +4,10 @@ use std::thread;
 
 use testkit::memory_endpoint::send;
 use traffic_mirror::lab::{
-    CopyFormat, ExplainRequest, InterfacePin, Lab, LabErrorKind, LabOptions, PlayInput, PlayOptions,
+    CopyFormat, ExplainRequest, Lab, LabErrorKind, LabOptions, PlayInput, PlayOptions,
 };
+
+use traffic_mirror::model::InterfacePin;
 
 use crate::resources::{Resources, SOURCE, eni, frame, options};
 

@@ -31,14 +31,6 @@ pub(super) struct EndpointFlags {
     #[arg(long, value_name = "ENI=DEVICE", requires = "ec2_endpoint")]
     pub(super) network_interface: Vec<String>,
 
-    /// Map the ARN of a network load balancer to its addresses, separated by commas.
-    #[arg(long, value_name = "ARN=ADDR,...", requires = "ec2_endpoint")]
-    pub(super) load_balancer: Vec<String>,
-
-    /// Map the id of a gateway load balancer endpoint to its addresses, separated by commas.
-    #[arg(long, value_name = "VPCE=ADDR,...", requires = "ec2_endpoint")]
-    pub(super) gwlb_endpoint: Vec<String>,
-
     /// Allow targets in this network, and no targets outside the allowed networks. May be given
     /// several times.
     #[arg(long, value_name = "CIDR", requires = "ec2_endpoint")]

@@ -49,7 +49,7 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
     host_checks::check(flags)?;
     conflicts::check(flags)?;
     let hosts = flags.host_names()?;
-    let endpoint = EndpointSetup::new(&flags.endpoint, &hosts)?;
+    let endpoint = EndpointSetup::new(&flags.endpoint, flags.sessions.targets(), &hosts)?;
     if !capability::has_net_raw() {
         return Err(Failure::failed(
             "missing the capability CAP_NET_RAW, which capturing needs: use `sudo`, or \

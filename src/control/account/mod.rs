@@ -5,10 +5,12 @@
 //! format of requests and responses (`ec2`), packets (`dataplane`).
 
 mod api_error;
+mod assigned_addresses;
 mod caller;
 mod devices;
 mod emulator;
 mod filters;
+mod interface_pins;
 mod interfaces;
 mod learned;
 mod ownership;
@@ -20,6 +22,7 @@ mod resources;
 mod rules;
 mod sessions;
 mod tags;
+mod target_addresses;
 mod target_resolver;
 mod targets;
 mod token_store;
@@ -211,7 +214,21 @@ impl Account {
             self.sessions.insert(id, ownership);
         }
         self.registry = registry;
+        self.resolve_file_targets();
         self.next_sequence = self.next_sequence.max(FIRST_CLIENT_SEQUENCE);
+    }
+
+    /// The addresses of files are one source of the addresses of their targets.
+    fn resolve_file_targets(&mut self) {
+        let ids: Vec<TargetId> =
+            self.registry.targets().iter().map(|one| one.id().clone()).collect();
+        for id in ids {
+            if let Some(target) = self.registry.target_mut(&id) {
+                let addresses = target.address.into_iter().chain(target.further_addresses.clone());
+                target.sources.configured = addresses.collect();
+            }
+            self.recheck_target(&id);
+        }
     }
 
     /// Assigns ids to sessions and rules that have none in a file, because the API returns ids. The

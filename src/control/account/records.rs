@@ -105,13 +105,15 @@ impl Account {
             }
             TargetKind::Address => return Err(ApiError::internal("a target has no kind")),
         };
+        let mut lasting = self.lasting_addresses(target).into_iter();
         to_json(&TargetRecord {
             sequence: ownership.sequence,
             owner: ownership.owner.to_string(),
             kind: kind.to_owned(),
             name,
-            address: target.address.or_else(|| self.registry.target_address(target)),
-            further_addresses: target.further_addresses.clone(),
+            address: lasting.next(),
+            further_addresses: lasting.collect(),
+            pinned_addresses: target.sources.pinned.clone(),
             description: target.description.clone(),
             tags: target.tags.clone(),
         })

@@ -200,7 +200,7 @@ impl Account {
         if let Some(target) = self.registry.target(&session.target_id)
             && target.is_forbidden
         {
-            self.addresses_of(&target.kind, &target.tags)?;
+            self.resolve_target(target)?;
             let message = format!("Copies cannot be sent to the address of {}.", target.id());
             return Err(ApiError::new("InvalidTrafficMirrorTarget", message));
         }

@@ -224,7 +224,10 @@ impl Account {
             return Ok(());
         };
         if let Some(known) = self.registry.target_mut(id) {
+            // What was learned meanwhile is not part of the change.
+            let learned = std::mem::take(&mut known.sources.learned);
             *known = target;
+            known.sources.learned = learned;
         } else {
             self.registry.add_target(target)?;
             self.targets.insert(id.clone(), ownership);

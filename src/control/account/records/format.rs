@@ -46,6 +46,8 @@ pub(super) struct TargetRecord {
     pub(super) address: Option<SocketAddr>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) further_addresses: Vec<SocketAddr>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) pinned_addresses: Vec<SocketAddr>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) description: Option<String>,
     #[serde(default, skip_serializing_if = "Tags::is_empty")]

@@ -7,8 +7,7 @@ use serde::Deserialize;
 
 use super::format::{FilterRecord, InterfaceRecord, RuleRecord, SessionRecord, TargetRecord};
 use crate::control::account::api_error::ApiError;
-use crate::control::account::target_resolver::set_addresses;
-use crate::control::account::{Account, NamedBy, Ownership};
+use crate::control::account::{Account, Ownership};
 use crate::control::vpc::synthetic_mac;
 use crate::model::{
     Filter, FilterId, FilterRuleId, InvalidValue, NetworkInterface, NetworkInterfaceId,
@@ -101,33 +100,17 @@ impl Account {
             }
         };
         let mut target = Target::new(id.clone(), kind);
-        match self.addresses_of(&target.kind, &record.tags) {
-            Ok(addresses) => set_addresses(&mut target, addresses),
-            Err(_) => {
-                let last = record.address.iter().chain(&record.further_addresses);
-                self.set_last_addresses(&mut target, last);
-            }
-        }
+        let last = record.address.iter().chain(&record.further_addresses);
+        let canonical = |one: &SocketAddr| SocketAddr::new(one.ip().to_canonical(), one.port());
+        target.sources.last = last.map(canonical).collect();
+        target.sources.pinned = record.pinned_addresses;
         target.description = record.description;
         target.tags = record.tags;
         self.registry.add_target(target)?;
+        self.recheck_target(&id);
         let ownership = self.restored_ownership(record.sequence, &record.owner);
         self.targets.insert(id, ownership);
         Ok(())
-    }
-
-    /// Sets the addresses of a record for a target that has no address now. If these are not
-    /// allowed, its sessions are inactive until a later start allows them.
-    fn set_last_addresses<'a>(
-        &self,
-        target: &mut Target,
-        last: impl Iterator<Item = &'a SocketAddr>,
-    ) {
-        let canonical = |one: &SocketAddr| SocketAddr::new(one.ip().to_canonical(), one.port());
-        let last: Vec<SocketAddr> = last.map(canonical).collect();
-        let check = |one: &SocketAddr| self.target_resolver.check_target(one.ip(), NamedBy::Client);
-        target.is_forbidden = last.is_empty() || last.iter().any(|one| check(one).is_err());
-        set_addresses(target, last);
     }
 
     fn restore_filter(&mut self, id: FilterId, record: FilterRecord) -> Result<(), ApiError> {
