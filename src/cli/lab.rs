@@ -15,6 +15,7 @@ use super::target_flags::TargetFlags;
 use super::{listen_address, number, signals, terminal};
 use crate::control::Registry;
 use crate::control::account::DEFAULT_OWNER;
+use crate::ec2::Upstream;
 use crate::http::HostNames;
 use crate::io::StopFlag;
 use crate::io::capture::CaptureSource;
@@ -47,6 +48,11 @@ pub(super) struct LabFlags {
     /// given several times.
     #[arg(long, value_name = "ENI=ADDRESS|ENI=pcap:FILE")]
     network_interface: Vec<String>,
+
+    /// Forward requests that are not for traffic mirroring to another emulator of AWS, such as
+    /// http://127.0.0.1:5000, and show its network interfaces and account id.
+    #[arg(long, value_name = "URL", value_parser = parse_upstream)]
+    upstream: Option<String>,
 
     /// Persist the resources that clients create in this file. Without it they are kept in memory
     /// and lost on exit.
@@ -126,6 +132,11 @@ fn announce(address: SocketAddr) -> Result<(), Failure> {
     printed.map_err(|error| Failure::failed(format_args!("standard output: {error}")))
 }
 
+/// The error does not contain the option, which clap adds.
+fn parse_upstream(text: &str) -> Result<String, String> {
+    Upstream::new(text).map(|_| text.to_owned())
+}
+
 fn options(flags: &LabFlags) -> Result<LabOptions, Failure> {
     let mut registry = match flags.config.is_empty() {
         true => Registry::default(),
@@ -138,6 +149,7 @@ fn options(flags: &LabFlags) -> Result<LabOptions, Failure> {
         registry,
         account_id: flags.account_id.clone(),
         state: flags.state.clone(),
+        upstream: flags.upstream.clone(),
         seed: flags.seed,
         targets: flags.targets.resolver()?,
         impairments: flags.impair.impairments(),

@@ -43,7 +43,7 @@ use self::totals::Totals;
 use crate::control::account::Account;
 use crate::control::vpc::synthetic_mac;
 use crate::control::{CompileOptions, with_network_ids};
-use crate::ec2::{Access, Endpoint};
+use crate::ec2::{Access, Endpoint, Upstream};
 use crate::io::StopFlag;
 use crate::model::{Target, TargetId};
 
@@ -97,8 +97,13 @@ impl Lab {
             move || time.now_s(),
             move || requests.draw(),
         )?;
+        let mut endpoint = endpoint.with_access(access).with_awaited_end();
+        if let Some(url) = &options.upstream {
+            let upstream = Upstream::new(url).map_err(io::Error::other)?;
+            endpoint = endpoint.with_upstream(upstream)?;
+        }
         let shared = Shared {
-            endpoint: endpoint.with_access(access).with_awaited_end(),
+            endpoint,
             account,
             tables,
             copies: Arc::new(Mutex::new(CopyStore::new(options.copy_memory))),

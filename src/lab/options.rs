@@ -20,6 +20,9 @@ pub struct LabOptions {
     pub quotas: Quotas,
     /// Resolves targets to addresses.
     pub targets: TargetResolver,
+    /// The URL of another emulator of AWS, to which requests are forwarded that are not for traffic
+    /// mirroring, such as `http://127.0.0.1:5000`.
+    pub upstream: Option<String>,
     /// The file that persists the resources of clients. Without it they are lost at the end.
     pub state: Option<PathBuf>,
     /// The seed of all ids and network identifiers. Without it they are random.
@@ -38,6 +41,7 @@ impl Default for LabOptions {
             account_id: DEFAULT_OWNER.to_owned(),
             quotas: Quotas::default(),
             targets: TargetResolver::default(),
+            upstream: None,
             state: None,
             seed: None,
             impairments: None,
