@@ -30,10 +30,10 @@ def program(tmp_path: Path) -> Callable[[str], str]:
 
 
 @pytest.fixture(scope="session")
-def binary() -> str:
+def binary(request: pytest.FixtureRequest) -> str:
     """The real program."""
     try:
-        return find_binary()
+        return find_binary(request.config.getoption("--traffic-mirror-binary", None))
     except LabStartError as error:
         pytest.skip(f"NOT RUN: {error}")
 
