@@ -1,7 +1,7 @@
 """The Python blocks of the documents, which test_documents.py executes.
 
 A block that begins with ```python belongs to its document. The word `file=NAME` stores it as a
-module for the later blocks of the page, and `no-run: REASON` does not execute it.
+module for the other blocks of the page, and `no-run: REASON` does not execute it.
 """
 
 from __future__ import annotations

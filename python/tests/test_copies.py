@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
@@ -60,26 +61,35 @@ def test_a_response_that_ends_early_is_an_error(cut: int) -> None:
         CopyBatch("tmt-1", buffer[:cut])
 
 
-def test_only_the_last_copies_belong_to_a_play() -> None:
-    asked = []
+def details(outer: bytes, rule: int | None) -> dict[str, Any]:
+    text = base64.b64encode(outer).decode()
+    return {"session": "tms-web", "rule": rule, "timestamp_ns": 5, "outer": text}
 
-    def details() -> list[dict[str, Any]]:
-        asked.append(1)
-        rules = ["tmfr-old", "tmfr-a", None]
-        return [{"session": "tms-1", "rule": rule, "timestamp_ns": 5} for rule in rules]
 
-    buffer = length_prefixed([IPV6_COPY, IPV4_COPY, IPV4_COPY])
-    copies = Copies([CopyBatch("tmt-1", buffer, 2, {42: "tms-web"}, details)])
+def test_details_are_fetched_once_when_they_are_used() -> None:
+    fetched: list[int] = []
+
+    def fetch() -> list[dict[str, Any]]:
+        fetched.append(1)
+        later = details(IPV6_COPY, 3)
+        return [details(IPV4_COPY, 100), details(IPV4_COPY, None), later]
+
+    buffer = length_prefixed([IPV4_COPY, IPV4_COPY])
+    copies = Copies([CopyBatch("tmt-1", buffer, {42: "tms-web"}, fetch)])
     assert [copy.session for copy in copies] == ["tms-web", "tms-web"]
-    assert not asked
-    assert [copy.rule for copy in copies] == ["tmfr-a", None]
-    assert copies[0].reason == "session tms-web: accepted by rule tmfr-a"
-    assert copies[1].reason == "session tms-web: accepted by a network service"
+    assert not fetched
+    assert [copy.rule for copy in copies] == [100, None]
+    assert copies[0].rule_id is None
+    assert copies[0].reason == "mirrored by session tms-web, rule 100"
+    assert copies[1].reason == "mirrored by session tms-web, network service amazon-dns"
     assert copies[0].timestamp_ns == 5
-    assert len(asked) == 1
+    assert len(fetched) == 1
+    # Two sessions have this VirtualNetworkId, so that it does not determine the session.
+    assert Copies([CopyBatch("tmt-1", buffer, {}, fetch)])[0].session == "tms-web"
 
 
-def test_details_of_copies_that_were_removed_are_an_error() -> None:
-    copies = Copies([CopyBatch("tmt-1", length_prefixed([IPV4_COPY]), 1, {}, list)])
+@pytest.mark.parametrize("now", [[], [details(IPV6_COPY, 1)]])
+def test_details_of_copies_that_were_removed_are_an_error(now: list[dict[str, Any]]) -> None:
+    copies = Copies([CopyBatch("tmt-1", length_prefixed([IPV4_COPY]), {}, lambda: now)])
     with pytest.raises(LabError, match="copies_removed"):
         _ = copies[0].rule

@@ -19,14 +19,18 @@ def test_every_python_block_of_a_document_runs(
 ) -> None:
     for name in ["pcaps", "contrib", "docs"]:
         (tmp_path / name).symlink_to(ROOT / name)
-    failures = []
-    for block in blocks(page):
-        if block.no_run:
-            print(f"NOT RUN: {block.name}: {block.no_run}")
-        elif block.file:
+    found = blocks(page)
+    for block in found:
+        if block.file:
             (tmp_path / block.file).write_text(block.source, encoding="utf-8")
-        else:
-            failures += run(block, binary, tmp_path, pytestconfig)
+        elif block.no_run:
+            print(f"NOT RUN: {block.name}: {block.no_run}")
+    failures = [
+        failure
+        for block in found
+        if not block.file and not block.no_run
+        for failure in run(block, binary, tmp_path, pytestconfig)
+    ]
     assert not failures, "\n\n".join(failures)
 
 

@@ -52,7 +52,7 @@ class Handler(BaseHTTPRequestHandler):
 ANSWERS = {
     "reset": (400, b'{"error": {"code": "busy", "message": "a play is active"}}'),
     "seed": (502, b"<html>bad gateway</html>"),
-    "health": (200, b"<html>"),
+    "explain": (200, b"<html>"),
     "snapshot": (200, b"{"),
     "clock": (204, b""),
 }
@@ -80,8 +80,8 @@ def test_a_response_of_another_program_is_an_error(fake: Lab) -> None:
     with pytest.raises(LabError, match="HTTP status 502: <html>bad gateway</html>") as caught:
         fake.seed(1)
     assert (caught.value.code, caught.value.status) == ("unexpected_response", 502)
-    with pytest.raises(LabError, match="health: expected JSON, received '<html>'"):
-        fake.health()
+    with pytest.raises(LabError, match="explain: expected JSON, received '<html>'"):
+        fake.explain("eni-1", flow="tcp 10.0.0.6:1 > 10.0.0.5:443")
 
 
 def test_an_empty_response_is_accepted(fake: Lab) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import struct
 from array import array
 from bisect import bisect_right
@@ -28,19 +29,18 @@ class CopyBatch:
         self,
         target: str,
         buffer: bytes,
-        last: int | None = None,
         session_by_vni: Mapping[int, str] | None = None,
         fetch_details: Callable[[], Sequence[Details]] | None = None,
     ) -> None:
-        """Finds the copies in `buffer`, length-prefixed frames. Only the `last` ones are kept."""
-        starts = _starts(target, buffer)
-        count = len(starts) - 1
-        kept = count if last is None else min(last, count)
+        """Finds the copies in `buffer`, which has length-prefixed frames.
+
+        `session_by_vni` has the sessions whose VirtualNetworkId no other session has.
+        `fetch_details` returns the details of these copies, and of later ones.
+        """
         self.target = target
         self.buffer = buffer
-        self.starts = starts[count - kept :]
+        self.starts = _starts(target, buffer)
         self.session_by_vni = session_by_vni or {}
-        self._skipped = count - kept
         self._fetch_details = fetch_details
         self._details: Sequence[Details] | None = None
 
@@ -59,9 +59,12 @@ class CopyBatch:
         return self._details[index]
 
     def _read_details(self) -> Sequence[Details]:
-        fetched = self._fetch_details() if self._fetch_details else []
-        found = fetched[self._skipped : self._skipped + len(self)]
-        if len(found) != len(self):
+        found = self._fetch_details() if self._fetch_details else []
+        count = len(self)
+        is_same = len(found) >= count and all(
+            base64.b64decode(found[index]["outer"]) == self.outer(index) for index in (0, count - 1)
+        )
+        if not is_same:
             raise LabError(
                 "copies_removed",
                 f"target {self.target}: the laboratory was reset, or its copies were deleted, "
@@ -127,17 +130,21 @@ class Copy:
         return (known.get(self.vni) if known else None) or str(self._details["session"])
 
     @property
-    def rule(self) -> str | None:
-        """The rule that accepted the frame. None if a network service of the filter did."""
-        rule = self._details.get("rule")
-        return None if rule is None else str(rule)
+    def rule(self) -> int | None:
+        """The RuleNumber of the rule that accepted the frame. None if a network service did."""
+        return self._details.get("rule")
+
+    @property
+    def rule_id(self) -> str | None:
+        """The id of the rule that accepted the frame, if it has one."""
+        return self._details.get("traffic_mirror_filter_rule_id")
 
     @property
     def reason(self) -> str:
         """Why the frame was mirrored: the session and the rule, for a message of a test."""
         rule = self.rule
-        by = "a network service" if rule is None else f"rule {rule}"
-        return f"session {self.session}: accepted by {by}"
+        by = "network service amazon-dns" if rule is None else f"rule {rule}"
+        return f"mirrored by session {self.session}, {by}"
 
     @property
     def timestamp_ns(self) -> int:

@@ -40,7 +40,7 @@ class OpenResponse(NamedTuple):
 class ApiClient:
     """Sends requests to one laboratory. Each request has a connection of its own."""
 
-    def __init__(self, host: str, port: int, timeout_s: float) -> None:
+    def __init__(self, host: str, port: int, timeout_s: float | None) -> None:
         self.host = host
         self.port = port
         self.timeout_s = timeout_s

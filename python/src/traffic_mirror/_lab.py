@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import threading
+import warnings
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Union
@@ -147,7 +148,7 @@ class Lab:
     def play(
         self,
         eni: str,
-        frames: PlayInput,
+        frames: PlayInput | None = None,
         *,
         speed: str | None = None,
         direction: str | None = None,
@@ -157,20 +158,32 @@ class Lab:
 
         frames: the path of a capture, the bytes of a capture, the bytes of one Ethernet frame, or
             an iterable of frames. A frame is bytes, `Frame(content, timestamp_ns)`, or an object
-            that `bytes()` converts, such as a packet of scapy.
+            that `bytes()` converts, such as a packet of scapy. None plays the capture that the
+            interface has.
         speed: `max` (the default), `original`, `2x`, `50kpps`, `1Gbps`, as for `replay`.
         direction: `ingress` or `egress` for every frame. Else the MAC and IP addresses of the
             frame decide.
         explain: return the decision about each frame in `decisions`.
         """
         query = {"speed": speed, "direction": direction, "explain": explain or None}
-        content = capture_bytes(frames)
+        content = b"" if frames is None else capture_bytes(frames)
+        api = self._api()
+        if speed not in {None, "max"}:
+            api.timeout_s = None  # A play lasts as long as its capture.
         with self._play_lock:
+            counts = {
+                one["traffic_mirror_target_id"]: int(one["copies"])
+                for one in self.snapshot()["targets"]
+            }
             path = path_of("network-interfaces", eni, "frames")
-            report = self._api().post(path, content, PCAP, query)
-            batches = self._batches_of_play(report)
+            report = api.post(path, content, PCAP, query)
+            batches = self._batches_of_play(report, counts)
         decisions = [Decision(one) for one in report.pop("explain", None) or []]
-        return PlayResult(report, Copies(batches), decisions)
+        result = PlayResult(report, Copies(batches), decisions)
+        if result.error is not None:
+            message = f"{eni}: the capture ended early, after {result.received} frames: "
+            warnings.warn(message + result.error, stacklevel=2)
+        return result
 
     def copies(self, target: str) -> Copies:
         """Returns all copies that were sent to a target since the last reset."""
@@ -195,8 +208,8 @@ class Lab:
         """Sets the seed of ids, VirtualNetworkIds and all other random values."""
         self._api().json("POST", "seed", {"seed": seed})
 
-    def clock(self, now_s: float | None) -> None:
-        """Sets the clock, in seconds since 1970. None returns it to the time of the machine."""
+    def clock(self, now_s: int | None) -> None:
+        """Stops the clock at a time in seconds since 1970. None sets it to that of the machine."""
         self._api().json("PUT", "clock", {"now_s": now_s})
 
     def pin_network_interface(
@@ -208,8 +221,8 @@ class Lab:
         capture: Path | None = None,
         device: str | None = None,
     ) -> None:
-        """Sets addresses, a capture or a device of a network interface. Clients of EC2 do not
-        see it as a tag."""
+        """Sets addresses, a capture or a device of a network interface, and creates the interface
+        if it does not exist. Clients of EC2 do not see the values as tags."""
         pin = {
             "private_ip_addresses": private_ip_addresses and list(private_ip_addresses),
             "mac_address": mac_address,
@@ -221,25 +234,26 @@ class Lab:
 
     def pin_target(self, target: str, *addresses: str) -> None:
         """Sets the addresses of a target, for example `192.0.2.10:4789`. Clients of EC2 do not
-        see it as a tag."""
+        see the values as tags. Without addresses, an earlier call has no effect any more."""
         self._api().json("PUT", path_of("targets", target, "address"), {"addresses": addresses})
 
     def explain(
         self,
         eni: str,
-        direction: str,
+        direction: str | None = None,
         *,
         flow: str | None = None,
         frame: bytes | None = None,
     ) -> Decision:
         """Returns what the sessions of a network interface decide about a flow or a frame.
 
-        Nothing is mirrored. `flow` is the text of `traffic-mirror explain --flow`, for example
-        `tcp 10.0.0.9:12345 > 10.0.0.5:443`.
+        Nothing is mirrored. `flow` is a text such as `tcp 10.0.0.6:40000 > 10.0.0.5:443`.
         """
         if (flow is None) == (frame is None):
             raise ValueError("expected either flow or frame")
-        question: dict[str, Any] = {"network_interface_id": eni, "direction": direction}
+        question: dict[str, Any] = {"network_interface_id": eni}
+        if direction is not None:
+            question["direction"] = direction
         if frame is not None:
             question["frame"] = base64.b64encode(frame).decode()
         else:
@@ -250,43 +264,40 @@ class Lab:
         """Returns the resources, the pins and the counters."""
         return dict(self._api().json("GET", "snapshot"))
 
-    def health(self) -> dict[str, Any]:
-        """Returns the state of the program, the same as `/healthz`."""
-        return dict(self._api().json("GET", "health"))
+    def health(self) -> str:
+        """Returns `ok`, and a line for each target without an address."""
+        return self._api().send("GET", "health", accept="*/*").decode()
 
     def events(self) -> EventStream:
-        """Returns an iterator over the events that happen from now on."""
+        """Returns an iterator over snapshots: the present one, and one after each change."""
         return EventStream(self._api().open("GET", "events", accept="text/event-stream"))
 
-    def _batches_of_play(self, report: Mapping[str, Any]) -> list[CopyBatch]:
-        """The copies of the play that returned this report, which are the last ones."""
+    def _batches_of_play(
+        self, report: Mapping[str, Any], counts: Mapping[str, int]
+    ) -> list[CopyBatch]:
+        """The copies of the play that returned this report. `counts` has those before it."""
         vnis: dict[int, set[str]] = {}
-        mirrored: dict[str, int] = {}
+        targets: list[str] = []
         for session in report["sessions"]:
-            target = session["traffic_mirror_target_id"]
-            mirrored[target] = mirrored.get(target, 0) + session["mirrored"]
+            if session["mirrored"]:
+                targets.append(session["traffic_mirror_target_id"])
             known = vnis.setdefault(session["virtual_network_id"], set())
             known.add(session["traffic_mirror_session_id"])
-        # Sessions may have the same VirtualNetworkId.
         unique = {vni: next(iter(ids)) for vni, ids in vnis.items() if len(ids) == 1}
-        return [
-            self._batch(target, count, unique) for target, count in mirrored.items() if count > 0
-        ]
+        return [self._batch(one, counts.get(one, 0), unique) for one in dict.fromkeys(targets)]
 
     def _batch(
-        self,
-        target: str,
-        last: int | None = None,
-        session_by_vni: Mapping[int, str] | None = None,
+        self, target: str, first: int = 0, session_by_vni: Mapping[int, str] | None = None
     ) -> CopyBatch:
-        path, api = _copies_path(target), self._api()
+        """The copies of a target from number `first` on."""
+        path, api, query = _copies_path(target), self._api(), {"first": first or None}
 
         def fetch_details() -> list[Details]:
-            lines = api.send("GET", path, accept=NDJSON).splitlines()
+            lines = api.send("GET", path, accept=NDJSON, query=query).splitlines()
             return [json.loads(line) for line in lines]
 
-        buffer = api.send("GET", path, accept=LENGTH_PREFIXED)
-        return CopyBatch(target, buffer, last, session_by_vni, fetch_details)
+        buffer = api.send("GET", path, accept=LENGTH_PREFIXED, query=query)
+        return CopyBatch(target, buffer, session_by_vni, fetch_details)
 
     def _running(self) -> LabProcess:
         if self._process is None:

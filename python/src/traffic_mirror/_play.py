@@ -73,6 +73,16 @@ class PlayResult(Sequence[Copy]):
         """The decision about each frame, if `explain=True`."""
 
     @property
+    def error(self) -> str | None:
+        """The error at which the capture ended early. The frames before it were played."""
+        return self.report.get("error")
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is unusual about the capture."""
+        return list(self.report.get("warnings", ()))
+
+    @property
     def received(self) -> int:
         """The number of frames."""
         return int(self.report["received"])
