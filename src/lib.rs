@@ -126,7 +126,11 @@ pub mod ec2;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod io;
+#[cfg(feature = "lab")]
+pub mod lab;
 pub mod model;
+#[cfg(feature = "report")]
+pub mod report;
 #[cfg(feature = "live")]
 pub mod runtime;
 

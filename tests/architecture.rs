@@ -23,13 +23,30 @@ use rust_text::{Token, paths, tokens};
 const LAYERS: &[(&str, &[&str])] = &[
     ("model", &["model"]),
     ("dataplane", &["dataplane", "model"]),
+    ("report", &["report", "dataplane", "model"]),
     ("io", &["io", "dataplane", "model"]),
     ("control", &["control", "dataplane", "model"]),
     ("http", &["http"]),
     ("ec2", &["ec2", "http", "control", "dataplane", "model"]),
     ("runtime", &["runtime", "ec2", "http", "control", "io", "dataplane", "model"]),
+    ("lab", &["lab", "ec2", "http", "control", "io", "report", "dataplane", "model"]),
     ("bench", &["bench", "control", "io", "dataplane", "model"]),
-    ("cli", &["cli", "bench", "runtime", "ec2", "http", "control", "io", "dataplane", "model"]),
+    (
+        "cli",
+        &[
+            "cli",
+            "lab",
+            "bench",
+            "runtime",
+            "ec2",
+            "http",
+            "control",
+            "io",
+            "report",
+            "dataplane",
+            "model",
+        ],
+    ),
 ];
 
 /// What no file of `model` and `dataplane` may use: they run in memory and do not wait.

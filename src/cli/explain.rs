@@ -7,12 +7,12 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 
 use super::exit::{Exit, Failure, ignore_broken_pipe};
-use super::explain_line::{ExplainFormat, ExplainLine};
 use super::sandbox::{CaptureFiles, SandboxFlags};
 use super::sessions::SessionFlags;
 use super::{inputs, terminal};
 use crate::dataplane::{Burst, Copies, Drops, MirrorTable, Sink, StepError, Verdict, Worker};
 use crate::io::StopFlag;
+use crate::report::{ExplainFormat, ExplainLine};
 
 /// Show for each frame which session and rule mirrored it, or why it was not mirrored.
 ///

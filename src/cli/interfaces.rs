@@ -8,7 +8,7 @@ use comfy_table::CellAlignment;
 use serde::Serialize;
 
 use super::exit::{Exit, Failure, ignore_broken_pipe};
-use super::{report, terminal};
+use super::{report_table, terminal};
 use crate::io::links::{self, Link, Offloads};
 use crate::io::sys::capability;
 
@@ -156,7 +156,7 @@ fn offload_names(offloads: &Offloads) -> Vec<&'static str> {
 
 fn table(rows: &[InterfaceRow]) -> String {
     let names = ["device", "state", "MAC", "addresses", "MTU", "offloads", "mirror"];
-    let mut table = report::table_with_columns(&names);
+    let mut table = report_table::table_with_columns(&names);
     for (column, name) in table.column_iter_mut().zip(names) {
         if name != "MTU" {
             column.set_cell_alignment(CellAlignment::Left);

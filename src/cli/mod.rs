@@ -9,11 +9,10 @@ mod bench;
 mod check;
 mod exit;
 mod explain;
-mod explain_line;
 mod export;
-mod flow;
 mod inputs;
 mod interfaces;
+mod lab;
 mod listen_address;
 mod manual;
 mod number;
@@ -22,7 +21,7 @@ mod pipeline;
 mod progress;
 mod receive;
 mod replay;
-mod report;
+mod report_table;
 mod run;
 mod sandbox;
 mod sessions;
@@ -68,6 +67,7 @@ enum CliCommand {
     Run(Box<run::RunFlags>),
     Receive(receive::ReceiveFlags),
     Interfaces(interfaces::InterfacesFlags),
+    Lab(lab::LabFlags),
     Completions(manual::CompletionsFlags),
     Man(manual::ManFlags),
 }
@@ -124,6 +124,7 @@ pub fn main() -> ExitCode {
         CliCommand::Run(flags) => run::run(&flags),
         CliCommand::Receive(flags) => receive::run(&flags),
         CliCommand::Interfaces(flags) => interfaces::run(&flags),
+        CliCommand::Lab(flags) => lab::run(&flags),
         CliCommand::Completions(flags) => manual::completions(&flags, command()),
         CliCommand::Man(flags) => manual::man(&flags, command()),
     };

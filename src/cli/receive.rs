@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::exit::{Exit, Failure};
 use super::outputs::{check_output_name, is_pcapng, open_output};
 use super::replay::ReportFormat;
-use super::report::table_with_columns;
+use super::report_table::table_with_columns;
 use super::{listen_address, number, signals, terminal};
 use crate::io::StopFlag;
 use crate::io::clock::Stopwatch;

@@ -13,7 +13,7 @@ use super::outputs::{
 };
 use super::pipeline::{ParallelFile, Pipeline};
 use super::progress::ProgressDisplay;
-use super::report::MirrorReport;
+use super::report_table::{delivery_errors, report_table};
 use super::sandbox::{CaptureFiles, SandboxFlags};
 use super::sessions::SessionFlags;
 use super::{number, terminal};
@@ -24,6 +24,7 @@ use crate::io::clock::Stopwatch;
 use crate::io::pace::Speed;
 use crate::io::record::OutputFile;
 use crate::model::InvalidValue;
+use crate::report::MirrorReport;
 
 /// The largest number of threads. The reader keeps the pages of their chunks in memory.
 const MAX_WORKERS: u16 = 64;
@@ -121,7 +122,7 @@ pub(super) fn run(flags: &ReplayFlags) -> Result<Exit, Failure> {
     let mut errors = Vec::new();
     let replayed = replay_captures(&mut plan, &mut errors);
     let counters = plan.pipeline.counters();
-    let delivery_errors = plan.pipeline.target_reports();
+    let target_reports = plan.pipeline.target_reports();
     let warnings = plan.pipeline.take_warnings();
     let written = replayed.and_then(|()| plan.pipeline.commit());
     let lost = written.err().map(|error| {
@@ -132,7 +133,7 @@ pub(super) fn run(flags: &ReplayFlags) -> Result<Exit, Failure> {
     warnings.iter().for_each(|warning| terminal::warn(warning));
     errors.iter().for_each(|error| terminal::error(error));
     let mut report = MirrorReport::new(&plan.table, &counters, stopwatch.elapsed());
-    report.add_delivery_errors(&delivery_errors);
+    report.add_delivery_errors(target_reports.iter().map(delivery_errors));
     let is_to_file = flags.write.as_deref().is_some_and(OutputFile::is_atomic);
     let only_to_file = !flags.send && is_to_file;
     if let (Some(cause), true) = (lost, only_to_file) {
@@ -151,7 +152,7 @@ fn drop_cause(error: &io::Error) -> DropCause {
 }
 
 pub(super) fn print_report(report: &MirrorReport, format: ReportFormat) -> Result<(), Failure> {
-    terminal::write_stderr(&report.table());
+    terminal::write_stderr(&report_table(report));
     if format == ReportFormat::Table {
         return Ok(());
     }

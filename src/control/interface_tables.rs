@@ -51,11 +51,12 @@ pub struct FullyCompiledTables {
 }
 
 impl InterfaceTables {
-    /// An empty set of tables.
+    /// An empty set of tables. Tables for live interfaces have a loop guard, which those for captures
+    /// do not need.
     #[must_use]
     pub fn new(options: CompileOptions) -> Self {
         Self {
-            options: CompileOptions { is_live: true, ..options },
+            options,
             tables: BTreeMap::new(),
             guard: Arc::new(LoopGuard::new([].iter())),
             rules: RuleCache::default(),
@@ -167,7 +168,8 @@ impl InterfaceTables {
     ) -> TableUpdate {
         let known = self.tables.remove(&id);
         let table = parts.map(|parts| {
-            let parts = TableParts { loop_guard: Some(Arc::clone(&self.guard)), ..parts };
+            let loop_guard = self.options.is_live.then(|| Arc::clone(&self.guard));
+            let parts = TableParts { loop_guard, ..parts };
             let earlier = known.as_ref().map(|known| &*known.table);
             InterfaceTable {
                 position: registry.position_of_interface(&id).unwrap_or(usize::MAX),

@@ -323,6 +323,11 @@ impl Registry {
         targets.iter().for_each(|target| self.touch_sessions_to(target));
     }
 
+    /// Reports that the sessions of an interface changed or were removed.
+    pub(super) fn touch_source(&mut self, id: &NetworkInterfaceId) {
+        self.touched.insert(id);
+    }
+
     fn touch_sessions_to(&mut self, id: &TargetId) {
         let positions = self.index.target_users.get(id).into_iter().flatten();
         for session in positions.filter_map(|position| self.sessions.get(*position)) {

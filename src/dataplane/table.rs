@@ -197,6 +197,17 @@ impl MirrorTable {
         self.number
     }
 
+    /// The direction of a frame at the only interface of this table: by MAC address, then by IP
+    /// address, then as the source says; ingress if none of these decides.
+    #[must_use]
+    pub fn direction_of(&self, frame: &Frame<'_>) -> Direction {
+        let mut owners = Vec::new();
+        let key = FlowKey::parse(frame.bytes).ok();
+        self.interface_lookup().owners(frame, key.as_ref(), &mut owners);
+        let known = owners.first().map(|owner| owner.direction).or(frame.direction);
+        known.unwrap_or(Direction::Ingress)
+    }
+
     /// The interfaces, in the order of the configuration.
     #[must_use]
     pub fn interfaces(&self) -> &[Arc<NetworkInterface>] {

@@ -19,10 +19,10 @@ use ::http::request::Parts;
 use tokio::sync::oneshot;
 
 pub(super) use self::answer::Answer;
-use self::answer::{change_failed, error_answer, to_answer};
+use self::answer::{error_answer, not_executed, to_answer};
 pub use self::backend::{Persist, Publish, PublishedChange};
-use self::pending::Responder;
-use self::writer::{Job, Work, Writer, call};
+use self::pending::{ChangeResult, Responder};
+use self::writer::{AccountChange, Change, Job, Work, Writer, call};
 use super::actions;
 use super::authenticate::{RejectedRequest, Request};
 use super::credentials::Access;
@@ -83,7 +83,8 @@ impl Endpoint {
         match self.submit(self.read(head, body)) {
             Reply::Ready(answer) => answer,
             Reply::Pending(replied, request_id) => {
-                replied.blocking_recv().unwrap_or_else(|_| change_failed(&request_id))
+                let result = replied.blocking_recv().unwrap_or_else(|_| Err(not_executed()));
+                to_answer(result, &request_id)
             }
         }
     }
@@ -93,7 +94,7 @@ impl Endpoint {
         match self.submit(request) {
             Reply::Ready(answer) => answer,
             Reply::Pending(replied, request_id) => {
-                replied.await.unwrap_or_else(|_| change_failed(&request_id))
+                to_answer(replied.await.unwrap_or_else(|_| Err(not_executed())), &request_id)
             }
         }
     }
@@ -109,19 +110,41 @@ impl Endpoint {
         if request.is_sts {
             return Reply::Ready(answer_sts(&request, &request_id));
         }
-        let now_s = (self.now_s)();
         if !actions::is_change(&request.action) {
             let account = read(&self.account);
+            let now_s = (self.now_s)();
             let described = actions::describe(&account, &call(&request, &request_id, now_s));
             return Reply::Ready(to_answer(described, &request_id));
         }
-        let (reply, replied) = oneshot::channel();
-        let responder = Responder::new(request_id.clone(), reply);
-        let job = Job { request, now_s, responder, wake: self.jobs.clone() };
-        if self.jobs.send(Work::Change(Box::new(job))).is_err() {
-            return Reply::Ready(change_failed(&request_id));
-        }
+        let replied = self.queue(Change::Action(Box::new(request)), request_id.clone());
         Reply::Pending(replied, request_id)
+    }
+
+    /// Passes a change to the writer thread. Returns the channel for its result, which is closed if
+    /// the thread has ended.
+    fn queue(&self, change: Change, request_id: String) -> oneshot::Receiver<ChangeResult> {
+        let (reply, replied) = oneshot::channel();
+        let responder = Responder::new(request_id, reply);
+        let job = Job { change, now_s: (self.now_s)(), responder, wake: self.jobs.clone() };
+        // An error drops the job, which closes the channel.
+        let _ = self.jobs.send(Work::Change(Box::new(job)));
+        replied
+    }
+
+    /// Changes the account by a function of the program, in turn with the changes of clients. The
+    /// change is persisted and published like these. It blocks this thread until the change is
+    /// applied, so tasks of an asynchronous runtime must not call it.
+    ///
+    /// # Errors
+    /// The error of the function; or the change could not be persisted or applied, in which case
+    /// changes of records are undone.
+    pub fn change_account(
+        &self,
+        change: impl FnOnce(&mut Account) -> Result<(), ApiError> + Send + 'static,
+    ) -> Result<(), ApiError> {
+        let change: AccountChange = Box::new(change);
+        let replied = self.queue(Change::Account(change), uuid((self.draw)()));
+        replied.blocking_recv().unwrap_or_else(|_| Err(not_executed())).map(drop)
     }
 }
 
@@ -130,7 +153,7 @@ enum Reply {
     /// The response.
     Ready(Answer),
     /// The channel on which the writer thread sends the response, and the id of the request.
-    Pending(oneshot::Receiver<Answer>, String),
+    Pending(oneshot::Receiver<ChangeResult>, String),
 }
 
 fn answer_sts(request: &Request, request_id: &str) -> Answer {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::authenticate::RejectedRequest;
 use super::endpoint::{Answer, Endpoint};
 use crate::control::account::ApiError;
-use crate::http::{self, Certificate, Event, HostNames, HttpError, Limits, Options, Server};
+use crate::http::{self, Body, Certificate, Event, HostNames, HttpError, Limits, Options, Server};
 
 /// Limits for clients. CreateTags for 1,000 resources with 50 tags of the maximum length fits in
 /// `body_len`. Terraform and the AWS SDKs use a few dozen connections each at most.
@@ -45,23 +45,23 @@ pub fn serve(
 }
 
 impl http::Service for Endpoint {
-    async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
+    async fn answer(&self, request: Request<Bytes>) -> Response<Body> {
         let (head, body) = request.into_parts();
         response(self.answer(self.read(&head, &body)).await)
     }
 
-    fn error_response(&self, error: &HttpError) -> Response<Bytes> {
+    fn error_response(&self, error: &HttpError) -> Response<Body> {
         let api_error = ApiError::new(error.code, error.message.clone());
         let (_, document) = self.answer_rejected(&RejectedRequest::of_ec2(api_error));
         response((error.status.as_u16(), document))
     }
 }
 
-fn response((status, document): Answer) -> Response<Bytes> {
+fn response((status, document): Answer) -> Response<Body> {
     let is_json = document.starts_with('{');
     let content_type =
         if is_json { "application/x-amz-json-1.0" } else { "text/xml;charset=UTF-8" };
-    let mut response = Response::new(Bytes::from(document));
+    let mut response = Response::new(Bytes::from(document).into());
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ::http::{Request, Response};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -22,6 +22,7 @@ use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutWriter;
 use tokio_rustls::TlsAcceptor;
 
+use super::body::Body;
 use super::browser;
 use super::connection_table::ConnectionSlot;
 use super::error::HttpError;
@@ -106,7 +107,7 @@ impl<S: Service> ClientConnection<S> {
         let limits = self.context.limits;
         let service = service_fn(move |request| {
             let connection = Arc::clone(&self);
-            async move { Ok::<_, Infallible>(connection.answer(request).await.map(Full::new)) }
+            async move { Ok::<_, Infallible>(connection.answer(request).await) }
         });
         let served = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -119,7 +120,7 @@ impl<S: Service> ClientConnection<S> {
         let _ = served.await;
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Bytes> {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         self.has_received_request.store(true, Ordering::Relaxed);
         let service = &self.context.service;
         let answer = async {

@@ -13,6 +13,7 @@
 //! (DNS rebinding) sends no Origin, but its requests have that name in the Host header. So a
 //! request is accepted only for names that are configured in advance ([`HostNames`]).
 
+mod body;
 mod browser;
 mod connection;
 mod connection_table;
@@ -23,6 +24,7 @@ mod server;
 mod service;
 mod tls;
 
+pub use body::Body;
 pub use error::HttpError;
 pub use host::HostNames;
 pub use limits::Limits;

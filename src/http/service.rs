@@ -5,13 +5,14 @@ use std::future::Future;
 use ::http::{Request, Response};
 use bytes::Bytes;
 
+use super::body::Body;
 use super::error::HttpError;
 
 /// Answers the requests of one port.
 pub trait Service: Send + Sync + 'static {
     /// Answers a request. Its Host, Origin and Sec-Fetch-Site headers were checked.
-    fn answer(&self, request: Request<Bytes>) -> impl Future<Output = Response<Bytes>> + Send;
+    fn answer(&self, request: Request<Bytes>) -> impl Future<Output = Response<Body>> + Send;
 
     /// The response to a request that the listener rejects.
-    fn error_response(&self, error: &HttpError) -> Response<Bytes>;
+    fn error_response(&self, error: &HttpError) -> Response<Body>;
 }

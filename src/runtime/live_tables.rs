@@ -91,7 +91,7 @@ impl Workers {
 impl LiveTables {
     /// Empty tables. `messages` is the sender to the supervisor.
     pub(super) fn new(options: CompileOptions, messages: Sender<Message>) -> Self {
-        let tables = InterfaceTables::new(options);
+        let tables = InterfaceTables::new(CompileOptions { is_live: true, ..options });
         let guard = SharedGuard::new(Arc::clone(tables.guard()));
         let inner = Inner { tables, workers: HashMap::new(), is_ending: false, has_changed: false };
         Self { inner: Arc::new(Mutex::new(inner)), guard, messages }

@@ -28,7 +28,7 @@ use signal_loop::{Mirroring, ReloadSignal};
 
 use super::exit::{Exit, Failure};
 use super::replay::print_report;
-use super::report::MirrorReport;
+use super::report_table::delivery_errors;
 use super::sandbox::{RunFiles, report_unenforced};
 use super::{signals, terminal};
 use crate::control::Registry;
@@ -36,6 +36,7 @@ use crate::io::StopFlag;
 use crate::io::clock::Stopwatch;
 use crate::io::links::links;
 use crate::io::sys::capability;
+use crate::report::MirrorReport;
 use crate::runtime::endpoint::PreparedEndpoint;
 use crate::runtime::{Error, EventSink, InterfaceNamespace, LiveMirror, Resources, Summary};
 
@@ -172,6 +173,6 @@ fn report(summary: &Summary, stopwatch: Stopwatch) -> MirrorReport {
     let mut report =
         MirrorReport::from_interfaces(interfaces, &summary.retired, stopwatch.elapsed());
     report.set_unaccounted(summary.unaccounted);
-    report.add_delivery_errors(&summary.targets);
+    report.add_delivery_errors(summary.targets.iter().map(delivery_errors));
     report
 }

@@ -12,6 +12,7 @@ mod ownership;
 mod quotas;
 mod record_key;
 mod records;
+mod reset;
 mod resources;
 mod rules;
 mod sessions;
@@ -69,6 +70,8 @@ pub struct Account {
     quotas: Quotas,
     target_resolver: TargetResolver,
     devices: HostDevices,
+    /// Whether network interfaces exist in the account alone, without Linux devices.
+    has_virtual_interfaces: bool,
     sessions: OwnershipIndex<SessionId>,
     targets: OwnershipIndex<TargetId>,
     filters: OwnershipIndex<FilterId>,
@@ -112,6 +115,7 @@ impl Account {
             quotas,
             target_resolver,
             devices: HostDevices::default(),
+            has_virtual_interfaces: false,
             sessions: OwnershipIndex::default(),
             targets: OwnershipIndex::default(),
             filters: OwnershipIndex::default(),
@@ -126,6 +130,14 @@ impl Account {
         };
         account.register_file_resources();
         account
+    }
+
+    /// The same account, whose network interfaces exist in the account alone: sources of sessions
+    /// need no Linux device.
+    #[must_use]
+    pub fn with_virtual_interfaces(mut self) -> Self {
+        self.has_virtual_interfaces = true;
+        self
     }
 
     /// All resources, without their owners.

@@ -204,7 +204,8 @@ impl Account {
             return Err(ApiError::new("InvalidParameterValue", message));
         }
         let interface = self.registry.network_interface(source);
-        if interface.is_none_or(|interface| interface.device.is_none()) {
+        let has_device = interface.is_some_and(|interface| interface.device.is_some());
+        if !has_device && !self.has_virtual_interfaces {
             let message =
                 format!("{source} must be attached to a supported instance: it has no device");
             return Err(ApiError::new("NetworkInterfaceNotSupported", message));

@@ -91,6 +91,11 @@ impl TokenRecord {
 }
 
 impl TokenStore {
+    /// The account and the text of every token.
+    pub(super) fn keys(&self) -> impl Iterator<Item = TokenKey> {
+        self.tokens.keys().cloned()
+    }
+
     /// The record of the same request, if it was executed before and is still kept.
     pub(super) fn known(
         &self,

@@ -57,6 +57,10 @@ fn session(interface: u8, number: u8, filter: u8, target: u8) -> Session {
     session
 }
 
+fn live() -> CompileOptions {
+    CompileOptions { is_live: true, ..CompileOptions::default() }
+}
+
 fn registry() -> Registry {
     let mut registry = Registry::default();
     for number in 0..INTERFACES {
@@ -134,14 +138,13 @@ proptest! {
         batches in prop::collection::vec(prop::collection::vec(change(), 1..4), 1..12),
     ) {
         let mut registry = registry();
-        let mut tables = InterfaceTables::new(CompileOptions::default());
+        let mut tables = InterfaceTables::new(live());
         for batch in &batches {
             batch.iter().for_each(|change| apply(&mut registry, change));
             let touched = registry.take_touched();
             let updates = tables.update(&registry, touched.clone());
             prop_assert_eq!(updates.len(), touched.len());
-            let live = CompileOptions { is_live: true, ..CompileOptions::default() };
-            let whole = compile(&registry, &live);
+            let whole = compile(&registry, &live());
             let with_sessions: Vec<_> = registry.sources().map(|one| one.id().clone()).collect();
             let known: Vec<_> = tables.in_order().iter().map(|(id, _)| (*id).clone()).collect();
             prop_assert_eq!(&known, &with_sessions);
@@ -187,7 +190,7 @@ fn changes_of_unused_resources_update_no_table() {
 #[test]
 fn the_guard_is_kept_when_no_target_changes() {
     let mut registry = registry();
-    let mut tables = InterfaceTables::new(CompileOptions::default());
+    let mut tables = InterfaceTables::new(live());
     let mut guard_after = |registry: &mut Registry, change: &Change| {
         apply(registry, change);
         tables.update(registry, registry.clone().take_touched());
@@ -204,7 +207,7 @@ fn interfaces_with_the_same_filters_share_their_rules_after_a_change_too() {
     let mut registry = registry();
     (0..INTERFACES).for_each(|i| registry.add_session(session(i, 1, 0, 0)).unwrap());
     let mut registry = with_network_ids(registry, 1);
-    let mut tables = InterfaceTables::new(CompileOptions::default());
+    let mut tables = InterfaceTables::new(live());
     tables.replace(&registry);
     assert_eq!(tables.rules.len(), 1);
     registry.take_touched();

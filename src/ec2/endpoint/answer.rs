@@ -6,9 +6,9 @@ use crate::control::account::ApiError;
 /// An HTTP status and a document.
 pub(in super::super) type Answer = (u16, String);
 
-/// The response to a change that was not executed, because the writer thread has ended.
-pub(super) fn change_failed(request_id: &str) -> Answer {
-    error_answer(&ApiError::internal("the change was not made"), request_id, false)
+/// The error of a change that was not executed, because the writer thread has ended.
+pub(super) fn not_executed() -> ApiError {
+    ApiError::internal("the change was not made")
 }
 
 pub(super) fn to_answer(result: Result<String, ApiError>, request_id: &str) -> Answer {

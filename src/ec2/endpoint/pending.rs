@@ -9,13 +9,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use super::answer::{Answer, to_answer};
 use crate::control::account::{ApiError, UndoLog};
 
-/// Sends the response to one request.
+/// The result of a change: the document of the response, or an error.
+pub(super) type ChangeResult = Result<String, ApiError>;
+
+/// Sends the result of one change to the thread or task that answers its request.
 pub(super) struct Responder {
     request_id: String,
-    reply: oneshot::Sender<Answer>,
+    reply: oneshot::Sender<ChangeResult>,
 }
 
 /// A request whose response is ready, but is sent only when a change is applied.
@@ -47,7 +49,7 @@ struct Changes {
 }
 
 impl Responder {
-    pub(super) const fn new(request_id: String, reply: oneshot::Sender<Answer>) -> Self {
+    pub(super) const fn new(request_id: String, reply: oneshot::Sender<ChangeResult>) -> Self {
         Self { request_id, reply }
     }
 
@@ -55,10 +57,10 @@ impl Responder {
         &self.request_id
     }
 
-    pub(super) fn send(self, answer: Result<String, ApiError>) {
+    pub(super) fn send(self, result: ChangeResult) {
         // Sending fails if the client has disconnected or got a time-out. The change stays, and a
         // repeated request with the same ClientToken gets its result.
-        let _ = self.reply.send(to_answer(answer, &self.request_id));
+        let _ = self.reply.send(result);
     }
 }
 

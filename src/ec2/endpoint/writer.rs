@@ -31,9 +31,20 @@ pub(super) enum Work {
     Undo,
 }
 
+/// A change of the account that is not an action of EC2.
+pub(super) type AccountChange = Box<dyn FnOnce(&mut Account) -> Result<(), ApiError> + Send>;
+
+/// What a change does.
+pub(super) enum Change {
+    /// It executes the action of a request.
+    Action(Box<Request>),
+    /// It calls a function of the program.
+    Account(AccountChange),
+}
+
 /// A change, and the channel for its response.
 pub(super) struct Job {
-    pub(super) request: Request,
+    pub(super) change: Change,
     pub(super) now_s: u64,
     pub(super) responder: Responder,
     /// Wakes the writer thread if the data plane refuses the change.
@@ -174,8 +185,13 @@ fn commit(account: &mut Account, persist: &mut impl Persist) -> io::Result<()> {
 impl AppliedChange {
     /// Executes a change. A change that fails half-way is undone.
     fn execute(account: &mut Account, job: Job) -> Self {
-        let Job { request, now_s, responder, wake } = job;
-        let answer = actions::execute(account, &call(&request, responder.request_id(), now_s));
+        let Job { change, now_s, responder, wake } = job;
+        let answer = match change {
+            Change::Action(request) => {
+                actions::execute(account, &call(&request, responder.request_id(), now_s))
+            }
+            Change::Account(change) => change(account).map(|()| String::new()),
+        };
         let mut undo = account.take_undo_log();
         if answer.is_err() {
             account.undo(std::mem::take(&mut undo));

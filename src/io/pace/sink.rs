@@ -45,6 +45,11 @@ impl<S, C> PacedSink<S, C> {
         &self.inner
     }
 
+    /// The inner sink, after the last burst.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+
     /// The inner sink, mutable.
     #[must_use]
     pub const fn inner_mut(&mut self) -> &mut S {

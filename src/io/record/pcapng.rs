@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 
 use super::format::{BUFFER_LEN, ETHERNET, Precision, is_whole_microseconds};
-use crate::dataplane::{AcceptedBy, Copies, Drops, MirrorTable, MirroredCopy, SessionMatch, Sink};
+use crate::dataplane::{AcceptedBy, Copies, Drops, MirrorTable, SessionMatch, Sink};
 
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;
 const INTERFACE_DESCRIPTION: u32 = 1;
@@ -48,6 +48,27 @@ impl<W: Write> PcapngSink<W> {
         Ok(Self { out, precision, interface: 0, buffer, options: HashMap::new() })
     }
 
+    /// Writes a packet with a comment, for a program that has packets and no bursts.
+    ///
+    /// # Errors
+    /// The error of the output.
+    pub fn write_record(
+        &mut self,
+        timestamp_ns: u64,
+        bytes: &[u8],
+        comment: &str,
+    ) -> io::Result<()> {
+        if self.precision == Precision::Micro && !is_whole_microseconds(timestamp_ns) {
+            self.switch_to_nanoseconds();
+        }
+        let mut options = Vec::new();
+        put_option(&mut options, OPT_COMMENT, comment.as_bytes());
+        put_option(&mut options, 0, &[]);
+        let time = timestamp_ticks(timestamp_ns, self.precision);
+        put_packet(&mut self.buffer, [bytes, &[], &[]], (self.interface, time), &options);
+        if self.buffer.len() >= BUFFER_LEN { self.write_buffered() } else { Ok(()) }
+    }
+
     /// Returns the output. The sink must be flushed before.
     pub fn into_inner(self) -> W {
         self.out
@@ -83,7 +104,9 @@ impl<W: Write> Sink for PcapngSink<W> {
                 self.buffer.clear();
             }
             let time = timestamp_ticks(timestamp_ns, self.precision);
-            put_packet(&mut self.buffer, &copy, self.interface, time, options);
+            let (outer, inner) = (copy.outer(), copy.inner());
+            let bytes = [&*outer, inner.head, inner.tail];
+            put_packet(&mut self.buffer, bytes, (self.interface, time), options);
         }
         Ok(())
     }
@@ -117,15 +140,14 @@ fn put_interface(out: &mut Vec<u8>, precision: Precision) {
     put_block(out, INTERFACE_DESCRIPTION, &interface);
 }
 
+/// Writes a packet in three pieces, at a time of an interface.
 fn put_packet(
     out: &mut Vec<u8>,
-    copy: &MirroredCopy<'_>,
-    interface: u32,
-    time: [u8; 8],
+    bytes: [&[u8]; 3],
+    (interface, time): (u32, [u8; 8]),
     options: &[u8],
 ) {
-    let (outer, inner) = (copy.outer(), copy.inner());
-    let len = outer.len() + inner.len();
+    let len: usize = bytes.iter().map(|piece| piece.len()).sum();
     let padding = len.wrapping_neg() % 4;
     let block_len = u32_bytes(32 + len + padding + options.len());
     out.extend(ENHANCED_PACKET.to_le_bytes());
@@ -134,9 +156,7 @@ fn put_packet(
     out.extend(time);
     out.extend(u32_bytes(len));
     out.extend(u32_bytes(len));
-    out.extend_from_slice(&outer);
-    out.extend_from_slice(inner.head);
-    out.extend_from_slice(inner.tail);
+    bytes.iter().for_each(|piece| out.extend_from_slice(piece));
     out.extend([0; 3].iter().take(padding));
     out.extend_from_slice(options);
     out.extend(block_len);

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::text::{ExpositionFormat, exposition};
-use crate::http::{HttpError, Service};
+use crate::http::{Body, HttpError, Service};
 use crate::runtime::snapshot::Snapshot;
 
 /// Returns a snapshot of the run. It is called for every request.
@@ -21,7 +21,7 @@ pub(super) struct Pages {
 }
 
 impl Service for Pages {
-    async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
+    async fn answer(&self, request: Request<Bytes>) -> Response<Body> {
         let path = request.uri().path();
         if !matches!(path, "/" | "/metrics" | "/healthz") {
             return page(StatusCode::NOT_FOUND, PLAIN, "see /metrics and /healthz\n");
@@ -39,15 +39,15 @@ impl Service for Pages {
         }
     }
 
-    fn error_response(&self, error: &HttpError) -> Response<Bytes> {
+    fn error_response(&self, error: &HttpError) -> Response<Body> {
         page(error.status, PLAIN, format!("{}\n", error.message))
     }
 }
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 
-fn page(status: StatusCode, kind: &'static str, text: impl Into<String>) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::from(text.into()));
+fn page(status: StatusCode, kind: &'static str, text: impl Into<String>) -> Response<Body> {
+    let mut response = Response::new(Bytes::from(text.into()).into());
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response
@@ -58,7 +58,7 @@ impl Pages {
         Self { snapshot }
     }
 
-    fn metrics(&self, headers: &HeaderMap) -> Response<Bytes> {
+    fn metrics(&self, headers: &HeaderMap) -> Response<Body> {
         let accepted = headers.get_all(ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
         let format = ExpositionFormat::negotiate(&accepted.collect::<Vec<_>>().join(","));
         match exposition(&(self.snapshot)(), format) {
@@ -67,7 +67,7 @@ impl Pages {
         }
     }
 
-    fn health(&self) -> Response<Bytes> {
+    fn health(&self) -> Response<Body> {
         let snapshot = (self.snapshot)();
         let unaccounted = snapshot.unaccounted();
         if snapshot.is_attached() && unaccounted.is_empty() {

@@ -1,73 +1,105 @@
-//! The report of `replay` and `run`: frames received, mirrored, not mirrored and dropped, as a
-//! table and as JSON.
+//! The report of a replay, a live run or a play of the laboratory: frames received, mirrored, not
+//! mirrored and dropped.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
 use crate::dataplane::{
     Counters, DropCause, MirrorTable, NotMirrored, SessionCounters, TargetIndex,
 };
 
-/// The counters of a run, ready to be printed.
+/// The counters of a run. Its JSON form is part of the command line's contract.
 #[derive(Debug, Serialize)]
-pub(super) struct MirrorReport {
-    received: u64,
-    mirrored: u64,
-    mirrored_bytes: u64,
-    dropped: BTreeMap<&'static str, u64>,
-    not_mirrored: BTreeMap<&'static str, u64>,
-    sessions: Vec<SessionSummary>,
-    targets: Vec<TargetSummary>,
-    elapsed_ns: u64,
+pub struct MirrorReport {
+    /// Pairs of a frame and one of its network interfaces.
+    pub received: u64,
+    /// The copies that left.
+    pub mirrored: u64,
+    /// The length of the copies in bytes, with their outer headers.
+    pub mirrored_bytes: u64,
+    /// The copies and frames that were lost, by cause.
+    pub dropped: BTreeMap<&'static str, u64>,
+    /// The frames that were not mirrored, by reason.
+    pub not_mirrored: BTreeMap<&'static str, u64>,
+    /// The sessions, in the order of their evaluation.
+    pub sessions: Vec<SessionSummary>,
+    /// The targets of these sessions.
+    pub targets: Vec<TargetSummary>,
+    /// The time of the run in nanoseconds.
+    pub elapsed_ns: u64,
     /// Live only: the difference between the frames that the kernel delivered and the frames that
     /// are counted. Not zero means a bug in this program.
     #[serde(skip_serializing_if = "Option::is_none")]
-    unaccounted: Option<u64>,
+    pub unaccounted: Option<u64>,
     /// Frames that the workers evaluated, for the rate. `received` counts pairs of frame and
     /// interface.
     #[serde(skip)]
-    frames: u64,
+    pub frames: u64,
 }
 
+/// The copies of a session.
 #[derive(Debug, Serialize)]
-struct SessionSummary {
-    traffic_mirror_session_id: String,
-    network_interface_id: String,
-    traffic_mirror_target_id: String,
-    session_number: u16,
-    virtual_network_id: u32,
-    mirrored: u64,
-    mirrored_bytes: u64,
-    truncated: u64,
+pub struct SessionSummary {
+    /// The id of the session.
+    pub traffic_mirror_session_id: String,
+    /// The source.
+    pub network_interface_id: String,
+    /// The target.
+    pub traffic_mirror_target_id: String,
+    /// SessionNumber.
+    pub session_number: u16,
+    /// VirtualNetworkId.
+    pub virtual_network_id: u32,
+    /// The copies that left.
+    pub mirrored: u64,
+    /// Their length in bytes, with the outer headers.
+    pub mirrored_bytes: u64,
+    /// The copies that are shorter than their frames.
+    pub truncated: u64,
     /// Truncated copies that are shorter than PacketLength because of the target's MTU.
-    truncated_to_mtu: u64,
+    pub truncated_to_mtu: u64,
 }
 
+/// The copies to a target.
 #[derive(Debug, Serialize)]
-struct TargetSummary {
-    traffic_mirror_target_id: String,
-    address: String,
+pub struct TargetSummary {
+    /// The id of the target.
+    pub traffic_mirror_target_id: String,
+    /// Its address and UDP port.
+    pub address: String,
     /// The other addresses of a load balancer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    further_addresses: Vec<String>,
-    mirrored: u64,
-    mirrored_bytes: u64,
+    pub further_addresses: Vec<String>,
+    /// The copies that left.
+    pub mirrored: u64,
+    /// Their length in bytes, with the outer headers.
+    pub mirrored_bytes: u64,
     /// ICMP port-unreachable replies. The copies were sent. Targets with one address have the same
     /// number, because a reply does not contain the target.
-    refused: u64,
+    pub refused: u64,
     /// Other ICMP destination-unreachable replies.
-    unreachable: u64,
+    pub unreachable: u64,
+}
+
+/// The ICMP errors about copies that were sent to an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeliveryErrors {
+    /// The address.
+    pub destination: SocketAddr,
+    /// Port unreachable.
+    pub refused: u64,
+    /// Other errors.
+    pub unreachable: u64,
 }
 
 impl MirrorReport {
     /// Adds the delivery errors of the targets. An ICMP error contains only the address, so it is
     /// counted for every target to whose address copies were sent.
-    pub(super) fn add_delivery_errors(&mut self, sent: &[crate::io::udp::TargetReport]) {
-        for reported in sent {
+    pub fn add_delivery_errors(&mut self, errors: impl IntoIterator<Item = DeliveryErrors>) {
+        for reported in errors {
             // Match by address, because the index may refer to an older table.
             let address = reported.destination.to_string();
             let has_address = |one: &TargetSummary| {
@@ -85,7 +117,7 @@ impl MirrorReport {
     }
 
     /// Counts all copies as dropped, because the only output was a file that was not kept.
-    pub(super) fn count_all_as_dropped(&mut self, cause: DropCause) {
+    pub fn count_all_as_dropped(&mut self, cause: DropCause) {
         let lost = std::mem::take(&mut self.mirrored);
         self.mirrored_bytes = 0;
         if lost > 0 {
@@ -101,7 +133,8 @@ impl MirrorReport {
     }
 
     /// The report of one table.
-    pub(super) fn new(table: &MirrorTable, counters: &Counters, elapsed: Duration) -> Self {
+    #[must_use]
+    pub fn new(table: &MirrorTable, counters: &Counters, elapsed: Duration) -> Self {
         let mut report = Self::from_counters(counters, elapsed);
         report.add_table(table, counters);
         report
@@ -109,7 +142,7 @@ impl MirrorReport {
 
     /// The report of a live run. Each interface has its own table; `other` has the counters of
     /// removed interfaces and sessions.
-    pub(super) fn from_interfaces<'a>(
+    pub fn from_interfaces<'a>(
         interfaces: impl Iterator<Item = (&'a MirrorTable, &'a Counters)> + Clone,
         other: &'a Counters,
         elapsed: Duration,
@@ -157,72 +190,15 @@ impl MirrorReport {
     }
 
     /// Sets the number of unaccounted frames of a live run.
-    pub(super) const fn set_unaccounted(&mut self, frames: u64) {
+    pub const fn set_unaccounted(&mut self, frames: u64) {
         self.unaccounted = Some(frames);
     }
 
     /// One JSON object on one line.
-    pub(super) fn json(&self) -> String {
+    #[must_use]
+    pub fn json(&self) -> String {
         serde_json::to_string(self).map(|text| text + "\n").unwrap_or_default()
     }
-
-    /// The tables, at most 80 columns wide if the names are short.
-    pub(super) fn table(&self) -> String {
-        let mut text = String::new();
-        let nanoseconds = u128::from(self.elapsed_ns.max(1));
-        let per_second = u128::from(self.frames) * 1_000_000_000 / nanoseconds;
-        let seconds = Duration::from_nanos(self.elapsed_ns).as_secs_f64();
-        let mut sums = table_with_columns(&["", "count", "bytes"]);
-        sums.add_row(["frames received", &self.received.to_string(), ""]);
-        sums.add_row(["mirrored", &self.mirrored.to_string(), &self.mirrored_bytes.to_string()]);
-        for (reason, count) in &self.not_mirrored {
-            sums.add_row([&*format!("not mirrored: {reason}"), &count.to_string(), ""]);
-        }
-        for (cause, count) in &self.dropped {
-            sums.add_row([&*format!("dropped: {cause}"), &count.to_string(), ""]);
-        }
-        if let Some(frames) = self.unaccounted.filter(|frames| *frames > 0) {
-            sums.add_row(["not accounted for", &frames.to_string(), ""]);
-        }
-        let mut sessions =
-            table_with_columns(&["session", "number", "VNI", "mirrored", "bytes", "truncated"]);
-        for one in &self.sessions {
-            let numbers = [
-                u64::from(one.session_number),
-                u64::from(one.virtual_network_id),
-                one.mirrored,
-                one.mirrored_bytes,
-                one.truncated,
-            ];
-            let cells = numbers.iter().map(ToString::to_string);
-            sessions.add_row(std::iter::once(one.traffic_mirror_session_id.clone()).chain(cells));
-        }
-        let mut targets = table_with_columns(&["target", "mirrored", "bytes", "ICMP errors"]);
-        for one in &self.targets {
-            let further: String =
-                one.further_addresses.iter().map(|address| format!(" {address}")).collect();
-            let name = format!("{} {}{further}", one.traffic_mirror_target_id, one.address);
-            let numbers = [one.mirrored, one.mirrored_bytes, one.refused + one.unreachable];
-            targets.add_row(std::iter::once(name).chain(numbers.iter().map(ToString::to_string)));
-        }
-        let tables = [sums, sessions, targets];
-        for table in tables.iter().filter(|table| !table.is_empty()) {
-            // Writing to a string does not fail.
-            let _ = writeln!(text, "{}\n", table.trim_fmt());
-        }
-        let _ = writeln!(text, "{seconds:.3} s, {per_second} frames/s");
-        text
-    }
-}
-
-/// An empty table without borders. All columns except the first are aligned to the right.
-pub(super) fn table_with_columns(names: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(names.iter().copied());
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
 }
 
 fn session_summaries(table: &MirrorTable, counters: &Counters) -> Vec<SessionSummary> {
@@ -279,7 +255,6 @@ fn target_summaries(table: &MirrorTable, counters: &Counters) -> Vec<TargetSumma
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::io::udp::TargetReport;
 
     fn target(id: &str, address: &str, mirrored: u64) -> TargetSummary {
         TargetSummary {
@@ -303,18 +278,12 @@ mod tests {
             target("tmt-3", shared, 0),
             target("tmt-4", other, 0),
         ];
-        let reported = |address: &str| TargetReport {
-            target: TargetIndex::FIRST,
+        let reported = |address: &str| DeliveryErrors {
             destination: address.parse().unwrap(),
-            sent: 30,
-            sent_bytes: 0,
-            no_route: 0,
             refused: 5,
             unreachable: 1,
-            device_index: None,
-            is_tunnelled: false,
         };
-        report.add_delivery_errors(&[reported(shared), reported(other)]);
+        report.add_delivery_errors([reported(shared), reported(other)]);
         let errors = report.targets.iter().map(|one| (one.refused, one.unreachable));
         assert_eq!(errors.collect::<Vec<_>>(), [(5, 1), (5, 1), (0, 0), (5, 1)]);
     }

@@ -13,14 +13,16 @@ use crate::model::{FilterRule, RuleAction};
 
 /// The format of the lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ExplainFormat {
+pub enum ExplainFormat {
+    /// Text for people.
     Text,
+    /// A JSON object.
     Json,
 }
 
 /// The decision about a frame at a network interface.
 #[derive(Debug, Serialize)]
-pub(super) struct ExplainLine {
+pub struct ExplainLine {
     number: u64,
     timestamp_ns: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,12 +79,9 @@ struct SessionDecision {
 }
 
 impl ExplainLine {
-    pub(super) fn new(
-        table: &MirrorTable,
-        number: u64,
-        frame: &Frame<'_>,
-        verdict: &Verdict,
-    ) -> Self {
+    /// The decision on frame `number` of a capture, from 1.
+    #[must_use]
+    pub fn new(table: &MirrorTable, number: u64, frame: &Frame<'_>, verdict: &Verdict) -> Self {
         let interface = verdict.interface.and_then(|index| table.interface(index));
         Self {
             number,
@@ -95,7 +94,9 @@ impl ExplainLine {
         }
     }
 
-    pub(super) fn format_line(&self, format: ExplainFormat) -> String {
+    /// The line with its end.
+    #[must_use]
+    pub fn format_line(&self, format: ExplainFormat) -> String {
         match format {
             ExplainFormat::Json => {
                 serde_json::to_string(self).map(|line| line + "\n").unwrap_or_default()

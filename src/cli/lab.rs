@@ -1,0 +1,180 @@
+//! `lab`: the EC2 endpoint without live interfaces, for tests without root.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::exit::{Exit, Failure};
+use super::sessions::read_config;
+use super::{listen_address, number, signals, terminal};
+use crate::control::Registry;
+use crate::control::account::DEFAULT_OWNER;
+use crate::http::HostNames;
+use crate::io::StopFlag;
+use crate::io::capture::CaptureSource;
+use crate::lab::{Lab, LabOptions, serve};
+use crate::model::{NetworkInterface, NetworkInterfaceId};
+
+/// Serve the EC2 API of traffic mirroring without live interfaces, root or AWS.
+///
+/// Clients create sessions by the EC2 API, play captures through network interfaces by the API below
+/// /_traffic-mirror/v1/, and fetch the copies of a target as bytes. Requests with any signature are
+/// accepted. When it is ready, the first line on standard output is: listening on http://ADDR:PORT
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  traffic-mirror lab --network-interface eni-0a1b2c3d4e5f60718=10.0.0.5
+  traffic-mirror lab --listen 127.0.0.1:0 --config mirror.toml --seed 7
+  curl --data-binary @in.pcap http://127.0.0.1:4566/_traffic-mirror/v1/network-interfaces/ENI/frames
+  curl http://127.0.0.1:4566/_traffic-mirror/v1/targets/TMT/copies > copies.pcap")]
+pub(super) struct LabFlags {
+    /// Address and TCP port. The system chooses the port if it is 0.
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:4566",
+          value_parser = listen_address::parse)]
+    listen: SocketAddr,
+
+    /// Configuration file, as for replay. May be given several times; the files are read as one.
+    #[arg(long, value_name = "FILE")]
+    config: Vec<PathBuf>,
+
+    /// Create a network interface with an address, such as eni-0a1b2c3d4e5f60718=10.0.0.5, or with a
+    /// capture that is played through it, such as eni-0a1b2c3d4e5f60718=pcap:trace.pcap. May be
+    /// given several times.
+    #[arg(long, value_name = "ENI=ADDRESS|ENI=pcap:FILE")]
+    network_interface: Vec<String>,
+
+    /// Persist the resources that clients create in this file. Without it they are kept in memory
+    /// and lost on exit.
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+
+    /// Seed of all ids and network identifiers, which are then the same in each run.
+    #[arg(long, value_name = "N", value_parser = number::at_least(0))]
+    seed: Option<u64>,
+
+    /// Account (12 digits) that owns all resources.
+    #[arg(long, value_name = "ID", default_value = DEFAULT_OWNER)]
+    account_id: String,
+
+    /// Accept this name in the Host header besides localhost. May be given several times.
+    #[arg(long, value_name = "NAME")]
+    allow_host: Vec<String>,
+}
+
+pub(super) fn run(flags: &LabFlags) -> Result<Exit, Failure> {
+    let stop = StopFlag::new();
+    signals::stop_on_signals_and_hang_up(&stop)?;
+    let mut hosts = HostNames::default();
+    for name in &flags.allow_host {
+        let allowed = hosts.allow(name);
+        allowed.map_err(|error| Failure::usage(format_args!("--allow-host {error}")))?;
+    }
+    let lab = Lab::new(options(flags)?).map_err(|error| match &flags.state {
+        Some(path) => Failure::failed(format_args!("--state `{}`: {error}", path.display())),
+        None => Failure::failed(error),
+    })?;
+    let report = |event: crate::http::Event| terminal::warn(&event.to_string());
+    let listen = flags.listen;
+    let server = serve(listen, &lab, hosts, report)
+        .map_err(|error| Failure::failed(format_args!("--listen `{listen}`: {error}")))?;
+    announce(server.address())?;
+    let waited = wait_for_signal(&stop);
+    lab.stop();
+    drop(server);
+    waited.map_err(|error| Failure::failed(format_args!("waiting for signals: {error}")))?;
+    Ok(Exit::Done)
+}
+
+/// Returns at the first signal that requests the end.
+fn wait_for_signal(stop: &StopFlag) -> io::Result<()> {
+    let runtime = Builder::new_current_thread().enable_io().build()?;
+    runtime.block_on(async {
+        let [mut interrupt, mut terminate, mut hang_up] =
+            [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
+        let signals = (interrupt.as_mut(), terminate.as_mut(), hang_up.as_mut());
+        let (Ok(interrupt), Ok(terminate), Ok(hang_up)) = signals else {
+            return Err(io::Error::other("the system refuses signal handlers"));
+        };
+        // The flag is not set if SIGHUP is ignored. It is set before the streams exist if the signal
+        // was early.
+        while !stop.is_set() {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                _ = hang_up.recv() => {}
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Prints the line that programs wait for.
+fn announce(address: SocketAddr) -> Result<(), Failure> {
+    let mut out = terminal::stdout();
+    let printed = writeln!(out, "listening on http://{address}").and_then(|()| out.flush());
+    printed.map_err(|error| Failure::failed(format_args!("standard output: {error}")))
+}
+
+fn options(flags: &LabFlags) -> Result<LabOptions, Failure> {
+    let mut registry = match flags.config.is_empty() {
+        true => Registry::default(),
+        false => read_config(&flags.config)?,
+    };
+    let mut captures = BTreeMap::new();
+    for text in &flags.network_interface {
+        add_network_interface(&mut registry, &mut captures, text)?;
+    }
+    Ok(LabOptions {
+        registry,
+        captures,
+        account_id: flags.account_id.clone(),
+        state: flags.state.clone(),
+        seed: flags.seed,
+        ..LabOptions::default()
+    })
+}
+
+/// Adds the network interface of `eni-...=10.0.0.5` or `eni-...=pcap:trace.pcap`. Several addresses
+/// of one interface are separated by commas.
+fn add_network_interface(
+    registry: &mut Registry,
+    captures: &mut BTreeMap<NetworkInterfaceId, PathBuf>,
+    text: &str,
+) -> Result<(), Failure> {
+    let wrong = |expected: &str| {
+        Failure::usage(format_args!("--network-interface `{text}`: expected {expected}"))
+    };
+    let pair = text.split_once('=');
+    let (id, value) = pair.ok_or_else(|| {
+        wrong("an id and an address or capture, as in eni-0a1b2c3d4e5f60718=10.0.0.5")
+    })?;
+    let id = NetworkInterfaceId::new(id)
+        .map_err(|error| Failure::usage(format_args!("--network-interface `{text}`: {error}")))?;
+    let mut addresses = Vec::new();
+    if let Some(path) = value.strip_prefix("pcap:") {
+        let opened = CaptureSource::open(path.as_ref());
+        opened.map_err(|error| {
+            Failure::usage(format_args!("--network-interface `{text}`: {error}"))
+        })?;
+        captures.insert(id.clone(), path.into());
+    } else {
+        let parsed = value.split(',').map(|one| one.trim().parse());
+        addresses = parsed
+            .collect::<Result<_, _>>()
+            .map_err(|_| wrong("IP addresses separated by commas, or pcap:FILE, after `=`"))?;
+    }
+    if let Some(known) = registry.network_interface_mut(&id) {
+        // The option adds to an interface of a file.
+        if !addresses.is_empty() {
+            known.private_ip_addresses = addresses;
+        }
+        return Ok(());
+    }
+    let mut interface = NetworkInterface::new(id);
+    interface.private_ip_addresses = addresses;
+    registry.add_network_interface(interface).map_err(Failure::usage)
+}

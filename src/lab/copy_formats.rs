@@ -1,0 +1,159 @@
+//! The formats in which a client fetches copies.
+
+use std::io;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+
+use super::Lab;
+use super::copy_store::{CopyStore, StoredCopy};
+use super::error::LabError;
+use crate::dataplane::Sink;
+use crate::io::record::{PcapWriter, PcapngSink, Precision};
+use crate::model::TargetId;
+
+/// A format of copies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyFormat {
+    /// A pcap of outer frames; nanoseconds if a time needs them.
+    Pcap,
+    /// A pcapng of outer frames, each with its session and rule as a comment.
+    Pcapng,
+    /// Outer frames, each after its length in bytes (4 bytes, big-endian).
+    LengthPrefixed,
+    /// One JSON object on a line for each copy; bytes are in base64 (RFC 4648, section 4).
+    Ndjson,
+}
+
+#[derive(Serialize)]
+struct CopyObject<'a> {
+    vni: u32,
+    session: &'a str,
+    rule: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traffic_mirror_filter_rule_id: Option<&'a str>,
+    timestamp_ns: u64,
+    outer: String,
+    inner: String,
+}
+
+impl CopyFormat {
+    /// The media type.
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Pcap => "application/vnd.tcpdump.pcap",
+            Self::Pcapng => "application/x-pcapng",
+            Self::LengthPrefixed => "application/octet-stream",
+            Self::Ndjson => "application/x-ndjson",
+        }
+    }
+
+    /// The first format of an Accept header that is supported; pcap if all are accepted or there is
+    /// no header.
+    ///
+    /// # Errors
+    /// [`LabError`]: none of the formats is supported.
+    pub fn negotiate(accept: Option<&str>) -> Result<Self, LabError> {
+        let Some(accept) = accept else { return Ok(Self::Pcap) };
+        let named = |one: &str| match one.split(';').next().unwrap_or_default().trim() {
+            "application/vnd.tcpdump.pcap" | "application/*" | "*/*" | "" => Some(Self::Pcap),
+            "application/x-pcapng" => Some(Self::Pcapng),
+            "application/octet-stream" => Some(Self::LengthPrefixed),
+            "application/x-ndjson" | "application/json" => Some(Self::Ndjson),
+            _ => None,
+        };
+        accept.to_ascii_lowercase().split(',').find_map(named).ok_or_else(|| {
+            let message = format!(
+                "Accept `{accept}`: expected application/vnd.tcpdump.pcap, application/x-pcapng, \
+                 application/octet-stream or application/x-ndjson"
+            );
+            LabError::invalid("NotAcceptable", message)
+        })
+    }
+}
+
+impl Lab {
+    /// All copies of a target.
+    ///
+    /// # Errors
+    /// [`LabError`]: the target does not exist.
+    pub fn copies_as(&self, target: &TargetId, format: CopyFormat) -> Result<Vec<u8>, LabError> {
+        self.check_target(target)?;
+        let store = self.copies();
+        let written = match format {
+            CopyFormat::LengthPrefixed => return Ok(store.prefixed_bytes(target, 0).to_vec()),
+            CopyFormat::Ndjson => return Ok(ndjson(&store, target)),
+            CopyFormat::Pcap => pcap(&store, target),
+            CopyFormat::Pcapng => pcapng(&store, target),
+        };
+        // Writing to memory does not fail.
+        written.map_err(LabError::failed)
+    }
+}
+
+fn pcap(store: &CopyStore, target: &TargetId) -> io::Result<Vec<u8>> {
+    let needs_nanoseconds =
+        store.copies(target, 0).any(|copy| !copy.timestamp_ns.is_multiple_of(1000));
+    let precision = if needs_nanoseconds { Precision::Nano } else { Precision::Micro };
+    let mut writer = PcapWriter::new(Vec::new(), precision)?;
+    for copy in store.copies(target, 0) {
+        writer.write_record(copy.timestamp_ns, copy.bytes)?;
+    }
+    writer.flush()?;
+    Ok(writer.into_inner())
+}
+
+fn pcapng(store: &CopyStore, target: &TargetId) -> io::Result<Vec<u8>> {
+    let mut sink = PcapngSink::new(Vec::new(), Precision::Micro)?;
+    for copy in store.copies(target, 0) {
+        sink.write_record(copy.timestamp_ns, copy.bytes, &comment(&copy))?;
+    }
+    sink.flush()?;
+    Ok(sink.into_inner())
+}
+
+fn comment(copy: &StoredCopy<'_>) -> String {
+    let session = &copy.origin.session_id;
+    match copy.origin.rule_number {
+        Some(number) => format!("session {session}: rule {number}"),
+        None => format!("session {session}: network service amazon-dns"),
+    }
+}
+
+fn ndjson(store: &CopyStore, target: &TargetId) -> Vec<u8> {
+    let mut text = Vec::new();
+    for copy in store.copies(target, 0) {
+        let object = CopyObject {
+            vni: copy.origin.virtual_network_id,
+            session: copy.origin.session_id.as_str(),
+            rule: copy.origin.rule_number,
+            traffic_mirror_filter_rule_id: copy.origin.rule_id.as_deref(),
+            timestamp_ns: copy.timestamp_ns,
+            outer: STANDARD.encode(copy.outer),
+            inner: STANDARD.encode(copy.inner),
+        };
+        // Writing to memory does not fail.
+        let _ = serde_json::to_writer(&mut text, &object);
+        text.push(b'\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_supported_format_is_used() {
+        let format = |accept| CopyFormat::negotiate(accept).unwrap();
+        assert_eq!(format(None), CopyFormat::Pcap);
+        assert_eq!(format(Some("*/*")), CopyFormat::Pcap);
+        assert_eq!(format(Some("text/html, application/x-pcapng;q=0.9")), CopyFormat::Pcapng);
+        assert_eq!(format(Some("Application/Octet-Stream")), CopyFormat::LengthPrefixed);
+        assert_eq!(format(Some("application/x-ndjson")), CopyFormat::Ndjson);
+        let error = CopyFormat::negotiate(Some("image/png")).unwrap_err();
+        assert!(error.message.starts_with("Accept `image/png`: expected"), "{error}");
+    }
+}

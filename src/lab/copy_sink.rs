@@ -1,0 +1,111 @@
+//! The sink of a play: stores copies, and explains each frame if the client wants it.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::copy_store::{CopyBytes, CopyOrigin, CopyStore};
+use crate::dataplane::{Burst, Copies, DropCause, Drops, MirrorTable, SessionMatch, Sink, Verdict};
+use crate::model::TargetId;
+use crate::report::{ExplainFormat, ExplainLine};
+
+/// Stores the copies of a play.
+pub(super) struct CopySink {
+    store: Arc<Mutex<CopyStore>>,
+    /// The targets and origins of the current table, and the generation of the store for which the
+    /// origins are valid.
+    known: HashMap<SessionMatch, (TargetId, u32)>,
+    known_for: Option<(u64, u64)>,
+    /// JSON objects, each followed by a comma.
+    explanations: Option<String>,
+    /// The table of the next burst.
+    table: Arc<MirrorTable>,
+    frames: u64,
+}
+
+impl CopySink {
+    pub(super) fn new(
+        store: Arc<Mutex<CopyStore>>,
+        table: Arc<MirrorTable>,
+        explains: bool,
+    ) -> Self {
+        let explanations = explains.then(String::new);
+        Self { store, known: HashMap::new(), known_for: None, explanations, table, frames: 0 }
+    }
+
+    /// Changes the table between two bursts.
+    pub(super) fn change_table(&mut self, table: Arc<MirrorTable>) {
+        self.table = table;
+    }
+
+    /// The explanations of all frames as a JSON array.
+    pub(super) fn into_explanations(self) -> Option<String> {
+        let mut text = self.explanations?;
+        text.pop();
+        Some(format!("[{text}]"))
+    }
+}
+
+/// The target and the origin of a session's copies.
+fn describe(table: &MirrorTable, matched: SessionMatch) -> Option<(TargetId, CopyOrigin)> {
+    let session = table.session(matched.session)?;
+    let rule = matched.by.rule().and_then(|rule| session.filter.all_rules().get(rule.get()));
+    let origin = CopyOrigin {
+        session_id: session.id.clone(),
+        virtual_network_id: session.virtual_network_id.value(),
+        rule_number: rule.map(|rule| rule.number().value()),
+        rule_id: rule.and_then(|rule| rule.id.as_ref()).map(ToString::to_string),
+    };
+    Some((table.target(session.target)?.id.clone(), origin))
+}
+
+impl Sink for CopySink {
+    fn send(&mut self, copies: &Copies<'_>, drops: &mut Drops) -> io::Result<()> {
+        let Self { store, known, known_for, .. } = self;
+        let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
+        let valid_for = Some((copies.table().number(), store.generation()));
+        if *known_for != valid_for {
+            known.clear();
+            *known_for = valid_for;
+        }
+        for (index, copy) in copies.iter().enumerate() {
+            let matched = SessionMatch { session: copy.session(), by: copy.accepted_by() };
+            if !known.contains_key(&matched)
+                && let Some((target, origin)) = describe(copies.table(), matched)
+            {
+                known.insert(matched, (target, store.add_origin(origin)));
+            }
+            let (outer, inner) = (copy.outer(), copy.inner());
+            let bytes = CopyBytes {
+                timestamp_ns: copy.frame().timestamp_ns,
+                outer: &outer,
+                inner: [inner.head, inner.tail],
+            };
+            let is_stored = known
+                .get(&matched)
+                .is_some_and(|(target, origin)| store.push(target, *origin, &bytes));
+            if !is_stored {
+                drops.push(index, DropCause::NoBuffers);
+            }
+        }
+        Ok(())
+    }
+
+    fn wants_verdicts(&self) -> bool {
+        self.explanations.is_some()
+    }
+
+    fn observe_verdicts(&mut self, burst: &Burst<'_>, verdicts: &[Verdict]) -> io::Result<()> {
+        let Some(text) = &mut self.explanations else { return Ok(()) };
+        for verdict in verdicts {
+            if let Some(frame) = burst.get(usize::from(verdict.frame)) {
+                let number = self.frames + u64::from(verdict.frame) + 1;
+                let line = ExplainLine::new(&self.table, number, frame, verdict);
+                text.push_str(line.format_line(ExplainFormat::Json).trim_end());
+                text.push(',');
+            }
+        }
+        self.frames += u64::try_from(burst.len()).unwrap_or_default();
+        Ok(())
+    }
+}

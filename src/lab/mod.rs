@@ -1,0 +1,230 @@
+//! The laboratory: a mirroring VPC in memory, for tests without root and without AWS.
+//!
+//! Clients create sessions by the EC2 API, play captures through network interfaces, and fetch the
+//! copies of a target as bytes. The tables and the packet loop are those of live mirroring.
+//!
+//! What belongs here: the account of a laboratory, plays, stored copies, and the HTTP API below
+//! `/_traffic-mirror/`. What does not belong here: the EC2 API (`ec2`), AWS's rules (`control`), and
+//! the processing of a frame (`dataplane`).
+
+mod api;
+mod copy_formats;
+mod copy_sink;
+mod copy_store;
+mod error;
+mod explain;
+mod options;
+mod pins;
+mod play;
+mod randomness;
+mod snapshot;
+mod state;
+mod tables;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+
+pub use self::api::serve;
+pub use self::copy_formats::CopyFormat;
+use self::copy_store::CopyStore;
+pub use self::copy_store::{CopyOrigin, StoredCopy};
+pub use self::error::{LabError, LabErrorKind};
+pub use self::explain::ExplainRequest;
+pub use self::options::{DEFAULT_COPY_MEMORY, LabOptions};
+pub use self::pins::InterfacePin;
+pub use self::play::{PlayInput, PlayOptions, Played};
+use self::randomness::{LabClock, Randomness};
+use self::snapshot::Totals;
+use self::state::LabState;
+use self::tables::LabTables;
+use crate::control::account::Account;
+use crate::control::{CompileOptions, with_network_ids};
+use crate::ec2::{Access, Endpoint};
+use crate::io::StopFlag;
+use crate::model::{NetworkInterfaceId, Target, TargetId};
+
+/// A laboratory. Clones are the same laboratory.
+#[derive(Clone)]
+pub struct Lab {
+    shared: Arc<Shared>,
+    endpoint: Arc<Endpoint>,
+}
+
+/// What the threads of a laboratory share.
+struct Shared {
+    options: LabOptions,
+    account: Arc<RwLock<Account>>,
+    tables: LabTables,
+    copies: Arc<Mutex<CopyStore>>,
+    /// The captures of interfaces: those of the options and those that clients pinned.
+    captures: Mutex<BTreeMap<NetworkInterfaceId, PathBuf>>,
+    totals: Mutex<Totals>,
+    randomness: Arc<Randomness>,
+    clock: Arc<LabClock>,
+    /// Set at the end, which ends plays in progress.
+    stop: StopFlag,
+}
+
+impl Lab {
+    /// Creates a laboratory and reads its state file.
+    ///
+    /// # Errors
+    /// The state file cannot be read or contradicts the resources of the options, or a thread cannot
+    /// be started.
+    pub fn new(options: LabOptions) -> io::Result<Self> {
+        let randomness = Arc::new(Randomness::default());
+        randomness.restart(options.seed);
+        let mut account = new_account(&options, &randomness);
+        let state = LabState::open(options.state.as_deref())?;
+        account.restore(state.load()?).map_err(io::Error::other)?;
+        account.registry_mut().take_touched();
+        let seed = options.seed.unwrap_or_default();
+        let tables = LabTables::new(CompileOptions { seed, ..CompileOptions::default() });
+        tables.replace(account.registry());
+        let account = Arc::new(RwLock::new(account));
+        let clock = Arc::new(LabClock::default());
+        let (time, requests) = (Arc::clone(&clock), Randomness::default());
+        requests.restart(options.seed);
+        let access = Access::Anyone(Arc::from(&*options.account_id));
+        let endpoint = Endpoint::new(
+            Arc::clone(&account),
+            tables.clone(),
+            state,
+            move || time.now_s(),
+            move || requests.draw(),
+        )?;
+        let shared = Shared {
+            account,
+            tables,
+            copies: Arc::new(Mutex::new(CopyStore::new(options.copy_memory))),
+            captures: Mutex::new(options.captures.clone()),
+            totals: Mutex::default(),
+            randomness,
+            clock,
+            stop: StopFlag::new(),
+            options,
+        };
+        let endpoint = Arc::new(endpoint.with_access(access));
+        Ok(Self { shared: Arc::new(shared), endpoint })
+    }
+
+    /// The EC2 endpoint, which answers requests with or without a socket.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Removes everything that clients created, all copies and counters. Random numbers start again
+    /// with the seed of the options, and the clock is that of the system.
+    ///
+    /// # Errors
+    /// [`LabError`]: the state file cannot be written.
+    pub fn reset(&self) -> Result<(), LabError> {
+        let Shared { options, randomness, clock, .. } = &*self.shared;
+        randomness.restart(options.seed);
+        clock.set(None);
+        self.copies().clear();
+        self.shared.captures().clone_from(&options.captures);
+        *self.shared.totals() = Totals::default();
+        let initial = new_account(options, randomness);
+        self.endpoint.change_account(move |account| {
+            account.replace(initial);
+            Ok(())
+        })?;
+        // A play in progress may have stored copies of removed sessions meanwhile.
+        self.copies().clear();
+        Ok(())
+    }
+
+    /// Sets the seed of all further ids and network identifiers.
+    pub fn set_seed(&self, seed: u64) {
+        self.shared.randomness.restart(Some(seed));
+    }
+
+    /// Stops the clock at a time in seconds since 1970. It determines when client tokens expire.
+    pub fn set_clock(&self, now_s: Option<u64>) {
+        self.shared.clock.set(now_s);
+    }
+
+    /// Calls a function with each copy of a target, in the order in which they were sent.
+    ///
+    /// # Errors
+    /// [`LabError`]: the target does not exist.
+    pub fn for_each_copy(
+        &self,
+        target: &TargetId,
+        mut call: impl FnMut(StoredCopy<'_>),
+    ) -> Result<(), LabError> {
+        self.check_target(target)?;
+        self.copies().copies(target, 0).for_each(&mut call);
+        Ok(())
+    }
+
+    /// Removes the copies of a target. Returns their number.
+    ///
+    /// # Errors
+    /// [`LabError`]: the target does not exist.
+    pub fn clear_copies(&self, target: &TargetId) -> Result<usize, LabError> {
+        self.check_target(target)?;
+        Ok(self.copies().clear_target(target))
+    }
+
+    /// Ends plays in progress. Called before the program ends.
+    pub fn stop(&self) {
+        self.shared.stop.set();
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.shared.stop.is_set()
+    }
+
+    /// The health as text: `ok`, and a line for each target without an address.
+    #[must_use]
+    pub fn health(&self) -> String {
+        let account = self.account();
+        let registry = account.registry();
+        let has_none = |target: &&Target| registry.target_addresses(target).next().is_none();
+        let lines = registry.targets().iter().filter(has_none).map(|target| {
+            format!("target {} has no address: its copies are dropped\n", target.id())
+        });
+        std::iter::once("ok\n".to_owned()).chain(lines).collect()
+    }
+
+    fn check_target(&self, target: &TargetId) -> Result<(), LabError> {
+        if self.account().registry().target(target).is_some() || self.copies().count(target) > 0 {
+            return Ok(());
+        }
+        let message = format!("The trafficMirrorTarget ID '{target}' does not exist");
+        Err(LabError::not_found("InvalidTrafficMirrorTargetId.NotFound", message))
+    }
+
+    fn account(&self) -> RwLockReadGuard<'_, Account> {
+        self.shared.account.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn copies(&self) -> MutexGuard<'_, CopyStore> {
+        self.shared.copies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    fn captures(&self) -> MutexGuard<'_, BTreeMap<NetworkInterfaceId, PathBuf>> {
+        self.captures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn totals(&self) -> MutexGuard<'_, Totals> {
+        self.totals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The account at the start and after a reset.
+fn new_account(options: &LabOptions, randomness: &Arc<Randomness>) -> Account {
+    let LabOptions { registry, account_id, quotas, targets, .. } = options;
+    let registry = with_network_ids(registry.clone(), options.seed.unwrap_or_default());
+    let randomness = Arc::clone(randomness);
+    let draw = move || randomness.draw();
+    Account::with_owner(account_id, registry, *quotas, targets.clone(), draw)
+        .with_virtual_interfaces()
+}

@@ -1,0 +1,163 @@
+//! The state of a laboratory as one JSON document.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::Lab;
+use super::play::Played;
+
+/// The version of the document.
+const VERSION: u32 = 1;
+
+/// The counters of all plays since the start or the last reset.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(super) struct Totals {
+    plays: u64,
+    received: u64,
+    mirrored: u64,
+    mirrored_bytes: u64,
+    not_mirrored: BTreeMap<&'static str, u64>,
+    dropped: BTreeMap<&'static str, u64>,
+    /// Mirrored copies by session.
+    #[serde(skip)]
+    by_session: BTreeMap<String, SessionTotals>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+struct SessionTotals {
+    mirrored: u64,
+    mirrored_bytes: u64,
+    truncated: u64,
+}
+
+#[derive(Serialize)]
+struct Snapshot {
+    version: u32,
+    account_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    now_s: Option<u64>,
+    network_interfaces: Vec<InterfaceState>,
+    targets: Vec<TargetState>,
+    sessions: Vec<SessionState>,
+    #[serde(flatten)]
+    totals: Totals,
+}
+
+#[derive(Serialize)]
+struct InterfaceState {
+    network_interface_id: String,
+    private_ip_addresses: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mac_address: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capture: Option<String>,
+}
+
+#[derive(Serialize)]
+struct TargetState {
+    traffic_mirror_target_id: String,
+    /// Empty if no address is known: copies are dropped.
+    addresses: Vec<String>,
+    /// The number of stored copies.
+    copies: usize,
+}
+
+#[derive(Serialize)]
+struct SessionState {
+    traffic_mirror_session_id: String,
+    session_number: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    virtual_network_id: Option<u32>,
+    network_interface_id: String,
+    traffic_mirror_target_id: String,
+    traffic_mirror_filter_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    packet_length: Option<u16>,
+    #[serde(flatten)]
+    totals: SessionTotals,
+}
+
+impl Lab {
+    /// The state as a JSON object: network interfaces, targets, sessions and counters.
+    #[must_use]
+    pub fn snapshot(&self) -> String {
+        self.snapshot_at(Some(self.shared.clock.now_s()))
+    }
+
+    /// The same without the time, to find out whether something changed.
+    pub(super) fn snapshot_without_time(&self) -> String {
+        self.snapshot_at(None)
+    }
+
+    fn snapshot_at(&self, now_s: Option<u64>) -> String {
+        let account = self.account();
+        let registry = account.registry();
+        let copies = self.copies();
+        let targets = registry.targets().iter().map(|target| TargetState {
+            traffic_mirror_target_id: target.id().to_string(),
+            addresses: registry.target_addresses(target).map(|one| one.to_string()).collect(),
+            copies: copies.count(target.id()),
+        });
+        let captures = self.shared.captures();
+        let interfaces = registry.network_interfaces().iter().map(|interface| InterfaceState {
+            network_interface_id: interface.id().to_string(),
+            private_ip_addresses: texts(&interface.private_ip_addresses),
+            mac_address: interface.mac_address.map(|mac| mac.to_string()),
+            capture: captures.get(interface.id()).map(|path| path.display().to_string()),
+        });
+        let totals = self.shared.totals().clone();
+        let mut ordered: Vec<_> = registry.sessions().iter().collect();
+        ordered.sort_by_key(|one| (&one.network_interface_id, one.number));
+        let sessions = ordered.into_iter().map(|session| {
+            let id = session.id.as_ref().map(ToString::to_string).unwrap_or_default();
+            SessionState {
+                totals: totals.by_session.get(&id).copied().unwrap_or_default(),
+                traffic_mirror_session_id: id,
+                session_number: session.number.value(),
+                virtual_network_id: session.virtual_network_id.map(|vni| vni.value()),
+                network_interface_id: session.network_interface_id.to_string(),
+                traffic_mirror_target_id: session.target_id.to_string(),
+                traffic_mirror_filter_id: session.filter_id.to_string(),
+                packet_length: session.packet_length.map(|len| len.value()),
+            }
+        });
+        let snapshot = Snapshot {
+            version: VERSION,
+            account_id: self.shared.options.account_id.clone(),
+            now_s,
+            network_interfaces: interfaces.collect(),
+            targets: targets.collect(),
+            sessions: sessions.collect(),
+            totals: totals.clone(),
+        };
+        serde_json::to_string(&snapshot).unwrap_or_default()
+    }
+
+    /// Adds the counters of a play.
+    pub(super) fn record_play(&self, played: &Played) {
+        let report = &played.report;
+        let mut totals = self.shared.totals();
+        totals.plays += 1;
+        totals.received += report.received;
+        totals.mirrored += report.mirrored;
+        totals.mirrored_bytes += report.mirrored_bytes;
+        for (reason, count) in &report.not_mirrored {
+            *totals.not_mirrored.entry(reason).or_default() += count;
+        }
+        for (cause, count) in &report.dropped {
+            *totals.dropped.entry(cause).or_default() += count;
+        }
+        for session in &report.sessions {
+            let id = session.traffic_mirror_session_id.clone();
+            let known = totals.by_session.entry(id).or_default();
+            known.mirrored += session.mirrored;
+            known.mirrored_bytes += session.mirrored_bytes;
+            known.truncated += session.truncated;
+        }
+    }
+}
+
+fn texts<T: ToString>(values: &[T]) -> Vec<String> {
+    values.iter().map(ToString::to_string).collect()
+}
