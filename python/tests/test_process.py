@@ -91,7 +91,7 @@ def test_options_become_arguments(program: Program) -> None:
     with lab:
         assert lab.url == "http://127.0.0.1:4566"
         words = (
-            "lab --listen 127.0.0.1:0 --network-interface eni-1=10.0.0.5 "
+            "lab --listen 127.0.0.1:0 --end-with-stdin --network-interface eni-1=10.0.0.5 "
             "--network-interface eni-2=pcap:trace.pcap --config a.toml --config b.json "
             "--upstream http://127.0.0.1:5000 --default-target 192.0.2.10 --state lab.state "
             "--seed 0 --strict-targets --account-id 123456789012"

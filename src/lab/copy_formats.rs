@@ -75,39 +75,44 @@ impl CopyFormat {
 }
 
 impl Lab {
-    /// All copies of a target.
+    /// The copies of a target from number `first` on; the first copy has the number 0.
     ///
     /// # Errors
     /// [`LabError`]: the target does not exist.
-    pub fn copies_as(&self, target: &TargetId, format: CopyFormat) -> Result<Vec<u8>, LabError> {
+    pub fn copies_as(
+        &self,
+        target: &TargetId,
+        format: CopyFormat,
+        first: usize,
+    ) -> Result<Vec<u8>, LabError> {
         self.check_target(target)?;
         let store = self.copies();
         let written = match format {
-            CopyFormat::LengthPrefixed => return Ok(store.prefixed_bytes(target, 0).to_vec()),
-            CopyFormat::Ndjson => return Ok(ndjson(&store, target)),
-            CopyFormat::Pcap => pcap(&store, target),
-            CopyFormat::Pcapng => pcapng(&store, target),
+            CopyFormat::LengthPrefixed => return Ok(store.prefixed_bytes(target, first).to_vec()),
+            CopyFormat::Ndjson => return Ok(ndjson(&store, target, first)),
+            CopyFormat::Pcap => pcap(&store, target, first),
+            CopyFormat::Pcapng => pcapng(&store, target, first),
         };
         // Writing to memory does not fail.
         written.map_err(LabError::failed)
     }
 }
 
-fn pcap(store: &CopyStore, target: &TargetId) -> io::Result<Vec<u8>> {
+fn pcap(store: &CopyStore, target: &TargetId, first: usize) -> io::Result<Vec<u8>> {
     let needs_nanoseconds =
-        store.copies(target, 0).any(|copy| !copy.timestamp_ns.is_multiple_of(1000));
+        store.copies(target, first).any(|copy| !copy.timestamp_ns.is_multiple_of(1000));
     let precision = if needs_nanoseconds { Precision::Nano } else { Precision::Micro };
     let mut writer = PcapWriter::new(Vec::new(), precision)?;
-    for copy in store.copies(target, 0) {
+    for copy in store.copies(target, first) {
         writer.write_record(copy.timestamp_ns, copy.bytes)?;
     }
     writer.flush()?;
     Ok(writer.into_inner())
 }
 
-fn pcapng(store: &CopyStore, target: &TargetId) -> io::Result<Vec<u8>> {
+fn pcapng(store: &CopyStore, target: &TargetId, first: usize) -> io::Result<Vec<u8>> {
     let mut sink = PcapngSink::new(Vec::new(), Precision::Micro)?;
-    for copy in store.copies(target, 0) {
+    for copy in store.copies(target, first) {
         sink.write_record(copy.timestamp_ns, copy.bytes, &comment(&copy))?;
     }
     sink.flush()?;
@@ -122,9 +127,9 @@ fn comment(copy: &StoredCopy<'_>) -> String {
     }
 }
 
-fn ndjson(store: &CopyStore, target: &TargetId) -> Vec<u8> {
+fn ndjson(store: &CopyStore, target: &TargetId, first: usize) -> Vec<u8> {
     let mut text = Vec::new();
-    for copy in store.copies(target, 0) {
+    for copy in store.copies(target, first) {
         let object = CopyObject {
             vni: copy.origin.virtual_network_id,
             session: copy.origin.session_id.as_str(),

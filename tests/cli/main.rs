@@ -10,6 +10,7 @@ mod files;
 mod hcl;
 mod help;
 mod interfaces;
+mod lab;
 mod mistakes;
 mod outputs;
 mod receive;

@@ -62,7 +62,8 @@ class CopyBatch:
         found = self._fetch_details() if self._fetch_details else []
         count = len(self)
         is_same = len(found) >= count and all(
-            base64.b64decode(found[index]["outer"]) == self.outer(index) for index in (0, count - 1)
+            self.outer(index).startswith(base64.b64decode(found[index]["outer"]))
+            for index in (0, count - 1)
         )
         if not is_same:
             raise LabError(

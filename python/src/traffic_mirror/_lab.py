@@ -66,7 +66,7 @@ class Lab:
         arguments: further arguments of `traffic-mirror lab`.
         binary: the path of the program, see `find_binary`.
         """
-        command = ["lab", "--listen", "127.0.0.1:0"]
+        command = ["lab", "--listen", "127.0.0.1:0", "--end-with-stdin"]
         for eni, address in (network_interfaces or {}).items():
             command += ["--network-interface", f"{eni}={address}"]
         for file in [config] if isinstance(config, (str, os.PathLike)) else config:

@@ -30,8 +30,8 @@ class LabProcess:
         # Set when the address is known, or when the program closed its standard output.
         self._is_decided = threading.Event()
         try:
-            # The program ends when its standard input is closed. The kernel closes this pipe also
-            # if the interpreter is killed.
+            # --end-with-stdin ends the program when this pipe is closed. The kernel closes it if
+            # the interpreter is killed.
             self._process = subprocess.Popen(
                 self._command,
                 stdin=subprocess.PIPE,

@@ -59,7 +59,7 @@ impl Service for LabService {
 }
 
 fn respond(lab: &Lab, route: &Route, head: &Parts, body: Bytes) -> Answer {
-    if !matches!(route, Route::Play(_)) {
+    if !matches!(route, Route::Play(_) | Route::Copies(_)) {
         Query::parse(head.uri.query(), &[])?;
     }
     match route {
@@ -86,7 +86,13 @@ fn respond(lab: &Lab, route: &Route, head: &Parts, body: Bytes) -> Answer {
 fn copies(lab: &Lab, target: &TargetId, head: &Parts) -> Answer {
     let accept = head.headers.get(header::ACCEPT).map(|value| value.to_str().unwrap_or_default());
     let format = CopyFormat::negotiate(accept)?;
-    Ok(answer::bytes(format.media_type(), lab.copies_as(target, format)?))
+    let query = Query::parse(head.uri.query(), &["first"])?;
+    let number = |text: &str| {
+        text.parse::<usize>()
+            .map_err(|_| format!("first `{text}`: expected the number of a copy, from 0"))
+    };
+    let first = query.parsed("first", number)?.unwrap_or_default();
+    Ok(answer::bytes(format.media_type(), lab.copies_as(target, format, first)?))
 }
 
 fn interface_pin(body: &[u8]) -> Result<InterfacePin, LabError> {
