@@ -75,7 +75,8 @@ impl CopyFormat {
 }
 
 impl Lab {
-    /// The copies of a target from number `first` on; the first copy has the number 0.
+    /// The copies of a target from number `first` on. The first copy since the start or the last
+    /// reset has the number 0, also after it was removed.
     ///
     /// # Errors
     /// [`LabError`]: the target does not exist.
@@ -83,40 +84,64 @@ impl Lab {
         &self,
         target: &TargetId,
         format: CopyFormat,
-        first: usize,
+        first: u64,
     ) -> Result<Vec<u8>, LabError> {
         self.check_target(target)?;
         let store = self.copies();
-        let written = match format {
-            CopyFormat::LengthPrefixed => return Ok(store.prefixed_bytes(target, first).to_vec()),
-            CopyFormat::Ndjson => return Ok(ndjson(&store, target, first)),
-            CopyFormat::Pcap => pcap(&store, target, first),
-            CopyFormat::Pcapng => pcapng(&store, target, first),
-        };
+        let needs_nanoseconds =
+            store.copies(target, first).any(|copy| !copy.timestamp_ns.is_multiple_of(1000));
+        let precision = if needs_nanoseconds { Precision::Nano } else { Precision::Micro };
         // Writing to memory does not fail.
-        written.map_err(LabError::failed)
+        let mut encoder = CopyEncoder::new(format, precision).map_err(LabError::failed)?;
+        encoder.encode(&store, target, first).map_err(LabError::failed)
     }
 }
 
-fn pcap(store: &CopyStore, target: &TargetId, first: usize) -> io::Result<Vec<u8>> {
-    let needs_nanoseconds =
-        store.copies(target, first).any(|copy| !copy.timestamp_ns.is_multiple_of(1000));
-    let precision = if needs_nanoseconds { Precision::Nano } else { Precision::Micro };
-    let mut writer = PcapWriter::new(Vec::new(), precision)?;
-    for copy in store.copies(target, first) {
-        writer.write_record(copy.timestamp_ns, copy.bytes)?;
-    }
-    writer.flush()?;
-    Ok(writer.into_inner())
+/// Encodes the copies of a target, in parts if they are streamed.
+pub(super) enum CopyEncoder {
+    Pcap(PcapWriter<Vec<u8>>),
+    Pcapng(PcapngSink<Vec<u8>>),
+    LengthPrefixed,
+    Ndjson,
 }
 
-fn pcapng(store: &CopyStore, target: &TargetId, first: usize) -> io::Result<Vec<u8>> {
-    let mut sink = PcapngSink::new(Vec::new(), Precision::Micro)?;
-    for copy in store.copies(target, first) {
-        sink.write_record(copy.timestamp_ns, copy.bytes, &comment(&copy))?;
+impl CopyEncoder {
+    /// An encoder. The first part starts with the header of the file, if the format has one.
+    pub(super) fn new(format: CopyFormat, precision: Precision) -> io::Result<Self> {
+        Ok(match format {
+            CopyFormat::Pcap => Self::Pcap(PcapWriter::new(Vec::new(), precision)?),
+            CopyFormat::Pcapng => Self::Pcapng(PcapngSink::new(Vec::new(), Precision::Micro)?),
+            CopyFormat::LengthPrefixed => Self::LengthPrefixed,
+            CopyFormat::Ndjson => Self::Ndjson,
+        })
     }
-    sink.flush()?;
-    Ok(sink.into_inner())
+
+    /// The copies from number `first` on.
+    pub(super) fn encode(
+        &mut self,
+        store: &CopyStore,
+        target: &TargetId,
+        first: u64,
+    ) -> io::Result<Vec<u8>> {
+        match self {
+            Self::LengthPrefixed => Ok(store.prefixed_bytes(target, first).to_vec()),
+            Self::Ndjson => Ok(ndjson(store.copies(target, first))),
+            Self::Pcap(writer) => {
+                for copy in store.copies(target, first) {
+                    writer.write_record(copy.timestamp_ns, copy.bytes)?;
+                }
+                writer.flush()?;
+                Ok(std::mem::take(writer.inner_mut()))
+            }
+            Self::Pcapng(sink) => {
+                for copy in store.copies(target, first) {
+                    sink.write_record(copy.timestamp_ns, copy.bytes, &comment(&copy))?;
+                }
+                sink.flush()?;
+                Ok(std::mem::take(sink.inner_mut()))
+            }
+        }
+    }
 }
 
 fn comment(copy: &StoredCopy<'_>) -> String {
@@ -127,9 +152,9 @@ fn comment(copy: &StoredCopy<'_>) -> String {
     }
 }
 
-fn ndjson(store: &CopyStore, target: &TargetId, first: usize) -> Vec<u8> {
+fn ndjson<'a>(copies: impl Iterator<Item = StoredCopy<'a>>) -> Vec<u8> {
     let mut text = Vec::new();
-    for copy in store.copies(target, first) {
+    for copy in copies {
         let object = CopyObject {
             vni: copy.origin.virtual_network_id,
             session: copy.origin.session_id.as_str(),

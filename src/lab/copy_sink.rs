@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::watch::Sender;
+
 use super::copy_store::{CopyBytes, CopyOrigin, CopyStore};
 use crate::dataplane::{Burst, Copies, DropCause, Drops, MirrorTable, SessionMatch, Sink, Verdict};
 use crate::model::TargetId;
@@ -12,6 +14,7 @@ use crate::report::{ExplainFormat, ExplainLine};
 /// Stores the copies of a play.
 pub(super) struct CopySink {
     store: Arc<Mutex<CopyStore>>,
+    changed: Arc<Sender<()>>,
     /// The targets and origins of the current table, and the generation of the store for which the
     /// origins are valid.
     known: HashMap<SessionMatch, (TargetId, u32)>,
@@ -26,11 +29,20 @@ pub(super) struct CopySink {
 impl CopySink {
     pub(super) fn new(
         store: Arc<Mutex<CopyStore>>,
+        changed: Arc<Sender<()>>,
         table: Arc<MirrorTable>,
         explains: bool,
     ) -> Self {
         let explanations = explains.then(String::new);
-        Self { store, known: HashMap::new(), known_for: None, explanations, table, frames: 0 }
+        Self {
+            store,
+            changed,
+            known: HashMap::new(),
+            known_for: None,
+            explanations,
+            table,
+            frames: 0,
+        }
     }
 
     /// Changes the table between two bursts.
@@ -88,6 +100,8 @@ impl Sink for CopySink {
                 drops.push(index, DropCause::NoBuffers);
             }
         }
+        drop(store);
+        self.changed.send_replace(());
         Ok(())
     }
 

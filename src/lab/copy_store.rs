@@ -67,7 +67,9 @@ pub(super) struct CopyStore {
 
 /// The copies of a target.
 #[derive(Debug, Default)]
-pub(super) struct TargetCopies {
+struct TargetCopies {
+    /// The number of copies that were removed, which is the number of the first stored copy.
+    removed: u64,
     bytes: Vec<u8>,
     entries: Vec<Entry>,
 }
@@ -136,10 +138,17 @@ impl CopyStore {
         self.by_target.get(target).map_or(0, |known| known.entries.len())
     }
 
-    /// The copies of a target with their lengths before them.
-    pub(super) fn prefixed_bytes(&self, target: &TargetId, first: usize) -> &[u8] {
+    /// The number of the next copy of a target. Copies are numbered from 0, also after copies were
+    /// removed, until the store is cleared.
+    pub(super) fn next_number(&self, target: &TargetId) -> u64 {
+        let known = self.by_target.get(target);
+        known.map_or(0, |known| known.removed + u64::try_from(known.entries.len()).unwrap_or(0))
+    }
+
+    /// The copies of a target with their lengths before them, from number `first` on.
+    pub(super) fn prefixed_bytes(&self, target: &TargetId, first: u64) -> &[u8] {
         let Some(known) = self.by_target.get(target) else { return &[] };
-        let start = known.entries.get(first).map(|entry| entry.start - PREFIX_LEN);
+        let start = known.entries.get(known.index_of(first)).map(|entry| entry.start - PREFIX_LEN);
         known.bytes.get(start.unwrap_or(known.bytes.len())..).unwrap_or_default()
     }
 
@@ -147,11 +156,11 @@ impl CopyStore {
     pub(super) fn copies(
         &self,
         target: &TargetId,
-        first: usize,
+        first: u64,
     ) -> impl Iterator<Item = StoredCopy<'_>> {
         let known = self.by_target.get(target);
-        let count = known.map_or(0, |known| known.entries.len());
-        (first..count).filter_map(move |index| self.copy(known?, index))
+        let indices = known.map_or(0..0, |known| known.index_of(first)..known.entries.len());
+        indices.filter_map(move |index| self.copy(known?, index))
     }
 
     fn copy<'a>(&'a self, known: &'a TargetCopies, index: usize) -> Option<StoredCopy<'a>> {
@@ -168,15 +177,25 @@ impl CopyStore {
 
     /// Removes the copies of a target. Returns their number.
     pub(super) fn clear_target(&mut self, target: &TargetId) -> usize {
-        let Some(removed) = self.by_target.remove(target) else { return 0 };
-        self.len -= removed.bytes.len();
-        removed.entries.len()
+        let next = self.next_number(target);
+        let Some(known) = self.by_target.get_mut(target) else { return 0 };
+        let cleared =
+            std::mem::replace(known, TargetCopies { removed: next, ..Default::default() });
+        self.len -= cleared.bytes.len();
+        cleared.entries.len()
     }
 
     /// Removes all copies.
     pub(super) fn clear(&mut self) {
         let generation = self.generation + 1;
         *self = Self { generation, ..Self::new(self.max_len) };
+    }
+}
+
+impl TargetCopies {
+    /// The index of a copy by its number; 0 if it was removed.
+    fn index_of(&self, number: u64) -> usize {
+        usize::try_from(number.saturating_sub(self.removed)).unwrap_or(usize::MAX)
     }
 }
 
@@ -221,8 +240,10 @@ mod tests {
         let one = store.add_origin(origin(1));
         assert!(store.push(&target, one, &bytes(b"0123456789", b"", b"")));
         assert!(!store.push(&target, one, &bytes(b"0123456789", b"", b"")));
-        assert_eq!(store.clear_target(&target), 1);
+        assert_eq!((store.clear_target(&target), store.next_number(&target)), (1, 1));
         assert!(store.push(&target, one, &bytes(b"0123456789", b"", b"")));
+        assert_eq!((store.copies(&target, 0).count(), store.copies(&target, 1).count()), (1, 1));
+        assert_eq!((store.copies(&target, 2).count(), store.next_number(&target)), (0, 2));
         store.clear();
         assert_eq!((store.count(&target), store.generation()), (0, 1));
     }

@@ -26,6 +26,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
+use tokio::sync::watch::{Receiver, Sender};
+
 pub use self::api::serve;
 pub use self::copy_formats::CopyFormat;
 use self::copy_store::CopyStore;
@@ -58,6 +60,8 @@ struct Shared {
     account: Arc<RwLock<Account>>,
     tables: LabTables,
     copies: Arc<Mutex<CopyStore>>,
+    /// Notified when copies were stored or removed.
+    copies_changed: Arc<Sender<()>>,
     /// The captures of interfaces: those of the options and those that clients pinned.
     captures: Mutex<BTreeMap<NetworkInterfaceId, PathBuf>>,
     totals: Mutex<Totals>,
@@ -99,6 +103,7 @@ impl Lab {
             account,
             tables,
             copies: Arc::new(Mutex::new(CopyStore::new(options.copy_memory))),
+            copies_changed: Arc::new(Sender::new(())),
             captures: Mutex::new(options.captures.clone()),
             totals: Mutex::default(),
             randomness,
@@ -171,9 +176,15 @@ impl Lab {
         Ok(self.copies().clear_target(target))
     }
 
-    /// Ends plays in progress. Called before the program ends.
+    /// Ends plays and streams in progress. Called before the program ends.
     pub fn stop(&self) {
         self.shared.stop.set();
+        self.shared.copies_changed.send_replace(());
+    }
+
+    /// Notifies when copies were stored.
+    fn subscribe_to_copies(&self) -> Receiver<()> {
+        self.shared.copies_changed.subscribe()
     }
 
     fn is_stopped(&self) -> bool {

@@ -142,7 +142,9 @@ impl Lab {
         let table = self.table_for_play(id)?;
         let mut source =
             DirectedSource { capture, table: Arc::clone(&table), direction: options.direction };
-        let sink = CopySink::new(Arc::clone(&self.shared.copies), table.clone(), options.explain);
+        let (copies, changed) = (&self.shared.copies, &self.shared.copies_changed);
+        let sink =
+            CopySink::new(Arc::clone(copies), Arc::clone(changed), table.clone(), options.explain);
         let mut sink = PacedSink::new(sink, options.speed, self.shared.stop.clone());
         let mut worker = Worker::new(table).with_interface(InterfaceIndex::FIRST);
         let error = loop {

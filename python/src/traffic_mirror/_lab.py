@@ -171,13 +171,13 @@ class Lab:
         if speed not in {None, "max"}:
             api.timeout_s = None  # A play lasts as long as its capture.
         with self._play_lock:
-            counts = {
-                one["traffic_mirror_target_id"]: int(one["copies"])
+            first = {
+                one["traffic_mirror_target_id"]: int(one["next_copy"])
                 for one in self.snapshot()["targets"]
             }
             path = path_of("network-interfaces", eni, "frames")
             report = api.post(path, content, PCAP, query)
-            batches = self._batches_of_play(report, counts)
+            batches = self._batches_of_play(report, first)
         decisions = [Decision(one) for one in report.pop("explain", None) or []]
         result = PlayResult(report, Copies(batches), decisions)
         if result.error is not None:
@@ -273,9 +273,10 @@ class Lab:
         return EventStream(self._api().open("GET", "events", accept="text/event-stream"))
 
     def _batches_of_play(
-        self, report: Mapping[str, Any], counts: Mapping[str, int]
+        self, report: Mapping[str, Any], first: Mapping[str, int]
     ) -> list[CopyBatch]:
-        """The copies of the play that returned this report. `counts` has those before it."""
+        """The copies of the play that returned this report. `first` has the number of the first
+        copy by target."""
         vnis: dict[int, set[str]] = {}
         targets: list[str] = []
         for session in report["sessions"]:
@@ -284,7 +285,7 @@ class Lab:
             known = vnis.setdefault(session["virtual_network_id"], set())
             known.add(session["traffic_mirror_session_id"])
         unique = {vni: next(iter(ids)) for vni, ids in vnis.items() if len(ids) == 1}
-        return [self._batch(one, counts.get(one, 0), unique) for one in dict.fromkeys(targets)]
+        return [self._batch(one, first.get(one, 0), unique) for one in dict.fromkeys(targets)]
 
     def _batch(
         self, target: str, first: int = 0, session_by_vni: Mapping[int, str] | None = None

@@ -69,6 +69,11 @@ impl<W: Write> PcapngSink<W> {
         if self.buffer.len() >= BUFFER_LEN { self.write_buffered() } else { Ok(()) }
     }
 
+    /// The output. The sink must be flushed before.
+    pub const fn inner_mut(&mut self) -> &mut W {
+        &mut self.out
+    }
+
     /// Returns the output. The sink must be flushed before.
     pub fn into_inner(self) -> W {
         self.out

@@ -5,6 +5,7 @@
 
 mod answer;
 mod events;
+mod follow;
 mod frames;
 mod json;
 mod query;

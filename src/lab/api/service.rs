@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use ::http::request::Parts;
-use ::http::{Request, Response, header};
+use ::http::{HeaderMap, Request, Response, Uri, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use super::answer::{self, Answer, document, done};
 use super::json::{self, ClockBody, ExplainBody, InterfaceBody, SeedBody, TargetBody};
 use super::query::Query;
 use super::route::{PREFIX, Route};
-use super::{events, frames};
+use super::{events, follow, frames};
 use crate::http::{Body, HttpError, Service};
 use crate::lab::error::LabError;
 use crate::lab::explain::frame_of_flow;
@@ -40,6 +40,15 @@ impl Service for LabService {
         };
         let route = match Route::read(request.method(), path) {
             Ok(Route::Events) => return events::stream(&self.lab),
+            Ok(Route::Copies(target)) => match selection(request.headers(), request.uri()) {
+                Ok(selected) if selected.follows => {
+                    let streamed =
+                        follow::stream(&self.lab, &target, selected.format, selected.first);
+                    return streamed.unwrap_or_else(|error| answer::error(&error));
+                }
+                Ok(_) => Route::Copies(target),
+                Err(error) => return answer::error(&error),
+            },
             Ok(route) => route,
             Err(error) => return answer::error(&error),
         };
@@ -83,15 +92,31 @@ fn respond(lab: &Lab, route: &Route, head: &Parts, body: Bytes) -> Answer {
     Ok(done())
 }
 
-fn copies(lab: &Lab, target: &TargetId, head: &Parts) -> Answer {
-    let accept = head.headers.get(header::ACCEPT).map(|value| value.to_str().unwrap_or_default());
-    let format = CopyFormat::negotiate(accept)?;
-    let query = Query::parse(head.uri.query(), &["first"])?;
+/// Which copies a client requests.
+struct CopySelection {
+    format: CopyFormat,
+    /// The number of the first copy.
+    first: u64,
+    /// Whether the response continues with later copies.
+    follows: bool,
+}
+
+fn selection(headers: &HeaderMap, uri: &Uri) -> Result<CopySelection, LabError> {
+    let query = Query::parse(uri.query(), &["first", "follow"])?;
     let number = |text: &str| {
-        text.parse::<usize>()
-            .map_err(|_| format!("first `{text}`: expected the number of a copy, from 0"))
+        let parsed = text.parse::<u64>();
+        parsed.map_err(|_| format!("first `{text}`: expected the number of a copy, from 0"))
     };
-    let first = query.parsed("first", number)?.unwrap_or_default();
+    let accept = headers.get(header::ACCEPT).map(|value| value.to_str().unwrap_or_default());
+    Ok(CopySelection {
+        format: CopyFormat::negotiate(accept)?,
+        first: query.parsed("first", number)?.unwrap_or_default(),
+        follows: query.boolean("follow")?,
+    })
+}
+
+fn copies(lab: &Lab, target: &TargetId, head: &Parts) -> Answer {
+    let CopySelection { format, first, .. } = selection(&head.headers, &head.uri)?;
     Ok(answer::bytes(format.media_type(), lab.copies_as(target, format, first)?))
 }
 
